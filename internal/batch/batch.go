@@ -1,0 +1,192 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Policy says what happens to a chain whose head was given up.
+type Policy string
+
+// The policies.
+const (
+	Hold   Policy = "hold"   // wait for a person (the default)
+	Skip   Policy = "skip"   // go on with the next call
+	Cancel Policy = "cancel" // drop the later calls of its batch in that chain, go on with others
+)
+
+// ParsePolicy reads a policy; "" is Hold.
+func ParsePolicy(s string) (Policy, error) {
+	switch p := Policy(s); p {
+	case "":
+		return Hold, nil
+	case Hold, Skip, Cancel:
+		return p, nil
+	}
+	return "", fmt.Errorf("policy %q is none of hold, skip, cancel", s)
+}
+
+// ErrNoBatch says that there is no batch of that name.
+var ErrNoBatch = errors.New("no such batch")
+
+// PolicyError says that a batch exists with another policy.
+type PolicyError struct {
+	Batch      string
+	Have, Want Policy
+}
+
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("batch %q was enqueued with --on-failure %s and can't be enqueued again with %s: "+
+		"use --on-failure %s, or another name", e.Batch, e.Have, e.Want, e.Have)
+}
+
+// Meta is what is known of a batch as a whole.
+type Meta struct {
+	ID      string // short name in keys and call ids
+	Name    string
+	Policy  Policy
+	Created time.Time
+}
+
+// Store keeps batches in Redis. It is safe for concurrent use.
+type Store struct {
+	rdb     redis.UniversalClient
+	prefix  string
+	buckets int
+}
+
+// NewStore returns a store for a ledger of so many buckets. "" as prefix is "habilita".
+func NewStore(rdb redis.UniversalClient, prefix string, buckets int) *Store {
+	if prefix == "" {
+		prefix = "habilita"
+	}
+	return &Store{rdb: rdb, prefix: prefix, buckets: buckets}
+}
+
+func (s *Store) metaKey(id string) string    { return s.prefix + ":batch:" + id }
+func (s *Store) bucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
+func (s *Store) listKey() string             { return s.prefix + ":batches" }
+
+// Ensure creates the batch, or returns the one that exists. Another policy is refused
+// with a *PolicyError.
+func (s *Store) Ensure(ctx context.Context, m Meta) (Meta, error) {
+	if m.Policy == "" {
+		m.Policy = Hold
+	}
+	// The name is written last: a batch without one was cut off while it was created.
+	key := s.metaKey(m.ID)
+	pipe := s.rdb.TxPipeline()
+	pipe.HSetNX(ctx, key, "policy", string(m.Policy))
+	pipe.HSetNX(ctx, key, "created", m.Created.UnixMilli())
+	pipe.HSetNX(ctx, key, "name", m.Name)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Meta{}, err
+	}
+	have, err := s.Get(ctx, m.ID)
+	if err != nil {
+		return Meta{}, err
+	}
+	if have.Name != m.Name {
+		return Meta{}, fmt.Errorf("batches %q and %q have the same short name %s: use another name", have.Name, m.Name, m.ID)
+	}
+	if have.Policy != m.Policy {
+		return have, &PolicyError{Batch: m.Name, Have: have.Policy, Want: m.Policy}
+	}
+	err = s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(have.Created.UnixMilli()), Member: m.ID}).Err()
+	return have, err
+}
+
+// Get returns a batch by its ID, or ErrNoBatch.
+func (s *Store) Get(ctx context.Context, id string) (Meta, error) {
+	v, err := s.rdb.HMGet(ctx, s.metaKey(id), "name", "policy", "created").Result()
+	if err != nil {
+		return Meta{}, err
+	}
+	name, ok := v[0].(string)
+	if !ok {
+		return Meta{}, ErrNoBatch
+	}
+	policy, _ := v[1].(string)
+	created, _ := v[2].(string)
+	ms, err := strconv.ParseInt(created, 10, 64)
+	if err != nil {
+		return Meta{}, fmt.Errorf("batch %q: created at %q: %w", name, created, err)
+	}
+	return Meta{ID: id, Name: name, Policy: Policy(policy), Created: time.UnixMilli(ms)}, nil
+}
+
+// Note notes that the batch has calls in these buckets, before they are appended.
+func (s *Store) Note(ctx context.Context, id string, buckets []int) error {
+	pipe := s.rdb.Pipeline()
+	for _, b := range buckets {
+		pipe.SetBit(ctx, s.bucketsKey(id), int64(b), 1)
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// Buckets returns the buckets that may hold calls of the batch, in order.
+func (s *Store) Buckets(ctx context.Context, id string) ([]int, error) {
+	bits, err := s.rdb.Get(ctx, s.bucketsKey(id)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for i := range s.buckets {
+		if i/8 < len(bits) && bits[i/8]&(0x80>>(i%8)) != 0 {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+// List returns all batches, the newest first.
+func (s *Store) List(ctx context.Context) ([]Meta, error) {
+	ids, err := s.rdb.ZRevRange(ctx, s.listKey(), 0, -1).Result()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Meta, 0, len(ids))
+	for part := range slices.Chunk(ids, 500) {
+		pipe := s.rdb.Pipeline()
+		cmds := make([]*redis.SliceCmd, len(part))
+		for i, id := range part {
+			cmds[i] = pipe.HMGet(ctx, s.metaKey(id), "name", "policy", "created")
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, err
+		}
+		for i, id := range part {
+			v := cmds[i].Val()
+			name, ok := v[0].(string)
+			if !ok {
+				continue
+			}
+			policy, _ := v[1].(string)
+			created, _ := v[2].(string)
+			ms, _ := strconv.ParseInt(created, 10, 64)
+			out = append(out, Meta{ID: id, Name: name, Policy: Policy(policy), Created: time.UnixMilli(ms)})
+		}
+	}
+	return out, nil
+}
+
+// Delete forgets a batch whose calls were purged. The list is last, so that a delete
+// that was cut off is found and done again.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	for _, key := range []string{s.bucketsKey(id), s.metaKey(id)} {
+		if err := s.rdb.Del(ctx, key).Err(); err != nil {
+			return err
+		}
+	}
+	return s.rdb.ZRem(ctx, s.listKey(), id).Err()
+}

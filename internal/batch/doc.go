@@ -1,0 +1,9 @@
+// Package batch keeps what is known of a batch as a whole: its name, policy, when it
+// was created and which buckets of the ledger hold calls of it. Counts and results are
+// kept with the calls, by package chain.
+//
+// Guarantees: a batch is created once; a second producer that names another policy is
+// refused. A bucket is noted before a call of the batch is appended to it, so that no
+// call is in a bucket that is not noted. Every method is one command on one key, or
+// several whose order makes a crash between them harmless.
+package batch

@@ -1,0 +1,78 @@
+package chain
+
+import (
+	"context"
+	"strings"
+)
+
+// The index finds calls to which their producer gave an id: hash of 1,024 tags of the
+// id, field "<id>\n<batch>\n<token>". It is written before the call, so that an entry may
+// lead nowhere, but no call is without one.
+
+func (l *Ledger) indexKey(id string) string {
+	tag := BatchID(id)[:2]
+	return l.prefix + ":{x" + tag + "}:ids"
+}
+
+// Given is where a call with a given id is kept.
+type Given struct{ ID, Batch, Token string }
+
+// Index notes where calls with given ids are kept, before they are appended.
+func (l *Ledger) Index(ctx context.Context, entries []Given) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	pipe := l.rdb.Pipeline()
+	for _, e := range entries {
+		pipe.HSet(ctx, l.indexKey(e.ID), e.ID+"\n"+e.Batch+"\n"+e.Token, "")
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// Find returns the calls that bear the id, made by CallID or given: none, one, or
+// several where the id was given in several batches or for several tokens.
+func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
+	if batch, token, key, err := ParseCallID(id); err == nil {
+		c, err := l.Call(ctx, batch, token, key)
+		if err == nil {
+			return []Call{c}, nil
+		}
+	}
+	var out []Call
+	for cursor := uint64(0); ; {
+		kv, next, err := l.rdb.HScan(ctx, l.indexKey(id), cursor, globEscape(id)+"\n*", 1000).Result()
+		if err != nil {
+			return nil, err
+		}
+		for i := 0; i+1 < len(kv); i += 2 {
+			part := strings.Split(kv[i], "\n")
+			if len(part) != 3 || part[0] != id {
+				continue
+			}
+			if c, err := l.Call(ctx, part[1], part[2], GivenKey(id)); err == nil {
+				out = append(out, c)
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return out, nil
+		}
+	}
+}
+
+// unindex forgets entries whose calls were purged.
+func (l *Ledger) unindex(ctx context.Context, entries []Given) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	pipe := l.rdb.Pipeline()
+	for _, e := range entries {
+		pipe.HDel(ctx, l.indexKey(e.ID), e.ID+"\n"+e.Batch+"\n"+e.Token)
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
+
+func globEscape(s string) string { return globEscaper.Replace(s) }

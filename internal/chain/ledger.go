@@ -1,0 +1,161 @@
+package chain
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// Admission is how the ledger grants attempts: the Lua library that has the functions
+// quota.settings, grant, release, give_back, wake, cool, lift and now, and the
+// arguments that quota.settings reads.
+type Admission struct {
+	Library string
+	// Args returns the arguments for a grant asked for now. It is called for every
+	// script that may grant and must be safe for concurrent use.
+	Args func() []any
+	// Observe is told the time of Redis, in ms since 1970, of every reply. nil: not told.
+	Observe func(serverMillis int64)
+}
+
+// Options set up a Ledger.
+type Options struct {
+	Prefix      string // of all keys; "" is "habilita"
+	MaxAttempts int    // requests sent before a call is given up; 0 is 12
+	Admission   Admission
+}
+
+// Ledger is the durable state of chains and calls. It is safe for concurrent use.
+type Ledger struct {
+	rdb         redis.UniversalClient
+	prefix      string
+	maxAttempts int
+	admission   Admission
+
+	append_, begin, unfeed, finish, pump, decide *redis.Script
+	cancelChain, cancelBatch, purge, reseal      *redis.Script
+}
+
+// New returns a ledger on rdb. It asks nothing of Redis.
+func New(rdb redis.UniversalClient, o Options) *Ledger {
+	if o.Prefix == "" {
+		o.Prefix = "habilita"
+	}
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 12
+	}
+	if o.Admission.Args == nil {
+		o.Admission.Args = func() []any { return nil }
+	}
+	if o.Admission.Observe == nil {
+		o.Admission.Observe = func(int64) {}
+	}
+	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, admission: o.Admission}
+	script := func(name string) *redis.Script {
+		return redis.NewScript(o.Admission.Library + source("library") + source(name))
+	}
+	l.append_, l.begin, l.unfeed, l.finish = script("append"), script("begin"), script("unfeed"), script("finish")
+	l.pump, l.decide, l.reseal = script("pump"), script("decide"), script("reseal")
+	l.cancelChain, l.cancelBatch, l.purge = script("cancel_chain"), script("cancel_batch"), script("purge")
+	return l
+}
+
+func source(name string) string {
+	b, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic("chain: " + err.Error()) // the files are embedded: they can't be missing
+	}
+	return string(b)
+}
+
+// run executes a script on the bucket of tag and returns its reply as texts.
+func (l *Ledger) run(ctx context.Context, s *redis.Script, tag string, args ...any) (reply, error) {
+	v, err := s.Run(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	r := texts(v)
+	if len(r) > 0 {
+		l.admission.Observe(r.int(0))
+	}
+	return r, nil
+}
+
+// reply is a script's answer, every element as text.
+type reply []string
+
+func texts(v []any) reply {
+	out := make(reply, len(v))
+	for i, e := range v {
+		switch e := e.(type) {
+		case string:
+			out[i] = e
+		default:
+			out[i] = fmt.Sprint(e)
+		}
+	}
+	return out
+}
+
+func (r reply) str(i int) string {
+	if i >= len(r) {
+		return ""
+	}
+	return r[i]
+}
+
+func (r reply) int(i int) int64 { return parseInt(r.str(i)) }
+
+func (r reply) time(i int) time.Time { return millis(r.int(i)) }
+
+// millis is the time of ms since 1970; 0 is the zero time.
+func millis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// Feed is one feeding of a chain: what an asynq task carries.
+type Feed struct {
+	Chain  string
+	Number string
+}
+
+// TaskID is the id of the asynq task that carries the feeding, so that feeding the
+// same number twice makes one task.
+func (f Feed) TaskID() string { return f.Chain + ":" + f.Number }
+
+func feeds(r reply, from int) []Feed {
+	var out []Feed
+	for i := from; i+1 < len(r); i += 2 {
+		if r[i] != "" {
+			out = append(out, Feed{Chain: r[i], Number: r[i+1]})
+		}
+	}
+	return out
+}
+
+func parseInt(s string) int64 {
+	// Numbers come as integers; Lua may have printed one with a fraction.
+	s, _, _ = strings.Cut(s, ".")
+	var n int64
+	neg := strings.HasPrefix(s, "-")
+	for _, c := range strings.TrimPrefix(s, "-") {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if neg {
+		return -n
+	}
+	return n
+}

@@ -1,0 +1,98 @@
+-- Ends an attempt: frees its slot (or not), records the outcome, advances, puts off
+-- or holds the chain, wakes the chain that waited longest for the slot, and begins
+-- the chain's next call where the run may go on. One atomic step, so a result is
+-- never behind its chain's advance. Fenced by the nonce of the chain's last attempt:
+-- an attempt that another one has followed changes nothing but its own slot. A success
+-- that comes after the attempt was taken for lost, and before another, still counts.
+-- KEYS[1] prefix of the bucket
+-- ARGV[1] chain  [2] nonce
+-- ARGV[3] done | fail (counts) | push (the vendor's push-back: no attempt of the
+--         budget) | back (certainly not sent) | late (not sent, and
+--         nobody's fault but ours: no push-back either) | giveup
+-- ARGV[4] release | keep (unknown outcome: the slot stays until its lease ends) | back
+-- ARGV[5] days of the grant  [6] delay to the next attempt, ms
+-- ARGV[7] code  [8] msg  [9] error
+-- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
+-- ARGV[13] 1: the run may go on  [14] nonce of the next attempt
+-- ARGV[15..28] quota's settings
+-- Reply: {now ms, woken chain or '', its feed number, then
+--         'stale' | 'waiting', until | 'held' | 'idle' | 'ready' | as start}
+local now = quota.now()
+outcome_first()
+local id, nonce, kind, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local token = token_of(id)
+local s = quota.settings(15)
+if slot == 'release' then
+  quota.release(P, token, nonce)
+elseif slot == 'back' then
+  quota.give_back(P, token, nonce, ARGV[5])
+end
+if ARGV[10] == 'lift' then
+  quota.lift(P, token)
+elseif ARGV[10] ~= '0' then
+  quota.cool(P, token, tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12]), now)
+end
+local woken = wake(token, s.slots, now)
+local reply = { int(now), woken and woken[1] or '', woken and woken[2] or '0' }
+
+local function answer(t)
+  for _, v in ipairs(t) do reply[#reply + 1] = v end
+  return reply
+end
+
+local c = load_chain(id)
+local again = repeated(c, ARGV[14])
+if again then return answer(again) end
+if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then return answer { 'stale' } end
+local batch, key = split(c.h)
+local field = c.token .. key
+local rec = read(batch, field)
+if c.s == 'h' then
+  unhold(c, batch, now)
+  open_in_chain(id, batch, 1)
+elseif c.s ~= 'x' then
+  unlist(c)
+end
+if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
+  redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', int(tonumber(c.e) - now))
+end
+rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
+
+local more
+if kind == 'done' then
+  end_call(batch, field, rec, 's', now)
+  open_in_chain(id, batch, -1)
+  tally(batch, now, 's', 1)
+  more = advance(c, now)
+elseif kind == 'giveup' then
+  more = give_up(c, batch, key, rec, now)
+  if c.s == 'h' then return answer { 'held' } end
+else
+  local till = now + tonumber(ARGV[6])
+  if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end
+  rec[R.state] = 'w'
+  if kind == 'back' or kind == 'late' then rec[R.attempts] = rec[R.attempts] - 1 end
+  write(batch, field, rec)
+  if kind ~= 'fail' then
+    redis.call('HINCRBY', c.key, 'a', -1)
+    if kind ~= 'late' then redis.call('HSETNX', c.key, 'p', int(now)) end
+  end
+  if kind ~= 'late' then redis.call('HINCRBY', c.key, 't', 1) end
+  wait(c, kind == 'fail' and 'back-off' or 'push-back', till, now)
+  return answer { 'waiting', int(till) }
+end
+if not more then return answer { 'idle' } end
+
+-- The slot goes to who waited: this chain goes on only where one is left.
+local busy = redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. int(now), '+inf')
+if woken and busy + 1 >= s.slots then
+  redis.call('ZADD', P .. 'waiters:' .. token, int(now), id)
+  wait(c, 'slots', now + FEED_GRACE, now)
+  return answer { 'waiting', int(now + FEED_GRACE) }
+end
+if ARGV[13] == '1' then
+  local started = start(c, ARGV[14], s, now)
+  if started[1] ~= 'clock' then return answer(started) end
+end
+set_ready(c, now)
+return answer { 'ready' }

@@ -1,0 +1,310 @@
+-- The ledger's functions. Every script is quota's library, this one, and the
+-- few lines of its own file. All keys of a script live under KEYS[1], the prefix
+-- of one bucket with its hash tag ("habilita:{k7}:"), so that a script touches
+-- one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
+--
+--   tokens          hash   token -> "<call records>:<sealed token>"
+--   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
+--   counts:<batch>  hash   t total, s f k c by state, b blocked behind held
+--                          heads, g held chains, p policy, x cancelled, at last change
+--   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)
+--   chain:<id>      hash   see C; absent where a chain has nothing to do
+--   queue:<id>      list   references behind the head, "<batch> <key>"
+--   ready           zset   chain -> since when, to be fed
+--   due             zset   chain -> when it needs somebody: the deferral, back-off,
+--                          feeding or lease of its call has ended by then
+--   held            zset   chain -> since when it waits for a person
+--   delayed         zset   "<chain> <batch> <key>" -> when a scheduled call is due
+--   old             zset   field of a finished call of no batch -> when
+--   feed            string the last feed number of the bucket
+--   quiet:<chain>   string a request of the chain may still be at the vendor until
+--                          then (an unknown outcome): no grant; it outlives the chain
+local P = KEYS[1]
+local READY, DUE, HELD, DELAYED = P .. 'ready', P .. 'due', P .. 'held', P .. 'delayed'
+local SOLO = 'solo'       -- the batch of calls of no batch
+local FEED_GRACE = 10000  -- a chain that was fed and did not begin is fed again after this; doubled each time
+local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones
+local SLICE = 500         -- references or records that one script works on, to stay below 5 ms
+
+-- Places in a call's record.
+local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 6,
+  started = 7, finished = 8, code = 9, msg = 10, err = 11 }
+-- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
+-- r running, s succeeded, f failed, k skipped, c cancelled.
+
+-- Fields of a chain: s state, h head, f feed number, n nonce of the last attempt,
+-- e end of its lease, a attempts spent of the budget, p first push-back, t failures
+-- in a row, y why it waits, u until when, z waiting for a slot since, m times that
+-- a feeding went unanswered, o:<batch> open calls.
+-- States of a chain: r ready, f fed, x running, w waiting for a time, l waiting for
+-- a slot, h held. d: the days on which the last attempt was counted.
+local C = { 's', 'h', 'f', 'n', 'e', 'a', 'p', 't', 'y', 'u', 'z', 'm', 'd' }
+
+local function token_of(chain) return string.sub(chain, 1, 24) end
+
+local function chain_of(token, name)
+  if name == nil or name == '' then return token end
+  return token .. ':' .. name
+end
+
+local function split(ref)
+  local at = string.find(ref, ' ', 1, true)
+  return string.sub(ref, 1, at - 1), string.sub(ref, at + 1)
+end
+
+local function load_chain(id)
+  local v = redis.call('HMGET', P .. 'chain:' .. id, unpack(C))
+  if not v[1] then return nil end
+  local c = { id = id, key = P .. 'chain:' .. id, token = token_of(id) }
+  for i, name in ipairs(C) do c[name] = v[i] or nil end
+  return c
+end
+
+local function read(batch, field)
+  local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
+  return raw and cjson.decode(raw) or nil
+end
+
+local function write(batch, field, rec)
+  local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
+  for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
+  redis.call('HSET', P .. 'calls:' .. batch, field, cjson.encode(rec))
+end
+
+local function tally(batch, now, ...)
+  local key, change = P .. 'counts:' .. batch, { ... }
+  for i = 1, #change, 2 do redis.call('HINCRBY', key, change[i], change[i + 1]) end
+  redis.call('HSET', key, 'at', int(now))
+end
+
+local function open_in_chain(id, batch, by)
+  local key, field = P .. 'chain:' .. id, 'o:' .. batch
+  if redis.call('HINCRBY', key, field, by) <= 0 then redis.call('HDEL', key, field) end
+end
+
+-- end_call writes a call's last state; the caller has taken it out of its chain.
+local function end_call(batch, field, rec, state, now)
+  rec[R.state], rec[R.finished] = state, now
+  write(batch, field, rec)
+  if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
+end
+
+local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end
+
+-- shift_blocked counts all open calls of a chain as blocked (by 1), or as not (-1).
+local function shift_blocked(c, by, now)
+  local all = redis.call('HGETALL', c.key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'o:' then
+      tally(string.sub(all[i], 3), now, 'b', by * tonumber(all[i + 1]))
+    end
+  end
+end
+
+-- unlist takes a chain off every list that could run it.
+local function unlist(c)
+  redis.call('ZREM', READY, c.id)
+  redis.call('ZREM', DUE, c.id)
+  redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
+end
+
+local function set_ready(c, now, fresh)
+  redis.call('HSET', c.key, 's', 'r')
+  redis.call('ZREM', DUE, c.id)
+  redis.call('ZADD', READY, int(fresh and now - FRESH or now), c.id)
+  c.s = 'r'
+end
+
+-- feed gives the chain its next feed number: older tasks of it do nothing from here on.
+local function feed(c, now)
+  local n = redis.call('INCR', P .. 'feed')
+  local missed = tonumber(c.m or '0')
+  redis.call('HSET', c.key, 's', 'f', 'f', int(n))
+  redis.call('ZREM', READY, c.id)
+  redis.call('ZADD', DUE, int(now + FEED_GRACE * 2 ^ math.min(missed, 5)), c.id)
+  c.s, c.f = 'f', int(n)
+  return c.f
+end
+
+-- wait puts the chain off until a time; it costs nothing until then.
+local function wait(c, why, till, now)
+  local s = why == 'slots' and 'l' or 'w'
+  redis.call('HSET', c.key, 's', s, 'y', why, 'u', int(till))
+  if s == 'l' and not c.z then
+    redis.call('HSET', c.key, 'z', int(now))
+    c.z = int(now)
+  end
+  redis.call('ZREM', READY, c.id)
+  redis.call('ZADD', DUE, int(till), c.id)
+  c.s, c.y, c.u = s, why, int(till)
+end
+
+-- hold stops the chain at its head, which was given up, until a person decides.
+local function hold(c, batch, now)
+  unlist(c)
+  redis.call('HSET', c.key, 's', 'h', 'y', 'held', 'u', '0')
+  redis.call('ZADD', HELD, int(now), c.id)
+  shift_blocked(c, 1, now)
+  tally(batch, now, 'g', 1)
+  c.s = 'h'
+end
+
+local function unhold(c, batch, now)
+  redis.call('ZREM', HELD, c.id)
+  shift_blocked(c, -1, now)
+  tally(batch, now, 'g', -1, 'f', -1)
+  c.s = 'w'
+end
+
+-- new_head forgets what belonged to the call before.
+local function new_head(c, ref)
+  redis.call('HDEL', c.key, 'n', 'e', 'p', 't', 'y', 'u', 'm', 'd')
+  redis.call('HSET', c.key, 'h', ref, 'a', '0')
+  c.h, c.a, c.n, c.e, c.p, c.t, c.y, c.u, c.m = ref, '0', nil, nil, nil, nil, nil, nil, nil
+end
+
+-- advance makes the next open call the head; false where there is none and the
+-- chain went idle. References whose call has ended (cancelled) are passed over;
+-- after a slice of them the head is '' and the next run goes on passing over.
+local function advance(c, now)
+  for _ = 1, SLICE do
+    local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
+    if not ref then
+      unlist(c)
+      redis.call('DEL', c.key)
+      return false
+    end
+    local batch, key = split(ref)
+    local rec = read(batch, c.token .. key)
+    if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
+      if redis.call('SISMEMBER', P .. 'dropped:' .. batch, c.id) == 1 then
+        end_call(batch, c.token .. key, rec, 'c', now)
+        tally(batch, now, 'c', 1)
+        open_in_chain(c.id, batch, -1)
+      else
+        new_head(c, ref)
+        return true
+      end
+    end
+  end
+  new_head(c, '')
+  return true
+end
+
+local function advance_or_idle(c, now)
+  if advance(c, now) then set_ready(c, now) end
+end
+
+-- drop_later cancels the calls of a batch behind the head (policy cancel).
+local function drop_later(c, batch, now)
+  redis.call('SADD', P .. 'dropped:' .. batch, c.id)
+  for _, ref in ipairs(redis.call('LRANGE', P .. 'queue:' .. c.id, 0, SLICE - 1)) do
+    local of, key = split(ref)
+    if of == batch then
+      local rec = read(batch, c.token .. key)
+      if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
+        end_call(batch, c.token .. key, rec, 'c', now)
+        tally(batch, now, 'c', 1)
+        open_in_chain(c.id, batch, -1)
+      end
+    end
+  end
+end
+
+-- give_up ends the head as failed and does what its batch's policy says; true
+-- where the chain can go on with another call.
+local function give_up(c, batch, key, rec, now)
+  end_call(batch, c.token .. key, rec, 'f', now)
+  open_in_chain(c.id, batch, -1)
+  tally(batch, now, 'f', 1)
+  local policy = redis.call('HGET', P .. 'counts:' .. batch, 'p') or 'hold'
+  if policy == 'skip' or policy == 'cancel' then
+    if policy == 'cancel' then drop_later(c, batch, now) end
+    return advance(c, now)
+  end
+  hold(c, batch, now)
+  return false
+end
+
+-- running is the reply for an attempt that was granted.
+local function running(c, batch, key, rec, reclaimed, probing)
+  local tok = redis.call('HGET', P .. 'tokens', c.token) or ':'
+  return { 'run', c.id, batch, key, rec[R.server], string.sub(tok, string.find(tok, ':', 1, true) + 1),
+    int(rec[R.attempts]), c.a, c.p or '0', c.t or '0', c.e, c.d, int(rec[R.enqueued]),
+    int(reclaimed or 0), probing and '1' or '0' }
+end
+
+-- repeated answers a script that is executed again because its reply was lost: the
+-- attempt of this nonce was granted and is still to be made.
+local function repeated(c, nonce)
+  if not c or c.s ~= 'x' or c.n ~= nonce then return nil end
+  local batch, key = split(c.h)
+  return running(c, batch, key, read(batch, c.token .. key), 0, false)
+end
+
+-- defer puts the head off without an attempt.
+local function defer(c, batch, field, rec, why, till, detail, now)
+  wait(c, why, till, now)
+  if rec[R.state] ~= 'w' then
+    rec[R.state] = 'w'
+    write(batch, field, rec)
+  end
+  return { 'deferred', why, int(till), detail or '' }
+end
+
+-- start asks for the grant of the head's next attempt and writes it down: the
+-- attempt is counted here, before anything is sent.
+-- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
+--         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
+--         slots reclaimed, 1 a probe of a cooling token}
+--     or {'deferred', why, until ms, detail, slots reclaimed} or {'clock'} or {'again'} or {'idle'}
+local function start(c, nonce, s, now)
+  if c.h == '' then
+    if not advance(c, now) then return { 'idle' } end
+    if c.h == '' then
+      set_ready(c, now)
+      return { 'again' }
+    end
+  end
+  local batch, key = split(c.h)
+  local field = c.token .. key
+  local rec = read(batch, field)
+  local quiet = tonumber(redis.call('GET', P .. 'quiet:' .. c.id) or '0')
+  if quiet > now then return defer(c, batch, field, rec, 'unknown', quiet, '', now) end
+  local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now)
+  if not g.granted then
+    if g.why == 'clock' then return { 'clock' } end
+    local reply = defer(c, batch, field, rec, g.why, g.until_ms, g.detail, now)
+    if reply[4] ~= '' then redis.call('HSET', c.key, 'y', g.why .. ': ' .. reply[4]) end
+    reply[5] = int(g.reclaimed or 0)
+    return reply
+  end
+  rec[R.state] = 'r'
+  rec[R.attempts] = (rec[R.attempts] or 0) + 1
+  if (rec[R.started] or 0) == 0 then rec[R.started] = now end
+  write(batch, field, rec)
+  c.s, c.n, c.e, c.d, c.z = 'x', nonce, int(g.ends), g.days, nil
+  c.a = int(tonumber(c.a or '0') + 1)
+  redis.call('HSET', c.key, 's', 'x', 'n', nonce, 'e', c.e, 'a', c.a, 'd', c.d)
+  redis.call('HDEL', c.key, 'y', 'u', 'z', 'm')
+  redis.call('ZREM', READY, c.id)
+  redis.call('ZADD', DUE, c.e, c.id)
+  return running(c, batch, key, rec, g.reclaimed, g.probing)
+end
+
+-- wake feeds the chain that waited longest for a slot of the token, where one is
+-- free; returns {chain, feed} or nil.
+local function wake(token, slots, now)
+  for _ = 1, 8 do
+    local id = quota.wake(P, token, slots, now)
+    if not id then return nil end
+    local c = load_chain(id)
+    if c and c.s == 'l' then return { id, feed(c, now) } end
+  end
+  return nil
+end
+
+-- outcome_first makes the script one that writes before it needs memory: a Redis
+-- that is full (noeviction) refuses new work, but lets a script that has begun to
+-- write go on, so outcomes are recorded all the same.
+local function outcome_first() redis.call('UNLINK', P .. 'none') end

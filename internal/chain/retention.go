@@ -1,0 +1,120 @@
+package chain
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Purge deletes the records of a batch in the buckets of tags, and with a token's last
+// record its sealed token. The caller has seen that nothing of the batch is open or
+// held. For NoBatch it deletes calls that ended before the time given. It returns how
+// many records were deleted.
+func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
+	total := 0
+	for _, tag := range tags {
+		for cursor := "0"; ; {
+			// Ids are forgotten first: an id that leads nowhere is harmless.
+			if err := l.forgetIDs(ctx, batch, tag, before); err != nil {
+				return total, err
+			}
+			r, err := l.run(ctx, l.purge, tag, batch, cursor, before.UnixMilli())
+			if err != nil {
+				return total, err
+			}
+			total += int(r.int(2))
+			if cursor = r.str(1); cursor == "0" {
+				break
+			}
+		}
+	}
+	return total, nil
+}
+
+func (l *Ledger) forgetIDs(ctx context.Context, batch, tag string, before time.Time) error {
+	var fields []string
+	var err error
+	if batch == NoBatch {
+		fields, err = l.rdb.ZRangeByScore(ctx, l.bucket(tag)+"old", &redis.ZRangeBy{
+			Min: "-inf", Max: strconv.FormatInt(before.UnixMilli(), 10), Count: 200,
+		}).Result()
+	} else {
+		var kv []string
+		kv, _, err = l.rdb.HScan(ctx, l.bucket(tag)+"calls:"+batch, 0, "*=*", 500).Result()
+		for i := 0; i+1 < len(kv); i += 2 {
+			fields = append(fields, kv[i])
+		}
+	}
+	if err != nil {
+		return err
+	}
+	var gone []Given
+	for _, f := range fields {
+		if len(f) > TokenLen && f[TokenLen] == '=' {
+			gone = append(gone, Given{ID: f[TokenLen+1:], Batch: batch, Token: f[:TokenLen]})
+		}
+	}
+	return l.unindex(ctx, gone)
+}
+
+// Reseal passes every sealed token to reseal and puts what it returns in its place
+// ("" leaves it). It returns how many were replaced.
+func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (string, error)) (int, error) {
+	replaced := 0
+	for i := range Buckets {
+		tag := TagAt(i)
+		for cursor := uint64(0); ; {
+			kv, next, err := l.rdb.HScan(ctx, l.bucket(tag)+"tokens", cursor, "", 500).Result()
+			if err != nil {
+				return replaced, err
+			}
+			for j := 0; j+1 < len(kv); j += 2 {
+				sealed := sealedOf(kv[j+1])
+				anew, err := reseal(kv[j], sealed)
+				if err != nil {
+					return replaced, err
+				}
+				if anew == "" || anew == sealed {
+					continue
+				}
+				n, err := l.reseal.Run(ctx, l.rdb, []string{l.bucket(tag)}, kv[j], sealed, anew).Int()
+				if err != nil {
+					return replaced, err
+				}
+				replaced += n
+			}
+			if cursor = next; cursor == 0 {
+				break
+			}
+		}
+	}
+	return replaced, nil
+}
+
+// Tokens returns the names of all tokens that the ledger knows.
+func (l *Ledger) Tokens(ctx context.Context) ([]string, error) {
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.StringSliceCmd, Buckets)
+	for i := range cmds {
+		cmds[i] = pipe.HKeys(ctx, l.bucket(TagAt(i))+"tokens")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, c := range cmds {
+		out = append(out, c.Val()...)
+	}
+	return out, nil
+}
+
+func sealedOf(v string) string {
+	for i := range len(v) {
+		if v[i] == ':' {
+			return v[i+1:]
+		}
+	}
+	return ""
+}

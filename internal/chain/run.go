@@ -1,0 +1,165 @@
+package chain
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// Status says how a script left a chain.
+type Status string
+
+// The statuses of Begin and Finish.
+const (
+	Running  Status = "run"      // an attempt was granted: send it
+	Deferred Status = "deferred" // no grant now; the chain comes back by itself
+	Waiting  Status = "waiting"  // back-off, or behind others for a slot
+	Held     Status = "held"     // given up; a person decides
+	Idle     Status = "idle"     // no call is left
+	Ready    Status = "ready"    // in the ready list: Announce its bucket
+	Stale    Status = "stale"    // an older task or attempt: nothing was changed
+	Again    Status = "again"    // as Ready, after passing over many cancelled calls
+	Clock    Status = "clock"    // the days in the arguments do not cover now: ask again
+)
+
+// Attempt is one granted attempt of a chain's head.
+type Attempt struct {
+	Chain, Batch, Key string
+	Server            string
+	Sealed            string // the sealed token; "" where the ledger has none
+	Nonce             string
+	Number            int       // requests sent for the call, with this one
+	Spent             int       // of the budget, with this one
+	FirstPushBack     time.Time // zero: none in this budget
+	Failures          int       // in a row
+	LeaseEnds         time.Time // by the clock of Redis
+	Days              string    // on which it was counted
+	Enqueued          time.Time
+	Probe             bool // of a token that cools: a success ends the cooling
+}
+
+// CallID is the id of the attempt's call.
+func (a Attempt) CallID() string {
+	token, _ := SplitID(a.Chain)
+	return CallID(a.Batch, token, a.Key)
+}
+
+// Step is the reply of Begin and Finish.
+type Step struct {
+	Status    Status
+	Now       time.Time // of Redis
+	Attempt   Attempt   // Status Running
+	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome)
+	Detail    string    // Deferred for cooling: why the token cools
+	Until     time.Time // Deferred and Waiting
+	Woken     *Feed     // another chain that got its turn: hand it to asynq
+	Reclaimed int       // slots whose lease had ended
+}
+
+// Begin starts the run of a feeding: it checks the fence, asks for the grant and
+// counts the attempt, in one step. nonce names the attempt and must be new.
+func (l *Ledger) Begin(ctx context.Context, f Feed, nonce string) (Step, error) {
+	for try := 0; ; try++ {
+		args := append([]any{f.Chain, f.Number, nonce}, l.admission.Args()...)
+		r, err := l.run(ctx, l.begin, Tag(f.Chain), args...)
+		if err != nil {
+			return Step{}, err
+		}
+		s := step(r, 1, nonce)
+		if s.Status != Clock || try == 2 {
+			return s, nil
+		}
+	}
+}
+
+// Unfeed puts a chain that was fed and not begun back, for a worker that stops.
+func (l *Ledger) Unfeed(ctx context.Context, f Feed) (bool, error) {
+	r, err := l.run(ctx, l.unfeed, Tag(f.Chain), f.Chain, f.Number)
+	if err != nil {
+		return false, err
+	}
+	return r.int(1) == 1, nil
+}
+
+// Kind says what an outcome means for its call.
+type Kind string
+
+// The kinds of an outcome.
+const (
+	Done     Kind = "done"   // succeeded
+	Fail     Kind = "fail"   // may pass; counts against the budget
+	PushBack Kind = "push"   // the vendor's push-back: no attempt of the budget
+	NotSent  Kind = "back"   // certainly nothing was sent, since the vendor can't be reached
+	Late     Kind = "late"   // certainly nothing was sent, and the vendor is not the cause
+	GiveUp   Kind = "giveup" // for good, or the budget is spent
+)
+
+// Slot says what becomes of the attempt's slot.
+type Slot string
+
+// What becomes of a slot.
+const (
+	Release  Slot = "release" // a complete response came
+	Keep     Slot = "keep"    // unknown outcome: taken until its lease ends
+	GiveBack Slot = "back"    // nothing was sent: free, and not counted on its day
+)
+
+// Cooling asks for the token to be left alone. The zero value asks for nothing.
+type Cooling struct {
+	Until      time.Time
+	Why        string
+	ProbeAfter time.Duration // > 0: a gentle try before Until
+	Lift       bool          // end the cooling instead
+}
+
+// Outcome is the end of an attempt.
+type Outcome struct {
+	Kind           Kind
+	Slot           Slot
+	Delay          time.Duration // to the next attempt (Fail, PushBack, NotSent)
+	Code, Msg, Err string
+	Cooling        Cooling
+}
+
+// Finish ends an attempt and, where goOn, begins the chain's next call in the same
+// step under the nonce next, if one may run now. All of it is one atomic script.
+func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, goOn bool, next string) (Step, error) {
+	cool := "0"
+	if o.Cooling.Lift {
+		cool = "lift"
+	} else if !o.Cooling.Until.IsZero() {
+		cool = strconv.FormatInt(o.Cooling.Until.UnixMilli(), 10)
+	}
+	args := append([]any{
+		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
+		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), flag(goOn), next,
+	}, l.admission.Args()...)
+	r, err := l.run(ctx, l.finish, Tag(a.Chain), args...)
+	if err != nil {
+		return Step{}, err
+	}
+	s := step(r, 3, next)
+	if r.str(1) != "" {
+		s.Woken = &Feed{Chain: r.str(1), Number: r.str(2)}
+	}
+	return s, nil
+}
+
+// step reads the reply of start.lua, from i on.
+func step(r reply, i int, nonce string) Step {
+	s := Step{Status: Status(r.str(i)), Now: r.time(0)}
+	switch s.Status {
+	case Deferred:
+		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(i+1), r.time(i+2), r.str(i+3), int(r.int(i+4))
+	case Waiting:
+		s.Until = r.time(i + 1)
+	case Running:
+		s.Attempt = Attempt{
+			Chain: r.str(i + 1), Batch: r.str(i + 2), Key: r.str(i + 3), Server: r.str(i + 4), Sealed: r.str(i + 5),
+			Number: int(r.int(i + 6)), Spent: int(r.int(i + 7)), FirstPushBack: r.time(i + 8), Failures: int(r.int(i + 9)),
+			LeaseEnds: r.time(i + 10), Days: r.str(i + 11), Enqueued: r.time(i + 12), Nonce: nonce,
+		}
+		s.Reclaimed, s.Attempt.Probe = int(r.int(i+13)), r.str(i+14) == "1"
+	}
+	return s
+}
