@@ -1,0 +1,94 @@
+package wolkvox
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestURLTemplates(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                     "https://wv0042.wolkvox.com/api/v2/configuration.php?api=enable_module",
+		"https://wv{server}.wolkvox.com/":      "https://wv0042.wolkvox.com/api/v2/configuration.php?api=enable_module",
+		"HTTPS://WV{server}.WOLKVOX.com":       "https://wv0042.wolkvox.com/api/v2/configuration.php?api=enable_module",
+		"http://127.0.0.1:8080/wv{server}":     "http://127.0.0.1:8080/wv0042/api/v2/configuration.php?api=enable_module",
+		"http://127.9.9.9":                     "http://127.9.9.9/api/v2/configuration.php?api=enable_module",
+		"http://[::1]:99/a/{server}/b/":        "http://[::1]:99/a/0042/b/api/v2/configuration.php?api=enable_module",
+		"https://localhost:8443/wv{server}/v1": "https://localhost:8443/wv0042/v1/api/v2/configuration.php?api=enable_module",
+	} {
+		c, err := New(Config{URL: in})
+		if err != nil {
+			t.Errorf("New(%q): %v", in, err)
+			continue
+		}
+		if got := c.to.url("0042", EnableModule).String(); got != want {
+			t.Errorf("%q leads to %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestURLTemplatesRefused(t *testing.T) {
+	for _, in := range []string{
+		"http://wv{server}.wolkvox.com", "https://wv{server}.wolkvox.com:8443", "https://wv{server}.wolkvox.com/x",
+		"https://wv0042.wolkvox.com", "https://{server}.wolkvox.com", "https://wv{server}.wolkvox.com.evil.example",
+		"https://wv{server}.evil.example", "https://u:pass-word@wv{server}.wolkvox.com", "https://wv{server}.wolkvox.com@evil.example",
+		"https://evil.example/wv{server}.wolkvox.com", "https://evil.example#wv{server}.wolkvox.com",
+		`https://evil.example\wv{server}.wolkvox.com`, "http://10.0.0.1/wv{server}", "http://0.0.0.0", "http://2130706433",
+		"http://127.0.0.1.evil.example", "http://localhost.evil.example", "http://u:pass-word@127.0.0.1", "http://127.0.0.1:x",
+		"http://127.0.0.1?x={server}", "http://127.0.0.1/{client}", "http://127.0.0.1/a%2fb", "http://[::1%25lo]:80",
+		"ftp://127.0.0.1", "127.0.0.1:8080", "://", "http://", "https://wv{server}{server}.wolkvox.com", "http://{server}:80",
+	} {
+		_, err := New(Config{URL: in})
+		var ce *ConfigError
+		if !errors.As(err, &ce) {
+			t.Errorf("New(%q) = %v", in, err)
+			continue
+		}
+		if strings.Contains(err.Error(), "pass-word") || !strings.Contains(err.Error(), DefaultURL) && !errors.Is(err, errExtras) {
+			t.Errorf("%q", err)
+		}
+	}
+}
+
+func TestConfigFaultsAllAtOnce(t *testing.T) {
+	_, err := New(Config{URL: "x", Timeout: -1, DialTimeout: -1, AckTimeout: -1, IdleTimeout: -1, MaxIdle: -1, MaxBody: 9 << 20})
+	var ce *ConfigError
+	if !errors.As(err, &ce) || len(ce.Faults) != 7 {
+		t.Fatalf("%v", err)
+	}
+	for _, name := range []string{"URL", "Timeout", "DialTimeout", "AckTimeout", "IdleTimeout", "MaxIdle", "MaxBody"} {
+		if !strings.Contains(err.Error(), name+": ") {
+			t.Errorf("no %s in %q", name, err)
+		}
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := c.transport
+	if c.cfg.Timeout != time.Minute || c.cfg.MaxBody != 64<<10 || tr.MaxIdleConnsPerHost != 64 || tr.IdleConnTimeout != 4*time.Second {
+		t.Errorf("%+v", c.cfg)
+	}
+	if tr.Proxy != nil || !tr.DisableCompression || tr.Protocols.HTTP2() || tr.Protocols.UnencryptedHTTP2() || !tr.Protocols.HTTP1() {
+		t.Errorf("%+v", tr)
+	}
+}
+
+func TestOperations(t *testing.T) {
+	for _, op := range []Operation{EnableModule, DisableModule, {API: "token_info", Method: "GET", Script: "information.php"}} {
+		if err := op.validate(); err != nil {
+			t.Errorf("%+v: %v", op, err)
+		}
+	}
+	for _, op := range []Operation{
+		{}, {API: "a&b=c"}, {API: "a", Script: "../x.php"}, {API: "a", Script: "x.php?y"}, {API: "a", Method: "CONNECT"}, {API: "a", Method: "P UT"},
+	} {
+		if op.validate() == nil {
+			t.Errorf("%+v accepted", op)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package wolkvox
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// envelope is what the vendor wraps every answer in:
+// {"code": 202, "error": null, "msg": "..."}. Its texts are as received.
+type envelope struct {
+	code  int    // 100 to 999; 0: absent, or not a number
+	fail  bool   // error says something
+	err   string // error as text, JSON where it is no string
+	msg   string // msg as text, JSON where it is no string
+	parts bool   // code, and error or msg, are there
+}
+
+// decodeEnvelope reads a body. fault says why it can't be read, "" where it can:
+// then it is one JSON object. A byte order mark is skipped; the content type, which
+// the vendor need not get right, plays no part.
+//
+// code may be a number or a string ("code comes as a number or as a string, even
+// within one page of the documents"). error is none where it is absent, null, false,
+// blank, or an empty list or object, as PHP may write nothing.
+func decodeEnvelope(body []byte) (env envelope, fault string) {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	if len(bytes.TrimSpace(body)) == 0 {
+		return envelope{}, "the body is empty"
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return envelope{}, "the body is not one JSON object"
+	}
+	env.code = codeOf(fields["code"])
+	env.msg, _ = textOf(fields["msg"])
+	env.err, env.fail = textOf(fields["error"])
+	_, hasErr := fields["error"]
+	_, hasMsg := fields["msg"]
+	env.parts = env.code != 0 && (hasErr || hasMsg)
+	return env, ""
+}
+
+// codeOf reads a code: 202, "202", 202.0. 0 is none.
+func codeOf(raw json.RawMessage) int {
+	text := string(raw)
+	var s string
+	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
+		text = strings.TrimSpace(s)
+		if !allDigits(text) {
+			return 0
+		}
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || f != math.Trunc(f) || f < 100 || f > 999 {
+		return 0
+	}
+	return int(f)
+}
+
+// textOf is a field as text, and whether it says anything.
+func textOf(raw json.RawMessage) (text string, says bool) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	if len(raw) == 0 || dec.Decode(&v) != nil {
+		return "", false
+	}
+	switch v := v.(type) {
+	case nil:
+		return "", false
+	case string:
+		return v, strings.TrimSpace(v) != ""
+	case bool:
+		says = v
+	case []any:
+		says = len(v) > 0
+	case map[string]any:
+		says = len(v) > 0
+	default:
+		says = true
+	}
+	// Written anew rather than copied, so that escapes can't hide a token: PHP
+	// writes "/" as "\/".
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return "", says
+	}
+	return strings.TrimSpace(out.String()), says
+}

@@ -1,0 +1,119 @@
+package wolkvox
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Kind is what a refusal means. Its text is stable: it may be a label of a metric.
+type Kind string
+
+// The kinds. That 403 is four different things, told apart by msg alone, is the
+// vendor's published table; 429 and 5xx are not in it, and are guarded against.
+const (
+	BadToken          Kind = "bad_token"          // 403, PLEASE VALIDATE TOKEN
+	TokenLimit        Kind = "token_limit"        // 403, TOKEN LIMIT EXCEEDED: the day's quota is used up
+	SimultaneousLimit Kind = "simultaneous_limit" // 403, EXCEEDS THE LIMIT OF SIMULTANEOUS REQUESTS PER TOKEN
+	UnknownForbidden  Kind = "forbidden"          // any other 403, such as maintenance, whose text is not known
+	BadRequest        Kind = "bad_request"        // 400: an unknown api, or a missing parameter
+	MissingToken      Kind = "missing_token"      // 401
+	NotFound          Kind = "not_found"          // 404
+	MethodNotAllowed  Kind = "method_not_allowed" // 405
+	TooMany           Kind = "too_many"           // 429
+	ServerFailure     Kind = "server_error"       // 5xx
+	Other             Kind = "other"              // anything else, redirects included, and success codes with an error
+)
+
+// phrases are the vendor's texts, in the order in which they are looked for: should
+// an answer hold two, the one that passes by itself first.
+var phrases = []struct {
+	text string
+	kind Kind
+}{
+	{"EXCEEDS THE LIMIT OF SIMULTANEOUS REQUESTS PER TOKEN", SimultaneousLimit},
+	{"TOKEN LIMIT EXCEEDED", TokenLimit},
+	{"PLEASE VALIDATE TOKEN", BadToken},
+}
+
+// succeeded reports whether a status or a code is one of success.
+func succeeded(n int) bool {
+	return n == http.StatusOK || n == http.StatusCreated || n == http.StatusAccepted
+}
+
+// kindOf judges an answer by its HTTP status and, where there is an envelope, by its
+// code (0 for none) and texts. Neither number is trusted alone: one that is no success
+// decides over one that is. Where both fail and differ, the kind that can
+// pass wins, so that nothing is given up at once on evidence that contradicts
+// itself. A phrase of the vendor's decides unless the failure is the server's own.
+func kindOf(status, code int, msg, errText string) Kind {
+	byStatus, byCode := kindOfNumber(status), kindOfNumber(code)
+	if succeeded(status) {
+		byStatus = ""
+	}
+	if code == 0 || succeeded(code) {
+		byCode = ""
+	}
+	kind := worse(byStatus, byCode)
+	onlyServer := (byStatus == ServerFailure || byStatus == "") && (byCode == ServerFailure || byCode == "") && kind != ""
+	if !onlyServer {
+		if said := phraseIn(msg, errText); said != "" {
+			return said
+		}
+	}
+	if kind == "" {
+		return Other
+	}
+	return kind
+}
+
+// phraseIn finds a phrase of the vendor's in either text, "" for none. Case and the
+// amount of white space don't matter.
+func phraseIn(texts ...string) Kind {
+	for i, s := range texts {
+		texts[i] = strings.ToUpper(strings.Join(strings.Fields(s), " "))
+	}
+	for _, p := range phrases {
+		for _, s := range texts {
+			if strings.Contains(s, p.text) {
+				return p.kind
+			}
+		}
+	}
+	return ""
+}
+
+func kindOfNumber(n int) Kind {
+	switch {
+	case n == http.StatusBadRequest:
+		return BadRequest
+	case n == http.StatusUnauthorized:
+		return MissingToken
+	case n == http.StatusForbidden:
+		return UnknownForbidden
+	case n == http.StatusNotFound:
+		return NotFound
+	case n == http.StatusMethodNotAllowed:
+		return MethodNotAllowed
+	case n == http.StatusTooManyRequests:
+		return TooMany
+	case n >= 500 && n <= 599:
+		return ServerFailure
+	}
+	return Other
+}
+
+// worse is the kind that decides of two; "" is success.
+func worse(status, code Kind) Kind {
+	if status == code || code == "" {
+		return status
+	}
+	if status == "" {
+		return code
+	}
+	for _, k := range []Kind{ServerFailure, TooMany, UnknownForbidden, Other} {
+		if status == k || code == k {
+			return k
+		}
+	}
+	return status
+}

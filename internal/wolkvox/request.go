@@ -1,0 +1,63 @@
+package wolkvox
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Request is one attempt. It prints without its token, in every format.
+type Request struct {
+	// Server is where the token's operation lives.
+	Server Server
+	// Token is the secret that names the operation, sent in the wolkvox-token
+	// header and nowhere else.
+	Token string `json:"-"`
+	// ID is sent as X-Request-ID, "<call id>.<attempt>"; it is not sent where
+	// it is empty. Printable ASCII, at most 200 bytes.
+	ID string
+	// WriteBy is the moment by which the request's first byte must have been
+	// written; after it the request is dropped as not sent. It should come
+	// from time.Now, so that it carries the monotonic clock. Zero is no limit
+	// but the client's time-out.
+	WriteBy time.Time
+}
+
+// Format prints the request without its token, whatever the verb.
+func (r Request) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "wolkvox request "+r.ID+" to server "+string(r.Server))
+}
+
+const maxIDLen = 200
+
+var errID = fmt.Errorf("request ID is not printable ASCII of at most %d bytes", maxIDLen)
+
+func (r Request) validate() error {
+	if !r.Server.canonical() {
+		return &ServerError{Reason: "it is not in canonical form"}
+	}
+	if err := ValidToken(r.Token); err != nil {
+		return err
+	}
+	if len(r.ID) > maxIDLen {
+		return errID
+	}
+	for i := range len(r.ID) {
+		if r.ID[i] < ' ' || r.ID[i] > '~' {
+			return errID
+		}
+	}
+	return nil
+}
+
+// Answer is the vendor's answer that the operation succeeded.
+type Answer struct {
+	Status int    // HTTP status: 200, 201 or 202
+	Code   int    // the envelope's code: 200, 201 or 202
+	Msg    string // the envelope's msg, made safe to print, at most 300 bytes
+	// Duration is the whole attempt, from Do's beginning to the answer's end.
+	Duration time.Duration
+	// RetryAfter is what the answer's Retry-After asks for, 0 for none; from 0
+	// to 24 h. It is not known whether the vendor ever sends one.
+	RetryAfter time.Duration
+}

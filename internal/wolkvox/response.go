@@ -1,0 +1,54 @@
+package wolkvox
+
+import (
+	"errors"
+	"io"
+	"net/http"
+)
+
+var (
+	errEndless   = errors.New("the answer's body has not ended after 8 MiB")
+	errSwitched  = errors.New("the peer switched protocols instead of answering")
+	errOpenEnded = errors.New("the connection ended, with nothing to tell a complete body from a cut one")
+)
+
+// payload is the body of a complete answer.
+type payload struct {
+	data    []byte   // at most Config.MaxBody of it
+	env     envelope // what it says, where fault is empty
+	fault   string   // why it is no envelope; "" for none
+	tooLong bool     // there was more than data
+}
+
+// readBody reads an answer to its end, and keeps limit bytes at most. An error
+// means that the answer is not known to be complete.
+func readBody(resp *http.Response, limit int64) (payload, error) {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return payload{}, errSwitched
+	}
+	if resp.ContentLength > maxDrain {
+		return payload{}, errEndless
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit))
+	if err != nil {
+		return payload{}, err
+	}
+	rest, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxDrain-int64(len(data))+1))
+	if err != nil {
+		return payload{}, err
+	}
+	if int64(len(data))+rest > maxDrain {
+		return payload{}, errEndless
+	}
+	p := payload{data: data, tooLong: rest > 0}
+	if p.tooLong {
+		p.fault = "the body is longer than the cap"
+	} else {
+		p.env, p.fault = decodeEnvelope(data)
+	}
+	framed := resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0
+	if !framed && p.fault != "" {
+		return payload{}, errOpenEnded
+	}
+	return p, nil
+}

@@ -1,0 +1,91 @@
+package wolkvox
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxText is the most that is kept of a text of the vendor's, in bytes.
+const maxText = 300
+
+// safeText makes a text that came from outside fit to print: valid UTF-8 on one
+// line, without control and formatting characters, without the token, and cut to
+// 300 bytes. The token goes after the characters that could have hidden it, and
+// before the cut, which could have left half of it.
+func safeText(s, token string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, s)
+	s = hideToken(strings.TrimSpace(s), token)
+	if len(s) <= maxText {
+		return s
+	}
+	cut := maxText - len("...")
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "..."
+}
+
+// hideToken writes [token] wherever the token stands, in any case, as it is or quoted.
+func hideToken(s, token string) string {
+	if token == "" {
+		return s
+	}
+	s = replaceFold(s, token, "[token]")
+	quoted := strconv.Quote(token)
+	if quoted = quoted[1 : len(quoted)-1]; quoted != token {
+		s = replaceFold(s, quoted, "[token]")
+	}
+	return s
+}
+
+// replaceFold replaces every old, an ASCII text, in any case.
+func replaceFold(s, old, with string) string {
+	var out strings.Builder
+	for i := 0; i < len(s); {
+		if len(s)-i >= len(old) && equalFoldASCII(s[i:i+len(old)], old) {
+			out.WriteString(with)
+			i += len(old)
+			continue
+		}
+		out.WriteByte(s[i])
+		i++
+	}
+	return out.String()
+}
+
+func equalFoldASCII(a, b string) bool {
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// safeError is err itself where its text is fit to print, and else its text alone,
+// made fit: net/http puts what it can't parse of an answer into its errors.
+func safeError(err error, token string) error {
+	text := err.Error()
+	if safe := safeText(text, token); safe != text {
+		return errors.New(safe)
+	}
+	return err
+}

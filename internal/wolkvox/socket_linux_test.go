@@ -1,0 +1,31 @@
+package wolkvox
+
+import (
+	"net"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestAckTimeoutIsSet(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	d := &dialer{local: true, timeout: time.Minute, ack: 7 * time.Second}
+	conn, err := d.dialPlain(t.Context(), "tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	rc, err := conn.(*guardConn).raw.Conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got int
+	rc.Control(func(fd uintptr) { got, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout) })
+	if err != nil || got != 7000 {
+		t.Errorf("%d ms, %v", got, err)
+	}
+}

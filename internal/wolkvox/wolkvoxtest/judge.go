@@ -1,0 +1,231 @@
+package wolkvoxtest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Violation is one proof that a promise was broken.
+type Violation struct {
+	Kind      string // which judge: "slots", "quota", "order", "overlap", "duplicate", "extra", "repeat", or "unjudged"
+	TokenHash string // never the token
+	Call      string // the call at fault
+	Seq       int64  // of the request at fault
+	Other     string // the call that it collides with; empty where there is none
+	OtherSeq  int64  // of the request that it collides with; 0 where there is none
+	Detail    string // one sentence for people
+}
+
+// String is the violation in one line.
+func (v Violation) String() string {
+	return fmt.Sprintf("%s: request %d of call %q (token %s): %s", v.Kind, v.Seq, v.Call, v.TokenHash, v.Detail)
+}
+
+// OverSlots reports each arrival with more than SlotLimit requests of its token in flight (the promise is never above the slots).
+func (a Account) OverSlots() []Violation {
+	var vs []Violation
+	for _, r := range a.Records {
+		if r.InFlight > SlotLimit {
+			vs = append(vs, a.violation("slots", r, nil, fmt.Sprintf("%d in flight, %d allowed", r.InFlight, SlotLimit)))
+		}
+	}
+	return vs
+}
+
+// OverQuota reports each arrival over its token's quota of the day. Requests that others made (Token.Used, AddUsed) are not
+// counted: a caller can't know of them.
+func (a Account) OverQuota() []Violation {
+	var vs []Violation
+	for _, r := range a.Records {
+		if r.overQuota() {
+			vs = append(vs, a.violation("quota", r, nil, fmt.Sprintf("request %d of %s, %d allowed", r.DayCount, r.Day, r.Quota)))
+		}
+	}
+	return vs
+}
+
+// OrderViolations reports, for chains that are each the ids of their calls in order, every request of a call that arrived before the call
+// before it had succeeded, and every repetition of a call that had succeeded which arrived after a later call of the chain was begun. Leave
+// out of a chain what was skipped or cancelled: a call that never succeeded accuses the one after it.
+func (a Account) OrderViolations(chains [][]string) []Violation {
+	if a.Partial {
+		return unjudged("order")
+	}
+	var vs []Violation
+	calls := a.byCall()
+	for _, chain := range chains {
+		for i, id := range chain[min(1, len(chain)):] {
+			before := chain[i]
+			succeeded, ok := a.firstEnd(calls[before])
+			for _, n := range calls[id] {
+				if r := a.Records[n]; !ok || r.Seq < succeeded.EndSeq {
+					detail := fmt.Sprintf("arrived before %q had succeeded", before)
+					vs = append(vs, a.violation("order", r, other(before, succeeded), detail))
+				}
+			}
+		}
+		vs = append(vs, a.wentBack(calls, chain)...)
+	}
+	return vs
+}
+
+// wentBack reports requests of a call that had succeeded which arrived after a later call of its chain was begun.
+func (a Account) wentBack(calls map[string][]int, chain []string) []Violation {
+	var vs []Violation
+	var later *Record // the earliest request of a later call
+	for i := len(chain) - 1; i >= 0; i-- {
+		requests := calls[chain[i]]
+		succeeded, ok := a.firstEnd(requests)
+		for _, n := range requests {
+			if r := a.Records[n]; later != nil && r.Seq > later.Seq && ok && succeeded.EndSeq < later.Seq {
+				vs = append(vs, a.violation("order", r, later, fmt.Sprintf("arrived after %q was begun", later.Call)))
+			}
+		}
+		if len(requests) > 0 {
+			if first := &a.Records[requests[0]]; later == nil || first.Seq < later.Seq {
+				later = first
+			}
+		}
+	}
+	return vs
+}
+
+// OverlapViolations reports every request of a chain that arrived while another one of the chain was still being worked on.
+func (a Account) OverlapViolations(chains [][]string) []Violation {
+	if a.Partial {
+		return unjudged("overlap")
+	}
+	var vs []Violation
+	calls := a.byCall()
+	for _, chain := range chains {
+		var requests []int
+		for _, id := range chain {
+			requests = append(requests, calls[id]...)
+		}
+		slices.SortFunc(requests, func(x, y int) int { return cmp.Compare(a.Records[x].Seq, a.Records[y].Seq) })
+		var busy *Record // the one that ends last, of those before
+		for _, n := range slices.Compact(requests) {
+			r := &a.Records[n]
+			if busy != nil && (busy.EndSeq == 0 || busy.EndSeq > r.Seq) {
+				vs = append(vs, a.violation("overlap", *r, busy, fmt.Sprintf("arrived while request %d of %q was worked on", busy.Seq, busy.Call)))
+			}
+			if busy == nil || busy.EndSeq != 0 && (r.EndSeq == 0 || r.EndSeq > busy.EndSeq) {
+				busy = r
+			}
+		}
+	}
+	return vs
+}
+
+// DuplicateSuccesses reports each success of a call after its first.
+func (a Account) DuplicateSuccesses() []Violation {
+	if a.Partial {
+		return unjudged("duplicate")
+	}
+	first := map[string]*Record{}
+	var vs []Violation
+	for i := range a.Records {
+		r := &a.Records[i]
+		if !r.Success || r.Call == "" {
+			continue
+		}
+		if f := first[r.Call]; f != nil {
+			vs = append(vs, a.violation("duplicate", *r, f, fmt.Sprintf("succeeded again after request %d", f.Seq)))
+		} else {
+			first[r.Call] = r
+		}
+	}
+	return vs
+}
+
+// Extra reports each request of a call that arrived after the request by which it first succeeded had arrived: those that
+// were not needed. The promise is that there are no more of them than unknown outcomes: see Unexplained.
+func (a Account) Extra() []Violation {
+	return a.extra(func(int, int) bool { return true })
+}
+
+// Unexplained reports the requests of Extra that no unknown outcome of the same call explains: the n-th extra request of a call needs n requests of
+// the call before it whose outcome its caller can't know (Record.Unknown at any time; a caller that died after its answer was sent
+// is not seen here, so a test that kills callers allows for one each).
+func (a Account) Unexplained() []Violation {
+	return a.extra(func(extra, unknown int) bool { return extra > unknown })
+}
+
+func (a Account) extra(report func(extra, unknown int) bool) []Violation {
+	if a.Partial {
+		return unjudged("extra")
+	}
+	type history struct {
+		success        *Record
+		extra, unknown int
+	}
+	calls := map[string]*history{}
+	var vs []Violation
+	for i := range a.Records {
+		r := &a.Records[i]
+		if r.Call == "" {
+			continue
+		}
+		h := calls[r.Call]
+		if h == nil {
+			h = &history{}
+			calls[r.Call] = h
+		}
+		if h.success != nil {
+			h.extra++
+			if report(h.extra, h.unknown) {
+				vs = append(vs, a.violation("extra", *r, h.success, fmt.Sprintf("not needed after request %d", h.success.Seq)))
+			}
+		} else if r.Success {
+			h.success = r
+		}
+		if r.Unknown() {
+			h.unknown++
+		}
+	}
+	return vs
+}
+
+// RepeatedIDs reports each request whose X-Request-ID was seen before: a transport that sends again by itself, or attempts that are
+// not told apart.
+func (a Account) RepeatedIDs() []Violation {
+	if a.Partial {
+		return unjudged("repeat")
+	}
+	first := map[string]*Record{}
+	var vs []Violation
+	for i := range a.Records {
+		r := &a.Records[i]
+		if r.RequestID == "" {
+			continue
+		}
+		if f := first[r.RequestID]; f != nil {
+			vs = append(vs, a.violation("repeat", *r, f, fmt.Sprintf("%q was the id of request %d", r.RequestID, f.Seq)))
+		} else {
+			first[r.RequestID] = r
+		}
+	}
+	return vs
+}
+
+func unjudged(what string) []Violation {
+	return []Violation{{Kind: "unjudged", Detail: "the account has counters only: " + what + " can't be judged"}}
+}
+
+func (a Account) violation(kind string, r Record, o *Record, detail string) Violation {
+	v := Violation{Kind: kind, TokenHash: r.Token, Call: r.Call, Seq: r.Seq, Detail: detail}
+	if !a.Hashed {
+		v.TokenHash = TokenHash(r.Token)
+	}
+	if o != nil {
+		v.Other, v.OtherSeq = o.Call, o.Seq
+	}
+	return v
+}
+
+// other is a record that names the call even where it has none.
+func other(call string, r Record) *Record {
+	r.Call = call
+	return &r
+}

@@ -1,0 +1,137 @@
+package wolkvoxtest
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// MaxInFlight is the most requests that any one token had in flight at the same time.
+func (a Account) MaxInFlight() int { return a.Totals.MaxInFlight }
+
+// MaxInFlightOf is the most requests that the token had in flight at the same time.
+func (a Account) MaxInFlightOf(token string) int { return a.Of(token).MaxInFlight }
+
+// Of are the totals of a token, given as it is or as its TokenHash where the account is Hashed; zero for a token that
+// was not seen.
+func (a Account) Of(token string) Totals {
+	if t := a.Tokens[a.key(token)]; t != nil {
+		return *t
+	}
+	return Totals{}
+}
+
+// Requests are the records of a call, in the order of arrival.
+func (a Account) Requests(call string) []Record {
+	return a.filter(func(r Record) bool { return r.Call == call })
+}
+
+// RequestsOf are the records of a token, in the order of arrival.
+func (a Account) RequestsOf(token string) []Record {
+	key := a.key(token)
+	return a.filter(func(r Record) bool { return r.Token == key })
+}
+
+// Successes are the records of requests that were done, in the order of arrival.
+func (a Account) Successes() []Record {
+	return a.filter(func(r Record) bool { return r.Success })
+}
+
+// Accused are the records with a violation of that name, ViolationPath for example, in the order of arrival.
+func (a Account) Accused(violation string) []Record {
+	return a.filter(func(r Record) bool { return slices.Contains(r.Violations, violation) })
+}
+
+// UnknownOutcomes are the records of requests whose outcome the caller can't know (Record.Unknown), in the order of arrival.
+func (a Account) UnknownOutcomes() []Record { return a.filter(Record.Unknown) }
+
+// Succeeded says whether the call has been done at least once.
+func (a Account) Succeeded(call string) bool {
+	return slices.ContainsFunc(a.Records, func(r Record) bool { return r.Call == call && r.Success })
+}
+
+// Duty is the share, from 0 to 1, of the time between the first and the last arrival of a token in which SlotLimit or more of its
+// requests were in flight. It is 0 for fewer than two requests, and for no time between them.
+func (a Account) Duty(token string) float64 {
+	requests := a.RequestsOf(token)
+	if len(requests) < 2 {
+		return 0
+	}
+	type step struct {
+		at    time.Time
+		seq   int64
+		delta int
+	}
+	var steps []step
+	first, last := requests[0].Arrived, requests[0].Arrived
+	for _, r := range requests {
+		if r.Arrived.Before(first) {
+			first = r.Arrived
+		}
+		if r.Arrived.After(last) {
+			last = r.Arrived
+		}
+		steps = append(steps, step{r.Arrived, r.Seq, 1})
+		if r.EndSeq != 0 {
+			steps = append(steps, step{r.Ended, r.EndSeq, -1})
+		}
+	}
+	span := last.Sub(first)
+	if span <= 0 {
+		return 0
+	}
+	slices.SortFunc(steps, func(x, y step) int { return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.seq, y.seq)) })
+	var busy time.Duration
+	inFlight := 0
+	for i, s := range steps {
+		if i > 0 && inFlight >= SlotLimit {
+			until := s.at
+			if until.After(last) {
+				until = last
+			}
+			if from := steps[i-1].at; until.After(from) {
+				busy += until.Sub(from)
+			}
+		}
+		inFlight += s.delta
+	}
+	return float64(busy) / float64(span)
+}
+
+func (a Account) key(token string) string {
+	if !a.Hashed || a.Tokens[token] != nil {
+		return token
+	}
+	return TokenHash(token)
+}
+
+func (a Account) filter(keep func(Record) bool) []Record {
+	var out []Record
+	for _, r := range a.Records {
+		if keep(r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// byCall has the indexes of each call's records, in the order of arrival.
+func (a Account) byCall() map[string][]int {
+	calls := make(map[string][]int)
+	for i, r := range a.Records {
+		if r.Call != "" {
+			calls[r.Call] = append(calls[r.Call], i)
+		}
+	}
+	return calls
+}
+
+// firstEnd is the success that ended first, of the records with these indexes.
+func (a Account) firstEnd(indexes []int) (first Record, ok bool) {
+	for _, i := range indexes {
+		if r := a.Records[i]; r.Success && r.EndSeq != 0 && (!ok || r.EndSeq < first.EndSeq) {
+			first, ok = r, true
+		}
+	}
+	return first, ok
+}

@@ -1,0 +1,93 @@
+package wolkvoxtest
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Script decides the fault of a request. It is called once for each request that passed the checks, in the order of
+// arrival and under the simulator's lock: it must return soon and must not call the simulator.
+type Script func(Request) Fault
+
+// Always gives every request the fault.
+func Always(f Fault) Script { return func(Request) Fault { return f } }
+
+// Until gives the fault to every request that arrives before end, by the vendor's clock: a vendor that is down. For one that
+// can't even be connected to see Server.Down.
+func Until(end time.Time, f Fault) Script {
+	return func(r Request) Fault {
+		if r.Arrived.Before(end) {
+			return f
+		}
+		return Fault{}
+	}
+}
+
+// Sequence gives the requests of a token the faults in turn, and none when they are used up. An empty token means the
+// requests of all tokens together. Fault{} in the list lets one request through.
+func Sequence(token string, faults ...Fault) Script {
+	return inTurn(func(r Request) bool { return token == "" || r.Token == token }, faults)
+}
+
+// ForCall gives the requests of one call the faults in turn, and none when they are used up.
+func ForCall(call string, faults ...Fault) Script {
+	return inTurn(func(r Request) bool { return r.Call == call }, faults)
+}
+
+// EachCall gives the n-th request of every call the n-th fault, and none when they are used up.
+func EachCall(faults ...Fault) Script {
+	return func(r Request) Fault {
+		if n := r.CallNth - 1; n >= 0 && n < len(faults) {
+			return faults[n]
+		}
+		return Fault{}
+	}
+}
+
+// Random gives a share of the requests, rate from 0 to 1, one of the faults, each as likely as the others. The draws come from
+// the seed alone; which request gets which depends on the order of arrival. No faults given means those of Passing.
+func Random(seed uint64, rate float64, faults ...Fault) Script {
+	if len(faults) == 0 {
+		faults = Faults(Passing()...)
+	}
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
+	return func(Request) Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if rng.Float64() >= rate {
+			return Fault{}
+		}
+		return faults[rng.IntN(len(faults))]
+	}
+}
+
+// First asks scripts in turn until one gives a fault.
+func First(scripts ...Script) Script {
+	return func(r Request) Fault {
+		for _, s := range scripts {
+			if f := s(r); f != (Fault{}) {
+				return f
+			}
+		}
+		return Fault{}
+	}
+}
+
+func inTurn(match func(Request) bool, faults []Fault) Script {
+	var mu sync.Mutex
+	next := 0
+	return func(r Request) Fault {
+		if !match(r) {
+			return Fault{}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if next == len(faults) {
+			return Fault{}
+		}
+		next++
+		return faults[next-1]
+	}
+}

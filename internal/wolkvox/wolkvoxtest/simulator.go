@@ -1,0 +1,152 @@
+package wolkvoxtest
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Simulator is a simulated wolkvox, an http.Handler for any number of servers and tokens. New makes one; all its methods are safe for
+// concurrent use. Listen and Start serve it over TCP.
+type Simulator struct {
+	opts Options
+	stop chan struct{} // closed by Close: ends all work
+
+	mu      sync.Mutex
+	changed *sync.Cond // the account changed, or a waiter's context ended
+	closed  bool
+	working int // requests between arrival and the end of their handler
+	seq     int64
+	rng     *rand.Rand
+	book    book
+	journal journal
+	tokens  map[string]Token // known ones
+	states  map[string]*tokenState
+	calls   map[string]int // requests of each call that passed the checks; nil with CountersOnly
+	gate    gate
+}
+
+// tokenState is what the vendor remembers of a token, under Simulator.mu.
+type tokenState struct {
+	hash     string
+	inFlight int
+	passed   int // requests that passed the checks
+	day      string
+	count    int // requests seen on day
+	used     int // requests of others on day
+	// operation is the operation's name, for all_token_today.
+	operation string
+}
+
+// New makes a simulator. Close it when it is no longer needed and some request may still be worked on.
+func New(opts Options) *Simulator {
+	s := &Simulator{
+		opts:    opts.withDefaults(),
+		stop:    make(chan struct{}),
+		rng:     rand.New(rand.NewPCG(opts.Seed, 0x5851f42d4c957f2d)),
+		book:    newBook(opts.CountersOnly),
+		journal: journal{w: opts.Log},
+		tokens:  make(map[string]Token, len(opts.Tokens)),
+		states:  map[string]*tokenState{},
+	}
+	s.changed = sync.NewCond(&s.mu)
+	for token, t := range opts.Tokens {
+		s.tokens[token] = t
+	}
+	if !opts.CountersOnly {
+		s.calls = map[string]int{}
+	}
+	return s
+}
+
+// SetToken tells the vendor what to know of a token from now on. Token.Used counts only for a token that was not seen before; see AddUsed.
+func (s *Simulator) SetToken(token string, t Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[token] = t
+}
+
+// AddUsed counts n requests that somebody else made with the token today.
+func (s *Simulator) AddUsed(token string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state(token, s.lookup(token), s.day(s.opts.Now())).used += n
+}
+
+// Account is a copy of the account as it stands.
+func (s *Simulator) Account() Account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.book.clone()
+}
+
+// LogErr is the first error of writing Options.Log, after which nothing more was written; nil if there was none.
+func (s *Simulator) LogErr() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.journal.err
+}
+
+// Wait blocks until cond holds and returns nil, or until ctx ends and returns its cause. cond is asked at once and then after every arrival, end and
+// Hold'ing of a request; it gets the live account, must not keep it, and runs under the simulator's lock.
+func (s *Simulator) Wait(ctx context.Context, cond func(Account) bool) error {
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !cond(s.book.Account) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		s.changed.Wait()
+	}
+	return nil
+}
+
+// Close ends all work, as failed and with no answer, refuses all later requests with 503, unrecorded, and returns when no handler is at
+// work any more. Closing twice is fine. The account can still be read.
+func (s *Simulator) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		close(s.stop)
+		s.gate.open()
+	}
+	for s.working > 0 {
+		s.changed.Wait()
+	}
+}
+
+func (s *Simulator) day(t time.Time) string { return t.In(s.opts.Location).Format(time.DateOnly) }
+
+// lookup finds what the vendor knows of a token.
+func (s *Simulator) lookup(token string) Token {
+	if t, ok := s.tokens[token]; ok {
+		return t
+	}
+	t, ok := s.opts.TokenInfo(token)
+	t.Bad = t.Bad || !ok
+	return t
+}
+
+// state finds or makes the state of a token, on the given day.
+func (s *Simulator) state(token string, t Token, day string) *tokenState {
+	st := s.states[token]
+	if st == nil {
+		st = &tokenState{hash: TokenHash(token), day: day, used: t.Used}
+		s.states[token] = st
+	}
+	st.operation = t.Operation
+	if st.operation == "" {
+		st.operation = "op-" + st.hash
+	}
+	if st.day != day {
+		st.day, st.count, st.used = day, 0, 0
+	}
+	return st
+}
