@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"habilita/internal/agreement"
+	"habilita/internal/config"
+	"habilita/internal/redisconn"
+	"habilita/quota"
+	"habilita/tasks"
+)
+
+// The exit statuses of CONTRACT.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a wrong use or setting: exit status 2.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// env is what a command has of its process.
+type env struct {
+	getenv func(string) string
+	out    io.Writer
+	err    io.Writer
+}
+
+// run is the whole program, for main and for tests.
+func run(ctx context.Context, args []string, getenv func(string) string, out, errw io.Writer) int {
+	e := env{getenv: getenv, out: out, err: errw}
+	root := rootCommand(e)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errw)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(errw, "worker:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func rootCommand(e env) *cobra.Command {
+	var check bool
+	root := &cobra.Command{
+		Use:   "worker",
+		Short: "Makes the enable_module calls that were enqueued",
+		Long: `worker takes calls from Redis and makes them at wolkvox: in order for each token, at most
+two at the same time, within the day's quota. It runs until SIGTERM or Ctrl-C: then it
+takes no new call, lets those in flight end, and exits 0.
+
+Settings come from the environment, or from flags of the same names.`,
+		Example: `  worker demo                               # see it work, with nothing installed
+  HABILITA_KEYS_FILE=keys worker            # take calls from redis://127.0.0.1:6379/0
+  HABILITA_KEYS_FILE=keys worker --check    # only check the settings and Redis`,
+		Version:       version(),
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := config.Load(cmd.Flags(), e.getenv, config.All)
+			if err != nil {
+				return usageError{err}
+			}
+			return e.work(cmd.Context(), s, check)
+		},
+	}
+	config.Bind(root.Flags(), config.All)
+	root.Flags().BoolVar(&check, "check", false, "check the settings and Redis, and exit")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(demoCommand(e))
+	return root
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "devel"
+	}
+	return info.Main.Version
+}
+
+// work runs a worker until ctx ends.
+func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error {
+	log := config.Logger(s, e.err, isTerminal(e.err))
+	for _, w := range s.Warnings() {
+		log.Warn().Msg(w)
+	}
+	if err := preflight(ctx, s, log); err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	o := workerOptions(s)
+	o.Log, o.Metrics = log, registry
+	w, err := tasks.NewWorker(ctx, o)
+	if err != nil {
+		return explain(err)
+	}
+	if checkOnly {
+		if err := w.Close(); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.out, "settings and Redis are fine")
+		return nil
+	}
+	stop, err := serve(s.Listen, w, registry, log)
+	if err != nil {
+		return errors.Join(err, w.Close())
+	}
+	defer stop()
+	return explain(w.Run(ctx))
+}
+
+func workerOptions(s config.Settings) tasks.WorkerOptions {
+	return tasks.WorkerOptions{
+		Options: tasks.Options{Keys: s.Keys, Quota: quota.Settings{
+			Slots: s.TokenSlots, DefaultLicenses: s.DefaultLicenses, Location: s.Timezone, Guard: s.QuotaGuard,
+		}},
+		RedisURL: s.RedisURL, WolkvoxURL: s.WolkvoxURL,
+		CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
+		Concurrency: s.Concurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
+		RetryMin: s.RetryMin, RetryMax: s.RetryMax, Retention: s.Retention, ShutdownTimeout: s.ShutdownTimeout,
+	}
+}
+
+// preflight looks at the Redis that was given and refuses one that would lose calls.
+func preflight(ctx context.Context, s config.Settings, log zerolog.Logger) error {
+	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 1})
+	if err != nil {
+		return usageError{err}
+	}
+	defer rdb.Close()
+	findings, err := redisconn.Preflight(ctx, rdb)
+	if err != nil {
+		return fmt.Errorf("%s", redisconn.Describe(err))
+	}
+	var refused []error
+	for _, f := range findings {
+		if f.Level == redisconn.Refuse {
+			refused = append(refused, errors.New(f.String()))
+			continue
+		}
+		log.Warn().Msg(f.String())
+	}
+	return errors.Join(refused...)
+}
+
+// explain says a failure in words that tell what to do next.
+func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var disagree *agreement.DisagreementError
+	if errors.As(err, &disagree) {
+		return usageError{err}
+	}
+	if said := redisconn.Describe(err); said != "" && said != err.Error() {
+		return errors.New(said)
+	}
+	return err
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(interface{ Fd() uintptr })
+	return ok && term.IsTerminal(int(f.Fd()))
+}

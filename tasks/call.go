@@ -1,0 +1,102 @@
+package tasks
+
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"habilita/internal/wolkvox"
+)
+
+// Call is one enable_module request to be made.
+type Call struct {
+	// Server is the vendor's server of the operation: "0042", "42" or "wv0042".
+	Server string
+	// Token is the operation's wolkvox token. It is sealed before it leaves the
+	// process, and appears nowhere else.
+	Token string
+	// Licenses of the operation: the day's quota is 1,000 for each. 0: not given;
+	// the last value that was given holds.
+	Licenses int
+	// Chain names the chain of the token in whose order the call stands. "" is the
+	// token's default chain. 1 to 128 printable ASCII characters without space.
+	Chain string
+	// Ref is the producer's own text, shown in reports. Up to 256 bytes.
+	Ref string
+	// ID makes enqueueing the call again harmless. It is unique in its batch and token.
+	// "": the call's place in its batch and chain is its id, or, where it is of no
+	// batch, a random one. 1 to 128 printable ASCII characters without space.
+	ID string
+	// Batch is the batch of a single call; EnqueueBatch ignores it.
+	Batch string
+	// At puts the call off: it joins the end of its chain then. Zero: now.
+	At time.Time
+}
+
+// Format prints a call without its token, whatever the verb.
+func (c Call) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "call to server %s, chain %q, ref %q, id %q", c.Server, c.Chain, c.Ref, c.ID)
+}
+
+// CallError says what is wrong with a call. It never holds the token.
+type CallError struct {
+	Index   int    // place in the batch, from 0; -1 for a single call
+	Field   string // server, token, licenses, chain, ref, id
+	Problem string
+}
+
+func (e *CallError) Error() string {
+	if e.Index < 0 {
+		return e.Field + ": " + e.Problem
+	}
+	return fmt.Sprintf("call %d: %s: %s", e.Index, e.Field, e.Problem)
+}
+
+const (
+	maxName     = 128
+	maxRef      = 256
+	maxLicenses = 1_000_000
+)
+
+// check validates a call and makes its server canonical.
+func (c *Call) check(index int) error {
+	fault := func(field, problem string) error { return &CallError{Index: index, Field: field, Problem: problem} }
+	server, err := wolkvox.ParseServer(c.Server)
+	if err != nil {
+		return fault("server", err.Error())
+	}
+	c.Server = string(server)
+	if err := wolkvox.ValidToken(c.Token); err != nil {
+		return fault("token", err.Error())
+	}
+	if c.Licenses < 0 || c.Licenses > maxLicenses {
+		return fault("licenses", fmt.Sprintf("%d is not from 1 to %d (0: not given)", c.Licenses, maxLicenses))
+	}
+	if p := nameProblem(c.Chain); p != "" {
+		return fault("chain", p)
+	}
+	if p := nameProblem(c.ID); p != "" {
+		return fault("id", p)
+	}
+	if len(c.Ref) > maxRef || !utf8.ValidString(c.Ref) {
+		return fault("ref", fmt.Sprintf("want up to %d bytes of valid UTF-8", maxRef))
+	}
+	for _, r := range c.Ref {
+		if r < ' ' || r == 0x7f {
+			return fault("ref", "has a control character")
+		}
+	}
+	return nil
+}
+
+func nameProblem(s string) string {
+	if len(s) > maxName {
+		return fmt.Sprintf("is longer than %d characters", maxName)
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return "has a space or a character that is not printable ASCII"
+		}
+	}
+	return ""
+}

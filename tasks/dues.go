@@ -1,0 +1,86 @@
+package tasks
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"habilita/internal/chain"
+)
+
+// dues knows when each bucket needs pumping next, as far as this process put chains off
+// or surveyed them. It takes the same memory however many chains wait.
+type dues struct {
+	mu   sync.Mutex
+	at   [chain.Buckets]time.Time // by the clock of Redis; zero: not by itself
+	news chan struct{}
+}
+
+func newDues() *dues { return &dues{news: make(chan struct{}, 1)} }
+
+// note says that a bucket needs pumping at a time, if not before. Zero: says nothing.
+func (d *dues) note(tag string, at time.Time) {
+	i := chain.TagIndex(tag)
+	if at.IsZero() || i < 0 {
+		return
+	}
+	d.mu.Lock()
+	earlier := d.at[i].IsZero() || at.Before(d.at[i])
+	if earlier {
+		d.at[i] = at
+	}
+	d.mu.Unlock()
+	if earlier {
+		select {
+		case d.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take returns the buckets that are due by now, and when the next one is.
+func (d *dues) take(now time.Time) (due []string, next time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, at := range d.at {
+		switch {
+		case at.IsZero():
+		case !at.After(now):
+			d.at[i] = time.Time{}
+			due = append(due, chain.TagAt(i))
+		case next.IsZero() || at.Before(next):
+			next = at
+		}
+	}
+	return due, next
+}
+
+// run pumps buckets when they are due until ctx ends.
+func (d *dues) run(ctx context.Context, now func() time.Time, pump func(tag string)) {
+	for {
+		due, next := d.take(now())
+		for _, tag := range due {
+			if ctx.Err() != nil {
+				return
+			}
+			pump(tag)
+		}
+		if len(due) > 0 {
+			continue
+		}
+		rest := time.Hour
+		if !next.IsZero() {
+			// Redis counts whole ms: a moment later is not too early.
+			rest = next.Sub(now()) + 2*time.Millisecond
+		}
+		t := time.NewTimer(max(rest, time.Millisecond))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-d.news:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}

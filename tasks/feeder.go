@@ -1,0 +1,132 @@
+package tasks
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"habilita/internal/chain"
+)
+
+// feeder moves chains that are ready from the ledger into asynq, as many as can run
+// soon: asynq's queue stays short, so that it costs little memory and chains that
+// become ready later are not behind thousands of older tasks.
+type feeder struct {
+	*stack
+	log       zerolog.Logger
+	meter     *meter
+	carry     func(ctx context.Context, f chain.Feed) error
+	inspector *asynq.Inspector
+	active    func() int // runs at work in this process
+	capacity  int        // runs at work and tasks pending, at most
+
+	pending atomic.Int64 // tasks that wait in asynq: what was counted last, and fed since
+	dues    *dues
+}
+
+const (
+	perFeed      = 32                     // chains fed by one pump: others' buckets come in between
+	syncEvery    = 200 * time.Millisecond // how old the count of pending tasks may be
+	announceWait = 2 * time.Second        // longest wait for an announced bucket in one command
+)
+
+// run feeds until ctx ends.
+func (f *feeder) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.dues.run(ctx, f.clock.Now, func(tag string) { f.pump(ctx, tag) }) })
+	synced := time.Time{}
+	for ctx.Err() == nil {
+		if time.Since(synced) > syncEvery {
+			f.sync(ctx)
+			synced = time.Now()
+		}
+		if f.free() <= 0 {
+			wait(ctx, 10*time.Millisecond)
+			continue
+		}
+		tag, err := f.ledger.NextReady(ctx, announceWait)
+		if err != nil {
+			if ctx.Err() == nil {
+				f.log.Warn().Err(err).Msg("cannot read from Redis; trying again")
+				wait(ctx, time.Second)
+			}
+			continue
+		}
+		if tag != "" {
+			f.pump(ctx, tag)
+		}
+	}
+}
+
+// free is how many chains can be fed now.
+func (f *feeder) free() int {
+	return f.capacity - f.active() - int(f.pending.Load())
+}
+
+// sync counts the tasks that wait in asynq.
+func (f *feeder) sync(ctx context.Context) {
+	info, err := f.inspector.GetQueueInfo(f.queue)
+	if err != nil {
+		f.pending.Store(0) // no such queue yet
+		return
+	}
+	f.pending.Store(int64(info.Pending))
+}
+
+// begun is told that a task left asynq's queue.
+func (f *feeder) begun() {
+	for {
+		n := f.pending.Load()
+		if n <= 0 || f.pending.CompareAndSwap(n, n-1) {
+			return
+		}
+	}
+}
+
+// pump moves on what is due in a bucket and feeds what is ready in it.
+func (f *feeder) pump(ctx context.Context, tag string) {
+	p, err := f.ledger.Pump(ctx, tag, max(0, min(perFeed, f.free())))
+	if err != nil {
+		if ctx.Err() == nil {
+			f.log.Warn().Err(err).Str("bucket", tag).Msg("cannot pump a bucket; the survey tries again")
+		}
+		return
+	}
+	f.meter.lost.Add(float64(p.Lost))
+	f.dues.note(tag, p.NextDue)
+	if p.Ready > 0 {
+		if err := f.ledger.Announce(ctx, p.Now, tag); err != nil && ctx.Err() == nil {
+			f.log.Warn().Err(err).Str("bucket", tag).Msg("cannot announce a bucket; the survey does")
+		}
+	}
+	f.pending.Add(int64(len(p.Fed)))
+	var g errgroup.Group
+	g.SetLimit(16)
+	for _, feed := range p.Fed {
+		g.Go(func() error {
+			// A chain that could not be handed over is fed again after a while. The
+			// feeding goes on when ctx ends: it is in the ledger already.
+			if err := f.carry(context.WithoutCancel(ctx), feed); err != nil {
+				f.log.Warn().Err(err).Str("chain", feed.Chain).Msg("cannot hand a chain to asynq; it is fed again")
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

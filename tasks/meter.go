@@ -1,0 +1,83 @@
+package tasks
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// meter holds the worker's metrics. Their labels never grow with tokens or batches.
+type meter struct {
+	calls     *prometheus.CounterVec
+	seconds   prometheus.Histogram
+	handoff   prometheus.Histogram
+	deferrals *prometheus.CounterVec
+	chains    *prometheus.GaugeVec
+	slotsHeld prometheus.Gauge
+	reclaimed prometheus.Counter
+	poison    prometheus.Counter
+	lost      prometheus.Counter
+	quotaUsed prometheus.Gauge
+
+	mu      sync.Mutex
+	highest float64
+}
+
+func newMeter(reg prometheus.Registerer) (*meter, error) {
+	m := &meter{
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "habilita_calls_total", Help: "Attempts by outcome."}, []string{"outcome"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "habilita_call_seconds", Help: "Time of an attempt, from the grant to the judged answer.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60}}),
+		handoff: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "habilita_handoff_seconds", Help: "Time from an answer until the chain's next call is granted.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}}),
+		deferrals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "habilita_deferrals_total", Help: "Chains put off without an attempt, by reason."}, []string{"reason"}),
+		chains: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "habilita_chains", Help: "Chains that have something to do, by state, at the last survey."}, []string{"state"}),
+		slotsHeld: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "habilita_slots_held", Help: "Slots held by this worker's requests."}),
+		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "habilita_slots_reclaimed_total", Help: "Slots whose lease ended without a release."}),
+		poison: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "habilita_tasks_set_aside_total", Help: "Tasks of an unknown type, version or form."}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "habilita_calls_lost_total", Help: "Calls whose worker was lost while the request was at the vendor."}),
+		quotaUsed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "habilita_quota_used_ratio", Help: "The highest share of its day's quota that a token has used, of those seen since the last survey."}),
+	}
+	for _, c := range []prometheus.Collector{
+		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed,
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range []string{outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent} {
+		m.calls.WithLabelValues(o)
+	}
+	return m, nil
+}
+
+// quota notes what a token has used of its quota.
+func (m *meter) quota(used, limit int) {
+	if limit <= 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if share := float64(used) / float64(limit); share > m.highest {
+		m.highest = share
+		m.quotaUsed.Set(share)
+	}
+}
+
+// newDay forgets the highest share, so that the gauge follows the day.
+func (m *meter) newDay() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.highest = 0
+	m.quotaUsed.Set(0)
+}

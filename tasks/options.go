@@ -1,0 +1,114 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/agreement"
+	"habilita/internal/batch"
+	"habilita/internal/chain"
+	"habilita/internal/vault"
+	"habilita/quota"
+)
+
+// Options are what producers and workers have in common.
+type Options struct {
+	// Keys are the sealing keys, "id:base64 of 32 bytes", comma separated: the first
+	// seals, all open. Required; "enqueue keygen" prints one.
+	Keys string
+	// Prefix of all keys in Redis; "" is "habilita". Letters, digits and ".:_-".
+	Prefix string
+	// Queue is the asynq queue; "" is "habilita".
+	Queue string
+	// Quota are the limits of a token. Its Prefix is taken from Prefix.
+	Quota quota.Settings
+}
+
+const defaultName = "habilita"
+
+// TermNamingKey is the term on which producers and workers agree: the fingerprint of
+// the key under which tokens get their names.
+const TermNamingKey = "NAMING_KEY"
+
+// stack is what a producer and a worker are built of.
+type stack struct {
+	rdb       redis.UniversalClient
+	prefix    string
+	queue     string
+	keys      *vault.Keys
+	namer     *vault.Namer
+	ledger    *chain.Ledger
+	batches   *batch.Store
+	settings  quota.Settings
+	clock     *quota.Clock
+	notBefore atomic.Int64 // ms by the clock of Redis: no grants before (a Redis that restarted)
+	registry  *agreement.Registry
+}
+
+// openStack prepares the ledger and the naming key. It writes the naming key where
+// Redis has none yet.
+func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAttempts int) (*stack, error) {
+	if o.Prefix == "" {
+		o.Prefix = defaultName
+	}
+	if o.Queue == "" {
+		o.Queue = defaultName
+	}
+	keys, err := vault.ParseKeys(o.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("HABILITA_KEYS: %w", err)
+	}
+	o.Quota.Prefix = o.Prefix
+	settings, err := o.Quota.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	namer, err := vault.EnsureNamingKey(ctx, rdb, o.Prefix+":naming", keys)
+	if err != nil {
+		return nil, err
+	}
+	s := &stack{
+		rdb: rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, namer: namer, settings: settings,
+		clock: new(quota.Clock), batches: batch.NewStore(rdb, o.Prefix, chain.Buckets),
+		registry: agreement.New(rdb, o.Prefix),
+	}
+	s.ledger = chain.New(rdb, chain.Options{
+		Prefix: o.Prefix, MaxAttempts: maxAttempts,
+		Admission: chain.Admission{Library: quota.Library(), Args: s.grantArgs, Observe: s.clock.Observe},
+	})
+	return s, nil
+}
+
+// grantArgs are the limits as the scripts read them, for a grant asked for now.
+func (s *stack) grantArgs() []any {
+	var notBefore time.Time
+	if ms := s.notBefore.Load(); ms > 0 {
+		notBefore = time.UnixMilli(ms)
+	}
+	return s.settings.Args(s.clock.Now(), notBefore)
+}
+
+// holdUntil lets nothing be granted before t, by the clock of Redis.
+func (s *stack) holdUntil(t time.Time) {
+	for {
+		have := s.notBefore.Load()
+		if t.UnixMilli() <= have || s.notBefore.CompareAndSwap(have, t.UnixMilli()) {
+			return
+		}
+	}
+}
+
+func process(kind string) agreement.Process {
+	host, _ := os.Hostname() // only shown to people
+	return agreement.Process{
+		ID: newID(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now(),
+	}
+}

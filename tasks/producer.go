@@ -1,0 +1,145 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/agreement"
+	"habilita/internal/batch"
+	"habilita/internal/chain"
+)
+
+// Producer enqueues calls. It is safe for concurrent use. Close it.
+type Producer struct {
+	*stack
+	carrier carrier
+	member  *agreement.Membership
+	stop    context.CancelFunc
+	kept    sync.WaitGroup
+
+	mu     sync.Mutex
+	failed error // why the producer may enqueue no more
+}
+
+// NewProducer opens a producer on rdb, which stays the caller's to close. It makes the
+// naming key where Redis has none, and joins the agreement of the processes; it fails
+// where the workers name tokens under another key.
+func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Producer, error) {
+	s, err := openStack(ctx, rdb, o, 0)
+	if err != nil {
+		return nil, err
+	}
+	member, err := s.registry.Join(ctx, process("producer"), agreement.Terms{TermNamingKey: s.namer.Fingerprint()})
+	if err != nil {
+		return nil, err
+	}
+	p := &Producer{stack: s, carrier: carrier{asynq.NewClientFromRedisClient(rdb), s.queue}, member: member}
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop = stop
+	p.kept.Go(func() {
+		if err := member.Keep(keep, nil); err != nil && keep.Err() == nil {
+			p.mu.Lock()
+			p.failed = err
+			p.mu.Unlock()
+		}
+	})
+	return p, nil
+}
+
+// Close leaves the agreement. It does not close the Redis client.
+func (p *Producer) Close() error {
+	p.stop()
+	p.kept.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return p.member.Leave(ctx)
+}
+
+func (p *Producer) usable() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
+}
+
+// Receipt is the producer's proof that a call is in the ledger.
+type Receipt struct {
+	ID        string // of the call: for show, and for the vendor's support
+	Batch     string // "" for a call of no batch
+	TokenID   string // name of the token
+	Chain     string // id of the chain
+	Duplicate bool   // the call was there already
+}
+
+// Enqueue appends one call. When it returns without an error the call is in the ledger
+// and will be made. After an error it may be in it or not: with an ID, enqueueing
+// again is harmless. A *CallError says what is wrong with the call.
+func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
+	if err := c.check(-1); err != nil {
+		return Receipt{}, err
+	}
+	if err := p.usable(); err != nil {
+		return Receipt{}, err
+	}
+	policy := batch.Hold
+	id := chain.BatchID(c.Batch)
+	if c.Batch != "" {
+		// A single call joins a batch under whatever policy it has.
+		var other *batch.PolicyError
+		meta, err := p.batches.Ensure(ctx, batch.Meta{ID: id, Name: c.Batch, Created: p.clock.Now()})
+		if err != nil && !errors.As(err, &other) {
+			return Receipt{}, err
+		}
+		policy = meta.Policy
+	}
+	n, err := p.prepare(&c)
+	if err != nil {
+		return Receipt{}, err
+	}
+	switch {
+	case c.ID != "":
+		n.Key = chain.GivenKey(c.ID)
+		if err := p.ledger.Index(ctx, []chain.Given{{ID: c.ID, Batch: id, Token: n.Token}}); err != nil {
+			return Receipt{}, err
+		}
+	default:
+		n.Key = chain.UniqueKey(newID())
+	}
+	if c.Batch != "" {
+		if err := p.batches.Note(ctx, id, []int{chain.TagIndex(chain.Tag(n.Token))}); err != nil {
+			return Receipt{}, err
+		}
+	}
+	done, err := p.ledger.Append(ctx, chain.Append{Batch: id, Policy: string(policy), AtOnce: true, Calls: []chain.NewCall{n}})
+	if err != nil {
+		return Receipt{}, err
+	}
+	for _, f := range done.Fed {
+		// A chain that can't be fed now is found by a worker; the call is safe.
+		_ = p.carrier.carry(ctx, f)
+	}
+	if len(done.Fed) == 0 && len(done.Ready) > 0 {
+		_ = p.ledger.Announce(ctx, p.clock.Now(), done.Ready...)
+	}
+	return Receipt{
+		ID: chain.CallID(id, n.Token, n.Key), Batch: c.Batch, TokenID: n.Token,
+		Chain: chain.ID(n.Token, n.Chain), Duplicate: done.Known > 0,
+	}, nil
+}
+
+// prepare names and seals the call's token.
+func (p *Producer) prepare(c *Call) (chain.NewCall, error) {
+	token := p.namer.Name(c.Token)
+	sealed, err := p.keys.Seal(c.Token, token)
+	if err != nil {
+		return chain.NewCall{}, err
+	}
+	return chain.NewCall{
+		Token: token, Chain: c.Chain, Server: c.Server, Ref: c.Ref, Licenses: c.Licenses,
+		Sealed: string(sealed), At: c.At,
+	}, nil
+}

@@ -1,0 +1,179 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"habilita/internal/chain"
+	"habilita/internal/wolkvox"
+)
+
+// caller makes one attempt at the vendor.
+type caller interface {
+	Do(ctx context.Context, op wolkvox.Operation, r wolkvox.Request) (wolkvox.Answer, error)
+}
+
+// runner makes the calls of a chain that was fed.
+type runner struct {
+	*stack
+	o        WorkerOptions
+	vendor   caller
+	meter    *meter
+	log      zerolog.Logger
+	stopping atomic.Bool
+	active   atomic.Int64 // runs at work
+	quantum  int          // calls that a run makes in place while others wait
+
+	// crowded reports whether other chains wait for a worker.
+	crowded func(ctx context.Context) bool
+	// noteDue is told when a bucket needs pumping.
+	noteDue func(tag string, at time.Time)
+	// carry hands a feeding to asynq.
+	carry func(ctx context.Context, f chain.Feed) error
+}
+
+// run makes calls of the chain until it waits, ends, is held, or others have their turn.
+// An error means that Redis did not answer; the chain is found again by a worker.
+func (r *runner) run(ctx context.Context, f chain.Feed) error {
+	r.active.Add(1)
+	defer r.active.Add(-1)
+	if r.stopping.Load() {
+		return r.putBack(ctx, f)
+	}
+	asked, began := time.Now(), time.Now()
+	step, err := r.ledger.Begin(ctx, f, newID())
+	if err != nil {
+		return fmt.Errorf("begin of chain %s: %w", f.Chain, err)
+	}
+	for made := 1; step.Status == chain.Running; made++ {
+		outcome := r.attempt(ctx, step.Attempt, asked)
+		goOn := !r.stopping.Load() && time.Since(began) < runLimit &&
+			(made%r.quantum != 0 || !r.crowded(ctx))
+		asked = time.Now()
+		step, err = r.finish(ctx, step.Attempt, outcome, goOn)
+		if err != nil {
+			return fmt.Errorf("outcome of chain %s: %w", f.Chain, err)
+		}
+		if step.Status == chain.Running {
+			r.meter.handoff.Observe(time.Since(asked).Seconds())
+		}
+	}
+	r.settle(ctx, f.Chain, step)
+	return nil
+}
+
+// settle does what a step that ended a run leaves to be done. All of it is a hint: what
+// is lost here is found by the survey.
+func (r *runner) settle(ctx context.Context, id string, step chain.Step) {
+	tag := chain.Tag(id)
+	r.meter.reclaimed.Add(float64(step.Reclaimed))
+	switch step.Status {
+	case chain.Deferred:
+		r.meter.deferrals.WithLabelValues(step.Reason).Inc()
+		r.noteDue(tag, step.Until)
+		r.log.Debug().Str("chain", id).Str("reason", step.Reason).Time("until", step.Until).Msg("chain put off")
+	case chain.Waiting:
+		r.noteDue(tag, step.Until)
+	case chain.Ready, chain.Again:
+		if err := r.ledger.Announce(ctx, step.Now, tag); err != nil {
+			r.log.Warn().Err(err).Str("chain", id).Msg("could not announce a chain that is ready; the survey finds it")
+		}
+	}
+}
+
+// putBack returns a chain that was not begun, so that another worker takes it at once.
+func (r *runner) putBack(ctx context.Context, f chain.Feed) error {
+	put, err := r.ledger.Unfeed(ctx, f)
+	if err != nil {
+		return err
+	}
+	if put {
+		return r.ledger.Announce(ctx, r.clock.Now(), chain.Tag(f.Chain))
+	}
+	return nil
+}
+
+// attempt makes one request and judges its answer.
+func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) judgement {
+	token, _ := chain.SplitID(a.Chain)
+	r.meter.slotsHeld.Inc()
+	defer r.meter.slotsHeld.Dec()
+	r.meter.quota(a.Used, a.Limit)
+	started := time.Now()
+	ans, err := r.send(ctx, token, a, asked)
+	now := r.clock.Now()
+	j := judge(ans, err, attemptFacts{
+		Now: now, NextDay: r.settings.NextDay(now), Spent: a.Spent, MaxAttempts: r.o.MaxAttempts,
+		FirstPushBack: a.FirstPushBack, GiveUpAfter: r.o.GiveUpAfter, Probe: a.Probe,
+		BackOff:  backOff(a.Failures+1, r.o.RetryMin, r.o.RetryMax),
+		Stopping: ctx.Err() != nil,
+	})
+	took := time.Since(started)
+	r.meter.calls.WithLabelValues(j.Name).Inc()
+	r.meter.seconds.Observe(took.Seconds())
+	r.report(token, a, j, took)
+	return j
+}
+
+func (r *runner) send(ctx context.Context, token string, a chain.Attempt, asked time.Time) (wolkvox.Answer, error) {
+	plain, err := r.keys.Open([]byte(a.Sealed), token)
+	if err != nil {
+		return wolkvox.Answer{}, &unopenableError{err}
+	}
+	return r.vendor.Do(ctx, wolkvox.EnableModule, wolkvox.Request{
+		Server: wolkvox.Server(a.Server), Token: plain,
+		ID:      fmt.Sprintf("%s.%d", a.CallID(), a.Number),
+		WriteBy: asked.Add(r.o.SlotMargin),
+	})
+}
+
+// report writes the one log line of an attempt.
+func (r *runner) report(token string, a chain.Attempt, j judgement, took time.Duration) {
+	level := zerolog.InfoLevel
+	if j.Kind != chain.Done {
+		level = zerolog.WarnLevel
+	}
+	e := r.log.WithLevel(level).Str("call", a.CallID()).Str("chain", a.Chain).Str("batch", a.Batch).
+		Str("token_id", token).Str("server", a.Server).Int("attempt", a.Number).Str("outcome", j.Name).
+		Dur("took", took)
+	if j.Err != "" {
+		e = e.Str("error", j.Err)
+	}
+	switch j.Kind {
+	case chain.Done:
+		e.Msg("call succeeded")
+	case chain.GiveUp:
+		e.Msg("call given up")
+	default:
+		e.Dur("retry_in", j.Delay).Msg("call comes back")
+	}
+}
+
+// finish records the outcome, again and again until Redis takes it or the process ends:
+// nothing else may be done with the chain before.
+func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, goOn bool) (chain.Step, error) {
+	next := newID()
+	wait := 50 * time.Millisecond
+	for {
+		step, err := r.ledger.Finish(ctx, a, j.Outcome, goOn, next)
+		if err == nil {
+			if step.Woken != nil {
+				if err := r.carry(ctx, *step.Woken); err != nil {
+					r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("could not hand a chain over; it is fed again")
+				}
+			}
+			return step, nil
+		}
+		r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
+		select {
+		case <-ctx.Done():
+			return chain.Step{}, err
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+}

@@ -1,0 +1,148 @@
+package tasks
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"habilita/internal/chain"
+)
+
+// sweeper finds what should run and does not: buckets whose announcement was lost, and
+// chains put off by a process that is gone. It also deletes what was kept long enough.
+// One worker at a time sweeps; another takes over when it dies.
+type sweeper struct {
+	*stack
+	log       zerolog.Logger
+	meter     *meter
+	dues      *dues
+	me        string
+	retention time.Duration
+	day       string
+}
+
+const (
+	sweepEvery = 5 * time.Second
+	sweepLease = 12 * time.Second
+	purgeEvery = 10 * time.Minute
+)
+
+func (s *sweeper) run(ctx context.Context) {
+	var purged time.Time
+	for ctx.Err() == nil {
+		s.rollDay()
+		leads, err := s.lead(ctx)
+		if err == nil && leads {
+			err = s.sweep(ctx)
+			if err == nil && time.Since(purged) > purgeEvery {
+				purged = time.Now()
+				err = s.purge(ctx)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("sweep failed; trying again")
+		}
+		wait(ctx, sweepEvery)
+	}
+}
+
+func (s *sweeper) rollDay() {
+	if day := s.clock.Now().In(s.settings.Location).Format(time.DateOnly); day != s.day {
+		s.day = day
+		s.meter.newDay()
+	}
+}
+
+// lead reports whether this worker sweeps. Two that do so at the same time do no harm.
+func (s *sweeper) lead(ctx context.Context) (bool, error) {
+	key := s.prefix + ":sweeper"
+	won, err := s.rdb.SetNX(ctx, key, s.me, sweepLease).Result()
+	if err != nil || won {
+		return won, err
+	}
+	who, err := s.rdb.Get(ctx, key).Result()
+	if err != nil || who != s.me {
+		return false, nil // a key that has just gone is another's to take
+	}
+	return true, s.rdb.PExpire(ctx, key, sweepLease).Err()
+}
+
+func (s *sweeper) sweep(ctx context.Context) error {
+	buckets, err := s.ledger.Survey(ctx)
+	if err != nil {
+		return err
+	}
+	var ready []string
+	var sum chain.Bucket
+	for _, b := range buckets {
+		if b.Ready > 0 {
+			ready = append(ready, b.Tag)
+		}
+		s.dues.note(b.Tag, b.NextDue)
+		sum.Ready += b.Ready
+		sum.Due += b.Due
+		sum.Held += b.Held
+		sum.Delayed += b.Delayed
+	}
+	s.meter.chains.WithLabelValues("ready").Set(float64(sum.Ready))
+	s.meter.chains.WithLabelValues("active").Set(float64(sum.Due))
+	s.meter.chains.WithLabelValues("held").Set(float64(sum.Held))
+	s.meter.chains.WithLabelValues("scheduled").Set(float64(sum.Delayed))
+	return s.ledger.Announce(ctx, s.clock.Now(), ready...)
+}
+
+// purge deletes batches that ended long enough ago, and calls of no batch.
+func (s *sweeper) purge(ctx context.Context) error {
+	before := s.clock.Now().Add(-s.retention)
+	all := make([]string, chain.Buckets)
+	for i := range all {
+		all[i] = chain.TagAt(i)
+	}
+	if n, err := s.ledger.Purge(ctx, chain.NoBatch, all, before); err != nil {
+		return err
+	} else if n > 0 {
+		s.log.Info().Int("calls", n).Msg("calls of no batch deleted after their retention")
+	}
+	batches, err := s.batches.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range batches {
+		if b.Created.After(before) {
+			continue
+		}
+		tags, err := s.tags(ctx, b.ID)
+		if err != nil {
+			return err
+		}
+		counts, err := s.ledger.Counts(ctx, b.ID, tags)
+		if err != nil {
+			return err
+		}
+		if counts.Open() > 0 || counts.HeldChains > 0 || counts.Changed.After(before) {
+			continue
+		}
+		n, err := s.ledger.Purge(ctx, b.ID, tags, before)
+		if err != nil {
+			return err
+		}
+		if err := s.batches.Delete(ctx, b.ID); err != nil {
+			return err
+		}
+		s.log.Info().Str("batch", b.Name).Int("calls", n).Msg("batch deleted after its retention")
+	}
+	return nil
+}
+
+func (s *stack) tags(ctx context.Context, batch string) ([]string, error) {
+	buckets, err := s.batches.Buckets(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	tags := make([]string, len(buckets))
+	for i, b := range buckets {
+		tags[i] = chain.TagAt(b)
+	}
+	return tags, nil
+}

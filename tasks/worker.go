@@ -1,0 +1,318 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/agreement"
+	"habilita/internal/redisconn"
+	"habilita/internal/wolkvox"
+)
+
+// WorkerOptions set up a Worker. Zero values mean the defaults of the settings of the
+// same names.
+type WorkerOptions struct {
+	Options
+	RedisURL        string        // required
+	WolkvoxURL      string        // "" is the vendor's
+	CallTimeout     time.Duration // longest time of a request; 0: 60 s
+	VendorTimeout   time.Duration // longest time that the vendor may work; 0: 60 s
+	SlotMargin      time.Duration // from the grant until the request must be written; 0: 5 s
+	Concurrency     int           // requests in flight; 0: 64
+	MaxAttempts     int           // requests sent before a call is given up; 0: 12
+	GiveUpAfter     time.Duration // of push-back; 0: 24 h
+	RetryMin        time.Duration // 0: 1 s
+	RetryMax        time.Duration // 0: 15 min
+	Retention       time.Duration // 0: 720 h
+	ShutdownTimeout time.Duration // for requests in flight to end; 0: 75 s
+	Log             zerolog.Logger
+	Metrics         prometheus.Registerer // nil: none
+}
+
+func (o WorkerOptions) withDefaults() WorkerOptions {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&o.CallTimeout, time.Minute)
+	set(&o.VendorTimeout, time.Minute)
+	set(&o.SlotMargin, 5*time.Second)
+	set(&o.GiveUpAfter, 24*time.Hour)
+	set(&o.RetryMin, time.Second)
+	set(&o.RetryMax, 15*time.Minute)
+	set(&o.Retention, 720*time.Hour)
+	set(&o.ShutdownTimeout, 75*time.Second)
+	if o.Concurrency == 0 {
+		o.Concurrency = 64
+	}
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 12
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	o.Quota.Lease = max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin
+	return o
+}
+
+// terms are what all processes must agree on.
+func (o WorkerOptions) terms(s *stack) agreement.Terms {
+	return agreement.Terms{
+		TermNamingKey:    s.namer.Fingerprint(),
+		"TOKEN_SLOTS":    fmt.Sprint(s.settings.Slots),
+		"CALL_TIMEOUT":   o.CallTimeout.String(),
+		"VENDOR_TIMEOUT": o.VendorTimeout.String(),
+		"SLOT_MARGIN":    o.SlotMargin.String(),
+		"QUOTA_TIMEZONE": s.settings.Location.String(),
+	}
+}
+
+// Worker makes the calls. Run it once.
+type Worker struct {
+	o        WorkerOptions
+	log      zerolog.Logger
+	stack    *stack
+	watch    *redisconn.RestartWatch
+	durable  atomic.Bool  // Redis syncs every write
+	changes  atomic.Int64 // restarts of Redis that were seen
+	asynqRDB redis.UniversalClient
+	vendor   *wolkvox.Client
+	member   *agreement.Membership
+	meter    *meter
+
+	runner  *runner
+	feeder  *feeder
+	sweeper *sweeper
+	server  *asynq.Server
+	taking  atomic.Bool // takes calls
+}
+
+// NewWorker connects to Redis, opens or makes the naming key, and joins the agreement of
+// the processes: a *agreement.DisagreementError says with what it disagrees.
+func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
+	o = o.withDefaults()
+	w := &Worker{o: o, log: o.Log}
+	if w.vendor, err = wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, MaxIdle: o.Concurrency}); err != nil {
+		return nil, err
+	}
+	if w.meter, err = newMeter(o.Metrics); err != nil {
+		return nil, err
+	}
+	// A change before the worker is ready is seen by remember.
+	var ready atomic.Bool
+	w.watch = redisconn.NewRestartWatch(func(c redisconn.Change) {
+		if ready.Load() {
+			w.restarted(c)
+		}
+	})
+	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch})
+	if err != nil {
+		return nil, err
+	}
+	w.asynqRDB, err = redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 16, Detach: true})
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close()) }
+	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
+		return nil, closing(err)
+	}
+	ready.Store(true)
+	w.learnDurability(ctx)
+	if err := w.remember(ctx); err != nil {
+		return nil, closing(err)
+	}
+	me := process("worker")
+	if w.member, err = w.stack.registry.Join(ctx, me, o.terms(w.stack)); err != nil {
+		return nil, closing(err)
+	}
+	w.assemble(me.ID)
+	return w, nil
+}
+
+func (w *Worker) assemble(me string) {
+	carry := carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue}.carry
+	d := newDues()
+	w.runner = &runner{
+		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, quantum: quantum,
+		noteDue: d.note, carry: carry,
+	}
+	w.feeder = &feeder{
+		stack: w.stack, log: w.log, meter: w.meter, carry: carry, dues: d,
+		inspector: asynq.NewInspectorFromRedisClient(w.asynqRDB),
+		active:    func() int { return int(w.runner.active.Load()) },
+		capacity:  w.o.Concurrency + max(4, w.o.Concurrency/2),
+	}
+	w.runner.crowded = w.crowded
+	w.sweeper = &sweeper{stack: w.stack, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention}
+}
+
+// quantum is how many calls a run makes in place while other chains wait for a worker.
+const quantum = 10
+
+// crowded reports whether chains wait while this process has no place for them.
+func (w *Worker) crowded(ctx context.Context) bool {
+	if int(w.runner.active.Load()) < w.o.Concurrency {
+		return false
+	}
+	if w.feeder.pending.Load() > 0 {
+		return true
+	}
+	n, err := w.stack.ledger.Announced(ctx)
+	return err == nil && n > 0
+}
+
+// Ready says why the worker does not take calls, or nil.
+func (w *Worker) Ready(ctx context.Context) error {
+	if !w.taking.Load() {
+		return errors.New("the worker takes no calls: it is starting or stopping")
+	}
+	if err := w.stack.rdb.Ping(ctx).Err(); err != nil {
+		return errors.New(redisconn.Describe(err))
+	}
+	return nil
+}
+
+// Run takes calls until ctx ends; then it takes no new call, lets those in flight end
+// for up to ShutdownTimeout, and returns nil. An error says that it had to stop: its
+// settings disagree with those of the others.
+//
+// The order of the end: no more feeding, sweeping and fetching of tasks; runs end after
+// the call that they are at; asynq gives back what it had fetched; the agreement is
+// left; connections are closed.
+func (w *Worker) Run(ctx context.Context) error {
+	hard, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
+	soft, stop := context.WithCancel(ctx)
+	defer stop()
+
+	w.server = asynq.NewServerFromRedisClient(w.asynqRDB, asynq.Config{
+		Concurrency:              w.o.Concurrency,
+		Queues:                   map[string]int{w.stack.queue: 1},
+		BaseContext:              func() context.Context { return hard },
+		TaskCheckInterval:        10 * time.Millisecond,
+		DelayedTaskCheckInterval: time.Second,
+		ShutdownTimeout:          w.o.ShutdownTimeout,
+		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
+		ErrorHandler:             asynq.ErrorHandlerFunc(w.failed),
+		Logger:                   asynqLog{w.log},
+		LogLevel:                 asynq.WarnLevel,
+	})
+	// A run has the worker's context, not the task's: asynq ends the task's when its lease
+	// ran out (Redis was away), and a request that is in flight must not be cut off for that.
+	handler := asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error { return w.handle(hard, t) })
+	if err := w.server.Start(handler); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { w.feeder.run(soft) })
+	wg.Go(func() { w.sweeper.run(soft) })
+	wg.Go(func() { w.follow(soft) })
+	disagreed := make(chan error, 1)
+	wg.Go(func() {
+		if err := w.member.Keep(soft, nil); err != nil && soft.Err() == nil {
+			disagreed <- err
+		}
+	})
+	w.taking.Store(true)
+	w.log.Info().Int("concurrency", w.o.Concurrency).Int("token_slots", w.stack.settings.Slots).
+		Dur("lease", w.stack.settings.Lease).Msg("worker takes calls")
+
+	var cause error
+	select {
+	case <-ctx.Done():
+	case cause = <-disagreed:
+		w.log.Error().Err(cause).Msg("the worker stops: other processes agreed on something else")
+	}
+	w.taking.Store(false)
+	w.runner.stopping.Store(true)
+	w.log.Info().Int64("in_flight", w.runner.active.Load()).Msg("worker stops: no new call, those in flight end")
+	w.server.Stop()
+	stop()
+	wg.Wait()
+	// asynq waits for its handlers as long as ShutdownTimeout and then abandons them;
+	// what is in flight then is cut off before, so that its outcome can be recorded.
+	cut := time.AfterFunc(w.o.ShutdownTimeout-time.Second, cutOff)
+	w.server.Shutdown()
+	cut.Stop()
+	return errors.Join(cause, w.Close())
+}
+
+// Close leaves the agreement and ends the connections of a worker that was not run.
+func (w *Worker) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := w.member.Leave(ctx)
+	if err != nil {
+		w.log.Warn().Err(err).Msg("could not leave the agreement; it ends by itself")
+	}
+	w.vendor.CloseIdle()
+	return errors.Join(w.stack.rdb.Close(), ignoreClosed(w.asynqRDB.Close()))
+}
+
+// ignoreClosed: asynq's server may have closed the client that it was given.
+func ignoreClosed(err error) error {
+	if errors.Is(err, redis.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// follow notes restarts of Redis in the ledger, for workers that start later.
+func (w *Worker) follow(ctx context.Context) {
+	noted := w.changes.Load()
+	for ctx.Err() == nil {
+		wait(ctx, 500*time.Millisecond)
+		if n := w.changes.Load(); n != noted {
+			w.learnDurability(ctx)
+			if err := w.remember(ctx); err == nil {
+				noted = n
+			}
+		}
+	}
+}
+
+// handle runs a task. It returns an error only for tasks that can't be read, and where
+// Redis did not answer.
+func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
+	w.feeder.begun()
+	f, err := decodeTask(t)
+	if err != nil {
+		w.meter.poison.Inc()
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	return w.runner.run(ctx, f)
+}
+
+// failed logs what asynq reports of a handler.
+func (w *Worker) failed(_ context.Context, t *asynq.Task, err error) {
+	var poison *PoisonError
+	e := w.log.Warn()
+	if errors.As(err, &poison) {
+		e = w.log.Error()
+	}
+	id := ""
+	if rw := t.ResultWriter(); rw != nil {
+		id = rw.TaskID()
+	}
+	e.Err(err).Str("task", id).Str("type", t.Type()).Msg("task failed")
+}
+
+// asynqLog passes asynq's log lines on.
+type asynqLog struct{ log zerolog.Logger }
+
+func (l asynqLog) Debug(a ...any) { l.log.Debug().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Info(a ...any)  { l.log.Info().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Warn(a ...any)  { l.log.Warn().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Error(a ...any) { l.log.Error().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Fatal(a ...any) { l.log.Error().Msg(fmt.Sprint(a...)) }
