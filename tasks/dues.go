@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,14 +57,14 @@ func (d *dues) take(now time.Time) (due []string, next time.Time) {
 }
 
 // run pumps buckets when they are due until ctx ends.
-func (d *dues) run(ctx context.Context, now func() time.Time, pump func(tag string)) {
+func (d *dues) run(ctx context.Context, now func() time.Time, pump func(tags []string)) {
 	for {
 		due, next := d.take(now())
-		for _, tag := range due {
+		for part := range slices.Chunk(due, perFeed) {
 			if ctx.Err() != nil {
 				return
 			}
-			pump(tag)
+			pump(part)
 		}
 		if len(due) > 0 {
 			continue

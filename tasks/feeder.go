@@ -30,7 +30,8 @@ type feeder struct {
 }
 
 const (
-	perFeed      = 32                     // chains fed by one pump: others' buckets come in between
+	perFeed      = 64                     // buckets pumped, and chains fed of each, in one round trip
+	carriers     = 16                     // chains handed to asynq at the same time
 	syncEvery    = 200 * time.Millisecond // how old the count of pending tasks may be
 	announceWait = 2 * time.Second        // longest wait for an announced bucket in one command
 )
@@ -39,7 +40,7 @@ const (
 func (f *feeder) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { f.dues.run(ctx, f.clock.Now, func(tag string) { f.pump(ctx, tag) }) })
+	wg.Go(func() { f.dues.run(ctx, f.clock.Now, func(tags []string) { f.pump(ctx, tags) }) })
 	synced := time.Time{}
 	for ctx.Err() == nil {
 		if time.Since(synced) > syncEvery {
@@ -50,7 +51,7 @@ func (f *feeder) run(ctx context.Context) {
 			wait(ctx, 10*time.Millisecond)
 			continue
 		}
-		tag, err := f.ledger.NextReady(ctx, announceWait)
+		tags, err := f.ledger.NextReady(ctx, announceWait, min(perFeed, f.free()))
 		if err != nil {
 			if ctx.Err() == nil {
 				f.log.Warn().Err(err).Msg("cannot read from Redis; trying again")
@@ -58,9 +59,7 @@ func (f *feeder) run(ctx context.Context) {
 			}
 			continue
 		}
-		if tag != "" {
-			f.pump(ctx, tag)
-		}
+		f.pump(ctx, tags)
 	}
 }
 
@@ -89,34 +88,41 @@ func (f *feeder) begun() {
 	}
 }
 
-// pump moves on what is due in a bucket and feeds what is ready in it.
-func (f *feeder) pump(ctx context.Context, tag string) {
-	p, err := f.ledger.Pump(ctx, tag, max(0, min(perFeed, f.free())))
-	if err != nil {
-		if ctx.Err() == nil {
-			f.log.Warn().Err(err).Str("bucket", tag).Msg("cannot pump a bucket; the survey tries again")
-		}
+// pump moves on what is due in buckets and feeds what is ready in them: the places
+// that are free are shared among the buckets.
+func (f *feeder) pump(ctx context.Context, tags []string) {
+	if len(tags) == 0 {
 		return
 	}
-	f.meter.lost.Add(float64(p.Lost))
-	f.dues.note(tag, p.NextDue)
-	if p.Ready > 0 {
-		if err := f.ledger.Announce(ctx, p.Now, tag); err != nil && ctx.Err() == nil {
-			f.log.Warn().Err(err).Str("bucket", tag).Msg("cannot announce a bucket; the survey does")
+	free := max(0, f.free())
+	each := min(perFeed, (free+len(tags)-1)/len(tags))
+	pumped, err := f.ledger.PumpAll(ctx, tags, each)
+	if err != nil && ctx.Err() == nil {
+		f.log.Warn().Err(err).Msg("cannot pump a bucket; the survey tries again")
+	}
+	var again []string
+	var g errgroup.Group
+	g.SetLimit(carriers)
+	for i, p := range pumped {
+		f.meter.lost.Add(float64(p.Lost))
+		f.dues.note(tags[i], p.NextDue)
+		if p.Ready > 0 {
+			again = append(again, tags[i])
+		}
+		f.pending.Add(int64(len(p.Fed)))
+		for _, feed := range p.Fed {
+			g.Go(func() error {
+				// A chain that could not be handed over is fed again after a while. The
+				// feeding goes on when ctx ends: it is in the ledger already.
+				if err := f.carry(context.WithoutCancel(ctx), feed); err != nil {
+					f.log.Warn().Err(err).Str("chain", feed.Chain).Msg("cannot hand a chain to asynq; it is fed again")
+				}
+				return nil
+			})
 		}
 	}
-	f.pending.Add(int64(len(p.Fed)))
-	var g errgroup.Group
-	g.SetLimit(16)
-	for _, feed := range p.Fed {
-		g.Go(func() error {
-			// A chain that could not be handed over is fed again after a while. The
-			// feeding goes on when ctx ends: it is in the ledger already.
-			if err := f.carry(context.WithoutCancel(ctx), feed); err != nil {
-				f.log.Warn().Err(err).Str("chain", feed.Chain).Msg("cannot hand a chain to asynq; it is fed again")
-			}
-			return nil
-		})
+	if err := f.ledger.Announce(ctx, f.clock.Now(), again...); err != nil && ctx.Err() == nil {
+		f.log.Warn().Err(err).Msg("cannot announce buckets; the survey does")
 	}
 	_ = g.Wait()
 }

@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -103,12 +102,5 @@ func (s *stack) holdUntil(t time.Time) {
 		if t.UnixMilli() <= have || s.notBefore.CompareAndSwap(have, t.UnixMilli()) {
 			return
 		}
-	}
-}
-
-func process(kind string) agreement.Process {
-	host, _ := os.Hostname() // only shown to people
-	return agreement.Process{
-		ID: newID(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now(),
 	}
 }

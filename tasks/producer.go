@@ -34,7 +34,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	member, err := s.registry.Join(ctx, process("producer"), agreement.Terms{TermNamingKey: s.namer.Fingerprint()})
+	member, err := s.registry.Join(ctx, agreement.Self("producer", version(), time.Now()), agreement.Terms{TermNamingKey: s.namer.Fingerprint()})
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,8 @@ type runner struct {
 	active   atomic.Int64 // runs at work
 	quantum  int          // calls that a run makes in place while others wait
 
+	// current reports whether the agreement of the processes is known to hold.
+	current func() bool
 	// crowded reports whether other chains wait for a worker.
 	crowded func(ctx context.Context) bool
 	// noteDue is told when a bucket needs pumping.
@@ -41,6 +43,10 @@ type runner struct {
 func (r *runner) run(ctx context.Context, f chain.Feed) error {
 	r.active.Add(1)
 	defer r.active.Add(-1)
+	// Fails closed: where Redis was away for long, others may have agreed on other limits.
+	for !r.current() && !r.stopping.Load() && ctx.Err() == nil {
+		wait(ctx, 50*time.Millisecond)
+	}
 	if r.stopping.Load() {
 		return r.putBack(ctx, f)
 	}
@@ -51,7 +57,7 @@ func (r *runner) run(ctx context.Context, f chain.Feed) error {
 	}
 	for made := 1; step.Status == chain.Running; made++ {
 		outcome := r.attempt(ctx, step.Attempt, asked)
-		goOn := !r.stopping.Load() && time.Since(began) < runLimit &&
+		goOn := !r.stopping.Load() && r.current() && time.Since(began) < runLimit &&
 			(made%r.quantum != 0 || !r.crowded(ctx))
 		asked = time.Now()
 		step, err = r.finish(ctx, step.Attempt, outcome, goOn)

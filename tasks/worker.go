@@ -132,7 +132,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if err := w.remember(ctx); err != nil {
 		return nil, closing(err)
 	}
-	me := process("worker")
+	me := agreement.Self("worker", version(), time.Now())
 	if w.member, err = w.stack.registry.Join(ctx, me, o.terms(w.stack)); err != nil {
 		return nil, closing(err)
 	}
@@ -154,6 +154,7 @@ func (w *Worker) assemble(me string) {
 		capacity:  w.o.Concurrency + max(4, w.o.Concurrency/2),
 	}
 	w.runner.crowded = w.crowded
+	w.runner.current = w.member.Current
 	w.sweeper = &sweeper{stack: w.stack, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention}
 }
 

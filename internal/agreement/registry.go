@@ -1,0 +1,87 @@
+package agreement
+
+import (
+	"context"
+	_ "embed" // the script
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/agreement.lua
+var source string
+
+// The operations of the script and what it answers with.
+const (
+	opBeat, opLeave, opList                                       = "beat", "leave", "list"
+	saysKept, saysJoined, saysDiffers, saysLeft, saysAlive string = "kept", "joined", "differs", "left", "alive"
+)
+
+// Registry is where processes agree. Safe for concurrent use.
+type Registry struct {
+	rdb    redis.UniversalClient
+	script *redis.Script
+	keys   []string
+}
+
+// New makes a Registry on keys that begin with the prefix, such as "habilita". It does
+// not own the client.
+func New(rdb redis.UniversalClient, prefix string) *Registry {
+	key := func(name string) string { return prefix + ":{agreement}:" + name }
+	return &Registry{rdb: rdb, script: redis.NewScript(source), keys: []string{key("alive"), key("processes")}}
+}
+
+// Join makes the process one of the live ones, for TTL; Keep is to follow. The error is a
+// *DisagreementError where live ones have other values for some of its terms, and nothing
+// was changed then. Terms that no live process has get the values of this one. Any other
+// error is of Redis; whether the process joined is then not known, and it may try again.
+func (r *Registry) Join(ctx context.Context, p Process, t Terms) (*Membership, error) {
+	rec := newRecord(p, t)
+	text, err := json.Marshal(rec)
+	if err != nil {
+		return nil, fmt.Errorf("agreement: %w", err)
+	}
+	m := &Membership{registry: r, process: rec.Process, terms: rec.Terms, record: string(text)}
+	if _, err := m.beat(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Alive are the live processes, the oldest first.
+func (r *Registry) Alive(ctx context.Context) ([]Process, error) {
+	_, texts, err := r.run(ctx, saysAlive, opList)
+	if err != nil {
+		return nil, err
+	}
+	var all []Process
+	for _, text := range texts {
+		rec, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rec.Process)
+	}
+	sortProcesses(all)
+	return all, nil
+}
+
+// run runs the script, and gives the first text of its reply apart. Where want is not
+// empty, it must be that.
+func (r *Registry) run(ctx context.Context, want string, args ...any) (says string, rest []string, err error) {
+	reply, err := r.script.Run(ctx, r.rdb, r.keys, args...).StringSlice()
+	if err != nil {
+		return "", nil, fmt.Errorf("agreement: %w", err)
+	}
+	if len(reply) == 0 || want != "" && reply[0] != want {
+		return "", nil, errors.New("agreement: the script gave an unknown reply")
+	}
+	return reply[0], reply[1:], nil
+}
+
+func (r *Registry) beat(ctx context.Context, id, record string, ttl time.Duration) (string, []string, error) {
+	return r.run(ctx, "", opBeat, id, record, ttl.Milliseconds())
+}

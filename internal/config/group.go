@@ -1,0 +1,38 @@
+package config
+
+// Group says which settings a command has. Groups are bits: join them with | or give
+// several.
+type Group int
+
+// The groups. A worker takes Common, Limits and Worker; a producer Common and Limits; a
+// job with no Redis takes Logging, Limits and Calls.
+const (
+	// Logging is LOG_LEVEL and LOG_FORMAT.
+	Logging Group = 1 << iota
+	// Redis is REDIS_URL and REDIS_URL_FILE.
+	Redis
+	// Keys is HABILITA_KEYS and HABILITA_KEYS_FILE, one of which is then required.
+	Keys
+	// Limits is what all programs that use a token must agree on: TOKEN_SLOTS,
+	// DEFAULT_LICENSES, the vendor's day, and the time-outs that make a slot's lease.
+	Limits
+	// Calls is how calls are made: WOLKVOX_URL, CONCURRENCY, the attempts and
+	// back-off, RETENTION, SHUTDOWN_TIMEOUT.
+	Calls
+	// Pages is LISTEN.
+	Pages
+
+	// Common is what every command with a Redis has.
+	Common = Logging | Redis | Keys
+	// Worker is what only a worker has.
+	Worker = Calls | Pages
+	// All is every setting.
+	All = Common | Limits | Worker
+)
+
+func join(groups []Group) (all Group) {
+	for _, g := range groups {
+		all |= g
+	}
+	return all
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	maxLease    = 12 * time.Hour            // a lease crosses one midnight at most
+	maxDuration = 10 * 365 * 24 * time.Hour // added to a date, it is still one
+	maxGuard    = time.Hour
+)
+
+var errDuration = errors.New("want a duration, such as 500ms, 60s, 15m or 720h")
+
+// The set functions below say in their error what is wanted; the caller names the
+// variable and the value.
+
+func parseDuration(v string, least, most time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	switch {
+	case err != nil:
+		return 0, errDuration
+	case d < least || d > most:
+		return 0, fmt.Errorf("want a duration from %s to %s", short(least), short(most))
+	case d%time.Millisecond != 0:
+		return 0, errors.New("want whole milliseconds")
+	}
+	return d, nil
+}
+
+func duration(field func(*Settings) *time.Duration, least, most time.Duration) func(*Settings, string) error {
+	return func(s *Settings, v string) (err error) {
+		d, err := parseDuration(v, least, most)
+		if err == nil {
+			*field(s) = d
+		}
+		return err
+	}
+}
+
+func guard(s *Settings, v string) error {
+	d, err := parseDuration(v, 0, maxGuard-time.Millisecond)
+	if errors.Is(err, errDuration) {
+		return err
+	}
+	if err != nil {
+		return errors.New("want whole milliseconds, from 0s to below 1h")
+	}
+	s.QuotaGuard = max(d, time.Millisecond)
+	return nil
+}
+
+// short writes a duration as people write it: 12h, not 12h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+func number(field func(*Settings) *int, least, most int) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("want a whole number from %d to %d", least, most)
+		}
+		*field(s) = n
+		return nil
+	}
+}
+
+func zone(s *Settings, v string) error {
+	// "Local" would be another zone on another machine under the same name.
+	if v == "Local" {
+		return errors.New("want the name of a zone, such as America/Bogota")
+	}
+	loc, err := time.LoadLocation(v)
+	if err != nil {
+		return errors.New("want a zone of the IANA database, such as America/Bogota or UTC")
+	}
+	s.Timezone = loc
+	return nil
+}
+
+func logLevel(s *Settings, v string) error {
+	switch v {
+	case zerolog.LevelTraceValue, zerolog.LevelDebugValue, zerolog.LevelInfoValue,
+		zerolog.LevelWarnValue, zerolog.LevelErrorValue:
+		level, err := zerolog.ParseLevel(v)
+		s.LogLevel = level
+		return err
+	}
+	return errors.New("want trace, debug, info, warn or error")
+}
+
+func logFormat(s *Settings, v string) error {
+	if v != formatJSON && v != formatConsole {
+		return errors.New("want json or console")
+	}
+	s.LogFormat = v
+	return nil
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Row is one setting, for help and documents.
+type Row struct {
+	// Variable is the environment variable, such as CALL_TIMEOUT.
+	Variable string
+	// Flag is the flag with its dashes, such as --call-timeout; empty for a secret.
+	Flag string
+	// Default is the value where nothing is given; empty where there is none.
+	Default string
+	// Meaning is a phrase of one line, without a full stop.
+	Meaning string
+}
+
+// setting is a line of the table.
+type setting struct {
+	variable, def, meaning string
+	kind                   string // what help calls the value
+	group                  Group
+	secret                 bool // no flag, and never shown
+	file                   bool // variable + _FILE may hold it
+	set                    func(*Settings, string) error
+}
+
+func (d setting) flag() string {
+	return strings.ReplaceAll(strings.ToLower(d.variable), "_", "-")
+}
+
+// table is every setting, in the order in which documents show them.
+func table() []setting {
+	return []setting{
+		{variable: "REDIS_URL", def: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: redisURL,
+			meaning: "also rediss://, redis-sentinel://..., redis-cluster://h:p,h:p; with a password only in the environment or a file"},
+		{variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true,
+			set:     func(s *Settings, v string) error { s.Keys = v; return nil },
+			meaning: "required; sealing keys, id:base64 of 32 bytes, comma separated; the first one seals, all open"},
+		{variable: "WOLKVOX_URL", def: "https://wv{server}.wolkvox.com", kind: "url", group: Calls, set: wolkvoxURL,
+			meaning: "base of the vendor's address; plain http for loopback only"},
+		{variable: "CALL_TIMEOUT", def: "60s", kind: "duration", group: Limits,
+			set:     duration(func(s *Settings) *time.Duration { return &s.CallTimeout }, time.Millisecond, maxLease),
+			meaning: "longest time of a request"},
+		{variable: "VENDOR_TIMEOUT", def: "60s", kind: "duration", group: Limits,
+			set:     duration(func(s *Settings) *time.Duration { return &s.VendorTimeout }, time.Millisecond, maxLease),
+			meaning: "longest time that the vendor may work on a request"},
+		{variable: "SLOT_MARGIN", def: "5s", kind: "duration", group: Limits,
+			set:     duration(func(s *Settings) *time.Duration { return &s.SlotMargin }, 100*time.Millisecond, maxLease),
+			meaning: "a slot's lease is max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN"},
+		{variable: "CONCURRENCY", def: "64", kind: "int", group: Calls,
+			set:     number(func(s *Settings) *int { return &s.Concurrency }, 1, 10_000),
+			meaning: "requests in flight for one worker process"},
+		{variable: "TOKEN_SLOTS", def: "2", kind: "int", group: Limits,
+			set:     number(func(s *Settings) *int { return &s.TokenSlots }, 1, 2),
+			meaning: "requests in flight for one token, 1 or 2"},
+		{variable: "DEFAULT_LICENSES", def: "1", kind: "int", group: Limits,
+			set:     number(func(s *Settings) *int { return &s.DefaultLicenses }, 1, 1_000_000),
+			meaning: "licences of a token for which none were given"},
+		{variable: "QUOTA_TIMEZONE", def: "America/Bogota", kind: "zone", group: Limits, set: zone,
+			meaning: "where the vendor's day begins"},
+		{variable: "QUOTA_GUARD", def: "3s", kind: "duration", group: Limits, set: guard,
+			meaning: "no grants this close to midnight, on either side"},
+		{variable: "MAX_ATTEMPTS", def: "12", kind: "int", group: Calls,
+			set:     number(func(s *Settings) *int { return &s.MaxAttempts }, 1, 1_000_000),
+			meaning: "requests sent before a call is given up"},
+		{variable: "GIVE_UP_AFTER", def: "24h", kind: "duration", group: Calls,
+			set:     duration(func(s *Settings) *time.Duration { return &s.GiveUpAfter }, time.Millisecond, maxDuration),
+			meaning: "how long the vendor's push-back may put a call off (our own slots and quota: as long as it takes)"},
+		{variable: "RETENTION", def: "720h", kind: "duration", group: Calls,
+			set:     duration(func(s *Settings) *time.Duration { return &s.Retention }, time.Minute, maxDuration),
+			meaning: "how long a settled batch can be read"},
+		{variable: "RETRY_MIN", def: "1s", kind: "duration", group: Calls,
+			set:     duration(func(s *Settings) *time.Duration { return &s.RetryMin }, time.Millisecond, maxDuration),
+			meaning: "least back-off; exponential with full jitter"},
+		{variable: "RETRY_MAX", def: "15m", kind: "duration", group: Calls,
+			set:     duration(func(s *Settings) *time.Duration { return &s.RetryMax }, time.Millisecond, maxDuration),
+			meaning: "greatest back-off"},
+		{variable: "LISTEN", def: "127.0.0.1:8080", kind: "address", group: Pages, set: listen,
+			meaning: "health, metrics and pages; off for none"},
+		{variable: "SHUTDOWN_TIMEOUT", def: "75s", kind: "duration", group: Calls,
+			set:     duration(func(s *Settings) *time.Duration { return &s.ShutdownTimeout }, time.Millisecond, maxDuration),
+			meaning: "time for requests in flight to end"},
+		{variable: "LOG_LEVEL", def: zerolog.LevelInfoValue, kind: "level", group: Logging, set: logLevel,
+			meaning: "trace, debug, info, warn or error; to stderr"},
+		{variable: "LOG_FORMAT", kind: "format", group: Logging, set: logFormat,
+			meaning: "json or console; not given: console on a terminal, else json"},
+	}
+}
+
+// Describe gives every setting in the order of the documents. The _FILE variable of a
+// secret follows it.
+func Describe() []Row {
+	var rows []Row
+	for _, d := range table() {
+		row := Row{Variable: d.variable, Flag: "--" + d.flag(), Default: d.def, Meaning: d.meaning}
+		if d.secret {
+			row.Flag = ""
+		}
+		rows = append(rows, row)
+		if d.file {
+			rows = append(rows, Row{Variable: d.variable + "_FILE", Flag: "--" + d.flag() + "-file", Meaning: fileMeaning(d)})
+		}
+	}
+	return rows
+}
+
+func fileMeaning(d setting) string { return "file that holds " + d.variable }

@@ -1,0 +1,152 @@
+package intake
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func collect(t *testing.T, rej *Rejects, name, content string) {
+	t.Helper()
+	for _, bad := range read(t, name, content, Auto, Checks{}).bad {
+		if err := rej.Add(bad); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rej.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRejectsCanBeReadAgain(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"f.csv", "\xef\xbb\xbfServer;Token;Ref\r\n1;t;good\r\n\r\n;t;\"a;b\"\r\n1;\"t;\xff\r\n", "Server;Token;Ref\n;t;\"a;b\"\n1;\"t;\xff\n"},
+		{"f.jsonl", "{\"server\":1,\"token\":\"t\"}\n{\"server\":1}\nrubbish\n", "{\"server\":1}\nrubbish\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "rejects")
+			rej := NewRejects(path)
+			collect(t, rej, tt.name, tt.in)
+			got, err := os.ReadFile(path)
+			if err != nil || string(got) != tt.want {
+				t.Fatalf("%v: got\n%q\nwant\n%q", err, got, tt.want)
+			}
+			info, _ := os.Stat(path)
+			if info.Mode() != 0o600 {
+				t.Errorf("mode %v", info.Mode())
+			}
+			first := read(t, tt.name, tt.in, Auto, Checks{})
+			again := read(t, path, string(got), Auto, Checks{})
+			if again.file != nil || len(again.rows) != 0 || len(again.bad) != len(first.bad) || rej.Count() != len(first.bad) {
+				t.Errorf("read again: %v, %d good, %d bad", again.file, len(again.rows), len(again.bad))
+			}
+		})
+	}
+}
+
+func TestHugeRowStaysRejected(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rejects.csv")
+	collect(t, NewRejects(path), "f.csv", "server,token\n1,t"+strings.Repeat(" ", 3*MaxLine)+"\n")
+	got, _ := os.ReadFile(path)
+	if again := read(t, path, string(got), Auto, Checks{}); len(again.rows) != 0 || len(again.bad) != 1 {
+		t.Errorf("read again: %d good, %d bad", len(again.rows), len(again.bad))
+	}
+}
+
+func TestRejectsFileIsMadeForRejectsOnly(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "rejects.csv")
+	collect(t, NewRejects(path), "f.csv", "server,token\n1,t\n")
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file without rejects: %v", err)
+	}
+	rej := NewRejects("")
+	collect(t, rej, "f.csv", "server,token\n1\n")
+	if rej.Count() != 1 {
+		t.Errorf("Count = %d", rej.Count())
+	}
+}
+
+func TestRejectsReplaceTheirOwnInput(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "ops.csv"), filepath.Join(dir, "link.csv")
+	if err := os.WriteFile(path, []byte("server,token\n1,t\n2\n3,u\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rej, good := NewRejects(link), 0
+	for _, err := range Rows(f, path, Auto, Checks{}) {
+		var bad *RowError
+		if errors.As(err, &bad) {
+			if err := rej.Add(bad); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		good++
+	}
+	if err := errors.Join(rej.Close(), rej.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(path)
+	info, _ := os.Stat(path)
+	linkInfo, _ := os.Lstat(link)
+	if good != 2 || string(got) != "server,token\n2\n" || info.Mode() != 0o600 || linkInfo.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("%d good rows; left %q, mode %v, link %v", good, got, info.Mode(), linkInfo.Mode())
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
+		t.Errorf("something else was left: %v", entries)
+	}
+}
+
+func TestRejectsToADevice(t *testing.T) {
+	collect(t, NewRejects(os.DevNull), "f.csv", "server,token\n1\n")
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Errorf("the device was replaced: %v", err)
+	}
+}
+
+func TestRejectsFailures(t *testing.T) {
+	bad := &RowError{Raw: []byte("s3cr3t")}
+	for _, path := range []string{t.TempDir(), filepath.Join(t.TempDir(), "no", "such", "dir")} {
+		rej := NewRejects(path)
+		if err := rej.Add(bad); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := rej.Close(); err != nil {
+			t.Errorf("Close after a failure: %v", err)
+		}
+	}
+}
+
+func TestBatchName(t *testing.T) {
+	for path, want := range map[string]string{
+		"dir/operations.csv":            "operations-9f86d081884c",
+		"ops.2026-11.JSONL":             "ops.2026-11-9f86d081884c",
+		"año nuevo.csv":                 "a-o-nuevo-9f86d081884c",
+		"noext":                         "noext-9f86d081884c",
+		".csv":                          "batch-9f86d081884c",
+		strings.Repeat("n", 300) + ".x": strings.Repeat("n", 64) + "-9f86d081884c",
+	} {
+		r := strings.NewReader("test")
+		_, _ = r.ReadByte()
+		got, err := BatchName(path, r)
+		if err != nil || got != want {
+			t.Errorf("BatchName(%.20q) = %q, %v; want %q", path, got, err, want)
+		}
+		if r.Len() != 4 {
+			t.Errorf("%d bytes are left to read, want all 4", r.Len())
+		}
+	}
+}

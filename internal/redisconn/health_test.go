@@ -1,0 +1,181 @@
+package redisconn
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn/redistest"
+)
+
+func TestDescribe(t *testing.T) {
+	m := redistest.Mini(t)
+	c := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	defer c.Close()
+	answer := func(text string) error {
+		if err := c.Ping(t.Context()).Err(); err != nil {
+			t.Fatal(err) // the connection is made before the error is set
+		}
+		m.SetError(text)
+		defer m.SetError("")
+		return fmt.Errorf("read the ledger: %w", c.Get(t.Context(), "k").Err())
+	}
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{answer("NOAUTH Authentication required."), "wants a password"},
+		{answer("WRONGPASS invalid username-password pair or user is disabled."), "refuses the user or password"},
+		{answer("NOPERM this user has no permissions to run the 'get' command"), "does not permit this user"},
+		{answer("OOM command not allowed when used memory > 'maxmemory'."), "is full"},
+		{answer("MISCONF Redis is configured to save RDB snapshots"), "can't write to its disk"},
+		{answer("MOVED 866 127.0.0.1:7000"), "redis-cluster://"},
+		{answer("CROSSSLOT Keys in request don't hash to the same slot"), "fault of the program"},
+		{answer("ERR max number of clients reached"), "maxclients"},
+		{answer("ERR something else"), "Redis answered: ERR something else"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "nothing listens"},
+		{&net.DNSError{Name: "h", IsNotFound: true}, "has no address"},
+		{&net.DNSError{Name: "h", IsTimeout: true}, "can't be looked up"},
+		{os.ErrDeadlineExceeded, "does not answer in time"},
+		{context.DeadlineExceeded, "does not answer in time"},
+		{context.Canceled, "given up"},
+		{redis.ErrPoolTimeout, "all connections"},
+		{io.EOF, "closed the connection"},
+		{syscall.EHOSTUNREACH, "no route"},
+		{&net.OpError{Op: "dial", Err: syscall.ENOENT}, "socket of REDIS_URL does not exist"},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "does not speak TLS"},
+		{x509.UnknownAuthorityError{}, "authority that this machine does not know"},
+		{x509.CertificateInvalidError{Reason: x509.Expired}, "expired"},
+		{errors.New("redis: all sentinels specified in configuration are unreachable: x"), "no Sentinel"},
+		{errors.New("plain"), "plain"},
+	}
+	for _, tt := range tests {
+		if got := Describe(tt.err); !strings.Contains(got, tt.want) || (tt.want == "") != (got == "") {
+			t.Errorf("Describe(%v) = %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestDescribeOfARealServer(t *testing.T) {
+	s := redistest.Start(t, "--maxmemory", "1mb", "--maxmemory-policy", "noeviction")
+	ask := func(url string, f func(redis.UniversalClient) error) string {
+		t.Helper()
+		c, err := Open(url, Options{MaxRetries: -1, DialTimeout: 300 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return Describe(f(c))
+	}
+	ping := func(c redis.UniversalClient) error { return c.Ping(t.Context()).Err() }
+	set := func(c redis.UniversalClient) error {
+		return c.Set(t.Context(), "k", strings.Repeat("v", 1<<20), 0).Err()
+	}
+	if got := ask(s.URL, func(c redis.UniversalClient) error { _ = set(c); return set(c) }); !strings.Contains(got, "is full") {
+		t.Error(got)
+	}
+	if got := ask("rediss://"+s.Addr, ping); !strings.Contains(got, "TLS") {
+		t.Error(got)
+	}
+	if got := ask("redis-cluster://"+s.Addr, ping); !strings.Contains(got, "cluster support disabled") {
+		t.Error(got)
+	}
+	if got := ask("redis-sentinel://"+s.Addr+"/m", ping); got == "" {
+		t.Error("a Redis passed for a Sentinel")
+	}
+	if got := ask(s.URL+"?db=99", ping); !strings.Contains(got, "no such database") {
+		t.Error(got)
+	}
+	host, port, _ := net.SplitHostPort(redistest.Start(t).Addr)
+	if err := s.Client().Do(t.Context(), "replicaof", host, port).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(s.URL, set); !strings.Contains(got, "is a replica") {
+		t.Error(got)
+	}
+	s.Kill()
+	if got := ask(s.URL, ping); !strings.Contains(got, "nothing listens") {
+		t.Error(got)
+	}
+}
+
+func summary(found []Finding) string {
+	var b strings.Builder
+	for _, f := range found {
+		what, _, _ := strings.Cut(f.What, ":")
+		fmt.Fprintf(&b, "%s %s\n", f.Level, what)
+	}
+	return b.String()
+}
+
+func TestPreflightOfARealServer(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"good", nil, ""},
+		{"eviction", []string{"--maxmemory-policy", "allkeys-lru"}, "refuse maxmemory-policy is allkeys-lru\n"},
+		{"no append-only file", []string{"--appendonly", "no"}, "warn appendonly is off\n"},
+		{"no fsync", []string{"--appendfsync", "no"}, "warn appendfsync is no\n"},
+		{"replica", []string{"--appendonly", "no", "--replicaof", "127.0.0.1 1"}, "refuse this Redis is a replica and takes no writes\nwarn appendonly is off\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Preflight(t.Context(), redistest.Start(t, tt.args...).Client())
+			if err != nil || summary(got) != tt.want {
+				t.Errorf("%v, got\n%swant\n%s", err, summary(got), tt.want)
+			}
+		})
+	}
+}
+
+func TestPreflightOfAClustersNode(t *testing.T) {
+	_, nodes := redistest.StartCluster(t, 1)
+	got, err := Preflight(t.Context(), nodes[0].Client())
+	if err != nil || summary(got) != "refuse this Redis is a node of a cluster\n" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestPreflightOfOthers(t *testing.T) {
+	m := redistest.Mini(t)
+	c := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	defer c.Close()
+	if got, err := Preflight(t.Context(), c); err != nil || len(got) != 0 {
+		t.Errorf("miniredis: %v, %v", got, err)
+	}
+	m.Close()
+	if _, err := Preflight(t.Context(), c); err == nil {
+		t.Error("no error without a Redis")
+	}
+	_, s := redistest.StartSentinel(t, redistest.Start(t))
+	if got, err := Preflight(t.Context(), s.Client()); err != nil || summary(got) != "refuse this is a Sentinel, which holds no data\n" {
+		t.Errorf("a Sentinel: %v, %v", got, err)
+	}
+}
+
+func TestTooOld(t *testing.T) {
+	for v, want := range map[string]bool{"": false, "x.y": false, "6.2.0": false, "7.0.15": false, "10.0": false,
+		"6.0.16": true, "5.0.7": true, "2.8.24": true, "6.2": false} {
+		if tooOld(v) != want {
+			t.Errorf("tooOld(%q) = %v", v, !want)
+		}
+	}
+	found := judge(map[string]string{"redis_version": "6.0.16"}, false)
+	if summary(found) != "refuse Redis is version 6.0.16, and 6.2 is needed\n" {
+		t.Errorf("got %q", summary(found))
+	}
+}

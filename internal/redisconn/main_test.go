@@ -1,0 +1,14 @@
+package redisconn
+
+import (
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(&logging.VoidLogger{}) // it tells of every failed dial
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,143 @@
+package redisconn
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Options are what the program asks of its client. The URL's parameters go
+// before them, save for the pool size, of which the larger one is taken.
+type Options struct {
+	PoolSize     int           // connections to each node; 0: 10 for each CPU
+	DialTimeout  time.Duration // 0: 5 s
+	ReadTimeout  time.Duration // 0: 5 s
+	WriteTimeout time.Duration // 0: ReadTimeout
+	MaxRetries   int           // of one command; 0: 3; -1: none
+	ClientName   string        // shown by CLIENT LIST; "": "habilita"
+	TLS          *tls.Config   // base for TLS URLs (certificates); nil: the system's
+
+	// Watch is told of each new connection before it is used; nil: none.
+	Watch *RestartWatch
+	// Detach adds a DetachHook: for a client that is handed to asynq's server.
+	Detach bool
+}
+
+// Open makes a client of a URL (see the package's doc). It asks nothing of the
+// network: whether Redis answers is seen at the first command, and Describe says
+// what its error means. A URL that can't be is an error without its password.
+func Open(url string, o Options) (redis.UniversalClient, error) {
+	t, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	var c redis.UniversalClient
+	switch t.mode {
+	case sentinel:
+		c = redis.NewFailoverClient(t.failoverOptions(o))
+	case cluster:
+		c = redis.NewClusterClient(t.clusterOptions(o))
+	default:
+		c = redis.NewClient(t.clientOptions(o))
+	}
+	if o.Detach {
+		c.AddHook(DetachHook{})
+	}
+	return c, nil
+}
+
+// common fills what every kind of client has. Dial attempts are not repeated
+// inside the pool: the retry of the command does it, and five attempts of 5 s in
+// each of four tries would make an unreachable Redis take minutes to say so.
+func (t *target) common(o Options) *redis.UniversalOptions {
+	u := &redis.UniversalOptions{
+		Addrs:         t.addrs,
+		Username:      t.user,
+		Password:      t.password,
+		DB:            t.db,
+		ClientName:    pick(t.clientName, pick(o.ClientName, "habilita")),
+		PoolSize:      max(t.poolSize, o.PoolSize),
+		DialTimeout:   pick(t.dial, o.DialTimeout),
+		ReadTimeout:   pick(t.read, o.ReadTimeout),
+		WriteTimeout:  pick(t.write, o.WriteTimeout),
+		MaxRetries:    o.MaxRetries,
+		DialerRetries: 1,
+		// Notices of a managed service's maintenance: a handshake command that
+		// plain Redis refuses, and nothing here uses them.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		MasterName:               t.master,
+		SentinelUsername:         t.sentinelUser,
+		SentinelPassword:         t.sentinelPassword,
+	}
+	if t.tls {
+		u.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		if o.TLS != nil {
+			u.TLSConfig = o.TLS.Clone()
+		}
+		// The server's name stays empty: crypto/tls takes each node's host.
+		u.TLSConfig.InsecureSkipVerify = u.TLSConfig.InsecureSkipVerify || t.skipVerify
+	}
+	return u
+}
+
+func (t *target) clientOptions(o Options) *redis.Options {
+	opt := t.common(o).Simple()
+	if t.mode == socket {
+		opt.Network = "unix"
+	}
+	opt.OnConnect = o.Watch.onConnect(redisNode)
+	return opt
+}
+
+func (t *target) failoverOptions(o Options) *redis.FailoverOptions {
+	opt := t.common(o).Failover()
+	// Sentinel's own connections come here too; the watch tells them apart.
+	opt.OnConnect = o.Watch.onConnect(redisNode)
+	return opt
+}
+
+func (t *target) clusterOptions(o Options) *redis.ClusterOptions {
+	opt := t.common(o).Cluster()
+	if o.Watch != nil {
+		opt.NewClient = func(node *redis.Options) *redis.Client {
+			node.OnConnect = o.Watch.onConnect(node.Addr)
+			return redis.NewClient(node)
+		}
+	}
+	return opt
+}
+
+func pick[T comparable](first, second T) T {
+	var zero T
+	if first != zero {
+		return first
+	}
+	return second
+}
+
+// DetachHook is a go-redis hook that runs every command and pipeline without the
+// caller's cancellation and deadline. The dial, read and write time-outs of the
+// client still hold. asynq's server needs it: its syncer repeats a failed
+// operation with a context that was cancelled, so it fails for ever and a task
+// that succeeded is run again. The zero value is ready.
+type DetachHook struct{}
+
+// DialHook changes nothing: a dial runs under the context of its command.
+func (DetachHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook detaches one command.
+func (DetachHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		return next(context.WithoutCancel(ctx), cmd)
+	}
+}
+
+// ProcessPipelineHook detaches a pipeline or transaction.
+func (DetachHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		return next(context.WithoutCancel(ctx), cmds)
+	}
+}

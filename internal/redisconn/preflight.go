@@ -1,0 +1,143 @@
+package redisconn
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Level is how grave a finding is.
+type Level string
+
+const (
+	// Refuse: calls could be lost, or nothing works; don't start.
+	Refuse Level = "refuse"
+	// Warn: it works, with less safety than it could have.
+	Warn Level = "warn"
+)
+
+// Finding is one thing that is not as it should be with a Redis.
+type Finding struct {
+	Level  Level
+	Node   string // in a cluster the master's host:port, else ""
+	What   string // a sentence's worth, such as "maxmemory-policy is allkeys-lru: Redis may delete calls"
+	Remedy string // what to do, with the command where there is one
+}
+
+// String is "what; remedy", with the node where there are several.
+func (f Finding) String() string {
+	s := f.What + "; " + f.Remedy
+	if f.Node != "" {
+		s = f.Node + ": " + s
+	}
+	return s
+}
+
+// oldest is the first version with all that is needed.
+var oldest = [2]int{6, 2}
+
+// Preflight asks Redis, or each master of a cluster, whether it will keep what is
+// entrusted to it. What it does not tell (an ACL, a managed service, miniredis)
+// is passed over. The gravest findings come first. The error is that of a Redis
+// that can't be reached or refuses PING (see Describe); with it there are none.
+func Preflight(ctx context.Context, rdb redis.UniversalClient) ([]Finding, error) {
+	var all []Finding
+	if c, ok := rdb.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		err := c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			found, err := inspect(ctx, node, true)
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range found {
+				found[i].Node = node.Options().Addr
+			}
+			all = append(all, found...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		var err error
+		if all, err = inspect(ctx, rdb, false); err != nil {
+			return nil, err
+		}
+	}
+	sort.SliceStable(all, func(i, j int) bool {
+		if all[i].Level != all[j].Level {
+			return all[i].Level == Refuse
+		}
+		return all[i].Node < all[j].Node
+	})
+	return all, nil
+}
+
+func inspect(ctx context.Context, rdb redis.Cmdable, inCluster bool) ([]Finding, error) {
+	if err := rdb.Ping(ctx).Err(); err != nil {
+		return nil, err
+	}
+	info, err := askInfo(ctx, rdb)
+	if err != nil {
+		return nil, err
+	}
+	found := judge(info, inCluster)
+	if info["aof_enabled"] == "1" {
+		// Refused by many managed services: then it isn't known, and not said.
+		conf, err := rdb.ConfigGet(ctx, "appendfsync").Result()
+		if err == nil && conf["appendfsync"] == "no" {
+			found = append(found, Finding{Level: Warn,
+				What:   "appendfsync is no: a crash of the machine may lose up to half a minute of acknowledged calls",
+				Remedy: "`CONFIG SET appendfsync everysec`, and the same in redis.conf"})
+		}
+	}
+	return found, nil
+}
+
+// judge goes by the fields of INFO; those that are missing are passed over.
+func judge(info map[string]string, inCluster bool) (found []Finding) {
+	add := func(l Level, what, remedy string) {
+		found = append(found, Finding{Level: l, What: what, Remedy: remedy})
+	}
+	if v := info["redis_version"]; tooOld(v) {
+		add(Refuse, fmt.Sprintf("Redis is version %s, and %d.%d is needed", v, oldest[0], oldest[1]), "install a newer Redis")
+	}
+	if info["redis_mode"] == "sentinel" {
+		add(Refuse, "this is a Sentinel, which holds no data", "write redis-sentinel://host:26379/mymaster in REDIS_URL")
+		return found
+	}
+	if info["cluster_enabled"] == "1" && !inCluster {
+		add(Refuse, "this Redis is a node of a cluster", "write redis-cluster://host:port,... in REDIS_URL")
+	}
+	if info["role"] == "slave" {
+		add(Refuse, "this Redis is a replica and takes no writes", "point REDIS_URL at the master, or use redis-sentinel://")
+	}
+	if p := info["maxmemory_policy"]; p != "" && p != "noeviction" {
+		add(Refuse, "maxmemory-policy is "+p+": a full Redis deletes calls that were acknowledged",
+			"`CONFIG SET maxmemory-policy noeviction`, and the same in redis.conf")
+	}
+	if info["aof_enabled"] == "0" {
+		add(Warn, "appendonly is off: a restart of Redis loses what came after its last snapshot",
+			"`CONFIG SET appendonly yes`, and the same in redis.conf")
+	}
+	if info["aof_last_write_status"] == "err" {
+		add(Warn, "Redis could not write its append-only file the last time", "look for a full disk in its log")
+	}
+	return found
+}
+
+// tooOld is false for what can't be read as a version.
+func tooOld(version string) bool {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, errA := strconv.Atoi(major)
+	b, errB := strconv.Atoi(minor)
+	if errA != nil || errB != nil {
+		return false
+	}
+	return a < oldest[0] || a == oldest[0] && b < oldest[1]
+}

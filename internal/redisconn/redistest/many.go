@@ -1,0 +1,89 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	slots       = 16384
+	clusterTime = 20 * time.Second // for the nodes to know each other
+)
+
+// StartCluster starts a Redis Cluster of n masters without replicas, and waits
+// until every node says that the cluster is well. The URL is redis-cluster://.
+func StartCluster(tb testing.TB, n int) (url string, nodes []*Server) {
+	tb.Helper()
+	var addrs []string
+	for range n {
+		bus, err := freeAddr()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(bus)
+		s := Start(tb, "--cluster-enabled", "yes", "--cluster-port", port)
+		nodes, addrs = append(nodes, s), append(addrs, s.Addr)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
+	defer cancel()
+	for i, s := range nodes {
+		c := s.Client()
+		if err := c.ClusterAddSlotsRange(ctx, i*slots/n, (i+1)*slots/n-1).Err(); err != nil {
+			tb.Fatal(err)
+		}
+		if i == 0 {
+			continue
+		}
+		host, port, _ := net.SplitHostPort(nodes[0].Addr)
+		if err := c.Do(ctx, "cluster", "meet", host, port, nodes[0].args[3]).Err(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for _, s := range nodes {
+		s.waitInfo(ctx, func(info string) bool {
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", n))
+		})
+	}
+	return "redis-cluster://" + strings.Join(addrs, ","), nodes
+}
+
+// waitInfo asks for CLUSTER INFO until it is as wanted.
+func (s *Server) waitInfo(ctx context.Context, good func(string) bool) {
+	s.tb.Helper()
+	c := s.Client()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		info, err := c.ClusterInfo(ctx).Result()
+		if err == nil && good(info) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.tb.Fatalf("the cluster does not come up: %v\n%s", err, info)
+		case <-tick.C:
+		}
+	}
+}
+
+// StartSentinel starts a Sentinel (a quorum of one) that watches the master under
+// the name "mymaster", and takes it for down after a second without an answer.
+// The URL is redis-sentinel://.
+func StartSentinel(tb testing.TB, master *Server) (url string, s *Server) {
+	tb.Helper()
+	s = &Server{tb: tb, Dir: tb.TempDir()}
+	s.conf = filepath.Join(s.Dir, "sentinel.conf")
+	host, port, _ := net.SplitHostPort(master.Addr)
+	text := fmt.Sprintf("sentinel monitor mymaster %s %s 1\nsentinel down-after-milliseconds mymaster 1000\n", host, port)
+	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	s.begin()
+	return "redis-sentinel://" + s.Addr + "/mymaster/0", s
+}

@@ -1,0 +1,84 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func TestServerLife(t *testing.T) {
+	s := Start(t)
+	c, ctx := s.Client(), t.Context()
+	if err := c.Set(ctx, "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for name, stop := range map[string]func(){"Restart": func() {}, "Stop": s.Stop} {
+		stop()
+		s.Restart()
+		if got, err := c.Get(ctx, "k").Result(); err != nil || got != "v" {
+			t.Errorf("after %s: %q, %v", name, got, err)
+		}
+	}
+	s.Kill()
+	s.Kill()
+	if err := c.Ping(ctx).Err(); err == nil {
+		t.Error("a killed server answers")
+	}
+	s.Restart()
+
+	quick := redis.NewClient(&redis.Options{Addr: s.Addr, ReadTimeout: 50 * time.Millisecond, MaxRetries: -1})
+	defer quick.Close()
+	if err := quick.Ping(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.Pause()
+	if err := quick.Ping(ctx).Err(); !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a paused server: %v", err)
+	}
+	s.Resume()
+	if err := c.Ping(ctx).Err(); err != nil {
+		t.Errorf("after Resume: %v", err)
+	}
+	s.Pause()
+	s.Stop()
+	if _, err := os.Stat(s.Dir + "/appendonlydir"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBoth(t *testing.T) {
+	then := time.Date(2026, 11, 23, 4, 59, 57, 0, time.UTC)
+	seen := map[string]bool{}
+	Both(t, func(t *testing.T, b Backend) {
+		seen[b.Name] = true
+		if n, err := b.Client.DBSize(t.Context()).Result(); err != nil || n != 0 {
+			t.Errorf("%d keys, %v", n, err)
+		}
+		if b.SetTime == nil {
+			return
+		}
+		b.SetTime(then)
+		if now, err := b.Client.Time(t.Context()).Result(); err != nil || !now.Equal(then) {
+			t.Errorf("TIME = %v, %v", now, err)
+		}
+	})
+	if !seen["miniredis"] {
+		t.Error("miniredis was left out")
+	}
+}
+
+func TestBothTakesArguments(t *testing.T) {
+	Both(t, func(t *testing.T, b Backend) {
+		if b.Server == nil {
+			return
+		}
+		conf, err := b.Client.ConfigGet(t.Context(), "maxmemory-policy").Result()
+		if err != nil || conf["maxmemory-policy"] != "allkeys-lru" {
+			t.Errorf("%v, %v", conf, err)
+		}
+	}, "--maxmemory-policy", "allkeys-lru")
+}

@@ -1,0 +1,233 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	startTime = 10 * time.Second // for a server to answer PING
+	stopTime  = 5 * time.Second  // for a server to end on SIGTERM
+	portTries = 5                // a free port may be taken before the server has it
+)
+
+// Server is a real redis-server. Its methods are for one goroutine, and end the
+// test where they fail.
+type Server struct {
+	Addr string // host:port; stays over a restart
+	URL  string // redis://host:port/0
+	Dir  string // has the append-only file and redis.log; stays over a restart
+
+	tb   testing.TB
+	bin  string
+	args []string
+	conf string        // Sentinel's configuration file; "": it is no Sentinel
+	proc *os.Process   // nil: not running
+	done chan struct{} // closed when proc has ended
+}
+
+// Start starts a server. The args come after its own, as on the command line:
+// "--maxmemory-policy", "allkeys-lru".
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, args: args, Dir: tb.TempDir()}
+	s.begin()
+	return s
+}
+
+// begin looks for the binary and a port, and launches the server.
+func (s *Server) begin() {
+	s.tb.Helper()
+	var err error
+	if s.bin, err = exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("HABILITA_REQUIRE_REDIS") == "1" {
+			s.tb.Fatal("HABILITA_REQUIRE_REDIS=1, and there is no redis-server on PATH")
+		}
+		s.tb.Skip("there is no redis-server on PATH")
+	}
+	s.tb.Cleanup(s.Kill)
+	for range portTries {
+		if s.Addr, err = freeAddr(); err != nil {
+			continue
+		}
+		s.URL = "redis://" + s.Addr + "/0"
+		if err = s.launch(); err == nil {
+			return
+		}
+	}
+	s.tb.Fatalf("redis-server does not start: %v\n%s", err, s.log())
+}
+
+// Client is a new client of the server, closed with the test.
+func (s *Server) Client() *redis.Client {
+	s.tb.Helper()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr})
+	s.tb.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Kill ends the server as a crash does (SIGKILL), and waits for it. Up to a
+// second of writes may be lost. Without a running server it does nothing.
+func (s *Server) Kill() {
+	if s.proc != nil {
+		_ = s.proc.Kill()
+		<-s.done
+		s.proc = nil
+	}
+}
+
+// Stop ends the server in order (SIGTERM), and waits for it. Nothing is lost.
+// Without a running server it does nothing.
+func (s *Server) Stop() {
+	s.tb.Helper()
+	if s.proc == nil {
+		return
+	}
+	_ = s.proc.Signal(syscall.SIGCONT)
+	_ = s.proc.Signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+		s.proc = nil
+	case <-time.After(stopTime):
+		s.Kill()
+		s.tb.Fatalf("redis-server does not stop\n%s", s.log())
+	}
+}
+
+// Restart starts the server again with the same address and data. A server that
+// runs is stopped first.
+func (s *Server) Restart() {
+	s.tb.Helper()
+	s.Stop()
+	if err := s.launch(); err != nil {
+		s.tb.Fatalf("redis-server does not start again: %v\n%s", err, s.log())
+	}
+}
+
+// Pause makes the server stand still (SIGSTOP): connections stay, nothing
+// answers.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.tb.Helper()
+	if s.proc == nil {
+		s.tb.Fatal("redis-server does not run")
+	}
+	if err := s.proc.Signal(sig); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// launch starts the process and waits until it answers.
+func (s *Server) launch() error {
+	cmd := exec.Command(s.bin, s.commandLine()...)
+	cmd.SysProcAttr = endWithParent()
+	started, done := make(chan error), make(chan struct{})
+	go func() {
+		// The signal at the parent's end is bound to the thread that starts the
+		// process, so this one is kept until the process is over.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(done)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	s.proc, s.done = cmd.Process, done
+	if err := s.waitReady(); err != nil {
+		s.Kill()
+		return err
+	}
+	return nil
+}
+
+func (s *Server) commandLine() []string {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	line := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--daemonize", "no",
+		"--logfile", filepath.Join(s.Dir, "redis.log")}
+	if s.conf != "" {
+		return append([]string{s.conf, "--sentinel"}, line...)
+	}
+	line = append(line, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
+	return append(line, s.args...)
+}
+
+// waitReady asks again and again until the server of this process answers.
+func (s *Server) waitReady() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		ready, err := s.answers(ctx)
+		if ready {
+			return err
+		}
+		select {
+		case <-s.done:
+			return errors.New("it ended at once")
+		case <-ctx.Done():
+			return fmt.Errorf("no answer in %s: %w", startTime, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// answers tells whether somebody answers PING. The error with true is that it is
+// not the server that was started.
+func (s *Server) answers(ctx context.Context) (bool, error) {
+	// A bare dial first: go-redis logs each one that fails, and slows down.
+	probe, err := net.DialTimeout("tcp", s.Addr, startTime)
+	if err != nil {
+		return false, err
+	}
+	_ = probe.Close()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1})
+	defer c.Close()
+	info, err := c.Info(ctx, "server").Result()
+	if redis.HasErrorPrefix(err, "NOAUTH") {
+		return true, nil
+	}
+	if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r", s.proc.Pid)) {
+		return true, errors.New("another server has taken its port")
+	}
+	if err == nil {
+		err = c.Ping(ctx).Err() // LOADING until its data is read
+	}
+	return err == nil, err
+}
+
+func (s *Server) log() string {
+	b, _ := os.ReadFile(filepath.Join(s.Dir, "redis.log"))
+	return string(b[max(0, len(b)-4096):])
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(l.Addr().(*net.TCPAddr).Port)), nil
+}

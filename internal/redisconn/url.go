@@ -1,0 +1,237 @@
+package redisconn
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type mode int
+
+const (
+	single mode = iota
+	sentinel
+	cluster
+	socket
+)
+
+// schemes are the URL schemes: how Redis is run, and whether over TLS.
+var schemes = map[string]struct {
+	mode mode
+	tls  bool
+}{
+	"redis": {single, false}, "rediss": {single, true}, "unix": {socket, false},
+	"redis-sentinel": {sentinel, false}, "rediss-sentinel": {sentinel, true},
+	"redis-cluster": {cluster, false}, "rediss-cluster": {cluster, true},
+}
+
+const knownSchemes = "redis, rediss, unix, redis-sentinel, rediss-sentinel, redis-cluster, rediss-cluster"
+
+// target is a parsed URL.
+type target struct {
+	mode           mode
+	tls            bool
+	user, password string
+	addrs          []string // host:port each; the path of the socket
+	master         string   // Sentinel's name of the master
+	db             int
+
+	poolSize          int
+	dial, read, write time.Duration
+	clientName        string
+	skipVerify        bool
+	sentinelUser      string
+	sentinelPassword  string
+}
+
+// parse reads a URL. net/url can't: it knows one host. Errors name the part that
+// is wrong, and quote none that may hold a secret.
+func parse(raw string) (*target, error) {
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(raw), "://")
+	if !ok {
+		return nil, errors.New("the Redis URL has no scheme; write redis://host:port/db")
+	}
+	kind, ok := schemes[strings.ToLower(scheme)]
+	if !ok {
+		return nil, errors.New("the Redis URL has an unknown scheme; known are " + knownSchemes)
+	}
+	t := &target{mode: kind.mode, tls: kind.tls}
+	rest, query, _ := strings.Cut(rest, "?")
+	if strings.IndexByte(query, '@') >= 0 {
+		return nil, errors.New("the Redis URL has an '@' behind a '?'; in a user or password write %3F, in a parameter %40")
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		if err := t.parseUser(rest[:at]); err != nil {
+			return nil, err
+		}
+		rest = rest[at+1:]
+	}
+	if strings.IndexByte(rest, '#') >= 0 {
+		return nil, errors.New("the Redis URL has a '#'; in a user or password write %23")
+	}
+	hosts, path, _ := strings.Cut(rest, "/")
+	if err := t.parsePlace(hosts, path); err != nil {
+		return nil, err
+	}
+	if err := t.parseQuery(query); err != nil {
+		return nil, err
+	}
+	return t, t.check()
+}
+
+func (t *target) parseUser(s string) (err error) {
+	if strings.ContainsAny(s, "/#@") {
+		return errors.New("the Redis URL's user or password has a '/', '#' or '@' that is not percent-encoded (%2F, %23, %40)")
+	}
+	user, password, _ := strings.Cut(s, ":")
+	if t.user, err = url.PathUnescape(user); err == nil {
+		t.password, err = url.PathUnescape(password)
+	}
+	if err != nil {
+		return errors.New("the Redis URL's user or password has a '%' that is not percent-encoded (%25)")
+	}
+	return nil
+}
+
+func (t *target) parsePlace(hosts, path string) error {
+	if t.mode == socket {
+		if hosts != "" || path == "" {
+			return errors.New("the Redis URL needs an absolute path: unix:///path/to/socket")
+		}
+		t.addrs = []string{"/" + path}
+		return nil
+	}
+	port := "6379"
+	if t.mode == sentinel {
+		port = "26379"
+	}
+	list := strings.Split(hosts, ",")
+	if t.mode == single && len(list) > 1 {
+		return errors.New("the Redis URL has several hosts; use redis-cluster:// or redis-sentinel://")
+	}
+	for i, host := range list {
+		addr, err := hostPort(strings.TrimSpace(host), port)
+		if err != nil {
+			return fmt.Errorf("the Redis URL's host %d %w", i+1, err)
+		}
+		t.addrs = append(t.addrs, addr)
+	}
+	return t.parsePath(strings.Split(strings.Trim(path, "/"), "/"))
+}
+
+func (t *target) parsePath(parts []string) (err error) {
+	if t.mode == sentinel {
+		if t.master, err = url.PathUnescape(parts[0]); err != nil || t.master == "" {
+			return errors.New("the Redis URL lacks the master's name: redis-sentinel://host:26379/mymaster")
+		}
+		parts = parts[1:]
+	}
+	if len(parts) == 0 || len(parts) == 1 && parts[0] == "" {
+		return nil
+	}
+	if len(parts) > 1 {
+		return errors.New("the Redis URL's path has too many parts")
+	}
+	if t.db, err = strconv.Atoi(parts[0]); err != nil || t.db < 0 {
+		return errors.New("the Redis URL's path must be a database number")
+	}
+	return nil
+}
+
+func hostPort(s, port string) (string, error) {
+	host, p, err := net.SplitHostPort(s)
+	if err != nil {
+		host, p = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), port
+		if strings.Contains(host, ":") != strings.HasPrefix(s, "[") {
+			return "", errors.New("must be host:port ([address]:port for IPv6)")
+		}
+	}
+	n, err := strconv.Atoi(p)
+	switch {
+	case err != nil || n < 1 || n > 65535:
+		return "", errors.New("has a port that is no number from 1 to 65535")
+	case host == "":
+		return "", errors.New("is empty")
+	case strings.ContainsAny(host, " \t%@"):
+		return "", errors.New("has a character that no host name has")
+	}
+	return net.JoinHostPort(host, p), nil
+}
+
+func (t *target) parseQuery(query string) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("the Redis URL's parameters are not percent-encoded as they should be")
+	}
+	names := make([]string, 0, len(values))
+	for name := range values {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		v := values.Get(name)
+		err = nil
+		switch name {
+		case "db":
+			t.db, err = number(v, 0)
+		case "pool_size":
+			t.poolSize, err = number(v, 1)
+		case "dial_timeout":
+			t.dial, err = duration(v)
+		case "read_timeout":
+			t.read, err = duration(v)
+		case "write_timeout":
+			t.write, err = duration(v)
+		case "client_name":
+			t.clientName = v
+		case "skip_verify":
+			t.skipVerify, err = strconv.ParseBool(v)
+		case "sentinel_username":
+			t.sentinelUser = v
+		case "sentinel_password":
+			t.sentinelPassword = v
+		default:
+			return fmt.Errorf("the Redis URL has an unknown parameter %.30q", name)
+		}
+		if err != nil {
+			return fmt.Errorf("the Redis URL's parameter %s has a wrong value", name)
+		}
+	}
+	return nil
+}
+
+func (t *target) check() error {
+	switch {
+	case t.mode == cluster && t.db != 0:
+		return errors.New("the Redis URL names a database; a cluster has database 0 alone")
+	case t.skipVerify && !t.tls:
+		return errors.New("the Redis URL's skip_verify is for TLS; use rediss")
+	case t.mode != sentinel && (t.sentinelUser != "" || t.sentinelPassword != ""):
+		return errors.New("the Redis URL's sentinel_username and sentinel_password are for redis-sentinel://")
+	}
+	return nil
+}
+
+func number(s string, least int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least {
+		return 0, strconv.ErrRange
+	}
+	return n, nil
+}
+
+func duration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if n, bad := strconv.Atoi(s); bad == nil {
+		d, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || d <= 0 {
+		return 0, strconv.ErrRange
+	}
+	return d, nil
+}

@@ -1,0 +1,147 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// redisNode is the name under which a Redis that isn't a cluster is watched:
+// whichever address answers is the same Redis to its users.
+const redisNode = "redis"
+
+// Change says that a Redis isn't the process that it was: it restarted, or
+// another node took its place. Writes of its last moments may be lost.
+type Change struct {
+	Node    string        // "redis"; in a cluster the node's host:port
+	Was, Is string        // run_id before ("": not seen before) and now
+	Uptime  time.Duration // of the process that answers now, whole seconds
+}
+
+// Sight is what was seen last of a node.
+type Sight struct {
+	Node   string
+	RunID  string        // 40 hex digits
+	Uptime time.Duration // when it was seen, whole seconds
+}
+
+// RestartWatch looks at each new connection, before any other command uses it,
+// for the run_id of the Redis at its other end, and reports a change. Give it to
+// Options.Watch; one watch may serve several clients of the same Redis.
+//
+// The first sight of a node is no change, with one exception: a cluster's node
+// that was promoted from a replica of a node seen before. A server that does not
+// tell its run_id (miniredis; an ACL without INFO) is unknown, and reports
+// nothing. A connection on which the question fails otherwise isn't used.
+//
+// What it can't see: a cluster's replica that is promoted while this process has
+// idle connections to it, until there is a new one.
+type RestartWatch struct {
+	changed func(Change)
+
+	mu      sync.Mutex
+	nodes   map[string]Sight
+	history map[string]bool // replication ids of the masters that were seen
+}
+
+// NewRestartWatch makes a watch that calls changed for each change. It is called
+// once a change, by one goroutine at a time, and every new connection waits until
+// it returns, so that nothing is sent to the new process before: it must be quick
+// and must not use a client that is watched. nil reports nothing.
+func NewRestartWatch(changed func(Change)) *RestartWatch {
+	return &RestartWatch{changed: changed, nodes: map[string]Sight{}, history: map[string]bool{}}
+}
+
+// Seen is what is known of the nodes, in the order of their names. It is empty
+// before the first connection, and where nothing can be known.
+func (w *RestartWatch) Seen() []Sight {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]Sight, 0, len(w.nodes))
+	for _, s := range w.nodes {
+		out = append(out, s)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Node < out[j].Node })
+	return out
+}
+
+// onConnect is the go-redis hook for one node; nil for no watch.
+func (w *RestartWatch) onConnect(node string) func(context.Context, *redis.Conn) error {
+	if w == nil {
+		return nil
+	}
+	return func(ctx context.Context, cn *redis.Conn) error {
+		server, err := askInfo(ctx, cn, "server")
+		if err != nil || server["run_id"] == "" || server["redis_mode"] == "sentinel" {
+			return err
+		}
+		replication, err := askInfo(ctx, cn, "replication")
+		if err != nil {
+			return err
+		}
+		w.saw(node, server, replication)
+		return nil
+	}
+}
+
+func (w *RestartWatch) saw(node string, server, replication map[string]string) {
+	seconds, _ := strconv.ParseInt(server["uptime_in_seconds"], 10, 64)
+	now := Sight{Node: node, RunID: server["run_id"], Uptime: time.Duration(seconds) * time.Second}
+
+	w.mu.Lock()
+	defer w.mu.Unlock() // held while changed runs: other connections wait for it
+	before, known := w.nodes[node]
+	w.nodes[node] = now
+	// A promoted replica keeps its old master's replication id as its second.
+	master := replication["role"] == "master"
+	id, second := replication["master_replid"], replication["master_replid2"]
+	promoted := master && !w.history[id] && w.history[second]
+	if master && id != "" {
+		w.history[id] = true
+	}
+	if (promoted || known && before.RunID != now.RunID) && w.changed != nil {
+		w.changed(Change{Node: node, Was: before.RunID, Is: now.RunID, Uptime: now.Uptime})
+	}
+}
+
+// infoAsker is a connection or a client that can be asked for INFO.
+type infoAsker interface {
+	Info(ctx context.Context, section ...string) *redis.StringCmd
+}
+
+// askInfo reads a section of INFO. Where the server will never tell (an ACL, a
+// section that it lacks), the map is empty; what may pass, and every failure of
+// the connection, is an error.
+func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]string, error) {
+	text, err := c.Info(ctx, section...).Result()
+	var refused redis.Error
+	if errors.As(err, &refused) && !passing(refused) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	return fields, nil
+}
+
+// passing tells the refusals that say nothing of what the server would tell later.
+func passing(err error) bool {
+	for _, prefix := range []string{"LOADING", "BUSY", "MASTERDOWN", "NOAUTH"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
+}

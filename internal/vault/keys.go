@@ -1,0 +1,149 @@
+package vault
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+)
+
+const (
+	keyBytes = 32
+	maxID    = 16
+	redacted = "[redacted]"
+)
+
+var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,16}$`)
+
+// sealingKey is one parsed key with its cipher, which is made once.
+type sealingKey struct {
+	id     string
+	header []byte // version, length of the id, id
+	aead   cipher.AEAD
+}
+
+// Keys are the sealing keys of a process: the first seals, all open. Make it
+// with ParseKeys; the zero value opens nothing and must not be used to seal.
+// It is immutable and safe for concurrent use, and prints as "[redacted]".
+type Keys struct {
+	first *sealingKey
+	byID  map[string]*sealingKey
+	ids   []string
+}
+
+// ParseKeys reads the value of HABILITA_KEYS: "id:base64 of 32 bytes", comma
+// separated. White space around a key is dropped. Every fault is reported at
+// once, by the position of its key (the first is key 1); an error never holds
+// any part of a key, nor an id that could be a key put the wrong way round.
+func ParseKeys(s string) (*Keys, error) {
+	if strings.TrimSpace(s) == "" {
+		return nil, errors.New("no sealing key given: `enqueue keygen` prints one for HABILITA_KEYS")
+	}
+	k := &Keys{byID: map[string]*sealingKey{}}
+	var faults []error
+	var raws [][]byte
+	for i, item := range strings.Split(s, ",") {
+		id, raw, err := parseKey(strings.TrimSpace(item))
+		if err == nil {
+			err = k.add(id, raw, raws)
+			raws = append(raws, raw)
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("sealing key %d: %w", i+1, err))
+		}
+	}
+	for _, raw := range raws {
+		clear(raw)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+func parseKey(item string) (id string, raw []byte, err error) {
+	if item == "" {
+		return "", nil, errors.New("is empty (a comma too many?)")
+	}
+	id, text, ok := strings.Cut(item, ":")
+	if !ok {
+		return "", nil, errors.New("has no colon; a key is id:base64")
+	}
+	if !validID.MatchString(id) {
+		return "", nil, errors.New("its id must be 1 to 16 letters, digits, '_' or '-'")
+	}
+	if raw, err = base64.StdEncoding.Strict().DecodeString(text); err != nil {
+		return "", nil, errors.New("what follows the colon is not base64")
+	}
+	if len(raw) != keyBytes {
+		return "", nil, fmt.Errorf("decodes to %d bytes, not %d", len(raw), keyBytes)
+	}
+	if bytes.Equal(raw, make([]byte, keyBytes)) {
+		return "", nil, errors.New("is all zero bytes")
+	}
+	return id, raw, nil
+}
+
+func (k *Keys) add(id string, raw []byte, earlier [][]byte) error {
+	if k.byID[id] != nil {
+		return fmt.Errorf("its id %q was used by an earlier key", id)
+	}
+	for i := range earlier {
+		if bytes.Equal(raw, earlier[i]) {
+			return errors.New("is the same key as an earlier one under another id")
+		}
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return errors.New("can't be used by AES")
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return errors.New("can't be used by AES-GCM")
+	}
+	header := append([]byte{sealVersion, byte(len(id))}, id...)
+	key := &sealingKey{id: id, header: header, aead: aead}
+	if k.first == nil {
+		k.first = key
+	}
+	k.byID[id] = key
+	k.ids = append(k.ids, id)
+	return nil
+}
+
+// IDs are the ids of the keys, the one that seals first.
+func (k *Keys) IDs() []string { return append([]string(nil), k.ids...) }
+
+// GenerateKey makes a random key in the form that ParseKeys reads. An empty id
+// stands for "k" and today's date in UTC, such as "k20261123". It fails on an
+// id that isn't 1 to 16 letters, digits, '_' or '-'.
+func GenerateKey(id string) (string, error) {
+	if id == "" {
+		id = "k" + time.Now().UTC().Format("20060102")
+	}
+	if !validID.MatchString(id) {
+		return "", errors.New("a key's id must be 1 to 16 letters, digits, '_' or '-'")
+	}
+	raw := make([]byte, keyBytes)
+	rand.Read(raw) // never fails: crypto/rand ends the program instead
+	return id + ":" + base64.StdEncoding.EncodeToString(raw), nil
+}
+
+// String is "[redacted]".
+func (k *Keys) String() string { return redacted }
+
+// GoString is "[redacted]".
+func (k *Keys) GoString() string { return redacted }
+
+// Format writes "[redacted]" under every verb.
+func (k *Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalJSON gives "[redacted]".
+func (k *Keys) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }

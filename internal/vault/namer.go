@@ -1,0 +1,89 @@
+package vault
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+)
+
+const (
+	nameBytes        = 15 // 120 bits, 24 characters
+	fingerprintChars = 12
+	// A token has no control characters, so no token's name is made of this.
+	fingerprintOf = "\x00habilita naming key"
+)
+
+var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// NewNamingKey makes a random naming key of 32 bytes. The error is always nil
+// today: crypto/rand ends the program where there is no randomness.
+func NewNamingKey() ([]byte, error) {
+	key := make([]byte, keyBytes)
+	_, err := rand.Read(key)
+	return key, err
+}
+
+// Namer names tokens by HMAC-SHA256 under the naming key. It is safe for
+// concurrent use, and prints as "[redacted]".
+type Namer struct {
+	macs        sync.Pool // *namerMAC
+	fingerprint string
+}
+
+// namerMAC is a keyed hash and room for its sum, used by one caller at a time.
+type namerMAC struct {
+	h    hash.Hash
+	in   []byte
+	sum  [sha256.Size]byte
+	name [24]byte
+}
+
+// NewNamer makes a Namer of a naming key, which it copies. A key that isn't 32
+// bytes is a mistake of the program: NewNamer panics.
+func NewNamer(key []byte) *Namer {
+	if len(key) != keyBytes {
+		panic(fmt.Sprintf("vault: a naming key has %d bytes, not %d", keyBytes, len(key)))
+	}
+	own := append([]byte(nil), key...)
+	n := &Namer{}
+	n.macs.New = func() any { return &namerMAC{h: hmac.New(sha256.New, own)} }
+	n.fingerprint = n.Name(fingerprintOf)[:fingerprintChars]
+	return n
+}
+
+// Name is the token_id: the first 120 bits of the token's HMAC as 24 characters
+// [a-z2-7]. It says nothing of the token to those who lack the naming key. The
+// first two characters spread evenly over 1,024 buckets.
+func (n *Namer) Name(token string) string {
+	m := n.macs.Get().(*namerMAC)
+	m.h.Reset()
+	m.in = append(m.in[:0], token...)
+	m.h.Write(m.in)
+	sum := m.h.Sum(m.sum[:0])
+	lower32.Encode(m.name[:], sum[:nameBytes])
+	name := string(m.name[:])
+	clear(m.in)
+	n.macs.Put(m)
+	return name
+}
+
+// Fingerprint tells naming keys apart in public: 12 characters [a-z2-7] of an
+// HMAC of a constant. Processes that share a Redis must agree on it.
+func (n *Namer) Fingerprint() string { return n.fingerprint }
+
+// String is "[redacted]".
+func (n *Namer) String() string { return redacted }
+
+// GoString is "[redacted]".
+func (n *Namer) GoString() string { return redacted }
+
+// Format writes "[redacted]" under every verb.
+func (n *Namer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalJSON gives "[redacted]".
+func (n *Namer) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
