@@ -30,12 +30,13 @@ const (
 
 func (s *sweeper) run(ctx context.Context) {
 	var purged time.Time
-	for ctx.Err() == nil {
+	// The first sweep is everybody's: the one who swept may have died just now.
+	for first := true; ctx.Err() == nil; first = false {
 		s.rollDay()
 		leads, err := s.lead(ctx)
-		if err == nil && leads {
+		if err == nil && (leads || first) {
 			err = s.sweep(ctx)
-			if err == nil && time.Since(purged) > purgeEvery {
+			if err == nil && leads && time.Since(purged) > purgeEvery {
 				purged = time.Now()
 				err = s.purge(ctx)
 			}

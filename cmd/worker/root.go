@@ -7,6 +7,8 @@ import (
 	"io"
 	"runtime/debug"
 
+	"github.com/hibiken/asynq"
+	asynqmetrics "github.com/hibiken/asynq/x/metrics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
@@ -110,6 +112,12 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	queues, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 2})
+	if err != nil {
+		return usageError{err}
+	}
+	defer queues.Close()
+	registry.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues)))
 	o := workerOptions(s)
 	o.Log, o.Metrics = log, registry
 	w, err := tasks.NewWorker(ctx, o)
