@@ -70,13 +70,20 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
+	// The clock of Redis dates everything, from the first batch on.
+	now, err := rdb.Time(ctx).Result()
+	if err != nil {
+		return nil, err
+	}
+	clock := new(quota.Clock)
+	clock.Observe(now.UnixMilli())
 	namer, err := vault.EnsureNamingKey(ctx, rdb, o.Prefix+":naming", keys)
 	if err != nil {
 		return nil, err
 	}
 	s := &stack{
 		rdb: rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, namer: namer, settings: settings,
-		clock: new(quota.Clock), batches: batch.NewStore(rdb, o.Prefix, chain.Buckets),
+		clock: clock, batches: batch.NewStore(rdb, o.Prefix, chain.Buckets),
 		registry: agreement.New(rdb, o.Prefix),
 	}
 	s.ledger = chain.New(rdb, chain.Options{

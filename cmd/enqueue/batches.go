@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/operator"
+)
+
+func (a *app) batches() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "batches",
+		Short:   "All batches with their counts, the newest first",
+		GroupID: groupSee,
+		Long:    "All batches with their counts, the newest first. A settled batch is listed until RETENTION is over.",
+		Example: `  enqueue batches
+  enqueue batches --json | jq -r 'select(.settled | not) | .batch'`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			t := a.table("batch", "total", "succeeded", "failed", "skipped", "cancelled", "open", "held", "settled", "created at")
+			for b, err := range s.op.Batches(cmd.Context()) {
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					if err := writeJSON(a.out, b); err != nil {
+						return err
+					}
+					continue
+				}
+				settled := "no"
+				if b.Settled {
+					settled = "yes"
+				}
+				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, b.CreatedAt.String()})
+			}
+			if !asJSON {
+				t.Render()
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, as of status --json")
+	return cmd
+}
+
+// table is one that renders to the output, without lines.
+func (a *app) table(header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(a.out)
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft = ""
+	style.Box.PaddingRight = "  "
+	t.SetStyle(style)
+	t.AppendHeader(table.Row(header))
+	return t
+}
+
+// completeBatch completes the names of batches, where Redis answers soon.
+func (a *app) completeBatch(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.batchNames(cmd), cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) batchNames(cmd *cobra.Command) []string {
+	base := cmd.Context()
+	if base == nil {
+		base = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(base, time.Second)
+	defer cancel()
+	set, err := config.Load(cmd.Flags(), a.getenv, config.Redis)
+	if err != nil {
+		return nil
+	}
+	rdb, err := connect(ctx, set)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = rdb.Close() }()
+	op, err := operator.Open(rdb, prefix, quotaSettings(set))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for b, err := range op.Batches(ctx) {
+		if err != nil || len(names) == 50 {
+			break
+		}
+		names = append(names, b.Batch)
+	}
+	return names
+}

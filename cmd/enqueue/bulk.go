@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/batch"
+	"habilita/internal/config"
+	"habilita/internal/intake"
+	"habilita/internal/operator"
+	"habilita/tasks"
+)
+
+// bulkFlags are what bulk was asked for.
+type bulkFlags struct {
+	batch, onFailure, rejects, progress, format string
+	dryRun, asJSON                              bool
+	timing                                      timing
+}
+
+const bulkHelp = `Enqueue many calls from a file in CSV or JSON Lines; - is standard input.
+
+CSV has a header with the columns server and token and, where they are wanted, licenses,
+chain, ref and id, in any order. JSON Lines has the same names. Rows of a token keep their
+order. A row that can't be one is told as FILE:LINE: FIELD: what is wrong, and does not stop
+the others; --rejects keeps such rows (with their tokens, mode 0600). Enqueue the corrected
+ones as a file of their own.
+
+Enqueueing the same file again under the same batch adds only what is missing, so that is
+how to go on after an interruption. Rows with no id are known by their place among the rows
+of their token and chain: give ids where rows will be put in between.
+
+--on-failure says what happens to a chain whose call was given up: hold (wait for a person),
+skip (go on with the next call), cancel (drop the later calls of the batch in that chain).`
+
+func (a *app) bulk() *cobra.Command {
+	var o bulkFlags
+	cmd := &cobra.Command{
+		Use:     "bulk FILE",
+		Short:   "Enqueue many calls from CSV or JSON Lines",
+		GroupID: groupGive,
+		Long:    bulkHelp,
+		Example: `  enqueue bulk operations.csv --dry-run
+  enqueue bulk operations.csv --batch november --rejects rejects.csv --wait
+  jq -c '.[]' operations.json | enqueue bulk - --batch november --json
+  enqueue bulk operations.csv --at 2026-11-24T02:00:00-05:00 --on-failure skip`,
+		Args: exactly(1, "a file (or - for standard input)"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runBulk(cmd, args[0], o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name and a hash of its content; standard input: the time)")
+	f.StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check every row and count; needs no Redis and enqueues nothing")
+	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
+	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	o.timing.bind(cmd)
+	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
+	config.Bind(f, producing...)
+	complete(cmd, "on-failure", "hold", "skip", "cancel")
+	complete(cmd, "progress", "auto", "plain", "none")
+	complete(cmd, "format", "auto", "csv", "jsonl")
+	return cmd
+}
+
+func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
+	at, err := o.timing.check(cmd)
+	if err != nil {
+		return err
+	}
+	if _, err := batch.ParsePolicy(o.onFailure); err != nil {
+		return usagef("--on-failure: %v", err)
+	}
+	if cmd.Flags().Changed("batch") && o.batch == "" {
+		return usagef("--batch is empty: give a name, or leave it out")
+	}
+	ctx := cmd.Context()
+	in, err := a.openInput(ctx, file, o.format)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if o.batch == "" {
+		if o.batch, err = in.batchName(); err != nil {
+			return err
+		}
+	}
+	m, err := newMeter(o.progress, a.err, progress.UnitsBytes)
+	if err != nil {
+		return err
+	}
+	r := &bulkRun{app: a, o: o, in: in, at: at, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	if o.asJSON {
+		r.told = a.err
+	}
+	if o.dryRun {
+		return r.dry(ctx)
+	}
+	s, err := a.open(cmd, producing...)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return r.enqueue(ctx, s)
+}
+
+// bulkRun is one run of bulk.
+type bulkRun struct {
+	*app
+	o       bulkFlags
+	in      *input
+	at      time.Time
+	meter   meter
+	rejects *intake.Rejects
+	told    io.Writer // what is for people: standard output, or with --json the error output
+}
+
+// enqueue is the run that enqueues.
+func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
+	fmt.Fprintf(r.told, "batch   %s\nfollow  enqueue watch %s\nresume  %s   (adds only what is missing)\n",
+		r.o.batch, quoteArg(r.o.batch), r.resume())
+	p, err := s.producer(ctx)
+	if err != nil {
+		return err
+	}
+	opts := []tasks.BatchOption{
+		tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject),
+		tasks.OnProgress(func(sum tasks.Summary) { r.meter.update(r.in.read(), r.in.size, progressWords(sum)) }),
+	}
+	if !r.at.IsZero() {
+		opts = append(opts, tasks.NotBefore(r.at))
+	}
+	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
+	r.meter.stop()
+	_ = p.Close() // as in enqueueOne
+	if rerr := r.rejects.Close(); err == nil {
+		err = rerr
+	}
+	if err != nil {
+		return r.stopped(ctx, sum, err)
+	}
+	r.summary(sum)
+	var st *operator.Status
+	if r.o.timing.wait {
+		var got operator.Status
+		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout)
+		if got.Batch != "" {
+			st = &got
+		}
+	}
+	return r.end(sum, st, err)
+}
+
+// end prints the last object or counts, and picks the exit status.
+func (r *bulkRun) end(sum tasks.Summary, st *operator.Status, err error) error {
+	if err != nil && !errors.Is(err, errPartial) {
+		return err
+	}
+	if r.o.asJSON {
+		out := bulkResult{summaryJSON: asSummary(sum), Status: st}
+		if werr := writeJSON(r.out, out); werr != nil {
+			return werr
+		}
+	} else if st != nil {
+		r.printStatus(*st)
+	}
+	if err == nil && sum.Rejected > 0 {
+		return errPartial
+	}
+	return err
+}
+
+// stopped says how far it came, and how to go on.
+func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) error {
+	why := "interrupted"
+	if ctx.Err() == nil {
+		why = explain(err).Error()
+	}
+	fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume())
+	var policy *batch.PolicyError
+	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy)) {
+		return errUsageTold
+	}
+	return errTold
+}
+
+// resume is the command that goes on.
+func (r *bulkRun) resume() string {
+	cmd := "enqueue bulk " + quoteFile(r.in.name) + " --batch " + quoteArg(r.o.batch)
+	if r.o.onFailure != "hold" {
+		cmd += " --on-failure " + r.o.onFailure
+	}
+	return cmd
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"habilita/tasks"
+)
+
+// dryResult is what --dry-run --json ends with.
+type dryResult struct {
+	summaryJSON
+	DryRun           bool `json:"dry_run"`
+	MaxCallsPerToken int  `json:"max_calls_per_token"`
+}
+
+// dry checks every row and counts, with no Redis.
+func (r *bulkRun) dry(ctx context.Context) error {
+	started := time.Now()
+	sum := tasks.Summary{Batch: r.o.batch}
+	perToken, seed := map[uint64]int{}, maphash.MakeSeed()
+	most := 0
+	for c, err := range r.calls() {
+		if err == nil {
+			err = ctx.Err()
+		}
+		sum.Rows++
+		if err != nil {
+			if err := r.reject(err); err != nil {
+				r.meter.stop()
+				_ = r.rejects.Close()
+				return err
+			}
+			sum.Rejected++
+			continue
+		}
+		h := maphash.String(seed, c.Token)
+		perToken[h]++
+		most = max(most, perToken[h])
+		if sum.Rows%10_000 == 0 {
+			r.meter.update(r.in.read(), r.in.size, thousands(sum.Rows)+" rows checked")
+		}
+	}
+	sum.Tokens, sum.Elapsed = len(perToken), time.Since(started)
+	r.meter.stop()
+	if err := r.rejects.Close(); err != nil {
+		return err
+	}
+	if r.o.asJSON {
+		if err := writeJSON(r.out, dryResult{asSummary(sum), true, most}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(r.told, "%s checked: %s of %s, at most %s for a token; %d rejected; nothing was enqueued\n",
+			count(sum.Rows, "row"), count(sum.Rows-sum.Rejected, "call"), count(sum.Tokens, "token"), count(most, "call"), sum.Rejected)
+		r.tellRejects(sum)
+	}
+	if sum.Rejected > 0 {
+		return errPartial
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+
+	"habilita/internal/intake"
+	"habilita/internal/wolkvox"
+	"habilita/tasks"
+)
+
+// maxWarnings is how many rows with other licences are named one by one.
+const maxWarnings = 20
+
+// checks are what a row's server and token may be.
+func checks() intake.Checks {
+	return intake.Checks{
+		Server: func(s string) (string, error) {
+			server, err := wolkvox.ParseServer(s)
+			var bad *wolkvox.ServerError
+			if errors.As(err, &bad) {
+				return "", errors.New(bad.Reason + "; write it as 0042, 42, wv0042 or https://wv0042.wolkvox.com")
+			}
+			return string(server), err
+		},
+		Token: func(s string) error {
+			err := wolkvox.ValidToken(s)
+			var bad *wolkvox.TokenError
+			if errors.As(err, &bad) {
+				return errors.New(bad.Reason)
+			}
+			return err
+		},
+	}
+}
+
+// calls makes calls of the input's rows, and warns where rows of a token differ in
+// their licences.
+func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
+	return func(yield func(tasks.Call, error) bool) {
+		seen := &licences{known: map[uint64]int{}, seed: maphash.MakeSeed()}
+		for row, err := range r.in.rows() {
+			r.in.line = row.Line
+			if err == nil && seen.differs(row) {
+				if seen.warned++; seen.warned <= maxWarnings {
+					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one holds", r.in.name, row.Line))
+				}
+			}
+			c := tasks.Call{Server: row.Server, Token: row.Token, Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
+			if !yield(c, err) {
+				return
+			}
+		}
+		if n := seen.warned - maxWarnings; n > 0 {
+			r.meter.log(fmt.Sprintf("%s: warning: %s more with licenses that differ", r.in.name, count(n, "row")))
+		}
+	}
+}
+
+// reject tells a row that can't be one and keeps it; what is no row's fault ends the run.
+func (r *bulkRun) reject(err error) error {
+	var row *intake.RowError
+	var call *tasks.CallError
+	switch {
+	case errors.As(err, &row):
+		r.meter.log(row.Error())
+		return r.rejects.Add(row)
+	case errors.As(err, &call):
+		// The rows were checked already; this is what the producer alone refuses.
+		r.meter.log(fmt.Sprintf("%s:%d: %s: %s", r.in.name, r.in.line, call.Field, call.Problem))
+		return nil
+	}
+	return err
+}
+
+// licences remembers the last explicit number of each token.
+type licences struct {
+	known  map[uint64]int
+	seed   maphash.Seed
+	warned int
+}
+
+func (l *licences) differs(row intake.Row) bool {
+	if row.Licenses == 0 {
+		return false
+	}
+	h := maphash.String(l.seed, row.Token)
+	before, ok := l.known[h]
+	l.known[h] = row.Licenses
+	return ok && before != row.Licenses
+}

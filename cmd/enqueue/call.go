@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/operator"
+	"habilita/tasks"
+)
+
+// callFlags are what call was asked for.
+type callFlags struct {
+	call       tasks.Call
+	tokenFile  string
+	tokenStdin bool
+	timing     timing
+	asJSON     bool
+}
+
+func (a *app) call() *cobra.Command {
+	var o callFlags
+	cmd := &cobra.Command{
+		Use:     "call --server SERVER",
+		Short:   "Enqueue one call",
+		GroupID: groupGive,
+		Long: `Enqueue one enable_module call. The token comes from WOLKVOX_TOKEN, a file or standard
+input, never from an argument, which everybody on the machine can read.
+
+With --id, enqueueing the call again in the same batch changes nothing. With --wait the
+exit status is 3 unless the call succeeded.`,
+		Example: `  WOLKVOX_TOKEN=... enqueue call --server 0001
+  enqueue call --server 0001 --token-file token.txt --licenses 5 --ref "order 1001" --id order-1001
+  pass show wolkvox/acme | enqueue call --server 42 --token-stdin --wait --json`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCall(cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.call.Server, "server", "", "the operation's server, such as 0042 (required)")
+	f.StringVar(&o.tokenFile, "token-file", "", "file that holds the token")
+	f.BoolVar(&o.tokenStdin, "token-stdin", false, "read the token from standard input")
+	f.IntVar(&o.call.Licenses, "licenses", 0, "licences of the operation: 1000 requests a day for each (default: those known of the token)")
+	f.StringVar(&o.call.Chain, "chain", "", "name of the chain of the token in whose order the call stands")
+	f.StringVar(&o.call.Ref, "ref", "", "your own text, shown in reports")
+	f.StringVar(&o.call.Batch, "batch", "", "batch that the call belongs to")
+	f.StringVar(&o.call.ID, "id", "", "id of the call, unique in its batch and token")
+	o.timing.bind(cmd)
+	f.BoolVar(&o.asJSON, "json", false, "one JSON object on standard output, as of show --json")
+	config.Bind(f, producing...)
+	return cmd
+}
+
+func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
+	if o.call.Server == "" {
+		return usagef("--server is missing: give the operation's server, such as --server 0042")
+	}
+	if cmd.Flags().Changed("licenses") && o.call.Licenses < 1 {
+		return usagef("--licenses %d: want at least 1", o.call.Licenses)
+	}
+	at, err := o.timing.check(cmd)
+	if err != nil {
+		return err
+	}
+	o.call.At = at
+	if o.call.Token, err = a.token(o.tokenFile, o.tokenStdin); err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	s, err := a.open(cmd, producing...)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	receipt, err := enqueueOne(ctx, s, o.call)
+	if err != nil {
+		return err
+	}
+	follow := "enqueue show " + quoteArg(receipt.ID)
+	told := a.out
+	if o.asJSON {
+		told = a.err
+	}
+	if receipt.Batch != "" {
+		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)
+	}
+	fmt.Fprintf(told, "call     %s\ntoken_id %s\nchain    %s\nfollow   %s\n", receipt.ID, receipt.TokenID, receipt.Chain, follow)
+	if receipt.Duplicate {
+		fmt.Fprintln(told, "it was enqueued before; nothing was added")
+	}
+	key := operator.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
+	return a.tellCall(ctx, s, key, o, follow)
+}
+
+func enqueueOne(ctx context.Context, s *session, c tasks.Call) (tasks.Receipt, error) {
+	p, err := s.producer(ctx)
+	if err != nil {
+		return tasks.Receipt{}, err
+	}
+	receipt, err := p.Enqueue(ctx, c)
+	// A producer that could not leave the list of live processes is forgotten by itself.
+	_ = p.Close()
+	return receipt, err
+}
+
+// tellCall waits for the call where that was asked for, and shows it.
+func (a *app) tellCall(ctx context.Context, s *session, key operator.CallKey, o callFlags, follow string) error {
+	if !o.timing.wait && !o.asJSON {
+		return nil
+	}
+	var record operator.CallRecord
+	var err error
+	if o.timing.wait {
+		record, err = s.op.WaitCall(ctx, key, 0, o.timing.timeout)
+		if err != nil {
+			err = a.waitEnded(ctx, err, o.timing.timeout, follow)
+		} else if !record.Succeeded() {
+			err = errPartial
+		}
+	} else if record, err = s.op.Call(ctx, key); err != nil {
+		return err
+	}
+	if record.ID == "" {
+		return err
+	}
+	if o.asJSON {
+		if werr := writeJSON(a.out, record); werr != nil {
+			return werr
+		}
+		return err
+	}
+	fmt.Fprintf(a.out, "%s %s\n", record.State, result(record))
+	return err
+}
+
+// result is what came out of a call, on the rest of a line.
+func result(r operator.CallRecord) string {
+	text := fmt.Sprintf("(%s)", count(r.Attempts, "attempt"))
+	for _, part := range []string{r.Code, r.Msg, r.Error} {
+		if part != "" {
+			text += " " + part
+		}
+	}
+	if r.Open() {
+		text += "; it stands behind a call that was given up: enqueue chains --held"
+	}
+	return text
+}

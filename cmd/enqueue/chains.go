@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/operator"
+)
+
+func (a *app) chains() *cobra.Command {
+	var held, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "chains",
+		Short:   "Chains that wait, each with its reason and until when",
+		GroupID: groupSee,
+		Long: `Chains that have something to do: what each waits for, and until when. The calls of a
+chain are made one after the other; its head is the first that is not done. With --held
+those alone that wait for a person, with the command to type next.`,
+		Example: `  enqueue chains
+  enqueue chains --held
+  enqueue chains --json | jq -r 'select(.reason == "quota") | .chain'`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd, config.Limits)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			w := bufio.NewWriter(a.out)
+			n := 0
+			for c, err := range s.op.Chains(cmd.Context(), held) {
+				if err != nil {
+					_ = w.Flush()
+					return err
+				}
+				n++
+				if asJSON {
+					err = writeJSON(w, c)
+				} else {
+					_, err = fmt.Fprintln(w, chainLine(c, s.set.Timezone))
+					if err == nil && held {
+						_, err = fmt.Fprintf(w, "    next: enqueue retry --chain %s   (or skip, or cancel)\n", quoteArg(c.ID))
+					}
+				}
+				if err != nil {
+					return err
+				}
+			}
+			if n == 0 && !asJSON {
+				what := "no chain waits"
+				if held {
+					what = "no chain waits for a person"
+				}
+				fmt.Fprintln(w, what)
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&held, "held", false, "only chains that wait for a person")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a chain")
+	config.Bind(cmd.Flags(), config.Limits)
+	return cmd
+}
+
+// chainLine is a chain on one line: its id, its head's server, why it waits.
+func chainLine(c operator.Chain, zone *time.Location) string {
+	line := fmt.Sprintf("%s  server %s  %s", c.ID, c.Head.Server, c.Why)
+	switch {
+	case !c.Until.IsZero():
+		line += " (until " + local(c.Until, zone) + ")"
+	case c.Held() && !c.Since.IsZero():
+		line += " (since " + local(c.Since, zone) + ")"
+	}
+	if c.Behind > 0 {
+		line += "; " + count(c.Behind, "call") + " behind it"
+	}
+	return line
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/quota"
+	"habilita/tasks"
+)
+
+const (
+	// prefix begins the names of all keys in Redis.
+	prefix = "habilita"
+	// firstAnswer is how long Redis may take to answer first.
+	firstAnswer = 4 * time.Second
+)
+
+// settings loads a command's settings, Redis's among them.
+func (a *app) settings(cmd *cobra.Command, groups ...config.Group) (config.Settings, error) {
+	s, err := config.Load(cmd.Flags(), a.getenv, append(groups, config.Redis)...)
+	if err != nil {
+		return s, err
+	}
+	for _, w := range s.Warnings() {
+		fmt.Fprintln(a.err, "warning:", w)
+	}
+	return s, nil
+}
+
+// connect opens Redis and sees that it answers, so that one that is away is told at once.
+func connect(ctx context.Context, s config.Settings) (redis.UniversalClient, error) {
+	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer})
+	if err != nil {
+		return nil, usagef("REDIS_URL: %v", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	if err := rdb.Ping(limited).Err(); err != nil {
+		_ = rdb.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("no Redis at %s: %s", redisconn.Redact(s.RedisURL), redisconn.Describe(err))
+	}
+	return rdb, nil
+}
+
+// quotaSettings are the limits as package quota has them.
+func quotaSettings(s config.Settings) quota.Settings {
+	return quota.Settings{
+		Prefix: prefix, Slots: s.TokenSlots, Lease: s.Lease(), DefaultLicenses: s.DefaultLicenses,
+		Location: s.Timezone, Guard: s.QuotaGuard,
+	}
+}
+
+// session is what a command that talks to Redis has. Close it.
+type session struct {
+	rdb redis.UniversalClient
+	op  *operator.Operator
+	set config.Settings
+}
+
+func (s *session) close() { _ = s.rdb.Close() }
+
+// open loads settings, connects and makes the operator.
+func (a *app) open(cmd *cobra.Command, groups ...config.Group) (*session, error) {
+	set, err := a.settings(cmd, groups...)
+	if err != nil {
+		return nil, err
+	}
+	rdb, err := connect(cmd.Context(), set)
+	if err != nil {
+		return nil, err
+	}
+	op, err := operator.Open(rdb, prefix, quotaSettings(set))
+	if err != nil {
+		_ = rdb.Close()
+		return nil, err
+	}
+	return &session{rdb: rdb, op: op, set: set}, nil
+}
+
+// producer makes a producer on the session's Redis. Close it.
+func (s *session) producer(ctx context.Context) (*tasks.Producer, error) {
+	return tasks.NewProducer(ctx, s.rdb, tasks.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set)})
+}
+
+// producing are the settings of the commands that enqueue.
+var producing = []config.Group{config.Keys, config.Limits}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/config"
+	"habilita/internal/intake"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/wolkvox"
+	"habilita/tasks"
+)
+
+// Exit statuses.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitPartial = 3
+)
+
+// usageError is wrong usage: exit status 2.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+var (
+	// errHelpShown ends a command that was called with nothing: its help is out.
+	errHelpShown = errors.New("help was shown")
+	// errPartial says that it worked, and what did not was told already.
+	errPartial = errors.New("not everything succeeded")
+	// errTold says that it failed, and why was told already.
+	errTold = errors.New("told already")
+	// errUsageTold says that it was used wrongly, and how was told already.
+	errUsageTold = errors.New("wrong usage was told already")
+)
+
+// status prints what there is to say of a command's error and returns the exit status.
+func (a *app) status(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errPartial):
+		return exitPartial
+	case errors.Is(err, errHelpShown), errors.Is(err, errUsageTold):
+		return exitUsage
+	case errors.Is(err, errTold):
+		return exitFailed
+	}
+	fmt.Fprintf(a.err, "enqueue: %v\n", explain(err))
+	if wrongUsage(err) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func wrongUsage(err error) bool {
+	var (
+		usage     *usageError
+		settings  *config.Error
+		selection *operator.SelectionError
+		server    *wolkvox.ServerError
+		call      *tasks.CallError
+	)
+	return errors.As(err, &usage) || errors.As(err, &settings) || errors.As(err, &selection) ||
+		errors.As(err, &server) || errors.As(err, &call) || errors.Is(err, operator.ErrChainID)
+}
+
+// explain puts a sentence with what to do next in the place of an error of Redis.
+func explain(err error) error {
+	var (
+		file  *intake.FileError
+		path  *fs.PathError
+		reply redis.Error
+		netw  net.Error
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("interrupted")
+	case errors.As(err, &file), errors.As(err, &path), wrongUsage(err):
+		return err
+	case errors.As(err, &reply), errors.As(err, &netw), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrClosed):
+		return errors.New(redisconn.Describe(err))
+	}
+	return err
+}

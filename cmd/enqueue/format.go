@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"habilita/internal/operator"
+)
+
+// terminal reports whether w is one, and so may be drawn on.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// writeJSON writes v on a line of its own.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// local is a time as people of the vendor's zone read it.
+func local(t operator.Time, zone *time.Location) string {
+	if t.IsZero() {
+		return ""
+	}
+	if zone != nil {
+		t.Time = t.In(zone)
+	}
+	return t.Format("2006-01-02 15:04:05 -07")
+}
+
+// count is a number with a noun: "1 call", "1,234 calls".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(n) + " " + noun + "s"
+}
+
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// quoteArg writes an argument as a shell takes it.
+func quoteArg(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/:=@%+,", r)
+	}
+	if s != "" && !strings.HasPrefix(s, "-") && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// counts is a status on one line.
+func counts(s operator.Status) string {
+	parts := []string{fmt.Sprintf("%s of %s succeeded", thousands(s.Succeeded), thousands(s.Total))}
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{s.Failed, "failed"}, {s.Skipped, "skipped"}, {s.Cancelled, "cancelled"}, {s.Open, "open"}} {
+		if p.n > 0 {
+			parts = append(parts, thousands(p.n)+" "+p.what)
+		}
+	}
+	if s.HeldChains > 0 {
+		parts = append(parts, count(s.HeldChains, "chain")+" held")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// next is what a person can do about a settled batch; "" for nothing.
+func next(s operator.Status) string {
+	if s.HeldChains == 0 {
+		return ""
+	}
+	b := quoteArg(s.Batch)
+	return fmt.Sprintf("why: enqueue chains --held\nnext: enqueue retry --batch %s   (or skip, or cancel)", b)
+}

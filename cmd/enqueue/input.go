@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"habilita/internal/intake"
+)
+
+// input is the file that bulk reads.
+type input struct {
+	name   string
+	file   *os.File // nil for what can't be read twice
+	reader io.Reader
+	format intake.Format
+	size   int64 // 0: not known
+	done   atomic.Int64
+	line   int // of the row that was read last
+	close  func()
+}
+
+// openInput opens a file, or standard input for "-". Reading what has no end of its own
+// (a pipe, a terminal) ends with ctx.
+func (a *app) openInput(ctx context.Context, name, format string) (*input, error) {
+	in := &input{name: name, close: func() {}}
+	switch format {
+	case "auto":
+	case "csv":
+		in.format = intake.CSV
+	case "jsonl":
+		in.format = intake.JSONLines
+	default:
+		return nil, usagef("--format %q is none of auto, csv, jsonl", format)
+	}
+	if name == "-" {
+		in.reader = interruptible(ctx, a.in)
+		return in, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	in.close = func() { _ = f.Close() }
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		in.close()
+		return nil, err
+	case info.IsDir():
+		in.close()
+		return nil, usagef("%s is a directory: give a file in CSV or JSON Lines", name)
+	case info.Mode().IsRegular():
+		in.file, in.size, in.reader = f, info.Size(), f
+	default:
+		in.reader = interruptible(ctx, f)
+	}
+	return in, nil
+}
+
+// batchName is the name of the batch where none was given.
+func (in *input) batchName() (string, error) {
+	if in.file == nil {
+		return "stdin-" + time.Now().UTC().Format("20060102-150405.000"), nil
+	}
+	name, err := intake.BatchName(in.name, in.file)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", in.name, err)
+	}
+	return name, nil
+}
+
+// rows reads the input, once.
+func (in *input) rows() iter.Seq2[intake.Row, error] {
+	return intake.Rows(countingReader{in.reader, &in.done}, in.name, in.format, checks())
+}
+
+// read is how many bytes were read.
+func (in *input) read() int64 { return in.done.Load() }
+
+type countingReader struct {
+	r io.Reader
+	n *atomic.Int64
+}
+
+func (c countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// interruptible reads r until ctx ends. The reading behind it ends with the process: a
+// read of standard input can't be called back.
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.Copy(pw, r)
+		_ = pw.CloseWithError(err) // nil is the end of the file
+	}()
+	context.AfterFunc(ctx, func() { _ = pw.CloseWithError(ctx.Err()) })
+	return pr
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"habilita/internal/chain"
+	"habilita/internal/vault"
+	"habilita/quota"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"enqueue": func() { os.Exit(mainStatus()) }})
+}
+
+// start is the time of the simulated Redis when a story begins: noon in Bogotá.
+var start = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
+
+// TestStories runs the command as people do. Each story has a Redis of its own.
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			w, err := newWorker()
+			if err != nil {
+				return err
+			}
+			env.Defer(w.close)
+			key, err := vault.GenerateKey("test")
+			if err != nil {
+				return err
+			}
+			env.Setenv("REDIS_URL", "redis://"+w.redis.Addr())
+			env.Setenv("HABILITA_KEYS", key)
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second more
+			env.Values[worker{}] = w
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8,
+		},
+	})
+}
+
+// exits runs a command and checks its exit status: exits 3 enqueue bulk f.csv
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// vendor makes calls that wait, as a worker would: vendor done 3, vendor giveup 1,
+// vendor fail 1, vendor ask 1 (asks for a grant that is refused).
+func vendor(ts *testscript.TestScript, _ bool, args []string) {
+	w := ts.Value(worker{}).(*worker)
+	if len(args) == 2 && args[0] == "limit" {
+		ts.Check(w.useUp(args[1]))
+		return
+	}
+	if len(args) != 2 {
+		ts.Fatalf("usage: vendor done|giveup|fail|ask NUMBER")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for range n {
+		ts.Check(w.attempt(outcomes[args[0]]))
+	}
+}
+
+var outcomes = map[string]chain.Outcome{
+	"done":   {Kind: chain.Done, Slot: chain.Release, Code: "202", Msg: "enabled"},
+	"giveup": {Kind: chain.GiveUp, Slot: chain.Release, Code: "403", Msg: "PLEASE VALIDATE TOKEN"},
+	"fail":   {Kind: chain.Fail, Slot: chain.Release, Code: "500", Msg: "-oops", Delay: time.Hour},
+	"ask":    {},
+}
+
+// worker moves calls on by hand.
+type worker struct {
+	redis  *miniredis.Miniredis
+	rdb    *redis.Client
+	ledger *chain.Ledger
+	nonce  int
+	now    time.Time
+}
+
+func newWorker() (*worker, error) {
+	m := miniredis.NewMiniRedis()
+	if err := m.Start(); err != nil {
+		return nil, err
+	}
+	m.SetTime(start)
+	w := &worker{redis: m, rdb: redis.NewClient(&redis.Options{Addr: m.Addr()}), now: start}
+	settings, err := quota.Settings{}.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	w.ledger = chain.New(w.rdb, chain.Options{Admission: chain.Admission{
+		Library: quota.Library(), Args: func() []any { return settings.Args(start, time.Time{}) },
+	}})
+	return w, nil
+}
+
+func (w *worker) close() {
+	_ = w.rdb.Close()
+	w.redis.Close()
+}
+
+// attempt makes the first call that can be made, waiting for one to be announced.
+func (w *worker) attempt(o chain.Outcome) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	feed, err := w.feed(ctx)
+	if err != nil {
+		return err
+	}
+	w.nonce++
+	s, err := w.ledger.Begin(ctx, feed, fmt.Sprint("nonce", w.nonce))
+	if err != nil || o.Kind == "" {
+		return err
+	}
+	if s.Status != chain.Running {
+		return fmt.Errorf("no attempt: %+v", s)
+	}
+	w.nonce++
+	_, err = w.ledger.Finish(ctx, s.Attempt, o, false, fmt.Sprint("nonce", w.nonce))
+	return err
+}
+
+func (w *worker) feed(ctx context.Context) (chain.Feed, error) {
+	for {
+		for _, key := range w.redis.Keys() {
+			tag, list, _ := strings.Cut(strings.TrimPrefix(key, "habilita:{"), "}:")
+			if list != "ready" && list != "due" {
+				continue
+			}
+			if list == "due" && !w.redis.Exists("habilita:{"+tag+"}:ready") {
+				// A single call was fed to asynq at once: nobody began, so it is fed again.
+				w.now = w.now.Add(11 * time.Second)
+				w.redis.SetTime(w.now)
+			}
+			p, err := w.ledger.Pump(ctx, tag, 1)
+			if err != nil {
+				return chain.Feed{}, err
+			}
+			if len(p.Fed) > 0 {
+				return p.Fed[0], nil
+			}
+		}
+		if tags, err := w.ledger.NextReady(ctx, 10*time.Second, 1); err != nil || len(tags) == 0 {
+			return chain.Feed{}, fmt.Errorf("no call came: %v", err)
+		}
+	}
+}
+
+// useUp uses up the day's quota of all tokens, to a number of requests.
+func (w *worker) useUp(used string) error {
+	tokens, err := w.ledger.Tokens(context.Background())
+	if err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		if err := w.redis.Set(quota.KeyPrefix("habilita", t)+"used:"+t+":20261123", used); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// longLine appends a line of so many bytes to a CSV file: longline f.csv 10000000
+func longLine(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	long := make([]byte, n)
+	for i := range long {
+		long[i] = 'x'
+	}
+	appendTo(ts, args[0], append(append([]byte("0001,"), long...), "\n"...))
+}
+
+// badUTF8 appends a row whose ref is not UTF-8.
+func badUTF8(ts *testscript.TestScript, _ bool, args []string) {
+	appendTo(ts, args[0], []byte("0001,tok-bad-utf8,,caf\xe9\n"))
+}
+
+func appendTo(ts *testscript.TestScript, name string, b []byte) {
+	f, err := os.OpenFile(ts.MkAbs(name), os.O_APPEND|os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.Write(b)
+	ts.Check(err)
+	ts.Check(f.Close())
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+)
+
+func (a *app) quota() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "quota",
+		Short:   "What each token has used today, its slots and cool-downs",
+		GroupID: groupSee,
+		Long: `What each token has used of today's quota (licences x 1000 requests), the slots that are
+held for requests in flight, the chains that wait for one, and until when the token is
+left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
+		Example: `  enqueue quota
+  enqueue quota --json | jq -r 'select(.used >= .quota) | .token_id'`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd, config.Limits)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			rows, err := s.op.Quota(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if !asJSON && len(rows) == 0 {
+				fmt.Fprintln(a.out, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first")
+				return nil
+			}
+			t := a.table("token_id", "used", "quota", "licences", "slots", "waiting", "cools down")
+			for _, r := range rows {
+				if asJSON {
+					if err := writeJSON(a.out, r); err != nil {
+						return err
+					}
+					continue
+				}
+				cooling := ""
+				if !r.CoolingUntil.IsZero() {
+					cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Timezone), r.CoolingWhy)
+				}
+				t.AppendRow(table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling})
+			}
+			if !asJSON {
+				t.Render()
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a token")
+	config.Bind(cmd.Flags(), config.Limits)
+	return cmd
+}

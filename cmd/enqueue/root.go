@@ -1,0 +1,116 @@
+package main
+
+import (
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+)
+
+// app is what all subcommands share.
+type app struct {
+	getenv   func(string) string
+	in       io.Reader
+	out, err io.Writer
+}
+
+const rootHelp = `enqueue gives calls to habilita, shows what became of them, and acts on those that
+were given up. Workers make the calls: run "worker" somewhere with the same Redis.
+
+Settings are environment variables, each also a flag of the same name. Every command
+needs REDIS_URL (or REDIS_URL_FILE); call, bulk and rekey need HABILITA_KEYS (or
+HABILITA_KEYS_FILE) too.
+
+Exit status: 0 all well; 1 it failed; 2 wrong usage or settings; 3 it worked, but rows
+were rejected, or with --wait a call did not succeed.`
+
+const rootExamples = `  # once: a sealing key, to be kept
+  export HABILITA_KEYS=$(enqueue keygen)
+
+  # many calls from a file, and their progress
+  enqueue bulk operations.csv --batch november
+  enqueue watch november
+
+  # what needs a person, and going on
+  enqueue chains --held
+  enqueue retry --batch november`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "enqueue",
+		Short:         "Give calls to habilita, follow them, and act on those that were given up",
+		Long:          rootHelp,
+		Example:       rootExamples,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// Without these two, cobra would take an unknown command for help.
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return usagef("there is no command %q%s", args[0], suggestion(cmd, args[0]))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(a.err)
+			_ = cmd.Help()
+			return errHelpShown
+		},
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%v (%s --help shows the flags)", err, cmd.CommandPath())
+	})
+	root.SetUsageFunc(usage)
+	config.Bind(root.PersistentFlags(), config.Redis)
+	root.AddGroup(
+		&cobra.Group{ID: groupGive, Title: "Give calls:"},
+		&cobra.Group{ID: groupSee, Title: "See what became of them:"},
+		&cobra.Group{ID: groupAct, Title: "Act on what was given up:"},
+		&cobra.Group{ID: groupKeys, Title: "Keys:"},
+	)
+	root.AddCommand(
+		a.call(), a.bulk(),
+		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.quota(),
+		a.retry(), a.skip(), a.cancel(),
+		a.keygen(), a.rekey(),
+	)
+	return root
+}
+
+const (
+	groupGive = "give"
+	groupSee  = "see"
+	groupAct  = "act"
+	groupKeys = "keys"
+)
+
+func suggestion(cmd *cobra.Command, arg string) string {
+	if cmd.SuggestionsMinimumDistance <= 0 {
+		cmd.SuggestionsMinimumDistance = 2
+	}
+	if near := cmd.SuggestionsFor(arg); len(near) > 0 {
+		return "; is " + strings.Join(near, " or ") + " meant?"
+	}
+	return "; enqueue --help lists them"
+}
+
+// noArgs, exactly and the like are cobra's, with our exit status.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < n:
+			return usagef("%s needs %s: %s", cmd.CommandPath(), what, cmd.UseLine())
+		case len(args) > n && n == 0:
+			return usagef("%s takes no argument", cmd.CommandPath())
+		case len(args) > n:
+			return usagef("%s takes %s and nothing more: %s", cmd.CommandPath(), what, cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+func noArgs() cobra.PositionalArgs { return exactly(0, "no argument") }

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+
+	"habilita/internal/operator"
+	"habilita/internal/vault"
+	"habilita/tasks"
+)
+
+// runner runs the command in this process, on a Redis of its own.
+type runner struct {
+	t   *testing.T
+	w   *worker
+	env map[string]string
+}
+
+func newRunner(t *testing.T) *runner {
+	w, err := newWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	key, err := vault.GenerateKey("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &runner{t, w, map[string]string{"REDIS_URL": "redis://" + w.redis.Addr(), "HABILITA_KEYS": key}}
+}
+
+func (r *runner) run(ctx context.Context, in io.Reader, args ...string) (status int, stdout, stderr string) {
+	var out, errw bytes.Buffer
+	status = run(ctx, args, func(k string) string { return r.env[k] }, in, &out, &errw)
+	return status, out.String(), errw.String()
+}
+
+// endless gives so many rows, calls when, and ends with ctx.
+type endless struct {
+	rows, limit int
+	buf         bytes.Buffer
+	when        func()
+	ctx         context.Context
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.rows == e.limit {
+		e.when()
+		<-e.ctx.Done() // as a terminal at which nobody types
+		return 0, io.EOF
+	}
+	for e.buf.Len() < len(p) && e.rows < e.limit {
+		if e.rows == 0 {
+			e.buf.WriteString("server,token\n")
+		}
+		fmt.Fprintf(&e.buf, "0001,tok-%d\n", e.rows%7)
+		e.rows++
+	}
+	return e.buf.Read(p)
+}
+
+func TestInterruptSaysHowToGoOn(t *testing.T) {
+	r := newRunner(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	in := &endless{limit: 10_000, when: cancel, ctx: ctx}
+	status, _, stderr := r.run(ctx, in, "bulk", "-", "--batch", "b")
+	if status != exitFailed {
+		t.Errorf("exit status %d", status)
+	}
+	if !strings.Contains(stderr, ": interrupted\nresume: enqueue bulk - --batch b\n") {
+		t.Errorf("got %q", stderr)
+	}
+	status, stdout, _ := r.run(context.Background(), nil, "status", "b", "--json")
+	if status != exitOK || !strings.Contains(stdout, `"total":8192,`) {
+		t.Errorf("status: %d, %s", status, stdout)
+	}
+	// Going on adds only what is missing.
+	rest := &endless{limit: 10_000, when: func() {}, ctx: ended()}
+	status, stdout, stderr = r.run(context.Background(), rest, "bulk", "-", "--batch", "b", "--json")
+	if status != exitOK || !strings.Contains(stdout, `"rows":10000,"enqueued":1808,"duplicates":8192,`) {
+		t.Errorf("again: %d, %s%s", status, stdout, stderr)
+	}
+}
+
+func TestInterruptedDryRun(t *testing.T) {
+	r := newRunner(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	status, _, stderr := r.run(ctx, &endless{limit: 5000, when: cancel, ctx: ctx}, "bulk", "-", "--dry-run")
+	if status != exitFailed || stderr != "enqueue: interrupted\n" {
+		t.Errorf("got %d, %q", status, stderr)
+	}
+}
+
+func TestInterruptedWait(t *testing.T) {
+	r := newRunner(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	told := &onWrite{want: "1 enqueued", then: cancel} // the summary; waiting comes next
+	var errw bytes.Buffer
+	status := run(ctx, []string{"bulk", "-", "--batch", "b", "--wait"}, func(k string) string { return r.env[k] },
+		strings.NewReader("server,token\n0001,tok-a\n"), told, &errw)
+	if status != exitFailed || !strings.Contains(errw.String(), "interrupted; what is enqueued goes on\nfollow: enqueue watch b\n") {
+		t.Errorf("got %d, %q", status, errw.String())
+	}
+}
+
+// onWrite calls then when what it waits for is written.
+type onWrite struct {
+	bytes.Buffer
+	want string
+	then func()
+}
+
+func (o *onWrite) Write(p []byte) (int, error) {
+	n, err := o.Buffer.Write(p)
+	if strings.Contains(o.String(), o.want) {
+		o.then()
+	}
+	return n, err
+}
+
+func TestRedisThatGoesAwayMidway(t *testing.T) {
+	r := newRunner(t)
+	in := &endless{limit: 9000, when: func() {}, ctx: ended()} // the file ends after them
+	first := true
+	reader := readerFunc(func(p []byte) (int, error) {
+		if in.rows > 5000 && first {
+			first = false
+			r.w.redis.SetError("OOM command not allowed when used memory > 'maxmemory'")
+		}
+		return in.Read(p)
+	})
+	status, _, stderr := r.run(context.Background(), reader, "bulk", "-", "--batch", "b")
+	if status != exitFailed || !strings.Contains(stderr, "Redis is full") || !strings.Contains(stderr, "resume: enqueue bulk - --batch b") {
+		t.Errorf("got %d, %q", status, stderr)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// TestRedisThatNeverAnswers has a listener that accepts and says nothing, as a
+// firewall or a stopped process makes of a Redis.
+func TestRedisThatNeverAnswers(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	r := newRunner(t)
+	r.env["REDIS_URL"] = "redis://" + l.Addr().String()
+	began := time.Now()
+	status, _, stderr := r.run(context.Background(), nil, "batches")
+	if status != exitFailed || !strings.Contains(stderr, "does not answer in time") {
+		t.Errorf("got %d, %q", status, stderr)
+	}
+	if took := time.Since(began); took > 3*firstAnswer {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestSecretsAreNoFlags(t *testing.T) {
+	r := newRunner(t)
+	for _, args := range [][]string{
+		{"bulk", "x.csv", "--habilita-keys", "k:secret"}, {"call", "--server", "1", "--token", "secret"},
+		{"batches", "--redis-url", "redis://u:secret@localhost"},
+	} {
+		status, stdout, stderr := r.run(context.Background(), nil, args...)
+		if status != exitUsage || strings.Contains(stdout+stderr, "secret") {
+			t.Errorf("%v: %d, %q", args, status, stderr)
+		}
+	}
+}
+
+func TestRejectsFileIsPrivate(t *testing.T) {
+	r := newRunner(t)
+	path := filepath.Join(t.TempDir(), "-rejects.csv")
+	status, _, stderr := r.run(context.Background(), strings.NewReader("server,token\n,tok-a\n"),
+		"bulk", "-", "--batch", "b", "--rejects", path)
+	if status != exitPartial || !strings.Contains(stderr, "-:2: server: is missing") {
+		t.Errorf("got %d, %q", status, stderr)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("mode %o", mode)
+	}
+}
+
+func TestMetersEnd(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "drawn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	newBar(f, progress.UnitsBytes).stop() // never drawn
+	b := newBar(f, progress.UnitsBytes)
+	b.log("a line that stays")
+	for i := range int64(100) {
+		b.update(i, 100, progressWords(tasks.Summary{Rows: int(i), Rejected: 1, Duplicates: 1}))
+	}
+	b.update(100, 100, counts(operator.Status{Total: 100, Succeeded: 99, Failed: 1, HeldChains: 1}))
+	b.stop()
+	drawn, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(drawn); !strings.Contains(text, "a line that stays\n") || !strings.Contains(text, "99 of 100 succeeded, 1 failed, 1 chain held") {
+		t.Errorf("drawn: %q", text)
+	}
+}
+
+func TestWords(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000"} {
+		if got := thousands(n); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+	for in, want := range map[string]string{"a-b.c": "a-b.c", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "-x": "'-x'"} {
+		if got := quoteArg(in); got != want {
+			t.Errorf("%q: %s", in, got)
+		}
+	}
+	for in, want := range map[string]string{"=1": "'=1", "+1": "'+1", "-1": "'-1", "@a": "'@a", "a=1": "a=1", "": "", "\t=1": "'\t=1"} {
+		if got := noFormula(in); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}

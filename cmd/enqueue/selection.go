@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/operator"
+)
+
+// decision is one of retry, skip and cancel.
+type decision struct {
+	name, short, long, example string
+	done                       string // such as "retried"
+	noun                       string // what is counted
+	act                        func(*operator.Operator, context.Context, operator.Selection) (int, error)
+}
+
+// decided is what a decision did, as --json gives it.
+type decided struct {
+	Action string `json:"action"`
+	Count  int    `json:"count"`
+}
+
+func (a *app) decide(d decision) *cobra.Command {
+	var sel operator.Selection
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     d.name + " (--chain ID | --batch B | --server S | --all)",
+		Short:   d.short,
+		GroupID: groupAct,
+		Long:    d.long,
+		Example: d.example,
+		Args:    noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := sel.Check(); err != nil {
+				return err
+			}
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			n, err := d.act(s.op, cmd.Context(), sel)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(a.out, decided{d.name, n})
+			}
+			if n == 0 {
+				fmt.Fprintln(a.out, "nothing matched: `enqueue chains --held` lists the chains that wait for a person")
+				return nil
+			}
+			fmt.Fprintf(a.out, "%s %s\n", d.done, count(n, d.noun))
+			if sel.Batch != "" {
+				fmt.Fprintf(a.out, "follow: enqueue watch %s\n", quoteArg(sel.Batch))
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&sel.Chain, "chain", "", "a chain, by its id (see chains)")
+	f.StringVar(&sel.Batch, "batch", "", "what belongs to a batch")
+	f.StringVar(&sel.Server, "server", "", "held chains whose head is a call to this server")
+	f.BoolVar(&sel.All, "all", false, "all held chains")
+	f.BoolVar(&asJSON, "json", false, `one JSON object: {"action","count"}`)
+	_ = cmd.RegisterFlagCompletionFunc("batch", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return a.batchNames(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}

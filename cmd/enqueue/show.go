@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/operator"
+)
+
+func (a *app) show() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "show ID",
+		Short:   "One call with its result",
+		GroupID: groupSee,
+		Long: `One call with its result, also one of no batch. An id that was given in several batches
+or for several tokens shows several calls.`,
+		Example: `  enqueue show order-1001
+  enqueue show order-1001 --json | jq -r .state`,
+		Args: exactly(1, "the id of a call"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			calls, err := s.op.Show(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			for i, c := range calls {
+				if asJSON {
+					err = writeJSON(a.out, c)
+				} else {
+					if i > 0 {
+						fmt.Fprintln(a.out)
+					}
+					err = a.printCall(cmd.Context(), s.op, c)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a call")
+	return cmd
+}
+
+func (a *app) printCall(ctx context.Context, op *operator.Operator, c operator.CallRecord) error {
+	batch, err := op.BatchName(ctx, c)
+	if err != nil {
+		return err
+	}
+	if batch != "" {
+		fmt.Fprintf(a.out, "%-12s %s\n", "batch", batch)
+	}
+	fields := c.Fields()
+	for i, name := range operator.Columns() {
+		if fields[i] != "" {
+			fmt.Fprintf(a.out, "%-12s %s\n", name, fields[i])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/operator"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status BATCH",
+		Short:   "Counts of a batch",
+		GroupID: groupSee,
+		Long: `Counts of a batch: how many calls succeeded, were given up (failed), skipped or
+cancelled, and how many are open. A batch is settled when nothing more happens without a
+person: every open call stands behind one that was given up. The exit status is 0,
+whatever the counts are.`,
+		Example: `  enqueue status november
+  enqueue status november --json | jq .failed`,
+		Args: exactly(1, "a batch"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			st, err := s.op.Status(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(a.out, st)
+			}
+			a.printStatus(st)
+			return nil
+		},
+	}
+	cmd.ValidArgsFunction = a.completeBatch
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return cmd
+}
+
+func (a *app) printStatus(s operator.Status) {
+	state := "not settled: it goes on"
+	if s.Settled {
+		state = "settled at " + s.SettledAt.String()
+	}
+	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
+		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, s.CreatedAt, state)
+	if n := next(s); n != "" {
+		fmt.Fprintln(a.out, n)
+	}
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/operator"
+)
+
+// timing are the flags that call and bulk share: when to begin, and whether to wait.
+type timing struct {
+	at      string
+	in      time.Duration
+	wait    bool
+	timeout time.Duration
+}
+
+func (t *timing) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&t.at, "at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00)")
+	f.DurationVar(&t.in, "in", 0, "not before so much time has passed, such as 10m")
+	f.BoolVar(&t.wait, "wait", false, "wait until nothing more happens without a person")
+	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait so long at most (0: as long as it takes)")
+}
+
+// check judges the flags together, and returns the time not to begin before (zero: now).
+func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
+	set := cmd.Flags().Changed
+	switch {
+	case set("at") && set("in"):
+		return time.Time{}, usagef("--at and --in can't both be given")
+	case t.in < 0:
+		return time.Time{}, usagef("--in %s: want a duration that is not negative", t.in)
+	case t.timeout < 0:
+		return time.Time{}, usagef("--wait-timeout %s: want a duration that is not negative", t.timeout)
+	case set("wait-timeout") && !t.wait:
+		return time.Time{}, usagef("--wait-timeout needs --wait")
+	case set("at"):
+		at, err := time.Parse(time.RFC3339, t.at)
+		if err != nil {
+			return time.Time{}, usagef("--at %q: want a time as RFC 3339 has it, such as 2026-11-24T02:00:00-05:00", t.at)
+		}
+		return at, nil
+	case t.in > 0:
+		return time.Now().Add(t.in), nil
+	}
+	return time.Time{}, nil
+}
+
+// settle waits for a batch, showing its progress on the error output. It says itself
+// why the wait ended early; the error is then errPartial or errTold.
+func (a *app) settle(ctx context.Context, op *operator.Operator, batch, mode string, timeout time.Duration) (operator.Status, error) {
+	m, err := newMeter(mode, a.err, progress.UnitsDefault)
+	if err != nil {
+		return operator.Status{}, err
+	}
+	st, err := op.WaitSettled(ctx, batch, 0, timeout, func(s operator.Status) {
+		m.update(int64(s.Ended()), int64(s.Total), counts(s))
+	})
+	m.stop()
+	if err != nil {
+		return st, a.waitEnded(ctx, err, timeout, "enqueue watch "+quoteArg(batch))
+	}
+	if !st.AllSucceeded() {
+		return st, errPartial
+	}
+	return st, nil
+}
+
+// waitEnded says why a wait ended before what it waited for came.
+func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, follow string) error {
+	switch {
+	case errors.Is(err, operator.ErrNotSettled):
+		fmt.Fprintf(a.err, "not settled after %s; what is enqueued goes on\nfollow: %s\n", timeout, follow)
+		return errPartial
+	case ctx.Err() != nil:
+		fmt.Fprintf(a.err, "interrupted; what is enqueued goes on\nfollow: %s\n", follow)
+		return errTold
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"habilita/internal/chain"
+	"habilita/internal/wolkvox"
+)
+
+// Selection says what a decision is about. Exactly one field is to be set.
+type Selection struct {
+	Chain  string // id of a chain
+	Batch  string // name of a batch
+	Server string // as people write it
+	All    bool
+}
+
+// Check says whether the selection can be one: a *SelectionError, a *wolkvox.ServerError
+// or ErrChainID.
+func (s Selection) Check() error {
+	_, err := s.check()
+	return err
+}
+
+func (s Selection) check() (Selection, error) {
+	n := 0
+	for _, set := range []bool{s.Chain != "", s.Batch != "", s.Server != "", s.All} {
+		if set {
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		return s, &SelectionError{Problem: "nothing is selected"}
+	case n > 1:
+		return s, &SelectionError{Problem: "more than one thing is selected"}
+	}
+	if s.Chain != "" {
+		token, name := chain.SplitID(s.Chain)
+		if !chain.IsToken(token) || strings.ContainsFunc(name, unicode.IsSpace) {
+			return s, fmt.Errorf("%.80q is %w", s.Chain, ErrChainID)
+		}
+	}
+	if s.Server != "" {
+		server, err := wolkvox.ParseServer(s.Server)
+		if err != nil {
+			return s, err
+		}
+		s.Server = string(server)
+	}
+	return s, nil
+}
+
+// Retry makes held chains that are selected try their head again, with a new budget of
+// attempts; for a batch, those whose head belongs to it. It returns how many. A chain
+// that was named and is not held is an *UnknownChainError.
+func (o *Operator) Retry(ctx context.Context, s Selection) (int, error) {
+	return o.decide(ctx, s, chain.Retry)
+}
+
+// Skip leaves the heads of held chains that are selected, and lets the chains go on
+// with their next calls; otherwise as Retry.
+func (o *Operator) Skip(ctx context.Context, s Selection) (int, error) {
+	return o.decide(ctx, s, chain.Skip)
+}
+
+func (o *Operator) decide(ctx context.Context, s Selection, d chain.Decision) (int, error) {
+	s, err := s.check()
+	if err != nil {
+		return 0, err
+	}
+	if s.Chain != "" {
+		done, err := o.ledger.Decide(ctx, s.Chain, d, chain.Meant{})
+		if err != nil {
+			return 0, fmt.Errorf("%s chain %s: %w", d, s.Chain, err)
+		}
+		if !done {
+			return 0, &UnknownChainError{ID: s.Chain, Held: true}
+		}
+		return 1, nil
+	}
+	return o.eachHeld(ctx, s, func(id string, m chain.Meant) (int, error) {
+		done, err := o.ledger.Decide(ctx, id, d, m)
+		if err != nil || !done {
+			return 0, err
+		}
+		return 1, nil
+	})
+}
+
+// Cancel takes calls out, but one that is at the vendor; it returns how many. Of a
+// batch: its calls, wherever they wait. Of a chain: all its calls, held or not. Of a
+// server, and of all: those of the held chains. A chain that was named and has no call
+// that waits is an *UnknownChainError.
+func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
+	s, err := s.check()
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case s.Batch != "":
+		m, tags, err := o.batch(ctx, s.Batch)
+		if err != nil {
+			return 0, err
+		}
+		n, err := o.ledger.CancelBatch(ctx, m.ID, tags)
+		return n, cutOff("cancel", n, err)
+	case s.Chain != "":
+		n, err := o.ledger.CancelChain(ctx, s.Chain, chain.Meant{}, false)
+		if err == nil && n == 0 {
+			err = &UnknownChainError{ID: s.Chain}
+			return 0, err
+		}
+		return n, cutOff("cancel", n, err)
+	}
+	return o.eachHeld(ctx, s, func(id string, m chain.Meant) (int, error) {
+		return o.ledger.CancelChain(ctx, id, m, true)
+	})
+}
+
+// eachHeld acts on the held chains that are selected, each once: one that is held
+// again meanwhile is left.
+func (o *Operator) eachHeld(ctx context.Context, s Selection, act func(string, chain.Meant) (int, error)) (int, error) {
+	meant := chain.Meant{Server: s.Server}
+	var tags []string
+	var err error
+	if s.Batch != "" {
+		meant.Batch = chain.BatchID(s.Batch)
+		_, tags, err = o.batch(ctx, s.Batch)
+	} else {
+		tags, err = o.busyTags(ctx, true)
+	}
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for c, err := range o.ledger.Chains(ctx, tags, true) {
+		if err != nil {
+			return total, cutOff("the decision", total, err)
+		}
+		if meant.Batch != "" && c.Head.Batch != meant.Batch || meant.Server != "" && c.Head.Server != meant.Server {
+			continue
+		}
+		n, err := act(c.ID, meant)
+		total += n
+		if err != nil {
+			return total, cutOff("the decision", total, err)
+		}
+	}
+	return total, nil
+}
+
+// cutOff says how far it came, and that giving it again does the rest.
+func cutOff(what string, n int, err error) error {
+	if err == nil {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s was cut off after %d", what, n)
+	if !errors.Is(err, context.Canceled) {
+		b.WriteString("; give the command again for the rest")
+	}
+	return fmt.Errorf("%s: %w", b.String(), err)
+}

@@ -1,0 +1,131 @@
+package operator_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/batch"
+	"habilita/internal/chain"
+	"habilita/internal/operator"
+	"habilita/quota"
+)
+
+// start is the time of the simulated Redis when a test begins: noon in Bogotá.
+var start = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
+
+// world is a ledger that tests move on by hand, as a worker would.
+type world struct {
+	t       *testing.T
+	ctx     context.Context
+	redis   *miniredis.Miniredis
+	ledger  *chain.Ledger
+	batches *batch.Store
+	limiter *quota.Limiter
+	op      *operator.Operator
+	nonce   int
+}
+
+func newWorld(t *testing.T) *world {
+	m := miniredis.RunT(t)
+	m.SetTime(start)
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	limiter, err := quota.New(rdb, quota.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := operator.Open(rdb, "", quota.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := limiter.Settings()
+	ledger := chain.New(rdb, chain.Options{MaxAttempts: 3, Admission: chain.Admission{
+		Library: quota.Library(), Args: func() []any { return settings.Args(start, time.Time{}) },
+	}})
+	return &world{t: t, ctx: context.Background(), redis: m, ledger: ledger, limiter: limiter,
+		batches: batch.NewStore(rdb, "", chain.Buckets), op: op}
+}
+
+// token is the name of a token: tokens of one letter share a bucket.
+func token(letters string) string {
+	return (letters + strings.Repeat("x", chain.TokenLen))[:chain.TokenLen]
+}
+
+// enqueue appends n calls of a token to a batch ("" none).
+func (w *world) enqueue(batchName, server, tok, name string, n int) {
+	w.t.Helper()
+	id := chain.BatchID(batchName)
+	if batchName != "" {
+		if _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: id, Name: batchName, Created: start}); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := w.batches.Note(w.ctx, id, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	calls := make([]chain.NewCall, n)
+	for i := range calls {
+		calls[i] = chain.NewCall{Token: tok, Chain: name, Server: server, Key: chain.OrdinalKey(name, i),
+			Ref: fmt.Sprintf("ref %d", i), Sealed: "sealed"}
+	}
+	if _, err := w.ledger.Append(w.ctx, chain.Append{Batch: id, Policy: "hold", Calls: calls}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// attempt begins the head of a chain of tok and ends it with o; where no attempt is
+// granted it returns why.
+func (w *world) attempt(tok string, o chain.Outcome) chain.Step {
+	w.t.Helper()
+	pumped, err := w.ledger.Pump(w.ctx, chain.Tag(tok), 1)
+	if err != nil || len(pumped.Fed) != 1 {
+		w.t.Fatalf("pump: %+v, %v", pumped, err)
+	}
+	w.nonce++
+	s, err := w.ledger.Begin(w.ctx, pumped.Fed[0], fmt.Sprint("nonce", w.nonce))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if s.Status != chain.Running || o.Kind == "" {
+		return s
+	}
+	w.nonce++
+	s, err = w.ledger.Finish(w.ctx, s.Attempt, o, false, fmt.Sprint("nonce", w.nonce))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+var (
+	done   = chain.Outcome{Kind: chain.Done, Slot: chain.Release, Code: "202", Msg: "enabled"}
+	giveUp = chain.Outcome{Kind: chain.GiveUp, Slot: chain.Release, Code: "403", Msg: "PLEASE VALIDATE TOKEN", Err: "refused"}
+	fail   = chain.Outcome{Kind: chain.Fail, Slot: chain.Release, Code: "500", Msg: "oops", Delay: time.Minute}
+)
+
+func (w *world) status(name string) operator.Status {
+	w.t.Helper()
+	s, err := w.op.Status(w.ctx, name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) chains(held bool) []operator.Chain {
+	w.t.Helper()
+	var out []operator.Chain
+	for c, err := range w.op.Chains(w.ctx, held) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		out = append(out, c)
+	}
+	return out
+}

@@ -1,0 +1,97 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/batch"
+	"habilita/internal/chain"
+	"habilita/quota"
+)
+
+// Operator shows and decides. It holds nothing but its parts, and is safe for
+// concurrent use.
+type Operator struct {
+	ledger  *chain.Ledger
+	batches *batch.Store
+	limiter *quota.Limiter
+}
+
+// New makes an Operator of its parts, which are to share one Redis and prefix.
+func New(ledger *chain.Ledger, batches *batch.Store, limiter *quota.Limiter) *Operator {
+	return &Operator{ledger: ledger, batches: batches, limiter: limiter}
+}
+
+// Open makes an Operator on rdb. "" as prefix is "habilita", and stands above
+// s.Prefix. s is to be what the workers use; zero fields have their defaults, and
+// faults of the others are its only errors. Nothing is sent to Redis.
+func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Operator, error) {
+	if prefix == "" {
+		prefix = quota.DefaultPrefix
+	}
+	s.Prefix = prefix
+	limiter, err := quota.New(rdb, s)
+	if err != nil {
+		return nil, err
+	}
+	ledger := chain.New(rdb, chain.Options{Prefix: prefix, Admission: chain.Admission{
+		Library: quota.Library(),
+		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
+	}})
+	return New(ledger, batch.NewStore(rdb, prefix, chain.Buckets), limiter), nil
+}
+
+// batch finds a batch by its name and returns its tags too: those of the buckets
+// that may hold calls of it.
+func (o *Operator) batch(ctx context.Context, name string) (batch.Meta, []string, error) {
+	if name == "" {
+		return batch.Meta{}, nil, &UnknownBatchError{}
+	}
+	m, err := o.batches.Get(ctx, chain.BatchID(name))
+	if errors.Is(err, batch.ErrNoBatch) {
+		return m, nil, &UnknownBatchError{Name: name}
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("batch %q: %w", name, err)
+	}
+	tags, err := o.batchTags(ctx, m)
+	return m, tags, err
+}
+
+func (o *Operator) batchTags(ctx context.Context, m batch.Meta) ([]string, error) {
+	buckets, err := o.batches.Buckets(ctx, m.ID)
+	if err != nil {
+		return nil, fmt.Errorf("batch %q: %w", m.Name, err)
+	}
+	tags := make([]string, len(buckets))
+	for i, b := range buckets {
+		tags[i] = chain.TagAt(b)
+	}
+	return tags, nil
+}
+
+// busyTags are those of the buckets that have any chain that is not idle, or any
+// that is held.
+func (o *Operator) busyTags(ctx context.Context, heldOnly bool) ([]string, error) {
+	buckets, err := o.ledger.Survey(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("survey of the chains: %w", err)
+	}
+	var tags []string
+	for _, b := range buckets {
+		if b.Held > 0 || !heldOnly && b.Ready+b.Due > 0 {
+			tags = append(tags, b.Tag)
+		}
+	}
+	return tags, nil
+}
+
+// Reseal passes every sealed token to reseal, with the token's name, and puts what it
+// returns in its place ("" leaves it). It returns how many were replaced.
+func (o *Operator) Reseal(ctx context.Context, reseal func(tokenID, sealed string) (string, error)) (int, error) {
+	return o.ledger.Reseal(ctx, reseal)
+}

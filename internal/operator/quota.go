@@ -1,0 +1,48 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"habilita/quota"
+)
+
+// QuotaRow is what a token has used.
+type QuotaRow struct {
+	TokenID      string `json:"token_id"`
+	Used         int    `json:"used"`  // requests counted today
+	Quota        int    `json:"quota"` // requests of a day
+	Licenses     int    `json:"licenses"`
+	Slots        int    `json:"slots"`   // held now
+	Waiting      int    `json:"waiting"` // chains that wait for a slot
+	CoolingUntil Time   `json:"cooling_until"`
+	CoolingWhy   string `json:"cooling_why"`
+	ProbeAt      Time   `json:"probe_at"` // a gentle try not before
+	NextDayAt    Time   `json:"next_day_at"`
+}
+
+// Quota returns what every token that the ledger knows has used, by token_id.
+func (o *Operator) Quota(ctx context.Context) ([]QuotaRow, error) {
+	tokens, err := o.ledger.Tokens(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list of the tokens: %w", err)
+	}
+	slices.Sort(tokens)
+	usages, err := o.limiter.PeekMany(ctx, tokens)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]QuotaRow, len(usages))
+	for i, u := range usages {
+		out[i] = row(u)
+	}
+	return out, nil
+}
+
+func row(u quota.Usage) QuotaRow {
+	return QuotaRow{
+		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held, Waiting: u.Waiting,
+		CoolingUntil: Time{u.CoolingUntil}, CoolingWhy: u.CoolingWhy, ProbeAt: Time{u.Probe}, NextDayAt: Time{u.NextDay},
+	}
+}

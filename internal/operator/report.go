@@ -1,0 +1,107 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+
+	"habilita/internal/chain"
+)
+
+// CallRecord is a call and its result, as `enqueue report` gives it.
+type CallRecord struct {
+	ID         string `json:"id"`
+	Server     string `json:"server"`
+	TokenID    string `json:"token_id"` // the HMAC name of the token, never the token
+	Ref        string `json:"ref"`
+	Chain      string `json:"chain"` // its id, as --chain takes it
+	State      string `json:"state"` // queued, running, waiting, succeeded, failed, skipped or cancelled
+	Attempts   int    `json:"attempts"`
+	Code       string `json:"code"`  // the vendor's, of the last attempt
+	Msg        string `json:"msg"`   // the vendor's
+	Error      string `json:"error"` // ours
+	EnqueuedAt Time   `json:"enqueued_at"`
+	StartedAt  Time   `json:"started_at"` // the first attempt's
+	FinishedAt Time   `json:"finished_at"`
+
+	batch string // short name
+}
+
+// Columns are the names of a CallRecord's fields, in order.
+func Columns() []string {
+	return []string{"id", "server", "token_id", "ref", "chain", "state", "attempts", "code", "msg", "error",
+		"enqueued_at", "started_at", "finished_at"}
+}
+
+// Fields are the values under Columns, as text.
+func (r CallRecord) Fields() []string {
+	return []string{r.ID, r.Server, r.TokenID, r.Ref, r.Chain, r.State, strconv.Itoa(r.Attempts), r.Code, r.Msg, r.Error,
+		r.EnqueuedAt.String(), r.StartedAt.String(), r.FinishedAt.String()}
+}
+
+// Open reports whether the call has no result yet.
+func (r CallRecord) Open() bool { return chain.State(r.State).Open() }
+
+// Succeeded reports whether the vendor did it.
+func (r CallRecord) Succeeded() bool { return r.State == string(chain.StateSucceeded) }
+
+func record(c chain.Call) CallRecord {
+	return CallRecord{
+		ID: c.ID(), Server: c.Server, TokenID: c.Token, Ref: c.Ref, Chain: c.ChainID(), State: string(c.State),
+		Attempts: c.Attempts, Code: c.Code, Msg: c.Msg, Error: c.Err,
+		EnqueuedAt: Time{c.Enqueued}, StartedAt: Time{c.Started}, FinishedAt: Time{c.Finished}, batch: c.Batch,
+	}
+}
+
+// Report streams the calls of a batch, in no order. A call that changes meanwhile is
+// seen before or after the change. An error, such as an *UnknownBatchError, is the last
+// thing that is yielded.
+func (o *Operator) Report(ctx context.Context, batchName string) iter.Seq2[CallRecord, error] {
+	return func(yield func(CallRecord, error) bool) {
+		m, tags, err := o.batch(ctx, batchName)
+		if err != nil {
+			yield(CallRecord{}, err)
+			return
+		}
+		for c, err := range o.ledger.Calls(ctx, m.ID, tags) {
+			if err != nil {
+				yield(CallRecord{}, fmt.Errorf("calls of batch %q: %w", m.Name, err))
+				return
+			}
+			if !yield(record(c), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Show returns the calls that bear an id: one, or several where it was given in
+// several batches or for several tokens. None is an *UnknownCallError.
+func (o *Operator) Show(ctx context.Context, id string) ([]CallRecord, error) {
+	calls, err := o.ledger.Find(ctx, id)
+	if err != nil && !errors.Is(err, chain.ErrNoCall) {
+		return nil, fmt.Errorf("call %q: %w", id, err)
+	}
+	if len(calls) == 0 {
+		return nil, &UnknownCallError{ID: id}
+	}
+	out := make([]CallRecord, len(calls))
+	for i, c := range calls {
+		out[i] = record(c)
+	}
+	return out, nil
+}
+
+// BatchName returns the name of the batch that a call belongs to, "" for none.
+func (o *Operator) BatchName(ctx context.Context, r CallRecord) (string, error) {
+	if r.batch == chain.NoBatch || r.batch == "" {
+		return "", nil
+	}
+	m, err := o.batches.Get(ctx, r.batch)
+	if err != nil {
+		return "", fmt.Errorf("batch of call %q: %w", r.ID, err)
+	}
+	return m.Name, nil
+}
