@@ -140,7 +140,8 @@ func (a Account) DuplicateSuccesses() []Violation {
 }
 
 // Extra reports each request of a call that arrived after the request by which it first succeeded had arrived: those that
-// were not needed. The promise is that there are no more of them than unknown outcomes: see Unexplained.
+// were not needed. A request that follows one with a known failure is its retry, not extra: after a success whose answer was
+// lost and a repeat that failed, the caller can't know that nothing is needed. The promise is that there are no more of them than unknown outcomes: see Unexplained.
 func (a Account) Extra() []Violation {
 	return a.extra(func(int, int) bool { return true })
 }
@@ -159,6 +160,7 @@ func (a Account) extra(report func(extra, unknown int) bool) []Violation {
 	type history struct {
 		success        *Record
 		extra, unknown int
+		failed         bool // the request before was answered with a failure
 	}
 	calls := map[string]*history{}
 	var vs []Violation
@@ -172,17 +174,19 @@ func (a Account) extra(report func(extra, unknown int) bool) []Violation {
 			h = &history{}
 			calls[r.Call] = h
 		}
-		if h.success != nil {
+		if h.success != nil && !h.failed {
 			h.extra++
 			if report(h.extra, h.unknown) {
 				vs = append(vs, a.violation("extra", *r, h.success, fmt.Sprintf("not needed after request %d", h.success.Seq)))
 			}
-		} else if r.Success {
+		}
+		if h.success == nil && r.Success {
 			h.success = r
 		}
 		if r.Unknown() {
 			h.unknown++
 		}
+		h.failed = !r.Success && !r.Unknown()
 	}
 	return vs
 }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"habilita/examples"
+	"habilita/internal/operator"
+	"habilita/internal/wolkvox/wolkvoxtest"
+)
+
+func TestExampleFile(t *testing.T) {
+	plan, err := readPlan(examples.Operations(), examples.OperationsName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.rejected) > 0 || len(plan.calls) < 100 || plan.tokens() < 40 || plan.servers() < 12 {
+		t.Errorf("%d calls, %d tokens, %d servers, %v", len(plan.calls), plan.tokens(), plan.servers(), plan.rejected)
+	}
+	special := map[string]bool{}
+	for _, c := range plan.calls {
+		if !strings.HasPrefix(c.Token, "demo-") {
+			t.Errorf("line %d: its token could be taken for a real one", c.Line)
+		}
+		for _, prefix := range []string{badPrefix, usedPrefix} {
+			if strings.HasPrefix(c.Token, prefix) {
+				special[prefix] = true
+			}
+		}
+	}
+	if len(special) != 2 {
+		t.Errorf("lacks a bad token or one out of quota: %v", special)
+	}
+}
+
+// The default seed shows a newcomer every fault that there is.
+func TestDefaultSeedDrawsEveryFault(t *testing.T) {
+	plan, err := readPlan(examples.Operations(), examples.OperationsName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	draw := func() map[wolkvoxtest.Kind]int {
+		script, nth, kinds := demoFaults(defaultSeed), map[string]int{}, map[wolkvoxtest.Kind]int{}
+		for _, c := range plan.calls {
+			if strings.HasPrefix(c.Token, badPrefix) {
+				continue
+			}
+			for try := 1; ; try++ {
+				nth[c.Token]++
+				f := script(wolkvoxtest.Request{Token: c.Token, TokenNth: nth[c.Token], CallNth: try})
+				if f.Kind == wolkvoxtest.None {
+					break
+				}
+				kinds[f.Kind]++
+			}
+		}
+		return kinds
+	}
+	kinds, again := draw(), draw()
+	for _, f := range demoPassing {
+		if kinds[f.Kind] == 0 || kinds[f.Kind] != again[f.Kind] {
+			t.Errorf("%s: %d, then %d", f.Kind, kinds[f.Kind], again[f.Kind])
+		}
+		if faultWords[f.Kind] == "" {
+			t.Errorf("no words for %s", f.Kind)
+		}
+	}
+}
+
+// Slow work has to end before the lease of its slot, and after the call's time-out.
+func TestDemoFaultsKeepToTheVendorsTime(t *testing.T) {
+	for _, f := range demoPassing {
+		longest := f.Delay + demoLatency + demoJitter
+		if longest >= demoVendorTimeout || f.Kind == wolkvoxtest.Slow && f.Delay <= demoCallTimeout {
+			t.Errorf("%s works up to %v", f.Kind, longest)
+		}
+	}
+}
+
+func TestDemoZoneIsFarFromMidnight(t *testing.T) {
+	start := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	for at := start; at.Before(start.Add(24 * time.Hour)); at = at.Add(7 * time.Second) {
+		zone := demoZone(at)
+		day := at.In(zone).Format(time.DateOnly)
+		for _, other := range []time.Duration{-30 * time.Second, 10 * time.Minute} {
+			if at.Add(other).In(zone).Format(time.DateOnly) != day {
+				t.Fatalf("%v in %v is about midnight", at, zone)
+			}
+		}
+	}
+}
+
+func TestOperationName(t *testing.T) {
+	for _, tt := range []struct {
+		refs []string
+		want string
+	}{
+		{[]string{""}, ""},
+		{[]string{"Uno - voz"}, "Uno - voz"},
+		{[]string{"Uno - voz", "Uno - voz"}, "Uno - voz"},
+		{[]string{"Uno - voz", "Uno - chat"}, "Uno"},
+		{[]string{"Uno", "Dos"}, "Uno ..."},
+		{[]string{"", "Dos"}, "..."},
+	} {
+		if got := operationName(tt.refs); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.refs, got, tt.want)
+		}
+	}
+}
+
+func TestShellWord(t *testing.T) {
+	for in, want := range map[string]string{"abc:voz": "abc:voz", "abc:x;y": "'abc:x;y'", "a:it's": `'a:it'\''s'`} {
+		if got := shellWord(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestLost(t *testing.T) {
+	call := func(id, token string) demoCall {
+		c := demoCall{tokenID: "id-" + token, id: id}
+		c.Token = token
+		return c
+	}
+	plan := &demoPlan{calls: []demoCall{call("a", "t"), call("b", "t"), call("c", "t")}}
+	report := map[callKey]operator.CallRecord{
+		{"id-t", "a"}: {State: "succeeded"},
+		{"id-t", "b"}: {State: "succeeded"},
+	}
+	did := func(call string) wolkvoxtest.Record {
+		return wolkvoxtest.Record{Token: "t", Call: judged("t", call), Success: true}
+	}
+	got := lost(plan, report, wolkvoxtest.NewAccount(did("a")))
+	want := []string{"1 call of the file can't be found any more", "1 call said to have succeeded that the vendor never did"}
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("got %q", got)
+	}
+	report[callKey{"id-t", "c"}] = operator.CallRecord{State: "queued"}
+	if got := lost(plan, report, wolkvoxtest.NewAccount(did("a"), did("b"))); got != nil {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestLongTableShowsTroubleFirst(t *testing.T) {
+	var all []*operation
+	for range maxOperations + 5 {
+		all = append(all, &operation{tokenID: "aaaaaaaaaaaa", name: "fine", calls: 1, succeeded: 1, state: stateDone})
+	}
+	all = append(all, &operation{tokenID: "bbbbbbbbbbbb", name: "trouble", calls: 1, state: stateHeld, why: "403"})
+	var out bytes.Buffer
+	(&demo{out: &out}).printResults(all, demoState{})
+	text := out.String()
+	if !strings.Contains(text, "trouble") || !strings.Contains(text, "and 6 operations more") {
+		t.Error(text)
+	}
+}
+
+func TestBarEnds(t *testing.T) {
+	var out bytes.Buffer
+	b := newBar(&out)
+	b.show(demoState{Status: operator.Status{Total: 4, Succeeded: 2, Open: 2, HeldChains: 1}})
+	b.end()
+	if !strings.Contains(out.String(), "2 of 4 calls, 1 held") {
+		t.Errorf("%q", out.String())
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+
+	"habilita/examples"
+	"habilita/internal/chain"
+	"habilita/internal/intake"
+	"habilita/internal/vault"
+	"habilita/internal/wolkvox"
+	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/tasks"
+)
+
+// demoBatch is the name of the demo's batch.
+const demoBatch = "demo"
+
+// demoPlan is what a file asks for.
+type demoPlan struct {
+	source   string
+	calls    []demoCall // in the file's order
+	rejected []error    // rows that can't be calls
+}
+
+// demoCall is a row, and how the ledger knows it.
+type demoCall struct {
+	intake.Row
+	tokenID, chainID, id string
+}
+
+// read reads the file that was asked for and reports rows that can't be calls.
+func (d *demo) read() (*demoPlan, error) {
+	var in io.Reader = examples.Operations()
+	name := examples.OperationsName
+	if d.file != "" {
+		f, err := os.Open(d.file)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--file: %w", err)}
+		}
+		defer f.Close()
+		in, name = f, d.file
+	}
+	plan, err := readPlan(in, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, bad := range plan.rejected {
+		fmt.Fprintln(d.err, bad)
+	}
+	if len(plan.calls) == 0 {
+		return nil, fmt.Errorf("%s has no row that can be used", name)
+	}
+	return plan, nil
+}
+
+func readPlan(r io.Reader, name string) (*demoPlan, error) {
+	plan := &demoPlan{source: name}
+	checks := intake.Checks{
+		Server: func(s string) (string, error) {
+			server, err := wolkvox.ParseServer(s)
+			return string(server), err
+		},
+		Token: wolkvox.ValidToken,
+	}
+	for row, err := range intake.Rows(r, name, intake.Auto, checks) {
+		var bad *intake.RowError
+		switch {
+		case err == nil:
+			plan.calls = append(plan.calls, demoCall{Row: row})
+		case errors.As(err, &bad):
+			plan.rejected = append(plan.rejected, bad)
+		default:
+			return nil, err
+		}
+	}
+	return plan, nil
+}
+
+// name works out the names under which the ledger knows the calls.
+func (p *demoPlan) name(namer *vault.Namer) {
+	batch := chain.BatchID(demoBatch)
+	ordinals := map[string]int{} // calls of a chain so far that have no id of their own
+	for i := range p.calls {
+		c := &p.calls[i]
+		c.tokenID = namer.Name(c.Token)
+		c.chainID = chain.ID(c.tokenID, c.Chain)
+		key := chain.GivenKey(c.ID)
+		if c.ID == "" {
+			key = chain.OrdinalKey(c.Chain, ordinals[c.chainID])
+			ordinals[c.chainID]++
+		}
+		c.id = chain.CallID(batch, c.tokenID, key)
+	}
+}
+
+// sequence is the calls as the producer takes them.
+func (p *demoPlan) sequence() iter.Seq2[tasks.Call, error] {
+	return func(yield func(tasks.Call, error) bool) {
+		for _, c := range p.calls {
+			call := tasks.Call{Server: c.Server, Token: c.Token, Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}
+			if !yield(call, nil) {
+				return
+			}
+		}
+	}
+}
+
+// chains are the ids of the calls of each chain in order, as judged has them.
+func (p *demoPlan) chains() [][]string {
+	index := map[string]int{}
+	seen := map[string]bool{} // an id that comes again is the same call
+	var out [][]string
+	for _, c := range p.calls {
+		id := judged(c.Token, c.id)
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		i, ok := index[c.chainID]
+		if !ok {
+			i = len(out)
+			index[c.chainID] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], id)
+	}
+	return out
+}
+
+// judged is a call's id for the judges: a file may give one id to several tokens.
+func judged(token, id string) string { return wolkvoxtest.TokenHash(token) + "/" + id }
+
+func (p *demoPlan) tokens() int {
+	return p.distinct(func(c demoCall) string { return c.Token })
+}
+
+func (p *demoPlan) servers() int {
+	return p.distinct(func(c demoCall) string { return c.Server })
+}
+
+func (p *demoPlan) distinct(of func(demoCall) string) int {
+	seen := map[string]bool{}
+	for _, c := range p.calls {
+		seen[of(c)] = true
+	}
+	return len(seen)
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+	asynqmetrics "github.com/hibiken/asynq/x/metrics"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/vault"
+	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/quota"
+	"habilita/tasks"
+)
+
+// The settings of the demo's worker: those of CONTRACT, with all that one would wait for
+// made short.
+const (
+	demoCallTimeout   = 1500 * time.Millisecond
+	demoVendorTimeout = 2500 * time.Millisecond
+	demoSlotMargin    = 500 * time.Millisecond
+	demoRetryMin      = 50 * time.Millisecond
+	demoRetryMax      = time.Second
+	demoConcurrency   = 6
+	demoShutdown      = 5 * time.Second
+)
+
+// demoWorld is all that the demo runs on: vendor, Redis, producer, worker.
+type demoWorld struct {
+	log     zerolog.Logger
+	zone    *time.Location
+	vendor  *wolkvoxtest.Server
+	redis   *miniredis.Miniredis
+	url     string // of Redis
+	rdb     redis.UniversalClient
+	metrics *prometheus.Registry
+
+	producer *tasks.Producer
+	worker   *tasks.Worker
+	op       *operator.Operator
+
+	stop    context.CancelFunc // of what start began; nil: nothing
+	running sync.WaitGroup
+	ended   chan struct{} // the worker does not run any more, with workerErr
+	failed  error
+}
+
+// openDemoWorld makes a world and names the calls of the plan. Close it.
+func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog.Logger) (_ *demoWorld, err error) {
+	w := &demoWorld{
+		log: log, zone: demoZone(time.Now()), metrics: prometheus.NewRegistry(),
+		redis: miniredis.NewMiniRedis(), ended: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	w.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if w.vendor, err = listenDemoVendor(plan, seed, w.zone); err != nil {
+		return nil, fmt.Errorf("simulated wolkvox: %w", err)
+	}
+	if err := w.redis.Start(); err != nil {
+		return nil, fmt.Errorf("in-process Redis: %w", err)
+	}
+	w.url = "redis://" + w.redis.Addr() + "/0"
+	if w.rdb, err = redisconn.Open(w.url, redisconn.Options{}); err != nil {
+		return nil, err
+	}
+	w.metrics.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(w.rdb)))
+	return w, w.staff(ctx, plan)
+}
+
+// staff makes the producer, the worker and the operator, under a sealing key of their own.
+func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
+	key, err := vault.GenerateKey("demo")
+	if err != nil {
+		return err
+	}
+	o := tasks.Options{Keys: key, Quota: quota.Settings{
+		Location: w.zone, Lease: max(demoCallTimeout, demoVendorTimeout) + demoSlotMargin,
+	}}
+	w.worker, err = tasks.NewWorker(ctx, tasks.WorkerOptions{
+		Options: o, RedisURL: w.url, WolkvoxURL: w.vendor.URL,
+		CallTimeout: demoCallTimeout, VendorTimeout: demoVendorTimeout, SlotMargin: demoSlotMargin,
+		RetryMin: demoRetryMin, RetryMax: demoRetryMax, Concurrency: demoConcurrency,
+		ShutdownTimeout: demoShutdown, Log: w.log, Metrics: w.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	if w.producer, err = tasks.NewProducer(ctx, w.rdb, o); err != nil {
+		return err
+	}
+	if w.op, err = operator.Open(w.rdb, "", o.Quota); err != nil {
+		return err
+	}
+	keys, err := vault.ParseKeys(key)
+	if err != nil {
+		return err
+	}
+	namer, err := vault.EnsureNamingKey(ctx, w.rdb, quota.DefaultPrefix+":naming", keys)
+	if err != nil {
+		return err
+	}
+	plan.name(namer)
+	return nil
+}
+
+func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (tasks.Summary, error) {
+	return w.producer.EnqueueBatch(ctx, demoBatch, plan.sequence())
+}
+
+// start runs the worker, and the clock by which keys in the in-process Redis expire.
+func (w *demoWorld) start(ctx context.Context) {
+	ctx, w.stop = context.WithCancel(ctx)
+	w.running.Go(func() {
+		w.failed = w.worker.Run(ctx)
+		close(w.ended)
+	})
+	w.running.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				w.redis.FastForward(now.Sub(last))
+				last = now
+			}
+		}
+	})
+}
+
+// wait returns when ctx ends, or with what ended the worker.
+func (w *demoWorld) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-w.ended:
+		if ctx.Err() != nil {
+			return nil
+		}
+		return w.over()
+	}
+}
+
+// over is why the worker ended by itself.
+func (w *demoWorld) over() error {
+	err := errors.Join(errors.New("the worker stopped"), w.failed)
+	w.failed = nil // is told
+	return err
+}
+
+// close ends the producer, then the worker with its requests in flight, and then what
+// they run on.
+func (w *demoWorld) close() error {
+	var errs []error
+	if w.producer != nil {
+		errs = append(errs, w.producer.Close())
+	}
+	switch {
+	case w.stop != nil:
+		w.stop()
+		w.running.Wait()
+		errs = append(errs, w.failed)
+	case w.worker != nil:
+		errs = append(errs, w.worker.Close())
+	}
+	if w.rdb != nil {
+		errs = append(errs, w.rdb.Close())
+	}
+	w.redis.Close()
+	if w.vendor != nil {
+		w.vendor.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// account is the vendor's account, when it works on no request any more.
+func (w *demoWorld) account(ctx context.Context) (wolkvoxtest.Account, error) {
+	err := w.vendor.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.InFlight == 0 })
+	a := w.vendor.Account()
+	for i := range a.Records {
+		a.Records[i].Call = judged(a.Records[i].Token, a.Records[i].Call)
+	}
+	return a, err
+}
+
+// requests is how many requests the vendor has seen.
+func (w *demoWorld) requests(ctx context.Context) (n int) {
+	_ = w.vendor.Wait(ctx, func(a wolkvoxtest.Account) bool { n = a.Totals.Requests; return true })
+	return n
+}
+
+// callKey tells calls apart also where a file gave one id to several tokens.
+type callKey struct{ tokenID, id string }
+
+func (w *demoWorld) report(ctx context.Context) (map[callKey]operator.CallRecord, error) {
+	out := map[callKey]operator.CallRecord{}
+	for r, err := range w.op.Report(ctx, demoBatch) {
+		if err != nil {
+			return nil, err
+		}
+		out[callKey{r.TokenID, r.ID}] = r
+	}
+	return out, nil
+}
