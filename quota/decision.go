@@ -1,0 +1,84 @@
+package quota
+
+import (
+	"strings"
+	"time"
+)
+
+// Reason says why a request was not granted.
+type Reason string
+
+// The reasons, in the order in which they are looked at.
+const (
+	ReasonRestart  Reason = "restart"  // HoldUntil
+	ReasonClock    Reason = "clock"    // the server's clock jumped by days while we asked
+	ReasonMidnight Reason = "midnight" // within Settings.Guard of midnight
+	ReasonCooling  Reason = "cooling"  // Cool; Decision.Detail says why
+	ReasonQuota    Reason = "quota"    // the day's requests are used
+	ReasonSlots    Reason = "slots"    // all slots are taken
+)
+
+// Decision is the answer to Try.
+type Decision struct {
+	Granted bool
+	Grant   Grant     // where granted
+	Reason  Reason    // where not
+	Detail  string    // of the reason; may be empty
+	RetryAt time.Time // when to try again, by the server's clock, after Now; zero where granted
+	Now     time.Time // the server's time of the decision
+	// Reclaimed is how many slots were found whose lease had ended without a release:
+	// unknown outcomes, and holders that died.
+	Reclaimed int
+}
+
+// Wait is how long to wait before the next try; 0 where granted.
+func (d Decision) Wait() time.Duration {
+	if d.Granted {
+		return 0
+	}
+	return d.RetryAt.Sub(d.Now)
+}
+
+// Grant is the right to send one request. It ends with its lease, by the clock of
+// Redis. Keep it as it is for Release and GiveBack; it holds no secret.
+type Grant struct {
+	Token string    // the token's name
+	Nonce string    // of this attempt alone
+	Ends  time.Time // of the lease, by the server's clock
+	Days  string    // that it was counted on, YYYYMMDD, one or two with a comma
+	Used  int       // requests of the day that is ending or going on, this one included
+	Limit int       // that day's quota
+	Probe bool      // a gentle try of a token that cools down
+}
+
+func (g Grant) check() error {
+	if err := checkName(g.Token); err != nil {
+		return err
+	}
+	if g.Nonce == "" || strings.Trim(g.Days, ",") == "" {
+		return ErrGrant
+	}
+	return nil
+}
+
+// TryOption changes how Try asks.
+type TryOption func(*tryOptions)
+
+type tryOptions struct {
+	waiter string
+	since  time.Time
+	err    error
+}
+
+// WaitAs queues the caller under a name of its own where all slots are taken. Release
+// and GiveBack then say by that name whom they woke; telling it is up to the program.
+// since is when it began to wait, by the server's clock, so that one that was woken in vain
+// keeps its place; zero is now. Who does not come back calls Leave.
+func WaitAs(waiter string, since time.Time) TryOption {
+	return func(o *tryOptions) {
+		o.waiter, o.since = waiter, since
+		if waiter == "" || waiter[0] == '~' {
+			o.err = ErrWaiter
+		}
+	}
+}

@@ -1,0 +1,10 @@
+-- Cools a token down, or lifts its cooling. Atomic.
+-- KEYS[1] prefix of the token's bucket, with its hash tag
+-- ARGV[1] token  [2] until, ms; 0 lifts  [3] why  [4] first probe after, ms; 0 none
+-- Reply: {until ms ('0' where lifted), now ms}
+local now = quota.now()
+if ARGV[2] == '0' then
+  quota.lift(KEYS[1], ARGV[1])
+  return { '0', int(now) }
+end
+return { int(quota.cool(KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), now)), int(now) }

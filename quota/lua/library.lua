@@ -1,0 +1,249 @@
+-- quota: the functions that grant, release and give back a token's slots and
+-- count its requests of a day. Every script of this package is this library
+-- and a few lines after it; a program that must grant and write something of
+-- its own in one step prepends it to its own script (quota.Library).
+--
+-- prefix    ends in the hash tag of the token ("habilita:{k7}:"), so all keys of
+--           a token live in one Redis Cluster slot
+-- token     a name of the token, never the token itself
+-- times     milliseconds since 1970 by the clock of Redis
+--
+-- Keys under the prefix:
+--   slots:<token>        zset   nonce of an attempt -> end of its lease
+--   waiters:<token>      zset   who waits for a slot -> since when
+--   used:<token>:<day>   string requests granted for that day
+--   cooling:<token>      hash   until, why, probe (next try before), step
+--   licenses             hash   token -> licences that were given explicitly
+-- All are built from the prefix that is KEYS[1], so one declared key stands for
+-- the hash tag that they share.
+local quota = {}
+
+function quota.now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- A number as text without an exponent: Lua prints 1.7e12 with %.14g, which
+-- keeps milliseconds whole until the year 5138.
+local function int(n)
+  return string.format('%.0f', n)
+end
+
+-- The 14 arguments that Settings.Args writes, from ARGV[i] on.
+function quota.settings(i)
+  local s = {
+    slots = tonumber(ARGV[i]),
+    lease = tonumber(ARGV[i + 1]),
+    licenses = tonumber(ARGV[i + 2]),
+    guard = tonumber(ARGV[i + 3]),
+    not_before = tonumber(ARGV[i + 4]),
+    starts = {}, days = {},
+  }
+  for d = 0, 3 do
+    s.starts[d + 1] = tonumber(ARGV[i + 5 + 2 * d])
+    s.days[d + 1] = ARGV[i + 6 + 2 * d]
+  end
+  s.starts[5] = tonumber(ARGV[i + 13])
+  return s
+end
+
+local function day_of(s, now)
+  for d = 1, 3 do
+    if now >= s.starts[d] and now < s.starts[d + 1] then return d end
+  end
+  return nil
+end
+
+function quota.licenses(prefix, token, default)
+  return tonumber(redis.call('HGET', prefix .. 'licenses', token)) or default
+end
+
+-- Whether a request that is granted on day d may be counted on the next day too:
+-- it can reach the vendor until its lease ends, and the vendor's clock may be
+-- ahead by the guard.
+local function crosses(s, d, at)
+  return at + s.lease + s.guard >= s.starts[d + 1]
+end
+
+local function used(prefix, token, day)
+  return tonumber(redis.call('GET', prefix .. 'used:' .. token .. ':' .. day)) or 0
+end
+
+local function count(prefix, token, s, d)
+  local key = prefix .. 'used:' .. token .. ':' .. s.days[d]
+  if redis.call('INCR', key) == 1 then
+    redis.call('PEXPIREAT', key, int(s.starts[d + 1] + 2 * 86400000))
+  end
+end
+
+local function refuse(why, until_ms, now)
+  if until_ms <= now then until_ms = now + 1 end
+  return { why = why, until_ms = until_ms }
+end
+
+-- The grant that this nonce holds already: a client sends a command again when its
+-- reply was lost. Nothing is counted and no lease moves. nil where it holds none.
+local function regrant(prefix, token, nonce, s, now)
+  local ends = redis.call('ZSCORE', prefix .. 'slots:' .. token, nonce)
+  if not ends or tonumber(ends) <= now then return nil end
+  ends = tonumber(ends)
+  local d = day_of(s, ends - s.lease)
+  if not d then return nil end
+  local days = s.days[d]
+  if crosses(s, d, ends - s.lease) then days = days .. ',' .. s.days[d + 1] end
+  return { granted = true, ends = ends, days = days, used = used(prefix, token, s.days[d]),
+    limit = quota.licenses(prefix, token, s.licenses) * 1000, reclaimed = 0 }
+end
+
+-- grant: a slot under a lease and a count on the day (both days where the lease
+-- and the guard cross midnight), or why not and until when: 'restart', 'clock'
+-- (the days in s do not cover now), 'midnight', 'cooling', 'quota', 'slots'. A
+-- waiter ('' for none) that is refused a slot is queued by its arrival. The nonce
+-- must be new for every attempt.
+function quota.grant(prefix, token, nonce, waiter, since, s, now)
+  if now < s.not_before then return refuse('restart', s.not_before, now) end
+  local d = day_of(s, now)
+  if not d then return refuse('clock', now + 1000, now) end
+  local again = regrant(prefix, token, nonce, s, now)
+  if again then return again end
+  local midnight = s.starts[d + 1]
+  if now < s.starts[d] + s.guard then return refuse('midnight', s.starts[d] + s.guard, now) end
+  if now >= midnight - s.guard then return refuse('midnight', midnight + s.guard, now) end
+
+  local cooling = prefix .. 'cooling:' .. token
+  local cool = redis.call('HMGET', cooling, 'until', 'why', 'probe', 'step')
+  local probing = false
+  if cool[1] and tonumber(cool[1]) > now then
+    local probe = tonumber(cool[3] or '0')
+    if probe == 0 or now < probe then
+      local till = tonumber(cool[1])
+      if probe > 0 and probe < till then till = probe end
+      local r = refuse('cooling', till, now)
+      r.detail = cool[2] or ''
+      return r
+    end
+    probing = true
+  end
+
+  local limit = quota.licenses(prefix, token, s.licenses) * 1000
+  local today = used(prefix, token, s.days[d])
+  if today >= limit then return refuse('quota', midnight + s.guard, now) end
+  local twice = crosses(s, d, now)
+  if twice and used(prefix, token, s.days[d + 1]) >= limit then
+    return refuse('quota', s.starts[d + 2] + s.guard, now)
+  end
+
+  local slots = prefix .. 'slots:' .. token
+  local reclaimed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', int(now))
+  local busy = redis.call('ZCARD', slots)
+  if busy >= s.slots then
+    local first = redis.call('ZRANGE', slots, 0, 0, 'WITHSCORES')
+    if waiter ~= '' then
+      -- Who waits comes back when the first lease ends: a queue that nobody touched
+      -- for a day after that is nobody's.
+      local waiters = prefix .. 'waiters:' .. token
+      redis.call('ZADD', waiters, 'NX', int(since > 0 and since or now), waiter)
+      redis.call('PEXPIREAT', waiters, int(tonumber(first[2]) + 86400000))
+    end
+    local r = refuse('slots', tonumber(first[2]), now)
+    r.reclaimed = reclaimed
+    return r
+  end
+
+  local ends = now + s.lease
+  redis.call('ZADD', slots, int(ends), nonce)
+  -- Never before the last lease: one that was granted for longer may still run.
+  local last = ends
+  if busy > 0 then last = tonumber(redis.call('ZREVRANGE', slots, 0, 0, 'WITHSCORES')[2]) end
+  redis.call('PEXPIREAT', slots, int(last + 1000))
+  count(prefix, token, s, d)
+  local days = s.days[d]
+  if twice then
+    count(prefix, token, s, d + 1)
+    days = days .. ',' .. s.days[d + 1]
+  end
+  if probing then
+    -- One probe at a time: the next one doubles the distance, to four hours at most.
+    local step = math.min(math.max(tonumber(cool[4] or '0'), 60000) * 2, 14400000)
+    redis.call('HSET', cooling, 'probe', int(ends + step), 'step', int(step))
+  end
+  if waiter ~= '' then redis.call('ZREM', prefix .. 'waiters:' .. token, waiter) end
+  return { granted = true, ends = ends, days = days, used = today + 1, limit = limit,
+    reclaimed = reclaimed, probing = probing }
+end
+
+-- wake: takes the waiter that waited longest out of the queue where a slot is
+-- free; returns it, or nil.
+function quota.wake(prefix, token, slots, now)
+  local waiters = prefix .. 'waiters:' .. token
+  if redis.call('EXISTS', waiters) == 0 then return nil end
+  local busy = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. int(now), '+inf')
+  if busy >= slots then return nil end
+  return redis.call('ZPOPMIN', waiters)[1]
+end
+
+-- tell: says to a waiter of Limiter.Acquire ("~<limiter>.<n>") that it was woken,
+-- on the channel of its limiter; other waiters are told by whoever woke them. A
+-- Redis that does not let us publish costs speed, not the release: such a waiter
+-- comes back when the first lease ends.
+function quota.tell(prefix, waiter)
+  local limiter = waiter and string.match(waiter, '^~([^.]+)%.')
+  if limiter then
+    redis.pcall('PUBLISH', string.match(prefix, '^[^{]*') .. 'woken:' .. limiter, waiter)
+  end
+end
+
+-- release: frees the slot of this nonce; true where it was still its own. One whose
+-- lease has ended is, until it is reclaimed.
+function quota.release(prefix, token, nonce)
+  return redis.call('ZREM', prefix .. 'slots:' .. token, nonce) == 1
+end
+
+-- give_back: as release, and takes the request off the days it was counted on:
+-- for what certainly was not sent.
+function quota.give_back(prefix, token, nonce, days)
+  if not quota.release(prefix, token, nonce) then return false end
+  for day in string.gmatch(days, '[^,]+') do
+    local key = prefix .. 'used:' .. token .. ':' .. day
+    if (tonumber(redis.call('GET', key)) or 0) > 0 then redis.call('DECR', key) end
+  end
+  return true
+end
+
+-- cool: no grant for the token until then. probe_after > 0: one gentle try is
+-- let through after so many milliseconds, and then at growing distances. A
+-- cooling that lasts longer is not shortened.
+function quota.cool(prefix, token, until_ms, why, probe_after, now)
+  local key = prefix .. 'cooling:' .. token
+  local have = redis.call('HMGET', key, 'until', 'why')
+  local till = tonumber(have[1] or '0')
+  if till > now and till > until_ms then return till end
+  if till <= now or have[2] ~= why then redis.call('DEL', key) end
+  redis.call('HSET', key, 'until', int(until_ms), 'why', why)
+  if probe_after > 0 then
+    redis.call('HSETNX', key, 'step', int(probe_after))
+    redis.call('HSETNX', key, 'probe', int(now + probe_after))
+  end
+  redis.call('PEXPIREAT', key, int(until_ms))
+  return until_ms
+end
+
+function quota.lift(prefix, token)
+  return redis.call('DEL', prefix .. 'cooling:' .. token)
+end
+
+-- peek: what a token has used today, its licences, slots, waiters and cooling.
+-- Used is -1 where the days in s do not cover now.
+function quota.peek(prefix, token, s, now)
+  local d = day_of(s, now)
+  local cool = redis.call('HMGET', prefix .. 'cooling:' .. token, 'until', 'why', 'probe')
+  if not (cool[1] and tonumber(cool[1]) > now) then cool = { '0', '', '0' } end
+  return {
+    d and int(used(prefix, token, s.days[d])) or '-1',
+    int(quota.licenses(prefix, token, s.licenses)),
+    redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. int(now), '+inf'),
+    redis.call('ZCARD', prefix .. 'waiters:' .. token),
+    cool[1], cool[2] or '', cool[3] or '0',
+    int(now), int(d and s.starts[d + 1] + s.guard or now + 1000),
+  }
+end

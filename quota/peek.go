@@ -1,0 +1,118 @@
+package quota
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Usage is what a token has used and may still use.
+type Usage struct {
+	Token    string // its name
+	Used     int    // requests counted on the day of Now
+	Licenses int
+	Limit    int // requests of a day
+	Held     int // slots taken
+	Waiting  int // waiters for a slot
+	// CoolingUntil is zero where the token does not cool down.
+	CoolingUntil time.Time
+	CoolingWhy   string
+	Probe        time.Time // the next gentle try not before; zero for none
+	Now          time.Time // the server's
+	NextDay      time.Time // when the next day's first request may be granted
+}
+
+// Left is how many requests of the day are left, at least 0.
+func (u Usage) Left() int { return max(0, u.Limit-u.Used) }
+
+// How many tokens are asked for in one pipeline: some hundred microseconds of the
+// server's time.
+const peekChunk = 200
+
+// Peek shows the usage of a token. It uses nothing and changes nothing.
+func (l *Limiter) Peek(ctx context.Context, token string) (Usage, error) {
+	all, err := l.PeekMany(ctx, []string{token})
+	if err != nil {
+		return Usage{}, err
+	}
+	return all[0], nil
+}
+
+// PeekMany is Peek for many tokens, in their order, in pipelines. Where one fails
+// there is no result at all.
+func (l *Limiter) PeekMany(ctx context.Context, tokens []string) ([]Usage, error) {
+	for _, t := range tokens {
+		if err := checkName(t); err != nil {
+			return nil, err
+		}
+	}
+	all := make([]Usage, 0, len(tokens))
+	for len(tokens) > 0 {
+		chunk := tokens[:min(peekChunk, len(tokens))]
+		tokens = tokens[len(chunk):]
+		usages, err := l.peek(ctx, chunk)
+		if err != nil {
+			return nil, fmt.Errorf("quota: peek: %w", err)
+		}
+		all = append(all, usages...)
+	}
+	return all, nil
+}
+
+// peek asks for a chunk. It asks again where the server did not know the script, and
+// where the days were those of a clock that is off.
+func (l *Limiter) peek(ctx context.Context, tokens []string) ([]Usage, error) {
+	const tries = 3
+	for try := 1; ; try++ {
+		usages, again, err := l.peekOnce(ctx, tokens)
+		if redis.HasErrorPrefix(err, "NOSCRIPT") && try < tries {
+			if err := l.scripts.peek.Load(ctx, l.rdb).Err(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			return usages, nil
+		}
+		if try == tries {
+			return nil, fmt.Errorf("the server's clock jumps")
+		}
+	}
+}
+
+func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []Usage, again bool, err error) {
+	settings := l.settings.appendArgs(nil, l.clock.Now(), l.notBefore.Load())
+	pipe := l.rdb.Pipeline()
+	answers := make([]*redis.Cmd, len(tokens))
+	for i, t := range tokens {
+		args := append([]any{t}, settings...)
+		answers[i] = l.scripts.peek.EvalSha(ctx, pipe, []string{KeyPrefix(l.settings.Prefix, t)}, args...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, false, err
+	}
+	for i, a := range answers {
+		items, err := a.Slice()
+		if err != nil {
+			return nil, false, err
+		}
+		r := newReply(items, 9)
+		u := Usage{
+			Token: tokens[i], Used: r.int(0), Licenses: r.int(1), Limit: r.int(1) * RequestsPerLicense,
+			Held: r.int(2), Waiting: r.int(3),
+			CoolingUntil: r.time(4), CoolingWhy: r.text(5), Probe: r.time(6), Now: r.time(7), NextDay: r.time(8),
+		}
+		if r.err != nil {
+			return nil, false, r.err
+		}
+		l.clock.Observe(r.number(7))
+		again = again || u.Used < 0
+		usages = append(usages, u)
+	}
+	return usages, again, nil
+}

@@ -1,0 +1,56 @@
+package quota
+
+import (
+	"context"
+	"fmt"
+)
+
+// Release frees the slot of a request that the vendor ANSWERED, however unreadable
+// the answer, and wakes who waited longest.
+//
+// Do NOT call it after an unknown outcome: a time-out, a broken connection, an answer
+// that stopped half-way. The vendor may still work on the request; the slot stays
+// taken until the lease ends, with no call at all.
+//
+// held is false where the slot was reclaimed after its lease had ended, or where an
+// earlier call freed it and its answer was lost. woken is the waiter that was woken (WaitAs), empty where
+// none was; those of Acquire have been told. After an error the slot may be free or
+// not; calling again is safe.
+func (l *Limiter) Release(ctx context.Context, g Grant) (woken string, held bool, err error) {
+	return l.free(ctx, g, "")
+}
+
+// GiveBack frees the slot and takes the request off the days it was counted on, also
+// after midnight has passed. ONLY for a request that certainly was not sent: the
+// name, the dial or TLS failed, or it was not written in time
+// (httptrace.ClientTrace.WroteRequest did not fire). Where the slot was
+// reclaimed before (held is false) nothing is given back. Otherwise as Release.
+func (l *Limiter) GiveBack(ctx context.Context, g Grant) (woken string, held bool, err error) {
+	return l.free(ctx, g, g.Days)
+}
+
+func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string, held bool, err error) {
+	if err := g.check(); err != nil {
+		return "", false, err
+	}
+	r, err := l.run(ctx, l.scripts.release, g.Token, 3, 2, g.Token, g.Nonce, l.settings.Slots, days)
+	if err != nil {
+		return "", false, fmt.Errorf("quota: release: %w", err)
+	}
+	woken, held = r.text(1), r.int(0) == 1
+	return woken, held, r.err
+}
+
+// Leave takes a waiter (WaitAs) out of a token's queue. One that was woken already
+// hands its wake on: woken is who got it, empty where nobody did.
+func (l *Limiter) Leave(ctx context.Context, token, waiter string) (woken string, err error) {
+	if err := checkName(token); err != nil {
+		return "", err
+	}
+	r, err := l.run(ctx, l.scripts.leave, token, 3, 2, token, waiter, l.settings.Slots)
+	if err != nil {
+		return "", fmt.Errorf("quota: leave: %w", err)
+	}
+	woken = r.text(1)
+	return woken, r.err
+}

@@ -1,0 +1,59 @@
+package quota
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Cool closes a token until then, by the server's clock: the vendor said that its
+// quota is used, that requests come too fast, or that it is under maintenance. why
+// is shown with refusals (Decision.Detail) and must hold no secret. probeAfter > 0
+// lets one gentle try through after that time, and then at distances that double, from
+// twice probeAfter (at least 2 minutes) to 4 hours; call Lift when one succeeds. 0
+// lets none through.
+//
+// A cooling that lasts longer stays as it is; ends is when the token opens. Cooling
+// again for the same reason keeps the distance of the probes.
+func (l *Limiter) Cool(ctx context.Context, token string, until time.Time, why string, probeAfter time.Duration) (ends time.Time, err error) {
+	if millis(until) < 1 || probeAfter < 0 {
+		return time.Time{}, ErrCooling
+	}
+	return l.cool(ctx, token, until, why, probeAfter)
+}
+
+// Lift opens a token that cools down. One that does not is left as it is.
+func (l *Limiter) Lift(ctx context.Context, token string) error {
+	_, err := l.cool(ctx, token, time.Time{}, "", 0)
+	return err
+}
+
+func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why string, probeAfter time.Duration) (time.Time, error) {
+	if err := checkName(token); err != nil {
+		return time.Time{}, err
+	}
+	r, err := l.run(ctx, l.scripts.cool, token, 2, 1, token, millis(until), why, probeAfter.Milliseconds())
+	if err != nil {
+		return time.Time{}, fmt.Errorf("quota: cool: %w", err)
+	}
+	ends := r.time(0)
+	return ends, r.err
+}
+
+// SetLicenses says how many licences the operation of a token has: a day's quota is
+// 1000 times as much. The last value given wins; it stays until it is given again.
+// A quota that is lowered below what was used refuses until midnight. n below 1 is
+// ErrLicenses.
+func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
+	if err := checkName(token); err != nil {
+		return err
+	}
+	if n < 1 {
+		return ErrLicenses
+	}
+	key := KeyPrefix(l.settings.Prefix, token) + "licenses"
+	if err := l.rdb.HSet(ctx, key, token, n).Err(); err != nil {
+		return fmt.Errorf("quota: licences: %w", err)
+	}
+	return nil
+}
