@@ -188,5 +188,16 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return s.rdb.ZRem(ctx, s.listKey(), id).Err()
+	if err := s.rdb.ZRem(ctx, s.listKey(), id).Err(); err != nil {
+		return err
+	}
+	// A producer that created it anew meanwhile found it in the list still.
+	again, err := s.Get(ctx, id)
+	if errors.Is(err, ErrNoBatch) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(again.Created.UnixMilli()), Member: id}).Err()
 }

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"strings"
 )
 
@@ -33,13 +34,22 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 // Find returns the calls that bear the id, made by CallID or given: none, one, or
 // several where the id was given in several batches or for several tokens.
 func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
-	if batch, token, key, err := ParseCallID(id); err == nil {
+	var out []Call
+	add := func(batch, token, key string) error {
 		c, err := l.Call(ctx, batch, token, key)
 		if err == nil {
-			return []Call{c}, nil
+			out = append(out, c)
+		} else if !errors.Is(err, ErrNoCall) {
+			return err
+		}
+		return nil
+	}
+	if batch, token, key, err := ParseCallID(id); err == nil {
+		if err := add(batch, token, key); err != nil {
+			return nil, err
 		}
 	}
-	var out []Call
+	seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
 	for cursor := uint64(0); ; {
 		kv, next, err := l.rdb.HScan(ctx, l.indexKey(id), cursor, globEscape(id)+"\n*", 1000).Result()
 		if err != nil {
@@ -47,11 +57,12 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 		}
 		for i := 0; i+1 < len(kv); i += 2 {
 			part := strings.Split(kv[i], "\n")
-			if len(part) != 3 || part[0] != id {
+			if len(part) != 3 || part[0] != id || seen[kv[i]] {
 				continue
 			}
-			if c, err := l.Call(ctx, part[1], part[2], GivenKey(id)); err == nil {
-				out = append(out, c)
+			seen[kv[i]] = true
+			if err := add(part[1], part[2], GivenKey(id)); err != nil {
+				return nil, err
 			}
 		}
 		if cursor = next; cursor == 0 {

@@ -96,8 +96,9 @@ func IsToken(s string) bool {
 }
 
 // Tag returns the bucket of a token or chain: the two characters that are the hash
-// tag of all its keys.
-func Tag(tokenOrChain string) string { return tokenOrChain[:2] }
+// tag of all its keys. What is too short to be one, such as a chain that a person
+// mistyped, is in a bucket where nothing is.
+func Tag(tokenOrChain string) string { return tokenOrChain[:min(2, len(tokenOrChain))] }
 
 // TagAt returns the nth of the Buckets tags.
 func TagAt(n int) string { return string([]byte{alphabet[n/32], alphabet[n%32]}) }

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,13 +23,43 @@ const perPump = 100
 // Pump moves on what is due in a bucket and feeds up to feed of its ready chains. It
 // may be called at any time by anybody: it finds what was lost by whom.
 func (l *Ledger) Pump(ctx context.Context, tag string, feed int) (Pumped, error) {
-	r, err := l.run(ctx, l.pump, tag, perPump, feed, l.maxAttempts)
+	all, err := l.PumpAll(ctx, []string{tag}, feed)
 	if err != nil {
 		return Pumped{}, err
 	}
-	return Pumped{
-		Now: r.time(0), NextDue: r.time(1), Ready: int(r.int(2)), Lost: int(r.int(3)), Fed: feeds(r, 4),
-	}, nil
+	return all[0], nil
+}
+
+// PumpAll pumps several buckets in one round trip, each up to feed chains. It returns
+// one result for each tag; a bucket whose script failed has none (a zero Now), and the
+// error of the first that failed is returned.
+func (l *Ledger) PumpAll(ctx context.Context, tags []string, feed int) ([]Pumped, error) {
+	out := make([]Pumped, len(tags))
+	cmds := make([]*redis.Cmd, len(tags))
+	pipe := l.rdb.Pipeline()
+	for i, tag := range tags {
+		cmds[i] = pipe.EvalSha(ctx, l.pump.Hash(), []string{l.bucket(tag)}, perPump, feed, l.maxAttempts)
+	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	var failed error
+	for i, tag := range tags {
+		v, err := cmds[i].Slice()
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			v, err = l.pump.Eval(ctx, l.rdb, []string{l.bucket(tag)}, perPump, feed, l.maxAttempts).Slice()
+		}
+		if err != nil {
+			if failed == nil {
+				failed = err
+			}
+			continue
+		}
+		r := texts(v)
+		l.admission.Observe(r.int(0))
+		out[i] = Pumped{
+			Now: r.time(0), NextDue: r.time(1), Ready: int(r.int(2)), Lost: int(r.int(3)), Fed: feeds(r, 4),
+		}
+	}
+	return out, failed
 }
 
 // Announce says that buckets have chains to be fed, so that a worker that waits in
@@ -38,25 +69,40 @@ func (l *Ledger) Announce(ctx context.Context, now time.Time, tags ...string) er
 	if len(tags) == 0 {
 		return nil
 	}
-	z := make([]redis.Z, len(tags))
-	for i, tag := range tags {
-		z[i] = redis.Z{Score: float64(now.UnixMilli()), Member: tag}
+	args := make([]any, 0, 1+len(tags))
+	args = append(args, now.UnixMilli())
+	for _, tag := range tags {
+		args = append(args, tag)
 	}
-	return l.rdb.ZAddNX(ctx, l.prefix+":announced", z...).Err()
+	return l.announce.Run(ctx, l.rdb, []string{l.prefix + ":announced"}, args...).Err()
 }
 
-// NextReady takes the bucket that was announced first, and waits for one up to
-// timeout (whole seconds; 0 is forever). "" where none came.
-func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration) (string, error) {
-	z, err := l.rdb.BZPopMin(ctx, timeout, l.prefix+":announced").Result()
-	if err == redis.Nil {
-		return "", nil
+// NextReady takes the buckets that were announced first, up to most of them, and waits
+// for one up to timeout (0 is forever). None where none came.
+func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int) ([]string, error) {
+	key := l.prefix + ":announced"
+	first, err := l.rdb.BZPopMin(ctx, timeout, key).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	tag, _ := z.Member.(string)
-	return tag, nil
+	z := []redis.Z{first.Z}
+	if most > 1 {
+		// What is lost if this fails is one hint, which the survey makes good.
+		more, err := l.rdb.ZPopMin(ctx, key, int64(most-1)).Result()
+		if err == nil {
+			z = append(z, more...)
+		}
+	}
+	tags := make([]string, 0, len(z))
+	for _, e := range z {
+		if tag, ok := e.Member.(string); ok && TagIndex(tag) >= 0 {
+			tags = append(tags, tag)
+		}
+	}
+	return tags, nil
 }
 
 // Announced returns how many buckets have chains that wait to be fed.

@@ -210,7 +210,7 @@ func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]str
 	if !heldOnly {
 		lists = []string{"held", "ready", "due"}
 	}
-	pipe := l.rdb.Pipeline()
+	pipe := l.rdb.TxPipeline() // at one moment: a chain moves from one list to another
 	var cmds []*redis.StringSliceCmd
 	for _, list := range lists {
 		cmds = append(cmds, pipe.ZRange(ctx, l.bucket(tag)+list, 0, -1))
@@ -253,6 +253,9 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 		c := Chain{
 			ID: id, State: chainStates[str(0)], Reason: str(2), Until: millis(parseInt(str(3))),
 			Since: millis(parseInt(str(4))), Behind: int(behind[i].Val()),
+		}
+		if s := str(0); s == "r" || s == "f" || s == "x" {
+			c.Reason, c.Until = "", time.Time{} // what it waited for last
 		}
 		if ms := since[i].Val(); ms > 0 {
 			c.Since = time.UnixMilli(int64(ms))

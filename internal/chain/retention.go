@@ -2,29 +2,27 @@ package chain
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // Purge deletes the records of a batch in the buckets of tags, and with a token's last
-// record its sealed token. The caller has seen that nothing of the batch is open or
-// held. For NoBatch it deletes calls that ended before the time given. It returns how
-// many records were deleted.
+// record its sealed token. What is open or held is kept. For NoBatch it deletes calls
+// that ended before the time given. It returns how many records were deleted.
 func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
 	total := 0
 	for _, tag := range tags {
 		for cursor := "0"; ; {
-			// Ids are forgotten first: an id that leads nowhere is harmless.
-			if err := l.forgetIDs(ctx, batch, tag, before); err != nil {
-				return total, err
-			}
 			r, err := l.run(ctx, l.purge, tag, batch, cursor, before.UnixMilli())
 			if err != nil {
 				return total, err
 			}
 			total += int(r.int(2))
+			// An id that leads nowhere, where this is cut off, is harmless.
+			if err := l.forgetIDs(ctx, batch, r[min(3, len(r)):]); err != nil {
+				return total, err
+			}
 			if cursor = r.str(1); cursor == "0" {
 				break
 			}
@@ -33,28 +31,10 @@ func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before 
 	return total, nil
 }
 
-func (l *Ledger) forgetIDs(ctx context.Context, batch, tag string, before time.Time) error {
-	var fields []string
-	var err error
-	if batch == NoBatch {
-		fields, err = l.rdb.ZRangeByScore(ctx, l.bucket(tag)+"old", &redis.ZRangeBy{
-			Min: "-inf", Max: strconv.FormatInt(before.UnixMilli(), 10), Count: 200,
-		}).Result()
-	} else {
-		var kv []string
-		kv, _, err = l.rdb.HScan(ctx, l.bucket(tag)+"calls:"+batch, 0, "*=*", 500).Result()
-		for i := 0; i+1 < len(kv); i += 2 {
-			fields = append(fields, kv[i])
-		}
-	}
-	if err != nil {
-		return err
-	}
-	var gone []Given
-	for _, f := range fields {
-		if len(f) > TokenLen && f[TokenLen] == '=' {
-			gone = append(gone, Given{ID: f[TokenLen+1:], Batch: batch, Token: f[:TokenLen]})
-		}
+func (l *Ledger) forgetIDs(ctx context.Context, batch string, fields []string) error {
+	gone := make([]Given, len(fields))
+	for i, f := range fields {
+		gone[i] = Given{ID: f[TokenLen+1:], Batch: batch, Token: f[:TokenLen]}
 	}
 	return l.unindex(ctx, gone)
 }

@@ -36,6 +36,7 @@ type Attempt struct {
 	Days              string    // on which it was counted
 	Enqueued          time.Time
 	Probe             bool // of a token that cools: a success ends the cooling
+	Used, Limit       int  // requests of the token today, with this one, and its quota
 }
 
 // CallID is the id of the attempt's call.
@@ -160,6 +161,7 @@ func step(r reply, i int, nonce string) Step {
 			LeaseEnds: r.time(i + 10), Days: r.str(i + 11), Enqueued: r.time(i + 12), Nonce: nonce,
 		}
 		s.Reclaimed, s.Attempt.Probe = int(r.int(i+13)), r.str(i+14) == "1"
+		s.Attempt.Used, s.Attempt.Limit = int(r.int(i+15)), int(r.int(i+16))
 	}
 	return s
 }

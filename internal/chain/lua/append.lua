@@ -13,7 +13,8 @@ local added, known, news, fed = 0, 0, {}, {}
 local tokens, states = {}, {}
 local ended = redis.call('HGET', counts, 'x')
 if batch ~= SOLO then redis.call('HSETNX', counts, 'p', policy) end
-local cancelled, blocked = 0, 0
+local drops = redis.call('HGET', counts, 'p') == 'cancel'
+local gone, blocked, raised = 0, 0, {}
 for i = 4, #ARGV, 7 do
   local id, key, licenses, at = ARGV[i], ARGV[i + 1], ARGV[i + 4], ARGV[i + 6]
   local token = token_of(id)
@@ -22,7 +23,7 @@ for i = 4, #ARGV, 7 do
   if name ~= '' then rec[R.chain] = name end
   local later = at ~= '' and tonumber(at) > now
   if later then rec[R.state] = 'd' end
-  local dropped = ended or redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1
+  local dropped = ended or (drops and is_dropped(batch, id))
   if redis.call('HSETNX', P .. 'calls:' .. batch, token .. key, cjson.encode(rec)) == 0 then
     known = known + 1
     news[#news + 1] = '0'
@@ -43,9 +44,9 @@ for i = 4, #ARGV, 7 do
     t[1] = t[1] + 1
     if dropped then
       end_call(batch, token .. key, rec, 'c', now)
-      cancelled = cancelled + 1
+      gone = gone + 1
     elseif later then
-      redis.call('ZADD', DELAYED, at, id .. ' ' .. batch .. ' ' .. key)
+      redis.call('ZADD', DELAYED, at, token .. ' ' .. batch .. ' ' .. key)
     else
       local state = states[id]
       if state == nil then
@@ -72,21 +73,18 @@ for i = 4, #ARGV, 7 do
     local have = redis.call('HGET', P .. 'licenses', token)
     if have ~= licenses then
       redis.call('HSET', P .. 'licenses', token, licenses)
-      -- Chains that wait for the quota look again: there may be more of it now.
-      for _, other in ipairs(redis.call('ZRANGE', DUE, 0, SLICE)) do
-        if token_of(other) == token and redis.call('HGET', P .. 'chain:' .. other, 'y') == 'quota' then
-          redis.call('ZADD', DUE, int(now), other)
-        end
-      end
+      raised[token] = true
     end
   end
 end
+-- Chains that wait for the quota look again: there may be more of it now.
+if next(raised) then recall(raised, 'quota', now) end
 for token, t in pairs(tokens) do
   redis.call('HSET', P .. 'tokens', token, int(t[1]) .. ':' .. t[2])
 end
 if added > 0 then
   tally(batch, now, 't', added)
-  if cancelled > 0 then tally(batch, now, 'c', cancelled) end
+  if gone > 0 then tally(batch, now, 'c', gone) end
   if blocked > 0 then tally(batch, now, 'b', blocked) end
 end
 local delayed = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')

@@ -2,15 +2,20 @@
 -- is left to end. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] chain  [2] only where the head is of this server, '' any  [3] 1: only where it is held
+-- ARGV[4] only where the head is of this batch, '' any
 -- Reply: {now ms, calls cancelled, 1 where more is left}
 local now = quota.now()
 outcome_first()
 local c = load_chain(ARGV[1])
-if not c or c.h == '' or (ARGV[3] == '1' and c.s ~= 'h') then return { int(now), 0, 0 } end
+if c and c.h == '' then
+  if not advance(c, now) then return { int(now), 0, 0 } end
+  if c.h == '' then return { int(now), 0, 1 } end
+end
+if not c or (ARGV[3] == '1' and c.s ~= 'h') then return { int(now), 0, 0 } end
 local batch, key = split(c.h)
 local head = read(batch, c.token .. key)
-if ARGV[2] ~= '' and head[R.server] ~= ARGV[2] then return { int(now), 0, 0 } end
-local done = 0
+if (ARGV[2] ~= '' and head[R.server] ~= ARGV[2]) or (ARGV[4] ~= '' and batch ~= ARGV[4]) then return { int(now), 0, 0 } end
+local done, gone = 0, {}
 for _ = 1, SLICE do
   local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
   if not ref then break end
@@ -18,12 +23,11 @@ for _ = 1, SLICE do
   local rec = read(of, c.token .. k)
   if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
     end_call(of, c.token .. k, rec, 'c', now)
-    open_in_chain(c.id, of, -1)
-    tally(of, now, 'c', 1)
-    if c.s == 'h' then tally(of, now, 'b', -1) end
+    gone[of] = (gone[of] or 0) + 1
     done = done + 1
   end
 end
+taken(c, gone, now)
 if redis.call('EXISTS', P .. 'queue:' .. c.id) == 1 then return { int(now), done, 1 } end
 if c.s == 'x' then return { int(now), done, 0 } end
 if c.s == 'h' then unhold(c, batch, now) end

@@ -4,6 +4,7 @@
 -- never behind its chain's advance. Fenced by the nonce of the chain's last attempt:
 -- an attempt that another one has followed changes nothing but its own slot. A success
 -- that comes after the attempt was taken for lost, and before another, still counts.
+-- A call of a batch that was cancelled meanwhile is not tried again.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] chain  [2] nonce
 -- ARGV[3] done | fail (counts) | push (the vendor's push-back: no attempt of the
@@ -28,7 +29,7 @@ elseif slot == 'back' then
   quota.give_back(P, token, nonce, ARGV[5])
 end
 if ARGV[10] == 'lift' then
-  quota.lift(P, token)
+  if quota.lift(P, token) == 1 then recall({ [token] = true }, 'cooling', now) end
 elseif ARGV[10] ~= '0' then
   quota.cool(P, token, tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12]), now)
 end
@@ -55,6 +56,12 @@ elseif c.s ~= 'x' then
 end
 if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
   redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', int(tonumber(c.e) - now))
+elseif slot ~= 'keep' and c.s ~= 'x' then
+  redis.call('DEL', P .. 'quiet:' .. id)
+end
+if slot == 'back' and c.s == 'x' then
+  rec[R.attempts] = rec[R.attempts] - 1
+  if rec[R.attempts] == 0 then rec[R.started] = 0 end
 end
 rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
 
@@ -64,6 +71,8 @@ if kind == 'done' then
   open_in_chain(id, batch, -1)
   tally(batch, now, 's', 1)
   more = advance(c, now)
+elseif cancelled(batch) then
+  more = end_cancelled(c, batch, key, rec, now)
 elseif kind == 'giveup' then
   more = give_up(c, batch, key, rec, now)
   if c.s == 'h' then return answer { 'held' } end
@@ -71,7 +80,6 @@ else
   local till = now + tonumber(ARGV[6])
   if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end
   rec[R.state] = 'w'
-  if kind == 'back' or kind == 'late' then rec[R.attempts] = rec[R.attempts] - 1 end
   write(batch, field, rec)
   if kind ~= 'fail' then
     redis.call('HINCRBY', c.key, 'a', -1)
@@ -83,10 +91,13 @@ else
 end
 if not more then return answer { 'idle' } end
 
--- The slot goes to who waited: this chain goes on only where one is left.
+-- The slot goes to who waited: this chain goes on only where one is left, and nobody
+-- else waits for it.
 local busy = redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. int(now), '+inf')
-if woken and busy + 1 >= s.slots then
-  redis.call('ZADD', P .. 'waiters:' .. token, int(now), id)
+local waiters = P .. 'waiters:' .. token
+if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
+  redis.call('ZADD', waiters, int(now), id)
+  redis.call('PEXPIREAT', waiters, int(now + s.lease + 86400000))
   wait(c, 'slots', now + FEED_GRACE, now)
   return answer { 'waiting', int(now + FEED_GRACE) }
 end

@@ -14,7 +14,8 @@
 --   due             zset   chain -> when it needs somebody: the deferral, back-off,
 --                          feeding or lease of its call has ended by then
 --   held            zset   chain -> since when it waits for a person
---   delayed         zset   "<chain> <batch> <key>" -> when a scheduled call is due
+--   delayed         zset   "<token> <batch> <key>" -> when a scheduled call is due (the
+--                          name of its chain, which may have spaces, is in its record)
 --   old             zset   field of a finished call of no batch -> when
 --   feed            string the last feed number of the bucket
 --   quiet:<chain>   string a request of the chain may still be at the vendor until
@@ -82,12 +83,27 @@ local function open_in_chain(id, batch, by)
   if redis.call('HINCRBY', key, field, by) <= 0 then redis.call('HDEL', key, field) end
 end
 
+-- taken counts calls that were cancelled behind the head of a chain, in one go: so many
+-- by batch.
+local function taken(c, gone, now)
+  for batch, n in pairs(gone) do
+    open_in_chain(c.id, batch, -n)
+    if c.s == 'h' then tally(batch, now, 'c', n, 'b', -n) else tally(batch, now, 'c', n) end
+  end
+end
+
 -- end_call writes a call's last state; the caller has taken it out of its chain.
 local function end_call(batch, field, rec, state, now)
   rec[R.state], rec[R.finished] = state, now
   write(batch, field, rec)
   if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
 end
+
+-- cancelled tells whether the batch was taken out: what does not succeed now is not
+-- tried again.
+local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, 'x') == '1' end
+
+local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end
 
 local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end
 
@@ -130,6 +146,8 @@ end
 local function wait(c, why, till, now)
   local s = why == 'slots' and 'l' or 'w'
   redis.call('HSET', c.key, 's', s, 'y', why, 'u', int(till))
+  redis.call('HDEL', c.key, 'm')
+  c.m = nil
   if s == 'l' and not c.z then
     redis.call('HSET', c.key, 'z', int(now))
     c.z = int(now)
@@ -167,9 +185,11 @@ end
 -- chain went idle. References whose call has ended (cancelled) are passed over;
 -- after a slice of them the head is '' and the next run goes on passing over.
 local function advance(c, now)
+  local gone = {}
   for _ = 1, SLICE do
     local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
     if not ref then
+      taken(c, gone, now)
       unlist(c)
       redis.call('DEL', c.key)
       return false
@@ -177,16 +197,17 @@ local function advance(c, now)
     local batch, key = split(ref)
     local rec = read(batch, c.token .. key)
     if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
-      if redis.call('SISMEMBER', P .. 'dropped:' .. batch, c.id) == 1 then
+      if is_dropped(batch, c.id) then
         end_call(batch, c.token .. key, rec, 'c', now)
-        tally(batch, now, 'c', 1)
-        open_in_chain(c.id, batch, -1)
+        gone[batch] = (gone[batch] or 0) + 1
       else
+        taken(c, gone, now)
         new_head(c, ref)
         return true
       end
     end
   end
+  taken(c, gone, now)
   new_head(c, '')
   return true
 end
@@ -195,18 +216,40 @@ local function advance_or_idle(c, now)
   if advance(c, now) then set_ready(c, now) end
 end
 
--- drop_later cancels the calls of a batch behind the head (policy cancel).
+-- drop_later cancels the calls of a batch behind the head (policy cancel): the nearest
+-- ones at once, the others when the chain comes to them.
 local function drop_later(c, batch, now)
+  local n = 0
   redis.call('SADD', P .. 'dropped:' .. batch, c.id)
-  for _, ref in ipairs(redis.call('LRANGE', P .. 'queue:' .. c.id, 0, SLICE - 1)) do
+  for _, ref in ipairs(redis.call('LRANGE', P .. 'queue:' .. c.id, 0, 199)) do
     local of, key = split(ref)
     if of == batch then
       local rec = read(batch, c.token .. key)
       if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
         end_call(batch, c.token .. key, rec, 'c', now)
-        tally(batch, now, 'c', 1)
-        open_in_chain(c.id, batch, -1)
+        n = n + 1
       end
+    end
+  end
+  if n > 0 then taken(c, { [batch] = n }, now) end
+end
+
+-- end_cancelled ends the head of a batch that was taken out meanwhile; true where the
+-- chain can go on with another call.
+local function end_cancelled(c, batch, key, rec, now)
+  end_call(batch, c.token .. key, rec, 'c', now)
+  open_in_chain(c.id, batch, -1)
+  tally(batch, now, 'c', 1)
+  return advance(c, now)
+end
+
+-- recall makes the chains of some tokens that wait for this reason ready, since it may
+-- have gone.
+local function recall(tokens, reason, now)
+  for _, id in ipairs(redis.call('ZRANGE', DUE, 0, SLICE - 1)) do
+    if tokens[token_of(id)] then
+      local c = load_chain(id)
+      if c and c.s == 'w' and string.sub(c.y or '', 1, #reason) == reason then set_ready(c, now, true) end
     end
   end
 end
@@ -227,11 +270,11 @@ local function give_up(c, batch, key, rec, now)
 end
 
 -- running is the reply for an attempt that was granted.
-local function running(c, batch, key, rec, reclaimed, probing)
+local function running(c, batch, key, rec, g)
   local tok = redis.call('HGET', P .. 'tokens', c.token) or ':'
   return { 'run', c.id, batch, key, rec[R.server], string.sub(tok, string.find(tok, ':', 1, true) + 1),
     int(rec[R.attempts]), c.a, c.p or '0', c.t or '0', c.e, c.d, int(rec[R.enqueued]),
-    int(reclaimed or 0), probing and '1' or '0' }
+    int(g.reclaimed or 0), g.probing and '1' or '0', int(g.used or 0), int(g.limit or 0) }
 end
 
 -- repeated answers a script that is executed again because its reply was lost: the
@@ -239,7 +282,7 @@ end
 local function repeated(c, nonce)
   if not c or c.s ~= 'x' or c.n ~= nonce then return nil end
   local batch, key = split(c.h)
-  return running(c, batch, key, read(batch, c.token .. key), 0, false)
+  return running(c, batch, key, read(batch, c.token .. key), {})
 end
 
 -- defer puts the head off without an attempt.
@@ -256,7 +299,7 @@ end
 -- attempt is counted here, before anything is sent.
 -- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
 --         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
---         slots reclaimed, 1 a probe of a cooling token}
+--         slots reclaimed, 1 a probe of a cooling token, used today, limit}
 --     or {'deferred', why, until ms, detail, slots reclaimed} or {'clock'} or {'again'} or {'idle'}
 local function start(c, nonce, s, now)
   if c.h == '' then
@@ -289,15 +332,20 @@ local function start(c, nonce, s, now)
   redis.call('HDEL', c.key, 'y', 'u', 'z', 'm')
   redis.call('ZREM', READY, c.id)
   redis.call('ZADD', DUE, c.e, c.id)
-  return running(c, batch, key, rec, g.reclaimed, g.probing)
+  return running(c, batch, key, rec, g)
 end
 
 -- wake feeds the chain that waited longest for a slot of the token, where one is
--- free; returns {chain, feed} or nil.
+-- free; returns {chain, feed}, {'', '0'} where the slot goes to a waiter of quota's
+-- Limiter, or nil.
 local function wake(token, slots, now)
   for _ = 1, 8 do
     local id = quota.wake(P, token, slots, now)
     if not id then return nil end
+    if string.sub(id, 1, 1) == '~' then
+      quota.tell(P, id)
+      return { '', '0' }
+    end
     local c = load_chain(id)
     if c and c.s == 'l' then return { id, feed(c, now) } end
   end

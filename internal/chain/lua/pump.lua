@@ -2,7 +2,8 @@
 -- Scheduled calls join their chains; deferrals and back-offs that ended make their
 -- chains ready; a chain that was fed and did not begin is fed under its next number;
 -- a call whose worker was lost (its lease has ended) has failed with an unknown
--- outcome, and its chain is ready or, after max attempts, given up.
+-- outcome, and its chain is ready or, after max attempts, given up; where its batch was
+-- cancelled meanwhile, it is cancelled.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] most items to move on  [2] most chains to feed  [3] max attempts
 -- Reply: {now ms, next due ms or '0', chains left ready, calls of lost workers,
@@ -12,21 +13,27 @@ outcome_first()
 local lost = 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   redis.call('ZREM', DELAYED, member)
-  local id, ref = split(member)
+  local token, ref = split(member)
   local batch, key = split(ref)
-  local rec = read(batch, token_of(id) .. key)
+  local rec = read(batch, token .. key)
   if rec and rec[R.state] == 'd' then
-    rec[R.state] = 'q'
-    write(batch, token_of(id) .. key, rec)
-    local c = load_chain(id)
-    if c then
-      redis.call('RPUSH', P .. 'queue:' .. id, ref)
-      open_in_chain(id, batch, 1)
-      if c.s == 'h' then tally(batch, now, 'b', 1) end
+    local id = chain_of(token, rec[R.chain])
+    if is_dropped(batch, id) then
+      end_call(batch, token .. key, rec, 'c', now)
+      tally(batch, now, 'c', 1)
     else
-      c = { id = id, key = P .. 'chain:' .. id, token = token_of(id) }
-      redis.call('HSET', c.key, 'h', ref, 'o:' .. batch, '1')
-      set_ready(c, now, true)
+      rec[R.state] = 'q'
+      write(batch, token .. key, rec)
+      local c = load_chain(id)
+      if c then
+        redis.call('RPUSH', P .. 'queue:' .. id, ref)
+        open_in_chain(id, batch, 1)
+        if c.s == 'h' then tally(batch, now, 'b', 1) end
+      else
+        c = { id = id, key = P .. 'chain:' .. id, token = token }
+        redis.call('HSET', c.key, 'h', ref, 'o:' .. batch, '1')
+        set_ready(c, now, true)
+      end
     end
   end
 end
@@ -44,7 +51,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
     local rec = read(batch, c.token .. key)
     rec[R.code], rec[R.msg] = '', ''
     rec[R.err] = 'unknown outcome: the worker was lost while the request was at the vendor'
-    if tonumber(c.a) >= tonumber(ARGV[3]) then
+    if cancelled(batch) then
+      if end_cancelled(c, batch, key, rec, now) then set_ready(c, now) end
+    elseif tonumber(c.a) >= tonumber(ARGV[3]) then
       if give_up(c, batch, key, rec, now) then set_ready(c, now) end
     else
       rec[R.state] = 'w'
@@ -56,10 +65,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
     set_ready(c, now, true)
   end
 end
-local due = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
-local delayed = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
-if delayed and (not due or tonumber(delayed) < tonumber(due)) then due = delayed end
-local reply = { int(now), due or '0', 0, lost }
+local reply = { int(now), '0', 0, lost }
 for _, id in ipairs(redis.call('ZRANGE', READY, 0, tonumber(ARGV[2]) - 1)) do
   local c = load_chain(id)
   if c then
@@ -69,5 +75,9 @@ for _, id in ipairs(redis.call('ZRANGE', READY, 0, tonumber(ARGV[2]) - 1)) do
     redis.call('ZREM', READY, id)
   end
 end
+local due = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
+local delayed = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+if delayed and (not due or tonumber(delayed) < tonumber(due)) then due = delayed end
+reply[2] = due or '0'
 reply[3] = redis.call('ZCARD', READY)
 return reply

@@ -1,17 +1,25 @@
 -- Deletes the records of a batch in one bucket, a slice at a time, and with the last
--- record of a token its sealed token. Only for a batch with nothing open or held; a
--- record that is open all the same is kept. Each slice is atomic.
+-- record of a token its sealed token. A record that is open, or failed and the head of a
+-- held chain, is kept whatever the caller believes. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] cursor, '0' at first  [3] for calls of no batch: those that ended before, ms
--- Reply: {now ms, next cursor, '0' at the end, records deleted}
+-- Reply: {now ms, next cursor, '0' at the end, records deleted, then the field of each
+--         deleted record whose call had an id of its own}
 local now = quota.now()
 outcome_first()
-local batch, done = ARGV[1], 0
+local batch, done, given, less = ARGV[1], 0, {}, {}
 
-local function forget(field, state)
+local function forget(field, rec)
+  local token, key, state = string.sub(field, 1, 24), string.sub(field, 25), rec[R.state]
+  if is_open(state) then return end
+  if state == 'f' then
+    local c = load_chain(chain_of(token, rec[R.chain]))
+    if c and c.s == 'h' and c.h == batch .. ' ' .. key then return end
+  end
   redis.call('HDEL', P .. 'calls:' .. batch, field)
   done = done + 1
-  local token = string.sub(field, 1, 24)
+  less[state] = (less[state] or 0) + 1
+  if string.sub(key, 1, 1) == '=' then given[#given + 1] = field end
   local have = redis.call('HGET', P .. 'tokens', token)
   if have then
     local colon = string.find(have, ':', 1, true)
@@ -23,26 +31,30 @@ local function forget(field, state)
       redis.call('HDEL', P .. 'licenses', token)
     end
   end
-  if batch == SOLO then tally(batch, now, 't', -1, state, -1) end
 end
 
+local cursor
 if batch == SOLO then
   local fields = redis.call('ZRANGEBYSCORE', P .. 'old', '-inf', ARGV[3], 'LIMIT', 0, 200)
   for _, field in ipairs(fields) do
     redis.call('ZREM', P .. 'old', field)
     local rec = read(batch, field)
-    local chain = rec and load_chain(chain_of(string.sub(field, 1, 24), rec[R.chain]))
-    local held = chain and chain.s == 'h' and chain.h == batch .. ' ' .. string.sub(field, 25)
-    if rec and not is_open(rec[R.state]) and not held then forget(field, rec[R.state]) end
+    if rec then forget(field, rec) end
   end
-  return { int(now), #fields == 200 and '1' or '0', done }
+  cursor = #fields == 200 and '1' or '0'
+else
+  local scan = redis.call('HSCAN', P .. 'calls:' .. batch, ARGV[2], 'COUNT', 200)
+  for i = 1, #scan[2], 2 do forget(scan[2][i], cjson.decode(scan[2][i + 1])) end
+  cursor = scan[1]
 end
-local scan = redis.call('HSCAN', P .. 'calls:' .. batch, ARGV[2], 'COUNT', 200)
-for i = 1, #scan[2], 2 do
-  local state = cjson.decode(scan[2][i + 1])[R.state]
-  if not is_open(state) then forget(scan[2][i], state) end
+-- The time of the last change stays: it says how old the batch is.
+for state, n in pairs(less) do
+  redis.call('HINCRBY', P .. 'counts:' .. batch, state, -n)
+  redis.call('HINCRBY', P .. 'counts:' .. batch, 't', -n)
 end
-if scan[1] == '0' and redis.call('EXISTS', P .. 'calls:' .. batch) == 0 then
+if batch ~= SOLO and cursor == '0' and redis.call('EXISTS', P .. 'calls:' .. batch) == 0 then
   redis.call('DEL', P .. 'counts:' .. batch, P .. 'dropped:' .. batch)
 end
-return { int(now), scan[1], done }
+local reply = { int(now), cursor, done }
+for _, field in ipairs(given) do reply[#reply + 1] = field end
+return reply

@@ -2,6 +2,7 @@
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] token  [2] sealed as read  [3] sealed anew
 -- Reply: 1 replaced, 0 it has changed meanwhile
+outcome_first()
 local have = redis.call('HGET', P .. 'tokens', ARGV[1])
 if not have then return 0 end
 local colon = string.find(have, ':', 1, true)

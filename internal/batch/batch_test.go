@@ -1,0 +1,140 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"habilita/internal/redisconn/redistest"
+)
+
+func TestParsePolicy(t *testing.T) {
+	for text, want := range map[string]Policy{"": Hold, "hold": Hold, "skip": Skip, "cancel": Cancel} {
+		if p, err := ParsePolicy(text); p != want || err != nil {
+			t.Errorf("ParsePolicy(%q) = %q, %v", text, p, err)
+		}
+	}
+	if _, err := ParsePolicy("Hold"); err == nil || !strings.Contains(err.Error(), `"Hold"`) {
+		t.Errorf("ParsePolicy(Hold): %v", err)
+	}
+}
+
+func store(t *testing.T, f func(t *testing.T, s *Store)) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) { f(t, NewStore(b.Client, "", 1024)) })
+}
+
+func TestEnsure(t *testing.T) {
+	store(t, func(t *testing.T, s *Store) {
+		first := time.UnixMilli(1_700_000_000_123)
+		if _, err := s.Get(t.Context(), "id1"); !errors.Is(err, ErrNoBatch) {
+			t.Errorf("a batch that is not: %v", err)
+		}
+		want := Meta{ID: "id1", Name: "one", Policy: Hold, Created: first}
+		for _, m := range []Meta{
+			{ID: "id1", Name: "one", Created: first},
+			{ID: "id1", Name: "one", Policy: Hold, Created: first.Add(time.Hour)},
+		} {
+			if have, err := s.Ensure(t.Context(), m); err != nil || have != want {
+				t.Errorf("Ensure = %+v, %v", have, err)
+			}
+		}
+		var refused *PolicyError
+		if _, err := s.Ensure(t.Context(), Meta{ID: "id1", Name: "one", Policy: Skip, Created: first}); !errors.As(err, &refused) {
+			t.Fatalf("another policy: %v", err)
+		} else if refused.Have != Hold || refused.Want != Skip || !strings.Contains(err.Error(), "--on-failure hold") {
+			t.Errorf("%+v: %v", refused, err)
+		}
+		if _, err := s.Ensure(t.Context(), Meta{ID: "id1", Name: "other", Created: first}); err == nil {
+			t.Error("another name was taken for the same batch")
+		}
+		if have, err := s.Get(t.Context(), "id1"); err != nil || have != want {
+			t.Errorf("Get = %+v, %v", have, err)
+		}
+	})
+}
+
+func TestEnsureTogether(t *testing.T) {
+	store(t, func(t *testing.T, s *Store) {
+		var wg sync.WaitGroup
+		created := make([]time.Time, 8)
+		wins := make([]bool, 8)
+		for i := range created {
+			wg.Go(func() {
+				m, err := s.Ensure(t.Context(), Meta{ID: "x", Name: "x", Policy: []Policy{Hold, Skip}[i%2], Created: time.UnixMilli(int64(1000 + i))})
+				created[i], wins[i] = m.Created, err == nil
+			})
+		}
+		wg.Wait()
+		for i := range created {
+			if created[i] != created[0] || wins[i] != wins[i%2] || wins[0] == wins[1] {
+				t.Fatalf("created %v, wins %v", created, wins)
+			}
+		}
+	})
+}
+
+func TestListNewestFirst(t *testing.T) {
+	store(t, func(t *testing.T, s *Store) {
+		const n = 1200 // more than one part
+		for i := range n {
+			id := fmt.Sprint("id", i)
+			if _, err := s.Ensure(t.Context(), Meta{ID: id, Name: id, Created: time.UnixMilli(int64(i + 1))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// One whose delete was cut off, or whose creation was, is not shown.
+		if err := s.rdb.Del(t.Context(), s.metaKey("id7")).Err(); err != nil {
+			t.Fatal(err)
+		}
+		all, err := s.List(t.Context())
+		if err != nil || len(all) != n-1 || all[0].ID != "id1199" || all[n-2].ID != "id0" {
+			t.Fatalf("%d batches: %v", len(all), err)
+		}
+	})
+}
+
+func TestBuckets(t *testing.T) {
+	store(t, func(t *testing.T, s *Store) {
+		if b, err := s.Buckets(t.Context(), "x"); len(b) != 0 || err != nil {
+			t.Errorf("none noted: %v, %v", b, err)
+		}
+		for range 2 {
+			if err := s.Note(t.Context(), "x", []int{1023, 0, 8, 7}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Note(t.Context(), "x", nil); err != nil {
+			t.Errorf("nothing to note: %v", err)
+		}
+		if b, err := s.Buckets(t.Context(), "x"); fmt.Sprint(b) != "[0 7 8 1023]" || err != nil {
+			t.Errorf("%v, %v", b, err)
+		}
+	})
+}
+
+func TestDelete(t *testing.T) {
+	store(t, func(t *testing.T, s *Store) {
+		m := Meta{ID: "x", Name: "x", Policy: Skip, Created: time.UnixMilli(1)}
+		if _, err := s.Ensure(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Note(t.Context(), "x", []int{3}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := s.Delete(t.Context(), "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if keys := s.rdb.Keys(t.Context(), "*").Val(); len(keys) != 0 {
+			t.Errorf("left: %v", keys)
+		}
+		m.Policy = Hold // the name is free again
+		if _, err := s.Ensure(t.Context(), m); err != nil {
+			t.Error(err)
+		}
+	})
+}

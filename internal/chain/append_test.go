@@ -1,0 +1,160 @@
+package chain
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestAppendIsIdempotent(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		first := h.append("b1", "hold", calls(tok(1), "", "a", "b"), calls(tok(2), "", "a"))
+		h.is(fmt.Sprint(first.Added, first.Known, first.New), "3 0 [true true true]")
+		h.is(fmt.Sprint(first.Ready), "[ab]")
+		again := h.append("b1", "hold", calls(tok(1), "", "x", "a", "b", "c"), calls(tok(2), "", "a"))
+		h.is(fmt.Sprint(again.Added, again.Known, again.New), "2 3 [true false false true false]")
+		h.order(tok(1), "a", "b", "x", "c")
+		h.order(tok(2), "a")
+		h.is(h.append("b1", "hold", calls(tok(1), "", "a", "b", "c")).Added, 0)
+		h.is(h.chain(tok(1)).State, "")
+	})
+}
+
+// order works a chain off and checks the order of its calls.
+func (h *harness) order(chain string, want ...string) {
+	h.t.Helper()
+	var have []string
+	for a := h.start(chain); ; {
+		have = append(have, a.Key[1:])
+		s := h.finish(a, Outcome{Kind: Done}, true)
+		if s.Status == Idle {
+			break
+		}
+		h.is(s.Status, Running)
+		a = s.Attempt
+	}
+	if !slices.Equal(have, want) {
+		h.fatalf("order %v, want %v", have, want)
+	}
+}
+
+func TestTwoProducersOfOneBatch(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.quiet = true
+		var rows []NewCall
+		for n := range 300 { // three scripts
+			rows = append(rows, calls(tok(1), "", fmt.Sprint(n))...)
+		}
+		var wg sync.WaitGroup
+		added := make([]int, 3)
+		for p := range added {
+			wg.Go(func() {
+				done, err := h.l.Append(h.ctx, Append{Batch: "b1", Policy: "hold", Calls: rows})
+				if err != nil {
+					t.Error(err)
+				}
+				added[p] = done.Added
+			})
+		}
+		wg.Wait()
+		h.is(added[0]+added[1]+added[2], 300)
+		h.invariants()
+		want := make([]string, 300)
+		for n := range want {
+			want[n] = fmt.Sprint(n)
+		}
+		h.order(tok(1), want...)
+		h.invariants()
+	})
+}
+
+func TestAppendAtOnceFeeds(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		done := h.appendAs(Append{Batch: NoBatch, Policy: "hold", AtOnce: true,
+			Calls: slices.Concat(calls(tok(1), "", "a", "b"), calls(tok(2), "x", "c"))})
+		h.is(len(done.Fed), 2)
+		h.is(len(done.Ready), 0)
+		for _, f := range done.Fed {
+			h.is(h.begin(f).Status, Running)
+		}
+		// A chain that runs is not fed again by its next call.
+		h.is(len(h.appendAs(Append{Batch: NoBatch, Policy: "hold", AtOnce: true, Calls: calls(tok(1), "", "d")}).Fed), 0)
+	})
+}
+
+func TestAppendRefusesAForeignToken(t *testing.T) {
+	mini(t, setup{}, func(h *harness) {
+		for _, token := range []string{"", "ab", "AB" + tok(1)[2:], tok(1) + "a"} {
+			if _, err := h.l.Append(h.ctx, Append{Batch: "b1", Calls: calls(token, "", "a")}); err == nil {
+				t.Errorf("token %q was taken", token)
+			}
+		}
+	})
+}
+
+func TestNamedChainsShareTheSlots(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(1), "night shift", "b", "b2"), calls(tok(1), "x:y", "c"))
+		h.pump()
+		h.is(h.begin(h.fed[tok(1)]).Status, Running)
+		second := h.begin(h.fed[ID(tok(1), "night shift")])
+		h.is(second.Status, Running)
+		h.is(second.Attempt.CallID(), "b")
+		third := h.begin(h.fed[ID(tok(1), "x:y")])
+		h.is(why(third), "deferred slots")
+		_, slots := h.peek(tok(1))
+		h.is(slots, 2)
+		h.is(h.call("b1", tok(1), "b").Chain, "night shift")
+		h.is(h.call("b1", tok(1), "c").ChainID(), tok(1)+":x:y")
+	})
+}
+
+func TestScheduledCallsJoinWhenDue(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		later := func(chain, id string, d time.Duration) []NewCall {
+			c := calls(tok(1), chain, id)
+			c[0].At = h.now().Add(d)
+			return c
+		}
+		done := h.append("b1", "hold", later("", "past", -time.Hour), later("", "late", 80*time.Millisecond),
+			later("two words", "w", 40*time.Millisecond), calls(tok(1), "", "now"))
+		h.is(done.NextDue[testTag].IsZero(), false)
+		h.is(h.states("b1", tok(1), "past", "late", "w", "now"), "qu qu qu qu ")
+		h.is(h.append("b1", "hold", calls(tok(1), "", "late")).Added, 0)
+		c := h.counts("b1")
+		h.is(fmt.Sprint(c.Total, c.Open(), c.Settled()), "4 4 false")
+		a := h.start(tok(1))
+		h.is(a.Key, "=past")
+		h.pass(100 * time.Millisecond)
+		h.pump()
+		h.append("b1", "hold", calls(tok(1), "", "last"))
+		h.is(h.begin(h.feed(ID(tok(1), "two words"))).Attempt.Key, "=w")
+		h.end(a, Done)
+		h.order(tok(1), "now", "late", "last")
+	})
+}
+
+func TestLicencesRaisedBringQuotaBack(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(2), "", "a"))
+		day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+		for _, n := range []int{1, 2} {
+			h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(n)+":"+day, 1000, 0).Err())
+		}
+		for _, n := range []int{1, 2} {
+			s := h.begin(h.feed(tok(n)))
+			h.is(why(s), "deferred quota")
+			h.is(h.chain(tok(n)).Reason, "quota")
+		}
+		h.is(h.states("b1", tok(1), "a"), "wa ")
+		more := calls(tok(1), "", "b")
+		more[0].Licenses = 2
+		done := h.append("b1", "hold", more)
+		h.is(fmt.Sprint(done.Ready), "[ab]") // it is announced, not found by chance
+		a := h.start(tok(1))
+		h.is(fmt.Sprint(a.Key, a.Used, a.Limit), "=a1001 2000")
+		h.is(h.chain(tok(2)).Reason, "quota")
+	})
+}

@@ -1,0 +1,105 @@
+package chain
+
+import (
+	"fmt"
+	"testing"
+
+	"habilita/internal/redisconn/redistest"
+)
+
+// spreadToken is the name of the nth token, over all buckets.
+func spreadToken(n int) string { return TagAt(n%Buckets) + tok(n)[2:] }
+
+func realRedis(b *testing.B) *harness {
+	s := redistest.Start(b)
+	h := newHarness(b, redistest.Backend{Client: s.Client(), Server: s}, setup{})
+	h.quiet = true
+	return h
+}
+
+func BenchmarkAppend(b *testing.B) {
+	const total = 10_000
+	for _, perToken := range []int{1, 10} {
+		b.Run(fmt.Sprintf("calls=%d/token=%d", total, perToken), func(b *testing.B) {
+			h := realRedis(b)
+			rows := make([]NewCall, total)
+			for i := range rows {
+				rows[i] = NewCall{Token: spreadToken(i / perToken), Key: OrdinalKey("", i%perToken), Server: "0001", Sealed: "sealed"}
+			}
+			n := 0
+			for b.Loop() {
+				n++
+				if _, err := h.l.Append(h.ctx, Append{Batch: fmt.Sprint("b", n), Policy: "hold", Calls: rows}); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				h.no(h.rdb.FlushAll(h.ctx).Err())
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n)/total, "µs/call")
+		})
+	}
+}
+
+// One request from its feeding: a pump and a begin.
+func BenchmarkBegin(b *testing.B) {
+	h := realRedis(b)
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		n++
+		h.append("b1", "hold", calls(tok(n), "", "a"))
+		f := h.feed(tok(n))
+		b.StartTimer()
+		s := h.begin(f)
+		b.StopTimer()
+		h.end(s.Attempt, Done)
+		b.StartTimer()
+	}
+}
+
+// The hand-off from a call to the next one of its chain.
+func BenchmarkFinishInPlace(b *testing.B) {
+	h := realRedis(b)
+	const length = 900 // below the quota of a token
+	var a Attempt
+	left, token := 0, 0
+	for b.Loop() {
+		if left == 0 {
+			b.StopTimer()
+			token++
+			ids := make([]string, length+1)
+			for i := range ids {
+				ids[i] = fmt.Sprint(i)
+			}
+			h.append("b1", "hold", calls(tok(token), "", ids...))
+			a, left = h.start(tok(token)), length
+			b.StartTimer()
+		}
+		s := h.finish(a, Outcome{Kind: Done}, true)
+		if s.Status != Running {
+			b.Fatalf("%+v", s)
+		}
+		a = s.Attempt
+		left--
+	}
+}
+
+// The longest script of each kind, in the time of Redis.
+func BenchmarkSlices(b *testing.B) {
+	h := realRedis(b)
+	for name, run := range map[string]func() error{
+		"cancel chain": func() error { _, err := h.l.CancelChain(h.ctx, tok(1), Meant{}, false); return err },
+		"cancel batch": func() error { _, err := h.l.CancelBatch(h.ctx, "b1", []string{testTag}); return err },
+	} {
+		b.Run(name+"/calls=5000", func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				h.no(h.rdb.FlushAll(h.ctx).Err())
+				h.fill(5000)
+				b.StartTimer()
+				h.no(run())
+			}
+		})
+	}
+}

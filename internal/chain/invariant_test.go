@@ -1,0 +1,248 @@
+package chain
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// stored is all that one bucket holds, read without the scripts.
+type stored struct {
+	records map[string]map[string][]any // batch, field
+	counts  map[string]map[string]string
+	chains  map[string]map[string]string
+	queues  map[string][]string
+	sets    map[string]map[string]float64 // ready, due, held, delayed, old, waiters:x, slots:x
+	tokens  map[string]string
+}
+
+func (h *harness) load() stored {
+	h.t.Helper()
+	p := h.prefix + ":{" + testTag + "}:"
+	keys, err := h.rdb.Keys(h.ctx, strings.NewReplacer("{", "\\{", "}", "\\}").Replace(p)+"*").Result()
+	h.no(err)
+	s := stored{
+		records: map[string]map[string][]any{}, counts: map[string]map[string]string{},
+		chains: map[string]map[string]string{}, queues: map[string][]string{}, sets: map[string]map[string]float64{},
+	}
+	pipe := h.rdb.Pipeline() // one round trip: this runs after every step of every test
+	var put []func()
+	for _, key := range keys {
+		kind, name, _ := strings.Cut(strings.TrimPrefix(key, p), ":")
+		switch kind {
+		case "calls", "counts", "chain", "tokens":
+			v := pipe.HGetAll(h.ctx, key)
+			put = append(put, func() {
+				switch kind {
+				case "calls":
+					s.records[name] = map[string][]any{}
+					for field, raw := range v.Val() {
+						var rec []any
+						h.no(json.Unmarshal([]byte(raw), &rec))
+						s.records[name][field] = rec
+					}
+				case "counts":
+					s.counts[name] = v.Val()
+				case "chain":
+					s.chains[name] = v.Val()
+				default:
+					s.tokens = v.Val()
+				}
+			})
+		case "queue":
+			v := pipe.LRange(h.ctx, key, 0, -1)
+			put = append(put, func() { s.queues[name] = v.Val() })
+		case "ready", "due", "held", "delayed", "old", "waiters", "slots":
+			v := pipe.ZRangeWithScores(h.ctx, key, 0, -1)
+			put = append(put, func() {
+				set := map[string]float64{}
+				for _, z := range v.Val() {
+					set[z.Member.(string)] = z.Score
+				}
+				s.sets[strings.TrimSuffix(kind+":"+name, ":")] = set
+			})
+		}
+	}
+	_, err = pipe.Exec(h.ctx)
+	h.no(err)
+	for _, f := range put {
+		f()
+	}
+	return s
+}
+
+// invariants computes everything that the scripts keep from the records, the queues
+// and the chains, and compares.
+func (h *harness) invariants() {
+	h.t.Helper()
+	s := h.load()
+	bad := func(format string, a ...any) { h.t.Helper(); h.fatalf("invariant: "+format, a...) }
+	want := map[string]map[string]int{} // counts by batch
+	add := func(batch, what string, n int) {
+		if want[batch] == nil {
+			want[batch] = map[string]int{}
+		}
+		want[batch][what] += n
+	}
+	place := map[string]int{} // "<batch> <field>": how often it stands in a chain
+	open := func(batch, field string) bool {
+		rec := s.records[batch][field]
+		if rec == nil {
+			return false
+		}
+		return strings.Contains("qwr", rec[0].(string))
+	}
+	for id, c := range s.chains {
+		token, _ := SplitID(id)
+		held, state := c["s"] == "h", c["s"]
+		stands := map[string]int{}
+		if c["h"] != "" {
+			batch, key, _ := strings.Cut(c["h"], " ")
+			rec := s.records[batch][token+key]
+			if rec == nil {
+				bad("chain %s has the head %q, which has no record", id, c["h"])
+			}
+			switch st := rec[0].(string); {
+			case held && st != "f", !held && !strings.Contains("qwr", st), (state == "x") != (st == "r"):
+				bad("chain %s is %q with a head in state %q", id, state, st)
+			}
+			if !held {
+				stands[batch]++
+				place[batch+" "+token+key]++
+			} else {
+				add(batch, "g", 1)
+			}
+		} else if held || state == "x" {
+			bad("chain %s is %q without a head", id, state)
+		}
+		for _, ref := range s.queues[id] {
+			batch, key, _ := strings.Cut(ref, " ")
+			if open(batch, token+key) {
+				stands[batch]++
+				place[batch+" "+token+key]++
+			} else if rec := s.records[batch][token+key]; rec != nil && rec[0] != "c" {
+				bad("chain %s queues %q in state %v", id, ref, rec[0])
+			}
+		}
+		have := map[string]int{}
+		for f, v := range c {
+			if batch, ok := strings.CutPrefix(f, "o:"); ok {
+				have[batch], _ = strconv.Atoi(v)
+			}
+		}
+		if !maps.Equal(have, stands) {
+			bad("chain %s counts the open calls %v, has %v", id, have, stands)
+		}
+		if held {
+			for batch, n := range stands {
+				add(batch, "b", n)
+			}
+		}
+		h.listed(s, id, c, bad)
+	}
+	for _, list := range []string{"ready", "due", "held"} {
+		for id := range s.sets[list] {
+			if s.chains[id] == nil {
+				bad("%s lists %s, which is idle", list, id)
+			}
+		}
+	}
+	for id := range s.queues {
+		if s.chains[id] == nil {
+			bad("idle chain %s has a queue", id)
+		}
+	}
+	perToken, delayed := map[string]int{}, 0
+	for batch, records := range s.records {
+		for field, rec := range records {
+			st := rec[0].(string)
+			perToken[field[:TokenLen]]++
+			add(batch, "t", 1)
+			if strings.Contains("sfkc", st) {
+				add(batch, st, 1)
+			}
+			n, due := place[batch+" "+field], s.sets["delayed"][field[:TokenLen]+" "+batch+" "+field[TokenLen:]] > 0
+			if st == "d" {
+				delayed++
+			}
+			if isOpen := strings.Contains("qwr", st); isOpen && n != 1 || !isOpen && n != 0 || (st == "d") != due {
+				bad("call %s of %s in state %q stands %d times in its chain; scheduled: %v", field, batch, st, n, due)
+			}
+			if batch == NoBatch && strings.Contains("skc", st) && s.sets["old"][field] == 0 {
+				bad("ended call %s of no batch is not listed for retention", field)
+			}
+		}
+	}
+	if delayed != len(s.sets["delayed"]) {
+		bad("%d calls are scheduled, %d listed", delayed, len(s.sets["delayed"]))
+	}
+	h.counted(s, want, bad)
+	for token, v := range s.tokens {
+		n, _, _ := strings.Cut(v, ":")
+		if fmt.Sprint(perToken[token]) != n {
+			bad("token %s counts %s records, has %d", token, n, perToken[token])
+		}
+	}
+	if len(s.tokens) != len(perToken) {
+		bad("%d tokens are kept, %d have records", len(s.tokens), len(perToken))
+	}
+}
+
+// listed checks that a chain stands on the lists of its state alone.
+func (h *harness) listed(s stored, id string, c map[string]string, bad func(string, ...any)) {
+	token, _ := SplitID(id)
+	_, ready := s.sets["ready"][id]
+	due, isDue := s.sets["due"][id]
+	_, held := s.sets["held"][id]
+	_, waits := s.sets["waiters:"+token][id]
+	state := c["s"]
+	if !strings.Contains("rfxwlh", state) || state == "" {
+		bad("chain %s is in state %q", id, state)
+	}
+	if ready != (state == "r") || isDue != strings.Contains("fxwl", state) || held != (state == "h") {
+		bad("chain %s in state %q: ready %v, due %v, held %v", id, state, ready, isDue, held)
+	}
+	if state == "l" && !waits || state == "h" && waits {
+		bad("chain %s in state %q: waits for a slot %v", id, state, waits)
+	}
+	if state == "x" {
+		if c["e"] != fmt.Sprintf("%.0f", due) {
+			bad("chain %s runs until %s, and is due at %.0f", id, c["e"], due)
+		}
+		if end, ok := s.sets["slots:"+token][c["n"]]; due > float64(h.now().UnixMilli()) && h.b.SetTime != nil && (!ok || end != due) {
+			bad("chain %s runs under nonce %s without a slot", id, c["n"])
+		}
+	}
+	now, busy := float64(h.now().UnixMilli()), 0
+	for _, end := range s.sets["slots:"+token] {
+		if end > now {
+			busy++
+		}
+	}
+	if busy > h.settings.Slots {
+		bad("token %s has %d slots taken", token, busy)
+	}
+}
+
+func (h *harness) counted(s stored, want map[string]map[string]int, bad func(string, ...any)) {
+	for batch, have := range s.counts {
+		for _, what := range []string{"t", "s", "f", "k", "c", "b", "g"} {
+			n, _ := strconv.Atoi(have[what])
+			if n != want[batch][what] {
+				bad("batch %s counts %s=%d, has %d", batch, what, n, want[batch][what])
+			}
+		}
+	}
+	for batch := range want {
+		if s.counts[batch] == nil {
+			bad("batch %s has no counts", batch)
+		}
+		n := want[batch]
+		c := Counts{Total: n["t"], Succeeded: n["s"], Failed: n["f"], Skipped: n["k"], Cancelled: n["c"], Blocked: n["b"]}
+		if c.Open() < 0 || c.Blocked > c.Open() {
+			bad("batch %s: %+v", batch, c)
+		}
+	}
+}

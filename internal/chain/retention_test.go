@@ -1,0 +1,243 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var future = time.Now().Add(100 * 24 * time.Hour)
+
+func (h *harness) purge(batch string, before time.Time) int {
+	h.t.Helper()
+	n, err := h.l.Purge(h.ctx, batch, []string{testTag}, before)
+	h.no(err)
+	h.check()
+	return n
+}
+
+func (h *harness) index(batch, token string, ids ...string) {
+	var given []Given
+	for _, id := range ids {
+		given = append(given, Given{ID: id, Batch: batch, Token: token})
+	}
+	h.no(h.l.Index(h.ctx, given))
+}
+
+func (h *harness) found(id string) int {
+	h.t.Helper()
+	c, err := h.l.Find(h.ctx, id)
+	h.no(err)
+	return len(c)
+}
+
+func TestPurgeForgetsABatch(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.index("b1", tok(1), "a", "b")
+		h.append("b1", "skip", calls(tok(1), "", "a", "b"))
+		h.append("b2", "hold", calls(tok(2), "", "x"))
+		h.order(tok(1), "a", "b")
+		h.is(h.found("a"), 1)
+		h.is(h.purge("b1", future), 2)
+		h.is(h.found("a")+h.found("b"), 0)
+		if _, err := h.l.Call(h.ctx, "b1", tok(1), "=a"); !errors.Is(err, ErrNoCall) {
+			t.Error(err)
+		}
+		tokens, err := h.l.Tokens(h.ctx)
+		h.no(err)
+		h.is(fmt.Sprint(tokens), "["+tok(2)+"]")
+		var left []string
+		for _, key := range h.rdb.Keys(h.ctx, "*").Val() {
+			if strings.Contains(key, "b1") || strings.Contains(key, ":ids") {
+				left = append(left, key)
+			}
+		}
+		h.is(len(left), 0)
+	})
+}
+
+func TestPurgeKeepsWhatIsOpenOrHeld(t *testing.T) {
+	for _, batch := range []string{"b1", NoBatch} {
+		t.Run(batch, func(t *testing.T) {
+			both(t, setup{}, func(h *harness) {
+				h.index(batch, tok(1), "ok", "held", "behind")
+				h.append(batch, "hold", calls(tok(1), "", "ok", "held", "behind"), calls(tok(2), "", "open"))
+				h.end(h.start(tok(1)), Done)
+				h.giveUp(tok(1))
+				h.is(h.purge(batch, future), 1)
+				h.is(h.found("ok"), 0)
+				h.is(h.found("held"), 1)
+				h.is(h.found("behind"), 1)
+				h.is(h.call(batch, tok(1), "held").State, StateFailed)
+				n := h.counts(batch)
+				h.is(fmt.Sprint(n.Total, n.Succeeded, n.Failed, n.Blocked), "3 0 1 1")
+				h.is(h.decide(tok(1), Skip, Meant{}), true)
+				a := h.start(tok(1))
+				h.is(a.Sealed, "sealed of "+tok(1))
+				h.end(a, Done)
+				h.is(h.purge(batch, future), 2)
+				h.is(h.counts(batch).Total, 1)
+			})
+		})
+	}
+}
+
+func TestPurgeOfSingleCallsGoesByAge(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append(NoBatch, "hold", calls(tok(1), "", "old", "new"))
+		h.end(h.start(tok(1)), Done)
+		h.pass(20 * time.Millisecond)
+		middle := h.now()
+		h.pass(20 * time.Millisecond)
+		h.end(h.start(tok(1)), Done)
+		h.is(h.purge(NoBatch, middle), 1)
+		h.is(h.states(NoBatch, tok(1), "new"), "su ")
+		h.is(h.purge(NoBatch, future), 1)
+		h.is(h.counts(NoBatch).Total, 0)
+	})
+}
+
+func TestPurgeOfALargeBatch(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.quiet = true
+		ids := make([]string, 3000)
+		for i := range ids {
+			ids[i] = fmt.Sprint("id", i)
+		}
+		h.index("b1", tok(1), ids...)
+		h.append("b1", "hold", calls(tok(1), "", ids...))
+		h.cancelBatch("b1")
+		h.is(h.purge("b1", future), 3000)
+		h.invariants()
+		keys := h.rdb.Keys(h.ctx, "*:ids").Val()
+		h.is(len(keys), 0) // no id leads nowhere
+	})
+}
+
+func TestResealIsCompareAndSet(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a", "b"), calls(tok(2), "", "c"), calls(tok(3), "", "d"))
+		n, err := h.l.Reseal(h.ctx, func(token, sealed string) (string, error) {
+			h.is(sealed, "sealed of "+token)
+			switch token {
+			case tok(2):
+				return "", nil
+			case tok(3): // somebody is faster
+				h.no(h.rdb.HSet(h.ctx, h.prefix+":{ab}:tokens", token, "1:theirs").Err())
+			}
+			return "anew:" + token, nil
+		})
+		h.no(err)
+		h.is(n, 1)
+		h.invariants()
+		h.is(h.start(tok(1)).Sealed, "anew:"+tok(1))
+		h.is(h.start(tok(2)).Sealed, "sealed of "+tok(2))
+		h.is(h.start(tok(3)).Sealed, "theirs")
+		// Appending again does not put the older one back.
+		h.append("b1", "hold", calls(tok(1), "", "e"))
+		sealed := h.rdb.HGet(h.ctx, h.prefix+":{ab}:tokens", tok(1)).Val()
+		h.is(sealed, "3:anew:"+tok(1))
+	})
+}
+
+func TestFind(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		rows := calls(tok(1), "", "shared", "gl*b")
+		rows = append(rows, NewCall{Token: tok(1), Key: OrdinalKey("", 0), Server: "0001"},
+			NewCall{Token: tok(1), Chain: "n", Key: OrdinalKey("n", 0), Server: "0001"})
+		h.index("b1", tok(1), "shared", "gl*b", "nowhere")
+		h.index("b2", tok(2), "shared", "globb")
+		h.append("b1", "hold", rows)
+		h.append("b2", "hold", calls(tok(2), "", "shared", "globb"))
+		h.is(h.found("shared"), 2)
+		h.is(h.found("gl*b"), 1)
+		h.is(h.found("nowhere"), 0)
+		h.is(h.found("nobody"), 0)
+		for _, key := range []string{OrdinalKey("", 0), OrdinalKey("n", 0)} {
+			c, err := h.l.Find(h.ctx, CallID("b1", tok(1), key))
+			h.no(err)
+			h.is(len(c), 1)
+			h.is(c[0].Key, key)
+		}
+		// An id that looks like one that was made hides nothing, and is not hidden.
+		twin := CallID("b1", tok(1), OrdinalKey("", 0))
+		h.index("b2", tok(2), twin)
+		h.append("b2", "hold", calls(tok(2), "", twin))
+		h.is(h.found(twin), 2)
+	})
+}
+
+func TestCallsOfABatch(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.quiet = true
+		h.fill(1500)
+		seen := map[string]bool{}
+		for c, err := range h.l.Calls(h.ctx, "b1", []string{testTag, "zz"}) {
+			h.no(err)
+			h.is(c.State, StateQueued)
+			seen[c.Key] = true
+		}
+		h.is(len(seen), 1500)
+		for range h.l.Calls(h.ctx, "b1", []string{testTag}) {
+			break
+		}
+	})
+}
+
+func TestSurveyAndAnnounce(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		other := "zz" + tok(0)[2:]
+		delayed := calls(other, "", "d")
+		delayed[0].At = h.now().Add(time.Hour)
+		done, err := h.l.Append(h.ctx, Append{Batch: "b1", Policy: "hold", Calls: slices.Concat(
+			calls(tok(1), "", "a"), calls(tok(2), "", "b"), calls(tok(3), "", "c"), delayed)})
+		h.no(err)
+		h.is(done.NextDue["zz"].UnixMilli(), delayed[0].At.UnixMilli())
+		run := h.start(tok(1))
+		h.giveUp(tok(2))
+		if ok, err := h.l.Unfeed(h.ctx, h.fed[tok(3)]); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		all, err := h.l.Survey(h.ctx)
+		h.no(err)
+		h.is(len(all), 2)
+		b := all[0]
+		h.is(fmt.Sprint(b.Tag, b.Ready, b.Due, b.Held, b.Delayed), testTag+"1 1 1 0")
+		h.is(b.NextDue.Equal(run.LeaseEnds), true)
+		h.is(fmt.Sprint(all[1].Tag, all[1].Delayed), "zz1")
+		h.is(all[1].NextDue.UnixMilli(), delayed[0].At.UnixMilli())
+
+		now := h.now()
+		h.no(h.l.Announce(h.ctx, now))
+		h.no(h.l.Announce(h.ctx, now, "cc", "dd"))
+		h.no(h.l.Announce(h.ctx, now.Add(time.Second), "aa", "cc"))
+		n, err := h.l.Announced(h.ctx)
+		h.no(err)
+		h.is(n, 3)
+		first, err := h.l.NextReady(h.ctx, time.Second, 1)
+		h.no(err)
+		rest, err := h.l.NextReady(h.ctx, time.Second, 10)
+		h.no(err)
+		h.is(fmt.Sprint(first, rest), "[cc] [dd aa]")
+	})
+}
+
+func TestNextReadyWaits(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		got := make(chan []string)
+		go func() {
+			tags, _ := h.l.NextReady(h.ctx, 0, 1)
+			got <- tags
+		}()
+		h.no(h.l.Announce(h.ctx, h.now(), "ab"))
+		select {
+		case tags := <-got:
+			h.is(fmt.Sprint(tags), "[ab]")
+		case <-time.After(5 * time.Second):
+			t.Error("it was not woken")
+		}
+	})
+}
