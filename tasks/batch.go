@@ -156,7 +156,7 @@ func (b *batchRun) flush(ctx context.Context) error {
 		}
 	}
 	if len(news) > 0 {
-		if err := b.p.batches.Note(ctx, b.id, news); err != nil {
+		if err := b.p.note(ctx, b.id, news); err != nil {
 			return err
 		}
 	}

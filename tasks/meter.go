@@ -58,6 +58,9 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 	for _, o := range []string{outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent} {
 		m.calls.WithLabelValues(o)
 	}
+	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown"} {
+		m.deferrals.WithLabelValues(reason)
+	}
 	return m, nil
 }
 

@@ -110,7 +110,7 @@ func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 		n.Key = chain.UniqueKey(newID())
 	}
 	if c.Batch != "" {
-		if err := p.batches.Note(ctx, id, []int{chain.TagIndex(chain.Tag(n.Token))}); err != nil {
+		if err := p.note(ctx, id, []int{chain.TagIndex(chain.Tag(n.Token))}); err != nil {
 			return Receipt{}, err
 		}
 	}
@@ -129,6 +129,21 @@ func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 		ID: chain.CallID(id, n.Token, n.Key), Batch: c.Batch, TokenID: n.Token,
 		Chain: chain.ID(n.Token, n.Chain), Duplicate: done.Known > 0,
 	}, nil
+}
+
+// note notes the buckets of a batch before calls are appended there. What comes to a
+// batch that was cancelled comes in as cancelled.
+func (p *Producer) note(ctx context.Context, id string, buckets []int) error {
+	cancelled, err := p.batches.Note(ctx, id, buckets)
+	if err != nil || !cancelled {
+		return err
+	}
+	tags := make([]string, len(buckets))
+	for i, b := range buckets {
+		tags[i] = chain.TagAt(b)
+	}
+	_, err = p.ledger.CancelBatch(ctx, id, tags)
+	return err
 }
 
 // prepare names and seals the call's token.

@@ -110,6 +110,11 @@ func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) 
 	defer r.meter.slotsHeld.Dec()
 	r.meter.quota(a.Used, a.Limit)
 	started := time.Now()
+	if r.overtaken(a) {
+		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Err: "not sent: Redis restarted while the grant was asked for"}, outcomeNotSent}
+		r.report(token, a, j, 0)
+		return j
+	}
 	ans, err := r.send(ctx, token, a, asked)
 	now := r.clock.Now()
 	j := judge(ans, err, attemptFacts{
@@ -123,6 +128,13 @@ func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) 
 	r.meter.seconds.Observe(took.Seconds())
 	r.report(token, a, j, took)
 	return j
+}
+
+// overtaken reports whether the grant came from a Redis that had restarted while it was
+// asked for: its arguments were made before the hold was known, and the client sent them
+// again on the new connection. The hold is known by the time of the reply.
+func (r *runner) overtaken(a chain.Attempt) bool {
+	return a.LeaseEnds.Add(-r.settings.Lease).UnixMilli() < r.notBefore.Load()
 }
 
 func (r *runner) send(ctx context.Context, token string, a chain.Attempt, asked time.Time) (wolkvox.Answer, error) {

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	_ "embed" // the script
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 )
+
+//go:embed lua/cancel.lua
+var cancelSource string
+
+var cancelScript = redis.NewScript(cancelSource)
 
 // Policy says what happens to a chain whose head was given up.
 type Policy string
@@ -121,14 +127,25 @@ func (s *Store) Get(ctx context.Context, id string) (Meta, error) {
 	return Meta{ID: id, Name: name, Policy: Policy(policy), Created: time.UnixMilli(ms)}, nil
 }
 
-// Note notes that the batch has calls in these buckets, before they are appended.
-func (s *Store) Note(ctx context.Context, id string, buckets []int) error {
+// Note notes that the batch has calls in these buckets, before they are appended. It
+// reports whether the batch was cancelled: a bucket that is noted after that is unknown
+// to the one who cancelled, so that the producer must cancel there itself.
+func (s *Store) Note(ctx context.Context, id string, buckets []int) (cancelled bool, err error) {
 	pipe := s.rdb.Pipeline()
 	for _, b := range buckets {
 		pipe.SetBit(ctx, s.bucketsKey(id), int64(b), 1)
 	}
-	_, err := pipe.Exec(ctx)
-	return err
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, err
+	}
+	// Asked after the buckets were noted: Cancel does it the other way round, and so at
+	// least one of the two sees the other.
+	return s.rdb.HExists(ctx, s.metaKey(id), "cancelled").Result()
+}
+
+// Cancel notes that the batch was cancelled, before its buckets are read for it.
+func (s *Store) Cancel(ctx context.Context, id string) error {
+	return cancelScript.Run(ctx, s.rdb, []string{s.metaKey(id)}).Err()
 }
 
 // Buckets returns the buckets that may hold calls of the batch, in order.

@@ -102,11 +102,11 @@ func TestBuckets(t *testing.T) {
 			t.Errorf("none noted: %v, %v", b, err)
 		}
 		for range 2 {
-			if err := s.Note(t.Context(), "x", []int{1023, 0, 8, 7}); err != nil {
+			if _, err := s.Note(t.Context(), "x", []int{1023, 0, 8, 7}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Note(t.Context(), "x", nil); err != nil {
+		if _, err := s.Note(t.Context(), "x", nil); err != nil {
 			t.Errorf("nothing to note: %v", err)
 		}
 		if b, err := s.Buckets(t.Context(), "x"); fmt.Sprint(b) != "[0 7 8 1023]" || err != nil {
@@ -121,7 +121,7 @@ func TestDelete(t *testing.T) {
 		if _, err := s.Ensure(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Note(t.Context(), "x", []int{3}); err != nil {
+		if _, err := s.Note(t.Context(), "x", []int{3}); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {

@@ -103,7 +103,14 @@ func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
 	}
 	switch {
 	case s.Batch != "":
-		m, tags, err := o.batch(ctx, s.Batch)
+		m, _, err := o.batch(ctx, s.Batch)
+		if err != nil {
+			return 0, err
+		}
+		if err := o.batches.Cancel(ctx, m.ID); err != nil {
+			return 0, err
+		}
+		_, tags, err := o.batch(ctx, s.Batch)
 		if err != nil {
 			return 0, err
 		}

@@ -65,7 +65,7 @@ func (w *world) enqueue(batchName, server, tok, name string, n int) {
 		if _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: id, Name: batchName, Created: start}); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := w.batches.Note(w.ctx, id, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
+		if _, err := w.batches.Note(w.ctx, id, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
