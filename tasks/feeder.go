@@ -22,8 +22,9 @@ type feeder struct {
 	meter     *meter
 	carry     func(ctx context.Context, f chain.Feed) error
 	inspector *asynq.Inspector
-	active    func() int // runs at work in this process
-	capacity  int        // runs at work and tasks pending, at most
+	active    func() int    // runs at work in this process
+	capacity  int           // runs at work and tasks pending, at most
+	patience  time.Duration // longest wait for an announced bucket in one command
 
 	pending atomic.Int64 // tasks that wait in asynq: what was counted last, and fed since
 	dues    *dues
@@ -33,7 +34,7 @@ const (
 	perFeed      = 64                     // buckets pumped, and chains fed of each, in one round trip
 	carriers     = 16                     // chains handed to asynq at the same time
 	syncEvery    = 200 * time.Millisecond // how old the count of pending tasks may be
-	announceWait = 2 * time.Second        // longest wait for an announced bucket in one command
+	announceWait = 2 * time.Second        // a worker that stops waits that long
 )
 
 // run feeds until ctx ends.
@@ -51,7 +52,7 @@ func (f *feeder) run(ctx context.Context) {
 			wait(ctx, 10*time.Millisecond)
 			continue
 		}
-		tags, err := f.ledger.NextReady(ctx, announceWait, min(perFeed, f.free()))
+		tags, err := f.ledger.NextReady(ctx, f.patience, min(perFeed, f.free()))
 		if err != nil {
 			if ctx.Err() == nil {
 				f.log.Warn().Err(err).Msg("cannot read from Redis; trying again")

@@ -30,7 +30,9 @@ func TestJudge(t *testing.T) {
 	stopping := with(func(f *attemptFacts) { f.Stopping = true })
 	recent := with(func(f *attemptFacts) { f.FirstPushBack = now.Add(-24*time.Hour + time.Millisecond) })
 	old := with(func(f *attemptFacts) { f.FirstPushBack = now.Add(-24 * time.Hour) })
-	refused := func(k wolkvox.Kind, status int) error { return &wolkvox.RefusedError{Kind: k, Status: status, Code: status, Msg: "said"} }
+	refused := func(k wolkvox.Kind, status int) error {
+		return &wolkvox.RefusedError{Kind: k, Status: status, Code: status, Msg: "said"}
+	}
 	after := func(k wolkvox.Kind, d time.Duration) error {
 		return &wolkvox.RefusedError{Kind: k, Status: 429, RetryAfter: d}
 	}

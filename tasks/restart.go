@@ -41,7 +41,9 @@ func (w *Worker) runsKey() string { return w.stack.prefix + ":runs" }
 // remembers, for a restart that happened while no worker was there, and takes over a
 // hold that is under way. The hold is written before the run_id, so that a crash
 // between the two leaves the next worker to see the change.
-func (w *Worker) remember(ctx context.Context) error {
+//
+// A worker that runs has seen a restart itself (restarted), and only writes it down.
+func (w *Worker) remember(ctx context.Context, starting bool) error {
 	rdb := w.stack.rdb
 	known, err := rdb.HGetAll(ctx, w.runsKey()).Result()
 	if err != nil {
@@ -57,7 +59,7 @@ func (w *Worker) remember(ctx context.Context) error {
 		// A node that joined a cluster that is known has no history that could be lost.
 		changed = changed || known[s.Node] != ""
 	}
-	if changed && !w.durable.Load() {
+	if starting && changed && !w.durable.Load() {
 		until := w.stack.clock.Now().Add(w.stack.settings.Lease)
 		w.stack.holdUntil(until)
 		w.log.Warn().Time("until", until).Msg("Redis restarted while no worker was there: no call is made before")

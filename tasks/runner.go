@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"habilita/internal/chain"
@@ -51,7 +52,7 @@ func (r *runner) run(ctx context.Context, f chain.Feed) error {
 		return r.putBack(ctx, f)
 	}
 	asked, began := time.Now(), time.Now()
-	step, err := r.ledger.Begin(ctx, f, newID())
+	step, err := r.begin(ctx, f)
 	if err != nil {
 		return fmt.Errorf("begin of chain %s: %w", f.Chain, err)
 	}
@@ -171,27 +172,55 @@ func (r *runner) report(token string, a chain.Attempt, j judgement, took time.Du
 	}
 }
 
+// begin asks for the run's first grant. Where Redis does not answer it asks again under
+// the same nonce: the grant may have been made, and then it is the same one.
+func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
+	nonce := newID()
+	var step chain.Step
+	err := r.persist(ctx, func() (err error) {
+		step, err = r.ledger.Begin(ctx, f, nonce)
+		if err != nil {
+			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("run not begun yet; trying again")
+		}
+		return err
+	})
+	return step, err
+}
+
 // finish records the outcome, again and again until Redis takes it or the process ends:
 // nothing else may be done with the chain before.
 func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, goOn bool) (chain.Step, error) {
 	next := newID()
-	wait := 50 * time.Millisecond
-	for {
-		step, err := r.ledger.Finish(ctx, a, j.Outcome, goOn, next)
-		if err == nil {
-			if step.Woken != nil {
-				if err := r.carry(ctx, *step.Woken); err != nil {
-					r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("could not hand a chain over; it is fed again")
-				}
-			}
-			return step, nil
+	var step chain.Step
+	err := r.persist(ctx, func() (err error) {
+		step, err = r.ledger.Finish(ctx, a, j.Outcome, goOn, next)
+		if err != nil {
+			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
 		}
-		r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
-		select {
-		case <-ctx.Done():
-			return chain.Step{}, err
-		case <-time.After(wait):
+		return err
+	})
+	if err == nil && step.Woken != nil {
+		if err := r.carry(ctx, *step.Woken); err != nil {
+			r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("could not hand a chain over; it is fed again")
 		}
-		wait = min(2*wait, 2*time.Second)
+	}
+	return step, err
+}
+
+// persist tries until it succeeds or ctx ends; then it returns the last error. What Redis
+// itself calls an error of the command is tried a few times only: one chain whose state
+// can't be read must not hold a worker for ever.
+func (r *runner) persist(ctx context.Context, try func() error) error {
+	const most = 5
+	broken := 0
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := try()
+		if redis.HasErrorPrefix(err, "ERR") || redis.HasErrorPrefix(err, "WRONGTYPE") {
+			broken++
+		}
+		if err == nil || ctx.Err() != nil || broken == most {
+			return err
+		}
+		wait(ctx, pause)
 	}
 }

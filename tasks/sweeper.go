@@ -19,12 +19,12 @@ type sweeper struct {
 	dues      *dues
 	me        string
 	retention time.Duration
+	every     time.Duration // between two sweeps
 	day       string
 }
 
 const (
-	sweepEvery = 5 * time.Second
-	sweepLease = 12 * time.Second
+	sweepGrace = 2 * time.Second // added to two sweeps' time: then another worker takes over
 	purgeEvery = 10 * time.Minute
 )
 
@@ -36,7 +36,7 @@ func (s *sweeper) run(ctx context.Context) {
 		leads, err := s.lead(ctx)
 		if err == nil && (leads || first) {
 			err = s.sweep(ctx)
-			if err == nil && leads && time.Since(purged) > purgeEvery {
+			if err == nil && leads && time.Since(purged) > max(purgeEvery, 12*s.every) {
 				purged = time.Now()
 				err = s.purge(ctx)
 			}
@@ -44,7 +44,7 @@ func (s *sweeper) run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("sweep failed; trying again")
 		}
-		wait(ctx, sweepEvery)
+		wait(ctx, s.every)
 	}
 }
 
@@ -58,7 +58,8 @@ func (s *sweeper) rollDay() {
 // lead reports whether this worker sweeps. Two that do so at the same time do no harm.
 func (s *sweeper) lead(ctx context.Context) (bool, error) {
 	key := s.prefix + ":sweeper"
-	won, err := s.rdb.SetNX(ctx, key, s.me, sweepLease).Result()
+	lease := 2*s.every + sweepGrace
+	won, err := s.rdb.SetNX(ctx, key, s.me, lease).Result()
 	if err != nil || won {
 		return won, err
 	}
@@ -66,7 +67,7 @@ func (s *sweeper) lead(ctx context.Context) (bool, error) {
 	if err != nil || who != s.me {
 		return false, nil // a key that has just gone is another's to take
 	}
-	return true, s.rdb.PExpire(ctx, key, sweepLease).Err()
+	return true, s.rdb.PExpire(ctx, key, lease).Err()
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,17 @@ type WorkerOptions struct {
 	ShutdownTimeout time.Duration // for requests in flight to end; 0: 75 s
 	Log             zerolog.Logger
 	Metrics         prometheus.Registerer // nil: none
+
+	// TaskCheckInterval is how often an idle worker asks asynq for tasks; 0: 10 ms. A
+	// worker that stops may wait for as long.
+	TaskCheckInterval time.Duration
+	// SweepInterval is how often a worker looks for what should run and does not, since
+	// an announcement or a process was lost; 0: 5 s.
+	SweepInterval time.Duration
+	// RedisDialer and VendorDialer make the connections to Redis (TLS included where
+	// RedisURL asks for it) and to the vendor (under TLS): for a network of the caller's
+	// own, such as a tunnel. nil: a net.Dialer.
+	RedisDialer, VendorDialer func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 func (o WorkerOptions) withDefaults() WorkerOptions {
@@ -52,6 +64,8 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	set(&o.RetryMax, 15*time.Minute)
 	set(&o.Retention, 720*time.Hour)
 	set(&o.ShutdownTimeout, 75*time.Second)
+	set(&o.TaskCheckInterval, 10*time.Millisecond)
+	set(&o.SweepInterval, 5*time.Second)
 	if o.Concurrency == 0 {
 		o.Concurrency = 64
 	}
@@ -102,7 +116,12 @@ type Worker struct {
 func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	o = o.withDefaults()
 	w := &Worker{o: o, log: o.Log}
-	if w.vendor, err = wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, MaxIdle: o.Concurrency}); err != nil {
+	// A request that the network holds back must not arrive long after its grant.
+	w.vendor, err = wolkvox.New(wolkvox.Config{
+		URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin,
+		MaxIdle: o.Concurrency, DialContext: o.VendorDialer,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if w.meter, err = newMeter(o.Metrics); err != nil {
@@ -115,11 +134,11 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 			w.restarted(c)
 		}
 	})
-	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch})
+	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, err
 	}
-	w.asynqRDB, err = redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 16, Detach: true})
+	w.asynqRDB, err = redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 16, Detach: true, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
@@ -129,7 +148,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	}
 	ready.Store(true)
 	w.learnDurability(ctx)
-	if err := w.remember(ctx); err != nil {
+	if err := w.remember(ctx, true); err != nil {
 		return nil, closing(err)
 	}
 	me := agreement.Self("worker", version(), time.Now())
@@ -152,10 +171,11 @@ func (w *Worker) assemble(me string) {
 		inspector: asynq.NewInspectorFromRedisClient(w.asynqRDB),
 		active:    func() int { return int(w.runner.active.Load()) },
 		capacity:  w.o.Concurrency + max(4, w.o.Concurrency/2),
+		patience:  max(announceWait, w.o.TaskCheckInterval),
 	}
 	w.runner.crowded = w.crowded
 	w.runner.current = w.member.Current
-	w.sweeper = &sweeper{stack: w.stack, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention}
+	w.sweeper = &sweeper{stack: w.stack, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval}
 }
 
 // quantum is how many calls a run makes in place while other chains wait for a worker.
@@ -178,7 +198,17 @@ func (w *Worker) Ready(ctx context.Context) error {
 	if !w.taking.Load() {
 		return errors.New("the worker takes no calls: it is starting or stopping")
 	}
-	if err := w.stack.rdb.Ping(ctx).Err(); err != nil {
+	// The client reads until its own time-out, whatever ctx says; who asks shall not wait
+	// for that.
+	answer := make(chan error, 1)
+	go func() { answer <- w.stack.rdb.Ping(ctx).Err() }()
+	var err error
+	select {
+	case err = <-answer:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
 		return errors.New(redisconn.Describe(err))
 	}
 	return nil
@@ -201,8 +231,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		Concurrency:              w.o.Concurrency,
 		Queues:                   map[string]int{w.stack.queue: 1},
 		BaseContext:              func() context.Context { return hard },
-		TaskCheckInterval:        10 * time.Millisecond,
-		DelayedTaskCheckInterval: time.Second,
+		TaskCheckInterval:        w.o.TaskCheckInterval,
+		DelayedTaskCheckInterval: max(time.Second, w.o.TaskCheckInterval),
 		ShutdownTimeout:          w.o.ShutdownTimeout,
 		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
 		ErrorHandler:             asynq.ErrorHandlerFunc(w.failed),
@@ -276,7 +306,7 @@ func (w *Worker) follow(ctx context.Context) {
 		wait(ctx, 500*time.Millisecond)
 		if n := w.changes.Load(); n != noted {
 			w.learnDurability(ctx)
-			if err := w.remember(ctx); err == nil {
+			if err := w.remember(ctx, false); err == nil {
 				noted = n
 			}
 		}

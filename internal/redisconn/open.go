@@ -3,6 +3,7 @@ package redisconn
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,6 +20,10 @@ type Options struct {
 	MaxRetries   int           // of one command; 0: 3; -1: none
 	ClientName   string        // shown by CLIENT LIST; "": "habilita"
 	TLS          *tls.Config   // base for TLS URLs (certificates); nil: the system's
+
+	// Dialer makes the connections, TLS included where the URL asks for it; nil: a
+	// net.Dialer.
+	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Watch is told of each new connection before it is used; nil: none.
 	Watch *RestartWatch
@@ -68,6 +73,7 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 		// Notices of a managed service's maintenance: a handshake command that
 		// plain Redis refuses, and nothing here uses them.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Dialer:                   o.Dialer,
 		MasterName:               t.master,
 		SentinelUsername:         t.sentinelUser,
 		SentinelPassword:         t.sentinelPassword,

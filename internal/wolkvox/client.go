@@ -33,6 +33,7 @@ func New(cfg Config) (*Client, error) {
 		timeout: cfg.DialTimeout,
 		ack:     cfg.AckTimeout,
 		local:   to.local,
+		dial:    cfg.DialContext,
 		tls: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			NextProtos:         []string{"http/1.1"},

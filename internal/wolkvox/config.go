@@ -1,9 +1,11 @@
 package wolkvox
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -59,6 +61,11 @@ type Config struct {
 
 	// RootCAs are the authorities trusted for https, nil for the system's.
 	RootCAs *x509.CertPool
+
+	// DialContext makes the connections under TLS, nil for a net.Dialer. It
+	// answers for where they lead: a URL of this machine is not checked again
+	// once its name is resolved, and AckTimeout does nothing.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // ConfigError is everything that is wrong with a Config, for errors.As; its

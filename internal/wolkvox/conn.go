@@ -88,7 +88,8 @@ func (c *countConn) stale() bool {
 type dialer struct {
 	timeout time.Duration // of the whole, TLS included
 	ack     time.Duration
-	local   bool // this machine only
+	local   bool                                                              // this machine only
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
 	tls     *tls.Config
 }
 
@@ -119,8 +120,11 @@ func (d *dialer) bound(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 func (d *dialer) raw(ctx context.Context, network, addr string) (*countConn, error) {
-	nd := net.Dialer{Control: d.control}
-	conn, err := nd.DialContext(ctx, network, addr)
+	dial := d.dial
+	if dial == nil {
+		dial = (&net.Dialer{Control: d.control}).DialContext
+	}
+	conn, err := dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

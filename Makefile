@@ -1,0 +1,46 @@
+# make help says what there is.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GO ?= go
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-redis race lint fmt cover bench demo ci clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## both commands, in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/worker ./cmd/enqueue
+
+test: ## all tests; those that need a redis-server are skipped where there is none
+	$(GO) test ./...
+
+test-redis: ## all tests again, failing where there is no redis-server
+	HABILITA_REQUIRE_REDIS=1 $(GO) test -count=1 ./...
+
+race: ## tests under the race detector (takes a C compiler)
+	HABILITA_REQUIRE_REDIS=1 $(GO) test -race -count=1 $$(.ci/run --race-packages)
+
+lint: ## format, go vet and staticcheck
+	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "run make fmt:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fmt: ## format all Go files
+	gofmt -w .
+
+cover: ## statements that tests reach, in coverage.out
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
+	$(GO) tool cover -func=coverage.out | tail -1
+
+bench: ## benchmarks (those of the ledger want a redis-server)
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+demo: ## see it work, with nothing installed
+	$(GO) run ./cmd/worker demo
+
+ci: ## what runs before a change is taken
+	.ci/run
+
+clean: ## what make has made
+	rm -rf bin coverage.out

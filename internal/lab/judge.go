@@ -1,0 +1,226 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+
+	"habilita/internal/operator"
+	"habilita/internal/wolkvox/wolkvoxtest"
+)
+
+// Terms are what Judge allows.
+type Terms struct {
+	// Lost is how many requests were in flight when something was killed: each may
+	// explain one extra request.
+	Lost int
+	// Unsent is how many attempts may have been counted at their grant and not sent,
+	// since the worker, or the answer to it, was lost in between.
+	Unsent int
+	// Open allows calls that are still open and not behind a held head, such as those
+	// that wait for tomorrow's quota.
+	Open bool
+	// LostWrites says that Redis lost writes in between: attempts in the report may be
+	// fewer than the vendor counted, and calls may be made again.
+	LostWrites bool
+}
+
+// Verdict is what Judge found.
+type Verdict struct {
+	Broken []string // one line for each promise that was broken, "I2: ..."; none is well
+
+	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
+	Requests, Extra, Unknown                           int // of the vendor's account
+	MaxInFlight                                        int
+}
+
+const maxShown = 5 // violations of a kind that are shown one by one
+
+func (v *Verdict) add(promise string, n int, example func(i int) string) {
+	if n == 0 {
+		return
+	}
+	var shown []string
+	for i := range min(n, maxShown) {
+		shown = append(shown, example(i))
+	}
+	v.Broken = append(v.Broken, fmt.Sprintf("%s: %d violations: %s", promise, n, strings.Join(shown, " | ")))
+}
+
+func (v *Verdict) addAll(promise string, all []string) {
+	v.add(promise, len(all), func(i int) string { return all[i] })
+}
+
+func (v *Verdict) violations(promise string, all []wolkvoxtest.Violation) {
+	v.add(promise, len(all), func(i int) string { return all[i].String() })
+}
+
+// Judge judges I1 to I6 from the vendor's account and the reports of all plans.
+func (l *Lab) Judge(t Terms, plans ...Plan) Verdict {
+	l.TB.Helper()
+	reports := make([][]operator.CallRecord, len(plans))
+	for i, p := range plans {
+		reports[i] = l.Report(p.Batch)
+	}
+	return judge(l.Vendor.Account(), t, plans, reports)
+}
+
+// MustKeep is Judge, and fails the test where a promise was broken.
+func (l *Lab) MustKeep(t Terms, plans ...Plan) Verdict {
+	l.TB.Helper()
+	v := l.Judge(t, plans...)
+	for _, b := range v.Broken {
+		l.TB.Error(b)
+	}
+	return v
+}
+
+func judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]operator.CallRecord) Verdict {
+	v := Verdict{Requests: a.Totals.Requests, MaxInFlight: a.Totals.MaxInFlight, Extra: len(a.Extra()), Unknown: len(a.UnknownOutcomes())}
+	v.violations("I1", a.OverSlots())
+	v.violations("I3", a.OverQuota())
+	all := map[string]operator.CallRecord{}
+	for i, calls := range reports {
+		v.addAll("I6", missing(plans[i], calls))
+		for _, c := range calls {
+			all[c.ID] = c
+		}
+		order, every := chainIDs(calls)
+		v.violations("I2", a.OrderViolations(order))
+		v.violations("I2", a.OverlapViolations(every))
+		v.addAll("I4", v.endings(calls, t))
+	}
+	v.addAll("I5", attempts(a, all, t))
+	if needless := needless(a); len(needless) > t.Lost && !t.LostWrites {
+		v.addAll("I5", needless)
+	}
+	if twice := len(a.DuplicateSuccesses()); twice > v.Unknown+t.Lost && !t.LostWrites {
+		v.addAll("I5", []string{fmt.Sprintf("%d calls were done again, %d outcomes were unknown", twice, v.Unknown+t.Lost)})
+	}
+	v.violations("I5", a.RepeatedIDs())
+	v.addAll("I4", untrue(a, all))
+	return v
+}
+
+// chainIDs are the chains of a report: those calls whose order binds the next one
+// (skipped, failed and cancelled ones bind nobody), and all of them.
+func chainIDs(calls []operator.CallRecord) (order, every [][]string) {
+	for _, chain := range chainsOf(calls) {
+		var bound, ids []string
+		for _, c := range chain {
+			ids = append(ids, c.ID)
+			if c.State != "skipped" && c.State != "cancelled" && c.State != "failed" {
+				bound = append(bound, c.ID)
+			}
+		}
+		order, every = append(order, bound), append(every, ids)
+	}
+	return order, every
+}
+
+// missing are rows of the plan that the report has not, or has twice.
+func missing(p Plan, calls []operator.CallRecord) []string {
+	seen := map[string]int{}
+	for _, c := range calls {
+		seen[c.Ref]++
+	}
+	var out []string
+	for i := range p.Rows {
+		if n := seen[refOf(i)]; n != 1 {
+			out = append(out, fmt.Sprintf("row %d of %s is %d times in the report", i, p.Batch, n))
+		}
+	}
+	if len(calls) > len(p.Rows) {
+		out = append(out, fmt.Sprintf("%d calls in the report of %s, %d were enqueued", len(calls), p.Batch, len(p.Rows)))
+	}
+	return out
+}
+
+// endings counts how calls ended, and returns those that did not end as promised.
+func (v *Verdict) endings(calls []operator.CallRecord, t Terms) []string {
+	var out []string
+	for _, chain := range chainsOf(calls) {
+		held := false // a call before in the chain was given up, and still is
+		for _, c := range chain {
+			v.Calls++
+			switch c.State {
+			case "succeeded":
+				v.Succeeded++
+			case "skipped":
+				v.Skipped++
+			case "cancelled":
+				v.Cancelled++
+			case "failed":
+				v.Failed++
+				held = true
+				if c.Error == "" && c.Msg == "" {
+					out = append(out, fmt.Sprintf("%s was given up for no reason that report tells", c.ID))
+				}
+			default:
+				v.Open++
+				if !held && !t.Open {
+					out = append(out, fmt.Sprintf("%s is %s, and nothing before it is held (%s)", c.ID, c.State, c.Error))
+				}
+			}
+		}
+	}
+	return out
+}
+
+// needless are requests of a call whose request before had succeeded and been answered
+// so. (One that follows a failure is needed, also where an earlier, unknown outcome was
+// a success.)
+func needless(a wolkvoxtest.Account) []string {
+	last := map[string]wolkvoxtest.Record{}
+	var out []string
+	for _, r := range a.Records {
+		if before, ok := last[r.Call]; ok && before.Success && !before.Unknown() {
+			out = append(out, fmt.Sprintf("request %d of %q came after request %d had been answered with success", r.Seq, r.Call, before.Seq))
+		}
+		last[r.Call] = r
+	}
+	return out
+}
+
+// attempts compares the attempts of the report with the requests of the account.
+func attempts(a wolkvoxtest.Account, all map[string]operator.CallRecord, t Terms) []string {
+	requests := map[string]int{}
+	for _, r := range a.Records {
+		requests[r.Call]++
+	}
+	var out []string
+	diff := 0
+	for id, c := range all {
+		n := requests[id]
+		delete(requests, id)
+		switch {
+		case n == c.Attempts:
+		case c.Attempts > n:
+			// Counted at the grant: a worker that was killed before it sent.
+			diff += c.Attempts - n
+			if diff > t.Lost+t.Unsent && !t.LostWrites {
+				out = append(out, fmt.Sprintf("%s: %d attempts in the report, %d requests at the vendor", id, c.Attempts, n))
+			}
+		case !t.LostWrites:
+			out = append(out, fmt.Sprintf("%s: %d attempts in the report, %d requests at the vendor", id, c.Attempts, n))
+		}
+	}
+	for id, n := range requests {
+		out = append(out, fmt.Sprintf("%d requests of %q, which no report knows", n, id))
+	}
+	return out
+}
+
+// untrue are calls that the report says were done and the vendor did not do.
+func untrue(a wolkvoxtest.Account, all map[string]operator.CallRecord) []string {
+	done := map[string]bool{}
+	for _, r := range a.Successes() {
+		done[r.Call] = true
+	}
+	var out []string
+	for id, c := range all {
+		if c.Succeeded() && !done[id] {
+			out = append(out, id+" succeeded by the report, and the vendor knows nothing of it")
+		}
+	}
+	return out
+}

@@ -1,0 +1,36 @@
+package simtime
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/wolkvox/wolkvoxtest"
+)
+
+// The bubble has one clock for all workers. What the clock of another one does to them,
+// two days ahead of theirs, is done by hand: to it every lease of asynq's tasks has run
+// out, so that it gives each of them to somebody else while its request is in flight.
+// The feed number makes that do nothing.
+func TestLeasesLookExpired(t *testing.T) {
+	zone := time.FixedZone("America/Bogota", -5*60*60)
+	x := World{Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone), Vendor: wolkvoxtest.Options{Latency: 20 * time.Second, Jitter: 30 * time.Second}}
+	run(t, x, func(w *world) {
+		w.enqueue("slow", load{token: "a", calls: 30, chains: 3}, load{token: "b", calls: 12}, load{token: "c", calls: 30, chains: 3})
+		expired := 0
+		for range 120 {
+			time.Sleep(5 * time.Second)
+			const key = "asynq:{habilita}:lease"
+			for _, task := range w.rdb.ZRange(w.ctx, key, 0, -1).Val() {
+				w.no(w.rdb.ZAddXX(w.ctx, key, redis.Z{Score: 1, Member: task}).Err())
+				expired++
+			}
+		}
+		w.done(2 * time.Hour)
+		w.onlyNeeded()
+		if a := w.vendor.Account(); expired < 50 || a.Totals.Requests != 72 || len(a.Extra()) != 0 {
+			t.Errorf("%d leases ended early, %d requests for 72 calls", expired, a.Totals.Requests)
+		}
+	})
+}

@@ -1,0 +1,303 @@
+package simtime
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	_ "time/tzdata" // the zones do not depend on the machine
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/operator"
+	"habilita/internal/vault"
+	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/quota"
+	"habilita/tasks"
+)
+
+// whole reports whether the whole matrix was asked for.
+func whole() bool { return os.Getenv("HABILITA_MATRIX") == "all" }
+
+// World is what a test begins with.
+type World struct {
+	Start time.Time     // true time, in the vendor's zone
+	Off   time.Duration // clocks of Redis and the vendor minus the workers'
+	Skew  time.Duration // the vendor's clock minus that of Redis
+
+	Vendor  wolkvoxtest.Options // Now and Location are filled in
+	Dial    time.Duration       // time to connect to the vendor, which each request does where it is not 0
+	Workers int                 // 0: 2
+	Options tasks.WorkerOptions // Log, addresses and keys are filled in
+	Idle    time.Duration       // how often idle workers look around; 0: 1 s
+}
+
+// world is a World at work, inside its bubble.
+type world struct {
+	*testing.T
+	World
+	ctx      context.Context
+	redis    *memory
+	rdb      *redis.Client
+	vendor   *wolkvoxtest.Simulator
+	operator *operator.Operator
+	producer *tasks.Producer
+	names    *vault.Namer
+	zone     *time.Location
+	batches  []string
+}
+
+// run builds the world in a bubble, lets f act, ends it, and judges the account.
+func run(t *testing.T, w World, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(w.Start.Add(-w.Off)))
+		x := &world{T: t, World: w, ctx: context.Background(), redis: newMemory(w.Off), zone: w.Start.Location()}
+		defer x.redis.Close()
+		dial, down := x.serve()
+		defer down()
+		stop := x.work(dial)
+		f(x)
+		x.judge()
+		stop()
+	})
+}
+
+func (w *world) no(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// serve starts the vendor.
+func (w *world) serve() (dial func(context.Context, string, string) (net.Conn, error), down func()) {
+	o := w.Vendor
+	o.Location = w.zone
+	o.Now = func() time.Time { return w.redis.now().Add(w.Skew) }
+	w.vendor = wolkvoxtest.New(o)
+	pipe := wolkvoxtest.NewPipe()
+	server := &http.Server{Handler: w.vendor, ErrorLog: log.New(io.Discard, "", 0)}
+	server.SetKeepAlivesEnabled(w.Dial == 0)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = server.Serve(pipe) // ends by Close
+	}()
+	dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		select {
+		case <-time.After(w.Dial):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		return pipe.DialContext(ctx, network, addr)
+	}
+	return dial, func() {
+		w.vendor.Close()
+		_ = server.Close()
+		<-over
+	}
+}
+
+// work starts the workers and the producer.
+func (w *world) work(dial func(context.Context, string, string) (net.Conn, error)) (stop func()) {
+	w.Helper()
+	keys, err := vault.GenerateKey("sim")
+	w.no(err)
+	o := w.Options
+	o.Keys, o.RedisURL, o.WolkvoxURL = keys, "redis://127.0.0.1:6379/0", "http://127.0.0.1/wv{server}"
+	o.RedisDialer, o.VendorDialer = w.redis.dial, dial
+	o.Quota.Location = w.zone
+	idle := cmp.Or(w.Idle, time.Second)
+	o.TaskCheckInterval, o.SweepInterval = idle, 60*idle
+	o.Concurrency = cmp.Or(o.Concurrency, 8)
+	o.Log = zerolog.New(zerolog.NewTestWriter(w.T)).Level(logLevel())
+	ctx, cancel := context.WithCancel(w.ctx)
+	ended := make(chan error)
+	n := cmp.Or(w.Workers, 2)
+	for range n {
+		worker, err := tasks.NewWorker(w.ctx, o)
+		w.no(err)
+		go func() { ended <- worker.Run(ctx) }()
+	}
+	w.rdb = redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Dialer: w.redis.dial})
+	w.producer, err = tasks.NewProducer(w.ctx, w.rdb, o.Options)
+	w.no(err)
+	opened, err := vault.ParseKeys(keys)
+	w.no(err)
+	w.names, err = vault.EnsureNamingKey(w.ctx, w.rdb, quota.DefaultPrefix+":naming", opened)
+	w.no(err)
+	w.operator, err = operator.Open(w.rdb, "", quota.Settings{Location: w.zone})
+	w.no(err)
+	return func() {
+		cancel()
+		for range n {
+			if err := <-ended; err != nil {
+				w.Errorf("worker: %v", err)
+			}
+		}
+		_ = w.producer.Close()
+		_ = w.rdb.Close()
+	}
+}
+
+func logLevel() zerolog.Level {
+	if l, err := zerolog.ParseLevel(os.Getenv("HABILITA_SIM_LOG")); err == nil && l != zerolog.NoLevel {
+		return l
+	}
+	return zerolog.FatalLevel
+}
+
+// load is calls of one token, dealt to its chains in turn.
+type load struct {
+	token    string
+	calls    int
+	chains   int // 0: 1
+	licenses int // 0: not given
+	at       time.Time
+}
+
+// enqueue enqueues loads, those of different tokens interleaved, under the batch's name.
+func (w *world) enqueue(name string, loads ...load) {
+	w.Helper()
+	most := 0
+	for _, l := range loads {
+		most = max(most, l.calls)
+	}
+	_, err := w.producer.EnqueueBatch(w.ctx, name, func(yield func(tasks.Call, error) bool) {
+		for i := range most {
+			for _, l := range loads {
+				c := tasks.Call{
+					Server: "1", Token: l.token, Licenses: l.licenses, Ref: fmt.Sprintf("%03d %05d", len(w.batches), i),
+					Chain: fmt.Sprint("c", i%max(l.chains, 1)), At: l.at,
+				}
+				if i < l.calls && !yield(c, nil) {
+					return
+				}
+			}
+		}
+	})
+	w.no(err)
+	w.batches = append(w.batches, name)
+}
+
+// use makes requests of somebody else's with a token that the limiter has counted, on
+// the day of a time, and the vendor too, once it is that day there.
+func (w *world) use(token string, n int, at time.Time) {
+	w.Helper()
+	name := w.names.Name(token)
+	key := quota.KeyPrefix(quota.DefaultPrefix, name) + "used:" + name + ":" + at.In(w.zone).Format("20060102")
+	w.no(w.rdb.IncrBy(w.ctx, key, int64(n)).Err())
+	if begins := at.Add(-w.Skew).Sub(w.now()); begins > 0 {
+		time.AfterFunc(begins, func() { w.vendor.AddUsed(token, n) })
+		return
+	}
+	w.vendor.AddUsed(token, n)
+}
+
+// now is true time, in the vendor's zone.
+func (w *world) now() time.Time { return w.redis.now().In(w.zone) }
+
+// until lets time pass until it is then.
+func (w *world) until(then time.Time) { time.Sleep(then.Sub(w.now())) }
+
+// await lets time pass, in steps, until the batch is as wanted.
+func (w *world) await(name, what string, within time.Duration, ok func(operator.Status) bool) operator.Status {
+	w.Helper()
+	over := time.Now().Add(within)
+	for {
+		st, err := w.operator.Status(w.ctx, name)
+		w.no(err)
+		if ok(st) {
+			return st
+		}
+		if time.Now().After(over) {
+			w.Fatalf("%s: not %s after %s: %+v\n%s", w.now(), what, within, st, w.waiting())
+		}
+		time.Sleep(max(within/500, time.Second))
+	}
+}
+
+// done waits until all calls of all batches succeeded.
+func (w *world) done(within time.Duration) {
+	w.Helper()
+	for _, name := range w.batches {
+		w.await(name, "all done", within, func(st operator.Status) bool { return st.Succeeded == st.Total || st.Settled })
+	}
+	for _, r := range w.report() {
+		if !r.Succeeded() {
+			w.Errorf("%s is %s: %s %s", r.ID, r.State, r.Msg, r.Error)
+		}
+	}
+}
+
+func (w *world) report() []operator.CallRecord {
+	w.Helper()
+	var all []operator.CallRecord
+	for _, name := range w.batches {
+		for r, err := range w.operator.Report(w.ctx, name) {
+			w.no(err)
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func (w *world) waiting() string {
+	var b strings.Builder
+	for c, err := range w.operator.Chains(w.ctx, false) {
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&b, "%s %s until %s: %s\n", c.ID, c.State, c.Until, c.Why)
+	}
+	return b.String()
+}
+
+// judge fails the test for every promise that the vendor saw broken.
+func (w *world) judge() {
+	w.Helper()
+	a := w.vendor.Account()
+	ids := map[string][]operator.CallRecord{}
+	for _, r := range w.report() {
+		ids[r.Chain] = append(ids[r.Chain], r)
+	}
+	var chains [][]string
+	for _, calls := range ids {
+		slices.SortFunc(calls, func(a, b operator.CallRecord) int { return cmp.Compare(a.Ref, b.Ref) })
+		var chain []string
+		for _, c := range calls {
+			chain = append(chain, c.ID)
+		}
+		chains = append(chains, chain)
+	}
+	all := slices.Concat(a.OverSlots(), a.OverQuota(), a.OrderViolations(chains), a.OverlapViolations(chains),
+		a.RepeatedIDs(), a.Unexplained())
+	for i, v := range all {
+		if i == 5 {
+			w.Errorf("and %d more", len(all)-i)
+			break
+		}
+		w.Error(v)
+	}
+	w.Logf("%d requests, %d done, by day %v, most in flight %d", a.Totals.Requests, a.Totals.Successes, days(a), a.Totals.MaxInFlight)
+}
+
+// days are the requests of each day and token, as the vendor counted them.
+func days(a wolkvoxtest.Account) map[string]int {
+	n := map[string]int{}
+	for _, r := range a.Records {
+		n[r.Day+" "+r.Token]++
+	}
+	return n
+}

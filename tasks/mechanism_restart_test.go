@@ -1,0 +1,95 @@
+package tasks
+
+import (
+	"testing"
+	"time"
+
+	"habilita/internal/chain"
+	"habilita/internal/redisconn"
+	"habilita/internal/redisconn/redistest"
+)
+
+// A Redis that is started again while a worker uses it: nothing is granted for one lease.
+func TestNothingIsMadeAfterARestartOfRedis(t *testing.T) {
+	s := redistest.Start(t)
+	w := openWorld(t, s.URL, testKey(t), nil).closing()
+	id := w.append("token-1", "a")
+	s.Stop() // in order: the ledger is whole, and the run_id another
+	s.Restart()
+	f := w.feed(id)
+	if err := w.runner.run(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.vendor.made.Load(); n != 0 {
+		t.Fatalf("%d requests", n)
+	}
+	if got := w.stateOf(id); got != "waiting restart" {
+		t.Errorf("chain is %s", got)
+	}
+}
+
+// A restart that no worker saw is found by what the ledger remembers, and the hold is
+// kept by those that start during it.
+func TestRestartWhileNoWorkerWasThere(t *testing.T) {
+	s, key := redistest.Start(t), testKey(t)
+	first := openWorld(t, s.URL, key, nil)
+	if until := first.stack.notBefore.Load(); until != 0 {
+		t.Errorf("a hold until %d at first sight", until)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	s.Restart()
+	before := time.Now()
+	var holds []int64
+	for _, token := range []string{"token-1", "token-2"} {
+		w := openWorld(t, s.URL, key, nil)
+		until := w.stack.notBefore.Load()
+		if until < before.Add(65*time.Second).UnixMilli() {
+			t.Errorf("a hold until %d", until)
+		}
+		holds = append(holds, until)
+		step, err := w.stack.ledger.Begin(t.Context(), w.feed(w.append(token, "a")), newID())
+		if err != nil || step.Status != chain.Deferred || step.Reason != "restart" {
+			t.Errorf("%+v, %v", step, err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if holds[0] != holds[1] {
+		t.Errorf("the second worker holds until %d, the first until %d", holds[1], holds[0])
+	}
+}
+
+// A grant that Redis gave before it knew of the hold is given back, and nothing is sent.
+func TestOvertakenGrantIsGivenBack(t *testing.T) {
+	m := redistest.Mini(t)
+	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
+	id := w.append("token-1", "a")
+	step, err := w.stack.ledger.Begin(t.Context(), w.feed(id), newID())
+	if err != nil || step.Status != chain.Running {
+		t.Fatalf("%+v, %v", step, err)
+	}
+	w.restarted(redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
+	j := w.runner.attempt(t.Context(), step.Attempt, time.Now())
+	if j.Kind != chain.Late || j.Slot != chain.GiveBack || w.vendor.made.Load() != 0 {
+		t.Errorf("%+v, %d requests", j, w.vendor.made.Load())
+	}
+}
+
+// Where every write was synced, a restart lost nothing; a replica that took over may have.
+func TestDurableRedisGoesOn(t *testing.T) {
+	m := redistest.Mini(t)
+	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
+	w.durable.Store(true)
+	w.restarted(redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
+	if until := w.stack.notBefore.Load(); until != 0 {
+		t.Errorf("a hold until %d after a restart that lost nothing", until)
+	}
+	w.restarted(redisconn.Change{Node: "redis", Was: "b", Is: "c", Uptime: time.Hour})
+	if w.stack.notBefore.Load() == 0 {
+		t.Error("no hold after a replica took over")
+	}
+}
