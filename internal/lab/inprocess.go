@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"habilita/internal/operator"
+	"habilita/internal/redisconn"
 	"habilita/internal/vault"
 	"habilita/quota"
 	"habilita/tasks"
@@ -55,9 +55,8 @@ func StartInside(tb testing.TB, redisURL, vendorURL string, o tasks.WorkerOption
 	if o.Log.GetLevel() == zerolog.DebugLevel { // the zero value
 		o.Log = zerolog.New(zerolog.NewTestWriter(tb)).Level(zerolog.ErrorLevel)
 	}
-	parsed, err := redis.ParseURL(redisURL)
+	rdb, err := redisconn.Open(redisURL, redisconn.Options{})
 	fatal(err)
-	rdb := redis.NewClient(parsed)
 	in := &Inside{}
 	in.Worker, err = tasks.NewWorker(ctx, o)
 	fatal(err)
