@@ -48,6 +48,9 @@ func (r *bulkRun) dry(ctx context.Context) error {
 	if err := r.rejects.Close(); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err // the input may have ended because of it
+	}
 	if r.o.asJSON {
 		if err := writeJSON(r.out, dryResult{asSummary(sum), true, most}); err != nil {
 			return err
