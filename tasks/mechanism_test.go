@@ -136,7 +136,7 @@ func TestOutcomeIsRecordedAsSoonAsRedisTakesIt(t *testing.T) {
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.Log = zerolog.New(tried) }).closing()
 	id := w.append("token-1", "a")
 	f := w.feed(id)
-	w.vendor.before = func() { m.SetError("ERR away") }
+	w.vendor.before = func() { m.SetError("LOADING away") }
 	done := make(chan error, 1)
 	go func() { done <- w.runner.run(t.Context(), f) }()
 	w.made("the call")

@@ -44,6 +44,9 @@ func (s *sweeper) run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("sweep failed; trying again")
 		}
+		if !leads {
+			s.meter.chains.Reset() // the one who leads tells it; an old value is worse than none
+		}
 		wait(ctx, s.every)
 	}
 }

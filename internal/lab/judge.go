@@ -2,7 +2,9 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"habilita/internal/operator"
 	"habilita/internal/wolkvox/wolkvoxtest"
@@ -19,17 +21,38 @@ type Terms struct {
 	// Open allows calls that are still open and not behind a held head, such as those
 	// that wait for tomorrow's quota.
 	Open bool
-	// LostWrites says that Redis lost writes in between: attempts in the report may be
-	// fewer than the vendor counted, and calls may be made again.
+	// Unrecorded are the times in which an answer could not be recorded, such as the last
+	// moments of a worker that was killed: a request that was answered in one may be
+	// made again, its outcome being unknown to habilita.
+	Unrecorded []Window
+	// LostWrites says that Redis lost what was written during Unrecorded: attempts in
+	// the report may be fewer than the vendor counted, and numbers be given again.
 	LostWrites bool
+}
+
+// Window is a time in which answers came that could not be recorded.
+type Window struct {
+	From, To time.Time
+	// Sent limits it to requests that had arrived at the vendor by then: those of a
+	// worker that stands still since. Zero: all.
+	Sent time.Time
+}
+
+// unrecorded reports whether r was answered in a window.
+func (t Terms) unrecorded(r wolkvoxtest.Record) bool {
+	return slices.ContainsFunc(t.Unrecorded, func(w Window) bool {
+		return !r.Ended.Before(w.From) && !r.Ended.After(w.To) && (w.Sent.IsZero() || !r.Arrived.After(w.Sent))
+	})
 }
 
 // Verdict is what Judge found.
 type Verdict struct {
-	Broken []string // one line for each promise that was broken, "I2: ..."; none is well
+	Broken []string       // one line for each promise that was broken, "I2: ..."; none is well
+	Counts map[string]int // violations of each promise that was broken
 
 	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
 	Requests, Extra, Unknown                           int // of the vendor's account
+	Unrecorded                                         int // answers in Terms.Unrecorded after which the call was made again
 	MaxInFlight                                        int
 }
 
@@ -39,6 +62,10 @@ func (v *Verdict) add(promise string, n int, example func(i int) string) {
 	if n == 0 {
 		return
 	}
+	if v.Counts == nil {
+		v.Counts = map[string]int{}
+	}
+	v.Counts[promise] += n
 	var shown []string
 	for i := range min(n, maxShown) {
 		shown = append(shown, example(i))
@@ -85,18 +112,20 @@ func judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]operator.Ca
 			all[c.ID] = c
 		}
 		order, every := chainIDs(calls)
-		v.violations("I2", a.OrderViolations(order))
+		v.violations("I2", t.explainOrder(a, a.OrderViolations(order)))
 		v.violations("I2", a.OverlapViolations(every))
 		v.addAll("I4", v.endings(calls, t))
 	}
 	v.addAll("I5", attempts(a, all, t))
-	if needless := needless(a); len(needless) > t.Lost && !t.LostWrites {
+	needless, explained := needless(a, t)
+	v.Unrecorded = explained
+	if len(needless) > t.Lost {
 		v.addAll("I5", needless)
 	}
-	if twice := len(a.DuplicateSuccesses()); twice > v.Unknown+t.Lost && !t.LostWrites {
-		v.addAll("I5", []string{fmt.Sprintf("%d calls were done again, %d outcomes were unknown", twice, v.Unknown+t.Lost)})
+	if twice, unknown := len(a.DuplicateSuccesses()), v.Unknown+v.Unrecorded+t.Lost; twice > unknown {
+		v.addAll("I5", []string{fmt.Sprintf("%d calls were done again, %d outcomes were unknown", twice, unknown)})
 	}
-	v.violations("I5", a.RepeatedIDs())
+	v.violations("I5", t.explainRepeats(a, a.RepeatedIDs()))
 	v.addAll("I4", untrue(a, all))
 	return v
 }
@@ -167,18 +196,50 @@ func (v *Verdict) endings(calls []operator.CallRecord, t Terms) []string {
 }
 
 // needless are requests of a call whose request before had succeeded and been answered
-// so. (One that follows a failure is needed, also where an earlier, unknown outcome was
-// a success.)
-func needless(a wolkvoxtest.Account) []string {
+// so; those whose answer could not be recorded are only counted. (One that follows a
+// failure is needed, also where an earlier, unknown outcome was a success.)
+func needless(a wolkvoxtest.Account, t Terms) (out []string, explained int) {
 	last := map[string]wolkvoxtest.Record{}
-	var out []string
 	for _, r := range a.Records {
-		if before, ok := last[r.Call]; ok && before.Success && !before.Unknown() {
+		before, ok := last[r.Call]
+		switch {
+		case !ok || !before.Success || before.Unknown():
+		case t.unrecorded(before):
+			explained++
+		default:
 			out = append(out, fmt.Sprintf("request %d of %q came after request %d had been answered with success", r.Seq, r.Call, before.Seq))
 		}
 		last[r.Call] = r
 	}
-	return out
+	return out, explained
+}
+
+// explainRepeats leaves out ids that were given again since Redis had lost that they
+// were given before.
+func (t Terms) explainRepeats(a wolkvoxtest.Account, all []wolkvoxtest.Violation) []wolkvoxtest.Violation {
+	if !t.LostWrites || len(all) == 0 {
+		return all
+	}
+	lost := map[int64]bool{}
+	for _, r := range a.Records {
+		lost[r.Seq] = t.unrecorded(r)
+	}
+	return slices.DeleteFunc(all, func(v wolkvoxtest.Violation) bool { return lost[v.OtherSeq] })
+}
+
+// explainOrder leaves out calls that were made again after a later one of their chain,
+// since Redis had lost that they had succeeded.
+func (t Terms) explainOrder(a wolkvoxtest.Account, all []wolkvoxtest.Violation) []wolkvoxtest.Violation {
+	if !t.LostWrites || len(all) == 0 {
+		return all
+	}
+	lost := map[string]bool{}
+	for _, r := range a.Records {
+		lost[r.Call] = lost[r.Call] || r.Success && t.unrecorded(r)
+	}
+	return slices.DeleteFunc(all, func(v wolkvoxtest.Violation) bool {
+		return strings.HasPrefix(v.Detail, "arrived after") && lost[v.Call]
+	})
 }
 
 // attempts compares the attempts of the report with the requests of the account.

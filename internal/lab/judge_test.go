@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
 
 	"habilita/internal/operator"
 	"habilita/internal/wolkvox/wolkvoxtest"
@@ -21,6 +22,20 @@ func TestJudgeFindsBrokenPromises(t *testing.T) {
 	req := func(seq, end int64, id string, ok bool) wolkvoxtest.Record {
 		c, _, _ := strings.Cut(id, ".")
 		return wolkvoxtest.Record{Seq: seq, EndSeq: end, Token: "t", Call: c, RequestID: id, Success: ok, Day: "d", Quota: 1000}
+	}
+	// at gives a request a time: it took a second.
+	epoch := time.Unix(1_700_000_000, 0)
+	sec := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+	at := func(r wolkvoxtest.Record, end int) wolkvoxtest.Record {
+		r.Arrived, r.Ended = sec(end-1), sec(end)
+		return r
+	}
+	window := func(from, to, sent int) []Window {
+		w := Window{From: sec(from), To: sec(to)}
+		if sent > 0 {
+			w.Sent = sec(sent)
+		}
+		return []Window{w}
 	}
 	both := []operator.CallRecord{call(0, "succeeded", 1), call(1, "succeeded", 1)}
 	reset := req(1, 2, "A.1", true)
@@ -57,6 +72,16 @@ func TestJudgeFindsBrokenPromises(t *testing.T) {
 		{"an id twice", []wolkvoxtest.Record{req(1, 2, "A.1", false), req(3, 4, "A.1", true), req(5, 6, "B.1", true)},
 			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{}, "I5"},
 		{"unknown to the report", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "B.1", true), req(5, 6, "C.1", true)}, both, Terms{}, "I5"},
+		{"explained by a window", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "A.2", true), 30), req(5, 6, "B.1", true)},
+			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(5, 20, 0)}, ""},
+		{"outside of the window", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "A.2", true), 30), req(5, 6, "B.1", true)},
+			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(11, 20, 0)}, "I5 I5"},
+		{"sent too late for the window", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "A.2", true), 30), req(5, 6, "B.1", true)},
+			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(5, 20, 8)}, "I5 I5"},
+		{"lost writes", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "B.1", true), 12), at(req(5, 6, "A.1", true), 30), at(req(7, 8, "B.1", true), 40)},
+			both, Terms{Unrecorded: window(5, 20, 0), LostWrites: true}, ""},
+		{"written before the loss", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 4), at(req(3, 4, "B.1", true), 12), at(req(5, 6, "A.1", true), 30), at(req(7, 8, "B.1", true), 40)},
+			both, Terms{Unrecorded: window(5, 20, 0), LostWrites: true}, "I2 I5 I5 I5"},
 		{"lost", []wolkvoxtest.Record{req(1, 2, "A.1", true)}, both[:1], Terms{}, "I6"},
 	} {
 		v := judge(wolkvoxtest.NewAccount(tc.requests...), tc.terms, []Plan{plan}, [][]operator.CallRecord{tc.calls})

@@ -52,8 +52,7 @@ func TestQuotaOfADay(t *testing.T) {
 	if r := l.MustEnqueue("chains"); !strings.Contains(r.Stdout, "tomorrow") || !strings.Contains(r.Stdout, "until") {
 		t.Errorf("%s", r)
 	}
-	var rows []operator.QuotaRow
-	rows = lines[operator.QuotaRow](l, l.MustEnqueue("quota", "--json"))
+	rows := lines[operator.QuotaRow](l, l.MustEnqueue("quota", "--json"))
 	if len(rows) != 1 || rows[0].Used != 1000 || rows[0].Quota != 1000 {
 		t.Errorf("quota: %+v", rows)
 	}

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -98,15 +97,6 @@ func (v *Vendor) Stop() {
 	if code := v.proc.Wait(Patience); code != 0 {
 		v.lab.TB.Fatalf("the vendor ended with %d: its account is not whole", code)
 	}
-}
-
-// accountText is the account as it was written, for I7; nil for ServeVendor.
-func (v *Vendor) accountText() []byte {
-	if v == nil || v.file == "" {
-		return nil
-	}
-	b, _ := os.ReadFile(v.file)
-	return bytes.Clone(b)
 }
 
 // Key is the name under which the account has a token.
