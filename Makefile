@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-redis race lint fmt cover bench demo ci clean
+.PHONY: help build test test-redis race lint fmt cover bench demo chaos mutations ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ test-redis: ## all tests again, failing where there is no redis-server
 	HABILITA_REQUIRE_REDIS=1 $(GO) test -count=1 ./...
 
 race: ## tests under the race detector (takes a C compiler)
-	HABILITA_REQUIRE_REDIS=1 $(GO) test -race -count=1 $$(.ci/run --race-packages)
+	HABILITA_REQUIRE_REDIS=1 $(GO) test -race -count=1 $$(.ci/run --race-arguments)
 
 lint: ## format, go vet and staticcheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "run make fmt:"; echo "$$bad"; exit 1; fi
@@ -35,6 +35,12 @@ cover: ## statements that tests reach, in coverage.out
 
 bench: ## benchmarks (those of the ledger want a redis-server)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+chaos: ## break everything under load, for most of an hour: docs/reliability.md
+	$(GO) run ./internal/lab/chaos
+
+mutations: ## take one mechanism out at a time: a test fails for each (about 7 minutes)
+	$(GO) run ./internal/mutations
 
 demo: ## see it work, with nothing installed
 	$(GO) run ./cmd/worker demo

@@ -1,0 +1,215 @@
+package main
+
+const (
+	ledgerLua = "internal/chain/lua/library.lua"
+	appendLua = "internal/chain/lua/append.lua"
+	beginLua  = "internal/chain/lua/begin.lua"
+	finishLua = "internal/chain/lua/finish.lua"
+	pumpLua   = "internal/chain/lua/pump.lua"
+	purgeLua  = "internal/chain/lua/purge.lua"
+	chainPkg  = "./internal/chain"
+)
+
+// ledgerMutations are of the order of a chain's calls and of who may write what.
+var ledgerMutations = []mutation{
+	{
+		"fence", "a run begins under an older feed number",
+		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= ARGV[2] then", "if not c or c.s ~= 'f' then"),
+		chainPkg, "TestStaleFeedDoesNothing",
+	},
+	{
+		"fence", "a chain that runs is begun again",
+		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= ARGV[2] then", "if not c or c.f ~= ARGV[2] then"),
+		chainPkg, "TestStaleFeedDoesNothing",
+	},
+	{
+		"fence", "a new feeding keeps the old number",
+		in(ledgerLua, "local n = redis.call('INCR', P .. 'feed')", "local n = tonumber(c.f or redis.call('INCR', P .. 'feed'))"),
+		chainPkg, "TestStaleFeedDoesNothing",
+	},
+	{
+		"nonce of an attempt", "an outcome is taken from an attempt that another one has followed",
+		in(finishLua, "c.n ~= nonce or ", ""),
+		chainPkg, "TestStaleNonceFreesItsOwnSlotOnly",
+	},
+	{
+		"begin sent twice", "it is not answered as before",
+		in(beginLua, "if again then", "if false then"),
+		chainPkg, "TestRepeatedCommandsChangeNothing",
+	},
+	{
+		"finish sent twice", "it is not answered as before",
+		in(finishLua, "if again then return answer(again) end", ""),
+		chainPkg, "TestRepeatedCommandsChangeNothing",
+	},
+	{
+		"order of record and advance", "the chain goes on, its result is not recorded",
+		in(finishLua, "  end_call(batch, field, rec, 's', now)\n", ""),
+		chainPkg, "TestOneCallAfterTheOther",
+	},
+	{
+		"order of record and advance", "the chain is put off, its failure is not recorded",
+		in(finishLua, "rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]\n", ""),
+		chainPkg, "TestFailuresCountAgainstTheBudget",
+	},
+	{
+		"the next call starts after a success alone", "a chain whose head was given up goes on",
+		in(ledgerLua, "  hold(c, batch, now)\n  return false\n", "  return advance(c, now)\n"),
+		chainPkg, "TestPolicyHold",
+	},
+	{
+		"quarantine of unknown outcomes", "the slot is freed in the ledger",
+		in(finishLua, "if slot == 'release' then", "if slot ~= 'back' then"),
+		chainPkg, "TestUnknownOutcomeSilencesTheChain",
+	},
+	{
+		"wait of a chain after an unknown outcome", "a grant does not look at it",
+		in(ledgerLua, "if quiet > now then", "if false then"),
+		chainPkg, "TestUnknownOutcomeSilencesTheChain",
+	},
+	{
+		"wait of a chain after an unknown outcome", "it is not written down",
+		in(finishLua, "redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', int(tonumber(c.e) - now))", ""),
+		chainPkg, "TestUnknownOutcomeSilencesTheChain",
+	},
+	{
+		"wait of a chain after an unknown outcome", "the call comes back before its lease ends",
+		in(finishLua, "  if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end\n", ""),
+		chainPkg, "TestUnknownOutcomeThatBecameKnown",
+	},
+	{
+		"late success", "what came after the lease is thrown away",
+		in(finishLua, "(c.s ~= 'x' and kind ~= 'done')", "c.s ~= 'x'"),
+		chainPkg, "TestLateSuccessStillCounts",
+	},
+	{
+		"attempts are counted before the request", "they are not counted at the grant",
+		in(ledgerLua, "c.a = int(tonumber(c.a or '0') + 1)", "c.a = int(tonumber(c.a or '0'))"),
+		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
+	},
+	{
+		"one call for each id", "a known call is appended again",
+		in(appendLua, "cjson.encode(rec)) == 0 then", "cjson.encode(rec)) == 2 then"),
+		chainPkg, "TestAppendIsIdempotent",
+	},
+	{
+		"wake of the longest waiter", "the chain that frees a slot keeps it",
+		in(finishLua, "if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then", "if false then"),
+		chainPkg, "TestSlotGoesToWhoWaitedLongest",
+	},
+	{
+		"nobody overtakes who waits", "the chain goes on where others wait longer",
+		in(finishLua, "(busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1)", "busy + 1 >= s.slots"),
+		chainPkg, "TestNobodyOvertakesWhoWaits",
+	},
+	{
+		"policy cancel: the dropped set", "only the nearest calls are cancelled",
+		in(ledgerLua, "  redis.call('SADD', P .. 'dropped:' .. batch, c.id)\n", ""),
+		chainPkg, "TestPolicyCancelOfALargeBatch",
+	},
+	{
+		"note of a cancelled batch", "rows that come later are let in",
+		in(appendLua, "local ended = redis.call('HGET', counts, 'x')", "local ended = false"),
+		"./tasks", "TestRowsOfACancelledBatchComeInCancelled",
+	},
+	{
+		"note of a cancelled batch", "a call that ran meanwhile is tried again",
+		in(finishLua, "elseif cancelled(batch) then", "elseif false then"),
+		chainPkg, "TestCancelledBatchIsNotTriedAgain",
+	},
+	{
+		"retention keeps held calls", "a held head is deleted",
+		in(purgeLua, "if c and c.s == 'h' and c.h == batch .. ' ' .. key then return end", ""),
+		chainPkg, "TestPurgeKeepsWhatIsOpenOrHeld",
+	},
+	{
+		"outcomes on a full Redis", "a script no longer writes before it needs memory",
+		in(ledgerLua, "local function outcome_first() redis.call('UNLINK', P .. 'none') end", "local function outcome_first() end"),
+		chainPkg, "TestFullRedis",
+	},
+}
+
+// recoveryMutations are of what finds the work of a process that is gone.
+var recoveryMutations = []mutation{
+	{
+		"a call whose worker was lost", "nobody takes it up when its lease has ended",
+		in(pumpLua, "  elseif c.s == 'x' then\n", "  elseif c.s == 'x' then\n    redis.call('ZREM', DUE, id)\n  elseif false then\n"),
+		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
+	},
+	{
+		"a call whose worker was lost", "it is tried without end",
+		in(pumpLua, "elseif tonumber(c.a) >= tonumber(ARGV[3]) then", "elseif false then"),
+		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
+	},
+	{
+		"a feeding that nobody began", "it is not fed again",
+		in(ledgerLua, "redis.call('ZADD', DUE, int(now + FEED_GRACE * 2 ^ math.min(missed, 5)), c.id)",
+			"redis.call('ZADD', DUE, int(now + 2 ^ 40), c.id)"),
+		chainPkg, "TestFedButNotBegun",
+	},
+	{
+		"feed number in the TaskID", "the task of a feeding has the id of the one before",
+		in("internal/chain/ledger.go", `return f.Chain + ":" + f.Number`, `return f.Chain`),
+		"./tasks", "TestEveryFeedingHasATaskOfItsOwn",
+	},
+	{
+		"one task for each feeding", "a task has no id of its own",
+		in("tasks/task.go", "asynq.TaskID(f.TaskID()), ", ""),
+		"./tasks", "TestEveryFeedingHasATaskOfItsOwn",
+	},
+	{
+		"sweeper", "no worker sweeps",
+		in("tasks/worker.go", "	wg.Go(func() { w.sweeper.run(soft) })\n", ""),
+		"./tasks", "TestSweeperFindsWhatNobodyTold",
+	},
+	{
+		"sweeper", "it does not announce what is ready",
+		in("tasks/sweeper.go", "return s.ledger.Announce(ctx, s.clock.Now(), ready...)", "return nil"),
+		"./tasks", "TestSweeperFindsWhatNobodyTold",
+	},
+	{
+		"sweeper", "it takes over no due times",
+		in("tasks/sweeper.go", "		s.dues.note(b.Tag, b.NextDue)\n", ""),
+		"./tasks", "TestSweeperTakesOverTheDuesOfADeadProcess",
+	},
+	{
+		"detached-context hook", "asynq's server gets a client without it",
+		in("tasks/worker.go", "Detach: true, ", ""),
+		"./tasks", "TestTaskThatSucceededLeavesAsynq",
+	},
+	{
+		"detached-context hook", "it passes the context of a command on",
+		in("internal/redisconn/open.go", "return next(context.WithoutCancel(ctx), cmd)\n", "return next(ctx, cmd)\n"),
+		"./internal/redisconn", "TestDetachHook",
+	},
+	{
+		"detached-context hook", "it passes the context of a pipeline on",
+		in("internal/redisconn/open.go", "return next(context.WithoutCancel(ctx), cmds)", "return next(ctx, cmds)"),
+		"./internal/redisconn", "TestDetachHook",
+	},
+	{
+		"restart hold", "a restart that a worker sees brings none",
+		in("tasks/restart.go", "	w.stack.holdUntil(until)\n	w.log.Warn().Str(\"node\"", "	w.log.Warn().Str(\"node\""),
+		"./tasks", "TestNothingIsMadeAfterARestartOfRedis",
+	},
+	{
+		"restart hold", "the ledger's run_id is not compared",
+		in("tasks/restart.go", `changed = changed || known[s.Node] != ""`, `changed = changed && known[s.Node] != ""`),
+		"./tasks", "TestRestartWhileNoWorkerWasThere",
+	},
+	{
+		"restart hold", "a worker that starts during it does not keep it",
+		in("tasks/restart.go", "		w.stack.holdUntil(time.UnixMilli(ms))\n", "		_ = ms\n"),
+		"./tasks", "TestRestartWhileNoWorkerWasThere",
+	},
+	{
+		"restart hold", "a grant that was under way is used",
+		in("tasks/runner.go", "if r.overtaken(a) {", "if false {"),
+		"./tasks", "TestOvertakenGrantIsGivenBack",
+	},
+	{
+		"restart hold", "a replica that took over is taken for a restart that lost nothing",
+		in("tasks/restart.go", "if w.durable.Load() && c.Uptime < freshStart {", "if w.durable.Load() {"),
+		"./tasks", "TestDurableRedisGoesOn",
+	},
+}

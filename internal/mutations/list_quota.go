@@ -1,0 +1,102 @@
+package main
+
+const (
+	quotaLua = "quota/lua/library.lua"
+	quotaPkg = "./quota"
+)
+
+// quotaMutations are of a token's slots and its count of a day.
+var quotaMutations = []mutation{
+	{
+		"slots of a token", "one slot more is granted",
+		in(quotaLua, "if busy >= s.slots then", "if busy > s.slots then"),
+		quotaPkg, "TestMiniredis/slots",
+	},
+	{
+		"lease of a slot", "a slot is taken without end",
+		in(quotaLua, "local reclaimed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', int(now))", "local reclaimed = 0"),
+		quotaPkg, "TestMiniredis/lease_end_frees",
+	},
+	{
+		"nonce of a slot", "a release frees the oldest slot, whoever has it",
+		in(quotaLua, "return redis.call('ZREM', prefix .. 'slots:' .. token, nonce) == 1",
+			"return redis.call('ZPOPMIN', prefix .. 'slots:' .. token)[1] ~= nil"),
+		quotaPkg, "TestMiniredis/owner_alone",
+	},
+	{
+		"a grant asked for twice is granted once", "the grant that a nonce holds is not looked for",
+		in(quotaLua, "if again then return again end", ""),
+		quotaPkg, "TestMiniredis/same_nonce_once",
+	},
+	{
+		"count at the grant", "a grant is not counted",
+		in(quotaLua, "  count(prefix, token, s, d)\n  local days", "  local days"),
+		quotaPkg, "TestMiniredis/quota",
+	},
+	{
+		"quota of a day", "it is not looked at",
+		in(quotaLua, "if today >= limit then", "if false then"),
+		quotaPkg, "TestMiniredis/quota",
+	},
+	{
+		"count on both days", "a lease that crosses midnight is not counted on the next day",
+		in(quotaLua, "    count(prefix, token, s, d + 1)\n", ""),
+		quotaPkg, "TestMiniredis/both_days",
+	},
+	{
+		"count on both days", "the guard is left out of what may cross midnight",
+		in(quotaLua, "return at + s.lease + s.guard >= s.starts[d + 1]", "return at + s.lease >= s.starts[d + 1]"),
+		quotaPkg, "TestMiniredis/both_days",
+	},
+	{
+		"quota of the next day", "a lease that crosses midnight needs only this day's",
+		in(quotaLua, "if twice and used(prefix, token, s.days[d + 1]) >= limit then", "if false then"),
+		quotaPkg, "TestMiniredis/tomorrow_is_used",
+	},
+	{
+		"day guard", "grants go on until midnight",
+		in(quotaLua, "  if now >= midnight - s.guard then return refuse('midnight', midnight + s.guard, now) end\n", ""),
+		quotaPkg, "TestMiniredis/midnight",
+	},
+	{
+		"day guard", "grants begin at midnight",
+		in(quotaLua, "  if now < s.starts[d] + s.guard then return refuse('midnight', s.starts[d] + s.guard, now) end\n", ""),
+		quotaPkg, "TestMiniredis/midnight",
+	},
+	{
+		"give-back", "what was not sent stays counted",
+		in(quotaLua, "redis.call('DECR', key)", "redis.call('EXISTS', key)"),
+		quotaPkg, "TestMiniredis/give_back",
+	},
+	{
+		"give-back on its day", "it is given back on the first of its days alone",
+		in(quotaLua, "    if (tonumber(redis.call('GET', key)) or 0) > 0 then redis.call('DECR', key) end\n  end",
+			"    if (tonumber(redis.call('GET', key)) or 0) > 0 then redis.call('DECR', key) end\n    break\n  end"),
+		quotaPkg, "TestMiniredis/both_days",
+	},
+	{
+		"give-back by its owner", "it is given back as often as it is asked for",
+		in(quotaLua, "if not quota.release(prefix, token, nonce) then return false end", "quota.release(prefix, token, nonce)"),
+		quotaPkg, "TestMiniredis/give_back",
+	},
+	{
+		"hold after a restart of Redis", "grants do not look at it",
+		in(quotaLua, "  if now < s.not_before then return refuse('restart', s.not_before, now) end\n", ""),
+		quotaPkg, "TestMiniredis/hold",
+	},
+	{
+		"wake of the longest waiter", "the one who came last is woken",
+		in(quotaLua, "return redis.call('ZPOPMIN', waiters)[1]", "return redis.call('ZPOPMAX', waiters)[1]"),
+		quotaPkg, "TestMiniredis/waiters",
+	},
+	{
+		"cooling of a token", "it is not looked at",
+		in(quotaLua, "if cool[1] and tonumber(cool[1]) > now then\n    local probe", "if false then\n    local probe"),
+		quotaPkg, "TestMiniredis/cooling",
+	},
+	{
+		"one gentle probe of a cooling token", "every try is a probe",
+		in(quotaLua, "redis.call('HSET', cooling, 'probe', int(ends + step), 'step', int(step))", "redis.call('HSET', cooling, 'step', int(step))"),
+		quotaPkg, "TestMiniredis/probe",
+	},
+}

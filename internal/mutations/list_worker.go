@@ -1,0 +1,118 @@
+package main
+
+const (
+	outcomeGo = "tasks/outcome.go"
+	runnerGo  = "tasks/runner.go"
+	attemptGo = "internal/wolkvox/attempt.go"
+	connGo    = "internal/wolkvox/conn.go"
+
+	agreementLua = "internal/agreement/lua/agreement.lua"
+)
+
+// workerMutations are of what a run does around its request.
+var workerMutations = []mutation{
+	{
+		"quarantine of unknown outcomes", "the slot of an unknown outcome is freed",
+		in(outcomeGo, "case errors.As(err, &unknown):\n		return f.attempt(chain.Outcome{Slot: chain.Keep,",
+			"case errors.As(err, &unknown):\n		return f.attempt(chain.Outcome{Slot: chain.Release,"),
+		"./tasks", "TestJudge",
+	},
+	{
+		"quarantine of unknown outcomes", "the slot of an error that nobody knows is freed",
+		in(outcomeGo, "reached the vendor.\n	return f.attempt(chain.Outcome{Slot: chain.Keep,",
+			"reached the vendor.\n	return f.attempt(chain.Outcome{Slot: chain.Release,"),
+		"./tasks", "TestJudge",
+	},
+	{
+		"budget of attempts", "a call is never given up",
+		in(outcomeGo, "if f.Spent >= f.MaxAttempts {", "if false {"),
+		"./tasks", "TestJudge",
+	},
+	{
+		"order of record and advance", "a run whose outcome Redis did not take leaves it",
+		in(runnerGo, "if err == nil || ctx.Err() != nil || broken == most {", "if broken <= most {"),
+		"./tasks", "TestOutcomeIsRecordedAsSoonAsRedisTakesIt",
+	},
+	{
+		"WriteBy guard", "a request has no moment by which it must be written",
+		in(runnerGo, "		WriteBy: asked.Add(r.o.SlotMargin),\n", ""),
+		"./tasks", "TestRequestIsWrittenWithinTheMargin",
+	},
+	{
+		"lease covers the vendor's time", "it covers our own patience",
+		in("tasks/worker.go", "max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin", "o.CallTimeout + o.SlotMargin"),
+		"./tasks", "TestLeaseCoversTheVendorsTime",
+	},
+	{
+		"put back at a stop", "a task that comes while the worker stops is begun",
+		in(runnerGo, "	if r.stopping.Load() {\n		return r.putBack(ctx, f)\n	}\n", ""),
+		"./tasks", "TestStoppingWorkerPutsBackWhatItHasNotBegun",
+	},
+	{
+		"agreement check", "a run begins while it is not known to hold",
+		in(runnerGo, "for !r.current() && ", "for false && "),
+		"./tasks", "TestRunWaitsForTheAgreement",
+	},
+	{
+		"agreement check", "a process that differs may join",
+		in(agreementLua, "if mine[name] ~= nil and mine[name] ~= value then", "if false then"),
+		"./internal/agreement", "TestOneThatDiffers",
+	},
+}
+
+// vendorMutations are of the one request of an attempt.
+var vendorMutations = []mutation{
+	{
+		"WriteBy guard", "a connection writes after it",
+		in(attemptGo, "	case past(a.writeBy):\n		a.closed = true\n		return errLate\n", ""),
+		"./internal/wolkvox", "TestGuardRefusesLate",
+	},
+	{
+		"WriteBy guard", "a dial may take longer",
+		in(connGo, "if !a.writeBy.IsZero() && a.writeBy.Before(until) {", "if false {"),
+		"./internal/wolkvox", "TestDialBounds",
+	},
+	{
+		"one-shot write guard", "a second connection may write the request again",
+		in(attemptGo, "	case a.owner != nil && a.owner != c:\n		return errTwice\n", ""),
+		"./internal/wolkvox", "TestGuardLetsOneConnectionWrite",
+	},
+	{
+		"one-shot write guard", "an attempt that is over may still write",
+		in(attemptGo, "	case a.closed:\n		return errOver\n	case a.owner == c:", "	case a.owner == c:"),
+		"./internal/wolkvox", "TestGuardLetsOneConnectionWrite",
+	},
+	{
+		"one-shot write guard", "net/http may dial again for a request that was written",
+		in(attemptGo, "	case a.owner != nil:\n		return errTwice\n	case past(a.writeBy):\n		return errLate\n",
+			"	case past(a.writeBy):\n		return errLate\n"),
+		"./internal/wolkvox", "TestDialBounds",
+	},
+	{
+		"a dead idle connection is not written to", "it is not asked whether the peer is there",
+		in(connGo, "if first && now.check && c.raw.stale() {", "if false {"),
+		"./internal/wolkvox", "TestGuardAsksWhetherAnIdleConnectionLives",
+	},
+	{
+		"an idle connection that died costs no attempt", "no other one is tried",
+		in("internal/wolkvox/client.go", " || !a.diedIdle() {", " || true {"),
+		"./internal/wolkvox", "TestDeadIdleNoticed",
+	},
+}
+
+// otherMutations are of secrets.
+var otherMutations = []mutation{
+	{
+		"sealing purpose", "a sealed token opens under another one's name",
+		[]edit{
+			{"internal/vault/seal.go", "aad := buf[total:]", "aad := buf[total : total+h]"},
+			{"internal/vault/seal.go", "aad = append(append(aad, sealed[:h]...), purpose...)", "aad = append(aad, sealed[:h]...)"},
+		},
+		"./internal/vault", "TestOpenRefusesEveryChange",
+	},
+	{
+		"no token in an error", "the vendor's text is passed on as it is",
+		in("internal/wolkvox/scrub.go", "s = hideToken(strings.TrimSpace(s), token)", "s = strings.TrimSpace(s)"),
+		"./internal/wolkvox", "TestTextsAreSafe",
+	},
+}
