@@ -2,6 +2,7 @@ package simtime
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,9 +15,12 @@ import (
 // A real quota of one licence under load: 1,000 are done on the first day, the rest on
 // the next. Nothing was counted beforehand.
 func TestQuotaRunsOut(t *testing.T) {
-	at := midnight{"America/Bogota", "2026-11-24", "00:00"}.at(t)
+	at, calls := midnights[0].at(t), 1100
+	if whole() {
+		calls = 1900
+	}
 	run(t, World{Start: at.Add(-10 * time.Minute), Vendor: wolkvoxtest.Options{Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond}}, func(w *world) {
-		w.enqueue("all", load{token: "a", calls: 1500, chains: 3}, load{token: "b", calls: 50})
+		w.enqueue("all", load{token: "a", calls: calls, chains: 2}, load{token: "b", calls: 50})
 		w.await("all", "the quota used", 8*time.Minute, func(st operator.Status) bool { return st.Succeeded == 1050 })
 		w.done(time.Hour)
 		w.onlyNeeded()
@@ -83,9 +87,7 @@ func TestMidnight(t *testing.T) {
 		return
 	}
 	testMidnight(t, midnights[1], 48*time.Hour, 2*time.Second)
-	testMidnight(t, midnights[4], -48*time.Hour, -2*time.Second)
-	testMidnight(t, midnights[6], 10*time.Minute, 2*time.Second)
-	testMidnight(t, midnights[0], -10*time.Minute, -2*time.Second)
+	testMidnight(t, midnights[4], -10*time.Minute, -2*time.Second)
 }
 
 // testMidnight has the day change under load, with
@@ -96,29 +98,33 @@ func TestMidnight(t *testing.T) {
 //   - c: slow requests, up to the vendor's limit and beyond our patience,
 //   - d: calls that are scheduled for the new day.
 //
-// Where the vendor's clock is ahead, each request also needs 3 s to be written: what is granted
-// before midnight arrives after it.
+// Where the vendor's clock is ahead, each request also needs 4.5 s to be written: what is
+// granted before midnight arrives after it. Where it is behind, workers look for tasks
+// often: what could be granted too early is.
 func testMidnight(t *testing.T, m midnight, off, skew time.Duration) {
-	t.Run(fmt.Sprintf("%s %s off %s skew %s", m.zone, m.day, off, skew), func(t *testing.T) {
+	name := strings.ReplaceAll(m.zone, "/", "-")
+	t.Run(fmt.Sprintf("%s %s off %s skew %s", name, m.day, off, skew), func(t *testing.T) {
 		at := m.at(t)
 		x := World{
 			Start: at.Add(-3 * time.Minute), Off: off, Skew: skew,
 			Options: tasks.WorkerOptions{CallTimeout: 30 * time.Second},
 			Vendor:  wolkvoxtest.Options{Latency: 1200 * time.Millisecond, Jitter: 800 * time.Millisecond, Script: slow("c"), Seed: uint64(skew)},
 		}
-		if skew > 0 {
-			x.Dial, x.Vendor.Latency, x.Vendor.Jitter = 3*time.Second, 100*time.Millisecond, 0
+		switch {
+		case skew > 0:
+			x.Dial, x.Vendor.Latency, x.Vendor.Jitter = 4500*time.Millisecond, 100*time.Millisecond, time.Second
+		case skew < 0:
+			x.Idle = 500 * time.Millisecond
 		}
 		run(t, x, func(w *world) {
-			before, after := at.Add(-time.Millisecond), at
-			w.use("a", 950, before)
-			w.use("b", 500, before)
-			w.use("b", 880, after)
-			w.use("c", 975, before)
-			w.use("c", 950, after)
+			w.use("a", 950, x.Start)
+			w.use("b", 500, x.Start)
+			w.use("b", 880, at)
+			w.use("c", 975, x.Start)
+			w.use("c", 950, at)
 			w.enqueue("day", load{token: "a", calls: 90, chains: 2}, load{token: "c", calls: 16, chains: 2},
 				load{token: "d", calls: 4, at: at.Add(20 * time.Second)})
-			w.enqueue("flow", load{token: "b", calls: 330, chains: 3})
+			w.enqueue("flow", load{token: "b", calls: 330, chains: 2})
 			w.await("flow", "out of quota", 20*time.Minute, func(st operator.Status) bool { return w.quotaUsed("b") && st.Open < 300 })
 			w.countedTwice("b", at, 880)
 			w.vendor.SetToken("b", wolkvoxtest.Token{Licenses: 2})

@@ -8,59 +8,59 @@ import (
 
 	"habilita/internal/operator"
 	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/tasks"
 )
 
-// day is a night and a day that the vendor spends refusing.
-type day struct {
-	zone, date string // it begins half an hour after the date does
-	off        time.Duration
+// refusal is a time in which the vendor refuses.
+type refusal struct {
+	zone, date string        // of its beginning
+	begins     time.Duration // after the day's beginning, by the clock on the wall
+	night      time.Duration // of maintenance
+	giveUp     time.Duration // GIVE_UP_AFTER
+	off        time.Duration // as World.Off
 }
 
-// TestRefusedForADay lets 26 hours pass in which the vendor refuses
+// TestRefused lets hours pass in which the vendor refuses
 //
-//   - limit: since somebody else used up its quota early in the day; it goes on next day,
-//   - night: since there is maintenance for 6 hours; it comes back after it,
-//   - away: for 25 hours; it is given up after GIVE_UP_AFTER, and made when a person says so.
+//   - limit: since somebody else used up its quota; it goes on with the next day,
+//   - night: since there is maintenance; it comes back after it,
+//   - away: for an hour longer than GIVE_UP_AFTER; it is given up, and made when a person
+//     says so.
 //
-// All of them are asked gently meanwhile.
-func TestRefusedForADay(t *testing.T) {
-	cases := []day{{"America/Bogota", "2026-11-24", 48 * time.Hour}}
+// All of them are asked gently meanwhile. The whole matrix has the real hours.
+func TestRefused(t *testing.T) {
+	const early, night, day = 90 * time.Minute, 6 * time.Hour, 24 * time.Hour
+	cases := []refusal{{"America/Bogota", "2026-11-24", 21*time.Hour + 30*time.Minute, time.Hour, 2 * time.Hour, 48 * time.Hour}}
 	if whole() {
 		cases = append(cases,
-			day{"America/Bogota", "2026-11-24", -48 * time.Hour},
-			day{"America/Santiago", "2026-09-06", 0},              // 23 h, from 01:00
-			day{"Europe/Madrid", "2026-03-29", 0},                 // 23 h
-			day{"Europe/Madrid", "2026-10-25", 0},                 // 25 h
-			day{"America/Havana", "2026-11-01", 10 * time.Minute}, // 25 h, midnight comes twice
+			refusal{"America/Bogota", "2026-11-24", early, night, day, -48 * time.Hour},
+			refusal{"America/Santiago", "2026-09-06", early, night, day, 0}, // 23 h, from 01:00
+			refusal{"Europe/Madrid", "2026-03-29", early, night, day, 0},    // 23 h
+			refusal{"Europe/Madrid", "2026-10-25", time.Minute, night, day, 0},
+			refusal{"America/Havana", "2026-11-01", early, night, day, 10 * time.Minute}, // 25 h
 		)
 	}
 	for _, c := range cases {
-		t.Run(fmt.Sprintf("%s %s off %s", c.zone, c.date, c.off), func(t *testing.T) { testRefused(t, c) })
+		t.Run(fmt.Sprintf("%s %s off %s", strings.ReplaceAll(c.zone, "/", "-"), c.date, c.off), c.test)
 	}
 }
 
-func testRefused(t *testing.T, c day) {
+func (c refusal) test(t *testing.T) {
 	zone, err := time.LoadLocation(c.zone)
 	if err != nil {
 		t.Fatal(err)
 	}
-	begins, err := time.ParseInLocation(time.DateOnly, c.date, zone)
+	date, err := time.Parse(time.DateOnly, c.date)
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := begins.Add(90 * time.Minute)
-	next := time.Date(start.Year(), start.Month(), start.Day()+1, 0, 0, 0, 0, zone)
-	maintenance := func(from, until time.Time) func(r wolkvoxtest.Request) wolkvoxtest.Fault {
-		return func(r wolkvoxtest.Request) wolkvoxtest.Fault {
-			if r.Arrived.Before(from) || !r.Arrived.Before(until) {
-				return wolkvoxtest.Fault{}
-			}
-			return wolkvoxtest.Fault{Kind: wolkvoxtest.Maintenance}
-		}
-	}
-	night, away := maintenance(start, start.Add(6*time.Hour)), maintenance(start.Add(time.Minute), start.Add(25*time.Hour+time.Minute))
+	start := time.Date(date.Year(), date.Month(), date.Day(), 0, int(c.begins.Minutes()), 0, 0, zone)
+	next := time.Date(date.Year(), date.Month(), date.Day()+1, 0, 0, 0, 0, zone)
+	over := start.Add(c.giveUp + time.Hour)
+	night, away := maintenance(start, start.Add(c.night)), maintenance(start.Add(time.Minute), over)
 	x := World{
 		Start: start, Off: c.off, Idle: 20 * time.Second, Workers: 1,
+		Options: tasks.WorkerOptions{GiveUpAfter: c.giveUp},
 		Vendor: wolkvoxtest.Options{Latency: time.Second, Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
 			switch r.Token {
 			case "night":
@@ -75,58 +75,78 @@ func testRefused(t *testing.T, c day) {
 		w.vendor.AddUsed("limit", 980) // and we know nothing of it
 		w.enqueue("limit", load{token: "limit", calls: 60, chains: 3})
 		w.enqueue("night", load{token: "night", calls: 20, chains: 2})
-		w.enqueue("away", load{token: "away", calls: 100, chains: 1})
-		enough := w.await("away", "some done", 10*time.Minute, func(st operator.Status) bool { return st.Succeeded > 30 })
+		w.enqueue("away", load{token: "away", calls: 100})
+		w.until(over.Add(-time.Minute))
 
-		w.await("night", "all done", 7*time.Hour, func(st operator.Status) bool { return st.Succeeded == 20 })
-		w.settles("night", "maintenance", start.Add(6*time.Hour), 16*time.Minute)
-		w.fewer("night", 2*6*8) // each of its chains, every 7.5 min on average
+		w.done(0, "night", "limit")
+		w.goesOn("night", start.Add(c.night), 16*time.Minute)
+		w.goesOn("limit", next, time.Minute)
+		perHour := 12 // for each chain: every 7.5 min on average, once the back-off has grown
+		w.refusals("night", 2*(10+perHour*int(c.night.Hours())))
+		w.refusals("away", 10+perHour*int(c.giveUp.Hours()))
+		w.refusals("limit", 14) // one for each slot, and then probes at growing distances
+		w.gaveUp("away", "given up: pushed back since "+start.Add(time.Minute).UTC().Format("2006-01-02T15:04"))
 
-		w.await("limit", "all done", 26*time.Hour, func(st operator.Status) bool { return st.Succeeded == 60 })
-		w.settles("limit", "the limit", next, time.Minute)
-		w.fewer("limit", 16) // one for each chain, and then probes, at growing distances
-
-		w.await("away", "given up", 27*time.Hour, func(st operator.Status) bool { return st.Settled })
-		gaveUp := w.now().Sub(start)
-		w.fewer("away", 25*12)
-		for _, r := range w.report() {
-			if r.State == "failed" && (!strings.Contains(r.Error, "given up: pushed back since "+start.UTC().Format("2006-01-02T15")) || !strings.Contains(r.Error, "MAINTENANCE")) {
-				t.Errorf("given up, since %q", r.Error)
-			}
-		}
-		st, err := w.operator.Status(w.ctx, "away")
-		w.no(err)
-		if st.Failed != 1 || st.HeldChains != 1 || st.Open != 100-1-enough.Succeeded || gaveUp < 24*time.Hour {
-			t.Errorf("after %s: %+v", gaveUp, st)
-		}
-		w.until(start.Add(25*time.Hour + 2*time.Minute))
-		if _, err := w.operator.Retry(w.ctx, operator.Selection{Batch: "away"}); err != nil {
-			t.Error(err)
+		w.until(over.Add(time.Minute))
+		if n, err := w.operator.Retry(w.ctx, operator.Selection{Batch: "away"}); n != 1 || err != nil {
+			t.Errorf("retry of %d chains: %v", n, err)
 		}
 		w.done(time.Hour)
 	})
 }
 
-// settles checks that the first success after a time came within so long.
-func (w *world) settles(token, what string, after time.Time, within time.Duration) {
+// maintenance refuses between two times.
+func maintenance(from, until time.Time) wolkvoxtest.Script {
+	return func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		if r.Arrived.Before(from) || !r.Arrived.Before(until) {
+			return wolkvoxtest.Fault{}
+		}
+		return wolkvoxtest.Fault{Kind: wolkvoxtest.Maintenance}
+	}
+}
+
+// goesOn checks that the first success after a time came within so long.
+func (w *world) goesOn(token string, after time.Time, within time.Duration) {
 	w.Helper()
 	for _, r := range w.vendor.Account().RequestsOf(token) {
-		if r.Success && r.Arrived.After(after) {
+		if r.Success && !r.Arrived.Before(after) {
 			if late := r.Arrived.Sub(after); late > within {
-				w.Errorf("%s: the first success came %s after %s", token, late, what)
+				w.Errorf("%s: the first success came %s after %s", token, late, after)
 			}
 			return
 		}
 	}
-	w.Errorf("%s: no success after %s", token, what)
+	w.Errorf("%s: no success after %s", token, after)
 }
 
-// fewer checks that a token's refused requests are few.
-func (w *world) fewer(token string, most int) {
+// refusals checks that a token's refused requests are few.
+func (w *world) refusals(token string, most int) {
 	w.Helper()
 	t := w.vendor.Account().Of(token)
-	if n := t.Requests - t.Successes; n > most || n == 0 {
+	n := t.Requests - t.Successes
+	if n > most || n == 0 {
 		w.Errorf("%s: %d requests were refused, want from 1 to %d", token, n, most)
 	}
-	w.Logf("%s: %d requests, %d done", token, t.Requests, t.Successes)
+	w.Logf("%s: %d requests done, %d refused", token, t.Successes, n)
+}
+
+// gaveUp checks that the batch's one chain is held by a call given up for that reason,
+// and not earlier than after GiveUpAfter.
+func (w *world) gaveUp(batch, reason string) {
+	w.Helper()
+	st, err := w.operator.Status(w.ctx, batch)
+	w.no(err)
+	if st.Failed != 1 || st.HeldChains != 1 || !st.Settled || st.Open+st.Succeeded+1 != st.Total {
+		w.Errorf("%+v", st)
+	}
+	for _, r := range w.report() {
+		if r.State != "failed" {
+			continue
+		}
+		after := r.FinishedAt.Sub(w.Start.Add(time.Minute)) // when the vendor went away
+		if !strings.Contains(r.Error, reason) || !strings.Contains(r.Error, "MAINTENANCE") || after < w.Options.GiveUpAfter {
+			w.Errorf("%s: given up after %s, since %q", r.ID, after, r.Error)
+		}
+		w.Logf("given up after %s: %s", after, r.Error)
+	}
 }

@@ -39,7 +39,7 @@ type World struct {
 	Dial    time.Duration       // time to connect to the vendor, which each request does where it is not 0
 	Workers int                 // 0: 2
 	Options tasks.WorkerOptions // Log, addresses and keys are filled in
-	Idle    time.Duration       // how often idle workers look around; 0: 1 s
+	Idle    time.Duration       // how often idle workers look around; 0: 4 s
 }
 
 // world is a World at work, inside its bubble.
@@ -66,10 +66,9 @@ func run(t *testing.T, w World, f func(w *world)) {
 		defer x.redis.Close()
 		dial, down := x.serve()
 		defer down()
-		stop := x.work(dial)
+		defer x.work(dial)() // also where f ends the test: nothing may be left in a bubble
 		f(x)
 		x.judge()
-		stop()
 	})
 }
 
@@ -118,8 +117,8 @@ func (w *world) work(dial func(context.Context, string, string) (net.Conn, error
 	o.Keys, o.RedisURL, o.WolkvoxURL = keys, "redis://127.0.0.1:6379/0", "http://127.0.0.1/wv{server}"
 	o.RedisDialer, o.VendorDialer = w.redis.dial, dial
 	o.Quota.Location = w.zone
-	idle := cmp.Or(w.Idle, time.Second)
-	o.TaskCheckInterval, o.SweepInterval = idle, 60*idle
+	idle := cmp.Or(w.Idle, 4*time.Second)
+	o.TaskCheckInterval, o.SweepInterval = idle, max(time.Minute, 30*idle)
 	o.Concurrency = cmp.Or(o.Concurrency, 8)
 	o.Log = zerolog.New(zerolog.NewTestWriter(w.T)).Level(logLevel())
 	ctx, cancel := context.WithCancel(w.ctx)
@@ -191,18 +190,15 @@ func (w *world) enqueue(name string, loads ...load) {
 	w.batches = append(w.batches, name)
 }
 
-// use makes requests of somebody else's with a token that the limiter has counted, on
-// the day of a time, and the vendor too, once it is that day there.
-func (w *world) use(token string, n int, at time.Time) {
+// use makes requests of somebody else's with a token that the limiter has counted, and
+// the vendor too: today, or on the day that begins at a time.
+func (w *world) use(token string, n int, begins time.Time) {
 	w.Helper()
 	name := w.names.Name(token)
-	key := quota.KeyPrefix(quota.DefaultPrefix, name) + "used:" + name + ":" + at.In(w.zone).Format("20060102")
+	key := quota.KeyPrefix(quota.DefaultPrefix, name) + "used:" + name + ":" + begins.In(w.zone).Format("20060102")
 	w.no(w.rdb.IncrBy(w.ctx, key, int64(n)).Err())
-	if begins := at.Add(-w.Skew).Sub(w.now()); begins > 0 {
-		time.AfterFunc(begins, func() { w.vendor.AddUsed(token, n) })
-		return
-	}
-	w.vendor.AddUsed(token, n)
+	// Its own clock has to have come there.
+	time.AfterFunc(begins.Add(-w.Skew).Sub(w.now()), func() { w.vendor.AddUsed(token, n) })
 }
 
 // now is true time, in the vendor's zone.
@@ -222,22 +218,20 @@ func (w *world) await(name, what string, within time.Duration, ok func(operator.
 			return st
 		}
 		if time.Now().After(over) {
-			w.Fatalf("%s: not %s after %s: %+v\n%s", w.now(), what, within, st, w.waiting())
+			w.Fatalf("%s: %s is not %s: %+v\n%s", w.now(), name, what, st, w.waiting())
 		}
 		time.Sleep(max(within/500, time.Second))
 	}
 }
 
-// done waits until all calls of all batches succeeded.
-func (w *world) done(within time.Duration) {
+// done waits until all calls of batches succeeded; none named: of all.
+func (w *world) done(within time.Duration, batches ...string) {
 	w.Helper()
-	for _, name := range w.batches {
-		w.await(name, "all done", within, func(st operator.Status) bool { return st.Succeeded == st.Total || st.Settled })
+	if len(batches) == 0 {
+		batches = w.batches
 	}
-	for _, r := range w.report() {
-		if !r.Succeeded() {
-			w.Errorf("%s is %s: %s %s", r.ID, r.State, r.Msg, r.Error)
-		}
+	for _, name := range batches {
+		w.await(name, "all done", within, func(st operator.Status) bool { return st.Succeeded == st.Total })
 	}
 }
 
