@@ -9,6 +9,7 @@ import (
 
 	"habilita/internal/config"
 	"habilita/internal/operator"
+	"habilita/internal/redisconn"
 )
 
 func (a *app) batches() *cobra.Command {
@@ -86,7 +87,7 @@ func (a *app) batchNames(cmd *cobra.Command) []string {
 	if err != nil {
 		return nil
 	}
-	rdb, err := connect(ctx, set)
+	rdb, _, err := connect(ctx, set, redisconn.Reader)
 	if err != nil {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/intake"
 	"habilita/internal/operator"
+	"habilita/internal/redisconn"
 	"habilita/tasks"
 )
 
@@ -102,7 +103,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if o.dryRun {
 		return r.dry(ctx)
 	}
-	s, err := a.open(cmd, producing...)
+	s, err := a.openAs(cmd, redisconn.Producer, producing...)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"habilita/internal/config"
 	"habilita/internal/operator"
+	"habilita/internal/redisconn"
 	"habilita/tasks"
 )
 
@@ -68,7 +69,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	ctx := cmd.Context()
-	s, err := a.open(cmd, producing...)
+	s, err := a.openAs(cmd, redisconn.Producer, producing...)
 	if err != nil {
 		return err
 	}

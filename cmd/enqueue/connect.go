@@ -35,21 +35,34 @@ func (a *app) settings(cmd *cobra.Command, groups ...config.Group) (config.Setti
 }
 
 // connect opens Redis and sees that it answers, so that one that is away is told at once.
-func connect(ctx context.Context, s config.Settings) (redis.UniversalClient, error) {
+// For a role other than Reader it looks at what that Redis is, too: it refuses one that
+// would lose calls or lacks a right, and returns warnings of what could be better.
+func connect(ctx context.Context, s config.Settings, role redisconn.Role) (redis.UniversalClient, []string, error) {
 	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer})
 	if err != nil {
-		return nil, usagef("REDIS_URL: %v", err)
+		return nil, nil, usagef("REDIS_URL: %v", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, firstAnswer)
 	defer cancel()
-	if err := rdb.Ping(limited).Err(); err != nil {
+	var found []redisconn.Finding
+	if role == redisconn.Reader {
+		err = rdb.Ping(limited).Err()
+	} else {
+		found, err = redisconn.Preflight(limited, rdb, role)
+	}
+	if err != nil {
 		_ = rdb.Close()
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("no Redis at %s: %s", redisconn.Redact(s.RedisURL), redisconn.Describe(err))
+		return nil, nil, fmt.Errorf("no Redis at %s: %s", redisconn.Redact(s.RedisURL), redisconn.Describe(err))
 	}
-	return rdb, nil
+	warnings, err := redisconn.Split(found)
+	if err != nil {
+		_ = rdb.Close()
+		return nil, nil, err
+	}
+	return rdb, warnings, nil
 }
 
 // quotaSettings are the limits as package quota has them.
@@ -69,15 +82,23 @@ type session struct {
 
 func (s *session) close() { _ = s.rdb.Close() }
 
-// open loads settings, connects and makes the operator.
+// open loads settings, connects and makes the operator, for a command that only reads.
 func (a *app) open(cmd *cobra.Command, groups ...config.Group) (*session, error) {
+	return a.openAs(cmd, redisconn.Reader, groups...)
+}
+
+// openAs is open for a role.
+func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.Group) (*session, error) {
 	set, err := a.settings(cmd, groups...)
 	if err != nil {
 		return nil, err
 	}
-	rdb, err := connect(cmd.Context(), set)
+	rdb, warnings, err := connect(cmd.Context(), set, role)
 	if err != nil {
 		return nil, err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(a.err, "warning:", w)
 	}
 	op, err := operator.Open(rdb, prefix, quotaSettings(set))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
+	"habilita/internal/redisconn"
 	"habilita/internal/vault"
 )
 
@@ -23,7 +24,7 @@ cut off goes on where it is run again.`,
   HABILITA_KEYS="$NEW,$HABILITA_KEYS" enqueue rekey`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(cmd, config.Keys)
+			s, err := a.openAs(cmd, redisconn.Operator, config.Keys)
 			if err != nil {
 				return err
 			}

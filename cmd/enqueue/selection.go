@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/operator"
+	"habilita/internal/redisconn"
 )
 
 // decision is one of retry, skip and cancel.
@@ -37,7 +38,7 @@ func (a *app) decide(d decision) *cobra.Command {
 			if err := sel.Check(); err != nil {
 				return err
 			}
-			s, err := a.open(cmd)
+			s, err := a.openAs(cmd, redisconn.Operator)
 			if err != nil {
 				return err
 			}

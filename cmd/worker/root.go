@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/hibiken/asynq"
 	asynqmetrics "github.com/hibiken/asynq/x/metrics"
@@ -107,6 +108,9 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	for _, w := range s.Warnings() {
 		log.Warn().Msg(w)
 	}
+	if !strings.Contains(s.WolkvoxURL, "{server}") {
+		log.Warn().Str("wolkvox_url", s.WolkvoxURL).Msg("WOLKVOX_URL has no {server}: every call goes to the same address")
+	}
 	if err := preflight(ctx, s, log); err != nil {
 		return err
 	}
@@ -158,19 +162,15 @@ func preflight(ctx context.Context, s config.Settings, log zerolog.Logger) error
 		return usageError{err}
 	}
 	defer rdb.Close()
-	findings, err := redisconn.Preflight(ctx, rdb)
+	findings, err := redisconn.Preflight(ctx, rdb, redisconn.Worker)
 	if err != nil {
-		return fmt.Errorf("%s", redisconn.Describe(err))
+		return errors.New(redisconn.Describe(err))
 	}
-	var refused []error
-	for _, f := range findings {
-		if f.Level == redisconn.Refuse {
-			refused = append(refused, errors.New(f.String()))
-			continue
-		}
-		log.Warn().Msg(f.String())
+	warnings, err := redisconn.Split(findings)
+	for _, w := range warnings {
+		log.Warn().Msg(w)
 	}
-	return errors.Join(refused...)
+	return err
 }
 
 // explain says a failure in words that tell what to do next.

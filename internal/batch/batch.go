@@ -85,9 +85,10 @@ func (s *Store) Ensure(ctx context.Context, m Meta) (Meta, error) {
 	if m.Policy == "" {
 		m.Policy = Hold
 	}
-	// The name is written last: a batch without one was cut off while it was created.
+	// The name is written last: a batch without one was cut off while it was created. (No
+	// transaction: where Redis refuses a write, that one's reply is the reason.)
 	key := s.metaKey(m.ID)
-	pipe := s.rdb.TxPipeline()
+	pipe := s.rdb.Pipeline()
 	pipe.HSetNX(ctx, key, "policy", string(m.Policy))
 	pipe.HSetNX(ctx, key, "created", m.Created.UnixMilli())
 	pipe.HSetNX(ctx, key, "name", m.Name)

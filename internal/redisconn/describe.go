@@ -29,6 +29,7 @@ var replies = []struct{ prefix, sentence string }{
 	{"MASTERDOWN", "this Redis is a replica that lost its master: point REDIS_URL at the master, or use redis-sentinel://"},
 	{"NOREPLICAS", "Redis takes no writes while it has too few replicas (min-replicas-to-write): bring the replicas back"},
 	{"OOM", "Redis is full: no new work is taken until there is room; raise maxmemory, or let settled batches expire"},
+	{"EXECABORT", "Redis refused a write within a transaction: most often it is full (`redis-cli info memory`): raise maxmemory"},
 	{"MISCONF", "Redis can't write to its disk and refuses changes: look for a full disk or missing rights in its log"},
 	{"CLUSTERDOWN", "the Redis Cluster is down or lacks nodes for some slots: see `redis-cli cluster info`"},
 	{"TRYAGAIN", "the Redis Cluster is moving keys just now: try again"},

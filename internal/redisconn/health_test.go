@@ -134,7 +134,7 @@ func TestPreflightOfARealServer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Preflight(t.Context(), redistest.Start(t, tt.args...).Client())
+			got, err := Preflight(t.Context(), redistest.Start(t, tt.args...).Client(), Worker)
 			if err != nil || summary(got) != tt.want {
 				t.Errorf("%v, got\n%swant\n%s", err, summary(got), tt.want)
 			}
@@ -144,7 +144,7 @@ func TestPreflightOfARealServer(t *testing.T) {
 
 func TestPreflightOfAClustersNode(t *testing.T) {
 	_, nodes := redistest.StartCluster(t, 1)
-	got, err := Preflight(t.Context(), nodes[0].Client())
+	got, err := Preflight(t.Context(), nodes[0].Client(), Worker)
 	if err != nil || summary(got) != "refuse this Redis is a node of a cluster\n" {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -154,15 +154,15 @@ func TestPreflightOfOthers(t *testing.T) {
 	m := redistest.Mini(t)
 	c := redis.NewClient(&redis.Options{Addr: m.Addr()})
 	defer c.Close()
-	if got, err := Preflight(t.Context(), c); err != nil || len(got) != 0 {
+	if got, err := Preflight(t.Context(), c, 0); err != nil || len(got) != 0 {
 		t.Errorf("miniredis: %v, %v", got, err)
 	}
 	m.Close()
-	if _, err := Preflight(t.Context(), c); err == nil {
+	if _, err := Preflight(t.Context(), c, 0); err == nil {
 		t.Error("no error without a Redis")
 	}
 	_, s := redistest.StartSentinel(t, redistest.Start(t))
-	if got, err := Preflight(t.Context(), s.Client()); err != nil || summary(got) != "refuse this is a Sentinel, which holds no data\n" {
+	if got, err := Preflight(t.Context(), s.Client(), Worker); err != nil || summary(got) != "refuse this is a Sentinel, which holds no data\n" {
 		t.Errorf("a Sentinel: %v, %v", got, err)
 	}
 }

@@ -2,6 +2,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -38,19 +39,35 @@ func (f Finding) String() string {
 	return s
 }
 
+// Split parts findings into what to warn of and what to refuse for: an error that has
+// them all, a line each, or nil.
+func Split(found []Finding) (warnings []string, refusal error) {
+	var refused []error
+	for _, f := range found {
+		if f.Level == Refuse {
+			refused = append(refused, errors.New(f.String()))
+			continue
+		}
+		warnings = append(warnings, f.String())
+	}
+	return warnings, errors.Join(refused...)
+}
+
 // oldest is the first version with all that is needed.
 var oldest = [2]int{6, 2}
 
 // Preflight asks Redis, or each master of a cluster, whether it will keep what is
-// entrusted to it. What it does not tell (an ACL, a managed service, miniredis)
-// is passed over. The gravest findings come first. The error is that of a Redis
-// that can't be reached or refuses PING (see Describe); with it there are none.
-func Preflight(ctx context.Context, rdb redis.UniversalClient) ([]Finding, error) {
+// entrusted to it, and whether its ACL allows what the role needs; role 0 leaves
+// the ACL alone. It takes two round trips and changes nothing. What Redis does not
+// tell (a managed service, miniredis) is passed over. The gravest findings come
+// first. The error is that of a Redis that can't be reached or refuses PING (see
+// Describe); with it there are none.
+func Preflight(ctx context.Context, rdb redis.UniversalClient, role Role) ([]Finding, error) {
 	var all []Finding
 	if c, ok := rdb.(*redis.ClusterClient); ok {
 		var mu sync.Mutex
 		err := c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			found, err := inspect(ctx, node, true)
+			found, err := inspect(ctx, node, role, true)
 			mu.Lock()
 			defer mu.Unlock()
 			for i := range found {
@@ -64,7 +81,7 @@ func Preflight(ctx context.Context, rdb redis.UniversalClient) ([]Finding, error
 		}
 	} else {
 		var err error
-		if all, err = inspect(ctx, rdb, false); err != nil {
+		if all, err = inspect(ctx, rdb, role, false); err != nil {
 			return nil, err
 		}
 	}
@@ -77,25 +94,41 @@ func Preflight(ctx context.Context, rdb redis.UniversalClient) ([]Finding, error
 	return all, nil
 }
 
-func inspect(ctx context.Context, rdb redis.Cmdable, inCluster bool) ([]Finding, error) {
-	if err := rdb.Ping(ctx).Err(); err != nil {
+func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) ([]Finding, error) {
+	pipe := rdb.Pipeline()
+	ping := pipe.Ping(ctx)
+	info := pipe.Info(ctx)
+	// Refused by many managed services: then it isn't known, and not said.
+	conf := pipe.ConfigGet(ctx, "appendfsync")
+	opened := pipe.Do(ctx, "multi")
+	closed := pipe.Do(ctx, "discard")
+	pipe.Do(ctx, "exec") // closes what DISCARD was not allowed to
+	_, failed := pipe.Exec(ctx)
+	if err := ping.Err(); err != nil {
 		return nil, err
 	}
-	info, err := askInfo(ctx, rdb)
+	if ping.Val() == "" {
+		return nil, failed // a connection that was refused leaves its commands without an error
+	}
+	fields, err := infoFields(info.Result())
 	if err != nil {
 		return nil, err
 	}
-	found := judge(info, inCluster)
-	if info["aof_enabled"] == "1" {
-		// Refused by many managed services: then it isn't known, and not said.
-		conf, err := rdb.ConfigGet(ctx, "appendfsync").Result()
-		if err == nil && conf["appendfsync"] == "no" {
-			found = append(found, Finding{Level: Warn,
-				What:   "appendfsync is no: a crash of the machine may lose up to half a minute of acknowledged calls",
-				Remedy: "`CONFIG SET appendfsync everysec`, and the same in redis.conf"})
-		}
+	found := judge(fields, inCluster)
+	if fields["aof_enabled"] == "1" && conf.Err() == nil && conf.Val()["appendfsync"] == "no" {
+		found = append(found, Finding{Level: Warn,
+			What:   "appendfsync is no: a crash of the machine may lose up to half a minute of acknowledged calls",
+			Remedy: "`CONFIG SET appendfsync everysec`, and the same in redis.conf"})
 	}
-	return found, nil
+	// Only what says that it is a Redis, or refuses to say it, is asked for its ACL.
+	if role == 0 || fields["redis_mode"] == "sentinel" || fields["redis_version"] == "" && !noPermission(info.Err()) {
+		return found, nil
+	}
+	missing, err := missingRights(ctx, rdb, role, opened.Err(), closed.Err())
+	if err != nil {
+		return nil, err
+	}
+	return append(found, missing...), nil
 }
 
 // judge goes by the fields of INFO; those that are missing are passed over.

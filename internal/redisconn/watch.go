@@ -119,7 +119,11 @@ type infoAsker interface {
 // section that it lacks), the map is empty; what may pass, and every failure of
 // the connection, is an error.
 func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]string, error) {
-	text, err := c.Info(ctx, section...).Result()
+	return infoFields(c.Info(ctx, section...).Result())
+}
+
+// infoFields reads the answer to INFO, as askInfo says.
+func infoFields(text string, err error) (map[string]string, error) {
 	var refused redis.Error
 	if errors.As(err, &refused) && !passing(refused) {
 		return nil, nil

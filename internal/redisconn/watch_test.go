@@ -149,7 +149,7 @@ func TestWatchWithoutTheRightToINFO(t *testing.T) {
 	if len(w.Seen()) != 0 {
 		t.Error(w.Seen())
 	}
-	if got, err := Preflight(t.Context(), c); err != nil || len(got) != 0 {
+	if got, err := Preflight(t.Context(), c, 0); err != nil || len(got) != 0 {
 		t.Errorf("Preflight: %v, %v", got, err)
 	}
 }
@@ -181,7 +181,7 @@ func TestWatchCluster(t *testing.T) {
 	if got := seen.get(); len(got) != 1 || got[0].Node != nodes[1].Addr {
 		t.Errorf("changes %v, want one of %s", got, nodes[1].Addr)
 	}
-	if got, err := Preflight(t.Context(), c); err != nil || len(got) != 0 {
+	if got, err := Preflight(t.Context(), c, 0); err != nil || len(got) != 0 {
 		t.Errorf("Preflight: %v, %v", got, err)
 	}
 }
