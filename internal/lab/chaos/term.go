@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+func termRows(of func(whole, ci int) int) []row {
+	return []row{
+		{
+			name: "SIGTERM under load", dose: fmt.Sprint(of(20, 2), " workers of 4"), took: 25 * second,
+			units:    shared(of(20, 2), 10, func(u *unit, n int) { termWorkers(u, n, 1) }),
+			recovery: "signal until exit 0",
+		},
+		{
+			name: "rolling restart of all workers", dose: fmt.Sprint(of(20, 2), " times 4 workers"), took: 40 * second,
+			units:    shared(of(20, 2), 7, func(u *unit, n int) { termWorkers(u, n, 4) }),
+			recovery: "the same",
+		},
+	}
+}
+
+// termWorkers ends workers of four by SIGTERM, each replaced when it has ended: n times
+// one of them, or all of them in turn.
+func termWorkers(u *unit, n, each int) {
+	const shutdown = 10 * time.Second // SHUTDOWN_TIMEOUT
+	w := newWorld(u, nil)
+	w.topUp()
+	workers := w.l.Workers(4)
+	w.looks(workers[0])
+	for range n {
+		w.topUp()
+		first := u.rand.IntN(len(workers))
+		for i := range each {
+			pause(u.between(50*time.Millisecond, 700*time.Millisecond))
+			worker := &workers[(first+i)%len(workers)]
+			began := time.Now()
+			(*worker).Term()
+			code := (*worker).Wait(longWait)
+			took := time.Since(began)
+			u.sum.recovery = append(u.sum.recovery, took)
+			if code != 0 || took > shutdown {
+				w.violation("I4", "%s ended with %d after %s", (*worker).Name, code, took)
+			}
+			*worker = w.l.StartWorker()
+			if each > 1 {
+				(*worker).Ready()
+			}
+		}
+	}
+	v := w.finish()
+	if again := v.Requests - v.Calls; again != 0 || v.Unknown != 0 {
+		w.violation("I5", "%d requests more than calls, %d unknown outcomes: an orderly end makes none", again, v.Unknown)
+	}
+}
