@@ -25,8 +25,9 @@ type model struct {
 		until, probe, step int64
 		why                string
 	}
-	queue  []waiting
-	grants []Grant // all that were made
+	queue   []waiting
+	forgets int64   // ms: when the queue is given up
+	grants  []Grant // all that were made
 }
 
 type waiting struct {
@@ -105,6 +106,7 @@ func (m *model) try(t *rapid.T) {
 	}
 	if why == ReasonSlots && name != "" {
 		m.enqueue(name, since)
+		m.forgets = retry + 24*3_600_000
 	}
 	if why != "" {
 		return
@@ -203,6 +205,9 @@ func (m *model) check(t *rapid.T) {
 func (m *model) move(ms int64) {
 	m.now += ms
 	m.w.setTime(time.UnixMilli(m.now))
+	if m.now >= m.forgets {
+		m.queue = nil // a queue at which nobody looked for a day is given up
+	}
 }
 
 func TestModel(t *testing.T) {

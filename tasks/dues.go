@@ -67,6 +67,7 @@ func (d *dues) run(ctx context.Context, now func() time.Time, pump func(tags []s
 			pump(part)
 		}
 		if len(due) > 0 {
+			wait(ctx, time.Millisecond) // a bucket that says it is due at once must not spin
 			continue
 		}
 		rest := time.Hour

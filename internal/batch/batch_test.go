@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"habilita/internal/redisconn/redistest"
 )
 
@@ -135,6 +137,22 @@ func TestDelete(t *testing.T) {
 		m.Policy = Hold // the name is free again
 		if _, err := s.Ensure(t.Context(), m); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A Redis that is full says so, and not that a transaction was discarded.
+func TestEnsureInFullRedis(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		if b.SetTime != nil {
+			t.Skip("miniredis is never full")
+		}
+		if err := b.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+			t.Fatal(err)
+		}
+		s := NewStore(b.Client, "", 1024)
+		if _, err := s.Ensure(t.Context(), Meta{ID: "id", Name: "one", Created: time.UnixMilli(1)}); !redis.HasErrorPrefix(err, "OOM") {
+			t.Errorf("%v", err)
 		}
 	})
 }

@@ -39,6 +39,7 @@ func TestDescribe(t *testing.T) {
 		{answer("NOAUTH Authentication required."), "wants a password"},
 		{answer("WRONGPASS invalid username-password pair or user is disabled."), "refuses the user or password"},
 		{answer("NOPERM this user has no permissions to run the 'get' command"), "does not permit this user"},
+		{answer("EXECABORT Transaction discarded because of previous errors."), "it is full"},
 		{answer("OOM command not allowed when used memory > 'maxmemory'."), "is full"},
 		{answer("MISCONF Redis is configured to save RDB snapshots"), "can't write to its disk"},
 		{answer("MOVED 866 127.0.0.1:7000"), "redis-cluster://"},

@@ -13,5 +13,6 @@
 //
 // A verdict is made of the vendor's account alone: its day, by its clock and zone.
 //
-// A few cases always run; HABILITA_MATRIX=all runs the whole matrix.
+// A few cases always run; HABILITA_MATRIX=all runs the whole matrix, which takes some
+// minutes: give it -timeout 30m. HABILITA_SIM_LOG=info shows the workers' log.
 package simtime

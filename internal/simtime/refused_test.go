@@ -34,9 +34,9 @@ func TestRefused(t *testing.T) {
 	if whole() {
 		cases = append(cases,
 			refusal{"America/Bogota", "2026-11-24", early, night, day, -48 * time.Hour},
-			refusal{"America/Santiago", "2026-09-06", early, night, day, 0}, // 23 h, from 01:00
-			refusal{"Europe/Madrid", "2026-03-29", early, night, day, 0},    // 23 h
-			refusal{"Europe/Madrid", "2026-10-25", time.Minute, night, day, 0},
+			refusal{"America/Santiago", "2026-09-06", early, night, day, 0},              // 23 h, from 01:00
+			refusal{"Europe/Madrid", "2026-03-29", early, night, day, 0},                 // 23 h
+			refusal{"Europe/Madrid", "2026-10-25", 30 * time.Minute, night, day, 0},      // 25 h: 24.5 h from the first refusal to the next day
 			refusal{"America/Havana", "2026-11-01", early, night, day, 10 * time.Minute}, // 25 h
 		)
 	}

@@ -117,7 +117,7 @@ func killAtQuota(u *unit, n int) {
 	batch := w.plans[0].Batch
 	w.l.AwaitStatus(batch, "days used up", longWait, func(s operator.Status) bool { return s.Succeeded >= tokens*(1000-24*n) })
 	last := ""
-	w.l.Await("all chains wait for tomorrow", 40*second, func(ctx context.Context) (bool, string) {
+	w.l.Await("all chains wait for tomorrow", longWait, func(ctx context.Context) (bool, string) {
 		n, wrong := 0, ""
 		if ctx.Err() != nil {
 			return false, last
@@ -133,7 +133,7 @@ func killAtQuota(u *unit, n int) {
 			n++
 		}
 		last = fmt.Sprint(n, " chains wait for tomorrow; ", wrong)
-		return n == tokens*w.chains, last
+		return n > 0 && wrong == "", last // the others have no call left
 	})
 	u.sum.recovery = callsBack(w.l.Vendor.Account(), f.kills, gone)
 	w.terms.Open = true
