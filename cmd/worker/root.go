@@ -157,7 +157,8 @@ func workerOptions(s config.Settings) tasks.WorkerOptions {
 
 // preflight looks at the Redis that was given and refuses one that would lose calls.
 func preflight(ctx context.Context, s config.Settings, log zerolog.Logger) error {
-	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 1})
+	// Asked once: a Redis that does not answer is to be said within seconds.
+	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 1, MaxRetries: -1})
 	if err != nil {
 		return usageError{err}
 	}
