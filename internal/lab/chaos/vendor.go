@@ -65,6 +65,7 @@ func faultVendor(u *unit, fails, limits bool) {
 		w.must(proxy.Start() == nil, "the proxy does not start again")
 		back = time.Now()
 		w.unrecorded(from.Add(-justBefore), from.Add(w.l.Lease()))
+		w.terms.Unsent += 3 * 24 // what the proxy had and did not pass on
 	}
 	w.topUp()
 	w.settleByHand(limits)
