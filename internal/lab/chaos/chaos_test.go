@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,19 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
+func TestNextCalls(t *testing.T) {
+	at := func(ms int) time.Time { return time.UnixMilli(int64(1_700_000_000_000 + ms)) }
+	a := wolkvoxtest.NewAccount(
+		wolkvoxtest.Record{Seq: 1, EndSeq: 3, Call: "b-token-c0#0", Arrived: at(0), Ended: at(100)},
+		wolkvoxtest.Record{Seq: 2, EndSeq: 4, Call: "b-token-c1#0", Arrived: at(10), Ended: at(40)},
+		wolkvoxtest.Record{Seq: 5, EndSeq: 6, Call: "b-token-c0#1", Arrived: at(107), Ended: at(200)},
+		wolkvoxtest.Record{Seq: 7, EndSeq: 8, Call: "other-token-c0#0", Arrived: at(300), Ended: at(400)},
+	)
+	if got := nextCalls(a, []time.Time{at(50), at(150)}); !slices.Equal(got, []time.Duration{7 * time.Millisecond, 100 * time.Millisecond}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // A mutated row is still one row.
 func TestMutate(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -85,13 +99,32 @@ func TestMutate(t *testing.T) {
 	}
 }
 
+// The document has a place for the table, and what is around it stays.
+func TestWithTable(t *testing.T) {
+	doc, err := os.ReadFile("../../../" + docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := withTable(string(doc), "| a table |\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := strings.Cut(string(doc), tableBegin)
+	if !strings.HasPrefix(text, before) || !strings.Contains(text, "\n| a table |\n") || !strings.Contains(text, tableEnd) {
+		t.Error(text)
+	}
+	if _, err := withTable("no place", ""); err == nil {
+		t.Error("a text with no place was taken")
+	}
+}
+
 func TestTable(t *testing.T) {
 	broken := &row{name: "a", dose: "1", sum: sum{calls: 2, requests: 3, recovery: []time.Duration{time.Second}}}
 	broken.sum.breaks("I2", 4)
 	failed := &row{name: "b", dose: "1", sum: sum{failed: 1, notes: []string{"so", "so"}}}
 	var out strings.Builder
 	printTable(&out, []*row{broken, failed})
-	for _, want := range []string{"| 0 4 0 0 0 0 0 ", "1.0 / 1.0 s", "BROKEN", "FAILED (1)", "b: so (2 times)"} {
+	for _, want := range []string{"| 0 4 0 0 0 0 0 ", "1.00 / 1.00 s", "BROKEN", "FAILED (1)", "b: so (2 times)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type settings struct {
 	only     *regexp.Regexp
 	seed     uint64
 	parallel int
+	write    bool // the table into docs/reliability.md
 }
 
 // run returns the exit status: 0 all promises were kept, 1 not, 2 wrong usage.
@@ -52,6 +54,12 @@ func run(args []string, out, errw io.Writer) int {
 		return 1
 	}
 	_, _ = fmt.Fprintln(out, "every promise was kept")
+	if s.write {
+		if err := writeDocs(s, report, began); err != nil {
+			_, _ = fmt.Fprintln(errw, "chaos:", err)
+			return 1
+		}
+	}
 	return 0
 }
 
@@ -63,6 +71,7 @@ func parse(args []string, errw io.Writer) (settings, error) {
 	only := fs.String("only", "", "run the rows whose name matches this regular expression (no case)")
 	fs.Uint64Var(&s.seed, "seed", 0, "of all random choices; 0 draws one")
 	fs.IntVar(&s.parallel, "parallel", 4, "labs side by side")
+	fs.BoolVar(&s.write, "write", false, "write the table of a full run into "+docsFile+" when every promise was kept")
 	if err := fs.Parse(args); err != nil {
 		return s, err
 	}
@@ -77,6 +86,11 @@ func parse(args []string, errw io.Writer) (settings, error) {
 		return s, err
 	}
 	s.full = *dose == "full"
+	if s.write && (!s.full || *only != "") {
+		err = errors.New("-write takes the full dose of all rows")
+		_, _ = fmt.Fprintln(errw, "chaos:", err)
+		return s, err
+	}
 	for s.seed == 0 {
 		s.seed = rand.Uint64N(1_000_000)
 	}

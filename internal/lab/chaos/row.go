@@ -99,7 +99,7 @@ func (s *sum) times() string {
 		return "–"
 	}
 	all := slices.Sorted(slices.Values(s.recovery))
-	return fmt.Sprintf("%.1f / %.1f s", all[len(all)/2].Seconds(), all[len(all)-1].Seconds())
+	return fmt.Sprintf("%.2f / %.2f s", all[len(all)/2].Seconds(), all[len(all)-1].Seconds())
 }
 
 func byLength(rows []*row) []*row {
@@ -179,6 +179,7 @@ func printTable(w io.Writer, rows []*row) {
 			_, _ = fmt.Fprintf(w, "| %s |\n", strings.Join(rule, " | "))
 		}
 	}
+	_, _ = fmt.Fprintln(w)
 	for _, r := range rows {
 		seen := map[string]int{}
 		for _, n := range r.sum.notes {
@@ -189,7 +190,7 @@ func printTable(w io.Writer, rows []*row) {
 			if seen[n] > 1 {
 				times = fmt.Sprintf(" (%d times)", seen[n])
 			}
-			_, _ = fmt.Fprintf(w, "%s: %s%s\n", r.name, n, times)
+			_, _ = fmt.Fprintf(w, "- %s: %s%s\n", r.name, n, times)
 		}
 	}
 }

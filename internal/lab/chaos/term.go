@@ -13,6 +13,11 @@ func termRows(of func(whole, ci int) int) []row {
 			recovery: "signal until exit 0",
 		},
 		{
+			name: "SIGTERM of the only worker, others are idle", dose: fmt.Sprint(of(10, 1), " hand-overs"), took: 20 * second,
+			units:    shared(of(10, 1), 10, handOver),
+			recovery: "a chain's answer until its next call, by another worker",
+		},
+		{
 			name: "rolling restart of all workers", dose: fmt.Sprint(of(20, 2), " times 4 workers"), took: 40 * second,
 			units:    shared(of(20, 2), 7, func(u *unit, n int) { termWorkers(u, n, 4) }),
 			recovery: "the same",
@@ -51,5 +56,31 @@ func termWorkers(u *unit, n, each int) {
 	v := w.finish()
 	if again := v.Requests - v.Calls; again != 0 || v.Unknown != 0 {
 		w.violation("I5", "%d requests more than calls, %d unknown outcomes: an orderly end makes none", again, v.Unknown)
+	}
+}
+
+// handOver ends the one worker that has all chains, while another one stands by: the calls
+// that were not yet sent are to be made there at once.
+func handOver(u *unit, n int) {
+	w := newWorld(u, nil)
+	w.topUp()
+	worker := w.l.Workers(1)[0]
+	var ends []time.Time
+	for range n {
+		w.topUp()
+		w.underLoad()
+		other := w.l.StartWorker()
+		other.Ready()
+		ends = append(ends, time.Now())
+		worker.Term()
+		if code := worker.Wait(longWait); code != 0 {
+			w.violation("I4", "%s ended with %d", worker.Name, code)
+		}
+		worker = other
+	}
+	w.settle()
+	u.sum.recovery = nextCalls(w.l.Vendor.Account(), ends)
+	if v := w.judge(false); v.Requests != v.Calls {
+		w.violation("I5", "%d requests for %d calls: an orderly end makes none twice", v.Requests, v.Calls)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"habilita/internal/lab"
@@ -192,6 +193,27 @@ func firstAfter(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
 		i := slices.IndexFunc(a.Records, func(r wolkvoxtest.Record) bool { return r.Arrived.After(at) })
 		if i >= 0 {
 			times = append(times, a.Records[i].Arrived.Sub(at))
+		}
+	}
+	return times
+}
+
+// nextCalls are the times from the ends of the requests that were in flight at each
+// moment until the next request of the same chain. A chain is told by its calls' ids, which
+// are "<batch>-<token>-<chain>#<n>" where no id was given.
+func nextCalls(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
+	byChain := map[string][]wolkvoxtest.Record{}
+	for _, r := range a.Records {
+		chain, _, _ := strings.Cut(r.Call, "#")
+		_, chain, _ = strings.Cut(chain, "-") // whatever the batch
+		byChain[chain] = append(byChain[chain], r)
+	}
+	var times []time.Duration
+	for _, records := range byChain {
+		for i, r := range records[:len(records)-1] {
+			if slices.ContainsFunc(moments, func(at time.Time) bool { return r.Arrived.Before(at) && r.Ended.After(at) }) {
+				times = append(times, records[i+1].Arrived.Sub(r.Ended))
+			}
 		}
 	}
 	return times
