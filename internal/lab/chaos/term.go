@@ -63,6 +63,7 @@ func termWorkers(u *unit, n, each int) {
 // that were not yet sent are to be made there at once.
 func handOver(u *unit, n int) {
 	w := newWorld(u, nil)
+	w.chains = 2 // none waits for a slot
 	w.topUp()
 	worker := w.l.Workers(1)[0]
 	var ends []time.Time
