@@ -90,9 +90,14 @@ func (f *feeder) begun() {
 }
 
 // pump moves on what is due in buckets and feeds what is ready in them: the places
-// that are free are shared among the buckets.
+// that are free are shared among the buckets. A worker that stops gives buckets that it
+// has just taken back, for another one to take at once.
 func (f *feeder) pump(ctx context.Context, tags []string) {
 	if len(tags) == 0 {
+		return
+	}
+	if ctx.Err() != nil {
+		_ = f.ledger.Announce(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the survey finds them
 		return
 	}
 	free := max(0, f.free())

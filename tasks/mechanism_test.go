@@ -180,6 +180,23 @@ func TestStoppingWorkerPutsBackWhatItHasNotBegun(t *testing.T) {
 }
 
 // Nothing is begun while it is not known that all processes agree.
+// A bucket that a worker takes from the announced ones while it stops is given back:
+// another worker is not to wait for the survey.
+func TestStoppingWorkerGivesBackTheBucketsItTook(t *testing.T) {
+	w := openWorld(t, "redis://"+redistest.Mini(t).Addr(), testKey(t), nil).closing()
+	id := w.append("token", "a")
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	w.feeder.pump(stopped, []string{chain.Tag(id)})
+	tags, err := w.stack.ledger.NextReady(t.Context(), soon, 1)
+	if err != nil || len(tags) != 1 || tags[0] != chain.Tag(id) {
+		t.Errorf("%v, %v", tags, err)
+	}
+	if got := w.stateOf(id); got != "ready" {
+		t.Errorf("the chain is %s", got)
+	}
+}
+
 func TestRunWaitsForTheAgreement(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()

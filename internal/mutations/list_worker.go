@@ -49,6 +49,11 @@ var workerMutations = []mutation{
 		"./tasks", "TestStoppingWorkerPutsBackWhatItHasNotBegun",
 	},
 	{
+		"put back at a stop", "a bucket that was taken meanwhile is left to the survey",
+		in("tasks/feeder.go", "		_ = f.ledger.Announce(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the survey finds them\n", ""),
+		"./tasks", "TestStoppingWorkerGivesBackTheBucketsItTook",
+	},
+	{
 		"agreement check", "a run begins while it is not known to hold",
 		in(runnerGo, "for !r.current() && ", "for false && "),
 		"./tasks", "TestRunWaitsForTheAgreement",

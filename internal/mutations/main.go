@@ -4,6 +4,7 @@
 //	go run ./internal/mutations                all of them, and the table
 //	go run ./internal/mutations -only fence    those whose name holds the text
 //	go run ./internal/mutations -write         and the table into docs/mutations.md
+//	go run ./internal/mutations -list          run nothing, print that document
 //
 // It needs git, to know the module's files, and redis-server. The checkout is left alone:
 // the copy is deleted at the end.
@@ -38,12 +39,17 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (err error) {
 	flags.SetOutput(errs)
 	only := flags.String("only", "", "only mutations whose mechanism or test holds this `text`")
 	write := flags.Bool("write", false, "write "+docsFile+" when all were caught")
+	list := flags.Bool("list", false, "run nothing; print "+docsFile+" as the list says it")
 	verbose := flags.Bool("v", false, "show what each failing test said")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *write && *only != "" {
 		return errors.New("-write takes all mutations: leave -only out")
+	}
+	if *list {
+		_, err := io.WriteString(out, docsText())
+		return err
 	}
 	root, err := moduleRoot()
 	if err != nil {
