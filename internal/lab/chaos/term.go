@@ -63,7 +63,8 @@ func termWorkers(u *unit, n, each int) {
 // that were not yet sent are to be made there at once.
 func handOver(u *unit, n int) {
 	w := newWorld(u, nil)
-	w.chains = 2 // none waits for a slot
+	w.chains, w.each = 2, 100    // none waits for a slot, and none runs out of calls
+	w.l.Set("CONCURRENCY", "48") // nor for a place in the worker
 	w.topUp()
 	worker := w.l.Workers(1)[0]
 	var ends []time.Time
