@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-redis race lint fmt cover bench demo chaos mutations ci clean
+.PHONY: help build test test-redis race lint fmt cover bench bench-go demo chaos mutations ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ cover: ## statements that tests reach, in coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
 	$(GO) tool cover -func=coverage.out | tail -1
 
-bench: ## benchmarks (those of the ledger want a redis-server)
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## measure against plain asynq, for a quarter of an hour: docs/performance.md
+	$(GO) run ./internal/bench $(BENCHFLAGS)
+
+bench-go: ## Go benchmarks of the hot paths, for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem $(BENCHGOFLAGS) ./...
 
 chaos: ## break everything under load, for most of an hour: docs/reliability.md
 	$(GO) run ./internal/lab/chaos

@@ -1,0 +1,59 @@
+package main
+
+import "fmt"
+
+// bulkOf is the rate of enqueue bulk, from the start of the process to its end: it reads
+// the file, seals the tokens and looks for duplicates.
+func bulkOf(calls, each int, how order) func(*rig) float64 {
+	return func(r *rig) float64 {
+		tokens := max(1, r.n(calls)/each)
+		file := r.csv(tokens, each, how)
+		took := r.bulk(file, "bulk")
+		return float64(tokens*each) / took.Seconds()
+	}
+}
+
+func plainBulkOf(calls int) func(*rig) float64 {
+	return func(r *rig) float64 {
+		n := r.n(calls)
+		return float64(n) / r.plainBulk(n, 0).Seconds()
+	}
+}
+
+const memoryTokens = 50_000
+
+// grown is what Redis holds more after f, in bytes: all of it, without the buffers of
+// connections and of the append-only file.
+func (r *rig) grown(f func()) float64 {
+	held := func() int {
+		return r.infoInt("memory", "used_memory") - r.infoInt("memory", "mem_clients_normal") - r.infoInt("memory", "mem_aof_buffer")
+	}
+	before := held()
+	f()
+	return float64(held() - before)
+}
+
+// memoryFirst is all that a call takes that is alone for its token: record, chain, sealed
+// token, batch, ready list.
+func memoryFirst(r *rig) float64 {
+	n := r.n(memoryTokens)
+	file := r.csv(n, 1, together)
+	return r.grown(func() { r.bulk(file, "memory") }) / float64(n)
+}
+
+func memoryTask(r *rig) float64 {
+	n := r.n(memoryTokens)
+	return r.grown(func() { r.plainBulk(n, 0) }) / float64(n)
+}
+
+// memoryFurther is what the second to tenth call of a token takes.
+func memoryFurther(r *rig) float64 {
+	n := r.n(memoryTokens)
+	var sizes []float64
+	for _, each := range []int{1, 10} {
+		r.reset()
+		file := r.csv(n, each, together)
+		sizes = append(sizes, r.grown(func() { r.bulk(file, fmt.Sprint("memory", each)) }))
+	}
+	return (sizes[1] - sizes[0]) / float64(9*n)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"habilita/tasks"
+)
+
+// gaps is the median time in ms from an answer to the arrival of the next request, of a
+// chain that is alone.
+func (s seen) gaps() float64 {
+	var all []time.Duration
+	for i := 1; i < len(s.Arrived); i++ {
+		all = append(all, s.Arrived[i].Sub(s.Ended[i-1]))
+	}
+	return ms(median(all))
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func handOff(r *rig) float64 {
+	n := r.n(200)
+	url := r.vendor("-keep", "-latency", "2ms")
+	r.worker(url)
+	r.bulk(r.csv(1, n, together), "hand-off")
+	return r.seen(url, n).gaps()
+}
+
+// plainHandOff is a chain whose handler enqueues the next task.
+func plainHandOff(r *rig) float64 {
+	const n = 8 // about a second each
+	url := r.vendor("-keep", "-latency", "2ms")
+	r.plain(url, asynqDefault)
+	r.plainBulk(1, n-1)
+	return r.seen(url, n).gaps()
+}
+
+// producer is a producer in this process.
+func (r *rig) producer() (*tasks.Producer, func()) {
+	p, err := tasks.NewProducer(r.ctx, r.rdb, tasks.Options{Keys: r.keys})
+	r.no(err)
+	return p, func() { _ = p.Close() }
+}
+
+// oneByOne enqueues n calls, each on a worker that has nothing to do, and returns the
+// median time in ms until the request is at the vendor.
+func (r *rig) oneByOne(url string, n int, enqueue func(i int) error) float64 {
+	var all []time.Duration
+	for i := range n {
+		// At all phases of whatever looks from time to time.
+		time.Sleep(300*time.Millisecond + time.Duration(i*37%100)*time.Millisecond)
+		began := time.Now()
+		r.no(enqueue(i))
+		s := r.seen(url, i+1)
+		all = append(all, s.Arrived[i].Sub(began))
+	}
+	return ms(median(all))
+}
+
+func single(r *rig) float64 {
+	url := r.vendor("-keep")
+	r.worker(url)
+	p, done := r.producer()
+	defer done()
+	return r.oneByOne(url, r.n(20), func(i int) error {
+		_, err := p.Enqueue(r.ctx, tasks.Call{Server: "0001", Token: token("s", i)})
+		return err
+	})
+}
+
+func plainSingle(r *rig) float64 {
+	url := r.vendor("-keep")
+	r.plain(url, asynqDefault)
+	client := r.client()
+	return r.oneByOne(url, r.n(10), func(i int) error {
+		c := plainCall{Server: "0001", Token: token("s", i), Ref: fmt.Sprint("order-", i)}
+		_, err := client.EnqueueContext(r.ctx, plainTask(c), asynq.Queue(plainQueue))
+		return err
+	})
+}

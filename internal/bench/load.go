@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+// token is the nth token of a load: 40 characters, which say nothing.
+func token(prefix string, n int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", prefix, n))
+	return prefix + hex.EncodeToString(sum[:])[:40-len(prefix)]
+}
+
+// order says how the rows of a token stand in a file.
+type order bool
+
+const (
+	together order = false // one after the other
+	apart    order = true  // as far from each other as can be
+)
+
+// csv writes a file of tokens x each calls and returns its path.
+func (r *rig) csv(tokens, each int, how order) string { return r.csvOf("t", tokens, each, how) }
+
+func (r *rig) csvOf(prefix string, tokens, each int, how order) string {
+	name := fmt.Sprintf("%s-%d-%d-%v.csv", prefix, tokens, each, how)
+	if path := r.made[name]; path != "" {
+		return path
+	}
+	path := filepath.Join(r.dir, name)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	r.no(err)
+	w := bufio.NewWriter(f)
+	_, _ = w.WriteString("server,token,ref\n")
+	for i := range tokens * each {
+		t := i / each
+		if how == apart {
+			t = i % tokens
+		}
+		_, _ = fmt.Fprintf(w, "%04d,%s,order-%d\n", 1+t%100, token(prefix, t), i)
+	}
+	r.no(w.Flush())
+	r.no(f.Close())
+	r.made[name] = path
+	return path
+}
+
+// bulk enqueues a file with the real command and returns how long the process took.
+func (r *rig) bulk(file, batch string) time.Duration {
+	cmd := exec.Command(r.bin.Enqueue, "bulk", file, "--batch", batch, "--json", "--progress", "none")
+	cmd.Env = r.environ()
+	began := time.Now()
+	out, err := cmd.Output()
+	took := time.Since(began)
+	r.no(err)
+	var sum struct{ Rows, Enqueued int }
+	r.no(json.Unmarshal(out, &sum))
+	if sum.Rows == 0 || sum.Enqueued != sum.Rows {
+		r.tb.Fatalf("enqueue bulk: %+v", sum)
+	}
+	return took
+}
+
+// plainBulk enqueues as many tasks by asynq's client from 64 goroutines.
+func (r *rig) plainBulk(calls, left int) time.Duration {
+	const goroutines = 64
+	client := r.client()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	errs := make(chan error, goroutines)
+	began := time.Now()
+	for range goroutines {
+		wg.Go(func() {
+			for i := int(next.Add(1)); i <= calls; i = int(next.Add(1)) {
+				c := plainCall{Server: fmt.Sprintf("%04d", 1+i%100), Token: token("t", i), Ref: fmt.Sprint("order-", i), Left: left}
+				if _, err := client.EnqueueContext(r.ctx, plainTask(c), asynq.Queue(plainQueue)); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(began)
+	close(errs)
+	for err := range errs {
+		r.no(err)
+	}
+	return took
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"habilita/internal/wolkvox/wolkvoxtest"
+)
+
+// vendorCommand makes this program the vendor of a measurement.
+const vendorCommand = "vendor"
+
+// seen is what the vendor saw, for the process that measures.
+type seen struct {
+	Requests int
+	First    time.Time // arrival
+	Last     time.Time // end
+	// Broken are requests above the slots or the quota of a token.
+	Broken int
+	// Arrived and Ended of each request, where they are kept.
+	Arrived, Ended []time.Time
+	IDs            []string
+}
+
+// vendor is the simulator and the times of its requests.
+type vendor struct {
+	sim  *wolkvoxtest.Simulator
+	keep bool
+
+	mu   sync.Mutex
+	news chan struct{}
+	seen seen
+}
+
+func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if n, ok := strings.CutPrefix(r.URL.Path, "/seen/"); ok {
+		v.tell(w, r, n)
+		return
+	}
+	v.mu.Lock()
+	n := v.seen.Requests
+	v.seen.Requests++
+	now := time.Now()
+	if n == 0 {
+		v.seen.First = now
+	}
+	if v.keep {
+		v.seen.Arrived = append(v.seen.Arrived, now)
+		v.seen.Ended = append(v.seen.Ended, time.Time{})
+		v.seen.IDs = append(v.seen.IDs, r.Header.Get("X-Request-ID"))
+		close(v.news)
+		v.news = make(chan struct{})
+	}
+	v.mu.Unlock()
+	v.sim.ServeHTTP(w, r)
+	v.mu.Lock()
+	v.seen.Last = time.Now()
+	if v.keep {
+		v.seen.Ended[n] = v.seen.Last
+	}
+	v.mu.Unlock()
+}
+
+// tell answers with what was seen; where times are kept, as soon as there are n requests.
+func (v *vendor) tell(w http.ResponseWriter, r *http.Request, n string) {
+	want, _ := strconv.Atoi(n)
+	v.mu.Lock()
+	for v.keep && v.seen.Requests < want && r.Context().Err() == nil {
+		news := v.news
+		v.mu.Unlock()
+		select {
+		case <-news:
+		case <-r.Context().Done():
+		}
+		v.mu.Lock()
+	}
+	defer v.mu.Unlock()
+	totals := v.sim.Account().Totals
+	v.seen.Broken = totals.OverSlots + totals.OverQuota
+	_ = json.NewEncoder(w).Encode(v.seen)
+}
+
+// runVendor serves until ctx ends and prints its URL.
+func runVendor(ctx context.Context, args []string, out, errw io.Writer) int {
+	fs := flag.NewFlagSet(vendorCommand, flag.ContinueOnError)
+	fs.SetOutput(errw)
+	latency := fs.Duration("latency", 0, "how long the vendor works on a request")
+	keep := fs.Bool("keep", false, "keep the times of every request")
+	bad := fs.String("bad", "", "refuse tokens with this prefix")
+	spent := fs.String("spent", "", "the quota of tokens with this prefix is used")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	starts := func(token, prefix string) bool { return prefix != "" && strings.HasPrefix(token, prefix) }
+	v := &vendor{keep: *keep, news: make(chan struct{}), sim: wolkvoxtest.New(wolkvoxtest.Options{
+		Latency: *latency, CountersOnly: true,
+		TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
+			t := wolkvoxtest.Token{Licenses: 10}
+			if starts(token, *spent) {
+				t.Used = 10 * wolkvoxtest.RequestsPerLicense
+			}
+			return t, !starts(token, *bad)
+		},
+	})}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		_, _ = fmt.Fprintln(errw, "bench vendor:", err)
+		return 1
+	}
+	_, _ = fmt.Fprintf(out, "http://%s/wv{server}\n", ln.Addr())
+	srv := &http.Server{Handler: v, ReadHeaderTimeout: time.Minute}
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		_, _ = fmt.Fprintln(errw, "bench vendor:", err)
+		return 1
+	}
+	return 0
+}
