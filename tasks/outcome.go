@@ -60,6 +60,7 @@ type judgement struct {
 //	simultaneous, 429, unknown 403    no attempt; token cools           freed
 //	not sent                          no attempt; back-off              given back
 //	cancelled before it was sent      no attempt; at once               given back
+//	refused by the BeforeSend hook    no attempt; back-off              given back
 //	token can't be opened             given up at once                  given back
 //
 // Attempts end at MaxAttempts; push-back ends GiveUpAfter after the first of it.
@@ -76,6 +77,9 @@ func judge(ans wolkvox.Answer, err error, f attemptFacts) judgement {
 		unreadable *wolkvox.UnreadableError
 		unopenable *unopenableError
 	)
+	if j, ok := f.refusedByHook(err); ok {
+		return j
+	}
 	switch {
 	case errors.As(err, &unopenable):
 		return judgement{chain.Outcome{Kind: chain.GiveUp, Slot: chain.GiveBack, Err: err.Error()}, outcomeUnopenable}

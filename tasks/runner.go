@@ -57,6 +57,7 @@ func (r *runner) run(ctx context.Context, f chain.Feed) error {
 		return fmt.Errorf("begin of chain %s: %w", f.Chain, err)
 	}
 	for made := 1; step.Status == chain.Running; made++ {
+		sent := step.Attempt
 		outcome := r.attempt(ctx, step.Attempt, asked)
 		goOn := !r.stopping.Load() && r.current() && time.Since(began) < runLimit &&
 			(made%r.quantum != 0 || !r.crowded(ctx))
@@ -65,6 +66,7 @@ func (r *runner) run(ctx context.Context, f chain.Feed) error {
 		if err != nil {
 			return fmt.Errorf("outcome of chain %s: %w", f.Chain, err)
 		}
+		r.recorded(sent, outcome, step.Now)
 		if step.Status == chain.Running {
 			r.meter.handoff.Observe(time.Since(asked).Seconds())
 		}
@@ -142,6 +144,9 @@ func (r *runner) send(ctx context.Context, token string, a chain.Attempt, asked 
 	plain, err := r.keys.Open([]byte(a.Sealed), token)
 	if err != nil {
 		return wolkvox.Answer{}, &unopenableError{err}
+	}
+	if err := r.beforeSend(ctx, a); err != nil {
+		return wolkvox.Answer{}, err
 	}
 	return r.vendor.Do(ctx, wolkvox.EnableModule, wolkvox.Request{
 		Server: wolkvox.Server(a.Server), Token: plain,

@@ -48,6 +48,18 @@ type WorkerOptions struct {
 	// RedisURL asks for it) and to the vendor (under TLS): for a network of the caller's
 	// own, such as a tunnel. nil: a net.Dialer.
 	RedisDialer, VendorDialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// BeforeSend is called between every grant and its request, for a journal of one's
+	// own. An error means that the request is not sent: slot and count are given back, and
+	// the call comes back after a back-off. Its time counts within SlotMargin: a request
+	// for which it takes longer is not sent either. nil: none. It is called by up to
+	// Concurrency goroutines at the same time.
+	BeforeSend func(ctx context.Context, g Granted) error
+	// AfterOutcome is called after the ledger has recorded an attempt's outcome and before
+	// the run sends the chain's next request; a worker that is killed in between does not
+	// call it. nil: none. It is called by up to Concurrency goroutines at the same time,
+	// which wait for it.
+	AfterOutcome func(r Recorded)
 }
 
 func (o WorkerOptions) withDefaults() WorkerOptions {

@@ -1,0 +1,116 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"habilita/internal/chain"
+)
+
+// Granted is an attempt that was granted: its slot is taken, its request counted on its
+// days, and nothing was sent yet. It never holds the token.
+type Granted struct {
+	Call    string // id of the call
+	Batch   string // short name of its batch
+	Key     string // of the call in its batch and token
+	Chain   string // id of the chain
+	TokenID string // name of the token
+	Nonce   string // names the attempt: the member of its token's slots
+
+	Attempt       int       // requests for the call, with this one
+	Spent         int       // of the budget, with this one
+	Failures      int       // in a row
+	FirstPushBack time.Time // of this budget; zero: none
+
+	LeaseBegan time.Time // by the clock of Redis, as the following
+	LeaseEnds  time.Time // until then the slot stays taken if nobody frees it
+	Days       string    // on which it is counted, YYYYMMDD, comma separated
+}
+
+// What became of an attempt's slot (Recorded.Slot).
+const (
+	SlotFreed     = string(chain.Release)
+	SlotKept      = string(chain.Keep)     // unknown outcome: taken until the lease ends
+	SlotGivenBack = string(chain.GiveBack) // certainly not sent: free, and not counted
+)
+
+// What an outcome means for its call (Recorded.Kind).
+const (
+	KindSucceeded = string(chain.Done)
+	KindFailed    = string(chain.Fail)     // may pass; an attempt of the budget
+	KindPushBack  = string(chain.PushBack) // the vendor's: no attempt of the budget
+	KindNotSent   = string(chain.NotSent)  // the vendor can't be reached: as push-back
+	KindLate      = string(chain.Late)     // not sent, and the vendor is not the cause
+	KindGivenUp   = string(chain.GiveUp)
+)
+
+// Recorded is the outcome of an attempt that the ledger has taken.
+type Recorded struct {
+	Granted
+	Kind           string    // one of the Kinds
+	Slot           string    // SlotFreed, SlotKept or SlotGivenBack
+	At             time.Time // by the clock of Redis
+	RetryAt        time.Time // not before then, where the call comes back
+	Code, Msg, Err string    // as reports have them
+
+	// CoolUntil closes the token until then (zero: does not), CoolWhy says why, and
+	// CoolProbe, where above 0, lets a gentle try through after so long. CoolLift opens it.
+	CoolUntil time.Time
+	CoolWhy   string
+	CoolProbe time.Duration
+	CoolLift  bool
+}
+
+// notSentError says that WorkerOptions.BeforeSend did not let a request be sent.
+type notSentError struct{ cause error }
+
+func (e *notSentError) Error() string { return "not sent: " + e.cause.Error() }
+func (e *notSentError) Unwrap() error { return e.cause }
+
+// beforeSend asks the hook, if there is one.
+func (r *runner) beforeSend(ctx context.Context, a chain.Attempt) error {
+	if r.o.BeforeSend == nil {
+		return nil
+	}
+	if err := r.o.BeforeSend(ctx, r.granted(a)); err != nil {
+		return &notSentError{err}
+	}
+	return nil
+}
+
+// recorded tells the hook, if there is one.
+func (r *runner) recorded(a chain.Attempt, j judgement, at time.Time) {
+	if r.o.AfterOutcome == nil {
+		return
+	}
+	rec := Recorded{
+		Granted: r.granted(a), Kind: string(j.Kind), Slot: string(j.Slot), At: at, Code: j.Code, Msg: j.Msg, Err: j.Err,
+		CoolUntil: j.Cooling.Until, CoolWhy: j.Cooling.Why, CoolProbe: j.Cooling.ProbeAfter, CoolLift: j.Cooling.Lift,
+	}
+	if j.Kind != chain.Done && j.Kind != chain.GiveUp {
+		rec.RetryAt = at.Add(j.Delay)
+		if j.Slot == chain.Keep && a.LeaseEnds.After(rec.RetryAt) {
+			rec.RetryAt = a.LeaseEnds
+		}
+	}
+	r.o.AfterOutcome(rec)
+}
+
+func (r *runner) granted(a chain.Attempt) Granted {
+	token, _ := chain.SplitID(a.Chain)
+	return Granted{
+		Call: a.CallID(), Batch: a.Batch, Key: a.Key, Chain: a.Chain, TokenID: token, Nonce: a.Nonce,
+		Attempt: a.Number, Spent: a.Spent, Failures: a.Failures, FirstPushBack: a.FirstPushBack,
+		LeaseBegan: a.LeaseEnds.Add(-r.settings.Lease), LeaseEnds: a.LeaseEnds, Days: a.Days,
+	}
+}
+
+// refusedByHook is the outcome of an attempt that the hook did not let be sent.
+func (f attemptFacts) refusedByHook(err error) (judgement, bool) {
+	var own *notSentError
+	if !errors.As(err, &own) {
+		return judgement{}, false
+	}
+	return judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Delay: f.BackOff, Err: err.Error()}, outcomeNotSent}, true
+}
