@@ -17,7 +17,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/worker /out/enqueue /usr/local/bin/
 # Nobody in particular, and not root. It needs no file but the sealing keys.
 USER 65532:65532
-# Outside its container, 127.0.0.1 is somebody else.
+# Outside its container, 127.0.0.1 is somebody else. An address that others can reach
+# needs HABILITA_API_KEYS or HABILITA_API_KEYS_FILE, or the worker does not start.
 ENV LISTEN=0.0.0.0:8080
 EXPOSE 8080
 # No HEALTHCHECK: it would need a program inside the image. Ask /healthz (the process

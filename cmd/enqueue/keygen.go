@@ -5,23 +5,45 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"habilita/internal/access"
 	"habilita/internal/vault"
 )
 
 func (a *app) keygen() *cobra.Command {
-	var id string
+	var id, api string
+	var readOnly bool
 	cmd := &cobra.Command{
 		Use:     "keygen",
-		Short:   "Print a new sealing key for HABILITA_KEYS",
+		Short:   "Print a new sealing key for HABILITA_KEYS, or a key of the HTTP API",
 		GroupID: groupKeys,
 		Long: `Print a new sealing key: id:base64 of 32 random bytes. Tokens rest in Redis sealed under
 it, so keep it: without it they can't be opened again. All producers and workers of a
 Redis need the same keys. To change to a new key, put it before the old one
-(HABILITA_KEYS=new,old), restart the workers, and run "enqueue rekey".`,
+(HABILITA_KEYS=new,old), restart the workers, and run "enqueue rekey".
+
+With --api NAME, print a key of the HTTP API and the pages instead, as HABILITA_API_KEYS of
+the worker takes it: NAME:KIND:KEY. NAME is what the action log shows, KEY is what a
+program sends. Several stand comma separated.`,
 		Example: `  export HABILITA_KEYS=$(enqueue keygen)
-  (umask 077 && enqueue keygen --id k2 > habilita.key)   # HABILITA_KEYS_FILE=habilita.key`,
+  (umask 077 && enqueue keygen --id k2 > habilita.key)   # HABILITA_KEYS_FILE=habilita.key
+  (umask 077 && enqueue keygen --api billing > api.keys)   # HABILITA_API_KEYS_FILE=api.keys
+  enqueue keygen --api dashboard --read-only`,
 		Args: noArgs(),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("api") {
+				if id != "" {
+					return usagef("--id and --api make different keys: give one of them")
+				}
+				key, err := access.GenerateKey(api, readOnly)
+				if err != nil {
+					return usagef("--api: %v", err)
+				}
+				_, err = fmt.Fprintln(a.out, key)
+				return err
+			}
+			if readOnly {
+				return usagef("--read-only is for a key of the HTTP API: give --api NAME too")
+			}
 			key, err := vault.GenerateKey(id)
 			if err != nil {
 				return usagef("--id: %v", err)
@@ -31,5 +53,7 @@ Redis need the same keys. To change to a new key, put it before the old one
 		},
 	}
 	cmd.Flags().StringVar(&id, "id", "", "id of the key, 1 to 16 letters, digits, _ or - (default: k and the date)")
+	cmd.Flags().StringVar(&api, "api", "", "make a key of the HTTP API for somebody of this `name`")
+	cmd.Flags().BoolVar(&readOnly, "read-only", false, "with --api: a key that may only look")
 	return cmd
 }

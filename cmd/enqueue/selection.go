@@ -44,6 +44,7 @@ func (a *app) decide(d decision) *cobra.Command {
 			}
 			defer s.close()
 			n, err := d.act(s.op, cmd.Context(), sel)
+			s.note(cmd.Context(), a.err, d, sel, n, err)
 			if err != nil {
 				return err
 			}

@@ -96,7 +96,11 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	if d.serve {
-		stop, err := serve(d.settings.Listen, w.worker, w.metrics, w.log)
+		guard, err := newGuard(d.settings, w.log)
+		if err != nil {
+			return err
+		}
+		stop, err := openSite(ctx, w.siteSettings(d.settings), w.options, site{worker: w.worker, metrics: w.metrics, guard: guard}, w.log)
 		if err != nil {
 			return err
 		}

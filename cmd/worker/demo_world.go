@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"habilita/internal/config"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn"
 	"habilita/internal/vault"
@@ -44,6 +45,7 @@ type demoWorld struct {
 	url     string // of Redis
 	rdb     redis.UniversalClient
 	metrics *prometheus.Registry
+	options tasks.Options
 
 	producer *tasks.Producer
 	worker   *tasks.Worker
@@ -90,6 +92,7 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	o := tasks.Options{Keys: key, Quota: quota.Settings{
 		Location: w.zone, Lease: max(demoCallTimeout, demoVendorTimeout) + demoSlotMargin,
 	}}
+	w.options = o
 	w.worker, err = tasks.NewWorker(ctx, tasks.WorkerOptions{
 		Options: o, RedisURL: w.url, WolkvoxURL: w.vendor.URL,
 		CallTimeout: demoCallTimeout, VendorTimeout: demoVendorTimeout, SlotMargin: demoSlotMargin,
@@ -115,6 +118,12 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	}
 	plan.name(namer)
 	return nil
+}
+
+// siteSettings are the settings of what the demo serves.
+func (w *demoWorld) siteSettings(s config.Settings) config.Settings {
+	s.RedisURL = w.url
+	return s
 }
 
 func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (tasks.Summary, error) {

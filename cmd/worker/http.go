@@ -2,14 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+
+	"habilita/internal/access"
+	"habilita/internal/config"
+	"habilita/internal/streaming"
+)
+
+// The limits of what is served. Handlers whose bodies or answers take longer use package
+// streaming, which limits how long the other side may stand still.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 30 * time.Second // of a request with its body
+	writeTimeout  = 60 * time.Second // of an answer
+	idleTimeout   = time.Minute
+	maxHeader     = 16 << 10 // bytes
+	closeTimeout  = 10 * time.Second
 )
 
 // readier says why calls are not taken, or nil.
@@ -17,9 +32,49 @@ type readier interface {
 	Ready(ctx context.Context) error
 }
 
-// serve answers /healthz, /readyz and /metrics on addr, until stop is called. An empty
-// addr serves nothing.
-func serve(addr string, w readier, metrics prometheus.Gatherer, log zerolog.Logger) (stop func(), err error) {
+// site is all that is served at LISTEN. Parts that are nil are not there.
+type site struct {
+	worker  readier
+	metrics prometheus.Gatherer
+	guard   *access.Guard
+
+	api     http.Handler // /v1/
+	queues  http.Handler // /asynq/
+	console http.Handler // all the rest
+}
+
+// newGuard makes the guard of LISTEN, from HABILITA_API_KEYS.
+func newGuard(s config.Settings, log zerolog.Logger) (*access.Guard, error) {
+	keys, err := access.ParseKeys(s.APIKeys)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	g, err := access.New(keys, s.Listen, log)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return g, nil
+}
+
+// handler is the one place where parts are mounted. health, readiness and metrics are
+// for probes, which have no keys; all else stands behind the guard.
+func (s site) handler() http.Handler {
+	mux := http.NewServeMux()
+	mountHealth(mux, s.worker, s.metrics)
+	for path, part := range map[string]http.Handler{"/v1/": s.api, "/asynq/": s.queues, "/": s.console} {
+		if part != nil {
+			mux.Handle(path, s.guard.Wrap(part))
+		}
+	}
+	return mux
+}
+
+// serve serves the site at addr, until stop is called. An empty addr serves nothing.
+//
+// The order of the end: stop takes no new connection and tells streams that never end
+// (streaming.Closing); requests in flight have closeTimeout to end; then what is left is
+// cut: its context ends, and stop returns when its handlers have.
+func serve(addr string, s site, log zerolog.Logger) (stop func(), err error) {
 	if addr == "" {
 		return func() {}, nil
 	}
@@ -27,43 +82,40 @@ func serve(addr string, w readier, metrics prometheus.Gatherer, log zerolog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with LISTEN, or LISTEN=off", addr, err)
 	}
+	return serveOn(l, s.handler(), closeTimeout, log), nil
+}
+
+func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog.Logger) (stop func()) {
+	base, cut := context.WithCancel(context.Background())
+	closing := make(chan struct{})
+	running := newInFlight(h)
 	srv := &http.Server{
-		Handler:           pages(w, metrics),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		Handler:           running,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return streaming.WithClosing(base, closing) },
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := srv.Serve(l); err != http.ErrServerClosed {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			log.Error().Err(err).Msg("pages are not served any more")
 		}
 	}()
-	log.Info().Str("address", l.Addr().String()).Msg("health and metrics are served")
+	log.Info().Str("address", l.Addr().String()).Msg("health, metrics and pages are served")
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		close(closing)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		_ = srv.Shutdown(ctx)
-		<-done
-	}, nil
-}
-
-func pages(w readier, metrics prometheus.Gatherer) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(rw, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		if err := w.Ready(ctx); err != nil {
-			http.Error(rw, err.Error(), http.StatusServiceUnavailable)
-			return
+		if err := srv.Shutdown(ctx); err != nil {
+			log.Warn().Msg("requests to the pages were cut off, since they did not end in time")
 		}
-		fmt.Fprintln(rw, "ready")
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	return mux
+		cut()
+		_ = srv.Close()
+		<-done
+		running.wait(patience)
+	}
 }

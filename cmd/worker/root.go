@@ -111,6 +111,10 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	if !strings.Contains(s.WolkvoxURL, "{server}") {
 		log.Warn().Str("wolkvox_url", s.WolkvoxURL).Msg("WOLKVOX_URL has no {server}: every call goes to the same address")
 	}
+	guard, err := newGuard(s, log)
+	if err != nil {
+		return err
+	}
 	if err := preflight(ctx, s, log); err != nil {
 		return err
 	}
@@ -135,18 +139,41 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 		fmt.Fprintln(e.out, "settings and Redis are fine")
 		return nil
 	}
-	stop, err := serve(s.Listen, w, registry, log)
+	stop, err := openSite(ctx, s, o.Options, site{worker: w, metrics: registry, guard: guard}, log)
 	if err != nil {
-		return errors.Join(err, w.Close())
+		return errors.Join(explain(err), w.Close())
 	}
 	defer stop()
 	return explain(w.Run(ctx))
+}
+
+// openSite opens what the API and the pages are made of, and serves them at LISTEN until
+// stop is called. stop ends the requests first, then what they use.
+func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts site, log zerolog.Logger) (stop func(), err error) {
+	if s.Listen == "" {
+		return func() {}, nil
+	}
+	b, err := openBackend(ctx, s.RedisURL, o)
+	if err != nil {
+		return nil, err
+	}
+	end, err := serve(s.Listen, parts, log)
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return func() {
+		end()
+		if err := b.close(); err != nil {
+			log.Warn().Err(err).Msg("the connections of the HTTP API did not close well")
+		}
+	}, nil
 }
 
 func workerOptions(s config.Settings) tasks.WorkerOptions {
 	return tasks.WorkerOptions{
 		Options: tasks.Options{Keys: s.Keys, Quota: quota.Settings{
 			Slots: s.TokenSlots, DefaultLicenses: s.DefaultLicenses, Location: s.Timezone, Guard: s.QuotaGuard,
+			Lease: s.Lease(),
 		}},
 		RedisURL: s.RedisURL, WolkvoxURL: s.WolkvoxURL,
 		CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,

@@ -19,7 +19,7 @@ const (
 	// Calls is how calls are made: WOLKVOX_URL, CONCURRENCY, the attempts and
 	// back-off, RETENTION, SHUTDOWN_TIMEOUT.
 	Calls
-	// Pages is LISTEN.
+	// Pages is LISTEN and HABILITA_API_KEYS.
 	Pages
 
 	// Common is what every command with a Redis has.

@@ -52,7 +52,7 @@ func (l *loader) load(d setting) {
 		from.value = d.def
 	}
 	if !from.ok && d.def == "" {
-		if d.secret {
+		if d.secret && !d.optional {
 			l.fault(d, Fault{Want: "is not set and is required; make one with: enqueue keygen"})
 		}
 		return

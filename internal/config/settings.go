@@ -58,6 +58,8 @@ type Settings struct {
 
 	// Listen is LISTEN, host:port, or empty where it is off.
 	Listen string
+	// APIKeys is HABILITA_API_KEYS, not parsed. A secret. Empty where there are none.
+	APIKeys string
 	// ShutdownTimeout is SHUTDOWN_TIMEOUT, not below CallTimeout.
 	ShutdownTimeout time.Duration
 

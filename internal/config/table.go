@@ -25,6 +25,7 @@ type setting struct {
 	kind                   string // what help calls the value
 	group                  Group
 	secret                 bool // no flag, and never shown
+	optional               bool // a secret that may be left out
 	file                   bool // variable + _FILE may hold it
 	set                    func(*Settings, string) error
 }
@@ -81,7 +82,10 @@ func table() []setting {
 			set:     duration(func(s *Settings) *time.Duration { return &s.RetryMax }, time.Millisecond, maxDuration),
 			meaning: "greatest back-off"},
 		{variable: "LISTEN", def: "127.0.0.1:8080", kind: "address", group: Pages, set: listen,
-			meaning: "health, metrics and pages; off for none"},
+			meaning: "health, metrics, HTTP API and pages; off for none. An address that others can reach needs HABILITA_API_KEYS"},
+		{variable: "HABILITA_API_KEYS", kind: "keys", group: Pages, secret: true, optional: true, file: true,
+			set:     func(s *Settings, v string) error { s.APIKeys = v; return nil },
+			meaning: "keys of the HTTP API and pages, NAME:KIND:KEY, comma separated; KIND is write or read; none: open to this machine alone"},
 		{variable: "SHUTDOWN_TIMEOUT", def: "75s", kind: "duration", group: Calls,
 			set:     duration(func(s *Settings) *time.Duration { return &s.ShutdownTimeout }, time.Millisecond, maxDuration),
 			meaning: "time for requests in flight to end"},

@@ -173,3 +173,18 @@ func cutOff(what string, n int, err error) error {
 	}
 	return fmt.Errorf("%s: %w", b.String(), err)
 }
+
+// String says what is selected, such as "batch november".
+func (s Selection) String() string {
+	switch {
+	case s.Chain != "":
+		return "chain " + s.Chain
+	case s.Batch != "":
+		return "batch " + s.Batch
+	case s.Server != "":
+		return "server " + s.Server
+	case s.All:
+		return "all held chains"
+	}
+	return "nothing"
+}

@@ -44,6 +44,11 @@ const (
 	asynqKey  = "asynq:{habilita}:preflight"
 )
 
+// A worker does over HTTP what producers and people do.
+const noHTTP = "calls can't be enqueued over HTTP"
+
+const noActions = "what people decide is not kept in the action log"
+
 // rights are what habilita and asynq send, in scripts too. TestACLOfARole runs with
 // these and no others, and Redis's ACL LOG has to stay empty.
 var rights = []right{
@@ -63,6 +68,7 @@ var rights = []right{
 	{"get", "a", writers, ""}, // for the keys: who may nothing else may read
 	{"hdel", "k f", writers, ""},
 	{"hexists", "k f", Producer | Operator, ""},
+	{"hexists", "k f", Worker, noHTTP},
 	{"hget", "k f", everyone, ""},
 	{"hgetall", "k", writers, ""},
 	{"hincrby", "k f 1", writers, ""},
@@ -90,6 +96,7 @@ var rights = []right{
 	{"script|load", "0", people | Worker, ""},
 	{"set", "k v", writers, ""},
 	{"setbit", "k 0 1", Producer | Operator, ""},
+	{"setbit", "k 0 1", Worker, noHTTP},
 	{"setex", "a 1 v", Worker, ""},
 	{"sismember", "k v", writers, ""},
 	{"smembers", "a", Worker, ""},
@@ -98,7 +105,12 @@ var rights = []right{
 	{"time", "", everyone, ""},
 	{"unlink", "k", writers, ""},
 	{"unwatch", "", Operator, ""},
+	{"unwatch", "", Worker, noHTTP},
 	{"watch", "k", Operator, ""},
+	{"watch", "k", Worker, noHTTP},
+	{"xadd", "k * f v", Operator | Worker, noActions},
+	{"xrevrange", "k + -", people | Worker, noActions},
+	{"xtrim", "k MAXLEN 1", Operator | Worker, noActions},
 	{"zadd", "k 1 m", writers, ""},
 	{"zcard", "k", everyone, ""},
 	{"zcount", "k 0 0", people | Worker, ""},

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+
+	"habilita/internal/actionlog"
+	"habilita/internal/operator"
+)
+
+// note writes a decision into the action log. Where that fails, the decision stands.
+func (s *session) note(ctx context.Context, errw io.Writer, d decision, sel operator.Selection, n int, failed error) {
+	result := count(n, d.noun)
+	if failed != nil {
+		result = fmt.Sprintf("failed after %s: %v", result, failed)
+	}
+	_, err := actionlog.New(s.rdb, prefix).Append(context.WithoutCancel(ctx), actionlog.Entry{
+		Who: whoAmI(), Via: actionlog.CLI, Action: d.name, Target: sel.String(), Result: result,
+	})
+	if err != nil {
+		fmt.Fprintf(errw, "warning: what was done is not in the action log: %v\n", explain(err))
+	}
+}
+
+// whoAmI is this user and machine.
+func whoAmI() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
+}

@@ -1,0 +1,7 @@
+-- Writes an entry down, and drops the oldest above the capacity. Atomic. Works where
+-- Redis is full: it writes what needs no memory first.
+-- KEYS[1] the stream
+-- ARGV[1] capacity, in entries; ARGV[2...] fields and values of the entry
+-- Reply: the entry's id, which begins with its time in ms by the clock of Redis
+redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[1])
+return redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))
