@@ -158,3 +158,60 @@ func TestLicencesRaisedBringQuotaBack(t *testing.T) {
 		h.is(h.chain(tok(2)).Reason, "quota")
 	})
 }
+
+// What a group has twice is one call, wherever it stands, and the first one is it.
+func TestAppendOfACallTwiceInOneGroup(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		done := h.append("b1", "hold", calls(tok(1), "", "a", "b", "a"), calls(tok(1), "x", "b", "c"), calls(tok(1), "", "a", "d"))
+		h.is(fmt.Sprint(done.Added, done.Known, done.New), "4 3 [true true false false true false true]")
+		h.order(tok(1), "a", "b", "d")
+		h.order(ID(tok(1), "x"), "c")
+	})
+}
+
+func TestRecordsOfNewCalls(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		rows := calls(tok(1), "50% chain", "plain", "odd", "late")
+		rows[1].Ref = "100 % \"done\" \\ %s %d · módulo\u2028<&>\ttab"
+		rows[2].At, rows[2].Ref = h.now().Add(time.Hour), "%"
+		h.append("b1", "hold", rows)
+		for i, c := range rows {
+			have := h.call("b1", tok(1), c.Key[1:])
+			h.is(have.Ref, rows[i].Ref)
+			h.is(have.Chain, "50% chain")
+			h.is(have.Server, "0001")
+			h.is(have.State, StateQueued)
+			h.is(have.Enqueued.IsZero(), false)
+		}
+		h.order(ID(tok(1), "50% chain"), "plain", "odd")
+		h.is(h.call("b1", tok(1), "odd").Ref, rows[1].Ref)
+	})
+}
+
+// A group is cut into runs of one chain, licences and time; the order of its calls stays.
+func TestGroupKeepsTheOrder(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		var g Group
+		for i, id := range []string{"a", "b", "c", "d", "e", "f"} {
+			c := calls(tok(1+i%2), "", id)[0]
+			if i > 3 {
+				c.Licenses = i
+			}
+			h.no(g.Add(&c))
+		}
+		other := calls("zz"+tok(1)[2:], "", "g")[0]
+		if err := g.Add(&other); err == nil {
+			t.Error("a call of another bucket was taken")
+		}
+		h.is(g.Len(), 6)
+		done, err := h.l.AppendGroups(h.ctx, Append{Batch: "b1", Policy: "hold"}, []*Group{&g})
+		h.no(err)
+		h.is(done.Added, 6)
+		if _, err := h.l.AppendGroups(h.ctx, Append{Batch: "b1"}, []*Group{&g, &g}); err == nil {
+			t.Error("two groups of one bucket were sent at once")
+		}
+		h.order(tok(1), "a", "c", "e")
+		h.order(tok(2), "b", "d", "f")
+		h.is(h.rdb.HGet(h.ctx, h.prefix+":{ab}:licenses", tok(2)).Val(), "5")
+	})
+}

@@ -60,9 +60,10 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	}
 	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, admission: o.Admission}
 	script := func(name string) *redis.Script {
-		return redis.NewScript(o.Admission.Library + source("library") + source(name))
+		return redis.NewScript(o.Admission.Library + source("base") + source("library") + source(name))
 	}
-	l.append_, l.begin, l.unfeed, l.finish = script("append"), script("begin"), script("unfeed"), script("finish")
+	l.append_ = redis.NewScript(source("base") + source("append")) // it grants nothing
+	l.begin, l.unfeed, l.finish = script("begin"), script("unfeed"), script("finish")
 	l.pump, l.decide, l.reseal = script("pump"), script("decide"), script("reseal")
 	l.cancelChain, l.cancelBatch, l.purge = script("cancel_chain"), script("cancel_batch"), script("purge")
 	l.announce = redis.NewScript(source("announce"))

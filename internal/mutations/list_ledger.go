@@ -1,6 +1,7 @@
 package main
 
 const (
+	baseLua   = "internal/chain/lua/base.lua"
 	ledgerLua = "internal/chain/lua/library.lua"
 	appendLua = "internal/chain/lua/append.lua"
 	beginLua  = "internal/chain/lua/begin.lua"
@@ -24,7 +25,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"fence", "a new feeding keeps the old number",
-		in(ledgerLua, "local n = redis.call('INCR', P .. 'feed')", "local n = tonumber(c.f or redis.call('INCR', P .. 'feed'))"),
+		in(baseLua, "local n = redis.call('INCR', P .. 'feed')", "local n = tonumber(c.f or redis.call('INCR', P .. 'feed'))"),
 		chainPkg, "TestStaleFeedDoesNothing",
 	},
 	{
@@ -89,8 +90,18 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"one call for each id", "a known call is appended again",
-		in(appendLua, "cjson.encode(rec)) == 0 then", "cjson.encode(rec)) == 2 then"),
+		in(appendLua, "if have[j] or seen[field] then", "if seen[field] then"),
 		chainPkg, "TestAppendIsIdempotent",
+	},
+	{
+		"one call for each id", "a call that its group has twice is appended twice",
+		in(appendLua, "if have[j] or seen[field] then", "if have[j] then"),
+		chainPkg, "TestAppendOfACallTwiceInOneGroup",
+	},
+	{
+		"licences of a known token", "its chains go on waiting for the old quota",
+		in(appendLua, "if known[token] or not more[token] then", "if false then"),
+		chainPkg, "TestLicencesRaisedBringQuotaBack",
 	},
 	{
 		"wake of the longest waiter", "the chain that frees a slot keeps it",
@@ -109,7 +120,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"note of a cancelled batch", "rows that come later are let in",
-		in(appendLua, "local ended = redis.call('HGET', counts, 'x')", "local ended = false"),
+		in(appendLua, "local ended, has = about[1], about[2]", "local ended, has = false, about[2]"),
 		"./tasks", "TestRowsOfACancelledBatchComeInCancelled",
 	},
 	{
@@ -143,7 +154,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"a feeding that nobody began", "it is not fed again",
-		in(ledgerLua, "redis.call('ZADD', DUE, int(now + FEED_GRACE * 2 ^ math.min(missed, 5)), c.id)",
+		in(baseLua, "redis.call('ZADD', DUE, int(now + FEED_GRACE * 2 ^ math.min(missed, 5)), c.id)",
 			"redis.call('ZADD', DUE, int(now + 2 ^ 40), c.id)"),
 		chainPkg, "TestFedButNotBegun",
 	},

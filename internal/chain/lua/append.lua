@@ -1,93 +1,145 @@
 -- Appends calls of one bucket to their chains, in the order given. Atomic.
--- A call whose id is known is left as it is. New work: refused where Redis is full.
+-- A call whose id is known is left as it is. New work: refused where Redis is full, so
+-- nothing is written before a command that needs memory. Reads and writes are gathered:
+-- a group costs few commands, however many calls it has.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] policy  [3] 1: feed the chains that become ready at once
--- ARGV[4..] for each call, 7: chain, key, server, ref, licences ('' not given),
---         sealed token, due at ms ('' now)
--- Reply: {now ms, added, known, chains ready or delayed in the bucket, next due ms,
+-- ARGV[4..] runs of calls of one chain: chain, sealed token, how many calls, or
+--         '<how many> <licences, none: not given> <due at ms, none: now>'; then for each
+--         call its key, and its record as a text for string.format, where %s stands for
+--         the state and for the time
+-- Reply: {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
+--         calls where the group has some ('0': it has none),
 --         then for each call 1 added or 0 known as one string, then chain, feed ...}
-local now = quota.now()
 local batch, policy, at_once = ARGV[1], ARGV[2], ARGV[3] == '1'
-local counts = P .. 'counts:' .. batch
-local added, known, news, fed = 0, 0, {}, {}
-local tokens, states = {}, {}
-local ended = redis.call('HGET', counts, 'x')
-if batch ~= SOLO then redis.call('HSETNX', counts, 'p', policy) end
-local drops = redis.call('HGET', counts, 'p') == 'cancel'
-local gone, blocked, raised = 0, 0, {}
-for i = 4, #ARGV, 7 do
-  local id, key, licenses, at = ARGV[i], ARGV[i + 1], ARGV[i + 4], ARGV[i + 6]
-  local token = token_of(id)
-  local rec = { 'q', ARGV[i + 2], now, ARGV[i + 3] }
-  local name = string.sub(id, 26)
-  if name ~= '' then rec[R.chain] = name end
-  local later = at ~= '' and tonumber(at) > now
-  if later then rec[R.state] = 'd' end
-  local dropped = ended or (drops and is_dropped(batch, id))
-  if redis.call('HSETNX', P .. 'calls:' .. batch, token .. key, cjson.encode(rec)) == 0 then
-    known = known + 1
-    news[#news + 1] = '0'
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' .. batch
+
+local ids, keys, texts, fields, ats, seals, given = {}, {}, {}, {}, {}, {}, {}
+local n, i, last = 0, 4, #ARGV
+while i < last do
+  local id, many = ARGV[i], tonumber(ARGV[i + 2])
+  local token, at = string.sub(id, 1, 24), nil
+  if not many then
+    local count, licenses, due = string.match(ARGV[i + 2], '^(%d+) (%d*) (%d*)$')
+    many = tonumber(count)
+    if licenses ~= '' then given[token] = licenses end
+    if due ~= '' and tonumber(due) > now then at = due end
+  end
+  seals[token] = seals[token] or ARGV[i + 1]
+  i = i + 3
+  for _ = 1, many do
+    n = n + 1
+    ids[n], keys[n], texts[n], fields[n], ats[n] = id, ARGV[i], ARGV[i + 1], token .. ARGV[i], at
+    i = i + 2
+  end
+end
+
+local have = redis.call('HMGET', calls, unpack(fields))
+local about = redis.call('HMGET', counts, 'x', 'p')
+local ended, has = about[1], about[2]
+if not has and batch ~= SOLO then
+  redis.call('HSET', counts, 'p', policy)
+  has = policy
+end
+local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: calls added, by token
+local chains, waiting, added, news = {}, {}, 0, {}
+for j = 1, n do
+  local field, id = fields[j], ids[j]
+  if have[j] or seen[field] then
+    news[j] = '0'
   else
-    added = added + 1
-    news[#news + 1] = '1'
-    local t = tokens[token]
-    if not t then
-      local have = redis.call('HGET', P .. 'tokens', token)
-      if have then
-        local colon = string.find(have, ':', 1, true)
-        t = { tonumber(string.sub(have, 1, colon - 1)), string.sub(have, colon + 1) }
-      else
-        t = { 0, ARGV[i + 5] }
-      end
-      tokens[token] = t
-    end
-    t[1] = t[1] + 1
-    if dropped then
-      end_call(batch, token .. key, rec, 'c', now)
-      gone = gone + 1
-    elseif later then
-      redis.call('ZADD', DELAYED, at, token .. ' ' .. batch .. ' ' .. key)
+    seen[field], news[j], added = true, '1', added + 1
+    local token, state = string.sub(id, 1, 24), 'q'
+    more[token] = (more[token] or 0) + 1
+    if ended or (has == 'cancel' and is_dropped(batch, id)) then
+      gone[#gone + 1] = j
+    elseif ats[j] then
+      state = 'd'
+      delayed[#delayed + 1] = ats[j]
+      delayed[#delayed + 1] = token .. ' ' .. batch .. ' ' .. keys[j]
+    elseif waiting[id] then
+      local refs = waiting[id]
+      refs[#refs + 1] = batch .. ' ' .. keys[j]
     else
-      local state = states[id]
-      if state == nil then
-        state = redis.call('HGET', P .. 'chain:' .. id, 's')
-        states[id] = state or 'r'
-      end
-      if state then
-        redis.call('RPUSH', P .. 'queue:' .. id, batch .. ' ' .. key)
-        redis.call('HINCRBY', P .. 'chain:' .. id, 'o:' .. batch, 1)
-        if state == 'h' then blocked = blocked + 1 end
-      else
-        local c = { id = id, key = P .. 'chain:' .. id, token = token }
-        redis.call('HSET', c.key, 'h', batch .. ' ' .. key, 'o:' .. batch, '1')
-        set_ready(c, now, true)
-        if at_once then
-          fed[#fed + 1] = id
-          fed[#fed + 1] = feed(c, now)
-          states[id] = 'f'
-        end
-      end
+      chains[#chains + 1] = id
+      waiting[id] = { batch .. ' ' .. keys[j] }
     end
-  end
-  if licenses ~= '' then
-    local have = redis.call('HGET', P .. 'licenses', token)
-    if have ~= licenses then
-      redis.call('HSET', P .. 'licenses', token, licenses)
-      raised[token] = true
-    end
+    records[#records + 1] = field
+    records[#records + 1] = string.format(texts[j], state, stamp)
   end
 end
--- Chains that wait for the quota look again: there may be more of it now.
-if next(raised) then recall(raised, 'quota', now) end
-for token, t in pairs(tokens) do
-  redis.call('HSET', P .. 'tokens', token, int(t[1]) .. ':' .. t[2])
-end
+local blocked, fed = 0, {}
 if added > 0 then
+  redis.call('HSET', calls, unpack(records))
+  if delayed[1] then redis.call('ZADD', DELAYED, unpack(delayed)) end
+end
+for _, j in ipairs(gone) do
+  end_call(batch, fields[j], cjson.decode(string.format(texts[j], 'q', stamp)), 'c', now)
+end
+
+-- The chains. One question tells whether all have nothing to do yet, the usual case.
+local names = {}
+for j, id in ipairs(chains) do names[j] = P .. 'chain:' .. id end
+local busy = chains[1] and redis.call('EXISTS', unpack(names)) > 0
+local ready, since = {}, int(now - FRESH)
+for j, id in ipairs(chains) do
+  local refs, key = waiting[id], names[j]
+  local state = busy and redis.call('HGET', key, 's')
+  if state then
+    redis.call('HINCRBY', key, 'o:' .. batch, #refs)
+    redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs))
+    if state == 'h' then blocked = blocked + #refs end
+  else
+    redis.call('HSET', key, 's', 'r', 'h', refs[1], 'o:' .. batch, #refs)
+    if refs[2] then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
+    if at_once then
+      fed[#fed + 1] = id
+      fed[#fed + 1] = feed({ id = id, key = key }, now)
+    else
+      ready[#ready + 1] = since
+      ready[#ready + 1] = id
+    end
+  end
+end
+if ready[1] then redis.call('ZADD', READY, unpack(ready)) end
+
+-- The tokens: how many records use each, and its sealed form.
+local tokens, known = {}, {}
+for token in pairs(more) do tokens[#tokens + 1] = token end
+if added > 0 then
+  local kept, values = redis.call('HMGET', P .. 'tokens', unpack(tokens)), {}
+  for j, token in ipairs(tokens) do
+    local before, sealed = 0, ':' .. seals[token]
+    if kept[j] then
+      local colon = string.find(kept[j], ':', 1, true)
+      before, sealed = tonumber(string.sub(kept[j], 1, colon - 1)), string.sub(kept[j], colon)
+      known[token] = true
+    end
+    values[2 * j - 1], values[2 * j] = token, int(before + more[token]) .. sealed
+  end
+  redis.call('HSET', P .. 'tokens', unpack(values))
   tally(batch, now, 't', added)
-  if gone > 0 then tally(batch, now, 'c', gone) end
+  if gone[1] then tally(batch, now, 'c', #gone) end
   if blocked > 0 then tally(batch, now, 'b', blocked) end
 end
-local delayed = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
-local reply = { int(now), added, known, redis.call('ZCARD', READY), delayed[2] or '0', table.concat(news) }
+if next(given) then
+  local who, values, raised = {}, {}, {}
+  for token in pairs(given) do who[#who + 1] = token end
+  local before = redis.call('HMGET', P .. 'licenses', unpack(who))
+  for j, token in ipairs(who) do
+    if before[j] ~= given[token] then
+      values[#values + 1] = token
+      values[#values + 1] = given[token]
+      -- Chains of a token that was there wait for the quota, perhaps: they look again.
+      if known[token] or not more[token] then raised[token] = true end
+    end
+  end
+  if values[1] then redis.call('HSET', P .. 'licenses', unpack(values)) end
+  if next(raised) then recall(raised, 'quota', now) end
+end
+local due = delayed[1] and redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or '0'
+local reply = { stamp, added, n - added, redis.call('ZCARD', READY), due, table.concat(news) }
 for _, v in ipairs(fed) do reply[#reply + 1] = v end
 return reply

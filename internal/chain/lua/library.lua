@@ -1,47 +1,5 @@
--- The ledger's functions. Every script is quota's library, this one, and the
--- few lines of its own file. All keys of a script live under KEYS[1], the prefix
--- of one bucket with its hash tag ("habilita:{k7}:"), so that a script touches
--- one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
---
---   tokens          hash   token -> "<call records>:<sealed token>"
---   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
---   counts:<batch>  hash   t total, s f k c by state, b blocked behind held
---                          heads, g held chains, p policy, x cancelled, at last change
---   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)
---   chain:<id>      hash   see C; absent where a chain has nothing to do
---   queue:<id>      list   references behind the head, "<batch> <key>"
---   ready           zset   chain -> since when, to be fed
---   due             zset   chain -> when it needs somebody: the deferral, back-off,
---                          feeding or lease of its call has ended by then
---   held            zset   chain -> since when it waits for a person
---   delayed         zset   "<token> <batch> <key>" -> when a scheduled call is due (the
---                          name of its chain, which may have spaces, is in its record)
---   old             zset   field of a finished call of no batch -> when
---   feed            string the last feed number of the bucket
---   quiet:<chain>   string a request of the chain may still be at the vendor until
---                          then (an unknown outcome): no grant; it outlives the chain
-local P = KEYS[1]
-local READY, DUE, HELD, DELAYED = P .. 'ready', P .. 'due', P .. 'held', P .. 'delayed'
-local SOLO = 'solo'       -- the batch of calls of no batch
-local FEED_GRACE = 10000  -- a chain that was fed and did not begin is fed again after this; doubled each time
-local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones
-local SLICE = 500         -- references or records that one script works on, to stay below 5 ms
-
--- Places in a call's record.
-local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 6,
-  started = 7, finished = 8, code = 9, msg = 10, err = 11 }
--- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
--- r running, s succeeded, f failed, k skipped, c cancelled.
-
--- Fields of a chain: s state, h head, f feed number, n nonce of the last attempt,
--- e end of its lease, a attempts spent of the budget, p first push-back, t failures
--- in a row, y why it waits, u until when, z waiting for a slot since, m times that
--- a feeding went unanswered, o:<batch> open calls.
--- States of a chain: r ready, f fed, x running, w waiting for a time, l waiting for
--- a slot, h held. d: the days on which the last attempt was counted.
-local C = { 's', 'h', 'f', 'n', 'e', 'a', 'p', 't', 'y', 'u', 'z', 'm', 'd' }
-
-local function token_of(chain) return string.sub(chain, 1, 24) end
+-- The ledger's functions of the scripts that run, move or end calls; base.lua stands
+-- before it.
 
 local function chain_of(token, name)
   if name == nil or name == '' then return token end
@@ -53,29 +11,9 @@ local function split(ref)
   return string.sub(ref, 1, at - 1), string.sub(ref, at + 1)
 end
 
-local function load_chain(id)
-  local v = redis.call('HMGET', P .. 'chain:' .. id, unpack(C))
-  if not v[1] then return nil end
-  local c = { id = id, key = P .. 'chain:' .. id, token = token_of(id) }
-  for i, name in ipairs(C) do c[name] = v[i] or nil end
-  return c
-end
-
 local function read(batch, field)
   local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
   return raw and cjson.decode(raw) or nil
-end
-
-local function write(batch, field, rec)
-  local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
-  for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
-  redis.call('HSET', P .. 'calls:' .. batch, field, cjson.encode(rec))
-end
-
-local function tally(batch, now, ...)
-  local key, change = P .. 'counts:' .. batch, { ... }
-  for i = 1, #change, 2 do redis.call('HINCRBY', key, change[i], change[i + 1]) end
-  redis.call('HSET', key, 'at', int(now))
 end
 
 local function open_in_chain(id, batch, by)
@@ -92,18 +30,9 @@ local function taken(c, gone, now)
   end
 end
 
--- end_call writes a call's last state; the caller has taken it out of its chain.
-local function end_call(batch, field, rec, state, now)
-  rec[R.state], rec[R.finished] = state, now
-  write(batch, field, rec)
-  if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
-end
-
 -- cancelled tells whether the batch was taken out: what does not succeed now is not
 -- tried again.
 local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, 'x') == '1' end
-
-local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end
 
 local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end
 
@@ -122,24 +51,6 @@ local function unlist(c)
   redis.call('ZREM', READY, c.id)
   redis.call('ZREM', DUE, c.id)
   redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
-end
-
-local function set_ready(c, now, fresh)
-  redis.call('HSET', c.key, 's', 'r')
-  redis.call('ZREM', DUE, c.id)
-  redis.call('ZADD', READY, int(fresh and now - FRESH or now), c.id)
-  c.s = 'r'
-end
-
--- feed gives the chain its next feed number: older tasks of it do nothing from here on.
-local function feed(c, now)
-  local n = redis.call('INCR', P .. 'feed')
-  local missed = tonumber(c.m or '0')
-  redis.call('HSET', c.key, 's', 'f', 'f', int(n))
-  redis.call('ZREM', READY, c.id)
-  redis.call('ZADD', DUE, int(now + FEED_GRACE * 2 ^ math.min(missed, 5)), c.id)
-  c.s, c.f = 'f', int(n)
-  return c.f
 end
 
 -- wait puts the chain off until a time; it costs nothing until then.
@@ -241,17 +152,6 @@ local function end_cancelled(c, batch, key, rec, now)
   open_in_chain(c.id, batch, -1)
   tally(batch, now, 'c', 1)
   return advance(c, now)
-end
-
--- recall makes the chains of some tokens that wait for this reason ready, since it may
--- have gone.
-local function recall(tokens, reason, now)
-  for _, id in ipairs(redis.call('ZRANGE', DUE, 0, SLICE - 1)) do
-    if tokens[token_of(id)] then
-      local c = load_chain(id)
-      if c and c.s == 'w' and string.sub(c.y or '', 1, #reason) == reason then set_ready(c, now, true) end
-    end
-  end
 end
 
 -- give_up ends the head as failed and does what its batch's policy says; true
