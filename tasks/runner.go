@@ -155,15 +155,22 @@ func (r *runner) send(ctx context.Context, token string, a chain.Attempt, asked 
 	})
 }
 
-// report writes the one log line of an attempt.
+// report writes the one log line of an attempt; docs/operations.md tells its fields.
 func (r *runner) report(token string, a chain.Attempt, j judgement, took time.Duration) {
 	level := zerolog.InfoLevel
 	if j.Kind != chain.Done {
 		level = zerolog.WarnLevel
 	}
-	e := r.log.WithLevel(level).Str("call", a.CallID()).Str("chain", a.Chain).Str("batch", a.Batch).
+	e := r.log.WithLevel(level)
+	if !e.Enabled() {
+		return
+	}
+	e = e.Str("call", a.CallID()).Str("chain", a.Chain).Str("batch", a.Batch).
 		Str("token_id", token).Str("server", a.Server).Int("attempt", a.Number).Str("outcome", j.Name).
-		Dur("took", took)
+		Int64("took_ms", took.Milliseconds()).Int64("age_ms", r.clock.Now().Sub(a.Enqueued).Milliseconds())
+	if j.Code != "" {
+		e = e.Str("code", j.Code)
+	}
 	if j.Err != "" {
 		e = e.Str("error", j.Err)
 	}
@@ -173,7 +180,7 @@ func (r *runner) report(token string, a chain.Attempt, j judgement, took time.Du
 	case chain.GiveUp:
 		e.Msg("call given up")
 	default:
-		e.Dur("retry_in", j.Delay).Msg("call comes back")
+		e.Int64("retry_in_ms", j.Delay.Milliseconds()).Msg("call comes back")
 	}
 }
 
