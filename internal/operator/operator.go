@@ -10,20 +10,22 @@ import (
 
 	"habilita/internal/batch"
 	"habilita/internal/chain"
+	"habilita/internal/schedule"
 	"habilita/quota"
 )
 
 // Operator shows and decides. It holds nothing but its parts, and is safe for
 // concurrent use.
 type Operator struct {
-	ledger  *chain.Ledger
-	batches *batch.Store
-	limiter *quota.Limiter
+	ledger    *chain.Ledger
+	batches   *batch.Store
+	limiter   *quota.Limiter
+	schedules *schedule.Store
 }
 
 // New makes an Operator of its parts, which are to share one Redis and prefix.
-func New(ledger *chain.Ledger, batches *batch.Store, limiter *quota.Limiter) *Operator {
-	return &Operator{ledger: ledger, batches: batches, limiter: limiter}
+func New(ledger *chain.Ledger, batches *batch.Store, limiter *quota.Limiter, schedules *schedule.Store) *Operator {
+	return &Operator{ledger: ledger, batches: batches, limiter: limiter, schedules: schedules}
 }
 
 // Open makes an Operator on rdb. "" as prefix is "habilita", and stands above
@@ -42,7 +44,7 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Operator
 		Library: quota.Library(),
 		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
 	}})
-	return New(ledger, batch.NewStore(rdb, prefix, chain.Buckets), limiter), nil
+	return New(ledger, batch.NewStore(rdb, prefix, chain.Buckets), limiter, schedule.NewStore(rdb, prefix)), nil
 }
 
 // batch finds a batch by its name and returns its tags too: those of the buckets

@@ -11,7 +11,8 @@ type Role uint8
 
 // The roles. 0 needs nothing.
 const (
-	// Reader looks: enqueue status, watch, report, batches, show, chains, quota.
+	// Reader looks: enqueue status, watch, report, batches, show, chains, quota, schedule
+	// list and show.
 	Reader Role = 1 << iota
 	// Producer enqueues: enqueue call and bulk, with --wait too.
 	Producer
@@ -82,11 +83,13 @@ var rights = []right{
 	{"llen", "k", people | Worker, ""},
 	{"lpop", "k", writers, ""},
 	{"lpush", "a v", writers, ""},
-	{"lrange", "k 0 0", writers, ""},
+	{"lrange", "k 0 0", everyone, ""},
 	{"lrem", "a 0 v", Worker, ""},
+	{"ltrim", "k 0 0", Worker, ""},
 	{"memory|usage", "a", Worker, ""},
 	{"multi", "", everyone, ""},
-	{"pexpire", "k 1", Worker, ""},
+	{"persist", "k", Operator, ""},
+	{"pexpire", "k 1", Operator | Worker, ""},
 	{"pexpireat", "k 1", Operator | Worker, ""},
 	{"ping", "", everyone, ""},
 	{"publish", "c v", Worker, "calls that wait for a slot are woken later"},

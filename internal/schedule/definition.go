@@ -1,0 +1,83 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Definition is what a person says of a schedule.
+type Definition struct {
+	Name      string // 1 to 64 letters, digits, '.', '_' and '-'
+	Cron      string // see NewTimetable
+	Timezone  string // of the IANA database
+	OnFailure string // policy of each run's batch: hold, skip or cancel; "" is hold
+	Missed    string // Once or Skip; "" is Once
+	Overlap   bool   // a run is made though the last one has not settled
+	PileUp    bool   // calls are enqueued behind held chains too
+	Source    string // where the rows come from, for people: the file's name
+}
+
+// What happens to a tick at which no worker was there.
+const (
+	Once = "once" // however many were missed, one run is made for the last of them
+	Skip = "skip" // it is passed over
+)
+
+const (
+	maxScheduleName = 64
+	maxSource       = 256
+)
+
+// Check validates the definition, fills its defaults in, and returns its timetable.
+func (d *Definition) Check() (*Timetable, error) {
+	if err := CheckName(d.Name); err != nil {
+		return nil, err
+	}
+	switch d.OnFailure {
+	case "":
+		d.OnFailure = "hold"
+	case "hold", "skip", "cancel":
+	default:
+		return nil, fmt.Errorf("policy %q is none of hold, skip, cancel", d.OnFailure)
+	}
+	switch d.Missed {
+	case "":
+		d.Missed = Once
+	case Once, Skip:
+	default:
+		return nil, fmt.Errorf("missed runs: %q is none of once, skip", d.Missed)
+	}
+	d.Source = d.Source[:min(len(d.Source), maxSource)]
+	return NewTimetable(d.Cron, d.Timezone)
+}
+
+// CheckName says whether a schedule can have this name.
+func CheckName(name string) error {
+	if name == "" {
+		return errors.New("a schedule needs a name")
+	}
+	if len(name) > maxScheduleName {
+		return fmt.Errorf("the name of a schedule has up to %d characters", maxScheduleName)
+	}
+	for _, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
+		default:
+			return fmt.Errorf("the name %q of a schedule has a character other than letters, digits, '.', '_' and '-'", name)
+		}
+	}
+	return nil
+}
+
+// BatchOfTick is the name of the batch that is the run of a tick, such as
+// "nightly@2026-11-24T02:00-05:00".
+func BatchOfTick(name string, tick time.Time) string {
+	return name + "@" + tick.Format("2006-01-02T15:04Z07:00")
+}
+
+// BatchOfAsked is the name of the batch of a run that a person asked for at a time. It
+// is never that of a tick.
+func BatchOfAsked(name string, at time.Time) string {
+	return name + "@run-" + at.Format("2006-01-02T15:04:05.000Z07:00")
+}

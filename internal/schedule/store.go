@@ -1,0 +1,241 @@
+package schedule
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// ErrNoSchedule says that there is no schedule of that name.
+var ErrNoSchedule = errors.New("no such schedule")
+
+// ErrExists says that there is a schedule of that name already.
+var ErrExists = errors.New("there is a schedule of that name")
+
+// Store keeps schedules in Redis. It is safe for concurrent use.
+type Store struct {
+	rdb    redis.UniversalClient
+	prefix string
+
+	put, claim, take, renew, decided, finish *redis.Script
+	pass, ask, pause, remove, reseal         *redis.Script
+}
+
+// NewStore returns a store. "" as prefix is "habilita". It asks nothing of Redis.
+func NewStore(rdb redis.UniversalClient, prefix string) *Store {
+	if prefix == "" {
+		prefix = "habilita"
+	}
+	s := &Store{rdb: rdb, prefix: prefix}
+	script := func(name string) *redis.Script { return redis.NewScript(source("library") + source(name)) }
+	s.put, s.claim, s.take, s.renew = script("put"), script("claim"), script("take"), script("renew")
+	s.decided, s.finish, s.pass, s.ask = script("decided"), script("finish"), script("pass"), script("ask")
+	s.pause, s.remove, s.reseal = script("pause"), script("remove"), script("reseal")
+	return s
+}
+
+func source(name string) string {
+	b, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic("schedule: " + err.Error()) // the files are embedded: they can't be missing
+	}
+	return string(b)
+}
+
+// ID is the short name of a schedule in keys: 12 characters of its name's SHA-256.
+func ID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12])
+}
+
+// key returns the prefix of all keys of a schedule. Its tag is none of the ledger's.
+func (s *Store) key(id string) string { return s.prefix + ":{s:" + id + "}:" }
+
+func (s *Store) hash(id string) string { return s.key(id) + "schedule" }
+
+func (s *Store) listKey() string { return s.prefix + ":schedules" }
+
+func (s *Store) keys(id string) []string { return []string{s.key(id)} }
+
+// Now is the time of Redis.
+func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.rdb.Time(ctx).Result() }
+
+// Get returns a schedule by its name, or ErrNoSchedule.
+func (s *Store) Get(ctx context.Context, name string) (State, error) {
+	id := ID(name)
+	v, err := s.rdb.HMGet(ctx, s.hash(id), fields...).Result()
+	if err != nil {
+		return State{}, err
+	}
+	st, ok := decode(id, v)
+	if !ok {
+		return State{}, ErrNoSchedule
+	}
+	if st.Name != name {
+		return State{}, fmt.Errorf("schedules %q and %q have the same short name %s: use another name", name, st.Name, id)
+	}
+	return st, nil
+}
+
+// All returns all schedules in the order in which they were added, and the time of Redis.
+func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
+	pipe := s.rdb.Pipeline()
+	list, clock := pipe.ZRange(ctx, s.listKey(), 0, -1), pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
+	var out []State
+	for part := range slices.Chunk(list.Val(), 200) {
+		pipe := s.rdb.Pipeline()
+		cmds := make([]*redis.SliceCmd, len(part))
+		for i, id := range part {
+			cmds[i] = pipe.HMGet(ctx, s.hash(id), fields...)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, time.Time{}, err
+		}
+		for i, id := range part {
+			// One that is just being added, or whose removal was cut off, is none.
+			if st, ok := decode(id, cmds[i].Val()); ok {
+				out = append(out, st)
+			}
+		}
+	}
+	return out, clock.Val(), nil
+}
+
+// Runs returns the last runs that are over, the newest first, up to 20.
+func (s *Store) Runs(ctx context.Context, name string) ([]Run, error) {
+	texts, err := s.rdb.LRange(ctx, s.key(ID(name))+"runs", 0, -1).Result()
+	if err != nil {
+		return nil, err
+	}
+	return decodeRuns(texts)
+}
+
+// Put puts a schedule in place whose rows are written under a revision. Where there is
+// one of that name it is replaced, or else the error is ErrExists.
+func (s *Store) Put(ctx context.Context, d Definition, rows int, revision string, replace bool) error {
+	t, err := d.Check()
+	if err != nil {
+		return err
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return err
+	}
+	id := ID(d.Name)
+	// The list first: what is in it and nowhere else is passed over.
+	if err := s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(now.UnixMilli()), Member: id}).Err(); err != nil {
+		return err
+	}
+	n, err := s.put.Run(ctx, s.rdb, s.keys(id), flag(replace), revision, millis(t.Next(now)),
+		"name", d.Name, "cron", t.Expr, "zone", d.Timezone, "policy", d.OnFailure, "missed", d.Missed,
+		"overlap", flag(d.Overlap), "pile_up", flag(d.PileUp), "source", d.Source, "rows", rows).Int()
+	if err == nil && n == 0 {
+		return ErrExists
+	}
+	return err
+}
+
+// Pause lets no tick be made until Resume; it reports whether it was not so already.
+func (s *Store) Pause(ctx context.Context, name string) (bool, error) {
+	return s.paused(s.pause.Run(ctx, s.rdb, s.keys(ID(name)), "1", "").Int())
+}
+
+// Resume lets a paused schedule go on from its next tick: ticks that passed meanwhile
+// are not made. It reports whether it was paused.
+func (s *Store) Resume(ctx context.Context, name string) (bool, error) {
+	st, err := s.Get(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	t, err := NewTimetable(st.Cron, st.Timezone)
+	if err != nil {
+		return false, err
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return false, err
+	}
+	return s.paused(s.pause.Run(ctx, s.rdb, s.keys(st.ID), "0", millis(t.Next(now))).Int())
+}
+
+func (s *Store) paused(n int, err error) (bool, error) {
+	if err == nil && n < 0 {
+		err = ErrNoSchedule
+	}
+	return n > 0, err
+}
+
+// Ask asks for a run now, which a worker makes; paused or not. It returns the name of the
+// run's batch: that of one that was asked for before and not begun stands for both. With
+// overlap it is made also where the last run has not settled.
+func (s *Store) Ask(ctx context.Context, name string, overlap bool) (batch string, err error) {
+	st, err := s.Get(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return "", err
+	}
+	zone, err := time.LoadLocation(st.Timezone)
+	if err != nil {
+		return "", err
+	}
+	batch, err = s.ask.Run(ctx, s.rdb, s.keys(st.ID), now.UnixMilli(), BatchOfAsked(name, now.In(zone)), flag(overlap)).Text()
+	if err == nil && batch == "" {
+		err = ErrNoSchedule
+	}
+	return batch, err
+}
+
+// Remove removes a schedule with its rows and history; runs that were enqueued stay.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	id := ID(name)
+	n, err := s.remove.Run(ctx, s.rdb, s.keys(id)).Int()
+	if err != nil {
+		return err
+	}
+	if err := s.rdb.ZRem(ctx, s.listKey(), id).Err(); err != nil {
+		return err
+	}
+	if n == 0 {
+		return ErrNoSchedule
+	}
+	return nil
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// millis is a time as the scripts have it; "" for none.
+func millis(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.UnixMilli(), 10)
+}
+
+func (r Run) text() string {
+	b, _ := json.Marshal(r) // numbers and texts alone: it can't fail
+	return string(b)
+}

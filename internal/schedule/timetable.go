@@ -1,0 +1,142 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// Timetable tells when a schedule is due: a cron expression in a time zone.
+//
+// Where the clocks change, a tick whose expression names its hours happens once for
+// each time that it names: in the hour that is skipped at the moment when the clocks go
+// forward (several ticks in there are one), in the hour that comes twice the first time
+// only. An expression whose hour is * goes by real time: a tick each hour, or every ten
+// minutes, whatever the clocks say. It is immutable and safe for concurrent use.
+type Timetable struct {
+	Expr string // as it was given
+	Zone *time.Location
+	spec *cron.SpecSchedule // over times of UTC
+	real bool               // goes by real time
+}
+
+const (
+	everyHour = 1 << 63 // cron's mark of a field that is *
+	maxExpr   = 256
+)
+
+// NewTimetable reads a cron expression of five fields (minute, hour, day of the month,
+// month, day of the week), or one of @hourly, @daily, @midnight, @weekly, @monthly,
+// @yearly and @annually, in a zone of the IANA database.
+func NewTimetable(expr, zone string) (*Timetable, error) {
+	expr = strings.TrimSpace(expr)
+	switch {
+	case len(expr) > maxExpr:
+		return nil, fmt.Errorf("the cron expression is longer than %d characters", maxExpr)
+	case strings.Contains(expr, "TZ="):
+		return nil, errors.New("the cron expression has a zone in it: give it with --timezone")
+	case strings.HasPrefix(expr, "@every"):
+		return nil, errors.New("@every is not known: write a cron expression, such as '*/10 * * * *'")
+	}
+	// "Local" would be another zone on another machine under the same name.
+	if zone == "" || zone == "Local" {
+		return nil, errors.New("no time zone: give one such as America/Bogota or UTC")
+	}
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		return nil, fmt.Errorf("%.80q is no zone of the IANA database, such as America/Bogota or UTC", zone)
+	}
+	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+	parsed, err := parser.Parse(expr)
+	if err != nil {
+		return nil, fmt.Errorf("the cron expression %.80q is none: %w (five fields: minute, hour, day of the month, month, day of the week)", expr, err)
+	}
+	spec, ok := parsed.(*cron.SpecSchedule)
+	if !ok {
+		return nil, fmt.Errorf("the cron expression %.80q is none of five fields", expr)
+	}
+	spec.Location = time.UTC
+	t := &Timetable{Expr: expr, Zone: loc, spec: spec, real: spec.Hour&everyHour != 0}
+	if t.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("the cron expression %q names a day that never comes", expr)
+	}
+	return t, nil
+}
+
+// Next is the first tick after a time, in the timetable's zone. Zero: none within five
+// years.
+func (t *Timetable) Next(after time.Time) time.Time {
+	if t.real {
+		return t.nextReal(after.In(t.Zone))
+	}
+	wall := asUTC(after.In(t.Zone))
+	for {
+		if wall = t.spec.Next(wall); wall.IsZero() {
+			return time.Time{}
+		}
+		// A tick whose first occurrence has passed is not made again in the second.
+		if at := t.first(wall); at.After(after) {
+			return at
+		}
+	}
+}
+
+// nextReal looks through the stretches of time in which the clocks do not change.
+func (t *Timetable) nextReal(after time.Time) time.Time {
+	limit := after.AddDate(5, 0, 0)
+	for from := after; from.Before(limit); {
+		_, end := from.ZoneBounds()
+		_, offset := from.Zone()
+		wall := t.spec.Next(asUTC(from))
+		if wall.IsZero() {
+			return time.Time{}
+		}
+		at := wall.Add(-time.Duration(offset) * time.Second)
+		if end.IsZero() || at.Before(end) {
+			return at.In(t.Zone)
+		}
+		// The tick may be the first moment of the next stretch.
+		if _, offset = end.In(t.Zone).Zone(); t.matches(end.In(t.Zone)) {
+			return end.In(t.Zone)
+		}
+		from = end.In(t.Zone)
+	}
+	return time.Time{}
+}
+
+func (t *Timetable) matches(at time.Time) bool {
+	wall := asUTC(at)
+	return t.spec.Next(wall.Add(-time.Second)).Equal(wall)
+}
+
+// first is the first moment at which the clocks of the zone show a time; where they
+// never show it, the moment at which they go past it.
+func (t *Timetable) first(wall time.Time) time.Time {
+	const far = 48 * time.Hour // no zone is that far from UTC, or changes twice within it
+	var found, skipped time.Time
+	for _, near := range []time.Time{wall.Add(-far), wall.Add(far)} {
+		_, offset := near.In(t.Zone).Zone()
+		at := wall.Add(-time.Duration(offset) * time.Second).In(t.Zone)
+		switch {
+		case asUTC(at).Equal(wall):
+			if found.IsZero() || at.Before(found) {
+				found = at
+			}
+		case skipped.IsZero():
+			skipped = at // by the offset before the change: it lies behind it
+		}
+	}
+	if !found.IsZero() {
+		return found
+	}
+	start, _ := skipped.ZoneBounds()
+	return start.In(t.Zone)
+}
+
+// asUTC is the time of UTC that reads as t does.
+func asUTC(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
