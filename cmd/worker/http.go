@@ -105,7 +105,7 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 			log.Error().Err(err).Msg("pages are not served any more")
 		}
 	}()
-	log.Info().Str("address", l.Addr().String()).Msg("health, metrics and pages are served")
+	log.Info().Str("address", l.Addr().String()).Msg("health and metrics are served")
 	return func() {
 		close(closing)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
