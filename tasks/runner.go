@@ -39,7 +39,8 @@ type runner struct {
 	carry func(ctx context.Context, f chain.Feed) error
 }
 
-// run makes calls of the chain until it waits, ends, is held, or others have their turn.
+// run makes calls of the chain, and where it waits, ends or is held goes on with others
+// of its bucket that can run, until there is none or others have their turn.
 // An error means that Redis did not answer; the chain is found again by a worker.
 func (r *runner) run(ctx context.Context, f chain.Feed) error {
 	r.active.Add(1)
@@ -59,26 +60,29 @@ func (r *runner) run(ctx context.Context, f chain.Feed) error {
 	for made := 1; step.Status == chain.Running; made++ {
 		sent := step.Attempt
 		outcome := r.attempt(ctx, step.Attempt, asked)
-		goOn := !r.stopping.Load() && r.current() && time.Since(began) < runLimit &&
-			(made%r.quantum != 0 || !r.crowded(ctx))
+		on := chain.Any
+		if r.stopping.Load() || !r.current() || time.Since(began) >= runLimit || made%r.quantum == 0 && r.crowded(ctx) {
+			on = chain.Stop
+		}
 		asked = time.Now()
-		step, err = r.finish(ctx, step.Attempt, outcome, goOn)
+		step, err = r.finish(ctx, step.Attempt, outcome, on)
 		if err != nil {
 			return fmt.Errorf("outcome of chain %s: %w", f.Chain, err)
 		}
 		r.recorded(sent, outcome, step.Now)
+		r.noteDue(chain.Tag(f.Chain), step.Due)
 		if step.Status == chain.Running {
 			r.meter.handoff.Observe(time.Since(asked).Seconds())
 		}
 	}
-	r.settle(ctx, f.Chain, step)
+	r.settle(ctx, step)
 	return nil
 }
 
 // settle does what a step that ended a run leaves to be done. All of it is a hint: what
 // is lost here is found by the survey.
-func (r *runner) settle(ctx context.Context, id string, step chain.Step) {
-	tag := chain.Tag(id)
+func (r *runner) settle(ctx context.Context, step chain.Step) {
+	id, tag := step.Chain, chain.Tag(step.Chain)
 	r.meter.reclaimed.Add(float64(step.Reclaimed))
 	switch step.Status {
 	case chain.Deferred:
@@ -201,11 +205,11 @@ func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
 
 // finish records the outcome, again and again until Redis takes it or the process ends:
 // nothing else may be done with the chain before.
-func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, goOn bool) (chain.Step, error) {
+func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, on chain.GoOn) (chain.Step, error) {
 	next := newID()
 	var step chain.Step
 	err := r.persist(ctx, func() (err error) {
-		step, err = r.ledger.Finish(ctx, a, j.Outcome, goOn, next)
+		step, err = r.ledger.Finish(ctx, a, j.Outcome, on, next)
 		if err != nil {
 			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
 		}

@@ -146,7 +146,7 @@ func (w *worker) attempt(o chain.Outcome) error {
 		return fmt.Errorf("no attempt: %+v", s)
 	}
 	w.nonce++
-	_, err = w.ledger.Finish(ctx, s.Attempt, o, false, fmt.Sprint("nonce", w.nonce))
+	_, err = w.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("nonce", w.nonce))
 	return err
 }
 

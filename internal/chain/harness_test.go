@@ -207,10 +207,18 @@ func (h *harness) start(chain string) Attempt {
 
 func (h *harness) finish(a Attempt, o Outcome, goOn bool) Step {
 	h.t.Helper()
+	if goOn {
+		return h.finishOn(a, o, Own)
+	}
+	return h.finishOn(a, o, Stop)
+}
+
+func (h *harness) finishOn(a Attempt, o Outcome, on GoOn) Step {
+	h.t.Helper()
 	if o.Slot == "" {
 		o.Slot = Release
 	}
-	s, err := h.l.Finish(h.ctx, a, o, goOn, h.nonce())
+	s, err := h.l.Finish(h.ctx, a, o, on, h.nonce())
 	h.no(err)
 	if s.Woken != nil {
 		h.fed[s.Woken.Chain] = *s.Woken

@@ -214,7 +214,7 @@ func (m *model) finish(rt *rapid.T) {
 	if o.Slot != Keep {
 		a.complete = true
 	}
-	m.granted(m.harness.finish(a.Attempt, o, rapid.Bool().Draw(rt, "go on")))
+	m.granted(m.harness.finishOn(a.Attempt, o, pick(rt, "go on", []GoOn{Stop, Own, Any, Any})))
 }
 
 func (m *model) jump(rt *rapid.T) {

@@ -47,12 +47,14 @@ func (a Attempt) CallID() string {
 
 // Step is the reply of Begin and Finish.
 type Step struct {
+	Chain     string    // to which Status belongs: the one that was asked about, or where a run went on
 	Status    Status
 	Now       time.Time // of Redis
 	Attempt   Attempt   // Status Running
 	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome)
 	Detail    string    // Deferred for cooling: why the token cools
 	Until     time.Time // Deferred and Waiting
+	Due       time.Time // when the chain that Finish was asked about needs somebody; zero: see Status
 	Woken     *Feed     // another chain that got its turn: hand it to asynq
 	Reclaimed int       // slots whose lease had ended
 }
@@ -66,7 +68,7 @@ func (l *Ledger) Begin(ctx context.Context, f Feed, nonce string) (Step, error) 
 		if err != nil {
 			return Step{}, err
 		}
-		s := step(r, 1, nonce)
+		s := step(r, 1, f.Chain, nonce)
 		if s.Status != Clock || try == 2 {
 			return s, nil
 		}
@@ -122,9 +124,21 @@ type Outcome struct {
 	Cooling        Cooling
 }
 
-// Finish ends an attempt and, where goOn, begins the chain's next call in the same
-// step under the nonce next, if one may run now. All of it is one atomic script.
-func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, goOn bool, next string) (Step, error) {
+// GoOn says with what a run may go on in the step that ends its attempt.
+type GoOn string
+
+// With what a run may go on.
+const (
+	Stop GoOn = "0" // nothing: others have their turn
+	Own  GoOn = "1" // the chain's next call
+	// Any is Own and, where no call of the chain may run now, another chain of the
+	// bucket: the one that got the freed slot, else the first that is ready.
+	Any GoOn = "2"
+)
+
+// Finish ends an attempt and begins the call that the run may go on with, in the same
+// step, under the nonce next. All of it is one atomic script.
+func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next string) (Step, error) {
 	cool := "0"
 	if o.Cooling.Lift {
 		cool = "lift"
@@ -133,25 +147,27 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, goOn bool, ne
 	}
 	args := append([]any{
 		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
-		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), flag(goOn), next,
+		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
 	}, l.admission.Args()...)
 	r, err := l.run(ctx, l.finish, Tag(a.Chain), args...)
 	if err != nil {
 		return Step{}, err
 	}
-	s := step(r, 3, next)
+	s := step(r, 4, a.Chain, next)
+	s.Due = r.time(3)
 	if r.str(1) != "" {
 		s.Woken = &Feed{Chain: r.str(1), Number: r.str(2)}
 	}
 	return s, nil
 }
 
-// step reads the reply of start.lua, from i on.
-func step(r reply, i int, nonce string) Step {
-	s := Step{Status: Status(r.str(i)), Now: r.time(0)}
+// step reads the reply of start, from i on.
+func step(r reply, i int, id, nonce string) Step {
+	s := Step{Chain: id, Status: Status(r.str(i)), Now: r.time(0)}
 	switch s.Status {
 	case Deferred:
 		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(i+1), r.time(i+2), r.str(i+3), int(r.int(i+4))
+		s.Chain = r.str(i + 5)
 	case Waiting:
 		s.Until = r.time(i + 1)
 	case Running:
@@ -160,6 +176,7 @@ func step(r reply, i int, nonce string) Step {
 			Number: int(r.int(i + 6)), Spent: int(r.int(i + 7)), FirstPushBack: r.time(i + 8), Failures: int(r.int(i + 9)),
 			LeaseEnds: r.time(i + 10), Days: r.str(i + 11), Enqueued: r.time(i + 12), Nonce: nonce,
 		}
+		s.Chain = s.Attempt.Chain
 		s.Reclaimed, s.Attempt.Probe = int(r.int(i+13)), r.str(i+14) == "1"
 		s.Attempt.Used, s.Attempt.Limit = int(r.int(i+15)), int(r.int(i+16))
 	}

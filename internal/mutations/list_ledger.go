@@ -44,6 +44,11 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestRepeatedCommandsChangeNothing",
 	},
 	{
+		"finish sent twice", "it is not answered as before where the run left its chain",
+		in(finishLua, "return answer(again or { 'stale' })", "return answer { 'stale' }"),
+		chainPkg, "TestRepeatedGoingOnChangesNothing",
+	},
+	{
 		"order of record and advance", "the chain goes on, its result is not recorded",
 		in(finishLua, "  end_call(batch, field, rec, 's', now)\n", ""),
 		chainPkg, "TestOneCallAfterTheOther",

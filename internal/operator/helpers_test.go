@@ -96,7 +96,7 @@ func (w *world) attempt(tok string, o chain.Outcome) chain.Step {
 		return s
 	}
 	w.nonce++
-	s, err = w.ledger.Finish(w.ctx, s.Attempt, o, false, fmt.Sprint("nonce", w.nonce))
+	s, err = w.ledger.Finish(w.ctx, s.Attempt, o, chain.Stop, fmt.Sprint("nonce", w.nonce))
 	if err != nil {
 		w.t.Fatal(err)
 	}

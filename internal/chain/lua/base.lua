@@ -20,6 +20,8 @@
 --                          name of its chain, which may have spaces, is in its record)
 --   old             zset   field of a finished call of no batch -> when
 --   feed            string the last feed number of the bucket
+--   hops            hash   nonce of an attempt that a run began on leaving another chain ->
+--                          its chain, so that a finish that is sent again finds it
 --   quiet:<chain>   string a request of the chain may still be at the vendor until
 --                          then (an unknown outcome): no grant; it outlives the chain
 local P = KEYS[1]

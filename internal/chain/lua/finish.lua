@@ -1,6 +1,8 @@
 -- Ends an attempt: frees its slot (or not), records the outcome, advances, puts off
 -- or holds the chain, wakes the chain that waited longest for the slot, and begins
--- the chain's next call where the run may go on. One atomic step, so a result is
+-- another call where the run may go on: the chain's next one; where that may not run
+-- now, the next one of the chain that got the slot, else of the bucket's first chain
+-- that is ready. One atomic step, so a result is
 -- never behind its chain's advance. Fenced by the nonce of the chain's last attempt:
 -- an attempt that another one has followed changes nothing but its own slot. A success
 -- that comes after the attempt was taken for lost, and before another, still counts.
@@ -14,10 +16,11 @@
 -- ARGV[5] days of the grant  [6] delay to the next attempt, ms
 -- ARGV[7] code  [8] msg  [9] error
 -- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
--- ARGV[13] 1: the run may go on  [14] nonce of the next attempt
+-- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any  [14] nonce of the next attempt
 -- ARGV[15..28] quota's settings
--- Reply: {now ms, woken chain or '', its feed number, then
---         'stale' | 'waiting', until | 'held' | 'idle' | 'ready' | as start}
+-- Reply: {now ms, woken chain or '', its feed number, when this chain is due again, ms or '0',
+--         then 'stale' | 'waiting', until | 'held' | 'idle' | 'ready' | as start}; where the
+--         run left this chain for another, what comes last is of the other one
 local now = quota.now()
 outcome_first()
 local id, nonce, kind, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -34,17 +37,40 @@ elseif ARGV[10] ~= '0' then
   quota.cool(P, token, tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12]), now)
 end
 local woken = wake(token, s.slots, now)
-local reply = { int(now), woken and woken[1] or '', woken and woken[2] or '0' }
 
-local function answer(t)
+-- answer feeds the chain that got the slot, unless the run went on with it.
+local function answer(t, due, taken)
+  local chain, feeding = '', '0'
+  if woken and woken.id and not taken then chain, feeding = woken.id, feed(woken, now) end
+  local reply = { int(now), chain, feeding, due or '0' }
   for _, v in ipairs(t) do reply[#reply + 1] = v end
   return reply
+end
+
+-- leave ends the run of this chain. A run that may go on with any chain does so.
+local function leave(t, due)
+  if ARGV[13] ~= '2' then return answer(t, due) end
+  local other, taken = woken, true
+  if not (other and other.id) then
+    local first = redis.call('ZRANGE', READY, 0, 0)[1]
+    other, taken = first and load_chain(first), false
+  end
+  if not other or other.id == id then return answer(t, due) end
+  local started = start(other, ARGV[14], s, now)
+  if started[1] == 'clock' then return answer(t, due) end
+  if started[1] == 'run' then redis.call('HSET', HOPS, ARGV[14], other.id) end
+  return answer(started, due, taken)
 end
 
 local c = load_chain(id)
 local again = repeated(c, ARGV[14])
 if again then return answer(again) end
-if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then return answer { 'stale' } end
+if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
+  local other = redis.call('HGET', HOPS, ARGV[14])
+  again = other and repeated(load_chain(other), ARGV[14])
+  return answer(again or { 'stale' })
+end
+redis.call('HDEL', HOPS, nonce)
 local batch, key = split(c.h)
 local field = c.token .. key
 local rec = read(batch, field)
@@ -75,7 +101,7 @@ elseif cancelled(batch) then
   more = end_cancelled(c, batch, key, rec, now)
 elseif kind == 'giveup' then
   more = give_up(c, batch, key, rec, now)
-  if c.s == 'h' then return answer { 'held' } end
+  if c.s == 'h' then return leave { 'held' } end
 else
   local till = now + tonumber(ARGV[6])
   if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end
@@ -87,9 +113,9 @@ else
   end
   if kind ~= 'late' then redis.call('HINCRBY', c.key, 't', 1) end
   wait(c, kind == 'fail' and 'back-off' or 'push-back', till, now)
-  return answer { 'waiting', int(till) }
+  return leave({ 'waiting', int(till) }, int(till))
 end
-if not more then return answer { 'idle' } end
+if not more then return leave { 'idle' } end
 
 -- The slot goes to who waited: this chain goes on only where one is left, and nobody
 -- else waits for it.
@@ -99,9 +125,9 @@ if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
   redis.call('ZADD', waiters, int(now), id)
   redis.call('PEXPIREAT', waiters, int(now + s.lease + 86400000))
   wait(c, 'slots', now + FEED_GRACE, now)
-  return answer { 'waiting', int(now + FEED_GRACE) }
+  return leave({ 'waiting', int(now + FEED_GRACE) }, int(now + FEED_GRACE))
 end
-if ARGV[13] == '1' then
+if ARGV[13] ~= '0' then
   local started = start(c, ARGV[14], s, now)
   if started[1] ~= 'clock' then return answer(started) end
 end

@@ -1,5 +1,6 @@
 -- The ledger's functions of the scripts that run, move or end calls; base.lua stands
 -- before it.
+local HOPS = P .. 'hops'
 
 local function chain_of(token, name)
   if name == nil or name == '' then return token end
@@ -192,7 +193,7 @@ local function defer(c, batch, field, rec, why, till, detail, now)
     rec[R.state] = 'w'
     write(batch, field, rec)
   end
-  return { 'deferred', why, int(till), detail or '' }
+  return { 'deferred', why, int(till), detail or '', '0', c.id }
 end
 
 -- start asks for the grant of the head's next attempt and writes it down: the
@@ -200,7 +201,7 @@ end
 -- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
 --         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
 --         slots reclaimed, 1 a probe of a cooling token, used today, limit}
---     or {'deferred', why, until ms, detail, slots reclaimed} or {'clock'} or {'again'} or {'idle'}
+--     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
 local function start(c, nonce, s, now)
   if c.h == '' then
     if not advance(c, now) then return { 'idle' } end
@@ -235,19 +236,19 @@ local function start(c, nonce, s, now)
   return running(c, batch, key, rec, g)
 end
 
--- wake feeds the chain that waited longest for a slot of the token, where one is
--- free; returns {chain, feed}, {'', '0'} where the slot goes to a waiter of quota's
--- Limiter, or nil.
+-- wake takes the chain that waited longest for a slot of the token out of the waiters,
+-- where one is free; its caller feeds or begins it. Returns the chain, {} where the
+-- slot goes to a waiter of quota's Limiter, or nil.
 local function wake(token, slots, now)
   for _ = 1, 8 do
     local id = quota.wake(P, token, slots, now)
     if not id then return nil end
     if string.sub(id, 1, 1) == '~' then
       quota.tell(P, id)
-      return { '', '0' }
+      return {}
     end
     local c = load_chain(id)
-    if c and c.s == 'l' then return { id, feed(c, now) } end
+    if c and c.s == 'l' then return c end
   end
   return nil
 end

@@ -47,6 +47,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
     set_ready(c, now, true)
   elseif c.s == 'x' then
     lost = lost + 1
+    redis.call('HDEL', HOPS, c.n)
     local batch, key = split(c.h)
     local rec = read(batch, c.token .. key)
     rec[R.code], rec[R.msg] = '', ''
