@@ -47,7 +47,7 @@ func (a Attempt) CallID() string {
 
 // Step is the reply of Begin and Finish.
 type Step struct {
-	Chain     string    // to which Status belongs: the one that was asked about, or where a run went on
+	Chain     string // to which Status belongs: the one that was asked about, or where a run went on
 	Status    Status
 	Now       time.Time // of Redis
 	Attempt   Attempt   // Status Running
