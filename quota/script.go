@@ -19,6 +19,8 @@ var (
 	coolMain string
 	//go:embed lua/peek.lua
 	peekMain string
+	//go:embed lua/restore.lua
+	restoreMain string
 )
 
 // Library is the source of the Lua functions that all scripts here are made of
@@ -29,10 +31,10 @@ var (
 func Library() string { return library }
 
 type scripts struct {
-	grant, release, leave, cool, peek *redis.Script
+	grant, release, leave, cool, peek, restore *redis.Script
 }
 
 func newScripts() scripts {
 	made := func(main string) *redis.Script { return redis.NewScript(library + main) }
-	return scripts{made(grantMain), made(releaseMain), made(leaveMain), made(coolMain), made(peekMain)}
+	return scripts{made(grantMain), made(releaseMain), made(leaveMain), made(coolMain), made(peekMain), made(restoreMain)}
 }

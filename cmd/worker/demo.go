@@ -183,5 +183,5 @@ func (d *demo) invite(w *demoWorld) {
     export REDIS_URL=%s
     go run ./cmd/enqueue status %s
     go run ./cmd/enqueue chains --held
-`, w.url, demoBatch)
+`, w.redis.URL(), demoBatch)
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
 	asynqmetrics "github.com/hibiken/asynq/x/metrics"
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/config"
+	"habilita/internal/embedded"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn"
 	"habilita/internal/vault"
@@ -41,8 +41,7 @@ type demoWorld struct {
 	log     zerolog.Logger
 	zone    *time.Location
 	vendor  *wolkvoxtest.Server
-	redis   *miniredis.Miniredis
-	url     string // of Redis
+	redis   *embedded.Redis
 	rdb     redis.UniversalClient
 	metrics *prometheus.Registry
 	options tasks.Options
@@ -61,7 +60,7 @@ type demoWorld struct {
 func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog.Logger) (_ *demoWorld, err error) {
 	w := &demoWorld{
 		log: log, zone: demoZone(time.Now()), metrics: prometheus.NewRegistry(),
-		redis: miniredis.NewMiniRedis(), ended: make(chan struct{}),
+		ended: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -72,11 +71,10 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 	if w.vendor, err = listenDemoVendor(plan, seed, w.zone); err != nil {
 		return nil, fmt.Errorf("simulated wolkvox: %w", err)
 	}
-	if err := w.redis.Start(); err != nil {
-		return nil, fmt.Errorf("in-process Redis: %w", err)
+	if w.redis, err = embedded.Listen(); err != nil {
+		return nil, err
 	}
-	w.url = "redis://" + w.redis.Addr() + "/0"
-	if w.rdb, err = redisconn.Open(w.url, redisconn.Options{}); err != nil {
+	if w.rdb, err = redisconn.Open(w.redis.URL(), redisconn.Options{}); err != nil {
 		return nil, err
 	}
 	w.metrics.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(w.rdb)))
@@ -94,7 +92,7 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	}}
 	w.options = o
 	w.worker, err = tasks.NewWorker(ctx, tasks.WorkerOptions{
-		Options: o, RedisURL: w.url, WolkvoxURL: w.vendor.URL,
+		Options: o, RedisURL: w.redis.URL(), WolkvoxURL: w.vendor.URL,
 		CallTimeout: demoCallTimeout, VendorTimeout: demoVendorTimeout, SlotMargin: demoSlotMargin,
 		RetryMin: demoRetryMin, RetryMax: demoRetryMax, Concurrency: demoConcurrency,
 		ShutdownTimeout: demoShutdown, Log: w.log, Metrics: w.metrics,
@@ -122,7 +120,7 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 
 // siteSettings are the settings of what the demo serves.
 func (w *demoWorld) siteSettings(s config.Settings) config.Settings {
-	s.RedisURL = w.url
+	s.RedisURL = w.redis.URL()
 	return s
 }
 
@@ -130,26 +128,12 @@ func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (tasks.Summary,
 	return w.producer.EnqueueBatch(ctx, demoBatch, plan.sequence())
 }
 
-// start runs the worker, and the clock by which keys in the in-process Redis expire.
+// start runs the worker.
 func (w *demoWorld) start(ctx context.Context) {
 	ctx, w.stop = context.WithCancel(ctx)
 	w.running.Go(func() {
 		w.failed = w.worker.Run(ctx)
 		close(w.ended)
-	})
-	w.running.Go(func() {
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		last := time.Now()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case now := <-tick.C:
-				w.redis.FastForward(now.Sub(last))
-				last = now
-			}
-		}
 	})
 }
 
@@ -191,7 +175,9 @@ func (w *demoWorld) close() error {
 	if w.rdb != nil {
 		errs = append(errs, w.rdb.Close())
 	}
-	w.redis.Close()
+	if w.redis != nil {
+		w.redis.Close()
+	}
 	if w.vendor != nil {
 		w.vendor.Close()
 	}

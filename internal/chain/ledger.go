@@ -42,6 +42,7 @@ type Ledger struct {
 	append_, begin, unfeed, finish, pump, decide *redis.Script
 	cancelChain, cancelBatch, purge, reseal      *redis.Script
 	announce                                     *redis.Script
+	restore                                      *redis.Script
 }
 
 // New returns a ledger on rdb. It asks nothing of Redis.
@@ -66,6 +67,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	l.begin, l.unfeed, l.finish = script("begin"), script("unfeed"), script("finish")
 	l.pump, l.decide, l.reseal = script("pump"), script("decide"), script("reseal")
 	l.cancelChain, l.cancelBatch, l.purge = script("cancel_chain"), script("cancel_batch"), script("purge")
+	l.restore = script("restore")
 	l.announce = redis.NewScript(source("announce"))
 	return l
 }

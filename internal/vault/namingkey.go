@@ -110,3 +110,22 @@ func RekeyNamingKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 	}
 	return changed, nil
 }
+
+// KeepNamingKey gives the naming key as it rests sealed in Redis, for a program that keeps
+// it elsewhere, and RestoreNamingKey puts it back where Redis has none: for a Redis that
+// ends with its process.
+func KeepNamingKey(ctx context.Context, rdb redis.UniversalClient, keyName string) (sealed []byte, err error) {
+	if sealed, err = rdb.Get(ctx, keyName).Bytes(); err != nil {
+		return nil, fmt.Errorf("naming key: %w", err)
+	}
+	return sealed, nil
+}
+
+// RestoreNamingKey puts what KeepNamingKey gave into a Redis that has no naming key.
+func RestoreNamingKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
+	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("naming key: %w", err)
+	}
+	return nil
+}
