@@ -45,6 +45,7 @@ var conformance = map[string]func(testing.TB, backend){
 	"acquire hands on":      testAcquireHandsOn,
 	"acquire all learn":     testAcquireAllLearn,
 	"acquire dead holder":   testAcquireDeadHolder,
+	"restore":               testRestore,
 }
 
 func TestMiniredis(t *testing.T) {
