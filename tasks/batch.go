@@ -49,6 +49,7 @@ type batchRun struct {
 	at       time.Time
 	progress func(Summary)
 	reject   func(error) error
+	canary   canaries
 
 	id       string
 	started  time.Time
@@ -64,8 +65,21 @@ type batchRun struct {
 // EnqueueBatch appends the calls of a sequence under the batch's name, in order for
 // each chain. Enqueueing the same sequence again, after an error or a crash, adds only
 // what is missing. The summary tells what was acknowledged also where there is an error.
-// A *batch policy error* says that the batch exists with another policy.
+// A *batch policy error* says that the batch exists with another policy; a *CanaryError
+// that it holds (see Canary).
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
+	started := time.Now()
+	b := p.newBatchRun(name, opts)
+	err := b.canariesFirst(ctx, name, calls, opts)
+	if err == nil {
+		err = b.run(ctx, name, calls)
+		b.sum = b.canary.sum(b.sum)
+	}
+	b.sum.Elapsed = time.Since(started)
+	return b.sum, err
+}
+
+func (p *Producer) newBatchRun(name string, opts []BatchOption) *batchRun {
 	b := &batchRun{
 		p: p, started: time.Now(), sum: Summary{Batch: name}, id: chain.BatchID(name),
 		ordinals: map[uint64]uint32{}, tokens: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
@@ -74,9 +88,7 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 	for _, o := range opts {
 		o(b)
 	}
-	err := b.run(ctx, name, calls)
-	b.sum.Elapsed = time.Since(b.started)
-	return b.sum, err
+	return b
 }
 
 func (b *batchRun) run(ctx context.Context, name string, calls iter.Seq2[Call, error]) error {
@@ -91,7 +103,11 @@ func (b *batchRun) run(ctx context.Context, name string, calls iter.Seq2[Call, e
 		return err
 	}
 	b.policy = string(policy)
-	if _, err := b.p.batches.Ensure(ctx, batch.Meta{ID: b.id, Name: name, Policy: policy, Created: b.p.clock.Now()}); err != nil {
+	meta, err := b.p.batches.Ensure(ctx, batch.Meta{ID: b.id, Name: name, Policy: policy, Created: b.p.clock.Now(), Canary: b.canary.tokens})
+	if err != nil {
+		return err
+	}
+	if err := b.canary.mayEnqueue(ctx, b.p, meta); err != nil {
 		return err
 	}
 	for c, err := range calls {

@@ -22,6 +22,7 @@ import (
 type bulkFlags struct {
 	batch, onFailure, rejects, progress, format string
 	dryRun, asJSON                              bool
+	canary                                      int // tokens; -1: not given
 	timing                                      timing
 }
 
@@ -38,7 +39,14 @@ how to go on after an interruption. Rows with no id are known by their place amo
 of their token and chain: give ids where rows will be put in between.
 
 --on-failure says what happens to a chain whose call was given up: hold (wait for a person),
-skip (go on with the next call), cancel (drop the later calls of the batch in that chain).`
+skip (go on with the next call), cancel (drop the later calls of the batch in that chain).
+
+--canary K enqueues the rows of the first K tokens of the file first, waits until they have a
+result, and enqueues the others only when all of them succeeded. Else the batch holds and the
+exit status is 3: "status" and "watch" say so, too. Retry what failed and give the same command
+again; or give it with --canary 0, which enqueues the others all the same; or cancel the batch.
+The same command also goes on where one was interrupted. What "-" brings is kept in a file
+without a name meanwhile.`
 
 func (a *app) bulk() *cobra.Command {
 	var o bulkFlags
@@ -50,6 +58,7 @@ func (a *app) bulk() *cobra.Command {
 		Example: `  enqueue bulk operations.csv --dry-run
   enqueue bulk operations.csv --batch november --rejects rejects.csv --wait
   jq -c '.[]' operations.json | enqueue bulk - --batch november --json
+  enqueue bulk operations.csv --batch november --canary 3
   enqueue bulk operations.csv --at 2026-11-24T02:00:00-05:00 --on-failure skip`,
 		Args: exactly(1, "a file (or - for standard input)"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runBulk(cmd, args[0], o) },
@@ -61,6 +70,8 @@ func (a *app) bulk() *cobra.Command {
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	f.IntVar(&o.canary, "canary", -1, "so many tokens go first, the others when these succeeded (0: the others now, whatever became of those)")
+	f.Lookup("canary").DefValue = "" // not given
 	o.timing.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
 	config.Bind(f, producing...)
@@ -81,12 +92,20 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if cmd.Flags().Changed("batch") && o.batch == "" {
 		return usagef("--batch is empty: give a name, or leave it out")
 	}
+	if cmd.Flags().Changed("canary") && o.canary < 0 {
+		return usagef("--canary %d: want a number of tokens, or 0 to enqueue the others all the same", o.canary)
+	}
 	ctx := cmd.Context()
 	in, err := a.openInput(ctx, file, o.format)
 	if err != nil {
 		return err
 	}
-	defer in.close()
+	defer func() { in.close() }()
+	if o.canary > 0 && !o.dryRun {
+		if err := in.keep(); err != nil {
+			return err
+		}
+	}
 	if o.batch == "" {
 		if o.batch, err = in.batchName(); err != nil {
 			return err
@@ -134,6 +153,9 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 		tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject),
 		tasks.OnProgress(func(sum tasks.Summary) { r.meter.update(r.in.read(), r.in.size, progressWords(sum)) }),
 	}
+	if r.o.canary >= 0 {
+		opts = append(opts, tasks.Canary(r.o.canary), tasks.OnCanary(r.canaries))
+	}
 	if !r.at.IsZero() {
 		opts = append(opts, tasks.NotBefore(r.at))
 	}
@@ -142,6 +164,10 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	_ = p.Close() // as in enqueueOne
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
+	}
+	var held *tasks.CanaryError
+	if errors.As(err, &held) {
+		return r.held(ctx, s.op, sum, held)
 	}
 	if err != nil {
 		return r.stopped(ctx, sum, err)
@@ -185,7 +211,8 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 	}
 	fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume())
 	var policy *batch.PolicyError
-	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy)) {
+	var canary *batch.CanaryError
+	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy) || errors.As(err, &canary)) {
 		return errUsageTold
 	}
 	return errTold
@@ -196,6 +223,9 @@ func (r *bulkRun) resume() string {
 	cmd := "enqueue bulk " + quoteFile(r.in.name) + " --batch " + quoteArg(r.o.batch)
 	if r.o.onFailure != "hold" {
 		cmd += " --on-failure " + r.o.onFailure
+	}
+	if r.o.canary > 0 {
+		cmd += fmt.Sprintf(" --canary %d", r.o.canary)
 	}
 	return cmd
 }

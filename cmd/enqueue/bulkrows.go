@@ -37,13 +37,22 @@ func checks() intake.Checks {
 }
 
 // calls makes calls of the input's rows, and warns where rows of a token differ in
-// their licences.
+// their licences. Ranged over once more, it reads the input again, and warns no more.
 func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
+	ranged := false
 	return func(yield func(tasks.Call, error) bool) {
+		if ranged {
+			if err := r.in.again(); err != nil {
+				yield(tasks.Call{}, err)
+				return
+			}
+		}
+		quiet := ranged
+		ranged = true
 		seen := &licences{known: map[uint64]int{}, seed: maphash.MakeSeed()}
 		for row, err := range r.in.rows() {
 			r.in.line = row.Line
-			if err == nil && seen.differs(row) {
+			if err == nil && !quiet && seen.differs(row) {
 				if seen.warned++; seen.warned <= maxWarnings {
 					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one holds", r.in.name, row.Line))
 				}

@@ -82,11 +82,16 @@ func counts(s operator.Status) string {
 	return strings.Join(parts, ", ")
 }
 
-// next is what a person can do about a settled batch; "" for nothing.
+// next is what a person can do about a settled batch, and what there is to say of its
+// canaries; "" for nothing.
 func next(s operator.Status) string {
+	words := canaryWords(s)
 	if s.HeldChains == 0 {
-		return ""
+		return words
+	}
+	if words != "" {
+		words += "\n"
 	}
 	b := quoteArg(s.Batch)
-	return fmt.Sprintf("why: enqueue chains --held\nnext: enqueue retry --batch %s   (or skip, or cancel)", b)
+	return words + fmt.Sprintf("why: enqueue chains --held\nnext: enqueue retry --batch %s   (or skip, or cancel)", b)
 }

@@ -16,6 +16,7 @@ import (
 type input struct {
 	name   string
 	file   *os.File // nil for what can't be read twice
+	spool  *os.File // what keep made of it
 	reader io.Reader
 	format intake.Format
 	size   int64 // 0: not known
@@ -72,6 +73,47 @@ func (in *input) batchName() (string, error) {
 		return "", fmt.Errorf("%s: %w", in.name, err)
 	}
 	return name, nil
+}
+
+// keep makes the input one that can be read twice: what can't be is copied into a file
+// of mode 0600 that has no name any more, so that none is left behind.
+func (in *input) keep() error {
+	if in.file != nil {
+		return nil
+	}
+	f, err := os.CreateTemp("", "enqueue-*")
+	if err != nil {
+		return fmt.Errorf("%s can't be kept for --canary: %w", in.name, err)
+	}
+	gone := os.Remove(f.Name()) // some systems refuse while it is open
+	before := in.close
+	in.close = func() {
+		before()
+		_ = f.Close()
+		if gone != nil {
+			_ = os.Remove(f.Name())
+		}
+	}
+	if in.size, err = io.Copy(f, in.reader); err != nil {
+		return fmt.Errorf("%s can't be kept for --canary: %w", in.name, err)
+	}
+	in.spool, in.reader = f, f
+	_, err = f.Seek(0, io.SeekStart)
+	return err
+}
+
+// again goes back to the begin of an input that can be read twice.
+func (in *input) again() error {
+	f := in.file
+	if f == nil {
+		f = in.spool
+	}
+	if f == nil {
+		return fmt.Errorf("%s can't be read twice", in.name)
+	}
+	in.done.Store(0)
+	_, err := f.Seek(0, io.SeekStart)
+	return err
 }
 
 // rows reads the input, once.

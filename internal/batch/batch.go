@@ -52,13 +52,38 @@ func (e *PolicyError) Error() string {
 		"use --on-failure %s, or another name", e.Batch, e.Have, e.Want, e.Have)
 }
 
+// CanaryError says that a batch exists with other canaries.
+type CanaryError struct {
+	Batch      string
+	Have, Want int // tokens; 0: none
+}
+
+func (e *CanaryError) Error() string {
+	switch {
+	case e.Have == 0:
+		return fmt.Sprintf("batch %q was enqueued without --canary and can get none now: leave --canary out, or use another name", e.Batch)
+	case e.Want == 0:
+		return fmt.Sprintf("batch %q was enqueued with --canary %d, and its canaries have not all succeeded: "+
+			"give --canary %d again, or --canary 0 to enqueue the rest all the same", e.Batch, e.Have, e.Have)
+	}
+	return fmt.Sprintf("batch %q was enqueued with --canary %d and can't go on with %d: use --canary %d, or another name",
+		e.Batch, e.Have, e.Want, e.Have)
+}
+
 // Meta is what is known of a batch as a whole.
 type Meta struct {
 	ID      string // short name in keys and call ids
 	Name    string
 	Policy  Policy
 	Created time.Time
+	// Canary is how many tokens go first; 0: none, or as Ensure is given it, as the batch has it.
+	Canary    int
+	Released  bool // whether more than the canaries may be enqueued
+	Cancelled bool
 }
+
+// Holds reports whether the calls of the canaries alone may be enqueued.
+func (m Meta) Holds() bool { return m.Canary > 0 && !m.Released }
 
 // Store keeps batches in Redis. It is safe for concurrent use.
 type Store struct {
@@ -80,7 +105,8 @@ func (s *Store) bucketsKey(id string) string { return s.prefix + ":batchbuckets:
 func (s *Store) listKey() string             { return s.prefix + ":batches" }
 
 // Ensure creates the batch, or returns the one that exists. Another policy is refused
-// with a *PolicyError.
+// with a *PolicyError, other canaries (while it holds, or where it has none) with a
+// *CanaryError.
 func (s *Store) Ensure(ctx context.Context, m Meta) (Meta, error) {
 	if m.Policy == "" {
 		m.Policy = Hold
@@ -88,7 +114,19 @@ func (s *Store) Ensure(ctx context.Context, m Meta) (Meta, error) {
 	// The name is written last: a batch without one was cut off while it was created. (No
 	// transaction: where Redis refuses a write, that one's reply is the reason.)
 	key := s.metaKey(m.ID)
+	if m.Canary > 0 {
+		// Only a new batch gets canaries. The other one who creates it this very moment,
+		// with none, is refused below.
+		if have, err := s.Get(ctx, m.ID); err == nil && have.Canary == 0 {
+			return have, &CanaryError{Batch: have.Name, Want: m.Canary}
+		} else if err != nil && !errors.Is(err, ErrNoBatch) {
+			return have, err
+		}
+	}
 	pipe := s.rdb.Pipeline()
+	if m.Canary > 0 {
+		pipe.HSetNX(ctx, key, "canary", m.Canary)
+	}
 	pipe.HSetNX(ctx, key, "policy", string(m.Policy))
 	pipe.HSetNX(ctx, key, "created", m.Created.UnixMilli())
 	pipe.HSetNX(ctx, key, "name", m.Name)
@@ -105,27 +143,48 @@ func (s *Store) Ensure(ctx context.Context, m Meta) (Meta, error) {
 	if have.Policy != m.Policy {
 		return have, &PolicyError{Batch: m.Name, Have: have.Policy, Want: m.Policy}
 	}
+	if m.Canary > 0 && have.Canary != m.Canary && (have.Holds() || have.Canary == 0) {
+		return have, &CanaryError{Batch: m.Name, Have: have.Canary, Want: m.Canary}
+	}
 	err = s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(have.Created.UnixMilli()), Member: m.ID}).Err()
 	return have, err
 }
 
+// Release notes that more than the canaries of a batch may be enqueued.
+func (s *Store) Release(ctx context.Context, id string) error {
+	return s.rdb.HSet(ctx, s.metaKey(id), "released", "1").Err()
+}
+
 // Get returns a batch by its ID, or ErrNoBatch.
 func (s *Store) Get(ctx context.Context, id string) (Meta, error) {
-	v, err := s.rdb.HMGet(ctx, s.metaKey(id), "name", "policy", "created").Result()
+	v, err := s.rdb.HMGet(ctx, s.metaKey(id), fields...).Result()
 	if err != nil {
 		return Meta{}, err
 	}
-	name, ok := v[0].(string)
+	m, created, ok := meta(id, v)
 	if !ok {
 		return Meta{}, ErrNoBatch
 	}
-	policy, _ := v[1].(string)
-	created, _ := v[2].(string)
-	ms, err := strconv.ParseInt(created, 10, 64)
-	if err != nil {
-		return Meta{}, fmt.Errorf("batch %q: created at %q: %w", name, created, err)
+	if m.Created.IsZero() {
+		return Meta{}, fmt.Errorf("batch %q: created at %q, which is no time", m.Name, created)
 	}
-	return Meta{ID: id, Name: name, Policy: Policy(policy), Created: time.UnixMilli(ms)}, nil
+	return m, nil
+}
+
+// fields are those of a batch's hash, as meta reads them.
+var fields = []string{"name", "policy", "created", "canary", "released", "cancelled"}
+
+// meta reads the values of fields; false where the batch has no name.
+func meta(id string, v []any) (m Meta, created string, ok bool) {
+	text := func(i int) string { s, _ := v[i].(string); return s }
+	m = Meta{ID: id, Policy: Policy(text(1)), Released: text(4) != "", Cancelled: text(5) != ""}
+	m.Name, ok = v[0].(string)
+	m.Canary, _ = strconv.Atoi(text(3))
+	created = text(2)
+	if ms, err := strconv.ParseInt(created, 10, 64); err == nil {
+		m.Created = time.UnixMilli(ms)
+	}
+	return m, created, ok
 }
 
 // Note notes that the batch has calls in these buckets, before they are appended. It
@@ -178,21 +237,15 @@ func (s *Store) List(ctx context.Context) ([]Meta, error) {
 		pipe := s.rdb.Pipeline()
 		cmds := make([]*redis.SliceCmd, len(part))
 		for i, id := range part {
-			cmds[i] = pipe.HMGet(ctx, s.metaKey(id), "name", "policy", "created")
+			cmds[i] = pipe.HMGet(ctx, s.metaKey(id), fields...)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return nil, err
 		}
 		for i, id := range part {
-			v := cmds[i].Val()
-			name, ok := v[0].(string)
-			if !ok {
-				continue
+			if m, _, ok := meta(id, cmds[i].Val()); ok {
+				out = append(out, m)
 			}
-			policy, _ := v[1].(string)
-			created, _ := v[2].(string)
-			ms, _ := strconv.ParseInt(created, 10, 64)
-			out = append(out, Meta{ID: id, Name: name, Policy: Policy(policy), Created: time.UnixMilli(ms)})
 		}
 	}
 	return out, nil

@@ -65,6 +65,20 @@ func (w *world) enqueue(batchName, server, tok, name string, n int) {
 		if _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: id, Name: batchName, Created: start}); err != nil {
 			w.t.Fatal(err)
 		}
+	}
+	w.append(batchName, server, tok, name, n)
+}
+
+// enqueueMore appends n calls of a token to a batch that exists.
+func (w *world) enqueueMore(batchName, server, tok string, n int) {
+	w.t.Helper()
+	w.append(batchName, server, tok, "", n)
+}
+
+func (w *world) append(batchName, server, tok, name string, n int) {
+	w.t.Helper()
+	id := chain.BatchID(batchName)
+	if batchName != "" {
 		if _, err := w.batches.Note(w.ctx, id, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
 			w.t.Fatal(err)
 		}

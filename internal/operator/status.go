@@ -21,9 +21,29 @@ type Status struct {
 	Settled    bool   `json:"settled"`     // nothing more happens without a person
 	CreatedAt  Time   `json:"created_at"`
 	SettledAt  Time   `json:"settled_at"` // null while it isn't
+	Canary     Canary `json:"canary,omitzero"`
 
-	Policy batch.Policy `json:"-"`
+	Policy  batch.Policy `json:"-"`
+	Blocked int          `json:"-"` // open calls behind a held head
 }
+
+// Canary says how it is with a batch whose first tokens go first. While it is waiting or
+// held, the counts are those of the canaries' calls: the others are not enqueued. The
+// zero value is that of a batch without.
+type Canary struct {
+	Tokens int         `json:"tokens"`
+	State  CanaryState `json:"state"`
+}
+
+// CanaryState is the state of a batch with canaries.
+type CanaryState string
+
+// The states of a batch with canaries.
+const (
+	CanaryWaiting  CanaryState = "waiting"  // for the canaries, or for the producer to go on
+	CanaryHeld     CanaryState = "held"     // one did not succeed: a person decides
+	CanaryReleased CanaryState = "released" // the others may be enqueued
+)
 
 // Ended is how many calls have a result.
 func (s Status) Ended() int { return s.Total - s.Open }
@@ -48,7 +68,19 @@ func (o *Operator) status(ctx context.Context, m batch.Meta, tags []string) (Sta
 	s := Status{
 		Batch: m.Name, Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
 		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled(),
-		CreatedAt: Time{m.Created}, Policy: m.Policy,
+		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked,
+	}
+	if m.Canary > 0 {
+		s.Canary = Canary{m.Canary, CanaryReleased}
+	}
+	if m.Holds() {
+		s.Canary.State = CanaryWaiting
+		switch {
+		case s.AllSucceeded() && !m.Cancelled:
+			s.Settled = false // its producer goes on with the others
+		case s.Settled:
+			s.Canary.State = CanaryHeld
+		}
 	}
 	if s.Settled {
 		if s.SettledAt = (Time{c.Changed}); c.Changed.IsZero() {

@@ -1,0 +1,231 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+
+	"habilita/internal/batch"
+	"habilita/internal/chain"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn/redistest"
+	"habilita/quota"
+)
+
+// canaryWorld is a producer and a worker by hand.
+type canaryWorld struct {
+	t     *testing.T
+	p     *Producer
+	op    *operator.Operator
+	nonce int
+}
+
+func newCanaryWorld(t *testing.T, b redistest.Backend) *canaryWorld {
+	op, err := operator.Open(b.Client, "", quota.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &canaryWorld{t: t, p: newTestProducer(t, b.Client), op: op}
+}
+
+// attempt ends the head of every chain that is ready with o.
+func (w *canaryWorld) attempt(o chain.Outcome) {
+	ctx := w.t.Context()
+	buckets, err := w.p.ledger.Survey(ctx)
+	if err != nil {
+		w.t.Error(err)
+	}
+	for _, b := range buckets {
+		pumped, err := w.p.ledger.Pump(ctx, b.Tag, 100)
+		if err != nil {
+			w.t.Error(err)
+		}
+		for _, f := range pumped.Fed {
+			w.nonce++
+			s, err := w.p.ledger.Begin(ctx, f, fmt.Sprint("n", w.nonce))
+			if err != nil || s.Status != chain.Running {
+				w.t.Errorf("%+v, %v", s, err)
+				continue
+			}
+			w.nonce++
+			if _, err := w.p.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("n", w.nonce)); err != nil {
+				w.t.Error(err)
+			}
+		}
+	}
+}
+
+// rows gives two rows of each of n tokens, and a bad one behind them.
+func rows(n int) iter.Seq2[Call, error] {
+	return func(yield func(Call, error) bool) {
+		for i := range 2 * n {
+			if !yield(Call{Server: "1", Token: fmt.Sprintf("token-%d", i%n), Ref: fmt.Sprint("row ", i)}, nil) {
+				return
+			}
+		}
+		yield(Call{Server: "1", Token: "a token"}, nil)
+	}
+}
+
+var (
+	canaryDone   = chain.Outcome{Kind: chain.Done, Slot: chain.Release, Code: "202"}
+	canaryGiveUp = chain.Outcome{Kind: chain.GiveUp, Slot: chain.Release, Code: "403", Err: "refused"}
+)
+
+// enqueue enqueues rows(10); each look at the canaries makes one attempt with o.
+func (w *canaryWorld) enqueue(ctx context.Context, o chain.Outcome, opts ...BatchOption) (Summary, []error, error) {
+	var rejected []error
+	opts = append(opts,
+		OnReject(func(err error) error { rejected = append(rejected, err); return nil }),
+		OnCanary(func(c Canaries) {
+			if c.Open > 0 {
+				w.attempt(o)
+			}
+		}))
+	sum, err := w.p.EnqueueBatch(ctx, "b", rows(10), opts...)
+	return sum, rejected, err
+}
+
+func (w *canaryWorld) status() operator.Status {
+	w.t.Helper()
+	s, err := w.op.Status(w.t.Context(), "b")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func TestCanariesSucceed(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		w := newCanaryWorld(t, b)
+		sum, rejected, err := w.enqueue(t.Context(), canaryDone, Canary(3))
+		if err != nil || sum.Rows != 21 || sum.Enqueued != 20 || sum.Duplicates != 0 || sum.Rejected != 1 || sum.Tokens != 10 {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+		var bad *CallError
+		if len(rejected) != 1 || !errors.As(rejected[0], &bad) || bad.Index != 20 {
+			t.Errorf("rejected %v", rejected)
+		}
+		s := w.status()
+		if s.Total != 20 || s.Succeeded != 6 || s.Open != 14 || s.Canary.State != operator.CanaryReleased {
+			t.Errorf("%+v", s)
+		}
+		// Each call is there once, under the key that it has without canaries.
+		refs := map[string]string{}
+		for r, err := range w.op.Report(t.Context(), "b") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			refs[r.Ref] = r.ID
+		}
+		for i := range 20 {
+			token := w.p.namer.Name(fmt.Sprintf("token-%d", i%10))
+			if want := chain.CallID(chain.BatchID("b"), token, chain.OrdinalKey("", i/10)); refs[fmt.Sprint("row ", i)] != want {
+				t.Errorf("row %d is %q, want %q", i, refs[fmt.Sprint("row ", i)], want)
+			}
+		}
+		// Again: all is known, whatever canaries are asked for.
+		for _, opts := range [][]BatchOption{{Canary(3)}, {Canary(5)}, {Canary(0)}, nil} {
+			if sum, _, err = w.enqueue(t.Context(), canaryDone, opts...); err != nil || sum.Enqueued != 0 || sum.Duplicates != 20 {
+				t.Errorf("again: %+v, %v", sum, err)
+			}
+		}
+	})
+}
+
+func TestCanariesFail(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		w := newCanaryWorld(t, b)
+		sum, rejected, err := w.enqueue(t.Context(), canaryGiveUp, Canary(2))
+		var held *CanaryError
+		if !errors.As(err, &held) || held.Canaries != (Canaries{Tokens: 2, Calls: 4, Failed: 2, Open: 2}) {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+		if sum.Rows != 21 || sum.Enqueued != 4 || sum.Rejected != 1 || len(rejected) != 1 {
+			t.Errorf("%+v, %v", sum, rejected)
+		}
+		if s := w.status(); s.Total != 4 || s.Canary.State != operator.CanaryHeld || !s.Settled {
+			t.Errorf("%+v", s)
+		}
+		// Nothing else lets it go on by mistake.
+		var other *batch.CanaryError
+		for _, opts := range [][]BatchOption{nil, {Canary(3)}} {
+			if _, _, err := w.enqueue(t.Context(), canaryDone, opts...); !errors.As(err, &other) {
+				t.Errorf("%v", err)
+			}
+		}
+		if _, _, err := w.enqueue(t.Context(), canaryDone, Canary(2)); !errors.As(err, &held) {
+			t.Errorf("again: %v", err)
+		}
+		if s := w.status(); s.Total != 4 {
+			t.Errorf("%+v", s)
+		}
+		// A person retries, and the same command goes on.
+		if _, err := w.op.Retry(t.Context(), operator.Selection{Batch: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		if sum, _, err := w.enqueue(t.Context(), canaryDone, Canary(2)); err != nil || sum.Enqueued != 16 || sum.Duplicates != 4 {
+			t.Errorf("%+v, %v", sum, err)
+		}
+		if s := w.status(); s.Total != 20 || s.Succeeded != 4 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestCanariesAreOverruled(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		w := newCanaryWorld(t, b)
+		if _, _, err := w.enqueue(t.Context(), canaryGiveUp, Canary(1)); err == nil {
+			t.Fatal("no error")
+		}
+		if sum, _, err := w.enqueue(t.Context(), canaryDone, Canary(0)); err != nil || sum.Enqueued != 18 {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+		if s := w.status(); s.Total != 20 || s.Failed != 1 || s.Canary.State != operator.CanaryReleased {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// The producer dies while it waits: what is enqueued stays, and giving it again goes on.
+func TestProducerDiesWhileCanariesRun(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		w := newCanaryWorld(t, b)
+		ctx, die := context.WithCancel(t.Context())
+		_, err := w.p.EnqueueBatch(ctx, "b", callsOf(10), Canary(2), OnCanary(func(Canaries) { die() }))
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		w.attempt(canaryDone)
+		// All that is there has succeeded, and still the batch is not done.
+		if s := w.status(); s.Total != 2 || s.Succeeded != 2 || s.Settled || s.Canary.State != operator.CanaryWaiting {
+			t.Errorf("%+v", s)
+		}
+		sum, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), Canary(2))
+		if err != nil || sum.Enqueued != 8 || sum.Duplicates != 2 {
+			t.Errorf("%+v, %v", sum, err)
+		}
+	})
+}
+
+func TestCanariesOfABatchThatExists(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		w := newCanaryWorld(t, b)
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(1)); err != nil {
+			t.Fatal(err)
+		}
+		var other *batch.CanaryError
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), Canary(2)); !errors.As(err, &other) || other.Have != 0 {
+			t.Errorf("%v", err)
+		}
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10)); err != nil {
+			t.Errorf("without: %v", err)
+		}
+		if _, err := w.p.EnqueueBatch(t.Context(), "c", callsOf(10), Canary(-1)); err == nil {
+			t.Error("canaries of -1 tokens")
+		}
+	})
+}
