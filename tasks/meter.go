@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"habilita/internal/schedule"
 )
 
 // meter holds the worker's metrics. Their labels never grow with tokens or batches.
@@ -18,6 +20,7 @@ type meter struct {
 	poison    prometheus.Counter
 	lost      prometheus.Counter
 	quotaUsed prometheus.Gauge
+	scheduled *prometheus.CounterVec
 
 	mu      sync.Mutex
 	highest float64
@@ -47,9 +50,11 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 			Name: "habilita_calls_lost_total", Help: "Calls whose worker was lost while the request was at the vendor."}),
 		quotaUsed: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "habilita_quota_used_ratio", Help: "The highest share of its day's quota that a token has used, of those seen since the last survey."}),
+		scheduled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "habilita_schedule_runs_total", Help: "Runs of schedules by result: made, skipped, missed or failed."}, []string{"result"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed,
+		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed, m.scheduled,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
@@ -60,6 +65,9 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 	}
 	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown"} {
 		m.deferrals.WithLabelValues(reason)
+	}
+	for _, result := range []string{schedule.ResultMade, schedule.ResultSkipped, schedule.ResultMissed, schedule.ResultFailed} {
+		m.scheduled.WithLabelValues(result)
 	}
 	return m, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"habilita/internal/agreement"
 	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
 )
 
@@ -116,11 +117,12 @@ type Worker struct {
 	member   *agreement.Membership
 	meter    *meter
 
-	runner  *runner
-	feeder  *feeder
-	sweeper *sweeper
-	server  *asynq.Server
-	taking  atomic.Bool // takes calls
+	runner    *runner
+	feeder    *feeder
+	sweeper   *sweeper
+	scheduler *scheduler
+	server    *asynq.Server
+	taking    atomic.Bool // takes calls
 }
 
 // NewWorker connects to Redis, opens or makes the naming key, and joins the agreement of
@@ -188,6 +190,11 @@ func (w *Worker) assemble(me string) {
 	w.runner.crowded = w.crowded
 	w.runner.current = w.member.Current
 	w.sweeper = &sweeper{stack: w.stack, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval}
+	w.scheduler = &scheduler{
+		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
+		producer: &Producer{stack: w.stack, carrier: carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue}},
+		every:    min(lookEvery, w.o.SweepInterval), lease: runLease,
+	}
 }
 
 // quantum is how many calls a run makes in place while other chains wait for a worker.
@@ -230,7 +237,8 @@ func (w *Worker) Ready(ctx context.Context) error {
 // for up to ShutdownTimeout, and returns nil. An error says that it had to stop: its
 // settings disagree with those of the others.
 //
-// The order of the end: no more feeding, sweeping and fetching of tasks; runs end after
+// The order of the end: no more feeding, sweeping, making of scheduled runs (one that is
+// being enqueued is left to another worker) and fetching of tasks; runs end after
 // the call that they are at; asynq gives back what it had fetched; the agreement is
 // left; connections are closed.
 func (w *Worker) Run(ctx context.Context) error {
@@ -260,6 +268,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { w.feeder.run(soft) })
 	wg.Go(func() { w.sweeper.run(soft) })
+	wg.Go(func() { w.scheduler.run(soft) })
 	wg.Go(func() { w.follow(soft) })
 	disagreed := make(chan error, 1)
 	wg.Go(func() {

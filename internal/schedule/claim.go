@@ -15,7 +15,10 @@ var ErrLost = errors.New("the run is another worker's by now")
 // MakeClaim claims the run of a decision to make one, for a lease. ok is false where
 // another worker was first, or the schedule has changed since it was read.
 func (s *Store) MakeClaim(ctx context.Context, st State, d Decision, lease time.Duration) (Claim, bool, error) {
-	c := Claim{Kind: d.Kind, Tick: d.Tick, Batch: d.Batch, Revision: st.Revision, Rows: st.Rows, Missed: d.Missed}
+	c := Claim{
+		Kind: d.Kind, Tick: d.Tick, Batch: d.Batch, Revision: st.Revision, Rows: st.Rows,
+		Policy: st.OnFailure, PileUp: st.PileUp, Missed: d.Missed,
+	}
 	var err error
 	c.Number, err = number(s.claim.Run(ctx, s.rdb, s.keys(st.ID), st.version, lease.Milliseconds(), millis(d.Next),
 		d.Kind, millis(d.Tick), d.Batch, d.Missed))

@@ -30,7 +30,8 @@ type Asked struct {
 	Overlap bool // also where the last run has not settled
 }
 
-// Claim is a run that is being enqueued. Number 0: none.
+// Claim is a run that is being enqueued, with what its schedule said when it began.
+// Number 0: none.
 type Claim struct {
 	Number   int64 // the fence of all that its worker writes
 	Until    time.Time
@@ -40,6 +41,8 @@ type Claim struct {
 	Batch    string
 	Revision string // of the rows
 	Rows     int
+	Policy   string // of its batch
+	PileUp   bool
 	Missed   int
 	Decided  bool // which chains are passed over is written down
 	Tries    int
@@ -75,7 +78,7 @@ var fields = []string{
 	"name", "cron", "zone", "policy", "missed", "overlap", "pile_up", "source",
 	"rows", "revision", "created", "changed", "paused", "next", "last", "version",
 	"ask_at", "ask_batch", "ask_overlap",
-	"claim", "claim_until", "claim_started", "claim_kind", "claim_tick", "claim_batch", "claim_revision", "claim_rows",
+	"claim", "claim_until", "claim_started", "claim_kind", "claim_tick", "claim_batch", "claim_revision", "claim_rows", "claim_policy", "claim_pile_up",
 	"claim_missed", "claim_decided", "claim_tries", "claim_error",
 }
 
@@ -108,6 +111,7 @@ func decode(id string, v []any) (s State, ok bool) {
 		Claim: Claim{
 			Number: num("claim"), Until: when("claim_until"), Started: when("claim_started"), Kind: at["claim_kind"],
 			Tick: when("claim_tick"), Batch: at["claim_batch"], Revision: at["claim_revision"], Rows: int(num("claim_rows")),
+			Policy: at["claim_policy"], PileUp: at["claim_pile_up"] == "1",
 			Missed: int(num("claim_missed")), Decided: at["claim_decided"] == "1", Tries: int(num("claim_tries")), Error: at["claim_error"],
 		},
 	}, true

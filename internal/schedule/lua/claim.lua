@@ -10,7 +10,8 @@ local number = fresh('claims')
 redis.call('HSET', S, 'next', ARGV[3], 'last', ARGV[6],
   'claim', number, 'claim_first', number, 'claim_until', int(at + tonumber(ARGV[2])), 'claim_started', int(at),
   'claim_kind', ARGV[4], 'claim_tick', ARGV[5], 'claim_batch', ARGV[6], 'claim_missed', ARGV[7],
-  'claim_revision', get('revision'), 'claim_rows', get('rows'))
+  'claim_revision', get('revision'), 'claim_rows', get('rows'),
+  'claim_policy', get('policy'), 'claim_pile_up', get('pile_up'))
 if ARGV[4] == 'asked' then redis.call('HDEL', S, 'ask_at', 'ask_batch', 'ask_overlap') end
 change()
 return number

@@ -48,5 +48,5 @@ local function unclaim()
   if was[1] then redis.call('UNLINK', P .. 'passed:' .. was[1]) end
   if was[2] and was[2] ~= was[3] then redis.call('UNLINK', P .. 'rows:' .. was[2]) end
   redis.call('HDEL', S, 'claim', 'claim_until', 'claim_started', 'claim_kind', 'claim_tick', 'claim_batch',
-    'claim_revision', 'claim_rows', 'claim_missed', 'claim_decided', 'claim_tries', 'claim_error', 'claim_first')
+    'claim_revision', 'claim_rows', 'claim_policy', 'claim_pile_up', 'claim_missed', 'claim_decided', 'claim_tries', 'claim_error', 'claim_first')
 end
