@@ -1,11 +1,13 @@
 package tasks
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"habilita/internal/schedule"
+	"habilita/internal/wolkvox"
 )
 
 // meter holds the worker's metrics. Their labels never grow with tokens or batches.
@@ -21,6 +23,9 @@ type meter struct {
 	lost      prometheus.Counter
 	quotaUsed prometheus.Gauge
 	scheduled *prometheus.CounterVec
+	refusals  *prometheus.CounterVec
+	waiting   *prometheus.GaugeVec // no labels; empty where nothing is known
+	workers   *prometheus.GaugeVec // the same
 
 	mu      sync.Mutex
 	highest float64
@@ -39,7 +44,7 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 		deferrals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "habilita_deferrals_total", Help: "Chains put off without an attempt, by reason."}, []string{"reason"}),
 		chains: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_chains", Help: "Chains that have something to do, by state, at the last survey."}, []string{"state"}),
+			Name: "habilita_chains", Help: "Chains that have something to do, by state, at the last survey; the same at every worker."}, []string{"state"}),
 		slotsHeld: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "habilita_slots_held", Help: "Slots held by this worker's requests."}),
 		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
@@ -49,18 +54,25 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "habilita_calls_lost_total", Help: "Calls whose worker was lost while the request was at the vendor."}),
 		quotaUsed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "habilita_quota_used_ratio", Help: "The highest share of its day's quota that a token has used, of those seen since the last survey."}),
+			Name: "habilita_quota_used_ratio", Help: "The highest share of its day's quota that a token has used, of those that this worker called for today."}),
 		scheduled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "habilita_schedule_runs_total", Help: "Runs of schedules by result: made, skipped, missed or failed."}, []string{"result"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "habilita_limit_refusals_total", Help: "Refusals of the vendor for a limit that our count says was kept, by limit."}, []string{"limit"}),
+		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "habilita_oldest_waiting_seconds", Help: "For how long the chain that waits longest for a worker could have run, at the last survey."}, nil),
+		workers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "habilita_workers", Help: "Worker processes that are alive, over all machines."}, nil),
 	}
 	for _, c := range []prometheus.Collector{
-		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed, m.scheduled,
+		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed,
+		m.scheduled, m.refusals, m.waiting, m.workers,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
 	}
-	for _, o := range []string{outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent} {
+	for _, o := range []string{outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent, outcomeUnopenable} {
 		m.calls.WithLabelValues(o)
 	}
 	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown"} {
@@ -69,7 +81,28 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 	for _, result := range []string{schedule.ResultMade, schedule.ResultSkipped, schedule.ResultMissed, schedule.ResultFailed} {
 		m.scheduled.WithLabelValues(result)
 	}
+	for _, limit := range []string{limitSlots, limitQuota} {
+		m.refusals.WithLabelValues(limit)
+	}
 	return m, nil
+}
+
+// The limits that the vendor may say were broken.
+const limitSlots, limitQuota = "slots", "quota"
+
+// refused notes what the vendor said of our limits. A gentle try of a token that is known
+// to be over its quota says nothing new.
+func (m *meter) refused(err error, probe bool) {
+	refusal, ok := errors.AsType[*wolkvox.RefusedError](err)
+	if !ok || probe {
+		return
+	}
+	switch refusal.Kind {
+	case wolkvox.SimultaneousLimit:
+		m.refusals.WithLabelValues(limitSlots).Inc()
+	case wolkvox.TokenLimit:
+		m.refusals.WithLabelValues(limitQuota).Inc()
+	}
 }
 
 // quota notes what a token has used of its quota.

@@ -130,6 +130,7 @@ func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) 
 		BackOff:  backOff(a.Failures+1, r.o.RetryMin, r.o.RetryMax),
 		Stopping: ctx.Err() != nil,
 	})
+	r.meter.refused(err, a.Probe)
 	took := time.Since(started)
 	r.meter.calls.WithLabelValues(j.Name).Inc()
 	r.meter.seconds.Observe(took.Seconds())

@@ -36,16 +36,16 @@ func (s *sweeper) run(ctx context.Context) {
 		leads, err := s.lead(ctx)
 		if err == nil && (leads || first) {
 			err = s.sweep(ctx)
-			if err == nil && leads && time.Since(purged) > max(purgeEvery, 12*s.every) {
-				purged = time.Now()
-				err = s.purge(ctx)
-			}
+		}
+		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("cannot read what the metrics tell of all workers; trying again")
+		}
+		if err == nil && leads && time.Since(purged) > max(purgeEvery, 12*s.every) {
+			purged = time.Now()
+			err = s.purge(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("sweep failed; trying again")
-		}
-		if !leads {
-			s.meter.chains.Reset() // the one who leads tells it; an old value is worse than none
 		}
 		wait(ctx, s.every)
 	}
@@ -79,21 +79,16 @@ func (s *sweeper) sweep(ctx context.Context) error {
 		return err
 	}
 	var ready []string
-	var sum chain.Bucket
 	for _, b := range buckets {
 		if b.Ready > 0 {
 			ready = append(ready, b.Tag)
 		}
 		s.dues.note(b.Tag, b.NextDue)
-		sum.Ready += b.Ready
-		sum.Due += b.Due
-		sum.Held += b.Held
-		sum.Delayed += b.Delayed
 	}
-	s.meter.chains.WithLabelValues("ready").Set(float64(sum.Ready))
-	s.meter.chains.WithLabelValues("active").Set(float64(sum.Due))
-	s.meter.chains.WithLabelValues("held").Set(float64(sum.Held))
-	s.meter.chains.WithLabelValues("scheduled").Set(float64(sum.Delayed))
+	// A full Redis refuses it; what follows must go on, since it is what empties it.
+	if err := s.publish(ctx, surveyOf(buckets, s.clock.Now())); err != nil && ctx.Err() == nil {
+		s.log.Warn().Err(err).Msg("cannot note the survey for the metrics")
+	}
 	return s.ledger.Announce(ctx, s.clock.Now(), ready...)
 }
 

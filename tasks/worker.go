@@ -104,6 +104,9 @@ func (o WorkerOptions) terms(s *stack) agreement.Terms {
 	}
 }
 
+// workerKind is what the agreement calls a worker.
+const workerKind = "worker"
+
 // Worker makes the calls. Run it once.
 type Worker struct {
 	o        WorkerOptions
@@ -165,11 +168,14 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if err := w.remember(ctx, true); err != nil {
 		return nil, closing(err)
 	}
-	me := agreement.Self("worker", version(), time.Now())
+	me := agreement.Self(workerKind, version(), time.Now())
 	if w.member, err = w.stack.registry.Join(ctx, me, o.terms(w.stack)); err != nil {
 		return nil, closing(err)
 	}
 	w.assemble(me.ID)
+	if err := w.meter.ready(o.Metrics, func() bool { return w.taking.Load() && w.member.Current() }); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
 	return w, nil
 }
 

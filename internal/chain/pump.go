@@ -119,6 +119,9 @@ type Bucket struct {
 	Held    int
 	Delayed int
 	NextDue time.Time
+	// Since is when the chain that waits longest in the ready list came there (those that
+	// had nothing to do before have 5 s of head start); zero: none is ready.
+	Since time.Time
 }
 
 // Survey looks at all buckets, changing nothing: those that hold any chain or
@@ -127,6 +130,7 @@ func (l *Ledger) Survey(ctx context.Context) ([]Bucket, error) {
 	type counts struct {
 		ready, due, held, delayed *redis.IntCmd
 		nextDue, nextDelayed      *redis.ZSliceCmd
+		nextReady                 *redis.ZSliceCmd
 	}
 	all := make([]counts, Buckets)
 	pipe := l.rdb.Pipeline()
@@ -136,6 +140,7 @@ func (l *Ledger) Survey(ctx context.Context) ([]Bucket, error) {
 			ready: pipe.ZCard(ctx, p+"ready"), due: pipe.ZCard(ctx, p+"due"),
 			held: pipe.ZCard(ctx, p+"held"), delayed: pipe.ZCard(ctx, p+"delayed"),
 			nextDue: pipe.ZRangeWithScores(ctx, p+"due", 0, 0), nextDelayed: pipe.ZRangeWithScores(ctx, p+"delayed", 0, 0),
+			nextReady: pipe.ZRangeWithScores(ctx, p+"ready", 0, 0),
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -151,6 +156,9 @@ func (l *Ledger) Survey(ctx context.Context) ([]Bucket, error) {
 			if t := time.UnixMilli(int64(z.Score)); b.NextDue.IsZero() || t.Before(b.NextDue) {
 				b.NextDue = t
 			}
+		}
+		for _, z := range c.nextReady.Val() {
+			b.Since = time.UnixMilli(int64(z.Score))
 		}
 		if b.Ready+b.Due+b.Held+b.Delayed > 0 {
 			out = append(out, b)

@@ -224,8 +224,13 @@ func TestPages(t *testing.T) {
 	if status, _ := w.Get("/nothing"); status != 404 {
 		t.Errorf("/nothing: %d", status)
 	}
-	_, metrics := w.Get("/metrics")
+	metrics := ""
+	l.Await("the first survey", 0, func(context.Context) (bool, string) {
+		_, metrics = w.Get("/metrics")
+		return strings.Contains(metrics, "habilita_chains{"), metrics
+	})
 	for _, want := range []string{
+		"habilita_workers 1", "habilita_worker_ready 1", "habilita_oldest_waiting_seconds ", `habilita_limit_refusals_total{limit="slots"} 0`,
 		`habilita_calls_total{outcome="succeeded"} 10`, "habilita_call_seconds_count 10", "habilita_handoff_seconds_bucket",
 		`habilita_deferrals_total{`, `habilita_chains{state="held"}`, "habilita_slots_held 0", "habilita_slots_reclaimed_total", "habilita_quota_used_ratio",
 	} {
