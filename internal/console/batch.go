@@ -1,0 +1,176 @@
+package console
+
+import (
+	"encoding/csv"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"habilita/internal/operator"
+	"habilita/internal/streaming"
+)
+
+// callStates are those of a call, in the order of its life.
+var callStates = []string{"queued", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"}
+
+// batchData is what the page of a batch shows.
+type batchData struct {
+	Batch    batchView
+	States   []string
+	Filter   callFilter
+	Calls    []operator.CallRecord
+	Shown    bool // the calls were read
+	Pager    pager
+	Download string
+	Here     string
+}
+
+// callFilter is what calls are looked for.
+type callFilter struct {
+	State string // one of callStates; "" all
+	Ref   string // part of the ref, in any case; "" all
+}
+
+func (f callFilter) any() bool { return f.State != "" || f.Ref != "" }
+
+// Any reports whether anything is looked for.
+func (f callFilter) Any() bool { return f.any() }
+
+func (f callFilter) query() url.Values {
+	q := url.Values{}
+	if f.State != "" {
+		q.Set("state", f.State)
+	}
+	if f.Ref != "" {
+		q.Set("q", f.Ref)
+	}
+	return q
+}
+
+// maxRef is the longest text that is looked for, in bytes.
+const maxRef = 200
+
+func filterOf(q url.Values) (callFilter, error) {
+	f := callFilter{State: q.Get("state"), Ref: strings.TrimSpace(q.Get("q"))}
+	if f.State != "" && !slices.Contains(callStates, f.State) || len(f.Ref) > maxRef {
+		return f, errQuery
+	}
+	return f, nil
+}
+
+// smallBatch is up to how many calls a page looks through again whenever the batch
+// changes, though it shows only some of them.
+const smallBatch = 5000
+
+func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
+	name, q := r.PathValue("name"), r.URL.Query()
+	f, err := filterOf(q)
+	skip, err2 := skipOf(q)
+	if err != nil || err2 != nil {
+		c.notFound(w, r)
+		return
+	}
+	v, err := c.read(r.Context(), c.batchTopic(name))
+	if err != nil {
+		c.failRead(w, r, err)
+		return
+	}
+	d := batchData{Batch: v.(batchView), States: callStates, Filter: f, Here: batchPath(name)}
+	live := q.Get("live") != ""
+	if d.Shown = !live || !f.any() && skip == 0 || d.Batch.Total <= smallBatch; d.Shown {
+		v, err := c.read(r.Context(), c.callsTopic(name, f, skip))
+		if err != nil {
+			c.failRead(w, r, err)
+			return
+		}
+		found := v.(callsPage)
+		d.Calls = found.Calls
+		d.Pager = pages(d.Here, q, skip, perPage, found.More)
+	}
+	d.Download = d.Here + "/calls.csv"
+	if f.any() {
+		d.Download += "?" + f.query().Encode()
+	}
+	p := c.newPage(r, "batch")
+	p.Title, p.Data = name, d
+	p.Live, p.Reload = eventsURL("batch", "name", name), reloadAfter
+	if d.Batch.Settled {
+		p.Reload = 0
+	}
+	c.show(w, r, http.StatusOK, p)
+}
+
+// csvIdle is how long the one who downloads may stand still.
+const csvIdle = 30 * time.Second
+
+// callsCSV sends all calls that are looked for, as `enqueue report` prints them.
+func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	f, err := filterOf(r.URL.Query())
+	if err != nil {
+		c.notFound(w, r)
+		return
+	}
+	begun := false
+	out := csv.NewWriter(streaming.Answer(w, csvIdle))
+	begin := func() {
+		begun = true
+		h := w.Header()
+		h.Set("Content-Type", "text/csv; charset=utf-8")
+		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(fileName(name))+".csv")
+		_ = out.Write(operator.Columns()) // what fails here fails below too
+	}
+	for call, err := range c.o.Operator.Report(r.Context(), name) {
+		if err != nil {
+			if !begun {
+				c.failRead(w, r, err)
+				return
+			}
+			// The status was sent: a cut connection is how the other side learns of it.
+			c.o.Log.Warn().Err(err).Msg("a download was cut off")
+			panic(http.ErrAbortHandler)
+		}
+		if !begun {
+			begin()
+		}
+		if !f.matches(call) {
+			continue
+		}
+		fields := call.Fields()
+		for i := range fields {
+			fields[i] = noFormula(fields[i])
+		}
+		if out.Write(fields) != nil {
+			return // who asked has gone
+		}
+	}
+	if !begun {
+		begin()
+	}
+	out.Flush()
+}
+
+// fileName is a batch's name without what a file's can't have.
+func fileName(batch string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>|`, r) || r < ' ' {
+			return '_'
+		}
+		return r
+	}, batch)
+}
+
+// noFormula is a text that no spreadsheet takes for a formula.
+func noFormula(s string) string {
+	if s != "" && strings.IndexByte("=+-@\t\r\n", s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}
+
+func (f callFilter) key(name string, skip int) string {
+	return "calls:" + strconv.Itoa(skip) + ":" + f.State + ":" + strconv.Quote(f.Ref) + ":" + name
+}

@@ -1,0 +1,127 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// perPage is how many rows a page of a list has.
+const perPage = 50
+
+func (c *Console) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", c.batchesPage)
+	mux.HandleFunc("GET /batches/{name}", c.batchPage)
+	mux.HandleFunc("GET /batches/{name}/calls.csv", c.callsCSV)
+	mux.HandleFunc("GET /chains", c.chainsPage)
+	mux.HandleFunc("GET /decide", c.decidePage)
+	mux.HandleFunc("POST /decide", c.decideNow)
+	mux.HandleFunc("GET /tokens", c.tokensPage)
+	mux.HandleFunc("GET /workers", c.workersPage)
+	if c.o.Servers != nil {
+		mux.HandleFunc("GET /servers", c.serversPage)
+	}
+	if c.o.Schedules != nil {
+		mux.HandleFunc("GET /schedules", c.schedulesPage)
+	}
+	mux.HandleFunc("GET /actions", c.actionsPage)
+	mux.HandleFunc("GET /events", c.events)
+	mux.HandleFunc("GET /assets/{version}/{name}", c.serveAsset)
+	mux.HandleFunc("GET /favicon.ico", c.serveIcon)
+	mux.HandleFunc("/", c.notFound)
+	return mux
+}
+
+// topics are what a page shows, by the query of its address of events. The overview is
+// part of each page's head.
+func (c *Console) topics(q url.Values) ([]topic, error) {
+	skip, err := skipOf(q)
+	if err != nil {
+		return nil, err
+	}
+	all := []topic{c.overviewTopic()}
+	switch q.Get("topic") {
+	case "batches":
+		all = append(all, c.batchesTopic(skip))
+	case "batch":
+		all = append(all, c.batchTopic(q.Get("name")))
+	case "chains":
+		all = append(all, c.chainsTopic(q.Get("show") != "all", skip))
+	case "tokens":
+		all = append(all, c.tokensTopic(skip))
+	case "workers":
+		all = append(all, c.workersTopic())
+	case "servers":
+		if c.o.Servers == nil {
+			return nil, errQuery
+		}
+		all = append(all, c.serversTopic())
+	case "schedules":
+		if c.o.Schedules == nil {
+			return nil, errQuery
+		}
+		all = append(all, c.schedulesTopic())
+	default:
+		return nil, errQuery
+	}
+	return all, nil
+}
+
+var errQuery = fmt.Errorf("console: not an address of this site")
+
+// maxSkip keeps who makes up addresses from having millions of rows read for nothing.
+const maxSkip = 100_000
+
+// skipOf is how many rows of a list were passed: the query's skip.
+func skipOf(q url.Values) (int, error) {
+	text := q.Get("skip")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > maxSkip {
+		return 0, errQuery
+	}
+	return n, nil
+}
+
+// eventsURL is where the changes of a page are told.
+func eventsURL(topicName string, more ...string) string {
+	q := url.Values{"topic": {topicName}}
+	for i := 0; i+1 < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
+	return "/events?" + q.Encode()
+}
+
+// pager are the addresses of the pages before and behind; "" for none.
+type pager struct{ Previous, Next string }
+
+// pages makes the pager of a list at path, whose query is kept but for skip.
+func pages(path string, q url.Values, skip, size int, more bool) pager {
+	at := func(n int) string {
+		to := url.Values{}
+		for key, v := range q {
+			if key != "skip" && key != "live" && key != "done" && key != "n" && key != "unlogged" {
+				to[key] = v
+			}
+		}
+		if n > 0 {
+			to.Set("skip", strconv.Itoa(n))
+		}
+		if len(to) == 0 {
+			return path
+		}
+		return path + "?" + to.Encode()
+	}
+	var p pager
+	if skip > 0 {
+		p.Previous = at(max(0, skip-size))
+	}
+	if more {
+		p.Next = at(skip + size)
+	}
+	return p
+}

@@ -1,0 +1,94 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"path"
+	"strings"
+)
+
+//go:embed templates/*.tmpl
+var templateFiles embed.FS
+
+// pageNames are the pages; each is templates/NAME.tmpl within templates/layout.tmpl.
+var pageNames = []string{"batches", "batch", "chains", "decide", "tokens", "servers", "workers", "schedules", "actions", "failure"}
+
+// site is all pages in one language.
+type site struct {
+	*words
+	pages map[string]*template.Template
+}
+
+func loadSites(o Options, assets map[string]asset) (map[string]*site, error) {
+	sites := map[string]*site{}
+	for _, tag := range languages {
+		w, err := loadWords(tag.String(), o.Location)
+		if err != nil {
+			return nil, err
+		}
+		s := &site{words: w, pages: map[string]*template.Template{}}
+		shared, err := template.New("").Funcs(s.functions(assets)).ParseFS(templateFiles, "templates/layout.tmpl", "templates/parts.tmpl")
+		if err != nil {
+			return nil, fmt.Errorf("console: %w", err)
+		}
+		for _, name := range pageNames {
+			t, err := template.Must(shared.Clone()).ParseFS(templateFiles, "templates/"+name+".tmpl")
+			if err != nil {
+				return nil, fmt.Errorf("console: %w", err)
+			}
+			s.pages[name] = t
+		}
+		sites[tag.String()] = s
+	}
+	return sites, nil
+}
+
+// functions are what templates may call.
+func (s *site) functions(assets map[string]asset) template.FuncMap {
+	return template.FuncMap{
+		"t":     s.say,
+		"tor":   s.sayOr,
+		"num":   s.number,
+		"when":  s.when,
+		"short": short,
+		"asset": func(name string) (string, error) {
+			a, ok := assets[name]
+			if !ok {
+				return "", fmt.Errorf("console: no asset %q", name)
+			}
+			return "/assets/" + a.version + "/" + name, nil
+		},
+		"reason": s.reason,
+		"cause":  s.cause,
+		"cool":   s.cooling,
+		"rate":   s.rate,
+		"left":   s.left,
+		"slots":  slotMarks,
+		"target": s.target,
+		"result": s.result,
+		"with2":  func(a, b any) [2]any { return [2]any{a, b} },
+	}
+}
+
+// render makes a whole page; nothing is sent where it fails half way.
+func (s *site) render(name string, p *page) ([]byte, error) {
+	var b bytes.Buffer
+	if err := s.pages[name].ExecuteTemplate(&b, "layout", p); err != nil {
+		return nil, fmt.Errorf("console: page %s in %s: %w", path.Base(name), s.lang, err)
+	}
+	return b.Bytes(), nil
+}
+
+// short is the beginning of a token's or chain's long name.
+func short(id string) string {
+	token, name, named := strings.Cut(id, ":")
+	if len(token) > 8 {
+		token = token[:8]
+	}
+	if named {
+		return token + ":" + name
+	}
+	return token
+}

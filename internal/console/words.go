@@ -1,0 +1,152 @@
+package console
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/message/catalog"
+)
+
+//go:embed texts/*.json
+var textFiles embed.FS
+
+// languages are those that there are; the first is for who asks for none of them.
+var languages = []language.Tag{language.English, language.Spanish}
+
+var matcher = language.NewMatcher(languages)
+
+// pick returns the language that an Accept-Language header asks for: "en" or "es".
+func pick(header string) string {
+	wanted, _, _ := language.ParseAcceptLanguage(header) // none at all where it can't be read
+	_, i, _ := matcher.Match(wanted...)
+	return languages[i].String()
+}
+
+// text is one entry of a file of texts: a form for all numbers, or one for each kind of
+// the first number in it.
+type text struct{ One, Other string }
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	if b[0] == '"' {
+		return json.Unmarshal(b, &t.Other)
+	}
+	var forms struct{ One, Other string }
+	err := json.Unmarshal(b, &forms)
+	*t = forms
+	return err
+}
+
+func readTexts(lang string) (map[string]text, error) {
+	raw, err := textFiles.ReadFile("texts/" + lang + ".json")
+	if err != nil {
+		return nil, err
+	}
+	texts := map[string]text{}
+	if err := json.Unmarshal(raw, &texts); err != nil {
+		return nil, fmt.Errorf("console: texts/%s.json: %w", lang, err)
+	}
+	return texts, nil
+}
+
+// words says things in one language.
+type words struct {
+	lang    string
+	texts   map[string]text
+	printer *message.Printer
+	zone    *time.Location
+}
+
+func loadWords(lang string, zone *time.Location) (*words, error) {
+	texts, err := readTexts(lang)
+	if err != nil {
+		return nil, err
+	}
+	tag := language.MustParse(lang)
+	c := catalog.NewBuilder(catalog.Fallback(tag))
+	for key, t := range texts {
+		if t.One == "" {
+			err = c.SetString(tag, key, t.Other)
+		} else {
+			err = c.Set(tag, key, plural.Selectf(1, "", plural.One, t.One, plural.Other, t.Other))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("console: text %q in %s: %w", key, lang, err)
+		}
+	}
+	return &words{lang: lang, texts: texts, printer: message.NewPrinter(tag, message.Catalog(c)), zone: zone}, nil
+}
+
+// say is the text of a key with its arguments. A key that there is not is an error.
+func (w *words) say(key string, args ...any) (string, error) {
+	if _, ok := w.texts[key]; !ok {
+		return "", fmt.Errorf("console: no text %q in %s", key, w.lang)
+	}
+	return w.printer.Sprintf(key, args...), nil
+}
+
+// sayOr is say, or the other text where there is no such key.
+func (w *words) sayOr(key, other string, args ...any) string {
+	if s, err := w.say(key, args...); err == nil {
+		return s
+	}
+	return other
+}
+
+// number prints a number as the language does.
+func (w *words) number(n any) string { return w.printer.Sprint(n) }
+
+// moment is a point in time as pages show it.
+type moment struct{ Machine, Exact, Near string }
+
+// when tells a time against now; nil for none.
+func (w *words) when(t, now time.Time) *moment {
+	if t.IsZero() {
+		return nil
+	}
+	return &moment{
+		Machine: t.UTC().Format(time.RFC3339),
+		Exact:   t.In(w.zone).Format("2006-01-02 15:04:05 -07:00"),
+		Near:    w.near(t.Sub(now)),
+	}
+}
+
+// near is a distance in time, in the words for the past or the future.
+func (w *words) near(d time.Duration) string {
+	key := "time.in"
+	if d <= 0 {
+		key, d = "time.ago", -d
+	}
+	if d < 2*time.Second {
+		s, _ := w.say("time.now")
+		return s
+	}
+	s, _ := w.say(key, w.long(d))
+	return s
+}
+
+// long is a length of time, in its largest unit or two.
+func (w *words) long(d time.Duration) string {
+	const day = 24 * time.Hour
+	unit := func(name string, n time.Duration) string {
+		s, _ := w.say("time."+name, int(n))
+		return s
+	}
+	switch {
+	case d < time.Minute:
+		return unit("seconds", max(1, d/time.Second))
+	case d < time.Hour:
+		return unit("minutes", d/time.Minute)
+	case d < day:
+		s := unit("hours", d/time.Hour)
+		if m := d % time.Hour / time.Minute; m > 0 && d < 10*time.Hour {
+			s += " " + unit("minutes", m)
+		}
+		return s
+	}
+	return unit("days", d/day)
+}

@@ -1,0 +1,49 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+
+	"habilita/internal/chain"
+)
+
+// Overview are all chains by what they do.
+type Overview struct {
+	Ready     int `json:"ready"`     // can run; wait for a worker
+	Active    int `json:"active"`    // run, or wait for a time
+	Held      int `json:"held"`      // wait for a person
+	Scheduled int `json:"scheduled"` // calls, of no chain yet, that are due later
+}
+
+// Overview counts all chains. It reads no chain itself: its cost is the same however
+// many there are.
+func (o *Operator) Overview(ctx context.Context) (Overview, error) {
+	buckets, err := o.ledger.Survey(ctx)
+	if err != nil {
+		return Overview{}, fmt.Errorf("survey of the chains: %w", err)
+	}
+	var sum Overview
+	for _, b := range buckets {
+		sum.Ready += b.Ready
+		sum.Active += b.Due
+		sum.Held += b.Held
+		sum.Scheduled += b.Delayed
+	}
+	return sum, nil
+}
+
+// Chain returns a chain that has something to do, or an *UnknownChainError.
+func (o *Operator) Chain(ctx context.Context, id string) (Chain, error) {
+	if _, err := (Selection{Chain: id}).check(); err != nil {
+		return Chain{}, err
+	}
+	for c, err := range o.chainsOf(ctx, []string{chain.Tag(id)}, false) {
+		if err != nil {
+			return Chain{}, err
+		}
+		if c.ID == id {
+			return c, nil
+		}
+	}
+	return Chain{}, &UnknownChainError{ID: id}
+}
