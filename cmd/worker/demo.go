@@ -177,6 +177,7 @@ The faults come from --seed %d.
 func (d *demo) invite(w *demoWorld) {
 	fmt.Fprintln(d.out, "\nStill up until Ctrl-C:")
 	if l := d.settings.Listen; l != "" {
+		fmt.Fprintf(d.out, "  http://%s/                    the console, for a browser\n", l)
 		fmt.Fprintf(d.out, "  http://%s/healthz  /readyz  /metrics\n", l)
 	}
 	fmt.Fprintf(d.out, `  In another terminal, on this demo's Redis:

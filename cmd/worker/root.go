@@ -157,12 +157,19 @@ func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts sit
 	if err != nil {
 		return nil, err
 	}
+	pages, err := newConsole(b, o, log)
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	parts.console = pages
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {
+		pages.Close()
 		return nil, errors.Join(err, b.close())
 	}
 	return func() {
 		end()
+		pages.Close()
 		if err := b.close(); err != nil {
 			log.Warn().Err(err).Msg("the connections of the HTTP API did not close well")
 		}

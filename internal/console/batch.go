@@ -13,9 +13,6 @@ import (
 	"habilita/internal/streaming"
 )
 
-// callStates are those of a call, in the order of its life.
-var callStates = []string{"queued", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"}
-
 // batchData is what the page of a batch shows.
 type batchData struct {
 	Batch    batchView
@@ -30,7 +27,7 @@ type batchData struct {
 
 // callFilter is what calls are looked for.
 type callFilter struct {
-	State string // one of callStates; "" all
+	State string // one of operator.States; "" all
 	Ref   string // part of the ref, in any case; "" all
 }
 
@@ -55,7 +52,7 @@ const maxRef = 200
 
 func filterOf(q url.Values) (callFilter, error) {
 	f := callFilter{State: q.Get("state"), Ref: strings.TrimSpace(q.Get("q"))}
-	if f.State != "" && !slices.Contains(callStates, f.State) || len(f.Ref) > maxRef {
+	if f.State != "" && !slices.Contains(operator.States(), f.State) || len(f.Ref) > maxRef {
 		return f, errQuery
 	}
 	return f, nil
@@ -67,9 +64,9 @@ const smallBatch = 5000
 
 func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 	name, q := r.PathValue("name"), r.URL.Query()
+	cursor := q.Get("cursor")
 	f, err := filterOf(q)
-	skip, err2 := skipOf(q)
-	if err != nil || err2 != nil {
+	if err != nil {
 		c.notFound(w, r)
 		return
 	}
@@ -78,17 +75,17 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		c.failRead(w, r, err)
 		return
 	}
-	d := batchData{Batch: v.(batchView), States: callStates, Filter: f, Here: batchPath(name)}
+	d := batchData{Batch: v.(batchView), States: operator.States(), Filter: f, Here: batchPath(name)}
 	live := q.Get("live") != ""
-	if d.Shown = !live || !f.any() && skip == 0 || d.Batch.Total <= smallBatch; d.Shown {
-		v, err := c.read(r.Context(), c.callsTopic(name, f, skip))
+	if d.Shown = !live || !f.any() && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {
+		v, err := c.read(r.Context(), c.callsTopic(name, f, cursor))
 		if err != nil {
 			c.failRead(w, r, err)
 			return
 		}
 		found := v.(callsPage)
 		d.Calls = found.Calls
-		d.Pager = pages(d.Here, q, skip, perPage, found.More)
+		d.Pager = cursorPager(d.Here, q, found.Next)
 	}
 	d.Download = d.Here + "/calls.csv"
 	if f.any() {
@@ -171,6 +168,12 @@ func noFormula(s string) string {
 	return s
 }
 
-func (f callFilter) key(name string, skip int) string {
-	return "calls:" + strconv.Itoa(skip) + ":" + f.State + ":" + strconv.Quote(f.Ref) + ":" + name
+// matches reports whether a call is looked for, as operator.CallsPage has it.
+func (f callFilter) matches(r operator.CallRecord) bool {
+	return (f.State == "" || r.State == f.State) &&
+		(f.Ref == "" || strings.Contains(strings.ToLower(r.Ref), strings.ToLower(f.Ref)))
+}
+
+func (f callFilter) key(name, cursor string) string {
+	return "calls:" + strconv.Quote(cursor) + ":" + f.State + ":" + strconv.Quote(f.Ref) + ":" + name
 }

@@ -2,12 +2,12 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
+
+	"golang.org/x/text/number"
 
 	"habilita/internal/operator"
 )
@@ -124,14 +124,8 @@ func (w *words) rate(v batchView) string {
 	if n < 10 {
 		digits = 1
 	}
-	s, _ := w.say(key, w.printer.Sprint(rounded{n, digits}))
+	s, _ := w.say(key, w.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(digits))))
 	return s
-}
-
-// rounded prints a number with so many digits behind the point, as the language does.
-type rounded struct {
-	n      float64
-	digits int
 }
 
 // left is how long a batch takes still, in words; "" where it is not known.
@@ -152,26 +146,19 @@ const batchesPerPage = 20
 
 type batchesData struct {
 	Batches  []batchView
-	More     bool
+	Next     string
 	Overview overview
 	Pager    pager
 }
 
-func (c *Console) batchesTopic(skip int) topic {
-	return topic{"batches:" + strconv.Itoa(skip), func(ctx context.Context) (any, error) {
-		var d batchesData
-		n := 0
-		for s, err := range c.o.Operator.Batches(ctx) {
-			if err != nil {
-				return nil, err
-			}
-			if n++; n <= skip {
-				continue
-			}
-			if n > skip+batchesPerPage {
-				d.More = true
-				break
-			}
+func (c *Console) batchesTopic(cursor string) topic {
+	return topic{"batches:" + cursor, func(ctx context.Context) (any, error) {
+		found, err := c.o.Operator.BatchesPage(ctx, cursor, batchesPerPage)
+		if err != nil {
+			return nil, err
+		}
+		d := batchesData{Next: found.Next}
+		for _, s := range found.Items {
 			d.Batches = append(d.Batches, c.view(s))
 		}
 		return d, nil
@@ -179,12 +166,8 @@ func (c *Console) batchesTopic(skip int) topic {
 }
 
 func (c *Console) batchesPage(w http.ResponseWriter, r *http.Request) {
-	skip, err := skipOf(r.URL.Query())
-	if err != nil {
-		c.notFound(w, r)
-		return
-	}
-	v, err := c.read(r.Context(), c.batchesTopic(skip))
+	cursor := r.URL.Query().Get("cursor")
+	v, err := c.read(r.Context(), c.batchesTopic(cursor))
 	if err != nil {
 		c.failRead(w, r, err)
 		return
@@ -196,9 +179,9 @@ func (c *Console) batchesPage(w http.ResponseWriter, r *http.Request) {
 	}
 	d := v.(batchesData)
 	d.Overview = over.(overview)
-	d.Pager = pages("/", r.URL.Query(), skip, batchesPerPage, d.More)
+	d.Pager = cursorPager("/", r.URL.Query(), d.Next)
 	p := c.newPage(r, "batches")
-	p.Live, p.Reload, p.Data = eventsURL("batches", "skip", strconv.Itoa(skip)), reloadAfter, d
+	p.Live, p.Reload, p.Data = eventsURL("batches", "cursor", cursor), reloadAfter, d
 	c.show(w, r, http.StatusOK, p)
 }
 
@@ -211,6 +194,3 @@ func (c *Console) batchTopic(name string) topic {
 		return c.view(s), nil
 	}}
 }
-
-// Format makes rounded print itself.
-func (r rounded) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%.*f", r.digits, r.n) }

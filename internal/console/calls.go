@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"strings"
 
 	"habilita/internal/operator"
 )
@@ -10,34 +9,29 @@ import (
 // callsPage is a page of the calls of a batch.
 type callsPage struct {
 	Calls []operator.CallRecord
-	More  bool
+	Next  string // cursor; "" is the last one
 }
 
-func (f callFilter) matches(r operator.CallRecord) bool {
-	return (f.State == "" || r.State == f.State) &&
-		(f.Ref == "" || strings.Contains(strings.ToLower(r.Ref), strings.ToLower(f.Ref)) || r.ID == f.Ref)
-}
+// maxLooks is how often a page looks on where few calls are what is looked for; each
+// look is at some ten thousand calls.
+const maxLooks = 4
 
-// callsTopic reads as many calls as it takes to fill a page.
-func (c *Console) callsTopic(name string, f callFilter, skip int) topic {
-	return topic{f.key(name, skip), func(ctx context.Context) (any, error) {
-		var p callsPage
-		n := 0
-		for r, err := range c.o.Operator.Report(ctx, name) {
+// callsTopic reads as many calls as it takes to fill a page, or as many as may be
+// looked at for one.
+func (c *Console) callsTopic(name string, f callFilter, cursor string) topic {
+	return topic{f.key(name, cursor), func(ctx context.Context) (any, error) {
+		p := callsPage{Next: cursor}
+		for range maxLooks {
+			found, err := c.o.Operator.CallsPage(ctx, name, operator.CallsQuery{
+				Cursor: p.Next, Limit: perPage - len(p.Calls), State: f.State, Ref: f.Ref,
+			})
 			if err != nil {
 				return nil, err
 			}
-			if !f.matches(r) {
-				continue
-			}
-			if n++; n <= skip {
-				continue
-			}
-			if len(p.Calls) == perPage {
-				p.More = true
+			p.Calls, p.Next = append(p.Calls, found.Items...), found.Next
+			if p.Next == "" || len(p.Calls) >= perPage {
 				break
 			}
-			p.Calls = append(p.Calls, r)
 		}
 		return p, nil
 	}}

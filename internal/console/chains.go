@@ -2,9 +2,11 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 
+	"habilita/internal/batch"
 	"habilita/internal/operator"
 )
 
@@ -19,30 +21,23 @@ func (v chainView) BatchPath() string { return batchPath(v.Batch) }
 
 type chainsData struct {
 	Chains   []chainView
-	More     bool
+	Next     string
 	HeldOnly bool
 	Overview overview
 	Pager    pager
 }
 
-func (c *Console) chainsTopic(heldOnly bool, skip int) topic {
-	key := "chains:" + strconv.FormatBool(heldOnly) + ":" + strconv.Itoa(skip)
+func (c *Console) chainsTopic(heldOnly bool, cursor string) topic {
+	key := "chains:" + strconv.FormatBool(heldOnly) + ":" + cursor
 	return topic{key, func(ctx context.Context) (any, error) {
-		d := chainsData{HeldOnly: heldOnly}
-		n := 0
-		for ch, err := range c.o.Operator.Chains(ctx, heldOnly) {
-			if err != nil {
-				return nil, err
-			}
-			if n++; n <= skip {
-				continue
-			}
-			if len(d.Chains) == perPage {
-				d.More = true
-				break
-			}
+		found, err := c.o.Operator.ChainsPage(ctx, heldOnly, cursor, perPage)
+		if err != nil {
+			return nil, err
+		}
+		d := chainsData{HeldOnly: heldOnly, Next: found.Next}
+		for _, ch := range found.Items {
 			name, err := c.o.Operator.BatchName(ctx, ch.Head)
-			if err != nil {
+			if err != nil && !errors.Is(err, batch.ErrNoBatch) { // it has gone meanwhile
 				return nil, err
 			}
 			d.Chains = append(d.Chains, chainView{ch, name})
@@ -53,13 +48,12 @@ func (c *Console) chainsTopic(heldOnly bool, skip int) topic {
 
 func (c *Console) chainsPage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	show := q.Get("show")
-	skip, err := skipOf(q)
-	if err != nil || show != "" && show != "all" {
+	show, cursor := q.Get("show"), q.Get("cursor")
+	if show != "" && show != "all" {
 		c.notFound(w, r)
 		return
 	}
-	v, err := c.read(r.Context(), c.chainsTopic(show == "", skip))
+	v, err := c.read(r.Context(), c.chainsTopic(show == "", cursor))
 	if err != nil {
 		c.failRead(w, r, err)
 		return
@@ -71,8 +65,8 @@ func (c *Console) chainsPage(w http.ResponseWriter, r *http.Request) {
 	}
 	d := v.(chainsData)
 	d.Overview = over.(overview)
-	d.Pager = pages("/chains", q, skip, perPage, d.More)
+	d.Pager = cursorPager("/chains", q, d.Next)
 	p := c.newPage(r, "chains")
-	p.Live, p.Reload, p.Data = eventsURL("chains", "show", show, "skip", strconv.Itoa(skip)), reloadAfter, d
+	p.Live, p.Reload, p.Data = eventsURL("chains", "show", show, "cursor", cursor), reloadAfter, d
 	c.show(w, r, http.StatusOK, p)
 }

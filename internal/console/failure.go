@@ -51,7 +51,7 @@ func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &chain):
 		c.fail(w, r, failure{status: http.StatusNotFound, key: "chain", back: "/chains"})
 		return
-	case errors.Is(err, operator.ErrChainID), errors.Is(err, errQuery):
+	case errors.Is(err, operator.ErrChainID), errors.Is(err, operator.ErrCursor), errors.Is(err, errQuery):
 		c.notFound(w, r)
 		return
 	case r.Context().Err() != nil:

@@ -44,11 +44,11 @@ func (c *Console) topics(q url.Values) ([]topic, error) {
 	all := []topic{c.overviewTopic()}
 	switch q.Get("topic") {
 	case "batches":
-		all = append(all, c.batchesTopic(skip))
+		all = append(all, c.batchesTopic(q.Get("cursor")))
 	case "batch":
 		all = append(all, c.batchTopic(q.Get("name")))
 	case "chains":
-		all = append(all, c.chainsTopic(q.Get("show") != "all", skip))
+		all = append(all, c.chainsTopic(q.Get("show") != "all", q.Get("cursor")))
 	case "tokens":
 		all = append(all, c.tokensTopic(skip))
 	case "workers":
@@ -96,20 +96,39 @@ func eventsURL(topicName string, more ...string) string {
 	return "/events?" + q.Encode()
 }
 
-// pager are the addresses of the pages before and behind; "" for none.
-type pager struct{ Previous, Next string }
+// pager are the addresses of other pages of a list; "" for none.
+type pager struct{ First, Previous, Next string }
 
-// pages makes the pager of a list at path, whose query is kept but for skip.
-func pages(path string, q url.Values, skip, size int, more bool) pager {
+// skipPager makes the pager of a list of which so many rows were passed.
+func skipPager(path string, skip int, more bool) pager {
 	at := func(n int) string {
+		if n == 0 {
+			return path
+		}
+		return path + "?skip=" + strconv.Itoa(n)
+	}
+	var p pager
+	if skip > 0 {
+		p.Previous = at(max(0, skip-perPage))
+	}
+	if more {
+		p.Next = at(skip + perPage)
+	}
+	return p
+}
+
+// cursorPager makes the pager of a list that is read from cursor to cursor: there is a
+// way on, and one to the beginning. The rest of the query is kept.
+func cursorPager(path string, q url.Values, next string) pager {
+	at := func(cursor string) string {
 		to := url.Values{}
-		for key, v := range q {
-			if key != "skip" && key != "live" && key != "done" && key != "n" && key != "unlogged" {
-				to[key] = v
+		for _, key := range []string{"show", "state", "q"} {
+			if q.Get(key) != "" {
+				to.Set(key, q.Get(key))
 			}
 		}
-		if n > 0 {
-			to.Set("skip", strconv.Itoa(n))
+		if cursor != "" {
+			to.Set("cursor", cursor)
 		}
 		if len(to) == 0 {
 			return path
@@ -117,11 +136,11 @@ func pages(path string, q url.Values, skip, size int, more bool) pager {
 		return path + "?" + to.Encode()
 	}
 	var p pager
-	if skip > 0 {
-		p.Previous = at(max(0, skip-size))
+	if q.Get("cursor") != "" {
+		p.First = at("")
 	}
-	if more {
-		p.Next = at(skip + size)
+	if next != "" {
+		p.Next = at(next)
 	}
 	return p
 }

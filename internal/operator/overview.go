@@ -3,8 +3,6 @@ package operator
 import (
 	"context"
 	"fmt"
-
-	"habilita/internal/chain"
 )
 
 // Overview are all chains by what they do.
@@ -30,20 +28,4 @@ func (o *Operator) Overview(ctx context.Context) (Overview, error) {
 		sum.Scheduled += b.Delayed
 	}
 	return sum, nil
-}
-
-// Chain returns a chain that has something to do, or an *UnknownChainError.
-func (o *Operator) Chain(ctx context.Context, id string) (Chain, error) {
-	if _, err := (Selection{Chain: id}).check(); err != nil {
-		return Chain{}, err
-	}
-	for c, err := range o.chainsOf(ctx, []string{chain.Tag(id)}, false) {
-		if err != nil {
-			return Chain{}, err
-		}
-		if c.ID == id {
-			return c, nil
-		}
-	}
-	return Chain{}, &UnknownChainError{ID: id}
 }
