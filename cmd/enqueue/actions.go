@@ -17,8 +17,13 @@ func (s *session) note(ctx context.Context, errw io.Writer, d decision, sel oper
 	if failed != nil {
 		result = fmt.Sprintf("failed after %s: %v", result, failed)
 	}
+	s.noteAction(ctx, errw, d.name, sel.String(), result)
+}
+
+// noteAction writes an action with its target and what came of it.
+func (s *session) noteAction(ctx context.Context, errw io.Writer, action, target, result string) {
 	_, err := actionlog.New(s.rdb, prefix).Append(context.WithoutCancel(ctx), actionlog.Entry{
-		Who: whoAmI(), Via: actionlog.CLI, Action: d.name, Target: sel.String(), Result: result,
+		Who: whoAmI(), Via: actionlog.CLI, Action: action, Target: target, Result: result,
 	})
 	if err != nil {
 		fmt.Fprintf(errw, "warning: what was done is not in the action log: %v\n", explain(err))

@@ -7,6 +7,7 @@ import (
 
 	"habilita/internal/config"
 	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
 	"habilita/internal/vault"
 )
 
@@ -16,10 +17,10 @@ func (a *app) rekey() *cobra.Command {
 		Use:     "rekey",
 		Short:   "Seal all tokens under the first key",
 		GroupID: groupKeys,
-		Long: `Seal all tokens, and the key that names them, under the first of HABILITA_KEYS. No token
-changes its token_id and nothing stops meanwhile. Restart producers and workers with the
-new key in front first; then run this; then take the old key out of HABILITA_KEYS. What was
-cut off goes on where it is run again.`,
+		Long: `Seal all tokens, the rows of schedules, and the key that names tokens, under the first of
+HABILITA_KEYS. No token changes its token_id and nothing stops meanwhile. Restart producers
+and workers with the new key in front first; then run this; then take the old key out of
+HABILITA_KEYS. What was cut off goes on where it is run again.`,
 		Example: `  NEW=$(enqueue keygen --id k2)
   HABILITA_KEYS="$NEW,$HABILITA_KEYS" enqueue rekey`,
 		Args: noArgs(),
@@ -53,18 +54,25 @@ cut off goes on where it is run again.`,
 			if err != nil {
 				return fmt.Errorf("%s sealed anew before it stopped: %w", count(n, "token"), err)
 			}
+			chunks, err := schedule.NewStore(s.rdb, prefix).Reseal(cmd.Context(), keys)
+			if err != nil {
+				return fmt.Errorf("%s sealed anew, and %s of schedules before it stopped: %w", count(n, "token"), count(chunks, "chunk"), err)
+			}
 			first := keys.IDs()[0]
 			if asJSON {
-				return writeJSON(a.out, map[string]any{"key": first, "tokens": n, "naming_key": naming})
+				return writeJSON(a.out, map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming})
 			}
 			fmt.Fprintf(a.out, "%s sealed anew under key %s; the others were so already\n", count(n, "token"), first)
+			if chunks > 0 {
+				fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", count(chunks, "chunk"))
+			}
 			if naming {
 				fmt.Fprintln(a.out, "the naming key was sealed anew too")
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, `one JSON object: {"key","tokens","naming_key"}`)
+	cmd.Flags().BoolVar(&asJSON, "json", false, `one JSON object: {"key","tokens","schedule_chunks","naming_key"}`)
 	config.Bind(cmd.Flags(), config.Keys)
 	return cmd
 }

@@ -73,7 +73,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupKeys, Title: "Keys:"},
 	)
 	root.AddCommand(
-		a.call(), a.bulk(),
+		a.call(), a.bulk(), a.schedule(),
 		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.quota(),
 		a.retry(), a.skip(), a.cancel(),
 		a.keygen(), a.rekey(),

@@ -27,7 +27,11 @@ func usage(cmd *cobra.Command) error {
 		list(cmd, g.ID)
 	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprint(w, "\nOthers:\n")
+		others := "Others"
+		if len(cmd.Groups()) == 0 {
+			others = "Commands"
+		}
+		fmt.Fprintf(w, "\n%s:\n", others)
 		list(cmd, "")
 	}
 	own, settings := split(cmd)

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/intake"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
+	"habilita/internal/vault"
+	"habilita/tasks"
+)
+
+// scheduleFlags are what schedule add was asked for.
+type scheduleFlags struct {
+	def                             schedule.Definition
+	file, format, rejects, progress string
+	replace, asJSON                 bool
+}
+
+const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
+(minute, hour, day of the month, month, day of the week) in a time zone. The file is as that
+of bulk, and a row that can't be one is told in the same way. It is not read again: with
+--replace the schedule takes the rows of another file, and keeps its history.
+
+Where the clocks change, an expression that names its hours has one run for each time that it
+names: in the hour that is skipped, at the moment when the clocks go forward; in the hour that
+comes twice, the first time. An expression whose hour is * goes by real time.
+
+--missed says what happens to ticks at which no worker was there for more than 5 minutes: once
+(however many, one run for the last of them) or skip.`
+
+func (a *app) scheduleAdd() *cobra.Command {
+	var o scheduleFlags
+	cmd := &cobra.Command{
+		Use:   "add NAME --cron EXPRESSION --file FILE",
+		Short: "Enqueue the rows of a file again and again",
+		Long:  scheduleAddHelp,
+		Example: `  enqueue schedule add nightly --cron '0 2 * * *' --timezone America/Bogota --file operations.csv
+  enqueue schedule add nightly --cron '0 3 * * mon-fri' --file operations.csv --replace
+  enqueue schedule add hourly --cron @hourly --timezone UTC --file operations.jsonl --missed skip --on-failure skip`,
+		Args: scheduleName(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.def.Name = args[0]
+			return a.runScheduleAdd(cmd, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.def.Cron, "cron", "", "when: five fields such as '0 2 * * *', or @daily and the like (required)")
+	f.StringVar(&o.def.Timezone, "timezone", "", "zone of the cron expression, such as America/Bogota (default: QUOTA_TIMEZONE)")
+	f.StringVar(&o.file, "file", "", "the rows, in CSV or JSON Lines; - is standard input (required)")
+	f.StringVar(&o.def.OnFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
+	f.StringVar(&o.def.Missed, "missed", schedule.Once, "once or skip: what happens to ticks at which no worker was there")
+	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run though the last one has not settled")
+	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
+	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
+	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
+	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	f.BoolVar(&o.asJSON, "json", false, "one JSON object, as of schedule show --json, with rejected")
+	config.Bind(f, producing...)
+	complete(cmd, "on-failure", "hold", "skip", "cancel")
+	complete(cmd, "missed", schedule.Once, schedule.Skip)
+	complete(cmd, "progress", "auto", "plain", "none")
+	complete(cmd, "format", "auto", "csv", "jsonl")
+	return cmd
+}
+
+func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
+	switch {
+	case o.def.Cron == "":
+		return usagef("--cron is missing: say when, such as --cron '0 2 * * *'")
+	case o.file == "":
+		return usagef("--file is missing: give a file in CSV or JSON Lines")
+	}
+	set, err := config.Load(cmd.Flags(), a.getenv, append(producing, config.Redis)...)
+	if err != nil {
+		return err
+	}
+	if o.def.Timezone == "" {
+		o.def.Timezone = set.Timezone.String()
+	}
+	if o.def.Source = "standard input"; o.file != "-" {
+		o.def.Source = filepath.Base(o.file)
+	}
+	if _, err := o.def.Check(); err != nil {
+		return usagef("%v", err)
+	}
+	ctx := cmd.Context()
+	in, err := a.openInput(ctx, o.file, o.format)
+	if err != nil {
+		return err
+	}
+	defer func() { in.close() }()
+	m, err := newMeter(o.progress, a.err, progress.UnitsBytes)
+	if err != nil {
+		return err
+	}
+	s, err := a.openAs(cmd, redisconn.Operator, producing...)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	store := schedule.NewStore(s.rdb, prefix)
+	exists := usagef("there is a schedule %q: --replace puts this one in its place (`enqueue schedule show %s` shows it)", o.def.Name, o.def.Name)
+	if _, err := store.Get(ctx, o.def.Name); err == nil && !o.replace {
+		return exists
+	} else if err != nil && !errors.Is(err, schedule.ErrNoSchedule) {
+		return err
+	}
+	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	if o.asJSON {
+		r.told = a.err
+	}
+	writer, sum, err := r.keepRows(ctx, s, store, o.def.Name)
+	if err != nil {
+		return err
+	}
+	if sum.Rows == sum.Rejected {
+		return fmt.Errorf("%s has no row that can be a call: nothing was added", in.name)
+	}
+	err = store.Put(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
+	if errors.Is(err, schedule.ErrExists) {
+		return exists
+	}
+	if err != nil {
+		return err
+	}
+	s.noteAction(ctx, a.err, "schedule add", "schedule "+o.def.Name, count(writer.Rows(), "row"))
+	return r.added(ctx, s, o, sum)
+}
+
+// keepRows writes the input's rows under a revision of the schedule. Where it is cut off,
+// nothing was added, and what was written goes by itself.
+func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, tasks.Summary, error) {
+	var sum tasks.Summary
+	// A producer fails where these keys are not those of the workers.
+	p, err := s.producer(ctx)
+	if err != nil {
+		return nil, sum, err
+	}
+	defer func() { _ = p.Close() }()
+	keys, err := vault.ParseKeys(s.set.Keys)
+	if err != nil {
+		return nil, sum, usagef("HABILITA_KEYS: %v", err)
+	}
+	w := store.NewWriter(name, keys)
+	err = func() error {
+		for c, err := range r.calls() {
+			if ctx.Err() != nil {
+				return ctx.Err() // the input may have ended because of it
+			}
+			sum.Rows++
+			if err != nil {
+				if err := r.reject(err); err != nil {
+					return err
+				}
+				sum.Rejected++
+				continue
+			}
+			if err := w.Add(ctx, schedule.Row{Server: c.Server, Token: c.Token, Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}); err != nil {
+				return err
+			}
+			if sum.Rows%10_000 == 0 {
+				r.meter.update(r.in.read(), r.in.size, thousands(sum.Rows)+" rows kept")
+			}
+		}
+		return errors.Join(ctx.Err(), w.Close(ctx))
+	}()
+	r.meter.stop()
+	return w, sum, errors.Join(err, r.rejects.Close())
+}
+
+// added says what was added.
+func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum tasks.Summary) error {
+	sch, err := s.op.Schedule(ctx, o.def.Name)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		out := struct {
+			operator.Schedule
+			Rejected int `json:"rejected"`
+		}{sch, sum.Rejected}
+		if err := writeJSON(r.out, out); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(r.told, "schedule    %s\nrows        %s\nnext run    %s\n", sch.Name, thousands(sch.Rows), nextRun(sch))
+		if sch.NextBatch != "" {
+			fmt.Fprintf(r.told, "next batch  %s\n", sch.NextBatch)
+		}
+		if sch.Status == "paused" {
+			fmt.Fprintf(r.told, "it is paused: enqueue schedule resume %s\n", quoteArg(sch.Name))
+		}
+		fmt.Fprintf(r.told, "follow      enqueue schedule show %s\n", quoteArg(sch.Name))
+	}
+	if sum.Rejected == 0 {
+		return nil
+	}
+	kept := ""
+	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
+		kept = " (kept in " + quoteFile(r.rejects.Path()) + ")"
+	}
+	fmt.Fprintf(r.err, "%s rejected%s, and the runs are made without: put them right in the file, and add it again with --replace\n",
+		wasWere(sum.Rejected), kept)
+	return errPartial
+}

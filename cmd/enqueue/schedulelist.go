@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
+)
+
+func (a *app) scheduleList() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "All schedules, each with its next and its last run",
+		Long:  "All schedules, each with its next and its last run. Times are of the schedule's own zone.",
+		Example: `  enqueue schedule list
+  enqueue schedule list --json | jq -r 'select(.status == "paused") | .schedule'`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			all, err := s.op.Schedules(cmd.Context())
+			if err != nil {
+				return err
+			}
+			t := a.table("schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result")
+			for _, sch := range all {
+				if asJSON {
+					if err := writeJSON(a.out, sch); err != nil {
+						return err
+					}
+					continue
+				}
+				last, result := "", ""
+				if len(sch.Runs) > 0 {
+					last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])
+				}
+				t.AppendRow(table.Row{sch.Name, sch.Status, sch.Cron, sch.Timezone, sch.Rows, inZone(sch, sch.NextRun), last, result})
+			}
+			switch {
+			case asJSON:
+			case len(all) == 0:
+				fmt.Fprintln(a.out, "there is no schedule: `enqueue schedule add --help` says how to add one")
+			default:
+				t.Render()
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a schedule")
+	return cmd
+}
+
+// inZone is a time as people of the schedule's zone read it.
+func inZone(s operator.Schedule, t operator.Time) string {
+	zone, err := time.LoadLocation(s.Timezone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return local(t, zone)
+}
+
+// nextRun says when the next run is.
+func nextRun(s operator.Schedule) string {
+	if s.NextRun.IsZero() {
+		return "none"
+	}
+	return inZone(s, s.NextRun)
+}
+
+// runWords is what came out of a run, on one line.
+func runWords(r operator.ScheduleRun) string {
+	text := r.Result
+	switch {
+	case r.Result == schedule.ResultMade || r.Result == schedule.ResultFailed && r.Calls > 0:
+		text += ": " + count(r.Calls, "call")
+	}
+	if r.PassedOver > 0 {
+		text += fmt.Sprintf(", %s passed over (%s held)", thousands(r.PassedOver), count(r.ChainsHeld, "chain"))
+	}
+	if r.Rejected > 0 {
+		text += ", " + count(r.Rejected, "row") + " rejected"
+	}
+	if r.BatchStatus != nil {
+		text += "; " + counts(*r.BatchStatus)
+		if !r.BatchStatus.Settled {
+			text += ", not settled"
+		}
+	}
+	if r.Reason != "" {
+		text += ": " + r.Reason
+	}
+	if r.MissedTicks > 0 {
+		text += "; " + count(r.MissedTicks, "tick") + " missed"
+	}
+	return text
+}
+
+// completeSchedule completes the names of schedules, where Redis answers soon.
+func (a *app) completeSchedule(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	const done = cobra.ShellCompDirectiveNoFileComp
+	if len(args) > 0 {
+		return nil, done
+	}
+	base := cmd.Context()
+	if base == nil {
+		base = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(base, time.Second)
+	defer cancel()
+	set, err := config.Load(cmd.Flags(), a.getenv, config.Redis)
+	if err != nil {
+		return nil, done
+	}
+	rdb, _, err := connect(ctx, set, redisconn.Reader)
+	if err != nil {
+		return nil, done
+	}
+	defer func() { _ = rdb.Close() }()
+	all, _, err := schedule.NewStore(rdb, prefix).All(ctx)
+	if err != nil {
+		return nil, done
+	}
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = s.Name
+	}
+	return names, done
+}
