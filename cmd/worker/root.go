@@ -162,6 +162,7 @@ func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts sit
 		return nil, errors.Join(err, b.close())
 	}
 	parts.console = pages
+	parts.queues = queuesHandler(b.rdb)
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {
 		pages.Close()
