@@ -23,10 +23,12 @@ type feeder struct {
 	carry     func(ctx context.Context, f chain.Feed) error
 	inspector *asynq.Inspector
 	active    func() int    // runs at work in this process
-	capacity  int           // runs at work and tasks pending, at most
+	places    int           // runs at work, at most
 	patience  time.Duration // longest wait for an announced bucket in one command
 
 	pending atomic.Int64 // tasks that wait in asynq: what was counted last, and fed since
+	starts  atomic.Int64 // tasks that left asynq's queue
+	pace    pace
 	dues    *dues
 }
 
@@ -34,6 +36,7 @@ const (
 	perFeed      = 64                     // buckets pumped, and chains fed of each, in one round trip
 	carriers     = 16                     // chains handed to asynq at the same time
 	syncEvery    = 200 * time.Millisecond // how old the count of pending tasks may be
+	fullWait     = 3 * time.Millisecond   // where nothing can be fed
 	announceWait = 2 * time.Second        // a worker that stops waits that long
 )
 
@@ -48,8 +51,9 @@ func (f *feeder) run(ctx context.Context) {
 			f.sync(ctx)
 			synced = time.Now()
 		}
+		f.pace.note(time.Now(), f.starts.Load())
 		if f.free() <= 0 {
-			wait(ctx, 10*time.Millisecond)
+			wait(ctx, fullWait)
 			continue
 		}
 		tags, err := f.ledger.NextReady(ctx, f.patience, min(perFeed, f.free()))
@@ -66,7 +70,17 @@ func (f *feeder) run(ctx context.Context) {
 
 // free is how many chains can be fed now.
 func (f *feeder) free() int {
-	return f.capacity - f.active() - int(f.pending.Load())
+	return f.places + f.pace.ahead(f.places) - f.active() - int(f.pending.Load())
+}
+
+// crowded reports whether more chains wait for a worker than this process has places for.
+func (f *feeder) crowded(ctx context.Context) bool {
+	places := f.places - f.active()
+	if waiting := int(f.pending.Load()); waiting > 0 || places > 0 {
+		return waiting > places
+	}
+	n, err := f.ledger.Announced(ctx)
+	return err == nil && n > 0
 }
 
 // sync counts the tasks that wait in asynq.
@@ -81,6 +95,7 @@ func (f *feeder) sync(ctx context.Context) {
 
 // begun is told that a task left asynq's queue.
 func (f *feeder) begun() {
+	f.starts.Add(1)
 	for {
 		n := f.pending.Load()
 		if n <= 0 || f.pending.CompareAndSwap(n, n-1) {

@@ -190,10 +190,10 @@ func (w *Worker) assemble(me string) {
 		stack: w.stack, log: w.log, meter: w.meter, carry: carry, dues: d,
 		inspector: asynq.NewInspectorFromRedisClient(w.asynqRDB),
 		active:    func() int { return int(w.runner.active.Load()) },
-		capacity:  w.o.Concurrency + max(4, w.o.Concurrency/2),
+		places:    w.o.Concurrency,
 		patience:  max(announceWait, w.o.TaskCheckInterval),
 	}
-	w.runner.crowded = w.crowded
+	w.runner.crowded = w.feeder.crowded
 	w.runner.current = w.member.Current
 	w.sweeper = &sweeper{stack: w.stack, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval}
 	w.scheduler = &scheduler{
@@ -205,18 +205,6 @@ func (w *Worker) assemble(me string) {
 
 // quantum is how many calls a run makes in place while other chains wait for a worker.
 const quantum = 10
-
-// crowded reports whether chains wait while this process has no place for them.
-func (w *Worker) crowded(ctx context.Context) bool {
-	if int(w.runner.active.Load()) < w.o.Concurrency {
-		return false
-	}
-	if w.feeder.pending.Load() > 0 {
-		return true
-	}
-	n, err := w.stack.ledger.Announced(ctx)
-	return err == nil && n > 0
-}
 
 // Ready says why the worker does not take calls, or nil.
 func (w *Worker) Ready(ctx context.Context) error {

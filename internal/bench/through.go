@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"time"
 )
 
@@ -14,9 +15,32 @@ func through(calls, length int) func(*rig) float64 {
 		tokens := max(1, r.n(calls)/length)
 		url := r.vendor()
 		r.bulk(r.csv(tokens, length, together), "through")
-		r.worker(url)
-		return r.await(url, tokens*length).rate()
+		before := r.spent(nil)
+		w := r.worker(url)
+		s := r.await(url, tokens*length)
+		r.tellCPU(before, w, s)
+		return s.rate()
 	}
+}
+
+// spent is the processor time of Redis, and of a worker where there is one.
+func (r *rig) spent(w *proc) [2]time.Duration {
+	pid, err := strconv.Atoi(r.info("server", "process_id"))
+	r.no(err)
+	out := [2]time.Duration{r.cpu(pid)}
+	if w != nil {
+		out[1] = r.cpu(w.cmd.Process.Pid)
+	}
+	return out
+}
+
+// tellCPU tells what a call took of Redis and of the worker.
+func (r *rig) tellCPU(before [2]time.Duration, w *proc, s seen) {
+	after := r.spent(w)
+	of := func(i int) time.Duration {
+		return ((after[i] - before[i]) / time.Duration(s.Requests)).Round(100 * time.Nanosecond)
+	}
+	r.logf("    a call takes %s of Redis and %s of the worker", of(0), of(1))
 }
 
 // plainThrough is the same for tasks of plain asynq, which know no order.
@@ -25,8 +49,11 @@ func plainThrough(calls int) func(*rig) float64 {
 		n := r.n(calls)
 		url := r.vendor()
 		r.plainBulk(n, 0)
-		r.plain(url, asynqDefault)
-		return r.await(url, n).rate()
+		before := r.spent(nil)
+		w := r.plain(url, asynqDefault)
+		s := r.await(url, n)
+		r.tellCPU(before, w, s)
+		return s.rate()
 	}
 }
 

@@ -2,6 +2,8 @@ package chain
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"habilita/internal/redisconn/redistest"
@@ -41,6 +43,20 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// redisTime reports what Redis itself spent on a script, by its own account since the last
+// CONFIG RESETSTAT.
+func redisTime(b *testing.B, h *harness) {
+	b.StopTimer()
+	info, err := h.rdb.Info(h.ctx, "commandstats").Result()
+	h.no(err)
+	_, line, _ := strings.Cut(info, "cmdstat_evalsha:")
+	_, per, _ := strings.Cut(line, "usec_per_call=")
+	per, _, _ = strings.Cut(per, ",")
+	us, err := strconv.ParseFloat(per, 64)
+	h.no(err)
+	b.ReportMetric(us, "redis-µs/script")
+}
+
 // One request from its feeding: a pump and a begin.
 func BenchmarkBegin(b *testing.B) {
 	h := realRedis(b)
@@ -64,6 +80,7 @@ func BenchmarkFinishInPlace(b *testing.B) {
 	const length = 900 // below the quota of a token
 	var a Attempt
 	left, token := 0, 0
+	defer redisTime(b, h)
 	for b.Loop() {
 		if left == 0 {
 			b.StopTimer()
@@ -74,6 +91,9 @@ func BenchmarkFinishInPlace(b *testing.B) {
 			}
 			h.append("b1", "hold", calls(tok(token), "", ids...))
 			a, left = h.start(tok(token)), length
+			if token == 1 {
+				h.no(h.rdb.ConfigResetStat(h.ctx).Err())
+			}
 			b.StartTimer()
 		}
 		s := h.finish(a, Outcome{Kind: Done}, true)
@@ -82,6 +102,42 @@ func BenchmarkFinishInPlace(b *testing.B) {
 		}
 		a = s.Attempt
 		left--
+	}
+}
+
+// The way from a call to that of another chain, of another token.
+func BenchmarkFinishElsewhere(b *testing.B) {
+	h := realRedis(b)
+	const many = 900
+	var a Attempt
+	left, token := 0, 0
+	defer redisTime(b, h)
+	for b.Loop() {
+		if left == 0 {
+			b.StopTimer()
+			var rows []NewCall
+			for range many {
+				token++
+				rows = append(rows, calls(tok(token), "", "a")...)
+			}
+			h.append("b1", "hold", rows)
+			first := h.feedOne()
+			a, left = h.begin(first).Attempt, many-1
+			if token == many {
+				h.no(h.rdb.ConfigResetStat(h.ctx).Err())
+			}
+			b.StartTimer()
+		}
+		s := h.finishOn(a, Outcome{Kind: Done}, Any)
+		if s.Status != Running {
+			b.Fatalf("%+v", s)
+		}
+		a = s.Attempt
+		if left--; left == 0 {
+			b.StopTimer()
+			h.end(a, Done)
+			b.StartTimer()
+		}
 	}
 }
 

@@ -175,6 +175,15 @@ func (h *harness) pump() Pumped {
 	return p
 }
 
+// feedOne feeds the chain that is ready first.
+func (h *harness) feedOne() Feed {
+	h.t.Helper()
+	p, err := h.l.Pump(h.ctx, testTag, 1)
+	h.no(err)
+	h.is(len(p.Fed), 1)
+	return p.Fed[0]
+}
+
 // feed pumps and returns the feeding of a chain.
 func (h *harness) feed(chain string) Feed {
 	h.t.Helper()
