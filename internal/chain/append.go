@@ -136,7 +136,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			errs = append(errs, err)
 			continue
 		}
-		r := texts(v)
+		r := reply(v)
 		l.admission.Observe(r.int(0))
 		out.Added += int(r.int(1))
 		out.Known += int(r.int(2))

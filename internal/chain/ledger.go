@@ -3,7 +3,7 @@ package chain
 import (
 	"context"
 	"embed"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,43 +80,58 @@ func source(name string) string {
 	return string(b)
 }
 
-// run executes a script on the bucket of tag and returns its reply as texts.
+// run executes a script on the bucket of tag and returns its reply.
 func (l *Ledger) run(ctx context.Context, s *redis.Script, tag string, args ...any) (reply, error) {
 	v, err := s.Run(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
 	if err != nil {
 		return nil, err
 	}
-	r := texts(v)
+	r := reply(v)
 	if len(r) > 0 {
 		l.admission.Observe(r.int(0))
 	}
 	return r, nil
 }
 
-// reply is a script's answer, every element as text.
-type reply []string
+// reply is a script's answer: texts, numbers, and replies in it.
+type reply []any
 
-func texts(v []any) reply {
-	out := make(reply, len(v))
-	for i, e := range v {
-		switch e := e.(type) {
-		case string:
-			out[i] = e
-		default:
-			out[i] = fmt.Sprint(e)
-		}
-	}
-	return out
-}
-
+// str is an element as text; "" where there is none.
 func (r reply) str(i int) string {
 	if i >= len(r) {
 		return ""
 	}
-	return r[i]
+	switch e := r[i].(type) {
+	case string:
+		return e
+	case int64:
+		return strconv.FormatInt(e, 10)
+	}
+	return ""
 }
 
-func (r reply) int(i int) int64 { return parseInt(r.str(i)) }
+// int is an element as a number; 0 where there is none.
+func (r reply) int(i int) int64 {
+	if i >= len(r) {
+		return 0
+	}
+	switch e := r[i].(type) {
+	case int64:
+		return e
+	case string:
+		return parseInt(e)
+	}
+	return 0
+}
+
+// sub is a reply within the reply; empty where there is none.
+func (r reply) sub(i int) reply {
+	if i >= len(r) {
+		return nil
+	}
+	s, _ := r[i].([]any)
+	return s
+}
 
 func (r reply) time(i int) time.Time { return millis(r.int(i)) }
 
@@ -141,8 +156,8 @@ func (f Feed) TaskID() string { return f.Chain + ":" + f.Number }
 func feeds(r reply, from int) []Feed {
 	var out []Feed
 	for i := from; i+1 < len(r); i += 2 {
-		if r[i] != "" {
-			out = append(out, Feed{Chain: r[i], Number: r[i+1]})
+		if id := r.str(i); id != "" {
+			out = append(out, Feed{Chain: id, Number: r.str(i + 1)})
 		}
 	}
 	return out

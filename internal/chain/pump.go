@@ -53,7 +53,7 @@ func (l *Ledger) PumpAll(ctx context.Context, tags []string, feed int) ([]Pumped
 			}
 			continue
 		}
-		r := texts(v)
+		r := reply(v)
 		l.admission.Observe(r.int(0))
 		out[i] = Pumped{
 			Now: r.time(0), NextDue: r.time(1), Ready: int(r.int(2)), Lost: int(r.int(3)), Fed: feeds(r, 4),

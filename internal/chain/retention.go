@@ -31,9 +31,10 @@ func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before 
 	return total, nil
 }
 
-func (l *Ledger) forgetIDs(ctx context.Context, batch string, fields []string) error {
+func (l *Ledger) forgetIDs(ctx context.Context, batch string, fields reply) error {
 	gone := make([]Given, len(fields))
-	for i, f := range fields {
+	for i := range fields {
+		f := fields.str(i)
 		gone[i] = Given{ID: f[TokenLen+1:], Batch: batch, Token: f[:TokenLen]}
 	}
 	return l.unindex(ctx, gone)

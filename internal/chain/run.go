@@ -68,7 +68,7 @@ func (l *Ledger) Begin(ctx context.Context, f Feed, nonce string) (Step, error) 
 		if err != nil {
 			return Step{}, err
 		}
-		s := step(r, 1, f.Chain, nonce)
+		s := step(r[0], r.sub(1), f.Chain, nonce)
 		if s.Status != Clock || try == 2 {
 			return s, nil
 		}
@@ -153,7 +153,7 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next
 	if err != nil {
 		return Step{}, err
 	}
-	s := step(r, 4, a.Chain, next)
+	s := step(r[0], r.sub(4), a.Chain, next)
 	s.Due = r.time(3)
 	if r.str(1) != "" {
 		s.Woken = &Feed{Chain: r.str(1), Number: r.str(2)}
@@ -161,24 +161,24 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next
 	return s, nil
 }
 
-// step reads the reply of start, from i on.
-func step(r reply, i int, id, nonce string) Step {
-	s := Step{Chain: id, Status: Status(r.str(i)), Now: r.time(0)}
+// step reads the reply of start, given at now.
+func step(now any, r reply, id, nonce string) Step {
+	s := Step{Chain: id, Status: Status(r.str(0)), Now: reply{now}.time(0)}
 	switch s.Status {
 	case Deferred:
-		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(i+1), r.time(i+2), r.str(i+3), int(r.int(i+4))
-		s.Chain = r.str(i + 5)
+		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(1), r.time(2), r.str(3), int(r.int(4))
+		s.Chain = r.str(5)
 	case Waiting:
-		s.Until = r.time(i + 1)
+		s.Until = r.time(1)
 	case Running:
 		s.Attempt = Attempt{
-			Chain: r.str(i + 1), Batch: r.str(i + 2), Key: r.str(i + 3), Server: r.str(i + 4), Sealed: r.str(i + 5),
-			Number: int(r.int(i + 6)), Spent: int(r.int(i + 7)), FirstPushBack: r.time(i + 8), Failures: int(r.int(i + 9)),
-			LeaseEnds: r.time(i + 10), Days: r.str(i + 11), Enqueued: r.time(i + 12), Nonce: nonce,
+			Chain: r.str(1), Batch: r.str(2), Key: r.str(3), Server: r.str(4), Sealed: r.str(5),
+			Number: int(r.int(6)), Spent: int(r.int(7)), FirstPushBack: r.time(8), Failures: int(r.int(9)),
+			LeaseEnds: r.time(10), Days: r.str(11), Enqueued: r.time(12), Nonce: nonce,
 		}
 		s.Chain = s.Attempt.Chain
-		s.Reclaimed, s.Attempt.Probe = int(r.int(i+13)), r.str(i+14) == "1"
-		s.Attempt.Used, s.Attempt.Limit = int(r.int(i+15)), int(r.int(i+16))
+		s.Reclaimed, s.Attempt.Probe = int(r.int(13)), r.str(14) == "1"
+		s.Attempt.Used, s.Attempt.Limit = int(r.int(15)), int(r.int(16))
 	}
 	return s
 }

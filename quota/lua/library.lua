@@ -23,28 +23,24 @@ function quota.now()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- A number as text without an exponent: Lua prints 1.7e12 with %.14g, which
--- keeps milliseconds whole until the year 5138.
+-- A number as text without an exponent. Milliseconds need it nowhere: redis.call, a
+-- reply and .. write a number below 10^14 whole, and at a third of the time.
 local function int(n)
   return string.format('%.0f', n)
 end
 
 -- The 14 arguments that Settings.Args writes, from ARGV[i] on.
 function quota.settings(i)
-  local s = {
+  return {
     slots = tonumber(ARGV[i]),
     lease = tonumber(ARGV[i + 1]),
     licenses = tonumber(ARGV[i + 2]),
     guard = tonumber(ARGV[i + 3]),
     not_before = tonumber(ARGV[i + 4]),
-    starts = {}, days = {},
+    starts = { tonumber(ARGV[i + 5]), tonumber(ARGV[i + 7]), tonumber(ARGV[i + 9]), tonumber(ARGV[i + 11]),
+      tonumber(ARGV[i + 13]) },
+    days = { ARGV[i + 6], ARGV[i + 8], ARGV[i + 10], ARGV[i + 12] },
   }
-  for d = 0, 3 do
-    s.starts[d + 1] = tonumber(ARGV[i + 5 + 2 * d])
-    s.days[d + 1] = ARGV[i + 6 + 2 * d]
-  end
-  s.starts[5] = tonumber(ARGV[i + 13])
-  return s
 end
 
 local function day_of(s, now)
@@ -72,7 +68,7 @@ end
 local function count(prefix, token, s, d)
   local key = prefix .. 'used:' .. token .. ':' .. s.days[d]
   if redis.call('INCR', key) == 1 then
-    redis.call('PEXPIREAT', key, int(s.starts[d + 1] + 2 * 86400000))
+    redis.call('PEXPIREAT', key, s.starts[d + 1] + 2 * 86400000)
   end
 end
 
@@ -111,7 +107,7 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   if now >= midnight - s.guard then return refuse('midnight', midnight + s.guard, now) end
 
   local cooling = prefix .. 'cooling:' .. token
-  local cool = redis.call('HMGET', cooling, 'until', 'why', 'probe', 'step')
+  local cool = redis.call('EXISTS', cooling) == 1 and redis.call('HMGET', cooling, 'until', 'why', 'probe', 'step') or {}
   local probing = false
   if cool[1] and tonumber(cool[1]) > now then
     local probe = tonumber(cool[3] or '0')
@@ -134,7 +130,7 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   end
 
   local slots = prefix .. 'slots:' .. token
-  local reclaimed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', int(now))
+  local reclaimed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
   local busy = redis.call('ZCARD', slots)
   if busy >= s.slots then
     local first = redis.call('ZRANGE', slots, 0, 0, 'WITHSCORES')
@@ -142,8 +138,8 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
       -- Who waits comes back when the first lease ends: a queue that nobody touched
       -- for a day after that is nobody's.
       local waiters = prefix .. 'waiters:' .. token
-      redis.call('ZADD', waiters, 'NX', int(since > 0 and since or now), waiter)
-      redis.call('PEXPIREAT', waiters, int(tonumber(first[2]) + 86400000))
+      redis.call('ZADD', waiters, 'NX', since > 0 and since or now, waiter)
+      redis.call('PEXPIREAT', waiters, tonumber(first[2]) + 86400000)
     end
     local r = refuse('slots', tonumber(first[2]), now)
     r.reclaimed = reclaimed
@@ -151,11 +147,11 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   end
 
   local ends = now + s.lease
-  redis.call('ZADD', slots, int(ends), nonce)
+  redis.call('ZADD', slots, ends, nonce)
   -- Never before the last lease: one that was granted for longer may still run.
   local last = ends
   if busy > 0 then last = tonumber(redis.call('ZREVRANGE', slots, 0, 0, 'WITHSCORES')[2]) end
-  redis.call('PEXPIREAT', slots, int(last + 1000))
+  redis.call('PEXPIREAT', slots, last + 1000)
   count(prefix, token, s, d)
   local days = s.days[d]
   if twice then
@@ -177,7 +173,7 @@ end
 function quota.wake(prefix, token, slots, now)
   local waiters = prefix .. 'waiters:' .. token
   if redis.call('EXISTS', waiters) == 0 then return nil end
-  local busy = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. int(now), '+inf')
+  local busy = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. now, '+inf')
   if busy >= slots then return nil end
   return redis.call('ZPOPMIN', waiters)[1]
 end

@@ -37,37 +37,41 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
 -- r running, s succeeded, f failed, k skipped, c cancelled.
 
--- Fields of a chain: s state, h head, f feed number, n nonce of the last attempt,
+-- Fields of a chain (load_chain): s state, h head, f feed number, n nonce of the last attempt,
 -- e end of its lease, a attempts spent of the budget, p first push-back, t failures
 -- in a row, y why it waits, u until when, z waiting for a slot since, m times that
 -- a feeding went unanswered, o:<batch> open calls.
 -- States of a chain: r ready, f fed, x running, w waiting for a time, l waiting for
 -- a slot, h held. d: the days on which the last attempt was counted.
-local C = { 's', 'h', 'f', 'n', 'e', 'a', 'p', 't', 'y', 'u', 'z', 'm', 'd' }
 
--- A number as text without an exponent.
+-- A number as text without an exponent. A number below 10^14 needs it nowhere: redis.call,
+-- a reply and .. write it whole, and at a third of the time.
 local function int(n) return string.format('%.0f', n) end
 
 local function token_of(chain) return string.sub(chain, 1, 24) end
 
 local function load_chain(id)
-  local v = redis.call('HMGET', P .. 'chain:' .. id, unpack(C))
+  local key = P .. 'chain:' .. id
+  local v = redis.call('HMGET', key, 's', 'h', 'f', 'n', 'e', 'a', 'p', 't', 'y', 'u', 'z', 'm', 'd')
   if not v[1] then return nil end
-  local c = { id = id, key = P .. 'chain:' .. id, token = token_of(id) }
-  for i, name in ipairs(C) do c[name] = v[i] or nil end
-  return c
+  -- Made at its full size: a table that grows is moved several times.
+  return { id = id, key = key, token = token_of(id), s = v[1], h = v[2], f = v[3] or nil, n = v[4] or nil,
+    e = v[5] or nil, a = v[6] or nil, p = v[7] or nil, t = v[8] or nil, y = v[9] or nil, u = v[10] or nil,
+    z = v[11] or nil, m = v[12] or nil, d = v[13] or nil }
 end
 
 local function write(batch, field, rec)
-  local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
-  for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
+  if rec[R.finished] == nil or rec[R.err] == nil then -- appended, and not written since
+    local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
+    for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
+  end
   redis.call('HSET', P .. 'calls:' .. batch, field, cjson.encode(rec))
 end
 
 local function tally(batch, now, ...)
   local key, change = P .. 'counts:' .. batch, { ... }
   for i = 1, #change, 2 do redis.call('HINCRBY', key, change[i], change[i + 1]) end
-  redis.call('HSET', key, 'at', int(now))
+  redis.call('HSET', key, 'at', now)
 end
 
 -- end_call writes a call's last state; the caller has taken it out of its chain.
@@ -79,10 +83,19 @@ end
 
 local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end
 
+-- save_head writes a head down that is not yet (new_head), and forgets the last attempt.
+local function save_head(c)
+  if not c.unsaved then return end
+  redis.call('HDEL', c.key, 'n', 'e', 'd')
+  redis.call('HSET', c.key, 'h', c.h, 'a', 0)
+  c.n, c.e, c.d, c.unsaved = nil, nil, nil, nil
+end
+
 local function set_ready(c, now, fresh)
+  save_head(c)
   redis.call('HSET', c.key, 's', 'r')
   redis.call('ZREM', DUE, c.id)
-  redis.call('ZADD', READY, int(fresh and now - FRESH or now), c.id)
+  redis.call('ZADD', READY, fresh and now - FRESH or now, c.id)
   c.s = 'r'
 end
 
@@ -90,11 +103,11 @@ end
 local function feed(c, now)
   local n = redis.call('INCR', P .. 'feed')
   local missed = tonumber(c.m or '0')
-  redis.call('HSET', c.key, 's', 'f', 'f', int(n))
+  redis.call('HSET', c.key, 's', 'f', 'f', n)
   redis.call('ZREM', READY, c.id)
-  redis.call('ZADD', DUE, int(now + FEED_GRACE * 2 ^ math.min(missed, 5)), c.id)
-  c.s, c.f = 'f', int(n)
-  return c.f
+  redis.call('ZADD', DUE, now + FEED_GRACE * 2 ^ math.min(missed, 5), c.id)
+  c.s, c.f = 'f', n
+  return n
 end
 
 -- recall makes the chains of some tokens that wait for this reason ready, since it may

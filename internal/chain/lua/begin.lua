@@ -2,16 +2,11 @@
 -- one step. Executed again with the same nonce, it answers as before. A task whose number is not the chain's, or whose chain runs, does nothing.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] chain  [2] feed number  [3] nonce of the attempt  [4..17] quota's settings
--- Reply: {now ms, then as start} or {now ms, 'stale'}
+-- Reply: {now ms, as start} or {now ms, {'stale'}}
 local now = quota.now()
 outcome_first()
 local c = load_chain(ARGV[1])
 local again = repeated(c, ARGV[3])
-if again then
-  table.insert(again, 1, int(now))
-  return again
-end
-if not c or c.s ~= 'f' or c.f ~= ARGV[2] then return { int(now), 'stale' } end
-local reply = start(c, ARGV[3], quota.settings(4), now)
-table.insert(reply, 1, int(now))
-return reply
+if again then return { now, again } end
+if not c or c.s ~= 'f' or c.f ~= ARGV[2] then return { now, { 'stale' } } end
+return { now, start(c, ARGV[3], quota.settings(4), now) }

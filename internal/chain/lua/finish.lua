@@ -18,18 +18,18 @@
 -- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
 -- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any  [14] nonce of the next attempt
 -- ARGV[15..28] quota's settings
--- Reply: {now ms, woken chain or '', its feed number, when this chain is due again, ms or '0',
---         then 'stale' | 'waiting', until | 'held' | 'idle' | 'ready' | as start}; where the
+-- Reply: {now ms, woken chain or '', its feed number, when this chain is due again, ms or 0,
+--         {'stale'} | {'waiting', until} | {'held'} | {'idle'} | {'ready'} | as start}; where the
 --         run left this chain for another, what comes last is of the other one
 local now = quota.now()
-outcome_first()
 local id, nonce, kind, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local token = token_of(id)
 local s = quota.settings(15)
 if slot == 'release' then
   quota.release(P, token, nonce)
-elseif slot == 'back' then
-  quota.give_back(P, token, nonce, ARGV[5])
+else
+  outcome_first()
+  if slot == 'back' then quota.give_back(P, token, nonce, ARGV[5]) end
 end
 if ARGV[10] == 'lift' then
   if quota.lift(P, token) == 1 then recall({ [token] = true }, 'cooling', now) end
@@ -40,11 +40,9 @@ local woken = wake(token, s.slots, now)
 
 -- answer feeds the chain that got the slot, unless the run went on with it.
 local function answer(t, due, taken)
-  local chain, feeding = '', '0'
+  local chain, feeding = '', 0
   if woken and woken.id and not taken then chain, feeding = woken.id, feed(woken, now) end
-  local reply = { int(now), chain, feeding, due or '0' }
-  for _, v in ipairs(t) do reply[#reply + 1] = v end
-  return reply
+  return { now, chain, feeding, due or 0, t }
 end
 
 -- leave ends the run of this chain. A run that may go on with any chain does so.
@@ -81,7 +79,7 @@ elseif c.s ~= 'x' then
   unlist(c)
 end
 if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
-  redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', int(tonumber(c.e) - now))
+  redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)
 elseif slot ~= 'keep' and c.s ~= 'x' then
   redis.call('DEL', P .. 'quiet:' .. id)
 end
@@ -94,9 +92,9 @@ rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
 local more
 if kind == 'done' then
   end_call(batch, field, rec, 's', now)
-  open_in_chain(id, batch, -1)
   tally(batch, now, 's', 1)
-  more = advance(c, now)
+  c.lazy = true
+  more = advance(c, now, batch)
 elseif cancelled(batch) then
   more = end_cancelled(c, batch, key, rec, now)
 elseif kind == 'giveup' then
@@ -109,23 +107,23 @@ else
   write(batch, field, rec)
   if kind ~= 'fail' then
     redis.call('HINCRBY', c.key, 'a', -1)
-    if kind ~= 'late' then redis.call('HSETNX', c.key, 'p', int(now)) end
+    if kind ~= 'late' then redis.call('HSETNX', c.key, 'p', now) end
   end
   if kind ~= 'late' then redis.call('HINCRBY', c.key, 't', 1) end
   wait(c, kind == 'fail' and 'back-off' or 'push-back', till, now)
-  return leave({ 'waiting', int(till) }, int(till))
+  return leave({ 'waiting', till }, till)
 end
 if not more then return leave { 'idle' } end
 
 -- The slot goes to who waited: this chain goes on only where one is left, and nobody
 -- else waits for it.
-local busy = redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. int(now), '+inf')
 local waiters = P .. 'waiters:' .. token
+local busy = woken and redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. now, '+inf')
 if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
-  redis.call('ZADD', waiters, int(now), id)
-  redis.call('PEXPIREAT', waiters, int(now + s.lease + 86400000))
+  redis.call('ZADD', waiters, now, id)
+  redis.call('PEXPIREAT', waiters, now + s.lease + 86400000)
   wait(c, 'slots', now + FEED_GRACE, now)
-  return leave({ 'waiting', int(now + FEED_GRACE) }, int(now + FEED_GRACE))
+  return leave({ 'waiting', now + FEED_GRACE }, now + FEED_GRACE)
 end
 if ARGV[13] ~= '0' then
   local started = start(c, ARGV[14], s, now)

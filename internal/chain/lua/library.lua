@@ -54,26 +54,47 @@ local function unlist(c)
   redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
 end
 
+-- drop_fields removes those fields of a chain that it has.
+local function drop_fields(c, ...)
+  local have = {}
+  for _, name in ipairs({ ... }) do
+    if c[name] then
+      have[#have + 1] = name
+      c[name] = nil
+    end
+  end
+  if have[1] then redis.call('HDEL', c.key, unpack(have)) end
+end
+
+-- new_head forgets what belonged to the call before. Of a chain that is lazy the new
+-- head and its nonce are written with whatever comes next (save_head, start).
+local function new_head(c, ref)
+  drop_fields(c, 'p', 't', 'y', 'u', 'm')
+  c.h, c.a, c.unsaved = ref, 0, true
+  if not c.lazy then save_head(c) end
+end
+
 -- wait puts the chain off until a time; it costs nothing until then.
 local function wait(c, why, till, now)
   local s = why == 'slots' and 'l' or 'w'
-  redis.call('HSET', c.key, 's', s, 'y', why, 'u', int(till))
-  redis.call('HDEL', c.key, 'm')
+  save_head(c)
+  redis.call('HSET', c.key, 's', s, 'y', why, 'u', till)
+  if c.m then redis.call('HDEL', c.key, 'm') end
   c.m = nil
   if s == 'l' and not c.z then
-    redis.call('HSET', c.key, 'z', int(now))
-    c.z = int(now)
+    redis.call('HSET', c.key, 'z', now)
+    c.z = now
   end
   redis.call('ZREM', READY, c.id)
-  redis.call('ZADD', DUE, int(till), c.id)
-  c.s, c.y, c.u = s, why, int(till)
+  redis.call('ZADD', DUE, till, c.id)
+  c.s, c.y, c.u = s, why, till
 end
 
 -- hold stops the chain at its head, which was given up, until a person decides.
 local function hold(c, batch, now)
   unlist(c)
   redis.call('HSET', c.key, 's', 'h', 'y', 'held', 'u', '0')
-  redis.call('ZADD', HELD, int(now), c.id)
+  redis.call('ZADD', HELD, now, c.id)
   shift_blocked(c, 1, now)
   tally(batch, now, 'g', 1)
   c.s = 'h'
@@ -86,25 +107,23 @@ local function unhold(c, batch, now)
   c.s = 'w'
 end
 
--- new_head forgets what belonged to the call before.
-local function new_head(c, ref)
-  redis.call('HDEL', c.key, 'n', 'e', 'p', 't', 'y', 'u', 'm', 'd')
-  redis.call('HSET', c.key, 'h', ref, 'a', '0')
-  c.h, c.a, c.n, c.e, c.p, c.t, c.y, c.u, c.m = ref, '0', nil, nil, nil, nil, nil, nil, nil
-end
-
 -- advance makes the next open call the head; false where there is none and the
 -- chain went idle. References whose call has ended (cancelled) are passed over;
--- after a slice of them the head is '' and the next run goes on passing over.
-local function advance(c, now)
+-- after a slice of them the head is '' and the next run goes on passing over. ended is
+-- the batch of the head, where it is still counted as open.
+local function advance(c, now, ended)
   local gone = {}
   for _ = 1, SLICE do
     local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
     if not ref then
       taken(c, gone, now)
-      unlist(c)
+      if c.s == 'x' then redis.call('ZREM', DUE, c.id) else unlist(c) end
       redis.call('DEL', c.key)
       return false
+    end
+    if ended then
+      open_in_chain(c.id, ended, -1)
+      ended = nil
     end
     local batch, key = split(ref)
     local rec = read(batch, c.token .. key)
@@ -115,6 +134,7 @@ local function advance(c, now)
       else
         taken(c, gone, now)
         new_head(c, ref)
+        c.rec = rec
         return true
       end
     end
@@ -172,10 +192,10 @@ end
 
 -- running is the reply for an attempt that was granted.
 local function running(c, batch, key, rec, g)
-  local tok = redis.call('HGET', P .. 'tokens', c.token) or ':'
+  local tok = redis.call('HGET', P .. 'tokens', c.token) or ':' -- one that is gone can't be opened
   return { 'run', c.id, batch, key, rec[R.server], string.sub(tok, string.find(tok, ':', 1, true) + 1),
-    int(rec[R.attempts]), c.a, c.p or '0', c.t or '0', c.e, c.d, int(rec[R.enqueued]),
-    int(g.reclaimed or 0), g.probing and '1' or '0', int(g.used or 0), int(g.limit or 0) }
+    rec[R.attempts], c.a, c.p or 0, c.t or 0, c.e, c.d, rec[R.enqueued],
+    g.reclaimed or 0, g.probing and 1 or 0, g.used or 0, g.limit or 0 }
 end
 
 -- repeated answers a script that is executed again because its reply was lost: the
@@ -193,7 +213,7 @@ local function defer(c, batch, field, rec, why, till, detail, now)
     rec[R.state] = 'w'
     write(batch, field, rec)
   end
-  return { 'deferred', why, int(till), detail or '', '0', c.id }
+  return { 'deferred', why, till, detail or '', 0, c.id }
 end
 
 -- start asks for the grant of the head's next attempt and writes it down: the
@@ -212,26 +232,27 @@ local function start(c, nonce, s, now)
   end
   local batch, key = split(c.h)
   local field = c.token .. key
-  local rec = read(batch, field)
-  local quiet = tonumber(redis.call('GET', P .. 'quiet:' .. c.id) or '0')
+  local rec = c.rec or read(batch, field)
+  local quiet = redis.call('GET', P .. 'quiet:' .. c.id)
+  quiet = quiet and tonumber(quiet) or 0
   if quiet > now then return defer(c, batch, field, rec, 'unknown', quiet, '', now) end
   local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now)
   if not g.granted then
     if g.why == 'clock' then return { 'clock' } end
     local reply = defer(c, batch, field, rec, g.why, g.until_ms, g.detail, now)
     if reply[4] ~= '' then redis.call('HSET', c.key, 'y', g.why .. ': ' .. reply[4]) end
-    reply[5] = int(g.reclaimed or 0)
+    reply[5] = g.reclaimed or 0
     return reply
   end
   rec[R.state] = 'r'
   rec[R.attempts] = (rec[R.attempts] or 0) + 1
   if (rec[R.started] or 0) == 0 then rec[R.started] = now end
   write(batch, field, rec)
-  c.s, c.n, c.e, c.d, c.z = 'x', nonce, int(g.ends), g.days, nil
-  c.a = int(tonumber(c.a or '0') + 1)
-  redis.call('HSET', c.key, 's', 'x', 'n', nonce, 'e', c.e, 'a', c.a, 'd', c.d)
-  redis.call('HDEL', c.key, 'y', 'u', 'z', 'm')
-  redis.call('ZREM', READY, c.id)
+  if c.s == 'r' then redis.call('ZREM', READY, c.id) end
+  drop_fields(c, 'y', 'u', 'z', 'm')
+  c.s, c.n, c.e, c.d, c.unsaved = 'x', nonce, g.ends, g.days, nil
+  c.a = tonumber(c.a or 0) + 1
+  redis.call('HSET', c.key, 's', 'x', 'n', nonce, 'e', c.e, 'a', c.a, 'd', c.d, 'h', c.h)
   redis.call('ZADD', DUE, c.e, c.id)
   return running(c, batch, key, rec, g)
 end
