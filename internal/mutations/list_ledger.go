@@ -75,7 +75,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"wait of a chain after an unknown outcome", "it is not written down",
-		in(finishLua, "redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', int(tonumber(c.e) - now))", ""),
+		in(finishLua, "redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)", ""),
 		chainPkg, "TestUnknownOutcomeSilencesTheChain",
 	},
 	{
@@ -90,7 +90,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"attempts are counted before the request", "they are not counted at the grant",
-		in(ledgerLua, "c.a = int(tonumber(c.a or '0') + 1)", "c.a = int(tonumber(c.a or '0'))"),
+		in(ledgerLua, "c.a = tonumber(c.a or 0) + 1", "c.a = tonumber(c.a or 0)"),
 		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
 	},
 	{
@@ -159,8 +159,8 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"a feeding that nobody began", "it is not fed again",
-		in(baseLua, "redis.call('ZADD', DUE, int(now + FEED_GRACE * 2 ^ math.min(missed, 5)), c.id)",
-			"redis.call('ZADD', DUE, int(now + 2 ^ 40), c.id)"),
+		in(baseLua, "redis.call('ZADD', DUE, now + FEED_GRACE * 2 ^ math.min(missed, 5), c.id)",
+			"redis.call('ZADD', DUE, now + 2 ^ 40, c.id)"),
 		chainPkg, "TestFedButNotBegun",
 	},
 	{

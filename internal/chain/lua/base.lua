@@ -61,7 +61,7 @@ local function load_chain(id)
 end
 
 local function write(batch, field, rec)
-  if rec[R.finished] == nil or rec[R.err] == nil then -- appended, and not written since
+  if not (rec[R.chain] and rec[R.finished] and rec[R.err]) then -- appended, and not written since
     local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
     for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
   end
