@@ -5,14 +5,12 @@ import (
 	"errors"
 	"hash/maphash"
 	"iter"
+	"sync"
 	"time"
 
 	"habilita/internal/batch"
 	"habilita/internal/chain"
 )
-
-// chunk is how many calls of a batch travel to Redis together.
-const chunk = 4096
 
 // Summary is what an EnqueueBatch did.
 type Summary struct {
@@ -21,7 +19,7 @@ type Summary struct {
 	Enqueued   int
 	Duplicates int // were in the ledger already
 	Rejected   int
-	Tokens     int
+	Tokens     int // of the calls that were read
 	Elapsed    time.Duration
 }
 
@@ -35,7 +33,8 @@ func OnFailure(policy string) BatchOption { return func(b *batchRun) { b.policy 
 // NotBefore puts all calls of the batch off that have no time of their own.
 func NotBefore(t time.Time) BatchOption { return func(b *batchRun) { b.at = t } }
 
-// OnProgress is called after every chunk that was acknowledged.
+// OnProgress is called as calls are acknowledged, by the goroutine that called
+// EnqueueBatch. Rows runs ahead of what is acknowledged by some ten thousands.
 func OnProgress(f func(Summary)) BatchOption { return func(b *batchRun) { b.progress = f } }
 
 // OnReject is called with every error that the sequence gives and every call that can't
@@ -51,15 +50,13 @@ type batchRun struct {
 	reject   func(error) error
 	canary   canaries
 
-	id       string
-	started  time.Time
-	sum      Summary
-	calls    []chain.NewCall
-	given    []chain.Given
-	ordinals map[uint64]uint32 // calls of a chain so far, by the hash of its id
-	tokens   map[uint64]struct{}
-	noted    [chain.Buckets]bool
-	seed     maphash.Seed
+	id     string
+	began  time.Time
+	sum    Summary
+	sealer *sealer
+	out    *gatherer
+	seed   maphash.Seed
+	seen   map[uint64]uint32 // calls of a chain so far that have no id, by the hash of its id
 }
 
 // EnqueueBatch appends the calls of a sequence under the batch's name, in order for
@@ -81,8 +78,8 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 
 func (p *Producer) newBatchRun(name string, opts []BatchOption) *batchRun {
 	b := &batchRun{
-		p: p, started: time.Now(), sum: Summary{Batch: name}, id: chain.BatchID(name),
-		ordinals: map[uint64]uint32{}, tokens: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
+		p: p, began: time.Now(), sum: Summary{Batch: name}, id: chain.BatchID(name),
+		sealer: newSealer(p), seen: map[uint64]uint32{}, seed: maphash.MakeSeed(),
 		reject: func(err error) error { return err }, progress: func(Summary) {},
 	}
 	for _, o := range opts {
@@ -110,9 +107,29 @@ func (b *batchRun) run(ctx context.Context, name string, calls iter.Seq2[Call, e
 	if err := b.canary.mayEnqueue(ctx, b.p, meta); err != nil {
 		return err
 	}
+	b.out = newGatherer(ctx, b.id, b.p.ledger.Index, b.deliver)
+	hurried, stop := context.WithCancel(ctx)
+	var ticker sync.WaitGroup
+	ticker.Go(func() { b.out.hurry(hurried) })
+	stopped, err := b.read(ctx, calls)
+	stop()
+	ticker.Wait()
+	failed := b.out.finish(stopped, b.acknowledged)
+	if failed == nil || errors.Is(err, failed) {
+		return err
+	}
+	if err == nil || errors.Is(failed, err) {
+		return failed
+	}
+	return errors.Join(err, failed)
+}
+
+// read takes the calls of the sequence. It reports whether what was gathered is to be
+// thrown away.
+func (b *batchRun) read(ctx context.Context, calls iter.Seq2[Call, error]) (stopped bool, err error) {
 	for c, err := range calls {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return true, ctx.Err()
 		}
 		index := b.sum.Rows
 		b.sum.Rows++
@@ -121,75 +138,69 @@ func (b *batchRun) run(ctx context.Context, name string, calls iter.Seq2[Call, e
 		}
 		if err != nil {
 			if err := b.reject(err); err != nil {
-				// What came before the error is enqueued all the same.
-				return errors.Join(err, b.flush(ctx))
+				return false, err // what came before the error is enqueued all the same
 			}
 			b.sum.Rejected++
 			continue
 		}
 		if err := b.add(&c); err != nil {
-			return err
+			return true, err
 		}
-		if len(b.calls) >= chunk {
-			if err := b.flush(ctx); err != nil {
-				return err
-			}
+		select {
+		case <-b.out.acks:
+			b.acknowledged()
+		default:
 		}
 	}
-	return b.flush(ctx)
+	return false, nil
 }
 
+// add gives the call its key and passes it on.
 func (b *batchRun) add(c *Call) error {
 	if c.At.IsZero() {
 		c.At = b.at
 	}
-	n, err := b.p.prepare(c)
+	n, err := b.sealer.prepare(c)
 	if err != nil {
 		return err
 	}
-	b.tokens[maphash.String(b.seed, n.Token)] = struct{}{}
+	of := maphash.String(b.seed, n.Token) // of the token's own chain, too
+	count, ok := b.seen[of]
+	if !ok {
+		b.sum.Tokens++
+		b.seen[of] = 0
+	}
 	if c.ID != "" {
 		n.Key = chain.GivenKey(c.ID)
-		b.given = append(b.given, chain.Given{ID: c.ID, Batch: b.id, Token: n.Token})
-	} else {
-		h := maphash.String(b.seed, chain.ID(n.Token, n.Chain))
-		n.Key = chain.OrdinalKey(n.Chain, int(b.ordinals[h]))
-		b.ordinals[h]++
+		return b.out.add(&n, c.ID)
 	}
-	b.calls = append(b.calls, n)
-	return nil
+	if c.Chain != "" {
+		of = maphash.String(b.seed, chain.ID(n.Token, n.Chain))
+		count = b.seen[of]
+	}
+	b.seen[of] = count + 1
+	n.Key = chain.OrdinalKey(n.Chain, int(count))
+	return b.out.add(&n, "")
 }
 
-func (b *batchRun) flush(ctx context.Context) error {
-	if len(b.calls) == 0 {
-		return nil
-	}
-	var news []int
-	for i := range b.calls {
-		if t := chain.TagIndex(chain.Tag(b.calls[i].Token)); !b.noted[t] {
-			b.noted[t] = true
-			news = append(news, t)
+// deliver appends groups, and has the buckets that have calls of the batch now noted first.
+func (b *batchRun) deliver(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error) {
+	if len(first) > 0 {
+		if err := b.p.note(ctx, b.id, first); err != nil {
+			return chain.Appended{}, err
 		}
 	}
-	if len(news) > 0 {
-		if err := b.p.note(ctx, b.id, news); err != nil {
-			return err
-		}
+	done, err := b.p.ledger.AppendGroups(ctx, chain.Append{Batch: b.id, Policy: b.policy}, trip)
+	if len(done.Ready) > 0 {
+		// Workers find buckets that could not be announced.
+		_ = b.p.ledger.Announce(ctx, b.p.clock.Now(), done.Ready...)
 	}
-	if err := b.p.ledger.Index(ctx, b.given); err != nil {
-		return err
-	}
-	done, err := b.p.ledger.Append(ctx, chain.Append{Batch: b.id, Policy: b.policy, Calls: b.calls})
-	b.sum.Enqueued += done.Added
-	b.sum.Duplicates += done.Known
-	b.sum.Tokens = len(b.tokens)
-	if err != nil {
-		return err
-	}
-	b.calls, b.given = b.calls[:0], b.given[:0]
-	// Workers find buckets that could not be announced.
-	_ = b.p.ledger.Announce(ctx, b.p.clock.Now(), done.Ready...)
-	b.sum.Elapsed = time.Since(b.started)
+	return done, err
+}
+
+// acknowledged tells the progress.
+func (b *batchRun) acknowledged() {
+	b.sum.Enqueued, b.sum.Duplicates = b.out.acknowledged()
+	b.sum.Elapsed = time.Since(b.began)
 	b.progress(b.sum)
-	return nil
 }

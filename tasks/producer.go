@@ -153,8 +153,11 @@ func (p *Producer) prepare(c *Call) (chain.NewCall, error) {
 	if err != nil {
 		return chain.NewCall{}, err
 	}
+	return newCall(c, token, string(sealed)), nil
+}
+
+func newCall(c *Call, token, sealed string) chain.NewCall {
 	return chain.NewCall{
-		Token: token, Chain: c.Chain, Server: c.Server, Ref: c.Ref, Licenses: c.Licenses,
-		Sealed: string(sealed), At: c.At,
-	}, nil
+		Token: token, Chain: c.Chain, Server: c.Server, Ref: c.Ref, Licenses: c.Licenses, Sealed: sealed, At: c.At,
+	}
 }

@@ -133,7 +133,9 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			v, err = eval(l.rdb, g, false).Slice()
 		}
 		if err != nil {
-			errs = append(errs, err)
+			if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // most often all have the same
+				errs = append(errs, err)
+			}
 			continue
 		}
 		r := reply(v)
@@ -148,6 +150,9 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 		}
 		told(i, r.str(5))
 		out.Fed = append(out.Fed, feeds(r, 6)...)
+	}
+	if len(errs) == 1 {
+		return errs[0]
 	}
 	return errors.Join(errs...)
 }

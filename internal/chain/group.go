@@ -30,6 +30,12 @@ func (g *Group) Len() int { return g.calls }
 // Tag is the bucket of the group's calls; "" where it has none.
 func (g *Group) Tag() string { return g.tag }
 
+// Reset empties the group.
+func (g *Group) Reset() {
+	clear(g.args)
+	*g = Group{args: g.args[:0]}
+}
+
 // Add puts a call at the end of the group. It fails where the token's name has not the
 // form of one, or is of another bucket than the calls before.
 func (g *Group) Add(c *NewCall) error {

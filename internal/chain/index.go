@@ -23,9 +23,14 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	pipe := l.rdb.Pipeline()
+	byKey := map[string][]any{}
 	for _, e := range entries {
-		pipe.HSet(ctx, l.indexKey(e.ID), e.ID+"\n"+e.Batch+"\n"+e.Token, "")
+		key := l.indexKey(e.ID)
+		byKey[key] = append(byKey[key], e.ID+"\n"+e.Batch+"\n"+e.Token, "")
+	}
+	pipe := l.rdb.Pipeline()
+	for key, fields := range byKey {
+		pipe.HSet(ctx, key, fields...)
 	}
 	_, err := pipe.Exec(ctx)
 	return err

@@ -11,6 +11,11 @@
 -- Reply: {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
 --         calls where the group has some ('0': it has none),
 --         then for each call 1 added or 0 known as one string, then chain, feed ...}
+local MANY = 32 -- so many calls at once are of a large batch
+-- A hash or sorted set that once had an entry of more than 64 bytes is a table from then on.
+-- By itself it would be a list of up to 512 entries first, in which each call of a large
+-- batch is looked for from the beginning.
+local WIDE = string.rep('~', 65)
 local batch, policy, at_once = ARGV[1], ARGV[2], ARGV[3] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -36,7 +41,8 @@ while i < last do
   end
 end
 
-local have = redis.call('HMGET', calls, unpack(fields))
+local size = redis.call('HLEN', calls)
+local have = size > 0 and redis.call('HMGET', calls, unpack(fields)) or {}
 local about = redis.call('HMGET', counts, 'x', 'p')
 local ended, has = about[1], about[2]
 if not has and batch ~= SOLO then
@@ -70,23 +76,45 @@ for j = 1, n do
     records[#records + 1] = string.format(texts[j], state, stamp)
   end
 end
-local blocked, fed = 0, {}
 if added > 0 then
+  local widen = added >= MANY and size <= 512
+  if widen then records[#records + 1], records[#records + 2] = WIDE, '' end
   redis.call('HSET', calls, unpack(records))
+  if widen then redis.call('HDEL', calls, WIDE) end
   if delayed[1] then redis.call('ZADD', DELAYED, unpack(delayed)) end
 end
 for _, j in ipairs(gone) do
   end_call(batch, fields[j], cjson.decode(string.format(texts[j], 'q', stamp)), 'c', now)
 end
+if gone[1] then tally(batch, now, 'c', #gone) end
 
--- The chains. One question tells whether all have nothing to do yet, the usual case.
-local names = {}
-for j, id in ipairs(chains) do names[j] = P .. 'chain:' .. id end
-local busy = chains[1] and redis.call('EXISTS', unpack(names)) > 0
-local ready, since = {}, int(now - FRESH)
-for j, id in ipairs(chains) do
-  local refs, key = waiting[id], names[j]
-  local state = busy and redis.call('HGET', key, 's')
+-- The tokens: how many records use each, and its sealed form. A token that was not there
+-- has no records, and so no chain that has something to do.
+local tokens, known = {}, {}
+for token in pairs(more) do tokens[#tokens + 1] = token end
+if added > 0 then
+  local kept, values = redis.call('HMGET', P .. 'tokens', unpack(tokens)), {}
+  for j, token in ipairs(tokens) do
+    local before, sealed = 0, ':' .. seals[token]
+    if kept[j] then
+      local colon = string.find(kept[j], ':', 1, true)
+      before, sealed = tonumber(string.sub(kept[j], 1, colon - 1)), string.sub(kept[j], colon)
+      known[token] = true
+    end
+    values[2 * j - 1], values[2 * j] = token, int(before + more[token]) .. sealed
+  end
+  local widen = #tokens >= MANY and redis.call('HLEN', P .. 'tokens') == 0
+  if widen then values[#values + 1], values[#values + 2] = WIDE, '' end
+  redis.call('HSET', P .. 'tokens', unpack(values))
+  if widen then redis.call('HDEL', P .. 'tokens', WIDE) end
+  tally(batch, now, 't', added)
+end
+
+-- The chains.
+local ready, since, blocked, fed = {}, int(now - FRESH), 0, {}
+for _, id in ipairs(chains) do
+  local refs, key = waiting[id], P .. 'chain:' .. id
+  local state = known[string.sub(id, 1, 24)] and redis.call('HGET', key, 's')
   if state then
     redis.call('HINCRBY', key, 'o:' .. batch, #refs)
     redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs))
@@ -103,27 +131,15 @@ for j, id in ipairs(chains) do
     end
   end
 end
-if ready[1] then redis.call('ZADD', READY, unpack(ready)) end
-
--- The tokens: how many records use each, and its sealed form.
-local tokens, known = {}, {}
-for token in pairs(more) do tokens[#tokens + 1] = token end
-if added > 0 then
-  local kept, values = redis.call('HMGET', P .. 'tokens', unpack(tokens)), {}
-  for j, token in ipairs(tokens) do
-    local before, sealed = 0, ':' .. seals[token]
-    if kept[j] then
-      local colon = string.find(kept[j], ':', 1, true)
-      before, sealed = tonumber(string.sub(kept[j], 1, colon - 1)), string.sub(kept[j], colon)
-      known[token] = true
-    end
-    values[2 * j - 1], values[2 * j] = token, int(before + more[token]) .. sealed
-  end
-  redis.call('HSET', P .. 'tokens', unpack(values))
-  tally(batch, now, 't', added)
-  if gone[1] then tally(batch, now, 'c', #gone) end
-  if blocked > 0 then tally(batch, now, 'b', blocked) end
+if blocked > 0 then tally(batch, now, 'b', blocked) end
+local standing = redis.call('ZCARD', READY)
+if ready[1] then
+  local widen = #ready >= 2 * MANY and standing <= 128
+  if widen then redis.call('ZADD', READY, since, WIDE) end
+  standing = standing + redis.call('ZADD', READY, unpack(ready))
+  if widen then redis.call('ZREM', READY, WIDE) end
 end
+
 if next(given) then
   local who, values, raised = {}, {}, {}
   for token in pairs(given) do who[#who + 1] = token end
@@ -137,9 +153,12 @@ if next(given) then
     end
   end
   if values[1] then redis.call('HSET', P .. 'licenses', unpack(values)) end
-  if next(raised) then recall(raised, 'quota', now) end
+  if next(raised) then
+    recall(raised, 'quota', now)
+    standing = redis.call('ZCARD', READY)
+  end
 end
 local due = delayed[1] and redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or '0'
-local reply = { stamp, added, n - added, redis.call('ZCARD', READY), due, table.concat(news) }
+local reply = { stamp, added, n - added, standing, due, table.concat(news) }
 for _, v in ipairs(fed) do reply[#reply + 1] = v end
 return reply

@@ -1,0 +1,269 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"habilita/internal/chain"
+)
+
+const (
+	// perGroup is how many calls of a bucket travel together: one script, below 1 ms of
+	// Redis. With chain.Buckets of them it bounds what a producer holds in memory.
+	perGroup = 64
+	// perTrip is how many groups, of different buckets, a round trip has at most.
+	perTrip = 16
+	// lanes is how many round trips are under way at once.
+	lanes = 2
+	// laneRoom is how many full groups may wait for each lane.
+	laneRoom = 2 * perTrip
+	// perIndex is how many calls with ids of their own wait for the index together.
+	perIndex = 8192
+	// patience is how long a call waits for others of its bucket, where the producer's
+	// own source is slow.
+	patience = time.Second
+)
+
+// gatherer collects the calls of a batch by bucket and appends them in groups, since a
+// script costs less than the calls in it only where it has many. A bucket belongs to one
+// lane, and a lane sends its next group of a bucket when the one before was
+// acknowledged: so the calls of a chain arrive in order, and what a crash leaves is, in
+// every chain, the beginning of it.
+type gatherer struct {
+	ctx     context.Context
+	batch   string
+	index   func(context.Context, []chain.Given) error
+	deliver func(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error)
+
+	lanes [lanes]chan *chain.Group
+	spare sync.Pool
+	ends  sync.WaitGroup // of the lanes
+	acks  chan struct{}  // has an element after an acknowledgement
+
+	mu      sync.Mutex // of what the producer's goroutine and the ticker share
+	groups  [chain.Buckets]*chain.Group
+	waiting []chain.NewCall // for their ids to be indexed, and those behind them
+	given   []chain.Given
+
+	told         sync.Mutex // of what the lanes tell
+	added, known int
+	err          error
+}
+
+// newGatherer returns one that notes ids by index and appends groups by deliver, which is
+// told what buckets it sees for the first time. Call finish.
+func newGatherer(ctx context.Context, batch string, index func(context.Context, []chain.Given) error,
+	deliver func(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error)) *gatherer {
+	g := &gatherer{ctx: ctx, batch: batch, index: index, deliver: deliver, acks: make(chan struct{}, 1)}
+	g.spare.New = func() any { return new(chain.Group) }
+	for i := range g.lanes {
+		g.lanes[i] = make(chan *chain.Group, laneRoom)
+		g.ends.Go(func() { g.lane(g.lanes[i]) })
+	}
+	return g
+}
+
+// hurry sends what has been gathered every so often, until the context ends.
+func (g *gatherer) hurry(ctx context.Context) {
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			g.mu.Lock()
+			g.flush()
+			g.mu.Unlock()
+		}
+	}
+}
+
+// add takes a call; id is the one that its producer gave, or "".
+func (g *gatherer) add(n *chain.NewCall, id string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if id == "" && len(g.waiting) == 0 {
+		return g.put(n)
+	}
+	g.waiting = append(g.waiting, *n)
+	if id != "" {
+		g.given = append(g.given, chain.Given{ID: id, Batch: g.batch, Token: n.Token})
+	}
+	if len(g.waiting) >= perIndex {
+		g.indexed()
+	}
+	return g.failed()
+}
+
+func (g *gatherer) put(n *chain.NewCall) error {
+	i := chain.TagIndex(chain.Tag(n.Token))
+	group := g.groups[i]
+	if group == nil {
+		group = g.spare.Get().(*chain.Group)
+		g.groups[i] = group
+	}
+	if err := group.Add(n); err != nil {
+		return err
+	}
+	if group.Len() >= perGroup {
+		g.groups[i] = nil
+		g.lanes[i%lanes] <- group
+		return g.failed()
+	}
+	return nil
+}
+
+// indexed notes the ids of waiting calls, and then lets the calls go on: no call is without
+// its entry.
+func (g *gatherer) indexed() {
+	if len(g.waiting) == 0 {
+		return
+	}
+	err := g.index(g.ctx, g.given)
+	for i := range g.waiting {
+		if err == nil {
+			err = g.put(&g.waiting[i])
+		}
+	}
+	g.fail(err)
+	clear(g.waiting)
+	clear(g.given)
+	g.waiting, g.given = g.waiting[:0], g.given[:0]
+}
+
+// flush sends all that was gathered.
+func (g *gatherer) flush() {
+	g.indexed()
+	for i, group := range g.groups {
+		if group != nil {
+			g.groups[i] = nil
+			g.lanes[i%lanes] <- group
+		}
+	}
+}
+
+// finish sends the rest (unless it is to be thrown away), waits for the lanes and returns
+// why not everything was appended. Meanwhile acknowledged is called.
+func (g *gatherer) finish(discard bool, acknowledged func()) error {
+	g.mu.Lock()
+	if !discard {
+		g.flush()
+	}
+	for _, lane := range g.lanes {
+		close(lane)
+	}
+	g.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		g.ends.Wait()
+		close(ended)
+	}()
+	for {
+		select {
+		case <-g.acks:
+			acknowledged()
+		case <-ended:
+			acknowledged()
+			return g.failed()
+		}
+	}
+}
+
+// lane sends groups, those of different buckets together. After a failure of any lane it
+// sends no more.
+func (g *gatherer) lane(in <-chan *chain.Group) {
+	var noted [chain.Buckets]bool
+	var next *chain.Group
+	for {
+		first := next
+		if next = nil; first == nil {
+			var open bool
+			if first, open = <-in; !open {
+				return
+			}
+		}
+		trip := []*chain.Group{first}
+	gather:
+		for len(trip) < perTrip {
+			select {
+			case more, open := <-in:
+				if !open {
+					break gather
+				}
+				if holds(trip, more.Tag()) {
+					next = more
+					break gather
+				}
+				trip = append(trip, more)
+			default:
+				break gather
+			}
+		}
+		if g.failed() == nil {
+			g.fail(g.send(trip, &noted))
+		}
+		for _, group := range trip {
+			group.Reset()
+			g.spare.Put(group)
+		}
+	}
+}
+
+func holds(trip []*chain.Group, tag string) bool {
+	for _, g := range trip {
+		if g.Tag() == tag {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *gatherer) send(trip []*chain.Group, noted *[chain.Buckets]bool) error {
+	var first []int
+	for _, group := range trip {
+		if i := chain.TagIndex(group.Tag()); !noted[i] {
+			noted[i] = true
+			first = append(first, i)
+		}
+	}
+	done, err := g.deliver(g.ctx, trip, first)
+	g.told.Lock()
+	g.added += done.Added
+	g.known += done.Known
+	g.told.Unlock()
+	select {
+	case g.acks <- struct{}{}:
+	default:
+	}
+	return err
+}
+
+func (g *gatherer) failed() error {
+	g.told.Lock()
+	defer g.told.Unlock()
+	return g.err
+}
+
+// fail keeps why nothing more is sent.
+func (g *gatherer) fail(err error) {
+	if err == nil {
+		return
+	}
+	g.told.Lock()
+	defer g.told.Unlock()
+	switch {
+	case g.err == nil:
+		g.err = err
+	case g.ctx.Err() == nil || !errors.Is(err, g.ctx.Err()): // the end of the context is told once
+		g.err = errors.Join(g.err, err)
+	}
+}
+
+func (g *gatherer) acknowledged() (added, known int) {
+	g.told.Lock()
+	defer g.told.Unlock()
+	return g.added, g.known
+}

@@ -1,0 +1,183 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"habilita/internal/chain"
+)
+
+// named is a call of the nth token of a bucket.
+func named(bucket, n int) *chain.NewCall {
+	const letters = "abcdefghijklmnopqrstuvwxyz234567"
+	name := []byte(chain.TagAt(bucket) + "aaaaaaaaaaaaaaaaaaaaaa")
+	for i := len(name) - 1; n > 0; i-- {
+		name[i] = letters[n%32]
+		n /= 32
+	}
+	return &chain.NewCall{Token: string(name), Key: chain.OrdinalKey("", 0), Server: "0001", Sealed: "sealed"}
+}
+
+func noIndex(context.Context, []chain.Given) error { return nil }
+
+// counted is a deliver that says that everything was added.
+func counted(trip []*chain.Group) chain.Appended {
+	var done chain.Appended
+	for _, g := range trip {
+		done.Added += g.Len()
+	}
+	return done
+}
+
+// A producer whose Redis does not answer takes no more rows than it has room for.
+func TestGathererIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		answer := make(chan struct{})
+		g := newGatherer(ctx, "b", noIndex, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+			<-answer
+			return counted(trip), nil
+		})
+		var taken atomic.Int64
+		var feeding sync.WaitGroup
+		feeding.Go(func() {
+			for i := range 1_000_000 {
+				if ctx.Err() != nil || g.add(named(i*7%chain.Buckets, i), "") != nil {
+					return
+				}
+				taken.Add(1)
+			}
+		})
+		synctest.Wait() // until nothing goes on any more
+		const bound = perGroup*chain.Buckets + lanes*(laneRoom+perTrip+1)*perGroup
+		if n := taken.Load(); n == 0 || n > bound {
+			t.Errorf("%d calls were taken, the bound is %d", n, bound)
+		}
+		cancel()
+		close(answer)
+		feeding.Wait()
+		if err := g.finish(true, func() {}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A bucket's next group goes out when the one before was acknowledged, and nothing goes
+// out after a failure: so a chain has no gap.
+func TestGathererKeepsTheOrder(t *testing.T) {
+	const perBucket, buckets, failing = 10 * perGroup, 40, 3
+	for _, trips := range []int{1, 2, 7, 1 << 30} {
+		t.Run(fmt.Sprint(trips), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				under, arrived, made := map[string]bool{}, map[string]int{}, 0
+				lost := errors.New("lost")
+				g := newGatherer(t.Context(), "b", noIndex, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+					mu.Lock()
+					if made++; made > trips {
+						mu.Unlock()
+						return chain.Appended{}, lost
+					}
+					for _, group := range trip {
+						if under[group.Tag()] {
+							t.Errorf("two groups of %s are under way", group.Tag())
+						}
+						under[group.Tag()] = true
+					}
+					mu.Unlock()
+					<-time.After(time.Duration(len(trip)) * time.Millisecond) // simulated
+					mu.Lock()
+					defer mu.Unlock()
+					for _, group := range trip {
+						under[group.Tag()] = false
+						arrived[group.Tag()] += group.Len()
+					}
+					return counted(trip), nil
+				})
+				var err error
+				for i := 0; i < perBucket*buckets && err == nil; i++ {
+					err = g.add(named(i%buckets, i), "")
+				}
+				err = errors.Join(err, g.finish(false, func() {}))
+				if trips < 1<<20 {
+					if !errors.Is(err, lost) {
+						t.Errorf("got %v", err)
+					}
+					if made > trips+lanes {
+						t.Errorf("%d trips went out after a failure", made-trips)
+					}
+				} else if err != nil {
+					t.Error(err)
+				}
+				sum := 0
+				for _, n := range arrived {
+					sum += n
+				}
+				if added, known := g.acknowledged(); added != sum || known != 0 || (trips == 1<<30) != (sum == perBucket*buckets) {
+					t.Errorf("%d acknowledged, %d arrived", added, sum)
+				}
+			})
+		})
+	}
+}
+
+// What a slow source gave does not wait for its bucket to fill.
+func TestGathererSendsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		indexed := false
+		g := newGatherer(t.Context(), "b", func(_ context.Context, given []chain.Given) error {
+			indexed = len(given) == 1 && given[0].ID == "id" && sent.Load() == 0
+			return nil
+		}, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+			sent.Add(int64(len(trip)))
+			return counted(trip), nil
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		var hurry sync.WaitGroup
+		hurry.Go(func() { g.hurry(ctx) })
+		for i, id := range []string{"id", ""} { // the second waits behind the first
+			if err := g.add(named(i, i), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if sent.Load() != 0 {
+			t.Error("a group of one call went out at once")
+		}
+		<-time.After(patience + time.Millisecond) // simulated
+		synctest.Wait()
+		if sent.Load() != 2 || !indexed {
+			t.Errorf("%d groups went out; indexed before: %v", sent.Load(), indexed)
+		}
+		stop()
+		hurry.Wait()
+		if err := g.finish(false, func() {}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A call whose id could not be indexed is not appended.
+func TestGathererIndexesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := errors.New("lost")
+		g := newGatherer(t.Context(), "b", func(context.Context, []chain.Given) error { return lost },
+			func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+				t.Error("a group went out")
+				return counted(trip), nil
+			})
+		for i := range 3 {
+			_ = g.add(named(i, i), "id")
+		}
+		if err := g.finish(false, func() {}); !errors.Is(err, lost) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
