@@ -127,6 +127,9 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return err
 	}
 	defer s.close()
+	if r.at, err = o.timing.from(ctx, s, at); err != nil {
+		return err
+	}
 	return r.enqueue(ctx, s)
 }
 

@@ -64,7 +64,6 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	if err != nil {
 		return err
 	}
-	o.call.At = at
 	if o.call.Token, err = a.token(o.tokenFile, o.tokenStdin); err != nil {
 		return err
 	}
@@ -74,6 +73,9 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	defer s.close()
+	if o.call.At, err = o.timing.from(ctx, s, at); err != nil {
+		return err
+	}
 	receipt, err := enqueueOne(ctx, s, o.call)
 	if err != nil {
 		return err

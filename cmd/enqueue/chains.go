@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,25 +13,34 @@ import (
 )
 
 func (a *app) chains() *cobra.Command {
-	var held, asJSON bool
+	var held, scheduled, asJSON bool
 	cmd := &cobra.Command{
 		Use:     "chains",
 		Short:   "Chains that wait, each with its reason and until when",
 		GroupID: groupSee,
 		Long: `Chains that have something to do: what each waits for, and until when. The calls of a
 chain are made one after the other; its head is the first that is not done. With --held
-those alone that wait for a person, with the command to type next.`,
+those alone that wait for a person, with the command to type next. With --scheduled the calls
+that are not due yet (--at, --in): they join the end of their chain when they are, and block
+nothing until then.`,
 		Example: `  enqueue chains
   enqueue chains --held
+  enqueue chains --scheduled
   enqueue chains --json | jq -r 'select(.reason == "quota") | .chain'`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if held && scheduled {
+				return usagef("--held and --scheduled can't both be given")
+			}
 			s, err := a.open(cmd, config.Limits)
 			if err != nil {
 				return err
 			}
 			defer s.close()
 			w := bufio.NewWriter(a.out)
+			if scheduled {
+				return errors.Join(listScheduled(cmd.Context(), w, s, asJSON), w.Flush())
+			}
 			n := 0
 			for c, err := range s.op.Chains(cmd.Context(), held) {
 				if err != nil {
@@ -57,11 +67,17 @@ those alone that wait for a person, with the command to type next.`,
 				}
 				fmt.Fprintln(w, what)
 			}
+			if !held && !asJSON {
+				if err := tellScheduled(cmd.Context(), w, s); err != nil {
+					return err
+				}
+			}
 			return w.Flush()
 		},
 	}
 	cmd.Flags().BoolVar(&held, "held", false, "only chains that wait for a person")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a chain")
+	cmd.Flags().BoolVar(&scheduled, "scheduled", false, "the calls that are not due yet, each with its time")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a chain, or with --scheduled a call")
 	config.Bind(cmd.Flags(), config.Limits)
 	return cmd
 }

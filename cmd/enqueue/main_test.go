@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -50,6 +51,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8,
+			"chainof": chainOf,
 		},
 	})
 }
@@ -188,6 +190,13 @@ func (w *worker) useUp(used string) error {
 		}
 	}
 	return nil
+}
+
+// chainOf puts the chain of a JSON object in a file into CHAIN: chainof one.json
+func chainOf(ts *testscript.TestScript, _ bool, args []string) {
+	var one struct{ Chain string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &one))
+	ts.Setenv("CHAIN", one.Chain)
 }
 
 // longLine appends a line of so many bytes to a CSV file: longline f.csv 10000000

@@ -16,7 +16,7 @@ func (a *app) show() *cobra.Command {
 		Short:   "One call with its result",
 		GroupID: groupSee,
 		Long: `One call with its result, also one of no batch. An id that was given in several batches
-or for several tokens shows several calls.`,
+or for several tokens shows several calls. One that is not due yet (--at, --in) has due_at.`,
 		Example: `  enqueue show order-1001
   enqueue show order-1001 --json | jq -r .state`,
 		Args: exactly(1, "the id of a call"),
@@ -31,13 +31,20 @@ or for several tokens shows several calls.`,
 				return err
 			}
 			for i, c := range calls {
-				if asJSON {
+				var due operator.Time
+				if due, err = s.op.DueAt(cmd.Context(), c); err != nil {
+					return err
+				}
+				switch {
+				case asJSON && !due.IsZero():
+					err = writeJSON(a.out, operator.ScheduledCall{CallRecord: c, DueAt: due})
+				case asJSON:
 					err = writeJSON(a.out, c)
-				} else {
+				default:
 					if i > 0 {
 						fmt.Fprintln(a.out)
 					}
-					err = a.printCall(cmd.Context(), s.op, c)
+					err = a.printCall(cmd.Context(), s.op, c, due)
 				}
 				if err != nil {
 					return err
@@ -50,13 +57,16 @@ or for several tokens shows several calls.`,
 	return cmd
 }
 
-func (a *app) printCall(ctx context.Context, op *operator.Operator, c operator.CallRecord) error {
+func (a *app) printCall(ctx context.Context, op *operator.Operator, c operator.CallRecord, due operator.Time) error {
 	batch, err := op.BatchName(ctx, c)
 	if err != nil {
 		return err
 	}
 	if batch != "" {
 		fmt.Fprintf(a.out, "%-12s %s\n", "batch", batch)
+	}
+	if !due.IsZero() {
+		fmt.Fprintf(a.out, "%-12s %s\n", "due_at", due)
 	}
 	fields := c.Fields()
 	for i, name := range operator.Columns() {

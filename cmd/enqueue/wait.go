@@ -28,7 +28,7 @@ func (t *timing) bind(cmd *cobra.Command) {
 	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait so long at most (0: as long as it takes)")
 }
 
-// check judges the flags together, and returns the time not to begin before (zero: now).
+// check judges the flags together, and returns the time of --at (zero: none).
 func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
 	set := cmd.Flags().Changed
 	switch {
@@ -46,10 +46,18 @@ func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
 			return time.Time{}, usagef("--at %q: want a time as RFC 3339 has it, such as 2026-11-24T02:00:00-05:00", t.at)
 		}
 		return at, nil
-	case t.in > 0:
-		return time.Now().Add(t.in), nil
 	}
 	return time.Time{}, nil
+}
+
+// from is the time not to begin before, with --in counted from now by the clock of Redis:
+// this machine's may be off.
+func (t *timing) from(ctx context.Context, s *session, at time.Time) (time.Time, error) {
+	if t.in <= 0 {
+		return at, nil
+	}
+	now, err := s.rdb.Time(ctx).Result()
+	return now.Add(t.in), err
 }
 
 // settle waits for a batch, showing its progress on the error output. It says itself

@@ -36,7 +36,7 @@ func (l *Ledger) Decide(ctx context.Context, id string, d Decision, m Meant) (bo
 
 // CancelChain takes all calls of a chain out, but one that runs. heldOnly leaves a
 // chain that is not held alone, and m one whose head is not meant. Scheduled calls are of
-// no chain yet: they stay. It returns how many calls were cancelled.
+// no chain yet: see CancelScheduled. It returns how many calls were cancelled.
 func (l *Ledger) CancelChain(ctx context.Context, id string, m Meant, heldOnly bool) (int, error) {
 	total := 0
 	for {

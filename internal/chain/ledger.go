@@ -41,6 +41,7 @@ type Ledger struct {
 
 	append_, begin, unfeed, finish, pump, decide *redis.Script
 	cancelChain, cancelBatch, purge, reseal      *redis.Script
+	cancelScheduled                              *redis.Script
 	announce                                     *redis.Script
 	restore                                      *redis.Script
 }
@@ -67,6 +68,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	l.begin, l.unfeed, l.finish = script("begin"), script("unfeed"), script("finish")
 	l.pump, l.decide, l.reseal = script("pump"), script("decide"), script("reseal")
 	l.cancelChain, l.cancelBatch, l.purge = script("cancel_chain"), script("cancel_batch"), script("purge")
+	l.cancelScheduled = script("cancel_scheduled")
 	l.restore = script("restore")
 	l.announce = redis.NewScript(source("announce"))
 	return l

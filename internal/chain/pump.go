@@ -122,6 +122,8 @@ type Bucket struct {
 	// Since is when the chain that waits longest in the ready list came there (those that
 	// had nothing to do before have 5 s of head start); zero: none is ready.
 	Since time.Time
+	// NextDelayed is when the first scheduled call is due; zero: none.
+	NextDelayed time.Time
 }
 
 // Survey looks at all buckets, changing nothing: those that hold any chain or
@@ -159,6 +161,9 @@ func (l *Ledger) Survey(ctx context.Context) ([]Bucket, error) {
 		}
 		for _, z := range c.nextReady.Val() {
 			b.Since = time.UnixMilli(int64(z.Score))
+		}
+		if z := c.nextDelayed.Val(); len(z) > 0 {
+			b.NextDelayed = time.UnixMilli(int64(z[0].Score))
 		}
 		if b.Ready+b.Due+b.Held+b.Delayed > 0 {
 			out = append(out, b)

@@ -47,6 +47,8 @@ type Call struct {
 	Enqueued                 time.Time
 	Started                  time.Time // of the first attempt
 	Finished                 time.Time
+
+	scheduled bool // not due yet
 }
 
 // ID is the call's id.
@@ -69,7 +71,7 @@ func decode(batch, field, raw string) (Call, error) {
 	if err := json.Unmarshal([]byte(raw), &rec); err != nil {
 		return c, fmt.Errorf("chain: record of call %s: %w", c.ID(), err)
 	}
-	c.State = states[state]
+	c.State, c.scheduled = states[state], state == "d"
 	c.Enqueued, c.Started, c.Finished = millis(enqueued), millis(started), millis(finished)
 	return c, nil
 }

@@ -54,6 +54,11 @@ func TestLeastACL(t *testing.T) {
 	as(producing, ok, "bulk", file, "--batch", p.Batch, "--progress", "none") // again
 	as(producing, ok, "call", "--server", "1", "--batch", "later", "--id", "later", "--in", "1s", "--licenses", "3")
 	as(producing, ok, "bulk", file, "--batch", "never", "--in", "24h", "--progress", "none")
+	as(operating, ok, "schedule", "add", "nightly", "--cron", "@daily", "--file", file, "--progress", "none")
+	as(operating, ok, "schedule", "add", "nightly", "--cron", "@daily", "--file", file, "--replace", "--progress", "none")
+	as(operating, ok, "schedule", "pause", "nightly")
+	as(operating, ok, "schedule", "resume", "nightly")
+	as(operating, ok, "schedule", "run", "nightly")
 
 	// One is killed at its work, two go on; later one that keeps nothing clears up.
 	dies := l.StartWorker("REDIS_URL", working)
@@ -65,7 +70,8 @@ func TestLeastACL(t *testing.T) {
 	l.AwaitSettled(p.Batch, 90*time.Second)
 
 	for _, args := range [][]string{
-		{"status", p.Batch}, {"watch", p.Batch}, {"report", p.Batch}, {"batches"}, {"show", "later"}, {"chains"}, {"chains", "--held"}, {"quota"},
+		{"status", p.Batch}, {"watch", p.Batch}, {"report", p.Batch}, {"batches"}, {"show", "later"}, {"chains"}, {"chains", "--held"}, {"chains", "--scheduled"}, {"quota"},
+		{"schedule", "list"}, {"schedule", "show", "nightly"},
 	} {
 		as(reading, ok, args...)
 		as(operating, ok, args...)
@@ -84,6 +90,8 @@ func TestLeastACL(t *testing.T) {
 	as(operating, ok, "cancel", "--batch", "never2")
 	as(operating, ok, "retry", "--all")
 	as(operating, ok, "rekey")
+	l.awaitRuns("nightly", 1)
+	as(operating, ok, "schedule", "remove", "nightly")
 	l.AwaitSettled(p.Batch, 0)
 	as(operating, ok, "cancel", "--batch", p.Batch)
 

@@ -93,9 +93,9 @@ func (o *Operator) decide(ctx context.Context, s Selection, d chain.Decision) (i
 }
 
 // Cancel takes calls out, but one that is at the vendor; it returns how many. Of a
-// batch: its calls, wherever they wait. Of a chain: all its calls, held or not. Of a
-// server, and of all: those of the held chains. A chain that was named and has no call
-// that waits is an *UnknownChainError.
+// batch: its calls, wherever they wait. Of a chain: all its calls, held or not, and those
+// that are scheduled for it. Of a server, and of all: those of the held chains. A chain
+// that was named and has no call that waits is an *UnknownChainError.
 func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
 	s, err := s.check()
 	if err != nil {
@@ -118,6 +118,11 @@ func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
 		return n, cutOff("cancel", n, err)
 	case s.Chain != "":
 		n, err := o.ledger.CancelChain(ctx, s.Chain, chain.Meant{}, false)
+		if err == nil {
+			var more int
+			more, err = o.ledger.CancelScheduled(ctx, s.Chain)
+			n += more
+		}
 		if err == nil && n == 0 {
 			err = &UnknownChainError{ID: s.Chain}
 			return 0, err

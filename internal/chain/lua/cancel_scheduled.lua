@@ -1,0 +1,21 @@
+-- Takes scheduled calls that are not due yet out. Atomic. One that has joined its chain
+-- meanwhile is left.
+-- KEYS[1] prefix of the bucket
+-- ARGV members of DELAYED, up to 200
+-- Reply: {now ms, calls cancelled}
+local now = quota.now()
+outcome_first()
+local done = 0
+for _, member in ipairs(ARGV) do
+  if redis.call('ZREM', DELAYED, member) == 1 then
+    local token, ref = split(member)
+    local batch, key = split(ref)
+    local rec = read(batch, token .. key)
+    if rec and rec[R.state] == 'd' then
+      end_call(batch, token .. key, rec, 'c', now)
+      tally(batch, now, 'c', 1)
+      done = done + 1
+    end
+  end
+end
+return { int(now), done }

@@ -1,0 +1,73 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"habilita/internal/chain"
+)
+
+// ScheduledCall is a call that is not due yet: it joins the end of its chain when it is.
+type ScheduledCall struct {
+	CallRecord
+	DueAt Time `json:"due_at"`
+}
+
+// Scheduled streams the calls that are not due yet, in no order. An error is the last
+// thing that is yielded.
+func (o *Operator) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error] {
+	return func(yield func(ScheduledCall, error) bool) {
+		buckets, err := o.ledger.Survey(ctx)
+		if err != nil {
+			yield(ScheduledCall{}, fmt.Errorf("survey of the chains: %w", err))
+			return
+		}
+		var tags []string
+		for _, b := range buckets {
+			if b.Delayed > 0 {
+				tags = append(tags, b.Tag)
+			}
+		}
+		for s, err := range o.ledger.Scheduled(ctx, tags) {
+			if err != nil {
+				yield(ScheduledCall{}, fmt.Errorf("scheduled calls: %w", err))
+				return
+			}
+			if !yield(ScheduledCall{record(s.Call), Time{s.Due}}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// CountScheduled returns how many calls are not due yet, and when the first one is.
+func (o *Operator) CountScheduled(ctx context.Context) (n int, next Time, err error) {
+	buckets, err := o.ledger.Survey(ctx)
+	if err != nil {
+		return 0, Time{}, fmt.Errorf("survey of the chains: %w", err)
+	}
+	for _, b := range buckets {
+		n += b.Delayed
+		if !b.NextDelayed.IsZero() && (next.IsZero() || b.NextDelayed.Before(next.Time)) {
+			next = Time{b.NextDelayed}
+		}
+	}
+	return n, next, nil
+}
+
+// DueAt returns when a call that Show returned is due; zero for one that is not scheduled.
+func (o *Operator) DueAt(ctx context.Context, r CallRecord) (Time, error) {
+	all, err := o.ledger.Find(ctx, r.ID)
+	if err != nil && !errors.Is(err, chain.ErrNoCall) {
+		return Time{}, fmt.Errorf("call %q: %w", r.ID, err)
+	}
+	for _, c := range all {
+		if c.Token == r.TokenID && c.Batch == r.batch {
+			due, err := o.ledger.Due(ctx, c)
+			return Time{due}, err
+		}
+	}
+	return Time{}, nil
+}
