@@ -58,6 +58,9 @@ const (
 	maxLicenses = 1_000_000
 )
 
+// Check says what is wrong with the call, as Enqueue would: a *CallError, or nil.
+func (c Call) Check() error { return c.check(-1) }
+
 // check validates a call and makes its server canonical.
 func (c *Call) check(index int) error {
 	fault := func(field, problem string) error { return &CallError{Index: index, Field: field, Problem: problem} }

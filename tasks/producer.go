@@ -131,6 +131,10 @@ func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 	}, nil
 }
 
+// TokenID is the name of a token, as receipts and reports have it: its HMAC, which tells
+// nothing of the token.
+func (p *Producer) TokenID(token string) string { return p.namer.Name(token) }
+
 // note notes the buckets of a batch before calls are appended there. What comes to a
 // batch that was cancelled comes in as cancelled.
 func (p *Producer) note(ctx context.Context, id string, buckets []int) error {

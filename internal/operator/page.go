@@ -37,8 +37,9 @@ type CallsQuery struct {
 	Ref    string // what the ref has in it, whatever the case; "" all
 }
 
-func (q CallsQuery) wants(c chain.Call) bool {
-	return (q.State == "" || string(c.State) == q.State) &&
+// Wants reports whether a call passes State and Ref.
+func (q CallsQuery) Wants(c CallRecord) bool {
+	return (q.State == "" || c.State == q.State) &&
 		(q.Ref == "" || strings.Contains(strings.ToLower(c.Ref), strings.ToLower(q.Ref)))
 }
 
@@ -88,8 +89,9 @@ func (o *Operator) CallsPage(ctx context.Context, batchName string, q CallsQuery
 					return page, nil
 				}
 				here.after = c.Field()
-				if looked++; q.wants(c) {
-					page.Items = append(page.Items, record(c))
+				looked++
+				if r := record(c); q.Wants(r) {
+					page.Items = append(page.Items, r)
 				}
 			}
 			if step.Next != 0 {

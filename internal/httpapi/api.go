@@ -1,0 +1,150 @@
+package httpapi
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/actionlog"
+	"habilita/internal/agreement"
+	"habilita/internal/operator"
+	"habilita/internal/problem"
+	"habilita/tasks"
+)
+
+// Producer enqueues calls; *tasks.Producer is one.
+type Producer interface {
+	Enqueue(ctx context.Context, c tasks.Call) (tasks.Receipt, error)
+	EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[tasks.Call, error], opts ...tasks.BatchOption) (tasks.Summary, error)
+	// TokenID names a token, as receipts do.
+	TokenID(token string) string
+}
+
+// Options are what the API is made of. All but Log are required.
+type Options struct {
+	Redis    redis.UniversalClient // for Idempotency-Keys
+	Prefix   string                // of keys; "" is "habilita"
+	Producer Producer
+	Operator *operator.Operator
+	Actions  *actionlog.Log
+	Registry *agreement.Registry
+	Log      zerolog.Logger
+}
+
+// The limits of a request. A body that is streamed may take as long as it keeps moving.
+const (
+	// MaxCall is the longest body of POST /v1/calls, in bytes.
+	MaxCall = 64 << 10
+	// MaxBatch is the longest body of POST /v1/batches, in bytes.
+	MaxBatch = 1 << 30
+	// MaxErrors is how many wrong rows an answer names.
+	MaxErrors = 1000
+	// requestTime bounds what a request that streams nothing may take.
+	requestTime = 25 * time.Second
+	// standstill is how long the other side of a stream may stand still.
+	standstill = 30 * time.Second
+)
+
+// API serves /v1. It is safe for concurrent use.
+type API struct {
+	Options
+	keys   idempotency
+	routes []route
+	mux    *http.ServeMux
+}
+
+// route is one operation. Its pattern has the names of http.ServeMux, which are those of
+// the paths of openapi.yaml.
+type route struct {
+	method, pattern string
+	do              func(w http.ResponseWriter, r *http.Request) error
+	streams         bool
+}
+
+// New makes the API.
+func New(o Options) *API {
+	if o.Prefix == "" {
+		o.Prefix = "habilita"
+	}
+	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix}, mux: http.NewServeMux()}
+	a.routes = []route{
+		{"GET", "/v1/openapi.json", a.openAPI("application/json", openAPIJSON), false},
+		{"GET", "/v1/openapi.yaml", a.openAPI("application/yaml", openAPIYAML), false},
+		{"POST", "/v1/calls", a.enqueueCall, false},
+		{"GET", "/v1/calls/{call}", a.showCall, false},
+		{"POST", "/v1/batches", a.enqueueBatch, true},
+		{"GET", "/v1/batches", a.listBatches, false},
+		{"GET", "/v1/batches/{batch}", a.showBatch, false},
+		{"GET", "/v1/batches/{batch}/calls", a.listCalls, true},
+		{"POST", "/v1/batches/{batch}/retry", a.decide(retry, ofBatch), false},
+		{"POST", "/v1/batches/{batch}/skip", a.decide(skip, ofBatch), false},
+		{"POST", "/v1/batches/{batch}/cancel", a.decide(cancel, ofBatch), false},
+		{"GET", "/v1/chains", a.listChains, false},
+		{"GET", "/v1/chains/{chain}", a.showChain, false},
+		{"POST", "/v1/chains/{chain}/retry", a.decide(retry, ofChain), false},
+		{"POST", "/v1/chains/{chain}/skip", a.decide(skip, ofChain), false},
+		{"POST", "/v1/chains/{chain}/cancel", a.decide(cancel, ofChain), false},
+		{"GET", "/v1/actions", a.listActions, false},
+		{"GET", "/v1/tokens", a.listTokens, false},
+		{"GET", "/v1/workers", a.listWorkers, false},
+	}
+	a.mount()
+	return a
+}
+
+// mount answers 405 and 404 as problems, which http.ServeMux would as text.
+func (a *API) mount() {
+	methods := map[string]map[string]http.Handler{}
+	for _, r := range a.routes {
+		if methods[r.pattern] == nil {
+			methods[r.pattern] = map[string]http.Handler{}
+		}
+		h := a.handler(r)
+		methods[r.pattern][r.method] = h
+		if r.method == http.MethodGet {
+			methods[r.pattern][http.MethodHead] = h
+		}
+	}
+	for pattern, handlers := range methods {
+		var allow []string
+		for m := range handlers {
+			allow = append(allow, m)
+		}
+		slices.Sort(allow)
+		a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if h := handlers[r.Method]; h != nil {
+				h.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			problem.Write(w, r, problem.Problem{Status: http.StatusMethodNotAllowed, Detail: "this path takes " + strings.Join(allow, ", ")})
+		})
+	}
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		problem.Write(w, r, problem.Problem{Status: http.StatusNotFound, Detail: "there is nothing at this path; /v1/openapi.yaml describes what there is"})
+	})
+}
+
+// ServeHTTP serves /v1.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+func (a *API) handler(route route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !route.streams {
+			ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+			defer cancel()
+			r = r.WithContext(ctx)
+			r.Body = http.MaxBytesReader(w, r.Body, MaxCall)
+		}
+		if err := route.do(w, r); err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}

@@ -1,0 +1,184 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"habilita/internal/wolkvox"
+	"habilita/tasks"
+)
+
+// callFields are those of a call's body.
+const callFields = "server, token, licenses, chain, ref, id, batch, at"
+
+// plainName is a field's name that may be told again: it is no secret in the wrong place.
+var plainName = regexp.MustCompile(`^[a-z_]{1,20}$`)
+
+// mediaType checks the body's type and returns it.
+func mediaType(r *http.Request, want ...string) (string, error) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return "", refuse(wrongMedia, "a body with a Content-Encoding is not taken")
+	}
+	have, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err == nil {
+		for _, w := range want {
+			if c, ok := params["charset"]; have == w && (!ok || strings.EqualFold(c, "utf-8")) {
+				return have, nil
+			}
+		}
+	}
+	return "", refuse(wrongMedia, "want Content-Type: %s, in UTF-8", strings.Join(want, " or "))
+}
+
+// decodeCall reads a call from a JSON object: flat, each name at most once, none that is
+// not known.
+func decodeCall(r *http.Request) (tasks.Call, error) {
+	var c tasks.Call
+	if _, err := mediaType(r, "application/json"); err != nil {
+		return c, err
+	}
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", errBody, err)
+	}
+	if !utf8.Valid(text) {
+		return c, refuse(badRequest, "the body is no valid UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return c, refuse(badRequest, "the body is no JSON object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return c, malformed(err)
+		}
+		if seen[name] {
+			return c, refuseField(invalid, shown(name), "is given twice")
+		}
+		seen[name] = true
+		v, err := d.Token()
+		if err != nil {
+			return c, malformed(err)
+		}
+		if err := set(&c, name, v); err != nil {
+			return c, err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return c, malformed(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return c, refuse(badRequest, "there is something behind the JSON object")
+	}
+	for _, name := range []string{"server", "token"} {
+		if !seen[name] {
+			return c, refuseField(invalid, name, "is missing")
+		}
+	}
+	return c, nil
+}
+
+// malformed says where JSON ends to be JSON, without a word of it.
+func malformed(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return refuse(badRequest, "the body is no JSON: it goes wrong at byte %d", syntax.Offset)
+	}
+	return refuse(badRequest, "the body is no JSON: it ends too early")
+}
+
+func shown(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return "(a field)"
+}
+
+// set sets a field of the call.
+func set(c *tasks.Call, name string, v json.Token) error {
+	texts := map[string]*string{"server": &c.Server, "token": &c.Token, "chain": &c.Chain, "ref": &c.Ref, "id": &c.ID, "batch": &c.Batch}
+	if to := texts[name]; to != nil {
+		s, ok := v.(string)
+		if !ok {
+			return refuseField(invalid, name, "want a string")
+		}
+		*to = s
+		return checkText(c, name, s)
+	}
+	switch name {
+	case "licenses":
+		n, ok := v.(json.Number)
+		i, err := strconv.Atoi(string(n))
+		if !ok || err != nil || i < 1 {
+			return refuseField(invalid, name, "want a whole number from 1")
+		}
+		c.Licenses = i
+		return nil
+	case "at":
+		s, _ := v.(string)
+		at, err := time.Parse(time.RFC3339, s)
+		if err != nil || !soon(at) {
+			return refuseField(invalid, name, "%s", wantTime)
+		}
+		c.At = at
+		return nil
+	}
+	return refuseField(invalid, shown(name), "is not a field of a call; those are %s", callFields)
+}
+
+// checkText checks what tasks would refuse with more words, or not at all.
+func checkText(c *tasks.Call, name, s string) error {
+	switch name {
+	case "server":
+		server, err := checkServer(s)
+		if err != nil {
+			return refuseField(invalid, name, "%v", err)
+		}
+		c.Server = server
+	case "token":
+		if err := checkToken(s); err != nil {
+			return refuseField(invalid, name, "%v", err)
+		}
+	case "batch":
+		if p := batchName(s); p != "" {
+			return refuseField(invalid, name, "%s", p)
+		}
+	case "id", "chain":
+		if s == "" {
+			return refuseField(invalid, name, "is empty: leave it out")
+		}
+	}
+	return nil
+}
+
+func checkServer(s string) (string, error) {
+	server, err := wolkvox.ParseServer(s)
+	var bad *wolkvox.ServerError
+	if errors.As(err, &bad) {
+		return "", errors.New(bad.Reason + "; write it as 0042, 42, wv0042 or https://wv0042.wolkvox.com")
+	}
+	return string(server), err
+}
+
+func checkToken(s string) error {
+	err := wolkvox.ValidToken(s)
+	var bad *wolkvox.TokenError
+	if errors.As(err, &bad) {
+		return errors.New(bad.Reason)
+	}
+	return err
+}

@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/access"
+	"habilita/internal/agreement"
+	"habilita/internal/batch"
+	"habilita/internal/operator"
+	"habilita/internal/problem"
+	"habilita/internal/redisconn"
+	"habilita/tasks"
+)
+
+// refusal is an error that is an answer already.
+type refusal struct{ problem.Problem }
+
+func (e *refusal) Error() string { return e.Title + ": " + e.Detail }
+
+// The types of problems: their title, and the status that they have.
+var (
+	badRequest      = problem.Problem{Status: 400, Type: problem.TypeBase + "malformed", Title: "This can't be read"}
+	badParameter    = problem.Problem{Status: 400, Type: problem.TypeBase + "parameter", Title: "A parameter is wrong"}
+	notFound        = problem.Problem{Status: 404, Type: problem.TypeBase + "not-found", Title: "There is none"}
+	timedOut        = problem.Problem{Status: 408, Type: problem.TypeBase + "timeout", Title: "The body did not come"}
+	conflict        = problem.Problem{Status: 409, Type: problem.TypeBase + "conflict", Title: "It is not in that state"}
+	tooLarge        = problem.Problem{Status: 413, Type: problem.TypeBase + "too-large", Title: "The body is too large"}
+	wrongMedia      = problem.Problem{Status: 415, Type: problem.TypeBase + "media-type", Title: "Not this type of body"}
+	invalid         = problem.Problem{Status: 422, Type: problem.TypeBase + "invalid", Title: "Fields are wrong"}
+	keyUsed         = problem.Problem{Status: 422, Type: problem.TypeBase + "idempotency-key", Title: "This Idempotency-Key was used for something else"}
+	redisAway       = problem.Problem{Status: 503, Type: problem.TypeBase + "redis-away", Title: "Redis does not answer"}
+	redisFull       = problem.Problem{Status: 507, Type: problem.TypeBase + "redis-full", Title: "Redis is full"}
+	internalProblem = problem.Problem{Status: 500, Type: problem.TypeBase + "internal", Title: "A fault of habilita"}
+)
+
+func refuse(p problem.Problem, format string, args ...any) error {
+	p.Detail = fmt.Sprintf(format, args...)
+	return &refusal{p}
+}
+
+func refuseField(p problem.Problem, field, format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	p.Detail = field + ": " + what
+	p.Errors = []problem.Field{{Field: field, Problem: what}}
+	return &refusal{p}
+}
+
+// fail answers with what an error means.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.problemOf(r, err)
+	if p.Status == redisAway.Status {
+		w.Header().Set("Retry-After", "5")
+	}
+	if p.Status == redisFull.Status {
+		w.Header().Set("Retry-After", "60")
+	}
+	problem.Write(w, r, p)
+}
+
+func (a *API) problemOf(r *http.Request, err error) problem.Problem {
+	var (
+		said         *refusal
+		unknownBatch *operator.UnknownBatchError
+		unknownCall  *operator.UnknownCallError
+		unknownChain *operator.UnknownChainError
+		call         *tasks.CallError
+		policy       *batch.PolicyError
+	)
+	with := func(p problem.Problem, detail string) problem.Problem { p.Detail = detail; return p }
+	switch {
+	case errors.As(err, &said):
+		return said.Problem
+	case errors.As(err, &unknownBatch):
+		return with(notFound, "there is no batch of this name: GET /v1/batches lists those there are")
+	case errors.As(err, &unknownCall):
+		return with(notFound, "there is no call of this id")
+	case errors.As(err, &unknownChain) && unknownChain.Held:
+		return with(conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do")
+	case errors.As(err, &unknownChain):
+		return with(notFound, "this chain has nothing to do, or there never was one")
+	case errors.Is(err, operator.ErrChainID):
+		return with(notFound, "this is not the id of a chain: GET /v1/chains has them")
+	case errors.As(err, &call):
+		p := with(invalid, call.Field+": "+call.Problem)
+		p.Errors = []problem.Field{{Field: call.Field, Problem: call.Problem}}
+		return p
+	case errors.As(err, &policy):
+		return with(conflict, fmt.Sprintf("this batch was enqueued with on_failure=%s, and can't be with %s", policy.Have, policy.Want))
+	}
+	if p, ok := bodyProblem(err); ok {
+		return p
+	}
+	if p, ok := redisProblem(err); ok {
+		a.Log.Warn().Err(err).Str("method", r.Method).Str("path", r.Pattern).Msg("an HTTP request failed")
+		return p
+	}
+	a.Log.Error().Err(err).Str("method", r.Method).Str("path", r.Pattern).Str("who", access.From(r.Context()).Name).Msg("an HTTP request failed")
+	return with(internalProblem, "the worker's log says what; it may help to ask again")
+}
+
+// bodyProblem is what went wrong while a body was read.
+func bodyProblem(err error) (problem.Problem, bool) {
+	var large *http.MaxBytesError
+	with := func(p problem.Problem, detail string) (problem.Problem, bool) { p.Detail = detail; return p, true }
+	switch {
+	case errors.As(err, &large):
+		return with(tooLarge, fmt.Sprintf("at most %d bytes", large.Limit))
+	case errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded):
+		return with(timedOut, "no byte of the body came for too long")
+	case errors.Is(err, errBody):
+		return with(badRequest, "the body ended before it was complete")
+	}
+	return problem.Problem{}, false
+}
+
+// errBody marks an error of reading the body.
+var errBody = errors.New("body")
+
+// redisProblem is what went wrong with Redis.
+func redisProblem(err error) (problem.Problem, bool) {
+	var (
+		reply    redis.Error
+		network  net.Error
+		disagree *agreement.DisagreementError
+	)
+	with := func(p problem.Problem, detail string) (problem.Problem, bool) { p.Detail = detail; return p, true }
+	switch {
+	case errors.As(err, &reply) && (strings.HasPrefix(reply.Error(), "OOM") || strings.HasPrefix(reply.Error(), "EXECABORT")):
+		return with(redisFull, "no new work is taken until there is room")
+	case errors.As(err, &reply):
+		return with(redisAway, redisconn.Describe(err))
+	case errors.As(err, &disagree):
+		return with(redisAway, "this worker's settings disagree with those of others, so it takes nothing")
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, redis.ErrClosed),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, redis.ErrPoolTimeout):
+		return with(redisAway, "nothing is known of what was asked for; ask again")
+	}
+	return problem.Problem{}, false
+}

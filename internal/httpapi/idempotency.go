@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/tasks"
+)
+
+// IdempotencyLife is how long an Idempotency-Key is known.
+const IdempotencyLife = 48 * time.Hour
+
+const maxIdempotencyKey = 128
+
+// idempotency remembers what was asked for under an Idempotency-Key: a string key in
+// Redis for each, PREFIX:idempotency:<hash of who and key>, that holds a fingerprint of the call
+// and goes by itself. It is written before the call, and the call's id follows from the
+// key: whoever dies between the two leaves a key under which the same call can be
+// enqueued, and no other.
+type idempotency struct {
+	rdb    redis.UniversalClient
+	prefix string
+}
+
+// idempotencyKey reads the header; "" where there is none. It may stand in quotes, as the
+// draft of the IETF has it.
+func idempotencyKey(r *http.Request) (string, error) {
+	all := r.Header.Values("Idempotency-Key")
+	if len(all) == 0 {
+		return "", nil
+	}
+	key := all[0]
+	if len(key) >= 2 && strings.HasPrefix(key, `"`) && strings.HasSuffix(key, `"`) {
+		key = key[1 : len(key)-1]
+	}
+	if len(all) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return "", refuseField(badParameter, "Idempotency-Key", "want one, of 1 to %d printable ASCII characters without space, quote or backslash", maxIdempotencyKey)
+	}
+	return key, nil
+}
+
+// claim notes what is asked for under the key, or refuses where it was something else.
+func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) error {
+	sum := sha256.Sum256([]byte(who + "\n" + key))
+	name := i.prefix + ":idempotency:" + hex.EncodeToString(sum[:16])
+	for range 3 {
+		fresh, err := i.rdb.SetNX(ctx, name, fingerprint, IdempotencyLife).Result()
+		if err != nil || fresh {
+			return err
+		}
+		have, err := i.rdb.Get(ctx, name).Result()
+		switch {
+		case errors.Is(err, redis.Nil): // went meanwhile
+			continue
+		case err != nil:
+			return err
+		case have != fingerprint:
+			return refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
+		}
+		return nil
+	}
+	return errors.New("an Idempotency-Key came and went")
+}
+
+// fingerprint tells calls apart, without their token: its name stands for it.
+func fingerprint(c tasks.Call, tokenID string) string {
+	at := ""
+	if !c.At.IsZero() {
+		at = c.At.UTC().Format(time.RFC3339Nano)
+	}
+	h := sha256.New()
+	for _, s := range []string{c.Server, tokenID, fmt.Sprint(c.Licenses), c.Chain, c.Ref, c.ID, c.Batch, at} {
+		fmt.Fprintf(h, "%d:%s,", len(s), s)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

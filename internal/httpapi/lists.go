@@ -1,0 +1,211 @@
+package httpapi
+
+import (
+	"encoding/csv"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"habilita/internal/actionlog"
+	"habilita/internal/operator"
+	"habilita/internal/streaming"
+)
+
+// batchStatus are a batch's counts and policy.
+type batchStatus struct {
+	operator.Status
+	OnFailure string `json:"on_failure"`
+}
+
+func withPolicy(s operator.Status) batchStatus { return batchStatus{s, string(s.Policy)} }
+
+// list answers with a page that read reads.
+func list[T any](w http.ResponseWriter, q url.Values, read func(cursor string, limit int) (operator.Page[T], error)) error {
+	cursor, limit, err := pageOf(q)
+	if err != nil {
+		return err
+	}
+	p, err := read(cursor, limit)
+	if errors.Is(err, operator.ErrCursor) || errors.Is(err, actionlog.ErrID) {
+		return refuseField(badParameter, "cursor", "is none of this list: take it as the answer before gave it, or leave it out")
+	}
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, paged(p))
+}
+
+func (a *API) listBatches(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (operator.Page[batchStatus], error) {
+		p, err := a.Operator.BatchesPage(r.Context(), cursor, limit)
+		out := operator.Page[batchStatus]{Next: p.Next}
+		for _, s := range p.Items {
+			out.Items = append(out.Items, withPolicy(s))
+		}
+		return out, err
+	})
+}
+
+func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	s, err := a.Operator.Status(r.Context(), r.PathValue("batch"))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, withPolicy(s))
+}
+
+func (a *API) listCalls(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor", "state", "ref", "format")
+	if err != nil {
+		return err
+	}
+	state, err := oneOf(q, "state", operator.States()...)
+	if err != nil {
+		return err
+	}
+	format, err := oneOf(q, "format", "json", "csv")
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("batch")
+	if format == "csv" || format == "" && wantsCSV(r) {
+		if q.Has("limit") || q.Has("cursor") {
+			return refuse(badParameter, "a report in CSV is whole: leave limit and cursor out")
+		}
+		return a.report(w, r, name, operator.CallsQuery{State: state, Ref: q.Get("ref")})
+	}
+	return list(w, q, func(cursor string, limit int) (operator.Page[operator.CallRecord], error) {
+		return a.Operator.CallsPage(r.Context(), name, operator.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
+	})
+}
+
+func wantsCSV(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "text/csv") && !strings.Contains(accept, "application/json")
+}
+
+// report streams a whole batch in CSV. One that breaks off is cut, so that it can't be
+// taken for whole.
+func (a *API) report(w http.ResponseWriter, r *http.Request, name string, filter operator.CallsQuery) error {
+	if _, err := a.Operator.Status(r.Context(), name); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": "report.csv"}))
+	h.Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	out := csv.NewWriter(streaming.Answer(w, standstill))
+	_ = out.Write(operator.Columns())
+	for c, err := range a.Operator.Report(r.Context(), name) {
+		if err != nil {
+			a.Log.Warn().Err(err).Msg("a report over HTTP was cut off")
+			panic(http.ErrAbortHandler)
+		}
+		if filter.Wants(c) {
+			if err := out.Write(c.Fields()); err != nil {
+				return nil // the caller has gone
+			}
+		}
+	}
+	out.Flush()
+	return nil
+}
+
+func (a *API) listChains(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor", "state")
+	if err != nil {
+		return err
+	}
+	state, err := oneOf(q, "state", "held", "all")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (operator.Page[operator.Chain], error) {
+		return a.Operator.ChainsPage(r.Context(), state == "held", cursor, limit)
+	})
+}
+
+func (a *API) showChain(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	c, err := a.Operator.Chain(r.Context(), r.PathValue("chain"))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, c)
+}
+
+func (a *API) listTokens(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (operator.Page[operator.QuotaRow], error) {
+		return a.Operator.QuotaPage(r.Context(), cursor, limit)
+	})
+}
+
+// action is an entry of the action log.
+type action struct {
+	actionlog.Entry
+	At operator.Time `json:"at"`
+}
+
+func (a *API) listActions(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (operator.Page[action], error) {
+		var p operator.Page[action]
+		entries, err := a.Actions.Before(r.Context(), cursor, limit+1)
+		for i, e := range entries {
+			if i == limit {
+				p.Next = entries[limit-1].ID
+				break
+			}
+			p.Items = append(p.Items, action{e, operator.Time{Time: e.At}})
+		}
+		return p, err
+	})
+}
+
+// worker is a live worker process.
+type worker struct {
+	ID        string        `json:"id"`
+	Host      string        `json:"host"`
+	PID       int           `json:"pid"`
+	Version   string        `json:"version"`
+	StartedAt operator.Time `json:"started_at"` // by its own clock
+}
+
+func (a *API) listWorkers(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	alive, err := a.Registry.Alive(r.Context())
+	if err != nil {
+		return err
+	}
+	out := page[worker]{Items: []worker{}}
+	for _, p := range alive {
+		if p.Kind == "worker" {
+			out.Items = append(out.Items, worker{p.ID, p.Host, p.PID, p.Version, operator.Time{Time: p.Started.Truncate(time.Millisecond)}})
+		}
+	}
+	return answer(w, http.StatusOK, out)
+}
