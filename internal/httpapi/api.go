@@ -148,3 +148,12 @@ func (a *API) handler(route route) http.Handler {
 		}
 	})
 }
+
+// Operations are all that is served, such as "GET /v1/calls/{call}".
+func (a *API) Operations() []string {
+	var out []string
+	for _, r := range a.routes {
+		out = append(out, r.method+" "+r.pattern)
+	}
+	return out
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"habilita/internal/access"
 	"habilita/internal/batch"
@@ -69,7 +70,11 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.Operator.Show(r.Context(), r.PathValue("call"))
+	id := r.PathValue("call")
+	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return &operator.UnknownCallError{} // no id has these
+	}
+	found, err := a.Operator.Show(r.Context(), id)
 	if err != nil {
 		return err
 	}
