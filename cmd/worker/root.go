@@ -18,6 +18,7 @@ import (
 
 	"habilita/internal/agreement"
 	"habilita/internal/config"
+	"habilita/internal/httpapi"
 	"habilita/internal/redisconn"
 	"habilita/quota"
 	"habilita/tasks"
@@ -163,6 +164,9 @@ func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts sit
 	}
 	parts.console = pages
 	parts.queues = queuesHandler(b.rdb)
+	parts.api = httpapi.New(httpapi.Options{
+		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Actions: b.actions, Registry: b.registry, Log: log,
+	})
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {
 		pages.Close()

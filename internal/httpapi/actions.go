@@ -49,12 +49,16 @@ func (a *API) decide(d decision, selected func(*http.Request) operator.Selection
 			return err
 		}
 		n, err := d.act(a.Operator, r.Context(), sel)
-		var noBatch *operator.UnknownBatchError
-		var noChain *operator.UnknownChainError
-		if errors.As(err, &noBatch) || errors.As(err, &noChain) {
-			return err // nothing was decided
+		result := strconv.Itoa(n) + " " + d.unit
+		if n != 1 {
+			result += "s"
 		}
-		a.note(r, d, sel, n, err)
+		if err != nil {
+			result = fmt.Sprintf("failed after %s: %v", result, err)
+		}
+		if !unknown(err) {
+			a.note(r, d.name, sel.String(), result)
+		}
 		if err != nil {
 			return err
 		}
@@ -62,17 +66,20 @@ func (a *API) decide(d decision, selected func(*http.Request) operator.Selection
 	}
 }
 
+// unknown reports whether what was decided about is not there, so that nothing was.
+func unknown(err error) bool {
+	var (
+		noBatch    *operator.UnknownBatchError
+		noChain    *operator.UnknownChainError
+		noSchedule *operator.UnknownScheduleError
+	)
+	return errors.As(err, &noBatch) || errors.As(err, &noChain) || errors.As(err, &noSchedule)
+}
+
 // note writes a decision into the action log, also where its caller has gone meanwhile.
 // Where that fails the decision stands, and this worker's own log has it.
-func (a *API) note(r *http.Request, d decision, sel operator.Selection, n int, failed error) {
-	result := strconv.Itoa(n) + " " + d.unit
-	if n != 1 {
-		result += "s"
-	}
-	if failed != nil {
-		result = fmt.Sprintf("failed after %s: %v", result, failed)
-	}
-	e := actionlog.Entry{Who: access.From(r.Context()).Name, Via: actionlog.API, Action: d.name, Target: sel.String(), Result: result}
+func (a *API) note(r *http.Request, what, target, result string) {
+	e := actionlog.Entry{Who: access.From(r.Context()).Name, Via: actionlog.API, Action: what, Target: target, Result: result}
 	_, err := a.Actions.Append(context.WithoutCancel(r.Context()), e)
 	line := a.Log.Info()
 	if err != nil {

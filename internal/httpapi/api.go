@@ -94,6 +94,15 @@ func New(o Options) *API {
 		{"GET", "/v1/tokens", a.listTokens, false},
 		{"GET", "/v1/workers", a.listWorkers, false},
 	}
+	const schedule = "/v1/schedules/{schedule}"
+	a.routes = append(a.routes,
+		route{"GET", "/v1/schedules", a.listSchedules, false},
+		route{"GET", schedule, a.showSchedule, false},
+		route{"DELETE", schedule, a.act("remove", a.removeSchedule), false},
+		route{"POST", schedule + "/pause", a.act("pause", o.Operator.PauseSchedule), false},
+		route{"POST", schedule + "/resume", a.act("resume", o.Operator.ResumeSchedule), false},
+		route{"POST", schedule + "/run", a.runSchedule, false},
+	)
 	a.mount()
 	return a
 }

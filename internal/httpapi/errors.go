@@ -72,6 +72,8 @@ func (a *API) problemOf(r *http.Request, err error) problem.Problem {
 		unknownBatch *operator.UnknownBatchError
 		unknownCall  *operator.UnknownCallError
 		unknownChain *operator.UnknownChainError
+		noSchedule   *operator.UnknownScheduleError
+		overlap      *operator.OverlapError
 		call         *tasks.CallError
 		policy       *batch.PolicyError
 	)
@@ -89,6 +91,10 @@ func (a *API) problemOf(r *http.Request, err error) problem.Problem {
 		return with(notFound, "this chain has nothing to do, or there never was one")
 	case errors.Is(err, operator.ErrChainID):
 		return with(notFound, "this is not the id of a chain: GET /v1/chains has them")
+	case errors.As(err, &noSchedule):
+		return with(notFound, "there is no schedule of this name: GET /v1/schedules lists those there are")
+	case errors.As(err, &overlap):
+		return with(conflict, "the last run has not settled; overlap=true runs it all the same")
 	case errors.As(err, &call):
 		p := with(invalid, call.Field+": "+call.Problem)
 		p.Errors = []problem.Field{{Field: call.Field, Problem: call.Problem}}

@@ -123,7 +123,7 @@ func TestRedisThatIsAwayOrFull(t *testing.T) {
 	w.get("/v1/batches").want(t, 503, nil).says(t, "wait until it is done")
 	w.redis.SetError("")
 	w.redis.Close()
-	for _, path := range []string{"/v1/batches", "/v1/batches/b", "/v1/batches/b/calls", "/v1/batches/b/calls?format=csv", "/v1/chains", "/v1/chains/" + id, "/v1/tokens",
+	for _, path := range []string{"/v1/schedules", "/v1/schedules/s", "/v1/batches", "/v1/batches/b", "/v1/batches/b/calls", "/v1/batches/b/calls?format=csv", "/v1/chains", "/v1/chains/" + id, "/v1/tokens",
 		"/v1/actions", "/v1/workers", "/v1/calls/x"} {
 		if r := w.get(path).want(t, 503, nil); r.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %v", path, r.header)
@@ -142,7 +142,7 @@ func TestMutatedRequests(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
 	statuses := map[int]int{}
-	for i := range 1500 {
+	for i := range 800 {
 		request := httpapitest.Request(r, i, anasKey)
 		o := httpapitest.Send(strings.TrimPrefix(w.url, "http://"), request, time.Minute)
 		statuses[o.Status]++
@@ -150,7 +150,7 @@ func TestMutatedRequests(t *testing.T) {
 			t.Errorf("seed %d, request %d: %s\n%q", seed, i, o.Fault, request)
 		}
 	}
-	if statuses[202] < 50 || statuses[200] < 50 || statuses[400] < 50 || statuses[422] < 20 {
+	if statuses[202] < 20 || statuses[200] < 20 || statuses[400] < 50 || statuses[422] < 20 {
 		t.Errorf("these requests try little: %v", statuses)
 	}
 	if strings.Contains(w.log.String(), httpapitest.Token) {

@@ -119,6 +119,7 @@ func TestTokensAndWorkers(t *testing.T) {
 		t.Fatalf("%+v", tokens)
 	}
 	rest := tokens
+	rest.Items = nil
 	w.get("/v1/tokens?cursor="+*tokens.Next).want(t, 200, &rest)
 	used := 0
 	for _, row := range append(tokens.Items, rest.Items...) {

@@ -16,6 +16,9 @@ import (
 // Token is the token of all requests: no answer may hold it.
 const Token = "secret-token-for-mutations"
 
+// half is how long an answer is waited for before the sending side is closed.
+const half = 200 * time.Millisecond
+
 // Outcome is what came of a request.
 type Outcome struct {
 	Status int    // 0: no answer, which only what is no HTTP may get
@@ -32,7 +35,7 @@ var templates = []string{
 	get("/v1/batches?limit=5&cursor=YjE6MDAwMDAxNzY0MDAwMDAwMDpheHh4eHh4eHh4eHg"),
 	get("/v1/batches/mutated%%20rows/calls?limit=10&state=queued&ref=ref&cursor=azE6MTowOmFi"),
 	get("/v1/batches/mutated%%20rows"), get("/v1/calls/id-%d?batch=&token_id=x"), get("/v1/chains?state=held&limit=3"),
-	get("/v1/tokens?limit=3"), get("/v1/actions?limit=3&cursor=1-1"), get("/v1/workers"), get("/v1/batches/mutated%%20rows/calls?format=csv"),
+	get("/v1/tokens?limit=3"), get("/v1/actions?limit=3&cursor=1-1"), get("/v1/workers"), get("/v1/schedules"), get("/v1/schedules/nightly"), post("/v1/schedules/nightly/run?overlap=true", "text/plain", ""), get("/v1/batches/mutated%%20rows/calls?format=csv"),
 	post("/v1/batches/mutated%%20lines/cancel", "text/plain", ""), post("/v1/chains/"+strings.Repeat("a", 24)+"/retry", "text/plain", ""),
 }
 
@@ -65,7 +68,7 @@ func Request(r *rand.Rand, n int, key string) []byte {
 	switch {
 	case where == 0:
 		h = mutate(r, h)
-	case len(b) == 0:
+	case len(b) == 0 && where > 1:
 		line := bytes.IndexByte(h, '\r')
 		h = append(mutate(r, bytes.Clone(h[5:line-9])), h[line-9:]...)
 		h = append([]byte(head[:5]), h...)
@@ -117,8 +120,23 @@ func Send(addr string, request []byte, patience time.Duration, known ...string) 
 	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	_, _ = c.Write(request) // it may have been answered before its end
-	_ = c.(*net.TCPConn).CloseWrite()
+	// One that announces more than it sends is waited for; so its end is told.
+	told := make(chan bool)
+	answered := make(chan struct{})
+	go func() {
+		wait := time.NewTimer(half)
+		defer wait.Stop()
+		select {
+		case <-answered:
+			told <- false
+		case <-wait.C:
+			_ = c.(*net.TCPConn).CloseWrite()
+			told <- true
+		}
+	}()
 	text, err := io.ReadAll(c)
+	close(answered)
+	cut := <-told
 	if err != nil && len(text) == 0 && strings.Contains(err.Error(), "timeout") {
 		return Outcome{Fault: "no answer in time"}
 	}
@@ -132,6 +150,9 @@ func Send(addr string, request []byte, patience time.Duration, known ...string) 
 		if _, err := fmt.Sscanf(string(text[:min(len(text), 12)]), "HTTP/1.0 %d", &o.Status); err != nil {
 			o.Fault = "no answer in HTTP"
 		}
+	}
+	if cut && o.Status == http.StatusServiceUnavailable {
+		return o // to a caller that had gone, for all that the server knew
 	}
 	// net/http's own answers to what is no HTTP/1.1.
 	if o.Status >= 500 && o.Status != http.StatusNotImplemented && o.Status != http.StatusHTTPVersionNotSupported {
