@@ -116,6 +116,10 @@ func (w *words) rate(v batchView) string {
 	if !v.Rated || v.Total == 0 {
 		return ""
 	}
+	if v.PerSecond == 0 {
+		s, _ := w.say("rate.none")
+		return s
+	}
 	key, n := "rate.second", v.PerSecond
 	if n < 1 {
 		key, n = "rate.minute", n*60

@@ -11,6 +11,7 @@ import (
 	"habilita/internal/actionlog"
 	"habilita/internal/agreement"
 	"habilita/internal/operator"
+	"habilita/internal/schedule"
 )
 
 // Options are what a Console is made of.
@@ -22,7 +23,7 @@ type Options struct {
 	// Actions is where decisions are kept. Required.
 	Actions *actionlog.Log
 	// Schedules are the recurring runs; nil: there is no page of them.
-	Schedules Schedules
+	Schedules *schedule.Store
 	// Servers are the vendor's servers; nil: there is no page of them.
 	Servers Servers
 	// Location is in whose time zone times are told. Nil is UTC.

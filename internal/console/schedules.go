@@ -4,34 +4,60 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"habilita/internal/schedule"
 )
 
-// Schedule is a recurring run.
-type Schedule struct {
-	Name     string
-	Cron     string
-	Timezone string
-	Rows     int
-	Paused   bool
-	Next     time.Time // zero: none
-	Last     time.Time // zero: never ran
-	// LastResult is what became of the last run: a batch's name, or why there is none.
-	LastBatch string
-	LastError string
+// maxSchedules is how many the page shows: each takes a read of its own.
+const maxSchedules = 200
+
+// scheduleView is a recurring run, and its last run.
+type scheduleView struct {
+	schedule.State
+	Last *schedule.Run // nil: none
 }
 
-// BatchPath is the address of the last run's batch.
-func (s Schedule) BatchPath() string { return batchPath(s.LastBatch) }
+// LastAt is when the last run was over; zero for none.
+func (v scheduleView) LastAt() time.Time {
+	if v.Last == nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(v.Last.Finished)
+}
 
-// Schedules tells of the recurring runs.
-type Schedules interface {
-	Schedules(ctx context.Context) ([]Schedule, error)
+// Running reports whether a worker enqueues a run just now.
+func (v scheduleView) Running() bool { return v.Claim.Number > 0 }
+
+// BatchPath is the address of the last run's batch.
+func (v scheduleView) BatchPath() string { return batchPath(v.Last.Batch) }
+
+type schedulesData struct {
+	Schedules []scheduleView
+	More      int
 }
 
 func (c *Console) schedulesTopic() topic {
 	return topic{"schedules", func(ctx context.Context) (any, error) {
-		all, err := c.o.Schedules.Schedules(ctx)
-		return all, err
+		all, _, err := c.o.Schedules.All(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var d schedulesData
+		if len(all) > maxSchedules {
+			d.More, all = len(all)-maxSchedules, all[:maxSchedules]
+		}
+		for _, s := range all {
+			v := scheduleView{State: s}
+			runs, err := c.o.Schedules.Runs(ctx, s.Name)
+			if err != nil {
+				return nil, err
+			}
+			if len(runs) > 0 {
+				v.Last = &runs[0]
+			}
+			d.Schedules = append(d.Schedules, v)
+		}
+		return d, nil
 	}}
 }
 

@@ -101,7 +101,12 @@ func (w *words) sayOr(key, other string, args ...any) string {
 func (w *words) number(n any) string { return w.printer.Sprint(n) }
 
 // moment is a point in time as pages show it.
-type moment struct{ Machine, Exact, Near string }
+type moment struct {
+	Machine string // for programs
+	Exact   string // to the second, with the zone
+	Near    string // against now, in words
+	Clock   string // the hour; where that is not enough, the day too
+}
 
 // when tells a time against now; nil for none.
 func (w *words) when(t, now time.Time) *moment {
@@ -112,7 +117,19 @@ func (w *words) when(t, now time.Time) *moment {
 		Machine: t.UTC().Format(time.RFC3339),
 		Exact:   t.In(w.zone).Format("2006-01-02 15:04:05 -07:00"),
 		Near:    w.near(t.Sub(now)),
+		Clock:   t.In(w.zone).Format(clockFor(t.Sub(now).Abs())),
 	}
+}
+
+// clockFor is the layout of a time that is so far away.
+func clockFor(d time.Duration) string {
+	switch {
+	case d < 10*time.Minute:
+		return "15:04:05"
+	case d < 24*time.Hour:
+		return "15:04"
+	}
+	return "2006-01-02 15:04"
 }
 
 // near is a distance in time, in the words for the past or the future.

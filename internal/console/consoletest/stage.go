@@ -1,0 +1,190 @@
+package consoletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/access"
+	"habilita/internal/actionlog"
+	"habilita/internal/agreement"
+	"habilita/internal/console"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
+	"habilita/internal/streaming"
+	"habilita/internal/vault"
+	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/quota"
+	"habilita/tasks"
+)
+
+// Options of a stage. The zero value has a worker and nobody but "local" looking.
+type Options struct {
+	// Vendor are those of the simulator.
+	Vendor wolkvoxtest.Options
+	// NoWorker leaves the worker out.
+	NoWorker bool
+	// Who looks; the zero value is one who may write.
+	Who access.Principal
+	// Console is added to: Servers, Location, Log and Now are kept.
+	Console console.Options
+	// MaxAttempts of the worker; 0 is 3.
+	MaxAttempts int
+}
+
+// Stage is all of it. Close it.
+type Stage struct {
+	URL      string
+	Vendor   *wolkvoxtest.Server
+	Redis    *miniredis.Miniredis
+	Client   redis.UniversalClient
+	Producer *tasks.Producer
+	Operator *operator.Operator
+	Actions  *actionlog.Log
+	Schedules *schedule.Store
+	Console  *console.Console
+
+	closers []func() error // the last one first
+}
+
+// Open sets up a stage.
+func Open(ctx context.Context, o Options) (_ *Stage, err error) {
+	s := &Stage{Redis: miniredis.NewMiniRedis()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.Redis.Start(); err != nil {
+		return nil, err
+	}
+	s.later(func() error { s.Redis.Close(); return nil })
+	if s.Vendor, err = wolkvoxtest.Listen("127.0.0.1:0", o.Vendor); err != nil {
+		return nil, err
+	}
+	s.later(func() error { s.Vendor.Close(); return nil })
+	url := "redis://" + s.Redis.Addr() + "/0"
+	if s.Client, err = redisconn.Open(url, redisconn.Options{}); err != nil {
+		return nil, err
+	}
+	s.later(s.Client.Close)
+	key, err := vault.GenerateKey("stage")
+	if err != nil {
+		return nil, err
+	}
+	zone := o.Vendor.Location
+	if zone == nil {
+		zone = time.FixedZone("America/Bogota", -5*60*60)
+	}
+	opts := tasks.Options{Keys: key, Quota: quota.Settings{Guard: time.Millisecond, Location: zone, Lease: 2 * time.Second}}
+	if s.Producer, err = tasks.NewProducer(ctx, s.Client, opts); err != nil {
+		return nil, err
+	}
+	s.later(s.Producer.Close)
+	if s.Operator, err = operator.Open(s.Client, "", opts.Quota); err != nil {
+		return nil, err
+	}
+	if !o.NoWorker {
+		if err := s.work(ctx, url, opts, max(o.MaxAttempts, 0)); err != nil {
+			return nil, err
+		}
+	}
+	s.Actions = actionlog.New(s.Client, quota.DefaultPrefix)
+	s.Schedules = schedule.NewStore(s.Client, quota.DefaultPrefix)
+	return s, s.serve(o, zone)
+}
+
+func (s *Stage) later(f func() error) { s.closers = append(s.closers, f) }
+
+// Close ends all of it, the last begun first.
+func (s *Stage) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+func (s *Stage) work(ctx context.Context, url string, o tasks.Options, attempts int) error {
+	if attempts == 0 {
+		attempts = 3
+	}
+	w, err := tasks.NewWorker(ctx, tasks.WorkerOptions{
+		Options: o, RedisURL: url, WolkvoxURL: s.Vendor.URL,
+		CallTimeout: time.Second, VendorTimeout: time.Second, SlotMargin: time.Second,
+		RetryMin: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond, MaxAttempts: attempts,
+		Concurrency: 16, ShutdownTimeout: 5 * time.Second, Log: zerolog.Nop(),
+	})
+	if err != nil {
+		return err
+	}
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- w.Run(run) }()
+	s.later(func() error { stop(); return <-done })
+	return nil
+}
+
+// serve serves the console as the worker does.
+func (s *Stage) serve(o Options, zone *time.Location) error {
+	c := o.Console
+	c.Operator, c.Processes, c.Actions, c.Schedules = s.Operator, agreement.New(s.Client, quota.DefaultPrefix), s.Actions, s.Schedules
+	if c.Location == nil {
+		c.Location = zone
+	}
+	var err error
+	if s.Console, err = console.New(c); err != nil {
+		return err
+	}
+	who := o.Who
+	if who == (access.Principal{}) {
+		who = access.Principal{Name: "local", CanWrite: true}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	closing := make(chan struct{})
+	srv := &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.Console.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
+		}),
+		BaseContext: func(net.Listener) context.Context { return streaming.WithClosing(context.Background(), closing) },
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = srv.Serve(l) })
+	s.URL = "http://" + l.Addr().String()
+	s.later(func() error {
+		close(closing)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err := srv.Shutdown(ctx)
+		serving.Wait()
+		s.Console.Close()
+		return err
+	})
+	return nil
+}
+
+// Use makes a token have used so many requests today, once a call of it was made.
+func (s *Stage) Use(tokenID string, n int) error {
+	for _, key := range s.Redis.Keys() {
+		if strings.Contains(key, ":used:"+tokenID+":") {
+			return s.Redis.Set(key, strconv.Itoa(n))
+		}
+	}
+	return fmt.Errorf("no request of token %s was counted", tokenID)
+}

@@ -1,0 +1,111 @@
+// Command screenshots makes pictures of every page of the console, in a real Chromium:
+// wide and on a phone, light and dark, in English and Spanish. What they show is made up.
+//
+//	go run ./internal/console/screenshots -out DIR
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"habilita/internal/console/consoletest"
+)
+
+func main() {
+	out := flag.String("out", "screenshots", "where the pictures go")
+	only := flag.String("only", "", "only those whose name has this in it")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *out, *only)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "screenshots:", err)
+		os.Exit(1)
+	}
+}
+
+// shot is a page to be looked at.
+type shot struct{ name, path string }
+
+var views = []struct {
+	name string
+	consoletest.View
+}{
+	{"desktop-light-en", consoletest.View{Width: 1280, Height: 800, Language: "en"}},
+	{"desktop-dark-es", consoletest.View{Width: 1280, Height: 800, Language: "es", Dark: true}},
+	{"phone-light-es", consoletest.View{Width: 390, Height: 844, Language: "es"}},
+	{"phone-dark-en", consoletest.View{Width: 390, Height: 844, Language: "en", Dark: true}},
+}
+
+func run(ctx context.Context, out, only string) error {
+	if consoletest.Chromium() == "" {
+		return fmt.Errorf("there is no chromium: apt-get install -y chromium")
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	b, err := consoletest.StartBrowser(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for _, scene := range []func(context.Context) (*consoletest.Stage, []shot, error){empty, busy, away} {
+		if err := play(ctx, b, scene, out, only); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func play(ctx context.Context, b *consoletest.Browser, scene func(context.Context) (*consoletest.Stage, []shot, error), out, only string) error {
+	stage, shots, err := scene(ctx)
+	if stage != nil {
+		defer stage.Close()
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range shots {
+		for _, v := range views {
+			name := s.name + "-" + v.name + ".png"
+			if !strings.Contains(name, only) {
+				continue
+			}
+			if err := take(b, v.View, stage.URL+s.path, filepath.Join(out, name)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			fmt.Println(name)
+		}
+	}
+	return nil
+}
+
+func take(b *consoletest.Browser, v consoletest.View, url, file string) error {
+	tab, done, err := b.Tab(v)
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(tab, time.Minute)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Navigate(url), chromedp.WaitReady("main")); err != nil {
+		return err
+	}
+	// A rate is known when a batch was looked at twice.
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("new Promise(done => setTimeout(() => done(true), 1200))", chromedp.EvalAwaitPromise)); err != nil {
+		return err
+	}
+	picture, err := consoletest.Picture(ctx, v.Width > 600)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, picture, 0o644)
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"habilita/internal/access"
+	"habilita/internal/actionlog"
+	"habilita/internal/console"
+	"habilita/internal/console/consoletest"
+	"habilita/internal/schedule"
+	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/tasks"
+)
+
+// empty is the console of somebody who has just begun.
+func empty(ctx context.Context) (*consoletest.Stage, []shot, error) {
+	s, err := consoletest.Open(ctx, consoletest.Options{NoWorker: true, Console: console.Options{}})
+	return s, []shot{{"empty", "/"}, {"empty-chains", "/chains"}, {"empty-tokens", "/tokens"}, {"empty-workers", "/workers"},
+		{"empty-schedules", "/schedules"}, {"empty-actions", "/actions"}, {"missing", "/nowhere"}, {"missing-batch", "/batches/nope"}}, err
+}
+
+// away is the console while Redis is away.
+func away(ctx context.Context) (*consoletest.Stage, []shot, error) {
+	s, err := consoletest.Open(ctx, consoletest.Options{NoWorker: true})
+	if err == nil {
+		s.Redis.SetError("LOADING Redis is loading the dataset in memory")
+	}
+	return s, []shot{{"away", "/"}}, err
+}
+
+// busy is a console with much going on.
+func busy(ctx context.Context) (*consoletest.Stage, []shot, error) {
+	s, err := consoletest.Open(ctx, consoletest.Options{
+		Who: access.Principal{Name: "ana", CanWrite: true},
+		Vendor: wolkvoxtest.Options{
+			Latency: 30 * time.Millisecond, Jitter: 40 * time.Millisecond,
+			TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
+				return wolkvoxtest.Token{Licenses: 1, Bad: strings.HasPrefix(token, "bad-")}, true
+			},
+			Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+				switch {
+				case strings.HasPrefix(r.Token, "down-"):
+					return wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}
+				case strings.HasPrefix(r.Token, "cut-"):
+					return wolkvoxtest.Fault{Kind: wolkvoxtest.ResetBefore}
+				case strings.HasPrefix(r.Token, "limit-"):
+					return wolkvoxtest.Fault{Kind: wolkvoxtest.TokenLimit}
+				case strings.HasPrefix(r.Token, "slow-"):
+					return wolkvoxtest.Fault{Delay: 500 * time.Millisecond}
+				}
+				return wolkvoxtest.Fault{}
+			},
+		},
+		Console: console.Options{Servers: servers{}},
+	})
+	if err != nil {
+		return s, nil, err
+	}
+	return s, []shot{{"batches", "/"}, {"batch", "/batches/onboarding-noviembre"}, {"batch-going", "/batches/migraci%C3%B3n-norte"},
+		{"batch-failed", "/batches/onboarding-noviembre?state=failed"}, {"batch-nomatch", "/batches/onboarding-noviembre?q=zzz"},
+		{"chains", "/chains"}, {"chains-all", "/chains?show=all"}, {"tokens", "/tokens"}, {"servers", "/servers"}, {"workers", "/workers"},
+		{"schedules", "/schedules"}, {"actions", "/actions"}, {"decide", "/decide?do=cancel&batch=onboarding-noviembre"},
+		{"done", "/chains?done=retry&n=1"}}, fill(ctx, s)
+}
+
+var (
+	cities  = []string{"Bogotá", "Medellín", "Cali", "Barranquilla", "Cartagena", "Pereira", "Quito", "Lima"}
+	modules = []string{"módulo voz", "módulo chat", "módulo correo", "módulo encuestas"}
+)
+
+func fill(ctx context.Context, s *consoletest.Stage) error {
+	batch := func(name string, n int, token func(i int) string) error {
+		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(tasks.Call, error) bool) {
+			for i := range n {
+				c := tasks.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: token(i),
+					Ref: "Soporte " + cities[i/4%len(cities)] + " - " + modules[i%4]}
+				if !yield(c, nil) {
+					return
+				}
+			}
+		})
+		return err
+	}
+	settled := func(name string) error {
+		_, err := s.Operator.WaitSettled(ctx, name, 20*time.Millisecond, time.Minute, nil)
+		return err
+	}
+	if err := batch("renovación-octubre", 120, func(i int) string { return fmt.Sprint("ok-", i%40) }); err != nil {
+		return err
+	}
+	if err := settled("renovación-octubre"); err != nil {
+		return err
+	}
+	err := batch("onboarding-noviembre", 96, func(i int) string {
+		switch op := i / 4; op {
+		case 2:
+			return "bad-cali"
+		case 5:
+			return "down-pereira"
+		default:
+			return fmt.Sprint("ok-", op)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := settled("onboarding-noviembre"); err != nil {
+		return err
+	}
+	if err := batch("cuota-agotada", 6, func(i int) string { return "limit-lima" }); err != nil {
+		return err
+	}
+	if err := used(ctx, s); err != nil {
+		return err
+	}
+	for _, e := range []actionlog.Entry{
+		{Who: "carlos@laptop", Via: actionlog.CLI, Action: "retry", Target: "batch renovación-octubre", Result: "3 chains"},
+		{Who: "provisioning", Via: actionlog.API, Action: "cancel", Target: "batch prueba", Result: "128 calls"},
+		{Who: "ana", Via: actionlog.Console, Action: "skip", Target: "chain aabbccddeeffgghhiijjkkll", Result: "1 chain"},
+	} {
+		if _, err := s.Actions.Append(ctx, e); err != nil {
+			return err
+		}
+	}
+	if err := someSchedules(ctx, s); err != nil {
+		return err
+	}
+	// Goes on for as long as the pictures take.
+	return batch("migración-norte", 4000, func(i int) string { return fmt.Sprint("slow-", i%9) })
+}
+
+// used makes some tokens have used much of their quota.
+func used(ctx context.Context, s *consoletest.Stage) error {
+	rows, err := s.Operator.Quota(ctx)
+	if err != nil {
+		return err
+	}
+	shares := []int{1000, 934, 861, 700, 512, 340, 120}
+	for _, r := range rows {
+		if len(shares) == 0 {
+			break
+		}
+		if r.Used > 0 && s.Use(r.TokenID, shares[0]) == nil {
+			shares = shares[1:]
+		}
+	}
+	return nil
+}
+
+type servers struct{}
+
+func (servers) Window() time.Duration { return 10 * time.Minute }
+
+func (servers) Servers(context.Context) ([]console.Server, error) {
+	return []console.Server{
+		{Name: "0006", Requests: 240, Failures: 203, State: "open", Until: time.Now().Add(25 * time.Second), LastError: "wolkvox: refused (server_error): HTTP 503"},
+		{Name: "0003", Requests: 911, Failures: 118, State: "half-open", LastError: "wolkvox: outcome unknown: read: connection reset by peer"},
+		{Name: "0001", Requests: 5210, Failures: 3, State: "closed", LastError: "wolkvox: refused (server_error): HTTP 500"},
+		{Name: "0002", Requests: 4804, State: "closed"},
+	}, nil
+}
+
+func someSchedules(ctx context.Context, s *consoletest.Stage) error {
+	for _, d := range []schedule.Definition{
+		{Name: "nightly", Cron: "0 2 * * *", Timezone: "America/Bogota", Source: "operaciones.csv"},
+		{Name: "weekly-audit", Cron: "30 6 * * 1", Timezone: "America/Lima", Source: "auditoria.csv"},
+		{Name: "first-of-month", Cron: "0 0 1 * *", Timezone: "UTC", Source: "mensual.csv"},
+	} {
+		if _, err := d.Check(); err != nil {
+			return err
+		}
+		if err := s.Schedules.Put(ctx, d, 96, "made-up", false); err != nil {
+			return err
+		}
+	}
+	_, err := s.Schedules.Pause(ctx, "weekly-audit")
+	return err
+}
