@@ -10,6 +10,7 @@ import (
 	"habilita/internal/agreement"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
 	"habilita/quota"
 	"habilita/tasks"
 )
@@ -17,11 +18,12 @@ import (
 // backend is what the HTTP API and the pages are made of. Its Redis connections are not
 // the worker's, so that a report that is read takes none of those. Close it.
 type backend struct {
-	rdb      redis.UniversalClient
-	op       *operator.Operator
-	producer *tasks.Producer
-	actions  *actionlog.Log
-	registry *agreement.Registry
+	rdb       redis.UniversalClient
+	op        *operator.Operator
+	producer  *tasks.Producer
+	actions   *actionlog.Log
+	registry  *agreement.Registry
+	schedules *schedule.Store
 }
 
 func openBackend(ctx context.Context, redisURL string, o tasks.Options) (_ *backend, err error) {
@@ -43,6 +45,7 @@ func openBackend(ctx context.Context, redisURL string, o tasks.Options) (_ *back
 	}
 	b.actions = actionlog.New(b.rdb, prefix)
 	b.registry = agreement.New(b.rdb, prefix)
+	b.schedules = schedule.NewStore(b.rdb, prefix)
 	b.producer, err = tasks.NewProducer(ctx, b.rdb, o)
 	return b, err
 }

@@ -17,6 +17,8 @@ const (
 	idle = time.Minute
 	// share is the part of its time that one thing is read at most: 1/share.
 	share = 20
+	// maxDistance is how seldom at most.
+	maxDistance = 30 * time.Second
 	// maxWatchers is how many may listen to one process at a time.
 	maxWatchers = 64
 	// maxReadings is how many readings are kept; what comes above is read for itself.
@@ -258,7 +260,7 @@ func (h *hub) due() *reading {
 			}
 			continue
 		}
-		due := r.at.IsZero() || now.Sub(r.at) >= max(fresh, share*r.took)
+		due := r.at.IsZero() || now.Sub(r.at) >= r.distance()
 		if due && (oldest == nil || r.at.Before(oldest.at)) {
 			oldest = r
 		}
@@ -267,6 +269,15 @@ func (h *hub) due() *reading {
 		oldest.busy = make(chan struct{})
 	}
 	return oldest
+}
+
+// distance is when it is read again while it is watched. One that failed took long for
+// another reason than its size.
+func (r *reading) distance() time.Duration {
+	if r.err != nil {
+		return 2 * fresh
+	}
+	return min(max(fresh, share*r.took), maxDistance)
 }
 
 func (h *hub) unwatched() bool {

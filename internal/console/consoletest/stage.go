@@ -45,15 +45,15 @@ type Options struct {
 
 // Stage is all of it. Close it.
 type Stage struct {
-	URL      string
-	Vendor   *wolkvoxtest.Server
-	Redis    *miniredis.Miniredis
-	Client   redis.UniversalClient
-	Producer *tasks.Producer
-	Operator *operator.Operator
-	Actions  *actionlog.Log
+	URL       string
+	Vendor    *wolkvoxtest.Server
+	Redis     *miniredis.Miniredis
+	Client    redis.UniversalClient
+	Producer  *tasks.Producer
+	Operator  *operator.Operator
+	Actions   *actionlog.Log
 	Schedules *schedule.Store
-	Console  *console.Console
+	Console   *console.Console
 
 	closers []func() error // the last one first
 }

@@ -1,0 +1,202 @@
+package console_test
+
+import (
+	"encoding/csv"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"habilita/internal/access"
+	"habilita/internal/console/consoletest"
+	"habilita/tasks"
+)
+
+var allPages = []string{"/", "/batches/one", "/chains", "/chains?show=all", "/tokens", "/workers", "/schedules", "/actions",
+	"/decide?do=cancel&batch=one", "/nowhere"}
+
+func TestEmptyPagesSayWhatToDo(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	w.get("/").has(t, 200, "No batch yet", "enqueue bulk", "No worker is alive")
+	w.get("/", "Accept-Language", "es-CO").has(t, 200, "Aún no hay lotes", "enqueue bulk", `lang="es"`)
+	w.get("/chains").has(t, 200, "Nothing is held")
+	w.get("/chains?show=all").has(t, 200, "No chain has work")
+	w.get("/tokens").has(t, 200, "No token yet")
+	w.get("/workers").has(t, 200, "Start a worker")
+	w.get("/schedules").has(t, 200, "No schedule yet", "enqueue schedule add")
+	w.get("/actions").has(t, 200, "Nobody decided anything yet")
+}
+
+func TestEveryAnswerIsLockedUp(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	w.enqueue("one", "secret-token-one", 3)
+	for _, path := range append(allPages, "/events", "/assets/x/console.js", "/batches/one/calls.csv") {
+		a := w.get(path)
+		policy := a.header.Get("Content-Security-Policy")
+		for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+			if !strings.Contains(policy, part) {
+				t.Errorf("%s: policy %q has no %q", path, policy, part)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Referrer-Policy") == "" {
+			t.Errorf("%s: %v", path, a.header)
+		}
+		if !strings.HasPrefix(path, "/assets/") && a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s may be kept: %q", path, a.header.Get("Cache-Control"))
+		}
+		a.hasNot(t, "secret-token-one", "onclick", "style=", "<style", "javascript:", "http://", "https://")
+	}
+}
+
+func TestWhatProducersGiveIsText(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	const evil = `<script>alert(1)</script>"'&`
+	_, err := w.Producer.EnqueueBatch(t.Context(), evil, func(yield func(tasks.Call, error) bool) {
+		yield(tasks.Call{Server: "0001", Token: "bad-1", Ref: evil, ID: "=1+1"}, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settled(evil)
+	path := "/batches/" + url.PathEscape(evil)
+	for _, p := range []string{"/", path, "/chains", "/decide?do=retry&batch=" + url.QueryEscape(evil), path + "?q=" + url.QueryEscape(evil)} {
+		a := w.get(p)
+		a.has(t, 200, "&lt;script&gt;alert(1)")
+		a.hasNot(t, "<script>alert")
+	}
+	w.get("/").has(t, 200, `href="`+strings.ReplaceAll(path, "&", "&amp;")+`"`)
+	got := w.get(path + "/calls.csv")
+	got.has(t, 200)
+	rows, err := csv.NewReader(strings.NewReader(got.body)).ReadAll()
+	if err != nil || len(rows) != 2 || rows[1][0] != "'=1+1" || rows[1][3] != evil {
+		t.Errorf("%q %v", rows, err)
+	}
+	if d := got.header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment;") || strings.ContainsAny(d, "<>\"\n") {
+		t.Errorf("disposition %q", d)
+	}
+}
+
+func TestCallsAreFilteredSearchedAndPaged(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	w.enqueue("many", "good-1", 120)
+	w.enqueue("many", "bad-1", 3)
+	w.settled("many")
+	w.get("/batches/many?state=failed").has(t, 200, "ref 0", "does not accept this token", "PLEASE VALIDATE TOKEN")
+	w.get("/batches/many?state=failed").hasNot(t, "ref 1<")
+	w.get("/batches/many?q=REF+119").has(t, 200, "ref 119")
+	w.get("/batches/many?q=nothing").has(t, 200, "No call matches")
+	seen := map[string]bool{}
+	pages := 0
+	for path := "/batches/many?state=succeeded"; path != ""; pages++ {
+		a := w.get(path)
+		a.has(t, 200)
+		for _, part := range strings.Split(a.body, "<span>ref ")[1:] {
+			n, _, _ := strings.Cut(part, "<")
+			seen[n] = true
+		}
+		_, rest, more := strings.Cut(a.body, `rel="next" class="button" href="`)
+		if path = ""; more {
+			path, _, _ = strings.Cut(rest, `"`)
+			path = strings.ReplaceAll(path, "&amp;", "&")
+		}
+	}
+	if len(seen) != 120 || pages < 3 {
+		t.Errorf("%d calls on %d pages", len(seen), pages)
+	}
+	rows := strings.Count(w.get("/batches/many/calls.csv?state=failed").body, "\n")
+	if rows != 2 {
+		t.Errorf("%d lines", rows)
+	}
+	for _, path := range []string{"/batches/many?state=no", "/batches/many?cursor=x", "/tokens?skip=-1", "/tokens?skip=x", "/?cursor=x",
+		"/chains?show=x", "/chains?cursor=x", "/actions?before=x", "/events?topic=x", "/decide?do=x&batch=many", "/decide?do=retry",
+		"/decide?do=retry&batch=many&chain=x", "/decide?do=retry&chain=x", "/batches/many?q=" + strings.Repeat("x", 300), "/servers",
+		"/batches/none", "/batches/none/calls.csv", "/assets/x/y"} {
+		if a := w.get(path); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
+
+func TestDecisionsAreAskedAboutDoneAndWrittenDown(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict(), Who: access.Principal{Name: "ana", CanWrite: true}})
+	w.enqueue("one", "bad-1", 3)
+	w.settled("one")
+	chain := w.held().ID
+	w.get("/chains").has(t, 200, "does not accept this token", "/decide?do=retry&amp;chain="+chain)
+	w.get("/decide?do=skip&chain="+chain).has(t, 200, "Skip this call?", `method="post"`, "under the name ana")
+	if w.held().ID != chain {
+		t.Error("asking did something")
+	}
+	a := w.ask("POST", "/decide", url.Values{"do": {"skip"}, "chain": {chain}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/chains?done=skip&n=1" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	w.get(a.header.Get("Location")).has(t, 200, "1 held call was skipped")
+	if s := w.settled("one"); s.Skipped != 1 {
+		t.Errorf("%+v", s)
+	}
+	a = w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "batch": {"one"}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/batches/one?done=cancel&n=2" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	// Somebody else was first: nothing is done, and it is said.
+	w.ask("POST", "/decide", url.Values{"do": {"retry"}, "chain": {chain}}).has(t, http.StatusConflict, "already")
+	log, err := w.Actions.Recent(t.Context(), 10)
+	if err != nil || len(log) != 2 {
+		t.Fatalf("%+v %v", log, err)
+	}
+	for i, want := range []string{"cancel batch one 2 calls", "skip chain " + chain + " 1 chain"} {
+		if e := log[i]; e.Action+" "+e.Target+" "+e.Result != want || e.Who != "ana" || e.Via != "console" {
+			t.Errorf("%+v, want %s", e, want)
+		}
+	}
+	w.get("/actions", "Accept-Language", "es").has(t, 200, "ana", "omitir", "cancelar", "lote one", "2 llamadas", "consola")
+}
+
+func TestOtherSitesPagesChangeNothing(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	w.enqueue("one", "bad-1", 2)
+	w.settled("one")
+	form := url.Values{"do": {"cancel"}, "batch": {"one"}}
+	w.ask("POST", "/decide", form, "Sec-Fetch-Site", "cross-site").has(t, http.StatusForbidden, "another site")
+	w.ask("POST", "/decide", form, "Origin", "https://evil.example").has(t, http.StatusForbidden)
+	w.get("/decide?do=cancel&batch=one", "Sec-Fetch-Site", "cross-site").has(t, 200) // asks, and does nothing
+	for _, method := range []string{"PUT", "DELETE", "PATCH"} {
+		if a := w.ask(method, "/decide", form); a.status < 400 {
+			t.Errorf("%s: %d", method, a.status)
+		}
+	}
+	if s := w.settled("one"); s.Cancelled != 0 || s.HeldChains != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestWhoMayOnlyLookSeesNoButtons(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict(), Who: access.Principal{Name: "board"}})
+	w.enqueue("one", "bad-1", 2)
+	w.settled("one")
+	for _, path := range []string{"/", "/batches/one", "/chains"} {
+		a := w.get(path)
+		a.has(t, 200, "read-only")
+		a.hasNot(t, "/decide")
+	}
+	w.get("/decide?do=cancel&batch=one").has(t, http.StatusForbidden, "may only look")
+	w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "batch": {"one"}}).has(t, http.StatusForbidden, "may only look")
+	if s := w.settled("one"); s.Cancelled != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestRedisAway(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	w.Redis.SetError("LOADING Redis is loading the dataset in memory")
+	for _, path := range []string{"/", "/chains", "/tokens", "/workers", "/actions", "/batches/x", "/schedules"} {
+		a := w.get(path)
+		a.has(t, http.StatusServiceUnavailable, "Redis does not answer", "Redis is reading its data", `http-equiv="refresh" content="5"`)
+		if a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
+		}
+	}
+	w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "batch": {"x"}}).has(t, http.StatusServiceUnavailable)
+	w.Redis.SetError("")
+}
