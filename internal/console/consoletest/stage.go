@@ -87,7 +87,7 @@ func Open(ctx context.Context, o Options) (_ *Stage, err error) {
 	if zone == nil {
 		zone = time.FixedZone("America/Bogota", -5*60*60)
 	}
-	opts := tasks.Options{Keys: key, Quota: quota.Settings{Guard: time.Millisecond, Location: zone, Lease: 2 * time.Second}}
+	opts := tasks.Options{Keys: key, Quota: quota.Settings{Guard: time.Millisecond, Location: zone, Lease: 61 * time.Second}}
 	if s.Producer, err = tasks.NewProducer(ctx, s.Client, opts); err != nil {
 		return nil, err
 	}
@@ -123,9 +123,9 @@ func (s *Stage) work(ctx context.Context, url string, o tasks.Options, attempts 
 	}
 	w, err := tasks.NewWorker(ctx, tasks.WorkerOptions{
 		Options: o, RedisURL: url, WolkvoxURL: s.Vendor.URL,
-		CallTimeout: time.Second, VendorTimeout: time.Second, SlotMargin: time.Second,
+		CallTimeout: time.Minute, VendorTimeout: time.Minute, SlotMargin: time.Second,
 		RetryMin: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond, MaxAttempts: attempts,
-		Concurrency: 16, ShutdownTimeout: 5 * time.Second, Log: zerolog.Nop(),
+		Concurrency: 16, ShutdownTimeout: time.Minute, Log: zerolog.Nop(),
 	})
 	if err != nil {
 		return err

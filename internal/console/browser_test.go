@@ -1,0 +1,293 @@
+package console_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"habilita/internal/access"
+	"habilita/internal/console/consoletest"
+	"habilita/internal/wolkvox/wolkvoxtest"
+)
+
+// browser is a Chromium for the test; where there is none it is skipped.
+func browser(t *testing.T) *consoletest.Browser {
+	t.Helper()
+	if consoletest.Chromium() == "" {
+		if required() {
+			t.Fatal("HABILITA_REQUIRE_CHROMIUM=1, and there is no chromium")
+		}
+		t.Skip("there is no chromium (apt-get install -y chromium)")
+	}
+	b, err := consoletest.StartBrowser(context.WithoutCancel(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+// tab is a page that somebody looks at.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func look(t *testing.T, b *consoletest.Browser, v consoletest.View, url string) tab {
+	t.Helper()
+	ctx, done, err := b.Tab(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(done)
+	p := tab{t, ctx}
+	p.complains()
+	p.do(chromedp.Navigate(url))
+	return p
+}
+
+// complains fails the test where the page meets an error, such as one of its policy.
+func (p tab) complains() {
+	said := chromedp.Console(p.ctx)
+	go func() {
+		for m, err := range said {
+			if err != nil {
+				return
+			}
+			// What is not there or away is said by the browser too.
+			if m.Type != "debug" && m.Type != "info" && !strings.Contains(m.Text, "Failed to load resource") {
+				p.t.Errorf("the browser says: %s: %s", m.Type, m.Text)
+			}
+		}
+	}()
+}
+
+func (p tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p tab) until(expression string) {
+	p.t.Helper()
+	if err := consoletest.Until(p.ctx, patience, expression); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p tab) text(selector string) string {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	s, err := chromedp.Run(ctx, chromedp.Text(selector))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return s
+}
+
+// says is an expression: the page's text has this in it.
+func says(text string) string {
+	return "document.querySelector('main').innerText.includes(" + quote(text) + ")"
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `\'`) + "'" }
+
+// clicked follows a link or presses a button by its text.
+func (p tab) clicked(text string) {
+	p.t.Helper()
+	p.until("[...document.querySelectorAll('main a, main button')].some(e => e.innerText.trim() === " + quote(text) + ")")
+	p.do(chromedp.Click("//main//*[self::a or self::button][normalize-space()='" + text + "']"))
+}
+
+// One story, from nothing to a batch that is done: all of it by events, with no reload.
+func TestABatchIsFollowedAndDecidedInABrowser(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{Vendor: strict(), Who: access.Principal{Name: "ana", CanWrite: true}})
+	p := look(t, b, consoletest.View{}, w.URL)
+	p.until(says("No batch yet"))
+	p.do(evaluate("window.before = true"))
+
+	w.Vendor.Hold()
+	w.enqueue("november", "good-1", 4)
+	p.until(says("november"))
+	p.until("document.querySelector('.percent').innerText === '0 %'")
+	for _, width := range []string{"250", "500"} { // the bar moves
+		w.Vendor.ReleaseOne()
+		p.until("document.querySelector('[data-key=november] rect.succeeded').getAttribute('width') === " + quote(width))
+	}
+	w.Vendor.Release()
+	p.until("document.querySelector('[data-key=november] .chip').innerText === 'done'")
+	p.until("window.before === true") // it is the same page still
+
+	w.enqueue("december", "bad-1", 3)
+	p.until("document.querySelector('[data-key=december] .chip')?.innerText === '1 chain held'")
+	p.until("document.querySelector('.badge').innerText === '1'")
+	p.until("document.querySelector('.tile.alarm b').innerText === '1'")
+	p.until("window.before === true")
+
+	p.do(chromedp.Click(`nav a[href="/chains"]`))
+	p.until(says("The vendor does not accept this token"))
+	p.until(says("403 PLEASE VALIDATE TOKEN"))
+	p.clicked("Retry")
+	p.until(says("Try this call again?"))
+	p.clicked("No, go back")
+	p.until(says("does not accept this token"))
+	p.clicked("Skip")
+	p.clicked("Yes, skip")
+	p.until(says("1 held call was skipped."))
+	// The next call of that token is refused too; the page tells it by itself.
+	p.until(says("ref 1"))
+	p.clicked("Cancel")
+	p.clicked("Yes, cancel")
+	p.until(says("2 calls were cancelled."))
+	p.until(says("Nothing is held"))
+	p.do(chromedp.Click(`nav a[href="/actions"]`))
+	p.until(says("ana"))
+	if s := w.settled("december"); s.Skipped != 1 || s.Cancelled != 2 {
+		t.Errorf("%+v", s)
+	}
+	log, err := w.Actions.Recent(t.Context(), 9)
+	if err != nil || len(log) != 2 {
+		t.Errorf("%+v %v", log, err)
+	}
+}
+
+func TestRetryInABrowser(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{Vendor: strict()})
+	w.enqueue("one", "bad-1", 2)
+	w.settled("one")
+	p := look(t, b, consoletest.View{Language: "es-CO"}, w.URL+"/batches/one")
+	p.until(says("1 cadena de este lote espera a una persona"))
+	w.Vendor.SetToken("bad-1", wolkvoxtest.Token{})
+	p.clicked("Reintentar lo retenido")
+	p.until(says("¿Reintentar todo lo retenido de este lote?"))
+	p.clicked("Sí, reintentar")
+	p.until(says("Se reintenta 1 cadena."))
+	p.until("document.querySelector('.titled .chip').innerText === 'terminado'")
+	p.until("document.querySelector('.summary .percent').innerText === '100 %'")
+}
+
+// A page that nobody reloads says that Redis went, and goes on when it is back.
+func TestRedisGoesAndComesBackInABrowser(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{NoWorker: true})
+	w.enqueue("one", "good-1", 2)
+	p := look(t, b, consoletest.View{}, w.URL)
+	p.until(says("one"))
+	w.Redis.SetError("LOADING Redis is loading the dataset in memory")
+	p.until("!document.querySelector('[data-away]').hidden")
+	p.until(says("one")) // what was seen stays
+	p.do(chromedp.Navigate(w.URL + "/chains"))
+	p.until(says("Redis does not answer"))
+	w.Redis.SetError("")
+	p.until(says("Nothing is held")) // it loaded itself again
+}
+
+// Without JavaScript all is there, by reload and by pages that ask.
+func TestWithoutJavaScript(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{Vendor: strict()})
+	w.enqueue("one", "bad-1", 2)
+	w.settled("one")
+	p := look(t, b, consoletest.View{NoScript: true}, w.URL+"/chains")
+	p.do(chromedp.Click("//a[normalize-space()='Cancel']"), chromedp.WaitVisible("//button[normalize-space()='Yes, cancel']"),
+		chromedp.Click("//button[normalize-space()='Yes, cancel']"), chromedp.WaitVisible(".notice"))
+	if got := p.text(".notice"); !strings.Contains(got, "2 calls were cancelled.") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func evaluate(expression string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+		return err
+	})
+}
+
+// On a phone nothing is wider than the phone, in light and dark and both languages.
+func TestPhoneAndDark(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{Vendor: strict(), Console: withServers()})
+	w.enqueue("a-batch-whose-name-is-so-long-that-it-does-not-fit-on-a-phone-in-one-line-whatever-one-does", "down-1", 30)
+	w.enqueue("one", "bad-1", 3)
+	w.settled("one")
+	if _, err := w.Actions.Append(t.Context(), entry(strings.Repeat("wide", 40))); err != nil {
+		t.Fatal(err)
+	}
+	backgrounds := map[bool]string{}
+	for _, v := range []consoletest.View{{Width: 390, Height: 844, Language: "es"}, {Width: 390, Height: 844, Dark: true}, {Width: 320, Height: 640}} {
+		p := look(t, b, v, w.URL)
+		for _, path := range append(allPages, "/servers", "/batches/one?state=failed") {
+			p.do(chromedp.Navigate(w.URL + path))
+			p.until("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+		}
+		ctx, cancel := context.WithTimeout(p.ctx, patience)
+		defer cancel()
+		got, err := chromedp.Run(ctx, chromedp.Evaluate[string]("getComputedStyle(document.body).backgroundColor"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		backgrounds[v.Dark] = got
+	}
+	if backgrounds[true] == backgrounds[false] {
+		t.Errorf("dark is as light: %v", backgrounds)
+	}
+}
+
+// Text has a contrast of at least 4.5 to what is behind it (WCAG AA), in both schemes.
+func TestContrast(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{Vendor: strict(), Console: withServers()})
+	w.enqueue("one", "bad-1", 3)
+	w.enqueue("two", "good-1", 3)
+	w.settled("one")
+	w.settled("two")
+	for _, dark := range []bool{false, true} {
+		p := look(t, b, consoletest.View{Dark: dark}, w.URL)
+		for _, path := range append(allPages, "/servers") {
+			p.do(chromedp.Navigate(w.URL + path))
+			ctx, cancel := context.WithTimeout(p.ctx, patience)
+			bad, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](contrastScript))
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range bad {
+				t.Errorf("dark %t, %s: %s", dark, path, s)
+			}
+		}
+	}
+}
+
+const contrastScript = `(() => {
+  const parse = c => { const m = c.match(/[\d.]+/g).map(Number); return { rgb: m.slice(0, 3), a: m.length > 3 ? m[3] : 1 }; };
+  const lum = rgb => { const [r, g, b] = rgb.map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * r + .7152 * g + .0722 * b; };
+  const back = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.a === 1) return c.rgb; } return [255, 255, 255]; };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length || e.closest('.sr, .skip, noscript')) continue;
+    const a = lum(parse(getComputedStyle(e).color).rgb), b = lum(back(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) bad.push(ratio.toFixed(2) + ' ' + e.tagName + '.' + e.className + ' ' + e.innerText.slice(0, 30));
+  }
+  return bad;
+})()`
+
+// A page that comes out of the browser's own store is told of changes again.
+func TestGoingBackListensAgain(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{NoWorker: true})
+	p := look(t, b, consoletest.View{}, w.URL)
+	p.until(says("No batch yet"))
+	p.do(chromedp.Navigate(w.URL + "/tokens"))
+	p.do(chromedp.NavigateBack())
+	w.enqueue("later", "good-1", 1)
+	p.until(says("later"))
+}
