@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -69,13 +70,23 @@ func headerProblem(names []string, unknown []int, seen *[numColumns]bool) string
 	}
 	var what []string
 	for _, i := range unknown {
-		if name := strings.TrimSpace(names[i]); name != "" {
-			what = append(what, fmt.Sprintf("unknown column %.40q", name))
-		} else {
+		switch name := strings.TrimSpace(names[i]); {
+		case wordLike(name):
+			what = append(what, fmt.Sprintf("unknown column %q", name))
+		case name != "":
+			what = append(what, fmt.Sprintf("column %d is unknown", i+1))
+		default:
 			what = append(what, fmt.Sprintf("column %d has no name", i+1))
 		}
 	}
 	return "the header: " + strings.Join(what, ", ") + "; the columns are " + knownColumns
+}
+
+// wordLike reports whether an unknown name may be shown: it looks like a word, and not like a
+// token that got into the wrong place.
+func wordLike(name string) bool {
+	other := func(r rune) bool { return !unicode.IsLetter(r) && r != '_' && r != ' ' }
+	return name != "" && len(name) <= 24 && utf8.ValidString(name) && !strings.ContainsFunc(name, other)
 }
 
 // separator is the one that the header has.

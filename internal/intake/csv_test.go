@@ -111,6 +111,7 @@ func TestFilesThatAreNone(t *testing.T) {
 		{"no header, a known word", "f.csv", "0001," + secret + ",1,chain\n", `f.csv:1: the header lacks the column "server"`},
 		{"no token column", "f.csv", "server,licenses\n", `lacks the column "token"`},
 		{"misspelt", "f.csv", "server,tokn\n", `lacks the column "token"; the columns are server, token, licenses, chain, ref, id`},
+		{"token among the columns", "f.csv", "server,token,tok-9\n", `f.csv:1: the header: column 3 is unknown; the columns are server, token`},
 		{"unknown columns", "f.csv", "\nserver,token,colour,size\n", `f.csv:2: the header: unknown column "colour", unknown column "size"; the columns are server, token`},
 		{"column without a name", "f.csv", "server,token,\n", "column 3 has no name"},
 		{"column twice", "f.csv", "server,token,Token\n", `names the column "token" twice`},

@@ -48,8 +48,10 @@ func (jsonLines) fields(line []byte, v *values) *fault {
 	switch {
 	case scan.problem != "":
 		return &fault{rowField, scan.problem}
+	case wordLike(unknown) && token:
+		return &fault{rowField, fmt.Sprintf("has an unknown field %q; the fields are %s", unknown, knownColumns)}
 	case unknown != "" && token:
-		return &fault{rowField, fmt.Sprintf("has an unknown field %.40q; the fields are %s", unknown, knownColumns)}
+		return &fault{rowField, "has an unknown field; the fields are " + knownColumns}
 	case unknown != "":
 		return &fault{rowField, "has an unknown field and no token; the fields are " + knownColumns}
 	}
