@@ -261,4 +261,3 @@ func moduleRoot(t *testing.T) string {
 	}
 	return strings.TrimSpace(string(out))
 }
-
