@@ -124,7 +124,6 @@ type Worker struct {
 	feeder    *feeder
 	sweeper   *sweeper
 	scheduler *scheduler
-	server    *asynq.Server
 	taking    atomic.Bool // takes calls
 }
 
@@ -241,22 +240,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	soft, stop := context.WithCancel(ctx)
 	defer stop()
 
-	w.server = asynq.NewServerFromRedisClient(w.asynqRDB, asynq.Config{
-		Concurrency:              w.o.Concurrency,
-		Queues:                   map[string]int{w.stack.queue: 1},
-		BaseContext:              func() context.Context { return hard },
-		TaskCheckInterval:        w.o.TaskCheckInterval,
-		DelayedTaskCheckInterval: max(time.Second, w.o.TaskCheckInterval),
-		ShutdownTimeout:          w.o.ShutdownTimeout,
-		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
-		ErrorHandler:             asynq.ErrorHandlerFunc(w.failed),
-		Logger:                   asynqLog{w.log},
-		LogLevel:                 asynq.WarnLevel,
-	})
 	// A run has the worker's context, not the task's: asynq ends the task's when its lease
 	// ran out (Redis was away), and a request that is in flight must not be cut off for that.
 	handler := asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error { return w.handle(hard, t) })
-	if err := w.server.Start(handler); err != nil {
+	servers := w.newServers(hard)
+	if err := servers.start(handler); err != nil {
 		return errors.Join(err, w.Close())
 	}
 	var wg sync.WaitGroup
@@ -283,13 +271,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.taking.Store(false)
 	w.runner.stopping.Store(true)
 	w.log.Info().Int64("in_flight", w.runner.active.Load()).Msg("worker stops: no new call, those in flight end")
-	w.server.Stop()
+	servers.stop()
 	stop()
 	wg.Wait()
 	// asynq waits for its handlers as long as ShutdownTimeout and then abandons them;
 	// what is in flight then is cut off before, so that its outcome can be recorded.
 	cut := time.AfterFunc(w.o.ShutdownTimeout-time.Second, cutOff)
-	w.server.Shutdown()
+	servers.shutdown()
 	cut.Stop()
 	return errors.Join(cause, w.Close())
 }

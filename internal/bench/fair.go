@@ -1,74 +1,71 @@
 package main
 
 import (
+	"fmt"
 	"time"
+
+	"github.com/hibiken/asynq"
 
 	"habilita/tasks"
 )
 
 const longChains = 100
 
-// behindLong starts 100 chains of 1,000 calls, and when they are at work enqueues chains of
-// one call, one after the other. It returns the median time in ms from the enqueueing to
-// the request, and the throughput that there was.
-func behindLong(r *rig) (waited, rate float64) {
+// behindLong waits until long chains are at work, enqueues chains of one call, one after
+// the other, and returns the median time in ms from the enqueueing to the request. The
+// server of these calls is their number, 1000 and up, by which the vendor's account tells them.
+func (r *rig) behindLong(url string, total int, enqueue func(i int) error) float64 {
+	const short = 15
+	first := r.seen(url, total/20)
+	var began []time.Time
+	var took []time.Duration
+	for i := range short {
+		time.Sleep(100 * time.Millisecond)
+		began = append(began, time.Now())
+		r.no(enqueue(i))
+		took = append(took, time.Since(began[i]))
+	}
+	last := r.seen(url, 0)
+	for last.Requests < total && len(last.Marked) < short {
+		time.Sleep(20 * time.Millisecond)
+		last = r.seen(url, 0)
+	}
+	var all []time.Duration
+	for i := range short {
+		all = append(all, last.Marked[mark(i)].Sub(began[i]))
+	}
+	from, to := first.Requests, last.Requests
+	rate := float64(to-from) / last.Arrived[to-1].Sub(last.Arrived[from-1]).Seconds()
+	r.logf("    at %.0f calls a second; %.1f ms of it are the enqueueing; every chain one call in turn, and nothing else: %.1f ms",
+		rate, ms(median(took)), 1000*longChains/rate)
+	return ms(median(all))
+}
+
+func mark(i int) string { return fmt.Sprint(1000 + i) }
+
+func shortChain(r *rig) float64 {
 	each := r.n(1000)
 	url := r.vendor("-keep")
 	r.bulk(r.csv(longChains, each, together), "long")
 	r.worker(url)
 	p, done := r.producer()
 	defer done()
-	first := r.seen(url, longChains*each/20)
-	var ids []string
-	var began []time.Time
-	for i := range 15 {
-		time.Sleep(100 * time.Millisecond)
-		began = append(began, time.Now())
-		receipt, err := p.Enqueue(r.ctx, tasks.Call{Server: "0001", Token: token("short", i)})
-		r.no(err)
-		ids = append(ids, receipt.ID+".1")
-	}
-	last := r.seen(url, 0)
-	for last.Requests < longChains*each && !containsAll(last.IDs, ids) {
-		time.Sleep(20 * time.Millisecond)
-		last = r.seen(url, 0)
-	}
-	at := map[string]time.Time{}
-	for i, id := range last.IDs {
-		at[id] = last.Arrived[i]
-	}
-	var all []time.Duration
-	for i, id := range ids {
-		all = append(all, at[id].Sub(began[i]))
-	}
-	from, to := first.Requests, last.Requests
-	return ms(median(all)), float64(to-from) / last.Arrived[to-1].Sub(last.Arrived[from-1]).Seconds()
+	return r.behindLong(url, longChains*each, func(i int) error {
+		_, err := p.Enqueue(r.ctx, tasks.Call{Server: mark(i), Token: token("short", i)})
+		return err
+	})
 }
 
-func containsAll(have, want []string) bool {
-	set := map[string]bool{}
-	for _, id := range have {
-		set[id] = true
-	}
-	for _, id := range want {
-		if !set[id] {
-			return false
-		}
-	}
-	return true
-}
-
-func shortChain(r *rig) float64 {
-	waited, rate := behindLong(r)
-	r.made["rate"] = time.Duration(float64(time.Second) / rate).String() // a call, for roundRobin
-	r.logf("    at %.0f calls a second", rate)
-	return waited
-}
-
-// roundRobin is what the call would wait where every chain makes one call in turn, at the
-// throughput that habilita had: one call of each chain before it.
+// roundRobin are the same chains by plain asynq: a handler puts the next call of its chain
+// at the end of the queue.
 func roundRobin(r *rig) float64 {
-	one, err := time.ParseDuration(r.made["rate"])
-	r.no(err)
-	return ms(longChains * one)
+	each := r.n(1000)
+	url := r.vendor("-keep")
+	r.plainBulk(longChains, each-1)
+	r.plain(url, asynqDefault)
+	client := r.client()
+	return r.behindLong(url, longChains*each, func(i int) error {
+		_, err := client.EnqueueContext(r.ctx, plainTask(plainCall{Server: mark(i), Token: token("short", i)}), asynq.Queue(plainQueue))
+		return err
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ type seen struct {
 	Broken int
 	// Arrived and Ended of each request, where they are kept.
 	Arrived, Ended []time.Time
-	IDs            []string
+	Marked         map[string]time.Time // arrivals at servers from 1000 up, by the server
 }
 
 // vendor is the simulator and the times of its requests.
@@ -57,7 +58,9 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if v.keep {
 		v.seen.Arrived = append(v.seen.Arrived, now)
 		v.seen.Ended = append(v.seen.Ended, time.Time{})
-		v.seen.IDs = append(v.seen.IDs, r.Header.Get("X-Request-ID"))
+		if m := marked.FindStringSubmatch(r.URL.Path); m != nil {
+			v.seen.Marked[m[1]] = now
+		}
 		close(v.news)
 		v.news = make(chan struct{})
 	}
@@ -90,6 +93,8 @@ func (v *vendor) tell(w http.ResponseWriter, r *http.Request, n string) {
 	_ = json.NewEncoder(w).Encode(v.seen)
 }
 
+var marked = regexp.MustCompile(`^/wv([1-9]\d{3})/`)
+
 // runVendor serves until ctx ends and prints its URL.
 func runVendor(ctx context.Context, args []string, out, errw io.Writer) int {
 	fs := flag.NewFlagSet(vendorCommand, flag.ContinueOnError)
@@ -102,7 +107,7 @@ func runVendor(ctx context.Context, args []string, out, errw io.Writer) int {
 		return 2
 	}
 	starts := func(token, prefix string) bool { return prefix != "" && strings.HasPrefix(token, prefix) }
-	v := &vendor{keep: *keep, news: make(chan struct{}), sim: wolkvoxtest.New(wolkvoxtest.Options{
+	v := &vendor{keep: *keep, news: make(chan struct{}), seen: seen{Marked: map[string]time.Time{}}, sim: wolkvoxtest.New(wolkvoxtest.Options{
 		Latency: *latency, CountersOnly: true,
 		TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
 			t := wolkvoxtest.Token{Licenses: 10}
