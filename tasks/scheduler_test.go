@@ -546,3 +546,21 @@ func TestWorkerMakesSchedules(t *testing.T) {
 		t.Errorf("history: %q", got)
 	}
 }
+
+// A Redis that lost its last writes may have lost the claim and kept the calls, on a
+// cluster: the tick is made again, and passes over no chain that waits at a call of the run.
+func TestRunIsMadeAgainWhereTheClaimWasLost(t *testing.T) {
+	w, other := onMini(t)
+	st, c := w.claimed()
+	key := w.stack.prefix + ":{s:" + st.ID + "}:"
+	if _, err := w.scheduler.fill(t.Context(), st.ID, c); err != nil {
+		t.Fatal(err)
+	}
+	w.end(1, chain.GiveUp)
+	for _, field := range []string{"claim", "claim_first", "claim_until", "claim_decided", "claim_batch", "last"} {
+		w.mini.HDel(key+"schedule", field)
+	}
+	w.due(noon)
+	other.look()
+	other.wantHistory(fmt.Sprintf("made %s calls=%d passed=0/0 missed=0", noonsBatch, w.rows))
+}

@@ -29,9 +29,9 @@ type world struct {
 	rdb  redis.UniversalClient
 }
 
-func both(t *testing.T, f func(w *world)) {
+func both(t *testing.T, f func(t *testing.T, w *world)) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		f(&world{t, NewStore(b.Client, ""), key(t, "one"), b.Client})
+		f(t, &world{t, NewStore(b.Client, ""), key(t, "one"), b.Client})
 	})
 }
 
@@ -119,7 +119,7 @@ func (w *world) keysLike(pattern string) []string {
 var nightly = Definition{Name: "nightly", Cron: "0 2 * * *", Timezone: "America/Bogota", Source: "ops.csv"}
 
 func TestPutAndGet(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		if _, err := w.Get(t.Context(), "nightly"); !errors.Is(err, ErrNoSchedule) {
 			t.Errorf("none: %v", err)
 		}
@@ -153,7 +153,7 @@ func TestPutAndGet(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		old := w.mustAdd(nightly, 3)
 		if _, err := w.Pause(t.Context(), "nightly"); err != nil {
 			t.Fatal(err)
@@ -187,7 +187,7 @@ func TestReplace(t *testing.T) {
 }
 
 func TestRowsAreSealedAndStreamed(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		const n = 2*chunkRows + 7
 		s := w.mustAdd(nightly, n)
 		if chunks := w.rdb.HLen(t.Context(), w.rowsKey(s.ID, s.Revision)).Val(); chunks != 3 {
@@ -237,7 +237,7 @@ func TestRowsAreSealedAndStreamed(t *testing.T) {
 
 // Rows of which no schedule was made, since whoever added it died, go by themselves.
 func TestRowsOfNoScheduleGo(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		wr := w.fill("nightly", 3)
 		if ttl := w.rdb.PTTL(t.Context(), w.rowsKey(ID("nightly"), wr.Revision())).Val(); ttl <= 0 || ttl > draft {
 			t.Errorf("they go after %v", ttl)
@@ -246,7 +246,7 @@ func TestRowsOfNoScheduleGo(t *testing.T) {
 }
 
 func TestReseal(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		s := w.mustAdd(nightly, chunkRows+1)
 		c := w.claimIt(s, lease)
 		w.must(w.add(nightly, 1, true)) // the run's rows and the new ones
@@ -279,7 +279,7 @@ func TestReseal(t *testing.T) {
 }
 
 func TestClaimHasOneWinner(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		s := w.mustAdd(nightly, 1)
 		var won atomic.Int64
 		var wg sync.WaitGroup
@@ -313,7 +313,7 @@ func TestClaimHasOneWinner(t *testing.T) {
 }
 
 func TestTakeOverHasOneWinnerAndFencesTheOther(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		s := w.mustAdd(nightly, 1)
 		first := w.claimIt(s, 0) // its worker is gone at once
 		s = w.get("nightly")
@@ -379,7 +379,7 @@ func chains(ids ...string) func(func(string, error) bool) {
 
 // What a run passes over is decided once: who takes it over goes by the same.
 func TestPassedIsDecidedOnce(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		s := w.mustAdd(nightly, 1)
 		c := w.claimIt(s, 0)
 		var many []string
@@ -423,7 +423,7 @@ func TestPassedIsDecidedOnce(t *testing.T) {
 }
 
 func TestGivenBackAfterFailure(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		s := w.mustAdd(nightly, 1)
 		c := w.claimIt(s, lease)
 		w.must(w.GiveBack(t.Context(), s.ID, c, 0, "Redis is full"))
@@ -438,7 +438,7 @@ func TestGivenBackAfterFailure(t *testing.T) {
 }
 
 func TestPassOverKeepsAHistory(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		w.mustAdd(nightly, 1)
 		for i := range 25 {
 			s := w.get("nightly")
@@ -459,7 +459,7 @@ func TestPassOverKeepsAHistory(t *testing.T) {
 }
 
 func TestPauseResumeAskRemove(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		for _, err := range []error{
 			second(w.Pause(ctx, "x")), second(w.Resume(ctx, "x")), w.Remove(ctx, "x"), second(w.Ask(ctx, "x", false)),
@@ -526,7 +526,7 @@ func second[T any](_ T, err error) error { return err }
 // A schedule whose adding was cut off after it was listed, or removing before it was
 // unlisted, is none.
 func TestHalfASchedule(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		w.rdb.ZAdd(t.Context(), w.listKey(), redis.Z{Score: 1, Member: ID("half")})
 		if all, _, err := w.All(t.Context()); len(all) != 0 || err != nil {
 			t.Errorf("%+v, %v", all, err)
@@ -541,7 +541,7 @@ func TestHalfASchedule(t *testing.T) {
 }
 
 func TestManySchedules(t *testing.T) {
-	both(t, func(w *world) {
+	both(t, func(t *testing.T, w *world) {
 		var names []string
 		for i := range 450 {
 			d := nightly

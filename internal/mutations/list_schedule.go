@@ -1,0 +1,72 @@
+package main
+
+const (
+	scheduleLua    = "internal/schedule/lua/"
+	timetableGo    = "internal/schedule/timetable.go"
+	schedulerRunGo = "tasks/schedulerun.go"
+)
+
+// scheduleMutations are of recurring runs.
+var scheduleMutations = []mutation{
+	{
+		"schedules: a tick is claimed once", "the claim does not look whether the schedule has changed",
+		in(scheduleLua+"claim.lua", "if get('version') ~= ARGV[1] or get('claim') then", "if false then"),
+		"./internal/schedule", "TestClaimHasOneWinner/miniredis",
+	},
+	{
+		"schedules: lease of a claim", "a run is taken over while its worker is at it",
+		in(scheduleLua+"take.lua", " or tonumber(get('claim_until')) > at then", " then"),
+		"./internal/schedule", "TestClaimHasOneWinner/miniredis",
+	},
+	{
+		"schedules: fence of a claim", "whoever held it once may write the end",
+		in(scheduleLua+"finish.lua", "if not holds(ARGV[1]) then return 0 end", ""),
+		"./internal/schedule", "TestTakeOverHasOneWinnerAndFencesTheOther/miniredis",
+	},
+	{
+		"schedules: numbers of claims never come again", "a schedule that is added again begins at 1",
+		in(scheduleLua+"library.lua", "math.max(tonumber(get(name) or '0') + 1, now())", "tonumber(get(name) or '0') + 1"),
+		"./internal/schedule", "TestPauseResumeAskRemove/miniredis",
+	},
+	{
+		"schedules: what a run passes over is decided once", "whoever takes a run over decides anew",
+		append(in(scheduleLua+"decided.lua", " or get('claim_decided') then", " then"),
+			edit{schedulerRunGo, "if !c.Decided {", "if true {"}, edit{scheduleLua + "take.lua", "'claim', number,", "'claim', number, 'claim_first', number,"}),
+		"./tasks", "TestTakenOverRunPassesOverTheSame",
+	},
+	{
+		"schedules: a run does not pile up", "calls of held chains are enqueued",
+		in(schedulerRunGo, "if _, is := passed[chainID]; is {", "if false {"),
+		"./tasks", "TestRunPassesOverHeldChains",
+	},
+	{
+		"schedules: a run does not pass over its own calls", "a chain that is held at a call of the run is left out too",
+		in(schedulerRunGo, "if err == nil && c.Head.Batch == batchID {", "if false {"),
+		"./tasks", "TestRunIsMadeAgainWhereTheClaimWasLost",
+	},
+	{
+		"schedules: runs do not overlap", "the last run is not looked at",
+		in("internal/schedule/decide.go", "	if overlap {\n", "	if true {\n"),
+		"./tasks", "TestRunsDoNotOverlap",
+	},
+	{
+		"schedules: a worker that stops gives its run back", "it leaves the claim as it is",
+		in(schedulerRunGo, "return ignoreLost(s.store.GiveBack(ending, st.ID, c, 0, \"\"))", "return nil"),
+		"./tasks", "TestStoppingWorkerGivesItsRunBack",
+	},
+	{
+		"schedules: ticks of the skipped hour", "they are taken for those of an hour later",
+		in(timetableGo, "	start, _ := skipped.ZoneBounds()\n	return start.In(t.Zone)", "	return skipped"),
+		"./internal/schedule", "TestTicks",
+	},
+	{
+		"schedules: ticks of the doubled hour", "they are made in the second of the two",
+		in(timetableGo, "if found.IsZero() || at.Before(found) {", "if found.IsZero() || at.After(found) {"),
+		"./internal/schedule", "TestTicks",
+	},
+	{
+		"schedules: sealed rows are bound to their place", "a chunk opens anywhere",
+		in("internal/schedule/rows.go", `return "schedule " + id + " " + revision + " " + strconv.Itoa(chunk)`, `return "schedule " + id[:0] + revision[:0] + strconv.Itoa(chunk)[:0]`),
+		"./internal/schedule", "TestRowsAreSealedAndStreamed/miniredis",
+	},
+}
