@@ -44,13 +44,13 @@ func (w *canaryWorld) attempt(o chain.Outcome) {
 		}
 		for _, f := range pumped.Fed {
 			w.nonce++
-			s, err := w.p.ledger.Begin(ctx, f, fmt.Sprint("n", w.nonce))
+			s, err := w.p.ledger.Begin(ctx, f, fmt.Sprint("n", w.nonce), "")
 			if err != nil || s.Status != chain.Running {
 				w.t.Errorf("%+v, %v", s, err)
 				continue
 			}
 			w.nonce++
-			if _, err := w.p.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("n", w.nonce)); err != nil {
+			if _, err := w.p.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("n", w.nonce), ""); err != nil {
 				w.t.Error(err)
 			}
 		}

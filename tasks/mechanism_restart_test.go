@@ -50,7 +50,7 @@ func TestRestartWhileNoWorkerWasThere(t *testing.T) {
 			t.Errorf("a hold until %d", until)
 		}
 		holds = append(holds, until)
-		step, err := w.stack.ledger.Begin(t.Context(), w.feed(w.append(token, "a")), newID())
+		step, err := w.stack.ledger.Begin(t.Context(), w.feed(w.append(token, "a")), newID(), "")
 		if err != nil || step.Status != chain.Deferred || step.Reason != "restart" {
 			t.Errorf("%+v, %v", step, err)
 		}
@@ -68,7 +68,7 @@ func TestOvertakenGrantIsGivenBack(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
 	id := w.append("token-1", "a")
-	step, err := w.stack.ledger.Begin(t.Context(), w.feed(id), newID())
+	step, err := w.stack.ledger.Begin(t.Context(), w.feed(id), newID(), "")
 	if err != nil || step.Status != chain.Running {
 		t.Fatalf("%+v, %v", step, err)
 	}

@@ -37,7 +37,7 @@ func TestSweeperTakesOverTheDuesOfADeadProcess(t *testing.T) {
 	}
 	dead := openWorld(t, "redis://"+m.Addr(), key, short).closing()
 	id := dead.append("token-1", "a")
-	step, err := dead.stack.ledger.Begin(t.Context(), dead.feed(id), newID())
+	step, err := dead.stack.ledger.Begin(t.Context(), dead.feed(id), newID(), "")
 	if err != nil || step.Status != chain.Running {
 		t.Fatalf("%+v, %v", step, err)
 	}

@@ -26,6 +26,7 @@ type meter struct {
 	refusals  *prometheus.CounterVec
 	waiting   *prometheus.GaugeVec // no labels; empty where nothing is known
 	workers   *prometheus.GaugeVec // the same
+	servers   *prometheus.GaugeVec
 
 	mu      sync.Mutex
 	highest float64
@@ -63,10 +64,12 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 			Name: "habilita_oldest_waiting_seconds", Help: "For how long the chain that waits longest for a worker could have run, at the last survey."}, nil),
 		workers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "habilita_workers", Help: "Worker processes that are alive, over all machines."}, nil),
+		servers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "habilita_servers", Help: "Servers of the vendor that were called, by state: closed is well; the same at every worker."}, []string{"state"}),
 	}
 	for _, c := range []prometheus.Collector{
 		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed,
-		m.scheduled, m.refusals, m.waiting, m.workers,
+		m.scheduled, m.refusals, m.waiting, m.workers, m.servers,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
@@ -75,7 +78,7 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 	for _, o := range []string{outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent, outcomeUnopenable} {
 		m.calls.WithLabelValues(o)
 	}
-	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown"} {
+	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown", "server"} {
 		m.deferrals.WithLabelValues(reason)
 	}
 	for _, result := range []string{schedule.ResultMade, schedule.ResultSkipped, schedule.ResultMissed, schedule.ResultFailed} {

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/chain"
+	"habilita/internal/health"
 	"habilita/internal/wolkvox"
 )
 
@@ -28,6 +30,9 @@ type runner struct {
 	stopping atomic.Bool
 	active   atomic.Int64 // runs at work
 	quantum  int          // calls that a run makes in place while others wait
+
+	// health knows the vendor's servers that are away.
+	health *health.Monitor
 
 	// current reports whether the agreement of the processes is known to hold.
 	current func() bool
@@ -120,6 +125,7 @@ func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) 
 	if r.overtaken(a) {
 		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Err: "not sent: Redis restarted while the grant was asked for"}, outcomeNotSent}
 		r.report(token, a, j, 0)
+		r.unprobed(a)
 		return j
 	}
 	ans, err := r.send(ctx, token, a, asked)
@@ -131,6 +137,7 @@ func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) 
 		Stopping: ctx.Err() != nil,
 	})
 	r.meter.refused(err, a.Probe)
+	r.observe(ctx, a, err)
 	took := time.Since(started)
 	r.meter.calls.WithLabelValues(j.Name).Inc()
 	r.meter.seconds.Observe(took.Seconds())
@@ -194,14 +201,54 @@ func (r *runner) report(token string, a chain.Attempt, j judgement, took time.Du
 func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
 	nonce := newID()
 	var step chain.Step
+	away, probe := r.health.Blocked()
 	err := r.persist(ctx, func() (err error) {
-		step, err = r.ledger.Begin(ctx, f, nonce)
+		step, err = r.ledger.Begin(ctx, f, nonce, away)
 		if err != nil {
 			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("run not begun yet; trying again")
 		}
 		return err
 	})
+	r.probing(&step, probe)
 	return step, err
+}
+
+// observe tells the state of the vendor's servers what came of a request. One that our
+// side did not send, or cut off, says nothing of the server.
+func (r *runner) observe(ctx context.Context, a chain.Attempt, err error) {
+	var (
+		notSent    *wolkvox.NotSentError
+		refused    *wolkvox.RefusedError
+		unopenable *unopenableError
+	)
+	switch {
+	case errors.As(err, &unopenable), errors.As(err, &notSent) && notSent.Late, err != nil && ctx.Err() != nil:
+		r.unprobed(a)
+	case err == nil, errors.As(err, &refused) && refused.Kind != wolkvox.ServerFailure:
+		r.health.Observe(a.Server, a.Chain, true, a.ProbesServer)
+	default:
+		r.health.Observe(a.Server, a.Chain, false, a.ProbesServer)
+	}
+}
+
+// unprobed gives back the leave to probe a server, of an attempt that told nothing of it.
+func (r *runner) unprobed(a chain.Attempt) {
+	if a.ProbesServer {
+		r.health.Unused(a.Server)
+	}
+}
+
+// probing notes that the attempt that was begun probes a server, or gives the leave for
+// that back.
+func (r *runner) probing(step *chain.Step, probe string) {
+	if probe == "" {
+		return
+	}
+	if step.Status == chain.Running && step.Attempt.Server == probe {
+		step.Attempt.ProbesServer = true
+		return
+	}
+	r.health.Unused(probe)
 }
 
 // finish records the outcome, again and again until Redis takes it or the process ends:
@@ -209,13 +256,15 @@ func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
 func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, on chain.GoOn) (chain.Step, error) {
 	next := newID()
 	var step chain.Step
+	away, probe := r.health.Blocked()
 	err := r.persist(ctx, func() (err error) {
-		step, err = r.ledger.Finish(ctx, a, j.Outcome, on, next)
+		step, err = r.ledger.Finish(ctx, a, j.Outcome, on, next, away)
 		if err != nil {
 			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
 		}
 		return err
 	})
+	r.probing(&step, probe)
 	if err == nil && step.Woken != nil {
 		if err := r.carry(ctx, *step.Woken); err != nil {
 			r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("could not hand a chain over; it is fed again")

@@ -171,11 +171,11 @@ func (w *scheduled) end(token int, kind chain.Kind) {
 		if f.Chain != id {
 			continue
 		}
-		step, err := w.stack.ledger.Begin(w.t.Context(), f, newID())
+		step, err := w.stack.ledger.Begin(w.t.Context(), f, newID(), "")
 		if err != nil || step.Status != chain.Running {
 			w.t.Fatalf("%+v, %v", step, err)
 		}
-		if _, err := w.stack.ledger.Finish(w.t.Context(), step.Attempt, chain.Outcome{Kind: kind, Slot: chain.Release}, chain.Stop, newID()); err != nil {
+		if _, err := w.stack.ledger.Finish(w.t.Context(), step.Attempt, chain.Outcome{Kind: kind, Slot: chain.Release}, chain.Stop, newID(), ""); err != nil {
 			w.t.Fatal(err)
 		}
 		return

@@ -55,6 +55,9 @@ func (s *sweeper) publish(ctx context.Context, sum survey) error {
 // long ago that another worker should have taken over, is left out: an old value is worse
 // than none, and an alert can be made of its absence.
 func (s *sweeper) look(ctx context.Context) error {
+	for state, n := range s.health.Counts() {
+		s.meter.servers.WithLabelValues(string(state)).Set(float64(n))
+	}
 	alive, err := s.registry.Alive(ctx)
 	if err != nil {
 		s.meter.workers.Reset()

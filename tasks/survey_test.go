@@ -13,6 +13,7 @@ import (
 
 	"habilita/internal/agreement"
 	"habilita/internal/chain"
+	"habilita/internal/health"
 	"habilita/internal/redisconn/redistest"
 	"habilita/internal/wolkvox"
 	"habilita/quota"
@@ -76,6 +77,7 @@ func TestEveryWorkerTellsTheSurvey(t *testing.T) {
 		s := &sweeper{
 			stack: &stack{rdb: b.Client, prefix: "habilita", clock: new(quota.Clock), registry: agreement.New(b.Client, "habilita")},
 			log:   zerolog.Nop(), meter: m, every: 5 * time.Second,
+			health: health.NewMonitor(health.New(b.Client, "", health.Trip{}), health.MonitorOptions{}),
 		}
 		for _, kind := range []string{workerKind, workerKind, "producer"} {
 			if _, err := s.registry.Join(ctx, agreement.Self(kind, "", time.Now()), nil); err != nil {
@@ -136,8 +138,8 @@ func TestRefusalsForLimits(t *testing.T) {
 // grows with tokens, batches or servers.
 var labels = map[string][]string{
 	"outcome": {"succeeded", "refused", "failed", "unknown", "push_back", "not_sent", "unopenable"},
-	"reason":  {"slots", "quota", "cooling", "midnight", "restart", "unknown"},
-	"state":   {"ready", "active", "held", "scheduled"},
+	"reason":  {"slots", "quota", "cooling", "midnight", "restart", "unknown", "server"},
+	"state":   {"ready", "active", "held", "scheduled", "closed", "open", "half_open"},
 	"limit":   {"slots", "quota"},
 	"result":  {"made", "skipped", "missed", "failed"},
 }

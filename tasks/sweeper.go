@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/chain"
+	"habilita/internal/health"
 )
 
 // sweeper finds what should run and does not: buckets whose announcement was lost, and
@@ -17,6 +18,7 @@ type sweeper struct {
 	log       zerolog.Logger
 	meter     *meter
 	dues      *dues
+	health    *health.Monitor
 	me        string
 	retention time.Duration
 	every     time.Duration // between two sweeps

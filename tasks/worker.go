@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/agreement"
+	"habilita/internal/health"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
@@ -119,6 +120,7 @@ type Worker struct {
 	vendor   *wolkvox.Client
 	member   *agreement.Membership
 	meter    *meter
+	health   *health.Monitor
 
 	runner    *runner
 	feeder    *feeder
@@ -181,6 +183,10 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 func (w *Worker) assemble(me string) {
 	carry := carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue}.carry
 	d := newDues()
+	w.health = health.NewMonitor(health.New(w.stack.rdb, w.stack.prefix, health.Trip{}), health.MonitorOptions{
+		// A probe's request ends within the lease of its slot.
+		Leave: w.stack.settings.Lease + 5*time.Second, Now: w.stack.clock.Now, Log: w.log,
+	})
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, quantum: quantum,
 		noteDue: d.note, carry: carry,
@@ -194,7 +200,8 @@ func (w *Worker) assemble(me string) {
 	}
 	w.runner.crowded = w.feeder.crowded
 	w.runner.current = w.member.Current
-	w.sweeper = &sweeper{stack: w.stack, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval}
+	w.runner.health = w.health
+	w.sweeper = &sweeper{stack: w.stack, health: w.health, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
 		producer: &Producer{stack: w.stack, carrier: carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue}},
@@ -252,6 +259,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.sweeper.run(soft) })
 	wg.Go(func() { w.scheduler.run(soft) })
 	wg.Go(func() { w.follow(soft) })
+	wg.Go(func() { w.health.Run(soft) })
 	disagreed := make(chan error, 1)
 	wg.Go(func() {
 		if err := w.member.Keep(soft, nil); err != nil && soft.Err() == nil {

@@ -140,7 +140,7 @@ func (w *worker) attempt(o chain.Outcome) error {
 		return err
 	}
 	w.nonce++
-	s, err := w.ledger.Begin(ctx, feed, fmt.Sprint("nonce", w.nonce))
+	s, err := w.ledger.Begin(ctx, feed, fmt.Sprint("nonce", w.nonce), "")
 	if err != nil || o.Kind == "" {
 		return err
 	}
@@ -148,7 +148,7 @@ func (w *worker) attempt(o chain.Outcome) error {
 		return fmt.Errorf("no attempt: %+v", s)
 	}
 	w.nonce++
-	_, err = w.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("nonce", w.nonce))
+	_, err = w.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("nonce", w.nonce), "")
 	return err
 }
 

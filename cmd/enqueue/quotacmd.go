@@ -19,6 +19,7 @@ func (a *app) quota() *cobra.Command {
 held for requests in flight, the chains that wait for one, and until when the token is
 left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
 		Example: `  enqueue quota
+  enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota --json | jq -r 'select(.used >= .quota) | .token_id'`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,5 +58,6 @@ left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a token")
 	config.Bind(cmd.Flags(), config.Limits)
+	cmd.AddCommand(a.quotaLift())
 	return cmd
 }

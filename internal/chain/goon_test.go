@@ -48,7 +48,7 @@ func TestRepeatedGoingOnChangesNothing(t *testing.T) {
 				}
 				var first Step
 				for i := range 3 {
-					s, err := h.l.Finish(h.ctx, a, o, Any, "next")
+					s, err := h.l.Finish(h.ctx, a, o, Any, "next", "")
 					h.no(err)
 					h.check()
 					if i == 0 {

@@ -43,6 +43,7 @@ type harness struct {
 	at       time.Time // of a Redis whose time can be set
 	nonces   int
 	fed      map[string]Feed // not yet begun, by chain
+	away     string          // servers whose calls are put off
 	quiet    bool            // no check after each step, for large amounts
 }
 
@@ -197,7 +198,7 @@ func (h *harness) feed(chain string) Feed {
 
 func (h *harness) begin(f Feed) Step {
 	h.t.Helper()
-	s, err := h.l.Begin(h.ctx, f, h.nonce())
+	s, err := h.l.Begin(h.ctx, f, h.nonce(), h.away)
 	h.no(err)
 	if h.fed[f.Chain] == f {
 		delete(h.fed, f.Chain)
@@ -227,7 +228,7 @@ func (h *harness) finishOn(a Attempt, o Outcome, on GoOn) Step {
 	if o.Slot == "" {
 		o.Slot = Release
 	}
-	s, err := h.l.Finish(h.ctx, a, o, on, h.nonce())
+	s, err := h.l.Finish(h.ctx, a, o, on, h.nonce(), h.away)
 	h.no(err)
 	if s.Woken != nil {
 		h.fed[s.Woken.Chain] = *s.Woken

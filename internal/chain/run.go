@@ -36,6 +36,7 @@ type Attempt struct {
 	Days              string    // on which it was counted
 	Enqueued          time.Time
 	Probe             bool // of a token that cools: a success ends the cooling
+	ProbesServer      bool // set by the worker: its server is away, and this is a gentle try
 	Used, Limit       int  // requests of the token today, with this one, and its quota
 }
 
@@ -51,7 +52,7 @@ type Step struct {
 	Status    Status
 	Now       time.Time // of Redis
 	Attempt   Attempt   // Status Running
-	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome)
+	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome), server (it is away)
 	Detail    string    // Deferred for cooling: why the token cools
 	Until     time.Time // Deferred and Waiting
 	Due       time.Time // when the chain that Finish was asked about needs somebody; zero: see Status
@@ -60,10 +61,11 @@ type Step struct {
 }
 
 // Begin starts the run of a feeding: it checks the fence, asks for the grant and
-// counts the attempt, in one step. nonce names the attempt and must be new.
-func (l *Ledger) Begin(ctx context.Context, f Feed, nonce string) (Step, error) {
+// counts the attempt, in one step. nonce names the attempt and must be new. away are the
+// servers whose calls are put off, each "<server>=<until, ms> "; "" for none.
+func (l *Ledger) Begin(ctx context.Context, f Feed, nonce, away string) (Step, error) {
 	for try := 0; ; try++ {
-		args := append([]any{f.Chain, f.Number, nonce}, l.admission.Args()...)
+		args := append(append([]any{f.Chain, f.Number, nonce}, l.admission.Args()...), away)
 		r, err := l.run(ctx, l.begin, Tag(f.Chain), args...)
 		if err != nil {
 			return Step{}, err
@@ -137,8 +139,9 @@ const (
 )
 
 // Finish ends an attempt and begins the call that the run may go on with, in the same
-// step, under the nonce next. All of it is one atomic script.
-func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next string) (Step, error) {
+// step, under the nonce next, unless its server is among those that are away (see Begin).
+// All of it is one atomic script.
+func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next, away string) (Step, error) {
 	cool := "0"
 	if o.Cooling.Lift {
 		cool = "lift"
@@ -149,6 +152,7 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next
 		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
 		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
 	}, l.admission.Args()...)
+	args = append(args, away)
 	r, err := l.run(ctx, l.finish, Tag(a.Chain), args...)
 	if err != nil {
 		return Step{}, err

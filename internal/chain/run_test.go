@@ -72,14 +72,14 @@ func TestRepeatedCommandsChangeNothing(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b"))
 		f := h.feed(tok(1))
-		one, err := h.l.Begin(h.ctx, f, "x")
+		one, err := h.l.Begin(h.ctx, f, "x", "")
 		h.no(err)
-		two, err := h.l.Begin(h.ctx, f, "x")
+		two, err := h.l.Begin(h.ctx, f, "x", "")
 		h.no(err)
 		one.Attempt.Used, one.Attempt.Limit = two.Attempt.Used, two.Attempt.Limit
 		h.is(fmt.Sprint(two.Attempt), fmt.Sprint(one.Attempt))
 		for range 2 {
-			s, err := h.l.Finish(h.ctx, one.Attempt, Outcome{Kind: Done, Slot: Release}, Own, "y")
+			s, err := h.l.Finish(h.ctx, one.Attempt, Outcome{Kind: Done, Slot: Release}, Own, "y", "")
 			h.no(err)
 			h.is(fmt.Sprint(s.Status, s.Attempt.Key, s.Attempt.Number), "run=b1")
 			h.check()

@@ -261,11 +261,11 @@ func (w *world) attempt(token string, o chain.Outcome) {
 		w.t.Fatalf("pump: %+v, %v", pumped, err)
 	}
 	w.nonce++
-	s, err := w.ledger.Begin(ctx, pumped.Fed[0], fmt.Sprint("nonce", w.nonce))
+	s, err := w.ledger.Begin(ctx, pumped.Fed[0], fmt.Sprint("nonce", w.nonce), "")
 	if err != nil || s.Status != chain.Running {
 		w.t.Fatalf("begin: %+v, %v", s, err)
 	}
-	if _, err = w.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("next", w.nonce)); err != nil {
+	if _, err = w.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("next", w.nonce), ""); err != nil {
 		w.t.Fatal(err)
 	}
 }

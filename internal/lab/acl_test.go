@@ -70,7 +70,7 @@ func TestLeastACL(t *testing.T) {
 	l.AwaitSettled(p.Batch, 90*time.Second)
 
 	for _, args := range [][]string{
-		{"status", p.Batch}, {"watch", p.Batch}, {"report", p.Batch}, {"batches"}, {"show", "later"}, {"chains"}, {"chains", "--held"}, {"chains", "--scheduled"}, {"quota"},
+		{"status", p.Batch}, {"watch", p.Batch}, {"report", p.Batch}, {"batches"}, {"show", "later"}, {"chains"}, {"chains", "--held"}, {"chains", "--scheduled"}, {"quota"}, {"servers"},
 		{"schedule", "list"}, {"schedule", "show", "nightly"},
 	} {
 		as(reading, ok, args...)
@@ -92,6 +92,8 @@ func TestLeastACL(t *testing.T) {
 	as(operating, ok, "rekey")
 	l.awaitRuns("nightly", 1)
 	as(operating, ok, "schedule", "remove", "nightly")
+	as(operating, ok, "servers", "lift", "--server", "1")
+	as(operating, ok, "quota", "lift", "--token-id", strings.Split(held[0].ID, ":")[0])
 	l.AwaitSettled(p.Batch, 0)
 	as(operating, ok, "cancel", "--batch", p.Batch)
 

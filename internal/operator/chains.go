@@ -99,6 +99,8 @@ func words(reason, detail string, head CallRecord) string {
 		return "waits while the vendor's day changes"
 	case "restart":
 		return "waits because Redis restarted, until every request that was in flight has ended"
+	case "server":
+		return because("waits until the vendor's server answers again", "`enqueue servers` tells how it is")
 	case "back-off":
 		return because("failed and is tried again", outcome(head))
 	case "push-back":

@@ -102,7 +102,7 @@ func (w *world) attempt(tok string, o chain.Outcome) chain.Step {
 		w.t.Fatalf("pump: %+v, %v", pumped, err)
 	}
 	w.nonce++
-	s, err := w.ledger.Begin(w.ctx, pumped.Fed[0], fmt.Sprint("nonce", w.nonce))
+	s, err := w.ledger.Begin(w.ctx, pumped.Fed[0], fmt.Sprint("nonce", w.nonce), "")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func (w *world) attempt(tok string, o chain.Outcome) chain.Step {
 		return s
 	}
 	w.nonce++
-	s, err = w.ledger.Finish(w.ctx, s.Attempt, o, chain.Stop, fmt.Sprint("nonce", w.nonce))
+	s, err = w.ledger.Finish(w.ctx, s.Attempt, o, chain.Stop, fmt.Sprint("nonce", w.nonce), "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

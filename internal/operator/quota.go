@@ -2,9 +2,11 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"habilita/internal/chain"
 	"habilita/quota"
 )
 
@@ -45,4 +47,20 @@ func row(u quota.Usage) QuotaRow {
 		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held, Waiting: u.Waiting,
 		CoolingUntil: Time{u.CoolingUntil}, CoolingWhy: u.CoolingWhy, ProbeAt: Time{u.Probe}, NextDayAt: Time{u.NextDay},
 	}
+}
+
+// ErrTokenID says that a text can not be a token_id.
+var ErrTokenID = errors.New("not a token_id: `enqueue quota` lists them")
+
+// LiftCooling ends the cool-down of a token, so that its chains go on at once. False where
+// it did not cool.
+func (o *Operator) LiftCooling(ctx context.Context, tokenID string) (bool, error) {
+	if !chain.IsToken(tokenID) {
+		return false, ErrTokenID // not shown: it may be a token that was given for its name
+	}
+	was, err := o.ledger.LiftCooling(ctx, tokenID)
+	if err != nil {
+		return false, fmt.Errorf("cool-down of token %s: %w", tokenID, err)
+	}
+	return was, nil
 }

@@ -71,7 +71,7 @@ var rights = []right{
 	{"hexists", "k f", Producer | Operator, ""},
 	{"hexists", "k f", Worker, noHTTP},
 	{"hget", "k f", everyone, ""},
-	{"hgetall", "k", writers, ""},
+	{"hgetall", "k", everyone, ""},
 	{"hincrby", "k f 1", writers, ""},
 	{"hkeys", "k", people | Worker, ""},
 	{"hmget", "k f", everyone, ""},

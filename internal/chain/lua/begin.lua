@@ -2,6 +2,7 @@
 -- one step. Executed again with the same nonce, it answers as before. A task whose number is not the chain's, or whose chain runs, does nothing.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] chain  [2] feed number  [3] nonce of the attempt  [4..17] quota's settings
+-- ARGV[18] servers whose calls are put off: '<server>=<until ms> ' each, '' for none
 -- Reply: {now ms, as start} or {now ms, {'stale'}}
 local now = quota.now()
 outcome_first()
@@ -9,4 +10,4 @@ local c = load_chain(ARGV[1])
 local again = repeated(c, ARGV[3])
 if again then return { now, again } end
 if not c or c.s ~= 'f' or c.f ~= ARGV[2] then return { now, { 'stale' } } end
-return { now, start(c, ARGV[3], quota.settings(4), now) }
+return { now, start(c, ARGV[3], quota.settings(4), now, ARGV[18]) }

@@ -17,7 +17,7 @@
 -- ARGV[7] code  [8] msg  [9] error
 -- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
 -- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any  [14] nonce of the next attempt
--- ARGV[15..28] quota's settings
+-- ARGV[15..28] quota's settings  [29] servers whose calls are put off, as begin has it
 -- Reply: {now ms, woken chain or '', its feed number, when this chain is due again, ms or 0,
 --         {'stale'} | {'waiting', until} | {'held'} | {'idle'} | {'ready'} | as start}; where the
 --         run left this chain for another, what comes last is of the other one
@@ -54,7 +54,7 @@ local function leave(t, due)
     other, taken = first and load_chain(first), false
   end
   if not other or other.id == id then return answer(t, due) end
-  local started = start(other, ARGV[14], s, now)
+  local started = start(other, ARGV[14], s, now, ARGV[29])
   if started[1] == 'clock' then return answer(t, due) end
   if started[1] == 'run' then redis.call('HSET', HOPS, ARGV[14], other.id) end
   return answer(started, due, taken)
@@ -126,7 +126,7 @@ if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
   return leave({ 'waiting', now + FEED_GRACE }, now + FEED_GRACE)
 end
 if ARGV[13] ~= '0' then
-  local started = start(c, ARGV[14], s, now)
+  local started = start(c, ARGV[14], s, now, ARGV[29])
   if started[1] ~= 'clock' then return answer(started) end
 end
 set_ready(c, now)

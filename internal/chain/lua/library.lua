@@ -216,13 +216,23 @@ local function defer(c, batch, field, rec, why, till, detail, now)
   return { 'deferred', why, till, detail or '', 0, c.id }
 end
 
+-- away tells until when the calls of a server are put off; nil: they are not. Whoever
+-- comes when that time has passed is put off for a second: one worker probes the server,
+-- and says so to the others.
+local function away(servers, server, now)
+  if servers == nil or servers == '' then return nil end
+  local _, last = string.find(' ' .. servers, ' ' .. server .. '=', 1, true)
+  if not last then return nil end
+  return math.max(tonumber(string.match(servers, '^%d+', last)) or 0, now + 1000)
+end
+
 -- start asks for the grant of the head's next attempt and writes it down: the
 -- attempt is counted here, before anything is sent.
 -- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
 --         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
 --         slots reclaimed, 1 a probe of a cooling token, used today, limit}
 --     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
-local function start(c, nonce, s, now)
+local function start(c, nonce, s, now, servers)
   if c.h == '' then
     if not advance(c, now) then return { 'idle' } end
     if c.h == '' then
@@ -236,6 +246,8 @@ local function start(c, nonce, s, now)
   local quiet = redis.call('GET', P .. 'quiet:' .. c.id)
   quiet = quiet and tonumber(quiet) or 0
   if quiet > now then return defer(c, batch, field, rec, 'unknown', quiet, '', now) end
+  local closed = away(servers, rec[R.server], now)
+  if closed then return defer(c, batch, field, rec, 'server', closed, '', now) end
   local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now)
   if not g.granted then
     if g.why == 'clock' then return { 'clock' } end

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/health"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/wolkvox"
+)
+
+func (a *app) servers() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "servers",
+		Short:   "How the vendor's servers are, and which of them are left alone",
+		GroupID: groupSee,
+		Long: `The vendor's servers that were called: requests and failures of the last 5 to 10 minutes
+(no connection, no answer, 5xx, nonsense; a refusal is an answer), and how they are.
+After 5 failures in a row, of 2 chains or more, a server is "open": its calls are put off
+without an attempt, and one request at a time probes it, at distances from 2 s to 60 s.
+"half_open": a probe is under way. An answer closes it.`,
+		Example: `  enqueue servers
+  enqueue servers --json | jq -r 'select(.state != "closed") | .server'
+  enqueue servers lift --server 0042`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd, config.Limits)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			all, err := health.New(s.rdb, prefix, health.Trip{}).Servers(cmd.Context(), time.Time{})
+			if err != nil {
+				return err
+			}
+			if !asJSON && len(all) == 0 {
+				fmt.Fprintln(a.out, "no server was called yet")
+				return nil
+			}
+			t := a.table("server", "state", "since", "next probe", "requests", "failures", "in a row")
+			for _, h := range all {
+				if asJSON {
+					if err := writeJSON(a.out, serverRow{h.Server, string(h.State), operator.Time{Time: h.Since},
+						operator.Time{Time: h.NextProbe}, h.Requests, h.Failures, h.InARow}); err != nil {
+						return err
+					}
+					continue
+				}
+				t.AppendRow(table.Row{h.Server, h.State, local(operator.Time{Time: h.Since}, s.set.Timezone),
+					local(operator.Time{Time: h.NextProbe}, s.set.Timezone), h.Requests, h.Failures, h.InARow})
+			}
+			if !asJSON {
+				t.Render()
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a server")
+	config.Bind(cmd.Flags(), config.Limits)
+	cmd.AddCommand(a.serversLift())
+	return cmd
+}
+
+// serverRow is a server as --json gives it.
+type serverRow struct {
+	Server    string        `json:"server"`
+	State     string        `json:"state"`
+	Since     operator.Time `json:"since"`
+	NextProbe operator.Time `json:"next_probe"`
+	Requests  int           `json:"requests"`
+	Failures  int           `json:"failures"`
+	InARow    int           `json:"in_a_row"`
+}
+
+func (a *app) serversLift() *cobra.Command {
+	var server string
+	cmd := &cobra.Command{
+		Use:   "lift --server S",
+		Short: "Make calls to a server again that is left alone",
+		Long: `Closes the breaker of a server, for one that is known to be well again: its calls are made
+as their chains come back, within a minute. If it fails still, it opens again.`,
+		Example: `  enqueue servers lift --server 0042`,
+		Args:    noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if server == "" {
+				return usagef("%s needs --server S: `enqueue servers` lists them", cmd.CommandPath())
+			}
+			name, err := wolkvox.ParseServer(server)
+			if err != nil {
+				return usagef("--server: %v", err)
+			}
+			s, err := a.openAs(cmd, redisconn.Operator)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			was, err := health.New(s.rdb, prefix, health.Trip{}).Lift(cmd.Context(), string(name))
+			if errors.Is(err, health.ErrUnknownServer) {
+				return fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", name)
+			}
+			if err != nil {
+				return err
+			}
+			if !was {
+				fmt.Fprintf(a.out, "server %s was not left alone\n", name)
+				return nil
+			}
+			s.noteAction(cmd.Context(), a.err, "lift", "server "+string(name), "its calls are made again")
+			fmt.Fprintf(a.out, "server %s is called again\n", name)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&server, "server", "", "the server, as in `enqueue servers`")
+	return cmd
+}

@@ -1,0 +1,47 @@
+package main
+
+const (
+	reportLua = "internal/health/lua/report.lua"
+	probeLua  = "internal/health/lua/probe.lua"
+	healthPkg = "./internal/health"
+)
+
+// healthMutations are of the breaker of a server.
+var healthMutations = []mutation{
+	{
+		"breaker of a server", "its calls are made all the same",
+		in(ledgerLua, "if closed then return defer(", "if false then return defer("),
+		chainPkg, "TestServerThatIsAway",
+	},
+	{
+		"breaker of a server", "all chains come at the moment of the probe",
+		in(ledgerLua, "return math.max(tonumber(string.match(servers, '^%d+', last)) or 0, now + 1000)",
+			"local till = tonumber(string.match(servers, '^%d+', last)) or 0\n  return till > now and till or nil"),
+		chainPkg, "TestServerThatIsAwayIsNotStormed",
+	},
+	{
+		"breaker of a server", "it never opens",
+		in(reportLua, "s.run >= tonumber(ARGV[1])", "false"),
+		healthPkg, "TestServerTrips",
+	},
+	{
+		"breaker of a server", "one chain's trouble is the server's",
+		in(reportLua, " and chains >= tonumber(ARGV[2])", ""),
+		healthPkg, "TestServerDoesNotTrip",
+	},
+	{
+		"breaker of a server", "an answer does not close it",
+		in(reportLua, "    s.state, s.next, s.step = 'closed', 0, 0\n", ""),
+		healthPkg, "TestProbes",
+	},
+	{
+		"breaker of a server", "every worker probes",
+		in(probeLua, " or now < s.next then", " then"),
+		healthPkg, "TestManyAskForOneProbe",
+	},
+	{
+		"breaker of a server", "probes come no farther apart",
+		in(reportLua, "math.min(s.step * 2, tonumber(ARGV[4]))", "s.step"),
+		healthPkg, "TestProbes",
+	},
+}
