@@ -83,12 +83,8 @@ func (o *Operator) decide(ctx context.Context, s Selection, d chain.Decision) (i
 		}
 		return 1, nil
 	}
-	return o.eachHeld(ctx, s, func(id string, m chain.Meant) (int, error) {
-		done, err := o.ledger.Decide(ctx, id, d, m)
-		if err != nil || !done {
-			return 0, err
-		}
-		return 1, nil
+	return o.eachHeld(ctx, s, func(ids []string, m chain.Meant) (int, error) {
+		return o.ledger.DecideMany(ctx, ids, d, m)
 	})
 }
 
@@ -129,14 +125,17 @@ func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
 		}
 		return n, cutOff("cancel", n, err)
 	}
-	return o.eachHeld(ctx, s, func(id string, m chain.Meant) (int, error) {
-		return o.ledger.CancelChain(ctx, id, m, true)
+	return o.eachHeld(ctx, s, func(ids []string, m chain.Meant) (int, error) {
+		return o.ledger.CancelChains(ctx, ids, m, true)
 	})
 }
 
+// heldAtOnce is how many held chains are decided on together.
+const heldAtOnce = 500
+
 // eachHeld acts on the held chains that are selected, each once: one that is held
 // again meanwhile is left.
-func (o *Operator) eachHeld(ctx context.Context, s Selection, act func(string, chain.Meant) (int, error)) (int, error) {
+func (o *Operator) eachHeld(ctx context.Context, s Selection, act func([]string, chain.Meant) (int, error)) (int, error) {
 	meant := chain.Meant{Server: s.Server}
 	var tags []string
 	var err error
@@ -150,6 +149,12 @@ func (o *Operator) eachHeld(ctx context.Context, s Selection, act func(string, c
 		return 0, err
 	}
 	total := 0
+	var ids []string
+	flush := func() error {
+		n, err := act(ids, meant)
+		total, ids = total+n, ids[:0]
+		return err
+	}
 	for c, err := range o.ledger.Chains(ctx, tags, true) {
 		if err != nil {
 			return total, cutOff("the decision", total, err)
@@ -157,13 +162,14 @@ func (o *Operator) eachHeld(ctx context.Context, s Selection, act func(string, c
 		if meant.Batch != "" && c.Head.Batch != meant.Batch || meant.Server != "" && c.Head.Server != meant.Server {
 			continue
 		}
-		n, err := act(c.ID, meant)
-		total += n
-		if err != nil {
+		if ids = append(ids, c.ID); len(ids) < heldAtOnce {
+			continue
+		}
+		if err := flush(); err != nil {
 			return total, cutOff("the decision", total, err)
 		}
 	}
-	return total, nil
+	return total, cutOff("the decision", total, flush())
 }
 
 // cutOff says how far it came, and that giving it again does the rest.

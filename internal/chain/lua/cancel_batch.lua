@@ -6,37 +6,124 @@
 -- Reply: {now ms, next cursor, '0' at the end, calls cancelled, chains ready}
 local now = quota.now()
 outcome_first()
-local batch, done, freed, moved = ARGV[1], 0, 0, false
+local batch, done = ARGV[1], 0
+local calls = P .. 'calls:' .. batch
 redis.call('HSET', P .. 'counts:' .. batch, 'x', '1')
-local scan = redis.call('HSCAN', P .. 'calls:' .. batch, ARGV[2], 'COUNT', 200)
+local scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 200)
+
+-- Chains of the slice, each read once: s state, h head, z; n open calls taken out,
+-- taken of them behind the head, headless where the head is one.
+local chains, ended = {}, {}
+local function chain_at(id)
+  local c = chains[id]
+  if c == nil then
+    local key = P .. 'chain:' .. id
+    local v = redis.call('HMGET', key, 's', 'h', 'z')
+    c = v[1] and { id = id, key = key, token = token_of(id), s = v[1], h = v[2], z = v[3], n = 0, taken = 0 }
+    chains[id] = c
+  end
+  return c
+end
+
+-- Records are written back together: one command for each is half of the time. One that
+-- has only its first elements needs no encoding.
+local changed = {}
+local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
+local tails = {
+  [3] = ',"","",0,0,' .. int(now) .. ',"","",""]',
+  [4] = ',"",0,0,' .. int(now) .. ',"","",""]',
+  [5] = ',0,0,' .. int(now) .. ',"","",""]',
+}
+local function flush()
+  if #changed > 0 then redis.call('HSET', calls, unpack(changed)) end
+  changed = {}
+end
+local function cancel(field, rec, raw)
+  local tail, text = tails[#rec], nil
+  if tail then
+    text = '["c"' .. string.sub(raw, 5, -2) .. tail
+  else
+    rec[R.state] = 'c'
+    for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
+    rec[R.finished] = now
+    text = cjson.encode(rec)
+  end
+  changed[#changed + 1] = field
+  changed[#changed + 1] = text
+  if #changed >= 200 then flush() end
+  if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
+  ended[field] = true
+  done = done + 1
+end
+
 for i = 1, #scan[2], 2 do
-  local field, rec = scan[2][i], cjson.decode(scan[2][i + 1])
-  if moved then rec = read(batch, field) end -- an advance may have ended it
-  local state = rec[R.state]
-  if state ~= 's' and state ~= 'k' and state ~= 'c' and state ~= 'r' then
+  local field, raw = scan[2][i], scan[2][i + 1]
+  local state = string.sub(raw, 3, 3) -- a record begins with its state
+  if state ~= 's' and state ~= 'k' and state ~= 'c' and state ~= 'r' and not ended[field] then
+    local rec = cjson.decode(raw)
     local token, key = string.sub(field, 1, 24), string.sub(field, 25)
-    local id, ref = chain_of(token, rec[R.chain]), batch .. ' ' .. key
-    local c = load_chain(id)
-    local head = c and c.h == ref
+    local ref = batch .. ' ' .. key
     if state == 'd' then
       redis.call('ZREM', DELAYED, token .. ' ' .. ref)
-    elseif state == 'f' then
+      cancel(field, rec, raw)
+    else
+      local c = chain_at(chain_of(token, rec[R.chain]))
+      local head = c and c.h == ref
       -- A failed call that holds no chain (policies skip and cancel) stays as it is.
-      if not (head and c.s == 'h') then c = nil else unhold(c, batch, now) end
-    elseif c then
-      open_in_chain(id, batch, -1)
-      if c.s == 'h' then freed = freed + 1 end
-    end
-    if state ~= 'f' or c then
-      end_call(batch, field, rec, 'c', now)
-      done = done + 1
-      if head then
-        unlist(c)
-        advance_or_idle(c, now)
-        moved = true
+      if state ~= 'f' or head and c.s == 'h' then
+        cancel(field, rec, raw)
+        if c then
+          if head then c.headless = true else c.taken = c.taken + 1 end
+          if state ~= 'f' then c.n = c.n + 1 end
+        end
       end
     end
   end
 end
+flush()
+
+-- What was taken out behind heads, and the lists on which headless chains stand.
+local freed, headless = 0, {}
+for id, c in pairs(chains) do
+  if c then
+    if c.s == 'h' then freed = freed + c.n end
+    if c.n > 0 and (c.s == 'h' or not c.headless) then
+      open_in_chain(id, batch, -c.n)
+      c.n = 0
+    end
+    if c.headless then
+      if c.s == 'h' then unhold(c, batch, now) end
+      if c.z then redis.call('ZREM', P .. 'waiters:' .. c.token, id) end
+      headless[#headless + 1] = id
+    end
+  end
+end
+if #headless > 0 then
+  redis.call('ZREM', READY, unpack(headless))
+  redis.call('ZREM', DUE, unpack(headless))
+end
+
+-- Headless chains go on with what is left of them. What this slice took out is passed
+-- over without being read again.
+local idle = {}
+for _, id in ipairs(headless) do
+  local c = chains[id]
+  local queue, over = P .. 'queue:' .. id, 0
+  local refs = redis.call('LRANGE', queue, 0, c.taken)
+  for _, ref in ipairs(refs) do
+    local of, key = split(ref)
+    if of ~= batch or not ended[c.token .. key] then break end
+    over = over + 1
+  end
+  if over == #refs then
+    idle[#idle + 1] = c.key
+    if over > 0 then idle[#idle + 1] = queue end
+  else
+    if c.n > 0 then open_in_chain(id, batch, -c.n) end
+    if over > 0 then redis.call('LPOP', queue, over) end
+    advance_or_idle(c, now)
+  end
+end
+if #idle > 0 then redis.call('DEL', unpack(idle)) end
 if done > 0 then tally(batch, now, 'c', done, 'b', 0 - freed) end
 return { int(now), scan[1], done, redis.call('ZCARD', READY) }
