@@ -164,7 +164,7 @@ func (l *Ledger) runMany(ctx context.Context, s *redis.Script, steps []execution
 			errs = append(errs, err)
 			continue
 		}
-		out[i] = texts(v)
+		out[i] = reply(v)
 		l.admission.Observe(out[i].int(0))
 	}
 	return out, errors.Join(errs...)
