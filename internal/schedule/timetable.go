@@ -99,10 +99,9 @@ func (t *Timetable) nextReal(after time.Time) time.Time {
 			return at.In(t.Zone)
 		}
 		// The tick may be the first moment of the next stretch.
-		if _, offset = end.In(t.Zone).Zone(); t.matches(end.In(t.Zone)) {
-			return end.In(t.Zone)
+		if from = end.In(t.Zone); t.matches(from) {
+			return from
 		}
-		from = end.In(t.Zone)
 	}
 	return time.Time{}
 }

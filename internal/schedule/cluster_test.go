@@ -1,0 +1,50 @@
+package schedule
+
+import (
+	"fmt"
+	"testing"
+
+	"habilita/internal/redisconn"
+	"habilita/internal/redisconn/redistest"
+)
+
+// The same scripts and pipelines do on a Redis Cluster.
+func TestCluster(t *testing.T) {
+	url, _ := redistest.StartCluster(t, 3)
+	rdb, err := redisconn.Open(url, redisconn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rdb.Close() })
+	w := &world{t, NewStore(rdb, ""), key(t, "one"), rdb}
+	const n = 20
+	for i := range n {
+		d := nightly
+		d.Name = fmt.Sprint("s", i)
+		s := w.mustAdd(d, chunkRows+1)
+		c := w.claimIt(s, lease)
+		w.must(w.DecidePassed(t.Context(), s.ID, c, chains("a", "b")))
+		if got, err := w.Passed(t.Context(), s.ID, c); len(got) != 2 || err != nil {
+			t.Fatal(got, err)
+		}
+		rows := 0
+		for _, err := range w.Rows(t.Context(), s.ID, c.Revision, c.Rows, w.keys) {
+			w.must(err)
+			rows++
+		}
+		w.must(w.Finish(t.Context(), s.ID, c, Run{Result: ResultMade, Calls: rows}))
+		if runs, err := w.Runs(t.Context(), d.Name); err != nil || len(runs) != 1 || runs[0].Calls != chunkRows+1 {
+			t.Fatal(runs, err)
+		}
+	}
+	all, now, err := w.All(t.Context())
+	if len(all) != n || now.IsZero() || err != nil {
+		t.Errorf("%d schedules at %v, %v", len(all), now, err)
+	}
+	if n, err := w.Reseal(t.Context(), key(t, "second", "one")); n != 2*len(all) || err != nil {
+		t.Errorf("%d chunks, %v", n, err)
+	}
+	for _, s := range all {
+		w.must(w.Remove(t.Context(), s.Name))
+	}
+}
