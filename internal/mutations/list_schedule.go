@@ -25,7 +25,7 @@ var scheduleMutations = []mutation{
 	},
 	{
 		"schedules: numbers of claims never come again", "a schedule that is added again begins at 1",
-		in(scheduleLua+"library.lua", "math.max(tonumber(get(name) or '0') + 1, now())", "tonumber(get(name) or '0') + 1"),
+		in(scheduleLua+"library.lua", "math.max(tonumber(get(name) or '0') + 1, tonumber(t[1]) * 1000000 + tonumber(t[2]))", "tonumber(get(name) or '0') + 1"),
 		"./internal/schedule", "TestPauseResumeAskRemove/miniredis",
 	},
 	{

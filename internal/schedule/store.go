@@ -139,7 +139,7 @@ func (s *Store) Put(ctx context.Context, d Definition, rows int, revision string
 	}
 	id := ID(d.Name)
 	// The list first: what is in it and nowhere else is passed over.
-	if err := s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(now.UnixMilli()), Member: id}).Err(); err != nil {
+	if err := s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(now.UnixMicro()), Member: id}).Err(); err != nil {
 		return err
 	}
 	n, err := s.put.Run(ctx, s.rdb, s.keys(id), flag(replace), revision, millis(t.Next(now)),

@@ -21,10 +21,11 @@ end
 
 local function get(name) return redis.call('HGET', S, name) end
 
--- fresh gives a counter its next number. It goes with the time, so that a schedule that is
--- removed and added again has no number twice.
+-- fresh gives a counter its next number. It goes with the time, in microseconds, so that a
+-- schedule that is removed and added again has no number twice.
 local function fresh(name)
-  local n = math.max(tonumber(get(name) or '0') + 1, now())
+  local t = redis.call('TIME')
+  local n = math.max(tonumber(get(name) or '0') + 1, tonumber(t[1]) * 1000000 + tonumber(t[2]))
   redis.call('HSET', S, name, int(n))
   return int(n)
 end
