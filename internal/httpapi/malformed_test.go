@@ -139,7 +139,7 @@ func TestRedisThatIsAwayOrFull(t *testing.T) {
 
 func TestMutatedRequests(t *testing.T) {
 	w := newWorld(t)
-	seed := rand.Uint64()
+	const seed = 20261124 // the faults' harness draws others, and more
 	r := rand.New(rand.NewPCG(seed, 1))
 	statuses := map[int]int{}
 	for i := range 800 {

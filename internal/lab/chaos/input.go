@@ -26,6 +26,10 @@ func inputRows(of func(whole, ci int) int) []row {
 			},
 		},
 		{
+			name: "malformed input: HTTP API", dose: fmt.Sprint(of(10_000, 1_000), " mutated requests"), took: 60 * second,
+			units: []func(u *unit){func(u *unit) { mutatedRequests(u, of(10_000, 1_000)) }},
+		},
+		{
 			name: "malformed input: go test -fuzz of each decoder", dose: fmt.Sprint(len(decoders), " for 20 s each"), took: 20 * second, alone: true,
 			units: fuzzUnits(of),
 		},
@@ -41,7 +45,7 @@ var decoders = []struct{ pkg, test string }{
 	{"./internal/intake", "FuzzSplitAgainstEncodingCSV"}, {"./internal/intake", "FuzzScanAgainstEncodingJSON"},
 	{"./internal/chain", "FuzzDecode"}, {"./internal/chain", "FuzzParseCallID"},
 	{"./internal/vault", "FuzzOpen"}, {"./internal/vault", "FuzzParseKeys"},
-	{"./internal/redisconn", "FuzzPasswordsStayHidden"},
+	{"./internal/redisconn", "FuzzPasswordsStayHidden"}, {"./internal/httpapi", "FuzzCallBody"},
 }
 
 func fuzzUnits(of func(whole, ci int) int) []func(u *unit) {
