@@ -26,7 +26,7 @@ type Producer interface {
 	TokenID(token string) string
 }
 
-// Options are what the API is made of. All but Log are required.
+// Options are what the API is made of. All but Prefix, Log and MaxBatch are required.
 type Options struct {
 	Redis    redis.UniversalClient // for Idempotency-Keys
 	Prefix   string                // of keys; "" is "habilita"
@@ -35,6 +35,7 @@ type Options struct {
 	Actions  *actionlog.Log
 	Registry *agreement.Registry
 	Log      zerolog.Logger
+	MaxBatch int64 // longest body of POST /v1/batches, in bytes; 0: MaxBatch
 }
 
 // The limits of a request. A body that is streamed may take as long as it keeps moving.
@@ -71,6 +72,9 @@ type route struct {
 func New(o Options) *API {
 	if o.Prefix == "" {
 		o.Prefix = "habilita"
+	}
+	if o.MaxBatch == 0 {
+		o.MaxBatch = MaxBatch
 	}
 	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix}, mux: http.NewServeMux()}
 	a.routes = []route{

@@ -63,7 +63,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	if media == "application/x-ndjson" {
 		format = intake.JSONLines
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, MaxBatch)
+	r.Body = http.MaxBytesReader(w, r.Body, a.MaxBatch)
 	body := streaming.Body(w, r, standstill)
 	opts := []tasks.BatchOption{tasks.OnFailure(onFailure), tasks.OnReject(u.reject)}
 	if !at.IsZero() {

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -85,6 +86,40 @@ func TestCallsThatAreNone(t *testing.T) {
 		if strings.Contains(k, ":calls:") {
 			t.Errorf("something was enqueued: %s", k)
 		}
+	}
+}
+
+// A body that does not come is given up, and answered.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	w := newWorld(t)
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", w.url+"/v1/calls", pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = 100
+	r.Header = http.Header{"Authorization": {"Bearer " + anasKey}, "Content-Type": {"application/json"}}
+	go io.WriteString(pw, `{"server":`) //nolint:errcheck // the answer tells
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	if res.StatusCode != 408 {
+		t.Errorf("%d %s", res.StatusCode, text)
+	}
+}
+
+// What came before a body's limit is enqueued, and the answer says so.
+func TestBatchThatIsTooLarge(t *testing.T) {
+	w := newWorld(t)
+	r := w.postCSV("/v1/batches?batch=b", rows(80_000)).want(t, 413, nil)
+	r.says(t, "rows before it are enqueued")
+	var st status
+	if w.get("/v1/batches/b").want(t, 200, &st); st.Total == 0 || st.Total >= 80_000 {
+		t.Errorf("%+v", st)
 	}
 }
 

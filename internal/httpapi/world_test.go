@@ -74,7 +74,7 @@ func newWorld(t testing.TB) *world {
 		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
 	}})
 	w.api = httpapi.New(httpapi.Options{
-		Redis: w.rdb, Producer: producer, Operator: w.op, Actions: actionlog.New(w.rdb, "habilita"),
+		MaxBatch: 1 << 20, Redis: w.rdb, Producer: producer, Operator: w.op, Actions: actionlog.New(w.rdb, "habilita"),
 		Registry: agreement.New(w.rdb, "habilita"), Log: zerolog.New(zerolog.SyncWriter(&w.log)),
 	})
 	keys, err := access.ParseKeys("ana:write:" + anasKey + ",bo:write:" + bosKey)
@@ -85,7 +85,9 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(guard.Wrap(w.api))
+	server := httptest.NewUnstartedServer(guard.Wrap(w.api))
+	server.Config.ReadTimeout = 2 * time.Second // a body that is slower is cut off
+	server.Start()
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	w.client = &http.Client{Transport: &held{t: t, document: loadDocument(t)}}
