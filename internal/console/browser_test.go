@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -214,17 +215,20 @@ func evaluate(expression string) chromedp.Action[chromedp.Void] {
 // On a phone nothing is wider than the phone, in light and dark and both languages.
 func TestPhoneAndDark(t *testing.T) {
 	b := browser(t)
-	w := open(t, consoletest.Options{Vendor: strict(), Console: withServers()})
+	w := open(t, consoletest.Options{Vendor: strict()})
 	w.enqueue("a-batch-whose-name-is-so-long-that-it-does-not-fit-on-a-phone-in-one-line-whatever-one-does", "down-1", 30)
 	w.enqueue("one", "bad-1", 3)
 	w.settled("one")
+	if err := w.Server(t.Context(), "0007", "open", 1000, 400); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.Actions.Append(t.Context(), entry(strings.Repeat("wide", 40))); err != nil {
 		t.Fatal(err)
 	}
 	backgrounds := map[bool]string{}
 	for _, v := range []consoletest.View{{Width: 390, Height: 844, Language: "es"}, {Width: 390, Height: 844, Dark: true}, {Width: 320, Height: 640}} {
 		p := look(t, b, v, w.URL)
-		for _, path := range append(allPages, "/servers", "/batches/one?state=failed") {
+		for _, path := range append(allPages, "/batches/one?state=failed") {
 			p.do(chromedp.Navigate(w.URL + path))
 			p.until("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 		}
@@ -244,14 +248,19 @@ func TestPhoneAndDark(t *testing.T) {
 // Text has a contrast of at least 4.5 to what is behind it (WCAG AA), in both schemes.
 func TestContrast(t *testing.T) {
 	b := browser(t)
-	w := open(t, consoletest.Options{Vendor: strict(), Console: withServers()})
+	w := open(t, consoletest.Options{Vendor: strict()})
 	w.enqueue("one", "bad-1", 3)
 	w.enqueue("two", "good-1", 3)
 	w.settled("one")
 	w.settled("two")
+	for i, state := range []string{"open", "half_open", "closed"} {
+		if err := w.Server(t.Context(), fmt.Sprintf("%04d", i), state, 1000, 400); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, dark := range []bool{false, true} {
 		p := look(t, b, consoletest.View{Dark: dark}, w.URL)
-		for _, path := range append(allPages, "/servers") {
+		for _, path := range allPages {
 			p.do(chromedp.Navigate(w.URL + path))
 			ctx, cancel := context.WithTimeout(p.ctx, patience)
 			bad, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](contrastScript))

@@ -10,6 +10,7 @@ import (
 
 	"habilita/internal/actionlog"
 	"habilita/internal/agreement"
+	"habilita/internal/health"
 	"habilita/internal/operator"
 	"habilita/internal/schedule"
 )
@@ -25,7 +26,7 @@ type Options struct {
 	// Schedules are the recurring runs; nil: there is no page of them.
 	Schedules *schedule.Store
 	// Servers are the vendor's servers; nil: there is no page of them.
-	Servers Servers
+	Servers *health.Store
 	// Location is in whose time zone times are told. Nil is UTC.
 	Location *time.Location
 	// Log takes what goes wrong.

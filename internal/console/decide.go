@@ -11,7 +11,9 @@ import (
 
 	"habilita/internal/access"
 	"habilita/internal/actionlog"
+	"habilita/internal/chain"
 	"habilita/internal/operator"
+	"habilita/internal/wolkvox"
 )
 
 // decideTimeout is how long a decision may take; one that was cut off is given again.
@@ -19,17 +21,27 @@ const decideTimeout = 45 * time.Second
 
 // asked is a decision that somebody asks for: what, and on what.
 type asked struct {
-	Do    string // retry, skip or cancel
-	Chain string // its id; or
-	Batch string // its name
+	Do     string // retry, skip or cancel, of chain or batch; or lift, of server or token
+	Chain  string // its id
+	Batch  string // its name
+	Server string // whose breaker is closed
+	Token  string // its token_id, whose cool-down is ended
 }
 
 func askedOf(v url.Values) (asked, error) {
-	a := asked{Do: v.Get("do"), Chain: v.Get("chain"), Batch: v.Get("batch")}
-	if a.Do != "retry" && a.Do != "skip" && a.Do != "cancel" {
-		return a, errQuery
-	}
-	if err := a.selection().Check(); err != nil {
+	a := asked{Do: v.Get("do"), Chain: v.Get("chain"), Batch: v.Get("batch"), Server: v.Get("server"), Token: v.Get("token")}
+	switch a.Do {
+	case "retry", "skip", "cancel":
+		if a.Server != "" || a.Token != "" || a.selection().Check() != nil {
+			return a, errQuery
+		}
+	case "lift":
+		_, err := wolkvox.ParseServer(a.Server)
+		server, token := err == nil, chain.IsToken(a.Token)
+		if a.Chain != "" || a.Batch != "" || server == token || server != (a.Server != "") || token != (a.Token != "") {
+			return a, errQuery
+		}
+	default:
 		return a, errQuery
 	}
 	return a, nil
@@ -41,18 +53,39 @@ func (a asked) selection() operator.Selection {
 
 // Scope is chain or batch, for texts.
 func (a asked) Scope() string {
-	if a.Chain != "" {
+	switch {
+	case a.Chain != "":
 		return "chain"
+	case a.Server != "":
+		return "server"
+	case a.Token != "":
+		return "token"
 	}
 	return "batch"
 }
 
 // back is where one came from.
 func (a asked) back() string {
-	if a.Chain != "" {
+	switch a.Scope() {
+	case "chain":
 		return "/chains"
+	case "server":
+		return "/servers"
+	case "token":
+		return "/tokens"
 	}
 	return batchPath(a.Batch)
+}
+
+// target is what it is about, as the action log keeps it.
+func (a asked) target() string {
+	switch a.Scope() {
+	case "server":
+		return "server " + a.Server
+	case "token":
+		return "token " + a.Token
+	}
+	return a.selection().String()
 }
 
 // decideData is what the page asks about.
@@ -77,7 +110,9 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 	d := decideData{asked: a, Back: a.back()}
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
-	if a.Chain != "" {
+	switch a.Scope() {
+	case "server", "token": // there is no more to say of them
+	case "chain":
 		ch, err := c.o.Operator.Chain(ctx, a.Chain)
 		if err == nil && !ch.Held() {
 			err = &operator.UnknownChainError{ID: a.Chain, Held: true}
@@ -87,7 +122,7 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		d.OfChain = &ch
-	} else {
+	default:
 		s, err := c.o.Operator.Status(ctx, a.Batch)
 		if err != nil {
 			c.failRead(w, r, err)
@@ -146,17 +181,33 @@ func (c *Console) decide(ctx context.Context, a asked) (int, error) {
 		return c.o.Operator.Retry(ctx, a.selection())
 	case "skip":
 		return c.o.Operator.Skip(ctx, a.selection())
-	default:
+	case "cancel":
 		return c.o.Operator.Cancel(ctx, a.selection())
 	}
+	return c.lift(ctx, a)
+}
+
+// lift lets calls through again; 0 where they were let through already.
+func (c *Console) lift(ctx context.Context, a asked) (int, error) {
+	var was bool
+	var err error
+	if a.Server != "" {
+		was, err = c.o.Servers.Lift(ctx, a.Server)
+	} else {
+		was, err = c.o.Operator.LiftCooling(ctx, a.Token)
+	}
+	if was {
+		return 1, err
+	}
+	return 0, err
 }
 
 // note keeps who did what. The words are those of the other ways to act, so that the
 // log is of one language.
 func (c *Console) note(ctx context.Context, who access.Principal, a asked, n int, failed error) error {
-	noun := "chain"
-	if a.Do == "cancel" {
-		noun = "call"
+	noun := map[string]string{"cancel": "call", "lift": a.Scope()}[a.Do]
+	if noun == "" {
+		noun = "chain"
 	}
 	if n != 1 {
 		noun += "s"
@@ -168,10 +219,10 @@ func (c *Console) note(ctx context.Context, who access.Principal, a asked, n int
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	_, err := c.o.Actions.Append(ctx, actionlog.Entry{
-		Who: who.Name, Via: actionlog.Console, Action: a.Do, Target: a.selection().String(), Result: result,
+		Who: who.Name, Via: actionlog.Console, Action: a.Do, Target: a.target(), Result: result,
 	})
 	if err != nil {
-		c.o.Log.Error().Err(err).Str("who", who.Name).Str("action", a.Do).Str("target", a.selection().String()).
+		c.o.Log.Error().Err(err).Str("who", who.Name).Str("action", a.Do).Str("target", a.target()).
 			Msg("what was done is not in the action log")
 	}
 	return err

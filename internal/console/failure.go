@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"habilita/internal/batch"
+	"habilita/internal/health"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn"
 )
@@ -47,6 +48,9 @@ func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, batch.ErrNoBatch):
 		c.fail(w, r, failure{status: http.StatusNotFound, key: "batch"})
+		return
+	case errors.Is(err, health.ErrUnknownServer):
+		c.notFound(w, r)
 		return
 	case errors.As(err, &chain):
 		c.fail(w, r, failure{status: http.StatusNotFound, key: "chain", back: "/chains"})

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"habilita/internal/actionlog"
-	"habilita/internal/console"
 	"habilita/internal/console/consoletest"
 	"habilita/internal/operator"
 	"habilita/internal/wolkvox/wolkvoxtest"
@@ -159,16 +158,3 @@ func required() bool { return os.Getenv("HABILITA_REQUIRE_CHROMIUM") == "1" }
 func entry(who string) actionlog.Entry {
 	return actionlog.Entry{Who: who, Via: actionlog.CLI, Action: "retry", Target: "batch " + who, Result: "failed after 0 chains: " + who}
 }
-
-type servers struct{}
-
-func (servers) Window() time.Duration { return time.Minute }
-
-func (servers) Servers(context.Context) ([]console.Server, error) {
-	return []console.Server{
-		{Name: "0001", Requests: 10, Failures: 9, State: "open", Until: time.Now().Add(time.Minute), LastError: strings.Repeat("wide", 40)},
-		{Name: "0002", Requests: 1000, Failures: 1, State: "closed"}, {Name: "0003", Requests: 10, Failures: 2, State: "half-open"},
-	}, nil
-}
-
-func withServers() console.Options { return console.Options{Servers: servers{}} }

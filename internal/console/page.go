@@ -72,7 +72,7 @@ func noticeOf(q url.Values) *notice {
 	switch done := q.Get("done"); {
 	case err != nil || n < 0:
 		return nil
-	case done == "retry", done == "skip", done == "cancel":
+	case done == "retry", done == "skip", done == "cancel", done == "lift":
 		return &notice{Key: "done." + done, N: n, Unlogged: q.Get("unlogged") != ""}
 	}
 	return nil

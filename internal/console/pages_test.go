@@ -6,13 +6,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"habilita/internal/access"
 	"habilita/internal/console/consoletest"
 	"habilita/tasks"
 )
 
-var allPages = []string{"/", "/batches/one", "/chains", "/chains?show=all", "/tokens", "/workers", "/schedules", "/actions",
+var allPages = []string{"/", "/batches/one", "/chains", "/chains?show=all", "/tokens", "/workers", "/schedules", "/servers", "/actions",
 	"/decide?do=cancel&batch=one", "/nowhere"}
 
 func TestEmptyPagesSayWhatToDo(t *testing.T) {
@@ -24,6 +25,7 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 	w.get("/tokens").has(t, 200, "No token yet")
 	w.get("/workers").has(t, 200, "Start a worker")
 	w.get("/schedules").has(t, 200, "No schedule yet", "enqueue schedule add")
+	w.get("/servers").has(t, 200, "No server was called yet")
 	w.get("/actions").has(t, 200, "Nobody decided anything yet")
 }
 
@@ -109,7 +111,7 @@ func TestCallsAreFilteredSearchedAndPaged(t *testing.T) {
 	}
 	for _, path := range []string{"/batches/many?state=no", "/batches/many?cursor=x", "/tokens?skip=-1", "/tokens?skip=x", "/?cursor=x",
 		"/chains?show=x", "/chains?cursor=x", "/actions?before=x", "/events?topic=x", "/decide?do=x&batch=many", "/decide?do=retry",
-		"/decide?do=retry&batch=many&chain=x", "/decide?do=retry&chain=x", "/batches/many?q=" + strings.Repeat("x", 300), "/servers",
+		"/decide?do=retry&batch=many&chain=x", "/decide?do=lift&batch=many", "/decide?do=lift&server=0001&batch=many", "/decide?do=lift&token=x", "/decide?do=retry&server=0001", "/decide?do=retry&chain=x", "/batches/many?q=" + strings.Repeat("x", 300),
 		"/batches/none", "/batches/none/calls.csv", "/assets/x/y"} {
 		if a := w.get(path); a.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.status)
@@ -199,4 +201,29 @@ func TestRedisAway(t *testing.T) {
 	}
 	w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "batch": {"x"}}).has(t, http.StatusServiceUnavailable)
 	w.Redis.SetError("")
+}
+
+func TestServersThatAreDownCanBeTriedAtOnce(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	for name, state := range map[string]string{"0001": "closed", "0007": "open"} {
+		if err := w.Server(t.Context(), name, state, 100, 40); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := w.get("/servers")
+	a.has(t, 200, "40 / 100", "40 %", "down: calls put off", "/decide?do=lift&amp;server=0007")
+	a.hasNot(t, "server=0001")
+	w.get("/decide?do=lift&server=0007").has(t, 200, "Make calls to this server again?", `name="server" value="0007"`)
+	a = w.ask("POST", "/decide", url.Values{"do": {"lift"}, "server": {"0007"}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/servers?done=lift&n=1" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	all, err := w.Health.Servers(t.Context(), time.Time{})
+	if err != nil || len(all) != 2 || all[1].State != "closed" {
+		t.Errorf("%+v %v", all, err)
+	}
+	log, err := w.Actions.Recent(t.Context(), 9)
+	if err != nil || len(log) != 1 || log[0].Target != "server 0007" || log[0].Action != "lift" {
+		t.Errorf("%+v %v", log, err)
+	}
 }

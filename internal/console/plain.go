@@ -97,13 +97,13 @@ func (w *words) target(t string) string {
 		return w.sayOr("target.all", t)
 	}
 	what, name, _ := strings.Cut(t, " ")
-	if what == "chain" {
+	if what == "chain" || what == "token" {
 		name = short(name)
 	}
 	return w.sayOr("target."+what, t, name)
 }
 
-var countOf = regexp.MustCompile(`^(\d+) (chain|call)s?$`)
+var countOf = regexp.MustCompile(`^(\d+) (chain|call|server|token)s?$`)
 
 // result is what came of an action, in words where it is a count.
 func (w *words) result(r string) string {

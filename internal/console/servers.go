@@ -1,38 +1,32 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"time"
+
+	"habilita/internal/health"
 )
 
-// Server is what is known of one of the vendor's servers, by all workers together.
-type Server struct {
-	Name     string
-	Requests int // in the last while, as Window says
-	Failures int // of these: no answer, or one that is the server's own failure
-	// State is closed (requests pass), open (none do) or half-open (one is tried).
-	State string
-	// Until is when an open one is tried again; zero for none.
-	Until time.Time
-	// LastError is what failed last, in the words of the vendor or the network.
-	LastError string
-}
+// serverView is one of the vendor's servers as the page shows it.
+type serverView struct{ health.ServerHealth }
 
 // Percent is the share of requests that failed, rounded up: one failure is never 0.
-func (s Server) Percent() int {
-	if s.Requests <= 0 {
+func (v serverView) Percent() int {
+	if v.Requests <= 0 {
 		return 0
 	}
-	return min(100, (s.Failures*100+s.Requests-1)/s.Requests)
+	return min(100, (v.Failures*100+v.Requests-1)/v.Requests)
 }
 
-// Width is the share in thousandths.
-func (s Server) Width() int { return s.Percent() * 10 }
+// Width is the share in thousandths, for the bar.
+func (v serverView) Width() int { return v.Percent() * 10 }
 
 // Level is ok, near or used, as a bar is coloured.
-func (s Server) Level() string {
-	switch p := s.Percent(); {
+func (v serverView) Level() string {
+	switch p := v.Percent(); {
 	case p >= 50:
 		return "used"
 	case p >= 10:
@@ -41,23 +35,44 @@ func (s Server) Level() string {
 	return "ok"
 }
 
-// Servers tells how the vendor's servers do.
-type Servers interface {
-	// Servers are those that were called in the last Window, those with most failures first.
-	Servers(ctx context.Context) ([]Server, error)
-	// Window is how far back the counts go.
-	Window() time.Duration
-}
+// Down reports whether its calls are put off.
+func (v serverView) Down() bool { return v.State != health.Closed }
 
 type serversData struct {
-	Servers []Server
-	Window  time.Duration
+	Servers []serverView
+	Down    int
+	More    int
 }
+
+// maxServers is how many the page shows, those with most trouble first.
+const maxServers = 200
 
 func (c *Console) serversTopic() topic {
 	return topic{"servers", func(ctx context.Context) (any, error) {
-		all, err := c.o.Servers.Servers(ctx)
-		return serversData{all, c.o.Servers.Window()}, err
+		all, err := c.o.Servers.Servers(ctx, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		var d serversData
+		for _, h := range all {
+			v := serverView{h}
+			if d.Servers = append(d.Servers, v); v.Down() {
+				d.Down++
+			}
+		}
+		slices.SortStableFunc(d.Servers, func(a, b serverView) int {
+			if a.Down() != b.Down() {
+				if a.Down() {
+					return -1
+				}
+				return 1
+			}
+			return cmp.Compare(b.Percent(), a.Percent())
+		})
+		if len(d.Servers) > maxServers {
+			d.More, d.Servers = len(d.Servers)-maxServers, d.Servers[:maxServers]
+		}
+		return d, nil
 	}}
 }
 

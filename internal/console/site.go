@@ -48,11 +48,12 @@ func loadSites(o Options, assets map[string]asset) (map[string]*site, error) {
 // functions are what templates may call.
 func (s *site) functions(assets map[string]asset) template.FuncMap {
 	return template.FuncMap{
-		"t":     s.say,
-		"tor":   s.sayOr,
-		"num":   s.number,
-		"when":  s.when,
-		"short": short,
+		"t":      s.say,
+		"tor":    s.sayOr,
+		"num":    s.number,
+		"when":   s.when,
+		"whenin": s.whenIn,
+		"short":  short,
 		"asset": func(name string) (string, error) {
 			a, ok := assets[name]
 			if !ok {

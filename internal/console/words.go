@@ -121,6 +121,16 @@ func (w *words) when(t, now time.Time) *moment {
 	}
 }
 
+// whenIn is when, told in another zone; in that of the pages where there is none of that
+// name.
+func (w *words) whenIn(t, now time.Time, zone string) *moment {
+	there := *w
+	if z, err := time.LoadLocation(zone); err == nil {
+		there.zone = z
+	}
+	return there.when(t, now)
+}
+
 // clockFor is the layout of a time that is so far away.
 func clockFor(d time.Duration) string {
 	switch {

@@ -19,6 +19,7 @@ import (
 	"habilita/internal/actionlog"
 	"habilita/internal/agreement"
 	"habilita/internal/console"
+	"habilita/internal/health"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
@@ -37,7 +38,7 @@ type Options struct {
 	NoWorker bool
 	// Who looks; the zero value is one who may write.
 	Who access.Principal
-	// Console is added to: Servers, Location, Log and Now are kept.
+	// Console is added to: Location, Log and Now are kept.
 	Console console.Options
 	// MaxAttempts of the worker; 0 is 3.
 	MaxAttempts int
@@ -53,6 +54,7 @@ type Stage struct {
 	Operator  *operator.Operator
 	Actions   *actionlog.Log
 	Schedules *schedule.Store
+	Health    *health.Store
 	Console   *console.Console
 
 	closers []func() error // the last one first
@@ -102,6 +104,7 @@ func Open(ctx context.Context, o Options) (_ *Stage, err error) {
 	}
 	s.Actions = actionlog.New(s.Client, quota.DefaultPrefix)
 	s.Schedules = schedule.NewStore(s.Client, quota.DefaultPrefix)
+	s.Health = health.New(s.Client, quota.DefaultPrefix, health.Trip{})
 	return s, s.serve(o, zone)
 }
 
@@ -140,7 +143,7 @@ func (s *Stage) work(ctx context.Context, url string, o tasks.Options, attempts 
 // serve serves the console as the worker does.
 func (s *Stage) serve(o Options, zone *time.Location) error {
 	c := o.Console
-	c.Operator, c.Processes, c.Actions, c.Schedules = s.Operator, agreement.New(s.Client, quota.DefaultPrefix), s.Actions, s.Schedules
+	c.Operator, c.Processes, c.Actions, c.Schedules, c.Servers = s.Operator, agreement.New(s.Client, quota.DefaultPrefix), s.Actions, s.Schedules, s.Health
 	if c.Location == nil {
 		c.Location = zone
 	}
@@ -177,6 +180,19 @@ func (s *Stage) serve(o Options, zone *time.Location) error {
 		return err
 	})
 	return nil
+}
+
+// Server makes a server have so many requests and failures lately, as package health keeps
+// it; state is closed, open or half_open.
+func (s *Stage) Server(ctx context.Context, name, state string, requests, failures int) error {
+	now, err := s.Client.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf(`{"state":%q,"since":%d,"next":%d,"run":%d,"w":%d,"req":%d,"fail":%d,"preq":0,"pfail":0,"step":2000,"chains":""}`,
+		state, now.Add(-40*time.Second).UnixMilli(), now.Add(25*time.Second).UnixMilli(), min(failures, 7),
+		now.UnixMilli()/health.Window.Milliseconds(), requests, failures)
+	return s.Client.HSet(ctx, quota.DefaultPrefix+":{health}:servers", name, text).Err()
 }
 
 // Use makes a token have used so many requests today, once a call of it was made.

@@ -8,7 +8,6 @@ import (
 
 	"habilita/internal/access"
 	"habilita/internal/actionlog"
-	"habilita/internal/console"
 	"habilita/internal/console/consoletest"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox/wolkvoxtest"
@@ -17,7 +16,7 @@ import (
 
 // empty is the console of somebody who has just begun.
 func empty(ctx context.Context) (*consoletest.Stage, []shot, error) {
-	s, err := consoletest.Open(ctx, consoletest.Options{NoWorker: true, Console: console.Options{}})
+	s, err := consoletest.Open(ctx, consoletest.Options{NoWorker: true})
 	return s, []shot{{"empty", "/"}, {"empty-chains", "/chains"}, {"empty-tokens", "/tokens"}, {"empty-workers", "/workers"},
 		{"empty-schedules", "/schedules"}, {"empty-actions", "/actions"}, {"missing", "/nowhere"}, {"missing-batch", "/batches/nope"}}, err
 }
@@ -54,7 +53,6 @@ func busy(ctx context.Context) (*consoletest.Stage, []shot, error) {
 				return wolkvoxtest.Fault{}
 			},
 		},
-		Console: console.Options{Servers: servers{}},
 	})
 	if err != nil {
 		return s, nil, err
@@ -125,6 +123,14 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 			return err
 		}
 	}
+	for _, sv := range []struct {
+		name, state        string
+		requests, failures int
+	}{{"0006", "open", 240, 203}, {"0003", "half_open", 911, 118}, {"0001", "closed", 5210, 3}, {"0002", "closed", 4804, 0}} {
+		if err := s.Server(ctx, sv.name, sv.state, sv.requests, sv.failures); err != nil {
+			return err
+		}
+	}
 	if err := someSchedules(ctx, s); err != nil {
 		return err
 	}
@@ -148,19 +154,6 @@ func used(ctx context.Context, s *consoletest.Stage) error {
 		}
 	}
 	return nil
-}
-
-type servers struct{}
-
-func (servers) Window() time.Duration { return 10 * time.Minute }
-
-func (servers) Servers(context.Context) ([]console.Server, error) {
-	return []console.Server{
-		{Name: "0006", Requests: 240, Failures: 203, State: "open", Until: time.Now().Add(25 * time.Second), LastError: "wolkvox: refused (server_error): HTTP 503"},
-		{Name: "0003", Requests: 911, Failures: 118, State: "half-open", LastError: "wolkvox: outcome unknown: read: connection reset by peer"},
-		{Name: "0001", Requests: 5210, Failures: 3, State: "closed", LastError: "wolkvox: refused (server_error): HTTP 500"},
-		{Name: "0002", Requests: 4804, State: "closed"},
-	}, nil
 }
 
 func someSchedules(ctx context.Context, s *consoletest.Stage) error {
