@@ -59,6 +59,7 @@ func TestListenersAreTold(t *testing.T) {
 	w := open(t, consoletest.Options{Vendor: strict()})
 	w.Vendor.Hold()
 	w.enqueue("one", "good-1", 2)
+	w.get("/batches/one").has(t, 200) // is what a change is a change from
 	status, events, stop := w.listen("topic=batch&name=one")
 	defer stop()
 	if status != 200 {

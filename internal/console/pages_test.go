@@ -10,6 +10,7 @@ import (
 
 	"habilita/internal/access"
 	"habilita/internal/console/consoletest"
+	"habilita/internal/wolkvox/wolkvoxtest"
 	"habilita/tasks"
 )
 
@@ -225,5 +226,33 @@ func TestServersThatAreDownCanBeTriedAtOnce(t *testing.T) {
 	log, err := w.Actions.Recent(t.Context(), 9)
 	if err != nil || len(log) != 1 || log[0].Target != "server 0007" || log[0].Action != "lift" {
 		t.Errorf("%+v %v", log, err)
+	}
+}
+
+func TestACoolDownCanBeEnded(t *testing.T) {
+	o := strict()
+	o.Script = func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		return wolkvoxtest.Fault{Kind: wolkvoxtest.TokenLimit}
+	}
+	w := open(t, consoletest.Options{Vendor: o})
+	w.enqueue("one", "good-1", 2)
+	var token string
+	for token == "" {
+		rows, err := w.Operator.Quota(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			if !r.CoolingUntil.IsZero() {
+				token = r.TokenID
+			}
+		}
+	}
+	w.get("/tokens").has(t, 200, "quota is used up", "/decide?do=lift&amp;token="+token)
+	w.get("/chains?show=all").has(t, 200, "left alone for a while: the vendor says")
+	w.get("/decide?do=lift&token="+token).has(t, 200, "End the cool-down", `name="token" value="`+token+`"`)
+	a := w.ask("POST", "/decide", url.Values{"do": {"lift"}, "token": {token}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/tokens?done=lift&n=1" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
 	}
 }
