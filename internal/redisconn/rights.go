@@ -74,6 +74,7 @@ var rights = []right{
 	{"hgetall", "k", everyone, ""},
 	{"hincrby", "k f 1", writers, ""},
 	{"hkeys", "k", people | Worker, ""},
+	{"hlen", "k", writers, ""},
 	{"hmget", "k f", everyone, ""},
 	{"hscan", "k 0", everyone, ""},
 	{"hset", "a f v", writers, ""},
