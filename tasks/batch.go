@@ -107,7 +107,7 @@ func (b *batchRun) run(ctx context.Context, name string, calls iter.Seq2[Call, e
 	if err := b.canary.mayEnqueue(ctx, b.p, meta); err != nil {
 		return err
 	}
-	b.out = newGatherer(ctx, b.id, b.p.ledger.Index, b.deliver)
+	b.out = newGatherer(ctx, b.id, b.p.ledger.Index, b.deliver, b.hint)
 	hurried, stop := context.WithCancel(ctx)
 	var ticker sync.WaitGroup
 	ticker.Go(func() { b.out.hurry(hurried) })
@@ -190,12 +190,12 @@ func (b *batchRun) deliver(ctx context.Context, trip []*chain.Group, first []int
 			return chain.Appended{}, err
 		}
 	}
-	done, err := b.p.ledger.AppendGroups(ctx, chain.Append{Batch: b.id, Policy: b.policy}, trip)
-	if len(done.Ready) > 0 {
-		// Workers find buckets that could not be announced.
-		_ = b.p.ledger.Announce(ctx, b.p.clock.Now(), done.Ready...)
-	}
-	return done, err
+	return b.p.ledger.AppendGroups(ctx, chain.Append{Batch: b.id, Policy: b.policy}, trip)
+}
+
+// hint announces buckets; workers find those that could not be announced, too.
+func (b *batchRun) hint(ctx context.Context, ready []string) {
+	_ = b.p.ledger.Announce(ctx, b.p.clock.Now(), ready...)
 }
 
 // acknowledged tells the progress.

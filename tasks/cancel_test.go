@@ -25,7 +25,7 @@ func callsOf(n int) iter.Seq2[Call, error] {
 	}
 }
 
-func newTestProducer(t *testing.T, rdb redis.UniversalClient) *Producer {
+func newTestProducer(t testing.TB, rdb redis.UniversalClient) *Producer {
 	t.Helper()
 	key, err := vault.GenerateKey("k1")
 	if err != nil {

@@ -12,13 +12,14 @@ import (
 const (
 	// perGroup is how many calls of a bucket travel together: one script, below 1 ms of
 	// Redis. With chain.Buckets of them it bounds what a producer holds in memory.
-	perGroup = 64
-	// perTrip is how many groups, of different buckets, a round trip has at most.
-	perTrip = 16
+	perGroup = 32
+	// perTrip is how many groups, of different buckets, a round trip has at most. Longer
+	// trips are faster, but a single call would stand behind two of them at every step.
+	perTrip = 4
 	// lanes is how many round trips are under way at once.
 	lanes = 2
 	// laneRoom is how many full groups may wait for each lane.
-	laneRoom = 2 * perTrip
+	laneRoom = 64
 	// perIndex is how many calls with ids of their own wait for the index together.
 	perIndex = 8192
 	// patience is how long a call waits for others of its bucket, where the producer's
@@ -36,6 +37,7 @@ type gatherer struct {
 	batch   string
 	index   func(context.Context, []chain.Given) error
 	deliver func(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error)
+	hint    func(ctx context.Context, ready []string)
 
 	lanes [lanes]chan *chain.Group
 	spare sync.Pool
@@ -53,10 +55,11 @@ type gatherer struct {
 }
 
 // newGatherer returns one that notes ids by index and appends groups by deliver, which is
-// told what buckets it sees for the first time. Call finish.
+// told what buckets it sees for the first time; hint is told, somewhat later, what buckets
+// have chains to be fed. Call finish.
 func newGatherer(ctx context.Context, batch string, index func(context.Context, []chain.Given) error,
-	deliver func(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error)) *gatherer {
-	g := &gatherer{ctx: ctx, batch: batch, index: index, deliver: deliver, acks: make(chan struct{}, 1)}
+	deliver func(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error), hint func(ctx context.Context, ready []string)) *gatherer {
+	g := &gatherer{ctx: ctx, batch: batch, index: index, deliver: deliver, hint: hint, acks: make(chan struct{}, 1)}
 	g.spare.New = func() any { return new(chain.Group) }
 	for i := range g.lanes {
 		g.lanes[i] = make(chan *chain.Group, laneRoom)
@@ -170,75 +173,6 @@ func (g *gatherer) finish(discard bool, acknowledged func()) error {
 			return g.failed()
 		}
 	}
-}
-
-// lane sends groups, those of different buckets together. After a failure of any lane it
-// sends no more.
-func (g *gatherer) lane(in <-chan *chain.Group) {
-	var noted [chain.Buckets]bool
-	var next *chain.Group
-	for {
-		first := next
-		if next = nil; first == nil {
-			var open bool
-			if first, open = <-in; !open {
-				return
-			}
-		}
-		trip := []*chain.Group{first}
-	gather:
-		for len(trip) < perTrip {
-			select {
-			case more, open := <-in:
-				if !open {
-					break gather
-				}
-				if holds(trip, more.Tag()) {
-					next = more
-					break gather
-				}
-				trip = append(trip, more)
-			default:
-				break gather
-			}
-		}
-		if g.failed() == nil {
-			g.fail(g.send(trip, &noted))
-		}
-		for _, group := range trip {
-			group.Reset()
-			g.spare.Put(group)
-		}
-	}
-}
-
-func holds(trip []*chain.Group, tag string) bool {
-	for _, g := range trip {
-		if g.Tag() == tag {
-			return true
-		}
-	}
-	return false
-}
-
-func (g *gatherer) send(trip []*chain.Group, noted *[chain.Buckets]bool) error {
-	var first []int
-	for _, group := range trip {
-		if i := chain.TagIndex(group.Tag()); !noted[i] {
-			noted[i] = true
-			first = append(first, i)
-		}
-	}
-	done, err := g.deliver(g.ctx, trip, first)
-	g.told.Lock()
-	g.added += done.Added
-	g.known += done.Known
-	g.told.Unlock()
-	select {
-	case g.acks <- struct{}{}:
-	default:
-	}
-	return err
 }
 
 func (g *gatherer) failed() error {

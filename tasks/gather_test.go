@@ -26,6 +26,8 @@ func named(bucket, n int) *chain.NewCall {
 
 func noIndex(context.Context, []chain.Given) error { return nil }
 
+func noHint(context.Context, []string) {}
+
 // counted is a deliver that says that everything was added.
 func counted(trip []*chain.Group) chain.Appended {
 	var done chain.Appended
@@ -43,7 +45,7 @@ func TestGathererIsBounded(t *testing.T) {
 		g := newGatherer(ctx, "b", noIndex, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
 			<-answer
 			return counted(trip), nil
-		})
+		}, noHint)
 		var taken atomic.Int64
 		var feeding sync.WaitGroup
 		feeding.Go(func() {
@@ -99,7 +101,7 @@ func TestGathererKeepsTheOrder(t *testing.T) {
 						arrived[group.Tag()] += group.Len()
 					}
 					return counted(trip), nil
-				})
+				}, noHint)
 				var err error
 				for i := 0; i < perBucket*buckets && err == nil; i++ {
 					err = g.add(named(i%buckets, i), "")
@@ -138,7 +140,7 @@ func TestGathererSendsWhatWaits(t *testing.T) {
 		}, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
 			sent.Add(int64(len(trip)))
 			return counted(trip), nil
-		})
+		}, noHint)
 		ctx, stop := context.WithCancel(t.Context())
 		var hurry sync.WaitGroup
 		hurry.Go(func() { g.hurry(ctx) })
@@ -172,7 +174,7 @@ func TestGathererIndexesFirst(t *testing.T) {
 			func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
 				t.Error("a group went out")
 				return counted(trip), nil
-			})
+			}, noHint)
 		for i := range 3 {
 			_ = g.add(named(i, i), "id")
 		}

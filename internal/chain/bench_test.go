@@ -57,6 +57,45 @@ func redisTime(b *testing.B, h *harness) {
 	b.ReportMetric(us, "redis-µs/script")
 }
 
+// A full group of a bulk: what Redis and the wire take for each call of it.
+func BenchmarkAppendGroup(b *testing.B) {
+	const size = 64
+	for _, perToken := range []int{1, 10} {
+		b.Run(fmt.Sprintf("calls=%d/token=%d", size, perToken), func(b *testing.B) {
+			h := realRedis(b)
+			n := 0
+			for b.Loop() {
+				b.StopTimer()
+				var g Group
+				for i := range size {
+					c := NewCall{Token: tok(n*size + i/perToken), Key: OrdinalKey("", i%perToken), Server: "0001", Sealed: strings.Repeat("s", 80)}
+					h.no(g.Add(&c))
+				}
+				n++
+				b.StartTimer()
+				if _, err := h.l.AppendGroups(h.ctx, Append{Batch: "b1", Policy: "hold"}, []*Group{&g}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n)/size, "µs/call")
+		})
+	}
+}
+
+func BenchmarkGroupAdd(b *testing.B) {
+	c := NewCall{Token: tok(1), Server: "0001", Ref: "order 4711", Sealed: "sealed", Key: OrdinalKey("", 1)}
+	var g Group
+	b.ReportAllocs()
+	for b.Loop() {
+		if g.Len() == 64 {
+			g.Reset()
+		}
+		if err := g.Add(&c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // One request from its feeding: a pump and a begin.
 func BenchmarkBegin(b *testing.B) {
 	h := realRedis(b)

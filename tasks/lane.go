@@ -1,0 +1,86 @@
+package tasks
+
+import (
+	"habilita/internal/chain"
+)
+
+// perHint is how many buckets are announced together while a bulk goes in.
+const perHint = 32
+
+// lane sends groups, those of different buckets together. After a failure of any lane it
+// sends no more.
+func (g *gatherer) lane(in <-chan *chain.Group) {
+	var noted [chain.Buckets]bool
+	var ready []string
+	var next *chain.Group
+	for {
+		// A hint is a round trip of its own: one for several trips, but none is kept while
+		// there is nothing to send.
+		if len(ready) >= perHint || len(ready) > 0 && next == nil && len(in) == 0 {
+			g.hint(g.ctx, ready)
+			ready = ready[:0]
+		}
+		first := next
+		if next = nil; first == nil {
+			var open bool
+			if first, open = <-in; !open {
+				return
+			}
+		}
+		trip := []*chain.Group{first}
+	gather:
+		for len(trip) < perTrip {
+			select {
+			case more, open := <-in:
+				if !open {
+					break gather
+				}
+				if holds(trip, more.Tag()) {
+					next = more
+					break gather
+				}
+				trip = append(trip, more)
+			default:
+				break gather
+			}
+		}
+		if g.failed() == nil {
+			tags, err := g.send(trip, &noted)
+			ready = append(ready, tags...)
+			g.fail(err)
+		}
+		for _, group := range trip {
+			group.Reset()
+			g.spare.Put(group)
+		}
+	}
+}
+
+func holds(trip []*chain.Group, tag string) bool {
+	for _, g := range trip {
+		if g.Tag() == tag {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *gatherer) send(trip []*chain.Group, noted *[chain.Buckets]bool) (ready []string, err error) {
+	var first []int
+	for _, group := range trip {
+		if i := chain.TagIndex(group.Tag()); !noted[i] {
+			noted[i] = true
+			first = append(first, i)
+		}
+	}
+	done, err := g.deliver(g.ctx, trip, first)
+	g.told.Lock()
+	g.added += done.Added
+	g.known += done.Known
+	g.told.Unlock()
+	select {
+	case g.acks <- struct{}{}:
+	default:
+	}
+	return done.Ready, err
+}
