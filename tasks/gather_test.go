@@ -104,7 +104,11 @@ func TestGathererKeepsTheOrder(t *testing.T) {
 				}, noHint)
 				var err error
 				for i := 0; i < perBucket*buckets && err == nil; i++ {
-					err = g.add(named(i%buckets, i), "")
+					bucket := i % buckets // by turns, then many of a bucket one after the other
+					if i > perBucket*buckets/2 {
+						bucket = i / (3 * perGroup) % buckets
+					}
+					err = g.add(named(bucket, i), "")
 				}
 				err = errors.Join(err, g.finish(false, func() {}))
 				if trips < 1<<20 {

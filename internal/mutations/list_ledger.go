@@ -104,6 +104,16 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestAppendOfACallTwiceInOneGroup",
 	},
 	{
+		"order of a bulk", "two groups of a bucket go out at once",
+		in("tasks/lane.go", "if holds(trip, more.Tag()) {", "if false {"),
+		"./tasks", "TestGathererKeepsTheOrder",
+	},
+	{
+		"order of a bulk", "a lane goes on after a failure",
+		in("tasks/lane.go", "if g.failed() == nil {", "if true {"),
+		"./tasks", "TestGathererKeepsTheOrder",
+	},
+	{
 		"licences of a known token", "its chains go on waiting for the old quota",
 		in(appendLua, "if known[token] or not more[token] then", "if false then"),
 		chainPkg, "TestLicencesRaisedBringQuotaBack",
