@@ -121,7 +121,6 @@ func loadDocument(t testing.TB) validator.Validator {
 type held struct {
 	t        testing.TB
 	document validator.Validator
-	asked    map[string]bool // "METHOD operation path"
 }
 
 func (h *held) RoundTrip(r *http.Request) (*http.Response, error) {
