@@ -73,7 +73,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupKeys, Title: "Keys:"},
 	)
 	root.AddCommand(
-		a.call(), a.bulk(), a.schedule(),
+		a.call(), a.bulk(), a.schedule(), a.runLocal(),
 		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.quota(), a.servers(),
 		a.retry(), a.skip(), a.cancel(),
 		a.keygen(), a.rekey(),

@@ -64,38 +64,7 @@ func (w *demoWorld) look(ctx context.Context, last demoState) (demoState, error)
 // sort finds the chains that wait for a person and those that wait for tomorrow, and
 // whether these have all calls that are open.
 func (w *demoWorld) sort(ctx context.Context, s *demoState) error {
-	closed, err := w.closedToday(ctx)
-	if err != nil {
-		return err
-	}
-	open := s.Open
-	for c, err := range w.op.Chains(ctx, false) {
-		switch {
-		case err != nil:
-			return err
-		case c.Held():
-			s.held = append(s.held, c)
-			open -= c.Behind
-		case c.Reason == reasonQuota || c.Reason == reasonCooling && closed[c.TokenID]:
-			s.tomorrow = append(s.tomorrow, c)
-			open -= 1 + c.Behind
-		}
-	}
-	s.over = open <= 0
-	return nil
-}
-
-// closedToday are the tokens that the vendor takes no more today, as it said.
-func (w *demoWorld) closedToday(ctx context.Context) (map[string]bool, error) {
-	rows, err := w.op.Quota(ctx)
-	if err != nil {
-		return nil, err
-	}
-	closed := map[string]bool{}
-	for _, r := range rows {
-		if !r.CoolingUntil.IsZero() && !r.CoolingUntil.Before(r.NextDayAt.Time) {
-			closed[r.TokenID] = true
-		}
-	}
-	return closed, nil
+	out, err := w.op.Outlook(ctx, s.Status)
+	s.held, s.tomorrow, s.over = out.Held, out.Tomorrow, out.Over
+	return err
 }

@@ -201,6 +201,15 @@ func (j *File) Sync(mark int64) error {
 	return j.failed
 }
 
+// SyncAll is Sync for all that was appended so far. Where that is on the disk already it
+// costs nothing.
+func (j *File) SyncAll() error {
+	j.mu.Lock()
+	mark := j.written
+	j.mu.Unlock()
+	return j.Sync(mark)
+}
+
 // fail keeps the first failure, by which nothing is written any more.
 func (j *File) fail(what string, err error) error {
 	if j.failed == nil {
@@ -218,10 +227,7 @@ func (j *File) Err() error {
 
 // Close syncs, and lets others have the journal.
 func (j *File) Close() error {
-	j.mu.Lock()
-	written := j.written
-	j.mu.Unlock()
-	err := errors.Join(j.Sync(written), j.disk.Close())
+	err := errors.Join(j.SyncAll(), j.disk.Close())
 	if j.lock != nil {
 		err = errors.Join(err, j.lock.Close())
 	}

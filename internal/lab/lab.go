@@ -58,18 +58,37 @@ func New(tb testing.TB, redisArgs ...string) *Lab {
 	if l.Keys, err = vault.GenerateKey("lab1"); err != nil {
 		tb.Fatal(err)
 	}
-	l.Env = map[string]string{
-		"REDIS_URL": l.Redis.URL, "HABILITA_KEYS": l.Keys, "LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json",
-		"CALL_TIMEOUT": "1s", "VENDOR_TIMEOUT": "1s", "SLOT_MARGIN": "1s", "SHUTDOWN_TIMEOUT": "10s",
-		"RETRY_MIN": "20ms", "RETRY_MAX": "200ms", "QUOTA_GUARD": "1ms",
-		"PATH": os.Getenv("PATH"), "HOME": l.Dir, "GORACE": "halt_on_error=1 atexit_sleep_ms=0",
-	}
+	l.Env = environment(l.Dir)
+	l.Set("REDIS_URL", l.Redis.URL, "HABILITA_KEYS", l.Keys)
 	l.rdb = l.Redis.Client()
 	if l.op, err = operator.Open(l.rdb, "", quota.Settings{}); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(l.explain)
 	return l
+}
+
+// NewLocal is a lab with no Redis, for `enqueue run`: Redis, Client and Operator are nil.
+func NewLocal(tb testing.TB) *Lab {
+	tb.Helper()
+	l := &Lab{TB: tb, Dir: tb.TempDir()}
+	var err error
+	if l.bin, err = Build(); err != nil {
+		tb.Fatal(err)
+	}
+	l.Env = environment(l.Dir)
+	tb.Cleanup(l.explain)
+	return l
+}
+
+// environment is what every process gets: short times, and nothing of the machine's.
+func environment(home string) map[string]string {
+	return map[string]string{
+		"LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json",
+		"CALL_TIMEOUT": "1s", "VENDOR_TIMEOUT": "1s", "SLOT_MARGIN": "1s", "SHUTDOWN_TIMEOUT": "10s",
+		"RETRY_MIN": "20ms", "RETRY_MAX": "200ms", "QUOTA_GUARD": "1ms",
+		"PATH": os.Getenv("PATH"), "HOME": home, "GORACE": "halt_on_error=1 atexit_sleep_ms=0",
+	}
 }
 
 // Set changes Env.

@@ -30,7 +30,11 @@ func (l *Lab) Leaks(token string, but ...string) []string {
 	for _, b := range but {
 		skip[b] = true
 	}
-	for _, dir := range []string{l.Dir, l.Redis.Dir} {
+	dirs := []string{l.Dir}
+	if l.Redis != nil {
+		dirs = append(dirs, l.Redis.Dir)
+	}
+	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || skip[path] {
 				return err

@@ -27,7 +27,11 @@ type CallRecord struct {
 	FinishedAt Time   `json:"finished_at"`
 
 	batch string // short name
+	key   string // in its batch and token
 }
+
+// Key is the call's key in its batch and token (chain.Call.Key).
+func (r CallRecord) Key() string { return r.key }
 
 // Columns are the names of a CallRecord's fields, in order.
 func Columns() []string {
@@ -51,7 +55,7 @@ func record(c chain.Call) CallRecord {
 	return CallRecord{
 		ID: c.ID(), Server: c.Server, TokenID: c.Token, Ref: c.Ref, Chain: c.ChainID(), State: string(c.State),
 		Attempts: c.Attempts, Code: c.Code, Msg: c.Msg, Error: c.Err,
-		EnqueuedAt: Time{c.Enqueued}, StartedAt: Time{c.Started}, FinishedAt: Time{c.Finished}, batch: c.Batch,
+		EnqueuedAt: Time{c.Enqueued}, StartedAt: Time{c.Started}, FinishedAt: Time{c.Finished}, batch: c.Batch, key: c.Key,
 	}
 }
 
@@ -75,6 +79,16 @@ func (o *Operator) Report(ctx context.Context, batchName string) iter.Seq2[CallR
 			}
 		}
 	}
+}
+
+// Record returns one call by the short name of its batch, its token_id and its key. There
+// is none: errors.Is chain.ErrNoCall.
+func (o *Operator) Record(ctx context.Context, batchID, tokenID, key string) (CallRecord, error) {
+	c, err := o.ledger.Call(ctx, batchID, tokenID, key)
+	if err != nil {
+		return CallRecord{}, err
+	}
+	return record(c), nil
 }
 
 // Show returns the calls that bear an id: one, or several where it was given in

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/batch"
+	"habilita/internal/config"
+	"habilita/internal/filejob"
+	"habilita/internal/intake"
+)
+
+// runFlags are what run was asked for.
+type runFlags struct {
+	onFailure, rejects, progress, format           string
+	retryFailed, skipFailed, today, dryRun, asJSON bool
+}
+
+const runHelp = `Do the whole job in this one process, with no Redis and no worker: make the calls of a
+file, and write each result to FILE.results.csv as it comes. The file is as for bulk.
+
+Order, slots, quota, attempts and back-off are those of a worker. Every request is written
+down in FILE.journal, on the disk, before it is sent. So whatever ends this process, the
+same command goes on where it was: what succeeded is not called again, and slots and quota
+that were used stay used. A request that was in flight at a crash has an unknown outcome: it
+is made again once its lease has ended (65 s by default, by the clock of this machine).
+
+Rows may be appended to FILE between two starts; any other change is refused. One process
+at a time works on a file, and it counts only what it sends itself: do not use a token here
+and through Redis on the same day. The journal has no token, but the key that names them; it
+is private (mode 0600). Once all is done, FILE.journal can be removed.
+
+It ends when nothing more happens without a person; where the day's quota is used up it
+waits for the next day, or, with --today, ends. Ctrl-C ends it in order: requests in flight
+end first.
+
+Exit status: 0 every call succeeded; 3 some did not, or wait for tomorrow, or rows were
+rejected; 1 it was stopped or failed.`
+
+// localSettings are those of a job with no Redis.
+var localSettings = []config.Group{config.Logging, config.Limits, config.Calls}
+
+func (a *app) runLocal() *cobra.Command {
+	var o runFlags
+	cmd := &cobra.Command{
+		Use:     "run FILE",
+		Short:   "The whole job in this process, with no Redis and no worker",
+		GroupID: groupGive,
+		Long:    runHelp,
+		Example: `  enqueue run operations.csv --dry-run
+  enqueue run operations.csv                  # and the same again, to go on
+  enqueue run operations.csv --retry-failed   # what was given up is tried again
+  enqueue run operations.csv --today --json`,
+		Args: exactly(1, "a file"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runFile(cmd, args[0], o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
+	f.BoolVar(&o.retryFailed, "retry-failed", false, "try calls again that were given up at an earlier start")
+	f.BoolVar(&o.skipFailed, "skip-failed", false, "leave calls that were given up, and go on behind them")
+	f.BoolVar(&o.today, "today", false, "end when all that is left waits for tomorrow's quota")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check every row and count; calls nothing and writes no journal")
+	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
+	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
+	config.Bind(f, localSettings...)
+	complete(cmd, "on-failure", "hold", "skip", "cancel")
+	complete(cmd, "progress", "auto", "plain", "none")
+	complete(cmd, "format", "auto", "csv", "jsonl")
+	return cmd
+}
+
+func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
+	if _, err := batch.ParsePolicy(o.onFailure); err != nil {
+		return usagef("--on-failure: %v", err)
+	}
+	again := filejob.Leave
+	switch {
+	case o.retryFailed && o.skipFailed:
+		return usagef("--retry-failed and --skip-failed can't both be given")
+	case o.retryFailed:
+		again = filejob.Retry
+	case o.skipFailed:
+		again = filejob.Skip
+	}
+	in, err := a.openInput(cmd.Context(), file, o.format)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if in.file == nil {
+		return usagef("run needs a file that it can read again at the next start: %s is none", file)
+	}
+	name, err := in.batchName()
+	if err != nil {
+		return err
+	}
+	m, err := newMeter(o.progress, a.err, progress.UnitsBytes)
+	if err != nil {
+		return err
+	}
+	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	if o.asJSON {
+		rows.told = a.err
+	}
+	if o.dryRun {
+		return rows.dry(cmd.Context())
+	}
+	set, err := config.Load(cmd.Flags(), a.getenv, localSettings...)
+	if err != nil {
+		return err
+	}
+	r := &fileRun{bulkRun: rows, flags: o}
+	return r.run(cmd.Context(), filejob.Config{
+		File: file, Batch: name, Policy: o.onFailure, Again: again, Row: csvRows, Worker: a.localWorker(cmd, set),
+	})
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"habilita/internal/filejob"
+	"habilita/internal/operator"
+	"habilita/tasks"
+)
+
+// maxShownFailures is how many calls that were given up are named one by one.
+const maxShownFailures = 20
+
+// runEnd is what run --json ends with.
+type runEnd struct {
+	File       string           `json:"file"`
+	Results    string           `json:"results"`
+	Resumed    bool             `json:"resumed"` // an earlier start had begun it
+	Rows       int              `json:"rows"`
+	Duplicates int              `json:"duplicates"` // rows of an id that an earlier one has
+	Rejected   int              `json:"rejected"`
+	Tokens     int              `json:"tokens"`
+	Seconds    float64          `json:"seconds"`
+	NextDay    operator.Time    `json:"waits_until"` // for the quota, with --today; null: for nothing
+	Status     *operator.Status `json:"status"`
+
+	failed failed
+}
+
+// failed are calls that were given up: the first ones, and how many there are.
+type failed struct {
+	first []operator.CallRecord
+	n     int
+}
+
+func (e *runEnd) read(s tasks.Summary) {
+	e.Rows, e.Duplicates, e.Rejected, e.Tokens = s.Rows, s.Duplicates, s.Rejected, s.Tokens
+}
+
+func (e *runEnd) state(s filejob.State) {
+	e.Status = &s.Status
+	if !s.Settled {
+		e.NextDay = operator.Time{Time: s.Next}
+	}
+}
+
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
+
+func failures(ctx context.Context, job *filejob.Job) (f failed, err error) {
+	for c, err := range job.Failed(ctx) {
+		if err != nil {
+			return f, err
+		}
+		if f.n++; f.n <= maxShownFailures {
+			f.first = append(f.first, c)
+		}
+	}
+	return f, nil
+}
+
+// resume is the command that goes on.
+func (r *fileRun) resume() string {
+	cmd := "enqueue run " + quoteFile(r.in.name)
+	if r.flags.onFailure != "hold" {
+		cmd += " --on-failure " + r.flags.onFailure
+	}
+	return cmd
+}
+
+// interrupted says how far it came, and how to go on.
+func (r *fileRun) interrupted(ctx context.Context, e runEnd, err error) error {
+	why := explain(err)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		why = errors.New("interrupted")
+	}
+	far := ""
+	if e.Status != nil {
+		far = " (" + counts(*e.Status) + ")"
+	}
+	fmt.Fprintf(r.err, "enqueue: stopped: %v%s\nresume: %s\n", why, far, r.resume())
+	if ctx.Err() == nil && wrongUsage(err) {
+		return errUsageTold
+	}
+	return errTold
+}
+
+// finish tells the end, and picks the exit status.
+func (r *fileRun) finish(e runEnd) error {
+	s := *e.Status
+	r.tellFailures(e)
+	if r.o.asJSON {
+		if err := writeJSON(r.out, e); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(r.told, "%s; %s; %s\n", counts(s), count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)))
+	}
+	if !s.Settled {
+		fmt.Fprintf(r.err, "today's quota is used up for what is left, until %s; then: %s\n", local(e.NextDay, r.zone), r.resume())
+	}
+	if !s.AllSucceeded() || e.Rejected > 0 {
+		return errPartial
+	}
+	return nil
+}
+
+func (r *fileRun) tellFailures(e runEnd) {
+	for _, c := range e.failed.first {
+		why := c.Error
+		if why == "" {
+			why = c.Code + " " + c.Msg
+		}
+		ref := ""
+		if c.Ref != "" {
+			ref = fmt.Sprintf(" (%s)", c.Ref)
+		}
+		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, count(c.Attempts, "attempt"), why)
+	}
+	if more := e.failed.n - len(e.failed.first); more > 0 {
+		fmt.Fprintf(r.err, "given up: %s more, which %s has\n", count(more, "call"), e.Results)
+	}
+	if e.failed.n > 0 {
+		fmt.Fprintf(r.err, "next: %s --retry-failed", r.resume())
+		if e.Status.HeldChains > 0 {
+			fmt.Fprint(r.err, "   (or --skip-failed, to go on behind them)")
+		}
+		fmt.Fprintln(r.err)
+	}
+}

@@ -1,0 +1,115 @@
+package filejob
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"habilita/tasks"
+)
+
+// version is of the journal's records.
+const version = 1
+
+// The types of records.
+const (
+	typeHead  = "head"  // a job begins; what stands before it is of no more concern
+	typeFile  = "file"  // rows were appended to FILE
+	typeGrant = "grant" // a request may be sent from here on
+	typeEnd   = "end"   // the outcome of an attempt
+	typeRetry = "retry" // what was given up is to be tried again
+	typeSkip  = "skip"  // what was given up and holds its chain is passed over
+)
+
+// record is a line of the journal. Times are ms since 1970. None has a token.
+type record struct {
+	Type string `json:"t"`
+	At   int64  `json:"at,omitempty"`
+
+	Head    *head    `json:"head,omitempty"`
+	Content *content `json:"file,omitempty"`
+	Grant   *grant   `json:"g,omitempty"`
+	End     *end     `json:"o,omitempty"`
+}
+
+// head is what stays the same over all starts.
+type head struct {
+	Version int    `json:"v"`
+	Batch   string `json:"batch"`
+	Policy  string `json:"policy"`
+	Keys    string `json:"keys"`   // seals tokens in this process' memory, and Naming
+	Naming  []byte `json:"naming"` // the key that names tokens, sealed under Keys
+}
+
+// content is what FILE held.
+type content struct {
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// grant is an attempt: a request may be at the vendor from here on.
+type grant struct {
+	Chain    string `json:"c"`
+	Key      string `json:"k"`
+	Nonce    string `json:"n"`
+	Attempt  int    `json:"a,omitempty"`
+	Spent    int    `json:"s,omitempty"`
+	Failures int    `json:"f,omitempty"`
+	PushBack int64  `json:"p,omitempty"`
+	Ends     int64  `json:"e,omitempty"` // of the lease
+	Days     string `json:"d,omitempty"`
+}
+
+// end is an outcome; its grant's Chain, Key and Nonce come with it.
+type end struct {
+	Kind      string `json:"k"`
+	Slot      string `json:"l"`
+	RetryAt   int64  `json:"r,omitempty"`
+	Code      string `json:"code,omitempty"`
+	Msg       string `json:"msg,omitempty"`
+	Err       string `json:"err,omitempty"`
+	CoolUntil int64  `json:"cu,omitempty"`
+	CoolWhy   string `json:"cw,omitempty"`
+	CoolProbe int64  `json:"cp,omitempty"` // ms
+	CoolLift  bool   `json:"cl,omitempty"`
+}
+
+func grantRecord(g tasks.Granted) record {
+	return record{Type: typeGrant, At: ms(g.LeaseBegan), Grant: &grant{
+		Chain: g.Chain, Key: g.Key, Nonce: g.Nonce, Attempt: g.Attempt, Spent: g.Spent, Failures: g.Failures,
+		PushBack: ms(g.FirstPushBack), Ends: ms(g.LeaseEnds), Days: g.Days,
+	}}
+}
+
+func endRecord(r tasks.Recorded) record {
+	return record{Type: typeEnd, At: ms(r.At),
+		Grant: &grant{Chain: r.Chain, Key: r.Key, Nonce: r.Nonce},
+		End: &end{
+			Kind: r.Kind, Slot: r.Slot, RetryAt: ms(r.RetryAt), Code: r.Code, Msg: r.Msg, Err: r.Err,
+			CoolUntil: ms(r.CoolUntil), CoolWhy: r.CoolWhy, CoolProbe: r.CoolProbe.Milliseconds(), CoolLift: r.CoolLift,
+		}}
+}
+
+func (r record) encode() ([]byte, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return nil, err
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMs(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n)
+}

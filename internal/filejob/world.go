@@ -1,0 +1,106 @@
+package filejob
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/chain"
+	"habilita/internal/embedded"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/vault"
+	"habilita/quota"
+	"habilita/tasks"
+)
+
+const (
+	prefix    = quota.DefaultPrefix
+	namingKey = prefix + ":naming"
+)
+
+// world is what a job runs on, all in this process.
+type world struct {
+	redis    *embedded.Redis
+	rdb      redis.UniversalClient
+	worker   *tasks.Worker
+	ran      bool // Run closes the worker
+	producer *tasks.Producer
+	op       *operator.Operator
+	limiter  *quota.Limiter
+	ledger   *chain.Ledger
+}
+
+// open makes the job's world, with the names of tokens that its head has.
+func (j *Job) open(ctx context.Context) (err error) {
+	w := &world{redis: embedded.Open()}
+	j.world = w // closed with the job
+	if w.rdb, err = redisconn.Open(w.redis.URL(), redisconn.Options{Dialer: w.redis.Dial}); err != nil {
+		return err
+	}
+	if len(j.head.Naming) > 0 {
+		if err := vault.RestoreNamingKey(ctx, w.rdb, namingKey, j.head.Naming); err != nil {
+			return err
+		}
+	}
+	o := j.c.Worker
+	o.Keys, o.Prefix, o.RedisURL, o.RedisDialer = j.head.Keys, prefix, w.redis.URL(), w.redis.Dial
+	o.BeforeSend, o.AfterOutcome = j.beforeSend, j.afterOutcome
+	if w.worker, err = tasks.NewWorker(ctx, o); err != nil {
+		return err
+	}
+	if w.producer, err = tasks.NewProducer(ctx, w.rdb, o.Options); err != nil {
+		return err
+	}
+	if w.op, err = operator.Open(w.rdb, prefix, o.Quota); err != nil {
+		return err
+	}
+	if w.limiter, err = quota.New(w.rdb, o.Quota); err != nil {
+		return err
+	}
+	w.ledger = chain.New(w.rdb, chain.Options{Prefix: prefix, MaxAttempts: o.MaxAttempts, Admission: chain.Admission{
+		Library: quota.Library(),
+		Args:    func() []any { return w.limiter.Settings().Args(w.limiter.Now(), time.Time{}) },
+	}})
+	return nil
+}
+
+func (w *world) close() error {
+	var errs []error
+	if w.producer != nil {
+		errs = append(errs, w.producer.Close())
+	}
+	if w.worker != nil && !w.ran {
+		errs = append(errs, w.worker.Close())
+	}
+	if w.rdb != nil {
+		errs = append(errs, w.rdb.Close())
+	}
+	w.redis.Close()
+	return errors.Join(errs...)
+}
+
+// restore puts the rows that were enqueued into the state that the journal tells. Slots
+// and counts come first: the ledger never has a call in flight without its slot.
+func (w *world) restore(ctx context.Context, batchID string, m *memory) error {
+	now := time.Now()
+	for token, t := range m.tokens {
+		if err := w.limiter.Restore(ctx, token, t.Restored); err != nil {
+			return err
+		}
+		if c := t.cooling; c != nil && fromMs(c.CoolUntil).After(now) {
+			probe := time.Duration(c.CoolProbe) * time.Millisecond
+			if _, err := w.limiter.Cool(ctx, token, fromMs(c.CoolUntil), c.CoolWhy, probe); err != nil {
+				return err
+			}
+		}
+	}
+	calls := make([]chain.Restored, len(m.calls))
+	for i, c := range m.calls {
+		calls[i] = *c
+	}
+	_, err := w.ledger.Restore(ctx, batchID, calls)
+	return err
+}
