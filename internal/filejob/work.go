@@ -152,4 +152,3 @@ func (j *Job) noteEnded(c operator.CallRecord) error {
 		End: &end{Kind: tasks.KindGivenUp, Slot: tasks.SlotKept, Code: c.Code, Msg: c.Msg, Err: c.Error},
 	}, false)
 }
-
