@@ -4,7 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-redis race lint fmt cover bench bench-go demo chaos mutations ci clean
+.PHONY: help build test test-redis race lint fmt cover bench bench-go demo screenshots chaos mutations ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ mutations: ## take one mechanism out at a time: a test fails for each (about 7 m
 
 demo: ## see it work, with nothing installed
 	$(GO) run ./cmd/worker demo
+
+screenshots: ## pictures of all pages of the console, in screenshots/ (needs chromium)
+	$(GO) run ./internal/console/screenshots -out screenshots
 
 ci: ## what runs before a change is taken
 	.ci/run
