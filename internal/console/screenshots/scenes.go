@@ -126,7 +126,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	for _, sv := range []struct {
 		name, state        string
 		requests, failures int
-	}{{"0006", "open", 240, 203}, {"0003", "half_open", 911, 118}, {"0001", "closed", 5210, 3}, {"0002", "closed", 4804, 0}} {
+	}{{"0042", "open", 240, 203}, {"0061", "half_open", 911, 118}, {"0001", "closed", 5210, 3}, {"0002", "closed", 4804, 0}} {
 		if err := s.Server(ctx, sv.name, sv.state, sv.requests, sv.failures); err != nil {
 			return err
 		}
