@@ -9,7 +9,7 @@ outcome_first()
 local batch, done = ARGV[1], 0
 local calls = P .. 'calls:' .. batch
 redis.call('HSET', P .. 'counts:' .. batch, 'x', '1')
-local scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 200)
+local scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 100)
 
 -- Chains of the slice, each read once: s state, h head, z; n open calls taken out,
 -- taken of them behind the head, headless where the head is one.
