@@ -46,6 +46,15 @@ type File struct {
 	syncing bool
 	syncs   int
 	failed  error // of a write or sync: nothing is written after it
+	seen    func(upTo int64)
+}
+
+// Observe has f called after every sync, before those that wait for it go on, with how
+// many bytes of the file a loss of power leaves: for tests.
+func (j *File) Observe(f func(upTo int64)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.seen = f
 }
 
 // Open opens the journal at path, or makes an empty one, and returns its records. Where
@@ -182,10 +191,13 @@ func (j *File) Sync(mark int64) error {
 			continue
 		}
 		j.syncing = true
-		upTo := j.written
+		upTo, seen := j.written, j.seen
 		j.syncs++
 		j.mu.Unlock()
 		err := j.disk.Sync()
+		if seen != nil {
+			seen(upTo)
+		}
 		j.mu.Lock()
 		j.syncing = false
 		if err != nil {
