@@ -6,6 +6,8 @@ const (
 	attemptGo = "internal/wolkvox/attempt.go"
 	connGo    = "internal/wolkvox/conn.go"
 
+	filejobGo = "internal/filejob/job.go"
+
 	agreementLua = "internal/agreement/lua/agreement.lua"
 )
 
@@ -102,6 +104,35 @@ var vendorMutations = []mutation{
 		"an idle connection that died costs no attempt", "no other one is tried",
 		in("internal/wolkvox/client.go", " || !a.diedIdle() {", " || true {"),
 		"./internal/wolkvox", "TestDeadIdleNoticed",
+	},
+}
+
+// filejobMutations are of a job with no Redis.
+var filejobMutations = []mutation{
+	{
+		"journal before the request", "a grant is written and not synced",
+		in(filejobGo, "return j.write(grantRecord(g), true)", "return j.write(grantRecord(g), false)"),
+		"./internal/filejob", "TestGrantIsOnTheDiskBeforeItsRequest",
+	},
+	{
+		"journal before the request", "a request is sent without its record",
+		in(filejobGo, "	return j.write(grantRecord(g), true)", "	_ = j.write(grantRecord(g), true)\n	return nil"),
+		"./internal/filejob", "TestNothingIsSentWithoutItsRecord",
+	},
+	{
+		"a crash forgets no slot and no count", "they are not restored",
+		in("internal/filejob/world.go", "w.limiter.Restore(ctx, token, t.Restored)", "w.limiter.Restore(ctx, token, quota.Restored{})"),
+		"./internal/filejob", "TestCrashIsRemembered",
+	},
+	{
+		"a crash forgets no result", "it is not restored",
+		in("internal/filejob/world.go", "w.ledger.Restore(ctx, batchID, calls)", "w.ledger.Restore(ctx, batchID, calls[:0])"),
+		"./internal/filejob", "TestCrashIsRemembered",
+	},
+	{
+		"torn journals", "a record is not checked",
+		in("internal/journal/file.go", "return text, string(line[:header]) == frame(text)", "return text, true"),
+		"./internal/journal", "TestDamage",
 	},
 }
 
