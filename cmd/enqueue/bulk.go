@@ -179,7 +179,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	var st *operator.Status
 	if r.o.timing.wait {
 		var got operator.Status
-		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout)
+		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout, s.set.Timezone)
 		if got.Batch != "" {
 			st = &got
 		}

@@ -62,13 +62,13 @@ func (t *timing) from(ctx context.Context, s *session, at time.Time) (time.Time,
 
 // settle waits for a batch, showing its progress on the error output. It says itself
 // why the wait ended early; the error is then errPartial or errTold.
-func (a *app) settle(ctx context.Context, op *operator.Operator, batch, mode string, timeout time.Duration) (operator.Status, error) {
+func (a *app) settle(ctx context.Context, op *operator.Operator, batch, mode string, timeout time.Duration, zone *time.Location) (operator.Status, error) {
 	m, err := newMeter(mode, a.err, progress.UnitsDefault)
 	if err != nil {
 		return operator.Status{}, err
 	}
-	st, err := op.WaitSettled(ctx, batch, 0, timeout, func(s operator.Status) {
-		m.update(int64(s.Ended()), int64(s.Total), counts(s))
+	st, err := op.WaitProgress(ctx, batch, 0, timeout, func(p operator.Progress) {
+		m.update(int64(p.Ended()), int64(p.Total), progressOf(p, zone))
 	})
 	m.stop()
 	if err != nil {

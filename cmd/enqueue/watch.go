@@ -6,6 +6,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
+	"habilita/internal/config"
 	"habilita/internal/operator"
 )
 
@@ -18,12 +19,18 @@ func (a *app) watch() *cobra.Command {
 		Long: `Live progress of a batch: drawn in place on a terminal, else a line for every change. It
 ends when the batch is settled, that is, when nothing more happens without a person; to
 stop watching changes nothing. The exit status is 0, whatever the counts are: use
-"enqueue bulk --wait" where a script has to know.`,
+"enqueue bulk --wait" where a script has to know.
+
+It tells the counts, the rate (smoothed over some 10 s), the time to the end at that rate, what
+chains wait for and until when at the earliest, and the last errors. What waits is looked at
+every 3 s at most. In a big batch that is a sample of its chains: "sample" says so, and
+"enqueue chains" has all.`,
 		Example: `  enqueue watch november
-  enqueue watch november --json | jq .succeeded`,
+  enqueue watch november --json | jq .succeeded
+  enqueue watch november --json | jq -c '[.rate, .eta_seconds, .waiting]'`,
 		Args: exactly(1, "a batch"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd)
+			s, err := a.open(cmd, config.Limits)
 			if err != nil {
 				return err
 			}
@@ -32,7 +39,8 @@ stop watching changes nothing. The exit status is 0, whatever the counts are: us
 		},
 	}
 	cmd.ValidArgsFunction = a.completeBatch
-	cmd.Flags().BoolVar(&asJSON, "json", false, "a JSON object for every change, as of status --json")
+	config.Bind(cmd.Flags(), config.Limits)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "a JSON object for every change: status --json, and rate, eta_seconds, waiting, sampled, last_errors")
 	return cmd
 }
 
@@ -49,13 +57,13 @@ func (a *app) watchBatch(cmd *cobra.Command, s *session, batch string, asJSON bo
 	if err != nil {
 		return err
 	}
-	_, err = s.op.WaitSettled(cmd.Context(), batch, 0, 0, func(st operator.Status) {
-		last = st
+	_, err = s.op.WaitProgress(cmd.Context(), batch, 0, 0, func(p operator.Progress) {
+		last = p.Status
 		if asJSON {
-			_ = writeJSON(a.out, st)
+			_ = writeJSON(a.out, p)
 			return
 		}
-		m.update(int64(st.Ended()), int64(st.Total), counts(st))
+		m.update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Timezone))
 	})
 	m.stop()
 	if err != nil {

@@ -1,0 +1,105 @@
+package operator_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"habilita/internal/chain"
+	"habilita/internal/operator"
+)
+
+// firstProgress is what a watcher sees first.
+func (w *world) firstProgress(name string) operator.Progress {
+	w.t.Helper()
+	var got *operator.Progress
+	_, err := w.op.WaitProgress(w.ctx, name, time.Hour, 100*often, func(p operator.Progress) {
+		if got == nil {
+			got = &p
+		}
+	})
+	if got == nil {
+		w.t.Fatalf("nothing was seen: %v", err)
+	}
+	return *got
+}
+
+func TestProgressTellsWhatWaits(t *testing.T) {
+	w := newWorld(t)
+	w.enqueue("one", "0001", token("aa"), "", 2)
+	w.enqueue("one", "0001", token("bb"), "", 1)
+	w.enqueue("one", "0001", token("cc"), "", 1)
+	w.enqueue("other", "0001", token("ad"), "", 5) // in a bucket of its own, and not of this batch
+	w.attempt(token("aa"), giveUp)
+	w.attempt(token("bb"), fail)
+	id := chain.BatchID("one")
+	if _, err := w.batches.Note(w.ctx, id, []int{chain.TagIndex("dd")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ledger.Append(w.ctx, chain.Append{Batch: id, Policy: "hold", Calls: []chain.NewCall{
+		{Token: token("dd"), Server: "0001", Key: chain.OrdinalKey("", 0), Sealed: "sealed", At: start.Add(time.Hour)},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	p := w.firstProgress("one")
+	got := map[string]operator.Waiting{}
+	for _, x := range p.Waiting {
+		got[x.Reason] = x
+	}
+	for _, reason := range []string{"held", "back-off", "worker", "scheduled"} {
+		if got[reason].Chains != 1 {
+			t.Errorf("%s: %+v", reason, p.Waiting)
+		}
+	}
+	if len(got) != 4 || p.Sampled || got["held"].Until != (operator.Time{}) || !got["scheduled"].Until.Equal(start.Add(time.Hour)) {
+		t.Errorf("got %+v", p)
+	}
+	if u := got["back-off"].Until; !u.After(start) || u.After(start.Add(2*time.Minute)) {
+		t.Errorf("back-off until %s", u)
+	}
+	if text := strings.Join(p.LastErrors, "|"); len(p.LastErrors) != 2 || !strings.Contains(text, "refused") || !strings.Contains(text, "500 oops") {
+		t.Errorf("errors %q", p.LastErrors)
+	}
+	b, err := json.Marshal(p)
+	if err != nil || !strings.HasPrefix(string(b), `{"batch":"one","total":5,`) || !strings.Contains(string(b), `"rate":0,"eta_seconds":null,"waiting":[{"reason":`) {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// A sample is bounded, and says that it is one.
+func TestProgressSamples(t *testing.T) {
+	w := newWorld(t)
+	for i := range 40 {
+		w.enqueue("one", "0001", token("aa"+string(rune('a'+i%25))+string(rune('a'+i/25))), "", 1)
+	}
+	if p := w.firstProgress("one"); !p.Sampled || len(p.Waiting) != 1 || p.Waiting[0].Chains != 8 || p.Total != 40 {
+		t.Errorf("many in a bucket: %+v", p)
+	}
+	for i := range 40 {
+		w.enqueue("two", "0001", token(chain.TagAt(i*20+1)), "", 1)
+	}
+	if p := w.firstProgress("two"); !p.Sampled || p.Waiting[0].Chains != 16 {
+		t.Errorf("many buckets: %+v", p)
+	}
+}
+
+func TestProgressHasFewErrors(t *testing.T) {
+	w := newWorld(t)
+	for i := range 6 {
+		tok := token(chain.TagAt(i * 7))
+		w.enqueue("one", "0001", tok, "", 1)
+		o := giveUp
+		o.Err = fmt.Sprint("refused ", i/2)
+		w.attempt(tok, o)
+	}
+	s, err := w.op.WaitProgress(w.ctx, "one", often, 0, func(p operator.Progress) {
+		if len(p.LastErrors) != 3 || p.Waiting[0] != (operator.Waiting{Reason: "held", Chains: 6}) || *p.ETASeconds != 0 {
+			t.Errorf("got %+v", p)
+		}
+	})
+	if err != nil || !s.Settled || s.HeldChains != 6 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
