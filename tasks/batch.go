@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"habilita/internal/batch"
 	"habilita/internal/chain"
 )
@@ -66,6 +68,7 @@ type batchRun struct {
 // that it holds (see Canary).
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
 	started := time.Now()
+	ctx, span := p.tracer.begin(ctx, "enqueue batch", trace.SpanKindProducer)
 	b := p.newBatchRun(name, opts)
 	err := b.canariesFirst(ctx, name, calls, opts)
 	if err == nil {
@@ -73,6 +76,7 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 		b.sum = b.canary.sum(b.sum)
 	}
 	b.sum.Elapsed = time.Since(started)
+	endBatch(span, b.sum, err)
 	return b.sum, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/agreement"
 	"habilita/internal/batch"
@@ -24,6 +25,8 @@ type Options struct {
 	Prefix string
 	// Queue is the asynq queue; "" is "habilita".
 	Queue string
+	// Tracer makes the spans of enqueueing, runs and attempts; nil: none, at no cost.
+	Tracer trace.TracerProvider
 	// Quota are the limits of a token. Its Prefix is taken from Prefix.
 	Quota quota.Settings
 }
@@ -36,6 +39,7 @@ const TermNamingKey = "NAMING_KEY"
 
 // stack is what a producer and a worker are built of.
 type stack struct {
+	tracer    tracer
 	rdb       redis.UniversalClient
 	prefix    string
 	queue     string
@@ -82,7 +86,8 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		return nil, err
 	}
 	s := &stack{
-		rdb: rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, namer: namer, settings: settings,
+		tracer: newTracer(o.Tracer),
+		rdb:    rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, namer: namer, settings: settings,
 		clock: clock, batches: batch.NewStore(rdb, o.Prefix, chain.Buckets),
 		registry: agreement.New(rdb, o.Prefix),
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/agreement"
 	"habilita/internal/batch"
@@ -38,7 +39,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{stack: s, carrier: carrier{asynq.NewClientFromRedisClient(rdb), s.queue}, member: member}
+	p := &Producer{stack: s, carrier: carrier{asynq.NewClientFromRedisClient(rdb), s.queue, s.tracer}, member: member}
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
 	p.kept.Go(func() {
@@ -78,7 +79,9 @@ type Receipt struct {
 // Enqueue appends one call. When it returns without an error the call is in the ledger
 // and will be made. After an error it may be in it or not: with an ID, enqueueing
 // again is harmless. A *CallError says what is wrong with the call.
-func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
+func (p *Producer) Enqueue(ctx context.Context, c Call) (receipt Receipt, err error) {
+	ctx, span := p.tracer.begin(ctx, "enqueue", trace.SpanKindProducer)
+	defer func() { endEnqueue(span, receipt, err) }()
 	if err := c.check(-1); err != nil {
 		return Receipt{}, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/chain"
 	"habilita/internal/health"
@@ -122,10 +123,12 @@ func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) 
 	defer r.meter.slotsHeld.Dec()
 	r.meter.quota(a.Used, a.Limit)
 	started := time.Now()
+	ctx, span := r.tracer.begin(ctx, "enable_module", trace.SpanKindClient)
 	if r.overtaken(a) {
 		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Err: "not sent: Redis restarted while the grant was asked for"}, outcomeNotSent}
 		r.report(token, a, j, 0)
 		r.unprobed(a)
+		endAttempt(span, a, j)
 		return j
 	}
 	ans, err := r.send(ctx, token, a, asked)
@@ -142,6 +145,7 @@ func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) 
 	r.meter.calls.WithLabelValues(j.Name).Inc()
 	r.meter.seconds.Observe(took.Seconds())
 	r.report(token, a, j, took)
+	endAttempt(span, a, j)
 	return j
 }
 

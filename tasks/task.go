@@ -60,6 +60,7 @@ func decodeTask(t *asynq.Task) (chain.Feed, error) {
 type carrier struct {
 	client *asynq.Client
 	queue  string
+	tracer tracer // of a producer; a worker's chains begin traces of their own
 }
 
 // carry enqueues the feeding's task. A task of the same feeding that is there already
@@ -69,7 +70,7 @@ func (c carrier) carry(ctx context.Context, f chain.Feed) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.client.EnqueueContext(ctx, asynq.NewTask(TypeRun, body),
+	_, err = c.client.EnqueueContext(ctx, asynq.NewTaskWithHeaders(TypeRun, body, c.tracer.headers(ctx)),
 		asynq.Queue(c.queue), asynq.TaskID(f.TaskID()), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/agreement"
 	"habilita/internal/health"
@@ -181,7 +183,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 }
 
 func (w *Worker) assemble(me string) {
-	carry := carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue}.carry
+	carry := carrier{client: asynq.NewClientFromRedisClient(w.asynqRDB), queue: w.stack.queue}.carry
 	d := newDues()
 	w.health = health.NewMonitor(health.New(w.stack.rdb, w.stack.prefix, health.Trip{}), health.MonitorOptions{
 		// A probe's request ends within the lease of its slot.
@@ -204,7 +206,7 @@ func (w *Worker) assemble(me string) {
 	w.sweeper = &sweeper{stack: w.stack, health: w.health, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
-		producer: &Producer{stack: w.stack, carrier: carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue}},
+		producer: &Producer{stack: w.stack, carrier: carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue, w.stack.tracer}},
 		every:    min(lookEvery, w.o.SweepInterval), lease: runLease,
 	}
 }
@@ -332,6 +334,11 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		w.meter.poison.Inc()
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	ctx, span := w.stack.tracer.begin(w.stack.tracer.carried(ctx, t.Headers()), "run", trace.SpanKindConsumer)
+	if span != nil {
+		defer span.End()
+		span.SetAttributes(attribute.String("habilita.chain", f.Chain), attribute.String("habilita.feed", f.Number))
 	}
 	return w.runner.run(ctx, f)
 }

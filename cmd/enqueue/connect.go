@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/config"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn"
+	"habilita/internal/tracing"
 	"habilita/quota"
 	"habilita/tasks"
 )
@@ -78,9 +81,15 @@ type session struct {
 	rdb redis.UniversalClient
 	op  *operator.Operator
 	set config.Settings
+
+	tracer trace.TracerProvider // nil where nothing is traced
+	flush  func()               // of the spans
 }
 
-func (s *session) close() { _ = s.rdb.Close() }
+func (s *session) close() {
+	s.flush()
+	_ = s.rdb.Close()
+}
 
 // open loads settings, connects and makes the operator, for a command that only reads.
 func (a *app) open(cmd *cobra.Command, groups ...config.Group) (*session, error) {
@@ -105,12 +114,21 @@ func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.G
 		_ = rdb.Close()
 		return nil, err
 	}
-	return &session{rdb: rdb, op: op, set: set}, nil
+	s := &session{rdb: rdb, op: op, set: set, flush: func() {}}
+	if role == redisconn.Producer {
+		s.tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", a.getenv, func(err error) {
+			fmt.Fprintln(a.err, "warning: spans could not be sent:", err)
+		})
+		if err != nil {
+			return nil, errors.Join(err, rdb.Close())
+		}
+	}
+	return s, nil
 }
 
 // producer makes a producer on the session's Redis. Close it.
 func (s *session) producer(ctx context.Context) (*tasks.Producer, error) {
-	return tasks.NewProducer(ctx, s.rdb, tasks.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set)})
+	return tasks.NewProducer(ctx, s.rdb, tasks.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer})
 }
 
 // producing are the settings of the commands that enqueue.

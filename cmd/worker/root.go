@@ -20,6 +20,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/httpapi"
 	"habilita/internal/redisconn"
+	"habilita/internal/tracing"
 	"habilita/quota"
 	"habilita/tasks"
 )
@@ -129,6 +130,14 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	registry.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues)))
 	o := workerOptions(s)
 	o.Log, o.Metrics = log, registry
+	tracer, flush, err := tracing.Start(ctx, "habilita-worker", e.getenv, func(err error) {
+		log.Warn().Err(err).Msg("spans could not be sent; this is not said again")
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	defer flush()
+	o.Tracer = tracer
 	w, err := tasks.NewWorker(ctx, o)
 	if err != nil {
 		return explain(err)
@@ -164,9 +173,9 @@ func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts sit
 	}
 	parts.console = pages
 	parts.queues = queuesHandler(b.rdb)
-	parts.api = httpapi.New(httpapi.Options{
+	parts.api = traced(o.Tracer, httpapi.New(httpapi.Options{
 		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Actions: b.actions, Registry: b.registry, Log: log,
-	})
+	}))
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {
 		pages.Close()

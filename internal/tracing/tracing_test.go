@@ -1,0 +1,87 @@
+package tracing
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func env(pairs ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+func fail(t *testing.T) func(error) {
+	return func(err error) { t.Errorf("warned of %v", err) }
+}
+
+func TestOffWithoutAnEndpoint(t *testing.T) {
+	p, stop, err := Start(t.Context(), "habilita-test", env("OTEL_SERVICE_NAME", "x"), fail(t))
+	if p != nil || err != nil {
+		t.Errorf("%v, %v", p, err)
+	}
+	stop()
+}
+
+// Spans arrive at the collector under the service's name, at the latest at the end.
+func TestSpansAreSent(t *testing.T) {
+	got := make(chan *collector.ExportTraceServiceRequest, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var sent collector.ExportTraceServiceRequest
+		if err == nil {
+			err = proto.Unmarshal(body, &sent)
+		}
+		if err != nil || r.URL.Path != "/base/v1/traces" {
+			t.Errorf("%s: %v", r.URL.Path, err)
+		}
+		got <- &sent
+	}))
+	defer srv.Close()
+	p, stop, err := Start(t.Context(), "habilita-test", env("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL+"/base/"), fail(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := p.Tracer("t").Start(context.Background(), "a span")
+	span.End()
+	stop()
+	select {
+	case sent := <-got:
+		if text := sent.String(); !strings.Contains(text, "habilita-test") || !strings.Contains(text, "a span") {
+			t.Error(text)
+		}
+	default:
+		t.Error("nothing was sent by the end")
+	}
+}
+
+// A collector that is not there is told of once, and the end is bounded.
+func TestCollectorAway(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	srv.Close()
+	warnings := 0
+	p, stop, err := Start(t.Context(), "habilita-test", env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", srv.URL+"/v1/traces"), func(error) { warnings++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		_, span := p.Tracer("t").Start(context.Background(), "a span")
+		span.End()
+	}
+	stop()
+	if warnings != 1 {
+		t.Errorf("warned %d times", warnings)
+	}
+}

@@ -1,0 +1,85 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"habilita/internal/redisconn/redistest"
+)
+
+// A single call is one trace from its producer over asynq to the attempt, and no span
+// bears its token.
+func TestOneTraceFromTheProducerToTheAttempt(t *testing.T) {
+	const token = "secret-token-of-a-trace"
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	addr, key := redistest.Mini(t).Addr(), testKey(t)
+	w := openWorld(t, "redis://"+addr, key, func(o *WorkerOptions) { o.Tracer = provider })
+	running, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(running) }()
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = rdb.Close() }()
+	p, err := NewProducer(t.Context(), rdb, Options{Keys: key, Tracer: provider})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	ctx, asked := provider.Tracer("caller").Start(t.Context(), "caller")
+	receipt, err := p.Enqueue(ctx, Call{Server: "1", Token: token, ID: "traced"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked.End()
+	w.made("the call")
+	stop() // a run's span ends with it
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+
+	byName := map[string]tracetest.SpanStub{}
+	for _, s := range spans.GetSpans() {
+		byName[s.Name] = s
+		if text := fmt.Sprintf("%+v", s); strings.Contains(text, token) {
+			t.Errorf("a span holds the token: %s", text)
+		}
+	}
+	parent := asked.SpanContext()
+	for _, name := range []string{"enqueue", "run", "enable_module"} {
+		s, ok := byName[name]
+		if !ok {
+			t.Fatalf("no span %s among %v", name, byName)
+		}
+		if s.Parent.SpanID() != parent.SpanID() || s.SpanContext.TraceID() != parent.TraceID() {
+			t.Errorf("%s is not of the span before it", name)
+		}
+		parent = s.SpanContext
+	}
+	if got := fmt.Sprint(byName["enable_module"].Attributes); !strings.Contains(got, "traced") || !strings.Contains(got, receipt.TokenID) ||
+		!strings.Contains(got, outcomeSucceeded) {
+		t.Errorf("attributes %s", got)
+	}
+}
+
+// Without a provider a task has no headers, and nothing is started.
+func TestNoTraceWithoutAProvider(t *testing.T) {
+	var off tracer
+	ctx := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
+	if h := off.headers(ctx); h != nil {
+		t.Errorf("headers %v", h)
+	}
+	if _, s := off.begin(ctx, "run", trace.SpanKindConsumer); s != nil {
+		t.Error("a span was started")
+	}
+	if got := asynq.NewTaskWithHeaders(TypeRun, nil, off.headers(ctx)).Headers(); len(got) != 0 {
+		t.Errorf("headers %v", got)
+	}
+}
