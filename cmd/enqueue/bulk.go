@@ -23,6 +23,7 @@ type bulkFlags struct {
 	batch, onFailure, rejects, progress, format string
 	dryRun, asJSON                              bool
 	canary                                      int // tokens; -1: not given
+	plan                                        planFlags
 	timing                                      timing
 }
 
@@ -46,7 +47,12 @@ result, and enqueues the others only when all of them succeeded. Else the batch 
 exit status is 3: "status" and "watch" say so, too. Retry what failed and give the same command
 again; or give it with --canary 0, which enqueues the others all the same; or cancel the batch.
 The same command also goes on where one was interrupted. What "-" brings is kept in a file
-without a name meanwhile.`
+without a name meanwhile.
+
+--dry-run checks every row and plans: tokens, calls per token, the days that the quota takes
+(licences x 1000 a day for a token), and the least time at an assumed --latency: the greatest of
+the longest chain, the busiest token over its slots, and all calls over those in flight. Retries
+and other batches come on top.`
 
 func (a *app) bulk() *cobra.Command {
 	var o bulkFlags
@@ -56,6 +62,7 @@ func (a *app) bulk() *cobra.Command {
 		GroupID: groupGive,
 		Long:    bulkHelp,
 		Example: `  enqueue bulk operations.csv --dry-run
+  enqueue bulk operations.csv --dry-run --latency 1.5s --workers 2
   enqueue bulk operations.csv --batch november --rejects rejects.csv --wait
   jq -c '.[]' operations.json | enqueue bulk - --batch november --json
   enqueue bulk operations.csv --batch november --canary 3
@@ -66,7 +73,7 @@ func (a *app) bulk() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name and a hash of its content; standard input: the time)")
 	f.StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check every row and count; needs no Redis and enqueues nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, count and plan; needs no Redis and enqueues nothing")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
@@ -74,6 +81,10 @@ func (a *app) bulk() *cobra.Command {
 	f.Lookup("canary").DefValue = "" // not given
 	o.timing.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
+	f.DurationVar(&o.plan.latency, "latency", 2*time.Second, "with --dry-run: how long a call takes at the vendor, as is assumed")
+	f.IntVar(&o.plan.workers, "workers", 1, "with --dry-run: how many worker processes are assumed, each with CONCURRENCY calls in flight")
+	f.Int("concurrency", 0, "with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or 64)")
+	f.Lookup("concurrency").DefValue = "" // not given
 	config.Bind(f, producing...)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "progress", "auto", "plain", "none")
@@ -94,6 +105,14 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	}
 	if cmd.Flags().Changed("canary") && o.canary < 0 {
 		return usagef("--canary %d: want a number of tokens, or 0 to enqueue the others all the same", o.canary)
+	}
+	var planning config.Settings
+	if o.dryRun {
+		if planning, err = a.planning(cmd, o.plan); err != nil {
+			return err
+		}
+	} else if f := cmd.Flags(); f.Changed("latency") || f.Changed("workers") || f.Changed("concurrency") {
+		return usagef("--latency, --workers and --concurrency are for --dry-run: a worker has its own settings")
 	}
 	ctx := cmd.Context()
 	in, err := a.openInput(ctx, file, o.format)
@@ -120,7 +139,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		r.told = a.err
 	}
 	if o.dryRun {
-		return r.dry(ctx)
+		return r.dry(ctx, planning)
 	}
 	s, err := a.openAs(cmd, redisconn.Producer, producing...)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"habilita/internal/config"
 	"habilita/tasks"
 )
 
@@ -14,13 +15,15 @@ type dryResult struct {
 	summaryJSON
 	DryRun           bool `json:"dry_run"`
 	MaxCallsPerToken int  `json:"max_calls_per_token"`
+	plan
 }
 
-// dry checks every row and counts, with no Redis.
-func (r *bulkRun) dry(ctx context.Context) error {
+// dry checks every row, counts, and plans, with no Redis. It keeps some bytes for each
+// token and chain, none for each row.
+func (r *bulkRun) dry(ctx context.Context, set config.Settings) error {
 	started := time.Now()
 	sum := tasks.Summary{Batch: r.o.batch}
-	perToken, seed := map[uint64]int{}, maphash.MakeSeed()
+	all, seed := planned{map[uint64]*plannedToken{}, map[uint64]int{}}, maphash.MakeSeed()
 	most := 0
 	for c, err := range r.calls() {
 		if err == nil {
@@ -36,14 +39,17 @@ func (r *bulkRun) dry(ctx context.Context) error {
 			sum.Rejected++
 			continue
 		}
-		h := maphash.String(seed, c.Token)
-		perToken[h]++
-		most = max(most, perToken[h])
+		token := maphash.String(seed, c.Token)
+		chain := token
+		if c.Chain != "" {
+			chain = maphash.Comparable(seed, [2]string{c.Token, c.Chain})
+		}
+		most = max(most, all.add(token, chain, c.Licenses))
 		if sum.Rows%10_000 == 0 {
 			r.meter.update(r.in.read(), r.in.size, thousands(sum.Rows)+" rows checked")
 		}
 	}
-	sum.Tokens, sum.Elapsed = len(perToken), time.Since(started)
+	sum.Tokens, sum.Elapsed = len(all.tokens), time.Since(started)
 	r.meter.stop()
 	if err := r.rejects.Close(); err != nil {
 		return err
@@ -51,13 +57,15 @@ func (r *bulkRun) dry(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err // the input may have ended because of it
 	}
+	expected := all.plan(r.o.plan, set)
 	if r.o.asJSON {
-		if err := writeJSON(r.out, dryResult{asSummary(sum), true, most}); err != nil {
+		if err := writeJSON(r.out, dryResult{asSummary(sum), true, most, expected}); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(r.told, "%s checked: %s of %s, at most %s for a token; %d rejected; nothing was enqueued\n",
 			count(sum.Rows, "row"), count(sum.Rows-sum.Rejected, "call"), count(sum.Tokens, "token"), count(most, "call"), sum.Rejected)
+		fmt.Fprint(r.told, expected.words(most))
 		r.tellRejects(sum)
 	}
 	if sum.Rejected > 0 {

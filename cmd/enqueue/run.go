@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
@@ -105,7 +107,12 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 		rows.told = a.err
 	}
 	if o.dryRun {
-		return rows.dry(cmd.Context())
+		rows.o.plan = planFlags{latency: 2 * time.Second, workers: 1}
+		set, err := a.planning(cmd, rows.o.plan)
+		if err != nil {
+			return err
+		}
+		return rows.dry(cmd.Context(), set)
 	}
 	set, err := config.Load(cmd.Flags(), a.getenv, localSettings...)
 	if err != nil {

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/quota"
+)
+
+// planFlags are what a plan assumes of the vendor and the workers.
+type planFlags struct {
+	latency time.Duration
+	workers int
+}
+
+// planned is what the rows of a file come to. It has an entry for each token and chain.
+type planned struct {
+	tokens map[uint64]*plannedToken
+	chains map[uint64]int // calls
+}
+
+type plannedToken struct{ calls, licenses int }
+
+// plan is what a dry run expects, for --json too. Times are in seconds.
+type plan struct {
+	MinCalls      int     `json:"min_calls_per_token"`
+	MedianCalls   int     `json:"median_calls_per_token"`
+	LongestChain  int     `json:"longest_chain"`
+	QuotaDays     int     `json:"quota_days"`     // days of the vendor that the quota takes, the first one whole
+	Seconds       float64 `json:"plan_seconds"`   // of one go, with no regard to the quota
+	Bound         string  `json:"plan_bound"`     // what takes that long: chain, slots or concurrency
+	Latency       float64 `json:"plan_latency"`   // assumed of each call
+	Workers       int     `json:"plan_workers"`   // assumed
+	InFlight      int     `json:"plan_in_flight"` // assumed of all workers
+	Slots         int     `json:"plan_token_slots"`
+	TokensOverDay int     `json:"tokens_over_quota"` // that have more calls than a day's quota
+}
+
+func (p *planned) add(token, chain uint64, licenses int) int {
+	t := p.tokens[token]
+	if t == nil {
+		t = &plannedToken{}
+		p.tokens[token] = t
+	}
+	t.calls++
+	if licenses > 0 {
+		t.licenses = licenses // the last one holds
+	}
+	p.chains[chain]++
+	return t.calls
+}
+
+// plan works out the bounds. A day's quota is assumed to be unused.
+func (p *planned) plan(f planFlags, s config.Settings) plan {
+	out := plan{Latency: f.latency.Seconds(), Workers: f.workers, InFlight: s.Concurrency * f.workers, Slots: s.TokenSlots}
+	var calls []int
+	total, most := 0, 0
+	for _, t := range p.tokens {
+		calls = append(calls, t.calls)
+		total += t.calls
+		most = max(most, t.calls)
+		licenses := t.licenses
+		if licenses == 0 {
+			licenses = s.DefaultLicenses
+		}
+		days := ceilDiv(t.calls, licenses*quota.RequestsPerLicense)
+		out.QuotaDays = max(out.QuotaDays, days)
+		if days > 1 {
+			out.TokensOverDay++
+		}
+	}
+	if total == 0 {
+		return out
+	}
+	slices.Sort(calls)
+	out.MinCalls, out.MedianCalls = calls[0], calls[len(calls)/2]
+	for _, n := range p.chains {
+		out.LongestChain = max(out.LongestChain, n)
+	}
+	rounds := 0
+	for _, b := range []struct {
+		rounds int
+		what   string
+	}{
+		{out.LongestChain, "chain"}, {ceilDiv(most, s.TokenSlots), "slots"}, {ceilDiv(total, out.InFlight), "concurrency"},
+	} {
+		if b.rounds > rounds {
+			rounds, out.Bound = b.rounds, b.what
+		}
+	}
+	out.Seconds = math.Round(float64(rounds)*out.Latency*1000) / 1000
+	return out
+}
+
+func ceilDiv(n, by int) int { return (n + by - 1) / by }
+
+var boundWords = map[string]string{
+	"chain":       "the longest chain, whose calls are made one after the other",
+	"slots":       "the token with the most calls, and its slots",
+	"concurrency": "the number of calls, and the workers' CONCURRENCY",
+}
+
+// words tell a plan to people, with what it assumes.
+func (p plan) words(most int) string {
+	if p.Bound == "" {
+		return ""
+	}
+	days := "the day's quota is enough for every token"
+	if p.QuotaDays > 1 {
+		days = fmt.Sprintf("the quota takes %s: %s more calls than licences x %d", count(p.QuotaDays, "day"), haveHas(p.TokensOverDay), quota.RequestsPerLicense)
+	}
+	return fmt.Sprintf("calls per token   least %s, median %s, most %s; longest chain %s\n"+
+		"quota             %s\n"+
+		"time              at least %s: %s\n"+
+		"assumed           %s for each call, %s with %s in flight in all, %s for each token, today's quota unused, no failures\n",
+		thousands(p.MinCalls), thousands(p.MedianCalls), thousands(most), thousands(p.LongestChain), days,
+		p.time(), boundWords[p.Bound], spanOf(p.Latency), count(p.Workers, "worker"), count(p.InFlight, "call"), count(p.Slots, "slot"))
+}
+
+// time is the least time, with the days that the quota adds.
+func (p plan) time() string {
+	span := inWords(spanOf(p.Seconds))
+	if p.Seconds < 1 {
+		span = spanOf(p.Seconds).String()
+	}
+	if p.QuotaDays > 1 {
+		return fmt.Sprintf("%s of calls, and until the vendor's day %d", span, p.QuotaDays)
+	}
+	return span
+}
+
+func haveHas(tokens int) string {
+	if tokens == 1 {
+		return "1 token has"
+	}
+	return thousands(tokens) + " tokens have"
+}
+
+// planning are the settings that a plan assumes.
+func (a *app) planning(cmd *cobra.Command, f planFlags) (config.Settings, error) {
+	switch {
+	case f.latency <= 0:
+		return config.Settings{}, usagef("--latency %s: want a time above zero, such as 2s", f.latency)
+	case f.workers < 1 || f.workers > 10_000:
+		return config.Settings{}, usagef("--workers %d: want a number from 1 to 10,000", f.workers)
+	}
+	return config.Load(cmd.Flags(), a.getenv, config.Limits, config.Calls)
+}
