@@ -47,11 +47,12 @@ func TestStories(t *testing.T) {
 			env.Setenv("HABILITA_KEYS", key)
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second more
 			env.Values[worker{}] = w
+			env.Values[simulated{}] = &story{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8,
-			"chainof": chainOf,
+			"chainof": chainOf, "simulator": simulator,
 		},
 	})
 }
