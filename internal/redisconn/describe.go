@@ -28,7 +28,7 @@ var replies = []struct{ prefix, sentence string }{
 	{"READONLY", "this Redis is a replica and takes no writes: point REDIS_URL at the master, or use redis-sentinel://"},
 	{"MASTERDOWN", "this Redis is a replica that lost its master: point REDIS_URL at the master, or use redis-sentinel://"},
 	{"NOREPLICAS", "Redis takes no writes while it has too few replicas (min-replicas-to-write): bring the replicas back"},
-	{"OOM", "Redis is full: no new work is taken until there is room; raise maxmemory, or let settled batches expire"},
+	{full, "Redis is full: no new work is taken until there is room; raise maxmemory, or let settled batches expire"},
 	{"EXECABORT", "Redis refused a write within a transaction: most often it is full (`redis-cli info memory`): raise maxmemory"},
 	{"MISCONF", "Redis can't write to its disk and refuses changes: look for a full disk or missing rights in its log"},
 	{"CLUSTERDOWN", "the Redis Cluster is down or lacks nodes for some slots: see `redis-cli cluster info`"},
@@ -42,6 +42,9 @@ var replies = []struct{ prefix, sentence string }{
 	{"ERR unknown command", "this Redis lacks a command that is needed: it is too old, restricted by its host, or no Redis"},
 }
 
+// full begins the reply of a Redis that has no memory left.
+const full = "OOM"
+
 // Describe says in a sentence what an error of Redis means and what to do next.
 // What it doesn't know comes back as its own text; nil is "". It holds no
 // password, since neither Redis nor the client puts one into an error.
@@ -51,8 +54,12 @@ func Describe(err error) string {
 	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
+		text := reply.Error()
+		if strings.Contains(text, full+" command not allowed") {
+			text = full // an error within a script may come as a text around it
+		}
 		for _, r := range replies {
-			if strings.HasPrefix(reply.Error(), r.prefix) {
+			if strings.HasPrefix(text, r.prefix) {
 				return r.sentence
 			}
 		}

@@ -41,6 +41,7 @@ func TestDescribe(t *testing.T) {
 		{answer("NOPERM this user has no permissions to run the 'get' command"), "does not permit this user"},
 		{answer("EXECABORT Transaction discarded because of previous errors."), "it is full"},
 		{answer("OOM command not allowed when used memory > 'maxmemory'."), "is full"},
+		{answer("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."), "is full"},
 		{answer("MISCONF Redis is configured to save RDB snapshots"), "can't write to its disk"},
 		{answer("MOVED 866 127.0.0.1:7000"), "redis-cluster://"},
 		{answer("CROSSSLOT Keys in request don't hash to the same slot"), "fault of the program"},
