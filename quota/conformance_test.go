@@ -46,6 +46,8 @@ var conformance = map[string]func(testing.TB, backend){
 	"acquire all learn":     testAcquireAllLearn,
 	"acquire dead holder":   testAcquireDeadHolder,
 	"restore":               testRestore,
+	"raise":                 testRaise,
+	"raise at midnight":     testRaiseAtMidnight,
 }
 
 func TestMiniredis(t *testing.T) {

@@ -49,6 +49,9 @@ type Grant struct {
 	Used  int       // requests of the day that is ending or going on, this one included
 	Limit int       // that day's quota
 	Probe bool      // a gentle try of a token that cools down
+	// Others are the token's other slots that were held at the grant: requests that may be
+	// on their way to the vendor.
+	Others int
 }
 
 func (g Grant) check() error {

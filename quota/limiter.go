@@ -88,7 +88,7 @@ func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time
 func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since time.Time) (Decision, error) {
 	args := append(make([]any, 0, 18), token, nonce, waiter, millis(since))
 	args = l.settings.appendArgs(args, l.clock.Now(), l.notBefore.Load())
-	r, err := l.run(ctx, l.scripts.grant, token, 8, 5, args...)
+	r, err := l.run(ctx, l.scripts.grant, token, 9, 5, args...)
 	if err != nil {
 		return Decision{}, fmt.Errorf("quota: grant: %w", err)
 	}
@@ -97,7 +97,7 @@ func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since 
 		d.Granted = true
 		d.Grant = Grant{
 			Token: token, Nonce: nonce, Ends: r.time(1), Days: r.text(2),
-			Used: r.int(3), Limit: r.int(4), Probe: r.int(7) == 1,
+			Used: r.int(3), Limit: r.int(4), Probe: r.int(7) == 1, Others: r.int(8),
 		}
 	} else {
 		d.Reason, d.RetryAt, d.Detail = Reason(why), r.time(1), r.text(2)

@@ -21,6 +21,8 @@ var (
 	peekMain string
 	//go:embed lua/restore.lua
 	restoreMain string
+	//go:embed lua/raise.lua
+	raiseMain string
 )
 
 // Library is the source of the Lua functions that all scripts here are made of
@@ -31,10 +33,12 @@ var (
 func Library() string { return library }
 
 type scripts struct {
-	grant, release, leave, cool, peek, restore *redis.Script
+	grant, release, leave, cool, peek, restore, raise *redis.Script
 }
 
 func newScripts() scripts {
 	made := func(main string) *redis.Script { return redis.NewScript(library + main) }
-	return scripts{made(grantMain), made(releaseMain), made(leaveMain), made(coolMain), made(peekMain), made(restoreMain)}
+	return scripts{
+		made(grantMain), made(releaseMain), made(leaveMain), made(coolMain), made(peekMain), made(restoreMain), made(raiseMain),
+	}
 }

@@ -27,6 +27,8 @@ type meter struct {
 	waiting   *prometheus.GaugeVec // no labels; empty where nothing is known
 	workers   *prometheus.GaugeVec // the same
 	servers   *prometheus.GaugeVec
+	drift     *prometheus.GaugeVec // no labels; empty before the first sync
+	synced    *prometheus.GaugeVec // the same
 
 	mu      sync.Mutex
 	highest float64
@@ -66,10 +68,14 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 			Name: "habilita_workers", Help: "Worker processes that are alive, over all machines."}, nil),
 		servers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "habilita_servers", Help: "Servers of the vendor that were called, by state: closed is well; the same at every worker."}, []string{"state"}),
+		drift: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "habilita_quota_drift", Help: "The vendor's count of a token's requests of the day minus ours, the highest of the last quota sync."}, nil),
+		synced: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "habilita_quota_synced_timestamp_seconds", Help: "When the vendor was last asked for its count of tokens' requests."}, nil),
 	}
 	for _, c := range []prometheus.Collector{
 		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed,
-		m.scheduled, m.refusals, m.waiting, m.workers, m.servers,
+		m.scheduled, m.refusals, m.waiting, m.workers, m.servers, m.drift, m.synced,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

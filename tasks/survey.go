@@ -58,6 +58,9 @@ func (s *sweeper) look(ctx context.Context) error {
 	for state, n := range s.health.Counts() {
 		s.meter.servers.WithLabelValues(string(state)).Set(float64(n))
 	}
+	if err := s.lookAtDrift(ctx); err != nil {
+		return err
+	}
 	alive, err := s.registry.Alive(ctx)
 	if err != nil {
 		s.meter.workers.Reset()

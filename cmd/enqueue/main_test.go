@@ -18,6 +18,7 @@ import (
 
 	"habilita/internal/chain"
 	"habilita/internal/vault"
+	"habilita/internal/wolkvox/wolkvoxtest"
 	"habilita/quota"
 )
 
@@ -52,7 +53,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8,
-			"chainof": chainOf, "simulator": simulator,
+			"chainof": chainOf, "simulator": simulator, "wolkvox": simulated, "account": account,
 		},
 	})
 }
@@ -106,6 +107,7 @@ type worker struct {
 	redis  *miniredis.Miniredis
 	rdb    *redis.Client
 	ledger *chain.Ledger
+	vendor *wolkvoxtest.Server
 	nonce  int
 	now    time.Time
 }

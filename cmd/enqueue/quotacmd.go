@@ -58,6 +58,6 @@ left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a token")
 	config.Bind(cmd.Flags(), config.Limits)
-	cmd.AddCommand(a.quotaLift())
+	cmd.AddCommand(a.quotaLift(), a.quotaSync())
 	return cmd
 }

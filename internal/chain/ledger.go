@@ -42,7 +42,7 @@ type Ledger struct {
 	append_, begin, unfeed, finish, pump, decide *redis.Script
 	cancelChain, cancelBatch, purge, reseal      *redis.Script
 	cancelScheduled                              *redis.Script
-	announce, lift                               *redis.Script
+	announce, lift, vacate                       *redis.Script
 	restore                                      *redis.Script
 }
 
@@ -69,7 +69,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	l.pump, l.decide, l.reseal = script("pump"), script("decide"), script("reseal")
 	l.cancelChain, l.cancelBatch, l.purge = script("cancel_chain"), script("cancel_batch"), script("purge")
 	l.cancelScheduled = script("cancel_scheduled")
-	l.restore, l.lift = script("restore"), script("lift")
+	l.restore, l.lift, l.vacate = script("restore"), script("lift"), script("vacate")
 	l.announce = redis.NewScript(source("announce"))
 	return l
 }

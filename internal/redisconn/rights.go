@@ -56,7 +56,7 @@ var rights = []right{
 	{"bzpopmin", "k 0.001", Worker, ""},
 	{"client|setname", "habilita", everyone, ""},
 	{"config|get", "appendfsync", writers, "whether Redis writes every command to disk can't be seen, so after each of its restarts no call is made for one lease"},
-	{"decr", "k", Worker, ""},
+	{"decr", "k", Operator | Worker, ""},
 	{"del", "k", Operator | Worker, ""},
 	{"discard", "", everyone, "the rights of this user can't be checked"},
 	{"eval", "0 0", everyone, ""},
@@ -93,7 +93,7 @@ var rights = []right{
 	{"pexpire", "k 1", Operator | Worker, ""},
 	{"pexpireat", "k 1", Operator | Worker, ""},
 	{"ping", "", everyone, ""},
-	{"publish", "c v", Worker, "calls that wait for a slot are woken later"},
+	{"publish", "c v", Operator | Worker, "calls that wait for a slot are woken later"},
 	{"rpoplpush", "a a", Worker, ""},
 	{"rpush", "k v", writers, ""},
 	{"sadd", "a v", writers, ""},
@@ -118,12 +118,12 @@ var rights = []right{
 	{"zadd", "k 1 m", writers, ""},
 	{"zcard", "k", everyone, ""},
 	{"zcount", "k 0 0", people | Worker, ""},
-	{"zpopmin", "k", Worker, ""},
+	{"zpopmin", "k", Operator | Worker, ""},
 	{"zrange", "k 0 0", everyone, ""},
 	{"zrangebyscore", "k 0 0", writers, ""},
 	{"zrem", "k m", writers, ""},
 	{"zremrangebyrank", "a 0 0", Worker, ""},
-	{"zremrangebyscore", "k 0 0", Worker, ""},
+	{"zremrangebyscore", "k 0 0", Operator | Worker, ""},
 	{"zrevrange", "k 0 0", everyone, ""},
 	{"zscore", "k m", everyone, ""},
 }
@@ -173,7 +173,10 @@ func ACL(role Role) string {
 	}
 	words = append(words, "resetchannels")
 	if role&Worker != 0 {
-		words = append(words, "&asynq:cancel", "&habilita:woken:*")
+		words = append(words, "&asynq:cancel")
+	}
+	if role&(Operator|Worker) != 0 {
+		words = append(words, "&habilita:woken:*")
 	}
 	words = append(words, "-@all")
 	for _, r := range rights {

@@ -16,6 +16,7 @@ type envelope struct {
 	err   string // error as text, JSON where it is no string
 	msg   string // msg as text, JSON where it is no string
 	parts bool   // code, and error or msg, are there
+	data  string // data as received, JSON; "" where it is absent
 }
 
 // decodeEnvelope reads a body. fault says why it can't be read, "" where it can:
@@ -37,6 +38,7 @@ func decodeEnvelope(body []byte) (env envelope, fault string) {
 	env.code = codeOf(fields["code"])
 	env.msg, _ = textOf(fields["msg"])
 	env.err, env.fail = textOf(fields["error"])
+	env.data = string(fields["data"])
 	_, hasErr := fields["error"]
 	_, hasMsg := fields["msg"]
 	env.parts = env.code != 0 && (hasErr || hasMsg)

@@ -41,5 +41,5 @@ func judge(status int, p payload, token string) (Answer, error) {
 	case !succeeded(status) || env.fail:
 		return Answer{}, refused()
 	}
-	return Answer{Status: status, Code: env.code, Msg: safeText(env.msg, token)}, nil
+	return Answer{Status: status, Code: env.code, Msg: safeText(env.msg, token), data: env.data}, nil
 }

@@ -60,4 +60,6 @@ type Answer struct {
 	// RetryAfter is what the answer's Retry-After asks for, 0 for none; from 0
 	// to 24 h. It is not known whether the vendor ever sends one.
 	RetryAfter time.Duration
+
+	data string // the envelope's data, JSON as received; "" for none
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var tokenInfo = Operation{API: "token_info", Method: "GET", Script: "information.php"}
+var tokenInfo = TokenInfo
 
 // TestRequestOnTheWire compares the request's bytes with the vendor's documents.
 func TestRequestOnTheWire(t *testing.T) {

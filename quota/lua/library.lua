@@ -88,7 +88,8 @@ local function regrant(prefix, token, nonce, s, now)
   local days = s.days[d]
   if crosses(s, d, ends - s.lease) then days = days .. ',' .. s.days[d + 1] end
   return { granted = true, ends = ends, days = days, used = used(prefix, token, s.days[d]),
-    limit = quota.licenses(prefix, token, s.licenses) * 1000, reclaimed = 0 }
+    limit = quota.licenses(prefix, token, s.licenses) * 1000, reclaimed = 0,
+    others = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. now, '+inf') - 1 }
 end
 
 -- grant: a slot under a lease and a count on the day (both days where the lease
@@ -165,7 +166,7 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   end
   if waiter ~= '' then redis.call('ZREM', prefix .. 'waiters:' .. token, waiter) end
   return { granted = true, ends = ends, days = days, used = today + 1, limit = limit,
-    reclaimed = reclaimed, probing = probing }
+    reclaimed = reclaimed, probing = probing, others = busy }
 end
 
 -- wake: takes the waiter that waited longest out of the queue where a slot is

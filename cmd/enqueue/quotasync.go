@@ -1,0 +1,167 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/chain"
+	"habilita/internal/config"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/wolkvox"
+	"habilita/tasks"
+)
+
+// syncRow is what a sync found of a token, as --json gives it.
+type syncRow struct {
+	TokenID     string `json:"token_id"`
+	Server      string `json:"server"`
+	VendorUsed  int    `json:"vendor_used"`
+	VendorLimit int    `json:"vendor_limit"`
+	UsedBefore  int    `json:"used_before"`
+	UsedAfter   int    `json:"used_after"`
+	Quota       int    `json:"quota"`
+	Drift       int    `json:"drift"`
+	Error       string `json:"error,omitempty"`
+}
+
+func (a *app) quotaSync() *cobra.Command {
+	var token, batch, server string
+	var all, asJSON bool
+	groups := []config.Group{config.Keys, config.Limits, config.Calls}
+	cmd := &cobra.Command{
+		Use:   "sync (--token-id T | --batch B | --all)",
+		Short: "Ask the vendor what tokens have used, and count no less",
+		Long: `Asks the vendor for its own count of a token (token_info), and raises our count of today
+where the vendor's is higher, since another program uses the token. It is never lowered.
+Each question is a request itself: it takes a slot and counts on the quota. The server is
+that of a call of the token that is kept, or --server. The drift is the vendor's count
+minus ours; the highest one is the metric habilita_quota_drift. Licences stay as they are.
+Exit status 1 where a token could not be asked about.`,
+		Example: `  enqueue quota sync --token-id lc5wqxamtfbd5u5vkr6c5d34
+  enqueue quota sync --batch onboarding-2026-11
+  enqueue quota sync --all --json | jq -r 'select(.drift > 0) | .token_id'`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			given := 0
+			for _, is := range []bool{token != "", batch != "", all} {
+				if is {
+					given++
+				}
+			}
+			if given != 1 {
+				return usagef("%s needs one of --token-id T, --batch B and --all", cmd.CommandPath())
+			}
+			if token != "" && !chain.IsToken(token) {
+				return usagef("--token-id: %v", operator.ErrTokenID)
+			}
+			if server != "" {
+				name, err := wolkvox.ParseServer(server)
+				if err != nil {
+					return usagef("--server: %v", err)
+				}
+				server = string(name)
+			}
+			s, err := a.openAs(cmd, redisconn.Operator, groups...)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if batch != "" {
+				if _, err := s.op.Status(cmd.Context(), batch); err != nil {
+					return err
+				}
+			}
+			q, err := tasks.OpenQuotaSync(cmd.Context(), tasks.WorkerOptions{
+				Options:  tasks.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set)},
+				RedisURL: s.set.RedisURL, WolkvoxURL: s.set.WolkvoxURL,
+				CallTimeout: s.set.CallTimeout, VendorTimeout: s.set.VendorTimeout, SlotMargin: s.set.SlotMargin,
+			})
+			if err != nil {
+				return err
+			}
+			defer q.Close()
+			var tokens []string
+			if token != "" {
+				tokens = []string{token}
+			}
+			servers, err := q.Servers(cmd.Context(), tokens, batch)
+			if err != nil {
+				return err
+			}
+			if token != "" && servers[token] == "" {
+				servers[token] = ""
+			}
+			return a.syncTokens(cmd, q, servers, server, asJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&token, "token-id", "", "the token's HMAC, as in `enqueue quota`; never the token")
+	f.StringVar(&batch, "batch", "", "the tokens of a batch")
+	f.BoolVar(&all, "all", false, "all tokens of which a call is kept")
+	f.StringVar(&server, "server", "", "ask this server, and not that of a call of the token")
+	f.BoolVar(&asJSON, "json", false, "one JSON object a token")
+	config.Bind(f, groups...)
+	return cmd
+}
+
+// syncTokens asks about each token, one after the other, and shows what was found.
+func (a *app) syncTokens(cmd *cobra.Command, q *tasks.QuotaSync, servers map[string]string, only string, asJSON bool) error {
+	t := a.table("token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift")
+	asked, failed, highest := 0, 0, 0
+	for _, id := range slices.Sorted(maps.Keys(servers)) {
+		at := servers[id]
+		if only != "" {
+			at = only
+		}
+		var r tasks.Synced
+		err := error(&tasks.NotAskedError{Why: "no call of it is kept that tells its server: give --server S"})
+		if at != "" {
+			r, err = q.Sync(cmd.Context(), id, at)
+		}
+		row := syncRow{id, at, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, r.Drift, ""}
+		if err != nil {
+			failed++
+			row.Error = err.Error()
+			fmt.Fprintf(a.err, "token %s: %v\n", id, err)
+		} else {
+			if asked == 0 || r.Drift > highest {
+				highest = r.Drift
+			}
+			asked++
+			if r.VendorLimit != r.Limit {
+				fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
+					id, r.VendorLimit, r.Limit)
+			}
+			t.AppendRow(table.Row{id, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Drift)})
+		}
+		if asJSON {
+			if err := writeJSON(a.out, row); err != nil {
+				return err
+			}
+		}
+		if cmd.Context().Err() != nil {
+			break
+		}
+	}
+	if !asJSON && asked > 0 {
+		t.Render()
+	}
+	if asked > 0 {
+		if err := q.Note(cmd.Context(), highest); err != nil {
+			return fmt.Errorf("the metric was not noted: %w", err)
+		}
+	}
+	if failed > 0 {
+		return errors.New(count(failed, "token") + " could not be asked about")
+	}
+	if len(servers) == 0 && !asJSON {
+		fmt.Fprintln(a.out, "no token is known yet")
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"habilita/internal/wolkvox/wolkvoxtest"
+)
+
+// simulated starts a vendor to whom others made so many requests of tokens today:
+// wolkvox TOKEN USED...
+func simulated(ts *testscript.TestScript, _ bool, args []string) {
+	tokens := map[string]wolkvoxtest.Token{}
+	for i := 0; i+1 < len(args); i += 2 {
+		used, err := strconv.Atoi(args[i+1])
+		ts.Check(err)
+		tokens[args[i]] = wolkvoxtest.Token{Used: used}
+	}
+	v, err := wolkvoxtest.Listen("127.0.0.1:0", wolkvoxtest.Options{Tokens: tokens, Now: func() time.Time { return start }})
+	ts.Check(err)
+	ts.Defer(v.Close)
+	ts.Value(worker{}).(*worker).vendor = v
+	ts.Setenv("WOLKVOX_URL", v.URL)
+}
+
+// account checks how many requests the vendor saw, and that none broke a limit: account 2
+func account(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := ts.Value(worker{}).(*worker).vendor.Account()
+	if got.Totals.Requests != want || got.Totals.Refused != 0 || got.Totals.OverSlots != 0 {
+		ts.Fatalf("the vendor saw %+v, want %d requests", got.Totals, want)
+	}
+	for _, r := range got.Records {
+		if r.API != wolkvoxtest.TokenInfoAPI || r.Status != 200 {
+			ts.Fatalf("the vendor saw %+v", r)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package wolkvox
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// TokenInfo asks for the vendor's own count of a token. It costs one request itself
+// (vendor's documents). It is a GET, which net/http would send again on a connection that
+// died; this client sends it once at most, as every operation.
+var TokenInfo = Operation{API: "token_info", Method: http.MethodGet, Script: "information.php"}
+
+// TokenUse is the vendor's own count of a token.
+type TokenUse struct {
+	Limit int // requests of a day (token_limit)
+	Used  int // of them today, this one included (token_use_today)
+}
+
+// AskTokenUse makes one request of TokenInfo. Its errors are those of Do; an answer
+// without the count is an [*UnreadableError].
+func (c *Client) AskTokenUse(ctx context.Context, r Request) (TokenUse, error) {
+	ans, err := c.Do(ctx, TokenInfo, r)
+	if err != nil {
+		return TokenUse{}, err
+	}
+	use, ok := tokenUse([]byte(ans.data))
+	if !ok {
+		return TokenUse{}, &UnreadableError{Status: ans.Status, Reason: "it does not tell token_limit and token_use_today"}
+	}
+	return use, nil
+}
+
+// tokenUse reads the answer's data: an object, or a list of one (how they are held is not
+// documented), with numbers as strings or as they are.
+func tokenUse(data []byte) (TokenUse, bool) {
+	type info struct {
+		Limit json.RawMessage `json:"token_limit"`
+		Used  json.RawMessage `json:"token_use_today"`
+	}
+	var one info
+	var list []info
+	if json.Unmarshal(data, &list) == nil && len(list) == 1 {
+		one = list[0]
+	} else if json.Unmarshal(data, &one) != nil {
+		return TokenUse{}, false
+	}
+	number := func(raw json.RawMessage) (int, bool) {
+		text := string(raw)
+		if len(raw) > 0 && raw[0] == '"' {
+			if json.Unmarshal(raw, &text) != nil {
+				return 0, false
+			}
+		}
+		n, err := strconv.Atoi(text)
+		const most = 1_000_000_000
+		return n, err == nil && n >= 0 && n <= most
+	}
+	limit, ok1 := number(one.Limit)
+	used, ok2 := number(one.Used)
+	return TokenUse{limit, used}, ok1 && ok2
+}

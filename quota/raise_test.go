@@ -1,0 +1,91 @@
+package quota
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func (w *world) raise(g Grant, vendor, wantBefore, wantAfter int) {
+	w.Helper()
+	before, after, err := w.l.Raise(w.Context(), g, vendor)
+	if err != nil || before != wantBefore || after != wantAfter {
+		w.Fatalf("raised from %d to %d (%v), want %d to %d", before, after, err, wantBefore, wantAfter)
+	}
+}
+
+// The vendor's count is taken where it is higher, and never where it is lower; requests that
+// it can't have seen are added to it.
+func testRaise(t testing.TB, b backend) {
+	w := newWorld(t, b, Settings{}, 0)
+	w.use(w.day(w.now), 10)
+	g := w.granted() // the 11th, alone
+	if g.Used != 11 || g.Others != 0 || !g.OneDay() {
+		t.Fatalf("%+v", g)
+	}
+	w.raise(g, 4, 11, 11)
+	w.raise(g, 11, 11, 11)
+	w.raise(g, 300, 11, 300)
+	w.raise(g, 300, 300, 589) // what came since the grant is not the vendor's
+	w.use(w.day(w.now), 20)
+	w.release(g, true, "")
+
+	// One in flight at the grant, one granted after it: the vendor may know neither.
+	first := w.granted()
+	asked := w.granted()
+	if first.Used != 21 || asked.Used != 22 || asked.Others != 1 {
+		t.Fatalf("%+v, %+v", first, asked)
+	}
+	w.release(first, true, "")
+	w.granted()
+	w.raise(asked, 22, 23, 23)
+	w.raise(asked, 100, 23, 102)
+
+	// What was not sent is taken off, as if it had never been counted.
+	w.use(w.day(w.now), 50)
+	w.release(asked, true, "")
+	again := w.granted()
+	w.giveBack(again, true, "")
+	last := w.granted()
+	w.raise(last, 999, 51, 1000)
+	w.release(last, true, "")
+	w.refused(ReasonQuota)
+
+	for name, c := range map[string]struct {
+		g      Grant
+		vendor int
+		want   error
+	}{
+		"no grant": {Grant{Token: token}, 5, ErrGrant},
+		"two days": {Grant{Token: token, Nonce: "n", Days: "20260310,20260311", Used: 1}, 5, ErrTwoDays},
+		"negative": {last, -1, ErrVendorCount},
+		"absurd":   {last, 2_000_000_000, ErrVendorCount},
+	} {
+		if _, _, err := w.l.Raise(t.Context(), c.g, c.vendor); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A grant that may count tomorrow raises nothing; one whose day is over raises that day
+// alone; a count that is gone does not come back without an end.
+func testRaiseAtMidnight(t testing.TB, b backend) {
+	w := newWorld(t, b, Settings{Lease: shortLease, Guard: time.Millisecond}, 2*shortLease)
+	today, tomorrow := w.day(w.now), w.day(w.midnight)
+	g := w.granted()
+	if !g.OneDay() {
+		t.Skip("too slow to be before midnight")
+	}
+	w.reach(w.midnight.Add(2 * time.Millisecond))
+	w.raise(g, 70, 1, 70)
+	if n := w.used(tomorrow); n != 0 || w.used(today) != 70 {
+		t.Fatalf("%d on the day, %d on the next", w.used(today), n)
+	}
+	if left := w.client.PTTL(t.Context(), w.key("used:"+token+":"+today)).Val(); left <= 0 {
+		t.Errorf("the count stays for %v", left)
+	}
+	if err := w.client.Del(t.Context(), w.key("used:"+token+":"+today)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.raise(g, 70, 0, 0)
+}
