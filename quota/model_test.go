@@ -117,7 +117,7 @@ func (m *model) try(t *rapid.T) {
 		m.used[m.day(1)]++
 		days += "," + m.day(1)
 	}
-	want := Grant{Token: token, Nonce: d.Grant.Nonce, Ends: time.UnixMilli(m.now + modelLease), Days: days, Used: m.used[m.day(0)], Limit: m.limit, Probe: probing}
+	want := Grant{Token: token, Nonce: d.Grant.Nonce, Ends: time.UnixMilli(m.now + modelLease), Days: days, Used: m.used[m.day(0)], Limit: m.limit, Probe: probing, Others: len(m.held)}
 	if d.Grant != want {
 		t.Fatalf("granted %+v, want %+v", d.Grant, want)
 	}

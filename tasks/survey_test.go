@@ -107,6 +107,16 @@ func TestEveryWorkerTellsTheSurvey(t *testing.T) {
 		if got := look(); has(got, "habilita_chains held") || has(got, "habilita_oldest_waiting_seconds") {
 			t.Errorf("an old survey is told: %v", got)
 		}
+		if got := look(); has(got, "habilita_quota_drift") || has(got, "habilita_quota_synced_timestamp_seconds") {
+			t.Errorf("before any sync: %v", got)
+		}
+		s.clock.Observe(now.UnixMilli())
+		if err := s.noteDrift(ctx, 17); err != nil {
+			t.Fatal(err)
+		}
+		if got := look(); got["habilita_quota_drift"] != 17 || got["habilita_quota_synced_timestamp_seconds"] < float64(now.Unix()) {
+			t.Errorf("%v", got)
+		}
 	})
 }
 
