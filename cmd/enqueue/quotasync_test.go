@@ -9,9 +9,9 @@ import (
 	"habilita/internal/wolkvox/wolkvoxtest"
 )
 
-// simulated starts a vendor to whom others made so many requests of tokens today:
+// countingVendor starts a vendor to whom others made so many requests of tokens today:
 // wolkvox TOKEN USED...
-func simulated(ts *testscript.TestScript, _ bool, args []string) {
+func countingVendor(ts *testscript.TestScript, _ bool, args []string) {
 	tokens := map[string]wolkvoxtest.Token{}
 	for i := 0; i+1 < len(args); i += 2 {
 		used, err := strconv.Atoi(args[i+1])
