@@ -20,11 +20,11 @@ const rootHelp = `enqueue gives calls to habilita, shows what became of them, an
 were given up. Workers make the calls: run "worker" somewhere with the same Redis.
 
 Settings are environment variables, each also a flag of the same name. Every command
-needs REDIS_URL (or REDIS_URL_FILE); call, bulk, schedule add and rekey need
-HABILITA_KEYS (or HABILITA_KEYS_FILE) too.
+but run and keygen needs REDIS_URL (or REDIS_URL_FILE); call, bulk, schedule add,
+quota sync and rekey need HABILITA_KEYS (or HABILITA_KEYS_FILE) too.
 
 Exit status: 0 all well; 1 it failed; 2 wrong usage or settings; 3 it worked, but rows
-were rejected, or with --wait a call did not succeed.`
+were rejected, with --wait or run a call did not succeed, or with --canary the batch holds.`
 
 const rootExamples = `  # once: a sealing key, to be kept
   export HABILITA_KEYS=$(enqueue keygen)
