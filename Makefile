@@ -42,7 +42,7 @@ bench-go: ## Go benchmarks of the hot paths, for benchstat
 chaos: ## break everything under load, for most of an hour: docs/reliability.md
 	$(GO) run ./internal/lab/chaos
 
-mutations: ## take one mechanism out at a time: a test fails for each (about 7 minutes)
+mutations: ## take one mechanism out at a time: a test fails for each (about 10 minutes)
 	$(GO) run ./internal/mutations
 
 demo: ## see it work, with nothing installed
