@@ -212,7 +212,7 @@ func (w *Worker) assemble(me string) {
 }
 
 // quantum is how many calls a run makes in place while other chains wait for a worker.
-const quantum = 10
+const quantum = 5
 
 // Ready says why the worker does not take calls, or nil.
 func (w *Worker) Ready(ctx context.Context) error {
