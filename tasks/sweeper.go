@@ -22,16 +22,12 @@ type sweeper struct {
 	me        string
 	retention time.Duration
 	every     time.Duration // between two sweeps
-	calm      time.Time     // where nothing is to be found: no sweep before
 	day       string
 }
 
 const (
 	sweepGrace = 2 * time.Second // added to two sweeps' time: then another worker takes over
 	purgeEvery = 10 * time.Minute
-	// calmSweeps is the distance of two sweeps, in sweeps, while nothing is ready and nothing
-	// due soon: thousands of chains that are held or put off cost no more than that.
-	calmSweeps = 3
 )
 
 func (s *sweeper) run(ctx context.Context) {
@@ -40,7 +36,7 @@ func (s *sweeper) run(ctx context.Context) {
 	for first := true; ctx.Err() == nil; first = false {
 		s.rollDay()
 		leads, err := s.lead(ctx)
-		if err == nil && (leads && !s.clock.Now().Before(s.calm) || first) {
+		if err == nil && (leads || first) {
 			err = s.sweep(ctx)
 		}
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
@@ -85,17 +81,12 @@ func (s *sweeper) sweep(ctx context.Context) error {
 		return err
 	}
 	var ready []string
-	calm := s.clock.Now().Add(calmSweeps * s.every)
 	for _, b := range buckets {
 		if b.Ready > 0 {
 			ready = append(ready, b.Tag)
 		}
-		if b.Ready > 0 || !b.NextDue.IsZero() && b.NextDue.Before(calm) {
-			calm = time.Time{}
-		}
 		s.dues.note(b.Tag, b.NextDue)
 	}
-	s.calm = calm
 	// A full Redis refuses it; what follows must go on, since it is what empties it.
 	if err := s.publish(ctx, surveyOf(buckets, s.clock.Now())); err != nil && ctx.Err() == nil {
 		s.log.Warn().Err(err).Msg("cannot note the survey for the metrics")
