@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -120,7 +119,8 @@ func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.G
 			fmt.Fprintln(a.err, "warning: spans could not be sent:", err)
 		})
 		if err != nil {
-			return nil, errors.Join(err, rdb.Close())
+			_ = rdb.Close()
+			return nil, usagef("%v", err)
 		}
 	}
 	return s, nil

@@ -12,7 +12,9 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -28,17 +30,25 @@ import (
 // flushTimeout bounds the sending of what is left at the end.
 const flushTimeout = 2 * time.Second
 
+// ErrEndpoint says that an endpoint is no address of a collector over HTTP. The library
+// would send to another one in its place.
+var ErrEndpoint = errors.New("want an address such as http://127.0.0.1:4318")
+
 // Start starts sending spans of a service where getenv names an endpoint. The provider is
-// nil where it does not. stop sends what is left, within 2 s, and is never nil. warn is told
-// the first failure to send.
+// nil where it does not; an error is ErrEndpoint where that is no address. stop sends what is
+// left, within 2 s, and is never nil. warn is told the first failure to send.
 func Start(ctx context.Context, service string, getenv func(string) string, warn func(error)) (_ trace.TracerProvider, stop func(), err error) {
-	endpoint := endpointOf(getenv)
+	variable, endpoint := endpointOf(getenv)
 	if endpoint == "" {
 		return nil, func() {}, nil
 	}
+	// The address is not repeated: it may hold a password.
+	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, func() {}, fmt.Errorf("%s: %w", variable, ErrEndpoint)
+	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
 	if err != nil {
-		return nil, func() {}, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+		return nil, func() {}, fmt.Errorf("%s: %w", variable, err)
 	}
 	if name := getenv("OTEL_SERVICE_NAME"); name != "" {
 		service = name
@@ -58,13 +68,15 @@ func Start(ctx context.Context, service string, getenv func(string) string, warn
 	}, nil
 }
 
-func endpointOf(getenv func(string) string) string {
-	if whole := strings.TrimSpace(getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")); whole != "" {
-		return whole
+// endpointOf is the address that spans go to, and the variable that names it.
+func endpointOf(getenv func(string) string) (variable, endpoint string) {
+	const whole, base = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+	if address := strings.TrimSpace(getenv(whole)); address != "" {
+		return whole, address
 	}
-	base := strings.TrimRight(strings.TrimSpace(getenv("OTEL_EXPORTER_OTLP_ENDPOINT")), "/")
-	if base == "" {
-		return ""
+	address := strings.TrimSpace(getenv(base))
+	if address == "" {
+		return base, ""
 	}
-	return base + "/v1/traces"
+	return base, strings.TrimRight(address, "/") + "/v1/traces"
 }

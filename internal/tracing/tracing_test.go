@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -33,6 +34,19 @@ func TestOffWithoutAnEndpoint(t *testing.T) {
 		t.Errorf("%v, %v", p, err)
 	}
 	stop()
+}
+
+// What is no address is refused with its variable: the library would send elsewhere.
+func TestEndpointThatIsNone(t *testing.T) {
+	for _, variable := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		for _, bad := range []string{"127.0.0.1:4318", "collector:4318", "localhost", "grpc://127.0.0.1:4317", "http://", "/v1/traces"} {
+			p, stop, err := Start(t.Context(), "habilita-test", env(variable, bad), fail(t))
+			if p != nil || !errors.Is(err, ErrEndpoint) || !strings.HasPrefix(err.Error(), variable+": ") {
+				t.Errorf("%s=%s: %v, %v", variable, bad, p, err)
+			}
+			stop()
+		}
+	}
 }
 
 // Spans arrive at the collector under the service's name, at the latest at the end.
