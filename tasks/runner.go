@@ -9,7 +9,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
-	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/chain"
 	"habilita/internal/health"
@@ -65,7 +64,7 @@ func (r *runner) run(ctx context.Context, f chain.Feed) error {
 	}
 	for made := 1; step.Status == chain.Running; made++ {
 		sent := step.Attempt
-		outcome := r.attempt(ctx, step.Attempt, asked)
+		outcome := r.attempt(ctx, f.Chain, step.Attempt, asked)
 		on := chain.Any
 		if r.stopping.Load() || !r.current() || time.Since(began) >= runLimit || made%r.quantum == 0 && r.crowded(ctx) {
 			on = chain.Stop
@@ -116,14 +115,14 @@ func (r *runner) putBack(ctx context.Context, f chain.Feed) error {
 	return nil
 }
 
-// attempt makes one request and judges its answer.
-func (r *runner) attempt(ctx context.Context, a chain.Attempt, asked time.Time) judgement {
+// attempt makes one request, in a run that was fed for the chain fed, and judges its answer.
+func (r *runner) attempt(ctx context.Context, fed string, a chain.Attempt, asked time.Time) judgement {
 	token, _ := chain.SplitID(a.Chain)
 	r.meter.slotsHeld.Inc()
 	defer r.meter.slotsHeld.Dec()
 	r.meter.quota(a.Used, a.Limit)
 	started := time.Now()
-	ctx, span := r.tracer.begin(ctx, "enable_module", trace.SpanKindClient)
+	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == fed)
 	if r.overtaken(a) {
 		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Err: "not sent: Redis restarted while the grant was asked for"}, outcomeNotSent}
 		r.report(token, a, j, 0)

@@ -40,7 +40,7 @@ func TestGrantOfARestartedRedisIsNotUsed(t *testing.T) {
 		}
 	}
 	s.holdUntil(granted.Add(time.Millisecond))
-	j := r.attempt(t.Context(), a, time.Now())
+	j := r.attempt(t.Context(), a.Chain, a, time.Now())
 	if j.Kind != chain.Late || j.Slot != chain.GiveBack || j.Delay != 0 {
 		t.Errorf("%+v", j)
 	}

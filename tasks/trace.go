@@ -14,7 +14,8 @@ import (
 // A call that is fed by its producer is one trace: "enqueue" in the producer, "run" in
 // the worker that takes its asynq task, whose headers carry the context, and "enable_module"
 // for each attempt. A chain that a worker feeds begins a trace of its own: what waits in
-// the ledger has no context. Its attempts bear the call's id and batch, by which they are
+// the ledger has no context. Where a run goes on with another chain, each of its attempts is
+// a trace of its own, linked to the run. Attempts bear the call's id and batch, by which they are
 // found. Nothing of a trace is sent to the vendor, and no span bears a token.
 
 // tracer makes spans; the zero tracer makes none, and costs nothing.
@@ -35,6 +36,17 @@ func (t tracer) begin(ctx context.Context, name string, kind trace.SpanKind) (co
 		return ctx, nil
 	}
 	return t.Start(ctx, name, trace.WithSpanKind(kind))
+}
+
+// beginAttempt starts the span of an attempt. One of another chain than the run was fed for
+// is a trace of its own, linked to the run: it is no part of what the producer asked for.
+func (t tracer) beginAttempt(ctx context.Context, own bool) (context.Context, trace.Span) {
+	const name = "enable_module"
+	if own || t.off() {
+		return t.begin(ctx, name, trace.SpanKindClient)
+	}
+	return t.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithNewRoot(),
+		trace.WithLinks(trace.LinkFromContext(ctx)))
 }
 
 // headers are the asynq headers that carry ctx's span; nil for none.

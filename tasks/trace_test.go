@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"habilita/internal/chain"
 	"habilita/internal/redisconn/redistest"
 )
 
@@ -66,6 +67,68 @@ func TestOneTraceFromTheProducerToTheAttempt(t *testing.T) {
 	if got := fmt.Sprint(byName["enable_module"].Attributes); !strings.Contains(got, "traced") || !strings.Contains(got, receipt.TokenID) ||
 		!strings.Contains(got, outcomeSucceeded) {
 		t.Errorf("attributes %s", got)
+	}
+}
+
+// A run that goes on with other chains leaves their attempts out of the trace of the call
+// that it was fed for, and links them to it.
+func TestOtherChainsOfARunAreTracesOfTheirOwn(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	addr, key := redistest.Mini(t).Addr(), testKey(t)
+	w := openWorld(t, "redis://"+addr, key, func(o *WorkerOptions) { o.Tracer, o.Concurrency = provider, 1 })
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = rdb.Close() }()
+	p, err := NewProducer(t.Context(), rdb, Options{Keys: key, Tracer: provider})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	receipt, err := p.Enqueue(t.Context(), Call{Server: "1", Token: "asked-for", ID: "traced"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := "other-0"
+	for i := 1; chain.Tag(p.TokenID(other)) != chain.Tag(receipt.Chain); i++ {
+		other = fmt.Sprint("other-", i)
+	}
+	otherChain := w.append(other, "beside")
+	running, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(running) }()
+	w.made("the call")
+	w.made("the other call")
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+
+	var run trace.SpanContext
+	attempts := map[string]tracetest.SpanStub{} // by chain
+	for _, s := range spans.GetSpans() {
+		switch s.Name {
+		case "run":
+			if run.IsValid() {
+				t.Fatal("two runs: nothing is shown")
+			}
+			run = s.SpanContext
+		case "enable_module":
+			for _, a := range s.Attributes {
+				if a.Key == "habilita.chain" {
+					attempts[a.Value.AsString()] = s
+				}
+			}
+		}
+	}
+	if own := attempts[receipt.Chain]; own.Parent.SpanID() != run.SpanID() {
+		t.Errorf("the call's attempt is not of its run: %+v", own)
+	}
+	beside := attempts[otherChain]
+	if beside.SpanContext.TraceID() == run.TraceID() || beside.Parent.IsValid() {
+		t.Error("another chain's attempt is in the call's trace")
+	}
+	if len(beside.Links) != 1 || beside.Links[0].SpanContext.SpanID() != run.SpanID() {
+		t.Errorf("links %+v", beside.Links)
 	}
 }
 
