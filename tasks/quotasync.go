@@ -99,7 +99,7 @@ func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWa
 	}
 	for _, s := range watch.Seen() {
 		if was := known[s.Node]; was != "" && was != s.RunID {
-			return errors.New("Redis restarted and no worker has seen that yet: start one, then run this again")
+			return errors.New("no worker has seen yet that Redis restarted: start one, then run this again")
 		}
 	}
 	held, err := q.rdb.Get(ctx, q.prefix+":hold").Result()
