@@ -153,6 +153,10 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 				if got, need := orders(have), orders(want); !slices.EqualFunc(got, need, slices.Equal) {
 					t.Fatalf("after %d trips: the chains are %v, want %v", trips, got, need)
 				}
+				// Else it joins the agreement again after the next FlushAll, with its own naming key.
+				if err := p.Close(); err != nil {
+					t.Fatal(err)
+				}
 				if !died {
 					break
 				}
