@@ -8,6 +8,10 @@ import (
 // checkInterval is the worker's own TaskCheckInterval.
 const checkInterval = 10 * time.Millisecond
 
+// settle is how long the last call is over before the processor time is taken: the guards of
+// feedings (10 s) have ended by then.
+const settle = 15 * time.Second
+
 const (
 	heldPrefix  = "held"
 	spentPrefix = "spent"
@@ -22,14 +26,14 @@ func idle(r *rig) float64 {
 	r.bulk(r.csvOf(spentPrefix, each, 1, together), "spent")
 	w := r.worker(url, "LOG_LEVEL=error")
 	r.await(url, 2*each)
-	time.Sleep(2 * time.Second)
+	time.Sleep(settle)
 	return r.load(w)
 }
 
 func plainIdle(r *rig) float64 {
 	url := r.vendor()
 	w := r.plain(url, checkInterval)
-	time.Sleep(2 * time.Second)
+	time.Sleep(settle)
 	return r.load(w)
 }
 

@@ -65,7 +65,7 @@ func single(r *rig) float64 {
 	r.worker(url)
 	p, done := r.producer()
 	defer done()
-	return r.oneByOne(url, r.n(20), func(i int) error {
+	return r.oneByOne(url, r.n(60), func(i int) error {
 		_, err := p.Enqueue(r.ctx, tasks.Call{Server: "0001", Token: token("s", i)})
 		return err
 	})
