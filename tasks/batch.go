@@ -176,15 +176,18 @@ func (b *batchRun) add(c *Call) error {
 	}
 	if c.ID != "" {
 		n.Key = chain.GivenKey(c.ID)
-		return b.out.add(&n, c.ID)
+	} else {
+		if c.Chain != "" {
+			of = maphash.String(b.seed, chain.ID(n.Token, n.Chain))
+			count = b.seen[of]
+		}
+		b.seen[of] = count + 1
+		n.Key = chain.OrdinalKey(n.Chain, int(count))
 	}
-	if c.Chain != "" {
-		of = maphash.String(b.seed, chain.ID(n.Token, n.Chain))
-		count = b.seen[of]
+	if b.canary.first {
+		b.canary.calls[n.Token+n.Key] = struct{}{}
 	}
-	b.seen[of] = count + 1
-	n.Key = chain.OrdinalKey(n.Chain, int(count))
-	return b.out.add(&n, "")
+	return b.out.add(&n, c.ID)
 }
 
 // deliver appends groups, and has the buckets that have calls of the batch now noted first.

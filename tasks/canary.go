@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"habilita/internal/batch"
-	"habilita/internal/chain"
 )
 
 // Canary lets the calls of the first k tokens of the sequence go first: EnqueueBatch
 // enqueues these, waits until they have a result, and enqueues the others only when all
 // have succeeded. Else the batch holds: the error is a *CanaryError, and none of the
-// others was enqueued. The sequence is ranged over twice and must give the same calls
-// each time.
+// others was enqueued. A single call that joins the batch meanwhile is no canary. The
+// sequence is ranged over twice and must give the same calls each time.
 //
 // What was enqueued stays, whatever happens to the producer. The same EnqueueBatch, given
 // again, goes on where it was: it waits for the canaries, or adds what is missing of the
@@ -54,8 +53,9 @@ type canaries struct {
 	given  bool // the option was
 	tokens int
 	told   func(Canaries)
-	first  bool    // this run enqueues the canaries alone
-	before Summary // what the run that did so came to
+	first  bool                // this run enqueues the canaries alone
+	calls  map[string]struct{} // of the canaries, as chain.Call.Field has them
+	before Summary             // what the run that did so came to
 }
 
 const (
@@ -82,7 +82,17 @@ func (b *batchRun) canariesFirst(ctx context.Context, name string, calls iter.Se
 		return nil
 	}
 	f := b.p.newBatchRun(name, opts)
-	f.canary.first = true
+	f.canary.first, f.canary.calls = true, map[string]struct{}{}
+	var told []uint64 // what was rejected
+	hash := func(err error) uint64 { return maphash.String(f.seed, err.Error()) }
+	reject := f.reject
+	f.reject = func(err error) error {
+		failed := reject(err)
+		if failed == nil {
+			told = append(told, hash(err))
+		}
+		return failed
+	}
 	rows := 0
 	err = f.run(ctx, name, f.ofFirstTokens(calls, &rows))
 	f.sum.Rows = rows
@@ -98,7 +108,13 @@ func (b *batchRun) canariesFirst(ctx context.Context, name string, calls iter.Se
 	}
 	b.canary.before = f.sum
 	b.sum = Summary{Batch: name}
-	b.reject = func(error) error { return nil } // the run before has told it
+	b.reject = func(err error) error {
+		if len(told) > 0 && told[0] == hash(err) { // the run before has told it
+			told = told[1:]
+			return nil
+		}
+		return reject(err)
+	}
 	return nil
 }
 
@@ -147,12 +163,13 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error], rows *int) iter.S
 	}
 }
 
-// awaitCanaries waits until all calls of the batch have succeeded, or nothing more
-// happens to them without a person: a *CanaryError.
+// awaitCanaries waits until all calls of the canaries have succeeded, or nothing more
+// happens to them without a person: a *CanaryError. A call that somebody else gave the
+// batch meanwhile is none of them.
 func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
 	var away time.Time
 	for distance := firstCanaryLook; ; distance = min(distance*5/4, lastCanaryLook) {
-		counts, err := b.p.counts(ctx, b.id)
+		counts, err := b.p.ledger.CountsOf(ctx, b.id, b.canary.calls)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -177,12 +194,4 @@ func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
 		}
 		wait(ctx, distance)
 	}
-}
-
-func (s *stack) counts(ctx context.Context, id string) (chain.Counts, error) {
-	tags, err := s.tags(ctx, id)
-	if err != nil {
-		return chain.Counts{}, err
-	}
-	return s.ledger.Counts(ctx, id, tags)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"testing"
+	"time"
 
 	"habilita/internal/batch"
 	"habilita/internal/chain"
@@ -30,8 +31,8 @@ func newCanaryWorld(t *testing.T, b redistest.Backend) *canaryWorld {
 	return &canaryWorld{t: t, p: newTestProducer(t, b.Client), op: op}
 }
 
-// attempt ends the head of every chain that is ready with o.
-func (w *canaryWorld) attempt(o chain.Outcome) {
+// begin begins the head of every chain that is ready.
+func (w *canaryWorld) begin() (begun []chain.Attempt) {
 	ctx := w.t.Context()
 	buckets, err := w.p.ledger.Survey(ctx)
 	if err != nil {
@@ -49,10 +50,18 @@ func (w *canaryWorld) attempt(o chain.Outcome) {
 				w.t.Errorf("%+v, %v", s, err)
 				continue
 			}
-			w.nonce++
-			if _, err := w.p.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("n", w.nonce), ""); err != nil {
-				w.t.Error(err)
-			}
+			begun = append(begun, s.Attempt)
+		}
+	}
+	return begun
+}
+
+// attempt ends the head of every chain that is ready with o.
+func (w *canaryWorld) attempt(o chain.Outcome) {
+	for _, a := range w.begin() {
+		w.nonce++
+		if _, err := w.p.ledger.Finish(w.t.Context(), a, o, chain.Stop, fmt.Sprint("n", w.nonce), ""); err != nil {
+			w.t.Error(err)
 		}
 	}
 }
@@ -226,6 +235,52 @@ func TestCanariesOfABatchThatExists(t *testing.T) {
 		}
 		if _, err := w.p.EnqueueBatch(t.Context(), "c", callsOf(10), Canary(-1)); err == nil {
 			t.Error("canaries of -1 tokens")
+		}
+	})
+}
+
+// A single call that somebody gives the batch while its canaries run is none of them.
+func TestCallThatJoinsIsNoCanary(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		// It joins behind the call of a canary, and is open, or given up, or put off.
+		enqueue := func(w *canaryWorld, joins Call, outcomes ...chain.Outcome) (c Canaries, err error) {
+			joins.Server, joins.Batch = "1", "b"
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err = w.p.EnqueueBatch(ctx, "b", callsOf(10), Canary(2), OnCanary(func(now Canaries) {
+				if c = now; len(outcomes) == 0 {
+					return
+				}
+				if _, err := w.p.Enqueue(ctx, joins); err != nil {
+					t.Error(err)
+				}
+				for _, o := range outcomes {
+					w.attempt(o)
+				}
+				outcomes = nil
+			}))
+			if err := b.Client.FlushDB(ctx).Err(); err != nil {
+				t.Error(err)
+			}
+			return c, err
+		}
+		behind, later := Call{Token: "token-0"}, Call{Token: "token-0", At: time.Now().Add(time.Hour)}
+		succeeded, failed := Canaries{Tokens: 2, Calls: 2, Succeeded: 2}, Canaries{Tokens: 2, Calls: 2, Failed: 2}
+		for what, c := range map[string]struct {
+			joins    Call
+			outcomes []chain.Outcome
+			want     Canaries
+		}{
+			"it is open":     {behind, []chain.Outcome{canaryDone}, succeeded},
+			"it is given up": {behind, []chain.Outcome{canaryDone, canaryGiveUp}, succeeded},
+			"it is put off":  {later, []chain.Outcome{canaryDone}, succeeded},
+			"they fail":      {later, []chain.Outcome{canaryGiveUp}, failed},
+		} {
+			got, err := enqueue(newCanaryWorld(t, b), c.joins, c.outcomes...)
+			var held *CanaryError
+			if got != c.want || (c.want == failed) != errors.As(err, &held) || err != nil && held == nil {
+				t.Errorf("%s: %+v, %v", what, got, err)
+			}
 		}
 	})
 }

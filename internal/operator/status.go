@@ -28,8 +28,9 @@ type Status struct {
 }
 
 // Canary says how it is with a batch whose first tokens go first. While it is waiting or
-// held, the counts are those of the canaries' calls: the others are not enqueued. The
-// zero value is that of a batch without.
+// held, the counts are those of the canaries' calls: the others are not enqueued. (A single
+// call that was given to the batch is among them, and in the state, too; its producer, who
+// knows which calls are canaries, does not count it.) The zero value is that of a batch without.
 type Canary struct {
 	Tokens int         `json:"tokens"`
 	State  CanaryState `json:"state"`

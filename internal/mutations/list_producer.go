@@ -1,0 +1,27 @@
+package main
+
+const canaryGo = "tasks/canary.go"
+
+// producerMutations are of how a batch is enqueued.
+var producerMutations = []mutation{
+	{
+		"canaries of a batch", "the others are enqueued without a wait for them",
+		in(canaryGo, "if err := f.awaitCanaries(ctx, name); err != nil {", "if err := ctx.Err(); err != nil {"),
+		"./tasks", "TestProducerDiesAmongTheCanaries",
+	},
+	{
+		"canaries of a batch", "a command without --canary does not look whether it holds",
+		in(canaryGo, "case c.first || !m.Holds():", "case true:"),
+		"./tasks", "TestCanariesFail",
+	},
+	{
+		"canaries of a batch", "a single call that joins it is one of them",
+		in("internal/chain/countsof.go", "if err != nil || counts.Total == len(fields) {", "if true {"),
+		"./tasks", "TestCallThatJoinsIsNoCanary",
+	},
+	{
+		"canaries of a batch", "an error of the second reading is taken for a row that was rejected",
+		in(canaryGo, "if len(told) > 0 && told[0] == hash(err) {", "if told = told[:0]; true {"),
+		"./tasks", "TestProducerDiesAfterTheRelease",
+	},
+}
