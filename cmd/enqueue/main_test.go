@@ -53,7 +53,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8,
-			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account,
+			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged,
 		},
 	})
 }

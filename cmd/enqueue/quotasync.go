@@ -97,7 +97,11 @@ Exit status 1 where a token could not be asked about.`,
 			if token != "" && servers[token] == "" {
 				servers[token] = ""
 			}
-			return a.syncTokens(cmd, q, servers, server, asJSON)
+			sum, err := a.syncTokens(cmd, q, servers, server, asJSON)
+			if sum.sent > 0 {
+				s.noteAction(cmd.Context(), a.err, "sync", syncTarget(token, batch), sum.String())
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()
@@ -110,10 +114,55 @@ Exit status 1 where a token could not be asked about.`,
 	return cmd
 }
 
+// syncTarget is what a sync is of, in the action log.
+func syncTarget(token, batch string) string {
+	switch {
+	case token != "":
+		return "token " + token
+	case batch != "":
+		return "batch " + batch
+	}
+	return "all tokens"
+}
+
+// syncSum is what a sync of tokens came to.
+type syncSum struct {
+	sent          int // questions that may have reached the vendor
+	asked, failed int
+	raised        int // counts of ours
+	highest       int // drift
+}
+
+// String is it for the action log.
+func (s syncSum) String() string {
+	text := fmt.Sprintf("%s asked about, %s raised", count(s.asked, "token"), count(s.raised, "count"))
+	if s.failed > 0 {
+		text += fmt.Sprintf(", %d failed", s.failed)
+	}
+	return text
+}
+
+func (s *syncSum) add(r tasks.Synced, err error) {
+	var not *tasks.NotAskedError
+	var notSent *wolkvox.NotSentError
+	if !errors.As(err, &not) && !errors.As(err, &notSent) {
+		s.sent++
+	}
+	if err != nil {
+		s.failed++
+		return
+	}
+	if s.asked == 0 || r.Drift > s.highest {
+		s.highest = r.Drift
+	}
+	if s.asked++; r.After > r.Before {
+		s.raised++
+	}
+}
+
 // syncTokens asks about each token, one after the other, and shows what was found.
-func (a *app) syncTokens(cmd *cobra.Command, q *tasks.QuotaSync, servers map[string]string, only string, asJSON bool) error {
+func (a *app) syncTokens(cmd *cobra.Command, q *tasks.QuotaSync, servers map[string]string, only string, asJSON bool) (sum syncSum, err error) {
 	t := a.table("token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift")
-	asked, failed, highest := 0, 0, 0
 	for _, id := range slices.Sorted(maps.Keys(servers)) {
 		at := servers[id]
 		if only != "" {
@@ -124,16 +173,12 @@ func (a *app) syncTokens(cmd *cobra.Command, q *tasks.QuotaSync, servers map[str
 		if at != "" {
 			r, err = q.Sync(cmd.Context(), id, at)
 		}
+		sum.add(r, err)
 		row := syncRow{id, at, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, r.Drift, ""}
 		if err != nil {
-			failed++
 			row.Error = err.Error()
 			fmt.Fprintf(a.err, "token %s: %v\n", id, err)
 		} else {
-			if asked == 0 || r.Drift > highest {
-				highest = r.Drift
-			}
-			asked++
 			if r.VendorLimit != r.Limit {
 				fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
 					id, r.VendorLimit, r.Limit)
@@ -142,26 +187,26 @@ func (a *app) syncTokens(cmd *cobra.Command, q *tasks.QuotaSync, servers map[str
 		}
 		if asJSON {
 			if err := writeJSON(a.out, row); err != nil {
-				return err
+				return sum, err
 			}
 		}
 		if cmd.Context().Err() != nil {
 			break
 		}
 	}
-	if !asJSON && asked > 0 {
+	if !asJSON && sum.asked > 0 {
 		t.Render()
 	}
-	if asked > 0 {
-		if err := q.Note(cmd.Context(), highest); err != nil {
-			return fmt.Errorf("the metric was not noted: %w", err)
+	if sum.asked > 0 {
+		if err := q.Note(cmd.Context(), sum.highest); err != nil {
+			return sum, fmt.Errorf("the metric was not noted: %w", err)
 		}
 	}
-	if failed > 0 {
-		return errors.New(count(failed, "token") + " could not be asked about")
+	if sum.failed > 0 {
+		return sum, errors.New(count(sum.failed, "token") + " could not be asked about")
 	}
 	if len(servers) == 0 && !asJSON {
 		fmt.Fprintln(a.out, "no token is known yet")
 	}
-	return nil
+	return sum, nil
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"strconv"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"habilita/internal/actionlog"
 	"habilita/internal/wolkvox/wolkvoxtest"
 )
 
@@ -37,5 +39,14 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 		if r.API != wolkvoxtest.TokenInfoAPI || r.Status != 200 {
 			ts.Fatalf("the vendor saw %+v", r)
 		}
+	}
+}
+
+// logged checks the newest entry of the action log: logged ACTION TARGET RESULT
+func logged(ts *testscript.TestScript, _ bool, args []string) {
+	all, err := actionlog.New(ts.Value(worker{}).(*worker).rdb, prefix).Recent(context.Background(), 1)
+	ts.Check(err)
+	if len(all) != 1 || len(args) != 3 || all[0].Action != args[0] || all[0].Target != args[1] || all[0].Result != args[2] {
+		ts.Fatalf("the action log has %+v, want %q", all, args)
 	}
 }

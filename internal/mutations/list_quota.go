@@ -99,4 +99,19 @@ var quotaMutations = []mutation{
 		in(quotaLua, "redis.call('HSET', cooling, 'probe', int(ends + step), 'step', int(step))", "redis.call('HSET', cooling, 'step', int(step))"),
 		quotaPkg, "TestMiniredis/probe",
 	},
+	{
+		"restart hold", "a sync of the quota asks on a Redis that no worker has seen since its restart",
+		in("tasks/quotasync.go", "if was := known[s.Node]; was != \"\" && was != s.RunID {", "if was := known[s.Node]; was == s.RunID && false {"),
+		"./tasks", "TestQuotaSyncAfterARestartOfRedis",
+	},
+	{
+		"restart hold", "a sync of the quota does not keep it",
+		in("tasks/quotasync.go", "		q.limiter.HoldUntil(time.UnixMilli(ms))\n", "		_ = ms\n"),
+		"./tasks", "TestQuotaSyncKeepsTheHold",
+	},
+	{
+		"restart hold", "a sync of the quota uses a grant of a Redis that restarted",
+		in("tasks/quotasync.go", "case q.restarts.Load() > 0:", "case false:"),
+		"./tasks", "TestQuotaSyncWhileRedisRestarts",
+	},
 }
