@@ -213,6 +213,7 @@ func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
 		return err
 	})
 	r.probing(&step, probe)
+	r.handOver(ctx, step, err)
 	return step, err
 }
 
@@ -268,12 +269,18 @@ func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, on ch
 		return err
 	})
 	r.probing(&step, probe)
-	if err == nil && step.Woken != nil {
-		if err := r.carry(ctx, *step.Woken); err != nil {
-			r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("could not hand a chain over; it is fed again")
-		}
-	}
+	r.handOver(ctx, step, err)
 	return step, err
+}
+
+// handOver hands the chain that a step fed, if it was carried out, to asynq.
+func (r *runner) handOver(ctx context.Context, step chain.Step, failed error) {
+	if failed != nil || step.Woken == nil {
+		return
+	}
+	if err := r.carry(ctx, *step.Woken); err != nil {
+		r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("could not hand a chain over; it is fed again")
+	}
 }
 
 // persist tries until it succeeds or ctx ends; then it returns the last error. What Redis

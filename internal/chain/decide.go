@@ -78,16 +78,20 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 		part := ids[:min(len(ids), abreast)]
 		steps := make([]execution, len(part))
 		for i, id := range part {
-			steps[i] = execution{Tag(id), []any{id, m.Server, flag(heldOnly), m.Batch}}
+			steps[i] = execution{Tag(id), append([]any{id, m.Server, flag(heldOnly), m.Batch}, l.admission.Args()...)}
 		}
 		replies, err := l.runMany(ctx, l.cancelChain, steps)
 		var left []string
+		ready := map[string]time.Time{}
 		for i, r := range replies {
 			if total += int(r.int(1)); r.int(2) != 0 {
 				left = append(left, part[i])
 			}
+			if r.int(3) != 0 {
+				ready[steps[i].tag] = r.time(0)
+			}
 		}
-		if err != nil {
+		if err := errors.Join(err, l.announceAll(ctx, ready)); err != nil {
 			return total, err
 		}
 		ids = append(left, ids[len(part):]...)
@@ -108,7 +112,7 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 		part := left[:min(len(left), abreast)]
 		steps := make([]execution, len(part))
 		for i, p := range part {
-			steps[i] = execution{p.tag, []any{batch, p.cursor}}
+			steps[i] = execution{p.tag, append([]any{batch, p.cursor}, l.admission.Args()...)}
 		}
 		replies, err := l.runMany(ctx, l.cancelBatch, steps)
 		ready := map[string]time.Time{}

@@ -203,6 +203,9 @@ func (h *harness) begin(f Feed) Step {
 	if h.fed[f.Chain] == f {
 		delete(h.fed, f.Chain)
 	}
+	if s.Woken != nil {
+		h.fed[s.Woken.Chain] = *s.Woken
+	}
 	h.check()
 	return s
 }

@@ -204,7 +204,7 @@ func (h *harness) listed(s stored, id string, c map[string]string, bad func(stri
 	if ready != (state == "r") || isDue != strings.Contains("fxwl", state) || held != (state == "h") {
 		bad("chain %s in state %q: ready %v, due %v, held %v", id, state, ready, isDue, held)
 	}
-	if state == "l" && !waits || state == "h" && waits {
+	if state == "l" && !waits || waits && !strings.Contains("lrf", state) {
 		bad("chain %s in state %q: waits for a slot %v", id, state, waits)
 	}
 	if state == "x" {

@@ -61,7 +61,8 @@ type Step struct {
 }
 
 // Begin starts the run of a feeding: it checks the fence, asks for the grant and
-// counts the attempt, in one step. nonce names the attempt and must be new. away are the
+// counts the attempt, in one step. A chain that does not take the slot for which it was woken
+// hands its turn on (Woken). nonce names the attempt and must be new. away are the
 // servers whose calls are put off, each "<server>=<until, ms> "; "" for none.
 func (l *Ledger) Begin(ctx context.Context, f Feed, nonce, away string) (Step, error) {
 	for try := 0; ; try++ {
@@ -71,6 +72,7 @@ func (l *Ledger) Begin(ctx context.Context, f Feed, nonce, away string) (Step, e
 			return Step{}, err
 		}
 		s := step(r[0], r.sub(1), f.Chain, nonce)
+		s.Woken = woken(r, 2)
 		if s.Status != Clock || try == 2 {
 			return s, nil
 		}
@@ -159,10 +161,16 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next
 	}
 	s := step(r[0], r.sub(4), a.Chain, next)
 	s.Due = r.time(3)
-	if r.str(1) != "" {
-		s.Woken = &Feed{Chain: r.str(1), Number: r.str(2)}
-	}
+	s.Woken = woken(r, 1)
 	return s, nil
+}
+
+// woken reads a chain that a script fed, and its feed number; nil where it fed none.
+func woken(r reply, i int) *Feed {
+	if r.str(i) == "" {
+		return nil
+	}
+	return &Feed{Chain: r.str(i), Number: r.str(i + 1)}
 }
 
 // step reads the reply of start, given at now.

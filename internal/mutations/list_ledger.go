@@ -9,6 +9,9 @@ const (
 	pumpLua   = "internal/chain/lua/pump.lua"
 	purgeLua  = "internal/chain/lua/purge.lua"
 	chainPkg  = "./internal/chain"
+
+	cancelChainLua = "internal/chain/lua/cancel_chain.lua"
+	cancelBatchLua = "internal/chain/lua/cancel_batch.lua"
 )
 
 // ledgerMutations are of the order of a chain's calls and of who may write what.
@@ -127,6 +130,46 @@ var ledgerMutations = []mutation{
 		"nobody overtakes who waits", "the chain goes on where others wait longer",
 		in(finishLua, "(busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1)", "busy + 1 >= s.slots"),
 		chainPkg, "TestNobodyOvertakesWhoWaits",
+	},
+	{
+		"turn of a chain that was woken", "one that is put off at its begin keeps it",
+		in(ledgerLua, "local other = own and hand_on(c, s.slots, now)", "local other"),
+		chainPkg, "TestTurnIsHandedOn",
+	},
+	{
+		"turn of a chain that was woken", "one that is put off in place keeps it",
+		in(finishLua, "woken = instead -- ", "woken = nil -- "),
+		chainPkg, "TestTurnIsHandedOn",
+	},
+	{
+		"turn of a chain that was woken", "one that is cancelled keeps it",
+		in(cancelChainLua, "local other = hand_on(c, tonumber(ARGV[5]), now)", "local other"),
+		chainPkg, "TestTurnIsHandedOn",
+	},
+	{
+		"turn of a chain that was woken", "one whose batch is cancelled keeps it",
+		in(cancelBatchLua, "local other = hand_on(c, tonumber(ARGV[3]), now)", "local other"),
+		chainPkg, "TestTurnIsHandedOn",
+	},
+	{
+		"turn of a chain that was woken", "it is handed on where nobody of the token can run",
+		in(ledgerLua, "reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server')", "reply[1] == 'deferred'"),
+		chainPkg, "TestTurnIsKeptWhileTheTokenIsClosed",
+	},
+	{
+		"turn of a chain that was woken", "who is put off stays among the waiters, and wakes come to it",
+		in(ledgerLua, "if s == 'w' and c.z then", "if false then"),
+		chainPkg, "TestWhoIsPutOffWaitsForNoSlot",
+	},
+	{
+		"turn of a chain that was woken", "a late success that ends the chain keeps it",
+		in(finishLua, "  if woken and woken.id == id then woken = wake(token, s.slots, now) end\n", ""),
+		chainPkg, "TestLateSuccessOfWhoWaitsLongest",
+	},
+	{
+		"turn of a chain that was woken", "who gets it at a begin is not handed to asynq",
+		in("tasks/runner.go", "	r.probing(&step, probe)\n	r.handOver(ctx, step, err)\n	return step, err\n}\n\n// observe", "	r.probing(&step, probe)\n	return step, err\n}\n\n// observe"),
+		"./tasks", "TestRunThatIsPutOffHandsItsTurnOver",
 	},
 	{
 		"policy cancel: the dropped set", "only the nearest calls are cancelled",

@@ -1,8 +1,9 @@
 -- Takes the calls of a batch out of one bucket, a slice at a time: those that wait
 -- wherever they wait, and its held heads; a call that runs is left to end. Rows of the
--- batch that are enqueued later come in as cancelled. Each slice is atomic.
+-- batch that are enqueued later come in as cancelled. Where a chain that was woken for a slot
+-- ends so, the next one that waits is ready. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
--- ARGV[1] batch  [2] cursor, '0' at first
+-- ARGV[1] batch  [2] cursor, '0' at first  [3..16] quota's settings
 -- Reply: {now ms, next cursor, '0' at the end, calls cancelled, chains ready}
 local now = quota.now()
 outcome_first()
@@ -105,7 +106,7 @@ end
 
 -- Headless chains go on with what is left of them. What this slice took out is passed
 -- over without being read again.
-local idle = {}
+local idle, quit = {}, {}
 for _, id in ipairs(headless) do
   local c = chains[id]
   local queue, over = P .. 'queue:' .. id, 0
@@ -117,13 +118,18 @@ for _, id in ipairs(headless) do
   end
   if over == #refs then
     idle[#idle + 1] = c.key
+    quit[#quit + 1] = c
     if over > 0 then idle[#idle + 1] = queue end
   else
     if c.n > 0 then open_in_chain(id, batch, -c.n) end
     if over > 0 then redis.call('LPOP', queue, over) end
-    advance_or_idle(c, now)
+    if advance(c, now) then set_ready(c, now) else quit[#quit + 1] = c end
   end
 end
 if #idle > 0 then redis.call('DEL', unpack(idle)) end
+for _, c in ipairs(quit) do
+  local other = hand_on(c, tonumber(ARGV[3]), now)
+  if other and other.id then set_ready(other, now, true) end
+end
 if done > 0 then tally(batch, now, 'c', done, 'b', 0 - freed) end
 return { int(now), scan[1], done, redis.call('ZCARD', READY) }

@@ -1,14 +1,22 @@
 -- Takes the calls of a chain out, a slice at a time, the head last; a call that runs
--- is left to end. Each slice is atomic.
+-- is left to end. Where the chain was woken for a slot, the next one that waits is ready.
+-- Each slice is atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] chain  [2] only where the head is of this server, '' any  [3] 1: only where it is held
--- ARGV[4] only where the head is of this batch, '' any
--- Reply: {now ms, calls cancelled, 1 where more is left}
+-- ARGV[4] only where the head is of this batch, '' any  [5..18] quota's settings
+-- Reply: {now ms, calls cancelled, 1 where more is left, 1 where a chain is ready}
 local now = quota.now()
 outcome_first()
 local c = load_chain(ARGV[1])
+-- ended is the reply of a slice with which the chain ended.
+local function ended(done)
+  local other = hand_on(c, tonumber(ARGV[5]), now)
+  if not (other and other.id) then return { int(now), done, 0, 0 } end
+  set_ready(other, now, true)
+  return { int(now), done, 0, 1 }
+end
 if c and c.h == '' then
-  if not advance(c, now) then return { int(now), 0, 0 } end
+  if not advance(c, now) then return ended(0) end
   if c.h == '' then return { int(now), 0, 1 } end
 end
 if not c or (ARGV[3] == '1' and c.s ~= 'h') then return { int(now), 0, 0 } end
@@ -35,4 +43,4 @@ end_call(batch, c.token .. key, head, 'c', now)
 tally(batch, now, 'c', 1)
 unlist(c)
 redis.call('DEL', c.key)
-return { int(now), done + 1, 0 }
+return ended(done + 1)

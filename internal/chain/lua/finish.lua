@@ -2,7 +2,8 @@
 -- or holds the chain, wakes the chain that waited longest for the slot, and begins
 -- another call where the run may go on: the chain's next one; where that may not run
 -- now, the next one of the chain that got the slot, else of the bucket's first chain
--- that is ready. One atomic step, so a result is
+-- that is ready. Where the chain that got the slot does not take it, for a reason of its
+-- own, the next one that waits is fed. One atomic step, so a result is
 -- never behind its chain's advance. Fenced by the nonce of the chain's last attempt:
 -- an attempt that another one has followed changes nothing but its own slot. A success
 -- that comes after the attempt was taken for lost, and before another, still counts.
@@ -38,26 +39,27 @@ elseif ARGV[10] ~= '0' then
 end
 local woken = wake(token, s.slots, now)
 
--- answer feeds the chain that got the slot, unless the run went on with it.
-local function answer(t, due, taken)
+-- answer feeds the chain that got the slot.
+local function answer(t, due)
   local chain, feeding = '', 0
-  if woken and woken.id and not taken then chain, feeding = woken.id, feed(woken, now) end
+  if woken and woken.id then chain, feeding = woken.id, feed(woken, now) end
   return { now, chain, feeding, due or 0, t }
 end
 
 -- leave ends the run of this chain. A run that may go on with any chain does so.
 local function leave(t, due)
   if ARGV[13] ~= '2' then return answer(t, due) end
-  local other, taken = woken, true
+  local other = woken
   if not (other and other.id) then
     local first = redis.call('ZRANGE', READY, 0, 0)[1]
-    other, taken = first and load_chain(first), false
+    other = first and load_chain(first)
   end
   if not other or other.id == id then return answer(t, due) end
-  local started = start(other, ARGV[14], s, now, ARGV[29])
+  local started, instead = begin(other, ARGV[14], s, now, ARGV[29])
   if started[1] == 'clock' then return answer(t, due) end
+  woken = instead -- the run is at the one that was woken, if any
   if started[1] == 'run' then redis.call('HSET', HOPS, ARGV[14], other.id) end
-  return answer(started, due, taken)
+  return answer(started, due)
 end
 
 local c = load_chain(id)
@@ -77,6 +79,8 @@ if c.s == 'h' then
   open_in_chain(id, batch, 1)
 elseif c.s ~= 'x' then
   unlist(c)
+  -- It waited for a slot itself, and longest: what it would have got is another's.
+  if woken and woken.id == id then woken = wake(token, s.slots, now) end
 end
 if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
   redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)

@@ -81,7 +81,9 @@ local function wait(c, why, till, now)
   redis.call('HSET', c.key, 's', s, 'y', why, 'u', till)
   if c.m then redis.call('HDEL', c.key, 'm') end
   c.m = nil
-  if s == 'l' and not c.z then
+  if s == 'w' and c.z then
+    redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
+  elseif s == 'l' and not c.z then
     redis.call('HSET', c.key, 'z', now)
     c.z = now
   end
@@ -284,6 +286,25 @@ local function wake(token, slots, now)
     if c and c.s == 'l' then return c end
   end
   return nil
+end
+
+-- hand_on gives the turn of a chain that does not take it, since it ended or was put off for
+-- a reason of its own, to the chain of the token that waits longest, where a slot is free.
+-- Only a chain that waited for a slot, and does not any more, had one. Where the whole
+-- token is closed nothing is handed on: who has the turn comes back with it when that has
+-- passed, and until then the others would be woken in vain. Returns as wake does.
+local function hand_on(c, slots, now)
+  if not c.z or c.s == 'l' then return nil end
+  return wake(c.token, slots, now)
+end
+
+-- begin starts the head of a chain that has its turn. Returns the reply of start, and the
+-- chain to which the turn was handed on instead: its caller feeds it.
+local function begin(c, nonce, s, now, servers)
+  local reply = start(c, nonce, s, now, servers)
+  local own = reply[1] == 'idle' or reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server')
+  local other = own and hand_on(c, s.slots, now)
+  return reply, other and other.id and other or nil
 end
 
 -- outcome_first makes the script one that writes before it needs memory: a Redis
