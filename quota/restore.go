@@ -3,6 +3,8 @@ package quota
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -16,26 +18,49 @@ type Restored struct {
 	Used map[string]int
 }
 
-// Restore puts slots and counts of a token back, for a program whose Redis ends with it
-// and that keeps a journal of its grants. It only adds to what is there: restoring again is
-// harmless. A day that was over for two days is left out. Cool-downs are restored by Cool.
-func (l *Limiter) Restore(ctx context.Context, token string, r Restored) error {
-	if err := checkName(token); err != nil {
-		return err
+// perRestore is how many tokens one script restores.
+const perRestore = 100
+
+// Restore puts slots and counts of tokens back, by their names, for a program whose Redis ends
+// with it and that keeps a journal of its grants. It only adds to what is there: restoring again is
+// harmless. A day that was over for two days is left out. Cool-downs are restored by Cool. The
+// error is the first one, after which no token is restored any more.
+func (l *Limiter) Restore(ctx context.Context, tokens map[string]Restored) error {
+	names := slices.Sorted(maps.Keys(tokens)) // bucket after bucket
+	for len(names) > 0 {
+		first, n := names[0], 0
+		var args []any
+		for n < min(len(names), perRestore) && Tag(names[n]) == Tag(first) {
+			own, err := l.restoreArgs(names[n], tokens[names[n]])
+			if err != nil {
+				return fmt.Errorf("quota: restore: %w", err)
+			}
+			args = append(args, own...)
+			n++
+		}
+		if _, err := l.run(ctx, l.scripts.restore, first, 2, 1, args...); err != nil {
+			return fmt.Errorf("quota: restore: %w", err)
+		}
+		names = names[n:]
 	}
-	args := []any{token, len(r.Leases)}
+	return nil
+}
+
+// restoreArgs are the arguments of the script for a token.
+func (l *Limiter) restoreArgs(token string, r Restored) ([]any, error) {
+	if err := checkName(token); err != nil {
+		return nil, err
+	}
+	args := []any{token, len(r.Leases), len(r.Used)}
 	for nonce, ends := range r.Leases {
 		args = append(args, nonce, ends.UnixMilli())
 	}
 	for day, n := range r.Used {
 		noon, err := time.ParseInLocation("20060102 15", day+" 12", l.settings.Location)
 		if err != nil {
-			return fmt.Errorf("quota: restore: %q is no day such as 20261123", day)
+			return nil, fmt.Errorf("%q is no day such as 20261123", day)
 		}
 		args = append(args, day, n, noon.Add(60*time.Hour).UnixMilli())
 	}
-	if _, err := l.run(ctx, l.scripts.restore, token, 2, 1, args...); err != nil {
-		return fmt.Errorf("quota: restore: %w", err)
-	}
-	return nil
+	return args, nil
 }

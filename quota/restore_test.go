@@ -17,7 +17,7 @@ func testRestore(t testing.TB, b backend) {
 		Used:   map[string]int{today: 1000, "20200101": 3},
 	}
 	for range 2 {
-		if err := w.l.Restore(t.Context(), token, r); err != nil {
+		if err := w.l.Restore(t.Context(), map[string]Restored{token: r}); err != nil {
 			t.Fatal(err)
 		}
 		if u := w.peek(); u.Used != 1000 || u.Held != 2 {
@@ -28,7 +28,7 @@ func testRestore(t testing.TB, b backend) {
 		t.Errorf("%d requests are kept of a day that is long over", n)
 	}
 	w.refused(ReasonQuota)
-	if err := w.l.Restore(t.Context(), token, Restored{Used: map[string]int{today: 5}}); err != nil || w.peek().Used != 1000 {
+	if err := w.l.Restore(t.Context(), map[string]Restored{token: {Used: map[string]int{today: 5}}}); err != nil || w.peek().Used != 1000 {
 		t.Errorf("a count became smaller: %v", err)
 	}
 	if err := w.l.SetLicenses(t.Context(), token, 2); err != nil {
@@ -42,7 +42,7 @@ func testRestore(t testing.TB, b backend) {
 	w.reach(second.Ends)
 	w.granted() // the restored lease holds one place still
 	w.refused(ReasonSlots)
-	if err := w.l.Restore(t.Context(), token, Restored{Used: map[string]int{"24.11.": 1}}); err == nil {
+	if err := w.l.Restore(t.Context(), map[string]Restored{token: {Used: map[string]int{"24.11.": 1}}}); err == nil {
 		t.Error("a day that is none was taken")
 	}
 }

@@ -1,13 +1,16 @@
 package chain
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"slices"
+	"strings"
 	"time"
 )
 
-// perRestore is how many calls one restore script takes.
-const perRestore = 64
+// perRestore is how many calls one restore script takes: nobody waits for its Redis yet, and
+// inside the process a script costs as much as some calls before it has done anything.
+const perRestore = 256
 
 // The states of a call that a journal remembers (Restored.State).
 const (
@@ -41,41 +44,32 @@ type Restored struct {
 // Restore puts calls that were appended to a new ledger into the state that a journal
 // remembers, before a worker runs. The calls of a chain must come in its order. What is
 // not as it was appended is left alone, so that restoring again is harmless; it returns how many were
-// restored. An attempt in flight is taken for one whose worker was lost: its chain goes
-// on when its lease has ended, and the outcome is unknown.
+// restored, and the first error, after which nothing more is. An attempt in flight is taken for one whose
+// worker was lost: its chain goes on when its lease has ended, and the outcome is unknown.
 //
 // It is for a Redis that lives no longer than its process. Slots, counts and cool-downs
 // are restored by package quota.
-func (l *Ledger) Restore(ctx context.Context, batch string, calls []Restored) (int, error) {
-	byTag := map[string][]any{}
-	var order []string
+func (l *Ledger) Restore(ctx context.Context, batch string, calls []*Restored) (int, error) {
+	// Chain after chain, which is bucket after bucket, since a token begins with its tag.
+	calls = slices.Clone(calls)
+	slices.SortStableFunc(calls, func(a, b *Restored) int {
+		return cmp.Or(strings.Compare(a.Token, b.Token), strings.Compare(a.Chain, b.Chain))
+	})
 	total := 0
-	var errs []error
-	send := func(tag string) {
-		r, err := l.run(ctx, l.restore, tag, append([]any{batch}, byTag[tag]...)...)
+	for len(calls) > 0 {
+		tag, args, n := Tag(calls[0].Token), []any{batch}, 0
+		for n < min(len(calls), perRestore) && Tag(calls[n].Token) == tag {
+			args = append(args, calls[n].args()...)
+			n++
+		}
+		r, err := l.run(ctx, l.restore, tag, args...)
 		if err != nil {
-			errs = append(errs, err)
+			return total, err
 		}
 		total += int(r.int(1))
-		byTag[tag] = byTag[tag][:0]
+		calls = calls[n:]
 	}
-	for i := range calls {
-		c := &calls[i]
-		tag := Tag(c.Token)
-		if byTag[tag] == nil {
-			order = append(order, tag)
-		}
-		byTag[tag] = append(byTag[tag], c.args()...)
-		if len(byTag[tag]) >= 17*perRestore {
-			send(tag)
-		}
-	}
-	for _, tag := range order {
-		if len(byTag[tag]) > 0 {
-			send(tag)
-		}
-	}
-	return total, errors.Join(errs...)
+	return total, nil
 }
 
 func (c *Restored) args() []any {

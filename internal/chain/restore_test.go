@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,18 +9,18 @@ import (
 )
 
 // restored is a call as a journal remembers it.
-func restored(id, state string, change func(r *Restored)) Restored {
-	r := Restored{
+func restored(id, state string, change func(r *Restored)) *Restored {
+	r := &Restored{
 		Token: tok(1), Key: GivenKey(id), State: state, Attempts: 2, Code: "202", Msg: "enabled",
 		Enqueued: time.UnixMilli(1000), Started: time.UnixMilli(2000), Finished: time.UnixMilli(3000),
 	}
 	if change != nil {
-		change(&r)
+		change(r)
 	}
 	return r
 }
 
-func (h *harness) restore(want int, calls ...Restored) {
+func (h *harness) restore(want int, calls ...*Restored) {
 	h.t.Helper()
 	n, err := h.l.Restore(h.ctx, "b", calls)
 	h.no(err)
@@ -86,7 +87,7 @@ func TestRestoreInFlight(t *testing.T) {
 			ends := h.now().Add(longLease)
 			limiter, err := quota.New(h.rdb, h.settings)
 			h.no(err)
-			h.no(limiter.Restore(h.ctx, tok(1), quota.Restored{Leases: map[string]time.Time{"old": ends}}))
+			h.no(limiter.Restore(h.ctx, map[string]quota.Restored{tok(1): {Leases: map[string]time.Time{"old": ends}}}))
 			h.restore(1, restored("a", RestoreInFlight, func(r *Restored) {
 				r.Attempts, r.Spent, r.Until, r.Nonce, r.Days = spent, spent, ends, "old", "20261123"
 			}))
@@ -148,7 +149,7 @@ func TestRestoreMany(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.quiet = true
 		var ids []string
-		var all []Restored
+		var all []*Restored
 		for i := range 1500 {
 			id := tok(i)
 			ids = append(ids, id)
@@ -161,4 +162,36 @@ func TestRestoreMany(t *testing.T) {
 		h.is(h.start(tok(1)).Key, GivenKey(ids[1400]))
 		h.is(h.counts("b").Open(), 100)
 	})
+}
+
+// Chains whose calls come by turns, as a journal has them: each goes on where it was,
+// whatever its own calls and the others' came to.
+func TestRestoreByTurns(t *testing.T) {
+	for policy, behind := range map[string]string{"hold": "qu qu ", "skip": "qu qu ", "cancel": "ca ca "} {
+		both(t, setup{}, func(h *harness) {
+			names := []string{"done", "skipped", "given-up", "waits", "open-again"}
+			journal := map[string]string{"done": "ssss", "skipped": "sk", "given-up": "sf", "waits": "sw", "open-again": "sws"}
+			for _, name := range names {
+				h.append("b", policy, calls(tok(1), name, name+"0", name+"1", name+"2", name+"3"))
+			}
+			var all []*Restored
+			for place := range 4 {
+				for _, name := range names {
+					if states := journal[name]; place < len(states) {
+						all = append(all, restored(fmt.Sprint(name, place), states[place:place+1], func(r *Restored) { r.Chain = name }))
+					}
+				}
+			}
+			h.restore(len(all), all...)
+			h.restore(0, all...)
+			have := ""
+			for i, name := range names {
+				if i > 0 {
+					have += "/ "
+				}
+				have += h.states("b", tok(1), name+"0", name+"1", name+"2", name+"3")
+			}
+			h.is(have, "su su su su / su sk qu qu / su fa "+behind+"/ su wa qu qu / su wa su qu ")
+		})
+	}
 }

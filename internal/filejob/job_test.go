@@ -50,18 +50,32 @@ func config(file string, sim *wolkvoxtest.Server) Config {
 	}
 }
 
-// rows are calls of some tokens in turn, each with its place as its id.
-func rows(n, tokens int) iter.Seq2[tasks.Call, error] {
+// unnamed are calls of some tokens in turn.
+func unnamed(n, tokens int) iter.Seq2[tasks.Call, error] {
 	return func(yield func(tasks.Call, error) bool) {
 		for i := range n {
-			if !yield(tasks.Call{Server: "1", Token: fmt.Sprint("token-", i%tokens), ID: fmt.Sprint("call-", i)}, nil) {
+			if !yield(tasks.Call{Server: "1", Token: fmt.Sprint("token-", i%tokens)}, nil) {
 				return
 			}
 		}
 	}
 }
 
-func newFile(t *testing.T, text string) string {
+// rows are calls of some tokens in turn, each with its place as its id.
+func rows(n, tokens int) iter.Seq2[tasks.Call, error] {
+	return func(yield func(tasks.Call, error) bool) {
+		i := 0
+		for c := range unnamed(n, tokens) {
+			c.ID = fmt.Sprint("call-", i)
+			i++
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+func newFile(t testing.TB, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "ops.csv")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -70,14 +84,14 @@ func newFile(t *testing.T, text string) string {
 	return file
 }
 
-func start(t *testing.T, c Config, n, tokens int) *Job {
+func start(t testing.TB, c Config, calls iter.Seq2[tasks.Call, error]) *Job {
 	t.Helper()
 	j, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = j.Close() }) // closed before where the test did
-	if _, err := j.Enqueue(t.Context(), rows(n, tokens)); err != nil {
+	if _, err := j.Enqueue(t.Context(), calls); err != nil {
 		t.Fatal(err)
 	}
 	return j
@@ -141,7 +155,7 @@ func TestGrantIsOnTheDiskBeforeItsRequest(t *testing.T) {
 func TestNothingIsSentWithoutItsRecord(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	file := newFile(t, "x")
-	j := start(t, config(file, sim), 10, 10)
+	j := start(t, config(file, sim), rows(10, 10))
 	if err := j.journal.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +173,7 @@ func TestOpenRefuses(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	file := newFile(t, "a\nb\n")
 	c := config(file, sim)
-	j := start(t, c, 4, 2)
+	j := start(t, c, rows(4, 2))
 	if _, err := Open(t.Context(), c); !errors.Is(err, ErrBusy) {
 		t.Errorf("a second process: %v", err)
 	}
@@ -208,11 +222,11 @@ func TestFileMayChangeBeforeTheFirstCall(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	file := newFile(t, "wrong")
 	c := config(file, sim)
-	_ = start(t, c, 1, 1).Close()
+	_ = start(t, c, rows(1, 1)).Close()
 	if err := os.WriteFile(file, []byte("right"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if j := start(t, c, 2, 1); j.Resumed() {
+	if j := start(t, c, rows(2, 1)); j.Resumed() {
 		t.Error("it goes on")
 	}
 }
@@ -224,7 +238,7 @@ func TestCrashIsRemembered(t *testing.T) {
 	file := newFile(t, "x")
 	c := config(file, sim)
 	c.Worker.CallTimeout, c.Worker.Quota.Lease = time.Minute, time.Minute+time.Second
-	j := start(t, c, 6, 2) // two chains of three calls
+	j := start(t, c, rows(6, 2)) // two chains of three calls
 	var chains []string
 	for ch, err := range j.world.op.Chains(t.Context(), false) {
 		if err != nil {
@@ -255,7 +269,7 @@ func TestCrashIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	j = start(t, c, 6, 2)
+	j = start(t, c, rows(6, 2))
 	done, _, _ := strings.Cut(chains[0], " ")
 	busy, _, _ := strings.Cut(chains[1], " ")
 	for token, want := range map[string]string{done: "1 used, 0 held, cooling true", busy: "1 used, 1 held, cooling false"} {

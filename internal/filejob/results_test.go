@@ -20,7 +20,7 @@ func TestResultsAreWrittenFromTheJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		j := start(t, c, 3, 2)
+		j := start(t, c, rows(3, 2))
 		s, err := j.Work(t.Context(), false, func(State) {})
 		if err := errors.Join(err, j.Close()); err != nil || !s.AllSucceeded() {
 			t.Fatalf("%+v, %v", s, err)

@@ -85,11 +85,15 @@ func (w *world) close() error {
 // restore puts the rows that were enqueued into the state that the journal tells. Slots
 // and counts come first: the ledger never has a call in flight without its slot.
 func (w *world) restore(ctx context.Context, batchID string, m *memory) error {
+	used := make(map[string]quota.Restored, len(m.tokens))
+	for token, t := range m.tokens {
+		used[token] = t.Restored
+	}
+	if err := w.limiter.Restore(ctx, used); err != nil {
+		return err
+	}
 	now := time.Now()
 	for token, t := range m.tokens {
-		if err := w.limiter.Restore(ctx, token, t.Restored); err != nil {
-			return err
-		}
 		if c := t.cooling; c != nil && fromMs(c.CoolUntil).After(now) {
 			probe := time.Duration(c.CoolProbe) * time.Millisecond
 			if _, err := w.limiter.Cool(ctx, token, fromMs(c.CoolUntil), c.CoolWhy, probe); err != nil {
@@ -97,10 +101,6 @@ func (w *world) restore(ctx context.Context, batchID string, m *memory) error {
 			}
 		}
 	}
-	calls := make([]chain.Restored, len(m.calls))
-	for i, c := range m.calls {
-		calls[i] = *c
-	}
-	_, err := w.ledger.Restore(ctx, batchID, calls)
+	_, err := w.ledger.Restore(ctx, batchID, m.calls)
 	return err
 }

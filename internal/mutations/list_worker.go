@@ -121,12 +121,12 @@ var filejobMutations = []mutation{
 	},
 	{
 		"a crash forgets no slot and no count", "they are not restored",
-		in("internal/filejob/world.go", "w.limiter.Restore(ctx, token, t.Restored)", "w.limiter.Restore(ctx, token, quota.Restored{})"),
+		in("internal/filejob/world.go", "used[token] = t.Restored", "used[token] = quota.Restored{}"),
 		"./internal/filejob", "TestCrashIsRemembered",
 	},
 	{
 		"a crash forgets no result", "it is not restored",
-		in("internal/filejob/world.go", "w.ledger.Restore(ctx, batchID, calls)", "w.ledger.Restore(ctx, batchID, calls[:0])"),
+		in("internal/filejob/world.go", "w.ledger.Restore(ctx, batchID, m.calls)", "w.ledger.Restore(ctx, batchID, m.calls[:0])"),
 		"./internal/filejob", "TestCrashIsRemembered",
 	},
 	{

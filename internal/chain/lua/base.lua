@@ -60,13 +60,15 @@ local function load_chain(id)
     z = v[11] or nil, m = v[12] or nil, d = v[13] or nil }
 end
 
-local function write(batch, field, rec)
+local function encode(rec)
   if not (rec[R.chain] and rec[R.finished] and rec[R.err]) then -- appended, and not written since
     local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
     for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
   end
-  redis.call('HSET', P .. 'calls:' .. batch, field, cjson.encode(rec))
+  return cjson.encode(rec)
 end
+
+local function write(batch, field, rec) redis.call('HSET', P .. 'calls:' .. batch, field, encode(rec)) end
 
 local function tally(batch, now, ...)
   local key, change = P .. 'counts:' .. batch, { ... }
