@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -66,6 +67,26 @@ func (a *app) table(header ...any) table.Writer {
 	t.SetStyle(style)
 	t.AppendHeader(table.Row(header))
 	return t
+}
+
+// listRows shows rows as a table of their cells, or as one JSON object a line. Where there are
+// none it says so in the words of none, or in JSON nothing.
+func listRows[T any](a *app, rows []T, asJSON bool, t table.Writer, none string, cells func(T) table.Row) error {
+	for _, r := range rows {
+		if !asJSON {
+			t.AppendRow(cells(r))
+		} else if err := writeJSON(a.out, r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case asJSON:
+	case len(rows) == 0:
+		fmt.Fprintln(a.out, none)
+	default:
+		t.Render()
+	}
+	return nil
 }
 
 // completeBatch completes the names of batches, where Redis answers soon.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
+	"habilita/internal/operator"
 )
 
 func (a *app) quota() *cobra.Command {
@@ -32,28 +33,14 @@ left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
 			if err != nil {
 				return err
 			}
-			if !asJSON && len(rows) == 0 {
-				fmt.Fprintln(a.out, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first")
-				return nil
-			}
 			t := a.table("token_id", "used", "quota", "licences", "slots", "waiting", "cools down")
-			for _, r := range rows {
-				if asJSON {
-					if err := writeJSON(a.out, r); err != nil {
-						return err
-					}
-					continue
-				}
+			return listRows(a, rows, asJSON, t, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", func(r operator.QuotaRow) table.Row {
 				cooling := ""
 				if !r.CoolingUntil.IsZero() {
 					cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Timezone), r.CoolingWhy)
 				}
-				t.AppendRow(table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling})
-			}
-			if !asJSON {
-				t.Render()
-			}
-			return nil
+				return table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling}
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a token")

@@ -34,27 +34,13 @@ func (a *app) scheduleList() *cobra.Command {
 				return err
 			}
 			t := a.table("schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result")
-			for _, sch := range all {
-				if asJSON {
-					if err := writeJSON(a.out, sch); err != nil {
-						return err
-					}
-					continue
-				}
+			return listRows(a, all, asJSON, t, "there is no schedule: `enqueue schedule add --help` says how to add one", func(sch operator.Schedule) table.Row {
 				last, result := "", ""
 				if len(sch.Runs) > 0 {
 					last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])
 				}
-				t.AppendRow(table.Row{sch.Name, sch.Status, sch.Cron, sch.Timezone, sch.Rows, inZone(sch, sch.NextRun), last, result})
-			}
-			switch {
-			case asJSON:
-			case len(all) == 0:
-				fmt.Fprintln(a.out, "there is no schedule: `enqueue schedule add --help` says how to add one")
-			default:
-				t.Render()
-			}
-			return nil
+				return table.Row{sch.Name, sch.Status, sch.Cron, sch.Timezone, sch.Rows, inZone(sch, sch.NextRun), last, result}
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a schedule")

@@ -40,26 +40,14 @@ without an attempt, and one request at a time probes it, at distances from 2 s t
 			if err != nil {
 				return err
 			}
-			if !asJSON && len(all) == 0 {
-				fmt.Fprintln(a.out, "no server was called yet")
-				return nil
+			rows := make([]serverRow, len(all))
+			for i, h := range all {
+				rows[i] = serverRow{h.Server, string(h.State), operator.Time{Time: h.Since}, operator.Time{Time: h.NextProbe}, h.Requests, h.Failures, h.InARow}
 			}
 			t := a.table("server", "state", "since", "next probe", "requests", "failures", "in a row")
-			for _, h := range all {
-				if asJSON {
-					if err := writeJSON(a.out, serverRow{h.Server, string(h.State), operator.Time{Time: h.Since},
-						operator.Time{Time: h.NextProbe}, h.Requests, h.Failures, h.InARow}); err != nil {
-						return err
-					}
-					continue
-				}
-				t.AppendRow(table.Row{h.Server, h.State, local(operator.Time{Time: h.Since}, s.set.Timezone),
-					local(operator.Time{Time: h.NextProbe}, s.set.Timezone), h.Requests, h.Failures, h.InARow})
-			}
-			if !asJSON {
-				t.Render()
-			}
-			return nil
+			return listRows(a, rows, asJSON, t, "no server was called yet", func(r serverRow) table.Row {
+				return table.Row{r.Server, r.State, local(r.Since, s.set.Timezone), local(r.NextProbe, s.set.Timezone), r.Requests, r.Failures, r.InARow}
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a server")

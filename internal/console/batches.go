@@ -32,6 +32,20 @@ func (c *Console) overviewTopic() topic {
 	}}
 }
 
+// readWithOverview reads a topic and the overview. Where it can't it has answered, and is not ok.
+func (c *Console) readWithOverview(w http.ResponseWriter, r *http.Request, t topic) (v any, over overview, ok bool) {
+	v, err := c.read(r.Context(), t)
+	var o any
+	if err == nil {
+		o, err = c.read(r.Context(), c.overviewTopic())
+	}
+	if err != nil {
+		c.failRead(w, r, err)
+		return nil, overview{}, false
+	}
+	return v, o.(overview), true
+}
+
 // batchView is a batch as pages show it.
 type batchView struct {
 	operator.Status
@@ -171,18 +185,12 @@ func (c *Console) batchesTopic(cursor string) topic {
 
 func (c *Console) batchesPage(w http.ResponseWriter, r *http.Request) {
 	cursor := r.URL.Query().Get("cursor")
-	v, err := c.read(r.Context(), c.batchesTopic(cursor))
-	if err != nil {
-		c.failRead(w, r, err)
-		return
-	}
-	over, err := c.read(r.Context(), c.overviewTopic())
-	if err != nil {
-		c.failRead(w, r, err)
+	v, over, ok := c.readWithOverview(w, r, c.batchesTopic(cursor))
+	if !ok {
 		return
 	}
 	d := v.(batchesData)
-	d.Overview = over.(overview)
+	d.Overview = over
 	d.Pager = cursorPager("/", r.URL.Query(), d.Next)
 	p := c.newPage(r, "batches")
 	p.Live, p.Reload, p.Data = eventsURL("batches", "cursor", cursor), reloadAfter, d

@@ -53,18 +53,12 @@ func (c *Console) chainsPage(w http.ResponseWriter, r *http.Request) {
 		c.notFound(w, r)
 		return
 	}
-	v, err := c.read(r.Context(), c.chainsTopic(show == "", cursor))
-	if err != nil {
-		c.failRead(w, r, err)
-		return
-	}
-	over, err := c.read(r.Context(), c.overviewTopic())
-	if err != nil {
-		c.failRead(w, r, err)
+	v, over, ok := c.readWithOverview(w, r, c.chainsTopic(show == "", cursor))
+	if !ok {
 		return
 	}
 	d := v.(chainsData)
-	d.Overview = over.(overview)
+	d.Overview = over
 	d.Pager = cursorPager("/chains", q, d.Next)
 	p := c.newPage(r, "chains")
 	p.Live, p.Reload, p.Data = eventsURL("chains", "show", show, "cursor", cursor), reloadAfter, d
