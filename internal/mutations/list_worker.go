@@ -121,7 +121,7 @@ var filejobMutations = []mutation{
 	},
 	{
 		"a crash forgets no slot and no count", "they are not restored",
-		in("internal/filejob/world.go", "used[token] = t.Restored", "used[token] = quota.Restored{}"),
+		in("internal/filejob/world.go", "w.limiter.Restore(ctx, used)", "w.limiter.Restore(ctx, nil)"),
 		"./internal/filejob", "TestCrashIsRemembered",
 	},
 	{
