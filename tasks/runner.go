@@ -30,6 +30,8 @@ type runner struct {
 	stopping atomic.Bool
 	active   atomic.Int64 // runs at work
 	quantum  int          // calls that a run makes in place while others wait
+	// recording has room for the outcomes that are on their way to Redis at once.
+	recording chan struct{}
 
 	// health knows the vendor's servers that are away.
 	health *health.Monitor
@@ -262,6 +264,8 @@ func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, on ch
 	var step chain.Step
 	away, probe := r.health.Blocked()
 	err := r.persist(ctx, func() (err error) {
+		r.recording <- struct{}{}
+		defer func() { <-r.recording }()
 		step, err = r.ledger.Finish(ctx, a, j.Outcome, on, next, away)
 		if err != nil {
 			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")

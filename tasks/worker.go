@@ -191,7 +191,8 @@ func (w *Worker) assemble(me string) {
 	})
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, quantum: quantum,
-		noteDue: d.note, carry: carry,
+		recording: make(chan struct{}, recordings),
+		noteDue:   d.note, carry: carry,
 	}
 	w.feeder = &feeder{
 		stack: w.stack, log: w.log, meter: w.meter, carry: carry, dues: d,
@@ -213,6 +214,10 @@ func (w *Worker) assemble(me string) {
 
 // quantum is how many calls a run makes in place while other chains wait for a worker.
 const quantum = 5
+
+// recordings is how many outcomes are on their way to Redis at once. They keep it busy, and more
+// would only stand in its queue, before whatever starts a chain (docs/decisions.md).
+const recordings = 16
 
 // Ready says why the worker does not take calls, or nil.
 func (w *Worker) Ready(ctx context.Context) error {

@@ -15,7 +15,7 @@ const longChains = 100
 // the other, and returns the median time in ms from the enqueueing to the request. The
 // server of these calls is their number, 1000 and up, by which the vendor's account tells them.
 func (r *rig) behindLong(url string, total int, enqueue func(i int) error) float64 {
-	const short = 15
+	const short = 40
 	first := r.seen(url, total/20)
 	var began []time.Time
 	var took []time.Duration
