@@ -39,7 +39,7 @@ bench: ## measure against plain asynq, for a quarter of an hour: docs/performanc
 bench-go: ## Go benchmarks of the hot paths, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem $(BENCHGOFLAGS) ./...
 
-chaos: ## break everything under load, for most of an hour: docs/reliability.md
+chaos: ## break everything under load, for half an hour: docs/reliability.md
 	$(GO) run ./internal/lab/chaos
 
 mutations: ## take one mechanism out at a time: a test fails for each (about 10 minutes)

@@ -141,7 +141,7 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 					second.Duplicates < first.Enqueued || (before || !died) && second.Duplicates != first.Enqueued {
 					t.Fatalf("after %d trips: first %+v, then %+v", trips, first, second)
 				}
-				counts, err := p.ledger.Counts(t.Context(), chain.BatchID("b"), allTags())
+				counts, err := p.ledger.Counts(t.Context(), chain.BatchID("b"), chain.AllTags())
 				if err != nil || counts.Total != len(rows) || counts.Open() != len(rows) {
 					t.Fatalf("after %d trips: %+v, %v", trips, counts, err)
 				}
@@ -181,14 +181,6 @@ func orders(m map[string][]string) [][]string {
 		out = append(out, v)
 	}
 	slices.SortFunc(out, slices.Compare)
-	return out
-}
-
-func allTags() []string {
-	out := make([]string, chain.Buckets)
-	for i := range out {
-		out[i] = chain.TagAt(i)
-	}
 	return out
 }
 
@@ -278,7 +270,7 @@ func TestBatchThatIsCutOff(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || strings.Count(err.Error(), "canceled") != 1 || sum.Rows > 4001 {
 			t.Errorf("%+v, %v", sum, err)
 		}
-		counts, err := p.ledger.Counts(t.Context(), chain.BatchID("c"), allTags())
+		counts, err := p.ledger.Counts(t.Context(), chain.BatchID("c"), chain.AllTags())
 		if err != nil || counts.Total < sum.Enqueued || counts.Total > 4000 {
 			t.Errorf("%+v says the ledger, %+v was told; %v", counts, sum, err)
 		}

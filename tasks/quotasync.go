@@ -268,12 +268,6 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 		if err != nil {
 			return nil, err
 		}
-		if id == chain.NoBatch { // its buckets are not noted
-			tags = tags[:0]
-			for i := range chain.Buckets {
-				tags = append(tags, chain.TagAt(i))
-			}
-		}
 		for _, tag := range tags {
 			if !byBatch && ofTag[tag] == 0 {
 				continue

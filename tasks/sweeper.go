@@ -97,11 +97,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 // purge deletes batches that ended long enough ago, and calls of no batch.
 func (s *sweeper) purge(ctx context.Context) error {
 	before := s.clock.Now().Add(-s.retention)
-	all := make([]string, chain.Buckets)
-	for i := range all {
-		all[i] = chain.TagAt(i)
-	}
-	if n, err := s.ledger.Purge(ctx, chain.NoBatch, all, before); err != nil {
+	if n, err := s.ledger.Purge(ctx, chain.NoBatch, chain.AllTags(), before); err != nil {
 		return err
 	} else if n > 0 {
 		s.log.Info().Int("calls", n).Msg("calls of no batch deleted after their retention")
@@ -137,7 +133,12 @@ func (s *sweeper) purge(ctx context.Context) error {
 	return nil
 }
 
+// tags are those of the buckets that have calls of a batch, by its id: for calls of no batch all,
+// since their buckets are not noted.
 func (s *stack) tags(ctx context.Context, batch string) ([]string, error) {
+	if batch == chain.NoBatch {
+		return chain.AllTags(), nil
+	}
 	buckets, err := s.batches.Buckets(ctx, batch)
 	if err != nil {
 		return nil, err

@@ -103,6 +103,15 @@ func Tag(tokenOrChain string) string { return tokenOrChain[:min(2, len(tokenOrCh
 // TagAt returns the nth of the Buckets tags.
 func TagAt(n int) string { return string([]byte{alphabet[n/32], alphabet[n%32]}) }
 
+// AllTags are the tags of all buckets, in order.
+func AllTags() []string {
+	all := make([]string, Buckets)
+	for i := range all {
+		all[i] = TagAt(i)
+	}
+	return all
+}
+
 // TagIndex is the reverse of TagAt; -1 for what is no tag.
 func TagIndex(tag string) int {
 	if len(tag) != 2 {

@@ -40,8 +40,9 @@ type modelAttempt struct {
 	complete bool // the vendor has answered, or nothing was sent
 }
 
-func TestModel(t *testing.T) {
-	// miniredis compiles a script for every step: fewer runs, unless they are asked for.
+// checkModel checks a model on an empty miniredis each time.
+func checkModel(t *testing.T, with func(*rapid.T) setup, check func(*rapid.T, *harness)) {
+	// miniredis makes a Lua state for every script: fewer runs, unless they are asked for.
 	if f := goflag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		if err := goflag.Set("rapid.checks", "20"); err != nil {
 			t.Fatal(err)
@@ -52,8 +53,14 @@ func TestModel(t *testing.T) {
 	t.Cleanup(func() { _ = client.Close() })
 	rapid.Check(t, func(rt *rapid.T) {
 		mini.FlushAll()
-		h := newHarness(t, redistest.Backend{Client: client, SetTime: mini.SetTime, Mini: mini}, setup{})
+		h := newHarness(t, redistest.Backend{Client: client, SetTime: mini.SetTime, Mini: mini}, with(rt))
 		h.fatalf = rt.Fatalf
+		check(rt, h)
+	})
+}
+
+func TestModel(t *testing.T) {
+	checkModel(t, func(*rapid.T) setup { return setup{} }, func(rt *rapid.T, h *harness) {
 		m := &model{harness: h, rt: rt, order: map[string][]*modelCall{},
 			policies: map[string]string{NoBatch: "hold", "h1": "hold", "h2": "hold", "s1": "skip", "c1": "cancel", "c2": "cancel"}}
 		// One token is near its quota.

@@ -2,7 +2,6 @@ package chain
 
 import (
 	"cmp"
-	goflag "flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,10 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
-
-	"habilita/internal/redisconn/redistest"
 )
 
 // waiting has one slot of tok(1), taken by an attempt of chain "a", and chains that wait for
@@ -231,18 +227,7 @@ func TestLateSuccessOfWhoWaitsLongest(t *testing.T) {
 // turn: it is on its way to a worker, or comes back when the token is open again. Time
 // stands still, so that none comes by itself.
 func TestModelOfTurns(t *testing.T) {
-	if f := goflag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		if err := goflag.Set("rapid.checks", "20"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	mini := redistest.Mini(t)
-	client := redis.NewClient(&redis.Options{Addr: mini.Addr()})
-	t.Cleanup(func() { _ = client.Close() })
-	rapid.Check(t, func(rt *rapid.T) {
-		mini.FlushAll()
-		h := newHarness(t, redistest.Backend{Client: client, SetTime: mini.SetTime, Mini: mini}, setup{slots: rapid.IntRange(1, 2).Draw(rt, "slots")})
-		h.fatalf = rt.Fatalf
+	checkModel(t, func(rt *rapid.T) setup { return setup{slots: rapid.IntRange(1, 2).Draw(rt, "slots")} }, func(rt *rapid.T, h *harness) {
 		var running []Attempt
 		ids, batches := 0, map[string]int{"hold": 0, "skip": 0, "cancel": 0}
 		policies := []string{"hold", "skip", "cancel"}
