@@ -14,6 +14,11 @@ const (
 // workerMutations are of what a run does around its request.
 var workerMutations = []mutation{
 	{
+		"few outcomes on their way", "all runs send theirs at once",
+		in("tasks/runner.go", "		r.recording <- struct{}{}\n		defer func() { <-r.recording }()\n", ""),
+		"./tasks", "TestFewOutcomesAreOnTheirWayAtOnce",
+	},
+	{
 		"quarantine of unknown outcomes", "the slot of an unknown outcome is freed",
 		in(outcomeGo, "case errors.As(err, &unknown):\n		return f.attempt(chain.Outcome{Slot: chain.Keep,",
 			"case errors.As(err, &unknown):\n		return f.attempt(chain.Outcome{Slot: chain.Release,"),
