@@ -49,7 +49,7 @@ func mixed(n int) []Call {
 	out := make([]Call, n)
 	for i := range out {
 		t := random.IntN(9)
-		out[i] = Call{Server: "1", Token: fmt.Sprintf("token-%d", t), Ref: fmt.Sprint(i)}
+		out[i] = Call{Server: "1", Token: Token(fmt.Sprintf("token-%d", t)), Ref: fmt.Sprint(i)}
 		if t == 3 {
 			out[i].Chain = []string{"", "x"}[random.IntN(2)]
 		}
@@ -169,7 +169,7 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 func (p *Producer) expected(rows []Call) map[string][]string {
 	out := map[string][]string{}
 	for _, c := range rows {
-		id := chain.ID(p.namer.Name(c.Token), c.Chain)
+		id := chain.ID(p.namer.Name(string(c.Token)), c.Chain)
 		out[id] = append(out[id], c.Ref)
 	}
 	return out
@@ -190,7 +190,7 @@ func TestBatchCountsItsRows(t *testing.T) {
 		bad := errors.New("a row that can't be one")
 		calls := func(yield func(Call, error) bool) {
 			for i := range 300 {
-				c := Call{Server: "1", Token: fmt.Sprintf("token-%d", i%100), ID: fmt.Sprintf("id-%d", i%150)}
+				c := Call{Server: "1", Token: Token(fmt.Sprintf("token-%d", i%100)), ID: fmt.Sprintf("id-%d", i%150)}
 				var err error
 				switch {
 				case i%50 == 7:
@@ -262,7 +262,7 @@ func TestBatchThatIsCutOff(t *testing.T) {
 				if i == 4000 {
 					cancel()
 				}
-				if !yield(Call{Server: "1", Token: fmt.Sprintf("token-%d", i%5)}, nil) {
+				if !yield(Call{Server: "1", Token: Token(fmt.Sprintf("token-%d", i%5))}, nil) {
 					return
 				}
 			}

@@ -13,7 +13,7 @@ import (
 func rowsOf(n, perToken int) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		for i := range n {
-			if !yield(Call{Server: "0001", Token: fmt.Sprintf("a-token-of-forty-characters-%012d", i/perToken)}, nil) {
+			if !yield(Call{Server: "0001", Token: Token(fmt.Sprintf("a-token-of-forty-characters-%012d", i/perToken))}, nil) {
 				return
 			}
 		}
@@ -67,7 +67,7 @@ func BenchmarkSealer(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				if _, err := s.prepare(&Call{Server: "0001", Token: all[i%tokens]}); err != nil {
+				if _, err := s.prepare(&Call{Server: "0001", Token: Token(all[i%tokens])}); err != nil {
 					b.Fatal(err)
 				}
 				i++

@@ -13,8 +13,8 @@ type Call struct {
 	// Server is the vendor's server of the operation: "0042", "42" or "wv0042".
 	Server string
 	// Token is the operation's wolkvox token. It is sealed before it leaves the
-	// process, and appears nowhere else.
-	Token string
+	// process, and appears nowhere else: a Token prints as "[redacted]".
+	Token Token
 	// Licenses of the operation: the day's quota is 1,000 for each. 0: not given;
 	// the last value that was given holds.
 	Licenses int
@@ -69,8 +69,11 @@ func (c *Call) check(index int) error {
 		return fault("server", err.Error())
 	}
 	c.Server = string(server)
-	if err := wolkvox.ValidToken(c.Token); err != nil {
+	if err := wolkvox.ValidToken(string(c.Token)); err != nil {
 		return fault("token", err.Error())
+	}
+	if c.Token == redacted {
+		return fault("token", "is the text that a Token prints as, not a token")
 	}
 	if c.Licenses < 0 || c.Licenses > maxLicenses {
 		return fault("licenses", fmt.Sprintf("%d is not from 1 to %d (0: not given)", c.Licenses, maxLicenses))

@@ -30,7 +30,7 @@ func TestCallCheck(t *testing.T) {
 		{"white space", "token", with(func(c *Call) { c.Token = secret + " x" })},
 		{"line feed", "token", with(func(c *Call) { c.Token = secret + "\n" })},
 		{"not ASCII", "token", with(func(c *Call) { c.Token = secret + "ñ" })},
-		{"long token", "token", with(func(c *Call) { c.Token = strings.Repeat(secret, 100) })},
+		{"long token", "token", with(func(c *Call) { c.Token = Token(strings.Repeat(secret, 100)) })},
 		{"negative licences", "licenses", with(func(c *Call) { c.Licenses = -1 })},
 		{"too many licences", "licenses", with(func(c *Call) { c.Licenses = 1_000_001 })},
 		{"space in the chain", "chain", with(func(c *Call) { c.Chain = "a b" })},

@@ -148,7 +148,7 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error], rows *int) iter.S
 				err = c.check(index)
 			}
 			if err == nil {
-				h := maphash.String(b.seed, c.Token)
+				h := maphash.String(b.seed, string(c.Token))
 				if _, ok := first[h]; !ok {
 					if len(first) == b.canary.tokens {
 						continue

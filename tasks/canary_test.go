@@ -70,7 +70,7 @@ func (w *canaryWorld) attempt(o chain.Outcome) {
 func rows(n int) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		for i := range 2 * n {
-			if !yield(Call{Server: "1", Token: fmt.Sprintf("token-%d", i%n), Ref: fmt.Sprint("row ", i)}, nil) {
+			if !yield(Call{Server: "1", Token: Token(fmt.Sprintf("token-%d", i%n)), Ref: fmt.Sprint("row ", i)}, nil) {
 				return
 			}
 		}

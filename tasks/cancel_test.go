@@ -18,7 +18,7 @@ import (
 func callsOf(n int) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		for i := range n {
-			if !yield(Call{Server: "1", Token: fmt.Sprintf("token-%d", i)}, nil) {
+			if !yield(Call{Server: "1", Token: Token(fmt.Sprintf("token-%d", i))}, nil) {
 				return
 			}
 		}

@@ -79,7 +79,7 @@ func ExampleProducer_EnqueueBatch() {
 	}
 	var calls iter.Seq2[tasks.Call, error] = func(yield func(tasks.Call, error) bool) {
 		for _, row := range rows {
-			if !yield(tasks.Call{Server: row[0], Token: row[1]}, nil) {
+			if !yield(tasks.Call{Server: row[0], Token: tasks.Token(row[1])}, nil) {
 				return
 			}
 		}

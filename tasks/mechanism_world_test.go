@@ -114,7 +114,7 @@ func (w *world) begin() {
 // chain.
 func (w *world) append(token, id string) string {
 	w.t.Helper()
-	n, err := (&Producer{stack: w.stack}).prepare(&Call{Server: "0001", Token: token})
+	n, err := (&Producer{stack: w.stack}).prepare(&Call{Server: "0001", Token: Token(token)})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func (p *Producer) Enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 
 // TokenID is the name of a token, as receipts and reports have it: its HMAC, which tells
 // nothing of the token.
-func (p *Producer) TokenID(token string) string { return p.namer.Name(token) }
+func (p *Producer) TokenID(token Token) string { return p.namer.Name(string(token)) }
 
 // note notes the buckets of a batch before calls are appended there. What comes to a
 // batch that was cancelled comes in as cancelled.
@@ -155,8 +155,8 @@ func (p *Producer) note(ctx context.Context, id string, buckets []int) error {
 
 // prepare names and seals the call's token.
 func (p *Producer) prepare(c *Call) (chain.NewCall, error) {
-	token := p.namer.Name(c.Token)
-	sealed, err := p.keys.Seal(c.Token, token)
+	token := p.namer.Name(string(c.Token))
+	sealed, err := p.keys.Seal(string(c.Token), token)
 	if err != nil {
 		return chain.NewCall{}, err
 	}

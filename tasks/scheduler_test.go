@@ -250,7 +250,7 @@ func TestRunIsTakenOver(t *testing.T) {
 		w.t.Helper()
 		_, err := w.scheduler.producer.EnqueueBatch(w.t.Context(), c.Batch, func(yield func(Call, error) bool) {
 			for i := range n {
-				if !yield(Call{Server: "0001", Token: tokenOf(i), Ref: fmt.Sprint(i)}, nil) {
+				if !yield(Call{Server: "0001", Token: Token(tokenOf(i)), Ref: fmt.Sprint(i)}, nil) {
 					return
 				}
 			}

@@ -128,7 +128,7 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 					continue
 				}
 			}
-			if !yield(Call{Server: r.Server, Token: r.Token, Licenses: r.Licenses, Chain: r.Chain, Ref: r.Ref, ID: r.ID}, err) {
+			if !yield(Call{Server: r.Server, Token: Token(r.Token), Licenses: r.Licenses, Chain: r.Chain, Ref: r.Ref, ID: r.ID}, err) {
 				return
 			}
 		}

@@ -70,7 +70,7 @@ func TestTakenOverRunPassesOverTheSame(t *testing.T) {
 func (w *scheduled) heldBefore() {
 	w.t.Helper()
 	_, err := w.scheduler.producer.EnqueueBatch(w.t.Context(), "other", func(yield func(Call, error) bool) {
-		yield(Call{Server: "0001", Token: tokenOf(1)}, nil)
+		yield(Call{Server: "0001", Token: Token(tokenOf(1))}, nil)
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -19,12 +19,15 @@ type sealer struct {
 	last [remembered]sealedToken
 }
 
-type sealedToken struct{ token, name, sealed string }
+type sealedToken struct {
+	token        Token
+	name, sealed string
+}
 
 func newSealer(p *Producer) *sealer { return &sealer{p: p, seed: maphash.MakeSeed()} }
 
 func (s *sealer) prepare(c *Call) (chain.NewCall, error) {
-	known := &s.last[maphash.String(s.seed, c.Token)%remembered]
+	known := &s.last[maphash.String(s.seed, string(c.Token))%remembered]
 	if known.token != c.Token || known.name == "" {
 		n, err := s.p.prepare(c)
 		if err == nil {

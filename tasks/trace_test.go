@@ -89,7 +89,7 @@ func TestOtherChainsOfARunAreTracesOfTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := "other-0"
-	for i := 1; chain.Tag(p.TokenID(other)) != chain.Tag(receipt.Chain); i++ {
+	for i := 1; chain.Tag(p.TokenID(Token(other))) != chain.Tag(receipt.Chain); i++ {
 		other = fmt.Sprint("other-", i)
 	}
 	otherChain := w.append(other, "beside")

@@ -39,10 +39,10 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings) error {
 			sum.Rejected++
 			continue
 		}
-		token := maphash.String(seed, c.Token)
+		token := maphash.String(seed, string(c.Token))
 		chain := token
 		if c.Chain != "" {
-			chain = maphash.Comparable(seed, [2]string{c.Token, c.Chain})
+			chain = maphash.Comparable(seed, [2]string{string(c.Token), c.Chain})
 		}
 		most = max(most, all.add(token, chain, c.Licenses))
 		if sum.Rows%10_000 == 0 {

@@ -57,7 +57,7 @@ func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
 					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one holds", r.in.name, row.Line))
 				}
 			}
-			c := tasks.Call{Server: row.Server, Token: row.Token, Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
+			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
 			if !yield(c, err) {
 				return
 			}

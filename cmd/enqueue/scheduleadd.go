@@ -165,7 +165,7 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 				sum.Rejected++
 				continue
 			}
-			if err := w.Add(ctx, schedule.Row{Server: c.Server, Token: c.Token, Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}); err != nil {
+			if err := w.Add(ctx, schedule.Row{Server: c.Server, Token: string(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}); err != nil {
 				return err
 			}
 			if sum.Rows%10_000 == 0 {

@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"habilita/internal/wolkvox"
+	"habilita/tasks"
 )
 
 const maxTokenFile = 64 << 10
 
 // token reads the token of a single call from the one place that was chosen. Its
 // errors never hold it.
-func (a *app) token(file string, stdin bool) (string, error) {
+func (a *app) token(file string, stdin bool) (tasks.Token, error) {
 	var text, from string
 	switch {
 	case file != "" && stdin:
@@ -49,7 +50,7 @@ func (a *app) token(file string, stdin bool) (string, error) {
 		}
 		return "", usagef("the token of %s can't be one", from)
 	}
-	return text, nil
+	return tasks.Token(text), nil
 }
 
 // readToken reads a token and drops the line's end behind it.

@@ -101,7 +101,7 @@ func (p *demoPlan) name(namer *vault.Namer) {
 func (p *demoPlan) sequence() iter.Seq2[tasks.Call, error] {
 	return func(yield func(tasks.Call, error) bool) {
 		for _, c := range p.calls {
-			call := tasks.Call{Server: c.Server, Token: c.Token, Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}
+			call := tasks.Call{Server: c.Server, Token: tasks.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}
 			if !yield(call, nil) {
 				return
 			}

@@ -51,7 +51,7 @@ func shortChain(r *rig) float64 {
 	p, done := r.producer()
 	defer done()
 	return r.behindLong(url, longChains*each, func(i int) error {
-		_, err := p.Enqueue(r.ctx, tasks.Call{Server: mark(i), Token: token("short", i)})
+		_, err := p.Enqueue(r.ctx, tasks.Call{Server: mark(i), Token: tasks.Token(token("short", i))})
 		return err
 	})
 }

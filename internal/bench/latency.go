@@ -66,7 +66,7 @@ func single(r *rig) float64 {
 	p, done := r.producer()
 	defer done()
 	return r.oneByOne(url, r.n(60), func(i int) error {
-		_, err := p.Enqueue(r.ctx, tasks.Call{Server: "0001", Token: token("s", i)})
+		_, err := p.Enqueue(r.ctx, tasks.Call{Server: "0001", Token: tasks.Token(token("s", i))})
 		return err
 	})
 }

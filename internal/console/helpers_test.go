@@ -61,7 +61,7 @@ func (w world) enqueue(batch, token string, n int) {
 	w.t.Helper()
 	_, err := w.Producer.EnqueueBatch(w.t.Context(), batch, func(yield func(tasks.Call, error) bool) {
 		for i := range n {
-			if !yield(tasks.Call{Server: "0001", Token: token, Ref: fmt.Sprint("ref ", i)}, nil) {
+			if !yield(tasks.Call{Server: "0001", Token: tasks.Token(token), Ref: fmt.Sprint("ref ", i)}, nil) {
 				return
 			}
 		}

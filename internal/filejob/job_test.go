@@ -54,7 +54,7 @@ func config(file string, sim *wolkvoxtest.Server) Config {
 func unnamed(n, tokens int) iter.Seq2[tasks.Call, error] {
 	return func(yield func(tasks.Call, error) bool) {
 		for i := range n {
-			if !yield(tasks.Call{Server: "1", Token: fmt.Sprint("token-", i%tokens)}, nil) {
+			if !yield(tasks.Call{Server: "1", Token: tasks.Token(fmt.Sprint("token-", i%tokens))}, nil) {
 				return
 			}
 		}

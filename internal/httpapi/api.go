@@ -23,7 +23,7 @@ type Producer interface {
 	Enqueue(ctx context.Context, c tasks.Call) (tasks.Receipt, error)
 	EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[tasks.Call, error], opts ...tasks.BatchOption) (tasks.Summary, error)
 	// TokenID names a token, as receipts do.
-	TokenID(token string) string
+	TokenID(token tasks.Token) string
 }
 
 // Options are what the API is made of. All but Prefix, Log and MaxBatch are required.

@@ -84,7 +84,7 @@ func (u *upload) calls(body io.Reader, format intake.Format) iter.Seq2[tasks.Cal
 		rows := intake.Rows(body, "body", format, intake.Checks{Server: checkServer, Token: checkToken})
 		for row, err := range rows {
 			u.line = row.Line
-			c := tasks.Call{Server: row.Server, Token: row.Token, Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
+			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
 			if !yield(c, err) {
 				return
 			}

@@ -110,7 +110,7 @@ func shown(name string) string {
 
 // set sets a field of the call.
 func set(c *tasks.Call, name string, v json.Token) error {
-	texts := map[string]*string{"server": &c.Server, "token": &c.Token, "chain": &c.Chain, "ref": &c.Ref, "id": &c.ID, "batch": &c.Batch}
+	texts := map[string]*string{"server": &c.Server, "token": (*string)(&c.Token), "chain": &c.Chain, "ref": &c.Ref, "id": &c.ID, "batch": &c.Batch}
 	if to := texts[name]; to != nil {
 		s, ok := v.(string)
 		if !ok {

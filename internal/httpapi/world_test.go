@@ -257,7 +257,7 @@ func (r reply) says(t testing.TB, text string) {
 func (w *world) attempt(token string, o chain.Outcome) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	pumped, err := w.ledger.Pump(ctx, chain.Tag(w.tokens.TokenID(token)), 1)
+	pumped, err := w.ledger.Pump(ctx, chain.Tag(w.tokens.TokenID(tasks.Token(token))), 1)
 	if err != nil || len(pumped.Fed) != 1 {
 		w.t.Fatalf("pump: %+v, %v", pumped, err)
 	}

@@ -205,7 +205,7 @@ func TestLeastACLOfACluster(t *testing.T) {
 	in := StartInside(t, strings.Replace(url, "://", "://app:pw@", 1), vendor.URL, tasks.WorkerOptions{})
 	sum, err := in.Producer.EnqueueBatch(t.Context(), "cluster", func(yield func(tasks.Call, error) bool) {
 		for i := range 40 {
-			if !yield(tasks.Call{Server: "0001", Token: good(i % 20)}, nil) {
+			if !yield(tasks.Call{Server: "0001", Token: tasks.Token(good(i % 20))}, nil) {
 				return
 			}
 		}

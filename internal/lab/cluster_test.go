@@ -35,7 +35,7 @@ func worksOn(t *testing.T, url string) {
 	const tokens, each = 60, 5
 	sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(tasks.Call, error) bool) {
 		for i := range tokens * each {
-			if !yield(tasks.Call{Server: "1", Token: fmt.Sprintf("token-%d", i%tokens), ID: fmt.Sprintf("id-%d", i)}, nil) {
+			if !yield(tasks.Call{Server: "1", Token: tasks.Token(fmt.Sprintf("token-%d", i%tokens)), ID: fmt.Sprintf("id-%d", i)}, nil) {
 				return
 			}
 		}

@@ -17,7 +17,7 @@ func TestInside(t *testing.T) {
 		const tokens, each = 10, 5
 		sum, err := in.Producer.EnqueueBatch(t.Context(), "inside", func(yield func(tasks.Call, error) bool) {
 			for i := range tokens * each {
-				if !yield(tasks.Call{Server: "1", Token: good(i % tokens), ID: fmt.Sprint("call-", i)}, nil) {
+				if !yield(tasks.Call{Server: "1", Token: tasks.Token(good(i % tokens)), ID: fmt.Sprint("call-", i)}, nil) {
 					return
 				}
 			}
@@ -25,7 +25,7 @@ func TestInside(t *testing.T) {
 		if err != nil || sum.Enqueued != tokens*each {
 			t.Fatalf("%+v %v", sum, err)
 		}
-		receipt, err := in.Producer.Enqueue(t.Context(), tasks.Call{Server: "1", Token: good(0), Batch: "inside"})
+		receipt, err := in.Producer.Enqueue(t.Context(), tasks.Call{Server: "1", Token: tasks.Token(good(0)), Batch: "inside"})
 		if err != nil || receipt.Duplicate {
 			t.Errorf("%+v %v", receipt, err)
 		}

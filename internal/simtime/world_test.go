@@ -177,7 +177,7 @@ func (w *world) enqueue(name string, loads ...load) {
 		for i := range most {
 			for _, l := range loads {
 				c := tasks.Call{
-					Server: "1", Token: l.token, Licenses: l.licenses, Ref: fmt.Sprintf("%03d %05d", len(w.batches), i),
+					Server: "1", Token: tasks.Token(l.token), Licenses: l.licenses, Ref: fmt.Sprintf("%03d %05d", len(w.batches), i),
 					Chain: fmt.Sprint("c", i%max(l.chains, 1)), At: l.at,
 				}
 				if i < l.calls && !yield(c, nil) {

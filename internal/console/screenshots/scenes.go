@@ -73,7 +73,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	batch := func(name string, n int, token func(i int) string) error {
 		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(tasks.Call, error) bool) {
 			for i := range n {
-				c := tasks.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: token(i),
+				c := tasks.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: tasks.Token(token(i)),
 					Ref: "Soporte " + cities[i/4%len(cities)] + " - " + modules[i%4]}
 				if !yield(c, nil) {
 					return
