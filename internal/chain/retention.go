@@ -41,7 +41,8 @@ func (l *Ledger) forgetIDs(ctx context.Context, batch string, fields reply) erro
 }
 
 // Reseal passes every sealed token to reseal and puts what it returns in its place
-// ("" leaves it). It returns how many were replaced.
+// ("" leaves it). A token that was given again meanwhile is passed again: its producer may
+// still seal under the older key. It returns how many were replaced.
 func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (string, error)) (int, error) {
 	replaced := 0
 	for i := range Buckets {
@@ -52,19 +53,13 @@ func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (
 				return replaced, err
 			}
 			for j := 0; j+1 < len(kv); j += 2 {
-				sealed := sealedOf(kv[j+1])
-				anew, err := reseal(kv[j], sealed)
+				done, err := l.resealOne(ctx, kv[j], sealedOf(kv[j+1]), reseal)
 				if err != nil {
 					return replaced, err
 				}
-				if anew == "" || anew == sealed {
-					continue
+				if done {
+					replaced++
 				}
-				n, err := l.reseal.Run(ctx, l.rdb, []string{l.bucket(tag)}, kv[j], sealed, anew).Int()
-				if err != nil {
-					return replaced, err
-				}
-				replaced += n
 			}
 			if cursor = next; cursor == 0 {
 				break
@@ -72,6 +67,22 @@ func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (
 		}
 	}
 	return replaced, nil
+}
+
+func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal func(token, sealed string) (string, error)) (bool, error) {
+	for {
+		anew, err := reseal(token, sealed)
+		if err != nil || anew == "" || anew == sealed {
+			return false, err
+		}
+		n, err := l.reseal.Run(ctx, l.rdb, []string{l.bucket(Tag(token))}, token, sealed, anew).Int()
+		if err != nil || n == 1 {
+			return n == 1, err
+		}
+		if sealed, err = l.Sealed(ctx, token); err != nil || sealed == "" {
+			return false, err
+		}
+	}
 }
 
 // Tokens returns the names of all tokens that the ledger knows.

@@ -117,30 +117,73 @@ func TestPurgeOfALargeBatch(t *testing.T) {
 	})
 }
 
+func (h *harness) sealed(token string) string {
+	h.t.Helper()
+	sealed, err := h.l.Sealed(h.ctx, token)
+	h.no(err)
+	return sealed
+}
+
 func TestResealIsCompareAndSet(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b"), calls(tok(2), "", "c"), calls(tok(3), "", "d"))
+		h.append("b2", "hold", calls(tok(4), "", "e"))
+		given := map[string]string{} // meanwhile, once for each token
 		n, err := h.l.Reseal(h.ctx, func(token, sealed string) (string, error) {
-			h.is(sealed, "sealed of "+token)
+			if given[token] != "" {
+				h.is(sealed, given[token])
+			} else {
+				h.is(sealed, "sealed of "+token)
+			}
 			switch token {
 			case tok(2):
 				return "", nil
-			case tok(3): // somebody is faster
-				h.no(h.rdb.HSet(h.ctx, h.prefix+":{ab}:tokens", token, "1:theirs").Err())
+			case tok(3): // its producer seals under the older key, and is faster
+				if given[token] == "" {
+					given[token] = "older"
+					again := calls(token, "", "d")
+					again[0].Sealed = given[token]
+					h.append("b1", "hold", again)
+				}
+			case tok(4): // purged
+				h.cancelBatch("b2")
+				h.purge("b2", future)
 			}
-			return "anew:" + token, nil
+			return "anew:" + sealed, nil
 		})
 		h.no(err)
-		h.is(n, 1)
+		h.is(n, 2)
 		h.invariants()
-		h.is(h.start(tok(1)).Sealed, "anew:"+tok(1))
+		h.is(h.start(tok(1)).Sealed, "anew:sealed of "+tok(1))
 		h.is(h.start(tok(2)).Sealed, "sealed of "+tok(2))
-		h.is(h.start(tok(3)).Sealed, "theirs")
-		// Appending again does not put the older one back.
-		h.append("b1", "hold", calls(tok(1), "", "e"))
-		sealed := h.rdb.HGet(h.ctx, h.prefix+":{ab}:tokens", tok(1)).Val()
-		h.is(sealed, "3:anew:"+tok(1))
+		h.is(h.start(tok(3)).Sealed, "anew:older")
+		h.is(h.sealed(tok(4)), "")
 	})
+}
+
+// A token that is given again is kept as it was sealed last: that mends one whose sealing
+// key was lost.
+func TestTokenGivenAgainIsSealedAnew(t *testing.T) {
+	for name, again := range map[string][]string{
+		"the same call": {"a"}, "another call": {"new"}, "both": {"a", "new"}, "none that is open": {"done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, setup{}, func(h *harness) {
+				h.append("b1", "hold", calls(tok(1), "", "done", "a", "b"), calls(tok(2), "", "x"))
+				h.end(h.start(tok(1)), Done)
+				h.giveUp(tok(1))
+				rows := calls(tok(1), "", again...)
+				for i := range rows {
+					rows[i].Sealed = "anew"
+				}
+				h.append("b1", "hold", rows)
+				h.is(h.sealed(tok(1)), "anew")
+				h.is(h.sealed(tok(2)), "sealed of "+tok(2))
+				h.decide(tok(1), Retry, Meant{})
+				h.is(h.start(tok(1)).Sealed, "anew")
+			})
+		})
+	}
 }
 
 func TestFind(t *testing.T) {

@@ -1,5 +1,5 @@
 -- Appends calls of one bucket to their chains, in the order given. Atomic.
--- A call whose id is known is left as it is. New work: refused where Redis is full, so
+-- A call whose id is known is left as it is; its token is sealed anew. New work: refused where Redis is full, so
 -- nothing is written before a command that needs memory. Reads and writes are gathered:
 -- a group costs few commands, however many calls it has.
 -- KEYS[1] prefix of the bucket
@@ -88,27 +88,26 @@ for _, j in ipairs(gone) do
 end
 if gone[1] then tally(batch, now, 'c', #gone) end
 
--- The tokens: how many records use each, and its sealed form. A token that was not there
--- has no records, and so no chain that has something to do.
-local tokens, known = {}, {}
-for token in pairs(more) do tokens[#tokens + 1] = token end
-if added > 0 then
-  local kept, values = redis.call('HMGET', P .. 'tokens', unpack(tokens)), {}
-  for j, token in ipairs(tokens) do
-    local before, sealed = 0, ':' .. seals[token]
-    if kept[j] then
-      local colon = string.find(kept[j], ':', 1, true)
-      before, sealed = tonumber(string.sub(kept[j], 1, colon - 1)), string.sub(kept[j], colon)
-      known[token] = true
-    end
-    values[2 * j - 1], values[2 * j] = token, int(before + more[token]) .. sealed
+-- The tokens: how many records use each, and its sealed form, which is always the one given
+-- now: it mends a token whose sealing key was lost. A token that was not there has no
+-- records, and so no chain that has something to do.
+local tokens, known, values = {}, {}, {}
+for token in pairs(seals) do tokens[#tokens + 1] = token end
+for j, kept in ipairs(redis.call('HMGET', P .. 'tokens', unpack(tokens))) do
+  local token = tokens[j]
+  local before = kept and tonumber(string.match(kept, '^%d+')) or 0
+  if kept then known[token] = true end
+  if kept or more[token] then
+    values[#values + 1], values[#values + 2] = token, int(before + (more[token] or 0)) .. ':' .. seals[token]
   end
+end
+if values[1] then
   local widen = #tokens >= MANY and redis.call('HLEN', P .. 'tokens') == 0
   if widen then values[#values + 1], values[#values + 2] = WIDE, '' end
   redis.call('HSET', P .. 'tokens', unpack(values))
   if widen then redis.call('HDEL', P .. 'tokens', WIDE) end
-  tally(batch, now, 't', added)
 end
+if added > 0 then tally(batch, now, 't', added) end
 
 -- The chains.
 local ready, since, blocked, fed = {}, int(now - FRESH), 0, {}
