@@ -123,6 +123,10 @@ type Counts struct {
 	Blocked                                      int // open calls behind a held head
 	HeldChains                                   int
 	Changed                                      time.Time // last change of a count
+	// FirstDue is when the first call is due, if all were put off; zero: one was not.
+	FirstDue time.Time
+	// LastDue is the latest time to which any call was put off; zero: none was.
+	LastDue time.Time
 }
 
 // Open is the number of calls that have no result yet.
@@ -141,14 +145,23 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 	pipe := l.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(tags))
 	for i, tag := range tags {
-		cmds[i] = pipe.HMGet(ctx, l.bucket(tag)+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at")
+		cmds[i] = pipe.HMGet(ctx, l.bucket(tag)+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return sum, err
 	}
+	begun := false
 	for _, cmd := range cmds {
 		v := cmd.Val()
 		n := func(i int) int64 { s, _ := v[i].(string); return parseInt(s) }
+		first := millis(n(8))
+		begun = begun || n(0) > 0 && first.IsZero()
+		if !first.IsZero() && (sum.FirstDue.IsZero() || first.Before(sum.FirstDue)) {
+			sum.FirstDue = first
+		}
+		if last := millis(n(9)); last.After(sum.LastDue) {
+			sum.LastDue = last
+		}
 		sum.Total += int(n(0))
 		sum.Succeeded += int(n(1))
 		sum.Failed += int(n(2))
@@ -159,6 +172,9 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		if at := millis(n(7)); at.After(sum.Changed) {
 			sum.Changed = at
 		}
+	}
+	if begun {
+		sum.FirstDue = time.Time{}
 	}
 	return sum, nil
 }

@@ -71,3 +71,55 @@ func TestScheduledCalls(t *testing.T) {
 		}
 	})
 }
+
+// The counts tell when a batch begins, however its calls were put off, and in whichever order.
+func TestCountsTellWhenABatchBegins(t *testing.T) {
+	const hour = time.Hour
+	for name, c := range map[string]struct {
+		at          [][]time.Duration // of the calls of each append; 0: at once
+		first, last time.Duration     // 0: none
+	}{
+		"nothing put off":            {[][]time.Duration{{0, 0}}, 0, 0},
+		"all put off":                {[][]time.Duration{{2 * hour, 1 * hour, 3 * hour}}, 1 * hour, 3 * hour},
+		"earlier ones come later":    {[][]time.Duration{{2 * hour}, {1 * hour}, {3 * hour}}, 1 * hour, 3 * hour},
+		"one at once among them":     {[][]time.Duration{{2 * hour, 0}}, 0, 2 * hour},
+		"one at once after them":     {[][]time.Duration{{2 * hour}, {0}, {1 * hour}}, 0, 2 * hour},
+		"one at once before them":    {[][]time.Duration{{0}, {2 * hour}}, 0, 2 * hour},
+		"in another bucket, at once": {[][]time.Duration{{2 * hour}, {-1}}, 0, 2 * hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, setup{}, func(h *harness) {
+				now, batch, n := h.now().Truncate(time.Millisecond), BatchID("b"), 0
+				other := TagAt(TagIndex(testTag)+1) + tok(1)[2:]
+				for _, group := range c.at {
+					a := Append{Batch: batch, Policy: "hold"}
+					for _, d := range group {
+						call := NewCall{Token: tok(1 + n), Key: OrdinalKey("", n), Server: "0001", Sealed: "s"}
+						if n++; d > 0 {
+							call.At = now.Add(d)
+						} else if d < 0 {
+							call.Token = other
+						}
+						a.Calls = append(a.Calls, call)
+					}
+					if _, err := h.l.Append(h.ctx, a); err != nil {
+						t.Fatal(err)
+					}
+				}
+				got, err := h.l.Counts(h.ctx, batch, []string{testTag, Tag(other)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, w := range []struct {
+					what string
+					got  time.Time
+					want time.Duration
+				}{{"first", got.FirstDue, c.first}, {"last", got.LastDue, c.last}} {
+					if w.want == 0 && !w.got.IsZero() || w.want > 0 && !w.got.Equal(now.Add(w.want)) {
+						t.Errorf("%s due at %v, want %v after %v", w.what, w.got, w.want, now)
+					}
+				}
+			})
+		})
+	}
+}

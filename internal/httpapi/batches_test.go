@@ -9,7 +9,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"habilita/internal/batch"
+	"habilita/internal/chain"
 	"habilita/internal/httpapi"
 )
 
@@ -27,7 +30,12 @@ type status struct {
 	Batch                                              string
 	Total, Succeeded, Failed, Skipped, Cancelled, Open int
 	Settled                                            bool
-	OnFailure                                          string `json:"on_failure"`
+	OnFailure                                          string    `json:"on_failure"`
+	DueAt                                              time.Time `json:"due_at"`
+	Canary                                             *struct {
+		Tokens int
+		State  string
+	}
 }
 
 // rows is a CSV of n rows, of 7 tokens.
@@ -68,6 +76,32 @@ func TestEnqueueBatch(t *testing.T) {
 	w.ask("POST", "/v1/batches?batch=lines&at=2090-01-01T00:00:00Z", lines, "Content-Type", "application/x-ndjson").want(t, 202, &s)
 	if s.Duplicates != 2 {
 		t.Errorf("%+v", s)
+	}
+	// What was put off says until when; the time that the second request gave moved nothing.
+	w.get(s.Status).want(t, 200, &st)
+	if st.DueAt.IsZero() || st.DueAt.Year() >= 2090 {
+		t.Errorf("due at %v", st.DueAt)
+	}
+	var all struct{ Items []status }
+	w.get("/v1/batches").want(t, 200, &all)
+	for _, b := range all.Items {
+		if b.DueAt.IsZero() != (b.Batch != "lines") {
+			t.Errorf("in the list: %+v", b)
+		}
+	}
+}
+
+// A batch whose first tokens go first says how that is.
+func TestCanaryIsTold(t *testing.T) {
+	w := newWorld(t)
+	store, id := batch.NewStore(w.rdb, "", chain.Buckets), chain.BatchID("first")
+	if _, err := store.Ensure(t.Context(), batch.Meta{ID: id, Name: "first", Created: time.Now(), Canary: 3}); err != nil {
+		t.Fatal(err)
+	}
+	var st status
+	w.get("/v1/batches/first").want(t, 200, &st)
+	if st.Canary == nil || st.Canary.Tokens != 3 || st.Canary.State != "waiting" {
+		t.Errorf("%+v", st)
 	}
 }
 

@@ -29,7 +29,7 @@ const WaitsForWorker = "worker"
 // Progress is how a batch gets on.
 type Progress struct {
 	Status
-	Rate       float64   `json:"rate"`        // calls a second that got a result, smoothed over some 10 s
+	Rate       float64   `json:"rate"`        // calls a second that succeeded, smoothed over some 10 s
 	ETASeconds *float64  `json:"eta_seconds"` // until all that need no person have one, at that rate; null: not known
 	Waiting    []Waiting `json:"waiting"`     // what chains of the batch wait for, the most frequent first
 	Sampled    bool      `json:"sampled"`     // Waiting counts a sample of the chains ("held" is exact all the same)
@@ -75,10 +75,10 @@ func (o *Operator) WaitProgress(ctx context.Context, batchName string, every, ti
 			return false, failure == nil
 		}
 		_ = w.bear(nil)
-		p.Rate = rate.see(now, p.Ended())
+		p.Rate = rate.see(now, p.Succeeded)
 		if left := p.Open - p.Blocked; left <= 0 {
 			p.ETASeconds = new(float64)
-		} else if p.Rate > 0 {
+		} else if p.Rate > 0 && p.DueAt.IsZero() {
 			eta := math.Ceil(float64(left) / p.Rate)
 			p.ETASeconds = &eta
 		}

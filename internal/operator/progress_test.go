@@ -103,3 +103,60 @@ func TestProgressHasFewErrors(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// What was given up or cancelled is no basis for a rate.
+func TestOnlySuccessesAreARate(t *testing.T) {
+	w := newWorld(t)
+	w.enqueue("one", "0001", token("aa"), "", 500)
+	w.enqueue("one", "0001", token("bb"), "", 1)
+	w.attempt(token("bb"), giveUp)
+	looks := 0
+	s, err := w.op.WaitProgress(w.ctx, "one", often, time.Minute, func(p operator.Progress) {
+		if p.Rate != 0 {
+			t.Errorf("a rate of %v, of %+v", p.Rate, p.Status)
+		}
+		if looks++; looks == 1 {
+			if _, err := w.op.Cancel(w.ctx, operator.Selection{Batch: "one"}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil || s.Cancelled != 501 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// A batch says when it begins, and for as long as it has not.
+func TestStatusTellsWhenABatchBegins(t *testing.T) {
+	w := newWorld(t)
+	due := time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)
+	w.enqueue("other", "0001", token("aa"), "", 1)
+	w.enqueue("one", "0001", token("bb"), "", 0)
+	id := chain.BatchID("one")
+	put := func(n int, at time.Time) {
+		t.Helper()
+		if _, err := w.ledger.Append(w.ctx, chain.Append{Batch: id, Policy: "hold", Calls: []chain.NewCall{
+			{Token: token("bb"), Server: "0001", Key: chain.OrdinalKey("", n), Sealed: "sealed", At: at},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(0, due)
+	put(1, due.Add(time.Hour))
+	if s := w.status("one"); !s.DueAt.Equal(due) || !s.PutOff || s.Settled {
+		t.Errorf("all put off: %+v", s)
+	}
+	put(2, time.Time{})
+	if s := w.status("one"); !s.DueAt.Equal(due.Add(time.Hour)) || s.PutOff {
+		t.Errorf("begun: %+v", s)
+	}
+	if s := w.status("other"); !s.DueAt.IsZero() || s.PutOff {
+		t.Errorf("of another batch: %+v", s)
+	}
+	if _, err := w.op.Cancel(w.ctx, operator.Selection{Batch: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.status("one"); !s.DueAt.IsZero() || !s.Stopped || !s.Settled {
+		t.Errorf("cancelled: %+v", s)
+	}
+}

@@ -21,10 +21,13 @@ type Status struct {
 	Settled    bool   `json:"settled"`     // nothing more happens without a person
 	CreatedAt  Time   `json:"created_at"`
 	SettledAt  Time   `json:"settled_at"` // null while it isn't
+	DueAt      Time   `json:"due_at"`     // when it begins, or goes on with calls that were put off; null: nothing waits for its time
 	Canary     Canary `json:"canary,omitzero"`
 
 	Policy  batch.Policy `json:"-"`
 	Blocked int          `json:"-"` // open calls behind a held head
+	PutOff  bool         `json:"-"` // nothing of it begins before DueAt
+	Stopped bool         `json:"-"` // a person cancelled the whole batch
 }
 
 // Canary says how it is with a batch whose first tokens go first. While it is waiting or
@@ -69,7 +72,15 @@ func (o *Operator) status(ctx context.Context, m batch.Meta, tags []string) (Sta
 	s := Status{
 		Batch: m.Name, Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
 		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled(),
-		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked,
+		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked, Stopped: m.Cancelled,
+	}
+	if now := o.limiter.Now(); !s.Settled {
+		switch {
+		case c.FirstDue.After(now):
+			s.DueAt, s.PutOff = Time{c.FirstDue}, true
+		case c.LastDue.After(now):
+			s.DueAt = Time{c.LastDue}
+		}
 	}
 	if m.Canary > 0 {
 		s.Canary = Canary{m.Canary, CanaryReleased}

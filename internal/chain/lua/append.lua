@@ -41,9 +41,24 @@ while i < last do
   end
 end
 
+-- note_due keeps for people when the batch's calls in this bucket are due: e, the first of
+-- all, while none was due at once, and l, the last that was put off.
+local function note_due(put_off, at_once_too, about)
+  local total, first, last = about[3], tonumber(about[4]), tonumber(about[5])
+  local begun = at_once_too or (total and not first)
+  if first and begun then redis.call('HDEL', counts, 'e') end
+  if not put_off[1] then return end
+  for j = 1, #put_off, 2 do
+    local due = tonumber(put_off[j])
+    first, last = math.min(first or due, due), math.max(last or due, due)
+  end
+  redis.call('HSET', counts, 'l', int(last))
+  if not begun then redis.call('HSET', counts, 'e', int(first)) end
+end
+
 local size = redis.call('HLEN', calls)
 local have = size > 0 and redis.call('HMGET', calls, unpack(fields)) or {}
-local about = redis.call('HMGET', counts, 'x', 'p')
+local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l')
 local ended, has = about[1], about[2]
 if not has and batch ~= SOLO then
   redis.call('HSET', counts, 'p', policy)
@@ -82,6 +97,7 @@ if added > 0 then
   redis.call('HSET', calls, unpack(records))
   if widen then redis.call('HDEL', calls, WIDE) end
   if delayed[1] then redis.call('ZADD', DELAYED, unpack(delayed)) end
+  note_due(delayed, chains[1] ~= nil, about)
 end
 for _, j in ipairs(gone) do
   end_call(batch, fields[j], cjson.decode(string.format(texts[j], 'q', stamp)), 'c', now)
