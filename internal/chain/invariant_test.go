@@ -141,7 +141,9 @@ func (h *harness) invariants() {
 			}
 		}
 		h.listed(s, id, c, bad)
+		h.ofHead(s, id, c, bad)
 	}
+	h.last = s.chains
 	for _, list := range []string{"ready", "due", "held"} {
 		for id := range s.sets[list] {
 			if s.chains[id] == nil {
@@ -223,6 +225,35 @@ func (h *harness) listed(s stored, id string, c map[string]string, bad func(stri
 	}
 	if busy > h.settings.Slots {
 		bad("token %s has %d slots taken", token, busy)
+	}
+}
+
+// ofHead checks that a chain has nothing of a head before its own, neither by itself nor
+// since the check before.
+func (h *harness) ofHead(s stored, id string, c map[string]string, bad func(string, ...any)) {
+	for f := range c {
+		if !strings.HasPrefix(f, "o:") && (len(f) != 1 || !strings.Contains("shfneaptyuzmd", f)) {
+			bad("chain %s has a field %q", id, f)
+		}
+	}
+	if (c["n"] == "") != (c["e"] == "") || (c["n"] == "") != (c["d"] == "") {
+		bad("chain %s knows a part of its last attempt: %v", id, c)
+	}
+	batch, key, _ := strings.Cut(c["h"], " ")
+	attempts := 0.0
+	if rec := s.records[batch][id[:TokenLen]+key]; len(rec) > 5 {
+		attempts = rec[5].(float64)
+	}
+	if spent, _ := strconv.ParseFloat(c["a"], 64); spent < 0 || spent > attempts {
+		bad("chain %s has spent %s of %v attempts of its head", id, c["a"], attempts)
+	}
+	was := h.last[id]
+	if was == nil || was["h"] == c["h"] {
+		return
+	}
+	running := c["s"] == "x"
+	if c["p"]+c["t"]+c["m"] != "" || !running && c["n"] != "" || running && c["n"] == was["n"] || c["y"] == "" && c["u"] != "" {
+		bad("chain %s has a new head, and of the one before it (%v): %v", id, was, c)
 	}
 }
 

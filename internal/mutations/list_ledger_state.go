@@ -18,4 +18,14 @@ var ledgerStateMutations = []mutation{
 		in("internal/chain/retention.go", "if err != nil || n == 1 {\n\t\t\treturn n == 1, err", "if err != nil || n <= 1 {\n\t\t\treturn n == 1, err"),
 		chainPkg, "TestResealIsCompareAndSet",
 	},
+	{
+		"a new head begins anew", "it keeps push-back, failures and missed feedings of the one before it",
+		in(baseLua, "redis.call('HDEL', c.key, unpack(OF_HEAD))", "redis.call('HDEL', c.key, 'n', 'e', 'd')"),
+		chainPkg, "TestNewHeadBeginsAnew",
+	},
+	{
+		"a new head begins anew", "not where its run goes on",
+		in(ledgerLua, "if c.lazy then drop_fields(c, 'p', 't', 'y', 'u', 'm') end", ""),
+		chainPkg, "TestNewHeadBeginsAnew",
+	},
 }

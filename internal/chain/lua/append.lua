@@ -135,11 +135,11 @@ for _, id in ipairs(chains) do
     redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs))
     if state == 'h' then blocked = blocked + #refs end
   else
-    redis.call('HSET', key, 's', 'r', 'h', refs[1], 'o:' .. batch, #refs)
+    local c = new_chain(id, refs[1], batch, #refs)
     if refs[2] then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
     if at_once then
       fed[#fed + 1] = id
-      fed[#fed + 1] = feed({ id = id, key = key }, now)
+      fed[#fed + 1] = feed(c, now)
     else
       ready[#ready + 1] = since
       ready[#ready + 1] = id

@@ -38,12 +38,14 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
 -- r running, s succeeded, f failed, k skipped, c cancelled.
 
--- Fields of a chain (load_chain): s state, h head, f feed number, n nonce of the last attempt,
+-- Fields of a chain: s state, h head, f feed number, n nonce of the last attempt,
 -- e end of its lease, a attempts spent of the budget, p first push-back, t failures
 -- in a row, y why it waits, u until when, z waiting for a slot since, m times that
 -- a feeding went unanswered, o:<batch> open calls.
 -- States of a chain: r ready, f fed, x running, w waiting for a time, l waiting for
 -- a slot, h held. d: the days on which the last attempt was counted.
+-- OF_HEAD are those that belong to the head alone: a new one has none of them, and a is 0.
+local OF_HEAD = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
 
 -- A number as text without an exponent. A number below 10^14 needs it nowhere: redis.call,
 -- a reply and .. write it whole, and at a third of the time.
@@ -51,6 +53,8 @@ local function int(n) return string.format('%.0f', n) end
 
 local function token_of(chain) return string.sub(chain, 1, 24) end
 
+-- load_chain is the only way to a chain that is there, new_chain to one that is not: a
+-- table of a chain always has all of its fields, so that none is left for the next head.
 local function load_chain(id)
   local key = P .. 'chain:' .. id
   local v = redis.call('HMGET', key, 's', 'h', 'f', 'n', 'e', 'a', 'p', 't', 'y', 'u', 'z', 'm', 'd')
@@ -59,6 +63,14 @@ local function load_chain(id)
   return { id = id, key = key, token = token_of(id), s = v[1], h = v[2], f = v[3] or nil, n = v[4] or nil,
     e = v[5] or nil, a = v[6] or nil, p = v[7] or nil, t = v[8] or nil, y = v[9] or nil, u = v[10] or nil,
     z = v[11] or nil, m = v[12] or nil, d = v[13] or nil }
+end
+
+-- new_chain makes a chain that had nothing to do: its head, and how many open calls of the
+-- head's batch it has. Its caller puts it on a list.
+local function new_chain(id, ref, batch, open)
+  local key = P .. 'chain:' .. id
+  redis.call('HSET', key, 's', 'r', 'h', ref, 'o:' .. batch, open)
+  return { id = id, key = key, token = token_of(id), s = 'r', h = ref }
 end
 
 local function encode(rec)
@@ -86,12 +98,13 @@ end
 
 local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end
 
--- save_head writes a head down that is not yet (new_head), and forgets the last attempt.
+-- save_head writes a head down that is not yet (new_head), and forgets what was the last one's.
 local function save_head(c)
   if not c.unsaved then return end
-  redis.call('HDEL', c.key, 'n', 'e', 'd')
+  redis.call('HDEL', c.key, unpack(OF_HEAD))
   redis.call('HSET', c.key, 'h', c.h, 'a', 0)
-  c.n, c.e, c.d, c.unsaved = nil, nil, nil, nil
+  for _, name in ipairs(OF_HEAD) do c[name] = nil end
+  c.unsaved = nil
 end
 
 local function set_ready(c, now, fresh)

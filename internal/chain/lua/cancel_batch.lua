@@ -12,15 +12,14 @@ local calls = P .. 'calls:' .. batch
 redis.call('HSET', P .. 'counts:' .. batch, 'x', '1')
 local scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 100)
 
--- Chains of the slice, each read once: s state, h head, z; n open calls taken out,
--- taken of them behind the head, headless where the head is one.
+-- Chains of the slice, each read once. They get: out, the open calls taken out; behind, the
+-- calls taken out behind the head; headless where the head is one.
 local chains, ended = {}, {}
 local function chain_at(id)
   local c = chains[id]
   if c == nil then
-    local key = P .. 'chain:' .. id
-    local v = redis.call('HMGET', key, 's', 'h', 'z')
-    c = v[1] and { id = id, key = key, token = token_of(id), s = v[1], h = v[2], z = v[3], n = 0, taken = 0 }
+    c = load_chain(id) or false
+    if c then c.out, c.behind = 0, 0 end
     chains[id] = c
   end
   return c
@@ -74,8 +73,8 @@ for i = 1, #scan[2], 2 do
       if state ~= 'f' or head and c.s == 'h' then
         cancel(field, rec, raw)
         if c then
-          if head then c.headless = true else c.taken = c.taken + 1 end
-          if state ~= 'f' then c.n = c.n + 1 end
+          if head then c.headless = true else c.behind = c.behind + 1 end
+          if state ~= 'f' then c.out = c.out + 1 end
         end
       end
     end
@@ -87,10 +86,10 @@ flush()
 local freed, headless = 0, {}
 for id, c in pairs(chains) do
   if c then
-    if c.s == 'h' then freed = freed + c.n end
-    if c.n > 0 and (c.s == 'h' or not c.headless) then
-      open_in_chain(id, batch, -c.n)
-      c.n = 0
+    if c.s == 'h' then freed = freed + c.out end
+    if c.out > 0 and (c.s == 'h' or not c.headless) then
+      open_in_chain(id, batch, -c.out)
+      c.out = 0
     end
     if c.headless then
       if c.s == 'h' then unhold(c, batch, now) end
@@ -110,7 +109,7 @@ local idle, quit = {}, {}
 for _, id in ipairs(headless) do
   local c = chains[id]
   local queue, over = P .. 'queue:' .. id, 0
-  local refs = redis.call('LRANGE', queue, 0, c.taken)
+  local refs = redis.call('LRANGE', queue, 0, c.behind)
   for _, ref in ipairs(refs) do
     local of, key = split(ref)
     if of ~= batch or not ended[c.token .. key] then break end
@@ -121,7 +120,7 @@ for _, id in ipairs(headless) do
     quit[#quit + 1] = c
     if over > 0 then idle[#idle + 1] = queue end
   else
-    if c.n > 0 then open_in_chain(id, batch, -c.n) end
+    if c.out > 0 then open_in_chain(id, batch, -c.out) end
     if over > 0 then redis.call('LPOP', queue, over) end
     if advance(c, now) then set_ready(c, now) else quit[#quit + 1] = c end
   end

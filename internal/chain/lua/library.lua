@@ -69,7 +69,7 @@ end
 -- new_head forgets what belonged to the call before. Of a chain that is lazy the new
 -- head and its nonce are written with whatever comes next (save_head, start).
 local function new_head(c, ref)
-  drop_fields(c, 'p', 't', 'y', 'u', 'm')
+  if c.lazy then drop_fields(c, 'p', 't', 'y', 'u', 'm') end -- start writes n, e, d and a
   c.h, c.a, c.unsaved = ref, 0, true
   if not c.lazy then save_head(c) end
 end

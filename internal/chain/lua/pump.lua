@@ -30,9 +30,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(now), '
         open_in_chain(id, batch, 1)
         if c.s == 'h' then tally(batch, now, 'b', 1) end
       else
-        c = { id = id, key = P .. 'chain:' .. id, token = token }
-        redis.call('HSET', c.key, 'h', ref, 'o:' .. batch, '1')
-        set_ready(c, now, true)
+        set_ready(new_chain(id, ref, batch, 1), now, true)
       end
     end
   end
