@@ -93,8 +93,8 @@ func (p *Producer) newBatchRun(name string, opts []BatchOption) *batchRun {
 }
 
 func (b *batchRun) run(ctx context.Context, name string, calls iter.Seq2[Call, error]) error {
-	if name == "" {
-		return errors.New("a batch needs a name")
+	if p := batch.NameProblem(name); p != "" {
+		return &CallError{Index: -1, Field: "batch", Problem: p}
 	}
 	policy, err := batch.ParsePolicy(b.policy)
 	if err != nil {

@@ -2,9 +2,12 @@ package tasks
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
+	"habilita/internal/batch"
 	"habilita/internal/wolkvox"
 )
 
@@ -41,7 +44,7 @@ func (c Call) Format(f fmt.State, _ rune) {
 // CallError says what is wrong with a call. It never holds the token.
 type CallError struct {
 	Index   int    // place in the batch, from 0; -1 for a single call
-	Field   string // server, token, licenses, chain, ref, id
+	Field   string // server, token, licenses, chain, ref, id, batch
 	Problem string
 }
 
@@ -84,13 +87,14 @@ func (c *Call) check(index int) error {
 	if p := nameProblem(c.ID); p != "" {
 		return fault("id", p)
 	}
+	if p := batch.NameProblem(c.Batch); index < 0 && c.Batch != "" && p != "" {
+		return fault("batch", p)
+	}
 	if len(c.Ref) > maxRef || !utf8.ValidString(c.Ref) {
 		return fault("ref", fmt.Sprintf("want up to %d bytes of valid UTF-8", maxRef))
 	}
-	for _, r := range c.Ref {
-		if r < ' ' || r == 0x7f {
-			return fault("ref", "has a control character")
-		}
+	if strings.ContainsFunc(c.Ref, unicode.IsControl) {
+		return fault("ref", "has a control character")
 	}
 	return nil
 }

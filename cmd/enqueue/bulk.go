@@ -20,11 +20,12 @@ import (
 
 // bulkFlags are what bulk was asked for.
 type bulkFlags struct {
-	batch, onFailure, rejects, progress, format string
-	dryRun, asJSON                              bool
-	canary                                      int // tokens; -1: not given
-	plan                                        planFlags
-	timing                                      timing
+	batch, onFailure, rejects, progress string
+	input                               inputFlags
+	dryRun, asJSON                      bool
+	canary                              int // tokens; -1: not given
+	plan                                planFlags
+	timing                              timing
 }
 
 const bulkHelp = `Enqueue many calls from a file in CSV or JSON Lines; - is standard input.
@@ -76,7 +77,7 @@ func (a *app) bulk() *cobra.Command {
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, count and plan; needs no Redis and enqueues nothing")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
-	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	o.input.bind(cmd)
 	f.IntVar(&o.canary, "canary", -1, "so many tokens go first, the others when these succeeded (0: the others now, whatever became of those)")
 	f.Lookup("canary").DefValue = "" // not given
 	o.timing.bind(cmd)
@@ -88,7 +89,6 @@ func (a *app) bulk() *cobra.Command {
 	config.Bind(f, producing...)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "progress", "auto", "plain", "none")
-	complete(cmd, "format", "auto", "csv", "jsonl")
 	return cmd
 }
 
@@ -96,6 +96,9 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	at, err := o.timing.check(cmd)
 	if err != nil {
 		return err
+	}
+	if p := batch.NameProblem(o.batch); o.batch != "" && p != "" {
+		return usagef("--batch: the name %s", p)
 	}
 	if _, err := batch.ParsePolicy(o.onFailure); err != nil {
 		return usagef("--on-failure: %v", err)
@@ -115,7 +118,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return usagef("--latency, --workers and --concurrency are for --dry-run: a worker has its own settings")
 	}
 	ctx := cmd.Context()
-	in, err := a.openInput(ctx, file, o.format)
+	in, err := a.openInput(ctx, file, o.input)
 	if err != nil {
 		return err
 	}
@@ -160,6 +163,7 @@ type bulkRun struct {
 	at      time.Time
 	meter   meter
 	rejects *intake.Rejects
+	badText bool      // a row was rejected for bytes that are no text
 	told    io.Writer // what is for people: standard output, or with --json the error output
 }
 
@@ -242,7 +246,7 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 
 // resume is the command that goes on.
 func (r *bulkRun) resume() string {
-	cmd := "enqueue bulk " + quoteFile(r.in.name) + " --batch " + quoteArg(r.o.batch)
+	cmd := "enqueue bulk " + quoteFile(r.in.name) + " --batch " + quoteArg(r.o.batch) + r.o.input.again()
 	if r.o.onFailure != "hold" {
 		cmd += " --on-failure " + r.o.onFailure
 	}

@@ -7,34 +7,11 @@ import (
 	"iter"
 
 	"habilita/internal/intake"
-	"habilita/internal/wolkvox"
 	"habilita/tasks"
 )
 
 // maxWarnings is how many rows with other licences are named one by one.
 const maxWarnings = 20
-
-// checks are what a row's server and token may be.
-func checks() intake.Checks {
-	return intake.Checks{
-		Server: func(s string) (string, error) {
-			server, err := wolkvox.ParseServer(s)
-			var bad *wolkvox.ServerError
-			if errors.As(err, &bad) {
-				return "", errors.New(bad.Reason + "; write it as 0042, 42, wv0042 or https://wv0042.wolkvox.com")
-			}
-			return string(server), err
-		},
-		Token: func(s string) error {
-			err := wolkvox.ValidToken(s)
-			var bad *wolkvox.TokenError
-			if errors.As(err, &bad) {
-				return errors.New(bad.Reason)
-			}
-			return err
-		},
-	}
-}
 
 // calls makes calls of the input's rows, and warns where rows of a token differ in
 // their licences. Ranged over once more, it reads the input again, and warns no more.
@@ -75,6 +52,7 @@ func (r *bulkRun) reject(err error) error {
 	switch {
 	case errors.As(err, &row):
 		r.meter.log(row.Error())
+		r.badText = r.badText || row.BadText
 		return r.rejects.Add(row)
 	case errors.As(err, &call):
 		// The rows were checked already; this is what the producer alone refuses.

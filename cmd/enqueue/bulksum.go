@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"habilita/internal/intake"
 	"habilita/internal/operator"
 	"habilita/tasks"
 )
@@ -48,8 +49,17 @@ func (r *bulkRun) summary(s tasks.Summary) {
 	r.tellRejects(s)
 }
 
-// tellRejects says what to do about rejected rows.
+// badTextAdvice is what to do about bytes that are no text.
+var badTextAdvice = intake.Advice("give --encoding windows-1252")
+
+// tellRejects says what to do about rejected rows, and about a file that has none.
 func (r *bulkRun) tellRejects(s tasks.Summary) {
+	if s.Rows == 0 {
+		fmt.Fprintf(r.err, "%s has no rows\n", r.in.name)
+	}
+	if r.badText {
+		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
+	}
 	switch {
 	case s.Rejected == 0:
 	case r.rejects.Count() == 0 || r.rejects.Path() == "":

@@ -85,6 +85,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
+	case errors.As(err, &file) && file.BadText:
+		return fmt.Errorf("%w: %s", err, badTextAdvice)
 	case errors.As(err, &file), errors.As(err, &path), wrongUsage(err):
 		return err
 	case errors.As(err, &reply), errors.As(err, &netw), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrClosed):

@@ -9,12 +9,38 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"habilita/internal/intake"
 )
+
+// inputFlags say how a file of rows is to be read.
+type inputFlags struct{ format, encoding string }
+
+func (o *inputFlags) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	f.StringVar(&o.encoding, "encoding", "utf-8", "utf-8 or windows-1252; a byte order mark, as of Excel's \"Unicode text\", wins over it")
+	complete(cmd, "format", "auto", "csv", "jsonl")
+	complete(cmd, "encoding", "utf-8", "windows-1252")
+}
+
+// again are the flags to read the same file in the same way: "", or " --encoding ...".
+func (o *inputFlags) again() string {
+	words := ""
+	if o.format != "auto" && o.format != "" {
+		words += " --format " + o.format
+	}
+	if enc, err := intake.ParseEncoding(o.encoding); err == nil && enc != intake.UTF8 {
+		words += " --encoding " + enc.String()
+	}
+	return words
+}
 
 // input is the file that bulk reads.
 type input struct {
 	name   string
+	checks intake.Checks
 	file   *os.File // nil for what can't be read twice
 	spool  *os.File // what keep made of it
 	reader io.Reader
@@ -27,16 +53,21 @@ type input struct {
 
 // openInput opens a file, or standard input for "-". Reading what has no end of its own
 // (a pipe, a terminal) ends with ctx.
-func (a *app) openInput(ctx context.Context, name, format string) (*input, error) {
-	in := &input{name: name, close: func() {}}
-	switch format {
+func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input, error) {
+	in := &input{name: name, close: func() {}, checks: intake.Vendor()}
+	enc, err := intake.ParseEncoding(o.encoding)
+	if err != nil {
+		return nil, usagef("--encoding %q %v", o.encoding, err)
+	}
+	in.checks.Encoding = enc
+	switch o.format {
 	case "auto":
 	case "csv":
 		in.format = intake.CSV
 	case "jsonl":
 		in.format = intake.JSONLines
 	default:
-		return nil, usagef("--format %q is none of auto, csv, jsonl", format)
+		return nil, usagef("--format %q is none of auto, csv, jsonl", o.format)
 	}
 	if name == "-" {
 		in.reader = interruptible(ctx, a.in)
@@ -118,7 +149,7 @@ func (in *input) again() error {
 
 // rows reads the input, once.
 func (in *input) rows() iter.Seq2[intake.Row, error] {
-	return intake.Rows(countingReader{in.reader, &in.done}, in.name, in.format, checks())
+	return intake.Rows(countingReader{in.reader, &in.done}, in.name, in.format, in.checks)
 }
 
 // read is how many bytes were read.

@@ -15,6 +15,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
 
 	"habilita/internal/chain"
 	"habilita/internal/vault"
@@ -52,7 +55,7 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8,
+			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8, "encode": encode, "chomp": chomp,
 			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged,
 		},
 	})
@@ -216,6 +219,23 @@ func longLine(ts *testscript.TestScript, _ bool, args []string) {
 // badUTF8 appends a row whose ref is not UTF-8.
 func badUTF8(ts *testscript.TestScript, _ bool, args []string) {
 	appendTo(ts, args[0], []byte("0001,tok-bad-utf8,,caf\xe9\n"))
+}
+
+// encode saves a file as other programs do: encode f.csv utf-16le
+func encode(ts *testscript.TestScript, _ bool, args []string) {
+	encodings := map[string]encoding.Encoding{
+		"utf-16le": unicode.UTF16(unicode.LittleEndian, unicode.UseBOM),
+		"utf-16be": unicode.UTF16(unicode.BigEndian, unicode.UseBOM),
+		"utf-8bom": unicode.UTF8BOM, "windows-1252": charmap.Windows1252,
+	}
+	out, err := encodings[args[1]].NewEncoder().String(ts.ReadFile(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out), 0o600))
+}
+
+// chomp drops the last line's end: chomp f.csv
+func chomp(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.TrimSuffix(ts.ReadFile(args[0]), "\n")), 0o600))
 }
 
 func appendTo(ts *testscript.TestScript, name string, b []byte) {

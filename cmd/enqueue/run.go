@@ -14,7 +14,8 @@ import (
 
 // runFlags are what run was asked for.
 type runFlags struct {
-	onFailure, rejects, progress, format           string
+	onFailure, rejects, progress                   string
+	input                                          inputFlags
 	retryFailed, skipFailed, today, dryRun, asJSON bool
 }
 
@@ -64,12 +65,11 @@ func (a *app) runLocal() *cobra.Command {
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row and count; calls nothing and writes no journal")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
-	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	o.input.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
 	config.Bind(f, localSettings...)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "progress", "auto", "plain", "none")
-	complete(cmd, "format", "auto", "csv", "jsonl")
 	return cmd
 }
 
@@ -86,7 +86,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	case o.skipFailed:
 		again = filejob.Skip
 	}
-	in, err := a.openInput(cmd.Context(), file, o.format)
+	in, err := a.openInput(cmd.Context(), file, o.input)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if err != nil {
 		return err
 	}
-	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON, input: o.input}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
 	if o.asJSON {
 		rows.told = a.err
 	}

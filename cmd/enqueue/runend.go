@@ -64,7 +64,7 @@ func failures(ctx context.Context, job *filejob.Job) (f failed, err error) {
 
 // resume is the command that goes on.
 func (r *fileRun) resume() string {
-	cmd := "enqueue run " + quoteFile(r.in.name)
+	cmd := "enqueue run " + quoteFile(r.in.name) + r.o.input.again()
 	if r.flags.onFailure != "hold" {
 		cmd += " --on-failure " + r.flags.onFailure
 	}

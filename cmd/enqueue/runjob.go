@@ -44,7 +44,9 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) tasks.WorkerOpt
 
 const forever = 100 * 365 * 24 * time.Hour
 
-func csvRows(w io.Writer) (func(*operator.CallRecord) error, error) { return reportWriter(w, "csv") }
+func csvRows(w io.Writer) (func(*operator.CallRecord) error, error) {
+	return reportWriter(w, "csv", false)
+}
 
 func (r *fileRun) run(ctx context.Context, c filejob.Config) error {
 	r.zone = c.Worker.Quota.Location

@@ -20,9 +20,10 @@ import (
 
 // scheduleFlags are what schedule add was asked for.
 type scheduleFlags struct {
-	def                             schedule.Definition
-	file, format, rejects, progress string
-	replace, asJSON                 bool
+	def                     schedule.Definition
+	file, rejects, progress string
+	input                   inputFlags
+	replace, asJSON         bool
 }
 
 const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
@@ -63,13 +64,12 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
-	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
+	o.input.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "one JSON object, as of schedule show --json, with rejected")
 	config.Bind(f, producing...)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "missed", schedule.Once, schedule.Skip)
 	complete(cmd, "progress", "auto", "plain", "none")
-	complete(cmd, "format", "auto", "csv", "jsonl")
 	return cmd
 }
 
@@ -94,7 +94,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return usagef("%v", err)
 	}
 	ctx := cmd.Context()
-	in, err := a.openInput(ctx, o.file, o.format)
+	in, err := a.openInput(ctx, o.file, o.input)
 	if err != nil {
 		return err
 	}
@@ -115,13 +115,16 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	} else if err != nil && !errors.Is(err, schedule.ErrNoSchedule) {
 		return err
 	}
-	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
 	if o.asJSON {
 		r.told = a.err
 	}
 	writer, sum, err := r.keepRows(ctx, s, store, o.def.Name)
 	if err != nil {
 		return err
+	}
+	if r.badText {
+		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", in.name, badTextAdvice)
 	}
 	if sum.Rows == sum.Rejected {
 		return fmt.Errorf("%s has no row that can be a call: nothing was added", in.name)

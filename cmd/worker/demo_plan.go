@@ -11,7 +11,6 @@ import (
 	"habilita/internal/chain"
 	"habilita/internal/intake"
 	"habilita/internal/vault"
-	"habilita/internal/wolkvox"
 	"habilita/internal/wolkvox/wolkvoxtest"
 	"habilita/tasks"
 )
@@ -59,14 +58,7 @@ func (d *demo) read() (*demoPlan, error) {
 
 func readPlan(r io.Reader, name string) (*demoPlan, error) {
 	plan := &demoPlan{source: name}
-	checks := intake.Checks{
-		Server: func(s string) (string, error) {
-			server, err := wolkvox.ParseServer(s)
-			return string(server), err
-		},
-		Token: wolkvox.ValidToken,
-	}
-	for row, err := range intake.Rows(r, name, intake.Auto, checks) {
+	for row, err := range intake.Rows(r, name, intake.Auto, intake.Vendor()) {
 		var bad *intake.RowError
 		switch {
 		case err == nil:

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -36,6 +39,25 @@ func ParsePolicy(s string) (Policy, error) {
 		return p, nil
 	}
 	return "", fmt.Errorf("policy %q is none of hold, skip, cancel", s)
+}
+
+// MaxName is the longest name of a batch, in bytes.
+const MaxName = 256
+
+// NameProblem says what is wrong with the name of a batch that is to be enqueued; "" for
+// nothing. It stands in lists, pages and commands, so it is one line of text.
+func NameProblem(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case len(name) > MaxName:
+		return fmt.Sprintf("is longer than %d bytes", MaxName)
+	case !utf8.ValidString(name):
+		return "is no valid UTF-8"
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "has a control character"
+	}
+	return ""
 }
 
 // ErrNoBatch says that there is no batch of that name.

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/csv"
 	"net/http"
 	"net/url"
 	"slices"
@@ -111,18 +110,16 @@ func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
 		c.notFound(w, r)
 		return
 	}
-	begun := false
-	out := csv.NewWriter(streaming.Answer(w, csvIdle))
+	var out *operator.CSV // once its header was sent; what fails there fails below too
 	begin := func() {
-		begun = true
 		h := w.Header()
 		h.Set("Content-Type", "text/csv; charset=utf-8")
 		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(fileName(name))+".csv")
-		_ = out.Write(operator.Columns()) // what fails here fails below too
+		out, _ = operator.NewCSV(streaming.Answer(w, csvIdle), false)
 	}
 	for call, err := range c.o.Operator.Report(r.Context(), name) {
 		if err != nil {
-			if !begun {
+			if out == nil {
 				c.failRead(w, r, err)
 				return
 			}
@@ -130,24 +127,17 @@ func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
 			c.o.Log.Warn().Err(err).Msg("a download was cut off")
 			panic(http.ErrAbortHandler)
 		}
-		if !begun {
+		if out == nil {
 			begin()
 		}
-		if !f.matches(call) {
-			continue
-		}
-		fields := call.Fields()
-		for i := range fields {
-			fields[i] = noFormula(fields[i])
-		}
-		if out.Write(fields) != nil {
+		if f.matches(call) && out.Write(call) != nil {
 			return // who asked has gone
 		}
 	}
-	if !begun {
+	if out == nil {
 		begin()
 	}
-	out.Flush()
+	_ = out.Flush() // who asked may have gone
 }
 
 // fileName is a batch's name without what a file's can't have.
@@ -158,14 +148,6 @@ func fileName(batch string) string {
 		}
 		return r
 	}, batch)
-}
-
-// noFormula is a text that no spreadsheet takes for a formula.
-func noFormula(s string) string {
-	if s != "" && strings.IndexByte("=+-@\t\r\n", s[0]) >= 0 {
-		return "'" + s
-	}
-	return s
 }
 
 // matches reports whether a call is looked for, as operator.CallsPage has it.

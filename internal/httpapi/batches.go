@@ -28,8 +28,12 @@ type summary struct {
 	Seconds       float64         `json:"seconds"`
 	Errors        []problem.Field `json:"errors"`         // of the first MaxErrors rows that were rejected
 	ErrorsOmitted int             `json:"errors_omitted"` // rejected rows that are not named
-	Status        string          `json:"status"`         // where the batch can be followed
+	Advice        string          `json:"advice,omitempty"`
+	Status        string          `json:"status"` // where the batch can be followed
 }
+
+// badTextAdvice is what to do about bytes that are no text.
+var badTextAdvice = intake.Advice("give Content-Type its charset=windows-1252")
 
 // upload is one batch that comes in.
 type upload struct {
@@ -44,7 +48,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	u := &upload{name: q.Get("batch"), out: summary{Errors: []problem.Field{}}}
-	if p := batchName(u.name); p != "" {
+	if p := batch.NameProblem(u.name); p != "" {
 		return refuseField(badParameter, "batch", "%s", p)
 	}
 	onFailure, err := oneOf(q, "on_failure", string(batch.Hold), string(batch.Skip), string(batch.Cancel))
@@ -55,7 +59,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	media, err := mediaType(r, "text/csv", "application/x-ndjson")
+	media, encoding, err := mediaTypes(r, "text/csv", "application/x-ndjson")
 	if err != nil {
 		return err
 	}
@@ -69,7 +73,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	if !at.IsZero() {
 		opts = append(opts, tasks.NotBefore(at))
 	}
-	sum, err := a.Producer.EnqueueBatch(r.Context(), u.name, u.calls(body, format), opts...)
+	sum, err := a.Producer.EnqueueBatch(r.Context(), u.name, u.calls(body, format, encoding), opts...)
 	u.fill(sum)
 	w = streaming.Answer(w, standstill)
 	if err != nil {
@@ -79,10 +83,11 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusAccepted, u.out)
 }
 
-func (u *upload) calls(body io.Reader, format intake.Format) iter.Seq2[tasks.Call, error] {
+func (u *upload) calls(body io.Reader, format intake.Format, encoding intake.Encoding) iter.Seq2[tasks.Call, error] {
 	return func(yield func(tasks.Call, error) bool) {
-		rows := intake.Rows(body, "body", format, intake.Checks{Server: checkServer, Token: checkToken})
-		for row, err := range rows {
+		checks := intake.Vendor()
+		checks.Encoding = encoding
+		for row, err := range intake.Rows(body, "body", format, checks) {
 			u.line = row.Line
 			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
 			if !yield(c, err) {
@@ -100,6 +105,9 @@ func (u *upload) reject(err error) error {
 	switch {
 	case errors.As(err, &row):
 		f = problem.Field{Line: row.Line, Field: row.Field, Problem: row.Problem}
+		if row.BadText {
+			u.out.Advice = badTextAdvice
+		}
 	case errors.As(err, &call):
 		f.Field, f.Problem = call.Field, call.Problem
 	default:
@@ -129,6 +137,9 @@ func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err erro
 		} else {
 			p := invalid
 			p.Detail = file.Problem
+			if file.BadText {
+				p.Detail += ": " + badTextAdvice
+			}
 			p.Errors = []problem.Field{{Line: file.Line, Problem: file.Problem}}
 			err = &refusal{p}
 		}

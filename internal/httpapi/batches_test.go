@@ -24,6 +24,7 @@ type summary struct {
 		Field, Problem string
 	}
 	ErrorsOmitted int `json:"errors_omitted"`
+	Advice        string
 }
 
 type status struct {
@@ -125,10 +126,43 @@ func TestRowsThatAreRejected(t *testing.T) {
 	}
 }
 
+// Bodies as other programs save them.
+func TestEncodingsOfABatch(t *testing.T) {
+	w := newWorld(t)
+	const text = "sep=;\r\nservidor;token;referencia\r\n1;t1;Pe\xf1a\r\n;;\r\n2;t2\r\n"
+	var s summary
+	w.ask("POST", "/v1/batches?batch=west", text, "Content-Type", "text/csv; charset=Windows-1252").want(t, 202, &s)
+	if s.Rows != 2 || s.Enqueued != 2 || s.Advice != "" {
+		t.Errorf("%+v", s)
+	}
+	w.get("/v1/batches/west/calls?ref="+url.QueryEscape("Peña")).want(t, 200, nil).says(t, "Peña")
+	w.postCSV("/v1/batches?batch=west", text+"3;t3;\xe9\r\n").want(t, 202, &s)
+	if s.Rejected != 2 || len(s.Errors) != 2 || s.Errors[0].Line != 3 || s.Errors[0].Field != "ref" || !strings.Contains(s.Advice, "charset=windows-1252") {
+		t.Errorf("%+v", s)
+	}
+	w.ask("POST", "/v1/batches?batch=wide", "\xff\xfe"+strings.ReplaceAll("server,token\n1,t\n", "", "\x00")[1:], "Content-Type", "text/csv").want(t, 202, &s)
+	if s.Enqueued != 1 || s.Rejected != 0 {
+		t.Errorf("%+v", s)
+	}
+	w.postCSV("/v1/batches?batch=h", "servidor,token,a\xf1o\n").want(t, 422, nil).says(t, "charset=windows-1252")
+	w.ask("POST", "/v1/batches?batch=b", rows(1), "Content-Type", "text/csv; charset=koi8-r").want(t, 415, nil).says(t, "utf-8, windows-1252")
+	// A body without rows says so in its counts, with a header or without.
+	for _, c := range [][2]string{{"", "text/csv"}, {"server,token\n", "text/csv"}, {"", "application/x-ndjson"}} {
+		w.ask("POST", "/v1/batches?batch=none", c[0], "Content-Type", c[1]).want(t, 202, &s)
+		if s.Rows != 0 || s.Enqueued != 0 || s.Rejected != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	lines := `{"server":"1","token":"t","id":"a","id":"b"}` + "\n" + `{"server":"1","token":"t","id":1e3}` + "\n"
+	w.ask("POST", "/v1/batches?batch=lines", lines, "Content-Type", "application/x-ndjson").want(t, 202, &s)
+	if s.Rejected != 2 || s.Errors[0].Field != "row" || s.Errors[1].Field != "id" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestBodiesThatAreNoBatch(t *testing.T) {
 	w := newWorld(t)
 	for text, want := range map[string]string{
-		"":                         "",
 		"server\n1\n":              "token",
 		"a,b\n":                    "",
 		"1," + theToken + "\n":     "",

@@ -9,12 +9,14 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"habilita/internal/wolkvox"
+	"habilita/internal/batch"
+	"habilita/internal/intake"
 	"habilita/tasks"
 )
 
@@ -24,27 +26,36 @@ const callFields = "server, token, licenses, chain, ref, id, batch, at"
 // plainName is a field's name that may be told again: it is no secret in the wrong place.
 var plainName = regexp.MustCompile(`^[a-z_]{1,20}$`)
 
-// mediaType checks the body's type and returns it.
-func mediaType(r *http.Request, want ...string) (string, error) {
+// mediaType checks the body's type.
+func mediaType(r *http.Request, want string) error {
+	_, enc, err := mediaTypes(r, want)
+	if err == nil && enc != intake.UTF8 {
+		return refuse(wrongMedia, "want Content-Type: %s, in UTF-8", want)
+	}
+	return err
+}
+
+// mediaTypes checks the body's type and returns it, with how its text is encoded.
+func mediaTypes(r *http.Request, want ...string) (string, intake.Encoding, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return "", refuse(wrongMedia, "a body with a Content-Encoding is not taken")
+		return "", 0, refuse(wrongMedia, "a body with a Content-Encoding is not taken")
 	}
 	have, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err == nil {
-		for _, w := range want {
-			if c, ok := params["charset"]; have == w && (!ok || strings.EqualFold(c, "utf-8")) {
-				return have, nil
-			}
-		}
+	if err != nil || !slices.Contains(want, have) {
+		return "", 0, refuse(wrongMedia, "want Content-Type: %s", strings.Join(want, " or "))
 	}
-	return "", refuse(wrongMedia, "want Content-Type: %s, in UTF-8", strings.Join(want, " or "))
+	enc, err := intake.ParseEncoding(params["charset"])
+	if err != nil {
+		return "", 0, refuse(wrongMedia, "the charset %v", err)
+	}
+	return have, enc, nil
 }
 
 // decodeCall reads a call from a JSON object: flat, each name at most once, none that is
 // not known.
 func decodeCall(r *http.Request) (tasks.Call, error) {
 	var c tasks.Call
-	if _, err := mediaType(r, "application/json"); err != nil {
+	if err := mediaType(r, "application/json"); err != nil {
 		return c, err
 	}
 	text, err := io.ReadAll(r.Body)
@@ -144,17 +155,17 @@ func set(c *tasks.Call, name string, v json.Token) error {
 func checkText(c *tasks.Call, name, s string) error {
 	switch name {
 	case "server":
-		server, err := checkServer(s)
+		server, err := intake.VendorServer(s)
 		if err != nil {
 			return refuseField(invalid, name, "%v", err)
 		}
 		c.Server = server
 	case "token":
-		if err := checkToken(s); err != nil {
+		if err := intake.VendorToken(s); err != nil {
 			return refuseField(invalid, name, "%v", err)
 		}
 	case "batch":
-		if p := batchName(s); p != "" {
+		if p := batch.NameProblem(s); p != "" {
 			return refuseField(invalid, name, "%s", p)
 		}
 	case "id", "chain":
@@ -163,22 +174,4 @@ func checkText(c *tasks.Call, name, s string) error {
 		}
 	}
 	return nil
-}
-
-func checkServer(s string) (string, error) {
-	server, err := wolkvox.ParseServer(s)
-	var bad *wolkvox.ServerError
-	if errors.As(err, &bad) {
-		return "", errors.New(bad.Reason + "; write it as 0042, 42, wv0042 or https://wv0042.wolkvox.com")
-	}
-	return string(server), err
-}
-
-func checkToken(s string) error {
-	err := wolkvox.ValidToken(s)
-	var bad *wolkvox.TokenError
-	if errors.As(err, &bad) {
-		return errors.New(bad.Reason)
-	}
-	return err
 }

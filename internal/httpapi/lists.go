@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/csv"
 	"errors"
 	"mime"
 	"net/http"
@@ -107,20 +106,19 @@ func (a *API) report(w http.ResponseWriter, r *http.Request, name string, filter
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	out := csv.NewWriter(streaming.Answer(w, standstill))
-	_ = out.Write(operator.Columns())
+	out, _ := operator.NewCSV(streaming.Answer(w, standstill), false) // what fails here fails below too
 	for c, err := range a.Operator.Report(r.Context(), name) {
 		if err != nil {
 			a.Log.Warn().Err(err).Msg("a report over HTTP was cut off")
 			panic(http.ErrAbortHandler)
 		}
 		if filter.Wants(c) {
-			if err := out.Write(c.Fields()); err != nil {
+			if err := out.Write(c); err != nil {
 				return nil // the caller has gone
 			}
 		}
 	}
-	out.Flush()
+	_ = out.Flush() // the caller may have gone
 	return nil
 }
 

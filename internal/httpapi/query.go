@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"habilita/internal/operator"
@@ -89,18 +88,3 @@ const (
 
 // soon reports whether a time is one that the ledger can keep.
 func soon(t time.Time) bool { return t.Year() >= 2000 && t.Year() < 2100 }
-
-// batchName checks the name of a batch that is enqueued.
-func batchName(name string) string {
-	switch {
-	case name == "":
-		return "is empty"
-	case len(name) > 256:
-		return "is longer than 256 bytes"
-	case !utf8.ValidString(name):
-		return "is no valid UTF-8"
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return "has a control character"
-	}
-	return ""
-}

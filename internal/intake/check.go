@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 type column int
@@ -20,7 +19,14 @@ const (
 	numColumns
 )
 
-var columnNames = [numColumns]string{"server", "token", "licenses", "chain", "ref", "id"}
+var (
+	columnNames = [numColumns]string{"server", "token", "licenses", "chain", "ref", "id"}
+	// spanishNames stand beside them where they differ.
+	spanishNames = [numColumns]string{"servidor", "", "licencias", "cadena", "referencia", ""}
+)
+
+// required tells whether no row can be without the column.
+func (c column) required() bool { return c == colServer || c == colToken }
 
 // values are the texts of a row's columns, "" for those that aren't given.
 type values [numColumns]string
@@ -28,7 +34,6 @@ type values [numColumns]string
 const (
 	rowField     = "row"
 	knownColumns = "server, token, licenses, chain, ref, id"
-	notUTF8      = "is not valid UTF-8"
 	isMissing    = "is missing"
 	maxServers   = 1024 // canonical servers that are remembered
 	maxBuiltin   = 4096 // bytes of a server or token under the built-in checks
@@ -37,6 +42,11 @@ const (
 func columnNamed(name string) (column, bool) {
 	for col, known := range columnNames {
 		if name == known || strings.EqualFold(name, known) {
+			return column(col), true
+		}
+	}
+	for col, known := range spanishNames {
+		if known != "" && strings.EqualFold(name, known) {
 			return column(col), true
 		}
 	}
@@ -61,13 +71,13 @@ func newChecker(c Checks) *checker {
 	return &checker{Checks: c, servers: map[string]string{}}
 }
 
-// line makes a Row of a line, or says why not.
-func (c *checker) line(p parser, line []byte) (Row, *fault) {
+// line makes a Row of a line, or says why not. ended tells whether the line had an end.
+func (c *checker) line(p parser, line []byte, ended bool) (Row, *fault) {
 	if len(line) > MaxLine {
 		return Row{}, tooLong
 	}
 	var v values
-	if bad := p.fields(line, &v); bad != nil {
+	if bad := p.fields(line, ended, &v); bad != nil {
 		return Row{}, bad
 	}
 	return c.row(&v)
@@ -76,24 +86,24 @@ func (c *checker) line(p parser, line []byte) (Row, *fault) {
 func (c *checker) row(v *values) (Row, *fault) {
 	server, problem := c.server(strings.TrimSpace(v[colServer]))
 	if problem != "" {
-		return Row{}, &fault{"server", problem}
+		return Row{}, faultOf("server", problem)
 	}
 	token, problem := c.token(v[colToken])
 	if problem != "" {
-		return Row{}, &fault{"token", problem}
+		return Row{}, faultOf("token", problem)
 	}
 	licenses, ok := parseLicenses(strings.TrimSpace(v[colLicenses]))
 	if !ok {
-		return Row{}, &fault{"licenses", fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses)}
+		return Row{}, faultOf("licenses", fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses))
 	}
 	for _, col := range [...]column{colChain, colID} {
 		if !validName(v[col]) {
-			return Row{}, &fault{columnNames[col],
-				fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName)}
+			return Row{}, faultOf(columnNames[col],
+				fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName))
 		}
 	}
 	if problem := refProblem(v[colRef]); problem != "" {
-		return Row{}, &fault{"ref", problem}
+		return Row{}, faultOf("ref", problem)
 	}
 	return Row{Server: server, Token: token, Licenses: licenses,
 		Chain: v[colChain], Ref: v[colRef], ID: v[colID]}, nil
@@ -193,8 +203,6 @@ func refProblem(s string) string {
 	switch {
 	case len(s) > MaxRef:
 		return fmt.Sprintf("is longer than %d bytes", MaxRef)
-	case !utf8.ValidString(s):
-		return notUTF8
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return "has a control character"
 	}

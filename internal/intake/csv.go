@@ -10,6 +10,7 @@ import (
 
 // csvParser splits the lines under one header.
 type csvParser struct {
+	script  script
 	raw     []byte // the header line
 	sep     byte
 	columns []column
@@ -18,20 +19,37 @@ type csvParser struct {
 
 func (p *csvParser) header() []byte { return p.raw }
 
-// parseHeader reads the header line; problem is "" where it is good.
-func parseHeader(line []byte) (p *csvParser, problem string) {
+// sepLine reads Excel's line before the header that names the separator, such as
+// "sep=;". It is 0 for any other line.
+func sepLine(line []byte, n int, name string, f Format) (byte, error) {
+	const begin = "sep="
+	if detect(line, name, f) != CSV || len(line) < len(begin) || !strings.EqualFold(string(line[:len(begin)]), begin) {
+		return 0, nil
+	}
+	if sep := line[len(begin):]; len(sep) == 1 && strings.IndexByte(separators, sep[0]) >= 0 {
+		return sep[0], nil
+	}
+	return 0, &FileError{File: name, Line: n, Problem: `the separator that "sep=" names must be a comma, a semicolon or a tab`}
+}
+
+// parseHeader reads the header line. sep is the separator, 0 where no line told it.
+func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *fault) {
+	fail := func(problem string) (*csvParser, *fault) { return nil, faultOf(rowField, problem) }
 	switch {
 	case len(line) > MaxLine:
-		return nil, fmt.Sprintf("the header is longer than %d KiB", MaxLine>>10)
-	case !utf8.Valid(line):
-		return nil, "the header is not valid UTF-8; save the file as UTF-8"
+		return fail(fmt.Sprintf("the header is longer than %d KiB", MaxLine>>10))
+	case s.bad(line):
+		return nil, &fault{rowField, "the header " + s.problem(), true}
 	case bytes.IndexByte(line, '\r') >= 0:
-		return nil, "lines end in CR alone; save the file with LF or CR LF"
+		return fail("lines end in CR alone; save the file with LF or CR LF")
 	}
-	p = &csvParser{raw: bytes.Clone(line), sep: separator(line)}
+	if sep == 0 {
+		sep = separator(line)
+	}
+	p = &csvParser{script: s, raw: bytes.Clone(line), sep: sep}
 	names, problem := splitCSV(string(line), p.sep, nil)
 	if problem != "" {
-		return nil, "the header " + problem
+		return fail("the header " + problem)
 	}
 	var seen [numColumns]bool
 	var unknown []int
@@ -41,16 +59,24 @@ func parseHeader(line []byte) (p *csvParser, problem string) {
 		case !ok:
 			unknown = append(unknown, i)
 		case seen[col]:
-			return nil, fmt.Sprintf("the header names the column %q twice", columnNames[col])
+			return fail("the header names " + twice(col))
 		default:
 			seen[col] = true
 		}
 		p.columns = append(p.columns, col)
 	}
 	if problem := headerProblem(names, unknown, &seen); problem != "" {
-		return nil, problem
+		return fail(problem)
 	}
-	return p, ""
+	return p, nil
+}
+
+// twice names a column that a header or a row has twice.
+func twice(col column) string {
+	if es := spanishNames[col]; es != "" {
+		return fmt.Sprintf("the column %q twice (%s is the same in Spanish)", columnNames[col], es)
+	}
+	return fmt.Sprintf("the column %q twice", columnNames[col])
 }
 
 // headerProblem says what is wrong with the names of the columns. Without both
@@ -89,38 +115,66 @@ func wordLike(name string) bool {
 	return name != "" && len(name) <= 24 && utf8.ValidString(name) && !strings.ContainsFunc(name, other)
 }
 
+// separators are those that a file may have.
+const separators = ",;\t"
+
 // separator is the one that the header has.
 func separator(line []byte) byte {
-	for _, sep := range []byte{',', ';', '\t'} {
-		if bytes.IndexByte(line, sep) >= 0 {
-			return sep
+	for i := range len(separators) {
+		if bytes.IndexByte(line, separators[i]) >= 0 {
+			return separators[i]
 		}
 	}
 	return ','
 }
 
-func (p *csvParser) fields(line []byte, v *values) *fault {
-	valid := utf8.Valid(line)
+func (p *csvParser) fields(line []byte, ended bool, v *values) *fault {
+	bad := p.script.bad(line)
 	split, problem := splitCSV(string(line), p.sep, p.split[:0])
 	p.split = split
 	switch n := len(p.columns); {
-	case problem != "" && !valid:
-		return &fault{rowField, notUTF8}
+	case problem != "" && bad:
+		return &fault{rowField, p.script.problem(), true}
 	case problem != "":
-		return &fault{rowField, problem}
-	case len(split) < n:
-		return &fault{columnNames[p.columns[len(split)]],
-			fmt.Sprintf("is missing: the row has %d fields, the header %d", len(split), n)}
+		return faultOf(rowField, problem)
+	case blankFields(split):
+		return blankRow
 	case len(split) > n:
-		return &fault{rowField, fmt.Sprintf("has a surplus field: it has %d, the header %d", len(split), n)}
+		return faultOf(rowField, fmt.Sprintf("has a surplus field: it has %d, the header %d", len(split), n))
 	}
 	for i, s := range split {
-		if !valid && !utf8.ValidString(s) {
-			return &fault{columnNames[p.columns[i]], notUTF8}
+		if bad && p.script.bad([]byte(s)) {
+			return &fault{columnNames[p.columns[i]], p.script.problem(), true}
 		}
 		v[p.columns[i]] = s
 	}
+	return p.lacking(len(split), ended)
+}
+
+// lacking judges a row of n fields, which may be fewer than the header's. Spreadsheets
+// leave empty fields out at a row's end, so only a required one is missed. But a last line
+// without its end may be what is left of a longer one.
+func (p *csvParser) lacking(n int, ended bool) *fault {
+	lacking := p.columns[n:]
+	for _, col := range lacking {
+		if col.required() {
+			return faultOf(columnNames[col], fmt.Sprintf("is missing: the row has %d fields, the header %d", n, len(p.columns)))
+		}
+	}
+	if len(lacking) > 0 && !ended {
+		return faultOf(columnNames[lacking[0]],
+			"is missing in the file's last line, which has no line end: the file may be cut off here (if it is whole, end the line)")
+	}
 	return nil
+}
+
+func blankFields(fields []string) bool {
+	for _, s := range fields {
+		if strings.TrimSpace(s) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // splitCSV splits one line by the rules of RFC 4180, save that no field has a

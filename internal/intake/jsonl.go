@@ -2,27 +2,31 @@ package intake
 
 import (
 	"fmt"
-	"unicode/utf8"
 )
 
 // jsonLines parses one flat object a line.
-type jsonLines struct{}
+type jsonLines struct{ script script }
 
 func (jsonLines) header() []byte { return nil }
 
-func (jsonLines) fields(line []byte, v *values) *fault {
-	if !utf8.Valid(line) {
-		return &fault{rowField, notUTF8}
-	}
+func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
+	badText := p.script.bad(line)
 	scan := objectScanner{s: string(line)}
 	if !scan.begin() {
-		return &fault{rowField, "is not a JSON object"}
+		return &fault{rowField, "is not a JSON object", badText}
 	}
 	token := false // there is a token, so no name can be one
+	var seen [numColumns]bool
 	var unknown string
 	var bad *fault
 	for scan.member() {
 		col, ok := columnNamed(scan.key)
+		if badText && p.script.bad(line[scan.start:scan.i]) {
+			if ok {
+				return &fault{columnNames[col], p.script.problem(), true}
+			}
+			break
+		}
 		if !ok {
 			unknown = scan.key
 			if unknown == "" {
@@ -30,30 +34,49 @@ func (jsonLines) fields(line []byte, v *values) *fault {
 			}
 			continue
 		}
+		if seen[col] {
+			return faultOf(rowField, "names "+twice(col))
+		}
+		seen[col] = true
 		token = token || col == colToken
-		v[col] = ""
 		switch scan.kind {
 		case kindNull:
 		case kindText:
 			v[col] = scan.text
 		case kindNumber:
 			v[col] = scan.text
-			if col == colToken {
-				bad = &fault{columnNames[col], "must be text in quotes"}
+			switch {
+			case col == colToken:
+				bad = faultOf(columnNames[col], "must be text in quotes")
+			case (col == colID || col == colChain) && !wholeNumber(scan.text):
+				// 1e3 and 5.0 are 1000 and 5 to some programs, and not to others.
+				bad = faultOf(columnNames[col], "must be text in quotes, or a whole number in plain digits")
 			}
 		default:
-			bad = &fault{columnNames[col], "is neither text nor a number"}
+			bad = faultOf(columnNames[col], "is neither text nor a number")
 		}
 	}
 	switch {
+	case badText:
+		return &fault{rowField, p.script.problem(), true}
 	case scan.problem != "":
-		return &fault{rowField, scan.problem}
+		return faultOf(rowField, scan.problem)
 	case wordLike(unknown) && token:
-		return &fault{rowField, fmt.Sprintf("has an unknown field %q; the fields are %s", unknown, knownColumns)}
+		return faultOf(rowField, fmt.Sprintf("has an unknown field %q; the fields are %s", unknown, knownColumns))
 	case unknown != "" && token:
-		return &fault{rowField, "has an unknown field; the fields are " + knownColumns}
+		return faultOf(rowField, "has an unknown field; the fields are "+knownColumns)
 	case unknown != "":
-		return &fault{rowField, "has an unknown field and no token; the fields are " + knownColumns}
+		return faultOf(rowField, "has an unknown field and no token; the fields are "+knownColumns)
 	}
 	return bad
+}
+
+// wholeNumber tells whether a JSON number is one without point and exponent.
+func wholeNumber(s string) bool {
+	for i := range len(s) {
+		if (s[i] < '0' || s[i] > '9') && (i > 0 || s[i] != '-') {
+			return false
+		}
+	}
+	return s != "-0"
 }

@@ -14,7 +14,7 @@ func TestJSONLinesGood(t *testing.T) {
 		{"spaces", " \t{ \"server\" : \"1\" , \"token\" : \"t\" } ", "1 1 t 0 \"\" \"\" \"\"\n"},
 		{"null is not given", `{"server":"1","token":"t","licenses":null,"ref":null}`, "1 1 t 0 \"\" \"\" \"\"\n"},
 		{"escapes", `{"server":"1","token":"t","ref":"a\"b\\cé😀\/"}`, "1 1 t 0 \"\" \"a\\\"b\\\\cé😀/\" \"\"\n"},
-		{"the last of two counts", `{"server":"1","token":"t","server":"2"}`, "1 2 t 0 \"\" \"\" \"\"\n"},
+		{"Spanish", `{"servidor":1,"token":"t","licencias":5,"cadena":"c","referencia":"r","id":-7}`, "1 1 t 5 \"c\" \"r\" \"-7\"\n"},
 		{"case of names", `{"Server":"1","TOKEN":"t"}`, "1 1 t 0 \"\" \"\" \"\"\n"},
 		{"lines", "\xef\xbb\xbf{\"server\":1,\"token\":\"t\"}\r\n\r\n{\"server\":2,\"token\":\"u\"}", "1 1 t 0 \"\" \"\" \"\"\n3 2 u 0 \"\" \"\" \"\"\n"},
 		{"nothing", "", ""},
@@ -31,6 +31,17 @@ func TestJSONLinesGood(t *testing.T) {
 
 func TestJSONLinesBadRowsAlone(t *testing.T) {
 	tests := []struct{ name, row, want string }{
+		{"member twice", `{"server":"1","token":"t","server":"2"}`, `row: names the column "server" twice (servidor is the same in Spanish)`},
+		{"member twice, escaped", `{"id":"1","token":"t","\u0069d":"2","server":"2"}`, `row: names the column "id" twice`},
+		{"member twice in two cases", `{"server":"1","token":"t","Token":"t"}`, `row: names the column "token" twice`},
+		{"member in two languages", `{"servidor":"1","token":"t","server":"1"}`, `row: names the column "server" twice (servidor is the same in Spanish)`},
+		{"id with an exponent", `{"server":"1","token":"t","id":1e3}`, "id: must be text in quotes, or a whole number in plain digits"},
+		{"id with a point", `{"server":"1","token":"t","id":5.0}`, "id: must be text in quotes, or a whole number in plain digits"},
+		{"half an id", `{"server":"1","token":"t","id":1.5}`, "id: must be text in quotes, or a whole number in plain digits"},
+		{"id minus zero", `{"server":"1","token":"t","id":-0}`, "id: must be text in quotes, or a whole number in plain digits"},
+		{"chain with an exponent", `{"server":"1","token":"t","chain":1E3}`, "chain: must be text in quotes, or a whole number in plain digits"},
+		{"invalid UTF-8 in the token", "{\"server\":\"1\",\"token\":\"\xff\",\"ref\":\"\"}", "token: is not valid UTF-8"},
+		{"invalid UTF-8 in a name", "{\"server\":\"1\",\"token\":\"t\",\"r\xff\":\"\"}", "row: is not valid UTF-8"},
 		{"array", `["1","t"]`, "row: is not a JSON object"},
 		{"text", `"x"`, "row: is not a JSON object"},
 		{"CSV", `1,t`, "row: is not a JSON object"},
@@ -53,7 +64,7 @@ func TestJSONLinesBadRowsAlone(t *testing.T) {
 		{"zero licences", `{"server":"1","token":"t","licenses":0}`, "licenses: must be a whole number from 1 to 1000000"},
 		{"space in the token", `{"server":"1","token":"a\u0020b"}`, "token: has white space or a control character"},
 		{"line break in the ref", `{"server":"1","token":"t","ref":"a\nb"}`, "ref: has a control character"},
-		{"invalid UTF-8", "{\"server\":\"1\",\"token\":\"t\",\"ref\":\"\xff\"}", "row: is not valid UTF-8"},
+		{"invalid UTF-8", "{\"server\":\"1\",\"token\":\"t\",\"ref\":\"\xff\"}", "ref: is not valid UTF-8"},
 		{"over 64 KiB", `{"server":"1","token":"t"}` + strings.Repeat(" ", MaxLine), "row: is longer than 64 KiB"},
 	}
 	for _, tt := range tests {

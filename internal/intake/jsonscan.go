@@ -29,6 +29,7 @@ type objectScanner struct {
 	started bool // a member was read
 	done    bool
 
+	start   int // where the value that was read last begins
 	key     string
 	kind    valueKind
 	text    string // of a text or a number
@@ -67,6 +68,7 @@ func (o *objectScanner) member() bool {
 		return o.broken()
 	}
 	o.space()
+	o.start = o.i
 	return o.value()
 }
 

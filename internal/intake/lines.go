@@ -10,8 +10,9 @@ import (
 // lineReader gives the physical lines of a file, and no more than MaxLine+1
 // bytes of any of them, in constant memory.
 type lineReader struct {
-	br   *bufio.Reader
-	line int // number of the line that next gave last
+	br    *bufio.Reader
+	line  int  // number of the line that next gave last
+	ended bool // that line had an end; the last one of a file may have none
 }
 
 func newLineReader(r io.Reader) *lineReader {
@@ -34,6 +35,7 @@ func (l *lineReader) next() ([]byte, error) {
 			return nil, err
 		}
 		l.line++
+		l.ended = err == nil
 		return head, nil
 	}
 	if errors.Is(err, io.EOF) {
@@ -44,6 +46,7 @@ func (l *lineReader) next() ([]byte, error) {
 		return nil, err // what was read of the line so far can't be trusted
 	}
 	l.line++
+	l.ended = bytes.HasSuffix(b, []byte("\n"))
 	b = bytes.TrimSuffix(b, []byte("\n"))
 	b = bytes.TrimSuffix(b, []byte("\r"))
 	return b[:min(len(b), MaxLine+1)], nil

@@ -39,6 +39,8 @@ type RowError struct {
 	Line    int    // physical line, the first is 1
 	Field   string // column; "row" where it is no single column's fault
 	Problem string // never holds a value of the row
+	// BadText says that bytes of it stand for no character: Advice says what to do.
+	BadText bool
 	// Raw is the line without its ending; of a line over MaxLine its first
 	// MaxLine+1 bytes, so that it is too long when it is read again. Secret.
 	Raw []byte `json:"-"`
@@ -61,6 +63,7 @@ type FileError struct {
 	File    string // as given to Rows
 	Line    int    // physical line; 0: it is no line's fault
 	Problem string // with a hint at what to do
+	BadText bool   // as of RowError
 	Err     error  // what the reader answered; nil for a fault of the content
 }
 
@@ -106,7 +109,7 @@ func (f Format) String() string {
 	}
 }
 
-// Checks tell what a server and a token may be. A nil one stands for a minimal
+// Checks tell how a file is read and what a server and a token may be. A nil one stands for a minimal
 // check: something, without white space and control characters. They are called
 // by the goroutine that ranges over Rows, and not for each row where the values
 // repeat, so they must depend on their argument alone. Where an error's text has
@@ -114,4 +117,6 @@ func (f Format) String() string {
 type Checks struct {
 	Server func(string) (string, error) // gives the canonical form
 	Token  func(string) error
+	// Encoding is how a file without a byte order mark is read.
+	Encoding Encoding
 }

@@ -12,8 +12,9 @@ import (
 
 // parser turns one line into the values of its columns.
 type parser interface {
-	// fields fills v from a line that is not blank and not too long.
-	fields(line []byte, v *values) *fault
+	// fields fills v from a line that is not blank and not too long. ended tells
+	// whether the line had an end. A row that says nothing is blankRow.
+	fields(line []byte, ended bool, v *values) *fault
 	// header is the header line, nil where the format has none.
 	header() []byte
 }
@@ -21,26 +22,34 @@ type parser interface {
 // Rows reads a file row by row. Each step yields a Row and nil, or a *RowError
 // (with a Row that has nothing but its line), or at the very end a *FileError.
 // Blank lines are passed over, and counted. name is what errors call the file
-// and, under Auto, what tells the format by its extension.
+// and, under Auto, what tells the format by its extension. A byte order mark tells
+// the encoding; without one it is UTF-8 or, where it was said, Checks.Encoding. A file
+// without a row gives nothing, in both formats.
 //
 // Nothing is read before the range begins; the range may end at any row. The
 // sequence can be ranged over once, since it uses up r.
 func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		lines := newLineReader(r)
+		text, script, err := decode(r, c.Encoding)
+		if err != nil {
+			yield(Row{}, &FileError{File: name, Line: 1, Problem: unreadable, Err: err})
+			return
+		}
+		lines := newLineReader(text)
 		check := newChecker(c)
 		var p parser
+		var sep byte
 		for {
 			line, err := lines.next()
 			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
-				yield(Row{}, &FileError{File: name, Line: lines.line + 1, Problem: "can't be read", Err: err})
+				yield(Row{}, &FileError{File: name, Line: lines.line + 1, Problem: unreadable, Err: err})
 				return
 			}
 			if lines.line == 1 {
-				if line, err = firstLine(line, name); err != nil {
+				if err = noText(line, name); err != nil {
 					yield(Row{}, err)
 					return
 				}
@@ -49,8 +58,17 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 				continue
 			}
 			if p == nil {
+				if sep == 0 {
+					if sep, err = sepLine(line, lines.line, name, f); err != nil {
+						yield(Row{}, err)
+						return
+					}
+					if sep != 0 {
+						continue
+					}
+				}
 				var isHeader bool
-				if p, isHeader, err = begin(line, lines.line, name, f); err != nil {
+				if p, isHeader, err = begin(line, lines.line, name, f, script, sep); err != nil {
 					yield(Row{}, err)
 					return
 				}
@@ -58,12 +76,15 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 					continue
 				}
 			}
-			row, bad := check.line(p, line)
+			row, bad := check.line(p, line, lines.ended)
+			if bad == blankRow {
+				continue
+			}
 			row.Line = lines.line
 			var rowErr error
 			if bad != nil {
 				rowErr = &RowError{
-					File: name, Line: lines.line, Field: bad.field, Problem: bad.problem,
+					File: name, Line: lines.line, Field: bad.field, Problem: bad.problem, BadText: bad.badText,
 					Raw: bytes.Clone(line), Header: p.header(),
 				}
 			}
@@ -71,30 +92,32 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 				return
 			}
 		}
-		if p == nil && detect(nil, name, f) == CSV {
-			yield(Row{}, &FileError{File: name, Problem: "is empty: the first line must name the columns, such as server,token"})
-		}
 	}
 }
 
-// begin picks the parser by the first line that isn't blank.
-func begin(line []byte, n int, name string, f Format) (p parser, isHeader bool, err error) {
+const unreadable = "can't be read"
+
+// begin picks the parser by the first line that isn't blank. A line of CSV with
+// separators alone is blank: p is nil.
+func begin(line []byte, n int, name string, f Format, s script, sep byte) (p parser, isHeader bool, err error) {
 	if detect(line, name, f) == JSONLines {
 		if bytes.TrimLeft(line, " \t")[0] == '[' {
 			return nil, false, &FileError{File: name, Line: n,
 				Problem: "is a JSON array; JSON Lines has one object on each line (`jq -c '.[]'` makes them)"}
 		}
-		return jsonLines{}, false, nil
+		return jsonLines{s}, false, nil
 	}
-	csv, problem := parseHeader(line)
-	if problem != "" {
-		return nil, false, &FileError{File: name, Line: n, Problem: problem}
+	if len(bytes.Trim(line, separators+" ")) == 0 {
+		return nil, true, nil
+	}
+	csv, bad := parseHeader(line, s, sep)
+	if bad != nil {
+		return nil, false, &FileError{File: name, Line: n, Problem: bad.problem, BadText: bad.badText}
 	}
 	return csv, true, nil
 }
 
-// detect tells the format by what was asked for, the first line (nil: there is
-// none) and the file's name.
+// detect tells the format by what was asked for, the first line and the file's name.
 func detect(line []byte, name string, f Format) Format {
 	if f != Auto {
 		return f
@@ -110,27 +133,34 @@ func detect(line []byte, name string, f Format) Format {
 	}
 }
 
-// firstLine drops a byte order mark, and refuses what is no text file.
-func firstLine(line []byte, name string) ([]byte, error) {
+// noText refuses what is no text file, by its first line.
+func noText(line []byte, name string) error {
 	problem := ""
 	switch {
-	case bytes.HasPrefix(line, []byte("\xff\xfe")), bytes.HasPrefix(line, []byte("\xfe\xff")):
-		problem = "is UTF-16; save it as UTF-8 (in Excel: \"CSV UTF-8\")"
 	case bytes.HasPrefix(line, []byte("PK\x03\x04")):
 		problem = "is a zip archive or an Excel workbook; save the sheet as CSV UTF-8"
 	case bytes.HasPrefix(line, []byte("\x1f\x8b")):
 		problem = "is compressed; unpack it first (`gzip -dc FILE | ... -`)"
 	case bytes.IndexByte(line, 0) >= 0:
-		problem = "has zero bytes in its first line: it is UTF-16 or no text; save it as UTF-8"
+		problem = "has zero bytes in its first line: it is UTF-16 without a byte order mark, or no text; save it as UTF-8"
 	}
 	if problem != "" {
-		return nil, &FileError{File: name, Line: 1, Problem: problem}
+		return &FileError{File: name, Line: 1, Problem: problem}
 	}
-	return bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")), nil
+	return nil
 }
 
 // fault is what is wrong with a row, before it has a file and a line.
-type fault struct{ field, problem string }
+type fault struct {
+	field, problem string
+	badText        bool
+}
 
-// tooLong is the fault of every line over MaxLine.
-var tooLong = &fault{rowField, fmt.Sprintf("is longer than %d KiB", MaxLine>>10)}
+func faultOf(field, problem string) *fault { return &fault{field: field, problem: problem} }
+
+var (
+	// tooLong is the fault of every line over MaxLine.
+	tooLong = faultOf(rowField, fmt.Sprintf("is longer than %d KiB", MaxLine>>10))
+	// blankRow is no fault: the row says nothing.
+	blankRow = faultOf(rowField, "is blank")
+)

@@ -21,8 +21,12 @@ func (s Server) Host() string { return "wv" + string(s) + vendorDomain }
 
 const vendorDomain = ".wolkvox.com"
 
-// ParseServer reads what people write for a server: "0042", "42", "wv0042", "WV42"
-// or its URL, "https://wv0042.wolkvox.com" with or without a path.
+// ServerForms says how a server can be written.
+const ServerForms = "write it as 0042, 42, wv0042 or https://wv0042.wolkvox.com"
+
+// ParseServer reads what people write for a server: "0042", "42", "wv0042", "WV42",
+// its host, "wv0042.wolkvox.com", or its URL, "https://wv0042.wolkvox.com" with or
+// without a path.
 //
 // Fewer than four digits are padded ("42" is "0042"): servers seen are 0001 to
 // 0100, always written with four. Up to six are accepted, so that a grown vendor
@@ -36,6 +40,9 @@ func ParseServer(s string) (Server, error) {
 	}
 	digits := s
 	if len(s) >= 2 && strings.EqualFold(s[:2], "wv") {
+		if strings.Contains(s, ".") {
+			return parseServerURL(s)
+		}
 		digits = s[2:]
 	}
 	if why := digitsFault(digits); why != "" {
@@ -47,7 +54,7 @@ func ParseServer(s string) (Server, error) {
 	return Server(digits), nil
 }
 
-// parseServerURL reads what follows "https://".
+// parseServerURL reads what follows "https://", or a host without it.
 func parseServerURL(rest string) (Server, error) {
 	host := rest
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -106,5 +113,5 @@ type ServerError struct {
 }
 
 func (e *ServerError) Error() string {
-	return fmt.Sprintf("wolkvox: not a server: %s; write it as 0042, 42, wv0042 or https://wv0042.wolkvox.com", e.Reason)
+	return fmt.Sprintf("wolkvox: not a server: %s; %s", e.Reason, ServerForms)
 }

@@ -12,6 +12,8 @@ func TestParseServer(t *testing.T) {
 		"wv0042": "0042", "WV42": "0042", "Wv7": "0007",
 		"10042": "10042", "123456": "123456", "wv10042": "10042",
 		"https://wv0042.wolkvox.com":                     "0042",
+		"wv0042.wolkvox.com":                             "0042",
+		"WV0042.Wolkvox.com/api/v2/":                     "0042",
 		"https://wv0042.wolkvox.com/":                    "0042",
 		"HTTPS://WV0042.Wolkvox.COM/api/v2/x.php?api=y":  "0042",
 		"https://wv0042.wolkvox.com?x":                   "0042",
@@ -36,7 +38,7 @@ func TestParseServerRefuses(t *testing.T) {
 		"https://wv0000.wolkvox.com", "https://0042.wolkvox.com", "https://wv0042.wolkvox.com.evil.example",
 		"https://evil.example/wv0042.wolkvox.com", "https://u:p@wv0042.wolkvox.com", "https://wv0042.wolkvox.com:8443",
 		"https://wv0042.wolkvox.com@evil.example", "https://wv0042.evil.example", "https://wv0042wolkvox.com",
-		`https://wv0042.wolkvox.com\evil`, "wv0042.wolkvox.com", "https://wvab42.wolkvox.com", testToken,
+		`https://wv0042.wolkvox.com\evil`, "wv42.wolkvox.com", "wv0042.evil.example", "wv0042.wolkvox.com.", "0042.wolkvox.com", "https://wvab42.wolkvox.com", testToken,
 	} {
 		got, err := ParseServer(in)
 		var se *ServerError
