@@ -92,10 +92,17 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		registry: agreement.New(rdb, o.Prefix),
 	}
 	s.ledger = chain.New(rdb, chain.Options{
-		Prefix: o.Prefix, MaxAttempts: maxAttempts,
+		Prefix: o.Prefix, MaxAttempts: maxAttempts, Grace: graceOf(settings.Lease),
 		Admission: chain.Admission{Library: quota.Library(), Args: s.grantArgs, Observe: s.clock.Observe},
 	})
 	return s, nil
+}
+
+// graceOf is how long a worker that lives may record an outcome after its lease, once Redis
+// takes writes again. It has to notice that: it tries every recordEvery, but a try that hangs
+// lasts for the client's own time-out. Workers that are gone are waited for as long.
+func graceOf(lease time.Duration) time.Duration {
+	return min(max(lease/4, time.Second), 8*time.Second)
 }
 
 // grantArgs are the limits as the scripts read them, for a grant asked for now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,9 @@ type runner struct {
 	quantum  int          // calls that a run makes in place while others wait
 	// recording has room for the outcomes that are on their way to Redis at once.
 	recording chan struct{}
+	// last ends when outcomes are not recorded any more, some time after requests are cut
+	// off. nil: with them.
+	last context.Context
 
 	// health knows the vendor's servers that are away.
 	health *health.Monitor
@@ -207,7 +211,7 @@ func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
 	nonce := newID()
 	var step chain.Step
 	away, probe := r.health.Blocked()
-	err := r.persist(ctx, func() (err error) {
+	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
 		step, err = r.ledger.Begin(ctx, f, nonce, away)
 		if err != nil {
 			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("run not begun yet; trying again")
@@ -257,25 +261,71 @@ func (r *runner) probing(step *chain.Step, probe string) {
 	r.health.Unused(probe)
 }
 
+// recordEvery is the longest pause between two tries to record an outcome. It is far below
+// the grace that follows a lease (graceOf), so that where Redis refused writes for long, the
+// worker that has the outcome comes before whoever would feed its chain again.
+const recordEvery = 250 * time.Millisecond
+
+// recordRoom is how long an outcome waits for its place among those that are on their way
+// (recordings). Then it goes all the same: places may be held by a shard that hangs.
+const recordRoom = 100 * time.Millisecond
+
 // finish records the outcome, again and again until Redis takes it or the process ends:
-// nothing else may be done with the chain before.
+// nothing else may be done with the chain before. What Redis itself calls an error is
+// tried until the lease and the grace after it have ended, since then the chain is another's.
 func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, on chain.GoOn) (chain.Step, error) {
 	next := newID()
 	var step chain.Step
 	away, probe := r.health.Blocked()
-	err := r.persist(ctx, func() (err error) {
-		r.recording <- struct{}{}
-		defer func() { <-r.recording }()
-		step, err = r.ledger.Finish(ctx, a, j.Outcome, on, next, away)
+	lasting := r.lasting(ctx)
+	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
+		defer r.place()()
+		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
 		if err != nil {
 			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
 		}
 		return err
 	})
 	r.probing(&step, probe)
-	r.handOver(ctx, step, err)
+	r.handOver(lasting, step, err)
 	return step, err
 }
+
+// place waits for a place among the outcomes that are on their way to Redis, for recordRoom
+// at most, and returns what leaves it.
+func (r *runner) place() (leave func()) {
+	leave = func() { <-r.recording }
+	select {
+	case r.recording <- struct{}{}:
+		return leave
+	default:
+	}
+	t := time.NewTimer(recordRoom)
+	defer t.Stop()
+	select {
+	case r.recording <- struct{}{}:
+		return leave
+	case <-t.C:
+		return func() {}
+	}
+}
+
+// lasting is ctx, which ends where requests are cut off, for what may take longer: to record
+// what became of them.
+func (r *runner) lasting(ctx context.Context) context.Context {
+	if r.last == nil {
+		return ctx
+	}
+	return lastingContext{Context: r.last, values: ctx}
+}
+
+// lastingContext has the end of one context and the values of another.
+type lastingContext struct {
+	context.Context
+	values context.Context
+}
+
+func (c lastingContext) Value(key any) any { return c.values.Value(key) }
 
 // handOver hands the chain that a step fed, if it was carried out, to asynq.
 func (r *runner) handOver(ctx context.Context, step chain.Step, failed error) {
@@ -287,20 +337,39 @@ func (r *runner) handOver(ctx context.Context, step chain.Step, failed error) {
 	}
 }
 
-// persist tries until it succeeds or ctx ends; then it returns the last error. What Redis
-// itself calls an error of the command is tried a few times only: one chain whose state
-// can't be read must not hold a worker for ever.
-func (r *runner) persist(ctx context.Context, try func() error) error {
-	const most = 5
-	broken := 0
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+// brokenFor is for how long the beginning of a run is tried that Redis calls an error.
+const brokenFor = 500 * time.Millisecond
+
+// persist tries until it succeeds or ctx ends; then it returns the last error. Between two
+// tries it waits for longer and longer, up to most. What Redis itself calls an error of the
+// command is given up after the time broken: one chain whose state can't be read must not
+// hold a worker for ever. It may pass all the same: a Redis that has no connection left says so
+// too, and before version 7 it is what any refusal within a script looks like.
+func persist(ctx context.Context, most, broken time.Duration, try func() error) error {
+	var since time.Time // of the first such error; zero: none
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, most) {
 		err := try()
-		if redis.HasErrorPrefix(err, "ERR") || redis.HasErrorPrefix(err, "WRONGTYPE") {
-			broken++
-		}
-		if err == nil || ctx.Err() != nil || broken == most {
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case !isBroken(err):
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) >= broken:
 			return err
 		}
 		wait(ctx, pause)
 	}
+}
+
+// isBroken tells the answers of Redis by which a command itself has failed. redis.HasErrorPrefix
+// can't tell ERR: it takes that away first.
+func isBroken(err error) bool {
+	var answer redis.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	code, _, _ := strings.Cut(answer.Error(), " ")
+	return code == "ERR" || code == "WRONGTYPE"
 }

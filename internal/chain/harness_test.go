@@ -50,6 +50,7 @@ type harness struct {
 
 type setup struct {
 	lease       time.Duration
+	grace       time.Duration
 	maxAttempts int
 	licenses    int
 	slots       int
@@ -83,7 +84,7 @@ func newHarness(t testing.TB, b redistest.Backend, s setup) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.l = New(b.Client, Options{Prefix: s.prefix, MaxAttempts: s.maxAttempts, Admission: Admission{
+	h.l = New(b.Client, Options{Prefix: s.prefix, MaxAttempts: s.maxAttempts, Grace: s.grace, Admission: Admission{
 		Library: quota.Library(),
 		Args:    func() []any { return h.settings.Args(h.now(), time.Time{}) },
 	}})

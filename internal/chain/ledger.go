@@ -29,7 +29,10 @@ type Admission struct {
 type Options struct {
 	Prefix      string // of all keys; "" is "habilita"
 	MaxAttempts int    // requests sent before a call is given up; 0 is 12
-	Admission   Admission
+	// Grace is how long a worker whose lease has ended may still record its outcome, from the
+	// moment when that was noticed, before its call is taken for lost (see pump). 0: not at all.
+	Grace     time.Duration
+	Admission Admission
 }
 
 // Ledger is the durable state of chains and calls. It is safe for concurrent use.
@@ -37,6 +40,7 @@ type Ledger struct {
 	rdb         redis.UniversalClient
 	prefix      string
 	maxAttempts int
+	grace       time.Duration
 	admission   Admission
 
 	append_, begin, unfeed, finish, pump, decide *redis.Script
@@ -60,7 +64,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	if o.Admission.Observe == nil {
 		o.Admission.Observe = func(int64) {}
 	}
-	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, admission: o.Admission}
+	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission}
 	script := func(name string) *redis.Script {
 		return redis.NewScript(o.Admission.Library + source("base") + source("library") + source(name))
 	}

@@ -189,3 +189,39 @@ func TestFedButNotBegun(t *testing.T) {
 		h.is(h.fed[tok(1)].Chain, tok(1))
 	})
 }
+
+// A worker that lives has the grace, from the moment when somebody notices that its lease has
+// ended, to record its outcome, of whatever kind; the chain is nobody else's before.
+func TestOutcomeIsTakenWithinTheGrace(t *testing.T) {
+	outcomes := map[Kind]Status{Done: Idle, Fail: Waiting, PushBack: Waiting, NotSent: Waiting, Late: Waiting, GiveUp: Held}
+	for kind, want := range outcomes {
+		t.Run(string(kind), func(t *testing.T) {
+			both(t, setup{lease: shortLease, grace: time.Minute}, func(h *harness) {
+				h.append("b1", "hold", calls(tok(1), "", "a"))
+				a := h.start(tok(1))
+				h.pass(shortLease)
+				for range 2 { // whoever looks again does not shorten it
+					p := h.pump()
+					h.is(fmt.Sprint(p.Lost, len(p.Fed)), "0 0")
+					h.is(p.NextDue.Sub(a.LeaseEnds) >= h.l.grace, true)
+				}
+				h.is(h.end(a, kind).Status, want)
+			})
+		})
+	}
+}
+
+// Nobody waits for a worker that is gone, or stood still, for longer than lease and grace.
+func TestGraceEnds(t *testing.T) {
+	both(t, setup{lease: shortLease, grace: shortLease}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a"))
+		a := h.start(tok(1))
+		h.pass(shortLease)
+		h.is(h.pump().Lost, 0)
+		h.pass(shortLease)
+		p := h.pump()
+		h.is(fmt.Sprint(p.Lost, len(p.Fed)), "1 1")
+		h.is(h.begin(p.Fed[0]).Attempt.Number, 2)
+		h.is(h.end(a, Done).Status, Stale)
+	})
+}

@@ -60,7 +60,8 @@ func checkModel(t *testing.T, with func(*rapid.T) setup, check func(*rapid.T, *h
 }
 
 func TestModel(t *testing.T) {
-	checkModel(t, func(*rapid.T) setup { return setup{} }, func(rt *rapid.T, h *harness) {
+	graces := func(rt *rapid.T) setup { return setup{grace: pick(rt, "grace", []time.Duration{0, time.Second})} }
+	checkModel(t, graces, func(rt *rapid.T, h *harness) {
 		m := &model{harness: h, rt: rt, order: map[string][]*modelCall{},
 			policies: map[string]string{NoBatch: "hold", "h1": "hold", "h2": "hold", "s1": "skip", "c1": "cancel", "c2": "cancel"}}
 		// One token is near its quota.

@@ -36,16 +36,17 @@ func (l *Ledger) Pump(ctx context.Context, tag string, feed int) (Pumped, error)
 func (l *Ledger) PumpAll(ctx context.Context, tags []string, feed int) ([]Pumped, error) {
 	out := make([]Pumped, len(tags))
 	cmds := make([]*redis.Cmd, len(tags))
+	args := []any{perPump, feed, l.maxAttempts, l.grace.Milliseconds()}
 	pipe := l.rdb.Pipeline()
 	for i, tag := range tags {
-		cmds[i] = pipe.EvalSha(ctx, l.pump.Hash(), []string{l.bucket(tag)}, perPump, feed, l.maxAttempts)
+		cmds[i] = pipe.EvalSha(ctx, l.pump.Hash(), []string{l.bucket(tag)}, args...)
 	}
 	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
 	var failed error
 	for i, tag := range tags {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.pump.Eval(ctx, l.rdb, []string{l.bucket(tag)}, perPump, feed, l.maxAttempts).Slice()
+			v, err = l.pump.Eval(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
 		}
 		if err != nil {
 			if failed == nil {

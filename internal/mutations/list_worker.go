@@ -15,7 +15,7 @@ const (
 var workerMutations = []mutation{
 	{
 		"few outcomes on their way", "all runs send theirs at once",
-		in("tasks/runner.go", "		r.recording <- struct{}{}\n		defer func() { <-r.recording }()\n", ""),
+		in(runnerGo, "		defer r.place()()\n", ""),
 		"./tasks", "TestFewOutcomesAreOnTheirWayAtOnce",
 	},
 	{
@@ -37,8 +37,28 @@ var workerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "a run whose outcome Redis did not take leaves it",
-		in(runnerGo, "if err == nil || ctx.Err() != nil || broken == most {", "if broken <= most {"),
+		in(runnerGo, "case err == nil || ctx.Err() != nil:", "case true:"),
 		"./tasks", "TestOutcomeIsRecordedAsSoonAsRedisTakesIt",
+	},
+	{
+		"grace after a lease", "whoever finds a lease ended takes its call for lost",
+		in("internal/chain/lua/pump.lua", "elseif c.s == 'x' and tonumber(ARGV[4]) > 0 and", "elseif false and"),
+		"./internal/chain", "TestOutcomeIsTakenWithinTheGrace",
+	},
+	{
+		"grace after a lease", "no look at a call is the second one",
+		in("internal/chain/lua/pump.lua", "tonumber(redis.call('ZSCORE', DUE, id)) <= tonumber(c.e) then", "true then"),
+		"./internal/chain", "TestGraceEnds",
+	},
+	{
+		"grace after a lease", "the workers' ledger has none",
+		in("tasks/options.go", "Grace: graceOf(settings.Lease),", ""),
+		"./tasks", "TestOutcomeOutlivesARedisThatRefusesWrites/MISCONF",
+	},
+	{
+		"order of record and advance", "what Redis calls an error is given up at once",
+		in(runnerGo, "case time.Since(since) >= broken:", "default:"),
+		"./tasks", "TestPersist",
 	},
 	{
 		"WriteBy guard", "a request has no moment by which it must be written",

@@ -15,7 +15,8 @@
 --   queue:<id>      list   references behind the head, "<batch> <key>"
 --   ready           zset   chain -> since when, to be fed
 --   due             zset   chain -> when it needs somebody: the deferral, back-off,
---                          feeding or lease of its call has ended by then
+--                          feeding or lease of its call has ended by then, or the grace
+--                          that follows a lease
 --   held            zset   chain -> since when it waits for a person
 --   delayed         zset   "<token> <batch> <key>" -> when a scheduled call is due (the
 --                          name of its chain, which may have spaces, is in its record)

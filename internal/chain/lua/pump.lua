@@ -3,9 +3,13 @@
 -- chains ready; a chain that was fed and did not begin is fed under its next number;
 -- a call whose worker was lost (its lease has ended) has failed with an unknown
 -- outcome, and its chain is ready or, after max attempts, given up; where its batch was
--- cancelled meanwhile, it is cancelled.
+-- cancelled meanwhile, it is cancelled. The call is taken for lost at the second look: the
+-- first one that finds its lease ended only notes that, and gives a worker that lives, and
+-- whose outcome Redis refused until now, the grace to record it. Until then the chain runs,
+-- and finish takes every outcome.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] most items to move on  [2] most chains to feed  [3] max attempts
+-- ARGV[4] the grace, ms; 0: none
 -- Reply: {now ms, next due ms or '0', chains left ready, calls of lost workers,
 --         then chain, feed ...}
 local now = quota.now()
@@ -43,6 +47,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
     c.m = int(tonumber(c.m or '0') + 1)
     redis.call('HSET', c.key, 'm', c.m)
     set_ready(c, now, true)
+  elseif c.s == 'x' and tonumber(ARGV[4]) > 0 and tonumber(redis.call('ZSCORE', DUE, id)) <= tonumber(c.e) then
+    redis.call('ZADD', DUE, now + tonumber(ARGV[4]), id)
   elseif c.s == 'x' then
     lost = lost + 1
     redis.call('HDEL', HOPS, c.n)
