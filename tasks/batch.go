@@ -32,7 +32,8 @@ type BatchOption func(*batchRun)
 // "skip" or "cancel". A batch keeps the policy that it was created with.
 func OnFailure(policy string) BatchOption { return func(b *batchRun) { b.policy = policy } }
 
-// NotBefore puts all calls of the batch off that have no time of their own.
+// NotBefore puts all calls of the batch off that have no time of their own. A time that has
+// passed means now; one more than MaxAhead from now stops the batch with a *CallError.
 func NotBefore(t time.Time) BatchOption { return func(b *batchRun) { b.at = t } }
 
 // OnProgress is called as calls are acknowledged, by the goroutine that called
@@ -99,6 +100,9 @@ func (b *batchRun) run(ctx context.Context, name string, calls iter.Seq2[Call, e
 	policy, err := batch.ParsePolicy(b.policy)
 	if err != nil {
 		return err
+	}
+	if TooFar(b.at) {
+		return &CallError{Index: -1, Field: "at", Problem: tooFar}
 	}
 	if err := b.p.usable(); err != nil {
 		return err

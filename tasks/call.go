@@ -32,7 +32,8 @@ type Call struct {
 	ID string
 	// Batch is the batch of a single call; EnqueueBatch ignores it.
 	Batch string
-	// At puts the call off: it joins the end of its chain then. Zero: now.
+	// At puts the call off: it joins the end of its chain then. A time that has passed,
+	// and zero, mean now. At most MaxAhead from now.
 	At time.Time
 }
 
@@ -44,7 +45,7 @@ func (c Call) Format(f fmt.State, _ rune) {
 // CallError says what is wrong with a call. It never holds the token.
 type CallError struct {
 	Index   int    // place in the batch, from 0; -1 for a single call
-	Field   string // server, token, licenses, chain, ref, id, batch
+	Field   string // server, token, licenses, chain, ref, id, batch, at
 	Problem string
 }
 
@@ -60,6 +61,15 @@ const (
 	maxRef      = 256
 	maxLicenses = 1_000_000
 )
+
+// MaxAhead is how far ahead a call may be put off: ten years.
+const MaxAhead = 3653 * 24 * time.Hour
+
+// TooFar reports whether a call can't be put off until t, since that is more than MaxAhead
+// from now.
+func TooFar(t time.Time) bool { return time.Until(t) > MaxAhead }
+
+const tooFar = "is more than ten years ahead"
 
 // Check says what is wrong with the call, as Enqueue would: a *CallError, or nil.
 func (c Call) Check() error { return c.check(-1) }
@@ -95,6 +105,9 @@ func (c *Call) check(index int) error {
 	}
 	if strings.ContainsFunc(c.Ref, unicode.IsControl) {
 		return fault("ref", "has a control character")
+	}
+	if TooFar(c.At) {
+		return fault("at", tooFar)
 	}
 	return nil
 }

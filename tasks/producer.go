@@ -74,6 +74,9 @@ type Receipt struct {
 	TokenID   string // name of the token
 	Chain     string // id of the chain
 	Duplicate bool   // the call was there already
+	// Due is when a call that is put off joins its chain; zero: it joined it at once. Of a
+	// Duplicate it is what this request said, which changes nothing.
+	Due time.Time
 }
 
 // Enqueue appends one call. When it returns without an error the call is in the ledger
@@ -128,9 +131,13 @@ func (p *Producer) Enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	if len(done.Fed) == 0 && len(done.Ready) > 0 {
 		_ = p.ledger.Announce(ctx, p.clock.Now(), done.Ready...)
 	}
+	var due time.Time
+	if c.At.After(p.clock.Now()) {
+		due = c.At
+	}
 	return Receipt{
 		ID: chain.CallID(id, n.Token, n.Key), Batch: c.Batch, TokenID: n.Token,
-		Chain: chain.ID(n.Token, n.Chain), Duplicate: done.Known > 0,
+		Chain: chain.ID(n.Token, n.Chain), Duplicate: done.Known > 0, Due: due,
 	}, nil
 }
 

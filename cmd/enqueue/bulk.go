@@ -149,7 +149,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return err
 	}
 	defer s.close()
-	if r.at, err = o.timing.from(ctx, s, at); err != nil {
+	if r.at, err = a.from(ctx, s, o.timing, at); err != nil {
 		return err
 	}
 	return r.enqueue(ctx, s)
@@ -253,5 +253,5 @@ func (r *bulkRun) resume() string {
 	if r.o.canary > 0 {
 		cmd += fmt.Sprintf(" --canary %d", r.o.canary)
 	}
-	return cmd
+	return cmd + atFlag(r.at)
 }

@@ -73,18 +73,21 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	defer s.close()
-	if o.call.At, err = o.timing.from(ctx, s, at); err != nil {
+	if o.call.At, err = a.from(ctx, s, o.timing, at); err != nil {
 		return err
+	}
+	told := a.out
+	if o.asJSON {
+		told = a.err
+	}
+	if o.call.ID != "" {
+		fmt.Fprintf(told, "resume   %s   (adds it once)\n", o.resume())
 	}
 	receipt, err := enqueueOne(ctx, s, o.call)
 	if err != nil {
 		return err
 	}
 	follow := "enqueue show " + quoteArg(receipt.ID)
-	told := a.out
-	if o.asJSON {
-		told = a.err
-	}
 	if receipt.Batch != "" {
 		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)
 	}
@@ -94,6 +97,26 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	key := operator.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
 	return a.tellCall(ctx, s, key, o, follow)
+}
+
+// resume is the command that enqueues the same call; without an id there is none.
+func (o callFlags) resume() string {
+	c := o.call
+	cmd := "enqueue call --server " + quoteArg(c.Server)
+	for _, f := range []struct{ name, value string }{
+		{"token-file", o.tokenFile}, {"chain", c.Chain}, {"ref", c.Ref}, {"batch", c.Batch}, {"id", c.ID},
+	} {
+		if f.value != "" {
+			cmd += " --" + f.name + " " + quoteArg(f.value)
+		}
+	}
+	if o.tokenStdin {
+		cmd += " --token-stdin"
+	}
+	if c.Licenses > 0 {
+		cmd += fmt.Sprintf(" --licenses %d", c.Licenses)
+	}
+	return cmd + atFlag(c.At)
 }
 
 func enqueueOne(ctx context.Context, s *session, c tasks.Call) (tasks.Receipt, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/operator"
+	"habilita/tasks"
 )
 
 // timing are the flags that call and bulk share: when to begin, and whether to wait.
@@ -22,7 +23,7 @@ type timing struct {
 
 func (t *timing) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&t.at, "at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00)")
+	f.StringVar(&t.at, "at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); one that has passed is now")
 	f.DurationVar(&t.in, "in", 0, "not before so much time has passed, such as 10m")
 	f.BoolVar(&t.wait, "wait", false, "wait until nothing more happens without a person")
 	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait so long at most (0: as long as it takes)")
@@ -36,6 +37,8 @@ func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
 		return time.Time{}, usagef("--at and --in can't both be given")
 	case t.in < 0:
 		return time.Time{}, usagef("--in %s: want a duration that is not negative", t.in)
+	case t.in > tasks.MaxAhead:
+		return time.Time{}, usagef("--in %s: is more than ten years ahead", t.in)
 	case t.timeout < 0:
 		return time.Time{}, usagef("--wait-timeout %s: want a duration that is not negative", t.timeout)
 	case set("wait-timeout") && !t.wait:
@@ -45,19 +48,39 @@ func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, usagef("--at %q: want a time as RFC 3339 has it, such as 2026-11-24T02:00:00-05:00", t.at)
 		}
+		if tasks.TooFar(at) {
+			return time.Time{}, usagef("--at %s: is more than ten years ahead", t.at)
+		}
 		return at, nil
 	}
 	return time.Time{}, nil
 }
 
-// from is the time not to begin before, with --in counted from now by the clock of Redis:
-// this machine's may be off.
-func (t *timing) from(ctx context.Context, s *session, at time.Time) (time.Time, error) {
-	if t.in <= 0 {
+// from is the time not to begin before, by the clock of Redis: this machine's may be off.
+// --in counts from now. Zero is now; an --at that has passed is that too, and is told.
+func (a *app) from(ctx context.Context, s *session, t timing, at time.Time) (time.Time, error) {
+	if t.in <= 0 && at.IsZero() {
 		return at, nil
 	}
 	now, err := s.rdb.Time(ctx).Result()
-	return now.Add(t.in), err
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case t.in > 0:
+		return now.Add(t.in).Truncate(time.Millisecond).In(s.set.Timezone), nil
+	case at.After(now):
+		return at, nil
+	}
+	fmt.Fprintf(a.err, "--at %s has passed: not put off\n", t.at)
+	return time.Time{}, nil
+}
+
+// atFlag is what a command that goes on is given, to put off until the same time; "" is now.
+func atFlag(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return " --at " + at.Format(time.RFC3339Nano)
 }
 
 // settle waits for a batch, showing its progress on the error output. It says itself

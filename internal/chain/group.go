@@ -79,7 +79,7 @@ func (g *Group) close() {
 			licenses = strconv.Itoa(g.licenses)
 		}
 		if !g.at.IsZero() {
-			at = strconv.FormatInt(g.at.UnixMilli(), 10)
+			at = strconv.FormatInt(max(0, g.at.UnixMilli()), 10) // the script reads no sign
 		}
 		n += " " + licenses + " " + at
 	}

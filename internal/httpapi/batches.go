@@ -11,6 +11,7 @@ import (
 
 	"habilita/internal/batch"
 	"habilita/internal/intake"
+	"habilita/internal/operator"
 	"habilita/internal/problem"
 	"habilita/internal/streaming"
 	"habilita/tasks"
@@ -30,6 +31,7 @@ type summary struct {
 	ErrorsOmitted int             `json:"errors_omitted"` // rejected rows that are not named
 	Advice        string          `json:"advice,omitempty"`
 	Status        string          `json:"status"` // where the batch can be followed
+	Due           operator.Time   `json:"due_at"` // when its calls join their chains; null: at once
 }
 
 // badTextAdvice is what to do about bytes that are no text.
@@ -55,7 +57,8 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	at, err := notBefore(q, time.Now())
+	now := time.Now()
+	at, err := notBefore(q, now)
 	if err != nil {
 		return err
 	}
@@ -67,6 +70,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	if media == "application/x-ndjson" {
 		format = intake.JSONLines
 	}
+	u.out.Due.Time = ahead(at, now)
 	r.Body = http.MaxBytesReader(w, r.Body, a.MaxBatch)
 	body := streaming.Body(w, r, standstill)
 	opts := []tasks.BatchOption{tasks.OnFailure(onFailure), tasks.OnReject(u.reject)}
@@ -146,7 +150,11 @@ func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err erro
 	}
 	p := a.problemOf(r, err)
 	if n := u.out.Enqueued + u.out.Duplicates; n > 0 {
-		p.Detail += fmt.Sprintf("; %d rows before it are enqueued, and sending all of them again adds only what is missing", n)
+		with := ""
+		if due := u.out.Due; !due.IsZero() {
+			with = " with at=" + due.Format(time.RFC3339Nano)
+		}
+		p.Detail += fmt.Sprintf("; %d rows before it are enqueued, and sending all of them again%s adds only what is missing", n, with)
 	}
 	return &refusal{p}
 }

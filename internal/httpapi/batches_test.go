@@ -25,6 +25,7 @@ type summary struct {
 	}
 	ErrorsOmitted int `json:"errors_omitted"`
 	Advice        string
+	Due           string `json:"due_at"`
 }
 
 type status struct {
@@ -74,13 +75,13 @@ func TestEnqueueBatch(t *testing.T) {
 	if s.Enqueued != 2 {
 		t.Errorf("%+v", s)
 	}
-	w.ask("POST", "/v1/batches?batch=lines&at=2090-01-01T00:00:00Z", lines, "Content-Type", "application/x-ndjson").want(t, 202, &s)
-	if s.Duplicates != 2 {
+	w.ask("POST", "/v1/batches?batch=lines&at="+later, lines, "Content-Type", "application/x-ndjson").want(t, 202, &s)
+	if s.Duplicates != 2 || s.Due != later {
 		t.Errorf("%+v", s)
 	}
 	// What was put off says until when; the time that the second request gave moved nothing.
 	w.get(s.Status).want(t, 200, &st)
-	if st.DueAt.IsZero() || st.DueAt.Year() >= 2090 {
+	if st.DueAt.IsZero() || st.DueAt.After(time.Now().AddDate(0, 1, 0)) {
 		t.Errorf("due at %v", st.DueAt)
 	}
 	var all struct{ Items []status }
@@ -89,6 +90,11 @@ func TestEnqueueBatch(t *testing.T) {
 		if b.DueAt.IsZero() != (b.Batch != "lines") {
 			t.Errorf("in the list: %+v", b)
 		}
+	}
+	var past summary
+	w.ask("POST", "/v1/batches?batch=past&at=1969-12-31T23:59:59Z", lines, "Content-Type", "application/x-ndjson").want(t, 202, &past)
+	if past.Enqueued != 2 || past.Due != "" {
+		t.Errorf("%+v", past)
 	}
 }
 
@@ -175,7 +181,7 @@ func TestBodiesThatAreNoBatch(t *testing.T) {
 	w.ask("POST", "/v1/batches?batch=b", rows(1)).want(t, 415, nil)
 	w.ask("POST", "/v1/batches?batch=b", rows(1), "Content-Type", "text/csv", "Content-Encoding", "gzip").want(t, 415, nil)
 	for _, query := range []string{"", "?batch=", "?batch=a&batch=b", "?batch=a&on_failure=x", "?batch=a&at=tomorrow", "?batch=a&in=-5m", "?batch=a&in=1m&at=2030-01-01T00:00:00Z",
-		"?batch=a&later=1", "?batch=%ff", "?batch=a%0ab", "?batch=" + strings.Repeat("x", 257), "?batch=a&at=0001-01-01T00:00:00Z", "?%zz"} {
+		"?batch=a&later=1", "?batch=%ff", "?batch=a%0ab", "?batch=" + strings.Repeat("x", 257), "?batch=a&at=" + tooLate, "?batch=a&in=87800h", "?%zz"} {
 		w.postCSV("/v1/batches"+query, rows(1)).want(t, 400, nil)
 	}
 }

@@ -19,6 +19,8 @@ type receipt struct {
 	Chain     string `json:"chain"`
 	Duplicate bool   `json:"duplicate"` // it was there already
 	Call      string `json:"call"`      // where it can be seen
+	// Due is when it joins its chain; null: at once.
+	Due operator.Time `json:"due_at"`
 }
 
 // call is a call and its batch.
@@ -58,7 +60,7 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := url.Values{"token_id": {got.TokenID}, "batch": {got.Batch}}
 	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: got.Duplicate,
-		Call: "/v1/calls/" + url.PathEscape(got.ID) + "?" + q.Encode()}
+		Due: operator.Time{Time: got.Due}, Call: "/v1/calls/" + url.PathEscape(got.ID) + "?" + q.Encode()}
 	w.Header().Set("Location", out.Call)
 	return answer(w, http.StatusAccepted, out)
 }

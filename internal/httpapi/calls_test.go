@@ -14,7 +14,14 @@ type receipt struct {
 	ID, Batch, Chain, Call string
 	TokenID                string `json:"token_id"`
 	Duplicate              bool
+	Due                    string `json:"due_at"`
 }
+
+// later is a time that calls are put off until, in the form of the answers.
+var later = time.Now().AddDate(1, 0, 0).UTC().Format("2006-01-02T15:04:05.000Z")
+
+// tooLate is when no call can be put off until.
+var tooLate = time.Now().AddDate(11, 0, 0).UTC().Format(time.RFC3339)
 
 type call struct {
 	ID, Batch, Server, Ref, State string
@@ -28,8 +35,8 @@ func body(more string) string {
 func TestEnqueueCall(t *testing.T) {
 	w := newWorld(t)
 	var got receipt
-	r := w.postJSON("/v1/calls", body(`, "licenses": 5, "ref": "Bogotá <1>", "chain": "c1", "at": "2090-01-02T03:04:05-05:00", "batch": "a/b ñ", "id": "x/1"`)).want(t, 202, &got)
-	if got.ID != "x/1" || got.Batch != "a/b ñ" || got.Duplicate || got.Chain != got.TokenID+":c1" || r.header.Get("Location") != got.Call {
+	r := w.postJSON("/v1/calls", body(`, "licenses": 5, "ref": "Bogotá <1>", "chain": "c1", "at": "`+later+`", "batch": "a/b ñ", "id": "x/1"`)).want(t, 202, &got)
+	if got.ID != "x/1" || got.Batch != "a/b ñ" || got.Duplicate || got.Chain != got.TokenID+":c1" || got.Due != later || r.header.Get("Location") != got.Call {
 		t.Errorf("%+v %v", got, r.header)
 	}
 	var c call
@@ -47,6 +54,14 @@ func TestEnqueueCall(t *testing.T) {
 	w.get(one.Call).want(t, 200, &c)
 	if c.Batch != "" || c.ID != one.ID {
 		t.Errorf("%+v", c)
+	}
+	// A time that has passed is now, whatever its century.
+	for _, past := range []string{"0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "1999-12-31T23:59:59-05:00"} {
+		var now receipt
+		w.postJSON("/v1/calls", body(`, "at": "`+past+`"`)).want(t, 202, &now)
+		if now.Due != "" {
+			t.Errorf("%s: %+v", past, now)
+		}
 	}
 	// The same id, twice: one call.
 	w.postJSON("/v1/calls", body(`, "id": "o1"`)).want(t, 202, &one)
@@ -74,7 +89,7 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Errorf("%+v", again)
 	}
 	for _, other := range []string{`, "ref": "s"`, `, "ref": "r", "licenses": 2`, `, "ref": "r", "id": "z"`, `, "ref": "r", "batch": "b"`,
-		`, "ref": "r", "at": "2090-01-01T00:00:00Z"`, `, "ref": "r", "chain": "c"`} {
+		`, "ref": "r", "at": "` + later + `"`, `, "ref": "r", "chain": "c"`} {
 		post(body(other), "order-1").want(t, 422, nil).says(t, "idempotency-key")
 	}
 	post(`{"server": "42", "token": "another-token", "ref": "r"}`, "order-1").want(t, 422, nil)

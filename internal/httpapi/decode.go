@@ -142,8 +142,8 @@ func set(c *tasks.Call, name string, v json.Token) error {
 	case "at":
 		s, _ := v.(string)
 		at, err := time.Parse(time.RFC3339, s)
-		if err != nil || !soon(at) {
-			return refuseField(invalid, name, "%s", wantTime)
+		if err != nil || tasks.TooFar(at) {
+			return refuseField(invalid, name, wantTime)
 		}
 		c.At = at
 		return nil

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"habilita/internal/operator"
+	"habilita/tasks"
 )
 
 // query reads the query, in which each name stands at most once, and refuses names that
@@ -67,13 +68,13 @@ func notBefore(q url.Values, now time.Time) (time.Time, error) {
 		return time.Time{}, refuseField(badParameter, "at", "is given together with in: give one of them")
 	case q.Has("at"):
 		at, err := time.Parse(time.RFC3339, q.Get("at"))
-		if err != nil || !soon(at) {
-			return time.Time{}, refuseField(badParameter, "at", "%s", wantTime)
+		if err != nil || tasks.TooFar(at) {
+			return time.Time{}, refuseField(badParameter, "at", wantTime)
 		}
 		return at, nil
 	case q.Has("in"):
 		in, err := time.ParseDuration(q.Get("in"))
-		if err != nil || in < 0 || in > longest {
+		if err != nil || in < 0 || in > tasks.MaxAhead {
 			return time.Time{}, refuseField(badParameter, "in", "want a duration such as 10m or 2h, at most ten years")
 		}
 		return now.Add(in), nil
@@ -81,10 +82,12 @@ func notBefore(q url.Values, now time.Time) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-const (
-	wantTime = "want a time such as 2026-11-24T02:00:00-05:00, of this century"
-	longest  = 10 * 365 * 24 * time.Hour
-)
+const wantTime = "want a time such as 2026-11-24T02:00:00-05:00, at most ten years ahead"
 
-// soon reports whether a time is one that the ledger can keep.
-func soon(t time.Time) bool { return t.Year() >= 2000 && t.Year() < 2100 }
+// ahead is a time that calls are put off until; one that has passed is none.
+func ahead(at, now time.Time) time.Time {
+	if at.After(now) {
+		return at
+	}
+	return time.Time{}
+}

@@ -24,4 +24,25 @@ var producerMutations = []mutation{
 		in(canaryGo, "if len(told) > 0 && told[0] == hash(err) {", "if told = told[:0]; true {"),
 		"./tasks", "TestProducerDiesAfterTheRelease",
 	},
+	{
+		"a time that has passed is now", "one before 1970 is given to the script with its sign",
+		in("internal/chain/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
+		"./tasks", "TestTimesOfCalls",
+	},
+	{
+		"a call is put off for ten years at most", "it may be put off for longer",
+		in("tasks/call.go", "if TooFar(c.At) {", "if false {"),
+		"./tasks", "TestTimesOfCalls",
+	},
+	{
+		"what resumes a producer keeps its time", "the command that goes on is printed without it",
+		in("cmd/enqueue/bulk.go", "return cmd + atFlag(r.at)", "return cmd"),
+		"./cmd/enqueue", "TestStories/scheduled",
+	},
+	{
+		"tokens print nothing", "one that is written as JSON does",
+		in("tasks/token.go", "func (Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + redacted + `\"`), nil }",
+			"func (t Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + string(t) + `\"`), nil }"),
+		"./tasks", "TestTokenPrintsNothing",
+	},
 }
