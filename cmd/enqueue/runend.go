@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"syscall"
 	"time"
 
 	"habilita/internal/filejob"
@@ -76,6 +77,9 @@ func (r *fileRun) interrupted(ctx context.Context, e runEnd, err error) error {
 	why := explain(err)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		why = errors.New("interrupted")
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		why = fmt.Errorf("%w: make room on the disk of %s, then go on; nothing is lost", why, r.in.name)
 	}
 	far := ""
 	if e.Status != nil {

@@ -17,11 +17,12 @@ const (
 	RestoreSucceeded = "s"
 	RestoreGivenUp   = "f" // what its batch's policy says is done again
 	RestoreSkipped   = "k"
+	RestoreCancelled = "c"
 	RestoreInFlight  = "x" // granted, and no outcome is known
 	RestoreWaiting   = "w" // to be tried again
 )
 
-// Restored is what a journal remembers of a call that was granted at least once.
+// Restored is what a journal remembers of a call that was granted at least once, or cancelled.
 type Restored struct {
 	Token, Chain, Key string // as in NewCall
 	State             string

@@ -13,9 +13,15 @@
 //
 // # A request
 //
-//	grant (slot, quota) ─▶ journal, synced ─▶ request ─▶ ledger: outcome ─▶ journal ─▶ results
+//	grant (slot, quota) ─▶ journal, synced ─▶ request ─▶ ledger: outcome ─▶ journal ─▶ synced ─▶ results
 //	                         │ fails                          before the chain's next grant
 //	                         └▶ not sent, given back; the job ends
+//
+// The journal takes a grant only with room for its outcome. So a disk that is full ends the
+// job before a request, and the outcomes of requests in flight are written all the same. A
+// result is told, in FILE.results.csv and in the last counts, when its outcome is on the
+// disk: what was told as done is never made again, whatever the disk does. A call that the
+// policy cancelled is written down before it is told, and stays cancelled.
 //
 // # Going on
 //
@@ -36,6 +42,8 @@
 //	outcome is written
 //	the outcome's record         the outcome                not made again
 //	a result's row, or half      the outcome                the results are written anew
+//	a disk that is full          all outcomes               room, and the same command
+//	a sync that failed           perhaps the last outcomes  as unknown outcomes; none of them was told
 //
 // A loss of power (not of the process) can also lose outcomes that were written within
 // the last 0.1 s, unless a later grant was synced: they are then unknown.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"habilita/internal/batch"
 	"habilita/internal/journal"
 	"habilita/internal/operator"
 	"habilita/internal/vault"
@@ -45,6 +46,8 @@ type Config struct {
 	Worker tasks.WorkerOptions
 	// Row makes a writer of results: a function that writes a record, nil for the header.
 	Row func(io.Writer) (func(*operator.CallRecord) error, error)
+
+	disk func(journal.Disk) journal.Disk // of the journal, for tests; nil: as it is
 }
 
 // JournalOf is the path of a file's journal.
@@ -64,6 +67,7 @@ type Job struct {
 
 	world   *world
 	results *results
+	granted sync.Map // nonces of grants in the journal, whose outcomes have their room
 
 	broken context.Context // ends when the journal or the results can't be written
 	stop   context.CancelCauseFunc
@@ -82,7 +86,10 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	if _, _, err := compare(c.File, content{}); err != nil {
 		return nil, err
 	}
-	file, raw, err := journal.Open(JournalOf(c.File))
+	if c.disk == nil {
+		c.disk = func(d journal.Disk) journal.Disk { return d }
+	}
+	file, raw, err := journal.OpenOn(JournalOf(c.File), c.disk)
 	if errors.Is(err, journal.ErrLocked) {
 		return nil, ErrBusy
 	}
@@ -157,7 +164,9 @@ func (j *Job) goOn(ctx context.Context, now content, same bool) error {
 	if !same {
 		add = append(add, record{Type: typeFile, At: ms(time.Now()), Content: &now})
 	}
-	if j.c.Again != Leave && j.memory.givenUp() {
+	// With another policy nothing is held: there is nothing to skip.
+	asked := j.c.Again == Retry || j.c.Again == Skip && j.head.Policy == string(batch.Hold)
+	if asked && j.memory.givenUp() {
 		add = append(add, record{Type: string(j.c.Again), At: ms(time.Now())})
 	}
 	for _, r := range add {
@@ -205,18 +214,45 @@ func (j *Job) syncOften() {
 	}
 }
 
-// beforeSend writes a grant down: only when it is on the disk may its request be sent.
+// beforeSend writes a grant down, and reserves room for its outcome: only when both are on
+// the disk may its request be sent.
 func (j *Job) beforeSend(_ context.Context, g tasks.Granted) error {
-	return j.write(grantRecord(g), true)
+	text, err := grantRecord(g).encode()
+	if err != nil {
+		return err
+	}
+	mark, err := j.journal.AppendReserving(text, endRoom)
+	if err == nil {
+		j.granted.Store(g.Nonce, nil)
+		err = j.journal.Sync(mark)
+	}
+	if err != nil {
+		j.stop(err)
+	}
+	return err
 }
 
 // afterOutcome writes an outcome down, and a result where the call has ended.
 func (j *Job) afterOutcome(r tasks.Recorded) {
-	if err := j.write(endRecord(r), false); err != nil {
-		return // the job ends; the outcome is unknown to the next start
+	_, reserved := j.granted.LoadAndDelete(r.Nonce)
+	ended := r.Kind == tasks.KindSucceeded || r.Kind == tasks.KindGivenUp
+	if !reserved && !ended {
+		return // there was no room for its grant, so it was not sent
 	}
-	if r.Kind == tasks.KindSucceeded || r.Kind == tasks.KindGivenUp {
-		j.results.ended(r.TokenID, r.Key)
+	var mark int64
+	text, err := endRecord(r).encodeEnd()
+	switch {
+	case err != nil:
+	case reserved:
+		mark, err = j.journal.AppendReserved(text, endRoom)
+	default:
+		mark, err = j.journal.Append(text)
+	}
+	if err != nil {
+		j.stop(err) // the outcome is unknown to the next start
+	}
+	if ended {
+		j.results.ended(result{rowKey{r.TokenID, r.Key}, mark, err})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"habilita/internal/batch"
 	"habilita/internal/chain"
 	"habilita/quota"
 	"habilita/tasks"
@@ -70,7 +71,7 @@ func (m *memory) apply(r record) error {
 	case r.Type == typeGrant && r.Grant != nil:
 		m.granted(r)
 	case r.Type == typeEnd && r.Grant != nil && r.End != nil:
-		m.ended(r)
+		m.outcome(r)
 	case r.Type == typeRetry:
 		for _, c := range m.calls {
 			if c.State == chain.RestoreGivenUp {
@@ -80,10 +81,13 @@ func (m *memory) apply(r record) error {
 		}
 	case r.Type == typeSkip:
 		for _, c := range m.calls {
-			if c.State == chain.RestoreGivenUp {
+			if c.State == chain.RestoreGivenUp && m.holds() {
 				c.State, c.Finished = chain.RestoreSkipped, fromMs(r.At)
 			}
 		}
+	case r.Type == typeCancel && r.Grant != nil:
+		c := m.call(r.Grant)
+		c.State, c.Finished = chain.RestoreCancelled, fromMs(r.At)
 	default:
 		return fmt.Errorf("the journal has a record of type %q that this program does not know: go on with the program that began", r.Type)
 	}
@@ -127,8 +131,8 @@ func (m *memory) granted(r record) {
 	}
 }
 
-// ended follows what the ledger's script does with an outcome.
-func (m *memory) ended(r record) {
+// outcome follows what the ledger's script does with an outcome.
+func (m *memory) outcome(r record) {
 	nonce, e := r.Grant.Nonce, r.End
 	c, t := m.call(r.Grant), m.token(r.Grant.Chain)
 	days, known := t.days[nonce]
@@ -194,4 +198,13 @@ func (m *memory) givenUp() bool {
 		}
 	}
 	return false
+}
+
+// holds reports whether a call that was given up holds its chain.
+func (m *memory) holds() bool { return m.head != nil && m.head.Policy == string(batch.Hold) }
+
+// ended reports whether it is known that a call has ended.
+func (m *memory) ended(chainID, key string) bool {
+	c := m.byKey[callKey{chainID, key}]
+	return c != nil && c.State != chain.RestoreInFlight && c.State != chain.RestoreWaiting
 }

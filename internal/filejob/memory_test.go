@@ -13,7 +13,7 @@ const aChain = "abcdefghijklmnopqrstuvwx"
 func replay(t *testing.T, records ...record) *memory {
 	t.Helper()
 	raw := [][]byte{}
-	all := append([]record{{Type: typeHead, At: 1, Head: &head{Version: version}, Content: &content{Size: 1}}}, records...)
+	all := append([]record{{Type: typeHead, At: 1, Head: &head{Version: version, Policy: "hold"}, Content: &content{Size: 1}}}, records...)
 	for _, r := range all {
 		text, err := r.encode()
 		if err != nil {

@@ -19,7 +19,12 @@ const (
 	typeEnd   = "end"   // the outcome of an attempt
 	typeRetry = "retry" // what was given up is to be tried again
 	typeSkip  = "skip"  // what was given up and holds its chain is passed over
+	// typeCancel: a call that its chain's policy cancelled, and that is told as such.
+	typeCancel = "cancel"
 )
+
+// endRoom is the room for the text of an outcome, in bytes. A longer one is shortened.
+const endRoom = 4096
 
 // record is a line of the journal. Times are ms since 1970. None has a token.
 type record struct {
@@ -98,6 +103,27 @@ func (r record) encode() ([]byte, error) {
 		return nil, err
 	}
 	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+// encodeEnd is encode for an outcome: it fits the room that was reserved for it.
+func (r record) encodeEnd() ([]byte, error) {
+	for most := endRoom; ; most /= 2 {
+		text, err := r.encode()
+		if err != nil || len(text) <= endRoom || r.End == nil {
+			return text, err
+		}
+		short := *r.End
+		short.Err, short.Msg, short.CoolWhy = cut(short.Err, most), cut(short.Msg, most), cut(short.CoolWhy, most)
+		r.End = &short
+	}
+}
+
+// cut keeps the begin of a text that is longer than most bytes.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "")
 }
 
 func ms(t time.Time) int64 {

@@ -7,21 +7,33 @@ import (
 	"fmt"
 	"os"
 
+	"habilita/internal/chain"
 	"habilita/internal/operator"
 )
 
-// results writes a row for each call that has ended, in a goroutine of its own.
+// results writes a row for each call that has ended, in a goroutine of its own, and only
+// when the journal has its outcome on the disk: who reads that a call is done may rely on it.
 type results struct {
 	job     *Job
 	file    *os.File
 	buf     *bufio.Writer
 	row     func(*operator.CallRecord) error
 	written map[rowKey]struct{}
-	news    chan rowKey
+	news    chan result
 	done    chan struct{} // closed when the goroutine has ended
+	// untold are calls whose outcomes the journal has not got: the next start does not know
+	// them. Read it when done is closed.
+	untold map[rowKey]struct{}
 }
 
 type rowKey struct{ token, key string }
+
+// result is that a call has ended.
+type result struct {
+	rowKey
+	mark int64 // of its outcome in the journal
+	err  error // the journal has not got it
+}
 
 // openResults writes the file anew, with what has ended already, and begins to append.
 func (j *Job) openResults(ctx context.Context) (err error) {
@@ -33,13 +45,13 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 	}
 	r := &results{
 		job: j, file: f, buf: bufio.NewWriterSize(f, 64<<10), written: map[rowKey]struct{}{},
-		news: make(chan rowKey, 4096), done: make(chan struct{}),
+		news: make(chan result, 4096), done: make(chan struct{}), untold: map[rowKey]struct{}{},
 	}
 	if r.row, err = j.c.Row(r.buf); err == nil {
 		err = r.row(nil)
 	}
 	if err == nil {
-		err = r.sweep(ctx, false)
+		err = r.sweep(ctx)
 	}
 	if err == nil {
 		err = r.buf.Flush()
@@ -51,6 +63,7 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 	}
 	if err != nil {
 		_ = f.Close()
+		_ = os.Remove(fresh) // on a full disk it is in the way
 		return fmt.Errorf("results: %w", err)
 	}
 	j.results = r
@@ -59,14 +72,22 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 }
 
 // ended is told of a call that has ended.
-func (r *results) ended(token, key string) { r.news <- rowKey{token, key} }
+func (r *results) ended(n result) { r.news <- n }
 
 // run writes until news is closed. What was written is with the operating system before
 // it waits for more.
 func (r *results) run() {
 	defer close(r.done)
-	for k := range r.news {
-		err := r.one(context.Background(), k)
+	for n := range r.news {
+		err := n.err
+		if err == nil {
+			err = r.job.journal.Await(n.mark)
+		}
+		if err != nil {
+			r.untold[n.rowKey] = struct{}{}
+			continue // the job has been stopped for it
+		}
+		err = r.one(context.Background(), n.rowKey)
 		if err == nil && len(r.news) == 0 {
 			err = r.buf.Flush()
 		}
@@ -94,20 +115,34 @@ func (r *results) write(c operator.CallRecord) error {
 }
 
 // sweep writes what has ended and was not told: calls that a policy cancelled, and those
-// that were given up with no attempt's outcome. note writes the latter down in the journal.
-func (r *results) sweep(ctx context.Context, note bool) error {
+// that were given up with no attempt's outcome. The journal has these first.
+func (r *results) sweep(ctx context.Context) error {
+	var rows []operator.CallRecord
+	noted := false
 	for c, err := range r.job.world.op.Report(ctx, r.job.head.Batch) {
 		if err != nil {
 			return err
 		}
-		if _, have := r.written[rowKey{c.TokenID, c.Key()}]; have || c.Open() {
+		k := rowKey{c.TokenID, c.Key()}
+		_, have := r.written[k]
+		_, untold := r.untold[k]
+		if have || untold || c.Open() {
 			continue
 		}
-		if note {
-			if err := r.job.noteEnded(c); err != nil {
-				return err
-			}
+		note, err := r.job.noteEnded(c)
+		if err != nil {
+			return err
 		}
+		noted = noted || note
+		rows = append(rows, c)
+	}
+	if noted {
+		if err := r.job.journal.SyncAll(); err != nil {
+			r.job.stop(err)
+			return err
+		}
+	}
+	for _, c := range rows {
 		if err := r.write(c); err != nil {
 			return err
 		}
@@ -115,11 +150,31 @@ func (r *results) sweep(ctx context.Context, note bool) error {
 	return nil
 }
 
+// told are the counts without outcomes that the journal has not got. Ask after finish.
+func (r *results) told(s operator.Status) operator.Status {
+	for k := range r.untold {
+		c, err := r.job.world.op.Record(context.Background(), r.job.batchID, k.token, k.key)
+		if err != nil {
+			continue
+		}
+		switch chain.State(c.State) {
+		case chain.StateSucceeded:
+			s.Succeeded--
+		case chain.StateFailed:
+			s.Failed--
+		default:
+			continue
+		}
+		s.Open, s.Settled = s.Open+1, false
+	}
+	return s
+}
+
 // finish ends the goroutine and writes what is left.
 func (r *results) finish(ctx context.Context) error {
 	close(r.news)
 	<-r.done
-	err := r.sweep(ctx, true)
+	err := r.sweep(ctx)
 	return errors.Join(err, r.buf.Flush())
 }
 

@@ -24,8 +24,9 @@ func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[tasks.Call, error], o
 	if err := j.world.restore(ctx, j.batchID, j.memory); err != nil {
 		return sum, err
 	}
+	err = j.openResults(ctx)
 	j.memory = nil
-	return sum, j.openResults(ctx)
+	return sum, err
 }
 
 // Status are the job's counts.
@@ -99,7 +100,7 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 		err = cause
 	}
 	if s, serr := j.Status(after); serr == nil {
-		state.Status = s
+		state.Status = j.results.told(s)
 	}
 	if err == nil {
 		err = ctx.Err()
@@ -141,14 +142,20 @@ func (j *Job) look(ctx context.Context, today bool, seen func(State)) (State, er
 	}
 }
 
-// noteEnded writes down that a call was given up which no attempt's outcome tells: its
-// attempt was lost, and was the last of the budget.
-func (j *Job) noteEnded(c operator.CallRecord) error {
-	if c.State != string(chain.StateFailed) {
-		return nil
+// noteEnded writes down what no attempt's outcome tells: that a call was given up whose
+// attempt was lost, and was the last of the budget, and that a policy cancelled one.
+func (j *Job) noteEnded(c operator.CallRecord) (noted bool, err error) {
+	if j.memory != nil && j.memory.ended(c.Chain, c.Key()) {
+		return false, nil
 	}
-	return j.write(record{
-		Type: typeEnd, At: ms(c.FinishedAt.Time), Grant: &grant{Chain: c.Chain, Key: c.Key()},
-		End: &end{Kind: tasks.KindGivenUp, Slot: tasks.SlotKept, Code: c.Code, Msg: c.Msg, Err: c.Error},
-	}, false)
+	g := &grant{Chain: c.Chain, Key: c.Key()}
+	at := ms(c.FinishedAt.Time)
+	switch chain.State(c.State) {
+	case chain.StateFailed:
+		return true, j.write(record{Type: typeEnd, At: at, Grant: g,
+			End: &end{Kind: tasks.KindGivenUp, Slot: tasks.SlotKept, Code: c.Code, Msg: c.Msg, Err: c.Error}}, false)
+	case chain.StateCancelled:
+		return true, j.write(record{Type: typeCancel, At: at, Grant: g}, false)
+	}
+	return false, nil
 }

@@ -125,11 +125,21 @@ type slow struct {
 	failed error
 }
 
-func (d *slow) Write(p []byte) (int, error) {
+func (d *slow) WriteAt(p []byte, at int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.data = append(d.data, p...)
-	return len(p), d.failed
+	if d.failed != nil {
+		return 0, d.failed
+	}
+	d.data = append(d.data, make([]byte, max(0, int(at)+len(p)-len(d.data)))...)
+	return copy(d.data[at:], p), nil
+}
+
+func (d *slow) Allocate(int64, int64) error { return nil }
+
+func (d *slow) Truncate(size int64) error {
+	d.data = d.data[:size]
+	return nil
 }
 
 func (d *slow) Sync() error {
@@ -187,27 +197,45 @@ func TestOneSyncServesAll(t *testing.T) {
 	}
 }
 
-// After a failure nothing is written, whatever the disk does then.
-func TestFailureIsFinal(t *testing.T) {
-	for _, at := range []string{"write", "sync"} {
-		d := &slow{}
-		j := newFile("j", d, 0)
-		if at == "write" {
-			d.failed = errors.New("disk full")
-		}
-		mark, err := j.Append([]byte("a"))
-		d.failed = errors.New("disk full")
-		if err == nil {
-			err = j.Sync(mark)
-		}
-		if err == nil || !strings.Contains(err.Error(), at+": disk full") {
-			t.Errorf("%s: %v", at, err)
-		}
-		d.failed = nil
-		n := len(d.data)
-		if _, err := j.Append([]byte("b")); err == nil || j.Sync(mark+1) == nil || j.Err() == nil || len(d.data) != n {
-			t.Errorf("%s: it went on", at)
-		}
+// After a sync that failed nothing is told to be on the disk, whatever the disk does then.
+// Only what room was reserved for is written still.
+func TestFailedSyncIsFinal(t *testing.T) {
+	d := &slow{}
+	j := newFile("j", d, 0)
+	mark, err := j.AppendReserving([]byte("a"), 100)
+	d.failed = errors.New("input/output error")
+	if err := errors.Join(err, j.Sync(mark)); err == nil || !strings.Contains(err.Error(), "sync: input/output error") {
+		t.Errorf("%v", err)
+	}
+	d.failed = nil
+	n := len(d.data)
+	if _, err := j.Append([]byte("b")); err == nil || len(d.data) != n {
+		t.Errorf("it went on: %v", err)
+	}
+	mark, err = j.AppendReserved([]byte("outcome"), 100)
+	if err != nil || !bytes.HasSuffix(d.data, []byte(" outcome\n")) {
+		t.Errorf("%v: %q", err, d.data)
+	}
+	if j.Sync(mark) == nil || j.Await(mark) == nil {
+		t.Error("it is told to be on the disk")
+	}
+}
+
+// A write that failed leaves the place to the next record.
+func TestFailedWriteLeavesItsPlace(t *testing.T) {
+	d := &slow{}
+	j := newFile("j", d, 0)
+	add(t, j, "a")
+	d.failed = errors.New("input/output error")
+	if _, err := j.Append([]byte("lost")); err == nil {
+		t.Error("it was written")
+	}
+	d.failed = nil
+	d.data = append(d.data, "01234567+0 lo"...) // what came of it
+	add(t, j, "b")
+	records, good, err := read("j", d.data)
+	if err != nil || len(records) != 2 || string(records[1]) != "b" || good != len(d.data) {
+		t.Errorf("%q %d %v", records, good, err)
 	}
 }
 

@@ -1,12 +1,10 @@
 package lab
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,31 +14,6 @@ import (
 
 // runOf writes the plan's file for `enqueue run` and returns its path.
 func (l *Lab) runOf(p Plan) string { return l.File(p.Batch+".csv", p.CSV()) }
-
-// results reads FILE.results.csv.
-func results(t *testing.T, file string) []operator.CallRecord {
-	t.Helper()
-	f, err := os.Open(file + ".results.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil || len(rows) == 0 || strings.Join(rows[0], ",") != strings.Join(operator.Columns(), ",") {
-		t.Fatalf("results: %v", err)
-	}
-	var out []operator.CallRecord
-	for _, r := range rows[1:] {
-		attempts, err := strconv.Atoi(r[6])
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, operator.CallRecord{
-			ID: r[0], Server: r[1], TokenID: r[2], Ref: r[3], Chain: r[4], State: r[5], Attempts: attempts, Code: r[7], Msg: r[8], Error: r[9],
-		})
-	}
-	return out
-}
 
 // entry is what the tests read of a journal's line.
 type entry struct {
@@ -64,7 +37,8 @@ func ledgerOf(t *testing.T, file string) (granted map[string]bool, unknown, succ
 	requests := map[string]string{}
 	for line := range strings.Lines(string(raw)) {
 		var e entry
-		if len(line) < 10 || json.Unmarshal([]byte(line[9:]), &e) != nil || e.G == nil {
+		_, text, _ := strings.Cut(line, " ")
+		if json.Unmarshal([]byte(text), &e) != nil || e.G == nil {
 			continue
 		}
 		key := strings.SplitN(e.G.C, ":", 2)[0] + e.G.K
@@ -103,7 +77,7 @@ func (l *Lab) mustRun(status int, args ...string) Result {
 
 func (l *Lab) keptLocally(t *testing.T, terms Terms, p Plan, file string) Verdict {
 	t.Helper()
-	v := judge(l.Vendor.Account(), terms, []Plan{p}, [][]operator.CallRecord{results(t, file)})
+	v := l.JudgeLocal(terms, p, file)
 	for _, b := range v.Broken {
 		t.Error(b)
 	}
@@ -131,7 +105,7 @@ func TestRunWithoutRedis(t *testing.T) {
 	if !end.Resumed || end.Status.Succeeded != len(p.Rows) || l.Vendor.Account().Totals.Requests != v.Requests {
 		t.Errorf("again: %+v\n%s", l.Vendor.Account().Totals, r)
 	}
-	if n := len(results(t, file)); n != len(p.Rows) {
+	if n := len(l.Results(file)); n != len(p.Rows) {
 		t.Errorf("%d results after the second start", n)
 	}
 	t.Logf("%+v; again in %s", v, time.Since(began).Round(time.Millisecond))
@@ -306,7 +280,7 @@ func TestRunGivesUpAndGoesOn(t *testing.T) {
 			t.Errorf("%v: %d requests", c.flags, n)
 		}
 		have := map[string]int{}
-		for _, r := range results(t, file) {
+		for _, r := range l.Results(file) {
 			have[r.State]++
 		}
 		want := map[string]int{}

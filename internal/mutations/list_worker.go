@@ -7,6 +7,7 @@ const (
 	connGo    = "internal/wolkvox/conn.go"
 
 	filejobGo = "internal/filejob/job.go"
+	journalGo = "internal/journal/file.go"
 
 	agreementLua = "internal/agreement/lua/agreement.lua"
 )
@@ -135,13 +136,55 @@ var vendorMutations = []mutation{
 // filejobMutations are of a job with no Redis.
 var filejobMutations = []mutation{
 	{
+		"full disk", "no room is reserved for the outcome of a grant",
+		[]edit{
+			{filejobGo, "j.journal.AppendReserving(text, endRoom)", "j.journal.Append(text)"},
+			{filejobGo, "j.journal.AppendReserved(text, endRoom)", "j.journal.Append(text)"},
+		},
+		"./internal/filejob", "TestFullDisk",
+	},
+	{
+		"full disk", "room is not kept for what is owed",
+		in(journalGo, "int64(len(line)) + j.owed + more;", "int64(len(line)) + more;"),
+		"./internal/journal", "TestReservedRoomIsThere",
+	},
+	{
+		"full disk", "a result is told before its outcome is on the disk",
+		in("internal/filejob/results.go", "err = r.job.journal.Await(n.mark)", "err = nil"),
+		"./internal/filejob", "TestFailedSync",
+	},
+	{
+		"full disk", "after a sync that failed the journal goes on as if nothing was",
+		in(journalGo, "j.failed = j.wrap(\"sync\", err)", "j.synced = upTo"),
+		"./internal/journal", "TestFailedSyncIsFinal",
+	},
+	{
+		"torn journals", "what was never synced counts as damage",
+		in(journalGo, "case ok && synced > int64(good):", "case ok:"),
+		"./internal/journal", "TestHoleThatWasNeverSynced",
+	},
+	{
+		"what was told as cancelled stays so", "a policy's cancellations are not written down",
+		in("internal/filejob/work.go", "case chain.StateCancelled:", "case chain.StateRunning:"),
+		"./internal/filejob", "TestCancelledStaysCancelled",
+	},
+	{
+		"what was told as cancelled stays so", "--skip-failed forgets what the policy did",
+		[]edit{
+			{filejobGo, "j.c.Again == Skip && j.head.Policy == string(batch.Hold)", "j.c.Again == Skip"},
+			{"internal/filejob/memory.go", "c.State == chain.RestoreGivenUp && m.holds()", "c.State == chain.RestoreGivenUp"},
+			{"internal/filejob/work.go", "case chain.StateCancelled:", "case chain.StateRunning:"},
+		},
+		"./internal/filejob", "TestCancelledStaysCancelled",
+	},
+	{
 		"journal before the request", "a grant is written and not synced",
-		in(filejobGo, "return j.write(grantRecord(g), true)", "return j.write(grantRecord(g), false)"),
+		in(filejobGo, "		j.granted.Store(g.Nonce, nil)\n		err = j.journal.Sync(mark)\n", "		j.granted.Store(g.Nonce, nil)\n"),
 		"./internal/filejob", "TestGrantIsOnTheDiskBeforeItsRequest",
 	},
 	{
 		"journal before the request", "a request is sent without its record",
-		in(filejobGo, "	return j.write(grantRecord(g), true)", "	_ = j.write(grantRecord(g), true)\n	return nil"),
+		in(filejobGo, "	if err != nil {\n		j.stop(err)\n	}\n	return err\n}\n\n// afterOutcome", "	_ = err\n	return nil\n}\n\n// afterOutcome"),
 		"./internal/filejob", "TestNothingIsSentWithoutItsRecord",
 	},
 	{
@@ -156,7 +199,7 @@ var filejobMutations = []mutation{
 	},
 	{
 		"torn journals", "a record is not checked",
-		in("internal/journal/file.go", "return text, string(line[:header]) == frame(text)", "return text, true"),
+		in(journalGo, "if len(line) <= sum || string(line[:sum]) != checksum(line[sum:]) {", "if len(line) <= sum {"),
 		"./internal/journal", "TestDamage",
 	},
 }

@@ -6,8 +6,8 @@
 -- lease has ended. Slots and counts of tokens are quota's to restore.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch
--- ARGV[2..] for each call, 17: chain, key, state (s succeeded, f given up, k skipped, x in
---         flight, w waits), attempts, enqueued ms, started ms, finished ms, code, msg, error,
+-- ARGV[2..] for each call, 17: chain, key, state (s succeeded, f given up, k skipped, c cancelled,
+--         x in flight, w waits), attempts, enqueued ms, started ms, finished ms, code, msg, error,
 --         attempts of the budget, failures in a row, first push-back ms or '0',
 --         until ms (x: end of the lease, w: next attempt), nonce, days of the grant,
 --         a request may be at the vendor until ms or '0'
@@ -17,7 +17,7 @@ local now = quota.now()
 outcome_first()
 local batch, done = ARGV[1], 0
 local calls = P .. 'calls:' .. batch
-local ended = { s = 0, k = 0 } -- calls by state, counted at the end
+local ended = { s = 0, k = 0, c = 0 } -- calls by state, counted at the end
 local known = {}               -- field -> record, false where there is none, as read at the beginning
 local written = {}             -- fields and records that are written at the end
 local idle, gone = {}, {}      -- chains that have nothing to do any more; their keys go at the end

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package journal
+
+import "os"
+
+// preallocate is not there: room is got by writing zeros.
+func preallocate(*os.File, int64, int64) (done bool, err error) { return false, nil }
