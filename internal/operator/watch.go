@@ -12,9 +12,12 @@ import (
 
 // How often Watch and the waits look, where they are not told.
 const (
-	// FirstLook is the distance of the first looks; it grows while nothing changes.
+	// soonest is the distance of the first looks: an idle worker needs some milliseconds for
+	// a call. It grows to FirstLook within some 1.3 s, whatever changes.
+	soonest = 4 * time.Millisecond
+	// FirstLook is the distance of the looks after these; it grows while nothing changes.
 	FirstLook = 250 * time.Millisecond
-	maxLook   = 4 // times the first distance
+	maxLook   = 4 // times FirstLook
 	// patience is how long a wait bears a Redis that does not answer.
 	patience = time.Minute
 )
@@ -23,12 +26,13 @@ const (
 var ErrNotSettled = errors.New("not settled yet")
 
 // look calls next until it says that nothing is left to see, at distances from every
-// to 4 times that, growing while nothing changes. every <= 0 is FirstLook.
+// to 4 times that, growing while nothing changes. every <= 0 is FirstLook, with looks
+// before it that come sooner.
 func look(ctx context.Context, every time.Duration, next func() (changed, more bool)) {
-	if every <= 0 {
-		every = FirstLook
-	}
 	distance := every
+	if every <= 0 {
+		every, distance = FirstLook, soonest
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -42,7 +46,7 @@ func look(ctx context.Context, every time.Duration, next func() (changed, more b
 			return
 		}
 		if distance = min(distance*5/4, every*maxLook); changed {
-			distance = every
+			distance = min(distance, every)
 		}
 		timer.Reset(distance)
 	}
@@ -112,7 +116,10 @@ func (o *Operator) WaitCall(ctx context.Context, k CallKey, every, timeout time.
 		r, err := o.Call(w.ctx, k)
 		if err == nil {
 			changed, last = r != last, r
-			settled, err = o.callSettled(w.ctx, r)
+			// What has just changed is hardly held: the next look asks.
+			if settled = !r.Open(); !settled && !changed {
+				settled, err = o.held(w.ctx, r.Chain)
+			}
 		}
 		if w.ctx.Err() != nil {
 			return false, false
@@ -140,15 +147,13 @@ func (o *Operator) Call(ctx context.Context, k CallKey) (CallRecord, error) {
 	return CallRecord{}, &UnknownCallError{ID: k.ID}
 }
 
-func (o *Operator) callSettled(ctx context.Context, r CallRecord) (bool, error) {
-	if !r.Open() {
-		return true, nil
-	}
-	for c, err := range o.ledger.Chains(ctx, []string{chain.Tag(r.Chain)}, true) {
+// held reports whether a chain waits for a person.
+func (o *Operator) held(ctx context.Context, id string) (bool, error) {
+	for c, err := range o.ledger.Chains(ctx, []string{chain.Tag(id)}, true) {
 		if err != nil {
 			return false, fmt.Errorf("chains: %w", err)
 		}
-		if c.ID == r.Chain {
+		if c.ID == id {
 			return true, nil
 		}
 	}
