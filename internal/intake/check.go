@@ -16,13 +16,14 @@ const (
 	colChain
 	colRef
 	colID
+	colProblem // of a rejects file: known, and not looked at
 	numColumns
 )
 
 var (
-	columnNames = [numColumns]string{"server", "token", "licenses", "chain", "ref", "id"}
+	columnNames = [numColumns]string{"server", "token", "licenses", "chain", "ref", "id", "problem"}
 	// spanishNames stand beside them where they differ.
-	spanishNames = [numColumns]string{"servidor", "", "licencias", "cadena", "referencia", ""}
+	spanishNames = [numColumns]string{"servidor", "", "licencias", "cadena", "referencia", "", ""}
 )
 
 // required tells whether no row can be without the column.
@@ -77,10 +78,13 @@ func (c *checker) line(p parser, line []byte, ended bool) (Row, *fault) {
 		return Row{}, tooLong
 	}
 	var v values
-	if bad := p.fields(line, ended, &v); bad != nil {
-		return Row{}, bad
+	bad := p.fields(line, ended, &v)
+	var row Row
+	if bad == nil {
+		row, bad = c.row(&v)
 	}
-	return c.row(&v)
+	row.FromRejects = v[colProblem] != "" || p.shape().rejects()
+	return row, bad
 }
 
 func (c *checker) row(v *values) (Row, *fault) {

@@ -10,14 +10,12 @@ import (
 
 // csvParser splits the lines under one header.
 type csvParser struct {
-	script  script
-	raw     []byte // the header line
-	sep     byte
-	columns []column
-	split   []string // of the last line, for its room
+	Shape
+	script script
+	split  []string // of the last line, for its room
 }
 
-func (p *csvParser) header() []byte { return p.raw }
+func (p *csvParser) shape() *Shape { return &p.Shape }
 
 // sepLine reads Excel's line before the header that names the separator, such as
 // "sep=;". It is 0 for any other line.
@@ -46,7 +44,7 @@ func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *fault) {
 	if sep == 0 {
 		sep = separator(line)
 	}
-	p = &csvParser{script: s, raw: bytes.Clone(line), sep: sep}
+	p = &csvParser{script: s, Shape: Shape{header: bytes.Clone(line), sep: sep}}
 	names, problem := splitCSV(string(line), p.sep, nil)
 	if problem != "" {
 		return fail("the header " + problem)
@@ -143,7 +141,7 @@ func (p *csvParser) fields(line []byte, ended bool, v *values) *fault {
 		return faultOf(rowField, fmt.Sprintf("has a surplus field: it has %d, the header %d", len(split), n))
 	}
 	for i, s := range split {
-		if bad && p.script.bad([]byte(s)) {
+		if bad && p.columns[i] != colProblem && p.script.bad([]byte(s)) {
 			return &fault{columnNames[p.columns[i]], p.script.problem(), true}
 		}
 		v[p.columns[i]] = s

@@ -106,7 +106,7 @@ func TestCSVBadRowsAlone(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
 			want := tt.row[:min(len(tt.row), MaxLine+1)]
-			if string(res.bad[0].Raw) != want || string(res.bad[0].Header)+"\n" != all {
+			if string(res.bad[0].Raw) != want || string(res.bad[0].Shape.header)+"\n" != all {
 				t.Error("the raw row or the header was changed")
 			}
 		})

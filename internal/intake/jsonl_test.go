@@ -77,7 +77,7 @@ func TestJSONLinesBadRowsAlone(t *testing.T) {
 			if got, want := res.faults(), []string{"2: " + tt.want}; !slices.Equal(got, want) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
-			if res.bad[0].Header != nil {
+			if res.bad[0].Shape != nil {
 				t.Error("JSON Lines have a header")
 			}
 		})

@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 )
 
-// Rejects writes the rows that were refused, as they were, in the format of the
-// file they came from, so that they can be corrected and enqueued again.
+// Rejects writes the rows that were not taken, in the format and with the columns of the
+// file they came from, so that they can be corrected and enqueued again. A further column,
+// or member, problem says what is wrong with each; when such a file is read, Row.FromRejects
+// tells it.
 //
 // The file has tokens, so its mode is 0600. It is made at the first reject,
 // beside its place and under another name, and put there by Close: until then an
@@ -34,8 +36,19 @@ func (r *Rejects) Count() int { return r.n }
 // Path is where the file is after Close, if Count isn't 0.
 func (r *Rejects) Path() string { return r.path }
 
-// Add keeps one row. An error is the file system's.
+// Add keeps a row that can't be one, as it was. An error is the file system's.
 func (r *Rejects) Add(e *RowError) error {
+	return r.add(e.Shape, func() []byte { return e.Shape.spoilt(e.Raw, e.Field+": "+e.Problem) })
+}
+
+// AddRow keeps a row that is one and was not taken all the same, such as one that stands
+// behind a row that was rejected. Row.Shape says how it is written. An error is the file
+// system's.
+func (r *Rejects) AddRow(row Row, problem string) error {
+	return r.add(row.Shape, func() []byte { return row.Shape.row(row, problem) })
+}
+
+func (r *Rejects) add(s *Shape, line func() []byte) error {
 	r.n++
 	if r.path == "" {
 		return nil
@@ -44,11 +57,11 @@ func (r *Rejects) Add(e *RowError) error {
 		if err := r.open(); err != nil {
 			return fmt.Errorf("rejects file: %w", err)
 		}
-		if e.Header != nil {
-			r.line(e.Header)
+		if s != nil {
+			r.line(s.heading())
 		}
 	}
-	if err := r.line(e.Raw); err != nil {
+	if err := r.line(line()); err != nil {
 		return fmt.Errorf("rejects file: %w", err)
 	}
 	return nil

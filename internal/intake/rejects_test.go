@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func collect(t *testing.T, rej *Rejects, name, content string) {
@@ -23,8 +25,15 @@ func collect(t *testing.T, rej *Rejects, name, content string) {
 
 func TestRejectsCanBeReadAgain(t *testing.T) {
 	tests := []struct{ name, in, want string }{
-		{"f.csv", "\xef\xbb\xbfServer;Token;Ref\r\n1;t;good\r\n\r\n;t;\"a;b\"\r\n1;\"t;\xff\r\n", "Server;Token;Ref\n;t;\"a;b\"\n1;\"t;\xff\n"},
-		{"f.jsonl", "{\"server\":1,\"token\":\"t\"}\n{\"server\":1}\nrubbish\n", "{\"server\":1}\nrubbish\n"},
+		{"f.csv", "\xef\xbb\xbfServer;Token;Ref\r\n1;t;good\r\n\r\n;t;\"a;b\"\r\n1;\"t;\xff\r\n", "Server;Token;Ref;problem\n;t;\"a;b\";server: is missing\n1;\"t;\xff;row: is not valid UTF-8\n"},
+		{"f.jsonl", "{\"server\":1,\"token\":\"t\"}\n{\"server\":1}\nrubbish\n", "{\"server\":1,\"problem\":\"token: is missing\"}\nrubbish\n"},
+		// Fields that a row lacks are no place for the problem, and a surplus one stays one.
+		{"short.csv", "server,token,ref\n1\n1,t,r,x\n", "server,token,ref,problem\n1,,,\"token: is missing: the row has 1 fields, the header 3\"\n1,t,r,x,\"row: has a surplus field: it has 4, the header 3\"\n"},
+		// What was rejected before says what is wrong now.
+		{"again.csv", "problem,server,token\nold,,t\n", "problem,server,token\nserver: is missing,,t\n"},
+		{"again.jsonl", "{ \"problem\": 7 , \"server\":\"1\"}\n{}\n", "{ \"problem\": \"token: is missing\" , \"server\":\"1\"}\n{\"problem\":\"server: is missing\"}\n"},
+		// Excel's first line is not needed: the header tells the separator.
+		{"sep.csv", "sep=;\nserver;token\n1\n", "server;token;problem\n1;;token: is missing: the row has 1 fields, the header 2\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -45,6 +54,59 @@ func TestRejectsCanBeReadAgain(t *testing.T) {
 				t.Errorf("read again: %v, %d good, %d bad", again.file, len(again.rows), len(again.bad))
 			}
 		})
+	}
+}
+
+// A row that was kept says the same when it is read again, and is known as one of a
+// rejects file.
+func TestKeptRowsSayTheSame(t *testing.T) {
+	text := rapid.StringMatching(`[ -~ñ€]{0,12}`)
+	name := rapid.StringMatching(`[!-~]{0,8}`)
+	rapid.Check(t, func(rt *rapid.T) {
+		row := Row{
+			Server: rapid.StringMatching(`[0-9]{1,4}`).Draw(rt, "server"), Token: rapid.StringMatching(`[!-~]{1,12}`).Draw(rt, "token"),
+			Licenses: rapid.IntRange(0, 9).Draw(rt, "licenses"), Chain: name.Draw(rt, "chain"), ID: name.Draw(rt, "id"), Ref: text.Draw(rt, "ref"),
+		}
+		header := rapid.SampledFrom([]string{
+			"", "server,token,licenses,chain,ref,id", "id;ref;token;problem;server;licenses;chain", "Servidor\ttoken\tcadena\treferencia\tid\tlicencias",
+		}).Draw(rt, "header")
+		file := "f.jsonl"
+		if header != "" {
+			file = "f.csv"
+			for r := range Rows(strings.NewReader(header+"\n1"+strings.Repeat(string(separator([]byte(header))), 6)), file, Auto, Checks{}) {
+				row.Shape = r.Shape
+			}
+		}
+		path := filepath.Join(t.TempDir(), "rejects")
+		rej := NewRejects(path)
+		if err := errors.Join(rej.AddRow(row, `withheld, "behind" line 3`), rej.Close()); err != nil {
+			rt.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		again := read(t, file, string(got), Auto, Checks{})
+		if len(again.rows) != 1 || !again.rows[0].FromRejects {
+			rt.Fatalf("%v %v from\n%s", again.file, again.faults(), got)
+		}
+		want, have := row, again.rows[0]
+		have.Line, have.Shape, have.FromRejects, want.Shape = 0, nil, false, nil
+		if have != want {
+			rt.Fatalf("got %v, want %v, from\n%s", have, want, got)
+		}
+	})
+}
+
+// The column problem makes a rejects file, whatever it says.
+func TestRejectsFileIsKnown(t *testing.T) {
+	for in, want := range map[string]bool{
+		"server,token\n1,t\n": false, "server,token,Problem\n1,t,\xff\n": true, "problem,server,token\n,1,t\n": true,
+		`{"server":1,"token":"t"}`: false, `{"server":1,"token":"t","problem":null}`: true, `{"problem":"x","server":1,"token":"t"}`: true,
+	} {
+		if res := read(t, "-", in, Auto, Checks{}); len(res.rows) != 1 || res.rows[0].FromRejects != want {
+			t.Errorf("%q: %v %v", in, res.rows, res.faults())
+		}
 	}
 }
 
@@ -102,7 +164,7 @@ func TestRejectsReplaceTheirOwnInput(t *testing.T) {
 	got, _ := os.ReadFile(path)
 	info, _ := os.Stat(path)
 	linkInfo, _ := os.Lstat(link)
-	if good != 2 || string(got) != "server,token\n2\n" || info.Mode() != 0o600 || linkInfo.Mode()&fs.ModeSymlink == 0 {
+	if good != 2 || string(got) != "server,token,problem\n2,,\"token: is missing: the row has 1 fields, the header 2\"\n" || info.Mode() != 0o600 || linkInfo.Mode()&fs.ModeSymlink == 0 {
 		t.Errorf("%d good rows; left %q, mode %v, link %v", good, got, info.Mode(), linkInfo.Mode())
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 2 {

@@ -25,6 +25,18 @@ type Row struct {
 	Chain    string // 1 to MaxName printable ASCII characters without spaces; "": not given
 	Ref      string // up to MaxRef bytes of UTF-8 without control characters; "": not given
 	ID       string // like Chain
+	// FromRejects says that the row is one of a rejects file: it has a column, or a member,
+	// problem. What that says is not looked at.
+	FromRejects bool
+	// Shape is how its file has the row, for Rejects.AddRow; nil for JSON Lines.
+	Shape *Shape `json:"-"`
+}
+
+// Shape is how a CSV file has its rows.
+type Shape struct {
+	header  []byte // the line
+	sep     byte
+	columns []column
 }
 
 // Format writes the row without its token, under every verb.
@@ -44,9 +56,8 @@ type RowError struct {
 	// Raw is the line without its ending; of a line over MaxLine its first
 	// MaxLine+1 bytes, so that it is too long when it is read again. Secret.
 	Raw []byte `json:"-"`
-	// Header is the file's header line for CSV, shared by all rows (don't change
-	// it); nil for JSON Lines.
-	Header []byte `json:"-"`
+	// Shape is how its file has the row; nil for JSON Lines.
+	Shape *Shape `json:"-"`
 }
 
 // Error is "FILE:LINE: FIELD: what is wrong".

@@ -15,12 +15,12 @@ type parser interface {
 	// fields fills v from a line that is not blank and not too long. ended tells
 	// whether the line had an end. A row that says nothing is blankRow.
 	fields(line []byte, ended bool, v *values) *fault
-	// header is the header line, nil where the format has none.
-	header() []byte
+	// shape is how the file has its rows, nil for JSON Lines.
+	shape() *Shape
 }
 
 // Rows reads a file row by row. Each step yields a Row and nil, or a *RowError
-// (with a Row that has nothing but its line), or at the very end a *FileError.
+// (with a Row that has nothing but its line and what is known of its file), or at the very end a *FileError.
 // Blank lines are passed over, and counted. name is what errors call the file
 // and, under Auto, what tells the format by its extension. A byte order mark tells
 // the encoding; without one it is UTF-8 or, where it was said, Checks.Encoding. A file
@@ -80,12 +80,12 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 			if bad == blankRow {
 				continue
 			}
-			row.Line = lines.line
+			row.Line, row.Shape = lines.line, p.shape()
 			var rowErr error
 			if bad != nil {
 				rowErr = &RowError{
 					File: name, Line: lines.line, Field: bad.field, Problem: bad.problem, BadText: bad.badText,
-					Raw: bytes.Clone(line), Header: p.header(),
+					Raw: bytes.Clone(line), Shape: p.shape(),
 				}
 			}
 			if !yield(row, rowErr) {
