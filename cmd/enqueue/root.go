@@ -74,7 +74,7 @@ func (a *app) root() *cobra.Command {
 	)
 	root.AddCommand(
 		a.call(), a.bulk(), a.schedule(), a.runLocal(),
-		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.quota(), a.servers(),
+		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.tokenID(), a.quota(), a.servers(),
 		a.retry(), a.skip(), a.cancel(),
 		a.keygen(), a.rekey(),
 	)

@@ -35,6 +35,26 @@ func EnsureNamingKey(ctx context.Context, rdb redis.UniversalClient, keyName str
 	return NewNamer([]byte(plain)), nil
 }
 
+// ErrNoNamingKey says that no naming key was made yet.
+var ErrNoNamingKey = errors.New("there is no naming key")
+
+// OpenNamingKey is EnsureNamingKey for who only reads: where there is none, it is
+// ErrNoNamingKey.
+func OpenNamingKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*Namer, error) {
+	sealed, err := rdb.Get(ctx, keyName).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, ErrNoNamingKey
+	}
+	if err != nil {
+		return nil, fmt.Errorf("naming key: %w", err)
+	}
+	plain, err := openNamingKey(sealed, keyName, keys)
+	if err != nil {
+		return nil, err
+	}
+	return NewNamer([]byte(plain)), nil
+}
+
 // makeNamingKey puts a new naming key unless there is one by now, and gives the
 // one that stands in Redis in the end.
 func makeNamingKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) ([]byte, error) {

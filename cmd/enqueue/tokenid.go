@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/intake"
+	"habilita/internal/operator"
+	"habilita/internal/vault"
+)
+
+const tokenIDHelp = `Tell the names of tokens: the token_id that reports, chains, pages and logs show in a token's
+place. With it a line of a report can be traced to a row of a file, and the other way round.
+
+One token comes from WOLKVOX_TOKEN, --token-file or --token-stdin, never from an argument. With
+--file, all rows of a file are named, as CSV: row (its line), server, ref, token_id, chain, id.
+A row that can't be one is told as bulk tells it, and the exit status is 3.
+
+It prints names only, and writes nothing to Redis. A file that "enqueue run" works off has names
+of its own, which FILE.results.csv shows.`
+
+func (a *app) tokenID() *cobra.Command {
+	var (
+		tokenFile, file string
+		stdin, asJSON   bool
+		in              inputFlags
+	)
+	cmd := &cobra.Command{
+		Use:     "token-id",
+		Short:   "The names of tokens, as reports and pages show them",
+		GroupID: groupSee,
+		Long:    tokenIDHelp,
+		Example: `  enqueue token-id --token-file token.txt
+  enqueue token-id --file operations.csv
+  enqueue token-id --file operations.csv --json | jq -r 'select(.server == "0042") | .token_id'`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			name := func() (func(string) string, error) { return a.namer(cmd) }
+			w := bufio.NewWriter(a.out)
+			if file == "" {
+				if f := cmd.Flags(); f.Changed("format") || f.Changed("encoding") {
+					return usagef("--format and --encoding are for --file")
+				}
+				return errors.Join(a.nameOne(w, tokenFile, stdin, asJSON, name), w.Flush())
+			}
+			if tokenFile != "" || stdin {
+				return usagef("--file can't be given with --token-file or --token-stdin")
+			}
+			return errors.Join(a.nameRows(cmd.Context(), w, file, in, asJSON, name), w.Flush())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&tokenFile, "token-file", "", "file that holds the token")
+	f.BoolVar(&stdin, "token-stdin", false, "read the token from standard input")
+	f.StringVar(&file, "file", "", "file of operations, all rows of which are named (- for standard input)")
+	f.BoolVar(&asJSON, "json", false, "one JSON object a token, or with --file a row")
+	in.bind(cmd)
+	config.Bind(f, config.Keys)
+	return cmd
+}
+
+// namer is what names tokens in the ledger at hand.
+func (a *app) namer(cmd *cobra.Command) (func(string) string, error) {
+	s, err := a.open(cmd, config.Keys)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	keys, err := vault.ParseKeys(s.set.Keys)
+	if err != nil {
+		return nil, usagef("HABILITA_KEYS: %v", err)
+	}
+	n, err := vault.OpenNamingKey(cmd.Context(), s.rdb, prefix+":naming", keys)
+	if errors.Is(err, vault.ErrNoNamingKey) {
+		return nil, errors.New("nothing was enqueued on this Redis yet, so tokens have no names there: enqueue a call or start a worker first")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return n.Name, nil
+}
+
+func (a *app) nameOne(w io.Writer, file string, stdin, asJSON bool, namer func() (func(string) string, error)) error {
+	token, err := a.token(file, stdin)
+	if err != nil {
+		return err
+	}
+	name, err := namer()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(w, map[string]string{"token_id": name(string(token))})
+	}
+	_, err = fmt.Fprintln(w, name(string(token)))
+	return err
+}
+
+// namedRow is a row of token-id --file. It never holds the token.
+type namedRow struct {
+	Row     int    `json:"row"`
+	Server  string `json:"server"`
+	Ref     string `json:"ref"`
+	TokenID string `json:"token_id"`
+	Chain   string `json:"chain"` // as the file names it
+	ID      string `json:"id"`
+}
+
+func (r namedRow) fields() []string {
+	return []string{strconv.Itoa(r.Row), r.Server, operator.Guard(r.Ref), r.TokenID, operator.Guard(r.Chain), operator.Guard(r.ID)}
+}
+
+func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFlags, asJSON bool, namer func() (func(string) string, error)) error {
+	in, err := a.openInput(ctx, file, o)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	name, err := namer()
+	if err != nil {
+		return err
+	}
+	write := func(r namedRow) error { return writeJSON(w, r) }
+	table := csv.NewWriter(w)
+	if !asJSON {
+		if err := table.Write([]string{"row", "server", "ref", "token_id", "chain", "id"}); err != nil {
+			return err
+		}
+		write = func(r namedRow) error { return table.Write(r.fields()) }
+	}
+	rejected, badText := 0, false
+	for row, err := range in.rows() {
+		var bad *intake.RowError
+		switch {
+		case errors.As(err, &bad):
+			rejected++
+			badText = badText || bad.BadText
+			fmt.Fprintln(a.err, bad)
+			continue
+		case err != nil:
+			return err
+		}
+		if err := write(namedRow{row.Line, row.Server, row.Ref, name(row.Token), row.Chain, row.ID}); err != nil {
+			return err
+		}
+	}
+	if badText {
+		fmt.Fprintf(a.err, "some bytes of %s stand for no character: %s\n", in.name, badTextAdvice)
+	}
+	table.Flush()
+	if err := table.Error(); err != nil {
+		return err
+	}
+	if rejected > 0 {
+		return errPartial
+	}
+	return nil
+}
