@@ -63,7 +63,8 @@
 //
 // A token is known by a name, never by itself: names are in keys, and keys are seen
 // by everybody who may look at Redis. Make them by an HMAC of the token under a key
-// that stays the same and is kept secret. Keys are "<prefix>:{<tag>}:...", with the
+// that stays the same and is kept secret. A program that shares tokens with habilita's
+// workers must use their names: habilita/tasks, Producer.Limiter and Producer.TokenID. Keys are "<prefix>:{<tag>}:...", with the
 // first two characters of the name as the tag. Scripts declare that prefix as their
 // only key and build all others from it: they share its hash tag, so they live in
 // one slot of a Redis Cluster. One Redis, Sentinel and Cluster are served alike.

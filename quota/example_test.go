@@ -2,45 +2,48 @@ package quota_test
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"habilita/quota"
+	"habilita/tasks"
 )
 
-// nameOf makes the name of a token: the same for the same token and key, and of no
-// use to who has the name alone. The key is random, kept secret and never changed.
-func nameOf(key []byte, token string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(token))
-	name := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:20])
-	return strings.ToLower(name)
-}
+// What "enqueue keygen" prints; real ones come from HABILITA_KEYS. The workers have the same.
+const keys = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
-func Example_name() {
-	name := nameOf([]byte("an example, not a key"), "7b7d343632302d")
-	fmt.Println(len(name), len(quota.Tag(name)))
-	// Output: 32 2
-}
-
-// One request: acquired, sent, and released only where the vendor answered.
+// One request of a program that shares its token with the workers: granted, sent, and
+// released only where the vendor answered. The limiter comes from a producer, so that its
+// names, slots, counts and settings are the workers'.
 func Example() {
-	rdb := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
-	limiter, err := quota.New(rdb, quota.Settings{})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	server, stop := startWorker(ctx) // a worker, with 2 requests of the token in flight
+	defer stop()
+
+	rdb := redis.NewClient(&redis.Options{Addr: server})
+	defer rdb.Close()
+	producer, err := tasks.NewProducer(ctx, rdb, tasks.Options{Keys: keys})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	grant, err := limiter.Acquire(ctx, nameOf([]byte("an example, not a key"), "7b7d343632302d"))
+	defer producer.Close()
+	limiter, err := producer.Limiter(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	name := producer.TokenID("token-of-north") // quota knows tokens by their names alone
+
+	if d, err := limiter.Try(ctx, name); err == nil && !d.Granted {
+		fmt.Println("not now:", d.Reason)
+	}
+	vendorAnswers()
+	grant, err := limiter.Acquire(ctx, name) // waits for a slot
 	if no, ok := errors.AsType[*quota.NotNowError](err); ok {
 		fmt.Println("later:", no.Decision.Reason, no.Decision.RetryAt)
 		return
@@ -49,6 +52,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
+	fmt.Printf("granted: request %d of %d today\n", grant.Used, grant.Limit)
 	switch answered, sent := send(ctx); {
 	case answered:
 		_, _, err = limiter.Release(ctx, grant)
@@ -60,6 +64,9 @@ func Example() {
 	if err != nil {
 		fmt.Println(err) // the slot is free when the lease ends
 	}
+	// Output:
+	// not now: slots
+	// granted: request 3 of 5000 today
 }
 
 func send(context.Context) (answered, sent bool) { return true, true }

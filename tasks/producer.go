@@ -13,6 +13,7 @@ import (
 	"habilita/internal/agreement"
 	"habilita/internal/batch"
 	"habilita/internal/chain"
+	"habilita/quota"
 )
 
 // Producer enqueues calls. It is safe for concurrent use. Close it.
@@ -20,11 +21,17 @@ type Producer struct {
 	*stack
 	carrier carrier
 	member  *agreement.Membership
+	living  context.Context // until Close
 	stop    context.CancelFunc
 	kept    sync.WaitGroup
 
 	mu     sync.Mutex
 	failed error // why the producer may enqueue no more
+
+	asked    quota.Settings // as the options have them
+	limiting sync.Mutex     // of the following
+	limiter  *quota.Limiter
+	grants   *agreement.Membership // of the limiter
 }
 
 // NewProducer opens a producer on rdb, which stays the caller's to close. It makes the
@@ -39,25 +46,35 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{stack: s, carrier: carrier{asynq.NewClientFromRedisClient(rdb), s.queue, s.tracer}, member: member}
-	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
-	p.stop = stop
+	p := &Producer{stack: s, carrier: carrier{asynq.NewClientFromRedisClient(rdb), s.queue, s.tracer}, member: member, asked: o.Quota}
+	p.living, p.stop = context.WithCancel(context.WithoutCancel(ctx))
+	p.keep(member)
+	return p, nil
+}
+
+// keep keeps a membership until the producer is closed.
+func (p *Producer) keep(m *agreement.Membership) {
 	p.kept.Go(func() {
-		if err := member.Keep(keep, nil); err != nil && keep.Err() == nil {
+		if err := m.Keep(p.living, nil); err != nil && p.living.Err() == nil {
 			p.mu.Lock()
 			p.failed = err
 			p.mu.Unlock()
 		}
 	})
-	return p, nil
 }
 
-// Close leaves the agreement. It does not close the Redis client.
+// Close leaves the agreement. It does not close the Redis client. A Limiter of the producer is
+// not to be used any more.
 func (p *Producer) Close() error {
 	p.stop()
 	p.kept.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	p.limiting.Lock()
+	defer p.limiting.Unlock()
+	if p.grants != nil {
+		return errors.Join(p.grants.Leave(ctx), p.member.Leave(ctx))
+	}
 	return p.member.Leave(ctx)
 }
 

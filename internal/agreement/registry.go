@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -49,6 +50,23 @@ func (r *Registry) Join(ctx context.Context, p Process, t Terms) (*Membership, e
 		return nil, err
 	}
 	return m, nil
+}
+
+// Terms are those that live processes agree on.
+func (r *Registry) Terms(ctx context.Context) (Terms, error) {
+	_, texts, err := r.run(ctx, saysAlive, opList)
+	if err != nil {
+		return nil, err
+	}
+	all := Terms{}
+	for _, text := range texts {
+		rec, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, rec.Terms)
+	}
+	return all, nil
 }
 
 // Alive are the live processes, the oldest first.

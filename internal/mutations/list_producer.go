@@ -40,6 +40,11 @@ var producerMutations = []mutation{
 		"./cmd/enqueue", "TestStories/scheduled",
 	},
 	{
+		"a program's limiter shares with the workers", "its settings are not the workers'",
+		in("tasks/limiter.go", "if v, ok := agreed[name]; ok && free {", "if v, ok := agreed[name]; ok && v == \"\" && free {"),
+		"./tasks", "TestLimiterSharesWithAWorker",
+	},
+	{
 		"tokens print nothing", "one that is written as JSON does",
 		in("tasks/token.go", "func (Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + redacted + `\"`), nil }",
 			"func (t Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + string(t) + `\"`), nil }"),
