@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -11,12 +12,15 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// Selection says what a decision is about. Exactly one field is to be set.
+// Selection says what a decision is about. Exactly one of its first four fields is to be set.
 type Selection struct {
 	Chain  string // id of a chain
 	Batch  string // name of a batch
 	Server string // as people write it
 	All    bool
+	// Cause, one of Causes, leaves of these the held chains alone whose head failed for that;
+	// "" leaves all. Not with Chain.
+	Cause string
 }
 
 // Check says whether the selection can be one: a *SelectionError, a *wolkvox.ServerError
@@ -38,6 +42,9 @@ func (s Selection) check() (Selection, error) {
 		return s, &SelectionError{Problem: "nothing is selected"}
 	case n > 1:
 		return s, &SelectionError{Problem: "more than one thing is selected"}
+	}
+	if s.Cause != "" && (s.Chain != "" || !slices.Contains(Causes(), s.Cause)) {
+		return s, &SelectionError{Problem: "why they failed is none that is known, or is given with a chain"}
 	}
 	if s.Chain != "" {
 		token, name := chain.SplitID(s.Chain)
@@ -98,7 +105,7 @@ func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
 		return 0, err
 	}
 	switch {
-	case s.Batch != "":
+	case s.Batch != "" && s.Cause == "":
 		m, _, err := o.batch(ctx, s.Batch)
 		if err != nil {
 			return 0, err
@@ -159,7 +166,8 @@ func (o *Operator) eachHeld(ctx context.Context, s Selection, act func([]string,
 		if err != nil {
 			return total, cutOff("the decision", total, err)
 		}
-		if meant.Batch != "" && c.Head.Batch != meant.Batch || meant.Server != "" && c.Head.Server != meant.Server {
+		if meant.Batch != "" && c.Head.Batch != meant.Batch || meant.Server != "" && c.Head.Server != meant.Server ||
+			s.Cause != "" && Cause(record(c.Head)) != s.Cause {
 			continue
 		}
 		if ids = append(ids, c.ID); len(ids) < heldAtOnce {
@@ -187,6 +195,11 @@ func cutOff(what string, n int, err error) error {
 
 // String says what is selected, such as "batch november".
 func (s Selection) String() string {
+	if s.Cause != "" {
+		of := s
+		of.Cause = ""
+		return "cause " + s.Cause + " of " + of.String()
+	}
 	switch {
 	case s.Chain != "":
 		return "chain " + s.Chain

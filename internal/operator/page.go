@@ -216,12 +216,6 @@ func (o *Operator) QuotaPage(ctx context.Context, cursor string, limit int) (Pag
 		tokens = tokens[:limit]
 		page.Next = encodePlace("t", tokens[limit-1])
 	}
-	usages, err := o.limiter.PeekMany(ctx, tokens)
-	if err != nil {
-		return page, err
-	}
-	for _, u := range usages {
-		page.Items = append(page.Items, row(u))
-	}
-	return page, nil
+	page.Items, err = o.quotaOf(ctx, tokens)
+	return page, err
 }

@@ -17,7 +17,7 @@ type QuotaRow struct {
 	Quota        int    `json:"quota"` // requests of a day
 	Licenses     int    `json:"licenses"`
 	Slots        int    `json:"slots"`   // held now
-	Waiting      int    `json:"waiting"` // chains that wait for a slot
+	Waiting      int    `json:"waiting"` // chains that wait for it: for a slot, its quota or the end of its cool-down
 	CoolingUntil Time   `json:"cooling_until"`
 	CoolingWhy   string `json:"cooling_why"`
 	ProbeAt      Time   `json:"probe_at"` // a gentle try not before
@@ -31,20 +31,30 @@ func (o *Operator) Quota(ctx context.Context) ([]QuotaRow, error) {
 		return nil, fmt.Errorf("list of the tokens: %w", err)
 	}
 	slices.Sort(tokens)
+	return o.quotaOf(ctx, tokens)
+}
+
+// quotaOf returns what these tokens have used, in their order.
+func (o *Operator) quotaOf(ctx context.Context, tokens []string) ([]QuotaRow, error) {
 	usages, err := o.limiter.PeekMany(ctx, tokens)
 	if err != nil {
 		return nil, err
 	}
+	waiters, err := o.ledger.WaitersOf(ctx, tokens)
+	if err != nil {
+		return nil, fmt.Errorf("chains that wait for their token: %w", err)
+	}
 	out := make([]QuotaRow, len(usages))
 	for i, u := range usages {
 		out[i] = row(u)
+		out[i].Waiting = waiters[u.Token]
 	}
 	return out, nil
 }
 
 func row(u quota.Usage) QuotaRow {
 	return QuotaRow{
-		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held, Waiting: u.Waiting,
+		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held,
 		CoolingUntil: Time{u.CoolingUntil}, CoolingWhy: u.CoolingWhy, ProbeAt: Time{u.Probe}, NextDayAt: Time{u.NextDay},
 	}
 }

@@ -1,0 +1,115 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"habilita/internal/chain"
+)
+
+const (
+	// MaxHeld is how many held chains HeldGroups and HeldPage look at, the oldest first.
+	MaxHeld = 20_000
+	// HeldExamples is how many chains a group tells, at most.
+	HeldExamples = 3
+)
+
+// HeldGroup are held chains whose heads failed for the same.
+type HeldGroup struct {
+	Cause    string  // as Cause tells it
+	Chains   int     // how many
+	Behind   int     // calls behind their heads
+	Since    Time    // the one that waits longest
+	Examples []Chain // the first HeldExamples of them, the one that waits longest first
+}
+
+// HeldSummary are the chains that wait for a person, by why.
+type HeldSummary struct {
+	Chains int         // all of them, of the batch that was asked for
+	Groups []HeldGroup // the largest first
+	Cut    bool        // there are more than MaxHeld: the groups are of the oldest
+}
+
+// HeldGroups returns the chains that wait for a person, of one batch ("" all), by why.
+func (o *Operator) HeldGroups(ctx context.Context, batchName string) (HeldSummary, error) {
+	chains, cut, err := o.held(ctx, batchName)
+	if err != nil {
+		return HeldSummary{}, err
+	}
+	sum := HeldSummary{Chains: len(chains), Cut: cut}
+	at := map[string]int{}
+	for _, c := range chains {
+		why := Cause(c.Head)
+		if why == "" {
+			why = CauseOther
+		}
+		i, ok := at[why]
+		if !ok {
+			i = len(sum.Groups)
+			at[why] = i
+			sum.Groups = append(sum.Groups, HeldGroup{Cause: why, Since: c.Since})
+		}
+		g := &sum.Groups[i]
+		g.Chains++
+		g.Behind += c.Behind
+		if len(g.Examples) < HeldExamples {
+			g.Examples = append(g.Examples, c)
+		}
+	}
+	slices.SortStableFunc(sum.Groups, func(a, b HeldGroup) int { return b.Chains - a.Chains })
+	return sum, nil
+}
+
+// HeldPage returns a part of the chains that wait for a person, the one that waits longest
+// first: of one batch ("" all), whose head failed for a cause ("" any), after the first skip
+// of them. more says whether there are others behind.
+func (o *Operator) HeldPage(ctx context.Context, batchName, cause string, skip, limit int) (page []Chain, all int, more bool, err error) {
+	chains, _, err := o.held(ctx, batchName)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	if cause != "" {
+		chains = slices.DeleteFunc(chains, func(c Chain) bool { return Cause(c.Head) != cause })
+	}
+	all = len(chains)
+	chains = chains[min(skip, all):]
+	limit = min(max(limit, 1), MaxPage)
+	return chains[:min(limit, len(chains))], all, len(chains) > limit, nil
+}
+
+// held reads the held chains, of a batch or all, the one that waits longest first.
+func (o *Operator) held(ctx context.Context, batchName string) (chains []Chain, cut bool, err error) {
+	var id string
+	var tags []string
+	if batchName != "" {
+		id = chain.BatchID(batchName)
+		_, tags, err = o.batch(ctx, batchName)
+	} else {
+		tags, err = o.busyTags(ctx, true)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	found, err := o.ledger.HeldIDs(ctx, tags)
+	if err != nil {
+		return nil, false, fmt.Errorf("held chains: %w", err)
+	}
+	if cut = len(found) > MaxHeld; cut {
+		found = found[:MaxHeld]
+	}
+	ids := make([]string, len(found))
+	for i, f := range found {
+		ids[i] = f.ID
+	}
+	raw, err := o.ledger.HeldOf(ctx, ids)
+	if err != nil {
+		return nil, false, fmt.Errorf("held chains: %w", err)
+	}
+	for _, c := range raw {
+		if id == "" || c.Head.Batch == id {
+			chains = append(chains, forPeople(c))
+		}
+	}
+	return chains, cut, nil
+}
