@@ -93,7 +93,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 	p := c.newPage(r, "batch")
 	p.Title, p.Data = name, d
 	p.Live, p.Reload = eventsURL("batch", "name", name), reloadAfter
-	if d.Batch.Settled {
+	if d.Batch.Settled && d.Batch.HeldChains == 0 {
 		p.Reload = 0
 	}
 	c.show(w, r, http.StatusOK, p)

@@ -53,16 +53,17 @@ type batchView struct {
 	Rated     bool // PerSecond is known
 }
 
-// view rates a batch.
+// view rates a batch, if it is one that gets on by itself.
 func (c *Console) view(s operator.Status) batchView {
 	v := batchView{Status: s}
 	if s.Settled {
-		if took := s.SettledAt.Sub(s.CreatedAt.Time); took > 0 && s.Ended() > 0 {
-			v.PerSecond, v.Rated = float64(s.Ended())/took.Seconds(), true
-		}
 		return v
 	}
-	v.PerSecond, v.Rated = c.rates.note(s.Batch, s.Ended(), c.o.Now())
+	perSecond, known := c.rates.note(s.Batch, s.Succeeded, c.o.Now())
+	switch v.State() {
+	case stateGoing, stateHeld, stateCanary:
+		v.PerSecond, v.Rated = perSecond, known
+	}
 	return v
 }
 
@@ -71,29 +72,80 @@ func (v batchView) Path() string { return batchPath(v.Batch) }
 
 func batchPath(name string) string { return "/batches/" + url.PathEscape(name) }
 
-// Percent is the share that has a result, rounded down.
+// Percent is the share that succeeded, rounded down.
 func (v batchView) Percent() int {
 	if v.Total == 0 {
-		return 100
+		return 0
 	}
-	return v.Ended() * 100 / v.Total
+	return v.Succeeded * 100 / v.Total
+}
+
+// Whole reports whether Percent means anything: it is known how many calls there will be,
+// and there is one.
+func (v batchView) Whole() bool { return v.Total > 0 && !v.FirstOnly() }
+
+// FirstOnly reports whether the first tokens' calls alone are enqueued.
+func (v batchView) FirstOnly() bool {
+	return v.Canary.State == operator.CanaryWaiting || v.Canary.State == operator.CanaryHeld
 }
 
 // Tenth is Percent in steps that are worth being read out.
 func (v batchView) Tenth() int { return v.Percent() / 10 * 10 }
 
-// State is one word for all: held, done or going.
+// The states of a batch as pages tell them, each with a text batch.STATE.
+const (
+	stateHeld       = "held"       // a person is to decide on some of its chains
+	stateCanaryHeld = "canaryheld" // its first tokens did not all succeed: the others are not enqueued
+	stateCanary     = "canary"     // its first tokens are tried
+	stateCancelling = "cancelling" // cancelled, with requests still at the vendor
+	stateCancelled  = "cancelled"
+	statePutOff     = "putoff"   // nothing of it begins before its time
+	stateFailures   = "failures" // all have a result, and some failed
+	statePartly     = "partly"   // all have a result, and some were skipped or cancelled
+	stateNothing    = "nothing"  // it has no calls
+	stateDone       = "done"     // all succeeded
+	stateGoing      = "going"
+)
+
+// State is one word for all.
 func (v batchView) State() string {
 	switch {
+	case v.Stopped && !v.Settled:
+		return stateCancelling
+	case v.Stopped && v.Succeeded < v.Total, v.Stopped && v.Total == 0:
+		return stateCancelled
+	case v.Canary.State == operator.CanaryHeld && !v.Stopped:
+		return stateCanaryHeld
 	case v.HeldChains > 0:
-		return "held"
-	case v.Settled && v.Failed > 0:
-		return "failures"
-	case v.Settled:
-		return "done"
+		return stateHeld
+	case v.Canary.State == operator.CanaryWaiting && !v.Stopped:
+		return stateCanary
+	case v.PutOff:
+		return statePutOff
+	case !v.Settled:
+		return stateGoing
+	// A run of its producer that broke off belongs here, before "done", as soon as the
+	// ledger knows that one did: until then an upload that died looks like one that ended.
+	case v.Total == 0:
+		return stateNothing
+	case v.Failed > 0:
+		return stateFailures
+	case v.Succeeded < v.Total && v.Cancelled == v.Total:
+		return stateCancelled
+	case v.Succeeded < v.Total:
+		return statePartly
 	}
-	return "going"
+	return stateDone
 }
+
+// HeldPath is the address of the chains of the batch that wait for a person.
+func (v batchView) HeldPath() string { return lookedAt{Batch: v.Batch}.path() }
+
+// Unmade is how many calls were skipped or cancelled.
+func (v batchView) Unmade() int { return v.Skipped + v.Cancelled }
+
+// MoreLater reports whether some calls wait for their time, and others do not.
+func (v batchView) MoreLater() bool { return !v.PutOff && !v.DueAt.IsZero() }
 
 // segment is a part of a progress bar, in thousandths of its width.
 type segment struct {
@@ -131,6 +183,9 @@ func (w *words) rate(v batchView) string {
 		return ""
 	}
 	if v.PerSecond == 0 {
+		if v.MoreLater() {
+			return "" // it is said when it goes on
+		}
 		s, _ := w.say("rate.none")
 		return s
 	}
@@ -146,9 +201,10 @@ func (w *words) rate(v batchView) string {
 	return s
 }
 
-// left is how long a batch takes still, in words; "" where it is not known.
+// left is how long a batch takes still, in words; "" where it is not known: where a person
+// has to decide first, or some calls wait for their time.
 func (w *words) left(v batchView) string {
-	if v.Settled || !v.Rated || v.PerSecond <= 0 {
+	if v.State() != stateGoing || v.MoreLater() || !v.Rated || v.PerSecond <= 0 {
 		return ""
 	}
 	seconds := float64(v.Open) / v.PerSecond

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"habilita/internal/access"
@@ -21,15 +20,16 @@ const decideTimeout = 45 * time.Second
 
 // asked is a decision that somebody asks for: what, and on what.
 type asked struct {
-	Do     string // retry, skip or cancel, of chain or batch; or lift, of server or token
+	Do     string // retry, skip or cancel, of a chain, a batch or all held for a cause; or lift, of server or token
 	Chain  string // its id
 	Batch  string // its name
+	Cause  string // why held chains failed: those alone, of the batch or of all
 	Server string // whose breaker is closed
 	Token  string // its token_id, whose cool-down is ended
 }
 
 func askedOf(v url.Values) (asked, error) {
-	a := asked{Do: v.Get("do"), Chain: v.Get("chain"), Batch: v.Get("batch"), Server: v.Get("server"), Token: v.Get("token")}
+	a := asked{Do: v.Get("do"), Chain: v.Get("chain"), Batch: v.Get("batch"), Cause: v.Get("cause"), Server: v.Get("server"), Token: v.Get("token")}
 	switch a.Do {
 	case "retry", "skip", "cancel":
 		if a.Server != "" || a.Token != "" || a.selection().Check() != nil {
@@ -38,7 +38,7 @@ func askedOf(v url.Values) (asked, error) {
 	case "lift":
 		_, err := wolkvox.ParseServer(a.Server)
 		server, token := err == nil, chain.IsToken(a.Token)
-		if a.Chain != "" || a.Batch != "" || server == token || server != (a.Server != "") || token != (a.Token != "") {
+		if a.Chain != "" || a.Batch != "" || a.Cause != "" || server == token || server != (a.Server != "") || token != (a.Token != "") {
 			return a, errQuery
 		}
 	default:
@@ -48,10 +48,10 @@ func askedOf(v url.Values) (asked, error) {
 }
 
 func (a asked) selection() operator.Selection {
-	return operator.Selection{Chain: a.Chain, Batch: a.Batch}
+	return operator.Selection{Chain: a.Chain, Batch: a.Batch, Cause: a.Cause, All: a.Cause != "" && a.Batch == "" && a.Chain == ""}
 }
 
-// Scope is chain or batch, for texts.
+// Scope is chain, group, batch, server or token, for texts.
 func (a asked) Scope() string {
 	switch {
 	case a.Chain != "":
@@ -60,6 +60,8 @@ func (a asked) Scope() string {
 		return "server"
 	case a.Token != "":
 		return "token"
+	case a.Cause != "":
+		return "group"
 	}
 	return "batch"
 }
@@ -73,6 +75,8 @@ func (a asked) back() string {
 		return "/servers"
 	case "token":
 		return "/tokens"
+	case "group":
+		return lookedAt{Batch: a.Batch}.path()
 	}
 	return batchPath(a.Batch)
 }
@@ -93,7 +97,13 @@ type decideData struct {
 	asked
 	OfChain *operator.Chain
 	OfBatch *batchView
+	OfGroup int // chains of it; 0: it is about none
 	Back    string
+}
+
+// Futile reports whether a skip only leads to the next refusal.
+func (d decideData) Futile() bool {
+	return d.Do == "skip" && (futile(d.Cause) || d.OfChain != nil && futile(operator.Cause(d.OfChain.Head)))
 }
 
 // decidePage says what a decision will do, and asks.
@@ -112,6 +122,16 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	switch a.Scope() {
 	case "server", "token": // there is no more to say of them
+	case "group":
+		_, n, _, err := c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, 0, 1)
+		if err == nil && n == 0 {
+			err = &operator.UnknownChainError{Held: true}
+		}
+		if err != nil {
+			c.failRead(w, r, err)
+			return
+		}
+		d.OfGroup = n
 	case "chain":
 		ch, err := c.o.Operator.Chain(ctx, a.Chain)
 		if err == nil && !ch.Held() {
@@ -168,11 +188,8 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 		c.failRead(w, r, err)
 		return
 	}
-	q := url.Values{"done": {a.Do}, "n": {strconv.Itoa(n)}}
-	if noted != nil {
-		q.Set("unlogged", "1")
-	}
-	http.Redirect(w, r, a.back()+"?"+q.Encode(), http.StatusSeeOther)
+	leaveNotice(w, a.Do, n, noted != nil)
+	http.Redirect(w, r, a.back(), http.StatusSeeOther)
 }
 
 func (c *Console) decide(ctx context.Context, a asked) (int, error) {

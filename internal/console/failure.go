@@ -1,21 +1,19 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
 	"habilita/internal/batch"
 	"habilita/internal/health"
 	"habilita/internal/operator"
-	"habilita/internal/redisconn"
 )
 
 // failure is a page that says what went wrong.
 type failure struct {
 	status int
 	key    string // of its texts: failure.KEY.title, .body
-	detail string // as Redis or the ledger says it
+	detail string // of its texts too: redis.DETAIL; "" none
 	back   string // where to go on; "" is the list of batches
 }
 
@@ -61,10 +59,6 @@ func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() != nil:
 		return // nobody waits for it any more
 	}
-	detail := redisconn.Describe(err)
-	if errors.Is(err, context.DeadlineExceeded) {
-		detail = ""
-	}
 	c.o.Log.Warn().Err(err).Msg("a page could not be read from Redis")
-	c.fail(w, r, failure{status: http.StatusServiceUnavailable, key: "away", detail: detail})
+	c.fail(w, r, failure{status: http.StatusServiceUnavailable, key: "away", detail: redisWord(err)})
 }

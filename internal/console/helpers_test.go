@@ -152,6 +152,24 @@ func (a answer) hasNot(t *testing.T, texts ...string) {
 	}
 }
 
+// toldOnce follows the redirect of a decision as a browser does: the notice is on the page
+// that it leads to, and on no page after that.
+func (w world) toldOnce(a answer, text string) {
+	w.t.Helper()
+	cookie := strings.SplitN(a.header.Get("Set-Cookie"), ";", 2)[0]
+	page := w.get(a.header.Get("Location"), "Cookie", cookie)
+	page.has(w.t, http.StatusOK, text)
+	if gone := page.header.Get("Set-Cookie"); !strings.Contains(gone, "Max-Age=0") {
+		w.t.Errorf("the notice stays: %q", gone)
+	}
+	w.get(a.header.Get("Location")).hasNot(w.t, text)
+	live := w.get(a.header.Get("Location")+"?live=1", "Cookie", cookie)
+	live.hasNot(w.t, text)
+	if live.header.Get("Set-Cookie") != "" {
+		w.t.Error("a page that fetches itself takes the notice away")
+	}
+}
+
 func required() bool { return os.Getenv("HABILITA_REQUIRE_CHROMIUM") == "1" }
 
 // entry is one of the action log.

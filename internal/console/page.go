@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"habilita/internal/access"
@@ -16,6 +15,7 @@ type page struct {
 	Lang   string
 	Name   string // of the page
 	Title  string // in words
+	Held   int    // chains that wait for a person
 	Now    time.Time
 	Who    access.Principal
 	Nav    []navItem
@@ -62,20 +62,7 @@ func (c *Console) newPage(r *http.Request, name string) *page {
 			p.Nav = append(p.Nav, navItem{Name: n.name, Path: n.path, Current: n.name == name || n.name == "batches" && name == "batch"})
 		}
 	}
-	p.Notice = noticeOf(r.URL.Query())
 	return p
-}
-
-// noticeOf reads what a decision came to from the address to which it led.
-func noticeOf(q url.Values) *notice {
-	n, err := strconv.Atoi(q.Get("n"))
-	switch done := q.Get("done"); {
-	case err != nil || n < 0:
-		return nil
-	case done == "retry", done == "skip", done == "cancel", done == "lift":
-		return &notice{Key: "done." + done, N: n, Unlogged: q.Get("unlogged") != ""}
-	}
-	return nil
 }
 
 // show sends a page with its overview.
@@ -91,6 +78,8 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *pa
 				p.Nav[i].Badge = over.(overview).Held
 			}
 		}
+		p.Held = over.(overview).Held
+		p.Notice = takeNotice(w, r)
 	}
 	body, err := c.sites[p.Lang].render(p.Name, p)
 	if err != nil {
@@ -130,6 +119,6 @@ func (c *Console) actionsPage(w http.ResponseWriter, r *http.Request) {
 		d.Older = "/actions?before=" + url.QueryEscape(d.Entries[perPage-1].ID)
 	}
 	p := c.newPage(r, "actions")
-	p.Data = d
+	p.Live, p.Data = eventsURL("actions"), d
 	c.show(w, r, http.StatusOK, p)
 }

@@ -9,63 +9,41 @@ import (
 	"habilita/internal/operator"
 )
 
-// The texts that the ledger keeps of a failed call, as package tasks and the vendor's
-// client make them.
+// What the ledger writes before the error of a call that was given up.
 var (
 	afterAttempts = regexp.MustCompile(`^given up after (\d+) attempts: `)
 	pushedSince   = regexp.MustCompile(`^given up: pushed back since (\S+): `)
-	refusedKind   = regexp.MustCompile(`^wolkvox: refused \((\w+)\)`)
 )
 
 // cause is why a call failed, in plain words; "" where it did not.
 func (w *words) cause(r operator.CallRecord) string {
-	text := r.Error
-	if text == "" {
+	if r.Error == "" {
 		return ""
 	}
 	before := ""
-	if m := afterAttempts.FindStringSubmatch(text); m != nil {
+	if m := afterAttempts.FindStringSubmatch(r.Error); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		before, _ = w.say("cause.attempts", n)
-		text = text[len(m[0]):]
-	} else if m := pushedSince.FindStringSubmatch(text); m != nil {
+	} else if m := pushedSince.FindStringSubmatch(r.Error); m != nil {
 		at := m[1]
 		if t, err := time.Parse(time.RFC3339, at); err == nil {
 			at = t.In(w.zone).Format("2006-01-02 15:04")
 		}
 		before, _ = w.say("cause.pushed", at)
-		text = text[len(m[0]):]
 	}
-	return strings.TrimSpace(before + " " + w.sayOr(causeKey(text), r.Error))
+	return strings.TrimSpace(before + " " + w.sayOr("cause."+operator.Cause(r), ""))
 }
 
-// causeKey is the key of the words for an error; one that there is not where the error
-// is of no kind that is known.
-func causeKey(text string) string {
-	if m := refusedKind.FindStringSubmatch(text); m != nil {
-		return "cause." + m[1]
-	}
-	for _, known := range [...]struct{ beginning, key string }{
-		{"wolkvox: request not sent", "cause.not_sent"},
-		{"wolkvox: outcome unknown", "cause.unknown"},
-		{"wolkvox: answer can't be read", "cause.unreadable"},
-		{"token can't be opened: sealing key", "cause.key_gone"},
-		{"token can't be opened", "cause.unopenable"},
-		{"unknown outcome: the worker was lost", "cause.lost"},
-	} {
-		if strings.HasPrefix(text, known.beginning) {
-			return known.key
-		}
-	}
-	return ""
-}
+// advice is what to do about calls that failed for a cause; "" where there is nothing
+// better than to try again.
+func (w *words) advice(cause string) string { return w.sayOr("advice."+cause, "") }
 
 // reason is why a chain does not go on just now, in plain words.
 func (w *words) reason(c operator.Chain) string {
 	if c.Reason == "" {
-		return w.sayOr("chain."+c.State, c.Why)
+		return w.sayOr("chain."+c.State, w.sayOr("reason.other", ""))
 	}
-	said := w.sayOr("reason."+c.Reason, c.Why)
+	said := w.sayOr("reason."+c.Reason, w.sayOr("reason.other", ""))
 	switch c.Reason {
 	case "held", "back-off", "push-back":
 		if why := w.cause(c.Head); why != "" {
@@ -88,32 +66,64 @@ var coolingKeys = map[string]string{
 }
 
 // cooling is why a token cools down, in plain words.
-func (w *words) cooling(why string) string { return w.sayOr(coolingKeys[why], why) }
+func (w *words) cooling(why string) string {
+	return w.sayOr(coolingKeys[why], w.sayOr("cooling.other", ""))
+}
 
 // target is what somebody acted on, as the action log keeps it (operator.Selection's
-// String), in words.
+// String), in words. What is of no known form, such as one that a newer version wrote, is
+// told as it is.
 func (w *words) target(t string) string {
-	if t == (operator.Selection{All: true}).String() {
+	switch t {
+	case (operator.Selection{All: true}).String():
 		return w.sayOr("target.all", t)
+	case "all tokens":
+		return w.sayOr("target.tokens", t)
 	}
 	what, name, _ := strings.Cut(t, " ")
-	if what == "chain" || what == "token" {
+	switch what {
+	case "chain", "token":
 		name = short(name)
+	case "cause":
+		cause, of, _ := strings.Cut(name, " of ")
+		return w.target(of) + ": " + w.sayOr("cause."+cause, cause)
 	}
 	return w.sayOr("target."+what, t, name)
 }
 
-var countOf = regexp.MustCompile(`^(\d+) (chain|call|server|token)s?$`)
+// What the commands, the API and these pages write as the result of an action.
+var (
+	countOf     = regexp.MustCompile(`^(\d+) (chain|call|server|token|row)s?$`)
+	failedAfter = regexp.MustCompile(`^failed after (\d+ \w+): `)
+	synced      = regexp.MustCompile(`^(\d+) tokens? asked about, (\d+) counts? raised`)
+	madeBatch   = regexp.MustCompile(`^batch +([^\n]+)`)
+)
 
-// result is what came of an action, in words where it is a count.
+var already = map[string]bool{"it was so already": true, "it is not paused": true, "it is paused already": true}
+
+// result is what came of an action, in words. The prose of a command, which is of one
+// language and may name other commands, is not among them.
 func (w *words) result(r string) string {
-	m := countOf.FindStringSubmatch(r)
-	if m == nil {
-		return r
+	if m := countOf.FindStringSubmatch(r); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return w.sayOr("count."+m[2]+"s", "", n)
 	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil {
-		return r
+	if m := failedAfter.FindStringSubmatch(r); m != nil {
+		return w.sayOr("result.failed_after", "", w.result(m[1]))
 	}
-	return w.sayOr("count."+m[2]+"s", r, n)
+	if m := synced.FindStringSubmatch(r); m != nil {
+		asked, _ := strconv.Atoi(m[1])
+		raised, _ := strconv.Atoi(m[2])
+		return w.sayOr("count.tokens", "", asked) + "; " + w.sayOr("result.raised", "", raised)
+	}
+	if m := madeBatch.FindStringSubmatch(r); m != nil {
+		return w.sayOr("target.batch", "", m[1])
+	}
+	switch {
+	case strings.HasPrefix(r, "failed"):
+		return w.sayOr("result.failed", "")
+	case already[r]:
+		return w.sayOr("result.already", "")
+	}
+	return w.sayOr("result.done", "")
 }

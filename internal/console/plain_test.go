@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,8 +36,19 @@ func TestCausesInPlainWords(t *testing.T) {
 				t.Errorf("%s: no words for %q", lang, text)
 			}
 		}
-		if said := w.cause(operator.CallRecord{Error: "something new"}); said != "something new" {
-			t.Errorf("what is not known is told as it is, not as %q", said)
+		other, _ := w.say("cause.other")
+		if said := w.cause(operator.CallRecord{Error: "given up after 3 attempts: something new"}); !strings.HasSuffix(said, other) || strings.Contains(said, "new") {
+			t.Errorf("%s: what is not known is told as %q", lang, said)
+		}
+		for _, known := range texts[:len(texts)-1] {
+			if said := w.cause(operator.CallRecord{Error: known}); strings.HasSuffix(said, other) && !strings.Contains(known, "(other)") {
+				t.Errorf("%s: no words for %q", lang, known)
+			}
+		}
+		for _, cause := range operator.Causes() {
+			if _, err := w.say("cause." + cause); err != nil {
+				t.Error(err)
+			}
 		}
 		for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "server", "back-off", "push-back", "held"} {
 			if said := w.reason(operator.Chain{Reason: reason, Why: "raw"}); said == "raw" {

@@ -18,15 +18,16 @@ type rates struct {
 }
 
 type sight struct {
-	at    time.Time
-	ended int
+	at   time.Time
+	done int
 }
 
 func newRates() *rates { return &rates{seen: map[string][]sight{}} }
 
-// note notes how many calls of a batch have ended, and returns how many do in a second;
-// it is not known where the batch is seen for the first time.
-func (r *rates) note(name string, ended int, at time.Time) (perSecond float64, known bool) {
+// note notes how many calls of a batch succeeded, and returns how many do in a second;
+// it is not known where the batch is seen for the first time. What failed, was skipped or
+// cancelled is no basis for a rate: it may all end at once.
+func (r *rates) note(name string, done int, at time.Time) (perSecond float64, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for other, s := range r.seen {
@@ -40,7 +41,7 @@ func (r *rates) note(name string, ended int, at time.Time) (perSecond float64, k
 		all = all[1:]
 	}
 	if n := len(all); n == 0 || at.Sub(all[n-1].at) >= fresh/2 {
-		all = append(all, sight{at, ended})
+		all = append(all, sight{at, done})
 	}
 	r.seen[name] = all
 	first := all[0]
@@ -48,5 +49,5 @@ func (r *rates) note(name string, ended int, at time.Time) (perSecond float64, k
 	if passed < fresh/2 {
 		return 0, false
 	}
-	return max(0, float64(ended-first.ended)/passed.Seconds()), true
+	return max(0, float64(done-first.done)/passed.Seconds()), true
 }

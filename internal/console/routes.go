@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // perPage is how many rows a page of a list has.
@@ -48,7 +49,12 @@ func (c *Console) topics(q url.Values) ([]topic, error) {
 	case "batch":
 		all = append(all, c.batchTopic(q.Get("name")))
 	case "chains":
-		all = append(all, c.chainsTopic(q.Get("show") != "all", q.Get("cursor")))
+		a, err := lookedAtOf(q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c.chainsTopic(a))
+	case "actions": // what people did is not watched: its page tells how many chains are held
 	case "tokens":
 		all = append(all, c.tokensTopic(skip))
 	case "workers":
@@ -99,20 +105,25 @@ func eventsURL(topicName string, more ...string) string {
 // pager are the addresses of other pages of a list; "" for none.
 type pager struct{ First, Previous, Next string }
 
-// skipPager makes the pager of a list of which so many rows were passed.
-func skipPager(path string, skip int, more bool) pager {
+// skipPager makes the pager of a list of which so many rows were passed. path may have a
+// query.
+func skipPager(path string, skip, rows int, more bool) pager {
 	at := func(n int) string {
 		if n == 0 {
 			return path
 		}
-		return path + "?skip=" + strconv.Itoa(n)
+		and := "?"
+		if strings.Contains(path, "?") {
+			and = "&"
+		}
+		return path + and + "skip=" + strconv.Itoa(n)
 	}
 	var p pager
 	if skip > 0 {
-		p.Previous = at(max(0, skip-perPage))
+		p.Previous = at(max(0, skip-rows))
 	}
 	if more {
-		p.Next = at(skip + perPage)
+		p.Next = at(skip + rows)
 	}
 	return p
 }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"path"
 	"strings"
+	"time"
 )
 
 //go:embed templates/*.tmpl
@@ -61,15 +62,18 @@ func (s *site) functions(assets map[string]asset) template.FuncMap {
 			}
 			return "/assets/" + a.version + "/" + name, nil
 		},
-		"reason": s.reason,
-		"cause":  s.cause,
-		"cool":   s.cooling,
-		"rate":   s.rate,
-		"left":   s.left,
-		"slots":  slotMarks,
-		"target": s.target,
-		"result": s.result,
-		"with2":  func(a, b any) [2]any { return [2]any{a, b} },
+		"reason":   s.reason,
+		"cause":    s.cause,
+		"advice":   s.advice,
+		"cool":     s.cooling,
+		"rate":     s.rate,
+		"left":     s.left,
+		"slots":    slotMarks,
+		"target":   s.target,
+		"result":   s.result,
+		"card":     func(c chainView, now time.Time, act bool) chainCard { return chainCard{c, now, act} },
+		"startsat": s.startsAt,
+		"with2":    func(a, b any) [2]any { return [2]any{a, b} },
 	}
 }
 
@@ -80,6 +84,13 @@ func (s *site) render(name string, p *page) ([]byte, error) {
 		return nil, fmt.Errorf("console: page %s in %s: %w", path.Base(name), s.lang, err)
 	}
 	return b.Bytes(), nil
+}
+
+// chainCard is what the card of a chain is given.
+type chainCard struct {
+	Chain chainView
+	Now   time.Time
+	Act   bool
 }
 
 // short is the beginning of a token's or chain's long name.

@@ -112,7 +112,7 @@ func (c *Console) tokensPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := v.(tokensData)
-	d.Pager = skipPager("/tokens", skip, d.More)
+	d.Pager = skipPager("/tokens", skip, perPage, d.More)
 	p := c.newPage(r, "tokens")
 	p.Live, p.Reload, p.Data = eventsURL("tokens", "skip", strconv.Itoa(skip)), reloadAfter, d
 	c.show(w, r, http.StatusOK, p)

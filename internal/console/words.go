@@ -131,6 +131,16 @@ func (w *words) whenIn(t, now time.Time, zone string) *moment {
 	return there.when(t, now)
 }
 
+// startsAt says when a batch that was put off begins: the hour, and the day where it is not
+// today's.
+func (w *words) startsAt(t, now time.Time) string {
+	t, now = t.In(w.zone), now.In(w.zone)
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return w.sayOr("batch.putoff", "", t.Format("15:04"))
+	}
+	return w.sayOr("batch.putoff.day", "", t.Format("2006-01-02 15:04"))
+}
+
 // clockFor is the layout of a time that is so far away.
 func clockFor(d time.Duration) string {
 	switch {

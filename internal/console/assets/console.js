@@ -67,6 +67,7 @@
       const answer = await fetch(url, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(20000) });
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (document.title !== page.title) document.title = page.title;
         for (const part of page.querySelectorAll("[data-part]")) {
           const here = document.querySelector('[data-part="' + part.dataset.part + '"]');
           if (here) become(here, part);
