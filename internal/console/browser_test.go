@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 
 	"habilita/internal/access"
 	"habilita/internal/console/consoletest"
+	"habilita/internal/operator"
+	"habilita/internal/schedule"
 	"habilita/internal/wolkvox/wolkvoxtest"
 )
 
@@ -213,26 +216,91 @@ func evaluate(expression string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// On a phone nothing is wider than the phone, in light and dark and both languages.
-func TestPhoneAndDark(t *testing.T) {
-	b := browser(t)
-	w := open(t, consoletest.Options{Vendor: strict()})
-	w.enqueue("a-batch-whose-name-is-so-long-that-it-does-not-fit-on-a-phone-in-one-line-whatever-one-does", "down-1", 30)
+// wide is a world whose pages have much in them, and some of it long.
+func wide(t *testing.T) (w world, pages []string) {
+	t.Helper()
+	w = open(t, consoletest.Options{Vendor: strict()})
+	const long = "a-batch-whose-name-is-so-long-that-it-does-not-fit-on-a-phone-in-one-line-whatever-one-does"
+	w.enqueue(long, "down-1", 30)
 	w.enqueue("one", "bad-1", 3)
+	w.enqueue("one", "bad-2", 3)
+	w.enqueue("one", "down-2", 1)
 	w.settled("one")
-	if err := w.Server(t.Context(), "0007", "open", 1000, 400); err != nil {
-		t.Fatal(err)
+	w.settled(long)
+	for i, state := range []string{"open", "half_open", "closed"} {
+		if err := w.Server(t.Context(), fmt.Sprintf("%04d", i), state, 123456, 40000); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := w.Actions.Append(t.Context(), entry(strings.Repeat("wide", 40))); err != nil {
 		t.Fatal(err)
 	}
-	backgrounds := map[bool]string{}
-	for _, v := range []consoletest.View{{Width: 390, Height: 844, Language: "es"}, {Width: 390, Height: 844, Dark: true}, {Width: 320, Height: 640}} {
-		p := look(t, b, v, w.URL)
-		for _, path := range append(allPages, "/batches/one?state=failed") {
-			p.do(chromedp.Navigate(w.URL + path))
-			p.until("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+	for _, d := range []schedule.Definition{{Name: "nightly", Cron: "0 2 * * *", Timezone: "America/Bogota", Source: "operaciones.csv"},
+		{Name: "another", Cron: "0 2 * * *", Timezone: "America/Argentina/ComodRivadavia", Source: strings.Repeat("long-", 20) + ".csv"}} {
+		if err := w.Schedules.Put(t.Context(), d, 96, "made-up", false); err != nil {
+			t.Fatal(err)
 		}
+	}
+	return w, append(slices.Clone(allPages), "/batches/one?state=failed", "/batches/"+long, "/chains?cause=bad_token", "/chains?batch="+long,
+		"/decide?do=skip&cause=bad_token&batch=one")
+}
+
+// fits is an expression: what is wrong with how the page fits its window. Nothing is wider
+// than it, no word is broken, and the current page can be seen among the others.
+const fits = `(() => {
+  const bad = [], root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth) {
+    const widest = [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.sr, .skip'));
+    bad.push('scrolls to ' + root.scrollWidth + ': ' + widest.slice(-3).map(e => e.tagName + '.' + e.className).join(' '));
+  }
+  const here = document.querySelector('nav a[aria-current]');
+  if (here) { const r = here.getBoundingClientRect(); if (r.left < 0 || r.right > root.clientWidth || r.top < 0) bad.push('the current page is out of sight'); }
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let n; n = texts.nextNode();) {
+    if (!n.data.trim() || n.parentElement.closest('.sr, .skip, noscript, script, code, pre')) continue;
+    for (const m of n.data.matchAll(/\p{L}{2,22}/gu)) {
+      if (/[^\s(]$/.test(n.data.slice(0, m.index)) || /^[-_/.:\p{L}]/u.test(n.data.slice(m.index + m[0].length))) continue;
+      const range = document.createRange();
+      range.setStart(n, m.index);
+      range.setEnd(n, m.index + m[0].length);
+      const lines = new Set([...range.getClientRects()].map(r => Math.round(r.top)));
+      if (lines.size > 1) bad.push('broken: ' + m[0]);
+    }
+  }
+  return bad.slice(0, 5);
+})()`
+
+// Nothing scrolls sideways at any width, and nothing is broken that has room.
+func TestPagesFitEveryWidth(t *testing.T) {
+	b := browser(t)
+	w, pages := wide(t)
+	for _, language := range []string{"en", "es"} {
+		p := look(t, b, consoletest.View{Language: language}, w.URL)
+		for _, path := range pages {
+			p.do(consoletest.Size(1280, 900), chromedp.Navigate(w.URL+path))
+			for width := int64(320); width <= 1440; width += 20 {
+				p.do(consoletest.Size(width, 900))
+				ctx, cancel := context.WithTimeout(p.ctx, patience)
+				bad, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](fits))
+				cancel()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range bad {
+					t.Errorf("%s %s at %d: %s", language, path, width, s)
+				}
+			}
+		}
+	}
+}
+
+// Dark is dark, on a phone too.
+func TestPhoneAndDark(t *testing.T) {
+	b := browser(t)
+	w := open(t, consoletest.Options{NoWorker: true})
+	backgrounds := map[bool]string{}
+	for _, v := range []consoletest.View{{Width: 390, Height: 844, Language: "es"}, {Width: 390, Height: 844, Dark: true}} {
+		p := look(t, b, v, w.URL)
 		ctx, cancel := context.WithTimeout(p.ctx, patience)
 		defer cancel()
 		got, err := chromedp.Run(ctx, chromedp.Evaluate[string]("getComputedStyle(document.body).backgroundColor"))
@@ -249,19 +317,17 @@ func TestPhoneAndDark(t *testing.T) {
 // Text has a contrast of at least 4.5 to what is behind it (WCAG AA), in both schemes.
 func TestContrast(t *testing.T) {
 	b := browser(t)
-	w := open(t, consoletest.Options{Vendor: strict()})
-	w.enqueue("one", "bad-1", 3)
+	w, pages := wide(t)
 	w.enqueue("two", "good-1", 3)
-	w.settled("one")
 	w.settled("two")
-	for i, state := range []string{"open", "half_open", "closed"} {
-		if err := w.Server(t.Context(), fmt.Sprintf("%04d", i), state, 1000, 400); err != nil {
-			t.Fatal(err)
-		}
+	w.enqueue("three", "bad-3", 3)
+	w.settled("three")
+	if _, err := w.Operator.Cancel(t.Context(), operator.Selection{Batch: "three"}); err != nil {
+		t.Fatal(err)
 	}
 	for _, dark := range []bool{false, true} {
 		p := look(t, b, consoletest.View{Dark: dark}, w.URL)
-		for _, path := range allPages {
+		for _, path := range pages {
 			p.do(chromedp.Navigate(w.URL + path))
 			ctx, cancel := context.WithTimeout(p.ctx, patience)
 			bad, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](contrastScript))

@@ -80,9 +80,7 @@ func (b *Browser) Tab(v View) (tab context.Context, closeTab func(), err error) 
 		scheme = "dark"
 	}
 	err = chromedp.Do(tab,
-		call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-			Width: v.Width, Height: v.Height, DeviceScaleFactor: 1, Mobile: v.Width < 600,
-		}),
+		Size(v.Width, v.Height),
 		call(emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: "habilita-test", AcceptLanguage: v.Language}),
 		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
@@ -93,6 +91,13 @@ func (b *Browser) Tab(v View) (tab context.Context, closeTab func(), err error) 
 		closeTab()
 	}
 	return tab, closeTab, err
+}
+
+// Size makes the window of a tab so large, in CSS pixels.
+func Size(width, height int64) chromedp.Action[chromedp.Void] {
+	return call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 600,
+	})
 }
 
 // call is a command of the protocol as a step.
