@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"habilita/internal/access"
 	"habilita/internal/actionlog"
 	"habilita/internal/console/consoletest"
+	"habilita/internal/operator"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox/wolkvoxtest"
 	"habilita/tasks"
@@ -59,9 +61,10 @@ func busy(ctx context.Context) (*consoletest.Stage, []shot, error) {
 	}
 	return s, []shot{{"batches", "/"}, {"batch", "/batches/onboarding-noviembre"}, {"batch-going", "/batches/migraci%C3%B3n-norte"},
 		{"batch-failed", "/batches/onboarding-noviembre?state=failed"}, {"batch-nomatch", "/batches/onboarding-noviembre?q=zzz"},
-		{"chains", "/chains"}, {"chains-all", "/chains?show=all"}, {"tokens", "/tokens"}, {"servers", "/servers"}, {"workers", "/workers"},
-		{"schedules", "/schedules"}, {"actions", "/actions"}, {"decide", "/decide?do=cancel&batch=onboarding-noviembre"},
-		{"done", "/chains?done=retry&n=1"}}, fill(ctx, s)
+		{"batch-cancelled", "/batches/prueba"}, {"batch-putoff", "/batches/diciembre"}, {"batch-canary", "/batches/piloto"},
+		{"chains", "/chains"}, {"chains-list", "/chains?cause=bad_token"}, {"chains-batch", "/chains?batch=onboarding-noviembre"},
+		{"decide-group", "/decide?do=cancel&cause=bad_token"}, {"chains-all", "/chains?show=all"}, {"tokens", "/tokens"}, {"servers", "/servers"}, {"workers", "/workers"},
+		{"schedules", "/schedules"}, {"actions", "/actions"}, {"decide", "/decide?do=cancel&batch=onboarding-noviembre"}}, fill(ctx, s)
 }
 
 var (
@@ -70,7 +73,7 @@ var (
 )
 
 func fill(ctx context.Context, s *consoletest.Stage) error {
-	batch := func(name string, n int, token func(i int) string) error {
+	batch := func(name string, n int, token func(i int) string, opts ...tasks.BatchOption) error {
 		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(tasks.Call, error) bool) {
 			for i := range n {
 				c := tasks.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: tasks.Token(token(i)),
@@ -79,7 +82,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 					return
 				}
 			}
-		})
+		}, opts...)
 		return err
 	}
 	settled := func(name string) error {
@@ -108,6 +111,29 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	if err := settled("onboarding-noviembre"); err != nil {
 		return err
 	}
+	for i, name := range []string{"prueba", "piloto"} {
+		var canary *tasks.CanaryError
+		opts := []tasks.BatchOption{tasks.Canary(i * 2)}
+		if i == 0 {
+			opts = []tasks.BatchOption{tasks.NotBefore(time.Now().Add(time.Hour))}
+		}
+		err := batch(name, 24, func(n int) string { return fmt.Sprint("bad-", name, n/6) }, opts...)
+		if err != nil && !errors.As(err, &canary) {
+			return err
+		}
+	}
+	if _, err := s.Operator.Cancel(ctx, operator.Selection{Batch: "prueba"}); err != nil {
+		return err
+	}
+	if err := batch("diciembre", 40, func(i int) string { return fmt.Sprint("ok-", i) }, tasks.NotBefore(time.Now().Add(10*time.Hour))); err != nil {
+		return err
+	}
+	if err := batch("ventas-sur", 60, func(i int) string { return fmt.Sprint([]string{"bad-sur", "ok-sur", "bad-este"}[i%3], i/20) }); err != nil {
+		return err
+	}
+	if err := settled("ventas-sur"); err != nil {
+		return err
+	}
 	if err := batch("cuota-agotada", 6, func(i int) string { return "limit-lima" }); err != nil {
 		return err
 	}
@@ -118,6 +144,9 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		{Who: "carlos@laptop", Via: actionlog.CLI, Action: "retry", Target: "batch renovación-octubre", Result: "3 chains"},
 		{Who: "provisioning", Via: actionlog.API, Action: "cancel", Target: "batch prueba", Result: "128 calls"},
 		{Who: "ana", Via: actionlog.Console, Action: "skip", Target: "chain aabbccddeeffgghhiijjkkll", Result: "1 chain"},
+		{Who: "carlos@laptop", Via: actionlog.CLI, Action: "schedule pause", Target: "schedule weekly-audit", Result: "paused; `enqueue schedule resume weekly-audit` goes on"},
+		{Who: "carlos@laptop", Via: actionlog.CLI, Action: "lift", Target: "server 0042", Result: "its calls are made again"},
+		{Who: "ana", Via: actionlog.Console, Action: "retry", Target: "cause bad_token of all held chains", Result: "failed after 12 chains: the decision was cut off"},
 	} {
 		if _, err := s.Actions.Append(ctx, e); err != nil {
 			return err
