@@ -33,7 +33,7 @@ type HeldSummary struct {
 
 // HeldGroups returns the chains that wait for a person, of one batch ("" all), by why.
 func (o *Operator) HeldGroups(ctx context.Context, batchName string) (HeldSummary, error) {
-	chains, cut, err := o.held(ctx, batchName)
+	chains, cut, err := o.heldChains(ctx, batchName)
 	if err != nil {
 		return HeldSummary{}, err
 	}
@@ -65,7 +65,7 @@ func (o *Operator) HeldGroups(ctx context.Context, batchName string) (HeldSummar
 // first: of one batch ("" all), whose head failed for a cause ("" any), after the first skip
 // of them. more says whether there are others behind.
 func (o *Operator) HeldPage(ctx context.Context, batchName, cause string, skip, limit int) (page []Chain, all int, more bool, err error) {
-	chains, _, err := o.held(ctx, batchName)
+	chains, _, err := o.heldChains(ctx, batchName)
 	if err != nil {
 		return nil, 0, false, err
 	}
@@ -78,8 +78,8 @@ func (o *Operator) HeldPage(ctx context.Context, batchName, cause string, skip, 
 	return chains[:min(limit, len(chains))], all, len(chains) > limit, nil
 }
 
-// held reads the held chains, of a batch or all, the one that waits longest first.
-func (o *Operator) held(ctx context.Context, batchName string) (chains []Chain, cut bool, err error) {
+// heldChains reads the held chains, of a batch or all, the one that waits longest first.
+func (o *Operator) heldChains(ctx context.Context, batchName string) (chains []Chain, cut bool, err error) {
 	var id string
 	var tags []string
 	if batchName != "" {
