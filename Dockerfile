@@ -1,6 +1,6 @@
 # Two static binaries, and nothing else, in an image without a shell.
 #
-#   docker build -t habilita .
+#   docker build -t habilita --build-arg COMMIT=$(git rev-parse HEAD) --build-arg DATE=$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 #   docker run --rm habilita --version
 #   docker run --rm --entrypoint /usr/local/bin/enqueue habilita --help
 
@@ -9,7 +9,10 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/ ./cmd/worker ./cmd/enqueue
+# What --version tells; both may be left out.
+ARG COMMIT=
+ARG DATE=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X habilita/internal/version.commit=$COMMIT -X habilita/internal/version.date=$DATE" -o /out/ ./cmd/worker ./cmd/enqueue
 
 FROM scratch
 # The vendor is called over https. Time zones are in the binaries.

@@ -2,6 +2,9 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO ?= go
+# What --version tells. A build without git goes without the commit.
+LDFLAGS = -X habilita/internal/version.commit=$(shell git rev-parse HEAD 2>/dev/null) \
+	-X habilita/internal/version.date=$(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-redis race lint fmt cover bench bench-go demo screenshots chaos mutations ci clean
@@ -10,7 +13,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## both commands, in bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/worker ./cmd/enqueue
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o bin/ ./cmd/worker ./cmd/enqueue
 
 test: ## all tests; those that need a redis-server are skipped where there is none
 	$(GO) test ./...

@@ -99,7 +99,7 @@ func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWa
 	}
 	for _, s := range watch.Seen() {
 		if was := known[s.Node]; was != "" && was != s.RunID {
-			return errors.New("no worker has seen yet that Redis restarted: start one, then run this again")
+			return errors.New("no worker has seen yet that Redis restarted, or that another node took over: start one, then run this again")
 		}
 	}
 	held, err := q.rdb.Get(ctx, q.prefix+":hold").Result()
@@ -171,7 +171,7 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 func (q *QuotaSync) unfit(g quota.Grant) string {
 	switch {
 	case q.restarts.Load() > 0:
-		return "Redis restarted"
+		return "Redis restarted, or another node took over"
 	case !g.OneDay():
 		return "too close to midnight to tell which day the vendor counts"
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,14 +23,18 @@ const freshStart = time.Minute
 // restarted is called before a new connection to another Redis process is used.
 func (w *Worker) restarted(c redisconn.Change) {
 	w.changes.Add(1)
-	if w.durable.Load() && c.Uptime < freshStart {
+	if w.durable.Load() && c.Uptime < freshStart && !c.Promoted {
 		w.log.Warn().Str("node", c.Node).Msg("Redis restarted; it writes every command to disk (appendfsync always), so grants go on")
 		return
 	}
 	until := w.stack.clock.Now().Add(w.stack.settings.Lease)
 	w.stack.holdUntil(until)
+	what := "Redis restarted"
+	if c.Promoted || c.Uptime >= freshStart {
+		what = "another node of Redis took over"
+	}
 	w.log.Warn().Str("node", c.Node).Dur("uptime", c.Uptime).Time("until", until).
-		Msg("Redis restarted and may have lost its last writes: no call is made until every request that could be in flight has ended")
+		Msg(what + " and its last writes may be lost: no call is made until every request that could be in flight has ended")
 }
 
 func (w *Worker) holdKey() string { return w.stack.prefix + ":hold" }
@@ -62,7 +65,7 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 	if starting && changed && !w.durable.Load() {
 		until := w.stack.clock.Now().Add(w.stack.settings.Lease)
 		w.stack.holdUntil(until)
-		w.log.Warn().Time("until", until).Msg("Redis restarted while no worker was there: no call is made before")
+		w.log.Warn().Time("until", until).Msg("Redis restarted, or another node took over, while no worker was there: no call is made before")
 	}
 	if own := w.stack.notBefore.Load(); own > 0 {
 		if left := time.UnixMilli(own).Sub(w.stack.clock.Now()); left > 0 {
@@ -87,7 +90,7 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 // learnDurability asks whether Redis syncs every write. Where it does not tell, and
 // where a replica may take over (Sentinel, Cluster), it is taken as not.
 func (w *Worker) learnDurability(ctx context.Context) {
-	if scheme, _, _ := strings.Cut(w.o.RedisURL, ":"); strings.Contains(scheme, "-") {
+	if redisconn.Several(w.o.RedisURL) {
 		return
 	}
 	v, err := w.stack.rdb.ConfigGet(ctx, "append*").Result()

@@ -39,6 +39,7 @@ type runner struct {
 
 	// health knows the vendor's servers that are away.
 	health *health.Monitor
+	pauses health.Pauses
 
 	// current reports whether the agreement of the processes is known to hold.
 	current func() bool
@@ -130,7 +131,7 @@ func (r *runner) attempt(ctx context.Context, fed string, a chain.Attempt, asked
 	started := time.Now()
 	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == fed)
 	if r.overtaken(a) {
-		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Err: "not sent: Redis restarted while the grant was asked for"}, outcomeNotSent}
+		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
 		r.report(token, a, j, 0)
 		r.unprobed(a)
 		endAttempt(span, a, j)
@@ -145,7 +146,7 @@ func (r *runner) attempt(ctx context.Context, fed string, a chain.Attempt, asked
 		Stopping: ctx.Err() != nil,
 	})
 	r.meter.refused(err, a.Probe)
-	r.observe(ctx, a, err)
+	r.observe(ctx, a, asked, err)
 	took := time.Since(started)
 	r.meter.calls.WithLabelValues(j.Name).Inc()
 	r.meter.seconds.Observe(took.Seconds())
@@ -224,15 +225,17 @@ func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
 }
 
 // observe tells the state of the vendor's servers what came of a request. One that our
-// side did not send, or cut off, says nothing of the server.
-func (r *runner) observe(ctx context.Context, a chain.Attempt, err error) {
+// side did not send, or cut off, or that outlasted a pause of this process, says nothing of
+// the server.
+func (r *runner) observe(ctx context.Context, a chain.Attempt, asked time.Time, err error) {
 	var (
 		notSent    *wolkvox.NotSentError
 		refused    *wolkvox.RefusedError
 		unopenable *unopenableError
 	)
 	switch {
-	case errors.As(err, &unopenable), errors.As(err, &notSent) && notSent.Late, err != nil && ctx.Err() != nil:
+	case errors.As(err, &unopenable), errors.As(err, &notSent) && notSent.Late, err != nil && ctx.Err() != nil,
+		err != nil && !errors.As(err, &refused) && r.pauses.Since(asked, time.Now()):
 		r.unprobed(a)
 	case err == nil, errors.As(err, &refused) && refused.Kind != wolkvox.ServerFailure:
 		r.health.Observe(a.Server, a.Chain, true, a.ProbesServer)

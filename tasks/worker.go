@@ -267,6 +267,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.scheduler.run(soft) })
 	wg.Go(func() { w.follow(soft) })
 	wg.Go(func() { w.health.Run(soft) })
+	wg.Go(func() { w.runner.pauses.Run(soft, w.log) })
 	disagreed := make(chan error, 1)
 	wg.Go(func() {
 		if err := w.member.Keep(soft, nil); err != nil && soft.Err() == nil {

@@ -79,13 +79,12 @@ func (a *app) bulk() *cobra.Command {
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
 	f.IntVar(&o.canary, "canary", -1, "so many tokens go first, the others when these succeeded (0: the others now, whatever became of those)")
-	f.Lookup("canary").DefValue = "" // not given
+	f.Lookup("canary").DefValue = "0" // not given: help tells no default
 	o.timing.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
 	f.DurationVar(&o.plan.latency, "latency", 2*time.Second, "with --dry-run: how long a call takes at the vendor, as is assumed")
 	f.IntVar(&o.plan.workers, "workers", 1, "with --dry-run: how many worker processes are assumed, each with CONCURRENCY calls in flight")
 	f.Int("concurrency", 0, "with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or 64)")
-	f.Lookup("concurrency").DefValue = "" // not given
 	config.Bind(f, producing...)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "progress", "auto", "plain", "none")
@@ -169,8 +168,8 @@ type bulkRun struct {
 
 // enqueue is the run that enqueues.
 func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
-	fmt.Fprintf(r.told, "batch   %s\nfollow  enqueue watch %s\nresume  %s   (adds only what is missing)\n",
-		r.o.batch, quoteArg(r.o.batch), r.resume())
+	fmt.Fprintf(r.told, "batch   %s\nfollow  enqueue watch %s\nresume  %s   (adds only what is missing)\n%s%s",
+		r.o.batch, quoteArg(r.o.batch), r.resume(), r.in.onceMore(), begins(r.at, s.set.Timezone))
 	p, err := s.producer(ctx)
 	if err != nil {
 		return err
@@ -235,7 +234,7 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 	if ctx.Err() == nil {
 		why = explain(err).Error()
 	}
-	fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume())
+	fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
 	var policy *batch.PolicyError
 	var canary *batch.CanaryError
 	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy) || errors.As(err, &canary)) {

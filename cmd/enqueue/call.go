@@ -92,6 +92,9 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)
 	}
 	fmt.Fprintf(told, "call     %s\ntoken_id %s\nchain    %s\nfollow   %s\n", receipt.ID, receipt.TokenID, receipt.Chain, follow)
+	if !receipt.Duplicate && !o.call.At.IsZero() {
+		fmt.Fprintf(told, "begins   %s\n", local(operator.Time{Time: o.call.At}, s.set.Timezone))
+	}
 	if receipt.Duplicate {
 		fmt.Fprintln(told, "it was enqueued before; nothing was added")
 	}

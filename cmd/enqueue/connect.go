@@ -64,6 +64,14 @@ func connect(ctx context.Context, s config.Settings, role redisconn.Role) (redis
 		_ = rdb.Close()
 		return nil, nil, err
 	}
+	if role == redisconn.Producer {
+		// What a producer does may be done twice, so it bears a failover. The first questions
+		// don't: a Redis that is away is told at once.
+		_ = rdb.Close()
+		if rdb, err = redisconn.Open(s.RedisURL, redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer, Patient: true}); err != nil {
+			return nil, nil, err
+		}
+	}
 	return rdb, warnings, nil
 }
 
@@ -115,7 +123,7 @@ func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.G
 	}
 	s := &session{rdb: rdb, op: op, set: set, flush: func() {}}
 	if role == redisconn.Producer {
-		s.tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", a.getenv, func(err error) {
+		s.tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", tracing.CommandPatience, a.getenv, func(err error) {
 			fmt.Fprintln(a.err, "warning: spans could not be sent:", err)
 		})
 		if err != nil {

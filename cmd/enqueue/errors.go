@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 
@@ -89,7 +90,8 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %s", err, badTextAdvice)
 	case errors.As(err, &file), errors.As(err, &path), wrongUsage(err):
 		return err
-	case errors.As(err, &reply), errors.As(err, &netw), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrClosed):
+	case errors.As(err, &reply), errors.As(err, &netw), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrClosed),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New(redisconn.Describe(err))
 	}
 	return err

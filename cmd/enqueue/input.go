@@ -94,6 +94,19 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input,
 	return in, nil
 }
 
+// onceMore says what the command that goes on can't say: rows that came through a pipe
+// have to be given again. A name such as /dev/fd/63 is of this process alone. It is a line
+// below that command, or "".
+func (in *input) onceMore() string {
+	switch {
+	case in.file != nil:
+		return ""
+	case in.name == "-":
+		return "        give it the same rows on standard input\n"
+	}
+	return fmt.Sprintf("        %s is a pipe that can't be read again: give the same rows in a file, or in a new pipe\n", in.name)
+}
+
 // batchName is the name of the batch where none was given.
 func (in *input) batchName() (string, error) {
 	if in.file == nil {

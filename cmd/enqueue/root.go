@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
+	"habilita/internal/version"
 )
 
 // app is what all subcommands share.
@@ -43,6 +44,7 @@ func (a *app) root() *cobra.Command {
 		Short:         "Give calls to habilita, follow them, and act on those that were given up",
 		Long:          rootHelp,
 		Example:       rootExamples,
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// Without these two, cobra would take an unknown command for help.
@@ -78,7 +80,38 @@ func (a *app) root() *cobra.Command {
 		a.retry(), a.skip(), a.cancel(),
 		a.keygen(), a.rekey(),
 	)
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // cobra's own would take an unknown shell for help
+			c.Args = exactly(1, "a shell")
+			c.RunE = func(_ *cobra.Command, args []string) error {
+				return usagef("there is no completion for %q: bash, fish, powershell and zsh have one", args[0])
+			}
+		}
+	}
 	return root
+}
+
+// helpCommand is cobra's, but that an unknown command is wrong usage.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:               "help [COMMAND]",
+		Short:             "Help of a command",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				name := strings.Join(args, " ")
+				if len(rest) > 0 {
+					return usagef("there is no command %q%s", name, suggestion(cmd, rest[0]))
+				}
+				return usagef("there is no command %q%s", name, suggestion(root, args[0]))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 const (

@@ -101,7 +101,7 @@ func (r *fileRun) finish(e runEnd) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(r.told, "%s; %s; %s\n", counts(s), count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)))
+		fmt.Fprintf(r.told, "%s; %s; %s\n", counts(s), count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)).Round(time.Millisecond))
 	}
 	if !s.Settled {
 		fmt.Fprintf(r.err, "today's quota is used up for what is left, until %s; then: %s\n", local(e.NextDay, r.zone), r.resume())

@@ -33,7 +33,12 @@ func (a *app) decide(d decision) *cobra.Command {
 		GroupID: groupAct,
 		Long:    d.long,
 		Example: d.example,
-		Args:    noArgs(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return usagef("%s takes no argument: did you mean --batch %s?", cmd.CommandPath(), quoteArg(args[0]))
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := sel.Check(); err != nil {
 				return err

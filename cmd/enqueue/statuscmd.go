@@ -48,6 +48,13 @@ func (a *app) printStatus(s operator.Status) {
 	if s.Settled {
 		state = "settled at " + s.SettledAt.String()
 	}
+	if !s.DueAt.IsZero() {
+		word := "goes on with calls that were put off at "
+		if s.PutOff {
+			word = "begins at "
+		}
+		state = word + s.DueAt.String()
+	}
 	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
 		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, s.CreatedAt, state)
 	if n := next(s); n != "" {

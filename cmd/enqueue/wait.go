@@ -21,6 +21,14 @@ type timing struct {
 	timeout time.Duration
 }
 
+// begins tells when what was put off begins; "" for what was not.
+func begins(at time.Time, zone *time.Location) string {
+	if at.IsZero() {
+		return ""
+	}
+	return "begins  " + local(operator.Time{Time: at}, zone) + "\n"
+}
+
 func (t *timing) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&t.at, "at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); one that has passed is now")

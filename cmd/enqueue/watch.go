@@ -17,8 +17,8 @@ func (a *app) watch() *cobra.Command {
 		Short:   "Live progress of a batch until it is settled",
 		GroupID: groupSee,
 		Long: `Live progress of a batch: drawn in place on a terminal, else a line for every change. It
-ends when the batch is settled, that is, when nothing more happens without a person; to
-stop watching changes nothing. The exit status is 0, whatever the counts are: use
+ends when the batch is settled, that is, when nothing more happens without a person. Ctrl-C
+ends it too, and changes nothing. The exit status is 0, whatever the counts are: use
 "enqueue bulk --wait" where a script has to know.
 
 It tells the counts, the rate (smoothed over some 10 s), the time to the end at that rate, what
@@ -66,6 +66,11 @@ func (a *app) watchBatch(cmd *cobra.Command, s *session, batch string, asJSON bo
 		m.update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Timezone))
 	})
 	m.stop()
+	if err != nil && cmd.Context().Err() != nil {
+		// Who looks may stop looking: that is no failure.
+		fmt.Fprintf(a.err, "stopped watching; the batch goes on\nfollow: enqueue watch %s\n", quoteArg(batch))
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ Exit status: 0, or 1 where the account breaks a promise.`,
   worker demo --seed 7           # other faults
   worker demo --file mine.csv    # a file of yours; its tokens stay on this machine
   worker demo --serve            # and stay up, for the pages and for enqueue`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := config.Load(cmd.Flags(), e.getenv, config.Logging|config.Pages)
 			if err != nil {

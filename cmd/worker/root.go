@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/hibiken/asynq"
 	asynqmetrics "github.com/hibiken/asynq/x/metrics"
@@ -21,6 +21,7 @@ import (
 	"habilita/internal/httpapi"
 	"habilita/internal/redisconn"
 	"habilita/internal/tracing"
+	"habilita/internal/version"
 	"habilita/quota"
 	"habilita/tasks"
 )
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	root.SetOut(out)
 	root.SetErr(errw)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	if err == nil || errors.Is(err, errStopped) {
 		return exitOK
 	}
 	fmt.Fprintln(errw, "worker:", err)
@@ -63,6 +64,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	}
 	return exitFailed
 }
+
+// errStopped says that a worker was told to end while it started: nothing is wrong then.
+var errStopped = errors.New("it was told to stop while it started")
 
 func rootCommand(e env) *cobra.Command {
 	var check bool
@@ -77,8 +81,8 @@ Settings come from the environment, or from flags of the same names.`,
 		Example: `  worker demo                               # see it work, with nothing installed
   HABILITA_KEYS_FILE=keys worker            # take calls from redis://127.0.0.1:6379/0
   HABILITA_KEYS_FILE=keys worker --check    # only check the settings and Redis`,
-		Version:       version(),
-		Args:          cobra.NoArgs,
+		Version:       version.String(),
+		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -96,12 +100,12 @@ Settings come from the environment, or from flags of the same names.`,
 	return root
 }
 
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "devel"
+// noArgs is cobra's, with our exit status.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{fmt.Errorf("%w (%s --help shows what there is)", err, cmd.CommandPath())}
 	}
-	return info.Main.Version
+	return nil
 }
 
 // work runs a worker until ctx ends.
@@ -117,8 +121,12 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	if err != nil {
 		return err
 	}
-	if err := preflight(ctx, s, log); err != nil {
-		return err
+	start := startPatience{several: redisconn.Several(s.RedisURL), log: log, most: startAtMost, pause: time.Second}
+	if checkOnly {
+		start.most = 0
+	}
+	if err := start.try(ctx, func() error { return preflight(ctx, s, log) }); err != nil {
+		return stoppedOr(ctx, checkOnly, err)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -130,7 +138,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	registry.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues)))
 	o := workerOptions(s)
 	o.Log, o.Metrics = log, registry
-	tracer, flush, err := tracing.Start(ctx, "habilita-worker", e.getenv, func(err error) {
+	tracer, flush, err := tracing.Start(ctx, "habilita-worker", tracing.Patience, e.getenv, func(err error) {
 		log.Warn().Err(err).Msg("spans could not be sent; this is not said again")
 	})
 	if err != nil {
@@ -138,20 +146,20 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	}
 	defer flush()
 	o.Tracer = tracer
-	w, err := tasks.NewWorker(ctx, o)
-	if err != nil {
-		return explain(err)
+	var w *tasks.Worker
+	if err := start.try(ctx, func() (err error) { w, err = tasks.NewWorker(ctx, o); return err }); err != nil {
+		return stoppedOr(ctx, checkOnly, explain(err))
 	}
 	if checkOnly {
 		if err := w.Close(); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.out, "settings and Redis are fine")
+		fmt.Fprint(e.out, checked)
 		return nil
 	}
 	stop, err := openSite(ctx, s, o.Options, site{worker: w, metrics: registry, guard: guard}, log)
 	if err != nil {
-		return errors.Join(explain(err), w.Close())
+		return errors.Join(stoppedOr(ctx, false, explain(err)), w.Close())
 	}
 	defer stop()
 	return explain(w.Run(ctx))
@@ -213,7 +221,7 @@ func preflight(ctx context.Context, s config.Settings, log zerolog.Logger) error
 	defer rdb.Close()
 	findings, err := redisconn.Preflight(ctx, rdb, redisconn.Worker)
 	if err != nil {
-		return errors.New(redisconn.Describe(err))
+		return &redisError{err}
 	}
 	warnings, err := redisconn.Split(findings)
 	for _, w := range warnings {
@@ -232,7 +240,7 @@ func explain(err error) error {
 		return usageError{err}
 	}
 	if said := redisconn.Describe(err); said != "" && said != err.Error() {
-		return errors.New(said)
+		return &redisError{err}
 	}
 	return err
 }

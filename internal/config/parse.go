@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"habilita/internal/vault"
 )
 
 const (
@@ -15,6 +17,16 @@ const (
 	maxDuration = 10 * 365 * 24 * time.Hour // added to a date, it is still one
 	maxGuard    = time.Hour
 )
+
+// sealingKeys takes keys that can be used: the processes parse them only when they need
+// them, and then it is too late to call the setting wrong.
+func sealingKeys(s *Settings, v string) error {
+	if _, err := vault.ParseKeys(v); err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	s.Keys = v
+	return nil
+}
 
 var errDuration = errors.New("want a duration, such as 500ms, 60s, 15m or 720h")
 

@@ -40,7 +40,7 @@ func table() []setting {
 		{variable: "REDIS_URL", def: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: redisURL,
 			meaning: "also rediss://, redis-sentinel://..., redis-cluster://h:p,h:p; with a password only in the environment or a file"},
 		{variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true,
-			set:     func(s *Settings, v string) error { s.Keys = v; return nil },
+			set:     sealingKeys,
 			meaning: "required; sealing keys, id:base64 of 32 bytes, comma separated; the first one seals, all open"},
 		{variable: "WOLKVOX_URL", def: "https://wv{server}.wolkvox.com", kind: "url", group: Calls, set: wolkvoxURL,
 			meaning: "base of the vendor's address; plain http for loopback only"},

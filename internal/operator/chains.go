@@ -98,7 +98,7 @@ func words(reason, detail string, head CallRecord) string {
 	case "midnight":
 		return "waits while the vendor's day changes"
 	case "restart":
-		return "waits because Redis restarted, until every request that was in flight has ended"
+		return "waits because Redis restarted or another node of it took over, until every request that was in flight has ended"
 	case "server":
 		return because("waits until the vendor's server answers again", "`enqueue servers` tells how it is")
 	case "back-off":

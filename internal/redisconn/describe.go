@@ -35,7 +35,7 @@ var replies = []struct{ prefix, sentence string }{
 	{"TRYAGAIN", "the Redis Cluster is moving keys just now: try again"},
 	{"MOVED", "this Redis is a node of a cluster: write redis-cluster:// in REDIS_URL"},
 	{"CROSSSLOT", "keys of one command are on different slots of the Redis Cluster: this is a fault of the program, please report it"},
-	{"NOSCRIPT", "Redis forgot a script (it restarted): try again"},
+	{"NOSCRIPT", "Redis forgot a script (it restarted, or another node took over): try again"},
 	{"DENIED", "Redis is in protected mode and takes loopback connections alone: set a password or its bind address"},
 	{"ERR max number of clients reached", "Redis has no more connections to give: raise maxclients, or lower CONCURRENCY or the number of workers"},
 	{"ERR DB index is out of range", "this Redis has no such database: check the number in REDIS_URL"},
@@ -124,9 +124,31 @@ func describeNetwork(err error) string {
 		return "Redis does not answer in time: it is overloaded or stopped, a firewall drops the packets, or it does not speak TLS where REDIS_URL does (rediss://)"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "Redis closed the connection: it restarted, or it speaks TLS where REDIS_URL does not (rediss://)"
+		return "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"
 	case strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable"):
 		return "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"
 	}
 	return ""
+}
+
+// Passing reports whether an error of Redis ends by itself: it starts, fails over, or
+// moves keys. Where several nodes serve (a cluster, or Sentinel), a node that is not there
+// is that too: another one takes its place.
+func Passing(err error, several bool) bool {
+	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	var reply redis.Error
+	var refused *net.OpError
+	return several && !errors.As(err, &reply) &&
+		(errors.As(err, &refused) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
+}
+
+// Several reports whether more than one node can serve a URL: a cluster, or what Sentinels
+// watch.
+func Several(url string) bool {
+	scheme, _, _ := strings.Cut(url, ":")
+	return strings.Contains(scheme, "sentinel") || strings.Contains(scheme, "cluster")
 }

@@ -22,6 +22,8 @@ type Change struct {
 	Node    string        // "redis"; in a cluster the node's host:port
 	Was, Is string        // run_id before ("": not seen before) and now
 	Uptime  time.Duration // of the process that answers now, whole seconds
+	// Promoted says that it is no restart: a replica of the master that was seen took over.
+	Promoted bool
 }
 
 // Sight is what was seen last of a node.
@@ -106,7 +108,7 @@ func (w *RestartWatch) saw(node string, server, replication map[string]string) {
 		w.history[id] = true
 	}
 	if (promoted || known && before.RunID != now.RunID) && w.changed != nil {
-		w.changed(Change{Node: node, Was: before.RunID, Is: now.RunID, Uptime: now.Uptime})
+		w.changed(Change{Node: node, Was: before.RunID, Is: now.RunID, Uptime: now.Uptime, Promoted: promoted})
 	}
 }
 

@@ -27,8 +27,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// flushTimeout bounds the sending of what is left at the end.
-const flushTimeout = 2 * time.Second
+// Patience is how long a process that served for long waits at its end for the collector.
+// A command waits for CommandPatience: whoever typed it waits with it.
+const (
+	Patience        = 2 * time.Second
+	CommandPatience = 200 * time.Millisecond
+)
 
 // ErrEndpoint says that an endpoint is no address of a collector over HTTP. The library
 // would send to another one in its place.
@@ -36,8 +40,8 @@ var ErrEndpoint = errors.New("want an address such as http://127.0.0.1:4318")
 
 // Start starts sending spans of a service where getenv names an endpoint. The provider is
 // nil where it does not; an error is ErrEndpoint where that is no address. stop sends what is
-// left, within 2 s, and is never nil. warn is told the first failure to send.
-func Start(ctx context.Context, service string, getenv func(string) string, warn func(error)) (_ trace.TracerProvider, stop func(), err error) {
+// left, within patience, and is never nil. warn is told the first failure to send.
+func Start(ctx context.Context, service string, patience time.Duration, getenv func(string) string, warn func(error)) (_ trace.TracerProvider, stop func(), err error) {
 	variable, endpoint := endpointOf(getenv)
 	if endpoint == "" {
 		return nil, func() {}, nil
@@ -46,7 +50,9 @@ func Start(ctx context.Context, service string, getenv func(string) string, warn
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, func() {}, fmt.Errorf("%s: %w", variable, ErrEndpoint)
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint),
+		// Spans that can't be sent are lost: nobody waits for a collector that is not there.
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}), otlptracehttp.WithTimeout(Patience))
 	if err != nil {
 		return nil, func() {}, fmt.Errorf("%s: %w", variable, err)
 	}
@@ -60,7 +66,7 @@ func Start(ctx context.Context, service string, getenv func(string) string, warn
 		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
 	)
 	return provider, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := provider.Shutdown(ctx); err != nil {
 			once.Do(func() { warn(err) })

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
@@ -29,7 +30,7 @@ func fail(t *testing.T) func(error) {
 }
 
 func TestOffWithoutAnEndpoint(t *testing.T) {
-	p, stop, err := Start(t.Context(), "habilita-test", env("OTEL_SERVICE_NAME", "x"), fail(t))
+	p, stop, err := Start(t.Context(), "habilita-test", Patience, env("OTEL_SERVICE_NAME", "x"), fail(t))
 	if p != nil || err != nil {
 		t.Errorf("%v, %v", p, err)
 	}
@@ -40,7 +41,7 @@ func TestOffWithoutAnEndpoint(t *testing.T) {
 func TestEndpointThatIsNone(t *testing.T) {
 	for _, variable := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
 		for _, bad := range []string{"127.0.0.1:4318", "collector:4318", "localhost", "grpc://127.0.0.1:4317", "http://", "/v1/traces"} {
-			p, stop, err := Start(t.Context(), "habilita-test", env(variable, bad), fail(t))
+			p, stop, err := Start(t.Context(), "habilita-test", Patience, env(variable, bad), fail(t))
 			if p != nil || !errors.Is(err, ErrEndpoint) || !strings.HasPrefix(err.Error(), variable+": ") {
 				t.Errorf("%s=%s: %v, %v", variable, bad, p, err)
 			}
@@ -64,7 +65,7 @@ func TestSpansAreSent(t *testing.T) {
 		got <- &sent
 	}))
 	defer srv.Close()
-	p, stop, err := Start(t.Context(), "habilita-test", env("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL+"/base/"), fail(t))
+	p, stop, err := Start(t.Context(), "habilita-test", Patience, env("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL+"/base/"), fail(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestCollectorAway(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
 	warnings := 0
-	p, stop, err := Start(t.Context(), "habilita-test", env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", srv.URL+"/v1/traces"), func(error) { warnings++ })
+	p, stop, err := Start(t.Context(), "habilita-test", Patience, env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", srv.URL+"/v1/traces"), func(error) { warnings++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,5 +98,25 @@ func TestCollectorAway(t *testing.T) {
 	stop()
 	if warnings != 1 {
 		t.Errorf("warned %d times", warnings)
+	}
+}
+
+// A command that ends waits for no collector that does not answer.
+func TestCollectorThatHangs(t *testing.T) {
+	ended := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-ended }))
+	defer srv.Close()
+	defer close(ended)
+	warnings := 0
+	p, stop, err := Start(t.Context(), "habilita-test", CommandPatience, env("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL), func(error) { warnings++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := p.Tracer("t").Start(context.Background(), "a span")
+	span.End()
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > Patience || warnings != 1 {
+		t.Errorf("the end took %s, warned %d times", took, warnings)
 	}
 }
