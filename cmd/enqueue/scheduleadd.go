@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
@@ -23,13 +25,18 @@ type scheduleFlags struct {
 	def                     schedule.Definition
 	file, rejects, progress string
 	input                   inputFlags
-	replace, asJSON         bool
+	replace, asJSON, dryRun bool
 }
 
 const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
 (minute, hour, day of the month, month, day of the week) in a time zone. The file is as that
 of bulk, and a row that can't be one is told in the same way. It is not read again: with
 --replace the schedule takes the rows of another file, and keeps its history.
+
+Sunday is 0 or 7. Where both the day of the month and the day of the week are given, one of
+them is enough: '0 2 1 * mon' runs on the first of each month and on every Monday. What the
+expression means and its next five runs are shown before anything is kept; --dry-run shows
+them only.
 
 Where the clocks change, an expression that names its hours has one run for each time that it
 names: in the hour that is skipped, at the moment when the clocks go forward; in the hour that
@@ -45,6 +52,7 @@ func (a *app) scheduleAdd() *cobra.Command {
 		Short: "Enqueue the rows of a file again and again",
 		Long:  scheduleAddHelp,
 		Example: `  enqueue schedule add nightly --cron '0 2 * * *' --timezone America/Bogota --file operations.csv
+  enqueue schedule add nightly --cron '0 2 1 * mon' --dry-run
   enqueue schedule add nightly --cron '0 3 * * mon-fri' --file operations.csv --replace
   enqueue schedule add hourly --cron @hourly --timezone UTC --file operations.jsonl --missed skip --on-failure skip`,
 		Args: scheduleName(),
@@ -62,6 +70,7 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run though the last one has not settled")
 	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
 	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs; needs no Redis and keeps nothing")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
@@ -77,10 +86,14 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	switch {
 	case o.def.Cron == "":
 		return usagef("--cron is missing: say when, such as --cron '0 2 * * *'")
-	case o.file == "":
+	case o.file == "" && !o.dryRun:
 		return usagef("--file is missing: give a file in CSV or JSON Lines")
 	}
-	set, err := config.Load(cmd.Flags(), a.getenv, append(producing, config.Redis)...)
+	groups := append(producing, config.Redis)
+	if o.dryRun {
+		groups = []config.Group{config.Limits}
+	}
+	set, err := config.Load(cmd.Flags(), a.getenv, groups...)
 	if err != nil {
 		return err
 	}
@@ -90,8 +103,12 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if o.def.Source = "standard input"; o.file != "-" {
 		o.def.Source = filepath.Base(o.file)
 	}
-	if _, err := o.def.Check(); err != nil {
+	table, err := o.def.Check()
+	if err != nil {
 		return usagef("%v", err)
+	}
+	if o.dryRun {
+		return a.drySchedule(o, table, time.Now())
 	}
 	ctx := cmd.Context()
 	in, err := a.openInput(ctx, o.file, o.input)
@@ -108,6 +125,15 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return err
 	}
 	defer s.close()
+	now, err := s.rdb.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	shown := a.out
+	if o.asJSON {
+		shown = a.err
+	}
+	tellRuns(shown, table, now)
 	store := schedule.NewStore(s.rdb, prefix)
 	exists := usagef("there is a schedule %q: --replace puts this one in its place (`enqueue schedule show %s` shows it)", o.def.Name, o.def.Name)
 	if _, err := store.Get(ctx, o.def.Name); err == nil && !o.replace {
@@ -138,6 +164,40 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	}
 	s.noteAction(ctx, a.err, "schedule add", "schedule "+o.def.Name, count(writer.Rows(), "row"))
 	return r.added(ctx, s, o, sum)
+}
+
+// shownRuns is how many runs a schedule shows before it is kept.
+const shownRuns = 5
+
+// tellRuns says what an expression means, and when it runs next.
+func tellRuns(w io.Writer, t *schedule.Timetable, now time.Time) {
+	fmt.Fprintf(w, "cron        %s: %s, in %s\n", t.Expr, t.Words(), t.Zone)
+	word := "next runs"
+	for _, run := range t.NextRuns(now, shownRuns) {
+		fmt.Fprintf(w, "%-11s %s\n", word, run.Format("Mon 2006-01-02 15:04:05 -07"))
+		word = ""
+	}
+}
+
+// drySchedule is --dry-run.
+func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, now time.Time) error {
+	if !o.asJSON {
+		tellRuns(a.out, t, now)
+		_, err := fmt.Fprintln(a.out, "nothing was added")
+		return err
+	}
+	out := struct {
+		Name     string          `json:"schedule"`
+		Cron     string          `json:"cron"`
+		Timezone string          `json:"timezone"`
+		Means    string          `json:"means"`
+		NextRuns []operator.Time `json:"next_runs"`
+		DryRun   bool            `json:"dry_run"`
+	}{o.def.Name, t.Expr, t.Zone.String(), t.Words(), nil, true}
+	for _, run := range t.NextRuns(now, shownRuns) {
+		out.NextRuns = append(out.NextRuns, operator.Time{Time: run})
+	}
+	return writeJSON(a.out, out)
 }
 
 // keepRows writes the input's rows under a revision of the schedule. Where it is cut off,

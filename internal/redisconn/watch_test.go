@@ -232,7 +232,7 @@ func TestWatchPromotionAtFirstSight(t *testing.T) {
 	}
 	w.saw("d", info("rd"), master("D", "A"))
 	w.saw("d", info("rd"), master("D", "A"))
-	if got := seen.get(); len(got) != 1 || got[0] != (Change{Node: "d", Is: "rd", Uptime: 7 * time.Second}) {
+	if got := seen.get(); len(got) != 1 || got[0] != (Change{Node: "d", Is: "rd", Uptime: 7 * time.Second, Promoted: true}) {
 		t.Errorf("changes %v", got)
 	}
 }

@@ -30,7 +30,8 @@ const (
 
 // NewTimetable reads a cron expression of five fields (minute, hour, day of the month,
 // month, day of the week), or one of @hourly, @daily, @midnight, @weekly, @monthly,
-// @yearly and @annually, in a zone of the IANA database.
+// @yearly and @annually, in a zone of the IANA database. Sunday is 0 or 7. Where both days
+// are given, one of them is enough.
 func NewTimetable(expr, zone string) (*Timetable, error) {
 	expr = strings.TrimSpace(expr)
 	switch {
@@ -50,7 +51,7 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 		return nil, fmt.Errorf("%.80q is no zone of the IANA database, such as America/Bogota or UTC", zone)
 	}
 	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
-	parsed, err := parser.Parse(expr)
+	parsed, err := parser.Parse(sundayAs7(expr))
 	if err != nil {
 		return nil, fmt.Errorf("the cron expression %.80q is none: %w (five fields: minute, hour, day of the month, month, day of the week)", expr, err)
 	}
