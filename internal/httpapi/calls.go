@@ -42,16 +42,18 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	tokenID := a.Producer.TokenID(c.Token)
+	own := false // its id is that of the Idempotency-Key's record, so the call is this key's
 	if key != "" {
 		// Checked before the key is used up for it.
 		if err := c.Check(); err != nil {
 			return err
 		}
-		if err := a.keys.claim(r.Context(), access.From(r.Context()).Name, key, fingerprint(c, tokenID)); err != nil {
+		id, err := a.keys.claim(r.Context(), access.From(r.Context()).Name, key, fingerprint(c, tokenID))
+		if err != nil {
 			return err
 		}
 		if c.ID == "" {
-			c.ID = key
+			c.ID, own = id, true
 		}
 	}
 	got, err := a.Producer.Enqueue(r.Context(), c)
@@ -59,7 +61,7 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := url.Values{"token_id": {got.TokenID}, "batch": {got.Batch}}
-	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: got.Duplicate,
+	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: got.Duplicate && !own,
 		Due: operator.Time{Time: got.Due}, Call: "/v1/calls/" + url.PathEscape(got.ID) + "?" + q.Encode()}
 	w.Header().Set("Location", out.Call)
 	return answer(w, http.StatusAccepted, out)

@@ -80,7 +80,7 @@ func TestIdempotencyKey(t *testing.T) {
 	var first, again receipt
 	post(body(`, "ref": "r"`), "order-1").want(t, 202, &first)
 	post(body(`, "ref": "r"`), "order-1").want(t, 202, &again)
-	if first.ID != "order-1" || again.ID != first.ID || first.Duplicate || !again.Duplicate {
+	if again != first || first.Duplicate {
 		t.Errorf("%+v %+v", first, again)
 	}
 	// The same call, written otherwise.
@@ -97,6 +97,13 @@ func TestIdempotencyKey(t *testing.T) {
 	post(body(`, "ref": "another", "batch": "bo"`), "order-1", "Authorization", "Bearer "+bosKey).want(t, 202, &again)
 	if again.Duplicate {
 		t.Errorf("%+v", again)
+	}
+	// Equal keys of two clients for one token are two calls.
+	var bos receipt
+	post(body(`, "ref": "r"`), "1").want(t, 202, &first)
+	post(body(`, "ref": "r"`), "1", "Authorization", "Bearer "+bosKey).want(t, 202, &bos)
+	if bos.ID == first.ID || bos.Duplicate {
+		t.Errorf("%+v %+v", first, bos)
 	}
 	// An id of the call's own stays.
 	post(body(`, "id": "mine"`), "order-2").want(t, 202, &first)
@@ -127,7 +134,7 @@ func TestIdempotencyKey(t *testing.T) {
 			}
 		}
 	}
-	if found != 4 {
+	if found != 6 {
 		t.Errorf("%d keys", found)
 	}
 }
@@ -142,9 +149,10 @@ func TestIdempotencyKeyWithoutItsCall(t *testing.T) {
 	var r receipt
 	w.postJSON("/v1/calls", body(""), "Idempotency-Key", "k").want(t, 202, &r)
 	w.ledgerLoses(r)
-	w.postJSON("/v1/calls", body(""), "Idempotency-Key", "k").want(t, 202, &r)
-	if r.ID != "k" || r.Duplicate {
-		t.Errorf("%+v", r)
+	var again receipt
+	w.postJSON("/v1/calls", body(""), "Idempotency-Key", "k").want(t, 202, &again)
+	if again != r || r.Duplicate {
+		t.Errorf("%+v, and then %+v", r, again)
 	}
 }
 

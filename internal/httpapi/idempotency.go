@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,9 +23,9 @@ const maxIdempotencyKey = 128
 
 // idempotency remembers what was asked for under an Idempotency-Key: a string key in
 // Redis for each, PREFIX:idempotency:<hash of who and key>, that holds a fingerprint of the call
-// and goes by itself. It is written before the call, and the call's id follows from the
-// key: whoever dies between the two leaves a key under which the same call can be
-// enqueued, and no other.
+// and the call's id, and goes by itself. It is written before the call: whoever dies between
+// the two leaves a key under which the same call can be enqueued, and no other. The id is
+// random, so that equal keys of two clients are two calls.
 type idempotency struct {
 	rdb    redis.UniversalClient
 	prefix string
@@ -47,27 +48,35 @@ func idempotencyKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// claim notes what is asked for under the key, or refuses where it was something else.
-func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) error {
+// claim notes what is asked for under the key, or refuses where it was something else. It
+// returns the call's id, the same for every request with the key.
+func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (id string, err error) {
 	sum := sha256.Sum256([]byte(who + "\n" + key))
 	name := i.prefix + ":idempotency:" + hex.EncodeToString(sum[:16])
+	id = strings.ToLower(rand.Text())
 	for range 3 {
-		fresh, err := i.rdb.SetNX(ctx, name, fingerprint, IdempotencyLife).Result()
+		// A retry of the client's own finds its own record below.
+		fresh, err := i.rdb.SetNX(ctx, name, fingerprint+" "+id, IdempotencyLife).Result()
 		if err != nil || fresh {
-			return err
+			return id, err
 		}
 		have, err := i.rdb.Get(ctx, name).Result()
 		switch {
 		case errors.Is(err, redis.Nil): // went meanwhile
 			continue
 		case err != nil:
-			return err
-		case have != fingerprint:
-			return refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
+			return "", err
 		}
-		return nil
+		asked, first, kept := strings.Cut(have, " ")
+		if asked != fingerprint {
+			return "", refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
+		}
+		if !kept {
+			first = key // a record of an older version
+		}
+		return first, nil
 	}
-	return errors.New("an Idempotency-Key came and went")
+	return "", errors.New("an Idempotency-Key came and went")
 }
 
 // fingerprint tells calls apart, without their token: its name stands for it.

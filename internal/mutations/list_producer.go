@@ -40,6 +40,11 @@ var producerMutations = []mutation{
 		"./cmd/enqueue", "TestStories/scheduled",
 	},
 	{
+		"an Idempotency-Key is its client's own", "the call's id is the key itself",
+		in("internal/httpapi/calls.go", "c.ID, own = id, true", "c.ID, own = key, len(id) > 0"),
+		"./internal/httpapi", "TestIdempotencyKey",
+	},
+	{
 		"a program's limiter shares with the workers", "its settings are not the workers'",
 		in("tasks/limiter.go", "if v, ok := agreed[name]; ok && free {", "if v, ok := agreed[name]; ok && v == \"\" && free {"),
 		"./tasks", "TestLimiterSharesWithAWorker",
