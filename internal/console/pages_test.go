@@ -2,6 +2,8 @@ package console_test
 
 import (
 	"encoding/csv"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -254,5 +256,73 @@ func TestACoolDownCanBeEnded(t *testing.T) {
 	a := w.ask("POST", "/decide", url.Values{"do": {"lift"}, "token": {token}})
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/tokens" {
 		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+}
+
+// Held chains are grouped by why, and decided on together; a batch leads to its own.
+func TestHeldChainsAreDecidedOnTogether(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	for i := range 30 {
+		w.enqueue("many", fmt.Sprint("bad-", i), 2)
+	}
+	w.enqueue("other", "bad-other", 1)
+	w.enqueue("other", "down-1", 2)
+	w.settled("many")
+	w.settled("other")
+	groups := w.get("/chains")
+	groups.has(t, 200, "31 chains", "Retry all 31", "Cancel all 31", "The vendor does not accept this token.", "give the file again with --prune",
+		"<title>(32) Chains", "/chains?cause=bad_token", "failed (5xx)", "30 calls wait behind them.")
+	groups.hasNot(t, "Skip all")
+	if n := strings.Count(groups.body, "<li data-key"); n != 3 {
+		t.Errorf("%d examples", n)
+	}
+	w.get("/batches/many").has(t, 200, `href="/chains?batch=many"`)
+	w.get("/chains?batch=many").has(t, 200, "Retry all 30", "/decide?batch=many&amp;cause=bad_token&amp;do=retry")
+	first := w.get("/chains?cause=bad_token")
+	first.has(t, 200, `href="/chains?cause=bad_token&amp;skip=25"`)
+	second := w.get("/chains?cause=bad_token&skip=25")
+	if a, b := strings.Count(first.body, "is-held"), strings.Count(second.body, "is-held"); a != 25 || b != 6 {
+		t.Errorf("%d and %d cards", a, b)
+	}
+	w.get("/decide?do=skip&cause=bad_token&batch=many").has(t, 200, "Skip all of these calls?", "30 chains", "fail for the same reason")
+	a := w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "cause": {"bad_token"}, "batch": {"many"}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/chains?batch=many" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	w.toldOnce(a, "60 calls were cancelled.")
+	w.get("/chains?batch=many").has(t, 200, "Nothing is held")
+	if s := w.settled("other"); s.HeldChains != 2 {
+		t.Errorf("%+v", s)
+	}
+	w.get("/batches/many").has(t, 200, ">cancelled<", "60 calls were not made.")
+	w.get("/actions").has(t, 200, "batch many: The vendor does not accept this token.")
+}
+
+// What was put off, and what stopped at its first tokens, say so, in both languages.
+func TestABatchThatWaitsSaysSo(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	call := func(token string) func(func(tasks.Call, error) bool) {
+		return func(yield func(tasks.Call, error) bool) {
+			_ = yield(tasks.Call{Server: "0001", Token: tasks.Token(token)}, nil) && yield(tasks.Call{Server: "0001", Token: "good-2"}, nil)
+		}
+	}
+	due := time.Now().Add(30 * time.Hour)
+	said := due.In(time.FixedZone("America/Bogota", -5*60*60)).Format("2006-01-02 15:04")
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "later", call("good-1"), tasks.NotBefore(due)); err != nil {
+		t.Fatal(err)
+	}
+	var held *tasks.CanaryError
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "first", call("bad-1"), tasks.Canary(1)); !errors.As(err, &held) {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/", "/batches/later"} {
+		w.get(path).has(t, 200, "starts "+said)
+		w.get(path, "Accept-Language", "es").has(t, 200, "empieza el "+said)
+	}
+	w.get("/batches/later").hasNot(t, "in progress", "nothing finishes")
+	for _, path := range []string{"/", "/batches/first"} {
+		w.get(path).has(t, 200, "stopped at its first tokens")
+		w.get(path).hasNot(t, "100 %", "done, with failures")
+		w.get(path, "Accept-Language", "es").has(t, 200, "detenido en sus primeros tokens")
 	}
 }
