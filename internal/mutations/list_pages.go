@@ -1,0 +1,45 @@
+package main
+
+// pageMutations are of what people are shown.
+var pageMutations = []mutation{
+	{
+		"pages: when a batch begins", "a call that is due at once among those that were put off is not seen",
+		in("internal/chain/lua/append.lua", "  local begun = at_once_too or (total and not first)\n", "  local begun = total and not first\n"),
+		"./internal/chain", "TestCountsTellWhenABatchBegins",
+	},
+	{
+		"pages: rate of a batch", "what was cancelled counts",
+		in("internal/operator/progress.go", "p.Rate = rate.see(now, p.Succeeded)", "p.Rate = rate.see(now, p.Ended())"),
+		"./internal/operator", "TestOnlySuccessesAreARate",
+	},
+	{
+		"pages: tokens count what waits for them", "the chains that wait for the quota are left out",
+		in("internal/chain/held.go", `{"slots": true, "quota": true, "cooling": true}`, `{"slots": true, "cooling": true}`),
+		"./internal/operator", "TestTokensCountWhatWaitsForThem",
+	},
+	{
+		"pages: decisions for a cause", "all held chains are decided on",
+		in("internal/operator/decide.go", `s.Cause != "" && Cause(record(c.Head)) != s.Cause {`, `s.Cause != "" && false {`),
+		"./internal/operator", "TestHeldChainsByCause",
+	},
+	{
+		"pages: decisions for a cause", "a batch is cancelled as a whole",
+		in("internal/operator/decide.go", `case s.Batch != "" && s.Cause == "":`, `case s.Batch != "":`),
+		"./internal/operator", "TestHeldChainsByCause",
+	},
+	{
+		"pages: notices are told once", "the cookie is not taken away",
+		in("internal/console/flash.go", `Path: "/", MaxAge: -1,`, `Path: "/",`),
+		"./internal/console", "TestDecisionsAreAskedAboutDoneAndWrittenDown",
+	},
+	{
+		"pages: one language", "the prose of a command is shown",
+		in("internal/console/plain.go", `return w.sayOr("result.done", "")`, `return r`),
+		"./internal/console", "TestResultsOfActionsInPlainWords",
+	},
+	{
+		"pages: state of a batch", "a cancelled batch is done",
+		in("internal/console/batches.go", `case v.Stopped && v.Succeeded < v.Total, v.Stopped && v.Total == 0:`, `case v.Stopped && v.Total == 0:`),
+		"./internal/console", "TestStatesOfABatch",
+	},
+}
