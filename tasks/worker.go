@@ -104,6 +104,9 @@ func (o WorkerOptions) terms(s *stack) agreement.Terms {
 		"VENDOR_TIMEOUT": o.VendorTimeout.String(),
 		"SLOT_MARGIN":    o.SlotMargin.String(),
 		"QUOTA_TIMEZONE": s.settings.Location.String(),
+
+		"DEFAULT_LICENSES": fmt.Sprint(s.settings.DefaultLicenses),
+		"QUOTA_GUARD":      s.settings.Guard.String(),
 	}
 }
 
@@ -268,9 +271,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.follow(soft) })
 	wg.Go(func() { w.health.Run(soft) })
 	wg.Go(func() { w.runner.pauses.Run(soft, w.log) })
+	// A worker that drains uses its settings until its last request has ended: it stays a
+	// member until then.
+	membership, endMembership := context.WithCancel(context.WithoutCancel(ctx))
+	defer endMembership()
+	var member sync.WaitGroup
 	disagreed := make(chan error, 1)
-	wg.Go(func() {
-		if err := w.member.Keep(soft, nil); err != nil && soft.Err() == nil {
+	member.Go(func() {
+		if err := w.member.Keep(membership, nil); err != nil {
 			disagreed <- err
 		}
 	})
@@ -295,15 +303,19 @@ func (w *Worker) Run(ctx context.Context) error {
 	cut := time.AfterFunc(w.o.ShutdownTimeout-time.Second, cutOff)
 	servers.shutdown()
 	cut.Stop()
+	endMembership()
+	member.Wait()
 	return errors.Join(cause, w.Close())
 }
 
-// Close leaves the agreement and ends the connections of a worker that was not run.
+// Close leaves the membership and ends the connections of a worker that was not run, or
+// whose runs have ended. A worker whose runs have not does not leave: it lapses.
 func (w *Worker) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err := w.member.Leave(ctx)
-	if err != nil {
+	if n := w.runner.active.Load(); n > 0 {
+		w.log.Warn().Int64("in_flight", n).Msg("runs have not ended in time: this worker stays a member until its membership lapses")
+	} else if err := w.member.Leave(ctx); err != nil {
 		w.log.Warn().Err(err).Msg("could not leave the agreement; it ends by itself")
 	}
 	w.vendor.CloseIdle()
