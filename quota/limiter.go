@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ type Limiter struct {
 	scripts   scripts
 	clock     Clock
 	notBefore atomic.Int64 // ms
+	known     sync.Map     // tags of the buckets that had an epoch
 	hub       *hub
 }
 
@@ -47,6 +49,9 @@ func (l *Limiter) Now() time.Time { return l.clock.Now() }
 // a Redis that restarted and may have lost its last writes, slots among them. Hold
 // for one lease from when the restart was seen. A hold is never shortened. Other
 // processes are to hold too.
+//
+// Where habilita's workers use the same Redis and prefix they see to it: what they found is
+// kept with the slots, in the epoch of every bucket, and a Limiter goes by it.
 func (l *Limiter) HoldUntil(t time.Time) {
 	ms := millis(t)
 	for {
@@ -87,10 +92,14 @@ func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time
 
 func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since time.Time) (Decision, error) {
 	args := append(make([]any, 0, 18), token, nonce, waiter, millis(since))
-	args = l.settings.appendArgs(args, l.clock.Now(), l.notBefore.Load())
-	r, err := l.run(ctx, l.scripts.grant, token, 9, 5, args...)
+	_, known := l.known.Load(Tag(token))
+	args = l.settings.appendArgs(args, l.clock.Now(), l.notBefore.Load(), known)
+	r, err := l.run(ctx, l.scripts.grant, token, 10, 5, args...)
 	if err != nil {
 		return Decision{}, fmt.Errorf("quota: grant: %w", err)
+	}
+	if r.int(9) == 1 {
+		l.known.Store(Tag(token), true)
 	}
 	d := Decision{Now: r.time(5), Reclaimed: r.int(6)}
 	if why := r.text(0); why == "granted" {

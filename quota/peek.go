@@ -86,7 +86,7 @@ func (l *Limiter) peek(ctx context.Context, tokens []string) ([]Usage, error) {
 }
 
 func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []Usage, again bool, err error) {
-	settings := l.settings.appendArgs(nil, l.clock.Now(), l.notBefore.Load())
+	settings := l.settings.appendArgs(nil, l.clock.Now(), l.notBefore.Load(), false)
 	pipe := l.rdb.Pipeline()
 	answers := make([]*redis.Cmd, len(tokens))
 	for i, t := range tokens {

@@ -118,7 +118,8 @@ func (s Settings) Validate() error {
 }
 
 // Args are the 14 arguments that quota.settings(i) of the library reads: slots,
-// lease ms, licences where none are known, guard ms, not before ms (0 where zero),
+// lease ms, licences where none are known, guard ms, not before ms (0 where zero; below 0
+// where the caller knows that every bucket has its epoch),
 // and then the start in ms and the label (YYYYMMDD) of yesterday, today, tomorrow
 // and the day after, and the start of the day after that. The days are those around
 // serverNow. The slice is the caller's to append to.
@@ -126,10 +127,19 @@ func (s Settings) Validate() error {
 // Settings are to come from WithDefaults, which keeps the days until midnight. Safe
 // for concurrent use.
 func (s Settings) Args(serverNow, notBefore time.Time) []any {
-	return s.appendArgs(make([]any, 0, 14), serverNow, millis(notBefore))
+	return s.appendArgs(make([]any, 0, 14), serverNow, millis(notBefore), false)
 }
 
-func (s Settings) appendArgs(to []any, serverNow time.Time, notBefore int64) []any {
+// KnownArgs are Args for a program that has made the epoch of every bucket, so that one
+// without is one whose data Redis has lost: nothing is granted there for one lease.
+func (s Settings) KnownArgs(serverNow, notBefore time.Time) []any {
+	return s.appendArgs(make([]any, 0, 14), serverNow, millis(notBefore), true)
+}
+
+func (s Settings) appendArgs(to []any, serverNow time.Time, notBefore int64, known bool) []any {
+	if known {
+		notBefore = -max(1, notBefore)
+	}
 	w := s.window(serverNow)
 	to = append(to, s.Slots, s.Lease.Milliseconds(), s.DefaultLicenses, s.Guard.Milliseconds(), notBefore)
 	return append(to, w.args[:]...)

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -72,24 +73,45 @@ func TestOvertakenGrantIsGivenBack(t *testing.T) {
 	if err != nil || step.Status != chain.Running {
 		t.Fatalf("%+v, %v", step, err)
 	}
-	w.restarted(redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
+	w.restarted(t.Context(), nil, redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
 	j := w.runner.attempt(t.Context(), step.Attempt.Chain, step.Attempt, time.Now())
 	if j.Kind != chain.Late || j.Slot != chain.GiveBack || w.vendor.made.Load() != 0 {
 		t.Errorf("%+v, %d requests", j, w.vendor.made.Load())
 	}
 }
 
-// Where every write was synced, a restart lost nothing; a replica that took over may have.
+// Where every write was synced, a restart lost nothing if the data is the same; a replica that took
+// over may have.
 func TestDurableRedisGoesOn(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
 	w.durable.Store(true)
-	w.restarted(redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
-	if until := w.stack.notBefore.Load(); until != 0 {
-		t.Errorf("a hold until %d after a restart that lost nothing", until)
-	}
-	w.restarted(redisconn.Change{Node: "redis", Was: "b", Is: "c", Uptime: time.Hour})
-	if w.stack.notBefore.Load() == 0 {
-		t.Error("no hold after a replica took over")
+	saw := fmt.Sprint(w.stack.memory.looked("aa"))
+	conn := clientOf(t, m).Conn()
+	defer conn.Close()
+	same := redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second, Master: true}
+	replica, old := same, same
+	replica.Master, old.Uptime = false, time.Hour
+	for _, c := range []struct {
+		name    string
+		looks   string // of the data; "": none
+		change  redisconn.Change
+		freezes bool
+	}{
+		{"the same data", saw, same, false},
+		{"an older file", "0", same, true},
+		{"no data", "", same, true},
+		{"a replica that took over", saw, replica, true},
+		{"another process that ran before", saw, old, true},
+	} {
+		w.stack.notBefore.Store(0)
+		m.HDel("habilita:{aa}:epoch", "n")
+		if c.looks != "" {
+			m.HSet("habilita:{aa}:epoch", "n", c.looks)
+		}
+		w.restarted(t.Context(), conn, c.change)
+		if got := w.stack.notBefore.Load() != 0; got != c.freezes {
+			t.Errorf("%s: frozen %v, want %v", c.name, got, c.freezes)
+		}
 	}
 }

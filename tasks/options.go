@@ -35,7 +35,7 @@ const defaultName = "habilita"
 
 // TermNamingKey is the term on which producers and workers agree: the fingerprint of
 // the key under which tokens get their names.
-const TermNamingKey = "NAMING_KEY"
+const TermNamingKey = agreement.KeyTerm
 
 // stack is what a producer and a worker are built of.
 type stack struct {
@@ -51,6 +51,7 @@ type stack struct {
 	clock     *quota.Clock
 	notBefore atomic.Int64 // ms by the clock of Redis: no grants before (a Redis that restarted)
 	registry  *agreement.Registry
+	memory    memory // of the data
 }
 
 // openStack prepares the ledger and the naming key. It writes the naming key where
@@ -81,21 +82,20 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	}
 	clock := new(quota.Clock)
 	clock.Observe(now.UnixMilli())
-	namer, err := vault.EnsureNamingKey(ctx, rdb, o.Prefix+":naming", keys)
-	if err != nil {
-		return nil, err
-	}
 	s := &stack{
 		tracer: newTracer(o.Tracer),
-		rdb:    rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, namer: namer, settings: settings,
+		rdb:    rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, settings: settings,
 		clock: clock, batches: batch.NewStore(rdb, o.Prefix, chain.Buckets),
 		registry: agreement.New(rdb, o.Prefix),
 	}
+	if err := s.openKey(ctx); err != nil {
+		return nil, err
+	}
 	s.ledger = chain.New(rdb, chain.Options{
-		Prefix: o.Prefix, MaxAttempts: maxAttempts, Grace: graceOf(settings.Lease),
+		Prefix: o.Prefix, MaxAttempts: maxAttempts, Grace: graceOf(settings.Lease), Fingerprint: s.namer.Fingerprint(),
 		Admission: chain.Admission{Library: quota.Library(), Args: s.grantArgs, Observe: s.clock.Observe},
 	})
-	return s, nil
+	return s, s.found(ctx)
 }
 
 // graceOf is how long a worker that lives may record an outcome after its lease, once Redis
@@ -111,7 +111,7 @@ func (s *stack) grantArgs() []any {
 	if ms := s.notBefore.Load(); ms > 0 {
 		notBefore = time.UnixMilli(ms)
 	}
-	return s.settings.Args(s.clock.Now(), notBefore)
+	return s.settings.KnownArgs(s.clock.Now(), notBefore)
 }
 
 // holdUntil lets nothing be granted before t, by the clock of Redis.

@@ -49,6 +49,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	p := &Producer{stack: s, carrier: carrier{asynq.NewClientFromRedisClient(rdb), s.queue, s.tracer}, member: member, asked: o.Quota}
 	p.living, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.keep(member)
+	p.kept.Go(func() { p.follow(p.living) })
 	return p, nil
 }
 
@@ -56,9 +57,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 func (p *Producer) keep(m *agreement.Membership) {
 	p.kept.Go(func() {
 		if err := m.Keep(p.living, nil); err != nil && p.living.Err() == nil {
-			p.mu.Lock()
-			p.failed = err
-			p.mu.Unlock()
+			p.fail(err)
 		}
 	})
 }
@@ -99,7 +98,15 @@ type Receipt struct {
 // Enqueue appends one call. When it returns without an error the call is in the ledger
 // and will be made. After an error it may be in it or not: with an ID, enqueueing
 // again is harmless. A *CallError says what is wrong with the call.
-func (p *Producer) Enqueue(ctx context.Context, c Call) (receipt Receipt, err error) {
+func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
+	receipt, err := p.enqueue(ctx, c)
+	if errors.Is(err, chain.ErrLost) && p.restore(ctx, p.member, nobody) == nil {
+		return p.enqueue(ctx, c) // nothing of it was there
+	}
+	return receipt, err
+}
+
+func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err error) {
 	ctx, span := p.tracer.begin(ctx, "enqueue", trace.SpanKindProducer)
 	defer func() { endEnqueue(span, receipt, err) }()
 	if err := c.check(-1); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -67,7 +66,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 	if err != nil {
 		return nil, err
 	}
-	watch := redisconn.NewRestartWatch(func(redisconn.Change) { q.restarts.Add(1) })
+	watch := redisconn.NewRestartWatch(func(context.Context, *redis.Conn, redisconn.Change) { q.restarts.Add(1) })
 	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{Watch: watch, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, err
@@ -90,24 +89,18 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 	return q, nil
 }
 
-// checkRestart takes over a hold of the workers, and refuses a Redis process that they have
-// not seen yet: it may have lost slots that are held.
+// checkRestart refuses a Redis process that no worker has seen yet: it may have lost slots that
+// are held. What the workers found stands in the epoch of each bucket, where the grant looks.
 func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWatch) error {
-	known, err := q.rdb.HGetAll(ctx, q.prefix+":runs").Result()
+	out, err := q.look(ctx)
 	if err != nil {
 		return err
 	}
-	for _, s := range watch.Seen() {
-		if was := known[s.Node]; was != "" && was != s.RunID {
+	run := runOf(ctx, q.ledger, watch)
+	for _, e := range out.all {
+		if now := run(e.Tag); out.lost != "" || now != "" && e.Run != "" && now != e.Run {
 			return errors.New("no worker has seen yet that Redis restarted, or that another node took over: start one, then run this again")
 		}
-	}
-	held, err := q.rdb.Get(ctx, q.prefix+":hold").Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return err
-	}
-	if ms, err := strconv.ParseInt(held, 10, 64); err == nil {
-		q.limiter.HoldUntil(time.UnixMilli(ms))
 	}
 	return nil
 }

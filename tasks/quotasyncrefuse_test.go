@@ -106,7 +106,7 @@ func TestQuotaSyncWhileRedisRestarts(t *testing.T) {
 func TestQuotaSyncKeepsTheHold(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newSyncWorld(t, "redis://"+b.Addr, nil)
-		w.restarted(redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
+		w.restarted(t.Context(), nil, redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
 		if err := w.remember(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}

@@ -150,11 +150,14 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if w.meter, err = newMeter(o.Metrics); err != nil {
 		return nil, err
 	}
-	// A change before the worker is ready is seen by remember.
+	// A change that comes before there is a stack is one all the same.
 	var ready atomic.Bool
-	w.watch = redisconn.NewRestartWatch(func(c redisconn.Change) {
+	var early atomic.Pointer[redisconn.Change]
+	w.watch = redisconn.NewRestartWatch(func(ctx context.Context, cn *redis.Conn, c redisconn.Change) {
 		if ready.Load() {
-			w.restarted(c)
+			w.restarted(ctx, cn, c)
+		} else {
+			early.Store(&c)
 		}
 	})
 	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch, Dialer: o.RedisDialer})
@@ -170,6 +173,9 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		return nil, closing(err)
 	}
 	ready.Store(true)
+	if c := early.Load(); c != nil {
+		w.restarted(ctx, nil, *c)
+	}
 	w.learnDurability(ctx)
 	if err := w.remember(ctx, true); err != nil {
 		return nil, closing(err)
@@ -240,7 +246,7 @@ func (w *Worker) Ready(ctx context.Context) error {
 	if err != nil {
 		return errors.New(redisconn.Describe(err))
 	}
-	return nil
+	return w.stack.frozen()
 }
 
 // Run takes calls until ctx ends; then it takes no new call, lets those in flight end
@@ -268,7 +274,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.feeder.run(soft) })
 	wg.Go(func() { w.sweeper.run(soft) })
 	wg.Go(func() { w.scheduler.run(soft) })
-	wg.Go(func() { w.follow(soft) })
 	wg.Go(func() { w.health.Run(soft) })
 	wg.Go(func() { w.runner.pauses.Run(soft, w.log) })
 	// A worker that drains uses its settings until its last request has ended: it stays a
@@ -276,7 +281,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	membership, endMembership := context.WithCancel(context.WithoutCancel(ctx))
 	defer endMembership()
 	var member sync.WaitGroup
-	disagreed := make(chan error, 1)
+	disagreed := make(chan error, 2)
+	wg.Go(func() {
+		if err := w.follow(soft); err != nil {
+			disagreed <- err
+		}
+	})
 	member.Go(func() {
 		if err := w.member.Keep(membership, nil); err != nil {
 			disagreed <- err
@@ -328,20 +338,6 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-// follow notes restarts of Redis in the ledger, for workers that start later.
-func (w *Worker) follow(ctx context.Context) {
-	noted := w.changes.Load()
-	for ctx.Err() == nil {
-		wait(ctx, 500*time.Millisecond)
-		if n := w.changes.Load(); n != noted {
-			w.learnDurability(ctx)
-			if err := w.remember(ctx, false); err == nil {
-				noted = n
-			}
-		}
-	}
 }
 
 // handle runs a task. It returns an error only for tasks that can't be read, and where

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// KeyTerm is the term for the fingerprint of the token-ID key, which nobody sets by hand.
+const KeyTerm = "NAMING_KEY"
+
 // Difference is a term for which the others have another value.
 type Difference struct {
 	// Name is the term's.
@@ -39,6 +42,11 @@ func (e *DisagreementError) Error() string {
 			break
 		}
 		fmt.Fprintf(&b, "\n  there: %s", p)
+	}
+	if slices.ContainsFunc(e.Differences, func(d Difference) bool { return d.Name == KeyTerm }) {
+		fmt.Fprintf(&b, "\nthe token-ID key in Redis was replaced while they ran, and nothing sets it: they stop by themselves, "+
+			"or are forgotten after %v; then start this one again", TTL)
+		return b.String()
 	}
 	fmt.Fprintf(&b, "\nstart this one with their values; or, to change the values, stop all that use them first "+
 		"(one that crashed is forgotten after %v)", TTL)

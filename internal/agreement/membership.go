@@ -91,6 +91,13 @@ func (m *Membership) Leave(ctx context.Context) error {
 	return err
 }
 
+// Renew says at once that the process is alive, for one that has found out that Redis lost what
+// it knew. The errors are those of Join.
+func (m *Membership) Renew(ctx context.Context) error {
+	_, err := m.beat(ctx)
+	return err
+}
+
 // beat joins or stays.
 func (m *Membership) beat(ctx context.Context) (joined bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, Beat) // a Redis that hangs is one that failed

@@ -87,6 +87,16 @@ func (r *Registry) Alive(ctx context.Context) ([]Process, error) {
 	return all, nil
 }
 
+// Used reports whether some process has joined or looked since this Redis started, whatever was
+// deleted in it since: Redis remembers the script.
+func (r *Registry) Used(ctx context.Context) (bool, error) {
+	err := r.script.EvalSha(ctx, r.rdb, r.keys, opList).Err()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // run runs the script, and gives the first text of its reply apart. Where want is not
 // empty, it must be that.
 func (r *Registry) run(ctx context.Context, want string, args ...any) (says string, rest []string, err error) {

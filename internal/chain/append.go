@@ -111,7 +111,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 	eval := func(c redis.Scripter, g *Group, byHash bool) *redis.Cmd {
 		g.close()
 		keys := []string{l.bucket(g.tag)}
-		args := append([]any{a.Batch, a.Policy, flag(a.AtOnce)}, g.args...)
+		args := append([]any{a.Batch, a.Policy, flag(a.AtOnce), l.fingerprint}, g.args...)
 		if byHash {
 			return c.EvalSha(ctx, l.append_.Hash(), keys, args...)
 		}
@@ -140,6 +140,13 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 		}
 		r := reply(v)
 		l.admission.Observe(r.int(0))
+		if len(r) == 2 { // nothing was appended
+			why := ErrOtherKey
+			if r.str(1) == "" {
+				why = ErrLost
+			}
+			return errors.Join(append(errs, why)...)
+		}
 		out.Added += int(r.int(1))
 		out.Known += int(r.int(2))
 		if r.int(3) > 0 {

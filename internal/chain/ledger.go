@@ -33,6 +33,9 @@ type Options struct {
 	// moment when that was noticed, before its call is taken for lost (see pump). 0: not at all.
 	Grace     time.Duration
 	Admission Admission
+	// Fingerprint is that of the token-ID key. Append is refused where the ledger has another
+	// one, or has lost its data (ErrOtherKey, ErrLost). "": not looked at.
+	Fingerprint string
 }
 
 // Ledger is the durable state of chains and calls. It is safe for concurrent use.
@@ -42,12 +45,13 @@ type Ledger struct {
 	maxAttempts int
 	grace       time.Duration
 	admission   Admission
+	fingerprint string
 
 	append_, begin, unfeed, finish, pump, decide *redis.Script
 	cancelChain, cancelBatch, purge, reseal      *redis.Script
 	cancelScheduled                              *redis.Script
 	announce, lift, vacate                       *redis.Script
-	restore                                      *redis.Script
+	restore, epochScript                         *redis.Script
 }
 
 // New returns a ledger on rdb. It asks nothing of Redis.
@@ -64,7 +68,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	if o.Admission.Observe == nil {
 		o.Admission.Observe = func(int64) {}
 	}
-	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission}
+	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission, fingerprint: o.Fingerprint}
 	script := func(name string) *redis.Script {
 		return redis.NewScript(o.Admission.Library + source("base") + source("library") + source(name))
 	}
@@ -74,7 +78,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	l.cancelChain, l.cancelBatch, l.purge = script("cancel_chain"), script("cancel_batch"), script("purge")
 	l.cancelScheduled = script("cancel_scheduled")
 	l.restore, l.lift, l.vacate = script("restore"), script("lift"), script("vacate")
-	l.announce = redis.NewScript(source("announce"))
+	l.announce, l.epochScript = redis.NewScript(source("announce")), redis.NewScript(source("epoch"))
 	return l
 }
 

@@ -52,6 +52,10 @@ func Describe(err error) string {
 	if err == nil {
 		return ""
 	}
+	var blind *BlindError
+	if errors.As(err, &blind) {
+		return blind.Error()
+	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
 		text := reply.Error()

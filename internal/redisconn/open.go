@@ -103,14 +103,14 @@ func (t *target) clientOptions(o Options) *redis.Options {
 	if t.mode == socket {
 		opt.Network = "unix"
 	}
-	opt.OnConnect = o.Watch.onConnect(redisNode)
+	opt.OnConnect = o.Watch.onConnect(TheNode)
 	return opt
 }
 
 func (t *target) failoverOptions(o Options) *redis.FailoverOptions {
 	opt := t.common(o).Failover()
 	// Sentinel's own connections come here too; the watch tells them apart.
-	opt.OnConnect = o.Watch.onConnect(redisNode)
+	opt.OnConnect = o.Watch.onConnect(TheNode)
 	return opt
 }
 

@@ -98,7 +98,7 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 	pipe := rdb.Pipeline()
 	ping := pipe.Ping(ctx)
 	info := pipe.Info(ctx)
-	// Refused by many managed services: then it isn't known, and not said.
+	// Refused by many managed services: then it isn't known.
 	conf := pipe.ConfigGet(ctx, "appendfsync")
 	opened := pipe.Do(ctx, "multi")
 	closed := pipe.Do(ctx, "discard")
@@ -120,6 +120,9 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 			What:   "appendfsync is no: a crash of the machine may lose up to half a minute of acknowledged calls",
 			Remedy: "`CONFIG SET appendfsync everysec`, and the same in redis.conf"})
 	}
+	if role&Worker != 0 {
+		found = append(found, unread(fields, info.Err(), conf.Err())...)
+	}
 	// Only what says that it is a Redis, or refuses to say it, is asked for its ACL.
 	if role == 0 || fields["redis_mode"] == "sentinel" || fields["redis_version"] == "" && !noPermission(info.Err()) {
 		return found, nil
@@ -129,6 +132,21 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 		return nil, err
 	}
 	return append(found, missing...), nil
+}
+
+// unread names what a worker can't see of a Redis, where its ACL is not the cause: that is
+// found among the missing rights.
+func unread(info map[string]string, infoErr, configErr error) (found []Finding) {
+	if hidden := infoErr != nil && !noPermission(infoErr); hidden || info["redis_version"] != "" && info["run_id"] == "" {
+		found = append(found, Finding{Level: Refuse, What: "INFO can't be read: a restart of Redis, which may lose requests in flight, would not be seen",
+			Remedy: "in redis.conf, take out the rename-command of INFO; behind a proxy, connect to Redis itself"})
+	}
+	if configErr != nil && !noPermission(configErr) && info["redis_version"] != "" {
+		found = append(found, Finding{Level: Warn,
+			What:   "CONFIG GET can't be read: whether Redis writes every command to disk can't be seen, so after each of its restarts no call is made for one lease",
+			Remedy: "allow CONFIG GET (no rename-command for CONFIG) if appendfsync is always; else there is nothing to do"})
+	}
+	return found
 }
 
 // judge goes by the fields of INFO; those that are missing are passed over.

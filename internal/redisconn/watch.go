@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisNode is the name under which a Redis that isn't a cluster is watched:
+// TheNode is the name under which a Redis that isn't a cluster is watched:
 // whichever address answers is the same Redis to its users.
-const redisNode = "redis"
+const TheNode = "redis"
 
 // Change says that a Redis isn't the process that it was: it restarted, or
 // another node took its place. Writes of its last moments may be lost.
@@ -22,6 +22,7 @@ type Change struct {
 	Node    string        // "redis"; in a cluster the node's host:port
 	Was, Is string        // run_id before ("": not seen before) and now
 	Uptime  time.Duration // of the process that answers now, whole seconds
+	Master  bool          // it never was a replica since it started
 	// Promoted says that it is no restart: a replica of the master that was seen took over.
 	Promoted bool
 }
@@ -31,21 +32,43 @@ type Sight struct {
 	Node   string
 	RunID  string        // 40 hex digits
 	Uptime time.Duration // when it was seen, whole seconds
+	Master bool          // it never was a replica since it started
 }
+
+// BlindError says that a Redis does not tell which process it is (INFO renamed away or
+// forbidden), so that a restart, which may lose slots that are held, can't be seen. A
+// connection to it isn't used.
+type BlindError struct {
+	Cause error // what INFO was answered with; nil: an answer without run_id
+}
+
+// Error says what to do.
+func (e *BlindError) Error() string {
+	why := "its answer has no run_id"
+	if e.Cause != nil {
+		why = e.Cause.Error()
+	}
+	return "INFO can't be read (" + why + "), so a restart of Redis, which may lose requests in flight, would not be seen: " +
+		"allow INFO (`ACL SETUSER <user> +info`; in redis.conf, no rename-command for INFO)"
+}
+
+// Unwrap is the cause.
+func (e *BlindError) Unwrap() error { return e.Cause }
 
 // RestartWatch looks at each new connection, before any other command uses it,
 // for the run_id of the Redis at its other end, and reports a change. Give it to
 // Options.Watch; one watch may serve several clients of the same Redis.
 //
 // The first sight of a node is no change, with one exception: a cluster's node
-// that was promoted from a replica of a node seen before. A server that does not
-// tell its run_id (miniredis; an ACL without INFO) is unknown, and reports
-// nothing. A connection on which the question fails otherwise isn't used.
+// that was promoted from a replica of a node seen before. A connection on which the question
+// fails isn't used: a Redis that does not tell its run_id is a *BlindError. A server that
+// answers INFO and says no version either (miniredis) is no Redis that could restart on
+// its own, and reports nothing.
 //
 // What it can't see: a cluster's replica that is promoted while this process has
 // idle connections to it, until there is a new one.
 type RestartWatch struct {
-	changed func(Change)
+	changed func(context.Context, *redis.Conn, Change)
 
 	mu      sync.Mutex
 	nodes   map[string]Sight
@@ -55,8 +78,9 @@ type RestartWatch struct {
 // NewRestartWatch makes a watch that calls changed for each change. It is called
 // once a change, by one goroutine at a time, and every new connection waits until
 // it returns, so that nothing is sent to the new process before: it must be quick
-// and must not use a client that is watched. nil reports nothing.
-func NewRestartWatch(changed func(Change)) *RestartWatch {
+// and must not use a client that is watched, but may ask on the connection that it is given.
+// nil reports nothing.
+func NewRestartWatch(changed func(context.Context, *redis.Conn, Change)) *RestartWatch {
 	return &RestartWatch{changed: changed, nodes: map[string]Sight{}, history: map[string]bool{}}
 }
 
@@ -80,21 +104,39 @@ func (w *RestartWatch) onConnect(node string) func(context.Context, *redis.Conn)
 	}
 	return func(ctx context.Context, cn *redis.Conn) error {
 		server, err := askInfo(ctx, cn, "server")
-		if err != nil || server["run_id"] == "" || server["redis_mode"] == "sentinel" {
+		if err != nil || server["redis_mode"] == "sentinel" {
 			return err
+		}
+		if server["run_id"] == "" {
+			return blind(ctx, cn)
 		}
 		replication, err := askInfo(ctx, cn, "replication")
 		if err != nil {
 			return err
 		}
-		w.saw(node, server, replication)
+		w.saw(ctx, cn, node, server, replication)
 		return nil
 	}
 }
 
-func (w *RestartWatch) saw(node string, server, replication map[string]string) {
+// blind is the error of a server that did not tell its run_id.
+func blind(ctx context.Context, cn infoAsker) error {
+	all, err := infoFields(cn.Info(ctx).Result())
+	if err != nil {
+		return err
+	}
+	if all != nil && all["redis_version"] == "" {
+		return nil
+	}
+	return &BlindError{Cause: cn.Info(ctx, "server").Err()}
+}
+
+func (w *RestartWatch) saw(ctx context.Context, cn *redis.Conn, node string, server, replication map[string]string) {
 	seconds, _ := strconv.ParseInt(server["uptime_in_seconds"], 10, 64)
-	now := Sight{Node: node, RunID: server["run_id"], Uptime: time.Duration(seconds) * time.Second}
+	now := Sight{
+		Node: node, RunID: server["run_id"], Uptime: time.Duration(seconds) * time.Second,
+		Master: replication["role"] == "master" && strings.Trim(replication["master_replid2"], "0") == "",
+	}
 
 	w.mu.Lock()
 	defer w.mu.Unlock() // held while changed runs: other connections wait for it
@@ -108,7 +150,7 @@ func (w *RestartWatch) saw(node string, server, replication map[string]string) {
 		w.history[id] = true
 	}
 	if (promoted || known && before.RunID != now.RunID) && w.changed != nil {
-		w.changed(Change{Node: node, Was: before.RunID, Is: now.RunID, Uptime: now.Uptime, Promoted: promoted})
+		w.changed(ctx, cn, Change{Node: node, Was: before.RunID, Is: now.RunID, Uptime: now.Uptime, Master: now.Master, Promoted: promoted})
 	}
 }
 

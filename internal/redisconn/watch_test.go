@@ -2,6 +2,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +20,7 @@ type changes struct {
 	list []Change
 }
 
-func (c *changes) add(ch Change) {
+func (c *changes) add(_ context.Context, _ *redis.Conn, ch Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.list = append(c.list, ch)
@@ -65,7 +66,7 @@ func TestWatchSeesARestart(t *testing.T) {
 	s.Kill()
 	s.Restart()
 	second := runID(t, c)
-	want := []Change{{Node: "redis", Was: first, Is: second}}
+	want := []Change{{Node: "redis", Was: first, Is: second, Master: true}}
 	got := seen.get()
 	for i := range got {
 		if got[i].Uptime > time.Minute {
@@ -84,7 +85,7 @@ func TestWatchReportsBeforeAnyCommand(t *testing.T) {
 	s := redistest.Start(t)
 	entered, release := make(chan struct{}), make(chan struct{})
 	reports := 0
-	w := NewRestartWatch(func(Change) {
+	w := NewRestartWatch(func(context.Context, *redis.Conn, Change) {
 		reports++
 		close(entered)
 		<-release
@@ -136,21 +137,47 @@ func TestWatchKnowsNothingOfMiniredis(t *testing.T) {
 	}
 }
 
-func TestWatchWithoutTheRightToINFO(t *testing.T) {
-	s := redistest.Start(t)
-	admin := s.Client()
-	if err := admin.Do(t.Context(), "acl", "setuser", "app", "on", ">pw", "~*", "+@all", "-info").Err(); err != nil {
+// A Redis that does not tell which process it is isn't used, and the preflight names it.
+func TestWatchOfARedisThatDoesNotTellItsRunID(t *testing.T) {
+	forbidden, renamed := redistest.Start(t), redistest.Start(t, "--rename-command", "INFO", "hidden")
+	if err := forbidden.Client().Do(t.Context(), "acl", "setuser", "app", "on", ">pw", "~*", "+@all", "-info").Err(); err != nil {
 		t.Fatal(err)
 	}
-	c, w, _ := watched(t, "redis://app:pw@"+s.Addr)
-	if err := c.Ping(t.Context()).Err(); err != nil {
-		t.Error(err)
+	for name, url := range map[string]string{"an ACL without INFO": "redis://app:pw@" + forbidden.Addr, "INFO renamed away": renamed.URL} {
+		t.Run(name, func(t *testing.T) {
+			c, w, _ := watched(t, url)
+			var blind *BlindError
+			if err := c.Ping(t.Context()).Err(); !errors.As(err, &blind) || blind.Cause == nil {
+				t.Errorf("a watched connection: %v", err)
+			}
+			if len(w.Seen()) != 0 {
+				t.Error(w.Seen())
+			}
+			plain, err := Open(url, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer plain.Close()
+			got, err := Preflight(t.Context(), plain, Worker)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, refusal := Split(got); refusal == nil || !strings.Contains(strings.ToLower(refusal.Error()), "info") {
+				t.Errorf("Preflight of a worker: %v", got)
+			}
+		})
 	}
-	if len(w.Seen()) != 0 {
-		t.Error(w.Seen())
+}
+
+// A CONFIG that can't be read is named: durability is not known, so every restart freezes.
+func TestPreflightNamesCONFIGThatCantBeRead(t *testing.T) {
+	s := redistest.Start(t, "--rename-command", "CONFIG", "hidden")
+	got, err := Preflight(t.Context(), s.Client(), Worker)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got, err := Preflight(t.Context(), c, 0); err != nil || len(got) != 0 {
-		t.Errorf("Preflight: %v, %v", got, err)
+	if warnings, refusal := Split(got); refusal != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "CONFIG GET") {
+		t.Errorf("%v, %v", warnings, refusal)
 	}
 }
 
@@ -204,7 +231,7 @@ func TestWatchSentinelFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := runID(t, replica.Client())
-	hook := w.onConnect(redisNode)
+	hook := w.onConnect(TheNode)
 	direct := redis.NewClient(&redis.Options{Addr: replica.Addr, OnConnect: hook})
 	defer direct.Close()
 	if err := direct.Ping(t.Context()).Err(); err != nil {
@@ -223,15 +250,15 @@ func TestWatchPromotionAtFirstSight(t *testing.T) {
 		return map[string]string{"role": "master", "master_replid": id, "master_replid2": second}
 	}
 	zero := strings.Repeat("0", 40)
-	w.saw("a", info("ra"), master("A", zero))
-	w.saw("b", info("rb"), master("B", "Z")) // promoted before our time
-	w.saw("c", info("rc"), map[string]string{"role": "slave", "master_replid": "A", "master_replid2": zero})
-	w.saw("b", info("rb"), master("B", "Z"))
+	w.saw(t.Context(), nil, "a", info("ra"), master("A", zero))
+	w.saw(t.Context(), nil, "b", info("rb"), master("B", "Z")) // promoted before our time
+	w.saw(t.Context(), nil, "c", info("rc"), map[string]string{"role": "slave", "master_replid": "A", "master_replid2": zero})
+	w.saw(t.Context(), nil, "b", info("rb"), master("B", "Z"))
 	if got := seen.get(); len(got) != 0 {
 		t.Fatalf("too early: %v", got)
 	}
-	w.saw("d", info("rd"), master("D", "A"))
-	w.saw("d", info("rd"), master("D", "A"))
+	w.saw(t.Context(), nil, "d", info("rd"), master("D", "A"))
+	w.saw(t.Context(), nil, "d", info("rd"), master("D", "A"))
 	if got := seen.get(); len(got) != 1 || got[0] != (Change{Node: "d", Is: "rd", Uptime: 7 * time.Second, Promoted: true}) {
 		t.Errorf("changes %v", got)
 	}

@@ -149,3 +149,12 @@ func RestoreNamingKey(ctx context.Context, rdb redis.UniversalClient, keyName st
 	}
 	return nil
 }
+
+// NamingKeyFingerprint is the fingerprint of a naming key as it rests sealed in Redis.
+func NamingKeyFingerprint(sealed []byte, keyName string, keys *Keys) (string, error) {
+	plain, err := openNamingKey(sealed, keyName, keys)
+	if err != nil {
+		return "", err
+	}
+	return NewNamer([]byte(plain)).Fingerprint(), nil
+}

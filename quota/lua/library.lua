@@ -14,6 +14,8 @@
 --   used:<token>:<day>   string requests granted for that day
 --   cooling:<token>      hash   until, why, probe (next try before), step
 --   licenses             hash   token -> licences that were given explicitly
+--   epoch                hash   e: since when slots and counts may be missing, in ms (0: they
+--                               never were); who keeps the bucket makes it
 -- All are built from the prefix that is KEYS[1], so one declared key stands for
 -- the hash tag that they share.
 local quota = {}
@@ -36,7 +38,8 @@ function quota.settings(i)
     lease = tonumber(ARGV[i + 1]),
     licenses = tonumber(ARGV[i + 2]),
     guard = tonumber(ARGV[i + 3]),
-    not_before = tonumber(ARGV[i + 4]),
+    not_before = math.abs(tonumber(ARGV[i + 4])),
+    known = tonumber(ARGV[i + 4]) < 0, -- every bucket has its epoch, as the caller knows
     starts = { tonumber(ARGV[i + 5]), tonumber(ARGV[i + 7]), tonumber(ARGV[i + 9]), tonumber(ARGV[i + 11]),
       tonumber(ARGV[i + 13]) },
     days = { ARGV[i + 6], ARGV[i + 8], ARGV[i + 10], ARGV[i + 12] },
@@ -92,13 +95,30 @@ local function regrant(prefix, token, nonce, s, now)
     others = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. now, '+inf') - 1 }
 end
 
+-- frozen: until when nothing is granted in this bucket, since Redis may have lost slots that
+-- are held: one lease from the epoch's e on. A caller whose s.known is set knows that the bucket
+-- has an epoch: where it has none the data was lost, now at the latest. not_before is what the
+-- caller knows of losses itself: an epoch from before them is one of data that went back.
+-- Both are written down, for all who come later.
+local function frozen(prefix, s, now)
+  local key = prefix .. 'epoch'
+  local e = redis.call('HGET', key, 'e')
+  if not e and not s.known then return s.not_before end
+  local since = e and tonumber(e) or 0
+  local to = math.max(since, e and s.not_before - s.lease or now)
+  if to > now then to = now end -- never in the future: the clock may have been put back
+  if to ~= since then redis.call('HSET', key, 'e', int(to)) end
+  return to > 0 and math.max(to + s.lease, s.not_before) or s.not_before
+end
+
 -- grant: a slot under a lease and a count on the day (both days where the lease
 -- and the guard cross midnight), or why not and until when: 'restart', 'clock'
 -- (the days in s do not cover now), 'midnight', 'cooling', 'quota', 'slots'. A
 -- waiter ('' for none) that is refused a slot is queued by its arrival. The nonce
 -- must be new for every attempt.
 function quota.grant(prefix, token, nonce, waiter, since, s, now)
-  if now < s.not_before then return refuse('restart', s.not_before, now) end
+  local thaws = frozen(prefix, s, now)
+  if now < thaws then return refuse('restart', thaws, now) end
   local d = day_of(s, now)
   if not d then return refuse('clock', now + 1000, now) end
   local again = regrant(prefix, token, nonce, s, now)

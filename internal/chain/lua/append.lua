@@ -4,7 +4,9 @@
 -- a group costs few commands, however many calls it has.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] policy  [3] 1: feed the chains that become ready at once
--- ARGV[4..] runs of calls of one chain: chain, sealed token, how many calls, or
+-- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
+--         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
+-- ARGV[5..] runs of calls of one chain: chain, sealed token, how many calls, or
 --         '<how many> <licences, none: not given> <due at ms, none: now>'; then for each
 --         call its key, and its record as a text for string.format, where %s stands for
 --         the state and for the time
@@ -19,10 +21,14 @@ local WIDE = string.rep('~', 65)
 local batch, policy, at_once = ARGV[1], ARGV[2], ARGV[3] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[4] ~= '' then
+  local own = redis.call('HGET', P .. 'epoch', 'f') or ''
+  if own ~= ARGV[4] then return { now, own } end
+end
 local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' .. batch
 
 local ids, keys, texts, fields, ats, seals, given = {}, {}, {}, {}, {}, {}, {}
-local n, i, last = 0, 4, #ARGV
+local n, i, last = 0, 5, #ARGV
 while i < last do
   local id, many = ARGV[i], tonumber(ARGV[i + 2])
   local token, at = string.sub(id, 1, 24), nil
