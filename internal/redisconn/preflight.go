@@ -120,7 +120,7 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 			What:   "appendfsync is no: a crash of the machine may lose up to half a minute of acknowledged calls",
 			Remedy: "`CONFIG SET appendfsync everysec`, and the same in redis.conf"})
 	}
-	if role&Worker != 0 {
+	if role&Worker != 0 && fields["redis_mode"] != "sentinel" {
 		found = append(found, unread(fields, info.Err(), conf.Err())...)
 	}
 	// Only what says that it is a Redis, or refuses to say it, is asked for its ACL.

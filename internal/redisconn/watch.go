@@ -37,7 +37,7 @@ type Sight struct {
 
 // BlindError says that a Redis does not tell which process it is (INFO renamed away or
 // forbidden), so that a restart, which may lose slots that are held, can't be seen. A
-// connection to it isn't used.
+// connection to it isn't used. It has no Unwrap: go-redis would report the cause alone.
 type BlindError struct {
 	Cause error // what INFO was answered with; nil: an answer without run_id
 }
@@ -52,8 +52,6 @@ func (e *BlindError) Error() string {
 		"allow INFO (`ACL SETUSER <user> +info`; in redis.conf, no rename-command for INFO)"
 }
 
-// Unwrap is the cause.
-func (e *BlindError) Unwrap() error { return e.Cause }
 
 // RestartWatch looks at each new connection, before any other command uses it,
 // for the run_id of the Redis at its other end, and reports a change. Give it to

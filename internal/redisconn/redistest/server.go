@@ -205,7 +205,7 @@ func (s *Server) answers(ctx context.Context) (bool, error) {
 	_ = probe.Close()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1})
 	defer c.Close()
-	info, err := c.Info(ctx, "server").Result()
+	info, err := c.Do(ctx, s.nameOf("INFO"), "server").Text()
 	if redis.HasErrorPrefix(err, "NOAUTH") {
 		return true, nil
 	}
@@ -216,6 +216,16 @@ func (s *Server) answers(ctx context.Context) (bool, error) {
 		err = c.Ping(ctx).Err() // LOADING until its data is read
 	}
 	return err == nil, err
+}
+
+// nameOf is what a command is called, for a server whose arguments have "--rename-command".
+func (s *Server) nameOf(command string) string {
+	for i := 0; i+2 < len(s.args); i++ {
+		if s.args[i] == "--rename-command" && s.args[i+1] == command {
+			return s.args[i+2]
+		}
+	}
+	return command
 }
 
 func (s *Server) log() string {
