@@ -22,4 +22,54 @@ var faultMutations = []mutation{
 		in("tasks/worker.go", "if n := w.runner.active.Load(); n > 0 {", "if n := w.runner.active.Load(); n > 1<<30 {"),
 		"./tasks", "TestWorkerWithARunThatDoesNotEndDoesNotLeave",
 	},
+	{
+		"restart hold", "an older file under appendfsync always is taken for the same data",
+		in("tasks/restart.go", " && w.sameData(ctx, cn) {", " {"),
+		"./tasks", "TestDurableRedisGoesOn",
+	},
+	{
+		"restart hold", "a replica that took over while no worker was there is taken for a restart that lost nothing",
+		in("tasks/restart.go", "\t\tif !s.Master {", "\t\tif false && !s.Master {"),
+		"./tasks", "TestReplicaTookOverWhileNoWorkerWasThere",
+	},
+	{
+		"restart hold", "a Redis that does not tell its run_id is used",
+		in("internal/redisconn/watch.go", "\treturn &BlindError{Cause: cn.Info(ctx, \"server\").Err()}", "\treturn nil"),
+		"./internal/redisconn", "TestWatchOfARedisThatDoesNotTellItsRunID",
+	},
+	{
+		"epochs of the data", "a grant does not miss one",
+		in("quota/lua/library.lua", "if not e and not s.known then return", "if not e then return"),
+		"./tasks", "TestRedisLosesItsData",
+	},
+	{
+		"epochs of the data", "a look does not see that they went back",
+		in("tasks/memory.go", "\t\tcase older:", "\t\tcase older && false:"),
+		"./tasks", "TestDataThatGoesBack",
+	},
+	{
+		"epochs of the data", "a worker is ready while nothing is granted",
+		in("tasks/worker.go", "\treturn w.stack.frozen()\n", "\treturn nil\n"),
+		"./tasks", "TestWorkerSaysThatDataIsLost",
+	},
+	{
+		"one token-ID key", "calls are appended under another one",
+		in("internal/chain/lua/append.lua", "if ARGV[4] ~= '' then", "if false then"),
+		"./tasks", "TestOtherTokenIDKey",
+	},
+	{
+		"one token-ID key", "one that starts does not wait for those who live",
+		in("tasks/memory.go", "if used && time.Now().Before(end)", "if used && time.Now().After(end)"),
+		"./tasks", "TestProducerAlonePutsTheKeyBack",
+	},
+	{
+		"one token-ID key", "it is made anew where the calls have names of the old one",
+		in("tasks/memory.go", "\t\t\treturn &KeyLostError{s.keyName(), s.prefix}\n", ""),
+		"./tasks", "TestTokenIDKeyIsGoneAndTheCallsAreNot",
+	},
+	{
+		"one token-ID key", "who puts it back does not join again",
+		in("tasks/memory.go", "\tif member != nil {", "\tif member == nil {"),
+		"./tasks", "TestRedisLosesItsData",
+	},
 }

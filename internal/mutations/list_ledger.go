@@ -258,17 +258,17 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "a restart that a worker sees brings none",
-		in("tasks/restart.go", "	w.stack.holdUntil(until)\n	w.log.Warn().Str(\"node\"", "	w.log.Warn().Str(\"node\""),
+		in("tasks/restart.go", "until := w.freeze()\n	w.log.Warn().Str(\"node\"", "until := time.Now()\n	w.log.Warn().Str(\"node\""),
 		"./tasks", "TestNothingIsMadeAfterARestartOfRedis",
 	},
 	{
 		"restart hold", "the ledger's run_id is not compared",
-		in("tasks/restart.go", `changed = changed || known[s.Node] != ""`, `changed = changed && known[s.Node] != ""`),
+		in("tasks/restart.go", `if starting && e.Run != "" &&`, `if starting && e.Run == "" &&`),
 		"./tasks", "TestRestartWhileNoWorkerWasThere",
 	},
 	{
 		"restart hold", "a worker that starts during it does not keep it",
-		in("tasks/restart.go", "		w.stack.holdUntil(time.UnixMilli(ms))\n", "		_ = ms\n"),
+		in("tasks/memory.go", "			s.holdUntil(e.Lost.Add(s.settings.Lease))\n", ""),
 		"./tasks", "TestRestartWhileNoWorkerWasThere",
 	},
 	{
@@ -278,7 +278,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "a replica that took over is taken for a restart that lost nothing",
-		in("tasks/restart.go", "if w.durable.Load() && c.Uptime < freshStart {", "if w.durable.Load() {"),
+		in("tasks/restart.go", "if w.durable.Load() && c.Master && c.Uptime < freshStart && ", "if w.durable.Load() && "),
 		"./tasks", "TestDurableRedisGoesOn",
 	},
 }

@@ -81,7 +81,7 @@ var quotaMutations = []mutation{
 	},
 	{
 		"hold after a restart of Redis", "grants do not look at it",
-		in(quotaLua, "  if now < s.not_before then return refuse('restart', s.not_before, now) end\n", ""),
+		in(quotaLua, "  if now < thaws then return refuse('restart', thaws, now) end\n", ""),
 		quotaPkg, "TestMiniredis/hold",
 	},
 	{
@@ -101,12 +101,12 @@ var quotaMutations = []mutation{
 	},
 	{
 		"restart hold", "a sync of the quota asks on a Redis that no worker has seen since its restart",
-		in("tasks/quotasync.go", "if was := known[s.Node]; was != \"\" && was != s.RunID {", "if was := known[s.Node]; was == s.RunID && false {"),
+		in("tasks/quotasync.go", "&& now != e.Run {", "&& now == \"\" {"),
 		"./tasks", "TestQuotaSyncAfterARestartOfRedis",
 	},
 	{
 		"restart hold", "a sync of the quota does not keep it",
-		in("tasks/quotasync.go", "		q.limiter.HoldUntil(time.UnixMilli(ms))\n", "		_ = ms\n"),
+		in(quotaLua, "return to > 0 and math.max(to + s.lease, s.not_before) or s.not_before", "return s.not_before"),
 		"./tasks", "TestQuotaSyncKeepsTheHold",
 	},
 	{

@@ -52,7 +52,6 @@ func (e *BlindError) Error() string {
 		"allow INFO (`ACL SETUSER <user> +info`; in redis.conf, no rename-command for INFO)"
 }
 
-
 // RestartWatch looks at each new connection, before any other command uses it,
 // for the run_id of the Redis at its other end, and reports a change. Give it to
 // Options.Watch; one watch may serve several clients of the same Redis.
