@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"habilita/internal/batch"
 	"habilita/internal/chain"
 	"habilita/internal/operator"
@@ -29,6 +31,23 @@ func newCanaryWorld(t *testing.T, b redistest.Backend) *canaryWorld {
 		t.Fatal(err)
 	}
 	return &canaryWorld{t: t, p: newTestProducer(t, b.Client), op: op}
+}
+
+// end ends the world, so that another one, with keys of its own, begins on the same Redis.
+func (w *canaryWorld) end(rdb redis.UniversalClient) {
+	w.t.Helper()
+	if err := w.p.Close(); err != nil { // or it puts its token-ID key back
+		w.t.Fatal(err)
+	}
+	empty(w.t, rdb)
+}
+
+// empty empties a Redis of which nobody remembers anything.
+func empty(t *testing.T, rdb redis.UniversalClient) {
+	t.Helper()
+	if err := errors.Join(rdb.FlushAll(t.Context()).Err(), rdb.ScriptFlush(t.Context()).Err()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // begin begins the head of every chain that is ready.
@@ -259,9 +278,7 @@ func TestCallThatJoinsIsNoCanary(t *testing.T) {
 				}
 				outcomes = nil
 			}))
-			if err := b.Client.FlushDB(ctx).Err(); err != nil {
-				t.Error(err)
-			}
+			w.end(b.Client)
 			return c, err
 		}
 		behind, later := Call{Token: "token-0"}, Call{Token: "token-0", At: time.Now().Add(time.Hour)}

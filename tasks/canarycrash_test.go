@@ -50,9 +50,7 @@ func TestProducerDiesAmongTheCanaries(t *testing.T) {
 			if !errors.As(err, &held) || held.Canaries.Calls != 6 || held.Canaries.Succeeded != n || sum.Enqueued != 6-n {
 				t.Errorf("%+v, %v", sum, err)
 			}
-			if err := b.Client.FlushDB(t.Context()).Err(); err != nil {
-				t.Fatal(err)
-			}
+			w.end(b.Client)
 		}
 	})
 }
@@ -119,9 +117,7 @@ func TestProducerDiesAfterTheRelease(t *testing.T) {
 			if err != nil || sum.Enqueued != 20-max(2, n) {
 				t.Errorf("after %d: %+v, %v", n, sum, err)
 			}
-			if err := b.Client.FlushDB(t.Context()).Err(); err != nil {
-				t.Fatal(err)
-			}
+			w.end(b.Client)
 		}
 	})
 }
