@@ -258,7 +258,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "a restart that a worker sees brings none",
-		in("tasks/restart.go", "until := w.freeze()\n	w.log.Warn().Str(\"node\"", "until := time.Now()\n	w.log.Warn().Str(\"node\""),
+		in("tasks/restart.go", "until := w.freeze()\n	what :=", "until := time.Now()\n	what :="),
 		"./tasks", "TestNothingIsMadeAfterARestartOfRedis",
 	},
 	{
