@@ -26,10 +26,9 @@ const (
 func (p *Pauses) Run(ctx context.Context, log zerolog.Logger) {
 	tick := time.NewTicker(pauseLook)
 	defer tick.Stop()
-	defer p.looked.Store(nil)
 	for {
 		now := time.Now()
-		if d := p.look(now); d > 0 {
+		if d := p.Look(now); d > 0 {
 			log.Warn().Dur("pause", d).Msg("this process did not run for a while (stopped, suspended, or without a processor): " +
 				"requests that were in flight are held against no server of the vendor")
 		}
@@ -41,8 +40,8 @@ func (p *Pauses) Run(ctx context.Context, log zerolog.Logger) {
 	}
 }
 
-// look notes that the process runs now, and returns how long it had not.
-func (p *Pauses) look(now time.Time) time.Duration {
+// Look notes that the process runs now, and returns how long it had not.
+func (p *Pauses) Look(now time.Time) time.Duration {
 	before := p.looked.Swap(&now)
 	if before == nil {
 		return 0

@@ -13,7 +13,7 @@ func TestPauses(t *testing.T) {
 		t.Error("one that never looked knows of a pause")
 	}
 	for d := time.Duration(0); d <= time.Second; d += pauseLook {
-		if p.look(at(d)) != 0 {
+		if p.Look(at(d)) != 0 {
 			t.Errorf("a pause at %s", d)
 		}
 	}
@@ -24,13 +24,13 @@ func TestPauses(t *testing.T) {
 	if !p.Since(at(900*time.Millisecond), at(61*time.Second)) {
 		t.Error("a pause that is just over is not seen")
 	}
-	if got := p.look(at(61 * time.Second)); got != time.Minute {
+	if got := p.Look(at(61 * time.Second)); got != time.Minute {
 		t.Errorf("a pause of %s", got)
 	}
 	if !p.Since(at(60*time.Second), at(61*time.Second)) || !p.Since(at(0), at(62*time.Second)) {
 		t.Error("a request of before the pause's end is held against the server")
 	}
-	p.look(at(61900 * time.Millisecond))
+	p.Look(at(61900 * time.Millisecond))
 	if p.Since(at(61500*time.Millisecond), at(62*time.Second)) {
 		t.Error("a request of after the pause is not")
 	}
@@ -40,7 +40,7 @@ func TestPauses(t *testing.T) {
 func TestPauseOfASuspendedMachine(t *testing.T) {
 	now := time.Now()
 	var p Pauses
-	p.look(now)
+	p.Look(now)
 	if !p.Since(now, now.Round(0).Add(time.Minute)) {
 		t.Error("not seen")
 	}
