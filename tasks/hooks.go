@@ -53,6 +53,7 @@ type Recorded struct {
 	At             time.Time // by the clock of Redis
 	RetryAt        time.Time // not before then, where the call comes back
 	Code, Msg, Err string    // as reports have them
+	Reason         string    // the same
 
 	// CoolUntil closes the token until then (zero: does not), CoolWhy says why, and
 	// CoolProbe, where above 0, lets a gentle try through after so long. CoolLift opens it.
@@ -85,7 +86,7 @@ func (r *runner) recorded(a chain.Attempt, j judgement, at time.Time) {
 		return
 	}
 	rec := Recorded{
-		Granted: r.granted(a), Kind: string(j.Kind), Slot: string(j.Slot), At: at, Code: j.Code, Msg: j.Msg, Err: j.Err,
+		Granted: r.granted(a), Kind: string(j.Kind), Slot: string(j.Slot), At: at, Code: j.Code, Msg: j.Msg, Err: j.Err, Reason: j.Reason,
 		CoolUntil: j.Cooling.Until, CoolWhy: j.Cooling.Why, CoolProbe: j.Cooling.ProbeAfter, CoolLift: j.Cooling.Lift,
 	}
 	if j.Kind != chain.Done && j.Kind != chain.GiveUp {

@@ -22,6 +22,38 @@ const (
 	outcomeUnopenable = "unopenable" // the token's sealing key is gone
 )
 
+// The reasons of results, beside the kinds of the vendor's refusals (wolkvox.Kind).
+const (
+	ReasonUnknown    = "unknown"    // no complete answer: the vendor may have done it
+	ReasonUnreadable = "unreadable" // an answer that says nothing we know
+	ReasonNotSent    = "not_sent"   // the vendor can't be reached, or nothing was to be sent
+	ReasonUnopenable = "unopenable" // the token's sealing key is gone
+)
+
+// reasonOf is the code of what went wrong, "" where nothing did.
+func reasonOf(err error) string {
+	var (
+		notSent    *wolkvox.NotSentError
+		refused    *wolkvox.RefusedError
+		unreadable *wolkvox.UnreadableError
+		unopenable *unopenableError
+		hook       *notSentError
+	)
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refused):
+		return string(refused.Kind)
+	case errors.As(err, &unopenable):
+		return ReasonUnopenable
+	case errors.As(err, &notSent), errors.As(err, &hook):
+		return ReasonNotSent
+	case errors.As(err, &unreadable):
+		return ReasonUnreadable
+	}
+	return ReasonUnknown
+}
+
 const (
 	// probeAfter is the first gentle try of a token whose quota the vendor says is used
 	// up, before our midnight: its day may begin at another hour.
@@ -65,6 +97,12 @@ type judgement struct {
 //
 // Attempts end at MaxAttempts; push-back ends GiveUpAfter after the first of it.
 func judge(ans wolkvox.Answer, err error, f attemptFacts) judgement {
+	j := decide(ans, err, f)
+	j.Reason = reasonOf(err)
+	return j
+}
+
+func decide(ans wolkvox.Answer, err error, f attemptFacts) judgement {
 	if err == nil {
 		o := chain.Outcome{Kind: chain.Done, Slot: chain.Release, Code: strconv.Itoa(ans.Code), Msg: ans.Msg}
 		o.Cooling.Lift = f.Probe

@@ -117,6 +117,14 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %+v", tc.name, j)
 		}
 	}
+	for reason, err := range map[string]error{
+		"": nil, "bad_token": refused(wolkvox.BadToken, 403), "server_error": refused(wolkvox.ServerFailure, 500),
+		ReasonNotSent: notSent, ReasonUnreadable: unreadable, ReasonUnopenable: gone, ReasonUnknown: errors.New("whatever"),
+	} {
+		if j := judge(wolkvox.Answer{}, err, facts); j.Reason != reason {
+			t.Errorf("%v: reason %q, want %q", err, j.Reason, reason)
+		}
+	}
 	for text, err := range map[string]error{
 		`"k7"`:     gone,
 		"skip":     &unopenableError{errors.New("broken")},

@@ -131,7 +131,7 @@ func (r *runner) attempt(ctx context.Context, fed string, a chain.Attempt, asked
 	started := time.Now()
 	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == fed)
 	if r.overtaken(a) {
-		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
+		j := judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
 		r.report(token, a, j, 0)
 		r.unprobed(a)
 		endAttempt(span, a, j)

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"habilita/internal/batch"
 	"habilita/internal/config"
 	"habilita/internal/operator"
 )
@@ -20,7 +23,7 @@ func (a *app) chains() *cobra.Command {
 		GroupID: groupSee,
 		Long: `Chains that have something to do: what each waits for, and until when. The calls of a
 chain are made one after the other; its head is the first that is not done. With --held
-those alone that wait for a person, with the command to type next. With --scheduled the calls
+those alone that wait for a person, with the call that each stands at, and what to do next. With --scheduled the calls
 that are not due yet (--at, --in): they join the end of their chain when they are, and block
 nothing until then.`,
 		Example: `  enqueue chains
@@ -41,7 +44,7 @@ nothing until then.`,
 			if scheduled {
 				return errors.Join(listScheduled(cmd.Context(), w, s, asJSON), w.Flush())
 			}
-			n := 0
+			n, batches := 0, &heldBatches{op: s.op, known: map[string]batch.Meta{}}
 			for c, err := range s.op.Chains(cmd.Context(), held) {
 				if err != nil {
 					_ = w.Flush()
@@ -53,7 +56,7 @@ nothing until then.`,
 				} else {
 					_, err = fmt.Fprintln(w, chainLine(c, s.set.Timezone))
 					if err == nil && held {
-						_, err = fmt.Fprintf(w, "    next: enqueue retry --chain %s   (or skip, or cancel)\n", quoteArg(c.ID))
+						err = tellHeld(cmd.Context(), w, c, batches)
 					}
 				}
 				if err != nil {
@@ -80,6 +83,16 @@ nothing until then.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a chain, or with --scheduled a call")
 	config.Bind(cmd.Flags(), config.Limits)
 	return cmd
+}
+
+// tellHeld tells the call that a held chain stands at, and what to do about it.
+func tellHeld(ctx context.Context, w io.Writer, c operator.Chain, batches *heldBatches) error {
+	m, err := batches.of(ctx, c.Head)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "    %s\n    next: %s\n", headLine(c.Head, m), nextStep(c, m))
+	return err
 }
 
 // chainLine is a chain on one line: its id, its head's server, why it waits.

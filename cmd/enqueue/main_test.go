@@ -100,7 +100,7 @@ func vendor(ts *testscript.TestScript, _ bool, args []string) {
 
 var outcomes = map[string]chain.Outcome{
 	"done":   {Kind: chain.Done, Slot: chain.Release, Code: "202", Msg: "enabled"},
-	"giveup": {Kind: chain.GiveUp, Slot: chain.Release, Code: "403", Msg: "PLEASE VALIDATE TOKEN"},
+	"giveup": {Kind: chain.GiveUp, Slot: chain.Release, Code: "403", Msg: "PLEASE VALIDATE TOKEN", Reason: "bad_token"},
 	"fail":   {Kind: chain.Fail, Slot: chain.Release, Code: "500", Msg: "-oops", Delay: time.Hour},
 	"ask":    {},
 }

@@ -44,6 +44,7 @@ type Call struct {
 	State                    State
 	Attempts                 int
 	Code, Msg, Err           string
+	Reason                   string // as in Outcome
 	Enqueued                 time.Time
 	Started                  time.Time // of the first attempt
 	Finished                 time.Time
@@ -67,7 +68,7 @@ func decode(batch, field, raw string) (Call, error) {
 		enqueued, started, finished int64
 	)
 	// A record is a JSON array whose end may be absent: a waiting call has four elements.
-	rec := [...]any{&state, &c.Server, &enqueued, &c.Ref, &c.Chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Err}
+	rec := [...]any{&state, &c.Server, &enqueued, &c.Ref, &c.Chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Err, &c.Reason}
 	if err := json.Unmarshal([]byte(raw), &rec); err != nil {
 		return c, fmt.Errorf("chain: record of call %s: %w", c.ID(), err)
 	}

@@ -31,6 +31,7 @@ type Restored struct {
 	Started           time.Time // of the first attempt
 	Finished          time.Time // succeeded, given up, skipped
 	Code, Msg, Err    string
+	Reason            string // as in Outcome
 
 	Spent         int       // of the budget
 	Failures      int       // in a row
@@ -82,6 +83,6 @@ func (c *Restored) args() []any {
 	}
 	return []any{
 		ID(c.Token, c.Chain), c.Key, c.State, c.Attempts, ms(c.Enqueued), ms(c.Started), ms(c.Finished),
-		c.Code, c.Msg, c.Err, c.Spent, c.Failures, ms(c.FirstPushBack), ms(c.Until), c.Nonce, c.Days, ms(c.QuietUntil),
+		c.Code, c.Msg, c.Err, c.Spent, c.Failures, ms(c.FirstPushBack), ms(c.Until), c.Nonce, c.Days, ms(c.QuietUntil), c.Reason,
 	}
 }

@@ -38,9 +38,12 @@ func TestRestoreEnded(t *testing.T) {
 			if h.call("b", tok(1), "a").State != StateQueued {
 				done = 0
 			}
-			h.restore(done, restored("a", RestoreSucceeded, nil), restored("b", RestoreSkipped, nil))
+			h.restore(done, restored("a", RestoreSucceeded, func(r *Restored) { r.Reason = "bad_token" }), restored("b", RestoreSkipped, nil))
 		}
 		a := h.call("b", tok(1), "a")
+		if a.Reason != "bad_token" {
+			t.Errorf("reason %q", a.Reason)
+		}
 		if a.State != StateSucceeded || a.Attempts != 2 || a.Code != "202" || a.Started.UnixMilli() != 2000 || a.Finished.UnixMilli() != 3000 {
 			t.Errorf("%+v", a)
 		}

@@ -125,7 +125,9 @@ type Outcome struct {
 	Slot           Slot
 	Delay          time.Duration // to the next attempt (Fail, PushBack, NotSent)
 	Code, Msg, Err string
-	Cooling        Cooling
+	// Reason is the code of what went wrong (tasks has them); "" where nothing did.
+	Reason  string
+	Cooling Cooling
 }
 
 // GoOn says with what a run may go on in the step that ends its attempt.
@@ -154,7 +156,7 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next
 		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
 		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
 	}, l.admission.Args()...)
-	args = append(args, away)
+	args = append(args, away, o.Reason)
 	r, err := l.run(ctx, l.finish, Tag(a.Chain), args...)
 	if err != nil {
 		return Step{}, err

@@ -161,7 +161,7 @@ func (m *memory) outcome(r record) {
 	case !known && !done && e.Kind != tasks.KindGivenUp:
 		return // not sent, and its grant was not written down
 	}
-	c.Code, c.Msg, c.Err = e.Code, e.Msg, e.Err
+	c.Code, c.Msg, c.Err, c.Reason = e.Code, e.Msg, e.Err, e.Reason
 	c.QuietUntil = time.Time{}
 	if e.Slot == tasks.SlotKept {
 		c.QuietUntil = lease

@@ -73,6 +73,7 @@ type end struct {
 	Code      string `json:"code,omitempty"`
 	Msg       string `json:"msg,omitempty"`
 	Err       string `json:"err,omitempty"`
+	Reason    string `json:"w,omitempty"`
 	CoolUntil int64  `json:"cu,omitempty"`
 	CoolWhy   string `json:"cw,omitempty"`
 	CoolProbe int64  `json:"cp,omitempty"` // ms
@@ -90,7 +91,7 @@ func endRecord(r tasks.Recorded) record {
 	return record{Type: typeEnd, At: ms(r.At),
 		Grant: &grant{Chain: r.Chain, Key: r.Key, Nonce: r.Nonce},
 		End: &end{
-			Kind: r.Kind, Slot: r.Slot, RetryAt: ms(r.RetryAt), Code: r.Code, Msg: r.Msg, Err: r.Err,
+			Kind: r.Kind, Slot: r.Slot, RetryAt: ms(r.RetryAt), Code: r.Code, Msg: r.Msg, Err: r.Err, Reason: r.Reason,
 			CoolUntil: ms(r.CoolUntil), CoolWhy: r.CoolWhy, CoolProbe: r.CoolProbe.Milliseconds(), CoolLift: r.CoolLift,
 		}}
 }

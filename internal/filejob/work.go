@@ -153,7 +153,7 @@ func (j *Job) noteEnded(c operator.CallRecord) (noted bool, err error) {
 	switch chain.State(c.State) {
 	case chain.StateFailed:
 		return true, j.write(record{Type: typeEnd, At: at, Grant: g,
-			End: &end{Kind: tasks.KindGivenUp, Slot: tasks.SlotKept, Code: c.Code, Msg: c.Msg, Err: c.Error}}, false)
+			End: &end{Kind: tasks.KindGivenUp, Slot: tasks.SlotKept, Code: c.Code, Msg: c.Msg, Err: c.Error, Reason: c.Reason}}, false)
 	case chain.StateCancelled:
 		return true, j.write(record{Type: typeCancel, At: at, Grant: g}, false)
 	}

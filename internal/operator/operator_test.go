@@ -81,7 +81,7 @@ func TestReportAndShow(t *testing.T) {
 	}
 	want := `{"id":"` + got[0].ID + `","server":"0001","token_id":"` + token("aa") + `","ref":"ref 0","chain":"` + token("aa") +
 		`","state":"succeeded","attempts":1,"code":"202","msg":"enabled","error":"",` +
-		`"enqueued_at":"2026-11-23T17:00:00.000Z","started_at":"2026-11-23T17:00:00.000Z","finished_at":"2026-11-23T17:00:00.000Z"}`
+		`"enqueued_at":"2026-11-23T17:00:00.000Z","started_at":"2026-11-23T17:00:00.000Z","finished_at":"2026-11-23T17:00:00.000Z","row":0,"reason":""}`
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
 	}

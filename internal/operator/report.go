@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strconv"
 
+	"habilita/internal/batch"
 	"habilita/internal/chain"
 )
 
@@ -25,6 +26,10 @@ type CallRecord struct {
 	EnqueuedAt Time   `json:"enqueued_at"`
 	StartedAt  Time   `json:"started_at"` // the first attempt's
 	FinishedAt Time   `json:"finished_at"`
+	Row        int    `json:"row"` // line of the file that first brought it; 0: none
+	// Reason is the code of what went wrong at the last attempt, "" where nothing did: as of
+	// the vendor's refusals (wolkvox.Kind), or unknown, unreadable, not_sent or unopenable.
+	Reason string `json:"reason"`
 
 	batch string // short name
 	key   string // in its batch and token
@@ -36,13 +41,20 @@ func (r CallRecord) Key() string { return r.key }
 // Columns are the names of a CallRecord's fields, in order.
 func Columns() []string {
 	return []string{"id", "server", "token_id", "ref", "chain", "state", "attempts", "code", "msg", "error",
-		"enqueued_at", "started_at", "finished_at"}
+		"enqueued_at", "started_at", "finished_at", "row", "reason"}
 }
 
 // Fields are the values under Columns, as text.
 func (r CallRecord) Fields() []string {
 	return []string{r.ID, r.Server, r.TokenID, r.Ref, r.Chain, r.State, strconv.Itoa(r.Attempts), r.Code, r.Msg, r.Error,
-		r.EnqueuedAt.String(), r.StartedAt.String(), r.FinishedAt.String()}
+		r.EnqueuedAt.String(), r.StartedAt.String(), r.FinishedAt.String(), rowText(r.Row), r.Reason}
+}
+
+func rowText(row int) string {
+	if row == 0 {
+		return ""
+	}
+	return strconv.Itoa(row)
 }
 
 // Open reports whether the call has no result yet.
@@ -55,7 +67,7 @@ func record(c chain.Call) CallRecord {
 	return CallRecord{
 		ID: c.ID(), Server: c.Server, TokenID: c.Token, Ref: c.Ref, Chain: c.ChainID(), State: string(c.State),
 		Attempts: c.Attempts, Code: c.Code, Msg: c.Msg, Error: c.Err,
-		EnqueuedAt: Time{c.Enqueued}, StartedAt: Time{c.Started}, FinishedAt: Time{c.Finished}, batch: c.Batch, key: c.Key,
+		EnqueuedAt: Time{c.Enqueued}, StartedAt: Time{c.Started}, FinishedAt: Time{c.Finished}, Reason: c.Reason, batch: c.Batch, key: c.Key,
 	}
 }
 
@@ -108,14 +120,23 @@ func (o *Operator) Show(ctx context.Context, id string) ([]CallRecord, error) {
 	return out, nil
 }
 
-// BatchName returns the name of the batch that a call belongs to, "" for none.
-func (o *Operator) BatchName(ctx context.Context, r CallRecord) (string, error) {
+// BatchID is the short name of the batch that the call belongs to.
+func (r CallRecord) BatchID() string { return r.batch }
+
+// BatchOf returns the batch that a call belongs to, the zero Meta for none.
+func (o *Operator) BatchOf(ctx context.Context, r CallRecord) (batch.Meta, error) {
 	if r.batch == chain.NoBatch || r.batch == "" {
-		return "", nil
+		return batch.Meta{}, nil
 	}
 	m, err := o.batches.Get(ctx, r.batch)
 	if err != nil {
-		return "", fmt.Errorf("batch of call %q: %w", r.ID, err)
+		return m, fmt.Errorf("batch of call %q: %w", r.ID, err)
 	}
-	return m.Name, nil
+	return m, nil
+}
+
+// BatchName returns the name of the batch that a call belongs to, "" for none.
+func (o *Operator) BatchName(ctx context.Context, r CallRecord) (string, error) {
+	m, err := o.BatchOf(ctx, r)
+	return m.Name, err
 }

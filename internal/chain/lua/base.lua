@@ -35,7 +35,8 @@ local SLICE = 500         -- references or records that one script works on, to 
 
 -- Places in a call's record.
 local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 6,
-  started = 7, finished = 8, code = 9, msg = 10, err = 11 }
+  started = 7, finished = 8, code = 9, msg = 10, err = 11, reason = 12 }
+-- reason is the code of what went wrong at the last attempt; absent where nothing did.
 -- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
 -- r running, s succeeded, f failed, k skipped, c cancelled.
 

@@ -19,6 +19,7 @@
 -- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
 -- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any  [14] nonce of the next attempt
 -- ARGV[15..28] quota's settings  [29] servers whose calls are put off, as begin has it
+-- ARGV[30] code of what went wrong, or ''
 -- Reply: {now ms, woken chain or '', its feed number, when this chain is due again, ms or 0,
 --         {'stale'} | {'waiting', until} | {'held'} | {'idle'} | {'ready'} | as start}; where the
 --         run left this chain for another, what comes last is of the other one
@@ -92,6 +93,7 @@ if slot == 'back' and c.s == 'x' then
   if rec[R.attempts] == 0 then rec[R.started] = 0 end
 end
 rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
+rec[R.reason] = ARGV[30] ~= '' and ARGV[30] or nil
 
 local more
 if kind == 'done' then

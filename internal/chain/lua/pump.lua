@@ -55,7 +55,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
     local batch, key = split(c.h)
     local rec = read(batch, c.token .. key)
     rec[R.code], rec[R.msg] = '', ''
-    rec[R.err] = 'unknown outcome: the worker was lost while the request was at the vendor'
+    rec[R.err], rec[R.reason] = 'unknown outcome: the worker was lost while the request was at the vendor', 'unknown'
     if cancelled(batch) then
       if end_cancelled(c, batch, key, rec, now) then set_ready(c, now) end
     elseif tonumber(c.a) >= tonumber(ARGV[3]) then

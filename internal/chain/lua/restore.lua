@@ -6,13 +6,13 @@
 -- lease has ended. Slots and counts of tokens are quota's to restore.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch
--- ARGV[2..] for each call, 17: chain, key, state (s succeeded, f given up, k skipped, c cancelled,
+-- ARGV[2..] for each call, 18: chain, key, state (s succeeded, f given up, k skipped, c cancelled,
 --         x in flight, w waits), attempts, enqueued ms, started ms, finished ms, code, msg, error,
 --         attempts of the budget, failures in a row, first push-back ms or '0',
 --         until ms (x: end of the lease, w: next attempt), nonce, days of the grant,
---         a request may be at the vendor until ms or '0'
+--         a request may be at the vendor until ms or '0', code of what went wrong or ''
 -- Reply: {now ms, calls restored, chains ready}
-local EACH = 17
+local EACH = 18
 local now = quota.now()
 outcome_first()
 local batch, done = ARGV[1], 0
@@ -55,6 +55,7 @@ local function remembered(rec, at)
   done = done + 1
   rec[R.attempts], rec[R.enqueued], rec[R.started] = tonumber(a(3)), tonumber(a(4)), tonumber(a(5))
   rec[R.code], rec[R.msg], rec[R.err] = a(7), a(8), a(9)
+  rec[R.reason] = a(17) ~= '' and a(17) or nil
   if tonumber(a(16)) > now then
     redis.call('SET', P .. 'quiet:' .. a(0), a(16), 'PX', int(tonumber(a(16)) - now))
   end

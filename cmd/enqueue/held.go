@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"habilita/internal/batch"
+	"habilita/internal/operator"
+	"habilita/internal/wolkvox"
+	"habilita/tasks"
+)
+
+// heldBatches knows the batches of held chains.
+type heldBatches struct {
+	op    *operator.Operator
+	known map[string]batch.Meta // by short name
+}
+
+// of is the batch of a call; the zero Meta for none.
+func (b *heldBatches) of(ctx context.Context, r operator.CallRecord) (batch.Meta, error) {
+	id := r.BatchID()
+	if m, ok := b.known[id]; ok {
+		return m, nil
+	}
+	m, err := b.op.BatchOf(ctx, r)
+	if err == nil {
+		b.known[id] = m
+	}
+	return m, err
+}
+
+// headLine names the call at which a chain is held.
+func headLine(r operator.CallRecord, m batch.Meta) string {
+	parts := []string{"call " + r.ID}
+	if r.Ref != "" {
+		parts = append(parts, fmt.Sprintf("ref %q", r.Ref))
+	}
+	if r.Row > 0 {
+		parts = append(parts, fmt.Sprintf("row %d", r.Row))
+	}
+	parts = append(parts, "server "+r.Server)
+	if m.Name != "" {
+		parts = append(parts, "batch "+m.Name)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// nextStep is what a person does about a held chain, by the code of what went wrong.
+func nextStep(c operator.Chain, m batch.Meta) string {
+	id := quoteArg(c.ID)
+	retry := "enqueue retry --chain " + id
+	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", id, id)
+	switch c.Head.Reason {
+	case string(wolkvox.BadToken), string(wolkvox.MissingToken):
+		// Another request with the same token fails as well, and so does what stands behind it.
+		if m.Name == "" {
+			return fmt.Sprintf("the token is wrong: enqueue cancel --chain %s, then the call again with the right one", id)
+		}
+		return fmt.Sprintf("correct the token in the file and give it again with --prune: enqueue bulk FILE --batch %s --prune", quoteArg(m.Name))
+	case tasks.ReasonUnopenable:
+		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + others
+	case string(wolkvox.BadRequest), string(wolkvox.NotFound), string(wolkvox.MethodNotAllowed):
+		return "see what the vendor says of it (the server may be the wrong one), then: " + retry + others
+	case tasks.ReasonUnknown:
+		return "ask the vendor whether it was done (X-Request-ID: " + c.Head.ID + "." + fmt.Sprint(c.Head.Attempts) + "), then: enqueue skip --chain " + id + "   (or, if not: " + retry + ")"
+	}
+	return retry + others
+}
