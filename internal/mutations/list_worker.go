@@ -207,6 +207,16 @@ var filejobMutations = []mutation{
 // otherMutations are of secrets.
 var otherMutations = []mutation{
 	{
+		"reasons of results", "the code of what went wrong is not stored",
+		in("tasks/outcome.go", "	j.Reason = reasonOf(err)\n", ""),
+		"./tasks", "TestJudge",
+	},
+	{
+		"reasons of results", "a restart of a local run forgets them",
+		in("internal/chain/lua/restore.lua", "  rec[R.reason] = a(17) ~= '' and a(17) or nil\n", ""),
+		"./internal/chain", "TestRestoreEnded",
+	},
+	{
 		"rejects files", "fields that a rejected row lacks are not filled",
 		in("internal/intake/shape.go", "fields = append(fields, make([]string, len(s.columns)-len(fields))...)", "fields = append(fields, make([]string, 0)...)"),
 		"./internal/intake", "TestRejectsCanBeReadAgain",
