@@ -28,6 +28,7 @@ type feeder struct {
 
 	pending atomic.Int64 // tasks that wait in asynq: what was counted last, and fed since
 	starts  atomic.Int64 // tasks that left asynq's queue
+	paused  atomic.Bool  // somebody paused asynq's queue
 	pace    pace
 	dues    *dues
 }
@@ -91,6 +92,7 @@ func (f *feeder) sync(ctx context.Context) {
 		return
 	}
 	f.pending.Store(int64(info.Pending))
+	f.paused.Store(info.Paused)
 }
 
 // begun is told that a task left asynq's queue.

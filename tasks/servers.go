@@ -52,17 +52,16 @@ func (s servers) start(h asynq.Handler) error {
 }
 
 // stop ends the taking of tasks.
-func (s servers) stop() {
-	for _, one := range s {
-		one.Stop()
-	}
-}
+func (s servers) stop() { s.each((*asynq.Server).Stop) }
 
 // shutdown waits for the handlers, for as long as one server would.
-func (s servers) shutdown() {
+func (s servers) shutdown() { s.each((*asynq.Server).Shutdown) }
+
+// each does it to all at the same time: each may hang in Redis.
+func (s servers) each(do func(*asynq.Server)) {
 	var wg sync.WaitGroup
 	for _, one := range s {
-		wg.Go(one.Shutdown)
+		wg.Go(func() { do(one) })
 	}
 	wg.Wait()
 }

@@ -132,6 +132,12 @@ type Worker struct {
 	sweeper   *sweeper
 	scheduler *scheduler
 	taking    atomic.Bool // takes calls
+	places    places
+	stopped   chan struct{} // closed when the worker takes no more calls
+	hangs     atomic.Bool   // the shutdown was not waited for to its end
+
+	probe  redis.UniversalClient // of writes
+	writes *writable
 }
 
 // NewWorker connects to Redis, opens or makes the naming key, and joins the agreement of
@@ -168,7 +174,13 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close()) }
+	w.probe, err = redisconn.Open(o.RedisURL, redisconn.Options{
+		PoolSize: 1, MaxRetries: -1, DialTimeout: writableWait, ReadTimeout: writableWait, Dialer: o.RedisDialer,
+	})
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close(), w.asynqRDB.Close())
+	}
+	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close(), w.probe.Close()) }
 	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
 		return nil, closing(err)
 	}
@@ -185,13 +197,15 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		return nil, closing(err)
 	}
 	w.assemble(me.ID)
-	if err := w.meter.ready(o.Metrics, func() bool { return w.taking.Load() && w.member.Current() }); err != nil {
+	if err := w.meter.ready(o.Metrics, func() bool { return w.barred() == nil }); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
 
 func (w *Worker) assemble(me string) {
+	w.places, w.stopped = make(places, w.o.Concurrency), make(chan struct{})
+	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queue)
 	carry := carrier{client: asynq.NewClientFromRedisClient(w.asynqRDB), queue: w.stack.queue}.carry
 	d := newDues()
 	w.health = health.NewMonitor(health.New(w.stack.rdb, w.stack.prefix, health.Trip{}), health.MonitorOptions{
@@ -228,27 +242,6 @@ const quantum = 5
 // would only stand in its queue, before whatever starts a chain (docs/decisions.md).
 const recordings = 16
 
-// Ready says why the worker does not take calls, or nil.
-func (w *Worker) Ready(ctx context.Context) error {
-	if !w.taking.Load() {
-		return errors.New("the worker takes no calls: it is starting or stopping")
-	}
-	// The client reads until its own time-out, whatever ctx says; who asks shall not wait
-	// for that.
-	answer := make(chan error, 1)
-	go func() { answer <- w.stack.rdb.Ping(ctx).Err() }()
-	var err error
-	select {
-	case err = <-answer:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
-		return errors.New(redisconn.Describe(err))
-	}
-	return w.stack.frozen()
-}
-
 // Run takes calls until ctx ends; then it takes no new call, lets those in flight end
 // for up to ShutdownTimeout, and returns nil. An error says that it had to stop: its
 // settings disagree with those of the others.
@@ -256,10 +249,14 @@ func (w *Worker) Ready(ctx context.Context) error {
 // The order of the end: no more feeding, sweeping, making of scheduled runs (one that is
 // being enqueued is left to another worker) and fetching of tasks; runs end after
 // the call that they are at; asynq gives back what it had fetched; the agreement is
-// left; connections are closed.
+// left; connections are closed. It takes ShutdownTimeout and 2 s at most, even where Redis
+// hangs.
 func (w *Worker) Run(ctx context.Context) error {
-	hard, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	last, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	hard, cutOff := context.WithCancel(last)
 	defer cutOff()
+	w.runner.last = last
 	soft, stop := context.WithCancel(ctx)
 	defer stop()
 
@@ -304,32 +301,37 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	w.taking.Store(false)
 	w.runner.stopping.Store(true)
+	close(w.stopped)
 	w.log.Info().Int64("in_flight", w.runner.active.Load()).Msg("worker stops: no new call, those in flight end")
-	servers.stop()
-	stop()
-	wg.Wait()
-	// asynq waits for its handlers as long as ShutdownTimeout and then abandons them;
-	// what is in flight then is cut off before, so that its outcome can be recorded.
-	cut := time.AfterFunc(w.o.ShutdownTimeout-time.Second, cutOff)
-	servers.shutdown()
-	cut.Stop()
+	w.drain(ends{servers: servers, stop: stop, loops: &wg, cutOff: cutOff, giveUp: giveUp})
 	endMembership()
-	member.Wait()
+	within(leaveWait, member.Wait) // a beat may hang in Redis
 	return errors.Join(cause, w.Close())
 }
 
 // Close leaves the membership and ends the connections of a worker that was not run, or
 // whose runs have ended. A worker whose runs have not does not leave: it lapses.
 func (w *Worker) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
 	defer cancel()
+	leave := func() error {
+		said := make(chan error, 1)
+		if within(leaveWait, func() { said <- w.member.Leave(ctx) }) {
+			return <-said
+		}
+		return context.DeadlineExceeded // the client reads until its own time-out
+	}
 	if n := w.runner.active.Load(); n > 0 {
 		w.log.Warn().Int64("in_flight", n).Msg("runs have not ended in time: this worker stays a member until its membership lapses")
-	} else if err := w.member.Leave(ctx); err != nil {
+	} else if err := leave(); err != nil {
 		w.log.Warn().Err(err).Msg("could not leave the agreement; it ends by itself")
 	}
 	w.vendor.CloseIdle()
-	return errors.Join(w.stack.rdb.Close(), ignoreClosed(w.asynqRDB.Close()))
+	err := errors.Join(w.stack.rdb.Close(), w.probe.Close())
+	if w.hangs.Load() {
+		return err // asynq's server panics where its client is closed before it has ended
+	}
+	return errors.Join(err, ignoreClosed(w.asynqRDB.Close()))
 }
 
 // ignoreClosed: asynq's server may have closed the client that it was given.
@@ -349,6 +351,12 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 		w.meter.poison.Inc()
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
+	// asynq gives the place of a task away when its lease has ended without Redis, though its
+	// run goes on.
+	if !w.places.enter(w.stopped) {
+		return w.runner.putBack(ctx, f)
+	}
+	defer w.places.leave()
 	ctx, span := w.stack.tracer.begin(w.stack.tracer.carried(ctx, t.Headers()), "run", trace.SpanKindConsumer)
 	if span != nil {
 		defer span.End()

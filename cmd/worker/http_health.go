@@ -11,12 +11,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// readyWait is how long a probe waits for Redis.
+const readyWait = 900 * time.Millisecond
+
 func mountHealth(mux *http.ServeMux, w readier, metrics prometheus.Gatherer) {
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(rw, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(r.Context(), readyWait)
 		defer cancel()
 		if err := w.Ready(ctx); err != nil {
 			http.Error(rw, err.Error(), http.StatusServiceUnavailable)

@@ -130,12 +130,12 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	queues, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 2})
+	queues, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 2, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second})
 	if err != nil {
 		return usageError{err}
 	}
 	defer queues.Close()
-	registry.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues)))
+	registry.MustRegister(&lastKnown{inner: asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues))})
 	o := workerOptions(s)
 	o.Log, o.Metrics = log, registry
 	tracer, flush, err := tracing.Start(ctx, "habilita-worker", tracing.Patience, e.getenv, func(err error) {
@@ -144,13 +144,14 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	if err != nil {
 		return usageError{err}
 	}
-	defer flush()
 	o.Tracer = tracer
 	var w *tasks.Worker
 	if err := start.try(ctx, func() (err error) { w, err = tasks.NewWorker(ctx, o); return err }); err != nil {
+		flush()
 		return stoppedOr(ctx, checkOnly, explain(err))
 	}
 	if checkOnly {
+		defer flush()
 		if err := w.Close(); err != nil {
 			return err
 		}
@@ -159,10 +160,37 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	}
 	stop, err := openSite(ctx, s, o.Options, site{worker: w, metrics: registry, guard: guard}, log)
 	if err != nil {
+		flush()
 		return errors.Join(stoppedOr(ctx, false, explain(err)), w.Close())
 	}
-	defer stop()
-	return explain(w.Run(ctx))
+	return inTime(ctx, s.ShutdownTimeout+stopWait, log, func() error {
+		defer flush()
+		defer stop()
+		return explain(w.Run(ctx))
+	})
+}
+
+// stopWait is how long after SHUTDOWN_TIMEOUT the process ends at the latest, whatever hangs.
+const stopWait = 4 * time.Second
+
+// inTime runs work until it ends, or for a time after ctx has ended at most.
+func inTime(ctx context.Context, after time.Duration, log zerolog.Logger, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(after)
+	defer t.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-t.C:
+		log.Error().Dur("after", after).Msg("the worker ends in the middle of its shutdown, since Redis or a client hangs")
+		return nil
+	}
 }
 
 // openSite opens what the API and the pages are made of, and serves them at LISTEN until

@@ -62,6 +62,41 @@ var workerMutations = []mutation{
 		"./tasks", "TestPersist",
 	},
 	{
+		"places of our own", "a run begins for every task that asynq hands out",
+		in("tasks/worker.go", "	if !w.places.enter(w.stopped) {\n		return w.runner.putBack(ctx, f)\n	}\n	defer w.places.leave()\n", ""),
+		"./tasks", "TestPlacesAreOurOwn",
+	},
+	{
+		"shutdown in time", "what became of requests that were cut off is not recorded",
+		in(runnerGo, "	if r.last == nil {\n", "	if true {\n"),
+		"./tasks", "TestCutOffRequestIsRecorded",
+	},
+	{
+		"shutdown in time", "the worker waits for a Redis that hangs",
+		in("tasks/drain.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
+		"./tasks", "TestStopsInTimeThoughRedisHangs/idle",
+	},
+	{
+		"shutdown in time", "the process waits for whatever hangs",
+		in("cmd/worker/root.go", "time.NewTimer(after)", "time.NewTimer(after + 10*time.Second)"),
+		"./cmd/worker", "TestProcessEndsInTime",
+	},
+	{
+		"readiness", "a Redis that can be read is taken for one that takes writes",
+		in("tasks/ready.go", `rdb.SetArgs(context.Background(), key, "", redis.SetArgs{Mode: "XX"}).Err()`, "rdb.Get(context.Background(), key).Err()"),
+		"./tasks", "TestReady/MISCONF",
+	},
+	{
+		"readiness", "a worker that may make no call says that it is ready",
+		in("tasks/ready.go", "	return w.barred()\n", "	return nil\n"),
+		"./tasks", "TestNotReadyWhileNoCallCanRun",
+	},
+	{
+		"metrics at once", "a scrape waits for Redis",
+		in("cmd/worker/queuemetrics.go", "scrapeWait = 500 * time.Millisecond", "scrapeWait = 5 * time.Second"),
+		"./cmd/worker", "TestScrapeDoesNotWaitForRedis",
+	},
+	{
 		"WriteBy guard", "a request has no moment by which it must be written",
 		in(runnerGo, "		WriteBy: asked.Add(r.o.SlotMargin),\n", ""),
 		"./tasks", "TestRequestIsWrittenWithinTheMargin",
