@@ -23,8 +23,12 @@ func (s *stack) noteDrift(ctx context.Context, highest int) error {
 	if err != nil {
 		return err
 	}
-	return s.rdb.Set(ctx, s.driftKey(), text, 0).Err()
+	return s.rdb.Set(ctx, s.driftKey(), text, driftKept).Err()
 }
+
+// driftKept is how long the last sync is told of: as long as the counts that it was compared
+// with are kept.
+const driftKept = 48 * time.Hour
 
 // lookAtDrift sets the gauges of the last sync. Before the first, and where it can't be
 // read, there are none.

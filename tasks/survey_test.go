@@ -114,6 +114,9 @@ func TestEveryWorkerTellsTheSurvey(t *testing.T) {
 		if err := s.noteDrift(ctx, 17); err != nil {
 			t.Fatal(err)
 		}
+		if kept := s.rdb.PTTL(ctx, s.driftKey()).Val(); kept <= 0 || kept > driftKept {
+			t.Errorf("the drift is kept for %s, want %s", kept, driftKept)
+		}
 		if got := look(); got["habilita_quota_drift"] != 17 || got["habilita_quota_synced_timestamp_seconds"] < float64(now.Unix()) {
 			t.Errorf("%v", got)
 		}
