@@ -178,17 +178,34 @@ func testAcquireCancelled(t testing.TB, b backend) {
 	}
 }
 
+// One that died at the head of the queue is passed over.
+func testAcquirePassesOverTheDead(t testing.TB, b backend) {
+	w := newWorld(t, b, Settings{}, 0)
+	s := w.spied()
+	g := w.granted()
+	w.granted()
+	if d, err := w.l.try(t.Context(), token, "~gone.1", w.now.Add(-time.Hour)); err != nil || d.Granted {
+		t.Fatal(d, err)
+	}
+	<-s.queued
+	a := w.acquire(t.Context(), s)
+	if woken, held, err := w.l.Release(t.Context(), g); err != nil || !held || woken == "" || woken == "~gone.1" {
+		t.Fatal(woken, held, err)
+	}
+	w.wait("the next one", a.done)
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+}
+
 // A wake that was for one who leaves goes to the next.
 func testAcquireHandsOn(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	s := w.spied()
 	g := w.granted()
 	w.granted()
-	const gone = "~gone.1"
-	if d, err := w.l.try(t.Context(), token, gone, w.now.Add(-time.Hour)); err != nil || d.Granted {
-		t.Fatal(d, err)
-	}
-	<-s.queued
+	const gone = "leaves"
+	w.waits(gone, w.now.Add(-time.Hour))
 	a := w.acquire(t.Context(), s)
 	w.release(g, true, gone)
 	if woken, err := w.l.Leave(t.Context(), token, gone); err != nil || woken == "" {

@@ -53,8 +53,7 @@
 //	                           the same: it is free again when its lease ends
 //	a holder dies              its slot is free when its lease ends
 //	Release fails              the same; do not send the request again before that
-//	a waiter dies              it is woken in vain; the others come back by themselves when
-//	                           the first lease ends
+//	a waiter dies              it is passed over, and the next one woken
 //	a wake gets lost           the same
 //	Redis restarted            slots and counts may be missing: HoldUntil one lease later
 //	Redis is full              grants fail; Release, GiveBack and Lift may fail too

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,9 @@ func (l *Limiter) Try(ctx context.Context, token string, opts ...TryOption) (Dec
 	var o tryOptions
 	for _, opt := range opts {
 		opt(&o)
+	}
+	if o.err == nil && (o.waiter == token && token != "" || strings.HasPrefix(o.waiter, token+":")) {
+		o.err = ErrWaiter
 	}
 	if o.err != nil {
 		return Decision{}, o.err

@@ -13,8 +13,8 @@ import (
 // taken until the lease ends, with no call at all.
 //
 // held is false where the slot was reclaimed after its lease had ended, or where an
-// earlier call freed it and its answer was lost. woken is the waiter that was woken (WaitAs), empty where
-// none was; those of Acquire have been told. After an error the slot may be free or
+// earlier call freed it and its answer was lost. woken is the waiter that was woken, empty where
+// none was; those of Acquire and the workers' chains have been told. After an error the slot may be free or
 // not; calling again is safe.
 func (l *Limiter) Release(ctx context.Context, g Grant) (woken string, held bool, err error) {
 	return l.free(ctx, g, "")
@@ -33,11 +33,12 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 	if err := g.check(); err != nil {
 		return "", false, err
 	}
-	r, err := l.run(ctx, l.scripts.release, g.Token, 3, 2, g.Token, g.Nonce, l.settings.Slots, days)
+	r, err := l.run(ctx, l.scripts.release, g.Token, 4, 2, g.Token, g.Nonce, l.settings.Slots, days)
 	if err != nil {
 		return "", false, fmt.Errorf("quota: release: %w", err)
 	}
 	woken, held = r.text(1), r.int(0) == 1
+	l.signal(ctx, g.Token, r.int(3) == 1)
 	return woken, held, r.err
 }
 
@@ -47,10 +48,11 @@ func (l *Limiter) Leave(ctx context.Context, token, waiter string) (woken string
 	if err := checkName(token); err != nil {
 		return "", err
 	}
-	r, err := l.run(ctx, l.scripts.leave, token, 3, 2, token, waiter, l.settings.Slots)
+	r, err := l.run(ctx, l.scripts.leave, token, 4, 2, token, waiter, l.settings.Slots)
 	if err != nil {
 		return "", fmt.Errorf("quota: leave: %w", err)
 	}
 	woken = r.text(1)
+	l.signal(ctx, token, r.int(3) == 1)
 	return woken, r.err
 }

@@ -23,22 +23,26 @@ var (
 	restoreMain string
 	//go:embed lua/raise.lua
 	raiseMain string
+	//go:embed lua/licenses.lua
+	licensesMain string
 )
 
 // Library is the source of the Lua functions that all scripts here are made of
-// (quota.now, settings, grant, wake, tell, release, give_back, cool, lift, licenses and peek,
+// (quota.now, settings, grant, wake, tell, offer, is_chain, recall, release, give_back, cool, lift,
+// licenses and peek,
 // and the local function int), for a program that grants and writes something of its
 // own, on keys of the same hash tag, in one step: it prepends Library to its script
 // and passes Settings.Args.
 func Library() string { return library }
 
 type scripts struct {
-	grant, release, leave, cool, peek, restore, raise *redis.Script
+	grant, release, leave, cool, peek, restore, raise, licenses *redis.Script
 }
 
 func newScripts() scripts {
 	made := func(main string) *redis.Script { return redis.NewScript(library + main) }
 	return scripts{
 		made(grantMain), made(releaseMain), made(leaveMain), made(coolMain), made(peekMain), made(restoreMain), made(raiseMain),
+		made(licensesMain),
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Cool closes a token until then, by the server's clock: the vendor said that its
@@ -22,7 +24,8 @@ func (l *Limiter) Cool(ctx context.Context, token string, until time.Time, why s
 	return l.cool(ctx, token, until, why, probeAfter)
 }
 
-// Lift opens a token that cools down. One that does not is left as it is.
+// Lift opens a token that cools down; the workers' chains that wait for that look again. One
+// that does not cool is left as it is.
 func (l *Limiter) Lift(ctx context.Context, token string) error {
 	_, err := l.cool(ctx, token, time.Time{}, "", 0)
 	return err
@@ -32,16 +35,18 @@ func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why s
 	if err := checkName(token); err != nil {
 		return time.Time{}, err
 	}
-	r, err := l.run(ctx, l.scripts.cool, token, 2, 1, token, millis(until), why, probeAfter.Milliseconds())
+	r, err := l.run(ctx, l.scripts.cool, token, 3, 1, token, millis(until), why, probeAfter.Milliseconds())
 	if err != nil {
 		return time.Time{}, fmt.Errorf("quota: cool: %w", err)
 	}
 	ends := r.time(0)
+	l.signal(ctx, token, r.int(2) == 1)
 	return ends, r.err
 }
 
 // SetLicenses says how many licences the operation of a token has: a day's quota is
-// 1000 times as much. The last value given wins; it stays until it is given again.
+// 1000 times as much. The last value given wins; it stays until it is given again. The
+// workers' chains that wait for the quota look again.
 // A quota that is lowered below what was used refuses until midnight. n below 1 is
 // ErrLicenses.
 func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
@@ -51,9 +56,18 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	if n < 1 {
 		return ErrLicenses
 	}
-	key := KeyPrefix(l.settings.Prefix, token) + "licenses"
-	if err := l.rdb.HSet(ctx, key, token, n).Err(); err != nil {
+	r, err := l.run(ctx, l.scripts.licenses, token, 2, 0, token, n)
+	if err != nil {
 		return fmt.Errorf("quota: licences: %w", err)
 	}
-	return nil
+	l.signal(ctx, token, r.int(1) == 1)
+	return r.err
+}
+
+// signal tells the workers that the token's bucket has chains that may run, where it has. It
+// is a hint: they find what was not signalled within seconds.
+func (l *Limiter) signal(ctx context.Context, token string, ready bool) {
+	if ready {
+		_ = l.rdb.ZAddNX(ctx, l.settings.Prefix+":announced", redis.Z{Score: float64(l.clock.Now().UnixMilli()), Member: Tag(token)}).Err()
+	}
 }

@@ -80,7 +80,7 @@ func testLeave(t testing.TB, b backend) {
 	if u := w.peek(); u.Waiting != 1 {
 		t.Fatalf("%d wait", u.Waiting)
 	}
-	for _, name := range []string{"", "~x.1"} {
+	for _, name := range []string{"", "~x.1", token, token + ":x"} {
 		if _, err := w.l.Try(t.Context(), token, WaitAs(name, w.now)); err != ErrWaiter {
 			t.Fatalf("waiter %q: %v", name, err)
 		}

@@ -54,7 +54,7 @@ func (h *harness) load() stored {
 		case "queue":
 			v := pipe.LRange(h.ctx, key, 0, -1)
 			put = append(put, func() { s.queues[name] = v.Val() })
-		case "ready", "due", "held", "delayed", "old", "waiters", "slots":
+		case "ready", "due", "held", "delayed", "old", "waiters", "slots", "asleep":
 			v := pipe.ZRangeWithScores(h.ctx, key, 0, -1)
 			put = append(put, func() {
 				set := map[string]float64{}
@@ -146,7 +146,14 @@ func (h *harness) invariants() {
 	h.last = s.chains
 	for _, list := range []string{"ready", "due", "held"} {
 		for id := range s.sets[list] {
-			if s.chains[id] == nil {
+			if s.chains[id] == nil && !(list == "due" && strings.HasPrefix(id, "!")) {
+				bad("%s lists %s, which is idle", list, id)
+			}
+		}
+	}
+	for list, of := range s.sets {
+		for id := range of {
+			if strings.HasPrefix(list, "asleep:") && s.chains[id] == nil {
 				bad("%s lists %s, which is idle", list, id)
 			}
 		}
@@ -208,6 +215,12 @@ func (h *harness) listed(s stored, id string, c map[string]string, bad func(stri
 	}
 	if state == "l" && !waits || waits && !strings.Contains("lrf", state) {
 		bad("chain %s in state %q: waits for a slot %v", id, state, waits)
+	}
+	for _, reason := range []string{"quota", "cooling"} {
+		_, sleeps := s.sets["asleep:"+reason+":"+token][id]
+		if why, _, _ := strings.Cut(c["y"], ":"); sleeps != (state == "w" && why == reason) {
+			bad("chain %s in state %q for %q: asleep for %s: %v", id, state, c["y"], reason, sleeps)
+		}
 	}
 	if state == "x" {
 		// It is due when its lease ends; once somebody has seen that, when the grace has.

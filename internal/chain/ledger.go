@@ -14,7 +14,7 @@ import (
 var sources embed.FS
 
 // Admission is how the ledger grants attempts: the Lua library that has the functions
-// quota.settings, grant, release, give_back, wake, cool, lift and now, and the
+// quota.settings, grant, release, give_back, wake, is_chain, tell, cool, lift and now, and the
 // arguments that quota.settings reads.
 type Admission struct {
 	Library string

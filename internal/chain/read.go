@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -246,6 +247,7 @@ func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]str
 
 // chains reads chains and their heads; what went idle meanwhile is left out.
 func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
+	ids = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "!") }) // recalls, among what is due
 	pipe := l.rdb.Pipeline()
 	fields := make([]*redis.SliceCmd, len(ids))
 	behind := make([]*redis.IntCmd, len(ids))

@@ -28,4 +28,49 @@ var ledgerStateMutations = []mutation{
 		in(ledgerLua, "if c.lazy then drop_fields(c, 'p', 't', 'y', 'u', 'm') end", ""),
 		chainPkg, "TestNewHeadBeginsAnew",
 	},
+	{
+		"every waiter is delivered", "a program's release drops a chain",
+		in(quotaLua, "        redis.call('ZADD', prefix .. 'ready', now, waiter)\n", ""),
+		chainPkg, "TestAnotherProgramsSlotGoesToAChain",
+	},
+	{
+		"every waiter is delivered", "a program that freed a chain's slot does not signal its bucket",
+		in("quota/token.go", "\tif ready {\n", "\tif false {\n"),
+		chainPkg, "TestAnotherProgramsSlotGoesToAChain",
+	},
+	{
+		"every waiter is delivered", "the ledger takes whoever waits for a chain",
+		in(ledgerLua, "    if quota.is_chain(token, id) then\n", "    if string.sub(id, 1, 1) ~= '~' then\n"),
+		chainPkg, "TestLedgerWakesEveryKindOfWaiter",
+	},
+	{
+		"every waiter is delivered", "one that died takes the slot with it",
+		in(quotaLua, "return type(heard) == 'number' and heard > 0", "return true"),
+		chainPkg, "TestLedgerWakesEveryKindOfWaiter",
+	},
+	{
+		"a lapsed slot wakes who waits", "a chain that gave its slot away sleeps on",
+		in(finishLua, "if lapse and tonumber(lapse) < till then till = tonumber(lapse) end", ""),
+		chainPkg, "TestChainThatYieldsComesBackWithALapse",
+	},
+	{
+		"recall of all chains of a token", "one slice of them is all",
+		in(pumpLua, "  if #found == most then\n", "  if false then\n"),
+		chainPkg, "TestRecallFindsAllChainsOfTheToken",
+	},
+	{
+		"recall of all chains of a token", "SetLicenses recalls none",
+		in("quota/lua/licenses.lua", "quota.recall(KEYS[1], ARGV[1], 'quota', now)", "0"),
+		chainPkg, "TestRecallFindsAllChainsOfTheToken",
+	},
+	{
+		"recall of all chains of a token", "Lift recalls none",
+		in("quota/lua/cool.lua", "quota.recall(KEYS[1], ARGV[1], 'cooling', now)", "0"),
+		chainPkg, "TestRecallFindsAllChainsOfTheToken",
+	},
+	{
+		"licences that were set to stay", "they go with the token's last record",
+		in(purgeLua, "if redis.call('SREM', P .. 'lent', token) == 1 then", "if true then"),
+		chainPkg, "TestPurgeKeepsLicencesThatWereSetToStay",
+	},
 }

@@ -3,10 +3,10 @@
 -- Atomic.
 -- KEYS[1] prefix of the token's bucket, with its hash tag
 -- ARGV[1] token  [2] waiter  [3] slots of a token
--- Reply: {1 where it was queued, waiter that was woken or '', now ms}
+-- Reply: {1 where it was queued, waiter that was woken or '', now ms, 1 where it is a chain,
+--         whose bucket is to be signalled}
 local now = quota.now()
 local queued = redis.call('ZREM', KEYS[1] .. 'waiters:' .. ARGV[1], ARGV[2])
-local woken
-if queued == 0 then woken = quota.wake(KEYS[1], ARGV[1], tonumber(ARGV[3]), now) end
-quota.tell(KEYS[1], woken)
-return { queued, woken or '', int(now) }
+local woken, chain
+if queued == 0 then woken, chain = quota.offer(KEYS[1], ARGV[1], tonumber(ARGV[3]), now) end
+return { queued, woken or '', int(now), chain and 1 or 0 }

@@ -10,12 +10,18 @@
 --
 -- Keys under the prefix:
 --   slots:<token>        zset   nonce of an attempt -> end of its lease
---   waiters:<token>      zset   who waits for a slot -> since when
+--   waiters:<token>      zset   who waits for a slot -> since when. Told by its form:
+--                               '~<limiter>.<n>' waits in Limiter.Acquire; the token's name
+--                               itself, or with ':<name>', is a chain of the workers;
+--                               another name was given by WaitAs
 --   used:<token>:<day>   string requests granted for that day
 --   cooling:<token>      hash   until, why, probe (next try before), step
 --   licenses             hash   token -> licences that were given explicitly
+--   lent                 set    of these, the tokens whose licences came with calls: they go
+--                               with the last call; the others stay
 --   epoch                hash   e: since when slots and counts may be missing, in ms (0: they
 --                               never were); who keeps the bucket makes it
+--   chain:<id>, due, ready      of the workers' ledger: see offer and recall
 -- All are built from the prefix that is KEYS[1], so one declared key stands for
 -- the hash tag that they share.
 local quota = {}
@@ -199,15 +205,52 @@ function quota.wake(prefix, token, slots, now)
   return redis.call('ZPOPMIN', waiters)[1]
 end
 
--- tell: says to a waiter of Limiter.Acquire ("~<limiter>.<n>") that it was woken,
--- on the channel of its limiter; other waiters are told by whoever woke them. A
--- Redis that does not let us publish costs speed, not the release: such a waiter
--- comes back when the first lease ends.
+-- is_chain tells whether a waiter is a chain of the workers.
+function quota.is_chain(token, waiter)
+  local rest = string.sub(waiter, #token + 1, #token + 1)
+  return string.sub(waiter, 1, #token) == token and (rest == '' or rest == ':')
+end
+
+-- tell: says to a waiter that it was woken: one of Limiter.Acquire on the channel of its
+-- limiter, one of WaitAs on that of its own name. Returns whether anybody heard it. Of a
+-- cluster, only the listeners of this node are known, so that others may be woken too. A
+-- Redis that does not let us publish costs speed, not the release: such a waiter comes
+-- back when the first lease ends.
 function quota.tell(prefix, waiter)
-  local limiter = waiter and string.match(waiter, '^~([^.]+)%.')
-  if limiter then
-    redis.pcall('PUBLISH', string.match(prefix, '^[^{]*') .. 'woken:' .. limiter, waiter)
+  local limiter = string.match(waiter, '^~([^.]+)%.')
+  local heard = redis.pcall('PUBLISH', string.match(prefix, '^[^{]*') .. 'woken:' .. (limiter or waiter), waiter)
+  return type(heard) == 'number' and heard > 0
+end
+
+-- offer: offers a free slot to the waiter that waited longest and can be reached. A chain
+-- is ready from then on: the caller of the script signals its bucket. Returns the waiter,
+-- or nil, and whether it is a chain.
+function quota.offer(prefix, token, slots, now)
+  for _ = 1, 8 do
+    local waiter = quota.wake(prefix, token, slots, now)
+    if not waiter then return nil, false end
+    if quota.is_chain(token, waiter) then
+      local key = prefix .. 'chain:' .. waiter
+      if redis.call('HGET', key, 's') == 'l' then -- it still waits for a slot
+        redis.call('HSET', key, 's', 'r')
+        redis.call('ZREM', prefix .. 'due', waiter)
+        redis.call('ZADD', prefix .. 'ready', now, waiter)
+        return waiter, true
+      end
+    elseif quota.tell(prefix, waiter) or string.sub(waiter, 1, 1) ~= '~' then
+      return waiter, false -- the reply tells one of WaitAs to its own program
+    end
   end
+  return nil, false
+end
+
+-- recall: has the workers' chains of a token that wait for this reason look again. It
+-- leaves a timer, which their pump works off a slice at a time, so that any number may wait.
+-- Returns 1 where the caller of the script is to signal the bucket.
+function quota.recall(prefix, token, why, now)
+  if redis.call('EXISTS', prefix .. 'due') == 0 then return 0 end
+  redis.call('ZADD', prefix .. 'due', now, '!' .. int(now) .. ' ' .. why .. ' ' .. token)
+  return 1
 end
 
 -- release: frees the slot of this nonce; true where it was still its own. One whose

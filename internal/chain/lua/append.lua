@@ -164,19 +164,20 @@ end
 if next(given) then
   local who, values, raised = {}, {}, {}
   for token in pairs(given) do who[#who + 1] = token end
-  local before = redis.call('HMGET', P .. 'licenses', unpack(who))
+  local before, lent = redis.call('HMGET', P .. 'licenses', unpack(who)), {}
   for j, token in ipairs(who) do
     if before[j] ~= given[token] then
       values[#values + 1] = token
       values[#values + 1] = given[token]
+      if not before[j] then lent[#lent + 1] = token end -- licences that were set to stay do
       -- Chains of a token that was there wait for the quota, perhaps: they look again.
-      if known[token] or not more[token] then raised[token] = true end
+      if known[token] then raised[#raised + 1] = token end
     end
   end
   if values[1] then redis.call('HSET', P .. 'licenses', unpack(values)) end
-  if next(raised) then
-    recall(raised, 'quota', now)
-    standing = redis.call('ZCARD', READY)
+  if lent[1] then redis.call('SADD', P .. 'lent', unpack(lent)) end
+  for _, token in ipairs(raised) do
+    if recall(token, 'quota', now) then standing = math.max(standing, 1) end
   end
 end
 local due = delayed[1] and redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or '0'

@@ -16,12 +16,15 @@
 --   ready           zset   chain -> since when, to be fed
 --   due             zset   chain -> when it needs somebody: the deferral, back-off,
 --                          feeding or lease of its call has ended by then, or the grace
---                          that follows a lease
+--                          that follows a lease; and "!<since ms> <reason> <token>", a
+--                          recall (see recall)
+--   asleep:<reason>:<token> zset chains that wait for the token's quota or cooling -> since
 --   held            zset   chain -> since when it waits for a person
 --   delayed         zset   "<token> <batch> <key>" -> when a scheduled call is due (the
 --                          name of its chain, which may have spaces, is in its record)
 --   old             zset   field of a finished call of no batch -> when
 --   feed            string the last feed number of the bucket
+--   lent            set    tokens whose licences came with calls, and go with the last one
 --   hops            hash   nonce of an attempt that a run began on leaving another chain ->
 --                          its chain, so that a finish that is sent again finds it
 --   quiet:<chain>   string a request of the chain may still be at the vendor until
@@ -109,7 +112,21 @@ local function save_head(c)
   c.unsaved = nil
 end
 
+-- asleep is the list of a token's chains that wait for the same reason, where it is one that
+-- can go before its time; else nil.
+local function asleep(c)
+  local reason = c.s == 'w' and c.y and string.match(c.y, '^[^:]*')
+  if reason == 'quota' or reason == 'cooling' then return P .. 'asleep:' .. reason .. ':' .. c.token end
+  return nil
+end
+
+local function awake(c)
+  local list = asleep(c)
+  if list then redis.call('ZREM', list, c.id) end
+end
+
 local function set_ready(c, now, fresh)
+  awake(c)
   save_head(c)
   redis.call('HSET', c.key, 's', 'r')
   redis.call('ZREM', DUE, c.id)
@@ -128,13 +145,11 @@ local function feed(c, now)
   return n
 end
 
--- recall makes the chains of some tokens that wait for this reason ready, since it may
--- have gone.
-local function recall(tokens, reason, now)
-  for _, id in ipairs(redis.call('ZRANGE', DUE, 0, SLICE - 1)) do
-    if tokens[token_of(id)] then
-      local c = load_chain(id)
-      if c and c.s == 'w' and string.sub(c.y or '', 1, #reason) == reason then set_ready(c, now, true) end
-    end
-  end
+-- recall has the chains of a token that wait for this reason look again, since it may have
+-- gone: a timer that pump works off a slice at a time, so that any number may wait. Returns
+-- whether there is one. (quota.recall is the same.)
+local function recall(token, reason, now)
+  if redis.call('EXISTS', DUE) == 0 then return false end
+  redis.call('ZADD', DUE, now, '!' .. int(now) .. ' ' .. reason .. ' ' .. token)
+  return true
 end

@@ -93,6 +93,7 @@ for id, c in pairs(chains) do
     end
     if c.headless then
       if c.s == 'h' then unhold(c, batch, now) end
+      awake(c)
       if c.z then redis.call('ZREM', P .. 'waiters:' .. c.token, id) end
       headless[#headless + 1] = id
     end

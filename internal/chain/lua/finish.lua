@@ -20,7 +20,8 @@
 -- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any  [14] nonce of the next attempt
 -- ARGV[15..28] quota's settings  [29] servers whose calls are put off, as begin has it
 -- ARGV[30] code of what went wrong, or ''
--- Reply: {now ms, woken chain or '', its feed number, when this chain is due again, ms or 0,
+-- Reply: {now ms, woken chain or '', its feed number, when the bucket needs somebody for this
+--         chain or its token again, ms or 0,
 --         {'stale'} | {'waiting', until} | {'held'} | {'idle'} | {'ready'} | as start}; where the
 --         run left this chain for another, what comes last is of the other one
 local now = quota.now()
@@ -33,8 +34,9 @@ else
   outcome_first()
   if slot == 'back' then quota.give_back(P, token, nonce, ARGV[5]) end
 end
+local recalled -- the bucket needs somebody at once
 if ARGV[10] == 'lift' then
-  if quota.lift(P, token) == 1 then recall({ [token] = true }, 'cooling', now) end
+  recalled = quota.lift(P, token) == 1 and recall(token, 'cooling', now)
 elseif ARGV[10] ~= '0' then
   quota.cool(P, token, tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12]), now)
 end
@@ -44,7 +46,7 @@ local woken = wake(token, s.slots, now)
 local function answer(t, due)
   local chain, feeding = '', 0
   if woken and woken.id then chain, feeding = woken.id, feed(woken, now) end
-  return { now, chain, feeding, due or 0, t }
+  return { now, chain, feeding, recalled and now or due or 0, t }
 end
 
 -- leave ends the run of this chain. A run that may go on with any chain does so.
@@ -128,8 +130,12 @@ local busy = woken and redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. now, 
 if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
   redis.call('ZADD', waiters, now, id)
   redis.call('PEXPIREAT', waiters, now + s.lease + 86400000)
-  wait(c, 'slots', now + FEED_GRACE, now)
-  return leave({ 'waiting', now + FEED_GRACE }, now + FEED_GRACE)
+  -- It comes back when the next lease lapses, as whoever waits for a slot does.
+  local till = now + FEED_GRACE
+  local lapse = redis.call('ZRANGEBYSCORE', P .. 'slots:' .. token, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  if lapse and tonumber(lapse) < till then till = tonumber(lapse) end
+  wait(c, 'slots', till, now)
+  return leave({ 'waiting', till }, till)
 end
 if ARGV[13] ~= '0' then
   local started = start(c, ARGV[14], s, now, ARGV[29])

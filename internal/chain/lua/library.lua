@@ -49,6 +49,7 @@ end
 
 -- unlist takes a chain off every list that could run it.
 local function unlist(c)
+  awake(c)
   redis.call('ZREM', READY, c.id)
   redis.call('ZREM', DUE, c.id)
   redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
@@ -90,6 +91,8 @@ local function wait(c, why, till, now)
   redis.call('ZREM', READY, c.id)
   redis.call('ZADD', DUE, till, c.id)
   c.s, c.y, c.u = s, why, till
+  local list = asleep(c)
+  if list then redis.call('ZADD', list, now, c.id) end
 end
 
 -- hold stops the chain at its head, which was given up, until a person decides.
@@ -271,19 +274,19 @@ local function start(c, nonce, s, now, servers)
   return running(c, batch, key, rec, g)
 end
 
--- wake takes the chain that waited longest for a slot of the token out of the waiters,
--- where one is free; its caller feeds or begins it. Returns the chain, {} where the
--- slot goes to a waiter of quota's Limiter, or nil.
+-- wake takes the waiter of the token that waited longest for a slot and can be reached out
+-- of the queue, where a slot is free. Its caller feeds or begins a chain; a waiter of package
+-- quota is told. Returns the chain, {} for a waiter of quota, or nil.
 local function wake(token, slots, now)
   for _ = 1, 8 do
     local id = quota.wake(P, token, slots, now)
     if not id then return nil end
-    if string.sub(id, 1, 1) == '~' then
-      quota.tell(P, id)
+    if quota.is_chain(token, id) then
+      local c = load_chain(id)
+      if c and c.s == 'l' then return c end
+    elseif quota.tell(P, id) then
       return {}
     end
-    local c = load_chain(id)
-    if c and c.s == 'l' then return c end
   end
   return nil
 end

@@ -7,6 +7,7 @@
 -- first one that finds its lease ended only notes that, and gives a worker that lives, and
 -- whose outcome Redis refused until now, the grace to record it. Until then the chain runs,
 -- and finish takes every outcome.
+-- A recall goes on by a slice at a time.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] most items to move on  [2] most chains to feed  [3] max attempts
 -- ARGV[4] the grace, ms; 0: none
@@ -39,9 +40,40 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(now), '
     end
   end
 end
+-- recalled makes chains of a token that have waited for a reason since before the recall
+-- ready, so many at a time.
+local function recalled(member)
+  redis.call('ZREM', DUE, member)
+  local since, reason, token = string.match(member, '^!(%d+) (%S+) (%S+)$')
+  if not since then return end
+  local list, most = P .. 'asleep:' .. reason .. ':' .. token, tonumber(ARGV[1])
+  local found = redis.call('ZRANGEBYSCORE', list, '-inf', since, 'LIMIT', 0, most)
+  local function wake_up(id)
+    local c = load_chain(id)
+    if c and c.s == 'w' and string.sub(c.y or '', 1, #reason) == reason then set_ready(c, now, true) end
+  end
+  for _, id in ipairs(found) do
+    wake_up(id)
+    redis.call('ZREM', list, id)
+  end
+  if #found == most then
+    redis.call('ZADD', DUE, now, member)
+    return
+  end
+  -- Chains that an older version put off are on no list: the first of them.
+  for _, id in ipairs(redis.call('ZRANGE', DUE, 0, SLICE - 1)) do
+    if token_of(id) == token and not redis.call('ZSCORE', list, id) then wake_up(id) end
+  end
+end
+
+local recalls = 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
-  local c = load_chain(id)
-  if not c or c.s == 'h' then
+  local recall_of = string.sub(id, 1, 1) == '!'
+  local c = not recall_of and load_chain(id)
+  if recall_of then
+    recalls = recalls + 1
+    if recalls == 1 then recalled(id) end -- one for each script
+  elseif not c or c.s == 'h' then
     redis.call('ZREM', DUE, id)
   elseif c.s == 'f' then
     c.m = int(tonumber(c.m or '0') + 1)
@@ -71,7 +103,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
   end
 end
 local reply = { int(now), '0', 0, lost }
-for _, id in ipairs(redis.call('ZRANGE', READY, 0, tonumber(ARGV[2]) - 1)) do
+local most = tonumber(ARGV[2])
+for _, id in ipairs(most > 0 and redis.call('ZRANGE', READY, 0, most - 1) or {}) do
   local c = load_chain(id)
   if c then
     reply[#reply + 1] = id

@@ -1,5 +1,5 @@
 -- Deletes the records of a batch in one bucket, a slice at a time, and with the last
--- record of a token its sealed token. A record that is open, or failed and the head of a
+-- record of a token its sealed token, and its licences where they came with calls. A record that is open, or failed and the head of a
 -- held chain, is kept whatever the caller believes. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] cursor, '0' at first  [3] for calls of no batch: those that ended before, ms
@@ -28,7 +28,8 @@ local function forget(field, rec)
       redis.call('HSET', P .. 'tokens', token, int(left) .. string.sub(have, colon))
     else
       redis.call('HDEL', P .. 'tokens', token)
-      redis.call('HDEL', P .. 'licenses', token)
+      -- Licences that were set to stay do.
+      if redis.call('SREM', P .. 'lent', token) == 1 then redis.call('HDEL', P .. 'licenses', token) end
     end
   end
 end
