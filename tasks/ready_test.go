@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/agreement"
 	"habilita/internal/redisconn/redistest"
 	"habilita/internal/wolkvox"
 )
@@ -48,6 +49,7 @@ func TestReady(t *testing.T) {
 			}
 			until(t, "a worker that is ready", func() bool { return ready() == nil })
 			lift := way(t, s, s.Client())
+			refused := time.Now()
 			until(t, "a worker that is not ready", func() bool {
 				began := time.Now()
 				err := ready()
@@ -56,6 +58,10 @@ func TestReady(t *testing.T) {
 				}
 				return err != nil
 			})
+			// Long before the membership lapses, which says so too.
+			if took := time.Since(refused); took > agreement.TTL/2 {
+				t.Errorf("it was ready for %s while Redis refused writes", took)
+			}
 			lift()
 			until(t, "a worker that is ready again", func() bool { return ready() == nil })
 			if n := s.Client().Exists(t.Context(), "habilita:{habilita}:none").Val(); n != 0 {
