@@ -100,6 +100,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		w.metrics.MustRegister(guard)
 		stop, err := openSite(ctx, w.siteSettings(d.settings), w.options, site{worker: w.worker, metrics: w.metrics, guard: guard}, w.log)
 		if err != nil {
 			return err

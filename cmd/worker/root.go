@@ -129,7 +129,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 		return stoppedOr(ctx, checkOnly, err)
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), guard)
 	queues, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 2, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second})
 	if err != nil {
 		return usageError{err}

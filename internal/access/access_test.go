@@ -37,7 +37,12 @@ func guard(t *testing.T, keys, listen string, log *bytes.Buffer) http.Handler {
 }
 
 func ask(h http.Handler, method, host string, header ...string) *httptest.ResponseRecorder {
+	return askFrom(h, "192.0.2.1:1234", method, host, header...)
+}
+
+func askFrom(h http.Handler, from, method, host string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://"+host+"/v1/calls", nil)
+	r.RemoteAddr = from
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
@@ -53,6 +58,7 @@ func basic(password string) string {
 func TestKeys(t *testing.T) {
 	var log bytes.Buffer
 	h := guard(t, " ana:write:"+writeKey+" , board:read:"+readKey, "0.0.0.0:8080", &log)
+	n := 0
 	for name, c := range map[string]struct {
 		method string
 		auth   []string
@@ -80,11 +86,12 @@ func TestKeys(t *testing.T) {
 		"basic that is garbage": {"GET", []string{"Basic %%%"}, 401, "not one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			n++ // an address each, or they would be throttled
 			var header []string
 			for _, a := range c.auth {
 				header = append(header, "Authorization", a)
 			}
-			w := ask(h, c.method, "any.example", header...)
+			w := askFrom(h, fmt.Sprintf("192.0.2.%d:1", n), c.method, "any.example", header...)
 			if w.Code != c.status || c.method != "HEAD" && !strings.Contains(w.Body.String(), c.body) {
 				t.Errorf("got %d %s", w.Code, w.Body)
 			}
@@ -95,8 +102,8 @@ func TestKeys(t *testing.T) {
 		})
 	}
 	said := log.String()
-	if n := strings.Count(said, "a wrong API key"); n < 1 || n > 10 {
-		t.Errorf("%d lines", n)
+	if lines := strings.Count(said, "a wrong API key"); lines < 1 || lines > 10 {
+		t.Errorf("%d lines", lines)
 	}
 	if strings.Contains(said, writeKey[:20]) || strings.Contains(said, readKey) {
 		t.Errorf("the log has a key: %s", said)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
@@ -24,6 +25,9 @@ type Guard struct {
 	cross *http.CrossOriginProtection
 	log   zerolog.Logger
 	say   *rate.Limiter // of lines of the log
+
+	throttle throttle
+	wrong    *prometheus.CounterVec // wrong keys, by how they were answered
 }
 
 // New makes the Guard of what is served at the address listen (host:port; "" where
@@ -32,12 +36,26 @@ func New(keys Keys, listen string, log zerolog.Logger) (*Guard, error) {
 	if keys.Len() == 0 && listen != "" && !loopback(listen) {
 		return nil, ErrNoKeys
 	}
-	return &Guard{
+	g := &Guard{
 		keys: keys, log: log,
 		cross: http.NewCrossOriginProtection(),
 		say:   rate.NewLimiter(rate.Every(time.Second), 3),
-	}, nil
+		wrong: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "habilita_http_wrong_keys_total",
+			Help: "Requests with a wrong API key, by status: 401, or 429 when their address gave too many.",
+		}, []string{"status"}),
+	}
+	for _, status := range []string{"401", "429"} {
+		g.wrong.WithLabelValues(status) // there from the start, at 0
+	}
+	return g, nil
 }
+
+// Describe and Collect make the Guard a prometheus.Collector.
+func (g *Guard) Describe(to chan<- *prometheus.Desc) { g.wrong.Describe(to) }
+
+// Collect is of prometheus.Collector.
+func (g *Guard) Collect(to chan<- prometheus.Metric) { g.wrong.Collect(to) }
 
 // Open reports whether everybody on this machine is let in, since there are no keys.
 func (g *Guard) Open() bool { return g.keys.Len() == 0 }
@@ -84,6 +102,14 @@ func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 			return p, true
 		}
 		g.tell(r, "a wrong API key").Send()
+		if wait := g.throttle.wrong(r.RemoteAddr, time.Now()); wait > 0 {
+			g.wrong.WithLabelValues("429").Inc()
+			w.Header().Set("Retry-After", retryAfter(wait))
+			problem.Write(w, r, problem.Problem{Status: http.StatusTooManyRequests, Type: problem.TypeBase + "wrong-keys",
+				Title: "Too many wrong keys", Detail: "this key is not one of HABILITA_API_KEYS, and this address gave too many wrong ones: correct the key before you ask again"})
+			return Principal{}, false
+		}
+		g.wrong.WithLabelValues("401").Inc()
 	}
 	h := w.Header()
 	h.Add("WWW-Authenticate", `Bearer realm="habilita"`)
