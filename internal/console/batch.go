@@ -115,7 +115,7 @@ func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "text/csv; charset=utf-8")
 		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(fileName(name))+".csv")
-		out, _ = operator.NewCSV(streaming.Answer(w, csvIdle), false)
+		out, _ = operator.NewCSV(streaming.Answer(w, r, csvIdle), false)
 	}
 	for call, err := range c.o.Operator.Report(r.Context(), name) {
 		if err != nil {

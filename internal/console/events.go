@@ -37,7 +37,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
-	out := streaming.Answer(w, eventIdle)
+	out := streaming.Answer(w, r, eventIdle)
 	send := func(text string) bool {
 		if _, err := io.WriteString(out, text); err != nil {
 			return false

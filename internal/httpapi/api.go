@@ -26,7 +26,7 @@ type Producer interface {
 	TokenID(token tasks.Token) string
 }
 
-// Options are what the API is made of. All but Prefix, Log and MaxBatch are required.
+// Options are what the API is made of. All but Prefix, Log, MaxBatch and Standstill are required.
 type Options struct {
 	Redis    redis.UniversalClient // for Idempotency-Keys
 	Prefix   string                // of keys; "" is "habilita"
@@ -36,6 +36,8 @@ type Options struct {
 	Registry *agreement.Registry
 	Log      zerolog.Logger
 	MaxBatch int64 // longest body of POST /v1/batches, in bytes; 0: MaxBatch
+	// Standstill is how long the other side of a stream may stand still; 0: Standstill.
+	Standstill time.Duration
 }
 
 // The limits of a request. A body that is streamed may take as long as it keeps moving.
@@ -48,8 +50,8 @@ const (
 	MaxErrors = 1000
 	// requestTime bounds what a request that streams nothing may take.
 	requestTime = 25 * time.Second
-	// standstill is how long the other side of a stream may stand still.
-	standstill = 30 * time.Second
+	// Standstill is how long the other side of a stream may stand still.
+	Standstill = 30 * time.Second
 )
 
 // API serves /v1. It is safe for concurrent use.
@@ -75,6 +77,9 @@ func New(o Options) *API {
 	}
 	if o.MaxBatch == 0 {
 		o.MaxBatch = MaxBatch
+	}
+	if o.Standstill == 0 {
+		o.Standstill = Standstill
 	}
 	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix}, mux: http.NewServeMux()}
 	a.routes = []route{

@@ -72,14 +72,16 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	u.out.Due.Time = ahead(at, now)
 	r.Body = http.MaxBytesReader(w, r.Body, a.MaxBatch)
-	body := streaming.Body(w, r, standstill)
+	body := streaming.Body(w, r, a.Standstill)
 	opts := []tasks.BatchOption{tasks.OnFailure(onFailure), tasks.OnReject(u.reject)}
 	if !at.IsZero() {
 		opts = append(opts, tasks.NotBefore(at))
 	}
-	sum, err := a.Producer.EnqueueBatch(r.Context(), u.name, u.calls(body, format, encoding), opts...)
+	ctx, done := streaming.Outlive(r.Context())
+	defer done()
+	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), opts...)
 	u.fill(sum)
-	w = streaming.Answer(w, standstill)
+	w = streaming.Answer(w, r, a.Standstill)
 	if err != nil {
 		return a.broken(w, r, u, err)
 	}

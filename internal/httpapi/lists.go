@@ -106,7 +106,7 @@ func (a *API) report(w http.ResponseWriter, r *http.Request, name string, filter
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	out, _ := operator.NewCSV(streaming.Answer(w, standstill), false) // what fails here fails below too
+	out, _ := operator.NewCSV(streaming.Answer(w, r, a.Standstill), false) // what fails here fails below too
 	for c, err := range a.Operator.Report(r.Context(), name) {
 		if err != nil {
 			a.Log.Warn().Err(err).Msg("a report over HTTP was cut off")

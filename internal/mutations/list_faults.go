@@ -49,7 +49,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"epochs of the data", "a worker is ready while nothing is granted",
-		in("tasks/worker.go", "\treturn w.stack.frozen()\n", "\treturn nil\n"),
+		in("tasks/ready.go", "\treturn w.stack.frozen()\n", "\treturn nil\n"),
 		"./tasks", "TestWorkerSaysThatDataIsLost",
 	},
 	{

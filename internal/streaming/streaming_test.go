@@ -27,7 +27,7 @@ func TestBodyOutlivesTheReadTimeout(t *testing.T) {
 			t.Error(err)
 		}
 		got <- string(b)
-		_, _ = io.WriteString(streaming.Answer(w, time.Minute), "thanks")
+		_, _ = io.WriteString(streaming.Answer(w, r, time.Minute), "thanks")
 	})
 	pr, pw := io.Pipe()
 	go func() {
@@ -69,7 +69,7 @@ func TestBodyThatStandsStillEnds(t *testing.T) {
 // The context of a request ends where its connection does, and not with the read time-out.
 func TestAnswerOutlivesTheTimeouts(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		a := streaming.Answer(w, time.Minute)
+		a := streaming.Answer(w, r, time.Minute)
 		for range 3 {
 			select {
 			case <-r.Context().Done():
