@@ -42,11 +42,11 @@ func New(keys Keys, listen string, log zerolog.Logger) (*Guard, error) {
 		say:   rate.NewLimiter(rate.Every(time.Second), 3),
 		wrong: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "habilita_http_wrong_keys_total",
-			Help: "Requests with a wrong API key, by status: 401, or 429 when their address gave too many.",
-		}, []string{"status"}),
+			Help: "Requests with a wrong API key, by code: 401, or 429 when their address gave too many.",
+		}, []string{"code"}),
 	}
-	for _, status := range []string{"401", "429"} {
-		g.wrong.WithLabelValues(status) // there from the start, at 0
+	for _, code := range []string{"401", "429"} {
+		g.wrong.WithLabelValues(code) // there from the start, at 0
 	}
 	return g, nil
 }
