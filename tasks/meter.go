@@ -30,12 +30,32 @@ type meter struct {
 	drift     *prometheus.GaugeVec // no labels; empty before the first sync
 	synced    *prometheus.GaugeVec // the same
 
+	reg prometheus.Registerer
+	own []prometheus.Collector // what it registered there
+
 	mu      sync.Mutex
 	highest float64
 }
 
+// register adds a collector to the worker's own.
+func (m *meter) register(c prometheus.Collector) error {
+	if err := m.reg.Register(c); err != nil {
+		return err
+	}
+	m.own = append(m.own, c)
+	return nil
+}
+
+// unregister takes all of them back, so that another worker can have the Registerer.
+func (m *meter) unregister() {
+	for _, c := range m.own {
+		m.reg.Unregister(c)
+	}
+}
+
 func newMeter(reg prometheus.Registerer) (*meter, error) {
 	m := &meter{
+		reg: reg,
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "habilita_calls_total", Help: "Attempts by outcome."}, []string{"outcome"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -77,7 +97,8 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed,
 		m.scheduled, m.refusals, m.waiting, m.workers, m.servers, m.drift, m.synced,
 	} {
-		if err := reg.Register(c); err != nil {
+		if err := m.register(c); err != nil {
+			m.unregister()
 			return nil, err
 		}
 	}

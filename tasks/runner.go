@@ -95,7 +95,6 @@ func (r *runner) run(ctx context.Context, f chain.Feed) error {
 // is lost here is found by the survey.
 func (r *runner) settle(ctx context.Context, step chain.Step) {
 	id, tag := step.Chain, chain.Tag(step.Chain)
-	r.meter.reclaimed.Add(float64(step.Reclaimed))
 	switch step.Status {
 	case chain.Deferred:
 		r.meter.deferrals.WithLabelValues(step.Reason).Inc()
@@ -219,6 +218,7 @@ func (r *runner) begin(ctx context.Context, f chain.Feed) (chain.Step, error) {
 		}
 		return err
 	})
+	r.meter.reclaimed.Add(float64(step.Reclaimed))
 	r.probing(&step, probe)
 	r.handOver(ctx, step, err)
 	return step, err
@@ -289,6 +289,7 @@ func (r *runner) finish(ctx context.Context, a chain.Attempt, j judgement, on ch
 		}
 		return err
 	})
+	r.meter.reclaimed.Add(float64(step.Reclaimed))
 	r.probing(&step, probe)
 	r.handOver(lasting, step, err)
 	return step, err

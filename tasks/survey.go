@@ -106,8 +106,8 @@ func (m *meter) surveyed(s *survey) {
 }
 
 // ready registers the gauge of a worker's own state.
-func (m *meter) ready(reg prometheus.Registerer, is func() bool) error {
-	return reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+func (m *meter) ready(is func() bool) error {
+	return m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "habilita_worker_ready", Help: "1 while this worker takes calls.",
 	}, func() float64 {
 		if is() {

@@ -40,7 +40,7 @@ type WorkerOptions struct {
 	Retention       time.Duration // 0: 720 h
 	ShutdownTimeout time.Duration // for requests in flight to end; 0: 75 s
 	Log             zerolog.Logger
-	Metrics         prometheus.Registerer // nil: none
+	Metrics         prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
 
 	// TaskCheckInterval is how often an idle worker asks asynq for tasks; 0: 10 ms. A
 	// worker that stops may wait for as long.
@@ -156,6 +156,11 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if w.meter, err = newMeter(o.Metrics); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			w.meter.unregister()
+		}
+	}()
 	// A change that comes before there is a stack is one all the same.
 	var ready atomic.Bool
 	var early atomic.Pointer[redisconn.Change]
@@ -197,7 +202,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		return nil, closing(err)
 	}
 	w.assemble(me.ID)
-	if err := w.meter.ready(o.Metrics, func() bool { return w.barred() == nil }); err != nil {
+	if err := w.meter.ready(func() bool { return w.barred() == nil }); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
@@ -327,6 +332,7 @@ func (w *Worker) Close() error {
 		w.log.Warn().Err(err).Msg("could not leave the agreement; it ends by itself")
 	}
 	w.vendor.CloseIdle()
+	w.meter.unregister()
 	err := errors.Join(w.stack.rdb.Close(), w.probe.Close())
 	if w.hangs.Load() {
 		return err // asynq's server panics where its client is closed before it has ended

@@ -42,8 +42,10 @@ type Console struct {
 	assets map[string]asset
 	hub    *hub
 	rates  *rates
-	cross  *http.CrossOriginProtection
-	mux    *http.ServeMux
+
+	ranking ranking // of the tokens
+	cross   *http.CrossOriginProtection
+	mux     *http.ServeMux
 }
 
 // New makes a Console. Nothing is read before somebody looks. Close it.
@@ -57,7 +59,7 @@ func New(o Options) (*Console, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Console{o: o, rates: newRates(), cross: http.NewCrossOriginProtection(), hub: newHub(o.Now)}
+	c := &Console{o: o, rates: newRates(), cross: http.NewCrossOriginProtection(), hub: newHub(o.Now), ranking: ranking{read: o.Operator.Quota}}
 	var err error
 	if c.assets, err = loadAssets(); err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
+	"time"
 
 	"habilita/internal/operator"
 )
@@ -62,42 +64,94 @@ type tokensData struct {
 	Pager               pager
 }
 
-// tokensTopic has those first that need a look: cooling, then by the share used.
+// tokensTopic has those first that need a look: cooling, then by the share used. It reads
+// what it shows; where each token stands is read by the ranking.
 func (c *Console) tokensTopic(skip int) topic {
 	return topic{"tokens:" + strconv.Itoa(skip), func(ctx context.Context) (any, error) {
-		rows, err := c.o.Operator.Quota(ctx)
+		k, err := c.ranking.get(ctx, c.o.Now)
 		if err != nil {
 			return nil, err
 		}
-		d := tokensData{All: len(rows)}
-		all := make([]tokenView, len(rows))
-		for i, r := range rows {
-			all[i] = tokenView{r}
-			if all[i].Level() != "ok" {
-				d.Near++
-			}
-			if all[i].Cooling() {
-				d.CoolDown++
-			}
+		d := tokensData{All: len(k.ids), Near: k.near, CoolDown: k.cooling}
+		ids := k.ids[min(skip, len(k.ids)):]
+		d.More = len(ids) > perPage
+		rows, err := c.o.Operator.QuotaOf(ctx, ids[:min(perPage, len(ids))])
+		if err != nil {
+			return nil, err
 		}
-		rank := func(v tokenView) int {
-			switch {
-			case v.Level() != "ok":
-				return 0
-			case v.Cooling():
-				return 1
-			}
-			return 2
+		for _, r := range rows {
+			d.Tokens = append(d.Tokens, tokenView{r})
 		}
-		slices.SortFunc(all, func(a, b tokenView) int {
-			return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Used*max(1, a.Quota), a.Used*max(1, b.Quota)),
-				cmp.Compare(a.TokenID, b.TokenID))
-		})
-		all = all[min(skip, len(all)):]
-		d.More = len(all) > perPage
-		d.Tokens = all[:min(perPage, len(all))]
 		return d, nil
 	}}
+}
+
+// ranked are all tokens in the order of the page.
+type ranked struct {
+	ids           []string
+	near, cooling int
+}
+
+const (
+	// rankedAtEachLook is up to how many tokens are ranked anew at each look; more are ranked
+	// once in rankedFor.
+	rankedAtEachLook = 1000
+	rankedFor        = 30 * time.Second
+)
+
+// ranking keeps where each token stands. Ranking takes a read of every token, and a hundred thousand
+// of them are not read again each time that somebody looks at a page of them.
+type ranking struct {
+	read func(ctx context.Context) ([]operator.QuotaRow, error)
+
+	mu   sync.Mutex
+	last ranked
+	at   time.Time // when it was read
+}
+
+func (k *ranking) get(ctx context.Context, now func() time.Time) (ranked, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.last.ids) > rankedAtEachLook && now().Sub(k.at) < rankedFor {
+		return k.last, nil
+	}
+	rows, err := k.read(ctx)
+	if err != nil {
+		return ranked{}, err
+	}
+	k.last, k.at = rank(rows), now()
+	return k.last, nil
+}
+
+func rank(rows []operator.QuotaRow) ranked {
+	all := make([]tokenView, len(rows))
+	k := ranked{ids: make([]string, len(rows))}
+	for i, r := range rows {
+		all[i] = tokenView{r}
+		if all[i].Level() != "ok" {
+			k.near++
+		}
+		if all[i].Cooling() {
+			k.cooling++
+		}
+	}
+	class := func(v tokenView) int {
+		switch {
+		case v.Level() != "ok":
+			return 0
+		case v.Cooling():
+			return 1
+		}
+		return 2
+	}
+	slices.SortFunc(all, func(a, b tokenView) int {
+		return cmp.Or(cmp.Compare(class(a), class(b)), cmp.Compare(b.Used*max(1, a.Quota), a.Used*max(1, b.Quota)),
+			cmp.Compare(a.TokenID, b.TokenID))
+	})
+	for i, v := range all {
+		k.ids[i] = v.TokenID
+	}
+	return k
 }
 
 func (c *Console) tokensPage(w http.ResponseWriter, r *http.Request) {

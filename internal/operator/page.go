@@ -216,6 +216,6 @@ func (o *Operator) QuotaPage(ctx context.Context, cursor string, limit int) (Pag
 		tokens = tokens[:limit]
 		page.Next = encodePlace("t", tokens[limit-1])
 	}
-	page.Items, err = o.quotaOf(ctx, tokens)
+	page.Items, err = o.QuotaOf(ctx, tokens)
 	return page, err
 }

@@ -31,11 +31,11 @@ func (o *Operator) Quota(ctx context.Context) ([]QuotaRow, error) {
 		return nil, fmt.Errorf("list of the tokens: %w", err)
 	}
 	slices.Sort(tokens)
-	return o.quotaOf(ctx, tokens)
+	return o.QuotaOf(ctx, tokens)
 }
 
-// quotaOf returns what these tokens have used, in their order.
-func (o *Operator) quotaOf(ctx context.Context, tokens []string) ([]QuotaRow, error) {
+// QuotaOf returns what these tokens have used, in their order.
+func (o *Operator) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, error) {
 	usages, err := o.limiter.PeekMany(ctx, tokens)
 	if err != nil {
 		return nil, err

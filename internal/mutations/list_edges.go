@@ -1,0 +1,56 @@
+package main
+
+const streamingGo = "internal/streaming/streaming.go"
+
+// streamingMutations are of bodies that come in slowly.
+var streamingMutations = []mutation{
+	{
+		"uploads that stall", "the rest of a body that failed is waited for without end",
+		in(streamingGo, "case err == io.EOF:", "case err != nil:"),
+		"./internal/httpapi", "TestUploadsThatStall",
+	},
+	{
+		"uploads that stall", "the answer waits for the rest of the body without end",
+		in(streamingGo, "if r.ContentLength == 0 {", "if r.ContentLength != 1 {"),
+		"./internal/httpapi", "TestUploadsThatStall",
+	},
+	{
+		"uploads that stall", "what came before ends with the connection",
+		in(streamingGo, "context.WithCancel(context.WithoutCancel(ctx))", "context.WithCancel(ctx)"),
+		"./internal/httpapi", "TestUploadsThatStall",
+	},
+	{
+		"uploads that stall", "a slow one is given up",
+		in(streamingGo, "b.rc.SetReadDeadline(until)", "error(nil)"),
+		"./internal/httpapi", "TestUploadsThatAreSlow",
+	},
+}
+
+// meterMutations are of metrics, and of the pages that read much.
+var meterMutations = []mutation{
+	{
+		"slots reclaimed are counted", "those of a run's first step are not",
+		in(runnerGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(&step, probe)\n\tr.handOver(ctx, step, err)", "r.probing(&step, probe)\n\tr.handOver(ctx, step, err)"),
+		"./tasks", "TestEveryReclaimedSlotCounts",
+	},
+	{
+		"slots reclaimed are counted", "those of a run's later steps are not",
+		in(runnerGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(&step, probe)\n\tr.handOver(lasting, step, err)", "r.probing(&step, probe)\n\tr.handOver(lasting, step, err)"),
+		"./tasks", "TestEveryReclaimedSlotCounts",
+	},
+	{
+		"a Registerer can be used again", "a worker that could not be made keeps it",
+		in("tasks/worker.go", "\t\tif err != nil {\n\t\t\tw.meter.unregister()\n\t\t}\n", ""),
+		"./tasks", "TestWorkersOfOneRegisterer",
+	},
+	{
+		"a Registerer can be used again", "a worker that ended keeps it",
+		in("tasks/worker.go", "\tw.vendor.CloseIdle()\n\tw.meter.unregister()\n", "\tw.vendor.CloseIdle()\n"),
+		"./tasks", "TestWorkersOfOneRegisterer",
+	},
+	{
+		"the page of tokens reads what it shows", "every token is read at each look",
+		in("internal/console/tokens.go", "len(k.last.ids) > rankedAtEachLook && ", "false && "),
+		"./internal/console", "TestRankingOfTokens",
+	},
+}
