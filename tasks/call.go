@@ -27,14 +27,21 @@ type Call struct {
 	// Ref is the producer's own text, shown in reports. Up to 256 bytes.
 	Ref string
 	// ID makes enqueueing the call again harmless. It is unique in its batch and token.
-	// "": the call's place in its batch and chain is its id, or, where it is of no
-	// batch, a random one. 1 to 128 printable ASCII characters without space.
+	// "": in EnqueueBatch the call is known by what it says (server, token, chain and ref) and
+	// by its number among calls that say the same; a single call is always new.
+	// 1 to 128 printable ASCII characters without space.
 	ID string
 	// Batch is the batch of a single call; EnqueueBatch ignores it.
 	Batch string
 	// At puts the call off: it joins the end of its chain then. A time that has passed,
 	// and zero, mean now. At most MaxAhead from now.
 	At time.Time
+	// Row is the line of the file that has the call, from 1; it is kept with it and shown in
+	// reports. 0: EnqueueBatch takes the call's place in the sequence. Enqueue ignores it.
+	Row int
+	// Source is handed back in what EnqueueBatch tells of a call that it left out. It is
+	// neither stored nor sent.
+	Source any
 }
 
 // Format prints a call without its token, whatever the verb.

@@ -55,6 +55,7 @@ type canaries struct {
 	told   func(Canaries)
 	first  bool                // this run enqueues the canaries alone
 	calls  map[string]struct{} // of the canaries, as chain.Call.Field has them
+	rows   int                 // that the sequence gave
 	before Summary             // what the run that did so came to
 }
 
@@ -67,11 +68,11 @@ const (
 
 // canariesFirst enqueues the canaries and waits for them, where they are still to be
 // waited for. With an error, b.sum is what was done.
-func (b *batchRun) canariesFirst(ctx context.Context, name string, calls iter.Seq2[Call, error], opts []BatchOption) error {
+func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 	if b.canary.tokens < 0 {
 		return fmt.Errorf("canaries can't be %d tokens", b.canary.tokens)
 	}
-	if b.canary.tokens == 0 {
+	if b.canary.tokens == 0 || b.look {
 		return nil
 	}
 	meta, err := b.p.batches.Get(ctx, b.id)
@@ -81,40 +82,32 @@ func (b *batchRun) canariesFirst(ctx context.Context, name string, calls iter.Se
 	if err == nil && meta.Released {
 		return nil
 	}
-	f := b.p.newBatchRun(name, opts)
+	f := j.run()
+	f.policy, f.replace = b.policy, b.replace
 	f.canary.first, f.canary.calls = true, map[string]struct{}{}
-	var told []uint64 // what was rejected
-	hash := func(err error) uint64 { return maphash.String(f.seed, err.Error()) }
-	reject := f.reject
-	f.reject = func(err error) error {
-		failed := reject(err)
-		if failed == nil {
-			told = append(told, hash(err))
-		}
-		return failed
-	}
-	rows := 0
-	err = f.run(ctx, name, f.ofFirstTokens(calls, &rows))
-	f.sum.Rows = rows
+	f.leftOut = func(error) error { return nil } // the run of all rows tells it
+	_, err = f.do(ctx)
+	f.sum.Rows = f.canary.rows
 	b.sum = f.sum
 	if err != nil {
 		return err
 	}
-	if err := f.awaitCanaries(ctx, name); err != nil {
-		return err
+	if f.opened && len(f.canary.calls) > 0 {
+		if err := f.awaitCanaries(ctx, j.name); err != nil {
+			var held *CanaryError
+			if errors.As(err, &held) {
+				b.sum.Withheld += b.sum.Rows - b.sum.Enqueued - b.sum.Duplicates - b.sum.Conflicts - b.sum.Rejected - b.sum.Withheld
+			}
+			return err
+		}
 	}
-	if err := b.p.batches.Release(ctx, b.id); err != nil {
-		return err
+	if f.opened && j.stay.begun {
+		if err := b.p.batches.Release(ctx, b.id); err != nil {
+			return err
+		}
 	}
 	b.canary.before = f.sum
-	b.sum = Summary{Batch: name}
-	b.reject = func(err error) error {
-		if len(told) > 0 && told[0] == hash(err) { // the run before has told it
-			told = told[1:]
-			return nil
-		}
-		return reject(err)
-	}
+	b.sum = Summary{Batch: j.name}
 	return nil
 }
 
@@ -133,22 +126,27 @@ func (c *canaries) mayEnqueue(ctx context.Context, p *Producer, m batch.Meta) er
 func (c *canaries) sum(s Summary) Summary {
 	s.Enqueued += c.before.Enqueued
 	s.Duplicates -= min(c.before.Enqueued, s.Duplicates)
+	s.Made -= min(c.before.Enqueued, s.Made) // they have succeeded since
+	s.Replaced += c.before.Replaced
+	s.OutOfOrder += c.before.OutOfOrder
 	return s
 }
 
-// ofFirstTokens are the calls of the first tokens, and all errors, in their order. rows
-// counts what calls gives.
-func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error], rows *int) iter.Seq2[Call, error] {
+// ofFirstTokens are the calls of the first tokens, and all errors, in their order.
+func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		first := map[uint64]struct{}{}
 		for c, err := range calls {
-			index := *rows
-			*rows++
+			index := b.canary.rows
+			b.canary.rows++
+			if c.Row == 0 {
+				c.Row = index + 1
+			}
 			if err == nil {
 				err = c.check(index)
 			}
 			if err == nil {
-				h := maphash.String(b.seed, string(c.Token))
+				h := maphash.String(b.marks.seed, string(c.Token))
 				if _, ok := first[h]; !ok {
 					if len(first) == b.canary.tokens {
 						continue

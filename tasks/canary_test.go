@@ -150,7 +150,7 @@ func TestCanariesSucceed(t *testing.T) {
 		}
 		for i := range 20 {
 			token := w.p.namer.Name(fmt.Sprintf("token-%d", i%10))
-			if want := chain.CallID(chain.BatchID("b"), token, chain.OrdinalKey("", i/10)); refs[fmt.Sprint("row ", i)] != want {
+			if want := chain.CallID(chain.BatchID("b"), token, chain.RowKey(w.p.namer, 1, "0001", token, "", fmt.Sprint("row ", i))); refs[fmt.Sprint("row ", i)] != want {
 				t.Errorf("row %d is %q, want %q", i, refs[fmt.Sprint("row ", i)], want)
 			}
 		}

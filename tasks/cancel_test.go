@@ -1,13 +1,13 @@
 package tasks
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/chain"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn/redistest"
 	"habilita/internal/vault"
@@ -41,7 +41,7 @@ func newTestProducer(t testing.TB, rdb redis.UniversalClient) *Producer {
 
 // A batch that is cancelled while its file is still going in takes no more calls to the
 // vendor, whichever buckets the later rows are in.
-func TestRowsOfACancelledBatchComeInCancelled(t *testing.T) {
+func TestCancelledBatchTakesNoRowsUntilItIsReopened(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		p := newTestProducer(t, b.Client)
 		ctx := t.Context()
@@ -56,22 +56,26 @@ func TestRowsOfACancelledBatchComeInCancelled(t *testing.T) {
 		if err != nil || n != 3 {
 			t.Fatalf("cancelled %d, %v; want 3", n, err)
 		}
-		sum, err := p.EnqueueBatch(ctx, "b", callsOf(200))
-		if err != nil || sum.Enqueued != 197 || sum.Duplicates != 3 {
+		var refused *BatchCancelledError
+		if sum, err := p.EnqueueBatch(ctx, "b", callsOf(200)); !errors.As(err, &refused) || sum.Enqueued != 0 {
 			t.Fatalf("%+v, %v", sum, err)
 		}
-		s, err := o.Status(ctx, "b")
-		if err != nil || s.Cancelled != 200 || s.Open != 0 {
-			t.Errorf("status %+v, %v; want 200 cancelled", s, err)
+		if _, err := p.Enqueue(ctx, Call{Server: "1", Token: "token-1", Batch: "b"}); !errors.As(err, &refused) || refused.Batch != "b" {
+			t.Errorf("a single call: %v", err)
 		}
-		buckets, err := p.ledger.Survey(ctx)
-		if err != nil || len(buckets) > 0 {
-			t.Errorf("buckets with work: %v, %v", buckets, err)
+		if s, err := o.Status(ctx, "b"); err != nil || s.Total != 3 || s.Cancelled != 3 {
+			t.Errorf("%+v, %v", s, err)
 		}
-		for c, err := range p.ledger.Calls(ctx, chain.BatchID("b"), []string{chain.TagAt(0)}) {
-			if err != nil || c.State != chain.StateCancelled {
-				t.Errorf("call %s: %s, %v", c.ID(), c.State, err)
-			}
+		// Opened again, it takes them: what was cancelled unsent is new.
+		if n, err := o.Reopen(ctx, operator.Selection{Batch: "b"}); err != nil || n != 3 {
+			t.Fatalf("reopened with %d cancelled, %v", n, err)
+		}
+		sum, err := p.EnqueueBatch(ctx, "b", callsOf(200))
+		if err != nil || sum.Enqueued != 200 || sum.Duplicates != 0 {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+		if s, err := o.Status(ctx, "b"); err != nil || s.Total != 200 || s.Cancelled != 0 || s.Open != 200 {
+			t.Errorf("%+v, %v", s, err)
 		}
 	})
 }

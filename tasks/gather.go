@@ -36,33 +36,61 @@ type gatherer struct {
 	ctx     context.Context
 	batch   string
 	index   func(context.Context, []chain.Given) error
-	deliver func(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error)
+	deliver func(ctx context.Context, trip []*group, first []int) (chain.Appended, error)
 	hint    func(ctx context.Context, ready []string)
+	// received counts how the calls of a group were received; one at a time.
+	received func(g *group, r chain.Received, to *receipts)
 
-	lanes [lanes]chan *chain.Group
+	lanes [lanes]chan *group
 	spare sync.Pool
 	ends  sync.WaitGroup // of the lanes
 	acks  chan struct{}  // has an element after an acknowledgement
 
 	mu      sync.Mutex // of what the producer's goroutine and the ticker share
-	groups  [chain.Buckets]*chain.Group
-	waiting []chain.NewCall // for their ids to be indexed, and those behind them
+	groups  [chain.Buckets]*group
+	waiting []waitingCall // for their ids to be indexed, and those behind them
 	given   []chain.Given
 
-	told         sync.Mutex // of what the lanes tell
-	added, known int
-	err          error
+	told sync.Mutex // of what the lanes tell
+	got  receipts
+	err  error
+}
+
+// group is a group of calls, and what their producer is told of each.
+type group struct {
+	chain.Group
+	rows []inFlight
+}
+
+// inFlight is a call that was not received yet.
+type inFlight struct {
+	line   int
+	server string
+	source any
+}
+
+type waitingCall struct {
+	chain.NewCall
+	source any
+}
+
+// receipts are how calls were received.
+type receipts struct {
+	Summary
+	known int     // are there, and were left out
+	left  []error // to be told
 }
 
 // newGatherer returns one that notes ids by index and appends groups by deliver, which is
 // told what buckets it sees for the first time; hint is told, somewhat later, what buckets
 // have chains to be fed. Call finish.
 func newGatherer(ctx context.Context, batch string, index func(context.Context, []chain.Given) error,
-	deliver func(ctx context.Context, trip []*chain.Group, first []int) (chain.Appended, error), hint func(ctx context.Context, ready []string)) *gatherer {
-	g := &gatherer{ctx: ctx, batch: batch, index: index, deliver: deliver, hint: hint, acks: make(chan struct{}, 1)}
-	g.spare.New = func() any { return new(chain.Group) }
+	deliver func(ctx context.Context, trip []*group, first []int) (chain.Appended, error), hint func(ctx context.Context, ready []string),
+	received func(*group, chain.Received, *receipts)) *gatherer {
+	g := &gatherer{ctx: ctx, batch: batch, index: index, deliver: deliver, hint: hint, received: received, acks: make(chan struct{}, 1)}
+	g.spare.New = func() any { return new(group) }
 	for i := range g.lanes {
-		g.lanes[i] = make(chan *chain.Group, laneRoom)
+		g.lanes[i] = make(chan *group, laneRoom)
 		g.ends.Go(func() { g.lane(g.lanes[i]) })
 	}
 	return g
@@ -84,14 +112,14 @@ func (g *gatherer) hurry(ctx context.Context) {
 	}
 }
 
-// add takes a call; id is the one that its producer gave, or "".
-func (g *gatherer) add(n *chain.NewCall, id string) error {
+// add takes a call; id is the one that its producer gave, or "", source what it calls it.
+func (g *gatherer) add(n *chain.NewCall, id string, source any) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if id == "" && len(g.waiting) == 0 {
-		return g.put(n)
+		return g.put(n, source)
 	}
-	g.waiting = append(g.waiting, *n)
+	g.waiting = append(g.waiting, waitingCall{*n, source})
 	if id != "" {
 		g.given = append(g.given, chain.Given{ID: id, Batch: g.batch, Token: n.Token})
 	}
@@ -101,19 +129,20 @@ func (g *gatherer) add(n *chain.NewCall, id string) error {
 	return g.failed()
 }
 
-func (g *gatherer) put(n *chain.NewCall) error {
+func (g *gatherer) put(n *chain.NewCall, source any) error {
 	i := chain.TagIndex(chain.Tag(n.Token))
-	group := g.groups[i]
-	if group == nil {
-		group = g.spare.Get().(*chain.Group)
-		g.groups[i] = group
+	into := g.groups[i]
+	if into == nil {
+		into = g.spare.Get().(*group)
+		g.groups[i] = into
 	}
-	if err := group.Add(n); err != nil {
+	if err := into.Add(n); err != nil {
 		return err
 	}
-	if group.Len() >= perGroup {
+	into.rows = append(into.rows, inFlight{n.Row, n.Server, source})
+	if into.Len() >= perGroup {
 		g.groups[i] = nil
-		g.lanes[i%lanes] <- group
+		g.lanes[i%lanes] <- into
 		return g.failed()
 	}
 	return nil
@@ -128,7 +157,7 @@ func (g *gatherer) indexed() {
 	err := g.index(g.ctx, g.given)
 	for i := range g.waiting {
 		if err == nil {
-			err = g.put(&g.waiting[i])
+			err = g.put(&g.waiting[i].NewCall, g.waiting[i].source)
 		}
 	}
 	g.fail(err)
@@ -196,8 +225,17 @@ func (g *gatherer) fail(err error) {
 	}
 }
 
-func (g *gatherer) acknowledged() (added, known int) {
+// acknowledged are the receipts so far; what is to be told is given once.
+func (g *gatherer) acknowledged() receipts {
 	g.told.Lock()
 	defer g.told.Unlock()
-	return g.added, g.known
+	got := g.got
+	g.got.left = nil
+	return got
+}
+
+func (g *gatherer) replaced(n int) {
+	g.told.Lock()
+	defer g.told.Unlock()
+	g.got.Replaced += n
 }

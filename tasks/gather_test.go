@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,18 +22,20 @@ func named(bucket, n int) *chain.NewCall {
 		name[i] = letters[n%32]
 		n /= 32
 	}
-	return &chain.NewCall{Token: string(name), Key: chain.OrdinalKey("", 0), Server: "0001", Sealed: "sealed"}
+	return &chain.NewCall{Token: string(name), Key: chain.UniqueKey("0"), Server: "0001", Sealed: "sealed"}
 }
 
 func noIndex(context.Context, []chain.Given) error { return nil }
 
+func countNew(_ *group, r chain.Received, to *receipts) { to.Enqueued += len(r.Landings) }
+
 func noHint(context.Context, []string) {}
 
 // counted is a deliver that says that everything was added.
-func counted(trip []*chain.Group) chain.Appended {
+func counted(trip []*group) chain.Appended {
 	var done chain.Appended
 	for _, g := range trip {
-		done.Added += g.Len()
+		done.Received = append(done.Received, chain.Received{Landings: strings.Repeat("n", g.Len())})
 	}
 	return done
 }
@@ -42,15 +45,15 @@ func TestGathererIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		answer := make(chan struct{})
-		g := newGatherer(ctx, "b", noIndex, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+		g := newGatherer(ctx, "b", noIndex, func(_ context.Context, trip []*group, _ []int) (chain.Appended, error) {
 			<-answer
 			return counted(trip), nil
-		}, noHint)
+		}, noHint, countNew)
 		var taken atomic.Int64
 		var feeding sync.WaitGroup
 		feeding.Go(func() {
 			for i := range 1_000_000 {
-				if ctx.Err() != nil || g.add(named(i*7%chain.Buckets, i), "") != nil {
+				if ctx.Err() != nil || g.add(named(i*7%chain.Buckets, i), "", nil) != nil {
 					return
 				}
 				taken.Add(1)
@@ -80,7 +83,7 @@ func TestGathererKeepsTheOrder(t *testing.T) {
 				var mu sync.Mutex
 				under, arrived, made := map[string]bool{}, map[string]int{}, 0
 				lost := errors.New("lost")
-				g := newGatherer(t.Context(), "b", noIndex, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+				g := newGatherer(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (chain.Appended, error) {
 					mu.Lock()
 					if made++; made > trips {
 						mu.Unlock()
@@ -101,14 +104,14 @@ func TestGathererKeepsTheOrder(t *testing.T) {
 						arrived[group.Tag()] += group.Len()
 					}
 					return counted(trip), nil
-				}, noHint)
+				}, noHint, countNew)
 				var err error
 				for i := 0; i < perBucket*buckets && err == nil; i++ {
 					bucket := i % buckets // by turns, then many of a bucket one after the other
 					if i > perBucket*buckets/2 {
 						bucket = i / (3 * perGroup) % buckets
 					}
-					err = g.add(named(bucket, i), "")
+					err = g.add(named(bucket, i), "", nil)
 				}
 				err = errors.Join(err, g.finish(false, func() {}))
 				if trips < 1<<20 {
@@ -125,7 +128,7 @@ func TestGathererKeepsTheOrder(t *testing.T) {
 				for _, n := range arrived {
 					sum += n
 				}
-				if added, known := g.acknowledged(); added != sum || known != 0 || (trips == 1<<30) != (sum == perBucket*buckets) {
+				if added := g.acknowledged().Enqueued; added != sum || (trips == 1<<30) != (sum == perBucket*buckets) {
 					t.Errorf("%d acknowledged, %d arrived", added, sum)
 				}
 			})
@@ -141,15 +144,15 @@ func TestGathererSendsWhatWaits(t *testing.T) {
 		g := newGatherer(t.Context(), "b", func(_ context.Context, given []chain.Given) error {
 			indexed = len(given) == 1 && given[0].ID == "id" && sent.Load() == 0
 			return nil
-		}, func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+		}, func(_ context.Context, trip []*group, _ []int) (chain.Appended, error) {
 			sent.Add(int64(len(trip)))
 			return counted(trip), nil
-		}, noHint)
+		}, noHint, countNew)
 		ctx, stop := context.WithCancel(t.Context())
 		var hurry sync.WaitGroup
 		hurry.Go(func() { g.hurry(ctx) })
 		for i, id := range []string{"id", ""} { // the second waits behind the first
-			if err := g.add(named(i, i), id); err != nil {
+			if err := g.add(named(i, i), id, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -175,12 +178,12 @@ func TestGathererIndexesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := errors.New("lost")
 		g := newGatherer(t.Context(), "b", func(context.Context, []chain.Given) error { return lost },
-			func(_ context.Context, trip []*chain.Group, _ []int) (chain.Appended, error) {
+			func(_ context.Context, trip []*group, _ []int) (chain.Appended, error) {
 				t.Error("a group went out")
 				return counted(trip), nil
-			}, noHint)
+			}, noHint, countNew)
 		for i := range 3 {
-			_ = g.add(named(i, i), "id")
+			_ = g.add(named(i, i), "id", nil)
 		}
 		if err := g.finish(false, func() {}); !errors.Is(err, lost) {
 			t.Errorf("got %v", err)

@@ -9,10 +9,10 @@ const perHint = 32
 
 // lane sends groups, those of different buckets together. After a failure of any lane it
 // sends no more.
-func (g *gatherer) lane(in <-chan *chain.Group) {
+func (g *gatherer) lane(in <-chan *group) {
 	var noted [chain.Buckets]bool
 	var ready []string
-	var next *chain.Group
+	var next *group
 	for {
 		// A hint is a round trip of its own: one for several trips, but none is kept while
 		// there is nothing to send.
@@ -27,7 +27,7 @@ func (g *gatherer) lane(in <-chan *chain.Group) {
 				return
 			}
 		}
-		trip := []*chain.Group{first}
+		trip := []*group{first}
 	gather:
 		for len(trip) < perTrip {
 			select {
@@ -51,12 +51,14 @@ func (g *gatherer) lane(in <-chan *chain.Group) {
 		}
 		for _, group := range trip {
 			group.Reset()
+			clear(group.rows)
+			group.rows = group.rows[:0]
 			g.spare.Put(group)
 		}
 	}
 }
 
-func holds(trip []*chain.Group, tag string) bool {
+func holds(trip []*group, tag string) bool {
 	for _, g := range trip {
 		if g.Tag() == tag {
 			return true
@@ -65,7 +67,7 @@ func holds(trip []*chain.Group, tag string) bool {
 	return false
 }
 
-func (g *gatherer) send(trip []*chain.Group, noted *[chain.Buckets]bool) (ready []string, err error) {
+func (g *gatherer) send(trip []*group, noted *[chain.Buckets]bool) (ready []string, err error) {
 	var first []int
 	for _, group := range trip {
 		if i := chain.TagIndex(group.Tag()); !noted[i] {
@@ -75,8 +77,9 @@ func (g *gatherer) send(trip []*chain.Group, noted *[chain.Buckets]bool) (ready 
 	}
 	done, err := g.deliver(g.ctx, trip, first)
 	g.told.Lock()
-	g.added += done.Added
-	g.known += done.Known
+	for i, r := range done.Received {
+		g.received(trip[i], r, &g.got)
+	}
 	g.told.Unlock()
 	select {
 	case g.acks <- struct{}{}:

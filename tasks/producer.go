@@ -97,7 +97,8 @@ type Receipt struct {
 
 // Enqueue appends one call. When it returns without an error the call is in the ledger
 // and will be made. After an error it may be in it or not: with an ID, enqueueing
-// again is harmless. A *CallError says what is wrong with the call.
+// again is harmless. A *CallError says what is wrong with the call, a *ConflictError that its ID
+// is known for a call that says otherwise, a *BatchCancelledError that its batch takes nothing.
 func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 	receipt, err := p.enqueue(ctx, c)
 	if errors.Is(err, chain.ErrLost) && p.restore(ctx, p.member, nobody) == nil {
@@ -120,9 +121,12 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	if c.Batch != "" {
 		// A single call joins a batch under whatever policy it has.
 		var other *batch.PolicyError
-		meta, err := p.batches.Ensure(ctx, batch.Meta{ID: id, Name: c.Batch, Created: p.clock.Now()})
+		meta, _, err := p.batches.Ensure(ctx, batch.Meta{ID: id, Name: c.Batch, Created: p.clock.Now()})
 		if err != nil && !errors.As(err, &other) {
 			return Receipt{}, err
+		}
+		if meta.Cancelled {
+			return Receipt{}, &BatchCancelledError{Batch: c.Batch}
 		}
 		policy = meta.Policy
 	}
@@ -140,11 +144,17 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 		n.Key = chain.UniqueKey(newID())
 	}
 	if c.Batch != "" {
-		if err := p.note(ctx, id, []int{chain.TagIndex(chain.Tag(n.Token))}); err != nil {
+		if err := p.note(ctx, c.Batch, id, []int{chain.TagIndex(chain.Tag(n.Token))}); err != nil {
 			return Receipt{}, err
 		}
 	}
 	done, err := p.ledger.Append(ctx, chain.Append{Batch: id, Policy: string(policy), AtOnce: true, Calls: []chain.NewCall{n}})
+	if errors.Is(err, chain.ErrCancelled) {
+		err = &BatchCancelledError{Batch: c.Batch}
+	}
+	if err == nil && done.Have != nil {
+		err = conflictOf(c.Batch, done.Have, 0, n.Server, n.Chain, nil)
+	}
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -169,18 +179,13 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 // nothing of the token.
 func (p *Producer) TokenID(token Token) string { return p.namer.Name(string(token)) }
 
-// note notes the buckets of a batch before calls are appended there. What comes to a
-// batch that was cancelled comes in as cancelled.
-func (p *Producer) note(ctx context.Context, id string, buckets []int) error {
+// note notes the buckets of a batch before calls are appended there. One that was
+// cancelled takes nothing.
+func (p *Producer) note(ctx context.Context, name, id string, buckets []int) error {
 	cancelled, err := p.batches.Note(ctx, id, buckets)
-	if err != nil || !cancelled {
-		return err
+	if err == nil && cancelled {
+		err = &BatchCancelledError{Batch: name}
 	}
-	tags := make([]string, len(buckets))
-	for i, b := range buckets {
-		tags[i] = chain.TagAt(b)
-	}
-	_, err = p.ledger.CancelBatch(ctx, id, tags)
 	return err
 }
 

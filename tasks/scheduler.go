@@ -113,7 +113,8 @@ func (s *scheduler) unsettled(ctx context.Context, name string) (string, error) 
 		return "", nil
 	}
 	id := chain.BatchID(name)
-	if _, err := s.batches.Get(ctx, id); errors.Is(err, batch.ErrNoBatch) {
+	m, err := s.batches.Get(ctx, id)
+	if errors.Is(err, batch.ErrNoBatch) {
 		return "", nil // its retention is over, or nothing of it came to be
 	} else if err != nil {
 		return "", err
@@ -123,7 +124,7 @@ func (s *scheduler) unsettled(ctx context.Context, name string) (string, error) 
 		return "", err
 	}
 	counts, err := s.ledger.Counts(ctx, id, tags)
-	if err != nil || counts.Settled() {
+	if err != nil || counts.Settled() && !m.Live {
 		return "", err
 	}
 	return name, nil

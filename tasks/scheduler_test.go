@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -119,7 +120,7 @@ func (w *scheduled) wantCalls(batch string, tokens ...int) {
 	for i := range w.rows {
 		if slices.Contains(tokens, i%4) {
 			name := w.stack.namer.Name(tokenOf(i))
-			want[name+chain.OrdinalKey("", i/4)] = fmt.Sprint(i)
+			want[name+chain.RowKey(w.stack.namer, 1, "0001", name, "", fmt.Sprint(i))] = fmt.Sprint(i)
 		}
 	}
 	n := 0
@@ -148,9 +149,9 @@ func (w *scheduled) wantCalls(batch string, tokens ...int) {
 		last := -1
 		for _, ref := range refs {
 			if of, key, _ := strings.Cut(ref, " "); of == id {
-				var n int
-				if _, err := fmt.Sscanf(key, "-%d", &n); err != nil || n <= last {
-					w.t.Fatalf("%s stands behind -%d", key, last)
+				n, err := strconv.Atoi(want[name+key])
+				if err != nil || n <= last {
+					w.t.Fatalf("row %d stands behind row %d", n, last)
 				}
 				last = n
 			}

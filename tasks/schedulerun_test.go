@@ -162,20 +162,20 @@ func TestRunThatFails(t *testing.T) {
 	}
 }
 
-// failPipelines answers pipelines as a Redis does that is full.
+// failPipelines answers whoever makes a batch as a Redis does that is full.
 type failPipelines struct{ on atomic.Bool }
 
-func (h *failPipelines) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (h *failPipelines) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-func (h *failPipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if !h.on.Load() || cmds[0].Name() != "hsetnx" { // of a new batch
-			return next(ctx, cmds)
+func (h *failPipelines) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *failPipelines) ProcessPipelineHook(n redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return n
+}
+func (h *failPipelines) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		if !h.on.Load() || !strings.HasPrefix(c.Name(), "eval") || !strings.Contains(fmt.Sprint(c.Args()[3:4]), ":batch:") {
+			return next(ctx, c)
 		}
 		full := fullError("OOM command not allowed when used memory > 'maxmemory'")
-		for _, c := range cmds {
-			c.SetErr(full)
-		}
+		c.SetErr(full)
 		return full
 	}
 }

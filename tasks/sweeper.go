@@ -107,7 +107,7 @@ func (s *sweeper) purge(ctx context.Context) error {
 		return err
 	}
 	for _, b := range batches {
-		if b.Created.After(before) {
+		if b.Created.After(before) || b.Live {
 			continue
 		}
 		tags, err := s.tags(ctx, b.ID)

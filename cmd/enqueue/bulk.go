@@ -22,8 +22,10 @@ import (
 type bulkFlags struct {
 	batch, onFailure, rejects, progress string
 	input                               inputFlags
-	dryRun, asJSON                      bool
-	canary                              int // tokens; -1: not given
+	dryRun, asJSON, strict              bool
+	prune                               pruneFlag
+	path                                string // of the file whose name the batch bears; "" a name was given
+	canary                              int    // tokens; -1: not given
 	plan                                planFlags
 	timing                              timing
 }
@@ -33,12 +35,21 @@ const bulkHelp = `Enqueue many calls from a file in CSV or JSON Lines; - is stan
 CSV has a header with the columns server and token and, where they are wanted, licenses,
 chain, ref and id, in any order. JSON Lines has the same names. Rows of a token keep their
 order. A row that can't be one is told as FILE:LINE: FIELD: what is wrong, and does not stop
-the others; --rejects keeps such rows (with their tokens, mode 0600). Enqueue the corrected
-ones as a file of their own.
+the others; --rejects keeps such rows (with their tokens, mode 0600). The rows behind it in its
+chain are withheld, and kept there too, since a chain's order is that of the file. Correct
+the file and give it again.
 
-Enqueueing the same file again under the same batch adds only what is missing, so that is
-how to go on after an interruption. Rows with no id are known by their place among the rows
-of their token and chain: give ids where rows will be put in between.
+Giving a file again, corrected or after an interruption, adds only what is new and makes no
+row twice. A row is known by its id; one without id by what it says (server, token, chain
+and ref) and by its number among rows that say the same. So rows may be corrected, put in
+between and sorted. A row whose id is known for another server or chain, or stands
+twice in the file, conflicts: it is told and changes nothing.
+
+Calls of the batch that the file has no more are counted as missing; --prune cancels those
+that have not ended, and replaces a call that conflicts and was never sent. It does nothing if
+a row was left out or if another run fills the batch; for more than 20 calls and more than a
+tenth of the batch, --prune=N names their number. --strict enqueues nothing if any row
+is rejected or conflicts; the file is read twice for it, and for --prune.
 
 --on-failure says what happens to a chain whose call was given up: hold (wait for a person),
 skip (go on with the next call), cancel (drop the later calls of the batch in that chain).
@@ -50,7 +61,7 @@ again; or give it with --canary 0, which enqueues the others all the same; or ca
 The same command also goes on where one was interrupted. What "-" brings is kept in a file
 without a name meanwhile.
 
---dry-run checks every row and plans: tokens, calls per token, the days that the quota takes
+--dry-run checks every row, says what would be new, and plans: tokens, calls per token, the days that the quota takes
 (licences x 1000 a day for a token), and the least time at an assumed --latency: the greatest of
 the longest chain, the busiest token over its slots, and all calls over those in flight. Retries
 and other batches come on top.`
@@ -65,6 +76,7 @@ func (a *app) bulk() *cobra.Command {
 		Example: `  enqueue bulk operations.csv --dry-run
   enqueue bulk operations.csv --dry-run --latency 1.5s --workers 2
   enqueue bulk operations.csv --batch november --rejects rejects.csv --wait
+  enqueue bulk operations.csv --batch november --prune    # corrected: what was taken out is cancelled
   jq -c '.[]' operations.json | enqueue bulk - --batch november --json
   enqueue bulk operations.csv --batch november --canary 3
   enqueue bulk operations.csv --at 2026-11-24T02:00:00-05:00 --on-failure skip`,
@@ -72,10 +84,13 @@ func (a *app) bulk() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runBulk(cmd, args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name and a hash of its content; standard input: the time)")
+	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name without folder and extension; standard input: the time)")
 	f.StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, count and plan; needs no Redis and enqueues nothing")
-	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new, count and plan; enqueues nothing (what is there already: if Redis answers)")
+	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
+	f.Var(&o.prune, "prune", "cancel calls that the file has no more; =N: exactly so many")
+	f.Lookup("prune").NoOptDefVal = "yes"
+	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
 	f.IntVar(&o.canary, "canary", -1, "so many tokens go first, the others when these succeeded (0: the others now, whatever became of those)")
@@ -122,13 +137,16 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return err
 	}
 	defer func() { in.close() }()
-	if o.canary > 0 && !o.dryRun {
+	if o.strict && in.file == nil {
+		return usagef("--strict reads the file twice: %s is none that can be", file)
+	}
+	if (o.canary > 0 || o.prune.set) && !o.dryRun {
 		if err := in.keep(); err != nil {
 			return err
 		}
 	}
 	if o.batch == "" {
-		if o.batch, err = in.batchName(); err != nil {
+		if o.batch, o.path, err = in.batchName(); err != nil {
 			return err
 		}
 	}
@@ -141,7 +159,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		r.told = a.err
 	}
 	if o.dryRun {
-		return r.dry(ctx, planning)
+		return r.dry(ctx, planning, func() (*session, error) { return a.openAs(cmd, redisconn.Producer, producing...) })
 	}
 	s, err := a.openAs(cmd, redisconn.Producer, producing...)
 	if err != nil {
@@ -162,6 +180,7 @@ type bulkRun struct {
 	at      time.Time
 	meter   meter
 	rejects *intake.Rejects
+	part    bool      // the rows are those of a rejects file
 	badText bool      // a row was rejected for bytes that are no text
 	told    io.Writer // what is for people: standard output, or with --json the error output
 }
@@ -175,7 +194,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 		return err
 	}
 	opts := []tasks.BatchOption{
-		tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject),
+		tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject), tasks.OnLeftOut(r.leftOut),
 		tasks.OnProgress(func(sum tasks.Summary) { r.meter.update(r.in.read(), r.in.size, progressWords(sum)) }),
 	}
 	if r.o.canary >= 0 {
@@ -184,11 +203,16 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if !r.at.IsZero() {
 		opts = append(opts, tasks.NotBefore(r.at))
 	}
+	opts = append(opts, r.identity()...)
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
 	r.meter.stop()
 	_ = p.Close() // as in enqueueOne
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
+	}
+	var strict *tasks.StrictError
+	if errors.As(err, &strict) {
+		return r.refused(sum, strict)
 	}
 	var held *tasks.CanaryError
 	if errors.As(err, &held) {
@@ -197,9 +221,9 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if err != nil {
 		return r.stopped(ctx, sum, err)
 	}
-	r.summary(sum)
+	r.summary(ctx, s.op, sum)
 	var st *operator.Status
-	if r.o.timing.wait {
+	if r.o.timing.wait && sum.Rows > 0 {
 		var got operator.Status
 		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout, s.set.Timezone)
 		if got.Batch != "" {
@@ -222,7 +246,10 @@ func (r *bulkRun) end(sum tasks.Summary, st *operator.Status, err error) error {
 	} else if st != nil {
 		r.printStatus(*st)
 	}
-	if err == nil && sum.Rejected > 0 {
+	if err == nil && sum.NotPruned != nil && sum.Complete() {
+		return errTold
+	}
+	if err == nil && !sum.Complete() {
 		return errPartial
 	}
 	return err
@@ -237,7 +264,8 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 	fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
 	var policy *batch.PolicyError
 	var canary *batch.CanaryError
-	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy) || errors.As(err, &canary)) {
+	var path *tasks.BatchPathError
+	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy) || errors.As(err, &canary) || errors.As(err, &path)) {
 		return errUsageTold
 	}
 	return errTold
@@ -245,12 +273,25 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 
 // resume is the command that goes on.
 func (r *bulkRun) resume() string {
-	cmd := "enqueue bulk " + quoteFile(r.in.name) + " --batch " + quoteArg(r.o.batch) + r.o.input.again()
+	cmd := "enqueue bulk " + quoteFile(r.in.name)
+	if r.o.path == "" {
+		cmd += " --batch " + quoteArg(r.o.batch)
+	}
+	cmd += r.o.input.again()
 	if r.o.onFailure != "hold" {
 		cmd += " --on-failure " + r.o.onFailure
 	}
 	if r.o.canary > 0 {
 		cmd += fmt.Sprintf(" --canary %d", r.o.canary)
+	}
+	if r.o.prune.set {
+		cmd += " --prune"
+		if r.o.prune.n > 0 {
+			cmd += fmt.Sprintf("=%d", r.o.prune.n)
+		}
+	}
+	if r.o.strict {
+		cmd += " --strict"
 	}
 	return cmd + atFlag(r.at)
 }

@@ -33,8 +33,8 @@ func (r *bulkRun) held(ctx context.Context, op *operator.Operator, sum tasks.Sum
 		"go on    %s --canary 0   (all the same)\n"+
 		"give up  enqueue cancel --batch %s\n",
 		thousands(c.Calls-c.Succeeded), count(c.Calls, "call"), count(c.Tokens, "token"),
-		rowsAre(sum.Rows-sum.Enqueued-sum.Duplicates-sum.Rejected), batch, batch, again, r.resume(), batch)
-	r.tellRejects(sum)
+		rowsAre(sum.Withheld), batch, batch, again, r.resume(), batch)
+	r.tellRejects(sum, again)
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
 		return err

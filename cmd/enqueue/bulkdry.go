@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
-	"time"
+	"iter"
 
+	"habilita/internal/batch"
 	"habilita/internal/config"
 	"habilita/tasks"
 )
@@ -14,62 +16,94 @@ import (
 type dryResult struct {
 	summaryJSON
 	DryRun           bool `json:"dry_run"`
+	Compared         bool `json:"compared"` // with what is there already
 	MaxCallsPerToken int  `json:"max_calls_per_token"`
 	plan
 }
 
-// dry checks every row, counts, and plans, with no Redis. It keeps some bytes for each
-// token and chain, none for each row.
-func (r *bulkRun) dry(ctx context.Context, set config.Settings) error {
-	started := time.Now()
-	sum := tasks.Summary{Batch: r.o.batch}
+// dry checks every row, and says what enqueueing them would do, and how long the calls take. It
+// asks what is there already, if open (nil: not asked) finds a Redis that answers. It keeps some
+// bytes for each row, token and chain.
+func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*session, error)) error {
 	all, seed := planned{map[uint64]*plannedToken{}, map[uint64]int{}}, maphash.MakeSeed()
 	most := 0
-	for c, err := range r.calls() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		sum.Rows++
-		if err != nil {
-			if err := r.reject(err); err != nil {
-				r.meter.stop()
-				_ = r.rejects.Close()
-				return err
+	calls := func(yield func(tasks.Call, error) bool) {
+		for c, err := range r.calls() {
+			if ctx.Err() != nil { // the input may have ended because of it
+				return
 			}
-			sum.Rejected++
-			continue
-		}
-		token := maphash.String(seed, string(c.Token))
-		chain := token
-		if c.Chain != "" {
-			chain = maphash.Comparable(seed, [2]string{string(c.Token), c.Chain})
-		}
-		most = max(most, all.add(token, chain, c.Licenses))
-		if sum.Rows%10_000 == 0 {
-			r.meter.update(r.in.read(), r.in.size, thousands(sum.Rows)+" rows checked")
+			if err == nil {
+				token := maphash.String(seed, string(c.Token))
+				chain := token
+				if c.Chain != "" {
+					chain = maphash.Comparable(seed, [2]string{string(c.Token), c.Chain})
+				}
+				most = max(most, all.add(token, chain, c.Licenses))
+			}
+			if !yield(c, err) {
+				return
+			}
 		}
 	}
-	sum.Tokens, sum.Elapsed = len(all.tokens), time.Since(started)
+	opts := append(r.identity(), tasks.Look(), tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject), tasks.OnLeftOut(r.leftOut),
+		tasks.OnProgress(func(s tasks.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
+	sum, compared, err := r.foresee(ctx, open, calls, opts)
 	r.meter.stop()
-	if err := r.rejects.Close(); err != nil {
+	if rerr := r.rejects.Close(); err == nil {
+		err = rerr
+	}
+	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return err // the input may have ended because of it
+		return err
 	}
 	expected := all.plan(r.o.plan, set)
 	if r.o.asJSON {
-		if err := writeJSON(r.out, dryResult{asSummary(sum), true, most, expected}); err != nil {
+		out := dryResult{asSummary(sum), true, compared == "", most, expected}
+		if err := writeJSON(r.out, out); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(r.told, "%s checked: %s of %s, at most %s for a token; %d rejected; nothing was enqueued\n",
-			count(sum.Rows, "row"), count(sum.Rows-sum.Rejected, "call"), count(sum.Tokens, "token"), count(most, "call"), sum.Rejected)
+			count(sum.Rows, "row"), count(sum.Rows-sum.Rejected-sum.Conflicts, "call"), count(sum.Tokens, "token"), count(most, "call"), sum.Rejected)
 		fmt.Fprint(r.told, expected.words(most))
-		r.tellRejects(sum)
+		if compared == "" {
+			fmt.Fprintln(r.told, lastWords(sum))
+		} else {
+			fmt.Fprintln(r.told, compared)
+		}
+		r.tellRejects(sum, r.resume())
 	}
-	if sum.Rejected > 0 {
+	if !sum.Complete() {
 		return errPartial
 	}
 	return nil
+}
+
+// foresee says what enqueueing would do. compared says why that is without a look at what is
+// there already; "": it is not.
+func (r *bulkRun) foresee(ctx context.Context, open func() (*session, error), calls iter.Seq2[tasks.Call, error], opts []tasks.BatchOption) (sum tasks.Summary, compared string, err error) {
+	preview := func(why string) (tasks.Summary, string, error) {
+		sum, err := tasks.Preview(ctx, r.o.batch, calls, opts...)
+		return sum, why, err
+	}
+	if open == nil {
+		return preview("what was done already is not looked at")
+	}
+	s, err := open()
+	if err != nil {
+		return preview(fmt.Sprintf("what is there already is not known: %v", explain(err)))
+	}
+	defer s.close()
+	if _, err := s.op.Status(ctx, r.o.batch); errors.Is(err, batch.ErrNoBatch) {
+		return preview("")
+	}
+	p, err := s.producer(ctx)
+	if err != nil {
+		return preview(fmt.Sprintf("what is there already is not known: %v", explain(err)))
+	}
+	defer func() { _ = p.Close() }()
+	sum, err = p.EnqueueBatch(ctx, r.o.batch, calls, opts...)
+	return sum, "", err
 }

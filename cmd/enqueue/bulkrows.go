@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"habilita/internal/intake"
+	"habilita/internal/seen"
 	"habilita/tasks"
 )
 
@@ -26,23 +27,70 @@ func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
 		}
 		quiet := ranged
 		ranged = true
-		seen := &licences{known: map[uint64]int{}, seed: maphash.MakeSeed()}
+		given := &licences{seed: maphash.MakeSeed()}
 		for row, err := range r.in.rows() {
 			r.in.line = row.Line
-			if err == nil && !quiet && seen.differs(row) {
-				if seen.warned++; seen.warned <= maxWarnings {
+			if err == nil && !quiet && given.differs(row) {
+				if given.warned++; given.warned <= maxWarnings {
 					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one holds", r.in.name, row.Line))
 				}
 			}
-			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
-			if !yield(c, err) {
+			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
+				Row: row.Line}
+			r.part = row.FromRejects
+			if r.rejects.Path() != "" && err == nil {
+				kept := row // until it is known what becomes of it
+				c.Source = &kept
+			}
+			if !yield(c, withChain(err)) {
 				return
 			}
 		}
-		if n := seen.warned - maxWarnings; n > 0 {
+		if n := given.warned - maxWarnings; n > 0 {
 			r.meter.log(fmt.Sprintf("%s: warning: %s more with licenses that differ", r.in.name, count(n, "row")))
 		}
 	}
+}
+
+// chainUnknown is the error of a row whose chain can't be told.
+type chainUnknown struct{ error }
+
+func (e chainUnknown) Unwrap() []error { return []error{e.error, tasks.ErrChainUnknown} }
+
+func withChain(err error) error {
+	var row *intake.RowError
+	if errors.As(err, &row) && row.ChainUnknown {
+		return chainUnknown{err}
+	}
+	return err
+}
+
+// leftOut tells a row that was left out for another reason, and keeps it.
+func (r *bulkRun) leftOut(err error) error {
+	var (
+		conflict *tasks.ConflictError
+		withheld *tasks.WithheldError
+		twin     *tasks.TwinError
+	)
+	line, field := 0, "row"
+	var source any
+	switch {
+	case errors.As(err, &conflict):
+		line, field, source = conflict.Row, "id", conflict.Source
+	case errors.As(err, &twin):
+		line, source = twin.Row, twin.Source
+	case errors.As(err, &withheld):
+		line, source = withheld.Row, withheld.Source
+	default:
+		return err
+	}
+	if withheld == nil { // these can be many, and are the fault of one
+		r.meter.log(fmt.Sprintf("%s:%d: %s: %v", r.in.name, line, field, err))
+	}
+	if row, ok := source.(*intake.Row); ok {
+		return r.rejects.AddRow(*row, field+": "+err.Error())
+	}
+	return nil
 }
 
 // reject tells a row that can't be one and keeps it; what is no row's fault ends the run.
@@ -64,7 +112,7 @@ func (r *bulkRun) reject(err error) error {
 
 // licences remembers the last explicit number of each token.
 type licences struct {
-	known  map[uint64]int
+	known  seen.Table
 	seed   maphash.Seed
 	warned int
 }
@@ -73,8 +121,8 @@ func (l *licences) differs(row intake.Row) bool {
 	if row.Licenses == 0 {
 		return false
 	}
-	h := maphash.String(l.seed, row.Token)
-	before, ok := l.known[h]
-	l.known[h] = row.Licenses
-	return ok && before != row.Licenses
+	at := l.known.At(maphash.String(l.seed, row.Token))
+	before := *at
+	*at = uint32(row.Licenses)
+	return before != 0 && before != uint32(row.Licenses)
 }

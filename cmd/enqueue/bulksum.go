@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"habilita/internal/intake"
@@ -16,9 +18,22 @@ type summaryJSON struct {
 	Rows       int     `json:"rows"`
 	Enqueued   int     `json:"enqueued"`
 	Duplicates int     `json:"duplicates"`
+	Conflicts  int     `json:"conflicts"`
 	Rejected   int     `json:"rejected"`
+	Withheld   int     `json:"withheld"`
+	Missing    int     `json:"missing"`
+	Pruned     int     `json:"pruned"`
 	Tokens     int     `json:"tokens"`
 	Seconds    float64 `json:"seconds"`
+	// Of enqueued and duplicates, and what people are told beside.
+	Made       int  `json:"made"`
+	Waiting    int  `json:"waiting"`
+	Held       int  `json:"held"`
+	Ended      int  `json:"ended"`
+	Replaced   int  `json:"replaced"`
+	OutOfOrder int  `json:"out_of_order"`
+	Unplaced   int  `json:"unplaced"`
+	Edited     bool `json:"edited"`
 }
 
 // bulkResult is summaryJSON with, after --wait, the batch's counts.
@@ -28,8 +43,13 @@ type bulkResult struct {
 }
 
 func asSummary(s tasks.Summary) summaryJSON {
-	return summaryJSON{s.Batch, s.Rows, s.Enqueued, s.Duplicates, s.Rejected, s.Tokens,
-		math.Round(s.Elapsed.Seconds()*1000) / 1000}
+	return summaryJSON{
+		Batch: s.Batch, Rows: s.Rows, Enqueued: s.Enqueued, Duplicates: s.Duplicates, Conflicts: s.Conflicts,
+		Rejected: s.Rejected, Withheld: s.Withheld, Missing: s.Missing, Pruned: s.Pruned, Tokens: s.Tokens,
+		Seconds: math.Round(s.Elapsed.Seconds()*1000) / 1000,
+		Made:    s.Made, Waiting: s.Waiting, Held: s.Held, Ended: s.Ended, Replaced: s.Replaced,
+		OutOfOrder: s.OutOfOrder, Unplaced: s.Unplaced, Edited: s.Edited,
+	}
 }
 
 func progressWords(s tasks.Summary) string {
@@ -43,31 +63,115 @@ func progressWords(s tasks.Summary) string {
 	return words
 }
 
+// lastWords are what a run did, on one line: "5 new, 295 there already (290 made, 5 waiting),
+// 5 missing (--prune cancels them), 0 rejected".
+func lastWords(s tasks.Summary) string {
+	words := thousands(s.Enqueued) + " new"
+	list := func(what []part) string {
+		var parts []string
+		for _, p := range what {
+			if p.n > 0 {
+				parts = append(parts, thousands(p.n)+" "+p.what)
+			}
+		}
+		return strings.Join(parts, ", ")
+	}
+	if in := list([]part{{s.Replaced, "in the place of another"}, {s.OutOfOrder, "out of the file's order"}}); in != "" {
+		words += " (" + in + ")"
+	}
+	words += ", " + thousands(s.Duplicates) + " there already"
+	if in := list([]part{{s.Made, "made"}, {s.Waiting, "waiting"}, {s.Held, "held"}, {s.Ended, "ended otherwise"}}); in != "" {
+		words += " (" + in + ")"
+	}
+	if more := list([]part{{s.Conflicts, "in conflict"}, {s.Withheld, "withheld"}}); more != "" {
+		words += ", " + more
+	}
+	switch {
+	case s.Missing > 0 && s.Pruned == 0:
+		words += ", " + thousands(s.Missing) + " missing (--prune cancels them)"
+	case s.Missing > 0:
+		words += fmt.Sprintf(", %s missing (%s cancelled)", thousands(s.Missing), thousands(s.Pruned))
+	}
+	return words + ", " + thousands(s.Rejected) + " rejected"
+}
+
+// part is a number of something.
+type part struct {
+	n    int
+	what string
+}
+
 // summary tells people what the run did.
-func (r *bulkRun) summary(s tasks.Summary) {
-	fmt.Fprintf(r.told, "%s; %s; %s\n", progressWords(s), count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
-	r.tellRejects(s)
+func (r *bulkRun) summary(ctx context.Context, op *operator.Operator, s tasks.Summary) {
+	fmt.Fprintf(r.told, "%s; %s; %s\n", lastWords(s), count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
+	if s.OutOfOrder > 0 {
+		fmt.Fprintf(r.told, "%s joined the end of their chains: rows that stand after them in the file were there already\n", count(s.OutOfOrder, "new call"))
+	}
+	if s.Edited {
+		fmt.Fprintf(r.err, "%s was edited while it was read twice: what stands here is of the second reading\n", r.in.name)
+	}
+	if s.Rows > 0 && s.Duplicates == s.Rows {
+		r.allThere(ctx, op)
+	}
+	r.notPruned(s)
+	r.tellRejects(s, r.resume())
+}
+
+// allThere says since when the rows are there, how they stand, and how to make them once more.
+func (r *bulkRun) allThere(ctx context.Context, op *operator.Operator) {
+	st, err := op.Status(ctx, r.o.batch)
+	if err != nil {
+		return // it is a kindness
+	}
+	again := *r
+	again.o.batch, again.o.path = r.o.batch+"-2", ""
+	again.o.prune, again.o.strict = pruneFlag{}, false
+	fmt.Fprintf(r.told, "all rows are there already, since %s: %s\nto make them once more: %s\n",
+		st.CreatedAt, counts(st), again.resume())
+}
+
+// refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
+func (r *bulkRun) refused(s tasks.Summary, e *tasks.StrictError) error {
+	fmt.Fprintf(r.err, "enqueue: nothing was enqueued: %s rejected, %s in conflict (--strict)\n", thousands(e.Rejected), thousands(e.Conflicts))
+	r.tellRejects(s, r.resume())
+	if r.o.asJSON {
+		if err := writeJSON(r.out, bulkResult{summaryJSON: asSummary(s)}); err != nil {
+			return err
+		}
+	}
+	return errTold
 }
 
 // badTextAdvice is what to do about bytes that are no text.
 var badTextAdvice = intake.Advice("give --encoding windows-1252")
 
-// tellRejects says what to do about rejected rows, and about a file that has none.
-func (r *bulkRun) tellRejects(s tasks.Summary) {
+// tellRejects says what to do about rows that were left out, and about a file that has none.
+func (r *bulkRun) tellRejects(s tasks.Summary, again string) {
 	if s.Rows == 0 {
 		fmt.Fprintf(r.err, "%s has no rows\n", r.in.name)
 	}
 	if r.badText {
 		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
 	}
-	switch {
-	case s.Rejected == 0:
-	case r.rejects.Count() == 0 || r.rejects.Path() == "":
-		fmt.Fprintf(r.err, "%s rejected: put them right in a file of their own and enqueue that (--rejects FILE keeps them)\n", wasWere(s.Rejected))
-	default:
-		path := quoteFile(r.rejects.Path())
-		fmt.Fprintf(r.err, "%s rejected and kept in %s: put them right there, then: enqueue bulk %s\n", wasWere(s.Rejected), path, path)
+	left := s.Rejected + s.Conflicts
+	if left == 0 && r.rejects.Count() == 0 {
+		return
 	}
+	if s.Unplaced > 0 {
+		fmt.Fprintf(r.err, "the token of %s can't be told: rows behind it in its chain were not withheld\n", count(s.Unplaced, "rejected row"))
+	}
+	kept := ""
+	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
+		kept = fmt.Sprintf(" (%s kept in %s)", haveBeen(r.rejects.Count()), quoteFile(r.rejects.Path()))
+	}
+	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", wasWere(left+s.Withheld), kept, quoteFile(r.in.name), again)
+}
+
+func haveBeen(n int) string {
+	if n == 1 {
+		return "1 is"
+	}
+	return thousands(n) + " are"
 }
 
 func wasWere(n int) string {

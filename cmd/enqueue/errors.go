@@ -72,7 +72,7 @@ func wrongUsage(err error) bool {
 		call      *tasks.CallError
 	)
 	return errors.As(err, &usage) || errors.As(err, &settings) || errors.As(err, &selection) ||
-		errors.As(err, &server) || errors.As(err, &call) || errors.Is(err, operator.ErrChainID)
+		errors.As(err, &server) || errors.As(err, &call) || errors.Is(err, operator.ErrChainID) || errors.Is(err, tasks.ErrPart)
 }
 
 // explain puts a sentence with what to do next in the place of an error of Redis.

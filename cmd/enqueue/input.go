@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -107,16 +108,15 @@ func (in *input) onceMore() string {
 	return fmt.Sprintf("        %s is a pipe that can't be read again: give the same rows in a file, or in a new pipe\n", in.name)
 }
 
-// batchName is the name of the batch where none was given.
-func (in *input) batchName() (string, error) {
+// batchName is the name of the batch where none was given, and the file whose name it is ("" none).
+func (in *input) batchName() (name, path string, err error) {
 	if in.file == nil {
-		return "stdin-" + time.Now().UTC().Format("20060102-150405.000"), nil
+		return "stdin-" + time.Now().UTC().Format("20060102-150405.000"), "", nil
 	}
-	name, err := intake.BatchName(in.name, in.file)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", in.name, err)
+	if path, err = filepath.Abs(in.name); err != nil {
+		return "", "", fmt.Errorf("%s: %w", in.name, err)
 	}
-	return name, nil
+	return intake.BatchName(in.name), path, nil
 }
 
 // keep makes the input one that can be read twice: what can't be is copied into a file
@@ -127,7 +127,7 @@ func (in *input) keep() error {
 	}
 	f, err := os.CreateTemp("", "enqueue-*")
 	if err != nil {
-		return fmt.Errorf("%s can't be kept for --canary: %w", in.name, err)
+		return fmt.Errorf("%s can't be kept to be read twice: %w", in.name, err)
 	}
 	gone := os.Remove(f.Name()) // some systems refuse while it is open
 	before := in.close
@@ -139,7 +139,7 @@ func (in *input) keep() error {
 		}
 	}
 	if in.size, err = io.Copy(f, in.reader); err != nil {
-		return fmt.Errorf("%s can't be kept for --canary: %w", in.name, err)
+		return fmt.Errorf("%s can't be kept to be read twice: %w", in.name, err)
 	}
 	in.spool, in.reader = f, f
 	_, err = f.Seek(0, io.SeekStart)

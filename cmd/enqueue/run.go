@@ -94,7 +94,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if in.file == nil {
 		return usagef("run needs a file that it can read again at the next start: %s is none", file)
 	}
-	name, err := in.batchName()
+	name, _, err := in.batchName()
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 		if err != nil {
 			return err
 		}
-		return rows.dry(cmd.Context(), set)
+		return rows.dry(cmd.Context(), set, nil)
 	}
 	set, err := config.Load(cmd.Flags(), a.getenv, localSettings...)
 	if err != nil {

@@ -115,7 +115,7 @@ func TestInterruptedWait(t *testing.T) {
 	r := newRunner(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	told := &onWrite{want: "1 enqueued", then: cancel} // the summary; waiting comes next
+	told := &onWrite{want: "1 new", then: cancel} // the summary; waiting comes next
 	var errw bytes.Buffer
 	status := run(ctx, []string{"bulk", "-", "--batch", "b", "--wait"}, func(k string) string { return r.env[k] },
 		strings.NewReader("server,token\n0001,tok-a\n"), told, &errw)

@@ -80,7 +80,7 @@ func (r *fileRun) work(ctx context.Context, job *filejob.Job, started time.Time)
 	if err != nil {
 		return end, err
 	}
-	r.tellRejects(sum)
+	r.tellRejects(sum, r.resume())
 	if sum.Duplicates > 0 {
 		fmt.Fprintf(r.told, "taken for earlier rows of the file, by their ids: %s\n", count(sum.Duplicates, "row"))
 	}

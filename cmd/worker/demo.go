@@ -112,8 +112,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if n := enqueued.Duplicates; n > 0 {
-		fmt.Fprintf(d.out, "Taken for calls that were enqueued before, by their ids: %s.\n", count(n, "row"))
+	if n := enqueued.Conflicts; n > 0 {
+		fmt.Fprintf(d.out, "Left out, since their id stands twice in the file: %s.\n", count(n, "row"))
 	}
 	w.start(ctx)
 	state, err := d.follow(ctx, w)

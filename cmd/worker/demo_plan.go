@@ -75,15 +75,16 @@ func readPlan(r io.Reader, name string) (*demoPlan, error) {
 // name works out the names under which the ledger knows the calls.
 func (p *demoPlan) name(namer *vault.Namer) {
 	batch := chain.BatchID(demoBatch)
-	ordinals := map[string]int{} // calls of a chain so far that have no id of their own
+	same := map[string]uint64{} // rows so far that say the same
 	for i := range p.calls {
 		c := &p.calls[i]
 		c.tokenID = namer.Name(c.Token)
 		c.chainID = chain.ID(c.tokenID, c.Chain)
 		key := chain.GivenKey(c.ID)
 		if c.ID == "" {
-			key = chain.OrdinalKey(c.Chain, ordinals[c.chainID])
-			ordinals[c.chainID]++
+			first := chain.RowKey(namer, 1, c.Server, c.tokenID, c.Chain, c.Ref)
+			same[c.tokenID+first]++
+			key = chain.RowKey(namer, same[c.tokenID+first], c.Server, c.tokenID, c.Chain, c.Ref)
 		}
 		c.id = chain.CallID(batch, c.tokenID, key)
 	}

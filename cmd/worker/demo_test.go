@@ -136,7 +136,7 @@ func TestDemoFileWithBadRows(t *testing.T) {
 			t.Errorf("%q is not reported in\n%s", line, errs)
 		}
 	}
-	wantAll(t, out, `Left out of the file: 3 rows`, `by their ids: 1 row\.`, `3 of 3 calls succeeded`, `Uno \.\.\.`, `Every promise was kept`)
+	wantAll(t, out, `Left out of the file: 3 rows`, `stands twice in the file: 1 row\.`, `3 of 3 calls succeeded`, `Uno \.\.\.`, `Every promise was kept`)
 	if strings.Contains(out, "Held") || strings.Contains(out, "tomorrow ==") {
 		t.Errorf("tells of what is not there:\n%s", out)
 	}

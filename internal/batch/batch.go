@@ -18,7 +18,13 @@ import (
 //go:embed lua/cancel.lua
 var cancelSource string
 
-var cancelScript = redis.NewScript(cancelSource)
+//go:embed lua/ensure.lua
+var ensureSource string
+
+var (
+	cancelScript = redis.NewScript(cancelSource)
+	ensureScript = redis.NewScript(ensureSource)
+)
 
 // Policy says what happens to a chain whose head was given up.
 type Policy string
@@ -63,35 +69,6 @@ func NameProblem(name string) string {
 // ErrNoBatch says that there is no batch of that name.
 var ErrNoBatch = errors.New("no such batch")
 
-// PolicyError says that a batch exists with another policy.
-type PolicyError struct {
-	Batch      string
-	Have, Want Policy
-}
-
-func (e *PolicyError) Error() string {
-	return fmt.Sprintf("batch %q was enqueued with --on-failure %s and can't be enqueued again with %s: "+
-		"use --on-failure %s, or another name", e.Batch, e.Have, e.Want, e.Have)
-}
-
-// CanaryError says that a batch exists with other canaries.
-type CanaryError struct {
-	Batch      string
-	Have, Want int // tokens; 0: none
-}
-
-func (e *CanaryError) Error() string {
-	switch {
-	case e.Have == 0:
-		return fmt.Sprintf("batch %q was enqueued without --canary and can get none now: leave --canary out, or use another name", e.Batch)
-	case e.Want == 0:
-		return fmt.Sprintf("batch %q was enqueued with --canary %d, and its canaries have not all succeeded: "+
-			"give --canary %d again, or --canary 0 to enqueue the rest all the same", e.Batch, e.Have, e.Have)
-	}
-	return fmt.Sprintf("batch %q was enqueued with --canary %d and can't go on with %d: use --canary %d, or another name",
-		e.Batch, e.Have, e.Want, e.Have)
-}
-
 // Meta is what is known of a batch as a whole.
 type Meta struct {
 	ID      string // short name in keys and call ids
@@ -102,6 +79,14 @@ type Meta struct {
 	Canary    int
 	Released  bool // whether more than the canaries may be enqueued
 	Cancelled bool
+	// Path is the file whose name the batch bears; "" where its name was given. In Ensure: that
+	// of the file.
+	Path string
+	// Content says that rows without ids are known by what they say. A batch that an older
+	// version made knows them by their place.
+	Content  bool
+	Complete bool // the last run read its file to the end and left nothing out
+	Live     bool // a run that fills it lives
 }
 
 // Holds reports whether the calls of the canaries alone may be enqueued.
@@ -126,50 +111,64 @@ func (s *Store) metaKey(id string) string    { return s.prefix + ":batch:" + id 
 func (s *Store) bucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
 func (s *Store) listKey() string             { return s.prefix + ":batches" }
 
-// Ensure creates the batch, or returns the one that exists. Another policy is refused
-// with a *PolicyError, other canaries (while it holds, or where it has none) with a
-// *CanaryError.
-func (s *Store) Ensure(ctx context.Context, m Meta) (Meta, error) {
+// Ensure creates the batch, or returns the one that exists, and whether it is new. Another
+// policy is refused with a *PolicyError, other canaries (while it holds, or where it has none)
+// with a *CanaryError, a name that it has of another file with a *PathError.
+func (s *Store) Ensure(ctx context.Context, m Meta) (have Meta, created bool, err error) {
 	if m.Policy == "" {
 		m.Policy = Hold
 	}
-	// The name is written last: a batch without one was cut off while it was created. (No
-	// transaction: where Redis refuses a write, that one's reply is the reason.)
-	key := s.metaKey(m.ID)
 	if m.Canary > 0 {
 		// Only a new batch gets canaries. The other one who creates it this very moment,
 		// with none, is refused below.
 		if have, err := s.Get(ctx, m.ID); err == nil && have.Canary == 0 {
-			return have, &CanaryError{Batch: have.Name, Want: m.Canary}
+			return have, false, &CanaryError{Batch: have.Name, Want: m.Canary}
 		} else if err != nil && !errors.Is(err, ErrNoBatch) {
-			return have, err
+			return have, false, err
 		}
 	}
-	pipe := s.rdb.Pipeline()
-	if m.Canary > 0 {
-		pipe.HSetNX(ctx, key, "canary", m.Canary)
-	}
-	pipe.HSetNX(ctx, key, "policy", string(m.Policy))
-	pipe.HSetNX(ctx, key, "created", m.Created.UnixMilli())
-	pipe.HSetNX(ctx, key, "name", m.Name)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Meta{}, err
-	}
-	have, err := s.Get(ctx, m.ID)
+	n, err := ensureScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID)},
+		m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
 	if err != nil {
-		return Meta{}, err
+		return Meta{}, false, err
 	}
-	if have.Name != m.Name {
-		return Meta{}, fmt.Errorf("batches %q and %q have the same short name %s: use another name", have.Name, m.Name, m.ID)
+	created = n == 1
+	if have, err = s.Get(ctx, m.ID); err != nil {
+		return Meta{}, created, err
 	}
-	if have.Policy != m.Policy {
-		return have, &PolicyError{Batch: m.Name, Have: have.Policy, Want: m.Policy}
-	}
-	if m.Canary > 0 && have.Canary != m.Canary && (have.Holds() || have.Canary == 0) {
-		return have, &CanaryError{Batch: m.Name, Have: have.Canary, Want: m.Canary}
+	if err := have.Takes(m); err != nil {
+		return have, created, err
 	}
 	err = s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(have.Created.UnixMilli()), Member: m.ID}).Err()
-	return have, err
+	return have, created, err
+}
+
+// Takes says why a batch does not take rows for which Ensure is given want; nil: it does.
+func (m Meta) Takes(want Meta) error {
+	if want.Policy == "" {
+		want.Policy = Hold
+	}
+	switch {
+	case m.Name != want.Name:
+		return fmt.Errorf("batches %q and %q have the same short name %s: use another name", m.Name, want.Name, m.ID)
+	case want.Path != "" && m.Path != "" && m.Path != want.Path:
+		return &PathError{Batch: m.Name, Have: m.Path, Want: want.Path}
+	case m.Policy != want.Policy:
+		return &PolicyError{Batch: m.Name, Have: m.Policy, Want: want.Policy}
+	case want.Canary > 0 && m.Canary != want.Canary && (m.Holds() || m.Canary == 0):
+		return &CanaryError{Batch: m.Name, Have: m.Canary, Want: want.Canary}
+	}
+	return nil
+}
+
+// SetPolicy changes the policy of a batch that has no calls.
+func (s *Store) SetPolicy(ctx context.Context, id string, p Policy) error {
+	return s.rdb.HSet(ctx, s.metaKey(id), "policy", string(p)).Err()
+}
+
+// SetContent notes that no row of the batch is known by its place.
+func (s *Store) SetContent(ctx context.Context, id string) error {
+	return s.rdb.HSet(ctx, s.metaKey(id), "keys", "content").Err()
 }
 
 // Release notes that more than the canaries of a batch may be enqueued.
@@ -179,11 +178,12 @@ func (s *Store) Release(ctx context.Context, id string) error {
 
 // Get returns a batch by its ID, or ErrNoBatch.
 func (s *Store) Get(ctx context.Context, id string) (Meta, error) {
-	v, err := s.rdb.HMGet(ctx, s.metaKey(id), fields...).Result()
-	if err != nil {
+	pipe := s.rdb.Pipeline()
+	look := s.look(ctx, pipe, id)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return Meta{}, err
 	}
-	m, created, ok := meta(id, v)
+	m, created, ok := look()
 	if !ok {
 		return Meta{}, ErrNoBatch
 	}
@@ -193,13 +193,24 @@ func (s *Store) Get(ctx context.Context, id string) (Meta, error) {
 	return m, nil
 }
 
+// look asks for a batch; what it returns reads the replies.
+func (s *Store) look(ctx context.Context, pipe redis.Pipeliner, id string) func() (m Meta, created string, ok bool) {
+	have, live := pipe.HMGet(ctx, s.metaKey(id), fields...), pipe.Exists(ctx, s.runsKey(id))
+	return func() (Meta, string, bool) {
+		m, created, ok := meta(id, have.Val())
+		m.Live = live.Val() == 1
+		return m, created, ok
+	}
+}
+
 // fields are those of a batch's hash, as meta reads them.
-var fields = []string{"name", "policy", "created", "canary", "released", "cancelled"}
+var fields = []string{"name", "policy", "created", "canary", "released", "cancelled", "path", "keys", "complete"}
 
 // meta reads the values of fields; false where the batch has no name.
 func meta(id string, v []any) (m Meta, created string, ok bool) {
 	text := func(i int) string { s, _ := v[i].(string); return s }
-	m = Meta{ID: id, Policy: Policy(text(1)), Released: text(4) != "", Cancelled: text(5) != ""}
+	m = Meta{ID: id, Policy: Policy(text(1)), Released: text(4) != "", Cancelled: text(5) != "",
+		Path: text(6), Content: text(7) == "content", Complete: text(8) != ""}
 	m.Name, ok = v[0].(string)
 	m.Canary, _ = strconv.Atoi(text(3))
 	created = text(2)
@@ -230,6 +241,11 @@ func (s *Store) Cancel(ctx context.Context, id string) error {
 	return cancelScript.Run(ctx, s.rdb, []string{s.metaKey(id)}).Err()
 }
 
+// Reopen lets a batch that was cancelled take rows again, after its buckets were opened.
+func (s *Store) Reopen(ctx context.Context, id string) error {
+	return s.rdb.HDel(ctx, s.metaKey(id), "cancelled").Err()
+}
+
 // Buckets returns the buckets that may hold calls of the batch, in order.
 func (s *Store) Buckets(ctx context.Context, id string) ([]int, error) {
 	bits, err := s.rdb.Get(ctx, s.bucketsKey(id)).Bytes()
@@ -257,15 +273,15 @@ func (s *Store) List(ctx context.Context) ([]Meta, error) {
 	out := make([]Meta, 0, len(ids))
 	for part := range slices.Chunk(ids, 500) {
 		pipe := s.rdb.Pipeline()
-		cmds := make([]*redis.SliceCmd, len(part))
+		looks := make([]func() (Meta, string, bool), len(part))
 		for i, id := range part {
-			cmds[i] = pipe.HMGet(ctx, s.metaKey(id), fields...)
+			looks[i] = s.look(ctx, pipe, id)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return nil, err
 		}
-		for i, id := range part {
-			if m, _, ok := meta(id, cmds[i].Val()); ok {
+		for _, look := range looks {
+			if m, _, ok := look(); ok {
 				out = append(out, m)
 			}
 		}
@@ -276,7 +292,7 @@ func (s *Store) List(ctx context.Context) ([]Meta, error) {
 // Delete forgets a batch whose calls were purged. The list is last, so that a delete
 // that was cut off is found and done again.
 func (s *Store) Delete(ctx context.Context, id string) error {
-	for _, key := range []string{s.bucketsKey(id), s.metaKey(id)} {
+	for _, key := range []string{s.runsKey(id), s.bucketsKey(id), s.metaKey(id)} {
 		if err := s.rdb.Del(ctx, key).Err(); err != nil {
 			return err
 		}

@@ -34,22 +34,22 @@ func TestEnsure(t *testing.T) {
 		if _, err := s.Get(t.Context(), "id1"); !errors.Is(err, ErrNoBatch) {
 			t.Errorf("a batch that is not: %v", err)
 		}
-		want := Meta{ID: "id1", Name: "one", Policy: Hold, Created: first}
+		want := Meta{ID: "id1", Name: "one", Policy: Hold, Created: first, Content: true}
 		for _, m := range []Meta{
 			{ID: "id1", Name: "one", Created: first},
 			{ID: "id1", Name: "one", Policy: Hold, Created: first.Add(time.Hour)},
 		} {
-			if have, err := s.Ensure(t.Context(), m); err != nil || have != want {
+			if have, _, err := s.Ensure(t.Context(), m); err != nil || have != want {
 				t.Errorf("Ensure = %+v, %v", have, err)
 			}
 		}
 		var refused *PolicyError
-		if _, err := s.Ensure(t.Context(), Meta{ID: "id1", Name: "one", Policy: Skip, Created: first}); !errors.As(err, &refused) {
+		if _, _, err := s.Ensure(t.Context(), Meta{ID: "id1", Name: "one", Policy: Skip, Created: first}); !errors.As(err, &refused) {
 			t.Fatalf("another policy: %v", err)
 		} else if refused.Have != Hold || refused.Want != Skip || !strings.Contains(err.Error(), "--on-failure hold") {
 			t.Errorf("%+v: %v", refused, err)
 		}
-		if _, err := s.Ensure(t.Context(), Meta{ID: "id1", Name: "other", Created: first}); err == nil {
+		if _, _, err := s.Ensure(t.Context(), Meta{ID: "id1", Name: "other", Created: first}); err == nil {
 			t.Error("another name was taken for the same batch")
 		}
 		if have, err := s.Get(t.Context(), "id1"); err != nil || have != want {
@@ -65,7 +65,7 @@ func TestEnsureTogether(t *testing.T) {
 		wins := make([]bool, 8)
 		for i := range created {
 			wg.Go(func() {
-				m, err := s.Ensure(t.Context(), Meta{ID: "x", Name: "x", Policy: []Policy{Hold, Skip}[i%2], Created: time.UnixMilli(int64(1000 + i))})
+				m, _, err := s.Ensure(t.Context(), Meta{ID: "x", Name: "x", Policy: []Policy{Hold, Skip}[i%2], Created: time.UnixMilli(int64(1000 + i))})
 				created[i], wins[i] = m.Created, err == nil
 			})
 		}
@@ -83,7 +83,7 @@ func TestListNewestFirst(t *testing.T) {
 		const n = 1200 // more than one part
 		for i := range n {
 			id := fmt.Sprint("id", i)
-			if _, err := s.Ensure(t.Context(), Meta{ID: id, Name: id, Created: time.UnixMilli(int64(i + 1))}); err != nil {
+			if _, _, err := s.Ensure(t.Context(), Meta{ID: id, Name: id, Created: time.UnixMilli(int64(i + 1))}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -120,7 +120,7 @@ func TestBuckets(t *testing.T) {
 func TestDelete(t *testing.T) {
 	store(t, func(t *testing.T, s *Store) {
 		m := Meta{ID: "x", Name: "x", Policy: Skip, Created: time.UnixMilli(1)}
-		if _, err := s.Ensure(t.Context(), m); err != nil {
+		if _, _, err := s.Ensure(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Note(t.Context(), "x", []int{3}); err != nil {
@@ -135,7 +135,7 @@ func TestDelete(t *testing.T) {
 			t.Errorf("left: %v", keys)
 		}
 		m.Policy = Hold // the name is free again
-		if _, err := s.Ensure(t.Context(), m); err != nil {
+		if _, _, err := s.Ensure(t.Context(), m); err != nil {
 			t.Error(err)
 		}
 	})
@@ -151,7 +151,7 @@ func TestEnsureInFullRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := NewStore(b.Client, "", 1024)
-		if _, err := s.Ensure(t.Context(), Meta{ID: "id", Name: "one", Created: time.UnixMilli(1)}); !redis.HasErrorPrefix(err, "OOM") {
+		if _, _, err := s.Ensure(t.Context(), Meta{ID: "id", Name: "one", Created: time.UnixMilli(1)}); !redis.HasErrorPrefix(err, "OOM") {
 			t.Errorf("%v", err)
 		}
 	})

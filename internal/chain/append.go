@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,12 +17,16 @@ const perScript = 128
 type NewCall struct {
 	Token    string    // name of the token
 	Chain    string    // name of the chain; "" is the token's default chain
-	Key      string    // made by GivenKey, OrdinalKey or UniqueKey
+	Key      string    // made by GivenKey, RowKey or UniqueKey
 	Server   string    // canonical server, such as "0042"
 	Ref      string    // the producer's own text
+	Row      int       // line of the file that has it; 0: none
 	Licenses int       // 0: not given
 	Sealed   string    // the sealed token
 	At       time.Time // not before; zero: now
+	// Withhold says that an earlier row of the call's chain is missing: the call is not
+	// appended where it is new.
+	Withhold bool
 }
 
 // Append asks for calls to be appended.
@@ -31,15 +36,55 @@ type Append struct {
 	// AtOnce feeds the chains that become ready, for a producer of single calls. The
 	// caller must hand Appended.Fed to asynq.
 	AtOnce bool
-	Calls  []NewCall
+	// Look writes nothing: Fresh says what would be new.
+	Look bool
+	// Part says that the calls are a part of their file: one that is known by what it says
+	// is Twin, since nobody can tell whether it is meant.
+	Part bool
+	// Replaces tells Unsent of a conflict, which then withholds nothing.
+	Replaces bool
+	Calls    []NewCall
 }
+
+// Landing says how a call was received.
+type Landing byte
+
+// The landings of a call. Conflict, Unsent, Twin and Withheld change nothing.
+const (
+	Fresh    Landing = 'n' // appended
+	Made     Landing = 'm' // known, and succeeded
+	Waits    Landing = 'w' // known, and open
+	IsHeld   Landing = 'h' // known, given up, and holds its chain
+	Ended    Landing = 'e' // known, and ended otherwise
+	Conflict Landing = 'c' // its id is known for another server or chain
+	Unsent   Landing = 'r' // the same, and the known call was never sent (Append.Replaces)
+	Twin     Landing = 'k' // known by what it says (Append.Part)
+	Withheld Landing = 'b' // new, but an earlier row of its chain is missing
+)
+
+// Known reports whether the call was there already.
+func (l Landing) Known() bool { return l == Made || l == Waits || l == IsHeld || l == Ended }
+
+// Bad reports whether later rows of the chain are to be withheld.
+func (l Landing) Bad() bool { return l == Conflict || l == Twin }
+
+// Received is how the calls of a group were received, in order.
+type Received struct {
+	Landings string
+	Have     []Call // the known calls of the Conflict and Unsent ones, in order
+}
+
+// ErrCancelled says that a batch was cancelled: it takes no more calls.
+var ErrCancelled = errors.New("the batch was cancelled")
 
 // Appended is what an Append did.
 type Appended struct {
 	Added, Known int
-	New          []bool   // for each call in order: true where it was added
-	Fed          []Feed   // to be handed to asynq (AtOnce)
-	Ready        []string // tags whose bucket has chains to be fed: Announce them
+	New          []bool     // Append: for each call in order: true where it was added
+	Received     []Received // AppendGroups: of each group; without landings where it failed
+	Have         *Call      // Append: the known call of the first conflict
+	Fed          []Feed     // to be handed to asynq (AtOnce)
+	Ready        []string   // tags whose bucket has chains to be fed: Announce them
 	NextDue      map[string]time.Time
 }
 
@@ -84,9 +129,12 @@ func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
 		if len(groups) == 0 {
 			return out, nil
 		}
-		err := l.send(ctx, a, groups, &out, func(g int, news string) {
+		err := l.send(ctx, a, groups, &out, func(g int, r Received) {
 			for j, i := range places[g] {
-				out.New[i] = news[j] == '1'
+				out.New[i] = Landing(r.Landings[j]) == Fresh
+			}
+			if out.Have == nil && len(r.Have) > 0 {
+				out.Have = &r.Have[0]
 			}
 		})
 		if err != nil {
@@ -100,18 +148,18 @@ func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
 // acknowledged. a.Calls is not looked at, and Appended.New stays empty. After an error,
 // some groups may have been appended; Appended tells of those that answered.
 func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (Appended, error) {
-	out := Appended{NextDue: map[string]time.Time{}}
-	err := l.send(ctx, a, groups, &out, func(int, string) {})
+	out := Appended{Received: make([]Received, len(groups)), NextDue: map[string]time.Time{}}
+	err := l.send(ctx, a, groups, &out, func(g int, r Received) { out.Received[g] = r })
 	return out, err
 }
 
-func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appended, told func(g int, news string)) error {
+func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appended, told func(g int, r Received)) error {
 	cmds := make([]*redis.Cmd, len(groups))
 	pipe := l.rdb.Pipeline()
 	eval := func(c redis.Scripter, g *Group, byHash bool) *redis.Cmd {
 		g.close()
 		keys := []string{l.bucket(g.tag)}
-		args := append([]any{a.Batch, a.Policy, flag(a.AtOnce), l.fingerprint}, g.args...)
+		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint}, g.args...)
 		if byHash {
 			return c.EvalSha(ctx, l.append_.Hash(), keys, args...)
 		}
@@ -147,6 +195,12 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			}
 			return errors.Join(append(errs, why)...)
 		}
+		if r.int(1) < 0 {
+			if !slices.Contains(errs, error(ErrCancelled)) {
+				errs = append(errs, ErrCancelled)
+			}
+			continue
+		}
 		out.Added += int(r.int(1))
 		out.Known += int(r.int(2))
 		if r.int(3) > 0 {
@@ -155,13 +209,38 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 		if due := r.int(4); due > 0 {
 			out.NextDue[g.tag] = millis(due)
 		}
-		told(i, r.str(5))
-		out.Fed = append(out.Fed, feeds(r, 6)...)
+		got, conflicts := Received{Landings: r.str(5)}, int(r.int(6))
+		for j, landing := range []byte(got.Landings) {
+			if at := 7 + len(got.Have); Landing(landing) == Conflict || Landing(landing) == Unsent {
+				field := g.field(j)
+				have, err := decode(a.Batch, field, r.str(at))
+				if err != nil {
+					errs = append(errs, err)
+				}
+				got.Have = append(got.Have, have)
+			}
+		}
+		told(i, got)
+		out.Fed = append(out.Fed, feeds(r, 7+conflicts)...)
 	}
 	if len(errs) == 1 {
 		return errs[0]
 	}
 	return errors.Join(errs...)
+}
+
+// flags are the script's.
+func (a Append) flags() string {
+	f := ""
+	for _, x := range []struct {
+		set    bool
+		letter string
+	}{{a.AtOnce, "a"}, {a.Look, "d"}, {a.Part, "p"}, {a.Replaces, "r"}} {
+		if x.set {
+			f += x.letter
+		}
+	}
+	return f
 }
 
 func flag(b bool) string {

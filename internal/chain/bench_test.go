@@ -26,7 +26,7 @@ func BenchmarkAppend(b *testing.B) {
 			h := realRedis(b)
 			rows := make([]NewCall, total)
 			for i := range rows {
-				rows[i] = NewCall{Token: spreadToken(i / perToken), Key: OrdinalKey("", i%perToken), Server: "0001", Sealed: "sealed"}
+				rows[i] = NewCall{Token: spreadToken(i / perToken), Key: UniqueKey(fmt.Sprint(i % perToken)), Server: "0001", Sealed: "sealed"}
 			}
 			n := 0
 			for b.Loop() {
@@ -68,7 +68,7 @@ func BenchmarkAppendGroup(b *testing.B) {
 				b.StopTimer()
 				var g Group
 				for i := range size {
-					c := NewCall{Token: tok(n*size + i/perToken), Key: OrdinalKey("", i%perToken), Server: "0001", Sealed: strings.Repeat("s", 80)}
+					c := NewCall{Token: tok(n*size + i/perToken), Key: UniqueKey(fmt.Sprint(i % perToken)), Server: "0001", Sealed: strings.Repeat("s", 80)}
 					h.no(g.Add(&c))
 				}
 				n++
@@ -83,7 +83,7 @@ func BenchmarkAppendGroup(b *testing.B) {
 }
 
 func BenchmarkGroupAdd(b *testing.B) {
-	c := NewCall{Token: tok(1), Server: "0001", Ref: "order 4711", Sealed: "sealed", Key: OrdinalKey("", 1)}
+	c := NewCall{Token: tok(1), Server: "0001", Ref: "order 4711", Sealed: "sealed", Key: UniqueKey("1")}
 	var g Group
 	b.ReportAllocs()
 	for b.Loop() {

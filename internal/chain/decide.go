@@ -137,6 +137,55 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 	return total, nil
 }
 
+// Pruned says which calls Prune may take out.
+type Pruned string
+
+// What Prune may take out.
+const (
+	FromFile  Pruned = "f" // calls that a file brought (Call.Row)
+	NeverSent Pruned = "u" // calls of which no request was sent
+)
+
+// perPrune is how many calls one script takes out.
+const perPrune = 100
+
+// Prune takes calls of a batch out, by Field, those of one bucket: the ones that wait, and
+// held heads, whose chains go on. Such a call is new if it comes again. A call that runs, or
+// has ended, is left. It returns how many were taken out.
+func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields []string) (int, error) {
+	total := 0
+	for part := range slices.Chunk(fields, perPrune) {
+		args := append([]any{batch, string(which)}, l.admission.Args()...)
+		for _, f := range part {
+			args = append(args, f)
+		}
+		r, err := l.run(ctx, l.cancelBatch, Tag(part[0]), args...)
+		if err != nil {
+			return total, err
+		}
+		total += int(r.int(2))
+		if r.int(3) > 0 {
+			if err := l.Announce(ctx, r.time(0), Tag(part[0])); err != nil {
+				return total, err
+			}
+		}
+	}
+	return total, nil
+}
+
+// Reopen lets a batch that was cancelled take calls again, in the buckets of tags.
+func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
+	pipe := l.rdb.Pipeline()
+	for _, tag := range tags {
+		pipe.HDel(ctx, l.bucket(tag)+"counts:"+batch, "x")
+	}
+	_, err := pipe.Exec(ctx)
+	if len(tags) == 0 {
+		return nil
+	}
+	return err
+}
+
 // execution is one execution of a script.
 type execution struct {
 	tag  string

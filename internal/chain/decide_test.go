@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -151,13 +152,22 @@ func TestCancelBatchWhereverItWaits(t *testing.T) {
 		h.is(h.chain(tok(5)).State, "")
 		h.is(h.begin(h.fed[tok(5)]).Status, Stale)
 		h.is(h.cancelBatch("b1"), 0)
-		// What comes later is cancelled as well.
-		h.append("b1", "hold", calls(tok(1), "", "late"), calls(tok(9), "", "late"))
-		h.is(h.states("b1", tok(1), "late")+h.states("b1", tok(9), "late"), "ca ca ")
+		// What comes later is refused, until the batch is opened again.
+		late := Append{Batch: "b1", Policy: "hold", Calls: append(calls(tok(1), "", "late"), calls(tok(9), "", "late")...)}
+		_, err := h.l.Append(h.ctx, late)
+		h.is(errors.Is(err, ErrCancelled), true)
+		h.is(h.counts("b1").Total, 14)
 		// The running call ends as it ends.
 		s := h.finish(running, Outcome{Kind: Done}, true)
 		h.is(s.Attempt.Key, "=other")
 		h.is(h.states("b1", tok(1), "run"), "su ")
+		// What was cancelled unsent is new then, and what was sent is not.
+		h.no(h.l.Reopen(h.ctx, "b1", []string{testTag}))
+		late.Calls = append(late.Calls, calls(tok(1), "", "run", "behind", "delayed")...)
+		h.is(fmt.Sprint(h.appendAs(late).New), "[true true false true true]")
+		h.is(h.states("b1", tok(1), "run", "behind", "delayed"), "su qu qu ")
+		h.end(s.Attempt, Done)
+		h.order(tok(1), "late", "behind", "delayed")
 	})
 }
 

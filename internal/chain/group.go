@@ -20,9 +20,15 @@ type Group struct {
 	chain, sealed string
 	licenses      int
 	at            time.Time
+	withhold      bool
 	run           int // how many calls it has
 	head          int // where in args its number stands
+
+	runs []groupRun
 }
+
+// groupRun is where a run of calls of one chain begins.
+type groupRun struct{ arg, call int }
 
 // Len is the number of calls in the group.
 func (g *Group) Len() int { return g.calls }
@@ -33,7 +39,68 @@ func (g *Group) Tag() string { return g.tag }
 // Reset empties the group.
 func (g *Group) Reset() {
 	clear(g.args)
-	*g = Group{args: g.args[:0]}
+	*g = Group{args: g.args[:0], runs: g.runs[:0]}
+}
+
+// field is the field of the nth call.
+func (g *Group) field(n int) string {
+	i := len(g.runs) - 1
+	for g.runs[i].call > n {
+		i--
+	}
+	r := g.runs[i]
+	token, _ := SplitID(g.args[r.arg].(string))
+	return token + g.args[r.arg+3+2*(n-r.call)].(string)
+}
+
+// ChainOf is the id of the nth call's chain.
+func (g *Group) ChainOf(n int) string {
+	i := len(g.runs) - 1
+	for g.runs[i].call > n {
+		i--
+	}
+	return g.args[g.runs[i].arg].(string)
+}
+
+// Foreseen is how the calls land where nothing is known.
+func (g *Group) Foreseen() string {
+	g.close()
+	out := make([]byte, 0, g.calls)
+	for i, r := range g.runs {
+		end, landing := g.calls, Fresh
+		if i+1 < len(g.runs) {
+			end = g.runs[i+1].call
+		}
+		if strings.HasSuffix(g.args[r.arg+2].(string), "b") {
+			landing = Withheld
+		}
+		for range end - r.call {
+			out = append(out, byte(landing))
+		}
+	}
+	return string(out)
+}
+
+// Field is the nth call's, as Call.Field has it.
+func (g *Group) Field(n int) string { return g.field(n) }
+
+// Withhold marks the calls of the chains for which blocked is true.
+func (g *Group) Withhold(blocked func(chain string) bool) {
+	g.close()
+	for _, r := range g.runs {
+		if !blocked(g.args[r.arg].(string)) {
+			continue
+		}
+		many := g.args[r.arg+2].(string)
+		switch {
+		case strings.HasSuffix(many, "b"):
+		case strings.HasSuffix(many, " "):
+			many += "b"
+		default:
+			many += "   b"
+		}
+		g.args[r.arg+2] = many
+	}
 }
 
 // Add puts a call at the end of the group. It fails where the token's name has not the
@@ -49,8 +116,10 @@ func (g *Group) Add(c *NewCall) error {
 	}
 	if g.run == 0 || !g.sameRun(c) {
 		g.close()
+		g.runs = append(g.runs, groupRun{len(g.args), g.calls})
 		g.args = append(g.args, ID(c.Token, c.Chain), c.Sealed, nil)
 		g.chain, g.sealed, g.licenses, g.at = g.args[len(g.args)-3].(string), c.Sealed, c.Licenses, c.At
+		g.withhold = c.Withhold
 		g.run, g.head = 0, len(g.args)-1
 	}
 	g.args = append(g.args, c.Key, record(c))
@@ -60,7 +129,7 @@ func (g *Group) Add(c *NewCall) error {
 }
 
 func (g *Group) sameRun(c *NewCall) bool {
-	if c.Licenses != g.licenses || !c.At.Equal(g.at) || !strings.HasPrefix(g.chain, c.Token) {
+	if c.Withhold != g.withhold || c.Licenses != g.licenses || !c.At.Equal(g.at) || !strings.HasPrefix(g.chain, c.Token) {
 		return false
 	}
 	name := g.chain[TokenLen:]
@@ -73,15 +142,18 @@ func (g *Group) close() {
 		return
 	}
 	n := strconv.Itoa(g.run)
-	if g.licenses > 0 || !g.at.IsZero() {
-		licenses, at := "", ""
+	if g.licenses > 0 || !g.at.IsZero() || g.withhold {
+		licenses, at, withhold := "", "", ""
+		if g.withhold {
+			withhold = "b"
+		}
 		if g.licenses > 0 {
 			licenses = strconv.Itoa(g.licenses)
 		}
 		if !g.at.IsZero() {
 			at = strconv.FormatInt(max(0, g.at.UnixMilli()), 10) // the script reads no sign
 		}
-		n += " " + licenses + " " + at
+		n += " " + licenses + " " + at + " " + withhold
 	}
 	g.args[g.head] = n
 }
@@ -93,7 +165,13 @@ func record(c *NewCall) string {
 	b = append(b, `["%s",`...)
 	b = appendText(b, c.Server)
 	b = append(b, `,%s`...)
-	if c.Ref != "" || c.Chain != "" {
+	switch {
+	case c.Row > 0 && c.Ref != "":
+		b = strconv.AppendInt(append(b, ",["...), int64(c.Row), 10)
+		b = append(appendText(append(b, ','), c.Ref), ']')
+	case c.Row > 0:
+		b = strconv.AppendInt(append(b, ','), int64(c.Row), 10)
+	case c.Ref != "" || c.Chain != "":
 		b = appendText(append(b, ','), c.Ref)
 	}
 	if c.Chain != "" {

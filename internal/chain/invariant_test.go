@@ -18,6 +18,19 @@ type stored struct {
 	tokens  map[string]string
 }
 
+// ref cuts a reference of a token's chain into batch and key. It is void where the call was
+// new again since.
+func (s stored) ref(token, ref string) (batch, key string, void bool) {
+	part := strings.Split(ref+"  ", " ")
+	times := ""
+	if rec := s.records[part[0]][token+part[1]]; len(rec) > 3 {
+		if a, ok := rec[3].([]any); ok && len(a) > 2 {
+			times = fmt.Sprint(a[2])
+		}
+	}
+	return part[0], part[1], part[2] != times
+}
+
 func (h *harness) load() stored {
 	h.t.Helper()
 	p := h.prefix + ":{" + testTag + "}:"
@@ -99,10 +112,10 @@ func (h *harness) invariants() {
 		held, state := c["s"] == "h", c["s"]
 		stands := map[string]int{}
 		if c["h"] != "" {
-			batch, key, _ := strings.Cut(c["h"], " ")
+			batch, key, void := s.ref(token, c["h"])
 			rec := s.records[batch][token+key]
-			if rec == nil {
-				bad("chain %s has the head %q, which has no record", id, c["h"])
+			if rec == nil || void {
+				bad("chain %s has the head %q, which has no record, or is void", id, c["h"])
 			}
 			switch st := rec[0].(string); {
 			case held && st != "f", !held && !strings.Contains("qwr", st), (state == "x") != (st == "r"):
@@ -118,11 +131,14 @@ func (h *harness) invariants() {
 			bad("chain %s is %q without a head", id, state)
 		}
 		for _, ref := range s.queues[id] {
-			batch, key, _ := strings.Cut(ref, " ")
+			batch, key, void := s.ref(token, ref)
+			if void {
+				continue
+			}
 			if open(batch, token+key) {
 				stands[batch]++
 				place[batch+" "+token+key]++
-			} else if rec := s.records[batch][token+key]; rec != nil && rec[0] != "c" {
+			} else if rec := s.records[batch][token+key]; rec != nil && rec[0] != "c" && rec[0] != "p" {
 				bad("chain %s queues %q in state %v", id, ref, rec[0])
 			}
 		}
@@ -169,7 +185,10 @@ func (h *harness) invariants() {
 			st := rec[0].(string)
 			perToken[field[:TokenLen]]++
 			add(batch, "t", 1)
-			if strings.Contains("sfkc", st) {
+			switch {
+			case st == "p": // cancelled, and new if it comes again
+				add(batch, "c", 1)
+			case strings.Contains("sfkc", st):
 				add(batch, st, 1)
 			}
 			n, due := place[batch+" "+field], s.sets["delayed"][field[:TokenLen]+" "+batch+" "+field[TokenLen:]] > 0
@@ -254,7 +273,7 @@ func (h *harness) ofHead(s stored, id string, c map[string]string, bad func(stri
 	if (c["n"] == "") != (c["e"] == "") || (c["n"] == "") != (c["d"] == "") {
 		bad("chain %s knows a part of its last attempt: %v", id, c)
 	}
-	batch, key, _ := strings.Cut(c["h"], " ")
+	batch, key, _ := s.ref(id[:TokenLen], c["h"])
 	attempts := 0.0
 	if rec := s.records[batch][id[:TokenLen]+key]; len(rec) > 5 {
 		attempts = rec[5].(float64)

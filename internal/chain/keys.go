@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -55,13 +54,28 @@ func SplitID(id string) (token, name string) {
 // an id.
 func GivenKey(id string) string { return "=" + id }
 
-// OrdinalKey is the key of the nth call (from 0) of a chain in a batch, for calls
-// with no id of their own.
-func OrdinalKey(name string, n int) string {
-	if name == "" {
-		return "-" + strconv.Itoa(n)
+// Namer names rows by what they say (vault.Namer).
+type Namer interface {
+	Row(number uint64, parts ...string) string
+}
+
+// RowKey is the key of a call of a batch that has no id: it is known by what it says, and by
+// its number, from 1, among the calls that say the same. token is the token's name.
+func RowKey(n Namer, number uint64, server, token, name, ref string) string {
+	return "_" + n.Row(number, server, token, name, ref)
+}
+
+// IsOrdinal reports whether a key is the place of its call in its chain, as versions made
+// it that did not know calls by what they say.
+func IsOrdinal(key string) bool {
+	n := key[strings.LastIndexByte(key, '#')+1:]
+	if n == key {
+		if len(key) == 0 || key[0] != '-' {
+			return false
+		}
+		n = key[1:]
 	}
-	return "-" + name + "#" + strconv.Itoa(n)
+	return key[0] == '-' && n != "" && strings.Trim(n, "0123456789") == ""
 }
 
 // UniqueKey is the key of a call that is neither of a batch nor has an id: random
@@ -81,7 +95,7 @@ func CallID(batch, token, key string) string {
 // returns ErrCallID for an id that a producer gave: Index finds those.
 func ParseCallID(id string) (batch, token, key string, err error) {
 	batch, rest, ok := strings.Cut(id, "-")
-	if !ok || len(rest) < TokenLen+2 || rest[TokenLen] != '-' || !IsToken(rest[:TokenLen]) {
+	if !ok || len(rest) < TokenLen+2 || rest[TokenLen] != '-' && rest[TokenLen] != '_' || !IsToken(rest[:TokenLen]) {
 		return "", "", "", fmt.Errorf("%w: %q", ErrCallID, id)
 	}
 	return batch, rest[:TokenLen], rest[TokenLen:], nil

@@ -9,10 +9,11 @@ import (
 
 func TestKeys(t *testing.T) {
 	for _, c := range []struct{ batch, key, id string }{
-		{"b1", GivenKey("my id"), "my id"},
+		{"b1", GivenKey("my-id"), "my-id"},
 		{"b1", GivenKey("=-"), "=-"},
-		{BatchID("x"), OrdinalKey("", 7), BatchID("x") + "-" + tok(1) + "-7"},
-		{BatchID("x"), OrdinalKey("a#1", 2), BatchID("x") + "-" + tok(1) + "-a#1#2"},
+		{BatchID("x"), "_aB-_aB-_aB-_aB", BatchID("x") + "-" + tok(1) + "_aB-_aB-_aB-_aB"},
+		{BatchID("x"), UniqueKey("7"), BatchID("x") + "-" + tok(1) + "-7"},
+		{BatchID("x"), UniqueKey("a#1#2"), BatchID("x") + "-" + tok(1) + "-a#1#2"},
 		{NoBatch, UniqueKey("r"), "solo-" + tok(1) + "-r"},
 	} {
 		id := CallID(c.batch, tok(1), c.key)
@@ -50,7 +51,7 @@ func TestKeys(t *testing.T) {
 
 func FuzzParseCallID(f *testing.F) {
 	f.Add("solo-" + tok(1) + "-x")
-	f.Add(CallID(BatchID("b"), tok(1), OrdinalKey("n", 3)))
+	f.Add(CallID(BatchID("b"), tok(1), UniqueKey("n#3")))
 	f.Add("")
 	f.Add("--")
 	f.Fuzz(func(t *testing.T, id string) {
@@ -61,7 +62,7 @@ func FuzzParseCallID(f *testing.F) {
 			}
 			return
 		}
-		if !IsToken(token) || !strings.HasPrefix(key, "-") || CallID(batch, token, key) != id {
+		if !IsToken(token) || !strings.HasPrefix(key, "-") && !strings.HasPrefix(key, "_") || CallID(batch, token, key) != id {
 			t.Errorf("%q is %q, %q, %q", id, batch, token, key)
 		}
 	})
@@ -71,6 +72,8 @@ func FuzzDecode(f *testing.F) {
 	field := tok(1) + "=a"
 	f.Add(field, `["q","0001",1700000000000,"ref"]`)
 	f.Add(field, `["s","0001",1700000000000,"ref","chain",2,1700000000001,1700000000002,"200","well",""]`)
+	f.Add(field, `["q","0001",1700000000000,17]`)
+	f.Add(field, `["q","0001",1700000000000,[17,"ref",2],"chain"]`)
 	f.Add(field, `["s","0001",1e12,null,{},[]]`)
 	f.Add("short", `[]`)
 	f.Add(field, `null`)
@@ -86,7 +89,7 @@ func FuzzDecode(f *testing.F) {
 func TestRecordsKeepTheProducersText(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		for i, text := range []string{"plain", `"quoted\"`, "línea ñ 漢字 😀", "a\tb\nc\x00d", "/</script>", "{}[]", "1e5", strings.Repeat("x", 5000)} {
-			id := "id " + text
+			id := "id:" + strings.ReplaceAll(text, " ", "_")
 			if !utf8.ValidString(text) || strings.Contains(text, "\n") {
 				id = string(rune('a' + i))
 			}

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"cmp"
+	"errors"
 	goflag "flag"
 	"fmt"
 	"slices"
@@ -32,6 +33,7 @@ type model struct {
 type modelCall struct {
 	batch, token, chain, key string
 	at                       int64
+	row                      int
 	gone                     State // purged in this state
 }
 
@@ -72,6 +74,7 @@ func TestModel(t *testing.T) {
 			"finish": m.finish, "finish ": m.finish, "finish  ": m.finish,
 			"jump": m.jump, "decide": m.decide, "unfeed": m.unfeed,
 			"cancel chain": m.cancelChain, "cancel batch": m.cancelBatch, "purge": m.purge,
+			"prune": m.prune, "reopen": m.reopen,
 		})
 		m.drain()
 	})
@@ -102,9 +105,9 @@ func (m *model) append(rt *rapid.T) {
 	var added []*modelCall
 	for range rapid.IntRange(1, 4).Draw(rt, "calls") {
 		token, name := m.chainID()
-		c := &modelCall{batch: batch, token: token, chain: ID(token, name), key: GivenKey(fmt.Sprint(m.ids))}
+		c := &modelCall{batch: batch, token: token, chain: ID(token, name), key: GivenKey(fmt.Sprint(m.ids)), row: rapid.IntRange(0, 9).Draw(rt, "row")}
 		m.ids++
-		call := NewCall{Token: token, Chain: name, Key: c.key, Server: "0001", Sealed: "s"}
+		call := NewCall{Token: token, Chain: name, Key: c.key, Server: "0001", Sealed: "s", Row: c.row}
 		if rapid.IntRange(0, 3).Draw(rt, "scheduled") == 0 {
 			call.At = m.now().Add(time.Duration(rapid.IntRange(-1, 90).Draw(rt, "in")) * time.Second)
 			c.at = call.At.UnixMilli()
@@ -115,16 +118,27 @@ func (m *model) append(rt *rapid.T) {
 		a.Calls = append(a.Calls, call)
 		added = append(added, c)
 	}
+	var revived []*modelCall
 	if rapid.IntRange(0, 3).Draw(rt, "again") == 0 { // known ones, in any place
 		for _, c := range m.all {
 			if c.batch == batch && c.gone == "" {
 				token, name := SplitID(c.chain)
-				a.Calls = append(a.Calls, NewCall{Token: token, Chain: name, Key: c.key, Server: "0009"})
+				a.Calls = append(a.Calls, NewCall{Token: token, Chain: name, Key: c.key, Server: "0001", Sealed: "s"})
+				if m.newAgain(c) {
+					revived = append(revived, c)
+				}
 			}
 		}
 	}
+	if m.rdb.HGet(m.ctx, m.prefix+":{ab}:counts:"+batch, "x").Val() == "1" {
+		if _, err := m.l.Append(m.ctx, a); !errors.Is(err, ErrCancelled) {
+			m.fatalf("a cancelled batch took calls: %v", err)
+		}
+		m.check()
+		return
+	}
 	done := m.appendAs(a)
-	m.is(done.Added, len(added))
+	m.is(done.Added, len(added)+len(revived))
 	m.feeds = append(m.feeds, done.Fed...)
 	m.all = append(m.all, added...)
 	for _, c := range added {
@@ -133,6 +147,12 @@ func (m *model) append(rt *rapid.T) {
 		} else {
 			m.order[c.chain] = append(m.order[c.chain], c)
 		}
+	}
+	for _, c := range revived {
+		c.at = 0
+		is := func(o *modelCall) bool { return o == c }
+		m.delayed = slices.DeleteFunc(m.delayed, is)
+		m.order[c.chain] = append(slices.DeleteFunc(m.order[c.chain], is), c)
 	}
 }
 
@@ -251,6 +271,57 @@ func (m *model) cancelBatch(rt *rapid.T) {
 
 func (m *model) batchButSolo() string {
 	return pick(m.rt, "batch", []string{"h1", "h2", "s1", "c1", "c2"})
+}
+
+// newAgain reports whether the call was pruned, or cancelled unsent with its batch.
+func (m *model) newAgain(c *modelCall) bool {
+	raw, err := m.rdb.HGet(m.ctx, m.prefix+":{ab}:calls:"+c.batch, c.token+c.key).Result()
+	m.no(err)
+	return strings.HasPrefix(raw, `["p"`)
+}
+
+// prune takes some calls out that a file brought: those that wait and held heads go, and no other.
+func (m *model) prune(rt *rapid.T) {
+	batch := m.batchButSolo()
+	which := pick(rt, "which", []Pruned{FromFile, NeverSent})
+	var fields []string
+	var of []*modelCall
+	was := map[*modelCall]Call{}
+	held := map[string]bool{}
+	for c, err := range m.l.Chains(m.ctx, []string{testTag}, true) {
+		m.no(err)
+		held[c.Head.Batch+" "+c.Head.Field()] = true
+	}
+	for _, c := range m.all {
+		if c.batch != batch || c.gone != "" || rapid.IntRange(0, 2).Draw(rt, "this") > 0 {
+			continue
+		}
+		have, err := m.l.Call(m.ctx, c.batch, c.token, c.key)
+		m.no(err)
+		fields, of, was[c] = append(fields, c.token+c.key), append(of, c), have
+	}
+	n, err := m.l.Prune(m.ctx, batch, which, fields)
+	m.no(err)
+	m.check()
+	for _, c := range of {
+		w := was[c]
+		goes := (w.State == StateQueued || w.State == StateWaiting || w.State == StateFailed && held[batch+" "+w.Field()]) &&
+			(which == FromFile && w.Row > 0 || which == NeverSent && w.Attempts == 0)
+		switch st := m.state(c); {
+		case goes && !m.newAgain(c):
+			m.fatalf("%s of chain %s was not pruned: it was %s and is %s", c.key, c.chain, w.State, st)
+		case goes:
+			n--
+		case st != w.State:
+			m.fatalf("%s of chain %s is %s, it was %s", c.key, c.chain, st, w.State)
+		}
+	}
+	m.is(n, 0)
+}
+
+func (m *model) reopen(rt *rapid.T) {
+	m.no(m.l.Reopen(m.ctx, m.batchButSolo(), []string{testTag}))
+	m.check()
 }
 
 func (m *model) purge(rt *rapid.T) {

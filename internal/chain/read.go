@@ -32,7 +32,7 @@ const (
 
 var states = map[string]State{
 	"q": StateQueued, "d": StateQueued, "w": StateWaiting, "r": StateRunning, "s": StateSucceeded,
-	"f": StateFailed, "k": StateSkipped, "c": StateCancelled,
+	"f": StateFailed, "k": StateSkipped, "c": StateCancelled, "p": StateCancelled,
 }
 
 // Open reports whether a call in this state has no result yet.
@@ -42,6 +42,7 @@ func (s State) Open() bool { return s == StateQueued || s == StateWaiting || s =
 type Call struct {
 	Batch, Token, Chain, Key string
 	Server, Ref              string
+	Row                      int // line of the file that first brought it; 0: none
 	State                    State
 	Attempts                 int
 	Code, Msg, Err           string
@@ -69,13 +70,26 @@ func decode(batch, field, raw string) (Call, error) {
 		enqueued, started, finished int64
 	)
 	// A record is a JSON array whose end may be absent: a waiting call has four elements.
-	rec := [...]any{&state, &c.Server, &enqueued, &c.Ref, &c.Chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Err, &c.Reason}
+	rec := [...]any{&state, &c.Server, &enqueued, (*rowAndRef)(&c), &c.Chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Err, &c.Reason}
 	if err := json.Unmarshal([]byte(raw), &rec); err != nil {
 		return c, fmt.Errorf("chain: record of call %s: %w", c.ID(), err)
 	}
 	c.State, c.scheduled = states[state], state == "d"
 	c.Enqueued, c.Started, c.Finished = millis(enqueued), millis(started), millis(finished)
 	return c, nil
+}
+
+// rowAndRef reads a call's row and ref: a text, a number, or an array of both.
+type rowAndRef Call
+
+func (c *rowAndRef) UnmarshalJSON(b []byte) error {
+	switch b[0] {
+	case '"':
+		return json.Unmarshal(b, &c.Ref)
+	case '[':
+		return json.Unmarshal(b, &[...]any{&c.Row, &c.Ref})
+	}
+	return json.Unmarshal(b, &c.Row)
 }
 
 // Call returns one call, or ErrNoCall.
@@ -282,6 +296,7 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 			c.Since = time.UnixMilli(int64(ms))
 		}
 		token, name := SplitID(id)
+		key, _, _ = strings.Cut(key, " ") // how often the call was new again
 		c.Head = Call{Batch: batch, Token: token, Chain: name, Key: key}
 		out = append(out, c)
 		cmds = append(cmds, heads.HGet(ctx, l.bucket(Tag(id))+"calls:"+batch, token+key))

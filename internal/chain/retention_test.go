@@ -189,8 +189,8 @@ func TestTokenGivenAgainIsSealedAnew(t *testing.T) {
 func TestFind(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		rows := calls(tok(1), "", "shared", "gl*b")
-		rows = append(rows, NewCall{Token: tok(1), Key: OrdinalKey("", 0), Server: "0001"},
-			NewCall{Token: tok(1), Chain: "n", Key: OrdinalKey("n", 0), Server: "0001"})
+		rows = append(rows, NewCall{Token: tok(1), Key: UniqueKey("0"), Server: "0001"},
+			NewCall{Token: tok(1), Chain: "n", Key: UniqueKey("n#0"), Server: "0001"})
 		h.index("b1", tok(1), "shared", "gl*b", "nowhere")
 		h.index("b2", tok(2), "shared", "globb")
 		h.append("b1", "hold", rows)
@@ -199,14 +199,14 @@ func TestFind(t *testing.T) {
 		h.is(h.found("gl*b"), 1)
 		h.is(h.found("nowhere"), 0)
 		h.is(h.found("nobody"), 0)
-		for _, key := range []string{OrdinalKey("", 0), OrdinalKey("n", 0)} {
+		for _, key := range []string{UniqueKey("0"), UniqueKey("n#0")} {
 			c, err := h.l.Find(h.ctx, CallID("b1", tok(1), key))
 			h.no(err)
 			h.is(len(c), 1)
 			h.is(c[0].Key, key)
 		}
 		// An id that looks like one that was made hides nothing, and is not hidden.
-		twin := CallID("b1", tok(1), OrdinalKey("", 0))
+		twin := CallID("b1", tok(1), UniqueKey("0"))
 		h.index("b2", tok(2), twin)
 		h.append("b2", "hold", calls(tok(2), "", twin))
 		h.is(h.found(twin), 2)

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -15,12 +16,12 @@ func TestScheduledCalls(t *testing.T) {
 		var calls []NewCall
 		const n = perPage + 7
 		for i := range n {
-			calls = append(calls, NewCall{Token: tok(1), Key: OrdinalKey("", i), Server: "0001", Sealed: "s", At: later.Add(time.Duration(i) * time.Millisecond)})
+			calls = append(calls, NewCall{Token: tok(1), Key: UniqueKey(fmt.Sprint(i)), Server: "0001", Sealed: "s", At: later.Add(time.Duration(i) * time.Millisecond)})
 		}
 		calls = append(calls,
-			NewCall{Token: tok(1), Chain: "other", Key: OrdinalKey("other", 0), Server: "0001", Sealed: "s", At: later},
-			NewCall{Token: tok(2), Key: OrdinalKey("", 0), Server: "0001", Sealed: "s", At: later},
-			NewCall{Token: tok(1), Key: GivenKey("due soon"), Server: "0001", Sealed: "s", At: soon})
+			NewCall{Token: tok(1), Chain: "other", Key: UniqueKey("other#0"), Server: "0001", Sealed: "s", At: later},
+			NewCall{Token: tok(2), Key: UniqueKey("0"), Server: "0001", Sealed: "s", At: later},
+			NewCall{Token: tok(1), Key: GivenKey("due-soon"), Server: "0001", Sealed: "s", At: soon})
 		if _, err := h.l.Append(h.ctx, Append{Batch: batch, Policy: "hold", Calls: calls}); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +42,7 @@ func TestScheduledCalls(t *testing.T) {
 			}
 		}
 		read()
-		if len(seen) != n+3 || !seen[CallID(batch, tok(1), OrdinalKey("", 3))].Equal(later.Add(3*time.Millisecond)) {
+		if len(seen) != n+3 || !seen[CallID(batch, tok(1), UniqueKey("3"))].Equal(later.Add(3*time.Millisecond)) {
 			t.Fatalf("%d are told", len(seen))
 		}
 		h.pass(60 * time.Millisecond)
@@ -62,7 +63,7 @@ func TestScheduledCalls(t *testing.T) {
 		if err != nil || c.Cancelled != n || c.Open() != 3 {
 			t.Errorf("%+v, %v", c, err)
 		}
-		joined, err := h.l.Call(h.ctx, batch, tok(1), GivenKey("due soon"))
+		joined, err := h.l.Call(h.ctx, batch, tok(1), GivenKey("due-soon"))
 		if err != nil || joined.State != StateQueued {
 			t.Errorf("%+v, %v", joined, err)
 		}
@@ -94,7 +95,7 @@ func TestCountsTellWhenABatchBegins(t *testing.T) {
 				for _, group := range c.at {
 					a := Append{Batch: batch, Policy: "hold"}
 					for _, d := range group {
-						call := NewCall{Token: tok(1 + n), Key: OrdinalKey("", n), Server: "0001", Sealed: "s"}
+						call := NewCall{Token: tok(1 + n), Key: UniqueKey(fmt.Sprint(n)), Server: "0001", Sealed: "s"}
 						if n++; d > 0 {
 							call.At = now.Add(d)
 						} else if d < 0 {

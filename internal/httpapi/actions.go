@@ -12,7 +12,7 @@ import (
 	"habilita/internal/operator"
 )
 
-// decision is one of retry, skip and cancel.
+// decision is one of retry, skip, cancel and reopen.
 type decision struct {
 	name, unit string
 	act        func(*operator.Operator, context.Context, operator.Selection) (int, error)
@@ -22,6 +22,7 @@ var (
 	retry  = decision{"retry", "chain", (*operator.Operator).Retry}
 	skip   = decision{"skip", "chain", (*operator.Operator).Skip}
 	cancel = decision{"cancel", "call", (*operator.Operator).Cancel}
+	reopen = decision{"reopen", "call", (*operator.Operator).Reopen}
 )
 
 func ofBatch(r *http.Request) operator.Selection {

@@ -94,6 +94,7 @@ func New(o Options) *API {
 		{"POST", "/v1/batches/{batch}/retry", a.decide(retry, ofBatch), false},
 		{"POST", "/v1/batches/{batch}/skip", a.decide(skip, ofBatch), false},
 		{"POST", "/v1/batches/{batch}/cancel", a.decide(cancel, ofBatch), false},
+		{"POST", "/v1/batches/{batch}/reopen", a.decide(reopen, ofBatch), false},
 		{"GET", "/v1/chains", a.listChains, false},
 		{"GET", "/v1/chains/{chain}", a.showChain, false},
 		{"POST", "/v1/chains/{chain}/retry", a.decide(retry, ofChain), false},

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"os"
+	"strconv"
 	"time"
 
 	"habilita/internal/batch"
@@ -24,11 +26,23 @@ type summary struct {
 	Rows          int             `json:"rows"`
 	Enqueued      int             `json:"enqueued"`
 	Duplicates    int             `json:"duplicates"`
+	Conflicts     int             `json:"conflicts"`
 	Rejected      int             `json:"rejected"`
+	Withheld      int             `json:"withheld"`
+	Missing       int             `json:"missing"`
+	Pruned        int             `json:"pruned"`
+	NotPruned     string          `json:"not_pruned,omitempty"` // why nothing was, though it was asked for
 	Tokens        int             `json:"tokens"`
 	Seconds       float64         `json:"seconds"`
-	Errors        []problem.Field `json:"errors"`         // of the first MaxErrors rows that were rejected
-	ErrorsOmitted int             `json:"errors_omitted"` // rejected rows that are not named
+	Made          int             `json:"made"` // these four are duplicates
+	Waiting       int             `json:"waiting"`
+	Held          int             `json:"held"`
+	Ended         int             `json:"ended"`
+	Replaced      int             `json:"replaced"` // these two are enqueued
+	OutOfOrder    int             `json:"out_of_order"`
+	Unplaced      int             `json:"unplaced"`
+	Errors        []problem.Field `json:"errors"`         // of the first MaxErrors rows that were left out
+	ErrorsOmitted int             `json:"errors_omitted"` // rows left out that are not named
 	Advice        string          `json:"advice,omitempty"`
 	Status        string          `json:"status"` // where the batch can be followed
 	Due           operator.Time   `json:"due_at"` // when its calls join their chains; null: at once
@@ -40,12 +54,45 @@ var badTextAdvice = intake.Advice("give Content-Type its charset=windows-1252")
 // upload is one batch that comes in.
 type upload struct {
 	name string
-	line int // of the row that is read
+	line int  // of the row that is read
+	part bool // it is of a rejects file
 	out  summary
 }
 
+// pruneOf reads prune and strict.
+func pruneOf(q url.Values) (opts []tasks.BatchOption, err error) {
+	if q.Has("prune") {
+		switch n, err := strconv.Atoi(q.Get("prune")); {
+		case q.Get("prune") == "":
+			opts = append(opts, tasks.Prune())
+		case err != nil || n < 1:
+			return nil, refuseField(badParameter, "prune", "want nothing, or the number of calls that are to be cancelled")
+		default:
+			opts = append(opts, tasks.PruneExactly(n))
+		}
+	}
+	strict, err := oneOf(q, "strict", "false", "true")
+	if strict == "true" {
+		opts = append(opts, tasks.Strict())
+	}
+	return opts, err
+}
+
+// spool copies a body into a file that has no name any more, so that it can be read twice.
+func spool(body io.Reader) (f *os.File, err error) {
+	if f, err = os.CreateTemp("", "habilita-*"); err != nil { // of mode 0600: it has tokens
+		return nil, err
+	}
+	_ = os.Remove(f.Name())
+	if _, err := io.Copy(f, body); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%w: %w", errBody, err)
+	}
+	return f, nil
+}
+
 func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "batch", "on_failure", "at", "in")
+	q, err := query(r, "batch", "on_failure", "at", "in", "prune", "strict")
 	if err != nil {
 		return err
 	}
@@ -73,7 +120,20 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	u.out.Due.Time = ahead(at, now)
 	r.Body = http.MaxBytesReader(w, r.Body, a.MaxBatch)
 	body := streaming.Body(w, r, a.Standstill)
-	opts := []tasks.BatchOption{tasks.OnFailure(onFailure), tasks.OnReject(u.reject)}
+	opts, err := pruneOf(q)
+	if err != nil {
+		return err
+	}
+	if len(opts) > 0 {
+		f, err := spool(body)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		body = f
+	}
+	opts = append(opts, tasks.OnFailure(onFailure), tasks.OnReject(u.reject), tasks.OnLeftOut(u.leftOut),
+		tasks.PartIf(func() bool { return u.part }))
 	if !at.IsZero() {
 		opts = append(opts, tasks.NotBefore(at))
 	}
@@ -91,11 +151,22 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 
 func (u *upload) calls(body io.Reader, format intake.Format, encoding intake.Encoding) iter.Seq2[tasks.Call, error] {
 	return func(yield func(tasks.Call, error) bool) {
+		if f, ok := body.(io.Seeker); ok {
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				yield(tasks.Call{}, err)
+				return
+			}
+		}
 		checks := intake.Vendor()
 		checks.Encoding = encoding
 		for row, err := range intake.Rows(body, "body", format, checks) {
-			u.line = row.Line
-			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID}
+			u.line, u.part = row.Line, row.FromRejects
+			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
+				Row: row.Line}
+			var bad *intake.RowError
+			if errors.As(err, &bad) && bad.ChainUnknown {
+				err = errors.Join(err, tasks.ErrChainUnknown)
+			}
 			if !yield(c, err) {
 				return
 			}
@@ -119,17 +190,47 @@ func (u *upload) reject(err error) error {
 	default:
 		return err
 	}
+	u.tell(f)
+	return nil
+}
+
+// leftOut names a row that was left out for another reason.
+func (u *upload) leftOut(err error) error {
+	var (
+		conflict *tasks.ConflictError
+		withheld *tasks.WithheldError
+		twin     *tasks.TwinError
+	)
+	f := problem.Field{Field: "row", Problem: err.Error()}
+	switch {
+	case errors.As(err, &conflict):
+		f.Line, f.Field = conflict.Row, "id"
+	case errors.As(err, &withheld):
+		f.Line = withheld.Row
+	case errors.As(err, &twin):
+		f.Line = twin.Row
+	}
+	u.tell(f)
+	return nil
+}
+
+func (u *upload) tell(f problem.Field) {
 	if len(u.out.Errors) < MaxErrors {
 		u.out.Errors = append(u.out.Errors, f)
 	} else {
 		u.out.ErrorsOmitted++
 	}
-	return nil
 }
 
 func (u *upload) fill(s tasks.Summary) {
 	u.out.Batch, u.out.Rows, u.out.Enqueued, u.out.Duplicates = u.name, s.Rows, s.Enqueued, s.Duplicates
 	u.out.Rejected, u.out.Tokens, u.out.Seconds = s.Rejected, s.Tokens, s.Elapsed.Seconds()
+	u.out.Conflicts, u.out.Withheld, u.out.Missing, u.out.Pruned = s.Conflicts, s.Withheld, s.Missing, s.Pruned
+	u.out.Made, u.out.Waiting, u.out.Held, u.out.Ended = s.Made, s.Waiting, s.Held, s.Ended
+	u.out.Replaced, u.out.OutOfOrder, u.out.Unplaced = s.Replaced, s.OutOfOrder, s.Unplaced
+	if s.NotPruned != nil {
+		u.out.NotPruned = s.NotPruned.Error()
+	}
 	u.out.Status = batchPath(u.name)
 }
 
@@ -137,6 +238,12 @@ func (u *upload) fill(s tasks.Summary) {
 // came.
 func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err error) error {
 	var file *intake.FileError
+	var strict *tasks.StrictError
+	if errors.As(err, &strict) {
+		p := invalid
+		p.Detail, p.Errors = strict.Error(), u.out.Errors
+		return &refusal{p}
+	}
 	if errors.As(err, &file) {
 		if file.Err != nil {
 			err = fmt.Errorf("%w: %w", errBody, err)

@@ -102,7 +102,7 @@ func TestEnqueueBatch(t *testing.T) {
 func TestCanaryIsTold(t *testing.T) {
 	w := newWorld(t)
 	store, id := batch.NewStore(w.rdb, "", chain.Buckets), chain.BatchID("first")
-	if _, err := store.Ensure(t.Context(), batch.Meta{ID: id, Name: "first", Created: time.Now(), Canary: 3}); err != nil {
+	if _, _, err := store.Ensure(t.Context(), batch.Meta{ID: id, Name: "first", Created: time.Now(), Canary: 3}); err != nil {
 		t.Fatal(err)
 	}
 	var st status
@@ -114,7 +114,7 @@ func TestCanaryIsTold(t *testing.T) {
 
 func TestRowsThatAreRejected(t *testing.T) {
 	w := newWorld(t)
-	text := "server,token,licenses\n1," + theToken + ",1\nnowhere,tok,1\n2,to k,1\n3,tok,zero\n4,tok,1,5\n5,tok,2\n"
+	text := "server,token,licenses\n1," + theToken + ",1\nnowhere,tok,1\n2,to k,1\n3,tok,zero\n4,tok,1,5\n5,tok2,2\n"
 	var s summary
 	w.postCSV("/v1/batches?batch=b", text).want(t, 202, &s)
 	if s.Rows != 6 || s.Enqueued != 2 || s.Rejected != 4 || len(s.Errors) != 4 || s.ErrorsOmitted != 0 {

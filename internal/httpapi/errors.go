@@ -76,6 +76,10 @@ func (a *API) problemOf(r *http.Request, err error) problem.Problem {
 		overlap      *operator.OverlapError
 		call         *tasks.CallError
 		policy       *batch.PolicyError
+		cancelled    *tasks.BatchCancelledError
+		old          *tasks.OldBatchError
+		busy         *tasks.BatchBusyError
+		other        *tasks.ConflictError
 	)
 	with := func(p problem.Problem, detail string) problem.Problem { p.Detail = detail; return p }
 	switch {
@@ -99,6 +103,18 @@ func (a *API) problemOf(r *http.Request, err error) problem.Problem {
 		p := with(invalid, call.Field+": "+call.Problem)
 		p.Errors = []problem.Field{{Field: call.Field, Problem: call.Problem}}
 		return p
+	case errors.As(err, &cancelled):
+		return with(conflict, "this batch was cancelled and takes nothing: POST "+batchPath(cancelled.Batch)+"/reopen lets it take rows again")
+	case errors.As(err, &other):
+		p := with(conflict, other.Error())
+		p.Errors = []problem.Field{{Field: "id", Problem: other.Error()}}
+		return p
+	case errors.As(err, &old):
+		return with(conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name")
+	case errors.As(err, &busy):
+		return with(conflict, "another request is pruning this batch: ask again when it has ended")
+	case errors.Is(err, tasks.ErrPart):
+		return with(invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file")
 	case errors.As(err, &policy):
 		return with(conflict, fmt.Sprintf("this batch was enqueued with on_failure=%s, and can't be with %s", policy.Have, policy.Want))
 	}

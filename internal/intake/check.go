@@ -87,27 +87,39 @@ func (c *checker) line(p parser, line []byte, ended bool) (Row, *fault) {
 	return row, bad
 }
 
+// row makes a Row of a line's values. Where it can't be one, the Row has what is known of its
+// token and chain.
 func (c *checker) row(v *values) (Row, *fault) {
+	token, badToken := c.token(v[colToken])
+	known := Row{Token: token}
+	badChain := !validName(v[colChain])
+	if !badChain {
+		known.Chain = v[colChain]
+	}
+	fail := func(field, problem string) (Row, *fault) {
+		f := faultOf(field, problem)
+		f.chainUnknown = badChain
+		return known, f
+	}
 	server, problem := c.server(strings.TrimSpace(v[colServer]))
 	if problem != "" {
-		return Row{}, faultOf("server", problem)
+		return fail("server", problem)
 	}
-	token, problem := c.token(v[colToken])
-	if problem != "" {
-		return Row{}, faultOf("token", problem)
+	if badToken != "" {
+		return fail("token", badToken)
 	}
 	licenses, ok := parseLicenses(strings.TrimSpace(v[colLicenses]))
 	if !ok {
-		return Row{}, faultOf("licenses", fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses))
+		return fail("licenses", fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses))
 	}
 	for _, col := range [...]column{colChain, colID} {
 		if !validName(v[col]) {
-			return Row{}, faultOf(columnNames[col],
+			return fail(columnNames[col],
 				fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName))
 		}
 	}
 	if problem := refProblem(v[colRef]); problem != "" {
-		return Row{}, faultOf("ref", problem)
+		return fail("ref", problem)
 	}
 	return Row{Server: server, Token: token, Licenses: licenses,
 		Chain: v[colChain], Ref: v[colRef], ID: v[colID]}, nil

@@ -37,7 +37,7 @@ func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *fault) {
 	case len(line) > MaxLine:
 		return fail(fmt.Sprintf("the header is longer than %d KiB", MaxLine>>10))
 	case s.bad(line):
-		return nil, &fault{rowField, "the header " + s.problem(), true}
+		return nil, &fault{field: rowField, problem: "the header " + s.problem(), badText: true}
 	case bytes.IndexByte(line, '\r') >= 0:
 		return fail("lines end in CR alone; save the file with LF or CR LF")
 	}
@@ -132,7 +132,7 @@ func (p *csvParser) fields(line []byte, ended bool, v *values) *fault {
 	p.split = split
 	switch n := len(p.columns); {
 	case problem != "" && bad:
-		return &fault{rowField, p.script.problem(), true}
+		return &fault{field: rowField, problem: p.script.problem(), badText: true}
 	case problem != "":
 		return faultOf(rowField, problem)
 	case blankFields(split):
@@ -142,7 +142,7 @@ func (p *csvParser) fields(line []byte, ended bool, v *values) *fault {
 	}
 	for i, s := range split {
 		if bad && p.columns[i] != colProblem && p.script.bad([]byte(s)) {
-			return &fault{columnNames[p.columns[i]], p.script.problem(), true}
+			return &fault{field: columnNames[p.columns[i]], problem: p.script.problem(), badText: true}
 		}
 		v[p.columns[i]] = s
 	}

@@ -13,7 +13,7 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 	badText := p.script.bad(line)
 	scan := objectScanner{s: string(line)}
 	if !scan.begin() {
-		return &fault{rowField, "is not a JSON object", badText}
+		return &fault{field: rowField, problem: "is not a JSON object", badText: badText}
 	}
 	token := false // there is a token, so no name can be one
 	var seen [numColumns]bool
@@ -23,7 +23,7 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 		col, ok := columnNamed(scan.key)
 		if badText && p.script.bad(line[scan.start:scan.i]) {
 			if ok {
-				return &fault{columnNames[col], p.script.problem(), true}
+				return &fault{field: columnNames[col], problem: p.script.problem(), badText: true}
 			}
 			break
 		}
@@ -62,7 +62,7 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 	}
 	switch {
 	case badText:
-		return &fault{rowField, p.script.problem(), true}
+		return &fault{field: rowField, problem: p.script.problem(), badText: true}
 	case scan.problem != "":
 		return faultOf(rowField, scan.problem)
 	case wordLike(unknown) && token:

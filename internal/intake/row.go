@@ -51,6 +51,8 @@ type RowError struct {
 	Line    int    // physical line, the first is 1
 	Field   string // column; "row" where it is no single column's fault
 	Problem string // never holds a value of the row
+	// ChainUnknown says that the row's chain can't be told, though its token can.
+	ChainUnknown bool
 	// BadText says that bytes of it stand for no character: Advice says what to do.
 	BadText bool
 	// Raw is the line without its ending; of a line over MaxLine its first

@@ -20,7 +20,8 @@ type parser interface {
 }
 
 // Rows reads a file row by row. Each step yields a Row and nil, or a *RowError
-// (with a Row that has nothing but its line and what is known of its file), or at the very end a *FileError.
+// (with a Row that has its line, what is known of its file and, where they can be told, its
+// token and chain), or at the very end a *FileError.
 // Blank lines are passed over, and counted. name is what errors call the file
 // and, under Auto, what tells the format by its extension. A byte order mark tells
 // the encoding; without one it is UTF-8 or, where it was said, Checks.Encoding. A file
@@ -85,7 +86,7 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 			if bad != nil {
 				rowErr = &RowError{
 					File: name, Line: lines.line, Field: bad.field, Problem: bad.problem, BadText: bad.badText,
-					Raw: bytes.Clone(line), Shape: p.shape(),
+					ChainUnknown: bad.chainUnknown, Raw: bytes.Clone(line), Shape: p.shape(),
 				}
 			}
 			if !yield(row, rowErr) {
@@ -154,6 +155,7 @@ func noText(line []byte, name string) error {
 type fault struct {
 	field, problem string
 	badText        bool
+	chainUnknown   bool
 }
 
 func faultOf(field, problem string) *fault { return &fault{field: field, problem: problem} }

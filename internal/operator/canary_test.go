@@ -13,7 +13,7 @@ import (
 func TestStatusTellsCanaries(t *testing.T) {
 	w := newWorld(t)
 	id := chain.BatchID("one")
-	if _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: id, Name: "one", Created: start, Canary: 1}); err != nil {
+	if _, _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: id, Name: "one", Created: start, Canary: 1}); err != nil {
 		t.Fatal(err)
 	}
 	w.enqueueMore("one", "0001", token("aa"), 2)
@@ -46,7 +46,7 @@ func TestStatusTellsCanaries(t *testing.T) {
 
 func TestACancelledCanarySettles(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: chain.BatchID("one"), Name: "one", Created: start, Canary: 1}); err != nil {
+	if _, _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: chain.BatchID("one"), Name: "one", Created: start, Canary: 1}); err != nil {
 		t.Fatal(err)
 	}
 	w.enqueueMore("one", "0001", token("aa"), 1)

@@ -96,7 +96,7 @@ func (o *Operator) decide(ctx context.Context, s Selection, d chain.Decision) (i
 }
 
 // Cancel takes calls out, but one that is at the vendor; it returns how many. Of a
-// batch: its calls, wherever they wait. Of a chain: all its calls, held or not, and those
+// batch: its calls, wherever they wait; it takes no more rows then (Reopen). Of a chain: all its calls, held or not, and those
 // that are scheduled for it. Of a server, and of all: those of the held chains. A chain
 // that was named and has no call that waits is an *UnknownChainError.
 func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
@@ -135,6 +135,29 @@ func (o *Operator) Cancel(ctx context.Context, s Selection) (int, error) {
 	return o.eachHeld(ctx, s, func(ids []string, m chain.Meant) (int, error) {
 		return o.ledger.CancelChains(ctx, ids, m, true)
 	})
+}
+
+// Reopen lets a batch that was cancelled take rows again. What was cancelled before it was
+// sent is then new for whoever gives its row. It returns how many calls of it are cancelled; of
+// a batch that takes rows, 0.
+func (o *Operator) Reopen(ctx context.Context, s Selection) (int, error) {
+	m, tags, err := o.batch(ctx, s.Batch)
+	if err != nil {
+		return 0, err
+	}
+	// Its buckets first: until they all are open, the batch says that it is cancelled. Also where
+	// it does not say so: a reopen and a cancel at once may have left some shut.
+	if err := o.ledger.Reopen(ctx, m.ID, tags); err != nil {
+		return 0, cutOff("reopen", 0, err)
+	}
+	if !m.Cancelled {
+		return 0, nil
+	}
+	if err := o.batches.Reopen(ctx, m.ID); err != nil {
+		return 0, cutOff("reopen", 0, err)
+	}
+	c, err := o.ledger.Counts(ctx, m.ID, tags)
+	return c.Cancelled, err
 }
 
 // heldAtOnce is how many held chains are decided on together.

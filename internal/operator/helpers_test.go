@@ -62,7 +62,7 @@ func (w *world) enqueue(batchName, server, tok, name string, n int) {
 	w.t.Helper()
 	id := chain.BatchID(batchName)
 	if batchName != "" {
-		if _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: id, Name: batchName, Created: start}); err != nil {
+		if _, _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: id, Name: batchName, Created: start}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -85,7 +85,7 @@ func (w *world) append(batchName, server, tok, name string, n int) {
 	}
 	calls := make([]chain.NewCall, n)
 	for i := range calls {
-		calls[i] = chain.NewCall{Token: tok, Chain: name, Server: server, Key: chain.OrdinalKey(name, i),
+		calls[i] = chain.NewCall{Token: tok, Chain: name, Server: server, Key: chain.UniqueKey(strings.TrimPrefix(fmt.Sprint(name, "#", i), "#")),
 			Ref: fmt.Sprintf("ref %d", i), Sealed: "sealed"}
 	}
 	if _, err := w.ledger.Append(w.ctx, chain.Append{Batch: id, Policy: "hold", Calls: calls}); err != nil {

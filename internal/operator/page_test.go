@@ -42,7 +42,7 @@ func TestCallsPage(t *testing.T) {
 		ledger := chain.New(b.Client, chain.Options{Admission: chain.Admission{Library: quota.Library(), Args: func() []any { return nil }}})
 		batches := batch.NewStore(b.Client, "", chain.Buckets)
 		id := chain.BatchID("b")
-		if _, err := batches.Ensure(t.Context(), batch.Meta{ID: id, Name: "b", Created: start}); err != nil {
+		if _, _, err := batches.Ensure(t.Context(), batch.Meta{ID: id, Name: "b", Created: start}); err != nil {
 			t.Fatal(err)
 		}
 		// One bucket whose hash is scanned in many steps, one of one step, many small ones.
@@ -55,7 +55,7 @@ func TestCallsPage(t *testing.T) {
 			total += n
 			calls := make([]chain.NewCall, n)
 			for i := range calls {
-				calls[i] = chain.NewCall{Token: tok, Server: "0001", Key: chain.OrdinalKey("", i), Ref: fmt.Sprintf("Número %d", i%50), Sealed: "s"}
+				calls[i] = chain.NewCall{Token: tok, Server: "0001", Key: chain.UniqueKey(fmt.Sprint(i)), Ref: fmt.Sprintf("Número %d", i%50), Sealed: "s"}
 			}
 			if _, err := batches.Note(t.Context(), id, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
 				t.Fatal(err)
@@ -130,7 +130,7 @@ func TestBatchesPage(t *testing.T) {
 	for i := range 25 {
 		name := fmt.Sprint("batch ", i)
 		created := start.Add(time.Duration(i/3) * time.Second) // some of one moment
-		if _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: chain.BatchID(name), Name: name, Created: created}); err != nil {
+		if _, _, err := w.batches.Ensure(w.ctx, batch.Meta{ID: chain.BatchID(name), Name: name, Created: created}); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, name)

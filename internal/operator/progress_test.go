@@ -39,7 +39,7 @@ func TestProgressTellsWhatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.ledger.Append(w.ctx, chain.Append{Batch: id, Policy: "hold", Calls: []chain.NewCall{
-		{Token: token("dd"), Server: "0001", Key: chain.OrdinalKey("", 0), Sealed: "sealed", At: start.Add(time.Hour)},
+		{Token: token("dd"), Server: "0001", Key: chain.UniqueKey("0"), Sealed: "sealed", At: start.Add(time.Hour)},
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestStatusTellsWhenABatchBegins(t *testing.T) {
 	put := func(n int, at time.Time) {
 		t.Helper()
 		if _, err := w.ledger.Append(w.ctx, chain.Append{Batch: id, Policy: "hold", Calls: []chain.NewCall{
-			{Token: token("bb"), Server: "0001", Key: chain.OrdinalKey("", n), Sealed: "sealed", At: at},
+			{Token: token("bb"), Server: "0001", Key: chain.UniqueKey(fmt.Sprint(n)), Sealed: "sealed", At: at},
 		}}); err != nil {
 			t.Fatal(err)
 		}

@@ -67,7 +67,7 @@ func record(c chain.Call) CallRecord {
 	return CallRecord{
 		ID: c.ID(), Server: c.Server, TokenID: c.Token, Ref: c.Ref, Chain: c.ChainID(), State: string(c.State),
 		Attempts: c.Attempts, Code: c.Code, Msg: c.Msg, Error: c.Err,
-		EnqueuedAt: Time{c.Enqueued}, StartedAt: Time{c.Started}, FinishedAt: Time{c.Finished}, Reason: c.Reason, batch: c.Batch, key: c.Key,
+		EnqueuedAt: Time{c.Enqueued}, StartedAt: Time{c.Started}, FinishedAt: Time{c.Finished}, Row: c.Row, Reason: c.Reason, batch: c.Batch, key: c.Key,
 	}
 }
 

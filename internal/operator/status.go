@@ -18,7 +18,8 @@ type Status struct {
 	Cancelled  int    `json:"cancelled"`
 	Open       int    `json:"open"`        // no result yet
 	HeldChains int    `json:"held_chains"` // whose head is a call of this batch
-	Settled    bool   `json:"settled"`     // nothing more happens without a person
+	Settled    bool   `json:"settled"`     // no producer fills it, and nothing more happens without a person
+	Complete   bool   `json:"complete"`    // the last run that filled it read its file to the end and left nothing out
 	CreatedAt  Time   `json:"created_at"`
 	SettledAt  Time   `json:"settled_at"` // null while it isn't
 	DueAt      Time   `json:"due_at"`     // when it begins, or goes on with calls that were put off; null: nothing waits for its time
@@ -28,6 +29,7 @@ type Status struct {
 	Blocked int          `json:"-"` // open calls behind a held head
 	PutOff  bool         `json:"-"` // nothing of it begins before DueAt
 	Stopped bool         `json:"-"` // a person cancelled the whole batch
+	Filling bool         `json:"-"` // a producer fills it
 }
 
 // Canary says how it is with a batch whose first tokens go first. While it is waiting or
@@ -71,7 +73,8 @@ func (o *Operator) status(ctx context.Context, m batch.Meta, tags []string) (Sta
 	}
 	s := Status{
 		Batch: m.Name, Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
-		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled(),
+		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled() && !m.Live,
+		Complete: m.Complete && !m.Live, Filling: m.Live,
 		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked, Stopped: m.Cancelled,
 	}
 	if now := o.limiter.Now(); !s.Settled {
@@ -90,7 +93,7 @@ func (o *Operator) status(ctx context.Context, m batch.Meta, tags []string) (Sta
 		switch {
 		case s.AllSucceeded() && !m.Cancelled:
 			s.Settled = false // its producer goes on with the others
-		case s.Settled:
+		case c.Settled():
 			s.Canary.State = CanaryHeld
 		}
 	}

@@ -48,6 +48,9 @@ const (
 // A worker does over HTTP what producers and people do.
 const noHTTP = "calls can't be enqueued over HTTP"
 
+// A producer prunes what its file has no more.
+const noPrune = "what a file has no more can't be pruned"
+
 const noActions = "what people decide is not kept in the action log"
 
 // rights are what habilita and asynq send, in scripts too. TestACLOfARole runs with
@@ -57,12 +60,14 @@ var rights = []right{
 	{"client|setname", "habilita", everyone, ""},
 	{"config|get", "appendfsync", writers, "whether Redis writes every command to disk can't be seen, so after each of its restarts no call is made for one lease"},
 	{"decr", "k", Operator | Worker, ""},
+	{"decr", "k", Producer, noPrune},
 	{"del", "k", Operator | Worker, ""},
+	{"del", "k", Producer, noPrune},
 	{"discard", "", everyone, "the rights of this user can't be checked"},
 	{"eval", "0 0", everyone, ""},
 	{"evalsha", "0 0", everyone, ""},
 	{"exec", "", everyone, ""},
-	{"exists", "k", writers, ""},
+	{"exists", "k", everyone, ""},
 	{"expire", "a 1", Worker, ""},
 	{"expireat", "a 1", Worker, ""},
 	{"get", "k", everyone, ""},
@@ -91,7 +96,7 @@ var rights = []right{
 	{"multi", "", everyone, ""},
 	{"persist", "k", Operator, ""},
 	{"pexpire", "k 1", Operator | Worker, ""},
-	{"pexpireat", "k 1", Operator | Worker, ""},
+	{"pexpireat", "k 1", writers, ""},
 	{"ping", "", everyone, ""},
 	{"publish", "c v", Operator | Worker, "calls that wait for a slot are woken later"},
 	{"rpoplpush", "a a", Worker, ""},
@@ -118,12 +123,15 @@ var rights = []right{
 	{"zadd", "k 1 m", writers, ""},
 	{"zcard", "k", everyone, ""},
 	{"zcount", "k 0 0", people | Worker, ""},
+	{"zcount", "k 0 0", Producer, noPrune},
 	{"zpopmin", "k", Operator | Worker, ""},
+	{"zpopmin", "k", Producer, noPrune},
 	{"zrange", "k 0 0", everyone, ""},
 	{"zrangebyscore", "k 0 0", writers, ""},
 	{"zrem", "k m", writers, ""},
 	{"zremrangebyrank", "a 0 0", Worker, ""},
 	{"zremrangebyscore", "k 0 0", Operator | Worker, ""},
+	{"zremrangebyscore", "k 0 0", Producer, noPrune},
 	{"zrevrange", "k 0 0", everyone, ""},
 	{"zscore", "k m", everyone, ""},
 }

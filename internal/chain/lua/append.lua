@@ -1,24 +1,40 @@
--- Appends calls of one bucket to their chains, in the order given. Atomic.
--- A call whose id is known is left as it is; its token is sealed anew. New work: refused where Redis is full, so
--- nothing is written before a command that needs memory. Reads and writes are gathered:
--- a group costs few commands, however many calls it has.
+-- Receives calls of one bucket in the order given, and appends those that are new to their
+-- chains. Atomic. New work: refused where Redis is full, so nothing is written before a
+-- command that needs memory. Reads and writes are gathered: a group costs few commands,
+-- however many calls it has.
+-- Each call ends as one of
+--   n  new
+--   m w h e  known: made, waits (or runs), held, ended otherwise. It is left as it is
+--   c  conflict: its id is known for another server or chain. Nothing is changed
+--   r  conflict with a call that was never sent (only with the flag r, and blocks nothing)
+--   k  known by what it says, in a part of a file: nobody can tell whether it is meant (flag p)
+--   b  new, but withheld, since an earlier row of its chain is missing
+-- Under another policy than skip, c and k block the later new calls of their chain. A call that
+-- was pruned, or cancelled unsent with its batch, is new again: its attempts go on.
+-- The token of a call is sealed anew. A batch that was cancelled takes nothing.
 -- KEYS[1] prefix of the bucket
--- ARGV[1] batch  [2] policy  [3] 1: feed the chains that become ready at once
+-- ARGV[1] batch  [2] policy
+-- ARGV[3] flags: a feed the chains that become ready at once, d look only: nothing is written
+--         and n says what would be, p a part of a file, r tell r
 -- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
 --         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
 -- ARGV[5..] runs of calls of one chain: chain, sealed token, how many calls, or
---         '<how many> <licences, none: not given> <due at ms, none: now>'; then for each
---         call its key, and its record as a text for string.format, where %s stands for
---         the state and for the time
--- Reply: {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
---         calls where the group has some ('0': it has none),
---         then for each call 1 added or 0 known as one string, then chain, feed ...}
+--         '<how many> <licences, none: not given> <due at ms, none: now> <b: withhold what is new>';
+--         then for each call its key, and its record as a text for string.format, where %s
+--         stands for the state and for the time
+-- Reply: {now ms, -1, 0} where the batch was cancelled, else
+--        {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
+--         calls where the group has some ('0': it has none), the calls' letters as one string,
+--         how many c and r there are, then for each of these the record that is known,
+--         then chain, feed ...}
 local MANY = 32 -- so many calls at once are of a large batch
 -- A hash or sorted set that once had an entry of more than 64 bytes is a table from then on.
 -- By itself it would be a list of up to 512 entries first, in which each call of a large
 -- batch is looked for from the beginning.
 local WIDE = string.rep('~', 65)
-local batch, policy, at_once = ARGV[1], ARGV[2], ARGV[3] == '1'
+local batch, policy = ARGV[1], ARGV[2]
+local function flagged(letter) return string.find(ARGV[3], letter, 1, true) ~= nil end
+local at_once, look, part, replaces = flagged('a'), flagged('d'), flagged('p'), flagged('r')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[4] ~= '' then
@@ -26,23 +42,28 @@ if ARGV[4] ~= '' then
   if own ~= ARGV[4] then return { now, own } end
 end
 local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' .. batch
+local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l')
+local has = about[2]
+if about[1] then return { stamp, -1, 0 } end
 
-local ids, keys, texts, fields, ats, seals, given = {}, {}, {}, {}, {}, {}, {}
+local ids, keys, texts, fields, ats, seals, licensed, withhold = {}, {}, {}, {}, {}, {}, {}, {}
 local n, i, last = 0, 5, #ARGV
 while i < last do
   local id, many = ARGV[i], tonumber(ARGV[i + 2])
-  local token, at = string.sub(id, 1, 24), nil
+  local token, at, licenses, w = string.sub(id, 1, 24), nil, nil, nil
   if not many then
-    local count, licenses, due = string.match(ARGV[i + 2], '^(%d+) (%d*) (%d*)$')
+    local count, given, due, back = string.match(ARGV[i + 2], '^(%d+) (%d*) (%d*) (b?)$')
     many = tonumber(count)
-    if licenses ~= '' then given[token] = licenses end
+    if given ~= '' then licenses = given end
     if due ~= '' and tonumber(due) > now then at = due end
+    w = back == 'b'
   end
   seals[token] = seals[token] or ARGV[i + 1]
   i = i + 3
   for _ = 1, many do
     n = n + 1
     ids[n], keys[n], texts[n], fields[n], ats[n] = id, ARGV[i], ARGV[i + 1], token .. ARGV[i], at
+    licensed[n], withhold[n] = licenses, w
     i = i + 2
   end
 end
@@ -64,40 +85,91 @@ end
 
 local size = redis.call('HLEN', calls)
 local have = size > 0 and redis.call('HMGET', calls, unpack(fields)) or {}
-local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l')
-local ended, has = about[1], about[2]
-if not has and batch ~= SOLO then
-  redis.call('HSET', counts, 'p', policy)
-  has = policy
+local letters, told, blocked, given = {}, {}, {}, {}
+
+-- known is the letter of a call whose record is there.
+local function known_as(j, raw)
+  local state, key, id = string.sub(raw, 3, 3), keys[j], ids[j]
+  local rec
+  if string.byte(key) == 61 then -- '=': an id that was given
+    rec = cjson.decode(raw)
+    local text = cjson.decode(string.format(texts[j], 'q', stamp))
+    if rec[R.server] ~= text[R.server] or (rec[R.chain] or '') ~= (text[R.chain] or '') then
+      told[#told + 1] = raw
+      return replaces and (rec[R.attempts] or 0) == 0 and (is_open(state) or state == 'f') and 'r' or 'c'
+    end
+  elseif part then
+    return 'k'
+  end
+  if state == 's' then return 'm' end
+  if is_open(state) then return 'w' end
+  if state == 'f' then
+    local c = redis.call('HMGET', P .. 'chain:' .. id, 's', 'h')
+    if c[1] == 'h' and c[2] == ref_of(batch, key, rec or cjson.decode(raw)) then return 'h' end
+  end
+  return 'e'
 end
-local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: calls added, by token
-local chains, waiting, added, news = {}, {}, 0, {}
+
+local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: records added, by token
+local chains, waiting, added, known, fresh, revived = {}, {}, 0, 0, 0, 0
 for j = 1, n do
   local field, id = fields[j], ids[j]
-  if have[j] or seen[field] then
-    news[j] = '0'
+  local token, raw = string.sub(id, 1, 24), have[j]
+  local letter
+  if seen[field] then
+    letter = 'w'
+  elseif raw and string.sub(raw, 3, 3) ~= 'p' then
+    letter = known_as(j, raw)
+    if policy ~= 'skip' and (letter == 'c' or letter == 'k') then blocked[id] = true end
   else
-    seen[field], news[j], added = true, '1', added + 1
-    local token, state = string.sub(id, 1, 24), 'q'
-    more[token] = (more[token] or 0) + 1
-    if ended or (has == 'cancel' and is_dropped(batch, id)) then
-      gone[#gone + 1] = j
+    letter = (withhold[j] or blocked[id]) and 'b' or 'n'
+  end
+  letters[j] = letter
+  if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then known = known + 1 end
+  if letter ~= 'b' and letter ~= 'c' and letter ~= 'k' and licensed[j] then given[token] = licensed[j] end
+  if letter == 'n' then
+    seen[field], added = true, added + 1
+  end
+  if letter == 'n' and not look then
+    local state, ref, rec = 'q', batch .. ' ' .. keys[j], nil
+    if raw then
+      rec, revived = revive(cjson.decode(raw), cjson.decode(string.format(texts[j], 'q', stamp))), revived + 1
+      ref = ref_of(batch, keys[j], rec)
+    else
+      fresh, more[token] = fresh + 1, (more[token] or 0) + 1
+    end
+    if has == 'cancel' and is_dropped(batch, id) then
+      gone[#gone + 1] = { field, rec or cjson.decode(string.format(texts[j], 'q', stamp)) }
     elseif ats[j] then
       state = 'd'
       delayed[#delayed + 1] = ats[j]
       delayed[#delayed + 1] = token .. ' ' .. batch .. ' ' .. keys[j]
     elseif waiting[id] then
       local refs = waiting[id]
-      refs[#refs + 1] = batch .. ' ' .. keys[j]
+      refs[#refs + 1] = ref
     else
       chains[#chains + 1] = id
-      waiting[id] = { batch .. ' ' .. keys[j] }
+      waiting[id] = { ref }
     end
     records[#records + 1] = field
-    records[#records + 1] = string.format(texts[j], state, stamp)
+    if rec then
+      rec[R.state] = state
+      records[#records + 1] = encode(rec)
+    else
+      records[#records + 1] = string.format(texts[j], state, stamp)
+    end
   end
 end
+local function reply(standing, due, fed)
+  local out = { stamp, added, known, standing, due, table.concat(letters), #told }
+  for _, raw in ipairs(told) do out[#out + 1] = raw end
+  for _, v in ipairs(fed) do out[#out + 1] = v end
+  return out
+end
+if look then return reply(0, '0', {}) end
+
 if added > 0 then
+  if not has and batch ~= SOLO then redis.call('HSET', counts, 'p', policy) end
   local widen = added >= MANY and size <= 512
   if widen then records[#records + 1], records[#records + 2] = WIDE, '' end
   redis.call('HSET', calls, unpack(records))
@@ -105,20 +177,18 @@ if added > 0 then
   if delayed[1] then redis.call('ZADD', DELAYED, unpack(delayed)) end
   note_due(delayed, chains[1] ~= nil, about)
 end
-for _, j in ipairs(gone) do
-  end_call(batch, fields[j], cjson.decode(string.format(texts[j], 'q', stamp)), 'c', now)
-end
+for _, g in ipairs(gone) do end_call(batch, g[1], g[2], 'c', now) end
 if gone[1] then tally(batch, now, 'c', #gone) end
 
 -- The tokens: how many records use each, and its sealed form, which is always the one given
 -- now: it mends a token whose sealing key was lost. A token that was not there has no
 -- records, and so no chain that has something to do.
-local tokens, known, values = {}, {}, {}
+local tokens, there, values = {}, {}, {}
 for token in pairs(seals) do tokens[#tokens + 1] = token end
 for j, kept in ipairs(redis.call('HMGET', P .. 'tokens', unpack(tokens))) do
   local token = tokens[j]
   local before = kept and tonumber(string.match(kept, '^%d+')) or 0
-  if kept then known[token] = true end
+  if kept then there[token] = true end
   if kept or more[token] then
     values[#values + 1], values[#values + 2] = token, int(before + (more[token] or 0)) .. ':' .. seals[token]
   end
@@ -129,17 +199,18 @@ if values[1] then
   redis.call('HSET', P .. 'tokens', unpack(values))
   if widen then redis.call('HDEL', P .. 'tokens', WIDE) end
 end
-if added > 0 then tally(batch, now, 't', added) end
+if fresh > 0 then tally(batch, now, 't', fresh) end
+if revived > 0 then tally(batch, now, 'c', -revived) end
 
 -- The chains.
-local ready, since, blocked, fed = {}, int(now - FRESH), 0, {}
+local ready, since, behind, fed = {}, int(now - FRESH), 0, {}
 for _, id in ipairs(chains) do
   local refs, key = waiting[id], P .. 'chain:' .. id
-  local state = known[string.sub(id, 1, 24)] and redis.call('HGET', key, 's')
+  local state = there[string.sub(id, 1, 24)] and redis.call('HGET', key, 's')
   if state then
     redis.call('HINCRBY', key, 'o:' .. batch, #refs)
     redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs))
-    if state == 'h' then blocked = blocked + #refs end
+    if state == 'h' then behind = behind + #refs end
   else
     local c = new_chain(id, refs[1], batch, #refs)
     if refs[2] then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
@@ -152,7 +223,7 @@ for _, id in ipairs(chains) do
     end
   end
 end
-if blocked > 0 then tally(batch, now, 'b', blocked) end
+if behind > 0 then tally(batch, now, 'b', behind) end
 local standing = redis.call('ZCARD', READY)
 if ready[1] then
   local widen = #ready >= 2 * MANY and standing <= 128
@@ -171,7 +242,7 @@ if next(given) then
       values[#values + 1] = given[token]
       if not before[j] then lent[#lent + 1] = token end -- licences that were set to stay do
       -- Chains of a token that was there wait for the quota, perhaps: they look again.
-      if known[token] then raised[#raised + 1] = token end
+      if there[token] then raised[#raised + 1] = token end
     end
   end
   if values[1] then redis.call('HSET', P .. 'licenses', unpack(values)) end
@@ -181,6 +252,4 @@ if next(given) then
   end
 end
 local due = delayed[1] and redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or '0'
-local reply = { stamp, added, n - added, standing, due, table.concat(news) }
-for _, v in ipairs(fed) do reply[#reply + 1] = v end
-return reply
+return reply(standing, due, fed)

@@ -12,7 +12,8 @@
 --                          e and l when its calls are due (note_due of append)
 --   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)
 --   chain:<id>      hash   see C; absent where a chain has nothing to do
---   queue:<id>      list   references behind the head, "<batch> <key>"
+--   queue:<id>      list   references behind the head, "<batch> <key>" or, of a call that was
+--                          new again, "<batch> <key> <times>": one with other times is void
 --   ready           zset   chain -> since when, to be fed
 --   due             zset   chain -> when it needs somebody: the deferral, back-off,
 --                          feeding or lease of its call has ended by then, or the grace
@@ -40,8 +41,11 @@ local SLICE = 500         -- references or records that one script works on, to 
 local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 6,
   started = 7, finished = 8, code = 9, msg = 10, err = 11, reason = 12 }
 -- reason is the code of what went wrong at the last attempt; absent where nothing did.
+-- ref is the text, or the line of the file that first brought the call (which then has no
+-- text), or an array of that line (0: none), the text, and how often the call was new again.
 -- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
--- r running, s succeeded, f failed, k skipped, c cancelled.
+-- r running, s succeeded, f failed, k skipped, c cancelled, p cancelled in a way that makes
+-- it new if its row comes again (counted as c).
 
 -- Fields of a chain: s state, h head, f feed number, n nonce of the last attempt,
 -- e end of its lease, a attempts spent of the budget, p first push-back, t failures
@@ -87,6 +91,30 @@ local function encode(rec)
 end
 
 local function write(batch, field, rec) redis.call('HSET', P .. 'calls:' .. batch, field, encode(rec)) end
+
+local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end
+
+-- times is how often a call was new again, as its references have it; nil: never.
+local function times(rec)
+  local ref = rec[R.ref]
+  return type(ref) == 'table' and ref[3] and int(ref[3]) or nil
+end
+
+-- ref_of is how a call stands in its chain.
+local function ref_of(batch, key, rec)
+  local t = times(rec)
+  return t and batch .. ' ' .. key .. ' ' .. t or batch .. ' ' .. key
+end
+
+-- revive makes the record of a call that is new again of its older and its new one.
+local function revive(before, rec)
+  local ref = rec[R.ref]
+  if type(ref) == 'number' then ref = { ref, '' } elseif type(ref) ~= 'table' then ref = { 0, ref or '' } end
+  ref[3] = (times(before) or 0) + 1
+  rec[R.ref], rec[R.chain] = ref, rec[R.chain] or ''
+  rec[R.attempts], rec[R.started] = before[R.attempts] or 0, before[R.started] or 0
+  return rec
+end
 
 local function tally(batch, now, ...)
   local key, change = P .. 'counts:' .. batch, { ... }

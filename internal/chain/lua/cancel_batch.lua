@@ -1,16 +1,38 @@
 -- Takes the calls of a batch out of one bucket, a slice at a time: those that wait
--- wherever they wait, and its held heads; a call that runs is left to end. Rows of the
--- batch that are enqueued later come in as cancelled. Where a chain that was woken for a slot
+-- wherever they wait, and its held heads; a call that runs is left to end. The batch takes no
+-- more rows. Or takes some calls of it out alone (prune): those that a file brought and has
+-- no more, or that were never sent and that the file has otherwise. A call that was never sent,
+-- or is pruned, is new again if its row comes back. Where a chain that was woken for a slot
 -- ends so, the next one that waits is ready. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
--- ARGV[1] batch  [2] cursor, '0' at first  [3..16] quota's settings
+-- ARGV[1] batch  [2] cursor, '0' at first; prune: 'f' for calls that a file brought, 'u' for
+--         calls that were never sent  [3..16] quota's settings
+-- ARGV[17..] prune: fields of the calls, up to 200
 -- Reply: {now ms, next cursor, '0' at the end, calls cancelled, chains ready}
 local now = quota.now()
 outcome_first()
 local batch, done = ARGV[1], 0
 local calls = P .. 'calls:' .. batch
-redis.call('HSET', P .. 'counts:' .. batch, 'x', '1')
-local scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 100)
+local prune, scan = nil, { '0', {} }
+if ARGV[2] == 'f' or ARGV[2] == 'u' then
+  prune = ARGV[2]
+  local fields = {}
+  for i = 17, #ARGV do fields[#fields + 1] = ARGV[i] end
+  for i, raw in ipairs(redis.call('HMGET', calls, unpack(fields))) do
+    if raw then scan[2][#scan[2] + 1], scan[2][#scan[2] + 2] = fields[i], raw end
+  end
+else
+  redis.call('HSET', P .. 'counts:' .. batch, 'x', '1')
+  scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 100)
+end
+-- meant tells whether the call is one of those that are meant.
+local function meant(rec)
+  if prune == 'u' then return (rec[R.attempts] or 0) == 0 end
+  if prune ~= 'f' then return true end
+  local ref = rec[R.ref]
+  if type(ref) == 'table' then ref = ref[1] end
+  return type(ref) == 'number' and ref > 0
+end
 
 -- Chains of the slice, each read once. They get: out, the open calls taken out; behind, the
 -- calls taken out behind the head; headless where the head is one.
@@ -41,9 +63,9 @@ end
 local function cancel(field, rec, raw)
   local tail, text = tails[#rec], nil
   if tail then
-    text = '["c"' .. string.sub(raw, 5, -2) .. tail
+    text = '["p"' .. string.sub(raw, 5, -2) .. tail
   else
-    rec[R.state] = 'c'
+    rec[R.state] = (prune or (rec[R.attempts] or 0) == 0) and 'p' or 'c'
     for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
     rec[R.finished] = now
     text = cjson.encode(rec)
@@ -52,19 +74,20 @@ local function cancel(field, rec, raw)
   changed[#changed + 1] = text
   if #changed >= 200 then flush() end
   if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
-  ended[field] = true
+  ended[field] = times(rec) or ''
   done = done + 1
 end
 
 for i = 1, #scan[2], 2 do
   local field, raw = scan[2][i], scan[2][i + 1]
   local state = string.sub(raw, 3, 3) -- a record begins with its state
-  if state ~= 's' and state ~= 'k' and state ~= 'c' and state ~= 'r' and not ended[field] then
-    local rec = cjson.decode(raw)
+  local rec = state ~= 's' and state ~= 'k' and state ~= 'c' and state ~= 'p' and state ~= 'r' and not ended[field]
+    and cjson.decode(raw)
+  if rec and meant(rec) then
     local token, key = string.sub(field, 1, 24), string.sub(field, 25)
-    local ref = batch .. ' ' .. key
+    local ref = ref_of(batch, key, rec)
     if state == 'd' then
-      redis.call('ZREM', DELAYED, token .. ' ' .. ref)
+      redis.call('ZREM', DELAYED, token .. ' ' .. batch .. ' ' .. key)
       cancel(field, rec, raw)
     else
       local c = chain_at(chain_of(token, rec[R.chain]))
@@ -112,8 +135,8 @@ for _, id in ipairs(headless) do
   local queue, over = P .. 'queue:' .. id, 0
   local refs = redis.call('LRANGE', queue, 0, c.behind)
   for _, ref in ipairs(refs) do
-    local of, key = split(ref)
-    if of ~= batch or not ended[c.token .. key] then break end
+    local of, key, t = split(ref)
+    if of ~= batch or ended[c.token .. key] ~= (t or '') then break end
     over = over + 1
   end
   if over == #refs then

@@ -27,9 +27,9 @@ local done, gone = 0, {}
 for _ = 1, SLICE do
   local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
   if not ref then break end
-  local of, k = split(ref)
+  local of, k, t = split(ref)
   local rec = read(of, c.token .. k)
-  if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
+  if stands(rec, t) then
     end_call(of, c.token .. k, rec, 'c', now)
     gone[of] = (gone[of] or 0) + 1
     done = done + 1

@@ -8,8 +8,7 @@ outcome_first()
 local done = 0
 for _, member in ipairs(ARGV) do
   if redis.call('ZREM', DELAYED, member) == 1 then
-    local token, ref = split(member)
-    local batch, key = split(ref)
+    local token, batch, key = split(member)
     local rec = read(batch, token .. key)
     if rec and rec[R.state] == 'd' then
       end_call(batch, token .. key, rec, 'c', now)

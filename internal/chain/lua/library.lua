@@ -7,10 +7,16 @@ local function chain_of(token, name)
   return token .. ':' .. name
 end
 
+-- split cuts a reference into its two or three parts.
 local function split(ref)
   local at = string.find(ref, ' ', 1, true)
-  return string.sub(ref, 1, at - 1), string.sub(ref, at + 1)
+  local second = string.find(ref, ' ', at + 1, true)
+  if not second then return string.sub(ref, 1, at - 1), string.sub(ref, at + 1) end
+  return string.sub(ref, 1, at - 1), string.sub(ref, at + 1, second - 1), string.sub(ref, second + 1)
 end
+
+-- stands tells whether a reference is that of a call that waits in its chain; t is its third part.
+local function stands(rec, t) return rec and (rec[R.state] == 'q' or rec[R.state] == 'w') and times(rec) == t end
 
 local function read(batch, field)
   local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
@@ -34,8 +40,6 @@ end
 -- cancelled tells whether the batch was taken out: what does not succeed now is not
 -- tried again.
 local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, 'x') == '1' end
-
-local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end
 
 -- shift_blocked counts all open calls of a chain as blocked (by 1), or as not (-1).
 local function shift_blocked(c, by, now)
@@ -130,9 +134,9 @@ local function advance(c, now, ended)
       open_in_chain(c.id, ended, -1)
       ended = nil
     end
-    local batch, key = split(ref)
+    local batch, key, t = split(ref)
     local rec = read(batch, c.token .. key)
-    if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
+    if stands(rec, t) then
       if is_dropped(batch, c.id) then
         end_call(batch, c.token .. key, rec, 'c', now)
         gone[batch] = (gone[batch] or 0) + 1
@@ -159,10 +163,10 @@ local function drop_later(c, batch, now)
   local n = 0
   redis.call('SADD', P .. 'dropped:' .. batch, c.id)
   for _, ref in ipairs(redis.call('LRANGE', P .. 'queue:' .. c.id, 0, 199)) do
-    local of, key = split(ref)
+    local of, key, t = split(ref)
     if of == batch then
       local rec = read(batch, c.token .. key)
-      if rec and (rec[R.state] == 'q' or rec[R.state] == 'w') then
+      if stands(rec, t) then
         end_call(batch, c.token .. key, rec, 'c', now)
         n = n + 1
       end

@@ -18,8 +18,7 @@ outcome_first()
 local lost = 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   redis.call('ZREM', DELAYED, member)
-  local token, ref = split(member)
-  local batch, key = split(ref)
+  local token, batch, key = split(member)
   local rec = read(batch, token .. key)
   if rec and rec[R.state] == 'd' then
     local id = chain_of(token, rec[R.chain])
@@ -29,7 +28,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(now), '
     else
       rec[R.state] = 'q'
       write(batch, token .. key, rec)
-      local c = load_chain(id)
+      local c, ref = load_chain(id), ref_of(batch, key, rec)
       if c then
         redis.call('RPUSH', P .. 'queue:' .. id, ref)
         open_in_chain(id, batch, 1)

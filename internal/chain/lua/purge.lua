@@ -14,10 +14,11 @@ local function forget(field, rec)
   if is_open(state) then return end
   if state == 'f' then
     local c = load_chain(chain_of(token, rec[R.chain]))
-    if c and c.s == 'h' and c.h == batch .. ' ' .. key then return end
+    if c and c.s == 'h' and c.h == ref_of(batch, key, rec) then return end
   end
   redis.call('HDEL', P .. 'calls:' .. batch, field)
   done = done + 1
+  if state == 'p' then state = 'c' end
   less[state] = (less[state] or 0) + 1
   if string.sub(key, 1, 1) == '=' then given[#given + 1] = field end
   local have = redis.call('HGET', P .. 'tokens', token)

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+)
+
+func (a *app) reopen() *cobra.Command {
+	var asJSON bool
+	d := decision{name: "reopen", noun: "cancelled call"}
+	cmd := &cobra.Command{
+		Use:     "reopen BATCH",
+		Short:   "Let a cancelled batch take rows again",
+		GroupID: groupAct,
+		Long: `Let a batch that was cancelled take rows again. Nothing is made by itself: give its file
+again. What was cancelled before it was sent is then new; what was sent stays cancelled.`,
+		Example: `  enqueue reopen november
+  enqueue bulk operations.csv --batch november`,
+		Args:              exactly(1, "a batch"),
+		ValidArgsFunction: a.completeBatch,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.openAs(cmd, redisconn.Operator)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			sel := operator.Selection{Batch: args[0]}
+			n, err := s.op.Reopen(cmd.Context(), sel)
+			s.note(cmd.Context(), a.err, d, sel, n, err)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(a.out, decided{d.name, n})
+			}
+			fmt.Fprintf(a.out, "batch %s takes rows again: it has %s, and what was not sent is new when its row is given\n",
+				args[0], count(n, d.noun))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, `one JSON object: {"action","count"}`)
+	return cmd
+}

@@ -1,0 +1,89 @@
+// Package seen keeps what a long list was found to have, by 64-bit hashes, in few bytes.
+package seen
+
+const (
+	shards = 256
+	// A shard grows by a quarter once it is full to 17 parts of 20: so an entry of 12 bytes
+	// takes 14 to 18, and while a shard grows only its own few entries stand twice.
+	fullNum, fullDen = 17, 20
+)
+
+// Table is a small number for each hash. The zero value is empty. It is for one goroutine.
+type Table struct {
+	shards [shards]shard
+	n      int
+}
+
+type shard struct {
+	hashes []uint64 // 0: no entry
+	values []uint32
+	n      int
+}
+
+// Len is the number of hashes.
+func (t *Table) Len() int { return t.n }
+
+// Get returns the number of a hash; 0 where it has no entry.
+func (t *Table) Get(h uint64) uint32 {
+	v, _ := t.find(h)
+	return v
+}
+
+// Has reports whether the hash has an entry.
+func (t *Table) Has(h uint64) bool {
+	_, ok := t.find(h)
+	return ok
+}
+
+func (t *Table) find(h uint64) (uint32, bool) {
+	h, s := t.shard(h)
+	if s.n == 0 {
+		return 0, false
+	}
+	i := s.slot(h)
+	return s.values[i], s.hashes[i] == h
+}
+
+// At returns where the number of a hash stands, 0 where it is new. It is valid until the
+// next call of At.
+func (t *Table) At(h uint64) *uint32 {
+	h, s := t.shard(h)
+	if (s.n+1)*fullDen > len(s.hashes)*fullNum {
+		s.grow()
+	}
+	i := s.slot(h)
+	if s.hashes[i] == 0 {
+		s.hashes[i] = h
+		s.n++
+		t.n++
+	}
+	return &s.values[i]
+}
+
+func (t *Table) shard(h uint64) (uint64, *shard) {
+	return max(h, 1), &t.shards[h>>56]
+}
+
+// slot is where the hash stands, or would.
+func (s *shard) slot(h uint64) int {
+	size := uint64(len(s.hashes))
+	i := (h & 0xffffffff) * size >> 32
+	for s.hashes[i] != 0 && s.hashes[i] != h {
+		if i++; i == size {
+			i = 0
+		}
+	}
+	return int(i)
+}
+
+func (s *shard) grow() {
+	old := *s
+	size := len(old.hashes)*5/4 + 8
+	s.hashes, s.values = make([]uint64, size), make([]uint32, size)
+	for i, h := range old.hashes {
+		if h != 0 {
+			j := s.slot(h)
+			s.hashes[j], s.values[j] = h, old.values[i]
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"habilita/internal/batch"
+	"habilita/internal/chain"
+)
+
+// stay is the lease under which a job fills its batch. It is kept apart from whatever gives
+// the calls: a slow source is alive, a killed producer is not.
+type stay struct {
+	p       *Producer
+	id, run string
+	begun   bool
+	stop    context.CancelFunc
+	kept    sync.WaitGroup
+}
+
+// endStay is how long giving the lease back may take: what is not given back lapses.
+const endStay = 2 * time.Second
+
+func (s *stay) begin(ctx context.Context, name string) error {
+	if s.begun {
+		return nil
+	}
+	s.begun = true // what follows may have been done where it fails
+	ok, err := s.p.batches.BeginRun(ctx, s.id, s.run)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &BatchBusyError{Batch: name}
+	}
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.kept.Go(func() {
+		for {
+			wait(keep, batch.RenewEvery)
+			if keep.Err() != nil {
+				return
+			}
+			_ = s.p.batches.RenewRun(keep, s.id, s.run) // again in five seconds
+		}
+	})
+	return nil
+}
+
+func (s *stay) end(ctx context.Context) {
+	if !s.begun {
+		return
+	}
+	if s.stop != nil {
+		s.stop()
+		s.kept.Wait()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endStay)
+	defer cancel()
+	_ = s.p.batches.EndRun(ctx, s.id, s.run)
+}
+
+// open makes sure of the batch before the first call, or looks at it where nothing is to be
+// done. Where the sequence has ended without a row, a batch that is not there is not made.
+func (b *batchRun) open(ctx context.Context) error {
+	if b.opened {
+		return nil
+	}
+	if b.partIf != nil {
+		b.part = b.partIf()
+	}
+	if b.part && b.prune {
+		return ErrPart
+	}
+	if b.job.alone {
+		b.opened = true
+		return nil
+	}
+	want := batch.Meta{ID: b.id, Name: b.name, Policy: batch.Policy(b.policy), Created: b.p.clock.Now(), Canary: b.canary.tokens, Path: b.path}
+	var have batch.Meta
+	var err error
+	if b.look || b.own.Rows == 0 {
+		if have, err = b.p.batches.Get(ctx, b.id); errors.Is(err, batch.ErrNoBatch) {
+			b.opened = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		want.Canary = 0
+	}
+	created := false
+	if !b.look {
+		if err := b.job.stay.begin(ctx, b.name); err != nil {
+			return err
+		}
+		have, created, err = b.p.batches.Ensure(ctx, want)
+		if have.Name == "" {
+			return err
+		}
+	}
+	if created {
+		b.job.created = true
+	}
+	if have.Name == b.name && have.Cancelled {
+		return &BatchCancelledError{Batch: b.name}
+	}
+	b.existed = !b.job.created
+	if err := b.mayTake(ctx, have, want); err != nil {
+		return err
+	}
+	if !b.look {
+		if err := b.canary.mayEnqueue(ctx, b.p, have); err != nil {
+			return err
+		}
+		if err := b.p.batches.Began(ctx, b.id, b.job.stay.run); err != nil {
+			return err
+		}
+	}
+	b.opened = true
+	return nil
+}
+
+// mayTake says why the batch does not take these rows; nil: it does.
+func (b *batchRun) mayTake(ctx context.Context, have, want batch.Meta) error {
+	if b.job.created {
+		return have.Takes(want)
+	}
+	tags, err := b.p.tags(ctx, b.id)
+	if err != nil {
+		return err
+	}
+	counts, err := b.p.ledger.Counts(ctx, b.id, tags)
+	if err != nil {
+		return err
+	}
+	b.before = counts.Total
+	if b.before == 0 && have.Policy != want.Policy { // one that has no calls takes any
+		if !b.look {
+			if err := b.p.batches.SetPolicy(ctx, b.id, want.Policy); err != nil {
+				return err
+			}
+		}
+		have.Policy = want.Policy
+	}
+	if err := have.Takes(want); err != nil || have.Content {
+		return err
+	}
+	for c, err := range b.p.ledger.Calls(ctx, b.id, tags) {
+		if err != nil {
+			return err
+		}
+		if chain.IsOrdinal(c.Key) {
+			return &OldBatchError{Batch: b.name}
+		}
+	}
+	if b.look {
+		return nil
+	}
+	return b.p.batches.SetContent(ctx, b.id)
+}
