@@ -24,7 +24,7 @@ type Call struct {
 	// Chain names the chain of the token in whose order the call stands. "" is the
 	// token's default chain. 1 to 128 printable ASCII characters without space.
 	Chain string
-	// Ref is the producer's own text, shown in reports. Up to 256 bytes.
+	// Ref is the producer's own text, shown in reports. Up to 256 characters.
 	Ref string
 	// ID makes enqueueing the call again harmless. It is unique in its batch and token.
 	// "": in EnqueueBatch the call is known by what it says (server, token, chain and ref) and
@@ -107,8 +107,8 @@ func (c *Call) check(index int) error {
 	if p := batch.NameProblem(c.Batch); index < 0 && c.Batch != "" && p != "" {
 		return fault("batch", p)
 	}
-	if len(c.Ref) > maxRef || !utf8.ValidString(c.Ref) {
-		return fault("ref", fmt.Sprintf("want up to %d bytes of valid UTF-8", maxRef))
+	if utf8.RuneCountInString(c.Ref) > maxRef || !utf8.ValidString(c.Ref) {
+		return fault("ref", fmt.Sprintf("want up to %d characters of valid UTF-8", maxRef))
 	}
 	if strings.ContainsFunc(c.Ref, unicode.IsControl) {
 		return fault("ref", "has a control character")

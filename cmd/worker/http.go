@@ -57,10 +57,14 @@ func newGuard(s config.Settings, log zerolog.Logger) (*access.Guard, error) {
 }
 
 // handler is the one place where parts are mounted. health, readiness and metrics are
-// for probes, which have no keys; all else stands behind the guard.
+// for probes, which have no keys; all else stands behind the guard. The API and promhttp
+// compress their own answers.
 func (s site) handler() http.Handler {
 	mux := http.NewServeMux()
 	mountHealth(mux, s.worker, s.metrics)
+	if s.console != nil {
+		s.console = streaming.Gzip(s.console)
+	}
 	for path, part := range map[string]http.Handler{"/v1/": s.api, "/asynq/": s.queues, "/": s.console} {
 		if part != nil {
 			mux.Handle(path, s.guard.Wrap(part))

@@ -14,4 +14,4 @@ ask() {
 # Sending all of it again adds only what is missing, so --retry is harmless.
 ask -T "$file" -X POST -H 'Content-Type: text/csv' "$HABILITA_URL/v1/batches?batch=$batch" >&2
 while ! ask "$HABILITA_URL/v1/batches/$batch" | grep -q '"settled":true'; do sleep 1; done
-ask "$HABILITA_URL/v1/batches/$batch/calls?format=csv"
+ask "$HABILITA_URL/v1/batches/$batch/calls.csv"

@@ -47,7 +47,7 @@ func ParsePolicy(s string) (Policy, error) {
 	return "", fmt.Errorf("policy %q is none of hold, skip, cancel", s)
 }
 
-// MaxName is the longest name of a batch, in bytes.
+// MaxName is the longest name of a batch, in characters.
 const MaxName = 256
 
 // NameProblem says what is wrong with the name of a batch that is to be enqueued; "" for
@@ -56,8 +56,8 @@ func NameProblem(name string) string {
 	switch {
 	case name == "":
 		return "is empty"
-	case len(name) > MaxName:
-		return fmt.Sprintf("is longer than %d bytes", MaxName)
+	case utf8.RuneCountInString(name) > MaxName:
+		return fmt.Sprintf("is longer than %d characters", MaxName)
 	case !utf8.ValidString(name):
 		return "is no valid UTF-8"
 	case strings.ContainsFunc(name, unicode.IsControl):

@@ -15,6 +15,7 @@ import (
 	"habilita/internal/agreement"
 	"habilita/internal/operator"
 	"habilita/internal/problem"
+	"habilita/internal/streaming"
 	"habilita/tasks"
 )
 
@@ -60,6 +61,7 @@ type API struct {
 	keys   idempotency
 	routes []route
 	mux    *http.ServeMux
+	served http.Handler // mux, with answers in gzip
 }
 
 // route is one operation. Its pattern has the names of http.ServeMux, which are those of
@@ -90,7 +92,8 @@ func New(o Options) *API {
 		{"POST", "/v1/batches", a.enqueueBatch, true},
 		{"GET", "/v1/batches", a.listBatches, false},
 		{"GET", "/v1/batches/{batch}", a.showBatch, false},
-		{"GET", "/v1/batches/{batch}/calls", a.listCalls, true},
+		{"GET", "/v1/batches/{batch}/calls", a.listCalls, false},
+		{"GET", "/v1/batches/{batch}/calls.csv", a.report, true},
 		{"POST", "/v1/batches/{batch}/retry", a.decide(retry, ofBatch), false},
 		{"POST", "/v1/batches/{batch}/skip", a.decide(skip, ofBatch), false},
 		{"POST", "/v1/batches/{batch}/cancel", a.decide(cancel, ofBatch), false},
@@ -114,6 +117,7 @@ func New(o Options) *API {
 		route{"POST", schedule + "/run", a.runSchedule, false},
 	)
 	a.mount()
+	a.served = streaming.Gzip(a.mux)
 	return a
 }
 
@@ -151,7 +155,7 @@ func (a *API) mount() {
 }
 
 // ServeHTTP serves /v1.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.served.ServeHTTP(w, r) }
 
 func (a *API) handler(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -160,7 +164,7 @@ func (a *API) handler(route route) http.Handler {
 			ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 			defer cancel()
 			r = r.WithContext(ctx)
-			r.Body = http.MaxBytesReader(w, r.Body, MaxCall)
+			r.Body = opened(w, r, r.Body, MaxCall)
 		}
 		if err := route.do(w, r); err != nil {
 			a.fail(w, r, err)

@@ -118,8 +118,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 		format = intake.JSONLines
 	}
 	u.out.Due.Time = ahead(at, now)
-	r.Body = http.MaxBytesReader(w, r.Body, a.MaxBatch)
-	body := streaming.Body(w, r, a.Standstill)
+	var body io.Reader = opened(w, r, streaming.Body(w, r, a.Standstill), a.MaxBatch)
 	opts, err := pruneOf(q)
 	if err != nil {
 		return err

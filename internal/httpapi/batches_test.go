@@ -179,7 +179,7 @@ func TestBodiesThatAreNoBatch(t *testing.T) {
 	}
 	w.ask("POST", "/v1/batches?batch=b", rows(1), "Content-Type", "application/json").want(t, 415, nil).says(t, "text/csv")
 	w.ask("POST", "/v1/batches?batch=b", rows(1)).want(t, 415, nil)
-	w.ask("POST", "/v1/batches?batch=b", rows(1), "Content-Type", "text/csv", "Content-Encoding", "gzip").want(t, 415, nil)
+	w.ask("POST", "/v1/batches?batch=b", rows(1), "Content-Type", "text/csv", "Content-Encoding", "br").want(t, 415, nil)
 	for _, query := range []string{"", "?batch=", "?batch=a&batch=b", "?batch=a&on_failure=x", "?batch=a&at=tomorrow", "?batch=a&in=-5m", "?batch=a&in=1m&at=2030-01-01T00:00:00Z",
 		"?batch=a&later=1", "?batch=%ff", "?batch=a%0ab", "?batch=" + strings.Repeat("x", 257), "?batch=a&at=" + tooLate, "?batch=a&in=87800h", "?%zz"} {
 		w.postCSV("/v1/batches"+query, rows(1)).want(t, 400, nil)
@@ -266,27 +266,28 @@ func TestPagesOfCalls(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	w.get("/v1/batches/none/calls").want(t, 404, nil)
-	for _, q := range []string{"limit=0", "limit=1001", "limit=x", "limit=", "cursor=", "cursor=x", "state=gone", "format=xml", "stat=held", "limit=1&limit=2", "format=csv&limit=5"} {
+	for _, q := range []string{"limit=0", "limit=1001", "limit=x", "limit=", "cursor=", "cursor=x", "state=gone", "format=csv", "stat=held", "limit=1&limit=2"} {
 		w.get("/v1/batches/b/calls?"+q).want(t, 400, nil)
+	}
+	for _, q := range []string{"state=gone", "limit=5", "cursor=x", "format=csv"} {
+		w.get("/v1/batches/b/calls.csv?"+q).want(t, 400, nil)
 	}
 }
 
 func TestReport(t *testing.T) {
 	w := newWorld(t)
 	w.postCSV("/v1/batches?batch=b", rows(30)).want(t, 202, nil)
-	for _, r := range []reply{w.get("/v1/batches/b/calls?format=csv"), w.get("/v1/batches/b/calls", "Accept", "text/csv")} {
-		r.want(t, 200, nil)
-		records, err := csv.NewReader(strings.NewReader(r.body)).ReadAll()
-		if err != nil || len(records) != 31 || records[0][0] != "id" || !strings.HasPrefix(r.header.Get("Content-Type"), "text/csv") {
-			t.Errorf("%d records, %v, %v", len(records), err, r.header)
-		}
+	r := w.get("/v1/batches/b/calls.csv", "Accept", "application/json").want(t, 200, nil)
+	records, err := csv.NewReader(strings.NewReader(r.body)).ReadAll()
+	if err != nil || len(records) != 31 || records[0][0] != "id" || !strings.HasPrefix(r.header.Get("Content-Type"), "text/csv") {
+		t.Errorf("%d records, %v, %v", len(records), err, r.header)
 	}
-	r := w.get("/v1/batches/b/calls?format=csv&ref=ref%2029&state=queued").want(t, 200, nil)
+	r = w.get("/v1/batches/b/calls.csv?ref=ref%2029&state=queued").want(t, 200, nil)
 	if strings.Count(r.body, "\n") != 2 {
 		t.Errorf("%s", r.body)
 	}
-	w.get("/v1/batches/none/calls?format=csv").want(t, 404, nil)
-	w.ask("HEAD", "/v1/batches/b/calls?format=csv", "").want(t, 200, nil)
+	w.get("/v1/batches/none/calls.csv").want(t, 404, nil)
+	w.ask("HEAD", "/v1/batches/b/calls.csv", "").want(t, 200, nil)
 }
 
 func TestListOfBatches(t *testing.T) {

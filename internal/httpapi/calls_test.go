@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,38 @@ func TestEnqueueCall(t *testing.T) {
 	if one.Duplicate || !two.Duplicate || one.Call != two.Call {
 		t.Errorf("%+v %+v", one, two)
 	}
+}
+
+// The document and the checks say the same of lengths and numbers: each of these is held
+// against both.
+func TestCallsAtTheLimitsOfTheDocument(t *testing.T) {
+	w := newWorld(t)
+	for name, more := range map[string]string{
+		"the longest ref, in letters of two bytes": `, "ref": "` + strings.Repeat("ñ", 256) + `"`,
+		"the longest ref, in signs of four bytes":  `, "ref": "` + strings.Repeat("😀", 256) + `"`,
+		"the longest ref, in pairs of escapes":     `, "ref": "` + strings.Repeat(`\ud83d\ude00`, 256) + `"`,
+		"the longest batch":                        `, "batch": "` + strings.Repeat("ñ", 256) + `"`,
+		"the longest id":                           `, "id": "` + strings.Repeat("~", 128) + `"`,
+		"the longest chain":                        `, "chain": "` + strings.Repeat("!", 128) + `"`,
+		"an integer as JSON Schema has it":         `, "licenses": 5.0`,
+		"one with an exponent":                     `, "licenses": 1e3`,
+		"the most licences":                        `, "licenses": 1000000.0`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got receipt
+			w.postJSON("/v1/calls", body(more)).want(t, 202, &got)
+			w.get(got.Call).want(t, 200, nil)
+		})
+	}
+	var first, again receipt
+	w.postJSON("/v1/calls", body(`, "licenses": 5`), "Idempotency-Key", "five").want(t, 202, &first)
+	w.postJSON("/v1/calls", body(`, "licenses": 5.0`), "Idempotency-Key", "five").want(t, 202, &again)
+	if first.ID != again.ID {
+		t.Errorf("%+v %+v", first, again)
+	}
+	var s summary
+	w.postCSV("/v1/batches?batch="+url.QueryEscape(strings.Repeat("ñ", 256)), rows(1)).want(t, 202, &s)
+	w.get(s.Status).want(t, 200, nil)
 }
 
 func TestIdempotencyKey(t *testing.T) {

@@ -10,13 +10,13 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"habilita/internal/batch"
 	"habilita/internal/intake"
+	"habilita/internal/streaming"
 	"habilita/tasks"
 )
 
@@ -37,8 +37,8 @@ func mediaType(r *http.Request, want string) error {
 
 // mediaTypes checks the body's type and returns it, with how its text is encoded.
 func mediaTypes(r *http.Request, want ...string) (string, intake.Encoding, error) {
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return "", 0, refuse(wrongMedia, "a body with a Content-Encoding is not taken")
+	if e := contentEncoding(r); e != "" && e != "gzip" {
+		return "", 0, refuse(wrongMedia, "of Content-Encodings only gzip is taken")
 	}
 	have, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(want, have) {
@@ -49,6 +49,27 @@ func mediaTypes(r *http.Request, want ...string) (string, intake.Encoding, error
 		return "", 0, refuse(wrongMedia, "the charset %v", err)
 	}
 	return have, enc, nil
+}
+
+// contentEncoding is the body's in lower case; "" if it has none.
+func contentEncoding(r *http.Request) string {
+	switch e := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); e {
+	case "identity":
+		return ""
+	case "x-gzip":
+		return "gzip"
+	default:
+		return e
+	}
+}
+
+// opened bounds a body, and reads its gzip. The limit counts what comes out of that.
+func opened(w http.ResponseWriter, r *http.Request, body io.Reader, limit int64) io.ReadCloser {
+	if contentEncoding(r) == "gzip" {
+		// What goes in is bounded too: a gzip of nothing may be as long as it likes.
+		body = streaming.Gunzip(io.LimitReader(body, 2*limit))
+	}
+	return http.MaxBytesReader(w, io.NopCloser(body), limit)
 }
 
 // decodeCall reads a call from a JSON object: flat, each name at most once, none that is
@@ -81,9 +102,13 @@ func decodeCall(r *http.Request) (tasks.Call, error) {
 			return c, refuseField(invalid, shown(name), "is given twice")
 		}
 		seen[name] = true
+		from := d.InputOffset()
 		v, err := d.Token()
 		if err != nil {
 			return c, malformed(err)
+		}
+		if intake.HalfSurrogate(string(text[from:d.InputOffset()])) {
+			return c, refuseField(invalid, shown(name), "%s", intake.HalfSurrogateProblem)
 		}
 		if err := set(&c, name, v); err != nil {
 			return c, err
@@ -133,8 +158,8 @@ func set(c *tasks.Call, name string, v json.Token) error {
 	switch name {
 	case "licenses":
 		n, ok := v.(json.Number)
-		i, err := strconv.Atoi(string(n))
-		if !ok || err != nil || i < 1 {
+		i, whole := intake.Integer(string(n))
+		if !ok || !whole || i < 1 {
 			return refuseField(invalid, name, "want a whole number from 1")
 		}
 		c.Licenses = i

@@ -18,6 +18,7 @@ import (
 	"habilita/internal/operator"
 	"habilita/internal/problem"
 	"habilita/internal/redisconn"
+	"habilita/internal/streaming"
 	"habilita/tasks"
 )
 
@@ -138,6 +139,8 @@ func bodyProblem(err error) (problem.Problem, bool) {
 		return with(tooLarge, fmt.Sprintf("at most %d bytes", large.Limit))
 	case errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded):
 		return with(timedOut, "no byte of the body came for too long")
+	case errors.Is(err, streaming.ErrGzip):
+		return with(badRequest, "the body is said to be gzip, and that is broken or ended too early")
 	case errors.Is(err, errBody):
 		return with(badRequest, "the body ended before it was complete")
 	}

@@ -5,7 +5,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"habilita/internal/actionlog"
@@ -64,7 +63,7 @@ func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) listCalls(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "cursor", "state", "ref", "format")
+	q, err := query(r, "limit", "cursor", "state", "ref")
 	if err != nil {
 		return err
 	}
@@ -72,30 +71,23 @@ func (a *API) listCalls(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	format, err := oneOf(q, "format", "json", "csv")
-	if err != nil {
-		return err
-	}
-	name := r.PathValue("batch")
-	if format == "csv" || format == "" && wantsCSV(r) {
-		if q.Has("limit") || q.Has("cursor") {
-			return refuse(badParameter, "a report in CSV is whole: leave limit and cursor out")
-		}
-		return a.report(w, r, name, operator.CallsQuery{State: state, Ref: q.Get("ref")})
-	}
 	return list(w, q, func(cursor string, limit int) (operator.Page[operator.CallRecord], error) {
-		return a.Operator.CallsPage(r.Context(), name, operator.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
+		return a.Operator.CallsPage(r.Context(), r.PathValue("batch"), operator.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
 	})
-}
-
-func wantsCSV(r *http.Request) bool {
-	accept := r.Header.Get("Accept")
-	return strings.Contains(accept, "text/csv") && !strings.Contains(accept, "application/json")
 }
 
 // report streams a whole batch in CSV. One that breaks off is cut, so that it can't be
 // taken for whole.
-func (a *API) report(w http.ResponseWriter, r *http.Request, name string, filter operator.CallsQuery) error {
+func (a *API) report(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "state", "ref")
+	if err != nil {
+		return err
+	}
+	state, err := oneOf(q, "state", operator.States()...)
+	if err != nil {
+		return err
+	}
+	name, filter := r.PathValue("batch"), operator.CallsQuery{State: state, Ref: q.Get("ref")}
 	if _, err := a.Operator.Status(r.Context(), name); err != nil {
 		return err
 	}

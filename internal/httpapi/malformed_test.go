@@ -46,6 +46,8 @@ func TestCallsThatAreNone(t *testing.T) {
 		"white space in token":   {`{"server":"42","token":" ` + theToken + `"}`, 422, "token"},
 		"control in token":       {`{"server":"42","token":"` + theToken + `\u0000"}`, 422, "token"},
 		"half a surrogate":       {`{"server":"42","token":"` + theToken + `\ud800"}`, 422, "token"},
+		"half of one in a ref":   {with(`"ref":"a\udc00b"`), 422, "ref: has half a surrogate pair"},
+		"half of one in a batch": {with(`"batch":"\ud83d\ud83d"`), 422, "batch: has half a surrogate pair"},
 		"empty token":            {`{"server":"42","token":""}`, 422, "token"},
 		"no licences":            {with(`"licenses":0`), 422, "licenses"},
 		"less than no licences":  {with(`"licenses":-1`), 422, "licenses"},
@@ -54,7 +56,8 @@ func TestCallsThatAreNone(t *testing.T) {
 		"very many licences":     {with(`"licenses":1000001`), 422, "licenses"},
 		"even more licences":     {with(`"licenses":99999999999999999999`), 422, "licenses"},
 		"as many as there are":   {with(`"licenses":1e999`), 422, "licenses"},
-		"long ref":               {with(`"ref":"` + strings.Repeat("x", 257) + `"`), 422, "ref"},
+		"long ref":               {with(`"ref":"` + strings.Repeat("ñ", 257) + `"`), 422, "256 characters"},
+		"long batch":             {with(`"batch":"` + strings.Repeat("😀", 257) + `"`), 422, "256 characters"},
 		"line in ref":            {with(`"ref":"a\nb"`), 422, "ref"},
 		"space in id":            {with(`"id":"a b"`), 422, "id"},
 		"empty id":               {with(`"id":""`), 422, "id"},
@@ -80,7 +83,7 @@ func TestCallsThatAreNone(t *testing.T) {
 	for _, media := range []string{"", "text/plain", "application/xml", "application/json; charset=latin1", "application/x-www-form-urlencoded", ";", "application/json, text/csv"} {
 		w.ask("POST", "/v1/calls", with(`"ref":"x"`), "Content-Type", media).want(t, 415, nil)
 	}
-	w.postJSON("/v1/calls", with(`"ref":"x"`), "Content-Encoding", "gzip").want(t, 415, nil)
+	w.postJSON("/v1/calls", with(`"ref":"x"`), "Content-Encoding", "gzip, gzip").want(t, 415, nil)
 	w.postJSON("/v1/calls?x=1", with(`"ref":"x"`)).want(t, 400, nil)
 	for _, k := range w.redis.Keys() {
 		if strings.Contains(k, ":calls:") {
@@ -160,7 +163,7 @@ func TestRedisThatIsAwayOrFull(t *testing.T) {
 	w.get("/v1/batches").want(t, 503, nil).says(t, "wait until it is done")
 	w.redis.SetError("")
 	w.redis.Close()
-	for _, path := range []string{"/v1/schedules", "/v1/schedules/s", "/v1/batches", "/v1/batches/b", "/v1/batches/b/calls", "/v1/batches/b/calls?format=csv", "/v1/chains", "/v1/chains/" + id, "/v1/tokens",
+	for _, path := range []string{"/v1/schedules", "/v1/schedules/s", "/v1/batches", "/v1/batches/b", "/v1/batches/b/calls", "/v1/batches/b/calls.csv", "/v1/chains", "/v1/chains/" + id, "/v1/tokens",
 		"/v1/actions", "/v1/workers", "/v1/calls/x"} {
 		if r := w.get(path).want(t, 503, nil); r.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %v", path, r.header)

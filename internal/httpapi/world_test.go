@@ -23,6 +23,7 @@ import (
 	"habilita/internal/chain"
 	"habilita/internal/httpapi"
 	"habilita/internal/operator"
+	"habilita/internal/streaming"
 	"habilita/internal/vault"
 	"habilita/quota"
 	"habilita/tasks"
@@ -149,6 +150,10 @@ func (h *held) RoundTrip(r *http.Request) (*http.Response, error) {
 	if res.StatusCode < 400 {
 		copied := r.Clone(r.Context())
 		copied.Body = io.NopCloser(bytes.NewReader(body))
+		if copied.Header.Get("Content-Encoding") != "" { // which the validator does not read
+			copied.Header.Del("Content-Encoding")
+			copied.Body = io.NopCloser(streaming.Gunzip(bytes.NewReader(body)))
+		}
 		if strings.Contains(r.Header.Get("Content-Type"), "ndjson") {
 			copied.Header.Set("Content-Type", "text/csv") // the validator takes every line for a second body
 		}

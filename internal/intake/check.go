@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 type column int
@@ -217,8 +218,8 @@ func validName(s string) bool {
 
 func refProblem(s string) string {
 	switch {
-	case len(s) > MaxRef:
-		return fmt.Sprintf("is longer than %d bytes", MaxRef)
+	case utf8.RuneCountInString(s) > MaxRef:
+		return fmt.Sprintf("is longer than %d characters", MaxRef)
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return "has a control character"
 	}

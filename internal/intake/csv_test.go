@@ -82,7 +82,7 @@ func TestCSVBadRowsAlone(t *testing.T) {
 		{"chain outside ASCII", "0001,tok,5,ñ,r,i", "chain: " + name},
 		{"long chain", "0001,tok,5," + max + "n,r,i", "chain: " + name},
 		{"long id", "0001,tok,5,c,r," + max + "n", "id: " + name},
-		{"long ref", "0001,tok,5,c," + strings.Repeat("r", MaxRef+1) + ",i", "ref: is longer than 256 bytes"},
+		{"long ref", "0001,tok,5,c," + strings.Repeat("r", MaxRef+1) + ",i", "ref: is longer than 256 characters"},
 		{"ref with a control character", "0001,tok,5,c,a\x7fb,i", "ref: has a control character"},
 		{"lone CR", "0001,tok,5,c,a\rb,i", "ref: has a control character"},
 		{"invalid UTF-8", "0001,tok,5,c,Pe\xf1a,i", "ref: is not valid UTF-8"},

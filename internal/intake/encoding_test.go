@@ -10,7 +10,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-func utf16(t *testing.T, order unicode.Endianness, s string) string {
+func asUTF16(t *testing.T, order unicode.Endianness, s string) string {
 	t.Helper()
 	out, err := unicode.UTF16(order, unicode.UseBOM).NewEncoder().String(s)
 	if err != nil {
@@ -37,12 +37,12 @@ func TestEncodings(t *testing.T) {
 	}{
 		{"UTF-8", content, UTF8},
 		{"UTF-8 with a mark", "\xef\xbb\xbf" + content, UTF8},
-		{"UTF-16, little endian", utf16(t, unicode.LittleEndian, content), UTF8},
-		{"UTF-16, big endian", utf16(t, unicode.BigEndian, content), UTF8},
-		{"Excel's Unicode text", utf16(t, unicode.LittleEndian, strings.ReplaceAll(content, ";", "\t")), UTF8},
+		{"UTF-16, little endian", asUTF16(t, unicode.LittleEndian, content), UTF8},
+		{"UTF-16, big endian", asUTF16(t, unicode.BigEndian, content), UTF8},
+		{"Excel's Unicode text", asUTF16(t, unicode.LittleEndian, strings.ReplaceAll(content, ";", "\t")), UTF8},
 		{"Windows-1252", western(content), Windows1252},
 		{"a mark wins", "\xef\xbb\xbf" + content, Windows1252},
-		{"the mark of UTF-16 wins", utf16(t, unicode.LittleEndian, content), Windows1252},
+		{"the mark of UTF-16 wins", asUTF16(t, unicode.LittleEndian, content), Windows1252},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestEncodings(t *testing.T) {
 			}
 		})
 	}
-	for _, in := range []string{utf16(t, unicode.BigEndian, line), western(line)} {
+	for _, in := range []string{asUTF16(t, unicode.BigEndian, line), western(line)} {
 		res := read(t, "-", in, Auto, Checks{Encoding: Windows1252})
 		if res.file != nil || len(res.bad) > 0 || !strings.Contains(res.text(), "Peña ñandú €") {
 			t.Errorf("JSON Lines: %v %v %s", res.file, res.faults(), res.text())
@@ -64,7 +64,7 @@ func TestEncodings(t *testing.T) {
 // be told once.
 func TestBytesThatAreNoText(t *testing.T) {
 	const head = "server,token,ref\n"
-	lone := utf16(t, unicode.LittleEndian, head+"1,a,x") + "\x00\xd8" + strings.TrimPrefix(utf16(t, unicode.LittleEndian, "\n2,b,y\n"), "\xff\xfe")
+	lone := asUTF16(t, unicode.LittleEndian, head+"1,a,x") + "\x00\xd8" + strings.TrimPrefix(asUTF16(t, unicode.LittleEndian, "\n2,b,y\n"), "\xff\xfe")
 	tests := []struct {
 		name, in string
 		rows     int
@@ -72,7 +72,7 @@ func TestBytesThatAreNoText(t *testing.T) {
 	}{
 		{"UTF-8", head + "1,a,caf\xe9\n2,b,fine\n3,\xff,x\n", 1, []string{"2: ref: is not valid UTF-8", "4: token: is not valid UTF-8"}},
 		{"half a pair of UTF-16", lone, 1, []string{"2: ref: is not valid UTF-16"}},
-		{"half a character at the end", utf16(t, unicode.LittleEndian, head+"1,a,x") + "\x41", 0, []string{"2: ref: is not valid UTF-16"}},
+		{"half a character at the end", asUTF16(t, unicode.LittleEndian, head+"1,a,x") + "\x41", 0, []string{"2: ref: is not valid UTF-16"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

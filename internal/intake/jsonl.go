@@ -2,7 +2,11 @@ package intake
 
 import (
 	"fmt"
+	"strconv"
 )
+
+// HalfSurrogateProblem is what is wrong with a text of which HalfSurrogate is true.
+const HalfSurrogateProblem = `has half a surrogate pair, such as \ud800 alone, which is no character`
 
 // jsonLines parses one flat object a line.
 type jsonLines struct{ script script }
@@ -27,6 +31,12 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 			}
 			break
 		}
+		if scan.half {
+			if ok {
+				return faultOf(columnNames[col], HalfSurrogateProblem)
+			}
+			return faultOf(rowField, HalfSurrogateProblem)
+		}
 		if !ok {
 			unknown = scan.key
 			if unknown == "" {
@@ -49,7 +59,9 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 			v[col] = scan.text
 		case kindNumber:
 			v[col] = scan.text
-			switch {
+			switch n, whole := Integer(scan.text); {
+			case col == colLicenses && whole:
+				v[col] = strconv.Itoa(n) // 5.0 is 5
 			case col == colToken:
 				bad = faultOf(columnNames[col], "must be text in quotes")
 			case (col == colID || col == colChain) && !wholeNumber(scan.text):

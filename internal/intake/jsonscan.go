@@ -3,7 +3,11 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 )
 
 type valueKind int
@@ -33,6 +37,7 @@ type objectScanner struct {
 	key     string
 	kind    valueKind
 	text    string // of a text or a number
+	half    bool   // the member has half a surrogate pair in it, which is no character
 	problem string
 }
 
@@ -167,9 +172,54 @@ func (o *objectScanner) str() (string, bool) {
 				return text, true
 			}
 			var out string
+			o.half = o.half || HalfSurrogate(text)
 			err := json.Unmarshal([]byte(o.s[start-1:o.i]), &out)
 			return out, err == nil
 		}
 	}
 	return "", false
+}
+
+// HalfSurrogate reports whether JSON's text has an escape such as \ud800 without its other
+// half. encoding/json makes U+FFFD of it, so that two texts that differ would be the same.
+func HalfSurrogate(s string) bool {
+	for {
+		i := strings.IndexByte(s, '\\')
+		if i < 0 || i+1 == len(s) {
+			return false
+		}
+		if s = s[i:]; s[1] != 'u' {
+			s = s[2:]
+			continue
+		}
+		r := escaped(s)
+		if s = s[2:]; !utf16.IsSurrogate(r) {
+			continue
+		}
+		if len(s) < 4 || utf16.DecodeRune(r, escaped(s[4:])) == unicode.ReplacementChar {
+			return true
+		}
+		s = s[4+2:]
+	}
+}
+
+// escaped is the number of the escape \uXXXX that s begins with; -1 if there is none.
+func escaped(s string) rune {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(s[2:6], 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
+}
+
+// Integer is a number of JSON that is an integer, as JSON Schema has it: 5, 5.0 and 50e-1.
+func Integer(number string) (int, bool) {
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, false
+	}
+	return int(f), true
 }

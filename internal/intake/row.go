@@ -10,7 +10,7 @@ const (
 	MaxLine = 64 << 10
 	// MaxLicenses is the highest number of licences that a row may give.
 	MaxLicenses = 1_000_000
-	// MaxRef is the longest ref, in bytes.
+	// MaxRef is the longest ref, in characters.
 	MaxRef = 256
 	// MaxName is the longest chain or id, in bytes.
 	MaxName = 128
@@ -23,7 +23,7 @@ type Row struct {
 	Token    string `json:"-"` // secret
 	Licenses int    // 1 to MaxLicenses; 0: not given
 	Chain    string // 1 to MaxName printable ASCII characters without spaces; "": not given
-	Ref      string // up to MaxRef bytes of UTF-8 without control characters; "": not given
+	Ref      string // up to MaxRef characters of UTF-8 without control characters; "": not given
 	ID       string // like Chain
 	// FromRejects says that the row is one of a rejects file: it has a column, or a member,
 	// problem. What that says is not looked at.

@@ -35,7 +35,7 @@ var templates = []string{
 	get("/v1/batches?limit=5&cursor=YjE6MDAwMDAxNzY0MDAwMDAwMDpheHh4eHh4eHh4eHg"),
 	get("/v1/batches/mutated%%20rows/calls?limit=10&state=queued&ref=ref&cursor=azE6MTowOmFi"),
 	get("/v1/batches/mutated%%20rows"), get("/v1/calls/id-%d?batch=&token_id=x"), get("/v1/chains?state=held&limit=3"),
-	get("/v1/tokens?limit=3"), get("/v1/actions?limit=3&cursor=1-1"), get("/v1/workers"), get("/v1/schedules"), get("/v1/schedules/nightly"), post("/v1/schedules/nightly/run?overlap=true", "text/plain", ""), get("/v1/batches/mutated%%20rows/calls?format=csv"),
+	get("/v1/tokens?limit=3"), get("/v1/actions?limit=3&cursor=1-1"), get("/v1/workers"), get("/v1/schedules"), get("/v1/schedules/nightly"), post("/v1/schedules/nightly/run?overlap=true", "text/plain", ""), get("/v1/batches/mutated%%20rows/calls.csv"),
 	post("/v1/batches/mutated%%20lines/cancel", "text/plain", ""), post("/v1/chains/"+strings.Repeat("a", 24)+"/retry", "text/plain", ""),
 }
 
