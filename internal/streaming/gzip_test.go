@@ -137,7 +137,7 @@ func TestStreamInGzip(t *testing.T) {
 	read := make(chan bool)
 	h := streaming.Gzip(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/csv")
-		a := streaming.Answer(w, time.Minute)
+		a := streaming.Answer(w, r, time.Minute)
 		_, _ = io.WriteString(a, "first\n")
 		a.(http.Flusher).Flush()
 		<-read
