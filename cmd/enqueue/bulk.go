@@ -261,6 +261,11 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 	if ctx.Err() == nil {
 		why = explain(err).Error()
 	}
+	var file *intake.FileError
+	if errors.As(err, &file) && file.Err == nil && sum.Enqueued+sum.Duplicates+sum.Conflicts+sum.Rejected+sum.Withheld == 0 { // refused as a whole: giving it again changes nothing
+		fmt.Fprintf(r.err, "enqueue: %s\n", why)
+		return errTold
+	}
 	fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
 	var policy *batch.PolicyError
 	var canary *batch.CanaryError

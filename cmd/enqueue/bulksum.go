@@ -145,11 +145,8 @@ func (r *bulkRun) refused(s tasks.Summary, e *tasks.StrictError) error {
 // badTextAdvice is what to do about bytes that are no text.
 var badTextAdvice = intake.Advice("give --encoding windows-1252")
 
-// tellRejects says what to do about rows that were left out, and about a file that has none.
+// tellRejects says what to do about rows that were left out.
 func (r *bulkRun) tellRejects(s tasks.Summary, again string) {
-	if s.Rows == 0 {
-		fmt.Fprintf(r.err, "%s has no rows\n", r.in.name)
-	}
 	if r.badText {
 		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
 	}

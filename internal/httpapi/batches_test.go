@@ -152,13 +152,11 @@ func TestEncodingsOfABatch(t *testing.T) {
 	}
 	w.postCSV("/v1/batches?batch=h", "servidor,token,a\xf1o\n").want(t, 422, nil).says(t, "charset=windows-1252")
 	w.ask("POST", "/v1/batches?batch=b", rows(1), "Content-Type", "text/csv; charset=koi8-r").want(t, 415, nil).says(t, "utf-8, windows-1252")
-	// A body without rows says so in its counts, with a header or without.
+	// A body without rows is refused, with a header or without, in both formats.
 	for _, c := range [][2]string{{"", "text/csv"}, {"server,token\n", "text/csv"}, {"", "application/x-ndjson"}} {
-		w.ask("POST", "/v1/batches?batch=none", c[0], "Content-Type", c[1]).want(t, 202, &s)
-		if s.Rows != 0 || s.Enqueued != 0 || s.Rejected != 0 {
-			t.Errorf("%+v", s)
-		}
+		w.ask("POST", "/v1/batches?batch=none", c[0], "Content-Type", c[1]).want(t, 422, nil).says(t, "has no rows")
 	}
+	w.get("/v1/batches/none").want(t, 404, nil)
 	lines := `{"server":"1","token":"t","id":"a","id":"b"}` + "\n" + `{"server":"1","token":"t","id":1e3}` + "\n"
 	w.ask("POST", "/v1/batches?batch=lines", lines, "Content-Type", "application/x-ndjson").want(t, 202, &s)
 	if s.Rejected != 2 || s.Errors[0].Field != "row" || s.Errors[1].Field != "id" {

@@ -25,7 +25,7 @@ type parser interface {
 // Blank lines are passed over, and counted. name is what errors call the file
 // and, under Auto, what tells the format by its extension. A byte order mark tells
 // the encoding; without one it is UTF-8 or, where it was said, Checks.Encoding. A file
-// without a row gives nothing, in both formats.
+// without a row is a *FileError, with a header or without, in both formats.
 //
 // Nothing is read before the range begins; the range may end at any row. The
 // sequence can be ranged over once, since it uses up r.
@@ -40,6 +40,7 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 		check := newChecker(c)
 		var p parser
 		var sep byte
+		found := false
 		for {
 			line, err := lines.next()
 			if errors.Is(err, io.EOF) {
@@ -81,6 +82,7 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 			if bad == blankRow {
 				continue
 			}
+			found = true
 			row.Line, row.Shape = lines.line, p.shape()
 			var rowErr error
 			if bad != nil {
@@ -92,6 +94,9 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 			if !yield(row, rowErr) {
 				return
 			}
+		}
+		if !found {
+			yield(Row{}, &FileError{File: name, Problem: "has no rows"})
 		}
 	}
 }

@@ -182,3 +182,20 @@ func BenchmarkRows(b *testing.B) {
 		})
 	}
 }
+
+// A file without a row is refused in the same words, with a header or without, in both formats.
+func TestFileWithoutRows(t *testing.T) {
+	for _, name := range []string{"f.csv", "f.jsonl"} {
+		for _, text := range []string{"", "\n\n", "\xef\xbb\xbf", "\r\n"} {
+			res := read(t, name, text, Auto, Checks{})
+			if res.file == nil || res.file.Error() != name+": has no rows" {
+				t.Errorf("%s, %q: %v", name, text, res.file)
+			}
+		}
+	}
+	for _, text := range []string{"server,token\n", "sep=;\nserver;token\n", "server,token\n,\n\n"} {
+		if res := read(t, "f.csv", text, Auto, Checks{}); res.file == nil || res.file.Error() != "f.csv: has no rows" {
+			t.Errorf("%q: %v", text, res.file)
+		}
+	}
+}
