@@ -58,13 +58,14 @@ func (s *sweeper) look(ctx context.Context) error {
 	for state, n := range s.health.Counts() {
 		s.meter.servers.WithLabelValues(string(state)).Set(float64(n))
 	}
-	if err := s.lookAtDrift(ctx); err != nil {
-		return err
-	}
+	// Each stands for itself: in a cluster one may be read and another not.
+	return errors.Join(s.lookAtDrift(ctx), s.lookAtWorkers(ctx), s.lookAtSurvey(ctx))
+}
+
+func (s *sweeper) lookAtWorkers(ctx context.Context) error {
 	alive, err := s.registry.Alive(ctx)
 	if err != nil {
 		s.meter.workers.Reset()
-		s.meter.surveyed(nil)
 		return err
 	}
 	workers := 0
@@ -74,6 +75,10 @@ func (s *sweeper) look(ctx context.Context) error {
 		}
 	}
 	s.meter.workers.WithLabelValues().Set(float64(workers))
+	return nil
+}
+
+func (s *sweeper) lookAtSurvey(ctx context.Context) error {
 	var sum survey
 	text, err := s.rdb.Get(ctx, s.surveyKey()).Bytes()
 	if err == nil {

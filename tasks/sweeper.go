@@ -2,10 +2,13 @@ package tasks
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"habilita/internal/batch"
 	"habilita/internal/chain"
 	"habilita/internal/health"
 )
@@ -36,15 +39,16 @@ func (s *sweeper) run(ctx context.Context) {
 	for first := true; ctx.Err() == nil; first = false {
 		s.rollDay()
 		leads, err := s.lead(ctx)
-		if err == nil && (leads || first) {
-			err = s.sweep(ctx)
+		// Where nobody can tell who sweeps, all do.
+		if err != nil || leads || first {
+			err = errors.Join(err, s.sweep(ctx))
 		}
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("cannot read what the metrics tell of all workers; trying again")
 		}
-		if err == nil && leads && time.Since(purged) > max(purgeEvery, 12*s.every) {
+		if leads && time.Since(purged) > max(purgeEvery, 12*s.every) {
 			purged = time.Now()
-			err = s.purge(ctx)
+			err = errors.Join(err, s.purge(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("sweep failed; trying again")
@@ -76,9 +80,9 @@ func (s *sweeper) lead(ctx context.Context) (bool, error) {
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {
-	buckets, err := s.ledger.Survey(ctx)
-	if err != nil {
-		return err
+	buckets, unread := s.ledger.Survey(ctx)
+	if _, some := chain.Unread(unread); unread != nil && !some {
+		return unread
 	}
 	var ready []string
 	for _, b := range buckets {
@@ -88,48 +92,67 @@ func (s *sweeper) sweep(ctx context.Context) error {
 		s.dues.note(b.Tag, b.NextDue)
 	}
 	// A full Redis refuses it; what follows must go on, since it is what empties it.
-	if err := s.publish(ctx, surveyOf(buckets, s.clock.Now())); err != nil && ctx.Err() == nil {
-		s.log.Warn().Err(err).Msg("cannot note the survey for the metrics")
+	// One of a part of the buckets would pass for one of all.
+	if unread == nil {
+		if err := s.publish(ctx, surveyOf(buckets, s.clock.Now())); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("cannot note the survey for the metrics")
+		}
 	}
-	return s.ledger.Announce(ctx, s.clock.Now(), ready...)
+	err := s.ledger.Announce(ctx, s.clock.Now(), ready...)
+	if err != nil {
+		// The list of announced buckets is on one node of a cluster: without it this worker
+		// pumps them itself.
+		for _, tag := range ready {
+			s.dues.note(tag, s.clock.Now())
+		}
+	}
+	return errors.Join(unread, err)
 }
 
-// purge deletes batches that ended long enough ago, and calls of no batch.
+// purge deletes batches that ended long enough ago, and calls of no batch. What can't be read or
+// deleted now stays for the next time, and keeps nothing else.
 func (s *sweeper) purge(ctx context.Context) error {
 	before := s.clock.Now().Add(-s.retention)
-	if n, err := s.ledger.Purge(ctx, chain.NoBatch, chain.AllTags(), before); err != nil {
-		return err
-	} else if n > 0 {
+	n, err := s.ledger.Purge(ctx, chain.NoBatch, chain.AllTags(), before)
+	if n > 0 {
 		s.log.Info().Int("calls", n).Msg("calls of no batch deleted after their retention")
 	}
-	batches, err := s.batches.List(ctx)
-	if err != nil {
-		return err
-	}
+	batches, listErr := s.batches.List(ctx)
+	err = errors.Join(err, listErr)
 	for _, b := range batches {
 		if b.Created.After(before) || b.Live {
 			continue
 		}
-		tags, err := s.tags(ctx, b.ID)
-		if err != nil {
-			return err
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		counts, err := s.ledger.Counts(ctx, b.ID, tags)
-		if err != nil {
-			return err
+		if failed := s.purgeBatch(ctx, b, before); failed != nil {
+			err = errors.Join(err, fmt.Errorf("batch %q: %w", b.Name, failed))
 		}
-		if counts.Open() > 0 || counts.HeldChains > 0 || counts.Changed.After(before) {
-			continue
-		}
-		n, err := s.ledger.Purge(ctx, b.ID, tags, before)
-		if err != nil {
-			return err
-		}
-		if err := s.batches.Delete(ctx, b.ID); err != nil {
-			return err
-		}
-		s.log.Info().Str("batch", b.Name).Int("calls", n).Msg("batch deleted after its retention")
 	}
+	return err
+}
+
+func (s *sweeper) purgeBatch(ctx context.Context, b batch.Meta, before time.Time) error {
+	tags, err := s.tags(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	counts, err := s.ledger.Counts(ctx, b.ID, tags)
+	if err != nil {
+		return err
+	}
+	if counts.Open() > 0 || counts.HeldChains > 0 || counts.Changed.After(before) {
+		return nil
+	}
+	n, err := s.ledger.Purge(ctx, b.ID, tags, before)
+	if err != nil {
+		return err
+	}
+	if err := s.batches.Delete(ctx, b.ID); err != nil {
+		return err
+	}
+	s.log.Info().Str("batch", b.Name).Int("calls", n).Msg("batch deleted after its retention")
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -128,7 +129,8 @@ type Bucket struct {
 }
 
 // Survey looks at all buckets, changing nothing: those that hold any chain or
-// scheduled call.
+// scheduled call. Where only a part of a Redis Cluster answers, it returns what that part has, and
+// an *UnreadError for the rest.
 func (l *Ledger) Survey(ctx context.Context) ([]Bucket, error) {
 	type counts struct {
 		ready, due, held, delayed *redis.IntCmd
@@ -146,11 +148,15 @@ func (l *Ledger) Survey(ctx context.Context) ([]Bucket, error) {
 			nextReady: pipe.ZRangeWithScores(ctx, p+"ready", 0, 0),
 		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
 	var out []Bucket
+	unread := &UnreadError{}
 	for i, c := range all {
+		err := cmp.Or(c.ready.Err(), c.due.Err(), c.held.Err(), c.delayed.Err(), c.nextDue.Err(), c.nextDelayed.Err(), c.nextReady.Err())
+		if err != nil {
+			unread.add(TagAt(i), err)
+			continue
+		}
 		b := Bucket{
 			Tag: TagAt(i), Ready: int(c.ready.Val()), Due: int(c.due.Val()),
 			Held: int(c.held.Val()), Delayed: int(c.delayed.Val()),
@@ -170,5 +176,5 @@ func (l *Ledger) Survey(ctx context.Context) ([]Bucket, error) {
 			out = append(out, b)
 		}
 	}
-	return out, nil
+	return out, unread.orNil()
 }

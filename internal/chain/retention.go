@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,23 +13,37 @@ import (
 // that ended before the time given. It returns how many records were deleted.
 func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
 	total := 0
+	var failed []error
 	for _, tag := range tags {
-		for cursor := "0"; ; {
-			r, err := l.run(ctx, l.purge, tag, batch, cursor, before.UnixMilli())
-			if err != nil {
-				return total, err
-			}
-			total += int(r.int(2))
-			// An id that leads nowhere, where this is cut off, is harmless.
-			if err := l.forgetIDs(ctx, batch, r[min(3, len(r)):]); err != nil {
-				return total, err
-			}
-			if cursor = r.str(1); cursor == "0" {
-				break
-			}
+		n, err := l.purgeBucket(ctx, batch, tag, before)
+		total += n
+		if err != nil {
+			failed = append(failed, err)
+		}
+		// The buckets of another node of a cluster may be well: a few failures are looked past.
+		if ctx.Err() != nil || len(failed) >= mostFailures {
+			break
 		}
 	}
-	return total, nil
+	return total, errors.Join(failed...)
+}
+
+func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time.Time) (int, error) {
+	total := 0
+	for cursor := "0"; ; {
+		r, err := l.run(ctx, l.purge, tag, batch, cursor, before.UnixMilli())
+		if err != nil {
+			return total, err
+		}
+		total += int(r.int(2))
+		// An id that leads nowhere, where this is cut off, is harmless.
+		if err := l.forgetIDs(ctx, batch, r[min(3, len(r)):]); err != nil {
+			return total, err
+		}
+		if cursor = r.str(1); cursor == "0" {
+			return total, nil
+		}
+	}
 }
 
 func (l *Ledger) forgetIDs(ctx context.Context, batch string, fields reply) error {
