@@ -22,6 +22,7 @@ type sweeper struct {
 	meter     *meter
 	dues      *dues
 	health    *health.Monitor
+	leases    *leases
 	me        string
 	retention time.Duration
 	every     time.Duration // between two sweeps
@@ -45,6 +46,11 @@ func (s *sweeper) run(ctx context.Context) {
 		}
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("cannot read what the metrics tell of all workers; trying again")
+		}
+		if leads {
+			err = errors.Join(err, s.mendLeases(ctx))
+		} else {
+			s.leases.forget()
 		}
 		if leads && time.Since(purged) > max(purgeEvery, 12*s.every) {
 			purged = time.Now()
@@ -107,6 +113,14 @@ func (s *sweeper) sweep(ctx context.Context) error {
 		}
 	}
 	return errors.Join(unread, err)
+}
+
+func (s *sweeper) mendLeases(ctx context.Context) error {
+	n, err := s.leases.look(ctx)
+	if n > 0 && err == nil {
+		s.log.Warn().Int("tasks", n).Msg("tasks of asynq had lost their leases; asynq ends them now")
+	}
+	return err
 }
 
 // purge deletes batches that ended long enough ago, and calls of no batch. What can't be read or

@@ -122,6 +122,7 @@ type Worker struct {
 	durable  atomic.Bool  // Redis syncs every write
 	changes  atomic.Int64 // restarts of Redis that were seen
 	asynqRDB redis.UniversalClient
+	running  sync.Map // ids of asynq's tasks that this process runs
 	vendor   *wolkvox.Client
 	member   *agreement.Membership
 	meter    *meter
@@ -232,7 +233,10 @@ func (w *Worker) assemble(me string) {
 	w.runner.crowded = w.feeder.crowded
 	w.runner.current = w.member.Current
 	w.runner.health = w.health
-	w.sweeper = &sweeper{stack: w.stack, health: w.health, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval}
+	w.sweeper = &sweeper{
+		stack: w.stack, health: w.health, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval,
+		leases: &leases{rdb: w.stack.rdb, queue: w.stack.queue, here: &w.running},
+	}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
 		producer: &Producer{stack: w.stack, carrier: carrier{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue, w.stack.tracer}},
@@ -352,6 +356,10 @@ func ignoreClosed(err error) error {
 // Redis did not answer.
 func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 	w.feeder.begun()
+	if rw := t.ResultWriter(); rw != nil {
+		w.running.Store(rw.TaskID(), nil)
+		defer w.running.Delete(rw.TaskID())
+	}
 	f, err := decodeTask(t)
 	if err != nil {
 		w.meter.poison.Inc()

@@ -82,6 +82,21 @@ var workerMutations = []mutation{
 		"./cmd/worker", "TestProcessEndsInTime",
 	},
 	{
+		"asynq's leases", "a task without one gets none",
+		in("tasks/leases.go", "return len(ended), l.rdb.ZAddNX(ctx, prefix+\"lease\", ended...).Err()", "return len(ended), nil"),
+		"./tasks", "TestTaskWithoutALeaseLeavesTheActiveOnes",
+	},
+	{
+		"asynq's leases", "one look is enough",
+		in("tasks/leases.go", "if _, ok := l.seen[id]; ok {", "if _, ok := l.seen[id]; ok || true {"),
+		"./tasks", "TestOneLookMendsNoLease",
+	},
+	{
+		"asynq's leases", "a task that this process runs is taken back",
+		in("tasks/leases.go", "l.here.Load(id); ok {", "l.here.Load(id); false && ok {"),
+		"./tasks", "TestTaskWithoutALeaseLeavesTheActiveOnes",
+	},
+	{
 		"readiness", "a Redis that can be read is taken for one that takes writes",
 		in("tasks/ready.go", `rdb.SetArgs(context.Background(), key, "", redis.SetArgs{Mode: "XX"}).Err()`, "rdb.Get(context.Background(), key).Err()"),
 		"./tasks", "TestReady/MISCONF",

@@ -37,3 +37,19 @@ func TestLeasesLookExpired(t *testing.T) {
 		}
 	})
 }
+
+// Tasks that lose their leases altogether stay in asynq's list of active ones, which its own
+// recoverer does not look at. The worker that surveys gives them leases that have ended.
+func TestLeasesAreLost(t *testing.T) {
+	zone := time.FixedZone("America/Bogota", -5*60*60)
+	x := World{Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone)}
+	run(t, x, func(w *world) {
+		const prefix = "asynq:{habilita}:"
+		w.no(w.rdb.LPush(w.ctx, prefix+"active", "of-nobody").Err())
+		w.no(w.rdb.HSet(w.ctx, prefix+"t:of-nobody", "state", "active").Err())
+		time.Sleep(time.Hour)
+		if s, err := w.rdb.ZScore(w.ctx, prefix+"lease", "of-nobody").Result(); err != nil || s != 0 {
+			t.Errorf("its lease ends at %v, %v", s, err)
+		}
+	})
+}
