@@ -233,7 +233,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"sweeper", "it does not announce what is ready",
-		in("tasks/sweeper.go", "return s.ledger.Announce(ctx, s.clock.Now(), ready...)", "return nil"),
+		in("tasks/sweeper.go", "err := s.ledger.Announce(ctx, s.clock.Now(), ready...)", "var err error"),
 		"./tasks", "TestSweeperFindsWhatNobodyTold",
 	},
 	{
