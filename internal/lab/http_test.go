@@ -199,7 +199,7 @@ func TestHTTPExamples(t *testing.T) {
 		call      string
 	}{
 		{"go", "", []string{"go", "run", "./examples/http/go", "0042", "order-go"}, []string{"enqueued order-go", "succeeded 202"}, "order-go"},
-		{"curl", "", []string{"sh", "examples/http/batch.sh", file, "curl"}, []string{"id,server,", "c1,0042,", "c2,0043,"}, "c1"},
+		{"curl", "", []string{"sh", "examples/http/batch.sh", file, "año 1/2 ?&#%"}, []string{"id,server,", "c1,0042,", "c2,0043,"}, "c1"},
 		{"php", "HABILITA_REQUIRE_PHP", []string{"php", "examples/http/call.php", "0042", "order-php"}, []string{"enqueued order-php", "succeeded 202"}, "order-php"},
 	} {
 		t.Run(c.tool, func(t *testing.T) {
