@@ -3,6 +3,8 @@ package config_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,52 +12,93 @@ import (
 	"habilita/internal/config"
 )
 
-// TestReadme keeps the README's table of settings equal to the program's.
-func TestReadme(t *testing.T) {
-	got := settingsRows(t, readReadme(t, "README.md"), "Settings")
+// TestSettingsPage keeps the table of docs/settings.md equal to the program's.
+func TestSettingsPage(t *testing.T) {
+	got := settingsRows(readPage(t, "docs/settings.md"))
 	want := []string{"| variable | default | meaning |", "| --- | --- | --- |"}
 	for _, r := range config.Describe() {
 		want = append(want, settingStart(r.Variable, r.Default)+strings.ReplaceAll(r.Meaning, "|", `\|`)+" |")
 	}
 	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
-		t.Errorf("the table of settings in README.md differs from the program's:\n%s\n\nwant:\n\n%s", g, w)
+		t.Errorf("the table of docs/settings.md differs from the program's:\n%s\n\nwant:\n\n%s", g, w)
 	}
 }
 
-// TestReadmeInSpanish keeps the variables and defaults of the Spanish table equal to the program's. What they mean is
-// told in Spanish there, so that is for a reader to compare.
-func TestReadmeInSpanish(t *testing.T) {
-	got := settingsRows(t, readReadme(t, "README.es.md"), "Configuración")
-	settings := config.Describe()
-	if len(got) != len(settings)+2 {
-		t.Fatalf("README.es.md has %d settings, the program %d", len(got)-2, len(settings))
-	}
-	for i, r := range settings {
-		start := settingStart(r.Variable, r.Default)
-		if meaning, ok := strings.CutPrefix(got[i+2], start); !ok || strings.Trim(meaning, " |") == "" {
-			t.Errorf("README.es.md: setting %d is %q, want %q and what it means", i+1, got[i+2], start)
+// TestReadmeIsShort holds both READMEs to the length that somebody reads.
+func TestReadmeIsShort(t *testing.T) {
+	const words = 900
+	for _, name := range []string{"README.md", "README.es.md"} {
+		if n := len(strings.Fields(readPage(t, name))); n > words {
+			t.Errorf("%s has %d words", name, n)
 		}
 	}
 }
 
-// TestReadmesAgree shows that a part of one README that the other lacks is noticed.
-func TestReadmesAgree(t *testing.T) {
-	en, es := outline(readReadme(t, "README.md")), outline(readReadme(t, "README.es.md"))
-	for i := range max(len(en), len(es)) {
-		var a, b string
-		if i < len(en) {
-			a = en[i]
+// TestTranslationsAgree shows that a part of a page that its translation lacks is noticed.
+func TestTranslationsAgree(t *testing.T) {
+	for _, page := range []string{"README", "docs/days-work"} {
+		en, es := outline(readPage(t, page+".md")), outline(readPage(t, page+".es.md"))
+		for i := range max(len(en), len(es)) {
+			var a, b string
+			if i < len(en) {
+				a = en[i]
+			}
+			if i < len(es) {
+				b = es[i]
+			}
+			if a != b {
+				t.Fatalf("%s.md and its translation part at their part %d:\n%q\n%q", page, i+1, a, b)
+			}
 		}
-		if i < len(es) {
-			b = es[i]
-		}
-		if a != b {
-			t.Fatalf("README.md and README.es.md part at their part %d:\n%q\n%q", i+1, a, b)
+		if !slices.ContainsFunc(en, func(part string) bool { return strings.HasPrefix(part, "    ") }) {
+			t.Errorf("%s.md: no code block was found", page)
 		}
 	}
-	if !slices.ContainsFunc(en, func(part string) bool { return strings.HasPrefix(part, "    go run ") }) {
-		t.Error("no code block was found")
+}
+
+// TestLinks looks for the pages and headings that the READMEs and the guide lead to.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
 	}
+	pages = append(pages, "../../README.md", "../../README.es.md")
+	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			target := page
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(page), m[1])
+			}
+			other, err := os.ReadFile(target)
+			if info, serr := os.Stat(target); serr == nil && info.IsDir() {
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s leads to %s: %v", page, m[1], err)
+				continue
+			}
+			if m[2] != "" && !slices.Contains(anchors(string(other)), m[2]) {
+				t.Errorf("%s leads to %s%s, which is no heading there", page, m[1], m[2])
+			}
+		}
+	}
+}
+
+// anchors are the links to a page's headings.
+func anchors(page string) []string {
+	var all []string
+	for line := range strings.Lines(page) {
+		if _, heading, ok := strings.Cut(line, "# "); ok && strings.HasPrefix(line, "#") {
+			words := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), "")
+			all = append(all, "#"+strings.ReplaceAll(words, " ", "-"))
+		}
+	}
+	return all
 }
 
 // outline returns what a translation leaves as it is, in order: the level of each heading, each line of code, and for
@@ -81,27 +124,23 @@ func outline(readme string) []string {
 	return parts
 }
 
-func readReadme(t *testing.T, name string) string {
+func readPage(t *testing.T, name string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../" + name)
+	page, err := os.ReadFile("../../" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(readme)
+	return string(page)
 }
 
-// settingsRows returns the lines of the table in a README's section of settings.
-func settingsRows(t *testing.T, readme, heading string) []string {
-	t.Helper()
-	_, section, ok := strings.Cut(readme, "\n## "+heading+"\n")
-	if !ok {
-		t.Fatalf("no section %q", heading)
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
+// settingsRows returns the lines of a page's first table.
+func settingsRows(page string) []string {
 	var rows []string
-	for line := range strings.Lines(section) {
+	for line := range strings.Lines(page) {
 		if strings.HasPrefix(line, "|") {
 			rows = append(rows, strings.TrimSuffix(line, "\n"))
+		} else if len(rows) > 0 {
+			break
 		}
 	}
 	return rows
