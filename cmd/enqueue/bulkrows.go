@@ -37,7 +37,7 @@ func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
 			}
 			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
 				Row: row.Line}
-			r.part = row.FromRejects
+			r.part = r.part || row.FromRejects // one row tells it of the file
 			if r.rejects.Path() != "" && err == nil {
 				kept := row // until it is known what becomes of it
 				c.Source = &kept

@@ -159,7 +159,7 @@ func (u *upload) calls(body io.Reader, format intake.Format, encoding intake.Enc
 		checks := intake.Vendor()
 		checks.Encoding = encoding
 		for row, err := range intake.Rows(body, "body", format, checks) {
-			u.line, u.part = row.Line, row.FromRejects
+			u.line, u.part = row.Line, u.part || row.FromRejects // one row tells it of the body
 			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
 				Row: row.Line}
 			var bad *intake.RowError

@@ -83,9 +83,14 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 		return faultOf(rowField, "has an unknown field; the fields are "+knownColumns)
 	case unknown != "":
 		return faultOf(rowField, "has an unknown field and no token; the fields are "+knownColumns)
+	case seen == noteMembers:
+		return noteRow
 	}
 	return bad
 }
+
+// noteMembers are the members of a line that says what is wrong with the next one.
+var noteMembers = [numColumns]bool{colProblem: true}
 
 // wholeNumber tells whether a JSON number is one without point and exponent.
 func wholeNumber(s string) bool {

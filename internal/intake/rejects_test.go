@@ -26,12 +26,12 @@ func collect(t *testing.T, rej *Rejects, name, content string) {
 func TestRejectsCanBeReadAgain(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"f.csv", "\xef\xbb\xbfServer;Token;Ref\r\n1;t;good\r\n\r\n;t;\"a;b\"\r\n1;\"t;\xff\r\n", "Server;Token;Ref;problem\n;t;\"a;b\";server: is missing\n1;\"t;\xff;row: is not valid UTF-8\n"},
-		{"f.jsonl", "{\"server\":1,\"token\":\"t\"}\n{\"server\":1}\nrubbish\n", "{\"server\":1,\"problem\":\"token: is missing\"}\nrubbish\n"},
+		{"f.jsonl", "{\"server\":1,\"token\":\"t\"}\n{\"server\":1}\nrubbish\n", "{\"server\":1,\"problem\":\"token: is missing\"}\n{\"problem\":\"the next line: row: is not a JSON object\"}\nrubbish\n"},
 		// Fields that a row lacks are no place for the problem, and a surplus one stays one.
 		{"short.csv", "server,token,ref\n1\n1,t,r,x\n", "server,token,ref,problem\n1,,,\"token: is missing: the row has 1 fields, the header 3\"\n1,t,r,x,\"row: has a surplus field: it has 4, the header 3\"\n"},
 		// What was rejected before says what is wrong now.
 		{"again.csv", "problem,server,token\nold,,t\n", "problem,server,token\nserver: is missing,,t\n"},
-		{"again.jsonl", "{ \"problem\": 7 , \"server\":\"1\"}\n{}\n", "{ \"problem\": \"token: is missing\" , \"server\":\"1\"}\n{\"problem\":\"server: is missing\"}\n"},
+		{"again.jsonl", "{ \"problem\": 7 , \"server\":\"1\"}\n{\"ref\":\"x\"}\n", "{ \"problem\": \"token: is missing\" , \"server\":\"1\"}\n{\"ref\":\"x\",\"problem\":\"server: is missing\"}\n"},
 		// Excel's first line is not needed: the header tells the separator.
 		{"sep.csv", "sep=;\nserver;token\n1\n", "server;token;problem\n1;;token: is missing: the row has 1 fields, the header 2\n"},
 	}
@@ -96,6 +96,58 @@ func TestKeptRowsSayTheSame(t *testing.T) {
 			rt.Fatalf("got %v, want %v, from\n%s", have, want, got)
 		}
 	})
+}
+
+// The rows are kept in the order of their file, in whatever order they are told.
+func TestRejectsKeepTheOrderOfTheFile(t *testing.T) {
+	res := read(t, "f.csv", "server,token,ref\n1,t,a\nx,t,b\n1,t,c\nx,t,d\n1,t,e\n", Auto, Checks{Server: Vendor().Server})
+	want := "server,token,ref,problem\nx,t,b,P\n1,t,c,p\nx,t,d,P\n1,t,e,p\n"
+	dir := t.TempDir()
+	for _, path := range []string{filepath.Join(dir, "rejects.csv"), "/dev/null"} {
+		rej := NewRejects(path)
+		for _, bad := range res.bad {
+			bad.Field, bad.Problem = "P", ""
+			if err := rej.Add(bad); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, i := range []int{2, 1} {
+			if err := rej.AddRow(res.rows[i], "p"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := rej.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if path == "/dev/null" {
+			continue
+		}
+		got, err := os.ReadFile(path)
+		if text := strings.ReplaceAll(strings.ReplaceAll(string(got), "P: ", "P"), "0001", "1"); err != nil || text != want {
+			t.Errorf("%v\n%s", err, text)
+		}
+		if info, _ := os.Stat(path); info.Mode() != 0o600 {
+			t.Errorf("mode %v", info.Mode())
+		}
+		if left, _ := os.ReadDir(dir); len(left) != 1 {
+			t.Errorf("left %v", left)
+		}
+	}
+}
+
+// A line that can hold no member problem makes a rejects file all the same, also when it was
+// corrected; and so does any row that has the member still.
+func TestCorrectedLinesAreThoseOfARejectsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rejects.jsonl")
+	collect(t, NewRejects(path), "f.jsonl", `{"server":1,"token":"t"`+"\n")
+	got, _ := os.ReadFile(path)
+	corrected := strings.TrimSuffix(string(got), "\n") + "}\n"
+	for _, in := range []string{corrected, `{"server":1,"token":"t","problem":"p"}` + "\n" + `{"server":1,"token":"t"}`} {
+		res := read(t, path, in, Auto, Checks{})
+		if n := len(res.rows); n == 0 || !res.rows[n-1].FromRejects || len(res.bad) != 0 {
+			t.Errorf("%q: %v %v", in, res.rows, res.faults())
+		}
+	}
 }
 
 // The column problem makes a rejects file, whatever it says.

@@ -40,7 +40,7 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 		check := newChecker(c)
 		var p parser
 		var sep byte
-		found := false
+		found, rejects := false, false
 		for {
 			line, err := lines.next()
 			if errors.Is(err, io.EOF) {
@@ -79,10 +79,15 @@ func Rows(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 				}
 			}
 			row, bad := check.line(p, line, lines.ended)
-			if bad == blankRow {
+			if bad == noteRow {
+				rejects = true
+			}
+			if bad == blankRow || bad == noteRow {
 				continue
 			}
 			found = true
+			rejects = rejects || row.FromRejects
+			row.FromRejects = rejects
 			row.Line, row.Shape = lines.line, p.shape()
 			var rowErr error
 			if bad != nil {
@@ -170,4 +175,6 @@ var (
 	tooLong = faultOf(rowField, fmt.Sprintf("is longer than %d KiB", MaxLine>>10))
 	// blankRow is no fault: the row says nothing.
 	blankRow = faultOf(rowField, "is blank")
+	// noteRow is no fault: it says what is wrong with the next line of a rejects file.
+	noteRow = faultOf(rowField, "is a note")
 )

@@ -89,11 +89,12 @@ func object(v values) []byte {
 }
 
 // withMember puts the member problem into a line of JSON Lines, in the place of the one that
-// it has. A line that is no object stays as it is.
+// it has. A line that is no object stays as it is, and a line with the problem alone comes
+// before it.
 func withMember(line []byte, problem string) []byte {
 	scan := objectScanner{s: string(line)}
 	if !scan.begin() {
-		return line
+		return noteBefore(line, problem)
 	}
 	has, from, to := false, 0, 0
 	for scan.member() {
@@ -104,7 +105,7 @@ func withMember(line []byte, problem string) []byte {
 	end := bytes.LastIndexByte(line, '}')
 	switch {
 	case scan.problem != "":
-		return line
+		return noteBefore(line, problem)
 	case has:
 		return slices.Concat(line[:from], jsonText(problem), line[to:])
 	}
@@ -113,6 +114,12 @@ func withMember(line []byte, problem string) []byte {
 		member = append([]byte(","), member...)
 	}
 	return slices.Concat(line[:end], member, line[end:])
+}
+
+func noteBefore(line []byte, problem string) []byte {
+	var note values
+	note[colProblem] = "the next line: " + problem
+	return append(append(object(note), '\n'), line...)
 }
 
 // jsonText is a text in quotes. Bytes that are no UTF-8 are no text of ours.
