@@ -84,8 +84,12 @@ func TestLeastACL(t *testing.T) {
 	as(operating, ok, "skip", "--chain", held[1].ID)
 	as(operating, ok, "cancel", "--chain", held[2].ID)
 	as(operating, ok, "cancel", "--batch", "never")
-	as(operating, ok, "bulk", file, "--batch", "never", "--progress", "none")  // comes in as cancelled
-	as(producing, ok, "bulk", file, "--batch", "never2", "--progress", "none") // stands behind what is held
+	as(operating, []int{1}, "bulk", file, "--batch", "never", "--progress", "none") // it takes nothing
+	as(operating, ok, "reopen", "never")
+	as(operating, ok, "bulk", file, "--batch", "never", "--progress", "none")
+	pruned := l.File("acl-pruned.csv", "server,token\n1,token-of-nobody\n")
+	as(producing, []int{0, 1}, "bulk", pruned, "--batch", "never", "--prune", "--progress", "none") // too many to go unnamed
+	as(producing, ok, "bulk", file, "--batch", "never2", "--progress", "none")                      // stands behind what is held
 	as(producing, ok, "call", "--server", "1", "--batch", "never", "--id", "late")
 	as(operating, ok, "cancel", "--batch", "never2")
 	as(operating, ok, "retry", "--all")

@@ -6,7 +6,7 @@ const canaryGo = "tasks/canary.go"
 var producerMutations = []mutation{
 	{
 		"canaries of a batch", "the others are enqueued without a wait for them",
-		in(canaryGo, "if err := f.awaitCanaries(ctx, name); err != nil {", "if err := ctx.Err(); err != nil {"),
+		in(canaryGo, "if err := f.awaitCanaries(ctx, j.name); err != nil {", "if err := ctx.Err(); err != nil {"),
 		"./tasks", "TestProducerDiesAmongTheCanaries",
 	},
 	{
@@ -21,7 +21,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"canaries of a batch", "an error of the second reading is taken for a row that was rejected",
-		in(canaryGo, "if len(told) > 0 && told[0] == hash(err) {", "if told = told[:0]; true {"),
+		in("tasks/batch.go", "if b.retold < len(j.told) && j.told[b.retold] == h {", "if len(j.told) > 0 {"),
 		"./tasks", "TestProducerDiesAfterTheRelease",
 	},
 	{
@@ -54,5 +54,85 @@ var producerMutations = []mutation{
 		in("tasks/token.go", "func (Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + redacted + `\"`), nil }",
 			"func (t Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + string(t) + `\"`), nil }"),
 		"./tasks", "TestTokenPrintsNothing",
+	},
+	{
+		"identity of rows", "equal rows are one",
+		in("tasks/identity.go", "if count := *at; count > 1 {", "if count := *at; false && count > 1 {"),
+		"./tasks", "TestRowsAreKnownByWhatTheySay",
+	},
+	{
+		"identity of rows", "the ref is no part of it",
+		in("internal/chain/keys.go", "n.Row(number, server, token, name, ref)", `n.Row(number, server, token, name, "")`),
+		"./tasks", "TestRowsAreKnownByWhatTheySay",
+	},
+	{
+		"identity of rows", "an id that stands twice in a file is known",
+		in("tasks/batchrun.go", "	if first > 0 {", "	if false {"),
+		"./tasks", "TestRowsAreKnownByWhatTheySay",
+	},
+	{
+		"conflict of ids", "an id that is known for another server is known",
+		in("internal/chain/lua/append.lua", "if rec[R.server] ~= text[R.server] or ", "if "),
+		"./tasks", "TestRowsAreKnownByWhatTheySay",
+	},
+	{
+		"conflict of ids", "what stands behind it in the same group is appended",
+		in("internal/chain/lua/append.lua", "if policy ~= 'skip' and (letter == 'c' or letter == 'k') then blocked[id] = true end", ""),
+		"./tasks", "TestRowsAreKnownByWhatTheySay",
+	},
+	{
+		"rows behind a rejected one", "they are enqueued",
+		in("tasks/batchrun.go", "b.marks.missing(b.p.namer.Name(string(c.Token)), c.Chain, !unknown)", "_ = unknown"),
+		"./tasks", "TestRowsAreKnownByWhatTheySay",
+	},
+	{
+		"rows behind a rejected one", "policy skip withholds them, too",
+		in("tasks/batchrun.go", "	if b.policy == string(batch.Skip) {\n		return\n	}", ""),
+		"./tasks", "TestSkipWithholdsNothing",
+	},
+	{
+		"prune", "a single call that joined is missing",
+		in("tasks/missing.go", "if c.Row > 0 && open &&", "if open &&"),
+		"./tasks", "TestPrune",
+	},
+	{
+		"prune", "it prunes though a row was left out",
+		in("tasks/missing.go", "	if !sum.Complete() {\n		sum.NotPruned = ErrRowsMissing\n		return nil\n	}", ""),
+		"./tasks", "TestPrune",
+	},
+	{
+		"prune", "it prunes though another run lives",
+		in("internal/batch/lua/run.lua", "or op == 'alone' and others > 0 then", "then"),
+		"./tasks", "TestPrune",
+	},
+	{
+		"prune", "a run begins while another prunes",
+		in("internal/batch/lua/run.lua", "if op == 'begin' and alone and alone ~= run or", "if"),
+		"./tasks", "TestRunsThatPruneAreAlone",
+	},
+	{
+		"prune", "a pruned row that comes back stays cancelled",
+		in("internal/chain/lua/append.lua", "elseif raw and string.sub(raw, 3, 3) ~= 'p' then", "elseif raw then"),
+		"./tasks", "TestPrune",
+	},
+	{
+		"prune", "a void reference of a pruned call counts",
+		in("internal/chain/lua/library.lua", " and times(rec) == t end", " end"),
+		"./internal/chain", "TestModel",
+	},
+	{
+		"lease of a run", "a batch is settled while it is filled",
+		in("internal/operator/status.go", "Settled: c.Settled() && !m.Live,", "Settled: c.Settled(),"),
+		"./tasks", "TestBatchIsFilled",
+	},
+	{
+		"file that is refused as a whole", "it leaves a batch",
+		in("tasks/batchopen.go", "if b.look || b.own.Rows == 0 {", "if b.look {"),
+		"./tasks", "TestRefusedAsAWhole",
+	},
+	{
+		"batch of an older version", "it takes rows",
+		in("tasks/batchopen.go", "if chain.IsOrdinal(c.Key) {", "if false {"),
+		"./tasks", "TestBatchOfAnOlderVersion",
 	},
 }
