@@ -57,7 +57,7 @@ func (r *bulkRun) notPruned(s tasks.Summary) {
 	}
 	var count *tasks.PruneCountError
 	next := ""
-	if errors.As(s.NotPruned, &count) {
+	if errors.As(s.NotPruned, &count) && count.Missing > 0 {
 		next = fmt.Sprintf(": to cancel them give --prune=%d", count.Missing)
 	}
 	fmt.Fprintf(r.err, "nothing was pruned: %v%s\n", s.NotPruned, next)

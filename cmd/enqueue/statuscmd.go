@@ -48,6 +48,9 @@ func (a *app) printStatus(s operator.Status) {
 	if s.Settled {
 		state = "settled at " + s.SettledAt.String()
 	}
+	if s.Filling {
+		state = "not settled: a producer still adds rows"
+	}
 	if !s.DueAt.IsZero() {
 		word := "goes on with calls that were put off at "
 		if s.PutOff {
