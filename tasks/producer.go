@@ -148,7 +148,7 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 			return Receipt{}, err
 		}
 	}
-	done, err := p.ledger.Append(ctx, chain.Append{Batch: id, Policy: string(policy), AtOnce: true, Calls: []chain.NewCall{n}})
+	done, err := p.append(ctx, chain.Append{Batch: id, Policy: string(policy), AtOnce: true, Calls: []chain.NewCall{n}}, c.ID != "")
 	if errors.Is(err, chain.ErrCancelled) {
 		err = &BatchCancelledError{Batch: c.Batch}
 	}
@@ -171,8 +171,24 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	}
 	return Receipt{
 		ID: chain.CallID(id, n.Token, n.Key), Batch: c.Batch, TokenID: n.Token,
-		Chain: chain.ID(n.Token, n.Chain), Duplicate: done.Known > 0, Due: due,
+		Chain: chain.ID(n.Token, n.Chain), Duplicate: c.ID != "" && done.Known > 0, Due: due,
 	}, nil
+}
+
+// append appends one call. The reply of an append may be lost, and the client's own second try then
+// finds the call that the first one made: what was looked at before tells it from a call that was
+// there. A key of its own (not given) needs no look.
+func (p *Producer) append(ctx context.Context, a chain.Append, given bool) (chain.Appended, error) {
+	if given {
+		look := a
+		look.AtOnce, look.Look = false, true
+		seen, err := p.ledger.Append(ctx, look)
+		if err != nil {
+			return seen, err
+		}
+		a.Looked = seen.New[0]
+	}
+	return p.ledger.Append(ctx, a)
 }
 
 // TokenID is the name of a token, as receipts and reports have it: its HMAC, which tells

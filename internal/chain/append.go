@@ -38,6 +38,10 @@ type Append struct {
 	AtOnce bool
 	// Look writes nothing: Fresh says what would be new.
 	Look bool
+	// Looked says that a Look said Fresh. A call that is known by now though its token has the very
+	// sealed form of this Append was appended by an earlier try of it, whose reply was lost (Redis'
+	// clients try again by themselves): it is Fresh, and not known.
+	Looked bool
 	// Part says that the calls are a part of their file: one that is known by what it says
 	// is Twin, since nobody can tell whether it is meant.
 	Part bool
@@ -235,7 +239,7 @@ func (a Append) flags() string {
 	for _, x := range []struct {
 		set    bool
 		letter string
-	}{{a.AtOnce, "a"}, {a.Look, "d"}, {a.Part, "p"}, {a.Replaces, "r"}} {
+	}{{a.AtOnce, "a"}, {a.Look, "d"}, {a.Part, "p"}, {a.Replaces, "r"}, {a.Looked, "o"}} {
 		if x.set {
 			f += x.letter
 		}

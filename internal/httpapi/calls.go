@@ -42,26 +42,37 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	tokenID := a.Producer.TokenID(c.Token)
-	own := false // its id is that of the Idempotency-Key's record, so the call is this key's
+	var record claimed // of the Idempotency-Key
+	own := false       // its id is that of the Idempotency-Key's record, so the call is this key's
 	if key != "" {
 		// Checked before the key is used up for it.
 		if err := c.Check(); err != nil {
 			return err
 		}
-		id, err := a.keys.claim(r.Context(), access.From(r.Context()).Name, key, fingerprint(c, tokenID))
+		record, err = a.keys.claim(r.Context(), access.From(r.Context()).Name, key, fingerprint(c, tokenID))
 		if err != nil {
 			return err
 		}
 		if c.ID == "" {
-			c.ID, own = id, true
+			c.ID, own = record.id, true
 		}
 	}
 	got, err := a.Producer.Enqueue(r.Context(), c)
 	if err != nil {
 		return err
 	}
+	duplicate := got.Duplicate && !own
+	switch {
+	case key == "" || own:
+	case record.answer != "":
+		duplicate = record.answer == answerKnown
+	case !duplicate:
+		a.keys.keep(r.Context(), record, answerNew)
+	case record.fresh:
+		a.keys.keep(r.Context(), record, answerKnown)
+	}
 	q := url.Values{"token_id": {got.TokenID}, "batch": {got.Batch}}
-	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: got.Duplicate && !own,
+	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: duplicate,
 		Due: operator.Time{Time: got.Due}, Call: "/v1/calls/" + url.PathEscape(got.ID) + "?" + q.Encode()}
 	w.Header().Set("Location", out.Call)
 	return answer(w, http.StatusAccepted, out)

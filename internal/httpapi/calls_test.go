@@ -141,8 +141,14 @@ func TestIdempotencyKey(t *testing.T) {
 	// An id of the call's own stays.
 	post(body(`, "id": "mine"`), "order-2").want(t, 202, &first)
 	post(body(`, "id": "mine"`), "order-2").want(t, 202, &again)
-	if first.ID != "mine" || !again.Duplicate {
+	if first.ID != "mine" || first.Duplicate || again != first {
 		t.Errorf("%+v %+v", first, again)
+	}
+	// A repeat is answered as the first request was, also where the call was there before the key.
+	for range 2 {
+		if post(body(`, "id": "mine"`), "order-4").want(t, 202, &again); !again.Duplicate {
+			t.Errorf("%+v", again)
+		}
 	}
 	// A body that is refused uses no key up.
 	post(body(`, "ref": "`+strings.Repeat("x", 257)+`"`), "order-3").want(t, 422, nil)
@@ -167,7 +173,7 @@ func TestIdempotencyKey(t *testing.T) {
 			}
 		}
 	}
-	if found != 6 {
+	if found != 7 {
 		t.Errorf("%d keys", found)
 	}
 }

@@ -48,35 +48,56 @@ func idempotencyKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// claim notes what is asked for under the key, or refuses where it was something else. It
-// returns the call's id, the same for every request with the key.
-func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (id string, err error) {
+// claimed is what a key's record says.
+type claimed struct {
+	name, record string
+	id           string // of the call, where its body has none: the same for every request with the key
+	fresh        bool   // this is the first request
+	answer       string // answerNew or answerKnown: that of the first request; "" where it is not known
+}
+
+// What the first request with a key was answered, where the call's body has an id.
+const answerNew, answerKnown = "new", "known"
+
+// keep notes what the first request is answered, so that a repeat is answered the same. If
+// it can't be noted, a repeat says that the call was there already, which is true by then.
+func (i idempotency) keep(ctx context.Context, c claimed, answer string) {
+	i.rdb.SetArgs(ctx, c.name, c.record+" "+answer, redis.SetArgs{Mode: "XX", KeepTTL: true})
+}
+
+// claim notes what is asked for under the key, or refuses where it was something else.
+func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (claimed, error) {
 	sum := sha256.Sum256([]byte(who + "\n" + key))
 	name := i.prefix + ":idempotency:" + hex.EncodeToString(sum[:16])
-	id = strings.ToLower(rand.Text())
+	id := strings.ToLower(rand.Text())
+	own := claimed{name: name, record: fingerprint + " " + id, id: id, fresh: true}
 	for range 3 {
 		// A retry of the client's own finds its own record below.
-		fresh, err := i.rdb.SetNX(ctx, name, fingerprint+" "+id, IdempotencyLife).Result()
+		fresh, err := i.rdb.SetNX(ctx, name, own.record, IdempotencyLife).Result()
 		if err != nil || fresh {
-			return id, err
+			return own, err
 		}
 		have, err := i.rdb.Get(ctx, name).Result()
 		switch {
 		case errors.Is(err, redis.Nil): // went meanwhile
 			continue
 		case err != nil:
-			return "", err
+			return claimed{}, err
+		}
+		if have == own.record { // the reply to the first try was lost
+			return own, nil
 		}
 		asked, first, kept := strings.Cut(have, " ")
+		first, answer, _ := strings.Cut(first, " ")
 		if asked != fingerprint {
-			return "", refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
+			return claimed{}, refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
 		}
 		if !kept {
 			first = key // a record of an older version
 		}
-		return first, nil
+		return claimed{name: name, record: have, id: first, answer: answer}, nil
 	}
-	return "", errors.New("an Idempotency-Key came and went")
+	return claimed{}, errors.New("an Idempotency-Key came and went")
 }
 
 // fingerprint tells calls apart, without their token: its name stands for it.

@@ -54,3 +54,22 @@ var meterMutations = []mutation{
 		"./internal/console", "TestRankingOfTokens",
 	},
 }
+
+// receiptMutations are of what a producer is told of its call.
+var receiptMutations = []mutation{
+	{
+		"a lost reply of an append", "a new call is told as a duplicate",
+		in(appendLua, "    if looked and letter", "    if false and letter"),
+		"./tasks", "TestLostReplyOfAnAppend",
+	},
+	{
+		"a lost reply of an append", "a call that was there is told as new",
+		in("tasks/producer.go", "a.Looked = seen.New[0]", "a.Looked = true"),
+		"./tasks", "TestLostReplyOfAnAppend",
+	},
+	{
+		"a repeat under an Idempotency-Key is answered as the first", "what the first was answered is not kept",
+		in("internal/httpapi/calls.go", "case record.answer != \"\":", "case false:"),
+		"./internal/httpapi", "TestIdempotencyKey",
+	},
+}

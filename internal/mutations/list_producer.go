@@ -41,7 +41,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"an Idempotency-Key is its client's own", "the call's id is the key itself",
-		in("internal/httpapi/calls.go", "c.ID, own = id, true", "c.ID, own = key, len(id) > 0"),
+		in("internal/httpapi/calls.go", "c.ID, own = record.id, true", "c.ID, own = key, len(record.id) > 0"),
 		"./internal/httpapi", "TestIdempotencyKey",
 	},
 	{

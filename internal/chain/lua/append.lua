@@ -15,7 +15,9 @@
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] policy
 -- ARGV[3] flags: a feed the chains that become ready at once, d look only: nothing is written
---         and n says what would be, p a part of a file, r tell r
+--         and n says what would be, p a part of a file, r tell r,
+--         o an earlier look said n: a known call whose token has the very sealed form that is given
+--         now was appended by an earlier try of this command, whose reply was lost: it is n
 -- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
 --         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
 -- ARGV[5..] runs of calls of one chain: chain, sealed token, how many calls, or
@@ -34,7 +36,7 @@ local MANY = 32 -- so many calls at once are of a large batch
 local WIDE = string.rep('~', 65)
 local batch, policy = ARGV[1], ARGV[2]
 local function flagged(letter) return string.find(ARGV[3], letter, 1, true) ~= nil end
-local at_once, look, part, replaces = flagged('a'), flagged('d'), flagged('p'), flagged('r')
+local at_once, look, part, replaces, looked = flagged('a'), flagged('d'), flagged('p'), flagged('r'), flagged('o')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[4] ~= '' then
@@ -110,6 +112,14 @@ local function known_as(j, raw)
   return 'e'
 end
 
+-- ours reports whether the last append for the token was an earlier try of this one: each seals the
+-- token anew, so no two have the same sealed form.
+local function ours(token)
+  local kept = redis.call('HGET', P .. 'tokens', token)
+  return kept and string.match(kept, '^%d+:(.*)$') == seals[token]
+end
+
+local mine = 0 -- known calls that are new all the same
 local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: records added, by token
 local chains, waiting, added, known, fresh, revived = {}, {}, 0, 0, 0, 0
 for j = 1, n do
@@ -120,11 +130,12 @@ for j = 1, n do
     letter = 'w'
   elseif raw and string.sub(raw, 3, 3) ~= 'p' then
     letter = known_as(j, raw)
+    if looked and letter ~= 'c' and letter ~= 'r' and ours(token) then letter, mine = 'o', mine + 1 end
     if policy ~= 'skip' and (letter == 'c' or letter == 'k') then blocked[id] = true end
   else
     letter = (withhold[j] or blocked[id]) and 'b' or 'n'
   end
-  letters[j] = letter
+  letters[j] = letter == 'o' and 'n' or letter
   if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then known = known + 1 end
   if letter ~= 'b' and letter ~= 'c' and letter ~= 'k' and licensed[j] then given[token] = licensed[j] end
   if letter == 'n' then
@@ -161,7 +172,7 @@ for j = 1, n do
   end
 end
 local function reply(standing, due, fed)
-  local out = { stamp, added, known, standing, due, table.concat(letters), #told }
+  local out = { stamp, added + mine, known, standing, due, table.concat(letters), #told }
   for _, raw in ipairs(told) do out[#out + 1] = raw end
   for _, v in ipairs(fed) do out[#out + 1] = v end
   return out
