@@ -24,10 +24,10 @@ const (
 
 // The reasons of results, beside the kinds of the vendor's refusals (wolkvox.Kind).
 const (
-	ReasonUnknown    = "unknown"    // no complete answer: the vendor may have done it
-	ReasonUnreadable = "unreadable" // an answer that says nothing we know
-	ReasonNotSent    = "not_sent"   // the vendor can't be reached, or nothing was to be sent
-	ReasonUnopenable = "unopenable" // the token's sealing key is gone
+	ReasonUnknown    = chain.ReasonUnknown    // no complete answer: the vendor may have done it
+	ReasonUnreadable = chain.ReasonUnreadable // an answer that says nothing we know
+	ReasonNotSent    = chain.ReasonNotSent    // the vendor can't be reached, or nothing was to be sent
+	ReasonUnopenable = chain.ReasonUnopenable // the sealed token can't be opened: mostly its key is gone
 )
 
 // reasonOf is the code of what went wrong, "" where nothing did.

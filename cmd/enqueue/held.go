@@ -7,8 +7,6 @@ import (
 
 	"habilita/internal/batch"
 	"habilita/internal/operator"
-	"habilita/internal/wolkvox"
-	"habilita/tasks"
 )
 
 // heldBatches knows the batches of held chains.
@@ -46,23 +44,23 @@ func headLine(r operator.CallRecord, m batch.Meta) string {
 	return strings.Join(parts, ", ")
 }
 
-// nextStep is what a person does about a held chain, by the code of what went wrong.
+// nextStep is what a person does about a held chain.
 func nextStep(c operator.Chain, m batch.Meta) string {
 	id := quoteArg(c.ID)
 	retry := "enqueue retry --chain " + id
 	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", id, id)
-	switch c.Head.Reason {
-	case string(wolkvox.BadToken), string(wolkvox.MissingToken):
+	switch operator.RemedyOf(operator.Cause(c.Head)) {
+	case operator.RemedyToken:
 		// Another request with the same token fails as well, and so does what stands behind it.
 		if m.Name == "" {
 			return fmt.Sprintf("the token is wrong: enqueue cancel --chain %s, then the call again with the right one", id)
 		}
 		return fmt.Sprintf("correct the token in the file and give it again with --prune: enqueue bulk FILE --batch %s --prune", quoteArg(m.Name))
-	case tasks.ReasonUnopenable:
-		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + others
-	case string(wolkvox.BadRequest), string(wolkvox.NotFound), string(wolkvox.MethodNotAllowed):
+	case operator.RemedyKey:
+		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + id + ")"
+	case operator.RemedyAsk:
 		return "see what the vendor says of it (the server may be the wrong one), then: " + retry + others
-	case tasks.ReasonUnknown:
+	case operator.RemedyLook:
 		return "ask the vendor whether it was done (X-Request-ID: " + c.Head.ID + "." + fmt.Sprint(c.Head.Attempts) + "), then: enqueue skip --chain " + id + "   (or, if not: " + retry + ")"
 	}
 	return retry + others

@@ -27,16 +27,8 @@ func (v chainView) BatchPath() string { return batchPath(v.Batch) }
 // Cause is why its head failed, as one word; "" where it did not.
 func (v chainView) Cause() string { return operator.Cause(v.Head) }
 
-// Futile reports whether a skip is no help: the next call of the token fails for the same.
-func (v chainView) Futile() bool { return futile(v.Cause()) }
-
-func futile(cause string) bool {
-	switch cause {
-	case operator.CauseBadToken, operator.CauseMissingToken, operator.CauseKeyGone, operator.CauseUnopenable:
-		return true
-	}
-	return false
-}
+// Futile reports whether a skip is no help.
+func (v chainView) Futile() bool { return operator.RemedyOf(v.Cause()).Futile() }
 
 // groupView are held chains whose heads failed for the same.
 type groupView struct {
@@ -46,7 +38,7 @@ type groupView struct {
 }
 
 // Futile is chainView's.
-func (g groupView) Futile() bool { return futile(g.Cause) }
+func (g groupView) Futile() bool { return operator.RemedyOf(g.Cause).Futile() }
 
 // Path is the address of all chains of the group.
 func (g groupView) Path() string { return g.of.with(g.Cause).path() }

@@ -99,11 +99,43 @@ type decideData struct {
 	OfBatch *batchView
 	OfGroup int // chains of it; 0: it is about none
 	Back    string
+	Futile  []futileSkip
 }
 
-// Futile reports whether a skip only leads to the next refusal.
-func (d decideData) Futile() bool {
-	return d.Do == "skip" && (futile(d.Cause) || d.OfChain != nil && futile(operator.Cause(d.OfChain.Head)))
+// futileSkip are chains of a decision whose next call fails for the same if this one is skipped.
+type futileSkip struct {
+	Remedy operator.Remedy
+	Chains int
+}
+
+// futile says what of a skip is no help: of one chain, of a group, or of all that is held of a
+// batch.
+func (c *Console) futile(ctx context.Context, d decideData) ([]futileSkip, error) {
+	if d.Do != "skip" {
+		return nil, nil
+	}
+	chains := map[operator.Remedy]int{}
+	switch {
+	case d.OfChain != nil:
+		chains[operator.RemedyOf(operator.Cause(d.OfChain.Head))]++
+	case d.OfGroup > 0:
+		chains[operator.RemedyOf(d.Cause)] = d.OfGroup
+	case d.OfBatch != nil:
+		held, err := c.o.Operator.HeldGroups(ctx, d.Batch)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range held.Groups {
+			chains[operator.RemedyOf(g.Cause)] += g.Chains
+		}
+	}
+	var all []futileSkip
+	for _, r := range []operator.Remedy{operator.RemedyToken, operator.RemedyKey} {
+		if n := chains[r]; n > 0 {
+			all = append(all, futileSkip{r, n})
+		}
+	}
+	return all, nil
 }
 
 // decidePage says what a decision will do, and asks.
@@ -151,6 +183,10 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 		v := c.view(s)
 		d.OfBatch = &v
 	}
+	if d.Futile, err = c.futile(ctx, d); err != nil {
+		c.failRead(w, r, err)
+		return
+	}
 	p := c.newPage(r, "decide")
 	p.Title = c.sites[p.Lang].sayOr("decide."+a.Do+".title", "")
 	p.Data = d
@@ -178,6 +214,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), decideTimeout)
 	defer cancel()
 	n, err := c.decide(ctx, a)
+	c.hub.decided()
 	var gone *operator.UnknownChainError
 	if errors.As(err, &gone) {
 		c.fail(w, r, failure{status: http.StatusConflict, key: "decided", back: a.back()})

@@ -46,6 +46,7 @@ type reading struct {
 	at    time.Time
 	took  time.Duration
 	asked time.Time
+	stale bool // something was decided since it was read, or since a read of it began
 
 	watchers map[*watcher]bool
 }
@@ -103,7 +104,7 @@ func (h *hub) get(ctx context.Context, t topic) (any, error) {
 			h.readings[t.key] = r
 		}
 		r.asked = h.now()
-		if !r.at.IsZero() && h.now().Sub(r.at) < fresh {
+		if !r.at.IsZero() && !r.stale && h.now().Sub(r.at) < fresh {
 			value, err := r.value, r.err
 			h.mu.Unlock()
 			return value, err
@@ -117,9 +118,19 @@ func (h *hub) get(ctx context.Context, t topic) (any, error) {
 				return nil, ctx.Err()
 			}
 		}
-		r.busy = make(chan struct{})
+		r.busy, r.stale = make(chan struct{}), false
 		h.mu.Unlock()
 		return h.refresh(ctx, r)
+	}
+}
+
+// decided says that somebody changed something: whoever did it is to see that, so that nothing
+// that was read before is shown again.
+func (h *hub) decided() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.readings {
+		r.stale = true
 	}
 }
 
@@ -260,13 +271,13 @@ func (h *hub) due() *reading {
 			}
 			continue
 		}
-		due := r.at.IsZero() || now.Sub(r.at) >= r.distance()
+		due := r.at.IsZero() || r.stale || now.Sub(r.at) >= r.distance()
 		if due && (oldest == nil || r.at.Before(oldest.at)) {
 			oldest = r
 		}
 	}
 	if oldest != nil {
-		oldest.busy = make(chan struct{})
+		oldest.busy, oldest.stale = make(chan struct{}), false
 	}
 	return oldest
 }

@@ -204,3 +204,36 @@ func TestRates(t *testing.T) {
 		t.Error("what nobody looks at is kept")
 	}
 }
+
+// Who decided something sees what came of it, also where a read was under way meanwhile.
+func TestNothingOldIsShownAfterADecision(t *testing.T) {
+	withHub(t, func(h *hub) {
+		var value, reads atomic.Int64
+		tp := counted("a", &value, &reads, 100*time.Millisecond)
+		want := func(n int64) {
+			t.Helper()
+			if v, err := h.get(context.Background(), tp); err != nil || v.(int64) != n {
+				t.Errorf("%v, %v: want %d", v, err, n)
+			}
+		}
+		want(0)
+		value.Store(1)
+		want(0) // fresh enough
+		h.decided()
+		want(1)
+		time.Sleep(2 * fresh)
+		old := topic{"a", func(ctx context.Context) (any, error) {
+			was := value.Load()
+			time.Sleep(100 * time.Millisecond)
+			return was, nil
+		}}
+		h.mu.Lock()
+		h.readings["a"].topic = old
+		h.mu.Unlock()
+		go func() { _, _ = h.get(context.Background(), tp) }()
+		synctest.Wait()
+		value.Store(2)
+		h.decided()
+		want(2)
+	})
+}

@@ -277,6 +277,11 @@ func TestHeldChainsAreDecidedOnTogether(t *testing.T) {
 		t.Errorf("%d examples", n)
 	}
 	w.get("/batches/many").has(t, 200, `href="/chains?batch=many"`)
+	// All that is held of a batch: one of its two is futile.
+	w.get("/decide?do=skip&batch=other").has(t, 200, "Skip all held calls of this batch?", "1 chain has a wrong token. Its next call will fail")
+	w.get("/decide?do=skip&batch=other", "Accept-Language", "es").has(t, 200, "1 cadena tiene un token equivocado.")
+	w.get("/decide?do=retry&batch=other").hasNot(t, "wrong token")
+	w.get("/decide?do=skip&cause=server_error").hasNot(t, "wrong token")
 	w.get("/chains?batch=many").has(t, 200, "Retry all 30", "/decide?batch=many&amp;cause=bad_token&amp;do=retry")
 	first := w.get("/chains?cause=bad_token")
 	first.has(t, 200, `href="/chains?cause=bad_token&amp;skip=25"`)
@@ -284,7 +289,7 @@ func TestHeldChainsAreDecidedOnTogether(t *testing.T) {
 	if a, b := strings.Count(first.body, "is-held"), strings.Count(second.body, "is-held"); a != 25 || b != 6 {
 		t.Errorf("%d and %d cards", a, b)
 	}
-	w.get("/decide?do=skip&cause=bad_token&batch=many").has(t, 200, "Skip all of these calls?", "30 chains", "fail for the same reason")
+	w.get("/decide?do=skip&cause=bad_token&batch=many").has(t, 200, "Skip all of these calls?", "30 chains", "30 chains have a wrong token", "fail for the same reason")
 	a := w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "cause": {"bad_token"}, "batch": {"many"}})
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/chains?batch=many" {
 		t.Fatalf("%d %v %s", a.status, a.header, a.body)

@@ -4,34 +4,43 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
+	"habilita/internal/chain"
 	"habilita/internal/operator"
+	"habilita/internal/wolkvox"
 )
 
-// What the ledger writes before the error of a call that was given up.
-var (
-	afterAttempts = regexp.MustCompile(`^given up after (\d+) attempts: `)
-	pushedSince   = regexp.MustCompile(`^given up: pushed back since (\S+): `)
+// How a call that may be tried again came to be given up.
+const (
+	endAttempts = 1 + iota // its attempts were spent
+	endPutOff              // it was put off for too long
 )
+
+// endings are by the code of what went wrong. What is given up at once has none.
+var endings = map[string]int{
+	string(wolkvox.ServerFailure): endAttempts, string(wolkvox.Other): endAttempts,
+	chain.ReasonUnreadable: endAttempts, chain.ReasonUnknown: endAttempts,
+	string(wolkvox.TokenLimit): endPutOff, string(wolkvox.SimultaneousLimit): endPutOff,
+	string(wolkvox.TooMany): endPutOff, string(wolkvox.UnknownForbidden): endPutOff, chain.ReasonNotSent: endPutOff,
+}
 
 // cause is why a call failed, in plain words; "" where it did not.
 func (w *words) cause(r operator.CallRecord) string {
-	if r.Error == "" {
+	why := operator.Cause(r)
+	if why == "" {
 		return ""
 	}
-	before := ""
-	if m := afterAttempts.FindStringSubmatch(r.Error); m != nil {
-		n, _ := strconv.Atoi(m[1])
-		before, _ = w.say("cause.attempts", n)
-	} else if m := pushedSince.FindStringSubmatch(r.Error); m != nil {
-		at := m[1]
-		if t, err := time.Parse(time.RFC3339, at); err == nil {
-			at = t.In(w.zone).Format("2006-01-02 15:04")
-		}
-		before, _ = w.say("cause.pushed", at)
+	said := w.sayOr("cause."+why, "")
+	if r.State != string(chain.StateFailed) {
+		return said
 	}
-	return strings.TrimSpace(before + " " + w.sayOr("cause."+operator.Cause(r), ""))
+	switch endings[r.Reason] {
+	case endAttempts:
+		said += " " + w.sayOr("cause.attempts", "", r.Attempts)
+	case endPutOff:
+		said += " " + w.sayOr("cause.pushed", "")
+	}
+	return said
 }
 
 // advice is what to do about calls that failed for a cause; "" where there is nothing

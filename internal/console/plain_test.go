@@ -1,54 +1,66 @@
 package console
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"habilita/internal/chain"
 	"habilita/internal/operator"
 	"habilita/internal/wolkvox"
 )
 
-// Every failure that the vendor's client tells is said in plain words, in both languages.
+// Every cause is said in plain words, in both languages, by the code of a call alone.
 func TestCausesInPlainWords(t *testing.T) {
-	failures := []error{
-		&wolkvox.NotSentError{Cause: errors.New("dial")}, &wolkvox.UnknownOutcomeError{Cause: errors.New("reset")},
-		&wolkvox.UnreadableError{Status: 200, Reason: "no JSON"},
-	}
-	for _, k := range []wolkvox.Kind{wolkvox.BadToken, wolkvox.TokenLimit, wolkvox.SimultaneousLimit, wolkvox.UnknownForbidden,
-		wolkvox.BadRequest, wolkvox.MissingToken, wolkvox.NotFound, wolkvox.MethodNotAllowed, wolkvox.TooMany, wolkvox.ServerFailure, wolkvox.Other} {
-		failures = append(failures, &wolkvox.RefusedError{Kind: k, Status: 400, Msg: "x"})
-	}
-	var texts []string
-	for _, e := range failures {
-		texts = append(texts, e.Error(), "given up after 12 attempts: "+e.Error(), "given up: pushed back since 2026-11-24T10:00:00Z: "+e.Error())
-	}
-	texts = append(texts, `token can't be opened: sealing key "k1" is not among HABILITA_KEYS`, "token can't be opened: damaged",
-		"unknown outcome: the worker was lost while the request was at the vendor")
+	const text = "given up after 12 attempts: wolkvox: refused (server_error): 503"
 	for _, lang := range []string{"en", "es"} {
 		w, err := loadWords(lang, time.UTC)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range texts {
-			if said := w.cause(operator.CallRecord{Error: text}); said == "" || said == text {
-				t.Errorf("%s: no words for %q", lang, text)
-			}
-		}
 		other, _ := w.say("cause.other")
-		if said := w.cause(operator.CallRecord{Error: "given up after 3 attempts: something new"}); !strings.HasSuffix(said, other) || strings.Contains(said, "new") {
-			t.Errorf("%s: what is not known is told as %q", lang, said)
-		}
-		for _, known := range texts[:len(texts)-1] {
-			if said := w.cause(operator.CallRecord{Error: known}); strings.HasSuffix(said, other) && !strings.Contains(known, "(other)") {
-				t.Errorf("%s: no words for %q", lang, known)
-			}
-		}
 		for _, cause := range operator.Causes() {
-			if _, err := w.say("cause." + cause); err != nil {
-				t.Error(err)
+			said := w.cause(operator.CallRecord{Reason: cause, Error: text})
+			if said == "" || (said == other) != (cause == operator.CauseOther) {
+				t.Errorf("%s: %s is told as %q", lang, cause, said)
 			}
+			if strings.Contains(said, "12") || strings.Contains(said, "503") {
+				t.Errorf("%s: the text of an error is told: %q", lang, said)
+			}
+			for _, remedy := range []operator.Remedy{operator.RemedyToken, operator.RemedyKey} {
+				if operator.RemedyOf(cause) == remedy && (w.advice(cause) == "" || w.sayOr("decide.futile."+string(remedy), "", 1) == "") {
+					t.Errorf("%s: no advice for %s", lang, cause)
+				}
+			}
+		}
+		for _, r := range []operator.CallRecord{{Error: text}, {Error: "wolkvox: refused (bad_token): 403"}, {Reason: "new_one"}} {
+			r.State, r.Attempts = string(chain.StateFailed), 3
+			if said := w.cause(r); said != other {
+				t.Errorf("%s: what has no known code is told as %q", lang, said)
+			}
+		}
+		for _, c := range []struct {
+			reason   string
+			state    chain.State
+			attempts int
+			en, es   string
+		}{
+			{string(wolkvox.ServerFailure), chain.StateFailed, 12, "Given up after 12 attempts.", "Se desistió tras 12 intentos."},
+			{chain.ReasonUnknown, chain.StateFailed, 1, "Given up after 1 attempt.", "Se desistió tras 1 intento."},
+			{chain.ReasonNotSent, chain.StateFailed, 0, "put off for too long.", "por demasiado tiempo."},
+			{string(wolkvox.TooMany), chain.StateFailed, 0, "put off for too long.", "por demasiado tiempo."},
+		} {
+			want := map[string]string{"en": c.en, "es": c.es}[lang]
+			r := operator.CallRecord{Reason: c.reason, State: string(c.state), Attempts: c.attempts}
+			if said := w.cause(r); !strings.HasSuffix(said, want) {
+				t.Errorf("%s: %s is told as %q, not with %q", lang, c.reason, said, want)
+			}
+			if r.State = string(chain.StateWaiting); strings.HasSuffix(w.cause(r), want) {
+				t.Errorf("%s: %s is given up before it is", lang, c.reason)
+			}
+		}
+		if said := w.cause(operator.CallRecord{Reason: string(wolkvox.BadToken), State: string(chain.StateFailed), Attempts: 1}); strings.Contains(said, "1") {
+			t.Errorf("%s: what is given up at once counts attempts: %q", lang, said)
 		}
 		for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "server", "back-off", "push-back", "held"} {
 			if said := w.reason(operator.Chain{Reason: reason, Why: "raw"}); said == "raw" {

@@ -42,4 +42,19 @@ var pageMutations = []mutation{
 		in("internal/console/batches.go", `case v.Stopped && v.Succeeded < v.Total, v.Stopped && v.Total == 0:`, `case v.Stopped && v.Total == 0:`),
 		"./internal/console", "TestStatesOfABatch",
 	},
+	{
+		"pages: what was decided is seen", "a page shows what was read before",
+		in("internal/console/hub.go", "!r.at.IsZero() && !r.stale && h.now()", "!r.at.IsZero() && h.now()"),
+		"./internal/console", "TestNothingOldIsShownAfterADecision",
+	},
+	{
+		"pages: decisions for a cause", "a call without a code is told by its text",
+		in("internal/operator/cause.go", "	return CauseOther\n}\n\n// Remedy is", "	return string(wolkvox.BadToken)\n}\n\n// Remedy is"),
+		"./internal/operator", "TestCausesAreCodes",
+	},
+	{
+		"pages: a skip that is no help", "what is held of a batch is not looked at",
+		in("internal/console/decide.go", "	case d.OfBatch != nil:\n		held", "	case d.OfBatch != nil && d.OfGroup > 0:\n		held"),
+		"./internal/console", "TestHeldChainsAreDecidedOnTogether",
+	},
 }

@@ -1,68 +1,65 @@
 package operator
 
 import (
-	"regexp"
-	"strings"
+	"slices"
+
+	"habilita/internal/chain"
+	"habilita/internal/wolkvox"
 )
 
-// Why a call failed, as Cause tells it.
-const (
-	CauseBadToken     = "bad_token"     // the vendor refuses the token
-	CauseMissingToken = "missing_token" // the vendor says that there is none
-	CauseKeyGone      = "key_gone"      // our sealing key of the token is missing
-	CauseUnopenable   = "unopenable"    // the token's sealed form is damaged
-	CauseOther        = "other"         // none that is known
-)
+// CauseOther is the cause of all calls that failed for nothing that is known, or without a
+// code, as an older version kept them.
+const CauseOther = string(wolkvox.Other)
 
-// causes are the others, each told apart by the beginning of what the ledger keeps.
-var causes = []struct{ beginning, cause string }{
-	{"wolkvox: request not sent", "not_sent"},
-	{"wolkvox: outcome unknown", "unknown"},
-	{"wolkvox: answer can't be read", "unreadable"},
-	{"token can't be opened: sealing key", CauseKeyGone},
-	{"token can't be opened", CauseUnopenable},
-	{"unknown outcome: the worker was lost", "lost"},
+// causes are the codes of what goes wrong.
+var causes = []string{
+	string(wolkvox.BadToken), string(wolkvox.TokenLimit), string(wolkvox.SimultaneousLimit), string(wolkvox.UnknownForbidden),
+	string(wolkvox.BadRequest), string(wolkvox.MissingToken), string(wolkvox.NotFound), string(wolkvox.MethodNotAllowed),
+	string(wolkvox.TooMany), string(wolkvox.ServerFailure),
+	chain.ReasonUnknown, chain.ReasonUnreadable, chain.ReasonNotSent, chain.ReasonUnopenable, CauseOther,
 }
-
-// refused are those that the vendor's client tells as its kind of refusal.
-var refused = []string{CauseBadToken, "token_limit", "simultaneous_limit", "forbidden", "bad_request", CauseMissingToken, "not_found",
-	"method_not_allowed", "too_many", "server_error"}
 
 // Causes are all that Cause may say of a call that failed.
-func Causes() []string {
-	all := append([]string{}, refused...)
-	for _, c := range causes {
-		all = append(all, c.cause)
-	}
-	return append(all, CauseOther)
-}
+func Causes() []string { return slices.Clone(causes) }
 
-var (
-	givenUp     = regexp.MustCompile(`^given up(?: after \d+ attempts|: pushed back since \S+): `)
-	refusedKind = regexp.MustCompile(`^wolkvox: refused \((\w+)\)`)
-)
-
-// Cause is why a call failed, as one word; "" where it has no error. The ledger keeps the
-// text alone of an error: this is the one place that tells texts apart, for people to read
-// and to act on alike ones together.
+// Cause is why a call failed, as one word: its code, as far as that is known; "" where it has
+// neither a code nor an error.
 func Cause(r CallRecord) string {
-	text := r.Error
-	if text == "" {
+	switch {
+	case slices.Contains(causes, r.Reason):
+		return r.Reason
+	case r.Reason == "" && r.Error == "":
 		return ""
-	}
-	text = strings.TrimPrefix(text, givenUp.FindString(text))
-	if m := refusedKind.FindStringSubmatch(text); m != nil {
-		for _, kind := range refused {
-			if kind == m[1] {
-				return kind
-			}
-		}
-		return CauseOther
-	}
-	for _, c := range causes {
-		if strings.HasPrefix(text, c.beginning) {
-			return c.cause
-		}
 	}
 	return CauseOther
 }
+
+// Remedy is what kind of thing a person does about a call that was given up.
+type Remedy string
+
+// The remedies.
+const (
+	RemedyRetry Remedy = "retry" // try again, once what was wrong is over
+	RemedyToken Remedy = "token" // correct the token: every other call with it fails as well
+	RemedyKey   Remedy = "key"   // put the sealing key back: no call of the token can be made before
+	RemedyAsk   Remedy = "ask"   // see what the vendor says of the request, then try again
+	RemedyLook  Remedy = "look"  // find out at the vendor whether it was done: then skip, else try again
+)
+
+var remedies = map[string]Remedy{
+	string(wolkvox.BadToken): RemedyToken, string(wolkvox.MissingToken): RemedyToken,
+	chain.ReasonUnopenable:     RemedyKey,
+	string(wolkvox.BadRequest): RemedyAsk, string(wolkvox.NotFound): RemedyAsk, string(wolkvox.MethodNotAllowed): RemedyAsk,
+	chain.ReasonUnknown: RemedyLook,
+}
+
+// RemedyOf is the remedy for a cause.
+func RemedyOf(cause string) Remedy {
+	if r, ok := remedies[cause]; ok {
+		return r
+	}
+	return RemedyRetry
+}
+
+// Futile reports whether skipping a call is no help: the next one of its token fails for the same.
+func (r Remedy) Futile() bool { return r == RemedyToken || r == RemedyKey }

@@ -28,7 +28,7 @@ type CallRecord struct {
 	FinishedAt Time   `json:"finished_at"`
 	Row        int    `json:"row"` // line of the file that first brought it; 0: none
 	// Reason is the code of what went wrong at the last attempt, "" where nothing did: as of
-	// the vendor's refusals (wolkvox.Kind), or unknown, unreadable, not_sent or unopenable.
+	// the vendor's refusals (wolkvox.Kind), or chain.ReasonUnknown and the others beside it.
 	Reason string `json:"reason"`
 
 	batch string // short name
