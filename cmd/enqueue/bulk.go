@@ -138,7 +138,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	}
 	defer func() { in.close() }()
 	if o.strict && in.file == nil {
-		return usagef("--strict reads the file twice: %s is none that can be", file)
+		return usagef("--strict needs a regular file: it reads %s twice", file)
 	}
 	if (o.canary > 0 || o.prune.set) && !o.dryRun {
 		if err := in.keep(); err != nil {
@@ -261,19 +261,29 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 	if ctx.Err() == nil {
 		why = explain(err).Error()
 	}
-	var file *intake.FileError
-	if errors.As(err, &file) && file.Err == nil && sum.Enqueued+sum.Duplicates+sum.Conflicts+sum.Rejected+sum.Withheld == 0 { // refused as a whole: giving it again changes nothing
-		fmt.Fprintf(r.err, "enqueue: %s\n", why)
-		return errTold
-	}
-	fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
+	told := errTold
 	var policy *batch.PolicyError
 	var canary *batch.CanaryError
 	var path *tasks.BatchPathError
 	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy) || errors.As(err, &canary) || errors.As(err, &path)) {
-		return errUsageTold
+		told = errUsageTold
 	}
-	return errTold
+	after := ""
+	if n := sum.Enqueued + sum.Duplicates; n > 0 {
+		after = "stopped after " + count(n, "call") + ": "
+	}
+	var cancelled *tasks.BatchCancelledError
+	var old *tasks.OldBatchError
+	var file *intake.FileError
+	switch {
+	case errors.As(err, &cancelled):
+		fmt.Fprintf(r.err, "enqueue: %s%s\nreopen: enqueue reopen %s\n", after, why, quoteArg(r.o.batch))
+	case told == errUsageTold, errors.As(err, &old), errors.As(err, &file) && file.Err == nil:
+		fmt.Fprintf(r.err, "enqueue: %s%s\n", after, why) // the same command would be refused again
+	default:
+		fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
+	}
+	return told
 }
 
 // resume is the command that goes on.

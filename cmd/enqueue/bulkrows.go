@@ -38,6 +38,10 @@ func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
 			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
 				Row: row.Line}
 			r.part = r.part || row.FromRejects // one row tells it of the file
+			if r.part && r.o.path != "" {
+				yield(c, usagef("%s is a rejects file: name the batch that its rows are of with --batch, or give the whole corrected file", r.in.name))
+				return
+			}
 			if r.rejects.Path() != "" && err == nil {
 				kept := row // until it is known what becomes of it
 				c.Source = &kept

@@ -58,6 +58,9 @@ func (a *app) printStatus(s operator.Status) {
 		}
 		state = word + s.DueAt.String()
 	}
+	if s.CutOff {
+		state += "\nincomplete: the last run was cut off or left rows out; give the whole file again"
+	}
 	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
 		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, s.CreatedAt, state)
 	if n := next(s); n != "" {

@@ -85,6 +85,7 @@ type Meta struct {
 	// Content says that rows without ids are known by what they say. A batch that an older
 	// version made knows them by their place.
 	Content  bool
+	Ran      bool // a run has filled it; false where it has single calls alone
 	Complete bool // the last run read its file to the end and left nothing out
 	Live     bool // a run that fills it lives
 }
@@ -204,13 +205,13 @@ func (s *Store) look(ctx context.Context, pipe redis.Pipeliner, id string) func(
 }
 
 // fields are those of a batch's hash, as meta reads them.
-var fields = []string{"name", "policy", "created", "canary", "released", "cancelled", "path", "keys", "complete"}
+var fields = []string{"name", "policy", "created", "canary", "released", "cancelled", "path", "keys", "complete", "run"}
 
 // meta reads the values of fields; false where the batch has no name.
 func meta(id string, v []any) (m Meta, created string, ok bool) {
 	text := func(i int) string { s, _ := v[i].(string); return s }
 	m = Meta{ID: id, Policy: Policy(text(1)), Released: text(4) != "", Cancelled: text(5) != "",
-		Path: text(6), Content: text(7) == "content", Complete: text(8) != ""}
+		Path: text(6), Content: text(7) == "content", Complete: text(8) != "", Ran: text(9) != ""}
 	m.Name, ok = v[0].(string)
 	m.Canary, _ = strconv.Atoi(text(3))
 	created = text(2)

@@ -30,6 +30,7 @@ type Status struct {
 	PutOff  bool         `json:"-"` // nothing of it begins before DueAt
 	Stopped bool         `json:"-"` // a person cancelled the whole batch
 	Filling bool         `json:"-"` // a producer fills it
+	CutOff  bool         `json:"-"` // the last run that filled it was cut off, or left rows out
 }
 
 // Canary says how it is with a batch whose first tokens go first. While it is waiting or
@@ -74,7 +75,7 @@ func (o *Operator) status(ctx context.Context, m batch.Meta, tags []string) (Sta
 	s := Status{
 		Batch: m.Name, Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
 		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled() && !m.Live,
-		Complete: m.Complete && !m.Live, Filling: m.Live,
+		Complete: m.Complete && !m.Live, Filling: m.Live, CutOff: m.Ran && !m.Complete && !m.Live,
 		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked, Stopped: m.Cancelled,
 	}
 	if now := o.limiter.Now(); !s.Settled {
