@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -50,11 +51,26 @@ func TestLimiterSharesWithAWorker(t *testing.T) {
 		if d, err := limiter.Try(t.Context(), name); err != nil || d.Reason != quota.ReasonSlots {
 			t.Fatalf("beside the worker's request: %+v, %v", d, err)
 		}
+		// The program waits for it, and the worker's answer wakes it, long before the lease would end.
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		var grant quota.Grant
+		acquired := make(chan error, 1)
+		go func() {
+			var err error
+			grant, err = limiter.Acquire(ctx, name)
+			acquired <- err
+		}()
+		for waits := int64(0); waits == 0; {
+			if waits, err = b.Client.ZCard(ctx, w.stack.prefix+":{"+name[:2]+"}:waiters:"+name).Result(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		let <- struct{}{}
 		w.made("the worker's call")
 		<-ended
-		// Its answer frees it for the program, whose request is counted with it.
-		grant, err := limiter.Acquire(t.Context(), name)
+		// Its request is counted with the worker's.
+		err = <-acquired
 		if err != nil || grant.Used != 2 || grant.Limit != 3000 {
 			t.Fatalf("%+v, %v", grant, err)
 		}
