@@ -20,6 +20,9 @@ type (
 	OldBatchError = batch.OldError
 	// BatchBusyError says that another run of the batch prunes it now.
 	BatchBusyError = batch.BusyError
+	// BatchGoneError says that a batch was deleted after its retention while its producer stood
+	// still. Giving the batch again adds what is missing.
+	BatchGoneError = batch.GoneError
 )
 
 // ConflictError says that an id is known for another call of the same batch and token, or

@@ -96,8 +96,7 @@ func (b *batchRun) open(ctx context.Context) error {
 		if err := b.job.stay.begin(ctx, b.name); err != nil {
 			return err
 		}
-		have, created, err = b.p.batches.Ensure(ctx, want)
-		if have.Name == "" {
+		if have, created, err = b.ensure(ctx, want); have.Name == "" {
 			return err
 		}
 	}
@@ -120,6 +119,68 @@ func (b *batchRun) open(ctx context.Context) error {
 		}
 	}
 	b.opened = true
+	return nil
+}
+
+// ensure makes sure of the batch, and that nobody deletes it while the run lives. Whether it takes
+// the rows is for mayTake to say.
+func (b *batchRun) ensure(ctx context.Context, want batch.Meta) (have batch.Meta, created bool, err error) {
+	for range appendTries {
+		have, created, err = b.p.batches.Ensure(ctx, want)
+		if have.Name != want.Name || have.Cancelled {
+			return have, created, err
+		}
+		b.permit.store, b.permit.of = b.p.batches, have
+		if err = b.permit.renew(ctx, nil); err == nil {
+			return have, created, nil
+		}
+		if !errors.Is(err, batch.ErrNoBatch) {
+			break
+		}
+	}
+	return batch.Meta{}, created, err
+}
+
+// permit is the leave to append to a batch, asked for again before it ends.
+type permit struct {
+	store *batch.Store
+	of    batch.Meta
+
+	mu    sync.Mutex // of the following: lanes share it
+	asked time.Time
+	end   time.Time // by the clock of Redis
+}
+
+// until notes buckets, if there are some, and returns until when calls may be appended.
+func (p *permit) until(ctx context.Context, buckets []int) (time.Time, error) {
+	p.mu.Lock()
+	end, fresh := p.end, time.Since(p.asked) < batch.AppendFor/2
+	p.mu.Unlock()
+	if len(buckets) == 0 && fresh {
+		return end, nil
+	}
+	if err := p.renew(ctx, buckets); err != nil {
+		return time.Time{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end, nil
+}
+
+func (p *permit) renew(ctx context.Context, buckets []int) error {
+	asked := time.Now()
+	end, err := p.store.Note(ctx, p.of, buckets)
+	if errors.Is(err, batch.ErrNoBatch) {
+		return &BatchGoneError{Batch: p.of.Name}
+	}
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if end.After(p.end) {
+		p.asked, p.end = asked, end
+	}
 	return nil
 }
 

@@ -33,6 +33,7 @@ type batchRun struct {
 	canary          canaries
 	retold          int // of job.told
 
+	permit  permit
 	began   time.Time
 	opened  bool
 	existed bool // the batch was there before the job
@@ -217,10 +218,9 @@ func (b *batchRun) deliver(ctx context.Context, trip []*group, first []int) (cha
 	case b.look:
 		return b.sent(b.p.ledger.AppendGroups(ctx, a, groups))
 	}
-	if len(first) > 0 {
-		if err := b.p.note(ctx, b.name, b.id, first); err != nil {
-			return chain.Appended{}, err
-		}
+	var err error
+	if a.Until, err = b.permit.until(ctx, first); err != nil {
+		return chain.Appended{}, err
 	}
 	if b.replace {
 		if err := b.replaceUnsent(ctx, a, groups); err != nil {

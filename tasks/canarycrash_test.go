@@ -66,7 +66,7 @@ func TestProducerDiesBeforeTheRelease(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
 		ctx, die := context.WithCancel(t.Context())
-		b.Client.AddHook(onCommand{"hset", die})
+		b.Client.AddHook(onCommand{"released", die})
 		_, err := w.p.EnqueueBatch(ctx, "b", callsOf(10), Canary(2), OnCanary(func(c Canaries) {
 			if c.Open > 0 {
 				w.attempt(canaryDone)

@@ -116,20 +116,7 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	if err := p.usable(); err != nil {
 		return Receipt{}, err
 	}
-	policy := batch.Hold
 	id := chain.BatchID(c.Batch)
-	if c.Batch != "" {
-		// A single call joins a batch under whatever policy it has.
-		var other *batch.PolicyError
-		meta, _, err := p.batches.Ensure(ctx, batch.Meta{ID: id, Name: c.Batch, Created: p.clock.Now()})
-		if err != nil && !errors.As(err, &other) {
-			return Receipt{}, err
-		}
-		if meta.Cancelled {
-			return Receipt{}, &BatchCancelledError{Batch: c.Batch}
-		}
-		policy = meta.Policy
-	}
 	n, err := p.prepare(&c)
 	if err != nil {
 		return Receipt{}, err
@@ -143,15 +130,7 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	default:
 		n.Key = chain.UniqueKey(newID())
 	}
-	if c.Batch != "" {
-		if err := p.note(ctx, c.Batch, id, []int{chain.TagIndex(chain.Tag(n.Token))}); err != nil {
-			return Receipt{}, err
-		}
-	}
-	done, err := p.append(ctx, chain.Append{Batch: id, Policy: string(policy), AtOnce: true, Calls: []chain.NewCall{n}}, c.ID != "")
-	if errors.Is(err, chain.ErrCancelled) {
-		err = &BatchCancelledError{Batch: c.Batch}
-	}
+	done, err := p.append(ctx, &c, id, n)
 	if err == nil && done.Have != nil {
 		err = conflictOf(c.Batch, done.Have, 0, n.Server, n.Chain, nil)
 	}
@@ -162,7 +141,8 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 		// A chain that can't be fed now is found by a worker; the call is safe.
 		_ = p.carrier.carry(ctx, f)
 	}
-	if len(done.Fed) == 0 && len(done.Ready) > 0 {
+	// Ready for others too: chains that waited, and those of its token that more licences wake.
+	if len(done.Ready) > 0 {
 		_ = p.ledger.Announce(ctx, p.clock.Now(), done.Ready...)
 	}
 	var due time.Time
@@ -175,10 +155,10 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	}, nil
 }
 
-// append appends one call. The reply of an append may be lost, and the client's own second try then
+// appendOnce appends one call. The reply of an append may be lost, and the client's own second try then
 // finds the call that the first one made: what was looked at before tells it from a call that was
 // there. A key of its own (not given) needs no look.
-func (p *Producer) append(ctx context.Context, a chain.Append, given bool) (chain.Appended, error) {
+func (p *Producer) appendOnce(ctx context.Context, a chain.Append, given bool) (chain.Appended, error) {
 	if given {
 		look := a
 		look.AtOnce, look.Look = false, true
@@ -195,13 +175,43 @@ func (p *Producer) append(ctx context.Context, a chain.Append, given bool) (chai
 // nothing of the token.
 func (p *Producer) TokenID(token Token) string { return p.namer.Name(string(token)) }
 
-// note notes the buckets of a batch before calls are appended there. One that was
-// cancelled takes nothing.
-func (p *Producer) note(ctx context.Context, name, id string, buckets []int) error {
-	cancelled, err := p.batches.Note(ctx, id, buckets)
-	if err == nil && cancelled {
-		err = &BatchCancelledError{Batch: name}
+// append appends one call, to be dispatched at once. It joins its batch under whatever policy
+// that has; if the batch is deleted meanwhile it makes it anew.
+func (p *Producer) append(ctx context.Context, c *Call, id string, n chain.NewCall) (done chain.Appended, err error) {
+	a := chain.Append{Batch: id, Policy: string(batch.Hold), AtOnce: true, Calls: []chain.NewCall{n}}
+	for range appendTries {
+		if c.Batch != "" {
+			if err = p.join(ctx, c, &a); errors.Is(err, batch.ErrNoBatch) {
+				continue
+			}
+			if err != nil {
+				return done, err
+			}
+		}
+		if done, err = p.appendOnce(ctx, a, c.ID != ""); !errors.Is(err, chain.ErrLate) {
+			break
+		}
 	}
+	if errors.Is(err, chain.ErrCancelled) {
+		err = &BatchCancelledError{Batch: c.Batch}
+	}
+	return done, err
+}
+
+// appendTries is how often a single call tries to join a batch that is deleted meanwhile.
+const appendTries = 5
+
+func (p *Producer) join(ctx context.Context, c *Call, a *chain.Append) error {
+	var other *batch.PolicyError
+	meta, _, err := p.batches.Ensure(ctx, batch.Meta{ID: a.Batch, Name: c.Batch, Created: p.clock.Now()})
+	if err != nil && !errors.As(err, &other) {
+		return err
+	}
+	if meta.Cancelled {
+		return &BatchCancelledError{Batch: c.Batch}
+	}
+	a.Policy = string(meta.Policy)
+	a.Until, err = p.batches.Note(ctx, meta, []int{chain.TagIndex(chain.Tag(a.Calls[0].Token))})
 	return err
 }
 

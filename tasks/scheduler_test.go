@@ -327,14 +327,14 @@ func TestStoppingWorkerGivesItsRunBack(t *testing.T) {
 
 // onCommand calls do before a command of that name is sent.
 type onCommand struct {
-	name string
+	name string // or an argument
 	do   func()
 }
 
 func (h onCommand) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (h onCommand) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == h.name {
+		if cmd.Name() == h.name || slices.Contains(cmd.Args(), any(h.name)) {
 			h.do()
 		}
 		return next(ctx, cmd)

@@ -27,11 +27,13 @@ type sweeper struct {
 	retention time.Duration
 	every     time.Duration // between two sweeps
 	day       string
+	ids       int // where TidyIDs goes on
 }
 
 const (
 	sweepGrace = 2 * time.Second // added to two sweeps' time: then another worker takes over
 	purgeEvery = 10 * time.Minute
+	tidyIDs    = 100_000 // ids that a purge looks at: a second of Redis, in small steps
 )
 
 func (s *sweeper) run(ctx context.Context) {
@@ -131,8 +133,19 @@ func (s *sweeper) purge(ctx context.Context) error {
 	if n > 0 {
 		s.log.Info().Int("calls", n).Msg("calls of no batch deleted after their retention")
 	}
-	batches, listErr := s.batches.List(ctx)
-	err = errors.Join(err, listErr)
+	err = errors.Join(err, s.purgeBatches(ctx, before))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	next, failed := s.ledger.TidyIDs(ctx, s.ids, tidyIDs)
+	if s.ids = next; failed != nil {
+		s.ids++ // what can't be read now is passed over
+	}
+	return errors.Join(err, failed)
+}
+
+func (s *sweeper) purgeBatches(ctx context.Context, before time.Time) error {
+	batches, err := s.batches.List(ctx)
 	for _, b := range batches {
 		if b.Created.After(before) || b.Live {
 			continue
@@ -140,34 +153,40 @@ func (s *sweeper) purge(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if failed := s.purgeBatch(ctx, b, before); failed != nil {
+		n, gone, failed := s.purgeBatch(ctx, b, before)
+		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("batch %q: %w", b.Name, failed))
 		}
+		if gone {
+			s.log.Info().Str("batch", b.Name).Int("calls", n).Msg("batch deleted after its retention")
+		}
 	}
-	return err
+	return errors.Join(err, s.batches.Tidy(ctx, before))
 }
 
-func (s *sweeper) purgeBatch(ctx context.Context, b batch.Meta, before time.Time) error {
+// purgeBatch deletes a batch, unless it is in use, or is used again meanwhile: see
+// batch.MayPurge for why the steps have this order.
+func (s *sweeper) purgeBatch(ctx context.Context, b batch.Meta, before time.Time) (calls int, gone bool, err error) {
+	mark, ok, err := s.batches.MayPurge(ctx, b.ID)
+	if err != nil || !ok {
+		return 0, false, err
+	}
 	tags, err := s.tags(ctx, b.ID)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	counts, err := s.ledger.Counts(ctx, b.ID, tags)
-	if err != nil {
-		return err
+	if err != nil || counts.Open() > 0 || counts.HeldChains > 0 || counts.Changed.After(before) {
+		return 0, false, err
 	}
-	if counts.Open() > 0 || counts.HeldChains > 0 || counts.Changed.After(before) {
-		return nil
+	if calls, err = s.ledger.Purge(ctx, b.ID, tags, before); err != nil {
+		return calls, false, err
 	}
-	n, err := s.ledger.Purge(ctx, b.ID, tags, before)
-	if err != nil {
-		return err
+	if counts, err = s.ledger.Counts(ctx, b.ID, tags); err != nil || counts.Total > 0 {
+		return calls, false, err
 	}
-	if err := s.batches.Delete(ctx, b.ID); err != nil {
-		return err
-	}
-	s.log.Info().Str("batch", b.Name).Int("calls", n).Msg("batch deleted after its retention")
-	return nil
+	gone, err = s.batches.Delete(ctx, b, mark)
+	return calls, gone, err
 }
 
 // tags are those of the buckets that have calls of a batch, by its id: for calls of no batch all,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/agreement"
+	"habilita/internal/chain"
 	"habilita/internal/health"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
@@ -236,6 +238,7 @@ func (w *Worker) assemble(me string) {
 	w.sweeper = &sweeper{
 		stack: w.stack, health: w.health, log: w.log, meter: w.meter, dues: d, me: me, retention: w.o.Retention, every: w.o.SweepInterval,
 		leases: &leases{rdb: w.stack.rdb, queue: w.stack.queue, here: &w.running},
+		ids:    rand.IntN(chain.Buckets),
 	}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),

@@ -15,15 +15,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed lua/cancel.lua
-var cancelSource string
-
 //go:embed lua/ensure.lua
 var ensureSource string
 
+//go:embed lua/note.lua
+var noteSource string
+
+//go:embed lua/set.lua
+var setSource string
+
 var (
-	cancelScript = redis.NewScript(cancelSource)
 	ensureScript = redis.NewScript(ensureSource)
+	noteScript   = redis.NewScript(noteSource)
+	setScript    = redis.NewScript(setSource)
 )
 
 // Policy says what happens to a chain whose head was given up.
@@ -108,9 +112,18 @@ func NewStore(rdb redis.UniversalClient, prefix string, buckets int) *Store {
 	return &Store{rdb: rdb, prefix: prefix, buckets: buckets}
 }
 
-func (s *Store) metaKey(id string) string    { return s.prefix + ":batch:" + id }
-func (s *Store) bucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
-func (s *Store) listKey() string             { return s.prefix + ":batches" }
+func (s *Store) metaKey(id string) string { return s.prefix + ":batch:" + id }
+func (s *Store) listKey() string          { return s.prefix + ":batches" }
+
+// bucketsKey and runsKey have the whole of metaKey as their hash tag: a cluster keeps the
+// three keys of a batch together.
+func (s *Store) bucketsKey(id string) string {
+	return s.prefix + ":batchbuckets:{" + s.metaKey(id) + "}"
+}
+func (s *Store) runsKey(id string) string { return s.prefix + ":batchruns:{" + s.metaKey(id) + "}" }
+
+// oldBucketsKey is where older versions noted the buckets.
+func (s *Store) oldBucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
 
 // Ensure creates the batch, or returns the one that exists, and whether it is new. Another
 // policy is refused with a *PolicyError, other canaries (while it holds, or where it has none)
@@ -119,30 +132,41 @@ func (s *Store) Ensure(ctx context.Context, m Meta) (have Meta, created bool, er
 	if m.Policy == "" {
 		m.Policy = Hold
 	}
-	if m.Canary > 0 {
-		// Only a new batch gets canaries. The other one who creates it this very moment,
-		// with none, is refused below.
-		if have, err := s.Get(ctx, m.ID); err == nil && have.Canary == 0 {
-			return have, false, &CanaryError{Batch: have.Name, Want: m.Canary}
-		} else if err != nil && !errors.Is(err, ErrNoBatch) {
-			return have, false, err
-		}
-	}
-	n, err := ensureScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID)},
-		m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
-	if err != nil {
+	have, err = s.Get(ctx, m.ID)
+	if err != nil && !errors.Is(err, ErrNoBatch) {
 		return Meta{}, false, err
 	}
-	created = n == 1
-	if have, err = s.Get(ctx, m.ID); err != nil {
-		return Meta{}, created, err
+	if err == nil && m.Canary > 0 && have.Canary == 0 {
+		// Only a new batch gets canaries. The other one who creates it this very moment,
+		// with none, is refused below.
+		return have, false, &CanaryError{Batch: have.Name, Want: m.Canary}
+	}
+	if err != nil {
+		// The list is first, so that no batch is missing there. Purge removes an entry only
+		// with the score that it saw.
+		if err := s.rdb.ZAdd(ctx, s.listKey(), entry(m)).Err(); err != nil {
+			return Meta{}, false, err
+		}
+	}
+	if err != nil || m.Path != "" && have.Path == "" {
+		n, err := ensureScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID)},
+			m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
+		if err != nil {
+			return Meta{}, false, err
+		}
+		created = n == 1
+		if have, err = s.Get(ctx, m.ID); err != nil {
+			return Meta{}, created, err
+		}
 	}
 	if err := have.Takes(m); err != nil {
 		return have, created, err
 	}
-	err = s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(have.Created.UnixMilli()), Member: m.ID}).Err()
-	return have, created, err
+	return have, created, s.rdb.ZAddNX(ctx, s.listKey(), entry(have)).Err()
 }
+
+// entry is the batch's in the list.
+func entry(m Meta) redis.Z { return redis.Z{Score: float64(m.Created.UnixMilli()), Member: m.ID} }
 
 // Takes says why a batch does not take rows for which Ensure is given want; nil: it does.
 func (m Meta) Takes(want Meta) error {
@@ -164,17 +188,22 @@ func (m Meta) Takes(want Meta) error {
 
 // SetPolicy changes the policy of a batch that has no calls.
 func (s *Store) SetPolicy(ctx context.Context, id string, p Policy) error {
-	return s.rdb.HSet(ctx, s.metaKey(id), "policy", string(p)).Err()
+	return s.set(ctx, id, "policy", string(p))
 }
 
 // SetContent notes that no row of the batch is known by its place.
 func (s *Store) SetContent(ctx context.Context, id string) error {
-	return s.rdb.HSet(ctx, s.metaKey(id), "keys", "content").Err()
+	return s.set(ctx, id, "keys", "content")
+}
+
+// set changes a field of a batch. One that is gone stays so.
+func (s *Store) set(ctx context.Context, id, field, value string) error {
+	return setScript.Run(ctx, s.rdb, []string{s.metaKey(id)}, field, value).Err()
 }
 
 // Release notes that more than the canaries of a batch may be enqueued.
 func (s *Store) Release(ctx context.Context, id string) error {
-	return s.rdb.HSet(ctx, s.metaKey(id), "released", "1").Err()
+	return s.set(ctx, id, "released", "1")
 }
 
 // Get returns a batch by its ID, or ErrNoBatch.
@@ -221,25 +250,35 @@ func meta(id string, v []any) (m Meta, created string, ok bool) {
 	return m, created, ok
 }
 
-// Note notes that the batch has calls in these buckets, before they are appended. It
-// reports whether the batch was cancelled: a bucket that is noted after that is unknown
-// to the one who cancelled, so that the producer must cancel there itself.
-func (s *Store) Note(ctx context.Context, id string, buckets []int) (cancelled bool, err error) {
-	pipe := s.rdb.Pipeline()
+// AppendFor is how long calls may be appended to the buckets of a batch after a Note.
+const AppendFor = 30 * time.Second
+
+// Note notes that the batch, as Ensure returned it, has calls in these buckets, before they
+// are appended. Calls may be appended until the time returned, by the clock of Redis, to these
+// buckets and all that were noted before: until then, and some time longer, nobody deletes the
+// batch. It returns ErrNoBatch where the batch was deleted: Ensure makes it anew. A
+// *CancelledError says that it takes nothing: a bucket that is noted after that is unknown to
+// the one who cancelled.
+func (s *Store) Note(ctx context.Context, m Meta, buckets []int) (until time.Time, err error) {
+	args := []any{m.Created.UnixMilli(), AppendFor.Milliseconds()}
 	for _, b := range buckets {
-		pipe.SetBit(ctx, s.bucketsKey(id), int64(b), 1)
+		args = append(args, b)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return false, err
+	v, err := noteScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case v[0] == 0:
+		return time.Time{}, ErrNoBatch
+	case v[0] < 0:
+		return time.Time{}, &CancelledError{Batch: m.Name}
 	}
-	// Asked after the buckets were noted: Cancel does it the other way round, and so at
-	// least one of the two sees the other.
-	return s.rdb.HExists(ctx, s.metaKey(id), "cancelled").Result()
+	return time.UnixMilli(v[1]), nil
 }
 
 // Cancel notes that the batch was cancelled, before its buckets are read for it.
 func (s *Store) Cancel(ctx context.Context, id string) error {
-	return cancelScript.Run(ctx, s.rdb, []string{s.metaKey(id)}).Err()
+	return s.set(ctx, id, "cancelled", "1")
 }
 
 // Reopen lets a batch that was cancelled take rows again, after its buckets were opened.
@@ -249,21 +288,21 @@ func (s *Store) Reopen(ctx context.Context, id string) error {
 
 // Buckets returns the buckets that may hold calls of the batch, in order.
 func (s *Store) Buckets(ctx context.Context, id string) ([]int, error) {
-	bits, err := s.rdb.Get(ctx, s.bucketsKey(id)).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
-	if err != nil {
+	pipe := s.rdb.Pipeline()
+	now, old := pipe.Get(ctx, s.bucketsKey(id)), pipe.Get(ctx, s.oldBucketsKey(id))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
 	}
 	var out []int
 	for i := range s.buckets {
-		if i/8 < len(bits) && bits[i/8]&(0x80>>(i%8)) != 0 {
+		if bit(now.Val(), i) || bit(old.Val(), i) {
 			out = append(out, i)
 		}
 	}
 	return out, nil
 }
+
+func bit(bits string, i int) bool { return i/8 < len(bits) && bits[i/8]&(0x80>>(i%8)) != 0 }
 
 // List returns all batches, the newest first.
 func (s *Store) List(ctx context.Context) ([]Meta, error) {
@@ -288,26 +327,4 @@ func (s *Store) List(ctx context.Context) ([]Meta, error) {
 		}
 	}
 	return out, nil
-}
-
-// Delete forgets a batch whose calls were purged. The list is last, so that a delete
-// that was cut off is found and done again.
-func (s *Store) Delete(ctx context.Context, id string) error {
-	for _, key := range []string{s.runsKey(id), s.bucketsKey(id), s.metaKey(id)} {
-		if err := s.rdb.Del(ctx, key).Err(); err != nil {
-			return err
-		}
-	}
-	if err := s.rdb.ZRem(ctx, s.listKey(), id).Err(); err != nil {
-		return err
-	}
-	// A producer that created it anew meanwhile found it in the list still.
-	again, err := s.Get(ctx, id)
-	if errors.Is(err, ErrNoBatch) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(again.Created.UnixMilli()), Member: id}).Err()
 }

@@ -8,6 +8,8 @@
 //
 // Guarantees: a batch is created once; a second producer that names another policy is
 // refused. A bucket is noted before a call of the batch is appended to it, so that no
-// call is in a bucket that is not noted. Every method is one command on one key, or
+// call is in a bucket that is not noted. A batch is deleted only while no run of it lives and nobody
+// may append to it, and whoever notes a bucket meanwhile keeps it (see MayPurge); an append that
+// comes too late for that is refused by its bucket. Every method is one command on one key, or
 // several whose order makes a crash between them harmless.
 package batch

@@ -62,3 +62,13 @@ type BusyError struct{ Batch string }
 func (e *BusyError) Error() string {
 	return fmt.Sprintf("another run of batch %q is pruning it: try again when it has ended", e.Batch)
 }
+
+// GoneError says that a batch was deleted while its producer stood still. It is an ErrNoBatch.
+type GoneError struct{ Batch string }
+
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("batch %q was deleted after its retention while its producer stood still: "+
+		"give it again, which adds what is missing", e.Batch)
+}
+
+func (e *GoneError) Unwrap() error { return ErrNoBatch }

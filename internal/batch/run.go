@@ -26,8 +26,6 @@ const (
 	RenewEvery = 5 * time.Second
 )
 
-func (s *Store) runsKey(id string) string { return s.prefix + ":batchruns:" + id }
-
 func (s *Store) run(ctx context.Context, op, id, run string) (done bool, others int, err error) {
 	v, err := runScript.Run(ctx, s.rdb, []string{s.runsKey(id)}, op, run, RunLease.Milliseconds()).Int64Slice()
 	if err != nil {

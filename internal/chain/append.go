@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,6 +34,8 @@ type NewCall struct {
 type Append struct {
 	Batch  string // BatchID
 	Policy string // hold, skip or cancel; of the batch, when it is new in a bucket
+	// Until is when it is too late to append (batch.Note); zero: never.
+	Until time.Time
 	// AtOnce feeds the chains that become ready, for a producer of single calls. The
 	// caller must hand Appended.Fed to asynq.
 	AtOnce bool
@@ -80,6 +83,11 @@ type Received struct {
 
 // ErrCancelled says that a batch was cancelled: it takes no more calls.
 var ErrCancelled = errors.New("the batch was cancelled")
+
+// ErrLate says that the producer, or Redis, stood still for so long that the batch may have been
+// deleted meanwhile. Nothing of what was late was appended.
+var ErrLate = errors.New("the batch was not appended to in time: " +
+	"the producer or Redis stood still, or the clocks of its servers differ; giving the calls again adds what is missing")
 
 // Appended is what an Append did.
 type Appended struct {
@@ -160,10 +168,14 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appended, told func(g int, r Received)) error {
 	cmds := make([]*redis.Cmd, len(groups))
 	pipe := l.rdb.Pipeline()
+	until := ""
+	if !a.Until.IsZero() && !a.Look {
+		until = strconv.FormatInt(a.Until.UnixMilli(), 10)
+	}
 	eval := func(c redis.Scripter, g *Group, byHash bool) *redis.Cmd {
 		g.close()
 		keys := []string{l.bucket(g.tag)}
-		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint}, g.args...)
+		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint, until}, g.args...)
 		if byHash {
 			return c.EvalSha(ctx, l.append_.Hash(), keys, args...)
 		}
@@ -199,9 +211,13 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			}
 			return errors.Join(append(errs, why)...)
 		}
-		if r.int(1) < 0 {
-			if !slices.Contains(errs, error(ErrCancelled)) {
-				errs = append(errs, ErrCancelled)
+		if n := r.int(1); n < 0 {
+			why := ErrCancelled
+			if n == -2 {
+				why = ErrLate
+			}
+			if !slices.Contains(errs, why) {
+				errs = append(errs, why)
 			}
 			continue
 		}

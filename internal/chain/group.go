@@ -14,7 +14,7 @@ import (
 type Group struct {
 	tag   string
 	calls int
-	args  []any // from the fifth argument of the script on
+	args  []any // from the sixth argument of the script on
 
 	// The last run: calls of one chain, one number of licences and one time.
 	chain, sealed string

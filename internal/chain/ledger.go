@@ -49,7 +49,7 @@ type Ledger struct {
 
 	append_, begin, unfeed, finish, pump, decide *redis.Script
 	cancelChain, cancelBatch, purge, reseal      *redis.Script
-	cancelScheduled                              *redis.Script
+	cancelScheduled, tidyIDs                     *redis.Script
 	announce, lift, vacate                       *redis.Script
 	restore, epochScript                         *redis.Script
 }
@@ -72,6 +72,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	script := func(name string) *redis.Script {
 		return redis.NewScript(o.Admission.Library + source("base") + source("library") + source(name))
 	}
+	l.tidyIDs = redis.NewScript(source("tidy_ids"))
 	l.append_ = redis.NewScript(source("base") + source("append")) // it grants nothing
 	l.begin, l.unfeed, l.finish = script("begin"), script("unfeed"), script("finish")
 	l.pump, l.decide, l.reseal = script("pump"), script("decide"), script("reseal")

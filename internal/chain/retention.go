@@ -10,7 +10,8 @@ import (
 
 // Purge deletes the records of a batch in the buckets of tags, and with a token's last
 // record its sealed token. What is open or held is kept. For NoBatch it deletes calls
-// that ended before the time given. It returns how many records were deleted.
+// that ended before the time given. The entries of their ids go later (TidyIDs). It returns how
+// many records were deleted.
 func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
 	total := 0
 	var failed []error
@@ -36,23 +37,10 @@ func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time
 			return total, err
 		}
 		total += int(r.int(2))
-		// An id that leads nowhere, where this is cut off, is harmless.
-		if err := l.forgetIDs(ctx, batch, r[min(3, len(r)):]); err != nil {
-			return total, err
-		}
 		if cursor = r.str(1); cursor == "0" {
 			return total, nil
 		}
 	}
-}
-
-func (l *Ledger) forgetIDs(ctx context.Context, batch string, fields reply) error {
-	gone := make([]Given, len(fields))
-	for i := range fields {
-		f := fields.str(i)
-		gone[i] = Given{ID: f[TokenLen+1:], Batch: batch, Token: f[:TokenLen]}
-	}
-	return l.unindex(ctx, gone)
 }
 
 // Reseal passes every sealed token to reseal and puts what it returns in its place

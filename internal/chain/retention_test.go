@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func TestPurgeForgetsABatch(t *testing.T) {
 		h.is(fmt.Sprint(tokens), "["+tok(2)+"]")
 		var left []string
 		for _, key := range h.rdb.Keys(h.ctx, "*").Val() {
-			if strings.Contains(key, "b1") || strings.Contains(key, ":ids") {
+			if strings.Contains(key, "b1") {
 				left = append(left, key)
 			}
 		}
@@ -112,8 +113,113 @@ func TestPurgeOfALargeBatch(t *testing.T) {
 		h.cancelBatch("b1")
 		h.is(h.purge("b1", future), 3000)
 		h.invariants()
-		keys := h.rdb.Keys(h.ctx, "*:ids").Val()
-		h.is(len(keys), 0) // no id leads nowhere
+		h.is(h.tidied(), 0) // no id leads nowhere
+	})
+}
+
+// tidied is how many entries of the index are left after a day.
+func (h *harness) tidied() int {
+	h.t.Helper()
+	h.tidy()
+	h.dayPasses()
+	h.tidy()
+	return len(h.entries())
+}
+
+func (h *harness) tidy() {
+	h.t.Helper()
+	for from, left := 0, 8; left > 0; left-- { // in parts
+		next, err := h.l.TidyIDs(h.ctx, from, 500)
+		h.no(err)
+		if from = next; from == 0 {
+			return
+		}
+	}
+}
+
+// entries are those of the index, with their values.
+func (h *harness) entries() map[string]string {
+	out := map[string]string{}
+	for _, key := range h.rdb.Keys(h.ctx, "*:ids").Val() {
+		for field, v := range h.rdb.HGetAll(h.ctx, key).Val() {
+			out[key+" "+field] = v
+		}
+	}
+	return out
+}
+
+// dayPasses makes marks of the index a day older.
+func (h *harness) dayPasses() {
+	h.t.Helper()
+	for place, v := range h.entries() {
+		if v == "" {
+			continue
+		}
+		at, err := strconv.ParseInt(v, 10, 64)
+		h.no(err)
+		key, field, _ := strings.Cut(place, " ")
+		h.no(h.rdb.HSet(h.ctx, key, field, at-strayFor.Milliseconds()).Err())
+	}
+}
+
+// An entry of the index goes when it has led nowhere for a day, and no sooner; one that leads
+// to a call stays.
+func TestTidyIDs(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(h *harness) // after it was marked
+		day, left int
+	}{
+		"refused":                  {func(*harness) {}, 1, 1},
+		"for less than a day":      {func(*harness) {}, 0, 2},
+		"indexed again":            {func(h *harness) { h.index("b1", tok(1), "stray") }, 1, 2},
+		"appended after all":       {func(h *harness) { h.append("b1", "hold", calls(tok(1), "", "stray")) }, 1, 2},
+		"the other call is purged": {func(h *harness) { h.cancelBatch("b1"); h.purge("b1", future) }, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, setup{}, func(h *harness) {
+				h.index("b1", tok(1), "there", "stray")
+				h.append("b1", "hold", calls(tok(1), "", "there"))
+				h.tidy()
+				h.is(len(h.entries()), 2)
+				c.meanwhile(h)
+				for range c.day {
+					h.dayPasses()
+				}
+				h.tidy()
+				h.is(len(h.entries()), c.left)
+			})
+		})
+	}
+}
+
+// One that is indexed again while it is looked at is left.
+func TestTidyIDsComparesAndSets(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.index("b1", tok(1), "a")
+		h.tidy()
+		h.dayPasses()
+		key := h.l.indexKey("a")
+		seen, _, err := h.rdb.HScan(h.ctx, key, 0, "", 10).Result()
+		h.no(err)
+		h.index("b1", tok(1), "a")
+		h.no(h.l.tidy(h.ctx, key, seen))
+		h.is(len(h.entries()), 1)
+	})
+}
+
+// An append that is late changes nothing: its batch may be gone.
+func TestLateAppend(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		a := Append{Batch: "b1", Policy: "hold", Until: h.now().Add(-time.Second), Calls: calls(tok(1), "", "a")}
+		before := len(h.rdb.Keys(h.ctx, "*").Val())
+		if _, err := h.l.Append(h.ctx, a); !errors.Is(err, ErrLate) {
+			t.Errorf("late: %v", err)
+		}
+		h.is(len(h.rdb.Keys(h.ctx, "*").Val()), before)
+		a.Until = h.now().Add(time.Minute)
+		done, err := h.l.Append(h.ctx, a)
+		h.no(err)
+		h.is(done.Added, 1)
 	})
 }
 

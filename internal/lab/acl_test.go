@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"habilita/internal/chain"
 	"habilita/internal/operator"
 	"habilita/internal/redisconn"
 	"habilita/internal/redisconn/redistest"
@@ -107,6 +108,10 @@ func TestLeastACL(t *testing.T) {
 		if code := w.Wait(Patience); code != 0 || strings.Contains(w.Log(), "NOPERM") {
 			t.Errorf("%s: exit %d\n%s", w.Name, code, w.Tail(5))
 		}
+	}
+	// As if nobody had appended to it for a minute.
+	if err := l.Client().HDel(t.Context(), "habilita:batch:"+chain.BatchID(p.Batch), "until").Err(); err != nil {
+		t.Fatal(err)
 	}
 	StartInside(t, working, l.Vendor.URL, tasks.WorkerOptions{
 		Options: tasks.Options{Keys: l.Keys}, Retention: time.Millisecond, SweepInterval: 100 * time.Millisecond,

@@ -5,6 +5,56 @@ const canaryGo = "tasks/canary.go"
 // producerMutations are of how a batch is enqueued.
 var producerMutations = []mutation{
 	{
+		"a batch in use is not purged", "a batch may be deleted although something was noted meanwhile",
+		in("internal/batch/lua/delete.lua", "if ARGV[2] ~= mark then return '' end", ""),
+		"./internal/batch", "TestDelete",
+	},
+	{
+		"a batch in use is not purged", "a run that lives is not looked for",
+		in("internal/batch/lua/delete.lua", "redis.call('EXISTS', KEYS[3]) == 1 or ", ""),
+		"./internal/batch", "TestDelete",
+	},
+	{
+		"a batch in use is not purged", "a producer that may append still is not looked for",
+		in("internal/batch/lua/delete.lua", " or tonumber(mark) + tonumber(ARGV[1]) > now", ""),
+		"./internal/batch", "TestDelete",
+	},
+	{
+		"a batch in use is not purged", "buckets are noted in a batch that is gone",
+		in("internal/batch/lua/note.lua", "if not have[1] or have[2] ~= ARGV[1] then return { 0, 0 } end", ""),
+		"./internal/batch", "TestGoneStaysSo",
+	},
+	{
+		"a batch in use is not purged", "a late append is taken",
+		in("internal/chain/lua/append.lua", "now > tonumber(ARGV[5]) then", "false then"),
+		"./tasks", "TestPurgeMeetsAProducer",
+	},
+	{
+		"a batch in use is not purged", "a single call does not make anew a batch that was deleted",
+		in("tasks/producer.go", "if err = p.join(ctx, c, &a); errors.Is(err, batch.ErrNoBatch) {", "if err = p.join(ctx, c, &a); false {"),
+		"./tasks", "TestPurgeMeetsAProducer",
+	},
+	{
+		"a batch in use is not purged", "one that was made anew is taken out of the list",
+		in("internal/batch/lua/unlist.lua", "if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end", ""),
+		"./internal/batch", "TestTidy",
+	},
+	{
+		"entries of the index go with their calls", "one that leads nowhere stays",
+		in("internal/chain/lua/tidy_ids.lua", "gone = gone + redis.call('HDEL', KEYS[1], field)", ""),
+		"./internal/chain", "TestTidyIDs",
+	},
+	{
+		"entries of the index go with their calls", "one goes at once",
+		in("internal/chain/lua/tidy_ids.lua", "tonumber(seen) + tonumber(ARGV[1]) <= now", "true"),
+		"./internal/chain", "TestTidyIDs",
+	},
+	{
+		"entries of the index go with their calls", "one that was indexed again goes too",
+		in("internal/chain/lua/tidy_ids.lua", "if redis.call('HGET', KEYS[1], field) == seen then", "if true then"),
+		"./internal/chain", "TestTidyIDsComparesAndSets",
+	},
+	{
 		"canaries of a batch", "the others are enqueued without a wait for them",
 		in(canaryGo, "if err := f.awaitCanaries(ctx, j.name); err != nil {", "if err := ctx.Err(); err != nil {"),
 		"./tasks", "TestProducerDiesAmongTheCanaries",

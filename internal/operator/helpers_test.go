@@ -69,6 +69,18 @@ func (w *world) enqueue(batchName, server, tok, name string, n int) {
 	w.append(batchName, server, tok, name, n)
 }
 
+// note notes a bucket of a batch.
+func (w *world) note(id, tag string) {
+	w.t.Helper()
+	m, err := w.batches.Get(w.ctx, id)
+	if err == nil {
+		_, err = w.batches.Note(w.ctx, m, []int{chain.TagIndex(tag)})
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // enqueueMore appends n calls of a token to a batch that exists.
 func (w *world) enqueueMore(batchName, server, tok string, n int) {
 	w.t.Helper()
@@ -79,9 +91,7 @@ func (w *world) append(batchName, server, tok, name string, n int) {
 	w.t.Helper()
 	id := chain.BatchID(batchName)
 	if batchName != "" {
-		if _, err := w.batches.Note(w.ctx, id, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
-			w.t.Fatal(err)
-		}
+		w.note(id, chain.Tag(tok))
 	}
 	calls := make([]chain.NewCall, n)
 	for i := range calls {

@@ -42,7 +42,8 @@ func TestCallsPage(t *testing.T) {
 		ledger := chain.New(b.Client, chain.Options{Admission: chain.Admission{Library: quota.Library(), Args: func() []any { return nil }}})
 		batches := batch.NewStore(b.Client, "", chain.Buckets)
 		id := chain.BatchID("b")
-		if _, _, err := batches.Ensure(t.Context(), batch.Meta{ID: id, Name: "b", Created: start}); err != nil {
+		m, _, err := batches.Ensure(t.Context(), batch.Meta{ID: id, Name: "b", Created: start})
+		if err != nil {
 			t.Fatal(err)
 		}
 		// One bucket whose hash is scanned in many steps, one of one step, many small ones.
@@ -57,7 +58,7 @@ func TestCallsPage(t *testing.T) {
 			for i := range calls {
 				calls[i] = chain.NewCall{Token: tok, Server: "0001", Key: chain.UniqueKey(fmt.Sprint(i)), Ref: fmt.Sprintf("Número %d", i%50), Sealed: "s"}
 			}
-			if _, err := batches.Note(t.Context(), id, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
+			if _, err := batches.Note(t.Context(), m, []int{chain.TagIndex(chain.Tag(tok))}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := ledger.Append(t.Context(), chain.Append{Batch: id, Policy: "hold", Calls: calls}); err != nil {

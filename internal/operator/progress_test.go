@@ -35,9 +35,7 @@ func TestProgressTellsWhatWaits(t *testing.T) {
 	w.attempt(token("aa"), giveUp)
 	w.attempt(token("bb"), fail)
 	id := chain.BatchID("one")
-	if _, err := w.batches.Note(w.ctx, id, []int{chain.TagIndex("dd")}); err != nil {
-		t.Fatal(err)
-	}
+	w.note(id, "dd")
 	if _, err := w.ledger.Append(w.ctx, chain.Append{Batch: id, Policy: "hold", Calls: []chain.NewCall{
 		{Token: token("dd"), Server: "0001", Key: chain.UniqueKey("0"), Sealed: "sealed", At: start.Add(time.Hour)},
 	}}); err != nil {

@@ -20,11 +20,12 @@
 --         now was appended by an earlier try of this command, whose reply was lost: it is n
 -- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
 --         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
--- ARGV[5..] runs of calls of one chain: chain, sealed token, how many calls, or
+-- ARGV[5] until when the batch may be appended to, ms (batch.Note); '' always
+-- ARGV[6..] runs of calls of one chain: chain, sealed token, how many calls, or
 --         '<how many> <licences, none: not given> <due at ms, none: now> <b: withhold what is new>';
 --         then for each call its key, and its record as a text for string.format, where %s
 --         stands for the state and for the time
--- Reply: {now ms, -1, 0} where the batch was cancelled, else
+-- Reply: {now ms, -1, 0} where the batch was cancelled, {now ms, -2, 0} where it is too late, else
 --        {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
 --         calls where the group has some ('0': it has none), the calls' letters as one string,
 --         how many c and r there are, then for each of these the record that is known,
@@ -47,9 +48,10 @@ local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' ..
 local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l')
 local has = about[2]
 if about[1] then return { stamp, -1, 0 } end
+if ARGV[5] ~= '' and now > tonumber(ARGV[5]) then return { stamp, -2, 0 } end
 
 local ids, keys, texts, fields, ats, seals, licensed, withhold = {}, {}, {}, {}, {}, {}, {}, {}
-local n, i, last = 0, 5, #ARGV
+local n, i, last = 0, 6, #ARGV
 while i < last do
   local id, many = ARGV[i], tonumber(ARGV[i + 2])
   local token, at, licenses, w = string.sub(id, 1, 24), nil, nil, nil

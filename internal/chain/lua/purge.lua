@@ -3,11 +3,10 @@
 -- held chain, is kept whatever the caller believes. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] cursor, '0' at first  [3] for calls of no batch: those that ended before, ms
--- Reply: {now ms, next cursor, '0' at the end, records deleted, then the field of each
---         deleted record whose call had an id of its own}
+-- Reply: {now ms, next cursor, '0' at the end, records deleted}
 local now = quota.now()
 outcome_first()
-local batch, done, given, less = ARGV[1], 0, {}, {}
+local batch, done, less = ARGV[1], 0, {}
 
 local function forget(field, rec)
   local token, key, state = string.sub(field, 1, 24), string.sub(field, 25), rec[R.state]
@@ -20,7 +19,6 @@ local function forget(field, rec)
   done = done + 1
   if state == 'p' then state = 'c' end
   less[state] = (less[state] or 0) + 1
-  if string.sub(key, 1, 1) == '=' then given[#given + 1] = field end
   local have = redis.call('HGET', P .. 'tokens', token)
   if have then
     local colon = string.find(have, ':', 1, true)
@@ -57,6 +55,4 @@ end
 if batch ~= SOLO and cursor == '0' and redis.call('EXISTS', P .. 'calls:' .. batch) == 0 then
   redis.call('DEL', P .. 'counts:' .. batch, P .. 'dropped:' .. batch)
 end
-local reply = { int(now), cursor, done }
-for _, field in ipairs(given) do reply[#reply + 1] = field end
-return reply
+return { int(now), cursor, done }
