@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -29,18 +30,19 @@ left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
 				return err
 			}
 			defer s.close()
-			rows, err := s.op.Quota(cmd.Context())
-			if err != nil {
-				return err
+			rows, unread := s.op.Quota(cmd.Context())
+			if unread != nil && operator.Unread(unread) == 0 {
+				return unread
 			}
 			t := a.table("token_id", "used", "quota", "licences", "slots", "waiting", "cools down")
-			return listRows(a, rows, asJSON, t, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", func(r operator.QuotaRow) table.Row {
+			err = listRows(a, rows, asJSON, t, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", func(r operator.QuotaRow) table.Row {
 				cooling := ""
 				if !r.CoolingUntil.IsZero() {
 					cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Timezone), r.CoolingWhy)
 				}
 				return table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling}
 			})
+			return errors.Join(err, unread)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a token")

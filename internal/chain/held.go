@@ -16,7 +16,8 @@ type HeldSince struct {
 }
 
 // HeldIDs returns the chains of the buckets of tags that wait for a person, the one that
-// waits longest first. It reads no chain: its cost is one command a bucket.
+// waits longest first. It reads no chain: its cost is one command a bucket. With an *UnreadError
+// it returns those of the other buckets.
 func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error) {
 	if len(tags) == 0 {
 		return nil, nil
@@ -26,11 +27,13 @@ func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error
 	for i, tag := range tags {
 		cmds[i] = pipe.ZRangeWithScores(ctx, l.bucket(tag)+"held", 0, -1)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
 	var out []HeldSince
-	for _, cmd := range cmds {
+	unread := &UnreadError{}
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			unread.add(tags[i], err)
+		}
 		for _, z := range cmd.Val() {
 			id, _ := z.Member.(string)
 			out = append(out, HeldSince{id, time.UnixMilli(int64(z.Score))})
@@ -42,7 +45,7 @@ func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return out, nil
+	return out, unread.orNil()
 }
 
 // HeldOf reads held chains by their ids, in their order, a few hundred in a round trip. Those
@@ -65,7 +68,7 @@ func (l *Ledger) HeldOf(ctx context.Context, ids []string) ([]Chain, error) {
 
 // WaitersOf counts, for each of these tokens, the chains that wait for it: for a slot, for
 // its quota or for the end of its cool-down. It reads the waiting chains of the tokens'
-// buckets: a thousand in a round trip.
+// buckets: a thousand in a round trip. With an *UnreadError it returns what the other buckets have.
 func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int, error) {
 	wanted, tags := map[string]bool{}, map[string]*redis.StringSliceCmd{}
 	pipe := l.rdb.Pipeline()
@@ -79,11 +82,13 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 	if len(tags) == 0 {
 		return out, nil
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
 	var ids []string
-	for _, cmd := range tags {
+	unread := &UnreadError{}
+	for tag, cmd := range tags {
+		if err := cmd.Err(); err != nil {
+			unread.add(tag, err)
+		}
 		for _, id := range cmd.Val() {
 			if token, _ := SplitID(id); wanted[token] {
 				ids = append(ids, id)
@@ -96,10 +101,14 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 		for i, id := range part {
 			cmds[i] = pipe.HMGet(ctx, l.bucket(Tag(id))+"chain:"+id, "s", "y")
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, err
-		}
+		_, _ = pipe.Exec(ctx)
 		for i, id := range part {
+			if err := cmds[i].Err(); err != nil {
+				if tag := Tag(id); !slices.Contains(unread.Tags, tag) {
+					unread.add(tag, err)
+				}
+				continue
+			}
 			v := cmds[i].Val()
 			state, _ := v[0].(string)
 			why, _ := v[1].(string)
@@ -110,7 +119,7 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 			}
 		}
 	}
-	return out, nil
+	return out, unread.orNil()
 }
 
 // waitsForToken are the reasons of a wait for a token, as against one for its own call.

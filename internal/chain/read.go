@@ -209,21 +209,27 @@ type Chain struct {
 var chainStates = map[string]string{"r": "ready", "f": "fed", "x": "running", "w": "waiting", "l": "waiting", "h": "held"}
 
 // Chains streams the chains of the buckets of tags that are not idle: the held ones
-// alone, or all.
+// alone, or all. An error is the last thing that is yielded: an *UnreadError after the chains of
+// the buckets that could be read.
 func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
 	return func(yield func(Chain, error) bool) {
+		unread := &UnreadError{}
 		for _, tag := range tags {
+			if unread.enough(ctx) {
+				unread.add(tag, ctx.Err())
+				continue
+			}
 			ids, err := l.chainIDs(ctx, tag, heldOnly)
 			if err != nil {
-				yield(Chain{}, err)
-				return
+				unread.add(tag, err)
+				continue
 			}
 			for len(ids) > 0 {
 				n := min(len(ids), 200)
 				chains, err := l.chains(ctx, ids[:n])
 				if err != nil {
-					yield(Chain{}, err)
-					return
+					unread.add(tag, err)
+					break
 				}
 				for _, c := range chains {
 					if heldOnly && c.State != "held" {
@@ -235,6 +241,9 @@ func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.
 				}
 				ids = ids[n:]
 			}
+		}
+		if err := unread.orNil(); err != nil {
+			yield(Chain{}, err)
 		}
 	}
 }

@@ -22,21 +22,26 @@ const perPage = 500
 
 // Scheduled streams the scheduled calls of the buckets of tags, bucket by bucket, in each
 // the last one first. One that becomes due meanwhile may be told still; one that is taken
-// out meanwhile may hide another.
+// out meanwhile may hide another. An error is the last thing that is yielded: an *UnreadError
+// after the calls of the buckets that could be read.
 func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Scheduled, error] {
 	return func(yield func(Scheduled, error) bool) {
+		unread := &UnreadError{}
 		for _, tag := range tags {
+			if unread.enough(ctx) {
+				unread.add(tag, ctx.Err())
+				continue
+			}
 			// From the end, since what becomes due goes from the beginning.
 			for from := int64(0); ; from += perPage {
 				page, err := l.rdb.ZRevRangeWithScores(ctx, l.bucket(tag)+"delayed", from, from+perPage-1).Result()
-				if err != nil {
-					yield(Scheduled{}, err)
-					return
+				var calls []Scheduled
+				if err == nil {
+					calls, err = l.scheduled(ctx, page)
 				}
-				calls, err := l.scheduled(ctx, page)
 				if err != nil {
-					yield(Scheduled{}, err)
-					return
+					unread.add(tag, err)
+					break
 				}
 				for _, c := range calls {
 					if !yield(c, nil) {
@@ -47,6 +52,9 @@ func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Schedul
 					break
 				}
 			}
+		}
+		if err := unread.orNil(); err != nil {
+			yield(Scheduled{}, err)
 		}
 	}
 }

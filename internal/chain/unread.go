@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -21,10 +22,15 @@ func (e *UnreadError) Error() string {
 func (e *UnreadError) Unwrap() error { return e.Cause }
 
 func (e *UnreadError) add(tag string, err error) {
-	if e.Cause == nil {
+	if e.Cause == nil && err != nil {
 		e.Cause = err
 	}
 	e.Tags = append(e.Tags, tag)
+}
+
+// enough reports whether trying on is of no use.
+func (e *UnreadError) enough(ctx context.Context) bool {
+	return len(e.Tags) >= mostFailures || ctx.Err() != nil
 }
 
 // orNil is the error: nil where all was read, and the plain cause where nothing was.

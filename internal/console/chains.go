@@ -102,6 +102,7 @@ type chainsData struct {
 	Groups   []groupView // of held ones, where no cause is looked at
 	Held     int         // how many there are of what is looked at
 	Cut      bool        // the groups are of the oldest alone
+	Unread   int         // parts of the ledger that could not be read
 	Chains   []chainView
 	Next     string
 	More     bool
@@ -128,9 +129,12 @@ func (c *Console) chainsTopic(a lookedAt) topic {
 		case a.All:
 			var found operator.Page[operator.Chain]
 			found, err = c.o.Operator.ChainsPage(ctx, false, a.cursor, perPage)
-			chains, d.Next = found.Items, found.Next
+			chains, d.Next, d.Unread = found.Items, found.Next, found.Unread
 		case a.Cause != "":
 			chains, d.Held, d.More, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, a.skip, heldPerPage)
+			if d.Unread = operator.Unread(err); d.Unread > 0 {
+				err = nil
+			}
 		default:
 			return c.heldGroups(ctx, d)
 		}
@@ -146,7 +150,7 @@ func (c *Console) heldGroups(ctx context.Context, d chainsData) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Held, d.Cut = sum.Chains, sum.Cut
+	d.Held, d.Cut, d.Unread = sum.Chains, sum.Cut, sum.Unread
 	for _, g := range sum.Groups {
 		v := groupView{HeldGroup: g, of: d.Of}
 		if v.Examples, err = c.chainViews(ctx, g.Examples); err != nil {
@@ -188,6 +192,7 @@ func (c *Console) chainsPage(w http.ResponseWriter, r *http.Request) {
 		d.Pager = skipPager(a.path(), a.skip, heldPerPage, d.More)
 	}
 	p := c.newPage(r, "chains")
+	p.Unread = d.Unread
 	p.Live, p.Reload, p.Data = eventsURL("chains", "show", q.Get("show"), "cursor", a.cursor, "batch", a.Batch, "cause", a.Cause,
 		"skip", strconv.Itoa(a.skip)), reloadAfter, d
 	c.show(w, r, http.StatusOK, p)

@@ -23,6 +23,7 @@ type page struct {
 	Reload int    // seconds after which a browser without JavaScript loads it again; 0 never
 	Always bool   // with JavaScript too
 	Notice *notice
+	Unread int // parts of the ledger that could not be read
 	Data   any
 }
 
@@ -78,7 +79,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *pa
 				p.Nav[i].Badge = over.(overview).Held
 			}
 		}
-		p.Held = over.(overview).Held
+		p.Held, p.Unread = over.(overview).Held, max(p.Unread, over.(overview).Unread)
 		p.Notice = takeNotice(w, r)
 	}
 	body, err := c.sites[p.Lang].render(p.Name, p)

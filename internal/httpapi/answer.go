@@ -11,10 +11,12 @@ import (
 type page[T any] struct {
 	Items []T     `json:"items"`
 	Next  *string `json:"next"` // cursor of the page after this one; null: this is the last one
+	// Unread is how many of the 1,024 parts of the ledger could not be read; absent: none.
+	Unread int `json:"unread,omitempty"`
 }
 
 func paged[T any](p operator.Page[T]) page[T] {
-	out := page[T]{Items: p.Items}
+	out := page[T]{Items: p.Items, Unread: p.Unread}
 	if out.Items == nil {
 		out.Items = []T{}
 	}

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -32,18 +33,21 @@ const (
 
 // Chains streams the chains that have something to do, or those alone that wait for a
 // person. A chain that changes meanwhile is seen before or after the change. An error
-// is the last thing that is yielded.
+// is the last thing that is yielded: where Unread tells it, after the chains that could be read.
 func (o *Operator) Chains(ctx context.Context, heldOnly bool) iter.Seq2[Chain, error] {
 	return func(yield func(Chain, error) bool) {
-		tags, err := o.busyTags(ctx, heldOnly)
-		if err != nil {
-			yield(Chain{}, err)
-			return
-		}
-		for c, err := range o.chainsOf(ctx, tags, heldOnly) {
-			if !yield(c, err) || err != nil {
-				return
+		tags, unread := o.busyTags(ctx, heldOnly)
+		if partly(unread) {
+			for c, err := range o.chainsOf(ctx, tags, heldOnly) {
+				if err != nil {
+					unread = errors.Join(unread, err)
+				} else if !yield(c, nil) {
+					return
+				}
 			}
+		}
+		if unread != nil {
+			yield(Chain{}, unread)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -29,15 +30,16 @@ type HeldSummary struct {
 	Chains int         // all of them, of the batch that was asked for
 	Groups []HeldGroup // the largest first
 	Cut    bool        // there are more than MaxHeld: the groups are of the oldest
+	Unread int         // parts of the ledger that could not be read: what they hold is not in Groups
 }
 
 // HeldGroups returns the chains that wait for a person, of one batch ("" all), by why.
 func (o *Operator) HeldGroups(ctx context.Context, batchName string) (HeldSummary, error) {
 	chains, cut, err := o.heldChains(ctx, batchName)
-	if err != nil {
+	if !partly(err) {
 		return HeldSummary{}, err
 	}
-	sum := HeldSummary{Chains: len(chains), Cut: cut}
+	sum := HeldSummary{Chains: len(chains), Cut: cut, Unread: Unread(err)}
 	at := map[string]int{}
 	for _, c := range chains {
 		why := Cause(c.Head)
@@ -63,10 +65,11 @@ func (o *Operator) HeldGroups(ctx context.Context, batchName string) (HeldSummar
 
 // HeldPage returns a part of the chains that wait for a person, the one that waits longest
 // first: of one batch ("" all), whose head failed for a cause ("" any), after the first skip
-// of them. more says whether there are others behind.
+// of them. more says whether there are others behind. With an error that Unread tells, the
+// page is of what could be read.
 func (o *Operator) HeldPage(ctx context.Context, batchName, cause string, skip, limit int) (page []Chain, all int, more bool, err error) {
 	chains, _, err := o.heldChains(ctx, batchName)
-	if err != nil {
+	if !partly(err) {
 		return nil, 0, false, err
 	}
 	if cause != "" {
@@ -75,7 +78,7 @@ func (o *Operator) HeldPage(ctx context.Context, batchName, cause string, skip, 
 	all = len(chains)
 	chains = chains[min(skip, all):]
 	limit = min(max(limit, 1), MaxPage)
-	return chains[:min(limit, len(chains))], all, len(chains) > limit, nil
+	return chains[:min(limit, len(chains))], all, len(chains) > limit, err
 }
 
 // heldChains reads the held chains, of a batch or all, the one that waits longest first.
@@ -88,12 +91,16 @@ func (o *Operator) heldChains(ctx context.Context, batchName string) (chains []C
 	} else {
 		tags, err = o.busyTags(ctx, true)
 	}
-	if err != nil {
+	unread := err
+	if !partly(unread) {
 		return nil, false, err
 	}
 	found, err := o.ledger.HeldIDs(ctx, tags)
 	if err != nil {
-		return nil, false, fmt.Errorf("held chains: %w", err)
+		unread = errors.Join(unread, fmt.Errorf("held chains: %w", err))
+	}
+	if !partly(err) {
+		return nil, false, unread
 	}
 	if cut = len(found) > MaxHeld; cut {
 		found = found[:MaxHeld]
@@ -111,5 +118,5 @@ func (o *Operator) heldChains(ctx context.Context, batchName string) (chains []C
 			chains = append(chains, forPeople(c))
 		}
 	}
-	return chains, cut, nil
+	return chains, cut, unread
 }

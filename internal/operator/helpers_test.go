@@ -24,6 +24,7 @@ type world struct {
 	t       *testing.T
 	ctx     context.Context
 	redis   *miniredis.Miniredis
+	rdb     *redis.Client
 	ledger  *chain.Ledger
 	batches *batch.Store
 	limiter *quota.Limiter
@@ -48,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	ledger := chain.New(rdb, chain.Options{MaxAttempts: 3, Admission: chain.Admission{
 		Library: quota.Library(), Args: func() []any { return settings.Args(start, time.Time{}) },
 	}})
-	return &world{t: t, ctx: context.Background(), redis: m, ledger: ledger, limiter: limiter,
+	return &world{t: t, ctx: context.Background(), redis: m, rdb: rdb, ledger: ledger, limiter: limiter,
 		batches: batch.NewStore(rdb, "", chain.Buckets), op: op}
 }
 

@@ -77,11 +77,11 @@ func (o *Operator) batchTags(ctx context.Context, m batch.Meta) ([]string, error
 }
 
 // busyTags are those of the buckets that have any chain that is not idle, or any
-// that is held.
+// that is held. With an *UnreadError they are those of the part that can be read.
 func (o *Operator) busyTags(ctx context.Context, heldOnly bool) ([]string, error) {
-	buckets, err := o.ledger.Survey(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("survey of the chains: %w", err)
+	buckets, err := o.survey(ctx)
+	if !partly(err) {
+		return nil, err
 	}
 	var tags []string
 	for _, b := range buckets {
@@ -89,7 +89,7 @@ func (o *Operator) busyTags(ctx context.Context, heldOnly bool) ([]string, error
 			tags = append(tags, b.Tag)
 		}
 	}
-	return tags, nil
+	return tags, err
 }
 
 // Reseal passes every sealed token to reseal, with the token's name, and puts what it

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"fmt"
 )
 
 // Overview are all chains by what they do.
@@ -11,16 +10,17 @@ type Overview struct {
 	Active    int `json:"active"`    // run, or wait for a time
 	Held      int `json:"held"`      // wait for a person
 	Scheduled int `json:"scheduled"` // calls, of no chain yet, that are due later
+	Unread    int `json:"unread"`    // parts of the ledger, of chain.Buckets, that could not be read and are not counted
 }
 
 // Overview counts all chains. It reads no chain itself: its cost is the same however
 // many there are.
 func (o *Operator) Overview(ctx context.Context) (Overview, error) {
-	buckets, err := o.ledger.Survey(ctx)
-	if err != nil {
-		return Overview{}, fmt.Errorf("survey of the chains: %w", err)
+	buckets, err := o.survey(ctx)
+	if !partly(err) {
+		return Overview{}, err
 	}
-	var sum Overview
+	sum := Overview{Unread: Unread(err)}
 	for _, b := range buckets {
 		sum.Ready += b.Ready
 		sum.Active += b.Due

@@ -27,6 +27,8 @@ type Page[T any] struct {
 	Items []T
 	// Next is the cursor of the page after this one; "": this is the last one.
 	Next string
+	// Unread is how many parts of the ledger could not be read: what they have is not among Items.
+	Unread int
 }
 
 // CallsQuery says which calls of a batch are wanted.
@@ -150,9 +152,10 @@ func (o *Operator) ChainsPage(ctx context.Context, heldOnly bool, cursor string,
 	}
 	limit = min(max(limit, 1), MaxPage)
 	tags, err := o.busyTags(ctx, heldOnly)
-	if err != nil {
+	if !partly(err) {
 		return page, err
 	}
+	page.Unread = Unread(err)
 	slices.Sort(tags)
 	for _, tag := range tags {
 		if tag < chain.Tag(after) {
@@ -217,5 +220,8 @@ func (o *Operator) QuotaPage(ctx context.Context, cursor string, limit int) (Pag
 		page.Next = encodePlace("t", tokens[limit-1])
 	}
 	page.Items, err = o.QuotaOf(ctx, tokens)
+	if page.Unread = Unread(err); page.Unread > 0 {
+		err = nil
+	}
 	return page, err
 }

@@ -42,14 +42,17 @@ func (o *Operator) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, er
 	}
 	waiters, err := o.ledger.WaitersOf(ctx, tokens)
 	if err != nil {
-		return nil, fmt.Errorf("chains that wait for their token: %w", err)
+		err = fmt.Errorf("chains that wait for their token: %w", err)
+	}
+	if !partly(err) {
+		return nil, err
 	}
 	out := make([]QuotaRow, len(usages))
 	for i, u := range usages {
 		out[i] = row(u)
 		out[i].Waiting = waiters[u.Token]
 	}
-	return out, nil
+	return out, err
 }
 
 func row(u quota.Usage) QuotaRow {

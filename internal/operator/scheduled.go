@@ -19,11 +19,7 @@ type ScheduledCall struct {
 // thing that is yielded.
 func (o *Operator) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error] {
 	return func(yield func(ScheduledCall, error) bool) {
-		buckets, err := o.ledger.Survey(ctx)
-		if err != nil {
-			yield(ScheduledCall{}, fmt.Errorf("survey of the chains: %w", err))
-			return
-		}
+		buckets, unread := o.survey(ctx)
 		var tags []string
 		for _, b := range buckets {
 			if b.Delayed > 0 {
@@ -32,29 +28,27 @@ func (o *Operator) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error
 		}
 		for s, err := range o.ledger.Scheduled(ctx, tags) {
 			if err != nil {
-				yield(ScheduledCall{}, fmt.Errorf("scheduled calls: %w", err))
+				unread = errors.Join(unread, fmt.Errorf("scheduled calls: %w", err))
+			} else if !yield(ScheduledCall{record(s.Call), Time{s.Due}}, nil) {
 				return
 			}
-			if !yield(ScheduledCall{record(s.Call), Time{s.Due}}, nil) {
-				return
-			}
+		}
+		if unread != nil {
+			yield(ScheduledCall{}, unread)
 		}
 	}
 }
 
 // CountScheduled returns how many calls are not due yet, and when the first one is.
 func (o *Operator) CountScheduled(ctx context.Context) (n int, next Time, err error) {
-	buckets, err := o.ledger.Survey(ctx)
-	if err != nil {
-		return 0, Time{}, fmt.Errorf("survey of the chains: %w", err)
-	}
+	buckets, err := o.survey(ctx)
 	for _, b := range buckets {
 		n += b.Delayed
 		if !b.NextDelayed.IsZero() && (next.IsZero() || b.NextDelayed.Before(next.Time)) {
 			next = Time{b.NextDelayed}
 		}
 	}
-	return n, next, nil
+	return n, next, err
 }
 
 // DueAt returns when a call that Show returned is due; zero for one that is not scheduled.
