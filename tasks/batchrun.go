@@ -30,6 +30,8 @@ type batchRun struct {
 	replace         bool
 	progress        func(Summary)
 	reject, leftOut func(error) error
+	recall          func(*chain.NewCall) bool
+	known           func(field string) chain.Landing
 	canary          canaries
 	retold          int // of job.told
 
@@ -195,6 +197,9 @@ func (b *batchRun) add(c *Call) error {
 		}
 		return b.leftOut(&ConflictError{Batch: b.name, ID: c.ID, Row: c.Row, First: first, Source: c.Source})
 	}
+	if b.recall != nil && !b.recall(&n) {
+		return nil
+	}
 	return b.out.add(&n, c.ID, c.Source)
 }
 
@@ -247,7 +252,11 @@ func (b *batchRun) received(g *group, r chain.Received, to *receipts) {
 	have := r.Have
 	for j := range len(r.Landings) {
 		row := &g.rows[j]
-		switch landing := chain.Landing(r.Landings[j]); landing {
+		landing := chain.Landing(r.Landings[j])
+		if landing == chain.Fresh && b.known != nil {
+			landing = b.known(g.Field(j))
+		}
+		switch landing {
 		case chain.Fresh:
 			to.Enqueued++
 		case chain.Made:

@@ -115,3 +115,14 @@ func (f attemptFacts) refusedByHook(err error) (judgement, bool) {
 	}
 	return judgement{chain.Outcome{Kind: chain.Late, Slot: chain.GiveBack, Delay: f.BackOff, Err: err.Error()}, outcomeNotSent}, true
 }
+
+// Recall is for a program whose ledger ends with it, and that keeps what became of its calls
+// itself (`enqueue run`). f sees each call before it is appended, in order; it may change it,
+// and returns false to pass over it.
+func Recall(f func(*chain.NewCall) bool) BatchOption { return func(b *batchRun) { b.recall = f } }
+
+// Known is for the same programs: f says of each call that is new to the ledger (by the token's
+// name and the key behind it) how it is counted.
+func Known(f func(field string) chain.Landing) BatchOption {
+	return func(b *batchRun) { b.known = f }
+}

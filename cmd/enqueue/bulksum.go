@@ -103,6 +103,16 @@ type part struct {
 
 // summary tells people what the run did.
 func (r *bulkRun) summary(ctx context.Context, op *operator.Operator, s tasks.Summary) {
+	r.did(s)
+	if s.Rows > 0 && s.Duplicates == s.Rows {
+		r.allThere(ctx, op)
+	}
+	r.notPruned(s)
+	r.tellRejects(s, r.resume())
+}
+
+// did says what became of the rows.
+func (r *bulkRun) did(s tasks.Summary) {
 	fmt.Fprintf(r.told, "%s; %s; %s\n", lastWords(s), count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
 		fmt.Fprintf(r.told, "%s joined the end of their chains: rows that stand after them in the file were there already\n", count(s.OutOfOrder, "new call"))
@@ -110,11 +120,6 @@ func (r *bulkRun) summary(ctx context.Context, op *operator.Operator, s tasks.Su
 	if s.Edited {
 		fmt.Fprintf(r.err, "%s was edited while it was read twice: what stands here is of the second reading\n", r.in.name)
 	}
-	if s.Rows > 0 && s.Duplicates == s.Rows {
-		r.allThere(ctx, op)
-	}
-	r.notPruned(s)
-	r.tellRejects(s, r.resume())
 }
 
 // allThere says since when the rows are there, how they stand, and how to make them once more.

@@ -55,7 +55,11 @@ func nextStep(c operator.Chain, m batch.Meta) string {
 		if m.Name == "" {
 			return fmt.Sprintf("the token is wrong: enqueue cancel --chain %s, then the call again with the right one", id)
 		}
-		return fmt.Sprintf("correct the token in the file and give it again with --prune: enqueue bulk FILE --batch %s --prune", quoteArg(m.Name))
+		file := "FILE --batch " + quoteArg(m.Name)
+		if m.Path != "" { // the batch bears its name
+			file = quoteFile(m.Path)
+		}
+		return "correct the token in the file and give it again with --prune: enqueue bulk " + file + " --prune"
 	case operator.RemedyKey:
 		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + id + ")"
 	case operator.RemedyAsk:

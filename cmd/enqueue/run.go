@@ -28,8 +28,13 @@ same command goes on where it was: what succeeded is not called again, and slots
 that were used stay used. A request that was in flight at a crash has an unknown outcome: it
 is made again once its lease has ended (65 s by default, by the clock of this machine).
 
-Rows may be appended to FILE between two starts; any other change is refused. One process
-at a time works on a file, and it counts only what it sends itself: do not use a token here
+FILE may be corrected between two starts, in any order: what succeeded stays, rows that are
+new are made, and rows that it has no more are not (what was tried of them stays in the
+results). A row is known by its id; one without id by what it says. A row that can't be one is
+told as FILE:LINE: FIELD: what is wrong; the rows behind it in its chain are withheld until it is
+corrected, and --rejects keeps them all (with their tokens, mode 0600).
+
+One process at a time works on a file, and it counts only what it sends itself: do not use a token here
 and through Redis on the same day. The journal has no token, but the key that names them; it
 is private (mode 0600). Once all is done, FILE.journal can be removed.
 
@@ -37,8 +42,8 @@ It ends when nothing more happens without a person; where the day's quota is use
 waits for the next day, or, with --today, ends. Ctrl-C ends it in order: requests in flight
 end first.
 
-Exit status: 0 every call succeeded; 3 some did not, or wait for tomorrow, or rows were
-rejected; 1 it was stopped or failed.`
+Exit status: 0 every call of the file succeeded; 3 some did not, or wait for tomorrow, or rows
+were rejected, conflict or were withheld; 1 it was stopped or failed.`
 
 // localSettings are those of a job with no Redis.
 var localSettings = []config.Group{config.Logging, config.Limits, config.Calls}
@@ -63,7 +68,7 @@ func (a *app) runLocal() *cobra.Command {
 	f.BoolVar(&o.skipFailed, "skip-failed", false, "leave calls that were given up, and go on behind them")
 	f.BoolVar(&o.today, "today", false, "end when all that is left waits for tomorrow's quota")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row and count; calls nothing and writes no journal")
-	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
+	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"habilita/internal/filejob"
+	"habilita/internal/intake"
 	"habilita/internal/operator"
 	"habilita/tasks"
 )
@@ -18,18 +19,15 @@ const maxShownFailures = 20
 
 // runEnd is what run --json ends with.
 type runEnd struct {
-	File       string           `json:"file"`
-	Results    string           `json:"results"`
-	Resumed    bool             `json:"resumed"` // an earlier start had begun it
-	Rows       int              `json:"rows"`
-	Duplicates int              `json:"duplicates"` // rows of an id that an earlier one has
-	Rejected   int              `json:"rejected"`
-	Tokens     int              `json:"tokens"`
-	Seconds    float64          `json:"seconds"`
-	NextDay    operator.Time    `json:"waits_until"` // for the quota, with --today; null: for nothing
-	Status     *operator.Status `json:"status"`
+	File    string `json:"file"`
+	Results string `json:"results"`
+	Resumed bool   `json:"resumed"` // an earlier start had begun it
+	summaryJSON
+	NextDay operator.Time    `json:"waits_until"` // for the quota, with --today; null: for nothing
+	Status  *operator.Status `json:"status"`
 
-	failed failed
+	failed   failed
+	complete bool // no row was left out
 }
 
 // failed are calls that were given up: the first ones, and how many there are.
@@ -39,7 +37,7 @@ type failed struct {
 }
 
 func (e *runEnd) read(s tasks.Summary) {
-	e.Rows, e.Duplicates, e.Rejected, e.Tokens = s.Rows, s.Duplicates, s.Rejected, s.Tokens
+	e.summaryJSON, e.complete = asSummary(s), s.Complete()
 }
 
 func (e *runEnd) state(s filejob.State) {
@@ -81,6 +79,11 @@ func (r *fileRun) interrupted(ctx context.Context, e runEnd, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		why = fmt.Errorf("%w: make room on the disk of %s, then go on; nothing is lost", why, r.in.name)
 	}
+	var file *intake.FileError
+	if errors.As(err, &file) && file.Err == nil { // the same command would be refused again
+		fmt.Fprintf(r.err, "enqueue: %v\n", why)
+		return errTold
+	}
 	far := ""
 	if e.Status != nil {
 		far = " (" + counts(*e.Status) + ")"
@@ -106,7 +109,7 @@ func (r *fileRun) finish(e runEnd) error {
 	if !s.Settled {
 		fmt.Fprintf(r.err, "today's quota is used up for what is left, until %s; then: %s\n", local(e.NextDay, r.zone), r.resume())
 	}
-	if !s.AllSucceeded() || e.Rejected > 0 {
+	if !s.AllSucceeded() || !e.complete {
 		return errPartial
 	}
 	return nil

@@ -73,17 +73,15 @@ func (r *fileRun) work(ctx context.Context, job *filejob.Job, started time.Time)
 	end := runEnd{Resumed: job.Resumed(), File: r.in.name, Results: filejob.ResultsOf(r.in.name)}
 	fmt.Fprintf(r.told, "results %s\njournal %s   (keep it: it is how to go on)\nresume  %s\n",
 		end.Results, filejob.JournalOf(r.in.name), r.resume())
-	sum, err := job.Enqueue(ctx, r.calls(), tasks.OnReject(r.reject),
+	sum, err := job.Enqueue(ctx, r.calls(), tasks.OnReject(r.reject), tasks.OnLeftOut(r.leftOut),
 		tasks.OnProgress(func(s tasks.Summary) { r.meter.update(r.in.read(), r.in.size, count(s.Rows, "row")+" read") }))
 	r.meter.stop()
 	end.read(sum)
 	if err != nil {
 		return end, err
 	}
+	r.did(sum)
 	r.tellRejects(sum, r.resume())
-	if sum.Duplicates > 0 {
-		fmt.Fprintf(r.told, "taken for earlier rows of the file, by their ids: %s\n", count(sum.Duplicates, "row"))
-	}
 	if end.Resumed {
 		if s, err := job.Status(ctx); err == nil {
 			fmt.Fprintf(r.told, "goes on: %s\n", counts(s))
@@ -115,16 +113,16 @@ func (r *fileRun) words(s filejob.State) string {
 // notOpened says why a job can't begin or go on.
 func (r *fileRun) notOpened(ctx context.Context, file string, err error) error {
 	var (
-		changed *filejob.ChangedError
-		policy  *filejob.PolicyError
-		damage  *journal.DamageError
+		old    *filejob.OldError
+		policy *filejob.PolicyError
+		damage *journal.DamageError
 	)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, filejob.ErrBusy):
 		return fmt.Errorf("another process works on %s: wait for it, or end it", file)
-	case errors.As(err, &changed):
+	case errors.As(err, &old):
 		return usagef("%v", err)
 	case errors.As(err, &policy):
 		return usagef("%v: use --on-failure %s", err, policy.Have)

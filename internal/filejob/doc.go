@@ -5,9 +5,10 @@
 //
 // # Files
 //
-//	FILE              the operations; read at every start, never written
+//	FILE              the operations; read at every start, never written. It may be corrected
+//	                  between two starts
 //	FILE.journal      every grant and every outcome; mode 0600. It has no token, but the
-//	                  key that names tokens, so that they have the same names again
+//	                  key that names tokens, so that they and the rows have the same names again
 //	FILE.results.csv  a row for each call that has ended. Written anew at every start from
 //	                  FILE and the journal, and then appended
 //
@@ -25,8 +26,12 @@
 //
 // # Going on
 //
-// At a start all rows are enqueued, and then put into the state that the journal tells:
-// calls that succeeded are not made again, in no case; calls that were given up hold their
+// At a start the rows that the journal knows are enqueued and put into the state that it tells;
+// then the whole file is given, and what is new joins its chains. Rows that the file has no
+// more are not made; what was tried of them stays in the results. A journal of version 1 knows
+// rows by their places: its job goes on with the same file alone.
+//
+// Calls that succeeded are not made again, in no case; calls that were given up hold their
 // chain, or do what the policy says; a call that was granted and has no outcome is one
 // whose worker was lost: its outcome is unknown, its slot and chain stay taken until its
 // lease has ended, and the attempt counts. The days' counts, cool-downs, attempts and

@@ -93,11 +93,10 @@ func TestFullDisk(t *testing.T) {
 			c.disk = func(d journal.Disk) journal.Disk { return bounded{Disk: d, size: size} }
 			j, err := Open(t.Context(), c)
 			if err == nil {
-				if _, err := j.Enqueue(t.Context(), rows(calls, tokens)); err != nil {
-					t.Fatal(err)
-				}
 				var s State
-				s, err = j.Work(t.Context(), false, func(State) {})
+				if _, err = j.Enqueue(t.Context(), rows(calls, tokens)); err == nil {
+					s, err = j.Work(t.Context(), false, func(State) {})
+				}
 				if cerr := j.Close(); cerr != nil {
 					t.Errorf("%d bytes: %v", size, cerr)
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -60,7 +61,8 @@ func ResultsOf(file string) string { return file + ".results.csv" }
 type Job struct {
 	c       Config
 	journal *journal.File
-	memory  *memory // at the start; nil after Enqueue
+	memory  *memory       // at the start; nil after Enqueue
+	gone    []*remembered // calls that were made, or tried, and whose rows the file has no more
 	head    head
 	batchID string
 	resumed bool
@@ -76,16 +78,18 @@ type Job struct {
 }
 
 // Open takes the file's journal for this process and reads it. A file that another
-// process works on is ErrBusy, one that was changed a *ChangedError, another policy than
-// the job's a *PolicyError, and a journal that can't be trusted a *journal.DamageError or
+// process works on is ErrBusy, one that was changed since an older version began its job an
+// *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *journal.DamageError or
 // *VersionError; nothing was changed then.
 func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	j := &Job{c: c, done: make(chan struct{})}
 	j.broken, j.stop = context.WithCancelCause(context.Background())
 	// Before there is a journal: a file that can't be read leaves none.
-	if _, _, err := compare(c.File, content{}); err != nil {
+	readable, err := os.Open(c.File)
+	if err != nil {
 		return nil, err
 	}
+	_ = readable.Close()
 	if c.disk == nil {
 		c.disk = func(d journal.Disk) journal.Disk { return d }
 	}
@@ -109,18 +113,10 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 		j.memory.forget() // nothing was called: the file may be another one
 	}
 	j.resumed = j.memory.head != nil
-	now, same, err := compare(c.File, j.memory.content)
-	var changed *ChangedError
-	if errors.As(err, &changed) {
-		changed.Journal = JournalOf(c.File)
-	}
-	if err != nil {
-		return nil, err
-	}
 	if j.resumed {
-		err = j.goOn(ctx, now, same)
+		err = j.goOn(ctx)
 	} else {
-		err = j.begin(ctx, now)
+		err = j.begin(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -136,7 +132,7 @@ func (j *Job) Batch() string { return j.head.Batch }
 func (j *Job) Resumed() bool { return j.resumed }
 
 // begin starts a new job.
-func (j *Job) begin(ctx context.Context, now content) error {
+func (j *Job) begin(ctx context.Context) error {
 	keys, err := vault.GenerateKey("run")
 	if err != nil {
 		return err
@@ -148,36 +144,37 @@ func (j *Job) begin(ctx context.Context, now content) error {
 	if j.head.Naming, err = vault.KeepNamingKey(ctx, j.world.rdb, namingKey); err != nil {
 		return err
 	}
-	return j.write(record{Type: typeHead, At: ms(time.Now()), Head: &j.head, Content: &now}, true)
+	return j.write(record{Type: typeHead, At: ms(time.Now()), Head: &j.head}, true)
 }
 
 // goOn takes a job up again.
-func (j *Job) goOn(ctx context.Context, now content, same bool) error {
+func (j *Job) goOn(ctx context.Context) error {
 	j.head = *j.memory.head
+	if j.memory.old() {
+		same, err := unchanged(j.c.File, j.memory.content)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return &OldError{File: j.c.File}
+		}
+	}
 	if j.head.Policy != j.c.Policy {
 		return &PolicyError{Have: j.head.Policy, Want: j.c.Policy}
 	}
 	if err := j.open(ctx); err != nil {
 		return err
 	}
-	var add []record
-	if !same {
-		add = append(add, record{Type: typeFile, At: ms(time.Now()), Content: &now})
-	}
 	// With another policy nothing is held: there is nothing to skip.
 	asked := j.c.Again == Retry || j.c.Again == Skip && j.head.Policy == string(batch.Hold)
-	if asked && j.memory.givenUp() {
-		add = append(add, record{Type: string(j.c.Again), At: ms(time.Now())})
+	if !asked || !j.memory.givenUp() {
+		return nil
 	}
-	for _, r := range add {
-		if err := j.write(r, true); err != nil {
-			return err
-		}
-		if err := j.memory.apply(r); err != nil {
-			return err
-		}
+	r := record{Type: string(j.c.Again), At: ms(time.Now())}
+	if err := j.write(r, true); err != nil {
+		return err
 	}
-	return nil
+	return j.memory.apply(r)
 }
 
 // write appends a record, and with sync waits until it is on the disk. After a failure
@@ -216,8 +213,16 @@ func (j *Job) syncOften() {
 
 // beforeSend writes a grant down, and reserves room for its outcome: only when both are on
 // the disk may its request be sent.
-func (j *Job) beforeSend(_ context.Context, g tasks.Granted) error {
-	text, err := grantRecord(g).encode()
+func (j *Job) beforeSend(ctx context.Context, g tasks.Granted) error {
+	r := grantRecord(g)
+	if g.Attempt <= 1 && j.head.Version == version { // who reads it later may have no such row
+		c, err := j.world.op.Record(ctx, j.batchID, g.TokenID, g.Key)
+		if err != nil {
+			return err
+		}
+		r.Grant.of(c)
+	}
+	text, err := r.encode()
 	if err != nil {
 		return err
 	}

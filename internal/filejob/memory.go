@@ -1,13 +1,17 @@
 package filejob
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"habilita/internal/batch"
 	"habilita/internal/chain"
+	"habilita/internal/seen"
 	"habilita/quota"
 	"habilita/tasks"
 )
@@ -16,13 +20,33 @@ import (
 type memory struct {
 	head    *head // nil: there is none
 	created time.Time
-	content content
-	calls   []*chain.Restored // in the order of their first grant, which is that of each chain
-	byKey   map[callKey]*chain.Restored
+	content content       // of an older version's job
+	calls   []*remembered // in the order of their first grant
+	byKey   map[rowKey]*remembered
 	tokens  map[string]*tokenMemory
+
+	mu   sync.Mutex // of rows, while the file is read
+	rows seen.Table // rows of the last start, by rowHash
+	read []uint64   // the same, as they were noted
 }
 
-type callKey struct{ chain, key string }
+const (
+	rowKnown = 1 // it was there at the last start
+	rowRead  = 2 // the file has it still
+	rowLeft  = 3 // the file has it no more
+)
+
+// remembered is a call that was granted at least once, or has ended.
+type remembered struct {
+	chain.Restored
+	server, ref string // of the row that brought it; "" of an older version's job
+	row         int
+}
+
+// unsent reports that certainly no request of it was ever sent.
+func (c *remembered) unsent() bool {
+	return c.Attempts == 0 && (c.State == chain.RestoreWaiting || c.State == chain.RestoreCancelled)
+}
 
 // tokenMemory is what a token has used.
 type tokenMemory struct {
@@ -55,19 +79,27 @@ func remember(records [][]byte) (*memory, error) {
 }
 
 func (m *memory) forget() {
-	*m = memory{byKey: map[callKey]*chain.Restored{}, tokens: map[string]*tokenMemory{}}
+	m.head, m.created, m.content, m.calls = nil, time.Time{}, content{}, nil
+	m.byKey, m.tokens, m.rows, m.read = map[rowKey]*remembered{}, map[string]*tokenMemory{}, seen.Table{}, nil
 }
 
 func (m *memory) apply(r record) error {
 	switch {
-	case r.Type == typeHead && r.Head != nil && r.Content != nil:
-		if r.Head.Version != version {
+	case r.Type == typeHead && r.Head != nil:
+		if r.Head.Version != version && (r.Head.Version != oldVersion || r.Content == nil) {
 			return &VersionError{r.Head.Version}
 		}
 		m.forget()
-		m.head, m.content, m.created = r.Head, *r.Content, fromMs(r.At)
+		m.head, m.created = r.Head, fromMs(r.At)
+		if r.Content != nil {
+			m.content = *r.Content
+		}
 	case r.Type == typeFile && r.Content != nil:
 		m.content = *r.Content
+	case r.Type == typeRows:
+		return m.noted(r.Rows, rowKnown)
+	case r.Type == typeLeft:
+		return m.noted(r.Rows, 0)
 	case r.Type == typeGrant && r.Grant != nil:
 		m.granted(r)
 	case r.Type == typeEnd && r.Grant != nil && r.End != nil:
@@ -94,14 +126,31 @@ func (m *memory) apply(r record) error {
 	return nil
 }
 
-func (m *memory) call(g *grant) *chain.Restored {
-	k := callKey{g.Chain, g.Key}
+func (m *memory) noted(text string, as uint32) error {
+	raw, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil || len(raw)%8 != 0 {
+		return fmt.Errorf("the journal has a record of rows that can't be read: go on with the program that began")
+	}
+	for ; len(raw) > 0; raw = raw[8:] {
+		h := binary.BigEndian.Uint64(raw)
+		*m.rows.At(h) = as
+		m.read = append(m.read, h)
+	}
+	return nil
+}
+
+func (m *memory) call(g *grant) *remembered {
+	token, name := chain.SplitID(g.Chain)
+	k := rowKey{token, g.Key}
 	c := m.byKey[k]
 	if c == nil {
-		token, name := chain.SplitID(g.Chain)
-		c = &chain.Restored{Token: token, Chain: name, Key: g.Key, State: chain.RestoreWaiting, Enqueued: m.created}
+		c = &remembered{Restored: chain.Restored{Token: token, Key: g.Key, State: chain.RestoreWaiting, Enqueued: m.created}}
 		m.byKey[k] = c
 		m.calls = append(m.calls, c)
+	}
+	c.Chain = name // another one, if the call was given anew before anything was sent
+	if g.Server != "" {
+		c.server, c.ref, c.row = g.Server, g.Ref, g.Row
 	}
 	return c
 }
@@ -204,7 +253,23 @@ func (m *memory) givenUp() bool {
 func (m *memory) holds() bool { return m.head != nil && m.head.Policy == string(batch.Hold) }
 
 // ended reports whether it is known that a call has ended.
-func (m *memory) ended(chainID, key string) bool {
-	c := m.byKey[callKey{chainID, key}]
-	return c != nil && c.State != chain.RestoreInFlight && c.State != chain.RestoreWaiting
+func (m *memory) ended(token, key string) bool {
+	c := m.byKey[rowKey{token, key}]
+	return c != nil && m.landing(c) != chain.Waits
 }
+
+// landing is how a call stands.
+func (m *memory) landing(c *remembered) chain.Landing {
+	switch {
+	case c.State == chain.RestoreSucceeded:
+		return chain.Made
+	case c.State == chain.RestoreGivenUp && m.holds():
+		return chain.IsHeld
+	case c.State == chain.RestoreInFlight || c.State == chain.RestoreWaiting:
+		return chain.Waits
+	}
+	return chain.Ended
+}
+
+// old reports whether an older version began the job.
+func (m *memory) old() bool { return m.head != nil && m.head.Version == oldVersion }

@@ -13,7 +13,7 @@ const aChain = "abcdefghijklmnopqrstuvwx"
 func replay(t *testing.T, records ...record) *memory {
 	t.Helper()
 	raw := [][]byte{}
-	all := append([]record{{Type: typeHead, At: 1, Head: &head{Version: version, Policy: "hold"}, Content: &content{Size: 1}}}, records...)
+	all := append([]record{{Type: typeHead, At: 1, Head: &head{Version: version, Policy: "hold"}}}, records...)
 	for _, r := range all {
 		text, err := r.encode()
 		if err != nil {
@@ -103,7 +103,7 @@ func TestReplayCooling(t *testing.T) {
 
 // What this program does not know it does not guess.
 func TestReplayRefuses(t *testing.T) {
-	for _, raw := range []string{"{", `{"t":"new"}`, `{"t":"grant"}`, `{"t":"head","head":{"v":2},"file":{}}`} {
+	for _, raw := range []string{"{", `{"t":"new"}`, `{"t":"grant"}`, `{"t":"head","head":{"v":3},"file":{}}`, `{"t":"head","head":{"v":1}}`, `{"t":"rows","rows":"AAAA"}`} {
 		if _, err := remember([][]byte{[]byte(raw)}); err == nil {
 			t.Errorf("%s was taken", raw)
 		}

@@ -5,16 +5,23 @@ import (
 	"strings"
 	"time"
 
+	"habilita/internal/operator"
 	"habilita/tasks"
 )
 
-// version is of the journal's records.
-const version = 1
+// version is of the journal's records. Calls of oldVersion that have no id are known by their
+// places in their chains.
+const (
+	version    = 2
+	oldVersion = 1
+)
 
 // The types of records.
 const (
 	typeHead  = "head"  // a job begins; what stands before it is of no more concern
-	typeFile  = "file"  // rows were appended to FILE
+	typeFile  = "file"  // rows were appended to FILE; of the old version
+	typeRows  = "rows"  // rows that FILE has, and had not before
+	typeLeft  = "left"  // rows that FILE has no more
 	typeGrant = "grant" // a request may be sent from here on
 	typeEnd   = "end"   // the outcome of an attempt
 	typeRetry = "retry" // what was given up is to be tried again
@@ -35,6 +42,7 @@ type record struct {
 	Content *content `json:"file,omitempty"`
 	Grant   *grant   `json:"g,omitempty"`
 	End     *end     `json:"o,omitempty"`
+	Rows    string   `json:"rows,omitempty"` // 8 bytes for each (rowHash), base64
 }
 
 // head is what stays the same over all starts.
@@ -46,7 +54,7 @@ type head struct {
 	Naming  []byte `json:"naming"` // the key that names tokens, sealed under Keys
 }
 
-// content is what FILE held.
+// content is what FILE held, of the old version.
 type content struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
@@ -63,6 +71,11 @@ type grant struct {
 	PushBack int64  `json:"p,omitempty"`
 	Ends     int64  `json:"e,omitempty"` // of the lease
 	Days     string `json:"d,omitempty"`
+
+	// Of the row that brought the call, with its first grant.
+	Server string `json:"v,omitempty"`
+	Ref    string `json:"ref,omitempty"`
+	Row    int    `json:"row,omitempty"`
 }
 
 // end is an outcome; its grant's Chain, Key and Nonce come with it.
@@ -86,6 +99,9 @@ func grantRecord(g tasks.Granted) record {
 		PushBack: ms(g.FirstPushBack), Ends: ms(g.LeaseEnds), Days: g.Days,
 	}}
 }
+
+// of notes what the row of the call says.
+func (g *grant) of(c operator.CallRecord) { g.Server, g.Ref, g.Row = c.Server, c.Ref, c.Row }
 
 func endRecord(r tasks.Recorded) record {
 	return record{Type: typeEnd, At: ms(r.At),

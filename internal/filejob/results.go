@@ -53,6 +53,12 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 	if err == nil {
 		err = r.sweep(ctx)
 	}
+	for _, c := range j.gone {
+		if err == nil {
+			rec := j.goneRecord(c)
+			err = r.row(&rec)
+		}
+	}
 	if err == nil {
 		err = r.buf.Flush()
 	}

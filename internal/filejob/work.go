@@ -11,17 +11,20 @@ import (
 	"habilita/tasks"
 )
 
-// Enqueue takes the rows of the file in, puts them into the state of the journal, and
-// writes the results anew. Call it once, before Work. The options are those of
-// tasks.Producer.EnqueueBatch but the policy.
+// Enqueue takes the rows of the file in, those that the journal knows in the state that it
+// tells, and writes the results anew. Rows that the file has no more are not made: the summary
+// counts them as missing and pruned. Call it once, before Work. The options are those of
+// tasks.Producer.EnqueueBatch but the policy; the calls are ranged over twice if the job goes
+// on. A file that changes meanwhile is ErrEdited.
 func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[tasks.Call, error], opts ...tasks.BatchOption) (tasks.Summary, error) {
-	opts = append(opts, tasks.OnFailure(j.head.Policy))
-	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, opts...)
-	if err != nil {
-		return sum, err
-	}
+	opts = append(opts[:len(opts):len(opts)], tasks.OnFailure(j.head.Policy))
 	j.batchID = chain.BatchID(j.head.Batch)
-	if err := j.world.restore(ctx, j.batchID, j.memory); err != nil {
+	enqueue := j.enqueue
+	if j.memory.old() {
+		enqueue = j.enqueueOld
+	}
+	sum, err := enqueue(ctx, calls, opts)
+	if err != nil {
 		return sum, err
 	}
 	err = j.openResults(ctx)
@@ -145,10 +148,13 @@ func (j *Job) look(ctx context.Context, today bool, seen func(State)) (State, er
 // noteEnded writes down what no attempt's outcome tells: that a call was given up whose
 // attempt was lost, and was the last of the budget, and that a policy cancelled one.
 func (j *Job) noteEnded(c operator.CallRecord) (noted bool, err error) {
-	if j.memory != nil && j.memory.ended(c.Chain, c.Key()) {
+	if j.memory != nil && j.memory.ended(c.TokenID, c.Key()) {
 		return false, nil
 	}
 	g := &grant{Chain: c.Chain, Key: c.Key()}
+	if j.head.Version == version {
+		g.of(c)
+	}
 	at := ms(c.FinishedAt.Time)
 	switch chain.State(c.State) {
 	case chain.StateFailed:

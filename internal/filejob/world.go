@@ -82,9 +82,9 @@ func (w *world) close() error {
 	return errors.Join(errs...)
 }
 
-// restore puts the rows that were enqueued into the state that the journal tells. Slots
+// restore puts calls that were enqueued into the state that the journal tells. Slots
 // and counts come first: the ledger never has a call in flight without its slot.
-func (w *world) restore(ctx context.Context, batchID string, m *memory) error {
+func (w *world) restore(ctx context.Context, batchID string, m *memory, calls []*remembered) error {
 	used := make(map[string]quota.Restored, len(m.tokens))
 	for token, t := range m.tokens {
 		used[token] = t.Restored
@@ -101,6 +101,10 @@ func (w *world) restore(ctx context.Context, batchID string, m *memory) error {
 			}
 		}
 	}
-	_, err := w.ledger.Restore(ctx, batchID, m.calls)
+	restored := make([]*chain.Restored, len(calls))
+	for i, c := range calls {
+		restored[i] = &c.Restored
+	}
+	_, err := w.ledger.Restore(ctx, batchID, restored)
 	return err
 }

@@ -7,6 +7,7 @@ const (
 	connGo    = "internal/wolkvox/conn.go"
 
 	filejobGo = "internal/filejob/job.go"
+	againGo   = "internal/filejob/again.go"
 	journalGo = "internal/journal/file.go"
 
 	agreementLua = "internal/agreement/lua/agreement.lua"
@@ -228,6 +229,31 @@ var filejobMutations = []mutation{
 		"./internal/filejob", "TestCancelledStaysCancelled",
 	},
 	{
+		"corrected files", "a held call is put back before calls that were made",
+		in(againGo, "	slices.SortStableFunc(calls, func(x, y *remembered) int { return cmp.Compare(rank(x), rank(y)) })\n", "	_, _ = cmp.Compare[int], rank\n	slices.Reverse(calls[:0])\n"),
+		"./internal/filejob", "TestCorrectedFileGoesOn",
+	},
+	{
+		"corrected files", "a file may change between its two readings",
+		in(againGo, "(a.edited || sum.Missing > 0)", "false"),
+		"./internal/filejob", "TestFileThatChangesWhileItIsRead",
+	},
+	{
+		"corrected files", "calls whose rows are gone fall out of the results",
+		in("internal/filejob/results.go", "range j.gone {", "range j.gone[:0] {"),
+		"./internal/filejob", "TestGoneRowsStayInTheResults",
+	},
+	{
+		"corrected files", "calls that were made are withheld behind a rejected row",
+		in(againGo, "	n.Withhold = false\n", ""),
+		"./internal/filejob", "TestCorrectedFileGoesOn",
+	},
+	{
+		"older jobs", "an older version's job takes a changed file",
+		in(filejobGo, "		if !same {\n", "		if !same && false {\n"),
+		"./internal/filejob", "TestOlderJobGoesOn",
+	},
+	{
 		"journal before the request", "a grant is written and not synced",
 		in(filejobGo, "		j.granted.Store(g.Nonce, nil)\n		err = j.journal.Sync(mark)\n", "		j.granted.Store(g.Nonce, nil)\n		_ = mark\n"),
 		"./internal/filejob", "TestGrantIsOnTheDiskBeforeItsRequest",
@@ -244,7 +270,7 @@ var filejobMutations = []mutation{
 	},
 	{
 		"a crash forgets no result", "it is not restored",
-		in("internal/filejob/world.go", "w.ledger.Restore(ctx, batchID, m.calls)", "w.ledger.Restore(ctx, batchID, m.calls[:0])"),
+		in("internal/filejob/world.go", "w.ledger.Restore(ctx, batchID, restored)", "w.ledger.Restore(ctx, batchID, restored[:0])"),
 		"./internal/filejob", "TestCrashIsRemembered",
 	},
 	{

@@ -15,7 +15,7 @@
 local EACH = 18
 local now = quota.now()
 outcome_first()
-local batch, done = ARGV[1], 0
+local batch, done, failed = ARGV[1], 0, 0
 local calls = P .. 'calls:' .. batch
 local ended = { s = 0, k = 0, c = 0 } -- calls by state, counted at the end
 local known = {}               -- field -> record, false where there is none, as read at the beginning
@@ -56,9 +56,6 @@ local function remembered(rec, at)
   rec[R.attempts], rec[R.enqueued], rec[R.started] = tonumber(a(3)), tonumber(a(4)), tonumber(a(5))
   rec[R.code], rec[R.msg], rec[R.err] = a(7), a(8), a(9)
   rec[R.reason] = a(17) ~= '' and a(17) or nil
-  if tonumber(a(16)) > now then
-    redis.call('SET', P .. 'quiet:' .. a(0), a(16), 'PX', int(tonumber(a(16)) - now))
-  end
   if has_ended(at) then
     rec[R.state], rec[R.finished] = a(2), tonumber(a(6))
     ended[a(2)] = ended[a(2)] + 1
@@ -103,8 +100,10 @@ local function one(c, at)
   local rec = record(field)
   if not rec or rec[R.state] ~= 'q' then return end
   remembered(rec, at)
-  if has_ended(at) then -- behind the head
-    end_call(batch, field, rec, state, rec[R.finished])
+  local passed = state == 'f' and c.h ~= ref and (redis.call('HGET', P .. 'counts:' .. batch, 'p') or 'hold') ~= 'hold'
+  if passed then failed = failed + 1 end
+  if passed or has_ended(at) then -- behind the head
+    end_call(batch, field, rec, state, tonumber(a(6)))
     open_in_chain(c.id, batch, -1)
     redis.call('LREM', P .. 'queue:' .. c.id, 1, ref)
   elseif state == 'f' and c.h == ref then
@@ -132,6 +131,14 @@ local function one(c, at)
 end
 
 prefetch()
+-- Also of calls that were not appended again: their requests may be at the vendor all the same.
+for at = 2, #ARGV, EACH do
+  local till = tonumber(ARGV[at + 16])
+  local quiet = P .. 'quiet:' .. ARGV[at]
+  if till > now and till > tonumber(redis.call('GET', quiet) or 0) then
+    redis.call('SET', quiet, int(till), 'PX', int(till - now))
+  end
+end
 local at = 2
 while at < #ARGV do
   local c, n = not gone[ARGV[at]] and head_of(load_chain(ARGV[at])), 0
@@ -145,6 +152,7 @@ flush()
 for state, n in pairs(ended) do
   if n > 0 then tally(batch, now, state, n) end
 end
+if failed > 0 then tally(batch, now, 'f', failed) end
 if idle[1] then
   redis.call('ZREM', READY, unpack(idle))
   local keys = {}
