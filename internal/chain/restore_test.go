@@ -149,6 +149,23 @@ func TestRestoreBehindTheHead(t *testing.T) {
 	})
 }
 
+// A call that was given up and let its chain go on stays so behind another head, too.
+func TestRestoreGivenUpBehindTheHead(t *testing.T) {
+	for _, policy := range []string{"skip", "cancel"} {
+		both(t, setup{}, func(h *harness) {
+			h.append("b", policy, calls(tok(1), "", "a", "b", "c"))
+			h.restore(2, restored("a", RestoreWaiting, nil), restored("b", RestoreGivenUp, nil))
+			h.is(h.counts("b").Failed, 1)
+			for _, want := range []string{"a", "c"} {
+				got := h.start(tok(1))
+				h.is(got.Key, GivenKey(want))
+				h.end(got, Done)
+			}
+			h.is(h.counts("b").Succeeded, 2)
+		})
+	}
+}
+
 func TestRestoreMany(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.quiet = true

@@ -249,6 +249,11 @@ var filejobMutations = []mutation{
 		"./internal/filejob", "TestCorrectedFileGoesOn",
 	},
 	{
+		"corrected files", "what was given up for good is made again behind another head",
+		in("internal/chain/lua/restore.lua", "local passed = state == 'f' and", "local passed = false and"),
+		"./internal/chain", "TestRestoreGivenUpBehindTheHead",
+	},
+	{
 		"older jobs", "an older version's job takes a changed file",
 		in(filejobGo, "		if !same {\n", "		if !same && false {\n"),
 		"./internal/filejob", "TestOlderJobGoesOn",
