@@ -93,6 +93,7 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 	want := func(what string, st, w operator.Status) {
 		t.Helper()
 		w.Batch, w.CreatedAt, w.SettledAt, w.Policy, w.Total = st.Batch, st.CreatedAt, st.SettledAt, st.Policy, 8*each
+		w.Complete = true
 		if st.Blocked != 0 { // the command does not tell it
 			w.Blocked = w.Open // all that is open stands behind a held head
 		}

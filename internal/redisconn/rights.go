@@ -86,7 +86,7 @@ var rights = []right{
 	{"hsetnx", "k f v", writers, ""},
 	{"incr", "k", writers, ""},
 	{"info", "server", everyone, ""},
-	{"llen", "k", people | Worker, ""},
+	{"llen", "k", everyone, ""},
 	{"lpop", "k", writers, ""},
 	{"lpush", "a v", writers, ""},
 	{"lrange", "k 0 0", everyone, ""},
