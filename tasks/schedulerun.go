@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,8 +71,9 @@ func (s *scheduler) tell(name string, r schedule.Run) {
 	switch {
 	case r.Result == schedule.ResultFailed:
 		e = s.log.Error().Str("error", r.Reason)
-	case r.Passed > 0 || r.Rejected > 0:
-		e = s.log.Warn().Int("passed_over", r.Passed).Int("chains_held", r.Chains).Int("rejected", r.Rejected)
+	case r.Rejected+r.Conflicts+r.Withheld > 0:
+		e = s.log.Warn().Int("passed_over", r.Passed).Int("chains_held", r.Chains).Int("rejected", r.Rejected).
+			Int("conflicts", r.Conflicts).Int("withheld", r.Withheld)
 	}
 	message := "a schedule's run is enqueued"
 	switch {
@@ -79,6 +81,8 @@ func (s *scheduler) tell(name string, r schedule.Run) {
 		message = "a schedule's run failed; what was enqueued of it goes on"
 	case r.Passed > 0:
 		message = "a schedule's run is enqueued, but for calls whose chain is held"
+	case r.Rejected+r.Conflicts+r.Withheld > 0:
+		message = "a schedule's run is enqueued, but for rows that were left out"
 	}
 	e.Str("schedule", name).Str("batch", r.Batch).Int("calls", r.Calls).Msg(message)
 }
@@ -119,7 +123,9 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 	}
 	chains := map[string]struct{}{}
 	calls := func(yield func(Call, error) bool) {
+		number := 0
 		for r, err := range s.store.Rows(ctx, id, c.Revision, c.Rows, s.keys) {
+			number++
 			if err == nil && len(passed) > 0 {
 				chainID := chain.ID(s.namer.Name(r.Token), r.Chain)
 				if _, is := passed[chainID]; is {
@@ -128,7 +134,8 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 					continue
 				}
 			}
-			if !yield(Call{Server: r.Server, Token: Token(r.Token), Licenses: r.Licenses, Chain: r.Chain, Ref: r.Ref, ID: r.ID}, err) {
+			if !yield(Call{Server: r.Server, Token: Token(r.Token), Licenses: r.Licenses, Chain: r.Chain, Ref: r.Ref, ID: r.ID,
+				Row: cmp.Or(r.Line, number)}, err) {
 				return
 			}
 		}
@@ -143,6 +150,7 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 	}
 	sum, err := s.producer.EnqueueBatch(ctx, c.Batch, calls, OnFailure(c.Policy), OnReject(reject))
 	run.Calls, run.Rejected, run.Chains = sum.Enqueued+sum.Duplicates, sum.Rejected, len(chains)
+	run.Conflicts, run.Withheld = sum.Conflicts, sum.Withheld+run.Passed
 	return run, err
 }
 
@@ -175,8 +183,15 @@ func (s *scheduler) heldChains(ctx context.Context, batchID string) iter.Seq2[st
 
 // forGood reports whether trying again is of no use.
 func forGood(err error) bool {
-	var policy *batch.PolicyError
-	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) || errors.As(err, &policy)
+	var (
+		policy    *batch.PolicyError
+		cancelled *batch.CancelledError
+		old       *batch.OldError
+		path      *batch.PathError
+		canary    *batch.CanaryError
+	)
+	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) || errors.As(err, &policy) ||
+		errors.As(err, &cancelled) || errors.As(err, &old) || errors.As(err, &path) || errors.As(err, &canary)
 }
 
 // said is an error as people read it.

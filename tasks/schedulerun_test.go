@@ -11,8 +11,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/batch"
 	"habilita/internal/chain"
 	"habilita/internal/schedule"
+	"habilita/internal/vault"
 )
 
 // A run passes over the calls whose chain is held, says so, and makes the others.
@@ -201,4 +203,83 @@ func TestRunIsMadeAgainWhereTheClaimWasLost(t *testing.T) {
 	w.due(noon)
 	other.look()
 	other.wantHistory(fmt.Sprintf("made %s calls=%d passed=0/0 missed=0", noonsBatch, w.rows))
+}
+
+// addRows puts the schedule with these rows.
+func (w *scheduled) addRows(rows ...schedule.Row) {
+	w.t.Helper()
+	writer := w.scheduler.store.NewWriter(definition.Name, w.stack.keys)
+	for _, r := range rows {
+		if err := writer.Add(w.t.Context(), r); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	err := errors.Join(writer.Close(w.t.Context()), w.scheduler.store.Put(w.t.Context(), definition, len(rows), writer.Revision(), true))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.due(noon)
+}
+
+// A run tells all that it left out, and its calls know their lines.
+func TestRunTellsWhatItLeftOut(t *testing.T) {
+	w, _ := onMini(t)
+	w.addRows(
+		schedule.Row{Server: "0001", Token: "one", ID: "p", Line: 7},
+		schedule.Row{Server: "0001", Token: "two", ID: "p"}, // as older versions stored it
+		schedule.Row{Server: "0001", Token: "one", ID: "p", Line: 9},
+		schedule.Row{Server: "0001", Token: "one", ID: "q", Line: 10},
+	)
+	w.look()
+	runs, err := w.scheduler.store.Runs(t.Context(), definition.Name)
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	if r := runs[0]; r.Calls != 2 || r.Conflicts != 1 || r.Withheld != 1 || r.Rejected != 0 || r.Passed != 0 {
+		t.Errorf("%+v", r)
+	}
+	id := chain.BatchID(noonsBatch)
+	tags, err := w.stack.tags(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for c, err := range w.stack.ledger.Calls(t.Context(), id, tags) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[c.Token] = c.Row
+	}
+	for token, row := range map[string]int{"one": 7, "two": 2} {
+		if got[w.stack.namer.Name(token)] != row {
+			t.Errorf("calls have the rows %v, want %d", got, row)
+		}
+	}
+}
+
+// Calls that are passed over are withheld.
+func TestPassedOverIsWithheld(t *testing.T) {
+	w, _ := onMini(t)
+	w.heldBefore()
+	w.look()
+	runs, err := w.scheduler.store.Runs(t.Context(), definition.Name)
+	if err != nil || len(runs) == 0 || runs[0].Passed == 0 || runs[0].Withheld != runs[0].Passed {
+		t.Errorf("%+v, %v", runs, err)
+	}
+}
+
+// What no other try mends is not tried again.
+func TestRefusedForGood(t *testing.T) {
+	for _, err := range []error{
+		schedule.ErrRowsGone, vault.ErrTampered, &BatchPolicyError{}, &BatchCancelledError{}, &OldBatchError{}, &BatchPathError{}, &batch.CanaryError{},
+	} {
+		if !forGood(fmt.Errorf("run: %w", err)) {
+			t.Errorf("%T is tried again", err)
+		}
+	}
+	for _, err := range []error{&BatchBusyError{}, fullError("OOM"), context.DeadlineExceeded} {
+		if forGood(err) {
+			t.Errorf("%T is not tried again", err)
+		}
+	}
 }

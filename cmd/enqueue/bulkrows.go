@@ -69,6 +69,21 @@ func withChain(err error) error {
 	return err
 }
 
+// leftLine is the line of a row that was left out.
+func leftLine(err error) int {
+	var (
+		conflict *tasks.ConflictError
+		withheld *tasks.WithheldError
+	)
+	switch {
+	case errors.As(err, &conflict):
+		return conflict.Row
+	case errors.As(err, &withheld):
+		return withheld.Row
+	}
+	return 0
+}
+
 // leftOut tells a row that was left out for another reason, and keeps it.
 func (r *bulkRun) leftOut(err error) error {
 	var (

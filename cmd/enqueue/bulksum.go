@@ -67,23 +67,14 @@ func progressWords(s tasks.Summary) string {
 // 5 missing (--prune cancels them), 0 rejected".
 func lastWords(s tasks.Summary) string {
 	words := thousands(s.Enqueued) + " new"
-	list := func(what []part) string {
-		var parts []string
-		for _, p := range what {
-			if p.n > 0 {
-				parts = append(parts, thousands(p.n)+" "+p.what)
-			}
-		}
-		return strings.Join(parts, ", ")
-	}
-	if in := list([]part{{s.Replaced, "in the place of another"}, {s.OutOfOrder, "out of the file's order"}}); in != "" {
+	if in := listParts([]part{{s.Replaced, "in the place of another"}, {s.OutOfOrder, "out of the file's order"}}); in != "" {
 		words += " (" + in + ")"
 	}
 	words += ", " + thousands(s.Duplicates) + " there already"
-	if in := list([]part{{s.Made, "made"}, {s.Waiting, "waiting"}, {s.Held, "held"}, {s.Ended, "ended otherwise"}}); in != "" {
+	if in := listParts([]part{{s.Made, "made"}, {s.Waiting, "waiting"}, {s.Held, "held"}, {s.Ended, "ended otherwise"}}); in != "" {
 		words += " (" + in + ")"
 	}
-	if more := list([]part{{s.Conflicts, "in conflict"}, {s.Withheld, "withheld"}}); more != "" {
+	if more := listParts([]part{{s.Conflicts, "in conflict"}, {s.Withheld, "withheld"}}); more != "" {
 		words += ", " + more
 	}
 	switch {
@@ -99,6 +90,17 @@ func lastWords(s tasks.Summary) string {
 type part struct {
 	n    int
 	what string
+}
+
+// listParts are the parts that are not 0.
+func listParts(what []part) string {
+	var parts []string
+	for _, p := range what {
+		if p.n > 0 {
+			parts = append(parts, thousands(p.n)+" "+p.what)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // summary tells people what the run did.
@@ -159,14 +161,19 @@ func (r *bulkRun) tellRejects(s tasks.Summary, again string) {
 	if left == 0 && r.rejects.Count() == 0 {
 		return
 	}
-	if s.Unplaced > 0 {
-		fmt.Fprintf(r.err, "the token of %s can't be told: rows behind it in its chain were not withheld\n", count(s.Unplaced, "rejected row"))
-	}
+	r.tellUnplaced(s)
 	kept := ""
 	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
 		kept = fmt.Sprintf(" (%s kept in %s)", haveBeen(r.rejects.Count()), quoteFile(r.rejects.Path()))
 	}
 	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", wasWere(left+s.Withheld), kept, quoteFile(r.in.name), again)
+}
+
+// tellUnplaced says where rows behind a bad one were not withheld.
+func (r *bulkRun) tellUnplaced(s tasks.Summary) {
+	if s.Unplaced > 0 {
+		fmt.Fprintf(r.err, "the token of %s can't be told: rows behind it in its chain were not withheld\n", count(s.Unplaced, "rejected row"))
+	}
 }
 
 func haveBeen(n int) string {

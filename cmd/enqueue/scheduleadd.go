@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"time"
 
@@ -30,8 +31,11 @@ type scheduleFlags struct {
 
 const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
 (minute, hour, day of the month, month, day of the week) in a time zone. The file is as that
-of bulk, and a row that can't be one is told in the same way. It is not read again: with
---replace the schedule takes the rows of another file, and keeps its history.
+of bulk, and a row that can't be one is told in the same way; so is an id that stands twice for
+a token. The rows behind such a row in its chain are withheld, but under --on-failure skip: no
+run makes them (exit status 3). Correct the file and add it again with --replace: the schedule
+takes the rows of the new file, and keeps its history. A file is not read again by itself.
+What "-" brings is kept in a file without a name while it is checked.
 
 Sunday is 0 or 7. Where both the day of the month and the day of the week are given, one of
 them is enough: '0 2 1 * mon' runs on the first of each month and on every Monday. What the
@@ -71,10 +75,10 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
 	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs; needs no Redis and keeps nothing")
-	f.StringVar(&o.rejects, "rejects", "", "file to keep rejected rows in, as they were")
+	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
-	f.BoolVar(&o.asJSON, "json", false, "one JSON object, as of schedule show --json, with rejected")
+	f.BoolVar(&o.asJSON, "json", false, "one JSON object, as of schedule show --json, with rejected, conflicts and withheld")
 	config.Bind(f, producing...)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "missed", schedule.Once, schedule.Skip)
@@ -116,6 +120,9 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return err
 	}
 	defer func() { in.close() }()
+	if err := in.keep(); err != nil {
+		return err
+	}
 	m, err := newMeter(o.progress, a.err, progress.UnitsBytes)
 	if err != nil {
 		return err
@@ -141,7 +148,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	} else if err != nil && !errors.Is(err, schedule.ErrNoSchedule) {
 		return err
 	}
-	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
 	if o.asJSON {
 		r.told = a.err
 	}
@@ -152,7 +159,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if r.badText {
 		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", in.name, badTextAdvice)
 	}
-	if sum.Rows == sum.Rejected {
+	if sum.Enqueued == 0 {
 		return fmt.Errorf("%s has no row that can be a call: nothing was added", in.name)
 	}
 	err = store.Put(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
@@ -200,8 +207,9 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, now time.Time)
 	return writeJSON(a.out, out)
 }
 
-// keepRows writes the input's rows under a revision of the schedule. Where it is cut off,
-// nothing was added, and what was written goes by itself.
+// keepRows writes the input's rows under a revision of the schedule. It reads them twice, since
+// a row that bulk would withhold behind a bad one is not kept. Where it is cut off, nothing was
+// added, and what was written goes by itself.
 func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, tasks.Summary, error) {
 	var sum tasks.Summary
 	// A producer fails where these keys are not those of the workers.
@@ -214,31 +222,46 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 	if err != nil {
 		return nil, sum, usagef("HABILITA_KEYS: %v", err)
 	}
+	calls := r.calls()
+	left := map[int]struct{}{} // lines
+	sum, err = tasks.Preview(ctx, name, calls, tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject),
+		tasks.OnLeftOut(func(err error) error {
+			left[leftLine(err)] = struct{}{}
+			return r.leftOut(err)
+		}),
+		tasks.OnProgress(func(s tasks.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
 	w := store.NewWriter(name, keys)
-	err = func() error {
-		for c, err := range r.calls() {
-			if ctx.Err() != nil {
-				return ctx.Err() // the input may have ended because of it
-			}
-			sum.Rows++
-			if err != nil {
-				if err := r.reject(err); err != nil {
-					return err
-				}
-				sum.Rejected++
-				continue
-			}
-			if err := w.Add(ctx, schedule.Row{Server: c.Server, Token: string(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}); err != nil {
-				return err
-			}
-			if sum.Rows%10_000 == 0 {
-				r.meter.update(r.in.read(), r.in.size, thousands(sum.Rows)+" rows kept")
-			}
-		}
-		return errors.Join(ctx.Err(), w.Close(ctx))
-	}()
+	if err == nil {
+		err = r.keepTaken(ctx, w, calls, left)
+	}
 	r.meter.stop()
+	if err == nil && w.Rows() != sum.Enqueued {
+		err = fmt.Errorf("%s was edited while it was read twice: nothing was added", r.in.name)
+	}
 	return w, sum, errors.Join(err, r.rejects.Close())
+}
+
+// keepTaken reads the input again, and writes what was not left out.
+func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, calls iter.Seq2[tasks.Call, error], left map[int]struct{}) error {
+	for c, err := range calls {
+		if ctx.Err() != nil {
+			return ctx.Err() // the input may have ended because of it
+		}
+		var bad *intake.RowError
+		if err != nil && !errors.As(err, &bad) {
+			return err
+		}
+		if _, is := left[c.Row]; is || err != nil || c.Check() != nil {
+			continue
+		}
+		if err := w.Add(ctx, schedule.Row{Server: c.Server, Token: string(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID, Line: c.Row}); err != nil {
+			return err
+		}
+		if w.Rows()%10_000 == 0 {
+			r.meter.update(r.in.read(), r.in.size, thousands(w.Rows())+" rows kept")
+		}
+	}
+	return errors.Join(ctx.Err(), w.Close(ctx))
 }
 
 // added says what was added.
@@ -250,8 +273,10 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum ta
 	if o.asJSON {
 		out := struct {
 			operator.Schedule
-			Rejected int `json:"rejected"`
-		}{sch, sum.Rejected}
+			Conflicts int `json:"conflicts"`
+			Withheld  int `json:"withheld"`
+			Rejected  int `json:"rejected"`
+		}{sch, sum.Conflicts, sum.Withheld, sum.Rejected}
 		if err := writeJSON(r.out, out); err != nil {
 			return err
 		}
@@ -265,14 +290,16 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum ta
 		}
 		fmt.Fprintf(r.told, "follow      enqueue schedule show %s\n", quoteArg(sch.Name))
 	}
-	if sum.Rejected == 0 {
+	if sum.Complete() {
 		return nil
 	}
+	r.tellUnplaced(sum)
 	kept := ""
 	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
 		kept = " (kept in " + quoteFile(r.rejects.Path()) + ")"
 	}
-	fmt.Fprintf(r.err, "%s rejected%s, and the runs are made without: put them right in the file, and add it again with --replace\n",
-		wasWere(sum.Rejected), kept)
+	what := listParts([]part{{sum.Rejected, "rejected"}, {sum.Conflicts, "in conflict"}, {sum.Withheld, "withheld behind these in their chains"}})
+	fmt.Fprintf(r.err, "%s left out%s, and the runs are made without: %s; correct the file, and add it again with --replace\n",
+		wasWere(sum.Rows-sum.Enqueued), kept, what)
 	return errPartial
 }

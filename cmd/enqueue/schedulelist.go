@@ -77,6 +77,12 @@ func runWords(r operator.ScheduleRun) string {
 	if r.Rejected > 0 {
 		text += ", " + count(r.Rejected, "row") + " rejected"
 	}
+	if r.Conflicts > 0 {
+		text += ", " + count(r.Conflicts, "row") + " in conflict"
+	}
+	if behind := r.Withheld - r.PassedOver; behind > 0 {
+		text += ", " + count(behind, "row") + " withheld behind these"
+	}
 	if r.BatchStatus != nil {
 		text += "; " + counts(*r.BatchStatus)
 		if !r.BatchStatus.Settled {

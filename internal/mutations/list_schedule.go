@@ -40,6 +40,11 @@ var scheduleMutations = []mutation{
 		"./tasks", "TestRunPassesOverHeldChains",
 	},
 	{
+		"schedules: rows behind a bad one are not kept", "they are, and every run makes them out of order",
+		in("cmd/enqueue/scheduleadd.go", "if _, is := left[c.Row]; is || err != nil", "if err != nil"),
+		"./cmd/enqueue", "TestStories/scheduleleft",
+	},
+	{
 		"schedules: a run does not pass over its own calls", "a chain that is held at a call of the run is left out too",
 		in(schedulerRunGo, "if err == nil && c.Head.Batch == batchID {", "if false {"),
 		"./tasks", "TestRunIsMadeAgainWhereTheClaimWasLost",

@@ -46,6 +46,8 @@ type ScheduleRun struct {
 	PassedOver  int     `json:"passed_over"`  // calls that were not, since their chain was held
 	ChainsHeld  int     `json:"chains_held"`  // the chains of these
 	Rejected    int     `json:"rejected"`     // rows that could not be calls any more
+	Conflicts   int     `json:"conflicts"`    // rows whose id is known for another call
+	Withheld    int     `json:"withheld"`     // those passed over, and those behind a row that was left out
 	MissedTicks int     `json:"missed_ticks"` // ticks for which there was no run, this one's among them or before it
 	BatchStatus *Status `json:"batch_status"` // null where there is no batch, or its retention is over
 }
@@ -197,7 +199,8 @@ func (o *Operator) schedule(ctx context.Context, s schedule.State, runs int) (Sc
 		run := ScheduleRun{
 			Batch: r.Batch, Kind: r.Kind, Tick: ofMillis(r.Tick), Result: r.Result, Reason: r.Reason,
 			StartedAt: ofMillis(r.Started), FinishedAt: ofMillis(r.Finished), Calls: r.Calls,
-			PassedOver: r.Passed, ChainsHeld: r.Chains, Rejected: r.Rejected, MissedTicks: r.Missed,
+			PassedOver: r.Passed, ChainsHeld: r.Chains, Rejected: r.Rejected, MissedTicks: r.Missed, Conflicts: r.Conflicts,
+			Withheld: max(r.Withheld, r.Passed), // older versions wrote the latter alone
 		}
 		if err := o.addStatus(ctx, &run); err != nil {
 			return out, err

@@ -74,7 +74,7 @@ func TestSchedules(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].Status != "asked" || all[0].NextBatch != asked || len(all[0].Runs) != 1 {
 		t.Fatalf("%+v, %v", all, err)
 	}
-	if r := all[0].Runs[0]; r.PassedOver != 1 || r.ChainsHeld != 1 || !r.BatchStatus.Settled || !r.BatchStatus.AllSucceeded() || r.FinishedAt.IsZero() {
+	if r := all[0].Runs[0]; r.PassedOver != 1 || r.Withheld != 1 || r.ChainsHeld != 1 || !r.BatchStatus.Settled || !r.BatchStatus.AllSucceeded() || r.FinishedAt.IsZero() {
 		t.Errorf("%+v", r)
 	}
 	if b, err := json.Marshal(all[0]); err != nil || !strings.Contains(string(b), `"runs":[{"batch":"`+batch+`","kind":"tick","tick":"2026-11-23T18:00:00.000Z","result":"made"`) {

@@ -24,6 +24,7 @@ type Row struct {
 	Chain    string
 	Ref      string
 	ID       string
+	Line     int // of the file; 0: not known, as in what older versions stored
 }
 
 // Format writes the row without its token, whatever the verb.
@@ -68,7 +69,7 @@ func (w *Writer) Rows() int { return w.rows }
 
 // Add adds a row behind the others.
 func (w *Writer) Add(ctx context.Context, r Row) error {
-	line, err := json.Marshal([]any{r.Server, r.Token, r.Licenses, r.Chain, r.Ref, r.ID})
+	line, err := json.Marshal([]any{r.Server, r.Token, r.Licenses, r.Chain, r.Ref, r.ID, r.Line})
 	if err != nil {
 		return errors.New("a row can't be encoded") // the error could have its values
 	}
@@ -146,7 +147,7 @@ func (s *Store) chunk(ctx context.Context, id, revision string, n int, keys *vau
 	var rows []Row
 	for line := range strings.Lines(plain) {
 		var r Row
-		rec := [...]any{&r.Server, &r.Token, &r.Licenses, &r.Chain, &r.Ref, &r.ID}
+		rec := [...]any{&r.Server, &r.Token, &r.Licenses, &r.Chain, &r.Ref, &r.ID, &r.Line}
 		if err := json.Unmarshal([]byte(line), &rec); err != nil {
 			return nil, errors.New("rows of the schedule: a row can't be read") // the error could have its values
 		}

@@ -59,18 +59,20 @@ const (
 
 // Run is a run that is over, as the history keeps it. Times are ms since 1970.
 type Run struct {
-	Batch    string `json:"batch,omitempty"`
-	Kind     string `json:"kind"`
-	Tick     int64  `json:"tick"`
-	Started  int64  `json:"started,omitempty"`
-	Finished int64  `json:"finished"` // written by the script
-	Result   string `json:"result"`
-	Reason   string `json:"reason,omitempty"`
-	Calls    int    `json:"calls,omitempty"`
-	Passed   int    `json:"passed,omitempty"`   // calls that were passed over: chain held
-	Chains   int    `json:"chains,omitempty"`   // the chains of these
-	Rejected int    `json:"rejected,omitempty"` // rows that could not be calls
-	Missed   int    `json:"missed,omitempty"`   // ticks for which there was no run
+	Batch     string `json:"batch,omitempty"`
+	Kind      string `json:"kind"`
+	Tick      int64  `json:"tick"`
+	Started   int64  `json:"started,omitempty"`
+	Finished  int64  `json:"finished"` // written by the script
+	Result    string `json:"result"`
+	Reason    string `json:"reason,omitempty"`
+	Calls     int    `json:"calls,omitempty"`
+	Passed    int    `json:"passed,omitempty"`    // calls that were passed over: chain held
+	Chains    int    `json:"chains,omitempty"`    // the chains of these
+	Rejected  int    `json:"rejected,omitempty"`  // rows that could not be calls
+	Conflicts int    `json:"conflicts,omitempty"` // rows whose id is known for another call
+	Withheld  int    `json:"withheld,omitempty"`  // those passed over, and those behind a row that was left out
+	Missed    int    `json:"missed,omitempty"`    // ticks for which there was no run
 }
 
 // fields are those of the hash, in the order in which decode has them.

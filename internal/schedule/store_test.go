@@ -48,7 +48,7 @@ func key(t *testing.T, ids ...string) *vault.Keys {
 }
 
 func row(i int) Row {
-	return Row{Server: "0001", Token: fmt.Sprint("secret-token-", i), Licenses: i % 3, Chain: "c", Ref: fmt.Sprint("ref ", i), ID: ""}
+	return Row{Server: "0001", Token: fmt.Sprint("secret-token-", i), Licenses: i % 3, Chain: "c", Ref: fmt.Sprint("ref ", i), ID: "", Line: 2 * i}
 }
 
 func (w *world) fill(name string, rows int) *Writer {
