@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -554,4 +555,43 @@ func TestRunsOfOneBatchAtOnce(t *testing.T) {
 			t.Errorf("%d new, %+v", n, st)
 		}
 	})
+}
+
+// What a producer keeps for each row that it has read, at any moment: with and without ids, with
+// one row for each token and with several.
+func TestProducerKeepsFewBytesForARow(t *testing.T) {
+	const step, steps, limit = 150_000, 4, 40
+	for _, c := range []struct {
+		perToken int
+		ids      bool
+	}{{1, false}, {1, true}, {10, false}, {10, true}} {
+		t.Run(fmt.Sprint(c.perToken, " for each token, ids ", c.ids), func(t *testing.T) {
+			var before, now runtime.MemStats
+			s, err := Preview(t.Context(), "b", func(yield func(Call, error) bool) {
+				for i := range step*steps + 1 {
+					if i%step == 0 && i > 0 {
+						runtime.GC()
+						runtime.ReadMemStats(&now)
+						if i == step { // what is gathered and under way is there
+							before = now
+						} else if each := (float64(now.HeapAlloc) - float64(before.HeapAlloc)) / float64(i-step); each > limit {
+							t.Errorf("%.1f bytes for each of %d rows, the limit is %d", each, i-step, limit)
+						} else {
+							t.Logf("%.1f bytes for each of %d rows", each, i-step)
+						}
+					}
+					call := Call{Server: "1", Token: Token(fmt.Sprint("token-", i/c.perToken)), Ref: fmt.Sprint(i % c.perToken)}
+					if c.ids {
+						call.ID = fmt.Sprint("id-", i)
+					}
+					if !yield(call, nil) {
+						return
+					}
+				}
+			})
+			if err != nil || s.Enqueued != step*steps+1 {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	}
 }

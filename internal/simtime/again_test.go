@@ -1,0 +1,243 @@
+package simtime
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"habilita/internal/chain"
+	"habilita/internal/operator"
+	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/tasks"
+)
+
+// TestFileIsGivenAgain gives random files again and again under one name: edited at random, with
+// producers that die in the middle and requests whose outcome nobody knows. The vendor's account
+// must have every row of the last file exactly once, none that was pruned before it was sent, and
+// the rows of a chain in the order in which they joined it.
+func TestFileIsGivenAgain(t *testing.T) {
+	seeds := uint64(6)
+	if whole() {
+		seeds = 200
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			faults := rand.New(rand.NewPCG(seed, 2))
+			zone := time.FixedZone("Bogota", -5*3600)
+			run(t, World{
+				Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone), Workers: 2, Idle: 100 * time.Millisecond,
+				Vendor: wolkvoxtest.Options{Latency: 200 * time.Millisecond, Jitter: 600 * time.Millisecond, Seed: seed,
+					Script: func(wolkvoxtest.Request) wolkvoxtest.Fault {
+						switch faults.IntN(12) {
+						case 0:
+							return wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}
+						case 1:
+							return wolkvoxtest.Fault{Kind: wolkvoxtest.ResetBefore}
+						}
+						return wolkvoxtest.Fault{}
+					}},
+				Options: tasks.WorkerOptions{CallTimeout: 5 * time.Second, VendorTimeout: 5 * time.Second, SlotMargin: time.Second,
+					RetryMin: 100 * time.Millisecond, RetryMax: time.Second, MaxAttempts: 1000},
+			}, func(w *world) {
+				(&rewriting{world: w, random: random, known: map[string]bool{}, order: map[string][]string{}}).test()
+			})
+		})
+	}
+}
+
+// row is a row of a file.
+type row struct{ server, token, chain, ref, id string }
+
+// rewriting is a file that is given again and again, and what must come of it.
+type rewriting struct {
+	*world
+	random *rand.Rand
+	file   []row
+	gone   []row               // was in a file, and may come back
+	known  map[string]bool     // calls that are there and were not pruned, by id
+	order  map[string][]string // of these, by chain, as they joined
+	unsent map[string]bool     // pruned before they were sent, when last seen
+}
+
+func pickOne[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+func (f *rewriting) row() row {
+	r := row{server: pickOne(f.random, "0001", "0002"), token: pickOne(f.random, "t1", "t2", "t3", "t4"),
+		chain: pickOne(f.random, "", "", "x"), ref: pickOne(f.random, "", "", "a", "b", "c")}
+	if f.random.IntN(4) == 0 { // what an id says does not change
+		r = row{server: "0003", token: r.token, id: fmt.Sprint(r.token, "-", f.random.IntN(5))}
+	}
+	return r
+}
+
+// edit corrects, deletes, inserts, doubles, brings back and moves rows.
+func (f *rewriting) edit() {
+	for range 1 + f.random.IntN(5) {
+		n := len(f.file)
+		switch i := f.random.IntN(n + 1); f.random.IntN(6) {
+		case 0:
+			f.file = slices.Insert(f.file, i, f.row())
+		case 1:
+			if i < n && n > 1 {
+				f.gone = append(f.gone, f.file[i])
+				f.file = slices.Delete(f.file, i, i+1)
+			}
+		case 2:
+			if i < n {
+				f.gone = append(f.gone, f.file[i])
+				f.file[i] = f.row()
+			}
+		case 3:
+			if i < n {
+				f.file = slices.Insert(f.file, f.random.IntN(n+1), f.file[i])
+			}
+		case 4:
+			if len(f.gone) > 0 {
+				f.file = slices.Insert(f.file, i, pickOne(f.random, f.gone...))
+			}
+		case 5:
+			f.random.Shuffle(n, func(a, b int) { f.file[a], f.file[b] = f.file[b], f.file[a] })
+		}
+	}
+	// An id stands once for a token.
+	seen := map[string]bool{}
+	f.file = slices.DeleteFunc(f.file, func(r row) bool {
+		twice := r.id != "" && seen[r.id]
+		seen[r.id] = true
+		return twice
+	})
+}
+
+// ids are those of the file's calls, and their chains.
+func (f *rewriting) ids() (ids, chains []string) {
+	same := map[row]uint64{}
+	for _, r := range f.file {
+		name := f.names.Name(r.token)
+		key := chain.GivenKey(r.id)
+		if r.id == "" {
+			same[r]++
+			key = chain.RowKey(f.names, same[r], r.server, name, r.chain, r.ref)
+		}
+		ids = append(ids, chain.CallID(chain.BatchID("file"), name, key))
+		chains = append(chains, chain.ID(name, r.chain))
+	}
+	return ids, chains
+}
+
+var errKilled = errors.New("the producer is killed")
+
+// give gives the file, to its end or until the producer dies.
+func (f *rewriting) give(upTo int, opts ...tasks.BatchOption) (tasks.Summary, error) {
+	return f.producer.EnqueueBatch(f.ctx, "file", func(yield func(tasks.Call, error) bool) {
+		for i, r := range f.file {
+			if i == upTo {
+				yield(tasks.Call{}, errKilled)
+				return
+			}
+			c := tasks.Call{Server: r.server, Token: tasks.Token(r.token), Chain: r.chain, Ref: r.ref, ID: r.id, Row: i + 2}
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}, opts...)
+}
+
+// see brings what must come of it up to date, after the file was given.
+func (f *rewriting) see() {
+	there := map[string]operator.CallRecord{}
+	for r, err := range f.operator.Report(f.ctx, "file") {
+		f.no(err)
+		there[r.ID] = r
+	}
+	f.unsent = map[string]bool{}
+	for id, r := range there {
+		if r.State == string(chain.StateCancelled) {
+			f.unsent[id] = r.Attempts == 0
+			delete(f.known, id)
+		}
+	}
+	for c, calls := range f.order {
+		f.order[c] = slices.DeleteFunc(calls, func(id string) bool { return !f.known[id] })
+	}
+	ids, chains := f.ids()
+	for i, id := range ids {
+		if r, ok := there[id]; ok && r.State != string(chain.StateCancelled) && !f.known[id] {
+			f.known[id] = true
+			f.order[chains[i]] = append(f.order[chains[i]], id)
+		}
+	}
+}
+
+func (f *rewriting) test() {
+	f.file = []row{f.row()}
+	f.edit()
+	for range 6 {
+		f.edit()
+		if f.random.IntN(3) == 0 {
+			_, err := f.give(f.random.IntN(len(f.file) + 1))
+			if err != nil && !errors.Is(err, errKilled) {
+				f.Fatal(err)
+			}
+			if _, err := f.operator.Status(f.ctx, "file"); err == nil {
+				f.see()
+			}
+		}
+		s, err := f.give(-1, tasks.PruneExactly(max(1, f.missing())))
+		f.no(err)
+		if !s.Complete() || s.Rows != s.Enqueued+s.Duplicates {
+			f.Fatalf("%+v", s)
+		}
+		f.see()
+		time.Sleep(time.Duration(f.random.IntN(4000)) * time.Millisecond)
+	}
+	f.await("file", "done", 12*time.Hour, func(s operator.Status) bool { return s.Open == 0 })
+	f.judgeFile()
+}
+
+// missing is how many calls the file has no more.
+func (f *rewriting) missing() int {
+	s, err := f.give(-1, tasks.Look())
+	f.no(err)
+	return s.Missing
+}
+
+func (f *rewriting) judgeFile() {
+	made, first := map[string]int{}, map[string]time.Time{}
+	asked := map[string]int{}
+	for _, r := range f.vendor.Account().Records {
+		asked[r.Call]++
+		if r.Success {
+			made[r.Call]++
+		}
+		if first[r.Call].IsZero() {
+			first[r.Call] = r.Arrived
+		}
+	}
+	ids, _ := f.ids()
+	for i, id := range ids {
+		if made[id] != 1 {
+			f.Errorf("row %d of the last file (%+v) was made %d times", i+2, f.file[i], made[id])
+		}
+	}
+	for id, n := range made {
+		if n > 1 {
+			f.Errorf("%s was made %d times", id, n)
+		}
+	}
+	for id := range f.unsent {
+		if f.unsent[id] && asked[id] > 0 {
+			f.Errorf("%s was pruned unsent, and sent %d times", id, asked[id])
+		}
+	}
+	for c, calls := range f.order {
+		for i := 1; i < len(calls); i++ {
+			if a, b := first[calls[i-1]], first[calls[i]]; !a.IsZero() && !b.IsZero() && b.Before(a) {
+				f.Errorf("chain %s: %s began before %s, which joined first", c, calls[i], calls[i-1])
+			}
+		}
+	}
+}
