@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net/http"
 	"net/url"
@@ -50,18 +51,20 @@ func (c *Console) readWithOverview(w http.ResponseWriter, r *http.Request, t top
 type batchView struct {
 	operator.Status
 	PerSecond float64
-	Rated     bool // PerSecond is known
+	Rated     bool   // PerSecond is known
+	Shows     string // the state and the run, of which a change is seen so
 }
 
 // view rates a batch, if it is one that gets on by itself.
 func (c *Console) view(s operator.Status) batchView {
 	v := batchView{Status: s}
+	v.Shows = fmt.Sprint(v.State(), s.Filling, s.CutOff)
 	if s.Settled {
 		return v
 	}
 	perSecond, known := c.rates.note(s.Batch, s.Succeeded, c.o.Now())
 	switch v.State() {
-	case stateGoing, stateHeld, stateCanary:
+	case stateGoing, stateFilling, statePartial, stateHeld, stateCanary:
 		v.PerSecond, v.Rated = perSecond, known
 	}
 	return v
@@ -82,7 +85,7 @@ func (v batchView) Percent() int {
 
 // Whole reports whether Percent means anything: it is known how many calls there will be,
 // and there is one.
-func (v batchView) Whole() bool { return v.Total > 0 && !v.FirstOnly() }
+func (v batchView) Whole() bool { return v.Total > 0 && !v.FirstOnly() && !v.Filling && !v.CutOff }
 
 // FirstOnly reports whether the first tokens' calls alone are enqueued.
 func (v batchView) FirstOnly() bool {
@@ -99,6 +102,8 @@ const (
 	stateCanary     = "canary"     // its first tokens are tried
 	stateCancelling = "cancelling" // cancelled, with requests still at the vendor
 	stateCancelled  = "cancelled"
+	stateFilling    = "filling"  // a producer adds calls still
+	statePartial    = "partial"  // its last run was cut off or left rows out
 	statePutOff     = "putoff"   // nothing of it begins before its time
 	stateFailures   = "failures" // all have a result, and some failed
 	statePartly     = "partly"   // all have a result, and some were skipped or cancelled
@@ -120,12 +125,14 @@ func (v batchView) State() string {
 		return stateHeld
 	case v.Canary.State == operator.CanaryWaiting && !v.Stopped:
 		return stateCanary
+	case v.Filling:
+		return stateFilling
+	case v.CutOff:
+		return statePartial
 	case v.PutOff:
 		return statePutOff
 	case !v.Settled:
 		return stateGoing
-	// A run of its producer that broke off belongs here, before "done", as soon as the
-	// ledger knows that one did: until then an upload that died looks like one that ended.
 	case v.Total == 0:
 		return stateNothing
 	case v.Failed > 0:

@@ -331,3 +331,41 @@ func TestABatchThatWaitsSaysSo(t *testing.T) {
 		w.get(path, "Accept-Language", "es").has(t, 200, "detenido en sus primeros tokens")
 	}
 }
+
+// A batch that a producer fills says so; one whose producer died, or left rows out, is not done.
+func TestABatchThatLacksRowsIsNotDone(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	died := errors.New("the file went away")
+	look := func(status, spanish string, not ...string) {
+		t.Helper()
+		for _, path := range []string{"/", "/batches/one"} {
+			w.get(path).has(t, 200, status)
+			w.get(path).hasNot(t, not...)
+			w.get(path, "Accept-Language", "es").has(t, 200, spanish)
+		}
+	}
+	_, err := w.Producer.EnqueueBatch(t.Context(), "one", func(yield func(tasks.Call, error) bool) {
+		yield(tasks.Call{Server: "0001", Token: "good-1"}, nil)
+		yield(tasks.Call{}, died)
+	})
+	if !errors.Is(err, died) {
+		t.Fatal(err)
+	}
+	w.settled("one")
+	look(">incomplete<", ">incompleto<", ">done<", ">100 %<")
+	w.get("/batches/one").has(t, 200, "Give the file again")
+	_, err = w.Producer.EnqueueBatch(t.Context(), "two", func(yield func(tasks.Call, error) bool) {
+		yield(tasks.Call{Server: "0001", Token: "good-1"}, nil)
+		w.get("/batches/two").has(t, 200, "still being enqueued")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.enqueue("one", "good-1", 1)
+	w.settled("one")
+	for began := time.Now(); !strings.Contains(w.get("/batches/one").body, ">done<"); {
+		if time.Since(began) > patience {
+			t.Fatal("given again as a whole, it is not done")
+		}
+	}
+}

@@ -37,12 +37,18 @@ func TestStatesOfABatch(t *testing.T) {
 		{operator.Status{Total: 4, Succeeded: 3, Failed: 1, Settled: true, Canary: held}, stateCanaryHeld, 75, false},
 		{operator.Status{Total: 4, Succeeded: 1, Open: 3, Canary: waiting}, stateCanary, 25, false},
 		{operator.Status{Settled: true}, stateNothing, 0, false},
+		{operator.Status{Total: 10, Succeeded: 10, Filling: true}, stateFilling, 100, false},
+		{operator.Status{Total: 10, Succeeded: 10, Settled: true, CutOff: true}, statePartial, 100, false},
+		{operator.Status{Settled: true, CutOff: true}, statePartial, 0, false},
+		{operator.Status{Total: 10, Open: 10, CutOff: true}, statePartial, 0, false},
+		{operator.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Settled: true, CutOff: true}, stateHeld, 0, false},
+		{operator.Status{Total: 10, Cancelled: 10, Settled: true, Stopped: true, CutOff: true}, stateCancelled, 0, false},
 	} {
 		v := batchView{Status: c.s, PerSecond: 2, Rated: true}
 		if v.State() != c.state || v.Percent() != c.percent || (en.left(v) != "") != c.left {
 			t.Errorf("%+v is %s at %d %%, left %q; want %s at %d %%, left %t", c.s, v.State(), v.Percent(), en.left(v), c.state, c.percent, c.left)
 		}
-		if v.Whole() != (c.s.Total > 0 && c.s.Canary.Tokens == 0) {
+		if v.Whole() != (c.s.Total > 0 && c.s.Canary.Tokens == 0 && !c.s.Filling && !c.s.CutOff) {
 			t.Errorf("%+v: a percentage is shown: %t", c.s, v.Whole())
 		}
 		for _, lang := range []string{"en", "es"} {
