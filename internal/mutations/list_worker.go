@@ -223,7 +223,7 @@ var filejobMutations = []mutation{
 		"what was told as cancelled stays so", "--skip-failed forgets what the policy did",
 		[]edit{
 			{filejobGo, "j.head.Policy == string(batch.Hold)", "string(batch.Hold) != \"\""},
-			{"internal/filejob/memory.go", "c.State == chain.RestoreGivenUp && m.holds()", "c.State == chain.RestoreGivenUp"},
+			{"internal/filejob/memory.go", "case c.State == chain.RestoreGivenUp && m.holds():", "case c.State == chain.RestoreGivenUp:"},
 			{"internal/filejob/work.go", "case chain.StateCancelled:", "case chain.StateRunning:"},
 		},
 		"./internal/filejob", "TestCancelledStaysCancelled",
