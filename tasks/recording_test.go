@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
@@ -46,8 +47,12 @@ func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hook := &heldBack{letGo: make(chan struct{})}
 		rdb.AddHook(hook)
+		m, err := newMeter(prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
 		r := &runner{
-			stack: &stack{ledger: chain.New(rdb, chain.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings),
+			meter: m, stack: &stack{ledger: chain.New(rdb, chain.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings),
 			health: health.NewMonitor(health.New(rdb, "", health.Trip{}), health.MonitorOptions{}),
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -13,7 +13,7 @@ import (
 var (
 	// ErrLost says that Redis has lost the data of a bucket (FLUSHALL, keys that were deleted):
 	// it has no epoch. Nothing was appended.
-	ErrLost = errors.New("Redis has lost the data of the ledger: enqueue the calls again")
+	ErrLost = errors.New("the data of the ledger is gone from Redis: enqueue the calls again")
 	// ErrOtherKey says that the token-ID key of the ledger is another one by now: calls that are
 	// appended under this one would share no slots with those of the same token under that one.
 	ErrOtherKey = errors.New("the token-ID key in Redis was replaced while this process ran: start it again")

@@ -69,7 +69,7 @@ func TestAnotherProgramsSlotGoesToAChain(t *testing.T) {
 				d, err := l.Try(h.ctx, tok(1))
 				h.no(err)
 				for _, name := range []string{"", "x"} {
-					h.append("b1", "hold", calls(tok(1), name, "of "+name))
+					h.append("b1", "hold", calls(tok(1), name, "of"+name))
 					h.is(why(h.begin(h.feed(ID(tok(1), name)))), "deferred slots")
 					h.pass(2 * time.Millisecond)
 				}
@@ -81,7 +81,7 @@ func TestAnotherProgramsSlotGoesToAChain(t *testing.T) {
 				h.is(h.signalled(), "["+testTag+"]")
 				h.is(h.chain(tok(1)).State, "ready")
 				h.is(h.chain(ID(tok(1), "x")).State, "waiting")
-				h.is(h.start(tok(1)).Key, "=of ")
+				h.is(h.start(tok(1)).Key, "=of")
 			})
 		})
 	}

@@ -187,8 +187,17 @@ if added > 0 then
   if widen then records[#records + 1], records[#records + 2] = WIDE, '' end
   redis.call('HSET', calls, unpack(records))
   if widen then redis.call('HDEL', calls, WIDE) end
-  if delayed[1] then redis.call('ZADD', DELAYED, unpack(delayed)) end
   note_due(delayed, chains[1] ~= nil, about)
+  if delayed[1] then
+    -- Calls that are due at the same time join their chain in the order in which they were
+    -- given: each is due a microsecond after the one before.
+    local many = #delayed / 2
+    local before = redis.call('HINCRBY', P .. 'delays', 'n', many) - many
+    for j = 1, many do
+      delayed[2 * j - 1] = string.format('%.3f', delayed[2 * j - 1] + (before + j - 1) % 1000000 / 1000)
+    end
+    redis.call('ZADD', DELAYED, unpack(delayed))
+  end
 end
 for _, g in ipairs(gone) do end_call(batch, g[1], g[2], 'c', now) end
 if gone[1] then tally(batch, now, 'c', #gone) end
@@ -264,5 +273,5 @@ if next(given) then
     if recall(token, 'quota', now) then standing = math.max(standing, 1) end
   end
 end
-local due = delayed[1] and redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] or '0'
+local due = delayed[1] and int(math.floor(redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2])) or '0'
 return reply(standing, due, fed)

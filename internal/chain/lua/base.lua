@@ -21,7 +21,9 @@
 --                          recall (see recall)
 --   asleep:<reason>:<token> zset chains that wait for the token's quota or cooling -> since
 --   held            zset   chain -> since when it waits for a person
---   delayed         zset   "<token> <batch> <key>" -> when a scheduled call is due (the
+--   delays          hash   n: scheduled calls of the bucket so far
+--   delayed         zset   "<token> <batch> <key>" -> when a scheduled call is due, and microseconds
+--                          that keep the order of calls that are due at the same time (the
 --                          name of its chain, which may have spaces, is in its record)
 --   old             zset   field of a finished call of no batch -> when
 --   feed            string the last feed number of the bucket

@@ -16,7 +16,7 @@
 local now = quota.now()
 outcome_first()
 local lost = 0
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(now) .. '.999', 'LIMIT', 0, ARGV[1])) do
   redis.call('ZREM', DELAYED, member)
   local token, batch, key = split(member)
   local rec = read(batch, token .. key)
@@ -114,6 +114,7 @@ for _, id in ipairs(most > 0 and redis.call('ZRANGE', READY, 0, most - 1) or {})
 end
 local due = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
 local delayed = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+delayed = delayed and int(math.floor(delayed))
 if delayed and (not due or tonumber(delayed) < tonumber(due)) then due = delayed end
 reply[2] = due or '0'
 reply[3] = redis.call('ZCARD', READY)
