@@ -84,6 +84,8 @@ type Summary struct {
 	Enqueued   int
 	Duplicates int
 	Rejected   int
+	Conflicts  int
+	Withheld   int
 	Tokens     int
 	Seconds    float64
 }

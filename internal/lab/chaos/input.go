@@ -159,7 +159,8 @@ func mutateRows(u *unit, n int, row func(r *rand.Rand, i int) string, header, ex
 			u.Fatalf("%v, %v, %v: %s", writeErr, err, decodeErr, out.String())
 		}
 		accepted := s.Rows - s.Rejected
-		if s.Rows != n || s.Rejected == 0 || accepted < n/3 {
+		// A mutation may leave separators alone: a blank row, which is none.
+		if s.Rows > n || s.Rows < n-n/100 || s.Rejected == 0 || accepted < n/3 {
 			u.Logf("I6: %d rows were written: %+v", n, s)
 			u.sum.breaks("I6", 1)
 		}
@@ -203,7 +204,7 @@ func mutatedBulk(u *unit, n int) {
 	var s lab.Summary
 	w.l.JSON(r, &s)
 	total := w.l.Status("mutated").Total
-	if r.Exit != 3 || s.Rows != n || s.Enqueued+s.Duplicates+s.Rejected != n || total != s.Enqueued {
+	if r.Exit != 3 || s.Rows > n || s.Rows < n-n/100 || s.Enqueued+s.Duplicates+s.Conflicts+s.Rejected+s.Withheld != s.Rows || total != s.Enqueued {
 		w.violation("I6", "%d rows, %+v, %d in the ledger", n, s, total)
 	}
 	u.sum.calls += total
