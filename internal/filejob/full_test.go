@@ -104,7 +104,9 @@ func TestFullDisk(t *testing.T) {
 					t.Errorf("%d bytes: %d are told, %d rows, %d requests", size, s.Succeeded, n, sim.Account().Totals.Requests)
 				}
 			}
-			if size < 50_000 && !errors.Is(err, syscall.ENOSPC) {
+			// What is reserved at a time depends on how many requests are in flight, so near the end
+			// of the job the disk may be full or not.
+			if full := errors.Is(err, syscall.ENOSPC); !full && (err != nil || size <= 20_000) || full && size >= 60_000 {
 				t.Errorf("%d bytes: %v", size, err)
 			}
 			told, before := toldIn(t, c.File), sim.Account().Totals.Requests
