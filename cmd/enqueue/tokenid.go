@@ -60,7 +60,7 @@ func (a *app) tokenID() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&tokenFile, "token-file", "", "file that holds the token")
 	f.BoolVar(&stdin, "token-stdin", false, "read the token from standard input")
-	f.StringVar(&file, "file", "", "file of operations, all rows of which are named (- for standard input)")
+	f.StringVar(&file, "file", "", "name the tokens of all rows of this file of operations (- for standard input)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a token, or with --file a row")
 	in.bind(cmd)
 	config.Bind(f, config.Keys)
