@@ -124,10 +124,13 @@ func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], opt
 	if err != nil {
 		return Summary{Batch: name}, err
 	}
-	p := &Producer{stack: &stack{namer: vault.NewNamer(key), clock: new(quota.Clock)}}
-	job := &batchJob{p: p, name: name, opts: append(slices.Clip(opts), Look()), calls: calls, seed: maphash.MakeSeed(),
+	return previewJob(vault.NewNamer(key), name, calls, opts...).do(ctx)
+}
+
+func previewJob(n *vault.Namer, name string, calls iter.Seq2[Call, error], opts ...BatchOption) *batchJob {
+	p := &Producer{stack: &stack{namer: n, clock: new(quota.Clock)}}
+	return &batchJob{p: p, name: name, opts: append(slices.Clip(opts), Look()), calls: calls, seed: maphash.MakeSeed(),
 		stay: &stay{p: p, id: chain.BatchID(name)}, alone: true}
-	return job.do(ctx)
 }
 
 // batchJob is an EnqueueBatch: one run over the sequence or several, under one lease.

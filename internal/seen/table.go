@@ -1,11 +1,16 @@
 // Package seen keeps what a long list was found to have, by 64-bit hashes, in few bytes.
 package seen
 
+import (
+	"slices"
+	"unsafe"
+)
+
 const (
 	shards = 256
-	// A shard grows by a quarter once it is full to 17 parts of 20: so an entry of 12 bytes
-	// takes 14 to 18, and while a shard grows only its own few entries stand twice.
-	fullNum, fullDen = 17, 20
+	// A shard grows by an eighth when it is seven eighths full. So an entry of 12 bytes takes
+	// 14 to 18 (the allocator has few sizes), and only the few entries of one shard stand twice while it grows.
+	fullNum, fullDen = 7, 8
 )
 
 // Table is a small number for each hash. The zero value is empty. It is for one goroutine.
@@ -22,6 +27,18 @@ type shard struct {
 
 // Len is the number of hashes.
 func (t *Table) Len() int { return t.n }
+
+// Bytes are all that the table holds, at any moment since it had so many hashes: while a shard
+// grows its old form and its new one are there.
+func (t *Table) Bytes() int {
+	sum, largest := int(unsafe.Sizeof(*t)), 0
+	for i := range t.shards {
+		s := &t.shards[i]
+		own := cap(s.hashes)*int(unsafe.Sizeof(s.hashes[0])) + cap(s.values)*int(unsafe.Sizeof(s.values[0]))
+		sum, largest = sum+own, max(largest, own)
+	}
+	return sum + largest
+}
 
 // Get returns the number of a hash; 0 where it has no entry.
 func (t *Table) Get(h uint64) uint32 {
@@ -78,8 +95,10 @@ func (s *shard) slot(h uint64) int {
 
 func (s *shard) grow() {
 	old := *s
-	size := len(old.hashes)*5/4 + 8
-	s.hashes, s.values = make([]uint64, size), make([]uint32, size)
+	// Grow gives what the allocator would set aside anyway.
+	s.hashes = slices.Grow([]uint64(nil), len(old.hashes)*9/8+8)
+	s.hashes = s.hashes[:cap(s.hashes)]
+	s.values = slices.Grow([]uint32(nil), len(s.hashes))[:len(s.hashes)]
 	for i, h := range old.hashes {
 		if h != 0 {
 			j := s.slot(h)
