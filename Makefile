@@ -7,27 +7,32 @@ LDFLAGS = -X habilita/internal/version.commit=$(shell git rev-parse HEAD 2>/dev/
 	-X habilita/internal/version.date=$(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-redis race lint fmt cover bench bench-go demo screenshots chaos mutations ci clean
+.PHONY: help build test test-redis e2e race lint fmt cover bench bench-go demo screenshots chaos mutations ci clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## both commands, in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o bin/ ./cmd/worker ./cmd/enqueue
 
-test: ## all tests; those that need a redis-server are skipped where there is none
+test: ## all quick tests; those that need a redis-server are skipped if there is none
 	$(GO) test ./...
 
-test-redis: ## all tests again, failing where there is no redis-server
+e2e: ## what needs browsers, faults, or another program's client
+	HABILITA_REQUIRE_REDIS=1 $(GO) test -C e2e -count=1 ./...
+
+test-redis: ## all quick tests again; they fail if there is no redis-server
 	HABILITA_REQUIRE_REDIS=1 $(GO) test -count=1 ./...
 
 race: ## tests under the race detector (takes a C compiler)
 	HABILITA_REQUIRE_REDIS=1 $(GO) test -race -count=1 $$(.ci/run --race-arguments)
 
-lint: ## format, go vet and staticcheck
+lint: ## format, go vet and staticcheck, of both modules
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "run make fmt:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -C e2e ./...
 	$(GO) run $(STATICCHECK) ./...
+	cd e2e && $(GO) run $(STATICCHECK) ./...
 
 fmt: ## format all Go files
 	gofmt -w .
@@ -37,22 +42,22 @@ cover: ## statements that tests reach, in coverage.out
 	$(GO) tool cover -func=coverage.out | tail -1
 
 bench: ## measure against plain asynq, for a quarter of an hour: docs/performance.md
-	$(GO) run ./internal/bench $(BENCHFLAGS)
+	$(GO) run -C e2e ./bench $(BENCHFLAGS)
 
 bench-go: ## Go benchmarks of the hot paths, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem $(BENCHGOFLAGS) ./...
 
 chaos: ## break everything under load, for half an hour: docs/reliability.md
-	$(GO) run ./internal/lab/chaos
+	$(GO) run -C e2e ./chaos
 
-mutations: ## take one mechanism out at a time: a test fails for each (about 10 minutes)
-	$(GO) run ./internal/mutations
+mutations: ## take one mechanism out at a time: a test fails for each; writes docs/mutations.md
+	$(GO) run -C e2e ./mutations -write
 
 demo: ## see it work, with nothing installed
 	$(GO) run ./cmd/worker demo
 
 screenshots: ## pictures of all pages of the console, in screenshots/ (needs chromium)
-	$(GO) run ./internal/console/screenshots -out screenshots
+	$(GO) run -C e2e ./browser/screenshots -out '$(CURDIR)/screenshots'
 
 ci: ## what runs before a change is taken
 	.ci/run

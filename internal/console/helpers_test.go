@@ -2,83 +2,32 @@ package console_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"habilita/internal/actionlog"
 	"habilita/internal/console/consoletest"
 	"habilita/internal/operator"
 	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
 )
 
-// patience is for what must come, on a machine that is busy with other things.
-const patience = 60 * time.Second
+const patience = consoletest.Patience
 
-// strict is a vendor that refuses tokens that begin with bad-, and fails those that
-// begin with down-.
-func strict() wolkvoxtest.Options {
-	return wolkvoxtest.Options{
-		TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
-			return wolkvoxtest.Token{Licenses: 1, Bad: strings.HasPrefix(token, "bad-")}, true
-		},
-		Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
-			if strings.HasPrefix(r.Token, "down-") {
-				return wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}
-			}
-			return wolkvoxtest.Fault{}
-		},
-	}
-}
+func strict() wolkvoxtest.Options { return consoletest.Strict() }
 
 type world struct {
 	*consoletest.Stage
 	t *testing.T
 }
 
-func open(t *testing.T, o consoletest.Options) world {
-	t.Helper()
-	s, err := consoletest.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("the end of the stage: %v", err)
-		}
-	})
-	return world{s, t}
-}
+func open(t *testing.T, o consoletest.Options) world { return world{consoletest.Start(t, o), t} }
 
-// enqueue enqueues n calls of a token, with the refs "ref 0" and so on.
-func (w world) enqueue(batch, token string, n int) {
-	w.t.Helper()
-	_, err := w.Producer.EnqueueBatch(w.t.Context(), batch, func(yield func(tasks.Call, error) bool) {
-		for i := range n {
-			if !yield(tasks.Call{Server: "0001", Token: tasks.Token(token), Ref: fmt.Sprint("ref ", i)}, nil) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
+func (w world) enqueue(batch, token string, n int) { w.t.Helper(); w.Enqueue(w.t, batch, token, n) }
 
-func (w world) settled(batch string) operator.Status {
-	w.t.Helper()
-	s, err := w.Operator.WaitSettled(w.t.Context(), batch, 10*time.Millisecond, patience, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return s
-}
+func (w world) settled(batch string) operator.Status { w.t.Helper(); return w.Settled(w.t, batch) }
 
 func (w world) held() operator.Chain {
 	w.t.Helper()
@@ -170,9 +119,4 @@ func (w world) toldOnce(a answer, text string) {
 	}
 }
 
-func required() bool { return os.Getenv("HABILITA_REQUIRE_CHROMIUM") == "1" }
-
-// entry is one of the action log.
-func entry(who string) actionlog.Entry {
-	return actionlog.Entry{Who: who, Via: actionlog.CLI, Action: "retry", Target: "batch " + who, Result: "failed after 0 chains: " + who}
-}
+func entry(who string) actionlog.Entry { return consoletest.Entry(who) }

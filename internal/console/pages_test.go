@@ -16,9 +16,6 @@ import (
 	"habilita/tasks"
 )
 
-var allPages = []string{"/", "/batches/one", "/chains", "/chains?show=all", "/tokens", "/workers", "/schedules", "/servers", "/actions",
-	"/decide?do=cancel&batch=one", "/nowhere"}
-
 func TestEmptyPagesSayWhatToDo(t *testing.T) {
 	w := open(t, consoletest.Options{NoWorker: true})
 	w.get("/").has(t, 200, "No batch yet", "enqueue bulk", "No worker is alive")
@@ -35,7 +32,7 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 func TestEveryAnswerIsLockedUp(t *testing.T) {
 	w := open(t, consoletest.Options{NoWorker: true})
 	w.enqueue("one", "secret-token-one", 3)
-	for _, path := range append(allPages, "/events", "/assets/x/console.js", "/batches/one/calls.csv") {
+	for _, path := range append(consoletest.Pages(), "/events", "/assets/x/console.js", "/batches/one/calls.csv") {
 		a := w.get(path)
 		policy := a.header.Get("Content-Security-Policy")
 		for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {

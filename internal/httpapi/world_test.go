@@ -6,26 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
-	"habilita/internal/access"
-	"habilita/internal/actionlog"
-	"habilita/internal/agreement"
 	"habilita/internal/chain"
 	"habilita/internal/httpapi"
+	"habilita/internal/httpapi/httpapitest"
 	"habilita/internal/operator"
-	"habilita/internal/streaming"
-	"habilita/internal/vault"
-	"habilita/quota"
 	"habilita/tasks"
 )
 
@@ -46,52 +36,14 @@ type world struct {
 	tokens httpapi.Producer
 	url    string
 	client *http.Client
-	log    bytes.Buffer
+	log    *bytes.Buffer
 	nonce  int
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, redis: miniredis.RunT(t)}
-	w.rdb = redis.NewClient(&redis.Options{Addr: w.redis.Addr(), MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = w.rdb.Close() })
-	key, err := vault.GenerateKey("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	producer, err := tasks.NewProducer(t.Context(), w.rdb, tasks.Options{Keys: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = producer.Close() })
-	w.tokens = producer
-	if w.op, err = operator.Open(w.rdb, "", quota.Settings{}); err != nil {
-		t.Fatal(err)
-	}
-	limiter, err := quota.New(w.rdb, quota.Settings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.ledger = chain.New(w.rdb, chain.Options{MaxAttempts: 3, Admission: chain.Admission{
-		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
-	}})
-	w.api = httpapi.New(httpapi.Options{
-		MaxBatch: 1 << 20, Redis: w.rdb, Producer: producer, Operator: w.op, Actions: actionlog.New(w.rdb, "habilita"),
-		Registry: agreement.New(w.rdb, "habilita"), Log: zerolog.New(zerolog.SyncWriter(&w.log)),
-	})
-	keys, err := access.ParseKeys("ana:write:" + anasKey + ",bo:write:" + bosKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	guard, err := access.New(keys, "0.0.0.0:1", zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewUnstartedServer(guard.Wrap(w.api))
-	server.Config.ReadTimeout = 2 * time.Second // a body that is slower is cut off
-	server.Start()
-	t.Cleanup(server.Close)
-	w.url = server.URL
-	w.client = &http.Client{Transport: &held{t: t, document: loadDocument(t)}}
+	a := httpapitest.Start(t, "ana:write:"+anasKey+",bo:write:"+bosKey)
+	w := &world{t: t, redis: a.Redis, rdb: a.Client, ledger: a.Ledger, api: a.API, op: a.Operator, tokens: a.Producer, url: a.URL, log: a.Log}
+	w.client = &http.Client{Transport: &watched{t: t}}
 	t.Cleanup(func() {
 		if strings.Contains(w.log.String(), theToken) {
 			t.Error("the log has a token")
@@ -100,31 +52,11 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func loadDocument(t testing.TB) validator.Validator {
-	t.Helper()
-	text, err := readDocument()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := libopenapi.NewDocument(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, errs := validator.NewValidator(doc)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	return v
-}
+// watched looks at every answer: none has a token, and one that refuses says why in problem
+// details. It keeps every exchange for e2e/openapi, which holds it against the document.
+type watched struct{ t testing.TB }
 
-// held holds every request and answer against the document. A request that was refused
-// need not be one that the document allows.
-type held struct {
-	t        testing.TB
-	document validator.Validator
-}
-
-func (h *held) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h *watched) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
 		body, _ = io.ReadAll(r.Body)
@@ -139,42 +71,19 @@ func (h *held) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { res.Body = io.NopCloser(bytes.NewReader(got)) }()
+	res.Body = io.NopCloser(bytes.NewReader(got))
 	if bytes.Contains(got, []byte(theToken)) {
 		h.t.Errorf("%s %s: the answer has a token", r.Method, r.URL.Path)
 	}
-	if res.StatusCode == 404 || res.StatusCode == 405 || r.Method == http.MethodHead {
-		h.problem(res, got)
-		return res, nil // of no operation, perhaps
-	}
-	if res.StatusCode < 400 {
-		copied := r.Clone(r.Context())
-		copied.Body = io.NopCloser(bytes.NewReader(body))
-		if copied.Header.Get("Content-Encoding") != "" { // which the validator does not read
-			copied.Header.Del("Content-Encoding")
-			copied.Body = io.NopCloser(streaming.Gunzip(bytes.NewReader(body)))
-		}
-		if strings.Contains(r.Header.Get("Content-Type"), "ndjson") {
-			copied.Header.Set("Content-Type", "text/csv") // the validator takes every line for a second body
-		}
-		if ok, errs := h.document.ValidateHttpRequestSync(copied); !ok {
-			for _, e := range errs {
-				h.t.Errorf("%s %s: the document has no such request: %s: %s %v", r.Method, r.URL.Path, e.Message, e.Reason, e.SchemaValidationErrors)
-			}
-		}
-	}
-	res.Body = io.NopCloser(bytes.NewReader(got))
-	if ok, errs := h.document.ValidateHttpResponse(r, res); !ok {
-		for _, e := range errs {
-			h.t.Errorf("%s %s: the document has no such answer: %s: %s %v\n%s", r.Method, r.URL.Path, e.Message, e.Reason, e.SchemaValidationErrors, got)
-		}
-	}
 	h.problem(res, got)
+	if err := httpapitest.Keep(h.t.Name(), r, body, res, got); err != nil {
+		h.t.Error(err)
+	}
 	return res, nil
 }
 
 // problem checks problem details.
-func (h *held) problem(res *http.Response, got []byte) {
+func (h *watched) problem(res *http.Response, got []byte) {
 	if res.StatusCode < 400 || len(got) == 0 {
 		return
 	}

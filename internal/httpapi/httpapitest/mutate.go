@@ -1,5 +1,6 @@
-// Package httpapitest asks the HTTP API what nobody should ask: requests that are changed
-// in a few places, byte for byte, also where no HTTP client would.
+// Package httpapitest serves the HTTP API for tests, keeps what they send and get (Keep), and
+// asks what nobody should ask: requests that are changed in a few places, byte for byte, also
+// where no HTTP client would.
 package httpapitest
 
 import (

@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"habilita/internal/chain"
+	"habilita/internal/operator"
+	"habilita/internal/redisconn"
+	"habilita/internal/redisconn/redistest"
+	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/tasks"
+)
+
+// user makes a user with the least ACL of a role and returns its REDIS_URL.
+func (l *Lab) user(name string, role redisconn.Role) string {
+	l.TB.Helper()
+	line := []any{"acl", "setuser", name, "reset", "on", ">pw"}
+	for _, w := range strings.Fields(redisconn.ACL(role)) {
+		line = append(line, w)
+	}
+	if err := l.Client().Do(l.TB.Context(), line...).Err(); err != nil {
+		l.TB.Fatal(err)
+	}
+	return "redis://" + name + ":pw@" + l.Redis.Addr + "/0"
+}
+
+// Everything runs with the least ACL of each role, and Redis refuses nothing to anybody.
+func TestLeastACL(t *testing.T) {
+	l := New(t)
+	working, producing := l.user("worker", redisconn.Worker), l.user("producer", redisconn.Producer)
+	operating, reading := l.user("operator", redisconn.Operator), l.user("reader", redisconn.Reader)
+	as := func(url string, want []int, args ...string) {
+		t.Helper()
+		r := l.EnqueueWith([]string{"REDIS_URL", url, "WOLKVOX_TOKEN", "token-single"}, "", args...)
+		if !slices.Contains(want, r.Exit) || strings.Contains(r.Stderr, "warning") {
+			t.Fatalf("%s", r)
+		}
+	}
+	ok := []int{0}
+	l.StartVendor("--latency=2ms", "--bad-token=bad-", "--fault-rate=0.1", "--seed=7")
+	isBad := func(i int) bool { return i%5 == 0 }
+	p := Plan{Batch: "acl", Rows: Many(30, 4, func(i int) string {
+		if isBad(i) {
+			return "bad-" + good(i)
+		}
+		return good(i)
+	})}
+	file := l.File("acl.csv", p.CSV())
+	as(producing, ok, "bulk", file, "--batch", p.Batch, "--progress", "none")
+	as(producing, ok, "bulk", file, "--batch", p.Batch, "--progress", "none") // again
+	as(producing, ok, "call", "--server", "1", "--batch", "later", "--id", "later", "--in", "1s", "--licenses", "3")
+	as(producing, ok, "bulk", file, "--batch", "never", "--in", "24h", "--progress", "none")
+	as(operating, ok, "schedule", "add", "nightly", "--cron", "@daily", "--file", file, "--progress", "none")
+	as(operating, ok, "schedule", "add", "nightly", "--cron", "@daily", "--file", file, "--replace", "--progress", "none")
+	as(operating, ok, "schedule", "pause", "nightly")
+	as(operating, ok, "schedule", "resume", "nightly")
+	as(operating, ok, "schedule", "run", "nightly")
+
+	// One is killed at its work, two go on; later one that keeps nothing clears up.
+	dies := l.StartWorker("REDIS_URL", working)
+	dies.Ready()
+	l.Vendor.AwaitRequests(5, 0)
+	dies.Kill()
+	l.Workers(2, "REDIS_URL", working, "CONCURRENCY", "8")
+	as(producing, []int{0, 3}, "call", "--server", "1", "--id", "waited", "--wait", "--json")
+	l.AwaitSettled(p.Batch, 90*time.Second)
+
+	for _, args := range [][]string{
+		{"status", p.Batch}, {"watch", p.Batch}, {"report", p.Batch}, {"batches"}, {"show", "later"}, {"chains"}, {"chains", "--held"}, {"chains", "--scheduled"}, {"quota"}, {"servers"},
+		{"schedule", "list"}, {"schedule", "show", "nightly"},
+	} {
+		as(reading, ok, args...)
+		as(operating, ok, args...)
+	}
+	held := l.Chains(true)
+	if len(held) < 6 {
+		t.Fatalf("%d held chains", len(held))
+	}
+	as(operating, ok, "retry", "--chain", held[0].ID)
+	as(operating, ok, "skip", "--chain", held[1].ID)
+	as(operating, ok, "cancel", "--chain", held[2].ID)
+	as(operating, ok, "cancel", "--batch", "never")
+	as(operating, []int{1}, "bulk", file, "--batch", "never", "--progress", "none") // it takes nothing
+	as(operating, ok, "reopen", "never")
+	as(operating, ok, "bulk", file, "--batch", "never", "--progress", "none")
+	pruned := l.File("acl-pruned.csv", "server,token\n1,token-of-nobody\n")
+	as(producing, []int{0, 1}, "bulk", pruned, "--batch", "never", "--prune", "--progress", "none") // too many to go unnamed
+	as(producing, ok, "bulk", file, "--batch", "never2", "--progress", "none")                      // stands behind what is held
+	as(producing, ok, "call", "--server", "1", "--batch", "never", "--id", "late")
+	as(operating, ok, "cancel", "--batch", "never2")
+	as(operating, ok, "retry", "--all")
+	as(operating, ok, "rekey")
+	l.awaitRuns("nightly", 1)
+	as(operating, ok, "schedule", "remove", "nightly")
+	as(operating, ok, "servers", "lift", "--server", "1")
+	as(operating, ok, "quota", "lift", "--token-id", strings.Split(held[0].ID, ":")[0])
+	as(operating, []int{0, 1}, "quota", "sync", "--batch", p.Batch) // the vendor refuses bad tokens
+	l.AwaitSettled(p.Batch, 0)
+	as(operating, ok, "cancel", "--batch", p.Batch)
+
+	for _, w := range l.workers[1:] {
+		w.Term()
+		if code := w.Wait(Patience); code != 0 || strings.Contains(w.Log(), "NOPERM") {
+			t.Errorf("%s: exit %d\n%s", w.Name, code, w.Tail(5))
+		}
+	}
+	// As if nobody had appended to it for a minute.
+	if err := l.Client().HDel(t.Context(), "habilita:batch:"+chain.BatchID(p.Batch), "until").Err(); err != nil {
+		t.Fatal(err)
+	}
+	StartInside(t, working, l.Vendor.URL, tasks.WorkerOptions{
+		Options: tasks.Options{Keys: l.Keys}, Retention: time.Millisecond, SweepInterval: 100 * time.Millisecond,
+	})
+	l.Await("the settled batch goes", 0, func(ctx context.Context) (bool, string) {
+		st, err := l.Operator().Status(ctx, p.Batch)
+		return err != nil, fmt.Sprintf("%+v", st)
+	})
+
+	log, err := l.Client().Do(t.Context(), "acl", "log", "64").Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range log {
+		t.Errorf("refused: %v", entry)
+	}
+	if v := l.Vendor.Account(); v.Totals.Successes < 90 {
+		t.Errorf("%+v", v.Totals)
+	}
+}
+
+// A Redis that would lose calls, or allows too little, is refused by both commands with
+// what to do; one that could be better is warned of, and --json stays one object.
+func TestPreflightOfTheCommands(t *testing.T) {
+	l := New(t, "--appendonly", "no")
+	l.StartVendor("--latency=0")
+	file := l.File("one.csv", "server,token\n0001,token-a\n")
+	r := l.MustEnqueue("bulk", file, "--batch", "b", "--json", "--progress", "none")
+	var sum Summary
+	if l.JSON(r, &sum); strings.Count(r.Stderr, "appendonly is off") != 1 || !strings.Contains(r.Stderr, "CONFIG SET appendonly yes") {
+		t.Errorf("%s", r)
+	}
+	w := l.StartWorker()
+	w.WaitLine("appendonly is off", Patience)
+	w.Ready()
+	if r := l.MustEnqueue("status", "b"); r.Stderr != "" {
+		t.Errorf("a command that only looks: %s", r)
+	}
+	refused := func(want ...string) {
+		t.Helper()
+		for _, args := range [][]string{
+			{"bulk", file}, {"call", "--server", "1"}, {"retry", "--all"}, {"skip", "--all"}, {"cancel", "--all"}, {"rekey"},
+		} {
+			r := l.EnqueueWith([]string{"WOLKVOX_TOKEN", "token-a"}, "", args...)
+			if r.Exit != 1 || r.Stdout != "" {
+				t.Errorf("%s", r)
+			}
+			for _, s := range want {
+				if !strings.Contains(r.Stderr, s) {
+					t.Errorf("no %q: %s", s, r)
+				}
+			}
+		}
+		w := l.StartWorker()
+		if code := w.Wait(Patience); code != 1 {
+			t.Errorf("exit %d", code)
+		}
+		for _, s := range want {
+			w.WaitLine(s, Patience)
+		}
+	}
+	c := l.Client()
+	if err := c.ConfigSet(t.Context(), "maxmemory-policy", "volatile-lru").Err(); err != nil {
+		t.Fatal(err)
+	}
+	refused("maxmemory-policy is volatile-lru", "CONFIG SET maxmemory-policy noeviction")
+	if err := c.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err(); err != nil {
+		t.Fatal(err)
+	}
+	mine := l.Env["REDIS_URL"]
+	l.Set("REDIS_URL", l.user("app", redisconn.Reader))
+	refused("~asynq:*", "+hset", "ACL SETUSER app")
+	l.Set("REDIS_URL", mine)
+	if err := c.Do(t.Context(), "replicaof", "127.0.0.1", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	refused("this Redis is a replica", "point REDIS_URL at the master")
+	if err := c.Do(t.Context(), "replicaof", "no", "one").Err(); err != nil {
+		t.Fatal(err)
+	}
+	l.AwaitStatus("b", "done", 0, func(s operator.Status) bool { return s.Succeeded == 1 })
+	if l.Status("b").Total != 1 {
+		t.Error("a command that was refused enqueued something")
+	}
+}
+
+// The same rights, and those of a cluster's clients, do on a Redis Cluster.
+func TestLeastACLOfACluster(t *testing.T) {
+	url, nodes := redistest.StartCluster(t, 2)
+	for _, n := range nodes {
+		line := []any{"acl", "setuser", "app", "reset", "on", ">pw"}
+		for _, w := range strings.Fields(redisconn.ACL(redisconn.Worker|redisconn.Operator) + " " + redisconn.ClusterACL) {
+			line = append(line, w)
+		}
+		if err := n.Client().Do(t.Context(), line...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vendor := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+	in := StartInside(t, strings.Replace(url, "://", "://app:pw@", 1), vendor.URL, tasks.WorkerOptions{})
+	sum, err := in.Producer.EnqueueBatch(t.Context(), "cluster", func(yield func(tasks.Call, error) bool) {
+		for i := range 40 {
+			if !yield(tasks.Call{Server: "0001", Token: tasks.Token(good(i % 20))}, nil) {
+				return
+			}
+		}
+	})
+	if err != nil || sum.Enqueued != 40 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if st := in.Settled(t, "cluster"); st.Succeeded != 40 {
+		t.Errorf("%+v", st)
+	}
+	for _, n := range nodes {
+		log, err := n.Client().Do(t.Context(), "acl", "log", "64").Slice()
+		if err != nil || len(log) != 0 {
+			t.Errorf("%s: refused: %v, %v", n.Addr, log, err)
+		}
+	}
+}

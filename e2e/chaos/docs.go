@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"habilita/e2e"
+	"time"
+)
+
+const (
+	docsFile   = "docs/reliability.md"
+	tableBegin = "<!-- the table of a full run: go run -C e2e ./chaos -write -->\n"
+	tableEnd   = "<!-- the end of the table -->\n"
+)
+
+// writeDocs puts the table of a full run into docs/reliability.md.
+func writeDocs(s settings, report []*row, began time.Time) error {
+	root, err := e2e.Root()
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(root, docsFile)
+	old, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	var table bytes.Buffer
+	_, _ = fmt.Fprintf(&table, "%s: seed %d, %d rows in %s, %d labs side by side, %d processors, %s, %s.\n\n",
+		began.UTC().Format(time.DateOnly), s.seed, len(report), time.Since(began).Round(time.Second), s.parallel,
+		runtime.NumCPU(), runtime.Version(), redisVersion())
+	printTable(&table, report)
+	text, err := withTable(string(old), table.String())
+	if err != nil {
+		return fmt.Errorf("%s: %w", docsFile, err)
+	}
+	return os.WriteFile(name, []byte(text), 0o644)
+}
+
+// withTable puts a table in the place of the one that a text has.
+func withTable(text, table string) (string, error) {
+	before, rest, ok := strings.Cut(text, tableBegin)
+	_, after, ended := strings.Cut(rest, tableEnd)
+	if !ok || !ended {
+		return "", fmt.Errorf("it lacks the line %q or %q", strings.TrimSpace(tableBegin), strings.TrimSpace(tableEnd))
+	}
+	return before + tableBegin + "\n" + table + "\n" + tableEnd + after, nil
+}
+
+// redisVersion is what the server on PATH says of itself, in short.
+func redisVersion() string {
+	out, err := exec.Command("redis-server", "--version").Output()
+	for field := range strings.FieldsSeq(string(out)) {
+		if version, ok := strings.CutPrefix(field, "v="); ok && err == nil {
+			return "redis-server " + version
+		}
+	}
+	return "redis-server of an unknown version"
+}

@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"habilita/internal/operator"
+	"habilita/internal/wolkvox/wolkvoxtest"
+)
+
+// Six named chains of one token on two workers: both slots are used, never a third.
+func TestSixChainsShareTwoSlots(t *testing.T) {
+	l := New(t)
+	l.StartVendor("--latency=100ms")
+	const chains, each = 6, 12
+	p := Plan{Batch: "six"}
+	for i := range chains * each {
+		p.Rows = append(p.Rows, Row{Token: "shared", Chain: fmt.Sprint("chain-", i%chains), Licenses: 1})
+	}
+	l.Workers(2)
+	l.Bulk(p)
+	l.AwaitSettled(p.Batch, 0)
+	v := l.MustKeep(Terms{}, p)
+	duty := l.Vendor.Account().Duty(l.Vendor.Key("shared"))
+	t.Logf("both slots used %.1f %% of the time; %+v", 100*duty, v)
+	if duty < 0.8 || v.MaxInFlight != 2 || v.Succeeded != chains*each {
+		t.Errorf("duty %.3f, %+v", duty, v)
+	}
+}
+
+// A token of one licence with 1,050 calls: 1,000 are made, the rest waits for tomorrow.
+func TestQuotaOfADay(t *testing.T) {
+	l := New(t)
+	l.StartVendor("--latency=0")
+	skipAtMidnight(t)
+	p := Plan{Batch: "quota", Rows: Many(1, 1050, good)}
+	l.Bulk(p)
+	l.Workers(2)
+	l.AwaitStatus(p.Batch, "1,000 done", 0, func(s operator.Status) bool { return s.Succeeded >= 1000 })
+	awaitReason(l, "quota")
+	v := l.MustKeep(Terms{Open: true}, p)
+	if v.Requests != 1000 || v.Succeeded != 1000 || v.Open != 50 || v.Failed != 0 {
+		t.Errorf("%+v", v)
+	}
+	chains := l.Chains(false)
+	if len(chains) != 1 || chains[0].Behind != 49 || chains[0].Until.IsZero() || !strings.Contains(chains[0].Why, "tomorrow") {
+		t.Errorf("chains: %+v", chains)
+	}
+	if r := l.MustEnqueue("chains"); !strings.Contains(r.Stdout, "tomorrow") || !strings.Contains(r.Stdout, "until") {
+		t.Errorf("%s", r)
+	}
+	rows := lines[operator.QuotaRow](l, l.MustEnqueue("quota", "--json"))
+	if len(rows) != 1 || rows[0].Used != 1000 || rows[0].Quota != 1000 {
+		t.Errorf("quota: %+v", rows)
+	}
+}
+
+// A vendor that says TOKEN LIMIT EXCEEDED earlier than we count is believed; other
+// tokens go on.
+func TestVendorsCountIsBelieved(t *testing.T) {
+	l := New(t)
+	l.ServeVendor(wolkvoxtest.Options{Tokens: map[string]wolkvoxtest.Token{"used": {Used: 980}}})
+	skipAtMidnight(t)
+	p := Plan{Batch: "used"}
+	for range 100 {
+		p.Rows = append(p.Rows, Row{Token: "used", Licenses: 1}, Row{Token: "other", Licenses: 1})
+	}
+	// Several chains of the token: none of them asks again either.
+	for i := range 5 {
+		p.Rows = append(p.Rows, Row{Token: "used", Chain: fmt.Sprint("more-", i)})
+	}
+	l.Bulk(p)
+	l.Workers(2)
+	awaitReason(l, "cooling")
+	l.AwaitStatus(p.Batch, "120 done", 0, func(s operator.Status) bool { return s.Succeeded >= 120 })
+	// A sweep and a half later still nobody has asked: the next probe is minutes away.
+	quiet := l.Vendor.Account().Of("used").Requests
+	never(l, 8*time.Second, func() bool { return l.Vendor.Account().Of("used").Requests != quiet })
+	a := l.Vendor.Account()
+	if got := a.Of("used"); got.Successes != 20 || got.Requests > 22 {
+		t.Errorf("%+v: want 20 and at most one refusal a slot", got)
+	}
+	v := l.MustKeep(Terms{Open: true}, p)
+	if v.Failed != 0 || v.Succeeded != 120 {
+		t.Errorf("%+v", v)
+	}
+	for _, c := range l.Chains(false) {
+		if c.Reason != "cooling" && c.Reason != "push-back" || c.Until.IsZero() {
+			t.Errorf("chain: %+v", c)
+		}
+	}
+}
+
+// awaitReason waits until a chain waits for that reason.
+func awaitReason(l *Lab, reason string) {
+	l.TB.Helper()
+	l.Await("a chain that waits for "+reason, 0, func(ctx context.Context) (bool, string) {
+		last := ""
+		for c, err := range l.Operator().Chains(ctx, false) {
+			if err != nil {
+				return false, err.Error()
+			}
+			if c.Reason == reason {
+				return true, ""
+			}
+			last = c.State + " " + c.Reason
+		}
+		return false, last
+	})
+}
+
+// never watches for a while that something does not happen.
+func never(l *Lab, d time.Duration, happened func() bool) {
+	l.TB.Helper()
+	over := time.After(d)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+			if happened() {
+				l.TB.Error("it happened")
+				return
+			}
+		}
+	}
+}
+
+// skipAtMidnight leaves out tests that count a day's requests while the vendor's day changes.
+func skipAtMidnight(t *testing.T) {
+	t.Helper()
+	now := time.Now().In(time.FixedZone("America/Bogota", -5*60*60))
+	if now.Hour() == 23 && now.Minute() >= 58 {
+		t.Skip("the vendor's day is about to change")
+	}
+}

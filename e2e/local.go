@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"encoding/csv"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"habilita/internal/operator"
+)
+
+// Results reads FILE.results.csv of `enqueue run`; nil where there is none.
+func (l *Lab) Results(file string) []operator.CallRecord {
+	l.TB.Helper()
+	f, err := os.Open(file + ".results.csv")
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		l.TB.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	r := csv.NewReader(f)
+	r.FieldsPerRecord = -1 // a disk that is full cuts the last row off
+	rows, err := r.ReadAll()
+	if err != nil || len(rows) == 0 || !slices.Equal(rows[0], operator.Columns()) {
+		l.TB.Fatalf("results: %v", err)
+	}
+	var out []operator.CallRecord
+	for _, r := range rows[1:] {
+		if len(r) != len(rows[0]) {
+			continue
+		}
+		attempts, err := strconv.Atoi(r[6])
+		if err != nil {
+			l.TB.Fatal(err)
+		}
+		out = append(out, operator.CallRecord{
+			ID: r[0], Server: r[1], TokenID: r[2], Ref: r[3], Chain: r[4], State: r[5], Attempts: attempts, Code: r[7], Msg: r[8], Error: r[9],
+		})
+	}
+	return out
+}
+
+// JudgeLocal is Judge of a file that `enqueue run` worked off, by its results.
+func (l *Lab) JudgeLocal(t Terms, p Plan, file string) Verdict {
+	l.TB.Helper()
+	return judge(l.Vendor.Account(), t, []Plan{p}, [][]operator.CallRecord{l.Results(file)})
+}
+
+// Disk is a file system of a small size.
+type Disk struct {
+	l   *Lab
+	Dir string
+}
+
+// SmallDisk makes one. Where this process may not, it is nil.
+func (l *Lab) SmallDisk(kib int) *Disk {
+	l.TB.Helper()
+	d := &Disk{l, filepath.Join(l.Dir, l.name("disk"))}
+	if err := os.Mkdir(d.Dir, 0o700); err != nil {
+		l.TB.Fatal(err)
+	}
+	if err := d.mount(kib, "-t", "tmpfs", "none"); err != nil {
+		l.TB.Logf("no small file system: %v", err)
+		return nil
+	}
+	l.TB.Cleanup(func() {
+		if out, err := exec.Command("umount", d.Dir).CombinedOutput(); err != nil {
+			l.TB.Errorf("umount: %v\n%s", err, out)
+		}
+	})
+	return d
+}
+
+// Resize makes it larger or smaller.
+func (d *Disk) Resize(kib int) {
+	d.l.TB.Helper()
+	if err := d.mount(kib); err != nil {
+		d.l.TB.Fatal(err)
+	}
+}
+
+func (d *Disk) mount(kib int, args ...string) error {
+	options := fmt.Sprintf("size=%dk", kib)
+	if len(args) == 0 {
+		options = "remount," + options
+	}
+	out, err := exec.Command("mount", append(args, "-o", options, d.Dir)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mount: %w\n%s", err, out)
+	}
+	return nil
+}

@@ -1,8 +1,0 @@
-package lab
-
-import "syscall"
-
-// endWithParent has the kernel kill a process when the test's is gone.
-func endWithParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package lab
-
-import "syscall"
-
-// endWithParent can't be had here: a test that is killed leaves its processes.
-func endWithParent() *syscall.SysProcAttr { return nil }
