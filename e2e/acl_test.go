@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/chain"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
-	"habilita/internal/redisconn/redistest"
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // user makes a user with the least ACL of a role and returns its REDIS_URL.
@@ -110,11 +110,11 @@ func TestLeastACL(t *testing.T) {
 		}
 	}
 	// As if nobody had appended to it for a minute.
-	if err := l.Client().HDel(t.Context(), "habilita:batch:"+chain.BatchID(p.Batch), "until").Err(); err != nil {
+	if err := l.Client().HDel(t.Context(), "habilita:batch:"+ledger.BatchID(p.Batch), "until").Err(); err != nil {
 		t.Fatal(err)
 	}
-	StartInside(t, working, l.Vendor.URL, tasks.WorkerOptions{
-		Options: tasks.Options{Keys: l.Keys}, Retention: time.Millisecond, SweepInterval: 100 * time.Millisecond,
+	StartInside(t, working, l.Vendor.URL, engine.WorkerOptions{
+		Options: engine.Options{Keys: l.Keys}, Retention: time.Millisecond, ReconcileInterval: 100 * time.Millisecond,
 	})
 	l.Await("the settled batch goes", 0, func(ctx context.Context) (bool, string) {
 		st, err := l.Operator().Status(ctx, p.Batch)
@@ -192,7 +192,7 @@ func TestPreflightOfTheCommands(t *testing.T) {
 	if err := c.Do(t.Context(), "replicaof", "no", "one").Err(); err != nil {
 		t.Fatal(err)
 	}
-	l.AwaitStatus("b", "done", 0, func(s operator.Status) bool { return s.Succeeded == 1 })
+	l.AwaitStatus("b", "done", 0, func(s control.Status) bool { return s.Succeeded == 1 })
 	if l.Status("b").Total != 1 {
 		t.Error("a command that was refused enqueued something")
 	}
@@ -211,10 +211,10 @@ func TestLeastACLOfACluster(t *testing.T) {
 		}
 	}
 	vendor := wolkvoxtest.Start(t, wolkvoxtest.Options{})
-	in := StartInside(t, strings.Replace(url, "://", "://app:pw@", 1), vendor.URL, tasks.WorkerOptions{})
-	sum, err := in.Producer.EnqueueBatch(t.Context(), "cluster", func(yield func(tasks.Call, error) bool) {
+	in := StartInside(t, strings.Replace(url, "://", "://app:pw@", 1), vendor.URL, engine.WorkerOptions{})
+	sum, err := in.Producer.EnqueueBatch(t.Context(), "cluster", func(yield func(engine.Call, error) bool) {
 		for i := range 40 {
-			if !yield(tasks.Call{Server: "0001", Token: tasks.Token(good(i % 20))}, nil) {
+			if !yield(engine.Call{Server: "0001", Token: engine.Token(good(i % 20))}, nil) {
 				return
 			}
 		}

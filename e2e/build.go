@@ -53,7 +53,7 @@ func build() (Binaries, error) {
 	if os.Getenv(RaceEnv) == "1" {
 		args = append(args, "-race")
 	}
-	args = append(args, "habilita/cmd/worker", "habilita/cmd/enqueue", "habilita/internal/wolkvox/wolkvoxtest/simulate")
+	args = append(args, "habilita/cmd/worker", "habilita/cmd/enqueue", "habilita/internal/testkit/wolkvoxtest/simulate")
 	cmd := exec.Command("go", args...)
 	if cmd.Dir, err = Root(); err != nil {
 		return b, err

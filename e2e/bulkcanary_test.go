@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // The first tokens of a file go first, also where the producer is killed while it waits for
@@ -17,11 +17,11 @@ func TestFirstTokensGoFirst(t *testing.T) {
 	p := Plan{Batch: "careful", Rows: Many(tokens, each, good)}
 	args := []string{"bulk", l.File("careful.csv", p.CSV()), "--batch", p.Batch, "--canary", "3", "--json", "--progress", "none"}
 	producer := l.StartEnqueue(args...)
-	l.AwaitStatus(p.Batch, "canaries are in the ledger", 0, func(s operator.Status) bool { return s.Total == first*each })
+	l.AwaitStatus(p.Batch, "canaries are in the ledger", 0, func(s control.Status) bool { return s.Total == first*each })
 	l.Workers(2)
 	l.Vendor.AwaitRequests(2, Patience)
 	producer.Kill()
-	l.AwaitStatus(p.Batch, "canaries are made", 0, func(s operator.Status) bool { return s.Succeeded == first*each })
+	l.AwaitStatus(p.Batch, "canaries are made", 0, func(s control.Status) bool { return s.Succeeded == first*each })
 	if st := l.Status(p.Batch); st.Total != first*each || st.Settled {
 		t.Errorf("with nobody there to enqueue the others: %+v", st)
 	}
@@ -66,7 +66,7 @@ func TestBatchHoldsAtItsCanary(t *testing.T) {
 	}
 	// A person lets the others go all the same.
 	l.MustEnqueue("bulk", l.File("holds.csv", p.CSV()), "--batch", p.Batch, "--canary", "0", "--progress", "none")
-	l.AwaitStatus(p.Batch, "the others are made", 0, func(s operator.Status) bool { return s.Succeeded == 40 })
+	l.AwaitStatus(p.Batch, "the others are made", 0, func(s control.Status) bool { return s.Succeeded == 40 })
 	if over := l.Vendor.Account().OverSlots(); len(over) > 0 {
 		t.Errorf("over the slots: %v", []wolkvoxtest.Violation(over))
 	}

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/redisconn/redistest"
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // The same code runs on a Redis Cluster: no script touches two hash tags.
@@ -28,14 +28,14 @@ func worksOn(t *testing.T, url string) {
 	t.Helper()
 	passing := wolkvoxtest.Random(7, 0.1, wolkvoxtest.Fault{Kind: wolkvoxtest.Status500}, wolkvoxtest.Fault{Kind: wolkvoxtest.ResetBefore})
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: time.Millisecond, Script: passing})
-	in := StartInside(t, url, sim.URL, tasks.WorkerOptions{})
+	in := StartInside(t, url, sim.URL, engine.WorkerOptions{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 
 	const tokens, each = 60, 5
-	sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(tasks.Call, error) bool) {
+	sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(engine.Call, error) bool) {
 		for i := range tokens * each {
-			if !yield(tasks.Call{Server: "1", Token: tasks.Token(fmt.Sprintf("token-%d", i%tokens)), ID: fmt.Sprintf("id-%d", i)}, nil) {
+			if !yield(engine.Call{Server: "1", Token: engine.Token(fmt.Sprintf("token-%d", i%tokens)), ID: fmt.Sprintf("id-%d", i)}, nil) {
 				return
 			}
 		}
@@ -43,7 +43,7 @@ func worksOn(t *testing.T, url string) {
 	if err != nil || sum.Enqueued != tokens*each {
 		t.Fatalf("%+v, %v", sum, err)
 	}
-	if _, err := in.Producer.Enqueue(ctx, tasks.Call{Server: "1", Token: "token-0", Ref: "single"}); err != nil {
+	if _, err := in.Producer.Enqueue(ctx, engine.Call{Server: "1", Token: "token-0", Ref: "single"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes == tokens*each+1 }); err != nil {
@@ -56,7 +56,7 @@ func worksOn(t *testing.T, url string) {
 	if found, err := in.Operator.Show(ctx, "id-42"); err != nil || len(found) != 1 || found[0].State != "succeeded" {
 		t.Errorf("%+v, %v", found, err)
 	}
-	if n, err := in.Operator.Cancel(ctx, operator.Selection{All: true}); err != nil || n != 0 {
+	if n, err := in.Operator.Cancel(ctx, control.Selection{All: true}); err != nil || n != 0 {
 		t.Errorf("cancelled %d, %v", n, err)
 	}
 	if a := sim.Account(); a.MaxInFlight() > 2 || len(a.DuplicateSuccesses()) > 0 {

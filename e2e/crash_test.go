@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // Workers killed by -9 in mid run: all calls are done after a restart, and no more are
@@ -215,7 +215,7 @@ func TestPages(t *testing.T) {
 	p := Plan{Batch: "pages", Rows: Many(5, 2, good)}
 	l.Bulk(p)
 	w := l.Workers(1)[0]
-	l.AwaitStatus(p.Batch, "done", 0, func(s operator.Status) bool { return s.Succeeded == 10 })
+	l.AwaitStatus(p.Batch, "done", 0, func(s control.Status) bool { return s.Succeeded == 10 })
 	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": "go_goroutines"} {
 		if status, body := w.Get(path); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %.200s", path, status, body)

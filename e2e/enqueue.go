@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // Result is what a run of enqueue left.
@@ -91,27 +91,27 @@ type Summary struct {
 }
 
 // Status are the counts of a batch, by the command.
-func (l *Lab) Status(batch string) operator.Status {
+func (l *Lab) Status(batch string) control.Status {
 	l.TB.Helper()
-	var s operator.Status
+	var s control.Status
 	l.JSON(l.MustEnqueue("status", batch, "--json"), &s)
 	return s
 }
 
 // Report is every call of a batch, by the command.
-func (l *Lab) Report(batch string) []operator.CallRecord {
+func (l *Lab) Report(batch string) []control.CallRecord {
 	l.TB.Helper()
-	return lines[operator.CallRecord](l, l.MustEnqueue("report", batch, "--format", "jsonl"))
+	return lines[control.CallRecord](l, l.MustEnqueue("report", batch, "--format", "jsonl"))
 }
 
 // Chains are the chains that wait, by the command; with held those that wait for a person.
-func (l *Lab) Chains(held bool) []operator.Chain {
+func (l *Lab) Chains(held bool) []control.Chain {
 	l.TB.Helper()
 	args := []string{"chains", "--json"}
 	if held {
 		args = append(args, "--held")
 	}
-	return lines[operator.Chain](l, l.MustEnqueue(args...))
+	return lines[control.Chain](l, l.MustEnqueue(args...))
 }
 
 func lines[T any](l *Lab, r Result) []T {

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // Time-outs, resets and endless 500s: MAX_ATTEMPTS requests of the head and no more,
@@ -51,7 +51,7 @@ func TestEndlessFailures(t *testing.T) {
 	l.Workers(2)
 	l.Bulk(p)
 	// Others do not wait for the failing ones.
-	l.AwaitStatus(p.Batch, "others done", 20*time.Second, func(s operator.Status) bool { return s.Succeeded >= 200 })
+	l.AwaitStatus(p.Batch, "others done", 20*time.Second, func(s control.Status) bool { return s.Succeeded >= 200 })
 	l.AwaitSettled(p.Batch, 0)
 	v := l.MustKeep(Terms{}, p)
 	t.Logf("%+v", v)
@@ -90,7 +90,7 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 	l.Bulk(p)
 	l.Workers(2)
 	st := l.AwaitSettled(p.Batch, 0)
-	want := func(what string, st, w operator.Status) {
+	want := func(what string, st, w control.Status) {
 		t.Helper()
 		w.Batch, w.CreatedAt, w.SettledAt, w.Policy, w.Total = st.Batch, st.CreatedAt, st.SettledAt, st.Policy, 8*each
 		w.Complete = true
@@ -101,7 +101,7 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", what, st, w)
 		}
 	}
-	want("held", st, operator.Status{Succeeded: 16, Failed: 4, Open: 12, HeldChains: 4, Settled: true})
+	want("held", st, control.Status{Succeeded: 16, Failed: 4, Open: 12, HeldChains: 4, Settled: true})
 	for i := range 4 {
 		if n := v.Account().Of(fmt.Sprint("bad-", 2*i)).Requests; n != 1 {
 			t.Errorf("bad-%d: %d requests, want the head's one", 2*i, n)
@@ -117,15 +117,15 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 		t.Errorf("retried %d", did)
 	}
 	l.Vendor.AwaitRequests(16+4+1, 0)
-	want("retried in vain", l.AwaitSettled(p.Batch, 0), operator.Status{Succeeded: 16, Failed: 4, Open: 12, HeldChains: 4, Settled: true})
+	want("retried in vain", l.AwaitSettled(p.Batch, 0), control.Status{Succeeded: 16, Failed: 4, Open: 12, HeldChains: 4, Settled: true})
 	// Skip one: its head leaves failed; the next one is tried, and refused.
 	decide(l, "skip", "--chain", held[1].ID)
-	want("skipped", l.AwaitSettled(p.Batch, 0), operator.Status{Succeeded: 16, Failed: 4, Skipped: 1, Open: 11, HeldChains: 4, Settled: true})
+	want("skipped", l.AwaitSettled(p.Batch, 0), control.Status{Succeeded: 16, Failed: 4, Skipped: 1, Open: 11, HeldChains: 4, Settled: true})
 	// Cancel one: nothing of it is left.
 	if did := decide(l, "cancel", "--chain", held[2].ID); did != each {
 		t.Errorf("cancelled %d, want %d", did, each)
 	}
-	want("cancelled", l.Status(p.Batch), operator.Status{Succeeded: 16, Failed: 3, Skipped: 1, Cancelled: 4, Open: 8, HeldChains: 3, Settled: true})
+	want("cancelled", l.Status(p.Batch), control.Status{Succeeded: 16, Failed: 3, Skipped: 1, Cancelled: 4, Open: 8, HeldChains: 3, Settled: true})
 	before := v.Account().Totals.Requests
 	if before != 16+4+1+1 {
 		t.Errorf("%d requests", before)
@@ -137,7 +137,7 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 	if did := decide(l, "retry", "--batch", p.Batch); did != 3 {
 		t.Errorf("retried %d, want 3", did)
 	}
-	want("all right", l.AwaitSettled(p.Batch, 0), operator.Status{Succeeded: 16 + 3 + 8, Skipped: 1, Cancelled: 4, Settled: true})
+	want("all right", l.AwaitSettled(p.Batch, 0), control.Status{Succeeded: 16 + 3 + 8, Skipped: 1, Cancelled: 4, Settled: true})
 	l.MustKeep(Terms{}, p)
 	for _, args := range [][]string{{"retry", "--chain", held[0].ID}, {"skip", "--chain", held[0].ID}, {"cancel", "--chain", held[0].ID}} {
 		if r := l.Enqueue(args...); r.Exit != 1 || !strings.Contains(r.Stderr, "enqueue chains") {

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // serverState is a line of `enqueue servers --json`.
@@ -49,7 +49,7 @@ func TestServerThatIsDown(t *testing.T) {
 	all := l.Workers(workers)
 	l.Bulk(bad)
 	l.Bulk(well)
-	l.AwaitStatus(well.Batch, "the other server's calls are done", 0, func(s operator.Status) bool { return s.Succeeded == 2*chains })
+	l.AwaitStatus(well.Batch, "the other server's calls are done", 0, func(s control.Status) bool { return s.Succeeded == 2*chains })
 	awaitReason(l, "server")
 	// Two probes later: the second one is 2 s + 4 s after it went down.
 	l.Await("a second probe", 0, func(context.Context) (bool, string) {
@@ -74,7 +74,7 @@ func TestServerThatIsDown(t *testing.T) {
 		t.Error("the metrics do not tell of the servers")
 	}
 	down.Store(false)
-	l.AwaitStatus(bad.Batch, "done after it came back", 0, func(s operator.Status) bool { return s.Succeeded == 2*chains })
+	l.AwaitStatus(bad.Batch, "done after it came back", 0, func(s control.Status) bool { return s.Succeeded == 2*chains })
 	if s := serverOf(l, "0001"); s.State != "closed" {
 		t.Errorf("%+v", s)
 	}

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/access"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/internal/web/guard"
 )
 
 // apiKeys makes keys for the lab's workers: one that may write, one that may look.
@@ -21,7 +21,7 @@ func (l *Lab) apiKeys() (write, read string) {
 	l.TB.Helper()
 	var all []string
 	for name, readOnly := range map[string]bool{"shop": false, "board": true} {
-		key, err := access.GenerateKey(name, readOnly)
+		key, err := guard.GenerateKey(name, readOnly)
 		if err != nil {
 			l.TB.Fatal(err)
 		}

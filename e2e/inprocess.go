@@ -7,25 +7,25 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/redisconn"
 	"habilita/internal/vault"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 // Inside is habilita within the test's process: quick to start, on any Redis, miniredis
 // too. Its worker ends with the test.
 type Inside struct {
-	Producer *tasks.Producer
-	Worker   *tasks.Worker
-	Operator *operator.Operator
+	Producer *engine.Producer
+	Worker   *engine.Worker
+	Operator *control.Control
 	// Stop ends the worker as SIGTERM does and returns what Run returned.
 	Stop func() error
 }
 
 // StartInside starts a producer and a worker; zero options are short ones for tests.
-func StartInside(tb testing.TB, redisURL, vendorURL string, o tasks.WorkerOptions) *Inside {
+func StartInside(tb testing.TB, redisURL, vendorURL string, o engine.WorkerOptions) *Inside {
 	tb.Helper()
 	fatal := func(err error) {
 		tb.Helper()
@@ -58,11 +58,11 @@ func StartInside(tb testing.TB, redisURL, vendorURL string, o tasks.WorkerOption
 	rdb, err := redisconn.Open(redisURL, redisconn.Options{})
 	fatal(err)
 	in := &Inside{}
-	in.Worker, err = tasks.NewWorker(ctx, o)
+	in.Worker, err = engine.NewWorker(ctx, o)
 	fatal(err)
-	in.Producer, err = tasks.NewProducer(ctx, rdb, o.Options)
+	in.Producer, err = engine.NewProducer(ctx, rdb, o.Options)
 	fatal(err)
-	in.Operator, err = operator.Open(rdb, o.Prefix, quota.Settings{})
+	in.Operator, err = control.Open(rdb, o.Prefix, quota.Settings{})
 	fatal(err)
 	run, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
@@ -87,7 +87,7 @@ func StartInside(tb testing.TB, redisURL, vendorURL string, o tasks.WorkerOption
 }
 
 // Settled waits until nothing more happens to a batch without a person.
-func (in *Inside) Settled(tb testing.TB, batch string) operator.Status {
+func (in *Inside) Settled(tb testing.TB, batch string) control.Status {
 	tb.Helper()
 	st, err := in.Operator.WaitSettled(context.Background(), batch, 20*time.Millisecond, Patience, nil)
 	if err != nil {

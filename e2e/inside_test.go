@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"testing"
 
-	"habilita/internal/redisconn/redistest"
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
+	"habilita/internal/engine"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // The same main job within one process, on miniredis and on a real Redis.
 func TestInside(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: wolkvoxtest.EachCall(wolkvoxtest.Fault{Kind: wolkvoxtest.Status503})})
-		in := StartInside(t, "redis://"+b.Addr+"/0", sim.URL, tasks.WorkerOptions{})
+		in := StartInside(t, "redis://"+b.Addr+"/0", sim.URL, engine.WorkerOptions{})
 		const tokens, each = 10, 5
-		sum, err := in.Producer.EnqueueBatch(t.Context(), "inside", func(yield func(tasks.Call, error) bool) {
+		sum, err := in.Producer.EnqueueBatch(t.Context(), "inside", func(yield func(engine.Call, error) bool) {
 			for i := range tokens * each {
-				if !yield(tasks.Call{Server: "1", Token: tasks.Token(good(i % tokens)), ID: fmt.Sprint("call-", i)}, nil) {
+				if !yield(engine.Call{Server: "1", Token: engine.Token(good(i % tokens)), ID: fmt.Sprint("call-", i)}, nil) {
 					return
 				}
 			}
@@ -25,7 +25,7 @@ func TestInside(t *testing.T) {
 		if err != nil || sum.Enqueued != tokens*each {
 			t.Fatalf("%+v %v", sum, err)
 		}
-		receipt, err := in.Producer.Enqueue(t.Context(), tasks.Call{Server: "1", Token: tasks.Token(good(0)), Batch: "inside"})
+		receipt, err := in.Producer.Enqueue(t.Context(), engine.Call{Server: "1", Token: engine.Token(good(0)), Batch: "inside"})
 		if err != nil || receipt.Duplicate {
 			t.Errorf("%+v %v", receipt, err)
 		}

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// Terms are what Judge allows.
+// Settings are what Judge allows.
 type Terms struct {
 	// Lost is how many requests were in flight when something was killed: each may
 	// explain one extra request.
@@ -84,7 +84,7 @@ func (v *Verdict) violations(promise string, all []wolkvoxtest.Violation) {
 // Judge judges I1 to I6 from the vendor's account and the reports of all plans.
 func (l *Lab) Judge(t Terms, plans ...Plan) Verdict {
 	l.TB.Helper()
-	reports := make([][]operator.CallRecord, len(plans))
+	reports := make([][]control.CallRecord, len(plans))
 	for i, p := range plans {
 		reports[i] = l.Report(p.Batch)
 	}
@@ -101,11 +101,11 @@ func (l *Lab) MustKeep(t Terms, plans ...Plan) Verdict {
 	return v
 }
 
-func judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]operator.CallRecord) Verdict {
+func judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]control.CallRecord) Verdict {
 	v := Verdict{Requests: a.Totals.Requests, MaxInFlight: a.Totals.MaxInFlight, Extra: len(a.Extra()), Unknown: len(a.UnknownOutcomes())}
 	v.violations("I1", a.OverSlots())
 	v.violations("I3", a.OverQuota())
-	all := map[string]operator.CallRecord{}
+	all := map[string]control.CallRecord{}
 	for i, calls := range reports {
 		v.addAll("I6", missing(plans[i], calls))
 		for _, c := range calls {
@@ -132,7 +132,7 @@ func judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]operator.Ca
 
 // chainIDs are the chains of a report: those calls whose order binds the next one
 // (skipped, failed and cancelled ones bind nobody), and all of them.
-func chainIDs(calls []operator.CallRecord) (order, every [][]string) {
+func chainIDs(calls []control.CallRecord) (order, every [][]string) {
 	for _, chain := range chainsOf(calls) {
 		var bound, ids []string
 		for _, c := range chain {
@@ -147,7 +147,7 @@ func chainIDs(calls []operator.CallRecord) (order, every [][]string) {
 }
 
 // missing are rows of the plan that the report has not, or has twice.
-func missing(p Plan, calls []operator.CallRecord) []string {
+func missing(p Plan, calls []control.CallRecord) []string {
 	seen := map[string]int{}
 	for _, c := range calls {
 		seen[c.Ref]++
@@ -165,7 +165,7 @@ func missing(p Plan, calls []operator.CallRecord) []string {
 }
 
 // endings counts how calls ended, and returns those that did not end as promised.
-func (v *Verdict) endings(calls []operator.CallRecord, t Terms) []string {
+func (v *Verdict) endings(calls []control.CallRecord, t Terms) []string {
 	var out []string
 	for _, chain := range chainsOf(calls) {
 		held := false // a call before in the chain was given up, and still is
@@ -243,7 +243,7 @@ func (t Terms) explainOrder(a wolkvoxtest.Account, all []wolkvoxtest.Violation) 
 }
 
 // attempts compares the attempts of the report with the requests of the account.
-func attempts(a wolkvoxtest.Account, all map[string]operator.CallRecord, t Terms) []string {
+func attempts(a wolkvoxtest.Account, all map[string]control.CallRecord, t Terms) []string {
 	requests := map[string]int{}
 	for _, r := range a.Records {
 		requests[r.Call]++
@@ -272,7 +272,7 @@ func attempts(a wolkvoxtest.Account, all map[string]operator.CallRecord, t Terms
 }
 
 // untrue are calls that the report says were done and the vendor did not do.
-func untrue(a wolkvoxtest.Account, all map[string]operator.CallRecord) []string {
+func untrue(a wolkvoxtest.Account, all map[string]control.CallRecord) []string {
 	done := map[string]bool{}
 	for _, r := range a.Successes() {
 		done[r.Call] = true

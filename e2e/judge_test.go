@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // A judge that finds nothing proves nothing: each promise is broken once here.
 func TestJudgeFindsBrokenPromises(t *testing.T) {
 	plan := Plan{Batch: "b", Rows: []Row{{Token: "t"}, {Token: "t"}}}
-	call := func(i int, state string, attempts int) operator.CallRecord {
-		return operator.CallRecord{ID: string(rune('A' + i)), Chain: "t", Ref: refOf(i), State: state, Attempts: attempts}
+	call := func(i int, state string, attempts int) control.CallRecord {
+		return control.CallRecord{ID: string(rune('A' + i)), Chain: "t", Ref: refOf(i), State: state, Attempts: attempts}
 	}
 	req := func(seq, end int64, id string, ok bool) wolkvoxtest.Record {
 		c, _, _ := strings.Cut(id, ".")
@@ -37,7 +37,7 @@ func TestJudgeFindsBrokenPromises(t *testing.T) {
 		}
 		return []Window{w}
 	}
-	both := []operator.CallRecord{call(0, "succeeded", 1), call(1, "succeeded", 1)}
+	both := []control.CallRecord{call(0, "succeeded", 1), call(1, "succeeded", 1)}
 	reset := req(1, 2, "A.1", true)
 	reset.Fault, reset.Hidden = wolkvoxtest.ResetAfter, true
 	scarce := req(3, 4, "B.1", true)
@@ -45,46 +45,46 @@ func TestJudgeFindsBrokenPromises(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		requests []wolkvoxtest.Record
-		calls    []operator.CallRecord
+		calls    []control.CallRecord
 		terms    Terms
 		want     string // the promises that are broken
 	}{
 		{"well", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "B.1", true)}, both, Terms{}, ""},
 		{"three in flight", []wolkvoxtest.Record{req(1, 9, "A.1", true), req(2, 8, "B.1", true), req(3, 7, "A.2", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Lost: 1}, "I1 I2 I2"},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Lost: 1}, "I1 I2 I2"},
 		{"out of order", []wolkvoxtest.Record{req(1, 2, "B.1", true), req(3, 4, "A.1", true)}, both, Terms{}, "I2"},
 		{"overlap", []wolkvoxtest.Record{req(1, 3, "A.1", true), req(2, 4, "B.1", true)}, both, Terms{}, "I2 I2"},
 		{"over the quota", []wolkvoxtest.Record{req(1, 2, "A.1", true), scarce}, both, Terms{}, "I3"},
-		{"open for no reason", []wolkvoxtest.Record{req(1, 2, "A.1", true)}, []operator.CallRecord{both[0], call(1, "queued", 0)}, Terms{}, "I4"},
-		{"open is allowed", []wolkvoxtest.Record{req(1, 2, "A.1", true)}, []operator.CallRecord{both[0], call(1, "queued", 0)}, Terms{Open: true}, ""},
-		{"given up without a reason", []wolkvoxtest.Record{req(1, 2, "A.1", false)}, []operator.CallRecord{call(0, "failed", 1), call(1, "queued", 0)}, Terms{}, "I4"},
+		{"open for no reason", []wolkvoxtest.Record{req(1, 2, "A.1", true)}, []control.CallRecord{both[0], call(1, "queued", 0)}, Terms{}, "I4"},
+		{"open is allowed", []wolkvoxtest.Record{req(1, 2, "A.1", true)}, []control.CallRecord{both[0], call(1, "queued", 0)}, Terms{Open: true}, ""},
+		{"given up without a reason", []wolkvoxtest.Record{req(1, 2, "A.1", false)}, []control.CallRecord{call(0, "failed", 1), call(1, "queued", 0)}, Terms{}, "I4"},
 		{"said to be done", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "B.1", false)}, both, Terms{}, "I4"},
 		{"needless", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "A.2", true), req(5, 6, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{}, "I5 I5"},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{}, "I5 I5"},
 		{"explained by a kill", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "A.2", true), req(5, 6, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Lost: 1}, ""},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Lost: 1}, ""},
 		{"explained by a reset, after one more failure", []wolkvoxtest.Record{reset, req(3, 4, "A.2", false), req(5, 6, "A.3", true), req(7, 8, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 3), both[1]}, Terms{}, ""},
+			[]control.CallRecord{call(0, "succeeded", 3), both[1]}, Terms{}, ""},
 		{"attempts differ", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{}, "I5"},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{}, "I5"},
 		{"attempts not sent", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unsent: 1}, ""},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unsent: 1}, ""},
 		{"an id twice", []wolkvoxtest.Record{req(1, 2, "A.1", false), req(3, 4, "A.1", true), req(5, 6, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{}, "I5"},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{}, "I5"},
 		{"unknown to the report", []wolkvoxtest.Record{req(1, 2, "A.1", true), req(3, 4, "B.1", true), req(5, 6, "C.1", true)}, both, Terms{}, "I5"},
 		{"explained by a window", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "A.2", true), 30), req(5, 6, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(5, 20, 0)}, ""},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(5, 20, 0)}, ""},
 		{"outside of the window", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "A.2", true), 30), req(5, 6, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(11, 20, 0)}, "I5 I5"},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(11, 20, 0)}, "I5 I5"},
 		{"sent too late for the window", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "A.2", true), 30), req(5, 6, "B.1", true)},
-			[]operator.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(5, 20, 8)}, "I5 I5"},
+			[]control.CallRecord{call(0, "succeeded", 2), both[1]}, Terms{Unrecorded: window(5, 20, 8)}, "I5 I5"},
 		{"lost writes", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 10), at(req(3, 4, "B.1", true), 12), at(req(5, 6, "A.1", true), 30), at(req(7, 8, "B.1", true), 40)},
 			both, Terms{Unrecorded: window(5, 20, 0), LostWrites: true}, ""},
 		{"written before the loss", []wolkvoxtest.Record{at(req(1, 2, "A.1", true), 4), at(req(3, 4, "B.1", true), 12), at(req(5, 6, "A.1", true), 30), at(req(7, 8, "B.1", true), 40)},
 			both, Terms{Unrecorded: window(5, 20, 0), LostWrites: true}, "I2 I5 I5 I5"},
 		{"lost", []wolkvoxtest.Record{req(1, 2, "A.1", true)}, both[:1], Terms{}, "I6"},
 	} {
-		v := judge(wolkvoxtest.NewAccount(tc.requests...), tc.terms, []Plan{plan}, [][]operator.CallRecord{tc.calls})
+		v := judge(wolkvoxtest.NewAccount(tc.requests...), tc.terms, []Plan{plan}, [][]control.CallRecord{tc.calls})
 		var got []string
 		for _, b := range v.Broken {
 			promise, _, _ := strings.Cut(b, ":")

@@ -14,8 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/operator"
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
 	"habilita/quota"
 )
@@ -38,7 +38,7 @@ type Lab struct {
 	Keys string
 
 	bin     Binaries
-	op      *operator.Operator
+	op      *control.Control
 	rdb     *redis.Client
 	names   atomic.Int64
 	workers []*Worker
@@ -61,7 +61,7 @@ func New(tb testing.TB, redisArgs ...string) *Lab {
 	l.Env = environment(l.Dir)
 	l.Set("REDIS_URL", l.Redis.URL, "HABILITA_KEYS", l.Keys)
 	l.rdb = l.Redis.Client()
-	if l.op, err = operator.Open(l.rdb, "", quota.Settings{}); err != nil {
+	if l.op, err = control.Open(l.rdb, "", quota.Settings{}); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(l.explain)
@@ -116,7 +116,7 @@ func (l *Lab) Client() *redis.Client { return l.rdb }
 
 // Operator reads the ledger in this process, so that a wait costs no process a look.
 // Verdicts come from the enqueue command.
-func (l *Lab) Operator() *operator.Operator { return l.op }
+func (l *Lab) Operator() *control.Control { return l.op }
 
 func (l *Lab) environ(extra ...string) []string {
 	all := maps.Clone(l.Env)
@@ -172,9 +172,9 @@ func (l *Lab) Await(what string, timeout time.Duration, good func(ctx context.Co
 }
 
 // AwaitStatus waits until the counts of a batch are good, and returns them.
-func (l *Lab) AwaitStatus(batch, what string, timeout time.Duration, good func(operator.Status) bool) operator.Status {
+func (l *Lab) AwaitStatus(batch, what string, timeout time.Duration, good func(control.Status) bool) control.Status {
 	l.TB.Helper()
-	var st operator.Status
+	var st control.Status
 	l.Await(batch+": "+what, timeout, func(ctx context.Context) (bool, string) {
 		s, err := l.op.Status(ctx, batch)
 		if err != nil {
@@ -187,9 +187,9 @@ func (l *Lab) AwaitStatus(batch, what string, timeout time.Duration, good func(o
 }
 
 // AwaitSettled waits until nothing more happens to a batch without a person.
-func (l *Lab) AwaitSettled(batch string, timeout time.Duration) operator.Status {
+func (l *Lab) AwaitSettled(batch string, timeout time.Duration) control.Status {
 	l.TB.Helper()
-	return l.AwaitStatus(batch, "settled", timeout, func(s operator.Status) bool { return s.Settled })
+	return l.AwaitStatus(batch, "settled", timeout, func(s control.Status) bool { return s.Settled })
 }
 
 // KeepEnv is the environment variable that names a directory into which a test that

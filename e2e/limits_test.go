@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // Six named chains of one token on two workers: both slots are used, never a third.
@@ -39,7 +39,7 @@ func TestQuotaOfADay(t *testing.T) {
 	p := Plan{Batch: "quota", Rows: Many(1, 1050, good)}
 	l.Bulk(p)
 	l.Workers(2)
-	l.AwaitStatus(p.Batch, "1,000 done", 0, func(s operator.Status) bool { return s.Succeeded >= 1000 })
+	l.AwaitStatus(p.Batch, "1,000 done", 0, func(s control.Status) bool { return s.Succeeded >= 1000 })
 	awaitReason(l, "quota")
 	v := l.MustKeep(Terms{Open: true}, p)
 	if v.Requests != 1000 || v.Succeeded != 1000 || v.Open != 50 || v.Failed != 0 {
@@ -52,7 +52,7 @@ func TestQuotaOfADay(t *testing.T) {
 	if r := l.MustEnqueue("chains"); !strings.Contains(r.Stdout, "tomorrow") || !strings.Contains(r.Stdout, "until") {
 		t.Errorf("%s", r)
 	}
-	rows := lines[operator.QuotaRow](l, l.MustEnqueue("quota", "--json"))
+	rows := lines[control.QuotaRow](l, l.MustEnqueue("quota", "--json"))
 	if len(rows) != 1 || rows[0].Used != 1000 || rows[0].Quota != 1000 {
 		t.Errorf("quota: %+v", rows)
 	}
@@ -75,7 +75,7 @@ func TestVendorsCountIsBelieved(t *testing.T) {
 	l.Bulk(p)
 	l.Workers(2)
 	awaitReason(l, "cooling")
-	l.AwaitStatus(p.Batch, "120 done", 0, func(s operator.Status) bool { return s.Succeeded >= 120 })
+	l.AwaitStatus(p.Batch, "120 done", 0, func(s control.Status) bool { return s.Succeeded >= 120 })
 	// A sweep and a half later still nobody has asked: the next probe is minutes away.
 	quiet := l.Vendor.Account().Of("used").Requests
 	never(l, 8*time.Second, func() bool { return l.Vendor.Account().Of("used").Requests != quiet })

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strconv"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // Results reads FILE.results.csv of `enqueue run`; nil where there is none.
-func (l *Lab) Results(file string) []operator.CallRecord {
+func (l *Lab) Results(file string) []control.CallRecord {
 	l.TB.Helper()
 	f, err := os.Open(file + ".results.csv")
 	if os.IsNotExist(err) {
@@ -26,10 +26,10 @@ func (l *Lab) Results(file string) []operator.CallRecord {
 	r := csv.NewReader(f)
 	r.FieldsPerRecord = -1 // a disk that is full cuts the last row off
 	rows, err := r.ReadAll()
-	if err != nil || len(rows) == 0 || !slices.Equal(rows[0], operator.Columns()) {
+	if err != nil || len(rows) == 0 || !slices.Equal(rows[0], control.Columns()) {
 		l.TB.Fatalf("results: %v", err)
 	}
-	var out []operator.CallRecord
+	var out []control.CallRecord
 	for _, r := range rows[1:] {
 		if len(r) != len(rows[0]) {
 			continue
@@ -38,7 +38,7 @@ func (l *Lab) Results(file string) []operator.CallRecord {
 		if err != nil {
 			l.TB.Fatal(err)
 		}
-		out = append(out, operator.CallRecord{
+		out = append(out, control.CallRecord{
 			ID: r[0], Server: r[1], TokenID: r[2], Ref: r[3], Chain: r[4], State: r[5], Attempts: attempts, Code: r[7], Msg: r[8], Error: r[9],
 		})
 	}
@@ -48,7 +48,7 @@ func (l *Lab) Results(file string) []operator.CallRecord {
 // JudgeLocal is Judge of a file that `enqueue run` worked off, by its results.
 func (l *Lab) JudgeLocal(t Terms, p Plan, file string) Verdict {
 	l.TB.Helper()
-	return judge(l.Vendor.Account(), t, []Plan{p}, [][]operator.CallRecord{l.Results(file)})
+	return judge(l.Vendor.Account(), t, []Plan{p}, [][]control.CallRecord{l.Results(file)})
 }
 
 // Disk is a file system of a small size.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // Row is a row of a file to enqueue.
@@ -54,13 +54,13 @@ func (l *Lab) Bulk(p Plan, flags ...string) Summary {
 }
 
 // chainsOf puts a report's calls into their chains, in the file's order.
-func chainsOf(calls []operator.CallRecord) map[string][]operator.CallRecord {
-	chains := map[string][]operator.CallRecord{}
+func chainsOf(calls []control.CallRecord) map[string][]control.CallRecord {
+	chains := map[string][]control.CallRecord{}
 	for _, c := range calls {
 		chains[c.Chain] = append(chains[c.Chain], c)
 	}
 	for _, c := range chains {
-		slices.SortFunc(c, func(a, b operator.CallRecord) int { return cmp.Compare(a.Ref, b.Ref) })
+		slices.SortFunc(c, func(a, b control.CallRecord) int { return cmp.Compare(a.Ref, b.Ref) })
 	}
 	return chains
 }

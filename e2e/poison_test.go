@@ -7,8 +7,8 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"habilita/internal/engine"
 	"habilita/internal/vault"
-	"habilita/tasks"
 )
 
 // Tasks that no worker can carry out are named and set aside; others go on.
@@ -18,9 +18,9 @@ func TestPoisonTasks(t *testing.T) {
 	client := asynq.NewClientFromRedisClient(l.Client())
 	for i, task := range []*asynq.Task{
 		asynq.NewTask("email:welcome", []byte(`{}`)),
-		asynq.NewTask(tasks.TypeRun, []byte(`{"v":99,"chain":"aaaaaaaaaaaaaaaaaaaaaaaa","feed":"1"}`)),
-		asynq.NewTask(tasks.TypeRun, []byte("\x00\xff not JSON")),
-		asynq.NewTask(tasks.TypeRun, []byte(`{"v":1,"chain":"x","feed":"1"}`)),
+		asynq.NewTask(engine.TypeRun, []byte(`{"v":99,"chain":"aaaaaaaaaaaaaaaaaaaaaaaa","feed":"1"}`)),
+		asynq.NewTask(engine.TypeRun, []byte("\x00\xff not JSON")),
+		asynq.NewTask(engine.TypeRun, []byte(`{"v":1,"chain":"x","feed":"1"}`)),
 	} {
 		if _, err := client.Enqueue(task, asynq.Queue("habilita"), asynq.MaxRetry(25)); err != nil {
 			t.Fatal(i, err)

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // prometheus finds a program of Debian's package prometheus; without it the test is
@@ -104,7 +104,7 @@ func TestPrometheus(t *testing.T) {
 	p.Rows = append(p.Rows, Row{Token: "bad-one"})
 	l.Bulk(p)
 	w := l.Workers(1)[0]
-	l.AwaitStatus(p.Batch, "settled", 0, func(s operator.Status) bool { return s.Settled })
+	l.AwaitStatus(p.Batch, "settled", 0, func(s control.Status) bool { return s.Settled })
 
 	_, page := w.Get("/metrics")
 	if out, err := promtool(t, page, "check", "metrics"); err != nil {

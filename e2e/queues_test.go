@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"testing"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // Who deletes, archives or runs asynq's tasks at its pages, or pauses the queue, takes
@@ -40,7 +40,7 @@ func TestQueuesPagesDoNoHarm(t *testing.T) {
 	want("POST", ":pause", http.StatusNoContent)
 	p := Plan{Batch: "paused", Rows: Many(60, 3, good)}
 	l.Bulk(p)
-	// The feeder hands over as many chains as it ever does, and nobody takes one.
+	// The dispatcher hands over as many chains as it ever does, and nobody takes one.
 	pending := func(least int) {
 		t.Helper()
 		l.Await(fmt.Sprint(least, " pending tasks"), 0, func(ctx context.Context) (bool, string) {
@@ -58,12 +58,12 @@ func TestQueuesPagesDoNoHarm(t *testing.T) {
 	want("POST", "/pending_tasks:archive_all", http.StatusOK)
 	want("POST", "/archived_tasks:run_all", http.StatusOK)
 	want("DELETE", "/pending_tasks:delete_all", http.StatusOK)
-	pending(20) // fed again, under the next numbers
+	pending(20) // dispatched again, under the next numbers
 	want("POST", "/pending_tasks:archive_all", http.StatusOK)
 	want("POST", ":resume", http.StatusNoContent)
 	want("POST", "/active_tasks:cancel_all", http.StatusNoContent)
 	want("POST", "/archived_tasks:run_all", http.StatusOK) // old and new ones together
-	l.AwaitStatus(p.Batch, "all done", 0, func(s operator.Status) bool { return s.Succeeded == 180 })
+	l.AwaitStatus(p.Batch, "all done", 0, func(s control.Status) bool { return s.Succeeded == 180 })
 	v := l.MustKeep(Terms{}, first, p)
 	if v.Succeeded != 181 {
 		t.Errorf("%+v", v)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // runOf writes the plan's file for `enqueue run` and returns its path.
@@ -99,7 +99,7 @@ func TestRunWithoutRedis(t *testing.T) {
 	r := l.mustRun(0, file, "--json")
 	var end struct {
 		Resumed bool
-		Status  operator.Status
+		Status  control.Status
 	}
 	l.JSON(r, &end)
 	if !end.Resumed || end.Status.Succeeded != len(p.Rows) || l.Vendor.Account().Totals.Requests != v.Requests {

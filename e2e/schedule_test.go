@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/schedule"
 )
 
@@ -20,16 +20,16 @@ func (l *Lab) scheduleField(name, field string, value any) {
 }
 
 // schedule is a schedule, by the command.
-func (l *Lab) schedule(name string) operator.Schedule {
+func (l *Lab) schedule(name string) control.Schedule {
 	l.TB.Helper()
-	var s operator.Schedule
+	var s control.Schedule
 	l.JSON(l.MustEnqueue("schedule", "show", name, "--json"), &s)
 	return s
 }
 
-func (l *Lab) awaitRuns(name string, n int) operator.Schedule {
+func (l *Lab) awaitRuns(name string, n int) control.Schedule {
 	l.TB.Helper()
-	var s operator.Schedule
+	var s control.Schedule
 	l.Await(fmt.Sprintf("%d runs of %s are over", n, name), 0, func(ctx context.Context) (bool, string) {
 		var err error
 		s, err = l.Operator().Schedule(ctx, name)

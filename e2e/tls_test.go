@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
 )
 
 // A Redis that speaks TLS under a private authority: both commands work once

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // Vendor is the simulated wolkvox of a lab.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/engine"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 // What "enqueue keygen" prints; real ones come from HABILITA_KEYS. The workers have the same.
@@ -26,7 +26,7 @@ func Example() {
 
 	rdb := redis.NewClient(&redis.Options{Addr: server})
 	defer rdb.Close()
-	producer, err := tasks.NewProducer(ctx, rdb, tasks.Options{Keys: keys})
+	producer, err := engine.NewProducer(ctx, rdb, engine.Options{Keys: keys})
 	if err != nil {
 		fmt.Println(err)
 		return

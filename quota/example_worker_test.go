@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
+	"habilita/internal/engine"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 var vendorAnswers func() // lets the vendor answer the worker's requests, and waits until it has noted that
@@ -29,9 +29,9 @@ func startWorker(ctx context.Context) (addr string, stop func()) {
 	must(err)
 	vendor.Hold()
 	ended := make(chan struct{}, 2)
-	worker, err := tasks.NewWorker(ctx, tasks.WorkerOptions{
-		Options: tasks.Options{Keys: keys}, RedisURL: "redis://" + server.Addr(), WolkvoxURL: vendor.URL, Log: zerolog.Nop(),
-		AfterOutcome: func(tasks.Recorded) { ended <- struct{}{} },
+	worker, err := engine.NewWorker(ctx, engine.WorkerOptions{
+		Options: engine.Options{Keys: keys}, RedisURL: "redis://" + server.Addr(), WolkvoxURL: vendor.URL, Log: zerolog.Nop(),
+		AfterOutcome: func(engine.Recorded) { ended <- struct{}{} },
 	})
 	must(err)
 	running, end := context.WithCancel(ctx)
@@ -39,10 +39,10 @@ func startWorker(ctx context.Context) (addr string, stop func()) {
 	go func() { done <- worker.Run(running) }()
 
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	producer, err := tasks.NewProducer(ctx, rdb, tasks.Options{Keys: keys})
+	producer, err := engine.NewProducer(ctx, rdb, engine.Options{Keys: keys})
 	must(err)
 	for _, chain := range []string{"a", "b"} {
-		_, err := producer.Enqueue(ctx, tasks.Call{Server: "1", Token: "token-of-north", Chain: chain, Licenses: 5})
+		_, err := producer.Enqueue(ctx, engine.Call{Server: "1", Token: "token-of-north", Chain: chain, Licenses: 5})
 		must(err)
 	}
 	must(vendor.Wait(ctx, func(a wolkvoxtest.Account) bool { return len(a.Records) == 2 }))

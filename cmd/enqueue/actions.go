@@ -7,12 +7,11 @@ import (
 	"os"
 	"os/user"
 
-	"habilita/internal/actionlog"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
-// note writes a decision into the action log. Where that fails, the decision stands.
-func (s *session) note(ctx context.Context, errw io.Writer, d decision, sel operator.Selection, n int, failed error) {
+// note writes a decision into the audit log. Where that fails, the decision stands.
+func (s *session) note(ctx context.Context, errw io.Writer, d decision, sel control.Selection, n int, failed error) {
 	result := count(n, d.noun)
 	if failed != nil {
 		result = fmt.Sprintf("failed after %s: %v", result, failed)
@@ -22,8 +21,8 @@ func (s *session) note(ctx context.Context, errw io.Writer, d decision, sel oper
 
 // noteAction writes an action with its target and what came of it.
 func (s *session) noteAction(ctx context.Context, errw io.Writer, action, target, result string) {
-	_, err := actionlog.New(s.rdb, prefix).Append(context.WithoutCancel(ctx), actionlog.Entry{
-		Who: whoAmI(), Via: actionlog.CLI, Action: action, Target: target, Result: result,
+	_, err := control.NewAuditLog(s.rdb, prefix).Append(context.WithoutCancel(ctx), control.AuditEntry{
+		Who: whoAmI(), Via: control.ByCLI, Action: action, Target: target, Result: result,
 	})
 	if err != nil {
 		fmt.Fprintf(errw, "warning: what was done is not in the action log: %v\n", explain(err))

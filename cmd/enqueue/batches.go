@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/redisconn"
 )
 
@@ -113,7 +113,7 @@ func (a *app) batchNames(cmd *cobra.Command) []string {
 		return nil
 	}
 	defer func() { _ = rdb.Close() }()
-	op, err := operator.Open(rdb, prefix, quotaSettings(set))
+	op, err := control.Open(rdb, prefix, quotaSettings(set))
 	if err != nil {
 		return nil
 	}

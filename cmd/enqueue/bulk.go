@@ -10,12 +10,12 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
-	"habilita/internal/batch"
 	"habilita/internal/config"
-	"habilita/internal/intake"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
-	"habilita/tasks"
+	"habilita/internal/rows"
 )
 
 // bulkFlags are what bulk was asked for.
@@ -111,10 +111,10 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if err != nil {
 		return err
 	}
-	if p := batch.NameProblem(o.batch); o.batch != "" && p != "" {
+	if p := ledger.BatchNameProblem(o.batch); o.batch != "" && p != "" {
 		return usagef("--batch: the name %s", p)
 	}
-	if _, err := batch.ParsePolicy(o.onFailure); err != nil {
+	if _, err := ledger.ParsePolicy(o.onFailure); err != nil {
 		return usagef("--on-failure: %v", err)
 	}
 	if cmd.Flags().Changed("batch") && o.batch == "" {
@@ -154,7 +154,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if err != nil {
 		return err
 	}
-	r := &bulkRun{app: a, o: o, in: in, at: at, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	r := &bulkRun{app: a, o: o, in: in, at: at, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
 	if o.asJSON {
 		r.told = a.err
 	}
@@ -179,7 +179,7 @@ type bulkRun struct {
 	in      *input
 	at      time.Time
 	meter   meter
-	rejects *intake.Rejects
+	rejects *rows.Rejects
 	part    bool      // the rows are those of a rejects file
 	badText bool      // a row was rejected for bytes that are no text
 	told    io.Writer // what is for people: standard output, or with --json the error output
@@ -193,15 +193,15 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	opts := []tasks.BatchOption{
-		tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject), tasks.OnLeftOut(r.leftOut),
-		tasks.OnProgress(func(sum tasks.Summary) { r.meter.update(r.in.read(), r.in.size, progressWords(sum)) }),
+	opts := []engine.BatchOption{
+		engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
+		engine.OnProgress(func(sum engine.Summary) { r.meter.update(r.in.read(), r.in.size, progressWords(sum)) }),
 	}
 	if r.o.canary >= 0 {
-		opts = append(opts, tasks.Canary(r.o.canary), tasks.OnCanary(r.canaries))
+		opts = append(opts, engine.Canary(r.o.canary), engine.OnCanary(r.canaries))
 	}
 	if !r.at.IsZero() {
-		opts = append(opts, tasks.NotBefore(r.at))
+		opts = append(opts, engine.NotBefore(r.at))
 	}
 	opts = append(opts, r.identity()...)
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
@@ -210,11 +210,11 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
 	}
-	var strict *tasks.StrictError
+	var strict *engine.StrictError
 	if errors.As(err, &strict) {
 		return r.refused(sum, strict)
 	}
-	var held *tasks.CanaryError
+	var held *engine.CanaryError
 	if errors.As(err, &held) {
 		return r.held(ctx, s.op, sum, held)
 	}
@@ -222,9 +222,9 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 		return r.stopped(ctx, sum, err)
 	}
 	r.summary(ctx, s.op, sum)
-	var st *operator.Status
+	var st *control.Status
 	if r.o.timing.wait && sum.Rows > 0 {
-		var got operator.Status
+		var got control.Status
 		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout, s.set.Timezone)
 		if got.Batch != "" {
 			st = &got
@@ -234,7 +234,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 }
 
 // end prints the last object or counts, and picks the exit status.
-func (r *bulkRun) end(sum tasks.Summary, st *operator.Status, err error) error {
+func (r *bulkRun) end(sum engine.Summary, st *control.Status, err error) error {
 	if err != nil && !errors.Is(err, errPartial) {
 		return err
 	}
@@ -256,15 +256,15 @@ func (r *bulkRun) end(sum tasks.Summary, st *operator.Status, err error) error {
 }
 
 // stopped says how far it came, and how to go on.
-func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) error {
+func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
 	why := "interrupted"
 	if ctx.Err() == nil {
 		why = explain(err).Error()
 	}
 	told := errTold
-	var policy *batch.PolicyError
-	var canary *batch.CanaryError
-	var path *tasks.BatchPathError
+	var policy *ledger.BatchPolicyError
+	var canary *ledger.BatchCanaryError
+	var path *engine.BatchPathError
 	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy) || errors.As(err, &canary) || errors.As(err, &path)) {
 		told = errUsageTold
 	}
@@ -272,9 +272,9 @@ func (r *bulkRun) stopped(ctx context.Context, sum tasks.Summary, err error) err
 	if n := sum.Enqueued + sum.Duplicates; n > 0 {
 		after = "stopped after " + count(n, "call") + ": "
 	}
-	var cancelled *tasks.BatchCancelledError
-	var old *tasks.OldBatchError
-	var file *intake.FileError
+	var cancelled *engine.BatchCancelledError
+	var old *engine.OldBatchError
+	var file *rows.FileError
 	switch {
 	case errors.As(err, &cancelled):
 		fmt.Fprintf(r.err, "enqueue: %s%s\nreopen: enqueue reopen %s\n", after, why, quoteArg(r.o.batch))

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	"habilita/internal/operator"
-	"habilita/tasks"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 )
 
 // canaries shows how those that go first get on.
-func (r *bulkRun) canaries(c tasks.Canaries) {
+func (r *bulkRun) canaries(c engine.Canaries) {
 	words := fmt.Sprintf("canaries: %s of %s succeeded", thousands(c.Succeeded), count(c.Calls, "call"))
 	for _, p := range []struct {
 		n    int
@@ -23,7 +23,7 @@ func (r *bulkRun) canaries(c tasks.Canaries) {
 }
 
 // held says that the batch holds, why, and what a person can do. The error is errPartial.
-func (r *bulkRun) held(ctx context.Context, op *operator.Operator, sum tasks.Summary, e *tasks.CanaryError) error {
+func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, e *engine.CanaryError) error {
 	c, batch := e.Canaries, quoteArg(r.o.batch)
 	again := r.resume()
 	r.o.canary = 0
@@ -51,12 +51,12 @@ func rowsAre(n int) string {
 
 // canaryWords say how it is with a batch that has canaries; "" where there is nothing
 // to say.
-func canaryWords(s operator.Status) string {
+func canaryWords(s control.Status) string {
 	switch s.Canary.State {
-	case operator.CanaryHeld:
+	case control.CanaryHeld:
 		return fmt.Sprintf("holds: not all calls of its canaries (the first %s) succeeded; the others are not enqueued: "+
 			"give the enqueue command again when they did, or with --canary 0 to let the others go in all the same", count(s.Canary.Tokens, "token"))
-	case operator.CanaryWaiting:
+	case control.CanaryWaiting:
 		if s.Open == 0 {
 			return fmt.Sprintf("its canaries (the first %s) succeeded; the others are not enqueued yet: "+
 				"where the enqueue command has ended, give it again", count(s.Canary.Tokens, "token"))

@@ -7,9 +7,9 @@ import (
 	"hash/maphash"
 	"iter"
 
-	"habilita/internal/batch"
 	"habilita/internal/config"
-	"habilita/tasks"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
 )
 
 // dryResult is what --dry-run --json ends with.
@@ -27,7 +27,7 @@ type dryResult struct {
 func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*session, error)) error {
 	all, seed := planned{map[uint64]*plannedToken{}, map[uint64]int{}}, maphash.MakeSeed()
 	most := 0
-	calls := func(yield func(tasks.Call, error) bool) {
+	calls := func(yield func(engine.Call, error) bool) {
 		for c, err := range r.calls() {
 			if ctx.Err() != nil { // the input may have ended because of it
 				return
@@ -45,8 +45,8 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*se
 			}
 		}
 	}
-	opts := append(r.identity(), tasks.Look(), tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject), tasks.OnLeftOut(r.leftOut),
-		tasks.OnProgress(func(s tasks.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
+	opts := append(r.identity(), engine.Look(), engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
+		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
 	sum, compared, err := r.foresee(ctx, open, calls, opts)
 	r.meter.stop()
 	if rerr := r.rejects.Close(); err == nil {
@@ -83,9 +83,9 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*se
 
 // foresee says what enqueueing would do. compared says why that is without a look at what is
 // there already; "": it is not.
-func (r *bulkRun) foresee(ctx context.Context, open func() (*session, error), calls iter.Seq2[tasks.Call, error], opts []tasks.BatchOption) (sum tasks.Summary, compared string, err error) {
-	preview := func(why string) (tasks.Summary, string, error) {
-		sum, err := tasks.Preview(ctx, r.o.batch, calls, opts...)
+func (r *bulkRun) foresee(ctx context.Context, open func() (*session, error), calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error) {
+	preview := func(why string) (engine.Summary, string, error) {
+		sum, err := engine.Preview(ctx, r.o.batch, calls, opts...)
 		return sum, why, err
 	}
 	if open == nil {
@@ -96,7 +96,7 @@ func (r *bulkRun) foresee(ctx context.Context, open func() (*session, error), ca
 		return preview(fmt.Sprintf("what is there already is not known: %v", explain(err)))
 	}
 	defer s.close()
-	if _, err := s.op.Status(ctx, r.o.batch); errors.Is(err, batch.ErrNoBatch) {
+	if _, err := s.op.Status(ctx, r.o.batch); errors.Is(err, ledger.ErrNoBatch) {
 		return preview("")
 	}
 	p, err := s.producer(ctx)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"habilita/tasks"
+	"habilita/internal/engine"
 )
 
 // pruneFlag is --prune or --prune=N.
@@ -32,30 +32,30 @@ func (p *pruneFlag) Set(s string) error {
 }
 
 // identity are the options of how rows are known.
-func (r *bulkRun) identity() []tasks.BatchOption {
+func (r *bulkRun) identity() []engine.BatchOption {
 	o := r.o
-	opts := []tasks.BatchOption{tasks.PartIf(func() bool { return r.part })}
+	opts := []engine.BatchOption{engine.PartIf(func() bool { return r.part })}
 	if o.path != "" {
-		opts = append(opts, tasks.FromFile(o.path))
+		opts = append(opts, engine.FromFile(o.path))
 	}
 	if o.strict {
-		opts = append(opts, tasks.Strict())
+		opts = append(opts, engine.Strict())
 	}
 	switch {
 	case o.prune.n > 0:
-		opts = append(opts, tasks.PruneExactly(o.prune.n))
+		opts = append(opts, engine.PruneExactly(o.prune.n))
 	case o.prune.set:
-		opts = append(opts, tasks.Prune())
+		opts = append(opts, engine.Prune())
 	}
 	return opts
 }
 
 // notPruned says why nothing was cancelled.
-func (r *bulkRun) notPruned(s tasks.Summary) {
+func (r *bulkRun) notPruned(s engine.Summary) {
 	if s.NotPruned == nil {
 		return
 	}
-	var count *tasks.PruneCountError
+	var count *engine.PruneCountError
 	next := ""
 	if errors.As(s.NotPruned, &count) && count.Missing > 0 {
 		next = fmt.Sprintf(": to cancel them give --prune=%d", count.Missing)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"habilita/tasks"
+	"habilita/internal/engine"
 )
 
 // The advice is a command that is not refused: --prune=0 would be.
@@ -14,7 +14,7 @@ func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 		"nothing was pruned: 2 calls are missing in the file, and not 1: to cancel them give --prune=2\n": 2,
 	} {
 		var out bytes.Buffer
-		(&bulkRun{app: &app{err: &out}}).notPruned(tasks.Summary{NotPruned: &tasks.PruneCountError{Missing: missing, Named: 1}})
+		(&bulkRun{app: &app{err: &out}}).notPruned(engine.Summary{NotPruned: &engine.PruneCountError{Missing: missing, Named: 1}})
 		if out.String() != want {
 			t.Errorf("got %q, want %q", out.String(), want)
 		}

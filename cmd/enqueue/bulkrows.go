@@ -6,9 +6,9 @@ import (
 	"hash/maphash"
 	"iter"
 
-	"habilita/internal/intake"
+	"habilita/internal/engine"
+	"habilita/internal/rows"
 	"habilita/internal/seen"
-	"habilita/tasks"
 )
 
 // maxWarnings is how many rows with other licences are named one by one.
@@ -16,12 +16,12 @@ const maxWarnings = 20
 
 // calls makes calls of the input's rows, and warns where rows of a token differ in
 // their licences. Ranged over once more, it reads the input again, and warns no more.
-func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
+func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 	ranged := false
-	return func(yield func(tasks.Call, error) bool) {
+	return func(yield func(engine.Call, error) bool) {
 		if ranged {
 			if err := r.in.again(); err != nil {
-				yield(tasks.Call{}, err)
+				yield(engine.Call{}, err)
 				return
 			}
 		}
@@ -35,7 +35,7 @@ func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
 					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one holds", r.in.name, row.Line))
 				}
 			}
-			c := tasks.Call{Server: row.Server, Token: tasks.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
+			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
 				Row: row.Line}
 			r.part = r.part || row.FromRejects // one row tells it of the file
 			if r.part && r.o.path != "" {
@@ -59,10 +59,10 @@ func (r *bulkRun) calls() iter.Seq2[tasks.Call, error] {
 // chainUnknown is the error of a row whose chain can't be told.
 type chainUnknown struct{ error }
 
-func (e chainUnknown) Unwrap() []error { return []error{e.error, tasks.ErrChainUnknown} }
+func (e chainUnknown) Unwrap() []error { return []error{e.error, engine.ErrChainUnknown} }
 
 func withChain(err error) error {
-	var row *intake.RowError
+	var row *rows.RowError
 	if errors.As(err, &row) && row.ChainUnknown {
 		return chainUnknown{err}
 	}
@@ -72,8 +72,8 @@ func withChain(err error) error {
 // leftLine is the line of a row that was left out.
 func leftLine(err error) int {
 	var (
-		conflict *tasks.ConflictError
-		withheld *tasks.WithheldError
+		conflict *engine.ConflictError
+		withheld *engine.WithheldError
 	)
 	switch {
 	case errors.As(err, &conflict):
@@ -87,9 +87,9 @@ func leftLine(err error) int {
 // leftOut tells a row that was left out for another reason, and keeps it.
 func (r *bulkRun) leftOut(err error) error {
 	var (
-		conflict *tasks.ConflictError
-		withheld *tasks.WithheldError
-		twin     *tasks.TwinError
+		conflict *engine.ConflictError
+		withheld *engine.WithheldError
+		twin     *engine.TwinError
 	)
 	line, field := 0, "row"
 	var source any
@@ -106,7 +106,7 @@ func (r *bulkRun) leftOut(err error) error {
 	if withheld == nil { // these can be many, and are the fault of one
 		r.meter.log(fmt.Sprintf("%s:%d: %s: %v", r.in.name, line, field, err))
 	}
-	if row, ok := source.(*intake.Row); ok {
+	if row, ok := source.(*rows.Row); ok {
 		return r.rejects.AddRow(*row, field+": "+err.Error())
 	}
 	return nil
@@ -114,8 +114,8 @@ func (r *bulkRun) leftOut(err error) error {
 
 // reject tells a row that can't be one and keeps it; what is no row's fault ends the run.
 func (r *bulkRun) reject(err error) error {
-	var row *intake.RowError
-	var call *tasks.CallError
+	var row *rows.RowError
+	var call *engine.CallError
 	switch {
 	case errors.As(err, &row):
 		r.meter.log(row.Error())
@@ -136,7 +136,7 @@ type licences struct {
 	warned int
 }
 
-func (l *licences) differs(row intake.Row) bool {
+func (l *licences) differs(row rows.Row) bool {
 	if row.Licenses == 0 {
 		return false
 	}

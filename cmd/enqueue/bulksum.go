@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"habilita/internal/intake"
-	"habilita/internal/operator"
-	"habilita/tasks"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/rows"
 )
 
 // summaryJSON is what bulk --json ends with.
@@ -39,10 +39,10 @@ type summaryJSON struct {
 // bulkResult is summaryJSON with, after --wait, the batch's counts.
 type bulkResult struct {
 	summaryJSON
-	Status *operator.Status `json:"status,omitempty"`
+	Status *control.Status `json:"status,omitempty"`
 }
 
-func asSummary(s tasks.Summary) summaryJSON {
+func asSummary(s engine.Summary) summaryJSON {
 	return summaryJSON{
 		Batch: s.Batch, Rows: s.Rows, Enqueued: s.Enqueued, Duplicates: s.Duplicates, Conflicts: s.Conflicts,
 		Rejected: s.Rejected, Withheld: s.Withheld, Missing: s.Missing, Pruned: s.Pruned, Tokens: s.Tokens,
@@ -52,7 +52,7 @@ func asSummary(s tasks.Summary) summaryJSON {
 	}
 }
 
-func progressWords(s tasks.Summary) string {
+func progressWords(s engine.Summary) string {
 	words := fmt.Sprintf("%s, %s enqueued", count(s.Rows, "row"), thousands(s.Enqueued))
 	if s.Duplicates > 0 {
 		words += ", " + thousands(s.Duplicates) + " were there already"
@@ -65,7 +65,7 @@ func progressWords(s tasks.Summary) string {
 
 // lastWords are what a run did, on one line: "5 new, 295 there already (290 made, 5 waiting),
 // 5 missing (--prune cancels them), 0 rejected".
-func lastWords(s tasks.Summary) string {
+func lastWords(s engine.Summary) string {
 	words := thousands(s.Enqueued) + " new"
 	if in := listParts([]part{{s.Replaced, "in the place of another"}, {s.OutOfOrder, "out of the file's order"}}); in != "" {
 		words += " (" + in + ")"
@@ -104,7 +104,7 @@ func listParts(what []part) string {
 }
 
 // summary tells people what the run did.
-func (r *bulkRun) summary(ctx context.Context, op *operator.Operator, s tasks.Summary) {
+func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Summary) {
 	r.did(s)
 	if s.Rows > 0 && s.Duplicates == s.Rows {
 		r.allThere(ctx, op)
@@ -114,7 +114,7 @@ func (r *bulkRun) summary(ctx context.Context, op *operator.Operator, s tasks.Su
 }
 
 // did says what became of the rows.
-func (r *bulkRun) did(s tasks.Summary) {
+func (r *bulkRun) did(s engine.Summary) {
 	fmt.Fprintf(r.told, "%s; %s; %s\n", lastWords(s), count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
 		fmt.Fprintf(r.told, "%s joined the end of their chains: rows that stand after them in the file were there already\n", count(s.OutOfOrder, "new call"))
@@ -125,7 +125,7 @@ func (r *bulkRun) did(s tasks.Summary) {
 }
 
 // allThere says since when the rows are there, how they stand, and how to make them once more.
-func (r *bulkRun) allThere(ctx context.Context, op *operator.Operator) {
+func (r *bulkRun) allThere(ctx context.Context, op *control.Control) {
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
 		return // it is a kindness
@@ -138,7 +138,7 @@ func (r *bulkRun) allThere(ctx context.Context, op *operator.Operator) {
 }
 
 // refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
-func (r *bulkRun) refused(s tasks.Summary, e *tasks.StrictError) error {
+func (r *bulkRun) refused(s engine.Summary, e *engine.StrictError) error {
 	fmt.Fprintf(r.err, "enqueue: nothing was enqueued: %s rejected, %s in conflict (--strict)\n", thousands(e.Rejected), thousands(e.Conflicts))
 	r.tellRejects(s, r.resume())
 	if r.o.asJSON {
@@ -150,10 +150,10 @@ func (r *bulkRun) refused(s tasks.Summary, e *tasks.StrictError) error {
 }
 
 // badTextAdvice is what to do about bytes that are no text.
-var badTextAdvice = intake.Advice("give --encoding windows-1252")
+var badTextAdvice = rows.Advice("give --encoding windows-1252")
 
 // tellRejects says what to do about rows that were left out.
-func (r *bulkRun) tellRejects(s tasks.Summary, again string) {
+func (r *bulkRun) tellRejects(s engine.Summary, again string) {
 	if r.badText {
 		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
 	}
@@ -170,7 +170,7 @@ func (r *bulkRun) tellRejects(s tasks.Summary, again string) {
 }
 
 // tellUnplaced says where rows behind a bad one were not withheld.
-func (r *bulkRun) tellUnplaced(s tasks.Summary) {
+func (r *bulkRun) tellUnplaced(s engine.Summary) {
 	if s.Unplaced > 0 {
 		fmt.Fprintf(r.err, "the token of %s can't be told: rows behind it in its chain were not withheld\n", count(s.Unplaced, "rejected row"))
 	}

@@ -7,14 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/redisconn"
-	"habilita/tasks"
 )
 
 // callFlags are what call was asked for.
 type callFlags struct {
-	call       tasks.Call
+	call       engine.Call
 	tokenFile  string
 	tokenStdin bool
 	timing     timing
@@ -93,12 +93,12 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	fmt.Fprintf(told, "call     %s\ntoken_id %s\nchain    %s\nfollow   %s\n", receipt.ID, receipt.TokenID, receipt.Chain, follow)
 	if !receipt.Duplicate && !o.call.At.IsZero() {
-		fmt.Fprintf(told, "begins   %s\n", local(operator.Time{Time: o.call.At}, s.set.Timezone))
+		fmt.Fprintf(told, "begins   %s\n", local(control.Time{Time: o.call.At}, s.set.Timezone))
 	}
 	if receipt.Duplicate {
 		fmt.Fprintln(told, "it was enqueued before; nothing was added")
 	}
-	key := operator.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
+	key := control.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
 	return a.tellCall(ctx, s, key, o, follow)
 }
 
@@ -122,10 +122,10 @@ func (o callFlags) resume() string {
 	return cmd + atFlag(c.At)
 }
 
-func enqueueOne(ctx context.Context, s *session, c tasks.Call) (tasks.Receipt, error) {
+func enqueueOne(ctx context.Context, s *session, c engine.Call) (engine.Receipt, error) {
 	p, err := s.producer(ctx)
 	if err != nil {
-		return tasks.Receipt{}, err
+		return engine.Receipt{}, err
 	}
 	receipt, err := p.Enqueue(ctx, c)
 	// A producer that could not leave the list of live processes is forgotten by itself.
@@ -134,11 +134,11 @@ func enqueueOne(ctx context.Context, s *session, c tasks.Call) (tasks.Receipt, e
 }
 
 // tellCall waits for the call where that was asked for, and shows it.
-func (a *app) tellCall(ctx context.Context, s *session, key operator.CallKey, o callFlags, follow string) error {
+func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o callFlags, follow string) error {
 	if !o.timing.wait && !o.asJSON {
 		return nil
 	}
-	var record operator.CallRecord
+	var record control.CallRecord
 	var err error
 	if o.timing.wait {
 		record, err = s.op.WaitCall(ctx, key, 0, o.timing.timeout)
@@ -164,7 +164,7 @@ func (a *app) tellCall(ctx context.Context, s *session, key operator.CallKey, o 
 }
 
 // result is what came out of a call, on the rest of a line.
-func result(r operator.CallRecord) string {
+func result(r control.CallRecord) string {
 	text := fmt.Sprintf("(%s)", count(r.Attempts, "attempt"))
 	for _, part := range []string{r.Code, r.Msg, r.Error} {
 		if part != "" {

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) cancel() *cobra.Command {
@@ -16,6 +16,6 @@ held chains. A call that is at the vendor is left to end. It returns after the c
 what it did.`,
 		example: `  enqueue cancel --batch november
   enqueue cancel --chain 7vqk2m4xg5t3zr6hd2b2ncw5`,
-		done: "cancelled", noun: "call", act: (*operator.Operator).Cancel,
+		done: "cancelled", noun: "call", act: (*control.Control).Cancel,
 	})
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/batch"
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/ledger"
 )
 
 func (a *app) chains() *cobra.Command {
@@ -44,7 +44,7 @@ nothing until then.`,
 			if scheduled {
 				return errors.Join(listScheduled(cmd.Context(), w, s, asJSON), w.Flush())
 			}
-			n, batches := 0, &heldBatches{op: s.op, known: map[string]batch.Meta{}}
+			n, batches := 0, &heldBatches{op: s.op, known: map[string]ledger.Batch{}}
 			for c, err := range s.op.Chains(cmd.Context(), held) {
 				if err != nil {
 					_ = w.Flush()
@@ -86,7 +86,7 @@ nothing until then.`,
 }
 
 // tellHeld tells the call that a held chain stands at, and what to do about it.
-func tellHeld(ctx context.Context, w io.Writer, c operator.Chain, batches *heldBatches) error {
+func tellHeld(ctx context.Context, w io.Writer, c control.Chain, batches *heldBatches) error {
 	m, err := batches.of(ctx, c.Head)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func tellHeld(ctx context.Context, w io.Writer, c operator.Chain, batches *heldB
 }
 
 // chainLine is a chain on one line: its id, its head's server, why it waits.
-func chainLine(c operator.Chain, zone *time.Location) string {
+func chainLine(c control.Chain, zone *time.Location) string {
 	line := fmt.Sprintf("%s  server %s  %s", c.ID, c.Head.Server, c.Why)
 	switch {
 	case !c.Until.IsZero():

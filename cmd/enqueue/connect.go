@@ -10,11 +10,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/redisconn"
 	"habilita/internal/tracing"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 const (
@@ -86,7 +86,7 @@ func quotaSettings(s config.Settings) quota.Settings {
 // session is what a command that talks to Redis has. Close it.
 type session struct {
 	rdb redis.UniversalClient
-	op  *operator.Operator
+	op  *control.Control
 	set config.Settings
 
 	tracer trace.TracerProvider // nil where nothing is traced
@@ -116,7 +116,7 @@ func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.G
 	for _, w := range warnings {
 		fmt.Fprintln(a.err, "warning:", w)
 	}
-	op, err := operator.Open(rdb, prefix, quotaSettings(set))
+	op, err := control.Open(rdb, prefix, quotaSettings(set))
 	if err != nil {
 		_ = rdb.Close()
 		return nil, err
@@ -135,8 +135,8 @@ func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.G
 }
 
 // producer makes a producer on the session's Redis. Close it.
-func (s *session) producer(ctx context.Context) (*tasks.Producer, error) {
-	return tasks.NewProducer(ctx, s.rdb, tasks.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer})
+func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
+	return engine.NewProducer(ctx, s.rdb, engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer})
 }
 
 // producing are the settings of the commands that enqueue.

@@ -11,11 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/config"
-	"habilita/internal/intake"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/redisconn"
+	"habilita/internal/rows"
 	"habilita/internal/wolkvox"
-	"habilita/tasks"
 )
 
 // Exit statuses.
@@ -67,18 +67,18 @@ func wrongUsage(err error) bool {
 	var (
 		usage     *usageError
 		settings  *config.Error
-		selection *operator.SelectionError
+		selection *control.SelectionError
 		server    *wolkvox.ServerError
-		call      *tasks.CallError
+		call      *engine.CallError
 	)
 	return errors.As(err, &usage) || errors.As(err, &settings) || errors.As(err, &selection) ||
-		errors.As(err, &server) || errors.As(err, &call) || errors.Is(err, operator.ErrChainID) || errors.Is(err, tasks.ErrPart)
+		errors.As(err, &server) || errors.As(err, &call) || errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
 }
 
 // explain puts a sentence with what to do next in the place of an error of Redis.
 func explain(err error) error {
 	var (
-		file  *intake.FileError
+		file  *rows.FileError
 		path  *fs.PathError
 		reply redis.Error
 		netw  net.Error

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // terminal reports whether w is one, and so may be drawn on.
@@ -28,7 +28,7 @@ func writeJSON(w io.Writer, v any) error {
 }
 
 // local is a time as people of the vendor's zone read it.
-func local(t operator.Time, zone *time.Location) string {
+func local(t control.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -66,7 +66,7 @@ func quoteArg(s string) string {
 }
 
 // counts is a status on one line.
-func counts(s operator.Status) string {
+func counts(s control.Status) string {
 	parts := []string{fmt.Sprintf("%s of %s succeeded", thousands(s.Succeeded), thousands(s.Total))}
 	for _, p := range []struct {
 		n    int
@@ -84,7 +84,7 @@ func counts(s operator.Status) string {
 
 // next is what a person can do about a settled batch, and what there is to say of its
 // canaries; "" for nothing.
-func next(s operator.Status) string {
+func next(s control.Status) string {
 	words := canaryWords(s)
 	if s.HeldChains == 0 {
 		return words

@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"strings"
 
-	"habilita/internal/batch"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/ledger"
 )
 
 // heldBatches knows the batches of held chains.
 type heldBatches struct {
-	op    *operator.Operator
-	known map[string]batch.Meta // by short name
+	op    *control.Control
+	known map[string]ledger.Batch // by short name
 }
 
 // of is the batch of a call; the zero Meta for none.
-func (b *heldBatches) of(ctx context.Context, r operator.CallRecord) (batch.Meta, error) {
+func (b *heldBatches) of(ctx context.Context, r control.CallRecord) (ledger.Batch, error) {
 	id := r.BatchID()
 	if m, ok := b.known[id]; ok {
 		return m, nil
@@ -29,7 +29,7 @@ func (b *heldBatches) of(ctx context.Context, r operator.CallRecord) (batch.Meta
 }
 
 // headLine names the call at which a chain is held.
-func headLine(r operator.CallRecord, m batch.Meta) string {
+func headLine(r control.CallRecord, m ledger.Batch) string {
 	parts := []string{"call " + r.ID}
 	if r.Ref != "" {
 		parts = append(parts, fmt.Sprintf("ref %q", r.Ref))
@@ -45,12 +45,12 @@ func headLine(r operator.CallRecord, m batch.Meta) string {
 }
 
 // nextStep is what a person does about a held chain.
-func nextStep(c operator.Chain, m batch.Meta) string {
+func nextStep(c control.Chain, m ledger.Batch) string {
 	id := quoteArg(c.ID)
 	retry := "enqueue retry --chain " + id
 	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", id, id)
-	switch operator.RemedyOf(operator.Cause(c.Head)) {
-	case operator.RemedyToken:
+	switch control.RemedyOf(control.Cause(c.Head)) {
+	case control.RemedyToken:
 		// Another request with the same token fails as well, and so does what stands behind it.
 		if m.Name == "" {
 			return fmt.Sprintf("the token is wrong: enqueue cancel --chain %s, then the call again with the right one", id)
@@ -60,11 +60,11 @@ func nextStep(c operator.Chain, m batch.Meta) string {
 			file = quoteFile(m.Path)
 		}
 		return "correct the token in the file and give it again with --prune: enqueue bulk " + file + " --prune"
-	case operator.RemedyKey:
+	case control.RemedyKey:
 		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + id + ")"
-	case operator.RemedyAsk:
+	case control.RemedyAsk:
 		return "see what the vendor says of it (the server may be the wrong one), then: " + retry + others
-	case operator.RemedyLook:
+	case control.RemedyLook:
 		return "ask the vendor whether it was done (X-Request-ID: " + c.Head.ID + "." + fmt.Sprint(c.Head.Attempts) + "), then: enqueue skip --chain " + id + "   (or, if not: " + retry + ")"
 	}
 	return retry + others

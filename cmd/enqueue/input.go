@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/intake"
+	"habilita/internal/rows"
 )
 
 // inputFlags say how a file of rows is to be read.
@@ -32,7 +32,7 @@ func (o *inputFlags) again() string {
 	if o.format != "auto" && o.format != "" {
 		words += " --format " + o.format
 	}
-	if enc, err := intake.ParseEncoding(o.encoding); err == nil && enc != intake.UTF8 {
+	if enc, err := rows.ParseEncoding(o.encoding); err == nil && enc != rows.UTF8 {
 		words += " --encoding " + enc.String()
 	}
 	return words
@@ -41,11 +41,11 @@ func (o *inputFlags) again() string {
 // input is the file that bulk reads.
 type input struct {
 	name   string
-	checks intake.Checks
+	checks rows.Checks
 	file   *os.File // nil for what can't be read twice
 	spool  *os.File // what keep made of it
 	reader io.Reader
-	format intake.Format
+	format rows.Format
 	size   int64 // 0: not known
 	done   atomic.Int64
 	line   int // of the row that was read last
@@ -55,8 +55,8 @@ type input struct {
 // openInput opens a file, or standard input for "-". Reading what has no end of its own
 // (a pipe, a terminal) ends with ctx.
 func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input, error) {
-	in := &input{name: name, close: func() {}, checks: intake.Vendor()}
-	enc, err := intake.ParseEncoding(o.encoding)
+	in := &input{name: name, close: func() {}, checks: rows.Vendor()}
+	enc, err := rows.ParseEncoding(o.encoding)
 	if err != nil {
 		return nil, usagef("--encoding %q %v", o.encoding, err)
 	}
@@ -64,9 +64,9 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input,
 	switch o.format {
 	case "auto":
 	case "csv":
-		in.format = intake.CSV
+		in.format = rows.CSV
 	case "jsonl":
-		in.format = intake.JSONLines
+		in.format = rows.JSONLines
 	default:
 		return nil, usagef("--format %q is none of auto, csv, jsonl", o.format)
 	}
@@ -116,7 +116,7 @@ func (in *input) batchName() (name, path string, err error) {
 	if path, err = filepath.Abs(in.name); err != nil {
 		return "", "", fmt.Errorf("%s: %w", in.name, err)
 	}
-	return intake.BatchName(in.name), path, nil
+	return rows.BatchName(in.name), path, nil
 }
 
 // keep makes the input one that can be read twice: what can't be is copied into a file
@@ -161,8 +161,8 @@ func (in *input) again() error {
 }
 
 // rows reads the input, once.
-func (in *input) rows() iter.Seq2[intake.Row, error] {
-	return intake.Rows(countingReader{in.reader, &in.done}, in.name, in.format, in.checks)
+func (in *input) rows() iter.Seq2[rows.Row, error] {
+	return rows.Read(countingReader{in.reader, &in.done}, in.name, in.format, in.checks)
 }
 
 // read is how many bytes were read.

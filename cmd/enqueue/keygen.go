@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/access"
 	"habilita/internal/vault"
+	"habilita/internal/web/guard"
 )
 
 func (a *app) keygen() *cobra.Command {
@@ -34,7 +34,7 @@ program sends. Several stand comma separated.`,
 				if id != "" {
 					return usagef("--id and --api make different keys: give one of them")
 				}
-				key, err := access.GenerateKey(api, readOnly)
+				key, err := guard.GenerateKey(api, readOnly)
 				if err != nil {
 					return usagef("--api: %v", err)
 				}

@@ -19,9 +19,9 @@ import (
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 
-	"habilita/internal/chain"
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/internal/wolkvox/wolkvoxtest"
 	"habilita/quota"
 )
 
@@ -98,10 +98,10 @@ func vendor(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-var outcomes = map[string]chain.Outcome{
-	"done":   {Kind: chain.Done, Slot: chain.Release, Code: "202", Msg: "enabled"},
-	"giveup": {Kind: chain.GiveUp, Slot: chain.Release, Code: "403", Msg: "PLEASE VALIDATE TOKEN", Reason: "bad_token"},
-	"fail":   {Kind: chain.Fail, Slot: chain.Release, Code: "500", Msg: "-oops", Delay: time.Hour},
+var outcomes = map[string]ledger.Outcome{
+	"done":   {Kind: ledger.Done, Slot: ledger.Release, Code: "202", Msg: "enabled"},
+	"giveup": {Kind: ledger.GiveUp, Slot: ledger.Release, Code: "403", Msg: "PLEASE VALIDATE TOKEN", Reason: "bad_token"},
+	"fail":   {Kind: ledger.Fail, Slot: ledger.Release, Code: "500", Msg: "-oops", Delay: time.Hour},
 	"ask":    {},
 }
 
@@ -109,7 +109,7 @@ var outcomes = map[string]chain.Outcome{
 type worker struct {
 	redis  *miniredis.Miniredis
 	rdb    *redis.Client
-	ledger *chain.Ledger
+	ledger *ledger.Ledger
 	vendor *wolkvoxtest.Server
 	nonce  int
 	now    time.Time
@@ -126,7 +126,7 @@ func newWorker() (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.ledger = chain.New(w.rdb, chain.Options{Admission: chain.Admission{
+	w.ledger = ledger.New(w.rdb, ledger.Options{Admission: ledger.Admission{
 		Library: quota.Library(), Args: func() []any { return settings.Args(start, time.Time{}) },
 	}})
 	return w, nil
@@ -137,8 +137,8 @@ func (w *worker) close() {
 	w.redis.Close()
 }
 
-// attempt makes the first call that can be made, waiting for one to be announced.
-func (w *worker) attempt(o chain.Outcome) error {
+// attempt makes the first call that can be made, waiting for one to be signalled.
+func (w *worker) attempt(o ledger.Outcome) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	feed, err := w.feed(ctx)
@@ -150,15 +150,15 @@ func (w *worker) attempt(o chain.Outcome) error {
 	if err != nil || o.Kind == "" {
 		return err
 	}
-	if s.Status != chain.Running {
+	if s.Status != ledger.Running {
 		return fmt.Errorf("no attempt: %+v", s)
 	}
 	w.nonce++
-	_, err = w.ledger.Finish(ctx, s.Attempt, o, chain.Stop, fmt.Sprint("nonce", w.nonce), "")
+	_, err = w.ledger.Finish(ctx, s.Attempt, o, ledger.Stop, fmt.Sprint("nonce", w.nonce), "")
 	return err
 }
 
-func (w *worker) feed(ctx context.Context) (chain.Feed, error) {
+func (w *worker) feed(ctx context.Context) (ledger.Dispatch, error) {
 	for {
 		for _, key := range w.redis.Keys() {
 			tag, list, _ := strings.Cut(strings.TrimPrefix(key, "habilita:{"), "}:")
@@ -166,20 +166,20 @@ func (w *worker) feed(ctx context.Context) (chain.Feed, error) {
 				continue
 			}
 			if list == "due" && !w.redis.Exists("habilita:{"+tag+"}:ready") {
-				// A single call was fed to asynq at once: nobody began, so it is fed again.
+				// A single call was dispatched at once: nobody began, so it is dispatched again.
 				w.now = w.now.Add(11 * time.Second)
 				w.redis.SetTime(w.now)
 			}
-			p, err := w.ledger.Pump(ctx, tag, 1)
+			p, err := w.ledger.Dispatch(ctx, tag, 1)
 			if err != nil {
-				return chain.Feed{}, err
+				return ledger.Dispatch{}, err
 			}
-			if len(p.Fed) > 0 {
-				return p.Fed[0], nil
+			if len(p.Dispatches) > 0 {
+				return p.Dispatches[0], nil
 			}
 		}
 		if tags, err := w.ledger.NextReady(ctx, 10*time.Second, 1); err != nil || len(tags) == 0 {
-			return chain.Feed{}, fmt.Errorf("no call came: %v", err)
+			return ledger.Dispatch{}, fmt.Errorf("no call came: %v", err)
 		}
 	}
 }

@@ -31,17 +31,17 @@ func newMeter(mode string, w io.Writer, units progress.Units) (meter, error) {
 	case mode == "auto", mode == "plain":
 		return &lines{w: w, every: plainEvery, last: time.Now()}, nil
 	case mode == "none":
-		return quiet{w}, nil
+		return silent{w}, nil
 	}
 	return nil, usagef("--progress %q is none of auto, plain, none", mode)
 }
 
 // quiet shows nothing but what is logged.
-type quiet struct{ w io.Writer }
+type silent struct{ w io.Writer }
 
-func (quiet) update(int64, int64, string) {}
-func (q quiet) log(line string)           { fmt.Fprintln(q.w, line) }
-func (quiet) stop()                       {}
+func (silent) update(int64, int64, string) {}
+func (q silent) log(line string)           { fmt.Fprintln(q.w, line) }
+func (silent) stop()                       {}
 
 // lines writes the words of an update as a line, at most one in every.
 type lines struct {

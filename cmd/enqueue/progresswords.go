@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // progressOf is how a batch gets on, on one line.
-func progressOf(p operator.Progress, zone *time.Location) string {
+func progressOf(p control.Progress, zone *time.Location) string {
 	words := counts(p.Status)
 	if p.Rate > 0 {
 		words += fmt.Sprintf("; %s/s", number(p.Rate))

@@ -4,15 +4,15 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func TestProgressOf(t *testing.T) {
 	eta := 90_061.0
-	p := operator.Progress{
-		Status: operator.Status{Total: 5000, Succeeded: 10, Open: 4990, HeldChains: 1}, Rate: 1234.4, ETASeconds: &eta, Sampled: true,
-		Waiting: []operator.Waiting{
-			{Reason: "quota", Chains: 12, Until: operator.Time{Time: time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}},
+	p := control.Progress{
+		Status: control.Status{Total: 5000, Succeeded: 10, Open: 4990, HeldChains: 1}, Rate: 1234.4, ETASeconds: &eta, Sampled: true,
+		Waiting: []control.Waiting{
+			{Reason: "quota", Chains: 12, Until: control.Time{Time: time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}},
 			{Reason: "slots", Chains: 2}, {Reason: "held", Chains: 1},
 		},
 		LastErrors: []string{"500 oops", "timeout"},
@@ -22,7 +22,7 @@ func TestProgressOf(t *testing.T) {
 	if got := progressOf(p, time.UTC); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got := progressOf(operator.Progress{Status: operator.Status{Total: 2, Open: 2}}, nil); got != "0 of 2 succeeded, 2 open" {
+	if got := progressOf(control.Progress{Status: control.Status{Total: 2, Open: 2}}, nil); got != "0 of 2 succeeded, 2 open" {
 		t.Errorf("got %s", got)
 	}
 }

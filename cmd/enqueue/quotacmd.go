@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) quota() *cobra.Command {
@@ -31,11 +31,11 @@ left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
 			}
 			defer s.close()
 			rows, unread := s.op.Quota(cmd.Context())
-			if unread != nil && operator.Unread(unread) == 0 {
+			if unread != nil && control.Unread(unread) == 0 {
 				return unread
 			}
 			t := a.table("token_id", "used", "quota", "licences", "slots", "waiting", "cools down")
-			err = listRows(a, rows, asJSON, t, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", func(r operator.QuotaRow) table.Row {
+			err = listRows(a, rows, asJSON, t, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", func(r control.QuotaRow) table.Row {
 				cooling := ""
 				if !r.CoolingUntil.IsZero() {
 					cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Timezone), r.CoolingWhy)

@@ -9,12 +9,12 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"habilita/internal/chain"
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
 	"habilita/internal/wolkvox"
-	"habilita/tasks"
 )
 
 // syncRow is what a sync found of a token, as --json gives it.
@@ -26,7 +26,7 @@ type syncRow struct {
 	UsedBefore  int    `json:"used_before"`
 	UsedAfter   int    `json:"used_after"`
 	Quota       int    `json:"quota"`
-	Drift       int    `json:"drift"`
+	Difference  int    `json:"drift"`
 	Error       string `json:"error,omitempty"`
 }
 
@@ -57,8 +57,8 @@ Exit status 1 where a token could not be asked about.`,
 			if given != 1 {
 				return usagef("%s needs one of --token-id T, --batch B and --all", cmd.CommandPath())
 			}
-			if token != "" && !chain.IsToken(token) {
-				return usagef("--token-id: %v", operator.ErrTokenID)
+			if token != "" && !ledger.IsToken(token) {
+				return usagef("--token-id: %v", control.ErrTokenID)
 			}
 			if server != "" {
 				name, err := wolkvox.ParseServer(server)
@@ -77,8 +77,8 @@ Exit status 1 where a token could not be asked about.`,
 					return err
 				}
 			}
-			q, err := tasks.OpenQuotaSync(cmd.Context(), tasks.WorkerOptions{
-				Options:  tasks.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set)},
+			q, err := engine.OpenQuotaSync(cmd.Context(), engine.WorkerOptions{
+				Options:  engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set)},
 				RedisURL: s.set.RedisURL, WolkvoxURL: s.set.WolkvoxURL,
 				CallTimeout: s.set.CallTimeout, VendorTimeout: s.set.VendorTimeout, SlotMargin: s.set.SlotMargin,
 			})
@@ -114,7 +114,7 @@ Exit status 1 where a token could not be asked about.`,
 	return cmd
 }
 
-// syncTarget is what a sync is of, in the action log.
+// syncTarget is what a sync is of, in the audit log.
 func syncTarget(token, batch string) string {
 	switch {
 	case token != "":
@@ -133,7 +133,7 @@ type syncSum struct {
 	highest       int // drift
 }
 
-// String is it for the action log.
+// String is it for the audit log.
 func (s syncSum) String() string {
 	text := fmt.Sprintf("%s asked about, %s raised", count(s.asked, "token"), count(s.raised, "count"))
 	if s.failed > 0 {
@@ -142,8 +142,8 @@ func (s syncSum) String() string {
 	return text
 }
 
-func (s *syncSum) add(r tasks.Synced, err error) {
-	var not *tasks.NotAskedError
+func (s *syncSum) add(r engine.Synced, err error) {
+	var not *engine.NotAskedError
 	var notSent *wolkvox.NotSentError
 	if !errors.As(err, &not) && !errors.As(err, &notSent) {
 		s.sent++
@@ -152,8 +152,8 @@ func (s *syncSum) add(r tasks.Synced, err error) {
 		s.failed++
 		return
 	}
-	if s.asked == 0 || r.Drift > s.highest {
-		s.highest = r.Drift
+	if s.asked == 0 || r.Difference > s.highest {
+		s.highest = r.Difference
 	}
 	if s.asked++; r.After > r.Before {
 		s.raised++
@@ -161,20 +161,20 @@ func (s *syncSum) add(r tasks.Synced, err error) {
 }
 
 // syncTokens asks about each token, one after the other, and shows what was found.
-func (a *app) syncTokens(cmd *cobra.Command, q *tasks.QuotaSync, servers map[string]string, only string, asJSON bool) (sum syncSum, err error) {
+func (a *app) syncTokens(cmd *cobra.Command, q *engine.QuotaSync, servers map[string]string, only string, asJSON bool) (sum syncSum, err error) {
 	t := a.table("token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift")
 	for _, id := range slices.Sorted(maps.Keys(servers)) {
 		at := servers[id]
 		if only != "" {
 			at = only
 		}
-		var r tasks.Synced
-		err := error(&tasks.NotAskedError{Why: "no call of it is kept that tells its server: give --server S"})
+		var r engine.Synced
+		err := error(&engine.NotAskedError{Why: "no call of it is kept that tells its server: give --server S"})
 		if at != "" {
 			r, err = q.Sync(cmd.Context(), id, at)
 		}
 		sum.add(r, err)
-		row := syncRow{id, at, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, r.Drift, ""}
+		row := syncRow{id, at, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, r.Difference, ""}
 		if err != nil {
 			row.Error = err.Error()
 			fmt.Fprintf(a.err, "token %s: %v\n", id, err)
@@ -183,7 +183,7 @@ func (a *app) syncTokens(cmd *cobra.Command, q *tasks.QuotaSync, servers map[str
 				fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
 					id, r.VendorLimit, r.Limit)
 			}
-			t.AppendRow(table.Row{id, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Drift)})
+			t.AppendRow(table.Row{id, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)})
 		}
 		if asJSON {
 			if err := writeJSON(a.out, row); err != nil {

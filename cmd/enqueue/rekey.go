@@ -34,7 +34,7 @@ HABILITA_KEYS. What was cut off goes on where it is run again.`,
 			if err != nil {
 				return usagef("HABILITA_KEYS: %v", err)
 			}
-			naming, err := vault.RekeyNamingKey(cmd.Context(), s.rdb, prefix+":naming", keys)
+			naming, err := vault.RekeyTokenIDKey(cmd.Context(), s.rdb, prefix+":naming", keys)
 			if err != nil {
 				return err
 			}

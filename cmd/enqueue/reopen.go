@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/redisconn"
 )
 
@@ -28,7 +28,7 @@ again. What was cancelled before it was sent is then new; what was sent stays ca
 				return err
 			}
 			defer s.close()
-			sel := operator.Selection{Batch: args[0]}
+			sel := control.Selection{Batch: args[0]}
 			n, err := s.op.Reopen(cmd.Context(), sel)
 			s.note(cmd.Context(), a.err, d, sel, n, err)
 			if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 var callStates = []string{"queued", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"}
@@ -89,13 +89,13 @@ order mark, and semicolons. jsonl is exact, for programs.`,
 
 // reportWriter returns a function that writes a record; nil stands for what stands before
 // the first one.
-func reportWriter(w io.Writer, format string, excel bool) (func(*operator.CallRecord) error, error) {
+func reportWriter(w io.Writer, format string, excel bool) (func(*control.CallRecord) error, error) {
 	switch {
 	case format == "csv":
-		var c *operator.CSV
-		return func(r *operator.CallRecord) (err error) {
+		var c *control.CSV
+		return func(r *control.CallRecord) (err error) {
 			if r == nil {
-				c, err = operator.NewCSV(w, excel)
+				c, err = control.NewCSV(w, excel)
 			} else {
 				err = c.Write(*r)
 			}
@@ -107,7 +107,7 @@ func reportWriter(w io.Writer, format string, excel bool) (func(*operator.CallRe
 	case format == "jsonl" && excel:
 		return nil, usagef("--excel is for --format csv")
 	case format == "jsonl":
-		return func(r *operator.CallRecord) error {
+		return func(r *control.CallRecord) error {
 			if r == nil {
 				return nil
 			}

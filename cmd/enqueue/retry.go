@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) retry() *cobra.Command {
@@ -15,6 +15,6 @@ those that belong to the batch. It returns after the counts show what it did.`,
 		example: `  enqueue retry --batch november
   enqueue retry --chain 7vqk2m4xg5t3zr6hd2b2ncw5
   enqueue retry --server 0042`,
-		done: "retried", noun: "call", act: (*operator.Operator).Retry,
+		done: "retried", noun: "call", act: (*control.Control).Retry,
 	})
 }

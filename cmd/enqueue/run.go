@@ -6,10 +6,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
-	"habilita/internal/batch"
 	"habilita/internal/config"
-	"habilita/internal/filejob"
-	"habilita/internal/intake"
+	"habilita/internal/ledger"
+	"habilita/internal/localrun"
+	"habilita/internal/rows"
 )
 
 // runFlags are what run was asked for.
@@ -79,17 +79,17 @@ func (a *app) runLocal() *cobra.Command {
 }
 
 func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
-	if _, err := batch.ParsePolicy(o.onFailure); err != nil {
+	if _, err := ledger.ParsePolicy(o.onFailure); err != nil {
 		return usagef("--on-failure: %v", err)
 	}
-	again := filejob.Leave
+	again := localrun.Leave
 	switch {
 	case o.retryFailed && o.skipFailed:
 		return usagef("--retry-failed and --skip-failed can't both be given")
 	case o.retryFailed:
-		again = filejob.Retry
+		again = localrun.Retry
 	case o.skipFailed:
-		again = filejob.Skip
+		again = localrun.Skip
 	}
 	in, err := a.openInput(cmd.Context(), file, o.input)
 	if err != nil {
@@ -107,7 +107,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if err != nil {
 		return err
 	}
-	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON, input: o.input}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON, input: o.input}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
 	if o.asJSON {
 		rows.told = a.err
 	}
@@ -124,7 +124,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 		return err
 	}
 	r := &fileRun{bulkRun: rows, flags: o}
-	return r.run(cmd.Context(), filejob.Config{
+	return r.run(cmd.Context(), localrun.Config{
 		File: file, Batch: name, Policy: o.onFailure, Again: again, Row: csvRows, Worker: a.localWorker(cmd, set),
 	})
 }

@@ -14,9 +14,9 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/vault"
-	"habilita/tasks"
 )
 
 // runner runs the command in this process, on a Redis of its own.
@@ -227,9 +227,9 @@ func TestMetersEnd(t *testing.T) {
 	b := newBar(f, progress.UnitsBytes)
 	b.log("a line that stays")
 	for i := range int64(100) {
-		b.update(i, 100, progressWords(tasks.Summary{Rows: int(i), Rejected: 1, Duplicates: 1}))
+		b.update(i, 100, progressWords(engine.Summary{Rows: int(i), Rejected: 1, Duplicates: 1}))
 	}
-	b.update(100, 100, counts(operator.Status{Total: 100, Succeeded: 99, Failed: 1, HeldChains: 1}))
+	b.update(100, 100, counts(control.Status{Total: 100, Succeeded: 99, Failed: 1, HeldChains: 1}))
 	b.stop()
 	drawn, err := os.ReadFile(f.Name())
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/filejob"
-	"habilita/internal/journal"
-	"habilita/internal/operator"
-	"habilita/tasks"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/localrun"
+	"habilita/internal/localrun/wal"
 )
 
 // fileRun is one run of run. The file is read as bulk reads it.
@@ -27,12 +27,12 @@ type fileRun struct {
 
 // localWorker is how the calls are made. What happens to each is in the results: only
 // what is wrong is logged, unless more was asked for.
-func (a *app) localWorker(cmd *cobra.Command, s config.Settings) tasks.WorkerOptions {
+func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOptions {
 	if a.getenv("LOG_LEVEL") == "" && !cmd.Flags().Changed("log-level") {
 		s.LogLevel = zerolog.ErrorLevel
 	}
-	return tasks.WorkerOptions{
-		Options:    tasks.Options{Quota: quotaSettings(s)},
+	return engine.WorkerOptions{
+		Options:    engine.Options{Quota: quotaSettings(s)},
 		WolkvoxURL: s.WolkvoxURL, CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
 		Concurrency: s.Concurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
 		RetryMin: s.RetryMin, RetryMax: s.RetryMax, ShutdownTimeout: s.ShutdownTimeout,
@@ -44,14 +44,14 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) tasks.WorkerOpt
 
 const forever = 100 * 365 * 24 * time.Hour
 
-func csvRows(w io.Writer) (func(*operator.CallRecord) error, error) {
+func csvRows(w io.Writer) (func(*control.CallRecord) error, error) {
 	return reportWriter(w, "csv", false)
 }
 
-func (r *fileRun) run(ctx context.Context, c filejob.Config) error {
+func (r *fileRun) run(ctx context.Context, c localrun.Config) error {
 	r.zone = c.Worker.Quota.Location
 	started := time.Now()
-	job, err := filejob.Open(ctx, c)
+	job, err := localrun.Open(ctx, c)
 	if err != nil {
 		return r.notOpened(ctx, c.File, err)
 	}
@@ -69,12 +69,12 @@ func (r *fileRun) run(ctx context.Context, c filejob.Config) error {
 }
 
 // work enqueues and makes the calls.
-func (r *fileRun) work(ctx context.Context, job *filejob.Job, started time.Time) (runEnd, error) {
-	end := runEnd{Resumed: job.Resumed(), File: r.in.name, Results: filejob.ResultsOf(r.in.name)}
+func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time) (runResult, error) {
+	end := runResult{Resumed: job.Resumed(), File: r.in.name, Results: localrun.ResultsOf(r.in.name)}
 	fmt.Fprintf(r.told, "results %s\njournal %s   (keep it: it is how to go on)\nresume  %s\n",
-		end.Results, filejob.JournalOf(r.in.name), r.resume())
-	sum, err := job.Enqueue(ctx, r.calls(), tasks.OnReject(r.reject), tasks.OnLeftOut(r.leftOut),
-		tasks.OnProgress(func(s tasks.Summary) { r.meter.update(r.in.read(), r.in.size, count(s.Rows, "row")+" read") }))
+		end.Results, localrun.JournalOf(r.in.name), r.resume())
+	sum, err := job.Enqueue(ctx, r.calls(), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
+		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, count(s.Rows, "row")+" read") }))
 	r.meter.stop()
 	end.read(sum)
 	if err != nil {
@@ -91,7 +91,7 @@ func (r *fileRun) work(ctx context.Context, job *filejob.Job, started time.Time)
 	if err != nil {
 		return end, err
 	}
-	state, err := job.Work(ctx, r.flags.today, func(s filejob.State) { m.update(int64(s.Ended()), int64(s.Total), r.words(s)) })
+	state, err := job.Work(ctx, r.flags.today, func(s localrun.State) { m.update(int64(s.Ended()), int64(s.Total), r.words(s)) })
 	m.stop()
 	end.state(state)
 	end.Seconds = seconds(time.Since(started))
@@ -102,10 +102,10 @@ func (r *fileRun) work(ctx context.Context, job *filejob.Job, started time.Time)
 }
 
 // words are a state on one line.
-func (r *fileRun) words(s filejob.State) string {
+func (r *fileRun) words(s localrun.State) string {
 	words := counts(s.Status)
 	if n := len(s.Tomorrow); n > 0 {
-		words += fmt.Sprintf("; today's quota is used up for %s, until %s", count(n, "chain"), local(operator.Time{Time: s.Next}, r.zone))
+		words += fmt.Sprintf("; today's quota is used up for %s, until %s", count(n, "chain"), local(control.Time{Time: s.Next}, r.zone))
 	}
 	return words
 }
@@ -113,14 +113,14 @@ func (r *fileRun) words(s filejob.State) string {
 // notOpened says why a job can't begin or go on.
 func (r *fileRun) notOpened(ctx context.Context, file string, err error) error {
 	var (
-		old    *filejob.OldError
-		policy *filejob.PolicyError
-		damage *journal.DamageError
+		old    *localrun.OldError
+		policy *localrun.PolicyError
+		damage *wal.DamageError
 	)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, filejob.ErrBusy):
+	case errors.Is(err, localrun.ErrBusy):
 		return fmt.Errorf("another process works on %s: wait for it, or end it", file)
 	case errors.As(err, &old):
 		return usagef("%v", err)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/redisconn"
 )
 
@@ -55,7 +55,7 @@ func scheduleName() cobra.PositionalArgs { return exactly(1, "the name of a sche
 type scheduleAction struct {
 	name, short, long, example string
 	// act does it, and returns what --json gives and what people read.
-	act func(ctx context.Context, op *operator.Operator, name string) (any, string, error)
+	act func(ctx context.Context, op *control.Control, name string) (any, string, error)
 }
 
 func (a *app) scheduleAct(d scheduleAction) *cobra.Command {
@@ -70,7 +70,7 @@ func (a *app) scheduleAct(d scheduleAction) *cobra.Command {
 			defer s.close()
 			out, said, err := d.act(cmd.Context(), s.op, args[0])
 			result := said
-			var unknown *operator.UnknownScheduleError
+			var unknown *control.UnknownScheduleError
 			if err != nil {
 				result = "failed: " + err.Error()
 			}

@@ -13,12 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/intake"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/redisconn"
+	"habilita/internal/rows"
 	"habilita/internal/schedule"
 	"habilita/internal/vault"
-	"habilita/tasks"
 )
 
 // scheduleFlags are what schedule add was asked for.
@@ -148,7 +148,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	} else if err != nil && !errors.Is(err, schedule.ErrNoSchedule) {
 		return err
 	}
-	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: intake.NewRejects(o.rejects), told: a.out}
+	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
 	if o.asJSON {
 		r.told = a.err
 	}
@@ -194,15 +194,15 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, now time.Time)
 		return err
 	}
 	out := struct {
-		Name     string          `json:"schedule"`
-		Cron     string          `json:"cron"`
-		Timezone string          `json:"timezone"`
-		Means    string          `json:"means"`
-		NextRuns []operator.Time `json:"next_runs"`
-		DryRun   bool            `json:"dry_run"`
+		Name     string         `json:"schedule"`
+		Cron     string         `json:"cron"`
+		Timezone string         `json:"timezone"`
+		Means    string         `json:"means"`
+		NextRuns []control.Time `json:"next_runs"`
+		DryRun   bool           `json:"dry_run"`
 	}{o.def.Name, t.Expr, t.Zone.String(), t.Words(), nil, true}
 	for _, run := range t.NextRuns(now, shownRuns) {
-		out.NextRuns = append(out.NextRuns, operator.Time{Time: run})
+		out.NextRuns = append(out.NextRuns, control.Time{Time: run})
 	}
 	return writeJSON(a.out, out)
 }
@@ -210,8 +210,8 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, now time.Time)
 // keepRows writes the input's rows under a revision of the schedule. It reads them twice, since
 // a row that bulk would withhold behind a bad one is not kept. Where it is cut off, nothing was
 // added, and what was written goes by itself.
-func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, tasks.Summary, error) {
-	var sum tasks.Summary
+func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, engine.Summary, error) {
+	var sum engine.Summary
 	// A producer fails where these keys are not those of the workers.
 	p, err := s.producer(ctx)
 	if err != nil {
@@ -224,12 +224,12 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 	}
 	calls := r.calls()
 	left := map[int]struct{}{} // lines
-	sum, err = tasks.Preview(ctx, name, calls, tasks.OnFailure(r.o.onFailure), tasks.OnReject(r.reject),
-		tasks.OnLeftOut(func(err error) error {
+	sum, err = engine.Preview(ctx, name, calls, engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject),
+		engine.OnLeftOut(func(err error) error {
 			left[leftLine(err)] = struct{}{}
 			return r.leftOut(err)
 		}),
-		tasks.OnProgress(func(s tasks.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
+		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
 	w := store.NewWriter(name, keys)
 	if err == nil {
 		err = r.keepTaken(ctx, w, calls, left)
@@ -242,12 +242,12 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 }
 
 // keepTaken reads the input again, and writes what was not left out.
-func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, calls iter.Seq2[tasks.Call, error], left map[int]struct{}) error {
+func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, calls iter.Seq2[engine.Call, error], left map[int]struct{}) error {
 	for c, err := range calls {
 		if ctx.Err() != nil {
 			return ctx.Err() // the input may have ended because of it
 		}
-		var bad *intake.RowError
+		var bad *rows.RowError
 		if err != nil && !errors.As(err, &bad) {
 			return err
 		}
@@ -265,14 +265,14 @@ func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, calls iter.
 }
 
 // added says what was added.
-func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum tasks.Summary) error {
+func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum engine.Summary) error {
 	sch, err := s.op.Schedule(ctx, o.def.Name)
 	if err != nil {
 		return err
 	}
 	if o.asJSON {
 		out := struct {
-			operator.Schedule
+			control.Schedule
 			Conflicts int `json:"conflicts"`
 			Withheld  int `json:"withheld"`
 			Rejected  int `json:"rejected"`

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 )
@@ -34,7 +34,7 @@ func (a *app) scheduleList() *cobra.Command {
 				return err
 			}
 			t := a.table("schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result")
-			return listRows(a, all, asJSON, t, "there is no schedule: `enqueue schedule add --help` says how to add one", func(sch operator.Schedule) table.Row {
+			return listRows(a, all, asJSON, t, "there is no schedule: `enqueue schedule add --help` says how to add one", func(sch control.Schedule) table.Row {
 				last, result := "", ""
 				if len(sch.Runs) > 0 {
 					last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])
@@ -48,7 +48,7 @@ func (a *app) scheduleList() *cobra.Command {
 }
 
 // inZone is a time as people of the schedule's zone read it.
-func inZone(s operator.Schedule, t operator.Time) string {
+func inZone(s control.Schedule, t control.Time) string {
 	zone, err := time.LoadLocation(s.Timezone)
 	if err != nil {
 		zone = time.UTC
@@ -57,7 +57,7 @@ func inZone(s operator.Schedule, t operator.Time) string {
 }
 
 // nextRun says when the next run is.
-func nextRun(s operator.Schedule) string {
+func nextRun(s control.Schedule) string {
 	if s.NextRun.IsZero() {
 		return "none"
 	}
@@ -65,7 +65,7 @@ func nextRun(s operator.Schedule) string {
 }
 
 // runWords is what came out of a run, on one line.
-func runWords(r operator.ScheduleRun) string {
+func runWords(r control.ScheduleRun) string {
 	text := r.Result
 	switch {
 	case r.Result == schedule.ResultMade || r.Result == schedule.ResultFailed && r.Calls > 0:

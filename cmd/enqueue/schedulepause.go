@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) schedulePause() *cobra.Command {
@@ -15,7 +15,7 @@ func (a *app) schedulePause() *cobra.Command {
 		long: `Let a schedule make no run until it is resumed. A run that is being enqueued goes on, and
 "schedule run" works all the same.`,
 		example: "  enqueue schedule pause nightly",
-		act: func(ctx context.Context, op *operator.Operator, name string) (any, string, error) {
+		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
 			done, err := op.PauseSchedule(ctx, name)
 			said := "paused: `enqueue schedule resume " + quoteArg(name) + "` lets it go on"
 			if !done {

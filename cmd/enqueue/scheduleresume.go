@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) scheduleResume() *cobra.Command {
@@ -15,7 +15,7 @@ func (a *app) scheduleResume() *cobra.Command {
 		long: `Let a paused schedule go on from its next tick. Ticks that passed while it was paused are
 not made: "schedule run" makes a run now.`,
 		example: "  enqueue schedule resume nightly",
-		act: func(ctx context.Context, op *operator.Operator, name string) (any, string, error) {
+		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
 			done, err := op.ResumeSchedule(ctx, name)
 			if err != nil || !done {
 				return acted{"resume", name, done}, "it is not paused", err

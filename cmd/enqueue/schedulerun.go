@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) scheduleRun() *cobra.Command {
@@ -18,7 +18,7 @@ and the ticks of the schedule come as before. While the last run has not settled
 refused, unless --overlap is given.`,
 		example: `  enqueue schedule run nightly
   enqueue schedule run nightly --overlap --json | jq -r .batch`,
-		act: func(ctx context.Context, op *operator.Operator, name string) (any, string, error) {
+		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
 			batch, err := op.RunSchedule(ctx, name, overlap)
 			out := struct {
 				Action   string `json:"action"`

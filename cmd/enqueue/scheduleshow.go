@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) scheduleShow() *cobra.Command {
@@ -40,7 +40,7 @@ and what was passed over. Times are of the schedule's own zone.`,
 	return cmd
 }
 
-func (a *app) printSchedule(s operator.Schedule) {
+func (a *app) printSchedule(s control.Schedule) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(a.out, "%-12s %s\n", name, fmt.Sprintf(format, args...))
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/redisconn"
 )
 
@@ -15,7 +15,7 @@ type decision struct {
 	name, short, long, example string
 	done                       string // such as "retried"
 	noun                       string // what is counted
-	act                        func(*operator.Operator, context.Context, operator.Selection) (int, error)
+	act                        func(*control.Control, context.Context, control.Selection) (int, error)
 }
 
 // decided is what a decision did, as --json gives it.
@@ -25,7 +25,7 @@ type decided struct {
 }
 
 func (a *app) decide(d decision) *cobra.Command {
-	var sel operator.Selection
+	var sel control.Selection
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     d.name + " (--chain ID | --batch B | --server S | --all)",

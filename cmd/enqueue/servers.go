@@ -8,9 +8,9 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"habilita/internal/breaker"
 	"habilita/internal/config"
-	"habilita/internal/health"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/redisconn"
 	"habilita/internal/wolkvox"
 )
@@ -36,13 +36,13 @@ without an attempt, and one request at a time probes it, at distances from 2 s t
 				return err
 			}
 			defer s.close()
-			all, err := health.New(s.rdb, prefix, health.Trip{}).Servers(cmd.Context(), time.Time{})
+			all, err := breaker.New(s.rdb, prefix, breaker.Trip{}).Servers(cmd.Context(), time.Time{})
 			if err != nil {
 				return err
 			}
 			rows := make([]serverRow, len(all))
 			for i, h := range all {
-				rows[i] = serverRow{h.Server, string(h.State), operator.Time{Time: h.Since}, operator.Time{Time: h.NextProbe}, h.Requests, h.Failures, h.InARow}
+				rows[i] = serverRow{h.Server, string(h.State), control.Time{Time: h.Since}, control.Time{Time: h.NextProbe}, h.Requests, h.Failures, h.InARow}
 			}
 			t := a.table("server", "state", "since", "next probe", "requests", "failures", "in a row")
 			return listRows(a, rows, asJSON, t, "no server was called yet", func(r serverRow) table.Row {
@@ -58,13 +58,13 @@ without an attempt, and one request at a time probes it, at distances from 2 s t
 
 // serverRow is a server as --json gives it.
 type serverRow struct {
-	Server    string        `json:"server"`
-	State     string        `json:"state"`
-	Since     operator.Time `json:"since"`
-	NextProbe operator.Time `json:"next_probe"`
-	Requests  int           `json:"requests"`
-	Failures  int           `json:"failures"`
-	InARow    int           `json:"in_a_row"`
+	Server    string       `json:"server"`
+	State     string       `json:"state"`
+	Since     control.Time `json:"since"`
+	NextProbe control.Time `json:"next_probe"`
+	Requests  int          `json:"requests"`
+	Failures  int          `json:"failures"`
+	InARow    int          `json:"in_a_row"`
 }
 
 func (a *app) serversLift() *cobra.Command {
@@ -89,8 +89,8 @@ as their chains come back, within a minute. If it fails still, it opens again.`,
 				return err
 			}
 			defer s.close()
-			was, err := health.New(s.rdb, prefix, health.Trip{}).Lift(cmd.Context(), string(name))
-			if errors.Is(err, health.ErrUnknownServer) {
+			was, err := breaker.New(s.rdb, prefix, breaker.Trip{}).Lift(cmd.Context(), string(name))
+			if errors.Is(err, breaker.ErrUnknownServer) {
 				return fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", name)
 			}
 			if err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) show() *cobra.Command {
@@ -31,13 +31,13 @@ or for several tokens shows several calls. One that is not due yet (--at, --in) 
 				return err
 			}
 			for i, c := range calls {
-				var due operator.Time
+				var due control.Time
 				if due, err = s.op.DueAt(cmd.Context(), c); err != nil {
 					return err
 				}
 				switch {
 				case asJSON && !due.IsZero():
-					err = writeJSON(a.out, operator.ScheduledCall{CallRecord: c, DueAt: due})
+					err = writeJSON(a.out, control.ScheduledCall{CallRecord: c, DueAt: due})
 				case asJSON:
 					err = writeJSON(a.out, c)
 				default:
@@ -57,7 +57,7 @@ or for several tokens shows several calls. One that is not due yet (--at, --in) 
 	return cmd
 }
 
-func (a *app) printCall(ctx context.Context, op *operator.Operator, c operator.CallRecord, due operator.Time) error {
+func (a *app) printCall(ctx context.Context, op *control.Control, c control.CallRecord, due control.Time) error {
 	batch, err := op.BatchName(ctx, c)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (a *app) printCall(ctx context.Context, op *operator.Operator, c operator.C
 		fmt.Fprintf(a.out, "%-12s %s\n", "due_at", due)
 	}
 	fields := c.Fields()
-	for i, name := range operator.Columns() {
+	for i, name := range control.Columns() {
 		if fields[i] != "" {
 			fmt.Fprintf(a.out, "%-12s %s\n", name, fields[i])
 		}

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) skip() *cobra.Command {
@@ -14,6 +14,6 @@ func (a *app) skip() *cobra.Command {
 those that belong to the batch. It returns after the counts show what it did.`,
 		example: `  enqueue skip --chain 7vqk2m4xg5t3zr6hd2b2ncw5
   enqueue skip --batch november`,
-		done: "skipped", noun: "call", act: (*operator.Operator).Skip,
+		done: "skipped", noun: "call", act: (*control.Control).Skip,
 	})
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -43,7 +43,7 @@ whatever the counts are.`,
 	return cmd
 }
 
-func (a *app) printStatus(s operator.Status) {
+func (a *app) printStatus(s control.Status) {
 	state := "not settled: it goes on"
 	if s.Settled {
 		state = "settled at " + s.SettledAt.String()

@@ -5,12 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // A batch is told apart by what it waits for: its producer, or its calls.
 func TestStatusSaysWhatABatchWaitsFor(t *testing.T) {
-	for want, st := range map[string]operator.Status{
+	for want, st := range map[string]control.Status{
 		"not settled: a producer still adds rows\n": {Filling: true},
 		"not settled: it goes on\n":                 {Open: 1},
 	} {

@@ -8,15 +8,15 @@ import (
 	"os"
 	"strings"
 
+	"habilita/internal/engine"
 	"habilita/internal/wolkvox"
-	"habilita/tasks"
 )
 
 const maxTokenFile = 64 << 10
 
 // token reads the token of a single call from the one place that was chosen. Its
 // errors never hold it.
-func (a *app) token(file string, stdin bool) (tasks.Token, error) {
+func (a *app) token(file string, stdin bool) (engine.Token, error) {
 	var text, from string
 	switch {
 	case file != "" && stdin:
@@ -50,7 +50,7 @@ func (a *app) token(file string, stdin bool) (tasks.Token, error) {
 		}
 		return "", usagef("the token of %s can't be one", from)
 	}
-	return tasks.Token(text), nil
+	return engine.Token(text), nil
 }
 
 // readToken reads a token and drops the line's end behind it.

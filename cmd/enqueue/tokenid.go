@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/intake"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/rows"
 	"habilita/internal/vault"
 )
 
@@ -43,7 +43,7 @@ func (a *app) tokenID() *cobra.Command {
   enqueue token-id --file operations.csv --json | jq -r 'select(.server == "0042") | .token_id'`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			name := func() (func(string) string, error) { return a.namer(cmd) }
+			name := func() (func(string) string, error) { return a.tokenIDs(cmd) }
 			w := bufio.NewWriter(a.out)
 			if file == "" {
 				if f := cmd.Flags(); f.Changed("format") || f.Changed("encoding") {
@@ -68,7 +68,7 @@ func (a *app) tokenID() *cobra.Command {
 }
 
 // namer is what names tokens in the ledger at hand.
-func (a *app) namer(cmd *cobra.Command) (func(string) string, error) {
+func (a *app) tokenIDs(cmd *cobra.Command) (func(string) string, error) {
 	s, err := a.open(cmd, config.Keys)
 	if err != nil {
 		return nil, err
@@ -78,8 +78,8 @@ func (a *app) namer(cmd *cobra.Command) (func(string) string, error) {
 	if err != nil {
 		return nil, usagef("HABILITA_KEYS: %v", err)
 	}
-	n, err := vault.OpenNamingKey(cmd.Context(), s.rdb, prefix+":naming", keys)
-	if errors.Is(err, vault.ErrNoNamingKey) {
+	n, err := vault.OpenTokenIDKey(cmd.Context(), s.rdb, prefix+":naming", keys)
+	if errors.Is(err, vault.ErrNoTokenIDKey) {
 		return nil, errors.New("nothing was enqueued on this Redis yet, so tokens have no names there: enqueue a call or start a worker first")
 	}
 	if err != nil {
@@ -115,7 +115,7 @@ type namedRow struct {
 }
 
 func (r namedRow) fields() []string {
-	return []string{strconv.Itoa(r.Row), r.Server, operator.Guard(r.Ref), r.TokenID, operator.Guard(r.Chain), operator.Guard(r.ID)}
+	return []string{strconv.Itoa(r.Row), r.Server, control.GuardFormula(r.Ref), r.TokenID, control.GuardFormula(r.Chain), control.GuardFormula(r.ID)}
 }
 
 func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFlags, asJSON bool, namer func() (func(string) string, error)) error {
@@ -138,7 +138,7 @@ func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFla
 	}
 	rejected, badText := 0, false
 	for row, err := range in.rows() {
-		var bad *intake.RowError
+		var bad *rows.RowError
 		switch {
 		case errors.As(err, &bad):
 			rejected++

@@ -9,8 +9,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
-	"habilita/internal/operator"
-	"habilita/tasks"
+	"habilita/internal/control"
+	"habilita/internal/engine"
 )
 
 // timing are the flags that call and bulk share: when to begin, and whether to wait.
@@ -26,7 +26,7 @@ func begins(at time.Time, zone *time.Location) string {
 	if at.IsZero() {
 		return ""
 	}
-	return "begins  " + local(operator.Time{Time: at}, zone) + "\n"
+	return "begins  " + local(control.Time{Time: at}, zone) + "\n"
 }
 
 func (t *timing) bind(cmd *cobra.Command) {
@@ -45,7 +45,7 @@ func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
 		return time.Time{}, usagef("--at and --in can't both be given")
 	case t.in < 0:
 		return time.Time{}, usagef("--in %s: want a duration that is not negative", t.in)
-	case t.in > tasks.MaxAhead:
+	case t.in > engine.MaxAhead:
 		return time.Time{}, usagef("--in %s: is more than ten years ahead", t.in)
 	case t.timeout < 0:
 		return time.Time{}, usagef("--wait-timeout %s: want a duration that is not negative", t.timeout)
@@ -56,7 +56,7 @@ func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, usagef("--at %q: want a time as RFC 3339 has it, such as 2026-11-24T02:00:00-05:00", t.at)
 		}
-		if tasks.TooFar(at) {
+		if engine.TooFar(at) {
 			return time.Time{}, usagef("--at %s: is more than ten years ahead", t.at)
 		}
 		return at, nil
@@ -93,12 +93,12 @@ func atFlag(at time.Time) string {
 
 // settle waits for a batch, showing its progress on the error output. It says itself
 // why the wait ended early; the error is then errPartial or errTold.
-func (a *app) settle(ctx context.Context, op *operator.Operator, batch, mode string, timeout time.Duration, zone *time.Location) (operator.Status, error) {
+func (a *app) settle(ctx context.Context, op *control.Control, batch, mode string, timeout time.Duration, zone *time.Location) (control.Status, error) {
 	m, err := newMeter(mode, a.err, progress.UnitsDefault)
 	if err != nil {
-		return operator.Status{}, err
+		return control.Status{}, err
 	}
-	st, err := op.WaitProgress(ctx, batch, 0, timeout, func(p operator.Progress) {
+	st, err := op.WaitProgress(ctx, batch, 0, timeout, func(p control.Progress) {
 		m.update(int64(p.Ended()), int64(p.Total), progressOf(p, zone))
 	})
 	m.stop()
@@ -114,7 +114,7 @@ func (a *app) settle(ctx context.Context, op *operator.Operator, batch, mode str
 // waitEnded says why a wait ended before what it waited for came.
 func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, follow string) error {
 	switch {
-	case errors.Is(err, operator.ErrNotSettled):
+	case errors.Is(err, control.ErrNotSettled):
 		fmt.Fprintf(a.err, "not settled after %s; what is enqueued goes on\nfollow: %s\n", timeout, follow)
 		return errPartial
 	case ctx.Err() != nil:

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func (a *app) watch() *cobra.Command {
@@ -57,7 +57,7 @@ func (a *app) watchBatch(cmd *cobra.Command, s *session, batch string, asJSON bo
 	if err != nil {
 		return err
 	}
-	_, err = s.op.WaitProgress(cmd.Context(), batch, 0, 0, func(p operator.Progress) {
+	_, err = s.op.WaitProgress(cmd.Context(), batch, 0, 0, func(p control.Progress) {
 		last = p.Status
 		if asJSON {
 			_ = writeJSON(a.out, p)

@@ -6,27 +6,27 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/actionlog"
-	"habilita/internal/agreement"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/membership"
+
+	"habilita/internal/engine"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 // backend is what the HTTP API and the pages are made of. Its Redis connections are not
 // the worker's, so that a report that is read takes none of those. Close it.
 type backend struct {
 	rdb       redis.UniversalClient
-	op        *operator.Operator
-	producer  *tasks.Producer
-	actions   *actionlog.Log
-	registry  *agreement.Registry
+	op        *control.Control
+	producer  *engine.Producer
+	actions   *control.AuditLog
+	registry  *membership.Registry
 	schedules *schedule.Store
 }
 
-func openBackend(ctx context.Context, redisURL string, o tasks.Options) (_ *backend, err error) {
+func openBackend(ctx context.Context, redisURL string, o engine.Options) (_ *backend, err error) {
 	b := &backend{}
 	defer func() {
 		if err != nil {
@@ -36,17 +36,17 @@ func openBackend(ctx context.Context, redisURL string, o tasks.Options) (_ *back
 	if b.rdb, err = redisconn.Open(redisURL, redisconn.Options{PoolSize: 32}); err != nil {
 		return nil, err
 	}
-	if b.op, err = operator.Open(b.rdb, o.Prefix, o.Quota); err != nil {
+	if b.op, err = control.Open(b.rdb, o.Prefix, o.Quota); err != nil {
 		return nil, err
 	}
 	prefix := o.Prefix
 	if prefix == "" {
 		prefix = quota.DefaultPrefix
 	}
-	b.actions = actionlog.New(b.rdb, prefix)
-	b.registry = agreement.New(b.rdb, prefix)
+	b.actions = control.NewAuditLog(b.rdb, prefix)
+	b.registry = membership.New(b.rdb, prefix)
 	b.schedules = schedule.NewStore(b.rdb, prefix)
-	b.producer, err = tasks.NewProducer(ctx, b.rdb, o)
+	b.producer, err = engine.NewProducer(ctx, b.rdb, o)
 	return b, err
 }
 

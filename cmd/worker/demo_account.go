@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"strings"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // lost finds calls that the ledger and the vendor do not agree on, in words: those that
 // have no record, and those that are said to be done and are not.
-func lost(plan *demoPlan, report map[callKey]operator.CallRecord, a wolkvoxtest.Account) []string {
+func lost(plan *demoPlan, report map[callKey]control.CallRecord, a wolkvoxtest.Account) []string {
 	did := map[string]bool{}
 	for _, r := range a.Records {
 		if r.Success {

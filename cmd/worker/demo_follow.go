@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // demoState is how far the demo's batch is.
 type demoState struct {
-	operator.Status
+	control.Status
 	requests       int // that the vendor has seen
-	held, tomorrow []operator.Chain
+	held, tomorrow []control.Chain
 	over           bool // nothing more can run today
 }
 

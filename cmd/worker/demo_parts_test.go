@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"habilita/examples"
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 func TestExampleFile(t *testing.T) {
@@ -125,7 +125,7 @@ func TestLost(t *testing.T) {
 		return c
 	}
 	plan := &demoPlan{calls: []demoCall{call("a", "t"), call("b", "t"), call("c", "t")}}
-	report := map[callKey]operator.CallRecord{
+	report := map[callKey]control.CallRecord{
 		{"id-t", "a"}: {State: "succeeded"},
 		{"id-t", "b"}: {State: "succeeded"},
 	}
@@ -137,7 +137,7 @@ func TestLost(t *testing.T) {
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q", got)
 	}
-	report[callKey{"id-t", "c"}] = operator.CallRecord{State: "queued"}
+	report[callKey{"id-t", "c"}] = control.CallRecord{State: "queued"}
 	if got := lost(plan, report, wolkvoxtest.NewAccount(did("a"), did("b"))); got != nil {
 		t.Errorf("got %q", got)
 	}
@@ -160,7 +160,7 @@ func TestLongTableShowsTroubleFirst(t *testing.T) {
 func TestBarEnds(t *testing.T) {
 	var out bytes.Buffer
 	b := newBar(&out)
-	b.show(demoState{Status: operator.Status{Total: 4, Succeeded: 2, Open: 2, HeldChains: 1}})
+	b.show(demoState{Status: control.Status{Total: 4, Succeeded: 2, Open: 2, HeldChains: 1}})
 	b.end()
 	if !strings.Contains(out.String(), "2 of 4 calls, 1 held") {
 		t.Errorf("%q", out.String())

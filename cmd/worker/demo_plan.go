@@ -8,11 +8,11 @@ import (
 	"os"
 
 	"habilita/examples"
-	"habilita/internal/chain"
-	"habilita/internal/intake"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/rows"
+	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
 )
 
 // demoBatch is the name of the demo's batch.
@@ -27,7 +27,7 @@ type demoPlan struct {
 
 // demoCall is a row, and how the ledger knows it.
 type demoCall struct {
-	intake.Row
+	rows.Row
 	tokenID, chainID, id string
 }
 
@@ -58,8 +58,8 @@ func (d *demo) read() (*demoPlan, error) {
 
 func readPlan(r io.Reader, name string) (*demoPlan, error) {
 	plan := &demoPlan{source: name}
-	for row, err := range intake.Rows(r, name, intake.Auto, intake.Vendor()) {
-		var bad *intake.RowError
+	for row, err := range rows.Read(r, name, rows.Auto, rows.Vendor()) {
+		var bad *rows.RowError
 		switch {
 		case err == nil:
 			plan.calls = append(plan.calls, demoCall{Row: row})
@@ -73,28 +73,28 @@ func readPlan(r io.Reader, name string) (*demoPlan, error) {
 }
 
 // name works out the names under which the ledger knows the calls.
-func (p *demoPlan) name(namer *vault.Namer) {
-	batch := chain.BatchID(demoBatch)
+func (p *demoPlan) name(namer *vault.TokenIDs) {
+	batch := ledger.BatchID(demoBatch)
 	same := map[string]uint64{} // rows so far that say the same
 	for i := range p.calls {
 		c := &p.calls[i]
 		c.tokenID = namer.Name(c.Token)
-		c.chainID = chain.ID(c.tokenID, c.Chain)
-		key := chain.GivenKey(c.ID)
+		c.chainID = ledger.ChainID(c.tokenID, c.Chain)
+		key := ledger.GivenKey(c.ID)
 		if c.ID == "" {
-			first := chain.RowKey(namer, 1, c.Server, c.tokenID, c.Chain, c.Ref)
+			first := ledger.RowKey(namer, 1, c.Server, c.tokenID, c.Chain, c.Ref)
 			same[c.tokenID+first]++
-			key = chain.RowKey(namer, same[c.tokenID+first], c.Server, c.tokenID, c.Chain, c.Ref)
+			key = ledger.RowKey(namer, same[c.tokenID+first], c.Server, c.tokenID, c.Chain, c.Ref)
 		}
-		c.id = chain.CallID(batch, c.tokenID, key)
+		c.id = ledger.CallID(batch, c.tokenID, key)
 	}
 }
 
 // sequence is the calls as the producer takes them.
-func (p *demoPlan) sequence() iter.Seq2[tasks.Call, error] {
-	return func(yield func(tasks.Call, error) bool) {
+func (p *demoPlan) sequence() iter.Seq2[engine.Call, error] {
+	return func(yield func(engine.Call, error) bool) {
 		for _, c := range p.calls {
-			call := tasks.Call{Server: c.Server, Token: tasks.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}
+			call := engine.Call{Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}
 			if !yield(call, nil) {
 				return
 			}

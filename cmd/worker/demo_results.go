@@ -8,7 +8,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // maxOperations is how many operations the table shows; of more, those that are not done
@@ -31,7 +31,7 @@ type operation struct {
 }
 
 // operations adds up the calls of each token, in the file's order.
-func operations(plan *demoPlan, report map[callKey]operator.CallRecord, s demoState) []*operation {
+func operations(plan *demoPlan, report map[callKey]control.CallRecord, s demoState) []*operation {
 	names := plan.operationNames()
 	byToken := map[string]*operation{}
 	seen := map[callKey]bool{}
@@ -59,7 +59,7 @@ func operations(plan *demoPlan, report map[callKey]operator.CallRecord, s demoSt
 			o.state = stateOpen
 		}
 	}
-	mark := func(chains []operator.Chain, state string) {
+	mark := func(chains []control.Chain, state string) {
 		for _, c := range chains {
 			if o := byToken[c.TokenID]; o != nil {
 				o.state, o.why = state, shortly(c)

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"habilita/examples"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // heard is what a command wrote; it tells when it has written what is listened for.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // The tokens that the demo's vendor does not take as they are.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 // The reasons of a chain (operator.Chain) for which it waits for tomorrow.
@@ -15,7 +15,7 @@ const (
 )
 
 // shortly is why a chain waits, as a table has room for.
-func shortly(c operator.Chain) string {
+func shortly(c control.Chain) string {
 	switch {
 	case c.Held() && c.Head.Msg != "":
 		return strings.TrimSpace(c.Head.Code + " " + c.Head.Msg)
@@ -62,7 +62,7 @@ func (d *demo) printTomorrow(plan *demoPlan, s demoState, zone *time.Location) {
 }
 
 // goesOn says when a chain is tried again.
-func goesOn(c operator.Chain, zone *time.Location) string {
+func goesOn(c control.Chain, zone *time.Location) string {
 	if c.Until.IsZero() {
 		return "tried again when the day changes"
 	}

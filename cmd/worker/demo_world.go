@@ -15,13 +15,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/config"
-	"habilita/internal/embedded"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/localrun/inproc"
 	"habilita/internal/redisconn"
+	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/internal/wolkvox/wolkvoxtest"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 // The settings of the demo's worker: those of CONTRACT, with all that one would wait for
@@ -41,14 +41,14 @@ type demoWorld struct {
 	log     zerolog.Logger
 	zone    *time.Location
 	vendor  *wolkvoxtest.Server
-	redis   *embedded.Redis
+	redis   *inproc.Redis
 	rdb     redis.UniversalClient
 	metrics *prometheus.Registry
-	options tasks.Options
+	options engine.Options
 
-	producer *tasks.Producer
-	worker   *tasks.Worker
-	op       *operator.Operator
+	producer *engine.Producer
+	worker   *engine.Worker
+	op       *control.Control
 
 	stop    context.CancelFunc // of what start began; nil: nothing
 	running sync.WaitGroup
@@ -71,7 +71,7 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 	if w.vendor, err = listenDemoVendor(plan, seed, w.zone); err != nil {
 		return nil, fmt.Errorf("simulated wolkvox: %w", err)
 	}
-	if w.redis, err = embedded.Listen(); err != nil {
+	if w.redis, err = inproc.Listen(); err != nil {
 		return nil, err
 	}
 	if w.rdb, err = redisconn.Open(w.redis.URL(), redisconn.Options{}); err != nil {
@@ -87,11 +87,11 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	if err != nil {
 		return err
 	}
-	o := tasks.Options{Keys: key, Quota: quota.Settings{
+	o := engine.Options{Keys: key, Quota: quota.Settings{
 		Location: w.zone, Lease: max(demoCallTimeout, demoVendorTimeout) + demoSlotMargin,
 	}}
 	w.options = o
-	w.worker, err = tasks.NewWorker(ctx, tasks.WorkerOptions{
+	w.worker, err = engine.NewWorker(ctx, engine.WorkerOptions{
 		Options: o, RedisURL: w.redis.URL(), WolkvoxURL: w.vendor.URL,
 		CallTimeout: demoCallTimeout, VendorTimeout: demoVendorTimeout, SlotMargin: demoSlotMargin,
 		RetryMin: demoRetryMin, RetryMax: demoRetryMax, Concurrency: demoConcurrency,
@@ -100,17 +100,17 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	if err != nil {
 		return err
 	}
-	if w.producer, err = tasks.NewProducer(ctx, w.rdb, o); err != nil {
+	if w.producer, err = engine.NewProducer(ctx, w.rdb, o); err != nil {
 		return err
 	}
-	if w.op, err = operator.Open(w.rdb, "", o.Quota); err != nil {
+	if w.op, err = control.Open(w.rdb, "", o.Quota); err != nil {
 		return err
 	}
 	keys, err := vault.ParseKeys(key)
 	if err != nil {
 		return err
 	}
-	namer, err := vault.EnsureNamingKey(ctx, w.rdb, quota.DefaultPrefix+":naming", keys)
+	namer, err := vault.EnsureTokenIDKey(ctx, w.rdb, quota.DefaultPrefix+":naming", keys)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (w *demoWorld) siteSettings(s config.Settings) config.Settings {
 	return s
 }
 
-func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (tasks.Summary, error) {
+func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (engine.Summary, error) {
 	return w.producer.EnqueueBatch(ctx, demoBatch, plan.sequence())
 }
 
@@ -203,8 +203,8 @@ func (w *demoWorld) requests(ctx context.Context) (n int) {
 // callKey tells calls apart also where a file gave one id to several tokens.
 type callKey struct{ tokenID, id string }
 
-func (w *demoWorld) report(ctx context.Context) (map[callKey]operator.CallRecord, error) {
-	out := map[callKey]operator.CallRecord{}
+func (w *demoWorld) report(ctx context.Context) (map[callKey]control.CallRecord, error) {
+	out := map[callKey]control.CallRecord{}
 	for r, err := range w.op.Report(ctx, demoBatch) {
 		if err != nil {
 			return nil, err

@@ -11,9 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"habilita/internal/access"
 	"habilita/internal/config"
-	"habilita/internal/streaming"
+	"habilita/internal/web/guard"
 )
 
 // The limits of what is served. Handlers whose bodies or answers take longer use package
@@ -36,7 +35,7 @@ type readier interface {
 type site struct {
 	worker  readier
 	metrics prometheus.Gatherer
-	guard   *access.Guard
+	guard   *guard.Guard
 
 	api     http.Handler // /v1/
 	queues  http.Handler // /asynq/
@@ -44,12 +43,12 @@ type site struct {
 }
 
 // newGuard makes the guard of LISTEN, from HABILITA_API_KEYS.
-func newGuard(s config.Settings, log zerolog.Logger) (*access.Guard, error) {
-	keys, err := access.ParseKeys(s.APIKeys)
+func newGuard(s config.Settings, log zerolog.Logger) (*guard.Guard, error) {
+	keys, err := guard.ParseKeys(s.APIKeys)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	g, err := access.New(keys, s.Listen, log)
+	g, err := guard.New(keys, s.Listen, log)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -63,7 +62,7 @@ func (s site) handler() http.Handler {
 	mux := http.NewServeMux()
 	mountHealth(mux, s.worker, s.metrics)
 	if s.console != nil {
-		s.console = streaming.Gzip(s.console)
+		s.console = guard.Gzip(s.console)
 	}
 	for path, part := range map[string]http.Handler{"/v1/": s.api, "/asynq/": s.queues, "/": s.console} {
 		if part != nil {
@@ -100,7 +99,7 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return streaming.WithClosing(base, closing) },
+		BaseContext:       func(net.Listener) context.Context { return guard.WithClosing(base, closing) },
 	}
 	done := make(chan struct{})
 	go func() {

@@ -12,8 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"habilita/internal/access"
-	"habilita/internal/streaming"
+	"habilita/internal/web/guard"
 )
 
 type alwaysReady struct{}
@@ -24,12 +23,12 @@ const testKey = "0123456789abcdefghij"
 
 func startSite(t *testing.T, s site, patience time.Duration) (url string, stop func()) {
 	t.Helper()
-	keys, err := access.ParseKeys("ana:write:" + testKey)
+	keys, err := guard.ParseKeys("ana:write:" + testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.worker, s.metrics = alwaysReady{}, prometheus.NewRegistry()
-	if s.guard, err = access.New(keys, "0.0.0.0:1", zerolog.Nop()); err != nil {
+	if s.guard, err = guard.New(keys, "0.0.0.0:1", zerolog.Nop()); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,7 +57,7 @@ func get(t *testing.T, url, key string) (int, string) {
 func TestSite(t *testing.T) {
 	part := func(name string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.WriteString(w, name+" "+access.From(r.Context()).Name)
+			_, _ = io.WriteString(w, name+" "+guard.From(r.Context()).Name)
 		})
 	}
 	url, stop := startSite(t, site{api: part("api"), queues: part("queues"), console: part("console")}, time.Second)
@@ -89,7 +88,7 @@ func TestShutdownLetsRequestsEnd(t *testing.T) {
 	})
 	console := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(streaming1)
-		<-streaming.Closing(r.Context())
+		<-guard.Closing(r.Context())
 		close(release)
 		_, _ = io.WriteString(w, "told")
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/hibiken/asynqmon"
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/access"
+	"habilita/internal/web/guard"
 )
 
 // queuesPath is where asynq's own pages are.
@@ -25,8 +25,8 @@ func (c sharedClient) MakeRedisClient() any { return c.rdb }
 
 // queuesHandler serves asynq's web pages, asynqmon, under queuesPath. Who may only look gets
 // pages without buttons; that nothing is changed all the same is the Guard's work. What
-// the buttons do to tasks does no harm: a chain whose task is gone is fed again, and a task
-// that was run twice finds an old feed number.
+// the buttons do to tasks does no harm: a chain whose task is gone is dispatched again, and a task
+// that was run twice finds an old dispatch number.
 //
 // rdb is used until the last request has ended.
 func queuesHandler(rdb redis.UniversalClient) http.Handler {
@@ -36,7 +36,7 @@ func queuesHandler(rdb redis.UniversalClient) http.Handler {
 	}
 	writing, looking := open(false), open(true)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if access.From(r.Context()).CanWrite {
+		if guard.From(r.Context()).CanWrite {
 			writing.ServeHTTP(w, r)
 			return
 		}

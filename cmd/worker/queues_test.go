@@ -9,8 +9,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/access"
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/web/guard"
 )
 
 // asynq's pages are there for who may write and, without their buttons, for who may look.
@@ -26,7 +26,7 @@ func TestQueuesPages(t *testing.T) {
 		t.Helper()
 		r := httptest.NewRequest(method, "/asynq"+path, nil)
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Principal{Name: "ana", CanWrite: canWrite})))
+		h.ServeHTTP(w, r.WithContext(guard.With(r.Context(), guard.Principal{Name: "ana", CanWrite: canWrite})))
 		return w
 	}
 	for canWrite, flag := range map[bool]string{true: `FLAG_READ_ONLY="false"`, false: `FLAG_READ_ONLY="true"`} {

@@ -16,14 +16,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"habilita/internal/agreement"
 	"habilita/internal/config"
-	"habilita/internal/httpapi"
+	"habilita/internal/engine"
+	"habilita/internal/membership"
 	"habilita/internal/redisconn"
 	"habilita/internal/tracing"
 	"habilita/internal/version"
+	"habilita/internal/web/api"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 // The exit statuses of CONTRACT.
@@ -145,8 +145,8 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 		return usageError{err}
 	}
 	o.Tracer = tracer
-	var w *tasks.Worker
-	if err := start.try(ctx, func() (err error) { w, err = tasks.NewWorker(ctx, o); return err }); err != nil {
+	var w *engine.Worker
+	if err := start.try(ctx, func() (err error) { w, err = engine.NewWorker(ctx, o); return err }); err != nil {
 		flush()
 		return stoppedOr(ctx, checkOnly, explain(err))
 	}
@@ -195,7 +195,7 @@ func inTime(ctx context.Context, after time.Duration, log zerolog.Logger, work f
 
 // openSite opens what the API and the pages are made of, and serves them at LISTEN until
 // stop is called. stop ends the requests first, then what they use.
-func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts site, log zerolog.Logger) (stop func(), err error) {
+func openSite(ctx context.Context, s config.Settings, o engine.Options, parts site, log zerolog.Logger) (stop func(), err error) {
 	if s.Listen == "" {
 		return func() {}, nil
 	}
@@ -209,7 +209,7 @@ func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts sit
 	}
 	parts.console = pages
 	parts.queues = queuesHandler(b.rdb)
-	parts.api = traced(o.Tracer, httpapi.New(httpapi.Options{
+	parts.api = traced(o.Tracer, api.New(api.Options{
 		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Actions: b.actions, Registry: b.registry, Log: log,
 	}))
 	end, err := serve(s.Listen, parts, log)
@@ -226,9 +226,9 @@ func openSite(ctx context.Context, s config.Settings, o tasks.Options, parts sit
 	}, nil
 }
 
-func workerOptions(s config.Settings) tasks.WorkerOptions {
-	return tasks.WorkerOptions{
-		Options: tasks.Options{Keys: s.Keys, Quota: quota.Settings{
+func workerOptions(s config.Settings) engine.WorkerOptions {
+	return engine.WorkerOptions{
+		Options: engine.Options{Keys: s.Keys, Quota: quota.Settings{
 			Slots: s.TokenSlots, DefaultLicenses: s.DefaultLicenses, Location: s.Timezone, Guard: s.QuotaGuard,
 			Lease: s.Lease(),
 		}},
@@ -263,7 +263,7 @@ func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	var disagree *agreement.DisagreementError
+	var disagree *membership.MismatchError
 	if errors.As(err, &disagree) {
 		return usageError{err}
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"habilita/tasks"
+	"habilita/internal/engine"
 )
 
 const longChains = 100
@@ -51,7 +51,7 @@ func shortChain(r *rig) float64 {
 	p, done := r.producer()
 	defer done()
 	return r.behindLong(url, longChains*each, func(i int) error {
-		_, err := p.Enqueue(r.ctx, tasks.Call{Server: mark(i), Token: tasks.Token(token("short", i))})
+		_, err := p.Enqueue(r.ctx, engine.Call{Server: mark(i), Token: engine.Token(token("short", i))})
 		return err
 	})
 }

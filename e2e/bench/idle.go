@@ -9,7 +9,7 @@ import (
 const checkInterval = 10 * time.Millisecond
 
 // settle is how long the last call is over before the processor time is taken: the guards of
-// feedings (10 s) have ended by then.
+// dispatches (10 s) have ended by then.
 const settle = 15 * time.Second
 
 const (

@@ -6,7 +6,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"habilita/tasks"
+	"habilita/internal/engine"
 )
 
 // gaps is the median time in ms from an answer to the arrival of the next request, of a
@@ -39,8 +39,8 @@ func plainHandOff(r *rig) float64 {
 }
 
 // producer is a producer in this process.
-func (r *rig) producer() (*tasks.Producer, func()) {
-	p, err := tasks.NewProducer(r.ctx, r.rdb, tasks.Options{Keys: r.keys})
+func (r *rig) producer() (*engine.Producer, func()) {
+	p, err := engine.NewProducer(r.ctx, r.rdb, engine.Options{Keys: r.keys})
 	r.no(err)
 	return p, func() { _ = p.Close() }
 }
@@ -66,7 +66,7 @@ func single(r *rig) float64 {
 	p, done := r.producer()
 	defer done()
 	return r.oneByOne(url, r.n(60), func(i int) error {
-		_, err := p.Enqueue(r.ctx, tasks.Call{Server: "0001", Token: tasks.Token(token("s", i))})
+		_, err := p.Enqueue(r.ctx, engine.Call{Server: "0001", Token: engine.Token(token("s", i))})
 		return err
 	})
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/e2e"
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
 )
 

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // vendorCommand makes this program the vendor of a measurement.

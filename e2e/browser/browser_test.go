@@ -10,11 +10,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"habilita/e2e/browser"
-	"habilita/internal/access"
-	"habilita/internal/console/consoletest"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 	"habilita/internal/schedule"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/internal/web/console/consoletest"
+	"habilita/internal/web/guard"
 )
 
 // start starts a Chromium for the test; where there is none it is skipped.
@@ -113,7 +113,7 @@ func (p tab) clicked(text string) {
 // One story, from nothing to a batch that is done: all of it by events, with no reload.
 func TestABatchIsFollowedAndDecidedInABrowser(t *testing.T) {
 	b := start(t)
-	w := consoletest.Start(t, consoletest.Options{Vendor: consoletest.Strict(), Who: access.Principal{Name: "ana", CanWrite: true}})
+	w := consoletest.Start(t, consoletest.Options{Vendor: consoletest.Strict(), Who: guard.Principal{Name: "ana", CanWrite: true}})
 	p := look(t, b, browser.View{}, w.URL)
 	p.until(says("No batch yet"))
 	p.do(evaluate("window.before = true"))
@@ -323,7 +323,7 @@ func TestContrast(t *testing.T) {
 	w.Settled(t, "two")
 	w.Enqueue(t, "three", "bad-3", 3)
 	w.Settled(t, "three")
-	if _, err := w.Operator.Cancel(t.Context(), operator.Selection{Batch: "three"}); err != nil {
+	if _, err := w.Operator.Cancel(t.Context(), control.Selection{Batch: "three"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, dark := range []bool{false, true} {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 func TestParse(t *testing.T) {

@@ -41,11 +41,11 @@ func inputRows(of func(whole, ci int) int) []row {
 var decoders = []struct{ pkg, test string }{
 	{"./tasks", "FuzzDecodeTask"},
 	{"./internal/wolkvox", "FuzzDecodeEnvelope"}, {"./internal/wolkvox", "FuzzParseServer"},
-	{"./internal/intake", "FuzzCSV"}, {"./internal/intake", "FuzzJSONLines"},
-	{"./internal/intake", "FuzzSplitAgainstEncodingCSV"}, {"./internal/intake", "FuzzScanAgainstEncodingJSON"},
-	{"./internal/chain", "FuzzDecode"}, {"./internal/chain", "FuzzParseCallID"},
+	{"./internal/rows", "FuzzCSV"}, {"./internal/rows", "FuzzJSONLines"},
+	{"./internal/rows", "FuzzSplitAgainstEncodingCSV"}, {"./internal/rows", "FuzzScanAgainstEncodingJSON"},
+	{"./internal/ledger", "FuzzDecode"}, {"./internal/ledger", "FuzzParseCallID"},
 	{"./internal/vault", "FuzzOpen"}, {"./internal/vault", "FuzzParseKeys"},
-	{"./internal/redisconn", "FuzzPasswordsStayHidden"}, {"./internal/httpapi", "FuzzCallBody"},
+	{"./internal/redisconn", "FuzzPasswordsStayHidden"}, {"./internal/web/api", "FuzzCallBody"},
 }
 
 func fuzzUnits(of func(whole, ci int) int) []func(u *unit) {

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"habilita/internal/access"
-	"habilita/internal/httpapi/httpapitest"
+	"habilita/internal/web/api/apitest"
+	"habilita/internal/web/guard"
 )
 
 // mutatedRequests sends mutated requests to a worker's HTTP API, four at a time. Each is
@@ -16,7 +16,7 @@ import (
 // makes calls.
 func mutatedRequests(u *unit, n int) {
 	w := newWorld(u, nil)
-	setting, err := access.GenerateKey("lab", false)
+	setting, err := guard.GenerateKey("lab", false)
 	if err != nil {
 		u.Fatal(err)
 	}
@@ -33,8 +33,8 @@ func mutatedRequests(u *unit, n int) {
 		r := rand.New(rand.NewPCG(u.rand.Uint64(), u.rand.Uint64()))
 		all.Go(func() {
 			for j := range n / 4 {
-				request := httpapitest.Request(r, 4*j+i, key)
-				o := httpapitest.Send(addr, request, time.Minute, key)
+				request := apitest.Request(r, 4*j+i, key)
+				o := apitest.Send(addr, request, time.Minute, key)
 				mu.Lock()
 				statuses[o.Status/100]++
 				if o.Fault != "" {
@@ -52,7 +52,7 @@ func mutatedRequests(u *unit, n int) {
 		u.Fatalf("these requests try little: %v", statuses)
 	}
 	// Answers were looked at one by one; a log, a key name or a file has none either.
-	for _, secret := range []string{httpapitest.Token, key} {
+	for _, secret := range []string{apitest.Token, key} {
 		for _, leak := range w.l.Leaks(secret, filepath.Clean(file)) {
 			w.violation("I7", "%s", leak)
 		}

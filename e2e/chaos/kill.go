@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"habilita/e2e"
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // justBefore is how long before a kill an answer may have come that was not recorded
@@ -115,7 +115,7 @@ func killAtQuota(u *unit, n int) {
 		f.kill()
 	}
 	batch := w.plans[0].Batch
-	w.l.AwaitStatus(batch, "days used up", longWait, func(s operator.Status) bool { return s.Succeeded >= tokens*(1000-24*n) })
+	w.l.AwaitStatus(batch, "days used up", longWait, func(s control.Status) bool { return s.Succeeded >= tokens*(1000-24*n) })
 	last := ""
 	w.l.Await("all chains wait for tomorrow", longWait, func(ctx context.Context) (bool, string) {
 		n, wrong := 0, ""

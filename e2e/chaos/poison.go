@@ -12,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/e2e"
+	"habilita/internal/engine"
 	"habilita/internal/vault"
-	"habilita/tasks"
 )
 
 func poisonRows(of func(whole, ci int) int) []row {
@@ -31,9 +31,9 @@ func poisonTasks(u *unit) {
 	client := asynq.NewClientFromRedisClient(w.l.Client())
 	for _, task := range []*asynq.Task{
 		asynq.NewTask("email:welcome", []byte(`{}`)),
-		asynq.NewTask(tasks.TypeRun, []byte(`{"v":99,"chain":"aaaaaaaaaaaaaaaaaaaaaaaa","feed":"1"}`)),
-		asynq.NewTask(tasks.TypeRun, []byte("\x00\xff not JSON")),
-		asynq.NewTask(tasks.TypeRun, []byte(`{"v":1,"chain":"x","feed":"1"}`)),
+		asynq.NewTask(engine.TypeRun, []byte(`{"v":99,"chain":"aaaaaaaaaaaaaaaaaaaaaaaa","feed":"1"}`)),
+		asynq.NewTask(engine.TypeRun, []byte("\x00\xff not JSON")),
+		asynq.NewTask(engine.TypeRun, []byte(`{"v":1,"chain":"x","feed":"1"}`)),
 	} {
 		_, err := client.Enqueue(task, asynq.Queue("habilita"), asynq.MaxRetry(25))
 		w.must(err == nil, "%v", err)
@@ -58,7 +58,7 @@ func keyGone(u *unit) {
 	gone, err := vault.GenerateKey("gone")
 	w.must(err == nil, "%v", err)
 	w.l.Set("HABILITA_KEYS", w.l.Keys)
-	w.l.Bulk(w.planOf(rowsOf(w, 16, 0, 6))) // makes the naming key
+	w.l.Bulk(w.planOf(rowsOf(w, 16, 0, 6))) // makes the token-ID key
 	w.l.Set("HABILITA_KEYS", gone+","+w.l.Keys)
 	w.l.Bulk(w.planOf(rowsOf(w, 8, 16, 6)))
 	w.l.Set("HABILITA_KEYS", w.l.Keys)
@@ -109,7 +109,7 @@ func panicking(u *unit, n int) {
 	defer func() { _ = log.Close() }()
 	trap := &panicWriter{to: log, ids: ids}
 	trap.armed.Store(true)
-	o := tasks.WorkerOptions{Concurrency: 24, MaxAttempts: attempts, Log: zerolog.New(trap).Level(zerolog.InfoLevel)}
+	o := engine.WorkerOptions{Concurrency: 24, MaxAttempts: attempts, Log: zerolog.New(trap).Level(zerolog.InfoLevel)}
 	o.Keys = w.l.Keys
 	o.VendorTimeout = 2 * second
 	in := e2e.StartInside(u.TB, w.l.Redis.URL, w.l.Vendor.URL, o)

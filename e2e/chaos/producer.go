@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"habilita/e2e"
-	"habilita/internal/operator"
+	"habilita/internal/control"
 )
 
 func producerRows(of func(whole, ci int) int) []row {
@@ -51,7 +51,7 @@ func killProducer(u *unit, n int) {
 		args := w.bulkArgs(p)
 		producer := w.l.StartEnqueue(args...)
 		if i%2 == 0 {
-			w.l.AwaitStatus(p.Batch, "first rows in the ledger", longWait, func(s operator.Status) bool { return s.Total > 0 })
+			w.l.AwaitStatus(p.Batch, "first rows in the ledger", longWait, func(s control.Status) bool { return s.Total > 0 })
 		}
 		pause(u.between(0, whole/2))
 		producer.Kill()

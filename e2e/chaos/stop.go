@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"habilita/e2e"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // asynq's lease on a task is 30 s: a worker that stands still for less keeps its tasks,

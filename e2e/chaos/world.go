@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"habilita/e2e"
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // The load of a world: calls of chains of tokens.
@@ -159,7 +159,7 @@ func (w *world) looks(worker *e2e.Worker) {
 }
 
 // status is the ledger's count of all batches but one that was refused.
-func (w *world) status(but e2e.Plan) (sum operator.Status) {
+func (w *world) status(but e2e.Plan) (sum control.Status) {
 	w.Helper()
 	for _, p := range w.plans {
 		if p.Batch == but.Batch {

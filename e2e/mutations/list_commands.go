@@ -4,33 +4,33 @@ package main
 var commandMutations = []mutation{
 	{
 		"files as people have them", "UTF-16 is read as if it were UTF-8",
-		in("internal/intake/encoding.go", `enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}`, "return br, s, nil"),
-		"./internal/intake", "TestEncodings",
+		in("internal/rows/encoding.go", `enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}`, "return br, s, nil"),
+		"./internal/rows", "TestEncodings",
 	},
 	{
 		"files as people have them", "a last line that was cut off is a row",
-		in("internal/intake/csv.go", "if len(lacking) > 0 && !ended {", "if false {"),
-		"./internal/intake", "TestFileThatMayBeCut",
+		in("internal/rows/csv.go", "if len(lacking) > 0 && !ended {", "if false {"),
+		"./internal/rows", "TestFileThatMayBeCut",
 	},
 	{
 		"files as people have them", "of a name that stands twice in a JSON object the last one counts",
-		in("internal/intake/jsonl.go", "if seen[col] {", "if false {"),
-		"./internal/intake", "TestJSONLinesBadRowsAlone",
+		in("internal/rows/jsonl.go", "if seen[col] {", "if false {"),
+		"./internal/rows", "TestJSONLinesBadRowsAlone",
 	},
 	{
 		"the guard against formulas", "a report's cells are written as they are",
-		in("internal/operator/csv.go", "fields[i] = Guard(fields[i])", "_ = Guard(fields[i])"),
-		"./internal/operator", "TestGuardedCellsRoundTrip",
+		in("internal/control/csv.go", "fields[i] = GuardFormula(fields[i])", "_ = Guard(fields[i])"),
+		"./internal/control", "TestGuardedCellsRoundTrip",
 	},
 	{
 		"looks for a result", "the first ones are as far apart as later ones",
-		in("internal/operator/watch.go", "every, distance = FirstLook, soonest", "every, distance = FirstLook, FirstLook+0*soonest"),
-		"./internal/operator", "TestLooksSoonThenRarely",
+		in("internal/control/watch.go", "every, distance = FirstLook, soonest", "every, distance = FirstLook, FirstLook+0*soonest"),
+		"./internal/control", "TestLooksSoonThenRarely",
 	},
 	{
 		"pauses of this process", "time-outs that they caused are held against the vendor's server",
-		in("tasks/runner.go", "r.pauses.Since(asked, time.Now())", "false"),
-		"./tasks", "TestPauseOfThisProcessIsNoFaultOfTheServer",
+		in("internal/engine/runner.go", "r.pauses.Since(asked, time.Now())", "false"),
+		"./internal/engine", "TestPauseOfThisProcessIsNoFaultOfTheServer",
 	},
 	{
 		"a producer that bears a failover", "its client is as impatient as others",

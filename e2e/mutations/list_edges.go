@@ -1,28 +1,28 @@
 package main
 
-const streamingGo = "internal/streaming/streaming.go"
+const streamingGo = "internal/web/guard/streaming.go"
 
 // streamingMutations are of bodies that come in slowly.
 var streamingMutations = []mutation{
 	{
 		"uploads that stall", "the rest of a body that failed is waited for without end",
 		in(streamingGo, "case err == io.EOF:", "case err != nil:"),
-		"./internal/httpapi", "TestUploadsThatStall",
+		"./internal/web/api", "TestUploadsThatStall",
 	},
 	{
 		"uploads that stall", "the answer waits for the rest of the body without end",
 		in(streamingGo, "if r.ContentLength == 0 {", "if r.ContentLength != 1 {"),
-		"./internal/httpapi", "TestUploadsThatStall",
+		"./internal/web/api", "TestUploadsThatStall",
 	},
 	{
 		"uploads that stall", "what came before ends with the connection",
 		in(streamingGo, "context.WithCancel(context.WithoutCancel(ctx))", "context.WithCancel(ctx)"),
-		"./internal/httpapi", "TestUploadsThatStall",
+		"./internal/web/api", "TestUploadsThatStall",
 	},
 	{
 		"uploads that stall", "a slow one is given up",
 		in(streamingGo, "b.rc.SetReadDeadline(until)", "error(nil)"),
-		"./internal/httpapi", "TestUploadsThatAreSlow",
+		"./internal/web/api", "TestUploadsThatAreSlow",
 	},
 }
 
@@ -31,27 +31,27 @@ var meterMutations = []mutation{
 	{
 		"slots reclaimed are counted", "those of a run's first step are not",
 		in(runnerGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(&step, probe)\n\tr.handOver(ctx, step, err)", "r.probing(&step, probe)\n\tr.handOver(ctx, step, err)"),
-		"./tasks", "TestEveryReclaimedSlotCounts",
+		"./internal/engine", "TestEveryReclaimedSlotCounts",
 	},
 	{
 		"slots reclaimed are counted", "those of a run's later steps are not",
 		in(runnerGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(&step, probe)\n\tr.handOver(lasting, step, err)", "r.probing(&step, probe)\n\tr.handOver(lasting, step, err)"),
-		"./tasks", "TestEveryReclaimedSlotCounts",
+		"./internal/engine", "TestEveryReclaimedSlotCounts",
 	},
 	{
 		"a Registerer can be used again", "a worker that could not be made keeps it",
-		in("tasks/worker.go", "\t\tif err != nil {\n\t\t\tw.meter.unregister()\n\t\t}\n", ""),
-		"./tasks", "TestWorkersOfOneRegisterer",
+		in("internal/engine/worker.go", "\t\tif err != nil {\n\t\t\tw.meter.unregister()\n\t\t}\n", ""),
+		"./internal/engine", "TestWorkersOfOneRegisterer",
 	},
 	{
 		"a Registerer can be used again", "a worker that ended keeps it",
-		in("tasks/worker.go", "\tw.vendor.CloseIdle()\n\tw.meter.unregister()\n", "\tw.vendor.CloseIdle()\n"),
-		"./tasks", "TestWorkersOfOneRegisterer",
+		in("internal/engine/worker.go", "\tw.vendor.CloseIdle()\n\tw.meter.unregister()\n", "\tw.vendor.CloseIdle()\n"),
+		"./internal/engine", "TestWorkersOfOneRegisterer",
 	},
 	{
 		"the page of tokens reads what it shows", "every token is read at each look",
-		in("internal/console/tokens.go", "len(k.last.ids) > rankedAtEachLook && ", "false && "),
-		"./internal/console", "TestRankingOfTokens",
+		in("internal/web/console/tokens.go", "len(k.last.ids) > rankedAtEachLook && ", "false && "),
+		"./internal/web/console", "TestRankingOfTokens",
 	},
 }
 
@@ -60,16 +60,16 @@ var receiptMutations = []mutation{
 	{
 		"a lost reply of an append", "a new call is told as a duplicate",
 		in(appendLua, "    if looked and letter", "    if false and letter"),
-		"./tasks", "TestLostReplyOfAnAppend",
+		"./internal/engine", "TestLostReplyOfAnAppend",
 	},
 	{
 		"a lost reply of an append", "a call that was there is told as new",
-		in("tasks/producer.go", "a.Looked = seen.New[0]", "a.Looked = true"),
-		"./tasks", "TestLostReplyOfAnAppend",
+		in("internal/engine/producer.go", "a.Looked = seen.New[0]", "a.Looked = true"),
+		"./internal/engine", "TestLostReplyOfAnAppend",
 	},
 	{
 		"a repeat under an Idempotency-Key is answered as the first", "what the first was answered is not kept",
-		in("internal/httpapi/calls.go", "case record.answer != \"\":", "case false:"),
-		"./internal/httpapi", "TestIdempotencyKey",
+		in("internal/web/api/calls.go", "case record.answer != \"\":", "case false:"),
+		"./internal/web/api", "TestIdempotencyKey",
 	},
 }

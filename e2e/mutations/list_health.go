@@ -1,9 +1,9 @@
 package main
 
 const (
-	reportLua = "internal/health/lua/report.lua"
-	probeLua  = "internal/health/lua/probe.lua"
-	healthPkg = "./internal/health"
+	reportLua = "internal/breaker/lua/report.lua"
+	probeLua  = "internal/breaker/lua/probe.lua"
+	healthPkg = "./internal/breaker"
 )
 
 // healthMutations are of the breaker of a server.

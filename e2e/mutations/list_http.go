@@ -4,37 +4,37 @@ package main
 var httpMutations = []mutation{
 	{
 		"wrong API keys are throttled", "an address may give as many as it likes",
-		in("internal/access/guard.go", "wait > 0 {", "false {"),
-		"./internal/access", "TestWrongKeysAreThrottled",
+		in("internal/web/guard/guard.go", "wait > 0 {", "false {"),
+		"./internal/web/guard", "TestWrongKeysAreThrottled",
 	},
 	{
 		"wrong API keys are throttled", "every address is remembered for ever",
-		in("internal/access/throttle.go", "len(t.recent) >= maxAddresses", "false"),
-		"./internal/access", "TestThrottleIsBounded",
+		in("internal/web/guard/throttle.go", "len(t.recent) >= maxAddresses", "false"),
+		"./internal/web/guard", "TestThrottleIsBounded",
 	},
 	{
 		"gzip over HTTP", "a body may hold as much as it likes",
-		in("internal/httpapi/decode.go", "return http.MaxBytesReader(w, io.NopCloser(body), limit)", "return io.NopCloser(body)"),
-		"./internal/httpapi", "TestGzipBombs",
+		in("internal/web/api/decode.go", "return http.MaxBytesReader(w, io.NopCloser(body), limit)", "return io.NopCloser(body)"),
+		"./internal/web/api", "TestGzipBombs",
 	},
 	{
 		"gzip over HTTP", "a gzip of nothing may be as long as it likes",
-		in("internal/httpapi/decode.go", "io.LimitReader(body, 2*limit)", "body"),
-		"./internal/httpapi", "TestGzipBombs",
+		in("internal/web/api/decode.go", "io.LimitReader(body, 2*limit)", "body"),
+		"./internal/web/api", "TestGzipBombs",
 	},
 	{
 		"gzip over HTTP", "a body whose gzip was cut looks whole",
-		in("internal/streaming/gzip.go", `return fmt.Errorf("%w: %v", ErrGzip, err)`, "_ = fmt.Errorf\n\treturn io.EOF"),
-		"./internal/streaming", "TestGunzip",
+		in("internal/web/guard/gzip.go", `return fmt.Errorf("%w: %v", ErrGzip, err)`, "_ = fmt.Errorf\n\treturn io.EOF"),
+		"./internal/web/guard", "TestGunzip",
 	},
 	{
 		"gzip over HTTP", "server-sent events are compressed",
-		in("internal/streaming/gzip.go", `case "text/event-stream":`, `case "text/none":`),
-		"./internal/streaming", "TestAnswersInGzip",
+		in("internal/web/guard/gzip.go", `case "text/event-stream":`, `case "text/none":`),
+		"./internal/web/guard", "TestAnswersInGzip",
 	},
 	{
 		"texts of JSON", "half a surrogate pair becomes another character",
-		in("internal/intake/jsonscan.go", "o.half || HalfSurrogate(text)", "false"),
-		"./internal/intake", "TestJSONLinesBadRowsAlone",
+		in("internal/rows/jsonscan.go", "o.half || HalfSurrogate(text)", "false"),
+		"./internal/rows", "TestJSONLinesBadRowsAlone",
 	},
 }

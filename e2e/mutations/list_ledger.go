@@ -1,17 +1,17 @@
 package main
 
 const (
-	baseLua   = "internal/chain/lua/base.lua"
-	ledgerLua = "internal/chain/lua/library.lua"
-	appendLua = "internal/chain/lua/append.lua"
-	beginLua  = "internal/chain/lua/begin.lua"
-	finishLua = "internal/chain/lua/finish.lua"
-	pumpLua   = "internal/chain/lua/pump.lua"
-	purgeLua  = "internal/chain/lua/purge.lua"
-	chainPkg  = "./internal/chain"
+	baseLua   = "internal/ledger/lua/base.lua"
+	ledgerLua = "internal/ledger/lua/library.lua"
+	appendLua = "internal/ledger/lua/append.lua"
+	beginLua  = "internal/ledger/lua/begin.lua"
+	finishLua = "internal/ledger/lua/finish.lua"
+	pumpLua   = "internal/ledger/lua/dispatch.lua"
+	purgeLua  = "internal/ledger/lua/purge.lua"
+	chainPkg  = "./internal/ledger"
 
-	cancelChainLua = "internal/chain/lua/cancel_chain.lua"
-	cancelBatchLua = "internal/chain/lua/cancel_batch.lua"
+	cancelChainLua = "internal/ledger/lua/cancel_chain.lua"
+	cancelBatchLua = "internal/ledger/lua/cancel_batch.lua"
 )
 
 // ledgerMutations are of the order of a chain's calls and of who may write what.
@@ -19,17 +19,17 @@ var ledgerMutations = []mutation{
 	{
 		"fence", "a run begins under an older feed number",
 		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= ARGV[2] then", "if not c or c.s ~= 'f' then"),
-		chainPkg, "TestStaleFeedDoesNothing",
+		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"fence", "a chain that runs is begun again",
 		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= ARGV[2] then", "if not c or c.f ~= ARGV[2] then"),
-		chainPkg, "TestStaleFeedDoesNothing",
+		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"fence", "a new feeding keeps the old number",
 		in(baseLua, "local n = redis.call('INCR', P .. 'feed')", "local n = tonumber(c.f or redis.call('INCR', P .. 'feed'))"),
-		chainPkg, "TestStaleFeedDoesNothing",
+		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"nonce of an attempt", "an outcome is taken from an attempt that another one has followed",
@@ -108,13 +108,13 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of a bulk", "two groups of a bucket go out at once",
-		in("tasks/lane.go", "if holds(trip, more.Tag()) {", "if false {"),
-		"./tasks", "TestGathererKeepsTheOrder",
+		in("internal/engine/shard.go", "if holds(trip, more.Tag()) {", "if false {"),
+		"./internal/engine", "TestBatcherKeepsTheOrder",
 	},
 	{
 		"order of a bulk", "a lane goes on after a failure",
-		in("tasks/lane.go", "if g.failed() == nil {", "if true {"),
-		"./tasks", "TestGathererKeepsTheOrder",
+		in("internal/engine/shard.go", "if g.failed() == nil {", "if true {"),
+		"./internal/engine", "TestBatcherKeepsTheOrder",
 	},
 	{
 		"licences of a known token", "its chains go on waiting for the old quota",
@@ -134,27 +134,27 @@ var ledgerMutations = []mutation{
 	{
 		"turn of a chain that was woken", "one that is put off at its begin keeps it",
 		in(ledgerLua, "local other = own and hand_on(c, s.slots, now)", "local other"),
-		chainPkg, "TestTurnIsHandedOn",
+		chainPkg, "TestSlotOfferIsPassedOn",
 	},
 	{
 		"turn of a chain that was woken", "one that is put off in place keeps it",
 		in(finishLua, "woken = instead -- ", "woken = nil -- "),
-		chainPkg, "TestTurnIsHandedOn",
+		chainPkg, "TestSlotOfferIsPassedOn",
 	},
 	{
 		"turn of a chain that was woken", "one that is cancelled keeps it",
 		in(cancelChainLua, "local other = hand_on(c, tonumber(ARGV[5]), now)", "local other"),
-		chainPkg, "TestTurnIsHandedOn",
+		chainPkg, "TestSlotOfferIsPassedOn",
 	},
 	{
 		"turn of a chain that was woken", "one whose batch is cancelled keeps it",
 		in(cancelBatchLua, "local other = hand_on(c, tonumber(ARGV[3]), now)", "local other"),
-		chainPkg, "TestTurnIsHandedOn",
+		chainPkg, "TestSlotOfferIsPassedOn",
 	},
 	{
 		"turn of a chain that was woken", "it is handed on where nobody of the token can run",
 		in(ledgerLua, "reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server')", "reply[1] == 'deferred'"),
-		chainPkg, "TestTurnIsKeptWhileTheTokenIsClosed",
+		chainPkg, "TestSlotOfferIsKeptWhileTheTokenIsClosed",
 	},
 	{
 		"turn of a chain that was woken", "who is put off stays among the waiters, and wakes come to it",
@@ -168,8 +168,8 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"turn of a chain that was woken", "who gets it at a begin is not handed to asynq",
-		in("tasks/runner.go", "	r.probing(&step, probe)\n	r.handOver(ctx, step, err)\n	return step, err\n}\n\n// observe", "	r.probing(&step, probe)\n	return step, err\n}\n\n// observe"),
-		"./tasks", "TestRunThatIsPutOffHandsItsTurnOver",
+		in("internal/engine/runner.go", "	r.probing(&step, probe)\n	r.handOver(ctx, step, err)\n	return step, err\n}\n\n// observe", "	r.probing(&step, probe)\n	return step, err\n}\n\n// observe"),
+		"./internal/engine", "TestRunThatIsPutOffPassesItsSlotOfferOn",
 	},
 	{
 		"policy cancel: the dropped set", "only the nearest calls are cancelled",
@@ -218,33 +218,33 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"feed number in the TaskID", "the task of a feeding has the id of the one before",
-		in("internal/chain/ledger.go", `return f.Chain + ":" + f.Number`, `return f.Chain`),
-		"./tasks", "TestEveryFeedingHasATaskOfItsOwn",
+		in("internal/ledger/ledger.go", `return f.Chain + ":" + f.Number`, `return f.Chain`),
+		"./internal/engine", "TestEveryDispatchHasATaskOfItsOwn",
 	},
 	{
 		"one task for each feeding", "a task has no id of its own",
-		in("tasks/task.go", "asynq.TaskID(f.TaskID()), ", ""),
-		"./tasks", "TestEveryFeedingHasATaskOfItsOwn",
+		in("internal/engine/task.go", "asynq.TaskID(f.TaskID()), ", ""),
+		"./internal/engine", "TestEveryDispatchHasATaskOfItsOwn",
 	},
 	{
-		"sweeper", "no worker sweeps",
-		in("tasks/worker.go", "	wg.Go(func() { w.sweeper.run(soft) })\n", ""),
-		"./tasks", "TestSweeperFindsWhatNobodyTold",
+		"reconciler", "no worker sweeps",
+		in("internal/engine/worker.go", "	wg.Go(func() { w.reconciler.run(soft) })\n", ""),
+		"./internal/engine", "TestReconcilerFindsWhatNobodyTold",
 	},
 	{
-		"sweeper", "it does not announce what is ready",
-		in("tasks/sweeper.go", "err := s.ledger.Announce(ctx, s.clock.Now(), ready...)", "var err error"),
-		"./tasks", "TestSweeperFindsWhatNobodyTold",
+		"reconciler", "it does not announce what is ready",
+		in("internal/engine/reconciler.go", "err := s.ledger.Signal(ctx, s.clock.Now(), ready...)", "var err error"),
+		"./internal/engine", "TestReconcilerFindsWhatNobodyTold",
 	},
 	{
-		"sweeper", "it takes over no due times",
-		in("tasks/sweeper.go", "		s.dues.note(b.Tag, b.NextDue)\n", ""),
-		"./tasks", "TestSweeperTakesOverTheDuesOfADeadProcess",
+		"reconciler", "it takes over no due times",
+		in("internal/engine/reconciler.go", "		s.timers.note(b.Tag, b.NextDue)\n", ""),
+		"./internal/engine", "TestReconcilerTakesOverTheTimersOfADeadProcess",
 	},
 	{
 		"detached-context hook", "asynq's server gets a client without it",
-		in("tasks/worker.go", "Detach: true, ", ""),
-		"./tasks", "TestTaskThatSucceededLeavesAsynq",
+		in("internal/engine/worker.go", "Detach: true, ", ""),
+		"./internal/engine", "TestTaskThatSucceededLeavesAsynq",
 	},
 	{
 		"detached-context hook", "it passes the context of a command on",
@@ -258,27 +258,27 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "a restart that a worker sees brings none",
-		in("tasks/restart.go", "until := w.freeze()\n	what :=", "until := time.Now()\n	what :="),
-		"./tasks", "TestNothingIsMadeAfterARestartOfRedis",
+		in("internal/engine/restart.go", "until := w.freeze()\n	what :=", "until := time.Now()\n	what :="),
+		"./internal/engine", "TestNothingIsMadeAfterARestartOfRedis",
 	},
 	{
 		"restart hold", "the ledger's run_id is not compared",
-		in("tasks/restart.go", `if starting && e.Run != "" &&`, `if starting && e.Run == "" &&`),
-		"./tasks", "TestRestartWhileNoWorkerWasThere",
+		in("internal/engine/restart.go", `if starting && e.Run != "" &&`, `if starting && e.Run == "" &&`),
+		"./internal/engine", "TestRestartWhileNoWorkerWasThere",
 	},
 	{
 		"restart hold", "a worker that starts during it does not keep it",
-		in("tasks/memory.go", "			s.holdUntil(e.Lost.Add(s.settings.Lease))\n", ""),
-		"./tasks", "TestRestartWhileNoWorkerWasThere",
+		in("internal/engine/memory.go", "			s.holdUntil(e.Lost.Add(s.settings.Lease))\n", ""),
+		"./internal/engine", "TestRestartWhileNoWorkerWasThere",
 	},
 	{
 		"restart hold", "a grant that was under way is used",
-		in("tasks/runner.go", "if r.overtaken(a) {", "if false {"),
-		"./tasks", "TestOvertakenGrantIsGivenBack",
+		in("internal/engine/runner.go", "if r.overtaken(a) {", "if false {"),
+		"./internal/engine", "TestOvertakenGrantIsGivenBack",
 	},
 	{
 		"restart hold", "a replica that took over is taken for a restart that lost nothing",
-		in("tasks/restart.go", "if w.durable.Load() && c.Master && c.Uptime < freshStart && ", "if w.durable.Load() && "),
-		"./tasks", "TestDurableRedisGoesOn",
+		in("internal/engine/restart.go", "if w.durable.Load() && c.Master && c.Uptime < freshStart && ", "if w.durable.Load() && "),
+		"./internal/engine", "TestDurableRedisGoesOn",
 	},
 }

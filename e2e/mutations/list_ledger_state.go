@@ -15,7 +15,7 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"rekey beside a producer", "a token that was given meanwhile is left",
-		in("internal/chain/retention.go", "if err != nil || n == 1 {\n\t\t\treturn n == 1, err", "if err != nil || n <= 1 {\n\t\t\treturn n == 1, err"),
+		in("internal/ledger/retention.go", "if err != nil || n == 1 {\n\t\t\treturn n == 1, err", "if err != nil || n <= 1 {\n\t\t\treturn n == 1, err"),
 		chainPkg, "TestResealIsCompareAndSet",
 	},
 	{

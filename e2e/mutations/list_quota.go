@@ -101,17 +101,17 @@ var quotaMutations = []mutation{
 	},
 	{
 		"restart hold", "a sync of the quota asks on a Redis that no worker has seen since its restart",
-		in("tasks/quotasync.go", "&& now != e.Run {", "&& now == \"\" {"),
-		"./tasks", "TestQuotaSyncAfterARestartOfRedis",
+		in("internal/engine/quotasync.go", "&& now != e.Run {", "&& now == \"\" {"),
+		"./internal/engine", "TestQuotaSyncAfterARestartOfRedis",
 	},
 	{
 		"restart hold", "a sync of the quota does not keep it",
 		in(quotaLua, "return to > 0 and math.max(to + s.lease, s.not_before) or s.not_before", "return s.not_before"),
-		"./tasks", "TestQuotaSyncKeepsTheHold",
+		"./internal/engine", "TestQuotaSyncKeepsTheHold",
 	},
 	{
 		"restart hold", "a sync of the quota uses a grant of a Redis that restarted",
-		in("tasks/quotasync.go", "case q.restarts.Load() > 0:", "case false:"),
-		"./tasks", "TestQuotaSyncWhileRedisRestarts",
+		in("internal/engine/quotasync.go", "case q.restarts.Load() > 0:", "case false:"),
+		"./internal/engine", "TestQuotaSyncWhileRedisRestarts",
 	},
 }

@@ -3,7 +3,7 @@ package main
 const (
 	scheduleLua    = "internal/schedule/lua/"
 	timetableGo    = "internal/schedule/timetable.go"
-	schedulerRunGo = "tasks/schedulerun.go"
+	schedulerRunGo = "internal/engine/schedulerun.go"
 )
 
 // scheduleMutations are of recurring runs.
@@ -32,12 +32,12 @@ var scheduleMutations = []mutation{
 		"schedules: what a run passes over is decided once", "whoever takes a run over decides anew",
 		append(in(scheduleLua+"decided.lua", " or get('claim_decided') then", " then"),
 			edit{schedulerRunGo, "if !c.Decided {", "if true {"}, edit{scheduleLua + "take.lua", "'claim', number,", "'claim', number, 'claim_first', number,"}),
-		"./tasks", "TestTakenOverRunPassesOverTheSame",
+		"./internal/engine", "TestTakenOverRunPassesOverTheSame",
 	},
 	{
 		"schedules: a run does not pile up", "calls of held chains are enqueued",
 		in(schedulerRunGo, "if _, is := passed[chainID]; is {", "if false {"),
-		"./tasks", "TestRunPassesOverHeldChains",
+		"./internal/engine", "TestRunPassesOverHeldChains",
 	},
 	{
 		"schedules: rows behind a bad one are not kept", "they are, and every run makes them out of order",
@@ -47,17 +47,17 @@ var scheduleMutations = []mutation{
 	{
 		"schedules: a run does not pass over its own calls", "a chain that is held at a call of the run is left out too",
 		in(schedulerRunGo, "if err == nil && c.Head.Batch == batchID {", "if false {"),
-		"./tasks", "TestRunIsMadeAgainWhereTheClaimWasLost",
+		"./internal/engine", "TestRunIsMadeAgainWhereTheClaimWasLost",
 	},
 	{
 		"schedules: runs do not overlap", "the last run is not looked at",
 		in("internal/schedule/decide.go", "	if overlap {\n", "	if true {\n"),
-		"./tasks", "TestRunsDoNotOverlap",
+		"./internal/engine", "TestRunsDoNotOverlap",
 	},
 	{
 		"schedules: a worker that stops gives its run back", "it leaves the claim as it is",
 		in(schedulerRunGo, "return ignoreLost(s.store.GiveBack(ending, st.ID, c, 0, \"\"))", "return nil"),
-		"./tasks", "TestStoppingWorkerGivesItsRunBack",
+		"./internal/engine", "TestStoppingWorkerGivesItsRunBack",
 	},
 	{
 		"schedules: ticks of the skipped hour", "they are taken for those of an hour later",

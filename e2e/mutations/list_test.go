@@ -68,7 +68,7 @@ func TestDocsAreOfThisList(t *testing.T) {
 
 func TestPackagesAreOfTwoModules(t *testing.T) {
 	for pkg, want := range map[string][2]string{
-		"./tasks": {".", "./tasks"}, "./e2e": {"e2e", "."}, "./e2e/browser": {"e2e", "./browser"}, "./e2extra": {".", "./e2extra"},
+		"./internal/engine": {".", "./internal/engine"}, "./e2e": {"e2e", "."}, "./e2e/browser": {"e2e", "./browser"}, "./e2extra": {".", "./e2extra"},
 	} {
 		if module, from := moduleOf(pkg); module != want[0] || from != want[1] {
 			t.Errorf("%s: %s %s", pkg, module, from)

@@ -1,16 +1,16 @@
 package main
 
 const (
-	outcomeGo = "tasks/outcome.go"
-	runnerGo  = "tasks/runner.go"
+	outcomeGo = "internal/engine/outcome.go"
+	runnerGo  = "internal/engine/runner.go"
 	attemptGo = "internal/wolkvox/attempt.go"
 	connGo    = "internal/wolkvox/conn.go"
 
-	filejobGo = "internal/filejob/job.go"
-	againGo   = "internal/filejob/again.go"
-	journalGo = "internal/journal/file.go"
+	filejobGo = "internal/localrun/job.go"
+	againGo   = "internal/localrun/again.go"
+	journalGo = "internal/localrun/wal/file.go"
 
-	agreementLua = "internal/agreement/lua/agreement.lua"
+	agreementLua = "internal/membership/lua/membership.lua"
 )
 
 // workerMutations are of what a run does around its request.
@@ -18,64 +18,64 @@ var workerMutations = []mutation{
 	{
 		"few outcomes on their way", "all runs send theirs at once",
 		in(runnerGo, "		defer r.place()()\n", ""),
-		"./tasks", "TestFewOutcomesAreOnTheirWayAtOnce",
+		"./internal/engine", "TestFewOutcomesAreOnTheirWayAtOnce",
 	},
 	{
 		"quarantine of unknown outcomes", "the slot of an unknown outcome is freed",
-		in(outcomeGo, "case errors.As(err, &unknown):\n		return f.attempt(chain.Outcome{Slot: chain.Keep,",
-			"case errors.As(err, &unknown):\n		return f.attempt(chain.Outcome{Slot: chain.Release,"),
-		"./tasks", "TestJudge",
+		in(outcomeGo, "case errors.As(err, &unknown):\n		return f.attempt(ledger.Outcome{Slot: ledger.Keep,",
+			"case errors.As(err, &unknown):\n		return f.attempt(ledger.Outcome{Slot: ledger.Release,"),
+		"./internal/engine", "TestJudge",
 	},
 	{
 		"quarantine of unknown outcomes", "the slot of an error that nobody knows is freed",
-		in(outcomeGo, "reached the vendor.\n	return f.attempt(chain.Outcome{Slot: chain.Keep,",
-			"reached the vendor.\n	return f.attempt(chain.Outcome{Slot: chain.Release,"),
-		"./tasks", "TestJudge",
+		in(outcomeGo, "reached the vendor.\n	return f.attempt(ledger.Outcome{Slot: ledger.Keep,",
+			"reached the vendor.\n	return f.attempt(ledger.Outcome{Slot: ledger.Release,"),
+		"./internal/engine", "TestJudge",
 	},
 	{
 		"budget of attempts", "a call is never given up",
 		in(outcomeGo, "if f.Spent >= f.MaxAttempts {", "if false {"),
-		"./tasks", "TestJudge",
+		"./internal/engine", "TestJudge",
 	},
 	{
 		"order of record and advance", "a run whose outcome Redis did not take leaves it",
 		in(runnerGo, "case err == nil || ctx.Err() != nil:", "case true:"),
-		"./tasks", "TestOutcomeIsRecordedAsSoonAsRedisTakesIt",
+		"./internal/engine", "TestOutcomeIsRecordedAsSoonAsRedisTakesIt",
 	},
 	{
 		"grace after a lease", "whoever finds a lease ended takes its call for lost",
-		in("internal/chain/lua/pump.lua", "elseif c.s == 'x' and tonumber(ARGV[4]) > 0 and", "elseif false and"),
-		"./internal/chain", "TestOutcomeIsTakenWithinTheGrace",
+		in("internal/ledger/lua/dispatch.lua", "elseif c.s == 'x' and tonumber(ARGV[4]) > 0 and", "elseif false and"),
+		"./internal/ledger", "TestOutcomeIsTakenWithinTheGrace",
 	},
 	{
 		"grace after a lease", "no look at a call is the second one",
-		in("internal/chain/lua/pump.lua", "tonumber(redis.call('ZSCORE', DUE, id)) <= tonumber(c.e) then", "true then"),
-		"./internal/chain", "TestGraceEnds",
+		in("internal/ledger/lua/dispatch.lua", "tonumber(redis.call('ZSCORE', DUE, id)) <= tonumber(c.e) then", "true then"),
+		"./internal/ledger", "TestGraceEnds",
 	},
 	{
 		"grace after a lease", "the workers' ledger has none",
-		in("tasks/options.go", "Grace: graceOf(settings.Lease),", ""),
-		"./tasks", "TestOutcomeOutlivesARedisThatRefusesWrites/MISCONF",
+		in("internal/engine/options.go", "Grace: graceOf(settings.Lease),", ""),
+		"./internal/engine", "TestOutcomeOutlivesARedisThatRefusesWrites/MISCONF",
 	},
 	{
 		"order of record and advance", "what Redis calls an error is given up at once",
 		in(runnerGo, "case time.Since(since) >= broken:", "default:"),
-		"./tasks", "TestPersist",
+		"./internal/engine", "TestPersist",
 	},
 	{
 		"places of our own", "a run begins for every task that asynq hands out",
-		in("tasks/worker.go", "	if !w.places.enter(w.stopped) {\n		return w.runner.putBack(ctx, f)\n	}\n	defer w.places.leave()\n", ""),
-		"./tasks", "TestPlacesAreOurOwn",
+		in("internal/engine/worker.go", "	if !w.places.enter(w.stopped) {\n		return w.runner.putBack(ctx, f)\n	}\n	defer w.places.leave()\n", ""),
+		"./internal/engine", "TestPlacesAreOurOwn",
 	},
 	{
 		"shutdown in time", "what became of requests that were cut off is not recorded",
 		in(runnerGo, "	if r.last == nil {\n", "	if true {\n"),
-		"./tasks", "TestCutOffRequestIsRecorded",
+		"./internal/engine", "TestCutOffRequestIsRecorded",
 	},
 	{
 		"shutdown in time", "the worker waits for a Redis that hangs",
-		in("tasks/drain.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
-		"./tasks", "TestStopsInTimeThoughRedisHangs/idle",
+		in("internal/engine/drain.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
+		"./internal/engine", "TestStopsInTimeThoughRedisHangs/idle",
 	},
 	{
 		"shutdown in time", "the process waits for whatever hangs",
@@ -84,28 +84,28 @@ var workerMutations = []mutation{
 	},
 	{
 		"asynq's leases", "a task without one gets none",
-		in("tasks/leases.go", "return len(ended), l.rdb.ZAddNX(ctx, prefix+\"lease\", ended...).Err()", "return len(ended), nil"),
-		"./tasks", "TestTaskWithoutALeaseLeavesTheActiveOnes",
+		in("internal/engine/leases.go", "return len(ended), l.rdb.ZAddNX(ctx, prefix+\"lease\", ended...).Err()", "return len(ended), nil"),
+		"./internal/engine", "TestTaskWithoutALeaseLeavesTheActiveOnes",
 	},
 	{
 		"asynq's leases", "one look is enough",
-		in("tasks/leases.go", "if _, ok := l.seen[id]; ok {", "if _, ok := l.seen[id]; ok || true {"),
-		"./tasks", "TestOneLookMendsNoLease",
+		in("internal/engine/leases.go", "if _, ok := l.seen[id]; ok {", "if _, ok := l.seen[id]; ok || true {"),
+		"./internal/engine", "TestOneLookMendsNoLease",
 	},
 	{
 		"asynq's leases", "a task that this process runs is taken back",
-		in("tasks/leases.go", "l.here.Load(id); ok {", "l.here.Load(id); false && ok {"),
-		"./tasks", "TestTaskWithoutALeaseLeavesTheActiveOnes",
+		in("internal/engine/leases.go", "l.here.Load(id); ok {", "l.here.Load(id); false && ok {"),
+		"./internal/engine", "TestTaskWithoutALeaseLeavesTheActiveOnes",
 	},
 	{
 		"readiness", "a Redis that can be read is taken for one that takes writes",
-		in("tasks/ready.go", `rdb.SetArgs(context.Background(), key, "", redis.SetArgs{Mode: "XX"}).Err()`, "rdb.Get(context.Background(), key).Err()"),
-		"./tasks", "TestReady/MISCONF",
+		in("internal/engine/ready.go", `rdb.SetArgs(context.Background(), key, "", redis.SetArgs{Mode: "XX"}).Err()`, "rdb.Get(context.Background(), key).Err()"),
+		"./internal/engine", "TestReady/MISCONF",
 	},
 	{
 		"readiness", "a worker that may make no call says that it is ready",
-		in("tasks/ready.go", "	return w.barred()\n", "	return nil\n"),
-		"./tasks", "TestNotReadyWhileNoCallCanRun",
+		in("internal/engine/ready.go", "	return w.barred()\n", "	return nil\n"),
+		"./internal/engine", "TestNotReadyWhileNoCallCanRun",
 	},
 	{
 		"metrics at once", "a scrape waits for Redis",
@@ -115,32 +115,32 @@ var workerMutations = []mutation{
 	{
 		"WriteBy guard", "a request has no moment by which it must be written",
 		in(runnerGo, "		WriteBy: asked.Add(r.o.SlotMargin),\n", ""),
-		"./tasks", "TestRequestIsWrittenWithinTheMargin",
+		"./internal/engine", "TestRequestIsWrittenWithinTheMargin",
 	},
 	{
 		"lease covers the vendor's time", "it covers our own patience",
-		in("tasks/worker.go", "max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin", "o.CallTimeout + o.SlotMargin"),
-		"./tasks", "TestLeaseCoversTheVendorsTime",
+		in("internal/engine/worker.go", "max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin", "o.CallTimeout + o.SlotMargin"),
+		"./internal/engine", "TestLeaseCoversTheVendorsTime",
 	},
 	{
 		"put back at a stop", "a task that comes while the worker stops is begun",
 		in(runnerGo, "	if r.stopping.Load() {\n		return r.putBack(ctx, f)\n	}\n", ""),
-		"./tasks", "TestStoppingWorkerPutsBackWhatItHasNotBegun",
+		"./internal/engine", "TestStoppingWorkerPutsBackWhatItHasNotBegun",
 	},
 	{
-		"put back at a stop", "a bucket that was taken meanwhile is left to the survey",
-		in("tasks/feeder.go", "		_ = f.ledger.Announce(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the survey finds them\n", ""),
-		"./tasks", "TestStoppingWorkerGivesBackTheBucketsItTook",
+		"put back at a stop", "a bucket that was taken meanwhile is left to the backlog",
+		in("internal/engine/dispatcher.go", "		_ = f.ledger.Signal(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the reconciler finds them\n", ""),
+		"./internal/engine", "TestStoppingWorkerGivesBackTheBucketsItTook",
 	},
 	{
 		"agreement check", "a run begins while it is not known to hold",
 		in(runnerGo, "for !r.current() && ", "for false && "),
-		"./tasks", "TestRunWaitsForTheAgreement",
+		"./internal/engine", "TestRunWaitsForTheMembership",
 	},
 	{
 		"agreement check", "a process that differs may join",
 		in(agreementLua, "if mine[name] ~= nil and mine[name] ~= value then", "if false then"),
-		"./internal/agreement", "TestOneThatDiffers",
+		"./internal/membership", "TestOneThatDiffers",
 	},
 }
 
@@ -192,96 +192,96 @@ var filejobMutations = []mutation{
 			{filejobGo, "j.journal.AppendReserving(text, endRoom)", "j.journal.Append(text)"},
 			{filejobGo, "j.journal.AppendReserved(text, endRoom)", "j.journal.Append(text)"},
 		},
-		"./internal/filejob", "TestFullDisk",
+		"./internal/localrun", "TestFullDisk",
 	},
 	{
 		"full disk", "room is not kept for what is owed",
 		in(journalGo, "int64(len(line)) + j.owed + more;", "int64(len(line)) + more;"),
-		"./internal/journal", "TestReservedRoomIsThere",
+		"./internal/localrun/wal", "TestReservedRoomIsThere",
 	},
 	{
 		"full disk", "a result is told before its outcome is on the disk",
-		in("internal/filejob/results.go", "err = r.job.journal.Await(n.mark)", "err = nil"),
-		"./internal/filejob", "TestFailedSync",
+		in("internal/localrun/results.go", "err = r.job.journal.Await(n.mark)", "err = nil"),
+		"./internal/localrun", "TestFailedSync",
 	},
 	{
 		"full disk", "after a sync that failed the journal goes on as if nothing was",
 		in(journalGo, "j.failed = j.wrap(\"sync\", err)", "j.synced = upTo"),
-		"./internal/journal", "TestFailedSyncIsFinal",
+		"./internal/localrun/wal", "TestFailedSyncIsFinal",
 	},
 	{
 		"torn journals", "what was never synced counts as damage",
 		in(journalGo, "case ok && synced > int64(good):", "case ok && synced >= 0:"),
-		"./internal/journal", "TestHoleThatWasNeverSynced",
+		"./internal/localrun/wal", "TestHoleThatWasNeverSynced",
 	},
 	{
 		"what was told as cancelled stays so", "a policy's cancellations are not written down",
-		in("internal/filejob/work.go", "case chain.StateCancelled:", "case chain.StateRunning:"),
-		"./internal/filejob", "TestCancelledStaysCancelled",
+		in("internal/localrun/work.go", "case ledger.StateCancelled:", "case ledger.StateRunning:"),
+		"./internal/localrun", "TestCancelledStaysCancelled",
 	},
 	{
 		"what was told as cancelled stays so", "--skip-failed forgets what the policy did",
 		[]edit{
-			{filejobGo, "j.head.Policy == string(batch.Hold)", "string(batch.Hold) != \"\""},
-			{"internal/filejob/memory.go", "case c.State == chain.RestoreGivenUp && m.holds():", "case c.State == chain.RestoreGivenUp:"},
-			{"internal/filejob/work.go", "case chain.StateCancelled:", "case chain.StateRunning:"},
+			{filejobGo, "j.head.Policy == string(ledger.PolicyHold)", "string(ledger.PolicyHold) != \"\""},
+			{"internal/localrun/memory.go", "case c.State == ledger.RestoreGivenUp && m.holds():", "case c.State == ledger.RestoreGivenUp:"},
+			{"internal/localrun/work.go", "case ledger.StateCancelled:", "case ledger.StateRunning:"},
 		},
-		"./internal/filejob", "TestCancelledStaysCancelled",
+		"./internal/localrun", "TestCancelledStaysCancelled",
 	},
 	{
 		"corrected files", "a held call is put back before calls that were made",
 		in(againGo, "	slices.SortStableFunc(calls, func(x, y *remembered) int { return cmp.Compare(rank(x), rank(y)) })\n", "	_, _ = cmp.Compare[int], rank\n	slices.Reverse(calls[:0])\n"),
-		"./internal/filejob", "TestCorrectedFileGoesOn",
+		"./internal/localrun", "TestCorrectedFileGoesOn",
 	},
 	{
 		"corrected files", "a file may change between its two readings",
 		in(againGo, "(a.edited || sum.Missing > 0)", "false"),
-		"./internal/filejob", "TestFileThatChangesWhileItIsRead",
+		"./internal/localrun", "TestFileThatChangesWhileItIsRead",
 	},
 	{
 		"corrected files", "calls whose rows are gone fall out of the results",
-		in("internal/filejob/results.go", "range j.gone {", "range j.gone[:0] {"),
-		"./internal/filejob", "TestGoneRowsStayInTheResults",
+		in("internal/localrun/results.go", "range j.gone {", "range j.gone[:0] {"),
+		"./internal/localrun", "TestGoneRowsStayInTheResults",
 	},
 	{
 		"corrected files", "calls that were made are withheld behind a rejected row",
 		in(againGo, "	n.Withhold = false\n", ""),
-		"./internal/filejob", "TestCorrectedFileGoesOn",
+		"./internal/localrun", "TestCorrectedFileGoesOn",
 	},
 	{
 		"corrected files", "what was given up for good is made again behind another head",
-		in("internal/chain/lua/restore.lua", "local passed = state == 'f' and", "local passed = false and"),
-		"./internal/chain", "TestRestoreGivenUpBehindTheHead",
+		in("internal/ledger/lua/restore.lua", "local passed = state == 'f' and", "local passed = false and"),
+		"./internal/ledger", "TestRestoreGivenUpBehindTheHead",
 	},
 	{
 		"older jobs", "an older version's job takes a changed file",
 		in(filejobGo, "		if !same {\n", "		if !same && false {\n"),
-		"./internal/filejob", "TestOlderJobGoesOn",
+		"./internal/localrun", "TestOlderJobGoesOn",
 	},
 	{
 		"journal before the request", "a grant is written and not synced",
 		in(filejobGo, "		j.granted.Store(g.Nonce, nil)\n		err = j.journal.Sync(mark)\n", "		j.granted.Store(g.Nonce, nil)\n		_ = mark\n"),
-		"./internal/filejob", "TestGrantIsOnTheDiskBeforeItsRequest",
+		"./internal/localrun", "TestGrantIsOnTheDiskBeforeItsRequest",
 	},
 	{
 		"journal before the request", "a request is sent without its record",
 		in(filejobGo, "	if err != nil {\n		j.stop(err)\n	}\n	return err\n}\n\n// afterOutcome", "	_ = err\n	return nil\n}\n\n// afterOutcome"),
-		"./internal/filejob", "TestNothingIsSentWithoutItsRecord",
+		"./internal/localrun", "TestNothingIsSentWithoutItsRecord",
 	},
 	{
 		"a crash forgets no slot and no count", "they are not restored",
-		in("internal/filejob/world.go", "w.limiter.Restore(ctx, used)", "w.limiter.Restore(ctx, nil)"),
-		"./internal/filejob", "TestCrashIsRemembered",
+		in("internal/localrun/world.go", "w.limiter.Restore(ctx, used)", "w.limiter.Restore(ctx, nil)"),
+		"./internal/localrun", "TestCrashIsRemembered",
 	},
 	{
 		"a crash forgets no result", "it is not restored",
-		in("internal/filejob/world.go", "w.ledger.Restore(ctx, batchID, restored)", "w.ledger.Restore(ctx, batchID, restored[:0])"),
-		"./internal/filejob", "TestCrashIsRemembered",
+		in("internal/localrun/world.go", "w.ledger.Restore(ctx, batchID, restored)", "w.ledger.Restore(ctx, batchID, restored[:0])"),
+		"./internal/localrun", "TestCrashIsRemembered",
 	},
 	{
 		"torn journals", "a record is not checked",
 		in(journalGo, "if len(line) <= sum || string(line[:sum]) != checksum(line[sum:]) {", "if len(line) <= sum {"),
-		"./internal/journal", "TestDamage",
+		"./internal/localrun/wal", "TestDamage",
 	},
 }
 
@@ -289,23 +289,23 @@ var filejobMutations = []mutation{
 var otherMutations = []mutation{
 	{
 		"reasons of results", "the code of what went wrong is not stored",
-		in("tasks/outcome.go", "	j.Reason = reasonOf(err)\n", ""),
-		"./tasks", "TestJudge",
+		in("internal/engine/outcome.go", "	j.Reason = reasonOf(err)\n", ""),
+		"./internal/engine", "TestJudge",
 	},
 	{
 		"reasons of results", "a restart of a local run forgets them",
-		in("internal/chain/lua/restore.lua", "  rec[R.reason] = a(17) ~= '' and a(17) or nil\n", ""),
-		"./internal/chain", "TestRestoreEnded",
+		in("internal/ledger/lua/restore.lua", "  rec[R.reason] = a(17) ~= '' and a(17) or nil\n", ""),
+		"./internal/ledger", "TestRestoreEnded",
 	},
 	{
 		"rejects files", "fields that a rejected row lacks are not filled",
-		in("internal/intake/shape.go", "fields = append(fields, make([]string, len(s.columns)-len(fields))...)", "fields = append(fields, make([]string, 0)...)"),
-		"./internal/intake", "TestRejectsCanBeReadAgain",
+		in("internal/rows/shape.go", "fields = append(fields, make([]string, len(s.columns)-len(fields))...)", "fields = append(fields, make([]string, 0)...)"),
+		"./internal/rows", "TestRejectsCanBeReadAgain",
 	},
 	{
 		"rejects files", "one is not known by its column problem",
-		in("internal/intake/check.go", `row.FromRejects = v[colProblem] != "" || p.shape().rejects()`, `row.FromRejects = v[colProblem] == "" && p.shape().rejects()`),
-		"./internal/intake", "TestRejectsFileIsKnown",
+		in("internal/rows/check.go", `row.FromRejects = v[colProblem] != "" || p.shape().rejects()`, `row.FromRejects = v[colProblem] == "" && p.shape().rejects()`),
+		"./internal/rows", "TestRejectsFileIsKnown",
 	},
 	{
 		"sealing purpose", "a sealed token opens under another one's name",

@@ -12,7 +12,7 @@ type mutation struct {
 	Mechanism string // what is there, in words
 	Change    string // what is done to it, in words
 	Edits     []edit
-	Package   string // of the test, from the root: "./internal/chain", "./e2e/browser"
+	Package   string // of the test, from the root: "./internal/ledger", "./e2e/browser"
 	Test      string // that must fail, as go test names it: "TestMiniredis/both_days"
 }
 

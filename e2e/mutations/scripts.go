@@ -13,8 +13,8 @@ import (
 // embeddedTexts are the variables that hold one script each, by the file, in the copy, of
 // their package that sets them anew.
 var embeddedTexts = map[string]struct{ variable, script string }{
-	"quota/from_file.go":              {"library", quotaLua},
-	"internal/agreement/from_file.go": {"source", agreementLua},
+	"quota/from_file.go":               {"library", quotaLua},
+	"internal/membership/from_file.go": {"source", agreementLua},
 }
 
 const setFromFile = `package %s
@@ -32,8 +32,8 @@ func init() {
 
 // ledgerFiles replaces the ledger's embedded file system.
 var ledgerFiles = []edit{
-	{"internal/chain/ledger.go", `"embed"`, `"os"`},
-	{"internal/chain/ledger.go", "//go:embed lua/*.lua\nvar sources embed.FS\n",
+	{"internal/ledger/ledger.go", `"embed"`, `"os"`},
+	{"internal/ledger/ledger.go", "//go:embed lua/*.lua\nvar sources embed.FS\n",
 		"type files string\n\nfunc (dir files) ReadFile(name string) ([]byte, error) { return os.ReadFile(string(dir) + name) }\n\nvar sources files = DIR\n"},
 }
 
@@ -52,7 +52,7 @@ func (b *bench) scriptsFromFiles() error {
 		if err != nil {
 			return err
 		}
-		e.New = strings.ReplaceAll(e.New, "DIR", fmt.Sprintf("%q", filepath.Join(b.dir, "internal/chain")+"/"))
+		e.New = strings.ReplaceAll(e.New, "DIR", fmt.Sprintf("%q", filepath.Join(b.dir, "internal/ledger")+"/"))
 		changed, err := e.apply(string(text))
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (b *bench) scriptsFromFiles() error {
 // ofScripts reports whether the mutation needs no build.
 func (m mutation) ofScripts() bool {
 	for _, e := range m.Edits {
-		inCopy := e.File == quotaLua || e.File == agreementLua || strings.HasPrefix(e.File, "internal/chain/lua/")
+		inCopy := e.File == quotaLua || e.File == agreementLua || strings.HasPrefix(e.File, "internal/ledger/lua/")
 		if !inCopy {
 			return false
 		}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"habilita/internal/httpapi/httpapitest"
+	"habilita/internal/web/api/apitest"
 )
 
 // oapiCodegen makes the client in Go. What makes that in TypeScript is pinned in
@@ -19,7 +19,7 @@ const oapiCodegen = "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2
 // npm's registry. If it can't be had, the test is skipped, unless HABILITA_REQUIRE_CLIENTS=1.
 func TestGeneratedClients(t *testing.T) {
 	const key = "ana-0123456789abcdefghij"
-	api := httpapitest.Start(t, "ana:write:"+key)
+	api := apitest.Start(t, "ana:write:"+key)
 	document := filepath.Join(apiDir(t), "openapi.yaml")
 	type step struct {
 		name  string

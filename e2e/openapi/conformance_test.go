@@ -18,8 +18,8 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 
 	"habilita/e2e"
-	"habilita/internal/httpapi/httpapitest"
-	"habilita/internal/streaming"
+	"habilita/internal/web/api/apitest"
+	"habilita/internal/web/guard"
 )
 
 // apiDir is the package of the API, with its document.
@@ -63,7 +63,7 @@ func TestExchangesAreOfTheDocument(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "exchanges.jsonl")
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", ".")
 	cmd.Dir = apiDir(t)
-	cmd.Env = append(os.Environ(), httpapitest.KeepEnv+"="+kept)
+	cmd.Env = append(os.Environ(), apitest.KeepEnv+"="+kept)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -83,7 +83,7 @@ func TestExchangesAreOfTheDocument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var x httpapitest.Exchange
+		var x apitest.Exchange
 		if err := json.Unmarshal(line, &x); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestExchangesAreOfTheDocument(t *testing.T) {
 
 // hold holds an exchange against the document. A request that was refused need not be one
 // that the document allows. It reports whether the document had to say something.
-func hold(t *testing.T, document validator.Validator, x httpapitest.Exchange) bool {
+func hold(t *testing.T, document validator.Validator, x apitest.Exchange) bool {
 	t.Helper()
 	if x.Status == http.StatusNotFound || x.Status == http.StatusMethodNotAllowed || x.Method == http.MethodHead {
 		return false // of no operation, perhaps
@@ -114,7 +114,7 @@ func hold(t *testing.T, document validator.Validator, x httpapitest.Exchange) bo
 	if x.Status < 400 {
 		var body io.Reader = bytes.NewReader(x.Body)
 		if x.Header.Get("Content-Encoding") != "" { // which the validator does not read
-			body = streaming.Gunzip(body)
+			body = guard.Gunzip(body)
 		}
 		r := request(body)
 		r.Header.Del("Content-Encoding")

@@ -16,7 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
 )
 
 func TestDescribe(t *testing.T) {
@@ -176,7 +176,7 @@ func TestTooOld(t *testing.T) {
 			t.Errorf("tooOld(%q) = %v", v, !want)
 		}
 	}
-	found := judge(map[string]string{"redis_version": "6.0.16"}, false)
+	found := findingsOf(map[string]string{"redis_version": "6.0.16"}, false)
 	if summary(found) != "refuse Redis is version 6.0.16, and 6.2 is needed\n" {
 		t.Errorf("got %q", summary(found))
 	}

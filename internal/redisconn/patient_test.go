@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
 )
 
 // A patient client bears a Redis that is away, and an impatient one says so.

@@ -114,7 +114,7 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 	if err != nil {
 		return nil, err
 	}
-	found := judge(fields, inCluster)
+	found := findingsOf(fields, inCluster)
 	if fields["aof_enabled"] == "1" && conf.Err() == nil && conf.Val()["appendfsync"] == "no" {
 		found = append(found, Finding{Level: Warn,
 			What:   "appendfsync is no: a crash of the machine may lose up to half a minute of acknowledged calls",
@@ -150,7 +150,7 @@ func unread(info map[string]string, infoErr, configErr error) (found []Finding) 
 }
 
 // judge goes by the fields of INFO; those that are missing are passed over.
-func judge(info map[string]string, inCluster bool) (found []Finding) {
+func findingsOf(info map[string]string, inCluster bool) (found []Finding) {
 	add := func(l Level, what, remedy string) {
 		found = append(found, Finding{Level: l, What: what, Remedy: remedy})
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
 )
 
 // setUser gives user app the words of an ACL, and returns a client that logs in as it.

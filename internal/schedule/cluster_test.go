@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"habilita/internal/redisconn"
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
 )
 
 // The same scripts and pipelines do on a Redis Cluster.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/redisconn/redistest"
+	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
 )
 

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/chain"
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // TestFileIsGivenAgain gives random files again and again under one name: edited at random, with
@@ -40,7 +40,7 @@ func TestFileIsGivenAgain(t *testing.T) {
 						}
 						return wolkvoxtest.Fault{}
 					}},
-				Options: tasks.WorkerOptions{CallTimeout: 5 * time.Second, VendorTimeout: 5 * time.Second, SlotMargin: time.Second,
+				Options: engine.WorkerOptions{CallTimeout: 5 * time.Second, VendorTimeout: 5 * time.Second, SlotMargin: time.Second,
 					RetryMin: 100 * time.Millisecond, RetryMax: time.Second, MaxAttempts: 1000},
 			}, func(w *world) {
 				(&rewriting{world: w, random: random, known: map[string]bool{}, order: map[string][]string{}}).test()
@@ -117,13 +117,13 @@ func (f *rewriting) ids() (ids, chains []string) {
 	same := map[row]uint64{}
 	for _, r := range f.file {
 		name := f.names.Name(r.token)
-		key := chain.GivenKey(r.id)
+		key := ledger.GivenKey(r.id)
 		if r.id == "" {
 			same[r]++
-			key = chain.RowKey(f.names, same[r], r.server, name, r.chain, r.ref)
+			key = ledger.RowKey(f.names, same[r], r.server, name, r.chain, r.ref)
 		}
-		ids = append(ids, chain.CallID(chain.BatchID("file"), name, key))
-		chains = append(chains, chain.ID(name, r.chain))
+		ids = append(ids, ledger.CallID(ledger.BatchID("file"), name, key))
+		chains = append(chains, ledger.ChainID(name, r.chain))
 	}
 	return ids, chains
 }
@@ -131,14 +131,14 @@ func (f *rewriting) ids() (ids, chains []string) {
 var errKilled = errors.New("the producer is killed")
 
 // give gives the file, to its end or until the producer dies.
-func (f *rewriting) give(upTo int, opts ...tasks.BatchOption) (tasks.Summary, error) {
-	return f.producer.EnqueueBatch(f.ctx, "file", func(yield func(tasks.Call, error) bool) {
+func (f *rewriting) give(upTo int, opts ...engine.BatchOption) (engine.Summary, error) {
+	return f.producer.EnqueueBatch(f.ctx, "file", func(yield func(engine.Call, error) bool) {
 		for i, r := range f.file {
 			if i == upTo {
-				yield(tasks.Call{}, errKilled)
+				yield(engine.Call{}, errKilled)
 				return
 			}
-			c := tasks.Call{Server: r.server, Token: tasks.Token(r.token), Chain: r.chain, Ref: r.ref, ID: r.id, Row: i + 2}
+			c := engine.Call{Server: r.server, Token: engine.Token(r.token), Chain: r.chain, Ref: r.ref, ID: r.id, Row: i + 2}
 			if !yield(c, nil) {
 				return
 			}
@@ -148,14 +148,14 @@ func (f *rewriting) give(upTo int, opts ...tasks.BatchOption) (tasks.Summary, er
 
 // see brings what must come of it up to date, after the file was given.
 func (f *rewriting) see() {
-	there := map[string]operator.CallRecord{}
+	there := map[string]control.CallRecord{}
 	for r, err := range f.operator.Report(f.ctx, "file") {
 		f.no(err)
 		there[r.ID] = r
 	}
 	f.unsent = map[string]bool{}
 	for id, r := range there {
-		if r.State == string(chain.StateCancelled) {
+		if r.State == string(ledger.StateCancelled) {
 			f.unsent[id] = r.Attempts == 0
 			delete(f.known, id)
 		}
@@ -165,7 +165,7 @@ func (f *rewriting) see() {
 	}
 	ids, chains := f.ids()
 	for i, id := range ids {
-		if r, ok := there[id]; ok && r.State != string(chain.StateCancelled) && !f.known[id] {
+		if r, ok := there[id]; ok && r.State != string(ledger.StateCancelled) && !f.known[id] {
 			f.known[id] = true
 			f.order[chains[i]] = append(f.order[chains[i]], id)
 		}
@@ -186,7 +186,7 @@ func (f *rewriting) test() {
 				f.see()
 			}
 		}
-		s, err := f.give(-1, tasks.PruneExactly(max(1, f.missing())))
+		s, err := f.give(-1, engine.PruneExactly(max(1, f.missing())))
 		f.no(err)
 		if !s.Complete() || s.Rows != s.Enqueued+s.Duplicates {
 			f.Fatalf("%+v", s)
@@ -194,13 +194,13 @@ func (f *rewriting) test() {
 		f.see()
 		time.Sleep(time.Duration(f.random.IntN(4000)) * time.Millisecond)
 	}
-	f.await("file", "done", 12*time.Hour, func(s operator.Status) bool { return s.Open == 0 })
+	f.await("file", "done", 12*time.Hour, func(s control.Status) bool { return s.Open == 0 })
 	f.judgeFile()
 }
 
 // missing is how many calls the file has no more.
 func (f *rewriting) missing() int {
-	s, err := f.give(-1, tasks.Look())
+	s, err := f.give(-1, engine.Look())
 	f.no(err)
 	return s.Missing
 }

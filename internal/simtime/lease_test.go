@@ -6,13 +6,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // The bubble has one clock for all workers. What the clock of another one does to them,
 // two days ahead of theirs, is done by hand: to it every lease of asynq's tasks has run
 // out, so that it gives each of them to somebody else while its request is in flight.
-// The feed number makes that do nothing.
+// The dispatch number makes that do nothing.
 func TestLeasesLookExpired(t *testing.T) {
 	zone := time.FixedZone("America/Bogota", -5*60*60)
 	x := World{Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone), Vendor: wolkvoxtest.Options{Latency: 20 * time.Second, Jitter: 30 * time.Second}}

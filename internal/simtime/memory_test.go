@@ -7,7 +7,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
-	"habilita/internal/embedded"
+	"habilita/internal/localrun/inproc"
 )
 
 // memory is a miniredis whose clock is the machine's and so much. It is asked over
@@ -32,5 +32,5 @@ func (m *memory) dial(context.Context, string, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return embedded.Queue(c, func() { m.SetTime(m.now()) }), nil
+	return inproc.Queue(c, func() { m.SetTime(m.now()) }), nil
 }

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 // A real quota of one licence under load: 1,000 are done on the first day, the rest on
@@ -21,7 +21,7 @@ func TestQuotaRunsOut(t *testing.T) {
 	}
 	run(t, World{Start: at.Add(-10 * time.Minute), Vendor: wolkvoxtest.Options{Latency: 300 * time.Millisecond, Jitter: 200 * time.Millisecond}}, func(w *world) {
 		w.enqueue("all", load{token: "a", calls: calls, chains: 2}, load{token: "b", calls: 50})
-		w.await("all", "the quota used", 8*time.Minute, func(st operator.Status) bool { return st.Succeeded == 1050 })
+		w.await("all", "the quota used", 8*time.Minute, func(st control.Status) bool { return st.Succeeded == 1050 })
 		w.done(time.Hour)
 		w.onlyNeeded()
 		if n := days(w.vendor.Account())["2026-11-23 a"]; n != 1000 {
@@ -107,7 +107,7 @@ func testMidnight(t *testing.T, m midnight, off, skew time.Duration) {
 		at := m.at(t)
 		x := World{
 			Start: at.Add(-3 * time.Minute), Off: off, Skew: skew,
-			Options: tasks.WorkerOptions{CallTimeout: 30 * time.Second},
+			Options: engine.WorkerOptions{CallTimeout: 30 * time.Second},
 			Vendor:  wolkvoxtest.Options{Latency: 1200 * time.Millisecond, Jitter: 800 * time.Millisecond, Script: slow("c"), Seed: uint64(skew)},
 		}
 		switch {
@@ -125,7 +125,7 @@ func testMidnight(t *testing.T, m midnight, off, skew time.Duration) {
 			w.enqueue("day", load{token: "a", calls: 90, chains: 2}, load{token: "c", calls: 16, chains: 2},
 				load{token: "d", calls: 4, at: at.Add(20 * time.Second)})
 			w.enqueue("flow", load{token: "b", calls: 330, chains: 2})
-			w.await("flow", "out of quota", 20*time.Minute, func(st operator.Status) bool { return w.quotaUsed("b") && st.Open < 300 })
+			w.await("flow", "out of quota", 20*time.Minute, func(st control.Status) bool { return w.quotaUsed("b") && st.Open < 300 })
 			w.countedTwice("b", at, 880)
 			w.vendor.SetToken("b", wolkvoxtest.Token{Licenses: 2})
 			w.enqueue("more", load{token: "b", calls: 1, licenses: 2})

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"habilita/internal/operator"
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // refusal is a time in which the vendor refuses.
@@ -60,7 +60,7 @@ func (c refusal) test(t *testing.T) {
 	night, away := maintenance(start, start.Add(c.night)), maintenance(start.Add(time.Minute), over)
 	x := World{
 		Start: start, Off: c.off, Idle: 20 * time.Second, Workers: 1,
-		Options: tasks.WorkerOptions{GiveUpAfter: c.giveUp},
+		Options: engine.WorkerOptions{GiveUpAfter: c.giveUp},
 		Vendor: wolkvoxtest.Options{Latency: time.Second, Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
 			switch r.Token {
 			case "night":
@@ -88,7 +88,7 @@ func (c refusal) test(t *testing.T) {
 		w.gaveUp("away", "given up: pushed back since "+start.Add(time.Minute).UTC().Format("2006-01-02T15:04"))
 
 		w.until(over.Add(time.Minute))
-		if n, err := w.operator.Retry(w.ctx, operator.Selection{Batch: "away"}); n != 1 || err != nil {
+		if n, err := w.operator.Retry(w.ctx, control.Selection{Batch: "away"}); n != 1 || err != nil {
 			t.Errorf("retry of %d chains: %v", n, err)
 		}
 		w.done(time.Hour)

@@ -19,11 +19,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/internal/wolkvox/wolkvoxtest"
 	"habilita/quota"
-	"habilita/tasks"
 )
 
 // whole reports whether the whole matrix was asked for.
@@ -35,11 +35,11 @@ type World struct {
 	Off   time.Duration // clocks of Redis and the vendor minus the workers'
 	Skew  time.Duration // the vendor's clock minus that of Redis
 
-	Vendor  wolkvoxtest.Options // Now and Location are filled in
-	Dial    time.Duration       // time to connect to the vendor, which each request does where it is not 0
-	Workers int                 // 0: 2
-	Options tasks.WorkerOptions // Log, addresses and keys are filled in
-	Idle    time.Duration       // how often idle workers look around; 0: 4 s
+	Vendor  wolkvoxtest.Options  // Now and Location are filled in
+	Dial    time.Duration        // time to connect to the vendor, which each request does where it is not 0
+	Workers int                  // 0: 2
+	Options engine.WorkerOptions // Log, addresses and keys are filled in
+	Idle    time.Duration        // how often idle workers look around; 0: 4 s
 }
 
 // world is a World at work, inside its bubble.
@@ -50,9 +50,9 @@ type world struct {
 	redis    *memory
 	rdb      *redis.Client
 	vendor   *wolkvoxtest.Simulator
-	operator *operator.Operator
-	producer *tasks.Producer
-	names    *vault.Namer
+	operator *control.Control
+	producer *engine.Producer
+	names    *vault.TokenIDs
 	zone     *time.Location
 	batches  []string
 }
@@ -118,25 +118,25 @@ func (w *world) work(dial func(context.Context, string, string) (net.Conn, error
 	o.RedisDialer, o.VendorDialer = w.redis.dial, dial
 	o.Quota.Location = w.zone
 	idle := cmp.Or(w.Idle, 4*time.Second)
-	o.TaskCheckInterval, o.SweepInterval = idle, max(time.Minute, 30*idle)
+	o.TaskCheckInterval, o.ReconcileInterval = idle, max(time.Minute, 30*idle)
 	o.Concurrency = cmp.Or(o.Concurrency, 8)
 	o.Log = zerolog.New(zerolog.NewTestWriter(w.T)).Level(logLevel())
 	ctx, cancel := context.WithCancel(w.ctx)
 	ended := make(chan error)
 	n := cmp.Or(w.Workers, 2)
 	for range n {
-		worker, err := tasks.NewWorker(w.ctx, o)
+		worker, err := engine.NewWorker(w.ctx, o)
 		w.no(err)
 		go func() { ended <- worker.Run(ctx) }()
 	}
 	w.rdb = redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Dialer: w.redis.dial})
-	w.producer, err = tasks.NewProducer(w.ctx, w.rdb, o.Options)
+	w.producer, err = engine.NewProducer(w.ctx, w.rdb, o.Options)
 	w.no(err)
 	opened, err := vault.ParseKeys(keys)
 	w.no(err)
-	w.names, err = vault.EnsureNamingKey(w.ctx, w.rdb, quota.DefaultPrefix+":naming", opened)
+	w.names, err = vault.EnsureTokenIDKey(w.ctx, w.rdb, quota.DefaultPrefix+":naming", opened)
 	w.no(err)
-	w.operator, err = operator.Open(w.rdb, "", quota.Settings{Location: w.zone})
+	w.operator, err = control.Open(w.rdb, "", quota.Settings{Location: w.zone})
 	w.no(err)
 	return func() {
 		cancel()
@@ -173,11 +173,11 @@ func (w *world) enqueue(name string, loads ...load) {
 	for _, l := range loads {
 		most = max(most, l.calls)
 	}
-	_, err := w.producer.EnqueueBatch(w.ctx, name, func(yield func(tasks.Call, error) bool) {
+	_, err := w.producer.EnqueueBatch(w.ctx, name, func(yield func(engine.Call, error) bool) {
 		for i := range most {
 			for _, l := range loads {
-				c := tasks.Call{
-					Server: "1", Token: tasks.Token(l.token), Licenses: l.licenses, Ref: fmt.Sprintf("%03d %05d", len(w.batches), i),
+				c := engine.Call{
+					Server: "1", Token: engine.Token(l.token), Licenses: l.licenses, Ref: fmt.Sprintf("%03d %05d", len(w.batches), i),
 					Chain: fmt.Sprint("c", i%max(l.chains, 1)), At: l.at,
 				}
 				if i < l.calls && !yield(c, nil) {
@@ -208,7 +208,7 @@ func (w *world) now() time.Time { return w.redis.now().In(w.zone) }
 func (w *world) until(then time.Time) { time.Sleep(then.Sub(w.now())) }
 
 // await lets time pass, in steps, until the batch is as wanted.
-func (w *world) await(name, what string, within time.Duration, ok func(operator.Status) bool) operator.Status {
+func (w *world) await(name, what string, within time.Duration, ok func(control.Status) bool) control.Status {
 	w.Helper()
 	over := time.Now().Add(within)
 	for {
@@ -231,13 +231,13 @@ func (w *world) done(within time.Duration, batches ...string) {
 		batches = w.batches
 	}
 	for _, name := range batches {
-		w.await(name, "all done", within, func(st operator.Status) bool { return st.Succeeded == st.Total })
+		w.await(name, "all done", within, func(st control.Status) bool { return st.Succeeded == st.Total })
 	}
 }
 
-func (w *world) report() []operator.CallRecord {
+func (w *world) report() []control.CallRecord {
 	w.Helper()
-	var all []operator.CallRecord
+	var all []control.CallRecord
 	for _, name := range w.batches {
 		for r, err := range w.operator.Report(w.ctx, name) {
 			w.no(err)
@@ -262,13 +262,13 @@ func (w *world) waiting() string {
 func (w *world) judge() {
 	w.Helper()
 	a := w.vendor.Account()
-	ids := map[string][]operator.CallRecord{}
+	ids := map[string][]control.CallRecord{}
 	for _, r := range w.report() {
 		ids[r.Chain] = append(ids[r.Chain], r)
 	}
 	var chains [][]string
 	for _, calls := range ids {
-		slices.SortFunc(calls, func(a, b operator.CallRecord) int { return cmp.Compare(a.Ref, b.Ref) })
+		slices.SortFunc(calls, func(a, b control.CallRecord) int { return cmp.Compare(a.Ref, b.Ref) })
 		var chain []string
 		for _, c := range calls {
 			chain = append(chain, c.ID)

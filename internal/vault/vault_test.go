@@ -181,8 +181,8 @@ func TestGenerateKey(t *testing.T) {
 
 func TestNothingPrintsASecret(t *testing.T) {
 	keys := mustKeys(t, mustGenerate(t, "k1"))
-	raw, _ := NewNamingKey()
-	for _, v := range []any{keys, NewNamer(raw)} {
+	raw, _ := NewTokenIDKey()
+	for _, v := range []any{keys, NewTokenIDs(raw)} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if got := fmt.Sprintf(verb, v); got != "[redacted]" {
 				t.Errorf("%T under %s prints %q", v, verb, got)
@@ -213,8 +213,8 @@ func TestZeroKeys(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	k := mustKeys(t, mustGenerate(t, "a"))
-	raw, _ := NewNamingKey()
-	n := NewNamer(raw)
+	raw, _ := NewTokenIDKey()
+	n := NewTokenIDs(raw)
 	want := n.Name(token)
 	var wg sync.WaitGroup
 	for g := range 8 {

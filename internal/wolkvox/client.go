@@ -116,7 +116,7 @@ func (c *Client) Do(ctx context.Context, op Operation, r Request) (Answer, error
 	if err != nil {
 		return Answer{}, &UnknownOutcomeError{Status: resp.StatusCode, Cause: safeError(err, r.Token)}
 	}
-	ans, err := judge(resp.StatusCode, body, r.Token)
+	ans, err := classify(resp.StatusCode, body, r.Token)
 	after := retryAfter(resp.Header, time.Now())
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		refused.RetryAfter = after

@@ -32,7 +32,7 @@ func TestJudgeSuccess(t *testing.T) {
 		`{"code": 202, "msg": {"text": "ok"}, "data": [1]}`,
 	} {
 		for _, status := range []int{200, 201, 202} {
-			ans, err := judge(status, payloadOf(body), testToken)
+			ans, err := classify(status, payloadOf(body), testToken)
 			if err != nil || ans.Status != status || ans.Code != 202 {
 				t.Errorf("%d %s: %+v, %v", status, body, ans, err)
 			}
@@ -71,7 +71,7 @@ func TestJudgeRefused(t *testing.T) {
 		{301, "", Other, 0},
 		{403, `[1]`, UnknownForbidden, 0},
 	} {
-		_, err := judge(c.status, payloadOf(c.body), testToken)
+		_, err := classify(c.status, payloadOf(c.body), testToken)
 		var r *RefusedError
 		if !errors.As(err, &r) || r.Kind != c.kind || r.Code != c.code || r.Status != c.status {
 			t.Errorf("%d %s: %#v", c.status, c.body, err)
@@ -87,7 +87,7 @@ func TestJudgeUnreadable(t *testing.T) {
 		`{"code": "2e2", "error": null}`, `{"code": "0xCA", "error": null}`, `{"code": 1e400, "error": null}`, `{"code": [202], "error": null}`,
 		`{"Code": 202, "Error": null}`, "\xff\xfe{\x00}\x00", strings.Repeat("[", 20000),
 	} {
-		_, err := judge(200, payloadOf(body), testToken)
+		_, err := classify(200, payloadOf(body), testToken)
 		var u *UnreadableError
 		if !errors.As(err, &u) || u.Status != 200 || u.Reason == "" {
 			t.Errorf("%.60q: %#v", body, err)
@@ -105,7 +105,7 @@ func TestTextsAreSafe(t *testing.T) {
 		`<html>` + strings.Repeat("x", 270) + testToken,
 		strings.ReplaceAll(testToken, "-", "\x00-\u200b\xff"),
 	} {
-		_, err := judge(403, payloadOf(body), testToken)
+		_, err := classify(403, payloadOf(body), testToken)
 		var r *RefusedError
 		if !errors.As(err, &r) {
 			t.Fatal(err)
@@ -159,7 +159,7 @@ func FuzzDecodeEnvelope(f *testing.F) {
 		if p.env.code != 0 && (p.env.code < 100 || p.env.code > 999) {
 			t.Fatalf("code %d", p.env.code)
 		}
-		ans, err := judge(status, p, secret)
+		ans, err := classify(status, p, secret)
 		texts := []string{ans.Msg}
 		switch e := err.(type) {
 		case nil:

@@ -245,7 +245,7 @@ function quota.offer(prefix, token, slots, now)
 end
 
 -- recall: has the workers' chains of a token that wait for this reason look again. It
--- leaves a timer, which their pump works off a slice at a time, so that any number may wait.
+-- leaves a timer, which their dispatch works off a slice at a time, so that any number may wait.
 -- Returns 1 where the caller of the script is to signal the bucket.
 function quota.recall(prefix, token, why, now)
   if redis.call('EXISTS', prefix .. 'due') == 0 then return 0 end

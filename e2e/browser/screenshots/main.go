@@ -17,7 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"habilita/e2e/browser"
-	"habilita/internal/console/consoletest"
+	"habilita/internal/web/console/consoletest"
 )
 
 func main() {

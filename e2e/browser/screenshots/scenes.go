@@ -7,13 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"habilita/internal/access"
-	"habilita/internal/actionlog"
-	"habilita/internal/console/consoletest"
-	"habilita/internal/operator"
+	"habilita/internal/control"
+	"habilita/internal/web/console/consoletest"
+	"habilita/internal/web/guard"
+
+	"habilita/internal/engine"
 	"habilita/internal/schedule"
-	"habilita/internal/wolkvox/wolkvoxtest"
-	"habilita/tasks"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // empty is the console of somebody who has just begun.
@@ -35,7 +35,7 @@ func away(ctx context.Context) (*consoletest.Stage, []shot, error) {
 // busy is a console with much going on.
 func busy(ctx context.Context) (*consoletest.Stage, []shot, error) {
 	s, err := consoletest.Open(ctx, consoletest.Options{
-		Who: access.Principal{Name: "ana", CanWrite: true},
+		Who: guard.Principal{Name: "ana", CanWrite: true},
 		Vendor: wolkvoxtest.Options{
 			Latency: 30 * time.Millisecond, Jitter: 40 * time.Millisecond,
 			TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
@@ -73,10 +73,10 @@ var (
 )
 
 func fill(ctx context.Context, s *consoletest.Stage) error {
-	batch := func(name string, n int, token func(i int) string, opts ...tasks.BatchOption) error {
-		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(tasks.Call, error) bool) {
+	batch := func(name string, n int, token func(i int) string, opts ...engine.BatchOption) error {
+		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(engine.Call, error) bool) {
 			for i := range n {
-				c := tasks.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: tasks.Token(token(i)),
+				c := engine.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: engine.Token(token(i)),
 					Ref: "Soporte " + cities[i/4%len(cities)] + " - " + modules[i%4]}
 				if !yield(c, nil) {
 					return
@@ -112,20 +112,20 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		return err
 	}
 	for i, name := range []string{"prueba", "piloto"} {
-		var canary *tasks.CanaryError
-		opts := []tasks.BatchOption{tasks.Canary(i * 2)}
+		var canary *engine.CanaryError
+		opts := []engine.BatchOption{engine.Canary(i * 2)}
 		if i == 0 {
-			opts = []tasks.BatchOption{tasks.NotBefore(time.Now().Add(time.Hour))}
+			opts = []engine.BatchOption{engine.NotBefore(time.Now().Add(time.Hour))}
 		}
 		err := batch(name, 24, func(n int) string { return fmt.Sprint("bad-", name, n/6) }, opts...)
 		if err != nil && !errors.As(err, &canary) {
 			return err
 		}
 	}
-	if _, err := s.Operator.Cancel(ctx, operator.Selection{Batch: "prueba"}); err != nil {
+	if _, err := s.Operator.Cancel(ctx, control.Selection{Batch: "prueba"}); err != nil {
 		return err
 	}
-	if err := batch("diciembre", 40, func(i int) string { return fmt.Sprint("ok-", i) }, tasks.NotBefore(time.Now().Add(10*time.Hour))); err != nil {
+	if err := batch("diciembre", 40, func(i int) string { return fmt.Sprint("ok-", i) }, engine.NotBefore(time.Now().Add(10*time.Hour))); err != nil {
 		return err
 	}
 	if err := batch("ventas-sur", 60, func(i int) string { return fmt.Sprint([]string{"bad-sur", "ok-sur", "bad-este"}[i%3], i/20) }); err != nil {
@@ -140,13 +140,13 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	if err := used(ctx, s); err != nil {
 		return err
 	}
-	for _, e := range []actionlog.Entry{
-		{Who: "carlos@laptop", Via: actionlog.CLI, Action: "retry", Target: "batch renovación-octubre", Result: "3 chains"},
-		{Who: "provisioning", Via: actionlog.API, Action: "cancel", Target: "batch prueba", Result: "128 calls"},
-		{Who: "ana", Via: actionlog.Console, Action: "skip", Target: "chain aabbccddeeffgghhiijjkkll", Result: "1 chain"},
-		{Who: "carlos@laptop", Via: actionlog.CLI, Action: "schedule pause", Target: "schedule weekly-audit", Result: "paused; `enqueue schedule resume weekly-audit` goes on"},
-		{Who: "carlos@laptop", Via: actionlog.CLI, Action: "lift", Target: "server 0042", Result: "its calls are made again"},
-		{Who: "ana", Via: actionlog.Console, Action: "retry", Target: "cause bad_token of all held chains", Result: "failed after 12 chains: the decision was cut off"},
+	for _, e := range []control.AuditEntry{
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "retry", Target: "batch renovación-octubre", Result: "3 chains"},
+		{Who: "provisioning", Via: control.ByAPI, Action: "cancel", Target: "batch prueba", Result: "128 calls"},
+		{Who: "ana", Via: control.ByConsole, Action: "skip", Target: "chain aabbccddeeffgghhiijjkkll", Result: "1 chain"},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "schedule pause", Target: "schedule weekly-audit", Result: "paused; `enqueue schedule resume weekly-audit` goes on"},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "lift", Target: "server 0042", Result: "its calls are made again"},
+		{Who: "ana", Via: control.ByConsole, Action: "retry", Target: "cause bad_token of all held chains", Result: "failed after 12 chains: the decision was cut off"},
 	} {
 		if _, err := s.Actions.Append(ctx, e); err != nil {
 			return err

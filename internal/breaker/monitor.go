@@ -1,0 +1,229 @@
+package breaker
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// MonitorOptions set up a Monitor.
+type MonitorOptions struct {
+	// Leave is how long a probe may take: from its leave until its outcome is reported.
+	Leave time.Duration
+	// Every is how often the view is made new and what was seen is reported; 0: 1 s.
+	Every time.Duration
+	// Now is the clock of Redis.
+	Now func() time.Time
+	Log zerolog.Logger
+}
+
+// Monitor is a worker's view of the servers, and what it saw of them. Run keeps it;
+// without it nothing is ever put off. Safe for concurrent use.
+type Monitor struct {
+	store *Store
+	o     MonitorOptions
+	soon  chan struct{} // a server may have tripped, or a probe has ended
+
+	// blocked is what Blocked gives where no probe is to be made; nil: nothing.
+	blocked atomic.Pointer[string]
+	leaves  atomic.Int64 // probes that may be made
+
+	mu     sync.Mutex
+	seen   map[string]*seen
+	down   map[string]int64 // servers that are not closed -> put off until, ms
+	leave  map[string]bool  // may be probed by this worker
+	counts map[State]int
+}
+
+// NewMonitor makes a Monitor. It asks nothing of Redis.
+func NewMonitor(s *Store, o MonitorOptions) *Monitor {
+	if o.Every == 0 {
+		o.Every = time.Second
+	}
+	return &Monitor{store: s, o: o, soon: make(chan struct{}, 1), seen: map[string]*seen{}, leave: map[string]bool{}}
+}
+
+// halfOpenWait is how long calls are put off while a probe is under way: soon after it
+// succeeded they go on.
+const halfOpenWait = 5 * time.Second
+
+// Run keeps the view and reports, until ctx ends; then it reports what is left.
+func (m *Monitor) Run(ctx context.Context) {
+	tick := time.NewTicker(m.o.Every)
+	defer tick.Stop()
+	for failed := false; ; {
+		err := m.Refresh(ctx)
+		if err != nil && !failed && ctx.Err() == nil {
+			m.o.Log.Warn().Err(err).Msg("the state of the vendor's servers is not known; trying again")
+		}
+		failed = err != nil
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = m.report(last) // lost, it costs a later switch
+			return
+		case <-tick.C:
+		case <-m.soon:
+		}
+	}
+}
+
+// Refresh reports what was seen and makes the view new.
+func (m *Monitor) Refresh(ctx context.Context) error {
+	if err := m.report(ctx); err != nil {
+		return err
+	}
+	now := m.o.Now()
+	all, err := m.store.Servers(ctx, now)
+	if err != nil {
+		return err
+	}
+	down, counts := map[string]int64{}, map[State]int{}
+	for _, h := range all {
+		counts[h.State]++
+		if h.State == Closed {
+			continue
+		}
+		until := h.NextProbe
+		if h.State == HalfOpen && until.After(now.Add(halfOpenWait)) {
+			until = now.Add(halfOpenWait)
+		}
+		if !now.Before(h.NextProbe) {
+			given, err := m.store.ask(ctx, h.Server, m.o.Leave)
+			if err != nil {
+				return err
+			}
+			if given {
+				m.mu.Lock()
+				m.leave[h.Server] = true
+				m.mu.Unlock()
+			}
+			until = now.Add(halfOpenWait)
+		}
+		down[h.Server] = until.UnixMilli()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down, m.counts = down, counts
+	for server := range m.leave {
+		if down[server] == 0 {
+			delete(m.leave, server)
+		}
+	}
+	m.publishLocked()
+	return nil
+}
+
+func (m *Monitor) publishLocked() {
+	m.leaves.Store(int64(len(m.leave)))
+	if len(m.down) == 0 {
+		m.blocked.Store(nil)
+		return
+	}
+	text := m.textLocked("")
+	m.blocked.Store(&text)
+}
+
+func (m *Monitor) textLocked(without string) string {
+	var b strings.Builder
+	for server, until := range m.down {
+		if server != without {
+			b.WriteString(server + "=" + strconv.FormatInt(until, 10) + " ")
+		}
+	}
+	return b.String()
+}
+
+func (m *Monitor) report(ctx context.Context) error {
+	m.mu.Lock()
+	all := m.seen
+	m.seen = map[string]*seen{}
+	m.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	switched, err := m.store.tell(ctx, all)
+	for _, s := range switched {
+		if s.To == Open {
+			m.o.Log.Warn().Str("server", s.Server).Msg("the vendor's server is down: its calls are put off, and it is probed")
+		} else {
+			m.o.Log.Info().Str("server", s.Server).Msg("the vendor's server answers again")
+		}
+	}
+	return err
+}
+
+// Observe notes the end of a request: answered is false where no answer came that can be
+// read. probe says that it was made by a Probe's leave.
+func (m *Monitor) Observe(server, chain string, answered, probe bool) {
+	m.mu.Lock()
+	v := m.seen[server]
+	if v == nil {
+		v = &seen{}
+		m.seen[server] = v
+	}
+	v.requests++
+	if answered {
+		v.answered, v.tail, v.chains, v.probeFailed = true, 0, v.chains[:0], false
+	} else {
+		v.failures++
+		v.tail++
+		v.probeFailed = v.probeFailed || probe
+		if len(v.chains) < m.store.trip.Chains && !slices.Contains(v.chains, chain) {
+			v.chains = append(v.chains, chain)
+		}
+	}
+	now := probe || v.tail == m.store.trip.Failures
+	m.mu.Unlock()
+	if now {
+		select {
+		case m.soon <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Blocked tells the servers whose calls are to be put off, as the ledger's scripts read
+// it: "0042=1732400000000 0017=... ", each with until when, ms; "" for none. Where a
+// server may be probed, it is left out for this once, and probe is its name: the
+// caller gives the leave back (Unused) unless the call that it began is one at that server.
+func (m *Monitor) Blocked() (text, probe string) {
+	if m.leaves.Load() > 0 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for server := range m.leave {
+			delete(m.leave, server)
+			m.leaves.Store(int64(len(m.leave)))
+			return m.textLocked(server), server
+		}
+		return m.textLocked(""), ""
+	}
+	if t := m.blocked.Load(); t != nil {
+		return *t, ""
+	}
+	return "", ""
+}
+
+// Unused gives back a leave that Blocked gave.
+func (m *Monitor) Unused(probe string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down[probe] != 0 {
+		m.leave[probe] = true
+		m.leaves.Store(int64(len(m.leave)))
+	}
+}
+
+// Counts are how many servers are in each state, at the last look.
+func (m *Monitor) Counts() map[State]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return map[State]int{Closed: m.counts[Closed], Open: m.counts[Open], HalfOpen: m.counts[HalfOpen]}
+}

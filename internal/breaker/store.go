@@ -1,0 +1,196 @@
+package breaker
+
+import (
+	"cmp"
+	"context"
+	_ "embed" // the scripts
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	//go:embed lua/report.lua
+	reportSource string
+	//go:embed lua/probe.lua
+	probeSource string
+	//go:embed lua/lift.lua
+	liftSource string
+)
+
+// ErrUnknownServer says that no worker has called that server lately.
+var ErrUnknownServer = errors.New("no such server is known")
+
+// State is how a server is.
+type State string
+
+// The states of a server.
+const (
+	Closed   State = "closed"    // well: calls are made
+	Open     State = "open"      // down: calls are put off
+	HalfOpen State = "half_open" // a probe is under way
+)
+
+// Trip says when a server counts as down, and how it is probed. The zero value means the
+// defaults.
+type Trip struct {
+	Failures   int           // in a row, over all workers; 0: 5
+	Chains     int           // that they must be of, at least; 0: 2
+	FirstProbe time.Duration // after it tripped; 0: 2 s
+	MostProbe  time.Duration // distance of probes at most; 0: 60 s
+}
+
+func (t Trip) withDefaults() Trip {
+	return Trip{cmp.Or(t.Failures, 5), cmp.Or(t.Chains, 2), cmp.Or(t.FirstProbe, 2*time.Second), cmp.Or(t.MostProbe, time.Minute)}
+}
+
+// Window is how long requests are counted for, at least; at most twice as long.
+const Window = 5 * time.Minute
+
+// ServerHealth is how a server is.
+type ServerHealth struct {
+	Server    string    `json:"server"`
+	State     State     `json:"state"`
+	Since     time.Time `json:"since"`      // of the state; half open counts as open
+	NextProbe time.Time `json:"next_probe"` // of an open server; zero: it is closed
+	Requests  int       `json:"requests"`   // of the last 5 to 10 minutes
+	Failures  int       `json:"failures"`   // of these: no connection, no answer, 5xx, nonsense
+	InARow    int       `json:"in_a_row"`   // failures since its last answer
+}
+
+// Store is the state of all servers. Safe for concurrent use.
+type Store struct {
+	rdb                 redis.UniversalClient
+	key                 string
+	trip                Trip
+	report, probe, lift *redis.Script
+}
+
+// New makes a Store on keys that begin with the prefix; "" is "habilita". It does not own
+// the client, and asks nothing of Redis yet. What only looks needs no Trip.
+func New(rdb redis.UniversalClient, prefix string, t Trip) *Store {
+	return &Store{
+		rdb: rdb, key: cmp.Or(prefix, "habilita") + ":{health}:servers", trip: t.withDefaults(),
+		report: redis.NewScript(reportSource), probe: redis.NewScript(probeSource), lift: redis.NewScript(liftSource),
+	}
+}
+
+// kept is a server's state as the scripts write it.
+type kept struct {
+	State State
+	Since float64
+	Next  float64
+	Run   float64
+	W     float64
+	Req   float64
+	Fail  float64
+	Preq  float64
+	Pfail float64
+}
+
+// Servers are all that workers have called, by name. now is the time of Redis, for the
+// window; the zero time asks Redis.
+func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerHealth, error) {
+	if now.IsZero() {
+		var err error
+		if now, err = s.rdb.Time(ctx).Result(); err != nil {
+			return nil, fmt.Errorf("health: %w", err)
+		}
+	}
+	all, err := s.rdb.HGetAll(ctx, s.key).Result()
+	if err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	out := make([]ServerHealth, 0, len(all))
+	for name, text := range all {
+		var k kept
+		if err := json.Unmarshal([]byte(text), &k); err != nil {
+			return nil, fmt.Errorf("health: state of server %s: %w", name, err)
+		}
+		h := ServerHealth{Server: name, State: k.State, Since: millis(k.Since), InARow: int(k.Run)}
+		if k.State != Closed {
+			h.NextProbe = millis(k.Next)
+		}
+		switch window := float64(now.UnixMilli() / Window.Milliseconds()); k.W {
+		case window:
+			h.Requests, h.Failures = int(k.Req+k.Preq), int(k.Fail+k.Pfail)
+		case window - 1:
+			h.Requests, h.Failures = int(k.Req), int(k.Fail)
+		}
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b ServerHealth) int { return strings.Compare(a.Server, b.Server) })
+	return out, nil
+}
+
+func millis(ms float64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// Lift closes the breaker of a server, so that calls are made again at once; wasOpen is
+// false where it was closed. ErrUnknownServer where no worker has called it.
+func (s *Store) Lift(ctx context.Context, server string) (wasOpen bool, err error) {
+	n, err := s.lift.Run(ctx, s.rdb, []string{s.key}, server).Int()
+	if err != nil {
+		return false, fmt.Errorf("health: %w", err)
+	}
+	if n < 0 {
+		return false, fmt.Errorf("%w: %q", ErrUnknownServer, server)
+	}
+	return n == 1, nil
+}
+
+// seen is what a worker saw of a server since it reported last.
+type seen struct {
+	requests, failures int
+	tail               int // failures since the last answer
+	answered           bool
+	probeFailed        bool
+	chains             []string // that failed since, as many as matter
+}
+
+// Switched is a server that went up or down.
+type Switched struct {
+	Server string
+	To     State
+}
+
+func (s *Store) tell(ctx context.Context, all map[string]*seen) ([]Switched, error) {
+	args := []any{s.trip.Failures, s.trip.Chains, s.trip.FirstProbe.Milliseconds(), s.trip.MostProbe.Milliseconds()}
+	for name, v := range all {
+		args = append(args, name, v.requests, v.failures, v.tail, bit(v.answered), strings.Join(v.chains, " "), bit(v.probeFailed))
+	}
+	r, err := s.report.Run(ctx, s.rdb, []string{s.key}, args...).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	var out []Switched
+	for i := 1; i+1 < len(r); i += 2 {
+		out = append(out, Switched{r[i], State(r[i+1])})
+	}
+	return out, nil
+}
+
+func bit(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+func (s *Store) ask(ctx context.Context, server string, lasts time.Duration) (given bool, err error) {
+	r, err := s.probe.Run(ctx, s.rdb, []string{s.key}, server, lasts.Milliseconds()).Slice()
+	if err != nil || len(r) != 2 {
+		return false, errors.Join(err)
+	}
+	return fmt.Sprint(r[1]) == strconv.Itoa(1), nil
+}

@@ -1,9 +1,0 @@
--- Says that buckets have chains to be fed. Atomic. What stands in the list keeps its
--- place. Works where Redis is full: a decision is not to fail for want of a hint.
--- KEYS[1] list of the announced buckets
--- ARGV[1] now, ms  [2..] tags
--- Reply: how many were not announced yet
-redis.call('ZREM', KEYS[1], '')
-local added = 0
-for i = 2, #ARGV do added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[i]) end
-return added

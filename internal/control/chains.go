@@ -1,0 +1,134 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"habilita/internal/ledger"
+)
+
+// Chain is a chain that has something to do.
+type Chain struct {
+	ID      string     `json:"chain"`
+	TokenID string     `json:"token_id"`
+	State   string     `json:"state"`  // ready, dispatched, running, waiting or held
+	Reason  string     `json:"reason"` // slots, quota, cooling, midnight, restart, back-off, push-back or held; "" while nothing stops it
+	Why     string     `json:"why"`    // the same in words
+	Since   Time       `json:"since"`
+	Until   Time       `json:"until"` // null: at once, or until a person decides
+	Head    CallRecord `json:"head"`
+	Behind  int        `json:"behind"` // calls behind the head
+}
+
+// Held reports whether the chain waits for a person.
+func (c Chain) Held() bool { return c.State == stateHeld }
+
+const (
+	stateReady, stateDispatched, stateRunning = "ready", "fed", "running"
+	stateHeld                                 = "held"
+)
+
+// Chains streams the chains that have something to do, or those alone that wait for a
+// person. A chain that changes meanwhile is seen before or after the change. An error
+// is the last thing that is yielded: where Unread tells it, after the chains that could be read.
+func (o *Control) Chains(ctx context.Context, heldOnly bool) iter.Seq2[Chain, error] {
+	return func(yield func(Chain, error) bool) {
+		tags, unread := o.busyTags(ctx, heldOnly)
+		if partly(unread) {
+			for c, err := range o.chainsOf(ctx, tags, heldOnly) {
+				if err != nil {
+					unread = errors.Join(unread, err)
+				} else if !yield(c, nil) {
+					return
+				}
+			}
+		}
+		if unread != nil {
+			yield(Chain{}, unread)
+		}
+	}
+}
+
+func (o *Control) chainsOf(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
+	return func(yield func(Chain, error) bool) {
+		for c, err := range o.ledger.Chains(ctx, tags, heldOnly) {
+			if err != nil {
+				yield(Chain{}, fmt.Errorf("chains: %w", err))
+				return
+			}
+			if !yield(forPeople(c), nil) {
+				return
+			}
+		}
+	}
+}
+
+func forPeople(c ledger.Chain) Chain {
+	token, _ := ledger.SplitChainID(c.ID)
+	reason, detail, _ := strings.Cut(c.Reason, ": ")
+	out := Chain{ID: c.ID, TokenID: token, State: c.State, Since: Time{c.Since}, Head: record(c.Head), Behind: c.Behind}
+	switch c.State {
+	case stateReady, stateDispatched, stateRunning:
+		// What it waited for before is over.
+		out.Why = stateWords[c.State]
+		return out
+	case stateHeld:
+		out.Reason = stateHeld
+	default:
+		out.Reason, out.Until = reason, Time{c.Until}
+	}
+	out.Why = words(out.Reason, detail, out.Head)
+	return out
+}
+
+var stateWords = map[string]string{
+	stateReady:      "can run; waits for a worker",
+	stateDispatched: "was handed to a worker",
+	stateRunning:    "its call is at the vendor",
+}
+
+// words says a reason in plain words.
+func words(reason, detail string, head CallRecord) string {
+	switch reason {
+	case "slots":
+		return "waits for a slot of its token"
+	case "quota":
+		return "waits for tomorrow's quota"
+	case "cooling":
+		return because("its token cools down", detail)
+	case "midnight":
+		return "waits while the vendor's day changes"
+	case "restart":
+		return "waits because Redis restarted or another node of it took over, until every request that was in flight has ended"
+	case "server":
+		return because("waits until the vendor's server answers again", "`enqueue servers` tells how it is")
+	case "back-off":
+		return because("failed and is tried again", outcome(head))
+	case "push-back":
+		return because("was put off by the vendor", outcome(head))
+	case stateHeld:
+		return because("given up, waits for a person", outcome(head))
+	}
+	return because("waits", reason)
+}
+
+func because(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + ": " + why
+}
+
+// outcome is the result of a call's last attempt, short.
+func outcome(r CallRecord) string {
+	switch {
+	case r.Error != "":
+		return r.Error
+	case r.Code != "" && r.Msg != "":
+		return r.Code + " " + r.Msg
+	}
+	return r.Code + r.Msg
+}

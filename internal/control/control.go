@@ -1,0 +1,99 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/ledger"
+
+	"habilita/internal/schedule"
+	"habilita/quota"
+)
+
+// Operator shows and decides. It holds nothing but its parts, and is safe for
+// concurrent use.
+type Control struct {
+	ledger    *ledger.Ledger
+	batches   *ledger.Batches
+	limiter   *quota.Limiter
+	schedules *schedule.Store
+}
+
+// New makes an Operator of its parts, which are to share one Redis and prefix.
+func New(ledger *ledger.Ledger, batches *ledger.Batches, limiter *quota.Limiter, schedules *schedule.Store) *Control {
+	return &Control{ledger: ledger, batches: batches, limiter: limiter, schedules: schedules}
+}
+
+// Open makes an Operator on rdb. "" as prefix is "habilita", and stands above
+// s.Prefix. s is to be what the workers use; zero fields have their defaults, and
+// faults of the others are its only errors. Nothing is sent to Redis.
+func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control, error) {
+	if prefix == "" {
+		prefix = quota.DefaultPrefix
+	}
+	s.Prefix = prefix
+	limiter, err := quota.New(rdb, s)
+	if err != nil {
+		return nil, err
+	}
+	l := ledger.New(rdb, ledger.Options{Prefix: prefix, Admission: ledger.Admission{
+		Library: quota.Library(),
+		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
+	}})
+	return New(l, ledger.NewBatches(rdb, prefix, ledger.Buckets), limiter, schedule.NewStore(rdb, prefix)), nil
+}
+
+// batch finds a batch by its name and returns its tags too: those of the buckets
+// that may hold calls of it.
+func (o *Control) batch(ctx context.Context, name string) (ledger.Batch, []string, error) {
+	if name == "" {
+		return ledger.Batch{}, nil, &UnknownBatchError{}
+	}
+	m, err := o.batches.Get(ctx, ledger.BatchID(name))
+	if errors.Is(err, ledger.ErrNoBatch) {
+		return m, nil, &UnknownBatchError{Name: name}
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("batch %q: %w", name, err)
+	}
+	tags, err := o.batchTags(ctx, m)
+	return m, tags, err
+}
+
+func (o *Control) batchTags(ctx context.Context, m ledger.Batch) ([]string, error) {
+	buckets, err := o.batches.Buckets(ctx, m.ID)
+	if err != nil {
+		return nil, fmt.Errorf("batch %q: %w", m.Name, err)
+	}
+	tags := make([]string, len(buckets))
+	for i, b := range buckets {
+		tags[i] = ledger.TagAt(b)
+	}
+	return tags, nil
+}
+
+// busyTags are those of the buckets that have any chain that is not idle, or any
+// that is held. With an *UnreadError they are those of the part that can be read.
+func (o *Control) busyTags(ctx context.Context, heldOnly bool) ([]string, error) {
+	buckets, err := o.buckets(ctx)
+	if !partly(err) {
+		return nil, err
+	}
+	var tags []string
+	for _, b := range buckets {
+		if b.Held > 0 || !heldOnly && b.Ready+b.Due > 0 {
+			tags = append(tags, b.Tag)
+		}
+	}
+	return tags, err
+}
+
+// Reseal passes every sealed token to reseal, with the token's name, and puts what it
+// returns in its place ("" leaves it). It returns how many were replaced.
+func (o *Control) Reseal(ctx context.Context, reseal func(tokenID, sealed string) (string, error)) (int, error) {
+	return o.ledger.Reseal(ctx, reseal)
+}

@@ -1,0 +1,237 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"habilita/internal/ledger"
+	"habilita/internal/wolkvox"
+)
+
+// Selection says what a decision is about. Exactly one of its first four fields is to be set.
+type Selection struct {
+	Chain  string // id of a chain
+	Batch  string // name of a batch
+	Server string // as people write it
+	All    bool
+	// Cause, one of Causes, leaves of these the held chains alone whose head failed for that;
+	// "" leaves all. Not with Chain.
+	Cause string
+}
+
+// Check says whether the selection can be one: a *SelectionError, a *wolkvox.ServerError
+// or ErrChainID.
+func (s Selection) Check() error {
+	_, err := s.check()
+	return err
+}
+
+func (s Selection) check() (Selection, error) {
+	n := 0
+	for _, set := range []bool{s.Chain != "", s.Batch != "", s.Server != "", s.All} {
+		if set {
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		return s, &SelectionError{Problem: "nothing is selected"}
+	case n > 1:
+		return s, &SelectionError{Problem: "more than one thing is selected"}
+	}
+	if s.Cause != "" && (s.Chain != "" || !slices.Contains(Causes(), s.Cause)) {
+		return s, &SelectionError{Problem: "why they failed is none that is known, or is given with a chain"}
+	}
+	if s.Chain != "" {
+		token, name := ledger.SplitChainID(s.Chain)
+		if !ledger.IsToken(token) || strings.ContainsFunc(name, unicode.IsSpace) {
+			return s, fmt.Errorf("%.80q is %w", s.Chain, ErrChainID)
+		}
+	}
+	if s.Server != "" {
+		server, err := wolkvox.ParseServer(s.Server)
+		if err != nil {
+			return s, err
+		}
+		s.Server = string(server)
+	}
+	return s, nil
+}
+
+// Retry makes held chains that are selected try their head again, with a new budget of
+// attempts; for a batch, those whose head belongs to it. It returns how many. A chain
+// that was named and is not held is an *UnknownChainError.
+func (o *Control) Retry(ctx context.Context, s Selection) (int, error) {
+	return o.decide(ctx, s, ledger.DecisionRetry)
+}
+
+// Skip leaves the heads of held chains that are selected, and lets the chains go on
+// with their next calls; otherwise as Retry.
+func (o *Control) Skip(ctx context.Context, s Selection) (int, error) {
+	return o.decide(ctx, s, ledger.DecisionSkip)
+}
+
+func (o *Control) decide(ctx context.Context, s Selection, d ledger.Decision) (int, error) {
+	s, err := s.check()
+	if err != nil {
+		return 0, err
+	}
+	if s.Chain != "" {
+		done, err := o.ledger.Decide(ctx, s.Chain, d, ledger.Meant{})
+		if err != nil {
+			return 0, fmt.Errorf("%s chain %s: %w", d, s.Chain, err)
+		}
+		if !done {
+			return 0, &UnknownChainError{ID: s.Chain, Held: true}
+		}
+		return 1, nil
+	}
+	return o.eachHeld(ctx, s, func(ids []string, m ledger.Meant) (int, error) {
+		return o.ledger.DecideMany(ctx, ids, d, m)
+	})
+}
+
+// Cancel takes calls out, but one that is at the vendor; it returns how many. Of a
+// batch: its calls, wherever they wait; it takes no more rows then (Reopen). Of a chain: all its calls, held or not, and those
+// that are scheduled for it. Of a server, and of all: those of the held chains. A chain
+// that was named and has no call that waits is an *UnknownChainError.
+func (o *Control) Cancel(ctx context.Context, s Selection) (int, error) {
+	s, err := s.check()
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case s.Batch != "" && s.Cause == "":
+		m, _, err := o.batch(ctx, s.Batch)
+		if err != nil {
+			return 0, err
+		}
+		if err := o.batches.Cancel(ctx, m.ID); err != nil {
+			return 0, err
+		}
+		_, tags, err := o.batch(ctx, s.Batch)
+		if err != nil {
+			return 0, err
+		}
+		n, err := o.ledger.CancelBatch(ctx, m.ID, tags)
+		return n, cutOff("cancel", n, err)
+	case s.Chain != "":
+		n, err := o.ledger.CancelChain(ctx, s.Chain, ledger.Meant{}, false)
+		if err == nil {
+			var more int
+			more, err = o.ledger.CancelScheduled(ctx, s.Chain)
+			n += more
+		}
+		if err == nil && n == 0 {
+			err = &UnknownChainError{ID: s.Chain}
+			return 0, err
+		}
+		return n, cutOff("cancel", n, err)
+	}
+	return o.eachHeld(ctx, s, func(ids []string, m ledger.Meant) (int, error) {
+		return o.ledger.CancelChains(ctx, ids, m, true)
+	})
+}
+
+// Reopen lets a batch that was cancelled take rows again. What was cancelled before it was
+// sent is then new for whoever gives its row. It returns how many calls of it are cancelled; of
+// a batch that takes rows, 0.
+func (o *Control) Reopen(ctx context.Context, s Selection) (int, error) {
+	m, tags, err := o.batch(ctx, s.Batch)
+	if err != nil {
+		return 0, err
+	}
+	// Its buckets first: until they all are open, the batch says that it is cancelled. Also where
+	// it does not say so: a reopen and a cancel at once may have left some shut.
+	if err := o.ledger.Reopen(ctx, m.ID, tags); err != nil {
+		return 0, cutOff("reopen", 0, err)
+	}
+	if !m.Cancelled {
+		return 0, nil
+	}
+	if err := o.batches.Reopen(ctx, m.ID); err != nil {
+		return 0, cutOff("reopen", 0, err)
+	}
+	c, err := o.ledger.Counts(ctx, m.ID, tags)
+	return c.Cancelled, err
+}
+
+// heldAtOnce is how many held chains are decided on together.
+const heldAtOnce = 500
+
+// eachHeld acts on the held chains that are selected, each once: one that is held
+// again meanwhile is left.
+func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, ledger.Meant) (int, error)) (int, error) {
+	meant := ledger.Meant{Server: s.Server}
+	var tags []string
+	var err error
+	if s.Batch != "" {
+		meant.Batch = ledger.BatchID(s.Batch)
+		_, tags, err = o.batch(ctx, s.Batch)
+	} else {
+		tags, err = o.busyTags(ctx, true)
+	}
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	var ids []string
+	flush := func() error {
+		n, err := act(ids, meant)
+		total, ids = total+n, ids[:0]
+		return err
+	}
+	for c, err := range o.ledger.Chains(ctx, tags, true) {
+		if err != nil {
+			return total, cutOff("the decision", total, err)
+		}
+		if meant.Batch != "" && c.Head.Batch != meant.Batch || meant.Server != "" && c.Head.Server != meant.Server ||
+			s.Cause != "" && Cause(record(c.Head)) != s.Cause {
+			continue
+		}
+		if ids = append(ids, c.ID); len(ids) < heldAtOnce {
+			continue
+		}
+		if err := flush(); err != nil {
+			return total, cutOff("the decision", total, err)
+		}
+	}
+	return total, cutOff("the decision", total, flush())
+}
+
+// cutOff says how far it came, and that giving it again does the rest.
+func cutOff(what string, n int, err error) error {
+	if err == nil {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s was cut off after %d", what, n)
+	if !errors.Is(err, context.Canceled) {
+		b.WriteString("; give the command again for the rest")
+	}
+	return fmt.Errorf("%s: %w", b.String(), err)
+}
+
+// String says what is selected, such as "batch november".
+func (s Selection) String() string {
+	if s.Cause != "" {
+		of := s
+		of.Cause = ""
+		return "cause " + s.Cause + " of " + of.String()
+	}
+	switch {
+	case s.Chain != "":
+		return "chain " + s.Chain
+	case s.Batch != "":
+		return "batch " + s.Batch
+	case s.Server != "":
+		return "server " + s.Server
+	case s.All:
+		return "all held chains"
+	}
+	return "nothing"
+}

@@ -1,0 +1,24 @@
+// Package operator is what a person can see and do: counts, results, chains that
+// wait and why, quota, and the decisions on what was given up. Commands, pages and
+// other programs for people are made of it; it prints nothing itself.
+//
+// # Guarantees
+//
+//   - Reading changes nothing, and needs no sealing keys: no token is ever opened here.
+//   - A decision (Retry, Skip, Cancel) returns after the counts show what it did: it
+//     and the counts are one step in the ledger.
+//   - A decision that was cut off half way (a lost connection) has acted on some of the
+//     chains that were meant. Giving it again acts on the others: what is no longer
+//     held is left alone.
+//   - Report, Batches and Chains stream in constant memory.
+//
+// # Time
+//
+// Times are those of Redis. They print as RFC 3339 in UTC with milliseconds, and as
+// null (JSON) or nothing (text) where there is none.
+//
+// # Failures
+//
+// Where Redis is away, every method returns its error wrapped, at once; Watch yields
+// it and tries again when the range goes on.
+package control

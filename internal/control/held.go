@@ -1,0 +1,122 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"habilita/internal/ledger"
+)
+
+const (
+	// MaxHeld is how many held chains HeldGroups and HeldPage look at, the oldest first.
+	MaxHeld = 20_000
+	// HeldExamples is how many chains a group tells, at most.
+	HeldExamples = 3
+)
+
+// HeldGroup are held chains whose heads failed for the same.
+type HeldGroup struct {
+	Cause    string  // as Cause tells it
+	Chains   int     // how many
+	Behind   int     // calls behind their heads
+	Since    Time    // the one that waits longest
+	Examples []Chain // the first HeldExamples of them, the one that waits longest first
+}
+
+// HeldSummary are the chains that wait for a person, by why.
+type HeldSummary struct {
+	Chains int         // all of them, of the batch that was asked for
+	Groups []HeldGroup // the largest first
+	Cut    bool        // there are more than MaxHeld: the groups are of the oldest
+	Unread int         // parts of the ledger that could not be read: what they hold is not in Groups
+}
+
+// HeldGroups returns the chains that wait for a person, of one batch ("" all), by why.
+func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary, error) {
+	chains, cut, err := o.heldChains(ctx, batchName)
+	if !partly(err) {
+		return HeldSummary{}, err
+	}
+	sum := HeldSummary{Chains: len(chains), Cut: cut, Unread: Unread(err)}
+	at := map[string]int{}
+	for _, c := range chains {
+		why := Cause(c.Head)
+		if why == "" {
+			why = CauseOther
+		}
+		i, ok := at[why]
+		if !ok {
+			i = len(sum.Groups)
+			at[why] = i
+			sum.Groups = append(sum.Groups, HeldGroup{Cause: why, Since: c.Since})
+		}
+		g := &sum.Groups[i]
+		g.Chains++
+		g.Behind += c.Behind
+		if len(g.Examples) < HeldExamples {
+			g.Examples = append(g.Examples, c)
+		}
+	}
+	slices.SortStableFunc(sum.Groups, func(a, b HeldGroup) int { return b.Chains - a.Chains })
+	return sum, nil
+}
+
+// HeldPage returns a part of the chains that wait for a person, the one that waits longest
+// first: of one batch ("" all), whose head failed for a cause ("" any), after the first skip
+// of them. more says whether there are others behind. With an error that Unread tells, the
+// page is of what could be read.
+func (o *Control) HeldPage(ctx context.Context, batchName, cause string, skip, limit int) (page []Chain, all int, more bool, err error) {
+	chains, _, err := o.heldChains(ctx, batchName)
+	if !partly(err) {
+		return nil, 0, false, err
+	}
+	if cause != "" {
+		chains = slices.DeleteFunc(chains, func(c Chain) bool { return Cause(c.Head) != cause })
+	}
+	all = len(chains)
+	chains = chains[min(skip, all):]
+	limit = min(max(limit, 1), MaxPage)
+	return chains[:min(limit, len(chains))], all, len(chains) > limit, err
+}
+
+// heldChains reads the held chains, of a batch or all, the one that waits longest first.
+func (o *Control) heldChains(ctx context.Context, batchName string) (chains []Chain, cut bool, err error) {
+	var id string
+	var tags []string
+	if batchName != "" {
+		id = ledger.BatchID(batchName)
+		_, tags, err = o.batch(ctx, batchName)
+	} else {
+		tags, err = o.busyTags(ctx, true)
+	}
+	unread := err
+	if !partly(unread) {
+		return nil, false, err
+	}
+	found, err := o.ledger.HeldIDs(ctx, tags)
+	if err != nil {
+		unread = errors.Join(unread, fmt.Errorf("held chains: %w", err))
+	}
+	if !partly(err) {
+		return nil, false, unread
+	}
+	if cut = len(found) > MaxHeld; cut {
+		found = found[:MaxHeld]
+	}
+	ids := make([]string, len(found))
+	for i, f := range found {
+		ids[i] = f.ID
+	}
+	raw, err := o.ledger.HeldOf(ctx, ids)
+	if err != nil {
+		return nil, false, fmt.Errorf("held chains: %w", err)
+	}
+	for _, c := range raw {
+		if id == "" || c.Head.Batch == id {
+			chains = append(chains, forPeople(c))
+		}
+	}
+	return chains, cut, unread
+}

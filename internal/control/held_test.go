@@ -1,0 +1,108 @@
+package control_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+	"habilita/internal/wolkvox"
+)
+
+// hold makes a chain of one more call wait for a person, for the code, with the error's text.
+func (w *world) hold(batch, tok, reason, text string, at time.Time) {
+	w.t.Helper()
+	w.redis.SetTime(at)
+	w.enqueue(batch, "0001", tok, "", 2)
+	w.attempt(tok, ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.Release, Reason: reason, Err: text})
+}
+
+// Held chains are told by why, the oldest first, also of one batch alone; a decision may be
+// about those that failed for one thing.
+func TestHeldChainsByCause(t *testing.T) {
+	w := newWorld(t)
+	// By the code alone: the texts say something else, or were written by an older version.
+	const refused, text = string(wolkvox.BadToken), "given up after 12 attempts: wolkvox: refused (server_error): 503"
+	for i := range 5 {
+		w.hold("one", token(ledger.TagAt(9-i)), refused, text, start.Add(time.Duration(i)*time.Minute))
+	}
+	w.hold("two", token("cc"), refused, "", start.Add(-time.Hour))
+	w.hold("two", token("dd"), string(wolkvox.ServerFailure), "x", start)
+	w.hold("two", token("ee"), "", "wolkvox: refused (bad_token): 403 PLEASE VALIDATE TOKEN", start.Add(-2*time.Hour))
+
+	sum, err := w.op.HeldGroups(w.ctx, "")
+	if err != nil || sum.Chains != 8 || sum.Cut || len(sum.Groups) != 3 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	first := sum.Groups[0]
+	if first.Cause != string(wolkvox.BadToken) || first.Chains != 6 || first.Behind != 6 || len(first.Examples) != control.HeldExamples ||
+		!first.Since.Equal(start.Add(-time.Hour)) || first.Examples[0].TokenID != token("cc") || first.Examples[1].TokenID != token(ledger.TagAt(9)) {
+		t.Errorf("%+v", first)
+	}
+	of := map[string]int{}
+	for _, g := range sum.Groups {
+		of[g.Cause] = g.Chains
+	}
+	if of["server_error"] != 1 || of[control.CauseOther] != 1 {
+		t.Errorf("%v", of)
+	}
+	if sum, err := w.op.HeldGroups(w.ctx, "two"); err != nil || sum.Chains != 3 {
+		t.Errorf("of a batch: %+v, %v", sum, err)
+	}
+	page, all, more, err := w.op.HeldPage(w.ctx, "", string(wolkvox.BadToken), 1, 2)
+	if err != nil || all != 6 || !more || len(page) != 2 || page[0].TokenID != token(ledger.TagAt(9)) || page[1].TokenID != token(ledger.TagAt(8)) {
+		t.Errorf("%+v, %d, %t, %v", page, all, more, err)
+	}
+	if page, _, more, err := w.op.HeldPage(w.ctx, "", "", 7, 50); err != nil || more || len(page) != 1 {
+		t.Errorf("the last page: %+v, %t, %v", page, more, err)
+	}
+
+	for _, s := range []control.Selection{{Cause: "bad_token"}, {All: true, Cause: "nonsense"}, {Chain: token("cc"), Cause: "bad_token"}} {
+		if s.Check() == nil {
+			t.Errorf("%+v is taken", s)
+		}
+	}
+	if n, err := w.op.Cancel(w.ctx, control.Selection{Batch: "two", Cause: "bad_token"}); err != nil || n != 2 {
+		t.Errorf("cancelled %d, %v", n, err)
+	}
+	if s := w.status("two"); s.Stopped || s.Cancelled != 2 || s.HeldChains != 2 {
+		t.Errorf("the rest of the batch was to stay: %+v", s)
+	}
+	if n, err := w.op.Retry(w.ctx, control.Selection{All: true, Cause: "bad_token"}); err != nil || n != 5 {
+		t.Errorf("retried %d, %v", n, err)
+	}
+	if got := fmt.Sprint(control.Selection{Batch: "two", Cause: "bad_token"}); got != "cause bad_token of batch two" {
+		t.Error(got)
+	}
+}
+
+// A token counts every chain that waits for it, whatever of it they wait for.
+func TestTokensCountWhatWaitsForThem(t *testing.T) {
+	w := newWorld(t)
+	tok := token("aa")
+	w.enqueue("one", "0001", tok, "a", 1)
+	w.attempt(tok, done)
+	for _, key := range w.redis.Keys() {
+		if strings.Contains(key, ":used:"+tok) {
+			if err := w.redis.Set(key, "1000"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, name := range []string{"", "b", "c"} {
+		w.enqueue("one", "0001", tok, name, 1)
+		w.attempt(tok, ledger.Outcome{})
+	}
+	w.enqueue("one", "0001", token("ab"), "", 1)
+	w.attempt(token("ab"), fail) // it waits for itself
+	rows, err := w.op.Quota(w.ctx)
+	if err != nil || len(rows) != 2 || rows[0].Waiting != 3 || rows[1].Waiting != 0 {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	page, err := w.op.QuotaPage(w.ctx, "", 1)
+	if err != nil || len(page.Items) != 1 || page.Items[0].Waiting != 3 {
+		t.Errorf("%+v, %v", page, err)
+	}
+}

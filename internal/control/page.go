@@ -1,0 +1,226 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"habilita/internal/ledger"
+)
+
+// MaxPage is the most that a page may have.
+const MaxPage = 1000
+
+// maxLooked is how many calls one page looks at: with a filter that few calls pass, a
+// page may have fewer than were asked for, and still a next one.
+const maxLooked = 50_000
+
+// ErrCursor says that a text can't be the cursor of such a page.
+var ErrCursor = errors.New("not a cursor of this list: take it as the answer before gave it, or leave it out")
+
+// Page is a part of a list.
+type Page[T any] struct {
+	// Items may be fewer than were asked for, or none, though there is a next page.
+	Items []T
+	// Next is the cursor of the page after this one; "": this is the last one.
+	Next string
+	// Unread is how many parts of the ledger could not be read: what they have is not among Items.
+	Unread int
+}
+
+// CallsQuery says which calls of a batch are wanted.
+type CallsQuery struct {
+	Cursor string // Next of the page before; "": the first page
+	Limit  int    // 1 to MaxPage; what is outside is brought inside
+	State  string // a call's state; "" all
+	Ref    string // what the ref has in it, whatever the case; "" all
+}
+
+// Wants reports whether a call passes State and Ref.
+func (q CallsQuery) Wants(c CallRecord) bool {
+	return (q.State == "" || c.State == q.State) &&
+		(q.Ref == "" || strings.Contains(strings.ToLower(c.Ref), strings.ToLower(q.Ref)))
+}
+
+// States are the states that a call can have.
+func States() []string {
+	return []string{string(ledger.StateQueued), string(ledger.StateRunning), string(ledger.StateWaiting),
+		string(ledger.StateSucceeded), string(ledger.StateFailed), string(ledger.StateSkipped), string(ledger.StateCancelled)}
+}
+
+// CallsPage returns a part of a batch's calls, in no order that means anything. A call
+// that is there all the time is on one page, or while the batch grows perhaps on two. The
+// error is ErrCursor for a cursor that can't be one, or an *UnknownBatchError.
+func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery) (Page[CallRecord], error) {
+	var page Page[CallRecord]
+	at, err := parseCallsCursor(q.Cursor)
+	if err != nil {
+		return page, err
+	}
+	q.Limit = min(max(q.Limit, 1), MaxPage)
+	m, tags, err := o.batch(ctx, batchName)
+	if err != nil {
+		return page, err
+	}
+	looked, window := 0, 1
+	for {
+		steps, rest := at.steps(tags, window)
+		if len(steps) == 0 {
+			return page, nil
+		}
+		if ledger.TagIndex(steps[0].Tag) != at.bucket {
+			at.after = ""
+		}
+		window = min(2*window, 32)
+		found, err := o.ledger.ScanCalls(ctx, m.ID, steps)
+		if err != nil {
+			return page, fmt.Errorf("calls of batch %q: %w", m.Name, err)
+		}
+		for i, step := range found {
+			here := callsCursor{bucket: ledger.TagIndex(steps[i].Tag), scan: steps[i].Cursor, after: at.after}
+			at.after = ""
+			for _, c := range step.Calls {
+				if c.Field() <= here.after {
+					continue
+				}
+				if len(page.Items) == q.Limit || looked == maxLooked {
+					page.Next = here.String()
+					return page, nil
+				}
+				here.after = c.Field()
+				looked++
+				if r := record(c); q.Wants(r) {
+					page.Items = append(page.Items, r)
+				}
+			}
+			if step.Next != 0 {
+				// The steps behind this one come again later.
+				rest, window = callsCursor{bucket: here.bucket, scan: step.Next}, 1
+				break
+			}
+		}
+		at = rest
+	}
+}
+
+// BatchesPage returns a part of the batches' counts, the newest first. The error is
+// ErrCursor for a cursor that can't be one.
+func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (Page[Status], error) {
+	var page Page[Status]
+	after, err := parsePlace(cursor, "b")
+	if err != nil {
+		return page, err
+	}
+	all, err := o.batches.List(ctx)
+	if err != nil {
+		return page, fmt.Errorf("list of the batches: %w", err)
+	}
+	// The list's order, which a batch that goes meanwhile does not change.
+	place := func(m ledger.Batch) string { return fmt.Sprintf("%015d:%s", m.Created.UnixMilli(), m.ID) }
+	slices.SortFunc(all, func(a, b ledger.Batch) int { return strings.Compare(place(b), place(a)) })
+	for _, m := range all {
+		if after != "" && place(m) >= after {
+			continue
+		}
+		if len(page.Items) == min(max(limit, 1), MaxPage) {
+			page.Next = encodePlace("b", after)
+			return page, nil
+		}
+		tags, err := o.batchTags(ctx, m)
+		if err != nil {
+			return page, err
+		}
+		s, err := o.status(ctx, m, tags)
+		if err != nil {
+			return page, err
+		}
+		page.Items, after = append(page.Items, s), place(m)
+	}
+	return page, nil
+}
+
+// ChainsPage returns a part of what Chains streams, by chain. The error is ErrCursor for a
+// cursor that can't be one.
+func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, limit int) (Page[Chain], error) {
+	var page Page[Chain]
+	after, err := parsePlace(cursor, "c")
+	if err != nil {
+		return page, err
+	}
+	limit = min(max(limit, 1), MaxPage)
+	tags, err := o.busyTags(ctx, heldOnly)
+	if !partly(err) {
+		return page, err
+	}
+	page.Unread = Unread(err)
+	slices.Sort(tags)
+	for _, tag := range tags {
+		if tag < ledger.Tag(after) {
+			continue
+		}
+		for more := true; more; {
+			if len(page.Items) == limit {
+				page.Next = encodePlace("c", after)
+				return page, nil
+			}
+			var chains []ledger.Chain
+			var last string
+			if chains, last, more, err = o.ledger.ChainsAfter(ctx, tag, after, limit-len(page.Items), heldOnly); err != nil {
+				return page, fmt.Errorf("chains: %w", err)
+			}
+			if last != "" {
+				after = last
+			}
+			for _, c := range chains {
+				page.Items = append(page.Items, forPeople(c))
+			}
+		}
+	}
+	return page, nil
+}
+
+// Chain returns a chain that has something to do, or an *UnknownChainError.
+func (o *Control) Chain(ctx context.Context, id string) (Chain, error) {
+	if err := (Selection{Chain: id}).Check(); err != nil {
+		return Chain{}, err
+	}
+	c, ok, err := o.ledger.ChainByID(ctx, id)
+	if err != nil {
+		return Chain{}, fmt.Errorf("chain %s: %w", id, err)
+	}
+	if !ok {
+		return Chain{}, &UnknownChainError{ID: id}
+	}
+	return forPeople(c), nil
+}
+
+// QuotaPage returns a part of what Quota returns, by token_id. The error is ErrCursor for a
+// cursor that can't be one.
+func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page[QuotaRow], error) {
+	var page Page[QuotaRow]
+	after, err := parsePlace(cursor, "t")
+	if err != nil {
+		return page, err
+	}
+	tokens, err := o.ledger.Tokens(ctx)
+	if err != nil {
+		return page, fmt.Errorf("list of the tokens: %w", err)
+	}
+	slices.Sort(tokens)
+	from, found := slices.BinarySearch(tokens, after)
+	if found {
+		from++
+	}
+	tokens = tokens[from:]
+	if limit = min(max(limit, 1), MaxPage); len(tokens) > limit {
+		tokens = tokens[:limit]
+		page.Next = encodePlace("t", tokens[limit-1])
+	}
+	page.Items, err = o.QuotaOf(ctx, tokens)
+	if page.Unread = Unread(err); page.Unread > 0 {
+		err = nil
+	}
+	return page, err
+}

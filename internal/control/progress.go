@@ -1,0 +1,232 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"habilita/internal/ledger"
+)
+
+const (
+	// sampleEvery is the least distance of two samples of what waits.
+	sampleEvery = 3 * time.Second
+	// sampleBuckets and sampleEach bound a sample: so many buckets of the batch, and of each
+	// so many of every list.
+	sampleBuckets, sampleEach = 16, 8
+	// maxErrors is how many texts LastErrors has at most.
+	maxErrors = 3
+	// smoothing is the time after which an old rate weighs a third.
+	smoothing = 10 * time.Second
+)
+
+// WaitsForWorker is the reason of chains that nothing stops.
+const WaitsForWorker = "worker"
+
+// Progress is how a batch gets on.
+type Progress struct {
+	Status
+	Rate       float64   `json:"rate"`        // calls a second that succeeded, smoothed over some 10 s
+	ETASeconds *float64  `json:"eta_seconds"` // until all that need no person have one, at that rate; null: not known
+	Waiting    []Waiting `json:"waiting"`     // what chains of the batch wait for, the most frequent first
+	Sampled    bool      `json:"sampled"`     // Waiting counts a sample of the chains ("held" is exact all the same)
+	LastErrors []string  `json:"last_errors"` // at most 3 texts, of chains that failed and wait or are held
+}
+
+// Waiting are chains that wait for the same.
+type Waiting struct {
+	Reason string `json:"reason"` // as Chain.Reason; worker: can run; scheduled: calls that are not due
+	Chains int    `json:"chains"`
+	Until  Time   `json:"until"` // the earliest; null: at once, or when a person decides
+}
+
+// WaitProgress is WaitSettled, and tells seen more: the rate, and at most every 3 s, from a
+// sample, what waits for what. seen is told when a count, a reason or an error text changed
+// or the rate fell to nothing. A sample is some 1,600 commands at most, whatever the batch.
+func (o *Control) WaitProgress(ctx context.Context, batchName string, every, timeout time.Duration, seen func(Progress)) (Status, error) {
+	w := newWait(ctx, timeout)
+	defer w.stop()
+	var last, told Progress
+	var failure error
+	var rate rateEstimator
+	var sampled time.Time
+	first, round := true, 0
+	look(w.ctx, every, func() (changed, more bool) {
+		m, tags, err := o.batch(w.ctx, batchName)
+		var p Progress
+		if err == nil {
+			p.Status, err = o.status(w.ctx, m, tags)
+		}
+		now := time.Now()
+		p.Waiting, p.Sampled, p.LastErrors = last.Waiting, last.Sampled, last.LastErrors
+		if err == nil && (first || p.Settled || now.Sub(sampled) >= sampleEvery) {
+			sampled = now
+			err = o.sample(w.ctx, m, tags, round, &p)
+			round++
+		}
+		if w.ctx.Err() != nil {
+			return false, false
+		}
+		if err != nil {
+			failure = w.bear(err)
+			return false, failure == nil
+		}
+		_ = w.bear(nil)
+		p.Rate = rate.see(now, p.Succeeded)
+		if left := p.Open - p.Blocked; left <= 0 {
+			p.ETASeconds = new(float64)
+		} else if p.Rate > 0 && p.DueAt.IsZero() {
+			eta := math.Ceil(float64(left) / p.Rate)
+			p.ETASeconds = &eta
+		}
+		last = p
+		changed = first || p.Status != told.Status
+		if changed || !p.alike(told) {
+			if first, told = false, p; seen != nil {
+				seen(p)
+			}
+		}
+		return changed, !p.Settled
+	})
+	switch {
+	case failure != nil:
+		return last.Status, failure
+	case last.Settled:
+		return last.Status, nil
+	}
+	return last.Status, w.why()
+}
+
+// alike reports whether two have the same reasons and errors, and both a rate or none. The
+// numbers of a sample differ each time, which is no news.
+func (p Progress) alike(q Progress) bool {
+	reasons := func(p Progress) []string {
+		var out []string
+		for _, w := range p.Waiting {
+			out = append(out, w.Reason)
+		}
+		slices.Sort(out)
+		return out
+	}
+	texts := func(p Progress) []string { return slices.Sorted(slices.Values(p.LastErrors)) }
+	return slices.Equal(reasons(p), reasons(q)) && slices.Equal(texts(p), texts(q)) && (p.Rate > 0) == (q.Rate > 0)
+}
+
+// sample fills in what waits. Each round looks at other buckets where the batch has many.
+func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, round int, p *Progress) error {
+	p.Waiting, p.Sampled, p.LastErrors = []Waiting{}, false, []string{}
+	if p.Open == 0 && p.HeldChains == 0 {
+		return nil
+	}
+	some := tags
+	if len(tags) > sampleBuckets {
+		from := round * sampleBuckets % len(tags)
+		some = append(slices.Clone(tags[from:]), tags[:from]...)[:sampleBuckets]
+	}
+	found, err := o.ledger.Sample(ctx, some, sampleEach)
+	if err != nil {
+		return fmt.Errorf("sample of the chains of batch %q: %w", m.Name, err)
+	}
+	p.Sampled = len(some) < len(tags) || !found.Whole
+	reasons := map[string]*Waiting{}
+	add := func(reason string, until time.Time) {
+		w := reasons[reason]
+		if w == nil {
+			w = &Waiting{Reason: reason}
+			reasons[reason] = w
+		}
+		w.Chains++
+		if !until.IsZero() && (w.Until.IsZero() || until.Before(w.Until.Time)) {
+			w.Until = Time{until}
+		}
+	}
+	var failed []Chain
+	for _, raw := range found.Chains {
+		if raw.Head.Batch != m.ID {
+			continue
+		}
+		c := forPeople(raw)
+		switch {
+		case c.Held():
+			failed = append(failed, c)
+		case c.State == stateReady || c.State == stateDispatched:
+			add(WaitsForWorker, time.Time{})
+		case c.Reason != "":
+			add(c.Reason, c.Until.Time)
+			failed = append(failed, c)
+		}
+	}
+	for _, s := range found.Scheduled {
+		if s.Call.Batch == m.ID {
+			add("scheduled", s.Due)
+		}
+	}
+	if p.HeldChains > 0 {
+		reasons[stateHeld] = &Waiting{Reason: stateHeld, Chains: p.HeldChains}
+	}
+	for _, w := range reasons {
+		p.Waiting = append(p.Waiting, *w)
+	}
+	slices.SortFunc(p.Waiting, func(a, b Waiting) int {
+		if a.Chains != b.Chains {
+			return b.Chains - a.Chains
+		}
+		return strings.Compare(a.Reason, b.Reason)
+	})
+	p.LastErrors = lastErrors(failed)
+	return nil
+}
+
+// lastErrors are the texts of the newest failures, each once.
+func lastErrors(chains []Chain) []string {
+	at := func(c Chain) time.Time {
+		if !c.Head.FinishedAt.IsZero() {
+			return c.Head.FinishedAt.Time
+		}
+		return c.Since.Time
+	}
+	slices.SortStableFunc(chains, func(a, b Chain) int { return at(b).Compare(at(a)) })
+	out := []string{}
+	for _, c := range chains {
+		if text := outcome(c.Head); text != "" && !slices.Contains(out, text) {
+			if out = append(out, text); len(out) == maxErrors {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// pace smooths the rate of a number that grows.
+type rateEstimator struct {
+	at    time.Time
+	ended int
+	rate  float64
+	known bool
+}
+
+// see tells the number at a time, and returns the rate: zero at the first look.
+func (p *rateEstimator) see(now time.Time, ended int) float64 {
+	seconds := now.Sub(p.at).Seconds()
+	if p.at.IsZero() {
+		p.at, p.ended = now, ended
+		return 0
+	}
+	if seconds <= 0 {
+		return p.rate
+	}
+	current := float64(max(ended-p.ended, 0)) / seconds
+	if weight := 1 - math.Exp(-seconds/smoothing.Seconds()); p.known {
+		p.rate += weight * (current - p.rate)
+	} else {
+		p.rate, p.known = current, current > 0
+	}
+	p.at, p.ended = now, ended
+	if p.rate < 0.01 {
+		p.rate, p.known = 0, false
+	}
+	return math.Round(p.rate*100) / 100
+}

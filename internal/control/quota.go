@@ -1,0 +1,79 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"habilita/internal/ledger"
+	"habilita/quota"
+)
+
+// QuotaRow is what a token has used.
+type QuotaRow struct {
+	TokenID      string `json:"token_id"`
+	Used         int    `json:"used"`  // requests counted today
+	Quota        int    `json:"quota"` // requests of a day
+	Licenses     int    `json:"licenses"`
+	Slots        int    `json:"slots"`   // held now
+	Waiting      int    `json:"waiting"` // chains that wait for it: for a slot, its quota or the end of its cool-down
+	CoolingUntil Time   `json:"cooling_until"`
+	CoolingWhy   string `json:"cooling_why"`
+	ProbeAt      Time   `json:"probe_at"` // a gentle try not before
+	NextDayAt    Time   `json:"next_day_at"`
+}
+
+// Quota returns what every token that the ledger knows has used, by token_id.
+func (o *Control) Quota(ctx context.Context) ([]QuotaRow, error) {
+	tokens, err := o.ledger.Tokens(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list of the tokens: %w", err)
+	}
+	slices.Sort(tokens)
+	return o.QuotaOf(ctx, tokens)
+}
+
+// QuotaOf returns what these tokens have used, in their order.
+func (o *Control) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, error) {
+	usages, err := o.limiter.PeekMany(ctx, tokens)
+	if err != nil {
+		return nil, err
+	}
+	waiters, err := o.ledger.WaitersOf(ctx, tokens)
+	if err != nil {
+		err = fmt.Errorf("chains that wait for their token: %w", err)
+	}
+	if !partly(err) {
+		return nil, err
+	}
+	out := make([]QuotaRow, len(usages))
+	for i, u := range usages {
+		out[i] = row(u)
+		out[i].Waiting = waiters[u.Token]
+	}
+	return out, err
+}
+
+func row(u quota.Usage) QuotaRow {
+	return QuotaRow{
+		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held,
+		CoolingUntil: Time{u.CoolingUntil}, CoolingWhy: u.CoolingWhy, ProbeAt: Time{u.Probe}, NextDayAt: Time{u.NextDay},
+	}
+}
+
+// ErrTokenID says that a text can not be a token_id.
+var ErrTokenID = errors.New("not a token_id: `enqueue quota` lists them")
+
+// LiftCooling ends the cool-down of a token, so that its chains go on at once. False where
+// it did not cool.
+func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error) {
+	if !ledger.IsToken(tokenID) {
+		return false, ErrTokenID // not shown: it may be a token that was given for its name
+	}
+	was, err := o.ledger.LiftCooling(ctx, tokenID)
+	if err != nil {
+		return false, fmt.Errorf("cool-down of token %s: %w", tokenID, err)
+	}
+	return was, nil
+}

@@ -1,0 +1,232 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"habilita/internal/ledger"
+	"habilita/internal/schedule"
+)
+
+// Schedule is a recurring bulk run, as `enqueue schedule list --json` gives it.
+type Schedule struct {
+	Name      string `json:"schedule"`
+	Status    string `json:"status"` // waiting, paused, asked (a run was asked for) or enqueueing
+	Cron      string `json:"cron"`
+	Timezone  string `json:"timezone"`
+	OnFailure string `json:"on_failure"`
+	Missed    string `json:"missed"`  // once or skip
+	Overlap   bool   `json:"overlap"` // a run is made though the last one has not settled
+	PileUp    bool   `json:"pile_up"` // calls are enqueued behind held chains too
+	Source    string `json:"source"`  // the file's name
+	Rows      int    `json:"rows"`
+	CreatedAt Time   `json:"created_at"`
+	ChangedAt Time   `json:"changed_at"`
+
+	NextRun   Time   `json:"next_run"`   // null while it is paused
+	NextBatch string `json:"next_batch"` // its name; also that of a run that was asked for
+	// Current is the run that is being enqueued, null for none. Runs are those that are
+	// over, the newest first: the last alone in a list, up to 20 where one is shown.
+	Current *ScheduleRun  `json:"current"`
+	Runs    []ScheduleRun `json:"runs"`
+}
+
+// ScheduleRun is a run of a schedule, or a tick for which there was none.
+type ScheduleRun struct {
+	Batch       string  `json:"batch"`  // "" where there was no run
+	Kind        string  `json:"kind"`   // tick, or asked (a person asked for it)
+	Tick        Time    `json:"tick"`   // when it was due, or asked for
+	Result      string  `json:"result"` // enqueueing, made, skipped, missed or failed
+	Reason      string  `json:"reason"`
+	StartedAt   Time    `json:"started_at"`
+	FinishedAt  Time    `json:"finished_at"`
+	Calls       int     `json:"calls"`        // enqueued
+	PassedOver  int     `json:"passed_over"`  // calls that were not, since their chain was held
+	ChainsHeld  int     `json:"chains_held"`  // the chains of these
+	Rejected    int     `json:"rejected"`     // rows that could not be calls any more
+	Conflicts   int     `json:"conflicts"`    // rows whose id is known for another call
+	Withheld    int     `json:"withheld"`     // those passed over, and those behind a row that was left out
+	MissedTicks int     `json:"missed_ticks"` // ticks for which there was no run, this one's among them or before it
+	BatchStatus *Status `json:"batch_status"` // null where there is no batch, or its retention is over
+}
+
+// UnknownScheduleError says that there is no schedule of that name. errors.Is
+// schedule.ErrNoSchedule.
+type UnknownScheduleError struct{ Name string }
+
+// Error names the schedule and says what to type next.
+func (e *UnknownScheduleError) Error() string {
+	return fmt.Sprintf("there is no schedule %q: `enqueue schedule list` lists those there are", e.Name)
+}
+
+// Is makes errors.Is(err, schedule.ErrNoSchedule) true.
+func (e *UnknownScheduleError) Is(target error) bool { return target == schedule.ErrNoSchedule }
+
+// OverlapError says that a run was not asked for, since the last one has not settled.
+type OverlapError struct{ Schedule, Batch string }
+
+// Error names both and says what to type next.
+func (e *OverlapError) Error() string {
+	return fmt.Sprintf("the last run of schedule %q, %s, has not settled: `enqueue watch %s` follows it; --overlap runs it all the same",
+		e.Schedule, e.Batch, e.Batch)
+}
+
+// Schedules returns all schedules in the order in which they were added, each with its
+// last run. It needs no sealing keys, as all here.
+func (o *Control) Schedules(ctx context.Context) ([]Schedule, error) {
+	all, _, err := o.schedules.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list of the schedules: %w", err)
+	}
+	out := make([]Schedule, 0, len(all))
+	for _, s := range all {
+		one, err := o.schedule(ctx, s, 1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// Schedule returns one schedule with its last runs, or an *UnknownScheduleError.
+func (o *Control) Schedule(ctx context.Context, name string) (Schedule, error) {
+	s, err := o.schedules.Get(ctx, name)
+	if err != nil {
+		return Schedule{}, scheduleError(name, err)
+	}
+	return o.schedule(ctx, s, -1)
+}
+
+// PauseSchedule lets no tick be made until ResumeSchedule; a run that is being enqueued
+// goes on. It reports whether it was not paused already.
+func (o *Control) PauseSchedule(ctx context.Context, name string) (bool, error) {
+	done, err := o.schedules.Pause(ctx, name)
+	return done, scheduleError(name, err)
+}
+
+// ResumeSchedule lets a paused schedule go on from its next tick: those that passed
+// meanwhile are not made. It reports whether it was paused.
+func (o *Control) ResumeSchedule(ctx context.Context, name string) (bool, error) {
+	done, err := o.schedules.Resume(ctx, name)
+	return done, scheduleError(name, err)
+}
+
+// RunSchedule asks for a run now, paused or not; a worker makes it within seconds. It
+// returns the name of the run's batch. Where the last run has not settled, and neither
+// overlap nor the schedule allows that, the error is an *OverlapError.
+func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (batchName string, err error) {
+	s, err := o.schedules.Get(ctx, name)
+	if err != nil {
+		return "", scheduleError(name, err)
+	}
+	if !overlap && !s.Overlap && s.Last != "" {
+		settled := false
+		if s.Claim.Number == 0 {
+			if settled, err = o.settledOrGone(ctx, s.Last); err != nil {
+				return "", err
+			}
+		}
+		if !settled {
+			return "", &OverlapError{Schedule: name, Batch: s.Last}
+		}
+	}
+	batchName, err = o.schedules.Ask(ctx, name, overlap)
+	return batchName, scheduleError(name, err)
+}
+
+// RemoveSchedule removes a schedule with its rows and history. Runs that were enqueued
+// stay, as batches; one that is being enqueued ends where it is.
+func (o *Control) RemoveSchedule(ctx context.Context, name string) error {
+	return scheduleError(name, o.schedules.Remove(ctx, name))
+}
+
+func (o *Control) settledOrGone(ctx context.Context, batchName string) (bool, error) {
+	st, err := o.Status(ctx, batchName)
+	if errors.Is(err, ledger.ErrNoBatch) {
+		return true, nil
+	}
+	return st.Settled, err
+}
+
+func scheduleError(name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, schedule.ErrNoSchedule):
+		return &UnknownScheduleError{Name: name}
+	}
+	return fmt.Errorf("schedule %q: %w", name, err)
+}
+
+// schedule makes what people see of a state, with so many of the last runs; -1 is all.
+func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Schedule, error) {
+	out := Schedule{
+		Name: s.Name, Status: "waiting", Cron: s.Cron, Timezone: s.Timezone, OnFailure: s.OnFailure, Missed: s.Missed,
+		Overlap: s.Overlap, PileUp: s.PileUp, Source: s.Source, Rows: s.Rows,
+		CreatedAt: Time{s.Created}, ChangedAt: Time{s.Changed}, Runs: []ScheduleRun{},
+	}
+	if s.Paused {
+		out.Status = "paused"
+	} else if out.NextRun = (Time{s.Next}); !s.Next.IsZero() {
+		if zone, err := time.LoadLocation(s.Timezone); err == nil {
+			out.NextBatch = schedule.BatchOfTick(s.Name, s.Next.In(zone))
+		}
+	}
+	if !s.Asked.At.IsZero() {
+		out.Status, out.NextBatch = "asked", s.Asked.Batch
+	}
+	if c := s.Claim; c.Number > 0 {
+		out.Status = "enqueueing"
+		out.Current = &ScheduleRun{
+			Batch: c.Batch, Kind: c.Kind, Tick: Time{c.Tick}, Result: "enqueueing", Reason: c.Error,
+			StartedAt: Time{c.Started}, MissedTicks: c.Missed,
+		}
+		if err := o.addStatus(ctx, out.Current); err != nil {
+			return out, err
+		}
+	}
+	past, err := o.schedules.Runs(ctx, s.Name)
+	if err != nil {
+		return out, scheduleError(s.Name, err)
+	}
+	if runs >= 0 {
+		past = past[:min(runs, len(past))]
+	}
+	for _, r := range past {
+		run := ScheduleRun{
+			Batch: r.Batch, Kind: r.Kind, Tick: ofMillis(r.Tick), Result: r.Result, Reason: r.Reason,
+			StartedAt: ofMillis(r.Started), FinishedAt: ofMillis(r.Finished), Calls: r.Calls,
+			PassedOver: r.Passed, ChainsHeld: r.Chains, Rejected: r.Rejected, MissedTicks: r.Missed, Conflicts: r.Conflicts,
+			Withheld: max(r.Withheld, r.Passed), // older versions wrote the latter alone
+		}
+		if err := o.addStatus(ctx, &run); err != nil {
+			return out, err
+		}
+		out.Runs = append(out.Runs, run)
+	}
+	return out, nil
+}
+
+func (o *Control) addStatus(ctx context.Context, r *ScheduleRun) error {
+	if r.Batch == "" {
+		return nil
+	}
+	st, err := o.Status(ctx, r.Batch)
+	if errors.Is(err, ledger.ErrNoBatch) {
+		return nil
+	}
+	if err == nil {
+		r.BatchStatus = &st
+	}
+	return err
+}
+
+func ofMillis(ms int64) Time {
+	if ms <= 0 {
+		return Time{}
+	}
+	return Time{time.UnixMilli(ms)}
+}

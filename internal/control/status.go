@@ -1,0 +1,128 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"habilita/internal/ledger"
+)
+
+// Status are the counts of a batch. Total = Succeeded + Failed + Skipped + Cancelled + Open.
+type Status struct {
+	Batch      string `json:"batch"`
+	Total      int    `json:"total"`
+	Succeeded  int    `json:"succeeded"`
+	Failed     int    `json:"failed"` // given up, and still so
+	Skipped    int    `json:"skipped"`
+	Cancelled  int    `json:"cancelled"`
+	Open       int    `json:"open"`        // no result yet
+	HeldChains int    `json:"held_chains"` // whose head is a call of this batch
+	Settled    bool   `json:"settled"`     // no producer fills it, and nothing more happens without a person
+	Complete   bool   `json:"complete"`    // the last run that filled it read its file to the end and left nothing out
+	CreatedAt  Time   `json:"created_at"`
+	SettledAt  Time   `json:"settled_at"` // null while it isn't
+	DueAt      Time   `json:"due_at"`     // when it begins, or goes on with calls that were put off; null: nothing waits for its time
+	Canary     Canary `json:"canary,omitzero"`
+
+	Policy  ledger.Policy `json:"-"`
+	Blocked int           `json:"-"` // open calls behind a held head
+	PutOff  bool          `json:"-"` // nothing of it begins before DueAt
+	Stopped bool          `json:"-"` // a person cancelled the whole batch
+	Filling bool          `json:"-"` // a producer fills it
+	CutOff  bool          `json:"-"` // the last run that filled it was cut off, or left rows out
+}
+
+// Canary says how it is with a batch whose first tokens go first. While it is waiting or
+// held, the counts are those of the canaries' calls: the others are not enqueued. (A single
+// call that was given to the batch is among them, and in the state, too; its producer, who
+// knows which calls are canaries, does not count it.) The zero value is that of a batch without.
+type Canary struct {
+	Tokens int         `json:"tokens"`
+	State  CanaryState `json:"state"`
+}
+
+// CanaryState is the state of a batch with canaries.
+type CanaryState string
+
+// The states of a batch with canaries.
+const (
+	CanaryWaiting  CanaryState = "waiting"  // for the canaries, or for the producer to go on
+	CanaryHeld     CanaryState = "held"     // one did not succeed: a person decides
+	CanaryReleased CanaryState = "released" // the others may be enqueued
+)
+
+// Ended is how many calls have a result.
+func (s Status) Ended() int { return s.Total - s.Open }
+
+// AllSucceeded reports whether every call succeeded.
+func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total }
+
+// Status returns the counts of a batch, or an *UnknownBatchError.
+func (o *Control) Status(ctx context.Context, batchName string) (Status, error) {
+	m, tags, err := o.batch(ctx, batchName)
+	if err != nil {
+		return Status{}, err
+	}
+	return o.status(ctx, m, tags)
+}
+
+func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (Status, error) {
+	c, err := o.ledger.Counts(ctx, m.ID, tags)
+	if err != nil {
+		return Status{}, fmt.Errorf("counts of batch %q: %w", m.Name, err)
+	}
+	s := Status{
+		Batch: m.Name, Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
+		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled() && !m.Live,
+		Complete: m.Complete && !m.Live, Filling: m.Live, CutOff: m.Ran && !m.Complete && !m.Live,
+		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked, Stopped: m.Cancelled,
+	}
+	if now := o.limiter.Now(); !s.Settled {
+		switch {
+		case c.FirstDue.After(now):
+			s.DueAt, s.PutOff = Time{c.FirstDue}, true
+		case c.LastDue.After(now):
+			s.DueAt = Time{c.LastDue}
+		}
+	}
+	if m.Canary > 0 {
+		s.Canary = Canary{m.Canary, CanaryReleased}
+	}
+	if m.Holds() {
+		s.Canary.State = CanaryWaiting
+		switch {
+		case s.AllSucceeded() && !m.Cancelled:
+			s.Settled = false // its producer goes on with the others
+		case c.Settled():
+			s.Canary.State = CanaryHeld
+		}
+	}
+	if s.Settled {
+		if s.SettledAt = (Time{c.Changed}); c.Changed.IsZero() {
+			s.SettledAt = s.CreatedAt // a batch with no call
+		}
+	}
+	return s, nil
+}
+
+// Batches streams the counts of all batches, the newest first.
+func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		all, err := o.batches.List(ctx)
+		if err != nil {
+			yield(Status{}, fmt.Errorf("list of the batches: %w", err))
+			return
+		}
+		for _, m := range all {
+			tags, err := o.batchTags(ctx, m)
+			var s Status
+			if err == nil {
+				s, err = o.status(ctx, m, tags)
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}

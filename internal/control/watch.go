@@ -1,0 +1,209 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"habilita/internal/ledger"
+)
+
+// How often Watch and the waits look, where they are not told.
+const (
+	// soonest is the distance of the first looks: an idle worker needs some milliseconds for
+	// a call. It grows to FirstLook within some 1.3 s, whatever changes.
+	soonest = 4 * time.Millisecond
+	// FirstLook is the distance of the looks after these; it grows while nothing changes.
+	FirstLook = 250 * time.Millisecond
+	maxLook   = 4 // times FirstLook
+	// patience is how long a wait bears a Redis that does not answer.
+	patience = time.Minute
+)
+
+// ErrNotSettled says that a wait's time was over first.
+var ErrNotSettled = errors.New("not settled yet")
+
+// look calls next until it says that nothing is left to see, at distances from every
+// to 4 times that, growing while nothing changes. every <= 0 is FirstLook, with looks
+// before it that come sooner.
+func look(ctx context.Context, every time.Duration, next func() (changed, more bool)) {
+	distance := every
+	if every <= 0 {
+		every, distance = FirstLook, soonest
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		changed, more := next()
+		if !more {
+			return
+		}
+		if distance = min(distance*5/4, every*maxLook); changed {
+			distance = min(distance, every)
+		}
+		timer.Reset(distance)
+	}
+}
+
+// Watch yields the counts of a batch now and whenever they changed, until they are
+// settled or ctx ends. An error is yielded too, and where the range goes on, so does
+// Watch: Redis may be back.
+func (o *Control) Watch(ctx context.Context, batchName string, every time.Duration) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		var last Status
+		first := true
+		look(ctx, every, func() (changed, more bool) {
+			s, err := o.Status(ctx, batchName)
+			if ctx.Err() != nil {
+				return false, false
+			}
+			if err != nil {
+				return false, yield(Status{}, err)
+			}
+			changed = first || s != last
+			first, last = false, s
+			if changed && !yield(s, nil) {
+				return changed, false
+			}
+			return changed, !s.Settled
+		})
+	}
+}
+
+// WaitSettled waits until a batch is settled and returns its last counts. After
+// timeout (0: none) the error is ErrNotSettled; when ctx ends, its own. A Redis that
+// does not answer is borne for a minute. seen, where not nil, is told every change.
+func (o *Control) WaitSettled(ctx context.Context, batchName string, every, timeout time.Duration, seen func(Status)) (Status, error) {
+	var last Status
+	w := newWait(ctx, timeout)
+	defer w.stop()
+	for s, err := range o.Watch(w.ctx, batchName, every) {
+		if stop := w.bear(err); stop != nil {
+			return last, stop
+		}
+		if err != nil {
+			continue
+		}
+		if last = s; seen != nil {
+			seen(s)
+		}
+		if s.Settled {
+			return s, nil
+		}
+	}
+	return last, w.why()
+}
+
+// CallKey tells calls of one id apart: the batch's name ("" none) and the token_id.
+type CallKey struct{ ID, Batch, TokenID string }
+
+// WaitCall waits until a call has a result, or stands behind a held head: then nothing
+// happens without a person. Otherwise it is as WaitSettled.
+func (o *Control) WaitCall(ctx context.Context, k CallKey, every, timeout time.Duration) (CallRecord, error) {
+	w := newWait(ctx, timeout)
+	defer w.stop()
+	var last CallRecord
+	var failure error
+	settled := false
+	look(w.ctx, every, func() (changed, more bool) {
+		r, err := o.Call(w.ctx, k)
+		if err == nil {
+			changed, last = r != last, r
+			// What has just changed is hardly held: the next look asks.
+			if settled = !r.Open(); !settled && !changed {
+				settled, err = o.held(w.ctx, r.Chain)
+			}
+		}
+		if w.ctx.Err() != nil {
+			return false, false
+		}
+		failure = w.bear(err)
+		return changed, failure == nil && !settled
+	})
+	if failure == nil && !settled {
+		failure = w.why()
+	}
+	return last, failure
+}
+
+// Call returns the one call that a key tells.
+func (o *Control) Call(ctx context.Context, k CallKey) (CallRecord, error) {
+	all, err := o.Show(ctx, k.ID)
+	if err != nil {
+		return CallRecord{}, err
+	}
+	for _, r := range all {
+		if r.TokenID == k.TokenID && r.batch == ledger.BatchID(k.Batch) {
+			return r, nil
+		}
+	}
+	return CallRecord{}, &UnknownCallError{ID: k.ID}
+}
+
+// held reports whether a chain waits for a person.
+func (o *Control) held(ctx context.Context, id string) (bool, error) {
+	for c, err := range o.ledger.Chains(ctx, []string{ledger.Tag(id)}, true) {
+		if err != nil {
+			return false, fmt.Errorf("chains: %w", err)
+		}
+		if c.ID == id {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// wait bounds a wait and keeps since when Redis does not answer.
+type wait struct {
+	parent, ctx context.Context
+	stop        context.CancelFunc
+	awaySince   time.Time
+}
+
+func newWait(ctx context.Context, timeout time.Duration) *wait {
+	w := &wait{parent: ctx}
+	if timeout > 0 {
+		w.ctx, w.stop = context.WithTimeout(ctx, timeout)
+	} else {
+		w.ctx, w.stop = context.WithCancel(ctx)
+	}
+	return w
+}
+
+// bear returns the error that ends the wait, nil for none.
+func (w *wait) bear(err error) error {
+	if err == nil {
+		w.awaySince = time.Time{}
+		return nil
+	}
+	if errors.Is(err, ledger.ErrNoCall) || isUnknownBatch(err) {
+		return err
+	}
+	if w.awaySince.IsZero() {
+		w.awaySince = time.Now()
+	}
+	if time.Since(w.awaySince) > patience {
+		return err
+	}
+	return nil
+}
+
+// why says why a wait ended before what it waited for came.
+func (w *wait) why() error {
+	if err := w.parent.Err(); err != nil {
+		return err
+	}
+	return ErrNotSettled
+}
+
+func isUnknownBatch(err error) bool {
+	var unknown *UnknownBatchError
+	return errors.As(err, &unknown)
+}

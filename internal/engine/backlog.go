@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/ledger"
+)
+
+// survey is what the worker that reconciles found, for the metrics of all workers: whichever
+// of them is asked tells the same, so max over instances is right and sum is not.
+type backlog struct {
+	At        int64 `json:"at"` // ms by the clock of Redis
+	Ready     int   `json:"ready"`
+	Active    int   `json:"active"`
+	Held      int   `json:"held"`
+	Scheduled int   `json:"scheduled"`
+	WaitedMS  int64 `json:"waited_ms"` // of the chain that could have run for longest
+}
+
+func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
+	sum := backlog{At: now.UnixMilli()}
+	for _, b := range buckets {
+		sum.Ready += b.Ready
+		sum.Active += b.Due
+		sum.Held += b.Held
+		sum.Scheduled += b.Delayed
+		// What is due and has not moved on waits for a worker as much as what is ready.
+		for _, since := range []time.Time{b.Since, b.NextDue} {
+			if !since.IsZero() {
+				sum.WaitedMS = max(sum.WaitedMS, sum.At-since.UnixMilli())
+			}
+		}
+	}
+	return sum
+}
+
+func (s *reconciler) backlogKey() string { return s.prefix + ":survey" }
+
+func (s *reconciler) publish(ctx context.Context, sum backlog) error {
+	text, err := json.Marshal(sum)
+	if err != nil {
+		return err
+	}
+	return s.rdb.Set(ctx, s.backlogKey(), text, 0).Err()
+}
+
+// look sets the gauges that are about all workers. What is not known, or was looked at so
+// long ago that another worker should have taken over, is left out: an old value is worse
+// than none, and an alert can be made of its absence.
+func (s *reconciler) look(ctx context.Context) error {
+	for state, n := range s.health.Counts() {
+		s.meter.servers.WithLabelValues(string(state)).Set(float64(n))
+	}
+	// Each stands for itself: in a cluster one may be read and another not.
+	return errors.Join(s.lookAtSync(ctx), s.lookAtWorkers(ctx), s.lookAtBacklog(ctx))
+}
+
+func (s *reconciler) lookAtWorkers(ctx context.Context) error {
+	alive, err := s.registry.Alive(ctx)
+	if err != nil {
+		s.meter.workers.Reset()
+		return err
+	}
+	workers := 0
+	for _, p := range alive {
+		if p.Kind == workerKind {
+			workers++
+		}
+	}
+	s.meter.workers.WithLabelValues().Set(float64(workers))
+	return nil
+}
+
+func (s *reconciler) lookAtBacklog(ctx context.Context) error {
+	var sum backlog
+	text, err := s.rdb.Get(ctx, s.backlogKey()).Bytes()
+	if err == nil {
+		err = json.Unmarshal(text, &sum)
+	}
+	oldest := s.clock.Now().Add(-2 * (2*s.every + reconcileGrace))
+	if err != nil || time.UnixMilli(sum.At).Before(oldest) {
+		s.meter.setBacklog(nil)
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("%s: %w", s.backlogKey(), err)
+		}
+		return nil
+	}
+	s.meter.setBacklog(&sum)
+	return nil
+}
+
+// looked at sets the gauges of a reconciliation; nil: nothing is known.
+func (m *meter) setBacklog(s *backlog) {
+	if s == nil {
+		m.chains.Reset()
+		m.waiting.Reset()
+		return
+	}
+	m.chains.WithLabelValues("ready").Set(float64(s.Ready))
+	m.chains.WithLabelValues("active").Set(float64(s.Active))
+	m.chains.WithLabelValues("held").Set(float64(s.Held))
+	m.chains.WithLabelValues("scheduled").Set(float64(s.Scheduled))
+	m.waiting.WithLabelValues().Set(float64(s.WaitedMS) / 1000)
+}
+
+// ready registers the gauge of a worker's own state.
+func (m *meter) ready(is func() bool) error {
+	return m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "habilita_worker_ready", Help: "1 while this worker takes calls.",
+	}, func() float64 {
+		if is() {
+			return 1
+		}
+		return 0
+	}))
+}

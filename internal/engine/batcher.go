@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"habilita/internal/ledger"
+)
+
+const (
+	// perGroup is how many calls of a bucket travel together: one script, below 1 ms of
+	// Redis. With chain.Buckets of them it bounds what a producer holds in memory.
+	perGroup = 32
+	// perPipeline is how many groups, of different buckets, a round trip has at most. Longer
+	// trips are faster, but a single call would stand behind two of them at every step.
+	perPipeline = 4
+	// shards is how many round trips are under way at once.
+	shards = 2
+	// shardQueue is how many full groups may wait for each shard.
+	shardQueue = 64
+	// perIndex is how many calls with ids of their own wait for the index together.
+	perIndex = 8192
+	// patience is how long a call waits for others of its bucket, where the producer's
+	// own source is slow.
+	patience = time.Second
+)
+
+// batcher collects the calls of a batch by bucket and appends them in groups, since a
+// script costs less than the calls in it only where it has many. A bucket belongs to one
+// shard, and a shard sends its next group of a bucket when the one before was
+// acknowledged: so the calls of a chain arrive in order, and what a crash leaves is, in
+// every chain, the beginning of it.
+type batcher struct {
+	ctx     context.Context
+	batch   string
+	index   func(context.Context, []ledger.Given) error
+	deliver func(ctx context.Context, trip []*group, first []int) (ledger.Appended, error)
+	hint    func(ctx context.Context, ready []string)
+	// received counts how the calls of a group were received; one at a time.
+	received func(g *group, r ledger.Received, to *receipts)
+
+	shards [shards]chan *group
+	spare  sync.Pool
+	ends   sync.WaitGroup // of the shards
+	acks   chan struct{}  // has an element after an acknowledgement
+
+	mu      sync.Mutex // of what the producer's goroutine and the ticker share
+	groups  [ledger.Buckets]*group
+	waiting []waitingCall // for their ids to be indexed, and those behind them
+	given   []ledger.Given
+
+	told sync.Mutex // of what the shards tell
+	got  receipts
+	err  error
+}
+
+// group is a group of calls, and what their producer is told of each.
+type group struct {
+	ledger.Group
+	rows []inFlight
+}
+
+// inFlight is a call that was not received yet.
+type inFlight struct {
+	line   int
+	server string
+	source any
+}
+
+type waitingCall struct {
+	ledger.NewCall
+	source any
+}
+
+// receipts are how calls were received.
+type receipts struct {
+	Summary
+	known int     // are there, and were left out
+	left  []error // to be told
+}
+
+// newBatcher returns one that notes ids by index and appends groups by deliver, which is
+// told what buckets it sees for the first time; hint is told, somewhat later, what buckets
+// have chains to be dispatched. Call finish.
+func newBatcher(ctx context.Context, batch string, index func(context.Context, []ledger.Given) error,
+	deliver func(ctx context.Context, trip []*group, first []int) (ledger.Appended, error), hint func(ctx context.Context, ready []string),
+	received func(*group, ledger.Received, *receipts)) *batcher {
+	g := &batcher{ctx: ctx, batch: batch, index: index, deliver: deliver, hint: hint, received: received, acks: make(chan struct{}, 1)}
+	g.spare.New = func() any { return new(group) }
+	for i := range g.shards {
+		g.shards[i] = make(chan *group, shardQueue)
+		g.ends.Go(func() { g.runShard(g.shards[i]) })
+	}
+	return g
+}
+
+// hurry sends what has been gathered every so often, until the context ends.
+func (g *batcher) hurry(ctx context.Context) {
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			g.mu.Lock()
+			g.flush()
+			g.mu.Unlock()
+		}
+	}
+}
+
+// add takes a call; id is the one that its producer gave, or "", source what it calls it.
+func (g *batcher) add(n *ledger.NewCall, id string, source any) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if id == "" && len(g.waiting) == 0 {
+		return g.put(n, source)
+	}
+	g.waiting = append(g.waiting, waitingCall{*n, source})
+	if id != "" {
+		g.given = append(g.given, ledger.Given{ID: id, Batch: g.batch, Token: n.Token})
+	}
+	if len(g.waiting) >= perIndex {
+		g.indexed()
+	}
+	return g.failed()
+}
+
+func (g *batcher) put(n *ledger.NewCall, source any) error {
+	i := ledger.TagIndex(ledger.Tag(n.Token))
+	into := g.groups[i]
+	if into == nil {
+		into = g.spare.Get().(*group)
+		g.groups[i] = into
+	}
+	if err := into.Add(n); err != nil {
+		return err
+	}
+	into.rows = append(into.rows, inFlight{n.Row, n.Server, source})
+	if into.Len() >= perGroup {
+		g.groups[i] = nil
+		g.shards[i%shards] <- into
+		return g.failed()
+	}
+	return nil
+}
+
+// indexed notes the ids of waiting calls, and then lets the calls go on: no call is without
+// its entry.
+func (g *batcher) indexed() {
+	if len(g.waiting) == 0 {
+		return
+	}
+	err := g.index(g.ctx, g.given)
+	for i := range g.waiting {
+		if err == nil {
+			err = g.put(&g.waiting[i].NewCall, g.waiting[i].source)
+		}
+	}
+	g.fail(err)
+	clear(g.waiting)
+	clear(g.given)
+	g.waiting, g.given = g.waiting[:0], g.given[:0]
+}
+
+// flush sends all that was gathered.
+func (g *batcher) flush() {
+	g.indexed()
+	for i, group := range g.groups {
+		if group != nil {
+			g.groups[i] = nil
+			g.shards[i%shards] <- group
+		}
+	}
+}
+
+// finish sends the rest (unless it is to be thrown away), waits for the shards and returns
+// why not everything was appended. Meanwhile acknowledged is called.
+func (g *batcher) finish(discard bool, acknowledged func()) error {
+	g.mu.Lock()
+	if !discard {
+		g.flush()
+	}
+	for _, lane := range g.shards {
+		close(lane)
+	}
+	g.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		g.ends.Wait()
+		close(ended)
+	}()
+	for {
+		select {
+		case <-g.acks:
+			acknowledged()
+		case <-ended:
+			acknowledged()
+			return g.failed()
+		}
+	}
+}
+
+func (g *batcher) failed() error {
+	g.told.Lock()
+	defer g.told.Unlock()
+	return g.err
+}
+
+// fail keeps why nothing more is sent.
+func (g *batcher) fail(err error) {
+	if err == nil {
+		return
+	}
+	g.told.Lock()
+	defer g.told.Unlock()
+	switch {
+	case g.err == nil:
+		g.err = err
+	case g.ctx.Err() == nil || !errors.Is(err, g.ctx.Err()): // the end of the context is told once
+		g.err = errors.Join(g.err, err)
+	}
+}
+
+// acknowledged are the receipts so far; what is to be told is given once.
+func (g *batcher) acknowledged() receipts {
+	g.told.Lock()
+	defer g.told.Unlock()
+	got := g.got
+	g.got.left = nil
+	return got
+}
+
+func (g *batcher) replaced(n int) {
+	g.told.Lock()
+	defer g.told.Unlock()
+	g.got.Replaced += n
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"habilita/internal/ledger"
+)
+
+// named is a call of the nth token of a bucket.
+func named(bucket, n int) *ledger.NewCall {
+	const letters = "abcdefghijklmnopqrstuvwxyz234567"
+	name := []byte(ledger.TagAt(bucket) + "aaaaaaaaaaaaaaaaaaaaaa")
+	for i := len(name) - 1; n > 0; i-- {
+		name[i] = letters[n%32]
+		n /= 32
+	}
+	return &ledger.NewCall{Token: string(name), Key: ledger.UniqueKey("0"), Server: "0001", Sealed: "sealed"}
+}
+
+func noIndex(context.Context, []ledger.Given) error { return nil }
+
+func countNew(_ *group, r ledger.Received, to *receipts) { to.Enqueued += len(r.Landings) }
+
+func noHint(context.Context, []string) {}
+
+// counted is a deliver that says that everything was added.
+func counted(trip []*group) ledger.Appended {
+	var done ledger.Appended
+	for _, g := range trip {
+		done.Received = append(done.Received, ledger.Received{Landings: strings.Repeat("n", g.Len())})
+	}
+	return done
+}
+
+// A producer whose Redis does not answer takes no more rows than it has room for.
+func TestBatcherIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		answer := make(chan struct{})
+		g := newBatcher(ctx, "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+			<-answer
+			return counted(trip), nil
+		}, noHint, countNew)
+		var taken atomic.Int64
+		var feeding sync.WaitGroup
+		feeding.Go(func() {
+			for i := range 1_000_000 {
+				if ctx.Err() != nil || g.add(named(i*7%ledger.Buckets, i), "", nil) != nil {
+					return
+				}
+				taken.Add(1)
+			}
+		})
+		synctest.Wait() // until nothing goes on any more
+		const bound = perGroup*ledger.Buckets + shards*(shardQueue+perPipeline+1)*perGroup
+		if n := taken.Load(); n == 0 || n > bound {
+			t.Errorf("%d calls were taken, the bound is %d", n, bound)
+		}
+		cancel()
+		close(answer)
+		feeding.Wait()
+		if err := g.finish(true, func() {}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A bucket's next group goes out when the one before was acknowledged, and nothing goes
+// out after a failure: so a chain has no gap.
+func TestBatcherKeepsTheOrder(t *testing.T) {
+	const perBucket, buckets, failing = 10 * perGroup, 40, 3
+	for _, trips := range []int{1, 2, 7, 1 << 30} {
+		t.Run(fmt.Sprint(trips), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				under, arrived, made := map[string]bool{}, map[string]int{}, 0
+				lost := errors.New("lost")
+				g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+					mu.Lock()
+					if made++; made > trips {
+						mu.Unlock()
+						return ledger.Appended{}, lost
+					}
+					for _, group := range trip {
+						if under[group.Tag()] {
+							t.Errorf("two groups of %s are under way", group.Tag())
+						}
+						under[group.Tag()] = true
+					}
+					mu.Unlock()
+					<-time.After(time.Duration(len(trip)) * time.Millisecond) // simulated
+					mu.Lock()
+					defer mu.Unlock()
+					for _, group := range trip {
+						under[group.Tag()] = false
+						arrived[group.Tag()] += group.Len()
+					}
+					return counted(trip), nil
+				}, noHint, countNew)
+				var err error
+				for i := 0; i < perBucket*buckets && err == nil; i++ {
+					bucket := i % buckets // by turns, then many of a bucket one after the other
+					if i > perBucket*buckets/2 {
+						bucket = i / (3 * perGroup) % buckets
+					}
+					err = g.add(named(bucket, i), "", nil)
+				}
+				err = errors.Join(err, g.finish(false, func() {}))
+				if trips < 1<<20 {
+					if !errors.Is(err, lost) {
+						t.Errorf("got %v", err)
+					}
+					if made > trips+shards {
+						t.Errorf("%d trips went out after a failure", made-trips)
+					}
+				} else if err != nil {
+					t.Error(err)
+				}
+				sum := 0
+				for _, n := range arrived {
+					sum += n
+				}
+				if added := g.acknowledged().Enqueued; added != sum || (trips == 1<<30) != (sum == perBucket*buckets) {
+					t.Errorf("%d acknowledged, %d arrived", added, sum)
+				}
+			})
+		})
+	}
+}
+
+// What a slow source gave does not wait for its bucket to fill.
+func TestBatcherSendsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		indexed := false
+		g := newBatcher(t.Context(), "b", func(_ context.Context, given []ledger.Given) error {
+			indexed = len(given) == 1 && given[0].ID == "id" && sent.Load() == 0
+			return nil
+		}, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+			sent.Add(int64(len(trip)))
+			return counted(trip), nil
+		}, noHint, countNew)
+		ctx, stop := context.WithCancel(t.Context())
+		var hurry sync.WaitGroup
+		hurry.Go(func() { g.hurry(ctx) })
+		for i, id := range []string{"id", ""} { // the second waits behind the first
+			if err := g.add(named(i, i), id, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if sent.Load() != 0 {
+			t.Error("a group of one call went out at once")
+		}
+		<-time.After(patience + time.Millisecond) // simulated
+		synctest.Wait()
+		if sent.Load() != 2 || !indexed {
+			t.Errorf("%d groups went out; indexed before: %v", sent.Load(), indexed)
+		}
+		stop()
+		hurry.Wait()
+		if err := g.finish(false, func() {}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A call whose id could not be indexed is not appended.
+func TestBatcherIndexesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := errors.New("lost")
+		g := newBatcher(t.Context(), "b", func(context.Context, []ledger.Given) error { return lost },
+			func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+				t.Error("a group went out")
+				return counted(trip), nil
+			}, noHint, countNew)
+		for i := range 3 {
+			_ = g.add(named(i, i), "id", nil)
+		}
+		if err := g.finish(false, func() {}); !errors.Is(err, lost) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

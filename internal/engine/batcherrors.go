@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"habilita/internal/ledger"
+)
+
+// What a batch refuses as a whole.
+type (
+	// BatchCancelledError says that a batch was cancelled and takes nothing.
+	BatchCancelledError = ledger.BatchCancelledError
+	// BatchPolicyError says that a batch has calls under another policy.
+	BatchPolicyError = ledger.BatchPolicyError
+	// BatchPathError says that a batch bears the name of another file (see FromFile).
+	BatchPathError = ledger.BatchPathError
+	// OldBatchError says that an older version made the batch and knows its rows by their place.
+	OldBatchError = ledger.OldBatchError
+	// BatchBusyError says that another run of the batch prunes it now.
+	BatchBusyError = ledger.BatchBusyError
+	// BatchGoneError says that a batch was deleted after its retention while its producer stood
+	// still. Giving the batch again adds what is missing.
+	BatchGoneError = ledger.BatchGoneError
+)
+
+// ConflictError says that an id is known for another call of the same batch and token, or
+// that it stands twice in the sequence. Nothing was changed.
+type ConflictError struct {
+	Batch  string // "" none
+	ID     string
+	Row    int // line of the row; 0: a single call
+	First  int // line of the row that has the same id in this sequence; 0: it is known from before
+	Known  int // line that first brought the call that is known; 0: none, or see First
+	State  string
+	Unsent bool // no request of the known call was sent: Prune replaces it
+	// Differs are the fields that say otherwise: server, chain. Have and Want are their values in
+	// the known call and in the row.
+	Differs, Have, Want []string
+	Source              any // Call.Source
+}
+
+func (e *ConflictError) Error() string {
+	if e.First > 0 {
+		return fmt.Sprintf("id %q stands in row %d already", e.ID, e.First)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "id %q is known for another call of this token", e.ID)
+	if e.Known > 0 {
+		fmt.Fprintf(&b, " (row %d)", e.Known)
+	}
+	for i, field := range e.Differs {
+		have, want := e.Have[i], e.Want[i]
+		if have == "" {
+			have = "none"
+		}
+		if want == "" {
+			want = "none"
+		}
+		fmt.Fprintf(&b, ": %s is %s there and %s here", field, have, want)
+	}
+	return b.String()
+}
+
+// WithheldError says that a new row was not enqueued, since an earlier one of its chain is
+// missing: the order of a chain is that of the file.
+type WithheldError struct {
+	Row    int // its line
+	Source any // Call.Source
+}
+
+func (e *WithheldError) Error() string {
+	return "is not enqueued, since an earlier row of its chain is missing"
+}
+
+// TwinError says that a row of a part of a file was rejected (PartIf).
+type TwinError struct {
+	Row    int // its line
+	Source any // Call.Source
+}
+
+func (e *TwinError) Error() string {
+	return "says the same as a call that is there already, and nobody can tell whether it is another one: give the whole corrected file"
+}
+
+// StrictError says that nothing was enqueued, since rows were rejected or conflict (Strict).
+type StrictError struct{ Rejected, Conflicts int }
+
+func (e *StrictError) Error() string {
+	return fmt.Sprintf("nothing was enqueued: %d rows were rejected, %d conflict", e.Rejected, e.Conflicts)
+}
+
+// ErrPart refuses Prune for a part of a file, which tells nothing of what is missing.
+var ErrPart = errors.New("this is a part of a file, which tells nothing of what is missing in it: prune with the whole file")
+
+// Why Prune did nothing (Summary.NotPruned).
+var (
+	// ErrRowsMissing says that rows of the file were left out: without them nobody can tell
+	// which calls it has no more.
+	ErrRowsMissing = errors.New("rows were rejected, conflict or were withheld")
+	// ErrOtherRun says that another run fills the batch.
+	ErrOtherRun = errors.New("another run of the batch is not over")
+)
+
+// PruneCountError says that Prune meant more calls than it may take out unasked, or not as many
+// as PruneExactly named.
+type PruneCountError struct{ Missing, Total, Named int }
+
+func (e *PruneCountError) Error() string {
+	if e.Named > 0 {
+		return fmt.Sprintf("%d calls are missing in the file, and not %d", e.Missing, e.Named)
+	}
+	return fmt.Sprintf("%d of %d calls are missing in the file: so many must be named", e.Missing, e.Total)
+}
+
+// errLeftOut comes with a row that is not to be enqueued in this run, and stands for nothing
+// wrong.
+var errLeftOut = errors.New("left out")
+
+// ErrChainUnknown is in the chain of an error that comes with a Call whose Chain can't be
+// told: all later new calls of its token are withheld then.
+var ErrChainUnknown = errors.New("the chain can't be told")

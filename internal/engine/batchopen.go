@@ -1,0 +1,223 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"habilita/internal/ledger"
+)
+
+// stay is the lease under which a job fills its batch. It is kept apart from whatever gives
+// the calls: a slow source is alive, a killed producer is not.
+type stay struct {
+	p       *Producer
+	id, run string
+	begun   bool
+	stop    context.CancelFunc
+	kept    sync.WaitGroup
+}
+
+// endStay is how long giving the lease back may take: what is not given back lapses.
+const endStay = 2 * time.Second
+
+func (s *stay) begin(ctx context.Context, name string) error {
+	if s.begun {
+		return nil
+	}
+	s.begun = true // what follows may have been done where it fails
+	ok, err := s.p.batches.BeginRun(ctx, s.id, s.run)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &BatchBusyError{Batch: name}
+	}
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.kept.Go(func() {
+		for {
+			wait(keep, ledger.RenewEvery)
+			if keep.Err() != nil {
+				return
+			}
+			_ = s.p.batches.RenewRun(keep, s.id, s.run) // again in five seconds
+		}
+	})
+	return nil
+}
+
+func (s *stay) end(ctx context.Context) {
+	if !s.begun {
+		return
+	}
+	if s.stop != nil {
+		s.stop()
+		s.kept.Wait()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endStay)
+	defer cancel()
+	_ = s.p.batches.EndRun(ctx, s.id, s.run)
+}
+
+// open makes sure of the batch before the first call, or looks at it where nothing is to be
+// done. Where the sequence has ended without a row, a batch that is not there is not made.
+func (b *batchRun) open(ctx context.Context) error {
+	if b.opened {
+		return nil
+	}
+	if b.partIf != nil {
+		b.part = b.partIf()
+	}
+	if b.part && b.prune {
+		return ErrPart
+	}
+	if b.job.alone {
+		b.opened = true
+		return nil
+	}
+	want := ledger.Batch{ID: b.id, Name: b.name, Policy: ledger.Policy(b.policy), Created: b.p.clock.Now(), Canary: b.canary.tokens, Path: b.path}
+	var have ledger.Batch
+	var err error
+	if b.look || b.own.Rows == 0 {
+		if have, err = b.p.batches.Get(ctx, b.id); errors.Is(err, ledger.ErrNoBatch) {
+			b.opened = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		want.Canary = 0
+	}
+	created := false
+	if !b.look {
+		if err := b.job.stay.begin(ctx, b.name); err != nil {
+			return err
+		}
+		if have, created, err = b.ensure(ctx, want); have.Name == "" {
+			return err
+		}
+	}
+	if created {
+		b.job.created = true
+	}
+	if have.Name == b.name && have.Cancelled {
+		return &BatchCancelledError{Batch: b.name}
+	}
+	b.existed = !b.job.created
+	if err := b.mayTake(ctx, have, want); err != nil {
+		return err
+	}
+	if !b.look {
+		if err := b.canary.mayEnqueue(ctx, b.p, have); err != nil {
+			return err
+		}
+		if err := b.p.batches.Began(ctx, b.id, b.job.stay.run); err != nil {
+			return err
+		}
+	}
+	b.opened = true
+	return nil
+}
+
+// ensure makes sure of the batch, and that nobody deletes it while the run lives. Whether it takes
+// the rows is for mayTake to say.
+func (b *batchRun) ensure(ctx context.Context, want ledger.Batch) (have ledger.Batch, created bool, err error) {
+	for range appendTries {
+		have, created, err = b.p.batches.Ensure(ctx, want)
+		if have.Name != want.Name || have.Cancelled {
+			return have, created, err
+		}
+		b.permit.store, b.permit.of = b.p.batches, have
+		if err = b.permit.renew(ctx, nil); err == nil {
+			return have, created, nil
+		}
+		if !errors.Is(err, ledger.ErrNoBatch) {
+			break
+		}
+	}
+	return ledger.Batch{}, created, err
+}
+
+// permit is the leave to append to a batch, asked for again before it ends.
+type permit struct {
+	store *ledger.Batches
+	of    ledger.Batch
+
+	mu    sync.Mutex // of the following: shards share it
+	asked time.Time
+	end   time.Time // by the clock of Redis
+}
+
+// until notes buckets, if there are some, and returns until when calls may be appended.
+func (p *permit) until(ctx context.Context, buckets []int) (time.Time, error) {
+	p.mu.Lock()
+	end, fresh := p.end, time.Since(p.asked) < ledger.AppendFor/2
+	p.mu.Unlock()
+	if len(buckets) == 0 && fresh {
+		return end, nil
+	}
+	if err := p.renew(ctx, buckets); err != nil {
+		return time.Time{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end, nil
+}
+
+func (p *permit) renew(ctx context.Context, buckets []int) error {
+	asked := time.Now()
+	end, err := p.store.Note(ctx, p.of, buckets)
+	if errors.Is(err, ledger.ErrNoBatch) {
+		return &BatchGoneError{Batch: p.of.Name}
+	}
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if end.After(p.end) {
+		p.asked, p.end = asked, end
+	}
+	return nil
+}
+
+// mayTake says why the batch does not take these rows; nil: it does.
+func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
+	if b.job.created {
+		return have.Takes(want)
+	}
+	tags, err := b.p.tags(ctx, b.id)
+	if err != nil {
+		return err
+	}
+	counts, err := b.p.ledger.Counts(ctx, b.id, tags)
+	if err != nil {
+		return err
+	}
+	b.before = counts.Total
+	if b.before == 0 && have.Policy != want.Policy { // one that has no calls takes any
+		if !b.look {
+			if err := b.p.batches.SetPolicy(ctx, b.id, want.Policy); err != nil {
+				return err
+			}
+		}
+		have.Policy = want.Policy
+	}
+	if err := have.Takes(want); err != nil || have.Content {
+		return err
+	}
+	for c, err := range b.p.ledger.Calls(ctx, b.id, tags) {
+		if err != nil {
+			return err
+		}
+		if ledger.IsOrdinal(c.Key) {
+			return &OldBatchError{Batch: b.name}
+		}
+	}
+	if b.look {
+		return nil
+	}
+	return b.p.batches.SetContent(ctx, b.id)
+}

@@ -1,0 +1,366 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"iter"
+	"sync"
+	"time"
+
+	"habilita/internal/ledger"
+
+	"habilita/internal/wolkvox"
+)
+
+// batchRun is one reading of a batch's sequence.
+type batchRun struct {
+	p    *Producer
+	job  *batchJob
+	name string
+	id   string
+
+	policy          string
+	at              time.Time
+	path            string
+	part, look      bool
+	partIf          func() bool
+	strict, prune   bool
+	exactly         int // prune for exactly so many; 0: not named
+	replace         bool
+	progress        func(Summary)
+	reject, leftOut func(error) error
+	recall          func(*ledger.NewCall) bool
+	known           func(field string) ledger.Landing
+	canary          canaries
+	retold          int // of job.told
+
+	permit  permit
+	began   time.Time
+	opened  bool
+	existed bool // the batch was there before the job
+	before  int  // calls that it had when it was opened
+	total   int  // calls that it has after the run
+
+	own    Summary // what is not known from replies
+	sum    Summary
+	sealer *sealer
+	out    *batcher
+	rows   identities
+	marks  marks
+}
+
+func newBatchRun(j *batchJob) *batchRun {
+	b := &batchRun{
+		p: j.p, job: j, name: j.name, id: j.stay.id, began: time.Now(), sum: Summary{Batch: j.name}, own: Summary{Batch: j.name},
+		sealer: newSealer(j.p),
+		reject: func(err error) error { return err }, progress: func(Summary) {}, leftOut: func(error) error { return nil },
+	}
+	seed := maphash.MakeSeed()
+	b.rows.tokenIDs, b.rows.seed, b.marks.seed = j.p.tokenIDs, seed, seed
+	return b
+}
+
+// do reads the sequence and enqueues it.
+func (b *batchRun) do(ctx context.Context) (Summary, error) {
+	err := b.fill(ctx)
+	b.sum.Elapsed = time.Since(b.began)
+	return b.sum, err
+}
+
+func (b *batchRun) fill(ctx context.Context) error {
+	if b.policy == "" {
+		b.policy = string(ledger.PolicyHold)
+	}
+	index := func(context.Context, []ledger.Given) error { return nil }
+	if !b.look {
+		index = b.p.ledger.Index
+	}
+	b.out = newBatcher(ctx, b.id, index, b.deliver, b.hint, b.received)
+	hurried, stop := context.WithCancel(ctx)
+	var ticker sync.WaitGroup
+	ticker.Go(func() { b.out.hurry(hurried) })
+	stopped, err := b.read(ctx)
+	stop()
+	ticker.Wait()
+	failed := b.out.finish(stopped, func() { err = b.acknowledged(err) })
+	switch {
+	case failed == nil || errors.Is(err, failed):
+	case err == nil || errors.Is(failed, err):
+		err = failed
+	default:
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.open(ctx); err != nil {
+		return err
+	}
+	return b.countMissing(ctx)
+}
+
+// read takes the calls of the sequence. It reports whether what was gathered is to be
+// thrown away.
+func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
+	calls := b.job.watched()
+	if b.canary.first {
+		calls = b.ofFirstTokens(calls)
+	}
+	for c, err := range calls {
+		if ctx.Err() != nil {
+			return true, ctx.Err()
+		}
+		b.own.Rows++
+		if c.Row == 0 {
+			c.Row = b.own.Rows
+		}
+		if err == nil {
+			err = c.check(b.own.Rows - 1)
+		}
+		switch {
+		case errors.Is(err, errLeftOut):
+			if _, _, err := b.identify(&c); err != nil {
+				return true, err
+			}
+			b.own.Withheld++
+			continue
+		case err != nil:
+			if err := b.reject(err); err != nil {
+				return false, err // what came before the error is enqueued all the same
+			}
+			b.own.Rejected++
+			b.withholdBehind(&c, err)
+			continue
+		}
+		if err := b.open(ctx); err != nil {
+			return true, err
+		}
+		if err := b.add(&c); err != nil {
+			return true, err
+		}
+		select {
+		case <-b.out.acks:
+			if err := b.acknowledged(nil); err != nil {
+				return true, err
+			}
+		default:
+		}
+	}
+	return false, nil
+}
+
+// withholdBehind notes that a row was rejected.
+func (b *batchRun) withholdBehind(c *Call, err error) {
+	if b.policy == string(ledger.PolicySkip) {
+		return
+	}
+	if wolkvox.ValidToken(string(c.Token)) != nil || c.Token == redacted {
+		b.own.Unplaced++
+		return
+	}
+	var bad *CallError
+	unknown := errors.Is(err, ErrChainUnknown) || errors.As(err, &bad) && bad.Field == "chain"
+	b.marks.missing(b.p.tokenIDs.Name(string(c.Token)), c.Chain, !unknown)
+}
+
+// identify gives the call its key. first is the line that has its id already, 0: none.
+func (b *batchRun) identify(c *Call) (n ledger.NewCall, first int, err error) {
+	if c.At.IsZero() {
+		c.At = b.at
+	}
+	if b.look { // nothing is kept
+		n = newCall(c, b.p.tokenIDs.Name(string(c.Token)), "")
+	} else if n, err = b.sealer.prepare(c); err != nil {
+		return n, 0, err
+	}
+	n.Row = c.Row
+	if c.ID == "" {
+		b.rows.content(&n)
+		return n, 0, nil
+	}
+	n.Key = ledger.GivenKey(c.ID)
+	return n, b.rows.given(&n), nil
+}
+
+// add gives the call its key and passes it on.
+func (b *batchRun) add(c *Call) error {
+	n, first, err := b.identify(c)
+	if err != nil {
+		return err
+	}
+	n.Withhold = b.marks.row(n.Token, n.Chain)
+	if first > 0 {
+		b.own.Conflicts++
+		if b.policy != string(ledger.PolicySkip) {
+			b.marks.missing(n.Token, n.Chain, true)
+		}
+		return b.leftOut(&ConflictError{Batch: b.name, ID: c.ID, Row: c.Row, First: first, Source: c.Source})
+	}
+	if b.recall != nil && !b.recall(&n) {
+		return nil
+	}
+	return b.out.add(&n, c.ID, c.Source)
+}
+
+// deliver appends groups, and has the buckets that have calls of the batch now noted first.
+func (b *batchRun) deliver(ctx context.Context, trip []*group, first []int) (ledger.Appended, error) {
+	a := ledger.Append{Batch: b.id, Policy: b.policy, Look: b.look, Part: b.part, Replaces: b.look && b.prune}
+	groups := make([]*ledger.Group, len(trip))
+	for i, g := range trip {
+		groups[i] = &g.Group
+		if b.policy != string(ledger.PolicySkip) {
+			b.marks.withhold(groups[i])
+		}
+	}
+	switch {
+	case b.job.alone:
+		var done ledger.Appended
+		for _, g := range groups {
+			done.Received = append(done.Received, ledger.Received{Landings: g.Foreseen()})
+		}
+		return done, nil
+	case b.look:
+		return b.sent(b.p.ledger.AppendGroups(ctx, a, groups))
+	}
+	var err error
+	if a.Until, err = b.permit.until(ctx, first); err != nil {
+		return ledger.Appended{}, err
+	}
+	if b.replace {
+		if err := b.replaceUnsent(ctx, a, groups); err != nil {
+			return ledger.Appended{}, err
+		}
+	}
+	return b.sent(b.p.ledger.AppendGroups(ctx, a, groups))
+}
+
+func (b *batchRun) sent(done ledger.Appended, err error) (ledger.Appended, error) {
+	if errors.Is(err, ledger.ErrCancelled) {
+		err = &BatchCancelledError{Batch: b.name}
+	}
+	return done, err
+}
+
+// hint signals buckets; workers find those that could not be signalled, too.
+func (b *batchRun) hint(ctx context.Context, ready []string) {
+	_ = b.p.ledger.Signal(ctx, b.p.clock.Now(), ready...)
+}
+
+// received makes of the reply to a group what is counted, and what is told.
+func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
+	have := r.Have
+	for j := range len(r.Landings) {
+		row := &g.rows[j]
+		landing := ledger.Landing(r.Landings[j])
+		if landing == ledger.Fresh && b.known != nil {
+			landing = b.known(g.Field(j))
+		}
+		switch landing {
+		case ledger.Fresh:
+			to.Enqueued++
+		case ledger.Made:
+			to.Made++
+		case ledger.Waits:
+			to.Waiting++
+		case ledger.IsHeld:
+			to.Held++
+		case ledger.Ended:
+			to.Ended++
+		case ledger.Unsent:
+			to.Enqueued++
+			to.known++
+			have = have[1:]
+			continue
+		case ledger.Conflict:
+			to.Conflicts++
+			to.known++
+			to.left = append(to.left, b.conflict(g, j, &have[0], row))
+			have = have[1:]
+			continue
+		case ledger.Twin:
+			to.Rejected++
+			to.known++
+			to.left = append(to.left, &TwinError{Row: row.line, Source: row.source})
+			if b.policy != string(ledger.PolicySkip) {
+				b.marks.conflict(g.ChainOf(j))
+			}
+			continue
+		case ledger.Withheld:
+			to.Withheld++
+			to.left = append(to.left, &WithheldError{Row: row.line, Source: row.source})
+			continue
+		}
+		if b.canary.first {
+			b.canary.calls[g.Field(j)] = struct{}{}
+		}
+	}
+	if b.before > 0 {
+		to.OutOfOrder += b.marks.outOfOrder(&g.Group, r.Landings)
+	}
+}
+
+func (b *batchRun) conflict(g *group, j int, have *ledger.Call, row *inFlight) error {
+	id := g.ChainOf(j)
+	if b.policy != string(ledger.PolicySkip) {
+		b.marks.conflict(id)
+	}
+	_, name := ledger.SplitChainID(id)
+	return conflictOf(b.name, have, row.line, row.server, name, row.source)
+}
+
+func conflictOf(batchName string, have *ledger.Call, line int, server, chainName string, source any) *ConflictError {
+	e := &ConflictError{Batch: batchName, ID: have.ID(), Row: line, Known: have.Row, State: string(have.State), Source: source,
+		Unsent: have.Attempts == 0 && have.State != ledger.StateSkipped && have.State != ledger.StateCancelled}
+	for _, f := range [][3]string{{"server", have.Server, server}, {"chain", have.Chain, chainName}} {
+		if f[1] != f[2] {
+			e.Differs, e.Have, e.Want = append(e.Differs, f[0]), append(e.Have, f[1]), append(e.Want, f[2])
+		}
+	}
+	return e
+}
+
+// acknowledged tells what was left out, and the progress. It returns err, or what the
+// producer's caller answers to the first.
+func (b *batchRun) acknowledged(err error) error {
+	got := b.out.acknowledged()
+	b.sum = b.own
+	b.sum.Enqueued = got.Enqueued
+	b.sum.Made, b.sum.Waiting, b.sum.Held, b.sum.Ended = got.Made, got.Waiting, got.Held, got.Ended
+	b.sum.Duplicates = got.Made + got.Waiting + got.Held + got.Ended
+	b.sum.Conflicts += got.Conflicts
+	b.sum.Rejected += got.Rejected
+	b.sum.Withheld += got.Withheld
+	b.sum.OutOfOrder = got.OutOfOrder
+	b.sum.Replaced = got.Replaced
+	b.sum.Tokens = b.marks.tokens
+	b.sum.Elapsed = time.Since(b.began)
+	for _, e := range got.left {
+		if failed := b.leftOut(e); failed != nil && err == nil {
+			err = failed
+		}
+	}
+	b.progress(b.sum)
+	return err
+}
+
+// watched are the calls of the sequence. The job sees when they are others than at first.
+func (j *batchJob) watched() iter.Seq2[Call, error] {
+	return func(yield func(Call, error) bool) {
+		var digest maphash.Hash
+		digest.SetSeed(j.seed)
+		for c, err := range j.calls {
+			if err != nil {
+				maphash.WriteComparable(&digest, err.Error())
+			} else {
+				maphash.WriteComparable(&digest, [5]string{c.Server, string(c.Token), c.Chain, c.Ref, c.ID})
+			}
+			if !yield(c, err) {
+				return
+			}
+		}
+		sum := digest.Sum64()
+		j.edited = j.edited || j.read && sum != j.digest
+		j.digest, j.read = sum, true
+	}
+}

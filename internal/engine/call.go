@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"habilita/internal/ledger"
+	"habilita/internal/wolkvox"
+)
+
+// Call is one enable_module request to be made.
+type Call struct {
+	// Server is the vendor's server of the operation: "0042", "42" or "wv0042".
+	Server string
+	// Token is the operation's wolkvox token. It is sealed before it leaves the
+	// process, and appears nowhere else: a Token prints as "[redacted]".
+	Token Token
+	// Licenses of the operation: the day's quota is 1,000 for each. 0: not given;
+	// the last value that was given holds.
+	Licenses int
+	// Chain names the chain of the token in whose order the call stands. "" is the
+	// token's default chain. 1 to 128 printable ASCII characters without space.
+	Chain string
+	// Ref is the producer's own text, shown in reports. Up to 256 characters.
+	Ref string
+	// ID makes enqueueing the call again harmless. It is unique in its batch and token.
+	// "": in EnqueueBatch the call is known by what it says (server, token, chain and ref) and
+	// by its number among calls that say the same; a single call is always new.
+	// 1 to 128 printable ASCII characters without space.
+	ID string
+	// Batch is the batch of a single call; EnqueueBatch ignores it.
+	Batch string
+	// At puts the call off: it joins the end of its chain then. A time that has passed,
+	// and zero, mean now. At most MaxAhead from now.
+	At time.Time
+	// Row is the line of the file that has the call, from 1; it is kept with it and shown in
+	// reports. 0: EnqueueBatch takes the call's place in the sequence. Enqueue ignores it.
+	Row int
+	// Source is handed back in what EnqueueBatch tells of a call that it left out. It is
+	// neither stored nor sent.
+	Source any
+}
+
+// Format prints a call without its token, whatever the verb.
+func (c Call) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "call to server %s, chain %q, ref %q, id %q", c.Server, c.Chain, c.Ref, c.ID)
+}
+
+// CallError says what is wrong with a call. It never holds the token.
+type CallError struct {
+	Index   int    // place in the batch, from 0; -1 for a single call
+	Field   string // server, token, licenses, chain, ref, id, batch, at
+	Problem string
+}
+
+func (e *CallError) Error() string {
+	if e.Index < 0 {
+		return e.Field + ": " + e.Problem
+	}
+	return fmt.Sprintf("call %d: %s: %s", e.Index, e.Field, e.Problem)
+}
+
+const (
+	maxName     = 128
+	maxRef      = 256
+	maxLicenses = 1_000_000
+)
+
+// MaxAhead is how far ahead a call may be put off: ten years.
+const MaxAhead = 3653 * 24 * time.Hour
+
+// TooFar reports whether a call can't be put off until t, since that is more than MaxAhead
+// from now.
+func TooFar(t time.Time) bool { return time.Until(t) > MaxAhead }
+
+const tooFar = "is more than ten years ahead"
+
+// Check says what is wrong with the call, as Enqueue would: a *CallError, or nil.
+func (c Call) Check() error { return c.check(-1) }
+
+// check validates a call and makes its server canonical.
+func (c *Call) check(index int) error {
+	fault := func(field, problem string) error { return &CallError{Index: index, Field: field, Problem: problem} }
+	server, err := wolkvox.ParseServer(c.Server)
+	if err != nil {
+		return fault("server", err.Error())
+	}
+	c.Server = string(server)
+	if err := wolkvox.ValidToken(string(c.Token)); err != nil {
+		return fault("token", err.Error())
+	}
+	if c.Token == redacted {
+		return fault("token", "is the text that a Token prints as, not a token")
+	}
+	if c.Licenses < 0 || c.Licenses > maxLicenses {
+		return fault("licenses", fmt.Sprintf("%d is not from 1 to %d (0: not given)", c.Licenses, maxLicenses))
+	}
+	if p := nameProblem(c.Chain); p != "" {
+		return fault("chain", p)
+	}
+	if p := nameProblem(c.ID); p != "" {
+		return fault("id", p)
+	}
+	if p := ledger.BatchNameProblem(c.Batch); index < 0 && c.Batch != "" && p != "" {
+		return fault("batch", p)
+	}
+	if utf8.RuneCountInString(c.Ref) > maxRef || !utf8.ValidString(c.Ref) {
+		return fault("ref", fmt.Sprintf("want up to %d characters of valid UTF-8", maxRef))
+	}
+	if strings.ContainsFunc(c.Ref, unicode.IsControl) {
+		return fault("ref", "has a control character")
+	}
+	if TooFar(c.At) {
+		return fault("at", tooFar)
+	}
+	return nil
+}
+
+func nameProblem(s string) string {
+	if len(s) > maxName {
+		return fmt.Sprintf("is longer than %d characters", maxName)
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return "has a space or a character that is not printable ASCII"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"time"
+
+	"habilita/internal/ledger"
+)
+
+// Canary lets the calls of the first k tokens of the sequence go first: EnqueueBatch
+// enqueues these, waits until they have a result, and enqueues the others only when all
+// have succeeded. Else the batch holds: the error is a *CanaryError, and none of the
+// others was enqueued. A single call that joins the batch meanwhile is no canary. The
+// sequence is ranged over twice and must give the same calls each time.
+//
+// What was enqueued stays, whatever happens to the producer. The same EnqueueBatch, given
+// again, goes on where it was: it waits for the canaries, or adds what is missing of the
+// others. While a batch holds it is refused with no Canary or another k; with k = 0 it
+// enqueues the others whatever became of the canaries. Only a new batch gets canaries.
+func Canary(k int) BatchOption {
+	return func(b *batchRun) { b.canary.given, b.canary.tokens = true, k }
+}
+
+// OnCanary is called with the canaries' counts, about every second while EnqueueBatch
+// waits for them.
+func OnCanary(f func(Canaries)) BatchOption { return func(b *batchRun) { b.canary.told = f } }
+
+// Canaries are the counts of the calls that go first. Calls = Succeeded + Failed +
+// Skipped + Cancelled + Open.
+type Canaries struct {
+	Tokens                                             int // as Canary was given them
+	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
+}
+
+// CanaryError says that a batch holds, since not all of its canaries succeeded.
+type CanaryError struct {
+	Batch    string
+	Canaries Canaries
+}
+
+func (e *CanaryError) Error() string {
+	c := e.Canaries
+	return fmt.Sprintf("batch %q holds: %d of %d calls of its canaries (the first %d tokens) did not succeed, and the others are not enqueued",
+		e.Batch, c.Calls-c.Succeeded, c.Calls, c.Tokens)
+}
+
+// canaries are what a run knows of them.
+type canaries struct {
+	given  bool // the option was
+	tokens int
+	told   func(Canaries)
+	first  bool                // this run enqueues the canaries alone
+	calls  map[string]struct{} // of the canaries, as chain.Call.Field has them
+	rows   int                 // that the sequence gave
+	before Summary             // what the run that did so came to
+}
+
+const (
+	firstCanaryLook = 100 * time.Millisecond
+	lastCanaryLook  = time.Second
+	// canaryPatience is how long the wait for them bears a Redis that does not answer.
+	canaryPatience = time.Minute
+)
+
+// canariesFirst enqueues the canaries and waits for them, where they are still to be
+// waited for. With an error, b.sum is what was done.
+func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
+	if b.canary.tokens < 0 {
+		return fmt.Errorf("canaries can't be %d tokens", b.canary.tokens)
+	}
+	if b.canary.tokens == 0 || b.look {
+		return nil
+	}
+	meta, err := b.p.batches.Get(ctx, b.id)
+	if err != nil && !errors.Is(err, ledger.ErrNoBatch) {
+		return err
+	}
+	if err == nil && meta.Released {
+		return nil
+	}
+	f := j.run()
+	f.policy, f.replace = b.policy, b.replace
+	f.canary.first, f.canary.calls = true, map[string]struct{}{}
+	f.leftOut = func(error) error { return nil } // the run of all rows tells it
+	_, err = f.do(ctx)
+	f.sum.Rows = f.canary.rows
+	b.sum = f.sum
+	if err != nil {
+		return err
+	}
+	if f.opened && len(f.canary.calls) > 0 {
+		if err := f.awaitCanaries(ctx, j.name); err != nil {
+			var held *CanaryError
+			if errors.As(err, &held) {
+				b.sum.Withheld += b.sum.Rows - b.sum.Enqueued - b.sum.Duplicates - b.sum.Conflicts - b.sum.Rejected - b.sum.Withheld
+			}
+			return err
+		}
+	}
+	if f.opened && j.stay.begun {
+		if err := b.p.batches.Release(ctx, b.id); err != nil {
+			return err
+		}
+	}
+	b.canary.before = f.sum
+	b.sum = Summary{Batch: j.name}
+	return nil
+}
+
+// mayEnqueue says whether this run may enqueue calls of the batch.
+func (c *canaries) mayEnqueue(ctx context.Context, p *Producer, m ledger.Batch) error {
+	switch {
+	case c.first || !m.Holds():
+		return nil
+	case c.given && c.tokens == 0:
+		return p.batches.Release(ctx, m.ID)
+	}
+	return &ledger.BatchCanaryError{Batch: m.Name, Have: m.Canary}
+}
+
+// sum is the summary of both runs as that of one.
+func (c *canaries) sum(s Summary) Summary {
+	s.Enqueued += c.before.Enqueued
+	s.Duplicates -= min(c.before.Enqueued, s.Duplicates)
+	s.Made -= min(c.before.Enqueued, s.Made) // they have succeeded since
+	s.Replaced += c.before.Replaced
+	s.OutOfOrder += c.before.OutOfOrder
+	return s
+}
+
+// ofFirstTokens are the calls of the first tokens, and all errors, in their order.
+func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, error] {
+	return func(yield func(Call, error) bool) {
+		first := map[uint64]struct{}{}
+		for c, err := range calls {
+			index := b.canary.rows
+			b.canary.rows++
+			if c.Row == 0 {
+				c.Row = index + 1
+			}
+			if err == nil {
+				err = c.check(index)
+			}
+			if err == nil {
+				h := maphash.String(b.marks.seed, string(c.Token))
+				if _, ok := first[h]; !ok {
+					if len(first) == b.canary.tokens {
+						continue
+					}
+					first[h] = struct{}{}
+				}
+			}
+			if !yield(c, err) {
+				return
+			}
+		}
+	}
+}
+
+// awaitCanaries waits until all calls of the canaries have succeeded, or nothing more
+// happens to them without a person: a *CanaryError. A call that somebody else gave the
+// batch meanwhile is none of them.
+func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
+	var away time.Time
+	for distance := firstCanaryLook; ; distance = min(distance*5/4, lastCanaryLook) {
+		counts, err := b.p.ledger.CountsAmong(ctx, b.id, b.canary.calls)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			away = time.Time{}
+		case away.IsZero():
+			away = time.Now()
+		case time.Since(away) > canaryPatience:
+			return err
+		}
+		if err == nil {
+			now := Canaries{b.canary.tokens, counts.Total, counts.Succeeded, counts.Failed, counts.Skipped, counts.Cancelled, counts.Open()}
+			if b.canary.told != nil {
+				b.canary.told(now)
+			}
+			if counts.Succeeded == counts.Total {
+				return nil
+			}
+			if counts.Settled() {
+				return &CanaryError{Batch: name, Canaries: now}
+			}
+		}
+		wait(ctx, distance)
+	}
+}

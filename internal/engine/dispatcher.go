@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"habilita/internal/ledger"
+)
+
+// dispatcher moves chains that are ready from the ledger into asynq, as many as can run
+// soon: asynq's queue stays short, so that it costs little memory and chains that
+// become ready later are not behind thousands of older tasks.
+type dispatcher struct {
+	*stack
+	log       zerolog.Logger
+	meter     *meter
+	publish   func(ctx context.Context, f ledger.Dispatch) error
+	inspector *asynq.Inspector
+	active    func() int    // runs at work in this process
+	places    int           // runs at work, at most
+	patience  time.Duration // longest wait for a signalled bucket in one command
+
+	pending  atomic.Int64 // tasks that wait in asynq: what was counted last, and dispatched since
+	starts   atomic.Int64 // tasks that left asynq's queue
+	paused   atomic.Bool  // somebody paused asynq's queue
+	prefetch prefetch
+	timers   *timers
+}
+
+const (
+	perDispatch = 64                     // buckets dispatched, and chains dispatched of each, in one round trip
+	publishers  = 16                     // chains handed to asynq at the same time
+	syncEvery   = 200 * time.Millisecond // how old the count of pending tasks may be
+	fullWait    = 3 * time.Millisecond   // where nothing can be dispatched
+	signalWait  = 2 * time.Second        // a worker that stops waits that long
+)
+
+// run dispatches until ctx ends.
+func (f *dispatcher) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.timers.run(ctx, f.clock.Now, func(tags []string) { f.dispatch(ctx, tags) }) })
+	synced := time.Time{}
+	for ctx.Err() == nil {
+		if time.Since(synced) > syncEvery {
+			f.sync(ctx)
+			synced = time.Now()
+		}
+		f.prefetch.note(time.Now(), f.starts.Load())
+		if f.free() <= 0 {
+			wait(ctx, fullWait)
+			continue
+		}
+		tags, err := f.ledger.NextReady(ctx, f.patience, min(perDispatch, f.free()))
+		if err != nil {
+			if ctx.Err() == nil {
+				f.log.Warn().Err(err).Msg("cannot read from Redis; trying again")
+				wait(ctx, time.Second)
+			}
+			continue
+		}
+		f.dispatch(ctx, tags)
+	}
+}
+
+// free is how many chains can be dispatched now.
+func (f *dispatcher) free() int {
+	return f.places + f.prefetch.ahead(f.places) - f.active() - int(f.pending.Load())
+}
+
+// crowded reports whether more chains wait for a worker than this process has places for.
+func (f *dispatcher) crowded(ctx context.Context) bool {
+	places := f.places - f.active()
+	if waiting := int(f.pending.Load()); waiting > 0 || places > 0 {
+		return waiting > places
+	}
+	n, err := f.ledger.Signalled(ctx)
+	return err == nil && n > 0
+}
+
+// sync counts the tasks that wait in asynq.
+func (f *dispatcher) sync(ctx context.Context) {
+	info, err := f.inspector.GetQueueInfo(f.queue)
+	if err != nil {
+		f.pending.Store(0) // no such queue yet
+		return
+	}
+	f.pending.Store(int64(info.Pending))
+	f.paused.Store(info.Paused)
+}
+
+// begun is told that a task left asynq's queue.
+func (f *dispatcher) begun() {
+	f.starts.Add(1)
+	for {
+		n := f.pending.Load()
+		if n <= 0 || f.pending.CompareAndSwap(n, n-1) {
+			return
+		}
+	}
+}
+
+// dispatch moves on what is due in buckets and dispatches what is ready in them: the places
+// that are free are shared among the buckets. A worker that stops gives buckets that it
+// has just taken back, for another one to take at once.
+func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
+	if len(tags) == 0 {
+		return
+	}
+	if ctx.Err() != nil {
+		_ = f.ledger.Signal(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the reconciler finds them
+		return
+	}
+	free := max(0, f.free())
+	each := min(perDispatch, (free+len(tags)-1)/len(tags))
+	pumped, err := f.ledger.DispatchAll(ctx, tags, each)
+	if err != nil && ctx.Err() == nil {
+		f.log.Warn().Err(err).Msg("cannot pump a bucket; the survey tries again")
+	}
+	var again []string
+	var g errgroup.Group
+	g.SetLimit(publishers)
+	for i, p := range pumped {
+		f.meter.lost.Add(float64(p.Lost))
+		f.timers.note(tags[i], p.NextDue)
+		if p.Ready > 0 {
+			again = append(again, tags[i])
+		}
+		f.pending.Add(int64(len(p.Dispatches)))
+		for _, feed := range p.Dispatches {
+			g.Go(func() error {
+				// A chain that could not be handed over is dispatched again after a while. The
+				// dispatch goes on when ctx ends: it is in the ledger already.
+				if err := f.publish(context.WithoutCancel(ctx), feed); err != nil {
+					f.log.Warn().Err(err).Str("chain", feed.Chain).Msg("cannot hand a chain to asynq; it is fed again")
+				}
+				return nil
+			})
+		}
+	}
+	if err := f.ledger.Signal(ctx, f.clock.Now(), again...); err != nil && ctx.Err() == nil {
+		f.log.Warn().Err(err).Msg("cannot announce buckets; the survey does")
+	}
+	_ = g.Wait()
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

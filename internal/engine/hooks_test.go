@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"habilita/internal/testkit/redistest"
+)
+
+// diary is what the hooks and the vendor were told, in order.
+type diary struct {
+	mu    sync.Mutex
+	lines []string
+	full  chan struct{} // closed when so many lines are there
+	want  int
+}
+
+func (d *diary) write(format string, a ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lines = append(d.lines, fmt.Sprintf(format, a...)); len(d.lines) == d.want {
+		close(d.full)
+	}
+}
+
+// Every request is signalled before it is sent, and its outcome told before the chain's
+// next one, also where a call was begun in place.
+func TestHooksStandAroundEveryRequest(t *testing.T) {
+	m := redistest.Mini(t)
+	d := &diary{full: make(chan struct{}), want: 9}
+	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) {
+		o.BeforeSend = func(_ context.Context, g Granted) error {
+			if g.LeaseEnds.IsZero() || g.Nonce == "" || g.Days == "" || g.TokenID != g.Chain {
+				t.Errorf("%+v", g)
+			}
+			d.write("granted %s.%d", g.Call, g.Attempt)
+			return nil
+		}
+		o.AfterOutcome = func(r Recorded) { d.write("recorded %s.%d %s %s", r.Call, r.Attempt, r.Kind, r.Slot) }
+	})
+	for _, id := range []string{"a", "b", "c"} {
+		w.append("token-1", id)
+	}
+	w.vendor.before = func() { d.write("sent") }
+	w.begin()
+	for range 3 {
+		w.made("a call")
+	}
+	<-d.full
+	want := []string{}
+	for _, id := range []string{"a", "b", "c"} {
+		want = append(want, "granted "+id+".1", "sent", "recorded "+id+".1 done release")
+	}
+	if fmt.Sprint(d.lines) != fmt.Sprint(want) {
+		t.Errorf("got %q", d.lines)
+	}
+}
+
+// What the hook refuses is not sent, and neither slot, quota nor attempt are used by it.
+func TestHookThatRefuses(t *testing.T) {
+	m := redistest.Mini(t)
+	refusals := 0
+	told := make(chan Recorded, 2)
+	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) {
+		o.BeforeSend = func(context.Context, Granted) error {
+			if refusals++; refusals == 1 {
+				return errors.New("the disk is full")
+			}
+			return nil
+		}
+		o.AfterOutcome = func(r Recorded) { told <- r }
+	})
+	w.append("token-1", "a")
+	w.begin()
+	first := <-told
+	if first.Kind != KindLate || first.Slot != SlotGivenBack || first.Err != "not sent: the disk is full" || !first.RetryAt.After(first.At) {
+		t.Errorf("%+v", first)
+	}
+	if r := w.made("the call that was refused once"); r.ID != "a.1" {
+		t.Errorf("made %s", r.ID)
+	}
+	if second := <-told; second.Kind != KindSucceeded || second.Spent != 1 {
+		t.Errorf("%+v", second)
+	}
+	if n := w.vendor.made.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"habilita/internal/ledger"
+	"habilita/internal/seen"
+	"habilita/internal/vault"
+)
+
+// identities are the rows that a run has read, in some 15 bytes for each. They tell how many
+// rows said the same before, which id stands twice, and at the end which calls the file has no
+// more. They are for one goroutine.
+type identities struct {
+	tokenIDs *vault.TokenIDs
+	seed     maphash.Seed
+	table    seen.Table // hash of token and key -> rows that say the same; with an id: its line
+}
+
+// content gives the call, which has no id, its key.
+func (d *identities) content(n *ledger.NewCall) {
+	n.Key = d.key(n, 1)
+	at := d.table.At(d.hash(n.Token, n.Key))
+	*at++
+	if count := *at; count > 1 {
+		n.Key = d.key(n, uint64(count))
+		*d.table.At(d.hash(n.Token, n.Key)) = 1
+	}
+}
+
+func (d *identities) key(n *ledger.NewCall, number uint64) string {
+	return ledger.RowKey(d.tokenIDs, number, n.Server, n.Token, n.Chain, n.Ref)
+}
+
+// given notes the key of a call that has an id; it returns the line that has it already, 0: none.
+func (d *identities) given(n *ledger.NewCall) (first int) {
+	at := d.table.At(d.hash(n.Token, n.Key))
+	if *at > 0 {
+		return int(*at)
+	}
+	*at = uint32(n.Row)
+	return 0
+}
+
+// kept are the bytes that the run holds for the rows that it has read, whatever is under way.
+func (b *batchRun) kept() int {
+	b.marks.mu.Lock()
+	defer b.marks.mu.Unlock()
+	return b.rows.table.Bytes() + b.marks.table.Bytes()
+}
+
+func (d *identities) has(token, key string) bool { return d.table.Has(d.hash(token, key)) }
+
+func (d *identities) hash(token, key string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	_, _ = h.WriteString(token)
+	_, _ = h.WriteString(key)
+	return h.Sum64()
+}
+
+// Marks of a chain, above the number of its new calls.
+const (
+	chainMissing = 1 << 31 // a row of it was not read as one
+	tokenMissing = 1 << 30 // the same, and its chain can't be told: it stands at the token's own
+	conflicting  = 1 << 29 // a row of it conflicts
+	tokenRead    = 1 << 28 // a token of which a call was read
+	newCalls     = tokenRead - 1
+)
+
+// marks are what a run knows of chains and tokens. A token stands there as its own chain. They
+// are safe for concurrent use.
+type marks struct {
+	mu     sync.Mutex
+	seed   maphash.Seed
+	table  seen.Table
+	tokens int
+	stops  bool // any conflicting
+}
+
+func (m *marks) hash(id string) uint64 { return maphash.String(m.seed, id) }
+
+// row notes a row of a chain. It reports whether new calls of it are to be withheld.
+func (m *marks) row(token, name string) (withhold bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.table.At(m.hash(token))
+	if *at&tokenRead == 0 {
+		*at |= tokenRead
+		m.tokens++
+	}
+	own := *at
+	if name == "" {
+		return own&(chainMissing|tokenMissing) != 0
+	}
+	return own&tokenMissing != 0 || m.table.Get(m.hash(ledger.ChainID(token, name)))&chainMissing != 0
+}
+
+// missing notes that a row of a chain was not enqueued, as of now.
+func (m *marks) missing(token, name string, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !known {
+		*m.table.At(m.hash(token)) |= tokenMissing
+		return
+	}
+	*m.table.At(m.hash(ledger.ChainID(token, name))) |= chainMissing
+}
+
+// conflict notes that a row of a chain conflicts.
+func (m *marks) conflict(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*m.table.At(m.hash(id)) |= conflicting
+	m.stops = true
+}
+
+// withhold marks what stands in a group behind a row that conflicts.
+func (m *marks) withhold(g *ledger.Group) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stops {
+		g.Withhold(func(id string) bool { return m.table.Get(m.hash(id))&conflicting != 0 })
+	}
+}
+
+// outOfOrder notes which calls of a group are new, and returns how many new ones joined their
+// chain behind calls that stand after them in the file and were there already.
+func (m *marks) outOfOrder(g *ledger.Group, landings string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last, h := "", uint64(0)
+	for j := range len(landings) {
+		landing := ledger.Landing(landings[j])
+		if landing != ledger.Fresh && (!landing.Known() || landing == ledger.Ended) {
+			continue
+		}
+		if id := g.ChainOf(j); id != last {
+			last, h = id, m.hash(id)
+		}
+		if landing == ledger.Fresh {
+			if at := m.table.At(h); *at&newCalls < newCalls {
+				*at++
+			}
+		} else if v := m.table.Get(h); v&newCalls > 0 {
+			n += int(v & newCalls)
+			*m.table.At(h) &^= newCalls
+		}
+	}
+	return n
+}

@@ -1,0 +1,595 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+
+	"habilita/internal/ledger"
+
+	"habilita/internal/control"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/vault"
+	"habilita/quota"
+)
+
+// identityWorld enqueues rows that are written as "token chain ref id server", with what stands
+// at the end left out and - for nothing. A row that begins with ! is rejected.
+type identityWorld struct {
+	*testing.T
+	b  redistest.Backend
+	p  *Producer
+	op *control.Control
+}
+
+func identity(t *testing.T, f func(w *identityWorld)) {
+	t.Helper()
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		op, err := control.Open(b.Client, "", quota.Settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(&identityWorld{t, b, newTestProducer(t, b.Client), op})
+	})
+}
+
+var errBadRow = errors.New("a bad row")
+
+func textRows(text string) iter.Seq2[Call, error] {
+	return func(yield func(Call, error) bool) {
+		for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+			line, bad := strings.CutPrefix(strings.TrimSpace(line), "!")
+			f := append(strings.Fields(line), "-", "-", "-", "-", "-")
+			for j := range f {
+				f[j] = strings.TrimPrefix(f[j], "-")
+			}
+			c := Call{Token: Token(f[0]), Chain: f[1], Ref: f[2], ID: f[3], Server: "1", Row: i + 2, Source: i}
+			if f[4] != "" {
+				c.Server = f[4]
+			}
+			var err error
+			if bad {
+				err = errBadRow
+				if c.Chain == "?" {
+					c.Chain, err = "", errors.Join(errBadRow, ErrChainUnknown)
+				}
+			}
+			if !yield(c, err) {
+				return
+			}
+		}
+	}
+}
+
+// sum is what a run did, such as "2 new 1 made 3 missing".
+func sum(s Summary) string {
+	var out []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{s.Enqueued, "new"}, {s.Made, "made"}, {s.Waiting, "waiting"}, {s.Held, "held"}, {s.Ended, "ended"}, {s.Conflicts, "conflict"},
+		{s.Rejected, "rejected"}, {s.Withheld, "withheld"}, {s.Unplaced, "unplaced"}, {s.Missing, "missing"}, {s.Pruned, "pruned"},
+		{s.Replaced, "replaced"}, {s.OutOfOrder, "disordered"},
+	} {
+		if p.n > 0 {
+			out = append(out, fmt.Sprint(p.n, " ", p.what))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func (w *identityWorld) give(text, want string, opts ...BatchOption) []error {
+	w.Helper()
+	var left []error
+	opts = append(opts, OnReject(func(error) error { return nil }), OnLeftOut(func(err error) error { left = append(left, err); return nil }))
+	s, err := w.p.EnqueueBatch(w.Context(), "b", textRows(text), opts...)
+	if got := sum(s); err != nil || got != want {
+		w.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if s.Rows != s.Enqueued+s.Duplicates+s.Conflicts+s.Rejected+s.Withheld {
+		w.Errorf("the rows do not add up: %+v", s)
+	}
+	return left
+}
+
+// attempt makes the head of a token's chain end so.
+func (w *identityWorld) attempt(token, name string, o ledger.Outcome) {
+	w.Helper()
+	if a := w.begin(token, name); a.Key != "" {
+		if _, err := w.p.ledger.Finish(w.Context(), a, o, ledger.Stop, newID(), ""); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+func (w *identityWorld) begin(token, name string) ledger.Attempt {
+	w.Helper()
+	id := ledger.ChainID(w.p.tokenIDs.Name(token), name)
+	p, err := w.p.ledger.Dispatch(w.Context(), ledger.Tag(id), 10)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, f := range p.Dispatches {
+		if f.Chain == id {
+			step, err := w.p.ledger.Begin(w.Context(), f, newID(), "")
+			if err != nil || step.Status != ledger.Running {
+				w.Fatalf("%+v, %v", step, err)
+			}
+			return step.Attempt
+		}
+	}
+	w.Fatalf("chain %s of %s can't run", name, token)
+	return ledger.Attempt{}
+}
+
+func (w *identityWorld) status() control.Status {
+	w.Helper()
+	s, err := w.op.Status(w.Context(), "b")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return s
+}
+
+// order is the refs of a chain's calls that wait, as they will be made.
+func (w *identityWorld) order(token, name string, want string) {
+	w.Helper()
+	id := ledger.ChainID(w.p.tokenIDs.Name(token), name)
+	var got string
+	key := w.p.prefix + ":{" + ledger.Tag(id) + "}:"
+	refs := append([]string{w.b.Client.HGet(w.Context(), key+"chain:"+id, "h").Val()}, w.b.Client.LRange(w.Context(), key+"queue:"+id, 0, -1).Val()...)
+	seen := map[string]bool{}
+	for i := len(refs) - 1; i >= 0; i-- { // of a call that stands there twice, the later one counts
+		part := strings.Fields(refs[i])
+		c, err := w.p.ledger.Call(w.Context(), part[0], w.p.tokenIDs.Name(token), part[1])
+		if err != nil {
+			w.Fatal(err)
+		}
+		if c.State.Open() && !seen[part[1]] {
+			got = c.Ref + got
+		}
+		seen[part[1]] = true
+	}
+	if got != want {
+		w.Errorf("the chain has %q, want %q", got, want)
+	}
+}
+
+var (
+	made    = ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release, Code: "202"}
+	givenUp = ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.Release, Code: "403", Err: "refused"}
+	failed  = ledger.Outcome{Kind: ledger.Fail, Slot: ledger.Release, Code: "500"}
+)
+
+// TestRowsAreKnownByWhatTheySay: a file is given, and another one under the same name.
+func TestRowsAreKnownByWhatTheySay(t *testing.T) {
+	for name, c := range map[string]struct{ first, then, want string }{
+		"the same":                     {"t - a\nt - b", "t - a\nt - b", "2 waiting"},
+		"another order":                {"t - a\nt - b\nu - a", "u - a\nt - b\nt - a", "3 waiting"},
+		"one between":                  {"t - a\nt - c", "t - a\nt - b\nt - c", "1 new 2 waiting 1 disordered"},
+		"one behind":                   {"t - a\nt - c", "t - a\nt - c\nt - d", "1 new 2 waiting"},
+		"equal rows":                   {"t - a\nt - a", "t - a\nt - a\nt - a", "1 new 2 waiting"},
+		"fewer equal rows":             {"t\nt\nt", "t\nt", "2 waiting 1 missing"},
+		"another server":               {"t - a", "t - a - 2", "1 new 1 missing"},
+		"the same server":              {"t - a - 42", "t - a - wv0042.wolkvox.com", "1 waiting"},
+		"another chain":                {"t - a", "t x a", "1 new 1 missing"},
+		"it gets an id":                {"t - a", "t - a i", "1 new 1 missing"},
+		"an id keeps it":               {"t - a i", "t - other i", "1 waiting"},
+		"an id of another token":       {"t - a i", "u - a i", "1 new 1 missing"},
+		"a wrong token, corrected":     {"t\nwrong\nv", "t\nu\nv", "1 new 2 waiting 1 missing"},
+		"an id for another server":     {"t - a i", "t - a i 2", "1 conflict"},
+		"an id in another chain":       {"t - a i\nt x b", "t y a i\nt y c\nt x b", "1 waiting 1 conflict 1 withheld"},
+		"an id twice":                  {"t - a", "t - a\nt - b i\nt - c i\nt - d\nu - c i", "2 new 1 waiting 1 conflict 1 withheld"},
+		"equal rows with one id":       {"t - a", "t - a\nt - b i\nt - b i", "1 new 1 waiting 1 conflict"},
+		"a row is rejected":            {"t - a", "t - a\n!t - b\nt - c\nt x d\nu - e", "2 new 1 waiting 1 rejected 1 withheld"},
+		"its chain can't be told":      {"t - a", "t - a\n!t ? b\nt - c\nt x d\nu - e", "1 new 1 waiting 1 rejected 2 withheld"},
+		"its token can't be told":      {"t - a", "t - a\n!- - b\nt - c", "1 new 1 waiting 1 rejected 1 unplaced"},
+		"what is known is not blocked": {"t - a\nt - c", "!t - b\nt - a\nt - c\nt - d", "2 waiting 1 rejected 1 withheld"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			identity(t, func(w *identityWorld) {
+				_ = w.give(c.first, fmt.Sprint(strings.Count(c.first, "\n")+1, " new"))
+				_ = w.give(c.then, c.want)
+			})
+		})
+	}
+}
+
+func TestSkipWithholdsNothing(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a\n!t - b\nt - c\nt - d i\nt - e i\nt - f", "4 new 1 conflict 1 rejected", OnFailure("skip"))
+		w.order("t", "", "acdf")
+	})
+}
+
+// A conflict is told with both places and what differs, and blocks only what stands behind it.
+func TestConflictIsTold(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a i\nt x b", "2 new")
+		left := w.give("t - z\nt x a i 2\nt x c\nt x d\nt - e\nt - f j\nt - g j", "3 new 2 conflict 2 withheld 1 missing")
+		var known, twice *ConflictError
+		for _, err := range left {
+			var c *ConflictError
+			if errors.As(err, &c) && c.First > 0 {
+				twice = c
+			} else if c != nil {
+				known = c
+			}
+		}
+		if known == nil || known.ID != "i" || known.Row != 3 || known.Known != 2 || !known.Unsent || known.Source != 1 ||
+			!slices.Equal(known.Differs, []string{"server", "chain"}) || !slices.Equal(known.Have, []string{"0001", ""}) || !slices.Equal(known.Want, []string{"0002", "x"}) {
+			w.Errorf("%+v", known)
+		}
+		if twice == nil || twice.ID != "j" || twice.Row != 8 || twice.First != 7 {
+			w.Errorf("%+v", twice)
+		}
+		// A single call that says otherwise is refused, one that says the same is known.
+		var refused *ConflictError
+		if _, err := w.p.Enqueue(w.Context(), Call{Server: "2", Token: "t", ID: "i", Batch: "b"}); !errors.As(err, &refused) || refused.Known != 2 {
+			w.Error(err)
+		}
+		if got, err := w.p.Enqueue(w.Context(), Call{Server: "1", Token: "t", ID: "i", Batch: "b"}); err != nil || !got.Duplicate {
+			w.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+func TestPrune(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i", "7 new")
+		if _, err := w.p.Enqueue(w.Context(), Call{Server: "1", Token: "t", Batch: "b"}); err != nil {
+			t.Fatal(err) // it is none of the file's
+		}
+		w.attempt("u", "", givenUp) // it holds its chain
+		running := w.begin("v", "")
+		// Nothing is pruned where a row is left out, and where another run lives.
+		_ = w.give("t - a\n!y", "1 waiting 1 rejected 6 missing", Prune())
+		if ok, err := w.p.batches.BeginRun(w.Context(), ledger.BatchID("b"), "other"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a\nt - c\nu - b\nx - a i"), Prune())
+		if err != nil || sum(s) != "4 waiting 3 missing" || !errors.Is(s.NotPruned, ErrOtherRun) {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
+			t.Fatal(err)
+		}
+		// What runs is left, a held head is not: its chain goes on.
+		_ = w.give("t - a\nt - c\nu - b\nx - a i", "4 waiting 3 missing 2 pruned", Prune())
+		w.order("t", "", "ac")
+		w.attempt("u", "", made)
+		if _, err := w.p.ledger.Finish(w.Context(), running, made, ledger.Stop, newID(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.status(); s.Cancelled != 2 || s.Succeeded != 2 || s.Failed != 0 || s.HeldChains != 0 {
+			t.Errorf("%+v", s)
+		}
+		// Their rows come back: they are new, at the end of their chain.
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i", "2 new 2 made 3 waiting 2 disordered")
+		w.order("t", "", "acb")
+		// A call that conflicts and was never sent is replaced, one that was sent is not.
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 2\nx - b", "2 new 2 made 4 waiting 1 replaced", Prune())
+		w.attempt("x", "", failed)
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 3", "2 made 4 waiting 1 conflict 1 missing", Prune())
+	})
+}
+
+func TestPruneIsLimited(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		var all []string
+		for i := range 30 {
+			all = append(all, fmt.Sprint("t - ", i))
+		}
+		_ = w.give(strings.Join(all, "\n"), "30 new")
+		for _, c := range []struct {
+			keep, n, pruned int
+		}{{9, 0, 0}, {9, 20, 0}, {10, 0, 20}, {9, 1, 1}, {3, 5, 0}, {3, 6, 6}} {
+			opt := Prune()
+			if c.n > 0 {
+				opt = PruneExactly(c.n)
+			}
+			s, err := w.p.EnqueueBatch(w.Context(), "b", textRows(strings.Join(all[:c.keep], "\n")), opt)
+			var count *PruneCountError
+			if err != nil || s.Pruned != c.pruned || errors.As(s.NotPruned, &count) != (c.pruned == 0) {
+				t.Errorf("%+v: %+v, %v", c, s, err)
+			}
+		}
+	})
+}
+
+// While one run prunes, no other begins.
+func TestRunsThatPruneAreAlone(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a", "1 new")
+		id := ledger.BatchID("b")
+		if ok, err := w.p.batches.BeginRun(t.Context(), id, "first"); !ok || err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := w.p.batches.Alone(t.Context(), id, "first"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		var busy *BatchBusyError
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a")); !errors.As(err, &busy) {
+			t.Error(err)
+		}
+		if err := w.p.batches.EndRun(t.Context(), id, "first"); err != nil {
+			t.Fatal(err)
+		}
+		_ = w.give("t - a", "1 waiting")
+	})
+}
+
+// A batch is settled when nobody fills it, whatever its counts say; a run that died lapses.
+func TestBatchIsFilled(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_, err := w.p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) {
+			if !yield(Call{Server: "1", Token: "t"}, nil) {
+				return
+			}
+			if s := w.status(); s.Settled || s.Complete || !s.Filling {
+				t.Errorf("while it comes in: %+v", s)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.attempt("t", "", made)
+		if s := w.status(); !s.Settled || !s.Complete || s.Filling {
+			t.Errorf("%+v", s)
+		}
+		if ok, err := w.p.batches.BeginRun(t.Context(), ledger.BatchID("b"), "dies"); !ok || err != nil {
+			t.Fatal(err)
+		}
+		if s := w.status(); s.Settled {
+			t.Errorf("%+v", s)
+		}
+		if w.b.Mini != nil {
+			w.b.Mini.FastForward(ledger.RunLease)
+			if s := w.status(); !s.Settled {
+				t.Errorf("after its lease: %+v", s)
+			}
+		}
+		_ = w.give("t\n!u", "1 made 1 rejected")
+		if s := w.status(); s.Complete {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestRefusedAsAWhole(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		for _, opts := range [][]BatchOption{nil, {Canary(1)}, {Strict()}, {Prune()}} {
+			_, err := w.p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) { yield(Call{}, errBroken) }, opts...)
+			if !errors.Is(err, errBroken) {
+				t.Error(err)
+			}
+			if _, err := w.op.Status(t.Context(), "b"); !errors.Is(err, ledger.ErrNoBatch) {
+				t.Errorf("it left a batch: %v", err)
+			}
+		}
+		if keys := w.b.Client.Keys(t.Context(), "habilita:batch*").Val(); len(keys) > 0 {
+			t.Errorf("it left %v", keys)
+		}
+		_ = w.give("!t", "1 rejected")
+		// A batch that has no calls takes any policy.
+		_ = w.give("t - a", "1 new", OnFailure("skip"))
+		var policy *BatchPolicyError
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a")); !errors.As(err, &policy) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStrictEnqueuesAllOrNothing(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		var strict *StrictError
+		told := 0
+		_, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a\n!t - b\nu - c i\nu - d i"), Strict(),
+			OnReject(func(error) error { told++; return nil }), OnLeftOut(func(error) error { told++; return nil }))
+		if !errors.As(err, &strict) || strict.Rejected != 1 || strict.Conflicts != 1 || told != 2 {
+			t.Errorf("%v, %d told", err, told)
+		}
+		if _, err := w.op.Status(t.Context(), "b"); !errors.Is(err, ledger.ErrNoBatch) {
+			t.Error(err)
+		}
+		_ = w.give("t - a\nt - b", "2 new", Strict())
+	})
+}
+
+func TestLookChangesNothing(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a i\nt - b\nu - c", "3 new")
+		dump := func() string {
+			keys := w.b.Client.Keys(t.Context(), "*").Val()
+			slices.Sort(keys)
+			var all []string
+			for _, k := range keys {
+				all = append(all, k+" "+w.b.Client.Dump(t.Context(), k).Val())
+			}
+			return strings.Join(all, "\n")
+		}
+		before := dump()
+		_ = w.give("t - a i 2\nt - b\n!t - x\nt - d\nv - e", "1 new 1 waiting 1 conflict 1 rejected 1 withheld 1 missing", Look())
+		_ = w.give("t - a i 2\nt - b\nt - d\nv - e", "3 new 1 waiting 1 missing", Look(), Prune())
+		if after := dump(); after != before && w.b.Mini == nil {
+			t.Error("it changed something")
+		}
+		s, err := Preview(t.Context(), "b", textRows("t - a i\nt - b\n!t - x\nt - d\nv - e\nv - f i\nv - f i"), OnReject(func(error) error { return nil }))
+		if err != nil || sum(s) != "4 new 1 conflict 1 rejected 1 withheld" {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
+// A part of a file can't tell whether an equal row is another one.
+func TestPartOfAFile(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a\nt - b i", "2 new")
+		part := PartIf(func() bool { return true })
+		left := w.give("t - a\nt - c\nt - b i\nu - a", "1 new 1 waiting 1 rejected 1 withheld", part)
+		var twin *TwinError
+		if len(left) != 2 || !errors.As(left[0], &twin) || twin.Row != 2 {
+			t.Errorf("%v", left)
+		}
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), part, Prune()); !errors.Is(err, ErrPart) {
+			t.Error(err)
+		}
+	})
+}
+
+// A batch of an older version that numbered its rows takes no more; one that has ids alone does.
+func TestBatchOfAnOlderVersion(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		older := func() {
+			if err := w.b.Client.HDel(t.Context(), "habilita:batch:"+ledger.BatchID("b"), "keys").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = w.give("t - a i", "1 new")
+		older()
+		_ = w.give("t - a i\nt - b", "1 new 1 waiting")
+		n, err := w.p.prepare(&Call{Token: "t", Server: "0001"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Key = ledger.UniqueKey("0")
+		if _, err := w.p.ledger.Append(t.Context(), ledger.Append{Batch: ledger.BatchID("b"), Policy: "hold", Calls: []ledger.NewCall{n}}); err != nil {
+			t.Fatal(err)
+		}
+		older()
+		var old *OldBatchError
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a i")); !errors.As(err, &old) {
+			t.Error(err)
+		}
+		w.attempt("t", "", made) // it goes on to its end
+	})
+}
+
+// A batch that is cancelled in mid upload takes nothing of what comes later.
+func TestCancelInMidUpload(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		const rows = 3 * perGroup * ledger.Buckets / 16
+		s, err := w.p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) {
+			for i := range rows {
+				if i == rows/2 {
+					if _, err := w.op.Cancel(t.Context(), control.Selection{Batch: "b"}); err != nil {
+						t.Error(err)
+					}
+				}
+				if !yield(Call{Server: "1", Token: Token(fmt.Sprint("token-", i%5)), Ref: fmt.Sprint(i)}, nil) {
+					return
+				}
+			}
+		})
+		var refused *BatchCancelledError
+		st := w.status()
+		if !errors.As(err, &refused) || s.Enqueued > rows/2 || st.Open != 0 || st.Cancelled != st.Total || st.Total < s.Enqueued {
+			t.Errorf("%+v, %v; %+v", s, err, st)
+		}
+	})
+}
+
+// A sequence that gives other calls the second time is seen.
+func TestEditBetweenTwoReadingsIsSeen(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		for _, edited := range []bool{false, true} {
+			reads := 0
+			calls := func(yield func(Call, error) bool) {
+				reads++
+				text := "t - a\nu - b"
+				if edited && reads == 2 {
+					text = "t - a\nu - c"
+				}
+				textRows(text)(yield)
+			}
+			s, err := w.p.EnqueueBatch(t.Context(), fmt.Sprint("b", edited), calls, Prune())
+			if err != nil || reads != 2 || s.Edited != edited || s.Enqueued != 2 {
+				t.Errorf("%+v, %v after %d readings", s, err, reads)
+			}
+		}
+	})
+}
+
+// A file's name belongs to one file.
+func TestBatchBearsTheNameOfOneFile(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a", "1 new", FromFile("/a/b.csv"))
+		_ = w.give("t - a", "1 waiting", FromFile("/a/b.csv"))
+		_ = w.give("t - a", "1 waiting") // a name that was given
+		var other *BatchPathError
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), FromFile("/b.csv")); !errors.As(err, &other) || other.Have != "/a/b.csv" {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRunsOfOneBatchAtOnce(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		errs := make(chan error)
+		total := make(chan int)
+		for range 3 {
+			go func() {
+				s, err := w.p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) {
+					for i := range 500 {
+						if !yield(Call{Server: "1", Token: Token(fmt.Sprint("token-", i%7)), Ref: fmt.Sprint(i % 50)}, nil) {
+							return
+						}
+					}
+				})
+				total <- s.Enqueued
+				errs <- err
+			}()
+		}
+		n := 0
+		for range 3 {
+			n += <-total
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if st := w.status(); n != 500 || st.Total != 500 || st.Filling {
+			t.Errorf("%d new, %+v", n, st)
+		}
+	})
+}
+
+// What a producer keeps for each row that it has read, growth included: with and without ids,
+// with one row for each token and with several.
+func TestProducerKeepsFewBytesForARow(t *testing.T) {
+	const rows, from, each, limit = 60_000, 20_000, 200, 40
+	for _, c := range []struct {
+		perToken int
+		ids      bool
+	}{{1, false}, {1, true}, {10, false}, {10, true}} {
+		t.Run(fmt.Sprint(c.perToken, " for each token, ids ", c.ids), func(t *testing.T) {
+			var b *batchRun
+			peak := 0.0
+			job := previewJob(vault.NewTokenIDs(make([]byte, 32)), "b", func(yield func(Call, error) bool) {
+				for i := range rows {
+					if i >= from && i%each == 0 {
+						peak = max(peak, float64(b.kept())/float64(i))
+					}
+					call := Call{Server: "1", Token: Token(fmt.Sprint("token-", i/c.perToken)), Ref: fmt.Sprint(i % c.perToken)}
+					if c.ids {
+						call.ID = fmt.Sprint("id-", i)
+					}
+					if !yield(call, nil) {
+						return
+					}
+				}
+			})
+			b = job.run()
+			if s, err := b.do(t.Context()); err != nil || s.Enqueued != rows {
+				t.Errorf("%+v, %v", s, err)
+			}
+			t.Logf("%.1f bytes for each row", peak)
+			if peak > limit {
+				t.Errorf("%.1f bytes for each row, the limit is %d", peak, limit)
+			}
+		})
+	}
+}

@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// leases ends tasks of asynq that have no lease. asynq's recoverer looks at the set of leases
+// alone, so a task that is in the list of active ones and has lost its lease stays there for
+// ever (asynq #1144). Here it gets a lease that has ended, and asynq does the rest. The task may
+// run again: its dispatch number makes that harmless.
+type leases struct {
+	rdb   redis.UniversalClient
+	queue string
+	here  *sync.Map           // ids of the tasks that this process runs
+	seen  map[string]struct{} // without a lease at the last look
+}
+
+// look mends the tasks that have had no lease at two looks. One look is not enough: the two
+// reads are not of one moment. It returns how many it mended.
+func (l *leases) look(ctx context.Context) (int, error) {
+	prefix := "asynq:{" + l.queue + "}:"
+	active, err := l.rdb.LRange(ctx, prefix+"active", 0, -1).Result()
+	if err != nil {
+		return 0, err
+	}
+	leased := map[string]struct{}{}
+	if len(active) > 0 {
+		ids, err := l.rdb.ZRange(ctx, prefix+"lease", 0, -1).Result()
+		if err != nil {
+			return 0, err
+		}
+		for _, id := range ids {
+			leased[id] = struct{}{}
+		}
+	}
+	without := map[string]struct{}{}
+	var ended []redis.Z
+	for _, id := range active {
+		if _, ok := leased[id]; ok {
+			continue
+		}
+		if _, ok := l.here.Load(id); ok {
+			continue
+		}
+		without[id] = struct{}{}
+		if _, ok := l.seen[id]; ok {
+			// A process that does run it renews any lease that is there, this one too.
+			ended = append(ended, redis.Z{Member: id})
+		}
+	}
+	l.seen = without
+	if len(ended) == 0 {
+		return 0, nil
+	}
+	return len(ended), l.rdb.ZAddNX(ctx, prefix+"lease", ended...).Err()
+}
+
+// forget begins anew, where another worker looks.
+func (l *leases) forget() { l.seen = nil }

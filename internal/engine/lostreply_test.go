@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/testkit/redistest"
+)
+
+// losing makes connections on which the reply to one command is lost, after Redis has done it.
+type losing struct {
+	next atomic.Pointer[string] // the text of the command; nil: none
+	lost atomic.Int64
+}
+
+func (l *losing) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	return &losingConn{Conn: c, of: l}, err
+}
+
+type losingConn struct {
+	net.Conn
+	of  *losing
+	cut atomic.Bool
+}
+
+func (c *losingConn) Write(p []byte) (int, error) {
+	if text := c.of.next.Load(); text != nil && bytes.Contains(p, []byte(*text)) && c.of.next.CompareAndSwap(text, nil) {
+		c.cut.Store(true)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *losingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil && c.cut.Load() {
+		c.of.lost.Add(1)
+		_ = c.Close()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// The client sends a command again whose reply was lost. A new call is told as new all the same, and
+// one that was there as a duplicate.
+func TestLostReplyOfAnAppend(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		var l losing
+		rdb := redis.NewClient(&redis.Options{Addr: b.Addr, Dialer: l.dial})
+		defer rdb.Close()
+		p, err := NewProducer(t.Context(), rdb, Options{Keys: testKey(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.Close() }()
+		enqueue := func(c Call, lose string) Receipt {
+			t.Helper()
+			c.Server, c.Token = "1", "tok"
+			before := l.lost.Load()
+			if lose != "" {
+				l.next.Store(&lose)
+			}
+			r, err := p.Enqueue(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if lose != "" && l.lost.Load() != before+1 {
+				t.Fatalf("%q: the reply was not lost", lose)
+			}
+			return r
+		}
+		enqueue(Call{}, "") // the script is known from here on
+		const first, look = "\r\nao\r\n", "\r\nd\r\n"
+		for name, c := range map[string]struct {
+			call      Call
+			lose      string
+			duplicate bool
+		}{
+			"no id":               {Call{}, "\r\na\r\n", false},
+			"a new id":            {Call{ID: "a"}, first, false},
+			"a new id, the look":  {Call{ID: "b"}, look, false},
+			"of a batch":          {Call{ID: "c", Batch: "batch"}, first, false},
+			"put off":             {Call{ID: "d", At: p.clock.Now().AddDate(1, 0, 0)}, first, false},
+			"a known id":          {Call{ID: "known"}, "\r\na\r\n", true},
+			"a known id, no loss": {Call{ID: "known"}, "", true},
+		} {
+			t.Run(name, func(t *testing.T) {
+				if c.call.ID == "known" {
+					enqueue(c.call, "")
+				}
+				if r := enqueue(c.call, c.lose); r.Duplicate != c.duplicate {
+					t.Errorf("%+v", r)
+				}
+				if c.call.ID == "" {
+					return
+				}
+				if r := enqueue(c.call, ""); !r.Duplicate {
+					t.Errorf("enqueued again: %+v", r)
+				}
+			})
+		}
+		// Nothing was added twice.
+		tag := b.Client.Keys(t.Context(), "habilita:*:calls:*").Val()
+		calls := int64(0)
+		for _, k := range tag {
+			calls += b.Client.HLen(t.Context(), k).Val()
+		}
+		if calls != 7 {
+			t.Errorf("%d calls", calls)
+		}
+	})
+}

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/ledger"
+	"habilita/internal/membership"
+	"habilita/internal/vault"
+)
+
+// A process remembers what it saw of the ledger's data, and compares every so often: data that
+// is gone (FLUSHALL, keys that were deleted) or went back to an older state (a file that
+// was restored, a node that took over) may lack slots that are held. Then nothing is granted
+// for one lease: every bucket's epoch says so to all processes (internal/ledger/lua/epoch.lua), and
+// the scripts that grant and append look at it, so that nothing slips in before the look.
+//
+// The token-ID key is in memory, too. Who lives puts the same one back, so that tokens keep their
+// names; who starts while others may live waits for that (openKey).
+
+const (
+	lookAtData = 400 * time.Millisecond
+	// keyReturns is how long one that starts waits for a living process to put the token-ID key back.
+	keyReturns = 2 * time.Second
+)
+
+// KeyLostError says that Redis has lost the token-ID key but not the calls: under a new key, no
+// call of a token would share its slots with those that are there.
+type KeyLostError struct{ Key, Prefix string }
+
+// Error says what to do.
+func (e *KeyLostError) Error() string {
+	return fmt.Sprintf("Redis has lost the token-ID key (%s) but not the calls that were named under it: "+
+		"put the key back from a backup; or delete all keys of %s:* and asynq:*, and enqueue the calls again", e.Key, e.Prefix)
+}
+
+// memory is what a process remembers of the ledger's data.
+type memory struct {
+	mu     sync.Mutex
+	sealed []byte           // the token-ID key, as it rests in Redis
+	looks  map[string]int64 // of the bucket that was looked at, by its tag
+}
+
+// looked is how often a bucket's epoch had been looked at; 0: this process has not looked.
+func (m *memory) looked(tag string) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.looks[tag]
+}
+
+// seen notes a look, and reports whether the bucket's data went back since the one before.
+func (m *memory) seen(e ledger.Epoch) (older bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	older = e.Looks <= m.looks[e.Tag]
+	if m.looks == nil {
+		m.looks = map[string]int64{}
+	}
+	m.looks[e.Tag] = e.Looks
+	return older
+}
+
+func (s *stack) keyName() string    { return s.prefix + ":naming" }
+func (s *stack) ledgerName() string { return s.prefix + ":ledger" }
+
+// openKey opens the token-ID key, or makes it where nobody has it. Where Redis has been used
+// before and lacks it, whoever lives puts it back.
+func (s *stack) openKey(ctx context.Context) (err error) {
+	for end := time.Now().Add(keyReturns); ; wait(ctx, 50*time.Millisecond) {
+		n, err := s.rdb.Exists(ctx, s.keyName()).Result()
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			break
+		}
+		used, err := s.registry.Used(ctx)
+		if err != nil {
+			return err
+		}
+		if used && time.Now().Before(end) && ctx.Err() == nil {
+			continue
+		}
+		n, err = s.rdb.Exists(ctx, s.ledgerName()).Result()
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return &KeyLostError{s.keyName(), s.prefix}
+		}
+		break
+	}
+	if s.tokenIDs, err = vault.EnsureTokenIDKey(ctx, s.rdb, s.keyName(), s.keys); err != nil {
+		return err
+	}
+	s.memory.sealed, err = vault.KeepTokenIDKey(ctx, s.rdb, s.keyName())
+	return err
+}
+
+// found gives every bucket its epoch, where the ledger is new. The ledger's own key is
+// written last: a start that was cut off is done again.
+func (s *stack) found(ctx context.Context) error {
+	n, err := s.rdb.Exists(ctx, s.ledgerName()).Result()
+	if err != nil || n > 0 {
+		return err
+	}
+	if err := s.ledger.Found(ctx); err != nil {
+		return err
+	}
+	return s.rdb.Set(ctx, s.ledgerName(), s.tokenIDs.Fingerprint(), 0).Err()
+}
+
+// lookout is what a look at the data came to.
+type lookout struct {
+	lost  string         // what happened to the data; "": nothing
+	noted bool           // another process has found a loss
+	stale bool           // the epochs do not say all that this process knows
+	other bool           // the token-ID key is another one
+	all   []ledger.Epoch // of one bucket of each shard
+}
+
+// look compares the data with what this process remembers.
+func (s *stack) look(ctx context.Context) (out lookout, err error) {
+	shards, err := s.ledger.Shards(ctx)
+	if err != nil {
+		return out, err
+	}
+	var tags []string
+	for tag := range shards {
+		tags = append(tags, tag)
+	}
+	slices.Sort(tags)
+	if out.all, err = s.ledger.LookAt(ctx, tags); err != nil {
+		return out, err
+	}
+	sealed, err := s.rdb.Get(ctx, s.keyName()).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		out.lost = "the token-ID key is gone"
+	case err != nil:
+		return out, err
+	default:
+		if out.other, err = s.otherKey(sealed); err != nil {
+			return out, err
+		}
+	}
+	known := s.lostAt()
+	for _, e := range out.all {
+		older := s.memory.seen(e)
+		switch {
+		case e.Missing, e.Key == "": // a grant that met it has noted only when
+			out.lost = "the data is gone (FLUSHALL, FLUSHDB, or its keys were deleted)"
+		case e.Lost.After(known):
+			out.noted = true
+		case older:
+			out.lost = "the data went back to an older state (an older file, or another node)"
+		case e.Key != s.tokenIDs.Fingerprint():
+			out.stale = true
+		}
+		if !e.Lost.IsZero() {
+			s.holdUntil(e.Lost.Add(s.settings.Lease))
+		}
+		out.stale = out.stale || e.Lost.Before(s.lostAt())
+	}
+	return out, nil
+}
+
+// lostAt is when this process knows of a loss; zero: of none.
+func (s *stack) lostAt() time.Time {
+	if ms := s.notBefore.Load(); ms > 0 {
+		return time.UnixMilli(ms).Add(-s.settings.Lease)
+	}
+	return time.Time{}
+}
+
+// otherKey reports whether the key in Redis is not the one that this process has. One that was
+// only sealed anew is the same.
+func (s *stack) otherKey(sealed []byte) (bool, error) {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	if bytes.Equal(sealed, s.memory.sealed) {
+		return false, nil
+	}
+	print, err := vault.TokenIDKeyFingerprint(sealed, s.keyName(), s.keys)
+	if err != nil {
+		return false, err
+	}
+	if print != s.tokenIDs.Fingerprint() {
+		return true, nil
+	}
+	s.memory.sealed = sealed
+	return false, nil
+}
+
+// raise writes into every bucket what this process knows, the buckets that others look at last:
+// who comes after a crash in between sees the old ones.
+func (s *stack) raise(ctx context.Context, lost time.Time, run func(tag string) string) error {
+	shards, err := s.ledger.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	var first, last []string
+	for _, tag := range ledger.AllTags() {
+		if _, ok := shards[tag]; ok {
+			last = append(last, tag)
+		} else {
+			first = append(first, tag)
+		}
+	}
+	if err := s.ledger.Raise(ctx, first, lost, run); err != nil {
+		return err
+	}
+	return s.ledger.Raise(ctx, last, lost, run)
+}
+
+// restore makes the best of data that was lost: no grants for one lease, the membership again,
+// so that nobody joins with other settings, and the same token-ID key again, unless there is one.
+func (s *stack) restore(ctx context.Context, member *membership.Membership, run func(tag string) string) error {
+	if err := s.raise(ctx, time.Time{}, run); err != nil {
+		return err
+	}
+	if member != nil {
+		if err := member.Renew(ctx); err != nil {
+			return err
+		}
+	}
+	s.memory.mu.Lock()
+	sealed := s.memory.sealed
+	s.memory.mu.Unlock()
+	if err := vault.RestoreTokenIDKey(ctx, s.rdb, s.keyName(), sealed); err != nil {
+		return err
+	}
+	now, err := vault.KeepTokenIDKey(ctx, s.rdb, s.keyName())
+	if err != nil {
+		return err
+	}
+	if other, err := s.otherKey(now); err != nil || other {
+		return errors.Join(err, ledger.ErrOtherKey)
+	}
+	return s.rdb.Set(ctx, s.ledgerName(), s.tokenIDs.Fingerprint(), 0).Err()
+}
+
+// nobody tells the run_id of no bucket: for a process that does not watch its connections.
+func nobody(string) string { return "" }
+
+// fail makes a producer enqueue no more.
+func (p *Producer) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = err
+}
+
+// follow compares the data with what the producer remembers, until ctx ends, and puts back what
+// Redis lost of what all processes share.
+func (p *Producer) follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait(ctx, lookAtData)
+		out, err := p.look(ctx)
+		if err == nil && out.other {
+			// Requests under this producer's names may be in flight, of which the other key knows nothing.
+			_ = p.raise(ctx, time.Time{}, nobody)
+			err = ledger.ErrOtherKey
+		}
+		switch {
+		case err != nil:
+		case out.lost != "":
+			err = p.restore(ctx, p.member, nobody)
+		case out.noted:
+			err = p.member.Renew(ctx) // it may be among what was lost
+		}
+		if errors.Is(err, ledger.ErrOtherKey) {
+			p.fail(err)
+			return
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"habilita/internal/ledger"
+)
+
+const (
+	// So many missing calls, or such a part of the batch, are pruned without being named.
+	pruneFree  = 20
+	pruneTenth = 10
+	// perScan is how many buckets a scan of the batch looks at in one round trip.
+	perScan = 32
+)
+
+// prunable says why so many missing calls are not pruned; nil: they are.
+func (b *batchRun) prunable(missing, total int) error {
+	switch {
+	case b.exactly > 0 && missing != b.exactly,
+		b.exactly == 0 && missing > pruneFree && missing*pruneTenth > total:
+		return &PruneCountError{Missing: missing, Total: total, Named: b.exactly}
+	}
+	return nil
+}
+
+// countMissing counts the calls of the batch that the sequence has no more.
+func (b *batchRun) countMissing(ctx context.Context) error {
+	if b.canary.first || b.part || !b.existed {
+		return nil
+	}
+	tags, err := b.p.tags(ctx, b.id)
+	if err != nil {
+		return err
+	}
+	counts, err := b.p.ledger.Counts(ctx, b.id, tags)
+	if err != nil {
+		return err
+	}
+	b.total = counts.Total
+	there := b.out.acknowledged()
+	if !b.look {
+		there.known += there.Enqueued
+	}
+	// All that is there came in this run, or was known to it.
+	if there.known+there.Made+there.Waiting+there.Held+there.Ended >= counts.Total {
+		return nil
+	}
+	return b.eachMissing(ctx, tags, func(fields []string) error {
+		b.sum.Missing += len(fields)
+		return nil
+	})
+}
+
+// eachMissing passes the missing calls of the batch to f, by Field, those of one bucket at a
+// time.
+func (b *batchRun) eachMissing(ctx context.Context, tags []string, f func(fields []string) error) error {
+	for len(tags) > 0 {
+		part := tags[:min(len(tags), perScan)]
+		tags = tags[len(part):]
+		held, err := b.heldHeads(ctx, part)
+		if err != nil {
+			return err
+		}
+		steps := make([]ledger.Position, len(part))
+		for i, tag := range part {
+			steps[i].Tag = tag
+		}
+		seen := map[string]map[string]bool{} // a scan may tell a call twice while its hash grows
+		for len(steps) > 0 {
+			found, err := b.p.ledger.ScanCalls(ctx, b.id, steps)
+			if err != nil {
+				return err
+			}
+			var more []ledger.Position
+			for i, s := range found {
+				tag := steps[i].Tag
+				if seen[tag] == nil {
+					seen[tag] = map[string]bool{}
+				}
+				var fields []string
+				for _, c := range s.Calls {
+					open := c.State.Open() || c.State == ledger.StateFailed && held[c.Field()]
+					if c.Row > 0 && open && !b.rows.has(c.Token, c.Key) && !seen[tag][c.Field()] {
+						seen[tag][c.Field()] = true
+						fields = append(fields, c.Field())
+					}
+				}
+				if len(fields) > 0 {
+					if err := f(fields); err != nil {
+						return err
+					}
+				}
+				if s.Next != 0 {
+					more = append(more, ledger.Position{Tag: tag, Cursor: s.Next})
+				}
+			}
+			steps = more
+		}
+	}
+	return nil
+}
+
+// heldHeads are the calls of the batch that hold their chains.
+func (b *batchRun) heldHeads(ctx context.Context, tags []string) (map[string]bool, error) {
+	held := map[string]bool{}
+	for c, err := range b.p.ledger.Chains(ctx, tags, true) {
+		if err != nil {
+			return nil, err
+		}
+		if c.Head.Batch == b.id {
+			held[c.Head.Field()] = true
+		}
+	}
+	return held, nil
+}
+
+// replaceUnsent takes out what conflicts with calls of the groups and was never sent, so that
+// these are new.
+func (b *batchRun) replaceUnsent(ctx context.Context, a ledger.Append, groups []*ledger.Group) error {
+	look := a
+	look.Look, look.Replaces = true, true
+	found, err := b.sent(b.p.ledger.AppendGroups(ctx, look, groups))
+	if err != nil {
+		return err
+	}
+	for i, g := range groups {
+		var fields []string
+		for j, landing := range []byte(found.Received[i].Landings) {
+			if ledger.Landing(landing) == ledger.Unsent {
+				fields = append(fields, g.Field(j))
+			}
+		}
+		n, err := b.p.ledger.Prune(ctx, b.id, ledger.NeverSent, fields)
+		b.out.replaced(n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete prunes, where that was asked for, and notes whether the run left nothing out.
+func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
+	if b.prune {
+		if err := b.pruneMissing(ctx, sum); err != nil {
+			return err
+		}
+	}
+	if !b.job.stay.begun || !sum.Complete() {
+		return nil
+	}
+	return b.p.batches.Completed(ctx, b.id, b.job.stay.run)
+}
+
+func (b *batchRun) pruneMissing(ctx context.Context, sum *Summary) error {
+	if !sum.Complete() {
+		sum.NotPruned = ErrRowsMissing
+		return nil
+	}
+	if sum.NotPruned = b.prunable(sum.Missing, b.total); sum.NotPruned != nil || sum.Missing == 0 {
+		return nil
+	}
+	alone, err := b.p.batches.Alone(ctx, b.id, b.job.stay.run)
+	if err != nil {
+		return err
+	}
+	if !alone {
+		sum.NotPruned = ErrOtherRun
+		return nil
+	}
+	tags, err := b.p.tags(ctx, b.id)
+	if err != nil {
+		return err
+	}
+	err = b.eachMissing(ctx, tags, func(fields []string) error {
+		n, err := b.p.ledger.Prune(ctx, b.id, ledger.FromFile, fields)
+		sum.Pruned += n
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("prune was cut off after %d: %w", sum.Pruned, err)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
+
+	"habilita/internal/ledger"
+	"habilita/internal/membership"
+
+	"habilita/internal/vault"
+	"habilita/quota"
+)
+
+// Options are what producers and workers have in common.
+type Options struct {
+	// Keys are the sealing keys, "id:base64 of 32 bytes", comma separated: the first
+	// seals, all open. Required; "enqueue keygen" prints one.
+	Keys string
+	// Prefix of all keys in Redis; "" is "habilita". Letters, digits and ".:_-".
+	Prefix string
+	// Queue is the asynq queue; "" is "habilita".
+	Queue string
+	// Tracer makes the spans of enqueueing, runs and attempts; nil: none, at no cost.
+	Tracer trace.TracerProvider
+	// Quota are the limits of a token. Its Prefix is taken from Prefix.
+	Quota quota.Settings
+}
+
+const defaultName = "habilita"
+
+// TokenIDKeySetting is the term on which producers and workers agree: the fingerprint of
+// the key under which tokens get their names.
+const TokenIDKeySetting = membership.TokenIDKey
+
+// stack is what a producer and a worker are built of.
+type stack struct {
+	tracer    tracer
+	rdb       redis.UniversalClient
+	prefix    string
+	queue     string
+	keys      *vault.Keys
+	tokenIDs  *vault.TokenIDs
+	ledger    *ledger.Ledger
+	batches   *ledger.Batches
+	settings  quota.Settings
+	clock     *quota.Clock
+	notBefore atomic.Int64 // ms by the clock of Redis: no grants before (a Redis that restarted)
+	registry  *membership.Registry
+	memory    memory // of the data
+}
+
+// openStack prepares the ledger and the token-ID key. It writes the token-ID key where
+// Redis has none yet.
+func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAttempts int) (*stack, error) {
+	if o.Prefix == "" {
+		o.Prefix = defaultName
+	}
+	if o.Queue == "" {
+		o.Queue = defaultName
+	}
+	keys, err := vault.ParseKeys(o.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("HABILITA_KEYS: %w", err)
+	}
+	o.Quota.Prefix = o.Prefix
+	settings, err := o.Quota.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	// The clock of Redis dates everything, from the first batch on.
+	now, err := rdb.Time(ctx).Result()
+	if err != nil {
+		return nil, err
+	}
+	clock := new(quota.Clock)
+	clock.Observe(now.UnixMilli())
+	s := &stack{
+		tracer: newTracer(o.Tracer),
+		rdb:    rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, settings: settings,
+		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix, ledger.Buckets),
+		registry: membership.New(rdb, o.Prefix),
+	}
+	if err := s.openKey(ctx); err != nil {
+		return nil, err
+	}
+	s.ledger = ledger.New(rdb, ledger.Options{
+		Prefix: o.Prefix, MaxAttempts: maxAttempts, Grace: graceOf(settings.Lease), Fingerprint: s.tokenIDs.Fingerprint(),
+		Admission: ledger.Admission{Library: quota.Library(), Args: s.grantArgs, Observe: s.clock.Observe},
+	})
+	return s, s.found(ctx)
+}
+
+// graceOf is how long a worker that lives may record an outcome after its lease, once Redis
+// takes writes again. It has to notice that: it tries every recordEvery, but a try that hangs
+// lasts for the client's own time-out. Workers that are gone are waited for as long.
+func graceOf(lease time.Duration) time.Duration {
+	return min(max(lease/4, time.Second), 8*time.Second)
+}
+
+// grantArgs are the limits as the scripts read them, for a grant asked for now.
+func (s *stack) grantArgs() []any {
+	var notBefore time.Time
+	if ms := s.notBefore.Load(); ms > 0 {
+		notBefore = time.UnixMilli(ms)
+	}
+	return s.settings.KnownArgs(s.clock.Now(), notBefore)
+}
+
+// holdUntil lets nothing be granted before t, by the clock of Redis.
+func (s *stack) holdUntil(t time.Time) {
+	for {
+		have := s.notBefore.Load()
+		if t.UnixMilli() <= have || s.notBefore.CompareAndSwap(have, t.UnixMilli()) {
+			return
+		}
+	}
+}

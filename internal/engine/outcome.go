@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"habilita/internal/ledger"
+	"habilita/internal/vault"
+	"habilita/internal/wolkvox"
+)
+
+// The names of outcomes in logs and metrics.
+const (
+	outcomeSucceeded  = "succeeded"
+	outcomeRefused    = "refused" // for good: given up at once
+	outcomeFailed     = "failed"  // may pass
+	outcomeUnknown    = "unknown" // the vendor may be working on it still
+	outcomePushBack   = "push_back"
+	outcomeNotSent    = "not_sent"
+	outcomeUnopenable = "unopenable" // the token's sealing key is gone
+)
+
+// The reasons of results, beside the kinds of the vendor's refusals (wolkvox.Kind).
+const (
+	ReasonUnknown    = ledger.ReasonUnknown    // no complete answer: the vendor may have done it
+	ReasonUnreadable = ledger.ReasonUnreadable // an answer that says nothing we know
+	ReasonNotSent    = ledger.ReasonNotSent    // the vendor can't be reached, or nothing was to be sent
+	ReasonUnopenable = ledger.ReasonUnopenable // the sealed token can't be opened: mostly its key is gone
+)
+
+// reasonOf is the code of what went wrong, "" where nothing did.
+func reasonOf(err error) string {
+	var (
+		notSent    *wolkvox.NotSentError
+		refused    *wolkvox.RefusedError
+		unreadable *wolkvox.UnreadableError
+		unopenable *unopenableError
+		hook       *notSentError
+	)
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refused):
+		return string(refused.Kind)
+	case errors.As(err, &unopenable):
+		return ReasonUnopenable
+	case errors.As(err, &notSent), errors.As(err, &hook):
+		return ReasonNotSent
+	case errors.As(err, &unreadable):
+		return ReasonUnreadable
+	}
+	return ReasonUnknown
+}
+
+const (
+	// probeAfter is the first gentle try of a token whose quota the vendor says is used
+	// up, before our midnight: its day may begin at another hour.
+	probeAfter = 15 * time.Minute
+	// maxRetryAfter caps what a Retry-After may ask for.
+	maxRetryAfter = time.Hour
+)
+
+// attemptFacts are what a judgement depends on, besides the answer.
+type attemptFacts struct {
+	Now           time.Time // by the clock of Redis
+	NextDay       time.Time // when the quota frees
+	Spent         int       // requests of the budget, with this one
+	MaxAttempts   int
+	FirstPushBack time.Time // zero: none yet
+	GiveUpAfter   time.Duration
+	BackOff       time.Duration // drawn for this attempt
+	Probe         bool          // the token cools, and this was a gentle try
+	Stopping      bool          // the worker cancelled the attempt
+}
+
+// judgement is what becomes of a call.
+type verdict struct {
+	ledger.Outcome
+	Name string // of the outcome, for logs and metrics
+}
+
+// judge is the outcome table: answer or error in, decision out. It is pure.
+//
+//	answer                            decision                          slot
+//	success                           done                              freed
+//	bad token, 400, 401, 404, 405     given up at once                  freed
+//	5xx, unreadable, anything else    attempt; back-off                 freed
+//	unknown outcome                   attempt; back-off, lease first    kept
+//	TOKEN LIMIT EXCEEDED              no attempt; token closed          freed
+//	simultaneous, 429, unknown 403    no attempt; token cools           freed
+//	not sent                          no attempt; back-off              given back
+//	cancelled before it was sent      no attempt; at once               given back
+//	refused by the BeforeSend hook    no attempt; back-off              given back
+//	token can't be opened             given up at once                  given back
+//
+// Attempts end at MaxAttempts; push-back ends GiveUpAfter after the first of it.
+func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
+	j := decide(ans, err, f)
+	j.Reason = reasonOf(err)
+	return j
+}
+
+func decide(ans wolkvox.Answer, err error, f attemptFacts) verdict {
+	if err == nil {
+		o := ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release, Code: strconv.Itoa(ans.Code), Msg: ans.Msg}
+		o.Cooling.Lift = f.Probe
+		return verdict{o, outcomeSucceeded}
+	}
+	var (
+		notSent    *wolkvox.NotSentError
+		unknown    *wolkvox.UnknownOutcomeError
+		refused    *wolkvox.RefusedError
+		unreadable *wolkvox.UnreadableError
+		unopenable *unopenableError
+	)
+	if j, ok := f.refusedByHook(err); ok {
+		return j
+	}
+	switch {
+	case errors.As(err, &unopenable):
+		return verdict{ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.GiveBack, Err: err.Error()}, outcomeUnopenable}
+	case errors.As(err, &notSent):
+		if f.Stopping {
+			return verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Err: err.Error()}, outcomeNotSent}
+		}
+		return f.pushBack(ledger.Outcome{Kind: ledger.NotSent, Slot: ledger.GiveBack, Err: err.Error()}, outcomeNotSent)
+	case errors.As(err, &unknown):
+		return f.attempt(ledger.Outcome{Slot: ledger.Keep, Err: err.Error()}, outcomeUnknown)
+	case errors.As(err, &refused):
+		return f.refusal(refused)
+	case errors.As(err, &unreadable):
+		return f.attempt(ledger.Outcome{Slot: ledger.Release, Err: err.Error()}, outcomeFailed)
+	}
+	// The client returns nothing else; what is not known may have reached the vendor.
+	return f.attempt(ledger.Outcome{Slot: ledger.Keep, Err: err.Error()}, outcomeUnknown)
+}
+
+func (f attemptFacts) refusal(e *wolkvox.RefusedError) verdict {
+	o := ledger.Outcome{Slot: ledger.Release, Msg: e.Msg, Err: e.Error()}
+	if e.Code != 0 {
+		o.Code = strconv.Itoa(e.Code)
+	} else {
+		o.Code = strconv.Itoa(e.Status)
+	}
+	f.BackOff = max(f.BackOff, min(e.RetryAfter, maxRetryAfter))
+	switch e.Kind {
+	case wolkvox.BadToken, wolkvox.BadRequest, wolkvox.MissingToken, wolkvox.NotFound, wolkvox.MethodNotAllowed:
+		o.Kind = ledger.GiveUp
+		return verdict{o, outcomeRefused}
+	case wolkvox.TokenLimit:
+		o.Cooling = ledger.Cooling{Until: f.NextDay, Why: "the vendor says that the day's quota is used up", ProbeAfter: probeAfter}
+		o.Kind = ledger.PushBack
+		return f.pushBack(o, outcomePushBack)
+	case wolkvox.SimultaneousLimit, wolkvox.TooMany, wolkvox.UnknownForbidden:
+		o.Cooling = ledger.Cooling{Until: f.Now.Add(f.BackOff), Why: coolingReason(e)}
+		o.Kind = ledger.PushBack
+		return f.pushBack(o, outcomePushBack)
+	default: // wolkvox.ServerFailure, wolkvox.Other
+		return f.attempt(o, outcomeFailed)
+	}
+}
+
+func coolingReason(e *wolkvox.RefusedError) string {
+	switch e.Kind {
+	case wolkvox.SimultaneousLimit:
+		return "the vendor says that two requests are in flight"
+	case wolkvox.TooMany:
+		return "the vendor asks for fewer requests (429)"
+	default:
+		return "the vendor refuses for now (403)"
+	}
+}
+
+// attempt is a failure that may pass: it counts against the budget.
+func (f attemptFacts) attempt(o ledger.Outcome, name string) verdict {
+	o.Kind, o.Delay = ledger.Fail, f.BackOff
+	if f.Spent >= f.MaxAttempts {
+		o.Kind = ledger.GiveUp
+		o.Err = fmt.Sprintf("given up after %d attempts: %s", f.Spent, o.Err)
+	}
+	return verdict{o, name}
+}
+
+// pushBack is not the call's fault: it counts no attempt, but does not go on for ever.
+func (f attemptFacts) pushBack(o ledger.Outcome, name string) verdict {
+	o.Delay = f.BackOff
+	if !f.FirstPushBack.IsZero() && f.Now.Sub(f.FirstPushBack) >= f.GiveUpAfter {
+		o.Kind = ledger.GiveUp
+		o.Err = fmt.Sprintf("given up: pushed back since %s: %s", f.FirstPushBack.UTC().Format(time.RFC3339), o.Err)
+	}
+	return verdict{o, name}
+}
+
+// unopenableError says that a sealed token can't be opened by this worker's keys.
+type unopenableError struct{ cause error }
+
+func (e *unopenableError) Error() string {
+	var gone *vault.KeyGoneError
+	if errors.As(e.cause, &gone) {
+		return fmt.Sprintf("token can't be opened: sealing key %q is not among HABILITA_KEYS: "+
+			"add it, restart the workers, and retry the chain", gone.ID)
+	}
+	return "token can't be opened: " + e.cause.Error() + ": enqueue the call again with its token, then skip this one"
+}
+
+func (e *unopenableError) Unwrap() error { return e.cause }

@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
+
+	"habilita/internal/ledger"
+	"habilita/internal/membership"
+
+	"habilita/quota"
+)
+
+// Producer enqueues calls. It is safe for concurrent use. Close it.
+type Producer struct {
+	*stack
+	publisher publisher
+	member    *membership.Membership
+	living    context.Context // until Close
+	stop      context.CancelFunc
+	kept      sync.WaitGroup
+
+	mu     sync.Mutex
+	failed error // why the producer may enqueue no more
+
+	asked    quota.Settings // as the options have them
+	limiting sync.Mutex     // of the following
+	limiter  *quota.Limiter
+	grants   *membership.Membership // of the limiter
+}
+
+// NewProducer opens a producer on rdb, which stays the caller's to close. It makes the
+// token-ID key where Redis has none, and joins the membership of the processes; it fails
+// where the workers name tokens under another key.
+func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Producer, error) {
+	s, err := openStack(ctx, rdb, o, 0)
+	if err != nil {
+		return nil, err
+	}
+	member, err := s.registry.Join(ctx, membership.Self("producer", version(), time.Now()), membership.Settings{TokenIDKeySetting: s.tokenIDs.Fingerprint()})
+	if err != nil {
+		return nil, err
+	}
+	p := &Producer{stack: s, publisher: publisher{asynq.NewClientFromRedisClient(rdb), s.queue, s.tracer}, member: member, asked: o.Quota}
+	p.living, p.stop = context.WithCancel(context.WithoutCancel(ctx))
+	p.keep(member)
+	p.kept.Go(func() { p.follow(p.living) })
+	return p, nil
+}
+
+// keep keeps a membership until the producer is closed.
+func (p *Producer) keep(m *membership.Membership) {
+	p.kept.Go(func() {
+		if err := m.Keep(p.living, nil); err != nil && p.living.Err() == nil {
+			p.fail(err)
+		}
+	})
+}
+
+// Close leaves the membership. It does not close the Redis client. A Limiter of the producer is
+// not to be used any more.
+func (p *Producer) Close() error {
+	p.stop()
+	p.kept.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	p.limiting.Lock()
+	defer p.limiting.Unlock()
+	if p.grants != nil {
+		return errors.Join(p.grants.Leave(ctx), p.member.Leave(ctx))
+	}
+	return p.member.Leave(ctx)
+}
+
+func (p *Producer) usable() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
+}
+
+// Receipt is the producer's proof that a call is in the ledger.
+type Receipt struct {
+	ID        string // of the call: for show, and for the vendor's support
+	Batch     string // "" for a call of no batch
+	TokenID   string // name of the token
+	Chain     string // id of the chain
+	Duplicate bool   // the call was there already
+	// Due is when a call that is put off joins its chain; zero: it joined it at once. Of a
+	// Duplicate it is what this request said, which changes nothing.
+	Due time.Time
+}
+
+// Enqueue appends one call. When it returns without an error the call is in the ledger
+// and will be made. After an error it may be in it or not: with an ID, enqueueing
+// again is harmless. A *CallError says what is wrong with the call, a *ConflictError that its ID
+// is known for a call that says otherwise, a *BatchCancelledError that its batch takes nothing.
+func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
+	receipt, err := p.enqueue(ctx, c)
+	if errors.Is(err, ledger.ErrLost) && p.restore(ctx, p.member, nobody) == nil {
+		return p.enqueue(ctx, c) // nothing of it was there
+	}
+	return receipt, err
+}
+
+func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err error) {
+	ctx, span := p.tracer.begin(ctx, "enqueue", trace.SpanKindProducer)
+	defer func() { endEnqueue(span, receipt, err) }()
+	if err := c.check(-1); err != nil {
+		return Receipt{}, err
+	}
+	if err := p.usable(); err != nil {
+		return Receipt{}, err
+	}
+	id := ledger.BatchID(c.Batch)
+	n, err := p.prepare(&c)
+	if err != nil {
+		return Receipt{}, err
+	}
+	switch {
+	case c.ID != "":
+		n.Key = ledger.GivenKey(c.ID)
+		if err := p.ledger.Index(ctx, []ledger.Given{{ID: c.ID, Batch: id, Token: n.Token}}); err != nil {
+			return Receipt{}, err
+		}
+	default:
+		n.Key = ledger.UniqueKey(newID())
+	}
+	done, err := p.append(ctx, &c, id, n)
+	if err == nil && done.Have != nil {
+		err = conflictOf(c.Batch, done.Have, 0, n.Server, n.Chain, nil)
+	}
+	if err != nil {
+		return Receipt{}, err
+	}
+	for _, f := range done.Dispatches {
+		// A chain that can't be dispatched now is found by a worker; the call is safe.
+		_ = p.publisher.publish(ctx, f)
+	}
+	// Ready for others too: chains that waited, and those of its token that more licences wake.
+	if len(done.Ready) > 0 {
+		_ = p.ledger.Signal(ctx, p.clock.Now(), done.Ready...)
+	}
+	var due time.Time
+	if c.At.After(p.clock.Now()) {
+		due = c.At
+	}
+	return Receipt{
+		ID: ledger.CallID(id, n.Token, n.Key), Batch: c.Batch, TokenID: n.Token,
+		Chain: ledger.ChainID(n.Token, n.Chain), Duplicate: c.ID != "" && done.Known > 0, Due: due,
+	}, nil
+}
+
+// appendOnce appends one call. The reply of an append may be lost, and the client's own second try then
+// finds the call that the first one made: what was looked at before tells it from a call that was
+// there. A key of its own (not given) needs no look.
+func (p *Producer) appendOnce(ctx context.Context, a ledger.Append, given bool) (ledger.Appended, error) {
+	if given {
+		look := a
+		look.AtOnce, look.Look = false, true
+		seen, err := p.ledger.Append(ctx, look)
+		if err != nil {
+			return seen, err
+		}
+		a.Looked = seen.New[0]
+	}
+	return p.ledger.Append(ctx, a)
+}
+
+// TokenID is the name of a token, as receipts and reports have it: its HMAC, which tells
+// nothing of the token.
+func (p *Producer) TokenID(token Token) string { return p.tokenIDs.Name(string(token)) }
+
+// append appends one call, to be dispatched at once. It joins its batch under whatever policy
+// that has; if the batch is deleted meanwhile it makes it anew.
+func (p *Producer) append(ctx context.Context, c *Call, id string, n ledger.NewCall) (done ledger.Appended, err error) {
+	a := ledger.Append{Batch: id, Policy: string(ledger.PolicyHold), AtOnce: true, Calls: []ledger.NewCall{n}}
+	for range appendTries {
+		if c.Batch != "" {
+			if err = p.join(ctx, c, &a); errors.Is(err, ledger.ErrNoBatch) {
+				continue
+			}
+			if err != nil {
+				return done, err
+			}
+		}
+		if done, err = p.appendOnce(ctx, a, c.ID != ""); !errors.Is(err, ledger.ErrLate) {
+			break
+		}
+	}
+	if errors.Is(err, ledger.ErrCancelled) {
+		err = &BatchCancelledError{Batch: c.Batch}
+	}
+	return done, err
+}
+
+// appendTries is how often a single call tries to join a batch that is deleted meanwhile.
+const appendTries = 5
+
+func (p *Producer) join(ctx context.Context, c *Call, a *ledger.Append) error {
+	var other *ledger.BatchPolicyError
+	meta, _, err := p.batches.Ensure(ctx, ledger.Batch{ID: a.Batch, Name: c.Batch, Created: p.clock.Now()})
+	if err != nil && !errors.As(err, &other) {
+		return err
+	}
+	if meta.Cancelled {
+		return &BatchCancelledError{Batch: c.Batch}
+	}
+	a.Policy = string(meta.Policy)
+	a.Until, err = p.batches.Note(ctx, meta, []int{ledger.TagIndex(ledger.Tag(a.Calls[0].Token))})
+	return err
+}
+
+// prepare names and seals the call's token.
+func (p *Producer) prepare(c *Call) (ledger.NewCall, error) {
+	token := p.tokenIDs.Name(string(c.Token))
+	sealed, err := p.keys.Seal(string(c.Token), token)
+	if err != nil {
+		return ledger.NewCall{}, err
+	}
+	return newCall(c, token, string(sealed)), nil
+}
+
+func newCall(c *Call, token, sealed string) ledger.NewCall {
+	return ledger.NewCall{
+		Token: token, Chain: c.Chain, Server: c.Server, Ref: c.Ref, Licenses: c.Licenses, Sealed: sealed, At: c.At,
+	}
+}

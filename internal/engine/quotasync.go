@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/breaker"
+	"habilita/internal/ledger"
+	"habilita/internal/membership"
+	"habilita/internal/redisconn"
+	"habilita/internal/wolkvox"
+	"habilita/quota"
+)
+
+// slotPatience is how long a sync tries to get a slot of a token, and slotRetry how often.
+const (
+	slotPatience = 10 * time.Second
+	slotRetry    = 200 * time.Millisecond
+)
+
+// QuotaSync asks the vendor for its own count of tokens and raises ours where it is lower.
+// Each question takes a grant like a call's request: a slot, and one of the day's quota. It
+// agrees with the workers on the limits for as long as it is open. Not for concurrent use. Close it.
+type QuotaSync struct {
+	*stack
+	o        WorkerOptions
+	vendor   *wolkvox.Client
+	limiter  *quota.Limiter
+	member   *membership.Membership
+	health   *breaker.Store
+	restarts atomic.Int64
+	patience time.Duration // for a slot
+}
+
+// Synced is what a sync of one token found.
+type Synced struct {
+	TokenID string
+	Server  string // that was asked
+	// VendorUsed and VendorLimit are the vendor's count and limit, this request included.
+	VendorUsed, VendorLimit int
+	// Before and After are our counts of the day, this request and others in flight included.
+	Before, After int
+	// Drift is the vendor's count minus ours at this request's grant.
+	Difference int
+	Limit      int // ours: licences x 1000
+}
+
+// NotAskedError says why the vendor was not asked about a token: nothing was sent.
+type NotAskedError struct{ Why string }
+
+// Error says why.
+func (e *NotAskedError) Error() string { return "not asked: " + e.Why }
+
+// OpenQuotaSync connects to o.RedisURL. It fails where living workers have other limits
+// (*membership.MismatchError), and where Redis restarted and requests may be in flight that it
+// does not know of.
+func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err error) {
+	o = o.withDefaults()
+	q := &QuotaSync{o: o, patience: slotPatience}
+	q.vendor, err = wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin, MaxIdle: 1, DialContext: o.VendorDialer})
+	if err != nil {
+		return nil, err
+	}
+	watch := redisconn.NewRestartWatch(func(context.Context, *redis.Conn, redisconn.Change) { q.restarts.Add(1) })
+	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{Watch: watch, Dialer: o.RedisDialer})
+	if err != nil {
+		return nil, err
+	}
+	closing := func(err error) error { return errors.Join(err, rdb.Close()) }
+	if q.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
+		return nil, closing(err)
+	}
+	if q.limiter, err = quota.New(rdb, q.settings); err != nil {
+		return nil, closing(err)
+	}
+	if err := q.checkRestart(ctx, watch); err != nil {
+		return nil, closing(err)
+	}
+	q.health = breaker.New(rdb, q.prefix, breaker.Trip{})
+	q.member, err = q.registry.Join(ctx, membership.Self("quota sync", version(), time.Now()), o.sharedSettings(q.stack))
+	if err != nil {
+		return nil, closing(err)
+	}
+	return q, nil
+}
+
+// checkRestart refuses a Redis process that no worker has seen yet: it may have lost slots that
+// are held. What the workers found stands in the epoch of each bucket, where the grant looks.
+func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWatch) error {
+	out, err := q.look(ctx)
+	if err != nil {
+		return err
+	}
+	run := runOf(ctx, q.ledger, watch)
+	for _, e := range out.all {
+		if now := run(e.Tag); out.lost != "" || now != "" && e.Run != "" && now != e.Run {
+			return errors.New("no worker has seen yet that Redis restarted, or that another node took over: start one, then run this again")
+		}
+	}
+	return nil
+}
+
+// Close leaves the membership and closes the connections.
+func (q *QuotaSync) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	q.vendor.CloseIdle()
+	return errors.Join(q.member.Leave(ctx), q.rdb.Close())
+}
+
+// Note writes down the highest drift of a sync, for the metrics of the workers.
+func (q *QuotaSync) Note(ctx context.Context, highest int) error { return q.noteSync(ctx, highest) }
+
+// Sync asks a server for its count of a token. A *NotAskedError says why nothing was sent; other
+// errors are those of Redis and of the vendor's client. After an unknown outcome the slot stays
+// taken until its lease ends.
+func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, error) {
+	out := Synced{TokenID: tokenID, Server: server}
+	token, err := q.open(ctx, tokenID)
+	if err != nil {
+		return out, err
+	}
+	if err := q.mayAsk(ctx, tokenID, server); err != nil {
+		return out, err
+	}
+	// A process that was forgotten must not ask: others may have agreed on other limits.
+	if m, err := q.registry.Join(ctx, q.member.Process(), q.o.sharedSettings(q.stack)); err != nil {
+		return out, err
+	} else if m != nil {
+		q.member = m
+	}
+	g, asked, err := q.grant(ctx, tokenID)
+	if err != nil {
+		return out, err
+	}
+	// What is known is written down, also where the command is told to stop.
+	keep := context.WithoutCancel(ctx)
+	if why := q.unfit(g); why != "" {
+		return out, errors.Join(&NotAskedError{why}, q.ledger.ReleaseSlot(keep, tokenID, g.Nonce, q.settings.Slots, g.Days))
+	}
+	use, err := q.vendor.AskTokenUse(ctx, wolkvox.Request{
+		Server: wolkvox.Server(server), Token: token, ID: "quota-sync-" + newID() + ".1", WriteBy: asked.Add(q.o.SlotMargin),
+	})
+	var notSent *wolkvox.NotSentError
+	var unknown *wolkvox.UnknownOutcomeError
+	switch {
+	case errors.As(err, &notSent):
+		return out, errors.Join(err, q.ledger.ReleaseSlot(keep, tokenID, g.Nonce, q.settings.Slots, g.Days))
+	case errors.As(err, &unknown):
+		return out, err // the vendor may work on it still
+	case err == nil:
+		out.VendorUsed, out.VendorLimit, out.Difference, out.Limit = use.Used, use.Limit, use.Used-g.Used, g.Limit
+		out.Before, out.After, err = q.limiter.Raise(keep, g, use.Used)
+	}
+	return out, errors.Join(err, q.ledger.ReleaseSlot(keep, tokenID, g.Nonce, q.settings.Slots, ""))
+}
+
+// unfit says why a grant can't be used.
+func (q *QuotaSync) unfit(g quota.Grant) string {
+	switch {
+	case q.restarts.Load() > 0:
+		return "Redis restarted, or another node took over"
+	case !g.OneDay():
+		return "too close to midnight to tell which day the vendor counts"
+	}
+	return ""
+}
+
+// mayAsk refuses what a worker would put off: a server that is down, a token that cools down.
+func (q *QuotaSync) mayAsk(ctx context.Context, tokenID, server string) error {
+	all, err := q.health.Servers(ctx, time.Time{})
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		if h.Server == server && h.State != breaker.Closed {
+			return &NotAskedError{"server " + server + " is left alone: `enqueue servers`"}
+		}
+	}
+	u, err := q.limiter.Peek(ctx, tokenID)
+	if err != nil {
+		return err
+	}
+	if !u.CoolingUntil.IsZero() {
+		return &NotAskedError{"the token cools down: " + u.CoolingWhy}
+	}
+	return nil
+}
+
+func (q *QuotaSync) open(ctx context.Context, tokenID string) (string, error) {
+	sealed, err := q.ledger.Sealed(ctx, tokenID)
+	if err != nil {
+		return "", err
+	}
+	if sealed == "" {
+		return "", &NotAskedError{"no call of the token is kept, so it is not known any more"}
+	}
+	token, err := q.keys.Open([]byte(sealed), tokenID)
+	if err != nil {
+		return "", fmt.Errorf("HABILITA_KEYS do not open the token: %w", err)
+	}
+	return token, nil
+}
+
+// grant asks for a slot until one is free, for a while. asked is from before the grant.
+func (q *QuotaSync) grant(ctx context.Context, tokenID string) (quota.Grant, time.Time, error) {
+	for end := time.Now().Add(q.patience); ; wait(ctx, slotRetry) {
+		if err := ctx.Err(); err != nil {
+			return quota.Grant{}, time.Time{}, err
+		}
+		asked := time.Now()
+		d, err := q.limiter.Try(ctx, tokenID)
+		switch {
+		case err != nil:
+			return quota.Grant{}, asked, err
+		case d.Granted:
+			return d.Grant, asked, nil
+		case d.Reason != quota.ReasonSlots || !time.Now().Before(end):
+			why := (&quota.NotNowError{Decision: d}).Error()
+			return quota.Grant{}, asked, &NotAskedError{why}
+		}
+	}
+}
+
+// Servers finds a server of each token among its calls, the newest batch first. A token
+// of which no call is kept has none. tokens nil: all that the ledger knows; batch "": any.
+func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName string) (map[string]string, error) {
+	var err error
+	found := map[string]string{}
+	byBatch := batchName != ""
+	if tokens == nil && !byBatch {
+		if tokens, err = q.ledger.Tokens(ctx); err != nil {
+			return nil, err
+		}
+	}
+	wanted, ofTag := map[string]bool{}, map[string]int{}
+	for _, t := range tokens {
+		wanted[t] = true
+		ofTag[ledger.Tag(t)]++
+	}
+	var ids []string
+	if byBatch {
+		ids = []string{ledger.BatchID(batchName)}
+	} else {
+		all, err := q.batches.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range all {
+			ids = append(ids, b.ID)
+		}
+		ids = append(ids, ledger.NoBatch)
+	}
+	for _, id := range ids {
+		tags, err := q.tags(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, tag := range tags {
+			if !byBatch && ofTag[tag] == 0 {
+				continue
+			}
+			for c, err := range q.ledger.Calls(ctx, id, []string{tag}) {
+				if err != nil {
+					return nil, err
+				}
+				if found[c.Token] != "" || !byBatch && !wanted[c.Token] {
+					continue
+				}
+				found[c.Token] = c.Server
+				if ofTag[tag]--; !byBatch && ofTag[tag] == 0 {
+					break
+				}
+			}
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
+)
+
+// Ready says why the worker makes no calls, or nil: it is starting or stopping, Redis does not
+// answer or takes no writes, no grant is made since Redis restarted, or somebody paused the
+// queue in asynq. Redis is asked at most once a second, however often Ready is; ctx bounds how
+// long an answer is waited for.
+func (w *Worker) Ready(ctx context.Context) error {
+	if !w.taking.Load() {
+		return errStartsOrStops
+	}
+	if err := w.writes.check(ctx); err != nil {
+		return errors.New(redisconn.Describe(err))
+	}
+	return w.barred()
+}
+
+var (
+	errStartsOrStops = errors.New("the worker takes no calls: it is starting or stopping")
+	errNotCurrent    = errors.New("the worker takes no calls: Redis did not confirm for too long that all processes use the same settings")
+	errPaused        = errors.New("no call is made: the queue is paused in asynq")
+)
+
+// barred says why the worker makes no calls, as far as it knows without asking Redis; or nil.
+func (w *Worker) barred() error {
+	switch {
+	case !w.taking.Load():
+		return errStartsOrStops
+	case !w.member.Current():
+		return errNotCurrent
+	case w.dispatcher.paused.Load():
+		return errPaused
+	}
+	return w.stack.frozen()
+}
+
+// writable asks whether Redis takes writes, at most once every writableFor and once at a time.
+type writable struct {
+	ask func() error
+
+	mu     sync.Mutex
+	asking chan struct{} // closed with the answer; nil: nobody asks
+	at     time.Time     // of the answer
+	err    error         // the answer
+}
+
+const (
+	writableFor  = time.Second
+	writableWait = time.Second // for one answer
+)
+
+// newWritable asks the Redis that has asynq's queue, on a connection of its own: the worker's
+// may all be in use. The command would write, and need memory, were there such a key; there
+// never is.
+func newWritable(rdb redis.UniversalClient, prefix, queue string) *writable {
+	key := prefix + ":{" + queue + "}:none"
+	return &writable{ask: func() error {
+		err := rdb.SetArgs(context.Background(), key, "", redis.SetArgs{Mode: "XX"}).Err()
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		return err
+	}}
+}
+
+// check returns the last answer, or waits for a new one.
+func (w *writable) check(ctx context.Context) error {
+	w.mu.Lock()
+	if !w.at.IsZero() && time.Since(w.at) < writableFor {
+		defer w.mu.Unlock()
+		return w.err
+	}
+	if w.asking == nil {
+		w.asking = make(chan struct{})
+		go w.learn(w.asking)
+	}
+	answer := w.asking
+	w.mu.Unlock()
+	select {
+	case <-answer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+func (w *writable) learn(answer chan struct{}) {
+	err := w.ask()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err, w.at, w.asking = err, time.Now(), nil
+	close(answer)
+}

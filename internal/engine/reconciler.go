@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"habilita/internal/ledger"
+
+	"habilita/internal/breaker"
+)
+
+// reconciler finds what should run and does not: buckets whose signal was lost, and
+// chains put off by a process that is gone. It also deletes what was kept long enough.
+// One worker at a time reconciles; another takes over when it dies.
+type reconciler struct {
+	*stack
+	log       zerolog.Logger
+	meter     *meter
+	timers    *timers
+	health    *breaker.Monitor
+	leases    *leases
+	me        string
+	retention time.Duration
+	every     time.Duration // between two reconciliations
+	day       string
+	ids       int // where TidyIDs goes on
+}
+
+const (
+	reconcileGrace = 2 * time.Second // added to two reconciliations' time: then another worker takes over
+	purgeEvery     = 10 * time.Minute
+	tidyIDs        = 100_000 // ids that a purge looks at: a second of Redis, in small steps
+)
+
+func (s *reconciler) run(ctx context.Context) {
+	var purged time.Time
+	// The first reconciliation is everybody's: the one who swept may have died just now.
+	for first := true; ctx.Err() == nil; first = false {
+		s.rollDay()
+		leads, err := s.lead(ctx)
+		// Where nobody can tell who reconciles, all do.
+		if err != nil || leads || first {
+			err = errors.Join(err, s.reconcile(ctx))
+		}
+		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("cannot read what the metrics tell of all workers; trying again")
+		}
+		if leads {
+			err = errors.Join(err, s.mendLeases(ctx))
+		} else {
+			s.leases.forget()
+		}
+		if leads && time.Since(purged) > max(purgeEvery, 12*s.every) {
+			purged = time.Now()
+			err = errors.Join(err, s.purge(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("sweep failed; trying again")
+		}
+		wait(ctx, s.every)
+	}
+}
+
+func (s *reconciler) rollDay() {
+	if day := s.clock.Now().In(s.settings.Location).Format(time.DateOnly); day != s.day {
+		s.day = day
+		s.meter.newDay()
+	}
+}
+
+// lead reports whether this worker sweeps. Two that do so at the same time do no harm.
+func (s *reconciler) lead(ctx context.Context) (bool, error) {
+	key := s.prefix + ":sweeper"
+	lease := 2*s.every + reconcileGrace
+	won, err := s.rdb.SetNX(ctx, key, s.me, lease).Result()
+	if err != nil || won {
+		return won, err
+	}
+	who, err := s.rdb.Get(ctx, key).Result()
+	if err != nil || who != s.me {
+		return false, nil // a key that has just gone is another's to take
+	}
+	return true, s.rdb.PExpire(ctx, key, lease).Err()
+}
+
+func (s *reconciler) reconcile(ctx context.Context) error {
+	buckets, unread := s.ledger.Inspect(ctx)
+	if _, some := ledger.Unread(unread); unread != nil && !some {
+		return unread
+	}
+	var ready []string
+	for _, b := range buckets {
+		if b.Ready > 0 {
+			ready = append(ready, b.Tag)
+		}
+		s.timers.note(b.Tag, b.NextDue)
+	}
+	// A full Redis refuses it; what follows must go on, since it is what empties it.
+	// One of a part of the buckets would pass for one of all.
+	if unread == nil {
+		if err := s.publish(ctx, backlogOf(buckets, s.clock.Now())); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("cannot note the survey for the metrics")
+		}
+	}
+	err := s.ledger.Signal(ctx, s.clock.Now(), ready...)
+	if err != nil {
+		// The list of signalled buckets is on one node of a cluster: without it this worker
+		// dispatches from them itself.
+		for _, tag := range ready {
+			s.timers.note(tag, s.clock.Now())
+		}
+	}
+	return errors.Join(unread, err)
+}
+
+func (s *reconciler) mendLeases(ctx context.Context) error {
+	n, err := s.leases.look(ctx)
+	if n > 0 && err == nil {
+		s.log.Warn().Int("tasks", n).Msg("tasks of asynq had lost their leases; asynq ends them now")
+	}
+	return err
+}
+
+// purge deletes batches that ended long enough ago, and calls of no batch. What can't be read or
+// deleted now stays for the next time, and keeps nothing else.
+func (s *reconciler) purge(ctx context.Context) error {
+	before := s.clock.Now().Add(-s.retention)
+	n, err := s.ledger.Purge(ctx, ledger.NoBatch, ledger.AllTags(), before)
+	if n > 0 {
+		s.log.Info().Int("calls", n).Msg("calls of no batch deleted after their retention")
+	}
+	err = errors.Join(err, s.purgeBatches(ctx, before))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	next, failed := s.ledger.TidyIDs(ctx, s.ids, tidyIDs)
+	if s.ids = next; failed != nil {
+		s.ids++ // what can't be read now is passed over
+	}
+	return errors.Join(err, failed)
+}
+
+func (s *reconciler) purgeBatches(ctx context.Context, before time.Time) error {
+	batches, err := s.batches.List(ctx)
+	for _, b := range batches {
+		if b.Created.After(before) || b.Live {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n, gone, failed := s.purgeBatch(ctx, b, before)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("batch %q: %w", b.Name, failed))
+		}
+		if gone {
+			s.log.Info().Str("batch", b.Name).Int("calls", n).Msg("batch deleted after its retention")
+		}
+	}
+	return errors.Join(err, s.batches.Tidy(ctx, before))
+}
+
+// purgeBatch deletes a batch, unless it is in use, or is used again meanwhile: see
+// batch.MayPurge for why the steps have this order.
+func (s *reconciler) purgeBatch(ctx context.Context, b ledger.Batch, before time.Time) (calls int, gone bool, err error) {
+	mark, ok, err := s.batches.MayPurge(ctx, b.ID)
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	tags, err := s.tags(ctx, b.ID)
+	if err != nil {
+		return 0, false, err
+	}
+	counts, err := s.ledger.Counts(ctx, b.ID, tags)
+	if err != nil || counts.Open() > 0 || counts.HeldChains > 0 || counts.Changed.After(before) {
+		return 0, false, err
+	}
+	if calls, err = s.ledger.Purge(ctx, b.ID, tags, before); err != nil {
+		return calls, false, err
+	}
+	if counts, err = s.ledger.Counts(ctx, b.ID, tags); err != nil || counts.Total > 0 {
+		return calls, false, err
+	}
+	gone, err = s.batches.Delete(ctx, b, mark)
+	return calls, gone, err
+}
+
+// tags are those of the buckets that have calls of a batch, by its id: for calls of no batch all,
+// since their buckets are not noted.
+func (s *stack) tags(ctx context.Context, batch string) ([]string, error) {
+	if batch == ledger.NoBatch {
+		return ledger.AllTags(), nil
+	}
+	buckets, err := s.batches.Buckets(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	tags := make([]string, len(buckets))
+	for i, b := range buckets {
+		tags[i] = ledger.TagAt(b)
+	}
+	return tags, nil
+}

@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
+)
+
+// A Redis that restarted may have lost its last writes, and with them slots that are
+// held. So there are no grants for one lease, by which every request that could be in
+// flight has ended, unless nothing can have been lost: appendfsync is always, no
+// replica took over, and the data is the same.
+//
+// The epoch of every bucket has the run_id of the Redis process that was seen last, in the data
+// itself: who starts later compares it with that of the process that has the bucket now.
+
+// freshStart is the uptime below which another Redis process is one that restarted; one
+// that ran before is a replica that took over.
+const freshStart = time.Minute
+
+// restarted is called before a new connection to another Redis process is used.
+func (w *Worker) restarted(ctx context.Context, cn *redis.Conn, c redisconn.Change) {
+	w.changes.Add(1)
+	if w.durable.Load() && c.Master && c.Uptime < freshStart && w.sameData(ctx, cn) {
+		w.log.Warn().Str("node", c.Node).Msg("Redis restarted; it writes every command to disk (appendfsync always), so grants go on")
+		return
+	}
+	until := w.freeze()
+	what := "Redis restarted"
+	if c.Promoted || c.Uptime >= freshStart {
+		what = "another node of Redis took over"
+	}
+	w.log.Warn().Str("node", c.Node).Dur("uptime", c.Uptime).Time("until", until).
+		Msg(what + " and its last writes may be lost: no call is made until every request that could be in flight has ended")
+}
+
+// sameData reports whether a Redis has all that this worker saw of its data: it has been looked at
+// no less often. It is asked on the connection that is not in use yet. Only where there is one
+// Redis can it be durable.
+func (w *Worker) sameData(ctx context.Context, cn *redis.Conn) bool {
+	tag := ledger.TagAt(0)
+	saw := w.stack.memory.looked(tag)
+	n, err := cn.HGet(ctx, w.stack.prefix+":{"+tag+"}:epoch", "n").Int64()
+	return err == nil && saw > 0 && n >= saw
+}
+
+// freeze lets nothing be granted for one lease from now on.
+func (w *Worker) freeze() (until time.Time) {
+	until = w.stack.clock.Now().Add(w.stack.settings.Lease)
+	w.stack.holdUntil(until)
+	return until
+}
+
+// runOf tells the run_id of the Redis process that has a bucket; "" where it is not known.
+func runOf(ctx context.Context, ledger *ledger.Ledger, watch *redisconn.RestartWatch) func(tag string) string {
+	runs := map[string]string{}
+	for _, s := range watch.Seen() {
+		runs[s.Node] = s.RunID
+		if s.Node == redisconn.TheNode {
+			runs[""] = s.RunID
+		}
+	}
+	return func(tag string) string {
+		node, err := ledger.NodeOf(ctx, tag)
+		if err != nil {
+			return ""
+		}
+		return runs[node]
+	}
+}
+
+// remember compares the data with what this worker, and the data itself, remember: for a restart
+// or a failover that happened while no worker was there, and a loss that nobody has seen yet. It
+// writes down what it found.
+func (w *Worker) remember(ctx context.Context, starting bool) error {
+	before := w.stack.notBefore.Load()
+	out, err := w.stack.look(ctx)
+	if err != nil {
+		return err
+	}
+	run := runOf(ctx, w.stack.ledger, w.watch)
+	moved := false
+	for _, e := range out.all {
+		now := run(e.Tag)
+		if now == "" || now == e.Run {
+			continue
+		}
+		moved = true
+		// A worker that runs has seen the change itself, at the connection (restarted).
+		if starting && e.Run != "" && !w.nothingLost() {
+			w.log.Warn().Time("until", w.freeze()).
+				Msg("Redis restarted, or another node took over, while no worker was there: no call is made until every request that could be in flight has ended")
+		}
+	}
+	if starting {
+		if err := w.takeOver(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case out.other:
+		// Requests under this worker's names may be in flight, of which the other key knows nothing.
+		return errors.Join(w.stack.raise(ctx, time.Time{}, run), ledger.ErrOtherKey)
+	case out.lost != "":
+		until := w.freeze()
+		w.log.Error().Time("until", until).Msg("Redis lost what it knew of calls: " + out.lost +
+			"; no call is made until every request that could be in flight has ended. Give batches that were enqueued again")
+		return w.stack.restore(ctx, w.member, run)
+	case out.noted && !starting:
+		if err := w.member.Renew(ctx); err != nil { // it may be among what was lost
+			return err
+		}
+		w.log.Warn().Time("until", time.UnixMilli(w.stack.notBefore.Load())).
+			Msg("another process found that Redis lost data: no call is made until every request that could be in flight has ended")
+	}
+	if !moved && !out.stale && (!starting || w.stack.notBefore.Load() == before) {
+		return nil
+	}
+	return w.stack.raise(ctx, w.known(), run)
+}
+
+// known is when this worker knows of a loss, for Raise: before 1970 where it knows of none.
+func (w *Worker) known() time.Time {
+	if at := w.stack.lostAt(); !at.IsZero() {
+		return at
+	}
+	return time.UnixMilli(0)
+}
+
+// takeOver takes over what an older version wrote, and deletes it.
+func (w *Worker) takeOver(ctx context.Context) error {
+	held, err := w.stack.rdb.Get(ctx, w.stack.prefix+":hold").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	if ms, err := strconv.ParseInt(held, 10, 64); err == nil {
+		w.stack.holdUntil(time.UnixMilli(ms))
+	}
+	return w.stack.rdb.Unlink(ctx, w.stack.prefix+":runs").Err()
+}
+
+// nothingLost reports whether the Redis that is there now has all that it had: it writes every
+// command to disk, and was never a replica.
+func (w *Worker) nothingLost() bool {
+	for _, s := range w.watch.Seen() {
+		if !s.Master {
+			return false
+		}
+	}
+	return w.durable.Load()
+}
+
+// learnDurability asks whether Redis syncs every write. Where it does not tell, and
+// where a replica may take over (Sentinel, Cluster), it is taken as not.
+func (w *Worker) learnDurability(ctx context.Context) {
+	if redisconn.Several(w.o.RedisURL) {
+		return
+	}
+	v, err := w.stack.rdb.ConfigGet(ctx, "append*").Result()
+	w.durable.Store(err == nil && v["appendonly"] == "yes" && v["appendfsync"] == "always")
+}
+
+// frozen says why nothing is granted now, or nil.
+func (s *stack) frozen() error {
+	until := time.UnixMilli(s.notBefore.Load())
+	if !s.clock.Now().Before(until) {
+		return nil
+	}
+	return fmt.Errorf("no call is made until %s: Redis restarted or lost data, and requests may be in flight that it does not know of",
+		until.UTC().Format(time.RFC3339))
+}
+
+// follow compares the data with what this worker remembers, until ctx ends. The error says that
+// another token-ID key is there: the worker must stop.
+func (w *Worker) follow(ctx context.Context) error {
+	noted := w.changes.Load()
+	for ctx.Err() == nil {
+		wait(ctx, lookAtData)
+		if n := w.changes.Load(); n != noted {
+			w.learnDurability(ctx)
+			noted = n
+		}
+		if err := w.remember(ctx, false); errors.Is(err, ledger.ErrOtherKey) && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}

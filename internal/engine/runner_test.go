@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/ledger"
+	"habilita/internal/wolkvox"
+	"habilita/quota"
+)
+
+type noVendor struct{ t *testing.T }
+
+func (v noVendor) Do(context.Context, wolkvox.Operation, wolkvox.Request) (wolkvox.Answer, error) {
+	v.t.Error("a request was sent")
+	return wolkvox.Answer{}, nil
+}
+
+// A grant that a Redis gave after it restarted, to a command that knew of no hold yet,
+// is not used: the attempt is given back.
+func TestGrantOfARestartedRedisIsNotUsed(t *testing.T) {
+	m, err := newMeter(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stack{settings: quota.Settings{Lease: time.Minute}, clock: new(quota.Clock)}
+	r := &runner{stack: s, vendor: noVendor{t}, meter: m, log: zerolog.Nop()}
+	granted := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	a := ledger.Attempt{Chain: aToken, Batch: "b", Key: "-0", LeaseEnds: granted.Add(time.Minute)}
+	for _, hold := range []time.Time{{}, granted.Add(-time.Second), granted} {
+		if !hold.IsZero() {
+			s.holdUntil(hold)
+		}
+		if r.overtaken(a) {
+			t.Errorf("a hold until %s concerns a grant at %s", hold, granted)
+		}
+	}
+	s.holdUntil(granted.Add(time.Millisecond))
+	j := r.attempt(t.Context(), a.Chain, a, time.Now())
+	if j.Kind != ledger.Late || j.Slot != ledger.GiveBack || j.Delay != 0 {
+		t.Errorf("%+v", j)
+	}
+}

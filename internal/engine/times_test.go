@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
+)
+
+// A time that has passed, however long ago, is now; one that is too far ahead is refused by
+// its field; and none of them holds another call of its group up.
+func TestTimesOfCalls(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		p := newTestProducer(t, b.Client)
+		now := p.clock.Now()
+		later := now.Add(time.Hour)
+		times := map[string]time.Time{
+			"none": {}, "year 0": time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), "1969": time.UnixMilli(-1), "1970": time.UnixMilli(0),
+			"a moment ago": now.Add(-time.Second), "later": later, "years ahead": now.AddDate(9, 11, 0),
+			"too far": now.AddDate(10, 1, 0), "year 146138514284": time.Unix(1<<62, 0),
+		}
+		refused := map[string]bool{"too far": true, "year 146138514284": true}
+		var rows []Call
+		for name, at := range times {
+			for _, id := range []string{"", name} { // with an index entry, and without
+				c := Call{Server: "1", Token: "tok", Ref: name, At: at}
+				if id != "" {
+					c.ID = "of-" + time.Now().Format("150405.000000000")
+				}
+				rows = append(rows, c)
+			}
+		}
+		var bad *CallError
+		reject := OnReject(func(err error) error {
+			if !errors.As(err, &bad) || bad.Field != "at" || !refused[rows[bad.Index].Ref] {
+				t.Error(err)
+			}
+			return nil
+		})
+		sum, err := p.EnqueueBatch(t.Context(), "b", given(rows), reject, NotBefore(later), OnFailure("skip"))
+		if err != nil || sum.Rejected != 2*len(refused) || sum.Enqueued != len(rows)-2*len(refused) {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+		// Those whose time has passed have joined their chain; none of them took the batch's time.
+		got := map[string]int{}
+		for _, refs := range p.refs(t, ledger.BatchID("b")) {
+			for _, ref := range refs {
+				got[ref]++
+			}
+		}
+		for name, at := range times {
+			want := 0
+			if !at.IsZero() && !at.After(now) {
+				want = 2
+			}
+			if got[name] != want {
+				t.Errorf("%s: %d calls are in the chain, want %d", name, got[name], want)
+			}
+			if name == "none" {
+				at = now
+			}
+			r, err := p.Enqueue(t.Context(), Call{Server: "1", Token: "tok", At: at})
+			switch {
+			case refused[name] && (!errors.As(err, &bad) || bad.Field != "at"):
+				t.Errorf("%s, a single call: %v", name, err)
+			case !refused[name] && (err != nil || r.Due.IsZero() != !at.After(now)):
+				t.Errorf("%s, a single call: %+v, %v", name, r, err)
+			}
+		}
+		_, err = p.EnqueueBatch(t.Context(), "far", given(rows[:1]), NotBefore(now.AddDate(11, 0, 0)))
+		if !errors.As(err, &bad) || bad.Field != "at" {
+			t.Errorf("a batch too far ahead: %v", err)
+		}
+		if sum, err := p.EnqueueBatch(t.Context(), "old", given([]Call{{Server: "1", Token: "tok"}}), NotBefore(time.Unix(-1e10, 0))); err != nil || sum.Enqueued != 1 {
+			t.Errorf("a batch of long ago: %+v, %v", sum, err)
+		}
+	})
+}

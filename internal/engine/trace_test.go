@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
+)
+
+// A single call is one trace from its producer over asynq to the attempt, and no span
+// bears its token.
+func TestOneTraceFromTheProducerToTheAttempt(t *testing.T) {
+	const token = "secret-token-of-a-trace"
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	addr, key := redistest.Mini(t).Addr(), testKey(t)
+	w := openWorld(t, "redis://"+addr, key, func(o *WorkerOptions) { o.Tracer = provider })
+	running, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(running) }()
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = rdb.Close() }()
+	p, err := NewProducer(t.Context(), rdb, Options{Keys: key, Tracer: provider})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	ctx, asked := provider.Tracer("caller").Start(t.Context(), "caller")
+	receipt, err := p.Enqueue(ctx, Call{Server: "1", Token: token, ID: "traced"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked.End()
+	w.made("the call")
+	stop() // a run's span ends with it
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+
+	byName := map[string]tracetest.SpanStub{}
+	for _, s := range spans.GetSpans() {
+		byName[s.Name] = s
+		if text := fmt.Sprintf("%+v", s); strings.Contains(text, token) {
+			t.Errorf("a span holds the token: %s", text)
+		}
+	}
+	parent := asked.SpanContext()
+	for _, name := range []string{"enqueue", "run", "enable_module"} {
+		s, ok := byName[name]
+		if !ok {
+			t.Fatalf("no span %s among %v", name, byName)
+		}
+		if s.Parent.SpanID() != parent.SpanID() || s.SpanContext.TraceID() != parent.TraceID() {
+			t.Errorf("%s is not of the span before it", name)
+		}
+		parent = s.SpanContext
+	}
+	if got := fmt.Sprint(byName["enable_module"].Attributes); !strings.Contains(got, "traced") || !strings.Contains(got, receipt.TokenID) ||
+		!strings.Contains(got, outcomeSucceeded) {
+		t.Errorf("attributes %s", got)
+	}
+}
+
+// A run that goes on with other chains leaves their attempts out of the trace of the call
+// that it was dispatched for, and links them to it.
+func TestOtherChainsOfARunAreTracesOfTheirOwn(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	addr, key := redistest.Mini(t).Addr(), testKey(t)
+	w := openWorld(t, "redis://"+addr, key, func(o *WorkerOptions) { o.Tracer, o.Concurrency = provider, 1 })
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { _ = rdb.Close() }()
+	p, err := NewProducer(t.Context(), rdb, Options{Keys: key, Tracer: provider})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	receipt, err := p.Enqueue(t.Context(), Call{Server: "1", Token: "asked-for", ID: "traced"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := "other-0"
+	for i := 1; ledger.Tag(p.TokenID(Token(other))) != ledger.Tag(receipt.Chain); i++ {
+		other = fmt.Sprint("other-", i)
+	}
+	otherChain := w.append(other, "beside")
+	running, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(running) }()
+	w.made("the call")
+	w.made("the other call")
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+
+	var run trace.SpanContext
+	attempts := map[string]tracetest.SpanStub{} // by chain
+	for _, s := range spans.GetSpans() {
+		switch s.Name {
+		case "run":
+			if run.IsValid() {
+				t.Fatal("two runs: nothing is shown")
+			}
+			run = s.SpanContext
+		case "enable_module":
+			for _, a := range s.Attributes {
+				if a.Key == "habilita.chain" {
+					attempts[a.Value.AsString()] = s
+				}
+			}
+		}
+	}
+	if own := attempts[receipt.Chain]; own.Parent.SpanID() != run.SpanID() {
+		t.Errorf("the call's attempt is not of its run: %+v", own)
+	}
+	beside := attempts[otherChain]
+	if beside.SpanContext.TraceID() == run.TraceID() || beside.Parent.IsValid() {
+		t.Error("another chain's attempt is in the call's trace")
+	}
+	if len(beside.Links) != 1 || beside.Links[0].SpanContext.SpanID() != run.SpanID() {
+		t.Errorf("links %+v", beside.Links)
+	}
+}
+
+// Without a provider a task has no headers, and nothing is started.
+func TestNoTraceWithoutAProvider(t *testing.T) {
+	var off tracer
+	ctx := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
+	if h := off.headers(ctx); h != nil {
+		t.Errorf("headers %v", h)
+	}
+	if _, s := off.begin(ctx, "run", trace.SpanKindConsumer); s != nil {
+		t.Error("a span was started")
+	}
+	if got := asynq.NewTaskWithHeaders(TypeRun, nil, off.headers(ctx)).Headers(); len(got) != 0 {
+		t.Errorf("headers %v", got)
+	}
+}

@@ -1,0 +1,406 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"habilita/internal/breaker"
+	"habilita/internal/ledger"
+	"habilita/internal/membership"
+	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
+	"habilita/internal/wolkvox"
+)
+
+// WorkerOptions set up a Worker. Zero values mean the defaults of the settings of the
+// same names.
+type WorkerOptions struct {
+	Options
+	RedisURL        string        // required
+	WolkvoxURL      string        // "" is the vendor's
+	CallTimeout     time.Duration // longest time of a request; 0: 60 s
+	VendorTimeout   time.Duration // longest time that the vendor may work; 0: 60 s
+	SlotMargin      time.Duration // from the grant until the request must be written; 0: 5 s
+	Concurrency     int           // requests in flight; 0: 64
+	MaxAttempts     int           // requests sent before a call is given up; 0: 12
+	GiveUpAfter     time.Duration // of push-back; 0: 24 h
+	RetryMin        time.Duration // 0: 1 s
+	RetryMax        time.Duration // 0: 15 min
+	Retention       time.Duration // 0: 720 h
+	ShutdownTimeout time.Duration // for requests in flight to end; 0: 75 s
+	Log             zerolog.Logger
+	Metrics         prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
+
+	// TaskCheckInterval is how often an idle worker asks asynq for tasks; 0: 10 ms. A
+	// worker that stops may wait for as long.
+	TaskCheckInterval time.Duration
+	// ReconcileInterval is how often a worker looks for what should run and does not, since
+	// an signal or a process was lost; 0: 5 s.
+	ReconcileInterval time.Duration
+	// RedisDialer and VendorDialer make the connections to Redis (TLS included where
+	// RedisURL asks for it) and to the vendor (under TLS): for a network of the caller's
+	// own, such as a tunnel. nil: a net.Dialer.
+	RedisDialer, VendorDialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// BeforeSend is called between every grant and its request, for a journal of one's
+	// own. An error means that the request is not sent: slot and count are given back, and
+	// the call comes back after a back-off. Its time counts within SlotMargin: a request
+	// for which it takes longer is not sent either. nil: none. It is called by up to
+	// Concurrency goroutines at the same time.
+	BeforeSend func(ctx context.Context, g Granted) error
+	// AfterOutcome is called after the ledger has recorded an attempt's outcome and before
+	// the run sends the chain's next request; a worker that is killed in between does not
+	// call it. nil: none. It is called by up to Concurrency goroutines at the same time,
+	// which wait for it.
+	AfterOutcome func(r Recorded)
+}
+
+func (o WorkerOptions) withDefaults() WorkerOptions {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	set(&o.CallTimeout, time.Minute)
+	set(&o.VendorTimeout, time.Minute)
+	set(&o.SlotMargin, 5*time.Second)
+	set(&o.GiveUpAfter, 24*time.Hour)
+	set(&o.RetryMin, time.Second)
+	set(&o.RetryMax, 15*time.Minute)
+	set(&o.Retention, 720*time.Hour)
+	set(&o.ShutdownTimeout, 75*time.Second)
+	set(&o.TaskCheckInterval, 10*time.Millisecond)
+	set(&o.ReconcileInterval, 5*time.Second)
+	if o.Concurrency == 0 {
+		o.Concurrency = 64
+	}
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 12
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	o.Quota.Lease = max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin
+	return o
+}
+
+// terms are what all processes must agree on.
+func (o WorkerOptions) sharedSettings(s *stack) membership.Settings {
+	return membership.Settings{
+		TokenIDKeySetting: s.tokenIDs.Fingerprint(),
+		"TOKEN_SLOTS":     fmt.Sprint(s.settings.Slots),
+		"CALL_TIMEOUT":    o.CallTimeout.String(),
+		"VENDOR_TIMEOUT":  o.VendorTimeout.String(),
+		"SLOT_MARGIN":     o.SlotMargin.String(),
+		"QUOTA_TIMEZONE":  s.settings.Location.String(),
+
+		"DEFAULT_LICENSES": fmt.Sprint(s.settings.DefaultLicenses),
+		"QUOTA_GUARD":      s.settings.Guard.String(),
+	}
+}
+
+// workerKind is what the membership calls a worker.
+const workerKind = "worker"
+
+// Worker makes the calls. Run it once.
+type Worker struct {
+	o        WorkerOptions
+	log      zerolog.Logger
+	stack    *stack
+	watch    *redisconn.RestartWatch
+	durable  atomic.Bool  // Redis syncs every write
+	changes  atomic.Int64 // restarts of Redis that were seen
+	asynqRDB redis.UniversalClient
+	running  sync.Map // ids of asynq's tasks that this process runs
+	vendor   *wolkvox.Client
+	member   *membership.Membership
+	meter    *meter
+	health   *breaker.Monitor
+
+	runner     *runner
+	dispatcher *dispatcher
+	reconciler *reconciler
+	scheduler  *scheduler
+	taking     atomic.Bool // takes calls
+	places     places
+	stopped    chan struct{} // closed when the worker takes no more calls
+	hangs      atomic.Bool   // the shutdown was not waited for to its end
+
+	probe  redis.UniversalClient // of writes
+	writes *writable
+}
+
+// NewWorker connects to Redis, opens or makes the token-ID key, and joins the membership of
+// the processes: a *membership.MismatchError says with what it disagrees.
+func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
+	o = o.withDefaults()
+	w := &Worker{o: o, log: o.Log}
+	// A request that the network holds back must not arrive long after its grant.
+	w.vendor, err = wolkvox.New(wolkvox.Config{
+		URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin,
+		MaxIdle: o.Concurrency, DialContext: o.VendorDialer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if w.meter, err = newMeter(o.Metrics); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			w.meter.unregister()
+		}
+	}()
+	// A change that comes before there is a stack is one all the same.
+	var ready atomic.Bool
+	var early atomic.Pointer[redisconn.Change]
+	w.watch = redisconn.NewRestartWatch(func(ctx context.Context, cn *redis.Conn, c redisconn.Change) {
+		if ready.Load() {
+			w.restarted(ctx, cn, c)
+		} else {
+			early.Store(&c)
+		}
+	})
+	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch, Dialer: o.RedisDialer})
+	if err != nil {
+		return nil, err
+	}
+	w.asynqRDB, err = redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 16, Detach: true, Dialer: o.RedisDialer})
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	w.probe, err = redisconn.Open(o.RedisURL, redisconn.Options{
+		PoolSize: 1, MaxRetries: -1, DialTimeout: writableWait, ReadTimeout: writableWait, Dialer: o.RedisDialer,
+	})
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close(), w.asynqRDB.Close())
+	}
+	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close(), w.probe.Close()) }
+	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
+		return nil, closing(err)
+	}
+	ready.Store(true)
+	if c := early.Load(); c != nil {
+		w.restarted(ctx, nil, *c)
+	}
+	w.learnDurability(ctx)
+	if err := w.remember(ctx, true); err != nil {
+		return nil, closing(err)
+	}
+	me := membership.Self(workerKind, version(), time.Now())
+	if w.member, err = w.stack.registry.Join(ctx, me, o.sharedSettings(w.stack)); err != nil {
+		return nil, closing(err)
+	}
+	w.assemble(me.ID)
+	if err := w.meter.ready(func() bool { return w.barred() == nil }); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+func (w *Worker) assemble(me string) {
+	w.places, w.stopped = make(places, w.o.Concurrency), make(chan struct{})
+	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queue)
+	carry := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queue: w.stack.queue}.publish
+	d := newTimers()
+	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix, breaker.Trip{}), breaker.MonitorOptions{
+		// A probe's request ends within the lease of its slot.
+		Leave: w.stack.settings.Lease + 5*time.Second, Now: w.stack.clock.Now, Log: w.log,
+	})
+	w.runner = &runner{
+		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: runBudget,
+		recording: make(chan struct{}, recordings),
+		noteDue:   d.note, publish: carry,
+	}
+	w.dispatcher = &dispatcher{
+		stack: w.stack, log: w.log, meter: w.meter, publish: carry, timers: d,
+		inspector: asynq.NewInspectorFromRedisClient(w.asynqRDB),
+		active:    func() int { return int(w.runner.active.Load()) },
+		places:    w.o.Concurrency,
+		patience:  max(signalWait, w.o.TaskCheckInterval),
+	}
+	w.runner.crowded = w.dispatcher.crowded
+	w.runner.current = w.member.Current
+	w.runner.health = w.health
+	w.reconciler = &reconciler{
+		stack: w.stack, health: w.health, log: w.log, meter: w.meter, timers: d, me: me, retention: w.o.Retention, every: w.o.ReconcileInterval,
+		leases: &leases{rdb: w.stack.rdb, queue: w.stack.queue, here: &w.running},
+		ids:    rand.IntN(ledger.Buckets),
+	}
+	w.scheduler = &scheduler{
+		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
+		producer: &Producer{stack: w.stack, publisher: publisher{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue, w.stack.tracer}},
+		every:    min(lookEvery, w.o.ReconcileInterval), lease: runLease,
+	}
+}
+
+// quantum is how many calls a run makes in place while other chains wait for a worker.
+const runBudget = 5
+
+// recordings is how many outcomes are on their way to Redis at once. They keep it busy, and more
+// would only stand in its queue, before whatever starts a chain (docs/decisions.md).
+const recordings = 16
+
+// Run takes calls until ctx ends; then it takes no new call, lets those in flight end
+// for up to ShutdownTimeout, and returns nil. An error says that it had to stop: its
+// settings disagree with those of the others.
+//
+// The order of the end: no more dispatch, sweeping, making of scheduled runs (one that is
+// being enqueued is left to another worker) and fetching of tasks; runs end after
+// the call that they are at; asynq gives back what it had fetched; the membership is
+// left; connections are closed. It takes ShutdownTimeout and 2 s at most, even where Redis
+// hangs.
+func (w *Worker) Run(ctx context.Context) error {
+	last, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	hard, cutOff := context.WithCancel(last)
+	defer cutOff()
+	w.runner.last = last
+	soft, stop := context.WithCancel(ctx)
+	defer stop()
+
+	// A run has the worker's context, not the task's: asynq ends the task's when its lease
+	// ran out (Redis was away), and a request that is in flight must not be cut off for that.
+	handler := asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error { return w.handle(hard, t) })
+	servers := w.newServers(hard)
+	if err := servers.start(handler); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { w.dispatcher.run(soft) })
+	wg.Go(func() { w.reconciler.run(soft) })
+	wg.Go(func() { w.scheduler.run(soft) })
+	wg.Go(func() { w.health.Run(soft) })
+	wg.Go(func() { w.runner.pauses.Run(soft, w.log) })
+	// A worker that drains uses its settings until its last request has ended: it stays a
+	// member until then.
+	membership, endMembership := context.WithCancel(context.WithoutCancel(ctx))
+	defer endMembership()
+	var member sync.WaitGroup
+	disagreed := make(chan error, 2)
+	wg.Go(func() {
+		if err := w.follow(soft); err != nil {
+			disagreed <- err
+		}
+	})
+	member.Go(func() {
+		if err := w.member.Keep(membership, nil); err != nil {
+			disagreed <- err
+		}
+	})
+	w.taking.Store(true)
+	w.log.Info().Int("concurrency", w.o.Concurrency).Int("token_slots", w.stack.settings.Slots).
+		Dur("lease", w.stack.settings.Lease).Msg("worker takes calls")
+
+	var cause error
+	select {
+	case <-ctx.Done():
+	case cause = <-disagreed:
+		w.log.Error().Err(cause).Msg("the worker stops: other processes agreed on something else")
+	}
+	w.taking.Store(false)
+	w.runner.stopping.Store(true)
+	close(w.stopped)
+	w.log.Info().Int64("in_flight", w.runner.active.Load()).Msg("worker stops: no new call, those in flight end")
+	w.drain(ends{servers: servers, stop: stop, loops: &wg, cutOff: cutOff, giveUp: giveUp})
+	endMembership()
+	within(leaveWait, member.Wait) // a beat may hang in Redis
+	return errors.Join(cause, w.Close())
+}
+
+// Close leaves the membership and ends the connections of a worker that was not run, or
+// whose runs have ended. A worker whose runs have not does not leave: it lapses.
+func (w *Worker) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
+	defer cancel()
+	leave := func() error {
+		said := make(chan error, 1)
+		if within(leaveWait, func() { said <- w.member.Leave(ctx) }) {
+			return <-said
+		}
+		return context.DeadlineExceeded // the client reads until its own time-out
+	}
+	if n := w.runner.active.Load(); n > 0 {
+		w.log.Warn().Int64("in_flight", n).Msg("runs have not ended in time: this worker stays a member until its membership lapses")
+	} else if err := leave(); err != nil {
+		w.log.Warn().Err(err).Msg("could not leave the agreement; it ends by itself")
+	}
+	w.vendor.CloseIdle()
+	w.meter.unregister()
+	err := errors.Join(w.stack.rdb.Close(), w.probe.Close())
+	if w.hangs.Load() {
+		return err // asynq's server panics where its client is closed before it has ended
+	}
+	return errors.Join(err, ignoreClosed(w.asynqRDB.Close()))
+}
+
+// ignoreClosed: asynq's server may have closed the client that it was given.
+func ignoreClosed(err error) error {
+	if errors.Is(err, redis.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// handle runs a task. It returns an error only for tasks that can't be read, and where
+// Redis did not answer.
+func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
+	w.dispatcher.begun()
+	if rw := t.ResultWriter(); rw != nil {
+		w.running.Store(rw.TaskID(), nil)
+		defer w.running.Delete(rw.TaskID())
+	}
+	f, err := decodeTask(t)
+	if err != nil {
+		w.meter.poison.Inc()
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	// asynq gives the place of a task away when its lease has ended without Redis, though its
+	// run goes on.
+	if !w.places.enter(w.stopped) {
+		return w.runner.putBack(ctx, f)
+	}
+	defer w.places.leave()
+	ctx, span := w.stack.tracer.begin(w.stack.tracer.carried(ctx, t.Headers()), "run", trace.SpanKindConsumer)
+	if span != nil {
+		defer span.End()
+		span.SetAttributes(attribute.String("habilita.chain", f.Chain), attribute.String("habilita.feed", f.Number))
+	}
+	return w.runner.run(ctx, f)
+}
+
+// failed logs what asynq reports of a handler.
+func (w *Worker) failed(_ context.Context, t *asynq.Task, err error) {
+	var poison *PoisonError
+	e := w.log.Warn()
+	if errors.As(err, &poison) {
+		e = w.log.Error()
+	}
+	id := ""
+	if rw := t.ResultWriter(); rw != nil {
+		id = rw.TaskID()
+	}
+	e.Err(err).Str("task", id).Str("type", t.Type()).Msg("task failed")
+}
+
+// asynqLog passes asynq's log lines on.
+type asynqLog struct{ log zerolog.Logger }
+
+func (l asynqLog) Debug(a ...any) { l.log.Debug().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Info(a ...any)  { l.log.Info().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Warn(a ...any)  { l.log.Warn().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Error(a ...any) { l.log.Error().Msg(fmt.Sprint(a...)) }
+func (l asynqLog) Fatal(a ...any) { l.log.Error().Msg(fmt.Sprint(a...)) }

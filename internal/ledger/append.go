@@ -1,0 +1,271 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// perScript is how many calls one append script takes: below 1 ms of Redis.
+const perScript = 128
+
+// NewCall is a call to be appended to its chain.
+type NewCall struct {
+	Token    string    // name of the token
+	Chain    string    // name of the chain; "" is the token's default chain
+	Key      string    // made by GivenKey, RowKey or UniqueKey
+	Server   string    // canonical server, such as "0042"
+	Ref      string    // the producer's own text
+	Row      int       // line of the file that has it; 0: none
+	Licenses int       // 0: not given
+	Sealed   string    // the sealed token
+	At       time.Time // not before; zero: now
+	// Withhold says that an earlier row of the call's chain is missing: the call is not
+	// appended where it is new.
+	Withhold bool
+}
+
+// Append asks for calls to be appended.
+type Append struct {
+	Batch  string // BatchID
+	Policy string // hold, skip or cancel; of the batch, when it is new in a bucket
+	// Until is when it is too late to append (batch.Note); zero: never.
+	Until time.Time
+	// AtOnce dispatches the chains that become ready, for a producer of single calls. The
+	// caller must hand Appended.Dispatches to asynq.
+	AtOnce bool
+	// Look writes nothing: Fresh says what would be new.
+	Look bool
+	// Looked says that a Look said Fresh. A call that is known by now though its token has the very
+	// sealed form of this Append was appended by an earlier try of it, whose reply was lost (Redis'
+	// clients try again by themselves): it is Fresh, and not known.
+	Looked bool
+	// Part says that the calls are a part of their file: one that is known by what it says
+	// is Twin, since nobody can tell whether it is meant.
+	Part bool
+	// Replaces tells Unsent of a conflict, which then withholds nothing.
+	Replaces bool
+	Calls    []NewCall
+}
+
+// Landing says how a call was received.
+type Landing byte
+
+// The landings of a call. Conflict, Unsent, Twin and Withheld change nothing.
+const (
+	Fresh    Landing = 'n' // appended
+	Made     Landing = 'm' // known, and succeeded
+	Waits    Landing = 'w' // known, and open
+	IsHeld   Landing = 'h' // known, given up, and holds its chain
+	Ended    Landing = 'e' // known, and ended otherwise
+	Conflict Landing = 'c' // its id is known for another server or chain
+	Unsent   Landing = 'r' // the same, and the known call was never sent (Append.Replaces)
+	Twin     Landing = 'k' // known by what it says (Append.Part)
+	Withheld Landing = 'b' // new, but an earlier row of its chain is missing
+)
+
+// Known reports whether the call was there already.
+func (l Landing) Known() bool { return l == Made || l == Waits || l == IsHeld || l == Ended }
+
+// Bad reports whether later rows of the chain are to be withheld.
+func (l Landing) Bad() bool { return l == Conflict || l == Twin }
+
+// Received is how the calls of a group were received, in order.
+type Received struct {
+	Landings string
+	Have     []Call // the known calls of the Conflict and Unsent ones, in order
+}
+
+// ErrCancelled says that a batch was cancelled: it takes no more calls.
+var ErrCancelled = errors.New("the batch was cancelled")
+
+// ErrLate says that the producer, or Redis, stood still for so long that the batch may have been
+// deleted meanwhile. Nothing of what was late was appended.
+var ErrLate = errors.New("the batch was not appended to in time: " +
+	"the producer or Redis stood still, or the clocks of its servers differ; giving the calls again adds what is missing")
+
+// Appended is what an Append did.
+type Appended struct {
+	Added, Known int
+	New          []bool     // Append: for each call in order: true where it was added
+	Received     []Received // AppendGroups: of each group; without landings where it failed
+	Have         *Call      // Append: the known call of the first conflict
+	Dispatches   []Dispatch // to be handed to asynq (AtOnce)
+	Ready        []string   // tags whose bucket has chains to be dispatched: Signal them
+	NextDue      map[string]time.Time
+}
+
+// Append appends calls, each to the end of its chain, in the order given. A call that
+// is known by its key is left as it is, so that appending again after an error adds
+// only what is missing. Calls of one bucket are atomic in groups of perScript; after
+// an error, groups of other buckets may have been appended.
+func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
+	out := Appended{New: make([]bool, len(a.Calls)), NextDue: map[string]time.Time{}}
+	type bucket struct {
+		groups []*Group
+		places [][]int // in a.Calls
+	}
+	byTag := map[string]*bucket{}
+	var order []*bucket
+	for i := range a.Calls {
+		c := &a.Calls[i]
+		tag := Tag(c.Token)
+		b := byTag[tag]
+		if b == nil {
+			b = &bucket{}
+			byTag[tag] = b
+			order = append(order, b)
+		}
+		if n := len(b.groups); n == 0 || b.groups[n-1].Len() == perScript {
+			b.groups, b.places = append(b.groups, &Group{}), append(b.places, nil)
+		}
+		last := len(b.groups) - 1
+		if err := b.groups[last].Add(c); err != nil {
+			return out, fmt.Errorf("call %d: %w", i, err)
+		}
+		b.places[last] = append(b.places[last], i)
+	}
+	for round := 0; ; round++ {
+		var groups []*Group
+		var places [][]int
+		for _, b := range order {
+			if round < len(b.groups) {
+				groups, places = append(groups, b.groups[round]), append(places, b.places[round])
+			}
+		}
+		if len(groups) == 0 {
+			return out, nil
+		}
+		err := l.send(ctx, a, groups, &out, func(g int, r Received) {
+			for j, i := range places[g] {
+				out.New[i] = Landing(r.Landings[j]) == Fresh
+			}
+			if out.Have == nil && len(r.Have) > 0 {
+				out.Have = &r.Have[0]
+			}
+		})
+		if err != nil {
+			return out, err
+		}
+	}
+}
+
+// AppendGroups appends groups of different buckets in one round trip, each atomically:
+// calls of a bucket stay in order only where its next group is sent after this one was
+// acknowledged. a.Calls is not looked at, and Appended.New stays empty. After an error,
+// some groups may have been appended; Appended tells of those that answered.
+func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (Appended, error) {
+	out := Appended{Received: make([]Received, len(groups)), NextDue: map[string]time.Time{}}
+	err := l.send(ctx, a, groups, &out, func(g int, r Received) { out.Received[g] = r })
+	return out, err
+}
+
+func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appended, told func(g int, r Received)) error {
+	cmds := make([]*redis.Cmd, len(groups))
+	pipe := l.rdb.Pipeline()
+	until := ""
+	if !a.Until.IsZero() && !a.Look {
+		until = strconv.FormatInt(a.Until.UnixMilli(), 10)
+	}
+	eval := func(c redis.Scripter, g *Group, byHash bool) *redis.Cmd {
+		g.close()
+		keys := []string{l.bucket(g.tag)}
+		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint, until}, g.args...)
+		if byHash {
+			return c.EvalSha(ctx, l.append_.Hash(), keys, args...)
+		}
+		return l.append_.Eval(ctx, c, keys, args...)
+	}
+	seen := map[string]bool{}
+	for i, g := range groups {
+		if seen[g.tag] {
+			return fmt.Errorf("chain: two groups of bucket %s at once", g.tag)
+		}
+		seen[g.tag] = true
+		cmds[i] = eval(pipe, g, true)
+	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	var errs []error
+	for i, g := range groups {
+		v, err := cmds[i].Slice()
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			v, err = eval(l.rdb, g, false).Slice()
+		}
+		if err != nil {
+			if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // most often all have the same
+				errs = append(errs, err)
+			}
+			continue
+		}
+		r := reply(v)
+		l.admission.Observe(r.int(0))
+		if len(r) == 2 { // nothing was appended
+			why := ErrOtherKey
+			if r.str(1) == "" {
+				why = ErrLost
+			}
+			return errors.Join(append(errs, why)...)
+		}
+		if n := r.int(1); n < 0 {
+			why := ErrCancelled
+			if n == -2 {
+				why = ErrLate
+			}
+			if !slices.Contains(errs, why) {
+				errs = append(errs, why)
+			}
+			continue
+		}
+		out.Added += int(r.int(1))
+		out.Known += int(r.int(2))
+		if r.int(3) > 0 {
+			out.Ready = append(out.Ready, g.tag)
+		}
+		if due := r.int(4); due > 0 {
+			out.NextDue[g.tag] = millis(due)
+		}
+		got, conflicts := Received{Landings: r.str(5)}, int(r.int(6))
+		for j, landing := range []byte(got.Landings) {
+			if at := 7 + len(got.Have); Landing(landing) == Conflict || Landing(landing) == Unsent {
+				field := g.field(j)
+				have, err := decode(a.Batch, field, r.str(at))
+				if err != nil {
+					errs = append(errs, err)
+				}
+				got.Have = append(got.Have, have)
+			}
+		}
+		told(i, got)
+		out.Dispatches = append(out.Dispatches, dispatches(r, 7+conflicts)...)
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// flags are the script's.
+func (a Append) flags() string {
+	f := ""
+	for _, x := range []struct {
+		set    bool
+		letter string
+	}{{a.AtOnce, "a"}, {a.Look, "d"}, {a.Part, "p"}, {a.Replaces, "r"}, {a.Looked, "o"}} {
+		if x.set {
+			f += x.letter
+		}
+	}
+	return f
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}

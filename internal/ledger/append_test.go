@@ -1,0 +1,217 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestAppendIsIdempotent(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		first := h.append("b1", "hold", calls(tok(1), "", "a", "b"), calls(tok(2), "", "a"))
+		h.is(fmt.Sprint(first.Added, first.Known, first.New), "3 0 [true true true]")
+		h.is(fmt.Sprint(first.Ready), "[ab]")
+		again := h.append("b1", "hold", calls(tok(1), "", "x", "a", "b", "c"), calls(tok(2), "", "a"))
+		h.is(fmt.Sprint(again.Added, again.Known, again.New), "2 3 [true false false true false]")
+		h.order(tok(1), "a", "b", "x", "c")
+		h.order(tok(2), "a")
+		h.is(h.append("b1", "hold", calls(tok(1), "", "a", "b", "c")).Added, 0)
+		h.is(h.chain(tok(1)).State, "")
+	})
+}
+
+// order works a chain off and checks the order of its calls.
+func (h *harness) order(chain string, want ...string) {
+	h.t.Helper()
+	var have []string
+	for a := h.start(chain); ; {
+		have = append(have, a.Key[1:])
+		s := h.finish(a, Outcome{Kind: Done}, true)
+		if s.Status == Idle {
+			break
+		}
+		h.is(s.Status, Running)
+		a = s.Attempt
+	}
+	if !slices.Equal(have, want) {
+		h.fatalf("order %v, want %v", have, want)
+	}
+}
+
+func TestTwoProducersOfOneBatch(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.quarantine = true
+		var rows []NewCall
+		for n := range 300 { // three scripts
+			rows = append(rows, calls(tok(1), "", fmt.Sprint(n))...)
+		}
+		var wg sync.WaitGroup
+		added := make([]int, 3)
+		for p := range added {
+			wg.Go(func() {
+				done, err := h.l.Append(h.ctx, Append{Batch: "b1", Policy: "hold", Calls: rows})
+				if err != nil {
+					t.Error(err)
+				}
+				added[p] = done.Added
+			})
+		}
+		wg.Wait()
+		h.is(added[0]+added[1]+added[2], 300)
+		h.invariants()
+		want := make([]string, 300)
+		for n := range want {
+			want[n] = fmt.Sprint(n)
+		}
+		h.order(tok(1), want...)
+		h.invariants()
+	})
+}
+
+func TestAppendAtOnceDispatches(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		done := h.appendAs(Append{Batch: NoBatch, Policy: "hold", AtOnce: true,
+			Calls: slices.Concat(calls(tok(1), "", "a", "b"), calls(tok(2), "x", "c"))})
+		h.is(len(done.Dispatches), 2)
+		h.is(len(done.Ready), 0)
+		for _, f := range done.Dispatches {
+			h.is(h.begin(f).Status, Running)
+		}
+		// A chain that runs is not dispatched again by its next call.
+		h.is(len(h.appendAs(Append{Batch: NoBatch, Policy: "hold", AtOnce: true, Calls: calls(tok(1), "", "d")}).Dispatches), 0)
+	})
+}
+
+func TestAppendRefusesAForeignToken(t *testing.T) {
+	mini(t, setup{}, func(h *harness) {
+		for _, token := range []string{"", "ab", "AB" + tok(1)[2:], tok(1) + "a"} {
+			if _, err := h.l.Append(h.ctx, Append{Batch: "b1", Calls: calls(token, "", "a")}); err == nil {
+				t.Errorf("token %q was taken", token)
+			}
+		}
+	})
+}
+
+func TestNamedChainsShareTheSlots(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(1), "night shift", "b", "b2"), calls(tok(1), "x:y", "c"))
+		h.dispatchDue()
+		h.is(h.begin(h.fed[tok(1)]).Status, Running)
+		second := h.begin(h.fed[ChainID(tok(1), "night shift")])
+		h.is(second.Status, Running)
+		h.is(second.Attempt.CallID(), "b")
+		third := h.begin(h.fed[ChainID(tok(1), "x:y")])
+		h.is(why(third), "deferred slots")
+		_, slots := h.peek(tok(1))
+		h.is(slots, 2)
+		h.is(h.call("b1", tok(1), "b").Chain, "night shift")
+		h.is(h.call("b1", tok(1), "c").ChainID(), tok(1)+":x:y")
+	})
+}
+
+func TestScheduledCallsJoinWhenDue(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		later := func(chain, id string, d time.Duration) []NewCall {
+			c := calls(tok(1), chain, id)
+			c[0].At = h.now().Add(d)
+			return c
+		}
+		done := h.append("b1", "hold", later("", "past", -time.Hour), later("", "late", 80*time.Millisecond),
+			later("two words", "w", 40*time.Millisecond), calls(tok(1), "", "now"))
+		h.is(done.NextDue[testTag].IsZero(), false)
+		h.is(h.states("b1", tok(1), "past", "late", "w", "now"), "qu qu qu qu ")
+		h.is(h.append("b1", "hold", calls(tok(1), "", "late")).Added, 0)
+		c := h.counts("b1")
+		h.is(fmt.Sprint(c.Total, c.Open(), c.Settled()), "4 4 false")
+		a := h.start(tok(1))
+		h.is(a.Key, "=past")
+		h.pass(100 * time.Millisecond)
+		h.dispatchDue()
+		h.append("b1", "hold", calls(tok(1), "", "last"))
+		h.is(h.begin(h.dispatch(ChainID(tok(1), "two words"))).Attempt.Key, "=w")
+		h.end(a, Done)
+		h.order(tok(1), "now", "late", "last")
+	})
+}
+
+func TestLicencesRaisedBringQuotaBack(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(2), "", "a"))
+		day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+		for _, n := range []int{1, 2} {
+			h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(n)+":"+day, 1000, 0).Err())
+		}
+		for _, n := range []int{1, 2} {
+			s := h.begin(h.dispatch(tok(n)))
+			h.is(why(s), "deferred quota")
+			h.is(h.chain(tok(n)).Reason, "quota")
+		}
+		h.is(h.states("b1", tok(1), "a"), "wa ")
+		more := calls(tok(1), "", "b")
+		more[0].Licenses = 2
+		done := h.append("b1", "hold", more)
+		h.is(fmt.Sprint(done.Ready), "[ab]") // it is signalled, not found by chance
+		a := h.start(tok(1))
+		h.is(fmt.Sprint(a.Key, a.Used, a.Limit), "=a1001 2000")
+		h.is(h.chain(tok(2)).Reason, "quota")
+	})
+}
+
+// What a group has twice is one call, wherever it stands, and the first one is it.
+func TestAppendOfACallTwiceInOneGroup(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		done := h.append("b1", "hold", calls(tok(1), "", "a", "b", "a"), calls(tok(1), "x", "b", "c"), calls(tok(1), "", "a", "d"))
+		h.is(fmt.Sprint(done.Added, done.Known, done.New), "4 3 [true true false false true false true]")
+		h.order(tok(1), "a", "b", "d")
+		h.order(ChainID(tok(1), "x"), "c")
+	})
+}
+
+func TestRecordsOfNewCalls(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		rows := calls(tok(1), "50% chain", "plain", "odd", "late")
+		rows[1].Ref = "100 % \"done\" \\ %s %d · módulo\u2028<&>\ttab"
+		rows[2].At, rows[2].Ref = h.now().Add(time.Hour), "%"
+		h.append("b1", "hold", rows)
+		for i, c := range rows {
+			have := h.call("b1", tok(1), c.Key[1:])
+			h.is(have.Ref, rows[i].Ref)
+			h.is(have.Chain, "50% chain")
+			h.is(have.Server, "0001")
+			h.is(have.State, StateQueued)
+			h.is(have.Enqueued.IsZero(), false)
+		}
+		h.order(ChainID(tok(1), "50% chain"), "plain", "odd")
+		h.is(h.call("b1", tok(1), "odd").Ref, rows[1].Ref)
+	})
+}
+
+// A group is cut into runs of one chain, licences and time; the order of its calls stays.
+func TestGroupKeepsTheOrder(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		var g Group
+		for i, id := range []string{"a", "b", "c", "d", "e", "f"} {
+			c := calls(tok(1+i%2), "", id)[0]
+			if i > 3 {
+				c.Licenses = i
+			}
+			h.no(g.Add(&c))
+		}
+		other := calls("zz"+tok(1)[2:], "", "g")[0]
+		if err := g.Add(&other); err == nil {
+			t.Error("a call of another bucket was taken")
+		}
+		h.is(g.Len(), 6)
+		done, err := h.l.AppendGroups(h.ctx, Append{Batch: "b1", Policy: "hold"}, []*Group{&g})
+		h.no(err)
+		h.is(done.Added, 6)
+		if _, err := h.l.AppendGroups(h.ctx, Append{Batch: "b1"}, []*Group{&g, &g}); err == nil {
+			t.Error("two groups of one bucket were sent at once")
+		}
+		h.order(tok(1), "a", "c", "e")
+		h.order(tok(2), "b", "d", "f")
+		h.is(h.rdb.HGet(h.ctx, h.prefix+":{ab}:licenses", tok(2)).Val(), "5")
+	})
+}

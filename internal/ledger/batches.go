@@ -1,0 +1,330 @@
+package ledger
+
+import (
+	"context"
+	_ "embed" // the script
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/ensure.lua
+var ensureSource string
+
+//go:embed lua/note.lua
+var noteSource string
+
+//go:embed lua/set.lua
+var setSource string
+
+var (
+	ensureScript = redis.NewScript(ensureSource)
+	noteScript   = redis.NewScript(noteSource)
+	setScript    = redis.NewScript(setSource)
+)
+
+// Policy says what happens to a chain whose head was given up.
+type Policy string
+
+// The policies.
+const (
+	PolicyHold   Policy = "hold"   // wait for a person (the default)
+	PolicySkip   Policy = "skip"   // go on with the next call
+	PolicyCancel Policy = "cancel" // drop the later calls of its batch in that chain, go on with others
+)
+
+// ParsePolicy reads a policy; "" is Hold.
+func ParsePolicy(s string) (Policy, error) {
+	switch p := Policy(s); p {
+	case "":
+		return PolicyHold, nil
+	case PolicyHold, PolicySkip, PolicyCancel:
+		return p, nil
+	}
+	return "", fmt.Errorf("policy %q is none of hold, skip, cancel", s)
+}
+
+// MaxName is the longest name of a batch, in characters.
+const MaxBatchName = 256
+
+// NameProblem says what is wrong with the name of a batch that is to be enqueued; "" for
+// nothing. It stands in lists, pages and commands, so it is one line of text.
+func BatchNameProblem(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case utf8.RuneCountInString(name) > MaxBatchName:
+		return fmt.Sprintf("is longer than %d characters", MaxBatchName)
+	case !utf8.ValidString(name):
+		return "is no valid UTF-8"
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "has a control character"
+	}
+	return ""
+}
+
+// ErrNoBatch says that there is no batch of that name.
+var ErrNoBatch = errors.New("no such batch")
+
+// Meta is what is known of a batch as a whole.
+type Batch struct {
+	ID      string // short name in keys and call ids
+	Name    string
+	Policy  Policy
+	Created time.Time
+	// Canary is how many tokens go first; 0: none, or as Ensure is given it, as the batch has it.
+	Canary    int
+	Released  bool // whether more than the canaries may be enqueued
+	Cancelled bool
+	// Path is the file whose name the batch bears; "" where its name was given. In Ensure: that
+	// of the file.
+	Path string
+	// Content says that rows without ids are known by what they say. A batch that an older
+	// version made knows them by their place.
+	Content  bool
+	Ran      bool // a run has filled it; false where it has single calls alone
+	Complete bool // the last run read its file to the end and left nothing out
+	Live     bool // a run that fills it lives
+}
+
+// Holds reports whether the calls of the canaries alone may be enqueued.
+func (m Batch) Holds() bool { return m.Canary > 0 && !m.Released }
+
+// Store keeps batches in Redis. It is safe for concurrent use.
+type Batches struct {
+	rdb     redis.UniversalClient
+	prefix  string
+	buckets int
+}
+
+// NewStore returns a store for a ledger of so many buckets. "" as prefix is "habilita".
+func NewBatches(rdb redis.UniversalClient, prefix string, buckets int) *Batches {
+	if prefix == "" {
+		prefix = "habilita"
+	}
+	return &Batches{rdb: rdb, prefix: prefix, buckets: buckets}
+}
+
+func (s *Batches) metaKey(id string) string { return s.prefix + ":batch:" + id }
+func (s *Batches) listKey() string          { return s.prefix + ":batches" }
+
+// bucketsKey and runsKey have the whole of metaKey as their hash tag: a cluster keeps the
+// three keys of a batch together.
+func (s *Batches) bucketsKey(id string) string {
+	return s.prefix + ":batchbuckets:{" + s.metaKey(id) + "}"
+}
+func (s *Batches) runsKey(id string) string { return s.prefix + ":batchruns:{" + s.metaKey(id) + "}" }
+
+// oldBucketsKey is where older versions noted the buckets.
+func (s *Batches) oldBucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
+
+// Ensure creates the batch, or returns the one that exists, and whether it is new. Another
+// policy is refused with a *PolicyError, other canaries (while it holds, or where it has none)
+// with a *CanaryError, a name that it has of another file with a *PathError.
+func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool, err error) {
+	if m.Policy == "" {
+		m.Policy = PolicyHold
+	}
+	have, err = s.Get(ctx, m.ID)
+	if err != nil && !errors.Is(err, ErrNoBatch) {
+		return Batch{}, false, err
+	}
+	if err == nil && m.Canary > 0 && have.Canary == 0 {
+		// Only a new batch gets canaries. The other one who creates it this very moment,
+		// with none, is refused below.
+		return have, false, &BatchCanaryError{Batch: have.Name, Want: m.Canary}
+	}
+	if err != nil {
+		// The list is first, so that no batch is missing there. Purge removes an entry only
+		// with the score that it saw.
+		if err := s.rdb.ZAdd(ctx, s.listKey(), entry(m)).Err(); err != nil {
+			return Batch{}, false, err
+		}
+	}
+	if err != nil || m.Path != "" && have.Path == "" {
+		n, err := ensureScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID)},
+			m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
+		if err != nil {
+			return Batch{}, false, err
+		}
+		created = n == 1
+		if have, err = s.Get(ctx, m.ID); err != nil {
+			return Batch{}, created, err
+		}
+	}
+	if err := have.Takes(m); err != nil {
+		return have, created, err
+	}
+	return have, created, s.rdb.ZAddNX(ctx, s.listKey(), entry(have)).Err()
+}
+
+// entry is the batch's in the list.
+func entry(m Batch) redis.Z { return redis.Z{Score: float64(m.Created.UnixMilli()), Member: m.ID} }
+
+// Takes says why a batch does not take rows for which Ensure is given want; nil: it does.
+func (m Batch) Takes(want Batch) error {
+	if want.Policy == "" {
+		want.Policy = PolicyHold
+	}
+	switch {
+	case m.Name != want.Name:
+		return fmt.Errorf("batches %q and %q have the same short name %s: use another name", m.Name, want.Name, m.ID)
+	case want.Path != "" && m.Path != "" && m.Path != want.Path:
+		return &BatchPathError{Batch: m.Name, Have: m.Path, Want: want.Path}
+	case m.Policy != want.Policy:
+		return &BatchPolicyError{Batch: m.Name, Have: m.Policy, Want: want.Policy}
+	case want.Canary > 0 && m.Canary != want.Canary && (m.Holds() || m.Canary == 0):
+		return &BatchCanaryError{Batch: m.Name, Have: m.Canary, Want: want.Canary}
+	}
+	return nil
+}
+
+// SetPolicy changes the policy of a batch that has no calls.
+func (s *Batches) SetPolicy(ctx context.Context, id string, p Policy) error {
+	return s.set(ctx, id, "policy", string(p))
+}
+
+// SetContent notes that no row of the batch is known by its place.
+func (s *Batches) SetContent(ctx context.Context, id string) error {
+	return s.set(ctx, id, "keys", "content")
+}
+
+// set changes a field of a batch. One that is gone stays so.
+func (s *Batches) set(ctx context.Context, id, field, value string) error {
+	return setScript.Run(ctx, s.rdb, []string{s.metaKey(id)}, field, value).Err()
+}
+
+// Release notes that more than the canaries of a batch may be enqueued.
+func (s *Batches) Release(ctx context.Context, id string) error {
+	return s.set(ctx, id, "released", "1")
+}
+
+// Get returns a batch by its ID, or ErrNoBatch.
+func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
+	pipe := s.rdb.Pipeline()
+	look := s.look(ctx, pipe, id)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Batch{}, err
+	}
+	m, created, ok := look()
+	if !ok {
+		return Batch{}, ErrNoBatch
+	}
+	if m.Created.IsZero() {
+		return Batch{}, fmt.Errorf("batch %q: created at %q, which is no time", m.Name, created)
+	}
+	return m, nil
+}
+
+// look asks for a batch; what it returns reads the replies.
+func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) func() (m Batch, created string, ok bool) {
+	have, live := pipe.HMGet(ctx, s.metaKey(id), fields...), pipe.Exists(ctx, s.runsKey(id))
+	return func() (Batch, string, bool) {
+		m, created, ok := meta(id, have.Val())
+		m.Live = live.Val() == 1
+		return m, created, ok
+	}
+}
+
+// fields are those of a batch's hash, as meta reads them.
+var fields = []string{"name", "policy", "created", "canary", "released", "cancelled", "path", "keys", "complete", "run"}
+
+// meta reads the values of fields; false where the batch has no name.
+func meta(id string, v []any) (m Batch, created string, ok bool) {
+	text := func(i int) string { s, _ := v[i].(string); return s }
+	m = Batch{ID: id, Policy: Policy(text(1)), Released: text(4) != "", Cancelled: text(5) != "",
+		Path: text(6), Content: text(7) == "content", Complete: text(8) != "", Ran: text(9) != ""}
+	m.Name, ok = v[0].(string)
+	m.Canary, _ = strconv.Atoi(text(3))
+	created = text(2)
+	if ms, err := strconv.ParseInt(created, 10, 64); err == nil {
+		m.Created = time.UnixMilli(ms)
+	}
+	return m, created, ok
+}
+
+// AppendFor is how long calls may be appended to the buckets of a batch after a Note.
+const AppendFor = 30 * time.Second
+
+// Note notes that the batch, as Ensure returned it, has calls in these buckets, before they
+// are appended. Calls may be appended until the time returned, by the clock of Redis, to these
+// buckets and all that were noted before: until then, and some time longer, nobody deletes the
+// batch. It returns ErrNoBatch where the batch was deleted: Ensure makes it anew. A
+// *CancelledError says that it takes nothing: a bucket that is noted after that is unknown to
+// the one who cancelled.
+func (s *Batches) Note(ctx context.Context, m Batch, buckets []int) (until time.Time, err error) {
+	args := []any{m.Created.UnixMilli(), AppendFor.Milliseconds()}
+	for _, b := range buckets {
+		args = append(args, b)
+	}
+	v, err := noteScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case v[0] == 0:
+		return time.Time{}, ErrNoBatch
+	case v[0] < 0:
+		return time.Time{}, &BatchCancelledError{Batch: m.Name}
+	}
+	return time.UnixMilli(v[1]), nil
+}
+
+// Cancel notes that the batch was cancelled, before its buckets are read for it.
+func (s *Batches) Cancel(ctx context.Context, id string) error {
+	return s.set(ctx, id, "cancelled", "1")
+}
+
+// Reopen lets a batch that was cancelled take rows again, after its buckets were opened.
+func (s *Batches) Reopen(ctx context.Context, id string) error {
+	return s.rdb.HDel(ctx, s.metaKey(id), "cancelled").Err()
+}
+
+// Buckets returns the buckets that may hold calls of the batch, in order.
+func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
+	pipe := s.rdb.Pipeline()
+	now, old := pipe.Get(ctx, s.bucketsKey(id)), pipe.Get(ctx, s.oldBucketsKey(id))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	var out []int
+	for i := range s.buckets {
+		if bit(now.Val(), i) || bit(old.Val(), i) {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+func bit(bits string, i int) bool { return i/8 < len(bits) && bits[i/8]&(0x80>>(i%8)) != 0 }
+
+// List returns all batches, the newest first.
+func (s *Batches) List(ctx context.Context) ([]Batch, error) {
+	ids, err := s.rdb.ZRevRange(ctx, s.listKey(), 0, -1).Result()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Batch, 0, len(ids))
+	for part := range slices.Chunk(ids, 500) {
+		pipe := s.rdb.Pipeline()
+		looks := make([]func() (Batch, string, bool), len(part))
+		for i, id := range part {
+			looks[i] = s.look(ctx, pipe, id)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, err
+		}
+		for _, look := range looks {
+			if m, _, ok := look(); ok {
+				out = append(out, m)
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,238 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Decision is what a person does with a held chain.
+type Decision string
+
+// The decisions on a held head. Cancelling is CancelChain and CancelBatch.
+const (
+	DecisionRetry Decision = "retry" // again, with a new budget of attempts
+	DecisionSkip  Decision = "skip"  // leave it, go on with the next call
+)
+
+// Meant limits decisions to some held heads. The zero value means all.
+type Meant struct {
+	Batch  string // BatchID of the head's batch; "" any
+	Server string // of the head; "" any
+}
+
+// abreast is how many scripts of one command travel to Redis together. Each is a slice
+// below 5 ms, and Redis serves others between them.
+const abreast = 64
+
+// Decide acts on a held chain. It returns false where the chain is not held or not
+// meant. The counts show it when Decide returns. The chain's bucket is signalled.
+func (l *Ledger) Decide(ctx context.Context, id string, d Decision, m Meant) (bool, error) {
+	n, err := l.DecideMany(ctx, []string{id}, d, m)
+	return n == 1, err
+}
+
+// DecideMany is Decide for many chains, which travel to Redis together. It returns on
+// how many it acted, also where there is an error.
+func (l *Ledger) DecideMany(ctx context.Context, ids []string, d Decision, m Meant) (int, error) {
+	total := 0
+	for part := range slices.Chunk(ids, abreast) {
+		steps := make([]execution, len(part))
+		for i, id := range part {
+			steps[i] = execution{Tag(id), []any{id, string(d), m.Batch, m.Server}}
+		}
+		replies, err := l.runMany(ctx, l.decide, steps)
+		ready := map[string]time.Time{}
+		for i, r := range replies {
+			if r == nil {
+				continue
+			}
+			total += int(r.int(1))
+			if r.int(2) > 0 {
+				ready[steps[i].tag] = r.time(0)
+			}
+		}
+		if err := errors.Join(err, l.signalAll(ctx, ready)); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// CancelChain takes all calls of a chain out, but one that runs. heldOnly leaves a
+// chain that is not held alone, and m one whose head is not meant. Scheduled calls are of
+// no chain yet: see CancelScheduled. It returns how many calls were cancelled.
+func (l *Ledger) CancelChain(ctx context.Context, id string, m Meant, heldOnly bool) (int, error) {
+	return l.CancelChains(ctx, []string{id}, m, heldOnly)
+}
+
+// CancelChains is CancelChain for many chains, which travel to Redis together.
+func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOnly bool) (int, error) {
+	total := 0
+	ids = slices.Clone(ids)
+	for len(ids) > 0 {
+		part := ids[:min(len(ids), abreast)]
+		steps := make([]execution, len(part))
+		for i, id := range part {
+			steps[i] = execution{Tag(id), append([]any{id, m.Server, flag(heldOnly), m.Batch}, l.admission.Args()...)}
+		}
+		replies, err := l.runMany(ctx, l.cancelChain, steps)
+		var left []string
+		ready := map[string]time.Time{}
+		for i, r := range replies {
+			if total += int(r.int(1)); r.int(2) != 0 {
+				left = append(left, part[i])
+			}
+			if r.int(3) != 0 {
+				ready[steps[i].tag] = r.time(0)
+			}
+		}
+		if err := errors.Join(err, l.signalAll(ctx, ready)); err != nil {
+			return total, err
+		}
+		ids = append(left, ids[len(part):]...)
+	}
+	return total, nil
+}
+
+// CancelBatch takes the calls of a batch out of the buckets of tags, but those that
+// run, and lets no later ones in. It returns how many calls were cancelled.
+func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (int, error) {
+	type place struct{ tag, cursor string }
+	left := make([]place, len(tags))
+	for i, tag := range tags {
+		left[i] = place{tag, "0"}
+	}
+	total := 0
+	for len(left) > 0 {
+		part := left[:min(len(left), abreast)]
+		steps := make([]execution, len(part))
+		for i, p := range part {
+			steps[i] = execution{p.tag, append([]any{batch, p.cursor}, l.admission.Args()...)}
+		}
+		replies, err := l.runMany(ctx, l.cancelBatch, steps)
+		ready := map[string]time.Time{}
+		var more []place
+		for i, r := range replies {
+			if r == nil {
+				continue
+			}
+			total += int(r.int(2))
+			if r.int(3) > 0 {
+				ready[part[i].tag] = r.time(0)
+			}
+			if r.str(1) != "0" {
+				more = append(more, place{part[i].tag, r.str(1)})
+			}
+		}
+		if err := errors.Join(err, l.signalAll(ctx, ready)); err != nil {
+			return total, err
+		}
+		left = append(more, left[len(part):]...)
+	}
+	return total, nil
+}
+
+// Pruned says which calls Prune may take out.
+type Pruned string
+
+// What Prune may take out.
+const (
+	FromFile  Pruned = "f" // calls that a file brought (Call.Row)
+	NeverSent Pruned = "u" // calls of which no request was sent
+)
+
+// perPrune is how many calls one script takes out.
+const perPrune = 100
+
+// Prune takes calls of a batch out, by Field, those of one bucket: the ones that wait, and
+// held heads, whose chains go on. Such a call is new if it comes again. A call that runs, or
+// has ended, is left. It returns how many were taken out.
+func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields []string) (int, error) {
+	total := 0
+	for part := range slices.Chunk(fields, perPrune) {
+		args := append([]any{batch, string(which)}, l.admission.Args()...)
+		for _, f := range part {
+			args = append(args, f)
+		}
+		r, err := l.run(ctx, l.cancelBatch, Tag(part[0]), args...)
+		if err != nil {
+			return total, err
+		}
+		total += int(r.int(2))
+		if r.int(3) > 0 {
+			if err := l.Signal(ctx, r.time(0), Tag(part[0])); err != nil {
+				return total, err
+			}
+		}
+	}
+	return total, nil
+}
+
+// Reopen lets a batch that was cancelled take calls again, in the buckets of tags.
+func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
+	pipe := l.rdb.Pipeline()
+	for _, tag := range tags {
+		pipe.HDel(ctx, l.bucket(tag)+"counts:"+batch, "x")
+	}
+	_, err := pipe.Exec(ctx)
+	if len(tags) == 0 {
+		return nil
+	}
+	return err
+}
+
+// execution is one execution of a script.
+type execution struct {
+	tag  string
+	args []any
+}
+
+// runMany executes a script several times in one round trip, in the order given where
+// they are of one bucket. It returns a reply for each, nil where that one failed, and
+// the errors.
+func (l *Ledger) runMany(ctx context.Context, s *redis.Script, steps []execution) ([]reply, error) {
+	if len(steps) == 1 { // a single one is tried again where the connection breaks
+		r, err := l.run(ctx, s, steps[0].tag, steps[0].args...)
+		return []reply{r}, err
+	}
+	out := make([]reply, len(steps))
+	cmds := make([]*redis.Cmd, len(steps))
+	pipe := l.rdb.Pipeline()
+	for i, st := range steps {
+		cmds[i] = pipe.EvalSha(ctx, s.Hash(), []string{l.bucket(st.tag)}, st.args...)
+	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	var errs []error
+	for i, st := range steps {
+		v, err := cmds[i].Slice()
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			v, err = s.Eval(ctx, l.rdb, []string{l.bucket(st.tag)}, st.args...).Slice()
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out[i] = reply(v)
+		l.admission.Observe(out[i].int(0))
+	}
+	return out, errors.Join(errs...)
+}
+
+// signalAll signals buckets, each with the time of its script.
+func (l *Ledger) signalAll(ctx context.Context, ready map[string]time.Time) error {
+	if len(ready) == 0 {
+		return nil
+	}
+	var last time.Time
+	for _, at := range ready {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return l.Signal(ctx, last, slices.Sorted(maps.Keys(ready))...)
+}

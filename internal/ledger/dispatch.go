@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Dispatched is what one dispatch of a bucket did.
+type Dispatched struct {
+	Dispatches []Dispatch // hand them to asynq
+	Ready      int        // chains left in the ready list: Signal the bucket
+	NextDue    time.Time  // when the bucket needs a dispatch again; zero: not by itself
+	Now        time.Time  // of Redis
+	Lost       int        // calls whose worker was lost
+}
+
+// perDispatch is how many due chains one dispatch script moves on.
+const perDispatch = 100
+
+// Dispatch moves on what is due in a bucket and dispatches up to dispatch of its ready chains. It
+// may be called at any time by anybody: it finds what was lost by whom.
+func (l *Ledger) Dispatch(ctx context.Context, tag string, feed int) (Dispatched, error) {
+	all, err := l.DispatchAll(ctx, []string{tag}, feed)
+	if err != nil {
+		return Dispatched{}, err
+	}
+	return all[0], nil
+}
+
+// DispatchAll dispatches from several buckets in one round trip, each up to dispatch chains. It returns
+// one result for each tag; a bucket whose script failed has none (a zero Now), and the
+// error of the first that failed is returned.
+func (l *Ledger) DispatchAll(ctx context.Context, tags []string, feed int) ([]Dispatched, error) {
+	out := make([]Dispatched, len(tags))
+	cmds := make([]*redis.Cmd, len(tags))
+	args := []any{perDispatch, feed, l.maxAttempts, l.grace.Milliseconds()}
+	pipe := l.rdb.Pipeline()
+	for i, tag := range tags {
+		cmds[i] = pipe.EvalSha(ctx, l.dispatch.Hash(), []string{l.bucket(tag)}, args...)
+	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	var failed error
+	for i, tag := range tags {
+		v, err := cmds[i].Slice()
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			v, err = l.dispatch.Eval(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
+		}
+		if err != nil {
+			if failed == nil {
+				failed = err
+			}
+			continue
+		}
+		r := reply(v)
+		l.admission.Observe(r.int(0))
+		out[i] = Dispatched{
+			Now: r.time(0), NextDue: r.time(1), Ready: int(r.int(2)), Lost: int(r.int(3)), Dispatches: dispatches(r, 4),
+		}
+	}
+	return out, failed
+}
+
+// Signal says that buckets have chains to be dispatched, so that a worker that waits in
+// NextReady takes them up. It is a hint: Inspect finds what was not signalled. Buckets
+// stand in the order in which they were signalled first.
+func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 1+len(tags))
+	args = append(args, now.UnixMilli())
+	for _, tag := range tags {
+		args = append(args, tag)
+	}
+	return l.signal.Run(ctx, l.rdb, []string{l.prefix + ":announced"}, args...).Err()
+}
+
+// NextReady takes the buckets that were signalled first, up to most of them, and waits
+// for one up to timeout (0 is forever). None where none came.
+func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int) ([]string, error) {
+	key := l.prefix + ":announced"
+	first, err := l.rdb.BZPopMin(ctx, timeout, key).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	z := []redis.Z{first.Z}
+	if most > 1 {
+		// What is lost if this fails is one hint, which the reconciler makes good.
+		more, err := l.rdb.ZPopMin(ctx, key, int64(most-1)).Result()
+		if err == nil {
+			z = append(z, more...)
+		}
+	}
+	tags := make([]string, 0, len(z))
+	for _, e := range z {
+		if tag, ok := e.Member.(string); ok && TagIndex(tag) >= 0 {
+			tags = append(tags, tag)
+		}
+	}
+	return tags, nil
+}
+
+// Signalled returns how many buckets have chains that wait to be dispatched.
+func (l *Ledger) Signalled(ctx context.Context) (int, error) {
+	n, err := l.rdb.ZCard(ctx, l.prefix+":announced").Result()
+	return int(n), err
+}
+
+// Bucket is what Inspect finds in one bucket.
+type Bucket struct {
+	Tag     string
+	Ready   int
+	Due     int // running, dispatched or waiting for a time
+	Held    int
+	Delayed int
+	NextDue time.Time
+	// Since is when the chain that waits longest in the ready list came there (those that
+	// had nothing to do before have 5 s of head start); zero: none is ready.
+	Since time.Time
+	// NextDelayed is when the first scheduled call is due; zero: none.
+	NextDelayed time.Time
+}
+
+// Inspect looks at all buckets, changing nothing: those that hold any chain or
+// scheduled call. Where only a part of a Redis Cluster answers, it returns what that part has, and
+// an *UnreadError for the rest.
+func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
+	type counts struct {
+		ready, due, held, delayed *redis.IntCmd
+		nextDue, nextDelayed      *redis.ZSliceCmd
+		nextReady                 *redis.ZSliceCmd
+	}
+	all := make([]counts, Buckets)
+	pipe := l.rdb.Pipeline()
+	for i := range all {
+		p := l.bucket(TagAt(i))
+		all[i] = counts{
+			ready: pipe.ZCard(ctx, p+"ready"), due: pipe.ZCard(ctx, p+"due"),
+			held: pipe.ZCard(ctx, p+"held"), delayed: pipe.ZCard(ctx, p+"delayed"),
+			nextDue: pipe.ZRangeWithScores(ctx, p+"due", 0, 0), nextDelayed: pipe.ZRangeWithScores(ctx, p+"delayed", 0, 0),
+			nextReady: pipe.ZRangeWithScores(ctx, p+"ready", 0, 0),
+		}
+	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	var out []Bucket
+	unread := &UnreadError{}
+	for i, c := range all {
+		err := cmp.Or(c.ready.Err(), c.due.Err(), c.held.Err(), c.delayed.Err(), c.nextDue.Err(), c.nextDelayed.Err(), c.nextReady.Err())
+		if err != nil {
+			unread.add(TagAt(i), err)
+			continue
+		}
+		b := Bucket{
+			Tag: TagAt(i), Ready: int(c.ready.Val()), Due: int(c.due.Val()),
+			Held: int(c.held.Val()), Delayed: int(c.delayed.Val()),
+		}
+		for _, z := range append(c.nextDue.Val(), c.nextDelayed.Val()...) {
+			if t := time.UnixMilli(int64(z.Score)); b.NextDue.IsZero() || t.Before(b.NextDue) {
+				b.NextDue = t
+			}
+		}
+		for _, z := range c.nextReady.Val() {
+			b.Since = time.UnixMilli(int64(z.Score))
+		}
+		if z := c.nextDelayed.Val(); len(z) > 0 {
+			b.NextDelayed = time.UnixMilli(int64(z[0].Score))
+		}
+		if b.Ready+b.Due+b.Held+b.Delayed > 0 {
+			out = append(out, b)
+		}
+	}
+	return out, unread.orNil()
+}

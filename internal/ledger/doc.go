@@ -1,0 +1,43 @@
+// Package chain is the ledger: the durable state of every call and chain in
+// Redis. It is the truth of habilita; asynq only carries the news that a chain
+// can run to a worker.
+//
+// # States of a chain
+//
+//	         append                    dispatch                begin, with a grant
+//	(idle) ─────────▶ ready ─────────────────▶ dispatched ─────────────────▶ running
+//	  ▲                ▲ ▲                      │                      │ │ │
+//	  │                │ └── not begun in time ─┘                      │ │ │
+//	  │                │                        refused a grant        │ │ │
+//	  │                ├────────── waiting ◀──── (slot, quota, ...) ───┤ │ │
+//	  │                │ time is up      ▲                             │ │ │
+//	  │                │                 └── back-off ─────────────────┘ │ │
+//	  │                └── retry, skip ────── held ◀── given up ─────────┘ │
+//	  └──────────────── no call is left ◀─────────── succeeded ────────────┘
+//
+// An idle chain has no key. The calls behind a chain's head are references in a
+// list and records in a hash: they cost no worker and no polling.
+//
+// # Guarantees
+//
+//   - Every change is one script on keys of one hash tag, so a crash between two
+//     steps leaves no state in between.
+//   - The dispatch number fences the beginning of a run, the nonce of the attempt its
+//     end: what an older task or a late answer writes changes nothing.
+//   - A result is recorded in the same step in which its chain advances.
+//   - Counts of a batch are kept for each bucket in the same step as the transition
+//     they count and are added up when they are read, so that nothing has to be
+//     carried from one hash tag to another.
+//   - Calls are known by id: appending one again changes nothing.
+//   - No script works on more than a slice (500 references, 200 records).
+//
+// # Time
+//
+// Scripts take the time from Redis, once. A worker's clock decides nothing.
+//
+// # Failures
+//
+// Where Redis is away, every method returns its error and nothing is granted.
+// Where Redis is full, Append fails, and all other scripts still work.
+// Where a worker dies, Dispatch finds its chain as soon as the lease has ended.
+package ledger

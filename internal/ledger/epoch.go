@@ -1,0 +1,126 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Refusals of Append, for a ledger that has a Fingerprint.
+var (
+	// ErrLost says that Redis has lost the data of a bucket (FLUSHALL, keys that were deleted):
+	// it has no epoch. Nothing was appended.
+	ErrLost = errors.New("the data of the ledger is gone from Redis: enqueue the calls again")
+	// ErrOtherKey says that the token-ID key of the ledger is another one by now: calls that are
+	// appended under this one would share no slots with those of the same token under that one.
+	ErrOtherKey = errors.New("the token-ID key in Redis was replaced while this process ran: start it again")
+)
+
+// Epoch is what a bucket's data says of itself (lua/epoch.lua). It is lost with the data.
+type Epoch struct {
+	Tag     string
+	Missing bool      // the bucket has none: its data was lost
+	Lost    time.Time // the data may lack what was written before then; zero: it lacks nothing
+	Key     string    // fingerprint of the token-ID key; "" where nobody has said it
+	Run     string    // run_id of the Redis process that was seen last; "" where nobody has said it
+	Looks   int64     // how often somebody looked; falls where the data went back to an older state
+}
+
+// Found gives every bucket an epoch that has none: for a Redis in which there is nothing yet.
+func (l *Ledger) Found(ctx context.Context) error {
+	pipe := l.rdb.Pipeline()
+	for _, tag := range AllTags() {
+		pipe.HSetNX(ctx, l.epoch(tag), "e", 0)
+		pipe.HSet(ctx, l.epoch(tag), "f", l.fingerprint)
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// LookAt reads the epochs of buckets, and counts the look.
+func (l *Ledger) LookAt(ctx context.Context, tags []string) ([]Epoch, error) {
+	return l.epochs(ctx, tags, func(string) []any { return []any{"look", "", "", ""} })
+}
+
+// Raise says that the data of buckets may lack what was written before a moment, by the clock
+// of Redis: nothing is granted there until one lease after it. Nothing is ever lowered: a moment
+// before 1970 leaves it as it is, and the zero time is now. run tells the run_id of the Redis
+// process that has a bucket; "" where it is not known.
+func (l *Ledger) Raise(ctx context.Context, tags []string, lost time.Time, run func(tag string) string) error {
+	at := ""
+	if !lost.IsZero() {
+		at = strconv.FormatInt(max(0, lost.UnixMilli()), 10)
+	}
+	_, err := l.epochs(ctx, tags, func(tag string) []any { return []any{"raise", at, l.fingerprint, run(tag)} })
+	return err
+}
+
+func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string) []any) ([]Epoch, error) {
+	cmds := make([]*redis.Cmd, len(tags))
+	pipe := l.rdb.Pipeline()
+	for i, tag := range tags {
+		cmds[i] = pipe.EvalSha(ctx, l.epochScript.Hash(), []string{l.bucket(tag)}, args(tag)...)
+	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	all := make([]Epoch, len(tags))
+	for i, tag := range tags {
+		v, err := cmds[i].Slice()
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			v, err = l.epochScript.Run(ctx, l.rdb, []string{l.bucket(tag)}, args(tag)...).Slice()
+		}
+		if err != nil {
+			return nil, err
+		}
+		r := reply(v)
+		l.admission.Observe(r.int(0))
+		all[i] = Epoch{Tag: tag, Key: r.str(2), Run: r.str(3), Looks: r.int(4)}
+		if e := r.int(1); e < 0 {
+			all[i].Missing = true
+		} else {
+			all[i].Lost = millis(e)
+		}
+	}
+	return all, nil
+}
+
+// Shards are the Redis processes that hold the ledger, each with the first bucket that it has:
+// its address by that tag. One that is no cluster has the address "".
+func (l *Ledger) Shards(ctx context.Context) (map[string]string, error) {
+	c, ok := l.rdb.(*redis.ClusterClient)
+	if !ok {
+		return map[string]string{TagAt(0): ""}, nil
+	}
+	seen, shards := map[string]bool{}, map[string]string{}
+	for _, tag := range AllTags() {
+		addr, err := l.nodeOf(ctx, c, tag)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[addr] {
+			seen[addr], shards[tag] = true, addr
+		}
+	}
+	return shards, nil
+}
+
+// NodeOf is the address of the Redis process that has a bucket; "" where there is no cluster.
+func (l *Ledger) NodeOf(ctx context.Context, tag string) (string, error) {
+	c, ok := l.rdb.(*redis.ClusterClient)
+	if !ok {
+		return "", nil
+	}
+	return l.nodeOf(ctx, c, tag)
+}
+
+func (l *Ledger) nodeOf(ctx context.Context, c *redis.ClusterClient, tag string) (string, error) {
+	node, err := c.MasterForKey(ctx, l.epoch(tag))
+	if err != nil {
+		return "", err
+	}
+	return node.Options().Addr, nil
+}
+
+func (l *Ledger) epoch(tag string) string { return l.bucket(tag) + "epoch" }

@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A run that may go on with any chain takes the first that is ready, whatever became of
+// its own.
+func TestRunGoesOnWithAnotherChain(t *testing.T) {
+	for name, o := range map[string]Outcome{
+		"idle": {Kind: Done}, "held": {Kind: GiveUp}, "waiting": {Kind: Fail, Delay: time.Minute},
+		"unknown": {Kind: Fail, Slot: Keep},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, setup{}, func(h *harness) {
+				h.append("b1", "hold", calls(tok(1), "", "a"))
+				a := h.start(tok(1))
+				h.append("b1", "hold", calls(tok(2), "", "b"))
+				h.pass(time.Millisecond)
+				h.append("b1", "hold", calls(tok(3), "", "c"))
+				s := h.finishOn(a, o, Any)
+				h.is(fmt.Sprint(s.Status, s.Chain, s.Attempt.Chain, s.Attempt.Key), fmt.Sprint(Running, tok(2), tok(2), "=b"))
+				h.is(s.Due.IsZero(), name == "idle" || name == "held")
+				s = h.finishOn(s.Attempt, Outcome{Kind: Done}, Any)
+				h.is(s.Attempt.Chain, tok(3))
+				h.is(h.finishOn(s.Attempt, Outcome{Kind: Done}, Any).Status, Idle)
+				h.is(h.rdb.Exists(h.ctx, h.prefix+":{"+testTag+"}:hops").Val(), int64(0))
+			})
+		})
+	}
+}
+
+// The reply of a step that left its chain for another one was lost: sent again, it
+// answers as before.
+func TestRepeatedGoingOnChangesNothing(t *testing.T) {
+	for name, o := range map[string]Outcome{
+		"idle": {Kind: Done, Slot: Release}, "held": {Kind: GiveUp, Slot: Release}, "waiting": {Kind: Fail, Slot: Release, Delay: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, setup{}, func(h *harness) {
+				h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(2), "", "b"), calls(tok(3), "", "c"))
+				a := h.begin(h.dispatch(tok(1))).Attempt
+				for _, id := range []string{tok(2), tok(3)} {
+					_, err := h.l.Requeue(h.ctx, h.fed[id])
+					h.no(err)
+				}
+				var first Step
+				for i := range 3 {
+					s, err := h.l.Finish(h.ctx, a, o, Any, "next", "")
+					h.no(err)
+					h.check()
+					if i == 0 {
+						first = s
+					}
+					h.is(fmt.Sprint(s.Status, s.Attempt.Chain, s.Attempt.Number), fmt.Sprint(Running, first.Attempt.Chain, 1))
+				}
+				h.is(h.end(first.Attempt, Done).Status, Idle)
+			})
+		})
+	}
+}
+
+// The chain that got the freed slot is begun by the run that freed it.
+func TestRunGoesOnWithWhoWaitedForTheSlot(t *testing.T) {
+	both(t, setup{slots: 1}, func(h *harness) {
+		id := func(n int) string { return ChainID(tok(1), fmt.Sprint(n)) }
+		for n := range 3 {
+			h.append("b1", "hold", calls(tok(1), fmt.Sprint(n), fmt.Sprint(n, "a"), fmt.Sprint(n, "b")))
+			h.pass(2 * time.Millisecond)
+		}
+		h.dispatchDue()
+		a := h.begin(h.fed[id(0)]).Attempt
+		for n := 1; n < 3; n++ {
+			h.is(why(h.begin(h.fed[id(n)])), "deferred slots")
+			h.pass(2 * time.Millisecond)
+		}
+		var order []string
+		for range 5 {
+			s := h.finishOn(a, Outcome{Kind: Done}, Any)
+			h.is(s.Status, Running)
+			h.is(s.Woken == nil, true)
+			a = s.Attempt
+			order = append(order, a.Key)
+			h.pass(2 * time.Millisecond)
+		}
+		h.is(fmt.Sprint(order), "[=1a =2a =0b =1b =2b]")
+	})
+}
+
+// A worker is lost with a call that its run had gone on with.
+func TestLostAfterGoingOn(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a"))
+		a := h.start(tok(1))
+		h.append("b1", "hold", calls(tok(2), "", "b"))
+		h.is(h.finishOn(a, Outcome{Kind: Done}, Any).Attempt.Chain, tok(2))
+		h.pass(longLease + time.Second)
+		h.is(h.dispatchDue().Lost, 1)
+		h.is(h.rdb.Exists(h.ctx, h.prefix+":{"+testTag+"}:hops").Val(), int64(0))
+		h.is(h.start(tok(2)).Number, 2)
+	})
+}

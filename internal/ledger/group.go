@@ -1,0 +1,200 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Group gathers calls of one bucket, to be appended in one atomic step. It writes them
+// down as the script reads them, so that it keeps no NewCall. The zero value is an empty
+// group. It is for one goroutine.
+type Group struct {
+	tag   string
+	calls int
+	args  []any // from the sixth argument of the script on
+
+	// The last run: calls of one chain, one number of licences and one time.
+	chain, sealed string
+	licenses      int
+	at            time.Time
+	withhold      bool
+	run           int // how many calls it has
+	head          int // where in args its number stands
+
+	runs []groupRun
+}
+
+// groupRun is where a run of calls of one chain begins.
+type groupRun struct{ arg, call int }
+
+// Len is the number of calls in the group.
+func (g *Group) Len() int { return g.calls }
+
+// Tag is the bucket of the group's calls; "" where it has none.
+func (g *Group) Tag() string { return g.tag }
+
+// Reset empties the group.
+func (g *Group) Reset() {
+	clear(g.args)
+	*g = Group{args: g.args[:0], runs: g.runs[:0]}
+}
+
+// field is the field of the nth call.
+func (g *Group) field(n int) string {
+	i := len(g.runs) - 1
+	for g.runs[i].call > n {
+		i--
+	}
+	r := g.runs[i]
+	token, _ := SplitChainID(g.args[r.arg].(string))
+	return token + g.args[r.arg+3+2*(n-r.call)].(string)
+}
+
+// ChainOf is the id of the nth call's chain.
+func (g *Group) ChainOf(n int) string {
+	i := len(g.runs) - 1
+	for g.runs[i].call > n {
+		i--
+	}
+	return g.args[g.runs[i].arg].(string)
+}
+
+// Foreseen is how the calls land where nothing is known.
+func (g *Group) Foreseen() string {
+	g.close()
+	out := make([]byte, 0, g.calls)
+	for i, r := range g.runs {
+		end, landing := g.calls, Fresh
+		if i+1 < len(g.runs) {
+			end = g.runs[i+1].call
+		}
+		if strings.HasSuffix(g.args[r.arg+2].(string), "b") {
+			landing = Withheld
+		}
+		for range end - r.call {
+			out = append(out, byte(landing))
+		}
+	}
+	return string(out)
+}
+
+// Field is the nth call's, as Call.Field has it.
+func (g *Group) Field(n int) string { return g.field(n) }
+
+// Withhold marks the calls of the chains for which blocked is true.
+func (g *Group) Withhold(blocked func(chain string) bool) {
+	g.close()
+	for _, r := range g.runs {
+		if !blocked(g.args[r.arg].(string)) {
+			continue
+		}
+		many := g.args[r.arg+2].(string)
+		switch {
+		case strings.HasSuffix(many, "b"):
+		case strings.HasSuffix(many, " "):
+			many += "b"
+		default:
+			many += "   b"
+		}
+		g.args[r.arg+2] = many
+	}
+}
+
+// Add puts a call at the end of the group. It fails where the token's name has not the
+// form of one, or is of another bucket than the calls before.
+func (g *Group) Add(c *NewCall) error {
+	if !IsToken(c.Token) {
+		return fmt.Errorf("chain: the token's name has not the form of one")
+	}
+	if tag := Tag(c.Token); g.tag == "" {
+		g.tag = tag
+	} else if g.tag != tag {
+		return fmt.Errorf("chain: a call of bucket %s in a group of bucket %s", tag, g.tag)
+	}
+	if g.run == 0 || !g.sameRun(c) {
+		g.close()
+		g.runs = append(g.runs, groupRun{len(g.args), g.calls})
+		g.args = append(g.args, ChainID(c.Token, c.Chain), c.Sealed, nil)
+		g.chain, g.sealed, g.licenses, g.at = g.args[len(g.args)-3].(string), c.Sealed, c.Licenses, c.At
+		g.withhold = c.Withhold
+		g.run, g.head = 0, len(g.args)-1
+	}
+	g.args = append(g.args, c.Key, record(c))
+	g.run++
+	g.calls++
+	return nil
+}
+
+func (g *Group) sameRun(c *NewCall) bool {
+	if c.Withhold != g.withhold || c.Licenses != g.licenses || !c.At.Equal(g.at) || !strings.HasPrefix(g.chain, c.Token) {
+		return false
+	}
+	name := g.chain[TokenLen:]
+	return name == "" && c.Chain == "" || name != "" && name[1:] == c.Chain && c.Chain != ""
+}
+
+// close writes down how many calls the last run has.
+func (g *Group) close() {
+	if g.run == 0 {
+		return
+	}
+	n := strconv.Itoa(g.run)
+	if g.licenses > 0 || !g.at.IsZero() || g.withhold {
+		licenses, at, withhold := "", "", ""
+		if g.withhold {
+			withhold = "b"
+		}
+		if g.licenses > 0 {
+			licenses = strconv.Itoa(g.licenses)
+		}
+		if !g.at.IsZero() {
+			at = strconv.FormatInt(max(0, g.at.UnixMilli()), 10) // the script reads no sign
+		}
+		n += " " + licenses + " " + at + " " + withhold
+	}
+	g.args[g.head] = n
+}
+
+// record is the text of a new call's record, with %s for its state and its time. What
+// is empty at its end is left out.
+func record(c *NewCall) string {
+	b := make([]byte, 0, 24+len(c.Server)+len(c.Ref)+len(c.Chain))
+	b = append(b, `["%s",`...)
+	b = appendText(b, c.Server)
+	b = append(b, `,%s`...)
+	switch {
+	case c.Row > 0 && c.Ref != "":
+		b = strconv.AppendInt(append(b, ",["...), int64(c.Row), 10)
+		b = append(appendText(append(b, ','), c.Ref), ']')
+	case c.Row > 0:
+		b = strconv.AppendInt(append(b, ','), int64(c.Row), 10)
+	case c.Ref != "" || c.Chain != "":
+		b = appendText(append(b, ','), c.Ref)
+	}
+	if c.Chain != "" {
+		b = appendText(append(b, ','), c.Chain)
+	}
+	return string(append(b, ']'))
+}
+
+// appendText appends s as a JSON string, for string.format.
+func appendText(b []byte, s string) []byte {
+	plain := true
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '%' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		text = []byte(`""`) // can't be: every string has a JSON form
+	}
+	return append(b, strings.ReplaceAll(string(text), "%", "%%")...)
+}

@@ -1,0 +1,334 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/testkit/redistest"
+	"habilita/quota"
+)
+
+const (
+	testTag   = "ab"
+	longLease = 65 * time.Second
+	// shortLease is one that a test on a real Redis waits for.
+	shortLease = 50 * time.Millisecond
+)
+
+// tok is the name of the nth token of the bucket testTag.
+func tok(n int) string {
+	b := []byte(testTag + "aaaaaaaaaaaaaaaaaaaaaa")
+	for i := len(b) - 1; n > 0; i-- {
+		b[i] = alphabet[n%32]
+		n /= 32
+	}
+	return string(b)
+}
+
+// harness drives a ledger one step at a time and checks all that is stored after each.
+type harness struct {
+	t          testing.TB
+	fatalf     func(string, ...any)
+	ctx        context.Context
+	l          *Ledger
+	rdb        redis.UniversalClient
+	b          redistest.Backend
+	prefix     string
+	settings   quota.Settings
+	at         time.Time // of a Redis whose time can be set
+	nonces     int
+	fed        map[string]Dispatch          // not yet begun, by chain
+	away       string                       // servers whose calls are put off
+	quarantine bool                         // no check after each step, for large amounts
+	last       map[string]map[string]string // chains at the last check
+}
+
+type setup struct {
+	lease       time.Duration
+	grace       time.Duration
+	maxAttempts int
+	licenses    int
+	slots       int
+	prefix      string
+}
+
+func newHarness(t testing.TB, b redistest.Backend, s setup) *harness {
+	t.Helper()
+	if s.lease == 0 {
+		s.lease = longLease
+	}
+	if s.maxAttempts == 0 {
+		s.maxAttempts = 3
+	}
+	if s.prefix == "" {
+		s.prefix = "habilita"
+	}
+	h := &harness{t: t, fatalf: t.Fatalf, ctx: t.Context(), rdb: b.Client, b: b, prefix: s.prefix, fed: map[string]Dispatch{}}
+	// It is noon, whenever the test runs.
+	now := time.Now().Truncate(time.Millisecond)
+	if b.SetTime != nil {
+		h.at = now
+		b.SetTime(now)
+	}
+	sinceMidnight := now.UTC().Sub(now.UTC().Truncate(24 * time.Hour))
+	zone := time.FixedZone("noon", int((12*time.Hour - sinceMidnight).Seconds()))
+	var err error
+	h.settings, err = quota.Settings{
+		Lease: s.lease, Slots: s.slots, DefaultLicenses: s.licenses, Guard: time.Millisecond, Location: zone,
+	}.WithDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.l = New(b.Client, Options{Prefix: s.prefix, MaxAttempts: s.maxAttempts, Grace: s.grace, Admission: Admission{
+		Library: quota.Library(),
+		Args:    func() []any { return h.settings.Args(h.now(), time.Time{}) },
+	}})
+	return h
+}
+
+// both runs f on a miniredis and on a real Redis.
+func both(t *testing.T, s setup, f func(h *harness)) {
+	t.Helper()
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) { f(newHarness(t, b, s)) })
+}
+
+// mini runs f on a miniredis, for what needs more time to pass than a test may take.
+func mini(t *testing.T, s setup, f func(h *harness)) {
+	t.Helper()
+	m := redistest.Mini(t)
+	c := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	t.Cleanup(func() { _ = c.Close() })
+	f(newHarness(t, redistest.Backend{Name: "miniredis", Client: c, Addr: m.Addr(), SetTime: m.SetTime, Mini: m}, s))
+}
+
+func (h *harness) now() time.Time {
+	if h.b.SetTime != nil {
+		return h.at
+	}
+	return time.Now()
+}
+
+// pass lets time pass: at once where it can be set.
+func (h *harness) pass(d time.Duration) {
+	if h.b.SetTime != nil {
+		h.at = h.at.Add(d)
+		h.b.SetTime(h.at)
+		return
+	}
+	<-time.After(d + 2*time.Millisecond)
+}
+
+func (h *harness) no(err error) {
+	if err != nil {
+		h.t.Helper()
+		h.fatalf("%v", err)
+	}
+}
+
+func (h *harness) check() {
+	if h.quarantine {
+		h.last = nil
+		return
+	}
+	h.t.Helper()
+	h.invariants()
+}
+
+func (h *harness) nonce() string {
+	h.nonces++
+	return fmt.Sprintf("n%d", h.nonces)
+}
+
+// calls makes calls of one chain with given ids.
+func calls(token, chain string, ids ...string) []NewCall {
+	out := make([]NewCall, len(ids))
+	for i, id := range ids {
+		out[i] = NewCall{Token: token, Chain: chain, Key: GivenKey(id), Server: "0001", Sealed: "sealed of " + token}
+	}
+	return out
+}
+
+func (h *harness) append(batch, policy string, lists ...[]NewCall) Appended {
+	h.t.Helper()
+	return h.appendAs(Append{Batch: batch, Policy: policy, Calls: slices.Concat(lists...)})
+}
+
+func (h *harness) appendAs(a Append) Appended {
+	h.t.Helper()
+	done, err := h.l.Append(h.ctx, a)
+	h.no(err)
+	for _, f := range done.Dispatches {
+		h.fed[f.Chain] = f
+	}
+	h.check()
+	return done
+}
+
+func (h *harness) dispatchDue() Dispatched {
+	h.t.Helper()
+	p, err := h.l.Dispatch(h.ctx, testTag, 1000)
+	h.no(err)
+	for _, f := range p.Dispatches {
+		h.fed[f.Chain] = f
+	}
+	h.check()
+	return p
+}
+
+// dispatchOne dispatches the chain that is ready first.
+func (h *harness) dispatchOne() Dispatch {
+	h.t.Helper()
+	p, err := h.l.Dispatch(h.ctx, testTag, 1)
+	h.no(err)
+	h.is(len(p.Dispatches), 1)
+	return p.Dispatches[0]
+}
+
+// dispatch dispatches from and returns the dispatch of a chain.
+func (h *harness) dispatch(chain string) Dispatch {
+	h.t.Helper()
+	h.dispatchDue()
+	f, ok := h.fed[chain]
+	if !ok {
+		h.fatalf("chain %s was not fed; it is %+v", chain, h.chain(chain))
+	}
+	return f
+}
+
+func (h *harness) begin(f Dispatch) Step {
+	h.t.Helper()
+	s, err := h.l.Begin(h.ctx, f, h.nonce(), h.away)
+	h.no(err)
+	if h.fed[f.Chain] == f {
+		delete(h.fed, f.Chain)
+	}
+	if s.Woken != nil {
+		h.fed[s.Woken.Chain] = *s.Woken
+	}
+	h.check()
+	return s
+}
+
+// start dispatches and begins a chain that must be granted.
+func (h *harness) start(chain string) Attempt {
+	h.t.Helper()
+	s := h.begin(h.dispatch(chain))
+	h.is(s.Status, Running)
+	return s.Attempt
+}
+
+func (h *harness) finish(a Attempt, o Outcome, goOn bool) Step {
+	h.t.Helper()
+	if goOn {
+		return h.finishOn(a, o, Own)
+	}
+	return h.finishOn(a, o, Stop)
+}
+
+func (h *harness) finishOn(a Attempt, o Outcome, on GoOn) Step {
+	h.t.Helper()
+	if o.Slot == "" {
+		o.Slot = Release
+	}
+	s, err := h.l.Finish(h.ctx, a, o, on, h.nonce(), h.away)
+	h.no(err)
+	if s.Woken != nil {
+		h.fed[s.Woken.Chain] = *s.Woken
+	}
+	h.check()
+	return s
+}
+
+// end finishes an attempt; the run does not go on.
+func (h *harness) end(a Attempt, kind Kind) Step {
+	h.t.Helper()
+	return h.finish(a, Outcome{Kind: kind}, false)
+}
+
+func (h *harness) decide(chain string, d Decision, m Meant) bool {
+	h.t.Helper()
+	ok, err := h.l.Decide(h.ctx, chain, d, m)
+	h.no(err)
+	h.check()
+	return ok
+}
+
+func (h *harness) cancelBatch(batch string) int {
+	h.t.Helper()
+	n, err := h.l.CancelBatch(h.ctx, batch, []string{testTag})
+	h.no(err)
+	h.check()
+	return n
+}
+
+func (h *harness) cancelChain(chain string, m Meant, heldOnly bool) int {
+	h.t.Helper()
+	n, err := h.l.CancelChain(h.ctx, chain, m, heldOnly)
+	h.no(err)
+	h.check()
+	return n
+}
+
+// chain returns a chain's state; the zero value where it is idle.
+func (h *harness) chain(id string) Chain {
+	h.t.Helper()
+	for c, err := range h.l.Chains(h.ctx, []string{Tag(id)}, false) {
+		h.no(err)
+		if c.ID == id {
+			return c
+		}
+	}
+	return Chain{}
+}
+
+func (h *harness) call(batch, token, id string) Call {
+	h.t.Helper()
+	c, err := h.l.Call(h.ctx, batch, token, GivenKey(id))
+	h.no(err)
+	return c
+}
+
+// states is the states of calls, in a row.
+func (h *harness) states(batch, token string, ids ...string) string {
+	h.t.Helper()
+	out := ""
+	for _, id := range ids {
+		out += string(h.call(batch, token, id).State[:2]) + " "
+	}
+	return out
+}
+
+func (h *harness) counts(batch string) Counts {
+	h.t.Helper()
+	c, err := h.l.Counts(h.ctx, batch, []string{testTag})
+	h.no(err)
+	return c
+}
+
+// peek returns what the token has used and its slots held.
+func (h *harness) peek(token string) (used, slots int) {
+	h.t.Helper()
+	p := h.prefix + ":{" + testTag + "}:"
+	day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+	n, err := h.rdb.Get(h.ctx, p+"used:"+token+":"+day).Int()
+	if err != nil && err != redis.Nil {
+		h.no(err)
+	}
+	held, err := h.rdb.ZCount(h.ctx, p+"slots:"+token, fmt.Sprintf("(%d", h.now().UnixMilli()), "+inf").Result()
+	h.no(err)
+	return n, int(held)
+}
+
+func (h *harness) is(have, want any) {
+	if have != want {
+		h.t.Helper()
+		h.fatalf("have %v, want %v", have, want)
+	}
+}
+
+func why(s Step) string { return string(s.Status) + " " + s.Reason }

@@ -1,0 +1,142 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	// TokenLen is the length of a token's name: 24 characters of a to z and 2 to 7.
+	TokenLen = 24
+	// Buckets is the number of hash tags over which tokens are spread: the first
+	// two characters of a token's name.
+	Buckets = 1024
+	// NoBatch stands for the batch of calls that were enqueued without one.
+	NoBatch = "solo"
+
+	alphabet = "abcdefghijklmnopqrstuvwxyz234567"
+)
+
+// ErrCallID says that a text can't be the id of a call that was made by CallID.
+var ErrCallID = errors.New("not a call's id")
+
+var lower = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
+
+// BatchID returns the short name under which keys and ids know a batch: 12
+// characters of the name's SHA-256. The empty name is NoBatch.
+func BatchID(name string) string {
+	if name == "" {
+		return NoBatch
+	}
+	sum := sha256.Sum256([]byte(name))
+	return lower.EncodeToString(sum[:])[:12]
+}
+
+// ID returns the name of a chain: the token's name, and the chain's own where the
+// producer gave one.
+func ChainID(token, name string) string {
+	if name == "" {
+		return token
+	}
+	return token + ":" + name
+}
+
+// SplitID is the reverse of ID.
+func SplitChainID(id string) (token, name string) {
+	token, name, _ = strings.Cut(id, ":")
+	return token, name
+}
+
+// GivenKey is the key, within batch and token, of a call to which the producer gave
+// an id.
+func GivenKey(id string) string { return "=" + id }
+
+// Namer names rows by what they say (vault.Namer).
+type TokenIDs interface {
+	Row(number uint64, parts ...string) string
+}
+
+// RowKey is the key of a call of a batch that has no id: it is known by what it says, and by
+// its number, from 1, among the calls that say the same. token is the token's name.
+func RowKey(n TokenIDs, number uint64, server, token, name, ref string) string {
+	return "_" + n.Row(number, server, token, name, ref)
+}
+
+// IsOrdinal reports whether a key is the place of its call in its chain, as versions made
+// it that did not know calls by what they say.
+func IsOrdinal(key string) bool {
+	n := key[strings.LastIndexByte(key, '#')+1:]
+	if n == key {
+		if len(key) == 0 || key[0] != '-' {
+			return false
+		}
+		n = key[1:]
+	}
+	return key[0] == '-' && n != "" && strings.Trim(n, "0123456789") == ""
+}
+
+// UniqueKey is the key of a call that is neither of a batch nor has an id: random
+// text that the producer makes once for the call.
+func UniqueKey(random string) string { return "-" + random }
+
+// CallID returns the id of a call as people and the vendor's log see it: the one that
+// its producer gave, else batch, token and key.
+func CallID(batch, token, key string) string {
+	if given, ok := strings.CutPrefix(key, "="); ok {
+		return given
+	}
+	return batch + "-" + token + key
+}
+
+// ParseCallID finds batch, token and key in an id that CallID made of them. It
+// returns ErrCallID for an id that a producer gave: Index finds those.
+func ParseCallID(id string) (batch, token, key string, err error) {
+	batch, rest, ok := strings.Cut(id, "-")
+	if !ok || len(rest) < TokenLen+2 || rest[TokenLen] != '-' && rest[TokenLen] != '_' || !IsToken(rest[:TokenLen]) {
+		return "", "", "", fmt.Errorf("%w: %q", ErrCallID, id)
+	}
+	return batch, rest[:TokenLen], rest[TokenLen:], nil
+}
+
+// IsToken reports whether s has the form of a token's name.
+func IsToken(s string) bool {
+	if len(s) != TokenLen {
+		return false
+	}
+	return strings.Trim(s, alphabet) == ""
+}
+
+// Tag returns the bucket of a token or chain: the two characters that are the hash
+// tag of all its keys. What is too short to be one, such as a chain that a person
+// mistyped, is in a bucket where nothing is.
+func Tag(tokenOrChain string) string { return tokenOrChain[:min(2, len(tokenOrChain))] }
+
+// TagAt returns the nth of the Buckets tags.
+func TagAt(n int) string { return string([]byte{alphabet[n/32], alphabet[n%32]}) }
+
+// AllTags are the tags of all buckets, in order.
+func AllTags() []string {
+	all := make([]string, Buckets)
+	for i := range all {
+		all[i] = TagAt(i)
+	}
+	return all
+}
+
+// TagIndex is the reverse of TagAt; -1 for what is no tag.
+func TagIndex(tag string) int {
+	if len(tag) != 2 {
+		return -1
+	}
+	hi, lo := strings.IndexByte(alphabet, tag[0]), strings.IndexByte(alphabet, tag[1])
+	if hi < 0 || lo < 0 {
+		return -1
+	}
+	return hi*32 + lo
+}
+
+// bucket returns the prefix of all keys of a tag.
+func (l *Ledger) bucket(tag string) string { return l.prefix + ":{" + tag + "}:" }

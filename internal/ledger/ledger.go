@@ -1,0 +1,192 @@
+package ledger
+
+import (
+	"context"
+	"embed"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// Admission is how the ledger grants attempts: the Lua library that has the functions
+// quota.settings, grant, release, give_back, wake, is_chain, tell, cool, lift and now, and the
+// arguments that quota.settings reads.
+type Admission struct {
+	Library string
+	// Args returns the arguments for a grant asked for now. It is called for every
+	// script that may grant and must be safe for concurrent use.
+	Args func() []any
+	// Observe is told the time of Redis, in ms since 1970, of every reply. nil: not told.
+	Observe func(serverMillis int64)
+}
+
+// Options set up a Ledger.
+type Options struct {
+	Prefix      string // of all keys; "" is "habilita"
+	MaxAttempts int    // requests sent before a call is given up; 0 is 12
+	// Grace is how long a worker whose lease has ended may still record its outcome, from the
+	// moment when that was noticed, before its call is taken for lost (see dispatch). 0: not at all.
+	Grace     time.Duration
+	Admission Admission
+	// Fingerprint is that of the token-ID key. Append is refused where the ledger has another
+	// one, or has lost its data (ErrOtherKey, ErrLost). "": not looked at.
+	Fingerprint string
+}
+
+// Ledger is the durable state of chains and calls. It is safe for concurrent use.
+type Ledger struct {
+	rdb         redis.UniversalClient
+	prefix      string
+	maxAttempts int
+	grace       time.Duration
+	admission   Admission
+	fingerprint string
+
+	append_, begin, requeue, finish, dispatch, decide *redis.Script
+	cancelChain, cancelBatch, purge, reseal           *redis.Script
+	cancelScheduled, tidyIDs                          *redis.Script
+	signal, lift, releaseSlot                         *redis.Script
+	restore, epochScript                              *redis.Script
+}
+
+// New returns a ledger on rdb. It asks nothing of Redis.
+func New(rdb redis.UniversalClient, o Options) *Ledger {
+	if o.Prefix == "" {
+		o.Prefix = "habilita"
+	}
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 12
+	}
+	if o.Admission.Args == nil {
+		o.Admission.Args = func() []any { return nil }
+	}
+	if o.Admission.Observe == nil {
+		o.Admission.Observe = func(int64) {}
+	}
+	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission, fingerprint: o.Fingerprint}
+	script := func(name string) *redis.Script {
+		return redis.NewScript(o.Admission.Library + source("base") + source("library") + source(name))
+	}
+	l.tidyIDs = redis.NewScript(source("tidy_ids"))
+	l.append_ = redis.NewScript(source("base") + source("append")) // it grants nothing
+	l.begin, l.requeue, l.finish = script("begin"), script("requeue"), script("finish")
+	l.dispatch, l.decide, l.reseal = script("dispatch"), script("decide"), script("reseal")
+	l.cancelChain, l.cancelBatch, l.purge = script("cancel_chain"), script("cancel_batch"), script("purge")
+	l.cancelScheduled = script("cancel_scheduled")
+	l.restore, l.lift, l.releaseSlot = script("restore"), script("lift"), script("release_slot")
+	l.signal, l.epochScript = redis.NewScript(source("signal")), redis.NewScript(source("epoch"))
+	return l
+}
+
+func source(name string) string {
+	b, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic("chain: " + err.Error()) // the files are embedded: they can't be missing
+	}
+	return string(b)
+}
+
+// run executes a script on the bucket of tag and returns its reply.
+func (l *Ledger) run(ctx context.Context, s *redis.Script, tag string, args ...any) (reply, error) {
+	v, err := s.Run(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	r := reply(v)
+	if len(r) > 0 {
+		l.admission.Observe(r.int(0))
+	}
+	return r, nil
+}
+
+// reply is a script's answer: texts, numbers, and replies in it.
+type reply []any
+
+// str is an element as text; "" where there is none.
+func (r reply) str(i int) string {
+	if i >= len(r) {
+		return ""
+	}
+	switch e := r[i].(type) {
+	case string:
+		return e
+	case int64:
+		return strconv.FormatInt(e, 10)
+	}
+	return ""
+}
+
+// int is an element as a number; 0 where there is none.
+func (r reply) int(i int) int64 {
+	if i >= len(r) {
+		return 0
+	}
+	switch e := r[i].(type) {
+	case int64:
+		return e
+	case string:
+		return parseInt(e)
+	}
+	return 0
+}
+
+// sub is a reply within the reply; empty where there is none.
+func (r reply) sub(i int) reply {
+	if i >= len(r) {
+		return nil
+	}
+	s, _ := r[i].([]any)
+	return s
+}
+
+func (r reply) time(i int) time.Time { return millis(r.int(i)) }
+
+// millis is the time of ms since 1970; 0 is the zero time.
+func millis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// Feed is one dispatch of a chain: what an asynq task carries.
+type Dispatch struct {
+	Chain  string
+	Number string
+}
+
+// TaskID is the id of the asynq task that carries the dispatch, so that dispatching the
+// same number twice makes one task.
+func (f Dispatch) TaskID() string { return f.Chain + ":" + f.Number }
+
+func dispatches(r reply, from int) []Dispatch {
+	var out []Dispatch
+	for i := from; i+1 < len(r); i += 2 {
+		if id := r.str(i); id != "" {
+			out = append(out, Dispatch{Chain: id, Number: r.str(i + 1)})
+		}
+	}
+	return out
+}
+
+func parseInt(s string) int64 {
+	// Numbers come as integers; Lua may have printed one with a fraction.
+	s, _, _ = strings.Cut(s, ".")
+	var n int64
+	neg := strings.HasPrefix(s, "-")
+	for _, c := range strings.TrimPrefix(s, "-") {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if neg {
+		return -n
+	}
+	return n
+}

@@ -1,0 +1,277 @@
+-- Receives calls of one bucket in the order given, and appends those that are new to their
+-- chains. Atomic. New work: refused where Redis is full, so nothing is written before a
+-- command that needs memory. Reads and writes are gathered: a group costs few commands,
+-- however many calls it has.
+-- Each call ends as one of
+--   n  new
+--   m w h e  known: made, waits (or runs), held, ended otherwise. It is left as it is
+--   c  conflict: its id is known for another server or chain. Nothing is changed
+--   r  conflict with a call that was never sent (only with the flag r, and blocks nothing)
+--   k  known by what it says, in a part of a file: nobody can tell whether it is meant (flag p)
+--   b  new, but withheld, since an earlier row of its chain is missing
+-- Under another policy than skip, c and k block the later new calls of their chain. A call that
+-- was pruned, or cancelled unsent with its batch, is new again: its attempts go on.
+-- The token of a call is sealed anew. A batch that was cancelled takes nothing.
+-- KEYS[1] prefix of the bucket
+-- ARGV[1] batch  [2] policy
+-- ARGV[3] flags: a dispatch the chains that become ready at once, d look only: nothing is written
+--         and n says what would be, p a part of a file, r tell r,
+--         o an earlier look said n: a known call whose token has the very sealed form that is given
+--         now was appended by an earlier try of this command, whose reply was lost: it is n
+-- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
+--         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
+-- ARGV[5] until when the batch may be appended to, ms (batch.Note); '' always
+-- ARGV[6..] runs of calls of one chain: chain, sealed token, how many calls, or
+--         '<how many> <licences, none: not given> <due at ms, none: now> <b: withhold what is new>';
+--         then for each call its key, and its record as a text for string.format, where %s
+--         stands for the state and for the time
+-- Reply: {now ms, -1, 0} where the batch was cancelled, {now ms, -2, 0} where it is too late, else
+--        {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
+--         calls where the group has some ('0': it has none), the calls' letters as one string,
+--         how many c and r there are, then for each of these the record that is known,
+--         then chain, dispatch ...}
+local MANY = 32 -- so many calls at once are of a large batch
+-- A hash or sorted set that once had an entry of more than 64 bytes is a table from then on.
+-- By itself it would be a list of up to 512 entries first, in which each call of a large
+-- batch is looked for from the beginning.
+local WIDE = string.rep('~', 65)
+local batch, policy = ARGV[1], ARGV[2]
+local function flagged(letter) return string.find(ARGV[3], letter, 1, true) ~= nil end
+local at_once, look, part, replaces, looked = flagged('a'), flagged('d'), flagged('p'), flagged('r'), flagged('o')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[4] ~= '' then
+  local own = redis.call('HGET', P .. 'epoch', 'f') or ''
+  if own ~= ARGV[4] then return { now, own } end
+end
+local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' .. batch
+local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l')
+local has = about[2]
+if about[1] then return { stamp, -1, 0 } end
+if ARGV[5] ~= '' and now > tonumber(ARGV[5]) then return { stamp, -2, 0 } end
+
+local ids, keys, texts, fields, ats, seals, licensed, withhold = {}, {}, {}, {}, {}, {}, {}, {}
+local n, i, last = 0, 6, #ARGV
+while i < last do
+  local id, many = ARGV[i], tonumber(ARGV[i + 2])
+  local token, at, licenses, w = string.sub(id, 1, 24), nil, nil, nil
+  if not many then
+    local count, given, due, back = string.match(ARGV[i + 2], '^(%d+) (%d*) (%d*) (b?)$')
+    many = tonumber(count)
+    if given ~= '' then licenses = given end
+    if due ~= '' and tonumber(due) > now then at = due end
+    w = back == 'b'
+  end
+  seals[token] = seals[token] or ARGV[i + 1]
+  i = i + 3
+  for _ = 1, many do
+    n = n + 1
+    ids[n], keys[n], texts[n], fields[n], ats[n] = id, ARGV[i], ARGV[i + 1], token .. ARGV[i], at
+    licensed[n], withhold[n] = licenses, w
+    i = i + 2
+  end
+end
+
+-- note_due keeps for people when the batch's calls in this bucket are due: e, the first of
+-- all, while none was due at once, and l, the last that was put off.
+local function note_due(put_off, at_once_too, about)
+  local total, first, last = about[3], tonumber(about[4]), tonumber(about[5])
+  local begun = at_once_too or (total and not first)
+  if first and begun then redis.call('HDEL', counts, 'e') end
+  if not put_off[1] then return end
+  for j = 1, #put_off, 2 do
+    local due = tonumber(put_off[j])
+    first, last = math.min(first or due, due), math.max(last or due, due)
+  end
+  redis.call('HSET', counts, 'l', int(last))
+  if not begun then redis.call('HSET', counts, 'e', int(first)) end
+end
+
+local size = redis.call('HLEN', calls)
+local have = size > 0 and redis.call('HMGET', calls, unpack(fields)) or {}
+local letters, told, blocked, given = {}, {}, {}, {}
+
+-- known is the letter of a call whose record is there.
+local function known_as(j, raw)
+  local state, key, id = string.sub(raw, 3, 3), keys[j], ids[j]
+  local rec
+  if string.byte(key) == 61 then -- '=': an id that was given
+    rec = cjson.decode(raw)
+    local text = cjson.decode(string.format(texts[j], 'q', stamp))
+    if rec[R.server] ~= text[R.server] or (rec[R.chain] or '') ~= (text[R.chain] or '') then
+      told[#told + 1] = raw
+      return replaces and (rec[R.attempts] or 0) == 0 and (is_open(state) or state == 'f') and 'r' or 'c'
+    end
+  elseif part then
+    return 'k'
+  end
+  if state == 's' then return 'm' end
+  if is_open(state) then return 'w' end
+  if state == 'f' then
+    local c = redis.call('HMGET', P .. 'chain:' .. id, 's', 'h')
+    if c[1] == 'h' and c[2] == ref_of(batch, key, rec or cjson.decode(raw)) then return 'h' end
+  end
+  return 'e'
+end
+
+-- ours reports whether the last append for the token was an earlier try of this one: each seals the
+-- token anew, so no two have the same sealed form.
+local function ours(token)
+  local kept = redis.call('HGET', P .. 'tokens', token)
+  return kept and string.match(kept, '^%d+:(.*)$') == seals[token]
+end
+
+local mine = 0 -- known calls that are new all the same
+local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: records added, by token
+local chains, waiting, added, known, fresh, revived = {}, {}, 0, 0, 0, 0
+for j = 1, n do
+  local field, id = fields[j], ids[j]
+  local token, raw = string.sub(id, 1, 24), have[j]
+  local letter
+  if seen[field] then
+    letter = 'w'
+  elseif raw and string.sub(raw, 3, 3) ~= 'p' then
+    letter = known_as(j, raw)
+    if looked and letter ~= 'c' and letter ~= 'r' and ours(token) then letter, mine = 'o', mine + 1 end
+    if policy ~= 'skip' and (letter == 'c' or letter == 'k') then blocked[id] = true end
+  else
+    letter = (withhold[j] or blocked[id]) and 'b' or 'n'
+  end
+  letters[j] = letter == 'o' and 'n' or letter
+  if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then known = known + 1 end
+  if letter ~= 'b' and letter ~= 'c' and letter ~= 'k' and licensed[j] then given[token] = licensed[j] end
+  if letter == 'n' then
+    seen[field], added = true, added + 1
+  end
+  if letter == 'n' and not look then
+    local state, ref, rec = 'q', batch .. ' ' .. keys[j], nil
+    if raw then
+      rec, revived = revive(cjson.decode(raw), cjson.decode(string.format(texts[j], 'q', stamp))), revived + 1
+      ref = ref_of(batch, keys[j], rec)
+    else
+      fresh, more[token] = fresh + 1, (more[token] or 0) + 1
+    end
+    if has == 'cancel' and is_dropped(batch, id) then
+      gone[#gone + 1] = { field, rec or cjson.decode(string.format(texts[j], 'q', stamp)) }
+    elseif ats[j] then
+      state = 'd'
+      delayed[#delayed + 1] = ats[j]
+      delayed[#delayed + 1] = token .. ' ' .. batch .. ' ' .. keys[j]
+    elseif waiting[id] then
+      local refs = waiting[id]
+      refs[#refs + 1] = ref
+    else
+      chains[#chains + 1] = id
+      waiting[id] = { ref }
+    end
+    records[#records + 1] = field
+    if rec then
+      rec[R.state] = state
+      records[#records + 1] = encode(rec)
+    else
+      records[#records + 1] = string.format(texts[j], state, stamp)
+    end
+  end
+end
+local function reply(standing, due, fed)
+  local out = { stamp, added + mine, known, standing, due, table.concat(letters), #told }
+  for _, raw in ipairs(told) do out[#out + 1] = raw end
+  for _, v in ipairs(fed) do out[#out + 1] = v end
+  return out
+end
+if look then return reply(0, '0', {}) end
+
+if added > 0 then
+  if not has and batch ~= SOLO then redis.call('HSET', counts, 'p', policy) end
+  local widen = added >= MANY and size <= 512
+  if widen then records[#records + 1], records[#records + 2] = WIDE, '' end
+  redis.call('HSET', calls, unpack(records))
+  if widen then redis.call('HDEL', calls, WIDE) end
+  note_due(delayed, chains[1] ~= nil, about)
+  if delayed[1] then
+    -- Calls that are due at the same time join their chain in the order in which they were
+    -- given: each is due a microsecond after the one before.
+    local many = #delayed / 2
+    local before = redis.call('HINCRBY', P .. 'delays', 'n', many) - many
+    for j = 1, many do
+      delayed[2 * j - 1] = string.format('%.3f', delayed[2 * j - 1] + (before + j - 1) % 1000000 / 1000)
+    end
+    redis.call('ZADD', DELAYED, unpack(delayed))
+  end
+end
+for _, g in ipairs(gone) do end_call(batch, g[1], g[2], 'c', now) end
+if gone[1] then tally(batch, now, 'c', #gone) end
+
+-- The tokens: how many records use each, and its sealed form, which is always the one given
+-- now: it mends a token whose sealing key was lost. A token that was not there has no
+-- records, and so no chain that has something to do.
+local tokens, there, values = {}, {}, {}
+for token in pairs(seals) do tokens[#tokens + 1] = token end
+for j, kept in ipairs(redis.call('HMGET', P .. 'tokens', unpack(tokens))) do
+  local token = tokens[j]
+  local before = kept and tonumber(string.match(kept, '^%d+')) or 0
+  if kept then there[token] = true end
+  if kept or more[token] then
+    values[#values + 1], values[#values + 2] = token, int(before + (more[token] or 0)) .. ':' .. seals[token]
+  end
+end
+if values[1] then
+  local widen = #tokens >= MANY and redis.call('HLEN', P .. 'tokens') == 0
+  if widen then values[#values + 1], values[#values + 2] = WIDE, '' end
+  redis.call('HSET', P .. 'tokens', unpack(values))
+  if widen then redis.call('HDEL', P .. 'tokens', WIDE) end
+end
+if fresh > 0 then tally(batch, now, 't', fresh) end
+if revived > 0 then tally(batch, now, 'c', -revived) end
+
+-- The chains.
+local ready, since, behind, fed = {}, int(now - FRESH), 0, {}
+for _, id in ipairs(chains) do
+  local refs, key = waiting[id], P .. 'chain:' .. id
+  local state = there[string.sub(id, 1, 24)] and redis.call('HGET', key, 's')
+  if state then
+    redis.call('HINCRBY', key, 'o:' .. batch, #refs)
+    redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs))
+    if state == 'h' then behind = behind + #refs end
+  else
+    local c = new_chain(id, refs[1], batch, #refs)
+    if refs[2] then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
+    if at_once then
+      fed[#fed + 1] = id
+      fed[#fed + 1] = feed(c, now)
+    else
+      ready[#ready + 1] = since
+      ready[#ready + 1] = id
+    end
+  end
+end
+if behind > 0 then tally(batch, now, 'b', behind) end
+local standing = redis.call('ZCARD', READY)
+if ready[1] then
+  local widen = #ready >= 2 * MANY and standing <= 128
+  if widen then redis.call('ZADD', READY, since, WIDE) end
+  standing = standing + redis.call('ZADD', READY, unpack(ready))
+  if widen then redis.call('ZREM', READY, WIDE) end
+end
+
+if next(given) then
+  local who, values, raised = {}, {}, {}
+  for token in pairs(given) do who[#who + 1] = token end
+  local before, lent = redis.call('HMGET', P .. 'licenses', unpack(who)), {}
+  for j, token in ipairs(who) do
+    if before[j] ~= given[token] then
+      values[#values + 1] = token
+      values[#values + 1] = given[token]
+      if not before[j] then lent[#lent + 1] = token end -- licences that were set to stay do
+      -- Chains of a token that was there wait for the quota, perhaps: they look again.
+      if there[token] then raised[#raised + 1] = token end
+    end
+  end
+  if values[1] then redis.call('HSET', P .. 'licenses', unpack(values)) end
+  if lent[1] then redis.call('SADD', P .. 'lent', unpack(lent)) end
+  for _, token in ipairs(raised) do
+    if recall(token, 'quota', now) then standing = math.max(standing, 1) end
+  end
+end
+local due = delayed[1] and int(math.floor(redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2])) or '0'
+return reply(standing, due, fed)

@@ -1,0 +1,185 @@
+-- The ledger's functions of every script. A script is this file, for all but append
+-- quota's library before it and library.lua after it, and the few lines of its own file:
+-- every script that runs makes all functions of its text anew, so append, which runs
+-- most often, has no more than it needs. All keys of a script live under KEYS[1], the prefix
+-- of one bucket with its hash tag ("habilita:{k7}:"), so that a script touches
+-- one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
+--
+--   tokens          hash   token -> "<call records>:<sealed token>"
+--   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
+--   counts:<batch>  hash   t total, s f k c by state, b blocked behind held
+--                          heads, g held chains, p policy, x cancelled, at last change,
+--                          e and l when its calls are due (note_due of append)
+--   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)
+--   chain:<id>      hash   see C; absent where a chain has nothing to do
+--   queue:<id>      list   references behind the head, "<batch> <key>" or, of a call that was
+--                          new again, "<batch> <key> <times>": one with other times is void
+--   ready           zset   chain -> since when, to be dispatched
+--   due             zset   chain -> when it needs somebody: the deferral, back-off,
+--                          dispatch or lease of its call has ended by then, or the grace
+--                          that follows a lease; and "!<since ms> <reason> <token>", a
+--                          recall (see recall)
+--   asleep:<reason>:<token> zset chains that wait for the token's quota or cooling -> since
+--   held            zset   chain -> since when it waits for a person
+--   delays          hash   n: scheduled calls of the bucket so far
+--   delayed         zset   "<token> <batch> <key>" -> when a scheduled call is due, and microseconds
+--                          that keep the order of calls that are due at the same time (the
+--                          name of its chain, which may have spaces, is in its record)
+--   old             zset   field of a finished call of no batch -> when
+--   dispatch            string the last dispatch number of the bucket
+--   lent            set    tokens whose licences came with calls, and go with the last one
+--   hops            hash   nonce of an attempt that a run began on leaving another chain ->
+--                          its chain, so that a finish that is sent again finds it
+--   quiet:<chain>   string a request of the chain may still be at the vendor until
+--                          then (an unknown outcome): no grant; it outlives the chain
+local P = KEYS[1]
+local READY, DUE, HELD, DELAYED = P .. 'ready', P .. 'due', P .. 'held', P .. 'delayed'
+local SOLO = 'solo'       -- the batch of calls of no batch
+local FEED_GRACE = 10000  -- a chain that was dispatched and did not begin is dispatched again after this; doubled each time
+local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones
+local SLICE = 500         -- references or records that one script works on, to stay below 5 ms
+
+-- Places in a call's record.
+local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 6,
+  started = 7, finished = 8, code = 9, msg = 10, err = 11, reason = 12 }
+-- reason is the code of what went wrong at the last attempt; absent where nothing did.
+-- ref is the text, or the line of the file that first brought the call (which then has no
+-- text), or an array of that line (0: none), the text, and how often the call was new again.
+-- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
+-- r running, s succeeded, f failed, k skipped, c cancelled, p cancelled in a way that makes
+-- it new if its row comes again (counted as c).
+
+-- Fields of a chain: s state, h head, f dispatch number, n nonce of the last attempt,
+-- e end of its lease, a attempts spent of the budget, p first push-back, t failures
+-- in a row, y why it waits, u until when, z waiting for a slot since, m times that
+-- a dispatch went unanswered, o:<batch> open calls.
+-- States of a chain: r ready, f dispatched, x running, w waiting for a time, l waiting for
+-- a slot, h held. d: the days on which the last attempt was counted.
+-- OF_HEAD are those that belong to the head alone: a new one has none of them, and a is 0.
+local OF_HEAD = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
+
+-- A number as text without an exponent. A number below 10^14 needs it nowhere: redis.call,
+-- a reply and .. write it whole, and at a third of the time.
+local function int(n) return string.format('%.0f', n) end
+
+local function token_of(chain) return string.sub(chain, 1, 24) end
+
+-- load_chain is the only way to a chain that is there, new_chain to one that is not: a
+-- table of a chain always has all of its fields, so that none is left for the next head.
+local function load_chain(id)
+  local key = P .. 'chain:' .. id
+  local v = redis.call('HMGET', key, 's', 'h', 'f', 'n', 'e', 'a', 'p', 't', 'y', 'u', 'z', 'm', 'd')
+  if not v[1] then return nil end
+  -- Made at its full size: a table that grows is moved several times.
+  return { id = id, key = key, token = token_of(id), s = v[1], h = v[2], f = v[3] or nil, n = v[4] or nil,
+    e = v[5] or nil, a = v[6] or nil, p = v[7] or nil, t = v[8] or nil, y = v[9] or nil, u = v[10] or nil,
+    z = v[11] or nil, m = v[12] or nil, d = v[13] or nil }
+end
+
+-- new_chain makes a chain that had nothing to do: its head, and how many open calls of the
+-- head's batch it has. Its caller puts it on a list.
+local function new_chain(id, ref, batch, open)
+  local key = P .. 'chain:' .. id
+  redis.call('HSET', key, 's', 'r', 'h', ref, 'o:' .. batch, open)
+  return { id = id, key = key, token = token_of(id), s = 'r', h = ref }
+end
+
+local function encode(rec)
+  if not (rec[R.chain] and rec[R.finished] and rec[R.err]) then -- appended, and not written since
+    local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
+    for i = 1, #blank do if rec[i] == nil then rec[i] = blank[i] end end
+  end
+  return cjson.encode(rec)
+end
+
+local function write(batch, field, rec) redis.call('HSET', P .. 'calls:' .. batch, field, encode(rec)) end
+
+local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end
+
+-- times is how often a call was new again, as its references have it; nil: never.
+local function times(rec)
+  local ref = rec[R.ref]
+  return type(ref) == 'table' and ref[3] and int(ref[3]) or nil
+end
+
+-- ref_of is how a call stands in its chain.
+local function ref_of(batch, key, rec)
+  local t = times(rec)
+  return t and batch .. ' ' .. key .. ' ' .. t or batch .. ' ' .. key
+end
+
+-- revive makes the record of a call that is new again of its older and its new one.
+local function revive(before, rec)
+  local ref = rec[R.ref]
+  if type(ref) == 'number' then ref = { ref, '' } elseif type(ref) ~= 'table' then ref = { 0, ref or '' } end
+  ref[3] = (times(before) or 0) + 1
+  rec[R.ref], rec[R.chain] = ref, rec[R.chain] or ''
+  rec[R.attempts], rec[R.started] = before[R.attempts] or 0, before[R.started] or 0
+  return rec
+end
+
+local function tally(batch, now, ...)
+  local key, change = P .. 'counts:' .. batch, { ... }
+  for i = 1, #change, 2 do redis.call('HINCRBY', key, change[i], change[i + 1]) end
+  redis.call('HSET', key, 'at', now)
+end
+
+-- end_call writes a call's last state; the caller has taken it out of its chain.
+local function end_call(batch, field, rec, state, now)
+  rec[R.state], rec[R.finished] = state, now
+  write(batch, field, rec)
+  if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
+end
+
+local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end
+
+-- save_head writes a head down that is not yet (new_head), and forgets what was the last one's.
+local function save_head(c)
+  if not c.unsaved then return end
+  redis.call('HDEL', c.key, unpack(OF_HEAD))
+  redis.call('HSET', c.key, 'h', c.h, 'a', 0)
+  for _, name in ipairs(OF_HEAD) do c[name] = nil end
+  c.unsaved = nil
+end
+
+-- asleep is the list of a token's chains that wait for the same reason, where it is one that
+-- can go before its time; else nil.
+local function asleep(c)
+  local reason = c.s == 'w' and c.y and string.match(c.y, '^[^:]*')
+  if reason == 'quota' or reason == 'cooling' then return P .. 'asleep:' .. reason .. ':' .. c.token end
+  return nil
+end
+
+local function awake(c)
+  local list = asleep(c)
+  if list then redis.call('ZREM', list, c.id) end
+end
+
+local function set_ready(c, now, fresh)
+  awake(c)
+  save_head(c)
+  redis.call('HSET', c.key, 's', 'r')
+  redis.call('ZREM', DUE, c.id)
+  redis.call('ZADD', READY, fresh and now - FRESH or now, c.id)
+  c.s = 'r'
+end
+
+-- dispatch gives the chain its next dispatch number: older tasks of it do nothing from here on.
+local function feed(c, now)
+  local n = redis.call('INCR', P .. 'feed')
+  local missed = tonumber(c.m or '0')
+  redis.call('HSET', c.key, 's', 'f', 'f', n)
+  redis.call('ZREM', READY, c.id)
+  redis.call('ZADD', DUE, now + FEED_GRACE * 2 ^ math.min(missed, 5), c.id)
+  c.s, c.f = 'f', n
+  return n
+end
+
+-- recall has the chains of a token that wait for this reason look again, since it may have
+-- gone: a timer that dispatch works off a slice at a time, so that any number may wait. Returns
+-- whether there is one. (quota.recall is the same.)
+local function recall(token, reason, now)
+  if redis.call('EXISTS', DUE) == 0 then return false end
+  redis.call('ZADD', DUE, now, '!' .. int(now) .. ' ' .. reason .. ' ' .. token)
+  return true
+end

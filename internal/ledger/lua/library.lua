@@ -1,0 +1,320 @@
+-- The ledger's functions of the scripts that run, move or end calls; base.lua stands
+-- before it.
+local HOPS = P .. 'hops'
+
+local function chain_of(token, name)
+  if name == nil or name == '' then return token end
+  return token .. ':' .. name
+end
+
+-- split cuts a reference into its two or three parts.
+local function split(ref)
+  local at = string.find(ref, ' ', 1, true)
+  local second = string.find(ref, ' ', at + 1, true)
+  if not second then return string.sub(ref, 1, at - 1), string.sub(ref, at + 1) end
+  return string.sub(ref, 1, at - 1), string.sub(ref, at + 1, second - 1), string.sub(ref, second + 1)
+end
+
+-- stands tells whether a reference is that of a call that waits in its chain; t is its third part.
+local function stands(rec, t) return rec and (rec[R.state] == 'q' or rec[R.state] == 'w') and times(rec) == t end
+
+local function read(batch, field)
+  local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
+  return raw and cjson.decode(raw) or nil
+end
+
+local function open_in_chain(id, batch, by)
+  local key, field = P .. 'chain:' .. id, 'o:' .. batch
+  if redis.call('HINCRBY', key, field, by) <= 0 then redis.call('HDEL', key, field) end
+end
+
+-- taken counts calls that were cancelled behind the head of a chain, in one go: so many
+-- by batch.
+local function taken(c, gone, now)
+  for batch, n in pairs(gone) do
+    open_in_chain(c.id, batch, -n)
+    if c.s == 'h' then tally(batch, now, 'c', n, 'b', -n) else tally(batch, now, 'c', n) end
+  end
+end
+
+-- cancelled tells whether the batch was taken out: what does not succeed now is not
+-- tried again.
+local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, 'x') == '1' end
+
+-- shift_blocked counts all open calls of a chain as blocked (by 1), or as not (-1).
+local function shift_blocked(c, by, now)
+  local all = redis.call('HGETALL', c.key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'o:' then
+      tally(string.sub(all[i], 3), now, 'b', by * tonumber(all[i + 1]))
+    end
+  end
+end
+
+-- unlist takes a chain off every list that could run it.
+local function unlist(c)
+  awake(c)
+  redis.call('ZREM', READY, c.id)
+  redis.call('ZREM', DUE, c.id)
+  redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
+end
+
+-- drop_fields removes those fields of a chain that it has.
+local function drop_fields(c, ...)
+  local have = {}
+  for _, name in ipairs({ ... }) do
+    if c[name] then
+      have[#have + 1] = name
+      c[name] = nil
+    end
+  end
+  if have[1] then redis.call('HDEL', c.key, unpack(have)) end
+end
+
+-- new_head forgets what belonged to the call before. Of a chain that is lazy the new
+-- head and its nonce are written with whatever comes next (save_head, start).
+local function new_head(c, ref)
+  if c.lazy then drop_fields(c, 'p', 't', 'y', 'u', 'm') end -- start writes n, e, d and a
+  c.h, c.a, c.unsaved = ref, 0, true
+  if not c.lazy then save_head(c) end
+end
+
+-- wait puts the chain off until a time; it costs nothing until then.
+local function wait(c, why, till, now)
+  local s = why == 'slots' and 'l' or 'w'
+  save_head(c)
+  redis.call('HSET', c.key, 's', s, 'y', why, 'u', till)
+  if c.m then redis.call('HDEL', c.key, 'm') end
+  c.m = nil
+  if s == 'w' and c.z then
+    redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
+  elseif s == 'l' and not c.z then
+    redis.call('HSET', c.key, 'z', now)
+    c.z = now
+  end
+  redis.call('ZREM', READY, c.id)
+  redis.call('ZADD', DUE, till, c.id)
+  c.s, c.y, c.u = s, why, till
+  local list = asleep(c)
+  if list then redis.call('ZADD', list, now, c.id) end
+end
+
+-- hold stops the chain at its head, which was given up, until a person decides.
+local function hold(c, batch, now)
+  unlist(c)
+  redis.call('HSET', c.key, 's', 'h', 'y', 'held', 'u', '0')
+  redis.call('ZADD', HELD, now, c.id)
+  shift_blocked(c, 1, now)
+  tally(batch, now, 'g', 1)
+  c.s = 'h'
+end
+
+local function unhold(c, batch, now)
+  redis.call('ZREM', HELD, c.id)
+  shift_blocked(c, -1, now)
+  tally(batch, now, 'g', -1, 'f', -1)
+  c.s = 'w'
+end
+
+-- advance makes the next open call the head; false where there is none and the
+-- chain went idle. References whose call has ended (cancelled) are passed over;
+-- after a slice of them the head is '' and the next run goes on passing over. ended is
+-- the batch of the head, where it is still counted as open.
+local function advance(c, now, ended)
+  local gone = {}
+  for _ = 1, SLICE do
+    local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
+    if not ref then
+      taken(c, gone, now)
+      if c.s == 'x' then redis.call('ZREM', DUE, c.id) else unlist(c) end
+      redis.call('DEL', c.key)
+      return false
+    end
+    if ended then
+      open_in_chain(c.id, ended, -1)
+      ended = nil
+    end
+    local batch, key, t = split(ref)
+    local rec = read(batch, c.token .. key)
+    if stands(rec, t) then
+      if is_dropped(batch, c.id) then
+        end_call(batch, c.token .. key, rec, 'c', now)
+        gone[batch] = (gone[batch] or 0) + 1
+      else
+        taken(c, gone, now)
+        new_head(c, ref)
+        c.rec = rec
+        return true
+      end
+    end
+  end
+  taken(c, gone, now)
+  new_head(c, '')
+  return true
+end
+
+local function advance_or_idle(c, now)
+  if advance(c, now) then set_ready(c, now) end
+end
+
+-- drop_later cancels the calls of a batch behind the head (policy cancel): the nearest
+-- ones at once, the others when the chain comes to them.
+local function drop_later(c, batch, now)
+  local n = 0
+  redis.call('SADD', P .. 'dropped:' .. batch, c.id)
+  for _, ref in ipairs(redis.call('LRANGE', P .. 'queue:' .. c.id, 0, 199)) do
+    local of, key, t = split(ref)
+    if of == batch then
+      local rec = read(batch, c.token .. key)
+      if stands(rec, t) then
+        end_call(batch, c.token .. key, rec, 'c', now)
+        n = n + 1
+      end
+    end
+  end
+  if n > 0 then taken(c, { [batch] = n }, now) end
+end
+
+-- end_cancelled ends the head of a batch that was taken out meanwhile; true where the
+-- chain can go on with another call.
+local function end_cancelled(c, batch, key, rec, now)
+  end_call(batch, c.token .. key, rec, 'c', now)
+  open_in_chain(c.id, batch, -1)
+  tally(batch, now, 'c', 1)
+  return advance(c, now)
+end
+
+-- give_up ends the head as failed and does what its batch's policy says; true
+-- where the chain can go on with another call.
+local function give_up(c, batch, key, rec, now)
+  end_call(batch, c.token .. key, rec, 'f', now)
+  open_in_chain(c.id, batch, -1)
+  tally(batch, now, 'f', 1)
+  local policy = redis.call('HGET', P .. 'counts:' .. batch, 'p') or 'hold'
+  if policy == 'skip' or policy == 'cancel' then
+    if policy == 'cancel' then drop_later(c, batch, now) end
+    return advance(c, now)
+  end
+  hold(c, batch, now)
+  return false
+end
+
+-- running is the reply for an attempt that was granted.
+local function running(c, batch, key, rec, g)
+  local tok = redis.call('HGET', P .. 'tokens', c.token) or ':' -- one that is gone can't be opened
+  return { 'run', c.id, batch, key, rec[R.server], string.sub(tok, string.find(tok, ':', 1, true) + 1),
+    rec[R.attempts], c.a, c.p or 0, c.t or 0, c.e, c.d, rec[R.enqueued],
+    g.reclaimed or 0, g.probing and 1 or 0, g.used or 0, g.limit or 0 }
+end
+
+-- repeated answers a script that is executed again because its reply was lost: the
+-- attempt of this nonce was granted and is still to be made.
+local function repeated(c, nonce)
+  if not c or c.s ~= 'x' or c.n ~= nonce then return nil end
+  local batch, key = split(c.h)
+  return running(c, batch, key, read(batch, c.token .. key), {})
+end
+
+-- defer puts the head off without an attempt.
+local function defer(c, batch, field, rec, why, till, detail, now)
+  wait(c, why, till, now)
+  if rec[R.state] ~= 'w' then
+    rec[R.state] = 'w'
+    write(batch, field, rec)
+  end
+  return { 'deferred', why, till, detail or '', 0, c.id }
+end
+
+-- away tells until when the calls of a server are put off; nil: they are not. Whoever
+-- comes when that time has passed is put off for a second: one worker probes the server,
+-- and says so to the others.
+local function away(servers, server, now)
+  if servers == nil or servers == '' then return nil end
+  local _, last = string.find(' ' .. servers, ' ' .. server .. '=', 1, true)
+  if not last then return nil end
+  return math.max(tonumber(string.match(servers, '^%d+', last)) or 0, now + 1000)
+end
+
+-- start asks for the grant of the head's next attempt and writes it down: the
+-- attempt is counted here, before anything is sent.
+-- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
+--         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
+--         slots reclaimed, 1 a probe of a cooling token, used today, limit}
+--     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
+local function start(c, nonce, s, now, servers)
+  if c.h == '' then
+    if not advance(c, now) then return { 'idle' } end
+    if c.h == '' then
+      set_ready(c, now)
+      return { 'again' }
+    end
+  end
+  local batch, key = split(c.h)
+  local field = c.token .. key
+  local rec = c.rec or read(batch, field)
+  local quiet = redis.call('GET', P .. 'quiet:' .. c.id)
+  quiet = quiet and tonumber(quiet) or 0
+  if quiet > now then return defer(c, batch, field, rec, 'unknown', quiet, '', now) end
+  local closed = away(servers, rec[R.server], now)
+  if closed then return defer(c, batch, field, rec, 'server', closed, '', now) end
+  local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now)
+  if not g.granted then
+    if g.why == 'clock' then return { 'clock' } end
+    local reply = defer(c, batch, field, rec, g.why, g.until_ms, g.detail, now)
+    if reply[4] ~= '' then redis.call('HSET', c.key, 'y', g.why .. ': ' .. reply[4]) end
+    reply[5] = g.reclaimed or 0
+    return reply
+  end
+  rec[R.state] = 'r'
+  rec[R.attempts] = (rec[R.attempts] or 0) + 1
+  if (rec[R.started] or 0) == 0 then rec[R.started] = now end
+  write(batch, field, rec)
+  if c.s == 'r' then redis.call('ZREM', READY, c.id) end
+  drop_fields(c, 'y', 'u', 'z', 'm')
+  c.s, c.n, c.e, c.d, c.unsaved = 'x', nonce, g.ends, g.days, nil
+  c.a = tonumber(c.a or 0) + 1
+  redis.call('HSET', c.key, 's', 'x', 'n', nonce, 'e', c.e, 'a', c.a, 'd', c.d, 'h', c.h)
+  redis.call('ZADD', DUE, c.e, c.id)
+  return running(c, batch, key, rec, g)
+end
+
+-- wake takes the waiter of the token that waited longest for a slot and can be reached out
+-- of the queue, where a slot is free. Its caller dispatches or begins a chain; a waiter of package
+-- quota is told. Returns the chain, {} for a waiter of quota, or nil.
+local function wake(token, slots, now)
+  for _ = 1, 8 do
+    local id = quota.wake(P, token, slots, now)
+    if not id then return nil end
+    if quota.is_chain(token, id) then
+      local c = load_chain(id)
+      if c and c.s == 'l' then return c end
+    elseif quota.tell(P, id) then
+      return {}
+    end
+  end
+  return nil
+end
+
+-- hand_on gives the slot offer of a chain that does not take it, since it ended or was put off for
+-- a reason of its own, to the chain of the token that waits longest, where a slot is free.
+-- Only a chain that waited for a slot, and does not any more, had one. Where the whole
+-- token is closed nothing is handed on: who has the slot offer comes back with it when that has
+-- passed, and until then the others would be woken in vain. Returns as wake does.
+local function hand_on(c, slots, now)
+  if not c.z or c.s == 'l' then return nil end
+  return wake(c.token, slots, now)
+end
+
+-- begin starts the head of a chain that has a slot offer. Returns the reply of start, and the
+-- chain to which the slot offer was passed on instead: its caller dispatches it.
+local function begin(c, nonce, s, now, servers)
+  local reply = start(c, nonce, s, now, servers)
+  local own = reply[1] == 'idle' or reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server')
+  local other = own and hand_on(c, s.slots, now)
+  return reply, other and other.id and other or nil
+end
+
+-- outcome_first makes the script one that writes before it needs memory: a Redis
+-- that is full (noeviction) refuses new work, but lets a script that has begun to
+-- write go on, so outcomes are recorded all the same.
+local function outcome_first() redis.call('UNLINK', P .. 'none') end

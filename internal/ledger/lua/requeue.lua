@@ -1,0 +1,10 @@
+-- Puts a chain that was dispatched and has not begun back, for a worker that stops. Atomic.
+-- KEYS[1] prefix of the bucket
+-- ARGV[1] chain  [2] dispatch number
+-- Reply: {now ms, 1 where it was put back}
+local now = quota.now()
+outcome_first()
+local c = load_chain(ARGV[1])
+if not c or c.s ~= 'f' or c.f ~= ARGV[2] then return { int(now), 0 } end
+set_ready(c, now, true)
+return { int(now), 1 }

@@ -1,0 +1,406 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	goflag "flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"habilita/internal/testkit/redistest"
+)
+
+// model is what the outside knows: what was appended in which order, and which
+// requests may be at the vendor. After every step the invariants are checked too.
+type model struct {
+	*harness
+	rt       *rapid.T
+	policies map[string]string
+	order    map[string][]*modelCall // by chain, in the order in which they joined
+	delayed  []*modelCall
+	all      []*modelCall
+	attempts []*modelAttempt
+	feeds    []Dispatch
+	ids      int
+}
+
+type modelCall struct {
+	batch, token, chain, key string
+	at                       int64
+	row                      int
+	gone                     State // purged in this state
+}
+
+type modelAttempt struct {
+	Attempt
+	complete bool // the vendor has answered, or nothing was sent
+}
+
+// checkModel checks a model on an empty miniredis each time.
+func checkModel(t *testing.T, with func(*rapid.T) setup, check func(*rapid.T, *harness)) {
+	// miniredis makes a Lua state for every script: fewer runs, unless they are asked for.
+	if f := goflag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		if err := goflag.Set("rapid.checks", "20"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mini := redistest.Mini(t)
+	client := redis.NewClient(&redis.Options{Addr: mini.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	rapid.Check(t, func(rt *rapid.T) {
+		mini.FlushAll()
+		h := newHarness(t, redistest.Backend{Client: client, SetTime: mini.SetTime, Mini: mini}, with(rt))
+		h.fatalf = rt.Fatalf
+		check(rt, h)
+	})
+}
+
+func TestModel(t *testing.T) {
+	graces := func(rt *rapid.T) setup { return setup{grace: pick(rt, "grace", []time.Duration{0, time.Second})} }
+	checkModel(t, graces, func(rt *rapid.T, h *harness) {
+		m := &model{harness: h, rt: rt, order: map[string][]*modelCall{},
+			policies: map[string]string{NoBatch: "hold", "h1": "hold", "h2": "hold", "s1": "skip", "c1": "cancel", "c2": "cancel"}}
+		// One token is near its quota.
+		day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+		h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(3)+":"+day, 995, 0).Err())
+		rt.Repeat(map[string]func(*rapid.T){
+			"append": m.append, "append ": m.append, "pump": m.dispatch, "begin": m.begin, "begin ": m.begin, "begin  ": m.begin,
+			"finish": m.finish, "finish ": m.finish, "finish  ": m.finish,
+			"jump": m.jump, "decide": m.decide, "unfeed": m.requeue,
+			"cancel chain": m.cancelChain, "cancel batch": m.cancelBatch, "purge": m.purge,
+			"prune": m.prune, "reopen": m.reopen,
+		})
+		m.drain()
+	})
+}
+
+func pick[T any](rt *rapid.T, what string, from []T) T { return rapid.SampledFrom(from).Draw(rt, what) }
+
+// recent is one of the last of a list, the last most often; nil where there is none.
+func recent[T any](rt *rapid.T, what string, from []T) *T {
+	if len(from) == 0 {
+		rt.Skip("none yet")
+	}
+	back := rapid.IntRange(0, min(7, len(from)-1)).Draw(rt, what)
+	return &from[len(from)-1-back]
+}
+
+func (m *model) batch() string {
+	return pick(m.rt, "batch", []string{NoBatch, "h1", "h2", "s1", "c1", "c2"})
+}
+
+func (m *model) chainID() (token, name string) {
+	return tok(rapid.IntRange(1, 3).Draw(m.rt, "token")), pick(m.rt, "chain", []string{"", "", "two words", "z"})
+}
+
+func (m *model) append(rt *rapid.T) {
+	batch := m.batch()
+	a := Append{Batch: batch, Policy: m.policies[batch], AtOnce: rapid.Bool().Draw(rt, "at once")}
+	var added []*modelCall
+	for range rapid.IntRange(1, 4).Draw(rt, "calls") {
+		token, name := m.chainID()
+		c := &modelCall{batch: batch, token: token, chain: ChainID(token, name), key: GivenKey(fmt.Sprint(m.ids)), row: rapid.IntRange(0, 9).Draw(rt, "row")}
+		m.ids++
+		call := NewCall{Token: token, Chain: name, Key: c.key, Server: "0001", Sealed: "s", Row: c.row}
+		if rapid.IntRange(0, 3).Draw(rt, "scheduled") == 0 {
+			call.At = m.now().Add(time.Duration(rapid.IntRange(-1, 90).Draw(rt, "in")) * time.Second)
+			c.at = call.At.UnixMilli()
+		}
+		if rapid.IntRange(0, 9).Draw(rt, "licences") == 0 {
+			call.Licenses = rapid.IntRange(1, 3).Draw(rt, "how many")
+		}
+		a.Calls = append(a.Calls, call)
+		added = append(added, c)
+	}
+	var revived []*modelCall
+	if rapid.IntRange(0, 3).Draw(rt, "again") == 0 { // known ones, in any place
+		for _, c := range m.all {
+			if c.batch == batch && c.gone == "" {
+				token, name := SplitChainID(c.chain)
+				a.Calls = append(a.Calls, NewCall{Token: token, Chain: name, Key: c.key, Server: "0001", Sealed: "s"})
+				if m.newAgain(c) {
+					revived = append(revived, c)
+				}
+			}
+		}
+	}
+	if m.rdb.HGet(m.ctx, m.prefix+":{ab}:counts:"+batch, "x").Val() == "1" {
+		if _, err := m.l.Append(m.ctx, a); !errors.Is(err, ErrCancelled) {
+			m.fatalf("a cancelled batch took calls: %v", err)
+		}
+		m.check()
+		return
+	}
+	done := m.appendAs(a)
+	m.is(done.Added, len(added)+len(revived))
+	m.feeds = append(m.feeds, done.Dispatches...)
+	m.all = append(m.all, added...)
+	for _, c := range added {
+		if c.at > m.now().UnixMilli() {
+			m.delayed = append(m.delayed, c)
+		} else {
+			m.order[c.chain] = append(m.order[c.chain], c)
+		}
+	}
+	for _, c := range revived {
+		c.at = 0
+		is := func(o *modelCall) bool { return o == c }
+		m.delayed = slices.DeleteFunc(m.delayed, is)
+		m.order[c.chain] = append(slices.DeleteFunc(m.order[c.chain], is), c)
+	}
+}
+
+func (m *model) dispatch(rt *rapid.T) {
+	slices.SortFunc(m.delayed, func(a, b *modelCall) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.token+" "+a.batch+" "+a.key, b.token+" "+b.batch+" "+b.key))
+	})
+	for len(m.delayed) > 0 && m.delayed[0].at <= m.now().UnixMilli() {
+		c := m.delayed[0]
+		m.delayed = m.delayed[1:]
+		m.order[c.chain] = append(m.order[c.chain], c)
+	}
+	m.feeds = append(m.feeds, m.harness.dispatchDue().Dispatches...)
+}
+
+func (m *model) state(c *modelCall) State {
+	if c.gone != "" {
+		return c.gone
+	}
+	have, err := m.l.Call(m.ctx, c.batch, c.token, c.key)
+	m.no(err)
+	return have.State
+}
+
+// granted checks what must hold whenever a request may be sent.
+func (m *model) granted(s Step) {
+	if s.Woken != nil {
+		m.feeds = append(m.feeds, *s.Woken)
+	}
+	if s.Status != Running {
+		return
+	}
+	a, found := s.Attempt, false
+	for _, c := range m.order[a.Chain] {
+		if c.batch == a.Batch && c.key == a.Key {
+			found = true
+			break
+		}
+		switch st := m.state(c); {
+		case st == StateSucceeded, st == StateSkipped, st == StateCancelled:
+		case st == StateFailed && m.policies[c.batch] != "hold":
+		default:
+			m.fatalf("%s of chain %s starts before %s, which is %s", a.Key, a.Chain, c.key, st)
+		}
+	}
+	if !found {
+		m.fatalf("%+v starts, and was never appended to that chain", a)
+	}
+	token, _ := SplitChainID(a.Chain)
+	flying := 1
+	for _, o := range m.attempts {
+		if o.complete || !o.LeaseEnds.After(m.now()) {
+			continue
+		}
+		if o.Chain == a.Chain {
+			m.fatalf("chain %s has two requests at the vendor: %s and %s", a.Chain, o.Nonce, a.Nonce)
+		}
+		if of, _ := SplitChainID(o.Chain); of == token {
+			flying++
+		}
+	}
+	if flying > m.settings.Slots {
+		m.fatalf("token %s has %d requests at the vendor", token, flying)
+	}
+	m.attempts = append(m.attempts, &modelAttempt{Attempt: a})
+}
+
+func (m *model) begin(rt *rapid.T) { m.granted(m.harness.begin(*recent(rt, "feed", m.feeds))) }
+
+func (m *model) requeue(rt *rapid.T) {
+	_, err := m.l.Requeue(m.ctx, *recent(rt, "feed", m.feeds))
+	m.no(err)
+	m.check()
+}
+
+func (m *model) finish(rt *rapid.T) {
+	a := *recent(rt, "attempt", m.attempts)
+	o := pick(rt, "outcome", []Outcome{
+		{Kind: Done}, {Kind: Done}, {Kind: Done}, {Kind: Fail}, {Kind: Fail, Delay: 20 * time.Second}, {Kind: Fail, Slot: Keep},
+		{Kind: PushBack}, {Kind: NotSent, Slot: GiveBack}, {Kind: Late, Slot: GiveBack}, {Kind: GiveUp}, {Kind: GiveUp, Slot: Keep},
+		{Kind: PushBack, Cooling: Cooling{Until: m.now().Add(30 * time.Second), Why: "w", ProbeAfter: 5 * time.Second}},
+		{Kind: Done, Cooling: Cooling{Lift: true}},
+	})
+	if a.complete && o.Slot == Keep {
+		return
+	}
+	if o.Slot != Keep {
+		a.complete = true
+	}
+	m.granted(m.harness.finishOn(a.Attempt, o, pick(rt, "go on", []GoOn{Stop, Own, Any, Any})))
+}
+
+func (m *model) jump(rt *rapid.T) {
+	m.pass(pick(rt, "time", []time.Duration{time.Millisecond, time.Second, 11 * time.Second, longLease, longLease, 6 * time.Hour}))
+}
+
+func (m *model) decide(rt *rapid.T) {
+	token, name := m.chainID()
+	m.harness.decide(ChainID(token, name), pick(rt, "decision", []Decision{DecisionRetry, DecisionSkip}), Meant{})
+}
+
+func (m *model) cancelChain(rt *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(rt, "really") > 0 {
+		return
+	}
+	token, name := m.chainID()
+	m.harness.cancelChain(ChainID(token, name), Meant{}, rapid.Bool().Draw(rt, "held only"))
+}
+
+func (m *model) cancelBatch(rt *rapid.T) {
+	if rapid.IntRange(0, 5).Draw(rt, "really") > 0 {
+		return
+	}
+	m.harness.cancelBatch(m.batchButSolo())
+}
+
+func (m *model) batchButSolo() string {
+	return pick(m.rt, "batch", []string{"h1", "h2", "s1", "c1", "c2"})
+}
+
+// newAgain reports whether the call was pruned, or cancelled unsent with its batch.
+func (m *model) newAgain(c *modelCall) bool {
+	raw, err := m.rdb.HGet(m.ctx, m.prefix+":{ab}:calls:"+c.batch, c.token+c.key).Result()
+	m.no(err)
+	return strings.HasPrefix(raw, `["p"`)
+}
+
+// prune takes some calls out that a file brought: those that wait and held heads go, and no other.
+func (m *model) prune(rt *rapid.T) {
+	batch := m.batchButSolo()
+	which := pick(rt, "which", []Pruned{FromFile, NeverSent})
+	var fields []string
+	var of []*modelCall
+	was := map[*modelCall]Call{}
+	held := map[string]bool{}
+	for c, err := range m.l.Chains(m.ctx, []string{testTag}, true) {
+		m.no(err)
+		held[c.Head.Batch+" "+c.Head.Field()] = true
+	}
+	for _, c := range m.all {
+		if c.batch != batch || c.gone != "" || rapid.IntRange(0, 2).Draw(rt, "this") > 0 {
+			continue
+		}
+		have, err := m.l.Call(m.ctx, c.batch, c.token, c.key)
+		m.no(err)
+		fields, of, was[c] = append(fields, c.token+c.key), append(of, c), have
+	}
+	n, err := m.l.Prune(m.ctx, batch, which, fields)
+	m.no(err)
+	m.check()
+	for _, c := range of {
+		w := was[c]
+		goes := (w.State == StateQueued || w.State == StateWaiting || w.State == StateFailed && held[batch+" "+w.Field()]) &&
+			(which == FromFile && w.Row > 0 || which == NeverSent && w.Attempts == 0)
+		switch st := m.state(c); {
+		case goes && !m.newAgain(c):
+			m.fatalf("%s of chain %s was not pruned: it was %s and is %s", c.key, c.chain, w.State, st)
+		case goes:
+			n--
+		case st != w.State:
+			m.fatalf("%s of chain %s is %s, it was %s", c.key, c.chain, st, w.State)
+		}
+	}
+	m.is(n, 0)
+}
+
+func (m *model) reopen(rt *rapid.T) {
+	m.no(m.l.Reopen(m.ctx, m.batchButSolo(), []string{testTag}))
+	m.check()
+}
+
+func (m *model) purge(rt *rapid.T) {
+	batch := m.batch()
+	before := map[*modelCall]State{}
+	for _, c := range m.all {
+		if c.batch == batch && c.gone == "" {
+			before[c] = m.state(c)
+		}
+	}
+	m.harness.purge(batch, m.now())
+	for c, was := range before {
+		_, err := m.l.Call(m.ctx, c.batch, c.token, c.key)
+		if err != nil {
+			if was.Open() || was == StateFailed && m.policies[batch] == "hold" {
+				m.fatalf("%s was purged and is %s", c.key, was)
+			}
+			c.gone = was
+		}
+	}
+}
+
+// drain lets a good worker and a good vendor work until nothing is left: nothing is
+// stuck, and nothing was lost.
+func (m *model) drain() {
+	for range 3000 {
+		m.dispatch(m.rt)
+		busy := false
+		for _, f := range m.fed {
+			s := m.harness.begin(f)
+			m.granted(s)
+			if s.Status == Running {
+				a := m.attempts[len(m.attempts)-1]
+				a.complete = true
+				m.granted(m.harness.finish(a.Attempt, Outcome{Kind: Done}, false))
+			}
+			busy = true
+		}
+		for c, err := range m.l.Chains(m.ctx, []string{testTag}, true) {
+			m.no(err)
+			busy = m.harness.decide(c.ID, DecisionSkip, Meant{}) || busy
+		}
+		if busy {
+			continue
+		}
+		all, err := m.l.Inspect(m.ctx)
+		m.no(err)
+		if len(all) == 0 {
+			m.ended()
+			return
+		}
+		if all[0].Ready == 0 {
+			if all[0].NextDue.IsZero() {
+				m.fatalf("nothing will ever happen to %+v", all[0])
+			}
+			if d := all[0].NextDue.Sub(m.now()); d > 0 {
+				m.pass(d)
+			}
+		}
+	}
+	m.fatalf("it does not end: %v", m.chain(tok(1)))
+}
+
+func (m *model) ended() {
+	for _, c := range m.all {
+		if st := m.state(c); st.Open() {
+			m.fatalf("%s of chain %s is %s at the end", c.key, c.chain, st)
+		}
+	}
+	for batch := range m.policies {
+		if n := m.counts(batch); n.Open() != 0 || n.HeldChains != 0 || n.Blocked != 0 || !n.Settled() {
+			m.fatalf("batch %s at the end: %+v", batch, n)
+		}
+	}
+	for _, key := range m.rdb.Keys(m.ctx, "*").Val() {
+		for _, kind := range []string{"}:chain:", "}:queue:", "}:ready", "}:due", "}:held", "}:delayed"} {
+			if strings.Contains(key, kind) {
+				m.fatalf("%s is left at the end", key)
+			}
+		}
+	}
+}

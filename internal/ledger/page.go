@@ -1,0 +1,91 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Position is where a scan of a batch's calls stands: in which bucket, and Redis's own
+// cursor there (0: its begin).
+type Position struct {
+	Tag    string
+	Cursor uint64
+}
+
+// Scanned is what one step of a scan found.
+type Scanned struct {
+	Calls []Call // by Field
+	Next  uint64 // cursor of the bucket's next step; 0: it was the last one
+}
+
+// Field tells a call apart within its batch, and orders the calls of one step.
+func (c Call) Field() string { return c.Token + c.Key }
+
+// ScanCalls makes one step at each position, all in one round trip. A step has some 500
+// calls, or fewer; a call that is there all the time is found by some step, and while its
+// hash grows perhaps by two.
+func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]Scanned, error) {
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.ScanCmd, len(at))
+	for i, p := range at {
+		cmds[i] = pipe.HScan(ctx, l.bucket(p.Tag)+"calls:"+batch, p.Cursor, "", 500)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	out := make([]Scanned, len(at))
+	for i, cmd := range cmds {
+		kv, next := cmd.Val()
+		out[i].Next = next
+		for j := 0; j+1 < len(kv); j += 2 {
+			c, err := decode(batch, kv[j], kv[j+1])
+			if err != nil {
+				return nil, err
+			}
+			out[i].Calls = append(out[i].Calls, c)
+		}
+		slices.SortFunc(out[i].Calls, func(a, b Call) int { return strings.Compare(a.Field(), b.Field()) })
+		out[i].Calls = slices.CompactFunc(out[i].Calls, func(a, b Call) bool { return a.Field() == b.Field() })
+	}
+	return out, nil
+}
+
+// ChainsAfter returns up to limit chains of a bucket that are not idle (or those alone that
+// are held), by their id, from the first one after the id "after". more says whether there may be
+// others; last is then where to go on.
+func (l *Ledger) ChainsAfter(ctx context.Context, tag, after string, limit int, heldOnly bool) (chains []Chain, last string, more bool, err error) {
+	ids, err := l.chainIDs(ctx, tag, heldOnly)
+	if err != nil {
+		return nil, "", false, err
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	from, found := slices.BinarySearch(ids, after)
+	if found {
+		from++
+	}
+	if ids = ids[from:]; len(ids) > limit {
+		ids, more = ids[:limit], true
+	}
+	if len(ids) == 0 {
+		return nil, "", false, nil
+	}
+	last = ids[len(ids)-1]
+	chains, err = l.chains(ctx, ids)
+	if heldOnly {
+		chains = slices.DeleteFunc(chains, func(c Chain) bool { return c.State != chainStates["h"] })
+	}
+	return chains, last, more, err
+}
+
+// ChainByID returns a chain that has something to do; not ok: it is idle, or was never.
+func (l *Ledger) ChainByID(ctx context.Context, id string) (c Chain, ok bool, err error) {
+	chains, err := l.chains(ctx, []string{id})
+	if err != nil || len(chains) == 0 {
+		return c, false, err
+	}
+	return chains[0], true, nil
+}

@@ -1,0 +1,325 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrNoCall says that the ledger has no call of that id.
+var ErrNoCall = errors.New("no such call")
+
+// State is the state of a call as users read it.
+type State string
+
+// The states of a call.
+const (
+	StateQueued    State = "queued"
+	StateWaiting   State = "waiting" // back-off or deferral
+	StateRunning   State = "running"
+	StateSucceeded State = "succeeded"
+	StateFailed    State = "failed"
+	StateSkipped   State = "skipped"
+	StateCancelled State = "cancelled"
+)
+
+var states = map[string]State{
+	"q": StateQueued, "d": StateQueued, "w": StateWaiting, "r": StateRunning, "s": StateSucceeded,
+	"f": StateFailed, "k": StateSkipped, "c": StateCancelled, "p": StateCancelled,
+}
+
+// Open reports whether a call in this state has no result yet.
+func (s State) Open() bool { return s == StateQueued || s == StateWaiting || s == StateRunning }
+
+// Call is a call's record. Times are by the clock of Redis; zero: not yet.
+type Call struct {
+	Batch, Token, Chain, Key string
+	Server, Ref              string
+	Row                      int // line of the file that first brought it; 0: none
+	State                    State
+	Attempts                 int
+	Code, Msg, Err           string
+	Reason                   string // as in Outcome
+	Enqueued                 time.Time
+	Started                  time.Time // of the first attempt
+	Finished                 time.Time
+
+	scheduled bool // not due yet
+}
+
+// ID is the call's id.
+func (c Call) ID() string { return CallID(c.Batch, c.Token, c.Key) }
+
+// ChainID is the id of the call's chain.
+func (c Call) ChainID() string { return ChainID(c.Token, c.Chain) }
+
+func decode(batch, field, raw string) (Call, error) {
+	if len(field) <= TokenLen {
+		return Call{}, fmt.Errorf("chain: a record of batch %s has the field %q", batch, field)
+	}
+	c := Call{Batch: batch, Token: field[:TokenLen], Key: field[TokenLen:]}
+	var (
+		state                       string
+		enqueued, started, finished int64
+	)
+	// A record is a JSON array whose end may be absent: a waiting call has four elements.
+	rec := [...]any{&state, &c.Server, &enqueued, (*rowAndRef)(&c), &c.Chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Err, &c.Reason}
+	if err := json.Unmarshal([]byte(raw), &rec); err != nil {
+		return c, fmt.Errorf("chain: record of call %s: %w", c.ID(), err)
+	}
+	c.State, c.scheduled = states[state], state == "d"
+	c.Enqueued, c.Started, c.Finished = millis(enqueued), millis(started), millis(finished)
+	return c, nil
+}
+
+// rowAndRef reads a call's row and ref: a text, a number, or an array of both.
+type rowAndRef Call
+
+func (c *rowAndRef) UnmarshalJSON(b []byte) error {
+	switch b[0] {
+	case '"':
+		return json.Unmarshal(b, &c.Ref)
+	case '[':
+		return json.Unmarshal(b, &[...]any{&c.Row, &c.Ref})
+	}
+	return json.Unmarshal(b, &c.Row)
+}
+
+// Call returns one call, or ErrNoCall.
+func (l *Ledger) Call(ctx context.Context, batch, token, key string) (Call, error) {
+	raw, err := l.rdb.HGet(ctx, l.bucket(Tag(token))+"calls:"+batch, token+key).Result()
+	if errors.Is(err, redis.Nil) {
+		return Call{}, fmt.Errorf("%w: %s", ErrNoCall, CallID(batch, token, key))
+	}
+	if err != nil {
+		return Call{}, err
+	}
+	return decode(batch, token+key, raw)
+}
+
+// Calls streams the calls of a batch in the buckets of tags, bucket by bucket, with
+// constant memory. Calls that change meanwhile are seen before or after the change.
+func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Seq2[Call, error] {
+	return func(yield func(Call, error) bool) {
+		for _, tag := range tags {
+			seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
+			for cursor := uint64(0); ; {
+				kv, next, err := l.rdb.HScan(ctx, l.bucket(tag)+"calls:"+batch, cursor, "", 500).Result()
+				if err != nil {
+					yield(Call{}, err)
+					return
+				}
+				for i := 0; i+1 < len(kv); i += 2 {
+					if seen[kv[i]] {
+						continue
+					}
+					seen[kv[i]] = true
+					if !yield(decode(batch, kv[i], kv[i+1])) {
+						return
+					}
+				}
+				if cursor = next; cursor == 0 {
+					break
+				}
+			}
+		}
+	}
+}
+
+// Counts are the calls of a batch by state.
+type Counts struct {
+	Total, Succeeded, Failed, Skipped, Cancelled int
+	Blocked                                      int // open calls behind a held head
+	HeldChains                                   int
+	Changed                                      time.Time // last change of a count
+	// FirstDue is when the first call is due, if all were put off; zero: one was not.
+	FirstDue time.Time
+	// LastDue is the latest time to which any call was put off; zero: none was.
+	LastDue time.Time
+}
+
+// Open is the number of calls that have no result yet.
+func (c Counts) Open() int { return c.Total - c.Succeeded - c.Failed - c.Skipped - c.Cancelled }
+
+// Settled reports whether nothing more happens without a person.
+func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
+
+// Counts adds up the counts of a batch over the buckets of tags. Each bucket's are
+// exact at the moment they are read.
+func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
+	var sum Counts
+	if len(tags) == 0 {
+		return sum, nil
+	}
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.SliceCmd, len(tags))
+	for i, tag := range tags {
+		cmds[i] = pipe.HMGet(ctx, l.bucket(tag)+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return sum, err
+	}
+	begun := false
+	for _, cmd := range cmds {
+		v := cmd.Val()
+		n := func(i int) int64 { s, _ := v[i].(string); return parseInt(s) }
+		first := millis(n(8))
+		begun = begun || n(0) > 0 && first.IsZero()
+		if !first.IsZero() && (sum.FirstDue.IsZero() || first.Before(sum.FirstDue)) {
+			sum.FirstDue = first
+		}
+		if last := millis(n(9)); last.After(sum.LastDue) {
+			sum.LastDue = last
+		}
+		sum.Total += int(n(0))
+		sum.Succeeded += int(n(1))
+		sum.Failed += int(n(2))
+		sum.Skipped += int(n(3))
+		sum.Cancelled += int(n(4))
+		sum.Blocked += int(n(5))
+		sum.HeldChains += int(n(6))
+		if at := millis(n(7)); at.After(sum.Changed) {
+			sum.Changed = at
+		}
+	}
+	if begun {
+		sum.FirstDue = time.Time{}
+	}
+	return sum, nil
+}
+
+// Chain is a chain that has something to do, for people.
+type Chain struct {
+	ID     string
+	State  string // ready, dispatched, running, waiting, held
+	Reason string // slots, quota, cooling: why, midnight, restart, back-off, push-back, held
+	Since  time.Time
+	Until  time.Time // zero: until a person decides, or at once
+	Head   Call
+	Behind int // calls behind the head
+}
+
+var chainStates = map[string]string{"r": "ready", "f": "fed", "x": "running", "w": "waiting", "l": "waiting", "h": "held"}
+
+// Chains streams the chains of the buckets of tags that are not idle: the held ones
+// alone, or all. An error is the last thing that is yielded: an *UnreadError after the chains of
+// the buckets that could be read.
+func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
+	return func(yield func(Chain, error) bool) {
+		unread := &UnreadError{}
+		for _, tag := range tags {
+			if unread.enough(ctx) {
+				unread.add(tag, ctx.Err())
+				continue
+			}
+			ids, err := l.chainIDs(ctx, tag, heldOnly)
+			if err != nil {
+				unread.add(tag, err)
+				continue
+			}
+			for len(ids) > 0 {
+				n := min(len(ids), 200)
+				chains, err := l.chains(ctx, ids[:n])
+				if err != nil {
+					unread.add(tag, err)
+					break
+				}
+				for _, c := range chains {
+					if heldOnly && c.State != "held" {
+						continue
+					}
+					if !yield(c, nil) {
+						return
+					}
+				}
+				ids = ids[n:]
+			}
+		}
+		if err := unread.orNil(); err != nil {
+			yield(Chain{}, err)
+		}
+	}
+}
+
+func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]string, error) {
+	lists := []string{"held"}
+	if !heldOnly {
+		lists = []string{"held", "ready", "due"}
+	}
+	pipe := l.rdb.TxPipeline() // at one moment: a chain moves from one list to another
+	var cmds []*redis.StringSliceCmd
+	for _, list := range lists {
+		cmds = append(cmds, pipe.ZRange(ctx, l.bucket(tag)+list, 0, -1))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, cmd := range cmds {
+		ids = append(ids, cmd.Val()...)
+	}
+	return ids, nil
+}
+
+// chains reads chains and their heads; what went idle meanwhile is left out.
+func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
+	ids = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "!") }) // recalls, among what is due
+	pipe := l.rdb.Pipeline()
+	fields := make([]*redis.SliceCmd, len(ids))
+	behind := make([]*redis.IntCmd, len(ids))
+	since := make([]*redis.FloatCmd, len(ids))
+	for i, id := range ids {
+		p := l.bucket(Tag(id))
+		fields[i] = pipe.HMGet(ctx, p+"chain:"+id, "s", "h", "y", "u", "z")
+		behind[i] = pipe.LLen(ctx, p+"queue:"+id)
+		since[i] = pipe.ZScore(ctx, p+"held", id)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	heads := l.rdb.Pipeline()
+	var out []Chain
+	var cmds []*redis.StringCmd
+	for i, id := range ids {
+		v := fields[i].Val()
+		str := func(j int) string { s, _ := v[j].(string); return s }
+		batch, key, ok := strings.Cut(str(1), " ")
+		if str(0) == "" || !ok {
+			continue
+		}
+		c := Chain{
+			ID: id, State: chainStates[str(0)], Reason: str(2), Until: millis(parseInt(str(3))),
+			Since: millis(parseInt(str(4))), Behind: int(behind[i].Val()),
+		}
+		if s := str(0); s == "r" || s == "f" || s == "x" {
+			c.Reason, c.Until = "", time.Time{} // what it waited for last
+		}
+		if ms := since[i].Val(); ms > 0 {
+			c.Since = time.UnixMilli(int64(ms))
+		}
+		token, name := SplitChainID(id)
+		key, _, _ = strings.Cut(key, " ") // how often the call was new again
+		c.Head = Call{Batch: batch, Token: token, Chain: name, Key: key}
+		out = append(out, c)
+		cmds = append(cmds, heads.HGet(ctx, l.bucket(Tag(id))+"calls:"+batch, token+key))
+	}
+	if len(cmds) == 0 {
+		return nil, nil
+	}
+	if _, err := heads.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	for i := range out {
+		if head, err := decode(out[i].Head.Batch, out[i].Head.Token+out[i].Head.Key, cmds[i].Val()); err == nil {
+			out[i].Head = head
+		}
+	}
+	return out, nil
+}

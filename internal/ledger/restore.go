@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// perRestore is how many calls one restore script takes: nobody waits for its Redis yet, and
+// inside the process a script costs as much as some calls before it has done anything.
+const perRestore = 256
+
+// The states of a call that a journal remembers (Restored.State).
+const (
+	RestoreSucceeded = "s"
+	RestoreGivenUp   = "f" // what its batch's policy says is done again
+	RestoreSkipped   = "k"
+	RestoreCancelled = "c"
+	RestoreInFlight  = "x" // granted, and no outcome is known
+	RestoreWaiting   = "w" // to be tried again
+)
+
+// Restored is what a journal remembers of a call that was granted at least once, or cancelled.
+type Restored struct {
+	Token, Chain, Key string // as in NewCall
+	State             string
+	Attempts          int
+	Enqueued          time.Time
+	Started           time.Time // of the first attempt
+	Finished          time.Time // succeeded, given up, skipped
+	Code, Msg, Err    string
+	Reason            string // as in Outcome
+
+	Spent         int       // of the budget
+	Failures      int       // in a row
+	FirstPushBack time.Time // of this budget; zero: none
+	Until         time.Time // in flight: the lease's end; waiting: the next attempt
+	Nonce, Days   string    // in flight: of the grant
+	// QuarantinedUntil is the end of the lease of an attempt of unknown outcome: the chain
+	// gets no grant before. Zero: none.
+	QuarantinedUntil time.Time
+}
+
+// Restore puts calls that were appended to a new ledger into the state that a journal
+// remembers, before a worker runs. The calls of a chain must come in its order. What is
+// not as it was appended is left alone, so that restoring again is harmless; it returns how many were
+// restored, and the first error, after which nothing more is. A call that was not appended
+// keeps its chain quiet, and is left alone otherwise. An attempt in flight is taken for one whose
+// worker was lost: its chain goes on when its lease has ended, and the outcome is unknown.
+//
+// It is for a Redis that lives no longer than its process. Slots, counts and cool-downs
+// are restored by package quota.
+func (l *Ledger) Restore(ctx context.Context, batch string, calls []*Restored) (int, error) {
+	// Chain after chain, which is bucket after bucket, since a token begins with its tag.
+	calls = slices.Clone(calls)
+	slices.SortStableFunc(calls, func(a, b *Restored) int {
+		return cmp.Or(strings.Compare(a.Token, b.Token), strings.Compare(a.Chain, b.Chain))
+	})
+	total := 0
+	for len(calls) > 0 {
+		tag, args, n := Tag(calls[0].Token), []any{batch}, 0
+		for n < min(len(calls), perRestore) && Tag(calls[n].Token) == tag {
+			args = append(args, calls[n].args()...)
+			n++
+		}
+		r, err := l.run(ctx, l.restore, tag, args...)
+		if err != nil {
+			return total, err
+		}
+		total += int(r.int(1))
+		calls = calls[n:]
+	}
+	return total, nil
+}
+
+func (c *Restored) args() []any {
+	ms := func(t time.Time) int64 {
+		if t.IsZero() {
+			return 0
+		}
+		return t.UnixMilli()
+	}
+	return []any{
+		ChainID(c.Token, c.Chain), c.Key, c.State, c.Attempts, ms(c.Enqueued), ms(c.Started), ms(c.Finished),
+		c.Code, c.Msg, c.Err, c.Spent, c.Failures, ms(c.FirstPushBack), ms(c.Until), c.Nonce, c.Days, ms(c.QuarantinedUntil), c.Reason,
+	}
+}

@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Purge deletes the records of a batch in the buckets of tags, and with a token's last
+// record its sealed token. What is open or held is kept. For NoBatch it deletes calls
+// that ended before the time given. The entries of their ids go later (TidyIDs). It returns how
+// many records were deleted.
+func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
+	total := 0
+	var failed []error
+	for _, tag := range tags {
+		n, err := l.purgeBucket(ctx, batch, tag, before)
+		total += n
+		if err != nil {
+			failed = append(failed, err)
+		}
+		// The buckets of another node of a cluster may be well: a few failures are looked past.
+		if ctx.Err() != nil || len(failed) >= mostFailures {
+			break
+		}
+	}
+	return total, errors.Join(failed...)
+}
+
+func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time.Time) (int, error) {
+	total := 0
+	for cursor := "0"; ; {
+		r, err := l.run(ctx, l.purge, tag, batch, cursor, before.UnixMilli())
+		if err != nil {
+			return total, err
+		}
+		total += int(r.int(2))
+		if cursor = r.str(1); cursor == "0" {
+			return total, nil
+		}
+	}
+}
+
+// Reseal passes every sealed token to reseal and puts what it returns in its place
+// ("" leaves it). A token that was given again meanwhile is passed again: its producer may
+// still seal under the older key. It returns how many were replaced.
+func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (string, error)) (int, error) {
+	replaced := 0
+	for i := range Buckets {
+		tag := TagAt(i)
+		for cursor := uint64(0); ; {
+			kv, next, err := l.rdb.HScan(ctx, l.bucket(tag)+"tokens", cursor, "", 500).Result()
+			if err != nil {
+				return replaced, err
+			}
+			for j := 0; j+1 < len(kv); j += 2 {
+				done, err := l.resealOne(ctx, kv[j], sealedOf(kv[j+1]), reseal)
+				if err != nil {
+					return replaced, err
+				}
+				if done {
+					replaced++
+				}
+			}
+			if cursor = next; cursor == 0 {
+				break
+			}
+		}
+	}
+	return replaced, nil
+}
+
+func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal func(token, sealed string) (string, error)) (bool, error) {
+	for {
+		anew, err := reseal(token, sealed)
+		if err != nil || anew == "" || anew == sealed {
+			return false, err
+		}
+		n, err := l.reseal.Run(ctx, l.rdb, []string{l.bucket(Tag(token))}, token, sealed, anew).Int()
+		if err != nil || n == 1 {
+			return n == 1, err
+		}
+		if sealed, err = l.Sealed(ctx, token); err != nil || sealed == "" {
+			return false, err
+		}
+	}
+}
+
+// Tokens returns the names of all tokens that the ledger knows.
+func (l *Ledger) Tokens(ctx context.Context) ([]string, error) {
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.StringSliceCmd, Buckets)
+	for i := range cmds {
+		cmds[i] = pipe.HKeys(ctx, l.bucket(TagAt(i))+"tokens")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, c := range cmds {
+		out = append(out, c.Val()...)
+	}
+	return out, nil
+}
+
+func sealedOf(v string) string {
+	for i := range len(v) {
+		if v[i] == ':' {
+			return v[i+1:]
+		}
+	}
+	return ""
+}

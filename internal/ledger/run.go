@@ -1,0 +1,198 @@
+package ledger
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// Status says how a script left a chain.
+type Status string
+
+// The statuses of Begin and Finish.
+const (
+	Running  Status = "run"      // an attempt was granted: send it
+	Deferred Status = "deferred" // no grant now; the chain comes back by itself
+	Waiting  Status = "waiting"  // back-off, or behind others for a slot
+	Held     Status = "held"     // given up; a person decides
+	Idle     Status = "idle"     // no call is left
+	Ready    Status = "ready"    // in the ready list: Signal its bucket
+	Stale    Status = "stale"    // an older task or attempt: nothing was changed
+	Again    Status = "again"    // as Ready, after passing over many cancelled calls
+	Clock    Status = "clock"    // the days in the arguments do not cover now: ask again
+)
+
+// Attempt is one granted attempt of a chain's head.
+type Attempt struct {
+	Chain, Batch, Key string
+	Server            string
+	Sealed            string // the sealed token; "" where the ledger has none
+	Nonce             string
+	Number            int       // requests sent for the call, with this one
+	Spent             int       // of the budget, with this one
+	FirstPushBack     time.Time // zero: none in this budget
+	Failures          int       // in a row
+	LeaseEnds         time.Time // by the clock of Redis
+	Days              string    // on which it was counted
+	Enqueued          time.Time
+	Probe             bool // of a token that cools: a success ends the cooling
+	ProbesServer      bool // set by the worker: its server is away, and this is a gentle try
+	Used, Limit       int  // requests of the token today, with this one, and its quota
+}
+
+// CallID is the id of the attempt's call.
+func (a Attempt) CallID() string {
+	token, _ := SplitChainID(a.Chain)
+	return CallID(a.Batch, token, a.Key)
+}
+
+// Step is the reply of Begin and Finish.
+type Step struct {
+	Chain     string // to which Status belongs: the one that was asked about, or where a run went on
+	Status    Status
+	Now       time.Time // of Redis
+	Attempt   Attempt   // Status Running
+	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome), server (it is away)
+	Detail    string    // Deferred for cooling: why the token cools
+	Until     time.Time // Deferred and Waiting
+	Due       time.Time // when the chain that Finish was asked about needs somebody; zero: see Status
+	Woken     *Dispatch // another chain that got a slot offer: hand it to asynq
+	Reclaimed int       // slots whose lease had ended
+}
+
+// Begin starts the run of a dispatch: it checks the fence, asks for the grant and
+// counts the attempt, in one step. A chain that does not take the slot for which it was woken
+// passs its slot offer on (Woken). nonce names the attempt and must be new. away are the
+// servers whose calls are put off, each "<server>=<until, ms> "; "" for none.
+func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (Step, error) {
+	for try := 0; ; try++ {
+		args := append(append([]any{f.Chain, f.Number, nonce}, l.admission.Args()...), away)
+		r, err := l.run(ctx, l.begin, Tag(f.Chain), args...)
+		if err != nil {
+			return Step{}, err
+		}
+		s := step(r[0], r.sub(1), f.Chain, nonce)
+		s.Woken = woken(r, 2)
+		if s.Status != Clock || try == 2 {
+			return s, nil
+		}
+	}
+}
+
+// Requeue puts a chain that was dispatched and not begun back, for a worker that stops.
+func (l *Ledger) Requeue(ctx context.Context, f Dispatch) (bool, error) {
+	r, err := l.run(ctx, l.requeue, Tag(f.Chain), f.Chain, f.Number)
+	if err != nil {
+		return false, err
+	}
+	return r.int(1) == 1, nil
+}
+
+// Kind says what an outcome means for its call.
+type Kind string
+
+// The kinds of an outcome.
+const (
+	Done     Kind = "done"   // succeeded
+	Fail     Kind = "fail"   // may pass; counts against the budget
+	PushBack Kind = "push"   // the vendor's push-back: no attempt of the budget
+	NotSent  Kind = "back"   // certainly nothing was sent, since the vendor can't be reached
+	Late     Kind = "late"   // certainly nothing was sent, and the vendor is not the cause
+	GiveUp   Kind = "giveup" // for good, or the budget is spent
+)
+
+// Slot says what becomes of the attempt's slot.
+type Slot string
+
+// What becomes of a slot.
+const (
+	Release  Slot = "release" // a complete response came
+	Keep     Slot = "keep"    // unknown outcome: taken until its lease ends
+	GiveBack Slot = "back"    // nothing was sent: free, and not counted on its day
+)
+
+// Cooling asks for the token to be left alone. The zero value asks for nothing.
+type Cooling struct {
+	Until      time.Time
+	Why        string
+	ProbeAfter time.Duration // > 0: a gentle try before Until
+	Lift       bool          // end the cooling instead
+}
+
+// Outcome is the end of an attempt.
+type Outcome struct {
+	Kind           Kind
+	Slot           Slot
+	Delay          time.Duration // to the next attempt (Fail, PushBack, NotSent)
+	Code, Msg, Err string
+	// Reason is the code of what went wrong (tasks has them); "" where nothing did.
+	Reason  string
+	Cooling Cooling
+}
+
+// GoOn says with what a run may go on in the step that ends its attempt.
+type GoOn string
+
+// With what a run may go on.
+const (
+	Stop GoOn = "0" // nothing: others have their turn
+	Own  GoOn = "1" // the chain's next call
+	// Any is Own and, where no call of the chain may run now, another chain of the
+	// bucket: the one that got the freed slot, else the first that is ready.
+	Any GoOn = "2"
+)
+
+// Finish ends an attempt and begins the call that the run may go on with, in the same
+// step, under the nonce next, unless its server is among those that are away (see Begin).
+// All of it is one atomic script.
+func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next, away string) (Step, error) {
+	cool := "0"
+	if o.Cooling.Lift {
+		cool = "lift"
+	} else if !o.Cooling.Until.IsZero() {
+		cool = strconv.FormatInt(o.Cooling.Until.UnixMilli(), 10)
+	}
+	args := append([]any{
+		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
+		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
+	}, l.admission.Args()...)
+	args = append(args, away, o.Reason)
+	r, err := l.run(ctx, l.finish, Tag(a.Chain), args...)
+	if err != nil {
+		return Step{}, err
+	}
+	s := step(r[0], r.sub(4), a.Chain, next)
+	s.Due = r.time(3)
+	s.Woken = woken(r, 1)
+	return s, nil
+}
+
+// woken reads a chain that a script dispatched, and its dispatch number; nil where it dispatched none.
+func woken(r reply, i int) *Dispatch {
+	if r.str(i) == "" {
+		return nil
+	}
+	return &Dispatch{Chain: r.str(i), Number: r.str(i + 1)}
+}
+
+// step reads the reply of start, given at now.
+func step(now any, r reply, id, nonce string) Step {
+	s := Step{Chain: id, Status: Status(r.str(0)), Now: reply{now}.time(0)}
+	switch s.Status {
+	case Deferred:
+		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(1), r.time(2), r.str(3), int(r.int(4))
+		s.Chain = r.str(5)
+	case Waiting:
+		s.Until = r.time(1)
+	case Running:
+		s.Attempt = Attempt{
+			Chain: r.str(1), Batch: r.str(2), Key: r.str(3), Server: r.str(4), Sealed: r.str(5),
+			Number: int(r.int(6)), Spent: int(r.int(7)), FirstPushBack: r.time(8), Failures: int(r.int(9)),
+			LeaseEnds: r.time(10), Days: r.str(11), Enqueued: r.time(12), Nonce: nonce,
+		}
+		s.Chain = s.Attempt.Chain
+		s.Reclaimed, s.Attempt.Probe = int(r.int(13)), r.str(14) == "1"
+		s.Attempt.Used, s.Attempt.Limit = int(r.int(15)), int(r.int(16))
+	}
+	return s
+}

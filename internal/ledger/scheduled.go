@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Scheduled is a call that is not due yet: it is of no chain, and blocks nothing.
+type Scheduled struct {
+	Call Call
+	Due  time.Time // when it joins the end of its chain
+}
+
+// perPage is how many scheduled calls are read at a time.
+const perPage = 500
+
+// Scheduled streams the scheduled calls of the buckets of tags, bucket by bucket, in each
+// the last one first. One that becomes due meanwhile may be told still; one that is taken
+// out meanwhile may hide another. An error is the last thing that is yielded: an *UnreadError
+// after the calls of the buckets that could be read.
+func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Scheduled, error] {
+	return func(yield func(Scheduled, error) bool) {
+		unread := &UnreadError{}
+		for _, tag := range tags {
+			if unread.enough(ctx) {
+				unread.add(tag, ctx.Err())
+				continue
+			}
+			// From the end, since what becomes due goes from the beginning.
+			for from := int64(0); ; from += perPage {
+				page, err := l.rdb.ZRevRangeWithScores(ctx, l.bucket(tag)+"delayed", from, from+perPage-1).Result()
+				var calls []Scheduled
+				if err == nil {
+					calls, err = l.scheduled(ctx, page)
+				}
+				if err != nil {
+					unread.add(tag, err)
+					break
+				}
+				for _, c := range calls {
+					if !yield(c, nil) {
+						return
+					}
+				}
+				if len(page) < perPage {
+					break
+				}
+			}
+		}
+		if err := unread.orNil(); err != nil {
+			yield(Scheduled{}, err)
+		}
+	}
+}
+
+func (l *Ledger) scheduled(ctx context.Context, page []redis.Z) ([]Scheduled, error) {
+	if len(page) == 0 {
+		return nil, nil
+	}
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.StringCmd, len(page))
+	for i, z := range page {
+		token, batch, key := member(z)
+		cmds[i] = pipe.HGet(ctx, l.bucket(Tag(token))+"calls:"+batch, token+key)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	out := make([]Scheduled, 0, len(page))
+	for i, z := range page {
+		token, batch, key := member(z)
+		c, err := decode(batch, token+key, cmds[i].Val())
+		if err != nil || !c.scheduled {
+			continue // due, or taken out, since the page was read
+		}
+		out = append(out, Scheduled{Call: c, Due: time.UnixMilli(int64(z.Score))})
+	}
+	return out, nil
+}
+
+// member takes a member of the scheduled calls apart.
+func member(z redis.Z) (token, batch, key string) {
+	text, _ := z.Member.(string)
+	token, rest, _ := strings.Cut(text, " ")
+	batch, key, _ = strings.Cut(rest, " ")
+	return token, batch, key
+}
+
+// Due returns when a call joins its chain; zero for one that is not scheduled, or that
+// has joined it.
+func (l *Ledger) Due(ctx context.Context, c Call) (time.Time, error) {
+	if !c.scheduled {
+		return time.Time{}, nil
+	}
+	ms, err := l.rdb.ZScore(ctx, l.bucket(Tag(c.Token))+"delayed", c.Token+" "+c.Batch+" "+c.Key).Result()
+	if errors.Is(err, redis.Nil) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(int64(ms)), nil
+}
+
+// CancelScheduled takes the scheduled calls that would join a chain out. It returns how
+// many were cancelled.
+func (l *Ledger) CancelScheduled(ctx context.Context, id string) (int, error) {
+	var members []any
+	for s, err := range l.Scheduled(ctx, []string{Tag(id)}) {
+		if err != nil {
+			return 0, err
+		}
+		if s.Call.ChainID() == id {
+			members = append(members, s.Call.Token+" "+s.Call.Batch+" "+s.Call.Key)
+		}
+	}
+	total := 0
+	for part := range slices.Chunk(members, 200) {
+		r, err := l.run(ctx, l.cancelScheduled, Tag(id), part...)
+		if err != nil {
+			return total, err
+		}
+		total += int(r.int(1))
+	}
+	return total, nil
+}

@@ -1,0 +1,222 @@
+package localrun
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"iter"
+	"slices"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+)
+
+// ErrEdited says that FILE was changed while it was read. Nothing was called.
+var ErrEdited = errors.New("the file was changed while it was read: start again")
+
+// again is what is known of the calls of earlier starts while FILE is read.
+type again struct {
+	m        *memory
+	recalled map[*remembered]struct{}
+	calls    []*remembered // recalled, in the file's order
+	fresh    []byte        // hashes of the rows that are new
+	edited   bool
+}
+
+// enqueue puts what the journal knows back first, as it was; then the whole file is given, as
+// to a batch that is there already.
+func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, error) {
+	a := &again{m: j.memory, recalled: map[*remembered]struct{}{}}
+	if len(j.memory.calls) > 0 {
+		quiet := func(error) error { return nil } // the second reading tells it
+		first := slices.Concat(opts, []engine.BatchOption{engine.OnReject(quiet), engine.OnLeftOut(quiet),
+			engine.OnProgress(func(engine.Summary) {}), engine.Recall(a.recall)})
+		if sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, first...); err != nil {
+			return sum, err
+		}
+		if err := j.world.restore(ctx, j.batchID, j.memory, a.restored()); err != nil {
+			return engine.Summary{}, err
+		}
+		j.gone = a.gone()
+	}
+	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, slices.Concat(opts, []engine.BatchOption{
+		engine.Recall(a.read), engine.Known(a.landing)})...)
+	if err == nil && (a.edited || sum.Missing > 0) {
+		err = ErrEdited // a call that was made would be made again, or one that is gone would be made
+	}
+	if err != nil {
+		return sum, err
+	}
+	missing, left := a.missing()
+	sum.Missing, sum.Pruned = missing, missing // what the file has no more is not made
+	if err := j.noteRows(typeLeft, left); err != nil {
+		return sum, err
+	}
+	return sum, j.noteRows(typeRows, a.fresh)
+}
+
+// enqueueOld gives the file to a job that an older version began.
+func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, error) {
+	m := j.memory
+	known := func(field string) ledger.Landing {
+		if c := m.byKey[keyOf(field)]; c != nil {
+			return m.landing(c)
+		}
+		return ledger.Waits
+	}
+	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, slices.Concat(opts, []engine.BatchOption{
+		engine.Recall(places{}.row), engine.Known(known)})...)
+	if err != nil {
+		return sum, err
+	}
+	return sum, j.world.restore(ctx, j.batchID, m, m.calls)
+}
+
+// recall lets calls pass that the journal knows, as it knows them.
+func (a *again) recall(n *ledger.NewCall) bool {
+	k := rowKey{n.Token, n.Key}
+	c := a.m.byKey[k]
+	if c == nil {
+		return false
+	}
+	if c.server == "" {
+		c.server = n.Server
+	}
+	if c.unsent() && (c.server != n.Server || c.Chain != n.Chain) {
+		delete(a.m.byKey, k) // nothing of it was ever sent: the row as it is now is new
+		return false
+	}
+	n.Withhold = false
+	n.Server, n.Chain = c.server, c.Chain // the second reading sees whether the row says otherwise
+	if c.row > 0 {
+		n.Ref, n.Row = c.ref, c.row
+	}
+	a.recalled[c] = struct{}{}
+	a.calls = append(a.calls, c)
+	return true
+}
+
+// restored are the calls to be restored: of each chain first those that have ended, and those
+// that hold it last, wherever they stand in the file now.
+func (a *again) restored() []*remembered {
+	rank := func(c *remembered) int {
+		switch c.State {
+		case ledger.RestoreGivenUp:
+			return 2
+		case ledger.RestoreInFlight, ledger.RestoreWaiting:
+			return 1
+		}
+		return 0
+	}
+	calls := a.calls
+	now := time.Now()
+	for _, c := range a.m.calls {
+		if c.State == ledger.RestoreInFlight {
+			c.QuarantinedUntil = c.Until // also where it is not the head any more
+		}
+		if _, ok := a.recalled[c]; !ok && c.QuarantinedUntil.After(now) {
+			calls = append(calls, c) // its request may be at the vendor still: the chain waits for that
+		}
+	}
+	slices.SortStableFunc(calls, func(x, y *remembered) int { return cmp.Compare(rank(x), rank(y)) })
+	return calls
+}
+
+// gone are calls that were made, or tried, and whose rows the file has no more.
+func (a *again) gone() []*remembered {
+	var gone []*remembered
+	for _, c := range a.m.calls {
+		if _, ok := a.recalled[c]; !ok && !c.unsent() {
+			gone = append(gone, c)
+		}
+	}
+	return gone
+}
+
+// read notes that the file has a row of an earlier start.
+func (a *again) read(n *ledger.NewCall) bool {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	if h := rowHash(n.Token + n.Key); a.m.rows.Get(h) == rowKnown {
+		*a.m.rows.At(h) = rowRead
+	}
+	return true
+}
+
+// landing tells how a call is counted that is new to the ledger.
+func (a *again) landing(field string) ledger.Landing {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	h := rowHash(field)
+	switch {
+	case a.m.byKey[keyOf(field)] != nil: // the first reading has not seen it
+		a.edited = true
+	case a.m.rows.Get(h) == rowRead:
+		return ledger.Waits
+	}
+	a.fresh = binary.BigEndian.AppendUint64(a.fresh, h)
+	return ledger.Fresh
+}
+
+// missing are the rows of the last start that the file has no more, and how many of them had
+// not ended.
+func (a *again) missing() (n int, left []byte) {
+	for _, h := range a.m.read {
+		if at := a.m.rows.At(h); *at == rowKnown {
+			*at = rowLeft
+			left = binary.BigEndian.AppendUint64(left, h)
+			n++
+		}
+	}
+	for _, c := range a.m.calls {
+		if l := a.m.landing(c); (l == ledger.Made || l == ledger.Ended) && a.m.rows.Get(rowHash(c.Token+c.Key)) == rowLeft {
+			*a.m.rows.At(rowHash(c.Token + c.Key)) = 0
+			n--
+		}
+	}
+	return n, left
+}
+
+// noteRows writes down which rows are new, or the file has no more, so that the next start can
+// tell. A crash before that has them told once more, and loses nothing else.
+func (j *Job) noteRows(kind string, hashes []byte) error {
+	const most = 8 * 2000
+	for len(hashes) > 0 {
+		part := hashes[:min(len(hashes), most)]
+		hashes = hashes[len(part):]
+		r := record{Type: kind, At: ms(time.Now()), Rows: base64.RawStdEncoding.EncodeToString(part)}
+		if err := j.write(r, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goneRecord is the row in the results of a call whose row the file has no more.
+func (j *Job) goneRecord(c *remembered) control.CallRecord {
+	state := map[string]ledger.State{
+		ledger.RestoreSucceeded: ledger.StateSucceeded, ledger.RestoreGivenUp: ledger.StateFailed, ledger.RestoreSkipped: ledger.StateSkipped,
+	}[c.State]
+	if state == "" {
+		state = ledger.StateCancelled // it is not made any more
+	}
+	return control.CallRecord{
+		ID: ledger.CallID(j.batchID, c.Token, c.Key), Server: c.server, TokenID: c.Token, Ref: c.ref, Chain: ledger.ChainID(c.Token, c.Chain),
+		State: string(state), Attempts: c.Attempts, Code: c.Code, Msg: c.Msg, Error: c.Err, Row: c.row, Reason: c.Reason,
+		EnqueuedAt: control.Time{Time: c.Enqueued}, StartedAt: control.Time{Time: c.Started}, FinishedAt: control.Time{Time: c.Finished},
+	}
+}
+
+// rowHash is how the journal knows a row: by 64 bits of the names of its token and of what it says.
+func rowHash(field string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(field))
+	return max(h.Sum64(), 1)
+}
+
+func keyOf(field string) rowKey { return rowKey{field[:ledger.TokenLen], field[ledger.TokenLen:]} }

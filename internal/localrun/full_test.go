@@ -1,0 +1,212 @@
+package localrun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"habilita/internal/localrun/wal"
+	"habilita/internal/testkit/wolkvoxtest"
+)
+
+// bounded is a disk of so many bytes, whose syncs fail from one on.
+type bounded struct {
+	wal.Disk
+	size  int64
+	syncs *atomic.Int64 // that succeed
+}
+
+func (d bounded) Allocate(from, to int64) error {
+	if to > d.size {
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
+func (d bounded) WriteAt(p []byte, at int64) (int, error) {
+	fit := max(0, min(int64(len(p)), d.size-at))
+	n, err := d.Disk.WriteAt(p[:fit], at)
+	if err == nil && n < len(p) {
+		err = syscall.ENOSPC
+	}
+	return n, err
+}
+
+func (d bounded) Sync() error {
+	if d.syncs != nil && d.syncs.Add(-1) < 0 {
+		return syscall.EIO
+	}
+	return d.Disk.Sync()
+}
+
+// toldIn are the calls that the results tell as done.
+func toldIn(t *testing.T, file string) map[string]bool {
+	t.Helper()
+	raw, err := os.ReadFile(ResultsOf(file))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for line := range strings.Lines(string(raw)) {
+		if id, ok := strings.CutSuffix(line, ",succeeded\n"); ok {
+			told[id] = true
+		}
+	}
+	return told
+}
+
+// madeAgain are calls of told that were made once more.
+func madeAgain(sim *wolkvoxtest.Server, told map[string]bool, before int) []string {
+	var again []string
+	for i, r := range sim.Account().Records {
+		if i >= before && told[r.Call] {
+			again = append(again, r.Call)
+		}
+	}
+	return again
+}
+
+// goOn works a job off on a good disk.
+func goOn(t *testing.T, c Config, calls, tokens int) {
+	t.Helper()
+	c.disk = nil
+	j := start(t, c, rows(calls, tokens))
+	s, err := j.Work(t.Context(), false, func(State) {})
+	if err := errors.Join(err, j.Close()); err != nil || s.Succeeded != calls {
+		t.Fatalf("%+v, %v", s, err)
+	}
+}
+
+// Wherever the disk is full: what was sent is known to the next start, so that no call is
+// made twice, and what was told as done is what the journal has.
+func TestFullDisk(t *testing.T) {
+	const calls, tokens = 40, 10
+	for _, size := range []int64{0, 300, 5_000, 20_000, 45_000, 49_000, 60_000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+			c := config(newFile(t, "x"), sim)
+			c.disk = func(d wal.Disk) wal.Disk { return bounded{Disk: d, size: size} }
+			j, err := Open(t.Context(), c)
+			if err == nil {
+				var s State
+				if _, err = j.Enqueue(t.Context(), rows(calls, tokens)); err == nil {
+					s, err = j.Work(t.Context(), false, func(State) {})
+				}
+				if cerr := j.Close(); cerr != nil {
+					t.Errorf("%d bytes: %v", size, cerr)
+				}
+				if n := len(toldIn(t, c.File)); n != s.Succeeded || n != sim.Account().Totals.Requests {
+					t.Errorf("%d bytes: %d are told, %d rows, %d requests", size, s.Succeeded, n, sim.Account().Totals.Requests)
+				}
+			}
+			// What is reserved at a time depends on how many requests are in flight, so near the end
+			// of the job the disk may be full or not.
+			if full := errors.Is(err, syscall.ENOSPC); !full && (err != nil || size <= 20_000) || full && size >= 60_000 {
+				t.Errorf("%d bytes: %v", size, err)
+			}
+			told, before := toldIn(t, c.File), sim.Account().Totals.Requests
+			t.Logf("%d bytes: %d requests, %d told", size, before, len(told))
+			goOn(t, c, calls, tokens)
+			if n := sim.Account().Totals.Requests; n != calls {
+				t.Errorf("%d bytes: %d requests for %d calls; told and made again: %v", size, n, calls, madeAgain(sim, told, before))
+			}
+		})
+	}
+}
+
+// Whenever a sync fails, and whatever of the journal is lost with it: no call is made again
+// that was told as done.
+func TestFailedSync(t *testing.T) {
+	const calls, tokens = 40, 10
+	for _, syncs := range []int64{0, 2, 4, 7} {
+		t.Run(fmt.Sprint(syncs), func(t *testing.T) {
+			t.Parallel()
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+			c := config(newFile(t, "x"), sim)
+			left := &atomic.Int64{}
+			left.Store(syncs)
+			safe := &atomic.Int64{}
+			c.disk = func(d wal.Disk) wal.Disk { return bounded{d, 1 << 30, left} }
+			j, err := Open(t.Context(), c)
+			if err == nil {
+				j.journal.Observe(func(upTo int64) {
+					if left.Load() >= 0 {
+						safe.Store(upTo)
+					}
+				})
+				if _, err := j.Enqueue(t.Context(), rows(calls, tokens)); err != nil {
+					t.Fatal(err)
+				}
+				var s State
+				if s, err = j.Work(t.Context(), false, func(State) {}); !errors.Is(err, syscall.EIO) {
+					t.Fatalf("%d syncs: %+v, %v", syncs, s, err)
+				}
+				_ = j.Close()
+				if n := len(toldIn(t, c.File)); n != s.Succeeded {
+					t.Errorf("%d syncs: %d are told, %d rows", syncs, s.Succeeded, n)
+				}
+				if n := safe.Load(); n > 0 {
+					if err := os.Truncate(JournalOf(c.File), n); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			told, before := toldIn(t, c.File), sim.Account().Totals.Requests
+			t.Logf("%d syncs: %d requests, %d told", syncs, before, len(told))
+			goOn(t, c, calls, tokens)
+			if again := madeAgain(sim, told, before); len(again) > 0 {
+				t.Errorf("%d syncs: told as done and made again: %v", syncs, again)
+			}
+		})
+	}
+}
+
+// Calls that the policy cancelled, and that were told as such, are not made, whatever is
+// asked for afterwards.
+func TestCancelledStaysCancelled(t *testing.T) {
+	for _, again := range []Again{Leave, Skip, Retry} {
+		t.Run(string(again), func(t *testing.T) {
+			t.Parallel()
+			refused := &atomic.Bool{}
+			refused.Store(true)
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+				if r.Call == "call-0" && refused.Load() {
+					return wolkvoxtest.Fault{Kind: wolkvoxtest.BadToken}
+				}
+				return wolkvoxtest.Fault{}
+			}})
+			c := config(newFile(t, "x"), sim)
+			c.Policy = "cancel"
+			for n := range 3 {
+				j := start(t, c, rows(4, 2)) // call-2 stands behind call-0
+				s, err := j.Work(t.Context(), false, func(State) {})
+				if err := errors.Join(err, j.Close()); err != nil {
+					t.Fatal(err)
+				}
+				raw, err := os.ReadFile(ResultsOf(c.File))
+				if s.Cancelled != 1 || err != nil || !strings.Contains(string(raw), "call-2,cancelled\n") {
+					t.Errorf("%q, start %d: %+v\n%s%v", again, n, s.Status, raw, err)
+				}
+				refused.Store(false)
+				c.Again = again
+			}
+			want := 3
+			if again == Retry {
+				want++
+			}
+			for _, r := range sim.Account().Records {
+				if r.Call == "call-2" {
+					t.Errorf("%q: a call that was told as cancelled was made", again)
+				}
+			}
+			if n := sim.Account().Totals.Requests; n != want {
+				t.Errorf("%q: %d requests", again, n)
+			}
+		})
+	}
+}

@@ -1,0 +1,285 @@
+package localrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/localrun/wal"
+	"habilita/internal/vault"
+)
+
+// ErrBusy says that another process works on the file.
+var ErrBusy = errors.New("another process works on this file")
+
+// PolicyError says that a job was begun with another policy.
+type PolicyError struct{ Have, Want string }
+
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("the job was begun with --on-failure %s and can't go on with %s", e.Have, e.Want)
+}
+
+// Again says what is done with calls that were given up at an earlier start.
+type Again string
+
+// What is done with calls that were given up.
+const (
+	Leave Again = ""      // nothing
+	Retry Again = "retry" // they are tried again, with a new budget of attempts
+	Skip  Again = "skip"  // they are skipped: what stands behind them goes on
+)
+
+// Config is a job. All fields but Again and Log are required.
+type Config struct {
+	File   string // of the operations; JournalOf and ResultsOf it are written
+	Batch  string // name of the batch where the job is new: one that goes on keeps its own
+	Policy string // hold, skip or cancel
+	Again  Again
+	// Worker are the limits and how calls are made. Its Keys, RedisURL, RedisDialer and
+	// hooks are the job's own.
+	Worker engine.WorkerOptions
+	// Row makes a writer of results: a function that writes a record, nil for the header.
+	Row func(io.Writer) (func(*control.CallRecord) error, error)
+
+	disk func(wal.Disk) wal.Disk // of the journal, for tests; nil: as it is
+}
+
+// JournalOf is the path of a file's journal.
+func JournalOf(file string) string { return file + ".journal" }
+
+// ResultsOf is the path of a file's results.
+func ResultsOf(file string) string { return file + ".results.csv" }
+
+// Job is a file that is worked off. Open it, Enqueue, Work, Close.
+type Job struct {
+	c       Config
+	journal *wal.File
+	memory  *memory       // at the start; nil after Enqueue
+	gone    []*remembered // calls that were made, or tried, and whose rows the file has no more
+	head    head
+	batchID string
+	resumed bool
+
+	world   *world
+	results *results
+	granted sync.Map // nonces of grants in the journal, whose outcomes have their room
+
+	broken context.Context // ends when the journal or the results can't be written
+	stop   context.CancelCauseFunc
+	syncer sync.WaitGroup
+	done   chan struct{} // ends the syncer
+}
+
+// Open takes the file's journal for this process and reads it. A file that another
+// process works on is ErrBusy, one that was changed since an older version began its job an
+// *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *journal.DamageError or
+// *VersionError; nothing was changed then.
+func Open(ctx context.Context, c Config) (_ *Job, err error) {
+	j := &Job{c: c, done: make(chan struct{})}
+	j.broken, j.stop = context.WithCancelCause(context.Background())
+	// Before there is a journal: a file that can't be read leaves none.
+	readable, err := os.Open(c.File)
+	if err != nil {
+		return nil, err
+	}
+	_ = readable.Close()
+	if c.disk == nil {
+		c.disk = func(d wal.Disk) wal.Disk { return d }
+	}
+	file, raw, err := wal.OpenOn(JournalOf(c.File), c.disk)
+	if errors.Is(err, wal.ErrLocked) {
+		return nil, ErrBusy
+	}
+	if err != nil {
+		return nil, err
+	}
+	j.journal = file
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.Close())
+		}
+	}()
+	if j.memory, err = remember(raw); err != nil {
+		return nil, err
+	}
+	if len(j.memory.calls) == 0 {
+		j.memory.forget() // nothing was called: the file may be another one
+	}
+	j.resumed = j.memory.head != nil
+	if j.resumed {
+		err = j.goOn(ctx)
+	} else {
+		err = j.begin(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	j.syncer.Go(j.syncOften)
+	return j, nil
+}
+
+// Batch is the name of the job's batch.
+func (j *Job) Batch() string { return j.head.Batch }
+
+// Resumed reports whether the job was begun at an earlier start.
+func (j *Job) Resumed() bool { return j.resumed }
+
+// begin starts a new job.
+func (j *Job) begin(ctx context.Context) error {
+	keys, err := vault.GenerateKey("run")
+	if err != nil {
+		return err
+	}
+	j.head = head{Version: version, Batch: j.c.Batch, Policy: j.c.Policy, Keys: keys}
+	if err := j.open(ctx); err != nil {
+		return err
+	}
+	if j.head.TokenIDKey, err = vault.KeepTokenIDKey(ctx, j.world.rdb, tokenIDKey); err != nil {
+		return err
+	}
+	return j.write(record{Type: typeHead, At: ms(time.Now()), Head: &j.head}, true)
+}
+
+// goOn takes a job up again.
+func (j *Job) goOn(ctx context.Context) error {
+	j.head = *j.memory.head
+	if j.memory.old() {
+		same, err := unchanged(j.c.File, j.memory.content)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return &OldError{File: j.c.File}
+		}
+	}
+	if j.head.Policy != j.c.Policy {
+		return &PolicyError{Have: j.head.Policy, Want: j.c.Policy}
+	}
+	if err := j.open(ctx); err != nil {
+		return err
+	}
+	// With another policy nothing is held: there is nothing to skip.
+	asked := j.c.Again == Retry || j.c.Again == Skip && j.head.Policy == string(ledger.PolicyHold)
+	if !asked || !j.memory.givenUp() {
+		return nil
+	}
+	r := record{Type: string(j.c.Again), At: ms(time.Now())}
+	if err := j.write(r, true); err != nil {
+		return err
+	}
+	return j.memory.apply(r)
+}
+
+// write appends a record, and with sync waits until it is on the disk. After a failure
+// the job ends.
+func (j *Job) write(r record, sync bool) error {
+	text, err := r.encode()
+	if err != nil {
+		return err
+	}
+	mark, err := j.journal.Append(text)
+	if err == nil && sync {
+		err = j.journal.Sync(mark)
+	}
+	if err != nil {
+		j.stop(err)
+	}
+	return err
+}
+
+// syncOften bounds what a loss of power can make unknown.
+func (j *Job) syncOften() {
+	const every = 100 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-j.done:
+			return
+		case <-tick.C:
+			if err := j.journal.SyncAll(); err != nil {
+				j.stop(err)
+			}
+		}
+	}
+}
+
+// beforeSend writes a grant down, and reserves room for its outcome: only when both are on
+// the disk may its request be sent.
+func (j *Job) beforeSend(ctx context.Context, g engine.Granted) error {
+	r := grantRecord(g)
+	if g.Attempt <= 1 && j.head.Version == version { // who reads it later may have no such row
+		c, err := j.world.op.Record(ctx, j.batchID, g.TokenID, g.Key)
+		if err != nil {
+			return err
+		}
+		r.Grant.of(c)
+	}
+	text, err := r.encode()
+	if err != nil {
+		return err
+	}
+	mark, err := j.journal.AppendReserving(text, endRoom)
+	if err == nil {
+		j.granted.Store(g.Nonce, nil)
+		err = j.journal.Sync(mark)
+	}
+	if err != nil {
+		j.stop(err)
+	}
+	return err
+}
+
+// afterOutcome writes an outcome down, and a result where the call has ended.
+func (j *Job) afterOutcome(r engine.Recorded) {
+	_, reserved := j.granted.LoadAndDelete(r.Nonce)
+	ended := r.Kind == engine.KindSucceeded || r.Kind == engine.KindGivenUp
+	if !reserved && !ended {
+		return // there was no room for its grant, so it was not sent
+	}
+	var mark int64
+	text, err := endRecord(r).encodeEnd()
+	switch {
+	case err != nil:
+	case reserved:
+		mark, err = j.journal.AppendReserved(text, endRoom)
+	default:
+		mark, err = j.journal.Append(text)
+	}
+	if err != nil {
+		j.stop(err) // the outcome is unknown to the next start
+	}
+	if ended {
+		j.results.ended(result{rowKey{r.TokenID, r.Key}, mark, err})
+	}
+}
+
+// Close ends what is open and lets others have the file. The journal stays.
+func (j *Job) Close() error {
+	var errs []error
+	select {
+	case <-j.done:
+		return nil
+	default:
+		close(j.done)
+	}
+	j.stop(nil)
+	j.syncer.Wait()
+	if j.results != nil {
+		errs = append(errs, j.results.close())
+	}
+	if j.world != nil {
+		errs = append(errs, j.world.close())
+	}
+	if j.journal != nil {
+		errs = append(errs, j.journal.Close())
+	}
+	return errors.Join(errs...)
+}

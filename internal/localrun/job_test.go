@@ -1,0 +1,285 @@
+package localrun
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/localrun/wal"
+	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/quota"
+)
+
+func noon() *time.Location {
+	now := time.Now().UTC()
+	return time.FixedZone("noon", int((12*time.Hour - now.Sub(now.Truncate(24*time.Hour))).Seconds()))
+}
+
+// config is a job on a simulated vendor, with short times.
+func config(file string, sim *wolkvoxtest.Server) Config {
+	return Config{
+		File: file, Batch: "job", Policy: "hold",
+		Row: func(w io.Writer) (func(*control.CallRecord) error, error) {
+			c := csv.NewWriter(w)
+			return func(r *control.CallRecord) error {
+				if r == nil {
+					return nil
+				}
+				defer c.Flush()
+				return c.Write([]string{r.ID, r.State})
+			}, nil
+		},
+		Worker: engine.WorkerOptions{
+			Options:    engine.Options{Quota: quota.Settings{Location: noon(), Guard: time.Millisecond, Lease: 2 * time.Second}},
+			WolkvoxURL: sim.URL, CallTimeout: time.Second, VendorTimeout: time.Second, SlotMargin: time.Second,
+			RetryMin: 10 * time.Millisecond, RetryMax: 20 * time.Millisecond, Log: zerolog.Nop(),
+			TaskCheckInterval: 5 * time.Millisecond,
+		},
+	}
+}
+
+// unnamed are calls of some tokens in turn.
+func unnamed(n, tokens int) iter.Seq2[engine.Call, error] {
+	return func(yield func(engine.Call, error) bool) {
+		for i := range n {
+			if !yield(engine.Call{Server: "1", Token: engine.Token(fmt.Sprint("token-", i%tokens))}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// rows are calls of some tokens in turn, each with its place as its id.
+func rows(n, tokens int) iter.Seq2[engine.Call, error] {
+	return func(yield func(engine.Call, error) bool) {
+		i := 0
+		for c := range unnamed(n, tokens) {
+			c.ID = fmt.Sprint("call-", i)
+			i++
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+func newFile(t testing.TB, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ops.csv")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func start(t testing.TB, c Config, calls iter.Seq2[engine.Call, error]) *Job {
+	t.Helper()
+	j, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() }) // closed before where the test did
+	if _, err := j.Enqueue(t.Context(), calls); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// safe is a journal's sync that keeps what a loss of power would leave, after each.
+type safe struct {
+	mu   sync.Mutex
+	path string
+	text string
+}
+
+func (s *safe) synced(upTo int64) {
+	raw, _ := os.ReadFile(s.path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = string(raw[:min(int64(len(raw)), upTo)])
+}
+
+func (s *safe) holds(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.text, text)
+}
+
+// At the moment at which a request reaches the vendor, what a loss of power leaves of the
+// journal has its grant.
+func TestGrantIsOnTheDiskBeforeItsRequest(t *testing.T) {
+	disk := &safe{}
+	var mu sync.Mutex
+	var bad []string
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		if !disk.holds(fmt.Sprintf(`"k":"=%s"`, r.Call)) {
+			mu.Lock()
+			bad = append(bad, r.RequestID)
+			mu.Unlock()
+		}
+		return wolkvoxtest.Fault{}
+	}})
+	file := newFile(t, "x")
+	disk.path = JournalOf(file)
+	j, err := Open(t.Context(), config(file, sim))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	j.journal.Observe(disk.synced)
+	if _, err := j.Enqueue(t.Context(), rows(60, 20)); err != nil {
+		t.Fatal(err)
+	}
+	state, err := j.Work(t.Context(), false, func(State) {})
+	if err != nil || state.Succeeded != 60 {
+		t.Fatalf("%+v, %v", state, err)
+	}
+	if len(bad) > 0 {
+		t.Errorf("sent before their grants were on the disk: %v", bad)
+	}
+}
+
+// A journal that can't be written any more: nothing more is sent, and the job says why.
+func TestNothingIsSentWithoutItsRecord(t *testing.T) {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+	file := newFile(t, "x")
+	j := start(t, config(file, sim), rows(10, 10))
+	if err := j.journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := j.Work(t.Context(), false, func(State) {})
+	if err == nil || !strings.Contains(err.Error(), "journal") {
+		t.Errorf("%v", err)
+	}
+	if n := sim.Account().Totals.Requests; n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
+
+// The file is this process', and its journal whole.
+func TestOpenRefuses(t *testing.T) {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+	file := newFile(t, "a\nb\n")
+	c := config(file, sim)
+	j := start(t, c, rows(4, 2))
+	if _, err := Open(t.Context(), c); !errors.Is(err, ErrBusy) {
+		t.Errorf("a second process: %v", err)
+	}
+	if s, err := j.Work(t.Context(), false, func(State) {}); err != nil || s.Succeeded != 4 {
+		t.Fatalf("%+v %v", s, err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	skip := c
+	skip.Policy = "skip"
+	var policy *PolicyError
+	if _, err := Open(t.Context(), skip); !errors.As(err, &policy) || policy.Have != "hold" {
+		t.Errorf("another policy: %v", err)
+	}
+	raw, err := os.ReadFile(JournalOf(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(JournalOf(file), append([]byte("damage\n"), raw...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var damage *wal.DamageError
+	if _, err := Open(t.Context(), c); !errors.As(err, &damage) {
+		t.Errorf("a damaged journal: %v", err)
+	}
+}
+
+// A file that called nothing yet may be another one at the next start.
+func TestFileMayChangeBeforeTheFirstCall(t *testing.T) {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+	file := newFile(t, "wrong")
+	c := config(file, sim)
+	_ = start(t, c, rows(1, 1)).Close()
+	if err := os.WriteFile(file, []byte("right"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if j := start(t, c, rows(2, 1)); j.Resumed() {
+		t.Error("it goes on")
+	}
+}
+
+// What was in flight when the process died holds its slot and its chain, and counts on its
+// day; what had succeeded and what the vendor had closed stay so.
+func TestCrashIsRemembered(t *testing.T) {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+	file := newFile(t, "x")
+	c := config(file, sim)
+	c.Worker.CallTimeout, c.Worker.Quota.Lease = time.Minute, time.Minute+time.Second
+	j := start(t, c, rows(6, 2)) // two chains of three calls
+	var chains []string
+	for ch, err := range j.world.op.Chains(t.Context(), false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		chains = append(chains, ch.ID+" "+ch.Head.Key())
+	}
+	now := time.Now()
+	for i, ch := range chains {
+		id, key, _ := strings.Cut(ch, " ")
+		g := engine.Granted{
+			Chain: id, TokenID: id, Key: key, Nonce: fmt.Sprint("n", i), Attempt: 1, Spent: 1,
+			LeaseBegan: now, LeaseEnds: now.Add(time.Minute), Days: now.In(noon()).Format("20060102"),
+		}
+		if err := j.beforeSend(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			j.results.written[rowKey{id, key}] = struct{}{} // it has no result here: nothing ran
+			end := engine.Recorded{Granted: g, Kind: engine.KindSucceeded, Slot: engine.SlotFreed, At: now, Code: "202",
+				CoolUntil: now.Add(time.Hour), CoolWhy: "closed"}
+			if err := j.write(endRecord(end), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	j = start(t, c, rows(6, 2))
+	done, _, _ := strings.Cut(chains[0], " ")
+	busy, _, _ := strings.Cut(chains[1], " ")
+	for token, want := range map[string]string{done: "1 used, 0 held, cooling true", busy: "1 used, 1 held, cooling false"} {
+		u, err := j.world.limiter.Peek(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := fmt.Sprintf("%d used, %d held, cooling %v", u.Used, u.Held, !u.CoolingUntil.IsZero()); have != want {
+			t.Errorf("%s, want %s", have, want)
+		}
+	}
+	st, err := j.Status(t.Context())
+	if err != nil || st.Succeeded != 1 || st.Open != 5 {
+		t.Errorf("%+v %v", st, err)
+	}
+	for ch, err := range j.world.op.Chains(t.Context(), false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]string{done: "ready", busy: "running"}[ch.ID]; ch.State != want {
+			t.Errorf("chain %s is %s, want %s", ch.ID, ch.State, want)
+		}
+	}
+	rows, err := os.ReadFile(ResultsOf(file))
+	if err != nil || strings.Count(string(rows), "succeeded") != 1 {
+		t.Errorf("results: %s %v", rows, err)
+	}
+}

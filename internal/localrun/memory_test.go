@@ -1,0 +1,111 @@
+package localrun
+
+import (
+	"testing"
+	"time"
+
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+)
+
+const aChain = "abcdefghijklmnopqrstuvwx"
+
+func replay(t *testing.T, records ...record) *memory {
+	t.Helper()
+	raw := [][]byte{}
+	all := append([]record{{Type: typeHead, At: 1, Head: &head{Version: version, Policy: "hold"}}}, records...)
+	for _, r := range all {
+		text, err := r.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(raw, text)
+	}
+	m, err := remember(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func granted(nonce string, attempt, spent int, change func(g *engine.Granted)) record {
+	at := time.UnixMilli(int64(1000 * attempt))
+	g := engine.Granted{
+		Chain: aChain, Key: "-0", Nonce: nonce, Attempt: attempt, Spent: spent,
+		LeaseBegan: at, LeaseEnds: at.Add(time.Minute), Days: "20261123,20261124",
+	}
+	if change != nil {
+		change(&g)
+	}
+	return grantRecord(g)
+}
+
+func ended(nonce, kind, slot string) record {
+	return endRecord(engine.Recorded{
+		Granted: engine.Granted{Chain: aChain, Key: "-0", Nonce: nonce}, Kind: kind, Slot: slot,
+		At: time.UnixMilli(5000), RetryAt: time.UnixMilli(9000), Code: "500", Msg: "m", Err: "e",
+	})
+}
+
+// Each outcome leaves what the ledger would have kept.
+func TestReplay(t *testing.T) {
+	first := granted("n1", 1, 1, nil)
+	for name, c := range map[string]struct {
+		records                  []record
+		state                    string
+		attempts, spent, failure int
+		push, quiet              int64
+		leases, used             int
+	}{
+		"in flight":  {[]record{first}, ledger.RestoreInFlight, 1, 1, 0, 0, 0, 1, 1},
+		"succeeded":  {[]record{first, ended("n1", engine.KindSucceeded, engine.SlotFreed)}, ledger.RestoreSucceeded, 1, 1, 0, 0, 0, 0, 1},
+		"failed":     {[]record{first, ended("n1", engine.KindFailed, engine.SlotFreed)}, ledger.RestoreWaiting, 1, 1, 1, 0, 0, 0, 1},
+		"unknown":    {[]record{first, ended("n1", engine.KindFailed, engine.SlotKept)}, ledger.RestoreWaiting, 1, 1, 1, 0, 61000, 1, 1},
+		"push-back":  {[]record{first, ended("n1", engine.KindPushBack, engine.SlotFreed)}, ledger.RestoreWaiting, 1, 0, 1, 5000, 0, 0, 1},
+		"not sent":   {[]record{first, ended("n1", engine.KindNotSent, engine.SlotGivenBack)}, ledger.RestoreWaiting, 0, 0, 1, 5000, 0, 0, 0},
+		"late":       {[]record{first, ended("n1", engine.KindLate, engine.SlotGivenBack)}, ledger.RestoreWaiting, 0, 0, 0, 0, 0, 0, 0},
+		"given up":   {[]record{first, ended("n1", engine.KindGivenUp, engine.SlotFreed)}, ledger.RestoreGivenUp, 1, 1, 0, 0, 0, 0, 1},
+		"retried":    {[]record{first, ended("n1", engine.KindGivenUp, engine.SlotFreed), {Type: typeRetry, At: 6000}}, ledger.RestoreWaiting, 1, 0, 0, 0, 0, 0, 1},
+		"skipped":    {[]record{first, ended("n1", engine.KindGivenUp, engine.SlotFreed), {Type: typeSkip, At: 6000}}, ledger.RestoreSkipped, 1, 1, 0, 0, 0, 0, 1},
+		"unopenable": {[]record{ended("n1", engine.KindGivenUp, engine.SlotGivenBack)}, ledger.RestoreGivenUp, 0, 0, 0, 0, 0, 0, 0},
+		"overtaken":  {[]record{first, ended("n2", engine.KindLate, engine.SlotGivenBack)}, ledger.RestoreInFlight, 1, 1, 0, 0, 0, 1, 1},
+		// A crash, and the same call again after the lease.
+		"twice":        {[]record{first, granted("n2", 2, 2, nil)}, ledger.RestoreInFlight, 2, 2, 0, 0, 0, 2, 2},
+		"late failure": {[]record{first, granted("n2", 2, 2, nil), ended("n1", engine.KindFailed, engine.SlotFreed)}, ledger.RestoreInFlight, 2, 2, 0, 0, 0, 1, 2},
+		"late success": {[]record{first, granted("n2", 2, 2, nil), ended("n1", engine.KindSucceeded, engine.SlotFreed)}, ledger.RestoreSucceeded, 2, 2, 0, 0, 0, 1, 2},
+	} {
+		m := replay(t, c.records...)
+		call, tok := m.calls[0], m.tokens[aChain]
+		if call.State != c.state || call.Attempts != c.attempts || call.Spent != c.spent || call.Failures != c.failure ||
+			ms(call.FirstPushBack) != c.push || ms(call.QuarantinedUntil) != c.quiet {
+			t.Errorf("%s: %+v", name, *call)
+		}
+		if len(tok.Leases) != c.leases || tok.Used["20261123"] != c.used || tok.Used["20261124"] != c.used {
+			t.Errorf("%s: %+v", name, tok.Restored)
+		}
+	}
+}
+
+// A cool-down holds until it is lifted.
+func TestReplayCooling(t *testing.T) {
+	cool := ended("n1", engine.KindPushBack, engine.SlotFreed)
+	cool.End.CoolUntil, cool.End.CoolWhy = 100_000, "closed"
+	lift := ended("n2", engine.KindSucceeded, engine.SlotFreed)
+	lift.End.CoolLift = true
+	m := replay(t, granted("n1", 1, 1, nil), cool, granted("n2", 2, 1, nil))
+	if c := m.tokens[aChain].cooling; c == nil || c.CoolUntil != 100_000 {
+		t.Errorf("%+v", c)
+	}
+	if m = replay(t, granted("n1", 1, 1, nil), cool, granted("n2", 2, 1, nil), lift); m.tokens[aChain].cooling != nil {
+		t.Error("it cools still")
+	}
+}
+
+// What this program does not know it does not guess.
+func TestReplayRefuses(t *testing.T) {
+	for _, raw := range []string{"{", `{"t":"new"}`, `{"t":"grant"}`, `{"t":"head","head":{"v":3},"file":{}}`, `{"t":"head","head":{"v":1}}`, `{"t":"rows","rows":"AAAA"}`} {
+		if _, err := remember([][]byte{[]byte(raw)}); err == nil {
+			t.Errorf("%s was taken", raw)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package localrun
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+)
+
+// version is of the journal's records. Calls of oldVersion that have no id are known by their
+// places in their chains.
+const (
+	version    = 2
+	oldVersion = 1
+)
+
+// The types of records.
+const (
+	typeHead  = "head"  // a job begins; what stands before it is of no more concern
+	typeFile  = "file"  // rows were appended to FILE; of the old version
+	typeRows  = "rows"  // rows that FILE has, and had not before
+	typeLeft  = "left"  // rows that FILE has no more
+	typeGrant = "grant" // a request may be sent from here on
+	typeEnd   = "end"   // the outcome of an attempt
+	typeRetry = "retry" // what was given up is to be tried again
+	typeSkip  = "skip"  // what was given up and holds its chain is passed over
+	// typeCancel: a call that its chain's policy cancelled, and that is told as such.
+	typeCancel = "cancel"
+)
+
+// endRoom is the room for the text of an outcome, in bytes. A longer one is shortened.
+const endRoom = 4096
+
+// record is a line of the journal. Times are ms since 1970. None has a token.
+type record struct {
+	Type string `json:"t"`
+	At   int64  `json:"at,omitempty"`
+
+	Head    *head    `json:"head,omitempty"`
+	Content *content `json:"file,omitempty"`
+	Grant   *grant   `json:"g,omitempty"`
+	End     *end     `json:"o,omitempty"`
+	Rows    string   `json:"rows,omitempty"` // 8 bytes for each (rowHash), base64
+}
+
+// head is what stays the same over all starts.
+type head struct {
+	Version    int    `json:"v"`
+	Batch      string `json:"batch"`
+	Policy     string `json:"policy"`
+	Keys       string `json:"keys"`   // seals tokens in this process' memory, and Naming
+	TokenIDKey []byte `json:"naming"` // the key that names tokens, sealed under Keys
+}
+
+// content is what FILE held, of the old version.
+type content struct {
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// grant is an attempt: a request may be at the vendor from here on.
+type grant struct {
+	Chain    string `json:"c"`
+	Key      string `json:"k"`
+	Nonce    string `json:"n"`
+	Attempt  int    `json:"a,omitempty"`
+	Spent    int    `json:"s,omitempty"`
+	Failures int    `json:"f,omitempty"`
+	PushBack int64  `json:"p,omitempty"`
+	Ends     int64  `json:"e,omitempty"` // of the lease
+	Days     string `json:"d,omitempty"`
+
+	// Of the row that brought the call, with its first grant.
+	Server string `json:"v,omitempty"`
+	Ref    string `json:"ref,omitempty"`
+	Row    int    `json:"row,omitempty"`
+}
+
+// end is an outcome; its grant's Chain, Key and Nonce come with it.
+type end struct {
+	Kind      string `json:"k"`
+	Slot      string `json:"l"`
+	RetryAt   int64  `json:"r,omitempty"`
+	Code      string `json:"code,omitempty"`
+	Msg       string `json:"msg,omitempty"`
+	Err       string `json:"err,omitempty"`
+	Reason    string `json:"w,omitempty"`
+	CoolUntil int64  `json:"cu,omitempty"`
+	CoolWhy   string `json:"cw,omitempty"`
+	CoolProbe int64  `json:"cp,omitempty"` // ms
+	CoolLift  bool   `json:"cl,omitempty"`
+}
+
+func grantRecord(g engine.Granted) record {
+	return record{Type: typeGrant, At: ms(g.LeaseBegan), Grant: &grant{
+		Chain: g.Chain, Key: g.Key, Nonce: g.Nonce, Attempt: g.Attempt, Spent: g.Spent, Failures: g.Failures,
+		PushBack: ms(g.FirstPushBack), Ends: ms(g.LeaseEnds), Days: g.Days,
+	}}
+}
+
+// of notes what the row of the call says.
+func (g *grant) of(c control.CallRecord) { g.Server, g.Ref, g.Row = c.Server, c.Ref, c.Row }
+
+func endRecord(r engine.Recorded) record {
+	return record{Type: typeEnd, At: ms(r.At),
+		Grant: &grant{Chain: r.Chain, Key: r.Key, Nonce: r.Nonce},
+		End: &end{
+			Kind: r.Kind, Slot: r.Slot, RetryAt: ms(r.RetryAt), Code: r.Code, Msg: r.Msg, Err: r.Err, Reason: r.Reason,
+			CoolUntil: ms(r.CoolUntil), CoolWhy: r.CoolWhy, CoolProbe: r.CoolProbe.Milliseconds(), CoolLift: r.CoolLift,
+		}}
+}
+
+func (r record) encode() ([]byte, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return nil, err
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+// encodeEnd is encode for an outcome: it fits the room that was reserved for it.
+func (r record) encodeEnd() ([]byte, error) {
+	for most := endRoom; ; most /= 2 {
+		text, err := r.encode()
+		if err != nil || len(text) <= endRoom || r.End == nil {
+			return text, err
+		}
+		short := *r.End
+		short.Err, short.Msg, short.CoolWhy = cut(short.Err, most), cut(short.Msg, most), cut(short.CoolWhy, most)
+		r.End = &short
+	}
+}
+
+// cut keeps the begin of a text that is longer than most bytes.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "")
+}
+
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMs(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n)
+}

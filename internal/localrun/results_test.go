@@ -1,0 +1,36 @@
+package localrun
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"habilita/internal/testkit/wolkvoxtest"
+)
+
+// A crash after an outcome's record leaves no row, half of one, or all: the next start
+// writes the results from the journal, and calls nothing.
+func TestResultsAreWrittenFromTheJournal(t *testing.T) {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+	c := config(newFile(t, "x"), sim)
+	for i, left := range []string{"", "", "call-0,succ", "call-0,succeeded\ncall-0,succeeded\n"} {
+		if i > 0 {
+			if err := os.WriteFile(ResultsOf(c.File), []byte(left), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := start(t, c, rows(3, 2))
+		s, err := j.Work(t.Context(), false, func(State) {})
+		if err := errors.Join(err, j.Close()); err != nil || !s.AllSucceeded() {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		have, err := os.ReadFile(ResultsOf(c.File))
+		if err != nil || strings.Count(string(have), ",succeeded\n") != 3 || strings.Count(string(have), "\n") != 3 {
+			t.Errorf("after %q: %q, %v", left, have, err)
+		}
+	}
+	if n := sim.Account().Totals.Requests; n != 3 {
+		t.Errorf("%d requests", n)
+	}
+}

@@ -1,0 +1,338 @@
+package wal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/gofrs/flock"
+)
+
+// ErrLocked says that another process has the journal.
+var ErrLocked = errors.New("another process has the journal")
+
+// DamageError says that a journal is damaged before its last record.
+type DamageError struct {
+	Path string
+	Line int // the first that can't be read
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("%s:%d: the journal is damaged before its end", e.Path, e.Line)
+}
+
+// Disk is what a File writes to.
+type Disk interface {
+	io.WriterAt
+	// Allocate makes sure that writing the bytes from one offset to another will find room.
+	// What it does not get leaves the bytes before from as they are.
+	Allocate(from, to int64) error
+	Truncate(size int64) error
+	Sync() error
+	Close() error
+}
+
+// File is an open journal. It is safe for concurrent use. Close it.
+type File struct {
+	path string
+	disk Disk
+	lock *flock.Flock // nil in tests
+
+	mu      sync.Mutex
+	turn    *sync.Cond
+	written int64 // bytes
+	synced  int64 // of these, on the disk for certain
+	have    int64 // bytes for which the disk has room for certain, from the file's begin
+	owed    int64 // of the room behind written: reserved for records to come
+	syncing bool
+	syncs   int
+	failed  error // of a sync: nothing is certain after it
+	seen    func(upTo int64)
+}
+
+// Observe has f called after every sync, before those that wait for it go on, with how
+// many bytes of the file a loss of power leaves: for tests.
+func (j *File) Observe(f func(upTo int64)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.seen = f
+}
+
+// Open opens the journal at path, or makes an empty one, and returns its records. Where
+// others have it the error is ErrLocked, and where it is damaged a *DamageError.
+func Open(path string) (*File, [][]byte, error) {
+	return OpenOn(path, func(d Disk) Disk { return d })
+}
+
+// OpenOn is Open on a disk that stands before the file, for tests: one that loses power, or
+// is full.
+func OpenOn(path string, before func(Disk) Disk) (_ *File, records [][]byte, err error) {
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
+		return nil, nil, ErrLocked
+	}
+	defer func() {
+		if err != nil {
+			_ = lock.Close()
+		}
+	}()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+		}
+	}()
+	raw, err := io.ReadAll(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	records, good, err := read(path, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.Truncate(int64(good)); err != nil {
+		return nil, nil, err
+	}
+	// What was read may have been written by a process that was killed before its sync;
+	// and a new file is to be found in its directory.
+	if err := errors.Join(f.Sync(), syncDir(filepath.Dir(path))); err != nil {
+		return nil, nil, err
+	}
+	j := newFile(path, before(allocated{f}), int64(good))
+	j.lock = lock
+	return j, records, nil
+}
+
+func newFile(path string, d Disk, size int64) *File {
+	j := &File{path: path, disk: d, written: size, synced: size, have: size}
+	j.turn = sync.NewCond(&j.mu)
+	return j
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	// Some file systems can't sync a directory; the file itself is synced all the same.
+	_ = d.Sync()
+	return d.Close()
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sum is the length of the checksum.
+const sum = 8
+
+// read returns the records of a file, and how many bytes of it are good. What stands
+// behind the first line that is no record was never told to be on the disk, unless a
+// later record says that it was.
+func read(path string, raw []byte) (records [][]byte, good int, err error) {
+	line, bad := 0, 0
+	for at := 0; at < len(raw); {
+		line++
+		end := bytes.IndexByte(raw[at:], '\n')
+		if end < 0 {
+			break
+		}
+		text, synced, ok := decode(raw[at : at+end])
+		switch {
+		case !ok && bad == 0:
+			bad = line
+		case ok && bad == 0:
+			records = append(records, text)
+			good = at + end + 1
+		case ok && synced > int64(good):
+			return nil, 0, &DamageError{path, bad}
+		}
+		at += end + 1
+	}
+	return records, good, nil
+}
+
+// decode returns a record's text, and how many bytes of the file were on the disk when it
+// was written.
+func decode(line []byte) (text []byte, synced int64, ok bool) {
+	if len(line) <= sum || string(line[:sum]) != checksum(line[sum:]) {
+		return decodeFirst(line)
+	}
+	mark, text, ok := bytes.Cut(line[sum:], []byte(" "))
+	if !ok || len(mark) < 2 || mark[0] != '+' {
+		return nil, 0, false
+	}
+	synced, err := strconv.ParseInt(string(mark[1:]), 16, 64)
+	return text, synced, err == nil
+}
+
+// decodeFirst reads the form that the first version wrote: a checksum, a space and the
+// text. Nobody knows what was on the disk then, so all that stands before it counts.
+func decodeFirst(line []byte) (text []byte, synced int64, ok bool) {
+	if len(line) <= sum || line[sum] != ' ' {
+		return nil, 0, false
+	}
+	text = line[sum+1:]
+	return text, math.MaxInt64, string(line[:sum]) == checksum(text)
+}
+
+func checksum(text []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(text, castagnoli)) }
+
+// encode makes a line of a record.
+func encode(text []byte, synced int64) []byte {
+	line := make([]byte, sum, sum+18+len(text)+1)
+	line = append(strconv.AppendInt(append(line, '+'), synced, 16), ' ')
+	line = append(line, text...)
+	copy(line, checksum(line[sum:]))
+	return append(line, '\n')
+}
+
+// most is how long the line of a record with so long a text can be.
+func most(text int) int64 { return int64(sum + 18 + text + 1) }
+
+// Append writes a record, which must have no line break, and returns what Sync takes. It
+// does not wait for the disk. Where there is no room for it nothing is written.
+func (j *File) Append(text []byte) (mark int64, err error) { return j.AppendReserving(text, 0) }
+
+// AppendReserving is Append, and reserves room for a record of up to room bytes of text,
+// for AppendReserved. Where there is no room for both, nothing is written. With no room to
+// reserve it is 0.
+func (j *File) AppendReserving(text []byte, room int) (mark int64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed != nil {
+		return 0, j.failed
+	}
+	owed := int64(0)
+	if room > 0 {
+		owed = most(room)
+	}
+	mark, err = j.append(text, owed)
+	if err == nil {
+		j.owed += owed
+	}
+	return mark, err
+}
+
+// AppendReserved is Append into the room that one AppendReserving reserved, which is used
+// up by it. It is written even after a sync that failed: it may well be found again, though
+// nobody may count on it.
+func (j *File) AppendReserved(text []byte, room int) (mark int64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.owed -= most(room)
+	return j.append(text, 0)
+}
+
+// append writes a record when there is room for it, for what is owed, and for so much more.
+func (j *File) append(text []byte, more int64) (mark int64, err error) {
+	line := encode(text, j.synced)
+	if need := j.written + int64(len(line)) + j.owed + more; need > j.have {
+		if err := j.allocate(need); err != nil {
+			return 0, j.wrap("no room for a record", err)
+		}
+	}
+	// At its place, not at the file's end: what a write left that failed is written over.
+	if _, err := j.disk.WriteAt(line, j.written); err != nil {
+		return 0, j.wrap("write", err)
+	}
+	j.written += int64(len(line))
+	return j.written, nil
+}
+
+// allocate gets room up to an offset, and some more where the disk has it.
+func (j *File) allocate(need int64) error {
+	const step = 64 << 10
+	ample := (need + 2*step - 1) / step * step
+	if j.disk.Allocate(j.have, ample) == nil {
+		j.have = ample
+		return nil
+	}
+	if err := j.disk.Allocate(j.have, need); err != nil {
+		return err
+	}
+	j.have = need
+	return nil
+}
+
+func (j *File) wrap(what string, err error) error {
+	return fmt.Errorf("journal %s: %s: %w", j.path, what, err)
+}
+
+// Sync returns when everything up to mark is on the disk. One sync serves all that wait.
+func (j *File) Sync(mark int64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.synced < mark && j.failed == nil {
+		if j.syncing {
+			j.turn.Wait()
+			continue
+		}
+		j.syncing = true
+		upTo, seen := j.written, j.seen
+		j.syncs++
+		j.mu.Unlock()
+		err := j.disk.Sync()
+		if seen != nil {
+			seen(upTo)
+		}
+		j.mu.Lock()
+		j.syncing = false
+		if err != nil {
+			j.failed = j.wrap("sync", err)
+		} else {
+			j.synced = upTo
+		}
+		j.turn.Broadcast()
+	}
+	if j.synced >= mark {
+		return nil
+	}
+	return j.failed
+}
+
+// SyncAll is Sync for all that was appended so far. Where that is on the disk already it
+// costs nothing.
+func (j *File) SyncAll() error {
+	j.mu.Lock()
+	mark := j.written
+	j.mu.Unlock()
+	return j.Sync(mark)
+}
+
+// Await is Sync, but leaves it to others to begin one.
+func (j *File) Await(mark int64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.synced < mark && j.failed == nil {
+		j.turn.Wait()
+	}
+	if j.synced >= mark {
+		return nil
+	}
+	return j.failed
+}
+
+// Close syncs, gives room back that was not used, and lets others have the journal.
+func (j *File) Close() error {
+	j.mu.Lock()
+	size := j.written
+	j.mu.Unlock()
+	err := errors.Join(j.disk.Truncate(size), j.SyncAll(), j.disk.Close())
+	if j.lock != nil {
+		err = errors.Join(err, j.lock.Close())
+	}
+	return err
+}

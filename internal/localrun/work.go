@@ -1,0 +1,167 @@
+package localrun
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+)
+
+// Enqueue takes the rows of the file in, those that the journal knows in the state that it
+// tells, and writes the results anew. Rows that the file has no more are not made: the summary
+// counts them as missing and pruned. Call it once, before Work. The options are those of
+// tasks.Producer.EnqueueBatch but the policy; the calls are ranged over twice if the job goes
+// on. A file that changes meanwhile is ErrEdited.
+func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], opts ...engine.BatchOption) (engine.Summary, error) {
+	opts = append(opts[:len(opts):len(opts)], engine.OnFailure(j.head.Policy))
+	j.batchID = ledger.BatchID(j.head.Batch)
+	enqueue := j.enqueue
+	if j.memory.old() {
+		enqueue = j.enqueueOld
+	}
+	sum, err := enqueue(ctx, calls, opts)
+	if err != nil {
+		return sum, err
+	}
+	err = j.openResults(ctx)
+	j.memory = nil
+	return sum, err
+}
+
+// Status are the job's counts.
+func (j *Job) Status(ctx context.Context) (control.Status, error) {
+	return j.world.op.Status(ctx, j.head.Batch)
+}
+
+// Failed streams the calls that were given up.
+func (j *Job) Failed(ctx context.Context) iter.Seq2[control.CallRecord, error] {
+	return func(yield func(control.CallRecord, error) bool) {
+		for c, err := range j.world.op.Report(ctx, j.head.Batch) {
+			if err == nil && c.State != string(ledger.StateFailed) {
+				continue
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// State is how far a job is.
+type State struct {
+	control.Status
+	control.Outlook
+}
+
+const (
+	lookEvery = 250 * time.Millisecond
+	lookMost  = 5 * time.Second // where nothing changes
+)
+
+// Work makes the calls until nothing more happens without a person, or, with today, until
+// nothing more can run before the vendor's next day. When ctx ends, requests in flight
+// end first. seen is told how far it is. The error is ctx's, or says what can't be
+// written, or why the worker had to stop; the state is the last one in any case. Call it once.
+func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, error) {
+	if s, err := j.Status(ctx); err != nil || s.Settled {
+		return State{Status: s}, errors.Join(err, j.results.finish(ctx)) // nothing to do
+	}
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	unlink := context.AfterFunc(j.broken, stop)
+	defer unlink()
+	ended := make(chan error, 1)
+	j.world.ran = true
+	go func() { ended <- j.world.worker.Run(run) }()
+	looked := make(chan error, 1)
+	var state State
+	go func() {
+		var err error
+		state, err = j.look(run, today, seen)
+		looked <- err
+	}()
+	var workerErr, lookErr error
+	select {
+	case lookErr = <-looked:
+		stop()
+		workerErr = <-ended
+	case workerErr = <-ended: // by itself
+		stop()
+		lookErr = <-looked
+	}
+	if run.Err() != nil && errors.Is(lookErr, context.Canceled) {
+		lookErr = nil
+	}
+	// The outcomes of requests that were in flight are in by now.
+	after := context.WithoutCancel(ctx)
+	err := errors.Join(lookErr, workerErr, j.results.finish(after))
+	if cause := context.Cause(j.broken); cause != nil {
+		err = cause
+	}
+	if s, serr := j.Status(after); serr == nil {
+		state.Status = j.results.told(s)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return state, err
+}
+
+// look follows the counts, and why chains wait where nothing changes.
+func (j *Job) look(ctx context.Context, today bool, seen func(State)) (State, error) {
+	var last State
+	distance := lookEvery
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return last, ctx.Err()
+		case <-timer.C:
+		}
+		s, err := j.Status(ctx)
+		if err != nil {
+			return last, err
+		}
+		state := State{Status: s}
+		if distance = min(distance*5/4, lookMost); s != last.Status {
+			distance = lookEvery
+		}
+		if s.Settled || s == last.Status {
+			if state.Outlook, err = j.world.op.Outlook(ctx, s); err != nil {
+				return last, err
+			}
+		}
+		last = state
+		seen(state)
+		if s.Settled || today && state.Over {
+			return last, nil
+		}
+		timer.Reset(distance)
+	}
+}
+
+// noteEnded writes down what no attempt's outcome tells: that a call was given up whose
+// attempt was lost, and was the last of the budget, and that a policy cancelled one.
+func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
+	if j.memory != nil && j.memory.ended(c.TokenID, c.Key()) {
+		return false, nil
+	}
+	g := &grant{Chain: c.Chain, Key: c.Key()}
+	if j.head.Version == version {
+		g.of(c)
+	}
+	at := ms(c.FinishedAt.Time)
+	switch ledger.State(c.State) {
+	case ledger.StateFailed:
+		return true, j.write(record{Type: typeEnd, At: at, Grant: g,
+			End: &end{Kind: engine.KindGivenUp, Slot: engine.SlotKept, Code: c.Code, Msg: c.Msg, Err: c.Error, Reason: c.Reason}}, false)
+	case ledger.StateCancelled:
+		return true, j.write(record{Type: typeCancel, At: at, Grant: g}, false)
+	}
+	return false, nil
+}

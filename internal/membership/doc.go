@@ -1,0 +1,45 @@
+// Package membership lets processes that share a Redis run only while they agree on the
+// terms that all of them must use alike: how many slots a token has, how long a lease is,
+// where the vendor's day begins, which key gives tokens their names.
+//
+// # States of a process
+//
+//	          Join, agreed                   ctx ends          Leave
+//	(none) ──────────────────▶ alive ─ Keep ───────────▶ alive ───────▶ (none)
+//	   │                         │  ▲
+//	   │ Join, differs           │  │ next beat, agreed
+//	   ▼                         ▼  │
+//	*MismatchError       lapsed, unknown to Redis ── next beat, differs ──▶ *MismatchError
+//
+// A process is alive for TTL after each beat, which comes every Beat. A crash is a lapse
+// that nobody ends. A process lapses too where Redis lost what it knew, or could not be
+// reached for TTL.
+//
+// # Guarantees
+//
+// All live processes that use a term use the same value of it. Joining is one script, so
+// of many that come at once with different values those of one value win. A term that no
+// live process uses has no value: the next that joins sets it. A process is compared only
+// in the shared settings that it brings, so a producer brings those that it uses.
+//
+// Expiry is by the clock of Redis, in milliseconds; no process's own clock is compared
+// with another's.
+//
+// # Failures
+//
+// Joining fails where Redis does. Afterwards a beat that failed is tried again after
+// Retry, for as long as it takes; the process counts as lapsed after TTL, and another may
+// join with other settings. Its next beat then finds out and Keep ends with a
+// *MismatchError; until then Current reports false, and whoever must not act on terms
+// that may be stale asks it. A record that can't be read is an error, not an agreement.
+//
+// # Keys
+//
+// Two keys, on one hash tag, that never expire by themselves: a key with a time to live
+// is one that a full Redis may evict.
+//
+//	PREFIX:{agreement}:alive      sorted set, process id by expiry in Unix ms
+//	PREFIX:{agreement}:processes  hash, process id to its record in JSON
+//
+// No term may be a secret; a key is agreed on by its fingerprint.
+package membership

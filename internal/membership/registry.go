@@ -1,0 +1,115 @@
+package membership
+
+import (
+	"context"
+	_ "embed" // the script
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/membership.lua
+var source string
+
+// The operations of the script and what it answers with.
+const (
+	opBeat, opLeave, opList                                       = "beat", "leave", "list"
+	saysKept, saysJoined, saysDiffers, saysLeft, saysAlive string = "kept", "joined", "differs", "left", "alive"
+)
+
+// Registry is where processes agree. Safe for concurrent use.
+type Registry struct {
+	rdb    redis.UniversalClient
+	script *redis.Script
+	keys   []string
+}
+
+// New makes a Registry on keys that begin with the prefix, such as "habilita". It does
+// not own the client.
+func New(rdb redis.UniversalClient, prefix string) *Registry {
+	key := func(name string) string { return prefix + ":{agreement}:" + name }
+	return &Registry{rdb: rdb, script: redis.NewScript(source), keys: []string{key("alive"), key("processes")}}
+}
+
+// Join makes the process one of the live ones, for TTL; Keep is to follow. The error is a
+// *MismatchError where live ones have other values for some of its shared settings, and nothing
+// was changed then. Terms that no live process has get the values of this one. Any other
+// error is of Redis; whether the process joined is then not known, and it may try again.
+func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership, error) {
+	rec := newRecord(p, t)
+	text, err := json.Marshal(rec)
+	if err != nil {
+		return nil, fmt.Errorf("agreement: %w", err)
+	}
+	m := &Membership{registry: r, process: rec.Process, settings: rec.Settings, record: string(text)}
+	if _, err := m.beat(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Settings are those that live processes agree on.
+func (r *Registry) Settings(ctx context.Context) (Settings, error) {
+	_, texts, err := r.run(ctx, saysAlive, opList)
+	if err != nil {
+		return nil, err
+	}
+	all := Settings{}
+	for _, text := range texts {
+		rec, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, rec.Settings)
+	}
+	return all, nil
+}
+
+// Alive are the live processes, the oldest first.
+func (r *Registry) Alive(ctx context.Context) ([]Process, error) {
+	_, texts, err := r.run(ctx, saysAlive, opList)
+	if err != nil {
+		return nil, err
+	}
+	var all []Process
+	for _, text := range texts {
+		rec, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rec.Process)
+	}
+	sortProcesses(all)
+	return all, nil
+}
+
+// Used reports whether some process has joined or looked since this Redis started, whatever was
+// deleted in it since: Redis remembers the script.
+func (r *Registry) Used(ctx context.Context) (bool, error) {
+	err := r.script.EvalSha(ctx, r.rdb, r.keys, opList).Err()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// run runs the script, and gives the first text of its reply apart. Where want is not
+// empty, it must be that.
+func (r *Registry) run(ctx context.Context, want string, args ...any) (says string, rest []string, err error) {
+	reply, err := r.script.Run(ctx, r.rdb, r.keys, args...).StringSlice()
+	if err != nil {
+		return "", nil, fmt.Errorf("agreement: %w", err)
+	}
+	if len(reply) == 0 || want != "" && reply[0] != want {
+		return "", nil, errors.New("agreement: the script gave an unknown reply")
+	}
+	return reply[0], reply[1:], nil
+}
+
+func (r *Registry) beat(ctx context.Context, id, record string, ttl time.Duration) (string, []string, error) {
+	return r.run(ctx, "", opBeat, id, record, ttl.Milliseconds())
+}

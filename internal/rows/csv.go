@@ -1,0 +1,232 @@
+package rows
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// csvParser splits the lines under one header.
+type csvParser struct {
+	Shape
+	script script
+	split  []string // of the last line, for its room
+}
+
+func (p *csvParser) shape() *Shape { return &p.Shape }
+
+// sepLine reads Excel's line before the header that names the separator, such as
+// "sep=;". It is 0 for any other line.
+func sepLine(line []byte, n int, name string, f Format) (byte, error) {
+	const begin = "sep="
+	if detect(line, name, f) != CSV || len(line) < len(begin) || !strings.EqualFold(string(line[:len(begin)]), begin) {
+		return 0, nil
+	}
+	if sep := line[len(begin):]; len(sep) == 1 && strings.IndexByte(separators, sep[0]) >= 0 {
+		return sep[0], nil
+	}
+	return 0, &FileError{File: name, Line: n, Problem: `the separator that "sep=" names must be a comma, a semicolon or a tab`}
+}
+
+// parseHeader reads the header line. sep is the separator, 0 where no line told it.
+func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *fault) {
+	fail := func(problem string) (*csvParser, *fault) { return nil, faultOf(rowField, problem) }
+	switch {
+	case len(line) > MaxLine:
+		return fail(fmt.Sprintf("the header is longer than %d KiB", MaxLine>>10))
+	case s.bad(line):
+		return nil, &fault{field: rowField, problem: "the header " + s.problem(), badText: true}
+	case bytes.IndexByte(line, '\r') >= 0:
+		return fail("lines end in CR alone; save the file with LF or CR LF")
+	}
+	if sep == 0 {
+		sep = separator(line)
+	}
+	p = &csvParser{script: s, Shape: Shape{header: bytes.Clone(line), sep: sep}}
+	names, problem := splitCSV(string(line), p.sep, nil)
+	if problem != "" {
+		return fail("the header " + problem)
+	}
+	var seen [numColumns]bool
+	var unknown []int
+	for i, name := range names {
+		col, ok := columnNamed(strings.TrimSpace(name))
+		switch {
+		case !ok:
+			unknown = append(unknown, i)
+		case seen[col]:
+			return fail("the header names " + twice(col))
+		default:
+			seen[col] = true
+		}
+		p.columns = append(p.columns, col)
+	}
+	if problem := headerProblem(names, unknown, &seen); problem != "" {
+		return fail(problem)
+	}
+	return p, nil
+}
+
+// twice names a column that a header or a row has twice.
+func twice(col column) string {
+	if es := spanishNames[col]; es != "" {
+		return fmt.Sprintf("the column %q twice (%s is the same in Spanish)", columnNames[col], es)
+	}
+	return fmt.Sprintf("the column %q twice", columnNames[col])
+}
+
+// headerProblem says what is wrong with the names of the columns. Without both
+// server and token the line may be no header but a row, so it isn't shown.
+func headerProblem(names []string, unknown []int, seen *[numColumns]bool) string {
+	switch {
+	case len(unknown) == len(names):
+		return "has no header: the first line must name the columns " + knownColumns
+	case !seen[colServer] || !seen[colToken]:
+		lacks := colServer
+		if seen[colServer] {
+			lacks = colToken
+		}
+		return fmt.Sprintf("the header lacks the column %q; the columns are %s", columnNames[lacks], knownColumns)
+	case len(unknown) == 0:
+		return ""
+	}
+	var what []string
+	for _, i := range unknown {
+		switch name := strings.TrimSpace(names[i]); {
+		case wordLike(name):
+			what = append(what, fmt.Sprintf("unknown column %q", name))
+		case name != "":
+			what = append(what, fmt.Sprintf("column %d is unknown", i+1))
+		default:
+			what = append(what, fmt.Sprintf("column %d has no name", i+1))
+		}
+	}
+	return "the header: " + strings.Join(what, ", ") + "; the columns are " + knownColumns
+}
+
+// wordLike reports whether an unknown name may be shown: it looks like a word, and not like a
+// token that got into the wrong place.
+func wordLike(name string) bool {
+	other := func(r rune) bool { return !unicode.IsLetter(r) && r != '_' && r != ' ' }
+	return name != "" && len(name) <= 24 && utf8.ValidString(name) && !strings.ContainsFunc(name, other)
+}
+
+// separators are those that a file may have.
+const separators = ",;\t"
+
+// separator is the one that the header has.
+func separator(line []byte) byte {
+	for i := range len(separators) {
+		if bytes.IndexByte(line, separators[i]) >= 0 {
+			return separators[i]
+		}
+	}
+	return ','
+}
+
+func (p *csvParser) fields(line []byte, ended bool, v *values) *fault {
+	bad := p.script.bad(line)
+	split, problem := splitCSV(string(line), p.sep, p.split[:0])
+	p.split = split
+	switch n := len(p.columns); {
+	case problem != "" && bad:
+		return &fault{field: rowField, problem: p.script.problem(), badText: true}
+	case problem != "":
+		return faultOf(rowField, problem)
+	case blankFields(split):
+		return blankRow
+	case len(split) > n:
+		return faultOf(rowField, fmt.Sprintf("has a surplus field: it has %d, the header %d", len(split), n))
+	}
+	for i, s := range split {
+		if bad && p.columns[i] != colProblem && p.script.bad([]byte(s)) {
+			return &fault{field: columnNames[p.columns[i]], problem: p.script.problem(), badText: true}
+		}
+		v[p.columns[i]] = s
+	}
+	return p.lacking(len(split), ended)
+}
+
+// lacking judges a row of n fields, which may be fewer than the header's. Spreadsheets
+// leave empty fields out at a row's end, so only a required one is missed. But a last line
+// without its end may be what is left of a longer one.
+func (p *csvParser) lacking(n int, ended bool) *fault {
+	lacking := p.columns[n:]
+	for _, col := range lacking {
+		if col.required() {
+			return faultOf(columnNames[col], fmt.Sprintf("is missing: the row has %d fields, the header %d", n, len(p.columns)))
+		}
+	}
+	if len(lacking) > 0 && !ended {
+		return faultOf(columnNames[lacking[0]],
+			"is missing in the file's last line, which has no line end: the file may be cut off here (if it is whole, end the line)")
+	}
+	return nil
+}
+
+func blankFields(fields []string) bool {
+	for _, s := range fields {
+		if strings.TrimSpace(s) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// splitCSV splits one line by the rules of RFC 4180, save that no field has a
+// line break. The fields are appended to dst. On a problem they are of no use.
+func splitCSV(s string, sep byte, dst []string) (fields []string, problem string) {
+	if strings.IndexByte(s, '"') < 0 {
+		for {
+			i := strings.IndexByte(s, sep)
+			if i < 0 {
+				return append(dst, s), ""
+			}
+			dst, s = append(dst, s[:i]), s[i+1:]
+		}
+	}
+	for {
+		var field string
+		if strings.HasPrefix(s, `"`) {
+			end := closingQuote(s)
+			if end < 0 {
+				return dst, "has a quote that is not closed on its line"
+			}
+			field, s = strings.ReplaceAll(s[1:end], `""`, `"`), s[end+1:]
+			if s != "" && s[0] != sep {
+				return dst, "has text behind a closing quote"
+			}
+		} else {
+			end := strings.IndexByte(s, sep)
+			if end < 0 {
+				end = len(s)
+			}
+			field, s = s[:end], s[end:]
+			if strings.IndexByte(field, '"') >= 0 {
+				return dst, `has a quote inside a field that does not begin with one (write "" inside quotes)`
+			}
+		}
+		dst = append(dst, field)
+		if s == "" {
+			return dst, ""
+		}
+		s = s[1:]
+	}
+}
+
+// closingQuote finds the end of the quoted field that s begins with, or -1.
+func closingQuote(s string) int {
+	for i := 1; i < len(s); i++ {
+		if s[i] != '"' {
+			continue
+		}
+		if i+1 < len(s) && s[i+1] == '"' {
+			i++
+			continue
+		}
+		return i
+	}
+	return -1
+}

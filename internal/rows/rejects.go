@@ -1,0 +1,176 @@
+package rows
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Rejects writes the rows that were not taken, in the format and with the columns of the
+// file they came from, so that they can be corrected and enqueued again. A further column,
+// or member, problem says what is wrong with each; when such a file is read, Row.FromRejects
+// tells it. A line that can hold no member has a line with problem alone before it.
+//
+// The rows may be added in any order: Close writes them in the order of their file, which is
+// the order in which they are to be made.
+//
+// The file has tokens, so its mode is 0600. It is made at the first reject,
+// beside its place and under another name, and put there by Close: until then an
+// older file stays, and it may well be the one that is being read. A device or a
+// pipe is written by Close, too. It is for one goroutine, and one input file.
+type Rejects struct {
+	path string
+	dest string   // where the file ends up, past symbolic links; "" with out
+	out  *os.File // a device or a pipe
+	f    *os.File
+	w    *bufio.Writer
+	n    int
+	size int64 // of what was written
+	rows []keptRow
+}
+
+// keptRow is where a row stands in the file that is written.
+type keptRow struct {
+	line uint32 // of the row in its own file
+	size uint32
+	at   int64
+}
+
+// NewRejects is a rejects file that will be at path. An empty path keeps no
+// rows: Add counts them.
+func NewRejects(path string) *Rejects { return &Rejects{path: path} }
+
+// Count is how many rows were added.
+func (r *Rejects) Count() int { return r.n }
+
+// Path is where the file is after Close, if Count isn't 0.
+func (r *Rejects) Path() string { return r.path }
+
+// Add keeps a row that can't be one, as it was. An error is the file system's.
+func (r *Rejects) Add(e *RowError) error {
+	return r.add(e.Shape, e.Line, func() []byte { return e.Shape.spoilt(e.Raw, e.Field+": "+e.Problem) })
+}
+
+// AddRow keeps a row that is one and was not taken all the same, such as one that stands
+// behind a row that was rejected. Row.Shape says how it is written. An error is the file
+// system's.
+func (r *Rejects) AddRow(row Row, problem string) error {
+	return r.add(row.Shape, row.Line, func() []byte { return row.Shape.row(row, problem) })
+}
+
+func (r *Rejects) add(s *Shape, line int, text func() []byte) error {
+	r.n++
+	if r.path == "" {
+		return nil
+	}
+	if r.f == nil {
+		if err := r.open(); err != nil {
+			return fmt.Errorf("rejects file: %w", err)
+		}
+		if s != nil {
+			if err := r.line(0, s.heading()); err != nil {
+				return fmt.Errorf("rejects file: %w", err)
+			}
+		}
+	}
+	if err := r.line(line, text()); err != nil {
+		return fmt.Errorf("rejects file: %w", err)
+	}
+	return nil
+}
+
+func (r *Rejects) line(line int, b []byte) error {
+	r.rows = append(r.rows, keptRow{line: uint32(line), size: uint32(len(b) + 1), at: r.size})
+	r.size += int64(len(b) + 1)
+	r.w.Write(b) // bufio keeps the error
+	return r.w.WriteByte('\n')
+}
+
+func (r *Rejects) open() (err error) {
+	dest := r.path
+	if real, err := filepath.EvalSymlinks(r.path); err == nil {
+		dest = real
+	}
+	info, err := os.Stat(dest)
+	dir := filepath.Dir(dest)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a directory", r.path)
+	case err == nil && !info.Mode().IsRegular():
+		dir = ""
+		r.out, err = os.OpenFile(dest, os.O_WRONLY, 0)
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		r.dest, err = dest, nil
+	}
+	if err == nil {
+		r.f, err = r.temp(dir)
+	}
+	if err != nil {
+		return err
+	}
+	r.w = bufio.NewWriter(r.f)
+	return nil
+}
+
+// temp makes a file of mode 0600.
+func (r *Rejects) temp(dir string) (*os.File, error) {
+	return os.CreateTemp(dir, "."+filepath.Base(r.path)+".*")
+}
+
+// Close puts the file in its place. With no reject there is nothing to do, and
+// an older file stays. Where it fails, what was written is removed. A second
+// Close does nothing.
+func (r *Rejects) Close() error {
+	if r.f == nil {
+		return nil
+	}
+	f := r.f
+	r.f = nil
+	err := r.w.Flush()
+	byLine := func(a, b keptRow) int { return cmp.Compare(a.line, b.line) }
+	switch {
+	case err != nil:
+	case r.out != nil:
+		err = r.inOrder(f, r.out, byLine)
+	case !slices.IsSortedFunc(r.rows, byLine):
+		var sorted *os.File
+		if sorted, err = r.temp(filepath.Dir(r.dest)); err != nil {
+			break
+		}
+		err = r.inOrder(f, sorted, byLine)
+		_ = f.Close()
+		os.Remove(f.Name())
+		f = sorted
+	}
+	err = errors.Join(err, f.Close())
+	if r.out != nil {
+		err = errors.Join(err, r.out.Close())
+	} else if err == nil {
+		err = os.Rename(f.Name(), r.dest)
+	}
+	if err != nil || r.out != nil {
+		os.Remove(f.Name())
+	}
+	if err != nil {
+		return fmt.Errorf("rejects file: %w", err)
+	}
+	return nil
+}
+
+// inOrder copies the rows in the order of their lines.
+func (r *Rejects) inOrder(from io.ReaderAt, to io.Writer, byLine func(a, b keptRow) int) error {
+	slices.SortStableFunc(r.rows, byLine)
+	w := bufio.NewWriter(to)
+	for _, row := range r.rows {
+		if _, err := io.Copy(w, io.NewSectionReader(from, row.at, int64(row.size))); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,135 @@
+package rows
+
+import (
+	"fmt"
+	"io"
+)
+
+const (
+	// MaxLine is the longest line that is read, in bytes without its ending.
+	MaxLine = 64 << 10
+	// MaxLicenses is the highest number of licences that a row may give.
+	MaxLicenses = 1_000_000
+	// MaxRef is the longest ref, in characters.
+	MaxRef = 256
+	// MaxName is the longest chain or id, in bytes.
+	MaxName = 128
+)
+
+// Row is one operation as it stands in the file. It prints without its token.
+type Row struct {
+	Line     int    // physical line, the first is 1
+	Server   string // as Checks.Server gave it
+	Token    string `json:"-"` // secret
+	Licenses int    // 1 to MaxLicenses; 0: not given
+	Chain    string // 1 to MaxName printable ASCII characters without spaces; "": not given
+	Ref      string // up to MaxRef characters of UTF-8 without control characters; "": not given
+	ID       string // like Chain
+	// FromRejects says that the row is one of a rejects file: it has a column, or a member,
+	// problem. What that says is not looked at.
+	FromRejects bool
+	// Shape is how its file has the row, for Rejects.AddRow; nil for JSON Lines.
+	Shape *Shape `json:"-"`
+}
+
+// Shape is how a CSV file has its rows.
+type Shape struct {
+	header  []byte // the line
+	sep     byte
+	columns []column
+}
+
+// Format writes the row without its token, under every verb.
+func (r Row) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "line %d: server %q, licenses %d, chain %q, ref %q, id %q",
+		r.Line, r.Server, r.Licenses, r.Chain, r.Ref, r.ID)
+}
+
+// RowError says what is wrong with one row. The rows after it are not affected.
+type RowError struct {
+	File    string // as given to Rows
+	Line    int    // physical line, the first is 1
+	Field   string // column; "row" where it is no single column's fault
+	Problem string // never holds a value of the row
+	// ChainUnknown says that the row's chain can't be told, though its token can.
+	ChainUnknown bool
+	// BadText says that bytes of it stand for no character: Advice says what to do.
+	BadText bool
+	// Raw is the line without its ending; of a line over MaxLine its first
+	// MaxLine+1 bytes, so that it is too long when it is read again. Secret.
+	Raw []byte `json:"-"`
+	// Shape is how its file has the row; nil for JSON Lines.
+	Shape *Shape `json:"-"`
+}
+
+// Error is "FILE:LINE: FIELD: what is wrong".
+func (e *RowError) Error() string {
+	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Field, e.Problem)
+}
+
+// Format writes Error's text under every verb, so that Raw is never printed.
+func (e *RowError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
+
+// FileError says why a file can't be read, or no further. It is the last thing
+// that Rows yields.
+type FileError struct {
+	File    string // as given to Rows
+	Line    int    // physical line; 0: it is no line's fault
+	Problem string // with a hint at what to do
+	BadText bool   // as of RowError
+	Err     error  // what the reader answered; nil for a fault of the content
+}
+
+// Error is "FILE:LINE: what is wrong".
+func (e *FileError) Error() string {
+	s := e.File
+	if e.Line > 0 {
+		s = fmt.Sprintf("%s:%d", s, e.Line)
+	}
+	s += ": " + e.Problem
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap gives the reader's error.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Format is a file format.
+type Format int
+
+const (
+	// Auto goes by the file's name (.csv, .tsv; .jsonl, .ndjson, .json) and, for
+	// any other name, by the content: JSON Lines begin with '{'. A file that
+	// begins with '{' is JSON Lines under every name.
+	Auto Format = iota
+	// CSV has a header, and comma, semicolon or tab between its fields.
+	CSV
+	// JSONLines has one flat object on each line.
+	JSONLines
+)
+
+// String is "auto", "csv" or "jsonl".
+func (f Format) String() string {
+	switch f {
+	case CSV:
+		return "csv"
+	case JSONLines:
+		return "jsonl"
+	default:
+		return "auto"
+	}
+}
+
+// Checks tell how a file is read and what a server and a token may be. A nil one stands for a minimal
+// check: something, without white space and control characters. They are called
+// by the goroutine that ranges over Rows, and not for each row where the values
+// repeat, so they must depend on their argument alone. Where an error's text has
+// the value in it, the value is cut out.
+type Checks struct {
+	Server func(string) (string, error) // gives the canonical form
+	Token  func(string) error
+	// Encoding is how a file without a byte order mark is read.
+	Encoding Encoding
+}

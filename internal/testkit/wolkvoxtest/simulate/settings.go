@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	_ "time/tzdata" // so that --timezone works on any machine
+
+	"habilita/internal/testkit/wolkvoxtest"
+)
+
+type settings struct {
+	listen, account string
+	latency, jitter time.Duration
+	faultRate       float64
+	faults          []wolkvoxtest.Fault
+	seed            uint64
+	licenses        int
+	quotaUsed       int
+	badToken        string
+	downFor         time.Duration
+	downFault       *wolkvoxtest.Fault // nil: not even a connection
+	location        *time.Location
+	code            wolkvoxtest.CodeStyle
+	countersOnly    bool
+}
+
+// refused is the --down-fault that is no fault: nobody listens.
+const refused = "refused"
+
+// parse reads the arguments; its error tells every fault that they have.
+func parse(args []string, stderr io.Writer) (settings, error) {
+	var s settings
+	var faults, down, zone, code string
+	fs := flag.NewFlagSet("simulate", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&s.listen, "listen", "127.0.0.1:0", "loopback address; port 0 takes a free one")
+	fs.StringVar(&s.account, "account", "", "write the account to this `file`, as JSON Lines; what it held is lost")
+	fs.DurationVar(&s.latency, "latency", 20*time.Millisecond, "how long the vendor works on a request")
+	fs.DurationVar(&s.jitter, "jitter", 0, "added to the latency, evenly from 0 to this")
+	fs.Float64Var(&s.faultRate, "fault-rate", 0, "share of requests that go wrong, 0 to 1")
+	fs.StringVar(&faults, "faults", join(wolkvoxtest.Passing()), "which ways they go wrong, each NAME or NAME:DELAY; all there are: "+join(wolkvoxtest.Kinds()))
+	fs.Uint64Var(&s.seed, "seed", 0, "of faults, jitter and code styles")
+	fs.IntVar(&s.licenses, "licenses", 1, "of each token")
+	fs.IntVar(&s.quotaUsed, "quota-used", 0, "requests of each token that others made today")
+	fs.StringVar(&s.badToken, "bad-token", "", "refuse tokens with this `prefix`; none if empty")
+	fs.DurationVar(&s.downFor, "down-for", 0, "be down for so long from the start")
+	fs.StringVar(&down, "down-fault", refused, "what being down is: refused (nobody listens), or a fault's name")
+	fs.StringVar(&zone, "timezone", "America/Bogota", "where the day begins")
+	fs.StringVar(&code, "code", string(wolkvoxtest.CodeMixed), "the envelope's code as number, string or mixed")
+	fs.BoolVar(&s.countersOnly, "counters-only", false, "keep no requests in memory; the account file has them all the same")
+	if err := fs.Parse(args); err != nil {
+		return s, err
+	}
+
+	var errs []error
+	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	if fs.NArg() > 0 {
+		bad("unexpected argument %q", fs.Arg(0))
+	}
+	for _, name := range strings.Split(faults, ",") {
+		f, err := wolkvoxtest.ParseFault(name)
+		if err != nil {
+			bad("--faults: %w", err)
+		}
+		s.faults = append(s.faults, f)
+	}
+	if down != refused {
+		f, err := wolkvoxtest.ParseFault(down)
+		if err != nil {
+			bad("--down-fault: %w, or %s", err, refused)
+		}
+		s.downFault = &f
+	}
+	var err error
+	if s.location, err = time.LoadLocation(zone); err != nil {
+		bad("--timezone: %w", err)
+	}
+	s.code = wolkvoxtest.CodeStyle(code)
+	if s.code != wolkvoxtest.CodeNumber && s.code != wolkvoxtest.CodeString && s.code != wolkvoxtest.CodeMixed {
+		bad("--code %q: want number, string or mixed", code)
+	}
+	if !(s.faultRate >= 0 && s.faultRate <= 1) {
+		bad("--fault-rate %v: want 0 to 1", s.faultRate)
+	}
+	if s.latency < 0 || s.jitter < 0 || s.downFor < 0 {
+		bad("--latency, --jitter and --down-for: want no negative time")
+	}
+	if s.licenses < 1 {
+		bad("--licenses %d: want 1 or more", s.licenses)
+	}
+	if s.quotaUsed < 0 {
+		bad("--quota-used %d: want 0 or more", s.quotaUsed)
+	}
+	return s, errors.Join(errs...)
+}
+
+func (s settings) options() wolkvoxtest.Options {
+	return wolkvoxtest.Options{
+		TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
+			bad := s.badToken != "" && strings.HasPrefix(token, s.badToken)
+			return wolkvoxtest.Token{Licenses: s.licenses, Used: s.quotaUsed}, !bad
+		},
+		Latency: s.latency, Jitter: s.jitter, Seed: s.seed,
+		Script: wolkvoxtest.Random(s.seed, s.faultRate, s.faults...),
+		Code:   s.code, Location: s.location, CountersOnly: s.countersOnly,
+	}
+}
+
+func join(kinds []wolkvoxtest.Kind) string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ",")
+}

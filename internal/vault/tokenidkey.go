@@ -1,0 +1,160 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// tokenIDPurpose is what the token-ID key is sealed for.
+const tokenIDPurpose = "habilita naming key"
+
+// rekeyTries bounds RekeyTokenIDKey where others rekey at the same time; one of
+// them wins each round, so a second try finds the work done.
+const rekeyTries = 8
+
+// EnsureTokenIDKey opens the token-ID key that rests sealed in Redis under keyName,
+// and makes it where there is none. Of processes that do so at the same time one
+// wins, and all get its key. It is never replaced: a token-ID key that can't be
+// opened is an error that names the sealing key's id (errors.Is ErrKeyGone, or
+// ErrTampered). Redis errors come back wrapped.
+func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
+	sealed, err := rdb.Get(ctx, keyName).Bytes()
+	if errors.Is(err, redis.Nil) {
+		sealed, err = makeTokenIDKey(ctx, rdb, keyName, keys)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("naming key: %w", err)
+	}
+	plain, err := openTokenIDKey(sealed, keyName, keys)
+	if err != nil {
+		return nil, err
+	}
+	return NewTokenIDs([]byte(plain)), nil
+}
+
+// ErrNoTokenIDKey says that no token-ID key was made yet.
+var ErrNoTokenIDKey = errors.New("there is no naming key")
+
+// OpenTokenIDKey is EnsureTokenIDKey for who only reads: where there is none, it is
+// ErrNoTokenIDKey.
+func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
+	sealed, err := rdb.Get(ctx, keyName).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, ErrNoTokenIDKey
+	}
+	if err != nil {
+		return nil, fmt.Errorf("naming key: %w", err)
+	}
+	plain, err := openTokenIDKey(sealed, keyName, keys)
+	if err != nil {
+		return nil, err
+	}
+	return NewTokenIDs([]byte(plain)), nil
+}
+
+// makeTokenIDKey puts a new token-ID key unless there is one by now, and gives the
+// one that stands in Redis in the end.
+func makeTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) ([]byte, error) {
+	key, err := NewTokenIDKey()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	sealed, err := keys.Seal(string(key), tokenIDPurpose)
+	if err != nil {
+		return nil, err
+	}
+	err = rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	// Read it back in either case: another process may have won, or the answer
+	// to a SET of ours that worked was lost and the client sent it again.
+	return rdb.Get(ctx, keyName).Bytes()
+}
+
+func openTokenIDKey(sealed []byte, keyName string, keys *Keys) (string, error) {
+	plain, err := keys.Open(sealed, tokenIDPurpose)
+	if err == nil && len(plain) != keyBytes {
+		err = ErrTampered
+	}
+	if err == nil {
+		return plain, nil
+	}
+	if id, ok := keys.SealedBy(sealed); ok && errors.Is(err, ErrTampered) {
+		return "", fmt.Errorf("naming key %s, sealed under a key named %q: %w "+
+			"(is that id's key in HABILITA_KEYS the one that sealed it?)", keyName, id, err)
+	}
+	return "", fmt.Errorf("naming key %s: %w", keyName, err)
+}
+
+// RekeyTokenIDKey seals the token-ID key under the first of the keys; its value
+// stays, so no token changes its name. changed is false where it was so already.
+// It never writes over what another process put there meanwhile. Where there is
+// no token-ID key yet it does nothing.
+func RekeyTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (changed bool, err error) {
+	for range rekeyTries {
+		err = rdb.Watch(ctx, func(tx *redis.Tx) error {
+			changed = false
+			sealed, err := tx.Get(ctx, keyName).Bytes()
+			if errors.Is(err, redis.Nil) || err == nil && keys.IsCurrent(sealed) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			plain, err := openTokenIDKey(sealed, keyName, keys)
+			if err != nil {
+				return err
+			}
+			fresh, err := keys.Seal(plain, tokenIDPurpose)
+			if err != nil {
+				return err
+			}
+			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+				p.Set(ctx, keyName, fresh, 0)
+				return nil
+			})
+			changed = err == nil
+			return err
+		}, keyName)
+		if !errors.Is(err, redis.TxFailedErr) {
+			break
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("rekey the naming key: %w", err)
+	}
+	return changed, nil
+}
+
+// KeepTokenIDKey gives the token-ID key as it rests sealed in Redis, for a program that keeps
+// it elsewhere, and RestoreTokenIDKey puts it back where Redis has none: for a Redis that
+// ends with its process.
+func KeepTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string) (sealed []byte, err error) {
+	if sealed, err = rdb.Get(ctx, keyName).Bytes(); err != nil {
+		return nil, fmt.Errorf("naming key: %w", err)
+	}
+	return sealed, nil
+}
+
+// RestoreTokenIDKey puts what KeepTokenIDKey gave into a Redis that has no token-ID key.
+func RestoreTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
+	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("naming key: %w", err)
+	}
+	return nil
+}
+
+// TokenIDKeyFingerprint is the fingerprint of a token-ID key as it rests sealed in Redis.
+func TokenIDKeyFingerprint(sealed []byte, keyName string, keys *Keys) (string, error) {
+	plain, err := openTokenIDKey(sealed, keyName, keys)
+	if err != nil {
+		return "", err
+	}
+	return NewTokenIDs([]byte(plain)).Fingerprint(), nil
+}

@@ -1,0 +1,114 @@
+package vault
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+)
+
+const (
+	nameBytes        = 15 // 120 bits, 24 characters
+	rowBytes         = 11 // of which 84 bits stay: 14 characters
+	rowChars         = 14
+	fingerprintChars = 12
+	// A token has no control characters, so no token's name is made of this.
+	fingerprintOf = "\x00habilita naming key"
+	rowOf         = "\x00row\x00"
+)
+
+var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// NewTokenIDKey makes a random token-ID key of 32 bytes. The error is always nil
+// today: crypto/rand ends the program where there is no randomness.
+func NewTokenIDKey() ([]byte, error) {
+	key := make([]byte, keyBytes)
+	_, err := rand.Read(key)
+	return key, err
+}
+
+// Namer names tokens by HMAC-SHA256 under the token-ID key. It is safe for
+// concurrent use, and prints as "[redacted]".
+type TokenIDs struct {
+	macs        sync.Pool // *tokenIDMAC
+	fingerprint string
+}
+
+// tokenIDMAC is a keyed hash and room for its sum, used by one caller at a time.
+type tokenIDMAC struct {
+	h    hash.Hash
+	in   []byte
+	sum  [sha256.Size]byte
+	name [24]byte
+}
+
+// NewTokenIDs makes a Namer of a token-ID key, which it copies. A key that isn't 32
+// bytes is a mistake of the program: NewTokenIDs panics.
+func NewTokenIDs(key []byte) *TokenIDs {
+	if len(key) != keyBytes {
+		panic(fmt.Sprintf("vault: a naming key has %d bytes, not %d", keyBytes, len(key)))
+	}
+	own := append([]byte(nil), key...)
+	n := &TokenIDs{}
+	n.macs.New = func() any { return &tokenIDMAC{h: hmac.New(sha256.New, own)} }
+	n.fingerprint = n.Name(fingerprintOf)[:fingerprintChars]
+	return n
+}
+
+// Name is the token_id: the first 120 bits of the token's HMAC as 24 characters
+// [a-z2-7]. It says nothing of the token to those who lack the token-ID key. The
+// first two characters spread evenly over 1,024 buckets.
+func (n *TokenIDs) Name(token string) string {
+	m := n.macs.Get().(*tokenIDMAC)
+	m.h.Reset()
+	m.in = append(m.in[:0], token...)
+	m.h.Write(m.in)
+	sum := m.h.Sum(m.sum[:0])
+	lower32.Encode(m.name[:], sum[:nameBytes])
+	name := string(m.name[:])
+	clear(m.in)
+	n.macs.Put(m)
+	return name
+}
+
+// Row names a row by what it says: 84 bits, as 14 characters of base64url, of an HMAC over
+// the number and the parts, each with its length before it. So other parts have another
+// name, and nobody without the key can find the parts by guessing.
+func (n *TokenIDs) Row(number uint64, parts ...string) string {
+	m := n.macs.Get().(*tokenIDMAC)
+	m.h.Reset()
+	m.in = binary.AppendUvarint(append(m.in[:0], rowOf...), number)
+	for _, p := range parts {
+		m.in = append(binary.AppendUvarint(m.in, uint64(len(p))), p...)
+	}
+	m.h.Write(m.in)
+	sum := m.h.Sum(m.sum[:0])
+	var text [16]byte
+	base64.RawURLEncoding.Encode(text[:], sum[:rowBytes])
+	name := string(text[:rowChars])
+	clear(m.in)
+	n.macs.Put(m)
+	return name
+}
+
+// Fingerprint tells token-ID keys apart in public: 12 characters [a-z2-7] of an
+// HMAC of a constant. Processes that share a Redis must agree on it.
+func (n *TokenIDs) Fingerprint() string { return n.fingerprint }
+
+// String is "[redacted]".
+func (n *TokenIDs) String() string { return redacted }
+
+// GoString is "[redacted]".
+func (n *TokenIDs) GoString() string { return redacted }
+
+// Format writes "[redacted]" under every verb.
+func (n *TokenIDs) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalJSON gives "[redacted]".
+func (n *TokenIDs) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }

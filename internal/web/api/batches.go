@@ -1,0 +1,270 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+	"habilita/internal/rows"
+	"habilita/internal/web/guard"
+
+	"habilita/internal/engine"
+)
+
+// summary is the answer to a batch that was enqueued: that of `enqueue bulk --json`, and
+// what is wrong with rows.
+type summary struct {
+	Batch         string               `json:"batch"`
+	Rows          int                  `json:"rows"`
+	Enqueued      int                  `json:"enqueued"`
+	Duplicates    int                  `json:"duplicates"`
+	Conflicts     int                  `json:"conflicts"`
+	Rejected      int                  `json:"rejected"`
+	Withheld      int                  `json:"withheld"`
+	Missing       int                  `json:"missing"`
+	Pruned        int                  `json:"pruned"`
+	NotPruned     string               `json:"not_pruned,omitempty"` // why nothing was, though it was asked for
+	Tokens        int                  `json:"tokens"`
+	Seconds       float64              `json:"seconds"`
+	Made          int                  `json:"made"` // these four are duplicates
+	Waiting       int                  `json:"waiting"`
+	Held          int                  `json:"held"`
+	Ended         int                  `json:"ended"`
+	Replaced      int                  `json:"replaced"` // these two are enqueued
+	OutOfOrder    int                  `json:"out_of_order"`
+	Unplaced      int                  `json:"unplaced"`
+	Errors        []guard.ProblemField `json:"errors"`         // of the first MaxErrors rows that were left out
+	ErrorsOmitted int                  `json:"errors_omitted"` // rows left out that are not named
+	Advice        string               `json:"advice,omitempty"`
+	Status        string               `json:"status"` // where the batch can be followed
+	Due           control.Time         `json:"due_at"` // when its calls join their chains; null: at once
+}
+
+// badTextAdvice is what to do about bytes that are no text.
+var badTextAdvice = rows.Advice("give Content-Type its charset=windows-1252")
+
+// upload is one batch that comes in.
+type upload struct {
+	name string
+	line int  // of the row that is read
+	part bool // it is of a rejects file
+	out  summary
+}
+
+// pruneOf reads prune and strict.
+func pruneOf(q url.Values) (opts []engine.BatchOption, err error) {
+	if q.Has("prune") {
+		switch n, err := strconv.Atoi(q.Get("prune")); {
+		case q.Get("prune") == "":
+			opts = append(opts, engine.Prune())
+		case err != nil || n < 1:
+			return nil, refuseField(badParameter, "prune", "want nothing, or the number of calls that are to be cancelled")
+		default:
+			opts = append(opts, engine.PruneExactly(n))
+		}
+	}
+	strict, err := oneOf(q, "strict", "false", "true")
+	if strict == "true" {
+		opts = append(opts, engine.Strict())
+	}
+	return opts, err
+}
+
+// spool copies a body into a file that has no name any more, so that it can be read twice.
+func spool(body io.Reader) (f *os.File, err error) {
+	if f, err = os.CreateTemp("", "habilita-*"); err != nil { // of mode 0600: it has tokens
+		return nil, err
+	}
+	_ = os.Remove(f.Name())
+	if _, err := io.Copy(f, body); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%w: %w", errBody, err)
+	}
+	return f, nil
+}
+
+func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "batch", "on_failure", "at", "in", "prune", "strict")
+	if err != nil {
+		return err
+	}
+	u := &upload{name: q.Get("batch"), out: summary{Errors: []guard.ProblemField{}}}
+	if p := ledger.BatchNameProblem(u.name); p != "" {
+		return refuseField(badParameter, "batch", "%s", p)
+	}
+	onFailure, err := oneOf(q, "on_failure", string(ledger.PolicyHold), string(ledger.PolicySkip), string(ledger.PolicyCancel))
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	at, err := notBefore(q, now)
+	if err != nil {
+		return err
+	}
+	media, encoding, err := mediaTypes(r, "text/csv", "application/x-ndjson")
+	if err != nil {
+		return err
+	}
+	format := rows.CSV
+	if media == "application/x-ndjson" {
+		format = rows.JSONLines
+	}
+	u.out.Due.Time = ahead(at, now)
+	var body io.Reader = opened(w, r, guard.Body(w, r, a.Standstill), a.MaxBatch)
+	opts, err := pruneOf(q)
+	if err != nil {
+		return err
+	}
+	if len(opts) > 0 {
+		f, err := spool(body)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		body = f
+	}
+	opts = append(opts, engine.OnFailure(onFailure), engine.OnReject(u.reject), engine.OnLeftOut(u.leftOut),
+		engine.PartIf(func() bool { return u.part }))
+	if !at.IsZero() {
+		opts = append(opts, engine.NotBefore(at))
+	}
+	ctx, done := guard.Outlive(r.Context())
+	defer done()
+	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), opts...)
+	u.fill(sum)
+	w = guard.Answer(w, r, a.Standstill)
+	if err != nil {
+		return a.broken(w, r, u, err)
+	}
+	w.Header().Set("Location", u.out.Status)
+	return answer(w, http.StatusAccepted, u.out)
+}
+
+func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encoding) iter.Seq2[engine.Call, error] {
+	return func(yield func(engine.Call, error) bool) {
+		if f, ok := body.(io.Seeker); ok {
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				yield(engine.Call{}, err)
+				return
+			}
+		}
+		checks := rows.Vendor()
+		checks.Encoding = encoding
+		for row, err := range rows.Read(body, "body", format, checks) {
+			u.line, u.part = row.Line, u.part || row.FromRejects // one row tells it of the body
+			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
+				Row: row.Line}
+			var bad *rows.RowError
+			if errors.As(err, &bad) && bad.ChainUnknown {
+				err = errors.Join(err, engine.ErrChainUnknown)
+			}
+			if !yield(c, err) {
+				return
+			}
+		}
+	}
+}
+
+// reject names a row that can't be one; what is no row's fault ends the run.
+func (u *upload) reject(err error) error {
+	var row *rows.RowError
+	var call *engine.CallError
+	f := guard.ProblemField{Line: u.line}
+	switch {
+	case errors.As(err, &row):
+		f = guard.ProblemField{Line: row.Line, Field: row.Field, Problem: row.Problem}
+		if row.BadText {
+			u.out.Advice = badTextAdvice
+		}
+	case errors.As(err, &call):
+		f.Field, f.Problem = call.Field, call.Problem
+	default:
+		return err
+	}
+	u.tell(f)
+	return nil
+}
+
+// leftOut names a row that was left out for another reason.
+func (u *upload) leftOut(err error) error {
+	var (
+		conflict *engine.ConflictError
+		withheld *engine.WithheldError
+		twin     *engine.TwinError
+	)
+	f := guard.ProblemField{Field: "row", Problem: err.Error()}
+	switch {
+	case errors.As(err, &conflict):
+		f.Line, f.Field = conflict.Row, "id"
+	case errors.As(err, &withheld):
+		f.Line = withheld.Row
+	case errors.As(err, &twin):
+		f.Line = twin.Row
+	}
+	u.tell(f)
+	return nil
+}
+
+func (u *upload) tell(f guard.ProblemField) {
+	if len(u.out.Errors) < MaxErrors {
+		u.out.Errors = append(u.out.Errors, f)
+	} else {
+		u.out.ErrorsOmitted++
+	}
+}
+
+func (u *upload) fill(s engine.Summary) {
+	u.out.Batch, u.out.Rows, u.out.Enqueued, u.out.Duplicates = u.name, s.Rows, s.Enqueued, s.Duplicates
+	u.out.Rejected, u.out.Tokens, u.out.Seconds = s.Rejected, s.Tokens, s.Elapsed.Seconds()
+	u.out.Conflicts, u.out.Withheld, u.out.Missing, u.out.Pruned = s.Conflicts, s.Withheld, s.Missing, s.Pruned
+	u.out.Made, u.out.Waiting, u.out.Held, u.out.Ended = s.Made, s.Waiting, s.Held, s.Ended
+	u.out.Replaced, u.out.OutOfOrder, u.out.Unplaced = s.Replaced, s.OutOfOrder, s.Unplaced
+	if s.NotPruned != nil {
+		u.out.NotPruned = s.NotPruned.Error()
+	}
+	u.out.Status = batchPath(u.name)
+}
+
+// broken answers a batch that was not read to its end: what was wrong, and how far it
+// came.
+func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err error) error {
+	var file *rows.FileError
+	var strict *engine.StrictError
+	if errors.As(err, &strict) {
+		p := invalid
+		p.Detail, p.Errors = strict.Error(), u.out.Errors
+		return &refusal{p}
+	}
+	if errors.As(err, &file) {
+		if file.Err != nil {
+			err = fmt.Errorf("%w: %w", errBody, err)
+		} else {
+			p := invalid
+			p.Detail = file.Problem
+			if file.BadText {
+				p.Detail += ": " + badTextAdvice
+			}
+			p.Errors = []guard.ProblemField{{Line: file.Line, Problem: file.Problem}}
+			err = &refusal{p}
+		}
+	}
+	p := a.problemOf(r, err)
+	if n := u.out.Enqueued + u.out.Duplicates; n > 0 {
+		with := ""
+		if due := u.out.Due; !due.IsZero() {
+			with = " with at=" + due.Format(time.RFC3339Nano)
+		}
+		p.Detail += fmt.Sprintf("; %d rows before it are enqueued, and sending all of them again%s adds only what is missing", n, with)
+	}
+	return &refusal{p}
+}
+
+func batchPath(name string) string { return "/v1/batches/" + url.PathEscape(name) }

@@ -1,0 +1,116 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+	"habilita/internal/web/guard"
+)
+
+// receipt is the answer to a call that was enqueued.
+type receipt struct {
+	ID        string `json:"id"`
+	Batch     string `json:"batch"` // "" none
+	TokenID   string `json:"token_id"`
+	Chain     string `json:"chain"`
+	Duplicate bool   `json:"duplicate"` // it was there already
+	Call      string `json:"call"`      // where it can be seen
+	// Due is when it joins its chain; null: at once.
+	Due control.Time `json:"due_at"`
+}
+
+// call is a call and its batch.
+type call struct {
+	control.CallRecord
+	Batch string `json:"batch"` // "" none
+}
+
+func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	c, err := decodeCall(r)
+	if err != nil {
+		return err
+	}
+	tokenID := a.Producer.TokenID(c.Token)
+	var record claimed // of the Idempotency-Key
+	own := false       // its id is that of the Idempotency-Key's record, so the call is this key's
+	if key != "" {
+		// Checked before the key is used up for it.
+		if err := c.Check(); err != nil {
+			return err
+		}
+		record, err = a.keys.claim(r.Context(), guard.From(r.Context()).Name, key, fingerprint(c, tokenID))
+		if err != nil {
+			return err
+		}
+		if c.ID == "" {
+			c.ID, own = record.id, true
+		}
+	}
+	got, err := a.Producer.Enqueue(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	duplicate := got.Duplicate && !own
+	switch {
+	case key == "" || own:
+	case record.answer != "":
+		duplicate = record.answer == answerKnown
+	case !duplicate:
+		a.keys.keep(r.Context(), record, answerNew)
+	case record.fresh:
+		a.keys.keep(r.Context(), record, answerKnown)
+	}
+	q := url.Values{"token_id": {got.TokenID}, "batch": {got.Batch}}
+	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: duplicate,
+		Due: control.Time{Time: got.Due}, Call: "/v1/calls/" + url.PathEscape(got.ID) + "?" + q.Encode()}
+	w.Header().Set("Location", out.Call)
+	return answer(w, http.StatusAccepted, out)
+}
+
+// showCall finds a call by its id. An id that its producer gave may stand in several
+// batches and for several tokens: batch and token_id then tell which is meant.
+func (a *API) showCall(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "batch", "token_id")
+	if err != nil {
+		return err
+	}
+	id := r.PathValue("call")
+	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return &control.UnknownCallError{} // no id has these
+	}
+	found, err := a.Operator.Show(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	var fit []call
+	for _, c := range found {
+		if q.Has("token_id") && c.TokenID != q.Get("token_id") {
+			continue
+		}
+		name, err := a.Operator.BatchName(r.Context(), c)
+		if err != nil && !errors.Is(err, ledger.ErrNoBatch) { // its batch may just be going
+			return err
+		}
+		if !q.Has("batch") || name == q.Get("batch") {
+			fit = append(fit, call{c, name})
+		}
+	}
+	switch len(fit) {
+	case 0:
+		return &control.UnknownCallError{}
+	case 1:
+		return answer(w, http.StatusOK, fit[0])
+	}
+	return refuse(conflict, "%d calls bear this id, in several batches or for several tokens: say which with batch= (empty: of no batch) and token_id=", len(fit))
+}

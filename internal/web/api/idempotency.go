@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/engine"
+)
+
+// IdempotencyLife is how long an Idempotency-Key is known.
+const IdempotencyLife = 48 * time.Hour
+
+const maxIdempotencyKey = 128
+
+// idempotency remembers what was asked for under an Idempotency-Key: a string key in
+// Redis for each, PREFIX:idempotency:<hash of who and key>, that holds a fingerprint of the call
+// and the call's id, and goes by itself. It is written before the call: whoever dies between
+// the two leaves a key under which the same call can be enqueued, and no other. The id is
+// random, so that equal keys of two clients are two calls.
+type idempotency struct {
+	rdb    redis.UniversalClient
+	prefix string
+}
+
+// idempotencyKey reads the header; "" where there is none. It may stand in quotes, as the
+// draft of the IETF has it.
+func idempotencyKey(r *http.Request) (string, error) {
+	all := r.Header.Values("Idempotency-Key")
+	if len(all) == 0 {
+		return "", nil
+	}
+	key := all[0]
+	if len(key) >= 2 && strings.HasPrefix(key, `"`) && strings.HasSuffix(key, `"`) {
+		key = key[1 : len(key)-1]
+	}
+	if len(all) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return "", refuseField(badParameter, "Idempotency-Key", "want one, of 1 to %d printable ASCII characters without space, quote or backslash", maxIdempotencyKey)
+	}
+	return key, nil
+}
+
+// claimed is what a key's record says.
+type claimed struct {
+	name, record string
+	id           string // of the call, where its body has none: the same for every request with the key
+	fresh        bool   // this is the first request
+	answer       string // answerNew or answerKnown: that of the first request; "" where it is not known
+}
+
+// What the first request with a key was answered, where the call's body has an id.
+const answerNew, answerKnown = "new", "known"
+
+// keep notes what the first request is answered, so that a repeat is answered the same. If
+// it can't be noted, a repeat says that the call was there already, which is true by then.
+func (i idempotency) keep(ctx context.Context, c claimed, answer string) {
+	i.rdb.SetArgs(ctx, c.name, c.record+" "+answer, redis.SetArgs{Mode: "XX", KeepTTL: true})
+}
+
+// claim notes what is asked for under the key, or refuses where it was something else.
+func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (claimed, error) {
+	sum := sha256.Sum256([]byte(who + "\n" + key))
+	name := i.prefix + ":idempotency:" + hex.EncodeToString(sum[:16])
+	id := strings.ToLower(rand.Text())
+	own := claimed{name: name, record: fingerprint + " " + id, id: id, fresh: true}
+	for range 3 {
+		// A retry of the client's own finds its own record below.
+		fresh, err := i.rdb.SetNX(ctx, name, own.record, IdempotencyLife).Result()
+		if err != nil || fresh {
+			return own, err
+		}
+		have, err := i.rdb.Get(ctx, name).Result()
+		switch {
+		case errors.Is(err, redis.Nil): // went meanwhile
+			continue
+		case err != nil:
+			return claimed{}, err
+		}
+		if have == own.record { // the reply to the first try was lost
+			return own, nil
+		}
+		asked, first, kept := strings.Cut(have, " ")
+		first, answer, _ := strings.Cut(first, " ")
+		if asked != fingerprint {
+			return claimed{}, refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
+		}
+		if !kept {
+			first = key // a record of an older version
+		}
+		return claimed{name: name, record: have, id: first, answer: answer}, nil
+	}
+	return claimed{}, errors.New("an Idempotency-Key came and went")
+}
+
+// fingerprint tells calls apart, without their token: its name stands for it.
+func fingerprint(c engine.Call, tokenID string) string {
+	at := ""
+	if !c.At.IsZero() {
+		at = c.At.UTC().Format(time.RFC3339Nano)
+	}
+	h := sha256.New()
+	for _, s := range []string{c.Server, tokenID, fmt.Sprint(c.Licenses), c.Chain, c.Ref, c.ID, c.Batch, at} {
+		fmt.Fprintf(h, "%d:%s,", len(s), s)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,201 @@
+package api
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"time"
+
+	"habilita/internal/control"
+
+	"habilita/internal/web/guard"
+)
+
+// batchStatus are a batch's counts and policy.
+type batchStatus struct {
+	control.Status
+	OnFailure string `json:"on_failure"`
+}
+
+func withPolicy(s control.Status) batchStatus { return batchStatus{s, string(s.Policy)} }
+
+// list answers with a page that read reads.
+func list[T any](w http.ResponseWriter, q url.Values, read func(cursor string, limit int) (control.Page[T], error)) error {
+	cursor, limit, err := pageOf(q)
+	if err != nil {
+		return err
+	}
+	p, err := read(cursor, limit)
+	if errors.Is(err, control.ErrCursor) || errors.Is(err, control.ErrAuditID) {
+		return refuseField(badParameter, "cursor", "is none of this list: take it as the answer before gave it, or leave it out")
+	}
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, paged(p))
+}
+
+func (a *API) listBatches(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (control.Page[batchStatus], error) {
+		p, err := a.Operator.BatchesPage(r.Context(), cursor, limit)
+		out := control.Page[batchStatus]{Next: p.Next}
+		for _, s := range p.Items {
+			out.Items = append(out.Items, withPolicy(s))
+		}
+		return out, err
+	})
+}
+
+func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	s, err := a.Operator.Status(r.Context(), r.PathValue("batch"))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, withPolicy(s))
+}
+
+func (a *API) listCalls(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor", "state", "ref")
+	if err != nil {
+		return err
+	}
+	state, err := oneOf(q, "state", control.States()...)
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (control.Page[control.CallRecord], error) {
+		return a.Operator.CallsPage(r.Context(), r.PathValue("batch"), control.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
+	})
+}
+
+// report streams a whole batch in CSV. One that breaks off is cut, so that it can't be
+// taken for whole.
+func (a *API) report(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "state", "ref")
+	if err != nil {
+		return err
+	}
+	state, err := oneOf(q, "state", control.States()...)
+	if err != nil {
+		return err
+	}
+	name, filter := r.PathValue("batch"), control.CallsQuery{State: state, Ref: q.Get("ref")}
+	if _, err := a.Operator.Status(r.Context(), name); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": "report.csv"}))
+	h.Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	out, _ := control.NewCSV(guard.Answer(w, r, a.Standstill), false) // what fails here fails below too
+	for c, err := range a.Operator.Report(r.Context(), name) {
+		if err != nil {
+			a.Log.Warn().Err(err).Msg("a report over HTTP was cut off")
+			panic(http.ErrAbortHandler)
+		}
+		if filter.Wants(c) {
+			if err := out.Write(c); err != nil {
+				return nil // the caller has gone
+			}
+		}
+	}
+	_ = out.Flush() // the caller may have gone
+	return nil
+}
+
+func (a *API) listChains(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor", "state")
+	if err != nil {
+		return err
+	}
+	state, err := oneOf(q, "state", "held", "all")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (control.Page[control.Chain], error) {
+		return a.Operator.ChainsPage(r.Context(), state == "held", cursor, limit)
+	})
+}
+
+func (a *API) showChain(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	c, err := a.Operator.Chain(r.Context(), r.PathValue("chain"))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, c)
+}
+
+func (a *API) listTokens(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (control.Page[control.QuotaRow], error) {
+		return a.Operator.QuotaPage(r.Context(), cursor, limit)
+	})
+}
+
+// action is an entry of the audit log.
+type action struct {
+	control.AuditEntry
+	At control.Time `json:"at"`
+}
+
+func (a *API) listActions(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	return list(w, q, func(cursor string, limit int) (control.Page[action], error) {
+		var p control.Page[action]
+		entries, err := a.Actions.Before(r.Context(), cursor, limit+1)
+		for i, e := range entries {
+			if i == limit {
+				p.Next = entries[limit-1].ID
+				break
+			}
+			p.Items = append(p.Items, action{e, control.Time{Time: e.At}})
+		}
+		return p, err
+	})
+}
+
+// worker is a live worker process.
+type worker struct {
+	ID        string       `json:"id"`
+	Host      string       `json:"host"`
+	PID       int          `json:"pid"`
+	Version   string       `json:"version"`
+	StartedAt control.Time `json:"started_at"` // by its own clock
+}
+
+func (a *API) listWorkers(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	alive, err := a.Registry.Alive(r.Context())
+	if err != nil {
+		return err
+	}
+	out := page[worker]{Items: []worker{}}
+	for _, p := range alive {
+		if p.Kind == "worker" {
+			out.Items = append(out.Items, worker{p.ID, p.Host, p.PID, p.Version, control.Time{Time: p.Started.Truncate(time.Millisecond)}})
+		}
+	}
+	return answer(w, http.StatusOK, out)
+}

@@ -1,0 +1,150 @@
+package api_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"habilita/internal/membership"
+	"time"
+)
+
+type list[T any] struct {
+	Items []T
+	Next  *string
+}
+
+type chainRow struct {
+	Chain, State, Reason, Why string
+	Behind                    int
+	Head                      call
+}
+
+type decided struct {
+	Action, Unit string
+	Count        int
+}
+
+// hold makes a batch "a/b" of one held chain with two calls behind its head.
+func (w *world) hold() (chainID string) {
+	w.t.Helper()
+	w.postCSV("/v1/batches?batch=a%2Fb", "server,token,id\n1,tok,x\n1,tok,y\n1,tok,z\n").want(w.t, 202, nil)
+	w.attempt("tok", giveUp)
+	return w.tokens.TokenID("tok")
+}
+
+func TestChains(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold()
+	w.postCSV("/v1/batches?batch=c", "server,token\n1,other\n").want(t, 202, nil)
+	var all, held list[chainRow]
+	w.get("/v1/chains").want(t, 200, &all)
+	w.get("/v1/chains?state=held").want(t, 200, &held)
+	if len(all.Items) != 2 || len(held.Items) != 1 {
+		t.Fatalf("%+v %+v", all, held)
+	}
+	if c := held.Items[0]; c.Chain != id || c.State != "held" || c.Behind != 2 || c.Head.ID != "x" || !strings.Contains(c.Why, "PLEASE VALIDATE TOKEN") && !strings.Contains(c.Why, "refused") {
+		t.Errorf("%+v", c)
+	}
+	var one chainRow
+	w.get("/v1/chains/"+id).want(t, 200, &one)
+	if one.Chain != id {
+		t.Errorf("%+v", one)
+	}
+	w.get("/v1/chains/no-chain").want(t, 404, nil)
+	w.get("/v1/chains/"+strings.Repeat("a", 24)).want(t, 404, nil)
+	w.get("/v1/chains?state=x").want(t, 400, nil)
+}
+
+func TestDecisions(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold()
+	var d decided
+	w.ask("POST", "/v1/chains/"+id+"/retry", "").want(t, 200, &d)
+	if d.Action != "retry" || d.Count != 1 || d.Unit != "chain" {
+		t.Errorf("%+v", d)
+	}
+	w.ask("POST", "/v1/chains/"+id+"/retry", "").want(t, 409, nil).says(t, "state=held")
+	w.attempt("tok", giveUp)
+	w.ask("POST", "/v1/batches/a%2Fb/skip", "").want(t, 200, &d)
+	if d.Action != "skip" || d.Count != 1 {
+		t.Errorf("%+v", d)
+	}
+	w.attempt("tok", done)
+	w.ask("POST", "/v1/batches/a%2Fb/cancel", "").want(t, 200, &d)
+	if d.Count != 1 || d.Unit != "call" {
+		t.Errorf("%+v", d)
+	}
+	var s status
+	w.get("/v1/batches/a%2Fb").want(t, 200, &s)
+	if s.Total != 3 || s.Skipped != 1 || s.Succeeded != 1 || s.Cancelled != 1 || s.Open != 0 || !s.Settled {
+		t.Errorf("%+v", s)
+	}
+	w.ask("POST", "/v1/batches/none/retry", "").want(t, 404, nil)
+	w.ask("POST", "/v1/chains/none/skip", "").want(t, 404, nil)
+	w.ask("POST", "/v1/chains/"+id+"/cancel", "").want(t, 404, nil) // it has nothing to do
+
+	var log list[struct{ ID, Who, Via, Action, Target, Result string }]
+	w.get("/v1/actions").want(t, 200, &log)
+	if len(log.Items) != 3 {
+		t.Fatalf("%+v", log)
+	}
+	if e := log.Items[0]; e.Who != "ana" || e.Via != "api" || e.Action != "cancel" || e.Target != "batch a/b" || e.Result != "1 call" {
+		t.Errorf("%+v", e)
+	}
+	if e := log.Items[2]; e.Action != "retry" || e.Target != "chain "+id || e.Result != "1 chain" {
+		t.Errorf("%+v", e)
+	}
+	w.get("/v1/actions?limit=2").want(t, 200, &log)
+	if len(log.Items) != 2 || log.Next == nil {
+		t.Fatalf("%+v", log)
+	}
+	w.get("/v1/actions?limit=2&cursor="+url.QueryEscape(*log.Next)).want(t, 200, &log)
+	if len(log.Items) != 1 || log.Next != nil || log.Items[0].Action != "retry" {
+		t.Errorf("%+v", log)
+	}
+	w.get("/v1/actions?cursor=x").want(t, 400, nil)
+}
+
+func TestTokensAndWorkers(t *testing.T) {
+	w := newWorld(t)
+	w.postCSV("/v1/batches?batch=b", rows(20)).want(t, 202, nil)
+	w.attempt("token-3", done)
+	var tokens list[struct {
+		TokenID                      string `json:"token_id"`
+		Used, Quota, Licenses, Slots int
+	}]
+	w.get("/v1/tokens?limit=5").want(t, 200, &tokens)
+	if len(tokens.Items) != 5 || tokens.Next == nil {
+		t.Fatalf("%+v", tokens)
+	}
+	rest := tokens
+	rest.Items = nil
+	w.get("/v1/tokens?cursor="+*tokens.Next).want(t, 200, &rest)
+	used := 0
+	for _, row := range append(tokens.Items, rest.Items...) {
+		used += row.Used
+		if row.Quota != 2000 || row.Licenses != 2 {
+			t.Errorf("%+v", row)
+		}
+	}
+	if len(rest.Items) != 2 || rest.Next != nil || used != 1 {
+		t.Errorf("%+v", rest)
+	}
+	var workers list[struct {
+		ID, Host string
+		PID      int
+	}]
+	w.get("/v1/workers").want(t, 200, &workers)
+	if len(workers.Items) != 0 { // the producer is none
+		t.Errorf("%+v", workers)
+	}
+	me := membership.Self("worker", "v1", time.Now())
+	if _, err := membership.New(w.rdb, "habilita").Join(t.Context(), me, membership.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	w.get("/v1/workers").want(t, 200, &workers)
+	if len(workers.Items) != 1 || workers.Items[0].ID != me.ID || workers.Items[0].PID != me.PID {
+		t.Errorf("%+v", workers)
+	}
+}

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+)
+
+// query reads the query, in which each name stands at most once, and refuses names that
+// are not known: a filter that was mistyped must not answer with everything.
+func query(r *http.Request, known ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, refuse(badParameter, "the query can't be read: it is to be name=value&name=value, percent-encoded")
+	}
+	for name, values := range q {
+		if !slices.Contains(known, name) {
+			if len(known) == 0 {
+				return nil, refuse(badParameter, "this takes no parameters")
+			}
+			return nil, refuse(badParameter, "a parameter is not known here; those that are: %s", strings.Join(known, ", "))
+		}
+		if len(values) > 1 {
+			return nil, refuseField(badParameter, name, "is given twice")
+		}
+		if !utf8.ValidString(values[0]) {
+			return nil, refuseField(badParameter, name, "is no valid UTF-8")
+		}
+	}
+	return q, nil
+}
+
+// pageOf reads limit and cursor.
+func pageOf(q url.Values) (cursor string, limit int, err error) {
+	limit = 100
+	if text := q.Get("limit"); q.Has("limit") {
+		limit, err = strconv.Atoi(text)
+		if err != nil || limit < 1 || limit > control.MaxPage {
+			return "", 0, refuseField(badParameter, "limit", "want a whole number from 1 to %d", control.MaxPage)
+		}
+	}
+	if q.Has("cursor") && q.Get("cursor") == "" {
+		return "", 0, refuseField(badParameter, "cursor", "is empty: leave it out for the first page")
+	}
+	return q.Get("cursor"), limit, nil
+}
+
+// oneOf reads a parameter that has a few values; "" where it is not given.
+func oneOf(q url.Values, name string, values ...string) (string, error) {
+	v := q.Get(name)
+	if q.Has(name) && !slices.Contains(values, v) {
+		return "", refuseField(badParameter, name, "want one of %s", strings.Join(values, ", "))
+	}
+	return v, nil
+}
+
+// notBefore reads at and in, of which one may be given.
+func notBefore(q url.Values, now time.Time) (time.Time, error) {
+	switch {
+	case q.Has("at") && q.Has("in"):
+		return time.Time{}, refuseField(badParameter, "at", "is given together with in: give one of them")
+	case q.Has("at"):
+		at, err := time.Parse(time.RFC3339, q.Get("at"))
+		if err != nil || engine.TooFar(at) {
+			return time.Time{}, refuseField(badParameter, "at", wantTime)
+		}
+		return at, nil
+	case q.Has("in"):
+		in, err := time.ParseDuration(q.Get("in"))
+		if err != nil || in < 0 || in > engine.MaxAhead {
+			return time.Time{}, refuseField(badParameter, "in", "want a duration such as 10m or 2h, at most ten years")
+		}
+		return now.Add(in), nil
+	}
+	return time.Time{}, nil
+}
+
+const wantTime = "want a time such as 2026-11-24T02:00:00-05:00, at most ten years ahead"
+
+// ahead is a time that calls are put off until; one that has passed is none.
+func ahead(at, now time.Time) time.Time {
+	if at.After(now) {
+		return at
+	}
+	return time.Time{}
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"habilita/internal/control"
+)
+
+func (a *API) listSchedules(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	all, err := a.Operator.Schedules(r.Context())
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, paged(control.Page[control.Schedule]{Items: all}))
+}
+
+func (a *API) showSchedule(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	s, err := a.Operator.Schedule(r.Context(), r.PathValue("schedule"))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, s)
+}
+
+// acted is what became of a schedule.
+type acted struct {
+	Action   string `json:"action"`
+	Schedule string `json:"schedule"`
+	Changed  bool   `json:"changed"` // false: it was so already
+}
+
+// act is pause, resume and remove.
+func (a *API) act(name string, do func(ctx context.Context, schedule string) (changed bool, err error)) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := query(r); err != nil {
+			return err
+		}
+		schedule := r.PathValue("schedule")
+		changed, err := do(r.Context(), schedule)
+		result := "done"
+		switch {
+		case err != nil:
+			result = "failed: " + err.Error()
+		case !changed:
+			result = "it was so already"
+		}
+		if !unknown(err) {
+			a.note(r, "schedule "+name, "schedule "+schedule, result)
+		}
+		if err != nil {
+			return err
+		}
+		return answer(w, http.StatusOK, acted{name, schedule, changed})
+	}
+}
+
+func (a *API) removeSchedule(ctx context.Context, name string) (bool, error) {
+	return true, a.Operator.RemoveSchedule(ctx, name)
+}
+
+// asked is the answer to a run that was asked for.
+type asked struct {
+	Schedule string `json:"schedule"`
+	Batch    string `json:"batch"`
+	Status   string `json:"status"` // where the batch can be followed, once a worker has made it
+}
+
+func (a *API) runSchedule(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "overlap")
+	if err != nil {
+		return err
+	}
+	overlap, err := oneOf(q, "overlap", "true", "false")
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("schedule")
+	batch, err := a.Operator.RunSchedule(r.Context(), name, overlap == "true")
+	result := "batch " + batch
+	if err != nil {
+		result = "failed: " + err.Error()
+	}
+	if !unknown(err) {
+		a.note(r, "schedule run", "schedule "+name, result)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", batchPath(batch))
+	return answer(w, http.StatusAccepted, asked{name, batch, batchPath(batch)})
+}

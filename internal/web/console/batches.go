@@ -1,0 +1,271 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/text/number"
+
+	"habilita/internal/control"
+)
+
+// overview is what the head of each page tells.
+type overview struct {
+	control.Overview
+	Workers int
+}
+
+func (c *Console) overviewTopic() topic {
+	return topic{"overview", func(ctx context.Context) (any, error) {
+		o, err := c.o.Operator.Overview(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all, err := c.o.Processes.Alive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return overview{Overview: o, Workers: countWorkers(all)}, nil
+	}}
+}
+
+// readWithOverview reads a topic and the overview. Where it can't it has answered, and is not ok.
+func (c *Console) readWithOverview(w http.ResponseWriter, r *http.Request, t topic) (v any, over overview, ok bool) {
+	v, err := c.read(r.Context(), t)
+	var o any
+	if err == nil {
+		o, err = c.read(r.Context(), c.overviewTopic())
+	}
+	if err != nil {
+		c.failRead(w, r, err)
+		return nil, overview{}, false
+	}
+	return v, o.(overview), true
+}
+
+// batchView is a batch as pages show it.
+type batchView struct {
+	control.Status
+	PerSecond float64
+	Rated     bool   // PerSecond is known
+	Shows     string // the state and the run, of which a change is seen so
+}
+
+// view rates a batch, if it is one that gets on by itself.
+func (c *Console) view(s control.Status) batchView {
+	v := batchView{Status: s}
+	v.Shows = fmt.Sprint(v.State(), s.Filling, s.CutOff)
+	if s.Settled {
+		return v
+	}
+	perSecond, known := c.rates.note(s.Batch, s.Succeeded, c.o.Now())
+	switch v.State() {
+	case stateGoing, stateFilling, statePartial, stateHeld, stateCanary:
+		v.PerSecond, v.Rated = perSecond, known
+	}
+	return v
+}
+
+// Path is the address of the batch's page.
+func (v batchView) Path() string { return batchPath(v.Batch) }
+
+func batchPath(name string) string { return "/batches/" + url.PathEscape(name) }
+
+// Percent is the share that succeeded, rounded down.
+func (v batchView) Percent() int {
+	if v.Total == 0 {
+		return 0
+	}
+	return v.Succeeded * 100 / v.Total
+}
+
+// Whole reports whether Percent means anything: it is known how many calls there will be,
+// and there is one.
+func (v batchView) Whole() bool { return v.Total > 0 && !v.FirstOnly() && !v.Filling && !v.CutOff }
+
+// FirstOnly reports whether the first tokens' calls alone are enqueued.
+func (v batchView) FirstOnly() bool {
+	return v.Canary.State == control.CanaryWaiting || v.Canary.State == control.CanaryHeld
+}
+
+// Tenth is Percent in steps that are worth being read out.
+func (v batchView) Tenth() int { return v.Percent() / 10 * 10 }
+
+// The states of a batch as pages tell them, each with a text batch.STATE.
+const (
+	stateHeld       = "held"       // a person is to decide on some of its chains
+	stateCanaryHeld = "canaryheld" // its first tokens did not all succeed: the others are not enqueued
+	stateCanary     = "canary"     // its first tokens are tried
+	stateCancelling = "cancelling" // cancelled, with requests still at the vendor
+	stateCancelled  = "cancelled"
+	stateFilling    = "filling"  // a producer adds calls still
+	statePartial    = "partial"  // its last run was cut off or left rows out
+	statePutOff     = "putoff"   // nothing of it begins before its time
+	stateFailures   = "failures" // all have a result, and some failed
+	statePartly     = "partly"   // all have a result, and some were skipped or cancelled
+	stateNothing    = "nothing"  // it has no calls
+	stateDone       = "done"     // all succeeded
+	stateGoing      = "going"
+)
+
+// State is one word for all.
+func (v batchView) State() string {
+	switch {
+	case v.Stopped && !v.Settled:
+		return stateCancelling
+	case v.Stopped && v.Succeeded < v.Total, v.Stopped && v.Total == 0:
+		return stateCancelled
+	case v.Canary.State == control.CanaryHeld && !v.Stopped:
+		return stateCanaryHeld
+	case v.HeldChains > 0:
+		return stateHeld
+	case v.Canary.State == control.CanaryWaiting && !v.Stopped:
+		return stateCanary
+	case v.Filling:
+		return stateFilling
+	case v.CutOff:
+		return statePartial
+	case v.PutOff:
+		return statePutOff
+	case !v.Settled:
+		return stateGoing
+	case v.Total == 0:
+		return stateNothing
+	case v.Failed > 0:
+		return stateFailures
+	case v.Succeeded < v.Total && v.Cancelled == v.Total:
+		return stateCancelled
+	case v.Succeeded < v.Total:
+		return statePartly
+	}
+	return stateDone
+}
+
+// HeldPath is the address of the chains of the batch that wait for a person.
+func (v batchView) HeldPath() string { return lookedAt{Batch: v.Batch}.path() }
+
+// Unmade is how many calls were skipped or cancelled.
+func (v batchView) Unmade() int { return v.Skipped + v.Cancelled }
+
+// MoreLater reports whether some calls wait for their time, and others do not.
+func (v batchView) MoreLater() bool { return !v.PutOff && !v.DueAt.IsZero() }
+
+// segment is a part of a progress bar, in thousandths of its width.
+type segment struct {
+	Class     string
+	X, Width  int
+	Count     int
+	Remaining bool
+}
+
+// Segments are the parts of the progress bar. A part that is not empty can be seen.
+func (v batchView) Segments() []segment {
+	var all []segment
+	x := 0
+	for _, p := range []struct {
+		class string
+		n     int
+	}{{"succeeded", v.Succeeded}, {"failed", v.Failed}, {"skipped", v.Skipped}, {"cancelled", v.Cancelled}} {
+		width := 0
+		if v.Total > 0 {
+			width = int(math.Round(float64(p.n) * 1000 / float64(v.Total)))
+		}
+		if p.n > 0 {
+			width = max(width, 6)
+		}
+		width = min(width, 1000-x)
+		all = append(all, segment{Class: p.class, X: x, Width: width, Count: p.n})
+		x += width
+	}
+	return all
+}
+
+// rate is how fast a batch goes, in words; "" where it is not known.
+func (w *words) rate(v batchView) string {
+	if !v.Rated || v.Total == 0 {
+		return ""
+	}
+	if v.PerSecond == 0 {
+		if v.MoreLater() {
+			return "" // it is said when it goes on
+		}
+		s, _ := w.say("rate.none")
+		return s
+	}
+	key, n := "rate.second", v.PerSecond
+	if n < 1 {
+		key, n = "rate.minute", n*60
+	}
+	digits := 0
+	if n < 10 {
+		digits = 1
+	}
+	s, _ := w.say(key, w.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(digits))))
+	return s
+}
+
+// left is how long a batch takes still, in words; "" where it is not known: where a person
+// has to decide first, or some calls wait for their time.
+func (w *words) left(v batchView) string {
+	if v.State() != stateGoing || v.MoreLater() || !v.Rated || v.PerSecond <= 0 {
+		return ""
+	}
+	seconds := float64(v.Open) / v.PerSecond
+	if seconds > 30*24*3600 {
+		return ""
+	}
+	s, _ := w.say("left", w.long(time.Duration(seconds*float64(time.Second))))
+	return s
+}
+
+// batchesPerPage is less than perPage: each batch may be in a thousand buckets.
+const batchesPerPage = 20
+
+type batchesData struct {
+	Batches  []batchView
+	Next     string
+	Overview overview
+	Pager    pager
+}
+
+func (c *Console) batchesTopic(cursor string) topic {
+	return topic{"batches:" + cursor, func(ctx context.Context) (any, error) {
+		found, err := c.o.Operator.BatchesPage(ctx, cursor, batchesPerPage)
+		if err != nil {
+			return nil, err
+		}
+		d := batchesData{Next: found.Next}
+		for _, s := range found.Items {
+			d.Batches = append(d.Batches, c.view(s))
+		}
+		return d, nil
+	}}
+}
+
+func (c *Console) batchesPage(w http.ResponseWriter, r *http.Request) {
+	cursor := r.URL.Query().Get("cursor")
+	v, over, ok := c.readWithOverview(w, r, c.batchesTopic(cursor))
+	if !ok {
+		return
+	}
+	d := v.(batchesData)
+	d.Overview = over
+	d.Pager = cursorPager("/", r.URL.Query(), d.Next)
+	p := c.newPage(r, "batches")
+	p.Live, p.Reload, p.Data = eventsURL("batches", "cursor", cursor), reloadAfter, d
+	c.show(w, r, http.StatusOK, p)
+}
+
+func (c *Console) batchTopic(name string) topic {
+	return topic{"batch:" + name, func(ctx context.Context) (any, error) {
+		s, err := c.o.Operator.Status(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return c.view(s), nil
+	}}
+}

@@ -1,0 +1,96 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"habilita/internal/breaker"
+	"habilita/internal/control"
+	"habilita/internal/membership"
+
+	"habilita/internal/schedule"
+)
+
+// Options are what a Console is made of.
+type Options struct {
+	// Operator is what it shows and acts through. Required.
+	Operator *control.Control
+	// Processes are the live processes. Required.
+	Processes *membership.Registry
+	// Actions is where decisions are kept. Required.
+	Actions *control.AuditLog
+	// Schedules are the recurring runs; nil: there is no page of them.
+	Schedules *schedule.Store
+	// Servers are the vendor's servers; nil: there is no page of them.
+	Servers *breaker.Store
+	// Location is in whose time zone times are told. Nil is UTC.
+	Location *time.Location
+	// Log takes what goes wrong.
+	Log zerolog.Logger
+	// Now is the time for the ages that pages tell. Nil is time.Now.
+	Now func() time.Time
+}
+
+// Console serves the pages. It is safe for concurrent use.
+type Console struct {
+	o      Options
+	sites  map[string]*site // by language
+	assets map[string]asset
+	hub    *hub
+	rates  *rates
+
+	ranking ranking // of the tokens
+	cross   *http.CrossOriginProtection
+	mux     *http.ServeMux
+}
+
+// New makes a Console. Nothing is read before somebody looks. Close it.
+func New(o Options) (*Console, error) {
+	if o.Operator == nil || o.Processes == nil || o.Actions == nil {
+		return nil, errors.New("console: an operator, a registry of processes and an action log are required")
+	}
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Console{o: o, rates: newRates(), cross: http.NewCrossOriginProtection(), hub: newHub(o.Now), ranking: ranking{read: o.Operator.Quota}}
+	var err error
+	if c.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if c.sites, err = loadSites(o, c.assets); err != nil {
+		return nil, err
+	}
+	c.mux = c.routes()
+	c.hub.start()
+	return c, nil
+}
+
+// ServeHTTP answers for all paths of the console, those that it does not know included.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header())
+	if err := c.cross.Check(r); err != nil {
+		c.fail(w, r, failure{status: http.StatusForbidden, key: "cross"})
+		return
+	}
+	c.mux.ServeHTTP(w, r)
+}
+
+// Close ends all listeners and what reads for them. Pages are still answered.
+func (c *Console) Close() { c.hub.close() }
+
+// readTimeout is how long a page waits for Redis.
+const readTimeout = 8 * time.Second
+
+// read is the reading of a topic, not older than Fresh.
+func (c *Console) read(ctx context.Context, t topic) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return c.hub.get(ctx, t)
+}

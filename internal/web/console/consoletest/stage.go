@@ -1,0 +1,206 @@
+package consoletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/breaker"
+	"habilita/internal/control"
+	"habilita/internal/membership"
+	"habilita/internal/web/console"
+	"habilita/internal/web/guard"
+
+	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
+
+	"habilita/internal/engine"
+	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/internal/vault"
+	"habilita/quota"
+)
+
+// Options of a stage. The zero value has a worker and nobody but "local" looking.
+type Options struct {
+	// Vendor are those of the simulator.
+	Vendor wolkvoxtest.Options
+	// NoWorker leaves the worker out.
+	NoWorker bool
+	// Who looks; the zero value is one who may write.
+	Who guard.Principal
+	// Console is added to: Location, Log and Now are kept.
+	Console console.Options
+	// MaxAttempts of the worker; 0 is 3.
+	MaxAttempts int
+}
+
+// Stage is all of it. Close it.
+type Stage struct {
+	URL       string
+	Vendor    *wolkvoxtest.Server
+	Redis     *miniredis.Miniredis
+	Client    redis.UniversalClient
+	Producer  *engine.Producer
+	Operator  *control.Control
+	Actions   *control.AuditLog
+	Schedules *schedule.Store
+	Health    *breaker.Store
+	Console   *console.Console
+
+	closers []func() error // the last one first
+}
+
+// Open sets up a stage.
+func Open(ctx context.Context, o Options) (_ *Stage, err error) {
+	s := &Stage{Redis: miniredis.NewMiniRedis()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.Redis.Start(); err != nil {
+		return nil, err
+	}
+	s.later(func() error { s.Redis.Close(); return nil })
+	if s.Vendor, err = wolkvoxtest.Listen("127.0.0.1:0", o.Vendor); err != nil {
+		return nil, err
+	}
+	s.later(func() error { s.Vendor.Close(); return nil })
+	url := "redis://" + s.Redis.Addr() + "/0"
+	if s.Client, err = redisconn.Open(url, redisconn.Options{}); err != nil {
+		return nil, err
+	}
+	s.later(s.Client.Close)
+	key, err := vault.GenerateKey("stage")
+	if err != nil {
+		return nil, err
+	}
+	zone := o.Vendor.Location
+	if zone == nil {
+		zone = time.FixedZone("America/Bogota", -5*60*60)
+	}
+	opts := engine.Options{Keys: key, Quota: quota.Settings{Guard: time.Millisecond, Location: zone, Lease: 61 * time.Second}}
+	if s.Producer, err = engine.NewProducer(ctx, s.Client, opts); err != nil {
+		return nil, err
+	}
+	s.later(s.Producer.Close)
+	if s.Operator, err = control.Open(s.Client, "", opts.Quota); err != nil {
+		return nil, err
+	}
+	if !o.NoWorker {
+		if err := s.work(ctx, url, opts, max(o.MaxAttempts, 0)); err != nil {
+			return nil, err
+		}
+	}
+	s.Actions = control.NewAuditLog(s.Client, quota.DefaultPrefix)
+	s.Schedules = schedule.NewStore(s.Client, quota.DefaultPrefix)
+	s.Health = breaker.New(s.Client, quota.DefaultPrefix, breaker.Trip{})
+	return s, s.serve(o, zone)
+}
+
+func (s *Stage) later(f func() error) { s.closers = append(s.closers, f) }
+
+// Close ends all of it, the last begun first.
+func (s *Stage) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+func (s *Stage) work(ctx context.Context, url string, o engine.Options, attempts int) error {
+	if attempts == 0 {
+		attempts = 3
+	}
+	w, err := engine.NewWorker(ctx, engine.WorkerOptions{
+		Options: o, RedisURL: url, WolkvoxURL: s.Vendor.URL,
+		CallTimeout: time.Minute, VendorTimeout: time.Minute, SlotMargin: time.Second,
+		RetryMin: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond, MaxAttempts: attempts,
+		Concurrency: 16, ShutdownTimeout: time.Minute, Log: zerolog.Nop(),
+	})
+	if err != nil {
+		return err
+	}
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- w.Run(run) }()
+	s.later(func() error { stop(); return <-done })
+	return nil
+}
+
+// serve serves the console as the worker does.
+func (s *Stage) serve(o Options, zone *time.Location) error {
+	c := o.Console
+	c.Operator, c.Processes, c.Actions, c.Schedules, c.Servers = s.Operator, membership.New(s.Client, quota.DefaultPrefix), s.Actions, s.Schedules, s.Health
+	if c.Location == nil {
+		c.Location = zone
+	}
+	var err error
+	if s.Console, err = console.New(c); err != nil {
+		return err
+	}
+	who := o.Who
+	if who == (guard.Principal{}) {
+		who = guard.Principal{Name: "local", CanWrite: true}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	closing := make(chan struct{})
+	srv := &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.Console.ServeHTTP(w, r.WithContext(guard.With(r.Context(), who)))
+		}),
+		BaseContext: func(net.Listener) context.Context { return guard.WithClosing(context.Background(), closing) },
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = srv.Serve(l) })
+	s.URL = "http://" + l.Addr().String()
+	s.later(func() error {
+		close(closing)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err := srv.Shutdown(ctx)
+		serving.Wait()
+		s.Console.Close()
+		return err
+	})
+	return nil
+}
+
+// Server makes a server have so many requests and failures lately, as package health keeps
+// it; state is closed, open or half_open.
+func (s *Stage) Server(ctx context.Context, name, state string, requests, failures int) error {
+	now, err := s.Client.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf(`{"state":%q,"since":%d,"next":%d,"run":%d,"w":%d,"req":%d,"fail":%d,"preq":0,"pfail":0,"step":2000,"chains":""}`,
+		state, now.Add(-40*time.Second).UnixMilli(), now.Add(25*time.Second).UnixMilli(), min(failures, 7),
+		now.UnixMilli()/breaker.Window.Milliseconds(), requests, failures)
+	return s.Client.HSet(ctx, quota.DefaultPrefix+":{health}:servers", name, text).Err()
+}
+
+// Use makes a token have used so many requests today, once a call of it was made.
+func (s *Stage) Use(tokenID string, n int) error {
+	for _, key := range s.Redis.Keys() {
+		if strings.Contains(key, ":used:"+tokenID+":") {
+			return s.Redis.Set(key, strconv.Itoa(n))
+		}
+	}
+	return fmt.Errorf("no request of token %s was counted", tokenID)
+}

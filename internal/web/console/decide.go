@@ -1,0 +1,283 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+	"habilita/internal/web/guard"
+
+	"habilita/internal/wolkvox"
+)
+
+// decideTimeout is how long a decision may take; one that was cut off is given again.
+const decideTimeout = 45 * time.Second
+
+// asked is a decision that somebody asks for: what, and on what.
+type asked struct {
+	Do     string // retry, skip or cancel, of a chain, a batch or all held for a cause; or lift, of server or token
+	Chain  string // its id
+	Batch  string // its name
+	Cause  string // why held chains failed: those alone, of the batch or of all
+	Server string // whose breaker is closed
+	Token  string // its token_id, whose cool-down is ended
+}
+
+func askedOf(v url.Values) (asked, error) {
+	a := asked{Do: v.Get("do"), Chain: v.Get("chain"), Batch: v.Get("batch"), Cause: v.Get("cause"), Server: v.Get("server"), Token: v.Get("token")}
+	switch a.Do {
+	case "retry", "skip", "cancel":
+		if a.Server != "" || a.Token != "" || a.selection().Check() != nil {
+			return a, errQuery
+		}
+	case "lift":
+		_, err := wolkvox.ParseServer(a.Server)
+		server, token := err == nil, ledger.IsToken(a.Token)
+		if a.Chain != "" || a.Batch != "" || a.Cause != "" || server == token || server != (a.Server != "") || token != (a.Token != "") {
+			return a, errQuery
+		}
+	default:
+		return a, errQuery
+	}
+	return a, nil
+}
+
+func (a asked) selection() control.Selection {
+	return control.Selection{Chain: a.Chain, Batch: a.Batch, Cause: a.Cause, All: a.Cause != "" && a.Batch == "" && a.Chain == ""}
+}
+
+// Scope is chain, group, batch, server or token, for texts.
+func (a asked) Scope() string {
+	switch {
+	case a.Chain != "":
+		return "chain"
+	case a.Server != "":
+		return "server"
+	case a.Token != "":
+		return "token"
+	case a.Cause != "":
+		return "group"
+	}
+	return "batch"
+}
+
+// back is where one came from.
+func (a asked) back() string {
+	switch a.Scope() {
+	case "chain":
+		return "/chains"
+	case "server":
+		return "/servers"
+	case "token":
+		return "/tokens"
+	case "group":
+		return lookedAt{Batch: a.Batch}.path()
+	}
+	return batchPath(a.Batch)
+}
+
+// target is what it is about, as the audit log keeps it.
+func (a asked) target() string {
+	switch a.Scope() {
+	case "server":
+		return "server " + a.Server
+	case "token":
+		return "token " + a.Token
+	}
+	return a.selection().String()
+}
+
+// decideData is what the page asks about.
+type decideData struct {
+	asked
+	OfChain *control.Chain
+	OfBatch *batchView
+	OfGroup int // chains of it; 0: it is about none
+	Back    string
+	Futile  []futileSkip
+}
+
+// futileSkip are chains of a decision whose next call fails for the same if this one is skipped.
+type futileSkip struct {
+	Remedy control.Remedy
+	Chains int
+}
+
+// futile says what of a skip is no help: of one chain, of a group, or of all that is held of a
+// batch.
+func (c *Console) futile(ctx context.Context, d decideData) ([]futileSkip, error) {
+	if d.Do != "skip" {
+		return nil, nil
+	}
+	chains := map[control.Remedy]int{}
+	switch {
+	case d.OfChain != nil:
+		chains[control.RemedyOf(control.Cause(d.OfChain.Head))]++
+	case d.OfGroup > 0:
+		chains[control.RemedyOf(d.Cause)] = d.OfGroup
+	case d.OfBatch != nil:
+		held, err := c.o.Operator.HeldGroups(ctx, d.Batch)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range held.Groups {
+			chains[control.RemedyOf(g.Cause)] += g.Chains
+		}
+	}
+	var all []futileSkip
+	for _, r := range []control.Remedy{control.RemedyToken, control.RemedyKey} {
+		if n := chains[r]; n > 0 {
+			all = append(all, futileSkip{r, n})
+		}
+	}
+	return all, nil
+}
+
+// decidePage says what a decision will do, and asks.
+func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
+	a, err := askedOf(r.URL.Query())
+	if err != nil {
+		c.notFound(w, r)
+		return
+	}
+	if !guard.From(r.Context()).CanWrite {
+		c.fail(w, r, failure{status: http.StatusForbidden, key: "readonly", back: a.back()})
+		return
+	}
+	d := decideData{asked: a, Back: a.back()}
+	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
+	defer cancel()
+	switch a.Scope() {
+	case "server", "token": // there is no more to say of them
+	case "group":
+		_, n, _, err := c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, 0, 1)
+		if err == nil && n == 0 {
+			err = &control.UnknownChainError{Held: true}
+		}
+		if err != nil {
+			c.failRead(w, r, err)
+			return
+		}
+		d.OfGroup = n
+	case "chain":
+		ch, err := c.o.Operator.Chain(ctx, a.Chain)
+		if err == nil && !ch.Held() {
+			err = &control.UnknownChainError{ID: a.Chain, Held: true}
+		}
+		if err != nil {
+			c.failRead(w, r, err)
+			return
+		}
+		d.OfChain = &ch
+	default:
+		s, err := c.o.Operator.Status(ctx, a.Batch)
+		if err != nil {
+			c.failRead(w, r, err)
+			return
+		}
+		v := c.view(s)
+		d.OfBatch = &v
+	}
+	if d.Futile, err = c.futile(ctx, d); err != nil {
+		c.failRead(w, r, err)
+		return
+	}
+	p := c.newPage(r, "decide")
+	p.Title = c.sites[p.Lang].sayOr("decide."+a.Do+".title", "")
+	p.Data = d
+	c.show(w, r, http.StatusOK, p)
+}
+
+// decideNow does it, writes it down and leads back.
+func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		c.notFound(w, r)
+		return
+	}
+	a, err := askedOf(r.PostForm)
+	if err != nil {
+		c.notFound(w, r)
+		return
+	}
+	who := guard.From(r.Context())
+	if !who.CanWrite {
+		c.fail(w, r, failure{status: http.StatusForbidden, key: "readonly", back: a.back()})
+		return
+	}
+	// A browser that leaves does not cut off what was decided.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), decideTimeout)
+	defer cancel()
+	n, err := c.decide(ctx, a)
+	c.hub.decided()
+	var gone *control.UnknownChainError
+	if errors.As(err, &gone) {
+		c.fail(w, r, failure{status: http.StatusConflict, key: "decided", back: a.back()})
+		return
+	}
+	noted := c.note(context.WithoutCancel(ctx), who, a, n, err)
+	if err != nil {
+		c.failRead(w, r, err)
+		return
+	}
+	leaveNotice(w, a.Do, n, noted != nil)
+	http.Redirect(w, r, a.back(), http.StatusSeeOther)
+}
+
+func (c *Console) decide(ctx context.Context, a asked) (int, error) {
+	switch a.Do {
+	case "retry":
+		return c.o.Operator.Retry(ctx, a.selection())
+	case "skip":
+		return c.o.Operator.Skip(ctx, a.selection())
+	case "cancel":
+		return c.o.Operator.Cancel(ctx, a.selection())
+	}
+	return c.lift(ctx, a)
+}
+
+// lift lets calls through again; 0 where they were let through already.
+func (c *Console) lift(ctx context.Context, a asked) (int, error) {
+	var was bool
+	var err error
+	if a.Server != "" {
+		was, err = c.o.Servers.Lift(ctx, a.Server)
+	} else {
+		was, err = c.o.Operator.LiftCooling(ctx, a.Token)
+	}
+	if was {
+		return 1, err
+	}
+	return 0, err
+}
+
+// note keeps who did what. The words are those of the other ways to act, so that the
+// log is of one language.
+func (c *Console) note(ctx context.Context, who guard.Principal, a asked, n int, failed error) error {
+	noun := map[string]string{"cancel": "call", "lift": a.Scope()}[a.Do]
+	if noun == "" {
+		noun = "chain"
+	}
+	if n != 1 {
+		noun += "s"
+	}
+	result := fmt.Sprintf("%d %s", n, noun)
+	if failed != nil {
+		result = fmt.Sprintf("failed after %s: %v", result, failed)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	_, err := c.o.Actions.Append(ctx, control.AuditEntry{
+		Who: who.Name, Via: control.ByConsole, Action: a.Do, Target: a.target(), Result: result,
+	})
+	if err != nil {
+		c.o.Log.Error().Err(err).Str("who", who.Name).Str("action", a.Do).Str("target", a.target()).
+			Msg("what was done is not in the action log")
+	}
+	return err
+}

@@ -1,0 +1,44 @@
+// Package console is the web pages on which people see the work and act on it: batches
+// with their calls, chains that are held, tokens, servers, workers, schedules, and the
+// log of what people did. Pages are rendered here, complete, from files that are part
+// of the binary; nothing is loaded from elsewhere.
+//
+// # States of what a page shows
+//
+//	          first asked for, or watched and due
+//	(unknown) ────────────────────────────────────▶ read, at a time
+//	                                                 │  ▲
+//	                          older than Fresh, and  │  │ the next read, by the
+//	                          asked for or watched   ▼  │ first who wants it
+//	                                                stale
+//
+// All that is shown is a reading under a key, shared by all who look at the same thing:
+// at most one read of it is under way, and none while nobody looks.
+//
+// # Live updates
+//
+// A page that has JavaScript listens to /events and is told that what it shows has
+// changed; it then fetches itself again and changes in place what differs. One goroutine a process
+// reads what is watched, at most a twentieth of the time: what takes long to read is
+// read less often. There are at most maxWatchers listeners; one more is told so and
+// asks now and then. Without JavaScript pages load themselves again every few seconds.
+//
+// # Who may do what
+//
+// Who looks comes with the request's context (package access). Who may only look sees
+// no buttons, and is refused where it tries. A change is a POST that comes from a page
+// of our own, after a page that says what will happen. Each is kept in the audit log
+// with who, when and what came of it, also where it failed.
+//
+// # Languages
+//
+// English and Spanish, as the browser asks (Accept-Language). All texts are in texts/;
+// templates have none of their own. What comes from the vendor or from Redis is shown
+// as it is, beside our own words.
+//
+// # Failures
+//
+// Where Redis does not answer, pages say so, with 503, and load themselves again.
+// Listeners are told that Redis is away and, later, that it is back. Close ends all
+// listeners at once, so that a server's Shutdown does not wait for them.
+package console

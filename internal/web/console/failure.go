@@ -1,0 +1,64 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	"habilita/internal/breaker"
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+)
+
+// failure is a page that says what went wrong.
+type failure struct {
+	status int
+	key    string // of its texts: failure.KEY.title, .body
+	detail string // of its texts too: redis.DETAIL; "" none
+	back   string // where to go on; "" is the list of batches
+}
+
+// failureData is what its template is given.
+type failureData struct{ Key, Detail, Back string }
+
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, f failure) {
+	p := c.newPage(r, "failure")
+	p.Title = c.sites[p.Lang].sayOr("failure."+f.key+".title", "")
+	if f.back == "" {
+		f.back = "/"
+	}
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			p.Reload, p.Always = 5, true
+		}
+	}
+	p.Data = failureData{Key: f.key, Detail: f.detail, Back: f.back}
+	c.show(w, r, f.status, p)
+}
+
+func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
+	c.fail(w, r, failure{status: http.StatusNotFound, key: "missing"})
+}
+
+// failRead answers for a reading that failed.
+func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
+	var chain *control.UnknownChainError
+	switch {
+	case errors.Is(err, ledger.ErrNoBatch):
+		c.fail(w, r, failure{status: http.StatusNotFound, key: "batch"})
+		return
+	case errors.Is(err, breaker.ErrUnknownServer):
+		c.notFound(w, r)
+		return
+	case errors.As(err, &chain):
+		c.fail(w, r, failure{status: http.StatusNotFound, key: "chain", back: "/chains"})
+		return
+	case errors.Is(err, control.ErrChainID), errors.Is(err, control.ErrCursor), errors.Is(err, errQuery):
+		c.notFound(w, r)
+		return
+	case r.Context().Err() != nil:
+		return // nobody waits for it any more
+	}
+	c.o.Log.Warn().Err(err).Msg("a page could not be read from Redis")
+	c.fail(w, r, failure{status: http.StatusServiceUnavailable, key: "away", detail: redisWord(err)})
+}

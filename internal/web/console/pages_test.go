@@ -1,0 +1,368 @@
+package console_test
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"habilita/internal/engine"
+	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/internal/web/console/consoletest"
+	"habilita/internal/web/guard"
+)
+
+func TestEmptyPagesSayWhatToDo(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	w.get("/").has(t, 200, "No batch yet", "enqueue bulk", "No worker is alive")
+	w.get("/", "Accept-Language", "es-CO").has(t, 200, "Aún no hay lotes", "enqueue bulk", `lang="es"`)
+	w.get("/chains").has(t, 200, "Nothing is held")
+	w.get("/chains?show=all").has(t, 200, "No chain has work")
+	w.get("/tokens").has(t, 200, "No token yet")
+	w.get("/workers").has(t, 200, "Start a worker")
+	w.get("/schedules").has(t, 200, "No schedule yet", "enqueue schedule add")
+	w.get("/servers").has(t, 200, "No server was called yet")
+	w.get("/actions").has(t, 200, "Nobody decided anything yet")
+}
+
+func TestEveryAnswerIsLockedUp(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	w.enqueue("one", "secret-token-one", 3)
+	for _, path := range append(consoletest.Pages(), "/events", "/assets/x/console.js", "/batches/one/calls.csv") {
+		a := w.get(path)
+		policy := a.header.Get("Content-Security-Policy")
+		for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+			if !strings.Contains(policy, part) {
+				t.Errorf("%s: policy %q has no %q", path, policy, part)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Referrer-Policy") == "" {
+			t.Errorf("%s: %v", path, a.header)
+		}
+		if !strings.HasPrefix(path, "/assets/") && a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s may be kept: %q", path, a.header.Get("Cache-Control"))
+		}
+		a.hasNot(t, "secret-token-one", "onclick", "style=", "<style", "javascript:", "http://", "https://")
+	}
+}
+
+func TestWhatProducersGiveIsText(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	const evil = `<script>alert(1)</script>"'&`
+	_, err := w.Producer.EnqueueBatch(t.Context(), evil, func(yield func(engine.Call, error) bool) {
+		yield(engine.Call{Server: "0001", Token: "bad-1", Ref: evil, ID: "=1+1"}, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settled(evil)
+	path := "/batches/" + url.PathEscape(evil)
+	for _, p := range []string{"/", path, "/chains", "/decide?do=retry&batch=" + url.QueryEscape(evil), path + "?q=" + url.QueryEscape(evil)} {
+		a := w.get(p)
+		a.has(t, 200, "&lt;script&gt;alert(1)")
+		a.hasNot(t, "<script>alert")
+	}
+	w.get("/").has(t, 200, `href="`+strings.ReplaceAll(path, "&", "&amp;")+`"`)
+	got := w.get(path + "/calls.csv")
+	got.has(t, 200)
+	rows, err := csv.NewReader(strings.NewReader(got.body)).ReadAll()
+	if err != nil || len(rows) != 2 || rows[1][0] != "'=1+1" || rows[1][3] != evil {
+		t.Errorf("%q %v", rows, err)
+	}
+	if d := got.header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment;") || strings.ContainsAny(d, "<>\"\n") {
+		t.Errorf("disposition %q", d)
+	}
+}
+
+func TestCallsAreFilteredSearchedAndPaged(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	w.enqueue("many", "good-1", 120)
+	w.enqueue("many", "bad-1", 3)
+	w.settled("many")
+	w.get("/batches/many?state=failed").has(t, 200, "ref 0", "does not accept this token", "PLEASE VALIDATE TOKEN")
+	w.get("/batches/many?state=failed").hasNot(t, "ref 1<")
+	w.get("/batches/many?q=REF+119").has(t, 200, "ref 119")
+	w.get("/batches/many?q=nothing").has(t, 200, "No call matches")
+	seen := map[string]bool{}
+	pages := 0
+	for path := "/batches/many?state=succeeded"; path != ""; pages++ {
+		a := w.get(path)
+		a.has(t, 200)
+		for _, part := range strings.Split(a.body, "<span>ref ")[1:] {
+			n, _, _ := strings.Cut(part, "<")
+			seen[n] = true
+		}
+		_, rest, more := strings.Cut(a.body, `rel="next" class="button" href="`)
+		if path = ""; more {
+			path, _, _ = strings.Cut(rest, `"`)
+			path = strings.ReplaceAll(path, "&amp;", "&")
+		}
+	}
+	if len(seen) != 120 || pages < 3 {
+		t.Errorf("%d calls on %d pages", len(seen), pages)
+	}
+	rows := strings.Count(w.get("/batches/many/calls.csv?state=failed").body, "\n")
+	if rows != 2 {
+		t.Errorf("%d lines", rows)
+	}
+	for _, path := range []string{"/batches/many?state=no", "/batches/many?cursor=x", "/tokens?skip=-1", "/tokens?skip=x", "/?cursor=x",
+		"/chains?show=x", "/chains?cause=x", "/chains?show=all&batch=many", "/chains?skip=-1", "/chains?batch=nope", "/decide?do=retry&cause=x", "/decide?do=lift&cause=bad_token", "/chains?cursor=x", "/chains?show=all&cursor=x", "/actions?before=x", "/events?topic=x", "/decide?do=x&batch=many", "/decide?do=retry",
+		"/decide?do=retry&batch=many&chain=x", "/decide?do=lift&batch=many", "/decide?do=lift&server=0001&batch=many", "/decide?do=lift&token=x", "/decide?do=retry&server=0001", "/decide?do=retry&chain=x", "/batches/many?q=" + strings.Repeat("x", 300),
+		"/batches/none", "/batches/none/calls.csv", "/assets/x/y"} {
+		if a := w.get(path); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
+
+func TestDecisionsAreAskedAboutDoneAndWrittenDown(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict(), Who: guard.Principal{Name: "ana", CanWrite: true}})
+	w.enqueue("one", "bad-1", 3)
+	w.settled("one")
+	chain := w.held().ID
+	w.get("/chains").has(t, 200, "does not accept this token", "/decide?do=retry&amp;chain="+chain)
+	w.get("/decide?do=skip&chain="+chain).has(t, 200, "Skip this call?", `method="post"`, "under the name ana")
+	if w.held().ID != chain {
+		t.Error("asking did something")
+	}
+	a := w.ask("POST", "/decide", url.Values{"do": {"skip"}, "chain": {chain}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/chains" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	w.toldOnce(a, "1 held call was skipped")
+	if s := w.settled("one"); s.Skipped != 1 {
+		t.Errorf("%+v", s)
+	}
+	a = w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "batch": {"one"}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/batches/one" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	// Somebody else was first: nothing is done, and it is said.
+	w.ask("POST", "/decide", url.Values{"do": {"retry"}, "chain": {chain}}).has(t, http.StatusConflict, "already")
+	log, err := w.Actions.Recent(t.Context(), 10)
+	if err != nil || len(log) != 2 {
+		t.Fatalf("%+v %v", log, err)
+	}
+	for i, want := range []string{"cancel batch one 2 calls", "skip chain " + chain + " 1 chain"} {
+		if e := log[i]; e.Action+" "+e.Target+" "+e.Result != want || e.Who != "ana" || e.Via != "console" {
+			t.Errorf("%+v, want %s", e, want)
+		}
+	}
+	w.get("/actions", "Accept-Language", "es").has(t, 200, "ana", "omitir", "cancelar", "lote one", "2 llamadas", "consola")
+}
+
+func TestOtherSitesPagesChangeNothing(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	w.enqueue("one", "bad-1", 2)
+	w.settled("one")
+	form := url.Values{"do": {"cancel"}, "batch": {"one"}}
+	w.ask("POST", "/decide", form, "Sec-Fetch-Site", "cross-site").has(t, http.StatusForbidden, "another site")
+	w.ask("POST", "/decide", form, "Origin", "https://evil.example").has(t, http.StatusForbidden)
+	w.get("/decide?do=cancel&batch=one", "Sec-Fetch-Site", "cross-site").has(t, 200) // asks, and does nothing
+	for _, method := range []string{"PUT", "DELETE", "PATCH"} {
+		if a := w.ask(method, "/decide", form); a.status < 400 {
+			t.Errorf("%s: %d", method, a.status)
+		}
+	}
+	if s := w.settled("one"); s.Cancelled != 0 || s.HeldChains != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestWhoMayOnlyLookSeesNoButtons(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict(), Who: guard.Principal{Name: "board"}})
+	w.enqueue("one", "bad-1", 2)
+	w.settled("one")
+	for _, path := range []string{"/", "/batches/one", "/chains"} {
+		a := w.get(path)
+		a.has(t, 200, "read-only")
+		a.hasNot(t, "/decide")
+	}
+	w.get("/decide?do=cancel&batch=one").has(t, http.StatusForbidden, "may only look")
+	w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "batch": {"one"}}).has(t, http.StatusForbidden, "may only look")
+	if s := w.settled("one"); s.Cancelled != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestRedisAway(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	w.Redis.SetError("LOADING Redis is loading the dataset in memory")
+	for _, path := range []string{"/", "/chains", "/tokens", "/workers", "/actions", "/batches/x", "/schedules"} {
+		a := w.get(path)
+		a.has(t, http.StatusServiceUnavailable, "Redis does not answer", "Redis is reading its data from disk", `http-equiv="refresh" content="5"`)
+		if a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
+		}
+	}
+	w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "batch": {"x"}}).has(t, http.StatusServiceUnavailable)
+	w.Redis.SetError("")
+}
+
+func TestServersThatAreDownCanBeTriedAtOnce(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	for name, state := range map[string]string{"0001": "closed", "0007": "open"} {
+		if err := w.Server(t.Context(), name, state, 100, 40); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := w.get("/servers")
+	a.has(t, 200, "40 / 100", "40 %", "down: calls put off", "/decide?do=lift&amp;server=0007")
+	a.hasNot(t, "server=0001")
+	w.get("/decide?do=lift&server=0007").has(t, 200, "Make calls to this server again?", `name="server" value="0007"`)
+	a = w.ask("POST", "/decide", url.Values{"do": {"lift"}, "server": {"0007"}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/servers" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	all, err := w.Health.Servers(t.Context(), time.Time{})
+	if err != nil || len(all) != 2 || all[1].State != "closed" {
+		t.Errorf("%+v %v", all, err)
+	}
+	log, err := w.Actions.Recent(t.Context(), 9)
+	if err != nil || len(log) != 1 || log[0].Target != "server 0007" || log[0].Action != "lift" {
+		t.Errorf("%+v %v", log, err)
+	}
+}
+
+func TestACoolDownCanBeEnded(t *testing.T) {
+	o := strict()
+	o.Script = func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		return wolkvoxtest.Fault{Kind: wolkvoxtest.TokenLimit}
+	}
+	w := open(t, consoletest.Options{Vendor: o})
+	w.enqueue("one", "good-1", 2)
+	var token string
+	for token == "" {
+		rows, err := w.Operator.Quota(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			if !r.CoolingUntil.IsZero() {
+				token = r.TokenID
+			}
+		}
+	}
+	w.get("/tokens").has(t, 200, "quota is used up", "/decide?do=lift&amp;token="+token)
+	w.get("/chains?show=all").has(t, 200, "left alone for a while: the vendor says")
+	w.get("/decide?do=lift&token="+token).has(t, 200, "End the cool-down", `name="token" value="`+token+`"`)
+	a := w.ask("POST", "/decide", url.Values{"do": {"lift"}, "token": {token}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/tokens" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+}
+
+// Held chains are grouped by why, and decided on together; a batch leads to its own.
+func TestHeldChainsAreDecidedOnTogether(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	for i := range 30 {
+		w.enqueue("many", fmt.Sprint("bad-", i), 2)
+	}
+	w.enqueue("other", "bad-other", 1)
+	w.enqueue("other", "down-1", 2)
+	w.settled("many")
+	w.settled("other")
+	groups := w.get("/chains")
+	groups.has(t, 200, "31 chains", "Retry all 31", "Cancel all 31", "The vendor does not accept this token.", "give the file again with --prune",
+		"<title>(32) Chains", "/chains?cause=bad_token", "failed (5xx)", "30 calls wait behind them.")
+	groups.hasNot(t, "Skip all")
+	if n := strings.Count(groups.body, "<li data-key"); n != 3 {
+		t.Errorf("%d examples", n)
+	}
+	w.get("/batches/many").has(t, 200, `href="/chains?batch=many"`)
+	// All that is held of a batch: one of its two is futile.
+	w.get("/decide?do=skip&batch=other").has(t, 200, "Skip all held calls of this batch?", "1 chain has a wrong token. Its next call will fail")
+	w.get("/decide?do=skip&batch=other", "Accept-Language", "es").has(t, 200, "1 cadena tiene un token equivocado.")
+	w.get("/decide?do=retry&batch=other").hasNot(t, "wrong token")
+	w.get("/decide?do=skip&cause=server_error").hasNot(t, "wrong token")
+	w.get("/chains?batch=many").has(t, 200, "Retry all 30", "/decide?batch=many&amp;cause=bad_token&amp;do=retry")
+	first := w.get("/chains?cause=bad_token")
+	first.has(t, 200, `href="/chains?cause=bad_token&amp;skip=25"`)
+	second := w.get("/chains?cause=bad_token&skip=25")
+	if a, b := strings.Count(first.body, "is-held"), strings.Count(second.body, "is-held"); a != 25 || b != 6 {
+		t.Errorf("%d and %d cards", a, b)
+	}
+	w.get("/decide?do=skip&cause=bad_token&batch=many").has(t, 200, "Skip all of these calls?", "30 chains", "30 chains have a wrong token", "fail for the same reason")
+	a := w.ask("POST", "/decide", url.Values{"do": {"cancel"}, "cause": {"bad_token"}, "batch": {"many"}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/chains?batch=many" {
+		t.Fatalf("%d %v %s", a.status, a.header, a.body)
+	}
+	w.toldOnce(a, "60 calls were cancelled.")
+	w.get("/chains?batch=many").has(t, 200, "Nothing is held")
+	if s := w.settled("other"); s.HeldChains != 2 {
+		t.Errorf("%+v", s)
+	}
+	w.get("/batches/many").has(t, 200, ">cancelled<", "60 calls were not made.")
+	w.get("/actions").has(t, 200, "batch many: The vendor does not accept this token.")
+}
+
+// What was put off, and what stopped at its first tokens, say so, in both languages.
+func TestABatchThatWaitsSaysSo(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	call := func(token string) func(func(engine.Call, error) bool) {
+		return func(yield func(engine.Call, error) bool) {
+			_ = yield(engine.Call{Server: "0001", Token: engine.Token(token)}, nil) && yield(engine.Call{Server: "0001", Token: "good-2"}, nil)
+		}
+	}
+	due := time.Now().Add(30 * time.Hour)
+	said := due.In(time.FixedZone("America/Bogota", -5*60*60)).Format("2006-01-02 15:04")
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "later", call("good-1"), engine.NotBefore(due)); err != nil {
+		t.Fatal(err)
+	}
+	var held *engine.CanaryError
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "first", call("bad-1"), engine.Canary(1)); !errors.As(err, &held) {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/", "/batches/later"} {
+		w.get(path).has(t, 200, "starts "+said)
+		w.get(path, "Accept-Language", "es").has(t, 200, "empieza el "+said)
+	}
+	w.get("/batches/later").hasNot(t, "in progress", "nothing finishes")
+	for _, path := range []string{"/", "/batches/first"} {
+		w.get(path).has(t, 200, "stopped at its first tokens")
+		w.get(path).hasNot(t, "100 %", "done, with failures")
+		w.get(path, "Accept-Language", "es").has(t, 200, "detenido en sus primeros tokens")
+	}
+}
+
+// A batch that a producer fills says so; one whose producer died, or left rows out, is not done.
+func TestABatchThatLacksRowsIsNotDone(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	died := errors.New("the file went away")
+	look := func(status, spanish string, not ...string) {
+		t.Helper()
+		for _, path := range []string{"/", "/batches/one"} {
+			w.get(path).has(t, 200, status)
+			w.get(path).hasNot(t, not...)
+			w.get(path, "Accept-Language", "es").has(t, 200, spanish)
+		}
+	}
+	_, err := w.Producer.EnqueueBatch(t.Context(), "one", func(yield func(engine.Call, error) bool) {
+		yield(engine.Call{Server: "0001", Token: "good-1"}, nil)
+		yield(engine.Call{}, died)
+	})
+	if !errors.Is(err, died) {
+		t.Fatal(err)
+	}
+	w.settled("one")
+	look(">incomplete<", ">incompleto<", ">done<", ">100 %<")
+	w.get("/batches/one").has(t, 200, "Give the file again")
+	_, err = w.Producer.EnqueueBatch(t.Context(), "two", func(yield func(engine.Call, error) bool) {
+		yield(engine.Call{Server: "0001", Token: "good-1"}, nil)
+		w.get("/batches/two").has(t, 200, "still being enqueued")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.enqueue("one", "good-1", 1)
+	w.settled("one")
+	for began := time.Now(); !strings.Contains(w.get("/batches/one").body, ">done<"); {
+		if time.Since(began) > patience {
+			t.Fatal("given again as a whole, it is not done")
+		}
+	}
+}

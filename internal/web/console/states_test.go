@@ -1,0 +1,126 @@
+package console
+
+import (
+	"testing"
+	"time"
+
+	"habilita/internal/control"
+)
+
+// A batch is told by one word, and only what gets on by itself has a time left.
+func TestStatesOfABatch(t *testing.T) {
+	held := control.Canary{Tokens: 2, State: control.CanaryHeld}
+	waiting := control.Canary{Tokens: 2, State: control.CanaryWaiting}
+	due := control.Time{Time: time.Date(2090, 1, 1, 7, 0, 0, 0, time.UTC)}
+	en, err := loadWords("en", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		s       control.Status
+		state   string
+		percent int
+		left    bool
+	}{
+		{control.Status{Total: 10, Succeeded: 5, Open: 5}, stateGoing, 50, true},
+		{control.Status{Total: 10, Succeeded: 10, Settled: true}, stateDone, 100, false},
+		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1}, stateHeld, 40, false},
+		{control.Status{Total: 10, Succeeded: 4, Failed: 6, Settled: true}, stateFailures, 40, false},
+		{control.Status{Total: 10, Succeeded: 4, Skipped: 6, Settled: true}, statePartly, 40, false},
+		{control.Status{Total: 10, Cancelled: 10, Settled: true}, stateCancelled, 0, false},
+		{control.Status{Total: 10, Succeeded: 3, Cancelled: 7, Settled: true, Stopped: true}, stateCancelled, 30, false},
+		{control.Status{Total: 10, Cancelled: 8, Open: 2, Stopped: true}, stateCancelling, 0, false},
+		{control.Status{Total: 10, Succeeded: 10, Settled: true, Stopped: true}, stateDone, 100, false},
+		{control.Status{Total: 10, Open: 10, DueAt: due, PutOff: true}, statePutOff, 0, false},
+		{control.Status{Total: 10, Succeeded: 5, Open: 5, DueAt: due}, stateGoing, 50, false},
+		{control.Status{Total: 4, Succeeded: 1, Failed: 1, Open: 2, HeldChains: 1, Settled: true, Canary: held}, stateCanaryHeld, 25, false},
+		{control.Status{Total: 4, Succeeded: 3, Failed: 1, Settled: true, Canary: held}, stateCanaryHeld, 75, false},
+		{control.Status{Total: 4, Succeeded: 1, Open: 3, Canary: waiting}, stateCanary, 25, false},
+		{control.Status{Settled: true}, stateNothing, 0, false},
+		{control.Status{Total: 10, Succeeded: 10, Filling: true}, stateFilling, 100, false},
+		{control.Status{Total: 10, Succeeded: 10, Settled: true, CutOff: true}, statePartial, 100, false},
+		{control.Status{Settled: true, CutOff: true}, statePartial, 0, false},
+		{control.Status{Total: 10, Open: 10, CutOff: true}, statePartial, 0, false},
+		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Settled: true, CutOff: true}, stateHeld, 0, false},
+		{control.Status{Total: 10, Cancelled: 10, Settled: true, Stopped: true, CutOff: true}, stateCancelled, 0, false},
+	} {
+		v := batchView{Status: c.s, PerSecond: 2, Rated: true}
+		if v.State() != c.state || v.Percent() != c.percent || (en.left(v) != "") != c.left {
+			t.Errorf("%+v is %s at %d %%, left %q; want %s at %d %%, left %t", c.s, v.State(), v.Percent(), en.left(v), c.state, c.percent, c.left)
+		}
+		if v.Whole() != (c.s.Total > 0 && c.s.Canary.Tokens == 0 && !c.s.Filling && !c.s.CutOff) {
+			t.Errorf("%+v: a percentage is shown: %t", c.s, v.Whole())
+		}
+		for _, lang := range []string{"en", "es"} {
+			w, err := loadWords(lang, time.UTC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.state != stateHeld && w.sayOr("batch."+c.state, "") == "" {
+				t.Errorf("%s has no word for %s", lang, c.state)
+			}
+		}
+	}
+	now := due.Add(-10 * time.Hour)
+	if got := en.startsAt(due.Time, now); got != "starts 2090-01-01 07:00" {
+		t.Error(got)
+	}
+	if got := en.startsAt(due.Time, due.Add(-time.Hour)); got != "starts at 07:00" {
+		t.Error(got)
+	}
+}
+
+// The rate of a batch is of what succeeded.
+func TestOnlySuccessesAreARateOfAPage(t *testing.T) {
+	now := time.Unix(1000, 0)
+	c := &Console{o: Options{Now: func() time.Time { return now }}, rates: newRates()}
+	see := func(s control.Status) batchView { s.Batch = "one"; return c.view(s) }
+	see(control.Status{Total: 100, Open: 100})
+	now = now.Add(2 * time.Second)
+	if v := see(control.Status{Total: 100, Failed: 10, Skipped: 10, Cancelled: 10, Open: 70}); !v.Rated || v.PerSecond != 0 {
+		t.Errorf("%+v", v)
+	}
+	now = now.Add(2 * time.Second)
+	if v := see(control.Status{Total: 100, Succeeded: 40, Open: 60}); v.PerSecond != 10 {
+		t.Errorf("%+v", v)
+	}
+	if v := see(control.Status{Total: 100, Cancelled: 100, Settled: true, Stopped: true}); v.Rated {
+		t.Errorf("a batch that ended has a rate: %+v", v)
+	}
+}
+
+// What the log keeps of an action is told in the language of the page; the prose of a command
+// is not.
+func TestResultsOfActionsInPlainWords(t *testing.T) {
+	for _, lang := range []string{"en", "es"} {
+		w, err := loadWords(lang, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for result, want := range map[string][2]string{
+			"1 chain":    {"1 chain", "1 cadena"},
+			"1200 calls": {"1,200 calls", "1.200 llamadas"},
+			"96 rows":    {"96 rows", "96 filas"},
+			"failed after 3 chains: redis: i/o timeout; give the command again": {"failed; done before: 3 chains", "falló; hecho antes: 3 cadenas"},
+			"failed: there is no such thing: `enqueue schedule list` has them":  {"failed", "falló"},
+			"it was so already":                                      {"it was so already", "ya estaba así"},
+			"resumed; its next run is 2026-11-24":                    {"done", "hecho"},
+			"its cool-down is over":                                  {"done", "hecho"},
+			"batch   nightly-1\nfollow  enqueue schedule show night": {"batch nightly-1", "lote nightly-1"},
+			"5 tokens asked about, 1 count raised, 1 failed":         {"5 tokens; 1 count raised", "5 tokens; 1 cuenta subió"},
+		} {
+			if got := w.result(result); got != want[map[string]int{"en": 0, "es": 1}[lang]] {
+				t.Errorf("%s: %q is told as %q", lang, result, got)
+			}
+		}
+		for target, want := range map[string][2]string{
+			"cause bad_token of batch one":       {"batch one: The vendor does not accept this token.", "lote one: El proveedor no acepta este token."},
+			"cause bad_token of all held chains": {"all held chains: The vendor does not accept this token.", "todas las cadenas retenidas: El proveedor no acepta este token."},
+			"schedule nightly":                   {"schedule nightly", "programación nightly"},
+		} {
+			if got := w.target(target); got != want[map[string]int{"en": 0, "es": 1}[lang]] {
+				t.Errorf("%s: %q is told as %q", lang, target, got)
+			}
+		}
+	}
+}

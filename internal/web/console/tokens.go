@@ -1,0 +1,173 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"habilita/internal/control"
+)
+
+// nearPercent is from which share of its quota a token is near its end, in percent.
+const nearPercent = 80
+
+// tokenView is a token as the page shows it.
+type tokenView struct{ control.QuotaRow }
+
+// Percent is the share of the day's quota that is used, rounded down.
+func (v tokenView) Percent() int {
+	if v.Quota <= 0 {
+		return 0
+	}
+	return min(100, v.Used*100/v.Quota)
+}
+
+// Width is the share in thousandths, for the bar; what is not empty can be seen.
+func (v tokenView) Width() int {
+	if v.Quota <= 0 || v.Used <= 0 {
+		return 0
+	}
+	return max(6, min(1000, v.Used*1000/v.Quota))
+}
+
+// Level is ok, near or used.
+func (v tokenView) Level() string {
+	switch {
+	case v.Quota > 0 && v.Used >= v.Quota:
+		return "used"
+	case v.Percent() >= nearPercent:
+		return "near"
+	}
+	return "ok"
+}
+
+// Cooling reports whether it is left alone for a time.
+func (v tokenView) Cooling() bool { return !v.CoolingUntil.IsZero() }
+
+// slotMarks are the two slots of a token, true for those that are held.
+func slotMarks(v tokenView) []bool {
+	marks := make([]bool, max(2, v.Slots))
+	for i := range v.Slots {
+		marks[i] = true
+	}
+	return marks
+}
+
+type tokensData struct {
+	Tokens              []tokenView
+	All, Near, CoolDown int
+	More                bool
+	Pager               pager
+}
+
+// tokensTopic has those first that need a look: cooling, then by the share used. It reads
+// what it shows; where each token stands is read by the ranking.
+func (c *Console) tokensTopic(skip int) topic {
+	return topic{"tokens:" + strconv.Itoa(skip), func(ctx context.Context) (any, error) {
+		k, err := c.ranking.get(ctx, c.o.Now)
+		if err != nil {
+			return nil, err
+		}
+		d := tokensData{All: len(k.ids), Near: k.near, CoolDown: k.cooling}
+		ids := k.ids[min(skip, len(k.ids)):]
+		d.More = len(ids) > perPage
+		rows, err := c.o.Operator.QuotaOf(ctx, ids[:min(perPage, len(ids))])
+		if err != nil && control.Unread(err) == 0 { // the head of the page says what is unread
+			return nil, err
+		}
+		for _, r := range rows {
+			d.Tokens = append(d.Tokens, tokenView{r})
+		}
+		return d, nil
+	}}
+}
+
+// ranked are all tokens in the order of the page.
+type ranked struct {
+	ids           []string
+	near, cooling int
+}
+
+const (
+	// rankedAtEachLook is up to how many tokens are ranked anew at each look; more are ranked
+	// once in rankedFor.
+	rankedAtEachLook = 1000
+	rankedFor        = 30 * time.Second
+)
+
+// ranking keeps where each token stands. Ranking takes a read of every token, and a hundred thousand
+// of them are not read again each time that somebody looks at a page of them.
+type ranking struct {
+	read func(ctx context.Context) ([]control.QuotaRow, error)
+
+	mu   sync.Mutex
+	last ranked
+	at   time.Time // when it was read
+}
+
+func (k *ranking) get(ctx context.Context, now func() time.Time) (ranked, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.last.ids) > rankedAtEachLook && now().Sub(k.at) < rankedFor {
+		return k.last, nil
+	}
+	rows, err := k.read(ctx)
+	if err != nil {
+		return ranked{}, err
+	}
+	k.last, k.at = rank(rows), now()
+	return k.last, nil
+}
+
+func rank(rows []control.QuotaRow) ranked {
+	all := make([]tokenView, len(rows))
+	k := ranked{ids: make([]string, len(rows))}
+	for i, r := range rows {
+		all[i] = tokenView{r}
+		if all[i].Level() != "ok" {
+			k.near++
+		}
+		if all[i].Cooling() {
+			k.cooling++
+		}
+	}
+	class := func(v tokenView) int {
+		switch {
+		case v.Level() != "ok":
+			return 0
+		case v.Cooling():
+			return 1
+		}
+		return 2
+	}
+	slices.SortFunc(all, func(a, b tokenView) int {
+		return cmp.Or(cmp.Compare(class(a), class(b)), cmp.Compare(b.Used*max(1, a.Quota), a.Used*max(1, b.Quota)),
+			cmp.Compare(a.TokenID, b.TokenID))
+	})
+	for i, v := range all {
+		k.ids[i] = v.TokenID
+	}
+	return k
+}
+
+func (c *Console) tokensPage(w http.ResponseWriter, r *http.Request) {
+	skip, err := skipOf(r.URL.Query())
+	if err != nil {
+		c.notFound(w, r)
+		return
+	}
+	v, err := c.read(r.Context(), c.tokensTopic(skip))
+	if err != nil {
+		c.failRead(w, r, err)
+		return
+	}
+	d := v.(tokensData)
+	d.Pager = skipPager("/tokens", skip, perPage, d.More)
+	p := c.newPage(r, "tokens")
+	p.Live, p.Reload, p.Data = eventsURL("tokens", "skip", strconv.Itoa(skip)), reloadAfter, d
+	c.show(w, r, http.StatusOK, p)
+}

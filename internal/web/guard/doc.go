@@ -1,0 +1,26 @@
+// Package access lets the right ones in: API keys, and who it is that asks.
+//
+// A key has a name, which is what logs show, and a kind: write may do everything, read
+// may only look (GET and HEAD). A request bears it as "Authorization: Bearer KEY", or
+// as the password of HTTP Basic under any user name, which is what browsers can do.
+//
+// # Without keys
+//
+// On a loopback address everybody on the machine is let in, as Principal "local"; but
+// the Host header has to name a loopback address too, or a page on the Internet whose
+// name is made to lead to 127.0.0.1 could read along (DNS rebinding). On any other
+// address New refuses: ErrNoKeys.
+//
+// # What else is checked
+//
+// Methods that change something are refused where a browser says that they come from
+// another site's page (http.CrossOriginProtection), with keys and without.
+//
+// # Failures
+//
+// 401 with a challenge, 403 for a key that may only look or a page of another site,
+// 421 for a wrong Host. All of it is decided from the header alone, before a byte of
+// the body is read. Wrong keys are logged with the caller's address, once a second
+// at most, and never the key. They are counted in habilita_http_wrong_keys_total. An address
+// that gives more than WrongKeys of them gets 429 with Retry-After instead of 401.
+package guard

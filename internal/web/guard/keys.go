@@ -1,0 +1,124 @@
+package guard
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// MinKey is the least length of a key, in characters.
+const MinKey = 20
+
+// maxKey bounds a key, so that checking one is cheap.
+const maxKey = 512
+
+// local is who asks where there are no keys.
+const local = "local"
+
+var (
+	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+	// What a Bearer header can carry (RFC 6750).
+	keyForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+)
+
+// Keys are those that are let in. They keep hashes alone, and print as nothing else.
+// The zero Keys let nobody in.
+type Keys struct{ all []entry }
+
+type entry struct {
+	Principal
+	hash [sha256.Size]byte
+}
+
+// Len is how many keys there are.
+func (k Keys) Len() int { return len(k.all) }
+
+// Format writes how many there are, under every verb.
+func (k Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d API keys", len(k.all)) }
+
+// ParseKeys reads NAME:KIND:KEY, comma separated. KIND is write or read. "" is no keys.
+// The error names the key that is wrong by its place, and never holds one.
+func ParseKeys(text string) (Keys, error) {
+	var k Keys
+	names := map[string]bool{}
+	hashes := map[[sha256.Size]byte]bool{}
+	for i, part := range strings.Split(text, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		wrong := func(problem string) (Keys, error) {
+			return Keys{}, fmt.Errorf("HABILITA_API_KEYS: key %d %s; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it", i+1, problem)
+		}
+		fields := strings.SplitN(part, ":", 3)
+		if len(fields) != 3 {
+			return wrong("has not three parts")
+		}
+		name, kind, key := fields[0], fields[1], fields[2]
+		hash := sha256.Sum256([]byte(key))
+		switch {
+		case !nameForm.MatchString(name):
+			return wrong("has a name that can't be one: 1 to 64 letters, digits and . _ @ -")
+		case name == local:
+			return wrong(`is called "local", which is who asks where there are no keys`)
+		case names[name]:
+			return wrong("has a name that an earlier one has")
+		case kind != "write" && kind != "read":
+			return wrong("is neither write nor read")
+		case len(key) < MinKey:
+			return wrong(fmt.Sprintf("is shorter than %d characters", MinKey))
+		case len(key) > maxKey:
+			return wrong(fmt.Sprintf("is longer than %d characters", maxKey))
+		case !keyForm.MatchString(key):
+			return wrong("has a character that a Bearer header can't carry: want letters, digits and . _ ~ + / - with = at the end")
+		case hashes[hash]:
+			return wrong("is the same as an earlier one")
+		}
+		names[name], hashes[hash] = true, true
+		k.all = append(k.all, entry{Principal{Name: name, CanWrite: kind == "write"}, hash})
+	}
+	if len(k.all) == 0 && strings.TrimSpace(text) != "" {
+		return Keys{}, errors.New("HABILITA_API_KEYS has no key; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it")
+	}
+	return k, nil
+}
+
+// find returns whose key it is. It takes as long for a key that is nearly right as for
+// one that is not, and looks at all keys always.
+func (k Keys) find(key string) (Principal, bool) {
+	if len(key) > maxKey {
+		return Principal{}, false
+	}
+	hash := sha256.Sum256([]byte(key))
+	found := -1
+	for i := range k.all {
+		same := subtle.ConstantTimeCompare(hash[:], k.all[i].hash[:])
+		found = subtle.ConstantTimeSelect(same, i, found)
+	}
+	if found < 0 {
+		return Principal{}, false
+	}
+	return k.all[found].Principal, true
+}
+
+// GenerateKey makes a new key of 32 random bytes, as HABILITA_API_KEYS takes it.
+func GenerateKey(name string, readOnly bool) (string, error) {
+	if !nameForm.MatchString(name) || name == local {
+		return "", errors.New(`want 1 to 64 letters, digits and . _ @ -, and not "local"`)
+	}
+	var b [32]byte
+	if _, err := io.ReadFull(rand.Reader, b[:]); err != nil {
+		return "", err
+	}
+	kind := "write"
+	if readOnly {
+		kind = "read"
+	}
+	return name + ":" + kind + ":" + base64.RawURLEncoding.EncodeToString(b[:]), nil
+}
