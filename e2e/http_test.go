@@ -78,7 +78,7 @@ func TestHTTPAPI(t *testing.T) {
 		status            int
 	}{
 		{"GET", "/healthz", "", 200}, {"GET", "/readyz", "", 200}, {"GET", "/metrics", "", 200},
-		{"GET", "/v1/batches", "", 401}, {"GET", "/", "", 401}, {"GET", "/asynq/", "", 401}, {"GET", "/v1/batches", "wrong-0123456789abcdefghij", 401},
+		{"GET", "/v1/batches", "", 401}, {"GET", "/", "", 401}, {"GET", "/v1/batches", "wrong-0123456789abcdefghij", 401},
 		{"GET", "/v1/batches", read, 200}, {"POST", "/v1/calls", read, 403}, {"DELETE", "/v1/schedules/x", read, 403},
 		{"GET", "/v1/openapi.json", read, 200}, {"GET", "/v1/nothing", write, 404}, {"PUT", "/v1/calls", write, 405},
 	} {

@@ -38,7 +38,6 @@ type site struct {
 	guard   *guard.Guard
 
 	api     http.Handler // /v1/
-	queues  http.Handler // /asynq/
 	console http.Handler // all the rest
 }
 
@@ -64,7 +63,7 @@ func (s site) handler() http.Handler {
 	if s.console != nil {
 		s.console = guard.Gzip(s.console)
 	}
-	for path, part := range map[string]http.Handler{"/v1/": s.api, "/asynq/": s.queues, "/": s.console} {
+	for path, part := range map[string]http.Handler{"/v1/": s.api, "/": s.console} {
 		if part != nil {
 			mux.Handle(path, s.guard.Wrap(part))
 		}

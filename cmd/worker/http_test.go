@@ -60,10 +60,10 @@ func TestSite(t *testing.T) {
 			_, _ = io.WriteString(w, name+" "+guard.From(r.Context()).Name)
 		})
 	}
-	url, stop := startSite(t, site{api: part("api"), queues: part("queues"), console: part("console")}, time.Second)
+	url, stop := startSite(t, site{api: part("api"), console: part("console")}, time.Second)
 	defer stop()
 	for path, want := range map[string]string{
-		"/healthz": "ok\n", "/readyz": "ready\n", "/v1/calls": "api ana", "/asynq/x": "queues ana", "/": "console ana", "/batches": "console ana",
+		"/healthz": "ok\n", "/readyz": "ready\n", "/v1/calls": "api ana", "/": "console ana", "/batches": "console ana",
 	} {
 		if code, body := get(t, url+path, testKey); code != 200 || body != want {
 			t.Errorf("%s: %d %s", path, code, body)

@@ -208,7 +208,6 @@ func openSite(ctx context.Context, s config.Settings, o engine.Options, parts si
 		return nil, errors.Join(err, b.close())
 	}
 	parts.console = pages
-	parts.queues = queuesHandler(b.rdb)
 	parts.api = traced(o.Tracer, api.New(api.Options{
 		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Actions: b.actions, Registry: b.registry, Log: log,
 	}))

@@ -149,7 +149,6 @@ func (w *world) looks(worker *e2e.Worker) {
 	for _, path := range []string{
 		"/metrics", "/readyz", "/", "/batches/b1", "/batches/b1/calls.csv", "/chains", "/tokens", "/servers", "/workers", "/actions",
 		"/v1/batches", "/v1/batches/b1/calls", "/v1/chains", "/v1/tokens", "/v1/workers", "/v1/actions",
-		"/asynq/api/queues", "/asynq/api/queues/habilita/active_tasks", "/asynq/api/queues/habilita/archived_tasks",
 	} {
 		if status, body := worker.Get(path); status != http.StatusOK && status != http.StatusServiceUnavailable {
 			w.Logf("%s: %d %s", path, status, body)
