@@ -24,8 +24,9 @@ import (
 // is at noon of 2025-11-24 in Bogotá.
 type scheduled struct {
 	*world
-	mini *miniredis.Miniredis // nil: a real Redis
-	rows int
+	mini       *miniredis.Miniredis // nil: a real Redis
+	rows       int
+	dispatched map[string]ledger.Dispatch // that nobody began
 }
 
 var (
@@ -37,7 +38,7 @@ var (
 func tokenOf(i int) string { return fmt.Sprint("token-", i%4) }
 
 func openScheduled(t *testing.T, url, key string, change func(*WorkerOptions)) *scheduled {
-	w := &scheduled{world: openWorld(t, url, key, change)}
+	w := &scheduled{world: openWorld(t, url, key, change), dispatched: map[string]ledger.Dispatch{}}
 	w.closing()
 	return w
 }
@@ -167,20 +168,21 @@ func (w *scheduled) end(token int, kind ledger.Kind) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, f := range p.Dispatches {
-		if f.Chain != id {
-			continue
-		}
-		step, err := w.stack.ledger.Begin(w.t.Context(), f, newID(), "")
-		if err != nil || step.Status != ledger.Running {
-			w.t.Fatalf("%+v, %v", step, err)
-		}
-		if _, err := w.stack.ledger.Finish(w.t.Context(), step.Attempt, ledger.Outcome{Kind: kind, Slot: ledger.Release}, ledger.Stop, newID(), ""); err != nil {
-			w.t.Fatal(err)
-		}
-		return
+	for _, f := range p.Dispatches { // chains of other tokens too, if they are in the same bucket
+		w.dispatched[f.Chain] = f
 	}
-	w.t.Fatalf("token %d was not fed: %+v", token, p)
+	d, ok := w.dispatched[id]
+	if !ok {
+		w.t.Fatalf("token %d was not dispatched: %+v", token, p)
+	}
+	delete(w.dispatched, id)
+	step, err := w.stack.ledger.Begin(w.t.Context(), d, newID(), "")
+	if err != nil || step.Status != ledger.Running {
+		w.t.Fatalf("%+v, %v", step, err)
+	}
+	if _, err := w.stack.ledger.Finish(w.t.Context(), step.Attempt, ledger.Outcome{Kind: kind, Slot: ledger.Release}, ledger.Stop, newID(), ""); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // Of any number of workers one makes the tick.
