@@ -1,8 +1,10 @@
 package quota
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,8 +42,8 @@ func (l *Limiter) Peek(ctx context.Context, token string) (Usage, error) {
 	return all[0], nil
 }
 
-// PeekMany is Peek for many tokens, in their order, in pipelines. Where one fails
-// there is no result at all.
+// PeekMany is Peek for many tokens, in their order, in pipelines. With a *PeekError it returns
+// those of the tokens that could be read; with any other error, none.
 func (l *Limiter) PeekMany(ctx context.Context, tokens []string) ([]Usage, error) {
 	for _, t := range tokens {
 		if err := checkName(t); err != nil {
@@ -49,28 +51,45 @@ func (l *Limiter) PeekMany(ctx context.Context, tokens []string) ([]Usage, error
 		}
 	}
 	all := make([]Usage, 0, len(tokens))
-	for len(tokens) > 0 {
-		chunk := tokens[:min(peekChunk, len(tokens))]
-		tokens = tokens[len(chunk):]
+	unread := &PeekError{}
+	for chunk := range slices.Chunk(tokens, peekChunk) {
 		usages, err := l.peek(ctx, chunk)
 		if err != nil {
 			return nil, fmt.Errorf("quota: peek: %w", err)
 		}
-		all = append(all, usages...)
+		for i, u := range usages {
+			if u.err != nil {
+				unread.Tokens, unread.Cause = append(unread.Tokens, chunk[i]), cmp.Or(unread.Cause, u.err)
+			} else {
+				all = append(all, u.Usage)
+			}
+		}
 	}
-	return all, nil
+	switch len(unread.Tokens) {
+	case 0:
+		return all, nil
+	case len(tokens):
+		return nil, fmt.Errorf("quota: peek: %w", unread.Cause)
+	}
+	return all, unread
+}
+
+// peeked is what was seen of a token, or why nothing was.
+type peeked struct {
+	Usage
+	err error
 }
 
 // peek asks for a chunk. It asks again where the server did not know the script, and
 // where the days were those of a clock that is off.
-func (l *Limiter) peek(ctx context.Context, tokens []string) ([]Usage, error) {
+func (l *Limiter) peek(ctx context.Context, tokens []string) ([]peeked, error) {
 	const tries = 3
 	for try := 1; ; try++ {
 		usages, again, err := l.peekOnce(ctx, tokens)
-		if redis.HasErrorPrefix(err, "NOSCRIPT") && try < tries {
-			if err := l.scripts.peek.Load(ctx, l.rdb).Err(); err != nil {
-				return nil, err
-			}
+		unknown := slices.ContainsFunc(usages, func(u peeked) bool { return redis.HasErrorPrefix(u.err, "NOSCRIPT") })
+		if unknown && try < tries {
+			// It fails if any node of a cluster is away, and the others have the script then.
+			_ = l.scripts.peek.Load(ctx, l.rdb).Err()
 			continue
 		}
 		if err != nil {
@@ -85,7 +104,7 @@ func (l *Limiter) peek(ctx context.Context, tokens []string) ([]Usage, error) {
 	}
 }
 
-func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []Usage, again bool, err error) {
+func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeked, again bool, err error) {
 	settings := l.settings.appendArgs(nil, l.clock.Now(), l.notBefore.Load(), false)
 	pipe := l.rdb.Pipeline()
 	answers := make([]*redis.Cmd, len(tokens))
@@ -93,13 +112,12 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []Usage
 		args := append([]any{t}, settings...)
 		answers[i] = l.scripts.peek.EvalSha(ctx, pipe, []string{KeyPrefix(l.settings.Prefix, t)}, args...)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, false, err
-	}
+	_, _ = pipe.Exec(ctx) // each answer's own error is looked at below
 	for i, a := range answers {
 		items, err := a.Slice()
 		if err != nil {
-			return nil, false, err
+			usages = append(usages, peeked{err: err})
+			continue
 		}
 		r := newReply(items, 9)
 		u := Usage{
@@ -112,7 +130,7 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []Usage
 		}
 		l.clock.Observe(r.number(7))
 		again = again || u.Used < 0
-		usages = append(usages, u)
+		usages = append(usages, peeked{Usage: u})
 	}
 	return usages, again, nil
 }

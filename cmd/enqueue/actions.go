@@ -13,7 +13,9 @@ import (
 // note writes a decision into the audit log. Where that fails, the decision stands.
 func (s *session) note(ctx context.Context, errw io.Writer, d decision, sel control.Selection, n int, failed error) {
 	result := count(n, d.noun)
-	if failed != nil {
+	if note := control.UnreadNote(failed); note != "" {
+		result += note
+	} else if failed != nil {
 		result = fmt.Sprintf("failed after %s: %v", result, failed)
 	}
 	s.noteAction(ctx, errw, d.name, sel.String(), result)

@@ -30,7 +30,11 @@ func (a *app) batches() *cobra.Command {
 			}
 			defer s.close()
 			t := a.table("batch", "total", "succeeded", "failed", "skipped", "cancelled", "open", "held", "settled", "created at")
+			var unread error
 			for b, err := range s.op.Batches(cmd.Context()) {
+				if unread = err; control.Unread(err) > 0 {
+					break // the last thing, after what could be read
+				}
 				if err != nil {
 					return err
 				}
@@ -44,12 +48,15 @@ func (a *app) batches() *cobra.Command {
 				if b.Settled {
 					settled = "yes"
 				}
+				if b.Unread > 0 {
+					settled = "unknown"
+				}
 				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, b.CreatedAt.String()})
 			}
 			if !asJSON {
 				t.Render()
 			}
-			return nil
+			return unread
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, as of status --json")

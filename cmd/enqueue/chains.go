@@ -45,10 +45,11 @@ nothing until then.`,
 				return errors.Join(listScheduled(cmd.Context(), w, s, asJSON), w.Flush())
 			}
 			n, batches := 0, &heldBatches{op: s.op, known: map[string]ledger.Batch{}}
+			var unread error
 			for c, err := range s.op.Chains(cmd.Context(), held) {
 				if err != nil {
-					_ = w.Flush()
-					return err
+					unread = errors.Join(unread, err)
+					break
 				}
 				n++
 				if asJSON {
@@ -59,9 +60,15 @@ nothing until then.`,
 						err = tellHeld(cmd.Context(), w, c, batches)
 					}
 				}
-				if err != nil {
+				if control.Unread(err) > 0 {
+					unread = errors.Join(unread, err)
+				} else if err != nil {
 					return err
 				}
+			}
+			if unread != nil {
+				_ = w.Flush()
+				return unread
 			}
 			if n == 0 && !asJSON {
 				what := "no chain waits"
@@ -88,6 +95,9 @@ nothing until then.`,
 // tellHeld tells the call that a held chain stands at, and what to do about it.
 func tellHeld(ctx context.Context, w io.Writer, c control.Chain, batches *heldBatches) error {
 	m, err := batches.of(ctx, c.Head)
+	if control.Unread(err) > 0 {
+		_, _ = fmt.Fprintf(w, "    %s; its batch can't be read now\n", headLine(c.Head, m))
+	}
 	if err != nil {
 		return err
 	}

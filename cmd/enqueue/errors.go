@@ -86,6 +86,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
+	case control.Unread(err) > 0:
+		return errors.New(control.UnreadWords(err))
 	case errors.As(err, &file) && file.BadText:
 		return fmt.Errorf("%w: %s", err, badTextAdvice)
 	case errors.As(err, &file), errors.As(err, &path), wrongUsage(err):

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
 	"habilita/quota"
@@ -56,7 +57,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8, "encode": encode, "chomp": chomp,
-			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged,
+			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged, "awaybucket": awayBucket,
 		},
 	})
 }
@@ -203,6 +204,12 @@ func chainOf(ts *testscript.TestScript, _ bool, args []string) {
 	var one struct{ Chain string }
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &one))
 	ts.Setenv("CHAIN", one.Chain)
+}
+
+// awayBucket lets the bucket of the chain CHAIN be one that can't be read.
+func awayBucket(ts *testscript.TestScript, _ bool, _ []string) {
+	bucket := "habilita:{" + ledger.Tag(ts.Getenv("CHAIN")) + "}:"
+	ts.Check(redistest.Spoil(ts.Value(worker{}).(*worker).redis, bucket, "held", "tokens"))
 }
 
 // longLine appends a line of so many bytes to a CSV file: longline f.csv 10000000

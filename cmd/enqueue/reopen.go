@@ -35,7 +35,7 @@ again. What was cancelled before it was sent is then new; what was sent stays ca
 				return err
 			}
 			if asJSON {
-				return writeJSON(a.out, decided{d.name, n})
+				return writeJSON(a.out, decided{Action: d.name, Count: n})
 			}
 			fmt.Fprintf(a.out, "batch %s takes rows again: it has %s, and what was not sent is new when its row is given\n",
 				args[0], count(n, d.noun))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ type decision struct {
 type decided struct {
 	Action string `json:"action"`
 	Count  int    `json:"count"`
+	Unread int    `json:"unread,omitempty"` // parts of the ledger that it did not reach
 }
 
 func (a *app) decide(d decision) *cobra.Command {
@@ -50,13 +52,14 @@ func (a *app) decide(d decision) *cobra.Command {
 			defer s.close()
 			n, err := d.act(s.op, cmd.Context(), sel)
 			s.note(cmd.Context(), a.err, d, sel, n, err)
-			if err != nil {
+			unread := control.Unread(err)
+			if err != nil && unread == 0 {
 				return err
 			}
 			if asJSON {
-				return writeJSON(a.out, decided{d.name, n})
+				return errors.Join(writeJSON(a.out, decided{d.name, n, unread}), err)
 			}
-			if n == 0 {
+			if n == 0 && err == nil {
 				fmt.Fprintln(a.out, "nothing matched: `enqueue chains --held` lists the chains that wait for a person")
 				return nil
 			}
@@ -64,7 +67,7 @@ func (a *app) decide(d decision) *cobra.Command {
 			if sel.Batch != "" {
 				fmt.Fprintf(a.out, "follow: enqueue watch %s\n", quoteArg(sel.Batch))
 			}
-			return nil
+			return err
 		},
 	}
 	f := cmd.Flags()

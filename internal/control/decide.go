@@ -63,8 +63,9 @@ func (s Selection) check() (Selection, error) {
 }
 
 // Retry makes held chains that are selected try their head again, with a new budget of
-// attempts; for a batch, those whose head belongs to it. It returns how many. A chain
-// that was named and is not held is an *UnknownChainError.
+// attempts; for a batch, those whose head belongs to it. It returns how many: with an error that
+// Unread tells, those of the chains that could be read. A chain that was named and is not held is
+// an *UnknownChainError.
 func (o *Control) Retry(ctx context.Context, s Selection) (int, error) {
 	return o.decide(ctx, s, ledger.DecisionRetry)
 }
@@ -175,7 +176,8 @@ func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, 
 	} else {
 		tags, err = o.busyTags(ctx, true)
 	}
-	if err != nil {
+	unread := err
+	if !partly(unread) {
 		return 0, err
 	}
 	total := 0
@@ -187,7 +189,8 @@ func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, 
 	}
 	for c, err := range o.ledger.Chains(ctx, tags, true) {
 		if err != nil {
-			return total, cutOff("the decision", total, err)
+			unread = errors.Join(unread, err)
+			break // it is the last thing: what could be read came before
 		}
 		if meant.Batch != "" && c.Head.Batch != meant.Batch || meant.Server != "" && c.Head.Server != meant.Server ||
 			s.Cause != "" && Cause(record(c.Head)) != s.Cause {
@@ -200,7 +203,8 @@ func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, 
 			return total, cutOff("the decision", total, err)
 		}
 	}
-	return total, cutOff("the decision", total, flush())
+	err = flush()
+	return total, cutOff("the decision", total, errors.Join(unread, err))
 }
 
 // cutOff says how far it came, and that giving it again does the rest.

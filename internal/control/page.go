@@ -75,9 +75,10 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 		}
 		window = min(2*window, 32)
 		found, err := o.ledger.ScanCalls(ctx, m.ID, steps)
-		if err != nil {
+		if !partly(err) {
 			return page, fmt.Errorf("calls of batch %q: %w", m.Name, err)
 		}
+		page.Unread += Unread(err)
 		for i, step := range found {
 			here := callsCursor{bucket: ledger.TagIndex(steps[i].Tag), scan: steps[i].Cursor, after: at.after}
 			at.after = ""
@@ -105,18 +106,19 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 	}
 }
 
-// BatchesPage returns a part of the batches' counts, the newest first. The error is
-// ErrCursor for a cursor that can't be one.
-func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (Page[Status], error) {
-	var page Page[Status]
+// BatchesPage returns a part of the batches' counts, the newest first: Unread counts a batch that
+// is not among them too. The error is ErrCursor for a cursor that can't be one.
+func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (page Page[Status], err error) {
 	after, err := parsePlace(cursor, "b")
 	if err != nil {
 		return page, err
 	}
 	all, err := o.batches.List(ctx)
-	if err != nil {
+	if !partly(err) {
 		return page, fmt.Errorf("list of the batches: %w", err)
 	}
+	alone, most := Unread(err), 0 // batches that are not listed; the most parts of one that is
+	defer func() { page.Unread = alone + most }()
 	// The list's order, which a batch that goes meanwhile does not change.
 	place := func(m ledger.Batch) string { return fmt.Sprintf("%015d:%s", m.Created.UnixMilli(), m.ID) }
 	slices.SortFunc(all, func(a, b ledger.Batch) int { return strings.Compare(place(b), place(a)) })
@@ -128,15 +130,15 @@ func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (Pa
 			page.Next = encodePlace("b", after)
 			return page, nil
 		}
-		tags, err := o.batchTags(ctx, m)
-		if err != nil {
+		s, err := o.listed(ctx, m)
+		if !partly(err) {
 			return page, err
 		}
-		s, err := o.status(ctx, m, tags)
-		if err != nil {
-			return page, err
+		if after = place(m); s.Batch == "" {
+			alone++
+			continue
 		}
-		page.Items, after = append(page.Items, s), place(m)
+		page.Items, most = append(page.Items, s), max(most, s.Unread)
 	}
 	return page, nil
 }
@@ -204,11 +206,10 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 	if err != nil {
 		return page, err
 	}
-	tokens, err := o.ledger.Tokens(ctx)
-	if err != nil {
-		return page, fmt.Errorf("list of the tokens: %w", err)
+	tokens, unread := o.tokens(ctx)
+	if !partly(unread) {
+		return page, unread
 	}
-	slices.Sort(tokens)
 	from, found := slices.BinarySearch(tokens, after)
 	if found {
 		from++
@@ -218,9 +219,9 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 		tokens = tokens[:limit]
 		page.Next = encodePlace("t", tokens[limit-1])
 	}
-	page.Items, err = o.QuotaOf(ctx, tokens)
-	if page.Unread = Unread(err); page.Unread > 0 {
-		err = nil
+	if page.Items, err = o.QuotaOf(ctx, tokens); !partly(err) {
+		return page, err
 	}
-	return page, err
+	page.Unread = Unread(errors.Join(unread, err))
+	return page, nil
 }

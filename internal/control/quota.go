@@ -24,27 +24,41 @@ type QuotaRow struct {
 	NextDayAt    Time   `json:"next_day_at"`
 }
 
-// Quota returns what every token that the ledger knows has used, by token_id.
+// Quota returns what every token that the ledger knows has used, by token_id. With an error that
+// Unread tells, these are the tokens that could be read.
 func (o *Control) Quota(ctx context.Context) ([]QuotaRow, error) {
-	tokens, err := o.ledger.Tokens(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list of the tokens: %w", err)
+	tokens, unread := o.tokens(ctx)
+	if !partly(unread) {
+		return nil, unread
 	}
-	slices.Sort(tokens)
-	return o.QuotaOf(ctx, tokens)
+	rows, err := o.QuotaOf(ctx, tokens)
+	return rows, errors.Join(unread, err)
 }
 
-// QuotaOf returns what these tokens have used, in their order.
+// tokens are the names of all tokens that can be read, sorted.
+func (o *Control) tokens(ctx context.Context) ([]string, error) {
+	tokens, err := o.ledger.Tokens(ctx)
+	if err != nil {
+		err = fmt.Errorf("list of the tokens: %w", err)
+	}
+	slices.Sort(tokens)
+	return tokens, err
+}
+
+// QuotaOf returns what these tokens have used, in their order; unread ones as Quota.
 func (o *Control) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, error) {
 	usages, err := o.limiter.PeekMany(ctx, tokens)
-	if err != nil {
-		return nil, err
-	}
-	waiters, err := o.ledger.WaitersOf(ctx, tokens)
-	if err != nil {
-		err = fmt.Errorf("chains that wait for their token: %w", err)
+	if unread := new(quota.PeekError); errors.As(err, &unread) {
+		err = unreadTokens(unread)
 	}
 	if !partly(err) {
+		return nil, err
+	}
+	waiters, waiting := o.ledger.WaitersOf(ctx, tokens)
+	if waiting != nil {
+		waiting = fmt.Errorf("chains that wait for their token: %w", waiting)
+	}
+	if err = errors.Join(err, waiting); !partly(waiting) {
 		return nil, err
 	}
 	out := make([]QuotaRow, len(usages))

@@ -72,7 +72,7 @@ func record(c ledger.Call) CallRecord {
 
 // Report streams the calls of a batch, in no order. A call that changes meanwhile is
 // seen before or after the change. An error, such as an *UnknownBatchError, is the last
-// thing that is yielded.
+// thing that is yielded: where Unread tells it, after the calls that could be read.
 func (o *Control) Report(ctx context.Context, batchName string) iter.Seq2[CallRecord, error] {
 	return func(yield func(CallRecord, error) bool) {
 		m, tags, err := o.batch(ctx, batchName)
@@ -122,12 +122,16 @@ func (o *Control) Show(ctx context.Context, id string) ([]CallRecord, error) {
 // BatchID is the short name of the batch that the call belongs to.
 func (r CallRecord) BatchID() string { return r.batch }
 
-// BatchOf returns the batch that a call belongs to, the zero Meta for none.
+// BatchOf returns the batch that a call belongs to, the zero Meta for none. Unread tells the error
+// where the batch can't be read.
 func (o *Control) BatchOf(ctx context.Context, r CallRecord) (ledger.Batch, error) {
 	if r.batch == ledger.NoBatch || r.batch == "" {
 		return ledger.Batch{}, nil
 	}
 	m, err := o.batches.Get(ctx, r.batch)
+	if err != nil && !errors.Is(err, ledger.ErrNoBatch) && ctx.Err() == nil {
+		err = &ledger.UnreadBatchesError{Batches: 1, Cause: err}
+	}
 	if err != nil {
 		return m, fmt.Errorf("batch of call %q: %w", r.ID, err)
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -24,6 +25,9 @@ type Status struct {
 	SettledAt  Time   `json:"settled_at"` // null while it isn't
 	DueAt      Time   `json:"due_at"`     // when it begins, or goes on with calls that were put off; null: nothing waits for its time
 	Canary     Canary `json:"canary,omitzero"`
+	// Unread is how many parts of the ledger could not be read: their calls are in no count, and
+	// the batch is not said to be settled. 0: none.
+	Unread int `json:"unread,omitempty"`
 
 	Policy  ledger.Policy `json:"-"`
 	Blocked int           `json:"-"` // open calls behind a held head
@@ -56,9 +60,10 @@ const (
 func (s Status) Ended() int { return s.Total - s.Open }
 
 // AllSucceeded reports whether every call succeeded.
-func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total }
+func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total && s.Unread == 0 }
 
-// Status returns the counts of a batch, or an *UnknownBatchError.
+// Status returns the counts of a batch, or an *UnknownBatchError. With an error that Unread tells,
+// they are those of the calls that could be read.
 func (o *Control) Status(ctx context.Context, batchName string) (Status, error) {
 	m, tags, err := o.batch(ctx, batchName)
 	if err != nil {
@@ -70,11 +75,14 @@ func (o *Control) Status(ctx context.Context, batchName string) (Status, error) 
 func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (Status, error) {
 	c, err := o.ledger.Counts(ctx, m.ID, tags)
 	if err != nil {
-		return Status{}, fmt.Errorf("counts of batch %q: %w", m.Name, err)
+		err = fmt.Errorf("counts of batch %q: %w", m.Name, err)
+	}
+	if !partly(err) {
+		return Status{}, err
 	}
 	s := Status{
-		Batch: m.Name, Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
-		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled() && !m.Live,
+		Batch: m.Name, Unread: Unread(err), Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
+		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled() && !m.Live && err == nil,
 		Complete: m.Complete && !m.Live, Filling: m.Live, CutOff: m.Ran && !m.Complete && !m.Live,
 		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked, Stopped: m.Cancelled,
 	}
@@ -94,7 +102,7 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 		switch {
 		case s.AllSucceeded() && !m.Cancelled:
 			s.Settled = false // its producer goes on with the others
-		case c.Settled():
+		case c.Settled() && err == nil:
 			s.Canary.State = CanaryHeld
 		}
 	}
@@ -103,26 +111,47 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 			s.SettledAt = s.CreatedAt // a batch with no call
 		}
 	}
-	return s, nil
+	return s, err
 }
 
-// Batches streams the counts of all batches, the newest first.
+// Batches streams the counts of all batches, the newest first. An error is the last thing that is
+// yielded: where Unread tells it, after all that could be read.
 func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		all, err := o.batches.List(ctx)
 		if err != nil {
-			yield(Status{}, fmt.Errorf("list of the batches: %w", err))
+			err = fmt.Errorf("list of the batches: %w", err)
+		}
+		if !partly(err) {
+			yield(Status{}, err)
 			return
 		}
 		for _, m := range all {
-			tags, err := o.batchTags(ctx, m)
-			var s Status
-			if err == nil {
-				s, err = o.status(ctx, m, tags)
+			s, unread := o.listed(ctx, m)
+			if !partly(unread) {
+				yield(Status{}, unread)
+				return
 			}
-			if !yield(s, err) || err != nil {
+			err = cmp.Or(err, unread)
+			if s.Batch != "" && !yield(s, nil) {
 				return
 			}
 		}
+		if err != nil {
+			yield(Status{}, err)
+		}
 	}
+}
+
+// listed are the counts of a batch of the list. One whose buckets nobody can tell now has no name,
+// and an error that Unread tells.
+func (o *Control) listed(ctx context.Context, m ledger.Batch) (Status, error) {
+	tags, err := o.batchTags(ctx, m)
+	if err != nil && ctx.Err() == nil {
+		err = &ledger.UnreadBatchesError{Batches: 1, Cause: err}
+	}
+	if err != nil {
+		return Status{}, err
+	}
+	return o.status(ctx, m, tags)
 }

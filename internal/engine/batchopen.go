@@ -219,5 +219,5 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 	if b.look {
 		return nil
 	}
-	return b.p.batches.SetContent(ctx, b.id)
+	return b.p.batches.SetContent(ctx, have)
 }

@@ -113,7 +113,7 @@ func TestGoneStaysSo(t *testing.T) {
 			}
 		}
 		nothing()
-		if err := errors.Join(s.Cancel(ctx, "x"), s.Release(ctx, "x"), s.SetPolicy(ctx, "x", PolicySkip), s.SetContent(ctx, "x")); err != nil {
+		if err := errors.Join(s.Cancel(ctx, "x"), s.Release(ctx, "x"), s.SetPolicy(ctx, "x", PolicySkip), s.SetContent(ctx, Batch{ID: "x"})); err != nil {
 			t.Fatal(err)
 		}
 		if keys := s.rdb.Keys(ctx, "*").Val(); len(keys) != 0 {

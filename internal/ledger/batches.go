@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the script
 	"errors"
@@ -191,9 +192,19 @@ func (s *Batches) SetPolicy(ctx context.Context, id string, p Policy) error {
 	return s.set(ctx, id, "policy", string(p))
 }
 
-// SetContent notes that no row of the batch is known by its place.
-func (s *Batches) SetContent(ctx context.Context, id string) error {
-	return s.set(ctx, id, "keys", "content")
+// SetContent notes that no row of the batch, which an older version made, is known by its place.
+// The buckets that that version noted are noted anew before.
+func (s *Batches) SetContent(ctx context.Context, m Batch) error {
+	buckets, err := s.Buckets(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	if len(buckets) > 0 {
+		if _, err := s.Note(ctx, m, buckets); err != nil {
+			return err
+		}
+	}
+	return s.set(ctx, m.ID, "keys", "content")
 }
 
 // set changes a field of a batch. One that is gone stays so.
@@ -210,10 +221,11 @@ func (s *Batches) Release(ctx context.Context, id string) error {
 func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
 	pipe := s.rdb.Pipeline()
 	look := s.look(ctx, pipe, id)
-	if _, err := pipe.Exec(ctx); err != nil {
+	_, _ = pipe.Exec(ctx) // look has the error
+	m, created, ok, err := look()
+	if err != nil {
 		return Batch{}, err
 	}
-	m, created, ok := look()
 	if !ok {
 		return Batch{}, ErrNoBatch
 	}
@@ -224,12 +236,15 @@ func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
 }
 
 // look asks for a batch; what it returns reads the replies.
-func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) func() (m Batch, created string, ok bool) {
+func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) func() (m Batch, created string, ok bool, err error) {
 	have, live := pipe.HMGet(ctx, s.metaKey(id), fields...), pipe.Exists(ctx, s.runsKey(id))
-	return func() (Batch, string, bool) {
+	return func() (Batch, string, bool, error) {
+		if err := cmp.Or(have.Err(), live.Err()); err != nil {
+			return Batch{}, "", false, err
+		}
 		m, created, ok := meta(id, have.Val())
 		m.Live = live.Val() == 1
-		return m, created, ok
+		return m, created, ok, nil
 	}
 }
 
@@ -290,8 +305,16 @@ func (s *Batches) Reopen(ctx context.Context, id string) error {
 func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
 	pipe := s.rdb.Pipeline()
 	now, old := pipe.Get(ctx, s.bucketsKey(id)), pipe.Get(ctx, s.oldBucketsKey(id))
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, err
+	keys := pipe.HGet(ctx, s.metaKey(id), "keys")
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	needed := []error{now.Err(), keys.Err()}
+	if keys.Val() != "content" { // the old key may be on a node of a cluster that is away
+		needed = append(needed, old.Err())
+	}
+	for _, err := range needed {
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
 	}
 	var out []int
 	for i := range s.buckets {
@@ -304,27 +327,50 @@ func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
 
 func bit(bits string, i int) bool { return i/8 < len(bits) && bits[i/8]&(0x80>>(i%8)) != 0 }
 
-// List returns all batches, the newest first.
+// UnreadBatchesError says that some batches of the list could not be read, and the others were: one node
+// of a Redis Cluster is away, most often.
+type UnreadBatchesError struct {
+	Batches int
+	Cause   error // of the first of them
+}
+
+// Error says how many are missing, and why.
+func (e *UnreadBatchesError) Error() string {
+	return fmt.Sprintf("%d batches can't be read: %v", e.Batches, e.Cause)
+}
+
+// Unwrap is the cause.
+func (e *UnreadBatchesError) Unwrap() error { return e.Cause }
+
+// List returns all batches, the newest first: with an *UnreadBatchesError, those that could be read.
 func (s *Batches) List(ctx context.Context) ([]Batch, error) {
 	ids, err := s.rdb.ZRevRange(ctx, s.listKey(), 0, -1).Result()
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Batch, 0, len(ids))
+	unread := &UnreadBatchesError{}
 	for part := range slices.Chunk(ids, 500) {
 		pipe := s.rdb.Pipeline()
-		looks := make([]func() (Batch, string, bool), len(part))
+		looks := make([]func() (Batch, string, bool, error), len(part))
 		for i, id := range part {
 			looks[i] = s.look(ctx, pipe, id)
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, err
-		}
+		_, _ = pipe.Exec(ctx) // each look's own error is looked at below
 		for _, look := range looks {
-			if m, _, ok := look(); ok {
+			m, _, ok, err := look()
+			if err != nil {
+				unread.Batches, unread.Cause = unread.Batches+1, cmp.Or(unread.Cause, err)
+			} else if ok {
 				out = append(out, m)
 			}
 		}
 	}
-	return out, nil
+	switch unread.Batches {
+	case 0:
+		return out, nil
+	case len(ids):
+		return nil, unread.Cause
+	}
+	return out, unread
 }

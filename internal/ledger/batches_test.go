@@ -134,6 +134,41 @@ func TestBuckets(t *testing.T) {
 	})
 }
 
+// The old list of a batch's buckets may be on another node than the batch. Once a batch of an older
+// version was taken over, that node may be away.
+func TestTheOldListOfBucketsIsAway(t *testing.T) {
+	store(t, func(t *testing.T, s *Batches) {
+		m := ensured(t, s, Batch{ID: "x", Name: "x", Created: time.UnixMilli(1)})
+		m.Content = false
+		for _, err := range []error{
+			s.rdb.HDel(t.Context(), s.metaKey("x"), "keys").Err(), s.rdb.SetBit(t.Context(), s.oldBucketsKey("x"), 5, 1).Err(),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.SetContent(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		away := func() {
+			if err := errors.Join(s.rdb.Del(t.Context(), s.oldBucketsKey("x")).Err(), s.rdb.HSet(t.Context(), s.oldBucketsKey("x"), "a", "b").Err()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		away()
+		if b, err := s.Buckets(t.Context(), "x"); fmt.Sprint(b) != "[5]" || err != nil {
+			t.Errorf("%v, %v", b, err)
+		}
+		// Of one that was not, nobody can tell.
+		if err := s.rdb.HDel(t.Context(), s.metaKey("x"), "keys").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := s.Buckets(t.Context(), "x"); err == nil {
+			t.Errorf("buckets %v are told as all", b)
+		}
+	})
+}
+
 // A Redis that is full says so, and not that a transaction was discarded.
 func TestEnsureInFullRedis(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {

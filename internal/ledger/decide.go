@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -56,7 +57,8 @@ func (l *Ledger) DecideMany(ctx context.Context, ids []string, d Decision, m Mea
 				ready[steps[i].tag] = r.time(0)
 			}
 		}
-		if err := errors.Join(err, l.signalAll(ctx, ready)); err != nil {
+		l.signalAll(ctx, ready)
+		if err != nil {
 			return total, err
 		}
 	}
@@ -91,7 +93,8 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 				ready[steps[i].tag] = r.time(0)
 			}
 		}
-		if err := errors.Join(err, l.signalAll(ctx, ready)); err != nil {
+		l.signalAll(ctx, ready)
+		if err != nil {
 			return total, err
 		}
 		ids = append(left, ids[len(part):]...)
@@ -100,14 +103,16 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 }
 
 // CancelBatch takes the calls of a batch out of the buckets of tags, but those that
-// run, and lets no later ones in. It returns how many calls were cancelled.
+// run, and lets no later ones in. It returns how many calls were cancelled: with an *UnreadError,
+// those of the buckets that could be read.
 func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (int, error) {
 	type place struct{ tag, cursor string }
-	left := make([]place, len(tags))
-	for i, tag := range tags {
-		left[i] = place{tag, "0"}
+	var left []place
+	unread := &UnreadError{}
+	for _, tag := range l.readable(ctx, tags, unread) {
+		left = append(left, place{tag, "0"})
 	}
-	total := 0
+	total, failed := 0, 0
 	for len(left) > 0 {
 		part := left[:min(len(left), abreast)]
 		steps := make([]execution, len(part))
@@ -119,6 +124,8 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 		var more []place
 		for i, r := range replies {
 			if r == nil {
+				unread.add(part[i].tag, err)
+				failed++
 				continue
 			}
 			total += int(r.int(2))
@@ -129,12 +136,13 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 				more = append(more, place{part[i].tag, r.str(1)})
 			}
 		}
-		if err := errors.Join(err, l.signalAll(ctx, ready)); err != nil {
-			return total, err
+		l.signalAll(ctx, ready)
+		if failed >= mostFailures || ctx.Err() != nil {
+			return total, cmp.Or(err, ctx.Err())
 		}
 		left = append(more, left[len(part):]...)
 	}
-	return total, nil
+	return total, unread.orNil()
 }
 
 // Pruned says which calls Prune may take out.
@@ -165,9 +173,7 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 		}
 		total += int(r.int(2))
 		if r.int(3) > 0 {
-			if err := l.Signal(ctx, r.time(0), Tag(part[0])); err != nil {
-				return total, err
-			}
+			l.signalAll(ctx, map[string]time.Time{Tag(part[0]): r.time(0)})
 		}
 	}
 	return total, nil
@@ -223,16 +229,15 @@ func (l *Ledger) runMany(ctx context.Context, s *redis.Script, steps []execution
 	return out, errors.Join(errs...)
 }
 
-// signalAll signals buckets, each with the time of its script.
-func (l *Ledger) signalAll(ctx context.Context, ready map[string]time.Time) error {
-	if len(ready) == 0 {
-		return nil
-	}
+// signalAll signals buckets, each with the time of its script. What is decided is decided: the
+// list of signalled buckets may be on a node of a cluster that is away, and the reconciler finds what
+// is not there.
+func (l *Ledger) signalAll(ctx context.Context, ready map[string]time.Time) {
 	var last time.Time
 	for _, at := range ready {
 		if at.After(last) {
 			last = at
 		}
 	}
-	return l.Signal(ctx, last, slices.Sorted(maps.Keys(ready))...)
+	_ = l.Signal(ctx, last, slices.Sorted(maps.Keys(ready))...)
 }

@@ -1,6 +1,9 @@
 package ledger
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // LiftCooling ends the cool-down of a token; its chains that wait for that may run at
 // once. False where it did not cool.
@@ -9,5 +12,6 @@ func (l *Ledger) LiftCooling(ctx context.Context, token string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return r.int(1) == 1, l.Signal(ctx, r.time(0), Tag(token))
+	l.signalAll(ctx, map[string]time.Time{Tag(token): r.time(0)})
+	return r.int(1) == 1, nil
 }

@@ -105,30 +105,37 @@ func (l *Ledger) Call(ctx context.Context, batch, token, key string) (Call, erro
 }
 
 // Calls streams the calls of a batch in the buckets of tags, bucket by bucket, with
-// constant memory. Calls that change meanwhile are seen before or after the change.
+// constant memory. Calls that change meanwhile are seen before or after the change. An error is
+// the last thing that is yielded: an *UnreadError after the calls of the buckets that could be read.
 func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
-		for _, tag := range tags {
+		err := l.each(ctx, tags, func(tag string) (bool, error) {
 			seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
 			for cursor := uint64(0); ; {
 				kv, next, err := l.rdb.HScan(ctx, l.bucket(tag)+"calls:"+batch, cursor, "", 500).Result()
 				if err != nil {
-					yield(Call{}, err)
-					return
+					return true, err
 				}
 				for i := 0; i+1 < len(kv); i += 2 {
 					if seen[kv[i]] {
 						continue
 					}
 					seen[kv[i]] = true
-					if !yield(decode(batch, kv[i], kv[i+1])) {
-						return
+					c, err := decode(batch, kv[i], kv[i+1])
+					if err != nil {
+						return true, err
+					}
+					if !yield(c, nil) {
+						return false, nil
 					}
 				}
 				if cursor = next; cursor == 0 {
-					break
+					return true, nil
 				}
 			}
+		})
+		if err != nil {
+			yield(Call{}, err)
 		}
 	}
 }
@@ -152,7 +159,8 @@ func (c Counts) Open() int { return c.Total - c.Succeeded - c.Failed - c.Skipped
 func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
 
 // Counts adds up the counts of a batch over the buckets of tags. Each bucket's are
-// exact at the moment they are read.
+// exact at the moment they are read. With an *UnreadError they are those of the buckets that could
+// be read, which say nothing of the batch as a whole.
 func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
 	var sum Counts
 	if len(tags) == 0 {
@@ -163,11 +171,13 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 	for i, tag := range tags {
 		cmds[i] = pipe.HMGet(ctx, l.bucket(tag)+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return sum, err
-	}
-	begun := false
-	for _, cmd := range cmds {
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	begun, unread := false, &UnreadError{}
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			unread.add(tags[i], err)
+			continue
+		}
 		v := cmd.Val()
 		n := func(i int) int64 { s, _ := v[i].(string); return parseInt(s) }
 		first := millis(n(8))
@@ -192,7 +202,7 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 	if begun {
 		sum.FirstDue = time.Time{}
 	}
-	return sum, nil
+	return sum, unread.orNil()
 }
 
 // Chain is a chain that has something to do, for people.
@@ -213,36 +223,28 @@ var chainStates = map[string]string{"r": "ready", "f": "fed", "x": "running", "w
 // the buckets that could be read.
 func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
 	return func(yield func(Chain, error) bool) {
-		unread := &UnreadError{}
-		for _, tag := range tags {
-			if unread.enough(ctx) {
-				unread.add(tag, ctx.Err())
-				continue
-			}
+		err := l.each(ctx, tags, func(tag string) (bool, error) {
 			ids, err := l.chainIDs(ctx, tag, heldOnly)
 			if err != nil {
-				unread.add(tag, err)
-				continue
+				return true, err
 			}
-			for len(ids) > 0 {
-				n := min(len(ids), 200)
-				chains, err := l.chains(ctx, ids[:n])
+			for part := range slices.Chunk(ids, 200) {
+				chains, err := l.chains(ctx, part)
 				if err != nil {
-					unread.add(tag, err)
-					break
+					return true, err
 				}
 				for _, c := range chains {
 					if heldOnly && c.State != "held" {
 						continue
 					}
 					if !yield(c, nil) {
-						return
+						return false, nil
 					}
 				}
-				ids = ids[n:]
 			}
-		}
-		if err := unread.orNil(); err != nil {
+			return true, nil
+		})
+		if err != nil {
 			yield(Chain{}, err)
 		}
 	}

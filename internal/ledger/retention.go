@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -11,22 +10,15 @@ import (
 // Purge deletes the records of a batch in the buckets of tags, and with a token's last
 // record its sealed token. What is open or held is kept. For NoBatch it deletes calls
 // that ended before the time given. The entries of their ids go later (TidyIDs). It returns how
-// many records were deleted.
+// many records were deleted: with an *UnreadError, those of the buckets that could be read.
 func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
 	total := 0
-	var failed []error
-	for _, tag := range tags {
+	err := l.each(ctx, tags, func(tag string) (bool, error) {
 		n, err := l.purgeBucket(ctx, batch, tag, before)
 		total += n
-		if err != nil {
-			failed = append(failed, err)
-		}
-		// The buckets of another node of a cluster may be well: a few failures are looked past.
-		if ctx.Err() != nil || len(failed) >= mostFailures {
-			break
-		}
-	}
-	return total, errors.Join(failed...)
+		return true, err
+	})
+	return total, err
 }
 
 func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time.Time) (int, error) {
@@ -88,21 +80,24 @@ func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal fun
 	}
 }
 
-// Tokens returns the names of all tokens that the ledger knows.
+// Tokens returns the names of all tokens that the ledger knows: with an *UnreadError, those of the
+// buckets that could be read.
 func (l *Ledger) Tokens(ctx context.Context) ([]string, error) {
 	pipe := l.rdb.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, Buckets)
 	for i := range cmds {
 		cmds[i] = pipe.HKeys(ctx, l.bucket(TagAt(i))+"tokens")
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
 	var out []string
-	for _, c := range cmds {
+	unread := &UnreadError{}
+	for i, c := range cmds {
+		if err := c.Err(); err != nil {
+			unread.add(TagAt(i), err)
+		}
 		out = append(out, c.Val()...)
 	}
-	return out, nil
+	return out, unread.orNil()
 }
 
 func sealedOf(v string) string {

@@ -26,12 +26,7 @@ const perPage = 500
 // after the calls of the buckets that could be read.
 func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Scheduled, error] {
 	return func(yield func(Scheduled, error) bool) {
-		unread := &UnreadError{}
-		for _, tag := range tags {
-			if unread.enough(ctx) {
-				unread.add(tag, ctx.Err())
-				continue
-			}
+		err := l.each(ctx, tags, func(tag string) (bool, error) {
 			// From the end, since what becomes due goes from the beginning.
 			for from := int64(0); ; from += perPage {
 				page, err := l.rdb.ZRevRangeWithScores(ctx, l.bucket(tag)+"delayed", from, from+perPage-1).Result()
@@ -40,20 +35,19 @@ func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Schedul
 					calls, err = l.scheduled(ctx, page)
 				}
 				if err != nil {
-					unread.add(tag, err)
-					break
+					return true, err
 				}
 				for _, c := range calls {
 					if !yield(c, nil) {
-						return
+						return false, nil
 					}
 				}
 				if len(page) < perPage {
-					break
+					return true, nil
 				}
 			}
-		}
-		if err := unread.orNil(); err != nil {
+		})
+		if err != nil {
 			yield(Scheduled{}, err)
 		}
 	}

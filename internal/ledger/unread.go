@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // UnreadError says that some buckets could not be read, and the others were: one node of a Redis
@@ -28,9 +30,47 @@ func (e *UnreadError) add(tag string, err error) {
 	e.Tags = append(e.Tags, tag)
 }
 
-// enough reports whether trying on is of no use.
-func (e *UnreadError) enough(ctx context.Context) bool {
-	return len(e.Tags) >= mostFailures || ctx.Err() != nil
+// readable returns those of tags whose node answers, and notes the others in unread. One that
+// is away costs one round trip here, and one for each of its buckets where they are asked in turn.
+func (l *Ledger) readable(ctx context.Context, tags []string, unread *UnreadError) []string {
+	if len(tags) < 2 {
+		return tags
+	}
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.IntCmd, len(tags))
+	for i, tag := range tags {
+		cmds[i] = pipe.Exists(ctx, l.bucket(tag)+"tokens")
+	}
+	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	up := make([]string, 0, len(tags))
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			unread.add(tags[i], err)
+		} else {
+			up = append(up, tags[i])
+		}
+	}
+	return up
+}
+
+// each calls f with one of tags after the other, until it returns false. What can't be read, or
+// fails, is passed over and told by the error: an *UnreadError, if anything is left beside it.
+func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (more bool, err error)) error {
+	unread, failed := &UnreadError{}, 0
+	for _, tag := range l.readable(ctx, tags, unread) {
+		if failed >= mostFailures || ctx.Err() != nil {
+			unread.add(tag, ctx.Err())
+			continue
+		}
+		more, err := f(tag)
+		if err != nil {
+			unread.add(tag, err)
+			failed++
+		} else if !more {
+			return nil
+		}
+	}
+	return unread.orNil()
 }
 
 // orNil is the error: nil where all was read, and the plain cause where nothing was.
@@ -51,6 +91,6 @@ func Unread(err error) (*UnreadError, bool) {
 	return unread, ok
 }
 
-// mostFailures is how many buckets may fail before the others are not tried: each may take as long
-// as the client's time-outs.
+// mostFailures is how many buckets whose node answered may fail before the others are not tried:
+// each may take as long as the client's time-outs.
 const mostFailures = 8

@@ -37,6 +37,8 @@ type decided struct {
 	Action string `json:"action"`
 	Count  int    `json:"count"`
 	Unit   string `json:"unit"` // what was counted: chain or call
+	// Unread is how many parts of the ledger could not be read, and so not decided about; absent: none.
+	Unread int `json:"unread,omitempty"`
 }
 
 func (a *API) decide(d decision, selected func(*http.Request) control.Selection) func(http.ResponseWriter, *http.Request) error {
@@ -53,6 +55,11 @@ func (a *API) decide(d decision, selected func(*http.Request) control.Selection)
 		if n != 1 {
 			result += "s"
 		}
+		unread := control.Unread(err)
+		if unread > 0 {
+			result += control.UnreadNote(err)
+			err = nil
+		}
 		if err != nil {
 			result = fmt.Sprintf("failed after %s: %v", result, err)
 		}
@@ -62,7 +69,7 @@ func (a *API) decide(d decision, selected func(*http.Request) control.Selection)
 		if err != nil {
 			return err
 		}
-		return answer(w, http.StatusOK, decided{d.name, n, d.unit})
+		return answer(w, http.StatusOK, decided{d.name, n, d.unit, unread})
 	}
 }
 

@@ -43,7 +43,7 @@ func (a *API) listBatches(w http.ResponseWriter, r *http.Request) error {
 	}
 	return list(w, q, func(cursor string, limit int) (control.Page[batchStatus], error) {
 		p, err := a.Operator.BatchesPage(r.Context(), cursor, limit)
-		out := control.Page[batchStatus]{Next: p.Next}
+		out := control.Page[batchStatus]{Next: p.Next, Unread: p.Unread}
 		for _, s := range p.Items {
 			out.Items = append(out.Items, withPolicy(s))
 		}
@@ -56,7 +56,7 @@ func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s, err := a.Operator.Status(r.Context(), r.PathValue("batch"))
-	if err != nil {
+	if err != nil && s.Unread == 0 {
 		return err
 	}
 	return answer(w, http.StatusOK, withPolicy(s))

@@ -4,9 +4,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"habilita/internal/membership"
 	"time"
+
+	"habilita/internal/ledger"
+	"habilita/internal/membership"
+	"habilita/internal/testkit/redistest"
 )
 
 type list[T any] struct {
@@ -104,6 +106,50 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("%+v", log)
 	}
 	w.get("/v1/actions?cursor=x").want(t, 400, nil)
+}
+
+// While a part of the ledger is away, answers have the rest, say how much is missing, and a
+// decision reaches what it can.
+func TestAPartOfTheLedgerIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.postCSV("/v1/batches?batch=b", "server,token,id\n1,tok,x\n1,tok,y\n1,other,z\n").want(t, 202, nil)
+	w.attempt("tok", giveUp)
+	w.attempt("other", giveUp)
+	if err := redistest.Spoil(w.redis, "habilita:{"+ledger.Tag(w.tokens.TokenID("other"))+"}:", "held", "tokens"); err != nil {
+		t.Fatal(err)
+	}
+	type counts struct {
+		Batch                       string
+		Total, Failed, Open, Unread int
+		Settled                     bool
+	}
+	type part[T any] struct {
+		Items  []T
+		Unread int
+	}
+	want := counts{Batch: "b", Total: 2, Failed: 1, Open: 1, Unread: 1}
+	var one counts
+	if w.get("/v1/batches/b").want(t, 200, &one); one != want {
+		t.Errorf("%+v", one)
+	}
+	var all part[counts]
+	if w.get("/v1/batches").want(t, 200, &all); len(all.Items) != 1 || all.Items[0] != want || all.Unread != 1 {
+		t.Errorf("%+v", all)
+	}
+	for path, items := range map[string]int{"/v1/chains": 1, "/v1/tokens": 1, "/v1/batches/b/calls": 2} {
+		var some part[any]
+		if w.get(path).want(t, 200, &some); len(some.Items) != items || some.Unread != 1 {
+			t.Errorf("%s: %+v", path, some)
+		}
+	}
+	var d struct{ Count, Unread int }
+	if w.ask("POST", "/v1/batches/b/retry", "").want(t, 200, &d); d.Count != 1 || d.Unread != 1 {
+		t.Errorf("%+v", d)
+	}
+	var log list[struct{ Result string }]
+	if w.get("/v1/actions").want(t, 200, &log); len(log.Items) != 1 || log.Items[0].Result != "1 chain; 1 part of Redis could not be read" {
+		t.Errorf("%+v", log)
+	}
 }
 
 func TestTokensAndWorkers(t *testing.T) {

@@ -75,7 +75,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := batchData{Batch: v.(batchView), States: control.States(), Filter: f, Here: batchPath(name)}
-	live := q.Get("live") != ""
+	live, unread := q.Get("live") != "", 0
 	if d.Shown = !live || !f.any() && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {
 		v, err := c.read(r.Context(), c.callsTopic(name, f, cursor))
 		if err != nil {
@@ -83,7 +83,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		found := v.(callsPage)
-		d.Calls = found.Calls
+		d.Calls, unread = found.Calls, found.Unread
 		d.Pager = cursorPager(d.Here, q, found.Next)
 	}
 	d.Download = d.Here + "/calls.csv"
@@ -91,6 +91,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		d.Download += "?" + f.query().Encode()
 	}
 	p := c.newPage(r, "batch")
+	p.Unread = max(d.Batch.Unread, unread)
 	p.Title, p.Data = name, d
 	p.Live, p.Reload = eventsURL("batch", "name", name), reloadAfter
 	if d.Batch.Settled && d.Batch.HeldChains == 0 {

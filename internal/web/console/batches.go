@@ -59,7 +59,7 @@ type batchView struct {
 func (c *Console) view(s control.Status) batchView {
 	v := batchView{Status: s}
 	v.Shows = fmt.Sprint(v.State(), s.Filling, s.CutOff)
-	if s.Settled {
+	if s.Settled || s.Unread > 0 {
 		return v
 	}
 	perSecond, known := c.rates.note(s.Batch, s.Succeeded, c.o.Now())
@@ -85,7 +85,9 @@ func (v batchView) Percent() int {
 
 // Whole reports whether Percent means anything: it is known how many calls there will be,
 // and there is one.
-func (v batchView) Whole() bool { return v.Total > 0 && !v.FirstOnly() && !v.Filling && !v.CutOff }
+func (v batchView) Whole() bool {
+	return v.Total > 0 && !v.FirstOnly() && !v.Filling && !v.CutOff && v.Unread == 0
+}
 
 // FirstOnly reports whether the first tokens' calls alone are enqueued.
 func (v batchView) FirstOnly() bool {
@@ -110,6 +112,7 @@ const (
 	stateNothing    = "nothing"  // it has no calls
 	stateDone       = "done"     // all succeeded
 	stateGoing      = "going"
+	stateUnread     = "unread" // a part of its counts can't be read
 )
 
 // State is one word for all.
@@ -123,6 +126,8 @@ func (v batchView) State() string {
 		return stateCanaryHeld
 	case v.HeldChains > 0:
 		return stateHeld
+	case v.Unread > 0:
+		return stateUnread
 	case v.Canary.State == control.CanaryWaiting && !v.Stopped:
 		return stateCanary
 	case v.Filling:
@@ -230,6 +235,7 @@ type batchesData struct {
 	Next     string
 	Overview overview
 	Pager    pager
+	Unread   int // parts of the ledger that could not be read
 }
 
 func (c *Console) batchesTopic(cursor string) topic {
@@ -238,7 +244,7 @@ func (c *Console) batchesTopic(cursor string) topic {
 		if err != nil {
 			return nil, err
 		}
-		d := batchesData{Next: found.Next}
+		d := batchesData{Next: found.Next, Unread: found.Unread}
 		for _, s := range found.Items {
 			d.Batches = append(d.Batches, c.view(s))
 		}
@@ -256,6 +262,7 @@ func (c *Console) batchesPage(w http.ResponseWriter, r *http.Request) {
 	d.Overview = over
 	d.Pager = cursorPager("/", r.URL.Query(), d.Next)
 	p := c.newPage(r, "batches")
+	p.Unread = d.Unread
 	p.Live, p.Reload, p.Data = eventsURL("batches", "cursor", cursor), reloadAfter, d
 	c.show(w, r, http.StatusOK, p)
 }
@@ -263,7 +270,7 @@ func (c *Console) batchesPage(w http.ResponseWriter, r *http.Request) {
 func (c *Console) batchTopic(name string) topic {
 	return topic{"batch:" + name, func(ctx context.Context) (any, error) {
 		s, err := c.o.Operator.Status(ctx, name)
-		if err != nil {
+		if err != nil && s.Unread == 0 {
 			return nil, err
 		}
 		return c.view(s), nil

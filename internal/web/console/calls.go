@@ -8,8 +8,9 @@ import (
 
 // callsPage is a page of the calls of a batch.
 type callsPage struct {
-	Calls []control.CallRecord
-	Next  string // cursor; "" is the last one
+	Calls  []control.CallRecord
+	Next   string // cursor; "" is the last one
+	Unread int    // parts of the ledger that could not be read
 }
 
 // maxLooks is how often a page looks on where few calls are what is looked for; each
@@ -28,6 +29,7 @@ func (c *Console) callsTopic(name string, f callFilter, cursor string) topic {
 			if err != nil {
 				return nil, err
 			}
+			p.Unread += found.Unread
 			p.Calls, p.Next = append(p.Calls, found.Items...), found.Next
 			if p.Next == "" || len(p.Calls) >= perPage {
 				break

@@ -165,7 +165,8 @@ func (c *Console) chainViews(ctx context.Context, chains []control.Chain) ([]cha
 	var out []chainView
 	for _, ch := range chains {
 		name, err := c.o.Operator.BatchName(ctx, ch.Head)
-		if err != nil && !errors.Is(err, ledger.ErrNoBatch) { // it has gone meanwhile
+		// It may have gone meanwhile, or be on a node of a cluster that is away.
+		if err != nil && !errors.Is(err, ledger.ErrNoBatch) && control.Unread(err) == 0 {
 			return nil, err
 		}
 		out = append(out, chainView{ch, name})

@@ -176,7 +176,7 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 		d.OfChain = &ch
 	default:
 		s, err := c.o.Operator.Status(ctx, a.Batch)
-		if err != nil {
+		if err != nil && s.Unread == 0 {
 			c.failRead(w, r, err)
 			return
 		}
@@ -221,11 +221,12 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	noted := c.note(context.WithoutCancel(ctx), who, a, n, err)
-	if err != nil {
+	unread := control.Unread(err) > 0
+	if err != nil && !unread {
 		c.failRead(w, r, err)
 		return
 	}
-	leaveNotice(w, a.Do, n, noted != nil)
+	leaveNotice(w, notice{Key: a.Do, N: n, Unlogged: noted != nil, Partly: unread})
 	http.Redirect(w, r, a.back(), http.StatusSeeOther)
 }
 
@@ -267,7 +268,9 @@ func (c *Console) note(ctx context.Context, who guard.Principal, a asked, n int,
 		noun += "s"
 	}
 	result := fmt.Sprintf("%d %s", n, noun)
-	if failed != nil {
+	if note := control.UnreadNote(failed); note != "" {
+		result += note
+	} else if failed != nil {
 		result = fmt.Sprintf("failed after %s: %v", result, failed)
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)

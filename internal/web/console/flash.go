@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,11 +14,14 @@ const (
 	noticeAge    = 60 // seconds, if no page takes it
 )
 
-// leaveNotice leaves a notice for the next page.
-func leaveNotice(w http.ResponseWriter, do string, n int, unlogged bool) {
-	value := do + "." + strconv.Itoa(n)
-	if unlogged {
+// leaveNotice leaves a notice for the next page; its key is what was done.
+func leaveNotice(w http.ResponseWriter, n notice) {
+	value := n.Key + "." + strconv.Itoa(n.N)
+	if n.Unlogged {
 		value += ".unlogged"
+	}
+	if n.Partly {
+		value += ".partly"
 	}
 	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Value: value, Path: "/", MaxAge: noticeAge, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
@@ -30,15 +34,18 @@ func takeNotice(w http.ResponseWriter, r *http.Request) *notice {
 		return nil
 	}
 	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	do, rest, _ := strings.Cut(c.Value, ".")
-	count, unlogged, _ := strings.Cut(rest, ".")
-	n, err := strconv.Atoi(count)
+	said := strings.Split(c.Value, ".")
+	if len(said) < 2 {
+		return nil
+	}
+	n, err := strconv.Atoi(said[1])
 	if err != nil || n < 0 {
 		return nil
 	}
-	switch do {
+	switch said[0] {
 	case "retry", "skip", "cancel", "lift":
-		return &notice{Key: "done." + do, N: n, Unlogged: unlogged != ""}
+		return &notice{Key: "done." + said[0], N: n,
+			Unlogged: slices.Contains(said, "unlogged"), Partly: slices.Contains(said, "partly")}
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ type notice struct {
 	Key      string
 	N        int
 	Unlogged bool
+	Partly   bool // a part of the ledger could not be read, and was not acted on
 }
 
 // reloadAfter is for browsers without JavaScript, in seconds.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/web/console/consoletest"
 	"habilita/internal/web/guard"
@@ -327,6 +329,35 @@ func TestABatchThatWaitsSaysSo(t *testing.T) {
 		w.get(path).hasNot(t, "100 %", "done, with failures")
 		w.get(path, "Accept-Language", "es").has(t, 200, "detenido en sus primeros tokens")
 	}
+}
+
+// While a part of Redis is away, pages show the rest, say that it is not all, and decide on it.
+func TestAPartOfRedisIsAway(t *testing.T) {
+	w := open(t, consoletest.Options{Vendor: strict()})
+	for _, token := range []string{"bad-1", "bad-2"} {
+		w.enqueue("one", token, 3)
+	}
+	w.enqueue("two", "good-1", 3)
+	if s := w.settled("one"); s.HeldChains != 2 {
+		t.Fatalf("%+v", s)
+	}
+	w.settled("two")
+	for _, token := range []string{"bad-1", "good-1"} {
+		bucket := "habilita:{" + ledger.Tag(w.Producer.TokenID(engine.Token(token))) + "}:"
+		if err := redistest.Spoil(w.Redis, bucket, "held", "tokens"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/", "/chains", "/chains?show=all", "/batches/one", "/batches/two", "/tokens"} {
+		w.get(path).has(t, 200, "2 of 1,024 parts of Redis can&#39;t be read now")
+		w.get(path, "Accept-Language", "es").has(t, 200, "no se pueden leer 2 de 1.024 partes de Redis")
+	}
+	w.get("/batches/two").has(t, 200, "a part can&#39;t be read now")
+	w.get("/batches/two").hasNot(t, ">done<", ">100 %<")
+	w.get("/batches/one").has(t, 200, "1 chain held")
+	r := w.ask("POST", "/decide", url.Values{"do": {"skip"}, "batch": {"one"}})
+	r.has(t, http.StatusSeeOther)
+	w.get("/", "Cookie", strings.Split(r.header.Get("Set-Cookie"), ";")[0]).has(t, 200, "1 held call was skipped", "was not acted on")
 }
 
 // A batch that a producer fills says so; one whose producer died, or left rows out, is not done.

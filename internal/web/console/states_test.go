@@ -40,6 +40,7 @@ func TestStatesOfABatch(t *testing.T) {
 		{control.Status{Total: 10, Succeeded: 10, Filling: true}, stateFilling, 100, false},
 		{control.Status{Total: 10, Succeeded: 10, Settled: true, CutOff: true}, statePartial, 100, false},
 		{control.Status{Settled: true, CutOff: true}, statePartial, 0, false},
+		{control.Status{Total: 10, Succeeded: 10, Unread: 3}, stateUnread, 100, false},
 		{control.Status{Total: 10, Open: 10, CutOff: true}, statePartial, 0, false},
 		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Settled: true, CutOff: true}, stateHeld, 0, false},
 		{control.Status{Total: 10, Cancelled: 10, Settled: true, Stopped: true, CutOff: true}, stateCancelled, 0, false},
@@ -48,7 +49,7 @@ func TestStatesOfABatch(t *testing.T) {
 		if v.State() != c.state || v.Percent() != c.percent || (en.left(v) != "") != c.left {
 			t.Errorf("%+v is %s at %d %%, left %q; want %s at %d %%, left %t", c.s, v.State(), v.Percent(), en.left(v), c.state, c.percent, c.left)
 		}
-		if v.Whole() != (c.s.Total > 0 && c.s.Canary.Tokens == 0 && !c.s.Filling && !c.s.CutOff) {
+		if v.Whole() != (c.s.Total > 0 && c.s.Canary.Tokens == 0 && !c.s.Filling && !c.s.CutOff && c.s.Unread == 0) {
 			t.Errorf("%+v: a percentage is shown: %t", c.s, v.Whole())
 		}
 		for _, lang := range []string{"en", "es"} {

@@ -76,7 +76,7 @@ func (c *Console) tokensTopic(skip int) topic {
 		ids := k.ids[min(skip, len(k.ids)):]
 		d.More = len(ids) > perPage
 		rows, err := c.o.Operator.QuotaOf(ctx, ids[:min(perPage, len(ids))])
-		if err != nil && control.Unread(err) == 0 { // the head of the page says what is unread
+		if err != nil && control.Unread(err) == 0 {
 			return nil, err
 		}
 		for _, r := range rows {
@@ -116,7 +116,7 @@ func (k *ranking) get(ctx context.Context, now func() time.Time) (ranked, error)
 		return k.last, nil
 	}
 	rows, err := k.read(ctx)
-	if err != nil {
+	if err != nil && control.Unread(err) == 0 { // the head of the page says what is unread
 		return ranked{}, err
 	}
 	k.last, k.at = rank(rows), now()
