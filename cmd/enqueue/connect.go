@@ -67,10 +67,7 @@ func connect(ctx context.Context, s config.Settings, role redisconn.Role) (redis
 	if role == redisconn.Producer {
 		// What a producer does may be done twice, so it bears a failover. The first questions
 		// don't: a Redis that is away is told at once.
-		_ = rdb.Close()
-		if rdb, err = redisconn.Open(s.RedisURL, redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer, Patient: true}); err != nil {
-			return nil, nil, err
-		}
+		redisconn.MakePatient(rdb)
 	}
 	return rdb, warnings, nil
 }

@@ -24,8 +24,8 @@ var commandMutations = []mutation{
 	},
 	{
 		"looks for a result", "the first ones are as far apart as later ones",
-		in("internal/control/watch.go", "every, distance = FirstLook, soonest", "every, distance = FirstLook, FirstLook+0*soonest"),
-		"./internal/control", "TestLooksSoonThenRarely",
+		in("internal/ledger/look.go", "every, distance = LookEvery, soonest", "every, distance = LookEvery, LookEvery+0*soonest"),
+		"./internal/ledger", "TestLooksSoonThenRarely",
 	},
 	{
 		"pauses of this process", "time-outs that they caused are held against the vendor's server",
@@ -33,9 +33,29 @@ var commandMutations = []mutation{
 		"./internal/engine", "TestPauseOfThisProcessIsNoFaultOfTheServer",
 	},
 	{
+		"looks for a result", "they grow far apart before the result comes",
+		in("internal/ledger/look.go", "growth = 16", "growth = 2"),
+		"./internal/ledger", "TestLooksSoonAfterwards",
+	},
+	{
+		"looks for a result", "one that takes long is made all the time",
+		in("internal/ledger/look.go", "max(distance, breather*time.Since(began))", "distance+0*breather*time.Since(began)"),
+		"./internal/ledger", "TestLooksSoonAfterwards",
+	},
+	{
 		"a producer that bears a failover", "its client is as impatient as others",
-		in("internal/redisconn/open.go", "if o.Patient {", "if false {"),
+		in("internal/redisconn/patience.go", "rdb.AddHook(p)", "_ = p"),
 		"./internal/redisconn", "TestPatientClientBearsARestart",
+	},
+	{
+		"a producer that bears a failover", "a pipeline gives up at the replies of a node that is no master",
+		in("internal/redisconn/patience.go", "if passes(c.Err()) {", "if false {"),
+		"./internal/redisconn", "TestPatientClientBearsAReplica",
+	},
+	{
+		"a producer that bears a failover", "a part of a transaction is sent again",
+		in("internal/redisconn/patience.go", `cmds[0].Name() == "multi"`, "false"),
+		"./internal/redisconn", "TestPatientClientBearsAReplica",
 	},
 	{
 		"a start during a failover", "it ends at the first error",

@@ -54,7 +54,7 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, every, tim
 	var rate rateEstimator
 	var sampled time.Time
 	first, round := true, 0
-	look(w.ctx, every, func() (changed, more bool) {
+	ledger.Look(w.ctx, every, func() (changed, more bool) {
 		m, tags, err := o.batch(w.ctx, batchName)
 		var p Progress
 		if err == nil {

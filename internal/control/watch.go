@@ -10,47 +10,11 @@ import (
 	"habilita/internal/ledger"
 )
 
-// How often Watch and the waits look, where they are not told.
-const (
-	// soonest is the distance of the first looks: an idle worker needs some milliseconds for
-	// a call. It grows to FirstLook within some 1.3 s, whatever changes.
-	soonest = 4 * time.Millisecond
-	// FirstLook is the distance of the looks after these; it grows while nothing changes.
-	FirstLook = 250 * time.Millisecond
-	maxLook   = 4 // times FirstLook
-	// patience is how long a wait bears a Redis that does not answer.
-	patience = time.Minute
-)
+// patience is how long a wait bears a Redis that does not answer.
+const patience = time.Minute
 
 // ErrNotSettled says that a wait's time was over first.
 var ErrNotSettled = errors.New("not settled yet")
-
-// look calls next until it says that nothing is left to see, at distances from every
-// to 4 times that, growing while nothing changes. every <= 0 is FirstLook, with looks
-// before it that come sooner.
-func look(ctx context.Context, every time.Duration, next func() (changed, more bool)) {
-	distance := every
-	if every <= 0 {
-		every, distance = FirstLook, soonest
-	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		changed, more := next()
-		if !more {
-			return
-		}
-		if distance = min(distance*5/4, every*maxLook); changed {
-			distance = min(distance, every)
-		}
-		timer.Reset(distance)
-	}
-}
 
 // Watch yields the counts of a batch now and whenever they changed, until they are
 // settled or ctx ends. An error is yielded too, and where the range goes on, so does
@@ -59,7 +23,7 @@ func (o *Control) Watch(ctx context.Context, batchName string, every time.Durati
 	return func(yield func(Status, error) bool) {
 		var last Status
 		first := true
-		look(ctx, every, func() (changed, more bool) {
+		ledger.Look(ctx, every, func() (changed, more bool) {
 			s, err := o.Status(ctx, batchName)
 			if ctx.Err() != nil {
 				return false, false
@@ -112,7 +76,7 @@ func (o *Control) WaitCall(ctx context.Context, k CallKey, every, timeout time.D
 	var last CallRecord
 	var failure error
 	settled := false
-	look(w.ctx, every, func() (changed, more bool) {
+	ledger.Look(w.ctx, every, func() (changed, more bool) {
 		r, err := o.Call(w.ctx, k)
 		if err == nil {
 			changed, last = r != last, r

@@ -60,8 +60,6 @@ type canaries struct {
 }
 
 const (
-	firstCanaryLook = 100 * time.Millisecond
-	lastCanaryLook  = time.Second
 	// canaryPatience is how long the wait for them bears a Redis that does not answer.
 	canaryPatience = time.Minute
 )
@@ -166,30 +164,40 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, e
 // batch meanwhile is none of them.
 func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
 	var away time.Time
-	for distance := firstCanaryLook; ; distance = min(distance*5/4, lastCanaryLook) {
+	var result error
+	var last ledger.Counts
+	ledger.Look(ctx, 0, func() (changed, more bool) {
 		counts, err := b.p.ledger.CountsAmong(ctx, b.id, b.canary.calls)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return false, false
 		case err == nil:
 			away = time.Time{}
 		case away.IsZero():
 			away = time.Now()
 		case time.Since(away) > canaryPatience:
-			return err
+			result = err
+			return false, false
 		}
-		if err == nil {
-			now := Canaries{b.canary.tokens, counts.Total, counts.Succeeded, counts.Failed, counts.Skipped, counts.Cancelled, counts.Open()}
-			if b.canary.told != nil {
-				b.canary.told(now)
-			}
-			if counts.Succeeded == counts.Total {
-				return nil
-			}
-			if counts.Settled() {
-				return &CanaryError{Batch: name, Canaries: now}
-			}
+		if err != nil {
+			return false, true
 		}
-		wait(ctx, distance)
+		now := Canaries{b.canary.tokens, counts.Total, counts.Succeeded, counts.Failed, counts.Skipped, counts.Cancelled, counts.Open()}
+		changed, last = counts != last, counts
+		if b.canary.told != nil {
+			b.canary.told(now)
+		}
+		if counts.Succeeded == counts.Total {
+			return changed, false
+		}
+		if counts.Settled() {
+			result = &CanaryError{Batch: name, Canaries: now}
+			return changed, false
+		}
+		return changed, true
+	})
+	if result == nil {
+		result = ctx.Err()
 	}
+	return result
 }

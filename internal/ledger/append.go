@@ -177,9 +177,9 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 		keys := []string{l.bucket(g.tag)}
 		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint, until}, g.args...)
 		if byHash {
-			return c.EvalSha(ctx, l.append_.Hash(), keys, args...)
+			return c.EvalSha(ctx, l.append_.hash(), keys, args...)
 		}
-		return l.append_.Eval(ctx, c, keys, args...)
+		return l.append_.eval(ctx, c, keys, args...)
 	}
 	seen := map[string]bool{}
 	for i, g := range groups {

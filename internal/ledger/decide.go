@@ -201,7 +201,7 @@ type execution struct {
 // runMany executes a script several times in one round trip, in the order given where
 // they are of one bucket. It returns a reply for each, nil where that one failed, and
 // the errors.
-func (l *Ledger) runMany(ctx context.Context, s *redis.Script, steps []execution) ([]reply, error) {
+func (l *Ledger) runMany(ctx context.Context, s script, steps []execution) ([]reply, error) {
 	if len(steps) == 1 { // a single one is tried again where the connection breaks
 		r, err := l.run(ctx, s, steps[0].tag, steps[0].args...)
 		return []reply{r}, err
@@ -210,14 +210,14 @@ func (l *Ledger) runMany(ctx context.Context, s *redis.Script, steps []execution
 	cmds := make([]*redis.Cmd, len(steps))
 	pipe := l.rdb.Pipeline()
 	for i, st := range steps {
-		cmds[i] = pipe.EvalSha(ctx, s.Hash(), []string{l.bucket(st.tag)}, st.args...)
+		cmds[i] = pipe.EvalSha(ctx, s.hash(), []string{l.bucket(st.tag)}, st.args...)
 	}
 	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
 	var errs []error
 	for i, st := range steps {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = s.Eval(ctx, l.rdb, []string{l.bucket(st.tag)}, st.args...).Slice()
+			v, err = s.eval(ctx, l.rdb, []string{l.bucket(st.tag)}, st.args...).Slice()
 		}
 		if err != nil {
 			errs = append(errs, err)

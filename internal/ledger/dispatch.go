@@ -40,14 +40,14 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, feed int) ([]Di
 	args := []any{perDispatch, feed, l.maxAttempts, l.grace.Milliseconds()}
 	pipe := l.rdb.Pipeline()
 	for i, tag := range tags {
-		cmds[i] = pipe.EvalSha(ctx, l.dispatch.Hash(), []string{l.bucket(tag)}, args...)
+		cmds[i] = pipe.EvalSha(ctx, l.dispatch.hash(), []string{l.bucket(tag)}, args...)
 	}
 	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
 	var failed error
 	for i, tag := range tags {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.dispatch.Eval(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
+			v, err = l.dispatch.eval(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
 		}
 		if err != nil {
 			if failed == nil {
@@ -76,7 +76,7 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 	for _, tag := range tags {
 		args = append(args, tag)
 	}
-	return l.signal.Run(ctx, l.rdb, []string{l.prefix + ":announced"}, args...).Err()
+	return l.signal.run(ctx, l.rdb, []string{l.prefix + ":announced"}, args...).Err()
 }
 
 // NextReady takes the buckets that were signalled first, up to most of them, and waits

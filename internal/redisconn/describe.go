@@ -139,10 +139,13 @@ func describeNetwork(err error) string {
 // moves keys. Where several nodes serve (a cluster, or Sentinel), a node that is not there
 // is that too: another one takes its place.
 func Passing(err error, several bool) bool {
-	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY"} {
+	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return true
 		}
+	}
+	if redis.IsReadOnlyError(err) { // from within a script, too
+		return true
 	}
 	var reply redis.Error
 	var refused *net.OpError

@@ -18,11 +18,8 @@ type Options struct {
 	ReadTimeout  time.Duration // 0: 5 s
 	WriteTimeout time.Duration // 0: ReadTimeout
 	MaxRetries   int           // of one command; 0: 3; -1: none
-	// Patient repeats a command that failed of what passes (a connection, a failover, a start)
-	// for some 15 s: for who only does what may be done twice. MaxRetries is then of no effect.
-	Patient    bool
-	ClientName string      // shown by CLIENT LIST; "": "habilita"
-	TLS        *tls.Config // base for TLS URLs (certificates); nil: the system's
+	ClientName   string        // shown by CLIENT LIST; "": "habilita"
+	TLS          *tls.Config   // base for TLS URLs (certificates); nil: the system's
 
 	// Dialer makes the connections, TLS included where the URL asks for it; nil: a
 	// net.Dialer.
@@ -81,10 +78,6 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 		SentinelUsername:         t.sentinelUser,
 		SentinelPassword:         t.sentinelPassword,
 	}
-	if o.Patient {
-		// Seven tries within a second, then one a second.
-		u.MaxRetries, u.MaxRedirects, u.MaxRetryBackoff = patientTries, patientTries, time.Second
-	}
 	if t.tls {
 		u.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		if o.TLS != nil {
@@ -95,8 +88,6 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 	}
 	return u
 }
-
-const patientTries = 24
 
 func (t *target) clientOptions(o Options) *redis.Options {
 	opt := t.common(o).Simple()

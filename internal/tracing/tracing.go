@@ -28,10 +28,13 @@ import (
 )
 
 // Patience is how long a process that served for long waits at its end for the collector.
-// A command waits for CommandPatience: whoever typed it waits with it.
+// A command waits for CommandPatience, which nobody notices: it sends its spans while it still
+// works, so a collector that lives has mostly answered by then.
 const (
 	Patience        = 2 * time.Second
-	CommandPatience = 200 * time.Millisecond
+	CommandPatience = 40 * time.Millisecond
+	// commandBatch is how long a command gathers spans before it sends them.
+	commandBatch = 10 * time.Millisecond
 )
 
 // ErrEndpoint says that an endpoint is no address of a collector over HTTP. The library
@@ -59,10 +62,14 @@ func Start(ctx context.Context, service string, patience time.Duration, getenv f
 	if name := getenv("OTEL_SERVICE_NAME"); name != "" {
 		service = name
 	}
+	gather := sdktrace.DefaultScheduleDelay * time.Millisecond
+	if patience < Patience {
+		gather = commandBatch
+	}
 	var once sync.Once
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { once.Do(func() { warn(err) }) }))
 	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(exporter),
+		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(gather)),
 		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
 	)
 	return provider, func() {

@@ -1,0 +1,57 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// How often whoever waits for the ledger looks at it, unless told otherwise.
+//
+// They look rather than being told: what a Redis Cluster publishes goes to all its nodes, and
+// every call would publish for the few that somebody waits for. A look costs one read.
+const (
+	// soonest is the distance of the first looks: an idle worker needs some milliseconds for
+	// a call.
+	soonest = 2 * time.Millisecond
+	// growth says by what part the distance of looks grows: a wait lasts at most a sixteenth
+	// longer than what it waits for, up to LookEvery.
+	growth = 16
+	// LookEvery is the distance of later looks; it grows while nothing changes.
+	LookEvery = 250 * time.Millisecond
+	maxLook   = 4 // times LookEvery
+	// breather is how many times what a look took the next one waits at least.
+	breather = 4
+)
+
+// Look calls next until it says that nothing is left to see or ctx ends, at distances from
+// every to 4 times that, growing while nothing changes. every <= 0 is LookEvery, with looks
+// before it that come sooner.
+func Look(ctx context.Context, every time.Duration, next func() (changed, more bool)) {
+	distance := every
+	if every <= 0 {
+		every, distance = LookEvery, soonest
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		changed, more := next()
+		if !more {
+			return
+		}
+		switch {
+		case changed:
+			distance = min(distance+distance/growth, every)
+		case distance < every:
+			distance += distance / growth
+		default:
+			distance = min(distance*5/4, every*maxLook)
+		}
+		timer.Reset(max(distance, breather*time.Since(began)))
+	}
+}

@@ -1,0 +1,126 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// patientFor is how long a patient client bears what passes: twice the 10 s of a quick failover.
+const patientFor = 20 * time.Second
+
+// MakePatient has a client repeat, for some 20 s, what failed of something that passes: a
+// connection, a failover, a start. It is for who only does what may be done twice. A pipeline
+// repeats the commands that failed, a transaction all of it. It comes before the client is
+// shared; commands that were sent before are none of its business.
+func MakePatient(rdb redis.UniversalClient) {
+	p := patience{most: patientFor}
+	// A cluster's client learns of a failover from answers that say MOVED; a master that is
+	// gone says nothing.
+	if c, ok := rdb.(*redis.ClusterClient); ok {
+		p.failed = c.ReloadState
+	}
+	rdb.AddHook(p)
+}
+
+// patience is a go-redis hook.
+type patience struct {
+	most   time.Duration
+	failed func(context.Context) // told of each failure; may be nil
+}
+
+// DialHook changes nothing: the command that dials is repeated.
+func (p patience) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook repeats one command.
+func (p patience) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		t := p.begin()
+		err := next(ctx, cmd)
+		for passes(err) && t.again(ctx) {
+			cmd.SetErr(nil)
+			err = next(ctx, cmd)
+		}
+		return err
+	}
+}
+
+// ProcessPipelineHook repeats what failed of a pipeline. The replies of Redis stand in the
+// commands: those of a script or a write at a node that is no master any more among them.
+func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		t := p.begin()
+		err := next(ctx, cmds)
+		for left := unfinished(cmds); len(left) > 0 && t.again(ctx); left = unfinished(left) {
+			for _, c := range left {
+				c.SetErr(nil)
+			}
+			if err = next(ctx, left); err == nil || errors.Is(err, redis.Nil) {
+				err = firstError(cmds)
+			}
+		}
+		return err
+	}
+}
+
+// unfinished are the commands to be sent again.
+func unfinished(cmds []redis.Cmder) []redis.Cmder {
+	var left []redis.Cmder
+	for _, c := range cmds {
+		if passes(c.Err()) {
+			left = append(left, c)
+		}
+	}
+	if len(left) > 0 && cmds[0].Name() == "multi" {
+		return cmds
+	}
+	return left
+}
+
+func firstError(cmds []redis.Cmder) error {
+	for _, c := range cmds {
+		if err := c.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passes reports whether an error ends by itself, on one Redis too: it is started again.
+func passes(err error) bool {
+	return err != nil && (Passing(err, true) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		redis.HasErrorPrefix(err, "NOREPLICAS"))
+}
+
+func (p patience) begin() *tries {
+	return &tries{patience: p, until: time.Now().Add(p.most), pause: 10 * time.Millisecond}
+}
+
+// tries are those of one command or pipeline.
+type tries struct {
+	patience
+	until time.Time
+	pause time.Duration // doubles up to half a second
+}
+
+// again waits, and reports whether to try again.
+func (t *tries) again(ctx context.Context) bool {
+	if ctx.Err() != nil || time.Now().After(t.until) {
+		return false
+	}
+	if t.failed != nil {
+		t.failed(ctx)
+	}
+	timer := time.NewTimer(t.pause)
+	defer timer.Stop()
+	t.pause = min(2*t.pause, time.Second/2)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
