@@ -9,9 +9,9 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // Inside is habilita within the test's process: quick to start, on any Redis, miniredis

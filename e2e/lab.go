@@ -15,9 +15,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/control"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // Patience is how long a wait of the lab lasts where it is not told otherwise.

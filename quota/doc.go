@@ -1,70 +1,52 @@
-// Package quota keeps the requests of a wolkvox token inside the vendor's limits:
-// at most two at the same time, and at most licences x 1000 in a day. Its state is
-// in Redis, so the limits hold over every process that uses the same Redis, prefix
-// and names.
+// Package quota keeps a program's own requests to wolkvox inside the limits of a token,
+// together with habilita's workers: 2 requests in flight, and licences x 1000 in a day.
 //
-// # The life of a request
+//	limiter := client.Limiter()                              // of a tasks.Client
+//	grant, err := limiter.Acquire(ctx, client.TokenID(token)) // waits for a slot
+//	if err != nil {
+//		return err // *NotNowError says until when; nothing was counted
+//	}
+//	switch answered, sent := request(ctx); {
+//	case answered:
+//		err = grant.Answered(ctx) // frees the slot
+//	case !sent:
+//		err = grant.NotSent(ctx) // frees the slot and takes the request off the count
+//	} // otherwise do nothing: the vendor may still work on it
 //
-//	        Try / Acquire
-//	free ───────────────▶ held ──▶ answered ─────────▶ Release  ──▶ free
-//	  ▲                    │ ├────▶ certainly not sent ▶ GiveBack ─▶ free, not counted
-//	  │                    │ └────▶ outcome unknown ───▶ (nothing)
-//	  └── the lease ends ◀─┘
+// # The life of a grant
 //
-// An outcome is unknown after a crash, a time-out or a broken connection: the
-// vendor may still work on the request. Do NOT call Release then. The slot stays
-// taken until its lease ends, and that is what keeps the vendor from ever seeing a
-// third request: releasing on time-outs put 24 to 30 % of the requests above the limit in an
-// experiment, leaving the slot taken put none. The lease therefore has to be longer
-// than the vendor may work on a request (60 s by its documents), and there is no
-// heartbeat: it would free the slot of a dead worker whose request still runs.
+//	      Try, Acquire
+//	free ─────────────▶ held ──▶ the vendor answered ───▶ Answered ─▶ free
+//	  ▲                  │ ├───▶ certainly not sent ────▶ NotSent ──▶ free, not counted
+//	  │                  │ └───▶ the outcome is unknown ▶ (nothing)
+//	  └─ the lease ends ◀┘
+//
+// The outcome is unknown after a crash, a time-out or a broken connection. Do not call
+// Answered then: the vendor may still work on the request. The slot stays taken until its
+// lease ends, and that keeps a third request away from the vendor.
 //
 // # Guarantees
 //
-//   - Slots: at most Settings.Slots leases of a token at any time. The owner alone
-//     frees its slot: every attempt has a random nonce, so a late Release of an old
-//     attempt frees nothing.
-//   - Quota: at most licences x 1000 grants of a token for a day of
-//     Settings.Location. A request is counted when it is granted; one whose lease
-//     crosses midnight is counted on both days, because the vendor may do either.
-//     No grants within Settings.Guard of midnight, on both sides. The vendor's clock
-//     may be off by that much.
-//   - Refusals use nothing: no slot and no count.
-//   - A grant whose reply was lost and that the client sends again is granted once.
-//   - Waiters are woken in the order of their arrival, one for a freed slot. A
-//     caller that comes at that moment may be faster than the one that was woken;
-//     that one keeps its place at the head.
+//   - Slots: a token never has more than Settings.Slots leases, over all processes.
+//   - Quota: a token never gets more than licences x 1000 grants in a day of
+//     Settings.Location. A grant whose lease crosses midnight counts on both days.
+//   - A refusal takes no slot and counts nothing.
+//   - Who waits is woken in the order of arrival, over all processes.
 //
-// They hold while nobody else uses the token, the request is written soon after the
-// grant (drop it, with GiveBack, where it was not), and Redis keeps what it
-// acknowledged. See HoldUntil for a Redis that lost writes.
+// They hold while all programs that use the token ask here, and each request is written soon
+// after its grant (drop it with NotSent if it was not).
 //
-// # Clock
+// # If something fails
 //
-// Every script reads the time of Redis once; the clocks of the callers decide
-// nothing. The days are computed in Go around the server's time as Clock learned it
-// from the replies, four of them at a time, so a caller whose clock is off by days
-// is refused once, learns the time and goes on. A clock of Redis that steps forward
-// ends leases early by as much; let it be slewed.
+//	Redis does not answer   an error and no grant. A slot may be taken until its lease ends
+//	a holder dies           its slot is free when its lease ends
+//	Answered fails          call it again, or leave it: the lease ends
+//	Redis restarted         workers on the same Redis keep grants back for one lease, for all
+//	                        limiters; a program without workers calls Freeze
 //
-// # When something fails
+// # Names
 //
-//	Redis does not answer      an error, and no grant. A slot may have been taken all
-//	                           the same: it is free again when its lease ends
-//	a holder dies              its slot is free when its lease ends
-//	Release fails              the same; do not send the request again before that
-//	a waiter dies              it is passed over, and the next one woken
-//	a wake gets lost           the same
-//	Redis restarted            slots and counts may be missing: HoldUntil one lease later
-//	Redis is full              grants fail; Release, GiveBack and Lift may fail too
-//
-// # Names and keys
-//
-// A token is known by a name, never by itself: names are in keys, and keys are seen
-// by everybody who may look at Redis. Make them by an HMAC of the token under a key
-// that stays the same and is kept secret. A program that shares tokens with habilita's
-// workers must use their names: habilita/tasks, Producer.Limiter and Producer.TokenID. Keys are "<prefix>:{<tag>}:...", with the
-// first two characters of the name as the tag. Scripts declare that prefix as their
-// only key and build all others from it: they share its hash tag, so they live in
-// one slot of a Redis Cluster. One Redis, Sentinel and Cluster are served alike.
+// A token is known by its name, never by itself: names are in Redis keys. tasks.Client.TokenID
+// gives the workers' name. A program without workers makes an HMAC of the token under a
+// secret key that never changes. All times are by the clock of Redis.
 package quota

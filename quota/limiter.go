@@ -2,133 +2,266 @@ package quota
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/quota"
 )
 
-// Limiter grants requests of tokens. It holds no state of its own but the server's time
-// and a hold; make one for a Redis and share it. Safe for concurrent use. It needs
-// no closing, and does not close its client.
-type Limiter struct {
-	rdb       redis.UniversalClient
-	settings  Settings
-	scripts   scripts
-	clock     Clock
-	notBefore atomic.Int64 // ms
-	known     sync.Map     // tags of the buckets that had an epoch
-	hub       *hub
+// Settings are the limits of a token. All programs that use a token must have the same. The
+// zero value means the defaults.
+type Settings struct {
+	// Prefix begins the names of all keys: letters, digits and ".:_-". "": "habilita".
+	Prefix string
+	// Slots is how many requests of a token may be in flight, 1 or 2. 0: 2, the vendor's limit.
+	Slots int
+	// Lease is how long a slot stays taken if nobody frees it. It must be longer than the vendor
+	// may work on a request, and than the program waits for it. Whole milliseconds, up to
+	// 12 h. 0: 65 s. A limiter of a client has the workers' lease.
+	Lease time.Duration
+	// DefaultLicenses is for tokens without a number of licences. 0: 1, the smallest quota.
+	DefaultLicenses int
+	// Location is where the vendor's day begins. nil: America/Bogota; a program in an image
+	// without a zone database imports time/tzdata.
+	Location *time.Location
+	// Guard is the time before and after midnight without grants. Whole milliseconds, up to
+	// 1 h. 0: 3 s.
+	Guard time.Duration
 }
 
-// New makes a Limiter on rdb. Zero fields of s get their defaults; every fault of
-// the others is reported at once. Nothing is sent to Redis yet.
+// Limiter grants requests. It is safe for concurrent use, and needs no closing.
+type Limiter struct {
+	get func(context.Context) (*quota.Limiter, error)
+}
+
+// New makes a limiter for a program without habilita's workers; with them, take the limiter
+// of a tasks.Client. It reports every fault of the settings at once, and sends nothing to
+// Redis. rdb stays the caller's to close.
 func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
-	if rdb == nil {
-		return nil, errors.New("quota: New needs a Redis client")
-	}
-	s, err := s.WithDefaults()
-	if err := errors.Join(err, s.Validate()); err != nil {
+	l, err := quota.New(rdb, quota.Settings{
+		Prefix: s.Prefix, Slots: s.Slots, Lease: s.Lease, DefaultLicenses: s.DefaultLicenses, Location: s.Location, Guard: s.Guard,
+	})
+	if err != nil {
 		return nil, err
 	}
-	return &Limiter{rdb: rdb, settings: s, scripts: newScripts(), hub: newHub(rdb, s.Prefix)}, nil
+	return &Limiter{func(context.Context) (*quota.Limiter, error) { return l, nil }}, nil
 }
 
-// Settings are those in use, with their defaults.
-func (l *Limiter) Settings() Settings { return l.settings }
-
-// Now is the time of the Redis server, as its last answers told it; before the first
-// one, that of this machine.
-func (l *Limiter) Now() time.Time { return l.clock.Now() }
-
-// HoldUntil refuses all grants of this Limiter before t, by the server's clock: for
-// a Redis that restarted and may have lost its last writes, slots among them. Hold
-// for one lease from when the restart was seen. A hold is never shortened. Other
-// processes are to hold too.
-//
-// Where habilita's workers use the same Redis and prefix they see to it: what they found is
-// kept with the slots, in the epoch of every bucket, and a Limiter goes by it.
-func (l *Limiter) HoldUntil(t time.Time) {
-	ms := millis(t)
-	for {
-		have := l.notBefore.Load()
-		if have >= ms || l.notBefore.CompareAndSwap(have, ms) {
-			return
+// Lazy makes a limiter of one that can't be had yet, such as one whose settings are elsewhere.
+// open is called before each request, so it keeps what it opened; its error is the request's.
+func Lazy(open func(context.Context) (*Limiter, error)) *Limiter {
+	return &Limiter{func(ctx context.Context) (*quota.Limiter, error) {
+		l, err := open(ctx)
+		if err != nil {
+			return nil, err
 		}
-	}
+		return l.get(ctx)
+	}}
 }
 
-// Try asks for one request of a token now: one script call. token is the NAME of a
-// token (see the package's documentation), never the token. Every attempt gets a
-// nonce of its own. A refusal is no error; with an error there is no grant to use,
-// though a slot may have been taken until its lease ends (the answer got lost).
-func (l *Limiter) Try(ctx context.Context, token string, opts ...TryOption) (Decision, error) {
-	var o tryOptions
-	for _, opt := range opts {
-		opt(&o)
+// Acquire waits for a slot of the token with this name and returns the grant. Who came first
+// gets it first, over all processes. It does not poll. Any other refusal is a *NotNowError at
+// once. If ctx ends first, the error is ctx's, and no slot is taken.
+func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
+	in, err := l.get(ctx)
+	if err != nil {
+		return Grant{}, err
 	}
-	if o.err == nil && (o.waiter == token && token != "" || strings.HasPrefix(o.waiter, token+":")) {
-		o.err = ErrWaiter
+	g, err := in.Acquire(ctx, token)
+	if err != nil {
+		return Grant{}, public(err)
 	}
-	if o.err != nil {
-		return Decision{}, o.err
-	}
-	return l.try(ctx, token, o.waiter, o.since)
+	return grant(in, g), nil
 }
 
-func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time) (Decision, error) {
-	if err := checkName(token); err != nil {
+// Try asks for a grant now and waits for nothing. A refusal is no error. After an error there
+// is no grant, though a slot may be taken until its lease ends (the answer was lost).
+func (l *Limiter) Try(ctx context.Context, token string) (Decision, error) {
+	in, err := l.get(ctx)
+	if err != nil {
 		return Decision{}, err
 	}
-	nonce := rand.Text()
-	d, err := l.grant(ctx, token, nonce, waiter, since)
-	if err == nil && d.Reason == ReasonClock {
-		// The days were those of a clock that is off; the answer told the time.
-		d, err = l.grant(ctx, token, nonce, waiter, since)
+	d, err := in.Try(ctx, token)
+	if err != nil {
+		return Decision{}, public(err)
 	}
-	return d, err
+	return decision(in, d), nil
 }
 
-func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since time.Time) (Decision, error) {
-	args := append(make([]any, 0, 18), token, nonce, waiter, millis(since))
-	_, known := l.known.Load(Tag(token))
-	args = l.settings.appendArgs(args, l.clock.Now(), l.notBefore.Load(), known)
-	r, err := l.run(ctx, l.scripts.grant, token, 10, 5, args...)
+// Usage tells what a token has used. It uses and changes nothing.
+func (l *Limiter) Usage(ctx context.Context, token string) (Usage, error) {
+	in, err := l.get(ctx)
 	if err != nil {
-		return Decision{}, fmt.Errorf("quota: grant: %w", err)
+		return Usage{}, err
 	}
-	if r.int(9) == 1 {
-		l.known.Store(Tag(token), true)
+	u, err := in.Peek(ctx, token)
+	if err != nil {
+		return Usage{}, public(err)
 	}
-	d := Decision{Now: r.time(5), Reclaimed: r.int(6)}
-	if why := r.text(0); why == "granted" {
-		d.Granted = true
-		d.Grant = Grant{
-			Token: token, Nonce: nonce, Ends: r.time(1), Days: r.text(2),
-			Used: r.int(3), Limit: r.int(4), Probe: r.int(7) == 1, Others: r.int(8),
-		}
-	} else {
-		d.Reason, d.RetryAt, d.Detail = Reason(why), r.time(1), r.text(2)
-	}
-	if r.err != nil {
-		return Decision{}, r.err
-	}
-	return d, nil
+	return Usage{
+		Used: u.Used, Licenses: u.Licenses, Limit: u.Limit, Held: u.Held, Waiting: u.Waiting,
+		CoolingUntil: u.CoolingUntil, CoolingWhy: u.CoolingWhy, Now: u.Now, NextDay: u.NextDay,
+	}, nil
 }
 
-// run calls a script on the keys of a token. The answer has so many items, the
-// server's time at nowAt.
-func (l *Limiter) run(ctx context.Context, s *redis.Script, token string, items, nowAt int, args ...any) (*reply, error) {
-	answer, err := s.Run(ctx, l.rdb, []string{KeyPrefix(l.settings.Prefix, token)}, args...).Slice()
+// SetLicenses says how many licences the operation of a token has: its quota is 1000 requests
+// a day for each. The last number holds until another is given, by whomever. A number below 1
+// is ErrLicenses.
+func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
+	in, err := l.get(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := newReply(answer, items)
-	l.clock.Observe(r.number(nowAt))
-	return r, r.err
+	return public(in.SetLicenses(ctx, token, n))
+}
+
+// Freeze keeps this limiter from granting anything for one lease: for a program without
+// workers whose Redis restarted and may have lost slots that are taken. Other processes must
+// freeze too. Workers do it by themselves, for all limiters.
+func (l *Limiter) Freeze(ctx context.Context) error {
+	in, err := l.get(ctx)
+	if err != nil {
+		return err
+	}
+	in.HoldUntil(in.Now().Add(in.Settings().Lease))
+	return nil
+}
+
+// Usage is what a token has used, and what it may still use.
+type Usage struct {
+	Used     int // requests counted today
+	Licenses int
+	Limit    int // requests of a day
+	Held     int // slots taken now
+	Waiting  int // how many wait for a slot
+	// CoolingUntil is when a token opens that the vendor pushed back; zero: it is open.
+	CoolingUntil time.Time
+	CoolingWhy   string
+	Now          time.Time // when this was so, by the clock of Redis
+	NextDay      time.Time // when the next day's first request may be granted
+}
+
+// Left is how many requests of the day are left, at least 0.
+func (u Usage) Left() int { return max(0, u.Limit-u.Used) }
+
+// Reason says why a request was not granted.
+type Reason string
+
+// The reasons, in the order in which they are looked at.
+const (
+	ReasonRestart  Reason = Reason(quota.ReasonRestart) // Redis restarted; requests may be in flight that it does not know
+	ReasonClock    Reason = Reason(quota.ReasonClock)   // the clock of Redis jumped by days while we asked
+	ReasonMidnight Reason = "midnight"                  // within Settings.Guard of midnight
+	ReasonCooling  Reason = Reason(quota.ReasonCooling) // the vendor pushed the token back; Decision.Detail says why
+	ReasonQuota    Reason = Reason(quota.ReasonQuota)   // the day's requests are used
+	ReasonSlots    Reason = Reason(quota.ReasonSlots)   // all slots are taken
+)
+
+// Decision is the answer to Try.
+type Decision struct {
+	Granted bool
+	Grant   Grant     // if granted
+	Reason  Reason    // if not
+	Detail  string    // of the reason; may be empty
+	RetryAt time.Time // when to try again, by the clock of Redis; zero if granted
+	Now     time.Time // when this was decided, by the clock of Redis
+}
+
+// Wait is how long to wait before the next try; 0 if granted.
+func (d Decision) Wait() time.Duration {
+	if d.Granted {
+		return 0
+	}
+	return d.RetryAt.Sub(d.Now)
+}
+
+func decision(in *quota.Limiter, d quota.Decision) Decision {
+	out := Decision{Granted: d.Granted, Reason: Reason(d.Reason), Detail: d.Detail, RetryAt: d.RetryAt, Now: d.Now}
+	if d.Granted {
+		out.Grant = grant(in, d.Grant)
+	}
+	return out
+}
+
+// Grant is the right to send one request, until its lease ends. Call at most one of Answered
+// and NotSent.
+type Grant struct {
+	Token string    // the token's name
+	Ends  time.Time // of the lease, by the clock of Redis
+	Used  int       // requests of the day, with this one
+	Limit int       // the day's quota
+	Probe bool      // a gentle try of a token that the vendor pushed back
+
+	in   *quota.Limiter
+	held quota.Grant
+}
+
+func grant(in *quota.Limiter, g quota.Grant) Grant {
+	return Grant{Token: g.Token, Ends: g.Ends, Used: g.Used, Limit: g.Limit, Probe: g.Probe, in: in, held: g}
+}
+
+// Answered frees the slot after the vendor answered, however unreadable the answer is, and
+// wakes who waited longest. Do not call it after a time-out or a broken connection: see the
+// package's documentation. After an error the slot may be free or not; calling again is safe.
+// After the lease has ended it does nothing. For a Grant that nobody granted it is ErrGrant.
+func (g Grant) Answered(ctx context.Context) error {
+	if g.in == nil {
+		return ErrGrant
+	}
+	_, _, err := g.in.Release(ctx, g.held)
+	return public(err)
+}
+
+// NotSent frees the slot and takes the request off the day's count. Call it only if the
+// request was certainly not sent: no connection, or not written in time
+// (httptrace.ClientTrace.WroteRequest was not called). Otherwise as Answered.
+func (g Grant) NotSent(ctx context.Context) error {
+	if g.in == nil {
+		return ErrGrant
+	}
+	_, _, err := g.in.GiveBack(ctx, g.held)
+	return public(err)
+}
+
+// Refusals that a program can't wait out, for errors.Is.
+var (
+	// ErrName refuses a token's name: 3 to 128 letters, digits, "_" and "-". It does not show it:
+	// somebody may have given the token itself.
+	ErrName = errors.New("quota: a token's name must be 3 to 128 letters, digits, _ or - (an HMAC of the token, never the token)")
+	// ErrLicenses refuses a number of licences below 1.
+	ErrLicenses = errors.New("quota: licences must be at least 1")
+	// ErrGrant refuses a Grant that Try or Acquire did not make.
+	ErrGrant = errors.New("quota: not a grant: it did not come from Try or Acquire")
+)
+
+// NotNowError is Acquire's answer if the request can't be made now for another reason than
+// slots. Nothing was taken or counted.
+type NotNowError struct {
+	Decision Decision // why, and when to try again
+
+	cause error
+}
+
+// Error says why, and when to try again.
+func (e *NotNowError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the cause.
+func (e *NotNowError) Unwrap() error { return e.cause }
+
+// public gives an error of the limits its exported form.
+func public(err error) error {
+	var no *quota.NotNowError
+	switch {
+	case errors.As(err, &no):
+		return &NotNowError{Decision: decision(nil, no.Decision), cause: err}
+	case errors.Is(err, quota.ErrName):
+		return ErrName
+	case errors.Is(err, quota.ErrLicenses):
+		return ErrLicenses
+	case errors.Is(err, quota.ErrGrant):
+		return ErrGrant
+	}
+	return err
 }

@@ -1,209 +1,123 @@
-package quota
+package quota_test
 
 import (
+	"context"
 	"errors"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	inner "habilita/internal/quota"
+	"habilita/internal/testkit/redistest"
+	"habilita/quota"
 )
 
-func TestSettings(t *testing.T) {
-	s, err := Settings{}.WithDefaults()
+func open(t *testing.T, s quota.Settings) *quota.Limiter {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: redistest.Mini(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	l, err := quota.New(rdb, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Validate(); err != nil {
+	return l
+}
+
+const name = "k7qm-token"
+
+func TestGrantKnowsItsLimiter(t *testing.T) {
+	l := open(t, quota.Settings{Slots: 1})
+	grants := func() quota.Grant {
+		t.Helper()
+		g, err := l.Acquire(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	usage := func() quota.Usage {
+		t.Helper()
+		u, err := l.Usage(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	g := grants()
+	if u := usage(); u.Held != 1 || u.Used != 1 || u.Left() != 999 {
+		t.Errorf("a grant: %+v", u)
+	}
+	if d, err := l.Try(t.Context(), name); err != nil || d.Granted || d.Reason != quota.ReasonSlots || d.Wait() <= 0 {
+		t.Errorf("one slot, two grants: %+v, %v", d, err)
+	}
+	if err := g.Answered(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s.Prefix != "habilita" || s.Slots != 2 || s.Lease != 65*time.Second || s.DefaultLicenses != 1 || s.Guard != 3*time.Second || s.Location.String() != "America/Bogota" {
-		t.Fatalf("defaults %+v", s)
+	if u := usage(); u.Held != 0 || u.Used != 1 {
+		t.Errorf("answered: %+v", u)
 	}
-	rdb := redis.NewClient(&redis.Options{})
-	defer func() { _ = rdb.Close() }()
-	for _, c := range []struct {
-		bad   Settings
-		names []string
-	}{
-		{Settings{Prefix: "a{b}"}, []string{"Prefix"}},
-		{Settings{Slots: 3, Lease: -1, DefaultLicenses: -1, Guard: -1}, []string{"Slots 3", "Lease", "DefaultLicenses -1", "Guard"}},
-		{Settings{Slots: -1, Lease: 13 * time.Hour, Guard: 2 * time.Hour}, []string{"Slots", "Lease 13h", "Guard 2h"}},
-		{Settings{Lease: 1500 * time.Microsecond, Guard: 1500 * time.Microsecond}, []string{"Lease 1.5ms", "Guard 1.5ms"}},
-		{Settings{Lease: time.Microsecond, Guard: time.Microsecond}, []string{"Lease", "Guard"}},
+	if err := g.Answered(t.Context()); err != nil {
+		t.Errorf("answered again: %v", err)
+	}
+	if err := grants().NotSent(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if u := usage(); u.Held != 0 || u.Used != 1 {
+		t.Errorf("not sent: %+v", u)
+	}
+	if err := (quota.Grant{}).Answered(t.Context()); !errors.Is(err, quota.ErrGrant) {
+		t.Error(err)
+	}
+	if err := (quota.Grant{}).NotSent(t.Context()); !errors.Is(err, quota.ErrGrant) {
+		t.Error(err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	l := open(t, quota.Settings{})
+	if _, err := l.Try(t.Context(), "a token, not its name"); !errors.Is(err, quota.ErrName) {
+		t.Error(err)
+	}
+	if err := l.SetLicenses(t.Context(), name, 0); !errors.Is(err, quota.ErrLicenses) {
+		t.Error(err)
+	}
+	if err := l.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.Acquire(t.Context(), name)
+	var no *quota.NotNowError
+	if !errors.As(err, &no) || no.Decision.Reason != quota.ReasonRestart || no.Decision.Wait() < time.Minute {
+		t.Errorf("frozen: %v", err)
+	}
+	if _, err := quota.New(nil, quota.Settings{}); err == nil {
+		t.Error("no client")
+	}
+}
+
+func TestLazyAsksForItsLimiterBeforeEachRequest(t *testing.T) {
+	real, failure, asked := open(t, quota.Settings{}), errors.New("not yet"), 0
+	l := quota.Lazy(func(context.Context) (*quota.Limiter, error) {
+		if asked++; asked == 1 {
+			return nil, failure
+		}
+		return real, nil
+	})
+	if _, err := l.Try(t.Context(), name); !errors.Is(err, failure) {
+		t.Error(err)
+	}
+	if d, err := l.Try(t.Context(), name); err != nil || !d.Granted || asked != 2 {
+		t.Errorf("%+v, %v, asked %d times", d, err, asked)
+	}
+}
+
+func TestReasonsAreThoseOfTheLimits(t *testing.T) {
+	for own, theirs := range map[quota.Reason]inner.Reason{
+		quota.ReasonRestart: inner.ReasonRestart, quota.ReasonClock: inner.ReasonClock, quota.ReasonMidnight: inner.ReasonMidnight,
+		quota.ReasonCooling: inner.ReasonCooling, quota.ReasonQuota: inner.ReasonQuota, quota.ReasonSlots: inner.ReasonSlots,
 	} {
-		_, err := New(rdb, c.bad)
-		if err == nil {
-			t.Fatalf("%+v is taken", c.bad)
-		}
-		for _, name := range c.names {
-			if !strings.Contains(err.Error(), name) {
-				t.Errorf("%v does not name %s", err, name)
-			}
+		if string(own) != string(theirs) {
+			t.Errorf("%s, %s", own, theirs)
 		}
 	}
-	if err := (Settings{}).Validate(); err == nil || !strings.Contains(err.Error(), "Location") {
-		t.Errorf("no location: %v", err)
-	}
-	if _, err := New(nil, Settings{}); err == nil {
-		t.Error("no client is taken")
-	}
-}
-
-func TestNames(t *testing.T) {
-	if got := KeyPrefix("habilita", "k7qm"); got != "habilita:{k7}:" || Tag("k7qm") != "k7" || Tag("k") != "k" {
-		t.Fatal(got)
-	}
-	w := newWorld(t, startMini(t), Settings{}, 0)
-	ctx := t.Context()
-	for _, bad := range []string{"", "ab", "}a}", "a b c", "tökén", strings.Repeat("x", 129), "a:b:c"} {
-		g := Grant{Token: bad, Nonce: "n", Days: "20260310"}
-		var errs []error
-		keep := func(err error) { errs = append(errs, err) }
-		_, err := w.l.Try(ctx, bad)
-		keep(err)
-		_, err = w.l.Acquire(ctx, bad)
-		keep(err)
-		_, _, err = w.l.Release(ctx, g)
-		keep(err)
-		_, _, err = w.l.GiveBack(ctx, g)
-		keep(err)
-		_, err = w.l.Leave(ctx, bad, "me")
-		keep(err)
-		_, err = w.l.Peek(ctx, bad)
-		keep(err)
-		_, err = w.l.Cool(ctx, bad, noon, "x", 0)
-		keep(err)
-		keep(w.l.Lift(ctx, bad))
-		keep(w.l.SetLicenses(ctx, bad, 1))
-		for i, err := range errs {
-			if !errors.Is(err, ErrName) || len(bad) > 2 && strings.Contains(err.Error(), bad) {
-				t.Errorf("call %d with %q: %v", i, bad, err)
-			}
-		}
-	}
-	for _, g := range []Grant{{Token: token}, {Token: token, Nonce: "n"}, {Token: token, Nonce: "n", Days: ","}} {
-		if _, _, err := w.l.GiveBack(ctx, g); err != ErrGrant {
-			t.Errorf("%+v: %v", g, err)
-		}
-	}
-}
-
-// No Redis, no grant; and answers that are not ours are errors.
-func TestFailsClosed(t *testing.T) {
-	m := miniredis.RunT(t)
-	c := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = c.Close() })
-	l := limiter(t, c, Settings{})
-	m.SetTime(noon)
-	d, err := l.Try(t.Context(), token)
-	if err != nil || !d.Granted {
-		t.Fatal(d, err)
-	}
-	fails := func(what string) {
-		t.Helper()
-		ctx := t.Context()
-		if d, err := l.Try(ctx, token); err == nil || d != (Decision{}) {
-			t.Errorf("%s: try: %+v, %v", what, d, err)
-		}
-		if g, err := l.Acquire(ctx, token); err == nil || g != (Grant{}) {
-			t.Errorf("%s: acquire: %+v, %v", what, g, err)
-		}
-		if _, held, err := l.Release(ctx, d.Grant); err == nil || held {
-			t.Errorf("%s: release: %v, %v", what, held, err)
-		}
-		if _, err := l.Leave(ctx, token, "me"); err == nil {
-			t.Errorf("%s: leave", what)
-		}
-		if _, err := l.Peek(ctx, token); err == nil {
-			t.Errorf("%s: peek", what)
-		}
-		if _, err := l.Cool(ctx, token, noon, "x", 0); err == nil {
-			t.Errorf("%s: cool", what)
-		}
-		if l.SetLicenses(ctx, token, 1) == nil {
-			t.Errorf("%s: licences", what)
-		}
-	}
-	m.SetError("LOADING Redis is loading the dataset in memory")
-	fails("loading")
-	m.SetError("")
-	m.Close()
-	fails("gone")
-}
-
-func TestReply(t *testing.T) {
-	for _, items := range [][]any{nil, {"1"}, {"x", "y"}, {nil, int64(1)}, {1.5, "1"}} {
-		r := newReply(items, 2)
-		if n, s := r.number(0), r.text(0); r.err == nil {
-			t.Errorf("%v is %d, %q", items, n, s)
-		}
-	}
-	r := newReply([]any{"12", int64(7), "0"}, 3)
-	if r.int(0) != 12 || r.text(1) != "7" || r.int(1) != 7 || !r.time(2).IsZero() || r.time(0).UnixMilli() != 12 || r.err != nil {
-		t.Error(r)
-	}
-}
-
-func TestClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var c Clock
-		if d := time.Until(c.Now()); d != 0 {
-			t.Fatalf("the zero clock is off by %v", d)
-		}
-		c.Observe(0)
-		c.Observe(-5)
-		if d := time.Until(c.Now()); d != 0 {
-			t.Fatalf("no time was learned: %v", d)
-		}
-		server := time.Now().Add(48 * time.Hour)
-		c.Observe(server.UnixMilli())
-		<-time.After(time.Hour)
-		if got := c.Now(); got.UnixMilli() != server.Add(time.Hour).UnixMilli() {
-			t.Fatalf("an hour later it is %v", got)
-		}
-		c.Observe(server.Add(time.Hour + 20*time.Millisecond).UnixMilli()) // within the slack
-		if got := c.Now(); got.UnixMilli() != server.Add(time.Hour).UnixMilli() {
-			t.Fatalf("it is %v", got)
-		}
-		c.Observe(server.Add(-time.Hour).UnixMilli()) // it stepped back
-		if got := c.Now(); got.UnixMilli() != server.Add(-time.Hour).UnixMilli() {
-			t.Fatalf("after a step it is %v", got)
-		}
-	})
-}
-
-func BenchmarkTryRelease(b *testing.B) {
-	r := startReal(b)
-	l := limiter(b, r.client, Settings{DefaultLicenses: 1 << 20})
-	b.Run("one", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			d, err := l.Try(b.Context(), token)
-			if err != nil || !d.Granted {
-				b.Fatal(d, err)
-			}
-			if _, _, err := l.Release(b.Context(), d.Grant); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("parallel", func(b *testing.B) {
-		b.SetParallelism(16)
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				d, err := l.Try(b.Context(), token)
-				if err != nil {
-					b.Error(err)
-				}
-				if d.Granted {
-					if _, _, err := l.Release(b.Context(), d.Grant); err != nil {
-						b.Error(err)
-					}
-				}
-			}
-		})
-	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // planFlags are what a plan assumes of the vendor and the workers.

@@ -12,9 +12,9 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/tracing"
-	"habilita/quota"
 )
 
 const (

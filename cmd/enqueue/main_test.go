@@ -20,10 +20,10 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"habilita/internal/ledger"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 func TestMain(m *testing.M) {

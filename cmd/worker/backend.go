@@ -10,9 +10,9 @@ import (
 	"habilita/internal/membership"
 
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
-	"habilita/quota"
 )
 
 // backend is what the HTTP API and the pages are made of. Its Redis connections are not

@@ -18,10 +18,10 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/localrun/inproc"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // The settings of the demo's worker: those of CONTRACT, with all that one would wait for

@@ -19,11 +19,11 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/engine"
 	"habilita/internal/membership"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/tracing"
 	"habilita/internal/version"
 	"habilita/internal/web/api"
-	"habilita/quota"
 )
 
 // The exit statuses of CONTRACT.

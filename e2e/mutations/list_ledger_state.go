@@ -35,7 +35,7 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"every waiter is delivered", "a program that freed a chain's slot does not signal its bucket",
-		in("quota/token.go", "\tif ready {\n", "\tif false {\n"),
+		in("internal/quota/token.go", "\tif ready {\n", "\tif false {\n"),
 		chainPkg, "TestAnotherProgramsSlotGoesToAChain",
 	},
 	{
@@ -60,12 +60,12 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"recall of all chains of a token", "SetLicenses recalls none",
-		in("quota/lua/licenses.lua", "quota.recall(KEYS[1], ARGV[1], 'quota', now)", "0"),
+		in("internal/quota/lua/licenses.lua", "quota.recall(KEYS[1], ARGV[1], 'quota', now)", "0"),
 		chainPkg, "TestRecallFindsAllChainsOfTheToken",
 	},
 	{
 		"recall of all chains of a token", "Lift recalls none",
-		in("quota/lua/cool.lua", "quota.recall(KEYS[1], ARGV[1], 'cooling', now)", "0"),
+		in("internal/quota/lua/cool.lua", "quota.recall(KEYS[1], ARGV[1], 'cooling', now)", "0"),
 		chainPkg, "TestRecallFindsAllChainsOfTheToken",
 	},
 	{

@@ -1,8 +1,8 @@
 package main
 
 const (
-	quotaLua = "quota/lua/library.lua"
-	quotaPkg = "./quota"
+	quotaLua = "internal/quota/lua/library.lua"
+	quotaPkg = "./internal/quota"
 )
 
 // quotaMutations are of a token's slots and its count of a day.

@@ -13,7 +13,7 @@ import (
 // embeddedTexts are the variables that hold one script each, by the file, in the copy, of
 // their package that sets them anew.
 var embeddedTexts = map[string]struct{ variable, script string }{
-	"quota/from_file.go":               {"library", quotaLua},
+	"internal/quota/from_file.go":      {"library", quotaLua},
 	"internal/membership/from_file.go": {"source", agreementLua},
 }
 

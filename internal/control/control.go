@@ -10,8 +10,8 @@ import (
 
 	"habilita/internal/ledger"
 
+	"habilita/internal/quota"
 	"habilita/internal/schedule"
-	"habilita/quota"
 )
 
 // Operator shows and decides. It holds nothing but its parts, and is safe for

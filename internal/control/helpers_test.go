@@ -13,7 +13,7 @@ import (
 	"habilita/internal/ledger"
 
 	"habilita/internal/control"
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // start is the time of the simulated Redis when a test begins: noon in Bogotá.

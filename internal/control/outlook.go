@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // Outlook says what open calls wait for that does not come today.

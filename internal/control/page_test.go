@@ -11,8 +11,8 @@ import (
 	"habilita/internal/ledger"
 
 	"habilita/internal/control"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
-	"habilita/quota"
 )
 
 // pages walks a list to its end.

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"habilita/internal/ledger"
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // QuotaRow is what a token has used.

@@ -10,7 +10,7 @@ import (
 
 	"habilita/internal/ledger"
 
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // Unread returns how many of the chain.Buckets parts of the ledger could not be read, and how many

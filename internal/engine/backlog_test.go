@@ -14,9 +14,9 @@ import (
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/wolkvox"
-	"habilita/quota"
 )
 
 func TestBacklogTellsTheLongestWait(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 
 	"habilita/internal/ledger"
 
+	"habilita/internal/quota"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // Summary is what an EnqueueBatch did. Rows = Enqueued + Duplicates + Conflicts + Rejected +

@@ -13,8 +13,8 @@ import (
 	"habilita/internal/ledger"
 
 	"habilita/internal/control"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
-	"habilita/quota"
 )
 
 // canaryWorld is a producer and a worker by hand.

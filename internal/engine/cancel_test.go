@@ -9,9 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/control"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // callsOf gives one call for each of n tokens.

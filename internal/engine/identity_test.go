@@ -11,9 +11,9 @@ import (
 	"habilita/internal/ledger"
 
 	"habilita/internal/control"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // identityWorld enqueues rows that are written as "token chain ref id server", with what stands

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"habilita/internal/membership"
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // The shared settings of the limits. All that grant requests agree on them.

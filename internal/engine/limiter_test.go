@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/membership"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
-	"habilita/quota"
 )
 
 // A program's own requests and those of the workers share names, slots, counts and settings.

@@ -10,8 +10,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
-	"habilita/quota"
 )
 
 // A Redis that loses its data while a worker, a producer and another program live: nothing is

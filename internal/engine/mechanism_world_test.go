@@ -10,9 +10,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
+	"habilita/internal/quota"
 	"habilita/internal/vault"
 	"habilita/internal/wolkvox"
-	"habilita/quota"
 )
 
 // soon is how long a test waits for what must come; only a test that fails takes it.

@@ -12,8 +12,8 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
 
+	"habilita/internal/quota"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // Options are what producers and workers have in common.

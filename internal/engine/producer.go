@@ -13,7 +13,7 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
 
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // Producer enqueues calls. It is safe for concurrent use. Close it.

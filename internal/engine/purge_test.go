@@ -14,8 +14,8 @@ import (
 
 	"habilita/internal/ledger"
 
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
-	"habilita/quota"
 )
 
 // between is a client's hook that does something before one of its steps.

@@ -12,9 +12,9 @@ import (
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/wolkvox"
-	"habilita/quota"
 )
 
 // slotPatience is how long a sync tries to get a slot of a token, and slotRetry how often.

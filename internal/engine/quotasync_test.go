@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
 	"habilita/internal/wolkvox"
-	"habilita/quota"
 )
 
 // A question takes a slot like a call: with both taken it is not asked; an answer frees its

@@ -11,8 +11,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
+	"habilita/internal/quota"
 	"habilita/internal/wolkvox"
-	"habilita/quota"
 )
 
 // An attempt leaves one line, with all by which it is found again.

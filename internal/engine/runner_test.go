@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
+	"habilita/internal/quota"
 	"habilita/internal/wolkvox"
-	"habilita/quota"
 )
 
 type noVendor struct{ t *testing.T }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // restored is a call as a journal remembers it.

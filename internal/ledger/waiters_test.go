@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"habilita/quota"
+	"habilita/internal/quota"
 )
 
 // limiter is another program's, on the tokens of the ledger.

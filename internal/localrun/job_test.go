@@ -18,8 +18,8 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/localrun/wal"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/wolkvoxtest"
-	"habilita/quota"
 )
 
 func noon() *time.Location {

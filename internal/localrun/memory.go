@@ -12,8 +12,8 @@ import (
 	"habilita/internal/ledger"
 
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/seen"
-	"habilita/quota"
 )
 
 // memory is what a journal tells of a job.

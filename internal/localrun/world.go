@@ -11,9 +11,9 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/localrun/inproc"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 const (

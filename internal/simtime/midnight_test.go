@@ -8,8 +8,8 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/wolkvoxtest"
-	"habilita/quota"
 )
 
 // A real quota of one licence under load: 1,000 are done on the first day, the rest on

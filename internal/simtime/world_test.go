@@ -21,9 +21,9 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // whole reports whether the whole matrix was asked for.

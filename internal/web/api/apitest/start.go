@@ -17,8 +17,8 @@ import (
 	"habilita/internal/web/guard"
 
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // Served is the API on a miniredis, with no worker behind it.

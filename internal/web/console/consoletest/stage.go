@@ -25,9 +25,9 @@ import (
 	"habilita/internal/schedule"
 
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
-	"habilita/quota"
 )
 
 // Options of a stage. The zero value has a worker and nobody but "local" looking.

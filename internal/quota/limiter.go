@@ -1,0 +1,134 @@
+package quota
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Limiter grants requests of tokens. It holds no state of its own but the server's time
+// and a hold; make one for a Redis and share it. Safe for concurrent use. It needs
+// no closing, and does not close its client.
+type Limiter struct {
+	rdb       redis.UniversalClient
+	settings  Settings
+	scripts   scripts
+	clock     Clock
+	notBefore atomic.Int64 // ms
+	known     sync.Map     // tags of the buckets that had an epoch
+	hub       *hub
+}
+
+// New makes a Limiter on rdb. Zero fields of s get their defaults; every fault of
+// the others is reported at once. Nothing is sent to Redis yet.
+func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
+	if rdb == nil {
+		return nil, errors.New("quota: New needs a Redis client")
+	}
+	s, err := s.WithDefaults()
+	if err := errors.Join(err, s.Validate()); err != nil {
+		return nil, err
+	}
+	return &Limiter{rdb: rdb, settings: s, scripts: newScripts(), hub: newHub(rdb, s.Prefix)}, nil
+}
+
+// Settings are those in use, with their defaults.
+func (l *Limiter) Settings() Settings { return l.settings }
+
+// Now is the time of the Redis server, as its last answers told it; before the first
+// one, that of this machine.
+func (l *Limiter) Now() time.Time { return l.clock.Now() }
+
+// HoldUntil refuses all grants of this Limiter before t, by the server's clock: for
+// a Redis that restarted and may have lost its last writes, slots among them. Hold
+// for one lease from when the restart was seen. A hold is never shortened. Other
+// processes are to hold too.
+//
+// Where habilita's workers use the same Redis and prefix they see to it: what they found is
+// kept with the slots, in the epoch of every bucket, and a Limiter goes by it.
+func (l *Limiter) HoldUntil(t time.Time) {
+	ms := millis(t)
+	for {
+		have := l.notBefore.Load()
+		if have >= ms || l.notBefore.CompareAndSwap(have, ms) {
+			return
+		}
+	}
+}
+
+// Try asks for one request of a token now: one script call. token is the NAME of a
+// token (see the package's documentation), never the token. Every attempt gets a
+// nonce of its own. A refusal is no error; with an error there is no grant to use,
+// though a slot may have been taken until its lease ends (the answer got lost).
+func (l *Limiter) Try(ctx context.Context, token string, opts ...TryOption) (Decision, error) {
+	var o tryOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.err == nil && (o.waiter == token && token != "" || strings.HasPrefix(o.waiter, token+":")) {
+		o.err = ErrWaiter
+	}
+	if o.err != nil {
+		return Decision{}, o.err
+	}
+	return l.try(ctx, token, o.waiter, o.since)
+}
+
+func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time) (Decision, error) {
+	if err := checkName(token); err != nil {
+		return Decision{}, err
+	}
+	nonce := rand.Text()
+	d, err := l.grant(ctx, token, nonce, waiter, since)
+	if err == nil && d.Reason == ReasonClock {
+		// The days were those of a clock that is off; the answer told the time.
+		d, err = l.grant(ctx, token, nonce, waiter, since)
+	}
+	return d, err
+}
+
+func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since time.Time) (Decision, error) {
+	args := append(make([]any, 0, 18), token, nonce, waiter, millis(since))
+	_, known := l.known.Load(Tag(token))
+	args = l.settings.appendArgs(args, l.clock.Now(), l.notBefore.Load(), known)
+	r, err := l.run(ctx, l.scripts.grant, token, 10, 5, args...)
+	if err != nil {
+		return Decision{}, fmt.Errorf("quota: grant: %w", err)
+	}
+	if r.int(9) == 1 {
+		l.known.Store(Tag(token), true)
+	}
+	d := Decision{Now: r.time(5), Reclaimed: r.int(6)}
+	if why := r.text(0); why == "granted" {
+		d.Granted = true
+		d.Grant = Grant{
+			Token: token, Nonce: nonce, Ends: r.time(1), Days: r.text(2),
+			Used: r.int(3), Limit: r.int(4), Probe: r.int(7) == 1, Others: r.int(8),
+		}
+	} else {
+		d.Reason, d.RetryAt, d.Detail = Reason(why), r.time(1), r.text(2)
+	}
+	if r.err != nil {
+		return Decision{}, r.err
+	}
+	return d, nil
+}
+
+// run calls a script on the keys of a token. The answer has so many items, the
+// server's time at nowAt.
+func (l *Limiter) run(ctx context.Context, s *redis.Script, token string, items, nowAt int, args ...any) (*reply, error) {
+	answer, err := s.Run(ctx, l.rdb, []string{KeyPrefix(l.settings.Prefix, token)}, args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	r := newReply(answer, items)
+	l.clock.Observe(r.number(nowAt))
+	return r, r.err
+}
