@@ -112,7 +112,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"identity of rows", "the ref is no part of it",
-		in("internal/ledger/keys.go", "n.Row(number, server, token, name, ref)", `n.Row(number, server, token, name, "")`),
+		in("internal/ledger/keys.go", "n.Row('_', number, server, token, name, ref)", `n.Row('_', number, server, token, name, "")`),
 		"./internal/engine", "TestRowsAreKnownByWhatTheySay",
 	},
 	{
@@ -122,12 +122,12 @@ var producerMutations = []mutation{
 	},
 	{
 		"conflict of ids", "an id that is known for another server is known",
-		in("internal/ledger/lua/append.lua", "if rec[R.server] ~= text[R.server] or ", "if "),
+		in("internal/ledger/lua/append.lua", "if rec[R.server] ~= cjson.decode('[' .. server .. ']')[1] or ", "if "),
 		"./internal/engine", "TestRowsAreKnownByWhatTheySay",
 	},
 	{
 		"conflict of ids", "what stands behind it in the same group is appended",
-		in("internal/ledger/lua/append.lua", "if policy ~= 'skip' and (letter == 'c' or letter == 'k') then blocked[id] = true end", ""),
+		in("internal/ledger/lua/append.lua", "if blocks and (letter == 'c' or letter == 'k') then blocked[id] = true end", ""),
 		"./internal/engine", "TestRowsAreKnownByWhatTheySay",
 	},
 	{

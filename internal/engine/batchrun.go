@@ -103,7 +103,10 @@ func (b *batchRun) fill(ctx context.Context) error {
 // read takes the calls of the sequence. It reports whether what was gathered is to be
 // thrown away.
 func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
-	calls := b.job.watched()
+	calls := b.job.calls
+	if b.strict || b.prune || b.canary.tokens > 0 { // it may be ranged over again
+		calls = b.job.watched()
+	}
 	if b.canary.first {
 		calls = b.ofFirstTokens(calls)
 	}

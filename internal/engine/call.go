@@ -74,7 +74,7 @@ const MaxAhead = 3653 * 24 * time.Hour
 
 // TooFar reports whether a call can't be put off until t, since that is more than MaxAhead
 // from now.
-func TooFar(t time.Time) bool { return time.Until(t) > MaxAhead }
+func TooFar(t time.Time) bool { return !t.IsZero() && time.Until(t) > MaxAhead }
 
 const tooFar = "is more than ten years ahead"
 

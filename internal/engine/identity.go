@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 	"sync"
 
 	"habilita/internal/ledger"
@@ -52,7 +54,15 @@ func (b *batchRun) kept() int {
 
 func (d *identities) has(token, key string) bool { return d.table.Has(d.hash(token, key)) }
 
+// hash tells keys of tokens apart. A key that is made of what a row says is even enough, and its
+// token's alone.
 func (d *identities) hash(token, key string) uint64 {
+	if len(key) == ledger.RowKeyLen && key[0] != '=' {
+		b := []byte(key)
+		h := binary.LittleEndian.Uint64(b[1:])*0x9e3779b97f4a7c15 ^ bits.RotateLeft64(binary.LittleEndian.Uint64(b[len(b)-8:])*0xd6e8feb86659fd93, 32)
+		h ^= h >> 29
+		return h * 0xbf58476d1ce4e5b9
+	}
 	var h maphash.Hash
 	h.SetSeed(d.seed)
 	_, _ = h.WriteString(token)
@@ -77,6 +87,10 @@ type marks struct {
 	table  seen.Table
 	tokens int
 	stops  bool // any conflicting
+	last   struct {
+		token, name string
+		withhold    bool
+	} // of row; "" as token: none
 }
 
 func (m *marks) hash(id string) uint64 { return maphash.String(m.seed, id) }
@@ -85,6 +99,10 @@ func (m *marks) hash(id string) uint64 { return maphash.String(m.seed, id) }
 func (m *marks) row(token, name string) (withhold bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if token == m.last.token && name == m.last.name {
+		return m.last.withhold
+	}
+	defer func() { m.last.token, m.last.name, m.last.withhold = token, name, withhold }()
 	at := m.table.At(m.hash(token))
 	if *at&tokenRead == 0 {
 		*at |= tokenRead
@@ -101,6 +119,7 @@ func (m *marks) row(token, name string) (withhold bool) {
 func (m *marks) missing(token, name string, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.last.token = ""
 	if !known {
 		*m.table.At(m.hash(token)) |= tokenMissing
 		return

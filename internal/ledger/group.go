@@ -16,8 +16,9 @@ type Group struct {
 	calls int
 	args  []any // from the sixth argument of the script on
 
-	// The last run: calls of one chain, one number of licences and one time.
+	// The last run: calls of one chain and server, one number of licences and one time.
 	chain, sealed string
+	server        string
 	licenses      int
 	at            time.Time
 	withhold      bool
@@ -29,6 +30,15 @@ type Group struct {
 
 // groupRun is where a run of calls of one chain begins.
 type groupRun struct{ arg, call int }
+
+// Arguments of a run, from groupRun.arg on.
+const (
+	runChain = iota
+	runSealed
+	runServer
+	runMany
+	runCalls // key, record, and so on
+)
 
 // Len is the number of calls in the group.
 func (g *Group) Len() int { return g.calls }
@@ -49,8 +59,8 @@ func (g *Group) field(n int) string {
 		i--
 	}
 	r := g.runs[i]
-	token, _ := SplitChainID(g.args[r.arg].(string))
-	return token + g.args[r.arg+3+2*(n-r.call)].(string)
+	token, _ := SplitChainID(g.args[r.arg+runChain].(string))
+	return token + g.args[r.arg+runCalls+2*(n-r.call)].(string)
 }
 
 // ChainOf is the id of the nth call's chain.
@@ -59,7 +69,7 @@ func (g *Group) ChainOf(n int) string {
 	for g.runs[i].call > n {
 		i--
 	}
-	return g.args[g.runs[i].arg].(string)
+	return g.args[g.runs[i].arg+runChain].(string)
 }
 
 // Foreseen is how the calls land where nothing is known.
@@ -71,7 +81,7 @@ func (g *Group) Foreseen() string {
 		if i+1 < len(g.runs) {
 			end = g.runs[i+1].call
 		}
-		if strings.HasSuffix(g.args[r.arg+2].(string), "b") {
+		if strings.HasSuffix(g.args[r.arg+runMany].(string), "b") {
 			landing = Withheld
 		}
 		for range end - r.call {
@@ -88,10 +98,10 @@ func (g *Group) Field(n int) string { return g.field(n) }
 func (g *Group) Withhold(blocked func(chain string) bool) {
 	g.close()
 	for _, r := range g.runs {
-		if !blocked(g.args[r.arg].(string)) {
+		if !blocked(g.args[r.arg+runChain].(string)) {
 			continue
 		}
-		many := g.args[r.arg+2].(string)
+		many := g.args[r.arg+runMany].(string)
 		switch {
 		case strings.HasSuffix(many, "b"):
 		case strings.HasSuffix(many, " "):
@@ -99,7 +109,7 @@ func (g *Group) Withhold(blocked func(chain string) bool) {
 		default:
 			many += "   b"
 		}
-		g.args[r.arg+2] = many
+		g.args[r.arg+runMany] = many
 	}
 }
 
@@ -117,8 +127,9 @@ func (g *Group) Add(c *NewCall) error {
 	if g.run == 0 || !g.sameRun(c) {
 		g.close()
 		g.runs = append(g.runs, groupRun{len(g.args), g.calls})
-		g.args = append(g.args, ChainID(c.Token, c.Chain), c.Sealed, nil)
-		g.chain, g.sealed, g.licenses, g.at = g.args[len(g.args)-3].(string), c.Sealed, c.Licenses, c.At
+		id := ChainID(c.Token, c.Chain)
+		g.args = append(g.args, id, c.Sealed, string(appendText(nil, c.Server)), nil)
+		g.chain, g.sealed, g.server, g.licenses, g.at = id, c.Sealed, c.Server, c.Licenses, c.At
 		g.withhold = c.Withhold
 		g.run, g.head = 0, len(g.args)-1
 	}
@@ -129,7 +140,7 @@ func (g *Group) Add(c *NewCall) error {
 }
 
 func (g *Group) sameRun(c *NewCall) bool {
-	if c.Withhold != g.withhold || c.Licenses != g.licenses || !c.At.Equal(g.at) || !strings.HasPrefix(g.chain, c.Token) {
+	if c.Withhold != g.withhold || c.Server != g.server || c.Licenses != g.licenses || !c.At.Equal(g.at) || !strings.HasPrefix(g.chain, c.Token) {
 		return false
 	}
 	name := g.chain[TokenLen:]
@@ -158,13 +169,9 @@ func (g *Group) close() {
 	g.args[g.head] = n
 }
 
-// record is the text of a new call's record, with %s for its state and its time. What
-// is empty at its end is left out.
+// record is what a new call's record has behind the time. What is empty at its end is left out.
 func record(c *NewCall) string {
-	b := make([]byte, 0, 24+len(c.Server)+len(c.Ref)+len(c.Chain))
-	b = append(b, `["%s",`...)
-	b = appendText(b, c.Server)
-	b = append(b, `,%s`...)
+	b := make([]byte, 0, 24+len(c.Ref)+len(c.Chain))
 	switch {
 	case c.Row > 0 && c.Ref != "":
 		b = strconv.AppendInt(append(b, ",["...), int64(c.Row), 10)
@@ -180,11 +187,11 @@ func record(c *NewCall) string {
 	return string(append(b, ']'))
 }
 
-// appendText appends s as a JSON string, for string.format.
+// appendText appends s as a JSON string.
 func appendText(b []byte, s string) []byte {
 	plain := true
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '%' {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			plain = false
 			break
 		}
@@ -196,5 +203,5 @@ func appendText(b []byte, s string) []byte {
 	if err != nil {
 		text = []byte(`""`) // can't be: every string has a JSON form
 	}
-	return append(b, strings.ReplaceAll(string(text), "%", "%%")...)
+	return append(b, text...)
 }

@@ -56,13 +56,16 @@ func GivenKey(id string) string { return "=" + id }
 
 // Namer names rows by what they say (vault.Namer).
 type TokenIDs interface {
-	Row(number uint64, parts ...string) string
+	Row(mark byte, number uint64, server, token, chain, ref string) string
 }
+
+// RowKeyLen is the length of what RowKey returns.
+const RowKeyLen = 15
 
 // RowKey is the key of a call of a batch that has no id: it is known by what it says, and by
 // its number, from 1, among the calls that say the same. token is the token's name.
 func RowKey(n TokenIDs, number uint64, server, token, name, ref string) string {
-	return "_" + n.Row(number, server, token, name, ref)
+	return n.Row('_', number, server, token, name, ref)
 }
 
 // IsOrdinal reports whether a key is the place of its call in its chain, as versions made

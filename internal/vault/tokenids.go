@@ -77,22 +77,21 @@ func (n *TokenIDs) Name(token string) string {
 	return name
 }
 
-// Row names a row by what it says: 84 bits, as 14 characters of base64url, of an HMAC over
-// the number and the parts, each with its length before it. So other parts have another
-// name, and nobody without the key can find the parts by guessing.
-func (n *TokenIDs) Row(number uint64, parts ...string) string {
+// Row names a row by what it says: mark, and behind it 84 bits, as 14 characters of base64url,
+// of an HMAC over the number and the texts, each with its length before it. So other texts have
+// another name, and nobody without the key can find the texts by guessing.
+func (n *TokenIDs) Row(mark byte, number uint64, server, token, chain, ref string) string {
 	m := n.macs.Get().(*tokenIDMAC)
 	m.h.Reset()
 	m.in = binary.AppendUvarint(append(m.in[:0], rowOf...), number)
-	for _, p := range parts {
+	for _, p := range [...]string{server, token, chain, ref} {
 		m.in = append(binary.AppendUvarint(m.in, uint64(len(p))), p...)
 	}
 	m.h.Write(m.in)
 	sum := m.h.Sum(m.sum[:0])
-	var text [16]byte
-	base64.RawURLEncoding.Encode(text[:], sum[:rowBytes])
-	name := string(text[:rowChars])
-	clear(m.in)
+	text := [1 + 16]byte{mark}
+	base64.RawURLEncoding.Encode(text[1:], sum[:rowBytes])
+	name := string(text[:1+rowChars])
 	n.macs.Put(m)
 	return name
 }

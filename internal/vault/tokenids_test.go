@@ -202,3 +202,24 @@ func BenchmarkName(b *testing.B) {
 		n.Name(token)
 	}
 }
+
+// A row's name has no text in it, and no two rows share one.
+func TestRowNames(t *testing.T) {
+	a, b := NewTokenIDs([]byte(strings.Repeat("a", 32))), NewTokenIDs([]byte(strings.Repeat("b", 32)))
+	seen := map[string]string{}
+	for _, n := range []*TokenIDs{a, b} {
+		for _, number := range []uint64{1, 2, 300} {
+			for _, p := range [][4]string{
+				{"0042", "token", "", ""}, {"0042", "token", "ref", ""}, {"0042", "token", "", "ref"}, {"004", "2token", "", ""},
+				{"0042", "token2", "", ""}, {"0043", "token", "", ""}, {"0042", "token", "r", "ef"}, {"", "", "", ""},
+			} {
+				name := n.Row('_', number, p[0], p[1], p[2], p[3])
+				what := fmt.Sprint(n == a, number, p)
+				if len(name) != 15 || name[0] != '_' || name != n.Row('_', number, p[0], p[1], p[2], p[3]) || seen[name] != "" {
+					t.Errorf("%s is %q, as is %s", what, name, seen[name])
+				}
+				seen[name] = what
+			}
+		}
+	}
+}

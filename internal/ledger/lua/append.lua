@@ -21,10 +21,10 @@
 -- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
 --         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
 -- ARGV[5] until when the batch may be appended to, ms (batch.Note); '' always
--- ARGV[6..] runs of calls of one chain: chain, sealed token, how many calls, or
+-- ARGV[6..] runs of calls of one chain and server: chain, sealed token, server as JSON, how many
+--         calls, or
 --         '<how many> <licences, none: not given> <due at ms, none: now> <b: withhold what is new>';
---         then for each call its key, and its record as a text for string.format, where %s
---         stands for the state and for the time
+--         then for each call its key, and what its record has behind the time
 -- Reply: {now ms, -1, 0} where the batch was cancelled, {now ms, -2, 0} where it is too late, else
 --        {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
 --         calls where the group has some ('0': it has none), the calls' letters as one string,
@@ -50,25 +50,26 @@ local has = about[2]
 if about[1] then return { stamp, -1, 0 } end
 if ARGV[5] ~= '' and now > tonumber(ARGV[5]) then return { stamp, -2, 0 } end
 
-local ids, keys, texts, fields, ats, seals, licensed, withhold = {}, {}, {}, {}, {}, {}, {}, {}
-local n, i, last = 0, 6, #ARGV
-while i < last do
-  local id, many = ARGV[i], tonumber(ARGV[i + 2])
-  local token, at, licenses, w = string.sub(id, 1, 24), nil, nil, nil
-  if not many then
-    local count, given, due, back = string.match(ARGV[i + 2], '^(%d+) (%d*) (%d*) (b?)$')
-    many = tonumber(count)
-    if given ~= '' then licenses = given end
-    if due ~= '' and tonumber(due) > now then at = due end
-    w = back == 'b'
-  end
-  seals[token] = seals[token] or ARGV[i + 1]
-  i = i + 3
-  for _ = 1, many do
-    n = n + 1
-    ids[n], keys[n], texts[n], fields[n], ats[n] = id, ARGV[i], ARGV[i + 1], token .. ARGV[i], at
-    licensed[n], withhold[n] = licenses, w
-    i = i + 2
+-- head reads what stands before the calls of a run.
+local function head(i)
+  local many = tonumber(ARGV[i + 3])
+  if many then return many end
+  local count, licenses, due, back = string.match(ARGV[i + 3], '^(%d+) (%d*) (%d*) (b?)$')
+  return tonumber(count), licenses ~= '' and licenses or nil, due ~= '' and tonumber(due) > now and due or nil, back == 'b'
+end
+
+local fields, seals, n, last = {}, {}, 0, #ARGV
+do
+  local i = 6
+  while i < last do
+    local token, many = string.sub(ARGV[i], 1, 24), head(i)
+    seals[token] = seals[token] or ARGV[i + 1]
+    i = i + 4
+    for _ = 1, many do
+      n = n + 1
+      fields[n] = token .. ARGV[i]
+      i = i + 2
+    end
   end
 end
 
@@ -91,14 +92,15 @@ local size = redis.call('HLEN', calls)
 local have = size > 0 and redis.call('HMGET', calls, unpack(fields)) or {}
 local letters, told, blocked, given = {}, {}, {}, {}
 
--- known is the letter of a call whose record is there.
-local function known_as(j, raw)
-  local state, key, id = string.sub(raw, 3, 3), keys[j], ids[j]
-  local rec
+-- record is the text of a new call's record.
+local function record(state, server, text) return '["' .. state .. '",' .. server .. ',' .. stamp .. text end
+
+-- known_as is the letter of a call whose record is there.
+local function known_as(id, server, key, raw)
+  local state, rec = string.sub(raw, 3, 3), nil
   if string.byte(key) == 61 then -- '=': an id that was given
     rec = cjson.decode(raw)
-    local text = cjson.decode(string.format(texts[j], 'q', stamp))
-    if rec[R.server] ~= text[R.server] or (rec[R.chain] or '') ~= (text[R.chain] or '') then
+    if rec[R.server] ~= cjson.decode('[' .. server .. ']')[1] or (rec[R.chain] or '') ~= string.sub(id, 26) then
       told[#told + 1] = raw
       return replaces and (rec[R.attempts] or 0) == 0 and (is_open(state) or state == 'f') and 'r' or 'c'
     end
@@ -124,54 +126,65 @@ end
 local mine = 0 -- known calls that are new all the same
 local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: records added, by token
 local chains, waiting, added, known, fresh, revived = {}, {}, 0, 0, 0, 0
-for j = 1, n do
-  local field, id = fields[j], ids[j]
-  local token, raw = string.sub(id, 1, 24), have[j]
-  local letter
-  if seen[field] then
-    letter = 'w'
-  elseif raw and string.sub(raw, 3, 3) ~= 'p' then
-    letter = known_as(j, raw)
-    if looked and letter ~= 'c' and letter ~= 'r' and ours(token) then letter, mine = 'o', mine + 1 end
-    if policy ~= 'skip' and (letter == 'c' or letter == 'k') then blocked[id] = true end
-  else
-    letter = (withhold[j] or blocked[id]) and 'b' or 'n'
-  end
-  letters[j] = letter == 'o' and 'n' or letter
-  if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then known = known + 1 end
-  if letter ~= 'b' and letter ~= 'c' and letter ~= 'k' and licensed[j] then given[token] = licensed[j] end
-  if letter == 'n' then
-    seen[field], added = true, added + 1
-  end
-  if letter == 'n' and not look then
-    local state, ref, rec = 'q', batch .. ' ' .. keys[j], nil
-    if raw then
-      rec, revived = revive(cjson.decode(raw), cjson.decode(string.format(texts[j], 'q', stamp))), revived + 1
-      ref = ref_of(batch, keys[j], rec)
-    else
-      fresh, more[token] = fresh + 1, (more[token] or 0) + 1
+local reference, blocks, i, j, w = batch .. ' ', policy ~= 'skip', 6, 0, 0
+while i < last do
+  local id, server = ARGV[i], ARGV[i + 2]
+  local many, heed, at, withhold = head(i)
+  local token, refs, before = string.sub(id, 1, 24), waiting[id], fresh
+  local open = record(at and 'd' or 'q', server, '')
+  i = i + 4
+  for _ = 1, many do
+    j = j + 1
+    local key, text, field, raw, letter = ARGV[i], ARGV[i + 1], fields[j], have[j], 'n'
+    i = i + 2
+    if seen[field] then
+      letter = 'w'
+    elseif raw and string.sub(raw, 3, 3) ~= 'p' then
+      letter = known_as(id, server, key, raw)
+      if looked and letter ~= 'c' and letter ~= 'r' and ours(token) then letter, mine = 'o', mine + 1 end
+      if blocks and (letter == 'c' or letter == 'k') then blocked[id] = true end
+    elseif withhold or blocked[id] then
+      letter = 'b'
     end
-    if has == 'cancel' and is_dropped(batch, id) then
-      gone[#gone + 1] = { field, rec or cjson.decode(string.format(texts[j], 'q', stamp)) }
-    elseif ats[j] then
-      state = 'd'
-      delayed[#delayed + 1] = ats[j]
-      delayed[#delayed + 1] = token .. ' ' .. batch .. ' ' .. keys[j]
-    elseif waiting[id] then
-      local refs = waiting[id]
-      refs[#refs + 1] = ref
-    else
-      chains[#chains + 1] = id
-      waiting[id] = { ref }
-    end
-    records[#records + 1] = field
-    if rec then
-      rec[R.state] = state
-      records[#records + 1] = encode(rec)
-    else
-      records[#records + 1] = string.format(texts[j], state, stamp)
+    letters[j] = letter == 'o' and 'n' or letter
+    if heed and letter ~= 'b' and letter ~= 'c' and letter ~= 'k' then given[token] = heed end
+    if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then
+      known = known + 1
+    elseif letter == 'n' then
+      seen[field], added = true, added + 1
+      if not look then
+        local ref, rec = reference .. key, nil
+        if raw then
+          rec, revived = revive(cjson.decode(raw), cjson.decode(record('q', server, text))), revived + 1
+          ref = ref_of(batch, key, rec)
+        else
+          fresh = fresh + 1
+        end
+        local state = 'q'
+        if has == 'cancel' and is_dropped(batch, id) then
+          gone[#gone + 1] = { field, rec or cjson.decode(record('q', server, text)) }
+        elseif at then
+          state = 'd'
+          delayed[#delayed + 1] = at
+          delayed[#delayed + 1] = token .. ' ' .. reference .. key
+        elseif refs then
+          refs[#refs + 1] = ref
+        else
+          refs = { ref }
+          chains[#chains + 1], waiting[id] = id, refs
+        end
+        records[w + 1] = field
+        if rec then
+          rec[R.state] = state
+          records[w + 2] = encode(rec)
+        else
+          records[w + 2] = open .. text
+        end
+        w = w + 2
+      end
     end
   end
+  if fresh > before then more[token] = (more[token] or 0) + fresh - before end
 end
 local function reply(standing, due, fed)
   local out = { stamp, added + mine, known, standing, due, table.concat(letters), #told }
@@ -234,12 +247,12 @@ for _, id in ipairs(chains) do
     redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs))
     if state == 'h' then behind = behind + #refs end
   else
-    local c = new_chain(id, refs[1], batch, #refs)
     if refs[2] then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
     if at_once then
       fed[#fed + 1] = id
-      fed[#fed + 1] = feed(c, now)
+      fed[#fed + 1] = feed(new_chain(id, refs[1], batch, #refs), now)
     else
+      write_chain(id, refs[1], batch, #refs)
       ready[#ready + 1] = since
       ready[#ready + 1] = id
     end

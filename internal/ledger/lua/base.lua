@@ -77,11 +77,14 @@ local function load_chain(id)
 end
 
 -- new_chain makes a chain that had nothing to do: its head, and how many open calls of the
--- head's batch it has. Its caller puts it on a list.
+-- head's batch it has. Its caller puts it on a list. write_chain only writes it: the table of a
+-- chain is a good part of what a new chain costs.
+local function write_chain(id, ref, batch, open)
+  redis.call('HSET', P .. 'chain:' .. id, 's', 'r', 'h', ref, 'o:' .. batch, open)
+end
 local function new_chain(id, ref, batch, open)
-  local key = P .. 'chain:' .. id
-  redis.call('HSET', key, 's', 'r', 'h', ref, 'o:' .. batch, open)
-  return { id = id, key = key, token = token_of(id), s = 'r', h = ref }
+  write_chain(id, ref, batch, open)
+  return { id = id, key = P .. 'chain:' .. id, token = token_of(id), s = 'r', h = ref }
 end
 
 local function encode(rec)
