@@ -99,11 +99,11 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	}
 	l.tidyIDs = newScript(source("tidy_ids"))
 	l.append_ = newScript(source("base"), source("append")) // it grants nothing
-	l.begin, l.requeue, l.finish = grants("begin"), grants("unfeed"), grants("finish")
-	l.dispatch, l.decide, l.reseal = grants("pump"), grants("decide"), grants("reseal")
+	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
+	l.dispatch, l.decide, l.reseal = grants("dispatch"), grants("decide"), grants("reseal")
 	l.cancelChain, l.cancelBatch, l.purge = grants("cancel_chain"), grants("cancel_batch"), grants("purge")
 	l.cancelScheduled = grants("cancel_scheduled")
-	l.restore, l.lift, l.releaseSlot = grants("restore"), grants("lift"), grants("vacate")
+	l.restore, l.lift, l.releaseSlot = grants("restore"), grants("lift"), grants("release_slot")
 	l.signal, l.epochScript = newScript(source("signal")), newScript(source("epoch"))
 	return l
 }
