@@ -61,21 +61,32 @@ var oldest = [2]int{6, 2}
 // the ACL alone. It takes two round trips and changes nothing. What Redis does not
 // tell (a managed service, miniredis) is passed over. The gravest findings come
 // first. The error is that of a Redis that can't be reached or refuses PING (see
-// Describe); with it there are none.
+// Describe); with it there are none. For another role than Worker, a master of a cluster that is
+// away is a finding, if another one answers.
 func Preflight(ctx context.Context, rdb redis.UniversalClient, role Role) ([]Finding, error) {
 	var all []Finding
 	if c, ok := rdb.(*redis.ClusterClient); ok {
 		var mu sync.Mutex
+		var away error // of a master, while no other one answered
+		answered := false
 		err := c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 			found, err := inspect(ctx, node, role, true)
 			mu.Lock()
 			defer mu.Unlock()
+			if answered = answered || err == nil; role&Worker == 0 && Passing(err, true) {
+				away = err
+				found, err = []Finding{{Level: Warn, What: "this node can't be reached, and what it holds neither read nor changed: " + Describe(err),
+					Remedy: "start it again, or let a replica take over"}}, nil
+			}
 			for i := range found {
 				found[i].Node = node.Options().Addr
 			}
 			all = append(all, found...)
 			return err
 		})
+		if err == nil && !answered {
+			err = away
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -16,9 +16,9 @@ const (
 	clusterTime = 20 * time.Second // for the nodes to know each other
 )
 
-// StartCluster starts a Redis Cluster of n masters without replicas, and waits
-// until every node says that the cluster is well. The URL is redis-cluster://.
-func StartCluster(tb testing.TB, n int) (url string, nodes []*Server) {
+// StartCluster starts a Redis Cluster of n masters without replicas, with further arguments, and
+// waits until every node says that the cluster is well. The URL is redis-cluster://.
+func StartCluster(tb testing.TB, n int, args ...string) (url string, nodes []*Server) {
 	tb.Helper()
 	var addrs []string
 	for range n {
@@ -27,7 +27,7 @@ func StartCluster(tb testing.TB, n int) (url string, nodes []*Server) {
 			tb.Fatal(err)
 		}
 		_, port, _ := net.SplitHostPort(bus)
-		s := Start(tb, "--cluster-enabled", "yes", "--cluster-port", port)
+		s := Start(tb, append([]string{"--cluster-enabled", "yes", "--cluster-port", port}, args...)...)
 		nodes, addrs = append(nodes, s), append(addrs, s.Addr)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
