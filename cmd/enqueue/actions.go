@@ -10,25 +10,14 @@ import (
 	"habilita/internal/control"
 )
 
-// note writes a decision into the audit log. Where that fails, the decision stands.
-func (s *session) note(ctx context.Context, errw io.Writer, d decision, sel control.Selection, n int, failed error) {
-	result := count(n, d.noun)
-	if note := control.UnreadNote(failed); note != "" {
-		result += note
-	} else if failed != nil {
-		result = fmt.Sprintf("failed after %s: %v", result, failed)
-	}
-	s.noteAction(ctx, errw, d.name, sel.String(), result)
-}
-
-// noteAction writes an action with its target and what came of it.
-func (s *session) noteAction(ctx context.Context, errw io.Writer, action, target, result string) {
-	_, err := control.NewAuditLog(s.rdb, prefix).Append(context.WithoutCancel(ctx), control.AuditEntry{
-		Who: whoAmI(), Via: control.ByCLI, Action: action, Target: target, Result: result,
-	})
-	if err != nil {
-		fmt.Fprintf(errw, "warning: what was done is not in the action log: %v\n", explain(err))
-	}
+// asPerson returns a context in which this user decides. What can't be written into the audit log
+// is told on errw.
+func asPerson(ctx context.Context, errw io.Writer) context.Context {
+	return control.WithActor(ctx, control.Actor{Who: whoAmI(), Via: control.ByCLI, Told: func(_ control.AuditEntry, err error) {
+		if err != nil {
+			fmt.Fprintf(errw, "warning: what was done is not in the audit log: %v\n", explain(err))
+		}
+	}})
 }
 
 // whoAmI is this user and machine.

@@ -207,6 +207,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
 	r.meter.stop()
 	_ = p.Close() // as in enqueueOne
+	s.op.Note(ctx, "enqueue", "batch "+r.o.batch, sum.String(), err)
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
 	}

@@ -87,6 +87,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	if err != nil {
 		return err
 	}
+	s.op.Note(cmd.Context(), "enqueue", "call "+receipt.ID, "chain "+receipt.Chain, nil)
 	follow := "enqueue show " + quoteArg(receipt.ID)
 	if receipt.Batch != "" {
 		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)

@@ -30,5 +30,5 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	a := &app{getenv: getenv, in: in, out: out, err: errw}
 	root := a.root()
 	root.SetArgs(args)
-	return a.status(root.ExecuteContext(ctx))
+	return a.status(root.ExecuteContext(asPerson(ctx, errw)))
 }

@@ -36,7 +36,6 @@ end of maintenance. Its chains go on at once. If the vendor refuses still, it co
 				fmt.Fprintf(a.out, "token %s does not cool down\n", token)
 				return nil
 			}
-			s.noteAction(cmd.Context(), a.err, "lift", "token "+token, "its cool-down is over")
 			fmt.Fprintf(a.out, "token %s is used again\n", token)
 			return nil
 		},

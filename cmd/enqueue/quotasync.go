@@ -99,7 +99,7 @@ Exit status 1 where a token could not be asked about.`,
 			}
 			sum, err := a.syncTokens(cmd, q, servers, server, asJSON)
 			if sum.sent > 0 {
-				s.noteAction(cmd.Context(), a.err, "sync", syncTarget(token, batch), sum.String())
+				s.op.Note(cmd.Context(), "sync", syncTarget(token, batch), sum.String(), nil)
 			}
 			return err
 		},

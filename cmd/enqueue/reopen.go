@@ -30,7 +30,6 @@ again. What was cancelled before it was sent is then new; what was sent stays ca
 			defer s.close()
 			sel := control.Selection{Batch: args[0]}
 			n, err := s.op.Reopen(cmd.Context(), sel)
-			s.note(cmd.Context(), a.err, d, sel, n, err)
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -69,14 +68,6 @@ func (a *app) scheduleAct(d scheduleAction) *cobra.Command {
 			}
 			defer s.close()
 			out, said, err := d.act(cmd.Context(), s.op, args[0])
-			result := said
-			var unknown *control.UnknownScheduleError
-			if err != nil {
-				result = "failed: " + err.Error()
-			}
-			if !errors.As(err, &unknown) {
-				s.noteAction(cmd.Context(), a.err, "schedule "+d.name, "schedule "+args[0], result)
-			}
 			if err != nil {
 				return err
 			}

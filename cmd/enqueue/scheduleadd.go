@@ -169,7 +169,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if err != nil {
 		return err
 	}
-	s.noteAction(ctx, a.err, "schedule add", "schedule "+o.def.Name, count(writer.Rows(), "row"))
+	s.op.Note(ctx, "schedule add", "schedule "+o.def.Name, count(writer.Rows(), "row"), nil)
 	return r.added(ctx, s, o, sum)
 }
 

@@ -51,7 +51,6 @@ func (a *app) decide(d decision) *cobra.Command {
 			}
 			defer s.close()
 			n, err := d.act(s.op, cmd.Context(), sel)
-			s.note(cmd.Context(), a.err, d, sel, n, err)
 			unread := control.Unread(err)
 			if err != nil && unread == 0 {
 				return err

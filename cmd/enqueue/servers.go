@@ -100,7 +100,7 @@ as their chains come back, within a minute. If it fails still, it opens again.`,
 				fmt.Fprintf(a.out, "server %s was not left alone\n", name)
 				return nil
 			}
-			s.noteAction(cmd.Context(), a.err, "lift", "server "+string(name), "its calls are made again")
+			s.op.Note(cmd.Context(), "lift", "server "+string(name), "its calls are made again", nil)
 			fmt.Fprintf(a.out, "server %s is called again\n", name)
 			return nil
 		},

@@ -43,7 +43,6 @@ func openBackend(ctx context.Context, redisURL string, o engine.Options) (_ *bac
 	if prefix == "" {
 		prefix = quota.DefaultPrefix
 	}
-	b.actions = control.NewAuditLog(b.rdb, prefix)
 	b.registry = membership.New(b.rdb, prefix)
 	b.schedules = schedule.NewStore(b.rdb, prefix)
 	b.producer, err = engine.NewProducer(ctx, b.rdb, o)

@@ -172,7 +172,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"lease of a run", "a batch is settled while it is filled",
-		in("internal/control/status.go", "Settled: c.Settled() && !m.Live,", "Settled: c.Settled(),"),
+		in("internal/control/status.go", "c.Settled() && !m.Live && err == nil,", "c.Settled() && err == nil,"),
 		"./internal/engine", "TestBatchIsFilled",
 	},
 	{

@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Capacity is how many entries are kept, at the least.
+// AuditCapacity is how many entries are kept, at the least.
 const AuditCapacity = 10_000
 
 // maxField is the longest value that is kept, in bytes; what is longer is cut.
@@ -29,9 +29,10 @@ const (
 	ByAPI     = "api"
 	ByConsole = "console"
 	ByCLI     = "cli"
+	ByGo      = "go" // a program that imports habilita
 )
 
-// Entry is one thing that somebody did.
+// AuditEntry is one thing that somebody did.
 type AuditEntry struct {
 	// ID tells entries apart, and orders them. Append makes it.
 	ID string `json:"id"`
@@ -39,7 +40,7 @@ type AuditEntry struct {
 	At time.Time `json:"at"`
 	// Who is the name of a key, "local", or for the CLI the user and machine.
 	Who string `json:"who"`
-	// Via is the way: API, Console or CLI.
+	// Via is the way: one of the Bys.
 	Via string `json:"via"`
 	// Action is what was done, such as "retry".
 	Action string `json:"action"`
@@ -49,13 +50,13 @@ type AuditEntry struct {
 	Result string `json:"result"`
 }
 
-// Log is the audit log of one Redis. It is safe for concurrent use.
+// AuditLog is the audit log of one Redis. It is safe for concurrent use.
 type AuditLog struct {
 	rdb redis.UniversalClient
 	key string
 }
 
-// New makes a Log on keys that begin with the prefix, such as "habilita". It does not
+// NewAuditLog makes an AuditLog on keys that begin with the prefix, such as "habilita". It does not
 // own the client.
 func NewAuditLog(rdb redis.UniversalClient, prefix string) *AuditLog {
 	return &AuditLog{rdb: rdb, key: prefix + ":actions"}
@@ -66,7 +67,7 @@ func (l *AuditLog) Append(ctx context.Context, e AuditEntry) (AuditEntry, error)
 	id, err := appendScript.Run(ctx, l.rdb, []string{l.key}, AuditCapacity,
 		"who", clip(e.Who), "via", clip(e.Via), "action", clip(e.Action), "target", clip(e.Target), "result", clip(e.Result)).Text()
 	if err != nil {
-		return e, fmt.Errorf("action log: %w", err)
+		return e, fmt.Errorf("audit log: %w", err)
 	}
 	e.ID, e.At = id, at(id)
 	return e, nil
@@ -77,11 +78,11 @@ func (l *AuditLog) Recent(ctx context.Context, n int) ([]AuditEntry, error) {
 	return l.Before(ctx, "", n)
 }
 
-// ErrID says that a text can't be the id of an entry.
-var ErrAuditID = errors.New("not the id of an entry of the action log")
+// ErrAuditID says that a text can't be the id of an entry.
+var ErrAuditID = errors.New("not the id of an entry of the audit log")
 
 // Before returns the n newest entries that are older than the one with this ID, the
-// newest first. "" is Recent. It is ErrID where the id can't be one.
+// newest first. "" is Recent. It is ErrAuditID where the id can't be one.
 func (l *AuditLog) Before(ctx context.Context, id string, n int) ([]AuditEntry, error) {
 	from := "+"
 	if id != "" {
@@ -98,7 +99,7 @@ func (l *AuditLog) Before(ctx context.Context, id string, n int) ([]AuditEntry, 
 	}
 	found, err := l.rdb.XRevRangeN(ctx, l.key, from, "-", int64(n)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("action log: %w", err)
+		return nil, fmt.Errorf("audit log: %w", err)
 	}
 	out := make([]AuditEntry, len(found))
 	for i, m := range found {

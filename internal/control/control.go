@@ -14,21 +14,17 @@ import (
 	"habilita/internal/schedule"
 )
 
-// Operator shows and decides. It holds nothing but its parts, and is safe for
-// concurrent use.
+// Control shows and decides. Each decision is written into the audit log under the name of the
+// context's Actor. It holds nothing but its parts, and is safe for concurrent use.
 type Control struct {
 	ledger    *ledger.Ledger
 	batches   *ledger.Batches
 	limiter   *quota.Limiter
 	schedules *schedule.Store
+	audit     *AuditLog
 }
 
-// New makes an Operator of its parts, which are to share one Redis and prefix.
-func New(ledger *ledger.Ledger, batches *ledger.Batches, limiter *quota.Limiter, schedules *schedule.Store) *Control {
-	return &Control{ledger: ledger, batches: batches, limiter: limiter, schedules: schedules}
-}
-
-// Open makes an Operator on rdb. "" as prefix is "habilita", and stands above
+// Open makes a Control on rdb. "" as prefix is "habilita", and stands above
 // s.Prefix. s is to be what the workers use; zero fields have their defaults, and
 // faults of the others are its only errors. Nothing is sent to Redis.
 func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control, error) {
@@ -44,7 +40,10 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 		Library: quota.Library(),
 		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
 	}})
-	return New(l, ledger.NewBatches(rdb, prefix, ledger.Buckets), limiter, schedule.NewStore(rdb, prefix)), nil
+	return &Control{
+		ledger: l, batches: ledger.NewBatches(rdb, prefix, ledger.Buckets), limiter: limiter,
+		schedules: schedule.NewStore(rdb, prefix), audit: NewAuditLog(rdb, prefix),
+	}, nil
 }
 
 // batch finds a batch by its name and returns its tags too: those of the buckets

@@ -67,13 +67,13 @@ func (s Selection) check() (Selection, error) {
 // Unread tells, those of the chains that could be read. A chain that was named and is not held is
 // an *UnknownChainError.
 func (o *Control) Retry(ctx context.Context, s Selection) (int, error) {
-	return o.decide(ctx, s, ledger.DecisionRetry)
+	return o.noted(ctx, "retry", "chain", s, func() (int, error) { return o.decide(ctx, s, ledger.DecisionRetry) })
 }
 
 // Skip leaves the heads of held chains that are selected, and lets the chains go on
 // with their next calls; otherwise as Retry.
 func (o *Control) Skip(ctx context.Context, s Selection) (int, error) {
-	return o.decide(ctx, s, ledger.DecisionSkip)
+	return o.noted(ctx, "skip", "chain", s, func() (int, error) { return o.decide(ctx, s, ledger.DecisionSkip) })
 }
 
 func (o *Control) decide(ctx context.Context, s Selection, d ledger.Decision) (int, error) {
@@ -101,6 +101,10 @@ func (o *Control) decide(ctx context.Context, s Selection, d ledger.Decision) (i
 // that are scheduled for it. Of a server, and of all: those of the held chains. A chain
 // that was named and has no call that waits is an *UnknownChainError.
 func (o *Control) Cancel(ctx context.Context, s Selection) (int, error) {
+	return o.noted(ctx, "cancel", "call", s, func() (int, error) { return o.cancel(ctx, s) })
+}
+
+func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 	s, err := s.check()
 	if err != nil {
 		return 0, err
@@ -142,6 +146,10 @@ func (o *Control) Cancel(ctx context.Context, s Selection) (int, error) {
 // sent is then new for whoever gives its row. It returns how many calls of it are cancelled; of
 // a batch that takes rows, 0.
 func (o *Control) Reopen(ctx context.Context, s Selection) (int, error) {
+	return o.noted(ctx, "reopen", "call", s, func() (int, error) { return o.reopen(ctx, s) })
+}
+
+func (o *Control) reopen(ctx context.Context, s Selection) (int, error) {
 	m, tags, err := o.batch(ctx, s.Batch)
 	if err != nil {
 		return 0, err

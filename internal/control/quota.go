@@ -87,7 +87,12 @@ func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error)
 	}
 	was, err := o.ledger.LiftCooling(ctx, tokenID)
 	if err != nil {
-		return false, fmt.Errorf("cool-down of token %s: %w", tokenID, err)
+		err = fmt.Errorf("cool-down of token %s: %w", tokenID, err)
+		o.Note(ctx, "lift", "token "+tokenID, "", err)
+		return false, err
+	}
+	if was {
+		o.Note(ctx, "lift", "token "+tokenID, "its cool-down is over", nil)
 	}
 	return was, nil
 }

@@ -103,21 +103,26 @@ func (o *Control) Schedule(ctx context.Context, name string) (Schedule, error) {
 // PauseSchedule lets no tick be made until ResumeSchedule; a run that is being enqueued
 // goes on. It reports whether it was not paused already.
 func (o *Control) PauseSchedule(ctx context.Context, name string) (bool, error) {
-	done, err := o.schedules.Pause(ctx, name)
-	return done, scheduleError(name, err)
+	return o.notedSchedule(ctx, "pause", name, o.schedules.Pause)
 }
 
 // ResumeSchedule lets a paused schedule go on from its next tick: those that passed
 // meanwhile are not made. It reports whether it was paused.
 func (o *Control) ResumeSchedule(ctx context.Context, name string) (bool, error) {
-	done, err := o.schedules.Resume(ctx, name)
-	return done, scheduleError(name, err)
+	return o.notedSchedule(ctx, "resume", name, o.schedules.Resume)
 }
 
 // RunSchedule asks for a run now, paused or not; a worker makes it within seconds. It
 // returns the name of the run's batch. Where the last run has not settled, and neither
 // overlap nor the schedule allows that, the error is an *OverlapError.
 func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (batchName string, err error) {
+	defer func() {
+		result := ""
+		if err == nil {
+			result = "batch " + batchName
+		}
+		o.Note(ctx, "schedule run", "schedule "+name, result, err)
+	}()
 	s, err := o.schedules.Get(ctx, name)
 	if err != nil {
 		return "", scheduleError(name, err)
@@ -140,7 +145,26 @@ func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (b
 // RemoveSchedule removes a schedule with its rows and history. Runs that were enqueued
 // stay, as batches; one that is being enqueued ends where it is.
 func (o *Control) RemoveSchedule(ctx context.Context, name string) error {
-	return scheduleError(name, o.schedules.Remove(ctx, name))
+	_, err := o.notedSchedule(ctx, "remove", name, func(ctx context.Context, name string) (bool, error) {
+		return true, o.schedules.Remove(ctx, name)
+	})
+	return err
+}
+
+// notedSchedule does what act does to a schedule, and notes it.
+func (o *Control) notedSchedule(ctx context.Context, action, name string, act func(context.Context, string) (changed bool, err error)) (bool, error) {
+	changed, err := act(ctx, name)
+	err = scheduleError(name, err)
+	result := ""
+	switch {
+	case err != nil:
+	case changed:
+		result = "done"
+	default:
+		result = "it was so already"
+	}
+	o.Note(ctx, "schedule "+action, "schedule "+name, result, err)
+	return changed, err
 }
 
 func (o *Control) settledOrGone(ctx context.Context, batchName string) (bool, error) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"iter"
 	"slices"
@@ -39,6 +40,9 @@ type Summary struct {
 	NotPruned  error // why Prune did nothing; nil: it did, or was not asked for
 	Elapsed    time.Duration
 }
+
+// String tells the number of calls that are new, for logs.
+func (s Summary) String() string { return fmt.Sprintf("%d new of %d rows", s.Enqueued, s.Rows) }
 
 // Complete reports whether nothing was left out.
 func (s Summary) Complete() bool { return s.Conflicts+s.Rejected+s.Withheld == 0 }

@@ -2,10 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
 
 	"habilita/internal/control"
 	"habilita/internal/web/guard"
@@ -51,20 +48,9 @@ func (a *API) decide(d decision, selected func(*http.Request) control.Selection)
 			return err
 		}
 		n, err := d.act(a.Operator, r.Context(), sel)
-		result := strconv.Itoa(n) + " " + d.unit
-		if n != 1 {
-			result += "s"
-		}
 		unread := control.Unread(err)
 		if unread > 0 {
-			result += control.UnreadNote(err)
 			err = nil
-		}
-		if err != nil {
-			result = fmt.Sprintf("failed after %s: %v", result, err)
-		}
-		if !unknown(err) {
-			a.note(r, d.name, sel.String(), result)
 		}
 		if err != nil {
 			return err
@@ -73,24 +59,14 @@ func (a *API) decide(d decision, selected func(*http.Request) control.Selection)
 	}
 }
 
-// unknown reports whether what was decided about is not there, so that nothing was.
-func unknown(err error) bool {
-	var (
-		noBatch    *control.UnknownBatchError
-		noChain    *control.UnknownChainError
-		noSchedule *control.UnknownScheduleError
-	)
-	return errors.As(err, &noBatch) || errors.As(err, &noChain) || errors.As(err, &noSchedule)
-}
-
-// note writes a decision into the audit log, also where its caller has gone meanwhile.
-// Where that fails the decision stands, and this worker's own log has it.
-func (a *API) note(r *http.Request, what, target, result string) {
-	e := control.AuditEntry{Who: guard.From(r.Context()).Name, Via: control.ByAPI, Action: what, Target: target, Result: result}
-	_, err := a.Actions.Append(context.WithoutCancel(r.Context()), e)
-	line := a.Log.Info()
-	if err != nil {
-		line = a.Log.Error().Err(err)
-	}
-	line.Str("who", e.Who).Str("action", e.Action).Str("target", e.Target).Str("result", e.Result).Msg("somebody decided over HTTP")
+// asKey returns a context in which the key of the request decides. This worker's own log has each
+// decision too.
+func (a *API) asKey(ctx context.Context) context.Context {
+	return control.WithActor(ctx, control.Actor{Who: guard.From(ctx).Name, Via: control.ByAPI, Told: func(e control.AuditEntry, err error) {
+		line := a.Log.Info()
+		if err != nil {
+			line = a.Log.Error().Err(err)
+		}
+		line.Str("who", e.Who).Str("action", e.Action).Str("target", e.Target).Str("result", e.Result).Msg("somebody decided over HTTP")
+	}})
 }

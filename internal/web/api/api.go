@@ -33,7 +33,6 @@ type Options struct {
 	Prefix   string                // of keys; "" is "habilita"
 	Producer Producer
 	Operator *control.Control
-	Actions  *control.AuditLog
 	Registry *membership.Registry
 	Log      zerolog.Logger
 	MaxBatch int64 // longest body of POST /v1/batches, in bytes; 0: MaxBatch
@@ -166,6 +165,7 @@ func (a *API) handler(route route) http.Handler {
 			r = r.WithContext(ctx)
 			r.Body = opened(w, r, r.Body, MaxCall)
 		}
+		r = r.WithContext(a.asKey(r.Context()))
 		if err := route.do(w, r); err != nil {
 			a.fail(w, r, err)
 		}

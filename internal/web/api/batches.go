@@ -139,6 +139,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	ctx, done := guard.Outlive(r.Context())
 	defer done()
 	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), opts...)
+	a.Operator.Note(ctx, "enqueue", "batch "+u.name, sum.String(), err)
 	u.fill(sum)
 	w = guard.Answer(w, r, a.Standstill)
 	if err != nil {

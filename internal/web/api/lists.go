@@ -162,7 +162,7 @@ func (a *API) listActions(w http.ResponseWriter, r *http.Request) error {
 	}
 	return list(w, q, func(cursor string, limit int) (control.Page[action], error) {
 		var p control.Page[action]
-		entries, err := a.Actions.Before(r.Context(), cursor, limit+1)
+		entries, err := a.Operator.AuditLog().Before(r.Context(), cursor, limit+1)
 		for i, e := range entries {
 			if i == limit {
 				p.Next = entries[limit-1].ID

@@ -44,16 +44,6 @@ func (a *API) act(name string, do func(ctx context.Context, schedule string) (ch
 		}
 		schedule := r.PathValue("schedule")
 		changed, err := do(r.Context(), schedule)
-		result := "done"
-		switch {
-		case err != nil:
-			result = "failed: " + err.Error()
-		case !changed:
-			result = "it was so already"
-		}
-		if !unknown(err) {
-			a.note(r, "schedule "+name, "schedule "+schedule, result)
-		}
 		if err != nil {
 			return err
 		}
@@ -83,13 +73,6 @@ func (a *API) runSchedule(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := r.PathValue("schedule")
 	batch, err := a.Operator.RunSchedule(r.Context(), name, overlap == "true")
-	result := "batch " + batch
-	if err != nil {
-		result = "failed: " + err.Error()
-	}
-	if !unknown(err) {
-		a.note(r, "schedule run", "schedule "+name, result)
-	}
 	if err != nil {
 		return err
 	}

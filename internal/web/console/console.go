@@ -21,8 +21,6 @@ type Options struct {
 	Operator *control.Control
 	// Processes are the live processes. Required.
 	Processes *membership.Registry
-	// Actions is where decisions are kept. Required.
-	Actions *control.AuditLog
 	// Schedules are the recurring runs; nil: there is no page of them.
 	Schedules *schedule.Store
 	// Servers are the vendor's servers; nil: there is no page of them.
@@ -50,8 +48,8 @@ type Console struct {
 
 // New makes a Console. Nothing is read before somebody looks. Close it.
 func New(o Options) (*Console, error) {
-	if o.Operator == nil || o.Processes == nil || o.Actions == nil {
-		return nil, errors.New("console: an operator, a registry of processes and an action log are required")
+	if o.Operator == nil || o.Processes == nil {
+		return nil, errors.New("console: a Control and a registry of processes are required")
 	}
 	if o.Location == nil {
 		o.Location = time.UTC

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -79,17 +78,6 @@ func (a asked) back() string {
 		return lookedAt{Batch: a.Batch}.path()
 	}
 	return batchPath(a.Batch)
-}
-
-// target is what it is about, as the audit log keeps it.
-func (a asked) target() string {
-	switch a.Scope() {
-	case "server":
-		return "server " + a.Server
-	case "token":
-		return "token " + a.Token
-	}
-	return a.selection().String()
 }
 
 // decideData is what the page asks about.
@@ -213,6 +201,13 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 	// A browser that leaves does not cut off what was decided.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), decideTimeout)
 	defer cancel()
+	lost := false
+	ctx = control.WithActor(ctx, control.Actor{Who: who.Name, Via: control.ByConsole, Told: func(e control.AuditEntry, err error) {
+		if lost = err != nil; lost {
+			c.o.Log.Error().Err(err).Str("who", e.Who).Str("action", e.Action).Str("target", e.Target).
+				Msg("what was done is not in the audit log")
+		}
+	}})
 	n, err := c.decide(ctx, a)
 	c.hub.decided()
 	var gone *control.UnknownChainError
@@ -220,13 +215,12 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, failure{status: http.StatusConflict, key: "decided", back: a.back()})
 		return
 	}
-	noted := c.note(context.WithoutCancel(ctx), who, a, n, err)
 	unread := control.Unread(err) > 0
 	if err != nil && !unread {
 		c.failRead(w, r, err)
 		return
 	}
-	leaveNotice(w, notice{Key: a.Do, N: n, Unlogged: noted != nil, Partly: unread})
+	leaveNotice(w, notice{Key: a.Do, N: n, Unlogged: lost, Partly: unread})
 	http.Redirect(w, r, a.back(), http.StatusSeeOther)
 }
 
@@ -248,6 +242,9 @@ func (c *Console) lift(ctx context.Context, a asked) (int, error) {
 	var err error
 	if a.Server != "" {
 		was, err = c.o.Servers.Lift(ctx, a.Server)
+		if was {
+			c.o.Operator.Note(ctx, "lift", "server "+a.Server, "its calls are made again", err)
+		}
 	} else {
 		was, err = c.o.Operator.LiftCooling(ctx, a.Token)
 	}
@@ -255,32 +252,4 @@ func (c *Console) lift(ctx context.Context, a asked) (int, error) {
 		return 1, err
 	}
 	return 0, err
-}
-
-// note keeps who did what. The words are those of the other ways to act, so that the
-// log is of one language.
-func (c *Console) note(ctx context.Context, who guard.Principal, a asked, n int, failed error) error {
-	noun := map[string]string{"cancel": "call", "lift": a.Scope()}[a.Do]
-	if noun == "" {
-		noun = "chain"
-	}
-	if n != 1 {
-		noun += "s"
-	}
-	result := fmt.Sprintf("%d %s", n, noun)
-	if note := control.UnreadNote(failed); note != "" {
-		result += note
-	} else if failed != nil {
-		result = fmt.Sprintf("failed after %s: %v", result, failed)
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	_, err := c.o.Actions.Append(ctx, control.AuditEntry{
-		Who: who.Name, Via: control.ByConsole, Action: a.Do, Target: a.target(), Result: result,
-	})
-	if err != nil {
-		c.o.Log.Error().Err(err).Str("who", who.Name).Str("action", a.Do).Str("target", a.target()).
-			Msg("what was done is not in the action log")
-	}
-	return err
 }

@@ -100,7 +100,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *pa
 // actionsPage shows the log of what people did.
 func (c *Console) actionsPage(w http.ResponseWriter, r *http.Request) {
 	before := r.URL.Query().Get("before")
-	entries, err := c.o.Actions.Before(r.Context(), before, perPage+1)
+	entries, err := c.o.Operator.AuditLog().Before(r.Context(), before, perPage+1)
 	if errors.Is(err, control.ErrAuditID) {
 		c.notFound(w, r)
 		return

@@ -60,7 +60,7 @@ func Start(t testing.TB, apiKeys string) *Served {
 		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
 	}})
 	s.API = api.New(api.Options{
-		MaxBatch: 1 << 20, Redis: s.Client, Producer: producer, Operator: s.Operator, Actions: control.NewAuditLog(s.Client, "habilita"),
+		MaxBatch: 1 << 20, Redis: s.Client, Producer: producer, Operator: s.Operator,
 		Registry: membership.New(s.Client, "habilita"), Log: zerolog.New(zerolog.SyncWriter(s.Log)),
 	})
 	keys, err := guard.ParseKeys(apiKeys)

@@ -143,7 +143,7 @@ func (s *Stage) work(ctx context.Context, url string, o engine.Options, attempts
 // serve serves the console as the worker does.
 func (s *Stage) serve(o Options, zone *time.Location) error {
 	c := o.Console
-	c.Operator, c.Processes, c.Actions, c.Schedules, c.Servers = s.Operator, membership.New(s.Client, quota.DefaultPrefix), s.Actions, s.Schedules, s.Health
+	c.Operator, c.Processes, c.Schedules, c.Servers = s.Operator, membership.New(s.Client, quota.DefaultPrefix), s.Schedules, s.Health
 	if c.Location == nil {
 		c.Location = zone
 	}

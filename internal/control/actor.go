@@ -1,0 +1,91 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Actor is who decides and by which way: the audit log names both.
+type Actor struct {
+	// Who is the name of a key, "local", or for the CLI the user and machine; "" is "unknown".
+	Who string
+	// Via is one of the Bys; "" is ByGo.
+	Via string
+	// Told is told of each entry, with the error if it could not be written: what was decided
+	// stands all the same. nil tells nobody.
+	Told func(AuditEntry, error)
+}
+
+type actorKey struct{}
+
+// WithActor returns a context in which the actor decides.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// auditTimeout is how long an entry of the audit log may take.
+const auditTimeout = 8 * time.Second
+
+// Note writes into the audit log what the context's Actor did, also if the context has ended
+// meanwhile. Decisions of a Control note themselves; Note is for what is done elsewhere, such as
+// enqueueing. result is what came of it, and failed why it failed; a target that is not there
+// leaves no entry.
+func (o *Control) Note(ctx context.Context, action, target, result string, failed error) {
+	if unknown(failed) {
+		return
+	}
+	if Unread(failed) > 0 { // decided about the rest
+		result, failed = result+UnreadNote(failed), nil
+	}
+	switch {
+	case failed != nil && result != "":
+		result = fmt.Sprintf("failed after %s: %v", result, failed)
+	case failed != nil:
+		result = fmt.Sprintf("failed: %v", failed)
+	}
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	e := AuditEntry{Who: a.Who, Via: a.Via, Action: action, Target: target, Result: result}
+	if e.Who == "" {
+		e.Who = "unknown"
+	}
+	if e.Via == "" {
+		e.Via = ByGo
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
+	defer cancel()
+	e, err := o.audit.Append(ctx, e)
+	if a.Told != nil {
+		a.Told(e, err)
+	}
+}
+
+// unknown reports whether what was decided about is not there, or can't be, so that nothing was
+// decided.
+func unknown(err error) bool {
+	var (
+		noBatch    *UnknownBatchError
+		noChain    *UnknownChainError
+		noSchedule *UnknownScheduleError
+		selection  *SelectionError
+	)
+	return errors.As(err, &noBatch) || errors.As(err, &noChain) || errors.As(err, &noSchedule) || errors.As(err, &selection) || errors.Is(err, ErrChainID)
+}
+
+// noted does what act does, and notes it as so many of what noun names.
+func (o *Control) noted(ctx context.Context, action, noun string, s Selection, act func() (int, error)) (int, error) {
+	if err := s.Check(); err != nil {
+		return 0, err
+	}
+	n, err := act()
+	result := fmt.Sprintf("%d %s", n, noun)
+	if n != 1 {
+		result += "s"
+	}
+	o.Note(ctx, action, s.String(), result, err)
+	return n, err
+}
+
+// AuditLog is the log into which decisions are written.
+func (o *Control) AuditLog() *AuditLog { return o.audit }

@@ -1,0 +1,64 @@
+package control_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"habilita/internal/control"
+)
+
+// Every decision stands in the audit log with who made it and what came of it; what is not there
+// leaves no entry.
+func TestDecisionsAreNoted(t *testing.T) {
+	w := newWorld(t)
+	ctx := control.WithActor(w.ctx, control.Actor{Who: "ana", Via: control.ByAPI})
+	w.enqueue("b", "0001", token("a"), "", 1)
+	for _, step := range []struct {
+		act         func() error
+		want        string
+		wantNothing bool
+	}{
+		{act: func() error { _, err := w.op.Cancel(ctx, control.Selection{Batch: "b"}); return err }, want: "ana api cancel batch b: 1 call"},
+		{act: func() error { _, err := w.op.Reopen(ctx, control.Selection{Batch: "b"}); return err }, want: "ana api reopen batch b: 1 call"},
+		{act: func() error { _, err := w.op.Retry(w.ctx, control.Selection{All: true}); return err }, want: "unknown go retry all held chains: 0 chains"},
+		{act: func() error { w.op.Note(ctx, "enqueue", "batch b", "1 new of 2 rows", errors.New("cut off")); return nil }, want: "ana api enqueue batch b: failed after 1 new of 2 rows: cut off"},
+		{act: func() error { _, err := w.op.Cancel(ctx, control.Selection{Batch: "none"}); return err }, wantNothing: true},
+		{act: func() error { _, err := w.op.PauseSchedule(ctx, "none"); return err }, wantNothing: true},
+		{act: func() error { _, err := w.op.Skip(ctx, control.Selection{}); return err }, wantNothing: true},
+	} {
+		before, err := w.op.AuditLog().Recent(w.ctx, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := step.act(); (err != nil) != step.wantNothing {
+			t.Errorf("%q: %v", step.want, err)
+		}
+		after, err := w.op.AuditLog().Recent(w.ctx, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if len(after) > len(before) {
+			e := after[0]
+			got = strings.Join([]string{e.Who, e.Via, e.Action, e.Target}, " ") + ": " + e.Result
+		}
+		if got != step.want {
+			t.Errorf("noted %q, want %q", got, step.want)
+		}
+	}
+}
+
+// A decision stands if its entry can't be written, and the actor is told.
+func TestDecisionStandsWithoutItsEntry(t *testing.T) {
+	w := newWorld(t)
+	w.enqueue("b", "0001", token("a"), "", 1)
+	if err := w.rdb.Set(w.ctx, "habilita:actions", "no stream", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var told error
+	ctx := control.WithActor(w.ctx, control.Actor{Who: "ana", Via: control.ByCLI, Told: func(_ control.AuditEntry, err error) { told = err }})
+	if n, err := w.op.Cancel(ctx, control.Selection{Batch: "b"}); n != 1 || err != nil || told == nil {
+		t.Errorf("%d, %v, told %v", n, err, told)
+	}
+}
