@@ -102,7 +102,7 @@ func TestDecisions(t *testing.T) {
 		t.Fatalf("%+v", log)
 	}
 	w.get("/v1/actions?limit=2&cursor="+url.QueryEscape(*log.Next)).want(t, 200, &log)
-	if len(log.Items) != 1 || log.Next != nil || log.Items[0].Action != "retry" {
+	if len(log.Items) != 2 || log.Next != nil || log.Items[0].Action != "retry" {
 		t.Errorf("%+v", log)
 	}
 	w.get("/v1/actions?cursor=x").want(t, 400, nil)
