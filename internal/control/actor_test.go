@@ -22,7 +22,10 @@ func TestDecisionsAreNoted(t *testing.T) {
 		{act: func() error { _, err := w.op.Cancel(ctx, control.Selection{Batch: "b"}); return err }, want: "ana api cancel batch b: 1 call"},
 		{act: func() error { _, err := w.op.Reopen(ctx, control.Selection{Batch: "b"}); return err }, want: "ana api reopen batch b: 1 call"},
 		{act: func() error { _, err := w.op.Retry(w.ctx, control.Selection{All: true}); return err }, want: "unknown go retry all held chains: 0 chains"},
-		{act: func() error { w.op.Note(ctx, "enqueue", "batch b", "1 new of 2 rows", errors.New("cut off")); return nil }, want: "ana api enqueue batch b: failed after 1 new of 2 rows: cut off"},
+		{act: func() error {
+			w.op.Note(ctx, "enqueue", "batch b", "1 new of 2 rows", errors.New("cut off"))
+			return nil
+		}, want: "ana api enqueue batch b: failed after 1 new of 2 rows: cut off"},
 		{act: func() error { _, err := w.op.Cancel(ctx, control.Selection{Batch: "none"}); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.PauseSchedule(ctx, "none"); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.Skip(ctx, control.Selection{}); return err }, wantNothing: true},
