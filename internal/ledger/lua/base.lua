@@ -26,7 +26,7 @@
 --                          that keep the order of calls that are due at the same time (the
 --                          name of its chain, which may have spaces, is in its record)
 --   old             zset   field of a finished call of no batch -> when
---   dispatch            string the last dispatch number of the bucket
+--   feed            string the last dispatch number of the bucket
 --   lent            set    tokens whose licences came with calls, and go with the last one
 --   hops            hash   nonce of an attempt that a run began on leaving another chain ->
 --                          its chain, so that a finish that is sent again finds it
