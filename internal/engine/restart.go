@@ -160,7 +160,7 @@ func (w *Worker) nothingLost() bool {
 // learnDurability asks whether Redis syncs every write. Where it does not tell, and
 // where a replica may take over (Sentinel, Cluster), it is taken as not.
 func (w *Worker) learnDurability(ctx context.Context) {
-	if redisconn.Several(w.o.RedisURL) {
+	if w.o.severalNodes() {
 		return
 	}
 	v, err := w.stack.rdb.ConfigGet(ctx, "append*").Result()

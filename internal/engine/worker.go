@@ -29,7 +29,7 @@ import (
 // same names.
 type WorkerOptions struct {
 	Options
-	RedisURL        string        // required
+	RedisURL        string        // required, if there is no Redis
 	WolkvoxURL      string        // "" is the vendor's
 	CallTimeout     time.Duration // longest time of a request; 0: 60 s
 	VendorTimeout   time.Duration // longest time that the vendor may work; 0: 60 s
@@ -54,6 +54,8 @@ type WorkerOptions struct {
 	// RedisURL asks for it) and to the vendor (under TLS): for a network of the caller's
 	// own, such as a tunnel. nil: a net.Dialer.
 	RedisDialer, VendorDialer func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Redis is a client like which the worker makes its own if RedisURL is "". See redisconn.Like.
+	Redis redis.UniversalClient
 
 	// BeforeSend is called between every grant and its request, for a journal of one's
 	// own. An error means that the request is not sent: slot and count are given back, and
@@ -66,6 +68,20 @@ type WorkerOptions struct {
 	// call it. nil: none. It is called by up to Concurrency goroutines at the same time,
 	// which wait for it.
 	AfterOutcome func(r Recorded)
+}
+
+// openRedis makes a client of the worker's Redis.
+func (o WorkerOptions) openRedis(ro redisconn.Options) (redis.UniversalClient, error) {
+	if o.RedisURL == "" && o.Redis != nil {
+		return redisconn.Like(o.Redis, ro)
+	}
+	return redisconn.Open(o.RedisURL, ro)
+}
+
+// severalNodes reports whether another node may take Redis over.
+func (o WorkerOptions) severalNodes() bool {
+	_, cluster := o.Redis.(*redis.ClusterClient)
+	return cluster && o.RedisURL == "" || redisconn.Several(o.RedisURL)
 }
 
 func (o WorkerOptions) withDefaults() WorkerOptions {
@@ -174,15 +190,15 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 			early.Store(&c)
 		}
 	})
-	rdb, err := redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch, Dialer: o.RedisDialer})
+	rdb, err := o.openRedis(redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, err
 	}
-	w.asynqRDB, err = redisconn.Open(o.RedisURL, redisconn.Options{PoolSize: o.Concurrency + 16, Detach: true, Dialer: o.RedisDialer})
+	w.asynqRDB, err = o.openRedis(redisconn.Options{PoolSize: o.Concurrency + 16, Detach: true, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
-	w.probe, err = redisconn.Open(o.RedisURL, redisconn.Options{
+	w.probe, err = o.openRedis(redisconn.Options{
 		PoolSize: 1, MaxRetries: -1, DialTimeout: writableWait, ReadTimeout: writableWait, Dialer: o.RedisDialer,
 	})
 	if err != nil {

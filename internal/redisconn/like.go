@@ -1,0 +1,92 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// ErrNotCopied says that a client can't be copied: it is of Sentinels, of a ring, or of a kind
+// that is not known. What go-redis knows of a failover stays within the client that it made.
+var ErrNotCopied = errors.New("a Redis client for Sentinel (or a ring) can't be copied, and the worker needs connections of its own: give it the Redis URL, such as redis-sentinel://host:26379/master")
+
+// sentinelAddr is the address that go-redis gives a client of Sentinels.
+const sentinelAddr = "FailoverClient"
+
+// Like makes a client of the same Redis as c, with the same credentials, TLS and dialer, and
+// with options of its own (Dialer and TLS aside). It needs no URL. Hooks are not copied.
+func Like(c redis.UniversalClient, o Options) (redis.UniversalClient, error) {
+	var made redis.UniversalClient
+	switch c := c.(type) {
+	case *redis.Client:
+		if c.Options().Addr == sentinelAddr {
+			return nil, ErrNotCopied
+		}
+		made = redis.NewClient(likeClient(c.Options(), o))
+	case *redis.ClusterClient:
+		if c.Options().ClusterSlots != nil { // Sentinels again, or nodes that are listed by hand
+			return nil, ErrNotCopied
+		}
+		made = redis.NewClusterClient(likeCluster(c.Options(), o))
+	default:
+		return nil, ErrNotCopied
+	}
+	if o.Detach {
+		made.AddHook(DetachHook{})
+	}
+	return made, nil
+}
+
+func likeClient(c *redis.Options, o Options) *redis.Options {
+	return &redis.Options{
+		Network: c.Network, Addr: c.Addr, Dialer: c.Dialer, DB: c.DB, Protocol: c.Protocol, TLSConfig: c.TLSConfig,
+		Username: c.Username, Password: c.Password, CredentialsProvider: c.CredentialsProvider,
+		CredentialsProviderContext: c.CredentialsProviderContext, StreamingCredentialsProvider: c.StreamingCredentialsProvider,
+		ClientName: pick(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
+		DialTimeout: pick(o.DialTimeout, c.DialTimeout), ReadTimeout: pick(o.ReadTimeout, c.ReadTimeout),
+		WriteTimeout: pick(o.WriteTimeout, pick(o.ReadTimeout, c.WriteTimeout)), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
+		OnConnect:                both(c.OnConnect, o.Watch.onConnect(TheNode)),
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+func likeCluster(c *redis.ClusterOptions, o Options) *redis.ClusterOptions {
+	opt := &redis.ClusterOptions{
+		Addrs: c.Addrs, Dialer: c.Dialer, Protocol: c.Protocol, TLSConfig: c.TLSConfig,
+		Username: c.Username, Password: c.Password, CredentialsProvider: c.CredentialsProvider,
+		CredentialsProviderContext: c.CredentialsProviderContext, StreamingCredentialsProvider: c.StreamingCredentialsProvider,
+		ClientName: pick(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
+		DialTimeout: pick(o.DialTimeout, c.DialTimeout), ReadTimeout: pick(o.ReadTimeout, c.ReadTimeout),
+		WriteTimeout: pick(o.WriteTimeout, pick(o.ReadTimeout, c.WriteTimeout)), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
+		OnConnect:                c.OnConnect,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	client := c.NewClient
+	if client == nil {
+		client = redis.NewClient
+	}
+	opt.NewClient = func(node *redis.Options) *redis.Client {
+		node.OnConnect = both(node.OnConnect, o.Watch.onConnect(node.Addr))
+		return client(node)
+	}
+	return opt
+}
+
+// both runs two hooks of a new connection, the first one first; nil is none.
+func both(first, second func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
+	if first == nil || second == nil {
+		if first == nil {
+			return second
+		}
+		return first
+	}
+	return func(ctx context.Context, cn *redis.Conn) error {
+		if err := first(ctx, cn); err != nil {
+			return err
+		}
+		return second(ctx, cn)
+	}
+}
