@@ -4,43 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/engine"
 	"habilita/quota"
+	"habilita/tasks"
 )
 
-// What "enqueue keygen" prints; real ones come from HABILITA_KEYS. The workers have the same.
-const keys = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-
-// One request of a program that shares its token with the workers: granted, sent, and
-// released only where the vendor answered. The limiter comes from a producer, so that its
-// names, slots, counts and settings are the workers'.
+// One request of a program's own, beside a worker that makes calls for the same token. The
+// limiter comes from the client, so that its names, slots, counts and limits are the workers'.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	server, stop := startWorker(ctx) // a worker, with 2 requests of the token in flight
+	addr, stop := startWorker(ctx) // a worker, with 2 requests of the token in flight
 	defer stop()
 
-	rdb := redis.NewClient(&redis.Options{Addr: server})
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
 	defer rdb.Close()
-	producer, err := engine.NewProducer(ctx, rdb, engine.Options{Keys: keys})
+	client, err := tasks.Open(ctx, rdb, tasks.Options{Keys: keys})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
-	defer producer.Close()
-	limiter, err := producer.Limiter(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	name := producer.TokenID("token-of-north") // quota knows tokens by their names alone
+	defer client.Close()
+	limiter := client.Limiter()
+	name := client.TokenID("token-of-north") // package quota knows tokens by their names
 
 	if d, err := limiter.Try(ctx, name); err == nil && !d.Granted {
-		fmt.Println("not now:", d.Reason)
+		fmt.Println("not now:", d.Reason) // both slots are the worker's
 	}
 	vendorAnswers()
 	grant, err := limiter.Acquire(ctx, name) // waits for a slot
@@ -49,24 +41,24 @@ func Example() {
 		return
 	}
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
-	fmt.Printf("granted: request %d of %d today\n", grant.Used, grant.Limit)
-	switch answered, sent := send(ctx); {
+	fmt.Printf("granted: request %d of %d today\n", grant.Used, grant.Limit) // the worker's two count, too
+	switch answered, sent := request(ctx); {
 	case answered:
-		_, _, err = limiter.Release(ctx, grant)
+		err = grant.Answered(ctx)
 	case !sent:
-		_, _, err = limiter.GiveBack(ctx, grant)
-	default:
-		// Unknown: the vendor may still work on it. The slot stays taken.
-	}
+		err = grant.NotSent(ctx)
+	} // otherwise nothing: the vendor may still work on it, and the slot stays taken
 	if err != nil {
-		fmt.Println(err) // the slot is free when the lease ends
+		log.Print(err) // the slot is free when the lease ends
 	}
+	usage, err := limiter.Usage(ctx, name)
+	fmt.Println("slots taken:", usage.Held, "left today:", usage.Left(), err)
 	// Output:
 	// not now: slots
 	// granted: request 3 of 5000 today
+	// slots taken: 0 left today: 4997 <nil>
 }
 
-func send(context.Context) (answered, sent bool) { return true, true }
+func request(context.Context) (answered, sent bool) { return true, true }

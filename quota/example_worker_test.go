@@ -3,15 +3,16 @@ package quota_test
 import (
 	"context"
 	"log"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
-	"habilita/internal/engine"
-	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/tasks"
+	"habilita/tasks/taskstest"
 )
+
+// keys is what "enqueue keygen" prints; real ones come from HABILITA_KEYS. The workers have the same.
+const keys = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 var vendorAnswers func() // lets the vendor answer the worker's requests, and waits until it has noted that
 
@@ -25,41 +26,32 @@ func startWorker(ctx context.Context) (addr string, stop func()) {
 	}
 	server, err := miniredis.Run()
 	must(err)
-	vendor, err := wolkvoxtest.Listen("127.0.0.1:0", wolkvoxtest.Options{})
+	vendor, err := taskstest.Listen(taskstest.Options{})
 	must(err)
 	vendor.Hold()
-	ended := make(chan struct{}, 2)
-	worker, err := engine.NewWorker(ctx, engine.WorkerOptions{
-		Options: engine.Options{Keys: keys}, RedisURL: "redis://" + server.Addr(), WolkvoxURL: vendor.URL, Log: zerolog.Nop(),
-		AfterOutcome: func(engine.Recorded) { ended <- struct{}{} },
-	})
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	worker, err := tasks.NewWorker(ctx, rdb, tasks.WorkerOptions{Options: tasks.Options{Keys: keys}, WolkvoxURL: vendor.URL})
 	must(err)
 	running, end := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- worker.Run(running) }()
 
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	producer, err := engine.NewProducer(ctx, rdb, engine.Options{Keys: keys})
+	client, err := tasks.Open(ctx, rdb, tasks.Options{Keys: keys})
 	must(err)
 	for _, chain := range []string{"a", "b"} {
-		_, err := producer.Enqueue(ctx, engine.Call{Server: "1", Token: "token-of-north", Chain: chain, Licenses: 5})
+		_, err := client.Enqueue(ctx, tasks.Call{Server: "1", Token: "token-of-north", Chain: chain, Licenses: 5, Batch: "two"})
 		must(err)
 	}
-	must(vendor.Wait(ctx, func(a wolkvoxtest.Account) bool { return len(a.Records) == 2 }))
+	must(vendor.WaitArrived(ctx, 2))
 	vendorAnswers = func() {
 		vendor.Release()
-		for range 2 {
-			select {
-			case <-ended:
-			case <-time.After(20 * time.Second):
-				log.Fatal("the worker noted no outcome")
-			}
-		}
+		_, err := client.Wait(ctx, "two")
+		must(err)
 	}
 	return server.Addr(), func() {
 		end()
 		must(<-done)
-		must(producer.Close())
+		must(client.Close())
 		must(rdb.Close())
 		vendor.Close()
 		server.Close()

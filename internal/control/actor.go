@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/user"
 	"time"
 )
 
@@ -23,6 +25,18 @@ type actorKey struct{}
 // WithActor returns a context in which the actor decides.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ThisUser is the user and machine of this process, as Actor.Who has them.
+func ThisUser() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
 }
 
 // auditTimeout is how long an entry of the audit log may take.

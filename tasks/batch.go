@@ -1,0 +1,155 @@
+package tasks
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"habilita/internal/engine"
+)
+
+// Policy says what happens to a chain if one of its calls is given up.
+type Policy string
+
+// The policies.
+const (
+	PolicyHold   Policy = "hold"   // the chain waits for a person; the default
+	PolicySkip   Policy = "skip"   // it goes on with the next call
+	PolicyCancel Policy = "cancel" // the later calls of the batch in that chain are cancelled
+)
+
+// Summary is what an EnqueueBatch did. Rows = Enqueued + Duplicates + Conflicts + Rejected +
+// Withheld, if there was no error.
+type Summary struct {
+	Batch      string
+	Rows       int // calls and errors that the sequence gave
+	Enqueued   int // new
+	Duplicates int // were there already = Made + Waiting + Held + Ended
+	Made       int // succeeded
+	Waiting    int // wait or run
+	Held       int // given up, and hold their chain
+	Ended      int // ended otherwise
+	Conflicts  int // left out: *ConflictError
+	Rejected   int // left out: they can't be calls
+	Withheld   int // left out: *WithheldError, or a batch that Canary holds
+	Unplaced   int // of Rejected: their token can't be told, so nothing was withheld behind them
+	Missing    int // calls of the batch that the sequence has no more, and that have not ended
+	Pruned     int // of these, cancelled by Prune
+	Replaced   int // of Enqueued: in the place of a call that conflicted, by Prune
+	OutOfOrder int // of Enqueued: joined their chain behind calls that stand after them in the sequence
+	Tokens     int // of the calls that were read
+	// Edited says that the sequence gave other calls when it was ranged over again.
+	Edited bool
+	// NotPruned is a *PruneError that says why Prune did nothing; nil: it did, or was not asked for.
+	NotPruned error
+	Elapsed   time.Duration
+}
+
+// Complete reports whether nothing was left out.
+func (s Summary) Complete() bool { return s.Conflicts+s.Rejected+s.Withheld == 0 }
+
+func summaryOf(s engine.Summary) Summary {
+	return Summary{
+		Batch: s.Batch, Rows: s.Rows, Enqueued: s.Enqueued, Duplicates: s.Duplicates, Made: s.Made, Waiting: s.Waiting, Held: s.Held,
+		Ended: s.Ended, Conflicts: s.Conflicts, Rejected: s.Rejected, Withheld: s.Withheld, Unplaced: s.Unplaced, Missing: s.Missing,
+		Pruned: s.Pruned, Replaced: s.Replaced, OutOfOrder: s.OutOfOrder, Tokens: s.Tokens, Edited: s.Edited,
+		NotPruned: public(s.NotPruned), Elapsed: s.Elapsed,
+	}
+}
+
+// BatchOption changes how EnqueueBatch enqueues.
+type BatchOption struct{ option engine.BatchOption }
+
+// OnFailure sets the policy of the batch. Without it, it is PolicyHold. A batch keeps the
+// policy under which it got its first call.
+func OnFailure(p Policy) BatchOption { return BatchOption{engine.OnFailure(string(p))} }
+
+// NotBefore puts all calls off that have no time of their own. A time that has passed means
+// now; one more than ten years ahead is a *CallError.
+func NotBefore(t time.Time) BatchOption { return BatchOption{engine.NotBefore(t)} }
+
+// OnProgress calls f as calls are acknowledged, in the goroutine of EnqueueBatch.
+func OnProgress(f func(Summary)) BatchOption {
+	return BatchOption{engine.OnProgress(func(s engine.Summary) { f(summaryOf(s)) })}
+}
+
+// OnReject calls f with every error that the sequence gives, and with a *CallError for every
+// call that can't be one. f returns nil to count it as rejected and go on, or an error to stop
+// with. Without it, the first such error stops the batch.
+//
+// Later new calls of a rejected one's chain are withheld, but under PolicySkip. The Call
+// beside an error says what is known of its token and chain; see ErrChainUnknown.
+func OnReject(f func(error) error) BatchOption {
+	return BatchOption{engine.OnReject(func(err error) error { return f(public(err)) })}
+}
+
+// OnLeftOut calls f with a *ConflictError or *WithheldError for every call that is left out
+// so, in the goroutine of EnqueueBatch. An error of f stops the batch.
+func OnLeftOut(f func(error) error) BatchOption {
+	return BatchOption{engine.OnLeftOut(func(err error) error { return f(public(err)) })}
+}
+
+// Strict enqueues nothing if a call is rejected or conflicts: the error is a *StrictError. The
+// sequence is ranged over twice.
+func Strict() BatchOption { return BatchOption{engine.Strict()} }
+
+// Prune cancels the calls of the batch that the sequence has no more, and replaces a call that
+// conflicts and was never sent. A call that runs is left, and so are single calls that joined the
+// batch. It does nothing (Summary.NotPruned) if a row was left out, if another run fills the
+// batch, or if it meant more than 20 calls and more than a tenth of the batch: then
+// PruneExactly names their number. The sequence is ranged over twice.
+func Prune() BatchOption { return BatchOption{engine.Prune()} }
+
+// PruneExactly is Prune for exactly n missing calls, however many.
+func PruneExactly(n int) BatchOption { return BatchOption{engine.PruneExactly(n)} }
+
+// Canary lets the calls of the first k tokens go first: EnqueueBatch waits until these have a
+// result, and enqueues the others only if all succeeded. Else the batch holds, with a
+// *CanaryError. The sequence is ranged over twice and must give the same calls each time.
+//
+// Given again, EnqueueBatch goes on where it was. While a batch holds, it is refused with
+// another k; with 0 it enqueues the others whatever became of the canaries.
+func Canary(k int) BatchOption { return BatchOption{engine.Canary(k)} }
+
+// OnCanary calls f with the counts of the calls that go first, about every second while
+// EnqueueBatch waits for them.
+func OnCanary(f func(Canaries)) BatchOption {
+	return BatchOption{engine.OnCanary(func(c engine.Canaries) { f(Canaries(c)) })}
+}
+
+// Canaries are the counts of the calls that go first. Calls = Succeeded + Failed + Skipped +
+// Cancelled + Open.
+type Canaries struct {
+	Tokens                                             int // as Canary was given them
+	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
+}
+
+// EnqueueBatch enqueues the calls of a sequence, in order for each chain, under the batch's
+// name. Enqueueing it again, after an error or a crash, or corrected and in another order, adds
+// only what is new: a call is known by its ID, or by what it says. After an error, too, the
+// summary tells what was acknowledged.
+//
+// A *BatchError says why the batch takes nothing, a *CallError or the sequence's own error what
+// stopped it (see OnReject). ErrRedisFull means that Redis takes nothing new.
+func (c *Client) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
+	if c.closed.Load() {
+		return Summary{Batch: name}, ErrClosed
+	}
+	options := make([]engine.BatchOption, len(opts))
+	for i, o := range opts {
+		options[i] = o.option
+	}
+	s, err := c.producer.EnqueueBatch(ctx, name, engineCalls(calls), options...)
+	c.control.Note(c.asProgram(ctx), "enqueue", "batch "+name, s.String(), err)
+	return summaryOf(s), public(err)
+}
+
+func engineCalls(calls iter.Seq2[Call, error]) iter.Seq2[engine.Call, error] {
+	return func(yield func(engine.Call, error) bool) {
+		for c, err := range calls {
+			if !yield(c.engine(), ofSequence(err)) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package tasks
+
+import (
+	"fmt"
+	"time"
+
+	"habilita/internal/engine"
+)
+
+// Call is one enable_module request to be made.
+type Call struct {
+	// Server is the vendor's server of the operation: "0042", "42" or "wv0042". Required.
+	Server string
+	// Token is the operation's token. It is sealed before it leaves the process. Required.
+	Token Token
+	// Licenses of the operation: a day's quota is 1000 requests for each. 0: not given; the
+	// last number that was given holds.
+	Licenses int
+	// Chain names the chain of the token in whose order the call stands. "": the token's default
+	// chain. Up to 128 printable ASCII characters without space.
+	Chain string
+	// Ref is your own text, shown in reports. Up to 256 characters.
+	Ref string
+	// ID makes it harmless to enqueue the call again. It is unique in its batch and token.
+	// "": in a batch, the call is known by what it says (server, token, chain and ref) and by its
+	// number among calls that say the same; a single call is always new.
+	// Up to 128 printable ASCII characters without space.
+	ID string
+	// Batch is the batch of a single call; "": none. EnqueueBatch ignores it.
+	Batch string
+	// At puts the call off: it joins the end of its chain then. Zero, or a time that has passed:
+	// now. At most ten years from now.
+	At time.Time
+	// Row is the line of the file that has the call, from 1, shown in reports. 0: EnqueueBatch
+	// takes the call's place in the sequence. Enqueue ignores it.
+	Row int
+	// Source is handed back by OnLeftOut if the call is left out. It is neither stored nor sent.
+	Source any
+}
+
+// Check says what is wrong with the call, as Enqueue would: a *CallError, or nil.
+func (c Call) Check() error { return public(c.engine().Check()) }
+
+// Format prints a call without its token, whatever the verb.
+func (c Call) Format(f fmt.State, verb rune) { c.engine().Format(f, verb) }
+
+func (c Call) engine() engine.Call {
+	return engine.Call{
+		Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID,
+		Batch: c.Batch, At: c.At, Row: c.Row, Source: c.Source,
+	}
+}
+
+// Receipt is the proof that a call will be made.
+type Receipt struct {
+	ID        string // of the call, for Find and for the vendor's support
+	Batch     string // "": none
+	TokenID   string // the token's name, which tells nothing of the token
+	Chain     string // id of the chain, for Selection
+	Duplicate bool   // the call was there already
+	// Due is when a call that is put off joins its chain; zero: it joined it at once.
+	Due time.Time
+}

@@ -1,0 +1,23 @@
+// Package tasks makes wolkvox configuration calls: in order for each token, inside the
+// vendor's limits, and without losing one.
+//
+//	c, err := tasks.Open(ctx, rdb, tasks.Options{Keys: os.Getenv("HABILITA_KEYS")})
+//	if err != nil {
+//		return err
+//	}
+//	defer c.Close()
+//	receipt, err := c.Enqueue(ctx, tasks.Call{Server: "0042", Token: token, Licenses: 5}) // one call
+//	summary, err := c.EnqueueBatch(ctx, "onboarding-2026-11", calls)                      // many: iter.Seq2[tasks.Call, error]
+//	status, err := c.Wait(ctx, "onboarding-2026-11")                                      // until nothing more happens by itself
+//	for result, err := range c.Results(ctx, "onboarding-2026-11") {
+//		fmt.Println(result.ID, result.State, result.Reason, err)
+//	}
+//
+// A Client enqueues, reads and decides. A Worker, or the command worker, makes the calls.
+// Both need a Redis alone. A call that Enqueue or EnqueueBatch acknowledged is made until it
+// succeeds, is given up, or is cancelled by a person; hardly ever twice.
+//
+// Errors that a program decides by are the exported ones: match them with errors.As and
+// errors.Is. No error holds a token. Package quota shares a token's limits with other requests
+// of the program; package taskstest has a simulated wolkvox for tests.
+package tasks

@@ -1,0 +1,285 @@
+package tasks
+
+import (
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/membership"
+	"habilita/internal/redisconn"
+	"habilita/internal/wolkvox"
+)
+
+// Refusals without data, for errors.Is.
+var (
+	// ErrClosed is what a closed client answers.
+	ErrClosed = errors.New("tasks: the client is closed")
+	// ErrRedisFull says that Redis has no memory left: it takes nothing new, and what is in it is
+	// made. Enqueue again later.
+	ErrRedisFull = errors.New("tasks: Redis is full")
+	// ErrTokenIDKey says that the key that names tokens was lost from Redis or replaced there, so
+	// that calls in Redis would not share their token's slots. The text says what to do.
+	ErrTokenIDKey = errors.New("tasks: the token-ID key in Redis was lost or replaced")
+	// ErrSentinel says that NewWorker can't copy its client: give WorkerOptions.RedisURL.
+	ErrSentinel = errors.New("tasks: a client for Sentinel can't be copied")
+	// ErrChainUnknown is for the errors of a sequence (EnqueueBatch): in the chain of such an
+	// error it says that the row's chain can't be told. All later new calls of its token are
+	// withheld then.
+	ErrChainUnknown = errors.New("the chain can't be told")
+)
+
+// cause is what lies behind an exported error, and gives it its text.
+type cause struct{ error }
+
+func (c cause) Unwrap() error { return c.error }
+func (c cause) exported()     {}
+
+// CallError says what is wrong with a call.
+type CallError struct {
+	Index   int    // place in the sequence, from 0; -1: a single call, or the whole batch
+	Field   string // server, token, licenses, chain, ref, id, batch or at
+	Problem string
+	cause
+}
+
+// ConflictError says that an id is known for another call of the same batch and token, or
+// stands twice in the sequence. Nothing was changed.
+type ConflictError struct {
+	Batch  string // "": none
+	ID     string
+	Row    int          // line of the call; 0: a single call
+	First  int          // line in this sequence that has the id already; 0: it is known from before
+	Known  int          // line that first brought the known call; 0: none, or see First
+	State  State        // of the known call
+	Unsent bool         // no request of it was sent: Prune replaces it
+	Differ []Difference // what the calls say otherwise
+	Source any          // Call.Source
+	cause
+}
+
+// Difference is something that two sides say otherwise.
+type Difference struct {
+	Name string // server or chain; or a setting
+	// Have is what is there: the known call's value, or that of the other processes. Want is the
+	// new call's, or this process's.
+	Have, Want string
+}
+
+// WithheldError says that a new call was not enqueued, since an earlier one of its chain is
+// missing: the order of a chain is that of the sequence.
+type WithheldError struct {
+	Row    int // its line
+	Source any // Call.Source
+	cause
+}
+
+// StrictError says that Strict enqueued nothing.
+type StrictError struct {
+	Rejected, Conflicts int
+	cause
+}
+
+// CanaryError says that a batch holds, since not all of its canaries succeeded.
+type CanaryError struct {
+	Batch    string
+	Canaries Canaries
+	cause
+}
+
+// BatchProblem is why a batch takes no calls.
+type BatchProblem string
+
+// The problems.
+const (
+	BatchCancelled BatchProblem = "cancelled" // a person cancelled it; `enqueue reopen` opens it again
+	BatchPolicy    BatchProblem = "policy"    // it has calls under another policy
+	BatchCanary    BatchProblem = "canary"    // it holds or began with other canaries
+	BatchBusy      BatchProblem = "busy"      // another run prunes it now: try again
+	BatchGone      BatchProblem = "gone"      // it was deleted after its retention meanwhile: give it again
+	BatchOld       BatchProblem = "old"       // an older version made it, and knows its rows by their place
+	BatchPath      BatchProblem = "path"      // it bears the name of another file
+)
+
+// BatchError says that a batch takes no calls.
+type BatchError struct {
+	Batch   string
+	Problem BatchProblem
+	cause
+}
+
+// PruneProblem is why Prune did nothing.
+type PruneProblem string
+
+// The problems.
+const (
+	PruneLeftOut  PruneProblem = "left_out"  // rows were rejected, conflict or were withheld
+	PruneOtherRun PruneProblem = "other_run" // another run fills the batch
+	PruneCount    PruneProblem = "count"     // it meant too many calls, or not as many as PruneExactly named
+)
+
+// PruneError says why Prune did nothing (Summary.NotPruned).
+type PruneError struct {
+	Problem        PruneProblem
+	Missing, Total int // calls, under PruneCount
+	cause
+}
+
+// UnknownError says that there is no such batch or call, or no such chain to decide about. One
+// of its fields is set.
+type UnknownError struct {
+	Batch, Call, Chain string
+	cause
+}
+
+// SelectionError says that a Selection can't be one.
+type SelectionError struct{ cause }
+
+// MismatchError says that other processes on the same Redis use other settings. This one must
+// not run.
+type MismatchError struct {
+	Differences []Difference // by their names
+	With        []string     // the processes that differ, the oldest first
+	cause
+}
+
+// sentinelError is an exported sentinel with its cause.
+type sentinelError struct {
+	is error
+	cause
+}
+
+func (e *sentinelError) Is(target error) bool { return target == e.is }
+
+// public gives an error its exported form. It keeps the text, and the cause behind Unwrap. What
+// has none stays as it is.
+func public(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[interface {
+		error
+		exported()
+	}](err); ok {
+		return err
+	}
+	c := cause{err}
+	if e, ok := errors.AsType[*engine.CallError](err); ok {
+		return &CallError{e.Index, e.Field, e.Problem, c}
+	}
+	if e, ok := errors.AsType[*engine.ConflictError](err); ok {
+		out := &ConflictError{e.Batch, e.ID, e.Row, e.First, e.Known, State(e.State), e.Unsent, nil, e.Source, c}
+		for i, name := range e.Differs {
+			out.Differ = append(out.Differ, Difference{name, e.Have[i], e.Want[i]})
+		}
+		return out
+	}
+	if e, ok := errors.AsType[*engine.WithheldError](err); ok {
+		return &WithheldError{e.Row, e.Source, c}
+	}
+	if e, ok := errors.AsType[*engine.StrictError](err); ok {
+		return &StrictError{e.Rejected, e.Conflicts, c}
+	}
+	if e, ok := errors.AsType[*engine.CanaryError](err); ok {
+		return &CanaryError{e.Batch, Canaries(e.Canaries), c}
+	}
+	if e, ok := batchProblem(err); ok {
+		e.cause = c
+		return e
+	}
+	if e, ok := pruneProblem(err); ok {
+		e.cause = c
+		return e
+	}
+	if e, ok := errors.AsType[*control.UnknownBatchError](err); ok {
+		return &UnknownError{Batch: e.Name, cause: c}
+	}
+	if e, ok := errors.AsType[*control.UnknownCallError](err); ok {
+		return &UnknownError{Call: e.ID, cause: c}
+	}
+	if e, ok := errors.AsType[*control.UnknownChainError](err); ok {
+		return &UnknownError{Chain: e.ID, cause: c}
+	}
+	if is[*control.SelectionError](err) || is[*wolkvox.ServerError](err) || errors.Is(err, control.ErrChainID) {
+		return &SelectionError{c}
+	}
+	if e, ok := errors.AsType[*membership.MismatchError](err); ok {
+		out := &MismatchError{cause: c}
+		for _, d := range e.Differences {
+			out.Differences = append(out.Differences, Difference{d.Name, d.Theirs, d.Mine})
+		}
+		for _, p := range e.With {
+			out.With = append(out.With, p.String())
+		}
+		return out
+	}
+	switch {
+	case is[*engine.KeyLostError](err), errors.Is(err, ledger.ErrOtherKey):
+		return &sentinelError{ErrTokenIDKey, c}
+	case errors.Is(err, redisconn.ErrNotCopied):
+		return &sentinelError{ErrSentinel, c}
+	case redis.IsOOMError(err):
+		return &sentinelError{ErrRedisFull, c}
+	}
+	return err
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// batchProblem is why a batch refuses as a whole.
+func batchProblem(err error) (*BatchError, bool) {
+	if e, ok := errors.AsType[*ledger.BatchCancelledError](err); ok {
+		return &BatchError{Batch: e.Batch, Problem: BatchCancelled}, true
+	}
+	if e, ok := errors.AsType[*ledger.BatchPolicyError](err); ok {
+		return &BatchError{Batch: e.Batch, Problem: BatchPolicy}, true
+	}
+	if e, ok := errors.AsType[*ledger.BatchCanaryError](err); ok {
+		return &BatchError{Batch: e.Batch, Problem: BatchCanary}, true
+	}
+	if e, ok := errors.AsType[*ledger.BatchBusyError](err); ok {
+		return &BatchError{Batch: e.Batch, Problem: BatchBusy}, true
+	}
+	if e, ok := errors.AsType[*ledger.BatchGoneError](err); ok {
+		return &BatchError{Batch: e.Batch, Problem: BatchGone}, true
+	}
+	if e, ok := errors.AsType[*ledger.OldBatchError](err); ok {
+		return &BatchError{Batch: e.Batch, Problem: BatchOld}, true
+	}
+	if e, ok := errors.AsType[*ledger.BatchPathError](err); ok {
+		return &BatchError{Batch: e.Batch, Problem: BatchPath}, true
+	}
+	return nil, false
+}
+
+// pruneProblem is why Prune did nothing.
+func pruneProblem(err error) (*PruneError, bool) {
+	if e, ok := errors.AsType[*engine.PruneCountError](err); ok {
+		return &PruneError{Problem: PruneCount, Missing: e.Missing, Total: e.Total}, true
+	}
+	switch {
+	case errors.Is(err, engine.ErrRowsMissing):
+		return &PruneError{Problem: PruneLeftOut}, true
+	case errors.Is(err, engine.ErrOtherRun):
+		return &PruneError{Problem: PruneOtherRun}, true
+	}
+	return nil, false
+}
+
+// ofSequence is an error of a sequence, as the engine reads it.
+func ofSequence(err error) error {
+	if err == nil || !errors.Is(err, ErrChainUnknown) {
+		return err
+	}
+	return &chainUnknown{err}
+}
+
+// chainUnknown says to the engine what ErrChainUnknown says to a caller.
+type chainUnknown struct{ error }
+
+func (e *chainUnknown) Unwrap() []error { return []error{e.error, engine.ErrChainUnknown} }

@@ -1,0 +1,161 @@
+package tasks
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"habilita/internal/control"
+)
+
+// Status are the counts of a batch. Total = Succeeded + Failed + Skipped + Cancelled + Open.
+type Status struct {
+	Batch      string
+	Total      int
+	Succeeded  int
+	Failed     int // given up, and still so
+	Skipped    int
+	Cancelled  int
+	Open       int  // no result yet
+	HeldChains int  // chains that a call of this batch holds: a person decides
+	Settled    bool // nobody fills the batch, and nothing more happens without a person
+	Complete   bool // the last run that filled it read its rows to the end and left none out
+	Policy     Policy
+	Canary     CanaryState
+	CreatedAt  time.Time
+	SettledAt  time.Time // zero: it is not settled
+	DueAt      time.Time // when it begins, or goes on with calls that were put off; zero: no call waits for its time
+}
+
+// AllSucceeded reports whether every call succeeded.
+func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total }
+
+// CanaryState is how it stands with a batch whose first tokens go first (see Canary).
+type CanaryState string
+
+// The states; "" is a batch without canaries. Until it is released, the counts are those of the
+// calls that go first.
+const (
+	CanaryWaiting  CanaryState = "waiting"  // for the canaries, or for EnqueueBatch to go on
+	CanaryHeld     CanaryState = "held"     // one did not succeed: a person decides
+	CanaryReleased CanaryState = "released" // the others may be enqueued
+)
+
+func statusOf(s control.Status) Status {
+	return Status{
+		Batch: s.Batch, Total: s.Total, Succeeded: s.Succeeded, Failed: s.Failed, Skipped: s.Skipped, Cancelled: s.Cancelled,
+		Open: s.Open, HeldChains: s.HeldChains, Settled: s.Settled, Complete: s.Complete, Policy: Policy(s.Policy),
+		Canary: CanaryState(s.Canary.State), CreatedAt: s.CreatedAt.Time, SettledAt: s.SettledAt.Time, DueAt: s.DueAt.Time,
+	}
+}
+
+// Status tells how a batch stands now. If there is none of that name it is an *UnknownError.
+func (c *Client) Status(ctx context.Context, batch string) (Status, error) {
+	s, err := c.control.Status(ctx, batch)
+	return statusOf(s), public(err)
+}
+
+// Wait waits until a batch is settled: every call has a result or stands behind a call that
+// was given up. If ctx ends first, the error is ctx's. A Redis that does not answer is borne for
+// a minute. With an error, the status is the last one that was seen.
+func (c *Client) Wait(ctx context.Context, batch string) (Status, error) {
+	s, err := c.control.WaitSettled(ctx, batch, 0, 0, nil)
+	return statusOf(s), public(err)
+}
+
+// State is where a call stands.
+type State string
+
+// The states.
+const (
+	StateQueued    State = "queued"
+	StateWaiting   State = "waiting" // for a back-off, a slot, the quota, or its time
+	StateRunning   State = "running"
+	StateSucceeded State = "succeeded"
+	StateFailed    State = "failed"    // given up
+	StateSkipped   State = "skipped"   // given up, and left by a person or by PolicySkip
+	StateCancelled State = "cancelled" // by a person, by PolicyCancel, or by Prune
+)
+
+// Open reports whether a call in this state has no result yet.
+func (s State) Open() bool { return s == StateQueued || s == StateWaiting || s == StateRunning }
+
+// Reason is why the last attempt of a call failed.
+type Reason string
+
+// The reasons; "" is none.
+const (
+	ReasonBadToken          Reason = "bad_token"          // the vendor knows no such token
+	ReasonMissingToken      Reason = "missing_token"      // the vendor found no token in the request
+	ReasonTokenLimit        Reason = "token_limit"        // the vendor says that the day's quota is used
+	ReasonSimultaneousLimit Reason = "simultaneous_limit" // the vendor says that two requests are in flight
+	ReasonForbidden         Reason = "forbidden"          // another 403, such as maintenance
+	ReasonTooMany           Reason = "too_many"           // 429
+	ReasonBadRequest        Reason = "bad_request"        // 400
+	ReasonNotFound          Reason = "not_found"          // 404
+	ReasonMethodNotAllowed  Reason = "method_not_allowed" // 405
+	ReasonServerError       Reason = "server_error"       // 5xx
+	ReasonUnknown           Reason = "unknown"            // no complete answer: the vendor may have done it
+	ReasonUnreadable        Reason = "unreadable"         // an answer that says nothing that is known
+	ReasonNotSent           Reason = "not_sent"           // the vendor can't be reached
+	ReasonUnopenable        Reason = "unopenable"         // the sealed token can't be opened: its key is not in Keys
+	ReasonOther             Reason = "other"
+)
+
+// Result is a call, and what became of it.
+type Result struct {
+	ID         string // as Call.ID, or made from the call
+	Batch      string // "": none
+	Server     string
+	TokenID    string // the token's name, which tells nothing of the token
+	Ref        string
+	Chain      string // id of the chain, for Selection
+	State      State
+	Attempts   int // requests that were sent
+	Reason     Reason
+	Code       string    // the vendor's, of the last attempt
+	Msg        string    // the vendor's text
+	Error      string    // ours; "": none
+	Row        int       // line of the file that brought the call; 0: none
+	EnqueuedAt time.Time // by the clock of Redis, as the others
+	StartedAt  time.Time // the first attempt; zero: none yet
+	FinishedAt time.Time // zero: no result yet
+}
+
+func resultOf(r control.CallRecord, batch string) Result {
+	return Result{
+		ID: r.ID, Batch: batch, Server: r.Server, TokenID: r.TokenID, Ref: r.Ref, Chain: r.Chain, State: State(r.State), Attempts: r.Attempts,
+		Reason: Reason(r.Reason), Code: r.Code, Msg: r.Msg, Error: r.Error, Row: r.Row,
+		EnqueuedAt: r.EnqueuedAt.Time, StartedAt: r.StartedAt.Time, FinishedAt: r.FinishedAt.Time,
+	}
+}
+
+// Results ranges over the calls of a batch, in no order and in constant memory. An error is the
+// last thing that it gives: an *UnknownError if there is no such batch.
+func (c *Client) Results(ctx context.Context, batch string) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		for r, err := range c.control.Report(ctx, batch) {
+			if !yield(resultOf(r, batch), public(err)) {
+				return
+			}
+		}
+	}
+}
+
+// Find returns the calls that have an id: one, or several if the id was given in several
+// batches or for several tokens. If there is none it is an *UnknownError.
+func (c *Client) Find(ctx context.Context, id string) ([]Result, error) {
+	found, err := c.control.Show(ctx, id)
+	if err != nil {
+		return nil, public(err)
+	}
+	out := make([]Result, len(found))
+	for i, r := range found {
+		batch, err := c.control.BatchName(ctx, r)
+		if err != nil {
+			return nil, public(err)
+		}
+		out[i] = resultOf(r, batch)
+	}
+	return out, nil
+}
