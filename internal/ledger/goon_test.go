@@ -91,12 +91,12 @@ func TestRunGoesOnWithWhoWaitedForTheSlot(t *testing.T) {
 
 // A worker is lost with a call that its run had gone on with.
 func TestLostAfterGoingOn(t *testing.T) {
-	both(t, setup{}, func(h *harness) {
+	both(t, setup{lease: time.Second}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"))
 		a := h.start(tok(1))
 		h.append("b1", "hold", calls(tok(2), "", "b"))
 		h.is(h.finishOn(a, Outcome{Kind: Done}, Any).Attempt.Chain, tok(2))
-		h.pass(longLease + time.Second)
+		h.pass(time.Second + 10*time.Millisecond)
 		h.is(h.dispatchDue().Lost, 1)
 		h.is(h.rdb.Exists(h.ctx, h.prefix+":{"+testTag+"}:hops").Val(), int64(0))
 		h.is(h.start(tok(2)).Number, 2)
