@@ -112,7 +112,7 @@ func source(name string) func() string {
 	return func() string {
 		b, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {
-			panic("chain: " + err.Error()) // the files are embedded: they can't be missing
+			panic("ledger: " + err.Error()) // the files are embedded: they can't be missing
 		}
 		return string(b)
 	}
