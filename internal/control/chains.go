@@ -17,6 +17,7 @@ type Chain struct {
 	State   string     `json:"state"`  // ready, dispatched, running, waiting or held
 	Reason  string     `json:"reason"` // slots, quota, cooling, midnight, restart, back-off, push-back or held; "" while nothing stops it
 	Why     string     `json:"why"`    // the same in words
+	Cooling string     `json:"-"`      // of a chain whose token cools down: QuotaRow.CoolingReason
 	Since   Time       `json:"since"`
 	Until   Time       `json:"until"` // null: at once, or until a person decides
 	Head    CallRecord `json:"head"`
@@ -79,6 +80,9 @@ func forPeople(c ledger.Chain) Chain {
 		out.Reason = stateHeld
 	default:
 		out.Reason, out.Until = reason, Time{c.Until}
+	}
+	if out.Reason == "cooling" {
+		out.Cooling, detail = cooling(detail)
 	}
 	out.Why = words(out.Reason, detail, out.Head)
 	return out

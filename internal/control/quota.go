@@ -8,6 +8,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/wolkvox"
 )
 
 // QuotaRow is what a token has used.
@@ -19,9 +20,12 @@ type QuotaRow struct {
 	Slots        int    `json:"slots"`   // held now
 	Waiting      int    `json:"waiting"` // chains that wait for it: for a slot, its quota or the end of its cool-down
 	CoolingUntil Time   `json:"cooling_until"`
-	CoolingWhy   string `json:"cooling_why"`
-	ProbeAt      Time   `json:"probe_at"` // a gentle try not before
-	NextDayAt    Time   `json:"next_day_at"`
+	// CoolingReason is the kind of the refusal that began the cool-down, and CoolingWhy the same
+	// in words. "": none, or begun by an older version, which kept the words alone.
+	CoolingReason string `json:"cooling_reason"`
+	CoolingWhy    string `json:"cooling_why"`
+	ProbeAt       Time   `json:"probe_at"` // a gentle try not before
+	NextDayAt     Time   `json:"next_day_at"`
 }
 
 // Quota returns what every token that the ledger knows has used, by token_id. With an error that
@@ -70,10 +74,19 @@ func (o *Control) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, err
 }
 
 func row(u quota.Usage) QuotaRow {
+	reason, why := cooling(u.CoolingWhy)
 	return QuotaRow{
 		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held,
-		CoolingUntil: Time{u.CoolingUntil}, CoolingWhy: u.CoolingWhy, ProbeAt: Time{u.Probe}, NextDayAt: Time{u.NextDay},
+		CoolingUntil: Time{u.CoolingUntil}, CoolingReason: reason, CoolingWhy: why, ProbeAt: Time{u.Probe}, NextDayAt: Time{u.NextDay},
 	}
+}
+
+// cooling is the code of a cool-down and its words, by what the ledger stores of it.
+func cooling(stored string) (reason, words string) {
+	if words = wolkvox.Kind(stored).Cooling(); words != stored {
+		reason = stored
+	}
+	return reason, words
 }
 
 // ErrTokenID says that a text can not be a token_id.

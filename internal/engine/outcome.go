@@ -150,26 +150,15 @@ func (f attemptFacts) refusal(e *wolkvox.RefusedError) verdict {
 		o.Kind = ledger.GiveUp
 		return verdict{o, outcomeRefused}
 	case wolkvox.TokenLimit:
-		o.Cooling = ledger.Cooling{Until: f.NextDay, Why: "the vendor says that the day's quota is used up", ProbeAfter: probeAfter}
+		o.Cooling = ledger.Cooling{Until: f.NextDay, Why: string(e.Kind), ProbeAfter: probeAfter}
 		o.Kind = ledger.PushBack
 		return f.pushBack(o, outcomePushBack)
 	case wolkvox.SimultaneousLimit, wolkvox.TooMany, wolkvox.UnknownForbidden:
-		o.Cooling = ledger.Cooling{Until: f.Now.Add(f.BackOff), Why: coolingReason(e)}
+		o.Cooling = ledger.Cooling{Until: f.Now.Add(f.BackOff), Why: string(e.Kind)}
 		o.Kind = ledger.PushBack
 		return f.pushBack(o, outcomePushBack)
 	default: // wolkvox.ServerFailure, wolkvox.Other
 		return f.attempt(o, outcomeFailed)
-	}
-}
-
-func coolingReason(e *wolkvox.RefusedError) string {
-	switch e.Kind {
-	case wolkvox.SimultaneousLimit:
-		return "the vendor says that two requests are in flight"
-	case wolkvox.TooMany:
-		return "the vendor asks for fewer requests (429)"
-	default:
-		return "the vendor refuses for now (403)"
 	}
 }
 

@@ -187,7 +187,7 @@ func (q *QuotaSync) mayAsk(ctx context.Context, tokenID, server string) error {
 		return err
 	}
 	if !u.CoolingUntil.IsZero() {
-		return &NotAskedError{"the token cools down: " + u.CoolingWhy}
+		return &NotAskedError{"the token cools down: " + wolkvox.Kind(u.CoolingWhy).Cooling()}
 	}
 	return nil
 }

@@ -24,6 +24,22 @@ const (
 	Other             Kind = "other"              // anything else, redirects included, and success codes with an error
 )
 
+// Cooling is why a token cools down after a refusal of this kind, in words. What is stored of a
+// cool-down is the kind; versions before stored the words, which come back as they are.
+func (k Kind) Cooling() string {
+	switch k {
+	case TokenLimit:
+		return "the vendor says that the day's quota is used up"
+	case SimultaneousLimit:
+		return "the vendor says that two requests are in flight"
+	case TooMany:
+		return "the vendor asks for fewer requests (429)"
+	case UnknownForbidden:
+		return "the vendor refuses for now (403)"
+	}
+	return string(k)
+}
+
 // phrases are the vendor's texts, in the order in which they are looked for: should
 // an answer hold two, the one that passes by itself first.
 var phrases = []struct {

@@ -87,3 +87,71 @@ func StartSentinel(tb testing.TB, master *Server) (url string, s *Server) {
 	s.begin()
 	return "redis-sentinel://" + s.Addr + "/mymaster/0", s
 }
+
+// StartReplica starts a replica of a node of a cluster that StartCluster made, and waits until
+// it has the node's data. The nodes then take one that is silent for a second for dead.
+func StartReplica(tb testing.TB, nodes []*Server, of *Server) *Server {
+	tb.Helper()
+	bus, err := freeAddr()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(bus)
+	r := Start(tb, "--cluster-enabled", "yes", "--cluster-port", port)
+	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
+	defer cancel()
+	id, err := of.Client().Do(ctx, "cluster", "myid").Text()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	all := append([]*Server{r}, nodes...)
+	for _, s := range all {
+		if err := s.Client().ConfigSet(ctx, "cluster-node-timeout", "1000").Err(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	host, at, _ := net.SplitHostPort(of.Addr)
+	if err := r.Client().Do(ctx, "cluster", "meet", host, at, of.args[3]).Err(); err != nil {
+		tb.Fatal(err)
+	}
+	for _, s := range all {
+		s.waitInfo(ctx, func(info string) bool {
+			return strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", len(all)))
+		})
+	}
+	if err := r.Client().Do(ctx, "cluster", "replicate", id).Err(); err != nil {
+		tb.Fatal(err)
+	}
+	r.awaitLink(ctx)
+	return r
+}
+
+// Follow makes the server a replica of another one, and waits until it has its data.
+func (s *Server) Follow(master *Server) {
+	s.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
+	defer cancel()
+	host, port, _ := net.SplitHostPort(master.Addr)
+	if err := s.Client().Do(ctx, "replicaof", host, port).Err(); err != nil {
+		s.tb.Fatal(err)
+	}
+	s.awaitLink(ctx)
+}
+
+func (s *Server) awaitLink(ctx context.Context) {
+	s.tb.Helper()
+	c := s.Client()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		info, err := c.Info(ctx, "replication").Result()
+		if err == nil && strings.Contains(info, "master_link_status:up") {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.tb.Fatalf("the replica does not follow: %v\n%s", err, info)
+		case <-tick.C:
+		}
+	}
+}

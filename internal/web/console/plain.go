@@ -59,24 +59,14 @@ func (w *words) reason(c control.Chain) string {
 			said += ": " + why
 		}
 	case "cooling":
-		if _, why, ok := strings.Cut(c.Why, ": "); ok {
-			said += ": " + w.cooling(why)
-		}
+		said += ": " + w.cooling(c.Cooling)
 	}
 	return said
 }
 
-// coolingKeys are the reasons of a cool-down, by what package tasks writes.
-var coolingKeys = map[string]string{
-	"the vendor says that the day's quota is used up": "cooling.quota",
-	"the vendor says that two requests are in flight": "cooling.slots",
-	"the vendor asks for fewer requests (429)":        "cooling.rate",
-	"the vendor refuses for now (403)":                "cooling.forbidden",
-}
-
-// cooling is why a token cools down, in plain words.
-func (w *words) cooling(why string) string {
-	return w.sayOr(coolingKeys[why], w.sayOr("cooling.other", ""))
+// cooling is why a token cools down, in plain words, by its code.
+func (w *words) cooling(reason string) string {
+	return w.sayOr("cooling."+reason, w.sayOr("cooling.other", ""))
 }
 
 // target is what somebody acted on, as the audit log keeps it (operator.Selection's

@@ -67,5 +67,11 @@ func TestCausesInPlainWords(t *testing.T) {
 				t.Errorf("%s: no words for the reason %q", lang, reason)
 			}
 		}
+		for _, kind := range []wolkvox.Kind{wolkvox.TokenLimit, wolkvox.SimultaneousLimit, wolkvox.TooMany, wolkvox.UnknownForbidden} {
+			said := w.cooling(string(kind))
+			if said == w.cooling("of a later version") || !strings.Contains(w.reason(control.Chain{Reason: "cooling", Cooling: string(kind)}), said) {
+				t.Errorf("%s: no words for a cool-down of %q: %q", lang, kind, said)
+			}
+		}
 	}
 }
