@@ -62,6 +62,7 @@ func busy(ctx context.Context) (*consoletest.Stage, []shot, error) {
 	return s, []shot{{"batches", "/"}, {"batch", "/batches/onboarding-noviembre"}, {"batch-going", "/batches/migraci%C3%B3n-norte"},
 		{"batch-failed", "/batches/onboarding-noviembre?state=failed"}, {"batch-nomatch", "/batches/onboarding-noviembre?q=zzz"},
 		{"batch-cancelled", "/batches/prueba"}, {"batch-putoff", "/batches/diciembre"}, {"batch-canary", "/batches/piloto"},
+		{"batch-filling", "/batches/carga-grande"}, {"batch-incomplete", "/batches/migraci%C3%B3n-sur"},
 		{"chains", "/chains"}, {"chains-list", "/chains?cause=bad_token"}, {"chains-batch", "/chains?batch=onboarding-noviembre"},
 		{"decide-group", "/decide?do=cancel&cause=bad_token"}, {"chains-all", "/chains?show=all"}, {"tokens", "/tokens"}, {"servers", "/servers"}, {"workers", "/workers"},
 		{"schedules", "/schedules"}, {"actions", "/actions"}, {"decide", "/decide?do=cancel&batch=onboarding-noviembre"}}, fill(ctx, s)
@@ -76,7 +77,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	batch := func(name string, n int, token func(i int) string, opts ...engine.BatchOption) error {
 		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(engine.Call, error) bool) {
 			for i := range n {
-				c := engine.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: engine.Token(token(i)),
+				c := engine.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: engine.Token(token(i)), Row: i + 2,
 					Ref: "Soporte " + cities[i/4%len(cities)] + " - " + modules[i%4]}
 				if !yield(c, nil) {
 					return
@@ -163,8 +164,51 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	if err := someSchedules(ctx, s); err != nil {
 		return err
 	}
+	// The file broke off.
+	broken := errors.New("the file broke off")
+	_, err = s.Producer.EnqueueBatch(ctx, "migración-sur", func(yield func(engine.Call, error) bool) {
+		for i := range 40 {
+			if !yield(engine.Call{Server: "0003", Token: engine.Token(fmt.Sprint("ok-", i)), Ref: cities[i%len(cities)], Row: i + 2}, nil) {
+				return
+			}
+		}
+		yield(engine.Call{}, broken)
+	})
+	if err != nil && !errors.Is(err, broken) {
+		return err
+	}
+	if err := filling(ctx, s, "carga-grande"); err != nil {
+		return err
+	}
 	// Goes on for as long as the pictures take.
 	return batch("migración-norte", 4000, func(i int) string { return fmt.Sprint("slow-", i%9) })
+}
+
+// filling has a producer that adds calls to a batch until ctx ends; it returns when some are there.
+func filling(ctx context.Context, s *consoletest.Stage, name string) error {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(engine.Call, error) bool) {
+			for i := range 20_000 {
+				if !yield(engine.Call{Server: "0005", Token: engine.Token(fmt.Sprint("ok-", i%40)), Ref: cities[i%len(cities)], Row: i + 2}, nil) {
+					return
+				}
+			}
+			<-ctx.Done()
+		})
+		ended <- err
+	}()
+	for st, err := range s.Operator.Watch(ctx, name, 20*time.Millisecond) {
+		select {
+		case err := <-ended:
+			return err
+		default:
+		}
+		if err == nil && st.Total > 0 {
+			break
+		}
+	}
+	return ctx.Err()
 }
 
 // used makes some tokens have used much of their quota.

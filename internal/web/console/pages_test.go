@@ -259,6 +259,52 @@ func TestACoolDownCanBeEnded(t *testing.T) {
 }
 
 // Held chains are grouped by why, and decided on together; a batch leads to its own.
+// Thousands of held chains are a group of a few examples, the oldest first, and pages of cards.
+func TestThousandsOfHeldChainsAreASmallPage(t *testing.T) {
+	const chains = 1000 // 5,000 make pages of the same size
+	w := open(t, consoletest.Options{Vendor: strict()})
+	w.enqueue("first", "bad-oldest", 1)
+	w.settled("first")
+	_, err := w.Producer.EnqueueBatch(t.Context(), "many", func(yield func(engine.Call, error) bool) {
+		for i := range chains - 1 {
+			if !yield(engine.Call{Server: "1", Token: engine.Token(fmt.Sprint("bad-", i)), Ref: fmt.Sprint("ref-", i)}, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settled("many")
+	for _, c := range []struct {
+		path  string
+		cards int
+		want  []string
+	}{
+		{"/chains", 1, []string{"<title>(1,000) Chains", "1,000 chains", "Retry all 1,000"}},
+		{"/chains?cause=bad_token", 25, []string{"first", `href="/chains?cause=bad_token&amp;skip=25"`}},
+		{"/chains?show=all", 50, nil},
+		{"/batches/many", 0, []string{"999 chains held"}},
+		{"/", 0, []string{"<title>(1,000) "}},
+		{"/decide?do=cancel&cause=bad_token", 0, []string{"1,000 chains"}},
+	} {
+		began := time.Now()
+		a := w.get(c.path)
+		a.has(t, 200, c.want...)
+		t.Logf("%s: %d bytes in %s", c.path, len(a.body), time.Since(began).Round(time.Millisecond))
+		if n := strings.Count(a.body, "card chain is-held"); n > c.cards || c.cards > 0 && n == 0 {
+			t.Errorf("%s: %d cards", c.path, n)
+		}
+		if len(a.body) > 100<<10 {
+			t.Errorf("%s has %d bytes", c.path, len(a.body))
+		}
+	}
+	oldest := w.get("/chains?cause=bad_token").body
+	if first, other := strings.Index(oldest, "/batches/first"), strings.Index(oldest, "/batches/many"); first < 0 || other < first {
+		t.Errorf("the chain that is held for longest stands at %d, another one at %d", first, other)
+	}
+}
+
 func TestHeldChainsAreDecidedOnTogether(t *testing.T) {
 	w := open(t, consoletest.Options{Vendor: strict()})
 	for i := range 30 {
