@@ -29,7 +29,7 @@ func (a *app) batches() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			t := a.table("batch", "total", "succeeded", "failed", "skipped", "cancelled", "open", "held", "settled", "created at")
+			t := a.table("batch", "total", "succeeded", "failed", "skipped", "cancelled", "open", "held", "settled", "complete", "created at")
 			var unread error
 			for b, err := range s.op.Batches(cmd.Context()) {
 				if unread = err; control.Unread(err) > 0 {
@@ -51,7 +51,11 @@ func (a *app) batches() *cobra.Command {
 				if b.Unread > 0 {
 					settled = "unknown"
 				}
-				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, b.CreatedAt.String()})
+				complete := "no"
+				if b.Complete {
+					complete = "yes"
+				}
+				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, complete, b.CreatedAt.String()})
 			}
 			if !asJSON {
 				t.Render()

@@ -181,14 +181,15 @@ type bulkRun struct {
 	meter   meter
 	rejects *rows.Rejects
 	part    bool      // the rows are those of a rejects file
+	whole   bool      // such rows are refused: the file is the job (run)
 	badText bool      // a row was rejected for bytes that are no text
 	told    io.Writer // what is for people: standard output, or with --json the error output
 }
 
 // enqueue is the run that enqueues.
 func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
-	fmt.Fprintf(r.told, "batch   %s\nfollow  enqueue watch %s\nresume  %s   (adds only what is missing)\n%s%s",
-		r.o.batch, quoteArg(r.o.batch), r.resume(), r.in.onceMore(), begins(r.at, s.set.Timezone))
+	fmt.Fprintf(r.told, "batch   %s\nfollow  enqueue watch %s\nresume  %s   (adds only what is missing)\n%s",
+		r.o.batch, quoteArg(r.o.batch), r.resume(), r.in.onceMore())
 	p, err := s.producer(ctx)
 	if err != nil {
 		return err
@@ -222,7 +223,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if err != nil {
 		return r.stopped(ctx, sum, err)
 	}
-	r.summary(ctx, s.op, sum)
+	r.summary(ctx, s.op, sum, s.set.Timezone)
 	var st *control.Status
 	if r.o.timing.wait && sum.Rows > 0 {
 		var got control.Status

@@ -65,15 +65,31 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*se
 			return err
 		}
 	} else {
-		fmt.Fprintf(r.told, "%s checked: %s of %s, at most %s for a token; %d rejected; nothing was enqueued\n",
-			count(sum.Rows, "row"), count(sum.Rows-sum.Rejected-sum.Conflicts, "call"), count(sum.Tokens, "token"), count(most, "call"), sum.Rejected)
-		fmt.Fprint(r.told, expected.words(most))
+		fmt.Fprintf(r.told, "%s checked, of %s; nothing was enqueued\n", count(sum.Rows, "row"), count(sum.Tokens, "token"))
+		if words := expected.words(most); words != "" {
+			fmt.Fprint(r.told, "if all rows were made now:\n", words)
+		}
 		if compared == "" {
 			fmt.Fprintln(r.told, lastWords(sum))
 		} else {
 			fmt.Fprintln(r.told, compared)
 		}
 		r.tellRejects(sum, r.resume())
+	}
+	return r.foreseen(sum)
+}
+
+// foreseen says what --strict and --prune would come to, and ends as the run would.
+func (r *bulkRun) foreseen(sum engine.Summary) error {
+	switch {
+	case r.o.strict && sum.Rejected+sum.Conflicts > 0:
+		fmt.Fprintf(r.err, "with --strict nothing would be enqueued: %s rejected, %s in conflict\n", thousands(sum.Rejected), thousands(sum.Conflicts))
+		return errTold
+	case sum.NotPruned != nil:
+		fmt.Fprintf(r.err, "nothing would be pruned: %v%s\n", sum.NotPruned, nameCount(sum.NotPruned))
+		if sum.Complete() {
+			return errTold
+		}
 	}
 	if !sum.Complete() {
 		return errPartial

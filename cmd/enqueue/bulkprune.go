@@ -55,10 +55,21 @@ func (r *bulkRun) notPruned(s engine.Summary) {
 	if s.NotPruned == nil {
 		return
 	}
+	fmt.Fprintf(r.err, "nothing was pruned: %v%s\n", s.NotPruned, nameCount(s.NotPruned))
+}
+
+// nameCount is what to give where calls must be named to be pruned; "" where not.
+func nameCount(err error) string {
 	var count *engine.PruneCountError
-	next := ""
-	if errors.As(s.NotPruned, &count) && count.Missing > 0 {
-		next = fmt.Sprintf(": to cancel them give --prune=%d", count.Missing)
+	if errors.As(err, &count) && count.Missing > 0 {
+		return fmt.Sprintf(": to cancel %s give --prune=%d", themIt(count.Missing), count.Missing)
 	}
-	fmt.Fprintf(r.err, "nothing was pruned: %v%s\n", s.NotPruned, next)
+	return ""
+}
+
+func themIt(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
 }

@@ -42,6 +42,10 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 				yield(c, usagef("%s is a rejects file: name the batch that its rows are of with --batch, or give the whole corrected file", r.in.name))
 				return
 			}
+			if r.part && r.whole {
+				yield(c, usagef("%s is a rejects file: correct the file that its rows came from and run that again; what was made stays made", r.in.name))
+				return
+			}
 			if r.rejects.Path() != "" && err == nil {
 				kept := row // until it is known what becomes of it
 				c.Source = &kept
@@ -96,6 +100,7 @@ func (r *bulkRun) leftOut(err error) error {
 	switch {
 	case errors.As(err, &conflict):
 		line, field, source = conflict.Row, "id", conflict.Source
+		conflict.Unsent = conflict.Unsent && !r.whole // run has no --prune
 	case errors.As(err, &twin):
 		line, source = twin.Row, twin.Source
 	case errors.As(err, &withheld):

@@ -79,7 +79,7 @@ func lastWords(s engine.Summary) string {
 	}
 	switch {
 	case s.Missing > 0 && s.Pruned == 0:
-		words += ", " + thousands(s.Missing) + " missing (--prune cancels them)"
+		words += ", " + thousands(s.Missing) + " missing (--prune cancels " + themIt(s.Missing) + ")"
 	case s.Missing > 0:
 		words += fmt.Sprintf(", %s missing (%s cancelled)", thousands(s.Missing), thousands(s.Pruned))
 	}
@@ -104,8 +104,11 @@ func listParts(what []part) string {
 }
 
 // summary tells people what the run did.
-func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Summary) {
+func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Summary, zone *time.Location) {
 	r.did(s)
+	if s.Enqueued > 0 {
+		fmt.Fprint(r.told, begins(r.at, zone))
+	}
 	if s.Rows > 0 && s.Duplicates == s.Rows {
 		r.allThere(ctx, op)
 	}
@@ -140,7 +143,9 @@ func (r *bulkRun) allThere(ctx context.Context, op *control.Control) {
 // refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
 func (r *bulkRun) refused(s engine.Summary, e *engine.StrictError) error {
 	fmt.Fprintf(r.err, "enqueue: nothing was enqueued: %s rejected, %s in conflict (--strict)\n", thousands(e.Rejected), thousands(e.Conflicts))
-	r.tellRejects(s, r.resume())
+	bad := s
+	bad.Withheld = max(0, r.rejects.Count()-s.Rejected-s.Conflicts) // those behind a bad row; the others are good
+	r.tellRejects(bad, r.resume())
 	if r.o.asJSON {
 		if err := writeJSON(r.out, bulkResult{summaryJSON: asSummary(s)}); err != nil {
 			return err

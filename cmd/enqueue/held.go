@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"habilita/internal/control"
@@ -55,11 +56,12 @@ func nextStep(c control.Chain, m ledger.Batch) string {
 		if m.Name == "" {
 			return fmt.Sprintf("the token is wrong: enqueue cancel --chain %s, then the call again with the right one", id)
 		}
-		file := "FILE --batch " + quoteArg(m.Name)
 		if m.Path != "" { // the batch bears its name
-			file = quoteFile(m.Path)
+			return "correct the token in the file and give it again with --prune: enqueue bulk " + quoteFile(m.Path) + " --prune"
 		}
-		return "correct the token in the file and give it again with --prune: enqueue bulk " + file + " --prune"
+		// It came from a file under another name, over HTTP, from a schedule or a program.
+		return "correct the token in what the batch was made of and give all of it again with prune: enqueue bulk FILE --batch " +
+			quoteArg(m.Name) + " --prune (over HTTP: POST /v1/batches?prune&batch=" + url.QueryEscape(m.Name) + "). If a schedule made it: enqueue schedule add --replace, too"
 	case control.RemedyKey:
 		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + id + ")"
 	case control.RemedyAsk:

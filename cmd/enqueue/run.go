@@ -107,7 +107,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if err != nil {
 		return err
 	}
-	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON, input: o.input}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
+	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON, input: o.input}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out, whole: true}
 	if o.asJSON {
 		rows.told = a.err
 	}

@@ -59,7 +59,12 @@ func (a *app) decide(d decision) *cobra.Command {
 				return errors.Join(writeJSON(a.out, decided{d.name, n, unread}), err)
 			}
 			if n == 0 && err == nil {
-				fmt.Fprintln(a.out, "nothing matched: `enqueue chains --held` lists the chains that wait for a person")
+				switch {
+				case sel.Batch != "" && d.name == "cancel":
+					fmt.Fprintf(a.out, "batch %s had no open call: nothing was cancelled, and it takes no more rows (enqueue reopen %s opens it again)\n", sel.Batch, quoteArg(sel.Batch))
+				default:
+					fmt.Fprintln(a.out, "nothing matched: `enqueue chains --held` lists the chains that wait for a person")
+				}
 				return nil
 			}
 			fmt.Fprintf(a.out, "%s %s\n", d.done, count(n, d.noun))

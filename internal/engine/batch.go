@@ -183,8 +183,12 @@ func (j *batchJob) do(ctx context.Context) (Summary, error) {
 	sum, err := b.do(ctx)
 	sum = b.canary.sum(sum)
 	sum.Edited = j.edited
-	if err == nil && !b.look {
+	switch {
+	case err != nil:
+	case !b.look:
 		err = b.complete(ctx, &sum)
+	case b.prune && !j.alone:
+		sum.NotPruned = b.mayPrune(sum)
 	}
 	return sum, err
 }

@@ -43,35 +43,46 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	if e.First > 0 {
-		return fmt.Sprintf("id %q stands in row %d already", e.ID, e.First)
+		return fmt.Sprintf("%q is the id of row %d already: give one of them another id", e.ID, e.First)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "id %q is known for another call of this token", e.ID)
+	fmt.Fprintf(&b, "%q is the id of another call of this token", e.ID)
 	if e.Known > 0 {
 		fmt.Fprintf(&b, " (row %d)", e.Known)
 	}
 	for i, field := range e.Differs {
-		have, want := e.Have[i], e.Want[i]
-		if have == "" {
-			have = "none"
+		sep := ":"
+		if i > 0 {
+			sep = ";"
 		}
-		if want == "" {
-			want = "none"
-		}
-		fmt.Fprintf(&b, ": %s is %s there and %s here", field, have, want)
+		fmt.Fprintf(&b, "%s that one has %s, this one %s", sep, fieldWords(field, e.Have[i]), fieldWords(field, e.Want[i]))
 	}
-	return b.String()
+	if e.Unsent && e.Batch != "" && e.Row > 0 {
+		return b.String() + ". That one was never sent: --prune replaces it; or give this one another id"
+	}
+	return b.String() + ": give this one another id"
+}
+
+func fieldWords(field, value string) string {
+	if value == "" {
+		return "no " + field
+	}
+	return field + " " + value
 }
 
 // WithheldError says that a new row was not enqueued, since an earlier one of its chain is
 // missing: the order of a chain is that of the file.
 type WithheldError struct {
 	Row    int // its line
+	Behind int // line of the first row that was left out before it in its chain; 0: not kept
 	Source any // Call.Source
 }
 
 func (e *WithheldError) Error() string {
-	return "is not enqueued, since an earlier row of its chain is missing"
+	if e.Behind > 0 {
+		return fmt.Sprintf("is not enqueued: it stands behind row %d in its chain, which was left out", e.Behind)
+	}
+	return "is not enqueued: it stands behind a row of its chain that was left out"
 }
 
 // TwinError says that a row of a part of a file was rejected (PartIf).
@@ -81,7 +92,7 @@ type TwinError struct {
 }
 
 func (e *TwinError) Error() string {
-	return "says the same as a call that is there already, and nobody can tell whether it is another one: give the whole corrected file"
+	return "says the same as a call that is there already: in a part of a file nobody can tell whether it is meant as another one. Give the whole corrected file"
 }
 
 // StrictError says that nothing was enqueued, since rows were rejected or conflict (Strict).
@@ -109,6 +120,9 @@ type PruneCountError struct{ Missing, Total, Named int }
 
 func (e *PruneCountError) Error() string {
 	if e.Named > 0 {
+		if e.Missing == 1 {
+			return fmt.Sprintf("1 call is missing in the file, and not %d", e.Named)
+		}
 		return fmt.Sprintf("%d calls are missing in the file, and not %d", e.Missing, e.Named)
 	}
 	return fmt.Sprintf("%d of %d calls are missing in the file: so many must be named", e.Missing, e.Total)

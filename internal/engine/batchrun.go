@@ -164,7 +164,7 @@ func (b *batchRun) withholdBehind(c *Call, err error) {
 	}
 	var bad *CallError
 	unknown := errors.Is(err, ErrChainUnknown) || errors.As(err, &bad) && bad.Field == "chain"
-	b.marks.missing(b.p.tokenIDs.Name(string(c.Token)), c.Chain, !unknown)
+	b.marks.missing(b.p.tokenIDs.Name(string(c.Token)), c.Chain, !unknown, c.Row)
 }
 
 // identify gives the call its key. first is the line that has its id already, 0: none.
@@ -196,7 +196,7 @@ func (b *batchRun) add(c *Call) error {
 	if first > 0 {
 		b.own.Conflicts++
 		if b.policy != string(ledger.PolicySkip) {
-			b.marks.missing(n.Token, n.Chain, true)
+			b.marks.missing(n.Token, n.Chain, true, c.Row)
 		}
 		return b.leftOut(&ConflictError{Batch: b.name, ID: c.ID, Row: c.Row, First: first, Source: c.Source})
 	}
@@ -286,12 +286,12 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 			to.known++
 			to.left = append(to.left, &TwinError{Row: row.line, Source: row.source})
 			if b.policy != string(ledger.PolicySkip) {
-				b.marks.conflict(g.ChainOf(j))
+				b.marks.conflict(g.ChainOf(j), row.line)
 			}
 			continue
 		case ledger.Withheld:
 			to.Withheld++
-			to.left = append(to.left, &WithheldError{Row: row.line, Source: row.source})
+			to.left = append(to.left, &WithheldError{Row: row.line, Behind: b.marks.blamed(g.ChainOf(j)), Source: row.source})
 			continue
 		}
 		if b.canary.first {
@@ -306,7 +306,7 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 func (b *batchRun) conflict(g *group, j int, have *ledger.Call, row *inFlight) error {
 	id := g.ChainOf(j)
 	if b.policy != string(ledger.PolicySkip) {
-		b.marks.conflict(id)
+		b.marks.conflict(id, row.line)
 	}
 	_, name := ledger.SplitChainID(id)
 	return conflictOf(b.name, have, row.line, row.server, name, row.source)

@@ -86,7 +86,8 @@ type marks struct {
 	seed   maphash.Seed
 	table  seen.Table
 	tokens int
-	stops  bool // any conflicting
+	stops  bool           // any conflicting
+	blame  map[uint64]int // first row that was left out, of up to blamed chains and tokens
 	last   struct {
 		token, name string
 		withhold    bool
@@ -116,22 +117,49 @@ func (m *marks) row(token, name string) (withhold bool) {
 }
 
 // missing notes that a row of a chain was not enqueued, as of now.
-func (m *marks) missing(token, name string, known bool) {
+func (m *marks) missing(token, name string, known bool, row int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last.token = ""
 	if !known {
 		*m.table.At(m.hash(token)) |= tokenMissing
+		m.note(m.hash(token), row)
 		return
 	}
-	*m.table.At(m.hash(ledger.ChainID(token, name))) |= chainMissing
+	h := m.hash(ledger.ChainID(token, name))
+	*m.table.At(h) |= chainMissing
+	m.note(h, row)
+}
+
+// blamedChains is of how many chains the row is kept behind which others are withheld.
+const blamedChains = 4096
+
+func (m *marks) note(h uint64, row int) {
+	if _, ok := m.blame[h]; !ok && len(m.blame) < blamedChains {
+		if m.blame == nil {
+			m.blame = map[uint64]int{}
+		}
+		m.blame[h] = row
+	}
+}
+
+// blamed is the row behind which those of a chain are withheld; 0: it was not kept.
+func (m *marks) blamed(id string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if row := m.blame[m.hash(id)]; row > 0 {
+		return row
+	}
+	token, _ := ledger.SplitChainID(id)
+	return m.blame[m.hash(token)]
 }
 
 // conflict notes that a row of a chain conflicts.
-func (m *marks) conflict(id string) {
+func (m *marks) conflict(id string, row int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	*m.table.At(m.hash(id)) |= conflicting
+	m.note(m.hash(id), row)
 	m.stops = true
 }
 

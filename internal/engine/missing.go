@@ -154,12 +154,16 @@ func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
 	return b.p.batches.Completed(ctx, b.id, b.job.stay.run)
 }
 
-func (b *batchRun) pruneMissing(ctx context.Context, sum *Summary) error {
+// mayPrune says why what is missing is not pruned; nil: it is.
+func (b *batchRun) mayPrune(sum Summary) error {
 	if !sum.Complete() {
-		sum.NotPruned = ErrRowsMissing
-		return nil
+		return ErrRowsMissing
 	}
-	if sum.NotPruned = b.prunable(sum.Missing, b.total); sum.NotPruned != nil || sum.Missing == 0 {
+	return b.prunable(sum.Missing, b.total)
+}
+
+func (b *batchRun) pruneMissing(ctx context.Context, sum *Summary) error {
+	if sum.NotPruned = b.mayPrune(*sum); sum.NotPruned != nil || sum.Missing == 0 {
 		return nil
 	}
 	alone, err := b.p.batches.Alone(ctx, b.id, b.job.stay.run)

@@ -270,17 +270,29 @@ func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]str
 	return ids, nil
 }
 
+// openBehind is how many open calls stand behind the head of a chain. Its queue has references of
+// calls that were cancelled, too.
+func openBehind(fields map[string]string) (n int) {
+	for name, v := range fields {
+		if strings.HasPrefix(name, "o:") {
+			n += int(parseInt(v))
+		}
+	}
+	if fields["s"] != "h" { // a held head has ended
+		n--
+	}
+	return max(n, 0)
+}
+
 // chains reads chains and their heads; what went idle meanwhile is left out.
 func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "!") }) // recalls, among what is due
 	pipe := l.rdb.Pipeline()
-	fields := make([]*redis.SliceCmd, len(ids))
-	behind := make([]*redis.IntCmd, len(ids))
+	fields := make([]*redis.MapStringStringCmd, len(ids))
 	since := make([]*redis.FloatCmd, len(ids))
 	for i, id := range ids {
 		p := l.bucket(Tag(id))
-		fields[i] = pipe.HMGet(ctx, p+"chain:"+id, "s", "h", "y", "u", "z")
-		behind[i] = pipe.LLen(ctx, p+"queue:"+id)
+		fields[i] = pipe.HGetAll(ctx, p+"chain:"+id)
 		since[i] = pipe.ZScore(ctx, p+"held", id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
@@ -291,16 +303,15 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 	var cmds []*redis.StringCmd
 	for i, id := range ids {
 		v := fields[i].Val()
-		str := func(j int) string { s, _ := v[j].(string); return s }
-		batch, key, ok := strings.Cut(str(1), " ")
-		if str(0) == "" || !ok {
+		batch, key, ok := strings.Cut(v["h"], " ")
+		if v["s"] == "" || !ok {
 			continue
 		}
 		c := Chain{
-			ID: id, State: chainStates[str(0)], Reason: str(2), Until: millis(parseInt(str(3))),
-			Since: millis(parseInt(str(4))), Behind: int(behind[i].Val()),
+			ID: id, State: chainStates[v["s"]], Reason: v["y"], Until: millis(parseInt(v["u"])),
+			Since: millis(parseInt(v["z"])), Behind: openBehind(v),
 		}
-		if s := str(0); s == "r" || s == "f" || s == "x" {
+		if s := v["s"]; s == "r" || s == "f" || s == "x" {
 			c.Reason, c.Until = "", time.Time{} // what it waited for last
 		}
 		if ms := since[i].Val(); ms > 0 {

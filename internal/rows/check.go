@@ -122,7 +122,7 @@ func (c *checker) row(v *values) (Row, *fault) {
 	if problem := refProblem(v[colRef]); problem != "" {
 		return fail("ref", problem)
 	}
-	return Row{Server: server, Token: token, Licenses: licenses,
+	return Row{Server: server, server: v[colServer], Token: token, Licenses: licenses,
 		Chain: v[colChain], Ref: v[colRef], ID: v[colID]}, nil
 }
 

@@ -91,7 +91,7 @@ func TestKeptRowsSayTheSame(t *testing.T) {
 			rt.Fatalf("%v %v from\n%s", again.file, again.faults(), got)
 		}
 		want, have := row, again.rows[0]
-		have.Line, have.Shape, have.FromRejects, want.Shape = 0, nil, false, nil
+		have.Line, have.Shape, have.FromRejects, have.server, want.Shape = 0, nil, false, "", nil
 		if have != want {
 			rt.Fatalf("got %v, want %v, from\n%s", have, want, got)
 		}
@@ -248,7 +248,9 @@ func TestBatchName(t *testing.T) {
 	for path, want := range map[string]string{
 		"dir/operations.csv":            "operations",
 		"ops.2026-11.JSONL":             "ops.2026-11",
-		"año nuevo.csv":                 "a-o-nuevo",
+		"año nuevo.csv":                 "año-nuevo",
+		"n\u0303andu\u0301.csv":         "ñandú",
+		"日本?.csv":                       "日本",
 		"noext":                         "noext",
 		".csv":                          "batch",
 		strings.Repeat("n", 300) + ".x": strings.Repeat("n", 64),

@@ -30,6 +30,8 @@ type Row struct {
 	FromRejects bool
 	// Shape is how its file has the row, for Rejects.AddRow; nil for JSON Lines.
 	Shape *Shape `json:"-"`
+
+	server string // as the file has it, for Rejects.AddRow
 }
 
 // Shape is how a CSV file has its rows.

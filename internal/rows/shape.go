@@ -2,6 +2,7 @@ package rows
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -37,7 +38,7 @@ func (s *Shape) spoilt(line []byte, problem string) []byte {
 // row is a row, with what is wrong with it.
 func (s *Shape) row(row Row, problem string) []byte {
 	var v values
-	v[colServer], v[colToken], v[colChain], v[colRef], v[colID] = row.Server, row.Token, row.Chain, row.Ref, row.ID
+	v[colServer], v[colToken], v[colChain], v[colRef], v[colID] = cmp.Or(row.server, row.Server), row.Token, row.Chain, row.Ref, row.ID
 	if row.Licenses > 0 {
 		v[colLicenses] = strconv.Itoa(row.Licenses)
 	}
