@@ -60,7 +60,7 @@ func (f *dispatcher) run(ctx context.Context) {
 		tags, err := f.ledger.NextReady(ctx, f.patience, min(perDispatch, f.free()))
 		if err != nil {
 			if ctx.Err() == nil {
-				f.log.Warn().Err(err).Msg("cannot read from Redis; trying again")
+				f.log.Warn().Err(err).Msg("Redis did not say which chains are ready; trying again")
 				wait(ctx, time.Second)
 			}
 			continue
@@ -121,7 +121,7 @@ func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
 	each := min(perDispatch, (free+len(tags)-1)/len(tags))
 	pumped, err := f.ledger.DispatchAll(ctx, tags, each)
 	if err != nil && ctx.Err() == nil {
-		f.log.Warn().Err(err).Msg("cannot pump a bucket; the survey tries again")
+		f.log.Warn().Err(err).Msg("ready chains of a bucket could not be dispatched; the reconciler dispatches them")
 	}
 	var again []string
 	var g errgroup.Group
@@ -138,14 +138,14 @@ func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
 				// A chain that could not be handed over is dispatched again after a while. The
 				// dispatch goes on when ctx ends: it is in the ledger already.
 				if err := f.publish(context.WithoutCancel(ctx), feed); err != nil {
-					f.log.Warn().Err(err).Str("chain", feed.Chain).Msg("cannot hand a chain to asynq; it is fed again")
+					f.log.Warn().Err(err).Str("chain", feed.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
 				}
 				return nil
 			})
 		}
 	}
 	if err := f.ledger.Signal(ctx, f.clock.Now(), again...); err != nil && ctx.Err() == nil {
-		f.log.Warn().Err(err).Msg("cannot announce buckets; the survey does")
+		f.log.Warn().Err(err).Msg("ready buckets could not be signalled; the reconciler finds them")
 	}
 	_ = g.Wait()
 }

@@ -59,7 +59,7 @@ func (s *reconciler) run(ctx context.Context) {
 			err = errors.Join(err, s.purge(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("sweep failed; trying again")
+			s.log.Warn().Err(err).Msg("the reconciler could not look at all chains; it tries again")
 		}
 		wait(ctx, s.every)
 	}
@@ -103,7 +103,7 @@ func (s *reconciler) reconcile(ctx context.Context) error {
 	// One of a part of the buckets would pass for one of all.
 	if unread == nil {
 		if err := s.publish(ctx, backlogOf(buckets, s.clock.Now())); err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("cannot note the survey for the metrics")
+			s.log.Warn().Err(err).Msg("the metrics of all workers could not be stored; they are stored at the next look")
 		}
 	}
 	err := s.ledger.Signal(ctx, s.clock.Now(), ready...)
@@ -120,7 +120,7 @@ func (s *reconciler) reconcile(ctx context.Context) error {
 func (s *reconciler) mendLeases(ctx context.Context) error {
 	n, err := s.leases.look(ctx)
 	if n > 0 && err == nil {
-		s.log.Warn().Int("tasks", n).Msg("tasks of asynq had lost their leases; asynq ends them now")
+		s.log.Warn().Int("tasks", n).Msg("some asynq tasks had no lease; asynq ends them now")
 	}
 	return err
 }

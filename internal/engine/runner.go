@@ -104,7 +104,7 @@ func (r *runner) settle(ctx context.Context, step ledger.Step) {
 		r.noteDue(tag, step.Until)
 	case ledger.Ready, ledger.Again:
 		if err := r.ledger.Signal(ctx, step.Now, tag); err != nil {
-			r.log.Warn().Err(err).Str("chain", id).Msg("could not announce a chain that is ready; the survey finds it")
+			r.log.Warn().Err(err).Str("chain", id).Msg("a ready chain could not be signalled; the reconciler finds it")
 		}
 	}
 }
@@ -214,7 +214,7 @@ func (r *runner) begin(ctx context.Context, f ledger.Dispatch) (ledger.Step, err
 	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
 		step, err = r.ledger.Begin(ctx, f, nonce, away)
 		if err != nil {
-			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("run not begun yet; trying again")
+			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("Redis did not take the start of a run; trying again")
 		}
 		return err
 	})
@@ -337,7 +337,7 @@ func (r *runner) handOver(ctx context.Context, step ledger.Step, failed error) {
 		return
 	}
 	if err := r.publish(ctx, *step.Woken); err != nil {
-		r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("could not hand a chain over; it is fed again")
+		r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *scheduler) look(ctx context.Context) (rest time.Duration, err error) {
 		// The one before may have taken a while.
 		now := s.clock.Now()
 		if err := s.attend(ctx, st, now); err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Str("schedule", st.Name).Msg("a schedule could not be attended to; trying again")
+			s.log.Warn().Err(err).Str("schedule", st.Name).Msg("a schedule could not be looked at; trying again")
 		}
 		if until := st.Next.Sub(now); until > 0 && !st.Paused {
 			rest = min(rest, until+lookSlack)

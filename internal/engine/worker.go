@@ -325,7 +325,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case cause = <-disagreed:
-		w.log.Error().Err(cause).Msg("the worker stops: other processes agreed on something else")
+		w.log.Error().Err(cause).Msg("the worker stops: other processes use other shared settings")
 	}
 	w.taking.Store(false)
 	w.runner.stopping.Store(true)
@@ -352,7 +352,7 @@ func (w *Worker) Close() error {
 	if n := w.runner.active.Load(); n > 0 {
 		w.log.Warn().Int64("in_flight", n).Msg("runs have not ended in time: this worker stays a member until its membership lapses")
 	} else if err := leave(); err != nil {
-		w.log.Warn().Err(err).Msg("could not leave the agreement; it ends by itself")
+		w.log.Warn().Err(err).Msg("the worker could not end its membership; it lapses by itself within 20 s")
 	}
 	w.vendor.CloseIdle()
 	w.meter.unregister()
@@ -409,7 +409,7 @@ func (w *Worker) failed(_ context.Context, t *asynq.Task, err error) {
 	if rw := t.ResultWriter(); rw != nil {
 		id = rw.TaskID()
 	}
-	e.Err(err).Str("task", id).Str("type", t.Type()).Msg("task failed")
+	e.Err(err).Str("task", id).Str("type", t.Type()).Msg("an asynq task failed; its chain is dispatched again")
 }
 
 // asynqLog passes asynq's log lines on.
