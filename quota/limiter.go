@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/quota"
+	limits "habilita/internal/quota"
 )
 
 // Settings are the limits of a token. All programs that use a token must have the same. The
@@ -33,26 +33,26 @@ type Settings struct {
 
 // Limiter grants requests. It is safe for concurrent use, and needs no closing.
 type Limiter struct {
-	get func(context.Context) (*quota.Limiter, error)
+	get func(context.Context) (*limits.Limiter, error)
 }
 
 // New makes a limiter for a program without habilita's workers; with them, take the limiter
 // of a tasks.Client. It reports every fault of the settings at once, and sends nothing to
 // Redis. rdb stays the caller's to close.
 func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
-	l, err := quota.New(rdb, quota.Settings{
+	l, err := limits.New(rdb, limits.Settings{
 		Prefix: s.Prefix, Slots: s.Slots, Lease: s.Lease, DefaultLicenses: s.DefaultLicenses, Location: s.Location, Guard: s.Guard,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Limiter{func(context.Context) (*quota.Limiter, error) { return l, nil }}, nil
+	return &Limiter{func(context.Context) (*limits.Limiter, error) { return l, nil }}, nil
 }
 
 // Lazy makes a limiter of one that can't be had yet, such as one whose settings are elsewhere.
 // open is called before each request, so it keeps what it opened; its error is the request's.
 func Lazy(open func(context.Context) (*Limiter, error)) *Limiter {
-	return &Limiter{func(ctx context.Context) (*quota.Limiter, error) {
+	return &Limiter{func(ctx context.Context) (*limits.Limiter, error) {
 		l, err := open(ctx)
 		if err != nil {
 			return nil, err
@@ -151,12 +151,12 @@ type Reason string
 
 // The reasons, in the order in which they are looked at.
 const (
-	ReasonRestart  Reason = Reason(quota.ReasonRestart) // Redis restarted; requests may be in flight that it does not know
-	ReasonClock    Reason = Reason(quota.ReasonClock)   // the clock of Redis jumped by days while we asked
+	ReasonRestart  Reason = Reason(limits.ReasonRestart) // Redis restarted; requests may be in flight that it does not know
+	ReasonClock    Reason = Reason(limits.ReasonClock)   // the clock of Redis jumped by days while we asked
 	ReasonMidnight Reason = "midnight"                  // within Settings.Guard of midnight
-	ReasonCooling  Reason = Reason(quota.ReasonCooling) // the vendor pushed the token back; Decision.Detail says why
-	ReasonQuota    Reason = Reason(quota.ReasonQuota)   // the day's requests are used
-	ReasonSlots    Reason = Reason(quota.ReasonSlots)   // all slots are taken
+	ReasonCooling  Reason = Reason(limits.ReasonCooling) // the vendor pushed the token back; Decision.Detail says why
+	ReasonQuota    Reason = Reason(limits.ReasonQuota)   // the day's requests are used
+	ReasonSlots    Reason = Reason(limits.ReasonSlots)   // all slots are taken
 )
 
 // Decision is the answer to Try.
@@ -177,7 +177,7 @@ func (d Decision) Wait() time.Duration {
 	return d.RetryAt.Sub(d.Now)
 }
 
-func decision(in *quota.Limiter, d quota.Decision) Decision {
+func decision(in *limits.Limiter, d limits.Decision) Decision {
 	out := Decision{Granted: d.Granted, Reason: Reason(d.Reason), Detail: d.Detail, RetryAt: d.RetryAt, Now: d.Now}
 	if d.Granted {
 		out.Grant = grant(in, d.Grant)
@@ -194,11 +194,11 @@ type Grant struct {
 	Limit int       // the day's quota
 	Probe bool      // a gentle try of a token that the vendor pushed back
 
-	in   *quota.Limiter
-	held quota.Grant
+	in   *limits.Limiter
+	held limits.Grant
 }
 
-func grant(in *quota.Limiter, g quota.Grant) Grant {
+func grant(in *limits.Limiter, g limits.Grant) Grant {
 	return Grant{Token: g.Token, Ends: g.Ends, Used: g.Used, Limit: g.Limit, Probe: g.Probe, in: in, held: g}
 }
 
@@ -252,15 +252,15 @@ func (e *NotNowError) Unwrap() error { return e.cause }
 
 // public gives an error of the limits its exported form.
 func public(err error) error {
-	var no *quota.NotNowError
+	var no *limits.NotNowError
 	switch {
 	case errors.As(err, &no):
 		return &NotNowError{Decision: decision(nil, no.Decision), cause: err}
-	case errors.Is(err, quota.ErrName):
+	case errors.Is(err, limits.ErrName):
 		return ErrName
-	case errors.Is(err, quota.ErrLicenses):
+	case errors.Is(err, limits.ErrLicenses):
 		return ErrLicenses
-	case errors.Is(err, quota.ErrGrant):
+	case errors.Is(err, limits.ErrGrant):
 		return ErrGrant
 	}
 	return err

@@ -103,7 +103,7 @@ var producerMutations = []mutation{
 		"tokens print nothing", "one that is written as JSON does",
 		in("internal/engine/token.go", "func (Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + redacted + `\"`), nil }",
 			"func (t Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + string(t) + `\"`), nil }"),
-		"./internal/engine", "TestTokenPrintsNothing",
+		"./tasks", "TestTokenPrintsNothing",
 	},
 	{
 		"identity of rows", "equal rows are one",

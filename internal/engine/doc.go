@@ -1,4 +1,5 @@
-// Package tasks is what Go programs import to enqueue calls, and what the worker runs.
+// Package engine makes the calls: it is what the worker runs, and what package tasks, the commands
+// and the API enqueue with.
 //
 // A [Producer] appends calls to the ledger in Redis: one ([Producer.Enqueue]), or many
 // ([Producer.EnqueueBatch]). A [Worker] makes them. Between the two, asynq carries tasks
