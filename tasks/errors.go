@@ -220,7 +220,7 @@ func public(err error) error {
 		return &sentinelError{ErrTokenIDKey, c}
 	case errors.Is(err, redisconn.ErrNotCopied):
 		return &sentinelError{ErrSentinel, c}
-	case redis.IsOOMError(err):
+	case redis.HasErrorPrefix(err, "OOM"), redis.HasErrorPrefix(err, "EXECABORT"): // codes of Redis; the second within MULTI
 		return &sentinelError{ErrRedisFull, c}
 	}
 	return err
