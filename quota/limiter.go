@@ -153,7 +153,7 @@ type Reason string
 const (
 	ReasonRestart  Reason = Reason(limits.ReasonRestart) // Redis restarted; requests may be in flight that it does not know
 	ReasonClock    Reason = Reason(limits.ReasonClock)   // the clock of Redis jumped by days while we asked
-	ReasonMidnight Reason = "midnight"                  // within Settings.Guard of midnight
+	ReasonMidnight Reason = "midnight"                   // within Settings.Guard of midnight
 	ReasonCooling  Reason = Reason(limits.ReasonCooling) // the vendor pushed the token back; Decision.Detail says why
 	ReasonQuota    Reason = Reason(limits.ReasonQuota)   // the day's requests are used
 	ReasonSlots    Reason = Reason(limits.ReasonSlots)   // all slots are taken
