@@ -290,7 +290,7 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 
 // resume is the command that goes on.
 func (r *bulkRun) resume() string {
-	cmd := "enqueue bulk " + quoteFile(r.in.name)
+	cmd := "enqueue bulk " + r.in.argument()
 	if r.o.path == "" {
 		cmd += " --batch " + quoteArg(r.o.batch)
 	}

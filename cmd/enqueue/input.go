@@ -95,9 +95,17 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input,
 	return in, nil
 }
 
+// argument is the file's name in the command that goes on. A name such as /dev/fd/63 is of this
+// process alone, so FILE stands for it.
+func (in *input) argument() string {
+	if in.file != nil || in.name == "-" {
+		return quoteFile(in.name)
+	}
+	return "FILE"
+}
+
 // onceMore says what the command that goes on can't say: rows that came through a pipe
-// have to be given again. A name such as /dev/fd/63 is of this process alone. It is a line
-// below that command, or "".
+// have to be given again. It is a line below that command, or "".
 func (in *input) onceMore() string {
 	switch {
 	case in.file != nil:
@@ -105,7 +113,7 @@ func (in *input) onceMore() string {
 	case in.name == "-":
 		return "        give it the same rows on standard input\n"
 	}
-	return fmt.Sprintf("        %s is a pipe that can't be read again: give the same rows in a file, or in a new pipe\n", in.name)
+	return fmt.Sprintf("        FILE has the same rows: %s is a pipe that can't be read again\n", in.name)
 }
 
 // batchName is the name of the batch where none was given, and the file whose name it is ("" none).

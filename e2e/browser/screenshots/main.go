@@ -11,7 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"time"
 
 	"github.com/chromedp/chromedp"
@@ -22,7 +22,7 @@ import (
 
 func main() {
 	out := flag.String("out", "screenshots", "where the pictures go")
-	only := flag.String("only", "", "only those whose name has this in it")
+	only := flag.String("only", "", "only those whose name matches this regexp")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, *out, *only)
@@ -55,6 +55,10 @@ var views = []struct {
 }
 
 func run(ctx context.Context, out, only string) error {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	if browser.Chromium() == "" {
 		return fmt.Errorf("there is no chromium: apt-get install -y chromium")
 	}
@@ -67,14 +71,14 @@ func run(ctx context.Context, out, only string) error {
 	}
 	defer b.Close()
 	for _, scene := range []func(context.Context) (*consoletest.Stage, []shot, error){empty, busy, away} {
-		if err := play(ctx, b, scene, out, only); err != nil {
+		if err := play(ctx, b, scene, out, wanted); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func play(ctx context.Context, b *browser.Browser, scene func(context.Context) (*consoletest.Stage, []shot, error), out, only string) error {
+func play(ctx context.Context, b *browser.Browser, scene func(context.Context) (*consoletest.Stage, []shot, error), out string, wanted *regexp.Regexp) error {
 	stage, shots, err := scene(ctx)
 	if stage != nil {
 		defer stage.Close()
@@ -85,7 +89,7 @@ func play(ctx context.Context, b *browser.Browser, scene func(context.Context) (
 	for _, s := range shots {
 		for _, v := range views {
 			name := s.name + "-" + v.name + ".png"
-			if !strings.Contains(name, only) {
+			if !wanted.MatchString(name) {
 				continue
 			}
 			if err := take(b, v.View, stage.URL+s.path, filepath.Join(out, name)); err != nil {
