@@ -151,12 +151,12 @@ type Reason string
 
 // The reasons, in the order in which they are looked at.
 const (
-	ReasonRestart  Reason = Reason(limits.ReasonRestart) // Redis restarted; requests may be in flight that it does not know
-	ReasonClock    Reason = Reason(limits.ReasonClock)   // the clock of Redis jumped by days while we asked
-	ReasonMidnight Reason = "midnight"                   // within Settings.Guard of midnight
-	ReasonCooling  Reason = Reason(limits.ReasonCooling) // the vendor pushed the token back; Decision.Detail says why
-	ReasonQuota    Reason = Reason(limits.ReasonQuota)   // the day's requests are used
-	ReasonSlots    Reason = Reason(limits.ReasonSlots)   // all slots are taken
+	ReasonRestart  Reason = "restart"  // Redis restarted; requests may be in flight that it does not know
+	ReasonClock    Reason = "clock"    // the clock of Redis jumped by days while we asked
+	ReasonMidnight Reason = "midnight" // within Settings.Guard of midnight
+	ReasonCooling  Reason = "cooling"  // the vendor pushed the token back; Decision.Detail says why
+	ReasonQuota    Reason = "quota"    // the day's requests are used
+	ReasonSlots    Reason = "slots"    // all slots are taken
 )
 
 // Decision is the answer to Try.

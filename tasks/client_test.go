@@ -60,6 +60,7 @@ func sequence(calls ...tasks.Call) iter.Seq2[tasks.Call, error] {
 
 // A day's work: rows, a worker, what became of them, and the decisions.
 func TestFromTheRowsToTheDecisions(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -145,6 +146,7 @@ func TestFromTheRowsToTheDecisions(t *testing.T) {
 }
 
 func TestWhatIsNotThere(t *testing.T) {
+	t.Parallel()
 	b := redistest.Mini(t)
 	rdb := redis.NewClient(&redis.Options{Addr: b.Addr()})
 	defer func() { _ = rdb.Close() }()
@@ -185,6 +187,7 @@ func TestWhatIsNotThere(t *testing.T) {
 
 // A limiter of a client shares with the workers, has their limits, and ends with the client.
 func TestLimiterOfAClient(t *testing.T) {
+	t.Parallel()
 	b := redistest.Mini(t)
 	rdb := redis.NewClient(&redis.Options{Addr: b.Addr()})
 	defer func() { _ = rdb.Close() }()
@@ -223,6 +226,7 @@ func TestLimiterOfAClient(t *testing.T) {
 
 // A worker makes its own connections like those of the client, which it can't copy of Sentinels.
 func TestWorkerOfAClient(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	sentinels := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "m", SentinelAddrs: []string{"127.0.0.1:1"}})
 	defer func() { _ = sentinels.Close() }()
@@ -263,6 +267,7 @@ func TestWorkerOfAClient(t *testing.T) {
 
 // A full Redis refuses what is new, and the program can tell.
 func TestFullRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--maxmemory", "1", "--maxmemory-policy", "noeviction")
 	admin := s.Client()
 	if err := admin.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {

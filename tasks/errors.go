@@ -34,8 +34,11 @@ var (
 // cause is what lies behind an exported error, and gives it its text.
 type cause struct{ error }
 
+// Unwrap returns the cause.
 func (c cause) Unwrap() error { return c.error }
-func (c cause) exported()     {}
+
+// exported marks the error as one that public has made.
+func (c cause) exported() {}
 
 // CallError says what is wrong with a call.
 type CallError struct {
