@@ -26,6 +26,8 @@ func figures(s settings) []figure {
 			ours: handOff, theirs: plainHandOff},
 		{what: "single call on an idle worker, enqueue until its request", against: "asynq at its default", unit: "ms", less: true, floor: 10, absolute: true,
 			ours: single, theirs: plainSingle},
+		{what: "`enqueue call --wait` on an idle worker, command to result", unit: "ms", less: true, floor: 80, absolute: true,
+			ours: waitedFor},
 		{what: "calls through the worker, chains of 25", against: handler, unit: "/s", floor: 1,
 			ours: through(60_000, 25), theirs: plainThrough(30_000)},
 		{what: "calls through the worker, one for each token", against: handler, unit: "/s", floor: 0.7,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -69,6 +71,26 @@ func single(r *rig) float64 {
 		_, err := p.Enqueue(r.ctx, engine.Call{Server: "0001", Token: engine.Token(token("s", i))})
 		return err
 	})
+}
+
+// waitedFor is the median time in ms of the command that enqueues a call and waits for its
+// result. The 90th percentile goes to the log.
+func waitedFor(r *rig) float64 {
+	r.worker(r.vendor())
+	var all []time.Duration
+	for i := range r.n(50) {
+		time.Sleep(time.Duration(i*37%100) * time.Millisecond) // at all phases of whatever looks
+		cmd := exec.CommandContext(r.ctx, r.bin.Enqueue, "call", "--server", "1", "--wait")
+		cmd.Env = r.environ("WOLKVOX_TOKEN=" + token("w", 0))
+		began := time.Now()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			r.tb.Fatalf("%v\n%s", err, out)
+		}
+		all = append(all, time.Since(began))
+	}
+	slices.Sort(all)
+	r.logf("  90th percentile: %.1f ms", ms(all[len(all)*9/10]))
+	return ms(median(all))
 }
 
 func plainSingle(r *rig) float64 {
