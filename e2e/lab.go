@@ -216,3 +216,14 @@ func (l *Lab) explain() {
 		}
 	}
 }
+
+// TakeOver goes on with another node, for whatever starts from now on.
+func (l *Lab) TakeOver(s *redistest.Server) {
+	l.TB.Helper()
+	l.Redis, l.rdb = s, s.Client()
+	l.Set("REDIS_URL", s.URL)
+	var err error
+	if l.op, err = control.Open(l.rdb, "", quota.Settings{}); err != nil {
+		l.TB.Fatal(err)
+	}
+}
