@@ -1,0 +1,55 @@
+package main
+
+// awayMutations are of a Redis of which a part can't be read.
+var awayMutations = []mutation{
+	{
+		"the parts of a ledger that can be read", "counts of a part pass for those of all",
+		in("internal/ledger/read.go", "	return sum, unread.orNil()", "	return sum, nil"),
+		"./internal/control", "TestPartOfABatchIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a batch with a part unread is settled",
+		in("internal/control/status.go", "c.Settled() && !m.Live && err == nil", "c.Settled() && !m.Live"),
+		"./internal/control", "TestPartOfABatchIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a batch that can't be read takes the list away",
+		in("internal/ledger/batches.go", "	return out, unread\n", "	return nil, unread.Cause\n"),
+		"./internal/control", "TestABatchOfTheListIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a purge asks each bucket of a node that is away",
+		in("internal/ledger/unread.go", "range l.readable(ctx, tags, unread) {", "range tags {"),
+		"./internal/control", "TestPurgeWhilePartOfTheLedgerIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a decision over all stops where a part can't be read",
+		in("internal/control/decide.go", "	unread := err\n	if !partly(unread) {", "	unread := err\n	if err != nil {"),
+		"./internal/control", "TestDecisionsWhilePartOfTheLedgerIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a decision does not say that it missed a part",
+		in("internal/control/decide.go", `cutOff("the decision", total, errors.Join(unread, err))`, `cutOff("the decision", total, err)`),
+		"./internal/control", "TestDecisionsWhilePartOfTheLedgerIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a token that can't be read takes the others' quota away",
+		in("internal/quota/peek.go", "			usages = append(usages, peeked{err: err})\n			continue\n", "			return nil, false, err\n"),
+		"./internal/control", "TestPartOfTheLedgerIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "the command says nothing of what it lacks",
+		in("cmd/enqueue/statuscmd.go", "			a.printStatus(st)\n			return err\n", "			a.printStatus(st)\n			return nil\n"),
+		"./cmd/enqueue", "TestStories/partly",
+	},
+	{
+		"the parts of a ledger that can be read", "the old list of a batch's buckets is needed for ever",
+		in("internal/ledger/batches.go", `if keys.Val() != "content" {`, "if true {"),
+		"./internal/ledger", "TestTheOldListOfBucketsIsAway",
+	},
+	{
+		"raised licences wake who waits for the quota", "a single call's bucket is not signalled",
+		in("internal/engine/producer.go", "		_ = p.ledger.Signal(ctx, p.clock.Now(), done.Ready...)\n", ""),
+		"./internal/engine", "TestRaisedLicencesSignal",
+	},
+}
