@@ -34,7 +34,7 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOp
 	return engine.WorkerOptions{
 		Options:    engine.Options{Quota: quotaSettings(s)},
 		WolkvoxURL: s.WolkvoxURL, CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
-		Concurrency: s.Concurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
+		Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
 		RetryMin: s.RetryMin, RetryMax: s.RetryMax, ShutdownTimeout: s.ShutdownTimeout,
 		// The results stay in a file: nothing is to be forgotten while this process lives.
 		Retention: forever,

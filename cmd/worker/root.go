@@ -233,7 +233,7 @@ func workerOptions(s config.Settings) engine.WorkerOptions {
 		}},
 		RedisURL: s.RedisURL, WolkvoxURL: s.WolkvoxURL,
 		CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
-		Concurrency: s.Concurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
+		Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
 		RetryMin: s.RetryMin, RetryMax: s.RetryMax, Retention: s.Retention, ShutdownTimeout: s.ShutdownTimeout,
 	}
 }

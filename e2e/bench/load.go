@@ -34,7 +34,14 @@ const (
 func (r *rig) csv(tokens, each int, how order) string { return r.csvOf("t", tokens, each, how) }
 
 func (r *rig) csvOf(prefix string, tokens, each int, how order) string {
-	name := fmt.Sprintf("%s-%d-%d-%v.csv", prefix, tokens, each, how)
+	return r.csvAt(prefix, tokens, each, manyServers, how)
+}
+
+const manyServers = 100
+
+// csvAt has the tokens shared among so many servers.
+func (r *rig) csvAt(prefix string, tokens, each, servers int, how order) string {
+	name := fmt.Sprintf("%s-%d-%d-%d-%v.csv", prefix, tokens, each, servers, how)
 	if path := r.made[name]; path != "" {
 		return path
 	}
@@ -48,7 +55,7 @@ func (r *rig) csvOf(prefix string, tokens, each int, how order) string {
 		if how == apart {
 			t = i % tokens
 		}
-		_, _ = fmt.Fprintf(w, "%04d,%s,order-%d\n", 1+t%100, token(prefix, t), i)
+		_, _ = fmt.Fprintf(w, "%04d,%s,order-%d\n", 1+t%servers, token(prefix, t), i)
 	}
 	r.no(w.Flush())
 	r.no(f.Close())
@@ -58,6 +65,12 @@ func (r *rig) csvOf(prefix string, tokens, each int, how order) string {
 
 // bulk enqueues a file with the real command and returns how long the process took.
 func (r *rig) bulk(file, batch string) time.Duration {
+	_, took := r.bulkFrom(file, batch)
+	return took
+}
+
+// bulkFrom tells also when the process was started.
+func (r *rig) bulkFrom(file, batch string) (time.Time, time.Duration) {
 	cmd := exec.Command(r.bin.Enqueue, "bulk", file, "--batch", batch, "--json", "--progress", "none")
 	cmd.Env = r.environ()
 	began := time.Now()
@@ -69,7 +82,7 @@ func (r *rig) bulk(file, batch string) time.Duration {
 	if sum.Rows == 0 || sum.Enqueued != sum.Rows {
 		r.tb.Fatalf("enqueue bulk: %+v", sum)
 	}
-	return took
+	return began, took
 }
 
 // plainBulk enqueues as many tasks by asynq's client from 64 goroutines.
@@ -83,7 +96,7 @@ func (r *rig) plainBulk(calls, left int) time.Duration {
 	for range goroutines {
 		wg.Go(func() {
 			for i := int(next.Add(1)); i <= calls; i = int(next.Add(1)) {
-				c := plainCall{Server: fmt.Sprintf("%04d", 1+i%100), Token: token("t", i), Ref: fmt.Sprint("order-", i), Left: left}
+				c := plainCall{Server: fmt.Sprintf("%04d", 1+i%manyServers), Token: token("t", i), Ref: fmt.Sprint("order-", i), Left: left}
 				if _, err := client.EnqueueContext(r.ctx, plainTask(c), asynq.Queue(plainQueue)); err != nil {
 					errs <- err
 					return

@@ -21,6 +21,8 @@ const plainCommand = "plain"
 const (
 	plainQueue = "plain"
 	plainType  = "plain:call"
+	// plainAtOnce is how many tasks it works on at the same time, if nothing else is asked for.
+	plainAtOnce = 64
 	// payloadSize is the size of a task's payload: server, token, reference and what
 	// one would write beside them.
 	payloadSize = 206
@@ -54,13 +56,14 @@ func runPlain(ctx context.Context, args []string, errw io.Writer) int {
 	addr := fs.String("redis", "", "host:port")
 	vendorURL := fs.String("vendor", "", "the vendor's URL")
 	check := fs.Duration("check", 0, "TaskCheckInterval; 0 is asynq's default")
+	atOnce := fs.Int("at-once", plainAtOnce, "Concurrency")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	rdb := redis.NewClient(&redis.Options{Addr: *addr, PoolSize: 96})
+	rdb := redis.NewClient(&redis.Options{Addr: *addr, PoolSize: *atOnce + 32})
 	defer rdb.Close()
 	client := asynq.NewClientFromRedisClient(rdb)
-	web := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	web := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: *atOnce}}
 	handle := func(ctx context.Context, t *asynq.Task) error {
 		var c plainCall
 		if err := json.Unmarshal(t.Payload(), &c); err != nil {
@@ -77,7 +80,7 @@ func runPlain(ctx context.Context, args []string, errw io.Writer) int {
 		return err
 	}
 	srv := asynq.NewServerFromRedisClient(rdb, asynq.Config{
-		Concurrency: 64, Queues: map[string]int{plainQueue: 1}, TaskCheckInterval: *check, LogLevel: asynq.ErrorLevel,
+		Concurrency: *atOnce, Queues: map[string]int{plainQueue: 1}, TaskCheckInterval: *check, LogLevel: asynq.ErrorLevel,
 	})
 	if err := srv.Start(asynq.HandlerFunc(handle)); err != nil {
 		_, _ = fmt.Fprintln(errw, "bench plain:", err)

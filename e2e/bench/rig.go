@@ -192,8 +192,9 @@ func (r *rig) worker(vendorURL string, env ...string) *proc {
 }
 
 // plain starts the worker of plain asynq.
-func (r *rig) plain(vendorURL string, check time.Duration) *proc {
-	return r.start("plain", r.self(), os.Environ(), plainCommand, "-redis", r.redis.Addr, "-vendor", vendorURL, "-check", check.String())
+func (r *rig) plain(vendorURL string, check time.Duration, args ...string) *proc {
+	return r.start("plain", r.self(), os.Environ(),
+		append([]string{plainCommand, "-redis", r.redis.Addr, "-vendor", vendorURL, "-check", check.String()}, args...)...)
 }
 
 func (r *rig) client() *asynq.Client { return asynq.NewClientFromRedisClient(r.rdb) }

@@ -26,6 +26,7 @@ type seen struct {
 	Requests int
 	First    time.Time // arrival
 	Last     time.Time // end
+	Most     int       // in flight at the same time
 	// Broken are requests above the slots or the quota of a token.
 	Broken int
 	// Arrived and Ended of each request, where they are kept.
@@ -39,6 +40,7 @@ type vendor struct {
 	keep bool
 
 	mu   sync.Mutex
+	now  int // requests in flight
 	news chan struct{}
 	seen seen
 }
@@ -51,6 +53,8 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	n := v.seen.Requests
 	v.seen.Requests++
+	v.now++
+	v.seen.Most = max(v.seen.Most, v.now)
 	now := time.Now()
 	if n == 0 {
 		v.seen.First = now
@@ -67,6 +71,7 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Unlock()
 	v.sim.ServeHTTP(w, r)
 	v.mu.Lock()
+	v.now--
 	v.seen.Last = time.Now()
 	if v.keep {
 		v.seen.Ended[n] = v.seen.Last
@@ -100,6 +105,7 @@ func runVendor(ctx context.Context, args []string, out, errw io.Writer) int {
 	fs := flag.NewFlagSet(vendorCommand, flag.ContinueOnError)
 	fs.SetOutput(errw)
 	latency := fs.Duration("latency", 0, "how long the vendor works on a request")
+	varied := fs.Bool("varied", false, "works on a request as long as lognormal says (see workingTime), on top of -latency")
 	keep := fs.Bool("keep", false, "keep the times of every request")
 	bad := fs.String("bad", "", "refuse tokens with this prefix")
 	spent := fs.String("spent", "", "the quota of tokens with this prefix is used")
@@ -107,8 +113,14 @@ func runVendor(ctx context.Context, args []string, out, errw io.Writer) int {
 		return 2
 	}
 	starts := func(token, prefix string) bool { return prefix != "" && strings.HasPrefix(token, prefix) }
+	var script wolkvoxtest.Script
+	if *varied {
+		script = func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+			return wolkvoxtest.Fault{Delay: workingTime(r.Token, r.TokenNth)}
+		}
+	}
 	v := &vendor{keep: *keep, news: make(chan struct{}), seen: seen{Marked: map[string]time.Time{}}, sim: wolkvoxtest.New(wolkvoxtest.Options{
-		Latency: *latency, CountersOnly: true,
+		Latency: *latency, CountersOnly: true, Script: script,
 		TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
 			t := wolkvoxtest.Token{Licenses: 10}
 			if starts(token, *spent) {

@@ -3,6 +3,7 @@ package main
 const (
 	outcomeGo = "internal/engine/outcome.go"
 	runnerGo  = "internal/engine/runner.go"
+	hostsGo   = "internal/engine/hosts.go"
 	attemptGo = "internal/wolkvox/attempt.go"
 	connGo    = "internal/wolkvox/conn.go"
 
@@ -15,6 +16,32 @@ const (
 
 // workerMutations are of what a run does around its request.
 var workerMutations = []mutation{
+	{
+		"places at a server", "there is always one more",
+		in(hostsGo, "	if at.taken >= h.most {\n		return false", "	if false {\n		return false"),
+		"./internal/engine", "TestServerConcurrency",
+	},
+	{
+		"places at a server", "one that comes free goes to nobody who waits",
+		in(hostsGo, "if len(at.waiting) > 0 {\n		next", "if false {\n		next"),
+		"./internal/engine", "TestHosts",
+	},
+	{
+		"places at a server", "a worker that stops keeps the chains that wait for one",
+		in(runnerGo, "range r.hosts.end() {", "range r.hosts.end()[:0] {"),
+		"./internal/engine", "TestStoppingWorkerGivesWaitingChainsBack",
+	},
+	{
+		"places at a server", "a chain that waits for one keeps the slot that it was offered",
+		in("internal/ledger/lua/library.lua", " or reply[2] == BUSY)", ")"),
+		"./internal/ledger", "TestChainThatWaitsForItsServerPassesTheSlotOn",
+	},
+	{
+		"places at a server", "a grant that comes when there is none costs an attempt",
+		in("internal/ledger/lua/finish.lua", "if kind == 'busy' and not cancelled(batch) then\n  redis.call('HINCRBY', c.key, 'a', -1)",
+			"if kind == 'busy' and not cancelled(batch) then"),
+		"./internal/ledger", "TestRunGoesOnToAFullServer",
+	},
 	{
 		"few outcomes on their way", "all runs send theirs at once",
 		in(runnerGo, "		defer r.place()()\n", ""),

@@ -59,7 +59,8 @@ func TestDefaults(t *testing.T) {
 		"VendorTimeout":   {s.VendorTimeout, time.Minute},
 		"SlotMargin":      {s.SlotMargin, 5 * time.Second},
 		"Lease":           {s.Lease(), 65 * time.Second},
-		"Concurrency":     {s.Concurrency, 64},
+		"Concurrency":     {s.Concurrency, 1000},
+		"ServerConc":      {s.ServerConcurrency, 64},
 		"TokenSlots":      {s.TokenSlots, 2},
 		"DefaultLicenses": {s.DefaultLicenses, 1},
 		"Timezone":        {s.Timezone.String(), "America/Bogota"},
@@ -84,7 +85,7 @@ func TestDefaults(t *testing.T) {
 func TestFlagWinsOverVariableOverDefault(t *testing.T) {
 	env := []string{"CALL_TIMEOUT=30s", "VENDOR_TIMEOUT= 90s ", "CONCURRENCY=   ", "LISTEN=off"}
 	s := mustLoad(t, []string{"--call-timeout", "20s", "--slot-margin=100ms"}, env...)
-	if s.CallTimeout != 20*time.Second || s.VendorTimeout != 90*time.Second || s.Concurrency != 64 || s.Listen != "" {
+	if s.CallTimeout != 20*time.Second || s.VendorTimeout != 90*time.Second || s.Concurrency != 1000 || s.Listen != "" {
 		t.Errorf("got %v %v %d %q", s.CallTimeout, s.VendorTimeout, s.Concurrency, s.Listen)
 	}
 	if want := 90*time.Second + 100*time.Millisecond; s.Lease() != want {

@@ -32,6 +32,8 @@ type Settings struct {
 
 	// Concurrency is CONCURRENCY, requests in flight for one process, 1 to 10,000.
 	Concurrency int
+	// ServerConcurrency is SERVER_CONCURRENCY, of these for one server of the vendor, 1 to 10,000.
+	ServerConcurrency int
 	// TokenSlots is TOKEN_SLOTS, requests in flight for one token, 1 or 2.
 	TokenSlots int
 	// DefaultLicenses is DEFAULT_LICENSES, for a token for which none were given. At

@@ -15,7 +15,7 @@ type Chain struct {
 	ID      string     `json:"chain"`
 	TokenID string     `json:"token_id"`
 	State   string     `json:"state"`  // ready, dispatched, running, waiting or held
-	Reason  string     `json:"reason"` // slots, quota, cooling, midnight, restart, back-off, push-back or held; "" while nothing stops it
+	Reason  string     `json:"reason"` // slots, quota, cooling, midnight, restart, server, server busy, back-off, push-back or held; "" while nothing stops it
 	Why     string     `json:"why"`    // the same in words
 	Cooling string     `json:"-"`      // of a chain whose token cools down: QuotaRow.CoolingReason
 	Since   Time       `json:"since"`
@@ -107,6 +107,8 @@ func words(reason, detail string, head CallRecord) string {
 		return "waits while the vendor's day changes"
 	case "restart":
 		return "waits because Redis restarted or another node of it took over, until every request that was in flight has ended"
+	case ledger.ServerBusy:
+		return "waits until its worker has less than SERVER_CONCURRENCY requests in flight at the server"
 	case "server":
 		return because("waits until the vendor's server answers again", "`enqueue servers` tells how it is")
 	case "back-off":

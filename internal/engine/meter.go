@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"habilita/internal/ledger"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
 )
@@ -105,7 +106,7 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 	for _, o := range []string{outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent, outcomeUnopenable} {
 		m.calls.WithLabelValues(o)
 	}
-	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown", "server"} {
+	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown", "server", ledger.ServerBusy} {
 		m.deferrals.WithLabelValues(reason)
 	}
 	for _, result := range []string{schedule.ResultMade, schedule.ResultSkipped, schedule.ResultMissed, schedule.ResultFailed} {

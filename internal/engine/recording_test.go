@@ -52,20 +52,20 @@ func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &runner{
-			meter: m, stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings),
+			meter: m, stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings), hosts: newHosts(1),
 			health: breaker.NewMonitor(breaker.New(rdb, "", breaker.Trip{}), breaker.MonitorOptions{}),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var runs sync.WaitGroup
 		a := ledger.Attempt{Chain: "aaaaaaaaaaaaaaaaaaaaaaaa", Batch: "b", Key: "k", Nonce: "n", Days: "20261124"}
 		for range 4 * recordings {
-			runs.Go(func() { _, _ = r.finish(ctx, a, verdict{}, ledger.Stop) })
+			runs.Go(func() { _, _ = r.finish(ctx, a, verdict{}, ledger.Stop, "") })
 		}
 		synctest.Wait()
 		if n := hook.there.Load(); n != recordings {
 			t.Errorf("%d outcomes are on their way, want %d", n, recordings)
 		}
-		runs.Go(func() { _, _ = r.begin(ctx, ledger.Dispatch{Chain: a.Chain, Number: "1"}) })
+		runs.Go(func() { _, _ = r.begin(ctx, ledger.Dispatch{Chain: a.Chain, Number: "1"}, "") })
 		synctest.Wait()
 		if n := hook.there.Load(); n != recordings+1 {
 			t.Errorf("with the beginning of a run %d commands are on their way, want %d", n, recordings+1)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
@@ -31,6 +32,9 @@ type runner struct {
 	stopping atomic.Bool
 	active   atomic.Int64 // runs at work
 	budget   int          // calls that a run makes in place while others wait
+	hosts    *hosts
+	places   places
+	stopped  chan struct{} // closed when the worker takes no more calls
 	// recording has room for the outcomes that are on their way to Redis at once.
 	recording chan struct{}
 	// last ends when outcomes are not recorded any more, some time after requests are cut
@@ -52,43 +56,184 @@ type runner struct {
 }
 
 // run makes calls of the chain, and where it waits, ends or is held goes on with others
-// of its bucket that can run, until there is none or others have their turn.
+// of its bucket that can run, and with those that wait in this worker for the place that it leaves at
+// its server, until there is none or others have their turn.
 // An error means that Redis did not answer; the chain is found again by a worker.
-func (r *runner) run(ctx context.Context, f ledger.Dispatch) error {
+func (r *runner) run(ctx context.Context, f ledger.Dispatch) error { return r.runFrom(ctx, f, "") }
+
+// runFrom runs a chain for which a place at a server was taken; "" for none.
+func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) error {
 	r.active.Add(1)
 	defer r.active.Add(-1)
 	// Fails closed: where Redis was away for long, others may have agreed on other limits.
 	for !r.current() && !r.stopping.Load() && ctx.Err() == nil {
 		wait(ctx, 50*time.Millisecond)
 	}
-	if r.stopping.Load() {
-		return r.putBack(ctx, f)
+	t := &tour{began: time.Now(), host: server}
+	for {
+		if r.stopping.Load() {
+			r.giveOn(ctx, t.host)
+			return r.putBack(ctx, f)
+		}
+		if err := r.chain(ctx, f, t); err != nil {
+			r.giveOn(ctx, t.host)
+			return err
+		}
+		if t.next == nil {
+			return nil
+		}
+		f, t.next = *t.next, nil
 	}
-	asked, began := time.Now(), time.Now()
-	step, err := r.begin(ctx, f)
+}
+
+// tour is what one run did: the calls of one chain, then of others.
+type tour struct {
+	began time.Time
+	made  int              // calls
+	host  string           // the server at which the run has a place; "" for none
+	next  *ledger.Dispatch // the chain that the run goes on with; nil for none
+}
+
+// chain makes calls of a chain that was dispatched, and of those that its outcomes lead to.
+func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *tour) error {
+	asked := time.Now()
+	step, err := r.begin(ctx, f, t.host)
 	if err != nil {
 		return fmt.Errorf("begin of chain %s: %w", f.Chain, err)
 	}
-	for made := 1; step.Status == ledger.Running; made++ {
+	for step.Status == ledger.Running {
 		sent := step.Attempt
-		outcome := r.attempt(ctx, f.Chain, step.Attempt, asked)
-		on := ledger.Any
-		if r.stopping.Load() || !r.current() || time.Since(began) >= runLimit || made%r.budget == 0 && r.crowded(ctx) {
-			on = ledger.Stop
+		outcome, on := noPlace, ledger.Stop
+		moved := r.moveTo(ctx, t, sent.Server)
+		if moved {
+			t.made++
+			outcome = r.attempt(ctx, f.Chain, sent, asked)
+			on = r.goOn(ctx, t)
+		} else {
+			r.unprobed(sent)
 		}
 		asked = time.Now()
-		step, err = r.finish(ctx, step.Attempt, outcome, on)
+		step, err = r.finish(ctx, sent, outcome, on, t.host)
 		if err != nil {
 			return fmt.Errorf("outcome of chain %s: %w", f.Chain, err)
 		}
-		r.recorded(sent, outcome, step.Now)
+		if moved {
+			r.recorded(sent, outcome, step.Now)
+		}
 		r.noteDue(ledger.Tag(f.Chain), step.Due)
 		if step.Status == ledger.Running {
 			r.meter.handoff.Observe(time.Since(asked).Seconds())
 		}
 	}
 	r.settle(ctx, step)
+	r.leave(ctx, t, step)
 	return nil
+}
+
+// noPlace is the outcome of a grant for a server whose last place another run has taken since the
+// grant was asked for.
+var noPlace = verdict{ledger.Outcome{Kind: ledger.Busy, Slot: ledger.GiveBack}, outcomeNotSent}
+
+// moveTo takes a place at the server of the run's next call, and gives on the one that it has
+// elsewhere; false if there is none.
+func (r *runner) moveTo(ctx context.Context, t *tour, server string) bool {
+	if t.host == server {
+		return true
+	}
+	if !r.hosts.take(server) {
+		return false
+	}
+	r.giveOn(ctx, t.host)
+	t.host = server
+	return true
+}
+
+// leave ends what a run did for a chain. If the chain waits for a place at its server, it is
+// remembered. The run's own place goes to a chain that waits for it.
+func (r *runner) leave(ctx context.Context, t *tour, step ledger.Step) {
+	if step.Status == ledger.Deferred && step.Reason == ledger.ServerBusy {
+		f := ledger.Dispatch{Chain: step.Chain, Number: step.Number}
+		switch r.hosts.park(step.Detail, f) {
+		case hasPlace:
+			r.giveOn(ctx, t.host)
+			t.host, t.next = step.Detail, &f
+			return
+		case parkEnded:
+			r.requeue(ctx, f)
+		}
+	}
+	if t.host == "" {
+		return
+	}
+	if r.stopping.Load() || time.Since(t.began) >= runLimit || r.hosts.waits(t.host) && r.crowded(ctx) {
+		r.giveOn(ctx, t.host)
+		t.host = ""
+		return
+	}
+	if f, waited := r.hosts.leave(t.host); waited {
+		t.next = &f
+		r.hosts.handed.Done()
+		return
+	}
+	t.host = ""
+}
+
+// giveOn leaves the place that a run has at a server, and begins a run of its own for the chain
+// that has waited longest for it.
+func (r *runner) giveOn(ctx context.Context, server string) {
+	if server == "" {
+		return
+	}
+	f, waited := r.hosts.leave(server)
+	if !waited {
+		return
+	}
+	go func() {
+		defer r.hosts.handed.Done()
+		if !r.places.enter(r.stopped) {
+			r.giveOn(ctx, server)
+			r.requeue(ctx, f)
+			return
+		}
+		defer r.places.leave()
+		if err := r.runFrom(ctx, f, server); err != nil {
+			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("run failed; the chain comes back by itself")
+		}
+	}()
+}
+
+// requeueWaiting gives the chains that wait for a place at their server to other workers, and waits
+// for the runs of those that had just got one.
+func (r *runner) requeueWaiting(ctx context.Context) {
+	var g errgroup.Group
+	g.SetLimit(publishers)
+	for _, f := range r.hosts.end() {
+		g.Go(func() error {
+			r.requeue(ctx, f)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	r.hosts.handed.Wait()
+}
+
+func (r *runner) requeue(ctx context.Context, f ledger.Dispatch) {
+	if err := r.putBack(ctx, f); err != nil {
+		r.log.Warn().Err(err).Str("chain", f.Chain).Msg("could not give a chain back; it comes back by itself")
+	}
+}
+
+// goOn says with what a run may go on after the call that it has made.
+func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
+	switch {
+	case r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit:
+		return ledger.Stop
+	case t.made%r.budget == 0 && (r.hosts.waits(t.host) || r.crowded(ctx)):
+		return ledger.Stop
+	case r.hosts.waits(t.host):
+		return ledger.Own // the next chain is one that waits for this server
+	}
+	return ledger.Any
 }
 
 // settle does what a step that ended a run leaves to be done. All of it is a hint: what
@@ -205,12 +350,13 @@ func (r *runner) report(token string, a ledger.Attempt, j verdict, took time.Dur
 	}
 }
 
-// begin asks for the run's first grant. Where Redis does not answer it asks again under
+// begin asks for the run's first grant; the run has a place at the server own, if any. Where Redis does not answer it asks again under
 // the same nonce: the grant may have been made, and then it is the same one.
-func (r *runner) begin(ctx context.Context, f ledger.Dispatch) (ledger.Step, error) {
+func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (ledger.Step, error) {
 	nonce := newID()
 	var step ledger.Step
 	away, probe := r.health.Blocked()
+	away += r.hosts.blocked(own)
 	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
 		step, err = r.ledger.Begin(ctx, f, nonce, away)
 		if err != nil {
@@ -276,10 +422,11 @@ const recordRoom = 100 * time.Millisecond
 // finish records the outcome, again and again until Redis takes it or the process ends:
 // nothing else may be done with the chain before. What Redis itself calls an error is
 // tried until the lease and the grace after it have ended, since then the chain is another's.
-func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on ledger.GoOn) (ledger.Step, error) {
+func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on ledger.GoOn, own string) (ledger.Step, error) {
 	next := newID()
 	var step ledger.Step
 	away, probe := r.health.Blocked()
+	away += r.hosts.blocked(own)
 	lasting := r.lasting(ctx)
 	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
 		defer r.place()()

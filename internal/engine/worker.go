@@ -29,20 +29,22 @@ import (
 // same names.
 type WorkerOptions struct {
 	Options
-	RedisURL        string        // required, if there is no Redis
-	WolkvoxURL      string        // "" is the vendor's
-	CallTimeout     time.Duration // longest time of a request; 0: 60 s
-	VendorTimeout   time.Duration // longest time that the vendor may work; 0: 60 s
-	SlotMargin      time.Duration // from the grant until the request must be written; 0: 5 s
-	Concurrency     int           // requests in flight; 0: 64
-	MaxAttempts     int           // requests sent before a call is given up; 0: 12
-	GiveUpAfter     time.Duration // of push-back; 0: 24 h
-	RetryMin        time.Duration // 0: 1 s
-	RetryMax        time.Duration // 0: 15 min
-	Retention       time.Duration // 0: 720 h
-	ShutdownTimeout time.Duration // for requests in flight to end; 0: 75 s
-	Log             zerolog.Logger
-	Metrics         prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
+	RedisURL      string        // required, if there is no Redis
+	WolkvoxURL    string        // "" is the vendor's
+	CallTimeout   time.Duration // longest time of a request; 0: 60 s
+	VendorTimeout time.Duration // longest time that the vendor may work; 0: 60 s
+	SlotMargin    time.Duration // from the grant until the request must be written; 0: 5 s
+	Concurrency   int           // requests in flight; 0: 1,000
+	// ServerConcurrency is how many of these may be at one server of the vendor; 0: 64.
+	ServerConcurrency int
+	MaxAttempts       int           // requests sent before a call is given up; 0: 12
+	GiveUpAfter       time.Duration // of push-back; 0: 24 h
+	RetryMin          time.Duration // 0: 1 s
+	RetryMax          time.Duration // 0: 15 min
+	Retention         time.Duration // 0: 720 h
+	ShutdownTimeout   time.Duration // for requests in flight to end; 0: 75 s
+	Log               zerolog.Logger
+	Metrics           prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
 
 	// TaskCheckInterval is how often an idle worker asks asynq for tasks; 0: 10 ms. A
 	// worker that stops may wait for as long.
@@ -101,7 +103,10 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	set(&o.TaskCheckInterval, 10*time.Millisecond)
 	set(&o.ReconcileInterval, 5*time.Second)
 	if o.Concurrency == 0 {
-		o.Concurrency = 64
+		o.Concurrency = 1000
+	}
+	if o.ServerConcurrency == 0 {
+		o.ServerConcurrency = 64
 	}
 	if o.MaxAttempts == 0 {
 		o.MaxAttempts = 12
@@ -238,8 +243,8 @@ func (w *Worker) assemble(me string) {
 	})
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: runBudget,
-		recording: make(chan struct{}, recordings),
-		noteDue:   d.note, publish: carry,
+		recording: make(chan struct{}, recordings), hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
+		noteDue: d.note, publish: carry,
 	}
 	w.dispatcher = &dispatcher{
 		stack: w.stack, log: w.log, meter: w.meter, publish: carry, timers: d,
@@ -301,6 +306,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.scheduler.run(soft) })
 	wg.Go(func() { w.health.Run(soft) })
 	wg.Go(func() { w.runner.pauses.Run(soft, w.log) })
+	wg.Go(func() {
+		<-soft.Done()
+		w.runner.requeueWaiting(hard)
+	})
 	// A worker that drains uses its settings until its last request has ended: it stays a
 	// member until then.
 	membership, endMembership := context.WithCancel(context.WithoutCancel(ctx))

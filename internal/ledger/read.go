@@ -311,7 +311,10 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 			ID: id, State: chainStates[v["s"]], Reason: v["y"], Until: millis(parseInt(v["u"])),
 			Since: millis(parseInt(v["z"])), Behind: openBehind(v),
 		}
-		if s := v["s"]; s == "r" || s == "f" || s == "x" {
+		switch s := v["s"]; {
+		case s == "f" && c.Reason == ServerBusy:
+			c.State = chainStates["w"]
+		case s == "r" || s == "f" || s == "x":
 			c.Reason, c.Until = "", time.Time{} // what it waited for last
 		}
 		if ms := since[i].Val(); ms > 0 {

@@ -52,13 +52,21 @@ type Step struct {
 	Status    Status
 	Now       time.Time // of Redis
 	Attempt   Attempt   // Status Running
-	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome), server (it is away)
-	Detail    string    // Deferred for cooling: why the token cools
+	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome), server (it is away), or ServerBusy
+	Detail    string    // Deferred for cooling: why the token cools; for ServerBusy: the server
+	Number    string    // Deferred for ServerBusy: the dispatch number under which the chain may be begun
 	Until     time.Time // Deferred and Waiting
 	Due       time.Time // when the chain that Finish was asked about needs somebody; zero: see Status
 	Woken     *Dispatch // another chain that got a slot offer: hand it to asynq
 	Reclaimed int       // slots whose lease had ended
 }
+
+// ServerBusy is the reason of a chain that waits until its worker has a place at its server.
+const ServerBusy = "server busy"
+
+// FullServer tells Begin and Finish, among the servers that are away, that the worker has no place
+// left at this one.
+func FullServer(server string) string { return server + "=full " }
 
 // Begin starts the run of a dispatch: it checks the fence, asks for the grant and
 // counts the attempt, in one step. A chain that does not take the slot for which it was woken
@@ -98,6 +106,7 @@ const (
 	PushBack Kind = "push"   // the vendor's push-back: no attempt of the budget
 	NotSent  Kind = "back"   // certainly nothing was sent, since the vendor can't be reached
 	Late     Kind = "late"   // certainly nothing was sent, and the vendor is not the cause
+	Busy     Kind = "busy"   // as Late: the worker had no place left at the server, and keeps the chain (ServerBusy)
 	GiveUp   Kind = "giveup" // for good, or the budget is spent
 )
 
@@ -181,7 +190,7 @@ func step(now any, r reply, id, nonce string) Step {
 	switch s.Status {
 	case Deferred:
 		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(1), r.time(2), r.str(3), int(r.int(4))
-		s.Chain = r.str(5)
+		s.Chain, s.Number = r.str(5), r.str(6)
 	case Waiting:
 		s.Until = r.time(1)
 	case Running:

@@ -37,6 +37,7 @@ local READY, DUE, HELD, DELAYED = P .. 'ready', P .. 'due', P .. 'held', P .. 'd
 local SOLO = 'solo'       -- the batch of calls of no batch
 local FEED_GRACE = 10000  -- a chain that was dispatched and did not begin is dispatched again after this; doubled each time
 local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones
+local BUSY = 'server busy' -- why a chain waits whose worker has no place left at the chain's server
 local SLICE = 500         -- references or records that one script works on, to stay below 5 ms
 
 -- Places in a call's record.
@@ -53,7 +54,7 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- e end of its lease, a attempts spent of the budget, p first push-back, t failures
 -- in a row, y why it waits, u until when, z waiting for a slot since, m times that
 -- a dispatch went unanswered, o:<batch> open calls.
--- States of a chain: r ready, f dispatched, x running, w waiting for a time, l waiting for
+-- States of a chain: r ready, f dispatched (with y BUSY: a worker waits for a place at its server), x running, w waiting for a time, l waiting for
 -- a slot, h held. d: the days on which the last attempt was counted.
 -- OF_HEAD are those that belong to the head alone: a new one has none of them, and a is 0.
 local OF_HEAD = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
@@ -171,6 +172,10 @@ end
 local function feed(c, now)
   local n = redis.call('INCR', P .. 'feed')
   local missed = tonumber(c.m or '0')
+  if c.y == BUSY then
+    redis.call('HDEL', c.key, 'y', 'u')
+    c.y, c.u = nil, nil
+  end
   redis.call('HSET', c.key, 's', 'f', 'f', n)
   redis.call('ZREM', READY, c.id)
   redis.call('ZADD', DUE, now + FEED_GRACE * 2 ^ math.min(missed, 5), c.id)

@@ -4,7 +4,8 @@
 -- slot for which it was woken, for a reason of its own, the next one that waits is dispatched.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] chain  [2] dispatch number  [3] nonce of the attempt  [4..17] quota's settings
--- ARGV[18] servers whose calls are put off: '<server>=<until ms> ' each, '' for none
+-- ARGV[18] servers whose calls are put off: '<server>=<until ms> ' each, '<server>=full ' if the
+--          worker has no place left there; '' for none
 -- Reply: {now ms, as start, chain that was dispatched or '', its dispatch number} or {now ms, {'stale'}}
 local now = quota.now()
 outcome_first()

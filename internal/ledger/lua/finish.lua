@@ -12,7 +12,8 @@
 -- ARGV[1] chain  [2] nonce
 -- ARGV[3] done | fail (counts) | push (the vendor's push-back: no attempt of the
 --         budget) | back (certainly not sent) | late (not sent, and
---         nobody's fault but ours: no push-back either) | giveup
+--         nobody's fault but ours: no push-back either) | busy (as late, since the worker had
+--         no place left at the server: it keeps the chain, see stay) | giveup
 -- ARGV[4] release | keep (unknown outcome: the slot stays until its lease ends) | back
 -- ARGV[5] days of the grant  [6] delay to the next attempt, ms
 -- ARGV[7] code  [8] msg  [9] error
@@ -93,6 +94,10 @@ end
 if slot == 'back' and c.s == 'x' then
   rec[R.attempts] = rec[R.attempts] - 1
   if rec[R.attempts] == 0 then rec[R.started] = 0 end
+end
+if kind == 'busy' and not cancelled(batch) then
+  redis.call('HINCRBY', c.key, 'a', -1)
+  return answer(stay(c, batch, field, rec, now))
 end
 rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
 rec[R.reason] = ARGV[30] ~= '' and ARGV[30] or nil

@@ -227,12 +227,37 @@ end
 
 -- away tells until when the calls of a server are put off; nil: they are not. Whoever
 -- comes when that time has passed is put off for a second: one worker probes the server,
--- and says so to the others.
+-- and says so to the others. The second result says that the worker has no place left there.
 local function away(servers, server, now)
   if servers == nil or servers == '' then return nil end
   local _, last = string.find(' ' .. servers, ' ' .. server .. '=', 1, true)
   if not last then return nil end
-  return math.max(tonumber(string.match(servers, '^%d+', last)) or 0, now + 1000)
+  local till = string.match(servers, '^%d+', last)
+  if not till then return nil, true end
+  return math.max(tonumber(till), now + 1000)
+end
+
+-- WAIT_THERE is how long a worker may let a chain wait for a place at its server before the chain
+-- is dispatched anew: about as long as a request of a worker that died keeps its chain. Doubled
+-- twice, so that long queues cost little.
+local WAIT_THERE = 60000
+
+-- stay leaves a chain with the worker that asks: the worker takes it up under its dispatch number
+-- as soon as it has a place at the chain's server. It holds no slot and no count. If the worker
+-- dies, the chain is dispatched again when WAIT_THERE has passed.
+local function stay(c, batch, field, rec, now)
+  save_head(c)
+  if c.s ~= 'f' then feed(c, now) end
+  local till = now + WAIT_THERE * 2 ^ math.min(tonumber(c.m or '0'), 2)
+  redis.call('HSET', c.key, 'y', BUSY, 'u', till)
+  redis.call('ZADD', DUE, till, c.id)
+  if c.z then redis.call('ZREM', P .. 'waiters:' .. c.token, c.id) end
+  c.y, c.u = BUSY, till
+  if rec[R.state] ~= 'w' then
+    rec[R.state] = 'w'
+    write(batch, field, rec)
+  end
+  return { 'deferred', BUSY, till, rec[R.server], 0, c.id, c.f }
 end
 
 -- start asks for the grant of the head's next attempt and writes it down: the
@@ -241,6 +266,7 @@ end
 --         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
 --         slots reclaimed, 1 a probe of a cooling token, used today, limit}
 --     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
+--     or {'deferred', BUSY, until ms, server, 0, chain, dispatch number}: see stay
 local function start(c, nonce, s, now, servers)
   if c.h == '' then
     if not advance(c, now) then return { 'idle' } end
@@ -255,8 +281,9 @@ local function start(c, nonce, s, now, servers)
   local quiet = redis.call('GET', P .. 'quiet:' .. c.id)
   quiet = quiet and tonumber(quiet) or 0
   if quiet > now then return defer(c, batch, field, rec, 'unknown', quiet, '', now) end
-  local closed = away(servers, rec[R.server], now)
+  local closed, full = away(servers, rec[R.server], now)
   if closed then return defer(c, batch, field, rec, 'server', closed, '', now) end
+  if full then return stay(c, batch, field, rec, now) end
   local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now)
   if not g.granted then
     if g.why == 'clock' then return { 'clock' } end
@@ -309,7 +336,7 @@ end
 -- chain to which the slot offer was passed on instead: its caller dispatches it.
 local function begin(c, nonce, s, now, servers)
   local reply = start(c, nonce, s, now, servers)
-  local own = reply[1] == 'idle' or reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server')
+  local own = reply[1] == 'idle' or reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server' or reply[2] == BUSY)
   local other = own and hand_on(c, s.slots, now)
   return reply, other and other.id and other or nil
 end

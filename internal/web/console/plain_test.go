@@ -62,7 +62,7 @@ func TestCausesInPlainWords(t *testing.T) {
 		if said := w.cause(control.CallRecord{Reason: string(wolkvox.BadToken), State: string(ledger.StateFailed), Attempts: 1}); strings.Contains(said, "1") {
 			t.Errorf("%s: what is given up at once counts attempts: %q", lang, said)
 		}
-		for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "server", "back-off", "push-back", "held"} {
+		for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "server", ledger.ServerBusy, "back-off", "push-back", "held"} {
 			if said := w.reason(control.Chain{Reason: reason, Why: "raw"}); said == "raw" {
 				t.Errorf("%s: no words for the reason %q", lang, reason)
 			}

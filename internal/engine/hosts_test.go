@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/testkit/wolkvoxtest"
+)
+
+// mostAtServer is the greatest number of requests that the vendor saw in flight at each server.
+func mostAtServer(a wolkvoxtest.Account) map[string]int {
+	type event struct {
+		seq    int64
+		server string
+		by     int
+	}
+	var all []event
+	for _, r := range a.Records {
+		all = append(all, event{r.Seq, r.Server, 1})
+		if r.EndSeq > 0 {
+			all = append(all, event{r.EndSeq, r.Server, -1})
+		}
+	}
+	slices.SortFunc(all, func(a, b event) int { return cmp.Compare(a.seq, b.seq) })
+	now, most := map[string]int{}, map[string]int{}
+	for _, e := range all {
+		now[e.server] += e.by
+		most[e.server] = max(most[e.server], now[e.server])
+	}
+	return most
+}
+
+// simulated is a vendor, and a worker that calls it.
+func simulated(t *testing.T, vendor wolkvoxtest.Options, change func(*WorkerOptions)) (*wolkvoxtest.Server, *world) {
+	t.Helper()
+	v, err := wolkvoxtest.Listen("127.0.0.1:0", vendor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	w := openWorld(t, redistest.Start(t).URL, testKey(t), func(o *WorkerOptions) {
+		o.WolkvoxURL = v.URL
+		change(o)
+	})
+	w.runner.vendor = w.Worker.vendor
+	return v, w
+}
+
+// enqueue makes chains of so many calls at a server.
+func (w *world) enqueue(server string, chains, each int) {
+	w.t.Helper()
+	p, err := NewProducer(w.t.Context(), w.stack.rdb, w.o.Options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range chains {
+		for range each {
+			if _, err := p.Enqueue(w.t.Context(), Call{Server: server, Token: Token(fmt.Sprintf("token-%s-%d", server, i))}); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// answered waits until the vendor has answered so many requests at a server.
+func answered(t *testing.T, v *wolkvoxtest.Server, server string, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*soon)
+	defer cancel()
+	err := v.Wait(ctx, func(a wolkvoxtest.Account) bool {
+		done := 0
+		for _, r := range a.Records {
+			if r.Server == server && r.EndSeq > 0 && r.Success {
+				done++
+			}
+		}
+		return done >= n
+	})
+	if err != nil {
+		t.Fatalf("server %s has not answered %d requests: %v", server, n, err)
+	}
+}
+
+// By the vendor's account a worker never has more requests at one server than SERVER_CONCURRENCY,
+// and makes every call once, whether its own places or those at the servers are the scarce ones.
+func TestServerConcurrency(t *testing.T) {
+	const most, chains, each = 3, 12, 3
+	for name, concurrency := range map[string]int{"many places": 64, "few places": 4, "one place": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, w := simulated(t, wolkvoxtest.Options{Latency: 5 * time.Millisecond}, func(o *WorkerOptions) {
+				o.Concurrency, o.ServerConcurrency = concurrency, most
+			})
+			w.begin()
+			servers := []string{"0001", "0002", "0003"}
+			for _, s := range servers {
+				w.enqueue(s, chains, each)
+			}
+			for _, s := range servers {
+				answered(t, v, s, chains*each)
+			}
+			a := v.Account()
+			for s, n := range mostAtServer(a) {
+				if n > most {
+					t.Errorf("%d requests were in flight at server %s, want %d at most", n, s, most)
+				}
+			}
+			if n := len(servers) * chains * each; a.Totals.Requests != n || a.Totals.OverSlots > 0 {
+				t.Errorf("the vendor saw %+v, want %d requests", a.Totals, n)
+			}
+		})
+	}
+}
+
+// Chains that wait for a place at a server that does not answer hold no slot and no place of the
+// worker: chains of other servers go on. As soon as the server answers, those that waited go on too.
+func TestServerThatStopsAnsweringSlowsNoOther(t *testing.T) {
+	const most, chains = 4, 20
+	v, w := simulated(t, wolkvoxtest.Options{}, func(o *WorkerOptions) { o.Concurrency, o.ServerConcurrency = most+2, most })
+	v.HoldIf(func(r wolkvoxtest.Request) bool { return r.Server == "0001" })
+	w.begin()
+	w.enqueue("0001", chains, 1)
+	until(t, "all places at the server taken, and the others waiting for one", func() bool {
+		waiting := 0
+		for c, err := range w.stack.ledger.Chains(t.Context(), ledger.AllTags(), false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.State == "waiting" && c.Reason == ledger.ServerBusy {
+				waiting++
+			}
+		}
+		return v.Held() == most && waiting == chains-most
+	})
+	if n := int(w.runner.active.Load()); n != most {
+		t.Errorf("%d places of the worker are taken, want %d", n, most)
+	}
+	w.enqueue("0002", chains, 3)
+	answered(t, v, "0002", 3*chains)
+	if n := v.Held(); n != most {
+		t.Errorf("%d requests are at the server that does not answer, want %d", n, most)
+	}
+	v.Release()
+	answered(t, v, "0001", chains)
+	if n := mostAtServer(v.Account())["0001"]; n > most {
+		t.Errorf("%d requests were in flight at the server, want %d at most", n, most)
+	}
+}
+
+// A worker that stops gives the chains that wait in it to others at once, and makes none of them itself.
+func TestStoppingWorkerGivesWaitingChainsBack(t *testing.T) {
+	const most, chains = 2, 12
+	v, w := simulated(t, wolkvoxtest.Options{}, func(o *WorkerOptions) {
+		o.ServerConcurrency, o.ShutdownTimeout = most, time.Minute
+	})
+	v.Hold()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	w.enqueue("0001", chains, 1)
+	until(t, "chains that wait for the server", func() bool {
+		w.runner.hosts.mu.Lock()
+		defer w.runner.hosts.mu.Unlock()
+		at := w.runner.hosts.of["0001"]
+		return at != nil && at.taken == most && len(at.waiting) == chains-most
+	})
+	stop()
+	until(t, "chains given back", func() bool { return readyIn(t, w) == chains-most })
+	v.Release()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := v.Account().Totals.Requests; n != most {
+		t.Errorf("%d requests were made, want the %d that were in flight", n, most)
+	}
+}
+
+// readyIn counts the chains that can be dispatched.
+func readyIn(t *testing.T, w *world) int {
+	t.Helper()
+	all, err := w.stack.ledger.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, b := range all {
+		n += b.Ready
+	}
+	return n
+}
+
+func TestHosts(t *testing.T) {
+	f := func(n int) ledger.Dispatch { return ledger.Dispatch{Chain: fmt.Sprint("chain ", n), Number: "1"} }
+	h := newHosts(2)
+	is := func(what string, have, want any) {
+		t.Helper()
+		if have != want {
+			t.Fatalf("%s: %v, want %v", what, have, want)
+		}
+	}
+	is("nothing is full", h.blocked(""), "")
+	is("the first place", h.take("0001"), true)
+	is("a place elsewhere", h.take("0002"), true)
+	is("the last place", h.take("0001"), true)
+	is("one more", h.take("0001"), false)
+	is("full", h.blocked(""), ledger.FullServer("0001"))
+	is("full, for who is there", h.blocked("0001"), "")
+	is("nobody waits", h.waits("0001"), false)
+	is("the first waits", h.park("0001", f(1)), parked)
+	is("the second waits", h.park("0001", f(2)), parked)
+	is("somebody waits", h.waits("0001"), true)
+	next, waited := h.leave("0001")
+	h.handed.Done()
+	is("the first gets the place", fmt.Sprint(next, waited), fmt.Sprint(f(1), true))
+	is("it is taken", h.take("0001"), false)
+	is("the second is given back at the end", fmt.Sprint(h.end()), fmt.Sprint([]ledger.Dispatch{f(2)}))
+	is("nobody waits after the end", h.park("0001", f(3)), parkEnded)
+	_, waited = h.leave("0001")
+	is("nobody gets the place", waited, false)
+	is("it is free", h.blocked(""), "")
+	h.leave("0001")
+	h.leave("0002")
+	is("nothing is kept of servers without requests", len(h.of), 0)
+	h = newHosts(1)
+	is("a place", h.take("0001"), true)
+	h.leave("0001")
+	is("a place that came free meanwhile", h.park("0001", f(1)), hasPlace)
+	is("it is taken now", h.take("0001"), false)
+}
