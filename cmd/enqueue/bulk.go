@@ -63,7 +63,7 @@ without a name meanwhile.
 
 --dry-run checks every row, says what would be new, and plans: tokens, calls per token, the days that the quota takes
 (licences x 1000 a day for a token), and the least time at an assumed --latency: the greatest of
-the longest chain, the busiest token over its slots, and all calls over those in flight. Retries
+the longest chain, the busiest token over its slots, the busiest server over SERVER_CONCURRENCY, and all calls over CONCURRENCY. Retries
 and other batches come on top.`
 
 func (a *app) bulk() *cobra.Command {
@@ -99,7 +99,8 @@ func (a *app) bulk() *cobra.Command {
 	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
 	f.DurationVar(&o.plan.latency, "latency", 2*time.Second, "with --dry-run: how long a call takes at the vendor, as is assumed")
 	f.IntVar(&o.plan.workers, "workers", 1, "with --dry-run: how many worker processes are assumed, each with CONCURRENCY calls in flight")
-	f.Int("concurrency", 0, "with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or 64)")
+	f.Int("concurrency", 0, "with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or 1000)")
+	f.Int("server-concurrency", 0, "with --dry-run: of these, at one server of the vendor (default: the variable SERVER_CONCURRENCY, or 64)")
 	config.Bind(f, producing...)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "progress", "auto", "plain", "none")
@@ -128,8 +129,8 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		if planning, err = a.planning(cmd, o.plan); err != nil {
 			return err
 		}
-	} else if f := cmd.Flags(); f.Changed("latency") || f.Changed("workers") || f.Changed("concurrency") {
-		return usagef("--latency, --workers and --concurrency are for --dry-run: a worker has its own settings")
+	} else if f := cmd.Flags(); f.Changed("latency") || f.Changed("workers") || f.Changed("concurrency") || f.Changed("server-concurrency") {
+		return usagef("--latency, --workers, --concurrency and --server-concurrency are for --dry-run: a worker has its own settings")
 	}
 	ctx := cmd.Context()
 	in, err := a.openInput(ctx, file, o.input)

@@ -25,7 +25,7 @@ type dryResult struct {
 // asks what is there already, if open (nil: not asked) finds a Redis that answers. It keeps some
 // bytes for each row, token and chain.
 func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*session, error)) error {
-	all, seed := planned{map[uint64]*plannedToken{}, map[uint64]int{}}, maphash.MakeSeed()
+	all, seed := newPlanned(), maphash.MakeSeed()
 	most := 0
 	calls := func(yield func(engine.Call, error) bool) {
 		for c, err := range r.calls() {
@@ -38,7 +38,7 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*se
 				if c.Chain != "" {
 					chain = maphash.Comparable(seed, [2]string{string(c.Token), c.Chain})
 				}
-				most = max(most, all.add(token, chain, c.Licenses))
+				most = max(most, all.add(c.Server, token, chain, c.Licenses))
 			}
 			if !yield(c, err) {
 				return

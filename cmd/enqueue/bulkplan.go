@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
+	"habilita/internal/leasttime"
 	"habilita/internal/quota"
 )
 
@@ -18,30 +19,36 @@ type planFlags struct {
 	workers int
 }
 
-// planned is what the rows of a file come to. It has an entry for each token and chain.
+// planned is what the rows of a file come to. It has an entry for each token, chain and server.
 type planned struct {
-	tokens map[uint64]*plannedToken
-	chains map[uint64]int // calls
+	tokens  map[uint64]*plannedToken
+	chains  map[uint64]int // calls
+	servers map[string]int // calls
+}
+
+func newPlanned() *planned {
+	return &planned{map[uint64]*plannedToken{}, map[uint64]int{}, map[string]int{}}
 }
 
 type plannedToken struct{ calls, licenses int }
 
 // plan is what a dry run expects, for --json too. Times are in seconds.
 type plan struct {
-	MinCalls      int     `json:"min_calls_per_token"`
-	MedianCalls   int     `json:"median_calls_per_token"`
-	LongestChain  int     `json:"longest_chain"`
-	QuotaDays     int     `json:"quota_days"`     // days of the vendor that the quota takes, the first one whole
-	Seconds       float64 `json:"plan_seconds"`   // of one go, with no regard to the quota
-	Bound         string  `json:"plan_bound"`     // what takes that long: chain, slots or concurrency
-	Latency       float64 `json:"plan_latency"`   // assumed of each call
-	Workers       int     `json:"plan_workers"`   // assumed
-	InFlight      int     `json:"plan_in_flight"` // assumed of all workers
-	Slots         int     `json:"plan_token_slots"`
-	TokensOverDay int     `json:"tokens_over_quota"` // that have more calls than a day's quota
+	MinCalls      int             `json:"min_calls_per_token"`
+	MedianCalls   int             `json:"median_calls_per_token"`
+	LongestChain  int             `json:"longest_chain"`
+	QuotaDays     int             `json:"quota_days"`            // days of the vendor that the quota takes, the first one whole
+	Seconds       float64         `json:"plan_seconds"`          // of one go, with no regard to the quota
+	Bound         leasttime.Bound `json:"plan_bound"`            // what takes that long: chain, slots, server or concurrency
+	Latency       float64         `json:"plan_latency"`          // assumed of each call
+	Workers       int             `json:"plan_workers"`          // assumed
+	InFlight      int             `json:"plan_in_flight"`        // assumed of all workers
+	AtServer      int             `json:"plan_server_in_flight"` // assumed of all workers, at one server
+	Slots         int             `json:"plan_token_slots"`
+	TokensOverDay int             `json:"tokens_over_quota"` // that have more calls than a day's quota
 }
 
-func (p *planned) add(token, chain uint64, licenses int) int {
+func (p *planned) add(server string, token, chain uint64, licenses int) int {
 	t := p.tokens[token]
 	if t == nil {
 		t = &plannedToken{}
@@ -52,18 +59,20 @@ func (p *planned) add(token, chain uint64, licenses int) int {
 		t.licenses = licenses // the last one holds
 	}
 	p.chains[chain]++
+	p.servers[server]++
 	return t.calls
 }
 
 // plan works out the bounds. A day's quota is assumed to be unused.
 func (p *planned) plan(f planFlags, s config.Settings) plan {
-	out := plan{Latency: f.latency.Seconds(), Workers: f.workers, InFlight: s.Concurrency * f.workers, Slots: s.TokenSlots}
+	out := plan{Latency: f.latency.Seconds(), Workers: f.workers, Slots: s.TokenSlots,
+		InFlight: s.Concurrency * f.workers, AtServer: s.ServerConcurrency * f.workers}
 	var calls []int
-	total, most := 0, 0
+	var load leasttime.Load
 	for _, t := range p.tokens {
 		calls = append(calls, t.calls)
-		total += t.calls
-		most = max(most, t.calls)
+		load.Calls += t.calls
+		load.BusiestToken = max(load.BusiestToken, t.calls)
 		licenses := t.licenses
 		if licenses == 0 {
 			licenses = s.DefaultLicenses
@@ -74,7 +83,7 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 			out.TokensOverDay++
 		}
 	}
-	if total == 0 {
+	if load.Calls == 0 {
 		return out
 	}
 	slices.Sort(calls)
@@ -82,32 +91,29 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 	for _, n := range p.chains {
 		out.LongestChain = max(out.LongestChain, n)
 	}
-	rounds := 0
-	for _, b := range []struct {
-		rounds int
-		what   string
-	}{
-		{out.LongestChain, "chain"}, {ceilDiv(most, s.TokenSlots), "slots"}, {ceilDiv(total, out.InFlight), "concurrency"},
-	} {
-		if b.rounds > rounds {
-			rounds, out.Bound = b.rounds, b.what
-		}
+	load.LongestChain = out.LongestChain
+	for _, n := range p.servers {
+		load.BusiestHost = max(load.BusiestHost, n)
 	}
-	out.Seconds = math.Round(float64(rounds)*out.Latency*1000) / 1000
+	least, bound := leasttime.Of(load, leasttime.Limits{
+		Workers: f.workers, Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, TokenSlots: s.TokenSlots,
+	}, f.latency)
+	out.Seconds, out.Bound = math.Round(least.Seconds()*1000)/1000, bound
 	return out
 }
 
 func ceilDiv(n, by int) int { return (n + by - 1) / by }
 
-var boundWords = map[string]string{
-	"chain":       "the longest chain, whose calls are made one after the other",
-	"slots":       "the token with the most calls, and its slots",
-	"concurrency": "the number of calls, and the workers' CONCURRENCY",
+var boundWords = map[leasttime.Bound]string{
+	leasttime.Chain:       "the longest chain, whose calls are made one after the other",
+	leasttime.Slots:       "the token with the most calls, and its slots",
+	leasttime.Server:      "the server with the most calls, and the workers' SERVER_CONCURRENCY",
+	leasttime.Concurrency: "the number of calls, and the workers' CONCURRENCY",
 }
 
 // words tell a plan to people, with what it assumes.
 func (p plan) words(most int) string {
-	if p.Bound == "" {
+	if p.Bound == leasttime.Nothing {
 		return ""
 	}
 	days := "the day's quota is enough for every token"
@@ -117,9 +123,9 @@ func (p plan) words(most int) string {
 	return fmt.Sprintf("calls per token   least %s, median %s, most %s; longest chain %s\n"+
 		"quota             %s\n"+
 		"time              at least %s: %s\n"+
-		"assumed           %s for each call, %s with %s in flight in all, %s for each token, today's quota unused, no failures\n",
+		"assumed           %s for each call, %s with %s in flight in all and %s at one server, %s for each token, today's quota unused, no failures\n",
 		thousands(p.MinCalls), thousands(p.MedianCalls), thousands(most), thousands(p.LongestChain), days,
-		p.time(), boundWords[p.Bound], spanOf(p.Latency), count(p.Workers, "worker"), count(p.InFlight, "call"), count(p.Slots, "slot"))
+		p.time(), boundWords[p.Bound], spanOf(p.Latency), count(p.Workers, "worker"), count(p.InFlight, "call"), thousands(p.AtServer), count(p.Slots, "slot"))
 }
 
 // time is the least time, with the days that the quota adds.
