@@ -177,6 +177,7 @@ func checkLabels(t *testing.T, reg prometheus.Gatherer) {
 
 // A worker at its work has no label but those.
 func TestLabelsAreBounded(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	reg := prometheus.NewRegistry()
 	w := openWorld(t, s.URL, testKey(t), func(o *WorkerOptions) { o.Metrics, o.ReconcileInterval = reg, 50*time.Millisecond })

@@ -109,6 +109,7 @@ func (p *Producer) refs(t *testing.T, batch string) map[string][]string {
 // A bulk that dies between any two groups, or whose last replies are lost, and is enqueued
 // again has every row once, and the rows of a chain in the order of the file.
 func TestBulkThatDiesGoesOn(t *testing.T) {
+	t.Parallel()
 	rows := mixed(2500)
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		var want map[string][]string
@@ -183,6 +184,7 @@ func orders(m map[string][]string) [][]string {
 }
 
 func TestBatchCountsItsRows(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		p := newTestProducer(t, b.Client)
 		bad := errors.New("a row that can't be one")

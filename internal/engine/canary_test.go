@@ -126,6 +126,7 @@ func (w *canaryWorld) status() control.Status {
 }
 
 func TestCanariesSucceed(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
 		sum, rejected, err := w.enqueue(t.Context(), canaryDone, Canary(3))
@@ -164,6 +165,7 @@ func TestCanariesSucceed(t *testing.T) {
 }
 
 func TestCanariesFail(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
 		sum, rejected, err := w.enqueue(t.Context(), canaryGiveUp, Canary(2))
@@ -260,6 +262,7 @@ func TestCanariesOfABatchThatExists(t *testing.T) {
 
 // A single call that somebody gives the batch while its canaries run is none of them.
 func TestCallThatJoinsIsNoCanary(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		// It joins behind the call of a canary, and is open, or given up, or put off.
 		enqueue := func(w *canaryWorld, joins Call, outcomes ...ledger.Outcome) (c Canaries, err error) {

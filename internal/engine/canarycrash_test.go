@@ -36,6 +36,7 @@ func dies(all iter.Seq2[Call, error], n int) iter.Seq2[Call, error] {
 // The producer dies before all canaries are in the ledger: those that are there prove
 // nothing, however they end. The same command adds the rest of them first.
 func TestProducerDiesAmongTheCanaries(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		for n := range 3 {
 			w := newCanaryWorld(t, b)
@@ -88,6 +89,7 @@ func TestProducerDiesBeforeTheRelease(t *testing.T) {
 // The producer dies when it has noted so, before or in the middle of the others: the same
 // command adds what is missing, and waits for no canary any more.
 func TestProducerDiesAfterTheRelease(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		for _, n := range []int{0, 12} {
 			w := newCanaryWorld(t, b)

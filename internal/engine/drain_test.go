@@ -86,6 +86,7 @@ func TestPlacesAreOurOwn(t *testing.T) {
 
 // A worker that is told to stop ends in time although Redis hangs, whatever it is at.
 func TestStopsInTimeThoughRedisHangs(t *testing.T) {
+	t.Parallel()
 	for name, busy := range map[string]bool{"idle": false, "with an outcome to record": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -122,6 +123,7 @@ func TestStopsInTimeThoughRedisHangs(t *testing.T) {
 
 // The request that a shutdown cuts off has an outcome, which is recorded.
 func TestCutOffRequestIsRecorded(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) {
 		o.ShutdownTimeout, o.ReconcileInterval = 1500*time.Millisecond, 50*time.Millisecond

@@ -29,6 +29,7 @@ func (d *diary) write(format string, a ...any) {
 // Every request is signalled before it is sent, and its outcome told before the chain's
 // next one, also where a call was begun in place.
 func TestHooksStandAroundEveryRequest(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	d := &diary{full: make(chan struct{}), want: 9}
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) {
@@ -61,6 +62,7 @@ func TestHooksStandAroundEveryRequest(t *testing.T) {
 
 // What the hook refuses is not sent, and neither slot, quota nor attempt are used by it.
 func TestHookThatRefuses(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	refusals := 0
 	told := make(chan Recorded, 2)

@@ -167,6 +167,7 @@ var (
 
 // TestRowsAreKnownByWhatTheySay: a file is given, and another one under the same name.
 func TestRowsAreKnownByWhatTheySay(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ first, then, want string }{
 		"the same":                     {"t - a\nt - b", "t - a\nt - b", "2 waiting"},
 		"another order":                {"t - a\nt - b\nu - a", "u - a\nt - b\nt - a", "3 waiting"},

@@ -15,6 +15,7 @@ import (
 
 // A program's own requests and those of the workers share names, slots, counts and settings.
 func TestLimiterSharesWithAWorker(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		key := testKey(t)
 		let, ended, arrived := make(chan struct{}), make(chan struct{}, 8), make(chan struct{}, 8)

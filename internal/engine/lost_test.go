@@ -18,6 +18,7 @@ import (
 // granted for one lease, by nobody and in no bucket, from that moment on, and all go on under the same
 // token-ID key.
 func TestRedisLosesItsData(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		for name, lose := range map[string]func() error{
 			"FLUSHALL": func() error { return b.Client.FlushAll(t.Context()).Err() },
@@ -102,6 +103,7 @@ func openProducer(t *testing.T, rdb redis.UniversalClient, o Options) *Producer 
 
 // With a producer alone alive, one that starts after a FLUSHALL gets the same token-ID key.
 func TestProducerAlonePutsTheKeyBack(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		o := Options{Keys: testKey(t)}
 		p := openProducer(t, b.Client, o)
@@ -118,6 +120,7 @@ func TestProducerAlonePutsTheKeyBack(t *testing.T) {
 // Where another key is there all the same, nothing is enqueued under the old one, and its worker and
 // producer say so and stop; what is granted under the new one waits for one lease.
 func TestOtherTokenIDKey(t *testing.T) {
+	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		key := testKey(t)
 		w := openWorld(t, "redis://"+b.Addr, key, nil).closing()
@@ -149,6 +152,7 @@ func TestOtherTokenIDKey(t *testing.T) {
 
 // A token-ID key that is gone alone, with nobody alive, is not made anew: the calls have names of it.
 func TestTokenIDKeyIsGoneAndTheCallsAreNot(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	o := Options{Keys: testKey(t)}
 	p, err := NewProducer(t.Context(), clientOf(t, m), o)
@@ -259,6 +263,7 @@ func TestDataThatGoesBack(t *testing.T) {
 
 // A worker that is open when the data goes says so within a second, in one line, and is not ready.
 func TestWorkerSaysThatDataIsLost(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	said := lines{"Redis lost what it knew of calls", make(chan struct{}, 1)}
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.Log = zerolog.New(said) })

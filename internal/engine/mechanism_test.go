@@ -17,6 +17,7 @@ import (
 
 // What a process left behind that told nobody is found by the reconciler of another one.
 func TestReconcilerFindsWhatNobodyTold(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.ReconcileInterval = 20 * time.Millisecond })
 	w.begin()
@@ -30,6 +31,7 @@ func TestReconcilerFindsWhatNobodyTold(t *testing.T) {
 
 // A worker that died in mid-call had the chain's due time in its memory alone.
 func TestReconcilerTakesOverTheTimersOfADeadProcess(t *testing.T) {
+	t.Parallel()
 	m, key := redistest.Mini(t), testKey(t)
 	short := func(o *WorkerOptions) {
 		o.CallTimeout, o.VendorTimeout, o.SlotMargin = 100*time.Millisecond, 100*time.Millisecond, 50*time.Millisecond
@@ -71,6 +73,7 @@ func TestEveryDispatchHasATaskOfItsOwn(t *testing.T) {
 // was given runs the command all the same: else a task that succeeded stays active,
 // and runs again once asynq's recoverer finds it.
 func TestTaskThatSucceededLeavesAsynq(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil)
 	failing := &failDone{repeated: make(chan error, 1)}

@@ -62,6 +62,7 @@ func TestSharedSettings(t *testing.T) {
 
 // A worker that drains stays a member until its last request has ended.
 func TestDrainingWorkerStaysAMember(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.ShutdownTimeout = time.Minute })
 	answer := make(chan struct{})

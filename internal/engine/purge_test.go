@@ -47,6 +47,7 @@ func (h *between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // A purge that meets a producer of the same batch, at whatever step of either: no call is in the
 // ledger whose batch is not known, not listed, or does not know its bucket.
 func TestPurgeMeetsAProducer(t *testing.T) {
+	t.Parallel()
 	call := Call{Server: "1", Token: "token-1", ID: "again"}
 	producers := map[string]func(ctx context.Context, p *Producer, name string) error{
 		"a single call": func(ctx context.Context, p *Producer, name string) error {

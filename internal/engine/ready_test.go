@@ -27,6 +27,7 @@ func (v *hangingVendor) Do(ctx context.Context, _ wolkvox.Operation, _ wolkvox.R
 // Ready says no while Redis takes no writes or does not answer, within a second, and yes
 // afterwards.
 func TestReady(t *testing.T) {
+	t.Parallel()
 	ways := map[string]refusal{
 		"hangs": func(_ *testing.T, s *redistest.Server, _ *redis.Client) func() { s.Pause(); return s.Resume },
 	}
@@ -73,6 +74,7 @@ func TestReady(t *testing.T) {
 
 // What this process knows by itself is said too.
 func TestNotReadyWhileNoCallCanRun(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil)
 	if err := w.Ready(t.Context()); err == nil {

@@ -85,6 +85,7 @@ func until(t *testing.T, what string, is func() bool) {
 // A worker that lives, and that Redis let record nothing until after its lease, records its
 // outcome before another worker takes the call for lost. So it is not made again.
 func TestOutcomeOutlivesARedisThatRefusesWrites(t *testing.T) {
+	t.Parallel()
 	for name, refuse := range refusals {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -249,6 +249,7 @@ func (w *scheduled) claimed() (schedule.State, schedule.Claim) {
 // A worker dies between any two steps of a run; another one makes it whole, and the
 // first, where it was only stopped, changes nothing when it wakes up.
 func TestRunIsTakenOver(t *testing.T) {
+	t.Parallel()
 	half := func(w *scheduled, c schedule.Claim, n int) {
 		w.t.Helper()
 		_, err := w.scheduler.producer.EnqueueBatch(w.t.Context(), c.Batch, func(yield func(Call, error) bool) {
@@ -363,6 +364,7 @@ func TestLostClaimEndsTheWork(t *testing.T) {
 
 // A worker that runs makes what is due, and its calls.
 func TestWorkerMakesSchedules(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	w := &scheduled{world: openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.ReconcileInterval = 10 * time.Millisecond })}
 	w.begin()

@@ -19,6 +19,7 @@ import (
 // A single call is one trace from its producer over asynq to the attempt, and no span
 // bears its token.
 func TestOneTraceFromTheProducerToTheAttempt(t *testing.T) {
+	t.Parallel()
 	const token = "secret-token-of-a-trace"
 	spans := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
@@ -73,6 +74,7 @@ func TestOneTraceFromTheProducerToTheAttempt(t *testing.T) {
 // A run that goes on with other chains leaves their attempts out of the trace of the call
 // that it was dispatched for, and links them to it.
 func TestOtherChainsOfARunAreTracesOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	spans := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	addr, key := redistest.Mini(t).Addr(), testKey(t)
