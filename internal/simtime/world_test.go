@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +56,50 @@ type world struct {
 	names    *vault.TokenIDs
 	zone     *time.Location
 	batches  []string
+	lines    []*line // of the workers that live
+	kill     func()  // cuts a worker off for good, and starts another one
+}
+
+// line is what a worker reaches Redis and the vendor by. What is cut off sends nothing more, and
+// hears nothing: as a process that was killed.
+type line struct {
+	mu    sync.Mutex
+	conns []net.Conn
+	dead  bool
+	end   context.CancelFunc
+}
+
+func (l *line) isCut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead
+}
+
+func (l *line) through(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.dead {
+			_ = c.Close()
+			return nil, net.ErrClosed
+		}
+		l.conns = append(l.conns, c)
+		return c, nil
+	}
+}
+
+func (l *line) cut() {
+	l.mu.Lock()
+	l.dead = true
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	l.mu.Unlock()
+	l.end()
 }
 
 // run builds the world in a bubble, lets f act, ends it, and judges the account.
@@ -122,12 +167,29 @@ func (w *world) work(dial func(context.Context, string, string) (net.Conn, error
 	o.Concurrency = cmp.Or(o.Concurrency, 8)
 	o.Log = zerolog.New(zerolog.NewTestWriter(w.T)).Level(logLevel())
 	ctx, cancel := context.WithCancel(w.ctx)
-	ended := make(chan error)
-	n := cmp.Or(w.Workers, 2)
-	for range n {
+	var running sync.WaitGroup
+	start := func() {
+		line := &line{}
+		o := o
+		o.RedisDialer, o.VendorDialer = line.through(w.redis.dial), line.through(dial)
 		worker, err := engine.NewWorker(w.ctx, o)
 		w.no(err)
-		go func() { ended <- worker.Run(ctx) }()
+		ctx, cancel := context.WithCancel(ctx)
+		line.end = cancel
+		running.Go(func() {
+			if err := worker.Run(ctx); err != nil && !line.isCut() {
+				w.Errorf("worker: %v", err)
+			}
+		})
+		w.lines = append(w.lines, line)
+	}
+	for range cmp.Or(w.Workers, 2) {
+		start()
+	}
+	w.kill = func() {
+		w.lines[0].cut()
+		w.lines = w.lines[1:]
+		start()
 	}
 	w.rdb = redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Dialer: w.redis.dial})
 	w.producer, err = engine.NewProducer(w.ctx, w.rdb, o.Options)
@@ -140,11 +202,7 @@ func (w *world) work(dial func(context.Context, string, string) (net.Conn, error
 	w.no(err)
 	return func() {
 		cancel()
-		for range n {
-			if err := <-ended; err != nil {
-				w.Errorf("worker: %v", err)
-			}
-		}
+		running.Wait()
 		_ = w.producer.Close()
 		_ = w.rdb.Close()
 	}
