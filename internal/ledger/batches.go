@@ -221,7 +221,10 @@ func (s *Batches) Release(ctx context.Context, id string) error {
 func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
 	pipe := s.rdb.Pipeline()
 	look := s.look(ctx, pipe, id)
-	_, _ = pipe.Exec(ctx) // look has the error
+	// A go-redis that reached no server tells so of the pipeline, and not of its commands.
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Batch{}, err
+	}
 	m, created, ok, err := look()
 	if err != nil {
 		return Batch{}, err
