@@ -189,15 +189,12 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 		seen[g.tag] = true
 		cmds[i] = eval(pipe, g, true)
 	}
-	_, failed := pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var errs []error
 	for i, g := range groups {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
 			v, err = eval(l.rdb, g, false).Slice()
-		}
-		if err == nil && len(v) == 0 { // no server was reached: go-redis tells so of the pipeline alone
-			err = failed
 		}
 		if err != nil {
 			if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // most often all have the same

@@ -309,7 +309,7 @@ func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
 	pipe := s.rdb.Pipeline()
 	now, old := pipe.Get(ctx, s.bucketsKey(id)), pipe.Get(ctx, s.oldBucketsKey(id))
 	keys := pipe.HGet(ctx, s.metaKey(id), "keys")
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	needed := []error{now.Err(), keys.Err()}
 	if keys.Val() != "content" { // the old key may be on a node of a cluster that is away
 		needed = append(needed, old.Err())
@@ -359,7 +359,7 @@ func (s *Batches) List(ctx context.Context) ([]Batch, error) {
 		for i, id := range part {
 			looks[i] = s.look(ctx, pipe, id)
 		}
-		_, _ = pipe.Exec(ctx) // each look's own error is looked at below
+		tell(pipe.Exec(ctx)) // each look's own error is looked at below
 		for _, look := range looks {
 			m, _, ok, err := look()
 			if err != nil {

@@ -212,7 +212,7 @@ func (l *Ledger) runMany(ctx context.Context, s script, steps []execution) ([]re
 	for i, st := range steps {
 		cmds[i] = pipe.EvalSha(ctx, s.hash(), []string{l.bucket(st.tag)}, st.args...)
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var errs []error
 	for i, st := range steps {
 		v, err := cmds[i].Slice()

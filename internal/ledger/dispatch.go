@@ -42,7 +42,7 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, feed int) ([]Di
 	for i, tag := range tags {
 		cmds[i] = pipe.EvalSha(ctx, l.dispatch.hash(), []string{l.bucket(tag)}, args...)
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var failed error
 	for i, tag := range tags {
 		v, err := cmds[i].Slice()
@@ -148,7 +148,7 @@ func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 			nextReady: pipe.ZRangeWithScores(ctx, p+"ready", 0, 0),
 		}
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var out []Bucket
 	unread := &UnreadError{}
 	for i, c := range all {

@@ -64,7 +64,7 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string
 	for i, tag := range tags {
 		cmds[i] = pipe.EvalSha(ctx, l.epochScript.hash(), []string{l.bucket(tag)}, args(tag)...)
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	all := make([]Epoch, len(tags))
 	for i, tag := range tags {
 		v, err := cmds[i].Slice()

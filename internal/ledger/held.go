@@ -27,7 +27,7 @@ func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error
 	for i, tag := range tags {
 		cmds[i] = pipe.ZRangeWithScores(ctx, l.bucket(tag)+"held", 0, -1)
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var out []HeldSince
 	unread := &UnreadError{}
 	for i, cmd := range cmds {
@@ -82,7 +82,7 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 	if len(tags) == 0 {
 		return out, nil
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var ids []string
 	unread := &UnreadError{}
 	for tag, cmd := range tags {
@@ -101,7 +101,7 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 		for i, id := range part {
 			cmds[i] = pipe.HMGet(ctx, l.bucket(Tag(id))+"chain:"+id, "s", "y")
 		}
-		_, _ = pipe.Exec(ctx)
+		tell(pipe.Exec(ctx))
 		for i, id := range part {
 			if err := cmds[i].Err(); err != nil {
 				if tag := Tag(id); !slices.Contains(unread.Tags, tag) {

@@ -34,7 +34,7 @@ func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]
 	for i, p := range at {
 		cmds[i] = pipe.HScan(ctx, l.bucket(p.Tag)+"calls:"+batch, p.Cursor, "", 500)
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	out := make([]Scanned, len(at))
 	unread := &UnreadError{}
 	for i, cmd := range cmds {

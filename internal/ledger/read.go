@@ -171,7 +171,7 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 	for i, tag := range tags {
 		cmds[i] = pipe.HMGet(ctx, l.bucket(tag)+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	begun, unread := false, &UnreadError{}
 	for i, cmd := range cmds {
 		if err := cmd.Err(); err != nil {

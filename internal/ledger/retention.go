@@ -88,7 +88,7 @@ func (l *Ledger) Tokens(ctx context.Context) ([]string, error) {
 	for i := range cmds {
 		cmds[i] = pipe.HKeys(ctx, l.bucket(TagAt(i))+"tokens")
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var out []string
 	unread := &UnreadError{}
 	for i, c := range cmds {

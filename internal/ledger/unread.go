@@ -41,7 +41,7 @@ func (l *Ledger) readable(ctx context.Context, tags []string, unread *UnreadErro
 	for i, tag := range tags {
 		cmds[i] = pipe.Exists(ctx, l.bucket(tag)+"tokens")
 	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	up := make([]string, 0, len(tags))
 	for i, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
@@ -94,3 +94,19 @@ func Unread(err error) (*UnreadError, bool) {
 // mostFailures is how many buckets whose node answered may fail before the others are not tried:
 // each may take as long as the client's time-outs.
 const mostFailures = 8
+
+// tell gives the commands of a pipeline its error if none of them has one: a go-redis that
+// reached no server at all tells so of the pipeline alone.
+func tell(cmds []redis.Cmder, err error) {
+	if err == nil {
+		return
+	}
+	for _, c := range cmds {
+		if c.Err() != nil {
+			return
+		}
+	}
+	for _, c := range cmds {
+		c.SetErr(err)
+	}
+}
