@@ -3,6 +3,16 @@ package main
 // pageMutations are of what people are shown.
 var pageMutations = []mutation{
 	{
+		"pages: why a token cools down", "its code is not told",
+		in("internal/control/quota.go", "reason = stored", `reason = ""`),
+		"./internal/control", "TestCoolDownsByCode",
+	},
+	{
+		"pages: thousands of held chains", "all of them are cards",
+		in("internal/web/console/chains.go", "const heldPerPage = 25", "const heldPerPage = 25_000"),
+		"./internal/web/console", "TestThousandsOfHeldChainsAreASmallPage",
+	},
+	{
 		"pages: when a batch begins", "a call that is due at once among those that were put off is not seen",
 		in("internal/ledger/lua/append.lua", "  local begun = at_once_too or (total and not first)\n", "  local begun = total and not first\n"),
 		"./internal/ledger", "TestCountsTellWhenABatchBegins",
