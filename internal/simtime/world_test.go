@@ -205,6 +205,7 @@ func (w *world) work(dial func(context.Context, string, string) (net.Conn, error
 		running.Wait()
 		_ = w.producer.Close()
 		_ = w.rdb.Close()
+		time.Sleep(time.Minute) // of the bubble: a go-redis that was cut off looks a second later whether it was closed
 	}
 }
 
