@@ -4,7 +4,7 @@ import (
 	"regexp"
 )
 
-// simulatedRows are the tests in simulated time. go test ./... runs a part of them, so
+// simulatedRows are the tests in simulated time. .ci/run has them as a step of its own, so
 // the small dose leaves them out.
 func simulatedRows(of func(whole, ci int) int) []row {
 	return []row{{

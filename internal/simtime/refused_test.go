@@ -2,6 +2,7 @@ package simtime
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -24,15 +25,16 @@ type refusal struct {
 //
 //   - limit: since somebody else used up its quota; it goes on with the next day,
 //   - night: since there is maintenance; it comes back after it,
-//   - away: for an hour longer than GIVE_UP_AFTER; it is given up, and made when a person
-//     says so.
+//   - away: for an hour longer than GIVE_UP_AFTER, or half of it; it is given up, and made
+//     when a person says so.
 //
 // All of them are asked gently meanwhile. The whole matrix has the real hours.
 func TestRefused(t *testing.T) {
 	const early, night, day = 90 * time.Minute, 6 * time.Hour, 24 * time.Hour
-	cases := []refusal{{"America/Bogota", "2026-11-24", 21*time.Hour + 30*time.Minute, time.Hour, 2 * time.Hour, 48 * time.Hour}}
+	cases := []refusal{{"America/Bogota", "2026-11-24", 23*time.Hour + 40*time.Minute, 10 * time.Minute, 30 * time.Minute, 48 * time.Hour}}
 	if whole() {
 		cases = append(cases,
+			refusal{"America/Bogota", "2026-11-24", 21*time.Hour + 30*time.Minute, time.Hour, 2 * time.Hour, 48 * time.Hour},
 			refusal{"America/Bogota", "2026-11-24", early, night, day, -48 * time.Hour},
 			refusal{"America/Santiago", "2026-09-06", early, night, day, 0},              // 23 h, from 01:00
 			refusal{"Europe/Madrid", "2026-03-29", early, night, day, 0},                 // 23 h
@@ -56,7 +58,7 @@ func (c refusal) test(t *testing.T) {
 	}
 	start := time.Date(date.Year(), date.Month(), date.Day(), 0, int(c.begins.Minutes()), 0, 0, zone)
 	next := time.Date(date.Year(), date.Month(), date.Day()+1, 0, 0, 0, 0, zone)
-	over := start.Add(c.giveUp + time.Hour)
+	over := start.Add(c.giveUp + min(time.Hour, c.giveUp/2))
 	night, away := maintenance(start, start.Add(c.night)), maintenance(start.Add(time.Minute), over)
 	x := World{
 		Start: start, Off: c.off, Idle: 20 * time.Second, Workers: 1,
@@ -82,8 +84,9 @@ func (c refusal) test(t *testing.T) {
 		w.goesOn("night", start.Add(c.night), 16*time.Minute)
 		w.goesOn("limit", next, time.Minute)
 		perHour := 12 // for each chain: every 7.5 min on average, once the back-off has grown
-		w.refusals("night", 2*(10+perHour*int(c.night.Hours())))
-		w.refusals("away", 10+perHour*int(c.giveUp.Hours()))
+		hours := func(d time.Duration) int { return int(math.Ceil(d.Hours())) }
+		w.refusals("night", 2*(10+perHour*hours(c.night)))
+		w.refusals("away", 10+perHour*hours(c.giveUp))
 		w.refusals("limit", 14) // one for each slot, and then probes at growing distances
 		w.gaveUp("away", "given up: pushed back since "+start.Add(time.Minute).UTC().Format("2006-01-02T15:04"))
 
