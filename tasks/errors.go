@@ -32,13 +32,21 @@ var (
 )
 
 // cause is what lies behind an exported error, and gives it its text.
-type cause struct{ error }
+type cause struct{ err error }
+
+// Error says what happened, to what, and what to do next.
+func (c *cause) Error() string {
+	if c.err == nil { // made by a caller, for a test perhaps
+		return "tasks: an error without a cause"
+	}
+	return c.err.Error()
+}
 
 // Unwrap returns the cause.
-func (c cause) Unwrap() error { return c.error }
+func (c *cause) Unwrap() error { return c.err }
 
 // exported marks the error as one that public has made.
-func (c cause) exported() {}
+func (c *cause) exported() {}
 
 // CallError says what is wrong with a call.
 type CallError struct {
@@ -103,7 +111,6 @@ const (
 	BatchBusy      BatchProblem = "busy"      // another run prunes it now: try again
 	BatchGone      BatchProblem = "gone"      // it was deleted after its retention meanwhile: give it again
 	BatchOld       BatchProblem = "old"       // an older version made it, and knows its rows by their place
-	BatchPath      BatchProblem = "path"      // it bears the name of another file
 )
 
 // BatchError says that a batch takes no calls.
@@ -253,9 +260,6 @@ func batchProblem(err error) (*BatchError, bool) {
 	}
 	if e, ok := errors.AsType[*ledger.OldBatchError](err); ok {
 		return &BatchError{Batch: e.Batch, Problem: BatchOld}, true
-	}
-	if e, ok := errors.AsType[*ledger.BatchPathError](err); ok {
-		return &BatchError{Batch: e.Batch, Problem: BatchPath}, true
 	}
 	return nil, false
 }

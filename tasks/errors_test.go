@@ -50,7 +50,6 @@ func TestErrorsHaveAnExportedForm(t *testing.T) {
 		{&ledger.BatchBusyError{Batch: "b"}, as(&BatchError{Batch: "b", Problem: BatchBusy})},
 		{&ledger.BatchGoneError{Batch: "b"}, as(&BatchError{Batch: "b", Problem: BatchGone})},
 		{&ledger.OldBatchError{Batch: "b"}, as(&BatchError{Batch: "b", Problem: BatchOld})},
-		{&ledger.BatchPathError{Batch: "b"}, as(&BatchError{Batch: "b", Problem: BatchPath})},
 		{&engine.PruneCountError{Missing: 30, Total: 90}, as(&PruneError{Problem: PruneCount, Missing: 30, Total: 90})},
 		{engine.ErrRowsMissing, as(&PruneError{Problem: PruneLeftOut})},
 		{engine.ErrOtherRun, as(&PruneError{Problem: PruneOtherRun})},
