@@ -1,0 +1,40 @@
+package main
+
+// apiMutations are of the packages that programs import.
+var apiMutations = []mutation{
+	{
+		"a program's grant that was not sent is given back", "it stays counted",
+		in("quota/limiter.go", "g.in.GiveBack(ctx, g.held)", "g.in.Release(ctx, g.held)"),
+		"./quota", "TestGrantKnowsItsLimiter",
+	},
+	{
+		"a limiter ends with its client", "it goes on after Close",
+		in("tasks/client.go", "(*quota.Limiter, error) {\n\tif c.closed.Load() {", "(*quota.Limiter, error) {\n\tif false {"),
+		"./tasks", "TestLimiterOfAClient",
+	},
+	{
+		"errors that a program decides by", "one that is wrapped is not found",
+		in("tasks/errors.go", "errors.AsType[*control.UnknownBatchError](err)", "err.(*control.UnknownBatchError)"),
+		"./tasks", "TestErrorsHaveAnExportedForm",
+	},
+	{
+		"errors that a program decides by", "an error of the sequence does not say that its chain is unknown",
+		in("tasks/errors.go", "return []error{e.error, engine.ErrChainUnknown}", "return []error{e.error}"),
+		"./tasks", "TestSequenceSaysThatAChainIsUnknown",
+	},
+	{
+		"a worker made like a client sees a restart of Redis", "its connections are not watched",
+		in("internal/redisconn/like.go", "both(c.OnConnect, o.Watch.onConnect(TheNode))", "c.OnConnect"),
+		"./internal/redisconn", "TestLikeIsTheSameRedis",
+	},
+	{
+		"a worker made like a client sees a failover", "a client of Sentinels is copied",
+		in("internal/redisconn/like.go", "if c.Options().Addr == sentinelAddr {", "if false {"),
+		"./internal/redisconn", "TestLikeRefusesWhatItCantCopy",
+	},
+	{
+		"public packages name what can be imported", "a method returns a type of an internal package",
+		in("tasks/client.go", "func (c *Client) Close() error {", "// Settings are hidden.\nfunc (c *Client) Settings() (s limits.Settings) { return s }\n\n// Close closes.\nfunc (c *Client) Close() error {"),
+		"./tasks", "TestExportedNamesCanBeUsed",
+	},
+}
