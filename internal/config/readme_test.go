@@ -69,7 +69,7 @@ func TestLinks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+		for _, m := range link.FindAllStringSubmatch(fencedCode.ReplaceAllString(string(text), ""), -1) {
 			target := page
 			if m[1] != "" {
 				target = filepath.Join(filepath.Dir(page), m[1])
@@ -88,6 +88,8 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+var fencedCode = regexp.MustCompile("(?ms)^```.*?^```$")
 
 // anchors are the links to a page's headings.
 func anchors(page string) []string {
