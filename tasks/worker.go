@@ -19,13 +19,15 @@ type WorkerOptions struct {
 	CallTimeout     time.Duration // longest time of a request; 0: 60 s
 	VendorTimeout   time.Duration // longest time that the vendor may work on a request; 0: 60 s
 	SlotMargin      time.Duration // from the grant until the request must be written; 0: 5 s
-	Concurrency     int           // requests in flight of this worker; 0: as the command worker
+	Concurrency     int           // requests in flight of this worker; 0: 1,000
 	MaxAttempts     int           // requests sent before a call is given up; 0: 12
 	GiveUpAfter     time.Duration // how long the vendor's push-back may put a call off; 0: 24 h
 	RetryMin        time.Duration // shortest back-off; 0: 1 s
 	RetryMax        time.Duration // longest back-off; 0: 15 min
 	Retention       time.Duration // how long a settled batch can be read; 0: 720 h
 	ShutdownTimeout time.Duration // for requests in flight to end; 0: 75 s
+	// ServerConcurrency is how many of Concurrency may be at one server of the vendor; 0: 64.
+	ServerConcurrency int
 	// Log has the worker's log lines. The zero Logger writes none.
 	Log zerolog.Logger
 	// Metrics has the worker's metrics until it ends. nil: none.
@@ -48,7 +50,8 @@ func NewWorker(ctx context.Context, rdb redis.UniversalClient, o WorkerOptions) 
 	w, err := engine.NewWorker(ctx, engine.WorkerOptions{
 		Options: o.Options.engine(), Redis: rdb, RedisURL: o.RedisURL, WolkvoxURL: o.WolkvoxURL,
 		CallTimeout: o.CallTimeout, VendorTimeout: o.VendorTimeout, SlotMargin: o.SlotMargin, Concurrency: o.Concurrency,
-		MaxAttempts: o.MaxAttempts, GiveUpAfter: o.GiveUpAfter, RetryMin: o.RetryMin, RetryMax: o.RetryMax,
+		ServerConcurrency: o.ServerConcurrency,
+		MaxAttempts:       o.MaxAttempts, GiveUpAfter: o.GiveUpAfter, RetryMin: o.RetryMin, RetryMax: o.RetryMax,
 		Retention: o.Retention, ShutdownTimeout: o.ShutdownTimeout, Log: o.Log, Metrics: o.Metrics,
 	})
 	if err != nil {

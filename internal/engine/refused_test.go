@@ -55,7 +55,7 @@ var refusals = map[string]refusal{
 	},
 	"READONLY": func(t *testing.T, _ *redistest.Server, admin *redis.Client) func() {
 		become := func(host, port string) {
-			if err := admin.SlaveOf(t.Context(), host, port).Err(); err != nil {
+			if err := admin.ReplicaOf(t.Context(), host, port).Err(); err != nil {
 				t.Error(err)
 			}
 		}
