@@ -132,7 +132,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"rows behind a rejected one", "they are enqueued",
-		in("internal/engine/batchrun.go", "b.marks.missing(b.p.tokenIDs.Name(string(c.Token)), c.Chain, !unknown)", "_ = unknown"),
+		in("internal/engine/batchrun.go", "b.marks.missing(b.p.tokenIDs.Name(string(c.Token)), c.Chain, !unknown, c.Row)", "_ = unknown"),
 		"./internal/engine", "TestRowsAreKnownByWhatTheySay",
 	},
 	{
@@ -147,8 +147,18 @@ var producerMutations = []mutation{
 	},
 	{
 		"prune", "it prunes though a row was left out",
-		in("internal/engine/missing.go", "	if !sum.Complete() {\n		sum.NotPruned = ErrRowsMissing\n		return nil\n	}", ""),
+		in("internal/engine/missing.go", "	if !sum.Complete() {\n		return ErrRowsMissing\n	}", ""),
 		"./internal/engine", "TestPrune",
+	},
+	{
+		"prune", "a dry run does not say that the run would prune nothing",
+		in("internal/engine/batch.go", "		sum.NotPruned = b.mayPrune(sum)", ""),
+		"./cmd/enqueue", "TestStories",
+	},
+	{
+		"calls behind a held head", "those that were cancelled count",
+		in("internal/ledger/read.go", "			n += int(parseInt(v))", "			n += int(parseInt(v)) + 1"),
+		"./cmd/enqueue", "TestStories",
 	},
 	{
 		"prune", "it prunes though another run lives",
