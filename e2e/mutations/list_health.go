@@ -15,8 +15,7 @@ var healthMutations = []mutation{
 	},
 	{
 		"breaker of a server", "all chains come at the moment of the probe",
-		in(ledgerLua, "return math.max(tonumber(string.match(servers, '^%d+', last)) or 0, now + 1000)",
-			"local till = tonumber(string.match(servers, '^%d+', last)) or 0\n  return till > now and till or nil"),
+		in(ledgerLua, "return math.max(tonumber(till), now + 1000)", "return tonumber(till) > now and tonumber(till) or nil"),
 		chainPkg, "TestServerThatIsAwayIsNotStormed",
 	},
 	{
