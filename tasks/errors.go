@@ -20,6 +20,9 @@ var (
 	// ErrRedisFull says that Redis has no memory left: it takes nothing new, and what is in it is
 	// made. Enqueue again later.
 	ErrRedisFull = errors.New("tasks: Redis is full")
+	// ErrEnqueueAgain says that Redis lost data, or that Redis or the program stood still for too
+	// long: what was not acknowledged is not there. Enqueue it again, which adds what is missing.
+	ErrEnqueueAgain = errors.New("tasks: enqueue it again")
 	// ErrTokenIDKey says that the key that names tokens was lost from Redis or replaced there, so
 	// that calls in Redis would not share their token's slots. The text says what to do.
 	ErrTokenIDKey = errors.New("tasks: the token-ID key in Redis was lost or replaced")
@@ -155,6 +158,13 @@ type MismatchError struct {
 	cause
 }
 
+// PartialError says that parts of Redis can't be read now: most often a node of a cluster is
+// away. What came with the error is of the parts that can. Nothing is lost: ask again later.
+type PartialError struct {
+	Unread int // how many parts
+	cause
+}
+
 // sentinelError is an exported sentinel with its cause.
 type sentinelError struct {
 	is error
@@ -212,6 +222,9 @@ func public(err error) error {
 	if e, ok := errors.AsType[*control.UnknownChainError](err); ok {
 		return &UnknownError{Chain: e.ID, cause: c}
 	}
+	if n := control.Unread(err); n > 0 {
+		return &PartialError{n, c}
+	}
 	if is[*control.SelectionError](err) || is[*wolkvox.ServerError](err) || errors.Is(err, control.ErrChainID) {
 		return &SelectionError{c}
 	}
@@ -228,6 +241,8 @@ func public(err error) error {
 	switch {
 	case is[*engine.KeyLostError](err), errors.Is(err, ledger.ErrOtherKey):
 		return &sentinelError{ErrTokenIDKey, c}
+	case errors.Is(err, ledger.ErrLost), errors.Is(err, ledger.ErrLate):
+		return &sentinelError{ErrEnqueueAgain, c}
 	case errors.Is(err, redisconn.ErrNotCopied):
 		return &sentinelError{ErrSentinel, c}
 	case redis.HasErrorPrefix(err, "OOM"), redis.HasErrorPrefix(err, "EXECABORT"): // codes of Redis; the second within MULTI

@@ -49,7 +49,8 @@ func statusOf(s control.Status) Status {
 	}
 }
 
-// Status tells how a batch stands now. If there is none of that name it is an *UnknownError.
+// Status tells how a batch stands now. If there is none of that name it is an *UnknownError. With
+// a *PartialError the counts are those of the parts of Redis that can be read.
 func (c *Client) Status(ctx context.Context, batch string) (Status, error) {
 	s, err := c.control.Status(ctx, batch)
 	return statusOf(s), public(err)
@@ -131,7 +132,8 @@ func resultOf(r control.CallRecord, batch string) Result {
 }
 
 // Results ranges over the calls of a batch, in no order and in constant memory. An error is the
-// last thing that it gives: an *UnknownError if there is no such batch.
+// last thing that it gives: an *UnknownError if there is no such batch, a *PartialError if others
+// could not be read.
 func (c *Client) Results(ctx context.Context, batch string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		for r, err := range c.control.Report(ctx, batch) {
