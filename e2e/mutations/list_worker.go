@@ -151,7 +151,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"put back at a stop", "a task that comes while the worker stops is begun",
-		in(runnerGo, "	if r.stopping.Load() {\n		return r.putBack(ctx, f)\n	}\n", ""),
+		in(runnerGo, "		if r.stopping.Load() {\n			r.giveOn(ctx, t.host)\n			return r.putBack(ctx, f)\n		}\n", ""),
 		"./internal/engine", "TestStoppingWorkerPutsBackWhatItHasNotBegun",
 	},
 	{
