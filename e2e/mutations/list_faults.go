@@ -14,7 +14,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"a draining worker is a member", "its membership ends when it is told to stop",
-		in("internal/engine/worker.go", "w.member.Keep(membership, nil)", "w.member.Keep(soft, nil)"),
+		in("internal/engine/worker.go", "w.member.Keep(membership, nil)", "func() error { _ = membership; return w.member.Keep(soft, nil) }()"),
 		"./internal/engine", "TestDrainingWorkerStaysAMember",
 	},
 	{

@@ -19,7 +19,7 @@ var ledgerStateMutations = []mutation{
 		chainPkg, "TestResealIsCompareAndSet",
 	},
 	{
-		"a new head begins anew", "it keeps push-back, failures and missed feedings of the one before it",
+		"a new head begins anew", "it keeps push-back, failures and missed dispatches of the one before it",
 		in(baseLua, "redis.call('HDEL', c.key, unpack(OF_HEAD))", "redis.call('HDEL', c.key, 'n', 'e', 'd')"),
 		chainPkg, "TestNewHeadBeginsAnew",
 	},

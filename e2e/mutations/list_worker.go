@@ -160,12 +160,12 @@ var workerMutations = []mutation{
 		"./internal/engine", "TestStoppingWorkerGivesBackTheBucketsItTook",
 	},
 	{
-		"agreement check", "a run begins while it is not known to hold",
+		"shared settings check", "a run begins while it is not known to hold",
 		in(runnerGo, "for !r.current() && ", "for false && "),
 		"./internal/engine", "TestRunWaitsForTheMembership",
 	},
 	{
-		"agreement check", "a process that differs may join",
+		"shared settings check", "a process that differs may join",
 		in(agreementLua, "if mine[name] ~= nil and mine[name] ~= value then", "if false then"),
 		"./internal/membership", "TestOneThatDiffers",
 	},
