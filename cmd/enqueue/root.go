@@ -17,26 +17,35 @@ type app struct {
 	out, err io.Writer
 }
 
-const rootHelp = `enqueue gives calls to habilita, shows what became of them, and acts on those that
-were given up. Workers make the calls: run "worker" somewhere with the same Redis.
+const rootHelp = `enqueue enables modules on wolkvox contact centres, for many operations at once. You
+give it a file with a server and a token in each row. It tells what became of every row,
+and lets you try again what failed.`
 
-Settings are environment variables, each also a flag of the same name. Every command
-but run and keygen needs REDIS_URL (or REDIS_URL_FILE); call, bulk, schedule add,
-quota sync and rekey need HABILITA_KEYS (or HABILITA_KEYS_FILE) too.
+const rootExamples = `  # operations.csv:  server,token,licenses,ref
+  #                  0042,tok-...,5,Bogota north
+
+  # a small job, all in this process: no Redis, no worker
+  enqueue run operations.csv
+
+  # a big one, made by workers that are running: check the file, then enqueue and follow it
+  enqueue bulk operations.csv --dry-run
+  enqueue bulk operations.csv --wait
+
+  # what waits for you, why, and what to type next
+  enqueue chains --held
+
+  # every call with its result
+  enqueue report operations > results.csv`
+
+const rootNotes = `
+Workers make the calls of call, bulk and schedule: run "worker" with the same Redis. "worker
+demo" shows all of it with a simulated wolkvox. Every command but run and keygen needs
+REDIS_URL (or REDIS_URL_FILE). call, bulk, schedule add, quota sync and rekey also need
+HABILITA_KEYS (or HABILITA_KEYS_FILE); "enqueue keygen" makes a key.
 
 Exit status: 0 all well; 1 it failed; 2 wrong usage or settings; 3 it worked, but rows
-were rejected, with --wait or run a call did not succeed, or with --canary the batch holds.`
-
-const rootExamples = `  # once: a sealing key, to be kept
-  export HABILITA_KEYS=$(enqueue keygen)
-
-  # many calls from a file, and their progress
-  enqueue bulk operations.csv --batch november
-  enqueue watch november
-
-  # what needs a person, and going on
-  enqueue chains --held
-  enqueue retry --batch november`
+were rejected, with --wait or run a call did not succeed, or with --canary the batch holds.
+`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

@@ -41,6 +41,9 @@ func usage(cmd *cobra.Command) error {
 	if settings.HasAvailableFlags() {
 		fmt.Fprintf(w, "\nSettings (a flag or the environment variable in brackets):\n%s", settings.FlagUsagesWrapped(100))
 	}
+	if !cmd.HasParent() {
+		fmt.Fprint(w, rootNotes)
+	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "\n%s COMMAND --help says more of a command.\n", cmd.CommandPath())
 	}

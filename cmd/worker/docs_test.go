@@ -9,9 +9,11 @@ import (
 	"habilita/internal/testkit/docstest"
 )
 
-// TestDocsCommands shows that a page does not show a command, a flag or arguments that worker does not have.
+// TestDocsCommands shows that no page or help text shows a command, a flag or arguments that worker does not have.
 func TestDocsCommands(t *testing.T) {
-	docstest.Commands(t, "worker", "../..", func() *cobra.Command {
+	root := func() *cobra.Command {
 		return rootCommand(env{getenv: func(string) string { return "" }, out: io.Discard, err: io.Discard})
-	})
+	}
+	docstest.Commands(t, "worker", "../..", root)
+	docstest.Examples(t, root)
 }

@@ -73,13 +73,16 @@ func rootCommand(e env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "worker",
 		Short: "Makes the enable_module calls that were enqueued",
-		Long: `worker takes calls from Redis and makes them at wolkvox: in order for each token, at most
-two at the same time, within the day's quota. It runs until SIGTERM or Ctrl-C: then it
-takes no new call, lets those in flight end, and exits 0.
+		Long: `worker makes the calls that "enqueue" put into Redis: one enable_module request at
+wolkvox for each row of a file, in order for each token, at most two of a token at the same
+time, and within its quota of the day. Run one, or as many as you like.
 
-Settings come from the environment, or from flags of the same names.`,
+It runs until SIGTERM or Ctrl-C. Then it takes no new call, lets those in flight end, and exits
+with 0. Settings come from the environment, or from flags of the same names. Exit status: 1
+it failed; 2 wrong usage or settings.`,
 		Example: `  worker demo                               # see it work, with nothing installed
-  HABILITA_KEYS_FILE=keys worker            # take calls from redis://127.0.0.1:6379/0
+  (umask 077 && enqueue keygen > keys)      # once: the key under which tokens rest sealed
+  HABILITA_KEYS_FILE=keys worker            # make the calls of redis://127.0.0.1:6379/0
   HABILITA_KEYS_FILE=keys worker --check    # only check the settings and Redis`,
 		Version:       version.String(),
 		Args:          noArgs,

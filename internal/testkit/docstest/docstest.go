@@ -1,4 +1,4 @@
-// Package docstest holds the command lines that the READMEs and docs show to the commands as they are.
+// Package docstest holds the command lines that the READMEs, docs and help texts show to the commands as they are.
 package docstest
 
 import (
@@ -47,6 +47,24 @@ func Commands(t *testing.T, name, repository string, newRoot func() *cobra.Comma
 	if seen == 0 {
 		t.Errorf("no page shows the command %s", name)
 	}
+}
+
+// Examples does the same with the examples of the help of the command and of each of its subcommands.
+func Examples(t *testing.T, newRoot func() *cobra.Command) {
+	t.Helper()
+	root := newRoot()
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, c := range find("  "+strings.ReplaceAll(cmd.Example, "\n", "\n  "), root.Name()) {
+			if err := fault(newRoot(), c.args, c.whole); err != nil {
+				t.Errorf("%s --help: %s %s: %v", cmd.CommandPath(), root.Name(), strings.Join(c.args, " "), err)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
 }
 
 type command struct {
