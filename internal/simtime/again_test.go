@@ -43,7 +43,7 @@ func TestFileIsGivenAgain(t *testing.T) {
 				Options: engine.WorkerOptions{CallTimeout: 5 * time.Second, VendorTimeout: 5 * time.Second, SlotMargin: time.Second,
 					RetryMin: 100 * time.Millisecond, RetryMax: time.Second, MaxAttempts: 1000},
 			}, func(w *world) {
-				(&rewriting{world: w, random: random, known: map[string]bool{}, cutOff: map[string]int{}, order: map[string][]string{}}).test()
+				(&rewriting{world: w, random: random, known: map[string]bool{}, cutOff: map[string]int{}, joined: map[string]time.Time{}, order: map[string][]string{}}).test()
 			})
 		})
 	}
@@ -57,11 +57,13 @@ type rewriting struct {
 	*world
 	random *rand.Rand
 	file   []row
-	gone   []row               // was in a file, and may come back
-	known  map[string]bool     // calls that are there and were not pruned, by id
-	order  map[string][]string // of these, by chain, as they joined
-	unsent map[string]bool     // pruned before they were sent, when last seen
-	cutOff map[string]int      // calls that may have been at the vendor when a worker was killed
+	gone   []row                // was in a file, and may come back
+	known  map[string]bool      // calls that are there and were not pruned, by id
+	order  map[string][]string  // of these, by chain, as they joined
+	unsent map[string]bool      // pruned before they were sent, when last seen
+	joined map[string]time.Time // when the giving began that brought it; a call that is new again joins anew
+	began  time.Time
+	cutOff map[string]int // calls that may have been at the vendor when a worker was killed
 }
 
 func pickOne[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -133,6 +135,7 @@ var errKilled = errors.New("the producer is killed")
 
 // give gives the file, to its end or until the producer dies.
 func (f *rewriting) give(upTo int, opts ...engine.BatchOption) (engine.Summary, error) {
+	f.began = time.Now()
 	return f.producer.EnqueueBatch(f.ctx, "file", func(yield func(engine.Call, error) bool) {
 		for i, r := range f.file {
 			if i == upTo {
@@ -167,7 +170,7 @@ func (f *rewriting) see() {
 	ids, chains := f.ids()
 	for i, id := range ids {
 		if r, ok := there[id]; ok && r.State != string(ledger.StateCancelled) && !f.known[id] {
-			f.known[id] = true
+			f.known[id], f.joined[id] = true, f.began
 			f.order[chains[i]] = append(f.order[chains[i]], id)
 		}
 	}
@@ -224,7 +227,7 @@ func (f *rewriting) judgeFile() {
 		if r.Success {
 			made[r.Call]++
 		}
-		if first[r.Call].IsZero() {
+		if first[r.Call].IsZero() && !r.Arrived.Before(f.joined[r.Call]) {
 			first[r.Call] = r.Arrived
 		}
 	}
