@@ -33,6 +33,16 @@ var httpMutations = []mutation{
 		"./internal/web/guard", "TestAnswersInGzip",
 	},
 	{
+		"answers that wait", "each request that waits looks for itself",
+		in("internal/web/api/wait.go", "s := l.by[key]; s != nil {", "s := l.by[key]; false {"),
+		"./internal/web/api", "TestManyWaitForTheCostOfOne",
+	},
+	{
+		"answers that wait", "a server that shuts down does not end them",
+		in("internal/web/api/wait.go", "	case <-guard.Closing(ctx):\n", ""),
+		"./internal/web/api", "TestWaitsEnd/the_server_shuts_down",
+	},
+	{
 		"texts of JSON", "half a surrogate pair becomes another character",
 		in("internal/rows/jsonscan.go", "o.half || HalfSurrogate(text)", "false"),
 		"./internal/rows", "TestJSONLinesBadRowsAlone",

@@ -82,7 +82,7 @@ func (o *Control) WaitCall(ctx context.Context, k CallKey, every, timeout time.D
 			changed, last = r != last, r
 			// What has just changed is hardly held: the next look asks.
 			if settled = !r.Open(); !settled && !changed {
-				settled, err = o.held(w.ctx, r.Chain)
+				settled, err = o.Settled(w.ctx, r)
 			}
 		}
 		if w.ctx.Err() != nil {
@@ -109,6 +109,15 @@ func (o *Control) Call(ctx context.Context, k CallKey) (CallRecord, error) {
 		}
 	}
 	return CallRecord{}, &UnknownCallError{ID: k.ID}
+}
+
+// Settled reports whether a call has a result or stands behind a held head: then nothing
+// happens without a person.
+func (o *Control) Settled(ctx context.Context, r CallRecord) (bool, error) {
+	if !r.Open() {
+		return true, nil
+	}
+	return o.held(ctx, r.Chain)
 }
 
 // held reports whether a chain waits for a person.

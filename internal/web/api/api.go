@@ -48,7 +48,7 @@ const (
 	MaxBatch = 1 << 30
 	// MaxErrors is how many wrong rows an answer names.
 	MaxErrors = 1000
-	// requestTime bounds what a request that streams nothing may take.
+	// requestTime bounds what a request that streams nothing may take, beside its wait.
 	requestTime = 25 * time.Second
 	// Standstill is how long the other side of a stream may stand still.
 	Standstill = 30 * time.Second
@@ -61,6 +61,10 @@ type API struct {
 	routes []route
 	mux    *http.ServeMux
 	served http.Handler // mux, with answers in gzip
+
+	// What requests with wait= look at.
+	batchLooks looks[string, control.Status]
+	callLooks  looks[control.CallKey, control.CallRecord]
 }
 
 // route is one operation. Its pattern has the names of http.ServeMux, which are those of
@@ -115,6 +119,7 @@ func New(o Options) *API {
 		route{"POST", schedule + "/resume", a.act("resume", o.Operator.ResumeSchedule), false},
 		route{"POST", schedule + "/run", a.runSchedule, false},
 	)
+	a.batchLooks.look, a.callLooks.look = a.lookAtBatch, a.lookAtCall
 	a.mount()
 	a.served = guard.Gzip(a.mux)
 	return a
@@ -160,7 +165,11 @@ func (a *API) handler(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !route.streams {
-			ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+			limit := requestTime
+			if wait, err := waitOf(r.URL.Query()); err == nil { // else it is refused
+				limit += wait
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), limit)
 			defer cancel()
 			r = r.WithContext(ctx)
 			r.Body = opened(w, r, r.Body, MaxCall)

@@ -81,7 +81,11 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
 // showCall finds a call by its id. An id that its producer gave may stand in several
 // batches and for several tokens: batch and token_id then tell which is meant.
 func (a *API) showCall(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "batch", "token_id")
+	q, err := query(r, "batch", "token_id", "wait")
+	if err != nil {
+		return err
+	}
+	wait, err := waitOf(q)
 	if err != nil {
 		return err
 	}
@@ -110,7 +114,17 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request) error {
 	case 0:
 		return &control.UnknownCallError{}
 	case 1:
-		return answer(w, http.StatusOK, fit[0])
+		one := fit[0]
+		if wait > 0 && one.Open() {
+			w = a.patient(w, r)
+			key := control.CallKey{ID: one.ID, Batch: one.Batch, TokenID: one.TokenID}
+			last := a.callLooks.wait(r.Context(), key, wait, seen[control.CallRecord]{value: one.CallRecord})
+			if last.err != nil {
+				return last.err
+			}
+			one.CallRecord = last.value
+		}
+		return answer(w, http.StatusOK, one)
 	}
 	return refuse(conflict, "%d calls bear this id, in several batches or for several tokens: say which with batch= (empty: of no batch) and token_id=", len(fit))
 }

@@ -52,12 +52,26 @@ func (a *API) listBatches(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
+	q, err := query(r, "wait")
+	if err != nil {
 		return err
 	}
-	s, err := a.Operator.Status(r.Context(), r.PathValue("batch"))
-	if err != nil && s.Unread == 0 {
+	wait, err := waitOf(q)
+	if err != nil {
 		return err
+	}
+	name := r.PathValue("batch")
+	s, settled, err := a.lookAtBatch(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	if wait > 0 && !settled {
+		w = a.patient(w, r)
+		last := a.batchLooks.wait(r.Context(), name, wait, seen[control.Status]{value: s})
+		if last.err != nil {
+			return last.err
+		}
+		s = last.value
 	}
 	return answer(w, http.StatusOK, withPolicy(s))
 }

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/web/guard"
+)
+
+// thing is what these tests wait for, and counts its looks.
+type thing struct {
+	mu      sync.Mutex
+	looks   int
+	settled bool
+	err     error
+}
+
+func (x *thing) set(settled bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.settled, x.err = settled, err
+}
+
+func (x *thing) shared() *looks[string, int] {
+	return &looks[string, int]{look: func(context.Context, string) (int, bool, error) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.looks++
+		return x.looks, x.settled, x.err
+	}}
+}
+
+// However many wait for a thing, it is looked at as often as for one. All get their answer
+// within a second of the moment when it is settled, and nothing looks at it any more.
+func TestManyWaitForTheCostOfOne(t *testing.T) {
+	for _, many := range []int{1, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			x := &thing{}
+			l := x.shared()
+			began := time.Now()
+			var all sync.WaitGroup
+			for range many {
+				all.Go(func() {
+					if got := l.wait(t.Context(), "x", time.Minute, seen[int]{}); !got.settled || got.err != nil {
+						t.Errorf("%+v", got)
+					}
+				})
+			}
+			time.Sleep(30 * time.Second)
+			x.set(true, nil)
+			all.Wait()
+			if took := time.Since(began); took > 31*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if x.looks > 300 {
+				t.Errorf("%d waiters: %d looks", many, x.looks)
+			}
+			if len(l.by) != 0 {
+				t.Errorf("%d things are still looked at", len(l.by))
+			}
+		})
+	}
+}
+
+func TestWaitsEnd(t *testing.T) {
+	away := errors.New("away")
+	for name, c := range map[string]struct {
+		err   error // of every look
+		while func(stop func(), closing chan struct{})
+		after time.Duration
+		want  error
+	}{
+		"the time is over":          {after: 30 * time.Second},
+		"Redis was away to the end": {err: away, after: 30 * time.Second, want: away},
+		"the batch is gone":         {err: &control.UnknownBatchError{}, want: &control.UnknownBatchError{}},
+		"the call is gone":          {err: &control.UnknownCallError{}, want: &control.UnknownCallError{}},
+		"the caller has gone":       {while: func(stop func(), _ chan struct{}) { stop() }, after: 10 * time.Second},
+		"the server shuts down":     {while: func(_ func(), closing chan struct{}) { close(closing) }, after: 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := &thing{}
+				x.set(false, c.err)
+				l := x.shared()
+				closing := make(chan struct{})
+				ctx, stop := context.WithCancel(guard.WithClosing(t.Context(), closing))
+				defer stop()
+				if c.while != nil {
+					time.AfterFunc(10*time.Second, func() { c.while(stop, closing) })
+				}
+				began := time.Now()
+				got := l.wait(ctx, "x", 30*time.Second, seen[int]{})
+				if took := time.Since(began); took != c.after || got.settled {
+					t.Errorf("%+v after %v", got, took)
+				}
+				if (got.err == nil) != (c.want == nil) || c.want != nil && gone(got.err) != gone(c.want) {
+					t.Errorf("%v, want %v", got.err, c.want)
+				}
+			})
+		})
+	}
+}
