@@ -7,14 +7,15 @@ import (
 
 	"habilita/internal/vault"
 	"habilita/internal/web/guard"
+	"habilita/internal/webhook"
 )
 
 func (a *app) keygen() *cobra.Command {
 	var id, api string
-	var readOnly bool
+	var readOnly, hook bool
 	cmd := &cobra.Command{
 		Use:     "keygen",
-		Short:   "Print a new sealing key for HABILITA_KEYS, or a key of the HTTP API",
+		Short:   "Print a new sealing key for HABILITA_KEYS, a key of the HTTP API, or a secret of webhooks",
 		GroupID: groupKeys,
 		Long: `Print a new sealing key: id:base64 of 32 random bytes. Tokens rest in Redis sealed under
 it, so keep it: without it they can't be opened again. All producers and workers of a
@@ -23,13 +24,24 @@ Redis need the same keys. To change to a new key, put it before the old one
 
 With --api NAME, print a key of the HTTP API and the pages instead, as HABILITA_API_KEYS of
 the worker takes it: NAME:KIND:KEY. NAME is what the action log shows, KEY is what a
-program sends. Several stand comma separated.`,
+program sends. Several stand comma separated.
+
+With --webhook, print a secret for WEBHOOK_SECRETS of the worker, which signs events. To
+change it, give both, comma separated, until the receivers have the new one.`,
 		Example: `  export HABILITA_KEYS=$(enqueue keygen)
   (umask 077 && enqueue keygen --id k2 > habilita.key)   # HABILITA_KEYS_FILE=habilita.key
   (umask 077 && enqueue keygen --api billing > api.keys)   # HABILITA_API_KEYS_FILE=api.keys
-  enqueue keygen --api dashboard --read-only`,
+  enqueue keygen --api dashboard --read-only
+  (umask 077 && enqueue keygen --webhook > webhook.secret)   # WEBHOOK_SECRETS_FILE=webhook.secret`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if hook {
+				if id != "" || readOnly || cmd.Flags().Changed("api") {
+					return usagef("--webhook makes a secret of webhooks: it goes with no other flag")
+				}
+				_, err := fmt.Fprintln(a.out, webhook.GenerateSecret())
+				return err
+			}
 			if cmd.Flags().Changed("api") {
 				if id != "" {
 					return usagef("--id and --api make different keys: give one of them")
@@ -54,6 +66,7 @@ program sends. Several stand comma separated.`,
 	}
 	cmd.Flags().StringVar(&id, "id", "", "id of the key, 1 to 16 letters, digits, _ or - (default: k and the date)")
 	cmd.Flags().StringVar(&api, "api", "", "make a key of the HTTP API for somebody of this `name`")
+	cmd.Flags().BoolVar(&hook, "webhook", false, "make a secret that signs webhooks")
 	cmd.Flags().BoolVar(&readOnly, "read-only", false, "with --api: a key that may only look")
 	return cmd
 }

@@ -85,7 +85,7 @@ func (a *app) root() *cobra.Command {
 	)
 	root.AddCommand(
 		a.call(), a.bulk(), a.schedule(), a.runLocal(),
-		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.tokenID(), a.quota(), a.servers(),
+		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.tokenID(), a.quota(), a.servers(), a.webhooks(),
 		a.retry(), a.skip(), a.cancel(), a.reopen(),
 		a.keygen(), a.rekey(),
 	)

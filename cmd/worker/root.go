@@ -141,6 +141,12 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	registry.MustRegister(&lastKnown{inner: asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues))})
 	o := workerOptions(s)
 	o.Log, o.Metrics = log, registry
+	tell, err := newTelling(s, o.Options, registry, log)
+	if err != nil {
+		return err
+	}
+	defer tell.close()
+	o.AfterOutcome = tell.afterOutcome()
 	tracer, flush, err := tracing.Start(ctx, "habilita-worker", tracing.Patience, e.getenv, func(err error) {
 		log.Warn().Err(err).Msg("spans could not be sent; this is not said again")
 	})
@@ -169,6 +175,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	return inTime(ctx, s.ShutdownTimeout+stopWait, log, func() error {
 		defer flush()
 		defer stop()
+		defer tell.start()()
 		return explain(w.Run(ctx))
 	})
 }

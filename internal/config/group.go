@@ -21,11 +21,13 @@ const (
 	Calls
 	// Pages is LISTEN and HABILITA_API_KEYS.
 	Pages
+	// Webhooks is WEBHOOK_URL, WEBHOOK_SECRETS and WEBHOOK_EVENTS.
+	Webhooks
 
 	// Common is what every command with a Redis has.
 	Common = Logging | Redis | Keys
 	// Worker is what only a worker has.
-	Worker = Calls | Pages
+	Worker = Calls | Pages | Webhooks
 	// All is every setting.
 	All = Common | Limits | Worker
 )

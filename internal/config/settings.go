@@ -62,6 +62,12 @@ type Settings struct {
 	Listen string
 	// APIKeys is HABILITA_API_KEYS, not parsed. A secret. Empty where there are none.
 	APIKeys string
+	// WebhookURLs is WEBHOOK_URL, addresses that events are sent to, comma separated. They may hold secrets. Empty: none.
+	WebhookURLs string
+	// WebhookSecrets is WEBHOOK_SECRETS, comma separated. A secret. Not empty where WebhookURLs is not.
+	WebhookSecrets string
+	// WebhookEvents is WEBHOOK_EVENTS, names of events, comma separated. Empty: all.
+	WebhookEvents string
 	// ShutdownTimeout is SHUTDOWN_TIMEOUT, not below CallTimeout.
 	ShutdownTimeout time.Duration
 

@@ -15,6 +15,10 @@ func (l *loader) together() {
 			Want: fmt.Sprintf("makes a slot's lease %s; want max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN of at most %s",
 				short(s.Lease()), short(maxLease))})
 	}
+	if l.sound(Webhooks, "WEBHOOK_URL", "WEBHOOK_SECRETS") && s.WebhookURLs != "" && s.WebhookSecrets == "" {
+		l.faults = append(l.faults, Fault{Variable: "WEBHOOK_SECRETS",
+			Want: "is not set and is required with WEBHOOK_URL; make one with: enqueue keygen --webhook"})
+	}
 	if l.sound(Calls|Limits, "SHUTDOWN_TIMEOUT", "CALL_TIMEOUT") && s.ShutdownTimeout < s.CallTimeout {
 		l.faults = append(l.faults, Fault{Variable: "SHUTDOWN_TIMEOUT", Value: quoted(short(s.ShutdownTimeout)),
 			Want: fmt.Sprintf("want at least CALL_TIMEOUT, which is %s: requests in flight would be cut, and made twice",

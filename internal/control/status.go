@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -66,6 +67,22 @@ func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total && s.Unread 
 // they are those of the calls that could be read.
 func (o *Control) Status(ctx context.Context, batchName string) (Status, error) {
 	m, tags, err := o.batch(ctx, batchName)
+	if err != nil {
+		return Status{}, err
+	}
+	return o.status(ctx, m, tags)
+}
+
+// StatusOf is Status of a batch that is known by its short name.
+func (o *Control) StatusOf(ctx context.Context, id string) (Status, error) {
+	m, err := o.batches.Get(ctx, id)
+	if errors.Is(err, ledger.ErrNoBatch) {
+		return Status{}, &UnknownBatchError{Name: id}
+	}
+	if err != nil {
+		return Status{}, fmt.Errorf("batch %s: %w", id, err)
+	}
+	tags, err := o.batchTags(ctx, m)
 	if err != nil {
 		return Status{}, err
 	}

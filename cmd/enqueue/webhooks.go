@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/control"
+	"habilita/internal/redisconn"
+	"habilita/internal/webhook"
+)
+
+// webhooksShown is how many deliveries that wait are listed of each receiver.
+const webhooksShown = 1000
+
+func (a *app) webhooks() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "webhooks",
+		Short:   "Webhooks that wait for their receivers, and those that were given up",
+		GroupID: groupSee,
+		Long: `The events that workers send to the receivers of WEBHOOK_URL and that are not delivered:
+those that wait or failed and are tried again ("waiting": the first 1,000 of each receiver),
+and the last 1,000 that were given up 24 h after they happened ("given_up"). A receiver is
+named by a hash of its address, which may hold a secret; "origin" is the part that may be
+shown. A webhook that was delivered is in no list.`,
+		Example: `  enqueue webhooks
+  enqueue webhooks --json | jq -r 'select(.state == "given_up") | .event'
+  enqueue webhooks test                       # does the way to the receivers work?`,
+		Args: noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.open(cmd, config.Limits)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			rows, err := deliveries(cmd, webhook.NewOutbox(s.rdb, prefix))
+			if err != nil {
+				return err
+			}
+			t := a.table("state", "type", "happened", "receiver", "tries", "next", "error", "event")
+			return listRows(a, rows, asJSON, t, "no webhook waits, and none was given up", func(r webhookRow) table.Row {
+				return table.Row{r.State, r.Type, local(r.At, s.set.Timezone), r.Receiver + " " + r.Origin, r.Tries, local(r.Next, s.set.Timezone), r.Error, r.Event}
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a webhook")
+	config.Bind(cmd.Flags(), config.Limits)
+	cmd.AddCommand(a.webhooksTest())
+	return cmd
+}
+
+// webhookRow is a delivery as --json gives it.
+type webhookRow struct {
+	State    string       `json:"state"` // waiting or given_up
+	Event    string       `json:"event"` // its id
+	Type     string       `json:"type"`
+	At       control.Time `json:"at"` // when it happened
+	Receiver string       `json:"receiver"`
+	Origin   string       `json:"origin"`
+	Tries    int          `json:"tries"`
+	Error    string       `json:"error"` // of the last try
+	Next     control.Time `json:"next_try_at"`
+	GaveUp   control.Time `json:"given_up_at"`
+}
+
+func deliveries(cmd *cobra.Command, o *webhook.Outbox) (rows []webhookRow, err error) {
+	receivers, err := o.Receivers(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	origins := map[string]string{}
+	add := func(state string, all []webhook.Delivery) {
+		for _, d := range all {
+			rows = append(rows, webhookRow{state, d.Event, string(d.Type), control.Time{Time: d.At}, d.Receiver, origins[d.Receiver],
+				d.Tries, d.Error, control.Time{Time: d.Next}, control.Time{Time: d.GaveUp}})
+		}
+	}
+	for _, r := range receivers {
+		origins[r.Receiver.ID] = r.Receiver.Origin
+		all, err := o.Deliveries(cmd.Context(), r.Receiver.ID, webhooksShown)
+		if err != nil {
+			return nil, err
+		}
+		add("waiting", all)
+	}
+	lost, err := o.Lost(cmd.Context())
+	add("given_up", lost)
+	return rows, err
+}
+
+func (a *app) webhooksTest() *cobra.Command {
+	var patience time.Duration
+	cmd := &cobra.Command{
+		Use:   "test",
+		Short: "Send an event of type test to every receiver, and say whether it was taken",
+		Long: `Writes an event of type "test" for every receiver that workers have, lets the workers send
+it, and waits for the first try. So it takes the way that every event takes.`,
+		Example: `  enqueue webhooks test`,
+		Args:    noArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.openAs(cmd, redisconn.Operator)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			o := webhook.NewOutbox(s.rdb, prefix)
+			receivers, err := o.Receivers(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if len(receivers) == 0 {
+				return errors.New("no worker has a receiver: set WEBHOOK_URL and WEBHOOK_SECRETS of the workers, and start them again")
+			}
+			var ids []string
+			for _, r := range receivers {
+				ids = append(ids, r.Receiver.ID)
+			}
+			e := webhook.NewTest(time.Now())
+			if _, _, err := o.Tell(cmd.Context(), webhook.Mark{}, &e, ids); err != nil {
+				return err
+			}
+			return a.awaitTest(cmd, o, e.ID, receivers, time.Now().Add(patience))
+		},
+	}
+	cmd.Flags().DurationVar(&patience, "timeout", time.Minute, "how long to wait for the workers")
+	return cmd
+}
+
+// awaitTest says of each receiver what became of the first try of an event.
+func (a *app) awaitTest(cmd *cobra.Command, o *webhook.Outbox, id string, receivers []webhook.Waiting, until time.Time) error {
+	failed := 0
+	for len(receivers) > 0 {
+		if time.Now().After(until) {
+			return fmt.Errorf("nothing is known of %d receivers: no worker that has them sent it in time", len(receivers))
+		}
+		var open []webhook.Waiting
+		for _, r := range receivers {
+			d, waits, err := o.Delivery(cmd.Context(), r.Receiver.ID, id)
+			switch {
+			case err != nil:
+				return err
+			case !waits:
+				fmt.Fprintf(a.out, "%s %s took it\n", r.Receiver.ID, r.Receiver.Origin)
+			case d.Error != "":
+				failed++
+				fmt.Fprintf(a.out, "%s %s did not take it, and is tried again: %s\n", r.Receiver.ID, r.Receiver.Origin, d.Error)
+			default:
+				open = append(open, r)
+			}
+		}
+		receivers = slices.Clip(open)
+		select {
+		case <-cmd.Context().Done():
+			return cmd.Context().Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d receivers did not take it", failed)
+	}
+	return nil
+}

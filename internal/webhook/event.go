@@ -1,0 +1,96 @@
+package webhook
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"habilita/internal/control"
+)
+
+// Type is what an event tells.
+type Type string
+
+// The events. docs/webhooks.md says when each is sent, and openapi.yaml what it holds.
+const (
+	BatchSettled    Type = "batch.settled"
+	BatchHeld       Type = "batch.held"
+	BatchCanaryHeld Type = "batch.canary_held"
+	ScheduleFailed  Type = "schedule.failed"
+	ScheduleSkipped Type = "schedule.skipped"
+	ServerDown      Type = "server.down"
+	ServerUp        Type = "server.up"
+	QuotaUsedUp     Type = "quota.used_up"
+	// Test is sent if a person asks for it, whatever WEBHOOK_EVENTS says.
+	Test Type = "test"
+)
+
+// Types are all events that WEBHOOK_EVENTS may name.
+func Types() []Type {
+	return []Type{BatchSettled, BatchHeld, BatchCanaryHeld, ScheduleFailed, ScheduleSkipped, ServerDown, ServerUp, QuotaUsedUp}
+}
+
+// ParseTypes reads names of events, comma separated; "" is all.
+func ParseTypes(list string) ([]Type, error) {
+	if strings.TrimSpace(list) == "" {
+		return Types(), nil
+	}
+	var out []Type
+	for text := range strings.SplitSeq(list, ",") {
+		t := Type(strings.TrimSpace(text))
+		if !slices.Contains(Types(), t) {
+			return nil, fmt.Errorf("there is no event %q; there are %s", string(t), names())
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func names() string {
+	var all []string
+	for _, t := range Types() {
+		all = append(all, string(t))
+	}
+	return strings.Join(all, ", ")
+}
+
+// Event is something to be told.
+type Event struct {
+	ID   string // the same for every delivery; receivers drop doubles by it
+	Type Type
+	At   time.Time // when it happened
+	Data any
+}
+
+// eventID is the id of what happens once: whoever tells it, it has the same one.
+func eventID(t Type, of ...any) string {
+	text, _ := json.Marshal(of) // texts and numbers alone: it can't fail
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s", t, text))
+	return "evt_" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26])
+}
+
+// body is what is sent, as the specification has it.
+func (e Event) body() ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(struct {
+		Type      Type         `json:"type"`
+		Timestamp control.Time `json:"timestamp"`
+		Data      any          `json:"data"`
+	}{e.Type, control.Time{Time: e.At}, e.Data})
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
+}
+
+// NewTest is an event that only shows that the way to the receivers works.
+func NewTest(now time.Time) Event {
+	return Event{ID: eventID(Test, now.UnixNano(), rand.Text()), Type: Test, At: now, Data: struct {
+		Message string `json:"message"`
+	}{"habilita can reach this receiver"}}
+}

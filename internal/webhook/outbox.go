@@ -1,0 +1,272 @@
+package webhook
+
+import (
+	"cmp"
+	"context"
+	_ "embed" // the scripts
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	//go:embed lua/tell.lua
+	tellSource string
+	//go:embed lua/take.lua
+	takeSource string
+	//go:embed lua/done.lua
+	doneSource string
+
+	tellScript = redis.NewScript(tellSource)
+	takeScript = redis.NewScript(takeSource)
+	doneScript = redis.NewScript(doneSource)
+)
+
+const (
+	// MaxWaiting is how many deliveries may wait for a receiver; then the oldest go.
+	MaxWaiting = 10_000
+	// FirstRetry is the distance to the second try; it doubles up to MostRetry.
+	FirstRetry = 5 * time.Second
+	// MostRetry is the longest distance of two tries.
+	MostRetry = 15 * time.Minute
+	// RetryFor is how long after the event it is tried.
+	RetryFor = 24 * time.Hour
+
+	keepReceiver = 48 * time.Hour // its keys, after a worker had it last
+	keepLost     = 1000
+)
+
+// Outbox is what is to be sent, in Redis. It is safe for concurrent use.
+type Outbox struct {
+	rdb    redis.UniversalClient
+	prefix string
+	most   int
+}
+
+// NewOutbox returns the outbox of keys that begin with the prefix; "" is "habilita". It asks nothing of Redis.
+func NewOutbox(rdb redis.UniversalClient, prefix string) *Outbox {
+	return &Outbox{rdb: rdb, prefix: cmp.Or(prefix, "habilita") + ":{webhooks}:", most: MaxWaiting}
+}
+
+// Mark is what was told of something: Was as it was read, Now as it is to be. "" is none.
+type Mark struct{ Field, Was, Now string }
+
+// Tell changes a mark (with no Field: none) and writes an event (nil: none) for the receivers, in one step. told is
+// false if the mark was not as it was read: nothing was done then. dropped is how many deliveries went for it.
+func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []string) (told bool, dropped int, err error) {
+	args := []any{m.Field, m.Was, m.Now, o.most, keepReceiver.Milliseconds(), "", "", ""}
+	if e != nil {
+		body, err := e.body()
+		if err != nil {
+			return false, 0, err
+		}
+		args = append(args[:5], e.ID, string(e.Type), body)
+		for _, r := range receivers {
+			args = append(args, r)
+		}
+	}
+	n, err := tellScript.Run(ctx, o.rdb, []string{o.prefix}, args...).Int64Slice()
+	if err != nil {
+		return false, 0, fmt.Errorf("webhooks: %w", err)
+	}
+	return n[0] == 1, int(n[1]), nil
+}
+
+// Marks reads marks, in the order of the fields; "" where there is none.
+func (o *Outbox) Marks(ctx context.Context, fields ...string) ([]string, error) {
+	out := make([]string, 0, len(fields))
+	for part := range slices.Chunk(fields, 1000) {
+		v, err := o.rdb.HMGet(ctx, o.prefix+"told", part...).Result()
+		if err != nil {
+			return nil, fmt.Errorf("webhooks: %w", err)
+		}
+		for _, text := range v {
+			s, _ := text.(string)
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// delivery is one that was taken to be sent.
+type delivery struct {
+	receiver, id, nonce string
+	tries               int
+	body                []byte
+}
+
+// take takes up to n deliveries that are due, under a lease.
+func (o *Outbox) take(ctx context.Context, receiver string, n int, lease time.Duration, nonce string) ([]delivery, error) {
+	rows, err := takeScript.Run(ctx, o.rdb, []string{o.prefix}, receiver, n, lease.Milliseconds(), nonce, keepReceiver.Milliseconds()).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("webhooks: %w", err)
+	}
+	var out []delivery
+	for _, r := range rows {
+		row, _ := r.([]any)
+		if len(row) != 3 {
+			return nil, errors.New("webhooks: a reply of another form")
+		}
+		id, _ := row[0].(string)
+		tries, _ := row[1].(int64)
+		body, _ := row[2].(string)
+		out = append(out, delivery{receiver, id, nonce, int(tries), []byte(body)})
+	}
+	return out, nil
+}
+
+// What became of a delivery.
+const (
+	resultDelivered = "delivered"
+	resultFailed    = "failed" // it is tried again
+	resultBack      = "back"   // it was not tried
+	resultGivenUp   = "given_up"
+	resultDropped   = "dropped" // too many waited
+)
+
+// done notes what became of a delivery, and returns what follows from that.
+func (o *Outbox) done(ctx context.Context, d delivery, result, why string) (string, error) {
+	return doneScript.Run(ctx, o.rdb, []string{o.prefix}, d.receiver, d.id, d.nonce, result, why,
+		FirstRetry.Milliseconds(), MostRetry.Milliseconds(), RetryFor.Milliseconds(), keepLost).Text()
+}
+
+// have notes that a worker has these receivers, and forgets those that none had for long.
+func (o *Outbox) have(ctx context.Context, all []Receiver, now time.Time) error {
+	pipe := o.rdb.Pipeline()
+	for _, r := range all {
+		pipe.ZAdd(ctx, o.prefix+"receivers", redis.Z{Score: float64(now.UnixMilli()), Member: r.ID + " " + r.Origin})
+	}
+	pipe.ZRemRangeByScore(ctx, o.prefix+"receivers", "-inf", strconv.FormatInt(now.Add(-keepReceiver).UnixMilli(), 10))
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// Waiting are the deliveries of a receiver that wait.
+type Waiting struct {
+	Receiver Receiver
+	Waiting  int
+}
+
+// Receivers are those that workers have, or had lately, and how many deliveries wait for each.
+func (o *Outbox) Receivers(ctx context.Context) ([]Waiting, error) {
+	members, err := o.rdb.ZRange(ctx, o.prefix+"receivers", 0, -1).Result()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Waiting, len(members))
+	pipe := o.rdb.Pipeline()
+	counts := make([]*redis.IntCmd, len(members))
+	for i, m := range members {
+		out[i].Receiver.ID, out[i].Receiver.Origin, _ = strings.Cut(m, " ")
+		counts[i] = pipe.ZCard(ctx, o.prefix+"due:"+out[i].Receiver.ID)
+	}
+	if len(members) == 0 {
+		return nil, nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].Waiting = int(counts[i].Val())
+	}
+	return out, nil
+}
+
+// Delivery is an event on its way to a receiver, or one that was given up.
+type Delivery struct {
+	Receiver string // its ID
+	Event    string
+	Type     Type
+	At       time.Time // of the event
+	Tries    int
+	Error    string    // of the last try
+	Next     time.Time // the next try, or the end of the one that is under way; zero: given up
+	GaveUp   time.Time // zero: it waits
+}
+
+// kept is a delivery as the scripts write it.
+type kept struct {
+	R, ID, T, E, K string
+	At, N, Gone    float64
+}
+
+func (k kept) delivery() Delivery {
+	return Delivery{Receiver: k.R, Event: k.ID, Type: Type(k.T), At: millis(k.At), Tries: int(k.N), Error: k.E, GaveUp: millis(k.Gone)}
+}
+
+func millis(ms float64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// Deliveries are the first deliveries that wait for a receiver, the one that is due first before the others.
+func (o *Outbox) Deliveries(ctx context.Context, receiver string, most int) ([]Delivery, error) {
+	due, err := o.rdb.ZRangeWithScores(ctx, o.prefix+"due:"+receiver, 0, int64(most)-1).Result()
+	if err != nil || len(due) == 0 {
+		return nil, err
+	}
+	ids := make([]string, len(due))
+	for i, z := range due {
+		ids[i], _ = z.Member.(string)
+	}
+	metas, err := o.rdb.HMGet(ctx, o.prefix+"meta:"+receiver, ids...).Result()
+	if err != nil {
+		return nil, err
+	}
+	var out []Delivery
+	for i, m := range metas {
+		text, ok := m.(string)
+		if !ok {
+			continue // it has just gone
+		}
+		k := kept{}
+		if err := json.Unmarshal([]byte(text), &k); err != nil {
+			return nil, fmt.Errorf("webhooks: delivery %s: %w", ids[i], err)
+		}
+		k.R, k.ID = receiver, ids[i]
+		d := k.delivery()
+		d.Next = millis(due[i].Score)
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Delivery is one delivery that waits; ok is false if it does not.
+func (o *Outbox) Delivery(ctx context.Context, receiver, id string) (d Delivery, ok bool, err error) {
+	text, err := o.rdb.HGet(ctx, o.prefix+"meta:"+receiver, id).Result()
+	if errors.Is(err, redis.Nil) {
+		return d, false, nil
+	}
+	if err != nil {
+		return d, false, err
+	}
+	k := kept{}
+	err = json.Unmarshal([]byte(text), &k)
+	k.R, k.ID = receiver, id
+	return k.delivery(), err == nil, err
+}
+
+// Lost are the last deliveries that were given up, the latest first.
+func (o *Outbox) Lost(ctx context.Context) ([]Delivery, error) {
+	texts, err := o.rdb.LRange(ctx, o.prefix+"lost", 0, keepLost-1).Result()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Delivery, len(texts))
+	for i, text := range texts {
+		k := kept{}
+		if err := json.Unmarshal([]byte(text), &k); err != nil {
+			return nil, fmt.Errorf("webhooks: delivery %d of those that were given up: %w", i+1, err)
+		}
+		out[i] = k.delivery()
+	}
+	return out, nil
+}

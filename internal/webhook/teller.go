@@ -1,0 +1,462 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/breaker"
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+	"habilita/internal/schedule"
+	"habilita/internal/wolkvox"
+)
+
+const (
+	lookEvery  = 2 * time.Second // at everything, by one worker
+	hintEvery  = time.Second     // at the batches of calls that this worker made
+	hintAtMost = 5 * time.Second // between two looks at a batch of many calls
+	quotaEvery = 5 * time.Second
+	// breather is how many times what a look took the next one waits, so that however much there is costs Redis little.
+	breather     = 10
+	leadFor      = 6 * time.Second
+	forgetAfter  = 24 * time.Hour // without a worker that tells: what happened meanwhile is not told
+	tidyEvery    = 10 * time.Minute
+	digestTokens = 100 // that a quota.used_up names
+)
+
+// Teller finds what is to be told and writes it into the outbox. It is safe for concurrent use.
+type Teller struct {
+	outbox    *Outbox
+	rdb       redis.UniversalClient
+	control   *control.Control
+	servers   *breaker.Store
+	schedules *schedule.Store
+	receivers []Receiver
+	ids       []string // of the receivers
+	types     []Type
+	metrics   *metrics
+	log       zerolog.Logger
+	me        string
+
+	mu    sync.Mutex
+	hints map[string]hint
+	tidy  time.Time // last removal of marks
+}
+
+// hint is a batch that is to be looked at soon.
+type hint struct {
+	notBefore time.Time
+	again     bool // a call of it got an outcome since the last look
+}
+
+// saw notes that a call of a batch (its short name) has an outcome, for a look soon.
+func (t *Teller) saw(batch string) {
+	if batch == "" || batch == ledger.NoBatch {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hints[batch]
+	h.again = true
+	t.hints[batch] = h
+}
+
+func (t *Teller) run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { t.every(ctx, hintEvery, "the batches of this worker", t.lookAtHints) })
+	all.Go(func() { t.every(ctx, lookEvery, "batches, schedules and servers", t.ifLeads(t.look)) })
+	all.Go(func() { t.every(ctx, quotaEvery, "the tokens' quota", t.ifLeads(t.lookAtQuota)) })
+	all.Wait()
+	t.resign(ctx)
+}
+
+// resign lets another worker look at once. If it fails, leadFor does.
+func (t *Teller) resign(ctx context.Context) {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords/2)
+	defer cancel()
+	key := t.outbox.prefix + "teller"
+	if who, err := t.rdb.Get(last, key).Result(); err == nil && who == t.me {
+		_ = t.rdb.Del(last, key).Err()
+	}
+}
+
+// every looks again and again until ctx ends.
+func (t *Teller) every(ctx context.Context, least time.Duration, at string, look func(context.Context) error) {
+	for failed := false; ctx.Err() == nil; {
+		began := time.Now()
+		err := look(ctx)
+		if err != nil && !failed && ctx.Err() == nil {
+			t.log.Warn().Err(err).Msg("webhooks: a look at " + at + " failed; trying again")
+		}
+		failed = err != nil
+		pause(ctx, max(least, breather*time.Since(began)))
+	}
+}
+
+// ifLeads lets one worker look. Two that do so at the same time do no harm.
+func (t *Teller) ifLeads(look func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		key := t.outbox.prefix + "teller"
+		won, err := t.rdb.SetNX(ctx, key, t.me, leadFor).Result()
+		if err != nil {
+			return err
+		}
+		if !won {
+			who, err := t.rdb.Get(ctx, key).Result()
+			if err != nil || who != t.me {
+				return nil // a key that has just gone is another's to take
+			}
+			if err := t.rdb.PExpire(ctx, key, leadFor).Err(); err != nil {
+				return err
+			}
+		}
+		return look(ctx)
+	}
+}
+
+// begin returns the time of Redis, and since when workers tell.
+func (t *Teller) begin(ctx context.Context) (now, since time.Time, err error) {
+	if now, err = t.rdb.Time(ctx).Result(); err != nil {
+		return now, since, err
+	}
+	key := t.outbox.prefix + "since"
+	if _, err = t.rdb.SetNX(ctx, key, now.UnixMilli(), forgetAfter).Result(); err != nil {
+		return now, since, err
+	}
+	ms, err := t.rdb.Get(ctx, key).Int64()
+	if err != nil {
+		return now, since, err
+	}
+	return now, time.UnixMilli(ms), t.rdb.PExpire(ctx, key, forgetAfter).Err()
+}
+
+// look looks at everything but the quota.
+func (t *Teller) look(ctx context.Context) error {
+	now, since, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.outbox.have(ctx, t.receivers, now); err != nil {
+		return err
+	}
+	return errors.Join(t.lookAtBatches(ctx, now, since), t.lookAtSchedules(ctx, since), t.lookAtServers(ctx, now))
+}
+
+func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error {
+	var part []control.Status
+	alive := map[string]bool{}
+	flush := func() error {
+		err := t.tellBatches(ctx, part, now, since)
+		part = part[:0]
+		return err
+	}
+	for s, err := range t.control.Batches(ctx) {
+		if err != nil {
+			return errors.Join(err, flush())
+		}
+		alive[batchField(s.Batch)] = true
+		if part = append(part, s); len(part) == 200 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return t.forget(ctx, alive)
+}
+
+// forget removes the marks of batches that are gone, once in a while.
+func (t *Teller) forget(ctx context.Context, alive map[string]bool) error {
+	if time.Since(t.tidy) < tidyEvery {
+		return nil
+	}
+	key := t.outbox.prefix + "told"
+	for cursor := uint64(0); ; {
+		kv, next, err := t.rdb.HScan(ctx, key, cursor, "b:*", 1000).Result()
+		if err != nil {
+			return err
+		}
+		for i := 0; i+1 < len(kv); i += 2 {
+			if !alive[kv[i]] {
+				if err := t.rdb.HDel(ctx, key, kv[i]).Err(); err != nil {
+					return err
+				}
+			}
+		}
+		if cursor = next; cursor == 0 {
+			t.tidy = time.Now()
+			return nil
+		}
+	}
+}
+
+// lookAtHints looks at the batches of calls that this worker made.
+func (t *Teller) lookAtHints(ctx context.Context) error {
+	t.mu.Lock()
+	hints := maps.Clone(t.hints)
+	t.mu.Unlock()
+	if waiting, err := t.outbox.Receivers(ctx); err == nil {
+		n := 0
+		for _, w := range waiting {
+			n += w.Waiting
+		}
+		t.metrics.waiting.Set(float64(n))
+	}
+	if len(hints) == 0 {
+		return nil
+	}
+	now, since, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	for id, h := range hints {
+		if now.Before(h.notBefore) {
+			continue
+		}
+		t.mu.Lock()
+		delete(t.hints, id) // what comes while it is read is another hint
+		t.mu.Unlock()
+		if !h.again {
+			continue
+		}
+		s, failed := t.control.StatusOf(ctx, id)
+		if failed == nil {
+			failed = t.tellBatches(ctx, []control.Status{s}, now, since)
+		}
+		var gone *control.UnknownBatchError
+		if errors.As(failed, &gone) {
+			continue
+		}
+		err = errors.Join(err, failed)
+		if failed != nil || s.Open > s.Blocked {
+			// It is not at its end: the more calls it has, the later the next look.
+			wait := min(hintAtMost, hintEvery+time.Duration(s.Open)*time.Second/200)
+			t.mu.Lock()
+			t.hints[id] = hint{now.Add(wait), failed != nil || t.hints[id].again}
+			t.mu.Unlock()
+		}
+	}
+	return err
+}
+
+func batchField(name string) string { return "b:" + ledger.BatchID(name) }
+
+func (t *Teller) tellBatches(ctx context.Context, all []control.Status, now, since time.Time) error {
+	fields := make([]string, len(all))
+	for i, s := range all {
+		fields[i] = batchField(s.Batch)
+	}
+	marks, err := t.outbox.Marks(ctx, fields...)
+	if err != nil {
+		return err
+	}
+	for i, s := range all {
+		was := parseBatchMark(marks[i])
+		for _, step := range judgeBatch(s, was, now, since) {
+			e, err := t.ofBatch(ctx, s, step, now)
+			if err != nil {
+				return err
+			}
+			told, err := t.tell(ctx, Mark{fields[i], was.String(), step.now.String()}, e)
+			if err != nil {
+				return err
+			}
+			if !told {
+				break // another worker was first
+			}
+			was = step.now
+		}
+	}
+	return nil
+}
+
+// batchData are a batch's counts, as the HTTP API gives them.
+type batchData struct {
+	control.Status
+	OnFailure string `json:"on_failure"`
+}
+
+// heldData says why chains of a batch wait for a person.
+type heldData struct {
+	Batch      string         `json:"batch"`
+	HeldChains int            `json:"held_chains"`
+	Reasons    map[string]int `json:"reasons"` // chains by what went wrong
+}
+
+// ofBatch is what a step tells; nil: nothing.
+func (t *Teller) ofBatch(ctx context.Context, s control.Status, st step, now time.Time) (*Event, error) {
+	switch st.tell {
+	case BatchSettled:
+		return &Event{eventID(BatchSettled, s.Batch, st.now.settled), BatchSettled, s.SettledAt.Time, batchData{s, string(s.Policy)}}, nil
+	case BatchCanaryHeld:
+		return &Event{eventID(BatchCanaryHeld, s.Batch, now.UnixMilli()), BatchCanaryHeld, now, batchData{s, string(s.Policy)}}, nil
+	case BatchHeld:
+		sum, err := t.control.HeldGroups(ctx, s.Batch)
+		if err != nil {
+			return nil, err
+		}
+		data := heldData{s.Batch, s.HeldChains, map[string]int{}}
+		for _, g := range sum.Groups {
+			data.Reasons[g.Cause] = g.Chains
+		}
+		return &Event{eventID(BatchHeld, s.Batch, now.UnixMilli()), BatchHeld, now, data}, nil
+	}
+	return nil, nil
+}
+
+// tell writes an event, if it is one of those that are wanted, and changes its mark.
+func (t *Teller) tell(ctx context.Context, m Mark, e *Event) (bool, error) {
+	if e != nil && !slices.Contains(t.types, e.Type) {
+		e = nil
+	}
+	told, dropped, err := t.outbox.Tell(ctx, m, e, t.ids)
+	if dropped > 0 {
+		t.metrics.results.WithLabelValues(resultDropped).Add(float64(dropped))
+		t.log.Error().Int("dropped", dropped).Msg("webhooks were dropped, the oldest first: too many wait for their receiver")
+	}
+	return told, err
+}
+
+// runData is a run of a schedule that was not made.
+type runData struct {
+	Schedule string       `json:"schedule"`
+	Batch    string       `json:"batch"` // "" none
+	Tick     control.Time `json:"tick"`
+	Result   string       `json:"result"` // failed, skipped or missed
+	Reason   string       `json:"reason"`
+	Calls    int          `json:"calls"`  // that were enqueued all the same
+	Missed   int          `json:"missed"` // ticks for which there was no run
+}
+
+func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
+	all, _, err := t.schedules.All(ctx)
+	if err != nil {
+		return err
+	}
+	fields := make([]string, len(all))
+	for i, s := range all {
+		fields[i] = "s:" + s.ID
+	}
+	marks, err := t.outbox.Marks(ctx, fields...)
+	if err != nil {
+		return err
+	}
+	for i, s := range all {
+		runs, err := t.schedules.Runs(ctx, s.Name)
+		if err != nil {
+			return err
+		}
+		was := marks[i]
+		told, err := strconv.ParseInt(was, 10, 64)
+		if err != nil {
+			told = since.UnixMilli()
+		}
+		for _, r := range judgeRuns(runs, told) {
+			kind := ScheduleSkipped
+			if r.Result == schedule.ResultFailed {
+				kind = ScheduleFailed
+			}
+			at, next := time.UnixMilli(r.Finished), strconv.FormatInt(r.Finished, 10)
+			e := &Event{eventID(kind, s.Name, r.Tick, r.Finished), kind, at, runData{
+				s.Name, r.Batch, control.Time{Time: millis(float64(r.Tick))}, r.Result, r.Reason, r.Calls, r.Missed,
+			}}
+			ok, err := t.tell(ctx, Mark{fields[i], was, next}, e)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				break
+			}
+			was = next
+		}
+	}
+	return nil
+}
+
+// serverData is how a server of the vendor is.
+type serverData struct {
+	Server   string       `json:"server"`
+	State    string       `json:"state"`
+	Since    control.Time `json:"since"`
+	Requests int          `json:"requests"` // of the last 5 to 10 minutes
+	Failures int          `json:"failures"`
+}
+
+func (t *Teller) lookAtServers(ctx context.Context, now time.Time) error {
+	all, err := t.servers.Servers(ctx, now)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	fields := make([]string, len(all))
+	for i, h := range all {
+		fields[i] = "v:" + h.Server
+	}
+	marks, err := t.outbox.Marks(ctx, fields...)
+	if err != nil {
+		return err
+	}
+	for i, h := range all {
+		kind, next := judgeServer(h, marks[i])
+		if kind == "" {
+			continue
+		}
+		e := &Event{eventID(kind, h.Server, h.Since.UnixMilli()), kind, h.Since,
+			serverData{h.Server, string(h.State), control.Time{Time: h.Since}, h.Requests, h.Failures}}
+		if _, err := t.tell(ctx, Mark{fields[i], marks[i], next}, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quotaData says which tokens can make no call today any more.
+type quotaData struct {
+	UsedUp    int          `json:"used_up"` // tokens
+	TokenIDs  []string     `json:"token_ids"`
+	NextDayAt control.Time `json:"next_day_at"`
+}
+
+func (t *Teller) lookAtQuota(ctx context.Context) error {
+	rows, err := t.control.Quota(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := t.rdb.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	data := quotaData{TokenIDs: []string{}}
+	for _, r := range rows {
+		if r.Used < r.Quota && r.CoolingReason != string(wolkvox.TokenLimit) {
+			continue
+		}
+		if data.UsedUp++; len(data.TokenIDs) < digestTokens {
+			data.TokenIDs = append(data.TokenIDs, r.TokenID)
+		}
+		data.NextDayAt = r.NextDayAt
+	}
+	if data.UsedUp == 0 {
+		return nil
+	}
+	marks, err := t.outbox.Marks(ctx, "q")
+	if err != nil {
+		return err
+	}
+	tell, next := judgeQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(marks[0]), now)
+	if !tell {
+		return nil
+	}
+	_, err = t.tell(ctx, Mark{"q", marks[0], next.String()}, &Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data})
+	return err
+}

@@ -1,0 +1,195 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/web/api/apitest"
+	"habilita/internal/webhook"
+)
+
+const token = "secret-token-0123456789"
+
+// world has batches on a miniredis, a receiver, and workers that tell it.
+type world struct {
+	*apitest.Served
+	t     *testing.T
+	url   string
+	got   chan event
+	nonce int
+}
+
+type event struct {
+	ID   string `json:"-"`
+	Type string
+	Data struct {
+		Batch      string
+		Succeeded  int
+		Failed     int
+		Settled    bool
+		Complete   bool
+		HeldChains int `json:"held_chains"`
+		Reasons    map[string]int
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{Served: apitest.Start(t, "ana:write:ana-0123456789abcdefghij"), t: t, got: make(chan event, 100)}
+	var seen sync.Map
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), token) {
+			t.Errorf("a token is told: %s", body)
+		}
+		e := event{ID: r.Header.Get("Webhook-Id")}
+		if err := json.Unmarshal(body, &e); err != nil {
+			t.Error(err)
+		}
+		if _, double := seen.LoadOrStore(e.ID, nil); !double {
+			w.got <- e
+		}
+	}))
+	t.Cleanup(s.Close)
+	w.url = s.URL
+	return w
+}
+
+// worker tells until end is called, or the test ends.
+func (w *world) worker() (hooks *webhook.Webhooks, end func()) {
+	w.t.Helper()
+	hooks, err := webhook.New(webhook.Options{
+		Redis: w.Client, Control: w.Operator, URLs: w.url, Secrets: webhook.GenerateSecret(),
+		Metrics: prometheus.NewRegistry(), Log: zerolog.Nop(),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); hooks.Run(ctx) }()
+	end = sync.OnceFunc(func() { stop(); <-ended })
+	w.t.Cleanup(end)
+	for !w.Redis.Exists("habilita:{webhooks}:since") { // what settles before is no news
+		time.Sleep(time.Millisecond)
+	}
+	return hooks, end
+}
+
+func (w *world) enqueue(batch string, n int) {
+	w.t.Helper()
+	calls := func(yield func(engine.Call, error) bool) {
+		for range n {
+			if !yield(engine.Call{Server: "1", Token: token}, nil) {
+				return
+			}
+		}
+	}
+	if _, err := w.Producer.EnqueueBatch(w.t.Context(), batch, calls); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) attempt(o ledger.Outcome) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	fed, err := w.Ledger.Dispatch(ctx, ledger.Tag(w.Producer.TokenID(token)), 1)
+	if err != nil || len(fed.Dispatches) != 1 {
+		w.t.Fatalf("dispatch: %+v, %v", fed, err)
+	}
+	w.nonce++
+	s, err := w.Ledger.Begin(ctx, fed.Dispatches[0], fmt.Sprint("nonce", w.nonce), "")
+	if err != nil || s.Status != ledger.Running {
+		w.t.Fatalf("begin: %+v, %v", s, err)
+	}
+	if _, err = w.Ledger.Finish(ctx, s.Attempt, o, ledger.Stop, fmt.Sprint("next", w.nonce), ""); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+var (
+	done   = ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release}
+	giveUp = ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.Release, Err: "refused", Reason: "bad_token"}
+)
+
+func (w *world) await() event {
+	w.t.Helper()
+	select {
+	case e := <-w.got:
+		return e
+	case <-time.After(time.Minute):
+		w.t.Fatal("no event within a minute")
+		return event{}
+	}
+}
+
+// next is the event that comes next.
+func (w *world) next(kind string) event {
+	w.t.Helper()
+	e := w.await()
+	if e.Type != kind {
+		w.t.Fatalf("got %+v, want %s", e, kind)
+	}
+	return e
+}
+
+func TestBatchIsTold(t *testing.T) {
+	w := newWorld(t)
+	hooks, _ := w.worker()
+	w.worker() // another one, which tells nothing twice
+	w.enqueue("one", 2)
+	w.attempt(done)
+	w.attempt(giveUp)
+	hooks.Saw(ledger.BatchID("one"))
+	// The two are sent side by side.
+	first, second := w.await(), w.await()
+	if first.Type == "batch.settled" {
+		first, second = second, first
+	}
+	if d := first.Data; first.Type != "batch.held" || d.Batch != "one" || d.HeldChains != 1 || d.Reasons["bad_token"] != 1 {
+		t.Errorf("%+v", first)
+	}
+	if d := second.Data; second.Type != "batch.settled" || d.Batch != "one" || d.Succeeded != 1 || d.Failed != 1 || !d.Settled || !d.Complete {
+		t.Errorf("%+v", second)
+	}
+	// A person decides: it settles anew.
+	if _, err := w.Operator.Skip(t.Context(), control.Selection{Batch: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.next("batch.settled"); e.ID == second.ID || e.Data.Failed != 0 {
+		t.Errorf("%+v", e)
+	}
+	if len(w.got) > 0 {
+		t.Errorf("another event: %+v", <-w.got)
+	}
+}
+
+// What happens while no worker lives is told by the next one; what it told is not told again.
+func TestNothingIsLostBetweenWorkers(t *testing.T) {
+	w := newWorld(t)
+	_, end := w.worker()
+	w.enqueue("one", 1)
+	w.attempt(done)
+	first := w.next("batch.settled")
+	end()
+	w.enqueue("two", 1)
+	w.attempt(done)
+	w.worker()
+	second := w.next("batch.settled")
+	if first.Data.Batch != "one" || second.Data.Batch != "two" {
+		t.Errorf("%+v, %+v", first, second)
+	}
+}
