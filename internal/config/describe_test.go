@@ -17,8 +17,8 @@ func TestDescribeAgreesWithTheFlags(t *testing.T) {
 	config.Bind(fs, config.Common, config.Limits, config.Worker)
 	flags := 0
 	for _, r := range config.Describe() {
-		if r.Variable == "HABILITA_KEYS" || r.Variable == "HABILITA_API_KEYS" {
-			if r.Flag != "" || fs.Lookup("habilita-keys") != nil || fs.Lookup("habilita-api-keys") != nil {
+		if r.Variable == "HABILITA_KEYS" || r.Variable == "HABILITA_API_KEYS" || r.Variable == "WEBHOOK_SECRETS" {
+			if r.Flag != "" || fs.Lookup("habilita-keys") != nil || fs.Lookup("habilita-api-keys") != nil || fs.Lookup("webhook-secrets") != nil {
 				t.Error("a secret has a flag")
 			}
 			continue
