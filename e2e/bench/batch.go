@@ -106,6 +106,7 @@ func (b batch) run(r *rig) time.Duration {
 	r.logf("    bulk took %s; the first request came %s after its start; most in flight %d; worker %s",
 		took.Round(time.Millisecond), s.First.Sub(began).Round(time.Millisecond), s.Most, rss(w.cmd.Process.Pid))
 	r.tellCPU(before, w, s)
+	r.tellCommands(s)
 	return s.Last.Sub(began)
 }
 
@@ -120,6 +121,7 @@ func (b batch) plain(r *rig) time.Duration {
 	s := r.await(url, calls)
 	r.logf("    most in flight %d", s.Most)
 	r.tellCPU(before, w, s)
+	r.tellCommands(s)
 	return s.Last.Sub(began)
 }
 

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,4 +36,33 @@ func (r *rig) chainsOfOne(chains, each int) string {
 	r.no(w.Flush())
 	r.no(f.Close())
 	return path
+}
+
+// tellCommands tells what Redis did for a call: its commands, those within scripts too, and its
+// scripts, by its own count.
+func (r *rig) tellCommands(s seen) {
+	text, err := r.rdb.Info(r.ctx, "commandstats").Result()
+	r.no(err)
+	type stat struct {
+		name        string
+		calls, usec float64
+	}
+	var all []stat
+	for line := range strings.Lines(text) {
+		name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+		if !ok {
+			continue
+		}
+		calls, rest, _ := strings.Cut(rest, ",usec=")
+		usec, _, _ := strings.Cut(rest, ",")
+		n, _ := strconv.ParseFloat(calls, 64)
+		u, _ := strconv.ParseFloat(usec, 64)
+		all = append(all, stat{name, n / float64(s.Requests), u / float64(s.Requests)})
+	}
+	slices.SortFunc(all, func(a, b stat) int { return cmp.Compare(b.usec, a.usec) })
+	var b strings.Builder
+	for _, c := range all[:min(len(all), 12)] {
+		fmt.Fprintf(&b, " %s %.2f (%.1f µs)", c.name, c.calls, c.usec)
+	}
+	r.logf("    commands for each call:%s", b.String())
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,9 @@ func (f *dispatcher) run(ctx context.Context) {
 			wait(ctx, fullWait)
 			continue
 		}
-		tags, err := f.ledger.NextReady(ctx, f.patience, min(perDispatch, f.free()))
+		// As many buckets as places, and so few chains of each: a run that has ended one goes on
+		// with the next of its bucket, if there is one left.
+		tags, err := f.ledger.NextReady(ctx, f.patience, min(ledger.Buckets, f.free()))
 		if err != nil {
 			if ctx.Err() == nil {
 				f.log.Warn().Err(err).Msg("Redis did not say which chains are ready; trying again")
@@ -65,7 +68,11 @@ func (f *dispatcher) run(ctx context.Context) {
 			}
 			continue
 		}
-		f.dispatch(ctx, tags)
+		free := f.free()
+		each := (free + len(tags) - 1) / max(1, len(tags))
+		for part := range slices.Chunk(tags, perDispatch) {
+			f.dispatchEach(ctx, part, each)
+		}
 	}
 }
 
@@ -110,16 +117,18 @@ func (f *dispatcher) begun() {
 // that are free are shared among the buckets. A worker that stops gives buckets that it
 // has just taken back, for another one to take at once.
 func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
-	if len(tags) == 0 {
-		return
+	if len(tags) > 0 {
+		f.dispatchEach(ctx, tags, (max(0, f.free())+len(tags)-1)/len(tags))
 	}
+}
+
+// dispatchEach dispatches so many chains of each bucket at most.
+func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) {
 	if ctx.Err() != nil {
 		_ = f.ledger.Signal(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the reconciler finds them
 		return
 	}
-	free := max(0, f.free())
-	each := min(perDispatch, (free+len(tags)-1)/len(tags))
-	pumped, err := f.ledger.DispatchAll(ctx, tags, each)
+	pumped, err := f.ledger.DispatchAll(ctx, tags, min(perDispatch, each))
 	if err != nil && ctx.Err() == nil {
 		f.log.Warn().Err(err).Msg("ready chains of a bucket could not be dispatched; the reconciler dispatches them")
 	}

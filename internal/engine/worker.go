@@ -195,11 +195,11 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 			early.Store(&c)
 		}
 	})
-	rdb, err := o.openRedis(redisconn.Options{PoolSize: o.Concurrency + 32, Watch: w.watch, Dialer: o.RedisDialer})
+	rdb, err := o.openRedis(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 32, Watch: w.watch, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, err
 	}
-	w.asynqRDB, err = o.openRedis(redisconn.Options{PoolSize: o.Concurrency + 16, Detach: true, Dialer: o.RedisDialer})
+	w.asynqRDB, err = o.openRedis(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 16, Detach: true, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
@@ -210,6 +210,8 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		return nil, errors.Join(err, rdb.Close(), w.asynqRDB.Close())
 	}
 	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close(), w.probe.Close()) }
+	redisconn.Gather(rdb)
+	redisconn.Gather(w.asynqRDB)
 	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
 		return nil, closing(err)
 	}
@@ -243,7 +245,7 @@ func (w *Worker) assemble(me string) {
 	})
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: runBudget,
-		recording: make(chan struct{}, recordings), hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
+		recording: recordingsOf(w.stack.rdb), hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
 		noteDue: d.note, publish: carry,
 	}
 	w.dispatcher = &dispatcher{
@@ -267,6 +269,19 @@ func (w *Worker) assemble(me string) {
 		every:    min(lookEvery, w.o.ReconcileInterval), lease: runLease,
 	}
 }
+
+// recordingsOf has the places for outcomes on their way. One Redis needs none: redisconn.Gather keeps its
+// queue short.
+func recordingsOf(rdb redis.UniversalClient) chan struct{} {
+	if _, several := rdb.(*redis.ClusterClient); !several {
+		return nil
+	}
+	return make(chan struct{}, recordings)
+}
+
+// connections are enough for any number of requests in flight: a run needs one for the moment of a
+// script alone, and Redis does one script at a time.
+const connections = 64
 
 // quantum is how many calls a run makes in place while other chains wait for a worker.
 const runBudget = 5

@@ -1,0 +1,127 @@
+package redisconn
+
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// gatherLanes is how many connections scripts are sent on at the same time. While one of them is free
+	// a script is sent at once.
+	gatherLanes = 4
+	// gatherMost is how many scripts one pipeline has. Redis works through all of them before it
+	// looks at another connection, so more would make others wait.
+	gatherMost = 16
+)
+
+// Gather makes a client send the scripts (EVALSHA) that many goroutines run at the same time in
+// pipelines over a few connections. That costs Redis and the program fewer system calls, and
+// no number of connections or round trips bounds how many scripts run in a second. Each script has
+// its own reply and its own error. A client of a cluster is left as it is: there, one node that
+// hangs must not hold up scripts of the others.
+func Gather(c redis.UniversalClient) {
+	if _, several := c.(*redis.ClusterClient); !several {
+		gather(c)
+	}
+}
+
+func gather(c redis.UniversalClient) *gatherer {
+	g := &gatherer{client: c}
+	c.AddHook(g)
+	return g
+}
+
+// gatherer is the go-redis hook of Gather.
+type gatherer struct {
+	client redis.UniversalClient
+
+	mu      sync.Mutex
+	busy    int // lanes
+	waiting []*gathered
+}
+
+// gathered is a script that waits for a lane.
+type gathered struct {
+	cmd  *redis.Cmd // not the caller's, who may have gone
+	done chan struct{}
+}
+
+// DialHook changes nothing.
+func (*gatherer) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook changes nothing.
+func (*gatherer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook sends a script at once if a lane is free, and else with others.
+func (g *gatherer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		script, ok := cmd.(*redis.Cmd)
+		if !ok || cmd.Name() != "evalsha" {
+			return next(ctx, cmd)
+		}
+		g.mu.Lock()
+		if g.busy < gatherLanes {
+			g.busy++
+			g.mu.Unlock()
+			defer g.free()
+			return next(ctx, cmd)
+		}
+		w := &gathered{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), done: make(chan struct{})}
+		g.waiting = append(g.waiting, w)
+		g.mu.Unlock()
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			// It may be on its way: whether it ran is not known, as if the connection broke.
+			cmd.SetErr(ctx.Err())
+			return ctx.Err()
+		}
+		script.SetVal(w.cmd.Val())
+		cmd.SetErr(w.cmd.Err())
+		return w.cmd.Err()
+	}
+}
+
+// free gives a lane to the scripts that wait, if there are any.
+func (g *gatherer) free() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		g.busy--
+		return
+	}
+	go g.send(g.takeLocked())
+}
+
+func (g *gatherer) takeLocked() []*gathered {
+	n := min(len(g.waiting), gatherMost)
+	some := g.waiting[:n:n]
+	if g.waiting = g.waiting[n:]; len(g.waiting) == 0 {
+		g.waiting = nil // lets the array go
+	}
+	return some
+}
+
+// send sends scripts on a lane, and then those that came meanwhile.
+func (g *gatherer) send(some []*gathered) {
+	for len(some) > 0 {
+		pipe := g.client.Pipeline()
+		for _, w := range some {
+			_ = pipe.Process(context.Background(), w.cmd) // queues it
+		}
+		_, _ = pipe.Exec(context.Background()) // each script has its own error
+		for _, w := range some {
+			close(w.done)
+		}
+		g.mu.Lock()
+		if len(g.waiting) == 0 {
+			g.busy--
+		}
+		some = g.takeLocked()
+		g.mu.Unlock()
+	}
+}

@@ -1,0 +1,152 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/testkit/redistest"
+)
+
+// sentCounter counts the scripts that are sent alone and the pipelines of scripts. It holds the former
+// back until hold is closed.
+type sentCounter struct {
+	hold    chan struct{}
+	singles atomic.Int64
+	pipes   atomic.Int64
+}
+
+func (*sentCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (s *sentCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			s.singles.Add(1)
+			<-s.hold
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (s *sentCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() == "evalsha" {
+			s.pipes.Add(1)
+		}
+		return next(ctx, cmds)
+	}
+}
+
+func gathering(t *testing.T) (redis.UniversalClient, *gatherer, *sentCounter) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: redistest.Mini(t).Addr()})
+	t.Cleanup(func() { _ = c.Close() })
+	g := gather(c)
+	sent := &sentCounter{hold: make(chan struct{})}
+	c.AddHook(sent)
+	return c, g, sent
+}
+
+// Scripts that wait go out together. Each has its own reply, and its own error.
+func TestGather(t *testing.T) {
+	c, g, sent := gathering(t)
+	echo := redis.NewScript(`if ARGV[1] == '7' then return redis.error_reply('MINE 7') end return ARGV[1]`)
+	if err := echo.Load(t.Context(), c).Err(); err != nil {
+		t.Fatal(err)
+	}
+	const scripts = gatherLanes + 3*gatherMost
+	var wg sync.WaitGroup
+	for i := range scripts {
+		wg.Go(func() {
+			v, err := echo.Run(t.Context(), c, nil, i).Text()
+			switch {
+			case i == 7 && (err == nil || err.Error() != "MINE 7"):
+				t.Errorf("script 7: %q, %v", v, err)
+			case i != 7 && (err != nil || v != fmt.Sprint(i)):
+				t.Errorf("script %d: %q, %v", i, v, err)
+			}
+		})
+	}
+	g.has(t, gatherLanes, scripts-gatherLanes)
+	if n := sent.singles.Load(); n != gatherLanes {
+		t.Errorf("%d scripts were sent at once, want %d", n, gatherLanes)
+	}
+	close(sent.hold)
+	wg.Wait()
+	if n := sent.pipes.Load(); n < 3 || n > scripts/4 {
+		t.Errorf("%d pipelines for %d scripts", n, scripts-gatherLanes)
+	}
+	wg.Go(func() { _ = echo.Run(t.Context(), c, nil, "last").Err() })
+	wg.Wait()
+	g.has(t, 0, 0)
+}
+
+// has waits until so many lanes are taken, and so many scripts wait for one.
+func (g *gatherer) has(t *testing.T, busy, waiting int) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
+		g.mu.Lock()
+		lanes, scripts := g.busy, len(g.waiting)
+		g.mu.Unlock()
+		if lanes == busy && scripts == waiting {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d lanes are taken and %d scripts wait, want %d and %d", lanes, scripts, busy, waiting)
+		}
+	}
+}
+
+// A caller that goes while its script waits gets its context's error; the others get their replies.
+func TestGatherLetsACallerGo(t *testing.T) {
+	c, g, sent := gathering(t)
+	one := redis.NewScript(`return 1`)
+	if err := one.Load(t.Context(), c).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range gatherLanes {
+		wg.Go(func() { _ = one.Run(t.Context(), c, nil).Err() })
+	}
+	g.has(t, gatherLanes, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() { gone <- one.Run(ctx, c, nil).Err() }()
+	wg.Go(func() {
+		if n, err := one.Run(t.Context(), c, nil).Int(); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+	g.has(t, gatherLanes, 2)
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the caller that went got %v", err)
+	}
+	close(sent.hold)
+	wg.Wait()
+}
+
+// Where Redis is away, every script that waits is told so.
+func TestGatherTellsAllThatRedisIsAway(t *testing.T) {
+	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, Dialer: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("away")
+	}})
+	t.Cleanup(func() { _ = c.Close() })
+	Gather(c)
+	var wg sync.WaitGroup
+	for range gatherLanes + 2*gatherMost {
+		wg.Go(func() {
+			if err := redis.NewScript("return 1").Run(t.Context(), c, nil).Err(); err == nil {
+				t.Error("a script ran with no Redis")
+			}
+		})
+	}
+	wg.Wait()
+}
