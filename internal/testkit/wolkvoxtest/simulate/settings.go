@@ -21,6 +21,8 @@ type settings struct {
 	licenses        int
 	quotaUsed       int
 	badToken        string
+	slowServer      string // whose requests take slowFor longer; "" for none
+	slowFor         time.Duration
 	downFor         time.Duration
 	downFault       *wolkvoxtest.Fault // nil: not even a connection
 	location        *time.Location
@@ -47,6 +49,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs.IntVar(&s.licenses, "licenses", 1, "of each token")
 	fs.IntVar(&s.quotaUsed, "quota-used", 0, "requests of each token that others made today")
 	fs.StringVar(&s.badToken, "bad-token", "", "refuse tokens with this `prefix`; none if empty")
+	fs.StringVar(&s.slowServer, "slow-server", "", "the requests at this `server` take --slow-for longer; none if empty")
+	fs.DurationVar(&s.slowFor, "slow-for", 30*time.Second, "how much longer they take")
 	fs.DurationVar(&s.downFor, "down-for", 0, "be down for so long from the start")
 	fs.StringVar(&down, "down-fault", refused, "what being down is: refused (nobody listens), or a fault's name")
 	fs.StringVar(&zone, "timezone", "America/Bogota", "where the day begins")
@@ -86,8 +90,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	if !(s.faultRate >= 0 && s.faultRate <= 1) {
 		bad("--fault-rate %v: want 0 to 1", s.faultRate)
 	}
-	if s.latency < 0 || s.jitter < 0 || s.downFor < 0 {
-		bad("--latency, --jitter and --down-for: want no negative time")
+	if s.latency < 0 || s.jitter < 0 || s.downFor < 0 || s.slowFor < 0 {
+		bad("--latency, --jitter, --slow-for and --down-for: want no negative time")
 	}
 	if s.licenses < 1 {
 		bad("--licenses %d: want 1 or more", s.licenses)
@@ -105,9 +109,17 @@ func (s settings) options() wolkvoxtest.Options {
 			return wolkvoxtest.Token{Licenses: s.licenses, Used: s.quotaUsed}, !bad
 		},
 		Latency: s.latency, Jitter: s.jitter, Seed: s.seed,
-		Script: wolkvoxtest.Random(s.seed, s.faultRate, s.faults...),
+		Script: wolkvoxtest.First(s.slow, wolkvoxtest.Random(s.seed, s.faultRate, s.faults...)),
 		Code:   s.code, Location: s.location, CountersOnly: s.countersOnly,
 	}
+}
+
+// slow makes the requests at one server take longer.
+func (s settings) slow(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	if s.slowServer == "" || r.Server != s.slowServer {
+		return wolkvoxtest.Fault{}
+	}
+	return wolkvoxtest.Fault{Kind: wolkvoxtest.Slow, Delay: s.slowFor}
 }
 
 func join(kinds []wolkvoxtest.Kind) string {
