@@ -151,7 +151,7 @@ func TestRefusalsForLimits(t *testing.T) {
 // grows with tokens, batches or servers.
 var labels = map[string][]string{
 	"outcome": {"succeeded", "refused", "failed", "unknown", "push_back", "not_sent", "unopenable"},
-	"reason":  {"slots", "quota", "cooling", "midnight", "restart", "unknown", "server"},
+	"reason":  {"slots", "quota", "cooling", "midnight", "restart", "unknown", "server", ledger.ServerBusy},
 	"state":   {"ready", "active", "held", "scheduled", "closed", "open", "half_open"},
 	"limit":   {"slots", "quota"},
 	"result":  {"made", "skipped", "missed", "failed"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"habilita/internal/ledger"
@@ -232,4 +233,38 @@ func TestHosts(t *testing.T) {
 	h.leave("0001")
 	is("a place that came free meanwhile", h.park("0001", f(1)), hasPlace)
 	is("it is taken now", h.take("0001"), false)
+}
+
+// A run gives its place to others by time: after one call of a slow vendor, after many of a quick one.
+func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		ran     time.Duration // since it took the place
+		crowded bool
+		waits   bool // chains wait for its server
+		want    ledger.GoOn
+	}{
+		"nobody waits":                     {time.Minute, false, false, ledger.Any},
+		"others wait, its share is not up": {30 * time.Millisecond, true, false, ledger.Any},
+		"others wait, its share is up":     {64 * time.Millisecond, true, false, ledger.Stop},
+		"others wait for its server":       {30 * time.Millisecond, false, true, ledger.Own},
+		"and its share is up":              {64 * time.Millisecond, false, true, ledger.Stop},
+		"it went on for very long":         {runLimit, false, false, ledger.Stop},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHosts(1)
+			r := &runner{
+				budget: budgetOf(64), hosts: h,
+				current: func() bool { return true }, crowded: func(context.Context) bool { return c.crowded },
+			}
+			h.take("0001")
+			if c.waits {
+				h.park("0001", ledger.Dispatch{Chain: aToken, Number: "1"})
+			}
+			run := &tour{began: time.Now(), turn: time.Now(), host: "0001"}
+			<-time.After(c.ran)
+			if on := r.goOn(t.Context(), run); on != c.want {
+				t.Errorf("%s: %q, want %q", name, on, c.want)
+			}
+		})
+	}
 }

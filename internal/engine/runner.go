@@ -30,8 +30,8 @@ type runner struct {
 	meter    *meter
 	log      zerolog.Logger
 	stopping atomic.Bool
-	active   atomic.Int64 // runs at work
-	budget   int          // calls that a run makes in place while others wait
+	active   atomic.Int64  // runs at work
+	budget   time.Duration // of a run while others wait; see budgetOf
 	hosts    *hosts
 	places   places
 	stopped  chan struct{} // closed when the worker takes no more calls
@@ -69,7 +69,8 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 	for !r.current() && !r.stopping.Load() && ctx.Err() == nil {
 		wait(ctx, 50*time.Millisecond)
 	}
-	t := &tour{began: time.Now(), host: server}
+	now := time.Now()
+	t := &tour{began: now, turn: now, host: server}
 	for {
 		if r.stopping.Load() {
 			r.giveOn(ctx, t.host)
@@ -89,7 +90,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 // tour is what one run did: the calls of one chain, then of others.
 type tour struct {
 	began time.Time
-	made  int              // calls
+	turn  time.Time        // since when nobody was seen to wait for its place
 	host  string           // the server at which the run has a place; "" for none
 	next  *ledger.Dispatch // the chain that the run goes on with; nil for none
 }
@@ -106,7 +107,6 @@ func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *tour) error {
 		outcome, on := noPlace, ledger.Stop
 		moved := r.moveTo(ctx, t, sent.Server)
 		if moved {
-			t.made++
 			outcome = r.attempt(ctx, f.Chain, sent, asked)
 			on = r.goOn(ctx, t)
 		} else {
@@ -228,9 +228,13 @@ func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
 	switch {
 	case r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit:
 		return ledger.Stop
-	case t.made%r.budget == 0 && (r.hosts.waits(t.host) || r.crowded(ctx)):
-		return ledger.Stop
-	case r.hosts.waits(t.host):
+	case time.Since(t.turn) >= r.budget:
+		if r.hosts.waits(t.host) || r.crowded(ctx) {
+			return ledger.Stop
+		}
+		t.turn = time.Now()
+	}
+	if r.hosts.waits(t.host) {
 		return ledger.Own // the next chain is one that waits for this server
 	}
 	return ledger.Any

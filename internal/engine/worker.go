@@ -244,7 +244,7 @@ func (w *Worker) assemble(me string) {
 		Leave: w.stack.settings.Lease + 5*time.Second, Now: w.stack.clock.Now, Log: w.log,
 	})
 	w.runner = &runner{
-		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: runBudget,
+		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),
 		recording: recordingsOf(w.stack.rdb), hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
 		noteDue: d.note, publish: carry,
 	}
@@ -283,8 +283,10 @@ func recordingsOf(rdb redis.UniversalClient) chan struct{} {
 // script alone, and Redis does one script at a time.
 const connections = 64
 
-// quantum is how many calls a run makes in place while other chains wait for a worker.
-const runBudget = 5
+// budgetOf is how long a run keeps its place while other chains wait for one, so that of all
+// places one comes free every ms. It is a share of time and not of calls: a chain whose calls take a
+// minute keeps others waiting for one call, not for five.
+func budgetOf(places int) time.Duration { return time.Duration(places) * time.Millisecond }
 
 // recordings is how many outcomes are on their way to Redis at once. They keep it busy, and more
 // would only stand in its queue, before whatever starts a chain (docs/decisions.md).
