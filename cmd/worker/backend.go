@@ -21,7 +21,6 @@ type backend struct {
 	rdb       redis.UniversalClient
 	op        *control.Control
 	producer  *engine.Producer
-	actions   *control.AuditLog
 	registry  *membership.Registry
 	schedules *schedule.Store
 }

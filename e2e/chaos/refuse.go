@@ -95,7 +95,7 @@ func takeOverWithNobody(u *unit, _ int) {
 	killed := time.Now()
 	w.terms.Unsent += 24
 	replica.Resume()
-	err = replica.Client().SlaveOf(u.Context(), "NO", "ONE").Err()
+	err = replica.Client().ReplicaOf(u.Context(), "NO", "ONE").Err()
 	w.must(err == nil, "%v", err)
 	w.l.TakeOver(replica)
 	started := time.Now()

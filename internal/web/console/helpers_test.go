@@ -118,5 +118,3 @@ func (w world) toldOnce(a answer, text string) {
 		w.t.Error("a page that fetches itself takes the notice away")
 	}
 }
-
-func entry(who string) control.AuditEntry { return consoletest.Entry(who) }
