@@ -178,7 +178,7 @@ var producerMutations = []mutation{
 	{
 		"prune", "a void reference of a pruned call counts",
 		in("internal/ledger/lua/library.lua", " and times(rec) == t end", " end"),
-		"./internal/ledger", "TestModel",
+		"./internal/engine", "TestPrunedRowIsMadeWhereItCameBack",
 	},
 	{
 		"lease of a run", "a batch is settled while it is filled",

@@ -279,6 +279,30 @@ func TestPrune(t *testing.T) {
 	})
 }
 
+// A pruned row that comes back is made where it joined anew, not where it stood before.
+func TestPrunedRowIsMadeWhereItCameBack(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a\nt - b\nt - c", "3 new")
+		_ = w.give("t - a\nt - c", "2 waiting 1 missing 1 pruned", Prune())
+		_ = w.give("t - a\nt - b\nt - c", "1 new 2 waiting 1 disordered")
+		got := ""
+		for range 3 {
+			a := w.begin("t", "")
+			c, err := w.p.ledger.Call(w.Context(), ledger.BatchID("b"), w.p.tokenIDs.Name("t"), a.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += c.Ref
+			if _, err := w.p.ledger.Finish(w.Context(), a, made, ledger.Stop, newID(), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got != "acb" {
+			t.Errorf("made in the order %q, want acb", got)
+		}
+	})
+}
+
 func TestPruneIsLimited(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		var all []string
