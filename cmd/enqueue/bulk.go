@@ -32,39 +32,38 @@ type bulkFlags struct {
 
 const bulkHelp = `Enqueue many calls from a file in CSV or JSON Lines; - is standard input.
 
-CSV has a header with the columns server and token and, where they are wanted, licenses,
-chain, ref and id, in any order. JSON Lines has the same names. Rows of a token keep their
-order. A row that can't be one is told as FILE:LINE: FIELD: what is wrong, and does not stop
-the others; --rejects keeps such rows (with their tokens, mode 0600). The rows behind it in its
-chain are withheld, and kept there too, since a chain's order is that of the file. Correct
-the file and give it again.
+CSV has a header with the columns server and token, in any order. licenses, chain, ref and id
+are optional. JSON Lines has the same names. The calls of a token are made in the order of its
+rows. A bad row is told as FILE:LINE: FIELD: what is wrong, and does not stop the others. The
+rows behind it in its chain are withheld, because a chain's order is that of the file.
+--rejects keeps these rows (with their tokens, mode 0600). Correct the file and give it again.
 
-Giving a file again, corrected or after an interruption, adds only what is new and makes no
-row twice. A row is known by its id; one without id by what it says (server, token, chain
-and ref) and by its number among rows that say the same. So rows may be corrected, put in
-between and sorted. A row whose id is known for another server or chain, or stands
-twice in the file, conflicts: it is told and changes nothing.
+You can give a file again at any time, corrected or after an interruption: only what is new is
+added, and no row is made twice. A row is known by its id; one without id by what it says
+(server, token, chain and ref) and by its number among rows that say the same. So you may
+correct, insert and sort rows. A row conflicts if its id is known for another server or chain,
+or stands twice in the file. It is told, and nothing is changed.
 
-Calls of the batch that the file has no more are counted as missing; --prune cancels those
-that have not ended, and replaces a call that conflicts and was never sent. It does nothing if
-a row was left out or if another run fills the batch; for more than 20 calls and more than a
-tenth of the batch, --prune=N names their number. --strict enqueues nothing if any row
-is rejected or conflicts; the file is read twice for it, and for --prune.
+Calls of the batch that are no longer in the file and have not ended are counted as missing.
+--prune cancels them, and replaces a call that conflicts and was never sent. It does nothing if
+a row was left out or if another run fills the batch. For more than 20 calls and more than a
+tenth of the batch, --prune=N must name their number. --strict enqueues nothing if any row is
+rejected or conflicts. The file is read twice for --strict and --prune.
 
 --on-failure says what happens to a chain whose call was given up: hold (wait for a person),
 skip (go on with the next call), cancel (drop the later calls of the batch in that chain).
 
---canary K enqueues the rows of the first K tokens of the file first, waits until they have a
-result, and enqueues the others only when all of them succeeded. Else the batch holds and the
-exit status is 3: "status" and "watch" say so, too. Retry what failed and give the same command
-again; or give it with --canary 0, which enqueues the others all the same; or cancel the batch.
-The same command also goes on where one was interrupted. What "-" brings is kept in a file
-without a name meanwhile.
+--canary K enqueues the rows of the first K tokens first, and the others only when all of these
+succeeded. Otherwise the batch holds, and the exit status is 3. Then retry what failed and give
+the same command again; or give it with --canary 0, which enqueues the others all the same; or
+cancel the batch. The same command also goes on after an interruption. Standard input ("-") is
+kept in a file without a name meanwhile.
 
---dry-run checks every row, says what would be new, and plans: tokens, calls per token, the days that the quota takes
-(licences x 1000 a day for a token), and the least time at an assumed --latency: the greatest of
-the longest chain, the busiest token over its slots, the busiest server over SERVER_CONCURRENCY, and all calls over CONCURRENCY. Retries
-and other batches come on top.`
+--dry-run checks every row, says what would be new, and plans: tokens, calls per token, the days
+that the quota takes (licences x 1000 a day for a token), and the least time at an assumed
+--latency. That is the greatest of the longest chain, the busiest token over its slots, the
+busiest server over SERVER_CONCURRENCY, and all calls over CONCURRENCY. Retries and other
+batches come on top.`
 
 func (a *app) bulk() *cobra.Command {
 	var o bulkFlags

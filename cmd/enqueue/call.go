@@ -28,9 +28,9 @@ func (a *app) call() *cobra.Command {
 		Short:   "Enqueue one call",
 		GroupID: groupGive,
 		Long: `Enqueue one enable_module call. The token comes from WOLKVOX_TOKEN, a file or standard
-input, never from an argument, which everybody on the machine can read.
+input. It is never an argument, because everybody on the machine can read those.
 
-With --id, enqueueing the call again in the same batch changes nothing. With --wait the
+With --id you can enqueue the call again in the same batch without harm. With --wait the
 exit status is 3 unless the call succeeded.`,
 		Example: `  WOLKVOX_TOKEN=... enqueue call --server 0001
   enqueue call --server 0001 --token-file token.txt --licenses 5 --ref "order 1001" --id order-1001

@@ -21,11 +21,12 @@ func (a *app) chains() *cobra.Command {
 		Use:     "chains",
 		Short:   "Chains that wait, each with its reason and until when",
 		GroupID: groupSee,
-		Long: `Chains that have something to do: what each waits for, and until when. The calls of a
-chain are made one after the other; its head is the first that is not done. With --held
-those alone that wait for a person, with the call that each stands at, and what to do next. With --scheduled the calls
-that are not due yet (--at, --in): they join the end of their chain when they are, and block
-nothing until then.`,
+		Long: `Show what waits, why, and until when. A chain has the calls of a token in order; its head is
+the first that is not done.
+
+--held shows only chains that wait for a person, with the failed call and what to type next.
+--scheduled shows calls that are not due yet (--at, --in). They join the end of their chain
+when they are due, and block nothing until then.`,
 		Example: `  enqueue chains
   enqueue chains --held
   enqueue chains --scheduled

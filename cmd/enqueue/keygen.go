@@ -17,14 +17,14 @@ func (a *app) keygen() *cobra.Command {
 		Use:     "keygen",
 		Short:   "Print a new sealing key for HABILITA_KEYS, a key of the HTTP API, or a secret of webhooks",
 		GroupID: groupKeys,
-		Long: `Print a new sealing key: id:base64 of 32 random bytes. Tokens rest in Redis sealed under
-it, so keep it: without it they can't be opened again. All producers and workers of a
-Redis need the same keys. To change to a new key, put it before the old one
+		Long: `Print a new sealing key: id:base64 of 32 random bytes. Tokens rest in Redis sealed under it.
+Keep it: nobody can open them without it. All producers and workers of a Redis need the
+same keys. To change to a new key, put it before the old one
 (HABILITA_KEYS=new,old), restart the workers, and run "enqueue rekey".
 
 With --api NAME, print a key of the HTTP API and the pages instead, as HABILITA_API_KEYS of
-the worker takes it: NAME:KIND:KEY. NAME is what the action log shows, KEY is what a
-program sends. Several stand comma separated.
+the worker takes it: NAME:KIND:KEY. The audit log shows NAME, and a program sends
+KEY. Several stand comma separated.
 
 With --webhook, print a secret for WEBHOOK_SECRETS of the worker, which signs events. To
 change it, give both, comma separated, until the receivers have the new one.`,

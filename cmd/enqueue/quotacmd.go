@@ -17,9 +17,9 @@ func (a *app) quota() *cobra.Command {
 		Use:     "quota",
 		Short:   "What each token has used today, its slots and cool-downs",
 		GroupID: groupSee,
-		Long: `What each token has used of today's quota (licences x 1000 requests), the slots that are
-held for requests in flight, the chains that wait for one, and until when the token is
-left alone. Tokens are shown by their token_id, an HMAC, never as they are.`,
+		Long: `Show what each token has used of today's quota (licences x 1000 requests), its requests in
+flight (slots), the chains that wait for a slot, and until when the token is left alone.
+Tokens are shown by their token_id, an HMAC, never as they are.`,
 		Example: `  enqueue quota
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota --json | jq -r 'select(.used >= .quota) | .token_id'`,

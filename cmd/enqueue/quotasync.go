@@ -37,12 +37,13 @@ func (a *app) quotaSync() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sync (--token-id T | --batch B | --all)",
 		Short: "Ask the vendor what tokens have used, and count no less",
-		Long: `Asks the vendor for its own count of a token (token_info), and raises our count of today
-where the vendor's is higher, since another program uses the token. It is never lowered.
-Each question is a request itself: it takes a slot and counts on the quota. The server is
-that of a call of the token that is kept, or --server. The drift is the vendor's count
-minus ours; the highest one is the metric habilita_quota_drift. Licences stay as they are.
-Exit status 1 where a token could not be asked about.`,
+		Long: `Ask the vendor for its own count of a token (token_info). If it is higher than ours, because
+another program uses the token, ours is raised. It is never lowered, and licences stay.
+
+Each question is a request itself: it takes a slot and counts on the quota. It goes to the
+server of a call of the token, or to --server. The drift is the vendor's count minus ours;
+the metric habilita_quota_drift has the highest. Exit status 1 if a token could not be asked
+about.`,
 		Example: `  enqueue quota sync --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota sync --batch onboarding-2026-11
   enqueue quota sync --all --json | jq -r 'select(.drift > 0) | .token_id'`,

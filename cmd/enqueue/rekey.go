@@ -17,10 +17,11 @@ func (a *app) rekey() *cobra.Command {
 		Use:     "rekey",
 		Short:   "Seal all tokens under the first key",
 		GroupID: groupKeys,
-		Long: `Seal all tokens, the rows of schedules, and the key that names tokens, under the first of
-HABILITA_KEYS. No token changes its token_id and nothing stops meanwhile. Restart producers
-and workers with the new key in front first; then run this; then take the old key out of
-HABILITA_KEYS. What was cut off goes on where it is run again.`,
+		Long: `Seal all tokens, the rows of schedules, and the key that tokens get their names from, under the
+first of HABILITA_KEYS. No token changes its token_id, and nothing stops meanwhile.
+
+First restart producers and workers with the new key in front. Then run this. Then remove the
+old key from HABILITA_KEYS. If it was cut off, run it again.`,
 		Example: `  NEW=$(enqueue keygen --id k2)
   HABILITA_KEYS="$NEW,$HABILITA_KEYS" enqueue rekey`,
 		Args: noArgs(),

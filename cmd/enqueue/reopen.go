@@ -16,8 +16,8 @@ func (a *app) reopen() *cobra.Command {
 		Use:     "reopen BATCH",
 		Short:   "Let a cancelled batch take rows again",
 		GroupID: groupAct,
-		Long: `Let a batch that was cancelled take rows again. Nothing is made by itself: give its file
-again. What was cancelled before it was sent is then new; what was sent stays cancelled.`,
+		Long: `Let a cancelled batch take rows again. Nothing is made by itself: give its file again. Calls
+that were cancelled before they were sent are then new. Others stay cancelled.`,
 		Example: `  enqueue reopen november
   enqueue bulk operations.csv --batch november`,
 		Args:              exactly(1, "a batch"),

@@ -22,14 +22,13 @@ func (a *app) report() *cobra.Command {
 		Use:     "report BATCH",
 		Short:   "Every call of a batch with its result",
 		GroupID: groupSee,
-		Long: `Every call of a batch with its result, as it comes from the ledger: in no order, with
-constant memory. started_at is the first attempt's. chain is what --chain of retry, skip
-and cancel takes.
+		Long: `Write every call of a batch with its result, in no order, with constant memory. started_at is
+the time of the first attempt. retry, skip and cancel take the column chain as --chain.
 
-csv is for people and their spreadsheets: a text that begins with = + - @, a tab or a line
+csv is for people and their spreadsheets. A text that begins with = + - @, a tab or a line
 break gets an apostrophe before it, so that no spreadsheet takes it for a formula. --excel
-writes it as Excel opens it by a double click in most of Latin America and Europe: with a byte
-order mark, and semicolons. jsonl is exact, for programs.`,
+writes a byte order mark and semicolons, so Excel opens it by a double click in most of Latin
+America and Europe. jsonl is exact, for programs.`,
 		Example: `  enqueue report november > november.csv
   enqueue report november --excel > november.csv
   enqueue report november --state failed,waiting

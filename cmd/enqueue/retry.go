@@ -10,8 +10,8 @@ func (a *app) retry() *cobra.Command {
 	return a.decide(decision{
 		name:  "retry",
 		short: "Try calls that were given up again",
-		long: `Try the heads of held chains again, each with a new budget of attempts. With --batch
-those that belong to the batch. It returns after the counts show what it did.`,
+		long: `Try calls again that were given up and that hold their chain, each with a new budget of
+attempts. The command returns when the counts show what it did.`,
 		example: `  enqueue retry --batch november
   enqueue retry --chain 7vqk2m4xg5t3zr6hd2b2ncw5
   enqueue retry --server 0042`,

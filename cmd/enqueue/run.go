@@ -19,28 +19,27 @@ type runFlags struct {
 	retryFailed, skipFailed, today, dryRun, asJSON bool
 }
 
-const runHelp = `Do the whole job in this one process, with no Redis and no worker: make the calls of a
-file, and write each result to FILE.results.csv as it comes. The file is as for bulk.
+const runHelp = `Do the whole job in this one process, with no Redis and no worker. It makes the calls of a
+file, and writes each result to FILE.results.csv as it comes. The file is as for bulk.
 
-Order, slots, quota, attempts and back-off are those of a worker. Every request is written
-down in FILE.journal, on the disk, before it is sent. So whatever ends this process, the
-same command goes on where it was: what succeeded is not called again, and slots and quota
-that were used stay used. A request that was in flight at a crash has an unknown outcome: it
-is made again once its lease has ended (65 s by default, by the clock of this machine).
+Order, slots, quota, attempts and back-off are those of a worker. Every request is written to
+FILE.journal, on the disk, before it is sent. So the same command goes on after any crash: what
+succeeded is not called again, and used slots and quota stay used. A request that was in flight
+at a crash has an unknown outcome. It is made again when its lease has ended (65 s by default,
+by the clock of this machine).
 
-FILE may be corrected between two starts, in any order: what succeeded stays, rows that are
-new are made, and rows that it has no more are not (what was tried of them stays in the
-results). A row is known by its id; one without id by what it says. A row that can't be one is
-told as FILE:LINE: FIELD: what is wrong; the rows behind it in its chain are withheld until it is
-corrected, and --rejects keeps them all (with their tokens, mode 0600).
+You may correct FILE between two starts. What succeeded stays, new rows are made, and rows that
+are no longer in it are not (their attempts stay in the results). A row is known by its id; one
+without id by what it says. A bad row is told as FILE:LINE: FIELD: what is wrong. The rows
+behind it in its chain are withheld until it is corrected; --rejects keeps them all (with
+their tokens, mode 0600).
 
-One process at a time works on a file, and it counts only what it sends itself: do not use a token here
-and through Redis on the same day. The journal has no token, but the key that names them; it
-is private (mode 0600). Once all is done, FILE.journal can be removed.
+One process at a time works on a file, and it counts only what it sends itself. So do not use a
+token here and through Redis on the same day. The journal has no token, but the key that tokens
+get their names from; it is private (mode 0600). When all is done, you can remove it.
 
-It ends when nothing more happens without a person; where the day's quota is used up it
-waits for the next day, or, with --today, ends. Ctrl-C ends it in order: requests in flight
-end first.
+It ends when nothing more happens without a person. If the day's quota is used up, it waits for
+the next day; with --today it ends. Ctrl-C lets requests in flight end first.
 
 Exit status: 0 every call of the file succeeded; 3 some did not, or wait for tomorrow, or rows
 were rejected, conflict or were withheld; 1 it was stopped or failed.`

@@ -10,14 +10,13 @@ import (
 	"habilita/internal/redisconn"
 )
 
-const scheduleHelp = `Recurring bulk runs: the rows of a file are kept, sealed, in Redis, and at each tick of a
-cron expression in a time zone a worker enqueues them as a batch of its own, which is named
-SCHEDULE@TICK. Any number of workers make each tick once.
+const scheduleHelp = `Enqueue the same file again and again, for example every night. Redis keeps the rows of the
+file, sealed. At each tick of a cron expression in a time zone, one worker enqueues them as a
+batch of its own, named SCHEDULE@TICK.
 
-A run is skipped while the last one has not settled, unless --overlap is given. Calls whose
-chain is held (it waits for a person) when a run begins are passed over by that run, unless
---pile-up is given: "schedule show" counts them, and "enqueue chains --held" says what they
-wait for.`
+A run is skipped while the last one has not settled, unless --overlap is given. A run leaves
+out the calls of chains that are held (they wait for a person), unless --pile-up is given.
+"schedule show" counts them, and "enqueue chains --held" says what they wait for.`
 
 func (a *app) schedule() *cobra.Command {
 	cmd := &cobra.Command{

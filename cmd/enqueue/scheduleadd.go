@@ -30,24 +30,24 @@ type scheduleFlags struct {
 }
 
 const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
-(minute, hour, day of the month, month, day of the week) in a time zone. The file is as that
-of bulk, and a row that can't be one is told in the same way; so is an id that stands twice for
-a token. The rows behind such a row in its chain are withheld, but under --on-failure skip: no
-run makes them (exit status 3). Correct the file and add it again with --replace: the schedule
-takes the rows of the new file, and keeps its history. A file is not read again by itself.
-What "-" brings is kept in a file without a name while it is checked.
+(minute, hour, day of the month, month, day of the week) in a time zone.
 
-Sunday is 0 or 7. Where both the day of the month and the day of the week are given, one of
-them is enough: '0 2 1 * mon' runs on the first of each month and on every Monday. What the
-expression means and its next five runs are shown before anything is kept; --dry-run shows
-them only.
+The file is checked as bulk does it. A bad row, or an id that stands twice for a token, is left
+out and told as FILE:LINE: FIELD: what is wrong (exit status 3). The rows behind it in its
+chain are withheld, except under --on-failure skip. Correct the file and add it again with
+--replace: the history stays. The file is not read again by itself. Standard input ("-") is
+kept in a file without a name while it is checked.
 
-Where the clocks change, an expression that names its hours has one run for each time that it
-names: in the hour that is skipped, at the moment when the clocks go forward; in the hour that
-comes twice, the first time. An expression whose hour is * goes by real time.
+Sunday is 0 or 7. If both the day of the month and the day of the week are given, one of them
+is enough: '0 2 1 * mon' runs on the first of each month and on every Monday. The command
+first shows what the expression means and its next five runs; --dry-run only does that.
 
---missed says what happens to ticks at which no worker was there for more than 5 minutes: once
-(however many, one run for the last of them) or skip.`
+When the clocks change, an expression that names its hours has one run for each time that it
+names: in the skipped hour, when the clocks go forward; in the doubled hour, the first time.
+An expression whose hour is * goes by real time.
+
+--missed says what happens after no worker ran for more than 5 minutes: once (one run for all
+missed ticks) or skip.`
 
 func (a *app) scheduleAdd() *cobra.Command {
 	var o scheduleFlags

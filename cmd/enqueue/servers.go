@@ -21,11 +21,13 @@ func (a *app) servers() *cobra.Command {
 		Use:     "servers",
 		Short:   "How the vendor's servers are, and which of them are left alone",
 		GroupID: groupSee,
-		Long: `The vendor's servers that were called: requests and failures of the last 5 to 10 minutes
-(no connection, no answer, 5xx, nonsense; a refusal is an answer), and how they are.
-After 5 failures in a row, of 2 chains or more, a server is "open": its calls are put off
-without an attempt, and one request at a time probes it, at distances from 2 s to 60 s.
-"half_open": a probe is under way. An answer closes it.`,
+		Long: `Show the vendor's servers that were called, and which of them are down. It counts requests and
+failures of the last 5 to 10 minutes: no connection, no answer, 5xx, nonsense. A refusal is
+an answer.
+
+After 5 failures in a row, of 2 chains or more, a server is "open": its calls wait without
+spending attempts, and one request at a time probes it, every 2 s to 60 s. "half_open": a
+probe is under way. An answer closes it.`,
 		Example: `  enqueue servers
   enqueue servers --json | jq -r 'select(.state != "closed") | .server'
   enqueue servers lift --server 0042`,

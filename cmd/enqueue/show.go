@@ -15,8 +15,8 @@ func (a *app) show() *cobra.Command {
 		Use:     "show ID",
 		Short:   "One call with its result",
 		GroupID: groupSee,
-		Long: `One call with its result, also one of no batch. An id that was given in several batches
-or for several tokens shows several calls. One that is not due yet (--at, --in) has due_at.`,
+		Long: `Show one call with its result. If an id was given in several batches or for several tokens, it
+shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 		Example: `  enqueue show order-1001
   enqueue show order-1001 --json | jq -r .state`,
 		Args: exactly(1, "the id of a call"),

@@ -10,8 +10,8 @@ func (a *app) skip() *cobra.Command {
 	return a.decide(decision{
 		name:  "skip",
 		short: "Leave calls that were given up, and go on with the next ones",
-		long: `Leave the heads of held chains and go on with the calls behind them. With --batch
-those that belong to the batch. It returns after the counts show what it did.`,
+		long: `Leave calls that were given up and that hold their chain, and go on with the calls behind them.
+The command returns when the counts show what it did.`,
 		example: `  enqueue skip --chain 7vqk2m4xg5t3zr6hd2b2ncw5
   enqueue skip --batch november`,
 		done: "skipped", noun: "call", act: (*control.Control).Skip,

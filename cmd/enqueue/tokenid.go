@@ -17,15 +17,15 @@ import (
 	"habilita/internal/vault"
 )
 
-const tokenIDHelp = `Tell the names of tokens: the token_id that reports, chains, pages and logs show in a token's
-place. With it a line of a report can be traced to a row of a file, and the other way round.
+const tokenIDHelp = `Tell the token_id that reports, chains, pages and logs show instead of a token. With it you
+find the row of a file that a line of a report is about, and the other way round.
 
 One token comes from WOLKVOX_TOKEN, --token-file or --token-stdin, never from an argument. With
 --file, all rows of a file are named, as CSV: row (its line), server, ref, token_id, chain, id.
-A row that can't be one is told as bulk tells it, and the exit status is 3.
+Bad rows are told as bulk tells them, and the exit status is 3.
 
-It prints names only, and writes nothing to Redis. A file that "enqueue run" works off has names
-of its own, which FILE.results.csv shows.`
+It prints names only, and writes nothing to Redis. "enqueue run" has names of its own for each
+file, which FILE.results.csv shows.`
 
 func (a *app) tokenID() *cobra.Command {
 	var (

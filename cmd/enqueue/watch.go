@@ -16,15 +16,13 @@ func (a *app) watch() *cobra.Command {
 		Use:     "watch BATCH",
 		Short:   "Live progress of a batch until it is settled",
 		GroupID: groupSee,
-		Long: `Live progress of a batch: drawn in place on a terminal, else a line for every change. It
-ends when the batch is settled, that is, when nothing more happens without a person. Ctrl-C
-ends it too, and changes nothing. The exit status is 0, whatever the counts are: use
-"enqueue bulk --wait" where a script has to know.
+		Long: `Follow a batch until nothing more happens without a person: in place on a terminal, else with
+a line for every change. Ctrl-C ends it too, and changes nothing. The exit status is 0, whatever
+the counts are. In a script, use "enqueue bulk --wait".
 
-It tells the counts, the rate (smoothed over some 10 s), the time to the end at that rate, what
-chains wait for and until when at the earliest, and the last errors. What waits is looked at
-every 3 s at most. In a big batch that is a sample of its chains: "sample" says so, and
-"enqueue chains" has all.`,
+It tells the counts, the rate (smoothed over some 10 s), the time left at that rate, what chains
+wait for and until when, and the last errors. It looks at what waits every 3 s at most. In a big
+batch it looks at a sample of the chains, and says "sample"; "enqueue chains" has all.`,
 		Example: `  enqueue watch november
   enqueue watch november --json | jq .succeeded
   enqueue watch november --json | jq -c '[.rate, .eta_seconds, .waiting]'`,

@@ -43,16 +43,16 @@ func demoCommand(e env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work, with nothing installed: a Redis and a wolkvox inside this process",
-		Long: `demo enqueues a file of operations and works it off, with a Redis and a simulated wolkvox
-inside this process: nothing leaves the machine, and nothing is kept. It ends when nothing
-more can run today, with the results, what waits for a person or for tomorrow, and the
+		Long: `demo shows habilita at work: it enqueues a file of operations and makes its calls, with a Redis
+and a simulated wolkvox inside this process. Nothing leaves the machine, and nothing is kept. At
+the end it shows the results, what waits for a person or for tomorrow, and the simulated
 vendor's own account of what it was asked.
 
-The simulated wolkvox is strict about its limits and fails now and then, as the seed has
-it. It takes every token, but refuses those that begin with ` + badPrefix + ` and lets only ` + fmt.Sprint(usedLeft) + `
+The simulated wolkvox is strict about its limits, and fails now and then; --seed chooses when.
+It takes every token, but refuses those that begin with ` + badPrefix + ` and lets only ` + fmt.Sprint(usedLeft) + `
 more requests pass today of those that begin with ` + usedPrefix + `.
 
-Exit status: 0, or 1 where the account breaks a promise.`,
+Exit status: 0, or 1 if the account breaks a promise.`,
 		Example: `  worker demo                    # examples/operations.csv
   worker demo --seed 7           # other faults
   worker demo --file mine.csv    # a file of yours; its tokens stay on this machine
