@@ -396,6 +396,9 @@ func TestRefusedAsAWhole(t *testing.T) {
 				t.Errorf("it left a batch: %v", err)
 			}
 		}
+		if s, err := w.p.EnqueueBatch(t.Context(), "b", func(func(Call, error) bool) {}); err != nil || s.Rows != 0 {
+			t.Errorf("a sequence without a call: %+v, %v", s, err)
+		}
 		if keys := w.b.Client.Keys(t.Context(), "habilita:batch*").Val(); len(keys) > 0 {
 			t.Errorf("it left %v", keys)
 		}
