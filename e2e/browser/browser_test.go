@@ -236,6 +236,9 @@ func wide(t *testing.T) (w *consoletest.Stage, pages []string) {
 	if _, err := w.Actions.Append(t.Context(), consoletest.Entry(strings.Repeat("wide", 40))); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := w.Actions.Append(t.Context(), consoletest.Entry("carlos@portatil")); err != nil {
+		t.Fatal(err)
+	}
 	for _, d := range []schedule.Definition{{Name: "nightly", Cron: "0 2 * * *", Timezone: "America/Bogota", Source: "operaciones.csv"},
 		{Name: "another", Cron: "0 2 * * *", Timezone: "America/Argentina/ComodRivadavia", Source: strings.Repeat("long-", 20) + ".csv"}} {
 		if err := w.Schedules.Put(t.Context(), d, 96, "made-up", false); err != nil {
@@ -247,20 +250,26 @@ func wide(t *testing.T) (w *consoletest.Stage, pages []string) {
 }
 
 // fits is an expression: what is wrong with how the page fits its window. Nothing is wider
-// than it, no word is broken, and the current page can be seen among the others.
+// than it or reaches out of its column, no word is broken, and the current page can be seen among the others.
 const fits = `(() => {
   const bad = [], root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) {
     const widest = [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.sr, .skip'));
     bad.push('scrolls to ' + root.scrollWidth + ': ' + widest.slice(-3).map(e => e.tagName + '.' + e.className).join(' '));
   }
+  const main = document.querySelector('main'), style = getComputedStyle(main);
+  const edge = main.getBoundingClientRect().right - parseFloat(style.paddingRight);
+  for (const e of main.querySelectorAll('table, .card, .filter, .tiles')) {
+    const right = e.getBoundingClientRect().right;
+    if (right > edge + 1) bad.push(e.tagName + '.' + e.className + ' is ' + Math.round(right - edge) + ' wider than the page');
+  }
   const here = document.querySelector('nav a[aria-current]');
   if (here) { const r = here.getBoundingClientRect(); if (r.left < 0 || r.right > root.clientWidth || r.top < 0) bad.push('the current page is out of sight'); }
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let n; n = texts.nextNode();) {
     if (!n.data.trim() || n.parentElement.closest('.sr, .skip, noscript, script, code, pre')) continue;
-    for (const m of n.data.matchAll(/\p{L}{2,22}/gu)) {
-      if (/[^\s(]$/.test(n.data.slice(0, m.index)) || /^[-_/.:\p{L}]/u.test(n.data.slice(m.index + m[0].length))) continue;
+    for (const m of n.data.matchAll(/\p{L}[\p{L}@]{1,21}/gu)) {
+      if (/[^\s(]$/.test(n.data.slice(0, m.index)) || /^[-_/.:@\p{L}]/u.test(n.data.slice(m.index + m[0].length))) continue;
       const range = document.createRange();
       range.setStart(n, m.index);
       range.setEnd(n, m.index + m[0].length);

@@ -9,9 +9,12 @@ import (
 	"time"
 )
 
+// Unknown is the name of who gave none.
+const Unknown = "unknown"
+
 // Actor is who decides and by which way: the audit log names both.
 type Actor struct {
-	// Who is the name of a key, "local", or for the CLI the user and machine; "" is "unknown".
+	// Who is the name of a key, "local", or for the CLI the user and machine; "" is Unknown.
 	Who string
 	// Via is one of the Bys; "" is ByGo.
 	Via string
@@ -29,7 +32,7 @@ func WithActor(ctx context.Context, a Actor) context.Context {
 
 // ThisUser is the user and machine of this process, as Actor.Who has them.
 func ThisUser() string {
-	name := "unknown"
+	name := Unknown
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
@@ -62,7 +65,7 @@ func (o *Control) Note(ctx context.Context, action, target, result string, faile
 	a, _ := ctx.Value(actorKey{}).(Actor)
 	e := AuditEntry{Who: a.Who, Via: a.Via, Action: action, Target: target, Result: result}
 	if e.Who == "" {
-		e.Who = "unknown"
+		e.Who = Unknown
 	}
 	if e.Via == "" {
 		e.Via = ByGo

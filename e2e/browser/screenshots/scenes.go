@@ -145,8 +145,12 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		{Who: "carlos@laptop", Via: control.ByCLI, Action: "retry", Target: "batch renovación-octubre", Result: "3 chains"},
 		{Who: "provisioning", Via: control.ByAPI, Action: "cancel", Target: "batch prueba", Result: "128 calls"},
 		{Who: "ana", Via: control.ByConsole, Action: "skip", Target: "chain aabbccddeeffgghhiijjkkll", Result: "1 chain"},
-		{Who: "carlos@laptop", Via: control.ByCLI, Action: "schedule pause", Target: "schedule weekly-audit", Result: "paused; `enqueue schedule resume weekly-audit` goes on"},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "schedule pause", Target: "schedule weekly-audit", Result: "done"},
 		{Who: "carlos@laptop", Via: control.ByCLI, Action: "lift", Target: "server 0042", Result: "its calls are made again"},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "enqueue", Target: "batch renovación-octubre", Result: "118 new of 120 rows"},
+		{Who: "aprovisionamiento", Via: control.ByGo, Action: "enqueue", Target: "batch migración-norte", Result: "failed after 12 new of 40 rows: the file broke off"},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "enqueue", Target: "call 4kzq7xw2mhd6-1c8f5e", Result: "chain aabbccddeeffgghhiijjkkll"},
+		{Who: "ana", Via: control.ByConsole, Action: "cancel", Target: "batch ventas-sur", Result: "17 calls; 2 parts of Redis could not be read"},
 		{Who: "ana", Via: control.ByConsole, Action: "retry", Target: "cause bad_token of all held chains", Result: "failed after 12 chains: the decision was cut off"},
 	} {
 		if _, err := s.Actions.Append(ctx, e); err != nil {

@@ -315,7 +315,7 @@ func TestHeldChainsAreDecidedOnTogether(t *testing.T) {
 	w.settled("many")
 	w.settled("other")
 	groups := w.get("/chains")
-	groups.has(t, 200, "31 chains", "Retry all 31", "Cancel all 31", "The vendor does not accept this token.", "give the file again with --prune",
+	groups.has(t, 200, "31 chains", "Retry all 31", "Cancel all 31", "The vendor does not accept this token.", "give the file again with <code class=\"option\">--prune</code>",
 		"<title>(32) Chains", "/chains?cause=bad_token", "failed (5xx)", "30 calls wait behind them.")
 	groups.hasNot(t, "Skip all")
 	if n := strings.Count(groups.body, "<li data-key"); n != 3 {

@@ -69,7 +69,7 @@ func (w *words) cooling(reason string) string {
 	return w.sayOr("cooling."+reason, w.sayOr("cooling.other", ""))
 }
 
-// target is what somebody acted on, as the audit log keeps it (operator.Selection's
+// target is what somebody acted on, as the audit log keeps it (control.Selection's
 // String), in words. What is of no known form, such as one that a newer version wrote, is
 // told as it is.
 func (w *words) target(t string) string {
@@ -90,10 +90,21 @@ func (w *words) target(t string) string {
 	return w.sayOr("target."+what, t, name)
 }
 
+// who is who acted; one that is not known is told in the language of the page.
+func (w *words) who(name string) string {
+	if name == control.Unknown {
+		return w.sayOr("who.unknown", name)
+	}
+	return name
+}
+
 // What the commands, the API and these pages write as the result of an action.
 var (
 	countOf     = regexp.MustCompile(`^(\d+) (chain|call|server|token|row)s?$`)
-	failedAfter = regexp.MustCompile(`^failed after (\d+ \w+): `)
+	failedAfter = regexp.MustCompile(`^failed after (\d+ \w+|\d+ new of \d+ rows): `)
+	enqueued    = regexp.MustCompile(`^(\d+) new of (\d+) rows$`)
+	ofChain     = regexp.MustCompile(`^chain [^ ]+$`)
+	unreadParts = regexp.MustCompile(`; (\d+) parts? of Redis could not be read$`)
 	synced      = regexp.MustCompile(`^(\d+) tokens? asked about, (\d+) counts? raised`)
 	madeBatch   = regexp.MustCompile(`^batch +([^\n]+)`)
 )
@@ -106,6 +117,18 @@ func (w *words) result(r string) string {
 	if m := countOf.FindStringSubmatch(r); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		return w.sayOr("count."+m[2]+"s", "", n)
+	}
+	if m := enqueued.FindStringSubmatch(r); m != nil {
+		fresh, _ := strconv.Atoi(m[1])
+		rows, _ := strconv.Atoi(m[2])
+		return w.sayOr("count.rows", "", rows) + "; " + w.sayOr("result.new", "", fresh)
+	}
+	if m := unreadParts.FindStringSubmatch(r); m != nil {
+		parts, _ := strconv.Atoi(m[1])
+		return w.result(strings.TrimSuffix(r, m[0])) + "; " + w.sayOr("result.unread", "", parts)
+	}
+	if ofChain.MatchString(r) {
+		return w.target(r)
 	}
 	if m := failedAfter.FindStringSubmatch(r); m != nil {
 		return w.sayOr("result.failed_after", "", w.result(m[1]))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -71,6 +72,8 @@ func (s *site) functions(assets map[string]asset) template.FuncMap {
 		"slots":    slotMarks,
 		"target":   s.target,
 		"result":   s.result,
+		"who":      s.who,
+		"options":  options,
 		"card":     func(c chainView, now time.Time, act bool) chainCard { return chainCard{c, now, act} },
 		"startsat": s.startsAt,
 		"with2":    func(a, b any) [2]any { return [2]any{a, b} },
@@ -91,6 +94,16 @@ type chainCard struct {
 	Chain chainView
 	Now   time.Time
 	Act   bool
+}
+
+// option is an option of a command within a text.
+var option = regexp.MustCompile(`--[a-z][a-z-]*`)
+
+// options sets the options of commands that a text names as code, so that no line breaks
+// within one.
+func options(text string) template.HTML {
+	// #nosec G203 -- the text is escaped
+	return template.HTML(option.ReplaceAllString(template.HTMLEscapeString(text), `<code class="option">$0</code>`))
 }
 
 // short is the beginning of a token's or chain's long name.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,22 @@ func TestStatesOfABatch(t *testing.T) {
 	}
 }
 
+// An option of a command is set as code, and nothing else of a text is.
+func TestOptionsInTexts(t *testing.T) {
+	if got, want := options("a < b with --prune, or --dry-run."), `a &lt; b with <code class="option">--prune</code>, or <code class="option">--dry-run</code>.`; string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for _, lang := range []string{"en", "es"} {
+		w, err := loadWords(lang, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := options(w.advice("bad_token")); !strings.Contains(string(said), ">--prune</code>") {
+			t.Errorf("%s: %s", lang, said)
+		}
+	}
+}
+
 // The rate of a batch is of what succeeded.
 func TestOnlySuccessesAreARateOfAPage(t *testing.T) {
 	now := time.Unix(1000, 0)
@@ -104,11 +121,17 @@ func TestResultsOfActionsInPlainWords(t *testing.T) {
 			"96 rows":    {"96 rows", "96 filas"},
 			"failed after 3 chains: redis: i/o timeout; give the command again": {"failed; done before: 3 chains", "falló; hecho antes: 3 cadenas"},
 			"failed: there is no such thing: `enqueue schedule list` has them":  {"failed", "falló"},
+			"3 new of 5 rows":    {"5 rows; 3 new", "5 filas; 3 nuevas"},
+			"1 new of 1 rows":    {"1 row; 1 new", "1 fila; 1 nueva"},
+			"chain aabbccddeeff": {"chain aabbccdd", "cadena aabbccdd"},
+			"failed after 3 new of 5 rows: the row limit was met":    {"failed; done before: 5 rows; 3 new", "falló; hecho antes: 5 filas; 3 nuevas"},
+			"3 chains; 2 parts of Redis could not be read":           {"3 chains; 2 parts of Redis could not be read", "3 cadenas; no se pudieron leer 2 partes de Redis"},
+			"done; 1 part of Redis could not be read":                {"done; 1 part of Redis could not be read", "hecho; no se pudo leer 1 parte de Redis"},
 			"it was so already":                                      {"it was so already", "ya estaba así"},
 			"resumed; its next run is 2026-11-24":                    {"done", "hecho"},
 			"its cool-down is over":                                  {"done", "hecho"},
 			"batch   nightly-1\nfollow  enqueue schedule show night": {"batch nightly-1", "lote nightly-1"},
-			"5 tokens asked about, 1 count raised, 1 failed":         {"5 tokens; 1 count raised", "5 tokens; 1 cuenta subió"},
+			"5 tokens asked about, 1 count raised, 1 failed":         {"5 tokens; 1 count raised", "5 tokens; 1 contador subió"},
 		} {
 			if got := w.result(result); got != want[map[string]int{"en": 0, "es": 1}[lang]] {
 				t.Errorf("%s: %q is told as %q", lang, result, got)
@@ -117,11 +140,26 @@ func TestResultsOfActionsInPlainWords(t *testing.T) {
 		for target, want := range map[string][2]string{
 			"cause bad_token of batch one":       {"batch one: The vendor does not accept this token.", "lote one: El proveedor no acepta este token."},
 			"cause bad_token of all held chains": {"all held chains: The vendor does not accept this token.", "todas las cadenas retenidas: El proveedor no acepta este token."},
+			"call 4kzq-1":                        {"call 4kzq-1", "llamada 4kzq-1"},
 			"schedule nightly":                   {"schedule nightly", "programación nightly"},
 		} {
 			if got := w.target(target); got != want[map[string]int{"en": 0, "es": 1}[lang]] {
 				t.Errorf("%s: %q is told as %q", lang, target, got)
 			}
+		}
+		for _, action := range []string{"enqueue", "retry", "skip", "cancel", "reopen", "lift", "sync",
+			"schedule add", "schedule pause", "schedule resume", "schedule run", "schedule remove"} {
+			if w.sayOr("action."+action, "") == "" {
+				t.Errorf("%s has no word for the action %q", lang, action)
+			}
+		}
+		for _, via := range []string{control.ByAPI, control.ByConsole, control.ByCLI, control.ByGo} {
+			if w.sayOr("via."+via, "") == "" {
+				t.Errorf("%s has no word for the way %q", lang, via)
+			}
+		}
+		if w.who("ana") != "ana" || (w.who(control.Unknown) == control.Unknown) != (lang == "en") {
+			t.Errorf("%s: who acted is told as %q and %q", lang, w.who("ana"), w.who(control.Unknown))
 		}
 	}
 }
