@@ -246,6 +246,35 @@ func someSchedules(ctx context.Context, s *consoletest.Stage) error {
 			return err
 		}
 	}
+	if err := someRuns(ctx, s); err != nil {
+		return err
+	}
 	_, err := s.Schedules.Pause(ctx, "weekly-audit")
 	return err
+}
+
+// someRuns gives each schedule a last run: one that left rows out, one that was skipped, and one
+// that failed.
+func someRuns(ctx context.Context, s *consoletest.Stage) error {
+	for name, result := range map[string]string{"weekly-audit": schedule.ResultSkipped, "first-of-month": schedule.ResultFailed} {
+		st, err := s.Schedules.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		d := schedule.Decision{Kind: schedule.KindTick, Tick: time.Now(), Result: result, Next: st.Next}
+		if _, err := s.Schedules.PassOver(ctx, st, d); err != nil {
+			return err
+		}
+	}
+	st, err := s.Schedules.Get(ctx, "nightly")
+	if err != nil {
+		return err
+	}
+	const batch = "renovación-octubre"
+	c, _, err := s.Schedules.MakeClaim(ctx, st, schedule.Decision{Kind: schedule.KindTick, Tick: time.Now(), Batch: batch, Next: st.Next}, time.Minute)
+	if err != nil {
+		return err
+	}
+	return s.Schedules.Finish(ctx, st.ID, c, schedule.Run{Batch: batch, Kind: schedule.KindTick, Tick: time.Now().UnixMilli(),
+		Result: schedule.ResultMade, Calls: 82, Passed: 8, Rejected: 1, Conflicts: 2, Withheld: 12})
 }

@@ -28,6 +28,9 @@ func (v scheduleView) LastAt() time.Time {
 // Running reports whether a worker enqueues a run just now.
 func (v scheduleView) Running() bool { return v.Claim.Number > 0 }
 
+// Withheld are the rows of the last run that were left out behind rejected or conflicting ones.
+func (v scheduleView) Withheld() int { return v.Last.Withheld - v.Last.Passed }
+
 // BatchPath is the address of the last run's batch.
 func (v scheduleView) BatchPath() string { return batchPath(v.Last.Batch) }
 

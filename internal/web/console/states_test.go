@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/schedule"
 )
 
 // A batch is told by one word, and only what gets on by itself has a time left.
@@ -84,6 +85,24 @@ func TestOptionsInTexts(t *testing.T) {
 		}
 		if said := options(w.advice("bad_token")); !strings.Contains(string(said), ">--prune</code>") {
 			t.Errorf("%s: %s", lang, said)
+		}
+	}
+}
+
+// A run of a schedule tells every kind of row that it left out.
+func TestRowsThatARunOfAScheduleLeftOut(t *testing.T) {
+	sites, err := loadSites(Options{Location: time.UTC}, map[string]asset{"icon.svg": {}, "console.css": {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := schedule.Run{Batch: "one", Result: schedule.ResultMade, Calls: 82, Passed: 8, Rejected: 1, Conflicts: 2, Withheld: 12}
+	for lang, want := range map[string]string{
+		"en": "82 calls · 8 calls passed over: their chains are held · 1 row rejected · 2 rows in conflict · 4 rows left out behind them",
+		"es": "82 llamadas · 8 llamadas pasadas por alto: sus cadenas están retenidas · 1 fila rechazada · 2 filas en conflicto · 4 filas dejadas fuera detrás",
+	} {
+		body, err := sites[lang].render("schedules", &page{Name: "schedules", Lang: lang, Now: time.Now(), Data: schedulesData{Schedules: []scheduleView{{Last: &run}}}})
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: no %q: %v\n%s", lang, want, err, body)
 		}
 	}
 }
