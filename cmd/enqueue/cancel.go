@@ -9,7 +9,7 @@ import (
 func (a *app) cancel() *cobra.Command {
 	return a.decide(decision{
 		name:  "cancel",
-		short: "Take calls out that have no result yet",
+		short: "Cancel calls that have no result yet",
 		long: `Cancel calls that have no result yet: they are not made. A call that is at the vendor may end.
 
 --batch cancels all calls of a batch and refuses later rows of it ("enqueue reopen" undoes

@@ -15,7 +15,7 @@ func (a *app) keygen() *cobra.Command {
 	var readOnly, hook bool
 	cmd := &cobra.Command{
 		Use:     "keygen",
-		Short:   "Print a new sealing key for HABILITA_KEYS, a key of the HTTP API, or a secret of webhooks",
+		Short:   "Print a new sealing key, API key or webhook secret",
 		GroupID: groupKeys,
 		Long: `Print a new sealing key: id:base64 of 32 random bytes. Tokens rest in Redis sealed under it.
 Keep it: nobody can open them without it. All producers and workers of a Redis need the

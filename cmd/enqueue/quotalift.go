@@ -13,7 +13,7 @@ func (a *app) quotaLift() *cobra.Command {
 	var token string
 	cmd := &cobra.Command{
 		Use:   "lift --token-id T",
-		Short: "Call again with a token that cools down",
+		Short: "End a token's cool-down, and call with it again",
 		Long: `Ends the cool-down of a token, for one whose cause is known to be gone: more licences, the
 end of maintenance. Its chains go on at once. If the vendor refuses still, it cools down again.`,
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'

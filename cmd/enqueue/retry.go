@@ -9,7 +9,7 @@ import (
 func (a *app) retry() *cobra.Command {
 	return a.decide(decision{
 		name:  "retry",
-		short: "Try calls that were given up again",
+		short: "Try again calls that were given up",
 		long: `Try calls again that were given up and that hold their chain, each with a new budget of
 attempts. The command returns when the counts show what it did.`,
 		example: `  enqueue retry --batch november

@@ -51,7 +51,7 @@ func (a *app) runLocal() *cobra.Command {
 	var o runFlags
 	cmd := &cobra.Command{
 		Use:     "run FILE",
-		Short:   "The whole job in this process, with no Redis and no worker",
+		Short:   "Make all calls of a file in this process, with no Redis and no worker",
 		GroupID: groupGive,
 		Long:    runHelp,
 		Example: `  enqueue run operations.csv --dry-run

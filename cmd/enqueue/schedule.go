@@ -21,7 +21,7 @@ out the calls of chains that are held (they wait for a person), unless --pile-up
 func (a *app) schedule() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "schedule",
-		Short:   "Recurring bulk runs: add, list, show, pause, resume, run, remove",
+		Short:   "Enqueue a file again and again: add, list, show, pause, resume, run, remove",
 		GroupID: groupGive,
 		Long:    scheduleHelp,
 		Example: `  enqueue schedule add nightly --cron '0 2 * * *' --timezone America/Bogota --file operations.csv

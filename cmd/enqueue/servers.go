@@ -19,7 +19,7 @@ func (a *app) servers() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "servers",
-		Short:   "How the vendor's servers are, and which of them are left alone",
+		Short:   "The vendor's servers, and which of them are down",
 		GroupID: groupSee,
 		Long: `Show the vendor's servers that were called, and which of them are down. It counts requests and
 failures of the last 5 to 10 minutes: no connection, no answer, 5xx, nonsense. A refusal is
@@ -73,7 +73,7 @@ func (a *app) serversLift() *cobra.Command {
 	var server string
 	cmd := &cobra.Command{
 		Use:   "lift --server S",
-		Short: "Make calls to a server again that is left alone",
+		Short: "Call a server again that was found down",
 		Long: `Closes the breaker of a server, for one that is known to be well again: its calls are made
 as their chains come back, within a minute. If it fails still, it opens again.`,
 		Example: `  enqueue servers lift --server 0042`,
