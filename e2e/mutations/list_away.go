@@ -3,6 +3,21 @@ package main
 // awayMutations are of a Redis of which a part can't be read.
 var awayMutations = []mutation{
 	{
+		"no script runs on half a bucket", "a script of the ledger does",
+		in("internal/ledger/keys.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
+		"./internal/ledger", "TestNoScriptRunsOnHalfABucket",
+	},
+	{
+		"no script runs on half a bucket", "a grant does",
+		in("internal/quota/key.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
+		"./internal/quota", "TestNothingIsGrantedOnHalfABucket",
+	},
+	{
+		"no script runs on half a bucket", "a script of a schedule does",
+		in("internal/schedule/store.go", "return []string{s.key(id), s.key(id) + \"whole\"}", "return []string{s.key(id)}"),
+		"./internal/schedule", "TestNoScriptRunsOnHalfASchedule",
+	},
+	{
 		"the parts of a ledger that can be read", "counts of a part pass for those of all",
 		in("internal/ledger/read.go", "	return sum, unread.orNil()", "	return sum, nil"),
 		"./internal/control", "TestPartOfABatchIsDown",

@@ -174,7 +174,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 	}
 	eval := func(c redis.Scripter, g *Group, byHash bool) *redis.Cmd {
 		g.close()
-		keys := []string{l.bucket(g.tag)}
+		keys := l.keys(g.tag)
 		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint, until}, g.args...)
 		if byHash {
 			return c.EvalSha(ctx, l.append_.hash(), keys, args...)

@@ -210,14 +210,14 @@ func (l *Ledger) runMany(ctx context.Context, s script, steps []execution) ([]re
 	cmds := make([]*redis.Cmd, len(steps))
 	pipe := l.rdb.Pipeline()
 	for i, st := range steps {
-		cmds[i] = pipe.EvalSha(ctx, s.hash(), []string{l.bucket(st.tag)}, st.args...)
+		cmds[i] = pipe.EvalSha(ctx, s.hash(), l.keys(st.tag), st.args...)
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var errs []error
 	for i, st := range steps {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = s.eval(ctx, l.rdb, []string{l.bucket(st.tag)}, st.args...).Slice()
+			v, err = s.eval(ctx, l.rdb, l.keys(st.tag), st.args...).Slice()
 		}
 		if err != nil {
 			errs = append(errs, err)

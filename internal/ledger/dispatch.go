@@ -40,14 +40,14 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, feed int) ([]Di
 	args := []any{perDispatch, feed, l.maxAttempts, l.grace.Milliseconds()}
 	pipe := l.rdb.Pipeline()
 	for i, tag := range tags {
-		cmds[i] = pipe.EvalSha(ctx, l.dispatch.hash(), []string{l.bucket(tag)}, args...)
+		cmds[i] = pipe.EvalSha(ctx, l.dispatch.hash(), l.keys(tag), args...)
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var failed error
 	for i, tag := range tags {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.dispatch.eval(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
+			v, err = l.dispatch.eval(ctx, l.rdb, l.keys(tag), args...).Slice()
 		}
 		if err != nil {
 			if failed == nil {

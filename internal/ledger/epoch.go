@@ -62,14 +62,14 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string
 	cmds := make([]*redis.Cmd, len(tags))
 	pipe := l.rdb.Pipeline()
 	for i, tag := range tags {
-		cmds[i] = pipe.EvalSha(ctx, l.epochScript.hash(), []string{l.bucket(tag)}, args(tag)...)
+		cmds[i] = pipe.EvalSha(ctx, l.epochScript.hash(), l.keys(tag), args(tag)...)
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	all := make([]Epoch, len(tags))
 	for i, tag := range tags {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.epochScript.run(ctx, l.rdb, []string{l.bucket(tag)}, args(tag)...).Slice()
+			v, err = l.epochScript.run(ctx, l.rdb, l.keys(tag), args(tag)...).Slice()
 		}
 		if err != nil {
 			return nil, err

@@ -143,3 +143,11 @@ func TagIndex(tag string) int {
 
 // bucket returns the prefix of all keys of a tag.
 func (l *Ledger) bucket(tag string) string { return l.prefix + ":{" + tag + "}:" }
+
+// keys are what every script on a bucket declares: its prefix, and another name in its hash slot.
+// Neither is ever a key. So while a cluster moves the slot, key by key, no script runs on either half:
+// the node that has it says ASK for keys that are missing, and the node that gets it TRYAGAIN.
+func (l *Ledger) keys(tag string) []string {
+	p := l.bucket(tag)
+	return []string{p, p + "whole"}
+}

@@ -120,7 +120,7 @@ func source(name string) func() string {
 
 // run executes a script on the bucket of tag and returns its reply.
 func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (reply, error) {
-	v, err := s.run(ctx, l.rdb, []string{l.bucket(tag)}, args...).Slice()
+	v, err := s.run(ctx, l.rdb, l.keys(tag), args...).Slice()
 	if err != nil {
 		return nil, err
 	}

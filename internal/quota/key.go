@@ -13,6 +13,14 @@ func KeyPrefix(prefix, token string) string {
 	return prefix + ":{" + Tag(token) + "}:"
 }
 
+// scriptKeys are what every script declares: the prefix, and another name in its hash slot. Neither
+// is ever a key. So while a cluster moves the slot, key by key, no script runs on either half: the
+// node that has it says ASK for keys that are missing, and the node that gets it TRYAGAIN.
+func scriptKeys(prefix, token string) []string {
+	p := KeyPrefix(prefix, token)
+	return []string{p, p + "whole"}
+}
+
 // checkName refuses what can't be a key. It does not show it: it may be a token that
 // was given for its name. No regexp: compiling one of this length costs each start 0.4 ms.
 func checkName(token string) error {

@@ -124,7 +124,7 @@ func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since 
 // run calls a script on the keys of a token. The answer has so many items, the
 // server's time at nowAt.
 func (l *Limiter) run(ctx context.Context, s *redis.Script, token string, items, nowAt int, args ...any) (*reply, error) {
-	answer, err := s.Run(ctx, l.rdb, []string{KeyPrefix(l.settings.Prefix, token)}, args...).Slice()
+	answer, err := s.Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, token), args...).Slice()
 	if err != nil {
 		return nil, err
 	}

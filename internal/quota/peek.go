@@ -110,7 +110,7 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeke
 	answers := make([]*redis.Cmd, len(tokens))
 	for i, t := range tokens {
 		args := append([]any{t}, settings...)
-		answers[i] = l.scripts.peek.EvalSha(ctx, pipe, []string{KeyPrefix(l.settings.Prefix, t)}, args...)
+		answers[i] = l.scripts.peek.EvalSha(ctx, pipe, scriptKeys(l.settings.Prefix, t), args...)
 	}
 	_, _ = pipe.Exec(ctx) // each answer's own error is looked at below
 	for i, a := range answers {

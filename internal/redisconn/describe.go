@@ -32,7 +32,7 @@ var replies = []struct{ prefix, sentence string }{
 	{"EXECABORT", "Redis refused a write within a transaction: most often it is full (`redis-cli info memory`): raise maxmemory"},
 	{"MISCONF", "Redis can't write to its disk and refuses changes: look for a full disk or missing rights in its log"},
 	{"CLUSTERDOWN", "the Redis Cluster is down or lacks nodes for some slots: see `redis-cli cluster info`"},
-	{"TRYAGAIN", "the Redis Cluster is moving keys just now: try again"},
+	{"TRYAGAIN", "the Redis Cluster is moving keys just now: try again; where it lasts, `redis-cli --cluster check` names the slots that are open, and `--cluster fix` closes them"},
 	{"MOVED", "this Redis is a node of a cluster: write redis-cluster:// in REDIS_URL"},
 	{"CROSSSLOT", "keys of one command are on different slots of the Redis Cluster: this is a fault of the program, please report it"},
 	{"NOSCRIPT", "Redis forgot a script (it restarted, or another node took over): try again"},

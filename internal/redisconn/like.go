@@ -34,6 +34,7 @@ func Like(c redis.UniversalClient, o Options) (redis.UniversalClient, error) {
 	default:
 		return nil, ErrNotCopied
 	}
+	bearMoves(made)
 	if o.Detach {
 		made.AddHook(DetachHook{})
 	}
@@ -61,8 +62,9 @@ func likeCluster(c *redis.ClusterOptions, o Options) *redis.ClusterOptions {
 		ClientName: pick(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
 		DialTimeout: pick(o.DialTimeout, c.DialTimeout), ReadTimeout: pick(o.ReadTimeout, c.ReadTimeout),
 		WriteTimeout: pick(o.WriteTimeout, pick(o.ReadTimeout, c.WriteTimeout)), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
-		OnConnect:                c.OnConnect,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		OnConnect:                  c.OnConnect,
+		ClusterStateReloadInterval: followCluster,
+		MaintNotificationsConfig:   &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	client := c.NewClient
 	if client == nil {

@@ -31,6 +31,10 @@ type Options struct {
 	Detach bool
 }
 
+// followCluster is how old a client's knowledge of who has which hash slot may be. A master that is
+// gone says nothing of the node that took its place, and go-redis itself would ask once a minute.
+const followCluster = time.Second
+
 // Open makes a client of a URL (see the package's doc). It asks nothing of the
 // network: whether Redis answers is seen at the first command, and Describe says
 // what its error means. A URL that can't be is an error without its password.
@@ -48,6 +52,7 @@ func Open(url string, o Options) (redis.UniversalClient, error) {
 	default:
 		c = redis.NewClient(t.clientOptions(o))
 	}
+	bearMoves(c)
 	if o.Detach {
 		c.AddHook(DetachHook{})
 	}
@@ -107,6 +112,7 @@ func (t *target) failoverOptions(o Options) *redis.FailoverOptions {
 
 func (t *target) clusterOptions(o Options) *redis.ClusterOptions {
 	opt := t.common(o).Cluster()
+	opt.ClusterStateReloadInterval = followCluster
 	if o.Watch != nil {
 		opt.NewClient = func(node *redis.Options) *redis.Client {
 			node.OnConnect = o.Watch.onConnect(node.Addr)

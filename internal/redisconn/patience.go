@@ -17,7 +17,7 @@ const patientFor = 20 * time.Second
 // repeats the commands that failed, a transaction all of it. It comes before the client is
 // shared; commands that were sent before are none of its business.
 func MakePatient(rdb redis.UniversalClient) {
-	p := patience{most: patientFor}
+	p := patience{most: patientFor, passes: passes}
 	// A cluster's client learns of a failover from answers that say MOVED; a master that is
 	// gone says nothing.
 	if c, ok := rdb.(*redis.ClusterClient); ok {
@@ -29,6 +29,7 @@ func MakePatient(rdb redis.UniversalClient) {
 // patience is a go-redis hook.
 type patience struct {
 	most   time.Duration
+	passes func(error) bool
 	failed func(context.Context) // told of each failure; may be nil
 }
 
@@ -40,7 +41,7 @@ func (p patience) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		t := p.begin()
 		err := next(ctx, cmd)
-		for passes(err) && t.again(ctx) {
+		for p.passes(err) && t.again(ctx) {
 			cmd.SetErr(nil)
 			err = next(ctx, cmd)
 		}
@@ -54,7 +55,7 @@ func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		t := p.begin()
 		err := next(ctx, cmds)
-		for left := unfinished(cmds); len(left) > 0 && t.again(ctx); left = unfinished(left) {
+		for left := p.unfinished(cmds); len(left) > 0 && t.again(ctx); left = p.unfinished(left) {
 			for _, c := range left {
 				c.SetErr(nil)
 			}
@@ -67,10 +68,10 @@ func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 }
 
 // unfinished are the commands to be sent again.
-func unfinished(cmds []redis.Cmder) []redis.Cmder {
+func (p patience) unfinished(cmds []redis.Cmder) []redis.Cmder {
 	var left []redis.Cmder
 	for _, c := range cmds {
-		if passes(c.Err()) {
+		if p.passes(c.Err()) {
 			left = append(left, c)
 		}
 	}

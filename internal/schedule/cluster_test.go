@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"habilita/internal/redisconn"
 	"habilita/internal/testkit/redistest"
 )
@@ -46,5 +48,25 @@ func TestCluster(t *testing.T) {
 	}
 	for _, s := range all {
 		w.must(w.Remove(t.Context(), s.Name))
+	}
+}
+
+// While a cluster moves a schedule's slot, nothing is written at either node.
+func TestNoScriptRunsOnHalfASchedule(t *testing.T) {
+	t.Parallel()
+	_, nodes := redistest.StartCluster(t, 2)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
+	t.Cleanup(func() { _ = rdb.Close() })
+	w := &world{t, NewStore(rdb, ""), key(t, "one"), rdb}
+	s := w.mustAdd(nightly, 1)
+	m := redistest.OpenSlot(t, nodes, w.hash(s.ID))
+	for left := -1; left != 0; left = m.Keys(1) {
+		if _, err := w.Pause(t.Context(), s.Name); !redis.HasErrorPrefix(err, "TRYAGAIN") {
+			t.Fatalf("paused: %v", err)
+		}
+	}
+	m.Close()
+	if _, err := w.Pause(t.Context(), s.Name); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -68,7 +68,9 @@ func (s *Store) hash(id string) string { return s.key(id) + "schedule" }
 
 func (s *Store) listKey() string { return s.prefix + ":schedules" }
 
-func (s *Store) keys(id string) []string { return []string{s.key(id)} }
+// keys are what every script declares: the prefix, and another name in its hash slot. Neither is
+// ever a key, so that no script runs while a cluster moves the slot (see ledger.keys).
+func (s *Store) keys(id string) []string { return []string{s.key(id), s.key(id) + "whole"} }
 
 // Now is the time of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.rdb.Time(ctx).Result() }

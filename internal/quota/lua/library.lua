@@ -22,8 +22,8 @@
 --   epoch                hash   e: since when slots and counts may be missing, in ms (0: they
 --                               never were); who keeps the bucket makes it
 --   chain:<id>, due, ready      of the workers' ledger: see offer and recall
--- All are built from the prefix that is KEYS[1], so one declared key stands for
--- the hash tag that they share.
+-- All are built from the prefix that is KEYS[1], which stands for the hash tag that they
+-- share. KEYS[2] is a name that is no key: see scriptKeys.
 local quota = {}
 
 function quota.now()

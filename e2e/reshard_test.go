@@ -1,0 +1,119 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/testkit/wolkvoxtest"
+)
+
+// A cluster moves hash slots, key by key, while a producer enqueues and a worker makes calls: no
+// script runs on half a bucket, so that the keys of each arrive, and each call is made, once.
+func TestClusterIsReshardedUnderLoad(t *testing.T) {
+	url, nodes := redistest.StartCluster(t, 2)
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: time.Millisecond})
+	// Leases are long: a call that is made twice is no lost outcome.
+	in := StartInside(t, url, sim.URL, engine.WorkerOptions{CallTimeout: 2 * Patience, VendorTimeout: 2 * Patience})
+
+	const tokens, each = 40, 50
+	token := func(i int) string { return fmt.Sprintf("token-%d", i%tokens) }
+	moving := make(chan struct{})
+	type enqueued struct {
+		sum engine.Summary
+		err error
+	}
+	done := make(chan enqueued, 1)
+	go func() {
+		sum, err := in.Producer.EnqueueBatch(t.Context(), "b", func(yield func(engine.Call, error) bool) {
+			for i := range tokens * each {
+				if i == tokens*each/4 {
+					<-moving
+				}
+				if !yield(engine.Call{Server: "1", Token: engine.Token(token(i)), ID: fmt.Sprint("id-", i)}, nil) {
+					return
+				}
+			}
+		})
+		done <- enqueued{sum, err}
+	}()
+	if err := sim.Wait(t.Context(), func(a wolkvoxtest.Account) bool { return a.Totals.Requests > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	close(moving)
+	seen := map[string]bool{}
+	for i := range tokens {
+		key := "habilita:{" + ledger.Tag(in.Producer.TokenID(engine.Token(token(i)))) + "}:epoch"
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		m := redistest.OpenSlot(t, nodes, key)
+		for m.Keys(1) > 0 {
+		}
+		m.Close()
+	}
+	got := <-done
+	if got.err != nil || got.sum.Enqueued != tokens*each {
+		t.Errorf("%+v, %v", got.sum, got.err)
+	}
+	if s := in.Settled(t, "b"); s.Succeeded != tokens*each || s.Open != 0 {
+		t.Errorf("%+v", s)
+	}
+	a := sim.Account()
+	if a.Totals.Requests != tokens*each || a.MaxInFlight() > 2 {
+		t.Errorf("%d requests, at most %d in flight", a.Totals.Requests, a.MaxInFlight())
+	}
+}
+
+// A slot that is left open, by a reshard that was cut off, holds up the calls of its bucket alone. They
+// go on when it is closed.
+func TestSlotIsLeftOpen(t *testing.T) {
+	url, nodes := redistest.StartCluster(t, 2)
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: time.Millisecond})
+	in := StartInside(t, url, sim.URL, engine.WorkerOptions{CallTimeout: 2 * Patience, VendorTimeout: 2 * Patience})
+	enqueue := func(token string) error {
+		_, err := in.Producer.Enqueue(t.Context(), engine.Call{Server: "1", Token: engine.Token(token)})
+		return err
+	}
+	made := 0
+	await := func() {
+		t.Helper()
+		made++
+		ctx, cancel := context.WithTimeout(t.Context(), Patience)
+		defer cancel()
+		if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Requests == made }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := enqueue("token-0"); err != nil {
+		t.Fatal(err)
+	}
+	await()
+	tag := ledger.Tag(in.Producer.TokenID("token-0"))
+	m := redistest.OpenSlot(t, nodes, "habilita:{"+tag+"}:epoch")
+	m.Keys(1)
+	if err := enqueue("token-0"); !redisconn.Passing(err, true) {
+		t.Errorf("into an open slot: %v", err)
+	}
+	for i := 1; made < 20; i++ {
+		token := fmt.Sprint("token-", i)
+		if ledger.Tag(in.Producer.TokenID(engine.Token(token))) == tag {
+			continue
+		}
+		if err := enqueue(token); err != nil {
+			t.Fatal(err)
+		}
+		await()
+	}
+	m.Close()
+	if err := enqueue("token-0"); err != nil {
+		t.Fatal(err)
+	}
+	await()
+}

@@ -1,0 +1,100 @@
+package redistest
+
+import (
+	"net"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Move is a hash slot of a cluster that is being moved from one master to another, as `redis-cli
+// --cluster reshard` does it.
+type Move struct {
+	tb       testing.TB
+	nodes    []*Server
+	clients  []*redis.Client
+	from, to int
+	slot     int
+}
+
+// OpenSlot begins to move the slot of a key from the node that has it to the next one. Nothing has
+// been moved yet.
+func OpenSlot(tb testing.TB, nodes []*Server, key string) *Move {
+	tb.Helper()
+	m := &Move{tb: tb, nodes: nodes}
+	for _, s := range nodes {
+		m.clients = append(m.clients, s.Client())
+	}
+	slot, err := m.clients[0].ClusterKeySlot(tb.Context(), key).Result()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m.slot = int(slot)
+	all, err := m.clients[0].ClusterSlots(tb.Context()).Result()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, part := range all {
+		if part.Start <= m.slot && m.slot <= part.End {
+			m.from = slices.IndexFunc(nodes, func(s *Server) bool { return s.Addr == part.Nodes[0].Addr })
+		}
+	}
+	m.to = (m.from + 1) % len(nodes)
+	m.set(m.to, "importing", m.id(m.from))
+	m.set(m.from, "migrating", m.id(m.to))
+	return m
+}
+
+// Keys moves up to n keys of the slot, and returns how many. Redis refuses one that is at both nodes.
+func (m *Move) Keys(n int) int {
+	m.tb.Helper()
+	c := m.clients[m.from]
+	keys, err := c.ClusterGetKeysInSlot(m.tb.Context(), m.slot, n).Result()
+	if err != nil || len(keys) == 0 {
+		if err != nil {
+			m.tb.Fatal(err)
+		}
+		return 0
+	}
+	host, port, _ := net.SplitHostPort(m.nodes[m.to].Addr)
+	args := []any{"migrate", host, port, "", 0, 5000, "keys"}
+	for _, k := range keys {
+		args = append(args, k)
+	}
+	if err := c.Do(m.tb.Context(), args...).Err(); err != nil {
+		m.tb.Fatal(err)
+	}
+	return len(keys)
+}
+
+// Close moves what is left, and tells all nodes who has the slot.
+func (m *Move) Close() {
+	m.tb.Helper()
+	for m.Keys(100) > 0 {
+	}
+	id := m.id(m.to)
+	m.set(m.to, "node", id)
+	m.set(m.from, "node", id)
+	for s := range m.nodes {
+		if s != m.from && s != m.to {
+			m.set(s, "node", id)
+		}
+	}
+}
+
+func (m *Move) id(node int) string {
+	m.tb.Helper()
+	id, err := m.clients[node].Do(m.tb.Context(), "cluster", "myid").Text()
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	return id
+}
+
+func (m *Move) set(node int, state, id string) {
+	m.tb.Helper()
+	if err := m.clients[node].Do(m.tb.Context(), "cluster", "setslot", m.slot, state, id).Err(); err != nil {
+		m.tb.Fatal(err)
+	}
+}
