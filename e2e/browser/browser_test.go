@@ -229,7 +229,7 @@ func wide(t *testing.T) (w *consoletest.Stage, pages []string) {
 	w.Settled(t, "one")
 	w.Settled(t, long)
 	for i, state := range []string{"open", "half_open", "closed"} {
-		if err := w.Server(t.Context(), fmt.Sprintf("%04d", i), state, 123456, 40000); err != nil {
+		if err := w.Server(t.Context(), fmt.Sprintf("%04d", 42+i), state, 123456, 40000); err != nil {
 			t.Fatal(err)
 		}
 	}
