@@ -38,6 +38,21 @@ var faultMutations = []mutation{
 		"./internal/redisconn", "TestWatchOfARedisThatDoesNotTellItsRunID",
 	},
 	{
+		"restart hold", "a former master that takes over again is not seen at idle connections",
+		in("internal/engine/restart.go", "if e.Run != \"\" && !w.nothingLost()", "if starting && e.Run != \"\" && !w.nothingLost()"),
+		"./internal/engine", "TestAnotherProcessHasTheData",
+	},
+	{
+		"restart hold", "a bucket that was moved is taken for one whose node was replaced",
+		in("internal/engine/restart.go", " && !w.serves(ctx, e.Run, run) {", " {"),
+		"./internal/engine", "TestReshardingFreezesNothing",
+	},
+	{
+		"a new master", "a cluster's client asks once a minute who has which slot",
+		in("internal/redisconn/open.go", "const followCluster = time.Second", "const followCluster = time.Minute"),
+		"./internal/redisconn", "TestClusterClientFindsTheNewMaster",
+	},
+	{
 		"epochs of the data", "a grant does not miss one",
 		in("internal/quota/lua/library.lua", "if not e and not s.known then return", "if not e then return"),
 		"./internal/engine", "TestRedisLosesItsData",

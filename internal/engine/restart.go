@@ -58,6 +58,20 @@ func (w *Worker) freeze() (until time.Time) {
 	return until
 }
 
+// serves reports whether a Redis process has buckets now.
+func (w *Worker) serves(ctx context.Context, process string, run func(tag string) string) bool {
+	shards, err := w.stack.ledger.Shards(ctx)
+	if err != nil {
+		return false
+	}
+	for tag := range shards {
+		if run(tag) == process {
+			return true
+		}
+	}
+	return false
+}
+
 // runOf tells the run_id of the Redis process that has a bucket; "" where it is not known.
 func runOf(ctx context.Context, ledger *ledger.Ledger, watch *redisconn.RestartWatch) func(tag string) string {
 	runs := map[string]string{}
@@ -93,10 +107,12 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 			continue
 		}
 		moved = true
-		// A worker that runs has seen the change itself, at the connection (restarted).
-		if starting && e.Run != "" && !w.nothingLost() {
+		// A worker that runs sees most changes itself, at a new connection (restarted). It has none
+		// where a former master took over again, to which it has idle ones. A process that serves other
+		// buckets still is no loss: this one was moved from it.
+		if e.Run != "" && !w.nothingLost() && !w.serves(ctx, e.Run, run) {
 			w.log.Warn().Time("until", w.freeze()).
-				Msg("Redis restarted, or another node took over, while no worker was there: no call is made until every request that could be in flight has ended")
+				Msg("Redis restarted, or another node took over: no call is made until every request that could be in flight has ended")
 		}
 	}
 	if starting {
