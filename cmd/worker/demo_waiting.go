@@ -8,7 +8,7 @@ import (
 	"habilita/internal/control"
 )
 
-// The reasons of a chain (operator.Chain) for which it waits for tomorrow.
+// The reasons of a chain (control.Chain) for which it waits for tomorrow.
 const (
 	reasonQuota   = "quota"   // by our own count
 	reasonCooling = "cooling" // by the vendor's, where its token is closed for the day
@@ -42,7 +42,9 @@ func (d *demo) printHeld(plan *demoPlan, s demoState) {
 		fmt.Fprintf(d.out, "  the call %q failed; %s behind it\n", c.Head.Ref, count(c.Behind, "call"))
 		id := shellWord(c.ID)
 		fmt.Fprintf(d.out, "    enqueue retry --chain %s     # try it again\n", id)
-		fmt.Fprintf(d.out, "    enqueue skip --chain %s      # leave it, go on with the next\n", id)
+		if !control.RemedyOf(control.Cause(c.Head)).Futile() {
+			fmt.Fprintf(d.out, "    enqueue skip --chain %s      # leave it, go on with the next\n", id)
+		}
 		fmt.Fprintf(d.out, "    enqueue cancel --chain %s    # drop all that is left of the chain\n", id)
 	}
 }
