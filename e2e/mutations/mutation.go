@@ -38,7 +38,7 @@ func pattern(test string) string {
 }
 
 func all() []mutation {
-	return slices.Concat(quotaMutations, ledgerMutations, recoveryMutations, workerMutations, producerMutations, awayMutations, vendorMutations, scheduleMutations, healthMutations, filejobMutations, otherMutations, ledgerStateMutations, pageMutations, commandMutations, faultMutations, httpMutations, streamingMutations, meterMutations, receiptMutations, apiMutations)
+	return slices.Concat(quotaMutations, ledgerMutations, recoveryMutations, workerMutations, producerMutations, awayMutations, vendorMutations, scheduleMutations, healthMutations, filejobMutations, otherMutations, ledgerStateMutations, pageMutations, commandMutations, faultMutations, httpMutations, streamingMutations, meterMutations, receiptMutations, apiMutations, webhookMutations)
 }
 
 // in is the common case: one place of one file.

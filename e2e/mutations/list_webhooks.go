@@ -1,0 +1,50 @@
+package main
+
+// webhookMutations are of what other programs are told.
+var webhookMutations = []mutation{
+	{
+		"webhooks are told once", "a mark that another worker changed is no hindrance",
+		in("internal/webhook/lua/tell.lua", "if have ~= ARGV[2] then return { 0, 0 } end", ""),
+		"./internal/webhook", "TestTellOnce",
+	},
+	{
+		"webhooks are told again when a batch settles again", "a batch that was told is never told again",
+		in("internal/webhook/judge.go", "at != m.settled {", "m.settled == 0 {"),
+		"./internal/webhook", "TestJudgeBatch/it_has_settled_again",
+	},
+	{
+		"held chains are told at most once in ten minutes", "each one is told",
+		in("internal/webhook/judge.go", "case n > m.held && now.UnixMilli()-m.heldAt >= digestEvery.Milliseconds():", "case n > m.held:"),
+		"./internal/webhook", "TestJudgeBatch/another_one,_soon",
+	},
+	{
+		"what a worker says of a webhook is fenced", "one whose lease has ended is believed",
+		in("internal/webhook/lua/done.lua", "if m.k ~= ARGV[3] then return 'stale' end", ""),
+		"./internal/webhook", "TestDeliveriesAreFenced",
+	},
+	{
+		"webhooks are given up after 24 h", "they are tried for ever",
+		in("internal/webhook/lua/done.lua", "if at > m.at + tonumber(ARGV[8]) then", "if false then"),
+		"./internal/webhook", "TestRetries",
+	},
+	{
+		"webhooks that wait are bounded", "any number may wait",
+		in("internal/webhook/lua/tell.lua", "while redis.call('ZCARD', age) > tonumber(ARGV[4]) do", "while false do"),
+		"./internal/webhook", "TestOldestDeliveriesGo",
+	},
+	{
+		"webhooks are signed with each secret", "the first alone signs",
+		in("internal/webhook/receiver.go", `strings.Join(signatures, " ")`, `strings.Join(signatures[:1], " ")`),
+		"./internal/webhook", "TestSignature",
+	},
+	{
+		"redirects of receivers are not followed", "they are",
+		in("internal/webhook/sender.go", "return http.ErrUseLastResponse }", "return nil }"),
+		"./internal/webhook", "TestFailures/a_redirect",
+	},
+	{
+		"a receiver that hangs keeps no other waiting", "receivers are served one after the other",
+		in("internal/webhook/sender.go", "all.Go(func() { s.serve(ctx, r) })", "s.serve(ctx, r)"),
+		"./internal/webhook", "TestReceiverThatHangs",
+	},
+}
