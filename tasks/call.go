@@ -34,6 +34,9 @@ type Call struct {
 	// Row is the line of the file that has the call, from 1, shown in reports. 0: EnqueueBatch
 	// takes the call's place in the sequence. Enqueue ignores it.
 	Row int
+	// Notify asks for the webhook call.finished when the call has ended, if the workers send
+	// webhooks.
+	Notify bool
 	// Source is handed back by OnLeftOut if the call is left out. It is neither stored nor sent.
 	Source any
 }
@@ -47,7 +50,7 @@ func (c Call) Format(f fmt.State, verb rune) { c.engine().Format(f, verb) }
 func (c Call) engine() engine.Call {
 	return engine.Call{
 		Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID,
-		Batch: c.Batch, At: c.At, Row: c.Row, Source: c.Source,
+		Batch: c.Batch, At: c.At, Row: c.Row, Notify: c.Notify, Source: c.Source,
 	}
 }
 

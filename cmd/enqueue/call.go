@@ -47,6 +47,7 @@ exit status is 3 unless the call succeeded.`,
 	f.StringVar(&o.call.Ref, "ref", "", "your own text, shown in reports")
 	f.StringVar(&o.call.Batch, "batch", "", "batch that the call belongs to")
 	f.StringVar(&o.call.ID, "id", "", "id of the call, unique in its batch and token")
+	f.BoolVar(&o.call.Notify, "notify", false, "send the webhook call.finished when the call has ended")
 	o.timing.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "one JSON object on standard output, as of show --json")
 	config.Bind(f, producing...)
@@ -119,6 +120,9 @@ func (o callFlags) resume() string {
 	}
 	if c.Licenses > 0 {
 		cmd += fmt.Sprintf(" --licenses %d", c.Licenses)
+	}
+	if c.Notify {
+		cmd += " --notify"
 	}
 	return cmd + atFlag(c.At)
 }

@@ -29,7 +29,7 @@ func apiDir(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(root, "internal", "httpapi")
+	return filepath.Join(root, "internal", "web", "api")
 }
 
 func loadDocument(t testing.TB) validator.Validator {

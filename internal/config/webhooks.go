@@ -13,7 +13,7 @@ import (
 func WebhookEvents() []string {
 	return []string{
 		"batch.settled", "batch.held", "batch.canary_held", "schedule.failed", "schedule.skipped",
-		"server.down", "server.up", "quota.used_up",
+		"server.down", "server.up", "quota.used_up", "call.finished",
 	}
 }
 

@@ -39,6 +39,8 @@ type Call struct {
 	// Row is the line of the file that has the call, from 1; it is kept with it and shown in
 	// reports. 0: EnqueueBatch takes the call's place in the sequence. Enqueue ignores it.
 	Row int
+	// Notify asks for the webhook call.finished when the call has ended, if the workers send webhooks.
+	Notify bool
 	// Source is handed back in what EnqueueBatch tells of a call that it left out. It is
 	// neither stored nor sent.
 	Source any

@@ -227,6 +227,6 @@ func (p *Producer) prepare(c *Call) (ledger.NewCall, error) {
 
 func newCall(c *Call, token, sealed string) ledger.NewCall {
 	return ledger.NewCall{
-		Token: token, Chain: c.Chain, Server: c.Server, Ref: c.Ref, Licenses: c.Licenses, Sealed: sealed, At: c.At,
+		Token: token, Chain: c.Chain, Server: c.Server, Ref: c.Ref, Licenses: c.Licenses, Sealed: sealed, At: c.At, Notify: c.Notify,
 	}
 }

@@ -25,6 +25,7 @@ type NewCall struct {
 	Licenses int       // 0: not given
 	Sealed   string    // the sealed token
 	At       time.Time // not before; zero: now
+	Notify   bool      // its end is to be told (Finished)
 	// Withhold says that an earlier row of the call's chain is missing: the call is not
 	// appended where it is new.
 	Withhold bool

@@ -173,6 +173,9 @@ func (g *Group) close() {
 func record(c *NewCall) string {
 	b := make([]byte, 0, 24+len(c.Ref)+len(c.Chain))
 	switch {
+	case c.Notify:
+		b = strconv.AppendInt(append(b, ",["...), int64(c.Row), 10)
+		b = append(appendText(append(b, ','), c.Ref), ",0,1]"...)
 	case c.Row > 0 && c.Ref != "":
 		b = strconv.AppendInt(append(b, ",["...), int64(c.Row), 10)
 		b = append(appendText(append(b, ','), c.Ref), ']')

@@ -27,13 +27,15 @@ const (
 	ServerDown      Type = "server.down"
 	ServerUp        Type = "server.up"
 	QuotaUsedUp     Type = "quota.used_up"
+	// CallFinished is of calls that asked for it.
+	CallFinished Type = "call.finished"
 	// Test is sent if a person asks for it, whatever WEBHOOK_EVENTS says.
 	Test Type = "test"
 )
 
 // Types are all events that WEBHOOK_EVENTS may name.
 func Types() []Type {
-	return []Type{BatchSettled, BatchHeld, BatchCanaryHeld, ScheduleFailed, ScheduleSkipped, ServerDown, ServerUp, QuotaUsedUp}
+	return []Type{BatchSettled, BatchHeld, BatchCanaryHeld, ScheduleFailed, ScheduleSkipped, ServerDown, ServerUp, QuotaUsedUp, CallFinished}
 }
 
 // ParseTypes reads names of events, comma separated; "" is all.

@@ -74,6 +74,7 @@ func (t *Teller) run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { t.every(ctx, hintEvery, "the batches of this worker", t.lookAtHints) })
 	all.Go(func() { t.every(ctx, lookEvery, "batches, schedules and servers", t.ifLeads(t.look)) })
+	all.Go(func() { t.every(ctx, lookEvery, "calls that ended", t.ifLeads(t.lookAtFinished)) })
 	all.Go(func() { t.every(ctx, quotaEvery, "the tokens' quota", t.ifLeads(t.lookAtQuota)) })
 	all.Wait()
 	t.resign(ctx)
@@ -418,6 +419,22 @@ func (t *Teller) lookAtServers(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// lookAtFinished tells the ends of calls that asked for it.
+func (t *Teller) lookAtFinished(ctx context.Context) error {
+	_, since, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	return t.control.EachFinished(ctx, func(c control.FinishedCall) error {
+		if c.FinishedAt.Before(since) {
+			return nil
+		}
+		e := &Event{eventID(CallFinished, c.Batch, c.TokenID, c.ID, c.State, c.FinishedAt.UnixMilli()), CallFinished, c.FinishedAt.Time, c}
+		_, err := t.tell(ctx, Mark{}, e)
+		return err
+	})
 }
 
 // quotaData says which tokens can make no call today any more.

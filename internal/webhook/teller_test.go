@@ -38,6 +38,9 @@ type event struct {
 	Type string
 	Data struct {
 		Batch      string
+		ID         string
+		Ref        string
+		State      string
 		Succeeded  int
 		Failed     int
 		Settled    bool
@@ -191,5 +194,53 @@ func TestNothingIsLostBetweenWorkers(t *testing.T) {
 	second := w.next("batch.settled")
 	if first.Data.Batch != "one" || second.Data.Batch != "two" {
 		t.Errorf("%+v, %+v", first, second)
+	}
+}
+
+// The end of a call that asked for it is told, whatever it is; that of others is not.
+func TestFinishedCallsAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.worker()
+	calls := func(yield func(engine.Call, error) bool) {
+		_ = yield(engine.Call{Server: "1", Token: token, ID: "a", Ref: "r", Notify: true}, nil) &&
+			yield(engine.Call{Server: "1", Token: token, ID: "b"}, nil) &&
+			yield(engine.Call{Server: "1", Token: token, ID: "c", Notify: true}, nil)
+	}
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "one", calls); err != nil {
+		t.Fatal(err)
+	}
+	w.attempt(done)
+	w.attempt(done)
+	w.attempt(giveUp)
+	states := map[string]string{}
+	for len(states) < 2 {
+		e := w.await()
+		if e.Type != "call.finished" {
+			continue
+		}
+		if e.Data.Batch != "one" || e.Data.ID == "a" && e.Data.Ref != "r" {
+			t.Errorf("%+v", e)
+		}
+		states[e.Data.ID] = e.Data.State
+	}
+	if states["a"] != "succeeded" || states["c"] != "failed" {
+		t.Errorf("%v", states)
+	}
+	// Calls with that mark are known as others are.
+	if sum, err := w.Producer.EnqueueBatch(t.Context(), "one", calls); err != nil || sum.Held != 1 || sum.Duplicates != 3 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	// A person retries the one that was given up: its new end is told.
+	if _, err := w.Operator.Retry(t.Context(), control.Selection{Batch: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	w.attempt(done)
+	for e := w.await(); ; e = w.await() {
+		if e.Type == "call.finished" && e.Data.ID == "c" {
+			if e.Data.State != "succeeded" {
+				t.Errorf("%+v", e)
+			}
+			return
+		}
 	}
 }

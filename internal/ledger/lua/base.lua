@@ -27,6 +27,7 @@
 --                          that keep the order of calls that are due at the same time (the
 --                          name of its chain, which may have spaces, is in its record)
 --   old             zset   field of a finished call of no batch -> when
+--   finished        list   "<batch> <field>" of calls that ended and whose end is to be told
 --   feed            string the last dispatch number of the bucket
 --   lent            set    tokens whose licences came with calls, and go with the last one
 --   hops            hash   nonce of an attempt that a run began on leaving another chain ->
@@ -39,6 +40,7 @@ local SOLO = 'solo'       -- the batch of calls of no batch
 local FEED_GRACE = 10000  -- a chain that was dispatched and did not begin is dispatched again after this; doubled each time
 local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones
 local BUSY = 'server busy' -- why a chain waits whose worker has no place left at the chain's server
+local FINISHED = 1000     -- ends that wait to be told, at most: nobody takes them where workers tell nobody
 local SLICE = 500         -- references or records that one script works on, to stay below 5 ms
 
 -- Places in a call's record.
@@ -46,7 +48,8 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
   started = 7, finished = 8, code = 9, msg = 10, err = 11, reason = 12 }
 -- reason is the code of what went wrong at the last attempt; absent where nothing did.
 -- ref is the text, or the line of the file that first brought the call (which then has no
--- text), or an array of that line (0: none), the text, and how often the call was new again.
+-- text), or an array of that line (0: none), the text, how often the call was new again (0: never), and 1
+-- if its end is to be told.
 -- States of a call: q queued, d delayed (scheduled, not yet in its chain), w waiting,
 -- r running, s succeeded, f failed, k skipped, c cancelled, p cancelled in a way that makes
 -- it new if its row comes again (counted as c).
@@ -104,7 +107,7 @@ local function is_open(state) return state == 'q' or state == 'w' or state == 'r
 -- times is how often a call was new again, as its references have it; nil: never.
 local function times(rec)
   local ref = rec[R.ref]
-  return type(ref) == 'table' and ref[3] and int(ref[3]) or nil
+  return type(ref) == 'table' and ref[3] and ref[3] > 0 and int(ref[3]) or nil
 end
 
 -- ref_of is how a call stands in its chain.
@@ -134,6 +137,10 @@ local function end_call(batch, field, rec, state, now)
   rec[R.state], rec[R.finished] = state, now
   write(batch, field, rec)
   if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
+  local ref = rec[R.ref]
+  if type(ref) == 'table' and ref[4] == 1 and redis.call('LLEN', P .. 'finished') < FINISHED then
+    redis.call('RPUSH', P .. 'finished', batch .. ' ' .. field)
+  end
 end
 
 local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end

@@ -21,7 +21,7 @@ import (
 )
 
 // callFields are those of a call's body.
-const callFields = "server, token, licenses, chain, ref, id, batch, at"
+const callFields = "server, token, licenses, chain, ref, id, batch, at, notify"
 
 // plainName is a field's name that may be told again: it is no secret in the wrong place.
 var plainName = regexp.MustCompile(`^[a-z_]{1,20}$`)
@@ -163,6 +163,13 @@ func set(c *engine.Call, name string, v json.Token) error {
 			return refuseField(invalid, name, "want a whole number from 1")
 		}
 		c.Licenses = i
+		return nil
+	case "notify":
+		b, ok := v.(bool)
+		if !ok {
+			return refuseField(invalid, name, "want true or false")
+		}
+		c.Notify = b
 		return nil
 	case "at":
 		s, _ := v.(string)

@@ -107,7 +107,11 @@ func fingerprint(c engine.Call, tokenID string) string {
 		at = c.At.UTC().Format(time.RFC3339Nano)
 	}
 	h := sha256.New()
-	for _, s := range []string{c.Server, tokenID, fmt.Sprint(c.Licenses), c.Chain, c.Ref, c.ID, c.Batch, at} {
+	said := []string{c.Server, tokenID, fmt.Sprint(c.Licenses), c.Chain, c.Ref, c.ID, c.Batch, at}
+	if c.Notify { // without it, the fingerprint is that of older versions
+		said = append(said, "notify")
+	}
+	for _, s := range said {
 		fmt.Fprintf(h, "%d:%s,", len(s), s)
 	}
 	return hex.EncodeToString(h.Sum(nil))
