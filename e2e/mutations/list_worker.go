@@ -17,6 +17,26 @@ const (
 // workerMutations are of what a run does around its request.
 var workerMutations = []mutation{
 	{
+		"places shared among buckets", "the first buckets get them all",
+		in("internal/engine/dispatcher.go", "min(ledger.Buckets, f.free())", "min(perDispatch, f.free())"),
+		"./internal/engine", "TestPlacesAreSharedAmongAllBuckets",
+	},
+	{
+		"share of time", "a run keeps its place however many wait",
+		in(runnerGo, "if r.hosts.waits(t.host) || r.crowded(ctx) {", "if false {"),
+		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
+	},
+	{
+		"scripts in pipelines", "each script is sent alone",
+		in("internal/redisconn/gather.go", "if g.busy < gatherLanes {", "if true {"),
+		"./internal/redisconn", "TestGather",
+	},
+	{
+		"scripts in pipelines", "nobody is told of a script's error",
+		in("internal/redisconn/gather.go", "		cmd.SetErr(w.cmd.Err())\n		return w.cmd.Err()", "		return nil"),
+		"./internal/redisconn", "TestGather",
+	},
+	{
 		"places at a server", "there is always one more",
 		in(hostsGo, "	if at.taken >= h.most {\n		return false", "	if false {\n		return false"),
 		"./internal/engine", "TestServerConcurrency",
