@@ -79,7 +79,7 @@ func termCrowd(u *unit, n int) {
 func hangServer(u *unit) {
 	const hangs, most = "0099", 64 // SERVER_CONCURRENCY by default
 	w := newWorld(u, nil, "--latency=50ms", "--slow-server="+hangs, "--slow-for=30s")
-	w.l.Set("CALL_TIMEOUT", "60s", "VENDOR_TIMEOUT", "60s", "SLOT_MARGIN", "5s", "CONCURRENCY", "80")
+	w.l.Set("CALL_TIMEOUT", "60s", "VENDOR_TIMEOUT", "60s", "SLOT_MARGIN", "5s", "SHUTDOWN_TIMEOUT", "75s", "CONCURRENCY", "80")
 	w.l.Workers(1)
 	var rows []e2e.Row
 	for i := range most + 16 {
