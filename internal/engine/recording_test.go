@@ -52,7 +52,7 @@ func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &runner{
-			meter: m, stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings), hosts: newHosts(1),
+			meter: m, stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings), room: recordRoom, hosts: newHosts(1),
 			health: breaker.NewMonitor(breaker.New(rdb, "", breaker.Trip{}), breaker.MonitorOptions{}),
 		}
 		ctx, cancel := context.WithCancel(t.Context())

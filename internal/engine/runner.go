@@ -35,8 +35,9 @@ type runner struct {
 	hosts    *hosts
 	places   places
 	stopped  chan struct{} // closed when the worker takes no more calls
-	// recording has room for the outcomes that are on their way to Redis at once; nil: for any number.
+	// recording has room for the outcomes that are on their way to Redis at once, and room is how long one waits.
 	recording chan struct{}
+	room      time.Duration
 	// last ends when outcomes are not recorded any more, some time after requests are cut
 	// off. nil: with them.
 	last context.Context
@@ -446,19 +447,16 @@ func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on led
 	return step, err
 }
 
-// place waits for a place among the outcomes that are on their way to Redis, for recordRoom
+// place waits for a place among the outcomes that are on their way to Redis, for room
 // at most, and returns what leaves it.
 func (r *runner) place() (leave func()) {
-	if r.recording == nil {
-		return func() {}
-	}
 	leave = func() { <-r.recording }
 	select {
 	case r.recording <- struct{}{}:
 		return leave
 	default:
 	}
-	t := time.NewTimer(recordRoom)
+	t := time.NewTimer(r.room)
 	defer t.Stop()
 	select {
 	case r.recording <- struct{}{}:

@@ -16,12 +16,19 @@ type servers []*asynq.Server
 const (
 	maxServers      = 4
 	placesPerServer = 16
+	// A worker with very many places has more of them: it starts as many runs when a batch comes.
+	mostServers   = 16
+	placesForMore = 64
 )
+
+func serversFor(places int) int {
+	return max(1, min(maxServers, places/placesPerServer), min(mostServers, places/placesForMore))
+}
 
 // newServers shares the worker's places among servers. Together they ask asynq as often as
 // one server would.
 func (w *Worker) newServers(base context.Context) servers {
-	n := min(maxServers, max(1, w.o.Concurrency/placesPerServer))
+	n := serversFor(w.o.Concurrency)
 	all := make(servers, n)
 	for i := range all {
 		all[i] = asynq.NewServerFromRedisClient(w.asynqRDB, asynq.Config{

@@ -243,9 +243,10 @@ func (w *Worker) assemble(me string) {
 		// A probe's request ends within the lease of its slot.
 		Leave: w.stack.settings.Lease + 5*time.Second, Now: w.stack.clock.Now, Log: w.log,
 	})
+	recording, room := recordingsOf(w.stack.rdb)
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),
-		recording: recordingsOf(w.stack.rdb), hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
+		recording: recording, room: room, hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
 		noteDue: d.note, publish: carry,
 	}
 	w.dispatcher = &dispatcher{
@@ -270,13 +271,14 @@ func (w *Worker) assemble(me string) {
 	}
 }
 
-// recordingsOf has the places for outcomes on their way. One Redis needs none: redisconn.Gather keeps its
-// queue short.
-func recordingsOf(rdb redis.UniversalClient) chan struct{} {
-	if _, several := rdb.(*redis.ClusterClient); !several {
-		return nil
+// recordingsOf has the places for outcomes on their way, and how long one waits for its place. One Redis is
+// sent scripts in pipelines, so more of them cost it little; what begins a run must not stand behind
+// thousands all the same.
+func recordingsOf(rdb redis.UniversalClient) (places chan struct{}, room time.Duration) {
+	if _, several := rdb.(*redis.ClusterClient); several {
+		return make(chan struct{}, recordings), recordRoom
 	}
-	return make(chan struct{}, recordings)
+	return make(chan struct{}, 4*recordings), 5 * time.Second
 }
 
 // connections are enough for any number of requests in flight: a run needs one for the moment of a

@@ -53,8 +53,12 @@ func New(cfg Config) (*Client, error) {
 		MaxIdleConnsPerHost:    cfg.MaxIdle,
 		IdleConnTimeout:        cfg.IdleTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
+		// A request and the head of an answer are far shorter. A worker has 1,000 connections and more.
+		WriteBufferSize: smallBuffer, ReadBufferSize: smallBuffer,
 	}}, nil
 }
+
+const smallBuffer = 2 << 10
 
 // CloseIdle closes the connections that no request uses. The client can still be
 // used afterwards.
