@@ -47,7 +47,7 @@ func shortChain(r *rig) float64 {
 	each := r.n(1000)
 	url := r.vendor("-keep")
 	r.bulk(r.csv(longChains, each, together), "long")
-	r.worker(url)
+	r.worker(url, atOnceAsPlain)
 	p, done := r.producer()
 	defer done()
 	return r.behindLong(url, longChains*each, func(i int) error {

@@ -23,6 +23,8 @@ const (
 	plainType  = "plain:call"
 	// plainAtOnce is how many tasks it works on at the same time, if nothing else is asked for.
 	plainAtOnce = 64
+	// atOnceAsPlain has habilita's worker do as many.
+	atOnceAsPlain = "CONCURRENCY=64"
 	// payloadSize is the size of a task's payload: server, token, reference and what
 	// one would write beside them.
 	payloadSize = 206

@@ -16,7 +16,7 @@ func through(calls, length int) func(*rig) float64 {
 		url := r.vendor()
 		r.bulk(r.csv(tokens, length, together), "through")
 		before := r.spent(nil)
-		w := r.worker(url)
+		w := r.worker(url, atOnceAsPlain)
 		s := r.await(url, tokens*length)
 		r.tellCPU(before, w, s)
 		return s.rate()
