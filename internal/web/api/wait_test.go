@@ -62,9 +62,9 @@ func TestWaitOutlivesTheServersTimeouts(t *testing.T) {
 	w := newWorld(t)
 	w.postCSV("/v1/batches?batch=b", rows(1)).want(t, 202, nil)
 	s := httptest.NewUnstartedServer(w.api)
-	s.Config.ReadTimeout, s.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
+	s.Config.ReadTimeout, s.Config.WriteTimeout = 2*time.Second, 2*time.Second
 	s.Start()
 	defer s.Close()
 	w.url = s.URL
-	w.get("/v1/batches/b?wait=1500ms").want(t, 200, nil)
+	w.get("/v1/batches/b?wait=3s").want(t, 200, nil)
 }
