@@ -8,9 +8,11 @@ import (
 
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/internal/vault"
 )
 
 // A cluster moves hash slots, key by key, while a producer enqueues and a worker makes calls: no
@@ -19,7 +21,20 @@ func TestClusterIsReshardedUnderLoad(t *testing.T) {
 	url, nodes := redistest.StartCluster(t, 2)
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: time.Millisecond})
 	// Leases are long: a call that is made twice is no lost outcome.
-	in := StartInside(t, url, sim.URL, engine.WorkerOptions{CallTimeout: 2 * Patience, VendorTimeout: 2 * Patience})
+	key, err := vault.GenerateKey("k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := engine.Options{Keys: key, Quota: quota.Settings{Guard: time.Millisecond}}
+	in := StartInside(t, url, sim.URL, engine.WorkerOptions{Options: o, CallTimeout: 2 * Patience, VendorTimeout: 2 * Patience})
+	// It is patient, as that of the commands, for a slow machine moves slowly.
+	rdb := clusterClient(t, url)
+	redisconn.MakePatient(rdb)
+	producer, err := engine.NewProducer(t.Context(), rdb, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = producer.Close() })
 
 	const tokens, each = 40, 50
 	token := func(i int) string { return fmt.Sprintf("token-%d", i%tokens) }
@@ -30,7 +45,7 @@ func TestClusterIsReshardedUnderLoad(t *testing.T) {
 	}
 	done := make(chan enqueued, 1)
 	go func() {
-		sum, err := in.Producer.EnqueueBatch(t.Context(), "b", func(yield func(engine.Call, error) bool) {
+		sum, err := producer.EnqueueBatch(t.Context(), "b", func(yield func(engine.Call, error) bool) {
 			for i := range tokens * each {
 				if i == tokens*each/4 {
 					<-moving
@@ -53,6 +68,10 @@ func TestClusterIsReshardedUnderLoad(t *testing.T) {
 			continue
 		}
 		seen[key] = true
+		// One way alone: masters that give each other slots at once may disagree about them for ever.
+		if slot, err := rdb.ClusterKeySlot(t.Context(), key).Result(); err != nil || slot >= 16384/2 {
+			continue
+		}
 		m := redistest.OpenSlot(t, nodes, key)
 		for m.Keys(1) > 0 {
 		}
