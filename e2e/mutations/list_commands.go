@@ -49,7 +49,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"a producer that bears a failover", "a pipeline gives up at the replies of a node that is no master",
-		in("internal/redisconn/patience.go", "if passes(c.Err()) {", "if false {"),
+		in("internal/redisconn/patience.go", "if p.passes(c.Err()) {", "if false {"),
 		"./internal/redisconn", "TestPatientClientBearsAReplica",
 	},
 	{

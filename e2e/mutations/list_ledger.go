@@ -263,7 +263,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "the ledger's run_id is not compared",
-		in("internal/engine/restart.go", `if starting && e.Run != "" &&`, `if starting && e.Run == "" &&`),
+		in("internal/engine/restart.go", `if e.Run != "" && !w.nothingLost()`, `if e.Run == "" && !w.nothingLost()`),
 		"./internal/engine", "TestRestartWhileNoWorkerWasThere",
 	},
 	{

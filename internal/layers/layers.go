@@ -17,7 +17,7 @@ type layer struct {
 var layers = []layer{
 	{name: "commands", groups: []string{"cmd/worker", "cmd/enqueue"}},
 	{name: "tests' worlds", groups: []string{"internal/web/console/consoletest", "internal/web/api/apitest"}, tests: true},
-	{name: "HTTP and local runs", groups: []string{"internal/web/api", "internal/web/console", "internal/localrun"}},
+	{name: "HTTP and local runs", groups: []string{"internal/web/api", "internal/web/console", "internal/localrun", "internal/webhook"}},
 	{name: "what Go programs import", groups: []string{"tasks"}},
 	{name: "a token's limits, for Go programs", groups: []string{"quota"}},
 	{name: "mechanism and decisions", groups: []string{"internal/engine", "internal/control"}},

@@ -10,7 +10,7 @@ import (
 // of others stay, and so does one that has joined its chain.
 func TestScheduledCalls(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
-		soon := h.now().Add(50 * time.Millisecond)
+		soon := h.now().Add(time.Second) // a slow machine appends in less
 		later := h.now().Add(time.Hour).Truncate(time.Millisecond)
 		batch := BatchID("b")
 		var calls []NewCall
@@ -45,7 +45,7 @@ func TestScheduledCalls(t *testing.T) {
 		if len(seen) != n+3 || !seen[CallID(batch, tok(1), UniqueKey("3"))].Equal(later.Add(3*time.Millisecond)) {
 			t.Fatalf("%d are told", len(seen))
 		}
-		h.pass(60 * time.Millisecond)
+		h.pass(1010 * time.Millisecond)
 		if _, err := h.l.Dispatch(h.ctx, testTag, 0); err != nil {
 			t.Fatal(err)
 		}

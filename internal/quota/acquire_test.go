@@ -36,7 +36,7 @@ func (s *spy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		s.scripts.Add(1)
 		items, _ := cmd.(*redis.Cmd).Slice()
-		if waiter, _ := cmd.Args()[min(6, len(cmd.Args())-1)].(string); len(items) == 10 && items[0] == "slots" && strings.HasPrefix(waiter, "~") {
+		if waiter := waiterOf(cmd.Args()); len(items) == 10 && items[0] == "slots" && strings.HasPrefix(waiter, "~") {
 			select {
 			case s.queued <- struct{}{}:
 			default:
@@ -44,6 +44,16 @@ func (s *spy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		return nil
 	}
+}
+
+// waiterOf is the third argument of a script, behind its keys: who waits, if it is a try.
+func waiterOf(args []any) string {
+	keys, _ := args[2].(int)
+	if i := 3 + keys + 2; i < len(args) {
+		waiter, _ := args[i].(string)
+		return waiter
+	}
+	return ""
 }
 
 // spied gives the world a client and a Limiter of its own, with a spy.
