@@ -88,3 +88,77 @@ type acted struct {
 	Schedule string `json:"schedule"`
 	Changed  bool   `json:"changed"`
 }
+
+func (a *app) schedulePause() *cobra.Command {
+	return a.scheduleAct(scheduleAction{
+		name:  "pause",
+		short: "Let a schedule make no run until it is resumed",
+		long: `Let a schedule make no run until it is resumed. A run that is being enqueued goes on, and
+"schedule run" works all the same.`,
+		example: "  enqueue schedule pause nightly",
+		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+			done, err := op.PauseSchedule(ctx, name)
+			said := "paused: `enqueue schedule resume " + quoteArg(name) + "` lets it go on"
+			if !done {
+				said = "it is paused already"
+			}
+			return acted{"pause", name, done}, said, err
+		},
+	})
+}
+
+func (a *app) scheduleResume() *cobra.Command {
+	return a.scheduleAct(scheduleAction{
+		name:  "resume",
+		short: "Let a paused schedule go on from its next tick",
+		long: `Let a paused schedule go on from its next tick. Ticks that passed while it was paused are
+not made: "schedule run" makes a run now.`,
+		example: "  enqueue schedule resume nightly",
+		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+			done, err := op.ResumeSchedule(ctx, name)
+			if err != nil || !done {
+				return acted{"resume", name, done}, "it is not paused", err
+			}
+			sch, err := op.Schedule(ctx, name)
+			return acted{"resume", name, done}, "resumed; its next run is " + nextRun(sch), err
+		},
+	})
+}
+
+func (a *app) scheduleRun() *cobra.Command {
+	var overlap bool
+	cmd := a.scheduleAct(scheduleAction{
+		name:  "run",
+		short: "Make a run of a schedule now",
+		long: `Ask for a run now, paused or not. A worker begins it within seconds, as a batch of its own,
+and the ticks of the schedule come as before. While the last run has not settled it is
+refused, unless --overlap is given.`,
+		example: `  enqueue schedule run nightly
+  enqueue schedule run nightly --overlap --json | jq -r .batch`,
+		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+			batch, err := op.RunSchedule(ctx, name, overlap)
+			out := struct {
+				Action   string `json:"action"`
+				Schedule string `json:"schedule"`
+				Batch    string `json:"batch"`
+			}{"run", name, batch}
+			return out, "batch   " + batch + "\nfollow  enqueue schedule show " + quoteArg(name) + "   (a worker begins it within seconds)", err
+		},
+	})
+	cmd.Flags().BoolVar(&overlap, "overlap", false, "also where the last run has not settled")
+	return cmd
+}
+
+func (a *app) scheduleRemove() *cobra.Command {
+	return a.scheduleAct(scheduleAction{
+		name:  "remove",
+		short: "Remove a schedule with its rows and history",
+		long: `Remove a schedule with its rows and its history of runs. What its runs enqueued stays and is
+made: "enqueue cancel --batch" takes calls out.`,
+		example: "  enqueue schedule remove nightly",
+		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+			err := op.RemoveSchedule(ctx, name)
+			return acted{"remove", name, err == nil}, "removed; what its runs enqueued stays", err
+		},
+	})
+}

@@ -9,9 +9,18 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"habilita/internal/breaker"
 	"habilita/internal/config"
+	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/membership"
+	"habilita/internal/quota"
+	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
+	"habilita/internal/web/console"
 	"habilita/internal/web/guard"
 )
 
@@ -120,4 +129,56 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 		<-done
 		running.wait(patience)
 	}
+}
+
+// backend is what the HTTP API and the pages are made of. Its Redis connections are not
+// the worker's, so that a report that is read takes none of those. Close it.
+type backend struct {
+	rdb       redis.UniversalClient
+	op        *control.Control
+	producer  *engine.Producer
+	registry  *membership.Registry
+	schedules *schedule.Store
+}
+
+func openBackend(ctx context.Context, redisURL string, o engine.Options) (_ *backend, err error) {
+	b := &backend{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close())
+		}
+	}()
+	if b.rdb, err = redisconn.Open(redisURL, redisconn.Options{PoolSize: 32}); err != nil {
+		return nil, err
+	}
+	if b.op, err = control.Open(b.rdb, o.Prefix, o.Quota); err != nil {
+		return nil, err
+	}
+	prefix := o.Prefix
+	if prefix == "" {
+		prefix = quota.DefaultPrefix
+	}
+	b.registry = membership.New(b.rdb, prefix)
+	b.schedules = schedule.NewStore(b.rdb, prefix)
+	b.producer, err = engine.NewProducer(ctx, b.rdb, o)
+	return b, err
+}
+
+func (b *backend) close() error {
+	var errs []error
+	if b.producer != nil {
+		errs = append(errs, b.producer.Close())
+	}
+	if b.rdb != nil {
+		errs = append(errs, b.rdb.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// newConsole makes the pages for people. Times are told in the zone of the vendor's day.
+func newConsole(b *backend, o engine.Options, log zerolog.Logger) (*console.Console, error) {
+	return console.New(console.Options{
+		Operator: b.op, Processes: b.registry, Schedules: b.schedules,
+		Servers: breaker.New(b.rdb, o.Prefix, breaker.Trip{}), Location: o.Quota.Location, Log: log,
+	})
 }

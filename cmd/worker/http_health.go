@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // readyWait is how long a probe waits for Redis.
@@ -80,4 +82,16 @@ func (f *inFlight) wait(patience time.Duration) {
 	case <-f.idle:
 	case <-time.After(patience):
 	}
+}
+
+// traced lets a caller's trace (its traceparent header) go on in what it enqueues. Where
+// nothing is traced it is next itself.
+func traced(p trace.TracerProvider, next http.Handler) http.Handler {
+	if p == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }

@@ -69,7 +69,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"watch", "Ctrl-C is a failure",
-		in("cmd/enqueue/watch.go", "if err != nil && cmd.Context().Err() != nil {", "if false {"),
+		in("cmd/enqueue/status.go", "if err != nil && cmd.Context().Err() != nil {", "if false {"),
 		"./cmd/enqueue", "TestWatchEndedByCtrlC",
 	},
 	{

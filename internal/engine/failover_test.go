@@ -2,11 +2,8 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
 	"habilita/internal/testkit/redistest"
@@ -54,8 +51,8 @@ func TestWorkerStartsAfterAFailover(t *testing.T) {
 	awaitMaster(t, replica)
 	other := nodes[1].Client()
 	eventually(t, "the other nodes know of it", func() bool {
-		all, err := other.ClusterSlots(t.Context()).Result()
-		return err == nil && slices.ContainsFunc(all, func(s redis.ClusterSlot) bool { return s.Nodes[0].Addr == replica.Addr })
+		masters, err := redistest.Masters(t.Context(), other)
+		return err == nil && len(masters[replica.Addr]) > 0
 	})
 	before := time.Now()
 	w := openWorld(t, "redis-cluster://"+nodes[1].Addr, key, nil).closing()

@@ -1,8 +1,10 @@
 package redistest
 
 import (
+	"context"
 	"net"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -31,19 +33,36 @@ func OpenSlot(tb testing.TB, nodes []*Server, key string) *Move {
 		tb.Fatal(err)
 	}
 	m.slot = int(slot)
-	all, err := m.clients[0].ClusterSlots(tb.Context()).Result()
+	masters, err := Masters(tb.Context(), m.clients[0])
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for _, part := range all {
-		if part.Start <= m.slot && m.slot <= part.End {
-			m.from = slices.IndexFunc(nodes, func(s *Server) bool { return s.Addr == part.Nodes[0].Addr })
+	for addr, ranges := range masters {
+		if slices.ContainsFunc(ranges, func(r redis.SlotRange) bool { return r.Start <= slot && slot <= r.End }) {
+			m.from = slices.IndexFunc(nodes, func(s *Server) bool { return s.Addr == addr })
 		}
 	}
 	m.to = (m.from + 1) % len(nodes)
 	m.set(m.to, "importing", m.id(m.from))
 	m.set(m.from, "migrating", m.id(m.to))
 	return m
+}
+
+// Masters are the masters of a cluster as a node knows them: address to slots.
+func Masters(ctx context.Context, c *redis.Client) (map[string][]redis.SlotRange, error) {
+	shards, err := c.ClusterShards(ctx).Result()
+	if err != nil {
+		return nil, err
+	}
+	masters := map[string][]redis.SlotRange{}
+	for _, shard := range shards {
+		for _, n := range shard.Nodes {
+			if n.Role == "master" && len(shard.Slots) > 0 {
+				masters[net.JoinHostPort(n.IP, strconv.FormatInt(n.Port, 10))] = shard.Slots
+			}
+		}
+	}
+	return masters, nil
 }
 
 // Keys moves up to n keys of the slot, and returns how many. Redis refuses one that is at both nodes.

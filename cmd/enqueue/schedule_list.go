@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -128,4 +129,116 @@ func (a *app) completeSchedule(cmd *cobra.Command, args []string, _ string) ([]s
 		names[i] = s.Name
 	}
 	return names, done
+}
+
+func (a *app) scheduleShow() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show NAME",
+		Short: "One schedule with its next run and its last 20 runs",
+		Long: `One schedule with its next run and its last 20 runs: the batch of each, what became of it,
+and what was passed over. Times are of the schedule's own zone.`,
+		Example: `  enqueue schedule show nightly
+  enqueue schedule show nightly --json | jq -r '.runs[0].batch'`,
+		Args: scheduleName(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			sch, err := s.op.Schedule(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(a.out, sch)
+			}
+			a.printSchedule(sch)
+			return nil
+		},
+		ValidArgsFunction: a.completeSchedule,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return cmd
+}
+
+func (a *app) printSchedule(s control.Schedule) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(a.out, "%-12s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("schedule", "%s", s.Name)
+	line("status", "%s", s.Status)
+	line("cron", "%s in %s", s.Cron, s.Timezone)
+	line("rows", "%s of %s", thousands(s.Rows), s.Source)
+	line("on failure", "%s", s.OnFailure)
+	line("missed runs", "%s", s.Missed)
+	line("overlap", "%s", yesNo(s.Overlap))
+	line("pile up", "%s", yesNo(s.PileUp))
+	if s.Status == "paused" {
+		line("next run", "none while it is paused: enqueue schedule resume %s", quoteArg(s.Name))
+	} else {
+		line("next run", "%s", nextRun(s))
+	}
+	if s.NextBatch != "" {
+		line("next batch", "%s", s.NextBatch)
+	}
+	if s.Current == nil && len(s.Runs) == 0 {
+		line("runs", "none yet")
+		return
+	}
+	fmt.Fprintln(a.out)
+	t := a.table("tick", "batch", "result")
+	if s.Current != nil {
+		t.AppendRow([]any{inZone(s, s.Current.Tick), s.Current.Batch, runWords(*s.Current)})
+	}
+	held := false
+	for _, r := range s.Runs {
+		t.AppendRow([]any{inZone(s, r.Tick), r.Batch, runWords(r)})
+		held = held || r.PassedOver > 0
+	}
+	t.Render()
+	if held {
+		fmt.Fprintln(a.out, "\npassed over: chain held. What these wait for: enqueue chains --held")
+	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// listScheduled lists the calls that are not due yet.
+func listScheduled(ctx context.Context, w io.Writer, s *session, asJSON bool) error {
+	n := 0
+	for c, err := range s.op.Scheduled(ctx) {
+		if err != nil {
+			return err
+		}
+		n++
+		if asJSON {
+			err = writeJSON(w, c)
+		} else {
+			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", local(c.DueAt, s.set.Timezone), c.ID, c.Server, c.Chain)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if n == 0 && !asJSON {
+		fmt.Fprintln(w, "no call is scheduled")
+	}
+	return nil
+}
+
+// tellScheduled says that there are calls that are not due yet, where there are.
+func tellScheduled(ctx context.Context, w io.Writer, s *session) error {
+	n, next, err := s.op.CountScheduled(ctx)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", count(n, "call"), local(next, s.set.Timezone))
+	return err
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
 
 	"habilita/internal/config"
+	"habilita/internal/engine"
 	"habilita/internal/leasttime"
 )
 
@@ -38,6 +40,20 @@ func TestPlanBounds(t *testing.T) {
 		got := all.plan(planFlags{2 * time.Second, c.workers}, config.Settings{Concurrency: 4, ServerConcurrency: 3, TokenSlots: 2, DefaultLicenses: 1})
 		if got.Seconds != c.seconds || got.QuotaDays != c.days || got.Bound != c.bound {
 			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
+// The advice is a command that is not refused: --prune=0 would be.
+func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
+	for want, missing := range map[string]int{
+		"nothing was pruned: 0 calls are missing in the file, and not 1\n":                                0,
+		"nothing was pruned: 2 calls are missing in the file, and not 1: to cancel them give --prune=2\n": 2,
+	} {
+		var out bytes.Buffer
+		(&bulkRun{app: &app{err: &out}}).notPruned(engine.Summary{NotPruned: &engine.PruneCountError{Missing: missing, Named: 1}})
+		if out.String() != want {
+			t.Errorf("got %q, want %q", out.String(), want)
 		}
 	}
 }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/spf13/cobra"
+
+	"habilita/internal/config"
+	"habilita/internal/control"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status BATCH",
+		Short:   "Counts of a batch",
+		GroupID: groupSee,
+		Long: `Counts of a batch: how many calls succeeded, were given up (failed), skipped or
+cancelled, and how many are open. A batch is settled when nothing more happens without a
+person: every open call stands behind one that was given up. The exit status is 0,
+whatever the counts are; it is 1 if a part of them could not be read.`,
+		Example: `  enqueue status november
+  enqueue status november --json | jq .failed`,
+		Args: exactly(1, "a batch"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			st, err := s.op.Status(cmd.Context(), args[0])
+			if err != nil && st.Unread == 0 {
+				return err
+			}
+			if asJSON {
+				return errors.Join(writeJSON(a.out, st), err)
+			}
+			a.printStatus(st)
+			return err
+		},
+	}
+	cmd.ValidArgsFunction = a.completeBatch
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return cmd
+}
+
+func (a *app) printStatus(s control.Status) {
+	state := "not settled: it goes on"
+	if s.Settled {
+		state = "settled at " + s.SettledAt.String()
+	}
+	if s.Filling {
+		state = "not settled: a producer still adds rows"
+	}
+	if !s.DueAt.IsZero() {
+		word := "goes on with calls that were put off at "
+		if s.PutOff {
+			word = "begins at "
+		}
+		state = word + s.DueAt.String()
+	}
+	if s.CutOff {
+		state += "\nincomplete: the last run was cut off or left rows out; give the whole file again"
+	}
+	if s.Unread > 0 {
+		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", count(s.Unread, "part"))
+	}
+	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
+		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, s.CreatedAt, state)
+	if n := next(s); n != "" {
+		fmt.Fprintln(a.out, n)
+	}
+}
+
+func (a *app) watch() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "watch BATCH",
+		Short:   "Live progress of a batch until it is settled",
+		GroupID: groupSee,
+		Long: `Follow a batch until nothing more happens without a person: in place on a terminal, else with
+a line for every change. Ctrl-C ends it too, and changes nothing. The exit status is 0, whatever
+the counts are. In a script, use "enqueue bulk --wait".
+
+It tells the counts, the rate (smoothed over some 10 s), the time left at that rate, what chains
+wait for and until when, and the last errors. It looks at what waits every 3 s at most. In a big
+batch it looks at a sample of the chains, and says "sample"; "enqueue chains" has all.`,
+		Example: `  enqueue watch november
+  enqueue watch november --json | jq .succeeded
+  enqueue watch november --json | jq -c '[.rate, .eta_seconds, .waiting]'`,
+		Args: exactly(1, "a batch"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd, config.Limits)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return a.watchBatch(cmd, s, args[0], asJSON)
+		},
+	}
+	cmd.ValidArgsFunction = a.completeBatch
+	config.Bind(cmd.Flags(), config.Limits)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "a JSON object for every change: status --json, and rate, eta_seconds, waiting, sampled, last_errors")
+	return cmd
+}
+
+func (a *app) watchBatch(cmd *cobra.Command, s *session, batch string, asJSON bool) error {
+	var m meter = &lines{w: a.out}
+	if terminal(a.out) && !asJSON {
+		var err error
+		if m, err = newMeter("auto", a.out, progress.UnitsDefault); err != nil {
+			return err
+		}
+	}
+	// One that does not exist is told before anything is drawn.
+	last, err := s.op.Status(cmd.Context(), batch)
+	if err != nil {
+		return err
+	}
+	_, err = s.op.WaitProgress(cmd.Context(), batch, 0, 0, func(p control.Progress) {
+		last = p.Status
+		if asJSON {
+			_ = writeJSON(a.out, p)
+			return
+		}
+		m.update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Timezone))
+	})
+	m.stop()
+	if err != nil && cmd.Context().Err() != nil {
+		// Who looks may stop looking: that is no failure.
+		fmt.Fprintf(a.err, "stopped watching; the batch goes on\nfollow: enqueue watch %s\n", quoteArg(batch))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !asJSON {
+		fmt.Fprintf(a.out, "settled at %s\n", last.SettledAt)
+		if n := next(last); n != "" {
+			fmt.Fprintln(a.out, n)
+		}
+	}
+	return nil
+}
+
+// progressOf is how a batch gets on, on one line.
+func progressOf(p control.Progress, zone *time.Location) string {
+	words := counts(p.Status)
+	if p.Rate > 0 {
+		words += fmt.Sprintf("; %s/s", number(p.Rate))
+		if p.ETASeconds != nil && *p.ETASeconds > 0 {
+			words += ", " + inWords(spanOf(*p.ETASeconds)) + " to go"
+		}
+	}
+	var parts []string
+	for _, w := range p.Waiting {
+		if w.Reason != "held" { // counts has those
+			part := fmt.Sprintf("%s %s", w.Reason, thousands(w.Chains))
+			if !w.Until.IsZero() {
+				part += " (until " + local(w.Until, zone) + ")"
+			}
+			parts = append(parts, part)
+		}
+	}
+	if len(parts) > 0 {
+		words += "; waiting"
+		if p.Sampled {
+			words += " (sample)"
+		}
+		words += ": " + strings.Join(parts, ", ")
+	}
+	if len(p.LastErrors) > 0 {
+		words += "; last errors: " + strings.Join(p.LastErrors, " | ")
+	}
+	return words
+}
+
+// number is a rate with as many digits as are of use.
+func number(v float64) string {
+	if v >= 10 {
+		return thousands(int(math.Round(v)))
+	}
+	return fmt.Sprintf("%.1f", v)
+}
+
+// spanOf is a time that is no longer than what a Duration holds.
+func spanOf(s float64) time.Duration {
+	return time.Duration(min(s*float64(time.Second), math.MaxInt64/2))
+}
+
+// inWords is a duration to the second, with days where there are any.
+func inWords(d time.Duration) string {
+	d = d.Round(time.Second)
+	days := d / (24 * time.Hour)
+	if days == 0 {
+		return d.String()
+	}
+	return fmt.Sprintf("%dd%s", days, d%(24*time.Hour))
+}

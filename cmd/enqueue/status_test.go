@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/vault"
+)
+
+// A batch is told apart by what it waits for: its producer, or its calls.
+func TestStatusSaysWhatABatchWaitsFor(t *testing.T) {
+	for want, st := range map[string]control.Status{
+		"not settled: a producer still adds rows\n": {Filling: true},
+		"not settled: it goes on\n":                 {Open: 1},
+	} {
+		var out bytes.Buffer
+		(&app{out: &out}).printStatus(st)
+		if !strings.HasSuffix(out.String(), "\n"+want) {
+			t.Errorf("got %q, want %q", out.String(), want)
+		}
+	}
+}
+
+// cancels ends a context at the first word that is written.
+type cancels struct {
+	bytes.Buffer
+	cancel context.CancelFunc
+}
+
+func (c *cancels) Write(p []byte) (int, error) {
+	c.cancel()
+	return c.Buffer.Write(p)
+}
+
+// Ctrl-C ends watch, which was asked for nothing but to look: that is no failure.
+func TestWatchEndedByCtrlC(t *testing.T) {
+	w, err := newWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	key, err := vault.GenerateKey("k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string {
+		return map[string]string{"HABILITA_KEYS": key, "REDIS_URL": "redis://" + w.redis.Addr()}[name]
+	}
+	var out, errs bytes.Buffer
+	rows := strings.NewReader("server,token\n1,tok-a\n")
+	if status := run(t.Context(), []string{"bulk", "-", "--batch", "b"}, getenv, rows, &out, &errs); status != exitOK {
+		t.Fatalf("exit %d: %s", status, &errs)
+	}
+	for _, args := range [][]string{{"watch", "b"}, {"watch", "b", "--json"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		seen := &cancels{cancel: cancel}
+		errs.Reset()
+		if status := run(ctx, args, getenv, rows, seen, &errs); status != exitOK || !strings.Contains(errs.String(), "stopped watching; the batch goes on") {
+			t.Errorf("%v: exit %d: %s", args, status, &errs)
+		}
+		cancel()
+	}
+}
+
+func TestProgressOf(t *testing.T) {
+	eta := 90_061.0
+	p := control.Progress{
+		Status: control.Status{Total: 5000, Succeeded: 10, Open: 4990, HeldChains: 1}, Rate: 1234.4, ETASeconds: &eta, Sampled: true,
+		Waiting: []control.Waiting{
+			{Reason: "quota", Chains: 12, Until: control.Time{Time: time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}},
+			{Reason: "slots", Chains: 2}, {Reason: "held", Chains: 1},
+		},
+		LastErrors: []string{"500 oops", "timeout"},
+	}
+	want := "10 of 5,000 succeeded, 4,990 open, 1 chain held; 1,234/s, 1d1h1m1s to go; " +
+		"waiting (sample): quota 12 (until 2026-11-24 05:00:00 +00), slots 2; last errors: 500 oops | timeout"
+	if got := progressOf(p, time.UTC); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := progressOf(control.Progress{Status: control.Status{Total: 2, Open: 2}}, nil); got != "0 of 2 succeeded, 2 open" {
+		t.Errorf("got %s", got)
+	}
+}
