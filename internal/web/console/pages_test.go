@@ -380,15 +380,26 @@ func TestABatchThatWaitsSaysSo(t *testing.T) {
 // While a part of Redis is away, pages show the rest, say that it is not all, and decide on it.
 func TestAPartOfRedisIsAway(t *testing.T) {
 	w := open(t, consoletest.Options{Vendor: strict()})
-	for _, token := range []string{"bad-1", "bad-2"} {
-		w.enqueue("one", token, 3)
+	// Tokens of buckets of their own: their names differ from run to run.
+	var tokens []string
+	taken := map[string]bool{}
+	for _, kind := range []string{"bad", "bad", "good"} {
+		for i := 0; ; i++ {
+			token := fmt.Sprint(kind, "-", len(tokens), "-", i)
+			if tag := ledger.Tag(w.Producer.TokenID(engine.Token(token))); !taken[tag] {
+				taken[tag], tokens = true, append(tokens, token)
+				break
+			}
+		}
 	}
-	w.enqueue("two", "good-1", 3)
+	w.enqueue("one", tokens[0], 3)
+	w.enqueue("one", tokens[1], 3)
+	w.enqueue("two", tokens[2], 3)
 	if s := w.settled("one"); s.HeldChains != 2 {
 		t.Fatalf("%+v", s)
 	}
 	w.settled("two")
-	for _, token := range []string{"bad-1", "good-1"} {
+	for _, token := range []string{tokens[0], tokens[2]} {
 		bucket := "habilita:{" + ledger.Tag(w.Producer.TokenID(engine.Token(token))) + "}:"
 		if err := redistest.Spoil(w.Redis, bucket, "held", "tokens"); err != nil {
 			t.Fatal(err)
