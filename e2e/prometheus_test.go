@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"habilita/internal/control"
+	"habilita/internal/webhook"
 )
 
 // prometheus finds a program of Debian's package prometheus; without it the test is
@@ -103,7 +104,7 @@ func TestPrometheus(t *testing.T) {
 	p := Plan{Batch: "scraped", Rows: Many(6, 2, good)}
 	p.Rows = append(p.Rows, Row{Token: "bad-one"})
 	l.Bulk(p)
-	w := l.Workers(1)[0]
+	w := l.Workers(1, "WEBHOOK_URL", "http://127.0.0.1:1/", "WEBHOOK_SECRETS", webhook.GenerateSecret())[0] // else it has no metrics of webhooks
 	l.AwaitStatus(p.Batch, "settled", 0, func(s control.Status) bool { return s.Settled })
 
 	_, page := w.Get("/metrics")
