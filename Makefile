@@ -48,6 +48,9 @@ bench: ## measure against plain asynq, for a quarter of an hour: docs/performanc
 bench-go: ## Go benchmarks of the hot paths, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem $(BENCHGOFLAGS) ./...
 
+matrix: ## every case in simulated time, of which go test runs a few: above a quarter of an hour
+	HABILITA_MATRIX=all $(GO) test -count=1 -timeout 60m ./internal/simtime
+
 chaos: ## break everything under load, for half an hour: docs/reliability.md
 	$(GO) run -C e2e ./chaos
 
