@@ -7,7 +7,7 @@ LDFLAGS = -X habilita/internal/version.commit=$(shell git rev-parse HEAD 2>/dev/
 	-X habilita/internal/version.date=$(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-redis e2e race lint fmt cover bench bench-go demo screenshots chaos mutations ci clean
+.PHONY: help build test test-redis e2e race lint fmt cover bench bench-go demo screenshots matrix chaos mutations ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
