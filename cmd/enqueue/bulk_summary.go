@@ -247,7 +247,7 @@ func rowsAre(n int) string {
 	return thousands(n) + " rows are"
 }
 
-// canaryWords say how it is with a batch that has canaries; "" where there is nothing
+// canaryWords describe the state of a batch that has canaries; "" if there is nothing
 // to say.
 func canaryWords(s control.Status) string {
 	switch s.Canary.State {

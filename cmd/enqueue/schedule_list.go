@@ -233,7 +233,7 @@ func listScheduled(ctx context.Context, w io.Writer, s *session, asJSON bool) er
 	return nil
 }
 
-// tellScheduled says that there are calls that are not due yet, where there are.
+// tellScheduled says how many calls are not due yet, if there are any.
 func tellScheduled(ctx context.Context, w io.Writer, s *session) error {
 	n, next, err := s.op.CountScheduled(ctx)
 	if err != nil || n == 0 {

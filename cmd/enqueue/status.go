@@ -193,7 +193,7 @@ func spanOf(s float64) time.Duration {
 	return time.Duration(min(s*float64(time.Second), math.MaxInt64/2))
 }
 
-// inWords is a duration to the second, with days where there are any.
+// inWords writes a duration to the second, with days if it has any.
 func inWords(d time.Duration) string {
 	d = d.Round(time.Second)
 	days := d / (24 * time.Hour)

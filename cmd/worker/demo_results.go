@@ -117,8 +117,8 @@ func (d *demo) printResults(all []*operation, s demoState) {
 
 func heading(w io.Writer, title string) { fmt.Fprintf(w, "\n== %s ==\n", title) }
 
-// lost finds calls that the ledger and the vendor do not agree on, in words: those that
-// have no record, and those that are said to be done and are not.
+// lost names the calls on which the ledger and the vendor disagree: those without a record,
+// and those that the ledger calls done and the vendor never made.
 func lost(plan *demoPlan, report map[callKey]control.CallRecord, a wolkvoxtest.Account) []string {
 	did := map[string]bool{}
 	for _, r := range a.Records {
@@ -163,7 +163,7 @@ func (d *demo) printAccount(a wolkvoxtest.Account, s wolkvoxtest.Summary) error 
 		given[r.Fault]++
 	}
 	if s.Faults > 0 {
-		fmt.Fprintln(d.out, "\nThe faults that it gave, each of which passed when the call was tried again:")
+		fmt.Fprintln(d.out, "\nThe vendor failed these requests. Each call succeeded when it was tried again:")
 	}
 	for _, f := range demoPassing {
 		if n := given[f.Kind]; n > 0 {
@@ -171,7 +171,7 @@ func (d *demo) printAccount(a wolkvoxtest.Account, s wolkvoxtest.Summary) error 
 		}
 	}
 	if s.Extra > 0 {
-		fmt.Fprintln(d.out, "\nAn extra request is one for a call that had succeeded already: its first answer never\narrived, so nobody could know. That is \"at least once\", and why it is said so.")
+		fmt.Fprintln(d.out, "\nAn extra request repeats a call that had already succeeded: its first answer never\narrived, so nobody could know. That is what \"at least once\" means.")
 	}
 	return nil
 }

@@ -252,7 +252,7 @@ var faultWords = map[wolkvoxtest.Kind]string{
 	wolkvoxtest.Status502:   "502, a gateway's page",
 	wolkvoxtest.Status503:   "503, not available",
 	wolkvoxtest.TooMany:     "429, too many requests",
-	wolkvoxtest.HTML:        "a page in place of an answer",
+	wolkvoxtest.HTML:        "an HTML page instead of an answer",
 	wolkvoxtest.Garbage:     "an answer that can't be read",
 	wolkvoxtest.Cut:         "an answer that was cut off",
 	wolkvoxtest.ResetBefore: "a connection that broke before the work",
