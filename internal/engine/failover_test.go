@@ -47,6 +47,7 @@ func TestWorkerStartsAfterAFailover(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
+	replica.CatchUp(nodes[0])
 	nodes[0].Kill()
 	awaitMaster(t, replica)
 	other := nodes[1].Client()

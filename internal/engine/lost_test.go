@@ -185,17 +185,9 @@ func TestReplicaTookOverWhileNoWorkerWasThere(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			host, port, _ := strings.Cut(master.Addr, ":")
 			c := replica.Client()
-			if err := c.Do(t.Context(), "replicaof", host, port).Err(); err != nil {
-				t.Fatal(err)
-			}
-			for deadline := time.Now().Add(soon); c.Exists(t.Context(), "habilita:ledger").Val() == 0; {
-				if time.Now().After(deadline) {
-					t.Fatal("the replica has no data")
-				}
-				wait(t.Context(), 20*time.Millisecond)
-			}
+			replica.Follow(master)
+			replica.CatchUp(master)
 			master.Kill()
 			if err := c.Do(t.Context(), "replicaof", "no", "one").Err(); err != nil {
 				t.Fatal(err)

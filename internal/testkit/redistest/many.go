@@ -6,9 +6,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -154,4 +157,39 @@ func (s *Server) awaitLink(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// CatchUp waits until the server, a replica, has all that its master had written when it was called.
+// WAIT can't tell: it answers for what its own connection wrote.
+func (s *Server) CatchUp(master *Server) {
+	s.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
+	defer cancel()
+	wrote, err := offset(ctx, master.Client(), "master_repl_offset")
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	c := s.Client()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		has, err := offset(ctx, c, "slave_repl_offset")
+		if err == nil && has >= wrote {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.tb.Fatalf("the replica is at %d of %d: %v", has, wrote, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// offset reads how far a node is in the stream of writes.
+func offset(ctx context.Context, c *redis.Client, field string) (int64, error) {
+	info, err := c.InfoMap(ctx, "replication").Result()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(info["Replication"][field], 10, 64)
 }
