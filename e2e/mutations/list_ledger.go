@@ -17,7 +17,7 @@ const (
 // ledgerMutations are of the order of a chain's calls and of who may write what.
 var ledgerMutations = []mutation{
 	{
-		"fence", "a run begins under an older feed number",
+		"fence", "a run begins under an older dispatch number",
 		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= ARGV[2] then", "if not c or c.s ~= 'f' then"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
@@ -73,7 +73,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"wait of a chain after an unknown outcome", "a grant does not look at it",
-		in(ledgerLua, "if quiet > now then", "if false then"),
+		in(ledgerLua, "if quarantine > now then", "if false then"),
 		chainPkg, "TestUnknownOutcomeSilencesTheChain",
 	},
 	{
@@ -112,7 +112,7 @@ var ledgerMutations = []mutation{
 		"./internal/engine", "TestBatcherKeepsTheOrder",
 	},
 	{
-		"order of a bulk", "a lane goes on after a failure",
+		"order of a bulk", "a shard goes on after a failure",
 		in("internal/engine/shard.go", "if g.failed() == nil {", "if true {"),
 		"./internal/engine", "TestBatcherKeepsTheOrder",
 	},
@@ -133,7 +133,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"slot offer of a chain that was woken", "one that is put off at its begin keeps it",
-		in(ledgerLua, "local other = own and hand_on(c, s.slots, now)", "local other"),
+		in(ledgerLua, "local other = own and pass_on(c, s.slots, now)", "local other"),
 		chainPkg, "TestSlotOfferIsPassedOn",
 	},
 	{
@@ -143,12 +143,12 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"slot offer of a chain that was woken", "one that is cancelled keeps it",
-		in(cancelChainLua, "local other = hand_on(c, tonumber(ARGV[5]), now)", "local other"),
+		in(cancelChainLua, "local other = pass_on(c, tonumber(ARGV[5]), now)", "local other"),
 		chainPkg, "TestSlotOfferIsPassedOn",
 	},
 	{
 		"slot offer of a chain that was woken", "one whose batch is cancelled keeps it",
-		in(cancelBatchLua, "local other = hand_on(c, tonumber(ARGV[3]), now)", "local other"),
+		in(cancelBatchLua, "local other = pass_on(c, tonumber(ARGV[3]), now)", "local other"),
 		chainPkg, "TestSlotOfferIsPassedOn",
 	},
 	{
@@ -168,7 +168,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"slot offer of a chain that was woken", "who gets it at a begin is not handed to asynq",
-		in("internal/engine/runner.go", "	r.probing(&step, probe)\n	r.handOver(ctx, step, err)\n	return step, err\n}\n\n// observe", "	r.probing(&step, probe)\n	return step, err\n}\n\n// observe"),
+		in(recordGo, "	r.probing(&step, probe)\n	r.handOver(ctx, step, err)\n	return step, err\n}\n\n// recordEvery", "	r.probing(&step, probe)\n	return step, err\n}\n\n// recordEvery"),
 		"./internal/engine", "TestRunThatIsPutOffPassesItsSlotOfferOn",
 	},
 	{
@@ -227,7 +227,7 @@ var recoveryMutations = []mutation{
 		"./internal/engine", "TestEveryDispatchHasATaskOfItsOwn",
 	},
 	{
-		"reconciler", "no worker sweeps",
+		"reconciler", "no worker reconciles",
 		in("internal/engine/worker.go", "	wg.Go(func() { w.reconciler.run(soft) })\n", ""),
 		"./internal/engine", "TestReconcilerFindsWhatNobodyTold",
 	},
@@ -273,7 +273,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "a grant that was under way is used",
-		in("internal/engine/runner.go", "if r.overtaken(a) {", "if false {"),
+		in(requestGo, "if r.overtaken(a) {", "if false {"),
 		"./internal/engine", "TestOvertakenGrantIsGivenBack",
 	},
 	{

@@ -3,6 +3,8 @@ package main
 const (
 	outcomeGo = "internal/engine/outcome.go"
 	runnerGo  = "internal/engine/runner.go"
+	recordGo  = "internal/engine/record.go"
+	requestGo = "internal/engine/attempt.go"
 	hostsGo   = "internal/engine/hosts.go"
 	attemptGo = "internal/wolkvox/attempt.go"
 	connGo    = "internal/wolkvox/conn.go"
@@ -28,13 +30,13 @@ var workerMutations = []mutation{
 	},
 	{
 		"scripts in pipelines", "each script is sent alone",
-		in("internal/redisconn/gather.go", "if g.busy < gatherLanes {", "if true {"),
-		"./internal/redisconn", "TestGather",
+		in("internal/redisconn/pipeline.go", "if g.busy < pipelines {", "if true {"),
+		"./internal/redisconn", "TestPipelined",
 	},
 	{
 		"scripts in pipelines", "nobody is told of a script's error",
-		in("internal/redisconn/gather.go", "		cmd.SetErr(w.cmd.Err())\n		return w.cmd.Err()", "		return nil"),
-		"./internal/redisconn", "TestGather",
+		in("internal/redisconn/pipeline.go", "		cmd.SetErr(w.cmd.Err())\n		return w.cmd.Err()", "		return nil"),
+		"./internal/redisconn", "TestPipelined",
 	},
 	{
 		"places at a server", "there is always one more",
@@ -64,7 +66,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"few outcomes on their way", "all runs send theirs at once",
-		in(runnerGo, "		defer r.place()()\n", ""),
+		in(recordGo, "		defer r.place()()\n", ""),
 		"./internal/engine", "TestFewOutcomesAreOnTheirWayAtOnce",
 	},
 	{
@@ -86,7 +88,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "a run whose outcome Redis did not take leaves it",
-		in(runnerGo, "case err == nil || ctx.Err() != nil:", "case true:"),
+		in(recordGo, "case err == nil || ctx.Err() != nil:", "case true:"),
 		"./internal/engine", "TestOutcomeIsRecordedAsSoonAsRedisTakesIt",
 	},
 	{
@@ -106,7 +108,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "what Redis calls an error is given up at once",
-		in(runnerGo, "case time.Since(since) >= broken:", "default:"),
+		in(recordGo, "case time.Since(since) >= broken:", "default:"),
 		"./internal/engine", "TestPersist",
 	},
 	{
@@ -116,7 +118,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shutdown in time", "what became of requests that were cut off is not recorded",
-		in(runnerGo, "	if r.last == nil {\n", "	if true {\n"),
+		in(recordGo, "	if r.last == nil {\n", "	if true {\n"),
 		"./internal/engine", "TestCutOffRequestIsRecorded",
 	},
 	{
@@ -161,7 +163,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"WriteBy guard", "a request has no moment by which it must be written",
-		in(runnerGo, "		WriteBy: asked.Add(r.o.SlotMargin),\n", ""),
+		in(requestGo, "		WriteBy: asked.Add(r.o.SlotMargin),\n", ""),
 		"./internal/engine", "TestRequestIsWrittenWithinTheMargin",
 	},
 	{

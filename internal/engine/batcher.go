@@ -184,8 +184,8 @@ func (g *batcher) finish(discard bool, acknowledged func()) error {
 	if !discard {
 		g.flush()
 	}
-	for _, lane := range g.shards {
-		close(lane)
+	for _, shard := range g.shards {
+		close(shard)
 	}
 	g.mu.Unlock()
 	ended := make(chan struct{})

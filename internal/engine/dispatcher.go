@@ -142,12 +142,12 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 			again = append(again, tags[i])
 		}
 		f.pending.Add(int64(len(p.Dispatches)))
-		for _, feed := range p.Dispatches {
+		for _, d := range p.Dispatches {
 			g.Go(func() error {
 				// A chain that could not be handed over is dispatched again after a while. The
 				// dispatch goes on when ctx ends: it is in the ledger already.
-				if err := f.publish(context.WithoutCancel(ctx), feed); err != nil {
-					f.log.Warn().Err(err).Str("chain", feed.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
+				if err := f.publish(context.WithoutCancel(ctx), d); err != nil {
+					f.log.Warn().Err(err).Str("chain", d.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
 				}
 				return nil
 			})

@@ -19,7 +19,7 @@ const (
 // ends are what a worker that runs is stopped by.
 type ends struct {
 	servers servers
-	stop    context.CancelFunc // of the loops: dispatch, sweeping, schedules
+	stop    context.CancelFunc // of the loops: dispatch, reconciliation, schedules
 	loops   *sync.WaitGroup
 	cutOff  context.CancelFunc // of requests in flight
 	giveUp  context.CancelFunc // of the recording of outcomes

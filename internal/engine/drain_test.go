@@ -42,7 +42,7 @@ func TestPlacesAreOurOwn(t *testing.T) {
 	for i := range most + more {
 		id := w.append(fmt.Sprintf("token-%d", i), "a")
 		ids = append(ids, id)
-		f := w.feed(id)
+		f := w.dispatch(id)
 		go func() { handled <- w.handle(t.Context(), task(t, f)) }()
 	}
 	for range most {

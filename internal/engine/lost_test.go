@@ -243,7 +243,7 @@ func TestDataThatGoesBack(t *testing.T) {
 		if err := b.Client.HSet(t.Context(), "habilita:{"+tag+"}:epoch", "e", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		step, err := w.stack.ledger.Begin(t.Context(), w.feed(id), newID(), "")
+		step, err := w.stack.ledger.Begin(t.Context(), w.dispatch(id), newID(), "")
 		if err != nil || step.Status != ledger.Running {
 			t.Errorf("a freeze that is over: %+v, %v", step, err)
 		}

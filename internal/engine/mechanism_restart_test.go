@@ -17,7 +17,7 @@ func TestNothingIsMadeAfterARestartOfRedis(t *testing.T) {
 	id := w.append("token-1", "a")
 	s.Stop() // in order: the ledger is whole, and the run_id another
 	s.Restart()
-	f := w.feed(id)
+	f := w.dispatch(id)
 	if err := w.runner.run(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestRestartWhileNoWorkerWasThere(t *testing.T) {
 			t.Errorf("a hold until %d", until)
 		}
 		holds = append(holds, until)
-		step, err := w.stack.ledger.Begin(t.Context(), w.feed(w.append(token, "a")), newID(), "")
+		step, err := w.stack.ledger.Begin(t.Context(), w.dispatch(w.append(token, "a")), newID(), "")
 		if err != nil || step.Status != ledger.Deferred || step.Reason != "restart" {
 			t.Errorf("%+v, %v", step, err)
 		}
@@ -69,7 +69,7 @@ func TestOvertakenGrantIsGivenBack(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
 	id := w.append("token-1", "a")
-	step, err := w.stack.ledger.Begin(t.Context(), w.feed(id), newID(), "")
+	step, err := w.stack.ledger.Begin(t.Context(), w.dispatch(id), newID(), "")
 	if err != nil || step.Status != ledger.Running {
 		t.Fatalf("%+v, %v", step, err)
 	}

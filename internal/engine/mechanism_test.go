@@ -39,7 +39,7 @@ func TestReconcilerTakesOverTheTimersOfADeadProcess(t *testing.T) {
 	}
 	dead := openWorld(t, "redis://"+m.Addr(), key, short).closing()
 	id := dead.append("token-1", "a")
-	step, err := dead.stack.ledger.Begin(t.Context(), dead.feed(id), newID(), "")
+	step, err := dead.stack.ledger.Begin(t.Context(), dead.dispatch(id), newID(), "")
 	if err != nil || step.Status != ledger.Running {
 		t.Fatalf("%+v, %v", step, err)
 	}
@@ -138,7 +138,7 @@ func TestOutcomeIsRecordedAsSoonAsRedisTakesIt(t *testing.T) {
 	tried := lines{"outcome not recorded yet", make(chan struct{}, 1)}
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.Log = zerolog.New(tried) }).closing()
 	id := w.append("token-1", "a")
-	f := w.feed(id)
+	f := w.dispatch(id)
 	w.vendor.before = func() { m.SetError("LOADING away") }
 	done := make(chan error, 1)
 	go func() { done <- w.runner.run(t.Context(), f) }()
@@ -169,7 +169,7 @@ func TestStoppingWorkerPutsBackWhatItHasNotBegun(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
 	id := w.append("token-1", "a")
-	f := w.feed(id)
+	f := w.dispatch(id)
 	w.runner.stopping.Store(true)
 	if err := w.runner.run(t.Context(), f); err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestStoppingWorkerGivesBackTheBucketsItTook(t *testing.T) {
 func TestRunWaitsForTheMembership(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
-	f := w.feed(w.append("token-1", "a"))
+	f := w.dispatch(w.append("token-1", "a"))
 	var asked, early int
 	w.vendor.before = func() {
 		if asked <= 3 {
@@ -224,7 +224,7 @@ func TestRunWaitsForTheMembership(t *testing.T) {
 func TestRequestIsWrittenWithinTheMargin(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
-	f := w.feed(w.append("token-1", "a"))
+	f := w.dispatch(w.append("token-1", "a"))
 	before := time.Now()
 	if err := w.runner.run(t.Context(), f); err != nil {
 		t.Fatal(err)

@@ -127,7 +127,7 @@ func (w *world) append(token, id string) string {
 }
 
 // dispatch dispatches from the bucket of a chain, which must be dispatched.
-func (w *world) feed(id string) ledger.Dispatch {
+func (w *world) dispatch(id string) ledger.Dispatch {
 	w.t.Helper()
 	p, err := w.stack.ledger.Dispatch(w.t.Context(), ledger.Tag(id), 10)
 	if err != nil || len(p.Dispatches) != 1 || p.Dispatches[0].Chain != id {

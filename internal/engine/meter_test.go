@@ -32,7 +32,7 @@ func TestEveryReclaimedSlotCounts(t *testing.T) {
 				first = false
 			}
 		}
-		if err := w.runner.run(t.Context(), w.feed(id)); err != nil {
+		if err := w.runner.run(t.Context(), w.dispatch(id)); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.vendor.made.Load(); n != 2 {

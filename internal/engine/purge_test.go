@@ -113,9 +113,9 @@ func newPurgeWorld(t *testing.T, b redistest.Backend, passes bool) *purgeWorld {
 	w := &purgeWorld{t: t, b: b, passes: passes, now: time.Now()}
 	w.p, w.inP = open()
 	w.plain, _ = open()
-	var sweeps *Producer
-	sweeps, w.inS = open()
-	w.s = &reconciler{stack: sweeps.stack, log: zerolog.Nop()}
+	var reconciles *Producer
+	reconciles, w.inS = open()
+	w.s = &reconciler{stack: reconciles.stack, log: zerolog.Nop()}
 	return w
 }
 

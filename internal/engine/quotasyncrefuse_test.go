@@ -123,7 +123,7 @@ func TestQuotaSyncWhileCallsAreInFlight(t *testing.T) {
 			{Kind: ledger.Done, Slot: ledger.Release},
 			{Kind: ledger.Fail, Slot: ledger.Keep, Delay: time.Hour},
 		} {
-			step, err := w.stack.ledger.Begin(t.Context(), w.feed(w.chain), newID(), "")
+			step, err := w.stack.ledger.Begin(t.Context(), w.dispatch(w.chain), newID(), "")
 			if err != nil || step.Status != ledger.Running {
 				t.Fatalf("%+v, %v", step, err)
 			}

@@ -38,7 +38,7 @@ const (
 
 func (s *reconciler) run(ctx context.Context) {
 	var purged time.Time
-	// The first reconciliation is everybody's: the one who swept may have died just now.
+	// The first reconciliation is everybody's: the one who led it may have died just now.
 	for first := true; ctx.Err() == nil; first = false {
 		s.rollDay()
 		leads, err := s.lead(ctx)
@@ -72,7 +72,7 @@ func (s *reconciler) rollDay() {
 	}
 }
 
-// lead reports whether this worker sweeps. Two that do so at the same time do no harm.
+// lead reports whether this worker reconciles. Two that do so at the same time do no harm.
 func (s *reconciler) lead(ctx context.Context) (bool, error) {
 	key := s.prefix + ":sweeper"
 	lease := 2*s.every + reconcileGrace

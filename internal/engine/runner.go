@@ -2,25 +2,16 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
-	"habilita/internal/wolkvox"
 )
-
-// caller makes one attempt at the vendor.
-type caller interface {
-	Do(ctx context.Context, op wolkvox.Operation, r wolkvox.Request) (wolkvox.Answer, error)
-}
 
 // runner makes the calls of a chain that was dispatched.
 type runner struct {
@@ -52,7 +43,7 @@ type runner struct {
 	crowded func(ctx context.Context) bool
 	// noteDue is told when a bucket needs a dispatch.
 	noteDue func(tag string, at time.Time)
-	// carry hands a dispatch to asynq.
+	// publish hands a dispatch to asynq.
 	publish func(ctx context.Context, f ledger.Dispatch) error
 }
 
@@ -271,218 +262,6 @@ func (r *runner) putBack(ctx context.Context, f ledger.Dispatch) error {
 	return nil
 }
 
-// attempt makes one request, in a run that was dispatched for the chain dispatched, and judges its answer.
-func (r *runner) attempt(ctx context.Context, fed string, a ledger.Attempt, asked time.Time) verdict {
-	token, _ := ledger.SplitChainID(a.Chain)
-	r.meter.slotsHeld.Inc()
-	defer r.meter.slotsHeld.Dec()
-	r.meter.quota(a.Used, a.Limit)
-	started := time.Now()
-	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == fed)
-	if r.overtaken(a) {
-		j := verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
-		r.report(token, a, j, 0)
-		r.unprobed(a)
-		endAttempt(span, a, j)
-		return j
-	}
-	ans, err := r.send(ctx, token, a, asked)
-	now := r.clock.Now()
-	j := decideOutcome(ans, err, attemptFacts{
-		Now: now, NextDay: r.settings.NextDay(now), Spent: a.Spent, MaxAttempts: r.o.MaxAttempts,
-		FirstPushBack: a.FirstPushBack, GiveUpAfter: r.o.GiveUpAfter, Probe: a.Probe,
-		BackOff:  backOff(a.Failures+1, r.o.RetryMin, r.o.RetryMax),
-		Stopping: ctx.Err() != nil,
-	})
-	r.meter.refused(err, a.Probe)
-	r.observe(ctx, a, asked, err)
-	took := time.Since(started)
-	r.meter.calls.WithLabelValues(j.Name).Inc()
-	r.meter.seconds.Observe(took.Seconds())
-	r.report(token, a, j, took)
-	endAttempt(span, a, j)
-	return j
-}
-
-// overtaken reports whether the grant came from a Redis that had restarted while it was
-// asked for: its arguments were made before the hold was known, and the client sent them
-// again on the new connection. The hold is known by the time of the reply.
-func (r *runner) overtaken(a ledger.Attempt) bool {
-	return a.LeaseEnds.Add(-r.settings.Lease).UnixMilli() < r.notBefore.Load()
-}
-
-func (r *runner) send(ctx context.Context, token string, a ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {
-	plain, err := r.keys.Open([]byte(a.Sealed), token)
-	if err != nil {
-		return wolkvox.Answer{}, &unopenableError{err}
-	}
-	if err := r.beforeSend(ctx, a); err != nil {
-		return wolkvox.Answer{}, err
-	}
-	return r.vendor.Do(ctx, wolkvox.EnableModule, wolkvox.Request{
-		Server: wolkvox.Server(a.Server), Token: plain,
-		ID:      fmt.Sprintf("%s.%d", a.CallID(), a.Number),
-		WriteBy: asked.Add(r.o.SlotMargin),
-	})
-}
-
-// report writes the one log line of an attempt; docs/operations.md tells its fields.
-func (r *runner) report(token string, a ledger.Attempt, j verdict, took time.Duration) {
-	level := zerolog.InfoLevel
-	if j.Kind != ledger.Done {
-		level = zerolog.WarnLevel
-	}
-	e := r.log.WithLevel(level)
-	if !e.Enabled() {
-		return
-	}
-	e = e.Str("call", a.CallID()).Str("chain", a.Chain).Str("batch", a.Batch).
-		Str("token_id", token).Str("server", a.Server).Int("attempt", a.Number).Str("outcome", j.Name).
-		Int64("took_ms", took.Milliseconds()).Int64("age_ms", r.clock.Now().Sub(a.Enqueued).Milliseconds())
-	if j.Code != "" {
-		e = e.Str("code", j.Code)
-	}
-	if j.Err != "" {
-		e = e.Str("error", j.Err)
-	}
-	switch j.Kind {
-	case ledger.Done:
-		e.Msg("call succeeded")
-	case ledger.GiveUp:
-		e.Msg("call given up")
-	default:
-		e.Int64("retry_in_ms", j.Delay.Milliseconds()).Msg("call comes back")
-	}
-}
-
-// begin asks for the run's first grant; the run has a place at the server own, if any. Where Redis does not answer it asks again under
-// the same nonce: the grant may have been made, and then it is the same one.
-func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (ledger.Step, error) {
-	nonce := newID()
-	var step ledger.Step
-	away, probe := r.health.Blocked()
-	away += r.hosts.blocked(own)
-	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
-		step, err = r.ledger.Begin(ctx, f, nonce, away)
-		if err != nil {
-			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("Redis did not take the start of a run; trying again")
-		}
-		return err
-	})
-	r.meter.reclaimed.Add(float64(step.Reclaimed))
-	r.probing(&step, probe)
-	r.handOver(ctx, step, err)
-	return step, err
-}
-
-// observe tells the state of the vendor's servers what came of a request. One that our
-// side did not send, or cut off, or that outlasted a pause of this process, says nothing of
-// the server.
-func (r *runner) observe(ctx context.Context, a ledger.Attempt, asked time.Time, err error) {
-	var (
-		notSent    *wolkvox.NotSentError
-		refused    *wolkvox.RefusedError
-		unopenable *unopenableError
-	)
-	switch {
-	case errors.As(err, &unopenable), errors.As(err, &notSent) && notSent.Late, err != nil && ctx.Err() != nil,
-		err != nil && !errors.As(err, &refused) && r.pauses.Since(asked, time.Now()):
-		r.unprobed(a)
-	case err == nil, errors.As(err, &refused) && refused.Kind != wolkvox.ServerFailure:
-		r.health.Observe(a.Server, a.Chain, true, a.ProbesServer)
-	default:
-		r.health.Observe(a.Server, a.Chain, false, a.ProbesServer)
-	}
-}
-
-// unprobed gives back the leave to probe a server, of an attempt that told nothing of it.
-func (r *runner) unprobed(a ledger.Attempt) {
-	if a.ProbesServer {
-		r.health.Unused(a.Server)
-	}
-}
-
-// probing notes that the attempt that was begun probes a server, or gives the leave for
-// that back.
-func (r *runner) probing(step *ledger.Step, probe string) {
-	if probe == "" {
-		return
-	}
-	if step.Status == ledger.Running && step.Attempt.Server == probe {
-		step.Attempt.ProbesServer = true
-		return
-	}
-	r.health.Unused(probe)
-}
-
-// recordEvery is the longest pause between two tries to record an outcome. It is far below
-// the grace that follows a lease (graceOf), so that where Redis refused writes for long, the
-// worker that has the outcome comes before whoever would dispatch its chain again.
-const recordEvery = 250 * time.Millisecond
-
-// recordRoom is how long an outcome waits for its place among those that are on their way
-// (recordings). Then it goes all the same: places may be held by a shard that hangs.
-const recordRoom = 100 * time.Millisecond
-
-// finish records the outcome, again and again until Redis takes it or the process ends:
-// nothing else may be done with the chain before. What Redis itself calls an error is
-// tried until the lease and the grace after it have ended, since then the chain is another's.
-func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on ledger.GoOn, own string) (ledger.Step, error) {
-	next := newID()
-	var step ledger.Step
-	away, probe := r.health.Blocked()
-	away += r.hosts.blocked(own)
-	lasting := r.lasting(ctx)
-	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
-		defer r.place()()
-		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
-		if err != nil {
-			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
-		}
-		return err
-	})
-	r.meter.reclaimed.Add(float64(step.Reclaimed))
-	r.probing(&step, probe)
-	r.handOver(lasting, step, err)
-	return step, err
-}
-
-// place waits for a place among the outcomes that are on their way to Redis, for room
-// at most, and returns what leaves it.
-func (r *runner) place() (leave func()) {
-	leave = func() { <-r.recording }
-	select {
-	case r.recording <- struct{}{}:
-		return leave
-	default:
-	}
-	t := time.NewTimer(r.room)
-	defer t.Stop()
-	select {
-	case r.recording <- struct{}{}:
-		return leave
-	case <-t.C:
-		return func() {}
-	}
-}
-
-// lasting is ctx, which ends where requests are cut off, for what may take longer: to record
-// what became of them.
-func (r *runner) lasting(ctx context.Context) context.Context {
-	if r.last == nil {
-		return ctx
-	}
-	return lastingContext{Context: r.last, values: ctx}
-}
-
-// lastingContext has the end of one context and the values of another.
-type lastingContext struct {
-	context.Context
-	values context.Context
-}
-
-func (c lastingContext) Value(key any) any { return c.values.Value(key) }
-
 // handOver hands the chain that a step dispatched, if it was carried out, to asynq.
 func (r *runner) handOver(ctx context.Context, step ledger.Step, failed error) {
 	if failed != nil || step.Woken == nil {
@@ -491,41 +270,4 @@ func (r *runner) handOver(ctx context.Context, step ledger.Step, failed error) {
 	if err := r.publish(ctx, *step.Woken); err != nil {
 		r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
 	}
-}
-
-// brokenFor is for how long the beginning of a run is tried that Redis calls an error.
-const brokenFor = 500 * time.Millisecond
-
-// persist tries until it succeeds or ctx ends; then it returns the last error. Between two
-// tries it waits for longer and longer, up to most. What Redis itself calls an error of the
-// command is given up after the time broken: one chain whose state can't be read must not
-// hold a worker for ever. It may pass all the same: a Redis that has no connection left says so
-// too, and before version 7 it is what any refusal within a script looks like.
-func persist(ctx context.Context, most, broken time.Duration, try func() error) error {
-	var since time.Time // of the first such error; zero: none
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, most) {
-		err := try()
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return err
-		case !isBroken(err):
-			since = time.Time{}
-		case since.IsZero():
-			since = time.Now()
-		case time.Since(since) >= broken:
-			return err
-		}
-		wait(ctx, pause)
-	}
-}
-
-// isBroken tells the answers of Redis by which a command itself has failed. redis.HasErrorPrefix
-// can't tell ERR: it takes that away first.
-func isBroken(err error) bool {
-	var answer redis.Error
-	if !errors.As(err, &answer) {
-		return false
-	}
-	code, _, _ := strings.Cut(answer.Error(), " ")
-	return code == "ERR" || code == "WRONGTYPE"
 }

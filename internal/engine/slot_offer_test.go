@@ -24,7 +24,7 @@ func TestRunThatIsPutOffPassesItsSlotOfferOn(t *testing.T) {
 		if _, err := l.Append(ctx, ledger.Append{Batch: ledger.NoBatch, Calls: []ledger.NewCall{n}}); err != nil {
 			t.Fatal(err)
 		}
-		step, err := l.Begin(ctx, w.feed(ledger.ChainID(n.Token, name)), newID(), "")
+		step, err := l.Begin(ctx, w.dispatch(ledger.ChainID(n.Token, name)), newID(), "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ type publisher struct {
 	tracer tracer // of a producer; a worker's chains begin traces of their own
 }
 
-// carry enqueues the dispatch's task. A task of the same dispatch that is there already
+// publish enqueues the dispatch's task. A task of the same dispatch that is there already
 // is success.
 func (c publisher) publish(ctx context.Context, f ledger.Dispatch) error {
 	body, err := json.Marshal(payload{Version: payloadVersion, Chain: f.Chain, Dispatch: f.Number})

@@ -46,25 +46,25 @@ func FuzzDecodeTask(f *testing.F) {
 		f.Add(TypeRun, []byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {
-		feed, err := decodeTask(asynq.NewTask(kind, body))
+		dispatch, err := decodeTask(asynq.NewTask(kind, body))
 		var poison *PoisonError
 		if err != nil {
-			if !errors.As(err, &poison) || feed != (ledger.Dispatch{}) {
-				t.Fatalf("%+v %v", feed, err)
+			if !errors.As(err, &poison) || dispatch != (ledger.Dispatch{}) {
+				t.Fatalf("%+v %v", dispatch, err)
 			}
 			return
 		}
-		token, _ := ledger.SplitChainID(feed.Chain)
-		if kind != TypeRun || !ledger.IsToken(token) || feed.Number == "" || ledger.TagIndex(ledger.Tag(feed.Chain)) < 0 {
-			t.Fatalf("%q %q gave %+v", kind, body, feed)
+		token, _ := ledger.SplitChainID(dispatch.Chain)
+		if kind != TypeRun || !ledger.IsToken(token) || dispatch.Number == "" || ledger.TagIndex(ledger.Tag(dispatch.Chain)) < 0 {
+			t.Fatalf("%q %q gave %+v", kind, body, dispatch)
 		}
 		// What was read is written the same.
-		again, err := json.Marshal(payload{Version: payloadVersion, Chain: feed.Chain, Dispatch: feed.Number})
+		again, err := json.Marshal(payload{Version: payloadVersion, Chain: dispatch.Chain, Dispatch: dispatch.Number})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := decodeTask(asynq.NewTask(TypeRun, again)); err != nil || back != feed {
-			t.Fatalf("%+v %v, want %+v", back, err, feed)
+		if back, err := decodeTask(asynq.NewTask(TypeRun, again)); err != nil || back != dispatch {
+			t.Fatalf("%+v %v, want %+v", back, err, dispatch)
 		}
 	})
 }
@@ -93,7 +93,7 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// dues.run dispatches from each bucket when it is due, and one that becomes due earlier earlier.
+// timers.run dispatches from each bucket when it is due, and one that becomes due earlier earlier.
 func TestTimersRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newTimers()

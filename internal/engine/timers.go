@@ -9,7 +9,7 @@ import (
 	"habilita/internal/ledger"
 )
 
-// dues knows when each bucket needs a dispatch next, as far as this process put chains off
+// timers knows when each bucket needs a dispatch next, as far as this process put chains off
 // or looked at them. It takes the same memory however many chains wait.
 type timers struct {
 	mu   sync.Mutex
@@ -57,14 +57,14 @@ func (d *timers) take(now time.Time) (due []string, next time.Time) {
 }
 
 // run dispatches from buckets when they are due until ctx ends.
-func (d *timers) run(ctx context.Context, now func() time.Time, pump func(tags []string)) {
+func (d *timers) run(ctx context.Context, now func() time.Time, dispatch func(tags []string)) {
 	for {
 		due, next := d.take(now())
 		for part := range slices.Chunk(due, perDispatch) {
 			if ctx.Err() != nil {
 				return
 			}
-			pump(part)
+			dispatch(part)
 		}
 		if len(due) > 0 {
 			wait(ctx, time.Millisecond) // a bucket that says it is due at once must not spin

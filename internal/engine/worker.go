@@ -210,8 +210,8 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		return nil, errors.Join(err, rdb.Close(), w.asynqRDB.Close())
 	}
 	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close(), w.probe.Close()) }
-	redisconn.Gather(rdb)
-	redisconn.Gather(w.asynqRDB)
+	redisconn.Pipelined(rdb)
+	redisconn.Pipelined(w.asynqRDB)
 	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
 		return nil, closing(err)
 	}
@@ -237,7 +237,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 func (w *Worker) assemble(me string) {
 	w.places, w.stopped = make(places, w.o.Concurrency), make(chan struct{})
 	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queue)
-	carry := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queue: w.stack.queue}.publish
+	publish := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queue: w.stack.queue}.publish
 	d := newTimers()
 	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix, breaker.Trip{}), breaker.MonitorOptions{
 		// A probe's request ends within the lease of its slot.
@@ -247,10 +247,10 @@ func (w *Worker) assemble(me string) {
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),
 		recording: recording, room: room, hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
-		noteDue: d.note, publish: carry,
+		noteDue: d.note, publish: publish,
 	}
 	w.dispatcher = &dispatcher{
-		stack: w.stack, log: w.log, meter: w.meter, publish: carry, timers: d,
+		stack: w.stack, log: w.log, meter: w.meter, publish: publish, timers: d,
 		inspector: asynq.NewInspectorFromRedisClient(w.asynqRDB),
 		active:    func() int { return int(w.runner.active.Load()) },
 		places:    w.o.Concurrency,
@@ -298,7 +298,7 @@ const recordings = 16
 // for up to ShutdownTimeout, and returns nil. An error says that it had to stop: its
 // settings disagree with those of the others.
 //
-// The order of the end: no more dispatch, sweeping, making of scheduled runs (one that is
+// The order of the end: no more dispatch, reconciliation, making of scheduled runs (one that is
 // being enqueued is left to another worker) and fetching of tasks; runs end after
 // the call that they are at; asynq gives back what it had fetched; the membership is
 // left; connections are closed. It takes ShutdownTimeout and 2 s at most, even where Redis

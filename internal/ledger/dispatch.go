@@ -21,23 +21,23 @@ type Dispatched struct {
 // perDispatch is how many due chains one dispatch script moves on.
 const perDispatch = 100
 
-// Dispatch moves on what is due in a bucket and dispatches up to dispatch of its ready chains. It
+// Dispatch moves on what is due in a bucket and dispatches up to most of its ready chains. It
 // may be called at any time by anybody: it finds what was lost by whom.
-func (l *Ledger) Dispatch(ctx context.Context, tag string, feed int) (Dispatched, error) {
-	all, err := l.DispatchAll(ctx, []string{tag}, feed)
+func (l *Ledger) Dispatch(ctx context.Context, tag string, most int) (Dispatched, error) {
+	all, err := l.DispatchAll(ctx, []string{tag}, most)
 	if err != nil {
 		return Dispatched{}, err
 	}
 	return all[0], nil
 }
 
-// DispatchAll dispatches from several buckets in one round trip, each up to dispatch chains. It returns
+// DispatchAll dispatches from several buckets in one round trip, up to most chains of each. It returns
 // one result for each tag; a bucket whose script failed has none (a zero Now), and the
 // error of the first that failed is returned.
-func (l *Ledger) DispatchAll(ctx context.Context, tags []string, feed int) ([]Dispatched, error) {
+func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Dispatched, error) {
 	out := make([]Dispatched, len(tags))
 	cmds := make([]*redis.Cmd, len(tags))
-	args := []any{perDispatch, feed, l.maxAttempts, l.grace.Milliseconds()}
+	args := []any{perDispatch, most, l.maxAttempts, l.grace.Milliseconds()}
 	pipe := l.rdb.Pipeline()
 	for i, tag := range tags {
 		cmds[i] = pipe.EvalSha(ctx, l.dispatch.hash(), l.keys(tag), args...)

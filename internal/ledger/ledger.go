@@ -181,7 +181,7 @@ func millis(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// Feed is one dispatch of a chain: what an asynq task carries.
+// Dispatch is one dispatch of a chain: what an asynq task carries.
 type Dispatch struct {
 	Chain  string
 	Number string

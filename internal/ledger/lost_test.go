@@ -33,10 +33,10 @@ func TestLostRunIsFedAgainAndGivenUp(t *testing.T) {
 
 func TestLateSuccessStillCounts(t *testing.T) {
 	steps := map[string]func(h *harness){
-		"ready":    func(h *harness) { _, err := h.l.Dispatch(h.ctx, testTag, 0); h.no(err); h.check() },
-		"fed":      func(h *harness) { h.dispatchDue() },
-		"held":     func(h *harness) { h.dispatchDue(); h.begin(h.fed[tok(1)]); h.pass(shortLease); h.dispatchDue() },
-		"unpumped": func(*harness) {},
+		"ready":          func(h *harness) { _, err := h.l.Dispatch(h.ctx, testTag, 0); h.no(err); h.check() },
+		"fed":            func(h *harness) { h.dispatchDue() },
+		"held":           func(h *harness) { h.dispatchDue(); h.begin(h.fed[tok(1)]); h.pass(shortLease); h.dispatchDue() },
+		"not dispatched": func(*harness) {},
 	}
 	for name, until := range steps {
 		t.Run(name, func(t *testing.T) {

@@ -20,14 +20,14 @@ import (
 // requests may be at the vendor. After every step the invariants are checked too.
 type model struct {
 	*harness
-	rt       *rapid.T
-	policies map[string]string
-	order    map[string][]*modelCall // by chain, in the order in which they joined
-	delayed  []*modelCall
-	all      []*modelCall
-	attempts []*modelAttempt
-	feeds    []Dispatch
-	ids      int
+	rt         *rapid.T
+	policies   map[string]string
+	order      map[string][]*modelCall // by chain, in the order in which they joined
+	delayed    []*modelCall
+	all        []*modelCall
+	attempts   []*modelAttempt
+	dispatches []Dispatch
+	ids        int
 }
 
 type modelCall struct {
@@ -70,9 +70,9 @@ func TestModel(t *testing.T) {
 		day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
 		h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(3)+":"+day, 995, 0).Err())
 		rt.Repeat(map[string]func(*rapid.T){
-			"append": m.append, "append ": m.append, "pump": m.dispatch, "begin": m.begin, "begin ": m.begin, "begin  ": m.begin,
+			"append": m.append, "append ": m.append, "dispatch": m.dispatch, "begin": m.begin, "begin ": m.begin, "begin  ": m.begin,
 			"finish": m.finish, "finish ": m.finish, "finish  ": m.finish,
-			"jump": m.jump, "decide": m.decide, "unfeed": m.requeue,
+			"jump": m.jump, "decide": m.decide, "requeue": m.requeue,
 			"cancel chain": m.cancelChain, "cancel batch": m.cancelBatch, "purge": m.purge,
 			"prune": m.prune, "reopen": m.reopen,
 		})
@@ -139,7 +139,7 @@ func (m *model) append(rt *rapid.T) {
 	}
 	done := m.appendAs(a)
 	m.is(done.Added, len(added)+len(revived))
-	m.feeds = append(m.feeds, done.Dispatches...)
+	m.dispatches = append(m.dispatches, done.Dispatches...)
 	m.all = append(m.all, added...)
 	for _, c := range added {
 		if c.at > m.now().UnixMilli() {
@@ -165,7 +165,7 @@ func (m *model) dispatch(rt *rapid.T) {
 		m.delayed = m.delayed[1:]
 		m.order[c.chain] = append(m.order[c.chain], c)
 	}
-	m.feeds = append(m.feeds, m.harness.dispatchDue().Dispatches...)
+	m.dispatches = append(m.dispatches, m.harness.dispatchDue().Dispatches...)
 }
 
 func (m *model) state(c *modelCall) State {
@@ -180,7 +180,7 @@ func (m *model) state(c *modelCall) State {
 // granted checks what must hold whenever a request may be sent.
 func (m *model) granted(s Step) {
 	if s.Woken != nil {
-		m.feeds = append(m.feeds, *s.Woken)
+		m.dispatches = append(m.dispatches, *s.Woken)
 	}
 	if s.Status != Running {
 		return
@@ -220,10 +220,10 @@ func (m *model) granted(s Step) {
 	m.attempts = append(m.attempts, &modelAttempt{Attempt: a})
 }
 
-func (m *model) begin(rt *rapid.T) { m.granted(m.harness.begin(*recent(rt, "feed", m.feeds))) }
+func (m *model) begin(rt *rapid.T) { m.granted(m.harness.begin(*recent(rt, "dispatch", m.dispatches))) }
 
 func (m *model) requeue(rt *rapid.T) {
-	_, err := m.l.Requeue(m.ctx, *recent(rt, "feed", m.feeds))
+	_, err := m.l.Requeue(m.ctx, *recent(rt, "dispatch", m.dispatches))
 	m.no(err)
 	m.check()
 }

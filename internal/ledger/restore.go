@@ -47,7 +47,7 @@ type Restored struct {
 // remembers, before a worker runs. The calls of a chain must come in its order. What is
 // not as it was appended is left alone, so that restoring again is harmless; it returns how many were
 // restored, and the first error, after which nothing more is. A call that was not appended
-// keeps its chain quiet, and is left alone otherwise. An attempt in flight is taken for one whose
+// keeps its chain in quarantine, and is left alone otherwise. An attempt in flight is taken for one whose
 // worker was lost: its chain goes on when its lease has ended, and the outcome is unknown.
 //
 // It is for a Redis that lives no longer than its process. Slots, counts and cool-downs

@@ -239,7 +239,7 @@ func TestModelOfSlotOffers(t *testing.T) {
 			}
 		}
 		fed := func() Dispatch {
-			return *recent(rt, "feed", slices.SortedFunc(maps.Values(h.fed), func(a, b Dispatch) int { return cmp.Compare(a.Chain, b.Chain) }))
+			return *recent(rt, "dispatch", slices.SortedFunc(maps.Values(h.fed), func(a, b Dispatch) int { return cmp.Compare(a.Chain, b.Chain) }))
 		}
 		steps := map[string]func(){
 			"append": func() {
@@ -252,9 +252,9 @@ func TestModelOfSlotOffers(t *testing.T) {
 				}
 				h.dispatchDue()
 			},
-			"pump":  func() { h.dispatchDue() },
-			"begin": func() { took(h.begin(fed())) },
-			"unfeed": func() {
+			"dispatch": func() { h.dispatchDue() },
+			"begin":    func() { took(h.begin(fed())) },
+			"requeue": func() {
 				_, err := h.l.Requeue(h.ctx, fed())
 				h.no(err)
 			},

@@ -51,7 +51,7 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 		err = r.row(nil)
 	}
 	if err == nil {
-		err = r.sweep(ctx)
+		err = r.writeEnded(ctx)
 	}
 	for _, c := range j.gone {
 		if err == nil {
@@ -120,9 +120,9 @@ func (r *results) write(c control.CallRecord) error {
 	return r.row(&c)
 }
 
-// sweep writes what has ended and was not told: calls that a policy cancelled, and those
+// writeEnded writes what has ended and was not told: calls that a policy cancelled, and those
 // that were given up with no attempt's outcome. The journal has these first.
-func (r *results) sweep(ctx context.Context) error {
+func (r *results) writeEnded(ctx context.Context) error {
 	var rows []control.CallRecord
 	noted := false
 	for c, err := range r.job.world.op.Report(ctx, r.job.head.Batch) {
@@ -180,7 +180,7 @@ func (r *results) told(s control.Status) control.Status {
 func (r *results) finish(ctx context.Context) error {
 	close(r.news)
 	<-r.done
-	err := r.sweep(ctx)
+	err := r.writeEnded(ctx)
 	return errors.Join(err, r.buf.Flush())
 }
 

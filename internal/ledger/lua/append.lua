@@ -186,10 +186,10 @@ while i < last do
   end
   if fresh > before then more[token] = (more[token] or 0) + fresh - before end
 end
-local function reply(standing, due, fed)
+local function reply(standing, due, dispatches)
   local out = { stamp, added + mine, known, standing, due, table.concat(letters), #told }
   for _, raw in ipairs(told) do out[#out + 1] = raw end
-  for _, v in ipairs(fed) do out[#out + 1] = v end
+  for _, v in ipairs(dispatches) do out[#out + 1] = v end
   return out
 end
 if look then return reply(0, '0', {}) end
@@ -238,7 +238,7 @@ if fresh > 0 then tally(batch, now, 't', fresh) end
 if revived > 0 then tally(batch, now, 'c', -revived) end
 
 -- The chains.
-local ready, since, behind, fed = {}, int(now - FRESH), 0, {}
+local ready, since, behind, dispatches = {}, int(now - FRESH), 0, {}
 for _, id in ipairs(chains) do
   local refs, key = waiting[id], P .. 'chain:' .. id
   local state = there[string.sub(id, 1, 24)] and redis.call('HGET', key, 's')
@@ -249,8 +249,8 @@ for _, id in ipairs(chains) do
   else
     if refs[2] then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
     if at_once then
-      fed[#fed + 1] = id
-      fed[#fed + 1] = feed(new_chain(id, refs[1], batch, #refs), now)
+      dispatches[#dispatches + 1] = id
+      dispatches[#dispatches + 1] = dispatch(new_chain(id, refs[1], batch, #refs), now)
     else
       write_chain(id, refs[1], batch, #refs)
       ready[#ready + 1] = since
@@ -287,4 +287,4 @@ if next(given) then
   end
 end
 local due = delayed[1] and int(math.floor(redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2])) or '0'
-return reply(standing, due, fed)
+return reply(standing, due, dispatches)

@@ -177,7 +177,7 @@ local function set_ready(c, now, fresh)
 end
 
 -- dispatch gives the chain its next dispatch number: older tasks of it do nothing from here on.
-local function feed(c, now)
+local function dispatch(c, now)
   local n = redis.call('INCR', P .. 'feed')
   local missed = tonumber(c.m or '0')
   if c.y == BUSY then

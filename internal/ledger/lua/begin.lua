@@ -14,5 +14,5 @@ local again = repeated(c, ARGV[3])
 if again then return { now, again } end
 if not c or c.s ~= 'f' or c.f ~= ARGV[2] then return { now, { 'stale' } } end
 local reply, other = begin(c, ARGV[3], quota.settings(4), now, ARGV[18])
-if other then return { now, reply, other.id, feed(other, now) } end
+if other then return { now, reply, other.id, dispatch(other, now) } end
 return { now, reply }

@@ -151,7 +151,7 @@ for _, id in ipairs(headless) do
 end
 if #idle > 0 then redis.call('DEL', unpack(idle)) end
 for _, c in ipairs(quit) do
-  local other = hand_on(c, tonumber(ARGV[3]), now)
+  local other = pass_on(c, tonumber(ARGV[3]), now)
   if other and other.id then set_ready(other, now, true) end
 end
 if done > 0 then tally(batch, now, 'c', done, 'b', 0 - freed) end

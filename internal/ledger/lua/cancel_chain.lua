@@ -10,7 +10,7 @@ outcome_first()
 local c = load_chain(ARGV[1])
 -- ended is the reply of a slice with which the chain ended.
 local function ended(done)
-  local other = hand_on(c, tonumber(ARGV[5]), now)
+  local other = pass_on(c, tonumber(ARGV[5]), now)
   if not (other and other.id) then return { int(now), done, 0, 0 } end
   set_ready(other, now, true)
   return { int(now), done, 0, 1 }

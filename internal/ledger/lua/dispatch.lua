@@ -82,7 +82,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
     redis.call('ZADD', DUE, now + tonumber(ARGV[4]), id)
   elseif c.s == 'x' then
     lost = lost + 1
-    redis.call('HDEL', HOPS, c.n)
+    redis.call('HDEL', CONTINUATIONS, c.n)
     local batch, key = split(c.h)
     local rec = read(batch, c.token .. key)
     rec[R.code], rec[R.msg] = '', ''
@@ -107,7 +107,7 @@ for _, id in ipairs(most > 0 and redis.call('ZRANGE', READY, 0, most - 1) or {})
   local c = load_chain(id)
   if c then
     reply[#reply + 1] = id
-    reply[#reply + 1] = feed(c, now)
+    reply[#reply + 1] = dispatch(c, now)
   else
     redis.call('ZREM', READY, id)
   end

@@ -45,9 +45,9 @@ local woken = wake(token, s.slots, now)
 
 -- answer dispatches the chain that got the slot.
 local function answer(t, due)
-  local chain, feeding = '', 0
-  if woken and woken.id then chain, feeding = woken.id, feed(woken, now) end
-  return { now, chain, feeding, recalled and now or due or 0, t }
+  local chain, dispatched = '', 0
+  if woken and woken.id then chain, dispatched = woken.id, dispatch(woken, now) end
+  return { now, chain, dispatched, recalled and now or due or 0, t }
 end
 
 -- leave ends the run of this chain. A run that may go on with any chain does so.
@@ -62,7 +62,7 @@ local function leave(t, due)
   local started, instead = begin(other, ARGV[14], s, now, ARGV[29])
   if started[1] == 'clock' then return answer(t, due) end
   woken = instead -- the run is at the one that was woken, if any
-  if started[1] == 'run' then redis.call('HSET', HOPS, ARGV[14], other.id) end
+  if started[1] == 'run' then redis.call('HSET', CONTINUATIONS, ARGV[14], other.id) end
   return answer(started, due)
 end
 
@@ -70,11 +70,11 @@ local c = load_chain(id)
 local again = repeated(c, ARGV[14])
 if again then return answer(again) end
 if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
-  local other = redis.call('HGET', HOPS, ARGV[14])
+  local other = redis.call('HGET', CONTINUATIONS, ARGV[14])
   again = other and repeated(load_chain(other), ARGV[14])
   return answer(again or { 'stale' })
 end
-redis.call('HDEL', HOPS, nonce)
+redis.call('HDEL', CONTINUATIONS, nonce)
 local batch, key = split(c.h)
 local field = c.token .. key
 local rec = read(batch, field)

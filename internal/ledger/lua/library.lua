@@ -1,6 +1,6 @@
 -- The ledger's functions of the scripts that run, move or end calls; base.lua stands
 -- before it.
-local HOPS = P .. 'hops'
+local CONTINUATIONS = P .. 'hops'
 
 local function chain_of(token, name)
   if name == nil or name == '' then return token end
@@ -247,7 +247,7 @@ local WAIT_THERE = 60000
 -- dies, the chain is dispatched again when WAIT_THERE has passed.
 local function stay(c, batch, field, rec, now)
   save_head(c)
-  if c.s ~= 'f' then feed(c, now) end
+  if c.s ~= 'f' then dispatch(c, now) end
   local till = now + WAIT_THERE * 2 ^ math.min(tonumber(c.m or '0'), 2)
   redis.call('HSET', c.key, 'y', BUSY, 'u', till)
   redis.call('ZADD', DUE, till, c.id)
@@ -278,9 +278,9 @@ local function start(c, nonce, s, now, servers)
   local batch, key = split(c.h)
   local field = c.token .. key
   local rec = c.rec or read(batch, field)
-  local quiet = redis.call('GET', P .. 'quiet:' .. c.id)
-  quiet = quiet and tonumber(quiet) or 0
-  if quiet > now then return defer(c, batch, field, rec, 'unknown', quiet, '', now) end
+  local quarantine = redis.call('GET', P .. 'quiet:' .. c.id)
+  quarantine = quarantine and tonumber(quarantine) or 0
+  if quarantine > now then return defer(c, batch, field, rec, 'unknown', quarantine, '', now) end
   local closed, full = away(servers, rec[R.server], now)
   if closed then return defer(c, batch, field, rec, 'server', closed, '', now) end
   if full then return stay(c, batch, field, rec, now) end
@@ -322,12 +322,12 @@ local function wake(token, slots, now)
   return nil
 end
 
--- hand_on gives the slot offer of a chain that does not take it, since it ended or was put off for
+-- pass_on gives the slot offer of a chain that does not take it, since it ended or was put off for
 -- a reason of its own, to the chain of the token that waits longest, where a slot is free.
 -- Only a chain that waited for a slot, and does not any more, had one. Where the whole
 -- token is closed nothing is handed on: who has the slot offer comes back with it when that has
 -- passed, and until then the others would be woken in vain. Returns as wake does.
-local function hand_on(c, slots, now)
+local function pass_on(c, slots, now)
   if not c.z or c.s == 'l' then return nil end
   return wake(c.token, slots, now)
 end
@@ -337,7 +337,7 @@ end
 local function begin(c, nonce, s, now, servers)
   local reply = start(c, nonce, s, now, servers)
   local own = reply[1] == 'idle' or reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server' or reply[2] == BUSY)
-  local other = own and hand_on(c, s.slots, now)
+  local other = own and pass_on(c, s.slots, now)
   return reply, other and other.id and other or nil
 end
 

@@ -134,9 +134,9 @@ prefetch()
 -- Also of calls that were not appended again: their requests may be at the vendor all the same.
 for at = 2, #ARGV, EACH do
   local till = tonumber(ARGV[at + 16])
-  local quiet = P .. 'quiet:' .. ARGV[at]
-  if till > now and till > tonumber(redis.call('GET', quiet) or 0) then
-    redis.call('SET', quiet, int(till), 'PX', int(till - now))
+  local quarantine = P .. 'quiet:' .. ARGV[at]
+  if till > now and till > tonumber(redis.call('GET', quarantine) or 0) then
+    redis.call('SET', quarantine, int(till), 'PX', int(till - now))
   end
 end
 local at = 2

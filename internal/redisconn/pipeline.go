@@ -8,69 +8,69 @@ import (
 )
 
 const (
-	// gatherLanes is how many connections scripts are sent on at the same time. While one of them is free
+	// pipelines is how many connections scripts are sent on at the same time. While one of them is free
 	// a script is sent at once.
-	gatherLanes = 4
-	// gatherMost is how many scripts one pipeline has. Redis works through all of them before it
+	pipelines = 4
+	// pipelineMost is how many scripts one pipeline has. Redis works through all of them before it
 	// looks at another connection, so more would make others wait.
-	gatherMost = 16
+	pipelineMost = 16
 )
 
-// Gather makes a client send the scripts (EVALSHA) that many goroutines run at the same time in
+// Pipelined makes a client send the scripts (EVALSHA) that many goroutines run at the same time in
 // pipelines over a few connections. That costs Redis and the program fewer system calls, and
 // no number of connections or round trips bounds how many scripts run in a second. Each script has
 // its own reply and its own error. A client of a cluster is left as it is: there, one node that
 // hangs must not hold up scripts of the others.
-func Gather(c redis.UniversalClient) {
+func Pipelined(c redis.UniversalClient) {
 	if _, several := c.(*redis.ClusterClient); !several {
-		gather(c)
+		pipelined(c)
 	}
 }
 
-func gather(c redis.UniversalClient) *gatherer {
-	g := &gatherer{client: c}
+func pipelined(c redis.UniversalClient) *pipeliner {
+	g := &pipeliner{client: c}
 	c.AddHook(g)
 	return g
 }
 
-// gatherer is the go-redis hook of Gather.
-type gatherer struct {
+// pipeliner is the go-redis hook of Pipelined.
+type pipeliner struct {
 	client redis.UniversalClient
 
 	mu      sync.Mutex
-	busy    int // lanes
-	waiting []*gathered
+	busy    int // pipelines on their way
+	waiting []*pending
 }
 
-// gathered is a script that waits for a lane.
-type gathered struct {
+// pending is a script that waits for a pipeline.
+type pending struct {
 	cmd  *redis.Cmd // not the caller's, who may have gone
 	done chan struct{}
 }
 
 // DialHook changes nothing.
-func (*gatherer) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (*pipeliner) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessPipelineHook changes nothing.
-func (*gatherer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (*pipeliner) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// ProcessHook sends a script at once if a lane is free, and else with others.
-func (g *gatherer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+// ProcessHook sends a script at once if a pipeline is free, and else with others.
+func (g *pipeliner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		script, ok := cmd.(*redis.Cmd)
 		if !ok || cmd.Name() != "evalsha" {
 			return next(ctx, cmd)
 		}
 		g.mu.Lock()
-		if g.busy < gatherLanes {
+		if g.busy < pipelines {
 			g.busy++
 			g.mu.Unlock()
 			defer g.free()
 			return next(ctx, cmd)
 		}
-		w := &gathered{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), done: make(chan struct{})}
+		w := &pending{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), done: make(chan struct{})}
 		g.waiting = append(g.waiting, w)
 		g.mu.Unlock()
 		select {
@@ -86,8 +86,8 @@ func (g *gatherer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// free gives a lane to the scripts that wait, if there are any.
-func (g *gatherer) free() {
+// free gives a pipeline to the scripts that wait, if there are any.
+func (g *pipeliner) free() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
@@ -97,8 +97,8 @@ func (g *gatherer) free() {
 	go g.send(g.takeLocked())
 }
 
-func (g *gatherer) takeLocked() []*gathered {
-	n := min(len(g.waiting), gatherMost)
+func (g *pipeliner) takeLocked() []*pending {
+	n := min(len(g.waiting), pipelineMost)
 	some := g.waiting[:n:n]
 	if g.waiting = g.waiting[n:]; len(g.waiting) == 0 {
 		g.waiting = nil // lets the array go
@@ -106,8 +106,8 @@ func (g *gatherer) takeLocked() []*gathered {
 	return some
 }
 
-// send sends scripts on a lane, and then those that came meanwhile.
-func (g *gatherer) send(some []*gathered) {
+// send sends scripts on a pipeline, and then those that came meanwhile.
+func (g *pipeliner) send(some []*pending) {
 	for len(some) > 0 {
 		pipe := g.client.Pipeline()
 		for _, w := range some {

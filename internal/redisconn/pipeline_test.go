@@ -44,24 +44,24 @@ func (s *sentCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 	}
 }
 
-func gathering(t *testing.T) (redis.UniversalClient, *gatherer, *sentCounter) {
+func pipelining(t *testing.T) (redis.UniversalClient, *pipeliner, *sentCounter) {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: redistest.Mini(t).Addr()})
 	t.Cleanup(func() { _ = c.Close() })
-	g := gather(c)
+	g := pipelined(c)
 	sent := &sentCounter{hold: make(chan struct{})}
 	c.AddHook(sent)
 	return c, g, sent
 }
 
 // Scripts that wait go out together. Each has its own reply, and its own error.
-func TestGather(t *testing.T) {
-	c, g, sent := gathering(t)
+func TestPipelined(t *testing.T) {
+	c, g, sent := pipelining(t)
 	echo := redis.NewScript(`if ARGV[1] == '7' then return redis.error_reply('MINE 7') end return ARGV[1]`)
 	if err := echo.Load(t.Context(), c).Err(); err != nil {
 		t.Fatal(err)
 	}
-	const scripts = gatherLanes + 3*gatherMost
+	const scripts = pipelines + 3*pipelineMost
 	var wg sync.WaitGroup
 	for i := range scripts {
 		wg.Go(func() {
@@ -74,14 +74,14 @@ func TestGather(t *testing.T) {
 			}
 		})
 	}
-	g.has(t, gatherLanes, scripts-gatherLanes)
-	if n := sent.singles.Load(); n != gatherLanes {
-		t.Errorf("%d scripts were sent at once, want %d", n, gatherLanes)
+	g.has(t, pipelines, scripts-pipelines)
+	if n := sent.singles.Load(); n != pipelines {
+		t.Errorf("%d scripts were sent at once, want %d", n, pipelines)
 	}
 	close(sent.hold)
 	wg.Wait()
 	if n := sent.pipes.Load(); n < 3 || n > scripts/4 {
-		t.Errorf("%d pipelines for %d scripts", n, scripts-gatherLanes)
+		t.Errorf("%d pipelines for %d scripts", n, scripts-pipelines)
 	}
 	wg.Go(func() { _ = echo.Run(t.Context(), c, nil, "last").Err() })
 	wg.Wait()
@@ -89,7 +89,7 @@ func TestGather(t *testing.T) {
 }
 
 // has waits until so many lanes are taken, and so many scripts wait for one.
-func (g *gatherer) has(t *testing.T, busy, waiting int) {
+func (g *pipeliner) has(t *testing.T, busy, waiting int) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
 		g.mu.Lock()
@@ -106,16 +106,16 @@ func (g *gatherer) has(t *testing.T, busy, waiting int) {
 
 // A caller that goes while its script waits gets its context's error; the others get their replies.
 func TestGatherLetsACallerGo(t *testing.T) {
-	c, g, sent := gathering(t)
+	c, g, sent := pipelining(t)
 	one := redis.NewScript(`return 1`)
 	if err := one.Load(t.Context(), c).Err(); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	for range gatherLanes {
+	for range pipelines {
 		wg.Go(func() { _ = one.Run(t.Context(), c, nil).Err() })
 	}
-	g.has(t, gatherLanes, 0)
+	g.has(t, pipelines, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() { gone <- one.Run(ctx, c, nil).Err() }()
@@ -124,7 +124,7 @@ func TestGatherLetsACallerGo(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
-	g.has(t, gatherLanes, 2)
+	g.has(t, pipelines, 2)
 	cancel()
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Errorf("the caller that went got %v", err)
@@ -140,9 +140,9 @@ func TestGatherTellsAllThatRedisIsAway(t *testing.T) {
 			return nil, errors.New("away")
 		}})
 		t.Cleanup(func() { _ = c.Close() })
-		Gather(c)
+		Pipelined(c)
 		var wg sync.WaitGroup
-		for range gatherLanes + 2*gatherMost {
+		for range pipelines + 2*pipelineMost {
 			wg.Go(func() {
 				if err := redis.NewScript("return 1").Run(t.Context(), c, nil).Err(); err == nil {
 					t.Errorf("a script ran with no Redis (%d retries)", retries)

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"habilita/internal/ledger"
+	"habilita/internal/wolkvox"
+)
+
+// caller makes one attempt at the vendor.
+type caller interface {
+	Do(ctx context.Context, op wolkvox.Operation, r wolkvox.Request) (wolkvox.Answer, error)
+}
+
+// attempt makes one request, in a run that was dispatched for the chain dispatched, and judges its answer.
+func (r *runner) attempt(ctx context.Context, fed string, a ledger.Attempt, asked time.Time) verdict {
+	token, _ := ledger.SplitChainID(a.Chain)
+	r.meter.slotsHeld.Inc()
+	defer r.meter.slotsHeld.Dec()
+	r.meter.quota(a.Used, a.Limit)
+	started := time.Now()
+	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == fed)
+	if r.overtaken(a) {
+		j := verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
+		r.report(token, a, j, 0)
+		r.unprobed(a)
+		endAttempt(span, a, j)
+		return j
+	}
+	ans, err := r.send(ctx, token, a, asked)
+	now := r.clock.Now()
+	j := decideOutcome(ans, err, attemptFacts{
+		Now: now, NextDay: r.settings.NextDay(now), Spent: a.Spent, MaxAttempts: r.o.MaxAttempts,
+		FirstPushBack: a.FirstPushBack, GiveUpAfter: r.o.GiveUpAfter, Probe: a.Probe,
+		BackOff:  backOff(a.Failures+1, r.o.RetryMin, r.o.RetryMax),
+		Stopping: ctx.Err() != nil,
+	})
+	r.meter.refused(err, a.Probe)
+	r.observe(ctx, a, asked, err)
+	took := time.Since(started)
+	r.meter.calls.WithLabelValues(j.Name).Inc()
+	r.meter.seconds.Observe(took.Seconds())
+	r.report(token, a, j, took)
+	endAttempt(span, a, j)
+	return j
+}
+
+// overtaken reports whether the grant came from a Redis that had restarted while it was
+// asked for: its arguments were made before the hold was known, and the client sent them
+// again on the new connection. The hold is known by the time of the reply.
+func (r *runner) overtaken(a ledger.Attempt) bool {
+	return a.LeaseEnds.Add(-r.settings.Lease).UnixMilli() < r.notBefore.Load()
+}
+
+func (r *runner) send(ctx context.Context, token string, a ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {
+	plain, err := r.keys.Open([]byte(a.Sealed), token)
+	if err != nil {
+		return wolkvox.Answer{}, &unopenableError{err}
+	}
+	if err := r.beforeSend(ctx, a); err != nil {
+		return wolkvox.Answer{}, err
+	}
+	return r.vendor.Do(ctx, wolkvox.EnableModule, wolkvox.Request{
+		Server: wolkvox.Server(a.Server), Token: plain,
+		ID:      fmt.Sprintf("%s.%d", a.CallID(), a.Number),
+		WriteBy: asked.Add(r.o.SlotMargin),
+	})
+}
+
+// report writes the one log line of an attempt; docs/operations.md tells its fields.
+func (r *runner) report(token string, a ledger.Attempt, j verdict, took time.Duration) {
+	level := zerolog.InfoLevel
+	if j.Kind != ledger.Done {
+		level = zerolog.WarnLevel
+	}
+	e := r.log.WithLevel(level)
+	if !e.Enabled() {
+		return
+	}
+	e = e.Str("call", a.CallID()).Str("chain", a.Chain).Str("batch", a.Batch).
+		Str("token_id", token).Str("server", a.Server).Int("attempt", a.Number).Str("outcome", j.Name).
+		Int64("took_ms", took.Milliseconds()).Int64("age_ms", r.clock.Now().Sub(a.Enqueued).Milliseconds())
+	if j.Code != "" {
+		e = e.Str("code", j.Code)
+	}
+	if j.Err != "" {
+		e = e.Str("error", j.Err)
+	}
+	switch j.Kind {
+	case ledger.Done:
+		e.Msg("call succeeded")
+	case ledger.GiveUp:
+		e.Msg("call given up")
+	default:
+		e.Int64("retry_in_ms", j.Delay.Milliseconds()).Msg("call comes back")
+	}
+}
+
+// observe tells the state of the vendor's servers what came of a request. One that our
+// side did not send, or cut off, or that outlasted a pause of this process, says nothing of
+// the server.
+func (r *runner) observe(ctx context.Context, a ledger.Attempt, asked time.Time, err error) {
+	var (
+		notSent    *wolkvox.NotSentError
+		refused    *wolkvox.RefusedError
+		unopenable *unopenableError
+	)
+	switch {
+	case errors.As(err, &unopenable), errors.As(err, &notSent) && notSent.Late, err != nil && ctx.Err() != nil,
+		err != nil && !errors.As(err, &refused) && r.pauses.Since(asked, time.Now()):
+		r.unprobed(a)
+	case err == nil, errors.As(err, &refused) && refused.Kind != wolkvox.ServerFailure:
+		r.health.Observe(a.Server, a.Chain, true, a.ProbesServer)
+	default:
+		r.health.Observe(a.Server, a.Chain, false, a.ProbesServer)
+	}
+}
+
+// unprobed gives back the leave to probe a server, of an attempt that told nothing of it.
+func (r *runner) unprobed(a ledger.Attempt) {
+	if a.ProbesServer {
+		r.health.Unused(a.Server)
+	}
+}
+
+// probing notes that the attempt that was begun probes a server, or gives the leave for
+// that back.
+func (r *runner) probing(step *ledger.Step, probe string) {
+	if probe == "" {
+		return
+	}
+	if step.Status == ledger.Running && step.Attempt.Server == probe {
+		step.Attempt.ProbesServer = true
+		return
+	}
+	r.health.Unused(probe)
+}

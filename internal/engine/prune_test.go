@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"habilita/internal/ledger"
+)
+
+func TestPrune(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i", "7 new")
+		if _, err := w.p.Enqueue(w.Context(), Call{Server: "1", Token: "t", Batch: "b"}); err != nil {
+			t.Fatal(err) // it is none of the file's
+		}
+		w.attempt("u", "", givenUp) // it holds its chain
+		running := w.begin("v", "")
+		// Nothing is pruned where a row is left out, and where another run lives.
+		_ = w.give("t - a\n!y", "1 waiting 1 rejected 6 missing", Prune())
+		if ok, err := w.p.batches.BeginRun(w.Context(), ledger.BatchID("b"), "other"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a\nt - c\nu - b\nx - a i"), Prune())
+		if err != nil || sum(s) != "4 waiting 3 missing" || !errors.Is(s.NotPruned, ErrOtherRun) {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
+			t.Fatal(err)
+		}
+		// What runs is left, a held head is not: its chain goes on.
+		_ = w.give("t - a\nt - c\nu - b\nx - a i", "4 waiting 3 missing 2 pruned", Prune())
+		w.order("t", "", "ac")
+		w.attempt("u", "", made)
+		if _, err := w.p.ledger.Finish(w.Context(), running, made, ledger.Stop, newID(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.status(); s.Cancelled != 2 || s.Succeeded != 2 || s.Failed != 0 || s.HeldChains != 0 {
+			t.Errorf("%+v", s)
+		}
+		// Their rows come back: they are new, at the end of their chain.
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i", "2 new 2 made 3 waiting 2 disordered")
+		w.order("t", "", "acb")
+		// A call that conflicts and was never sent is replaced, one that was sent is not.
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 2\nx - b", "2 new 2 made 4 waiting 1 replaced", Prune())
+		w.attempt("x", "", failed)
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 3", "2 made 4 waiting 1 conflict 1 missing", Prune())
+	})
+}
+
+// A pruned row that comes back is made where it joined anew, not where it stood before.
+func TestPrunedRowIsMadeWhereItCameBack(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a\nt - b\nt - c", "3 new")
+		_ = w.give("t - a\nt - c", "2 waiting 1 missing 1 pruned", Prune())
+		_ = w.give("t - a\nt - b\nt - c", "1 new 2 waiting 1 disordered")
+		got := ""
+		for range 3 {
+			a := w.begin("t", "")
+			c, err := w.p.ledger.Call(w.Context(), ledger.BatchID("b"), w.p.tokenIDs.Name("t"), a.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += c.Ref
+			if _, err := w.p.ledger.Finish(w.Context(), a, made, ledger.Stop, newID(), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got != "acb" {
+			t.Errorf("made in the order %q, want acb", got)
+		}
+	})
+}
+
+func TestPruneIsLimited(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		var all []string
+		for i := range 30 {
+			all = append(all, fmt.Sprint("t - ", i))
+		}
+		_ = w.give(strings.Join(all, "\n"), "30 new")
+		for _, c := range []struct {
+			keep, n, pruned int
+		}{{9, 0, 0}, {9, 20, 0}, {10, 0, 20}, {9, 1, 1}, {3, 5, 0}, {3, 6, 6}} {
+			opt := Prune()
+			if c.n > 0 {
+				opt = PruneExactly(c.n)
+			}
+			s, err := w.p.EnqueueBatch(w.Context(), "b", textRows(strings.Join(all[:c.keep], "\n")), opt)
+			var count *PruneCountError
+			if err != nil || s.Pruned != c.pruned || errors.As(s.NotPruned, &count) != (c.pruned == 0) {
+				t.Errorf("%+v: %+v, %v", c, s, err)
+			}
+		}
+	})
+}
+
+// While one run prunes, no other begins.
+func TestRunsThatPruneAreAlone(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a", "1 new")
+		id := ledger.BatchID("b")
+		if ok, err := w.p.batches.BeginRun(t.Context(), id, "first"); !ok || err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := w.p.batches.Alone(t.Context(), id, "first"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		var busy *BatchBusyError
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a")); !errors.As(err, &busy) {
+			t.Error(err)
+		}
+		if err := w.p.batches.EndRun(t.Context(), id, "first"); err != nil {
+			t.Fatal(err)
+		}
+		_ = w.give("t - a", "1 waiting")
+	})
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/ledger"
+)
+
+// begin asks for the run's first grant; the run has a place at the server own, if any. Where Redis does not answer it asks again under
+// the same nonce: the grant may have been made, and then it is the same one.
+func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (ledger.Step, error) {
+	nonce := newID()
+	var step ledger.Step
+	away, probe := r.health.Blocked()
+	away += r.hosts.blocked(own)
+	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
+		step, err = r.ledger.Begin(ctx, f, nonce, away)
+		if err != nil {
+			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("Redis did not take the start of a run; trying again")
+		}
+		return err
+	})
+	r.meter.reclaimed.Add(float64(step.Reclaimed))
+	r.probing(&step, probe)
+	r.handOver(ctx, step, err)
+	return step, err
+}
+
+// recordEvery is the longest pause between two tries to record an outcome. It is far below
+// the grace that follows a lease (graceOf), so that where Redis refused writes for long, the
+// worker that has the outcome comes before whoever would dispatch its chain again.
+const recordEvery = 250 * time.Millisecond
+
+// recordRoom is how long an outcome waits for its place among those that are on their way
+// (recordings). Then it goes all the same: places may be held by a shard that hangs.
+const recordRoom = 100 * time.Millisecond
+
+// finish records the outcome, again and again until Redis takes it or the process ends:
+// nothing else may be done with the chain before. What Redis itself calls an error is
+// tried until the lease and the grace after it have ended, since then the chain is another's.
+func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on ledger.GoOn, own string) (ledger.Step, error) {
+	next := newID()
+	var step ledger.Step
+	away, probe := r.health.Blocked()
+	away += r.hosts.blocked(own)
+	lasting := r.lasting(ctx)
+	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
+		defer r.place()()
+		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
+		if err != nil {
+			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
+		}
+		return err
+	})
+	r.meter.reclaimed.Add(float64(step.Reclaimed))
+	r.probing(&step, probe)
+	r.handOver(lasting, step, err)
+	return step, err
+}
+
+// place waits for a place among the outcomes that are on their way to Redis, for room
+// at most, and returns what leaves it.
+func (r *runner) place() (leave func()) {
+	leave = func() { <-r.recording }
+	select {
+	case r.recording <- struct{}{}:
+		return leave
+	default:
+	}
+	t := time.NewTimer(r.room)
+	defer t.Stop()
+	select {
+	case r.recording <- struct{}{}:
+		return leave
+	case <-t.C:
+		return func() {}
+	}
+}
+
+// lasting is ctx, which ends where requests are cut off, for what may take longer: to record
+// what became of them.
+func (r *runner) lasting(ctx context.Context) context.Context {
+	if r.last == nil {
+		return ctx
+	}
+	return lastingContext{Context: r.last, values: ctx}
+}
+
+// lastingContext has the end of one context and the values of another.
+type lastingContext struct {
+	context.Context
+	values context.Context
+}
+
+func (c lastingContext) Value(key any) any { return c.values.Value(key) }
+
+// brokenFor is for how long the beginning of a run is tried that Redis calls an error.
+const brokenFor = 500 * time.Millisecond
+
+// persist tries until it succeeds or ctx ends; then it returns the last error. Between two
+// tries it waits for longer and longer, up to most. What Redis itself calls an error of the
+// command is given up after the time broken: one chain whose state can't be read must not
+// hold a worker for ever. It may pass all the same: a Redis that has no connection left says so
+// too, and before version 7 it is what any refusal within a script looks like.
+func persist(ctx context.Context, most, broken time.Duration, try func() error) error {
+	var since time.Time // of the first such error; zero: none
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, most) {
+		err := try()
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case !isBroken(err):
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) >= broken:
+			return err
+		}
+		wait(ctx, pause)
+	}
+}
+
+// isBroken tells the answers of Redis by which a command itself has failed. redis.HasErrorPrefix
+// can't tell ERR: it takes that away first.
+func isBroken(err error) bool {
+	var answer redis.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	code, _, _ := strings.Cut(answer.Error(), " ")
+	return code == "ERR" || code == "WRONGTYPE"
+}

@@ -1,0 +1,193 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+)
+
+// hint is a batch that is to be looked at soon.
+type hint struct {
+	notBefore time.Time
+	again     bool // a call of it got an outcome since the last look
+}
+
+// saw notes that a call of a batch (its short name) has an outcome, for a look soon.
+func (t *Teller) saw(batch string) {
+	if batch == "" || batch == ledger.NoBatch {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hints[batch]
+	h.again = true
+	t.hints[batch] = h
+}
+
+func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error {
+	var part []control.Status
+	alive := map[string]bool{}
+	flush := func() error {
+		err := t.tellBatches(ctx, part, now, since)
+		part = part[:0]
+		return err
+	}
+	for s, err := range t.control.Batches(ctx) {
+		if err != nil {
+			return errors.Join(err, flush())
+		}
+		alive[batchField(s.Batch)] = true
+		if part = append(part, s); len(part) == 200 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return t.forget(ctx, alive)
+}
+
+// forget removes the marks of batches that are gone, once in a while.
+func (t *Teller) forget(ctx context.Context, alive map[string]bool) error {
+	if time.Since(t.tidy) < tidyEvery {
+		return nil
+	}
+	key := t.outbox.prefix + "told"
+	for cursor := uint64(0); ; {
+		kv, next, err := t.rdb.HScan(ctx, key, cursor, "b:*", 1000).Result()
+		if err != nil {
+			return err
+		}
+		for i := 0; i+1 < len(kv); i += 2 {
+			if !alive[kv[i]] {
+				if err := t.rdb.HDel(ctx, key, kv[i]).Err(); err != nil {
+					return err
+				}
+			}
+		}
+		if cursor = next; cursor == 0 {
+			t.tidy = time.Now()
+			return nil
+		}
+	}
+}
+
+// lookAtHints looks at the batches of calls that this worker made.
+func (t *Teller) lookAtHints(ctx context.Context) error {
+	t.mu.Lock()
+	hints := maps.Clone(t.hints)
+	t.mu.Unlock()
+	if waiting, err := t.outbox.Receivers(ctx); err == nil {
+		n := 0
+		for _, w := range waiting {
+			n += w.Waiting
+		}
+		t.metrics.waiting.Set(float64(n))
+	}
+	if len(hints) == 0 {
+		return nil
+	}
+	now, since, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	for id, h := range hints {
+		if now.Before(h.notBefore) {
+			continue
+		}
+		t.mu.Lock()
+		delete(t.hints, id) // what comes while it is read is another hint
+		t.mu.Unlock()
+		if !h.again {
+			continue
+		}
+		s, failed := t.control.StatusOf(ctx, id)
+		if failed == nil {
+			failed = t.tellBatches(ctx, []control.Status{s}, now, since)
+		}
+		var gone *control.UnknownBatchError
+		if errors.As(failed, &gone) {
+			continue
+		}
+		err = errors.Join(err, failed)
+		if failed != nil || s.Open > s.Blocked {
+			// It is not at its end: the more calls it has, the later the next look.
+			wait := min(hintAtMost, hintEvery+time.Duration(s.Open)*time.Second/200)
+			t.mu.Lock()
+			t.hints[id] = hint{now.Add(wait), failed != nil || t.hints[id].again}
+			t.mu.Unlock()
+		}
+	}
+	return err
+}
+
+func batchField(name string) string { return "b:" + ledger.BatchID(name) }
+
+func (t *Teller) tellBatches(ctx context.Context, all []control.Status, now, since time.Time) error {
+	fields := make([]string, len(all))
+	for i, s := range all {
+		fields[i] = batchField(s.Batch)
+	}
+	marks, err := t.outbox.Marks(ctx, fields...)
+	if err != nil {
+		return err
+	}
+	for i, s := range all {
+		was := parseBatchMark(marks[i])
+		for _, step := range judgeBatch(s, was, now, since) {
+			e, err := t.ofBatch(ctx, s, step, now)
+			if err != nil {
+				return err
+			}
+			told, err := t.tell(ctx, Mark{fields[i], was.String(), step.now.String()}, e)
+			if err != nil {
+				return err
+			}
+			if !told {
+				break // another worker was first
+			}
+			was = step.now
+		}
+	}
+	return nil
+}
+
+// batchData are a batch's counts, as the HTTP API gives them.
+type batchData struct {
+	control.Status
+	OnFailure string `json:"on_failure"`
+}
+
+// heldData says why chains of a batch wait for a person.
+type heldData struct {
+	Batch      string         `json:"batch"`
+	HeldChains int            `json:"held_chains"`
+	Reasons    map[string]int `json:"reasons"` // chains by what went wrong
+}
+
+// ofBatch is what a step tells; nil: nothing.
+func (t *Teller) ofBatch(ctx context.Context, s control.Status, st step, now time.Time) (*Event, error) {
+	switch st.tell {
+	case BatchSettled:
+		return &Event{eventID(BatchSettled, s.Batch, st.now.settled), BatchSettled, s.SettledAt.Time, batchData{s, string(s.Policy)}}, nil
+	case BatchCanaryHeld:
+		return &Event{eventID(BatchCanaryHeld, s.Batch, now.UnixMilli()), BatchCanaryHeld, now, batchData{s, string(s.Policy)}}, nil
+	case BatchHeld:
+		sum, err := t.control.HeldGroups(ctx, s.Batch)
+		if err != nil {
+			return nil, err
+		}
+		data := heldData{s.Batch, s.HeldChains, map[string]int{}}
+		for _, g := range sum.Groups {
+			data.Reasons[g.Cause] = g.Chains
+		}
+		return &Event{eventID(BatchHeld, s.Batch, now.UnixMilli()), BatchHeld, now, data}, nil
+	}
+	return nil, nil
+}
