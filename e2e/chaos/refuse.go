@@ -12,10 +12,15 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// refuseRows are of a Redis that is away for longer than asynq's leases, that
+// refuseRows are of a Redis that takes no writes, that is away for longer than asynq's leases, that
 // another node takes over while nobody looks, or that does not tell what it is.
 func refuseRows(of func(whole, ci int) int) []row {
 	return []row{
+		{
+			name: "Redis refuses writes for longer than a lease", dose: fmt.Sprint(of(10, 1), " times"), took: 30 * second,
+			units:    shared(of(10, 1), 5, refuseWrites),
+			recovery: "Redis takes writes until the next request",
+		},
 		{
 			name: "Redis away under long calls, then SIGTERM", dose: fmt.Sprint(of(3, 1), " times, CONCURRENCY 8, ", of(35, 3), " s"), took: 100 * second,
 			units: shared(of(3, 1), 1, awayUnderLongCalls),
@@ -29,6 +34,32 @@ func refuseRows(of func(whole, ci int) int) []row {
 			name: "INFO or CONFIG renamed away", dose: fmt.Sprint(of(3, 1), " times each"), took: 20 * second,
 			units: shared(of(3, 1), 1, renamedAway),
 		},
+	}
+}
+
+// refuseWrites has Redis refuse every write, and answer all else, for longer than a lease. The
+// answers that come meanwhile are kept by their workers: no call is made again.
+func refuseWrites(u *unit, n int) {
+	w := newWorld(u, nil)
+	w.topUp()
+	w.l.Workers(3)
+	takes := func(least string) {
+		err := w.l.Client().ConfigSet(u.Context(), "min-replicas-to-write", least).Err()
+		w.must(err == nil, "%v", err)
+	}
+	var backs []time.Time
+	for range n {
+		w.topUp()
+		w.underLoad()
+		takes("1")
+		pause(w.l.Lease() + u.between(second, 3*second))
+		takes("0")
+		backs = append(backs, time.Now())
+	}
+	w.settle()
+	u.sum.recovery = firstAfter(w.l.Vendor.Account(), backs)
+	if v := w.judge(false); v.Requests != v.Calls {
+		w.violation("I5", "%d requests for %d calls, and every answer was kept", v.Requests, v.Calls)
 	}
 }
 

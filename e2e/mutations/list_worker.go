@@ -93,13 +93,33 @@ var workerMutations = []mutation{
 	},
 	{
 		"grace after a lease", "whoever finds a lease ended takes its call for lost",
-		in("internal/ledger/lua/dispatch.lua", "elseif c.s == 'x' and tonumber(ARGV[4]) > 0 and", "elseif false and"),
+		in("internal/ledger/lua/dispatch.lua", "  if STEP == 0 then return false end", "  if true then return false end"),
 		"./internal/ledger", "TestOutcomeIsTakenWithinTheGrace",
 	},
 	{
-		"grace after a lease", "no look at a call is the second one",
-		in("internal/ledger/lua/dispatch.lua", "tonumber(redis.call('ZSCORE', DUE, id)) <= tonumber(c.e) then", "true then"),
+		"grace after a lease", "no look at a call is the last one",
+		in("internal/ledger/lua/dispatch.lua", "if looks > 2 then return false end", ""),
 		"./internal/ledger", "TestGraceEnds",
+	},
+	{
+		"grace after a lease", "a look counts however late it is",
+		in("internal/ledger/lua/dispatch.lua", "+ STEP and now < first + PATIENCE then looks = 1 end", "+ STEP and false then looks = 1 end"),
+		"./internal/ledger", "TestGraceBeginsAnewAtALateLook",
+	},
+	{
+		"grace after a lease", "late looks never count",
+		in("internal/ledger/lua/dispatch.lua", " and now < first + PATIENCE then looks = 1", " then looks = 1"),
+		"./internal/ledger", "TestLateLooksCountInTheEnd",
+	},
+	{
+		"grace after a lease", "what looks noted stays with a chain whose call was lost",
+		in("internal/ledger/lua/dispatch.lua", "    drop_fields(c, 'm', 'u')\n", ""),
+		"./internal/ledger", "TestGraceEnds",
+	},
+	{
+		"grace after a lease", "what looks noted stays with a chain whose call ended",
+		in("internal/ledger/lua/finish.lua", "if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end", ""),
+		"./internal/ledger", "TestOutcomeIsTakenWithinTheGrace/giveup",
 	},
 	{
 		"grace after a lease", "the workers' ledger has none",

@@ -57,7 +57,8 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- Fields of a chain: s state, h head, f dispatch number, n nonce of the last attempt,
 -- e end of its lease, a attempts spent of the budget, p first push-back, t failures
 -- in a row, y why it waits, u until when, z waiting for a slot since, m times that
--- a dispatch went unanswered, o:<batch> open calls.
+-- a dispatch went unanswered, o:<batch> open calls. Of a chain that runs, m and u tell of looks
+-- at it since its lease ended (dispatch).
 -- States of a chain: r ready, f dispatched (with y BUSY: a worker waits for a place at its server), x running, w waiting for a time, l waiting for
 -- a slot, h held. d: the days on which the last attempt was counted.
 -- OF_HEAD are those that belong to the head alone: a new one has none of them, and a is 0.

@@ -3,10 +3,11 @@
 -- chains ready; a chain that was dispatched and did not begin is dispatched under its next number;
 -- a call whose worker was lost (its lease has ended) has failed with an unknown
 -- outcome, and its chain is ready or, after max attempts, given up; where its batch was
--- cancelled meanwhile, it is cancelled. The call is taken for lost at the second look: the
--- first one that finds its lease ended only notes that, and gives a worker that lives, and
--- whose outcome Redis refused until now, the grace to record it. Until then the chain runs,
--- and finish takes every outcome.
+-- cancelled meanwhile, it is cancelled. A call is taken for lost at the third look in a row
+-- that finds its lease ended, half a grace after the second: a worker that lives, and whose
+-- outcome Redis refused until now, records it in that time. A look that is late shows that nobody
+-- could write meanwhile, or that nobody looked, so it is a first one. Until then the chain runs, and
+-- finish takes every outcome.
 -- A recall goes on by a slice at a time.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] most items to move on  [2] most chains to dispatch  [3] max attempts
@@ -65,6 +66,23 @@ local function recalled(member)
   end
 end
 
+local STEP = math.floor(tonumber(ARGV[4]) / 2)
+-- PATIENCE is for how long late looks are first ones. Then they count, so that a dead worker's call
+-- comes back also where every look is late.
+local PATIENCE = 600000
+
+-- lives notes a look at a chain whose lease has ended: in m how many have been in a row, and in u
+-- when the first of all was. Returns whether its worker may still record the outcome.
+local function lives(c)
+  if STEP == 0 then return false end
+  local first, looks = tonumber(c.u or now), tonumber(c.m or '0') + 1
+  if now > tonumber(redis.call('ZSCORE', DUE, c.id)) + STEP and now < first + PATIENCE then looks = 1 end
+  if looks > 2 then return false end
+  redis.call('HSET', c.key, 'm', looks, 'u', int(first))
+  redis.call('ZADD', DUE, now + STEP, c.id)
+  return true
+end
+
 local recalls = 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   local recall_of = string.sub(id, 1, 1) == '!'
@@ -78,10 +96,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
     c.m = int(tonumber(c.m or '0') + 1)
     redis.call('HSET', c.key, 'm', c.m)
     set_ready(c, now, true)
-  elseif c.s == 'x' and tonumber(ARGV[4]) > 0 and tonumber(redis.call('ZSCORE', DUE, id)) <= tonumber(c.e) then
-    redis.call('ZADD', DUE, now + tonumber(ARGV[4]), id)
-  elseif c.s == 'x' then
+  elseif c.s == 'x' and not lives(c) then
     lost = lost + 1
+    drop_fields(c, 'm', 'u')
     redis.call('HDEL', CONTINUATIONS, c.n)
     local batch, key = split(c.h)
     local rec = read(batch, c.token .. key)
@@ -97,7 +114,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now), 'LIMIT', 
       redis.call('HINCRBY', c.key, 't', 1)
       set_ready(c, now, true)
     end
-  else
+  elseif c.s ~= 'x' then
     set_ready(c, now, true)
   end
 end

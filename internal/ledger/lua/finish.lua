@@ -75,6 +75,7 @@ if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
   return answer(again or { 'stale' })
 end
 redis.call('HDEL', CONTINUATIONS, nonce)
+if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
 local batch, key = split(c.h)
 local field = c.token .. key
 local rec = read(batch, field)
