@@ -157,9 +157,8 @@ func (m *model) append(rt *rapid.T) {
 }
 
 func (m *model) dispatch(rt *rapid.T) {
-	slices.SortFunc(m.delayed, func(a, b *modelCall) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.token+" "+a.batch+" "+a.key, b.token+" "+b.batch+" "+b.key))
-	})
+	// Calls that are due at the same time join their chain in the order in which they were given.
+	slices.SortStableFunc(m.delayed, func(a, b *modelCall) int { return cmp.Compare(a.at, b.at) })
 	for len(m.delayed) > 0 && m.delayed[0].at <= m.now().UnixMilli() {
 		c := m.delayed[0]
 		m.delayed = m.delayed[1:]
