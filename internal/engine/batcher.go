@@ -22,9 +22,11 @@ const (
 	shardQueue = 64
 	// perIndex is how many calls with ids of their own wait for the index together.
 	perIndex = 8192
-	// patience is how long a call waits for others of its bucket, where the producer's
-	// own source is slow.
+	// patience is how long a call waits for others of its bucket if the producer's own source is
+	// slow: if it gives fewer than slow calls in that time. If it is faster, a group waits at most
+	// twice as long, since it fills soon: half a group costs Redis nearly as much as a whole one.
 	patience = time.Second
+	slow     = perGroup * ledger.Buckets / 8
 )
 
 // batcher collects the calls of a batch by bucket and appends them in groups, since a
@@ -48,6 +50,7 @@ type batcher struct {
 
 	mu      sync.Mutex // of what the producer's goroutine and the ticker share
 	groups  [ledger.Buckets]*group
+	came    int           // calls since the last tick
 	waiting []waitingCall // for their ids to be indexed, and those behind them
 	given   []ledger.Given
 
@@ -59,7 +62,8 @@ type batcher struct {
 // group is a group of calls, and what their producer is told of each.
 type group struct {
 	ledger.Group
-	rows []inFlight
+	rows  []inFlight
+	stood bool // since a tick
 }
 
 // inFlight is a call that was not received yet.
@@ -96,7 +100,7 @@ func newBatcher(ctx context.Context, batch string, index func(context.Context, [
 	return g
 }
 
-// hurry sends what has been gathered every so often, until the context ends.
+// hurry sends what waits for long, until the context ends.
 func (g *batcher) hurry(ctx context.Context) {
 	tick := time.NewTicker(patience)
 	defer tick.Stop()
@@ -106,7 +110,8 @@ func (g *batcher) hurry(ctx context.Context) {
 			return
 		case <-tick.C:
 			g.mu.Lock()
-			g.flush()
+			g.flush(g.came < slow)
+			g.came = 0
 			g.mu.Unlock()
 		}
 	}
@@ -116,6 +121,7 @@ func (g *batcher) hurry(ctx context.Context) {
 func (g *batcher) add(n *ledger.NewCall, id string, source any) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.came++
 	if id == "" && len(g.waiting) == 0 {
 		return g.put(n, source)
 	}
@@ -166,13 +172,17 @@ func (g *batcher) indexed() {
 	g.waiting, g.given = g.waiting[:0], g.given[:0]
 }
 
-// flush sends all that was gathered.
-func (g *batcher) flush() {
+// flush sends the groups that stood since the last tick, or all that was gathered.
+func (g *batcher) flush(all bool) {
 	g.indexed()
 	for i, group := range g.groups {
-		if group != nil {
+		switch {
+		case group == nil:
+		case all || group.stood:
 			g.groups[i] = nil
 			g.shards[i%shards] <- group
+		default:
+			group.stood = true
 		}
 	}
 }
@@ -182,7 +192,7 @@ func (g *batcher) flush() {
 func (g *batcher) finish(discard bool, acknowledged func()) error {
 	g.mu.Lock()
 	if !discard {
-		g.flush()
+		g.flush(true)
 	}
 	for _, shard := range g.shards {
 		close(shard)

@@ -52,7 +52,7 @@ func (g *batcher) runShard(in <-chan *group) {
 		for _, group := range trip {
 			group.Reset()
 			clear(group.rows)
-			group.rows = group.rows[:0]
+			group.rows, group.stood = group.rows[:0], false
 			g.spare.Put(group)
 		}
 	}
