@@ -65,9 +65,11 @@ func (r *rig) logf(format string, a ...any) { _, _ = fmt.Fprintf(r.out, format+"
 // n is a size, scaled.
 func (r *rig) n(whole int) int { return max(1, int(float64(whole)*r.scale)) }
 
-// reset empties Redis for the next turn.
+// reset makes Redis like a new one for the next turn. It forgets the scripts, too: a command that
+// finds them in an empty Redis waits for 2 s, lest a living process puts the token-ID key back.
 func (r *rig) reset() {
 	r.no(r.rdb.FlushAll(r.ctx).Err())
+	r.no(r.rdb.ScriptFlush(r.ctx).Err())
 	r.no(r.rdb.ConfigResetStat(r.ctx).Err())
 	_ = r.rdb.Do(r.ctx, "MEMORY", "PURGE").Err() // builds without jemalloc have nothing to purge
 }

@@ -55,6 +55,31 @@ var producerMutations = []mutation{
 		"./internal/ledger", "TestTidyIDsComparesAndSets",
 	},
 	{
+		"entries of the index go with their calls", "short ones stay",
+		in("internal/ledger/index.go", "return n.Val() > 0", "return true"),
+		"./internal/ledger", "TestTidyShortIDs",
+	},
+	{
+		"a call is found by its id", "one of a bulk is told twice after an upgrade",
+		in("internal/ledger/index.go", "return c.Batch == batch && c.Token == token", "return false"),
+		"./internal/ledger", "TestShortEntriesFindCalls",
+	},
+	{
+		"a call is found by its id", "only the first token of a short entry is looked at",
+		in("internal/ledger/index.go", "add(batch, token, GivenKey(id)); err != nil {\n\t\t\t\treturn nil, err\n\t\t\t}", "add(batch, token, GivenKey(id)); err != nil || len(out) > 0 {\n\t\t\t\treturn out, err\n\t\t\t}"),
+		"./internal/ledger", "TestShortEntriesFindCalls",
+	},
+	{
+		"groups of a bulk fill", "each goes out at the first tick",
+		in("internal/engine/batcher.go", "case all || group.stood:", "case true:"),
+		"./internal/engine", "TestBatcherLetsGroupsFill",
+	},
+	{
+		"groups of a bulk fill", "one that does not fill stays until the end",
+		in("internal/engine/batcher.go", "group.stood = true", "group.stood = false"),
+		"./internal/engine", "TestBatcherLetsGroupsFill",
+	},
+	{
 		"canaries of a batch", "the others are enqueued without a wait for them",
 		in(canaryGo, "if err := f.awaitCanaries(ctx, j.name); err != nil {", "if err := ctx.Err(); err != nil {"),
 		"./internal/engine", "TestProducerDiesAmongTheCanaries",

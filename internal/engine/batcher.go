@@ -127,7 +127,7 @@ func (g *batcher) add(n *ledger.NewCall, id string, source any) error {
 	}
 	g.waiting = append(g.waiting, waitingCall{*n, source})
 	if id != "" {
-		g.given = append(g.given, ledger.Given{ID: id, Batch: g.batch, Token: n.Token})
+		g.given = append(g.given, ledger.Given{ID: id, Batch: g.batch, Token: n.Token, Bulk: true})
 	}
 	if len(g.waiting) >= perIndex {
 		g.indexed()

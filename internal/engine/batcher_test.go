@@ -173,6 +173,47 @@ func TestBatcherSendsWhatWaits(t *testing.T) {
 	})
 }
 
+// A fast source's groups fill before they go, but none waits for two ticks.
+func TestBatcherLetsGroupsFill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+			sent.Add(int64(len(trip)))
+			return counted(trip), nil
+		}, noHint, countNew)
+		ctx, stop := context.WithCancel(t.Context())
+		var hurry sync.WaitGroup
+		hurry.Go(func() { g.hurry(ctx) })
+		tick := func(want int64, why string) {
+			t.Helper()
+			<-time.After(patience + time.Millisecond) // simulated
+			synctest.Wait()
+			if got := sent.Swap(0); got != want {
+				t.Errorf("%s: %d groups went out, want %d", why, got, want)
+			}
+		}
+		give := func(bucket, calls int) {
+			for i := range calls {
+				if err := g.add(named(bucket, i), "", nil); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		give(1, 1)
+		give(2, slow)
+		tick(slow/perGroup, "the first tick of a fast source")
+		give(2, slow)
+		tick(slow/perGroup+1, "the second")
+		give(3, 1)
+		tick(1, "a tick of a slow source")
+		stop()
+		hurry.Wait()
+		if err := g.finish(false, func() {}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A call whose id could not be indexed is not appended.
 func TestBatcherIndexesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
