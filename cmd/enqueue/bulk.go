@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -159,7 +160,9 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		r.told = a.err
 	}
 	if o.dryRun {
-		return r.dry(ctx, planning, func() (*session, error) { return a.openAs(cmd, redisconn.Producer, producing...) })
+		return r.dry(ctx, planning, func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
+			return r.foresee(ctx, func() (*session, error) { return a.openAs(cmd, redisconn.Producer, producing...) }, calls, opts)
+		})
 	}
 	s, err := a.openAs(cmd, redisconn.Producer, producing...)
 	if err != nil {

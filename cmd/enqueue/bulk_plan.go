@@ -28,14 +28,18 @@ type dryResult struct {
 	plan
 }
 
+// foresees says what enqueueing would do. compared says why that is without a look at what is
+// there already; "": it is not.
+type foresees func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error)
+
 // dry checks every row, and says what enqueueing them would do, and how long the calls take. It
-// asks what is there already, if open (nil: not asked) finds a Redis that answers. It keeps some
-// bytes for each row, token and chain.
-func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*session, error)) error {
-	all, seed := newPlanned(), maphash.MakeSeed()
-	most := 0
+// keeps some bytes for each row, token and chain.
+func (r *bulkRun) dry(ctx context.Context, set config.Settings, foresee foresees) error {
+	var all *planned
+	seed, most, rows := maphash.MakeSeed(), 0, r.calls()
 	calls := func(yield func(engine.Call, error) bool) {
-		for c, err := range r.calls() {
+		all, most = newPlanned(), 0 // run reads a file twice
+		for c, err := range rows {
 			if ctx.Err() != nil { // the input may have ended because of it
 				return
 			}
@@ -52,9 +56,9 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, open func() (*se
 			}
 		}
 	}
-	opts := append(r.identity(), engine.Look(), engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
+	opts := append(r.identity(), engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
 		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
-	sum, compared, err := r.foresee(ctx, open, calls, opts)
+	sum, compared, err := foresee(calls, opts)
 	r.meter.stop()
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
@@ -104,15 +108,11 @@ func (r *bulkRun) foreseen(sum engine.Summary) error {
 	return nil
 }
 
-// foresee says what enqueueing would do. compared says why that is without a look at what is
-// there already; "": it is not.
+// foresee asks what is there already, if open finds a Redis that answers.
 func (r *bulkRun) foresee(ctx context.Context, open func() (*session, error), calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error) {
 	preview := func(why string) (engine.Summary, string, error) {
 		sum, err := engine.Preview(ctx, r.o.batch, calls, opts...)
 		return sum, why, err
-	}
-	if open == nil {
-		return preview("what was done already is not looked at")
 	}
 	s, err := open()
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *bulkRun) foresee(ctx context.Context, open func() (*session, error), ca
 		return preview(fmt.Sprintf("what is there already is not known: %v", explain(err)))
 	}
 	defer func() { _ = p.Close() }()
-	sum, err = p.EnqueueBatch(ctx, r.o.batch, calls, opts...)
+	sum, err = p.EnqueueBatch(ctx, r.o.batch, calls, append(opts, engine.Look())...)
 	return sum, "", err
 }
 

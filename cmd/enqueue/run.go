@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -40,7 +41,8 @@ You may correct FILE between two starts. What succeeded stays, new rows are made
 are no longer in it are not (their attempts stay in the results). A row is known by its id; one
 without id by what it says. A bad row is told as FILE:LINE: FIELD: what is wrong. The rows
 behind it in its chain are withheld until it is corrected; --rejects keeps them all (with
-their tokens, mode 0600).
+their tokens, mode 0600). --dry-run tells what is new, what was done and what waits, by the
+journal, and calls nothing.
 
 One process at a time works on a file, and it counts only what it sends itself. So do not use a
 token here and through Redis on the same day. The journal has no token, but the key that tokens
@@ -74,7 +76,7 @@ func (a *app) runLocal() *cobra.Command {
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "try calls again that were given up at an earlier start")
 	f.BoolVar(&o.skipFailed, "skip-failed", false, "leave calls that were given up, and go on behind them")
 	f.BoolVar(&o.today, "today", false, "end when all that is left waits for tomorrow's quota")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check every row and count; calls nothing and writes no journal")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new and what was done already, and plan; calls nothing and writes no journal")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
@@ -118,22 +120,18 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if o.asJSON {
 		rows.told = a.err
 	}
-	if o.dryRun {
-		rows.o.plan = planFlags{latency: 2 * time.Second, workers: 1}
-		set, err := a.planning(cmd, rows.o.plan)
-		if err != nil {
-			return err
-		}
-		return rows.dry(cmd.Context(), set, nil)
-	}
 	set, err := config.Load(cmd.Flags(), a.getenv, localSettings...)
 	if err != nil {
 		return err
 	}
 	r := &fileRun{bulkRun: rows, flags: o}
-	return r.run(cmd.Context(), localrun.Config{
+	c := localrun.Config{
 		File: file, Batch: name, Policy: o.onFailure, Again: again, Row: csvRows, Worker: a.localWorker(cmd, set),
-	})
+	}
+	if o.dryRun {
+		return r.dry(cmd.Context(), c, set)
+	}
+	return r.run(cmd.Context(), c)
 }
 
 // fileRun is one run of run. The file is read as bulk reads it.
@@ -217,6 +215,22 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 		end.failed, err = failures(context.WithoutCancel(ctx), job)
 	}
 	return end, err
+}
+
+// dry says what a start would do, by the journal of earlier ones.
+func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Settings) error {
+	r.o.plan, r.o.onFailure = planFlags{latency: 2 * time.Second, workers: 1}, c.Policy
+	err := r.bulkRun.dry(ctx, set, func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
+		sum, err := localrun.Look(ctx, c, calls, opts...)
+		if errors.Is(err, localrun.ErrNotBegun) {
+			sum, err = engine.Preview(ctx, c.Batch, calls, opts...)
+		}
+		return sum, "", err
+	})
+	if err == nil || errors.Is(err, errPartial) || errors.Is(err, errTold) {
+		return err
+	}
+	return r.notOpened(ctx, c.File, err)
 }
 
 // words are a state on one line.

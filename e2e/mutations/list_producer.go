@@ -70,6 +70,16 @@ var producerMutations = []mutation{
 		"./internal/ledger", "TestShortEntriesFindCalls",
 	},
 	{
+		"a dry run of a local job", "it writes into the journal what was asked for",
+		in("internal/localrun/job.go", "if !j.dry {", "if true {"),
+		"./internal/localrun", "TestLookChangesNothing",
+	},
+	{
+		"a dry run of a local job", "it does not look at the journal",
+		in("cmd/enqueue/run.go", "if errors.Is(err, localrun.ErrNotBegun) {", "if true {"),
+		"./cmd/enqueue", "TestStories/runcalls",
+	},
+	{
 		"groups of a bulk fill", "each goes out at the first tick",
 		in("internal/engine/batcher.go", "case all || group.stood:", "case true:"),
 		"./internal/engine", "TestBatcherLetsGroupsFill",

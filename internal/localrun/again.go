@@ -44,8 +44,11 @@ func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 		}
 		j.gone = a.gone()
 	}
-	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, slices.Concat(opts, []engine.BatchOption{
-		engine.Recall(a.read), engine.Known(a.landing)})...)
+	second := slices.Concat(opts, []engine.BatchOption{engine.Recall(a.read), engine.Known(a.landing)})
+	if j.dry {
+		second = append(second, engine.Look())
+	}
+	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, second...)
 	if err == nil && (a.edited || sum.Missing > 0) {
 		err = ErrEdited // a call that was made would be made again, or one that is gone would be made
 	}
@@ -54,6 +57,9 @@ func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 	}
 	missing, left := a.missing()
 	sum.Missing, sum.Pruned = missing, missing // what the file has no more is not made
+	if j.dry {
+		return sum, nil
+	}
 	if err := j.noteRows(typeLeft, left); err != nil {
 		return sum, err
 	}
@@ -69,9 +75,12 @@ func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error
 		}
 		return ledger.Waits
 	}
-	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, slices.Concat(opts, []engine.BatchOption{
-		engine.Recall(places{}.row), engine.Known(known)})...)
-	if err != nil {
+	given := slices.Concat(opts, []engine.BatchOption{engine.Recall(places{}.row), engine.Known(known)})
+	if j.dry {
+		given = append(given, engine.Look())
+	}
+	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, given...)
+	if err != nil || j.dry {
 		return sum, err
 	}
 	return sum, j.world.restore(ctx, j.batchID, m, m.calls)

@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,18 +62,40 @@ func told(s engine.Summary) string {
 	return b.String()
 }
 
-// given is a start that works its file off. It returns what it said and the state after.
+var quietly = []engine.BatchOption{engine.OnReject(func(error) error { return nil }), engine.OnLeftOut(func(error) error { return nil })}
+
+// foreseen is what a dry run says of a start. It changes nothing.
+func foreseen(t *testing.T, c Config, text string) string {
+	t.Helper()
+	before, _ := os.ReadFile(JournalOf(c.File))
+	sum, err := Look(t.Context(), c, file(text), quietly...)
+	if errors.Is(err, ErrNotBegun) {
+		sum, err = engine.Preview(t.Context(), c.Batch, file(text), append(quietly, engine.OnFailure(c.Policy))...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.ReadFile(JournalOf(c.File)); !bytes.Equal(before, after) {
+		t.Error("a look wrote into the journal")
+	}
+	return told(sum)
+}
+
+// given is a start that works its file off. It returns what it said, and a dry run before it, and the state after.
 func given(t *testing.T, c Config, text string) (string, State) {
 	t.Helper()
+	looked := foreseen(t, c, text)
 	j, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }()
-	sum, err := j.Enqueue(t.Context(), file(text), engine.OnReject(func(error) error { return nil }),
-		engine.OnLeftOut(func(error) error { return nil }))
+	sum, err := j.Enqueue(t.Context(), file(text), quietly...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if said := told(sum); said != looked {
+		t.Errorf("a look said %q, the start %q", looked, said)
 	}
 	state, err := j.Work(t.Context(), false, func(State) {})
 	if err := errors.Join(err, j.Close()); err != nil {
@@ -166,6 +189,37 @@ func TestCorrectedFileGoesOn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A dry run changes nothing, also of what was asked for with calls that were given up, and whoever
+// works on the file.
+func TestLookChangesNothing(t *testing.T) {
+	sim := refusing(t)
+	c := config(newFile(t, "x"), sim)
+	given(t, c, "1 a; 2 bad; 3 bad")
+	for again, want := range map[Again]string{Leave: "0 new, 1 made, 1 waiting, 1 held", Retry: "0 new, 1 made, 2 waiting", Skip: "0 new, 1 made, 1 waiting, 1 ended"} {
+		c.Again = again
+		if said := foreseen(t, c, "1 a; 2 bad; 3 bad"); said != want {
+			t.Errorf("%q: %s, want %s", again, said, want)
+		}
+	}
+	c.Again = Leave
+	j, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	if said := foreseen(t, c, "1 a; 4 b"); said != "1 new, 1 made, 2 missing" {
+		t.Errorf("while another works on it: %s", said)
+	}
+	c.Policy = "skip"
+	var policy *PolicyError
+	if _, err := Look(t.Context(), c, file("1 a")); !errors.As(err, &policy) {
+		t.Errorf("%v", err)
+	}
+	if n := len(requests(sim)); n != 2 {
+		t.Errorf("%d requests", n)
 	}
 }
 

@@ -66,6 +66,7 @@ type Job struct {
 	head    head
 	batchID string
 	resumed bool
+	dry     bool // nothing is written
 
 	world   *world
 	results *results
@@ -106,13 +107,9 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 			err = errors.Join(err, j.Close())
 		}
 	}()
-	if j.memory, err = remember(raw); err != nil {
+	if err := j.remember(raw); err != nil {
 		return nil, err
 	}
-	if len(j.memory.calls) == 0 {
-		j.memory.forget() // nothing was called: the file may be another one
-	}
-	j.resumed = j.memory.head != nil
 	if j.resumed {
 		err = j.goOn(ctx)
 	} else {
@@ -123,6 +120,17 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	}
 	j.syncer.Go(j.syncOften)
 	return j, nil
+}
+
+func (j *Job) remember(records [][]byte) (err error) {
+	if j.memory, err = remember(records); err != nil {
+		return err
+	}
+	if len(j.memory.calls) == 0 {
+		j.memory.forget() // nothing was called: the file may be another one
+	}
+	j.resumed = j.memory.head != nil
+	return nil
 }
 
 // Batch is the name of the job's batch.
@@ -165,14 +173,21 @@ func (j *Job) goOn(ctx context.Context) error {
 	if err := j.open(ctx); err != nil {
 		return err
 	}
+	return j.takeUp()
+}
+
+// takeUp does with calls that were given up what was asked for.
+func (j *Job) takeUp() error {
 	// With another policy nothing is held: there is nothing to skip.
 	asked := j.c.Again == Retry || j.c.Again == Skip && j.head.Policy == string(ledger.PolicyHold)
 	if !asked || !j.memory.givenUp() {
 		return nil
 	}
 	r := record{Type: string(j.c.Again), At: ms(time.Now())}
-	if err := j.write(r, true); err != nil {
-		return err
+	if !j.dry {
+		if err := j.write(r, true); err != nil {
+			return err
+		}
 	}
 	return j.memory.apply(r)
 }

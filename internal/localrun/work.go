@@ -17,19 +17,23 @@ import (
 // tasks.Producer.EnqueueBatch but the policy; the calls are ranged over twice if the job goes
 // on. A file that changes meanwhile is ErrEdited.
 func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], opts ...engine.BatchOption) (engine.Summary, error) {
-	opts = append(opts[:len(opts):len(opts)], engine.OnFailure(j.head.Policy))
-	j.batchID = ledger.BatchID(j.head.Batch)
-	enqueue := j.enqueue
-	if j.memory.old() {
-		enqueue = j.enqueueOld
-	}
-	sum, err := enqueue(ctx, calls, opts)
+	sum, err := j.give(ctx, calls, opts)
 	if err != nil {
 		return sum, err
 	}
 	err = j.openResults(ctx)
 	j.memory = nil
 	return sum, err
+}
+
+// give enqueues the rows, or with dry looks what that would do.
+func (j *Job) give(ctx context.Context, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, error) {
+	opts = append(opts[:len(opts):len(opts)], engine.OnFailure(j.head.Policy))
+	j.batchID = ledger.BatchID(j.head.Batch)
+	if j.memory.old() {
+		return j.enqueueOld(ctx, calls, opts)
+	}
+	return j.enqueue(ctx, calls, opts)
 }
 
 // Status are the job's counts.

@@ -71,6 +71,20 @@ func Open(path string) (*File, [][]byte, error) {
 	return OpenOn(path, func(d Disk) Disk { return d })
 }
 
+// Read returns the records of the journal at path as they are now, and changes nothing: another
+// process may write on. No journal is no records; a damaged one is a *DamageError.
+func Read(path string) ([][]byte, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	records, _, err := read(path, raw)
+	return records, err
+}
+
 // OpenOn is Open on a disk that stands before the file, for tests: one that loses power, or
 // is full.
 func OpenOn(path string, before func(Disk) Disk) (_ *File, records [][]byte, err error) {
