@@ -227,12 +227,22 @@ var recoveryMutations = []mutation{
 		"./internal/engine", "TestEveryDispatchHasATaskOfItsOwn",
 	},
 	{
+		"signals", "what a worker that stops still takes is lost",
+		in("internal/ledger/dispatch.go", "l.signalAgain(context.WithoutCancel(ctx), (<-done).taken)", "<-done"),
+		chainPkg, "TestNextReadyEndsWithItsCaller",
+	},
+	{
+		"signals", "a worker that stops waits for the command that Redis holds",
+		in("internal/ledger/dispatch.go", "case <-ctx.Done():\n\t\tgo func()", "case <-make(chan struct{}):\n\t\tgo func()"),
+		chainPkg, "TestNextReadyEndsWithItsCaller",
+	},
+	{
 		"reconciler", "no worker reconciles",
 		in("internal/engine/worker.go", "	wg.Go(func() { w.reconciler.run(soft) })\n", ""),
 		"./internal/engine", "TestReconcilerFindsWhatNobodyTold",
 	},
 	{
-		"reconciler", "it does not announce what is ready",
+		"reconciler", "it does not signal what is ready",
 		in("internal/engine/reconciler.go", "err := s.ledger.Signal(ctx, s.clock.Now(), ready...)", "var err error"),
 		"./internal/engine", "TestReconcilerFindsWhatNobodyTold",
 	},

@@ -39,7 +39,7 @@ const (
 	publishers  = 16                     // chains handed to asynq at the same time
 	syncEvery   = 200 * time.Millisecond // how old the count of pending tasks may be
 	fullWait    = 3 * time.Millisecond   // where nothing can be dispatched
-	signalWait  = 2 * time.Second        // a worker that stops waits that long
+	signalWait  = 2 * time.Second        // in one command
 )
 
 // run dispatches until ctx ends.

@@ -245,7 +245,7 @@ func TestLargeChainIsCancelledInSlices(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			both(t, setup{}, func(h *harness) {
-				h.quarantine = true
+				h.unchecked = true
 				h.fill(5000)
 				h.is(way(h), 5000)
 				h.invariants()
@@ -258,7 +258,7 @@ func TestLargeChainIsCancelledInSlices(t *testing.T) {
 // The references of cancelled calls are passed over in slices too.
 func TestPassingOverManyCancelledCalls(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
-		h.quarantine = true
+		h.unchecked = true
 		h.append("b0", "cancel", calls(tok(1), "", "first"))
 		a := h.start(tok(1))
 		h.fill(1700)
@@ -278,7 +278,7 @@ func TestPassingOverManyCancelledCalls(t *testing.T) {
 
 func TestPolicyCancelOfALargeBatch(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
-		h.quarantine = true
+		h.unchecked = true
 		h.append("b1", "cancel", calls(tok(1), "", "first"))
 		a := h.start(tok(1))
 		h.fill(1700)
@@ -296,7 +296,7 @@ func TestPolicyCancelOfALargeBatch(t *testing.T) {
 // A chain whose head is being looked for can be cancelled as well.
 func TestCancelChainBetweenHeads(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
-		h.quarantine = true
+		h.unchecked = true
 		h.append("b0", "hold", calls(tok(1), "", "first"))
 		a := h.start(tok(1))
 		h.fill(1200)

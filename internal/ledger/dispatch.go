@@ -80,8 +80,28 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 }
 
 // NextReady takes the buckets that were signalled first, up to most of them, and waits
-// for one up to timeout (0 is forever). None where none came.
+// for one up to timeout (0 is forever). None where none came. Where ctx ends it returns at once:
+// the command, which Redis holds, ends by itself, and a bucket that it may still take is signalled again.
 func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int) ([]string, error) {
+	type result struct {
+		taken []redis.Z
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		taken, err := l.takeReady(context.WithoutCancel(ctx), timeout, most)
+		done <- result{taken, err}
+	}()
+	select {
+	case r := <-done:
+		return bucketsOf(r.taken), r.err
+	case <-ctx.Done():
+		go func() { l.signalAgain(context.WithoutCancel(ctx), (<-done).taken) }()
+		return nil, ctx.Err()
+	}
+}
+
+func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int) ([]redis.Z, error) {
 	key := l.prefix + ":announced"
 	first, err := l.rdb.BZPopMin(ctx, timeout, key).Result()
 	if errors.Is(err, redis.Nil) {
@@ -90,21 +110,31 @@ func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int)
 	if err != nil {
 		return nil, err
 	}
-	z := []redis.Z{first.Z}
+	taken := []redis.Z{first.Z}
 	if most > 1 {
 		// What is lost if this fails is one hint, which the reconciler makes good.
-		more, err := l.rdb.ZPopMin(ctx, key, int64(most-1)).Result()
-		if err == nil {
-			z = append(z, more...)
+		if more, err := l.rdb.ZPopMin(ctx, key, int64(most-1)).Result(); err == nil {
+			taken = append(taken, more...)
 		}
 	}
-	tags := make([]string, 0, len(z))
-	for _, e := range z {
-		if tag, ok := e.Member.(string); ok && TagIndex(tag) >= 0 {
+	return taken, nil
+}
+
+// signalAgain puts buckets back where they stood. A hint that is lost here is found by the reconciler.
+func (l *Ledger) signalAgain(ctx context.Context, taken []redis.Z) {
+	for _, z := range taken {
+		_ = l.Signal(ctx, time.UnixMilli(int64(z.Score)), bucketsOf([]redis.Z{z})...)
+	}
+}
+
+func bucketsOf(taken []redis.Z) []string {
+	tags := make([]string, 0, len(taken))
+	for _, z := range taken {
+		if tag, ok := z.Member.(string); ok && TagIndex(tag) >= 0 {
 			tags = append(tags, tag)
 		}
 	}
-	return tags, nil
+	return tags
 }
 
 // Signalled returns how many buckets have chains that wait to be dispatched.

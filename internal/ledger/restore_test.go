@@ -168,7 +168,7 @@ func TestRestoreGivenUpBehindTheHead(t *testing.T) {
 
 func TestRestoreMany(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
-		h.quarantine = true
+		h.unchecked = true
 		var ids []string
 		var all []*Restored
 		for i := range 1500 {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -103,7 +104,7 @@ func TestPurgeOfSingleCallsGoesByAge(t *testing.T) {
 
 func TestPurgeOfALargeBatch(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
-		h.quarantine = true
+		h.unchecked = true
 		ids := make([]string, 3000)
 		for i := range ids {
 			ids[i] = fmt.Sprint("id", i)
@@ -321,7 +322,7 @@ func TestFind(t *testing.T) {
 
 func TestCallsOfABatch(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
-		h.quarantine = true
+		h.unchecked = true
 		h.fill(1500)
 		seen := map[string]bool{}
 		for c, err := range h.l.Calls(h.ctx, "b1", []string{testTag, "zz"}) {
@@ -388,5 +389,20 @@ func TestNextReadyWaits(t *testing.T) {
 		case <-time.After(5 * time.Second):
 			t.Error("it was not woken")
 		}
+	})
+}
+
+// Who stops waits for nothing, and a bucket that its command takes after that is there for others.
+func TestNextReadyEndsWithItsCaller(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		ended, cancel := context.WithCancel(h.ctx)
+		cancel()
+		if tags, err := h.l.NextReady(ended, 0, 10); len(tags) > 0 || !errors.Is(err, context.Canceled) {
+			h.t.Errorf("%v, %v", tags, err)
+		}
+		h.no(h.l.Signal(h.ctx, h.now(), "ab"))
+		tags, err := h.l.NextReady(h.ctx, 5*time.Second, 10)
+		h.no(err)
+		h.is(fmt.Sprint(tags), "[ab]")
 	})
 }

@@ -201,7 +201,7 @@ func TestRecallFindsAllChainsOfTheToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, setup{}, func(h *harness) {
-				h.quarantine = true
+				h.unchecked = true
 				h.crowd(1500)
 				_, err := h.limiter().Cool(h.ctx, tok(1), h.now().Add(2*time.Hour), "closed", time.Hour)
 				h.no(err)
