@@ -397,7 +397,7 @@ func TestNextReadyEndsWithItsCaller(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		ended, cancel := context.WithCancel(h.ctx)
 		cancel()
-		if tags, err := h.l.NextReady(ended, 0, 10); len(tags) > 0 || !errors.Is(err, context.Canceled) {
+		if tags, err := h.l.NextReady(ended, 2*time.Second, 10); len(tags) > 0 || !errors.Is(err, context.Canceled) {
 			h.t.Errorf("%v, %v", tags, err)
 		}
 		h.no(h.l.Signal(h.ctx, h.now(), "ab"))
