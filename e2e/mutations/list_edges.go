@@ -63,6 +63,21 @@ var receiptMutations = []mutation{
 		"./internal/engine", "TestLostReplyOfAnAppend",
 	},
 	{
+		"a lost reply of an append", "a group of a bulk that runs again does not look what became of it",
+		in(appendLua, "      if was == 'n' then", "      if false then"),
+		"./internal/engine", "TestLostReplyInABulk/redis/all_are_new",
+	},
+	{
+		"a lost reply of an append", "a group of which a part was new keeps that all were",
+		in(appendLua, "(added == n and 'n' or table.concat(letters))", "'n'"),
+		"./internal/engine", "TestLostReplyInABulk/redis/some_were_there",
+	},
+	{
+		"a lost reply of an append", "what became of one group is taken for that of another",
+		in(appendLua, "string.sub(about[6], 1, #group + 1) == group .. ' ' then", "true then"),
+		"./internal/engine", "TestLostReplyInABulk/redis/some_were_there",
+	},
+	{
 		"a lost reply of an append", "a call that was there is told as new",
 		in("internal/engine/producer.go", "a.Looked = seen.New[0]", "a.Looked = true"),
 		"./internal/engine", "TestLostReplyOfAnAppend",

@@ -3,10 +3,14 @@ package engine
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -115,4 +119,88 @@ func TestLostReplyOfAnAppend(t *testing.T) {
 			t.Errorf("%d calls", calls)
 		}
 	})
+}
+
+// A bulk whose reply to a group is lost says what one says whose replies all came.
+func TestLostReplyInABulk(t *testing.T) {
+	row := "the row that is lost"
+	many := func(c Call, n int) []Call {
+		var calls []Call
+		for range n {
+			calls = append(calls, c)
+		}
+		return calls
+	}
+	plain := Call{Server: "1", Token: "tok"}
+	last := Call{Server: "1", Token: "tok", Ref: row}
+	cases := map[string]struct {
+		before, calls []Call
+		opts          []BatchOption
+	}{
+		"all are new":          {nil, append(many(plain, 40), last), nil},
+		"with ids":             {nil, []Call{{Server: "1", Token: "tok", ID: "a"}, {Server: "1", Token: "tok", ID: "b", Ref: row}}, nil},
+		"some were there":      {many(plain, 10), append(many(plain, 20), last), nil},
+		"some, out of order":   {append(many(plain, 10), last), append([]Call{{Server: "1", Token: "tok", Ref: "new"}}, append(many(plain, 10), last)...), nil},
+		"all were there":       {append(many(plain, 10), last), append(many(plain, 10), last), nil},
+		"an id that conflicts": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last}, nil},
+		"a conflict, skip": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last},
+			[]BatchOption{OnFailure("skip")}},
+		"a part":        {many(plain, 1), []Call{{Server: "1", Token: "tok-2"}, plain, last, {Server: "1", Token: "tok", ID: "a"}}, []BatchOption{PartIf(func() bool { return true })}},
+		"put off":       {nil, append(many(plain, 40), last), []BatchOption{NotBefore(time.Now().AddDate(1, 0, 0))}},
+		"with licences": {nil, append(many(Call{Server: "1", Token: "tok", Licenses: 3}, 3), last), nil},
+	}
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		var l losing
+		rdb := redis.NewClient(&redis.Options{Addr: b.Addr, Dialer: l.dial})
+		defer rdb.Close()
+		p, err := NewProducer(t.Context(), rdb, Options{Keys: testKey(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.Close() }()
+		for name, c := range cases {
+			t.Run(name, func(t *testing.T) {
+				bulk := func(batch string, calls []Call) Summary {
+					t.Helper()
+					opts := append(slices.Clone(c.opts), OnLeftOut(func(error) error { return nil }))
+					sum, err := p.EnqueueBatch(t.Context(), batch, func(yield func(Call, error) bool) {
+						for _, c := range calls {
+							if !yield(c, nil) {
+								return
+							}
+						}
+					}, opts...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					sum.Batch, sum.Elapsed = "", 0
+					return sum
+				}
+				sums := map[bool]Summary{}
+				for _, lose := range []bool{false, true} {
+					batch := fmt.Sprint(strings.ReplaceAll(name, " ", "-"), lose)
+					if len(c.before) > 0 {
+						bulk(batch, c.before)
+					}
+					before := l.lost.Load()
+					if lose {
+						l.next.Store(&row)
+					}
+					sums[lose] = bulk(batch, c.calls)
+					if (l.lost.Load() > before) != lose {
+						t.Fatalf("%d replies were lost", l.lost.Load()-before)
+					}
+				}
+				if sums[true] != sums[false] {
+					t.Errorf("\nlost:  %+v\nwhole: %+v", fields(sums[true]), fields(sums[false]))
+				}
+			})
+		}
+	})
+}
+
+// fields is a summary with all that it has.
+func fields(s Summary) any {
+	type plain Summary
+	return plain(s)
 }

@@ -176,7 +176,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 	eval := func(c redis.Scripter, g *Group, byHash bool) *redis.Cmd {
 		g.close()
 		keys := l.keys(g.tag)
-		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint, until}, g.args...)
+		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint, until, g.name(a.Look || a.AtOnce)}, g.args...)
 		if byHash {
 			return c.EvalSha(ctx, l.append_.hash(), keys, args...)
 		}

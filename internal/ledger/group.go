@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,8 @@ import (
 type Group struct {
 	tag   string
 	calls int
-	args  []any // from the sixth argument of the script on
+	args  []any  // from the seventh argument of the script on
+	sent  string // what names the group at Redis; "" until it is sent
 
 	// The last run: calls of one chain and server, one number of licences and one time.
 	chain, sealed string
@@ -50,6 +52,17 @@ func (g *Group) Tag() string { return g.tag }
 func (g *Group) Reset() {
 	clear(g.args)
 	*g = Group{args: g.args[:0], runs: g.runs[:0]}
+}
+
+// name names the group, however often it is sent; "" where nothing is to be kept of it.
+func (g *Group) name(nothing bool) string {
+	if nothing {
+		return ""
+	}
+	if g.sent == "" {
+		g.sent = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	return g.sent
 }
 
 // field is the field of the nth call.

@@ -21,7 +21,9 @@
 -- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
 --         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
 -- ARGV[5] until when the batch may be appended to, ms (batch.Note); '' always
--- ARGV[6..] runs of calls of one chain and server: chain, sealed token, server as JSON, how many
+-- ARGV[6] names this group of calls, '' where nothing is to be kept of it: if its reply is lost and
+--         the script runs again, it answers as it did at first
+-- ARGV[7..] runs of calls of one chain and server: chain, sealed token, server as JSON, how many
 --         calls, or
 --         '<how many> <licences, none: not given> <due at ms, none: now> <b: withhold what is new>';
 --         then for each call its key, and what its record has behind the time
@@ -45,10 +47,16 @@ if ARGV[4] ~= '' then
   if own ~= ARGV[4] then return { now, own } end
 end
 local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' .. batch
-local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l')
+local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l', 'r')
 local has = about[2]
 if about[1] then return { stamp, -1, 0 } end
 if ARGV[5] ~= '' and now > tonumber(ARGV[5]) then return { stamp, -2, 0 } end
+
+-- receipt is what became of each call when the script ran first, 'n' where all were new; nil: it did not.
+local group, receipt = ARGV[6], nil
+if group ~= '' and about[6] and string.sub(about[6], 1, #group + 1) == group .. ' ' then
+  receipt = string.sub(about[6], #group + 2)
+end
 
 -- head reads what stands before the calls of a run.
 local function head(i)
@@ -60,7 +68,7 @@ end
 
 local fields, seals, n, last = {}, {}, 0, #ARGV
 do
-  local i = 6
+  local i = 7
   while i < last do
     local token, many = string.sub(ARGV[i], 1, 24), head(i)
     seals[token] = seals[token] or ARGV[i + 1]
@@ -126,7 +134,7 @@ end
 local mine = 0 -- known calls that are new all the same
 local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: records added, by token
 local chains, waiting, added, known, fresh, revived = {}, {}, 0, 0, 0, 0
-local reference, blocks, i, j, w = batch .. ' ', policy ~= 'skip', 6, 0, 0
+local reference, blocks, i, j, w = batch .. ' ', policy ~= 'skip', 7, 0, 0
 while i < last do
   local id, server = ARGV[i], ARGV[i + 2]
   local many, heed, at, withhold = head(i)
@@ -140,7 +148,12 @@ while i < last do
     if seen[field] then
       letter = 'w'
     elseif raw and string.sub(raw, 3, 3) ~= 'p' then
-      letter = known_as(id, server, key, raw)
+      local was = receipt and (receipt == 'n' and 'n' or string.sub(receipt, j, j))
+      if was == 'n' then
+        letter, mine, seen[field] = 'o', mine + 1, true
+      else
+        letter = known_as(id, server, key, raw)
+      end
       if looked and letter ~= 'c' and letter ~= 'r' and ours(token) then letter, mine = 'o', mine + 1 end
       if blocks and (letter == 'c' or letter == 'k') then blocked[id] = true end
     elseif withhold or blocked[id] then
@@ -235,6 +248,9 @@ if values[1] then
   if widen then redis.call('HDEL', P .. 'tokens', WIDE) end
 end
 if fresh > 0 then tally(batch, now, 't', fresh) end
+if added > 0 and group ~= '' then
+  redis.call('HSET', counts, 'r', group .. ' ' .. (added == n and 'n' or table.concat(letters)))
+end
 if revived > 0 then tally(batch, now, 'c', -revived) end
 
 -- The chains.

@@ -10,7 +10,8 @@
 --   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
 --   counts:<batch>  hash   t total, s f k c by state, b blocked behind held
 --                          heads, g held chains, p policy, x cancelled, at last change,
---                          e and l when its calls are due (note_due of append)
+--                          e and l when its calls are due (note_due of append),
+--                          r what became of the last group of new calls (ARGV[6] of append)
 --   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)
 --   chain:<id>      hash   see C; absent where a chain has nothing to do
 --   queue:<id>      list   references behind the head, "<batch> <key>" or, of a call that was
