@@ -310,8 +310,8 @@ func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.G
 
 // producer makes a producer on the session's Redis. Close it.
 func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
-	return engine.NewProducer(ctx, s.rdb, engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer})
+	return engine.NewProducer(ctx, s.rdb, engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer, WaitReplicas: s.set.WaitReplicas})
 }
 
 // producing are the settings of the commands that enqueue.
-var producing = []config.Group{config.Keys, config.Limits}
+var producing = []config.Group{config.Keys, config.Limits, config.Writing}

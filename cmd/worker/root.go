@@ -128,7 +128,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	if checkOnly {
 		start.most = 0
 	}
-	if err := start.try(ctx, func() error { return preflight(ctx, s, log) }); err != nil {
+	if err := start.try(ctx, func() error { return preflight(ctx, s, log, checkOnly) }); err != nil {
 		return stoppedOr(ctx, checkOnly, err)
 	}
 	registry := prometheus.NewRegistry()
@@ -237,7 +237,7 @@ func openSite(ctx context.Context, s config.Settings, o engine.Options, parts si
 
 func workerOptions(s config.Settings) engine.WorkerOptions {
 	return engine.WorkerOptions{
-		Options: engine.Options{Keys: s.Keys, Quota: quota.Settings{
+		Options: engine.Options{Keys: s.Keys, WaitReplicas: s.WaitReplicas, Quota: quota.Settings{
 			Slots: s.TokenSlots, DefaultLicenses: s.DefaultLicenses, Location: s.Timezone, Guard: s.QuotaGuard,
 			Lease: s.Lease(),
 		}},
@@ -248,8 +248,9 @@ func workerOptions(s config.Settings) engine.WorkerOptions {
 	}
 }
 
-// preflight looks at the Redis that was given and refuses one that would lose calls.
-func preflight(ctx context.Context, s config.Settings, log zerolog.Logger) error {
+// preflight looks at the Redis that was given and refuses one that would lose calls. One that has too
+// few replicas now is refused by a check alone: a worker waits until they are there.
+func preflight(ctx context.Context, s config.Settings, log zerolog.Logger, checkOnly bool) error {
 	// Asked once: a Redis that does not answer is to be said within seconds.
 	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 1, MaxRetries: -1})
 	if err != nil {
@@ -260,7 +261,16 @@ func preflight(ctx context.Context, s config.Settings, log zerolog.Logger) error
 	if err != nil {
 		return &redisError{err}
 	}
-	warnings, err := redisconn.Split(findings)
+	lacking, err := redisconn.TooFewReplicas(ctx, rdb, s.WaitReplicas)
+	if err != nil {
+		return &redisError{err}
+	}
+	for i := range lacking {
+		if !checkOnly {
+			lacking[i].Level = redisconn.Warn
+		}
+	}
+	warnings, err := redisconn.Split(append(findings, lacking...))
 	for _, w := range warnings {
 		log.Warn().Msg(w)
 	}

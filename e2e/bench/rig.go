@@ -27,17 +27,19 @@ import (
 
 // rig is one Redis and the processes of a turn. Its methods end the row where they fail.
 type rig struct {
-	tb    testing.TB
-	ctx   context.Context
-	out   io.Writer
-	scale float64
-	dir   string
-	bin   e2e.Binaries
-	redis *redistest.Server
-	rdb   *redis.Client // wide enough for 64 goroutines
-	keys  string
-	procs []*proc
-	made  map[string]string // files that stay for all turns
+	tb      testing.TB
+	ctx     context.Context
+	out     io.Writer
+	scale   float64
+	dir     string
+	bin     e2e.Binaries
+	redis   *redistest.Server
+	rdb     *redis.Client // wide enough for 64 goroutines
+	keys    string
+	procs   []*proc
+	replica *redistest.Server // of rows that have one
+	env     []string          // of every process
+	made    map[string]string // files that stay for all turns
 }
 
 func newRig(ctx context.Context, tb testing.TB, s settings, out io.Writer) *rig {
@@ -126,7 +128,7 @@ func (r *rig) self() string {
 
 func (r *rig) environ(pairs ...string) []string {
 	return append([]string{"REDIS_URL=" + r.redis.URL, "HABILITA_KEYS=" + r.keys, "PATH=" + os.Getenv("PATH"), "HOME=" + r.dir,
-		"DEFAULT_LICENSES=10", "LOG_FORMAT=json"}, pairs...)
+		"DEFAULT_LICENSES=10", "LOG_FORMAT=json"}, append(r.env, pairs...)...)
 }
 
 // vendor starts the vendor and returns its URL.

@@ -39,13 +39,63 @@ var faultMutations = []mutation{
 	},
 	{
 		"restart hold", "a former master that takes over again is not seen at idle connections",
-		in("internal/engine/restart.go", "if e.Run != \"\" && !w.nothingLost()", "if starting && e.Run != \"\" && !w.nothingLost()"),
+		in("internal/engine/restart.go", "case e.Run == \"\" && doubt == 0,", "case !starting, e.Run == \"\" && doubt == 0,"),
 		"./internal/engine", "TestAnotherProcessHasTheData",
 	},
 	{
 		"restart hold", "a bucket that was moved is taken for one whose node was replaced",
-		in("internal/engine/restart.go", " && !w.serves(ctx, e.Run, run) {", " {"),
+		in("internal/engine/restart.go", " || w.serves(ctx, e.Run, run)):", "):"),
 		"./internal/engine", "TestReshardingFreezesNothing",
+	},
+	{
+		"restart hold", "a planned failover of a cluster freezes as any other",
+		in("internal/engine/restart.go", "case w.succeeds(ctx, e.Tag, e.Run):", "case false:"),
+		"./internal/engine", "TestPlannedFailoverFreezesNothing",
+	},
+	{
+		"restart hold", "a take-over that can't show that it lost nothing is taken for one that did not",
+		in("internal/engine/restart.go", "case w.succeeds(ctx, e.Tag, e.Run):", "case !starting && w.prove > 0:"),
+		"./internal/engine", "TestFormerMasterTakesOver",
+	},
+	{
+		"restart hold", "requests are sent while a take-over is in doubt",
+		in("internal/engine/attempt.go", "return r.doubt.Load() > 0 || a.LeaseEnds", "return a.LeaseEnds"),
+		"./internal/engine", "TestNoRequestWhileATakeOverIsInDoubt",
+	},
+	{
+		"a new master", "a master that hangs is waited for as long as one that can't be replaced",
+		in("internal/redisconn/open.go", "const severalRead = 800 * time.Millisecond", "const severalRead = 20 * time.Second"),
+		"./e2e", "TestMasterHangs",
+	},
+	{
+		"acknowledged writes", "a grant counts before replicas have it",
+		in("internal/ledger/run.go", "	ctx = redisconn.Acknowledged(ctx)\n	for try", "	for try"),
+		"./internal/engine", "TestNoRequestBeforeItsGrantIsAcknowledged",
+	},
+	{
+		"acknowledged writes", "an outcome counts before replicas have it",
+		in("internal/ledger/run.go", "l.run(redisconn.Acknowledged(ctx), l.finish", "l.run(ctx, l.finish"),
+		"./internal/engine", "TestNoRequestBeforeTheOutcomeIsAcknowledged",
+	},
+	{
+		"acknowledged writes", "a grant that replicas lack is kept until its lease ends",
+		in("internal/engine/unacknowledged.go", "case time.Since(u.since) >= ackPatience:", "case false:"),
+		"./internal/engine", "TestNoRequestBeforeItsGrantIsAcknowledged",
+	},
+	{
+		"acknowledged writes", "too few replicas are enough",
+		in("internal/redisconn/acks.go", "if err == nil && got >= a.replicas {", "if err == nil {"),
+		"./internal/redisconn", "TestReplicasAcknowledge",
+	},
+	{
+		"acknowledged writes", "a call that is appended twice for its replicas is told as known",
+		in("internal/redisconn/patience.go", "		f.script.SetVal(f.reply)", "		_ = f.reply"),
+		"./internal/redisconn", "TestPatientWriteKeepsItsFirstReply",
+	},
+	{
+		"acknowledged writes", "scripts that wait for replicas hold up the others",
+		in("internal/redisconn/pipeline.go", "		if needsAck(ctx) {\n			l = &g.acked", "		if false {\n			l = &g.acked"),
+		"./internal/redisconn", "TestAcknowledgedScriptsHavePipelinesOfTheirOwn",
 	},
 	{
 		"a new master", "a cluster's client asks once a minute who has which slot",

@@ -273,7 +273,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "the ledger's run_id is not compared",
-		in("internal/engine/restart.go", `if e.Run != "" && !w.nothingLost()`, `if e.Run == "" && !w.nothingLost()`),
+		in("internal/engine/restart.go", `case e.Run == "" && doubt == 0,`, `case true,`),
 		"./internal/engine", "TestRestartWhileNoWorkerWasThere",
 	},
 	{

@@ -30,7 +30,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"scripts in pipelines", "each script is sent alone",
-		in("internal/redisconn/pipeline.go", "if g.busy < pipelines {", "if true {"),
+		in("internal/redisconn/pipeline.go", "if l.busy < pipelines {", "if true {"),
 		"./internal/redisconn", "TestPipelined",
 	},
 	{
@@ -203,7 +203,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shared settings check", "a run begins while it is not known to hold",
-		in(runnerGo, "for !r.current() && ", "for false && "),
+		in(runnerGo, "for (!r.current() || ", "for (false || "),
 		"./internal/engine", "TestRunWaitsForTheMembership",
 	},
 	{

@@ -24,8 +24,11 @@ const (
 	// Webhooks is WEBHOOK_URL, WEBHOOK_SECRETS and WEBHOOK_EVENTS.
 	Webhooks
 
+	// Writing is WAIT_REPLICAS: how what is written to Redis is kept.
+	Writing
+
 	// Common is what every command with a Redis has.
-	Common = Logging | Redis | Keys
+	Common = Logging | Redis | Keys | Writing
 	// Worker is what only a worker has.
 	Worker = Calls | Pages | Webhooks
 	// All is every setting.

@@ -34,6 +34,8 @@ type Settings struct {
 	Concurrency int
 	// ServerConcurrency is SERVER_CONCURRENCY, of these for one server of the vendor, 1 to 10,000.
 	ServerConcurrency int
+	// WaitReplicas is WAIT_REPLICAS, replicas that must have a write before it counts as done, 0 to 100.
+	WaitReplicas int
 	// TokenSlots is TOKEN_SLOTS, requests in flight for one token, 1 or 2.
 	TokenSlots int
 	// DefaultLicenses is DEFAULT_LICENSES, for a token for which none were given. At

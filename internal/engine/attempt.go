@@ -54,7 +54,7 @@ func (r *runner) attempt(ctx context.Context, fed string, a ledger.Attempt, aske
 // asked for: its arguments were made before the hold was known, and the client sent them
 // again on the new connection. The hold is known by the time of the reply.
 func (r *runner) overtaken(a ledger.Attempt) bool {
-	return a.LeaseEnds.Add(-r.settings.Lease).UnixMilli() < r.notBefore.Load()
+	return r.doubt.Load() > 0 || a.LeaseEnds.Add(-r.settings.Lease).UnixMilli() < r.notBefore.Load()
 }
 
 func (r *runner) send(ctx context.Context, token string, a ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // survey is what the worker that reconciles found, for the metrics of all workers: whichever
@@ -120,4 +121,22 @@ func (m *meter) ready(is func() bool) error {
 		}
 		return 0
 	}))
+}
+
+// replicas tells what replicas did not acknowledge.
+func (m *meter) replicas(acks *redisconn.Acks) error {
+	return errors.Join(
+		m.register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "habilita_unacknowledged_writes_total", Help: "Writes that fewer replicas than WAIT_REPLICAS acknowledged in time.",
+		}, func() float64 { return float64(acks.Missed()) })),
+		m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "habilita_replicas_lacking_seconds", Help: "For how long a master has had fewer replicas than WAIT_REPLICAS; 0: all have enough.",
+		}, func() float64 {
+			_, since := acks.Lacking()
+			if since.IsZero() {
+				return 0
+			}
+			return time.Since(since).Seconds()
+		})),
+	)
 }

@@ -13,6 +13,7 @@ import (
 	"habilita/internal/membership"
 
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 	"habilita/internal/vault"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	Queue string
 	// Tracer makes the spans of enqueueing, runs and attempts; nil: none, at no cost.
 	Tracer trace.TracerProvider
+	// WaitReplicas is how many replicas must have what grants, outcomes and new calls write before
+	// it counts as done; 0: none.
+	WaitReplicas int
 	// Quota are the limits of a token. Its Prefix is taken from Prefix.
 	Quota quota.Settings
 }
@@ -50,8 +54,10 @@ type stack struct {
 	settings  quota.Settings
 	clock     *quota.Clock
 	notBefore atomic.Int64 // ms by the clock of Redis: no grants before (a Redis that restarted)
+	doubt     atomic.Int64 // ms by the clock of Redis: since when it is not known whether a take-over lost anything; 0: it is
 	registry  *membership.Registry
 	memory    memory // of the data
+	acks      *redisconn.Acks
 }
 
 // openStack prepares the ledger and the token-ID key. It writes the token-ID key where
@@ -75,6 +81,10 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
+	acks := redisconn.NewAcks(o.WaitReplicas, o.Prefix)
+	if err := acks.On(ctx, rdb); err != nil {
+		return nil, err
+	}
 	// The clock of Redis dates everything, from the first batch on.
 	now, err := rdb.Time(ctx).Result()
 	if err != nil {
@@ -86,7 +96,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		tracer: newTracer(o.Tracer),
 		rdb:    rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, settings: settings,
 		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix, ledger.Buckets),
-		registry: membership.New(rdb, o.Prefix),
+		registry: membership.New(rdb, o.Prefix), acks: acks,
 	}
 	if err := s.openKey(ctx); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -41,7 +42,43 @@ func (w *Worker) barred() error {
 	case w.dispatcher.paused.Load():
 		return errPaused
 	}
+	if err := w.stack.unreplicated(); err != nil {
+		return err
+	}
 	return w.stack.frozen()
+}
+
+// lackingFor is for how long replicas may be missing before the worker says so.
+const lackingFor = 5 * time.Second
+
+// unreplicated says that calls wait since replicas are missing, or nil.
+func (s *stack) unreplicated() error {
+	node, since := s.acks.Lacking()
+	if since.IsZero() || time.Since(since) < lackingFor {
+		return nil
+	}
+	return fmt.Errorf("no call is made at %s since %s: fewer replicas than WAIT_REPLICAS acknowledge what is written there",
+		node, since.UTC().Format(time.RFC3339))
+}
+
+const (
+	// probeReplicas is how often replicas are asked for while nothing lacks.
+	probeReplicas = 5 * time.Second
+	// probeLacking is the same while some are missing.
+	probeLacking = 500 * time.Millisecond
+)
+
+// followReplicas asks for replicas until ctx ends, so that what is said of them is of now while
+// nothing is written.
+func (w *Worker) followReplicas(ctx context.Context) {
+	for ctx.Err() == nil {
+		_ = w.stack.acks.Probe(ctx, w.stack.rdb) // it is noted there
+		pause := probeReplicas
+		if _, since := w.stack.acks.Lacking(); !since.IsZero() {
+			pause = probeLacking
+		}
+		wait(ctx, pause)
+	}
 }
 
 // writable asks whether Redis takes writes, at most once every writableFor and once at a time.

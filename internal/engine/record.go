@@ -18,8 +18,16 @@ func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (ledg
 	var step ledger.Step
 	away, probe := r.health.Blocked()
 	away += r.hosts.blocked(own)
+	var alone unacknowledged
 	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
 		step, err = r.ledger.Begin(ctx, f, nonce, away)
+		switch alone.note(err) {
+		case tooLong:
+			step, err = r.unsent(ctx, step, away)
+			return err
+		case unreplicated:
+			return err
+		}
 		if err != nil {
 			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("Redis did not take the start of a run; trying again")
 		}
@@ -49,14 +57,36 @@ func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on led
 	away, probe := r.health.Blocked()
 	away += r.hosts.blocked(own)
 	lasting := r.lasting(ctx)
+	var alone unacknowledged
+	var first ledger.Step // what was carried out before enough replicas had it
 	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
 		defer r.place()()
 		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
+		switch alone.note(err) {
+		case tooLong:
+			// The outcome is still to be acknowledged; sent again it changes nothing, unless another node
+			// has taken over that lacks it.
+			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome is held until enough replicas have it")
+			if put, failed := r.unsent(lasting, step, away); failed == nil {
+				on, next, alone, first = ledger.Stop, newID(), unacknowledged{}, put
+			}
+			return err
+		case unreplicated:
+			r.handOver(lasting, step, nil)
+			if first.Status == "" && step.Status != ledger.Running {
+				first = step
+			}
+			return err
+		}
 		if err != nil {
 			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome not recorded yet; trying again")
 		}
 		return err
 	})
+	if err == nil && step.Status == ledger.Stale && first.Status != "" {
+		step = first
+		step.Woken = nil
+	}
 	r.meter.reclaimed.Add(float64(step.Reclaimed))
 	r.probing(&step, probe)
 	r.handOver(lasting, step, err)

@@ -32,6 +32,11 @@ func (w *Worker) restarted(ctx context.Context, cn *redis.Conn, c redisconn.Chan
 		w.log.Warn().Str("node", c.Node).Msg("Redis restarted; it writes every command to disk (appendfsync always), so grants go on")
 		return
 	}
+	if c.Promoted && w.prove > 0 {
+		w.undecided()
+		w.log.Warn().Str("node", c.Node).Msg("another node of Redis took over: no call is made until it is known whether its last writes were lost")
+		return
+	}
 	until := w.freeze()
 	what := "Redis restarted"
 	if c.Promoted || c.Uptime >= freshStart {
@@ -54,8 +59,34 @@ func (w *Worker) sameData(ctx context.Context, cn *redis.Conn) bool {
 // freeze lets nothing be granted for one lease from now on.
 func (w *Worker) freeze() (until time.Time) {
 	until = w.stack.clock.Now().Add(w.stack.settings.Lease)
+	if since := w.stack.doubt.Load(); since > 0 {
+		until = time.UnixMilli(since).Add(w.stack.settings.Lease) // nothing was sent since then
+	}
 	w.stack.holdUntil(until)
 	return until
+}
+
+// proofWait is how long a node that took over may take to show that nothing was lost.
+const proofWait = time.Second
+
+// undecided reports whether it may still be shown that a take-over lost nothing. Meanwhile no request is sent.
+func (w *Worker) undecided() bool {
+	if w.prove == 0 {
+		return false
+	}
+	now := w.stack.clock.Now()
+	w.stack.doubt.CompareAndSwap(0, now.UnixMilli())
+	return now.Sub(time.UnixMilli(w.stack.doubt.Load())) < w.prove
+}
+
+// succeeds reports whether the node that has a bucket now has all that another process had written.
+func (w *Worker) succeeds(ctx context.Context, tag, from string) bool {
+	c, ok := w.stack.rdb.(*redis.ClusterClient)
+	if !ok || from == "" || w.prove == 0 {
+		return false
+	}
+	node, err := c.MasterForKey(ctx, w.stack.prefix+":{"+tag+"}:epoch")
+	return err == nil && w.watch.Succeeds(ctx, c, node, from)
 }
 
 // serves reports whether a Redis process has buckets now.
@@ -100,20 +131,36 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 		return err
 	}
 	run := runOf(ctx, w.stack.ledger, w.watch)
-	moved := false
+	doubt := w.stack.doubt.Load()
+	moved, pending := false, false
 	for _, e := range out.all {
 		now := run(e.Tag)
-		if now == "" || now == e.Run {
+		switch {
+		case now == "":
+			pending = pending || doubt != 0
+			continue
+		case now == e.Run:
 			continue
 		}
 		moved = true
 		// A worker that runs sees most changes itself, at a new connection (restarted). It has none
 		// where a former master took over again, to which it has idle ones. A process that serves other
 		// buckets still is no loss: this one was moved from it.
-		if e.Run != "" && !w.nothingLost() && !w.serves(ctx, e.Run, run) {
+		switch {
+		case e.Run == "" && doubt == 0, e.Run != "" && (w.nothingLost() || w.serves(ctx, e.Run, run)):
+		case w.succeeds(ctx, e.Tag, e.Run):
+			w.log.Info().Msg("another node of Redis took over and has all that the one before had written: calls go on")
+		case !starting && w.undecided():
+			pending = true
+		default:
 			w.log.Warn().Time("until", w.freeze()).
 				Msg("Redis restarted, or another node took over: no call is made until every request that could be in flight has ended")
 		}
+	}
+	if pending && !w.undecided() {
+		pending = false
+		w.log.Warn().Time("until", w.freeze()).
+			Msg("another node of Redis took over and can't be reached: no call is made until every request that could be in flight has ended")
 	}
 	if starting {
 		if err := w.takeOver(ctx); err != nil {
@@ -136,10 +183,16 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 		w.log.Warn().Time("until", time.UnixMilli(w.stack.notBefore.Load())).
 			Msg("another process found that Redis lost data: no call is made until every request that could be in flight has ended")
 	}
-	if !moved && !out.stale && (!starting || w.stack.notBefore.Load() == before) {
-		return nil
+	if pending && w.stack.notBefore.Load() == before {
+		return nil // the data still says who had it before
 	}
-	return w.stack.raise(ctx, w.known(), run)
+	if moved || out.stale || starting && w.stack.notBefore.Load() != before {
+		if err := w.stack.raise(ctx, w.known(), run); err != nil {
+			return err
+		}
+	}
+	w.stack.doubt.CompareAndSwap(doubt, 0) // unless another take-over has been seen since
+	return nil
 }
 
 // known is when this worker knows of a loss, for Raise: before 1970 where it knows of none.

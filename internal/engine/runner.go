@@ -58,7 +58,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 	r.active.Add(1)
 	defer r.active.Add(-1)
 	// Fails closed: where Redis was away for long, others may have agreed on other limits.
-	for !r.current() && !r.stopping.Load() && ctx.Err() == nil {
+	for (!r.current() || r.doubt.Load() > 0) && !r.stopping.Load() && ctx.Err() == nil {
 		wait(ctx, 50*time.Millisecond)
 	}
 	now := time.Now()
@@ -218,7 +218,7 @@ func (r *runner) requeue(ctx context.Context, f ledger.Dispatch) {
 // goOn says with what a run may go on after the call that it has made.
 func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
 	switch {
-	case r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit:
+	case r.stopping.Load() || !r.current() || r.doubt.Load() > 0 || time.Since(t.began) >= runLimit:
 		return ledger.Stop
 	case time.Since(t.turn) >= r.budget:
 		if r.hosts.waits(t.host) || r.crowded(ctx) {

@@ -80,6 +80,12 @@ func (o WorkerOptions) openRedis(ro redisconn.Options) (redis.UniversalClient, e
 	return redisconn.Open(o.RedisURL, ro)
 }
 
+// cluster reports whether Redis is a cluster.
+func (o WorkerOptions) cluster() bool {
+	_, given := o.Redis.(*redis.ClusterClient)
+	return given && o.RedisURL == "" || redisconn.IsCluster(o.RedisURL)
+}
+
 // severalNodes reports whether another node may take Redis over.
 func (o WorkerOptions) severalNodes() bool {
 	_, cluster := o.Redis.(*redis.ClusterClient)
@@ -142,8 +148,9 @@ type Worker struct {
 	log      zerolog.Logger
 	stack    *stack
 	watch    *redisconn.RestartWatch
-	durable  atomic.Bool  // Redis syncs every write
-	changes  atomic.Int64 // restarts of Redis that were seen
+	durable  atomic.Bool   // Redis syncs every write
+	prove    time.Duration // how long a take-over may take to show that nothing was lost; 0: it can't
+	changes  atomic.Int64  // restarts of Redis that were seen
 	asynqRDB redis.UniversalClient
 	running  sync.Map // ids of asynq's tasks that this process runs
 	vendor   *wolkvox.Client
@@ -169,6 +176,9 @@ type Worker struct {
 func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	o = o.withDefaults()
 	w := &Worker{o: o, log: o.Log}
+	if o.cluster() {
+		w.prove = proofWait
+	}
 	// A request that the network holds back must not arrive long after its grant.
 	w.vendor, err = wolkvox.New(wolkvox.Config{
 		URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin,
@@ -228,7 +238,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		return nil, closing(err)
 	}
 	w.assemble(me.ID)
-	if err := w.meter.ready(func() bool { return w.barred() == nil }); err != nil {
+	if err := errors.Join(w.meter.ready(func() bool { return w.barred() == nil }), w.meter.replicas(w.stack.acks)); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
@@ -255,6 +265,9 @@ func (w *Worker) assemble(me string) {
 		active:    func() int { return int(w.runner.active.Load()) },
 		places:    w.o.Concurrency,
 		patience:  max(signalWait, w.o.TaskCheckInterval),
+	}
+	if w.o.severalNodes() {
+		w.dispatcher.patience = ledger.Briefly
 	}
 	w.runner.crowded = w.dispatcher.crowded
 	w.runner.current = w.member.Current
@@ -325,6 +338,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.scheduler.run(soft) })
 	wg.Go(func() { w.health.Run(soft) })
 	wg.Go(func() { w.runner.pauses.Run(soft, w.log) })
+	if w.stack.acks != nil {
+		wg.Go(func() { w.followReplicas(soft) })
+	}
 	wg.Go(func() {
 		<-soft.Done()
 		w.runner.requeueWaiting(hard)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 // perScript is how many calls one append script takes: below 1 ms of Redis.
@@ -167,6 +169,9 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 }
 
 func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appended, told func(g int, r Received)) error {
+	if !a.Look {
+		ctx = redisconn.Acknowledged(ctx)
+	}
 	cmds := make([]*redis.Cmd, len(groups))
 	pipe := l.rdb.Pipeline()
 	until := ""

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 //go:embed lua/run.lua
@@ -66,5 +68,5 @@ func (s *Batches) Began(ctx context.Context, id, run string) error {
 // Completed notes that the run has read its file to the end and left nothing out, if it is the
 // last one that began.
 func (s *Batches) Completed(ctx context.Context, id, run string) error {
-	return completeScript.Run(ctx, s.rdb, []string{s.metaKey(id)}, run, 1).Err()
+	return completeScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, run, 1).Err()
 }

@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 //go:embed lua/ensure.lua
@@ -145,12 +147,12 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 	if err != nil {
 		// The list is first, so that no batch is missing there. Purge removes an entry only
 		// with the score that it saw.
-		if err := s.rdb.ZAdd(ctx, s.listKey(), entry(m)).Err(); err != nil {
+		if err := s.rdb.ZAdd(redisconn.Acknowledged(ctx), s.listKey(), entry(m)).Err(); err != nil {
 			return Batch{}, false, err
 		}
 	}
 	if err != nil || m.Path != "" && have.Path == "" {
-		n, err := ensureScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID)},
+		n, err := ensureScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
 			m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
 		if err != nil {
 			return Batch{}, false, err
@@ -209,7 +211,7 @@ func (s *Batches) SetContent(ctx context.Context, m Batch) error {
 
 // set changes a field of a batch. One that is gone stays so.
 func (s *Batches) set(ctx context.Context, id, field, value string) error {
-	return setScript.Run(ctx, s.rdb, []string{s.metaKey(id)}, field, value).Err()
+	return setScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
 }
 
 // Release notes that more than the canaries of a batch may be enqueued.
@@ -282,7 +284,7 @@ func (s *Batches) Note(ctx context.Context, m Batch, buckets []int) (until time.
 	for _, b := range buckets {
 		args = append(args, b)
 	}
-	v, err := noteScript.Run(ctx, s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
+	v, err := noteScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
 	switch {
 	case err != nil:
 		return time.Time{}, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -65,6 +66,10 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Di
 }
 
 // Signal says that buckets have chains to be dispatched, so that a worker that waits in
+// Briefly is the longest time-out with which NextReady waits for an answer no longer than for that of any other
+// command. With a longer one go-redis waits for 10 s more, also at a master that hangs.
+const Briefly = 400 * time.Millisecond
+
 // NextReady takes them up. It is a hint: Inspect finds what was not signalled. Buckets
 // stand in the order in which they were signalled first.
 func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) error {
@@ -103,7 +108,14 @@ func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int)
 
 func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int) ([]redis.Z, error) {
 	key := l.prefix + ":announced"
-	first, err := l.rdb.BZPopMin(ctx, timeout, key).Result()
+	var pop *redis.ZWithKeyCmd
+	if timeout > 0 && timeout <= Briefly {
+		pop = redis.NewZWithKeyCmd(ctx, "bzpopmin", key, strconv.FormatFloat(timeout.Seconds(), 'f', 3, 64))
+		_ = l.rdb.Process(ctx, pop) // the command has the error
+	} else {
+		pop = l.rdb.BZPopMin(ctx, timeout, key)
+	}
+	first, err := pop.Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}

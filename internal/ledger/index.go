@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"habilita/internal/redisconn"
 )
 
 // The index finds calls to which their producer gave an id: hash of 1,024 tags of the
@@ -81,7 +83,7 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 	for key, fields := range byKey {
 		pipe.HSet(ctx, key, fields...)
 	}
-	_, err := pipe.Exec(ctx)
+	_, err := pipe.Exec(redisconn.Acknowledged(ctx))
 	return err
 }
 

@@ -3,12 +3,15 @@ package ledger
 import (
 	"context"
 	"embed"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 //go:embed lua/*.lua
@@ -120,15 +123,23 @@ func source(name string) func() string {
 
 // run executes a script on the bucket of tag and returns its reply.
 func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (reply, error) {
-	v, err := s.run(ctx, l.rdb, l.keys(tag), args...).Slice()
-	if err != nil {
+	return l.read(s.run(ctx, l.rdb, l.keys(tag), args...))
+}
+
+// read reads a script's reply. One that too few replicas acknowledged has a reply and an error.
+func (l *Ledger) read(cmd *redis.Cmd) (reply, error) {
+	v, err := cmd.Slice()
+	var alone *redisconn.NotReplicatedError
+	if errors.As(err, &alone) {
+		v, _ = cmd.Val().([]any)
+	} else if err != nil {
 		return nil, err
 	}
 	r := reply(v)
 	if len(r) > 0 {
 		l.admission.Observe(r.int(0))
 	}
-	return r, nil
+	return r, err
 }
 
 // reply is a script's answer: texts, numbers, and replies in it.

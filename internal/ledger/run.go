@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"habilita/internal/redisconn"
 )
 
 // Status says how a script left a chain.
@@ -71,18 +73,20 @@ func FullServer(server string) string { return server + "=full " }
 // Begin starts the run of a dispatch: it checks the fence, asks for the grant and
 // counts the attempt, in one step. A chain that does not take the slot for which it was woken
 // passs its slot offer on (Woken). nonce names the attempt and must be new. away are the
-// servers whose calls are put off, each "<server>=<until, ms> "; "" for none.
+// servers whose calls are put off, each "<server>=<until, ms> "; "" for none. With a
+// *redisconn.NotReplicatedError it returns the step as well: the master has carried it out.
 func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (Step, error) {
+	ctx = redisconn.Acknowledged(ctx)
 	for try := 0; ; try++ {
 		args := append(append([]any{f.Chain, f.Number, nonce}, l.admission.Args()...), away)
 		r, err := l.run(ctx, l.begin, Tag(f.Chain), args...)
-		if err != nil {
+		if r == nil {
 			return Step{}, err
 		}
 		s := step(r[0], r.sub(1), f.Chain, nonce)
 		s.Woken = woken(r, 2)
 		if s.Status != Clock || try == 2 {
-			return s, nil
+			return s, err
 		}
 	}
 }
@@ -153,7 +157,7 @@ const (
 
 // Finish ends an attempt and begins the call that the run may go on with, in the same
 // step, under the nonce next, unless its server is among those that are away (see Begin).
-// All of it is one atomic script.
+// All of it is one atomic script. With a *redisconn.NotReplicatedError it returns the step as well.
 func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next, away string) (Step, error) {
 	cool := "0"
 	if o.Cooling.Lift {
@@ -166,14 +170,14 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next
 		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
 	}, l.admission.Args()...)
 	args = append(args, away, o.Reason)
-	r, err := l.run(ctx, l.finish, Tag(a.Chain), args...)
-	if err != nil {
+	r, err := l.run(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), args...)
+	if r == nil {
 		return Step{}, err
 	}
 	s := step(r[0], r.sub(4), a.Chain, next)
 	s.Due = r.time(3)
 	s.Woken = woken(r, 1)
-	return s, nil
+	return s, err
 }
 
 // woken reads a chain that a script dispatched, and its dispatch number; nil where it dispatched none.

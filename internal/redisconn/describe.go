@@ -56,6 +56,10 @@ func Describe(err error) string {
 	if errors.As(err, &blind) {
 		return blind.Error()
 	}
+	var alone *NotReplicatedError
+	if errors.As(err, &alone) {
+		return alone.Error()
+	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
 		text := reply.Error()
@@ -151,6 +155,12 @@ func Passing(err error, several bool) bool {
 	var refused *net.OpError
 	return several && !errors.As(err, &reply) &&
 		(errors.As(err, &refused) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
+}
+
+// IsCluster reports whether a URL is that of a cluster.
+func IsCluster(url string) bool {
+	scheme, _, _ := strings.Cut(url, ":")
+	return strings.Contains(scheme, "cluster")
 }
 
 // Several reports whether more than one node can serve a URL: a cluster, or what Sentinels

@@ -42,8 +42,10 @@ func (p patience) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		t := p.begin()
 		err := next(ctx, cmd)
 		for p.passes(err) && t.again(ctx) {
+			first := replyOf(cmd)
 			cmd.SetErr(nil)
 			err = next(ctx, cmd)
+			first.restore()
 		}
 		return err
 	}
@@ -56,14 +58,42 @@ func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		t := p.begin()
 		err := next(ctx, cmds)
 		for left := p.unfinished(cmds); len(left) > 0 && t.again(ctx); left = p.unfinished(left) {
-			for _, c := range left {
+			firsts := make([]firstReply, len(left))
+			for i, c := range left {
+				firsts[i] = replyOf(c)
 				c.SetErr(nil)
 			}
 			if err = next(ctx, left); err == nil || errors.Is(err, redis.Nil) {
 				err = firstError(cmds)
 			}
+			for _, f := range firsts {
+				f.restore()
+			}
 		}
 		return err
+	}
+}
+
+// firstReply is what a script answered that was carried out and not acknowledged by replicas. Sent again
+// for their acknowledgement, it finds its own work done and would answer so.
+type firstReply struct {
+	script *redis.Cmd
+	reply  any
+}
+
+func replyOf(cmd redis.Cmder) firstReply {
+	var alone *NotReplicatedError
+	if script, ok := cmd.(*redis.Cmd); ok && errors.As(cmd.Err(), &alone) {
+		return firstReply{script, script.Val()}
+	}
+	return firstReply{}
+}
+
+// restore puts the reply back, unless the script failed since.
+func (f firstReply) restore() {
+	var alone *NotReplicatedError
+	if f.script != nil && (f.script.Err() == nil || errors.As(f.script.Err(), &alone)) {
+		f.script.SetVal(f.reply)
 	}
 }
 
@@ -92,7 +122,8 @@ func firstError(cmds []redis.Cmder) error {
 
 // passes reports whether an error ends by itself, on one Redis too: it is started again.
 func passes(err error) bool {
-	return err != nil && (Passing(err, true) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	var alone *NotReplicatedError
+	return err != nil && (errors.As(err, &alone) || Passing(err, true) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		redis.HasErrorPrefix(err, "NOREPLICAS"))
 }
 

@@ -36,7 +36,12 @@ func pipelined(c redis.UniversalClient) *pipeliner {
 // pipeliner is the go-redis hook of Pipelined.
 type pipeliner struct {
 	client redis.UniversalClient
+	plain  lane
+	acked  lane // of scripts that replicas acknowledge: these take longer, and hold up no others
+}
 
+// lane has pipelines of its own.
+type lane struct {
 	mu      sync.Mutex
 	busy    int // pipelines on their way
 	waiting []*pending
@@ -63,16 +68,20 @@ func (g *pipeliner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !ok || cmd.Name() != "evalsha" {
 			return next(ctx, cmd)
 		}
-		g.mu.Lock()
-		if g.busy < pipelines {
-			g.busy++
-			g.mu.Unlock()
-			defer g.free()
+		l := &g.plain
+		if needsAck(ctx) {
+			l = &g.acked
+		}
+		l.mu.Lock()
+		if l.busy < pipelines {
+			l.busy++
+			l.mu.Unlock()
+			defer g.free(l)
 			return next(ctx, cmd)
 		}
 		w := &pending{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), done: make(chan struct{})}
-		g.waiting = append(g.waiting, w)
-		g.mu.Unlock()
+		l.waiting = append(l.waiting, w)
+		l.mu.Unlock()
 		select {
 		case <-w.done:
 		case <-ctx.Done():
@@ -87,41 +96,45 @@ func (g *pipeliner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // free gives a pipeline to the scripts that wait, if there are any.
-func (g *pipeliner) free() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		g.busy--
+func (g *pipeliner) free(l *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 {
+		l.busy--
 		return
 	}
-	go g.send(g.takeLocked())
+	go g.send(l, l.takeLocked())
 }
 
-func (g *pipeliner) takeLocked() []*pending {
-	n := min(len(g.waiting), pipelineMost)
-	some := g.waiting[:n:n]
-	if g.waiting = g.waiting[n:]; len(g.waiting) == 0 {
-		g.waiting = nil // lets the array go
+func (l *lane) takeLocked() []*pending {
+	n := min(len(l.waiting), pipelineMost)
+	some := l.waiting[:n:n]
+	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
+		l.waiting = nil // lets the array go
 	}
 	return some
 }
 
 // send sends scripts on a pipeline, and then those that came meanwhile.
-func (g *pipeliner) send(some []*pending) {
+func (g *pipeliner) send(l *lane, some []*pending) {
+	ctx := context.Background()
+	if l == &g.acked {
+		ctx = Acknowledged(ctx)
+	}
 	for len(some) > 0 {
 		pipe := g.client.Pipeline()
 		for _, w := range some {
-			_ = pipe.Process(context.Background(), w.cmd) // queues it
+			_ = pipe.Process(ctx, w.cmd) // queues it
 		}
-		_, _ = pipe.Exec(context.Background()) // each script has its own error
+		_, _ = pipe.Exec(ctx) // each script has its own error
 		for _, w := range some {
 			close(w.done)
 		}
-		g.mu.Lock()
-		if len(g.waiting) == 0 {
-			g.busy--
+		l.mu.Lock()
+		if len(l.waiting) == 0 {
+			l.busy--
 		}
-		some = g.takeLocked()
-		g.mu.Unlock()
+		some = l.takeLocked()
+		l.mu.Unlock()
 	}
 }

@@ -92,9 +92,9 @@ func TestPipelined(t *testing.T) {
 func (g *pipeliner) has(t *testing.T, busy, waiting int) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
-		g.mu.Lock()
-		lanes, scripts := g.busy, len(g.waiting)
-		g.mu.Unlock()
+		g.plain.mu.Lock()
+		lanes, scripts := g.plain.busy, len(g.plain.waiting)
+		g.plain.mu.Unlock()
 		if lanes == busy && scripts == waiting {
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -103,6 +104,47 @@ func Preflight(ctx context.Context, rdb redis.UniversalClient, role Role) ([]Fin
 		return all[i].Node < all[j].Node
 	})
 	return all, nil
+}
+
+// TooFewReplicas finds the masters that have fewer replicas than WAIT_REPLICAS asks for, or on which WAIT
+// is refused.
+func TooFewReplicas(ctx context.Context, rdb redis.UniversalClient, replicas int) (found []Finding, err error) {
+	if replicas <= 0 {
+		return nil, nil
+	}
+	var mu sync.Mutex
+	look := func(ctx context.Context, node redis.UniversalClient, name string) error {
+		info, err := askInfo(ctx, node, "replication")
+		if err != nil {
+			return err
+		}
+		online := 0
+		for field, value := range info {
+			if strings.HasPrefix(field, "slave") && strings.Contains(value, "state=online") {
+				online++
+			}
+		}
+		refused := node.Do(ctx, "wait", 0, 1).Err()
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case noPermission(refused):
+			found = append(found, Finding{Level: Refuse, Node: name, What: "Redis's ACL does not allow user " + userOf(node) + " the command WAIT, which WAIT_REPLICAS needs",
+				Remedy: grant(userOf(node), []string{"+wait"})})
+		case online < replicas:
+			found = append(found, Finding{Level: Refuse, Node: name,
+				What:   fmt.Sprintf("%d replicas are online, and WAIT_REPLICAS is %d: no call is made until there are enough", online, replicas),
+				Remedy: "start replicas, or lower WAIT_REPLICAS"})
+		}
+		return nil
+	}
+	if c, ok := rdb.(*redis.ClusterClient); ok {
+		err = c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return look(ctx, node, node.Options().Addr) })
+	} else {
+		err = look(ctx, rdb, "")
+	}
+	slices.SortFunc(found, func(a, b Finding) int { return strings.Compare(a.Node, b.Node) })
+	return found, err
 }
 
 func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) ([]Finding, error) {

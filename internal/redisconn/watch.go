@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -69,7 +70,7 @@ type RestartWatch struct {
 
 	mu      sync.Mutex
 	nodes   map[string]Sight
-	history map[string]bool // replication ids of the masters that were seen
+	history map[string]string // replication ids of the masters that were seen -> their run_id
 }
 
 // NewRestartWatch makes a watch that calls changed for each change. It is called
@@ -78,7 +79,7 @@ type RestartWatch struct {
 // and must not use a client that is watched, but may ask on the connection that it is given.
 // nil reports nothing.
 func NewRestartWatch(changed func(context.Context, *redis.Conn, Change)) *RestartWatch {
-	return &RestartWatch{changed: changed, nodes: map[string]Sight{}, history: map[string]bool{}}
+	return &RestartWatch{changed: changed, nodes: map[string]Sight{}, history: map[string]string{}}
 }
 
 // Seen is what is known of the nodes, in the order of their names. It is empty
@@ -92,6 +93,41 @@ func (w *RestartWatch) Seen() []Sight {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Node < out[j].Node })
 	return out
+}
+
+// Succeeds reports whether the master of a cluster took over from the process with a run_id and has all that
+// that one had written, as after a planned CLUSTER FAILOVER. The proof is what the former master tells: it is a
+// replica of this one now, and went on with the stream of writes of its own where this one took over. If it
+// had written more, Redis would have given it all data anew, and it would have forgotten its stream.
+func (w *RestartWatch) Succeeds(ctx context.Context, c *redis.ClusterClient, master *redis.Client, from string) bool {
+	is, err := askInfo(ctx, master, "replication")
+	if err != nil || is["role"] != "master" {
+		return false
+	}
+	w.mu.Lock()
+	stream := is["master_replid2"]
+	own := stream != "" && w.history[stream] == from
+	w.mu.Unlock()
+	end, err := strconv.ParseInt(is["second_repl_offset"], 10, 64)
+	if !own || err != nil {
+		return false
+	}
+	var all atomic.Bool
+	_ = c.ForEachSlave(ctx, func(ctx context.Context, node *redis.Client) error {
+		server, err := askInfo(ctx, node, "server")
+		if err != nil || server["run_id"] != from {
+			return nil
+		}
+		was, err := askInfo(ctx, node, "replication")
+		if err != nil {
+			return nil
+		}
+		ended, err := strconv.ParseInt(was["second_repl_offset"], 10, 64)
+		all.Store(err == nil && was["master_link_status"] == "up" && was["master_replid"] == is["master_replid"] &&
+			was["master_replid2"] == stream && ended <= end)
+		return nil
+	})
+	return all.Load()
 }
 
 // onConnect is the go-redis hook for one node; nil for no watch.
@@ -142,9 +178,9 @@ func (w *RestartWatch) saw(ctx context.Context, cn *redis.Conn, node string, ser
 	// A promoted replica keeps its old master's replication id as its second.
 	master := replication["role"] == "master"
 	id, second := replication["master_replid"], replication["master_replid2"]
-	promoted := master && !w.history[id] && w.history[second]
+	promoted := master && w.history[id] == "" && w.history[second] != ""
 	if master && id != "" {
-		w.history[id] = true
+		w.history[id] = now.RunID
 	}
 	if (promoted || known && before.RunID != now.RunID) && w.changed != nil {
 		w.changed(ctx, cn, Change{Node: node, Was: before.RunID, Is: now.RunID, Uptime: now.Uptime, Master: now.Master, Promoted: promoted})

@@ -125,8 +125,39 @@ func StartReplica(tb testing.TB, nodes []*Server, of *Server) *Server {
 	if err := r.Client().Do(ctx, "cluster", "replicate", id).Err(); err != nil {
 		tb.Fatal(err)
 	}
-	r.awaitLink(ctx)
+	r.awaitLink(ctx, of)
+	// Those that vote for it must know whose replica it is.
+	mine, err := r.Client().Do(ctx, "cluster", "myid").Text()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, s := range nodes {
+		s.awaitReplica(ctx, mine, id)
+	}
 	return r
+}
+
+// awaitReplica waits until a node of a cluster knows that a node is a replica of another one.
+func (s *Server) awaitReplica(ctx context.Context, replica, master string) {
+	s.tb.Helper()
+	c := s.Client()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		all, err := c.ClusterNodes(ctx).Result()
+		if err == nil {
+			for line := range strings.Lines(all) {
+				if f := strings.Fields(line); len(f) > 3 && f[0] == replica && f[3] == master {
+					return
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			s.tb.Fatalf("%s does not know the replica: %v\n%s", s.Addr, err, all)
+		case <-tick.C:
+		}
+	}
 }
 
 // Follow makes the server a replica of another one, and waits until it has its data.
@@ -138,18 +169,23 @@ func (s *Server) Follow(master *Server) {
 	if err := s.Client().Do(ctx, "replicaof", host, port).Err(); err != nil {
 		s.tb.Fatal(err)
 	}
-	s.awaitLink(ctx)
+	s.awaitLink(ctx, master)
 }
 
-func (s *Server) awaitLink(ctx context.Context) {
+// awaitLink waits until both ends say that the server follows the master.
+func (s *Server) awaitLink(ctx context.Context, master *Server) {
 	s.tb.Helper()
-	c := s.Client()
+	c, of := s.Client(), master.Client()
+	_, port, _ := net.SplitHostPort(s.Addr)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		info, err := c.Info(ctx, "replication").Result()
 		if err == nil && strings.Contains(info, "master_link_status:up") {
-			return
+			there, err := of.Info(ctx, "replication").Result()
+			if err == nil && strings.Contains(there, "port="+port+",state=online") {
+				return
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -169,7 +169,7 @@ func (s *Server) commandLine() []string {
 	if s.conf != "" {
 		return append([]string{s.conf, "--sentinel"}, line...)
 	}
-	line = append(line, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
+	line = append(line, "--save", "", "--repl-diskless-sync-delay", "0", "--appendonly", "yes", "--appendfsync", "everysec")
 	return append(line, s.args...)
 }
 

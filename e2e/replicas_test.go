@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	prom "github.com/prometheus/client_golang/prometheus"
+
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/testkit/wolkvoxtest"
+)
+
+// takeovers are primaries with two replicas. One takes over when the primary is gone, and the other
+// acknowledges what that one writes.
+var takeovers = []struct {
+	name  string
+	start func(t *testing.T) (url string, dies *redistest.Server, replicas []*redistest.Server)
+}{
+	{"cluster", func(t *testing.T) (string, *redistest.Server, []*redistest.Server) {
+		url, nodes := redistest.StartCluster(t, 3)
+		all := nodes
+		for _, master := range []*redistest.Server{nodes[0], nodes[0], nodes[1], nodes[2]} {
+			all = append(all, redistest.StartReplica(t, all, master))
+		}
+		return url, nodes[0], all[len(nodes) : len(nodes)+2]
+	}},
+	{"sentinel", func(t *testing.T) (string, *redistest.Server, []*redistest.Server) {
+		master, replicas := redistest.Start(t), []*redistest.Server{redistest.Start(t), redistest.Start(t)}
+		for _, r := range replicas {
+			r.Follow(master)
+		}
+		url, _ := redistest.StartSentinel(t, master)
+		return url, master, replicas
+	}},
+}
+
+// A replica that lacks the last writes takes over while calls run. With WAIT_REPLICAS=1 that costs neither
+// an order nor a result: what it lacks had not counted yet.
+func TestFailoverWithAcknowledgedWrites(t *testing.T) {
+	for _, c := range takeovers {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			url, dies, replicas := c.start(t)
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: 20 * time.Millisecond})
+			metrics := prom.NewRegistry()
+			in := StartInside(t, url, sim.URL, engine.WorkerOptions{
+				Options: engine.Options{WaitReplicas: 1}, Metrics: metrics, CallTimeout: 9 * time.Second, VendorTimeout: 9 * time.Second,
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
+			defer cancel()
+			const tokens, each = 60, 30
+			var chains [][]string
+			for i := range tokens {
+				token := fmt.Sprint("token-", i)
+				var chain []string
+				for n := range each {
+					chain = append(chain, ledger.CallID(ledger.BatchID("b"), in.Producer.TokenID(engine.Token(token)), ledger.GivenKey(fmt.Sprint(i, ".", n))))
+				}
+				chains = append(chains, chain)
+			}
+			sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(engine.Call, error) bool) {
+				for n := range each {
+					for i := range tokens {
+						if !yield(engine.Call{Server: "1", Token: engine.Token(fmt.Sprint("token-", i)), ID: fmt.Sprint(i, ".", n)}, nil) {
+							return
+						}
+					}
+				}
+			})
+			if err != nil || sum.Enqueued != tokens*each {
+				t.Fatalf("%+v, %v", sum, err)
+			}
+			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes > tokens }); err != nil {
+				t.Fatal(err)
+			}
+			// From now on no replica gets anything.
+			for _, r := range replicas {
+				r.Pause()
+			}
+			if err := dies.Client().ClientKillByFilter(ctx, "type", "replica").Err(); err != nil {
+				t.Fatal(err)
+			}
+			for unacknowledged(t, metrics) == 0 {
+				if ctx.Err() != nil {
+					t.Fatal("no write waits for the replica")
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			dies.Kill()
+			for _, r := range replicas {
+				r.Resume()
+			}
+			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes >= tokens*each }); err != nil {
+				t.Fatalf("%v: %+v", err, sim.Account().Totals)
+			}
+			if s := in.Settled(t, "b"); s.Succeeded != tokens*each {
+				t.Errorf("%+v", s)
+			}
+			a := sim.Account()
+			if a.Totals.Requests != tokens*each || a.MaxInFlight() > 2 {
+				t.Errorf("%d requests for %d calls, at most %d in flight", a.Totals.Requests, tokens*each, a.MaxInFlight())
+			}
+			if v := a.OrderViolations(chains); len(v) > 0 {
+				t.Errorf("%d out of order: %v", len(v), v[0])
+			}
+		})
+	}
+}
+
+// unacknowledged is how many writes a worker's replicas did not acknowledge in time.
+func unacknowledged(t *testing.T, metrics *prom.Registry) float64 {
+	t.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "habilita_unacknowledged_writes_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("there is no such metric")
+	return 0
+}

@@ -1,0 +1,278 @@
+package redisconn
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ackWait is how long replicas may take to acknowledge a write. It is below the read time-out of a
+// client, since the master answers only then.
+const ackWait = 500 * time.Millisecond
+
+// writtenFor is how long the key lasts that is written before each WAIT.
+const writtenFor = 10 * time.Second
+
+// Acks has the writes of a client acknowledged by replicas: those whose context was made by
+// Acknowledged. Each pipeline of such writes ends with one WAIT on the same connection, so that the
+// node that did the writes answers for them. One Acks may serve several clients of the same Redis.
+//
+// A write that too few replicas acknowledge in time fails with a *NotReplicatedError and keeps its
+// reply: the master has carried it out. A nil *Acks waits for none.
+type Acks struct {
+	replicas int
+	prefix   string
+	wait     time.Duration // ackWait
+	missed   atomic.Int64
+
+	mu      sync.Mutex
+	lacking map[string]time.Time // node -> since when no write was acknowledged there
+}
+
+// NewAcks waits for that many replicas; nil for 0. The prefix is that of the keys that it writes.
+func NewAcks(replicas int, prefix string) *Acks {
+	if replicas <= 0 {
+		return nil
+	}
+	return &Acks{replicas: replicas, prefix: prefix, wait: ackWait, lacking: map[string]time.Time{}}
+}
+
+// NotReplicatedError says that a write was carried out, and that too few replicas acknowledged it in
+// time. Another node that takes over may lack it.
+type NotReplicatedError struct {
+	Node      string // address of the master; "FailoverClient" where Sentinel names it
+	Want, Got int    // replicas
+	Cause     error  // of WAIT itself; nil: it answered
+}
+
+func (e *NotReplicatedError) Error() string {
+	s := fmt.Sprintf("%d of the %d replicas that WAIT_REPLICAS asks for acknowledged a write at %s within %s", e.Got, e.Want, e.Node, ackWait)
+	if e.Cause != nil {
+		s = fmt.Sprintf("the %d replicas that WAIT_REPLICAS asks for could not be waited for at %s: %v", e.Want, e.Node, e.Cause)
+	}
+	return s + ": see that the replicas run and that their link is up (`redis-cli info replication`)"
+}
+
+func (e *NotReplicatedError) Unwrap() error { return e.Cause }
+
+type acknowledgedKey struct{}
+
+// Acknowledged marks what is written under the context as in need of acknowledgement.
+func Acknowledged(ctx context.Context) context.Context {
+	return context.WithValue(ctx, acknowledgedKey{}, true)
+}
+
+func needsAck(ctx context.Context) bool {
+	need, _ := ctx.Value(acknowledgedKey{}).(bool)
+	return need
+}
+
+// On has the client's marked writes acknowledged. It comes after Pipelined and MakePatient. Of a cluster
+// it asks which nodes there are.
+func (a *Acks) On(ctx context.Context, c redis.UniversalClient) error {
+	if a == nil {
+		return nil
+	}
+	add := func(node *redis.Client) { node.AddHook(&acking{acks: a, client: node}) }
+	switch c := c.(type) {
+	case *redis.Client:
+		add(c)
+	case *redis.ClusterClient:
+		c.OnNewNode(add)
+		return c.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+			add(node) // a second hook of one node does nothing
+			return nil
+		})
+	}
+	return nil
+}
+
+// Missed is how many writes were not acknowledged in time.
+func (a *Acks) Missed() int64 {
+	if a == nil {
+		return 0
+	}
+	return a.missed.Load()
+}
+
+// Lacking is the node that has had too few replicas for longest, and since when; zero: none.
+func (a *Acks) Lacking() (node string, since time.Time) {
+	if a == nil {
+		return "", time.Time{}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for n, t := range a.lacking {
+		if since.IsZero() || t.Before(since) {
+			node, since = n, t
+		}
+	}
+	return node, since
+}
+
+// probes are how many keys are tried to find one at each master of a cluster.
+const probes = 256
+
+// Probe writes to every master and waits for its replicas, so that Lacking is of now. The error is
+// of a master that has too few, or can't be asked.
+func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) error {
+	if a == nil {
+		return nil
+	}
+	cluster, several := c.(*redis.ClusterClient)
+	if !several {
+		if one, ok := c.(*redis.Client); ok {
+			return a.ask(ctx, one, a.prefix+":written")
+		}
+		return nil
+	}
+	masters := map[string]bool{}
+	var failed error
+	for i := range probes {
+		key := fmt.Sprintf("%s:written:{%d}", a.prefix, i)
+		node, err := cluster.MasterForKey(ctx, key)
+		if err != nil {
+			return err
+		}
+		if addr := node.Options().Addr; !masters[addr] {
+			masters[addr] = true
+			failed = cmp.Or(failed, a.ask(ctx, node, key))
+		}
+	}
+	a.keep(masters)
+	return failed
+}
+
+// keep forgets nodes that are no masters any more.
+func (a *Acks) keep(masters map[string]bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for node := range a.lacking {
+		if !masters[node] {
+			delete(a.lacking, node)
+		}
+	}
+}
+
+func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
+	pipe := node.Pipeline()
+	pipe.Set(ctx, key, "", writtenFor)
+	wait := pipe.Do(ctx, "wait", a.replicas, a.wait.Milliseconds())
+	_, _ = pipe.Exec(ctx) // WAIT has its own error
+	got, err := wait.Int()
+	return a.judge(node.Options().Addr, got, err)
+}
+
+// judge notes how a WAIT ended, and returns the error of one that has too few.
+func (a *Acks) judge(node string, got int, err error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil && got >= a.replicas {
+		delete(a.lacking, node)
+		return nil
+	}
+	if _, known := a.lacking[node]; !known {
+		a.lacking[node] = time.Now()
+	}
+	return &NotReplicatedError{Node: node, Want: a.replicas, Got: got, Cause: err}
+}
+
+// acking is the go-redis hook of one node.
+type acking struct {
+	acks   *Acks
+	client *redis.Client
+}
+
+// DialHook changes nothing.
+func (*acking) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook sends a marked command as a pipeline, so that its WAIT follows on the same connection.
+func (h *acking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if !needsAck(ctx) {
+			return next(ctx, cmd)
+		}
+		pipe := h.client.Pipeline()
+		_ = pipe.Process(ctx, cmd) // queues it
+		_, err := pipe.Exec(ctx)
+		if cmd.Err() == nil && err != nil {
+			cmd.SetErr(err) // the pipeline reached no server
+		}
+		return cmd.Err()
+	}
+}
+
+// ProcessPipelineHook ends a marked pipeline with a write and a WAIT. The write is there for commands
+// that are sent again: they change nothing the second time, and WAIT answers only for what its own
+// connection wrote. Where Redis refuses the write, since it is full, WAIT answers for the commands alone.
+func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !needsAck(ctx) || len(cmds) == 0 || cmds[0].Name() == "multi" {
+			return next(ctx, cmds)
+		}
+		ctx = context.WithValue(ctx, acknowledgedKey{}, false) // another hook of this kind has nothing to add
+		all := cmds[:len(cmds):len(cmds)]
+		if cmds[0].Name() == "asking" {
+			all = append(all, redis.NewCmd(ctx, "asking"))
+		}
+		wait := redis.NewCmd(ctx, "wait", h.acks.replicas, h.acks.wait.Milliseconds())
+		all = append(all, redis.NewStatusCmd(ctx, "set", h.writtenKey(cmds), "", "px", writtenFor.Milliseconds()), wait)
+		err := next(ctx, all)
+		if failed := failedAll(cmds); failed != nil {
+			return failed // nothing was written
+		}
+		if err != nil && wait.Err() == nil && wait.Val() == nil {
+			return err // no server was reached, and the commands do not say so
+		}
+		got, waitErr := wait.Int()
+		lacks := h.acks.judge(h.client.Options().Addr, got, waitErr)
+		if lacks == nil {
+			return firstError(cmds)
+		}
+		for _, c := range cmds {
+			if c.Err() == nil {
+				h.acks.missed.Add(1)
+				c.SetErr(lacks)
+			}
+		}
+		if err == nil || firstError(cmds) != nil {
+			err = firstError(cmds)
+		}
+		return err
+	}
+}
+
+// failedAll is the first error of commands that all failed.
+func failedAll(cmds []redis.Cmder) error {
+	for _, c := range cmds {
+		if c.Err() == nil {
+			return nil
+		}
+	}
+	return cmds[0].Err()
+}
+
+// writtenKey is a key in the hash slot of the last command's key.
+func (h *acking) writtenKey(cmds []redis.Cmder) string {
+	args := cmds[len(cmds)-1].Args()
+	at := 1
+	if name := cmds[len(cmds)-1].Name(); name == "evalsha" || name == "eval" {
+		at = 3
+	}
+	key := ""
+	if at < len(args) {
+		key, _ = args[at].(string)
+	}
+	if _, rest, ok := strings.Cut(key, "{"); ok {
+		if tag, _, closed := strings.Cut(rest, "}"); closed && tag != "" {
+			key = tag
+		}
+	}
+	return h.acks.prefix + ":written:{" + key + "}"
+}
