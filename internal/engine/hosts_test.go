@@ -253,7 +253,7 @@ func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHosts(1)
 			r := &runner{
-				budget: budgetOf(64), hosts: h,
+				stack: new(stack), budget: budgetOf(64), hosts: h,
 				current: func() bool { return true }, crowded: func(context.Context) bool { return c.crowded },
 			}
 			h.take("0001")
