@@ -106,7 +106,7 @@ func openProducer(t *testing.T, rdb redis.UniversalClient, o Options) *Producer 
 func TestProducerAlonePutsTheKeyBack(t *testing.T) {
 	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		o := Options{Keys: testKey(t)}
+		o := Options{Keys: testKey(t), keyReturns: time.Minute}
 		p := openProducer(t, b.Client, o)
 		if err := b.Client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -131,7 +131,7 @@ func TestOtherTokenIDKey(t *testing.T) {
 		}
 		// As one that starts when this one has not put its key back.
 		s := &stack{rdb: b.Client, prefix: "habilita", keys: w.stack.keys, registry: w.stack.registry}
-		if err := s.openKey(t.Context()); err != nil {
+		if err := s.openKey(t.Context(), keyReturns); err != nil {
 			t.Fatal(err)
 		}
 		s.ledger = ledger.New(b.Client, ledger.Options{Fingerprint: s.tokenIDs.Fingerprint()})

@@ -27,8 +27,7 @@ import (
 
 const (
 	lookAtData = 400 * time.Millisecond
-	// keyReturns is how long one that starts waits for a living process to put the token-ID key back.
-	keyReturns = 2 * time.Second
+	keyReturns = 2 * time.Second // five looks
 )
 
 // KeyLostError says that Redis has lost the token-ID key but not the calls: under a new key, no
@@ -71,9 +70,9 @@ func (s *stack) keyName() string    { return s.prefix + ":naming" }
 func (s *stack) ledgerName() string { return s.prefix + ":ledger" }
 
 // openKey opens the token-ID key, or makes it where nobody has it. Where Redis has been used
-// before and lacks it, whoever lives puts it back.
-func (s *stack) openKey(ctx context.Context) (err error) {
-	for end := time.Now().Add(keyReturns); ; wait(ctx, 50*time.Millisecond) {
+// before and lacks it, whoever lives puts it back, within the time patience.
+func (s *stack) openKey(ctx context.Context, patience time.Duration) (err error) {
+	for end := time.Now().Add(patience); ; wait(ctx, 50*time.Millisecond) {
 		n, err := s.rdb.Exists(ctx, s.keyName()).Result()
 		if err != nil {
 			return err

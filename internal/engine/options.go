@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -33,6 +34,10 @@ type Options struct {
 	WaitReplicas int
 	// Quota are the limits of a token. Its Prefix is taken from Prefix.
 	Quota quota.Settings
+
+	// keyReturns is how long one that starts waits for a living process to put the token-ID key
+	// back; 0 is keyReturns.
+	keyReturns time.Duration
 }
 
 const defaultName = "habilita"
@@ -98,7 +103,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix, ledger.Buckets),
 		registry: membership.New(rdb, o.Prefix), acks: acks,
 	}
-	if err := s.openKey(ctx); err != nil {
+	if err := s.openKey(ctx, cmp.Or(o.keyReturns, keyReturns)); err != nil {
 		return nil, err
 	}
 	s.ledger = ledger.New(rdb, ledger.Options{
