@@ -13,7 +13,10 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redistest.Parallel()
+	goleak.VerifyTestMain(m)
+}
 
 // backend is a Redis. setTime is nil where its clock can't be set.
 type backend struct {

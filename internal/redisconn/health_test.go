@@ -71,6 +71,7 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestDescribeOfARealServer(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--maxmemory", "1mb", "--maxmemory-policy", "noeviction")
 	ask := func(url string, f func(redis.UniversalClient) error) string {
 		t.Helper()
@@ -145,6 +146,7 @@ func TestPreflightOfARealServer(t *testing.T) {
 }
 
 func TestPreflightOfAClustersNode(t *testing.T) {
+	t.Parallel()
 	_, nodes := redistest.StartCluster(t, 1)
 	got, err := Preflight(t.Context(), nodes[0].Client(), Worker)
 	if err != nil || summary(got) != "refuse this Redis is a node of a cluster\n" {
@@ -153,6 +155,7 @@ func TestPreflightOfAClustersNode(t *testing.T) {
 }
 
 func TestPreflightOfOthers(t *testing.T) {
+	t.Parallel()
 	m := redistest.Mini(t)
 	c := redis.NewClient(&redis.Options{Addr: m.Addr()})
 	defer c.Close()

@@ -51,6 +51,7 @@ func TestLikeIsTheSameRedis(t *testing.T) {
 }
 
 func TestLikeIsTheSameCluster(t *testing.T) {
+	t.Parallel()
 	url, nodes := redistest.StartCluster(t, 3)
 	rdb, err := Open(url, Options{})
 	if err != nil {

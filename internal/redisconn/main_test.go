@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"habilita/internal/testkit/redistest"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -9,6 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	redistest.Parallel()
 	redis.SetLogger(&logging.VoidLogger{}) // it tells of every failed dial
 	goleak.VerifyTestMain(m)
 }

@@ -17,6 +17,7 @@ import (
 
 // A patient client bears a Redis that is away, and an impatient one says so.
 func TestPatientClientBearsARestart(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	var refused atomic.Int64
 	often := make(chan struct{})
@@ -58,6 +59,7 @@ func TestPatientClientBearsARestart(t *testing.T) {
 // A node that another one has replaced answers READONLY: within pipelines, transactions and
 // scripts too, which the client itself does not repeat. What was done stays done once.
 func TestPatientClientBearsAReplica(t *testing.T) {
+	t.Parallel()
 	server, other := redistest.Start(t), redistest.Start(t)
 	admin := server.Client()
 	defer admin.Close()

@@ -105,7 +105,7 @@ func (g *pipeliner) has(t *testing.T, busy, waiting int) {
 }
 
 // A caller that goes while its script waits gets its context's error; the others get their replies.
-func TestGatherLetsACallerGo(t *testing.T) {
+func TestPipelinedLetsACallerGo(t *testing.T) {
 	c, g, sent := pipelining(t)
 	one := redis.NewScript(`return 1`)
 	if err := one.Load(t.Context(), c).Err(); err != nil {
@@ -134,7 +134,8 @@ func TestGatherLetsACallerGo(t *testing.T) {
 }
 
 // Where Redis is away, every script that waits is told so, whether it was tried again or not.
-func TestGatherTellsAllThatRedisIsAway(t *testing.T) {
+func TestPipelinedTellsAllThatRedisIsAway(t *testing.T) {
+	t.Parallel()
 	for _, retries := range []int{-1, 2} {
 		c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: retries, Dialer: func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("away")

@@ -146,6 +146,7 @@ func TestPreflightWithoutTheHandshake(t *testing.T) {
 }
 
 func TestPreflightOfAClusterWithTheLeastACL(t *testing.T) {
+	t.Parallel()
 	url, nodes := redistest.StartCluster(t, 2)
 	for _, n := range nodes {
 		setUser(t, n, ACL(Worker), ClusterACL)

@@ -182,6 +182,7 @@ func TestPreflightNamesCONFIGThatCantBeRead(t *testing.T) {
 }
 
 func TestWatchCluster(t *testing.T) {
+	t.Parallel()
 	url, nodes := redistest.StartCluster(t, 3)
 	c, w, seen := watched(t, url)
 	touch := func() {
@@ -214,6 +215,7 @@ func TestWatchCluster(t *testing.T) {
 }
 
 func TestWatchSentinelFailover(t *testing.T) {
+	t.Parallel()
 	master, replica := redistest.Start(t), redistest.Start(t)
 	host, port, _ := strings.Cut(master.Addr, ":")
 	if err := replica.Client().Do(t.Context(), "replicaof", host, port).Err(); err != nil {

@@ -25,12 +25,7 @@ func StartCluster(tb testing.TB, n int, args ...string) (url string, nodes []*Se
 	tb.Helper()
 	var addrs []string
 	for range n {
-		bus, err := freeAddr()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(bus)
-		s := Start(tb, append([]string{"--cluster-enabled", "yes", "--cluster-port", port}, args...)...)
+		s := startNode(tb, args...)
 		nodes, addrs = append(nodes, s), append(addrs, s.Addr)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
@@ -44,7 +39,7 @@ func StartCluster(tb testing.TB, n int, args ...string) (url string, nodes []*Se
 			continue
 		}
 		host, port, _ := net.SplitHostPort(nodes[0].Addr)
-		if err := c.Do(ctx, "cluster", "meet", host, port, nodes[0].args[3]).Err(); err != nil {
+		if err := c.Do(ctx, "cluster", "meet", host, port, nodes[0].bus).Err(); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -54,6 +49,14 @@ func StartCluster(tb testing.TB, n int, args ...string) (url string, nodes []*Se
 		})
 	}
 	return "redis-cluster://" + strings.Join(addrs, ","), nodes
+}
+
+// startNode starts a node of a cluster that knows no other yet.
+func startNode(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, args: args, Dir: tb.TempDir(), cluster: true}
+	s.begin()
+	return s
 }
 
 // waitInfo asks for CLUSTER INFO until it is as wanted.
@@ -95,12 +98,7 @@ func StartSentinel(tb testing.TB, master *Server) (url string, s *Server) {
 // it has the node's data. The nodes then take one that is silent for a second for dead.
 func StartReplica(tb testing.TB, nodes []*Server, of *Server) *Server {
 	tb.Helper()
-	bus, err := freeAddr()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(bus)
-	r := Start(tb, "--cluster-enabled", "yes", "--cluster-port", port)
+	r := startNode(tb)
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
 	defer cancel()
 	id, err := of.Client().Do(ctx, "cluster", "myid").Text()
@@ -114,7 +112,7 @@ func StartReplica(tb testing.TB, nodes []*Server, of *Server) *Server {
 		}
 	}
 	host, at, _ := net.SplitHostPort(of.Addr)
-	if err := r.Client().Do(ctx, "cluster", "meet", host, at, of.args[3]).Err(); err != nil {
+	if err := r.Client().Do(ctx, "cluster", "meet", host, at, of.bus).Err(); err != nil {
 		tb.Fatal(err)
 	}
 	for _, s := range all {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -31,12 +32,14 @@ type Server struct {
 	URL  string // redis://host:port/0
 	Dir  string // has the append-only file and redis.log; stays over a restart
 
-	tb   testing.TB
-	bin  string
-	args []string
-	conf string        // Sentinel's configuration file; "": it is no Sentinel
-	proc *os.Process   // nil: not running
-	done chan struct{} // closed when proc has ended
+	tb      testing.TB
+	bin     string
+	args    []string
+	cluster bool          // it is a node of one
+	bus     string        // the port at which a cluster's nodes meet
+	conf    string        // Sentinel's configuration file; "": it is no Sentinel
+	proc    *os.Process   // nil: not running
+	done    chan struct{} // closed when proc has ended
 }
 
 // Start starts a server. The args come after its own, as on the command line:
@@ -62,6 +65,11 @@ func (s *Server) begin() {
 	for range portTries {
 		if s.Addr, err = freeAddr(); err != nil {
 			continue
+		}
+		if s.cluster {
+			if s.bus, err = freePort(); err != nil {
+				continue
+			}
 		}
 		s.URL = "redis://" + s.Addr + "/0"
 		if err = s.launch(); err == nil {
@@ -169,6 +177,9 @@ func (s *Server) commandLine() []string {
 	if s.conf != "" {
 		return append([]string{s.conf, "--sentinel"}, line...)
 	}
+	if s.cluster {
+		line = append(line, "--cluster-enabled", "yes", "--cluster-port", s.bus)
+	}
 	line = append(line, "--save", "", "--repl-diskless-sync-delay", "0", "--appendonly", "yes", "--appendfsync", "everysec")
 	return append(line, s.args...)
 }
@@ -234,10 +245,23 @@ func (s *Server) log() string {
 }
 
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	port, err := freePort()
+	return net.JoinHostPort("127.0.0.1", port), err
+}
+
+// freePort gives a port that nobody has, below those that systems give to outgoing connections: none
+// of them can take it while a server is down that comes back at the same address.
+func freePort() (string, error) {
+	const lowest, above = 10_000, 32_768
+	for {
+		port := strconv.Itoa(lowest + rand.IntN(above-lowest))
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return port, l.Close()
 	}
-	defer l.Close()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(l.Addr().(*net.TCPAddr).Port)), nil
 }

@@ -59,6 +59,7 @@ func TestBodiesInGzip(t *testing.T) {
 
 // A small body that holds more than a body may have is refused like one that is as large.
 func TestGzipBombs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	csv := []string{"Content-Type", "text/csv", "Content-Encoding", "gzip"}
 	bomb := zipped("server,token\n" + strings.Repeat("\n", 1<<21))

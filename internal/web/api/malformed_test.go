@@ -94,6 +94,7 @@ func TestCallsThatAreNone(t *testing.T) {
 
 // A body that does not come is given up, and answered.
 func TestBodyThatDoesNotCome(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pr, pw := io.Pipe()
 	defer pw.Close()
@@ -117,6 +118,7 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 
 // What came before a body's limit is enqueued, and the answer says so.
 func TestBatchThatIsTooLarge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.postCSV("/v1/batches?batch=b", rows(80_000)).want(t, 413, nil)
 	r.says(t, "rows before it are enqueued, and sending all of them again adds")
@@ -178,6 +180,7 @@ func TestRedisThatIsAwayOrFull(t *testing.T) {
 }
 
 func TestMutatedRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	const seed = 20261124 // the faults' harness draws others, and more
 	r := rand.New(rand.NewPCG(seed, 1))

@@ -94,6 +94,7 @@ func chunk(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text), t
 // An upload whose caller falls silent is answered, and holds nothing. What came before is
 // enqueued.
 func TestUploadsThatStall(t *testing.T) {
+	t.Parallel()
 	const csv, chunked = "Content-Type: text/csv\r\n", "Transfer-Encoding: chunked\r\n"
 	row := "server,token\n1,t1\n"
 	long := strings.Repeat("x", 70<<10) + "\n" // a line that is none
@@ -135,6 +136,7 @@ func TestUploadsThatStall(t *testing.T) {
 
 // An upload that goes on is let go on, however long it takes.
 func TestUploadsThatAreSlow(t *testing.T) {
+	t.Parallel()
 	for _, chunked := range []bool{false, true} {
 		u := newUploads(t)
 		pieces := []string{"server,tok", "en\n1,", "t1\n2,t2", "\n3,t3\n", "4,t4\n5", ",t5\n"}

@@ -59,6 +59,7 @@ func TestWaitForABatch(t *testing.T) {
 
 // The server's own time-outs are shorter than a wait, and don't cut it off.
 func TestWaitOutlivesTheServersTimeouts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.postCSV("/v1/batches?batch=b", rows(1)).want(t, 202, nil)
 	s := httptest.NewUnstartedServer(w.api)
