@@ -43,6 +43,7 @@ func TestLeastACL(t *testing.T) {
 	}
 	ok := []int{0}
 	l.StartVendor("--latency=2ms", "--bad-token=bad-", "--fault-rate=0.1", "--seed=7")
+	told := l.receive()
 	isBad := func(i int) bool { return i%5 == 0 }
 	p := Plan{Batch: "acl", Rows: Many(30, 4, func(i int) string {
 		if isBad(i) {
@@ -53,7 +54,7 @@ func TestLeastACL(t *testing.T) {
 	file := l.File("acl.csv", p.CSV())
 	as(producing, ok, "bulk", file, "--batch", p.Batch, "--progress", "none")
 	as(producing, ok, "bulk", file, "--batch", p.Batch, "--progress", "none") // again
-	as(producing, ok, "call", "--server", "1", "--batch", "later", "--id", "later", "--in", "1s", "--licenses", "3")
+	as(producing, ok, "call", "--server", "1", "--batch", "later", "--id", "later", "--in", "1s", "--licenses", "3", "--notify")
 	as(producing, ok, "bulk", file, "--batch", "never", "--in", "24h", "--progress", "none")
 	as(operating, ok, "schedule", "add", "nightly", "--cron", "@daily", "--file", file, "--progress", "none")
 	as(operating, ok, "schedule", "add", "nightly", "--cron", "@daily", "--file", file, "--replace", "--progress", "none")
@@ -69,9 +70,13 @@ func TestLeastACL(t *testing.T) {
 	l.Workers(2, "REDIS_URL", working, "CONCURRENCY", "8")
 	as(producing, []int{0, 3}, "call", "--server", "1", "--id", "waited", "--wait", "--json")
 	l.AwaitSettled(p.Batch, 90*time.Second)
+	for _, kind := range []string{"batch.settled", "batch.held", "call.finished"} {
+		l.Await(kind, 0, func(context.Context) (bool, string) { return len(told.all(kind)) > 0, fmt.Sprint(kind, told.events) })
+	}
+	as(operating, ok, "webhooks", "test")
 
 	for _, args := range [][]string{
-		{"status", p.Batch}, {"watch", p.Batch}, {"report", p.Batch}, {"batches"}, {"show", "later"}, {"chains"}, {"chains", "--held"}, {"chains", "--scheduled"}, {"quota"}, {"servers"},
+		{"status", p.Batch}, {"watch", p.Batch}, {"report", p.Batch}, {"batches"}, {"show", "later"}, {"chains"}, {"chains", "--held"}, {"chains", "--scheduled"}, {"quota"}, {"servers"}, {"webhooks"},
 		{"schedule", "list"}, {"schedule", "show", "nightly"},
 	} {
 		as(reading, ok, args...)

@@ -23,7 +23,7 @@ import (
 type bulkFlags struct {
 	batch, onFailure, rejects, progress string
 	input                               inputFlags
-	dryRun, asJSON, strict              bool
+	dryRun, asJSON, strict, notify      bool
 	prune                               pruneFlag
 	path                                string // of the file whose name the batch bears; "" a name was given
 	canary                              int    // tokens; -1: not given
@@ -93,6 +93,7 @@ func (a *app) bulk() *cobra.Command {
 	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
+	f.BoolVar(&o.notify, "notify", false, "send the webhook call.finished for each new call that has ended")
 	f.IntVar(&o.canary, "canary", -1, "so many tokens go first, the others when these succeeded (0: the others now, whatever became of those)")
 	f.Lookup("canary").DefValue = "0" // not given: help tells no default
 	o.timing.bind(cmd)
@@ -207,6 +208,9 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if !r.at.IsZero() {
 		opts = append(opts, engine.NotBefore(r.at))
 	}
+	if r.o.notify {
+		opts = append(opts, engine.NotifyAll())
+	}
 	opts = append(opts, r.identity()...)
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
 	r.meter.stop()
@@ -312,6 +316,9 @@ func (r *bulkRun) resume() string {
 	}
 	if r.o.strict {
 		cmd += " --strict"
+	}
+	if r.o.notify {
+		cmd += " --notify"
 	}
 	return cmd + atFlag(r.at)
 }

@@ -3,6 +3,21 @@ package main
 // webhookMutations are of what other programs are told.
 var webhookMutations = []mutation{
 	{
+		"the end of a call is told", "not if its batch is cancelled, or it is pruned",
+		in("internal/ledger/lua/cancel_batch.lua", "note_end(batch, field, rec)", ""),
+		"./internal/webhook", "TestFinishedCallsAreTold",
+	},
+	{
+		"the end of a call is told", "not to who asks for it with a whole batch",
+		in("internal/engine/batchrun.go", "c.Notify = c.Notify || b.notify", ""),
+		"./internal/web/api", "TestBatchAsksForWebhooks",
+	},
+	{
+		"the end of a call is told", "the command that goes on does not ask for it",
+		in("cmd/enqueue/bulk.go", `cmd += " --notify"`, `cmd += ""`),
+		"./cmd/enqueue", "TestStories/bulk",
+	},
+	{
 		"webhooks are told once", "a mark that another worker changed is no hindrance",
 		in("internal/webhook/lua/tell.lua", "if have ~= ARGV[2] then return { 0, 0 } end", ""),
 		"./internal/webhook", "TestTellOnce",

@@ -58,6 +58,10 @@ func OnFailure(policy string) BatchOption { return func(b *batchRun) { b.policy 
 // passed means now; one more than MaxAhead from now stops the batch with a *CallError.
 func NotBefore(t time.Time) BatchOption { return func(b *batchRun) { b.at = t } }
 
+// NotifyAll asks for the webhook call.finished of each new call, as Call.Notify does. A call that is there already
+// stays as it is.
+func NotifyAll() BatchOption { return func(b *batchRun) { b.notify = true } }
+
 // OnProgress is called as calls are acknowledged, by the goroutine that called
 // EnqueueBatch. Rows runs ahead of what is acknowledged by some ten thousands.
 func OnProgress(f func(Summary)) BatchOption { return func(b *batchRun) { b.progress = f } }

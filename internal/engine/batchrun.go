@@ -24,6 +24,7 @@ type batchRun struct {
 	at              time.Time
 	path            string
 	part, look      bool
+	notify          bool
 	partIf          func() bool
 	strict, prune   bool
 	exactly         int // prune for exactly so many; 0: not named
@@ -172,6 +173,7 @@ func (b *batchRun) identify(c *Call) (n ledger.NewCall, first int, err error) {
 	if c.At.IsZero() {
 		c.At = b.at
 	}
+	c.Notify = c.Notify || b.notify
 	if b.look { // nothing is kept
 		n = newCall(c, b.p.tokenIDs.Name(string(c.Token)), "")
 	} else if n, err = b.sealer.prepare(c); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -235,12 +236,40 @@ func TestFinishedCallsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.attempt(done)
-	for e := w.await(); ; e = w.await() {
-		if e.Type == "call.finished" && e.Data.ID == "c" {
-			if e.Data.State != "succeeded" {
-				t.Errorf("%+v", e)
+	next := func() event {
+		for e := w.await(); ; e = w.await() {
+			if e.Type == "call.finished" {
+				return e
 			}
-			return
+		}
+	}
+	if e := next(); e.Data.ID != "c" || e.Data.State != "succeeded" {
+		t.Errorf("%+v", e)
+	}
+	// What is cancelled, or pruned, has ended too.
+	one := func(id string) iter.Seq2[engine.Call, error] {
+		return func(yield func(engine.Call, error) bool) {
+			yield(engine.Call{Server: "1", Token: token, ID: id, Notify: true, Row: 1}, nil)
+		}
+	}
+	for batch, end := range map[string]func() error{
+		"cancelled": func() error {
+			_, err := w.Operator.Cancel(t.Context(), control.Selection{Batch: "cancelled"})
+			return err
+		},
+		"pruned": func() error {
+			_, err := w.Producer.EnqueueBatch(t.Context(), "pruned", one("other"), engine.Prune())
+			return err
+		},
+	} {
+		if _, err := w.Producer.EnqueueBatch(t.Context(), batch, one("of-"+batch)); err != nil {
+			t.Fatal(err)
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		if e := next(); e.Data.ID != "of-"+batch || e.Data.State != "cancelled" {
+			t.Errorf("%+v", e)
 		}
 	}
 }

@@ -134,15 +134,20 @@ local function tally(batch, now, ...)
   redis.call('HSET', key, 'at', now)
 end
 
+-- note_end lists the end of a call that asked for it to be told.
+local function note_end(batch, field, rec)
+  local ref = rec[R.ref]
+  if type(ref) == 'table' and ref[4] == 1 and redis.call('LLEN', P .. 'finished') < FINISHED then
+    redis.call('RPUSH', P .. 'finished', batch .. ' ' .. field)
+  end
+end
+
 -- end_call writes a call's last state; the caller has taken it out of its chain.
 local function end_call(batch, field, rec, state, now)
   rec[R.state], rec[R.finished] = state, now
   write(batch, field, rec)
   if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
-  local ref = rec[R.ref]
-  if type(ref) == 'table' and ref[4] == 1 and redis.call('LLEN', P .. 'finished') < FINISHED then
-    redis.call('RPUSH', P .. 'finished', batch .. ' ' .. field)
-  end
+  note_end(batch, field, rec)
 end
 
 local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end

@@ -74,6 +74,7 @@ local function cancel(field, rec, raw)
   changed[#changed + 1] = text
   if #changed >= 200 then flush() end
   if batch == SOLO then redis.call('ZADD', P .. 'old', int(now), field) end
+  note_end(batch, field, rec)
   ended[field] = times(rec) or ''
   done = done + 1
 end

@@ -92,7 +92,7 @@ func spool(body io.Reader) (f *os.File, err error) {
 }
 
 func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "batch", "on_failure", "at", "in", "prune", "strict")
+	q, err := query(r, "batch", "on_failure", "at", "in", "prune", "strict", "notify")
 	if err != nil {
 		return err
 	}
@@ -101,6 +101,10 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 		return refuseField(badParameter, "batch", "%s", p)
 	}
 	onFailure, err := oneOf(q, "on_failure", string(ledger.PolicyHold), string(ledger.PolicySkip), string(ledger.PolicyCancel))
+	if err != nil {
+		return err
+	}
+	notify, err := oneOf(q, "notify", "false", "true")
 	if err != nil {
 		return err
 	}
@@ -135,6 +139,9 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 		engine.PartIf(func() bool { return u.part }))
 	if !at.IsZero() {
 		opts = append(opts, engine.NotBefore(at))
+	}
+	if notify == "true" {
+		opts = append(opts, engine.NotifyAll())
 	}
 	ctx, done := guard.Outlive(r.Context())
 	defer done()

@@ -98,6 +98,25 @@ func TestEnqueueBatch(t *testing.T) {
 	}
 }
 
+// notify=true asks for a webhook for each call of the batch.
+func TestBatchAsksForWebhooks(t *testing.T) {
+	w := newWorld(t)
+	w.postCSV("/v1/batches?batch=bad&notify=1", rows(1)).want(t, 400, nil).says(t, "notify")
+	for batch, query := range map[string]string{"asked": "&notify=true", "not": "&notify=false", "usual": ""} {
+		w.postCSV("/v1/batches?batch="+batch+query, rows(3)).want(t, 202, nil)
+		w.ask("POST", "/v1/batches/"+batch+"/cancel", "").want(t, 200, nil)
+	}
+	ended, err := ledger.New(w.rdb, ledger.Options{Prefix: "habilita"}).Finished(t.Context(), 10)
+	if err != nil || len(ended) != 3 {
+		t.Fatalf("%+v, %v", ended, err)
+	}
+	for _, f := range ended {
+		if f.Batch != ledger.BatchID("asked") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // A batch whose first tokens go first says how that is.
 func TestCanaryIsTold(t *testing.T) {
 	w := newWorld(t)
