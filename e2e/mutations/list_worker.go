@@ -25,8 +25,23 @@ var workerMutations = []mutation{
 	},
 	{
 		"share of time", "a run keeps its place however many wait",
-		in(runnerGo, "if r.hosts.waits(t.host) || r.crowded(ctx) {", "if false {"),
+		in(runnerGo, "case r.hosts.waits(t.host), crowded && time.Since(t.place) >= r.keeps():", "case false:"),
 		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
+	},
+	{
+		"share of time", "a long chain keeps its run however many wait",
+		in(runnerGo, "return ledger.Others", "return ledger.Any"),
+		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
+	},
+	{
+		"share of time", "a run that leaves its chain to others goes on with it",
+		in("internal/ledger/lua/finish.lua", "if on == '1' or on == '2' then", "if on ~= '0' then"),
+		"./internal/ledger", "TestRunLeavesItsChainForOthers",
+	},
+	{
+		"runs go on in other buckets", "a chain is given to a run and published too",
+		in("internal/engine/dispatcher.go", "			if f.idle.give(d) {\n				continue\n			}", "			f.idle.give(d)"),
+		"./internal/engine", "TestIdleRunGetsTheNextChain",
 	},
 	{
 		"scripts in pipelines", "each script is sent alone",

@@ -32,6 +32,7 @@ type dispatcher struct {
 	paused   atomic.Bool  // somebody paused asynq's queue
 	prefetch prefetch
 	timers   *timers
+	idle     *idleRuns
 }
 
 const (
@@ -54,13 +55,14 @@ func (f *dispatcher) run(ctx context.Context) {
 			synced = time.Now()
 		}
 		f.prefetch.note(time.Now(), f.starts.Load())
-		if f.free() <= 0 {
-			wait(ctx, fullWait)
+		most := min(ledger.Buckets, f.free())
+		if most <= 0 {
+			f.waitForRun(ctx)
 			continue
 		}
 		// As many buckets as places, and so few chains of each: a run that has ended one goes on
 		// with the next of its bucket, if there is one left.
-		tags, err := f.ledger.NextReady(ctx, f.patience, min(ledger.Buckets, f.free()))
+		tags, err := f.ledger.NextReady(ctx, f.patience, most)
 		if err != nil {
 			if ctx.Err() == nil {
 				f.log.Warn().Err(err).Msg("Redis did not say which chains are ready; trying again")
@@ -68,11 +70,26 @@ func (f *dispatcher) run(ctx context.Context) {
 			}
 			continue
 		}
+		f.idle.more.Store(len(tags) == most)
 		free := f.free()
 		each := (free + len(tags) - 1) / max(1, len(tags))
 		for part := range slices.Chunk(tags, perDispatch) {
 			f.dispatchEach(ctx, part, each)
 		}
+		if !f.idle.more.Load() {
+			f.idle.end()
+		}
+	}
+}
+
+// waitForRun waits a moment, or until a run has nothing left to do.
+func (f *dispatcher) waitForRun(ctx context.Context) {
+	t := time.NewTimer(fullWait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-f.idle.news:
+	case <-t.C:
 	}
 }
 
@@ -141,8 +158,11 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 		if p.Ready > 0 {
 			again = append(again, tags[i])
 		}
-		f.pending.Add(int64(len(p.Dispatches)))
 		for _, d := range p.Dispatches {
+			if f.idle.give(d) {
+				continue
+			}
+			f.pending.Add(1)
 			g.Go(func() error {
 				// A chain that could not be handed over is dispatched again after a while. The
 				// dispatch goes on when ctx ends: it is in the ledger already.
@@ -152,6 +172,9 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 				return nil
 			})
 		}
+	}
+	if len(again) > 0 {
+		f.idle.more.Store(true)
 	}
 	if err := f.ledger.Signal(ctx, f.clock.Now(), again...); err != nil && ctx.Err() == nil {
 		f.log.Warn().Err(err).Msg("ready buckets could not be signalled; the reconciler finds them")

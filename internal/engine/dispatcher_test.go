@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"habilita/internal/ledger"
 	"habilita/internal/testkit/redistest"
@@ -42,5 +44,54 @@ func TestPlacesAreSharedAmongAllBuckets(t *testing.T) {
 		if most := (places+minAhead+buckets-1)/buckets + 1; b.Ready < each-most {
 			t.Errorf("bucket %s: %d of %d chains are left", b.Tag, b.Ready, each)
 		}
+	}
+}
+
+// A run with nothing left in its bucket gets a chain of another one, without a task of asynq.
+func TestIdleRunGetsTheNextChain(t *testing.T) {
+	w := openWorld(t, redistest.Start(t).URL, testKey(t), nil).closing()
+	d := w.dispatcher
+	d.idle.wait = time.Hour
+	published := 0
+	d.publish = func(context.Context, ledger.Dispatch) error { published++; return nil }
+	if f, ok := d.idle.take(nil); ok {
+		t.Errorf("%v, though no chain waits", f)
+	}
+	d.idle.more.Store(true)
+	got := make(chan ledger.Dispatch)
+	go func() {
+		f, _ := d.idle.take(nil)
+		got <- f
+	}()
+	until(t, "the run does not wait", func() bool { return d.idle.waiting() == 1 })
+	const first, second = "aaaaaaaaaaaaaaaaaaaaaaaa", "bbaaaaaaaaaaaaaaaaaaaaaa"
+	for _, token := range []string{first, second} {
+		call := ledger.NewCall{Token: token, Key: ledger.GivenKey("1"), Server: "0001", Sealed: "sealed"}
+		if _, err := w.stack.ledger.Append(t.Context(), ledger.Append{Batch: "b", Policy: "hold", Calls: []ledger.NewCall{call}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.dispatchEach(t.Context(), []string{ledger.Tag(first), ledger.Tag(second)}, 1)
+	if f := <-got; f.Chain != first || published != 1 {
+		t.Errorf("the run got %q and asynq %d, want %q and 1", f.Chain, published, first)
+	}
+	stopped := make(chan struct{})
+	go func() {
+		_, ok := d.idle.take(stopped)
+		got <- ledger.Dispatch{Chain: fmt.Sprint(ok)}
+	}()
+	until(t, "the run does not wait", func() bool { return d.idle.waiting() == 1 })
+	close(stopped)
+	if f := <-got; f.Chain != "false" || d.idle.waiting() != 0 {
+		t.Errorf("the worker stops, and the run got %q", f.Chain)
+	}
+	go func() {
+		_, ok := d.idle.take(nil)
+		got <- ledger.Dispatch{Chain: fmt.Sprint(ok)}
+	}()
+	until(t, "the run does not wait", func() bool { return d.idle.waiting() == 1 })
+	d.idle.end()
+	if f := <-got; f.Chain != "false" {
+		t.Errorf("no chain waits, and the run got %q", f.Chain)
 	}
 }

@@ -238,17 +238,19 @@ func TestHosts(t *testing.T) {
 // A run gives its place to others by time: after one call of a slow vendor, after many of a quick one.
 func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 	for name, c := range map[string]struct {
-		ran     time.Duration // since it took the place
+		ran     time.Duration // since it came to its chain
+		before  time.Duration // that it has had its place then
 		crowded bool
 		waits   bool // chains wait for its server
 		want    ledger.GoOn
 	}{
-		"nobody waits":                     {time.Minute, false, false, ledger.Any},
-		"others wait, its share is not up": {30 * time.Millisecond, true, false, ledger.Any},
-		"others wait, its share is up":     {64 * time.Millisecond, true, false, ledger.Stop},
-		"others wait for its server":       {30 * time.Millisecond, false, true, ledger.Own},
-		"and its share is up":              {64 * time.Millisecond, false, true, ledger.Stop},
-		"it went on for very long":         {runLimit, false, false, ledger.Stop},
+		"nobody waits":                      {time.Minute, 0, false, false, ledger.Any},
+		"others wait, its share is not up":  {30 * time.Millisecond, time.Minute, true, false, ledger.Any},
+		"others wait, the chain's share is": {64 * time.Millisecond, 128 * time.Millisecond, true, false, ledger.Others},
+		"and that of the place":             {64 * time.Millisecond, 192 * time.Millisecond, true, false, ledger.Stop},
+		"others wait for its server":        {30 * time.Millisecond, 0, false, true, ledger.Own},
+		"and its share is up":               {64 * time.Millisecond, 0, false, true, ledger.Stop},
+		"it went on for very long":          {runLimit, 0, false, false, ledger.Stop},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHosts(1)
@@ -260,7 +262,7 @@ func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 			if c.waits {
 				h.park("0001", ledger.Dispatch{Chain: aToken, Number: "1"})
 			}
-			run := &tour{began: time.Now(), turn: time.Now(), host: "0001"}
+			run := &tour{began: time.Now(), place: time.Now().Add(-c.before), turn: time.Now(), host: "0001"}
 			<-time.After(c.ran)
 			if on := r.goOn(t.Context(), run); on != c.want {
 				t.Errorf("%s: %q, want %q", name, on, c.want)

@@ -17,7 +17,7 @@ const (
 	prefetchEvery = 20 * time.Millisecond
 	// aheadOf is how long the tasks that wait last: a few round trips of a busy Redis.
 	aheadOf  = 10 * time.Millisecond
-	minAhead = 4
+	minAhead = 2
 )
 
 // note is told, by one goroutine, how many tasks have begun until now.

@@ -39,6 +39,8 @@ type runner struct {
 
 	// current reports whether the membership of the processes is known to hold.
 	current func() bool
+	// idle are the runs that wait for another chain.
+	idle *idleRuns
 	// crowded reports whether other chains wait for a worker.
 	crowded func(ctx context.Context) bool
 	// noteDue is told when a bucket needs a dispatch.
@@ -62,7 +64,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 		wait(ctx, 50*time.Millisecond)
 	}
 	now := time.Now()
-	t := &tour{began: now, turn: now, host: server}
+	t := &tour{began: now, place: now, turn: now, host: server}
 	for {
 		if r.stopping.Load() {
 			r.giveOn(ctx, t.host)
@@ -72,17 +74,40 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 			r.giveOn(ctx, t.host)
 			return err
 		}
-		if t.next == nil {
+		if t.next == nil && !r.more(t) {
 			return nil
 		}
 		f, t.next = *t.next, nil
 	}
 }
 
+// more takes a run on to a chain of another bucket, if one waits and the run's place is not
+// another's turn yet.
+func (r *runner) more(t *tour) bool {
+	if r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit || time.Since(t.place) >= r.keeps() {
+		return false
+	}
+	r.active.Add(-1) // its place counts as free
+	f, ok := r.idle.take(r.stopped)
+	r.active.Add(1)
+	if ok {
+		t.next, t.turn = &f, time.Now()
+	}
+	return ok
+}
+
+// keeps is how long a run keeps its place while others wait. Then an asynq task gets the place: the
+// first call of a chain that had nothing to do is one.
+func (r *runner) keeps() time.Duration { return placeBudgets * r.budget }
+
+// placeBudgets is how many budgets of a chain a run's place has.
+const placeBudgets = 4
+
 // tour is what one run did: the calls of one chain, then of others.
 type tour struct {
 	began time.Time
-	turn  time.Time        // since when nobody was seen to wait for its place
+	place time.Time        // since when others may have waited for its place
+	turn  time.Time        // the same, and since when it is at its chain
 	host  string           // the server at which the run has a place; "" for none
 	next  *ledger.Dispatch // the chain that the run goes on with; nil for none
 }
@@ -114,6 +139,9 @@ func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *tour) error {
 		}
 		r.noteDue(ledger.Tag(f.Chain), step.Due)
 		if step.Status == ledger.Running {
+			if step.Chain != sent.Chain {
+				t.turn = asked
+			}
 			r.meter.handoff.Observe(time.Since(asked).Seconds())
 		}
 	}
@@ -221,10 +249,14 @@ func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
 	case r.stopping.Load() || !r.current() || r.doubt.Load() > 0 || time.Since(t.began) >= runLimit:
 		return ledger.Stop
 	case time.Since(t.turn) >= r.budget:
-		if r.hosts.waits(t.host) || r.crowded(ctx) {
+		switch crowded := r.crowded(ctx); {
+		case r.hosts.waits(t.host), crowded && time.Since(t.place) >= r.keeps():
 			return ledger.Stop
+		case crowded:
+			return ledger.Others
 		}
 		t.turn = time.Now()
+		t.place = t.turn
 	}
 	if r.hosts.waits(t.host) {
 		return ledger.Own // the next chain is one that waits for this server
@@ -246,7 +278,9 @@ func (r *runner) settle(ctx context.Context, step ledger.Step) {
 	case ledger.Ready, ledger.Again:
 		if err := r.ledger.Signal(ctx, step.Now, tag); err != nil {
 			r.log.Warn().Err(err).Str("chain", id).Msg("a ready chain could not be signalled; the reconciler finds it")
+			return
 		}
+		r.idle.more.Store(true)
 	}
 }
 

@@ -248,7 +248,7 @@ func (w *Worker) assemble(me string) {
 	w.places, w.stopped = make(places, w.o.Concurrency), make(chan struct{})
 	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queue)
 	publish := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queue: w.stack.queue}.publish
-	d := newTimers()
+	d, idle := newTimers(), newIdleRuns()
 	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix, breaker.Trip{}), breaker.MonitorOptions{
 		// A probe's request ends within the lease of its slot.
 		Leave: w.stack.settings.Lease + 5*time.Second, Now: w.stack.clock.Now, Log: w.log,
@@ -257,10 +257,10 @@ func (w *Worker) assemble(me string) {
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),
 		recording: recording, room: room, hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
-		noteDue: d.note, publish: publish,
+		noteDue: d.note, publish: publish, idle: idle,
 	}
 	w.dispatcher = &dispatcher{
-		stack: w.stack, log: w.log, meter: w.meter, publish: publish, timers: d,
+		stack: w.stack, log: w.log, meter: w.meter, publish: publish, timers: d, idle: idle,
 		inspector: asynq.NewInspectorFromRedisClient(w.asynqRDB),
 		active:    func() int { return int(w.runner.active.Load()) },
 		places:    w.o.Concurrency,

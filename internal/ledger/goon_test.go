@@ -32,6 +32,22 @@ func TestRunGoesOnWithAnotherChain(t *testing.T) {
 	}
 }
 
+// A run that is to leave its chain to others goes on with one of them, and its chain stays ready.
+func TestRunLeavesItsChainForOthers(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a", "b", "c"))
+		a := h.start(tok(1))
+		s := h.finishOn(a, Outcome{Kind: Done}, Others)
+		h.is(fmt.Sprint(s.Status, s.Chain), fmt.Sprint(Ready, tok(1)))
+		a = h.start(tok(1))
+		h.append("b1", "hold", calls(tok(2), "", "x", "y"))
+		s = h.finishOn(a, Outcome{Kind: Done}, Others)
+		h.is(fmt.Sprint(s.Status, s.Chain, s.Attempt.Key), fmt.Sprint(Running, tok(2), "=x"))
+		h.is(s.Due, s.Now) // nobody has signalled the bucket for the chain that was left
+		h.is(h.finishOn(s.Attempt, Outcome{Kind: Done}, Others).Attempt.Key, "=c")
+	})
+}
+
 // The reply of a step that left its chain for another one was lost: sent again, it
 // answers as before.
 func TestRepeatedGoingOnChangesNothing(t *testing.T) {

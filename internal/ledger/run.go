@@ -153,6 +153,8 @@ const (
 	// Any is Own and, where no call of the chain may run now, another chain of the
 	// bucket: the one that got the freed slot, else the first that is ready.
 	Any GoOn = "2"
+	// Others is Any, but for the chain's own next call: others have their turn.
+	Others GoOn = "3"
 )
 
 // Finish ends an attempt and begins the call that the run may go on with, in the same

@@ -18,7 +18,7 @@
 -- ARGV[5] days of the grant  [6] delay to the next attempt, ms
 -- ARGV[7] code  [8] msg  [9] error
 -- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
--- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any  [14] nonce of the next attempt
+-- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [14] nonce of the next attempt
 -- ARGV[15..28] quota's settings  [29] servers whose calls are put off, as begin has it
 -- ARGV[30] code of what went wrong, or ''
 -- Reply: {now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
@@ -29,6 +29,7 @@ local now = quota.now()
 local id, nonce, kind, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local token = token_of(id)
 local s = quota.settings(15)
+local on = ARGV[13]
 if slot == 'release' then
   quota.release(P, token, nonce)
 else
@@ -52,11 +53,12 @@ end
 
 -- leave ends the run of this chain. A run that may go on with any chain does so.
 local function leave(t, due)
-  if ARGV[13] ~= '2' then return answer(t, due) end
+  if on ~= '2' and on ~= '3' then return answer(t, due) end
   local other = woken
   if not (other and other.id) then
-    local first = redis.call('ZRANGE', READY, 0, 0)[1]
-    other = first and load_chain(first)
+    local first = redis.call('ZRANGE', READY, 0, 1)
+    local one = first[1] ~= id and first[1] or first[2]
+    other = one and load_chain(one)
   end
   if not other or other.id == id then return answer(t, due) end
   local started, instead = begin(other, ARGV[14], s, now, ARGV[29])
@@ -143,9 +145,10 @@ if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
   wait(c, 'slots', till, now)
   return leave({ 'waiting', till }, till)
 end
-if ARGV[13] ~= '0' then
+if on == '1' or on == '2' then
   local started = start(c, ARGV[14], s, now, ARGV[29])
   if started[1] ~= 'clock' then return answer(started) end
 end
 set_ready(c, now)
+if on == '3' then return leave({ 'ready' }, now) end -- due at once: who goes on does not signal the bucket
 return answer { 'ready' }
