@@ -158,11 +158,16 @@ that were cancelled before they were sent are then new. Others stay cancelled.`,
 			defer s.close()
 			sel := control.Selection{Batch: args[0]}
 			n, err := s.op.Reopen(cmd.Context(), sel)
-			if err != nil {
+			unread := control.Unread(err)
+			if err != nil && unread == 0 {
 				return err
 			}
 			if asJSON {
-				return writeJSON(a.out, decided{Action: d.name, Count: n})
+				return errors.Join(writeJSON(a.out, decided{d.name, n, unread}), err)
+			}
+			if err != nil {
+				fmt.Fprintf(a.out, "batch %s was reopened in part, so it takes no rows yet\n", args[0])
+				return err
 			}
 			fmt.Fprintf(a.out, "batch %s takes rows again: it has %s, and what was not sent is new when its row is given\n",
 				args[0], count(n, d.noun))

@@ -21,6 +21,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/schedule"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
@@ -57,7 +58,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8, "encode": encode, "chomp": chomp,
-			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged, "awaybucket": awayBucket,
+			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged, "awaybucket": awayBucket, "awayschedule": awaySchedule,
 		},
 	})
 }
@@ -210,6 +211,11 @@ func chainOf(ts *testscript.TestScript, _ bool, args []string) {
 func awayBucket(ts *testscript.TestScript, _ bool, _ []string) {
 	bucket := "habilita:{" + ledger.Tag(ts.Getenv("CHAIN")) + "}:"
 	ts.Check(redistest.Spoil(ts.Value(worker{}).(*worker).redis, bucket, "held", "tokens"))
+}
+
+// awaySchedule makes a schedule unreadable: awayschedule NAME
+func awaySchedule(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(redistest.Spoil(ts.Value(worker{}).(*worker).redis, "habilita:{s:"+schedule.ID(args[0])+"}:"))
 }
 
 // longLine appends a line of so many bytes to a CSV file: longline f.csv 10000000

@@ -74,7 +74,7 @@ about.`,
 			}
 			defer s.close()
 			if batch != "" {
-				if _, err := s.op.Status(cmd.Context(), batch); err != nil {
+				if _, err := s.op.Status(cmd.Context(), batch); err != nil && control.Unread(err) == 0 {
 					return err
 				}
 			}
@@ -91,18 +91,18 @@ about.`,
 			if token != "" {
 				tokens = []string{token}
 			}
-			servers, err := q.Servers(cmd.Context(), tokens, batch)
-			if err != nil {
-				return err
+			servers, unread := q.Servers(cmd.Context(), tokens, batch)
+			if unread != nil && control.Unread(unread) == 0 {
+				return unread
 			}
 			if token != "" && servers[token] == "" {
 				servers[token] = ""
 			}
 			sum, err := a.syncTokens(cmd, q, servers, server, asJSON)
 			if sum.sent > 0 {
-				s.op.Note(cmd.Context(), "sync", syncTarget(token, batch), sum.String(), nil)
+				s.op.Note(cmd.Context(), "sync", syncTarget(token, batch), sum.String()+control.UnreadNote(unread), nil)
 			}
-			return err
+			return errors.Join(unread, err)
 		},
 	}
 	f := cmd.Flags()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -30,18 +31,19 @@ func (a *app) scheduleList() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			all, err := s.op.Schedules(cmd.Context())
-			if err != nil {
-				return err
+			all, unread := s.op.Schedules(cmd.Context())
+			if unread != nil && control.Unread(unread) == 0 {
+				return unread
 			}
 			t := a.table("schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result")
-			return listRows(a, all, asJSON, t, "there is no schedule: `enqueue schedule add --help` says how to add one", func(sch control.Schedule) table.Row {
+			err = listRows(a, all, asJSON, t, "there is no schedule: `enqueue schedule add --help` says how to add one", func(sch control.Schedule) table.Row {
 				last, result := "", ""
 				if len(sch.Runs) > 0 {
 					last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])
 				}
 				return table.Row{sch.Name, sch.Status, sch.Cron, sch.Timezone, sch.Rows, inZone(sch, sch.NextRun), last, result}
 			})
+			return errors.Join(err, unread)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a schedule")
@@ -86,7 +88,10 @@ func runWords(r control.ScheduleRun) string {
 	}
 	if r.BatchStatus != nil {
 		text += "; " + counts(*r.BatchStatus)
-		if !r.BatchStatus.Settled {
+		switch {
+		case r.BatchStatus.Unread > 0:
+			text += ", and what can't be read now"
+		case !r.BatchStatus.Settled:
 			text += ", not settled"
 		}
 	}
@@ -120,10 +125,7 @@ func (a *app) completeSchedule(cmd *cobra.Command, args []string, _ string) ([]s
 		return nil, done
 	}
 	defer func() { _ = rdb.Close() }()
-	all, _, err := schedule.NewStore(rdb, prefix).All(ctx)
-	if err != nil {
-		return nil, done
-	}
+	all, _, _ := schedule.NewStore(rdb, prefix).All(ctx) // those that could be read
 	names := make([]string, len(all))
 	for i, s := range all {
 		names[i] = s.Name
@@ -147,15 +149,15 @@ and what was passed over. Times are of the schedule's own zone.`,
 				return err
 			}
 			defer s.close()
-			sch, err := s.op.Schedule(cmd.Context(), args[0])
-			if err != nil {
-				return err
+			sch, unread := s.op.Schedule(cmd.Context(), args[0])
+			if unread != nil && control.Unread(unread) == 0 {
+				return unread
 			}
 			if asJSON {
-				return writeJSON(a.out, sch)
+				return errors.Join(writeJSON(a.out, sch), unread)
 			}
 			a.printSchedule(sch)
-			return nil
+			return unread
 		},
 		ValidArgsFunction: a.completeSchedule,
 	}

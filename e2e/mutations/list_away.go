@@ -58,6 +58,36 @@ var awayMutations = []mutation{
 		"./cmd/enqueue", "TestStories/partly",
 	},
 	{
+		"the parts of a ledger that can be read", "a schedule that can't be read takes the list away",
+		in("internal/schedule/store.go", "	return out, now, unread\n", "	return nil, now, unread.Cause\n"),
+		"./internal/control", "TestPartOfTheSchedulesIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a schedule that can't be read keeps the others from their runs",
+		in("internal/engine/scheduler.go", "unread != nil && !errors.As(unread, &some) {", "unread != nil || errors.As(unread, &some) {"),
+		"./internal/engine", "TestScheduleThatCantBeRead",
+	},
+	{
+		"the parts of a ledger that can be read", "a batch of a run that can't be read takes the list of schedules away",
+		in("internal/control/schedules.go", "	case partly(err):\n", "	case err == nil:\n"),
+		"./internal/control", "TestPartOfTheSchedulesIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a batch is open again though a part of it is not",
+		in("internal/control/decide.go", "	if unread == nil {\n", "	if true {\n"),
+		"./internal/control", "TestReopenWhileAPartIsDown",
+	},
+	{
+		"the parts of a ledger that can be read", "a sync of the quota needs every part",
+		in("internal/engine/quotasync.go", "	parts, some := ledger.Unread(err)\n", "	parts, some := ledger.Unread(nil)\n"),
+		"./cmd/enqueue", "TestStories/partly",
+	},
+	{
+		"the parts of a ledger that can be read", "a worker looks at the data of all shards or of none",
+		in("internal/ledger/epoch.go", "	return all, unread.orNil()\n", "	return all, unread.Cause\n"),
+		"./internal/engine", "TestWorkerWhileAShardIsAway",
+	},
+	{
 		"the parts of a ledger that can be read", "the old list of a batch's buckets is needed for ever",
 		in("internal/ledger/batches.go", `if keys.Val() != "content" {`, "if true {"),
 		"./internal/ledger", "TestTheOldListOfBucketsIsAway",

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,7 +145,8 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 
 // Reopen lets a batch that was cancelled take rows again. What was cancelled before it was
 // sent is then new for whoever gives its row. It returns how many calls of it are cancelled; of
-// a batch that takes rows, 0.
+// a batch that takes rows, 0. With an error that Unread tells, the batch stays cancelled until it is
+// reopened once more.
 func (o *Control) Reopen(ctx context.Context, s Selection) (int, error) {
 	return o.noted(ctx, "reopen", "call", s, func() (int, error) { return o.reopen(ctx, s) })
 }
@@ -156,17 +158,20 @@ func (o *Control) reopen(ctx context.Context, s Selection) (int, error) {
 	}
 	// Its buckets first: until they all are open, the batch says that it is cancelled. Also where
 	// it does not say so: a reopen and a cancel at once may have left some shut.
-	if err := o.ledger.Reopen(ctx, m.ID, tags); err != nil {
-		return 0, cutOff("reopen", 0, err)
+	unread := o.ledger.Reopen(ctx, m.ID, tags)
+	if !partly(unread) {
+		return 0, cutOff("reopen", 0, unread)
 	}
 	if !m.Cancelled {
-		return 0, nil
+		return 0, unread
 	}
-	if err := o.batches.Reopen(ctx, m.ID); err != nil {
-		return 0, cutOff("reopen", 0, err)
+	if unread == nil {
+		if err := o.batches.Reopen(ctx, m.ID); err != nil {
+			return 0, cutOff("reopen", 0, err)
+		}
 	}
 	c, err := o.ledger.Counts(ctx, m.ID, tags)
-	return c.Cancelled, err
+	return c.Cancelled, cmp.Or(unread, err)
 }
 
 // heldAtOnce is how many held chains are decided on together.

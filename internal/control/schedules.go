@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,24 +75,31 @@ func (e *OverlapError) Error() string {
 }
 
 // Schedules returns all schedules in the order in which they were added, each with its
-// last run. It needs no sealing keys, as all here.
+// last run: with an error that Unread tells, what of them could be read. It needs no sealing keys, as all
+// here.
 func (o *Control) Schedules(ctx context.Context) ([]Schedule, error) {
 	all, _, err := o.schedules.All(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list of the schedules: %w", err)
+		err = fmt.Errorf("list of the schedules: %w", err)
 	}
+	if !partly(err) {
+		return nil, err
+	}
+	var unread error
 	out := make([]Schedule, 0, len(all))
 	for _, s := range all {
 		one, err := o.schedule(ctx, s, 1)
-		if err != nil {
+		if !partly(err) {
 			return nil, err
 		}
+		unread = cmp.Or(unread, err)
 		out = append(out, one)
 	}
-	return out, nil
+	return out, errors.Join(err, unread)
 }
 
-// Schedule returns one schedule with its last runs, or an *UnknownScheduleError.
+// Schedule returns one schedule with its last runs, or an *UnknownScheduleError. With an error that
+// Unread tells, counts of its runs lack what could not be read.
 func (o *Control) Schedule(ctx context.Context, name string) (Schedule, error) {
 	s, err := o.schedules.Get(ctx, name)
 	if err != nil {
@@ -202,14 +210,15 @@ func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Sch
 	if !s.Asked.At.IsZero() {
 		out.Status, out.NextBatch = "asked", s.Asked.Batch
 	}
+	var unread error
 	if c := s.Claim; c.Number > 0 {
 		out.Status = "enqueueing"
 		out.Current = &ScheduleRun{
 			Batch: c.Batch, Kind: c.Kind, Tick: Time{c.Tick}, Result: "enqueueing", Reason: c.Error,
 			StartedAt: Time{c.Started}, MissedTicks: c.Missed,
 		}
-		if err := o.addStatus(ctx, out.Current); err != nil {
-			return out, err
+		if unread = o.addStatus(ctx, out.Current); !partly(unread) {
+			return out, unread
 		}
 	}
 	past, err := o.schedules.Runs(ctx, s.Name)
@@ -226,12 +235,14 @@ func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Sch
 			PassedOver: r.Passed, ChainsHeld: r.Chains, Rejected: r.Rejected, MissedTicks: r.Missed, Conflicts: r.Conflicts,
 			Withheld: max(r.Withheld, r.Passed), // older versions wrote the latter alone
 		}
-		if err := o.addStatus(ctx, &run); err != nil {
+		err := o.addStatus(ctx, &run)
+		if !partly(err) {
 			return out, err
 		}
+		unread = cmp.Or(unread, err)
 		out.Runs = append(out.Runs, run)
 	}
-	return out, nil
+	return out, unread
 }
 
 func (o *Control) addStatus(ctx context.Context, r *ScheduleRun) error {
@@ -239,11 +250,13 @@ func (o *Control) addStatus(ctx context.Context, r *ScheduleRun) error {
 		return nil
 	}
 	st, err := o.Status(ctx, r.Batch)
-	if errors.Is(err, ledger.ErrNoBatch) {
+	switch {
+	case errors.Is(err, ledger.ErrNoBatch):
 		return nil
-	}
-	if err == nil {
+	case partly(err):
 		r.BatchStatus = &st
+	case ctx.Err() == nil:
+		return &ledger.UnreadBatchesError{Batches: 1, Cause: err}
 	}
 	return err
 }

@@ -9,13 +9,13 @@ import (
 	"strings"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/quota"
+	"habilita/internal/schedule"
 )
 
 // Unread returns how many of the chain.Buckets parts of the ledger could not be read, and how many
-// batches as a whole, where an error says that the others were: what came with it is theirs. 0:
-// err is nil or another one.
+// batches and schedules as a whole, where an error says that the others were: what came with it is
+// theirs. 0: err is nil or another one.
 func Unread(err error) int {
 	n := 0
 	if unread, ok := ledger.Unread(err); ok {
@@ -23,6 +23,9 @@ func Unread(err error) int {
 	}
 	if unread := new(ledger.UnreadBatchesError); errors.As(err, &unread) {
 		n += unread.Batches
+	}
+	if unread := new(schedule.UnreadError); errors.As(err, &unread) {
+		n += unread.Schedules
 	}
 	return n
 }
@@ -36,6 +39,9 @@ func UnreadWords(err error) string {
 	}
 	if unread := new(ledger.UnreadBatchesError); errors.As(err, &unread) {
 		what, cause = append(what, fmt.Sprintf("batches: %d", unread.Batches)), cmp.Or(cause, unread.Cause)
+	}
+	if unread := new(schedule.UnreadError); errors.As(err, &unread) {
+		what, cause = append(what, fmt.Sprintf("schedules: %d", unread.Schedules)), cmp.Or(cause, unread.Cause)
 	}
 	return fmt.Sprintf("a part of Redis can't be read now (%s): %v. What it holds is not shown, counted or acted on here. "+
 		"Nothing is lost: give the command again when that node is back", strings.Join(what, ", "), cause)

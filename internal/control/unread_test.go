@@ -11,6 +11,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/schedule"
 )
 
 // shardDown fails the commands whose keys are in these buckets, as a cluster does while one of its
@@ -249,4 +250,71 @@ func (w *world) held() (ids []string) {
 		}
 	}
 	return ids
+}
+
+// Schedules whose runs can be read in part are shown, and say so; one that can't be read is told.
+func TestPartOfTheSchedulesIsDown(t *testing.T) {
+	w := newWorld(t)
+	w.addSchedule("one")
+	store := w.addSchedule("two")
+	st, err := store.Get(w.ctx, "two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, ok, err := store.MakeClaim(w.ctx, st, schedule.Decision{Action: schedule.Make, Batch: "b"}, time.Minute)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if err := store.Finish(w.ctx, st.ID, c, schedule.Run{Batch: "b", Result: schedule.ResultMade}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tok := range []string{token("aa"), token("bb")} {
+		w.enqueue("b", "0001", tok, "", 1)
+	}
+	w.rdb.AddHook(shardDown{"aa"})
+	all, err := w.op.Schedules(w.ctx)
+	if control.Unread(err) != 1 || len(all) != 2 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	one, err := w.op.Schedule(w.ctx, "two")
+	if control.Unread(err) != 1 || len(one.Runs) != 1 || one.Runs[0].BatchStatus.Total != 1 || one.Runs[0].BatchStatus.Unread != 1 {
+		t.Errorf("%+v, %v", one, err)
+	}
+	w.rdb.AddHook(shardDown{"s:" + schedule.ID("one")})
+	all, err = w.op.Schedules(w.ctx)
+	if control.Unread(err) != 2 || len(all) != 1 || all[0].Name != "two" || !strings.Contains(control.UnreadWords(err), "schedules: 1") {
+		t.Errorf("%+v, %v", all, err)
+	}
+	w.rdb.AddHook(shardDown{"s:" + schedule.ID("two")})
+	if _, err = w.op.Schedules(w.ctx); !errors.Is(err, errDown) || control.Unread(err) != 0 {
+		t.Errorf("all are down: %v", err)
+	}
+}
+
+// A batch of which a part can't be reached is reopened there, and stays cancelled until it is reopened
+// once more.
+func TestReopenWhileAPartIsDown(t *testing.T) {
+	w := newWorld(t)
+	for _, tok := range []string{token("aa"), token("bb")} {
+		w.enqueue("b", "0001", tok, "", 1)
+	}
+	b := control.Selection{Batch: "b"}
+	if n, err := w.op.Cancel(w.ctx, b); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	down := shardDown{"aa"}
+	w.rdb.AddHook(down)
+	if n, err := w.op.Reopen(w.ctx, b); n != 1 || control.Unread(err) != 1 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if s, _ := w.op.Status(w.ctx, "b"); !s.Stopped {
+		t.Errorf("%+v", s)
+	}
+	down[0] = "none"
+	if n, err := w.op.Reopen(w.ctx, b); n != 2 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if s := w.status("b"); s.Stopped {
+		t.Errorf("%+v", s)
+	}
 }

@@ -222,3 +222,52 @@ func TestAnotherProcessHasTheData(t *testing.T) {
 		t.Errorf("%v, and the second look freezes again", err)
 	}
 }
+
+// A shard of a cluster is away: a worker starts all the same, and sees what becomes of the data of
+// the others.
+func TestWorkerWhileAShardIsAway(t *testing.T) {
+	t.Parallel()
+	url, nodes := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000")
+	key := testKey(t)
+	running := openWorld(t, url, key, nil).closing()
+	tags, err := running.stack.ledger.Shards(t.Context())
+	if err != nil || len(tags) != 3 {
+		t.Fatal(tags, err)
+	}
+	nodes[2].Kill() // the first has what all processes share, the second asynq's queue
+	eventually(t, "a shard can't be read", func() bool {
+		_, some := ledger.Unread(running.remember(t.Context(), false))
+		return some
+	})
+	late := openWorld(t, url, key, nil).closing()
+	if late.stack.notBefore.Load() != 0 || running.stack.notBefore.Load() != 0 {
+		t.Error("frozen with nothing lost")
+	}
+	if err := nodes[1].Client().FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range map[string]*world{"running": running, "late": late} {
+		if err := w.remember(t.Context(), false); !partly(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if w.stack.notBefore.Load() == 0 {
+			t.Errorf("%s: grants go on after the data of a shard is gone", name)
+		}
+	}
+	nodes[2].Restart()
+	eventually(t, "the shard that is back knows of the loss", func() bool {
+		if err := running.remember(t.Context(), false); err != nil {
+			return false
+		}
+		epochs, err := running.stack.ledger.LookAt(t.Context(), ledger.AllTags())
+		if err != nil {
+			return false
+		}
+		for _, e := range epochs {
+			if e.Missing || e.Lost.IsZero() {
+				return false
+			}
+		}
+		return true
+	})
+}

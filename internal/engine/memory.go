@@ -125,7 +125,14 @@ type lookout struct {
 	all   []ledger.Epoch // of one bucket of each shard
 }
 
-// look compares the data with what this process remembers.
+// partly reports whether something was reached: all, or all but what an error names.
+func partly(err error) bool {
+	_, some := ledger.Unread(err)
+	return err == nil || some
+}
+
+// look compares the data with what this process remembers. With an error that ledger.Unread tells,
+// it says so of the shards that could be read.
 func (s *stack) look(ctx context.Context) (out lookout, err error) {
 	shards, err := s.ledger.Shards(ctx)
 	if err != nil {
@@ -136,8 +143,9 @@ func (s *stack) look(ctx context.Context) (out lookout, err error) {
 		tags = append(tags, tag)
 	}
 	slices.Sort(tags)
-	if out.all, err = s.ledger.LookAt(ctx, tags); err != nil {
-		return out, err
+	var unread error
+	if out.all, unread = s.ledger.LookAt(ctx, tags); !partly(unread) {
+		return out, unread
 	}
 	sealed, err := s.rdb.Get(ctx, s.keyName()).Bytes()
 	switch {
@@ -168,7 +176,7 @@ func (s *stack) look(ctx context.Context) (out lookout, err error) {
 		}
 		out.stale = out.stale || e.Lost.Before(s.lostAt())
 	}
-	return out, nil
+	return out, unread
 }
 
 // lostAt is when this process knows of a loss; zero: of none.
@@ -213,17 +221,22 @@ func (s *stack) raise(ctx context.Context, lost time.Time, run func(tag string) 
 			first = append(first, tag)
 		}
 	}
-	if err := s.ledger.Raise(ctx, first, lost, run); err != nil {
+	unread := s.ledger.Raise(ctx, first, lost, run)
+	if !partly(unread) {
+		return unread
+	}
+	if err := s.ledger.Raise(ctx, last, lost, run); err != nil {
 		return err
 	}
-	return s.ledger.Raise(ctx, last, lost, run)
+	return unread
 }
 
 // restore makes the best of data that was lost: no grants for one lease, the membership again,
 // so that nobody joins with other settings, and the same token-ID key again, unless there is one.
 func (s *stack) restore(ctx context.Context, member *membership.Membership, run func(tag string) string) error {
-	if err := s.raise(ctx, time.Time{}, run); err != nil {
-		return err
+	unread := s.raise(ctx, time.Time{}, run)
+	if !partly(unread) {
+		return unread
 	}
 	if member != nil {
 		if err := member.Renew(ctx); err != nil {
@@ -243,7 +256,10 @@ func (s *stack) restore(ctx context.Context, member *membership.Membership, run 
 	if other, err := s.otherKey(now); err != nil || other {
 		return errors.Join(err, ledger.ErrOtherKey)
 	}
-	return s.rdb.Set(ctx, s.ledgerName(), s.tokenIDs.Fingerprint(), 0).Err()
+	if err := s.rdb.Set(ctx, s.ledgerName(), s.tokenIDs.Fingerprint(), 0).Err(); err != nil {
+		return err
+	}
+	return unread
 }
 
 // nobody tells the run_id of no bucket: for a process that does not watch its connections.
@@ -262,13 +278,13 @@ func (p *Producer) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait(ctx, lookAtData)
 		out, err := p.look(ctx)
-		if err == nil && out.other {
+		if partly(err) && out.other {
 			// Requests under this producer's names may be in flight, of which the other key knows nothing.
 			_ = p.raise(ctx, time.Time{}, nobody)
 			err = ledger.ErrOtherKey
 		}
 		switch {
-		case err != nil:
+		case !partly(err):
 		case out.lost != "":
 			err = p.restore(ctx, p.member, nobody)
 		case out.noted:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,8 +93,9 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 // checkRestart refuses a Redis process that no worker has seen yet: it may have lost slots that
 // are held. What the workers found stands in the epoch of each bucket, where the grant looks.
 func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWatch) error {
+	// A shard that can't be read grants nothing: its tokens are not asked about.
 	out, err := q.look(ctx)
-	if err != nil {
+	if !partly(err) {
 		return err
 	}
 	run := runOf(ctx, q.ledger, watch)
@@ -228,13 +230,16 @@ func (q *QuotaSync) grant(ctx context.Context, tokenID string) (quota.Grant, tim
 }
 
 // Servers finds a server of each token among its calls, the newest batch first. A token
-// of which no call is kept has none. tokens nil: all that the ledger knows; batch "": any.
+// of which no call is kept has none. tokens nil: all that the ledger knows; batch "": any. Where only
+// a part of a Redis Cluster answers, it returns what that part has, and an error for the rest that
+// ledger.Unread or a *ledger.UnreadBatchesError tells.
 func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName string) (map[string]string, error) {
-	var err error
+	var unread lacking
 	found := map[string]string{}
 	byBatch := batchName != ""
 	if tokens == nil && !byBatch {
-		if tokens, err = q.ledger.Tokens(ctx); err != nil {
+		var err error
+		if tokens, err = q.ledger.Tokens(ctx); !unread.note(err) {
 			return nil, err
 		}
 	}
@@ -248,7 +253,7 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 		ids = []string{ledger.BatchID(batchName)}
 	} else {
 		all, err := q.batches.List(ctx)
-		if err != nil {
+		if !unread.note(err) {
 			return nil, err
 		}
 		for _, b := range all {
@@ -258,16 +263,22 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 	}
 	for _, id := range ids {
 		tags, err := q.tags(ctx, id)
-		if err != nil {
+		if err != nil && !byBatch && ctx.Err() == nil {
+			err = &ledger.UnreadBatchesError{Batches: 1, Cause: err}
+		}
+		if !unread.note(err) {
 			return nil, err
 		}
 		for _, tag := range tags {
-			if !byBatch && ofTag[tag] == 0 {
+			if !byBatch && ofTag[tag] == 0 || unread.tags[tag] {
 				continue
 			}
 			for c, err := range q.ledger.Calls(ctx, id, []string{tag}) {
-				if err != nil {
+				if !unread.note(err) {
 					return nil, err
+				}
+				if err != nil {
+					continue
 				}
 				if found[c.Token] != "" || !byBatch && !wanted[c.Token] {
 					continue
@@ -279,5 +290,46 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 			}
 		}
 	}
-	return found, nil
+	return found, unread.err()
+}
+
+// lacking gathers what could not be read.
+type lacking struct {
+	tags    map[string]bool
+	parts   ledger.UnreadError
+	batches ledger.UnreadBatchesError
+}
+
+// note takes an error of a part in, each part once; false: it is another error.
+func (l *lacking) note(err error) bool {
+	if err == nil {
+		return true
+	}
+	parts, some := ledger.Unread(err)
+	if some {
+		for _, tag := range parts.Tags {
+			if !l.tags[tag] {
+				if l.tags == nil {
+					l.tags = map[string]bool{}
+				}
+				l.tags[tag] = true
+				l.parts.Tags, l.parts.Cause = append(l.parts.Tags, tag), cmp.Or(l.parts.Cause, parts.Cause)
+			}
+		}
+	}
+	if batches := new(ledger.UnreadBatchesError); errors.As(err, &batches) {
+		l.batches.Batches, l.batches.Cause, some = l.batches.Batches+batches.Batches, cmp.Or(l.batches.Cause, batches.Cause), true
+	}
+	return some
+}
+
+func (l *lacking) err() error {
+	var errs []error
+	if len(l.parts.Tags) > 0 {
+		errs = append(errs, &l.parts)
+	}
+	if l.batches.Batches > 0 {
+		errs = append(errs, &l.batches)
+	}
+	return errors.Join(errs...)
 }

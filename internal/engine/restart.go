@@ -123,16 +123,17 @@ func runOf(ctx context.Context, ledger *ledger.Ledger, watch *redisconn.RestartW
 
 // remember compares the data with what this worker, and the data itself, remember: for a restart
 // or a failover that happened while no worker was there, and a loss that nobody has seen yet. It
-// writes down what it found.
+// writes down what it found. With an error that ledger.Unread tells, it did so for the shards that
+// can be read: one that comes back is compared then.
 func (w *Worker) remember(ctx context.Context, starting bool) error {
 	before := w.stack.notBefore.Load()
-	out, err := w.stack.look(ctx)
-	if err != nil {
-		return err
+	out, unread := w.stack.look(ctx)
+	if !partly(unread) {
+		return unread
 	}
 	run := runOf(ctx, w.stack.ledger, w.watch)
 	doubt := w.stack.doubt.Load()
-	moved, pending := false, false
+	moved, pending := false, unread != nil && doubt != 0
 	for _, e := range out.all {
 		now := run(e.Tag)
 		switch {
@@ -184,15 +185,15 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 			Msg("another process found that Redis lost data: no call is made until every request that could be in flight has ended")
 	}
 	if pending && w.stack.notBefore.Load() == before {
-		return nil // the data still says who had it before
+		return unread // the data still says who had it before
 	}
 	if moved || out.stale || starting && w.stack.notBefore.Load() != before {
-		if err := w.stack.raise(ctx, w.known(), run); err != nil {
+		if err := w.stack.raise(ctx, w.known(), run); !partly(err) {
 			return err
 		}
 	}
 	w.stack.doubt.CompareAndSwap(doubt, 0) // unless another take-over has been seen since
-	return nil
+	return unread
 }
 
 // known is when this worker knows of a loss, for Raise: before 1970 where it knows of none.

@@ -38,7 +38,7 @@ func (s *scheduler) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		rest, err := s.look(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("schedules can't be read; trying again")
+			s.log.Warn().Err(err).Msg("some schedules can't be read; trying again")
 		}
 		wait(ctx, rest)
 	}
@@ -48,9 +48,9 @@ func (s *scheduler) run(ctx context.Context) {
 // to do for any that is known.
 func (s *scheduler) look(ctx context.Context) (rest time.Duration, err error) {
 	rest = s.every
-	all, now, err := s.store.All(ctx)
-	if err != nil {
-		return rest, err
+	all, now, unread := s.store.All(ctx)
+	if some := new(schedule.UnreadError); unread != nil && !errors.As(unread, &some) {
+		return rest, unread
 	}
 	s.clock.Observe(now.UnixMilli())
 	for _, st := range all {
@@ -66,7 +66,7 @@ func (s *scheduler) look(ctx context.Context) (rest time.Duration, err error) {
 			rest = min(rest, until+lookSlack)
 		}
 	}
-	return rest, nil
+	return rest, unread
 }
 
 // attend does what is to be done for one schedule now, if anything.

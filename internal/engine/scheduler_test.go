@@ -248,6 +248,25 @@ func (w *scheduled) claimed() (schedule.State, schedule.Claim) {
 
 // A worker dies between any two steps of a run; another one makes it whole, and the
 // first, where it was only stopped, changes nothing when it wakes up.
+// A schedule that can't be read keeps no other from its run.
+func TestScheduleThatCantBeRead(t *testing.T) {
+	m := redistest.Mini(t)
+	m.SetTime(noon.Add(time.Second))
+	w := openScheduled(t, "redis://"+m.Addr(), testKey(t), nil)
+	other := definition
+	other.Name = "away"
+	w.add(other, 1, noon)
+	w.add(definition, 8, noon)
+	if err := redistest.Spoil(m, "habilita:{s:"+schedule.ID("away")+"}:"); err != nil {
+		t.Fatal(err)
+	}
+	var unread *schedule.UnreadError
+	if _, err := w.scheduler.look(t.Context()); !errors.As(err, &unread) || unread.Schedules != 1 {
+		t.Error(err)
+	}
+	w.wantHistory("made " + noonsBatch + " calls=8 passed=0/0 missed=0")
+}
+
 func TestRunIsTakenOver(t *testing.T) {
 	t.Parallel()
 	half := func(w *scheduled, c schedule.Claim, n int) {

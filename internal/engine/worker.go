@@ -231,7 +231,10 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	}
 	w.learnDurability(ctx)
 	if err := w.remember(ctx, true); err != nil {
-		return nil, closing(err)
+		if !partly(err) {
+			return nil, closing(err)
+		}
+		o.Log.Warn().Err(err).Msg("a part of Redis can't be read: its calls wait until it is back")
 	}
 	me := membership.Self(workerKind, version(), time.Now())
 	if w.member, err = w.stack.registry.Join(ctx, me, o.sharedSettings(w.stack)); err != nil {

@@ -179,17 +179,25 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 	return total, nil
 }
 
-// Reopen lets a batch that was cancelled take calls again, in the buckets of tags.
+// Reopen lets a batch that was cancelled take calls again, in the buckets of tags: with an
+// *UnreadError, in those that could be reached.
 func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
-	pipe := l.rdb.Pipeline()
-	for _, tag := range tags {
-		pipe.HDel(ctx, l.bucket(tag)+"counts:"+batch, "x")
-	}
-	_, err := pipe.Exec(ctx)
 	if len(tags) == 0 {
 		return nil
 	}
-	return err
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.IntCmd, len(tags))
+	for i, tag := range tags {
+		cmds[i] = pipe.HDel(ctx, l.bucket(tag)+"counts:"+batch, "x")
+	}
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	unread := &UnreadError{}
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			unread.add(tags[i], err)
+		}
+	}
+	return unread.orNil()
 }
 
 // execution is one execution of a script.

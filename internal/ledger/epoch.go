@@ -40,7 +40,8 @@ func (l *Ledger) Found(ctx context.Context) error {
 	return err
 }
 
-// LookAt reads the epochs of buckets, and counts the look.
+// LookAt reads the epochs of buckets, and counts the look: with an *UnreadError, of those that
+// could be read.
 func (l *Ledger) LookAt(ctx context.Context, tags []string) ([]Epoch, error) {
 	return l.epochs(ctx, tags, func(string) []any { return []any{"look", "", "", ""} })
 }
@@ -65,25 +66,31 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string
 		cmds[i] = pipe.EvalSha(ctx, l.epochScript.hash(), l.keys(tag), args(tag)...)
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
-	all := make([]Epoch, len(tags))
+	all := make([]Epoch, 0, len(tags))
+	unread := &UnreadError{}
 	for i, tag := range tags {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
 			v, err = l.epochScript.run(ctx, l.rdb, l.keys(tag), args(tag)...).Slice()
 		}
 		if err != nil {
-			return nil, err
+			unread.add(tag, err)
+			continue
 		}
 		r := reply(v)
 		l.admission.Observe(r.int(0))
-		all[i] = Epoch{Tag: tag, Key: r.str(2), Run: r.str(3), Looks: r.int(4)}
+		one := Epoch{Tag: tag, Key: r.str(2), Run: r.str(3), Looks: r.int(4)}
 		if e := r.int(1); e < 0 {
-			all[i].Missing = true
+			one.Missing = true
 		} else {
-			all[i].Lost = millis(e)
+			one.Lost = millis(e)
 		}
+		all = append(all, one)
 	}
-	return all, nil
+	if len(all) == 0 && len(tags) > 0 {
+		return nil, unread.Cause
+	}
+	return all, unread.orNil()
 }
 
 // Shards are the Redis processes that hold the ledger, each with the first bucket that it has:

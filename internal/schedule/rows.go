@@ -160,11 +160,12 @@ func (s *Store) chunk(ctx context.Context, id, revision string, n int, keys *vau
 }
 
 // Reseal seals the rows of all schedules under the first key. It returns how many chunks
-// were replaced. What was cut off goes on where it is called again.
+// were replaced. What was cut off goes on where it is called again; with an *UnreadError, those that
+// could be read are sealed.
 func (s *Store) Reseal(ctx context.Context, keys *vault.Keys) (int, error) {
-	all, _, err := s.All(ctx)
-	if err != nil {
-		return 0, err
+	all, _, unread := s.All(ctx)
+	if some := new(UnreadError); unread != nil && !errors.As(unread, &some) {
+		return 0, unread
 	}
 	replaced := 0
 	for _, st := range all {
@@ -180,7 +181,7 @@ func (s *Store) Reseal(ctx context.Context, keys *vault.Keys) (int, error) {
 			}
 		}
 	}
-	return replaced, nil
+	return replaced, unread
 }
 
 func (s *Store) resealRows(ctx context.Context, id, revision string, keys *vault.Keys) (int, error) {

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -92,31 +93,61 @@ func (s *Store) Get(ctx context.Context, name string) (State, error) {
 	return st, nil
 }
 
-// All returns all schedules in the order in which they were added, and the time of Redis.
+// UnreadError says that some schedules could not be read, and the others were: one node of a Redis
+// Cluster is away, most often.
+type UnreadError struct {
+	Schedules int
+	Cause     error // of the first of them
+}
+
+// Error says how many are missing, and why.
+func (e *UnreadError) Error() string {
+	return fmt.Sprintf("%d schedules can't be read: %v", e.Schedules, e.Cause)
+}
+
+// Unwrap is the cause.
+func (e *UnreadError) Unwrap() error { return e.Cause }
+
+// All returns all schedules in the order in which they were added, and the time of Redis: with an
+// *UnreadError, those that could be read.
 func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
-	pipe := s.rdb.Pipeline()
-	list, clock := pipe.ZRange(ctx, s.listKey(), 0, -1), pipe.Time(ctx)
-	if _, err := pipe.Exec(ctx); err != nil {
+	ids, err := s.rdb.ZRange(ctx, s.listKey(), 0, -1).Result()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	// By itself: a cluster's client asks any node, and another one where that is away.
+	now, err := s.Now(ctx)
+	if err != nil {
 		return nil, time.Time{}, err
 	}
 	var out []State
-	for part := range slices.Chunk(list.Val(), 200) {
+	unread := &UnreadError{}
+	for part := range slices.Chunk(ids, 200) {
 		pipe := s.rdb.Pipeline()
 		cmds := make([]*redis.SliceCmd, len(part))
 		for i, id := range part {
 			cmds[i] = pipe.HMGet(ctx, s.hash(id), fields...)
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, time.Time{}, err
-		}
+		_, err := pipe.Exec(ctx)
 		for i, id := range part {
+			// A client that reached nobody says so of the pipeline alone.
+			if failed := cmp.Or(cmds[i].Err(), ctx.Err()); failed != nil || err != nil && cmds[i].Val() == nil {
+				unread.Schedules, unread.Cause = unread.Schedules+1, cmp.Or(unread.Cause, failed, err)
+				continue
+			}
 			// One that is just being added, or whose removal was cut off, is none.
 			if st, ok := decode(id, cmds[i].Val()); ok {
 				out = append(out, st)
 			}
 		}
 	}
-	return out, clock.Val(), nil
+	switch unread.Schedules {
+	case 0:
+		return out, now, nil
+	case len(ids):
+		return nil, time.Time{}, unread.Cause
+	}
+	return out, now, unread
 }
 
 // Runs returns the last runs that are over, the newest first, up to 20.

@@ -157,9 +157,9 @@ type runData struct {
 }
 
 func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
-	all, _, err := t.schedules.All(ctx)
-	if err != nil {
-		return err
+	all, _, unread := t.schedules.All(ctx)
+	if some := new(schedule.UnreadError); unread != nil && !errors.As(unread, &some) {
+		return unread
 	}
 	fields := make([]string, len(all))
 	for i, s := range all {
@@ -172,7 +172,8 @@ func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
 	for i, s := range all {
 		runs, err := t.schedules.Runs(ctx, s.Name)
 		if err != nil {
-			return err
+			unread = errors.Join(unread, err)
+			continue
 		}
 		was := marks[i]
 		told, err := strconv.ParseInt(was, 10, 64)
@@ -198,7 +199,7 @@ func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
 			was = next
 		}
 	}
-	return nil
+	return unread
 }
 
 // serverData is how a server of the vendor is.

@@ -8,6 +8,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
+	"habilita/internal/schedule"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -141,6 +142,20 @@ func TestAPartOfTheLedgerIsAway(t *testing.T) {
 		if w.get(path).want(t, 200, &some); len(some.Items) != items || some.Unread != 1 {
 			t.Errorf("%s: %+v", path, some)
 		}
+	}
+	store := schedule.NewStore(w.rdb, "habilita")
+	for _, name := range []string{"there", "away"} {
+		d := schedule.Definition{Name: name, Cron: "0 2 * * *", Timezone: "America/Bogota"}
+		if err := store.Put(t.Context(), d, 3, "r1", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := redistest.Spoil(w.redis, "habilita:{s:"+schedule.ID("away")+"}:"); err != nil {
+		t.Fatal(err)
+	}
+	var some part[struct{ Schedule string }]
+	if w.get("/v1/schedules").want(t, 200, &some); len(some.Items) != 1 || some.Items[0].Schedule != "there" || some.Unread != 1 {
+		t.Errorf("%+v", some)
 	}
 	var d struct{ Count, Unread int }
 	if w.ask("POST", "/v1/batches/b/retry", "").want(t, 200, &d); d.Count != 1 || d.Unread != 1 {

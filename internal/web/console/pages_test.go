@@ -12,6 +12,7 @@ import (
 
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/schedule"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/web/console/consoletest"
@@ -412,6 +413,19 @@ func TestAPartOfRedisIsAway(t *testing.T) {
 	w.get("/batches/two").has(t, 200, "a part can&#39;t be read now")
 	w.get("/batches/two").hasNot(t, ">done<", ">100 %<")
 	w.get("/batches/one").has(t, 200, "1 chain held")
+	for _, name := range []string{"there", "away-1", "away-2", "away-3"} {
+		d := schedule.Definition{Name: name, Cron: "0 2 * * *", Timezone: "America/Bogota"}
+		if err := w.Schedules.Put(t.Context(), d, 3, "r1", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"away-1", "away-2", "away-3"} {
+		if err := redistest.Spoil(w.Redis, "habilita:{s:"+schedule.ID(name)+"}:"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.get("/schedules").has(t, 200, ">there<", "3 of 1,024 parts of Redis can&#39;t be read now")
+	w.get("/schedules").hasNot(t, "away-")
 	r := w.ask("POST", "/decide", url.Values{"do": {"skip"}, "batch": {"one"}})
 	r.has(t, http.StatusSeeOther)
 	w.get("/", "Cookie", strings.Split(r.header.Get("Set-Cookie"), ";")[0]).has(t, 200, "1 held call was skipped", "was not acted on")

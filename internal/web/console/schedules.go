@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"habilita/internal/control"
 	"habilita/internal/schedule"
 )
 
@@ -37,15 +38,16 @@ func (v scheduleView) BatchPath() string { return batchPath(v.Last.Batch) }
 type schedulesData struct {
 	Schedules []scheduleView
 	More      int
+	Unread    int // schedules that could not be read
 }
 
 func (c *Console) schedulesTopic() topic {
 	return topic{"schedules", func(ctx context.Context) (any, error) {
 		all, _, err := c.o.Schedules.All(ctx)
-		if err != nil {
+		d := schedulesData{Unread: control.Unread(err)}
+		if err != nil && d.Unread == 0 {
 			return nil, err
 		}
-		var d schedulesData
 		if len(all) > maxSchedules {
 			d.More, all = len(all)-maxSchedules, all[:maxSchedules]
 		}
@@ -71,6 +73,6 @@ func (c *Console) schedulesPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := c.newPage(r, "schedules")
-	p.Live, p.Reload, p.Data = eventsURL("schedules"), reloadAfter, v
+	p.Live, p.Reload, p.Data, p.Unread = eventsURL("schedules"), reloadAfter, v, v.(schedulesData).Unread
 	c.show(w, r, http.StatusOK, p)
 }
