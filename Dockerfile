@@ -24,7 +24,7 @@ USER 65532:65532
 # needs HABILITA_API_KEYS or HABILITA_API_KEYS_FILE, or the worker does not start.
 ENV LISTEN=0.0.0.0:8080
 EXPOSE 8080
-# No HEALTHCHECK: it would need a program inside the image. Ask /healthz (the process
-# lives) and /readyz (it takes calls) from outside, as an orchestrator's probes do.
+# No HEALTHCHECK: orchestrators ask /healthz (the process lives) and /readyz (it takes calls)
+# from outside. "worker probe" asks /readyz from inside, as docker-compose.yml does.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/worker"]

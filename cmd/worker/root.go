@@ -99,7 +99,7 @@ it failed; 2 wrong usage or settings.`,
 	config.Bind(root.Flags(), config.All)
 	root.Flags().BoolVar(&check, "check", false, "check the settings and Redis, and exit")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(demoCommand(e))
+	root.AddCommand(demoCommand(e), probeCommand(e))
 	return root
 }
 

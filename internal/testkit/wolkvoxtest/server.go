@@ -2,6 +2,7 @@ package wolkvoxtest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ type Server struct {
 	URL string
 
 	addr string
+	cert *tls.Certificate // nil: plain http
 	mu   sync.Mutex
 	http *http.Server  // nil while down
 	over chan struct{} // closed when http serves no more
@@ -52,11 +54,20 @@ func Listen(addr string, opts Options) (*Server, error) {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, fmt.Errorf("listen address %q: want a loopback address such as 127.0.0.1:0", addr)
 	}
-	s := &Server{Simulator: New(opts), addr: addr}
+	return listen("http", &Server{Simulator: New(opts), addr: addr})
+}
+
+// ListenTLS is Listen for any address: requests come over TLS, HTTP/1.1 alone. The URL has addr's host, which may be one
+// that callers can't dial, such as 0.0.0.0.
+func ListenTLS(addr string, cert tls.Certificate, opts Options) (*Server, error) {
+	return listen("https", &Server{Simulator: New(opts), addr: addr, cert: &cert})
+}
+
+func listen(scheme string, s *Server) (*Server, error) {
 	if err := s.Up(); err != nil {
 		return nil, err
 	}
-	s.URL = "http://" + s.addr + "/wv{server}"
+	s.URL = scheme + "://" + s.addr + "/wv{server}"
 	return s, nil
 }
 
@@ -86,6 +97,9 @@ func (s *Server) Up() error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	s.addr = ln.Addr().String()
+	if s.cert != nil {
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12})
+	}
 	server := &http.Server{
 		Handler:           s.Simulator,
 		ReadHeaderTimeout: time.Minute,

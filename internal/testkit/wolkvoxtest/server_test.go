@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,6 +26,31 @@ func TestListenRefusesTheWorld(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
+}
+
+// Over TLS the simulator listens at any address; callers check its certificate.
+func TestListenTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil) // lends its certificate
+	defer certified.Close()
+	s, err := wolkvoxtest.ListenTLS("127.0.0.1:0", certified.TLS.Certificates[0], wolkvoxtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, strings.ReplaceAll(s.URL, "{server}", "0001")+"/api/v2/configuration.php?api=enable_module", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("wolkvox-token", "t")
+	resp, err := certified.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted || resp.ProtoMajor != 1 {
+		t.Errorf("%d by HTTP/%d", resp.StatusCode, resp.ProtoMajor)
+	}
+	certified.Client().CloseIdleConnections()
 }
 
 // Down refuses connections and loses those there are, but not the work; Up comes back at the same address.

@@ -43,7 +43,7 @@ func serve(ctx context.Context, set settings, stdout, stderr io.Writer) (err err
 		down := wolkvoxtest.Until(time.Now().Add(set.downFor), *set.downFault)
 		opts.Script = wolkvoxtest.First(down, opts.Script)
 	}
-	sim, err := wolkvoxtest.Listen(set.listen, opts)
+	sim, err := listen(set, opts)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,13 @@ func serve(ctx context.Context, set settings, stdout, stderr io.Writer) (err err
 		return fmt.Errorf("the account is incomplete: %w", err)
 	}
 	return nil
+}
+
+func listen(set settings, opts wolkvoxtest.Options) (*wolkvoxtest.Server, error) {
+	if set.cert != nil {
+		return wolkvoxtest.ListenTLS(set.listen, *set.cert, opts)
+	}
+	return wolkvoxtest.Listen(set.listen, opts)
 }
 
 // pause waits for d and returns true, or returns false as soon as ctx ends.

@@ -148,6 +148,7 @@ func TestRunWrongUsage(t *testing.T) {
 		{"--nope", 2, "not defined"},
 		{"--help", 0, "--fault"},
 		{"--listen 0.0.0.0:0", 1, "loopback"},
+		{"--tls-cert /nonexistent", 2, "--tls-cert, --tls-key"},
 		{"--account /nonexistent/dir/file", 1, "account file"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 type settings struct {
 	listen, account string
+	cert            *tls.Certificate // nil: plain http
 	latency, jitter time.Duration
 	faultRate       float64
 	faults          []wolkvoxtest.Fault
@@ -36,10 +38,12 @@ const refused = "refused"
 // parse reads the arguments; its error tells every fault that they have.
 func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
-	var faults, down, zone, code string
+	var faults, down, zone, code, certFile, keyFile string
 	fs := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.StringVar(&s.listen, "listen", "127.0.0.1:0", "loopback address; port 0 takes a free one")
+	fs.StringVar(&s.listen, "listen", "127.0.0.1:0", "loopback address, or any with --tls-cert; port 0 takes a free one")
+	fs.StringVar(&certFile, "tls-cert", "", "serve https with the certificate of this PEM `file`")
+	fs.StringVar(&keyFile, "tls-key", "", "PEM `file` with the certificate's key")
 	fs.StringVar(&s.account, "account", "", "write the account to this `file`, as JSON Lines; what it held is lost")
 	fs.DurationVar(&s.latency, "latency", 20*time.Millisecond, "how long the vendor works on a request")
 	fs.DurationVar(&s.jitter, "jitter", 0, "added to the latency, evenly from 0 to this")
@@ -64,6 +68,13 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	if fs.NArg() > 0 {
 		bad("unexpected argument %q", fs.Arg(0))
+	}
+	if certFile != "" || keyFile != "" {
+		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			bad("--tls-cert, --tls-key: %w", err)
+		}
+		s.cert = &cert
 	}
 	for _, name := range strings.Split(faults, ",") {
 		f, err := wolkvoxtest.ParseFault(name)
