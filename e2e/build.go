@@ -42,13 +42,19 @@ func Remove() {
 	}
 }
 
+// binariesEnv names a directory that has the binaries already.
+const binariesEnv = "HABILITA_LAB_BINARIES"
+
 func build() (Binaries, error) {
+	if dir := os.Getenv(binariesEnv); dir != "" {
+		return binariesIn(dir), nil
+	}
 	dir, err := os.MkdirTemp("", "habilita-lab-")
 	if err != nil {
 		return Binaries{}, err
 	}
 	buildDir = dir
-	b := Binaries{Worker: filepath.Join(dir, "worker"), Enqueue: filepath.Join(dir, "enqueue"), Simulate: filepath.Join(dir, "simulate")}
+	b := binariesIn(dir)
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	if os.Getenv(RaceEnv) == "1" {
 		args = append(args, "-race")
@@ -62,4 +68,8 @@ func build() (Binaries, error) {
 		return b, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return b, nil
+}
+
+func binariesIn(dir string) Binaries {
+	return Binaries{Worker: filepath.Join(dir, "worker"), Enqueue: filepath.Join(dir, "enqueue"), Simulate: filepath.Join(dir, "simulate")}
 }

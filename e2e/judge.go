@@ -88,7 +88,7 @@ func (l *Lab) Judge(t Terms, plans ...Plan) Verdict {
 	for i, p := range plans {
 		reports[i] = l.Report(p.Batch)
 	}
-	return judge(l.Vendor.Account(), t, plans, reports)
+	return Judge(l.Vendor.Account(), t, plans, reports)
 }
 
 // MustKeep is Judge, and fails the test where a promise was broken.
@@ -101,7 +101,8 @@ func (l *Lab) MustKeep(t Terms, plans ...Plan) Verdict {
 	return v
 }
 
-func judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]control.CallRecord) Verdict {
+// Judge judges I1 to I6 from the vendor's account and a report of each plan.
+func Judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]control.CallRecord) Verdict {
 	v := Verdict{Requests: a.Totals.Requests, MaxInFlight: a.Totals.MaxInFlight, Extra: len(a.Extra()), Unknown: len(a.UnknownOutcomes())}
 	v.violations("I1", a.OverSlots())
 	v.violations("I3", a.OverQuota())

@@ -84,7 +84,7 @@ func TestJudgeFindsBrokenPromises(t *testing.T) {
 			both, Terms{Unrecorded: window(5, 20, 0), LostWrites: true}, "I2 I5 I5 I5"},
 		{"lost", []wolkvoxtest.Record{req(1, 2, "A.1", true)}, both[:1], Terms{}, "I6"},
 	} {
-		v := judge(wolkvoxtest.NewAccount(tc.requests...), tc.terms, []Plan{plan}, [][]control.CallRecord{tc.calls})
+		v := Judge(wolkvoxtest.NewAccount(tc.requests...), tc.terms, []Plan{plan}, [][]control.CallRecord{tc.calls})
 		var got []string
 		for _, b := range v.Broken {
 			promise, _, _ := strings.Cut(b, ":")

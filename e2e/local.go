@@ -48,7 +48,7 @@ func (l *Lab) Results(file string) []control.CallRecord {
 // JudgeLocal is Judge of a file that `enqueue run` worked off, by its results.
 func (l *Lab) JudgeLocal(t Terms, p Plan, file string) Verdict {
 	l.TB.Helper()
-	return judge(l.Vendor.Account(), t, []Plan{p}, [][]control.CallRecord{l.Results(file)})
+	return Judge(l.Vendor.Account(), t, []Plan{p}, [][]control.CallRecord{l.Results(file)})
 }
 
 // Disk is a file system of a small size.

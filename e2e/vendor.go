@@ -15,6 +15,7 @@ import (
 // Vendor is the simulated wolkvox of a lab.
 type Vendor struct {
 	URL string // as WOLKVOX_URL
+	IP  string // of StartVendorForHosts
 	// Sim is the simulator of ServeVendor; nil for one in a process of its own.
 	Sim  *wolkvoxtest.Server
 	proc *Process
@@ -27,7 +28,7 @@ func (l *Lab) StartVendor(flags ...string) *Vendor {
 	l.TB.Helper()
 	v := &Vendor{lab: l, file: filepath.Join(l.Dir, "account.jsonl")}
 	v.proc = start(l.TB, l.name("vendor"), l.Dir, l.bin.Simulate, l.environ(), append([]string{"--account", v.file}, flags...)...)
-	v.URL = v.proc.WaitLine("http://", Patience)
+	v.URL = v.proc.WaitLine("/wv{server}", Patience)
 	l.Vendor = v
 	return v
 }

@@ -24,6 +24,8 @@ type row struct {
 	took time.Duration
 	// alone is for units that use all processors.
 	alone bool
+	// hosts is for units that make hosts: see e2e.OwnNetwork.
+	hosts bool
 	// recovery says what is measured as the time of recovery; "" for nothing.
 	recovery string
 

@@ -40,11 +40,17 @@ type world struct {
 // further ones of the simulator.
 func newWorld(u *unit, redisArgs []string, flags ...string) *world {
 	u.Helper()
+	return newWorldAt(u, redisArgs, (*e2e.Lab).StartVendor, flags...)
+}
+
+// newWorldAt is newWorld with a vendor that start starts.
+func newWorldAt(u *unit, redisArgs []string, start func(*e2e.Lab, ...string) *e2e.Vendor, flags ...string) *world {
+	u.Helper()
 	w := &world{unit: u, l: e2e.New(u.TB, redisArgs...), licence: 20, chains: loadChains, each: loadEach}
 	w.secret = fmt.Sprintf("secret-%08x%08x-", u.rand.Uint32(), u.rand.Uint32())
 	// The lease is 3 s. The vendor may work longer than we wait.
 	w.l.Set("CALL_TIMEOUT", "1s", "VENDOR_TIMEOUT", "2s", "SLOT_MARGIN", "1s", "CONCURRENCY", "24")
-	w.l.StartVendor(append([]string{"--latency=120ms", "--jitter=100ms", fmt.Sprint("--seed=", u.rand.Uint32()), fmt.Sprint("--licenses=", w.licence)}, flags...)...)
+	start(w.l, append([]string{"--latency=120ms", "--jitter=100ms", fmt.Sprint("--seed=", u.rand.Uint32()), fmt.Sprint("--licenses=", w.licence)}, flags...)...)
 	return w
 }
 

@@ -23,9 +23,16 @@ const (
 // waits until every node says that the cluster is well. The URL is redis-cluster://.
 func StartCluster(tb testing.TB, n int, args ...string) (url string, nodes []*Server) {
 	tb.Helper()
+	return StartClusterAt(tb, make([]*Place, n), args...)
+}
+
+// StartClusterAt is StartCluster with a master on each host.
+func StartClusterAt(tb testing.TB, places []*Place, args ...string) (url string, nodes []*Server) {
+	tb.Helper()
+	n := len(places)
 	var addrs []string
-	for range n {
-		s := startNode(tb, args...)
+	for _, at := range places {
+		s := startNode(tb, at, args...)
 		nodes, addrs = append(nodes, s), append(addrs, s.Addr)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
@@ -52,9 +59,9 @@ func StartCluster(tb testing.TB, n int, args ...string) (url string, nodes []*Se
 }
 
 // startNode starts a node of a cluster that knows no other yet.
-func startNode(tb testing.TB, args ...string) *Server {
+func startNode(tb testing.TB, at *Place, args ...string) *Server {
 	tb.Helper()
-	s := &Server{tb: tb, args: args, Dir: tb.TempDir(), cluster: true}
+	s := &Server{tb: tb, args: args, Dir: tb.TempDir(), at: at, cluster: true}
 	s.begin()
 	return s
 }
@@ -83,7 +90,13 @@ func (s *Server) waitInfo(ctx context.Context, good func(string) bool) {
 // The URL is redis-sentinel://.
 func StartSentinel(tb testing.TB, master *Server) (url string, s *Server) {
 	tb.Helper()
-	s = &Server{tb: tb, Dir: tb.TempDir()}
+	return StartSentinelAt(tb, nil, master)
+}
+
+// StartSentinelAt is StartSentinel on a host of its own.
+func StartSentinelAt(tb testing.TB, at *Place, master *Server) (url string, s *Server) {
+	tb.Helper()
+	s = &Server{tb: tb, Dir: tb.TempDir(), at: at}
 	s.conf = filepath.Join(s.Dir, "sentinel.conf")
 	host, port, _ := net.SplitHostPort(master.Addr)
 	text := fmt.Sprintf("sentinel monitor mymaster %s %s 1\nsentinel down-after-milliseconds mymaster 1000\n", host, port)
@@ -98,7 +111,13 @@ func StartSentinel(tb testing.TB, master *Server) (url string, s *Server) {
 // it has the node's data. The nodes then take one that is silent for a second for dead.
 func StartReplica(tb testing.TB, nodes []*Server, of *Server) *Server {
 	tb.Helper()
-	r := startNode(tb)
+	return StartReplicaAt(tb, nil, nodes, of)
+}
+
+// StartReplicaAt is StartReplica on a host of its own.
+func StartReplicaAt(tb testing.TB, at *Place, nodes []*Server, of *Server) *Server {
+	tb.Helper()
+	r := startNode(tb, at)
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
 	defer cancel()
 	id, err := of.Client().Do(ctx, "cluster", "myid").Text()
@@ -111,8 +130,8 @@ func StartReplica(tb testing.TB, nodes []*Server, of *Server) *Server {
 			tb.Fatal(err)
 		}
 	}
-	host, at, _ := net.SplitHostPort(of.Addr)
-	if err := r.Client().Do(ctx, "cluster", "meet", host, at, of.bus).Err(); err != nil {
+	host, clients, _ := net.SplitHostPort(of.Addr)
+	if err := r.Client().Do(ctx, "cluster", "meet", host, clients, of.bus).Err(); err != nil {
 		tb.Fatal(err)
 	}
 	for _, s := range all {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,6 +36,7 @@ type Server struct {
 	tb      testing.TB
 	bin     string
 	args    []string
+	at      *Place        // nil: loopback of this process
 	cluster bool          // it is a node of one
 	bus     string        // the port at which a cluster's nodes meet
 	conf    string        // Sentinel's configuration file; "": it is no Sentinel
@@ -42,13 +44,25 @@ type Server struct {
 	done    chan struct{} // closed when proc has ended
 }
 
+// Place is a host of its own that a server can run on.
+type Place struct {
+	IP     string
+	Within []string // the command that runs another one there
+}
+
+// StartAt is Start on a host of its own.
+func StartAt(tb testing.TB, at *Place, args ...string) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, args: args, Dir: tb.TempDir(), at: at}
+	s.begin()
+	return s
+}
+
 // Start starts a server. The args come after its own, as on the command line:
 // "--maxmemory-policy", "allkeys-lru".
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	s := &Server{tb: tb, args: args, Dir: tb.TempDir()}
-	s.begin()
-	return s
+	return StartAt(tb, nil, args...)
 }
 
 // begin looks for the binary and a port, and launches the server.
@@ -70,6 +84,10 @@ func (s *Server) begin() {
 			if s.bus, err = freePort(); err != nil {
 				continue
 			}
+		}
+		if s.at != nil {
+			_, port, _ := net.SplitHostPort(s.Addr)
+			s.Addr = net.JoinHostPort(s.at.IP, port)
 		}
 		s.URL = "redis://" + s.Addr + "/0"
 		if err = s.launch(); err == nil {
@@ -144,7 +162,11 @@ func (s *Server) signal(sig syscall.Signal) {
 
 // launch starts the process and waits until it answers.
 func (s *Server) launch() error {
-	cmd := exec.Command(s.bin, s.commandLine()...)
+	line := append([]string{s.bin}, s.commandLine()...)
+	if s.at != nil {
+		line = append(slices.Clone(s.at.Within), line...)
+	}
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.SysProcAttr = endWithParent()
 	started, done := make(chan error), make(chan struct{})
 	go func() {
@@ -171,9 +193,12 @@ func (s *Server) launch() error {
 }
 
 func (s *Server) commandLine() []string {
-	_, port, _ := net.SplitHostPort(s.Addr)
-	line := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--daemonize", "no",
+	ip, port, _ := net.SplitHostPort(s.Addr)
+	line := []string{"--port", port, "--bind", ip, "--dir", s.Dir, "--daemonize", "no",
 		"--logfile", filepath.Join(s.Dir, "redis.log")}
+	if s.at != nil {
+		line = append(line, "--protected-mode", "no")
+	}
 	if s.conf != "" {
 		return append([]string{s.conf, "--sentinel"}, line...)
 	}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"habilita/e2e"
+	"habilita/internal/testkit/redistest"
+)
+
+// partitionRows are networks that lose packets, between hosts of their own: nobody is told, as
+// where a cable is pulled. (The rows of connections cut and reset tell both ends.)
+func partitionRows(of func(whole, ci int) int) []row {
+	cut := func(what string, ways ...way) row {
+		return row{
+			name: "partition: " + what, dose: fmt.Sprint(of(5, 1), " times 2–6 s"), took: 45 * second, hosts: true,
+			units:    shared(of(5, 1), 5, func(u *unit, n int) { cutWorker(u, n, ways) }),
+			recovery: "end of the fault until the next request",
+		}
+	}
+	times := func(f func(u *unit)) (units []func(u *unit)) {
+		for range of(5, 1) {
+			units = append(units, f)
+		}
+		return units
+	}
+	return []row{
+		cut("a worker and Redis", toRedis, fromRedis),
+		cut("a worker and the vendor", toVendor, fromVendor),
+		cut("a worker and both", toRedis, fromRedis, toVendor, fromVendor),
+		cut("only what a worker sends to Redis is lost", toRedis),
+		cut("only what Redis sends to a worker is lost", fromRedis),
+		cut("only what a worker sends to the vendor is lost", toVendor),
+		cut("only what the vendor sends to a worker is lost", fromVendor),
+		{
+			name: "split brain: a master of a cluster is cut off, with a worker on its side", dose: fmt.Sprint(of(5, 1), " times 8 s"), took: 50 * second, hosts: true,
+			units: times(splitCluster),
+		},
+		{
+			name: "split brain: a primary with min-replicas-to-write 1 is cut off from Sentinel, with a worker on its side", dose: fmt.Sprint(of(5, 1), " times 12 s"), took: 50 * second, hosts: true,
+			units: times(splitSentinel),
+		},
+		{
+			name: "a replica that lags by 2.5 s takes over", dose: fmt.Sprint(of(5, 1), " times"), took: 50 * second, hosts: true,
+			units: times(laggingReplica), recovery: "kill of the primary until the next request",
+		},
+	}
+}
+
+// way is one of the directions between a worker's host and others.
+type way func(worker, redis, vendor string) (from, to string)
+
+func toRedis(worker, redis, _ string) (from, to string)     { return worker, redis }
+func fromRedis(worker, redis, _ string) (from, to string)   { return redis, worker }
+func toVendor(worker, _, vendor string) (from, to string)   { return worker, vendor }
+func fromVendor(worker, _, vendor string) (from, to string) { return vendor, worker }
+
+// newHosts is newWorld with hosts, in which nothing listens yet but the vendor.
+func newHosts(u *unit, n int) (*world, []*e2e.Host) {
+	u.Helper()
+	w := newWorldAt(u, nil, (*e2e.Lab).StartVendorForHosts)
+	var hosts []*e2e.Host
+	for range n {
+		hosts = append(hosts, w.l.NewHost())
+	}
+	return w, hosts
+}
+
+// healing is how long the effects of a cut may last after it: what was to be written to Redis waits for
+// the client's time-out of 5 s, and TCP sends again what was lost.
+const healing = 10 * second
+
+// inFlight is CONCURRENCY: as many requests of a worker may be at the vendor.
+const inFlight = 24
+
+// cutWorker loses packets between a worker's host and others; another worker goes on.
+func cutWorker(u *unit, n int, ways []way) {
+	w, h := newHosts(u, 3)
+	redisHost, cut, whole := h[0], h[1], h[2]
+	w.each = 72
+	w.l.Use(redistest.StartAt(u.TB, redisHost.Place()).URL)
+	w.topUp()
+	w.l.WorkersOn(cut, 1)
+	w.l.WorkersOn(whole, 1)
+	var healed []time.Time
+	for range n {
+		w.topUp()
+		w.underLoad()
+		pause(u.between(100*time.Millisecond, second))
+		began := time.Now()
+		var heals []func()
+		for _, way := range ways {
+			from, to := way(cut.IP, redisHost.IP, w.l.Vendor.IP)
+			heals = append(heals, e2e.Lose(u.TB, from, to))
+		}
+		pause(u.between(2*second, 6*second))
+		for _, heal := range heals {
+			heal()
+		}
+		healed = append(healed, time.Now())
+		w.unrecorded(began.Add(-justBefore), time.Now().Add(healing))
+		w.terms.Unsent += inFlight
+	}
+	w.settle()
+	u.sum.recovery = firstAfter(w.l.Vendor.Account(), healed)
+	v := w.judge(false)
+	if most := n * inFlight; v.Extra > most {
+		w.violation("I5", "%d extra requests: a worker that is cut off has %d in flight", v.Extra, most)
+	}
+}
+
+// splitCluster cuts a master and a worker off from the rest of a cluster; the vendor hears both sides. The rest
+// makes the master's replica a master.
+func splitCluster(u *unit) {
+	w, h := newHosts(u, 4)
+	minority, majority := h[0], h[1:3]
+	url, nodes := redistest.StartClusterAt(u.TB, []*redistest.Place{minority.Place(), majority[0].Place(), majority[1].Place()},
+		"--cluster-require-full-coverage", "no")
+	replica := redistest.StartReplicaAt(u.TB, h[3].Place(), nodes, nodes[0])
+	w.l.Use(url)
+	w.l.WorkersOn(minority, 1)
+	w.l.WorkersOn(majority[0], 1)
+	w.split(minority, h[1:], nodes[0], replica, 8*second)
+}
+
+// splitSentinel cuts a primary and a worker off from the rest; Sentinel makes the replica the primary. The
+// old one has no replica then, and refuses writes.
+func splitSentinel(u *unit) {
+	w, h := newHosts(u, 3)
+	args := []string{"--min-replicas-to-write", "1", "--min-replicas-max-lag", "2"}
+	primary, replica := redistest.StartAt(u.TB, h[0].Place(), args...), redistest.StartAt(u.TB, h[1].Place(), "--min-replicas-max-lag", "2")
+	replica.Follow(primary)
+	url, _ := redistest.StartSentinelAt(u.TB, h[2].Place(), primary)
+	w.l.Use(url)
+	w.l.WorkersOn(h[0], 1)
+	w.l.WorkersOn(h[1], 1)
+	w.split(h[0], h[1:], primary, replica, 12*second)
+}
+
+// split cuts the host of a master off from others for a while, under load, and judges.
+func (w *world) split(alone *e2e.Host, others []*e2e.Host, master, replica *redistest.Server, d time.Duration) {
+	w.Helper()
+	w.each = 200 // both sides have work for as long as it lasts
+	w.topUp()
+	w.underLoad()
+	replica.CatchUp(master) // no batch is lost: its writes are at the replica
+	from := time.Now()
+	var heals []func()
+	for _, o := range others {
+		heals = append(heals, e2e.LoseBoth(w.TB, alone.IP, o.IP))
+	}
+	pause(d)
+	for _, heal := range heals {
+		heal()
+	}
+	// What the side that was cut off wrote is lost.
+	w.terms.LostWrites = true
+	w.terms.Unsent += 2 * inFlight
+	w.unrecorded(from.Add(-second), time.Now().Add(healing))
+	w.tookOver(replica)
+	w.enqueueAgain()
+	w.settle()
+	w.judge(false)
+}
+
+// tookOver waits until a replica is the master.
+func (w *world) tookOver(replica *redistest.Server) {
+	w.Helper()
+	rdb := replica.Client()
+	w.l.Await("the replica takes over", longWait, func(ctx context.Context) (bool, string) {
+		info, err := rdb.Info(ctx, "replication").Result()
+		return err == nil && strings.Contains(info, "role:master"), fmt.Sprint(info, err)
+	})
+	// Sentinel tells of it some time later.
+	w.l.Await("Redis answers", longWait, func(ctx context.Context) (bool, string) {
+		_, err := w.l.Operator().Status(ctx, w.plans[0].Batch)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+// laggingReplica has a primary die whose replica lacks its last seconds.
+func laggingReplica(u *unit) {
+	w, h := newHosts(u, 4)
+	primary, replica := redistest.StartAt(u.TB, h[0].Place()), redistest.StartAt(u.TB, h[1].Place())
+	replica.Follow(primary)
+	url, _ := redistest.StartSentinelAt(u.TB, h[2].Place(), primary)
+	w.l.Use(url)
+	w.l.WorkersOn(h[3], 2)
+	w.topUp()
+	w.underLoad()
+	replica.CatchUp(primary)
+	from := time.Now()
+	_, port, err := net.SplitHostPort(primary.Addr)
+	w.must(err == nil, "%v", err)
+	e2e.Lose(u.TB, h[0].IP, h[1].IP, "-p", "tcp", "--sport", port)
+	pause(2500 * time.Millisecond)
+	killed := time.Now()
+	primary.Kill()
+	w.terms.LostWrites = true
+	w.terms.Unsent += 2 * inFlight
+	w.tookOver(replica)
+	w.unrecorded(from.Add(-justBefore), time.Now().Add(healing))
+	w.enqueueAgain()
+	w.settle()
+	u.sum.recovery = firstAfter(w.l.Vendor.Account(), []time.Time{killed.Add(second)})
+	w.judge(false)
+}
