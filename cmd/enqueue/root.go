@@ -310,7 +310,7 @@ func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.G
 
 // producer makes a producer on the session's Redis. Close it.
 func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
-	return engine.NewProducer(ctx, s.rdb, engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer, WaitReplicas: s.set.WaitReplicas})
+	return engine.NewProducer(ctx, s.rdb, engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer, WaitReplicas: s.set.WaitReplicas, Queues: s.set.Queues})
 }
 
 // producing are the settings of the commands that enqueue.

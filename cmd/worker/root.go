@@ -237,7 +237,7 @@ func openSite(ctx context.Context, s config.Settings, o engine.Options, parts si
 
 func workerOptions(s config.Settings) engine.WorkerOptions {
 	return engine.WorkerOptions{
-		Options: engine.Options{Keys: s.Keys, WaitReplicas: s.WaitReplicas, Quota: quota.Settings{
+		Options: engine.Options{Keys: s.Keys, WaitReplicas: s.WaitReplicas, Queues: s.Queues, Quota: quota.Settings{
 			Slots: s.TokenSlots, DefaultLicenses: s.DefaultLicenses, Location: s.Timezone, Guard: s.QuotaGuard,
 			Lease: s.Lease(),
 		}},

@@ -38,7 +38,7 @@ func figures(s settings) []figure {
 		{what: "first call of a short chain behind 100 chains of 1,000", against: "the same with round robin: a plain asynq handler that puts the next call at the end of the queue", unit: "ms", less: true, floor: 1.5,
 			ours: shortChain, theirs: roundRobin},
 	}
-	all = append(append(batchFigures(), all...), replicaFigures()...)
+	all = append(append(batchFigures(), all...), append(replicaFigures(), spreadFigures()...)...)
 	if s.million {
 		all = append(all, figure{what: "a million calls over 100,000 tokens, all the way through", unit: "s", ours: million})
 	}

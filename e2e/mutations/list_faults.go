@@ -68,6 +68,21 @@ var faultMutations = []mutation{
 		"./e2e", "TestMasterHangs",
 	},
 	{
+		"several queues", "a worker takes from as many as it is told, whatever there is",
+		in("internal/engine/queues.go", "		if slices.Contains(there, name) {", "		if false {"),
+		"./internal/engine", "TestNumberOfQueuesChanges",
+	},
+	{
+		"several queues", "all chains go into the first one",
+		in("internal/engine/queues.go", "return names[ledger.TagIndex(ledger.Tag(chain))%len(names)]", "return names[0]"),
+		"./internal/engine", "TestNumberOfQueuesChanges",
+	},
+	{
+		"a day's ramp", "all chains that wait for a day begin in its first moment",
+		in("internal/ledger/lua/library.lua", "till = till + ramp(c.id)", "till = till + 0"),
+		"./internal/engine", "TestDayBeginsWithARamp",
+	},
+	{
 		"acknowledged writes", "a grant counts before replicas have it",
 		in("internal/ledger/run.go", "	ctx = redisconn.Acknowledged(ctx)\n	for try", "	for try"),
 		"./internal/engine", "TestNoRequestBeforeItsGrantIsAcknowledged",

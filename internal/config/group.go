@@ -24,7 +24,7 @@ const (
 	// Webhooks is WEBHOOK_URL, WEBHOOK_SECRETS and WEBHOOK_EVENTS.
 	Webhooks
 
-	// Writing is WAIT_REPLICAS: how what is written to Redis is kept.
+	// Writing is WAIT_REPLICAS and QUEUES: how what is written to Redis is kept and spread.
 	Writing
 
 	// Common is what every command with a Redis has.

@@ -61,6 +61,7 @@ func TestDefaults(t *testing.T) {
 		"Lease":           {s.Lease(), 65 * time.Second},
 		"Concurrency":     {s.Concurrency, 1000},
 		"ServerConc":      {s.ServerConcurrency, 64},
+		"Queues":          {s.Queues, 1},
 		"WaitReplicas":    {s.WaitReplicas, 0},
 		"TokenSlots":      {s.TokenSlots, 2},
 		"DefaultLicenses": {s.DefaultLicenses, 1},

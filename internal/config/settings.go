@@ -36,6 +36,8 @@ type Settings struct {
 	ServerConcurrency int
 	// WaitReplicas is WAIT_REPLICAS, replicas that must have a write before it counts as done, 0 to 100.
 	WaitReplicas int
+	// Queues is QUEUES, queues of asynq over which chains are spread, 1 to 64.
+	Queues int
 	// TokenSlots is TOKEN_SLOTS, requests in flight for one token, 1 or 2.
 	TokenSlots int
 	// DefaultLicenses is DEFAULT_LICENSES, for a token for which none were given. At

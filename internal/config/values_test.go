@@ -16,6 +16,7 @@ func TestValues(t *testing.T) {
 		{"VENDOR_TIMEOUT", "1ms 60s 1m", "0s -1s 13h"},
 		{"SLOT_MARGIN", "100ms 5s", "99ms 0s"},
 		{"CONCURRENCY", "1 10000", "0 10001 -1 1.5 many"},
+		{"QUEUES", "1 64", "0 65 -1 1.5 many"},
 		{"WAIT_REPLICAS", "0 2", "-1 101 1.5 many"},
 		{"SERVER_CONCURRENCY", "1 10000", "0 10001 -1 1.5 many"},
 		{"TOKEN_SLOTS", "1 2", "0 3"},

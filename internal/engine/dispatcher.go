@@ -23,6 +23,7 @@ type dispatcher struct {
 	meter     *meter
 	publish   func(ctx context.Context, f ledger.Dispatch) error
 	inspector *asynq.Inspector
+	consumes  []string      // asynq's queues
 	active    func() int    // runs at work in this process
 	places    int           // runs at work, at most
 	patience  time.Duration // longest wait for a signalled bucket in one command
@@ -50,7 +51,7 @@ func (f *dispatcher) run(ctx context.Context) {
 	wg.Go(func() { f.timers.run(ctx, f.clock.Now, func(tags []string) { f.dispatch(ctx, tags) }) })
 	synced := time.Time{}
 	for ctx.Err() == nil {
-		if time.Since(synced) > syncEvery {
+		if time.Since(synced) > lessOften(syncEvery, len(f.consumes)) {
 			f.sync(ctx)
 			synced = time.Now()
 		}
@@ -110,13 +111,17 @@ func (f *dispatcher) crowded(ctx context.Context) bool {
 
 // sync counts the tasks that wait in asynq.
 func (f *dispatcher) sync(ctx context.Context) {
-	info, err := f.inspector.GetQueueInfo(f.queue)
-	if err != nil {
-		f.pending.Store(0) // no such queue yet
-		return
+	pending, paused := 0, false
+	for _, queue := range f.consumes {
+		info, err := f.inspector.GetQueueInfo(queue)
+		if err != nil {
+			continue // no such queue yet
+		}
+		pending += info.Pending
+		paused = paused || info.Paused
 	}
-	f.pending.Store(int64(info.Pending))
-	f.paused.Store(info.Paused)
+	f.pending.Store(int64(pending))
+	f.paused.Store(paused)
 }
 
 // begun is told that a task left asynq's queue.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -12,16 +13,26 @@ import (
 // ever (asynq #1144). Here it gets a lease that has ended, and asynq does the rest. The task may
 // run again: its dispatch number makes that harmless.
 type leases struct {
-	rdb   redis.UniversalClient
-	queue string
-	here  *sync.Map           // ids of the tasks that this process runs
-	seen  map[string]struct{} // without a lease at the last look
+	rdb    redis.UniversalClient
+	queues []string
+	here   *sync.Map           // ids of the tasks that this process runs
+	seen   map[string]struct{} // without a lease at the last look
 }
 
 // look mends the tasks that have had no lease at two looks. One look is not enough: the two
 // reads are not of one moment. It returns how many it mended.
-func (l *leases) look(ctx context.Context) (int, error) {
-	prefix := "asynq:{" + l.queue + "}:"
+func (l *leases) look(ctx context.Context) (mended int, err error) {
+	without := map[string]struct{}{}
+	for _, queue := range l.queues {
+		n, failed := l.lookAt(ctx, queue, without)
+		mended, err = mended+n, errors.Join(err, failed)
+	}
+	l.seen = without
+	return mended, err
+}
+
+func (l *leases) lookAt(ctx context.Context, queue string, without map[string]struct{}) (int, error) {
+	prefix := "asynq:{" + queue + "}:"
 	active, err := l.rdb.LRange(ctx, prefix+"active", 0, -1).Result()
 	if err != nil {
 		return 0, err
@@ -36,7 +47,6 @@ func (l *leases) look(ctx context.Context) (int, error) {
 			leased[id] = struct{}{}
 		}
 	}
-	without := map[string]struct{}{}
 	var ended []redis.Z
 	for _, id := range active {
 		if _, ok := leased[id]; ok {
@@ -51,7 +61,6 @@ func (l *leases) look(ctx context.Context) (int, error) {
 			ended = append(ended, redis.Z{Member: id})
 		}
 	}
-	l.seen = without
 	if len(ended) == 0 {
 		return 0, nil
 	}

@@ -32,7 +32,7 @@ func TestTaskWithoutALeaseLeavesTheActiveOnes(t *testing.T) {
 		b.Client.Do(ctx, "zadd", prefix+"lease", in, "leased")
 		var here sync.Map
 		here.Store("here", nil)
-		l := &leases{rdb: b.Client, queue: queue, here: &here}
+		l := &leases{rdb: b.Client, queues: []string{queue}, here: &here}
 		for i, want := range []int{0, 1, 0} {
 			if n, err := l.look(ctx); n != want || err != nil {
 				t.Fatalf("look %d mended %d, %v", i+1, n, err)
@@ -73,7 +73,7 @@ func TestTaskWithoutALeaseLeavesTheActiveOnes(t *testing.T) {
 func TestOneLookMendsNoLease(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx := t.Context()
-		l := &leases{rdb: b.Client, queue: "q", here: new(sync.Map)}
+		l := &leases{rdb: b.Client, queues: []string{"q"}, here: new(sync.Map)}
 		for i := range 4 {
 			key := "asynq:{q}:active"
 			if i%2 == 0 {

@@ -63,7 +63,7 @@ func TestEveryDispatchHasATaskOfItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	info, err := w.dispatcher.inspector.GetQueueInfo(w.stack.queue)
+	info, err := w.dispatcher.inspector.GetQueueInfo(w.stack.queues[0])
 	if err != nil || info.Pending != 2 {
 		t.Errorf("%+v, %v; want 2 tasks for 2 feedings", info, err)
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	Prefix string
 	// Queue is the asynq queue; "" is "habilita".
 	Queue string
+	// Queues is how many queues of asynq chains are spread over, Queue and others named after it; 0: 1. It is
+	// MaxQueues at most.
+	Queues int
 	// Tracer makes the spans of enqueueing, runs and attempts; nil: none, at no cost.
 	Tracer trace.TracerProvider
 	// WaitReplicas is how many replicas must have what grants, outcomes and new calls write before
@@ -51,7 +54,7 @@ type stack struct {
 	tracer    tracer
 	rdb       redis.UniversalClient
 	prefix    string
-	queue     string
+	queues    []string // of asynq; the first is Options.Queue
 	keys      *vault.Keys
 	tokenIDs  *vault.TokenIDs
 	ledger    *ledger.Ledger
@@ -99,7 +102,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	clock.Observe(now.UnixMilli())
 	s := &stack{
 		tracer: newTracer(o.Tracer),
-		rdb:    rdb, prefix: o.Prefix, queue: o.Queue, keys: keys, settings: settings,
+		rdb:    rdb, prefix: o.Prefix, queues: queueNames(o.Queue, min(o.Queues, MaxQueues)), keys: keys, settings: settings,
 		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix, ledger.Buckets),
 		registry: membership.New(rdb, o.Prefix), acks: acks,
 	}

@@ -46,7 +46,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{stack: s, publisher: publisher{asynq.NewClientFromRedisClient(rdb), s.queue, s.tracer}, member: member, asked: o.Quota}
+	p := &Producer{stack: s, publisher: publisher{asynq.NewClientFromRedisClient(rdb), s.queues, s.tracer}, member: member, asked: o.Quota}
 	p.living, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.keep(member)
 	p.kept.Go(func() { p.follow(p.living) })

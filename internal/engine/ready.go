@@ -96,17 +96,18 @@ const (
 	writableWait = time.Second // for one answer
 )
 
-// newWritable asks the Redis that has asynq's queue, on a connection of its own: the worker's
+// newWritable asks each Redis that has one of asynq's queues, on a connection of its own: the worker's
 // may all be in use. The command would write, and need memory, were there such a key; there
 // never is.
-func newWritable(rdb redis.UniversalClient, prefix, queue string) *writable {
-	key := prefix + ":{" + queue + "}:none"
+func newWritable(rdb redis.UniversalClient, prefix string, queues []string) *writable {
 	return &writable{ask: func() error {
-		err := rdb.SetArgs(context.Background(), key, "", redis.SetArgs{Mode: "XX"}).Err()
-		if errors.Is(err, redis.Nil) {
-			return nil
+		for _, queue := range queues {
+			err := rdb.SetArgs(context.Background(), prefix+":{"+queue+"}:none", "", redis.SetArgs{Mode: "XX"}).Err()
+			if err != nil && !errors.Is(err, redis.Nil) {
+				return err
+			}
 		}
-		return err
+		return nil
 	}}
 }
 

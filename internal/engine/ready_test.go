@@ -86,11 +86,11 @@ func TestNotReadyWhileNoCallCanRun(t *testing.T) {
 	if err := w.runner.publish(t.Context(), w.dispatch(w.append("token-2", "b"))); err != nil { // makes the queue
 		t.Fatal(err)
 	}
-	if err := w.dispatcher.inspector.PauseQueue(w.stack.queue); err != nil {
+	if err := w.dispatcher.inspector.PauseQueue(w.stack.queues[0]); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "a paused queue", func() bool { return w.Ready(t.Context()) != nil })
-	if err := w.dispatcher.inspector.UnpauseQueue(w.stack.queue); err != nil {
+	if err := w.dispatcher.inspector.UnpauseQueue(w.stack.queues[0]); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "a queue that goes on", func() bool { return w.Ready(t.Context()) == nil })

@@ -30,13 +30,19 @@ func serversFor(places int) int {
 func (w *Worker) newServers(base context.Context) servers {
 	n := serversFor(w.o.Concurrency)
 	all := make(servers, n)
+	queues := map[string]int{}
+	for _, name := range w.consumes {
+		queues[name] = 1
+	}
+	// Together all servers ask all queues four times as often as one server would ask one queue.
+	often := time.Duration(n) * lessOften(1, len(queues))
 	for i := range all {
 		all[i] = asynq.NewServerFromRedisClient(w.asynqRDB, asynq.Config{
 			Concurrency:              (w.o.Concurrency + i) / n,
-			Queues:                   map[string]int{w.stack.queue: 1},
+			Queues:                   queues,
 			BaseContext:              func() context.Context { return base },
-			TaskCheckInterval:        time.Duration(n) * w.o.TaskCheckInterval,
-			DelayedTaskCheckInterval: time.Duration(n) * max(time.Second, w.o.TaskCheckInterval),
+			TaskCheckInterval:        often * w.o.TaskCheckInterval,
+			DelayedTaskCheckInterval: often * max(time.Second, w.o.TaskCheckInterval),
 			ShutdownTimeout:          w.o.ShutdownTimeout,
 			RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
 			ErrorHandler:             asynq.ErrorHandlerFunc(w.failed),

@@ -59,7 +59,7 @@ func decodeTask(t *asynq.Task) (ledger.Dispatch, error) {
 // carrier hands dispatches to asynq.
 type publisher struct {
 	client *asynq.Client
-	queue  string
+	queues []string
 	tracer tracer // of a producer; a worker's chains begin traces of their own
 }
 
@@ -71,7 +71,7 @@ func (c publisher) publish(ctx context.Context, f ledger.Dispatch) error {
 		return err
 	}
 	_, err = c.client.EnqueueContext(ctx, asynq.NewTaskWithHeaders(TypeRun, body, c.tracer.headers(ctx)),
-		asynq.Queue(c.queue), asynq.TaskID(f.TaskID()), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+		asynq.Queue(queueOf(c.queues, f.Chain)), asynq.TaskID(f.TaskID()), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil
 	}

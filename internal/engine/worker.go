@@ -152,6 +152,7 @@ type Worker struct {
 	prove    time.Duration // how long a take-over may take to show that nothing was lost; 0: it can't
 	changes  atomic.Int64  // restarts of Redis that were seen
 	asynqRDB redis.UniversalClient
+	consumes []string // queues of asynq that it takes tasks from
 	running  sync.Map // ids of asynq's tasks that this process runs
 	vendor   *wolkvox.Client
 	member   *membership.Membership
@@ -249,8 +250,10 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 
 func (w *Worker) assemble(me string) {
 	w.places, w.stopped = make(places, w.o.Concurrency), make(chan struct{})
-	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queue)
-	publish := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queue: w.stack.queue}.publish
+	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queues)
+	publish := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queues: w.stack.queues}.publish
+	inspector := asynq.NewInspectorFromRedisClient(w.asynqRDB)
+	w.consumes = consumed(inspector, w.stack.queues)
 	d, idle := newTimers(), newIdleRuns()
 	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix, breaker.Trip{}), breaker.MonitorOptions{
 		// A probe's request ends within the lease of its slot.
@@ -264,10 +267,10 @@ func (w *Worker) assemble(me string) {
 	}
 	w.dispatcher = &dispatcher{
 		stack: w.stack, log: w.log, meter: w.meter, publish: publish, timers: d, idle: idle,
-		inspector: asynq.NewInspectorFromRedisClient(w.asynqRDB),
-		active:    func() int { return int(w.runner.active.Load()) },
-		places:    w.o.Concurrency,
-		patience:  max(signalWait, w.o.TaskCheckInterval),
+		inspector: inspector, consumes: w.consumes,
+		active:   func() int { return int(w.runner.active.Load()) },
+		places:   w.o.Concurrency,
+		patience: max(signalWait, w.o.TaskCheckInterval),
 	}
 	if w.o.severalNodes() {
 		w.dispatcher.patience = ledger.Briefly
@@ -277,12 +280,12 @@ func (w *Worker) assemble(me string) {
 	w.runner.health = w.health
 	w.reconciler = &reconciler{
 		stack: w.stack, health: w.health, log: w.log, meter: w.meter, timers: d, me: me, retention: w.o.Retention, every: w.o.ReconcileInterval,
-		leases: &leases{rdb: w.stack.rdb, queue: w.stack.queue, here: &w.running},
+		leases: &leases{rdb: w.stack.rdb, queues: w.consumes, here: &w.running},
 		ids:    rand.IntN(ledger.Buckets),
 	}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
-		producer: &Producer{stack: w.stack, publisher: publisher{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queue, w.stack.tracer}},
+		producer: &Producer{stack: w.stack, publisher: publisher{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queues, w.stack.tracer}},
 		every:    min(lookEvery, w.o.ReconcileInterval), lease: runLease,
 	}
 }

@@ -260,6 +260,11 @@ local function stay(c, batch, field, rec, now)
   return { 'deferred', BUSY, till, rec[R.server], 0, c.id, c.f }
 end
 
+-- RAMP is over how long the chains that wait for a day begin in it, so that not all of them come to Redis
+-- and the vendor at once. Each has its own time, by its name.
+local RAMP = 5000
+local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16) % RAMP end
+
 -- start asks for the grant of the head's next attempt and writes it down: the
 -- attempt is counted here, before anything is sent.
 -- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
@@ -287,7 +292,9 @@ local function start(c, nonce, s, now, servers)
   local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now)
   if not g.granted then
     if g.why == 'clock' then return { 'clock' } end
-    local reply = defer(c, batch, field, rec, g.why, g.until_ms, g.detail, now)
+    local till = g.until_ms
+    if g.why == 'quota' or g.why == 'midnight' then till = till + ramp(c.id) end
+    local reply = defer(c, batch, field, rec, g.why, till, g.detail, now)
     if reply[4] ~= '' then redis.call('HSET', c.key, 'y', g.why .. ': ' .. reply[4]) end
     reply[5] = g.reclaimed or 0
     return reply

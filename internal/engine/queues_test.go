@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+
+	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
+)
+
+func TestHashSlot(t *testing.T) {
+	if got := hashSlot("123456789"); got != 0x31C3 {
+		t.Errorf("%#x", got)
+	}
+	c := redistest.Start(t, "--cluster-enabled", "yes").Client()
+	for _, name := range queueNames("habilita", 8) {
+		if want, err := c.ClusterKeySlot(t.Context(), "asynq:{"+name+"}:pending").Result(); err != nil || int(want) != hashSlot(name) {
+			t.Errorf("%s: %d, want %d, %v", name, hashSlot(name), want, err)
+		}
+	}
+}
+
+// More queues leave the others' names as they are, and every master has about as many.
+func TestQueueNames(t *testing.T) {
+	all := queueNames("habilita", MaxQueues)
+	if all[0] != "habilita" || len(all) != MaxQueues {
+		t.Fatal(all)
+	}
+	for n := 1; n <= MaxQueues; n++ {
+		names := queueNames("habilita", n)
+		if !slices.Equal(names, all[:n]) {
+			t.Fatalf("%d: %v", n, names)
+		}
+		for _, masters := range []int{3, 6} {
+			has := make([]int, masters)
+			for _, name := range names {
+				has[hashSlot(name)*masters/clusterSlots]++
+			}
+			if slices.Max(has) > n/masters+2 {
+				t.Errorf("%d queues at %d masters: %v", n, masters, has)
+			}
+		}
+	}
+	of := map[string]int{}
+	for i := range ledger.Buckets {
+		of[queueOf(all[:16], ledger.TagAt(i)+"aaaaaaaaaaaaaaaaaaaaaa")]++
+	}
+	for name, n := range of {
+		if n != ledger.Buckets/16 {
+			t.Errorf("%s has %d buckets", name, n)
+		}
+	}
+}
+
+// A worker takes what others put into more queues, or into fewer, than it has: their number may be raised and
+// lowered while tasks wait.
+func TestNumberOfQueuesChanges(t *testing.T) {
+	for name, c := range map[string]struct{ before, after int }{"raised": {1, 8}, "lowered": {8, 1}} {
+		t.Run(name, func(t *testing.T) {
+			redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+				key := testKey(t)
+				first := openWorld(t, "redis://"+b.Addr+"/0", key, func(o *WorkerOptions) { o.Queues = c.before })
+				var chains []string
+				used := map[string]bool{}
+				for _, token := range []string{"one", "two", "three", "four", "five", "six"} {
+					id := first.append(token, "a")
+					if err := first.runner.publish(t.Context(), first.dispatch(id)); err != nil {
+						t.Fatal(err)
+					}
+					chains = append(chains, id)
+					used[queueOf(first.stack.queues, id)] = true
+				}
+				if len(used) < min(2, c.before) {
+					t.Fatalf("one queue has all: %v", used)
+				}
+				if err := first.Close(); err != nil {
+					t.Fatal(err)
+				}
+				w := openWorld(t, "redis://"+b.Addr+"/0", key, func(o *WorkerOptions) { o.Queues = c.after })
+				w.begin()
+				for range chains {
+					w.made("a task of an older queue")
+				}
+				for _, id := range chains {
+					// Dispatched once: its task was taken.
+					n, err := b.Client.Get(t.Context(), "habilita:{"+ledger.Tag(id)+"}:feed").Int()
+					if err != nil || n != 1 {
+						t.Errorf("%s was dispatched %d times, %v", id, n, err)
+					}
+				}
+			})
+		})
+	}
+}
