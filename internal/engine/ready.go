@@ -102,7 +102,8 @@ const (
 func newWritable(rdb redis.UniversalClient, prefix string, queues []string) *writable {
 	return &writable{ask: func() error {
 		for _, queue := range queues {
-			err := rdb.SetArgs(context.Background(), prefix+":{"+queue+"}:none", "", redis.SetArgs{Mode: "XX"}).Err()
+			key := prefix + ":{" + queue + "}:none"
+			err := rdb.SetArgs(context.Background(), key, "", redis.SetArgs{Mode: "XX"}).Err()
 			if err != nil && !errors.Is(err, redis.Nil) {
 				return err
 			}
