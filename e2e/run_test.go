@@ -260,7 +260,7 @@ func TestRunGivesUpAndGoesOn(t *testing.T) {
 	p := Plan{Batch: "bad", Rows: []Row{{Token: "bad-1"}, {Token: "bad-1"}, {Token: "bad-1"}, {Token: "good-1"}}}
 	file := l.runOf(p)
 	r := l.mustRun(3, file)
-	if !strings.Contains(r.Stderr, "PLEASE VALIDATE TOKEN") || !strings.Contains(r.Stderr, "--retry-failed") {
+	if !strings.Contains(r.Stderr, "PLEASE VALIDATE TOKEN") || !strings.Contains(r.Stderr, "correct the token of 1 call in ") {
 		t.Errorf("%s", r)
 	}
 	for _, c := range []struct {

@@ -30,10 +30,10 @@ type runResult struct {
 	complete bool // no row was left out
 }
 
-// failed are calls that were given up: the first ones, and how many there are.
+// failed are calls that were given up: the first ones, how many there are, and of how many the token is wrong.
 type failed struct {
-	first []control.CallRecord
-	n     int
+	first     []control.CallRecord
+	n, tokens int
 }
 
 func (e *runResult) read(s engine.Summary) {
@@ -56,6 +56,9 @@ func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
 		}
 		if f.n++; f.n <= maxShownFailures {
 			f.first = append(f.first, c)
+		}
+		if control.RemedyOf(control.Cause(c)) == control.RemedyToken {
+			f.tokens++
 		}
 	}
 	return f, nil
@@ -130,7 +133,10 @@ func (r *fileRun) tellFailures(e runResult) {
 	if more := e.failed.n - len(e.failed.first); more > 0 {
 		fmt.Fprintf(r.err, "given up: %s more, which %s has\n", count(more, "call"), e.Results)
 	}
-	if e.failed.n > 0 {
+	if e.failed.tokens > 0 {
+		fmt.Fprintf(r.err, "next: correct the token of %s in %s, then: %s\n", count(e.failed.tokens, "call"), quoteFile(r.in.name), r.resume())
+	}
+	if e.failed.n > e.failed.tokens {
 		fmt.Fprintf(r.err, "next: %s --retry-failed", r.resume())
 		if e.Status.HeldChains > 0 {
 			fmt.Fprint(r.err, "   (or --skip-failed, to go on behind them)")

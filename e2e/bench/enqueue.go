@@ -47,13 +47,28 @@ func memoryTask(r *rig) float64 {
 }
 
 // memoryFurther is what the second to tenth call of a token takes.
-func memoryFurther(r *rig) float64 {
+func memoryFurther(r *rig) float64 { return r.further(r.csv) }
+
+func memoryFurtherWithIDs(r *rig) float64 { return r.further(r.csvWithIDs) }
+
+func (r *rig) further(csv func(tokens, each int, how order) string) float64 {
 	n := r.n(memoryTokens)
 	var sizes []float64
 	for _, each := range []int{1, 10} {
 		r.reset()
-		file := r.csv(n, each, together)
+		file := csv(n, each, together)
 		sizes = append(sizes, r.grown(func() { r.bulk(file, fmt.Sprint("memory", each)) }))
 	}
 	return (sizes[1] - sizes[0]) / float64(9*n)
+}
+
+// memoryProducer is by how much the most memory that the command ever had grows for each row of a longer file.
+func memoryProducer(r *rig) float64 {
+	few, many := r.n(200_000), r.n(1_200_000)
+	var peaks []float64
+	for _, n := range []int{few, many} {
+		r.reset()
+		peaks = append(peaks, r.bulkPeak(r.csv(n, 1, together), fmt.Sprint("peak", n)))
+	}
+	return (peaks[1] - peaks[0]) / float64(many-few)
 }

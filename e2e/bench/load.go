@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -39,9 +41,18 @@ func (r *rig) csvOf(prefix string, tokens, each int, how order) string {
 
 const manyServers = 100
 
+// csvWithIDs gives each row an id of 12 characters.
+func (r *rig) csvWithIDs(tokens, each int, how order) string {
+	return r.csvFile("t", tokens, each, manyServers, how, true)
+}
+
 // csvAt has the tokens shared among so many servers.
 func (r *rig) csvAt(prefix string, tokens, each, servers int, how order) string {
-	name := fmt.Sprintf("%s-%d-%d-%d-%v.csv", prefix, tokens, each, servers, how)
+	return r.csvFile(prefix, tokens, each, servers, how, false)
+}
+
+func (r *rig) csvFile(prefix string, tokens, each, servers int, how order, ids bool) string {
+	name := fmt.Sprintf("%s-%d-%d-%d-%v-%v.csv", prefix, tokens, each, servers, how, ids)
 	if path := r.made[name]; path != "" {
 		return path
 	}
@@ -49,13 +60,17 @@ func (r *rig) csvAt(prefix string, tokens, each, servers int, how order) string 
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	r.no(err)
 	w := bufio.NewWriter(f)
-	_, _ = w.WriteString("server,token,ref\n")
+	header, format := "server,token,ref", "%04d,%s,order-%[3]d\n"
+	if ids {
+		header, format = header+",id", "%04d,%s,order-%[3]d,row-%08[3]d\n"
+	}
+	_, _ = fmt.Fprintln(w, header)
 	for i := range tokens * each {
 		t := i / each
 		if how == apart {
 			t = i % tokens
 		}
-		_, _ = fmt.Fprintf(w, "%04d,%s,order-%d\n", 1+t%servers, token(prefix, t), i)
+		_, _ = fmt.Fprintf(w, format, 1+t%servers, token(prefix, t), i)
 	}
 	r.no(w.Flush())
 	r.no(f.Close())
@@ -71,6 +86,21 @@ func (r *rig) bulk(file, batch string) time.Duration {
 
 // bulkFrom tells also when the process was started.
 func (r *rig) bulkFrom(file, batch string) (time.Time, time.Duration) {
+	began, took, _ := r.bulkProcess(file, batch)
+	return began, took
+}
+
+// bulkPeak tells the most memory that the process ever had, in bytes.
+func (r *rig) bulkPeak(file, batch string) float64 {
+	_, _, ended := r.bulkProcess(file, batch)
+	usage, ok := ended.SysUsage().(*syscall.Rusage)
+	if !ok || runtime.GOOS != "linux" {
+		r.tb.Fatal("the most memory of a process can be told on Linux alone")
+	}
+	return float64(usage.Maxrss) * 1024
+}
+
+func (r *rig) bulkProcess(file, batch string) (time.Time, time.Duration, *os.ProcessState) {
 	cmd := exec.Command(r.bin.Enqueue, "bulk", file, "--batch", batch, "--json", "--progress", "none")
 	cmd.Env = r.environ()
 	began := time.Now()
@@ -82,7 +112,7 @@ func (r *rig) bulkFrom(file, batch string) (time.Time, time.Duration) {
 	if sum.Rows == 0 || sum.Enqueued != sum.Rows {
 		r.tb.Fatalf("enqueue bulk: %+v", sum)
 	}
-	return began, took
+	return began, took, cmd.ProcessState
 }
 
 // plainBulk enqueues as many tasks by asynq's client from 64 goroutines.
