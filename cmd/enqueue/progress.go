@@ -13,6 +13,9 @@ import (
 // plainEvery is the distance of plain progress lines.
 const plainEvery = 3 * time.Second
 
+// sameAgain is the distance of plain progress lines that say the same.
+const sameAgain = time.Minute
+
 // meter shows how something long goes on.
 type meter interface {
 	// update says how much is done of total (0: not known), in words too.
@@ -43,18 +46,22 @@ func (silent) update(int64, int64, string) {}
 func (q silent) log(line string)           { fmt.Fprintln(q.w, line) }
 func (silent) stop()                       {}
 
-// lines writes the words of an update as a line, at most one in every.
+// lines writes the words of an update as a line, at most one in every, and the same again once
+// in a while only: who waits for a day wants to see that it lives, and no file full of it.
 type lines struct {
 	w     io.Writer
 	every time.Duration
 	last  time.Time
+	words string
 }
 
 func (l *lines) update(_, _ int64, words string) {
-	if now := time.Now(); now.Sub(l.last) >= l.every {
-		l.last = now
-		fmt.Fprintln(l.w, words)
+	now := time.Now()
+	if since := now.Sub(l.last); since < l.every || words == l.words && since < sameAgain {
+		return
 	}
+	l.last, l.words = now, words
+	fmt.Fprintln(l.w, words)
 }
 
 func (l *lines) log(line string) { fmt.Fprintln(l.w, line) }

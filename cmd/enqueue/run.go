@@ -237,9 +237,9 @@ func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Setting
 func (r *fileRun) words(s localrun.State) string {
 	words := counts(s.Status)
 	if n := len(s.Tomorrow); n > 0 {
-		words += fmt.Sprintf("; today's quota is used up for %s, until %s", count(n, "chain"), local(control.Time{Time: s.Next}, r.zone))
+		return words + fmt.Sprintf("; today's quota is used up for %s, until %s", count(n, "chain"), local(control.Time{Time: s.Next}, r.zone))
 	}
-	return words
+	return words + obstacles(s.Progress, r.zone)
 }
 
 // notOpened says why a job can't begin or go on.

@@ -252,3 +252,19 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// A file of a job that waits for a day is not full of one line.
+func TestPlainLinesSayTheSameOnce(t *testing.T) {
+	var out strings.Builder
+	m := &lines{w: &out}
+	for _, words := range []string{"1 of 2", "1 of 2", "2 of 2", "2 of 2"} {
+		m.update(0, 0, words)
+	}
+	if out.String() != "1 of 2\n2 of 2\n" {
+		t.Error(out.String())
+	}
+	m.last = m.last.Add(-sameAgain)
+	if m.update(0, 0, "2 of 2"); !strings.HasSuffix(out.String(), "2 of 2\n2 of 2\n") {
+		t.Error("it says no more that it lives")
+	}
+}

@@ -157,6 +157,11 @@ func progressOf(p control.Progress, zone *time.Location) string {
 			words += ", " + inWords(spanOf(*p.ETASeconds)) + " to go"
 		}
 	}
+	return words + obstacles(p, zone)
+}
+
+// obstacles are what chains wait for, and why calls failed last, to be put behind counts.
+func obstacles(p control.Progress, zone *time.Location) string {
 	var parts []string
 	for _, w := range p.Waiting {
 		if w.Reason != "held" { // counts has those
@@ -167,8 +172,9 @@ func progressOf(p control.Progress, zone *time.Location) string {
 			parts = append(parts, part)
 		}
 	}
+	words := ""
 	if len(parts) > 0 {
-		words += "; waiting"
+		words = "; waiting"
 		if p.Sampled {
 			words += " (sample)"
 		}

@@ -100,6 +100,15 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, every, tim
 	return last.Status, w.why()
 }
 
+// Obstacles fills in what chains of a batch wait for, from a sample, and their last errors.
+func (o *Control) Obstacles(ctx context.Context, batchName string, p *Progress) error {
+	m, tags, err := o.batch(ctx, batchName)
+	if err != nil {
+		return err
+	}
+	return o.sample(ctx, m, tags, 0, p)
+}
+
 // alike reports whether two have the same reasons and errors, and both a rate or none. The
 // numbers of a sample differ each time, which is no news.
 func (p Progress) alike(q Progress) bool {

@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -281,5 +282,27 @@ func TestCrashIsRemembered(t *testing.T) {
 	rows, err := os.ReadFile(ResultsOf(file))
 	if err != nil || strings.Count(string(rows), "succeeded") != 1 {
 		t.Errorf("results: %s %v", rows, err)
+	}
+}
+
+// Who looks at a job that gets nowhere is told why.
+func TestWhyNothingHappens(t *testing.T) {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(wolkvoxtest.Request) wolkvoxtest.Fault {
+		return wolkvoxtest.Fault{Kind: wolkvoxtest.Status500}
+	}})
+	c := config(newFile(t, "x"), sim)
+	c.Worker.RetryMin, c.Worker.RetryMax = time.Hour, time.Hour
+	j := start(t, c, rows(1, 1))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var why State
+	_, err := j.Work(ctx, false, func(s State) {
+		if len(s.LastErrors) > 0 {
+			why = s
+			stop()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || len(why.Waiting) != 1 || why.Waiting[0].Reason != "back-off" || !strings.Contains(why.LastErrors[0], "500") {
+		t.Errorf("%+v, %v", why.Progress, err)
 	}
 }

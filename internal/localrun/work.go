@@ -55,9 +55,9 @@ func (j *Job) Failed(ctx context.Context) iter.Seq2[control.CallRecord, error] {
 	}
 }
 
-// State is how far a job is.
+// State is how far a job is. What it waits for, and why, is there where nothing changes.
 type State struct {
-	control.Status
+	control.Progress
 	control.Outlook
 }
 
@@ -72,7 +72,7 @@ const (
 // written, or why the worker had to stop; the state is the last one in any case. Call it once.
 func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, error) {
 	if s, err := j.Status(ctx); err != nil || s.Settled {
-		return State{Status: s}, errors.Join(err, j.results.finish(ctx)) // nothing to do
+		return State{Progress: control.Progress{Status: s}}, errors.Join(err, j.results.finish(ctx)) // nothing to do
 	}
 	run, stop := context.WithCancel(ctx)
 	defer stop()
@@ -131,12 +131,15 @@ func (j *Job) look(ctx context.Context, today bool, seen func(State)) (State, er
 		if err != nil {
 			return last, err
 		}
-		state := State{Status: s}
+		state := State{Progress: control.Progress{Status: s}}
 		if distance = min(distance*5/4, lookMost); s != last.Status {
 			distance = lookEvery
 		}
 		if s.Settled || s == last.Status {
 			if state.Outlook, err = j.world.op.Outlook(ctx, s); err != nil {
+				return last, err
+			}
+			if err := j.world.op.Obstacles(ctx, j.head.Batch, &state.Progress); err != nil {
 				return last, err
 			}
 		}
