@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
+	"habilita/internal/control"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/vault"
@@ -115,25 +117,30 @@ old key from HABILITA_KEYS. If it was cut off, run it again.`,
 				}
 				return string(anew), nil
 			})
-			if err != nil {
+			if err != nil && control.Unread(err) == 0 {
 				return fmt.Errorf("%s sealed anew before it stopped: %w", count(n, "token"), err)
 			}
-			chunks, err := schedule.NewStore(s.rdb, prefix).Reseal(cmd.Context(), keys)
-			if err != nil {
+			chunks, more := schedule.NewStore(s.rdb, prefix).Reseal(cmd.Context(), keys)
+			unread := errors.Join(err, more)
+			if err := more; err != nil && control.Unread(err) == 0 {
 				return fmt.Errorf("%s sealed anew, and %s of schedules before it stopped: %w", count(n, "token"), count(chunks, "chunk"), err)
 			}
 			first := keys.IDs()[0]
 			if asJSON {
-				return writeJSON(a.out, map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming})
+				return errors.Join(writeJSON(a.out, map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming}), unread)
 			}
-			fmt.Fprintf(a.out, "%s sealed anew under key %s; the others were so already\n", count(n, "token"), first)
+			others := "the others were so already"
+			if unread != nil {
+				others = "some can't be reached now"
+			}
+			fmt.Fprintf(a.out, "%s sealed anew under key %s; %s\n", count(n, "token"), first, others)
 			if chunks > 0 {
 				fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", count(chunks, "chunk"))
 			}
 			if naming {
 				fmt.Fprintln(a.out, "the naming key was sealed anew too")
 			}
-			return nil
+			return unread
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, `one JSON object: {"key","tokens","schedule_chunks","naming_key"}`)

@@ -1,10 +1,10 @@
 // Command mutations takes one mechanism at a time out of a copy of the module and shows
 // that a test fails for each.
 //
-//	go run -C e2e ./mutations                all of them, and the table
-//	go run -C e2e ./mutations -only fence    those whose name holds the text
-//	go run -C e2e ./mutations -write         and the table into docs/mutations.md
-//	go run -C e2e ./mutations -list          run nothing, print that document
+//	go run -C e2e ./mutations                        all of them, and the table
+//	go run -C e2e ./mutations -only 'fence|lease'    those whose name matches
+//	go run -C e2e ./mutations -write                 and the table into docs/mutations.md
+//	go run -C e2e ./mutations -list                  run nothing, print that document
 //
 // It needs git, to know the module's files, and redis-server. The checkout is left alone:
 // the copy is deleted at the end.
@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -39,7 +40,7 @@ func main() {
 func run(ctx context.Context, args []string, out, errs io.Writer) (err error) {
 	flags := flag.NewFlagSet("mutations", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	only := flags.String("only", "", "only mutations whose mechanism or test holds this `text`")
+	only := flags.String("only", "", "only mutations whose mechanism or test matches this regular `expression` (no case)")
 	write := flags.Bool("write", false, "write "+docsFile+" when all were caught")
 	list := flags.Bool("list", false, "run nothing; print "+docsFile+" as the list says it")
 	verbose := flags.Bool("v", false, "show what each failing test said")
@@ -57,14 +58,18 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	which, err := regexp.Compile("(?i)" + *only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	var chosen []mutation
 	for _, m := range all() {
-		if strings.Contains(m.Mechanism+" "+m.Test, *only) {
+		if which.MatchString(m.Mechanism + " " + m.Test) {
 			chosen = append(chosen, m)
 		}
 	}
 	if len(chosen) == 0 {
-		return fmt.Errorf("no mutation holds %q", *only)
+		return fmt.Errorf("no mutation matches %q", *only)
 	}
 	began := time.Now()
 	b, err := newBench(ctx, root)

@@ -254,7 +254,10 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 	} else {
 		all, err := q.batches.List(ctx)
 		if !unread.note(err) {
-			return nil, err
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			unread.note(&ledger.UnreadBatchesError{Batches: 1, Cause: err}) // those of the list
 		}
 		for _, b := range all {
 			ids = append(ids, b.ID)

@@ -39,12 +39,14 @@ func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time
 // ("" leaves it). A token that was given again meanwhile is passed again: its producer may
 // still seal under the older key. It returns how many were replaced.
 func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (string, error)) (int, error) {
-	replaced := 0
-	for i := range Buckets {
-		tag := TagAt(i)
+	replaced, unread := 0, &UnreadError{}
+	for _, tag := range l.readable(ctx, AllTags(), unread) {
 		for cursor := uint64(0); ; {
 			kv, next, err := l.rdb.HScan(ctx, l.bucket(tag)+"tokens", cursor, "", 500).Result()
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
+				unread.add(tag, err)
+				break
+			} else if err != nil {
 				return replaced, err
 			}
 			for j := 0; j+1 < len(kv); j += 2 {
@@ -61,7 +63,7 @@ func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (
 			}
 		}
 	}
-	return replaced, nil
+	return replaced, unread.orNil()
 }
 
 func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal func(token, sealed string) (string, error)) (bool, error) {
