@@ -127,7 +127,7 @@ func TestFailedSync(t *testing.T) {
 		t.Run(fmt.Sprint(syncs), func(t *testing.T) {
 			t.Parallel()
 			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
-			c := config(newFile(t, "x"), sim)
+			c := hasty(config(newFile(t, "x"), sim))
 			left := &atomic.Int64{}
 			left.Store(syncs)
 			safe := &atomic.Int64{}

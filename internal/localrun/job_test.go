@@ -28,7 +28,8 @@ func noon() *time.Location {
 	return time.FixedZone("noon", int((12*time.Hour - now.Sub(now.Truncate(24*time.Hour))).Seconds()))
 }
 
-// config is a job on a simulated vendor, with short times.
+// config is a job on a simulated vendor. No request of it times out, however busy the machine is: each
+// has an outcome that is known.
 func config(file string, sim *wolkvoxtest.Server) Config {
 	return Config{
 		File: file, Batch: "job", Policy: "hold",
@@ -43,12 +44,19 @@ func config(file string, sim *wolkvoxtest.Server) Config {
 			}, nil
 		},
 		Worker: engine.WorkerOptions{
-			Options:    engine.Options{Quota: quota.Settings{Location: noon(), Guard: time.Millisecond, Lease: 2 * time.Second}},
-			WolkvoxURL: sim.URL, CallTimeout: time.Second, VendorTimeout: time.Second, SlotMargin: time.Second,
+			Options:    engine.Options{Quota: quota.Settings{Location: noon(), Guard: time.Millisecond, Lease: 2 * time.Minute}},
+			WolkvoxURL: sim.URL, CallTimeout: time.Minute, VendorTimeout: time.Minute, SlotMargin: time.Minute,
 			RetryMin: 10 * time.Millisecond, RetryMax: 20 * time.Millisecond, Log: zerolog.Nop(),
 			TaskCheckInterval: 5 * time.Millisecond,
 		},
 	}
+}
+
+// hasty is a job whose leases a test waits for. A request may time out, and then is made again.
+func hasty(c Config) Config {
+	w := &c.Worker
+	w.CallTimeout, w.VendorTimeout, w.SlotMargin, w.Quota.Lease = 2*time.Second, 2*time.Second, time.Second, 3*time.Second
+	return c
 }
 
 // unnamed are calls of some tokens in turn.

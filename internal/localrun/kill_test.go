@@ -35,7 +35,7 @@ func TestKilledThenCorrected(t *testing.T) {
 				}
 				return wolkvoxtest.Fault{}
 			}})
-			c := config(newFile(t, "x"), sim)
+			c := hasty(config(newFile(t, "x"), sim))
 			j, err := Open(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
