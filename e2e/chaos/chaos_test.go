@@ -105,7 +105,7 @@ func TestWithTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := withTable(string(doc), "| a table |\n")
+	text, err := withTable(string(doc), "| a table |\n", false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +113,13 @@ func TestWithTable(t *testing.T) {
 	if !strings.HasPrefix(text, before) || !strings.Contains(text, "\n| a table |\n") || !strings.Contains(text, tableEnd) {
 		t.Error(text)
 	}
-	if _, err := withTable("no place", ""); err == nil {
+	if _, err := withTable("no place", "", false, nil); err == nil {
 		t.Error("a text with no place was taken")
+	}
+	const there = "of a run\n\n| one   | 1 |\n| other | 1 |\n| one, more | 1 |\n\n- one: a note\n- other: a note\n"
+	text, err = withTable(tableBegin+there+tableEnd, "| one | 2 |\n", true, []*row{{name: "one"}})
+	if want := tableBegin + "\nof a run\n\n| other | 1 |\n| one, more | 1 |\n\n- other: a note\n\n| one | 2 |\n\n" + tableEnd; err != nil || text != want {
+		t.Errorf("%v:\n%s", err, text)
 	}
 }
 

@@ -7,19 +7,21 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"habilita/e2e"
-	"time"
 )
 
 const (
 	docsFile   = "docs/reliability.md"
-	tableBegin = "<!-- the table of a full run: go run -C e2e ./chaos -write -->\n"
+	tableBegin = "<!-- the tables of full doses: go run -C e2e ./chaos -write -->\n"
 	tableEnd   = "<!-- the end of the table -->\n"
 )
 
-// writeDocs puts the table of a full run into docs/reliability.md.
+// writeDocs puts the table of a run into docs/reliability.md: of all rows in the place of what is there, of
+// some behind it.
 func writeDocs(s settings, report []*row, began time.Time) error {
 	root, err := e2e.Root()
 	if err != nil {
@@ -35,19 +37,32 @@ func writeDocs(s settings, report []*row, began time.Time) error {
 		began.UTC().Format(time.DateOnly), s.seed, len(report), time.Since(began).Round(time.Second), s.parallel,
 		runtime.NumCPU(), runtime.Version(), redisVersion())
 	printTable(&table, report)
-	text, err := withTable(string(old), table.String())
+	text, err := withTable(string(old), table.String(), s.some, report)
 	if err != nil {
 		return fmt.Errorf("%s: %w", docsFile, err)
 	}
 	return os.WriteFile(name, []byte(text), 0o644)
 }
 
-// withTable puts a table in the place of the one that a text has.
-func withTable(text, table string) (string, error) {
+// withTable puts a table in the place of what a text has: behind it, if the table is of some rows, which
+// then stand in no other table of the text.
+func withTable(text, table string, some bool, rows []*row) (string, error) {
 	before, rest, ok := strings.Cut(text, tableBegin)
-	_, after, ended := strings.Cut(rest, tableEnd)
+	there, after, ended := strings.Cut(rest, tableEnd)
 	if !ok || !ended {
 		return "", fmt.Errorf("it lacks the line %q or %q", strings.TrimSpace(tableBegin), strings.TrimSpace(tableEnd))
+	}
+	if some {
+		var kept []string
+		for _, line := range strings.Split(strings.TrimSpace(there), "\n") {
+			if !slices.ContainsFunc(rows, func(r *row) bool {
+				name, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), "  ")
+				return strings.HasPrefix(line, "| "+r.name+" |") || name == r.name || strings.HasPrefix(line, "- "+r.name+": ")
+			}) {
+				kept = append(kept, line)
+			}
+		}
+		table = strings.Join(kept, "\n") + "\n\n" + table
 	}
 	return before + tableBegin + "\n" + table + "\n" + tableEnd + after, nil
 }
