@@ -83,6 +83,16 @@ var receiptMutations = []mutation{
 		"./internal/engine", "TestLostReplyOfAnAppend",
 	},
 	{
+		"past times", "one before 1970 is sent as it is",
+		in("internal/ledger/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
+		"./internal/engine", "TestTimesOfCalls/redis",
+	},
+	{
+		"past times", "one however far ahead is taken",
+		in("internal/engine/call.go", "time.Until(t) > MaxAhead", "false"),
+		"./internal/engine", "TestTimesOfCalls/redis",
+	},
+	{
 		"a repeat under an Idempotency-Key is answered as the first", "what the first was answered is not kept",
 		in("internal/web/api/calls.go", "case record.answer != \"\":", "case false:"),
 		"./internal/web/api", "TestIdempotencyKey",
