@@ -33,6 +33,11 @@ func batchFigures() []figure {
 	wide := batch{tokens: 3000, each: 5, servers: 100, latency: time.Second, atOnce: 3000, env: []string{"CONCURRENCY=3000"}}
 	ones := batch{tokens: 10_000, each: 1, servers: 100, latency: 300 * time.Millisecond, atOnce: 1000, env: []string{"CONCURRENCY=1000"}}
 	varied := batch{tokens: 500, each: 20, servers: 50, varied: true, atOnce: defaultConcurrency}
+	long := batch{tokens: 1000, each: 40, servers: 50, latency: 300 * time.Millisecond, atOnce: defaultConcurrency}
+	const near = "the same with Redis on the same machine"
+	far := func(what string, b batch) figure {
+		return figure{what: "batch: " + what + ", Redis 1 ms away", against: near, unit: "s", less: true, floor: 1.3, ours: b.farSeconds, theirs: b.seconds}
+	}
 	return []figure{
 		{what: "batch: 1,000 tokens x 10 calls over 50 servers, 300 ms, default settings, time over least", against: handler,
 			unit: "x", less: true, floor: 1.4, absolute: true, ours: tens.overLeast, theirs: tens.plainOverLeast},
@@ -42,6 +47,13 @@ func batchFigures() []figure {
 			unit: "/s", floor: 1, ours: ones.rate, theirs: ones.plainRate},
 		{what: "batch: 500 tokens x 20 calls over 50 servers, lognormal (median 400 ms, 99 % 5 s), time over least",
 			unit: "x", less: true, floor: 1.3, absolute: true, ours: varied.overLeast},
+		far("1,000 tokens x 10 calls, 300 ms", tens),
+		far("3,000 tokens x 5 calls, 1 s", wide),
+		far("10,000 tokens x 1 call, 300 ms", ones),
+		{what: "forecast: 1,000 tokens x 40 calls over 50 servers, 300 ms, time over that of bulk --dry-run",
+			unit: "x", less: true, floor: 1.2, absolute: true, ours: long.overPlan},
+		{what: "forecast: the same, halfway, time left over that of watch",
+			unit: "x", less: true, floor: 1.2, absolute: true, ours: long.overForecast},
 	}
 }
 

@@ -39,6 +39,16 @@ var workerMutations = []mutation{
 		"./internal/ledger", "TestRunLeavesItsChainForOthers",
 	},
 	{
+		"idle workers are told of tasks", "a producer tells nobody of its task",
+		in("internal/engine/producer.go", "done.Ready = append(done.Ready, ledger.TaskReady)", "_ = ledger.TaskReady"),
+		"./internal/engine", "TestIdleWorkerIsToldOfTasks",
+	},
+	{
+		"idle workers are told of tasks", "a word that comes while asynq does not ask is forgotten",
+		in("internal/engine/asking.go", "a.told = min(a.told+n, a.servers)", "_ = a.servers"),
+		"./internal/engine", "TestAskWaitsUntilSomebodyTells",
+	},
+	{
 		"runs go on in other buckets", "a chain is given to a run and published too",
 		in("internal/engine/dispatcher.go", "			if f.idle.give(d) {\n				continue\n			}", "			f.idle.give(d)"),
 		"./internal/engine", "TestIdleRunGetsTheNextChain",

@@ -34,6 +34,7 @@ type dispatcher struct {
 	prefetch prefetch
 	timers   *timers
 	idle     *idleRuns
+	asking   *asking
 }
 
 const (
@@ -72,6 +73,10 @@ func (f *dispatcher) run(ctx context.Context) {
 			continue
 		}
 		f.idle.more.Store(len(tags) == most)
+		if at := slices.Index(tags, ledger.TaskReady); at >= 0 {
+			tags = slices.Delete(tags, at, at+1)
+			f.asking.tell(1)
+		}
 		free := f.free()
 		each := (free + len(tags) - 1) / max(1, len(tags))
 		for part := range slices.Chunk(tags, perDispatch) {

@@ -139,7 +139,9 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	}
 	for _, f := range done.Dispatches {
 		// A chain that can't be dispatched now is found by a worker; the call is safe.
-		_ = p.publisher.publish(ctx, f)
+		if p.publisher.publish(ctx, f) == nil {
+			done.Ready = append(done.Ready, ledger.TaskReady)
+		}
 	}
 	// Ready for others too: chains that waited, and those of its token that more licences wake.
 	if len(done.Ready) > 0 {

@@ -19,14 +19,15 @@ const (
 	// A worker with very many places has more of them: it starts as many runs when a batch comes.
 	mostServers   = 16
 	placesForMore = 64
+	janitorEvery  = 8 * time.Second // asynq's own
 )
 
 func serversFor(places int) int {
 	return max(1, min(maxServers, places/placesPerServer), min(mostServers, places/placesForMore))
 }
 
-// newServers shares the worker's places among servers. Together they ask asynq as often as
-// one server would.
+// newServers shares the worker's places among servers. What asynq does now and then, they do together as often
+// as one server would.
 func (w *Worker) newServers(base context.Context) servers {
 	n := serversFor(w.o.Concurrency)
 	all := make(servers, n)
@@ -36,13 +37,18 @@ func (w *Worker) newServers(base context.Context) servers {
 	}
 	// Together all servers ask all queues four times as often as one server would ask one queue.
 	often := time.Duration(n) * lessOften(1, len(queues))
+	check := often * w.o.TaskCheckInterval
+	if w.asking.decides() {
+		check = w.o.TaskCheckInterval
+	}
 	for i := range all {
 		all[i] = asynq.NewServerFromRedisClient(w.asynqRDB, asynq.Config{
 			Concurrency:              (w.o.Concurrency + i) / n,
 			Queues:                   queues,
 			BaseContext:              func() context.Context { return base },
-			TaskCheckInterval:        often * w.o.TaskCheckInterval,
+			TaskCheckInterval:        check,
 			DelayedTaskCheckInterval: often * max(time.Second, w.o.TaskCheckInterval),
+			JanitorInterval:          time.Duration(n) * janitorEvery,
 			ShutdownTimeout:          w.o.ShutdownTimeout,
 			RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
 			ErrorHandler:             asynq.ErrorHandlerFunc(w.failed),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -95,6 +96,7 @@ func TestOtherChainsOfARunAreTracesOfTheirOwn(t *testing.T) {
 		other = fmt.Sprint("other-", i)
 	}
 	otherChain := w.append(other, "beside")
+	w.runner.budget = time.Hour // the run goes on, however slow the machine is
 	running, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(running) }()

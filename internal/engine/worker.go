@@ -46,8 +46,8 @@ type WorkerOptions struct {
 	Log               zerolog.Logger
 	Metrics           prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
 
-	// TaskCheckInterval is how often an idle worker asks asynq for tasks; 0: 10 ms. A
-	// worker that stops may wait for as long.
+	// TaskCheckInterval is how long asynq waits after it found no task; 0: 10 ms. A worker that stops may wait for as
+	// long. An idle worker, which is told of tasks, asks every 200 ms, or every TaskCheckInterval if that is longer.
 	TaskCheckInterval time.Duration
 	// ReconcileInterval is how often a worker looks for what should run and does not, since
 	// an signal or a process was lost; 0: 5 s.
@@ -164,6 +164,7 @@ type Worker struct {
 	reconciler *reconciler
 	scheduler  *scheduler
 	taking     atomic.Bool // takes calls
+	asking     *asking
 	places     places
 	stopped    chan struct{} // closed when the worker takes no more calls
 	hangs      atomic.Bool   // the shutdown was not waited for to its end
@@ -222,10 +223,13 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	}
 	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close(), w.probe.Close()) }
 	redisconn.Pipelined(rdb)
-	redisconn.Pipelined(w.asynqRDB)
 	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
 		return nil, closing(err)
 	}
+	w.stopped = make(chan struct{})
+	w.asking = newAsking(serversFor(o.Concurrency), max(askRarely, o.TaskCheckInterval), w.stopped)
+	w.asynqRDB.AddHook(w.asking) // before Pipelined: an ask that waits holds no connection
+	redisconn.Pipelined(w.asynqRDB)
 	ready.Store(true)
 	if c := early.Load(); c != nil {
 		w.restarted(ctx, nil, *c)
@@ -249,11 +253,18 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 }
 
 func (w *Worker) assemble(me string) {
-	w.places, w.stopped = make(places, w.o.Concurrency), make(chan struct{})
+	w.places = make(places, w.o.Concurrency)
 	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queues)
-	publish := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queues: w.stack.queues}.publish
+	publish := func(ctx context.Context, f ledger.Dispatch) error {
+		err := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queues: w.stack.queues}.publish(ctx, f)
+		w.asking.tell(1)
+		return err
+	}
 	inspector := asynq.NewInspectorFromRedisClient(w.asynqRDB)
 	w.consumes = consumed(inspector, w.stack.queues)
+	if len(w.consumes) == 1 {
+		w.asking.queue = w.consumes[0]
+	}
 	d, idle := newTimers(), newIdleRuns()
 	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix, breaker.Trip{}), breaker.MonitorOptions{
 		// A probe's request ends within the lease of its slot.
@@ -266,7 +277,7 @@ func (w *Worker) assemble(me string) {
 		noteDue: d.note, publish: publish, idle: idle,
 	}
 	w.dispatcher = &dispatcher{
-		stack: w.stack, log: w.log, meter: w.meter, publish: publish, timers: d, idle: idle,
+		stack: w.stack, log: w.log, meter: w.meter, publish: publish, timers: d, idle: idle, asking: w.asking,
 		inspector: inspector, consumes: w.consumes,
 		active:   func() int { return int(w.runner.active.Load()) },
 		places:   w.o.Concurrency,

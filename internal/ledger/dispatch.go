@@ -139,10 +139,14 @@ func (l *Ledger) signalAgain(ctx context.Context, taken []redis.Z) {
 	}
 }
 
+// TaskReady stands among the signalled buckets for a task that its producer has enqueued in asynq: so a worker that
+// waits for a bucket learns of it.
+const TaskReady = "task"
+
 func bucketsOf(taken []redis.Z) []string {
 	tags := make([]string, 0, len(taken))
 	for _, z := range taken {
-		if tag, ok := z.Member.(string); ok && TagIndex(tag) >= 0 {
+		if tag, ok := z.Member.(string); ok && (TagIndex(tag) >= 0 || tag == TaskReady) {
 			tags = append(tags, tag)
 		}
 	}
