@@ -70,6 +70,16 @@ var producerMutations = []mutation{
 		"./internal/ledger", "TestShortEntriesFindCalls",
 	},
 	{
+		"a local job bears a busy machine", "it gives its own Redis up after 5 s",
+		in("internal/localrun/inproc/redis.go", "?read_timeout=5m", ""),
+		"./internal/localrun", "TestRedisInsideIsWaitedFor",
+	},
+	{
+		"a local job bears a busy machine", "it makes as many calls at once as a worker",
+		in("cmd/enqueue/run.go", "set.Concurrency = localConcurrency", ""),
+		"./cmd/enqueue", "TestStories/runcalls",
+	},
+	{
 		"a dry run of a local job", "it writes into the journal what was asked for",
 		in("internal/localrun/job.go", "if !j.dry {", "if true {"),
 		"./internal/localrun", "TestLookChangesNothing",

@@ -21,9 +21,10 @@ type Redis struct {
 	done sync.WaitGroup
 }
 
-// Open starts a Redis that only Dial reaches.
+// Open starts a Redis that only Dial reaches. Its URL has clients wait long for an answer: it can't be away, but it may
+// have much to do.
 func Open() *Redis {
-	return begin(&Redis{m: miniredis.NewMiniRedis(), url: "redis://127.0.0.1:6379/0"})
+	return begin(&Redis{m: miniredis.NewMiniRedis(), url: "redis://127.0.0.1:6379/0?read_timeout=5m"})
 }
 
 // Listen starts a Redis on a free port of loopback, which every user of this machine can
