@@ -78,9 +78,10 @@ func (r *rig) reset() {
 
 // proc is a process of a turn.
 type proc struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	out  *bufio.Reader
+	cmd    *exec.Cmd
+	listen string // of a worker: its address
+	done   chan struct{}
+	out    *bufio.Reader
 }
 
 // start starts a program whose error output goes to a file, as a service's would.
@@ -180,7 +181,8 @@ func (r *rig) worker(vendorURL string, env ...string) *proc {
 	r.no(err)
 	listen := ln.Addr().String()
 	r.no(ln.Close())
-	p := r.start("worker", r.bin.Worker, r.environ(append([]string{"WOLKVOX_URL=" + vendorURL, "LISTEN=" + listen}, env...)...))
+	p := r.start(fmt.Sprint("worker", len(r.procs)), r.bin.Worker, r.environ(append([]string{"WOLKVOX_URL=" + vendorURL, "LISTEN=" + listen}, env...)...))
+	p.listen = listen
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		if resp, err := http.Get("http://" + listen + "/readyz"); err == nil {
 			_ = resp.Body.Close()
@@ -189,7 +191,7 @@ func (r *rig) worker(vendorURL string, env ...string) *proc {
 			}
 		}
 		if time.Since(began) > 20*time.Second {
-			b, _ := os.ReadFile(filepath.Join(r.dir, "worker.log"))
+			b, _ := os.ReadFile(filepath.Join(r.dir, fmt.Sprint("worker", len(r.procs)-1, ".log")))
 			r.tb.Fatalf("the worker is not ready\n%s", b)
 		}
 	}

@@ -19,7 +19,9 @@ func spreadFigures() []figure {
 			floor: 1.2, ours: spread(masters, "16"), theirs: spread(masters, "1"),
 		})
 	}
-	return all
+	return append(all, figure{
+		what: "8 workers on one ledger: calls of the busiest over the mean", unit: "x", less: true, absolute: true, floor: 1.3, ours: share(8, 2000, 10),
+	})
 }
 
 func spread(masters int, queues string) func(*rig) float64 {
