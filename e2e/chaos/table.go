@@ -12,7 +12,7 @@ func rows(full bool) []row {
 		return ci
 	}
 	all := []row{}
-	for _, family := range []func(of func(whole, ci int) int) []row{workerRows, stopRows, termRows, crowdRows, producerRows, restartRows, redisRows, refuseRows, lostRows, networkRows, partitionRows, vendorRows, simulatedRows, poisonRows, inputRows, fullRows, diskRows} {
+	for _, family := range []func(of func(whole, ci int) int) []row{workerRows, stopRows, termRows, crowdRows, producerRows, restartRows, redisRows, nodeRows, refuseRows, lostRows, networkRows, partitionRows, vendorRows, simulatedRows, poisonRows, inputRows, fullRows, diskRows} {
 		all = append(all, family(of)...)
 	}
 	return all
