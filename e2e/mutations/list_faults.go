@@ -68,6 +68,11 @@ var faultMutations = []mutation{
 		"./e2e", "TestMasterHangs",
 	},
 	{
+		"versions", "the ledger of a later version is used",
+		in("internal/engine/format.go", "if have > ledgerFormat {", "if false {"),
+		"./internal/engine", "TestLedgerOfALaterVersionIsRefused",
+	},
+	{
 		"several queues", "a worker takes from as many as it is told, whatever there is",
 		in("internal/engine/queues.go", "		if slices.Contains(there, name) {", "		if false {"),
 		"./internal/engine", "TestNumberOfQueuesChanges",

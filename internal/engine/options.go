@@ -106,6 +106,9 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix, ledger.Buckets),
 		registry: membership.New(rdb, o.Prefix), acks: acks,
 	}
+	if err := s.checkFormat(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.openKey(ctx, cmp.Or(o.keyReturns, keyReturns)); err != nil {
 		return nil, err
 	}
