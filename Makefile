@@ -7,7 +7,7 @@ LDFLAGS = -X habilita/internal/version.commit=$(shell git rev-parse HEAD 2>/dev/
 	-X habilita/internal/version.date=$(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-redis e2e race lint fmt cover bench bench-go demo screenshots matrix chaos mutations ci clean
+.PHONY: help build test test-redis e2e race lint fmt cover bench bench-go demo screenshots matrix chaos containers mutations ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ matrix: ## every case in simulated time, of which go test runs a few: above a qu
 
 chaos: ## break everything under load, for half an hour: docs/reliability.md
 	$(GO) run -C e2e ./chaos
+
+containers: ## the compose files, in a container engine of the tests' own (takes Linux, root, docker.io)
+	HABILITA_REQUIRE_CONTAINERS=1 HABILITA_CONTAINERS=all $(GO) test -C e2e -count=1 -timeout 40m -v ./containers
 
 mutations: ## take one mechanism out at a time: a test fails for each; writes docs/mutations.md
 	$(GO) run -C e2e ./mutations -write

@@ -6,6 +6,7 @@
 //	go run -C e2e ./bench -only 'hand-off'   rows whose name matches
 //	go run -C e2e ./bench -n 1 -scale 0.1    a quick look
 //	go run -C e2e ./bench -million           and a million calls all the way through
+//	go run -C e2e ./bench -cost              what a call takes of each process: docs/scaling.md
 //	go run -C e2e ./bench -growth            how the cost grows: 10,000, 100,000, 1,000,000 calls
 //
 // habilita is the built commands, worker and enqueue, as users run them, with default

@@ -37,6 +37,7 @@ type settings struct {
 	turns           int
 	scale           float64
 	million, growth bool
+	cost            bool
 }
 
 // run returns the exit status: 0 measured, 1 a measurement failed, 2 wrong usage. A floor
@@ -49,6 +50,16 @@ func run(ctx context.Context, args []string, out, errw io.Writer) int {
 	_ = os.Setenv("HABILITA_REQUIRE_REDIS", "1") // no row is skipped
 	logging.Disable()                            // servers are ended while clients are open
 	defer e2e.Remove()
+	if s.cost {
+		ok := printCosts(s, out, func(what string, f func(r *rig)) bool {
+			_, _ = fmt.Fprintf(errw, "%s ...\n", what)
+			return ctx.Err() == nil && e2e.Standalone(ctx, what, errw, func(tb testing.TB) { f(newRig(ctx, tb, s, errw)) })
+		})
+		if !ok {
+			return 1
+		}
+		return 0
+	}
 	var lines []line
 	for _, f := range figures(s) {
 		if !s.only.MatchString(f.what) || ctx.Err() != nil {
@@ -108,6 +119,7 @@ func parse(args []string, errw io.Writer) (settings, error) {
 	fs.Float64Var(&s.scale, "scale", 1, "size of the loads, for a quick look; the floors are meant for 1")
 	fs.BoolVar(&s.million, "million", false, "also take a million calls over 100,000 tokens all the way through")
 	fs.BoolVar(&s.growth, "growth", false, "measure instead how the cost grows with the number of calls")
+	fs.BoolVar(&s.cost, "cost", false, "measure instead what a call takes of each process, on one Redis and on clusters")
 	if err := fs.Parse(args); err != nil {
 		return s, err
 	}

@@ -34,6 +34,7 @@ type rig struct {
 	dir     string
 	bin     e2e.Binaries
 	redis   *redistest.Server
+	url     string        // REDIS_URL of all processes
 	rdb     *redis.Client // wide enough for 64 goroutines
 	keys    string
 	procs   []*proc
@@ -45,6 +46,7 @@ type rig struct {
 func newRig(ctx context.Context, tb testing.TB, s settings, out io.Writer) *rig {
 	r := &rig{tb: tb, ctx: ctx, out: out, scale: s.scale, dir: tb.TempDir(), redis: redistest.Start(tb), made: map[string]string{}}
 	var err error
+	r.url = r.redis.URL
 	r.bin, err = e2e.Build()
 	r.no(err)
 	r.keys, err = vault.GenerateKey("bench")
@@ -128,7 +130,7 @@ func (r *rig) self() string {
 }
 
 func (r *rig) environ(pairs ...string) []string {
-	return append([]string{"REDIS_URL=" + r.redis.URL, "HABILITA_KEYS=" + r.keys, "PATH=" + os.Getenv("PATH"), "HOME=" + r.dir,
+	return append([]string{"REDIS_URL=" + r.url, "HABILITA_KEYS=" + r.keys, "PATH=" + os.Getenv("PATH"), "HOME=" + r.dir,
 		"DEFAULT_LICENSES=10", "LOG_FORMAT=json"}, append(r.env, pairs...)...)
 }
 

@@ -188,9 +188,13 @@ func (p *project) bulk(tokens, each int) {
 
 func (p *project) status(batch string) (s control.Status) {
 	p.Helper()
-	out, err := p.enqueue(nil, "status", batch, "--json")
-	p.no(err)
-	p.no(json.Unmarshal([]byte(out), &s))
+	await(p, "status of "+batch, func(context.Context) (bool, string) { // while a node is away, it exits with 1
+		out, err := p.enqueue(nil, "status", batch, "--json")
+		if err != nil {
+			return false, err.Error()
+		}
+		return json.Unmarshal([]byte(out), &s) == nil, out
+	})
 	return s
 }
 
