@@ -83,6 +83,11 @@ var receiptMutations = []mutation{
 		"./internal/engine", "TestLostReplyOfAnAppend",
 	},
 	{
+		"a lost reply of a decision", "what it did is told as nothing",
+		in("internal/ledger/lua/once.lua", "if told then return cjson.decode(told) end", ""),
+		"./internal/ledger", "TestLostReplyOfADecision",
+	},
+	{
 		"past times", "one before 1970 is sent as it is",
 		in("internal/ledger/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls/redis",

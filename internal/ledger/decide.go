@@ -167,7 +167,7 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 		for _, f := range part {
 			args = append(args, f)
 		}
-		r, err := l.run(ctx, l.cancelBatch, Tag(part[0]), args...)
+		r, err := l.runOnce(ctx, l.cancelBatch, Tag(part[0]), args...)
 		if err != nil {
 			return total, err
 		}
@@ -206,26 +206,32 @@ type execution struct {
 	args []any
 }
 
-// runMany executes a script several times in one round trip, in the order given where
+// runOnce executes a script of a decision, which answers the same if it is sent again.
+func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any) (reply, error) {
+	return l.read(s.run(ctx, l.rdb, l.keysOnce(tag), args...))
+}
+
+// runMany executes a script of a decision several times in one round trip, in the order given where
 // they are of one bucket. It returns a reply for each, nil where that one failed, and
 // the errors.
 func (l *Ledger) runMany(ctx context.Context, s script, steps []execution) ([]reply, error) {
 	if len(steps) == 1 { // a single one is tried again where the connection breaks
-		r, err := l.run(ctx, s, steps[0].tag, steps[0].args...)
+		r, err := l.runOnce(ctx, s, steps[0].tag, steps[0].args...)
 		return []reply{r}, err
 	}
 	out := make([]reply, len(steps))
-	cmds := make([]*redis.Cmd, len(steps))
+	cmds, keys := make([]*redis.Cmd, len(steps)), make([][]string, len(steps))
 	pipe := l.rdb.Pipeline()
 	for i, st := range steps {
-		cmds[i] = pipe.EvalSha(ctx, s.hash(), l.keys(st.tag), st.args...)
+		keys[i] = l.keysOnce(st.tag)
+		cmds[i] = pipe.EvalSha(ctx, s.hash(), keys[i], st.args...)
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var errs []error
 	for i, st := range steps {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = s.eval(ctx, l.rdb, l.keys(st.tag), st.args...).Slice()
+			v, err = s.eval(ctx, l.rdb, keys[i], st.args...).Slice()
 		}
 		if err != nil {
 			errs = append(errs, err)

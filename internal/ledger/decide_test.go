@@ -229,7 +229,7 @@ func TestLargeChainIsCancelledInSlices(t *testing.T) {
 		"chain": func(h *harness) int {
 			slices, total := 0, 0
 			for {
-				r, err := h.l.run(h.ctx, h.l.cancelChain, testTag, tok(1), "", "0", "")
+				r, err := h.l.runOnce(h.ctx, h.l.cancelChain, testTag, tok(1), "", "0", "")
 				h.no(err)
 				slices++
 				h.is(r.int(1) <= 501, true)

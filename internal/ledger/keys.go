@@ -5,6 +5,8 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 )
 
@@ -150,4 +152,9 @@ func (l *Ledger) bucket(tag string) string { return l.prefix + ":{" + tag + "}:"
 func (l *Ledger) keys(tag string) []string {
 	p := l.bucket(tag)
 	return []string{p, p + "whole"}
+}
+
+// keysOnce are those of one execution of a decision: with the name under which its answer is kept.
+func (l *Ledger) keysOnce(tag string) []string {
+	return append(l.keys(tag), l.bucket(tag)+"told:"+strconv.FormatUint(rand.Uint64(), 36))
 }

@@ -100,12 +100,17 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	grants := func(name string) script {
 		return newScript(func() string { return o.Admission.Library }, source("base"), source("library"), source(name))
 	}
+	decides := func(name string) script {
+		text := func(s string) func() string { return func() string { return s } }
+		return newScript(func() string { return o.Admission.Library }, source("base"), source("library"),
+			text("local function decision()\n"), source(name), text("end\n"), source("once"))
+	}
 	l.tidyIDs = newScript(source("tidy_ids"))
 	l.append_ = newScript(source("base"), source("append")) // it grants nothing
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
-	l.dispatch, l.decide, l.reseal = grants("dispatch"), grants("decide"), grants("reseal")
-	l.cancelChain, l.cancelBatch, l.purge = grants("cancel_chain"), grants("cancel_batch"), grants("purge")
-	l.cancelScheduled = grants("cancel_scheduled")
+	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
+	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")
+	l.cancelChain, l.cancelBatch = decides("cancel_chain"), decides("cancel_batch")
 	l.restore, l.lift, l.releaseSlot = grants("restore"), grants("lift"), grants("release_slot")
 	l.signal, l.epochScript = newScript(source("signal")), newScript(source("epoch"))
 	return l

@@ -116,7 +116,7 @@ func (l *Ledger) CancelScheduled(ctx context.Context, id string) (int, error) {
 	}
 	total := 0
 	for part := range slices.Chunk(members, 200) {
-		r, err := l.run(ctx, l.cancelScheduled, Tag(id), part...)
+		r, err := l.runOnce(ctx, l.cancelScheduled, Tag(id), part...)
 		if err != nil {
 			return total, err
 		}

@@ -1,0 +1,10 @@
+-- The end of a script of a person's decision, whose own file is the function decision before it. If
+-- its reply is lost and Redis' client sends it again, it answers as it did at first, and does
+-- nothing: what it did is not found a second time. Atomic.
+-- KEYS[3] where the answer is kept for a minute; its name is new for each execution
+-- Reply: that of decision
+local told = redis.call('GET', KEYS[3])
+if told then return cjson.decode(told) end
+local answer = decision()
+redis.call('SET', KEYS[3], cjson.encode(answer), 'PX', 60000)
+return answer
