@@ -56,11 +56,6 @@ func TestOneNodeOfAClusterDies(t *testing.T) {
 	if s, err := op.WaitSettled(t.Context(), batch, 0, Patience, nil); err != nil || s.HeldChains != tokens/2 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	const schedules = 9 // of which the node has some
-	for i := range schedules {
-		rows := l.File(fmt.Sprint("night", i, ".csv"), "server,token\n0001,"+good(1)+"\n")
-		l.MustEnqueue("schedule", "add", fmt.Sprint("night", i), "--cron", "0 2 1 1 *", "--timezone", "America/Bogota", "--file", rows)
-	}
 	dies.Kill()
 
 	// Each answers for the rest, says that it is not all, and exits with 1.
@@ -87,9 +82,6 @@ func TestOneNodeOfAClusterDies(t *testing.T) {
 	}
 	if rows := lines[control.QuotaRow](l, partly("quota", "--json")); len(rows) == 0 || len(rows) >= tokens {
 		t.Errorf("%d tokens", len(rows))
-	}
-	if rows := lines[control.Schedule](l, partly("schedule", "list", "--json")); len(rows) == 0 || len(rows) >= schedules {
-		t.Errorf("%d schedules", len(rows))
 	}
 	held := lines[control.Chain](l, partly("chains", "--held", "--json"))
 	if len(held) == 0 || len(held) >= tokens/2 {
