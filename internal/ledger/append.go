@@ -178,14 +178,12 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 	if !a.Until.IsZero() && !a.Look {
 		until = strconv.FormatInt(a.Until.UnixMilli(), 10)
 	}
-	eval := func(c redis.Scripter, g *Group, byHash bool) *redis.Cmd {
+	// arguments are the script's for a group, behind head.
+	arguments := func(g *Group, head ...any) []any {
 		g.close()
-		keys := l.keys(g.tag)
-		args := append([]any{a.Batch, a.Policy, a.flags(), l.fingerprint, until, g.name(a.Look || a.AtOnce)}, g.args...)
-		if byHash {
-			return c.EvalSha(ctx, l.append_.hash(), keys, args...)
-		}
-		return l.append_.eval(ctx, c, keys, args...)
+		out := append(make([]any, 0, len(head)+6+len(g.args)), head...)
+		out = append(out, a.Batch, a.Policy, a.flags(), l.fingerprint, until, g.name(a.Look || a.AtOnce))
+		return append(out, g.args...)
 	}
 	seen := map[string]bool{}
 	for i, g := range groups {
@@ -193,14 +191,15 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			return fmt.Errorf("chain: two groups of bucket %s at once", g.tag)
 		}
 		seen[g.tag] = true
-		cmds[i] = eval(pipe, g, true)
+		keys := l.keys(g.tag) // EvalSha would copy all arguments once more: they are most of what a bulk sends
+		cmds[i] = pipe.Do(ctx, arguments(g, "evalsha", l.append_.hash(), strconv.Itoa(len(keys)), keys[0], keys[1])...)
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var errs []error
 	for i, g := range groups {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = eval(l.rdb, g, false).Slice()
+			v, err = l.append_.eval(ctx, l.rdb, l.keys(g.tag), arguments(g)...).Slice()
 		}
 		if err != nil {
 			if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // most often all have the same

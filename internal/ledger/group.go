@@ -141,7 +141,8 @@ func (g *Group) Add(c *NewCall) error {
 		g.close()
 		g.runs = append(g.runs, groupRun{len(g.args), g.calls})
 		id := ChainID(c.Token, c.Chain)
-		g.args = append(g.args, id, c.Sealed, string(appendText(nil, c.Server)), nil)
+		var server [16]byte
+		g.args = append(g.args, id, c.Sealed, string(appendText(server[:0], c.Server)), nil)
 		g.chain, g.sealed, g.server, g.licenses, g.at = id, c.Sealed, c.Server, c.Licenses, c.At
 		g.withhold = c.Withhold
 		g.run, g.head = 0, len(g.args)-1
@@ -160,9 +161,21 @@ func (g *Group) sameRun(c *NewCall) bool {
 	return name == "" && c.Chain == "" || name != "" && name[1:] == c.Chain && c.Chain != ""
 }
 
+// small are the numbers of calls of most runs, as arguments.
+var small = func() (all [perScript + 1]any) {
+	for n := range all {
+		all[n] = strconv.Itoa(n)
+	}
+	return all
+}()
+
 // close writes down how many calls the last run has.
 func (g *Group) close() {
 	if g.run == 0 {
+		return
+	}
+	if g.licenses == 0 && g.at.IsZero() && !g.withhold && g.run < len(small) {
+		g.args[g.head] = small[g.run]
 		return
 	}
 	n := strconv.Itoa(g.run)
@@ -184,7 +197,8 @@ func (g *Group) close() {
 
 // record is what a new call's record has behind the time. What is empty at its end is left out.
 func record(c *NewCall) string {
-	b := make([]byte, 0, 24+len(c.Ref)+len(c.Chain))
+	var room [96]byte
+	b := room[:0]
 	switch {
 	case c.Notify:
 		b = strconv.AppendInt(append(b, ",["...), int64(c.Row), 10)
