@@ -104,8 +104,13 @@ var faultMutations = []mutation{
 	},
 	{
 		"acknowledged writes", "too few replicas are enough",
-		in("internal/redisconn/acks.go", "if err == nil && got >= a.replicas {", "if err == nil {"),
+		in("internal/redisconn/acks.go", "enough := err == nil && got >= a.replicas; {", "enough := err == nil; {\n	case enough:"),
 		"./internal/redisconn", "TestReplicasAcknowledge",
+	},
+	{
+		"acknowledged writes", "as many replicas as are asked for are enough, whatever others there are",
+		in("internal/redisconn/acks.go", "return max(a.replicas, has.count)", "return a.replicas"),
+		"./internal/redisconn", "TestAllReplicasThatAreThereAcknowledge",
 	},
 	{
 		"acknowledged writes", "a call that is appended twice for its replicas is told as known",

@@ -23,36 +23,52 @@ const writtenFor = 10 * time.Second
 // Acknowledged. Each pipeline of such writes ends with one WAIT on the same connection, so that the
 // node that did the writes answers for them. One Acks may serve several clients of the same Redis.
 //
+// At least WAIT_REPLICAS of them must acknowledge, and all that did lately: with Sentinel, a primary that is being
+// replaced by one replica may still have another one, which follows it and later loses what it acknowledged. A
+// replica that has been missing for gone counts no more.
+//
 // A write that too few replicas acknowledge in time fails with a *NotReplicatedError and keeps its
 // reply: the master has carried it out. A nil *Acks waits for none.
 type Acks struct {
 	replicas int
 	prefix   string
 	wait     time.Duration // ackWait
+	gone     time.Duration // the constant
 	missed   atomic.Int64
 
-	mu      sync.Mutex
-	lacking map[string]time.Time // node -> since when no write was acknowledged there
+	mu       sync.Mutex
+	lacking  map[string]time.Time // node -> since when no write was acknowledged there
+	attached map[string]*attached // node -> its replicas
 }
+
+// attached are the replicas of a node.
+type attached struct {
+	count int       // that acknowledged lately
+	short time.Time // since when fewer do; zero: they all do
+}
+
+// gone is how long a replica may be missing before it counts no more. Sentinel demotes a former primary within
+// that time after a planned failover.
+const gone = 10 * time.Second
 
 // NewAcks waits for that many replicas; nil for 0. The prefix is that of the keys that it writes.
 func NewAcks(replicas int, prefix string) *Acks {
 	if replicas <= 0 {
 		return nil
 	}
-	return &Acks{replicas: replicas, prefix: prefix, wait: ackWait, lacking: map[string]time.Time{}}
+	return &Acks{replicas: replicas, prefix: prefix, wait: ackWait, gone: gone, lacking: map[string]time.Time{}, attached: map[string]*attached{}}
 }
 
 // NotReplicatedError says that a write was carried out, and that too few replicas acknowledged it in
 // time. Another node that takes over may lack it.
 type NotReplicatedError struct {
 	Node      string // address of the master; "FailoverClient" where Sentinel names it
-	Want, Got int    // replicas
+	Want, Got int    // replicas; Want is WAIT_REPLICAS, or as many as acknowledged lately
 	Cause     error  // of WAIT itself; nil: it answered
 }
 
 func (e *NotReplicatedError) Error() string {
-	s := fmt.Sprintf("%d of the %d replicas that WAIT_REPLICAS asks for acknowledged a write at %s within %s", e.Got, e.Want, e.Node, ackWait)
+	s := fmt.Sprintf("%d of %d replicas acknowledged a write at %s within %s (WAIT_REPLICAS)", e.Got, e.Want, e.Node, ackWait)
 	if e.Cause != nil {
 		s = fmt.Sprintf("the %d replicas that WAIT_REPLICAS asks for could not be waited for at %s: %v", e.Want, e.Node, e.Cause)
 	}
@@ -158,29 +174,77 @@ func (a *Acks) keep(masters map[string]bool) {
 			delete(a.lacking, node)
 		}
 	}
+	for node := range a.attached {
+		if !masters[node] {
+			delete(a.attached, node)
+		}
+	}
 }
 
 func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
+	addr := node.Options().Addr
+	if info, err := askInfo(ctx, node, "replication"); err == nil {
+		a.has(addr, onlineReplicas(info))
+	}
 	pipe := node.Pipeline()
 	pipe.Set(ctx, key, "", writtenFor)
-	wait := pipe.Do(ctx, "wait", a.replicas, a.wait.Milliseconds())
+	wait := pipe.Do(ctx, "wait", a.want(addr), a.wait.Milliseconds())
 	_, _ = pipe.Exec(ctx) // WAIT has its own error
 	got, err := wait.Int()
-	return a.judge(node.Options().Addr, got, err)
+	return a.judge(addr, got, err)
+}
+
+// has notes that a node has replicas.
+func (a *Acks) has(node string, replicas int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if has := a.attached[node]; has == nil {
+		a.attached[node] = &attached{count: replicas}
+	} else if has.short.IsZero() {
+		has.count = max(has.count, replicas)
+	}
+}
+
+// want is how many replicas must acknowledge a write at a node.
+func (a *Acks) want(node string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.wantLocked(node)
+}
+
+func (a *Acks) wantLocked(node string) int {
+	if has := a.attached[node]; has != nil {
+		return max(a.replicas, has.count)
+	}
+	return a.replicas
 }
 
 // judge notes how a WAIT ended, and returns the error of one that has too few.
 func (a *Acks) judge(node string, got int, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err == nil && got >= a.replicas {
-		delete(a.lacking, node)
-		return nil
+	has := a.attached[node]
+	if has == nil {
+		has = &attached{}
+		a.attached[node] = has
 	}
-	if _, known := a.lacking[node]; !known {
-		a.lacking[node] = time.Now()
+	want := a.wantLocked(node)
+	switch enough := err == nil && got >= a.replicas; {
+	case enough && got >= want:
+		has.count, has.short = got, time.Time{}
+	case enough && !has.short.IsZero() && time.Since(has.short) >= a.gone:
+		has.count, has.short = got, time.Time{} // one of them is gone
+	default:
+		if has.short.IsZero() {
+			has.short = time.Now()
+		}
+		if _, known := a.lacking[node]; !known {
+			a.lacking[node] = time.Now()
+		}
+		return &NotReplicatedError{Node: node, Want: want, Got: got, Cause: err}
 	}
-	return &NotReplicatedError{Node: node, Want: a.replicas, Got: got, Cause: err}
+	delete(a.lacking, node)
+	return nil
 }
 
 // acking is the go-redis hook of one node.
@@ -221,7 +285,7 @@ func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 		if cmds[0].Name() == "asking" {
 			all = append(all, redis.NewCmd(ctx, "asking"))
 		}
-		wait := redis.NewCmd(ctx, "wait", h.acks.replicas, h.acks.wait.Milliseconds())
+		wait := redis.NewCmd(ctx, "wait", h.acks.want(h.client.Options().Addr), h.acks.wait.Milliseconds())
 		all = append(all, redis.NewStatusCmd(ctx, "set", h.writtenKey(cmds), "", "px", writtenFor.Milliseconds()), wait)
 		err := next(ctx, all)
 		if failed := failedAll(cmds); failed != nil {

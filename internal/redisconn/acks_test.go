@@ -197,6 +197,27 @@ func TestAcknowledgedScriptsHavePipelinesOfTheirOwn(t *testing.T) {
 	wg.Wait()
 }
 
+// All replicas that are there must acknowledge, and not only as many as are asked for: another one may take over
+// than the one that did. One that is missing for long counts no more.
+func TestAllReplicasThatAreThereAcknowledge(t *testing.T) {
+	primary, other := redistest.Start(t), redistest.Start(t)
+	other.Follow(primary)
+	replica := redistest.Start(t)
+	replica.Follow(primary)
+	c, acks := acknowledging(t, primary.URL, false)
+	ctx := Acknowledged(t.Context())
+	replica.Pause()
+	var alone *NotReplicatedError
+	if err := wroteOnce.Run(ctx, c, []string{"habilita:{a}:1"}).Err(); !errors.As(err, &alone) || alone.Want != 2 || alone.Got != 1 {
+		t.Errorf("%v", err)
+	}
+	acks.gone = 0
+	if err := wroteOnce.Run(ctx, c, []string{"habilita:{a}:2"}).Err(); err != nil {
+		t.Errorf("without the replica that is gone: %v", err)
+	}
+	replica.Resume()
+}
+
 // A check names what WAIT_REPLICAS needs and is not there.
 func TestTooFewReplicas(t *testing.T) {
 	primary, replica := redistest.Start(t), redistest.Start(t)

@@ -118,12 +118,7 @@ func TooFewReplicas(ctx context.Context, rdb redis.UniversalClient, replicas int
 		if err != nil {
 			return err
 		}
-		online := 0
-		for field, value := range info {
-			if strings.HasPrefix(field, "slave") && strings.Contains(value, "state=online") {
-				online++
-			}
-		}
+		online := onlineReplicas(info)
 		refused := node.Do(ctx, "wait", 0, 1).Err()
 		mu.Lock()
 		defer mu.Unlock()
@@ -145,6 +140,16 @@ func TooFewReplicas(ctx context.Context, rdb redis.UniversalClient, replicas int
 	}
 	slices.SortFunc(found, func(a, b Finding) int { return strings.Compare(a.Node, b.Node) })
 	return found, err
+}
+
+// onlineReplicas counts the replicas of a master that its INFO replication shows at work.
+func onlineReplicas(info map[string]string) (n int) {
+	for field, value := range info {
+		if strings.HasPrefix(field, "slave") && strings.Contains(value, "state=online") {
+			n++
+		}
+	}
+	return n
 }
 
 func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) ([]Finding, error) {
