@@ -79,7 +79,8 @@ func certificates(t *testing.T, l *Lab) (ca, cert, key string) {
 	caKey, serverKey := newKey(), newKey()
 	authority, server := template(1, "authority"), template(2, "redis")
 	authority.IsCA, authority.KeyUsage = true, x509.KeyUsageCertSign
-	server.DNSNames, server.ExtKeyUsage = []string{"localhost"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	server.DNSNames, server.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} // nodes of a cluster call each other
 	der, err := x509.CreateCertificate(rand.Reader, authority, authority, caKey.Public(), caKey)
 	ca = file("ca.crt", "CERTIFICATE", der, err)
 	der, err = x509.CreateCertificate(rand.Reader, server, authority, serverKey.Public(), caKey)
