@@ -31,7 +31,7 @@ func TestClusterOverTLSWithLeastACL(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, role := range map[string]redisconn.Role{"worker": redisconn.Worker, "producer": redisconn.Producer, "reader": redisconn.Reader} {
-			line := []any{"acl", "setuser", name, "reset", "on", ">pw", }
+			line := []any{"acl", "setuser", name, "reset", "on", ">pw"}
 			for _, word := range strings.Fields(redisconn.ACL(role) + " " + redisconn.ClusterACL) {
 				line = append(line, word)
 			}
