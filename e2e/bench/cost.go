@@ -43,7 +43,11 @@ func printCosts(s settings, out io.Writer, measured func(what string, f func(r *
 	_, _ = fmt.Fprintln(out, "| ---: | ---: | ---: | --- | --- | ---: | --- | --- |")
 	for _, sh := range shapes {
 		var c cost
-		if !measured(fmt.Sprintf("%d nodes, %d calls of %d tokens", sh.nodes, sh.tokens*sh.each, sh.tokens), func(r *rig) { c = r.cost(sh) }) {
+		what := fmt.Sprintf("%d nodes, %d calls of %d tokens", sh.nodes, sh.tokens*sh.each, sh.tokens)
+		if !s.only.MatchString(what) {
+			continue
+		}
+		if !measured(what, func(r *rig) { c = r.cost(sh) }) {
 			return false
 		}
 		us := func(d time.Duration) string { return fmt.Sprintf("%.1f µs", float64(d)/1e3) }

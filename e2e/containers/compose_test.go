@@ -50,7 +50,7 @@ func TestCompose(t *testing.T) {
 	// The volume stays. Every worker exits with 0 after its requests in flight have ended: none
 	// is unknown below.
 	p.underLoad("down and up", func() {
-		p.compose("down")
+		p.down()
 		if left := e.must(nil, "docker", "ps", "-q", "--filter", "label=com.docker.compose.project=habilita"); left != "" {
 			t.Errorf("down left %s", left)
 		}

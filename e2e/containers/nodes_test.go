@@ -70,7 +70,7 @@ func TestNodes(t *testing.T) {
 				return strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up"), info
 			})
 			// Who has which role outlives down and up.
-			p.compose("down")
+			p.down()
 			p.up(1)
 			p.bulk(10, 2)
 			p.judge(terms)

@@ -123,6 +123,15 @@ func (p *project) up(workers int, flags ...string) {
 	})
 }
 
+// down takes all containers away. Engines now and then take a moment to see that a network is free.
+func (p *project) down() {
+	p.Helper()
+	await(p, "down", func(ctx context.Context) (bool, string) {
+		_, err := p.e.run(ctx, nil, p.e.compose[0], p.args("down")...)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
 // containers are the ids of a service's containers that run.
 func (p *project) containers(service string) []string {
 	p.Helper()
