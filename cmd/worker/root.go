@@ -139,6 +139,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	}
 	defer queues.Close()
 	registry.MustRegister(&lastKnown{inner: asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues))})
+	saveMemory(s.Concurrency)
 	o := workerOptions(s)
 	o.Log, o.Metrics = log, registry
 	tell, err := newTelling(s, o.Options, registry, log)

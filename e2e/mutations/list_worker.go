@@ -49,6 +49,11 @@ var workerMutations = []mutation{
 		"./internal/engine", "TestAskWaitsUntilSomebodyTells",
 	},
 	{
+		"budget of attempts", "a hand-off leaves the count of the call before",
+		in("internal/ledger/lua/library.lua", "if c.a ~= c.was then", "if not c.was then"),
+		"./internal/ledger", "TestNextCallHasItsOwnBudget",
+	},
+	{
 		"runs go on in other buckets", "a chain is given to a run and published too",
 		in("internal/engine/dispatcher.go", "			if f.idle.give(d) {\n				continue\n			}", "			f.idle.give(d)"),
 		"./internal/engine", "TestIdleRunGetsTheNextChain",

@@ -18,7 +18,7 @@ type caller interface {
 }
 
 // attempt makes one request, in a run that was dispatched for the chain dispatched, and judges its answer.
-func (r *runner) attempt(ctx context.Context, fed string, a ledger.Attempt, asked time.Time) verdict {
+func (r *runner) attempt(ctx context.Context, fed string, a *ledger.Attempt, asked time.Time) *verdict {
 	token, _ := ledger.SplitChainID(a.Chain)
 	r.meter.slotsHeld.Inc()
 	defer r.meter.slotsHeld.Dec()
@@ -26,20 +26,14 @@ func (r *runner) attempt(ctx context.Context, fed string, a ledger.Attempt, aske
 	started := time.Now()
 	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == fed)
 	if r.overtaken(a) {
-		j := verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
+		j := &verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
 		r.report(token, a, j, 0)
 		r.unprobed(a)
 		endAttempt(span, a, j)
 		return j
 	}
 	ans, err := r.send(ctx, token, a, asked)
-	now := r.clock.Now()
-	j := decideOutcome(ans, err, attemptFacts{
-		Now: now, NextDay: r.settings.NextDay(now), Spent: a.Spent, MaxAttempts: r.o.MaxAttempts,
-		FirstPushBack: a.FirstPushBack, GiveUpAfter: r.o.GiveUpAfter, Probe: a.Probe,
-		BackOff:  backOff(a.Failures+1, r.o.RetryMin, r.o.RetryMax),
-		Stopping: ctx.Err() != nil,
-	})
+	j := r.judge(ctx, a, ans, err)
 	r.meter.refused(err, a.Probe)
 	r.observe(ctx, a, asked, err)
 	took := time.Since(started)
@@ -50,14 +44,26 @@ func (r *runner) attempt(ctx context.Context, fed string, a ledger.Attempt, aske
 	return j
 }
 
+// judge decides what an answer or an error means.
+func (r *runner) judge(ctx context.Context, a *ledger.Attempt, ans wolkvox.Answer, err error) *verdict {
+	now := r.clock.Now()
+	j := decideOutcome(ans, err, attemptFacts{
+		Now: now, NextDay: r.settings.NextDay(now), Spent: a.Spent, MaxAttempts: r.o.MaxAttempts,
+		FirstPushBack: a.FirstPushBack, GiveUpAfter: r.o.GiveUpAfter, Probe: a.Probe,
+		BackOff:  backOff(a.Failures+1, r.o.RetryMin, r.o.RetryMax),
+		Stopping: ctx.Err() != nil,
+	})
+	return &j
+}
+
 // overtaken reports whether the grant came from a Redis that had restarted while it was
 // asked for: its arguments were made before the hold was known, and the client sent them
 // again on the new connection. The hold is known by the time of the reply.
-func (r *runner) overtaken(a ledger.Attempt) bool {
+func (r *runner) overtaken(a *ledger.Attempt) bool {
 	return r.doubt.Load() > 0 || a.LeaseEnds.Add(-r.settings.Lease).UnixMilli() < r.notBefore.Load()
 }
 
-func (r *runner) send(ctx context.Context, token string, a ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {
+func (r *runner) send(ctx context.Context, token string, a *ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {
 	plain, err := r.keys.Open([]byte(a.Sealed), token)
 	if err != nil {
 		return wolkvox.Answer{}, &unopenableError{err}
@@ -73,7 +79,7 @@ func (r *runner) send(ctx context.Context, token string, a ledger.Attempt, asked
 }
 
 // report writes the one log line of an attempt; docs/operations.md tells its fields.
-func (r *runner) report(token string, a ledger.Attempt, j verdict, took time.Duration) {
+func (r *runner) report(token string, a *ledger.Attempt, j *verdict, took time.Duration) {
 	level := zerolog.InfoLevel
 	if j.Kind != ledger.Done {
 		level = zerolog.WarnLevel
@@ -104,7 +110,7 @@ func (r *runner) report(token string, a ledger.Attempt, j verdict, took time.Dur
 // observe tells the state of the vendor's servers what came of a request. One that our
 // side did not send, or cut off, or that outlasted a pause of this process, says nothing of
 // the server.
-func (r *runner) observe(ctx context.Context, a ledger.Attempt, asked time.Time, err error) {
+func (r *runner) observe(ctx context.Context, a *ledger.Attempt, asked time.Time, err error) {
 	var (
 		notSent    *wolkvox.NotSentError
 		refused    *wolkvox.RefusedError
@@ -122,7 +128,7 @@ func (r *runner) observe(ctx context.Context, a ledger.Attempt, asked time.Time,
 }
 
 // unprobed gives back the leave to probe a server, of an attempt that told nothing of it.
-func (r *runner) unprobed(a ledger.Attempt) {
+func (r *runner) unprobed(a *ledger.Attempt) {
 	if a.ProbesServer {
 		r.health.Unused(a.Server)
 	}

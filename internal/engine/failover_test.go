@@ -132,7 +132,7 @@ func TestNoRequestWhileATakeOverIsInDoubt(t *testing.T) {
 		t.Fatal("it is decided")
 	}
 	id := w.append("token", "a")
-	if !w.runner.overtaken(ledger.Attempt{LeaseEnds: time.Now().Add(time.Hour)}) {
+	if !w.runner.overtaken(&ledger.Attempt{LeaseEnds: time.Now().Add(time.Hour)}) {
 		t.Error("a grant of that time is used")
 	}
 	ended := make(chan error, 1)

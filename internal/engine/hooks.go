@@ -70,7 +70,7 @@ func (e *notSentError) Error() string { return "not sent: " + e.cause.Error() }
 func (e *notSentError) Unwrap() error { return e.cause }
 
 // beforeSend asks the hook, if there is one.
-func (r *runner) beforeSend(ctx context.Context, a ledger.Attempt) error {
+func (r *runner) beforeSend(ctx context.Context, a *ledger.Attempt) error {
 	if r.o.BeforeSend == nil {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (r *runner) beforeSend(ctx context.Context, a ledger.Attempt) error {
 }
 
 // recorded tells the hook, if there is one.
-func (r *runner) recorded(a ledger.Attempt, j verdict, at time.Time) {
+func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 	if r.o.AfterOutcome == nil {
 		return
 	}
@@ -98,7 +98,7 @@ func (r *runner) recorded(a ledger.Attempt, j verdict, at time.Time) {
 	r.o.AfterOutcome(rec)
 }
 
-func (r *runner) granted(a ledger.Attempt) Granted {
+func (r *runner) granted(a *ledger.Attempt) Granted {
 	token, _ := ledger.SplitChainID(a.Chain)
 	return Granted{
 		Call: a.CallID(), Batch: a.Batch, Key: a.Key, Chain: a.Chain, TokenID: token, Nonce: a.Nonce,

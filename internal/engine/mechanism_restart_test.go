@@ -74,7 +74,7 @@ func TestOvertakenGrantIsGivenBack(t *testing.T) {
 		t.Fatalf("%+v, %v", step, err)
 	}
 	w.restarted(t.Context(), nil, redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
-	j := w.runner.attempt(t.Context(), step.Attempt.Chain, step.Attempt, time.Now())
+	j := w.runner.attempt(t.Context(), step.Attempt.Chain, &step.Attempt, time.Now())
 	if j.Kind != ledger.Late || j.Slot != ledger.GiveBack || w.vendor.made.Load() != 0 {
 		t.Errorf("%+v, %d requests", j, w.vendor.made.Load())
 	}

@@ -30,7 +30,7 @@ func TestPauseOfThisProcessIsNoFaultOfTheServer(t *testing.T) {
 		}
 		for i := range 50 {
 			a := ledger.Attempt{Server: "0042", Chain: fmt.Sprintf("chain%d", i)}
-			r.observe(t.Context(), a, asked, context.DeadlineExceeded)
+			r.observe(t.Context(), &a, asked, context.DeadlineExceeded)
 		}
 		if err := r.health.Refresh(t.Context()); err != nil {
 			t.Fatal(err)

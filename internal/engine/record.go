@@ -13,7 +13,7 @@ import (
 
 // begin asks for the run's first grant; the run has a place at the server own, if any. Where Redis does not answer it asks again under
 // the same nonce: the grant may have been made, and then it is the same one.
-func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (ledger.Step, error) {
+func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*ledger.Step, error) {
 	nonce := newID()
 	var step ledger.Step
 	away, probe := r.health.Blocked()
@@ -35,8 +35,8 @@ func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (ledg
 	})
 	r.meter.reclaimed.Add(float64(step.Reclaimed))
 	r.probing(&step, probe)
-	r.handOver(ctx, step, err)
-	return step, err
+	r.handOver(ctx, &step, err)
+	return &step, err
 }
 
 // recordEvery is the longest pause between two tries to record an outcome. It is far below
@@ -51,7 +51,7 @@ const recordRoom = 100 * time.Millisecond
 // finish records the outcome, again and again until Redis takes it or the process ends:
 // nothing else may be done with the chain before. What Redis itself calls an error is
 // tried until the lease and the grace after it have ended, since then the chain is another's.
-func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on ledger.GoOn, own string) (ledger.Step, error) {
+func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on ledger.GoOn, own string) (*ledger.Step, error) {
 	next := newID()
 	var step ledger.Step
 	away, probe := r.health.Blocked()
@@ -61,7 +61,7 @@ func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on led
 	var first ledger.Step // what was carried out before enough replicas had it
 	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
 		defer r.place()()
-		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
+		step, err = r.ledger.Finish(lasting, *a, j.Outcome, on, next, away)
 		switch alone.note(err) {
 		case tooLong:
 			// The outcome is still to be acknowledged; sent again it changes nothing, unless another node
@@ -72,7 +72,7 @@ func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on led
 			}
 			return err
 		case unreplicated:
-			r.handOver(lasting, step, nil)
+			r.handOver(lasting, &step, nil)
 			if first.Status == "" && step.Status != ledger.Running {
 				first = step
 			}
@@ -89,8 +89,8 @@ func (r *runner) finish(ctx context.Context, a ledger.Attempt, j verdict, on led
 	}
 	r.meter.reclaimed.Add(float64(step.Reclaimed))
 	r.probing(&step, probe)
-	r.handOver(lasting, step, err)
-	return step, err
+	r.handOver(lasting, &step, err)
+	return &step, err
 }
 
 // place waits for a place among the outcomes that are on their way to Redis, for room

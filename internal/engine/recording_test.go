@@ -59,7 +59,7 @@ func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 		var runs sync.WaitGroup
 		a := ledger.Attempt{Chain: "aaaaaaaaaaaaaaaaaaaaaaaa", Batch: "b", Key: "k", Nonce: "n", Days: "20261124"}
 		for range 4 * recordings {
-			runs.Go(func() { _, _ = r.finish(ctx, a, verdict{}, ledger.Stop, "") })
+			runs.Go(func() { _, _ = r.finish(ctx, &a, &verdict{}, ledger.Stop, "") })
 		}
 		synctest.Wait()
 		if n := hook.there.Load(); n != recordings {

@@ -50,7 +50,8 @@ func TestOneLogLineAnAttempt(t *testing.T) {
 			r := &runner{stack: &stack{clock: new(quota.Clock)}, meter: m, log: zerolog.New(&out)}
 			r.clock.Observe(now.UnixMilli())
 			a := ledger.Attempt{Chain: aToken + ":night", Batch: "b", Key: "=order-1", Server: "0042", Number: 3, Enqueued: now.Add(-time.Minute)}
-			r.report(aToken, a, decideOutcome(wolkvox.Answer{Status: 202, Code: 202}, c.err, f), 1500*time.Millisecond)
+			j := decideOutcome(wolkvox.Answer{Status: 202, Code: 202}, c.err, f)
+			r.report(aToken, &a, &j, 1500*time.Millisecond)
 			if n := strings.Count(out.String(), "\n"); n != 1 {
 				t.Fatalf("%d lines: %s", n, out.String())
 			}

@@ -120,8 +120,8 @@ func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *tour) error {
 		return fmt.Errorf("begin of chain %s: %w", f.Chain, err)
 	}
 	for step.Status == ledger.Running {
-		sent := step.Attempt
-		outcome, on := noPlace, ledger.Stop
+		sent := &step.Attempt
+		outcome, on := &noPlace, ledger.Stop
 		moved := r.moveTo(ctx, t, sent.Server)
 		if moved {
 			outcome = r.attempt(ctx, f.Chain, sent, asked)
@@ -170,7 +170,7 @@ func (r *runner) moveTo(ctx context.Context, t *tour, server string) bool {
 
 // leave ends what a run did for a chain. If the chain waits for a place at its server, it is
 // remembered. The run's own place goes to a chain that waits for it.
-func (r *runner) leave(ctx context.Context, t *tour, step ledger.Step) {
+func (r *runner) leave(ctx context.Context, t *tour, step *ledger.Step) {
 	if step.Status == ledger.Deferred && step.Reason == ledger.ServerBusy {
 		f := ledger.Dispatch{Chain: step.Chain, Number: step.Number}
 		switch r.hosts.park(step.Detail, f) {
@@ -266,7 +266,7 @@ func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
 
 // settle does what a step that ended a run leaves to be done. All of it is a hint: what
 // is lost here is found by the reconciler.
-func (r *runner) settle(ctx context.Context, step ledger.Step) {
+func (r *runner) settle(ctx context.Context, step *ledger.Step) {
 	id, tag := step.Chain, ledger.Tag(step.Chain)
 	switch step.Status {
 	case ledger.Deferred:
@@ -297,7 +297,7 @@ func (r *runner) putBack(ctx context.Context, f ledger.Dispatch) error {
 }
 
 // handOver hands the chain that a step dispatched, if it was carried out, to asynq.
-func (r *runner) handOver(ctx context.Context, step ledger.Step, failed error) {
+func (r *runner) handOver(ctx context.Context, step *ledger.Step, failed error) {
 	if failed != nil || step.Woken == nil {
 		return
 	}

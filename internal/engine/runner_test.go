@@ -35,12 +35,12 @@ func TestGrantOfARestartedRedisIsNotUsed(t *testing.T) {
 		if !hold.IsZero() {
 			s.holdUntil(hold)
 		}
-		if r.overtaken(a) {
+		if r.overtaken(&a) {
 			t.Errorf("a hold until %s concerns a grant at %s", hold, granted)
 		}
 	}
 	s.holdUntil(granted.Add(time.Millisecond))
-	j := r.attempt(t.Context(), a.Chain, a, time.Now())
+	j := r.attempt(t.Context(), a.Chain, &a, time.Now())
 	if j.Kind != ledger.Late || j.Slot != ledger.GiveBack || j.Delay != 0 {
 		t.Errorf("%+v", j)
 	}

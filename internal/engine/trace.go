@@ -97,7 +97,7 @@ func endBatch(s trace.Span, sum Summary, err error) {
 }
 
 // endAttempt ends the span of an attempt.
-func endAttempt(s trace.Span, a ledger.Attempt, j verdict) {
+func endAttempt(s trace.Span, a *ledger.Attempt, j *verdict) {
 	if s == nil {
 		return
 	}

@@ -118,3 +118,24 @@ func TestLostAfterGoingOn(t *testing.T) {
 		h.is(h.start(tok(2)).Number, 2)
 	})
 }
+
+// A run that goes on with the chain's next call begins a budget of its own for it, also in Redis.
+func TestNextCallHasItsOwnBudget(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a", "b", "c"))
+		again := func(a Attempt) Attempt {
+			h.is(h.end(a, Fail).Status, Waiting)
+			h.pass(time.Millisecond)
+			h.dispatchDue()
+			return h.begin(h.fed[tok(1)]).Attempt
+		}
+		a := again(h.start(tok(1)))
+		h.is(a.Spent, 2)
+		for range 2 {
+			a = h.finishOn(a, Outcome{Kind: Done}, Own).Attempt
+			h.is(a.Spent, 1)
+			a = again(a)
+			h.is(a.Spent, 2)
+		}
+	})
+}

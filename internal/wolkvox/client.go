@@ -58,7 +58,7 @@ func New(cfg Config) (*Client, error) {
 	}}, nil
 }
 
-const smallBuffer = 2 << 10
+const smallBuffer = 1 << 10
 
 // CloseIdle closes the connections that no request uses. The client can still be
 // used afterwards.
@@ -116,11 +116,16 @@ func (c *Client) Do(ctx context.Context, op Operation, r Request) (Answer, error
 	if err != nil {
 		return Answer{}, &UnknownOutcomeError{Cause: safeError(err, r.Token)}
 	}
+	return c.answer(resp, r.Token, start)
+}
+
+// answer reads an answer to its end. It is no part of Do, whose stack frame waits for the vendor a thousand times.
+func (c *Client) answer(resp *http.Response, token string, start time.Time) (Answer, error) {
 	body, err := readBody(resp, c.cfg.MaxBody)
 	if err != nil {
-		return Answer{}, &UnknownOutcomeError{Status: resp.StatusCode, Cause: safeError(err, r.Token)}
+		return Answer{}, &UnknownOutcomeError{Status: resp.StatusCode, Cause: safeError(err, token)}
 	}
-	ans, err := classify(resp.StatusCode, body, r.Token)
+	ans, err := classify(resp.StatusCode, body, token)
 	after := retryAfter(resp.Header, time.Now())
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		refused.RetryAfter = after

@@ -159,7 +159,7 @@ local function save_head(c)
   redis.call('HDEL', c.key, unpack(OF_HEAD))
   redis.call('HSET', c.key, 'h', c.h, 'a', 0)
   for _, name in ipairs(OF_HEAD) do c[name] = nil end
-  c.unsaved = nil
+  c.unsaved, c.was = nil, nil
 end
 
 -- asleep is the list of a token's chains that wait for the same reason, where it is one that

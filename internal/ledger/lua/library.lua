@@ -74,7 +74,10 @@ end
 -- new_head forgets what belonged to the call before. Of a chain that is lazy the new
 -- head and its nonce are written with whatever comes next (save_head, start).
 local function new_head(c, ref)
-  if c.lazy then drop_fields(c, 'p', 't', 'y', 'u', 'm') end -- start writes n, e, d and a
+  if c.lazy then
+    drop_fields(c, 'p', 't', 'y', 'u', 'm') -- start writes n, e, d and a
+    if not c.unsaved then c.was = tonumber(c.a) end
+  end
   c.h, c.a, c.unsaved = ref, 0, true
   if not c.lazy then save_head(c) end
 end
@@ -305,9 +308,13 @@ local function start(c, nonce, s, now, servers)
   write(batch, field, rec)
   if c.s == 'r' then redis.call('ZREM', READY, c.id) end
   drop_fields(c, 'y', 'u', 'z', 'm')
-  c.s, c.n, c.e, c.d, c.unsaved = 'x', nonce, g.ends, g.days, nil
   c.a = tonumber(c.a or 0) + 1
-  redis.call('HSET', c.key, 's', 'x', 'n', nonce, 'e', c.e, 'a', c.a, 'd', c.d, 'h', c.h)
+  local fields = { 'n', nonce, 'e', int(g.ends), 'h', c.h } -- and what is not so already
+  if c.s ~= 'x' then fields[#fields + 1], fields[#fields + 2] = 's', 'x' end
+  if c.d ~= g.days then fields[#fields + 1], fields[#fields + 2] = 'd', g.days end
+  if c.a ~= c.was then fields[#fields + 1], fields[#fields + 2] = 'a', c.a end
+  c.s, c.n, c.e, c.d, c.unsaved = 'x', nonce, fields[4], g.days, nil
+  redis.call('HSET', c.key, unpack(fields))
   redis.call('ZADD', DUE, c.e, c.id)
   return running(c, batch, key, rec, g)
 end

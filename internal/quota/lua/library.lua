@@ -127,7 +127,9 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   if now < thaws then return refuse('restart', thaws, now) end
   local d = day_of(s, now)
   if not d then return refuse('clock', now + 1000, now) end
-  local again = regrant(prefix, token, nonce, s, now)
+  local slots = prefix .. 'slots:' .. token
+  local busy = redis.call('ZCARD', slots)
+  local again = busy > 0 and regrant(prefix, token, nonce, s, now)
   if again then return again end
   local midnight = s.starts[d + 1]
   if now < s.starts[d] + s.guard then return refuse('midnight', s.starts[d] + s.guard, now) end
@@ -156,9 +158,8 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
     return refuse('quota', s.starts[d + 2] + s.guard, now)
   end
 
-  local slots = prefix .. 'slots:' .. token
-  local reclaimed = redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
-  local busy = redis.call('ZCARD', slots)
+  local reclaimed = busy > 0 and redis.call('ZREMRANGEBYSCORE', slots, '-inf', now) or 0
+  busy = busy - reclaimed
   if busy >= s.slots then
     local first = redis.call('ZRANGE', slots, 0, 0, 'WITHSCORES')
     if waiter ~= '' then
