@@ -41,7 +41,7 @@ var workerMutations = []mutation{
 	{
 		"idle workers are told of tasks", "a producer tells nobody of its task",
 		in("internal/engine/producer.go", "done.Ready = append(done.Ready, ledger.TaskReady)", "_ = ledger.TaskReady"),
-		"./internal/engine", "TestIdleWorkerIsToldOfTasks",
+		"./internal/engine", "TestProducerTellsOfItsTask",
 	},
 	{
 		"idle workers are told of tasks", "a word that comes while asynq does not ask is forgotten",

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/ledger"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -51,6 +53,18 @@ func TestAskWaitsUntilSomebodyTells(t *testing.T) {
 			}
 			time.Sleep(every)
 		})
+	}
+}
+
+// A producer that enqueued a task of asynq says so where a worker waits.
+func TestProducerTellsOfItsTask(t *testing.T) {
+	w := openWorld(t, redistest.Start(t).URL, testKey(t), nil).closing()
+	p := openProducer(t, w.stack.rdb, w.o.Options)
+	if _, err := p.Enqueue(t.Context(), Call{Server: "0001", Token: "one-token"}); err != nil {
+		t.Fatal(err)
+	}
+	if tags, err := w.stack.ledger.NextReady(t.Context(), soon, 10); err != nil || !slices.Equal(tags, []string{ledger.TaskReady}) {
+		t.Errorf("%q, %v", tags, err)
 	}
 }
 
