@@ -120,7 +120,9 @@ func TestFailuresCountAgainstTheBudget(t *testing.T) {
 		h.is(s.Status, Waiting)
 		h.is(s.Until.Equal(s.Now.Add(30*time.Millisecond)), true)
 		h.is(h.chain(tok(1)).Reason, "back-off")
-		h.is(len(h.dispatchDue().Dispatches), 0)
+		if h.b.SetTime != nil { // else the back-off may have ended
+			h.is(len(h.dispatchDue().Dispatches), 0)
+		}
 		h.pass(30 * time.Millisecond)
 		a = h.start(tok(1))
 		h.is(fmt.Sprint(a.Key, a.Number, a.Spent, a.Failures), "=a2 2 1")
