@@ -74,6 +74,9 @@ type WorkerOptions struct {
 
 // openRedis makes a client of the worker's Redis.
 func (o WorkerOptions) openRedis(ro redisconn.Options) (redis.UniversalClient, error) {
+	if ro.ReadTimeout == 0 && o.severalNodes() {
+		ro.ReadTimeout, ro.WriteTimeout = redisconn.QuickRead, 5*time.Second
+	}
 	if o.RedisURL == "" && o.Redis != nil {
 		return redisconn.Like(o.Redis, ro)
 	}

@@ -15,7 +15,7 @@ import (
 type Options struct {
 	PoolSize     int           // connections to each node; 0: 10 for each CPU
 	DialTimeout  time.Duration // 0: 5 s
-	ReadTimeout  time.Duration // 0: 5 s; where another node may take over, severalRead
+	ReadTimeout  time.Duration // 0: 5 s
 	WriteTimeout time.Duration // 0: ReadTimeout
 	MaxRetries   int           // of one command; 0: 3; -1: none
 	ClientName   string        // shown by CLIENT LIST; "": "habilita"
@@ -35,9 +35,10 @@ type Options struct {
 // gone says nothing of the node that took its place, and go-redis itself would ask once a minute.
 const followCluster = time.Second
 
-// severalRead is the read time-out where another node may take over. A master that hangs holds a command up
-// for it twice before the client asks who has the hash slot now: both together are below 2 s.
-const severalRead = 800 * time.Millisecond
+// QuickRead is the read time-out of a worker where another node may take over. A master that hangs holds a
+// command up for it twice before the client asks who has the hash slot now: both together are below 2 s. A
+// producer's groups of calls take longer, and it can wait.
+const QuickRead = 800 * time.Millisecond
 
 // Open makes a client of a URL (see the package's doc). It asks nothing of the
 // network: whether Redis answers is seen at the first command, and Describe says
@@ -86,10 +87,6 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 		MasterName:               t.master,
 		SentinelUsername:         t.sentinelUser,
 		SentinelPassword:         t.sentinelPassword,
-	}
-	if t.mode == sentinel || t.mode == cluster {
-		u.ReadTimeout = pick(u.ReadTimeout, severalRead)
-		u.WriteTimeout = pick(u.WriteTimeout, 5*time.Second)
 	}
 	if t.tls {
 		u.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
