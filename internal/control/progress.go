@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"habilita/internal/leasttime"
 	"habilita/internal/ledger"
 )
 
@@ -79,7 +80,7 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, every, tim
 		if left := p.Open - p.Blocked; left <= 0 {
 			p.ETASeconds = new(float64)
 		} else if p.Rate > 0 && p.DueAt.IsZero() {
-			eta := math.Ceil(float64(left) / p.Rate)
+			eta := leasttime.AtRate(left, p.Rate).Seconds()
 			p.ETASeconds = &eta
 		}
 		last = p

@@ -3,7 +3,10 @@
 // bulk, the forecast of a batch and the benchmarks all compute it here.
 package leasttime
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Load is the work to be done, as far as it bounds the time. All are numbers of calls.
 type Load struct {
@@ -51,4 +54,13 @@ func Of(l Load, s Limits, latency time.Duration) (time.Duration, Bound) {
 		}
 	}
 	return time.Duration(rounds) * latency, bound
+}
+
+// AtRate returns how long so many calls take at so many a second, in whole seconds: what is left of a batch
+// whose bounds show in its rate. 0 if there is no rate.
+func AtRate(calls int, rate float64) time.Duration {
+	if rate <= 0 {
+		return 0
+	}
+	return time.Duration(math.Ceil(float64(calls)/rate)) * time.Second
 }

@@ -32,3 +32,15 @@ func TestTheGreatestBoundIsTheLeastTime(t *testing.T) {
 		}
 	}
 }
+
+func TestTimeAtARate(t *testing.T) {
+	for _, c := range []struct {
+		calls int
+		rate  float64
+		want  time.Duration
+	}{{100, 10, 10 * time.Second}, {101, 10, 11 * time.Second}, {1, 1000, time.Second}, {0, 10, 0}, {5, 0, 0}} {
+		if got := AtRate(c.calls, c.rate); got != c.want {
+			t.Errorf("%d calls at %v: %v, want %v", c.calls, c.rate, got, c.want)
+		}
+	}
+}
