@@ -258,8 +258,10 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 func (w *Worker) assemble(me string) {
 	w.places = make(places, w.o.Concurrency)
 	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queues)
+	// One client: a new one would write the queue's name again, and that may be on a node of a cluster that is away.
+	tasks := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queues: w.stack.queues}
 	publish := func(ctx context.Context, f ledger.Dispatch) error {
-		err := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queues: w.stack.queues}.publish(ctx, f)
+		err := tasks.publish(ctx, f)
 		w.asking.tell(1)
 		return err
 	}
