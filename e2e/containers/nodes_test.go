@@ -5,7 +5,6 @@ package containers
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +20,6 @@ const shortLeases = `CALL_TIMEOUT: 3s
 // The files with several Redis nodes: a master's container is killed under load, another node takes over, and
 // the old one comes back. What the new one lacks may be made again; nothing else.
 func TestNodes(t *testing.T) {
-	if os.Getenv("HABILITA_CONTAINERS") != "all" {
-		t.Skip("two minutes each: HABILITA_CONTAINERS=all, as make containers has it")
-	}
 	for _, c := range []struct {
 		name, file string
 		// master tells which service has the writes: it is killed.
