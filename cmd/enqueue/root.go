@@ -213,11 +213,18 @@ func (a *app) settings(cmd *cobra.Command, groups ...config.Group) (config.Setti
 	return s, nil
 }
 
+// nodeAnswer is how long one of several nodes may take: another one is asked within firstAnswer.
+const nodeAnswer = 1500 * time.Millisecond
+
 // connect opens Redis and sees that it answers, so that one that is away is told at once.
 // For a role other than Reader it looks at what that Redis is, too: it refuses one that
 // would lose calls or lacks a right, and returns warnings of what could be better.
 func connect(ctx context.Context, s config.Settings, role redisconn.Role) (redis.UniversalClient, []string, error) {
-	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer})
+	o := redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer}
+	if redisconn.Several(s.RedisURL) {
+		o.ReadTimeout = nodeAnswer
+	}
+	rdb, err := redisconn.Open(s.RedisURL, o)
 	if err != nil {
 		return nil, nil, usagef("REDIS_URL: %v", err)
 	}
