@@ -89,6 +89,7 @@ func startEngine(t *testing.T) *engine {
 	}
 	e := &engine{tb: &standing{TB: t}, compose: compose, host: "unix://" + filepath.Join(dir, "sock")}
 	e.tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	shared = e // also if it does not come to its end: TestMain ends it
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +137,6 @@ func startEngine(t *testing.T) *engine {
 	began := time.Now()
 	e.must(nil, filepath.Join(root, "deploy/base-images"))
 	t.Logf("base images: %s", time.Since(began).Round(time.Second))
-	shared = e
 	return e
 }
 
