@@ -37,11 +37,10 @@ networks:
 // project is a copy of the repository in which its compose files run.
 type project struct {
 	*testing.T
-	e      *engine
-	dir    string
-	files  []string
-	plans  []e2e.Plan
-	latest int // workers at the last up
+	e     *engine
+	dir   string
+	files []string
+	plans []e2e.Plan
 }
 
 // newProject copies what the image is built of, makes keys as docker-compose.yml's first lines say, and
