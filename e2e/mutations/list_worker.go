@@ -117,6 +117,11 @@ var workerMutations = []mutation{
 		"./internal/engine", "TestJudge",
 	},
 	{
+		"order of the hooks", "the next call's journal entry waits for nothing",
+		in("internal/engine/hooks.go", "	if !ok {\n\t\treturn\n\t}\n\tlast", "	if true {\n\t\treturn\n\t}\n\tlast"),
+		"./internal/engine", "TestHooksAreToldInTheOrderOfTheChain",
+	},
+	{
 		"order of record and advance", "a run whose outcome Redis did not take leaves it",
 		in(recordGo, "case err == nil || ctx.Err() != nil:", "case true:"),
 		"./internal/engine", "TestOutcomeIsRecordedAsSoonAsRedisTakesIt",

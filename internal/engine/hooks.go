@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"habilita/internal/ledger"
@@ -69,10 +70,52 @@ type notSentError struct{ cause error }
 func (e *notSentError) Error() string { return "not sent: " + e.cause.Error() }
 func (e *notSentError) Unwrap() error { return e.cause }
 
+// told is, by chain, the last attempt that BeforeSend was told of, until AfterOutcome was told of it too.
+type told struct{ last sync.Map }
+
+type toldAttempt struct {
+	nonce     string
+	leaseEnds time.Time
+	outcome   chan struct{} // closed when AfterOutcome has returned
+}
+
+// previous waits until AfterOutcome was told of the chain's attempt before this one. The ledger has an
+// outcome first, so that another run may have begun the next call already. An outcome that the ledger
+// does not have is not waited for beyond its lease.
+func (t *told) previous(ctx context.Context, chain string, now time.Time) {
+	v, ok := t.last.Load(chain)
+	if !ok {
+		return
+	}
+	last := v.(*toldAttempt)
+	lease := time.NewTimer(last.leaseEnds.Sub(now))
+	defer lease.Stop()
+	select {
+	case <-last.outcome:
+	case <-lease.C:
+	case <-ctx.Done():
+	}
+}
+
+func (t *told) begun(a *ledger.Attempt) {
+	t.last.Store(a.Chain, &toldAttempt{a.Nonce, a.LeaseEnds, make(chan struct{})})
+}
+
+func (t *told) ended(a *ledger.Attempt) {
+	if v, ok := t.last.Load(a.Chain); ok && v.(*toldAttempt).nonce == a.Nonce {
+		close(v.(*toldAttempt).outcome)
+		t.last.CompareAndDelete(a.Chain, v)
+	}
+}
+
 // beforeSend asks the hook, if there is one.
 func (r *runner) beforeSend(ctx context.Context, a *ledger.Attempt) error {
 	if r.o.BeforeSend == nil {
 		return nil
+	}
+	if r.o.AfterOutcome != nil {
+		r.told.previous(ctx, a.Chain, r.clock.Now())
+		r.told.begun(a)
 	}
 	if err := r.o.BeforeSend(ctx, r.granted(a)); err != nil {
 		return &notSentError{err}
@@ -85,6 +128,7 @@ func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 	if r.o.AfterOutcome == nil {
 		return
 	}
+	defer r.told.ended(a)
 	rec := Recorded{
 		Granted: r.granted(a), Kind: string(j.Kind), Slot: string(j.Slot), At: at, Code: j.Code, Msg: j.Msg, Err: j.Err, Reason: j.Reason,
 		CoolUntil: j.Cooling.Until, CoolWhy: j.Cooling.Why, CoolProbe: j.Cooling.ProbeAfter, CoolLift: j.Cooling.Lift,

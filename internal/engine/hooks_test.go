@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"habilita/internal/ledger"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -89,5 +93,37 @@ func TestHookThatRefuses(t *testing.T) {
 	}
 	if n := w.vendor.made.Load(); n != 1 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// Two runs of one chain: the ledger has the first outcome, and the hook does not have it yet. The other
+// run's request waits for that, and for no longer than the lease where it never comes.
+func TestHooksAreToldInTheOrderOfTheChain(t *testing.T) {
+	for name, ends := range map[string]func(first *ledger.Attempt, x *told){
+		"the outcome is told": func(first *ledger.Attempt, x *told) { x.ended(first) },
+		"the lease ends":      func(*ledger.Attempt, *told) { time.Sleep(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				now := time.Now()
+				first := &ledger.Attempt{Chain: "c", Nonce: "1", LeaseEnds: now.Add(time.Minute)}
+				x := &told{}
+				x.previous(t.Context(), "c", now)
+				x.begun(first)
+				var went atomic.Bool
+				go func() {
+					x.previous(t.Context(), "c", now)
+					went.Store(true)
+				}()
+				x.ended(&ledger.Attempt{Chain: "c", Nonce: "another"})
+				if synctest.Wait(); went.Load() {
+					t.Error("it did not wait")
+				}
+				ends(first, x)
+				if synctest.Wait(); !went.Load() {
+					t.Error("it waits on")
+				}
+			})
+		})
 	}
 }

@@ -26,6 +26,7 @@ type runner struct {
 	hosts    *hosts
 	places   places
 	stopped  chan struct{} // closed when the worker takes no more calls
+	told     told          // what the hooks were told
 	// recording has room for the outcomes that are on their way to Redis at once, and room is how long one waits.
 	recording chan struct{}
 	room      time.Duration

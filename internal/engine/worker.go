@@ -66,7 +66,7 @@ type WorkerOptions struct {
 	// Concurrency goroutines at the same time.
 	BeforeSend func(ctx context.Context, g Granted) error
 	// AfterOutcome is called after the ledger has recorded an attempt's outcome and before
-	// the run sends the chain's next request; a worker that is killed in between does not
+	// BeforeSend is for the chain's next request, whichever run sends that; a worker that is killed in between does not
 	// call it. nil: none. It is called by up to Concurrency goroutines at the same time,
 	// which wait for it.
 	AfterOutcome func(r Recorded)
