@@ -118,7 +118,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"order of the hooks", "the next call's journal entry waits for nothing",
-		in("internal/engine/hooks.go", "	if !ok {\n\t\treturn\n\t}\n\tlast", "	if true {\n\t\treturn\n\t}\n\tlast"),
+		in("internal/engine/hooks.go", "	case <-lease.C:\n\tcase <-ctx.Done():", "	default:"),
 		"./internal/engine", "TestHooksAreToldInTheOrderOfTheChain",
 	},
 	{
