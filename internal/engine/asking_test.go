@@ -48,8 +48,11 @@ func TestAskWaitsUntilSomebodyTells(t *testing.T) {
 				t.Errorf("%s: it waited %v, want %v to %v", name, took, c.least, c.most)
 			}
 			synctest.Wait()
-			if len(a.waiting) != 0 || a.told > 2 {
-				t.Errorf("%s: %d wait, %d may pass", name, len(a.waiting), a.told)
+			a.mu.Lock()
+			waiting, told := len(a.waiting), a.told
+			a.mu.Unlock()
+			if waiting != 0 || told > 2 {
+				t.Errorf("%s: %d wait, %d may pass", name, waiting, told)
 			}
 			time.Sleep(every)
 		})
