@@ -44,7 +44,7 @@ func TestMasterHangs(t *testing.T) {
 				there[token] = err != nil || slot < 16384/3
 			}
 			hangs.Pause()
-			promoted := awaitPromotion(ctx, t, replicas)
+			promoted := awaitPromotion(t, replicas)
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return firstSince(a, there, promoted) > 0 }); err != nil {
 				t.Fatal(err)
 			}
@@ -63,18 +63,18 @@ func TestMasterHangs(t *testing.T) {
 }
 
 // awaitPromotion waits until one of the replicas is a master, and returns when that was seen.
-func awaitPromotion(ctx context.Context, t *testing.T, replicas []*redistest.Server) time.Time {
+func awaitPromotion(t *testing.T, replicas []*redistest.Server) (at time.Time) {
 	t.Helper()
-	for ctx.Err() == nil {
+	Await(t, "a replica takes over", 0, func(ctx context.Context) (bool, string) {
 		for _, r := range replicas {
 			if v, err := r.Client().Do(ctx, "role").Slice(); err == nil && len(v) > 0 && v[0] == "master" {
-				return time.Now()
+				at = time.Now()
+				return true, ""
 			}
 		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatal("no replica takes over")
-	return time.Time{}
+		return false, "none is a master"
+	})
+	return at
 }
 
 // firstSince is how long after a time the first request of some tokens arrived; 0: none has.

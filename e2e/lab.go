@@ -147,10 +147,16 @@ func (l *Lab) File(name, text string) string {
 	return path
 }
 
-// Await looks until good is true, and fails the test after timeout (0: Patience) with
-// what describe says. An error that passes is looked over.
+// Await is the function of that name, for the lab's test.
 func (l *Lab) Await(what string, timeout time.Duration, good func(ctx context.Context) (bool, string)) {
 	l.TB.Helper()
+	Await(l.TB, what, timeout, good)
+}
+
+// Await looks until good is true, and fails the test after timeout (0: Patience) with
+// what good says. An error that passes is looked over.
+func Await(tb testing.TB, what string, timeout time.Duration, good func(ctx context.Context) (bool, string)) {
+	tb.Helper()
 	if timeout == 0 {
 		timeout = Patience
 	}
@@ -165,7 +171,7 @@ func (l *Lab) Await(what string, timeout time.Duration, good func(ctx context.Co
 		}
 		select {
 		case <-ctx.Done():
-			l.TB.Fatalf("%s: not within %s: %s", what, timeout, last)
+			tb.Fatalf("%s: not within %s: %s", what, timeout, last)
 		case <-tick.C:
 		}
 	}

@@ -84,12 +84,9 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 			if err := dies.Client().ClientKillByFilter(ctx, "type", "replica").Err(); err != nil {
 				t.Fatal(err)
 			}
-			for unacknowledged(t, metrics) == 0 {
-				if ctx.Err() != nil {
-					t.Fatal("no write waits for the replica")
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
+			Await(t, "a write waits for the replica", 0, func(context.Context) (bool, string) {
+				return unacknowledged(t, metrics) > 0, "none does"
+			})
 			dies.Kill()
 			for _, r := range replicas {
 				r.Resume()

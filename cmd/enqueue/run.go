@@ -55,8 +55,8 @@ the next day; with --today it ends. Ctrl-C lets requests in flight end first.
 Exit status: 0 every call of the file succeeded; 3 some did not, or wait for tomorrow, or rows
 were rejected, conflict or were withheld; 1 it was stopped or failed.`
 
-// localConcurrency is CONCURRENCY where it is not given: the Redis inside the process takes some 500 calls a second,
-// and more calls at once stand in its queue. 1,000 at once took a third longer, and on a busy machine too long to be sent in time.
+// localConcurrency is the default of CONCURRENCY for a local run. The Redis inside the process manages about 500 calls a second.
+// With 1,000 at once a job took a third longer, and on a busy machine requests came too late to be sent.
 const localConcurrency = 256
 
 // localSettings are those of a job with no Redis.

@@ -196,19 +196,5 @@ func tail(s string) string { return s[max(0, len(s)-4000):] }
 // await looks until good is true.
 func await(t testing.TB, what string, good func(ctx context.Context) (bool, string)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ok, last := good(ctx)
-		if ok {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %s: %s", what, patience, last)
-		case <-tick.C:
-		}
-	}
+	e2e.Await(t, what, patience, good)
 }

@@ -4,12 +4,12 @@ package main
 var faultMutations = []mutation{
 	{
 		"shared settings", "DEFAULT_LICENSES is none of them",
-		in("internal/engine/worker.go", "		\"DEFAULT_LICENSES\": fmt.Sprint(s.settings.DefaultLicenses),\n", ""),
+		in("internal/engine/workeroptions.go", "		\"DEFAULT_LICENSES\": fmt.Sprint(s.settings.DefaultLicenses),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{
 		"shared settings", "QUOTA_GUARD is none of them",
-		in("internal/engine/worker.go", "		\"QUOTA_GUARD\":      s.settings.Guard.String(),\n", ""),
+		in("internal/engine/workeroptions.go", "		\"QUOTA_GUARD\":      s.settings.Guard.String(),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{

@@ -127,7 +127,7 @@ var workerMutations = []mutation{
 		"./internal/engine", "TestOutcomeIsRecordedAsSoonAsRedisTakesIt",
 	},
 	{
-		"grace after a lease", "whoever finds a lease ended takes its call for lost",
+		"grace after a lease", "a call counts as lost as soon as its lease has ended",
 		in("internal/ledger/lua/dispatch.lua", "  if STEP == 0 then return false end", "  if true then return false end"),
 		"./internal/ledger", "TestOutcomeIsTakenWithinTheGrace",
 	},
@@ -223,7 +223,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"lease covers the vendor's time", "it covers our own patience",
-		in("internal/engine/worker.go", "max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin", "o.CallTimeout + o.SlotMargin"),
+		in("internal/engine/workeroptions.go", "max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin", "o.CallTimeout + o.SlotMargin"),
 		"./internal/engine", "TestLeaseCoversTheVendorsTime",
 	},
 	{

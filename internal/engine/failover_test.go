@@ -158,9 +158,20 @@ func TestNoRequestWhileATakeOverIsInDoubt(t *testing.T) {
 	if !w.runner.overtaken(&ledger.Attempt{LeaseEnds: time.Now().Add(time.Hour)}) {
 		t.Error("a grant of that time is used")
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- w.runner.run(t.Context(), w.dispatch(id)) }()
-	time.Sleep(100 * time.Millisecond) // twice what the run waits
+	// The run looks whether it may begin, again and again.
+	looked, current := make(chan struct{}), w.runner.current
+	w.runner.current = func() bool {
+		select {
+		case looked <- struct{}{}:
+		default:
+		}
+		return current()
+	}
+	ended, f := make(chan error, 1), w.dispatch(id)
+	go func() { ended <- w.runner.run(t.Context(), f) }()
+	for range 3 {
+		<-looked
+	}
 	if n := w.vendor.made.Load(); n != 0 {
 		t.Errorf("%d requests", n)
 	}

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
@@ -24,123 +22,6 @@ import (
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
 )
-
-// WorkerOptions set up a Worker. Zero values mean the defaults of the settings of the
-// same names.
-type WorkerOptions struct {
-	Options
-	RedisURL      string        // required, if there is no Redis
-	WolkvoxURL    string        // "" is the vendor's
-	CallTimeout   time.Duration // longest time of a request; 0: 60 s
-	VendorTimeout time.Duration // longest time that the vendor may work; 0: 60 s
-	SlotMargin    time.Duration // from the grant until the request must be written; 0: 5 s
-	Concurrency   int           // requests in flight; 0: 1,000
-	// ServerConcurrency is how many of these may be at one server of the vendor; 0: 64.
-	ServerConcurrency int
-	MaxAttempts       int           // requests sent before a call is given up; 0: 12
-	GiveUpAfter       time.Duration // of push-back; 0: 24 h
-	RetryMin          time.Duration // 0: 1 s
-	RetryMax          time.Duration // 0: 15 min
-	Retention         time.Duration // 0: 720 h
-	ShutdownTimeout   time.Duration // for requests in flight to end; 0: 75 s
-	Log               zerolog.Logger
-	Metrics           prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
-
-	// TaskCheckInterval is how long asynq waits after it found no task; 0: 10 ms. A worker that stops may wait for as
-	// long. An idle worker, which is told of tasks, asks every 200 ms, or every TaskCheckInterval if that is longer.
-	TaskCheckInterval time.Duration
-	// ReconcileInterval is how often a worker looks for what should run and does not, since
-	// an signal or a process was lost; 0: 5 s.
-	ReconcileInterval time.Duration
-	// RedisDialer and VendorDialer make the connections to Redis (TLS included where
-	// RedisURL asks for it) and to the vendor (under TLS): for a network of the caller's
-	// own, such as a tunnel. nil: a net.Dialer.
-	RedisDialer, VendorDialer func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Redis is a client like which the worker makes its own if RedisURL is "". See redisconn.Like.
-	Redis redis.UniversalClient
-
-	// BeforeSend is called between every grant and its request, for a journal of one's
-	// own. An error means that the request is not sent: slot and count are given back, and
-	// the call comes back after a back-off. Its time counts within SlotMargin: a request
-	// for which it takes longer is not sent either. nil: none. It is called by up to
-	// Concurrency goroutines at the same time.
-	BeforeSend func(ctx context.Context, g Granted) error
-	// AfterOutcome is called after the ledger has recorded an attempt's outcome and before
-	// BeforeSend is for the chain's next request, whichever run sends that; a worker that is killed in between does not
-	// call it. nil: none. It is called by up to Concurrency goroutines at the same time,
-	// which wait for it.
-	AfterOutcome func(r Recorded)
-}
-
-// openRedis makes a client of the worker's Redis.
-func (o WorkerOptions) openRedis(ro redisconn.Options) (redis.UniversalClient, error) {
-	if ro.ReadTimeout == 0 && o.severalNodes() {
-		ro.ReadTimeout, ro.WriteTimeout = redisconn.QuickRead, 5*time.Second
-	}
-	if o.RedisURL == "" && o.Redis != nil {
-		return redisconn.Like(o.Redis, ro)
-	}
-	return redisconn.Open(o.RedisURL, ro)
-}
-
-// cluster reports whether Redis is a cluster.
-func (o WorkerOptions) cluster() bool {
-	_, given := o.Redis.(*redis.ClusterClient)
-	return given && o.RedisURL == "" || redisconn.IsCluster(o.RedisURL)
-}
-
-// severalNodes reports whether another node may take Redis over.
-func (o WorkerOptions) severalNodes() bool {
-	_, cluster := o.Redis.(*redis.ClusterClient)
-	return cluster && o.RedisURL == "" || redisconn.Several(o.RedisURL)
-}
-
-func (o WorkerOptions) withDefaults() WorkerOptions {
-	set := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	set(&o.CallTimeout, time.Minute)
-	set(&o.VendorTimeout, time.Minute)
-	set(&o.SlotMargin, 5*time.Second)
-	set(&o.GiveUpAfter, 24*time.Hour)
-	set(&o.RetryMin, time.Second)
-	set(&o.RetryMax, 15*time.Minute)
-	set(&o.Retention, 720*time.Hour)
-	set(&o.ShutdownTimeout, 75*time.Second)
-	set(&o.TaskCheckInterval, 10*time.Millisecond)
-	set(&o.ReconcileInterval, 5*time.Second)
-	if o.Concurrency == 0 {
-		o.Concurrency = 1000
-	}
-	if o.ServerConcurrency == 0 {
-		o.ServerConcurrency = 64
-	}
-	if o.MaxAttempts == 0 {
-		o.MaxAttempts = 12
-	}
-	if o.Metrics == nil {
-		o.Metrics = prometheus.NewRegistry()
-	}
-	o.Quota.Lease = max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin
-	return o
-}
-
-// terms are what all processes must agree on.
-func (o WorkerOptions) sharedSettings(s *stack) membership.Settings {
-	return membership.Settings{
-		TokenIDKeySetting: s.tokenIDs.Fingerprint(),
-		"TOKEN_SLOTS":     fmt.Sprint(s.settings.Slots),
-		"CALL_TIMEOUT":    o.CallTimeout.String(),
-		"VENDOR_TIMEOUT":  o.VendorTimeout.String(),
-		"SLOT_MARGIN":     o.SlotMargin.String(),
-		"QUOTA_TIMEZONE":  s.settings.Location.String(),
-
-		"DEFAULT_LICENSES": fmt.Sprint(s.settings.DefaultLicenses),
-		"QUOTA_GUARD":      s.settings.Guard.String(),
-	}
-}
 
 // workerKind is what the membership calls a worker.
 const workerKind = "worker"

@@ -36,12 +36,12 @@ func pipelined(c redis.UniversalClient) *pipeliner {
 // pipeliner is the go-redis hook of Pipelined.
 type pipeliner struct {
 	client redis.UniversalClient
-	plain  lane
-	acked  lane // of scripts that replicas acknowledge: these take longer, and hold up no others
+	plain  scriptQueue
+	acked  scriptQueue // of scripts that replicas acknowledge: these take longer, and hold up no others
 }
 
-// lane has pipelines of its own.
-type lane struct {
+// scriptQueue has pipelines of its own, and scripts that wait for one.
+type scriptQueue struct {
 	mu      sync.Mutex
 	busy    int // pipelines on their way
 	waiting []*pending
@@ -96,7 +96,7 @@ func (g *pipeliner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // free gives a pipeline to the scripts that wait, if there are any.
-func (g *pipeliner) free(l *lane) {
+func (g *pipeliner) free(l *scriptQueue) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.waiting) == 0 {
@@ -106,7 +106,7 @@ func (g *pipeliner) free(l *lane) {
 	go g.send(l, l.takeLocked())
 }
 
-func (l *lane) takeLocked() []*pending {
+func (l *scriptQueue) takeLocked() []*pending {
 	n := min(len(l.waiting), pipelineMost)
 	some := l.waiting[:n:n]
 	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
@@ -116,7 +116,7 @@ func (l *lane) takeLocked() []*pending {
 }
 
 // send sends scripts on a pipeline, and then those that came meanwhile.
-func (g *pipeliner) send(l *lane, some []*pending) {
+func (g *pipeliner) send(l *scriptQueue, some []*pending) {
 	ctx := context.Background()
 	if l == &g.acked {
 		ctx = Acknowledged(ctx)

@@ -88,18 +88,18 @@ func TestPipelined(t *testing.T) {
 	g.has(t, 0, 0)
 }
 
-// has waits until so many lanes are taken, and so many scripts wait for one.
+// has waits until so many pipelines are taken, and so many scripts wait for one.
 func (g *pipeliner) has(t *testing.T, busy, waiting int) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
 		g.plain.mu.Lock()
-		lanes, scripts := g.plain.busy, len(g.plain.waiting)
+		taken, scripts := g.plain.busy, len(g.plain.waiting)
 		g.plain.mu.Unlock()
-		if lanes == busy && scripts == waiting {
+		if taken == busy && scripts == waiting {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%d lanes are taken and %d scripts wait, want %d and %d", lanes, scripts, busy, waiting)
+			t.Fatalf("%d pipelines are taken and %d scripts wait, want %d and %d", taken, scripts, busy, waiting)
 		}
 	}
 }
