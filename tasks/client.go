@@ -28,10 +28,18 @@ type Options struct {
 	Quota quota.Settings
 	// Tracer makes spans of enqueueing, runs and attempts. nil: none.
 	Tracer trace.TracerProvider
+	// WaitReplicas is how many replicas must have a grant, an outcome or a new call before it
+	// counts, 0 to 100: nothing of it is lost when another node takes over. 0: none.
+	WaitReplicas int
+	// Queues is how many queues of asynq chains are spread over, 1 to 64; 0: 1. Several spread
+	// the load over the nodes of a cluster. Processes may differ.
+	Queues int
 }
 
 func (o Options) engine() engine.Options {
-	return engine.Options{Keys: o.Keys, Prefix: o.Prefix, Tracer: o.Tracer, Quota: o.settings()}
+	return engine.Options{
+		Keys: o.Keys, Prefix: o.Prefix, Tracer: o.Tracer, Quota: o.settings(), WaitReplicas: o.WaitReplicas, Queues: o.Queues,
+	}
 }
 
 func (o Options) settings() limits.Settings {

@@ -30,7 +30,7 @@ func open(t *testing.T, rdb redis.UniversalClient, o tasks.Options) *tasks.Clien
 }
 
 // run runs a worker until the test ends.
-func run(t *testing.T, rdb redis.UniversalClient, o tasks.WorkerOptions) {
+func run(t *testing.T, rdb redis.UniversalClient, o tasks.WorkerOptions) *tasks.Worker {
 	t.Helper()
 	o.Keys = keys
 	w, err := tasks.NewWorker(t.Context(), rdb, o)
@@ -46,6 +46,7 @@ func run(t *testing.T, rdb redis.UniversalClient, o tasks.WorkerOptions) {
 			t.Error(err)
 		}
 	})
+	return w
 }
 
 func sequence(calls ...tasks.Call) iter.Seq2[tasks.Call, error] {

@@ -27,13 +27,13 @@ type Options struct {
 	Prefix string
 	// Queue is the asynq queue; "" is "habilita".
 	Queue string
-	// Queues is how many queues of asynq chains are spread over, Queue and others named after it; 0: 1. It is
-	// MaxQueues at most.
+	// Queues is how many queues of asynq chains are spread over, Queue and others named after it, up to
+	// MaxQueues; 0: 1.
 	Queues int
 	// Tracer makes the spans of enqueueing, runs and attempts; nil: none, at no cost.
 	Tracer trace.TracerProvider
 	// WaitReplicas is how many replicas must have what grants, outcomes and new calls write before
-	// it counts as done; 0: none.
+	// it counts as done, up to 100; 0: none.
 	WaitReplicas int
 	// Quota are the limits of a token. Its Prefix is taken from Prefix.
 	Quota quota.Settings
@@ -81,6 +81,14 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	if err != nil {
 		return nil, fmt.Errorf("HABILITA_KEYS: %w", err)
 	}
+	for _, n := range []struct {
+		name       string
+		value, max int
+	}{{"WaitReplicas", o.WaitReplicas, 100}, {"Queues", o.Queues, MaxQueues}} {
+		if n.value < 0 || n.value > n.max {
+			return nil, fmt.Errorf("%s is %d, want 0 to %d", n.name, n.value, n.max)
+		}
+	}
 	o.Quota.Prefix = o.Prefix
 	settings, err := o.Quota.WithDefaults()
 	if err != nil {
@@ -103,7 +111,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	clock.Observe(now.UnixMilli())
 	s := &stack{
 		tracer: newTracer(o.Tracer),
-		rdb:    rdb, prefix: o.Prefix, queues: queueNames(o.Queue, min(o.Queues, MaxQueues)), keys: keys, settings: settings,
+		rdb:    rdb, prefix: o.Prefix, queues: queueNames(o.Queue, o.Queues), keys: keys, settings: settings,
 		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix, ledger.Buckets),
 		registry: membership.New(rdb, o.Prefix), acks: acks,
 	}
