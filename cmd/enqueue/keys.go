@@ -138,7 +138,7 @@ old key from HABILITA_KEYS. If it was cut off, run it again.`,
 				fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", count(chunks, "chunk"))
 			}
 			if naming {
-				fmt.Fprintln(a.out, "the naming key was sealed anew too")
+				fmt.Fprintln(a.out, "the token-ID key was sealed anew too")
 			}
 			return unread
 		},

@@ -143,12 +143,12 @@ func (w *worker) close() {
 func (w *worker) attempt(o ledger.Outcome) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	feed, err := w.feed(ctx)
+	f, err := w.dispatch(ctx)
 	if err != nil {
 		return err
 	}
 	w.nonce++
-	s, err := w.ledger.Begin(ctx, feed, fmt.Sprint("nonce", w.nonce), "")
+	s, err := w.ledger.Begin(ctx, f, fmt.Sprint("nonce", w.nonce), "")
 	if err != nil || o.Kind == "" {
 		return err
 	}
@@ -160,7 +160,7 @@ func (w *worker) attempt(o ledger.Outcome) error {
 	return err
 }
 
-func (w *worker) feed(ctx context.Context) (ledger.Dispatch, error) {
+func (w *worker) dispatch(ctx context.Context) (ledger.Dispatch, error) {
 	for {
 		for _, key := range w.redis.Keys() {
 			tag, list, _ := strings.Cut(strings.TrimPrefix(key, "habilita:{"), "}:")

@@ -126,7 +126,7 @@ func (a *app) tokenID() *cobra.Command {
 	return cmd
 }
 
-// namer is what names tokens in the ledger at hand.
+// tokenIDs returns what names tokens in the ledger at hand.
 func (a *app) tokenIDs(cmd *cobra.Command) (func(string) string, error) {
 	s, err := a.open(cmd, config.Keys)
 	if err != nil {
@@ -147,12 +147,12 @@ func (a *app) tokenIDs(cmd *cobra.Command) (func(string) string, error) {
 	return n.Name, nil
 }
 
-func (a *app) nameOne(w io.Writer, file string, stdin, asJSON bool, namer func() (func(string) string, error)) error {
+func (a *app) nameOne(w io.Writer, file string, stdin, asJSON bool, tokenIDs func() (func(string) string, error)) error {
 	token, err := a.token(file, stdin)
 	if err != nil {
 		return err
 	}
-	name, err := namer()
+	name, err := tokenIDs()
 	if err != nil {
 		return err
 	}
@@ -177,13 +177,13 @@ func (r namedRow) fields() []string {
 	return []string{strconv.Itoa(r.Row), r.Server, control.GuardFormula(r.Ref), r.TokenID, control.GuardFormula(r.Chain), control.GuardFormula(r.ID)}
 }
 
-func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFlags, asJSON bool, namer func() (func(string) string, error)) error {
+func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFlags, asJSON bool, tokenIDs func() (func(string) string, error)) error {
 	in, err := a.openInput(ctx, file, o)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	name, err := namer()
+	name, err := tokenIDs()
 	if err != nil {
 		return err
 	}

@@ -75,18 +75,18 @@ func readPlan(r io.Reader, name string) (*demoPlan, error) {
 }
 
 // name works out the names under which the ledger knows the calls.
-func (p *demoPlan) name(namer *vault.TokenIDs) {
+func (p *demoPlan) name(ids *vault.TokenIDs) {
 	batch := ledger.BatchID(demoBatch)
 	same := map[string]uint64{} // rows so far that say the same
 	for i := range p.calls {
 		c := &p.calls[i]
-		c.tokenID = namer.Name(c.Token)
+		c.tokenID = ids.Name(c.Token)
 		c.chainID = ledger.ChainID(c.tokenID, c.Chain)
 		key := ledger.GivenKey(c.ID)
 		if c.ID == "" {
-			first := ledger.RowKey(namer, 1, c.Server, c.tokenID, c.Chain, c.Ref)
+			first := ledger.RowKey(ids, 1, c.Server, c.tokenID, c.Chain, c.Ref)
 			same[c.tokenID+first]++
-			key = ledger.RowKey(namer, same[c.tokenID+first], c.Server, c.tokenID, c.Chain, c.Ref)
+			key = ledger.RowKey(ids, same[c.tokenID+first], c.Server, c.tokenID, c.Chain, c.Ref)
 		}
 		c.id = ledger.CallID(batch, c.tokenID, key)
 	}

@@ -113,11 +113,11 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	if err != nil {
 		return err
 	}
-	namer, err := vault.EnsureTokenIDKey(ctx, w.rdb, quota.DefaultPrefix+":naming", keys)
+	ids, err := vault.EnsureTokenIDKey(ctx, w.rdb, quota.DefaultPrefix+":naming", keys)
 	if err != nil {
 		return err
 	}
-	plan.name(namer)
+	plan.name(ids)
 	return nil
 }
 

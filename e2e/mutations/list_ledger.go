@@ -1,14 +1,14 @@
 package main
 
 const (
-	baseLua   = "internal/ledger/lua/base.lua"
-	ledgerLua = "internal/ledger/lua/library.lua"
-	appendLua = "internal/ledger/lua/append.lua"
-	beginLua  = "internal/ledger/lua/begin.lua"
-	finishLua = "internal/ledger/lua/finish.lua"
-	pumpLua   = "internal/ledger/lua/dispatch.lua"
-	purgeLua  = "internal/ledger/lua/purge.lua"
-	chainPkg  = "./internal/ledger"
+	baseLua     = "internal/ledger/lua/base.lua"
+	ledgerLua   = "internal/ledger/lua/library.lua"
+	appendLua   = "internal/ledger/lua/append.lua"
+	beginLua    = "internal/ledger/lua/begin.lua"
+	finishLua   = "internal/ledger/lua/finish.lua"
+	dispatchLua = "internal/ledger/lua/dispatch.lua"
+	purgeLua    = "internal/ledger/lua/purge.lua"
+	chainPkg    = "./internal/ledger"
 
 	cancelChainLua = "internal/ledger/lua/cancel_chain.lua"
 	cancelBatchLua = "internal/ledger/lua/cancel_batch.lua"
@@ -202,17 +202,17 @@ var ledgerMutations = []mutation{
 var recoveryMutations = []mutation{
 	{
 		"a call whose worker was lost", "nobody takes it up when its lease has ended",
-		in(pumpLua, "  elseif c.s == 'x' and not lives(c) then\n", "  elseif c.s == 'x' and not lives(c) then\n    redis.call('ZREM', DUE, id)\n  elseif false then\n"),
+		in(dispatchLua, "  elseif c.s == 'x' and not lives(c) then\n", "  elseif c.s == 'x' and not lives(c) then\n    redis.call('ZREM', DUE, id)\n  elseif false then\n"),
 		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
 	},
 	{
 		"a call whose worker was lost", "it is tried without end",
-		in(pumpLua, "elseif tonumber(c.a) >= tonumber(ARGV[3]) then", "elseif false then"),
+		in(dispatchLua, "elseif tonumber(c.a) >= tonumber(ARGV[3]) then", "elseif false then"),
 		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
 	},
 	{
 		"a dispatch that nobody began", "it is not dispatched again",
-		in(baseLua, "redis.call('ZADD', DUE, now + FEED_GRACE * 2 ^ math.min(missed, 5), c.id)",
+		in(baseLua, "redis.call('ZADD', DUE, now + DISPATCH_GRACE * 2 ^ math.min(missed, 5), c.id)",
 			"redis.call('ZADD', DUE, now + 2 ^ 40, c.id)"),
 		chainPkg, "TestFedButNotBegun",
 	},

@@ -55,7 +55,7 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"recall of all chains of a token", "one slice of them is all",
-		in(pumpLua, "  if #found == most then\n", "  if false then\n"),
+		in(dispatchLua, "  if #found == most then\n", "  if false then\n"),
 		chainPkg, "TestRecallFindsAllChainsOfTheToken",
 	},
 	{

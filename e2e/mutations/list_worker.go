@@ -13,7 +13,7 @@ const (
 	againGo   = "internal/localrun/again.go"
 	journalGo = "internal/localrun/wal/file.go"
 
-	agreementLua = "internal/membership/lua/membership.lua"
+	membershipLua = "internal/membership/lua/membership.lua"
 )
 
 // workerMutations are of what a run does around its request.
@@ -243,7 +243,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shared settings check", "a process that differs may join",
-		in(agreementLua, "if mine[name] ~= nil and mine[name] ~= value then", "if false then"),
+		in(membershipLua, "if mine[name] ~= nil and mine[name] ~= value then", "if false then"),
 		"./internal/membership", "TestOneThatDiffers",
 	},
 }

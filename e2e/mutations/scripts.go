@@ -14,7 +14,7 @@ import (
 // their package that sets them anew.
 var embeddedTexts = map[string]struct{ variable, script string }{
 	"internal/quota/from_file.go":      {"library", quotaLua},
-	"internal/membership/from_file.go": {"source", agreementLua},
+	"internal/membership/from_file.go": {"source", membershipLua},
 }
 
 const setFromFile = `package %s
@@ -74,7 +74,7 @@ var ofBatches = map[string]bool{
 // ofScripts reports whether the mutation needs no build.
 func (m mutation) ofScripts() bool {
 	for _, e := range m.Edits {
-		inCopy := e.File == quotaLua || e.File == agreementLua || strings.HasPrefix(e.File, "internal/ledger/lua/") && !ofBatches[e.File]
+		inCopy := e.File == quotaLua || e.File == membershipLua || strings.HasPrefix(e.File, "internal/ledger/lua/") && !ofBatches[e.File]
 		if !inCopy {
 			return false
 		}

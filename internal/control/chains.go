@@ -28,7 +28,7 @@ type Chain struct {
 func (c Chain) Held() bool { return c.State == stateHeld }
 
 const (
-	stateReady, stateDispatched, stateRunning = "ready", "fed", "running"
+	stateReady, stateDispatched, stateRunning = "ready", "dispatched", "running"
 	stateHeld                                 = "held"
 )
 

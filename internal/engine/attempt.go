@@ -18,13 +18,13 @@ type caller interface {
 }
 
 // attempt makes one request, in a run that was dispatched for the chain dispatched, and judges its answer.
-func (r *runner) attempt(ctx context.Context, fed string, a *ledger.Attempt, asked time.Time) *verdict {
+func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attempt, asked time.Time) *verdict {
 	token, _ := ledger.SplitChainID(a.Chain)
 	r.meter.slotsHeld.Inc()
 	defer r.meter.slotsHeld.Dec()
 	r.meter.quota(a.Used, a.Limit)
 	started := time.Now()
-	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == fed)
+	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == dispatched)
 	if r.overtaken(a) {
 		j := &verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
 		r.report(token, a, j, 0)

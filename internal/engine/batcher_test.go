@@ -50,8 +50,8 @@ func TestBatcherIsBounded(t *testing.T) {
 			return counted(trip), nil
 		}, noHint, countNew)
 		var taken atomic.Int64
-		var feeding sync.WaitGroup
-		feeding.Go(func() {
+		var enqueueing sync.WaitGroup
+		enqueueing.Go(func() {
 			for i := range 1_000_000 {
 				if ctx.Err() != nil || g.add(named(i*7%ledger.Buckets, i), "", nil) != nil {
 					return
@@ -66,7 +66,7 @@ func TestBatcherIsBounded(t *testing.T) {
 		}
 		cancel()
 		close(answer)
-		feeding.Wait()
+		enqueueing.Wait()
 		if err := g.finish(true, func() {}); err != nil {
 			t.Error(err)
 		}

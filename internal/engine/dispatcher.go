@@ -155,14 +155,14 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 		_ = f.ledger.Signal(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the reconciler finds them
 		return
 	}
-	pumped, err := f.ledger.DispatchAll(ctx, tags, min(perDispatch, each))
+	dispatched, err := f.ledger.DispatchAll(ctx, tags, min(perDispatch, each))
 	if err != nil && ctx.Err() == nil {
 		f.log.Warn().Err(err).Msg("ready chains of a bucket could not be dispatched; the reconciler dispatches them")
 	}
 	var again []string
 	var g errgroup.Group
 	g.SetLimit(publishers)
-	for i, p := range pumped {
+	for i, p := range dispatched {
 		f.meter.lost.Add(float64(p.Lost))
 		f.timers.note(tags[i], p.NextDue)
 		if p.Ready > 0 {

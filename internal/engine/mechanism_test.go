@@ -25,7 +25,7 @@ func TestReconcilerFindsWhatNobodyTold(t *testing.T) {
 	// when the first of these calls was made.
 	for _, token := range []string{"token-1", "token-2"} {
 		w.append(token, "a")
-		w.made("a chain that was not announced")
+		w.made("a chain that was not signalled")
 	}
 }
 
@@ -65,7 +65,7 @@ func TestEveryDispatchHasATaskOfItsOwn(t *testing.T) {
 	}
 	info, err := w.dispatcher.inspector.GetQueueInfo(w.stack.queues[0])
 	if err != nil || info.Pending != 2 {
-		t.Errorf("%+v, %v; want 2 tasks for 2 feedings", info, err)
+		t.Errorf("%+v, %v; want 2 tasks for 2 dispatches", info, err)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestStoppingWorkerPutsBackWhatItHasNotBegun(t *testing.T) {
 		t.Errorf("chain %s, %d requests", got, w.vendor.made.Load())
 	}
 	if n, err := w.stack.ledger.Signalled(t.Context()); err != nil || n != 1 {
-		t.Errorf("%d buckets announced, %v", n, err)
+		t.Errorf("%d buckets signalled, %v", n, err)
 	}
 }
 

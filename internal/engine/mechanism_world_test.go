@@ -131,7 +131,7 @@ func (w *world) dispatch(id string) ledger.Dispatch {
 	w.t.Helper()
 	p, err := w.stack.ledger.Dispatch(w.t.Context(), ledger.Tag(id), 10)
 	if err != nil || len(p.Dispatches) != 1 || p.Dispatches[0].Chain != id {
-		w.t.Fatalf("fed %v, %v", p.Dispatches, err)
+		w.t.Fatalf("dispatched %v, %v", p.Dispatches, err)
 	}
 	return p.Dispatches[0]
 }

@@ -98,18 +98,18 @@ func TestTimersRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newTimers()
 		ctx, cancel := context.WithCancel(t.Context())
-		type pumped struct {
+		type dispatched struct {
 			after time.Duration
 			tags  string
 		}
-		var got []pumped
+		var got []dispatched
 		began := time.Now()
 		d.note(ledger.TagAt(1), began.Add(time.Minute))
 		over := make(chan struct{})
 		go func() {
 			defer close(over)
 			d.run(ctx, time.Now, func(tags []string) {
-				got = append(got, pumped{time.Since(began).Truncate(time.Second), strings.Join(tags, " ")})
+				got = append(got, dispatched{time.Since(began).Truncate(time.Second), strings.Join(tags, " ")})
 			})
 		}()
 		synctest.Wait()
@@ -120,7 +120,7 @@ func TestTimersRun(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		<-over
-		want := []pumped{{10 * time.Second, ledger.TagAt(2) + " " + ledger.TagAt(3)}, {time.Minute, ledger.TagAt(1)}}
+		want := []dispatched{{10 * time.Second, ledger.TagAt(2) + " " + ledger.TagAt(3)}, {time.Minute, ledger.TagAt(1)}}
 		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 			t.Errorf("%v, want %v", got, want)
 		}

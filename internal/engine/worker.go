@@ -340,7 +340,7 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 	ctx, span := w.stack.tracer.begin(w.stack.tracer.carried(ctx, t.Headers()), "run", trace.SpanKindConsumer)
 	if span != nil {
 		defer span.End()
-		span.SetAttributes(attribute.String("habilita.chain", f.Chain), attribute.String("habilita.feed", f.Number))
+		span.SetAttributes(attribute.String("habilita.chain", f.Chain), attribute.String("habilita.dispatch", f.Number))
 	}
 	return w.runner.run(ctx, f)
 }

@@ -91,7 +91,7 @@ func TestChainOfAWorkerThatDiedWaiting(t *testing.T) {
 		h.pass(time.Minute)
 		again := h.dispatch(tok(1))
 		h.is(again == f, false)
-		h.is(h.chain(tok(1)).State, "fed")
+		h.is(h.chain(tok(1)).State, "dispatched")
 		h.is(h.begin(f).Status, Stale)
 		h.is(h.begin(again).Until.Sub(h.now()), 2*time.Minute) // a long queue costs little
 		h.away = ""
@@ -113,7 +113,7 @@ func TestChainThatWaitsForItsServerPassesTheSlotOn(t *testing.T) {
 		h.is(why(h.begin(h.dispatch(ChainID(tok(1), "y")))), "deferred slots")
 		h.end(a, Done) // x, which waited longest, gets the slot
 		h.away = FullServer("0002")
-		s := h.begin(h.fed[ChainID(tok(1), "x")])
+		s := h.begin(h.dispatched[ChainID(tok(1), "x")])
 		h.is(why(s), "deferred "+ServerBusy)
 		if s.Woken == nil {
 			t.Fatal("nobody got the slot")

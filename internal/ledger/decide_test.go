@@ -120,7 +120,7 @@ func (h *harness) spread() (running Attempt) {
 	h.append("b2", "hold", calls(tok(3), "", "h3"))
 	h.append("b2", "hold", calls(tok(4), "", "x"))
 	h.append("b1", "hold", calls(tok(4), "", "blocked"))
-	h.append("b1", "hold", calls(tok(5), "", "fed"))
+	h.append("b1", "hold", calls(tok(5), "", "dispatched"))
 	h.append("b1", "hold", calls(tok(7), "", "s1", "s1b"), calls(tok(7), "2", "s2"), calls(tok(7), "3", "slot"))
 	delayed := calls(tok(1), "two words", "delayed")
 	delayed[0].At = h.now().Add(time.Hour)
@@ -150,7 +150,7 @@ func TestCancelBatchWhereverItWaits(t *testing.T) {
 		h.is(h.chain(tok(4)).State, "held") // the head is of another batch
 		h.is(h.counts("b2").HeldChains, 1)
 		h.is(h.chain(tok(5)).State, "")
-		h.is(h.begin(h.fed[tok(5)]).Status, Stale)
+		h.is(h.begin(h.dispatched[tok(5)]).Status, Stale)
 		h.is(h.cancelBatch("b1"), 0)
 		// What comes later is refused, until the batch is opened again.
 		late := Append{Batch: "b1", Policy: "hold", Calls: append(calls(tok(1), "", "late"), calls(tok(9), "", "late")...)}

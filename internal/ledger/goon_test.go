@@ -59,7 +59,7 @@ func TestRepeatedGoingOnChangesNothing(t *testing.T) {
 				h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(2), "", "b"), calls(tok(3), "", "c"))
 				a := h.begin(h.dispatch(tok(1))).Attempt
 				for _, id := range []string{tok(2), tok(3)} {
-					_, err := h.l.Requeue(h.ctx, h.fed[id])
+					_, err := h.l.Requeue(h.ctx, h.dispatched[id])
 					h.no(err)
 				}
 				var first Step
@@ -87,9 +87,9 @@ func TestRunGoesOnWithWhoWaitedForTheSlot(t *testing.T) {
 			h.pass(2 * time.Millisecond)
 		}
 		h.dispatchDue()
-		a := h.begin(h.fed[id(0)]).Attempt
+		a := h.begin(h.dispatched[id(0)]).Attempt
 		for n := 1; n < 3; n++ {
-			h.is(why(h.begin(h.fed[id(n)])), "deferred slots")
+			h.is(why(h.begin(h.dispatched[id(n)])), "deferred slots")
 			h.pass(2 * time.Millisecond)
 		}
 		var order []string
@@ -127,7 +127,7 @@ func TestNextCallHasItsOwnBudget(t *testing.T) {
 			h.is(h.end(a, Fail).Status, Waiting)
 			h.pass(time.Millisecond)
 			h.dispatchDue()
-			return h.begin(h.fed[tok(1)]).Attempt
+			return h.begin(h.dispatched[tok(1)]).Attempt
 		}
 		a := again(h.start(tok(1)))
 		h.is(a.Spent, 2)

@@ -32,20 +32,20 @@ func tok(n int) string {
 
 // harness drives a ledger one step at a time and checks all that is stored after each.
 type harness struct {
-	t         testing.TB
-	fatalf    func(string, ...any)
-	ctx       context.Context
-	l         *Ledger
-	rdb       redis.UniversalClient
-	b         redistest.Backend
-	prefix    string
-	settings  quota.Settings
-	at        time.Time // of a Redis whose time can be set
-	nonces    int
-	fed       map[string]Dispatch          // not yet begun, by chain
-	away      string                       // servers whose calls are put off
-	unchecked bool                         // no check after each step, for large amounts
-	last      map[string]map[string]string // chains at the last check
+	t          testing.TB
+	fatalf     func(string, ...any)
+	ctx        context.Context
+	l          *Ledger
+	rdb        redis.UniversalClient
+	b          redistest.Backend
+	prefix     string
+	settings   quota.Settings
+	at         time.Time // of a Redis whose time can be set
+	nonces     int
+	dispatched map[string]Dispatch          // not yet begun, by chain
+	away       string                       // servers whose calls are put off
+	unchecked  bool                         // no check after each step, for large amounts
+	last       map[string]map[string]string // chains at the last check
 }
 
 type setup struct {
@@ -68,7 +68,7 @@ func newHarness(t testing.TB, b redistest.Backend, s setup) *harness {
 	if s.prefix == "" {
 		s.prefix = "habilita"
 	}
-	h := &harness{t: t, fatalf: t.Fatalf, ctx: t.Context(), rdb: b.Client, b: b, prefix: s.prefix, fed: map[string]Dispatch{}}
+	h := &harness{t: t, fatalf: t.Fatalf, ctx: t.Context(), rdb: b.Client, b: b, prefix: s.prefix, dispatched: map[string]Dispatch{}}
 	// It is noon, whenever the test runs.
 	now := time.Now().Truncate(time.Millisecond)
 	if b.SetTime != nil {
@@ -163,7 +163,7 @@ func (h *harness) appendAs(a Append) Appended {
 	done, err := h.l.Append(h.ctx, a)
 	h.no(err)
 	for _, f := range done.Dispatches {
-		h.fed[f.Chain] = f
+		h.dispatched[f.Chain] = f
 	}
 	h.check()
 	return done
@@ -174,7 +174,7 @@ func (h *harness) dispatchDue() Dispatched {
 	p, err := h.l.Dispatch(h.ctx, testTag, 1000)
 	h.no(err)
 	for _, f := range p.Dispatches {
-		h.fed[f.Chain] = f
+		h.dispatched[f.Chain] = f
 	}
 	h.check()
 	return p
@@ -193,9 +193,9 @@ func (h *harness) dispatchOne() Dispatch {
 func (h *harness) dispatch(chain string) Dispatch {
 	h.t.Helper()
 	h.dispatchDue()
-	f, ok := h.fed[chain]
+	f, ok := h.dispatched[chain]
 	if !ok {
-		h.fatalf("chain %s was not fed; it is %+v", chain, h.chain(chain))
+		h.fatalf("chain %s was not dispatched; it is %+v", chain, h.chain(chain))
 	}
 	return f
 }
@@ -204,11 +204,11 @@ func (h *harness) begin(f Dispatch) Step {
 	h.t.Helper()
 	s, err := h.l.Begin(h.ctx, f, h.nonce(), h.away)
 	h.no(err)
-	if h.fed[f.Chain] == f {
-		delete(h.fed, f.Chain)
+	if h.dispatched[f.Chain] == f {
+		delete(h.dispatched, f.Chain)
 	}
 	if s.Woken != nil {
-		h.fed[s.Woken.Chain] = *s.Woken
+		h.dispatched[s.Woken.Chain] = *s.Woken
 	}
 	h.check()
 	return s
@@ -238,7 +238,7 @@ func (h *harness) finishOn(a Attempt, o Outcome, on GoOn) Step {
 	s, err := h.l.Finish(h.ctx, a, o, on, h.nonce(), h.away)
 	h.no(err)
 	if s.Woken != nil {
-		h.fed[s.Woken.Chain] = *s.Woken
+		h.dispatched[s.Woken.Chain] = *s.Woken
 	}
 	h.check()
 	return s

@@ -26,13 +26,13 @@ func (h *harness) raw(id string) string {
 
 // worn has the head of a chain fail, be pushed back and, where dispatched is true, be dispatched without an
 // answer, so that all is written down that a head may have.
-func (h *harness) worn(id string, fed bool) {
+func (h *harness) worn(id string, dispatched bool) {
 	h.t.Helper()
 	h.finish(h.start(id), Outcome{Kind: Fail}, false)
 	h.finish(h.start(id), Outcome{Kind: PushBack}, false)
 	h.pass(2 * time.Millisecond)
 	want := "adenpty"
-	if fed && h.b.SetTime != nil { // a real Redis would wait for 10 s
+	if dispatched && h.b.SetTime != nil { // a real Redis would wait for 10 s
 		h.dispatch(id)
 		h.pass(11 * time.Second)
 		want = "ademnpty"
@@ -45,7 +45,7 @@ func (h *harness) worn(id string, fed bool) {
 func TestNewHeadBeginsAnew(t *testing.T) {
 	a := func(h *harness) Attempt {
 		h.t.Helper()
-		s := h.begin(h.fed[tok(1)])
+		s := h.begin(h.dispatched[tok(1)])
 		h.is(s.Status, Running)
 		return s.Attempt
 	}
@@ -126,7 +126,7 @@ func TestNewHeadBeginsAnew(t *testing.T) {
 				h.append("b1", cmp.Or(c.policy, "hold"), calls(tok(1), "", "a"))
 				h.append("b2", "hold", calls(tok(1), "", "b"))
 				h.worn(tok(1), true)
-				if _, fed := h.fed[tok(1)]; !fed {
+				if _, dispatched := h.dispatched[tok(1)]; !dispatched {
 					h.dispatch(tok(1))
 				}
 				c.end(h)

@@ -34,8 +34,8 @@ func TestLostRunIsFedAgainAndGivenUp(t *testing.T) {
 func TestLateSuccessStillCounts(t *testing.T) {
 	steps := map[string]func(h *harness){
 		"ready":          func(h *harness) { _, err := h.l.Dispatch(h.ctx, testTag, 0); h.no(err); h.check() },
-		"fed":            func(h *harness) { h.dispatchDue() },
-		"held":           func(h *harness) { h.dispatchDue(); h.begin(h.fed[tok(1)]); h.pass(shortLease); h.dispatchDue() },
+		"dispatched":     func(h *harness) { h.dispatchDue() },
+		"held":           func(h *harness) { h.dispatchDue(); h.begin(h.dispatched[tok(1)]); h.pass(shortLease); h.dispatchDue() },
 		"not dispatched": func(*harness) {},
 	}
 	for name, until := range steps {
@@ -46,7 +46,7 @@ func TestLateSuccessStillCounts(t *testing.T) {
 				if name == "held" {
 					h.pass(shortLease)
 					h.dispatchDue()
-					a = h.begin(h.fed[tok(1)]).Attempt
+					a = h.begin(h.dispatched[tok(1)]).Attempt
 					h.pass(shortLease)
 					h.dispatchDue()
 					h.is(h.chain(tok(1)).State, "held")
@@ -58,7 +58,7 @@ func TestLateSuccessStillCounts(t *testing.T) {
 				h.is(s.Status, Running)
 				h.is(s.Attempt.Key, "=b")
 				h.is(h.states("b1", tok(1), "a", "b"), "su ru ")
-				if f, ok := h.fed[tok(1)]; ok {
+				if f, ok := h.dispatched[tok(1)]; ok {
 					h.is(h.begin(f).Status, Stale)
 				}
 				h.is(h.finish(a, Outcome{Kind: Done}, true).Status, Stale)
@@ -78,7 +78,7 @@ func TestLateFailureOfALostRunIsStale(t *testing.T) {
 		for _, kind := range []Kind{Fail, PushBack, NotSent, GiveUp} {
 			h.is(h.end(a, kind).Status, Stale)
 		}
-		h.begin(h.fed[tok(1)])
+		h.begin(h.dispatched[tok(1)])
 		h.is(h.end(a, Done).Status, Stale) // another attempt has followed
 		h.is(h.states("b1", tok(1), "a"), "ru ")
 	})
@@ -132,7 +132,7 @@ func TestUnknownOutcomeSilencesTheChain(t *testing.T) {
 				// Another chain of the token has the other slot meanwhile.
 				h.append("b3", "hold", calls(tok(1), "x", "z"))
 				h.is(h.begin(h.dispatch(ChainID(tok(1), "x"))).Status, Running)
-				if f, ok := h.fed[tok(1)]; ok {
+				if f, ok := h.dispatched[tok(1)]; ok {
 					s := h.begin(f)
 					h.is(why(s), "deferred unknown")
 					h.is(s.Until.Equal(a.LeaseEnds), true)
@@ -180,13 +180,13 @@ func TestFedButNotBegun(t *testing.T) {
 		h.start(ChainID(tok(1), "y"))
 		h.is(why(h.begin(f)), "deferred slots")
 		h.pass(longLease)
-		h.fed = map[string]Dispatch{}
+		h.dispatched = map[string]Dispatch{}
 		h.dispatchDue()
-		h.is(h.fed[tok(1)].Chain, tok(1))
+		h.is(h.dispatched[tok(1)].Chain, tok(1))
 		h.pass(10 * time.Second)
-		h.fed = map[string]Dispatch{}
+		h.dispatched = map[string]Dispatch{}
 		h.dispatchDue()
-		h.is(h.fed[tok(1)].Chain, tok(1))
+		h.is(h.dispatched[tok(1)].Chain, tok(1))
 	})
 }
 

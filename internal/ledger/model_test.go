@@ -349,7 +349,7 @@ func (m *model) drain() {
 	for range 3000 {
 		m.dispatch(m.rt)
 		busy := false
-		for _, f := range m.fed {
+		for _, f := range m.dispatched {
 			s := m.harness.begin(f)
 			m.granted(s)
 			if s.Status == Running {

@@ -216,7 +216,7 @@ type Chain struct {
 	Behind int // calls behind the head
 }
 
-var chainStates = map[string]string{"r": "ready", "f": "fed", "x": "running", "w": "waiting", "l": "waiting", "h": "held"}
+var chainStates = map[string]string{"r": "ready", "f": "dispatched", "x": "running", "w": "waiting", "l": "waiting", "h": "held"}
 
 // Chains streams the chains of the buckets of tags that are not idle: the held ones
 // alone, or all. An error is the last thing that is yielded: an *UnreadError after the chains of

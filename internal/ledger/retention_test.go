@@ -348,7 +348,7 @@ func TestInspectAndSignal(t *testing.T) {
 		h.is(done.NextDue["zz"].UnixMilli(), delayed[0].At.UnixMilli())
 		run := h.start(tok(1))
 		h.giveUp(tok(2))
-		if ok, err := h.l.Requeue(h.ctx, h.fed[tok(3)]); !ok || err != nil {
+		if ok, err := h.l.Requeue(h.ctx, h.dispatched[tok(3)]); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		all, err := h.l.Inspect(h.ctx)

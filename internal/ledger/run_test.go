@@ -194,9 +194,9 @@ func TestSlotGoesToWhoWaitedLongest(t *testing.T) {
 		}
 		h.dispatchDue()
 		id := func(n int) string { return ChainID(tok(1), fmt.Sprint(n)) }
-		running := []Attempt{h.begin(h.fed[id(0)]).Attempt, h.begin(h.fed[id(1)]).Attempt}
+		running := []Attempt{h.begin(h.dispatched[id(0)]).Attempt, h.begin(h.dispatched[id(1)]).Attempt}
 		for n := 2; n < 6; n++ {
-			h.is(why(h.begin(h.fed[id(n)])), "deferred slots")
+			h.is(why(h.begin(h.dispatched[id(n)])), "deferred slots")
 			h.pass(2 * time.Millisecond)
 		}
 		var order []string
@@ -227,9 +227,9 @@ func TestNobodyOvertakesWhoWaits(t *testing.T) {
 			h.pass(2 * time.Millisecond)
 		}
 		h.dispatchDue()
-		a, b := h.begin(h.fed[id(0)]).Attempt, h.begin(h.fed[id(1)]).Attempt
+		a, b := h.begin(h.dispatched[id(0)]).Attempt, h.begin(h.dispatched[id(1)]).Attempt
 		for n := 2; n < 5; n++ {
-			h.begin(h.fed[id(n)])
+			h.begin(h.dispatched[id(n)])
 			h.pass(2 * time.Millisecond)
 		}
 		one := h.finish(a, Outcome{Kind: Done}, true)

@@ -169,14 +169,14 @@ func TestWhoIsPutOffWaitsForNoSlot(t *testing.T) {
 		}
 		h.dispatchDue()
 		for i := range 9 {
-			h.is(why(h.begin(h.fed[ChainID(tok(1), fmt.Sprint(i))])), "deferred slots")
+			h.is(why(h.begin(h.dispatched[ChainID(tok(1), fmt.Sprint(i))])), "deferred slots")
 		}
 		h.pass(a.LeaseEnds.Sub(h.now()))
 		h.dispatchDue() // all come back
-		a = h.begin(h.fed[a.Chain]).Attempt
+		a = h.begin(h.dispatched[a.Chain]).Attempt
 		h.away = fmt.Sprintf("0002=%d ", h.now().Add(time.Hour).UnixMilli())
 		for i := range 9 {
-			h.is(why(h.begin(h.fed[ChainID(tok(1), fmt.Sprint(i))])), "deferred server")
+			h.is(why(h.begin(h.dispatched[ChainID(tok(1), fmt.Sprint(i))])), "deferred server")
 		}
 		h.append("b1", "hold", calls(tok(1), "y", "y"))
 		h.is(why(h.begin(h.dispatch(ChainID(tok(1), "y")))), "deferred slots")
@@ -238,8 +238,8 @@ func TestModelOfSlotOffers(t *testing.T) {
 				running = append(running, s.Attempt)
 			}
 		}
-		fed := func() Dispatch {
-			return *recent(rt, "dispatch", slices.SortedFunc(maps.Values(h.fed), func(a, b Dispatch) int { return cmp.Compare(a.Chain, b.Chain) }))
+		dispatched := func() Dispatch {
+			return *recent(rt, "dispatch", slices.SortedFunc(maps.Values(h.dispatched), func(a, b Dispatch) int { return cmp.Compare(a.Chain, b.Chain) }))
 		}
 		steps := map[string]func(){
 			"append": func() {
@@ -253,9 +253,9 @@ func TestModelOfSlotOffers(t *testing.T) {
 				h.dispatchDue()
 			},
 			"dispatch": func() { h.dispatchDue() },
-			"begin":    func() { took(h.begin(fed())) },
+			"begin":    func() { took(h.begin(dispatched())) },
 			"requeue": func() {
-				_, err := h.l.Requeue(h.ctx, fed())
+				_, err := h.l.Requeue(h.ctx, dispatched())
 				h.no(err)
 			},
 			"finish": func() {

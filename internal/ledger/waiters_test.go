@@ -100,15 +100,15 @@ func TestLedgerWakesEveryKindOfWaiter(t *testing.T) {
 		"behind one that died":    {[]string{"~gone.1", "gone", ChainID(tok(1), "gone"), "~other.7"}, "other", "~other.7"},
 		"a chain behind the dead": {[]string{"~gone.1", "gone", ChainID(tok(1), "gone")}, "", ""},
 	} {
-		for _, vacate := range []bool{false, true} {
-			t.Run(fmt.Sprint(name, ", vacate ", vacate), func(t *testing.T) {
+		for _, release := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", release ", release), func(t *testing.T) {
 				both(t, setup{slots: 1}, func(h *harness) {
 					told := func() string { return "" }
 					if c.told != "" {
 						told = h.hears(c.told)
 					}
 					var free func()
-					if vacate {
+					if release {
 						d, err := h.limiter().Try(h.ctx, tok(1))
 						h.no(err)
 						h.append("b1", "hold", calls(tok(1), "b", "b"))
@@ -123,8 +123,8 @@ func TestLedgerWakesEveryKindOfWaiter(t *testing.T) {
 					h.is(told(), c.want)
 					state := "waiting"
 					if c.told == "" {
-						state = "fed"
-						if vacate {
+						state = "dispatched"
+						if release {
 							state = "ready"
 						}
 					}
@@ -214,10 +214,10 @@ func TestRecallFindsAllChainsOfTheToken(t *testing.T) {
 					h.append("b1", "hold", calls(tok(1), fmt.Sprint("c", i), fmt.Sprint(i)))
 				}
 				h.dispatchDue()
-				for _, f := range h.fed {
+				for _, f := range h.dispatched {
 					h.is(h.begin(f).Reason, c.reason)
 				}
-				clear(h.fed)
+				clear(h.dispatched)
 				h.no(h.rdb.Del(h.ctx, h.prefix+":announced").Err())
 				c.end(h)
 				h.is(h.signalled(), "["+testTag+"]")

@@ -295,11 +295,11 @@ func TestOlderJobGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	namer, err := vault.OpenTokenIDKey(t.Context(), j.world.rdb, tokenIDKey, keys)
+	ids, err := vault.OpenTokenIDKey(t.Context(), j.world.rdb, tokenIDKey, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := namer.Name("a")
+	token := ids.Name("a")
 	grant := func(key, nonce, name string) []record {
 		id := token
 		if name != "" {

@@ -31,7 +31,7 @@
 // Retry, for as long as it takes; the process counts as lapsed after TTL, and another may
 // join with other settings. Its next beat then finds out and Keep ends with a
 // *MismatchError; until then Current reports false, and whoever must not act on terms
-// that may be stale asks it. A record that can't be read is an error, not an agreement.
+// that may be stale asks it. A record that can't be read is an error, not consent.
 //
 // # Keys
 //

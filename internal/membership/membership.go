@@ -115,5 +115,5 @@ func (m *Membership) beat(ctx context.Context) (joined bool, err error) {
 		m.believed.Store(nil)
 		return false, mismatch(m.settings, others)
 	}
-	return false, errors.New("agreement: the script gave an unknown reply")
+	return false, errors.New("membership: the script gave an unknown reply")
 }

@@ -77,7 +77,7 @@ func mismatch(mine Settings, answered []string) error {
 
 func parse(text string) (r record, err error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return r, fmt.Errorf("agreement: the record of a process: %w", err)
+		return r, fmt.Errorf("membership: the record of a process: %w", err)
 	}
 	return r, nil
 }

@@ -43,7 +43,7 @@ func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership
 	rec := newRecord(p, t)
 	text, err := json.Marshal(rec)
 	if err != nil {
-		return nil, fmt.Errorf("agreement: %w", err)
+		return nil, fmt.Errorf("membership: %w", err)
 	}
 	m := &Membership{registry: r, process: rec.Process, settings: rec.Settings, record: string(text)}
 	if _, err := m.beat(ctx); err != nil {
@@ -102,10 +102,10 @@ func (r *Registry) Used(ctx context.Context) (bool, error) {
 func (r *Registry) run(ctx context.Context, want string, args ...any) (says string, rest []string, err error) {
 	reply, err := r.script.Run(ctx, r.rdb, r.keys, args...).StringSlice()
 	if err != nil {
-		return "", nil, fmt.Errorf("agreement: %w", err)
+		return "", nil, fmt.Errorf("membership: %w", err)
 	}
 	if len(reply) == 0 || want != "" && reply[0] != want {
-		return "", nil, errors.New("agreement: the script gave an unknown reply")
+		return "", nil, errors.New("membership: the script gave an unknown reply")
 	}
 	return reply[0], reply[1:], nil
 }

@@ -1,4 +1,4 @@
-// Package intake reads a user's file of operations, in CSV or JSON Lines, row by
+// Package rows reads a user's file of operations, in CSV or JSON Lines, row by
 // row and in constant memory.
 //
 // Each physical line is one record, in both formats: no field here has any use
@@ -7,8 +7,8 @@
 // reading goes on; a file that can't be one (no header, an unknown column, a read
 // error) is yielded as a *FileError and ends it.
 //
-//	for row, err := range intake.Rows(f, "ops.csv", intake.Auto, checks) {
-//		var bad *intake.RowError
+//	for row, err := range rows.Rows(f, "ops.csv", rows.Auto, checks) {
+//		var bad *rows.RowError
 //		switch {
 //		case err == nil:
 //			use(row)

@@ -26,7 +26,7 @@ func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName st
 		sealed, err = makeTokenIDKey(ctx, rdb, keyName, keys)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("naming key: %w", err)
+		return nil, fmt.Errorf("token-ID key: %w", err)
 	}
 	plain, err := openTokenIDKey(sealed, keyName, keys)
 	if err != nil {
@@ -36,7 +36,7 @@ func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName st
 }
 
 // ErrNoTokenIDKey says that no token-ID key was made yet.
-var ErrNoTokenIDKey = errors.New("there is no naming key")
+var ErrNoTokenIDKey = errors.New("there is no token-ID key")
 
 // OpenTokenIDKey is EnsureTokenIDKey for who only reads: where there is none, it is
 // ErrNoTokenIDKey.
@@ -46,7 +46,7 @@ func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 		return nil, ErrNoTokenIDKey
 	}
 	if err != nil {
-		return nil, fmt.Errorf("naming key: %w", err)
+		return nil, fmt.Errorf("token-ID key: %w", err)
 	}
 	plain, err := openTokenIDKey(sealed, keyName, keys)
 	if err != nil {
@@ -85,10 +85,10 @@ func openTokenIDKey(sealed []byte, keyName string, keys *Keys) (string, error) {
 		return plain, nil
 	}
 	if id, ok := keys.SealedBy(sealed); ok && errors.Is(err, ErrTampered) {
-		return "", fmt.Errorf("naming key %s, sealed under a key named %q: %w "+
+		return "", fmt.Errorf("token-ID key %s, sealed under a key named %q: %w "+
 			"(is that id's key in HABILITA_KEYS the one that sealed it?)", keyName, id, err)
 	}
-	return "", fmt.Errorf("naming key %s: %w", keyName, err)
+	return "", fmt.Errorf("token-ID key %s: %w", keyName, err)
 }
 
 // RekeyTokenIDKey seals the token-ID key under the first of the keys; its value
@@ -126,7 +126,7 @@ func RekeyTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName str
 		}
 	}
 	if err != nil {
-		return false, fmt.Errorf("rekey the naming key: %w", err)
+		return false, fmt.Errorf("rekey the token-ID key: %w", err)
 	}
 	return changed, nil
 }
@@ -136,7 +136,7 @@ func RekeyTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName str
 // ends with its process.
 func KeepTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string) (sealed []byte, err error) {
 	if sealed, err = rdb.Get(ctx, keyName).Bytes(); err != nil {
-		return nil, fmt.Errorf("naming key: %w", err)
+		return nil, fmt.Errorf("token-ID key: %w", err)
 	}
 	return sealed, nil
 }
@@ -145,7 +145,7 @@ func KeepTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 func RestoreTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
 	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("naming key: %w", err)
+		return fmt.Errorf("token-ID key: %w", err)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ type tokenIDMAC struct {
 // bytes is a mistake of the program: NewTokenIDs panics.
 func NewTokenIDs(key []byte) *TokenIDs {
 	if len(key) != keyBytes {
-		panic(fmt.Sprintf("vault: a naming key has %d bytes, not %d", keyBytes, len(key)))
+		panic(fmt.Sprintf("vault: a token-ID key has %d bytes, not %d", keyBytes, len(key)))
 	}
 	own := append([]byte(nil), key...)
 	n := &TokenIDs{}

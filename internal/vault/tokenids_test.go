@@ -103,7 +103,7 @@ func TestEnsureTokenIDKeyOnceForAll(t *testing.T) {
 		}
 	}
 	if m.TTL("nk") != 0 {
-		t.Error("the naming key expires")
+		t.Error("the token-ID key expires")
 	}
 }
 
@@ -129,7 +129,7 @@ func TestTokenIDKeyRotation(t *testing.T) {
 		t.Fatalf("another key under the same id: %v", err)
 	}
 	if now, _ := m.Get("nk"); now != stored {
-		t.Fatal("a failure changed the naming key")
+		t.Fatal("a failure changed the token-ID key")
 	}
 
 	both := mustKeys(t, newKey, oldKey)

@@ -39,7 +39,7 @@
 local P = KEYS[1]
 local READY, DUE, HELD, DELAYED = P .. 'ready', P .. 'due', P .. 'held', P .. 'delayed'
 local SOLO = 'solo'       -- the batch of calls of no batch
-local FEED_GRACE = 10000  -- a chain that was dispatched and did not begin is dispatched again after this; doubled each time
+local DISPATCH_GRACE = 10000  -- a chain that was dispatched and did not begin is dispatched again after this; doubled each time
 local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones
 local BUSY = 'server busy' -- why a chain waits whose worker has no place left at the chain's server
 local FINISHED = 1000     -- ends that wait to be told, at most: nobody takes them where workers tell nobody
@@ -194,7 +194,7 @@ local function dispatch(c, now)
   end
   redis.call('HSET', c.key, 's', 'f', 'f', n)
   redis.call('ZREM', READY, c.id)
-  redis.call('ZADD', DUE, now + FEED_GRACE * 2 ^ math.min(missed, 5), c.id)
+  redis.call('ZADD', DUE, now + DISPATCH_GRACE * 2 ^ math.min(missed, 5), c.id)
   c.s, c.f = 'f', n
   return n
 end

@@ -139,7 +139,7 @@ if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
   redis.call('ZADD', waiters, now, id)
   redis.call('PEXPIREAT', waiters, now + s.lease + 86400000)
   -- It comes back when the next lease lapses, as whoever waits for a slot does.
-  local till = now + FEED_GRACE
+  local till = now + DISPATCH_GRACE
   local lapse = redis.call('ZRANGEBYSCORE', P .. 'slots:' .. token, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
   if lapse and tonumber(lapse) < till then till = tonumber(lapse) end
   wait(c, 'slots', till, now)
