@@ -23,7 +23,13 @@ func TestMasterHangs(t *testing.T) {
 			in := StartInside(t, url, sim.URL, engine.WorkerOptions{})
 			ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
 			defer cancel()
-			const tokens, each = 200, 25
+			const tokens, each = 200, 50
+			there := map[string]bool{} // the tokens that the master has
+			for n := range tokens {
+				token := fmt.Sprint("token-", n)
+				slot, err := replicas[0].Client().ClusterKeySlot(ctx, "{"+ledger.Tag(in.Producer.TokenID(engine.Token(token)))+"}").Result()
+				there[token] = err != nil || slot < 16384/3
+			}
 			sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(engine.Call, error) bool) {
 				for n := range tokens * each {
 					if !yield(engine.Call{Server: fmt.Sprint(n%tokens%10 + 1), Token: engine.Token(fmt.Sprint("token-", n%tokens)), ID: fmt.Sprint(n)}, nil) {
@@ -37,13 +43,7 @@ func TestMasterHangs(t *testing.T) {
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes > tokens }); err != nil {
 				t.Fatal(err)
 			}
-			there := map[string]bool{} // the tokens that the master has
-			for n := range tokens {
-				token := fmt.Sprint("token-", n)
-				slot, err := replicas[0].Client().ClusterKeySlot(ctx, "{"+ledger.Tag(in.Producer.TokenID(engine.Token(token)))+"}").Result()
-				there[token] = err != nil || slot < 16384/3
-			}
-			hangs.Pause()
+			hangs.Pause() // at once: most calls are still to be made
 			promoted := awaitPromotion(t, replicas)
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return firstSince(a, there, promoted) > 0 }); err != nil {
 				t.Fatal(err)
