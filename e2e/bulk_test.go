@@ -161,7 +161,7 @@ func TestDisagreement(t *testing.T) {
 	l.StartVendor("--latency=0")
 	w := l.Workers(1)[0]
 	other := l.StartWorker("TOKEN_SLOTS", "1")
-	if code := other.Wait(20 * time.Second); code != 2 || !strings.Contains(other.Log(), "TOKEN_SLOTS") {
+	if code := other.Wait(Patience); code != 2 || !strings.Contains(other.Log(), "TOKEN_SLOTS") {
 		t.Errorf("exit %d\n%s", code, other.Tail(5))
 	}
 	t.Log(other.Tail(1))

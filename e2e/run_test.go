@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // runOf writes the plan's file for `enqueue run` and returns its path.
@@ -230,15 +231,18 @@ func noonZone() string {
 // process is kept off meanwhile.
 func TestRunStopsInOrder(t *testing.T) {
 	l := NewLocal(t)
-	l.StartVendor("--latency=60ms", "--jitter=60ms", "--licenses=5")
+	l.Set("CALL_TIMEOUT", Patience.String(), "VENDOR_TIMEOUT", Patience.String(), "SHUTDOWN_TIMEOUT", "75s")
+	v := l.ServeVendor(wolkvoxtest.Options{Latency: 20 * time.Millisecond})
+	v.Sim.Hold()
 	p := Plan{Batch: "term", Rows: Chained(3, Many(20, 20, good))}
 	file := l.runOf(p)
 	proc := l.StartEnqueue("run", file, "--progress", "plain")
-	l.Vendor.AwaitRequests(60, 0)
+	v.AwaitRequests(2*20, 0) // both slots of each token
 	if r := l.mustRun(1, file); !strings.Contains(r.Stderr, "another process works on") {
 		t.Errorf("%s", r)
 	}
 	proc.Term()
+	v.Sim.Release()
 	if code := proc.Wait(Patience); code != 1 || !strings.Contains(proc.Log(), "enqueue: stopped: interrupted (") ||
 		!strings.Contains(proc.Log(), "resume: enqueue run ") {
 		t.Errorf("exit %d\n%s", code, proc.Tail(10))
@@ -247,9 +251,8 @@ func TestRunStopsInOrder(t *testing.T) {
 		t.Errorf("%d outcomes are unknown", len(unknown))
 	}
 	l.mustRun(0, file)
-	v := l.keptLocally(t, Terms{}, p, file)
-	if v.Requests != len(p.Rows) || v.Succeeded != len(p.Rows) {
-		t.Errorf("%+v", v)
+	if got := l.keptLocally(t, Terms{}, p, file); got.Requests != len(p.Rows) || got.Succeeded != len(p.Rows) {
+		t.Errorf("%+v", got)
 	}
 }
 
