@@ -14,8 +14,13 @@ var faultMutations = []mutation{
 	},
 	{
 		"a draining worker is a member", "its membership ends when it is told to stop",
-		in("internal/engine/worker.go", "w.member.Keep(membership, nil)", "func() error { _ = membership; return w.member.Keep(soft, nil) }()"),
+		in("internal/engine/worker.go", "w.member.Keep(membership)", "func() error { _ = membership; return w.member.Keep(soft) }()"),
 		"./internal/engine", "TestDrainingWorkerStaysAMember",
+	},
+	{
+		"membership", "the time that a machine was suspended is none",
+		in("internal/membership/membership.go", " && now.Round(0).Before(until.Round(0))", ""),
+		"./internal/membership", "TestSuspendedMachineIsNotCurrent",
 	},
 	{
 		"a draining worker is a member", "it leaves with requests in flight",

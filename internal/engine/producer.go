@@ -56,7 +56,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 // keep keeps a membership until the producer is closed.
 func (p *Producer) keep(m *membership.Membership) {
 	p.kept.Go(func() {
-		if err := m.Keep(p.living, nil); err != nil && p.living.Err() == nil {
+		if err := m.Keep(p.living); err != nil && p.living.Err() == nil {
 			p.fail(err)
 		}
 	})

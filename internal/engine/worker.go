@@ -260,7 +260,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	})
 	member.Go(func() {
-		if err := w.member.Keep(membership, nil); err != nil {
+		if err := w.member.Keep(membership); err != nil {
 			disagreed <- err
 		}
 	})

@@ -1,5 +1,5 @@
 // Package membership lets processes that share a Redis run only while they agree on the
-// terms that all of them must use alike: how many slots a token has, how long a lease is,
+// settings that all of them must use alike: how many slots a token has, how long a lease is,
 // where the vendor's day begins, which key gives tokens their names.
 //
 // # States of a process
@@ -17,8 +17,8 @@
 //
 // # Guarantees
 //
-// All live processes that use a term use the same value of it. Joining is one script, so
-// of many that come at once with different values those of one value win. A term that no
+// All live processes that use a shared setting use the same value of it. Joining is one script, so
+// of many that come at once with different values those of one value win. A setting that no
 // live process uses has no value: the next that joins sets it. A process is compared only
 // in the shared settings that it brings, so a producer brings those that it uses.
 //
@@ -30,7 +30,7 @@
 // Joining fails where Redis does. Afterwards a beat that failed is tried again after
 // Retry, for as long as it takes; the process counts as lapsed after TTL, and another may
 // join with other settings. Its next beat then finds out and Keep ends with a
-// *MismatchError; until then Current reports false, and whoever must not act on terms
+// *MismatchError; until then Current reports false, and whoever must not act on settings
 // that may be stale asks it. A record that can't be read is an error, not consent.
 //
 // # Keys
@@ -41,5 +41,5 @@
 //	PREFIX:{agreement}:alive      sorted set, process id by expiry in Unix ms
 //	PREFIX:{agreement}:processes  hash, process id to its record in JSON
 //
-// No term may be a secret; a key is agreed on by its fingerprint.
+// No shared setting may be a secret; a key is agreed on by its fingerprint.
 package membership

@@ -24,16 +24,7 @@ type Membership struct {
 	process  Process
 	settings Settings
 	record   string
-	believed atomic.Pointer[time.Time] // until when, by the monotonic clock
-}
-
-// Pulse is what a beat of Keep came to.
-type Pulse struct {
-	// Rejoined says that the process had lapsed, since Redis lost what it knew or could
-	// not be reached for TTL, and that it joined again.
-	Rejoined bool
-	// Err is why the beat failed; Keep tries again after Retry. Nil where it did not.
-	Err error
+	believed atomic.Pointer[time.Time] // until when
 }
 
 // Process is the one that joined, with its ID.
@@ -41,20 +32,19 @@ func (m *Membership) Process() Process { return m.process }
 
 // Current reports whether the others certainly still believe in this process: its last
 // beat that worked began less than TTL ago.
-func (m *Membership) Current() bool {
+func (m *Membership) Current() bool { return m.currentAt(time.Now()) }
+
+// currentAt goes by the wall clock too: the monotonic one stands still while the machine is suspended.
+func (m *Membership) currentAt(now time.Time) bool {
 	until := m.believed.Load()
-	return until != nil && time.Now().Before(*until)
+	return until != nil && now.Before(*until) && now.Round(0).Before(until.Round(0))
 }
 
-// Keep says every Beat that the process is alive, until ctx ends; it then returns nil,
-// and the process stays alive until Leave, or for TTL. It joins again where it had lapsed.
-// It returns a *MismatchError where others agreed on something else in
-// the meantime: the process must then stop. Any other error is told to pulse and tried
-// again after Retry.
-//
-// pulse, which may be nil, is called after each beat from the goroutine of Keep. The first
-// beat is at once.
-func (m *Membership) Keep(ctx context.Context, pulse func(Pulse)) error {
+// Keep says every Beat, from now on, that the process is alive, until ctx ends; it then returns nil,
+// and the process stays alive until Leave, or for TTL. It joins again if it had lapsed.
+// It returns a *MismatchError if others agreed on something else in
+// the meantime: the process must then stop. After any other error it tries again after Retry.
+func (m *Membership) Keep(ctx context.Context) error {
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for {
@@ -63,16 +53,13 @@ func (m *Membership) Keep(ctx context.Context, pulse func(Pulse)) error {
 			return nil
 		case <-wait.C:
 		}
-		rejoined, err := m.beat(ctx)
+		err := m.Renew(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		var differs *MismatchError
 		if errors.As(err, &differs) {
 			return err
-		}
-		if pulse != nil {
-			pulse(Pulse{Rejoined: rejoined, Err: err})
 		}
 		if err != nil {
 			wait.Reset(Retry)
@@ -91,29 +78,22 @@ func (m *Membership) Leave(ctx context.Context) error {
 	return err
 }
 
-// Renew says at once that the process is alive, for one that has found out that Redis lost what
-// it knew. The errors are those of Join.
+// Renew says at once that the process is alive, and joins again if it had lapsed. The errors are those of Join.
 func (m *Membership) Renew(ctx context.Context) error {
-	_, err := m.beat(ctx)
-	return err
-}
-
-// beat joins or stays.
-func (m *Membership) beat(ctx context.Context) (joined bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, Beat) // a Redis that hangs is one that failed
 	defer cancel()
 	until := time.Now().Add(TTL)
-	says, others, err := m.registry.beat(ctx, m.process.ID, m.record, TTL)
+	says, others, err := m.registry.run(ctx, "", opBeat, m.process.ID, m.record, TTL.Milliseconds())
 	if err != nil {
-		return false, err
+		return err
 	}
 	switch says {
 	case saysKept, saysJoined:
 		m.believed.Store(&until)
-		return says == saysJoined, nil
+		return nil
 	case saysDiffers:
 		m.believed.Store(nil)
-		return false, mismatch(m.settings, others)
+		return mismatch(m.settings, others)
 	}
-	return false, errors.New("membership: the script gave an unknown reply")
+	return errUnknownReply
 }

@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// KeyTerm is the term for the fingerprint of the token-ID key, which nobody sets by hand.
+// TokenIDKey is the shared setting for the fingerprint of the token-ID key, which nobody sets by hand.
 const TokenIDKey = "NAMING_KEY"
 
-// Difference is a term for which the others have another value.
+// Difference is a shared setting for which the others have another value.
 type Difference struct {
-	// Name is the term's.
 	Name string
 	// Mine is the value of the process that was refused, Theirs that of those that are
 	// alive.
@@ -53,7 +52,7 @@ func (e *MismatchError) Error() string {
 	return b.String()
 }
 
-// disagreement reads the records that a script answered with.
+// mismatch reads the records that the script answered with.
 func mismatch(mine Settings, answered []string) error {
 	e := &MismatchError{}
 	seen := map[string]bool{}

@@ -3,7 +3,6 @@ package membership
 import (
 	"crypto/rand"
 	"fmt"
-	"maps"
 	"os"
 	"time"
 )
@@ -14,7 +13,7 @@ type Settings map[string]string
 
 // Process is one that joined, as the others see it.
 type Process struct {
-	// ID is unique among processes; Join makes a random one where it is empty.
+	// ID is unique among processes.
 	ID string `json:"id"`
 	// Kind is what it is, such as "worker" or "enqueue".
 	Kind string `json:"kind"`
@@ -47,13 +46,4 @@ func (p Process) String() string {
 type record struct {
 	Process
 	Settings Settings `json:"terms"`
-}
-
-func newRecord(p Process, t Settings) record {
-	if p.ID == "" {
-		p.ID = rand.Text()
-	}
-	terms := Settings{} // never null: the script reads it as a table
-	maps.Copy(terms, t)
-	return record{p, terms}
 }

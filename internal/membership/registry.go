@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,6 +19,8 @@ const (
 	opBeat, opLeave, opList                                       = "beat", "leave", "list"
 	saysKept, saysJoined, saysDiffers, saysLeft, saysAlive string = "kept", "joined", "differs", "left", "alive"
 )
+
+var errUnknownReply = errors.New("membership: the script gave an unknown reply")
 
 // Registry is where processes agree. Safe for concurrent use.
 type Registry struct {
@@ -37,16 +38,17 @@ func New(rdb redis.UniversalClient, prefix string) *Registry {
 
 // Join makes the process one of the live ones, for TTL; Keep is to follow. The error is a
 // *MismatchError where live ones have other values for some of its shared settings, and nothing
-// was changed then. Terms that no live process has get the values of this one. Any other
+// was changed then. Settings that no live process has get the values of this one. Any other
 // error is of Redis; whether the process joined is then not known, and it may try again.
 func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership, error) {
-	rec := newRecord(p, t)
-	text, err := json.Marshal(rec)
+	mine := Settings{} // never null: the script reads it as a table
+	maps.Copy(mine, t)
+	text, err := json.Marshal(record{p, mine})
 	if err != nil {
 		return nil, fmt.Errorf("membership: %w", err)
 	}
-	m := &Membership{registry: r, process: rec.Process, settings: rec.Settings, record: string(text)}
-	if _, err := m.beat(ctx); err != nil {
+	m := &Membership{registry: r, process: p, settings: mine, record: string(text)}
+	if err := m.Renew(ctx); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -105,11 +107,7 @@ func (r *Registry) run(ctx context.Context, want string, args ...any) (says stri
 		return "", nil, fmt.Errorf("membership: %w", err)
 	}
 	if len(reply) == 0 || want != "" && reply[0] != want {
-		return "", nil, errors.New("membership: the script gave an unknown reply")
+		return "", nil, errUnknownReply
 	}
 	return reply[0], reply[1:], nil
-}
-
-func (r *Registry) beat(ctx context.Context, id, record string, ttl time.Duration) (string, []string, error) {
-	return r.run(ctx, "", opBeat, id, record, ttl.Milliseconds())
 }

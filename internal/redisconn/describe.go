@@ -34,7 +34,7 @@ var replies = []struct{ prefix, sentence string }{
 	{"CLUSTERDOWN", "the Redis Cluster is down or lacks nodes for some slots: see `redis-cli cluster info`"},
 	{"TRYAGAIN", "the Redis Cluster is moving keys just now: try again; where it lasts, `redis-cli --cluster check` names the slots that are open, and `--cluster fix` closes them"},
 	{"MOVED", "this Redis is a node of a cluster: write redis-cluster:// in REDIS_URL"},
-	{"CROSSSLOT", "keys of one command are on different slots of the Redis Cluster: this is a fault of the program, please report it"},
+	{"CROSSSLOT", "keys of one command are on different slots of the Redis Cluster: this is a fault of habilita: report it"},
 	{"NOSCRIPT", "Redis forgot a script (it restarted, or another node took over): try again"},
 	{"DENIED", "Redis is in protected mode and takes loopback connections alone: set a password or its bind address"},
 	{"ERR max number of clients reached", "Redis has no more connections to give: raise maxclients, or lower CONCURRENCY or the number of workers"},
@@ -155,17 +155,4 @@ func Passing(err error, several bool) bool {
 	var refused *net.OpError
 	return several && !errors.As(err, &reply) &&
 		(errors.As(err, &refused) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
-}
-
-// IsCluster reports whether a URL is that of a cluster.
-func IsCluster(url string) bool {
-	scheme, _, _ := strings.Cut(url, ":")
-	return strings.Contains(scheme, "cluster")
-}
-
-// Several reports whether more than one node can serve a URL: a cluster, or what Sentinels
-// watch.
-func Several(url string) bool {
-	scheme, _, _ := strings.Cut(url, ":")
-	return strings.Contains(scheme, "sentinel") || strings.Contains(scheme, "cluster")
 }

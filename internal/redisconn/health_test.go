@@ -75,7 +75,7 @@ func TestDescribeOfARealServer(t *testing.T) {
 	s := redistest.Start(t, "--maxmemory", "1mb", "--maxmemory-policy", "noeviction")
 	ask := func(url string, f func(redis.UniversalClient) error) string {
 		t.Helper()
-		c, err := Open(url, Options{MaxRetries: -1, DialTimeout: 300 * time.Millisecond})
+		c, err := Open(url, Options{MaxRetries: -1, DialTimeout: 2 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

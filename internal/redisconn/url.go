@@ -32,6 +32,19 @@ var schemes = map[string]struct {
 
 const knownSchemes = "redis, rediss, unix, redis-sentinel, rediss-sentinel, redis-cluster, rediss-cluster"
 
+// modeOf is how the Redis of a URL is run.
+func modeOf(url string) mode {
+	scheme, _, _ := strings.Cut(strings.TrimSpace(url), "://")
+	return schemes[strings.ToLower(scheme)].mode
+}
+
+// IsCluster reports whether a URL is that of a cluster.
+func IsCluster(url string) bool { return modeOf(url) == cluster }
+
+// Several reports whether more than one node can serve a URL: a cluster, or what Sentinels
+// watch.
+func Several(url string) bool { return IsCluster(url) || modeOf(url) == sentinel }
+
 // target is a parsed URL.
 type target struct {
 	mode           mode

@@ -3,7 +3,6 @@ package redisconn
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -138,13 +137,31 @@ func FuzzPasswordsStayHidden(f *testing.F) {
 	})
 }
 
-func TestOpenAsksNothingOfTheNetwork(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// What a worker takes for one Redis, for several nodes or for a cluster is what Open makes of the URL.
+func TestURLTellsHowRedisIsRun(t *testing.T) {
+	for _, prefix := range []string{"", " "} {
+		for _, write := range []func(string) string{strings.ToLower, strings.ToUpper} {
+			for scheme := range schemes {
+				u := prefix + write(scheme) + "://" + map[mode]string{single: "h", cluster: "h", sentinel: "h/m", socket: "/s"}[schemes[scheme].mode]
+				c, err := Open(u, Options{})
+				if err != nil {
+					t.Errorf("%q: %v", u, err)
+					continue
+				}
+				defer c.Close()
+				_, isCluster := c.(*redis.ClusterClient)
+				one, _ := c.(*redis.Client)
+				several := isCluster || one.Options().Addr == sentinelAddr
+				if IsCluster(u) != isCluster || Several(u) != several {
+					t.Errorf("%q: cluster %v, several %v; Open made a %T", u, IsCluster(u), Several(u), c)
+				}
+			}
+		}
 	}
-	addr := l.Addr().String()
-	_ = l.Close()
+}
+
+func TestOpenAsksNothingOfTheNetwork(t *testing.T) {
+	const addr = "127.0.0.1:1"
 	for _, u := range []string{"redis://" + addr, "rediss://" + addr, "redis-cluster://" + addr,
 		"redis-sentinel://" + addr + "/m", "unix:///none.sock"} {
 		c, err := Open(u, Options{Watch: NewRestartWatch(nil)})
@@ -223,7 +240,7 @@ func TestDetachHook(t *testing.T) {
 
 func TestDetachedCommandsKeepTheirTimeouts(t *testing.T) {
 	s := redistest.Start(t)
-	c, err := Open(s.URL, Options{Detach: true, ReadTimeout: 30 * time.Millisecond, MaxRetries: -1})
+	c, err := Open(s.URL, Options{Detach: true, ReadTimeout: time.Second, MaxRetries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
