@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -174,19 +173,13 @@ const smallFile = "server,token,licenses,chain,ref,id\n1,demo-a,1,,A,\n1,demo-a,
 
 func TestDemoServes(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	out, errs := listenFor("chains --held\n"), listenFor("\x00")
+	out, errs := listenFor("chains --held\n"), listenFor(`"address":"`)
 	ended := make(chan int, 1)
 	path := demoFile(t, smallFile)
 	go func() {
-		ended <- run(ctx, []string{"demo", "--serve", "--file", path, "--listen", addr}, noEnv, out, errs)
+		ended <- run(ctx, []string{"demo", "--serve", "--file", path, "--listen", "127.0.0.1:0", "--log-level", "info", "--log-format", "json"}, noEnv, out, errs)
 	}()
 	select {
 	case <-out.came:
@@ -195,7 +188,9 @@ func TestDemoServes(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatalf("does not get there: %s\n%s", errs, out)
 	}
-	wantAll(t, out.String(), `http://`+addr+`/healthz`, `REDIS_URL=redis://127\.0\.0\.1:\d+/0`, `4 of 5 calls succeeded`)
+	_, addr, _ := strings.Cut(errs.String(), errs.listen)
+	addr, _, _ = strings.Cut(addr, `"`)
+	wantAll(t, out.String(), `http://127\.0\.0\.1:0/healthz`, `REDIS_URL=redis://127\.0\.0\.1:\d+/0`, `4 of 5 calls succeeded`)
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for page, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": "asynq_queue_size"} {
 		resp, err := client.Get("http://" + addr + page)

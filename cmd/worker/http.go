@@ -127,7 +127,7 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 		cut()
 		_ = srv.Close()
 		<-done
-		running.wait(patience)
+		running.wait()
 	}
 }
 

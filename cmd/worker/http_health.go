@@ -70,8 +70,8 @@ func (f *inFlight) end() {
 	}
 }
 
-// wait returns when no handler runs, or patience is over; none begins any more.
-func (f *inFlight) wait(patience time.Duration) {
+// wait returns when no handler runs, or closeTimeout is over; none begins any more.
+func (f *inFlight) wait() {
 	f.mu.Lock()
 	f.over = true
 	if f.n == 0 {
@@ -80,7 +80,7 @@ func (f *inFlight) wait(patience time.Duration) {
 	f.mu.Unlock()
 	select {
 	case <-f.idle:
-	case <-time.After(patience):
+	case <-time.After(closeTimeout):
 	}
 }
 

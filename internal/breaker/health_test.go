@@ -74,7 +74,7 @@ func fail(m *Monitor, server string, chains ...string) {
 // Failures of several workers and chains trip a server; another one is not touched.
 func TestServerTrips(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		l := open(t, b, Trip{})
+		l := open(t, b, Trip{FirstProbe: time.Minute})
 		one, two := l.monitor(), l.monitor()
 		fail(one, "0042", "a", "a")
 		one.Observe("0017", "x", true, false)
@@ -87,7 +87,7 @@ func TestServerTrips(t *testing.T) {
 		fail(one, "0042", "a")
 		l.refresh(one)
 		h := l.server("0042")
-		if h.State != Open || h.NextProbe.Sub(h.Since) != 2*time.Second {
+		if h.State != Open || h.NextProbe.Sub(h.Since) != time.Minute {
 			t.Errorf("after five: %+v", h)
 		}
 		l.refresh(two)
