@@ -21,19 +21,10 @@ func failsOver(t *testing.T) (url string, nodes []*redistest.Server, replica *re
 func awaitMaster(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	c := s.Client()
-	eventually(t, "the replica is promoted", func() bool {
+	until(t, "the replica is promoted", func() bool {
 		v, err := c.Do(t.Context(), "role").Slice()
 		return err == nil && len(v) > 0 && v[0] == "master"
 	})
-}
-
-func eventually(t *testing.T, what string, good func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !good(); wait(t.Context(), 5*time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal(what + ": not within 30 s")
-		}
-	}
 }
 
 // A replica took over while no worker was there: who starts then grants nothing for one lease.
@@ -52,7 +43,7 @@ func TestWorkerStartsAfterAFailover(t *testing.T) {
 	nodes[0].Kill()
 	awaitMaster(t, replica)
 	other := nodes[1].Client()
-	eventually(t, "the other nodes know of it", func() bool {
+	until(t, "the other nodes know of it", func() bool {
 		masters, err := redistest.Masters(t.Context(), other)
 		return err == nil && len(masters[replica.Addr]) > 0
 	})
@@ -77,7 +68,7 @@ func (w *world) follows() {
 func (w *world) hadBy(tag string, s *redistest.Server) {
 	w.t.Helper()
 	c := s.Client()
-	eventually(w.t, "the data says who has it", func() bool {
+	until(w.t, "the data says who has it", func() bool {
 		info, err := c.InfoMap(w.t.Context(), "server").Result()
 		has, err2 := w.stack.rdb.HGet(w.t.Context(), "habilita:{"+tag+"}:epoch", "r").Result()
 		return err == nil && err2 == nil && has == info["Server"]["run_id"] && w.stack.doubt.Load() == 0
@@ -103,7 +94,7 @@ func plannedFailover(t *testing.T, to *redistest.Server) {
 	t.Helper()
 	c := to.Client()
 	var last time.Time
-	eventually(t, "the replica is promoted", func() bool {
+	until(t, "the replica is promoted", func() bool {
 		v, err := c.Do(t.Context(), "role").Slice()
 		if err == nil && len(v) > 0 && v[0] == "master" {
 			return true
@@ -133,7 +124,7 @@ func TestPlannedFailoverFreezesNothing(t *testing.T) {
 	w.follows()
 	for _, to := range []*redistest.Server{replica, nodes[0]} {
 		c := to.Client()
-		eventually(t, "the replica follows", func() bool {
+		until(t, "the replica follows", func() bool {
 			info, err := c.InfoMap(t.Context(), "replication").Result()
 			return err == nil && info["Replication"]["master_link_status"] == "up"
 		})
@@ -193,7 +184,7 @@ func TestFormerMasterTakesOver(t *testing.T) {
 	w.follows()
 	plannedFailover(t, replica)
 	c := nodes[0].Client()
-	eventually(t, "the master follows", func() bool {
+	until(t, "the master follows", func() bool {
 		info, err := c.InfoMap(t.Context(), "replication").Result()
 		return err == nil && info["Replication"]["master_link_status"] == "up"
 	})
@@ -210,7 +201,7 @@ func TestFormerMasterTakesOver(t *testing.T) {
 	replica.Kill()
 	nodes[0].Resume()
 	awaitMaster(t, nodes[0])
-	eventually(t, "the former master's take-over freezes", func() bool {
+	until(t, "the former master's take-over freezes", func() bool {
 		return !time.UnixMilli(w.stack.notBefore.Load()).Before(before.Add(w.stack.settings.Lease))
 	})
 }
@@ -266,7 +257,7 @@ func TestWorkerWhileAShardIsAway(t *testing.T) {
 		t.Fatal(tags, err)
 	}
 	nodes[2].Kill() // the first has what all processes share, the second asynq's queue
-	eventually(t, "a shard can't be read", func() bool {
+	until(t, "a shard can't be read", func() bool {
 		_, some := ledger.Unread(running.remember(t.Context(), false))
 		return some
 	})
@@ -286,7 +277,7 @@ func TestWorkerWhileAShardIsAway(t *testing.T) {
 		}
 	}
 	nodes[2].Restart()
-	eventually(t, "the shard that is back knows of the loss", func() bool {
+	until(t, "the shard that is back knows of the loss", func() bool {
 		if err := running.remember(t.Context(), false); err != nil {
 			return false
 		}

@@ -89,7 +89,7 @@ func TestTaskThatSucceededLeavesAsynq(t *testing.T) {
 		if err != nil {
 			t.Errorf("asynq repeats the end of a task, and it fails again: %v", err)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(soon):
 		t.Fatal("asynq did not repeat the end of a task")
 	}
 }
@@ -182,7 +182,6 @@ func TestStoppingWorkerPutsBackWhatItHasNotBegun(t *testing.T) {
 	}
 }
 
-// Nothing is begun while it is not known that all processes agree.
 // A bucket that a worker takes from the signalled ones while it stops is given back:
 // another worker is not to wait for the reconciler.
 func TestStoppingWorkerGivesBackTheBucketsItTook(t *testing.T) {
@@ -200,6 +199,7 @@ func TestStoppingWorkerGivesBackTheBucketsItTook(t *testing.T) {
 	}
 }
 
+// Nothing is begun while it is not known that all processes agree.
 func TestRunWaitsForTheMembership(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()

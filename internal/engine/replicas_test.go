@@ -21,7 +21,7 @@ func replicated(t *testing.T, text string) (w *world, replica *redistest.Server,
 		o.WaitReplicas, o.RetryMin, o.RetryMax = 1, time.Millisecond, time.Millisecond
 		o.Log = zerolog.New(lines{text, said})
 	})
-	eventually(t, "the replica acknowledges", func() bool { return w.stack.acks.Probe(t.Context(), w.stack.rdb) == nil })
+	until(t, "the replica acknowledges", func() bool { return w.stack.acks.Probe(t.Context(), w.stack.rdb) == nil })
 	return w, replica, said
 }
 
@@ -46,17 +46,17 @@ func TestNoRequestBeforeItsGrantIsAcknowledged(t *testing.T) {
 	if n := w.vendor.made.Load(); n != 0 {
 		t.Errorf("%d requests", n)
 	}
-	eventually(t, "the worker says so", func() bool {
+	until(t, "the worker says so", func() bool {
 		err := w.barred()
 		return err != nil && strings.Contains(err.Error(), "WAIT_REPLICAS")
 	})
 	replica.Resume()
 	w.made("the replica is back")
-	eventually(t, "the call ends", func() bool { return w.stateOf(id) == "idle" })
+	until(t, "the call ends", func() bool { return w.stateOf(id) == "idle" })
 	if c := w.call(id); c.Attempts != 1 || c.State != "succeeded" {
 		t.Errorf("%+v", c)
 	}
-	eventually(t, "the worker is ready", func() bool { return w.barred() == nil })
+	until(t, "the worker is ready", func() bool { return w.barred() == nil })
 }
 
 // After an outcome that no replica has, the chain's next request waits for it.
@@ -85,7 +85,7 @@ func TestNoRequestBeforeTheOutcomeIsAcknowledged(t *testing.T) {
 	}
 	replica.Resume()
 	w.made("the second call")
-	eventually(t, "both end", func() bool { return w.stateOf(id) == "idle" })
+	until(t, "both end", func() bool { return w.stateOf(id) == "idle" })
 	if n := w.vendor.made.Load(); n != 2 {
 		t.Errorf("%d requests", n)
 	}

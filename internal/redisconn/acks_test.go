@@ -17,7 +17,7 @@ import (
 // wroteOnce is a script that answers "new" once and then changes nothing.
 var wroteOnce = redis.NewScript(`return redis.call('SETNX', KEYS[1], '1') == 1 and 'new' or 'known'`)
 
-// pair is a client of a primary or a cluster, and a replica for all of its writes.
+// pairs are a primary and a cluster, each with a replica for all of its writes.
 func pairs(t *testing.T) map[string]func(t *testing.T) (url string, replica *redistest.Server) {
 	t.Helper()
 	return map[string]func(t *testing.T) (string, *redistest.Server){
@@ -45,6 +45,7 @@ func acknowledging(t *testing.T, url string, patient bool) (redis.UniversalClien
 		MakePatient(c)
 	}
 	acks := NewAcks(1, "habilita")
+	acks.wait = 2 * time.Second // for a busy machine; below the client's read time-out
 	if err := acks.On(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +86,7 @@ func TestReplicasAcknowledge(t *testing.T) {
 				t.Errorf("%s lacks replicas since %s; missed %d", node, since, acks.Missed())
 			}
 			replica.Pause()
+			acks.wait = 50 * time.Millisecond
 			var alone *NotReplicatedError
 			// The second time the script writes nothing, and the replica lacks it all the same.
 			for i, want := range []string{"new", "known"} {
@@ -128,6 +130,7 @@ func TestPatientWriteKeepsItsFirstReply(t *testing.T) {
 				t.Parallel()
 				url, replica := start(t)
 				c, acks := acknowledging(t, url, true)
+				acks.wait = ackWait
 				replica.Pause()
 				said := make(chan string, 1)
 				go func() {
@@ -205,6 +208,9 @@ func TestAllReplicasThatAreThereAcknowledge(t *testing.T) {
 	replica := redistest.Start(t)
 	replica.Follow(primary)
 	c, acks := acknowledging(t, primary.URL, false)
+	for acks.want(primary.Addr) < 2 { // the other one is about to be known
+		awaitAck(t, acks, c)
+	}
 	ctx := Acknowledged(t.Context())
 	replica.Pause()
 	var alone *NotReplicatedError

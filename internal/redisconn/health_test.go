@@ -44,7 +44,7 @@ func TestDescribe(t *testing.T) {
 		{answer("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."), "is full"},
 		{answer("MISCONF Redis is configured to save RDB snapshots"), "can't write to its disk"},
 		{answer("MOVED 866 127.0.0.1:7000"), "redis-cluster://"},
-		{answer("CROSSSLOT Keys in request don't hash to the same slot"), "fault of the program"},
+		{answer("CROSSSLOT Keys in request don't hash to the same slot"), "fault of habilita"},
 		{answer("ERR max number of clients reached"), "maxclients"},
 		{answer("ERR something else"), "Redis answered: ERR something else"},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "nothing listens"},
