@@ -14,8 +14,13 @@ var commandMutations = []mutation{
 	},
 	{
 		"files as people have them", "of a name that stands twice in a JSON object the last one counts",
-		in("internal/rows/jsonl.go", "if seen[col] {", "if false {"),
+		in("internal/rows/jsonl.go", "case seen[col]:", "case seen[col] && false:"),
 		"./internal/rows", "TestJSONLinesBadRowsAlone",
+	},
+	{
+		"files as people have them", "the rows behind one of another encoding are enqueued before it",
+		in("internal/rows/check.go", "row = c.place(&v, bad)", ""),
+		"./internal/rows", "TestTokenAndChainOfABadRow",
 	},
 	{
 		"the guard against formulas", "a report's cells are written as they are",

@@ -81,8 +81,12 @@ func (c *checker) line(p parser, line []byte, ended bool) (Row, *fault) {
 	var v values
 	bad := p.fields(line, ended, &v)
 	var row Row
-	if bad == nil {
+	switch bad {
+	case nil:
 		row, bad = c.row(&v)
+	case blankRow, noteRow:
+	default:
+		row = c.place(&v, bad)
 	}
 	row.FromRejects = v[colProblem] != "" || p.shape().rejects()
 	return row, bad
@@ -91,23 +95,17 @@ func (c *checker) line(p parser, line []byte, ended bool) (Row, *fault) {
 // row makes a Row of a line's values. Where it can't be one, the Row has what is known of its
 // token and chain.
 func (c *checker) row(v *values) (Row, *fault) {
-	token, badToken := c.token(v[colToken])
-	known := Row{Token: token}
-	badChain := !validName(v[colChain])
-	if !badChain {
-		known.Chain = v[colChain]
-	}
 	fail := func(field, problem string) (Row, *fault) {
 		f := faultOf(field, problem)
-		f.chainUnknown = badChain
-		return known, f
+		return c.place(v, f), f
 	}
 	server, problem := c.server(strings.TrimSpace(v[colServer]))
 	if problem != "" {
 		return fail("server", problem)
 	}
-	if badToken != "" {
-		return fail("token", badToken)
+	token, problem := c.token(v[colToken])
+	if problem != "" {
+		return fail("token", problem)
 	}
 	licenses, ok := parseLicenses(strings.TrimSpace(v[colLicenses]))
 	if !ok {
@@ -124,6 +122,17 @@ func (c *checker) row(v *values) (Row, *fault) {
 	}
 	return Row{Server: server, server: v[colServer], Token: token, Licenses: licenses,
 		Chain: v[colChain], Ref: v[colRef], ID: v[colID]}, nil
+}
+
+// place is what is known of the token and chain of a row that can't be one. v has the values that
+// can be told.
+func (c *checker) place(v *values, bad *fault) (known Row) {
+	known.Token, _ = c.token(v[colToken])
+	bad.chainUnknown = bad.chainUnknown || !validName(v[colChain])
+	if !bad.chainUnknown {
+		known.Chain = v[colChain]
+	}
+	return known
 }
 
 func (c *checker) server(s string) (canonical, problem string) {

@@ -3,6 +3,7 @@ package rows
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -126,27 +127,52 @@ func separator(line []byte) byte {
 	return ','
 }
 
-func (p *csvParser) fields(line []byte, ended bool, v *values) *fault {
+func (p *csvParser) fields(line []byte, ended bool, v *values) (f *fault) {
 	bad := p.script.bad(line)
 	split, problem := splitCSV(string(line), p.sep, p.split[:0])
 	p.split = split
-	switch n := len(p.columns); {
+	n := len(p.columns)
+	told := split // those of which it can be told whose they are
+	if len(split) > n {
+		told = split[:p.beforeSurplus()]
+	}
+	switch {
 	case problem != "" && bad:
-		return &fault{field: rowField, problem: p.script.problem(), badText: true}
+		f = &fault{field: rowField, problem: p.script.problem(), badText: true}
 	case problem != "":
-		return faultOf(rowField, problem)
+		f = faultOf(rowField, problem)
 	case blankFields(split):
 		return blankRow
 	case len(split) > n:
-		return faultOf(rowField, fmt.Sprintf("has a surplus field: it has %d, the header %d", len(split), n))
+		f = faultOf(rowField, fmt.Sprintf("has a surplus field: it has %d, the header %d", len(split), n))
+	default:
+		f = p.lacking(len(split), ended)
 	}
-	for i, s := range split {
-		if bad && p.columns[i] != colProblem && p.script.bad([]byte(s)) {
-			return &fault{field: columnNames[p.columns[i]], problem: p.script.problem(), badText: true}
+	if f != nil {
+		f.chainUnknown = slices.Contains(p.columns[len(told):], colChain)
+	}
+	for i, s := range told {
+		col := p.columns[i]
+		if bad && col != colProblem && p.script.bad([]byte(s)) {
+			if f == nil || !f.badText {
+				f = &fault{field: columnNames[col], problem: p.script.problem(), badText: true, chainUnknown: f != nil && f.chainUnknown}
+			}
+			f.chainUnknown = f.chainUnknown || col == colChain
+			continue
 		}
-		v[p.columns[i]] = s
+		v[col] = s
 	}
-	return p.lacking(len(split), ended)
+	return f
+}
+
+// beforeSurplus is how many columns stand before the first that may have a separator in it that
+// has no quotes: a text, or a number with a decimal comma.
+func (p *csvParser) beforeSurplus() int {
+	n := slices.IndexFunc(p.columns, func(c column) bool { return c == colRef || c == colLicenses || c == colProblem })
+	if n < 0 {
+		return len(p.columns)
+	}
+	return n
 }
 
 // lacking judges a row of n fields, which may be fewer than the header's. Spreadsheets

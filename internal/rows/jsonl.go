@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 )
@@ -19,73 +20,75 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 	if !scan.begin() {
 		return &fault{field: rowField, problem: "is not a JSON object", badText: badText}
 	}
-	token := false // there is a token, so no name can be one
 	var seen [numColumns]bool
 	var unknown string
-	var bad *fault
+	var bad *fault // the first
+	chainUnknown := false
+	// fail notes what is wrong with a member, which then says nothing.
+	fail := func(col column, f *fault) {
+		v[col] = ""
+		chainUnknown = chainUnknown || col == colChain
+		if bad == nil {
+			bad = f
+		}
+	}
 	for scan.member() {
 		col, ok := columnNamed(scan.key)
-		if badText && p.script.bad(line[scan.start:scan.i]) {
-			if ok {
-				return &fault{field: columnNames[col], problem: p.script.problem(), badText: true}
+		illegible := badText && p.script.bad(line[scan.start:scan.i])
+		switch {
+		case !ok:
+			unknown = cmp.Or(scan.key, "?")
+			if scan.half {
+				bad = cmp.Or(bad, faultOf(rowField, HalfSurrogateProblem))
 			}
-			break
-		}
-		if scan.half {
-			if ok {
-				return faultOf(columnNames[col], HalfSurrogateProblem)
-			}
-			return faultOf(rowField, HalfSurrogateProblem)
-		}
-		if !ok {
-			unknown = scan.key
-			if unknown == "" {
-				unknown = "?"
-			}
-			continue
-		}
-		if seen[col] {
-			return faultOf(rowField, "names "+twice(col))
-		}
-		seen[col] = true
-		if col == colProblem {
+		case illegible:
+			fail(col, &fault{field: columnNames[col], problem: p.script.problem(), badText: true})
+		case scan.half:
+			fail(col, faultOf(columnNames[col], HalfSurrogateProblem))
+		case seen[col]:
+			fail(col, faultOf(rowField, "names "+twice(col)))
+		case col == colProblem:
 			v[col] = columnNames[col] // whatever it says
-			continue
-		}
-		token = token || col == colToken
-		switch scan.kind {
-		case kindNull:
-		case kindText:
+		case scan.kind == kindText:
 			v[col] = scan.text
-		case kindNumber:
+		case scan.kind == kindNumber:
 			v[col] = scan.text
 			switch n, whole := Integer(scan.text); {
 			case col == colLicenses && whole:
 				v[col] = strconv.Itoa(n) // 5.0 is 5
 			case col == colToken:
-				bad = faultOf(columnNames[col], "must be text in quotes")
+				fail(col, faultOf(columnNames[col], "must be text in quotes"))
 			case (col == colID || col == colChain) && !wholeNumber(scan.text):
 				// 1e3 and 5.0 are 1000 and 5 to some programs, and not to others.
-				bad = faultOf(columnNames[col], "must be text in quotes, or a whole number in plain digits")
+				fail(col, faultOf(columnNames[col], "must be text in quotes, or a whole number in plain digits"))
 			}
-		default:
-			bad = faultOf(columnNames[col], "is neither text nor a number")
+		case scan.kind != kindNull:
+			fail(col, faultOf(columnNames[col], "is neither text nor a number"))
 		}
+		if ok {
+			seen[col] = true
+		}
+		scan.half = false
 	}
 	switch {
+	case bad != nil:
 	case badText:
-		return &fault{field: rowField, problem: p.script.problem(), badText: true}
+		bad = &fault{field: rowField, problem: p.script.problem(), badText: true}
 	case scan.problem != "":
-		return faultOf(rowField, scan.problem)
-	case wordLike(unknown) && token:
-		return faultOf(rowField, fmt.Sprintf("has an unknown field %q; the fields are %s", unknown, knownColumns))
-	case unknown != "" && token:
-		return faultOf(rowField, "has an unknown field; the fields are "+knownColumns)
+		bad = faultOf(rowField, scan.problem)
+	case wordLike(unknown) && seen[colToken]:
+		bad = faultOf(rowField, fmt.Sprintf("has an unknown field %q; the fields are %s", unknown, knownColumns))
+	case unknown != "" && seen[colToken]:
+		bad = faultOf(rowField, "has an unknown field; the fields are "+knownColumns)
 	case unknown != "":
-		return faultOf(rowField, "has an unknown field and no token; the fields are "+knownColumns)
+		// There is no token, so no name that could be one is shown.
+		bad = faultOf(rowField, "has an unknown field and no token; the fields are "+knownColumns)
 	case seen == noteMembers:
 		return noteRow
+	default:
+		return nil
 	}
+	bad.chainUnknown = chainUnknown || unknown != "" || scan.problem != "" && !seen[colChain]
 	return bad
 }
 

@@ -13,7 +13,8 @@ import (
 // parser turns one line into the values of its columns.
 type parser interface {
 	// fields fills v from a line that is not blank and not too long. ended tells
-	// whether the line had an end. A row that says nothing is blankRow.
+	// whether the line had an end. A row that says nothing is blankRow. With a fault, v has the
+	// values that can be told, and the fault says whether the chain can't.
 	fields(line []byte, ended bool, v *values) *fault
 	// shape is how the file has its rows, nil for JSON Lines.
 	shape() *Shape
