@@ -118,9 +118,11 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if p := ledger.BatchNameProblem(o.batch); o.batch != "" && p != "" {
 		return usagef("--batch: the name %s", p)
 	}
-	if _, err := ledger.ParsePolicy(o.onFailure); err != nil {
+	policy, err := ledger.ParsePolicy(o.onFailure)
+	if err != nil {
 		return usagef("--on-failure: %v", err)
 	}
+	o.onFailure = string(policy) // empty is hold: the command that goes on can't say nothing
 	if cmd.Flags().Changed("batch") && o.batch == "" {
 		return usagef("--batch is empty: give a name, or leave it out")
 	}

@@ -94,9 +94,11 @@ func (a *app) runLocal() *cobra.Command {
 }
 
 func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
-	if _, err := ledger.ParsePolicy(o.onFailure); err != nil {
+	policy, err := ledger.ParsePolicy(o.onFailure)
+	if err != nil {
 		return usagef("--on-failure: %v", err)
 	}
+	o.onFailure = string(policy) // empty is hold, and the journal has that word
 	again := localrun.Leave
 	switch {
 	case o.retryFailed && o.skipFailed:

@@ -19,7 +19,7 @@ const module = "habilita"
 // imports are the packages of a module, by their folder, with what they import outside of
 // tests, whatever the system that they are built for.
 func imports(root string) (map[string][]string, error) {
-	all := map[string]map[string]bool{}
+	all, names := map[string]map[string]bool{}, map[string]string{}
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -39,7 +39,10 @@ func imports(root string) (map[string][]string, error) {
 		}
 		dir := path.Dir(name)
 		if all[dir] == nil {
-			all[dir] = map[string]bool{}
+			all[dir], names[dir] = map[string]bool{}, f.Name.Name
+		}
+		if f.Name.Name != names[dir] { // the compiler sees the files of one system alone
+			return fmt.Errorf("%s is of package %s, and its folder has package %s", name, f.Name.Name, names[dir])
 		}
 		for _, i := range f.Imports {
 			text, err := strconv.Unquote(i.Path.Value)
