@@ -108,8 +108,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	at, err := notBefore(q, now)
+	at, err := notBefore(q, func() (time.Time, error) { return a.Redis.Time(r.Context()).Result() })
 	if err != nil {
 		return err
 	}
@@ -121,7 +120,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
 	if media == "application/x-ndjson" {
 		format = rows.JSONLines
 	}
-	u.out.Due.Time = ahead(at, now)
+	u.out.Due.Time = at
 	var body io.Reader = opened(w, r, guard.Body(w, r, a.Standstill), a.MaxBatch)
 	opts, err := pruneOf(q)
 	if err != nil {

@@ -98,6 +98,22 @@ func TestEnqueueBatch(t *testing.T) {
 	}
 }
 
+// Calls are due by the clock of Redis, as those of the command are: a worker's may be off.
+func TestPutOffByTheClockOfRedis(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now().Add(2 * time.Hour).UTC().Truncate(time.Millisecond)
+	w.redis.SetTime(now)
+	soon, due := now.Add(10*time.Minute), "2006-01-02T15:04:05.000Z"
+	for query, want := range map[string]string{
+		"in=10m": soon.Format(due), "at=" + soon.Format(time.RFC3339Nano): soon.Format(due), "in=0s": "", "at=" + now.Add(-time.Hour).Format(time.RFC3339): "",
+	} {
+		var s summary
+		if w.postCSV("/v1/batches?"+query+"&batch="+url.QueryEscape(query), rows(1)).want(t, 202, &s); s.Due != want {
+			t.Errorf("%s: due at %q, want %q", query, s.Due, want)
+		}
+	}
+}
+
 // notify=true asks for a webhook for each call of the batch.
 func TestBatchAsksForWebhooks(t *testing.T) {
 	w := newWorld(t)

@@ -61,33 +61,35 @@ func oneOf(q url.Values, name string, values ...string) (string, error) {
 	return v, nil
 }
 
-// notBefore reads at and in, of which one may be given.
-func notBefore(q url.Values, now time.Time) (time.Time, error) {
+// notBefore reads at and in, of which one may be given, and returns the time by the clock of Redis: this
+// machine's may be off. Zero is now; a time that has passed is that too.
+func notBefore(q url.Values, clock func() (time.Time, error)) (at time.Time, err error) {
+	var in time.Duration
 	switch {
 	case q.Has("at") && q.Has("in"):
-		return time.Time{}, refuseField(badParameter, "at", "is given together with in: give one of them")
+		return at, refuseField(badParameter, "at", "is given together with in: give one of them")
 	case q.Has("at"):
-		at, err := time.Parse(time.RFC3339, q.Get("at"))
-		if err != nil || engine.TooFar(at) {
-			return time.Time{}, refuseField(badParameter, "at", wantTime)
+		if at, err = time.Parse(time.RFC3339, q.Get("at")); err != nil || engine.TooFar(at) {
+			return at, refuseField(badParameter, "at", wantTime)
 		}
-		return at, nil
 	case q.Has("in"):
-		in, err := time.ParseDuration(q.Get("in"))
-		if err != nil || in < 0 || in > engine.MaxAhead {
-			return time.Time{}, refuseField(badParameter, "in", "want a duration such as 10m or 2h, at most ten years")
+		if in, err = time.ParseDuration(q.Get("in")); err != nil || in < 0 || in > engine.MaxAhead {
+			return at, refuseField(badParameter, "in", "want a duration such as 10m or 2h, at most ten years")
 		}
-		return now.Add(in), nil
+	default:
+		return at, nil
 	}
-	return time.Time{}, nil
+	now, err := clock()
+	if err != nil {
+		return at, err
+	}
+	if q.Has("in") {
+		at = now.Add(in)
+	}
+	if !at.After(now) {
+		at = time.Time{}
+	}
+	return at, nil
 }
 
 const wantTime = "want a time such as 2026-11-24T02:00:00-05:00, at most ten years ahead"
-
-// ahead is a time that calls are put off until; one that has passed is none.
-func ahead(at, now time.Time) time.Time {
-	if at.After(now) {
-		return at
-	}
-	return time.Time{}
-}
