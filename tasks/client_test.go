@@ -131,7 +131,7 @@ func TestFromTheRowsToTheDecisions(t *testing.T) {
 			t.Errorf("a cancelled batch: %v", err)
 		}
 		// All of it is in the audit log.
-		entries, err := control.NewAuditLog(b.Client, "habilita").Recent(ctx, 10)
+		entries, err := control.NewAuditLog(b.Client, "habilita").Before(ctx, "", 10)
 		var did []string
 		for _, e := range entries {
 			if e.Via != control.ByGo || e.Who != control.ThisUser() {

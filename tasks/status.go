@@ -74,7 +74,7 @@ const (
 	StateRunning   State = "running"
 	StateSucceeded State = "succeeded"
 	StateFailed    State = "failed"    // given up
-	StateSkipped   State = "skipped"   // given up, and left by a person or by PolicySkip
+	StateSkipped   State = "skipped"   // given up, and left by a person
 	StateCancelled State = "cancelled" // by a person, by PolicyCancel, or by Prune
 )
 

@@ -90,12 +90,13 @@ func unknown(err error) bool {
 	return errors.As(err, &noBatch) || errors.As(err, &noChain) || errors.As(err, &noSchedule) || errors.As(err, &selection) || errors.Is(err, ErrChainID)
 }
 
-// noted does what act does, and notes it as so many of what noun names.
-func (o *Control) noted(ctx context.Context, action, noun string, s Selection, act func() (int, error)) (int, error) {
-	if err := s.Check(); err != nil {
+// noted checks the selection, does what act does with it, and notes that as so many of what noun names.
+func (o *Control) noted(ctx context.Context, action, noun string, s Selection, act func(context.Context, Selection) (int, error)) (int, error) {
+	s, err := s.check()
+	if err != nil {
 		return 0, err
 	}
-	n, err := act()
+	n, err := act(ctx, s)
 	result := fmt.Sprintf("%d %s", n, noun)
 	if n != 1 {
 		result += "s"

@@ -30,14 +30,14 @@ func TestDecisionsAreNoted(t *testing.T) {
 		{act: func() error { _, err := w.op.PauseSchedule(ctx, "none"); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.Skip(ctx, control.Selection{}); return err }, wantNothing: true},
 	} {
-		before, err := w.op.AuditLog().Recent(w.ctx, 100)
+		before, err := w.op.AuditLog().Before(w.ctx, "", 100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := step.act(); (err != nil) != step.wantNothing {
 			t.Errorf("%q: %v", step.want, err)
 		}
-		after, err := w.op.AuditLog().Recent(w.ctx, 100)
+		after, err := w.op.AuditLog().Before(w.ctx, "", 100)
 		if err != nil {
 			t.Fatal(err)
 		}

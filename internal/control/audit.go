@@ -73,16 +73,11 @@ func (l *AuditLog) Append(ctx context.Context, e AuditEntry) (AuditEntry, error)
 	return e, nil
 }
 
-// Recent returns the n newest entries, the newest first.
-func (l *AuditLog) Recent(ctx context.Context, n int) ([]AuditEntry, error) {
-	return l.Before(ctx, "", n)
-}
-
 // ErrAuditID says that a text can't be the id of an entry.
 var ErrAuditID = errors.New("not the id of an entry of the audit log")
 
 // Before returns the n newest entries that are older than the one with this ID, the
-// newest first. "" is Recent. It is ErrAuditID where the id can't be one.
+// newest first; "" is of all. It is ErrAuditID if the id can't be one.
 func (l *AuditLog) Before(ctx context.Context, id string, n int) ([]AuditEntry, error) {
 	from := "+"
 	if id != "" {

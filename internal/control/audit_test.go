@@ -14,7 +14,7 @@ import (
 func TestLog(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		l := control.NewAuditLog(b.Client, "habilita")
-		if got, err := l.Recent(t.Context(), 10); err != nil || len(got) != 0 {
+		if got, err := l.Before(t.Context(), "", 10); err != nil || len(got) != 0 {
 			t.Errorf("of an empty one: %v %v", got, err)
 		}
 		began := time.Now().Add(-time.Second)
@@ -27,7 +27,7 @@ func TestLog(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		}
-		got, err := l.Recent(t.Context(), 2)
+		got, err := l.Before(t.Context(), "", 2)
 		if err != nil || len(got) != 2 || got[0].Target != "4" || got[1].Target != "3" {
 			t.Fatalf("%+v %v", got, err)
 		}
@@ -47,7 +47,7 @@ func TestLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ = l.Recent(t.Context(), 1); got[0].ID != long.ID || len(got[0].Target) != 512 {
+		if got, _ = l.Before(t.Context(), "", 1); got[0].ID != long.ID || len(got[0].Target) != 512 {
 			t.Errorf("%d bytes", len(got[0].Target))
 		}
 	})

@@ -39,30 +39,16 @@ func (o *Control) Chains(ctx context.Context, heldOnly bool) iter.Seq2[Chain, er
 	return func(yield func(Chain, error) bool) {
 		tags, unread := o.busyTags(ctx, heldOnly)
 		if partly(unread) {
-			for c, err := range o.chainsOf(ctx, tags, heldOnly) {
+			for c, err := range o.ledger.Chains(ctx, tags, heldOnly) {
 				if err != nil {
-					unread = errors.Join(unread, err)
-				} else if !yield(c, nil) {
+					unread = errors.Join(unread, fmt.Errorf("chains: %w", err))
+				} else if !yield(forPeople(c), nil) {
 					return
 				}
 			}
 		}
 		if unread != nil {
 			yield(Chain{}, unread)
-		}
-	}
-}
-
-func (o *Control) chainsOf(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
-	return func(yield func(Chain, error) bool) {
-		for c, err := range o.ledger.Chains(ctx, tags, heldOnly) {
-			if err != nil {
-				yield(Chain{}, fmt.Errorf("chains: %w", err))
-				return
-			}
-			if !yield(forPeople(c), nil) {
-				return
-			}
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/quota"
 	"habilita/internal/schedule"
 )
@@ -52,7 +51,12 @@ func (o *Control) batch(ctx context.Context, name string) (ledger.Batch, []strin
 	if name == "" {
 		return ledger.Batch{}, nil, &UnknownBatchError{}
 	}
-	m, err := o.batches.Get(ctx, ledger.BatchID(name))
+	return o.batchOf(ctx, ledger.BatchID(name), name)
+}
+
+// batchOf is batch by the short name; an error has the other one.
+func (o *Control) batchOf(ctx context.Context, id, name string) (ledger.Batch, []string, error) {
+	m, err := o.batches.Get(ctx, id)
 	if errors.Is(err, ledger.ErrNoBatch) {
 		return m, nil, &UnknownBatchError{Name: name}
 	}

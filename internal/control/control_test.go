@@ -95,6 +95,11 @@ func TestReportAndShow(t *testing.T) {
 	if name, err := w.op.BatchName(w.ctx, shown[0]); name != "one" || err != nil {
 		t.Errorf("batch name %q, %v", name, err)
 	}
+	// One whose retention has just ended has no name, and is no error.
+	w.redis.Del("habilita:batch:" + ledger.BatchID("one"))
+	if name, err := w.op.BatchName(w.ctx, shown[0]); name != "" || err != nil {
+		t.Errorf("batch name %q, %v", name, err)
+	}
 	if _, err := w.op.Show(w.ctx, "nope"); !errors.Is(err, ledger.ErrNoCall) {
 		t.Errorf("show of an unknown id: %v", err)
 	}

@@ -39,7 +39,7 @@ func (c *CSV) Flush() error {
 	return c.w.Error()
 }
 
-// Guard puts an apostrophe before a text that a spreadsheet would take for a formula. A
+// GuardFormula puts an apostrophe before a text that a spreadsheet would take for a formula. A
 // text that has apostrophes there already gets one more, so that dropping one gives the
 // text back.
 func GuardFormula(s string) string {

@@ -68,21 +68,22 @@ func (s Selection) check() (Selection, error) {
 // Unread tells, those of the chains that could be read. A chain that was named and is not held is
 // an *UnknownChainError.
 func (o *Control) Retry(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "retry", "chain", s, func() (int, error) { return o.decide(ctx, s, ledger.DecisionRetry) })
+	return o.noted(ctx, "retry", "chain", s, o.decision(ledger.DecisionRetry))
 }
 
 // Skip leaves the heads of held chains that are selected, and lets the chains go on
 // with their next calls; otherwise as Retry.
 func (o *Control) Skip(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "skip", "chain", s, func() (int, error) { return o.decide(ctx, s, ledger.DecisionSkip) })
+	return o.noted(ctx, "skip", "chain", s, o.decision(ledger.DecisionSkip))
 }
 
-func (o *Control) decide(ctx context.Context, s Selection, d ledger.Decision) (int, error) {
-	s, err := s.check()
-	if err != nil {
-		return 0, err
-	}
-	if s.Chain != "" {
+func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (int, error) {
+	return func(ctx context.Context, s Selection) (int, error) {
+		if s.Chain == "" {
+			return o.eachHeld(ctx, s, func(ids []string, m ledger.Meant) (int, error) {
+				return o.ledger.DecideMany(ctx, ids, d, m)
+			})
+		}
 		done, err := o.ledger.Decide(ctx, s.Chain, d, ledger.Meant{})
 		if err != nil {
 			return 0, fmt.Errorf("%s chain %s: %w", d, s.Chain, err)
@@ -92,9 +93,6 @@ func (o *Control) decide(ctx context.Context, s Selection, d ledger.Decision) (i
 		}
 		return 1, nil
 	}
-	return o.eachHeld(ctx, s, func(ids []string, m ledger.Meant) (int, error) {
-		return o.ledger.DecideMany(ctx, ids, d, m)
-	})
 }
 
 // Cancel takes calls out, but one that is at the vendor; it returns how many. Of a
@@ -102,14 +100,10 @@ func (o *Control) decide(ctx context.Context, s Selection, d ledger.Decision) (i
 // that are scheduled for it. Of a server, and of all: those of the held chains. A chain
 // that was named and has no call that waits is an *UnknownChainError.
 func (o *Control) Cancel(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "cancel", "call", s, func() (int, error) { return o.cancel(ctx, s) })
+	return o.noted(ctx, "cancel", "call", s, o.cancel)
 }
 
 func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
-	s, err := s.check()
-	if err != nil {
-		return 0, err
-	}
 	switch {
 	case s.Batch != "" && s.Cause == "":
 		m, _, err := o.batch(ctx, s.Batch)
@@ -119,7 +113,7 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 		if err := o.batches.Cancel(ctx, m.ID); err != nil {
 			return 0, err
 		}
-		_, tags, err := o.batch(ctx, s.Batch)
+		tags, err := o.batchTags(ctx, m) // once more: a producer may have noted buckets meanwhile
 		if err != nil {
 			return 0, err
 		}
@@ -133,8 +127,7 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 			n += more
 		}
 		if err == nil && n == 0 {
-			err = &UnknownChainError{ID: s.Chain}
-			return 0, err
+			return 0, &UnknownChainError{ID: s.Chain}
 		}
 		return n, cutOff("cancel", n, err)
 	}
@@ -148,7 +141,7 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 // a batch that takes rows, 0. With an error that Unread tells, the batch stays cancelled until it is
 // reopened once more.
 func (o *Control) Reopen(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "reopen", "call", s, func() (int, error) { return o.reopen(ctx, s) })
+	return o.noted(ctx, "reopen", "call", s, o.reopen)
 }
 
 func (o *Control) reopen(ctx context.Context, s Selection) (int, error) {

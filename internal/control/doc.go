@@ -1,4 +1,4 @@
-// Package operator is what a person can see and do: counts, results, chains that
+// Package control is what a person can see and do: counts, results, chains that
 // wait and why, quota, and the decisions on what was given up. Commands, pages and
 // other programs for people are made of it; it prints nothing itself.
 //
@@ -19,14 +19,13 @@
 //
 // # Failures
 //
-// Where Redis is away, every method returns its error wrapped, at once; Watch yields
-// it and tries again when the range goes on.
+// If Redis is away, every method returns its error wrapped, at once. Only the waits bear it for a
+// minute.
 //
-// Package actionlog keeps what people decided: who did what, to what, by which way, with
-// which result, and when.
+// # The audit log
 //
-// It is one stream in Redis, PREFIX:actions, of the last Capacity entries or a few more. Its times are those of
-// Redis. Writing works where Redis is full, as decisions do. An entry is written after
-// what it tells of: one that could not be written is for the caller to log. It never
-// holds a token.
+// AuditLog keeps what people decided: who did what, to what, by which way, with which result, and
+// when. It is one stream in Redis, PREFIX:actions, of the last AuditCapacity entries or a few more.
+// An entry can be written when Redis is full, as decisions can. It is written after what it tells
+// of: one that could not be written is for the Actor to tell. It never holds a token.
 package control

@@ -8,7 +8,7 @@ import (
 )
 
 // UnknownBatchError says that there is no batch of that name: it never was, or it
-// ended and its retention is over. errors.Is batch.ErrNoBatch.
+// ended and its retention is over. errors.Is ledger.ErrNoBatch.
 type UnknownBatchError struct{ Name string }
 
 // Error names the batch and says what to type next.
@@ -16,10 +16,10 @@ func (e *UnknownBatchError) Error() string {
 	return fmt.Sprintf("there is no batch %q: `enqueue batches` lists those there are", e.Name)
 }
 
-// Is makes errors.Is(err, batch.ErrNoBatch) true.
+// Is makes errors.Is(err, ledger.ErrNoBatch) true.
 func (e *UnknownBatchError) Is(target error) bool { return target == ledger.ErrNoBatch }
 
-// UnknownCallError says that no call has that id. errors.Is chain.ErrNoCall.
+// UnknownCallError says that no call has that id. errors.Is ledger.ErrNoCall.
 type UnknownCallError struct{ ID string }
 
 // Error names the id and says where ids are found.
@@ -27,7 +27,7 @@ func (e *UnknownCallError) Error() string {
 	return fmt.Sprintf("there is no call %q: `enqueue report BATCH` has the ids of a batch's calls", e.ID)
 }
 
-// Is makes errors.Is(err, chain.ErrNoCall) true.
+// Is makes errors.Is(err, ledger.ErrNoCall) true.
 func (e *UnknownCallError) Is(target error) bool { return target == ledger.ErrNoCall }
 
 // UnknownChainError says that a chain that was named can't be acted on: it is not held,

@@ -27,7 +27,7 @@ func (o *Control) EachFinished(ctx context.Context, tell func(FinishedCall) erro
 		c, failed := o.ledger.Call(ctx, f.Batch, f.Token, f.Key)
 		if failed == nil && !c.State.Open() {
 			r := FinishedCall{CallRecord: record(c)}
-			if r.Batch, failed = o.BatchName(ctx, r.CallRecord); failed == nil || errors.Is(failed, ledger.ErrNoBatch) {
+			if r.Batch, failed = o.BatchName(ctx, r.CallRecord); failed == nil {
 				failed = tell(r)
 			}
 		}

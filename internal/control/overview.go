@@ -1,8 +1,6 @@
 package control
 
-import (
-	"context"
-)
+import "context"
 
 // Overview are all chains by what they do.
 type Overview struct {
@@ -10,7 +8,7 @@ type Overview struct {
 	Active    int `json:"active"`    // run, or wait for a time
 	Held      int `json:"held"`      // wait for a person
 	Scheduled int `json:"scheduled"` // calls, of no chain yet, that are due later
-	Unread    int `json:"unread"`    // parts of the ledger, of chain.Buckets, that could not be read and are not counted
+	Unread    int `json:"unread"`    // parts of the ledger, of ledger.Buckets, that could not be read and are not counted
 }
 
 // Overview counts all chains. It reads no chain itself: its cost is the same however

@@ -210,7 +210,7 @@ func lastErrors(chains []Chain) []string {
 	return out
 }
 
-// pace smooths the rate of a number that grows.
+// rateEstimator smooths the rate of a number that grows.
 type rateEstimator struct {
 	at    time.Time
 	ended int

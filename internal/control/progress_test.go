@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -14,11 +15,14 @@ import (
 // firstProgress is what a watcher sees first.
 func (w *world) firstProgress(name string) control.Progress {
 	w.t.Helper()
+	ctx, stop := context.WithCancel(w.ctx)
+	defer stop()
 	var got *control.Progress
-	_, err := w.op.WaitProgress(w.ctx, name, time.Hour, 100*often, func(p control.Progress) {
+	_, err := w.op.WaitProgress(ctx, name, often, 0, func(p control.Progress) {
 		if got == nil {
 			got = &p
 		}
+		stop()
 	})
 	if got == nil {
 		w.t.Fatalf("nothing was seen: %v", err)

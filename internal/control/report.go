@@ -27,14 +27,14 @@ type CallRecord struct {
 	FinishedAt Time   `json:"finished_at"`
 	Row        int    `json:"row"` // line of the file that first brought it; 0: none
 	// Reason is the code of what went wrong at the last attempt, "" where nothing did: as of
-	// the vendor's refusals (wolkvox.Kind), or chain.ReasonUnknown and the others beside it.
+	// the vendor's refusals (wolkvox.Kind), or ledger.ReasonUnknown and the others beside it.
 	Reason string `json:"reason"`
 
 	batch string // short name
 	key   string // in its batch and token
 }
 
-// Key is the call's key in its batch and token (chain.Call.Key).
+// Key is the call's key in its batch and token (ledger.Call.Key).
 func (r CallRecord) Key() string { return r.key }
 
 // Columns are the names of a CallRecord's fields, in order.
@@ -93,7 +93,7 @@ func (o *Control) Report(ctx context.Context, batchName string) iter.Seq2[CallRe
 }
 
 // Record returns one call by the short name of its batch, its token_id and its key. There
-// is none: errors.Is chain.ErrNoCall.
+// is none: errors.Is ledger.ErrNoCall.
 func (o *Control) Record(ctx context.Context, batchID, tokenID, key string) (CallRecord, error) {
 	c, err := o.ledger.Call(ctx, batchID, tokenID, key)
 	if err != nil {
@@ -122,20 +122,20 @@ func (o *Control) Show(ctx context.Context, id string) ([]CallRecord, error) {
 // BatchID is the short name of the batch that the call belongs to.
 func (r CallRecord) BatchID() string { return r.batch }
 
-// BatchOf returns the batch that a call belongs to, the zero Meta for none. Unread tells the error
-// where the batch can't be read.
+// BatchOf returns the batch that a call belongs to. It is the zero Batch for none, and for one whose
+// retention has just ended. Unread tells the error if the batch can't be read.
 func (o *Control) BatchOf(ctx context.Context, r CallRecord) (ledger.Batch, error) {
 	if r.batch == ledger.NoBatch || r.batch == "" {
 		return ledger.Batch{}, nil
 	}
 	m, err := o.batches.Get(ctx, r.batch)
-	if err != nil && !errors.Is(err, ledger.ErrNoBatch) && ctx.Err() == nil {
+	switch {
+	case err == nil, errors.Is(err, ledger.ErrNoBatch):
+		return m, nil
+	case ctx.Err() == nil:
 		err = &ledger.UnreadBatchesError{Batches: 1, Cause: err}
 	}
-	if err != nil {
-		return m, fmt.Errorf("batch of call %q: %w", r.ID, err)
-	}
-	return m, nil
+	return m, fmt.Errorf("batch of call %q: %w", r.ID, err)
 }
 
 // BatchName returns the name of the batch that a call belongs to, "" for none.

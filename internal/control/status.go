@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -75,14 +74,7 @@ func (o *Control) Status(ctx context.Context, batchName string) (Status, error) 
 
 // StatusOf is Status of a batch that is known by its short name.
 func (o *Control) StatusOf(ctx context.Context, id string) (Status, error) {
-	m, err := o.batches.Get(ctx, id)
-	if errors.Is(err, ledger.ErrNoBatch) {
-		return Status{}, &UnknownBatchError{Name: id}
-	}
-	if err != nil {
-		return Status{}, fmt.Errorf("batch %s: %w", id, err)
-	}
-	tags, err := o.batchTags(ctx, m)
+	m, tags, err := o.batchOf(ctx, id, id)
 	if err != nil {
 		return Status{}, err
 	}

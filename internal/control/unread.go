@@ -13,7 +13,7 @@ import (
 	"habilita/internal/schedule"
 )
 
-// Unread returns how many of the chain.Buckets parts of the ledger could not be read, and how many
+// Unread returns how many of the ledger.Buckets parts of the ledger could not be read, and how many
 // batches and schedules as a whole, where an error says that the others were: what came with it is
 // theirs. 0: err is nil or another one.
 func Unread(err error) int {
@@ -72,11 +72,11 @@ func unreadTokens(e *quota.PeekError) error {
 // partly reports whether something was read: all, or all but what an error names.
 func partly(err error) bool { return err == nil || Unread(err) > 0 }
 
-// reconciliation returns what can be read, with an *UnreadError for the rest.
+// buckets returns what can be read of all buckets, with an error that Unread tells for the rest.
 func (o *Control) buckets(ctx context.Context) ([]ledger.Bucket, error) {
 	buckets, err := o.ledger.Inspect(ctx)
 	if err != nil {
-		err = fmt.Errorf("survey of the chains: %w", err)
+		err = fmt.Errorf("look at the chains: %w", err)
 	}
 	return buckets, err
 }

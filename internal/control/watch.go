@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"habilita/internal/ledger"
@@ -16,53 +15,33 @@ const patience = time.Minute
 // ErrNotSettled says that a wait's time was over first.
 var ErrNotSettled = errors.New("not settled yet")
 
-// Watch yields the counts of a batch now and whenever they changed, until they are
-// settled or ctx ends. An error is yielded too, and where the range goes on, so does
-// Watch: Redis may be back.
-func (o *Control) Watch(ctx context.Context, batchName string, every time.Duration) iter.Seq2[Status, error] {
-	return func(yield func(Status, error) bool) {
-		var last Status
-		first := true
-		ledger.Look(ctx, every, func() (changed, more bool) {
-			s, err := o.Status(ctx, batchName)
-			if ctx.Err() != nil {
-				return false, false
-			}
-			if err != nil {
-				return false, yield(Status{}, err)
-			}
-			changed = first || s != last
-			first, last = false, s
-			if changed && !yield(s, nil) {
-				return changed, false
-			}
-			return changed, !s.Settled
-		})
-	}
-}
-
 // WaitSettled waits until a batch is settled and returns its last counts. After
 // timeout (0: none) the error is ErrNotSettled; when ctx ends, its own. A Redis that
 // does not answer is borne for a minute. seen, where not nil, is told every change.
 func (o *Control) WaitSettled(ctx context.Context, batchName string, every, timeout time.Duration, seen func(Status)) (Status, error) {
-	var last Status
 	w := newWait(ctx, timeout)
 	defer w.stop()
-	for s, err := range o.Watch(w.ctx, batchName, every) {
-		if stop := w.bear(err); stop != nil {
-			return last, stop
+	var last Status
+	var failure error
+	first := true
+	ledger.Look(w.ctx, every, func() (changed, more bool) {
+		s, err := o.Status(w.ctx, batchName)
+		if w.ctx.Err() != nil {
+			return false, false
 		}
-		if err != nil {
-			continue
+		if failure = w.bear(err); err != nil {
+			return false, failure == nil
 		}
-		if last = s; seen != nil {
+		changed = first || s != last
+		if first, last = false, s; changed && seen != nil {
 			seen(s)
 		}
-		if s.Settled {
-			return s, nil
-		}
+		return changed, !s.Settled
+	})
+	if failure == nil && !last.Settled {
+		failure = w.why()
 	}
-	return last, w.why()
+	return last, failure
 }
 
 // CallKey tells calls of one id apart: the batch's name ("" none) and the token_id.
@@ -156,7 +135,7 @@ func (w *wait) bear(err error) error {
 		w.awaySince = time.Time{}
 		return nil
 	}
-	if errors.Is(err, ledger.ErrNoCall) || isUnknownBatch(err) {
+	if errors.Is(err, ledger.ErrNoCall) || errors.Is(err, ledger.ErrNoBatch) {
 		return err
 	}
 	if w.awaySince.IsZero() {
@@ -174,9 +153,4 @@ func (w *wait) why() error {
 		return err
 	}
 	return ErrNotSettled
-}
-
-func isUnknownBatch(err error) bool {
-	var unknown *UnknownBatchError
-	return errors.As(err, &unknown)
 }

@@ -202,17 +202,18 @@ func filling(ctx context.Context, s *consoletest.Stage, name string) error {
 		})
 		ended <- err
 	}()
-	for st, err := range s.Operator.Watch(ctx, name, 20*time.Millisecond) {
+	for {
+		if st, err := s.Operator.Status(ctx, name); err == nil && st.Total > 0 {
+			return nil
+		}
 		select {
 		case err := <-ended:
 			return err
-		default:
-		}
-		if err == nil && st.Total > 0 {
-			break
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	return ctx.Err()
 }
 
 // used makes some tokens have used much of their quota.

@@ -1,13 +1,11 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"habilita/internal/control"
-	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
 )
 
@@ -103,7 +101,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		name, err := a.Operator.BatchName(r.Context(), c)
-		if err != nil && !errors.Is(err, ledger.ErrNoBatch) { // its batch may just be going
+		if err != nil {
 			return err
 		}
 		if !q.Has("batch") || name == q.Get("batch") {

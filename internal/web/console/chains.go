@@ -2,14 +2,12 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 
 	"habilita/internal/control"
-	"habilita/internal/ledger"
 )
 
 // heldPerPage is less than perPage: each is a card with what there is to do.
@@ -165,8 +163,7 @@ func (c *Console) chainViews(ctx context.Context, chains []control.Chain) ([]cha
 	var out []chainView
 	for _, ch := range chains {
 		name, err := c.o.Operator.BatchName(ctx, ch.Head)
-		// It may have gone meanwhile, or be on a node of a cluster that is away.
-		if err != nil && !errors.Is(err, ledger.ErrNoBatch) && control.Unread(err) == 0 {
+		if err != nil && control.Unread(err) == 0 { // its node of a cluster may be away
 			return nil, err
 		}
 		out = append(out, chainView{ch, name})

@@ -146,7 +146,7 @@ func TestDecisionsAreAskedAboutDoneAndWrittenDown(t *testing.T) {
 	}
 	// Somebody else was first: nothing is done, and it is said.
 	w.ask("POST", "/decide", url.Values{"do": {"retry"}, "chain": {chain}}).has(t, http.StatusConflict, "already")
-	log, err := w.Actions.Recent(t.Context(), 10)
+	log, err := w.Actions.Before(t.Context(), "", 10)
 	if err != nil || len(log) != 2 {
 		t.Fatalf("%+v %v", log, err)
 	}
@@ -225,7 +225,7 @@ func TestServersThatAreDownCanBeTriedAtOnce(t *testing.T) {
 	if err != nil || len(all) != 2 || all[1].State != "closed" {
 		t.Errorf("%+v %v", all, err)
 	}
-	log, err := w.Actions.Recent(t.Context(), 9)
+	log, err := w.Actions.Before(t.Context(), "", 9)
 	if err != nil || len(log) != 1 || log[0].Target != "server 0007" || log[0].Action != "lift" {
 		t.Errorf("%+v %v", log, err)
 	}
