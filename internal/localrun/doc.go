@@ -1,4 +1,4 @@
-// Package filejob does a whole job in one process: it reads a file of operations, makes the
+// Package localrun does a whole job in one process: it reads a file of operations, makes the
 // calls, and writes each result as it comes, with no Redis server and no worker. It is the
 // same producer, ledger, quota and worker, on a Redis inside the process; what that Redis
 // would have kept on disk is kept in a journal beside the file.

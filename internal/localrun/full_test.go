@@ -123,7 +123,8 @@ func TestFullDisk(t *testing.T) {
 // that was told as done.
 func TestFailedSync(t *testing.T) {
 	const calls, tokens = 40, 10
-	for _, syncs := range []int64{0, 2, 4, 7} {
+	// Each chain's 4 grants are synced one after the other, so there are never less than 6 syncs.
+	for _, syncs := range []int64{0, 2, 4, 5} {
 		t.Run(fmt.Sprint(syncs), func(t *testing.T) {
 			t.Parallel()
 			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})

@@ -36,7 +36,7 @@ const (
 	Skip  Again = "skip"  // they are skipped: what stands behind them goes on
 )
 
-// Config is a job. All fields but Again and Log are required.
+// Config is a job. All fields but Again are required.
 type Config struct {
 	File   string // of the operations; JournalOf and ResultsOf it are written
 	Batch  string // name of the batch where the job is new: one that goes on keeps its own
@@ -80,7 +80,7 @@ type Job struct {
 
 // Open takes the file's journal for this process and reads it. A file that another
 // process works on is ErrBusy, one that was changed since an older version began its job an
-// *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *journal.DamageError or
+// *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *wal.DamageError or
 // *VersionError; nothing was changed then.
 func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	j := &Job{c: c, done: make(chan struct{})}
@@ -91,10 +91,7 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 		return nil, err
 	}
 	_ = readable.Close()
-	if c.disk == nil {
-		c.disk = func(d wal.Disk) wal.Disk { return d }
-	}
-	file, raw, err := wal.OpenOn(JournalOf(c.File), c.disk)
+	file, raw, err := wal.Open(JournalOf(c.File), c.disk)
 	if errors.Is(err, wal.ErrLocked) {
 		return nil, ErrBusy
 	}
@@ -132,9 +129,6 @@ func (j *Job) remember(records [][]byte) (err error) {
 	j.resumed = j.memory.head != nil
 	return nil
 }
-
-// Batch is the name of the job's batch.
-func (j *Job) Batch() string { return j.head.Batch }
 
 // Resumed reports whether the job was begun at an earlier start.
 func (j *Job) Resumed() bool { return j.resumed }

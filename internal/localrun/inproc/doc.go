@@ -1,4 +1,4 @@
-// Package embedded is a Redis inside this process, for jobs that have none: the demo and
+// Package inproc is a Redis inside this process, for jobs that have none: the demo and
 // `enqueue run`. It is miniredis: the same scripts run on it as on a real one.
 //
 // It keeps nothing on disk: what must outlive the process is its user's to write down.

@@ -1,4 +1,4 @@
-// Package journal keeps records in a file that outlives crashes: of the process (kill -9)
+// Package wal keeps records in a file, the write-ahead log, that outlives crashes: of the process (kill -9)
 // and of the machine.
 //
 // # Guarantees

@@ -52,7 +52,6 @@ type File struct {
 	have    int64 // bytes for which the disk has room for certain, from the file's begin
 	owed    int64 // of the room behind written: reserved for records to come
 	syncing bool
-	syncs   int
 	failed  error // of a sync: nothing is certain after it
 	seen    func(upTo int64)
 }
@@ -63,12 +62,6 @@ func (j *File) Observe(f func(upTo int64)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.seen = f
-}
-
-// Open opens the journal at path, or makes an empty one, and returns its records. Where
-// others have it the error is ErrLocked, and where it is damaged a *DamageError.
-func Open(path string) (*File, [][]byte, error) {
-	return OpenOn(path, func(d Disk) Disk { return d })
 }
 
 // Read returns the records of the journal at path as they are now, and changes nothing: another
@@ -85,9 +78,10 @@ func Read(path string) ([][]byte, error) {
 	return records, err
 }
 
-// OpenOn is Open on a disk that stands before the file, for tests: one that loses power, or
-// is full.
-func OpenOn(path string, before func(Disk) Disk) (_ *File, records [][]byte, err error) {
+// Open opens the journal at path, or makes an empty one, and returns its records. If others
+// have it the error is ErrLocked, and if it is damaged a *DamageError. before, if not nil, puts
+// a disk before the file, for tests: one that loses power, or is full.
+func Open(path string, before func(Disk) Disk) (_ *File, records [][]byte, err error) {
 	lock := flock.New(path, flock.SetPermissions(0o600))
 	ok, err := lock.TryLock()
 	if err != nil {
@@ -126,7 +120,11 @@ func OpenOn(path string, before func(Disk) Disk) (_ *File, records [][]byte, err
 	if err := errors.Join(f.Sync(), syncDir(filepath.Dir(path))); err != nil {
 		return nil, nil, err
 	}
-	j := newFile(path, before(allocated{f}), int64(good))
+	var disk Disk = allocated{f}
+	if before != nil {
+		disk = before(disk)
+	}
+	j := newFile(path, disk, int64(good))
 	j.lock = lock
 	return j, records, nil
 }
@@ -296,7 +294,6 @@ func (j *File) Sync(mark int64) error {
 		}
 		j.syncing = true
 		upTo, seen := j.written, j.seen
-		j.syncs++
 		j.mu.Unlock()
 		err := j.disk.Sync()
 		if seen != nil {

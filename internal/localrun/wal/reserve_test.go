@@ -77,7 +77,7 @@ func TestReservedRoomIsThere(t *testing.T) {
 // A crash leaves the room behind the records, as zeros where it was padded.
 func TestRoomIsNoRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
-	j, _, err := OpenOn(path, func(d Disk) Disk { return full{d, 1 << 20, true} })
+	j, _, err := Open(path, func(d Disk) Disk { return full{d, 1 << 20, true} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestHoleThatWasNeverSynced(t *testing.T) {
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		k, records, err := Open(path)
+		k, records, err := Open(path, nil)
 		var damage *DamageError
 		switch {
 		case synced && (!errors.As(err, &damage) || damage.Line != 2):
@@ -154,7 +154,7 @@ func TestFirstForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	var damage *DamageError
-	if _, _, err := Open(path + "2"); !errors.As(err, &damage) || damage.Line != 2 {
+	if _, _, err := Open(path+"2", nil); !errors.As(err, &damage) || damage.Line != 2 {
 		t.Errorf("%v", err)
 	}
 }
