@@ -44,18 +44,11 @@ func (a *app) batches() *cobra.Command {
 					}
 					continue
 				}
-				settled := "no"
-				if b.Settled {
-					settled = "yes"
-				}
+				settled := yesNo(b.Settled)
 				if b.Unread > 0 {
 					settled = "unknown"
 				}
-				complete := "no"
-				if b.Complete {
-					complete = "yes"
-				}
-				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, complete, b.CreatedAt.String()})
+				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, yesNo(b.Complete), b.CreatedAt.String()})
 			}
 			if !asJSON {
 				t.Render()

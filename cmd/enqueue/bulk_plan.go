@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"math"
 	"slices"
 	"time"
 
@@ -195,7 +194,8 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 		if licenses == 0 {
 			licenses = s.DefaultLicenses
 		}
-		days := ceilDiv(t.calls, licenses*quota.RequestsPerLicense)
+		day := licenses * quota.RequestsPerLicense
+		days := (t.calls + day - 1) / day
 		out.QuotaDays = max(out.QuotaDays, days)
 		if days > 1 {
 			out.TokensOverDay++
@@ -216,11 +216,9 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 	least, bound := leasttime.Of(load, leasttime.Limits{
 		Workers: f.workers, Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, TokenSlots: s.TokenSlots,
 	}, f.latency)
-	out.Seconds, out.Bound = math.Round(least.Seconds()*1000)/1000, bound
+	out.Seconds, out.Bound = seconds(least), bound
 	return out
 }
-
-func ceilDiv(n, by int) int { return (n + by - 1) / by }
 
 var boundWords = map[leasttime.Bound]string{
 	leasttime.Chain:       "the longest chain, whose calls are made one after the other",
@@ -236,7 +234,7 @@ func (p plan) words(most int) string {
 	}
 	days := "the day's quota is enough for every token"
 	if p.QuotaDays > 1 {
-		days = fmt.Sprintf("the quota takes %s: %s more calls than licences x %d", count(p.QuotaDays, "day"), haveHas(p.TokensOverDay), quota.RequestsPerLicense)
+		days = fmt.Sprintf("the quota takes %s: %s more calls than licences x %d", count(p.QuotaDays, "day"), plural(p.TokensOverDay, "token has", "tokens have"), quota.RequestsPerLicense)
 	}
 	return fmt.Sprintf("calls per token   least %s, median %s, most %s; longest chain %s\n"+
 		"quota             %s\n"+
@@ -256,13 +254,6 @@ func (p plan) time() string {
 		return fmt.Sprintf("%s of calls, and until the vendor's day %d", span, p.QuotaDays)
 	}
 	return span
-}
-
-func haveHas(tokens int) string {
-	if tokens == 1 {
-		return "1 token has"
-	}
-	return thousands(tokens) + " tokens have"
 }
 
 // planning are the settings that a plan assumes.

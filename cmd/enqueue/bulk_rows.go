@@ -206,12 +206,12 @@ func (r *bulkRun) notPruned(s engine.Summary) {
 func nameCount(err error) string {
 	var count *engine.PruneCountError
 	if errors.As(err, &count) && count.Missing > 0 {
-		return fmt.Sprintf(": to cancel %s give --prune=%d", themIt(count.Missing), count.Missing)
+		return fmt.Sprintf(": to cancel %s give --prune=%d", itThem(count.Missing), count.Missing)
 	}
 	return ""
 }
 
-func themIt(n int) string {
+func itThem(n int) string {
 	if n == 1 {
 		return "it"
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
-	"strings"
 	"time"
 
 	"habilita/internal/control"
@@ -46,7 +44,7 @@ func asSummary(s engine.Summary) summaryJSON {
 	return summaryJSON{
 		Batch: s.Batch, Rows: s.Rows, Enqueued: s.Enqueued, Duplicates: s.Duplicates, Conflicts: s.Conflicts,
 		Rejected: s.Rejected, Withheld: s.Withheld, Missing: s.Missing, Pruned: s.Pruned, Tokens: s.Tokens,
-		Seconds: math.Round(s.Elapsed.Seconds()*1000) / 1000,
+		Seconds: seconds(s.Elapsed),
 		Made:    s.Made, Waiting: s.Waiting, Held: s.Held, Ended: s.Ended, Replaced: s.Replaced,
 		OutOfOrder: s.OutOfOrder, Unplaced: s.Unplaced, Edited: s.Edited,
 	}
@@ -67,40 +65,23 @@ func progressWords(s engine.Summary) string {
 // 5 missing (--prune cancels them), 0 rejected".
 func lastWords(s engine.Summary) string {
 	words := thousands(s.Enqueued) + " new"
-	if in := listParts([]part{{s.Replaced, "in the place of another"}, {s.OutOfOrder, "out of the file's order"}}); in != "" {
+	if in := listParts(part{s.Replaced, "in the place of another"}, part{s.OutOfOrder, "out of the file's order"}); in != "" {
 		words += " (" + in + ")"
 	}
 	words += ", " + thousands(s.Duplicates) + " there already"
-	if in := listParts([]part{{s.Made, "made"}, {s.Waiting, "waiting"}, {s.Held, "held"}, {s.Ended, "ended otherwise"}}); in != "" {
+	if in := listParts(part{s.Made, "made"}, part{s.Waiting, "waiting"}, part{s.Held, "held"}, part{s.Ended, "ended otherwise"}); in != "" {
 		words += " (" + in + ")"
 	}
-	if more := listParts([]part{{s.Conflicts, "in conflict"}, {s.Withheld, "withheld"}}); more != "" {
+	if more := listParts(part{s.Conflicts, "in conflict"}, part{s.Withheld, "withheld"}); more != "" {
 		words += ", " + more
 	}
 	switch {
 	case s.Missing > 0 && s.Pruned == 0:
-		words += ", " + thousands(s.Missing) + " missing (--prune cancels " + themIt(s.Missing) + ")"
+		words += ", " + thousands(s.Missing) + " missing (--prune cancels " + itThem(s.Missing) + ")"
 	case s.Missing > 0:
 		words += fmt.Sprintf(", %s missing (%s cancelled)", thousands(s.Missing), thousands(s.Pruned))
 	}
 	return words + ", " + thousands(s.Rejected) + " rejected"
-}
-
-// part is a number of something.
-type part struct {
-	n    int
-	what string
-}
-
-// listParts are the parts that are not 0.
-func listParts(what []part) string {
-	var parts []string
-	for _, p := range what {
-		if p.n > 0 {
-			parts = append(parts, thousands(p.n)+" "+p.what)
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 // summary tells people what the run did.
@@ -169,9 +150,9 @@ func (r *bulkRun) tellRejects(s engine.Summary, again string) {
 	r.tellUnplaced(s)
 	kept := ""
 	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
-		kept = fmt.Sprintf(" (%s kept in %s)", haveBeen(r.rejects.Count()), quoteFile(r.rejects.Path()))
+		kept = fmt.Sprintf(" (%s kept in %s)", plural(r.rejects.Count(), "is", "are"), quoteFile(r.rejects.Path()))
 	}
-	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", wasWere(left+s.Withheld), kept, quoteFile(r.in.name), again)
+	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", plural(left+s.Withheld, "row was", "rows were"), kept, quoteFile(r.in.name), again)
 }
 
 // tellUnplaced says where rows behind a bad one were not withheld.
@@ -179,20 +160,6 @@ func (r *bulkRun) tellUnplaced(s engine.Summary) {
 	if s.Unplaced > 0 {
 		fmt.Fprintf(r.err, "the token of %s can't be told: rows behind it in its chain were not withheld\n", count(s.Unplaced, "rejected row"))
 	}
-}
-
-func haveBeen(n int) string {
-	if n == 1 {
-		return "1 is"
-	}
-	return thousands(n) + " are"
-}
-
-func wasWere(n int) string {
-	if n == 1 {
-		return "1 row was"
-	}
-	return thousands(n) + " rows were"
 }
 
 // quoteFile is a file's name as an argument: one that begins with a dash is no flag.
@@ -209,13 +176,8 @@ func quoteFile(name string) string {
 // canaries shows how those that go first get on.
 func (r *bulkRun) canaries(c engine.Canaries) {
 	words := fmt.Sprintf("canaries: %s of %s succeeded", thousands(c.Succeeded), count(c.Calls, "call"))
-	for _, p := range []struct {
-		n    int
-		what string
-	}{{c.Failed, "failed"}, {c.Skipped, "skipped"}, {c.Cancelled, "cancelled"}, {c.Open, "open"}} {
-		if p.n > 0 {
-			words += ", " + thousands(p.n) + " " + p.what
-		}
+	if others := listParts(part{c.Failed, "failed"}, part{c.Skipped, "skipped"}, part{c.Cancelled, "cancelled"}, part{c.Open, "open"}); others != "" {
+		words += ", " + others
 	}
 	r.meter.update(int64(c.Calls-c.Open), int64(c.Calls), words)
 }
@@ -231,20 +193,13 @@ func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summ
 		"go on    %s --canary 0   (all the same)\n"+
 		"give up  enqueue cancel --batch %s\n",
 		thousands(c.Calls-c.Succeeded), count(c.Calls, "call"), count(c.Tokens, "token"),
-		rowsAre(sum.Withheld), batch, batch, again, r.resume(), batch)
+		plural(sum.Withheld, "row is", "rows are"), batch, batch, again, r.resume(), batch)
 	r.tellRejects(sum, again)
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
 		return err
 	}
 	return r.end(sum, &st, errPartial)
-}
-
-func rowsAre(n int) string {
-	if n == 1 {
-		return "1 row is"
-	}
-	return thousands(n) + " rows are"
 }
 
 // canaryWords describe the state of a batch that has canaries; "" if there is nothing

@@ -129,7 +129,7 @@ type heldBatches struct {
 	known map[string]ledger.Batch // by short name
 }
 
-// of is the batch of a call; the zero Meta for none.
+// of is the batch of a call; the zero Batch for none.
 func (b *heldBatches) of(ctx context.Context, r control.CallRecord) (ledger.Batch, error) {
 	id := r.BatchID()
 	if m, ok := b.known[id]; ok {

@@ -37,13 +37,11 @@ func (e *usageError) Error() string { return e.text }
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 var (
-	// errHelpShown ends a command that was called with nothing: its help is out.
-	errHelpShown = errors.New("help was shown")
 	// errPartial says that it worked, and what did not was told already.
 	errPartial = errors.New("not everything succeeded")
 	// errTold says that it failed, and why was told already.
 	errTold = errors.New("told already")
-	// errUsageTold says that it was used wrongly, and how was told already.
+	// errUsageTold says that it was used wrongly, and that the reason, or its help, was told already.
 	errUsageTold = errors.New("wrong usage was told already")
 )
 
@@ -54,7 +52,7 @@ func (a *app) status(err error) int {
 		return exitOK
 	case errors.Is(err, errPartial):
 		return exitPartial
-	case errors.Is(err, errHelpShown), errors.Is(err, errUsageTold):
+	case errors.Is(err, errUsageTold):
 		return exitUsage
 	case errors.Is(err, errTold):
 		return exitFailed

@@ -39,11 +39,31 @@ func local(t control.Time, zone *time.Location) string {
 }
 
 // count is a number with a noun: "1 call", "1,234 calls".
-func count(n int, noun string) string {
+func count(n int, noun string) string { return plural(n, noun, noun+"s") }
+
+// plural is a number with the words for one or for several.
+func plural(n int, one, several string) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 " + one
 	}
-	return thousands(n) + " " + noun + "s"
+	return thousands(n) + " " + several
+}
+
+// part is a number of something.
+type part struct {
+	n    int
+	what string
+}
+
+// listParts are the parts that are not 0.
+func listParts(all ...part) string {
+	var parts []string
+	for _, p := range all {
+		if p.n > 0 {
+			parts = append(parts, thousands(p.n)+" "+p.what)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func thousands(n int) string {
@@ -67,19 +87,15 @@ func quoteArg(s string) string {
 
 // counts is a status on one line.
 func counts(s control.Status) string {
-	parts := []string{fmt.Sprintf("%s of %s succeeded", thousands(s.Succeeded), thousands(s.Total))}
-	for _, p := range []struct {
-		n    int
-		what string
-	}{{s.Failed, "failed"}, {s.Skipped, "skipped"}, {s.Cancelled, "cancelled"}, {s.Open, "open"}} {
-		if p.n > 0 {
-			parts = append(parts, thousands(p.n)+" "+p.what)
-		}
+	words := fmt.Sprintf("%s of %s succeeded", thousands(s.Succeeded), thousands(s.Total))
+	held := part{s.HeldChains, "chains held"}
+	if held.n == 1 {
+		held.what = "chain held"
 	}
-	if s.HeldChains > 0 {
-		parts = append(parts, count(s.HeldChains, "chain")+" held")
+	if others := listParts(part{s.Failed, "failed"}, part{s.Skipped, "skipped"}, part{s.Cancelled, "cancelled"}, part{s.Open, "open"}, held); others != "" {
+		words += ", " + others
 	}
-	return strings.Join(parts, ", ")
+	return words
 }
 
 // next is what a person can do about a settled batch, and what there is to say of its

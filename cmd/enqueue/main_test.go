@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "vendor": vendor, "longline": longLine, "badutf8": badUTF8, "encode": encode, "chomp": chomp,
-			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged, "awaybucket": awayBucket, "awayschedule": awaySchedule,
+			"chainof": chainOf, "simulator": simulator, "wolkvox": countingVendor, "account": account, "logged": logged, "samenames": sameNames, "awaybucket": awayBucket, "awayschedule": awaySchedule,
 		},
 	})
 }
@@ -205,6 +206,15 @@ func chainOf(ts *testscript.TestScript, _ bool, args []string) {
 	var one struct{ Chain string }
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &one))
 	ts.Setenv("CHAIN", one.Chain)
+}
+
+// sameNames gives tokens the same names in every run, so that no two of a story's share a bucket by chance.
+func sameNames(ts *testscript.TestScript, _ bool, _ []string) {
+	const sealed = "AQR0ZXN0V0wGSbrv8DyKeB/251rkFGrTdz06OOYtqemtbwHGTf2jj40Y8z5QHWgLroiAtt6EkOZj/1s9aXhGO3XD"
+	ts.Setenv("HABILITA_KEYS", "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+	key, err := base64.StdEncoding.DecodeString(sealed)
+	ts.Check(err)
+	ts.Check(vault.RestoreTokenIDKey(context.Background(), ts.Value(worker{}).(*worker).rdb, prefix+":naming", key))
 }
 
 // awayBucket lets the bucket of the chain CHAIN be one that can't be read.

@@ -39,7 +39,7 @@ func newMeter(mode string, w io.Writer, units progress.Units) (meter, error) {
 	return nil, usagef("--progress %q is none of auto, plain, none", mode)
 }
 
-// quiet shows nothing but what is logged.
+// silent shows nothing but what is logged.
 type silent struct{ w io.Writer }
 
 func (silent) update(int64, int64, string) {}

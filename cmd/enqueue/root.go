@@ -103,7 +103,7 @@ func (a *app) root() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(a.err)
 			_ = cmd.Help()
-			return errHelpShown
+			return errUsageTold
 		},
 	}
 	root.SetIn(a.in)
@@ -279,7 +279,7 @@ func (s *session) close() {
 	_ = s.rdb.Close()
 }
 
-// open loads settings, connects and makes the operator, for a command that only reads.
+// open loads settings, connects and makes the Control, for a command that only reads.
 func (a *app) open(cmd *cobra.Command, groups ...config.Group) (*session, error) {
 	return a.openAs(cmd, redisconn.Reader, groups...)
 }

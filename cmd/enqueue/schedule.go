@@ -36,7 +36,7 @@ func (a *app) schedule() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(a.err)
 			_ = cmd.Help()
-			return errHelpShown
+			return errUsageTold
 		},
 	}
 	cmd.AddCommand(

@@ -298,8 +298,8 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
 		kept = " (kept in " + quoteFile(r.rejects.Path()) + ")"
 	}
-	what := listParts([]part{{sum.Rejected, "rejected"}, {sum.Conflicts, "in conflict"}, {sum.Withheld, "withheld behind these in their chains"}})
+	what := listParts(part{sum.Rejected, "rejected"}, part{sum.Conflicts, "in conflict"}, part{sum.Withheld, "withheld behind these in their chains"})
 	fmt.Fprintf(r.err, "%s left out%s, and the runs are made without: %s; correct the file, and add it again with --replace\n",
-		wasWere(sum.Rows-sum.Enqueued), kept, what)
+		plural(sum.Rows-sum.Enqueued, "row was", "rows were"), kept, what)
 	return errPartial
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -66,14 +65,7 @@ func (a *app) token(file string, stdin bool) (engine.Token, error) {
 // readToken reads a token and drops the line's end behind it.
 func readToken(r io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxTokenFile))
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return "", path
-	}
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
+	return strings.TrimRight(string(b), "\r\n"), err
 }
 
 const tokenIDHelp = `Tell the token_id that reports, chains, pages and logs show instead of a token. With it you

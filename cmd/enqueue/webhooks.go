@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -137,7 +136,7 @@ func (a *app) awaitTest(cmd *cobra.Command, o *webhook.Outbox, id string, receiv
 	failed := 0
 	for len(receivers) > 0 {
 		if time.Now().After(until) {
-			return fmt.Errorf("nothing is known of %d receivers: no worker that has them sent it in time", len(receivers))
+			return fmt.Errorf("nothing is known of %s: no worker that has them sent it in time", count(len(receivers), "receiver"))
 		}
 		var open []webhook.Waiting
 		for _, r := range receivers {
@@ -154,7 +153,7 @@ func (a *app) awaitTest(cmd *cobra.Command, o *webhook.Outbox, id string, receiv
 				open = append(open, r)
 			}
 		}
-		receivers = slices.Clip(open)
+		receivers = open
 		select {
 		case <-cmd.Context().Done():
 			return cmd.Context().Err()
@@ -162,7 +161,7 @@ func (a *app) awaitTest(cmd *cobra.Command, o *webhook.Outbox, id string, receiv
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d receivers did not take it", failed)
+		return errors.New(count(failed, "receiver") + " did not take it")
 	}
 	return nil
 }
