@@ -58,8 +58,6 @@ const (
 	// probeAfter is the first gentle try of a token whose quota the vendor says is used
 	// up, before our midnight: its day may begin at another hour.
 	probeAfter = 15 * time.Minute
-	// maxRetryAfter caps what a Retry-After may ask for.
-	maxRetryAfter = time.Hour
 )
 
 // attemptFacts are what a judgement depends on, besides the answer.
@@ -144,7 +142,7 @@ func (f attemptFacts) refusal(e *wolkvox.RefusedError) verdict {
 	} else {
 		o.Code = strconv.Itoa(e.Status)
 	}
-	f.BackOff = max(f.BackOff, min(e.RetryAfter, maxRetryAfter))
+	f.BackOff = max(f.BackOff, e.RetryAfter)
 	switch e.Kind {
 	case wolkvox.BadToken, wolkvox.BadRequest, wolkvox.MissingToken, wolkvox.NotFound, wolkvox.MethodNotAllowed:
 		o.Kind = ledger.GiveUp

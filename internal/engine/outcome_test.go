@@ -87,7 +87,6 @@ func TestJudge(t *testing.T) {
 		{"429", refused(wolkvox.TooMany, 429), facts, want{kind: ledger.PushBack, slot: ledger.Release, name: outcomePushBack, delay: b, cool: b}},
 		{"429 with Retry-After", after(wolkvox.TooMany, time.Minute), facts, want{kind: ledger.PushBack, slot: ledger.Release, name: outcomePushBack, delay: time.Minute, cool: time.Minute}},
 		{"429 with a short Retry-After", after(wolkvox.TooMany, time.Second), facts, want{kind: ledger.PushBack, slot: ledger.Release, name: outcomePushBack, delay: b, cool: b}},
-		{"429 with a Retry-After of days", after(wolkvox.TooMany, 90*time.Hour), facts, want{kind: ledger.PushBack, slot: ledger.Release, name: outcomePushBack, delay: time.Hour, cool: time.Hour}},
 		{"unknown 403", refused(wolkvox.UnknownForbidden, 403), facts, want{kind: ledger.PushBack, slot: ledger.Release, name: outcomePushBack, delay: b, cool: b}},
 		{"push-back for almost a day", refused(wolkvox.UnknownForbidden, 403), recent, want{kind: ledger.PushBack, slot: ledger.Release, name: outcomePushBack, delay: b, cool: b}},
 		{"push-back for a day", refused(wolkvox.UnknownForbidden, 403), old, want{kind: ledger.GiveUp, slot: ledger.Release, name: outcomePushBack, delay: b, cool: b}},

@@ -2,7 +2,7 @@ package wolkvox
 
 import "net/http"
 
-// judge turns a complete answer into success, a *RefusedError or an *UnreadableError.
+// classify turns a complete answer into success, a *RefusedError or an *UnreadableError.
 // An HTTP status that is no success is a refusal even without an envelope, and so
 // is a failing code, or a phrase of the vendor's where there is no code. A success
 // needs the status, the code, an error or a msg to be there, and no error.
@@ -22,12 +22,7 @@ func classify(status int, p payload, token string) (Answer, error) {
 		return r
 	}
 	unreadable := func(why string) error {
-		return &UnreadableError{
-			Status:   status,
-			Reason:   why,
-			TooLarge: p.tooLong,
-			Excerpt:  safeText(string(p.data), token),
-		}
+		return &UnreadableError{Status: status, Reason: why, Excerpt: safeText(string(p.data), token)}
 	}
 	switch {
 	case status < http.StatusOK || status >= http.StatusMultipleChoices:

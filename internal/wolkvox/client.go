@@ -30,7 +30,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	d := &dialer{
-		timeout: cfg.DialTimeout,
+		timeout: dialTimeout,
 		ack:     cfg.AckTimeout,
 		local:   to.local,
 		dial:    cfg.DialContext,
@@ -51,7 +51,7 @@ func New(cfg Config) (*Client, error) {
 		DisableCompression:     true,
 		MaxIdleConns:           0,
 		MaxIdleConnsPerHost:    cfg.MaxIdle,
-		IdleConnTimeout:        cfg.IdleTimeout,
+		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
 		// A request and the head of an answer are far shorter. A worker has 1,000 connections and more.
 		WriteBufferSize: smallBuffer, ReadBufferSize: smallBuffer,
@@ -77,7 +77,6 @@ var errUnasked = errors.New("the peer answered before the request was written")
 // r.WriteBy ends. An error is a [*NotSentError], [*UnknownOutcomeError],
 // [*RefusedError] or [*UnreadableError], and then the Answer is zero.
 func (c *Client) Do(ctx context.Context, op Operation, r Request) (Answer, error) {
-	start := time.Now()
 	if err := errors.Join(op.validate(), r.validate()); err != nil {
 		return Answer{}, &NotSentError{Cause: err}
 	}
@@ -116,25 +115,20 @@ func (c *Client) Do(ctx context.Context, op Operation, r Request) (Answer, error
 	if err != nil {
 		return Answer{}, &UnknownOutcomeError{Cause: safeError(err, r.Token)}
 	}
-	return c.answer(resp, r.Token, start)
+	return answer(resp, r.Token)
 }
 
 // answer reads an answer to its end. It is no part of Do, whose stack frame waits for the vendor a thousand times.
-func (c *Client) answer(resp *http.Response, token string, start time.Time) (Answer, error) {
-	body, err := readBody(resp, c.cfg.MaxBody)
+func answer(resp *http.Response, token string) (Answer, error) {
+	body, err := readBody(resp)
 	if err != nil {
 		return Answer{}, &UnknownOutcomeError{Status: resp.StatusCode, Cause: safeError(err, token)}
 	}
 	ans, err := classify(resp.StatusCode, body, token)
-	after := retryAfter(resp.Header, time.Now())
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
-		refused.RetryAfter = after
+		refused.RetryAfter = retryAfter(resp.Header, time.Now())
 	}
-	if err != nil {
-		return Answer{}, err
-	}
-	ans.RetryAfter, ans.Duration = after, time.Since(start)
-	return ans, nil
+	return ans, err
 }
 
 // roundTrip sends the request, and goes on to another connection only while the

@@ -13,13 +13,20 @@ import (
 const DefaultURL = "https://wv{server}.wolkvox.com"
 
 const (
-	defaultTimeout     = 60 * time.Second // the vendor's limit of one request
-	defaultDialTimeout = 10 * time.Second
-	defaultAckTimeout  = 10 * time.Second
-	defaultIdleTimeout = 4 * time.Second
-	defaultMaxIdle     = 64
-	defaultMaxBody     = 64 << 10
-	maxDrain           = 8 << 20
+	defaultTimeout    = 60 * time.Second // the vendor's limit of one request
+	defaultAckTimeout = 10 * time.Second
+	defaultMaxIdle    = 64
+
+	// dialTimeout bounds the making of a connection, TLS included; Config.Timeout and
+	// Request.WriteBy bound it too.
+	dialTimeout = 10 * time.Second
+	// idleTimeout is how long a connection is kept without use. It is below
+	// the 5 s after which an Apache closes it: a request that crosses a
+	// closing has an unknown outcome, which costs more than a new connection.
+	idleTimeout = 4 * time.Second
+	// maxBody is the most of an answer that is kept and read as an envelope, in bytes.
+	maxBody  = 64 << 10
+	maxDrain = 8 << 20
 )
 
 // Config is how a [Client] works. The zero value is ready for the vendor.
@@ -35,29 +42,15 @@ type Config struct {
 	// the answer. 0 is 60 s, the vendor's own limit; below 0 is refused.
 	Timeout time.Duration
 
-	// DialTimeout bounds the making of a connection, TLS included; Timeout and
-	// Request.WriteBy bound it too. 0 is 10 s; below 0 is refused.
-	DialTimeout time.Duration
-
 	// AckTimeout is how long sent bytes may stay without the vendor's machine
 	// acknowledging them before the connection is dropped, so that a request
 	// can't arrive long after its time on a path that came back. 0 is 10 s;
 	// below 0 is refused. Linux alone has it (TCP_USER_TIMEOUT).
 	AckTimeout time.Duration
 
-	// IdleTimeout is how long a connection is kept without use. 0 is 4 s, below
-	// the 5 s after which an Apache closes it: a request that crosses a
-	// closing has an unknown outcome, which costs more than a new connection.
-	// Below 0 is refused.
-	IdleTimeout time.Duration
-
 	// MaxIdle is how many unused connections are kept for one server. 0 is 64;
 	// below 0 is refused.
 	MaxIdle int
-
-	// MaxBody is the most of an answer that is kept and read as an envelope,
-	// in bytes. 0 is 64 KiB; below 0 and above 8 MiB are refused.
-	MaxBody int64
 
 	// RootCAs are the authorities trusted for https, nil for the system's.
 	RootCAs *x509.CertPool
@@ -96,20 +89,12 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	duration("Timeout", &c.Timeout, defaultTimeout)
-	duration("DialTimeout", &c.DialTimeout, defaultDialTimeout)
 	duration("AckTimeout", &c.AckTimeout, defaultAckTimeout)
-	duration("IdleTimeout", &c.IdleTimeout, defaultIdleTimeout)
 	if c.MaxIdle < 0 {
 		faults = append(faults, fmt.Errorf("MaxIdle: %d is below 0", c.MaxIdle))
 	}
 	if c.MaxIdle == 0 {
 		c.MaxIdle = defaultMaxIdle
-	}
-	if c.MaxBody < 0 || c.MaxBody > maxDrain {
-		faults = append(faults, fmt.Errorf("MaxBody: %d is not from 0 to %d", c.MaxBody, maxDrain))
-	}
-	if c.MaxBody == 0 {
-		c.MaxBody = defaultMaxBody
 	}
 	if _, err := parseTemplate(c.URL); err != nil {
 		faults = append(faults, fmt.Errorf("URL: %w", err))

@@ -15,7 +15,7 @@ import (
 // notices, between getting it and writing. net/http gives a PUT up there, though
 // nothing was written; the attempt goes on with another connection.
 func TestDeadIdleNoticed(t *testing.T) {
-	for _, op := range []Operation{EnableModule, tokenInfo} {
+	for _, op := range []Operation{EnableModule, TokenInfo} {
 		hangUp := make(chan struct{}, 1)
 		s := wire(t, func(s *wireServer, n int64, c *net.TCPConn, r *bufio.Reader) {
 			if s.readRequest(r) == nil {

@@ -35,7 +35,7 @@
 // Its head and the whole body, as framed by Content-Length or chunks, were
 // received. A body that is ended by the end of its connection can't be told from
 // a cut one (crypto/tls takes an end without close_notify), so that one counts as
-// complete only where it holds a whole envelope. Of a body above Config.MaxBody the
+// complete only where it holds a whole envelope. Of a body above 64 KiB the
 // rest is read and thrown away, to learn whether it ends: up to 8 MiB and as long
 // as the time-out allows, and beyond that the outcome is unknown.
 //

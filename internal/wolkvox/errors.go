@@ -57,8 +57,8 @@ type RefusedError struct {
 	Msg string
 	// Detail is the envelope's error as text, "" for none; safe like Msg.
 	Detail string
-	// RetryAfter is what the answer's Retry-After asks for, 0 for none; from 0
-	// to [MaxRetryAfter]. It is not known whether the vendor ever sends one.
+	// RetryAfter is what the answer's Retry-After asks for, 0 for none; an hour
+	// at most. It is not known whether the vendor ever sends one.
 	RetryAfter time.Duration
 }
 
@@ -83,8 +83,6 @@ type UnreadableError struct {
 	Status int
 	// Reason is why it can't be read, in our words.
 	Reason string
-	// TooLarge reports that the body was longer than Config.MaxBody.
-	TooLarge bool
 	// Excerpt is the body's beginning, made safe to print, without the
 	// token, at most 300 bytes.
 	Excerpt string

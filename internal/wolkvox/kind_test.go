@@ -77,8 +77,8 @@ func TestRetryAfter(t *testing.T) {
 	}{
 		{"", "", 0}, {"0", "", 0}, {"7", "", 7 * time.Second}, {" 7 ", "", 7 * time.Second},
 		{"-7", "", 0}, {"1.5", "", 0}, {"soon", "", 0}, {"٧", "", 0},
-		{"86400", "", 24 * time.Hour}, {"86401", "", 24 * time.Hour}, {strings.Repeat("9", 60), "", 24 * time.Hour},
-		{date(time.Minute), "", time.Minute}, {date(-time.Minute), "", 0}, {date(48 * time.Hour), "", 24 * time.Hour},
+		{"3600", "", time.Hour}, {"3601", "", time.Hour}, {strings.Repeat("9", 60), "", time.Hour},
+		{date(time.Minute), "", time.Minute}, {date(-time.Minute), "", 0}, {date(48 * time.Hour), "", time.Hour},
 		{date(time.Minute), date(30 * time.Second), 30 * time.Second}, {date(time.Minute), "junk", time.Minute},
 	} {
 		h := http.Header{"Retry-After": {c.text}, "Date": {c.sent}}

@@ -55,11 +55,6 @@ type Answer struct {
 	Status int    // HTTP status: 200, 201 or 202
 	Code   int    // the envelope's code: 200, 201 or 202
 	Msg    string // the envelope's msg, made safe to print, at most 300 bytes
-	// Duration is the whole attempt, from Do's beginning to the answer's end.
-	Duration time.Duration
-	// RetryAfter is what the answer's Retry-After asks for, 0 for none; from 0
-	// to 24 h. It is not known whether the vendor ever sends one.
-	RetryAfter time.Duration
 
 	data string // the envelope's data, JSON as received; "" for none
 }

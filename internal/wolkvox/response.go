@@ -14,22 +14,21 @@ var (
 
 // payload is the body of a complete answer.
 type payload struct {
-	data    []byte   // at most Config.MaxBody of it
-	env     envelope // what it says, where fault is empty
-	fault   string   // why it is no envelope; "" for none
-	tooLong bool     // there was more than data
+	data  []byte   // at most maxBody of it
+	env   envelope // what it says, where fault is empty
+	fault string   // why it is no envelope; "" for none
 }
 
-// readBody reads an answer to its end, and keeps limit bytes at most. An error
+// readBody reads an answer to its end. An error
 // means that the answer is not known to be complete.
-func readBody(resp *http.Response, limit int64) (payload, error) {
+func readBody(resp *http.Response) (payload, error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return payload{}, errSwitched
 	}
 	if resp.ContentLength > maxDrain {
 		return payload{}, errEndless
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, limit))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
 		return payload{}, err
 	}
@@ -40,8 +39,8 @@ func readBody(resp *http.Response, limit int64) (payload, error) {
 	if int64(len(data))+rest > maxDrain {
 		return payload{}, errEndless
 	}
-	p := payload{data: data, tooLong: rest > 0}
-	if p.tooLong {
+	p := payload{data: data}
+	if rest > 0 {
 		p.fault = "the body is longer than the cap"
 	} else {
 		p.env, p.fault = decodeEnvelope(data)

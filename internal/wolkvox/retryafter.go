@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// MaxRetryAfter is the most that a Retry-After is believed.
-const MaxRetryAfter = 24 * time.Hour
+// maxRetryAfter is the most that a Retry-After is believed.
+const maxRetryAfter = time.Hour
 
 // retryAfter reads a Retry-After: seconds or an HTTP date. A date is measured from
 // the answer's own Date where it has one, so that our clock plays no part, else from
@@ -17,8 +17,8 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if allDigits(text) {
 		n, err := strconv.ParseUint(text, 10, 63)
-		if err != nil || n > uint64(MaxRetryAfter/time.Second) {
-			return MaxRetryAfter
+		if err != nil || n > uint64(maxRetryAfter/time.Second) {
+			return maxRetryAfter
 		}
 		return time.Duration(n) * time.Second
 	}
@@ -29,5 +29,5 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if sent, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = sent
 	}
-	return min(max(at.Sub(now), 0), MaxRetryAfter)
+	return min(max(at.Sub(now), 0), maxRetryAfter)
 }

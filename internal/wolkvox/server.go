@@ -16,9 +16,6 @@ const (
 	maxServerDigits = 6
 )
 
-// Host is the server's host name at the vendor, such as "wv0042.wolkvox.com".
-func (s Server) Host() string { return "wv" + string(s) + vendorDomain }
-
 const vendorDomain = ".wolkvox.com"
 
 // ServerForms says how a server can be written.

