@@ -9,13 +9,28 @@ var faultMutations = []mutation{
 	},
 	{
 		"shared settings", "QUOTA_GUARD is none of them",
-		in("internal/engine/workeroptions.go", "		\"QUOTA_GUARD\":      s.settings.Guard.String(),\n", ""),
+		in("internal/engine/workeroptions.go", "		settingGuard:           s.settings.Guard.String(),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{
 		"a draining worker is a member", "its membership ends when it is told to stop",
 		in("internal/engine/worker.go", "w.member.Keep(membership)", "func() error { _ = membership; return w.member.Keep(soft) }()"),
 		"./internal/engine", "TestDrainingWorkerStaysAMember",
+	},
+	{
+		"membership", "a quota sync joins and sends no beat",
+		in("internal/engine/quotasync.go", "_ = q.member.Keep(keep)", "<-keep.Done()"),
+		"./internal/engine", "TestOpenQuotaSyncStaysAMember",
+	},
+	{
+		"metrics at once", "a worker that was closed before takes back another's metrics",
+		in("internal/engine/meter.go", "	m.own = nil", "	// m.own = nil"),
+		"./internal/engine", "TestClosedWorkerLeavesTheMetricsOfAnother",
+	},
+	{
+		"nodes of Redis", "a scheme in capitals is one Redis",
+		in("internal/redisconn/url.go", "	return schemes[strings.ToLower(scheme)].mode", "	return schemes[scheme].mode"),
+		"./internal/redisconn", "TestURLTellsHowRedisIsRun",
 	},
 	{
 		"membership", "the time that a machine was suspended is none",

@@ -14,7 +14,7 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// survey is what the worker that reconciles found, for the metrics of all workers: whichever
+// backlog is what the worker that reconciles found, for the metrics of all workers: whichever
 // of them is asked tells the same, so max over instances is right and sum is not.
 type backlog struct {
 	At        int64 `json:"at"` // ms by the clock of Redis
@@ -97,7 +97,7 @@ func (s *reconciler) lookAtBacklog(ctx context.Context) error {
 	return nil
 }
 
-// looked at sets the gauges of a reconciliation; nil: nothing is known.
+// setBacklog sets the gauges of a reconciliation; nil: nothing is known.
 func (m *meter) setBacklog(s *backlog) {
 	if s == nil {
 		m.chains.Reset()

@@ -128,10 +128,6 @@ func (e *PruneCountError) Error() string {
 	return fmt.Sprintf("%d of %d calls are missing in the file: so many must be named", e.Missing, e.Total)
 }
 
-// errLeftOut comes with a row that is not to be enqueued in this run, and stands for nothing
-// wrong.
-var errLeftOut = errors.New("left out")
-
 // ErrChainUnknown is in the chain of an error that comes with a Call whose Chain can't be
 // told: all later new calls of its token are withheld then.
 var ErrChainUnknown = errors.New("the chain can't be told")

@@ -65,7 +65,6 @@ func newBatchRun(j *batchJob) *batchRun {
 // do reads the sequence and enqueues it.
 func (b *batchRun) do(ctx context.Context) (Summary, error) {
 	err := b.fill(ctx)
-	b.sum.Elapsed = time.Since(b.began)
 	return b.sum, err
 }
 
@@ -122,14 +121,7 @@ func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
 		if err == nil {
 			err = c.check(b.own.Rows - 1)
 		}
-		switch {
-		case errors.Is(err, errLeftOut):
-			if _, _, err := b.identify(&c); err != nil {
-				return true, err
-			}
-			b.own.Withheld++
-			continue
-		case err != nil:
+		if err != nil {
 			if err := b.reject(err); err != nil {
 				return false, err // what came before the error is enqueued all the same
 			}

@@ -95,3 +95,9 @@ func TestIdleRunGetsTheNextChain(t *testing.T) {
 		t.Errorf("no chain waits, and the run got %q", f.Chain)
 	}
 }
+
+func (i *idleRuns) waiting() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.runs)
+}

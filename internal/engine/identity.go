@@ -45,13 +45,6 @@ func (d *identities) given(n *ledger.NewCall) (first int) {
 	return 0
 }
 
-// kept are the bytes that the run holds for the rows that it has read, whatever is under way.
-func (b *batchRun) kept() int {
-	b.marks.mu.Lock()
-	defer b.marks.mu.Unlock()
-	return b.rows.table.Bytes() + b.marks.table.Bytes()
-}
-
 func (d *identities) has(token, key string) bool { return d.table.Has(d.hash(token, key)) }
 
 // hash tells keys of tokens apart. A key that is made of what a row says is even enough, and its

@@ -331,6 +331,13 @@ func TestRunsOfOneBatchAtOnce(t *testing.T) {
 	})
 }
 
+// kept are the bytes that the run holds for the rows that it has read, whatever is under way.
+func (b *batchRun) kept() int {
+	b.marks.mu.Lock()
+	defer b.marks.mu.Unlock()
+	return b.rows.table.Bytes() + b.marks.table.Bytes()
+}
+
 // What a producer keeps for each row that it has read, growth included: with and without ids,
 // with one row for each token and with several.
 func TestProducerKeepsFewBytesForARow(t *testing.T) {

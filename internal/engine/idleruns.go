@@ -88,9 +88,3 @@ func (i *idleRuns) end() {
 	}
 	i.runs = nil
 }
-
-func (i *idleRuns) waiting() int {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return len(i.runs)
-}

@@ -38,21 +38,21 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	if p.limiter != nil {
 		return p.limiter, nil
 	}
-	terms, err := p.registry.Settings(ctx)
+	settings, err := p.registry.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, terms, err := limits(p.asked, terms)
+	s, settings, err := limits(p.asked, settings)
 	if err != nil {
 		return nil, err
 	}
 	s.Prefix = p.prefix
-	terms[TokenIDKeySetting] = p.tokenIDs.Fingerprint()
+	settings[membership.TokenIDKey] = p.tokenIDs.Fingerprint()
 	l, err := quota.New(p.rdb, s)
 	if err != nil {
 		return nil, err
 	}
-	member, err := p.registry.Join(ctx, membership.Self("limiter", version(), time.Now()), terms)
+	member, err := p.registry.Join(ctx, membership.Self("limiter", version(), time.Now()), settings)
 	if err != nil {
 		return nil, err
 	}

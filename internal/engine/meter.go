@@ -52,6 +52,7 @@ func (m *meter) unregister() {
 	for _, c := range m.own {
 		m.reg.Unregister(c)
 	}
+	m.own = nil // what is there under these names afterwards is another worker's
 }
 
 func newMeter(reg prometheus.Registerer) (*meter, error) {

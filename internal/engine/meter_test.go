@@ -93,3 +93,20 @@ func TestWorkersOfOneRegisterer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A worker that is closed twice takes its own metrics back, and not those of one that has the registry since.
+func TestClosedWorkerLeavesTheMetricsOfAnother(t *testing.T) {
+	reg, m, key := prometheus.NewRegistry(), redistest.Mini(t), testKey(t)
+	open := func() *world {
+		return openWorld(t, "redis://"+m.Addr(), key, func(o *WorkerOptions) { o.Metrics = reg }).closing()
+	}
+	one := open()
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	_ = one.Close()
+	if all, err := reg.Gather(); err != nil || len(all) == 0 {
+		t.Errorf("%d metrics are left, %v", len(all), err)
+	}
+}

@@ -12,7 +12,6 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
-
 	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/vault"
@@ -44,10 +43,6 @@ type Options struct {
 }
 
 const defaultName = "habilita"
-
-// TokenIDKeySetting is the term on which producers and workers agree: the fingerprint of
-// the key under which tokens get their names.
-const TokenIDKeySetting = membership.TokenIDKey
 
 // stack is what a producer and a worker are built of.
 type stack struct {

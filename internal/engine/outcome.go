@@ -73,13 +73,13 @@ type attemptFacts struct {
 	Stopping      bool          // the worker cancelled the attempt
 }
 
-// judgement is what becomes of a call.
+// verdict is what becomes of a call.
 type verdict struct {
 	ledger.Outcome
 	Name string // of the outcome, for logs and metrics
 }
 
-// judge is the outcome table: answer or error in, decision out. It is pure.
+// decideOutcome is the outcome table: answer or error in, decision out. It is pure.
 //
 //	answer                            decision                          slot
 //	success                           done                              freed

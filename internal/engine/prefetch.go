@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// pace tells how many tasks are to wait in asynq: as many as begin until the dispatcher comes
+// prefetch tells how many tasks are to wait in asynq: as many as begin until the dispatcher comes
 // again. With more, a chain that becomes ready stands behind tasks that nobody needed yet.
 type prefetch struct {
 	rate  atomic.Int64 // tasks that begin in a second, smoothed

@@ -42,7 +42,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	member, err := s.registry.Join(ctx, membership.Self("producer", version(), time.Now()), membership.Settings{TokenIDKeySetting: s.tokenIDs.Fingerprint()})
+	member, err := s.registry.Join(ctx, membership.Self("producer", version(), time.Now()), membership.Settings{membership.TokenIDKey: s.tokenIDs.Fingerprint()})
 	if err != nil {
 		return nil, err
 	}

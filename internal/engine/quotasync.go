@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,8 @@ type QuotaSync struct {
 	vendor   *wolkvox.Client
 	limiter  *quota.Limiter
 	member   *membership.Membership
+	stop     context.CancelFunc // of kept
+	kept     sync.WaitGroup     // keeps the membership
 	health   *breaker.Store
 	restarts atomic.Int64
 	patience time.Duration // for a slot
@@ -87,6 +90,10 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 	if err != nil {
 		return nil, closing(err)
 	}
+	// A request may last longer than a membership does without a beat.
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	q.stop = stop
+	q.kept.Go(func() { _ = q.member.Keep(keep) }) // a disagreement is found by Sync too
 	return q, nil
 }
 
@@ -112,6 +119,8 @@ func (q *QuotaSync) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	q.vendor.CloseIdle()
+	q.stop()
+	q.kept.Wait()
 	return errors.Join(q.member.Leave(ctx), q.rdb.Close())
 }
 
@@ -131,10 +140,8 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 		return out, err
 	}
 	// A process that was forgotten must not ask: others may have agreed on other limits.
-	if m, err := q.registry.Join(ctx, q.member.Process(), q.o.sharedSettings(q.stack)); err != nil {
+	if err := q.member.Renew(ctx); err != nil {
 		return out, err
-	} else if m != nil {
-		q.member = m
 	}
 	g, asked, err := q.grant(ctx, tokenID)
 	if err != nil {

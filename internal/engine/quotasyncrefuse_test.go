@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/membership"
 	"habilita/internal/redisconn"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
@@ -138,4 +139,31 @@ func TestQuotaSyncWhileCallsAreInFlight(t *testing.T) {
 		}
 		w.refuses(q, "slots")
 	})
+}
+
+// A sync stays a member for as long as it is open: a request of it may last longer than a membership does
+// without a beat.
+func TestOpenQuotaSyncStaysAMember(t *testing.T) {
+	m := redistest.Mini(t)
+	w := newSyncWorld(t, "redis://"+m.Addr(), nil)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	q := w.open()
+	rdb := clientOf(t, m)
+	alive := func() int {
+		all, err := membership.New(rdb, "habilita").Alive(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	// Its membership lapses, as it does 20 s after its last beat.
+	if err := rdb.Del(t.Context(), "habilita:{agreement}:alive").Err(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the sync is a member again", func() bool { return alive() == 1 })
+	if err := q.Close(); err != nil || alive() != 0 {
+		t.Errorf("%d members after its end, %v", alive(), err)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -48,12 +47,12 @@ func (s *scheduler) enqueue(ctx context.Context, st schedule.State, c schedule.C
 	case err != nil && ctx.Err() != nil:
 		return ignoreLost(s.store.GiveBack(ending, st.ID, c, 0, ""))
 	case err != nil && !forGood(err) && c.Tries+1 < maxRunTries:
-		why := said(err)
+		why := redisconn.Describe(err)
 		s.log.Warn().Str("schedule", st.Name).Str("batch", c.Batch).Str("error", why).Dur("again_after", retryRun).
 			Msg("a schedule's run could not be enqueued; trying again")
 		return ignoreLost(s.store.GiveBack(ending, st.ID, c, retryRun, why))
 	case err != nil:
-		run.Result, run.Reason = schedule.ResultFailed, said(err)
+		run.Result, run.Reason = schedule.ResultFailed, redisconn.Describe(err)
 	default:
 		run.Result = schedule.ResultMade
 	}
@@ -192,14 +191,6 @@ func forGood(err error) bool {
 	)
 	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) || errors.As(err, &policy) ||
 		errors.As(err, &cancelled) || errors.As(err, &old) || errors.As(err, &path) || errors.As(err, &canary)
-}
-
-// said is an error as people read it.
-func said(err error) string {
-	if text := redisconn.Describe(err); text != "" {
-		return text
-	}
-	return fmt.Sprint(err)
 }
 
 func ignoreLost(err error) error {

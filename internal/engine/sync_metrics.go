@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// drift is what the last quota sync found, for the metrics of all workers.
+// syncResult is what the last quota sync found, for the metrics of all workers.
 type syncResult struct {
 	At      int64 `json:"at"`      // ms by the clock of Redis
 	Highest int   `json:"highest"` // the vendor's count minus ours

@@ -56,7 +56,7 @@ func decodeTask(t *asynq.Task) (ledger.Dispatch, error) {
 	return ledger.Dispatch{Chain: p.Chain, Number: p.Dispatch}, nil
 }
 
-// carrier hands dispatches to asynq.
+// publisher hands dispatches to asynq.
 type publisher struct {
 	client *asynq.Client
 	queues []string

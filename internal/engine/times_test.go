@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ func TestTimesOfCalls(t *testing.T) {
 			for _, id := range []string{"", name} { // with an index entry, and without
 				c := Call{Server: "1", Token: "tok", Ref: name, At: at}
 				if id != "" {
-					c.ID = "of-" + time.Now().Format("150405.000000000")
+					c.ID = fmt.Sprint("of-", len(rows))
 				}
 				rows = append(rows, c)
 			}

@@ -39,7 +39,7 @@ type WorkerOptions struct {
 	// long. An idle worker, which is told of tasks, asks every 200 ms, or every TaskCheckInterval if that is longer.
 	TaskCheckInterval time.Duration
 	// ReconcileInterval is how often a worker looks for what should run and does not, since
-	// an signal or a process was lost; 0: 5 s.
+	// a signal or a process was lost; 0: 5 s.
 	ReconcileInterval time.Duration
 	// RedisDialer and VendorDialer make the connections to Redis (TLS included where
 	// RedisURL asks for it) and to the vendor (under TLS): for a network of the caller's
@@ -79,10 +79,7 @@ func (o WorkerOptions) cluster() bool {
 }
 
 // severalNodes reports whether another node may take Redis over.
-func (o WorkerOptions) severalNodes() bool {
-	_, cluster := o.Redis.(*redis.ClusterClient)
-	return cluster && o.RedisURL == "" || redisconn.Several(o.RedisURL)
-}
+func (o WorkerOptions) severalNodes() bool { return o.cluster() || redisconn.Several(o.RedisURL) }
 
 func (o WorkerOptions) withDefaults() WorkerOptions {
 	set := func(d *time.Duration, def time.Duration) {
@@ -116,17 +113,16 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	return o
 }
 
-// terms are what all processes must agree on.
+// sharedSettings are what all processes must agree on.
 func (o WorkerOptions) sharedSettings(s *stack) membership.Settings {
 	return membership.Settings{
-		TokenIDKeySetting: s.tokenIDs.Fingerprint(),
-		"TOKEN_SLOTS":     fmt.Sprint(s.settings.Slots),
-		"CALL_TIMEOUT":    o.CallTimeout.String(),
-		"VENDOR_TIMEOUT":  o.VendorTimeout.String(),
-		"SLOT_MARGIN":     o.SlotMargin.String(),
-		"QUOTA_TIMEZONE":  s.settings.Location.String(),
-
-		"DEFAULT_LICENSES": fmt.Sprint(s.settings.DefaultLicenses),
-		"QUOTA_GUARD":      s.settings.Guard.String(),
+		membership.TokenIDKey:  s.tokenIDs.Fingerprint(),
+		settingSlots:           fmt.Sprint(s.settings.Slots),
+		settingCallTimeout:     o.CallTimeout.String(),
+		settingVendorTimeout:   o.VendorTimeout.String(),
+		settingSlotMargin:      o.SlotMargin.String(),
+		settingZone:            s.settings.Location.String(),
+		settingDefaultLicenses: fmt.Sprint(s.settings.DefaultLicenses),
+		settingGuard:           s.settings.Guard.String(),
 	}
 }

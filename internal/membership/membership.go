@@ -21,14 +21,11 @@ const (
 // to run once, and Leave after it.
 type Membership struct {
 	registry *Registry
-	process  Process
+	id       string
 	settings Settings
 	record   string
 	believed atomic.Pointer[time.Time] // until when
 }
-
-// Process is the one that joined, with its ID.
-func (m *Membership) Process() Process { return m.process }
 
 // Current reports whether the others certainly still believe in this process: its last
 // beat that worked began less than TTL ago.
@@ -74,7 +71,7 @@ func (m *Membership) Keep(ctx context.Context) error {
 // twice, or after the membership ended otherwise, is no error.
 func (m *Membership) Leave(ctx context.Context) error {
 	m.believed.Store(nil)
-	_, _, err := m.registry.run(ctx, saysLeft, opLeave, m.process.ID)
+	_, _, err := m.registry.run(ctx, saysLeft, opLeave, m.id)
 	return err
 }
 
@@ -83,7 +80,7 @@ func (m *Membership) Renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, Beat) // a Redis that hangs is one that failed
 	defer cancel()
 	until := time.Now().Add(TTL)
-	says, others, err := m.registry.run(ctx, "", opBeat, m.process.ID, m.record, TTL.Milliseconds())
+	says, others, err := m.registry.run(ctx, "", opBeat, m.id, m.record, TTL.Milliseconds())
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ func TestTwoWithTheSameSettings(t *testing.T) {
 		w.join("b", membership.Settings{"LEASE": "1m5s", "TOKEN_SLOTS": "2"})
 		w.join("a", membership.Settings{"TOKEN_SLOTS": "2", "LEASE": "1m5s"}) // again
 		w.alive("a", "b")
-		if a.Process() != process("a") || !a.Current() {
-			t.Errorf("got %v, current %v", a.Process(), a.Current())
+		if !a.Current() {
+			t.Error("not current")
 		}
 		all, err := w.Alive(t.Context())
 		if err != nil || all[0] != process("a") {

@@ -47,7 +47,7 @@ func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership
 	if err != nil {
 		return nil, fmt.Errorf("membership: %w", err)
 	}
-	m := &Membership{registry: r, process: p, settings: mine, record: string(text)}
+	m := &Membership{registry: r, id: p.ID, settings: mine, record: string(text)}
 	if err := m.Renew(ctx); err != nil {
 		return nil, err
 	}
