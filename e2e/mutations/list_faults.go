@@ -4,7 +4,7 @@ package main
 var faultMutations = []mutation{
 	{
 		"shared settings", "DEFAULT_LICENSES is none of them",
-		in("internal/engine/workeroptions.go", "		\"DEFAULT_LICENSES\": fmt.Sprint(s.settings.DefaultLicenses),\n", ""),
+		in("internal/engine/workeroptions.go", "		settingDefaultLicenses: fmt.Sprint(s.settings.DefaultLicenses),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{
