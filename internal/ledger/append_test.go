@@ -118,8 +118,10 @@ func TestScheduledCallsJoinWhenDue(t *testing.T) {
 			c[0].At = h.now().Add(d)
 			return c
 		}
-		done := h.append("b1", "hold", later("", "past", -time.Hour), later("", "late", 80*time.Millisecond),
-			later("two words", "w", 40*time.Millisecond), calls(tok(1), "", "now"))
+		// Later than what comes before takes on any machine.
+		due := h.now().Add(2 * time.Second)
+		done := h.append("b1", "hold", later("", "past", -time.Hour), later("", "late", due.Sub(h.now())),
+			later("two words", "w", due.Sub(h.now())-40*time.Millisecond), calls(tok(1), "", "now"))
 		h.is(done.NextDue[testTag].IsZero(), false)
 		h.is(h.states("b1", tok(1), "past", "late", "w", "now"), "qu qu qu qu ")
 		h.is(h.append("b1", "hold", calls(tok(1), "", "late")).Added, 0)
@@ -127,7 +129,7 @@ func TestScheduledCallsJoinWhenDue(t *testing.T) {
 		h.is(fmt.Sprint(c.Total, c.Open(), c.Settled()), "4 4 false")
 		a := h.start(tok(1))
 		h.is(a.Key, "=past")
-		h.pass(100 * time.Millisecond)
+		h.pass(due.Sub(h.now()) + 10*time.Millisecond)
 		h.dispatchDue()
 		h.append("b1", "hold", calls(tok(1), "", "last"))
 		h.is(h.begin(h.dispatch(ChainID(tok(1), "two words"))).Attempt.Key, "=w")

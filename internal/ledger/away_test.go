@@ -9,7 +9,7 @@ import (
 // A call to a server that is away is put off: no attempt, no slot, no count of the day, and
 // no end to it. Other servers' calls go on.
 func TestServerThatIsAway(t *testing.T) {
-	both(t, setup{}, func(h *harness) {
+	mini(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b"), calls(tok(2), "", "c"))
 		var until time.Time
 		for range 4 { // more often than there are attempts, if these were

@@ -55,6 +55,7 @@ func TestNewHeadBeginsAnew(t *testing.T) {
 		end    func(h *harness)
 		want   string // what the next head has: run where it runs
 		head   string // "": b
+		lease  time.Duration
 	}{
 		"success":          {end: func(h *harness) { h.end(a(h), Done) }},
 		"success, goes on": {end: func(h *harness) { h.finishOn(a(h), Outcome{Kind: Done}, Own) }, want: run},
@@ -75,28 +76,28 @@ func TestNewHeadBeginsAnew(t *testing.T) {
 		"given up, cancel": {policy: "cancel", end: func(h *harness) { h.end(a(h), GiveUp) }},
 		"lost, skip": {policy: "skip", end: func(h *harness) {
 			a(h)
-			h.pass(h.settings.Lease + time.Millisecond)
+			h.pass(shortLease)
 			_, err := h.l.Dispatch(h.ctx, testTag, 0)
 			h.no(err)
 			h.check()
-		}},
+		}, lease: shortLease},
 		"lost, batch cancelled": {end: func(h *harness) {
 			a(h)
 			h.cancelBatch("b1")
-			h.pass(h.settings.Lease + time.Millisecond)
+			h.pass(shortLease)
 			_, err := h.l.Dispatch(h.ctx, testTag, 0)
 			h.no(err)
 			h.check()
-		}},
+		}, lease: shortLease},
 		"skipped by a person": {end: func(h *harness) { h.end(a(h), GiveUp); h.decide(tok(1), DecisionSkip, Meant{}) }},
 		"retried by a person": {end: func(h *harness) { h.end(a(h), GiveUp); h.decide(tok(1), DecisionRetry, Meant{}) }, head: "=a"},
 		"late success while held": {end: func(h *harness) {
 			late := a(h)
-			h.pass(h.settings.Lease + time.Millisecond)
+			h.pass(shortLease)
 			h.dispatchDue()
 			h.is(h.chain(tok(1)).State, "held")
 			h.end(late, Done)
-		}},
+		}, lease: shortLease},
 		"batch cancelled":               {end: func(h *harness) { h.cancelBatch("b1") }},
 		"batch cancelled, head held":    {end: func(h *harness) { h.end(a(h), GiveUp); h.cancelBatch("b1") }},
 		"batch cancelled while it runs": {end: func(h *harness) { head := a(h); h.cancelBatch("b1"); h.end(head, Fail) }},
@@ -122,7 +123,7 @@ func TestNewHeadBeginsAnew(t *testing.T) {
 		}, head: "=n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, setup{lease: shortLease, maxAttempts: 2}, func(h *harness) {
+			both(t, setup{lease: c.lease, maxAttempts: 2}, func(h *harness) {
 				h.append("b1", cmp.Or(c.policy, "hold"), calls(tok(1), "", "a"))
 				h.append("b2", "hold", calls(tok(1), "", "b"))
 				h.worn(tok(1), true)

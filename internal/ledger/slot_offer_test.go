@@ -158,8 +158,7 @@ func TestSlotOfferIsPassedOnAfterAnUnknownOutcome(t *testing.T) {
 // Who is put off for another reason waits for no slot: a wake does not come to its end with
 // those.
 func TestWhoIsPutOffWaitsForNoSlot(t *testing.T) {
-	const lease = 500 * time.Millisecond
-	both(t, setup{slots: 1, lease: lease}, func(h *harness) {
+	mini(t, setup{slots: 1}, func(h *harness) {
 		h.append("b0", "hold", calls(tok(1), "a", "a"))
 		a := h.start(ChainID(tok(1), "a"))
 		for i := range 9 {
@@ -188,7 +187,7 @@ func TestWhoIsPutOffWaitsForNoSlot(t *testing.T) {
 // Where nobody can run, the turn stays: who has it comes back when that has passed, and the
 // others are not woken in vain.
 func TestSlotOfferIsKeptWhileTheTokenIsClosed(t *testing.T) {
-	both(t, setup{slots: 1}, func(h *harness) {
+	mini(t, setup{slots: 1}, func(h *harness) {
 		a := h.waiting("x 0001", "y 0001", "z 0001")
 		cooling := Cooling{Until: h.now().Add(100 * time.Millisecond), Why: "w"}
 		s := h.finishOn(a, Outcome{Kind: Done, Cooling: cooling}, Any)
@@ -205,7 +204,7 @@ func TestSlotOfferIsKeptWhileTheTokenIsClosed(t *testing.T) {
 // A success that came late is of the chain that waits longest itself, and a slot is free since
 // the other request's lease has ended.
 func TestLateSuccessOfWhoWaitsLongest(t *testing.T) {
-	both(t, setup{slots: 1, lease: shortLease}, func(h *harness) {
+	mini(t, setup{slots: 1, lease: shortLease}, func(h *harness) {
 		x, y := ChainID(tok(1), "x"), ChainID(tok(1), "y")
 		h.append("b1", "hold", calls(tok(1), "x", "x"))
 		late := h.start(x)

@@ -30,7 +30,7 @@ func (h *harness) hears(channel string) (told func() string) {
 		select {
 		case m := <-sub.Channel():
 			return m.Payload
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			return "nobody"
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 // Leases and guards for where the time that passes is real.
 const (
-	shortLease = 700 * time.Millisecond
+	shortLease = 2 * time.Second
 	shortGuard = 500 * time.Millisecond
 )
 
