@@ -88,6 +88,21 @@ var receiptMutations = []mutation{
 		"./internal/ledger", "TestLostReplyOfADecision",
 	},
 	{
+		"a full Redis", "a run that lives is not renewed",
+		in("internal/ledger/lua/run.lua", "if op ~= 'begin' then redis.call('HDEL', KEYS[1], '') end", ""),
+		"./internal/ledger", "TestRunInFullRedis/redis",
+	},
+	{
+		"a full Redis", "the end of a run is not noted",
+		in("internal/ledger/lua/complete.lua", "  redis.call('HDEL', KEYS[1], '')\n", ""),
+		"./internal/ledger", "TestRunInFullRedis/redis",
+	},
+	{
+		"a full Redis", "licences can't be set",
+		in("internal/quota/lua/licenses.lua", "redis.call('SREM', KEYS[1] .. 'lent', ARGV[1])\n", ""),
+		"./internal/ledger", "TestFullRedis/redis",
+	},
+	{
 		"past times", "one before 1970 is sent as it is",
 		in("internal/ledger/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls/redis",

@@ -14,6 +14,11 @@ var scheduleMutations = []mutation{
 		"./internal/schedule", "TestClaimHasOneWinner/miniredis",
 	},
 	{
+		"schedules: a lost reply", "what was done is told as not done",
+		in(scheduleLua+"once.lua", "if told then return cjson.decode(told)[1] end", ""),
+		"./internal/schedule", "TestLostReply/miniredis",
+	},
+	{
 		"schedules: lease of a claim", "a run is taken over while its worker is at it",
 		in(scheduleLua+"take.lua", " or tonumber(get('claim_until')) > at then", " then"),
 		"./internal/schedule", "TestClaimHasOneWinner/miniredis",

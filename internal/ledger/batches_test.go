@@ -169,6 +169,43 @@ func TestTheOldListOfBucketsIsAway(t *testing.T) {
 	})
 }
 
+// While Redis is full, a run that lives stays alive, and its end is noted.
+func TestRunInFullRedis(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		if b.SetTime != nil {
+			t.Skip("miniredis is never full")
+		}
+		ctx, s := t.Context(), NewBatches(b.Client, "", 1024)
+		ensured(t, s, Batch{ID: "x", Name: "x", Created: time.UnixMilli(1)})
+		begin(t, s, Batch{ID: "x"})
+		if err := s.Began(ctx, "x", "r"); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Client.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := s.BeginRun(ctx, "x", "other"); ok || !redis.HasErrorPrefix(err, "OOM") {
+			t.Errorf("another run began: %v, %v", ok, err)
+		}
+		if err := s.RenewRun(ctx, "x", "r"); err != nil {
+			t.Errorf("renewed: %v", err)
+		}
+		if ok, err := s.Alone(ctx, "x", "r"); !ok || err != nil {
+			t.Errorf("alone: %v, %v", ok, err)
+		}
+		if err := s.Completed(ctx, "x", "r"); err != nil {
+			t.Errorf("completed: %v", err)
+		}
+		if m, err := s.Get(ctx, "x"); err != nil || !m.Complete || !m.Live {
+			t.Errorf("%+v, %v", m, err)
+		}
+		end(t, s, Batch{ID: "x"})
+		if m, err := s.Get(ctx, "x"); err != nil || m.Live {
+			t.Errorf("%+v, %v", m, err)
+		}
+	})
+}
+
 // A Redis that is full says so, and not that a transaction was discarded.
 func TestEnsureInFullRedis(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {

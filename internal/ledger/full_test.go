@@ -57,5 +57,6 @@ func TestFullRedis(t *testing.T) {
 		h.is(h.cancelBatch("b1") > 0, true)
 		h.is(h.purge("b1", future) > 0, true)
 		h.no(h.l.Signal(h.ctx, h.now(), testTag))
+		h.no(h.limiter().SetLicenses(h.ctx, tok(1), 7))
 	})
 }

@@ -3,6 +3,7 @@ package schedule
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/base32"
@@ -41,7 +42,9 @@ func NewStore(rdb redis.UniversalClient, prefix string) *Store {
 		prefix = "habilita"
 	}
 	s := &Store{rdb: rdb, prefix: prefix}
-	script := func(name string) *redis.Script { return redis.NewScript(source("library") + source(name)) }
+	script := func(name string) *redis.Script {
+		return redis.NewScript(source("library") + "local function step()\n" + source(name) + "end\n" + source("once"))
+	}
 	s.put, s.claim, s.take, s.renew = script("put"), script("claim"), script("take"), script("renew")
 	s.decided, s.finish, s.pass, s.ask = script("decided"), script("finish"), script("pass"), script("ask")
 	s.pause, s.remove, s.reseal = script("pause"), script("remove"), script("reseal")
@@ -69,9 +72,12 @@ func (s *Store) hash(id string) string { return s.key(id) + "schedule" }
 
 func (s *Store) listKey() string { return s.prefix + ":schedules" }
 
-// keys are what every script declares: the prefix, and another name in its hash slot. Neither is
-// ever a key, so that no script runs while a cluster moves the slot (see ledger.keys).
-func (s *Store) keys(id string) []string { return []string{s.key(id), s.key(id) + "whole"} }
+// keys are what an execution of a script declares: the prefix, and another name in its hash slot, and
+// the name under which its answer is kept. The first two are never keys, so that no script runs while
+// a cluster moves the slot (see ledger.keys).
+func (s *Store) keys(id string) []string {
+	return []string{s.key(id), s.key(id) + "whole", s.key(id) + "told:" + rand.Text()}
+}
 
 // Now is the time of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.rdb.Time(ctx).Result() }

@@ -319,7 +319,8 @@ func TestPauseResumeAskRemove(t *testing.T) {
 		}
 		w.must(w.DecidePassed(ctx, s.ID, c, chains("a")))
 		w.must(w.Remove(ctx, "nightly"))
-		if keys := w.keysLike("*"); len(keys) != 0 {
+		left := func(key string) bool { return !strings.Contains(key, ":told:") }
+		if keys := w.keysLike("*"); slices.ContainsFunc(keys, left) {
 			t.Errorf("left: %v", keys)
 		}
 		if err := w.Finish(ctx, s.ID, c, Run{}); !errors.Is(err, ErrLost) {

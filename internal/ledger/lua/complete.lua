@@ -1,5 +1,5 @@
 -- Notes which run of a batch began last, and whether it left nothing out. Atomic. A batch
--- that is gone stays so.
+-- that is gone stays so. The end of a run is noted also where Redis is full.
 -- KEYS[1] what is known of the batch
 -- ARGV[1] run  [2] 1: it has read all and left nothing out, 0: it begins
 -- Reply: 1
@@ -8,6 +8,7 @@ if ARGV[2] == '0' then
   redis.call('HSET', KEYS[1], 'run', ARGV[1])
   redis.call('HDEL', KEYS[1], 'complete')
 elseif redis.call('HGET', KEYS[1], 'run') == ARGV[1] then
+  redis.call('HDEL', KEYS[1], '')
   redis.call('HSET', KEYS[1], 'complete', '1')
 end
 return 1

@@ -1,4 +1,5 @@
--- The leases of the runs that fill a batch. Atomic. The key goes with the last lease.
+-- The leases of the runs that fill a batch. Atomic. The key goes with the last lease. Where Redis is
+-- full, no run begins, and those that live stay alive.
 -- KEYS[1] leases of the batch's runs: hash, run -> end of its lease, ms; the field
 --         'alone' names the run that may be the only one
 -- ARGV[1] begin | renew | alone | end  [2] run  [3] lease, ms
@@ -25,6 +26,7 @@ if alone and alone ~= run and (ends[alone] or 0) <= now then
   alone = nil
 end
 if op == 'begin' and alone and alone ~= run or op == 'alone' and others > 0 then return { 0, others } end
+if op ~= 'begin' then redis.call('HDEL', KEYS[1], '') end -- a write that needs no memory comes first
 if op == 'end' then
   redis.call('HDEL', KEYS[1], run)
   if alone == run then redis.call('HDEL', KEYS[1], 'alone') end

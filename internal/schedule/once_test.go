@@ -1,0 +1,57 @@
+package schedule
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// twice sends each script again, as a client does whose first reply was lost.
+type twice struct{}
+
+func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		if strings.HasPrefix(c.Name(), "eval") {
+			_ = next(ctx, c)
+		}
+		return next(ctx, c)
+	}
+}
+
+// What was done, and whose reply was lost, is told as done when it is sent again.
+func TestLostReply(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.rdb.AddHook(twice{})
+		s := w.mustAdd(nightly, 1)
+		for what, do := range map[string]func(context.Context, string) (bool, error){"pause": w.Pause, "resume": w.Resume} {
+			if what == "resume" {
+				w.must(second(w.Pause(ctx, s.Name)))
+			}
+			if done, err := do(ctx, s.Name); !done || err != nil {
+				t.Errorf("%s: %v, %v", what, done, err)
+			}
+			w.must(second(w.Resume(ctx, s.Name)))
+		}
+		c := w.claimIt(w.get(s.Name), 0)
+		c, ok, err := w.TakeClaim(ctx, w.get(s.Name), lease)
+		if !ok || err != nil {
+			t.Fatalf("taken over: %v, %v", ok, err)
+		}
+		w.must(w.Finish(ctx, s.ID, c, Run{Result: ResultMade}))
+		s = w.get(s.Name)
+		if ok, err := w.PassOver(ctx, s, w.due(s)); !ok || err != nil {
+			t.Errorf("passed over: %v, %v", ok, err)
+		}
+		if runs, err := w.Runs(ctx, s.Name); len(runs) != 2 || err != nil {
+			t.Errorf("%d runs, %v", len(runs), err)
+		}
+		w.must(w.Remove(ctx, s.Name))
+	})
+}
