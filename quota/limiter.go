@@ -210,8 +210,7 @@ func (g Grant) Answered(ctx context.Context) error {
 	if g.in == nil {
 		return ErrGrant
 	}
-	_, _, err := g.in.Release(ctx, g.held)
-	return public(err)
+	return public(g.in.Release(ctx, g.held))
 }
 
 // NotSent frees the slot and takes the request off the day's count. Call it only if the
@@ -221,8 +220,7 @@ func (g Grant) NotSent(ctx context.Context) error {
 	if g.in == nil {
 		return ErrGrant
 	}
-	_, _, err := g.in.GiveBack(ctx, g.held)
-	return public(err)
+	return public(g.in.GiveBack(ctx, g.held))
 }
 
 // Refusals that a program can't wait out, for errors.Is.

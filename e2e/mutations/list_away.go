@@ -14,7 +14,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"no script runs on half a bucket", "a script of a schedule does",
-		in("internal/schedule/store.go", "return []string{s.key(id), s.key(id) + \"whole\"}", "return []string{s.key(id)}"),
+		in("internal/schedule/store.go", "return []string{s.key(id), s.key(id) + \"told:\" + rand.Text()}", "_ = rand.Text\n\treturn []string{s.key(id), s.key(id)}"),
 		"./internal/schedule", "TestNoScriptRunsOnHalfASchedule",
 	},
 	{

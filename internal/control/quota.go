@@ -98,7 +98,7 @@ func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error)
 	if !ledger.IsToken(tokenID) {
 		return false, ErrTokenID // not shown: it may be a token that was given for its name
 	}
-	was, err := o.ledger.LiftCooling(ctx, tokenID)
+	was, err := o.limiter.Lift(ctx, tokenID)
 	if err != nil {
 		err = fmt.Errorf("cool-down of token %s: %w", tokenID, err)
 		o.Note(ctx, "lift", "token "+tokenID, "", err)

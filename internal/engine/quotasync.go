@@ -150,7 +150,7 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 	// What is known is written down, also where the command is told to stop.
 	keep := context.WithoutCancel(ctx)
 	if why := q.unfit(g); why != "" {
-		return out, errors.Join(&NotAskedError{why}, q.ledger.ReleaseSlot(keep, tokenID, g.Nonce, q.settings.Slots, g.Days))
+		return out, errors.Join(&NotAskedError{why}, q.limiter.GiveBack(keep, g))
 	}
 	use, err := q.vendor.AskTokenUse(ctx, wolkvox.Request{
 		Server: wolkvox.Server(server), Token: token, ID: "quota-sync-" + newID() + ".1", WriteBy: asked.Add(q.o.SlotMargin),
@@ -159,14 +159,14 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 	var unknown *wolkvox.UnknownOutcomeError
 	switch {
 	case errors.As(err, &notSent):
-		return out, errors.Join(err, q.ledger.ReleaseSlot(keep, tokenID, g.Nonce, q.settings.Slots, g.Days))
+		return out, errors.Join(err, q.limiter.GiveBack(keep, g))
 	case errors.As(err, &unknown):
 		return out, err // the vendor may work on it still
 	case err == nil:
 		out.VendorUsed, out.VendorLimit, out.Difference, out.Limit = use.Used, use.Limit, use.Used-g.Used, g.Limit
 		out.Before, out.After, err = q.limiter.Raise(keep, g, use.Used)
 	}
-	return out, errors.Join(err, q.ledger.ReleaseSlot(keep, tokenID, g.Nonce, q.settings.Slots, ""))
+	return out, errors.Join(err, q.limiter.Release(keep, g))
 }
 
 // unfit says why a grant can't be used.

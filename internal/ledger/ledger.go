@@ -54,8 +54,7 @@ type Ledger struct {
 	append_, begin, requeue, finish, dispatch, decide script
 	cancelChain, cancelBatch, purge, reseal           script
 	cancelScheduled, tidyIDs                          script
-	signal, lift, releaseSlot                         script
-	restore, epochScript                              script
+	signal, restore, epochScript                      script
 }
 
 // script is put together and hashed when it is first run: a command runs few of them, and all
@@ -111,8 +110,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")
 	l.cancelChain, l.cancelBatch = decides("cancel_chain"), decides("cancel_batch")
-	l.restore, l.lift, l.releaseSlot = grants("restore"), grants("lift"), grants("release_slot")
-	l.signal, l.epochScript = newScript(source("signal")), newScript(source("epoch"))
+	l.signal, l.restore, l.epochScript = newScript(source("signal")), grants("restore"), newScript(source("epoch"))
 	return l
 }
 

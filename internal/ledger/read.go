@@ -104,6 +104,16 @@ func (l *Ledger) Call(ctx context.Context, batch, token, key string) (Call, erro
 	return decode(batch, token+key, raw)
 }
 
+// Sealed returns a token in its sealed form; "" where the ledger does not have it.
+func (l *Ledger) Sealed(ctx context.Context, token string) (string, error) {
+	v, err := l.rdb.HMGet(ctx, l.bucket(Tag(token))+"tokens", token).Result()
+	if err != nil {
+		return "", err
+	}
+	text, _ := v[0].(string)
+	return sealedOf(text), nil
+}
+
 // Calls streams the calls of a batch in the buckets of tags, bucket by bucket, with
 // constant memory. Calls that change meanwhile are seen before or after the change. An error is
 // the last thing that is yielded: an *UnreadError after the calls of the buckets that could be read.

@@ -81,8 +81,7 @@ func TestSlotOfferIsPassedOn(t *testing.T) {
 			a := h.waiting("x 0002", "y 0001")
 			s := h.finish(a, Outcome{Kind: Done, Cooling: Cooling{Until: h.now().Add(time.Hour), Why: "w"}}, false)
 			h.is(why(h.begin(*s.Woken)), "deferred cooling")
-			_, err := h.l.LiftCooling(h.ctx, tok(1))
-			h.no(err)
+			h.lift(tok(1))
 			h.is(h.cancelChain(x, Meant{}, false), 1)
 		},
 		"its batch is cancelled": func(h *harness) {
@@ -276,8 +275,7 @@ func TestModelOfSlotOffers(t *testing.T) {
 				h.decide(ChainID(tok(1), name()), pick(rt, "decision", []Decision{DecisionRetry, DecisionSkip}), Meant{})
 			},
 			"lift": func() {
-				_, err := h.l.LiftCooling(h.ctx, tok(1))
-				h.no(err)
+				h.lift(tok(1))
 			},
 		}
 		actions := map[string]func(*rapid.T){}

@@ -18,6 +18,13 @@ func (h *harness) limiter() *quota.Limiter {
 	return l
 }
 
+// lift ends the cool-down of a token.
+func (h *harness) lift(token string) {
+	h.t.Helper()
+	_, err := h.limiter().Lift(h.ctx, token)
+	h.no(err)
+}
+
 // hears subscribes to the channel on which a waiter is told.
 func (h *harness) hears(channel string) (told func() string) {
 	h.t.Helper()
@@ -51,17 +58,12 @@ func (h *harness) signalled() string {
 	return fmt.Sprint(tags)
 }
 
-// A slot that another program frees, or that a waiter of it hands on, goes to the chain that
+// A slot that another program frees goes to the chain that
 // waited longest: it can be dispatched at once, and its bucket is signalled.
 func TestAnotherProgramsSlotGoesToAChain(t *testing.T) {
 	for name, free := range map[string]func(h *harness, l *quota.Limiter, g quota.Grant) error{
-		"release":   func(h *harness, l *quota.Limiter, g quota.Grant) error { _, _, err := l.Release(h.ctx, g); return err },
-		"give back": func(h *harness, l *quota.Limiter, g quota.Grant) error { _, _, err := l.GiveBack(h.ctx, g); return err },
-		"leave": func(h *harness, l *quota.Limiter, g quota.Grant) error {
-			h.no(h.rdb.ZRem(h.ctx, h.prefix+":{ab}:slots:"+tok(1), g.Nonce).Err())
-			_, err := l.Leave(h.ctx, tok(1), "woken before")
-			return err
-		},
+		"release":   func(h *harness, l *quota.Limiter, g quota.Grant) error { return l.Release(h.ctx, g) },
+		"give back": func(h *harness, l *quota.Limiter, g quota.Grant) error { return l.GiveBack(h.ctx, g) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, setup{slots: 1}, func(h *harness) {
@@ -96,9 +98,8 @@ func TestLedgerWakesEveryKindOfWaiter(t *testing.T) {
 		want  string
 	}{
 		"Acquire":                 {[]string{"~other.7"}, "other", "~other.7"},
-		"WaitAs":                  {[]string{"my job"}, "my job", "my job"},
-		"behind one that died":    {[]string{"~gone.1", "gone", ChainID(tok(1), "gone"), "~other.7"}, "other", "~other.7"},
-		"a chain behind the dead": {[]string{"~gone.1", "gone", ChainID(tok(1), "gone")}, "", ""},
+		"behind one that died":    {[]string{"~gone.1", ChainID(tok(1), "gone"), "~other.7"}, "other", "~other.7"},
+		"a chain behind the dead": {[]string{"~gone.1", ChainID(tok(1), "gone")}, "", ""},
 	} {
 		for _, release := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", release ", release), func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestLedgerWakesEveryKindOfWaiter(t *testing.T) {
 						h.no(err)
 						h.append("b1", "hold", calls(tok(1), "b", "b"))
 						h.is(why(h.begin(h.dispatch(ChainID(tok(1), "b")))), "deferred slots")
-						free = func() { h.no(h.l.ReleaseSlot(h.ctx, tok(1), d.Grant.Nonce, 1, "")) }
+						free = func() { h.no(h.limiter().Release(h.ctx, d.Grant)) }
 					} else {
 						a := h.waiting("b 0001")
 						free = func() { h.end(a, Done) }
@@ -183,12 +184,7 @@ func TestRecallFindsAllChainsOfTheToken(t *testing.T) {
 	}{
 		"licences with a call": {"quota", func(h *harness) { raise(h, 2) }},
 		"SetLicenses":          {"quota", func(h *harness) { h.no(h.limiter().SetLicenses(h.ctx, tok(1), 2)) }},
-		"Lift":                 {"cooling", func(h *harness) { h.no(h.limiter().Lift(h.ctx, tok(1))) }},
-		"LiftCooling": {"cooling", func(h *harness) {
-			ok, err := h.l.LiftCooling(h.ctx, tok(1))
-			h.no(err)
-			h.is(ok, true)
-		}},
+		"Lift":                 {"cooling", func(h *harness) { h.lift(tok(1)) }},
 		"a probe that succeeded": {"cooling", func(h *harness) {
 			h.append("b1", "hold", calls(tok(1), "probe", "probe"))
 			h.no(h.rdb.HSet(h.ctx, h.prefix+":{ab}:cooling:"+tok(1), "probe", 1).Err()) // it is time
@@ -206,7 +202,7 @@ func TestRecallFindsAllChainsOfTheToken(t *testing.T) {
 				_, err := h.limiter().Cool(h.ctx, tok(1), h.now().Add(2*time.Hour), "closed", time.Hour)
 				h.no(err)
 				if c.reason == "quota" {
-					h.no(h.limiter().Lift(h.ctx, tok(1)))
+					h.lift(tok(1))
 					day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
 					h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(1)+":"+day, 1000, 0).Err())
 				}

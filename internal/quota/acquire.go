@@ -37,7 +37,7 @@ func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
 		// The queue forgets who does not come back; a failure here costs only time.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 		defer cancel()
-		_, _ = l.Leave(clean, token, seat.name)
+		_, _ = l.leave(clean, token, seat.name)
 	}
 	return g, err
 }

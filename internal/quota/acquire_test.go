@@ -107,7 +107,7 @@ func testAcquire(t testing.TB, b backend) {
 	if u := w.peek(); u.Waiting != 2 {
 		t.Fatalf("%d wait", u.Waiting)
 	}
-	if woken, held, err := w.l.Release(t.Context(), first); err != nil || !held || !strings.HasPrefix(woken, "~") {
+	if woken, held, err := w.l.free(t.Context(), first, ""); err != nil || !held || !strings.HasPrefix(woken, "~") {
 		t.Fatal(woken, held, err)
 	}
 	w.wait("the first", a.done)
@@ -116,7 +116,7 @@ func testAcquire(t testing.TB, b backend) {
 	}
 	// Also a release by another process is heard.
 	other := limiter(t, b.client, w.l.settings)
-	if _, _, err := other.GiveBack(t.Context(), second); err != nil {
+	if err := other.GiveBack(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
 	w.wait("the second", z.done)
@@ -153,7 +153,7 @@ func testAcquireAllLearn(t testing.TB, b backend) {
 	w.granted()
 	all := []*acquired{w.acquire(t.Context(), s), w.acquire(t.Context(), s), w.acquire(t.Context(), s)}
 	w.use(w.day(w.now), 1000)
-	if _, _, err := w.l.Release(t.Context(), g); err != nil {
+	if err := w.l.Release(t.Context(), g); err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range all {
@@ -199,7 +199,7 @@ func testAcquirePassesOverTheDead(t testing.TB, b backend) {
 	}
 	<-s.queued
 	a := w.acquire(t.Context(), s)
-	if woken, held, err := w.l.Release(t.Context(), g); err != nil || !held || woken == "" || woken == "~gone.1" {
+	if woken, held, err := w.l.free(t.Context(), g, ""); err != nil || !held || woken == "" || woken == "~gone.1" {
 		t.Fatal(woken, held, err)
 	}
 	w.wait("the next one", a.done)
@@ -216,9 +216,10 @@ func testAcquireHandsOn(t testing.TB, b backend) {
 	w.granted()
 	const gone = "leaves"
 	w.waits(gone, w.now.Add(-time.Hour))
+	<-s.queued
 	a := w.acquire(t.Context(), s)
 	w.release(g, true, gone)
-	if woken, err := w.l.Leave(t.Context(), token, gone); err != nil || woken == "" {
+	if woken, err := w.l.leave(t.Context(), token, seatOf(gone)); err != nil || woken == "" {
 		t.Fatal(woken, err)
 	}
 	w.wait("the next one", a.done)
@@ -314,7 +315,7 @@ func TestAcquireContention(t *testing.T) {
 						m = most.Load()
 					}
 					holders.Add(-1)
-					if _, held, err := w.l.Release(t.Context(), g); err != nil || !held {
+					if _, held, err := w.l.free(t.Context(), g, ""); err != nil || !held {
 						t.Error(held, err)
 					}
 				}

@@ -284,7 +284,7 @@ func testQuota(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{Guard: shortGuard, Lease: time.Millisecond}, 2*time.Second)
 	today := w.day(w.now)
 	w.use(today, 998)
-	if _, _, err := w.l.Release(t.Context(), w.granted()); err != nil {
+	if err := w.l.Release(t.Context(), w.granted()); err != nil {
 		t.Fatal(err)
 	}
 	g := w.granted()
@@ -359,7 +359,7 @@ func testPeek(t testing.TB, b backend) {
 	}
 	w.granted()
 	w.granted()
-	w.refused(ReasonSlots, WaitAs("me", time.Time{}))
+	w.refused(ReasonSlots, waitAs("me", time.Time{}))
 	w.client.ScriptFlush(t.Context())
 	for range 3 {
 		all, err := w.l.PeekMany(t.Context(), names)
@@ -405,13 +405,13 @@ func testOrderOfReasons(t testing.TB, b backend) {
 	w.granted()
 	w.granted()
 	w.use(w.day(w.now), 1000)
-	w.refused(ReasonQuota, WaitAs("me", time.Time{}))
+	w.refused(ReasonQuota, waitAs("me", time.Time{}))
 	if _, err := w.l.Cool(t.Context(), token, w.now.Add(time.Hour), "closed", 0); err != nil {
 		t.Fatal(err)
 	}
-	w.refused(ReasonCooling, WaitAs("me", time.Time{}))
+	w.refused(ReasonCooling, waitAs("me", time.Time{}))
 	w.l.HoldUntil(w.now.Add(time.Hour))
-	w.refused(ReasonRestart, WaitAs("me", time.Time{}))
+	w.refused(ReasonRestart, waitAs("me", time.Time{}))
 	if u := w.peek(); u.Waiting != 0 {
 		t.Fatalf("%d in the queue", u.Waiting)
 	}

@@ -36,9 +36,9 @@ func testCooling(t testing.TB, b backend) {
 	w.at("peeked end", w.peek().CoolingUntil, two)
 	w.cool(two.Add(time.Hour), "closed", 0, two.Add(time.Hour)) // made longer
 	w.cooling(two.Add(time.Hour), "closed")
-	for range 2 {
-		if err := w.l.Lift(t.Context(), token); err != nil {
-			t.Fatal(err)
+	for _, cooled := range []bool{true, false} {
+		if was, err := w.l.Lift(t.Context(), token); was != cooled || err != nil {
+			t.Fatal(was, err)
 		}
 	}
 	w.release(w.granted(), true, "")
@@ -83,7 +83,7 @@ func testProbe(t testing.TB, b backend) {
 	w.cooling(g.Ends.Add(2*time.Minute), "used up")
 	w.cool(end, "used up", after, end) // the probe failed: the distance stays
 	w.cooling(g.Ends.Add(2*time.Minute), "used up")
-	if err := w.l.Lift(t.Context(), token); err != nil { // the probe succeeded
+	if _, err := w.l.Lift(t.Context(), token); err != nil { // the probe succeeded
 		t.Fatal(err)
 	}
 	if g := w.granted(); g.Probe {

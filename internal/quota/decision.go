@@ -63,28 +63,3 @@ func (g Grant) check() error {
 	}
 	return nil
 }
-
-// TryOption changes how Try asks.
-type TryOption func(*tryOptions)
-
-type tryOptions struct {
-	waiter string
-	since  time.Time
-	err    error
-}
-
-// WaitAs queues the caller under a name of its own where all slots are taken. Release
-// and GiveBack then say by that name whom they woke; telling it is up to the program. Where
-// another program or a worker freed the slot, the name is published on the channel
-// "<prefix>:woken:<name>". The name must be neither the token's nor begin with it and ":",
-// nor begin with "~": those are other kinds of waiters.
-// since is when it began to wait, by the server's clock, so that one that was woken in vain
-// keeps its place; zero is now. Who does not come back calls Leave.
-func WaitAs(waiter string, since time.Time) TryOption {
-	return func(o *tryOptions) {
-		o.waiter, o.since = waiter, since
-		if waiter == "" || waiter[0] == '~' {
-			o.err = ErrWaiter
-		}
-	}
-}

@@ -57,7 +57,7 @@
 //	a waiter dies              it is passed over, and the next one woken
 //	a wake gets lost           the same
 //	Redis restarted            slots and counts may be missing: HoldUntil one lease later
-//	Redis is full              grants fail; Release, GiveBack and Lift may fail too
+//	Redis is full              grants fail; Release, GiveBack, Lift and SetLicenses work
 //
 // # Names and keys
 //

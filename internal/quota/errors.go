@@ -12,9 +12,6 @@ var (
 	ErrName = errors.New("quota: a token's name must be 3 to 128 letters, digits, _ or - (an HMAC of the token in hex or base32, never the token)")
 	// ErrLicenses refuses a number of licences below 1.
 	ErrLicenses = errors.New("quota: licences must be at least 1")
-	// ErrWaiter refuses a waiter's name that is empty or of another kind of waiter: "~..." is
-	// Acquire's, the token's name itself, or with ":...", is that of a chain.
-	ErrWaiter = errors.New(`quota: a waiter's name must not be empty, begin with "~", be the token's, or begin with that and ":"`)
 	// ErrGrant refuses a Grant that Try or Acquire did not make.
 	ErrGrant = errors.New("quota: not a grant: it has no nonce or no days")
 	// ErrCooling refuses a cooling with no end, or with a negative time to its probe.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,20 +66,11 @@ func (l *Limiter) HoldUntil(t time.Time) {
 // token (see the package's documentation), never the token. Every attempt gets a
 // nonce of its own. A refusal is no error; with an error there is no grant to use,
 // though a slot may have been taken until its lease ends (the answer got lost).
-func (l *Limiter) Try(ctx context.Context, token string, opts ...TryOption) (Decision, error) {
-	var o tryOptions
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if o.err == nil && (o.waiter == token && token != "" || strings.HasPrefix(o.waiter, token+":")) {
-		o.err = ErrWaiter
-	}
-	if o.err != nil {
-		return Decision{}, o.err
-	}
-	return l.try(ctx, token, o.waiter, o.since)
+func (l *Limiter) Try(ctx context.Context, token string) (Decision, error) {
+	return l.try(ctx, token, "", time.Time{})
 }
 
+// try queues the waiter ("": none) by its arrival if all slots are taken.
 func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time) (Decision, error) {
 	if err := checkName(token); err != nil {
 		return Decision{}, err

@@ -89,15 +89,15 @@ func (m *model) expect() (why Reason, retry int64, probing bool) {
 func (m *model) crosses() bool { return m.now+modelLease+modelGuard >= m.midnight(1) }
 
 func (m *model) try(t *rapid.T) {
-	var opts []TryOption
+	var who waiter
 	name, since := "", int64(0)
 	if rapid.Bool().Draw(t, "waits") {
 		name = rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name")
 		since = m.now - rapid.Int64Range(0, 1000).Draw(t, "since")
-		opts = append(opts, WaitAs(name, time.UnixMilli(since)))
+		who = waitAs(name, time.UnixMilli(since))
 	}
 	why, retry, probing := m.expect()
-	d, err := m.w.l.Try(m.w.Context(), token, opts...)
+	d, err := m.w.l.try(m.w.Context(), token, who.name, who.since)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,11 +163,11 @@ func (m *model) free1(t *rapid.T, back bool) {
 	// Mostly one of the last, sometimes one that is long over.
 	last := m.grants[max(0, len(m.grants)-4):]
 	g := rapid.SampledFrom(last).Draw(t, "grant")
-	free := m.w.l.Release
+	days := ""
 	if back {
-		free = m.w.l.GiveBack
+		days = g.Days
 	}
-	woken, held, err := free(m.w.Context(), g)
+	woken, held, err := m.w.l.free(m.w.Context(), g, days)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func (m *model) free1(t *rapid.T, back bool) {
 		}
 	}
 	delete(m.held, g.Nonce)
-	if want := m.wake(); woken != want {
+	if want := m.wake(); nameOf(woken) != want {
 		t.Fatalf("woken %q, want %q", woken, want)
 	}
 }
@@ -216,6 +216,7 @@ func TestModel(t *testing.T) {
 		b.client.FlushAll(t.Context())
 		b.setTime(noon)
 		w := newWorld(t, b, Settings{Location: time.UTC}, 0)
+		w.listen()
 		m := &model{t: t0, w: w, now: noon.UnixMilli(), held: map[string]int64{}, freed: map[string]bool{}, used: map[string]int{}, limit: 1000}
 		t0.Repeat(map[string]func(*rapid.T){
 			"":          m.check,
@@ -255,19 +256,19 @@ func TestModel(t *testing.T) {
 			},
 			"leave": func(t *rapid.T) {
 				name := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name")
-				woken, err := w.l.Leave(w.Context(), token, name)
+				woken, err := w.l.leave(w.Context(), token, seatOf(name))
 				want := ""
 				if !m.dequeue(name) {
 					want = m.wake()
 				}
-				if err != nil || woken != want {
+				if err != nil || nameOf(woken) != want {
 					t.Fatalf("woken %q, %v; want %q", woken, err, want)
 				}
 			},
 			"cool": m.coolAction,
 			"lift": func(t *rapid.T) {
 				m.cooling.until = 0
-				if err := w.l.Lift(w.Context(), token); err != nil {
+				if _, err := w.l.Lift(w.Context(), token); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -12,23 +12,24 @@ import (
 // that stopped half-way. The vendor may still work on the request; the slot stays
 // taken until the lease ends, with no call at all.
 //
-// held is false where the slot was reclaimed after its lease had ended, or where an
-// earlier call freed it and its answer was lost. woken is the waiter that was woken, empty where
-// none was; those of Acquire and the workers' chains have been told. After an error the slot may be free or
-// not; calling again is safe.
-func (l *Limiter) Release(ctx context.Context, g Grant) (woken string, held bool, err error) {
-	return l.free(ctx, g, "")
+// One whose slot was reclaimed, after its lease had ended, or was freed before, changes nothing. After
+// an error the slot may be free or not; calling again is safe.
+func (l *Limiter) Release(ctx context.Context, g Grant) error {
+	_, _, err := l.free(ctx, g, "")
+	return err
 }
 
 // GiveBack frees the slot and takes the request off the days it was counted on, also
 // after midnight has passed. ONLY for a request that certainly was not sent: the
 // name, the dial or TLS failed, or it was not written in time
 // (httptrace.ClientTrace.WroteRequest did not fire). Where the slot was
-// reclaimed before (held is false) nothing is given back. Otherwise as Release.
-func (l *Limiter) GiveBack(ctx context.Context, g Grant) (woken string, held bool, err error) {
-	return l.free(ctx, g, g.Days)
+// reclaimed before, nothing is given back. Otherwise as Release.
+func (l *Limiter) GiveBack(ctx context.Context, g Grant) error {
+	_, _, err := l.free(ctx, g, g.Days)
+	return err
 }
 
+// free tells whether the slot was still the grant's own, and the waiter that was woken, "" for none.
 func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string, held bool, err error) {
 	if err := g.check(); err != nil {
 		return "", false, err
@@ -42,12 +43,9 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 	return woken, held, r.err
 }
 
-// Leave takes a waiter (WaitAs) out of a token's queue. One that was woken already
-// hands its wake on: woken is who got it, empty where nobody did.
-func (l *Limiter) Leave(ctx context.Context, token, waiter string) (woken string, err error) {
-	if err := checkName(token); err != nil {
-		return "", err
-	}
+// leave takes a waiter out of a token's queue. One that was woken already hands its wake on: woken
+// is who got it, empty where nobody did.
+func (l *Limiter) leave(ctx context.Context, token, waiter string) (woken string, err error) {
 	r, err := l.run(ctx, l.scripts.leave, token, 4, 2, token, waiter, l.settings.Slots)
 	if err != nil {
 		return "", fmt.Errorf("quota: leave: %w", err)

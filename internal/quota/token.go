@@ -24,11 +24,11 @@ func (l *Limiter) Cool(ctx context.Context, token string, until time.Time, why s
 	return l.cool(ctx, token, until, why, probeAfter)
 }
 
-// Lift opens a token that cools down; the workers' chains that wait for that look again. One
-// that does not cool is left as it is.
-func (l *Limiter) Lift(ctx context.Context, token string) error {
-	_, err := l.cool(ctx, token, time.Time{}, "", 0)
-	return err
+// Lift opens a token that cools down; the workers' chains that wait for that look again. It reports
+// whether it cooled.
+func (l *Limiter) Lift(ctx context.Context, token string) (bool, error) {
+	was, err := l.cool(ctx, token, time.Time{}, "", 0)
+	return !was.IsZero(), err
 }
 
 func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why string, probeAfter time.Duration) (time.Time, error) {

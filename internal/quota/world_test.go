@@ -1,7 +1,6 @@
 package quota
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +49,7 @@ type world struct {
 	l        *Limiter
 	now      time.Time // where the time began
 	midnight time.Time // the next one
+	listens  bool
 }
 
 const token = "k7abcdef"
@@ -112,27 +112,58 @@ func (w *world) reach(at time.Time) {
 	}
 }
 
-func (w *world) try(opts ...TryOption) Decision {
+// waiter waits for a slot.
+type waiter struct {
+	name  string
+	since time.Time
+}
+
+func waitAs(name string, since time.Time) waiter { return waiter{seatOf(name), since} }
+
+// seatOf is the name in the queue of one who waits under a name of the test.
+func seatOf(name string) string { return "~test." + name }
+
+func nameOf(seat string) string { return strings.TrimPrefix(seat, seatOf("")) }
+
+// listen hears who is woken, so that nobody is passed over as dead.
+func (w *world) listen() {
 	w.Helper()
-	d, err := w.l.Try(w.Context(), token, opts...)
+	if w.listens {
+		return
+	}
+	w.listens = true
+	sub := w.client.Subscribe(w.Context(), w.l.settings.Prefix+":woken:test")
+	w.Cleanup(func() { _ = sub.Close() })
+	if _, err := sub.Receive(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) try(as ...waiter) Decision {
+	w.Helper()
+	var who waiter
+	if len(as) > 0 {
+		who = as[0]
+	}
+	d, err := w.l.try(w.Context(), token, who.name, who.since)
 	if err != nil {
 		w.Fatal(err)
 	}
 	return d
 }
 
-func (w *world) granted(opts ...TryOption) Grant {
+func (w *world) granted(as ...waiter) Grant {
 	w.Helper()
-	d := w.try(opts...)
+	d := w.try(as...)
 	if !d.Granted || d.Reason != "" || !d.RetryAt.IsZero() || d.Wait() != 0 {
 		w.Fatalf("not granted: %+v", d)
 	}
 	return d.Grant
 }
 
-func (w *world) refused(want Reason, opts ...TryOption) Decision {
+func (w *world) refused(want Reason, as ...waiter) Decision {
 	w.Helper()
-	d := w.try(opts...)
+	d := w.try(as...)
 	if d.Granted || d.Reason != want || d.Grant != (Grant{}) {
 		w.Fatalf("got %+v, want a refusal for %s", d, want)
 	}
@@ -144,21 +175,21 @@ func (w *world) refused(want Reason, opts ...TryOption) Decision {
 
 func (w *world) release(g Grant, wantHeld bool, wantWoken string) {
 	w.Helper()
-	w.freed(w.l.Release, g, wantHeld, wantWoken)
+	w.freed(g, "", wantHeld, wantWoken)
 }
 
 func (w *world) giveBack(g Grant, wantHeld bool, wantWoken string) {
 	w.Helper()
-	w.freed(w.l.GiveBack, g, wantHeld, wantWoken)
+	w.freed(g, g.Days, wantHeld, wantWoken)
 }
 
-func (w *world) freed(f func(context.Context, Grant) (string, bool, error), g Grant, wantHeld bool, wantWoken string) {
+func (w *world) freed(g Grant, days string, wantHeld bool, wantWoken string) {
 	w.Helper()
-	woken, held, err := f(w.Context(), g)
+	woken, held, err := w.l.free(w.Context(), g, days)
 	if err != nil {
 		w.Fatal(err)
 	}
-	if held != wantHeld || woken != wantWoken {
+	if held != wantHeld || nameOf(woken) != wantWoken {
 		w.Fatalf("held %v, woken %q; want %v, %q", held, woken, wantHeld, wantWoken)
 	}
 }

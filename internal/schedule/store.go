@@ -72,11 +72,10 @@ func (s *Store) hash(id string) string { return s.key(id) + "schedule" }
 
 func (s *Store) listKey() string { return s.prefix + ":schedules" }
 
-// keys are what an execution of a script declares: the prefix, and another name in its hash slot, and
-// the name under which its answer is kept. The first two are never keys, so that no script runs while
-// a cluster moves the slot (see ledger.keys).
+// keys are what an execution of a script declares: the prefix, and the name under which its answer is
+// kept. Neither is there yet, so that no script runs while a cluster moves the slot (see ledger.keys).
 func (s *Store) keys(id string) []string {
-	return []string{s.key(id), s.key(id) + "whole", s.key(id) + "told:" + rand.Text()}
+	return []string{s.key(id), s.key(id) + "told:" + rand.Text()}
 }
 
 // Now is the time of Redis.

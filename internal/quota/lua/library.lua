@@ -12,8 +12,7 @@
 --   slots:<token>        zset   nonce of an attempt -> end of its lease
 --   waiters:<token>      zset   who waits for a slot -> since when. Told by its form:
 --                               '~<limiter>.<n>' waits in Limiter.Acquire; the token's name
---                               itself, or with ':<name>', is a chain of the workers;
---                               another name was given by WaitAs
+--                               itself, or with ':<name>', is a chain of the workers
 --   used:<token>:<day>   string requests granted for that day
 --   cooling:<token>      hash   until, why, probe (next try before), step
 --   licenses             hash   token -> licences that were given explicitly
@@ -212,14 +211,13 @@ function quota.is_chain(token, waiter)
   return string.sub(waiter, 1, #token) == token and (rest == '' or rest == ':')
 end
 
--- tell: says to a waiter that it was woken: one of Limiter.Acquire on the channel of its
--- limiter, one of WaitAs on that of its own name. Returns whether anybody heard it. Of a
--- cluster, only the listeners of this node are known, so that others may be woken too. A
--- Redis that does not let us publish costs speed, not the release: such a waiter comes
--- back when the first lease ends.
+-- tell: says to a waiter of Limiter.Acquire, on the channel of its limiter, that it was
+-- woken. Returns whether anybody heard it. Of a cluster, only the listeners of this node are
+-- known, so that others may be woken too. A Redis that does not let us publish costs speed,
+-- not the release: such a waiter comes back when the first lease ends.
 function quota.tell(prefix, waiter)
-  local limiter = string.match(waiter, '^~([^.]+)%.')
-  local heard = redis.pcall('PUBLISH', string.match(prefix, '^[^{]*') .. 'woken:' .. (limiter or waiter), waiter)
+  local limiter = string.match(waiter, '^~([^.]+)%.') or ''
+  local heard = redis.pcall('PUBLISH', string.match(prefix, '^[^{]*') .. 'woken:' .. limiter, waiter)
   return type(heard) == 'number' and heard > 0
 end
 
@@ -238,8 +236,8 @@ function quota.offer(prefix, token, slots, now)
         redis.call('ZADD', prefix .. 'ready', now, waiter)
         return waiter, true
       end
-    elseif quota.tell(prefix, waiter) or string.sub(waiter, 1, 1) ~= '~' then
-      return waiter, false -- the reply tells one of WaitAs to its own program
+    elseif quota.tell(prefix, waiter) then
+      return waiter, false
     end
   end
   return nil, false

@@ -1,6 +1,6 @@
--- What the scripts of a schedule share. KEYS[2] is a name that is no key (Store.keys). All keys of a
--- script live under KEYS[1], the prefix of one schedule with its hash tag ("habilita:{s:abc}:"), so
--- that a script touches one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
+-- What the scripts of a schedule share. KEYS[2] is once's. All keys of a script live under
+-- KEYS[1], the prefix of one schedule with its hash tag ("habilita:{s:abc}:"), so that a script
+-- touches one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
 --
 --   schedule         hash  what State has, under the names of Go's fields
 --   rows:<revision>  hash  number of a chunk -> up to 500 rows, sealed
