@@ -157,7 +157,7 @@ func (w *worker) attempt(o ledger.Outcome) error {
 		return fmt.Errorf("no attempt: %+v", s)
 	}
 	w.nonce++
-	_, err = w.ledger.Finish(ctx, s.Attempt, o, ledger.Stop, fmt.Sprint("nonce", w.nonce), "")
+	_, err = w.ledger.Finish(ctx, &s.Attempt, o, ledger.Stop, fmt.Sprint("nonce", w.nonce), "")
 	return err
 }
 

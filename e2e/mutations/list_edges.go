@@ -30,12 +30,12 @@ var streamingMutations = []mutation{
 var meterMutations = []mutation{
 	{
 		"slots reclaimed are counted", "those of a run's first step are not",
-		in(recordGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(&step, probe)\n\tr.handOver(ctx, &step, err)", "r.probing(&step, probe)\n\tr.handOver(ctx, &step, err)"),
+		in(recordGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(step, probe)\n\tr.handOver(ctx, step, err)", "r.probing(step, probe)\n\tr.handOver(ctx, step, err)"),
 		"./internal/engine", "TestEveryReclaimedSlotCounts",
 	},
 	{
 		"slots reclaimed are counted", "those of a run's later steps are not",
-		in(recordGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(&step, probe)\n\tr.handOver(lasting, &step, err)", "r.probing(&step, probe)\n\tr.handOver(lasting, &step, err)"),
+		in(recordGo, "r.meter.reclaimed.Add(float64(step.Reclaimed))\n\tr.probing(step, probe)\n\tr.handOver(lasting, step, err)", "r.probing(step, probe)\n\tr.handOver(lasting, step, err)"),
 		"./internal/engine", "TestEveryReclaimedSlotCounts",
 	},
 	{

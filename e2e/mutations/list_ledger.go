@@ -168,7 +168,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"slot offer of a chain that was woken", "who gets it at a begin is not handed to asynq",
-		in(recordGo, "	r.probing(&step, probe)\n	r.handOver(ctx, &step, err)\n	return &step, err\n}\n\n// recordEvery", "	r.probing(&step, probe)\n	return &step, err\n}\n\n// recordEvery"),
+		in(recordGo, "	r.probing(step, probe)\n	r.handOver(ctx, step, err)\n	return step, err\n}\n\n// recordEvery", "	r.probing(step, probe)\n	return step, err\n}\n\n// recordEvery"),
 		"./internal/engine", "TestRunThatIsPutOffPassesItsSlotOfferOn",
 	},
 	{

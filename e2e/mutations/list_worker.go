@@ -6,7 +6,7 @@ const (
 	recordGo  = "internal/engine/record.go"
 	requestGo = "internal/engine/attempt.go"
 	hostsGo   = "internal/engine/hosts.go"
-	attemptGo = "internal/wolkvox/attempt.go"
+	clientGo  = "internal/wolkvox/client.go"
 	connGo    = "internal/wolkvox/conn.go"
 
 	filejobGo = "internal/localrun/job.go"
@@ -252,39 +252,43 @@ var workerMutations = []mutation{
 var vendorMutations = []mutation{
 	{
 		"WriteBy guard", "a connection writes after it",
-		in(attemptGo, "	case past(a.writeBy):\n		a.closed = true\n		return errLate\n", ""),
-		"./internal/wolkvox", "TestGuardRefusesLate",
+		in(connGo, "	case past(by):\n		return false, errLate\n", ""),
+		"./internal/wolkvox", "TestLateRequestsAreNotWritten",
 	},
 	{
 		"WriteBy guard", "a dial may take longer",
-		in(connGo, "if !a.writeBy.IsZero() && a.writeBy.Before(until) {", "if false {"),
+		in(clientGo, "earlier(by, until)", "until"),
 		"./internal/wolkvox", "TestDialBounds",
 	},
 	{
 		"one-shot write guard", "a second connection may write the request again",
-		in(attemptGo, "	case a.owner != nil && a.owner != c:\n		return errTwice\n", ""),
-		"./internal/wolkvox", "TestGuardLetsOneConnectionWrite",
+		in(clientGo, "if written || !reused ||", "if !reused ||"),
+		"./internal/wolkvox", "TestPartIsNotSentAgain",
 	},
 	{
 		"one-shot write guard", "an attempt that is over may still write",
-		in(attemptGo, "	case a.closed:\n		return errOver\n	case a.owner == c:", "	case a.owner == c:"),
-		"./internal/wolkvox", "TestGuardLetsOneConnectionWrite",
-	},
-	{
-		"one-shot write guard", "net/http may dial again for a request that was written",
-		in(attemptGo, "	case a.owner != nil:\n		return errTwice\n	case past(a.writeBy):\n		return errLate\n",
-			"	case past(a.writeBy):\n		return errLate\n"),
-		"./internal/wolkvox", "TestDialBounds",
+		in(connGo, "	case ctx.Err() != nil:\n		return false, ctx.Err()\n	case past(by):", "	case past(by):"),
+		"./internal/wolkvox", "TestNothingWasWritten",
 	},
 	{
 		"a dead idle connection is not written to", "it is not asked whether the peer is there",
-		in(connGo, "if first && now.check && c.raw.stale() {", "if false {"),
-		"./internal/wolkvox", "TestGuardAsksWhetherAnIdleConnectionLives",
+		in(connGo, "case reused && c.raw.stale():", "case false:"),
+		"./internal/wolkvox", "TestIdleConnectionIsAskedWhetherItLives",
 	},
 	{
 		"an idle connection that died costs no attempt", "no other one is tried",
-		in("internal/wolkvox/client.go", " || !a.diedIdle() {", " || true {"),
+		in(clientGo, "if written || !reused ||", "if true ||"),
 		"./internal/wolkvox", "TestDeadIdleNoticed",
+	},
+	{
+		"connections are used again", "one that the end of a context may still end",
+		in(clientGo, "bound && err == nil", "(bound || true) && err == nil"),
+		"./internal/wolkvox", "TestConnectionsThatAreNotUsedAgain",
+	},
+	{
+		"connections are used again", "one that brought more than was asked for",
+		in(clientGo, " && from.in.Buffered() == 0 {", " {"),
+		"./internal/wolkvox", "TestConnectionsThatAreNotUsedAgain",
 	},
 }
 

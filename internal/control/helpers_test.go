@@ -106,7 +106,7 @@ func (w *world) append(batchName, server, tok, name string, n int) {
 
 // attempt begins the head of a chain of tok and ends it with o; where no attempt is
 // granted it returns why.
-func (w *world) attempt(tok string, o ledger.Outcome) ledger.Step {
+func (w *world) attempt(tok string, o ledger.Outcome) *ledger.Step {
 	w.t.Helper()
 	dispatched, err := w.ledger.Dispatch(w.ctx, ledger.Tag(tok), 1)
 	if err != nil || len(dispatched.Dispatches) != 1 {
@@ -121,7 +121,7 @@ func (w *world) attempt(tok string, o ledger.Outcome) ledger.Step {
 		return s
 	}
 	w.nonce++
-	s, err = w.ledger.Finish(w.ctx, s.Attempt, o, ledger.Stop, fmt.Sprint("nonce", w.nonce), "")
+	s, err = w.ledger.Finish(w.ctx, &s.Attempt, o, ledger.Stop, fmt.Sprint("nonce", w.nonce), "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

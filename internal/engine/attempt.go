@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,7 +14,7 @@ import (
 
 // caller makes one attempt at the vendor.
 type caller interface {
-	Do(ctx context.Context, op wolkvox.Operation, r wolkvox.Request) (wolkvox.Answer, error)
+	Do(ctx context.Context, op wolkvox.Operation, r *wolkvox.Request) (wolkvox.Answer, error)
 }
 
 // attempt makes one request, in a run that was dispatched for the chain dispatched, and judges its answer.
@@ -64,18 +64,27 @@ func (r *runner) overtaken(a *ledger.Attempt) bool {
 }
 
 func (r *runner) send(ctx context.Context, token string, a *ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {
-	plain, err := r.keys.Open([]byte(a.Sealed), token)
+	req, err := r.request(ctx, token, a, asked)
 	if err != nil {
-		return wolkvox.Answer{}, &unopenableError{err}
-	}
-	if err := r.beforeSend(ctx, a); err != nil {
 		return wolkvox.Answer{}, err
 	}
-	return r.vendor.Do(ctx, wolkvox.EnableModule, wolkvox.Request{
+	return r.vendor.Do(ctx, wolkvox.EnableModule, req)
+}
+
+// request makes a request. It is no part of send, whose stack frame waits for the vendor.
+func (r *runner) request(ctx context.Context, token string, a *ledger.Attempt, asked time.Time) (*wolkvox.Request, error) {
+	plain, err := r.keys.Open([]byte(a.Sealed), token)
+	if err != nil {
+		return nil, &unopenableError{err}
+	}
+	if err := r.beforeSend(ctx, a); err != nil {
+		return nil, err
+	}
+	return &wolkvox.Request{
 		Server: wolkvox.Server(a.Server), Token: plain,
-		ID:      fmt.Sprintf("%s.%d", a.CallID(), a.Number),
+		ID:      a.CallID() + "." + strconv.Itoa(a.Number),
 		WriteBy: asked.Add(r.o.SlotMargin),
-	})
+	}, nil
 }
 
 // report writes the one log line of an attempt; docs/operations.md tells its fields.

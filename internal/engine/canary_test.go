@@ -79,7 +79,7 @@ func (w *canaryWorld) begin() (begun []ledger.Attempt) {
 func (w *canaryWorld) attempt(o ledger.Outcome) {
 	for _, a := range w.begin() {
 		w.nonce++
-		if _, err := w.p.ledger.Finish(w.t.Context(), a, o, ledger.Stop, fmt.Sprint("n", w.nonce), ""); err != nil {
+		if _, err := w.p.ledger.Finish(w.t.Context(), &a, o, ledger.Stop, fmt.Sprint("n", w.nonce), ""); err != nil {
 			w.t.Error(err)
 		}
 	}

@@ -95,7 +95,7 @@ func (w *identityWorld) give(text, want string, opts ...BatchOption) []error {
 func (w *identityWorld) attempt(token, name string, o ledger.Outcome) {
 	w.Helper()
 	if a := w.begin(token, name); a.Key != "" {
-		if _, err := w.p.ledger.Finish(w.Context(), a, o, ledger.Stop, newID(), ""); err != nil {
+		if _, err := w.p.ledger.Finish(w.Context(), &a, o, ledger.Stop, newID(), ""); err != nil {
 			w.Fatal(err)
 		}
 	}

@@ -25,12 +25,12 @@ type fakeVendor struct {
 	before func() // nil: nothing
 }
 
-func (v *fakeVendor) Do(_ context.Context, _ wolkvox.Operation, r wolkvox.Request) (wolkvox.Answer, error) {
+func (v *fakeVendor) Do(_ context.Context, _ wolkvox.Operation, r *wolkvox.Request) (wolkvox.Answer, error) {
 	v.made.Add(1)
 	if v.before != nil {
 		v.before()
 	}
-	v.asked <- r
+	v.asked <- *r
 	return wolkvox.Answer{Code: 200}, nil
 }
 

@@ -33,7 +33,7 @@ func TestPrune(t *testing.T) {
 		_ = w.give("t - a\nt - c\nu - b\nx - a i", "4 waiting 3 missing 2 pruned", Prune())
 		w.order("t", "", "ac")
 		w.attempt("u", "", made)
-		if _, err := w.p.ledger.Finish(w.Context(), running, made, ledger.Stop, newID(), ""); err != nil {
+		if _, err := w.p.ledger.Finish(w.Context(), &running, made, ledger.Stop, newID(), ""); err != nil {
 			t.Fatal(err)
 		}
 		if s := w.status(); s.Cancelled != 2 || s.Succeeded != 2 || s.Failed != 0 || s.HeldChains != 0 {
@@ -63,7 +63,7 @@ func TestPrunedRowIsMadeWhereItCameBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			got += c.Ref
-			if _, err := w.p.ledger.Finish(w.Context(), a, made, ledger.Stop, newID(), ""); err != nil {
+			if _, err := w.p.ledger.Finish(w.Context(), &a, made, ledger.Stop, newID(), ""); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -152,7 +152,7 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 	if why := q.unfit(g); why != "" {
 		return out, errors.Join(&NotAskedError{why}, q.limiter.GiveBack(keep, g))
 	}
-	use, err := q.vendor.AskTokenUse(ctx, wolkvox.Request{
+	use, err := q.vendor.AskTokenUse(ctx, &wolkvox.Request{
 		Server: wolkvox.Server(server), Token: token, ID: "quota-sync-" + newID() + ".1", WriteBy: asked.Add(q.o.SlotMargin),
 	})
 	var notSent *wolkvox.NotSentError

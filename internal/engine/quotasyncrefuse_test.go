@@ -129,7 +129,7 @@ func TestQuotaSyncWhileCallsAreInFlight(t *testing.T) {
 				t.Fatalf("%+v, %v", step, err)
 			}
 			w.refuses(q, "slots")
-			if _, err := w.stack.ledger.Finish(t.Context(), step.Attempt, o, ledger.Stop, newID(), ""); err != nil {
+			if _, err := w.stack.ledger.Finish(t.Context(), &step.Attempt, o, ledger.Stop, newID(), ""); err != nil {
 				t.Fatal(err)
 			}
 			if o.Slot == ledger.Release {

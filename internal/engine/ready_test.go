@@ -18,7 +18,7 @@ import (
 // hangingVendor answers when the request is cut off.
 type hangingVendor struct{ asked chan struct{} }
 
-func (v *hangingVendor) Do(ctx context.Context, _ wolkvox.Operation, _ wolkvox.Request) (wolkvox.Answer, error) {
+func (v *hangingVendor) Do(ctx context.Context, _ wolkvox.Operation, _ *wolkvox.Request) (wolkvox.Answer, error) {
 	v.asked <- struct{}{}
 	<-ctx.Done()
 	return wolkvox.Answer{}, ctx.Err()

@@ -15,7 +15,7 @@ import (
 // the same nonce: the grant may have been made, and then it is the same one.
 func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*ledger.Step, error) {
 	nonce := newID()
-	var step ledger.Step
+	step := &ledger.Step{}
 	away, probe := r.health.Blocked()
 	away += r.hosts.blocked(own)
 	var alone unacknowledged
@@ -34,9 +34,9 @@ func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*led
 		return err
 	})
 	r.meter.reclaimed.Add(float64(step.Reclaimed))
-	r.probing(&step, probe)
-	r.handOver(ctx, &step, err)
-	return &step, err
+	r.probing(step, probe)
+	r.handOver(ctx, step, err)
+	return step, err
 }
 
 // recordEvery is the longest pause between two tries to record an outcome. It is far below
@@ -53,15 +53,15 @@ const recordRoom = 100 * time.Millisecond
 // tried until the lease and the grace after it have ended, since then the chain is another's.
 func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on ledger.GoOn, own string) (*ledger.Step, error) {
 	next := newID()
-	var step ledger.Step
+	step := &ledger.Step{}
 	away, probe := r.health.Blocked()
 	away += r.hosts.blocked(own)
 	lasting := r.lasting(ctx)
 	var alone unacknowledged
-	var first ledger.Step // what was carried out before enough replicas had it
+	var first *ledger.Step // what was carried out before enough replicas had it
 	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
 		defer r.place()()
-		step, err = r.ledger.Finish(lasting, *a, j.Outcome, on, next, away)
+		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
 		switch alone.note(err) {
 		case tooLong:
 			// The outcome is still to be acknowledged; sent again it changes nothing, unless another node
@@ -72,8 +72,8 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 			}
 			return err
 		case unreplicated:
-			r.handOver(lasting, &step, nil)
-			if first.Status == "" && step.Status != ledger.Running {
+			r.handOver(lasting, step, nil)
+			if first == nil && step.Status != ledger.Running {
 				first = step
 			}
 			return err
@@ -83,14 +83,14 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 		}
 		return err
 	})
-	if err == nil && step.Status == ledger.Stale && first.Status != "" {
+	if err == nil && step.Status == ledger.Stale && first != nil {
 		step = first
 		step.Woken = nil
 	}
 	r.meter.reclaimed.Add(float64(step.Reclaimed))
-	r.probing(&step, probe)
-	r.handOver(lasting, &step, err)
-	return &step, err
+	r.probing(step, probe)
+	r.handOver(lasting, step, err)
+	return step, err
 }
 
 // place waits for a place among the outcomes that are on their way to Redis, for room

@@ -15,7 +15,7 @@ import (
 
 type noVendor struct{ t *testing.T }
 
-func (v noVendor) Do(context.Context, wolkvox.Operation, wolkvox.Request) (wolkvox.Answer, error) {
+func (v noVendor) Do(context.Context, wolkvox.Operation, *wolkvox.Request) (wolkvox.Answer, error) {
 	v.t.Error("a request was sent")
 	return wolkvox.Answer{}, nil
 }

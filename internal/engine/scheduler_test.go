@@ -180,7 +180,7 @@ func (w *scheduled) end(token int, kind ledger.Kind) {
 	if err != nil || step.Status != ledger.Running {
 		w.t.Fatalf("%+v, %v", step, err)
 	}
-	if _, err := w.stack.ledger.Finish(w.t.Context(), step.Attempt, ledger.Outcome{Kind: kind, Slot: ledger.Release}, ledger.Stop, newID(), ""); err != nil {
+	if _, err := w.stack.ledger.Finish(w.t.Context(), &step.Attempt, ledger.Outcome{Kind: kind, Slot: ledger.Release}, ledger.Stop, newID(), ""); err != nil {
 		w.t.Fatal(err)
 	}
 }

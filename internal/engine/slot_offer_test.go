@@ -15,7 +15,7 @@ func TestRunThatIsPutOffPassesItsSlotOfferOn(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.Quota.Slots = 1 }).closing()
 	l, ctx := w.stack.ledger, t.Context()
-	begin := func(name string) ledger.Step {
+	begin := func(name string) *ledger.Step {
 		n, err := (&Producer{stack: w.stack}).prepare(&Call{Server: "0001", Token: "token-1", Chain: name})
 		if err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func TestRunThatIsPutOffPassesItsSlotOfferOn(t *testing.T) {
 		return step
 	}
 	a, x, y := begin("a"), begin("x"), begin("y")
-	step, err := l.Finish(ctx, a.Attempt, ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release}, ledger.Stop, newID(), "")
+	step, err := l.Finish(ctx, &a.Attempt, ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release}, ledger.Stop, newID(), "")
 	if err != nil || step.Woken == nil || step.Woken.Chain != x.Chain {
 		t.Fatalf("%+v, %v", step, err)
 	}

@@ -38,13 +38,13 @@ func (u *unacknowledged) note(err error) int {
 
 // unsent gives back the grant of a step, for which no request is sent since too few replicas have it.
 // The chain comes back after a back-off. A step without a grant stays as it is.
-func (r *runner) unsent(ctx context.Context, step ledger.Step, away string) (ledger.Step, error) {
-	r.handOver(ctx, &step, nil)
+func (r *runner) unsent(ctx context.Context, step *ledger.Step, away string) (*ledger.Step, error) {
+	r.handOver(ctx, step, nil)
 	if step.Status != ledger.Running {
 		step.Woken = nil
 		return step, nil
 	}
-	a := step.Attempt
+	a := &step.Attempt
 	back, err := r.ledger.Finish(ctx, a, ledger.Outcome{
 		Kind: ledger.Late, Slot: ledger.GiveBack, Delay: backOff(1, r.o.RetryMin, r.o.RetryMax), Reason: ReasonNotSent,
 		Err: "not sent: too few replicas of Redis acknowledged the grant",
@@ -53,7 +53,7 @@ func (r *runner) unsent(ctx context.Context, step ledger.Step, away string) (led
 	if err != nil && !errors.As(err, &alone) {
 		return step, err
 	}
-	r.handOver(ctx, &back, nil)
+	r.handOver(ctx, back, nil)
 	back.Woken = nil
 	token, _ := ledger.SplitChainID(a.Chain)
 	r.log.Warn().Str("call", a.CallID()).Str("chain", a.Chain).Str("token_id", token).Msg("call not sent: too few replicas of Redis acknowledged its grant; it comes back")

@@ -337,11 +337,16 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 		return w.runner.putBack(ctx, f)
 	}
 	defer w.places.leave()
-	ctx, span := w.stack.tracer.begin(w.stack.tracer.carried(ctx, t.Headers()), "run", trace.SpanKindConsumer)
-	if span != nil {
-		defer span.End()
-		span.SetAttributes(attribute.String("habilita.chain", f.Chain), attribute.String("habilita.dispatch", f.Number))
+	if w.stack.tracer.off() {
+		return w.runner.run(ctx, f)
 	}
+	return w.runTraced(ctx, t, f)
+}
+
+func (w *Worker) runTraced(ctx context.Context, t *asynq.Task, f ledger.Dispatch) error {
+	ctx, span := w.stack.tracer.begin(w.stack.tracer.carried(ctx, t.Headers()), "run", trace.SpanKindConsumer)
+	defer span.End()
+	span.SetAttributes(attribute.String("habilita.chain", f.Chain), attribute.String("habilita.dispatch", f.Number))
 	return w.runner.run(ctx, f)
 }
 

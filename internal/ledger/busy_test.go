@@ -40,18 +40,18 @@ func TestChainWaitsForAPlaceAtItsServer(t *testing.T) {
 // What leads to a call at a server without a place leaves its chain with the worker, too.
 func TestRunGoesOnToAFullServer(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(h *harness, a Attempt) Step
+		end  func(h *harness, a Attempt) *Step
 		next string
 	}{
-		"the chain's next call": {func(h *harness, a Attempt) Step {
+		"the chain's next call": {func(h *harness, a Attempt) *Step {
 			return h.finish(a, Outcome{Kind: Done}, true)
 		}, tok(1)},
-		"another chain": {func(h *harness, a Attempt) Step {
+		"another chain": {func(h *harness, a Attempt) *Step {
 			h.append("b1", "hold", atServer("0002", calls(tok(2), "", "d")))
 			h.cancelChain(tok(1), Meant{}, false)
 			return h.finishOn(a, Outcome{Kind: Done}, Any)
 		}, tok(2)},
-		"a grant that came when the last place was taken": {func(h *harness, a Attempt) Step {
+		"a grant that came when the last place was taken": {func(h *harness, a Attempt) *Step {
 			h.end(a, Done)
 			h.away = ""
 			return h.finish(h.start(tok(1)), Outcome{Kind: Busy, Slot: GiveBack}, true)

@@ -9,7 +9,7 @@ import (
 )
 
 // giveUp has the head of a chain given up.
-func (h *harness) giveUp(chain string) Step {
+func (h *harness) giveUp(chain string) *Step {
 	h.t.Helper()
 	return h.finish(h.start(chain), Outcome{Kind: GiveUp, Code: "401", Err: "refused"}, true)
 }

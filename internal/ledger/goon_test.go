@@ -62,9 +62,9 @@ func TestRepeatedGoingOnChangesNothing(t *testing.T) {
 					_, err := h.l.Requeue(h.ctx, h.dispatched[id])
 					h.no(err)
 				}
-				var first Step
+				var first *Step
 				for i := range 3 {
-					s, err := h.l.Finish(h.ctx, a, o, Any, "next", "")
+					s, err := h.l.Finish(h.ctx, &a, o, Any, "next", "")
 					h.no(err)
 					h.check()
 					if i == 0 {

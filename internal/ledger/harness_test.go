@@ -200,7 +200,7 @@ func (h *harness) dispatch(chain string) Dispatch {
 	return f
 }
 
-func (h *harness) begin(f Dispatch) Step {
+func (h *harness) begin(f Dispatch) *Step {
 	h.t.Helper()
 	s, err := h.l.Begin(h.ctx, f, h.nonce(), h.away)
 	h.no(err)
@@ -222,7 +222,7 @@ func (h *harness) start(chain string) Attempt {
 	return s.Attempt
 }
 
-func (h *harness) finish(a Attempt, o Outcome, goOn bool) Step {
+func (h *harness) finish(a Attempt, o Outcome, goOn bool) *Step {
 	h.t.Helper()
 	if goOn {
 		return h.finishOn(a, o, Own)
@@ -230,12 +230,12 @@ func (h *harness) finish(a Attempt, o Outcome, goOn bool) Step {
 	return h.finishOn(a, o, Stop)
 }
 
-func (h *harness) finishOn(a Attempt, o Outcome, on GoOn) Step {
+func (h *harness) finishOn(a Attempt, o Outcome, on GoOn) *Step {
 	h.t.Helper()
 	if o.Slot == "" {
 		o.Slot = Release
 	}
-	s, err := h.l.Finish(h.ctx, a, o, on, h.nonce(), h.away)
+	s, err := h.l.Finish(h.ctx, &a, o, on, h.nonce(), h.away)
 	h.no(err)
 	if s.Woken != nil {
 		h.dispatched[s.Woken.Chain] = *s.Woken
@@ -245,7 +245,7 @@ func (h *harness) finishOn(a Attempt, o Outcome, on GoOn) Step {
 }
 
 // end finishes an attempt; the run does not go on.
-func (h *harness) end(a Attempt, kind Kind) Step {
+func (h *harness) end(a Attempt, kind Kind) *Step {
 	h.t.Helper()
 	return h.finish(a, Outcome{Kind: kind}, false)
 }
@@ -331,4 +331,4 @@ func (h *harness) is(have, want any) {
 	}
 }
 
-func why(s Step) string { return string(s.Status) + " " + s.Reason }
+func why(s *Step) string { return string(s.Status) + " " + s.Reason }

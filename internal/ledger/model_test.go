@@ -177,7 +177,7 @@ func (m *model) state(c *modelCall) State {
 }
 
 // granted checks what must hold whenever a request may be sent.
-func (m *model) granted(s Step) {
+func (m *model) granted(s *Step) {
 	if s.Woken != nil {
 		m.dispatches = append(m.dispatches, *s.Woken)
 	}

@@ -43,7 +43,7 @@ type Attempt struct {
 }
 
 // CallID is the id of the attempt's call.
-func (a Attempt) CallID() string {
+func (a *Attempt) CallID() string {
 	token, _ := SplitChainID(a.Chain)
 	return CallID(a.Batch, token, a.Key)
 }
@@ -75,13 +75,13 @@ func FullServer(server string) string { return server + "=full " }
 // passs its slot offer on (Woken). nonce names the attempt and must be new. away are the
 // servers whose calls are put off, each "<server>=<until, ms> "; "" for none. With a
 // *redisconn.NotReplicatedError it returns the step as well: the master has carried it out.
-func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (Step, error) {
+func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (*Step, error) {
 	ctx = redisconn.Acknowledged(ctx)
 	for try := 0; ; try++ {
 		args := append(append([]any{f.Chain, f.Number, nonce}, l.admission.Args()...), away)
 		r, err := l.run(ctx, l.begin, Tag(f.Chain), args...)
 		if r == nil {
-			return Step{}, err
+			return &Step{}, err
 		}
 		s := step(r[0], r.sub(1), f.Chain, nonce)
 		s.Woken = woken(r, 2)
@@ -160,7 +160,7 @@ const (
 // Finish ends an attempt and begins the call that the run may go on with, in the same
 // step, under the nonce next, unless its server is among those that are away (see Begin).
 // All of it is one atomic script. With a *redisconn.NotReplicatedError it returns the step as well.
-func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next, away string) (Step, error) {
+func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, next, away string) (*Step, error) {
 	cool := "0"
 	if o.Cooling.Lift {
 		cool = "lift"
@@ -174,7 +174,7 @@ func (l *Ledger) Finish(ctx context.Context, a Attempt, o Outcome, on GoOn, next
 	args = append(args, away, o.Reason)
 	r, err := l.run(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), args...)
 	if r == nil {
-		return Step{}, err
+		return &Step{}, err
 	}
 	s := step(r[0], r.sub(4), a.Chain, next)
 	s.Due = r.time(3)
@@ -191,8 +191,8 @@ func woken(r reply, i int) *Dispatch {
 }
 
 // step reads the reply of start, given at now.
-func step(now any, r reply, id, nonce string) Step {
-	s := Step{Chain: id, Status: Status(r.str(0)), Now: reply{now}.time(0)}
+func step(now any, r reply, id, nonce string) *Step {
+	s := &Step{Chain: id, Status: Status(r.str(0)), Now: reply{now}.time(0)}
 	switch s.Status {
 	case Deferred:
 		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(1), r.time(2), r.str(3), int(r.int(4))

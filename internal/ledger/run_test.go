@@ -79,7 +79,7 @@ func TestRepeatedCommandsChangeNothing(t *testing.T) {
 		one.Attempt.Used, one.Attempt.Limit = two.Attempt.Used, two.Attempt.Limit
 		h.is(fmt.Sprint(two.Attempt), fmt.Sprint(one.Attempt))
 		for range 2 {
-			s, err := h.l.Finish(h.ctx, one.Attempt, Outcome{Kind: Done, Slot: Release}, Own, "y", "")
+			s, err := h.l.Finish(h.ctx, &one.Attempt, Outcome{Kind: Done, Slot: Release}, Own, "y", "")
 			h.no(err)
 			h.is(fmt.Sprint(s.Status, s.Attempt.Key, s.Attempt.Number), "run=b1")
 			h.check()

@@ -231,7 +231,7 @@ func TestModelOfSlotOffers(t *testing.T) {
 		policies := []string{"hold", "skip", "cancel"}
 		name := func() string { return pick(rt, "chain", []string{"u", "v", "w", "x", "y", "z"}) }
 		batch := func(policy string) string { return fmt.Sprint(policy, batches[policy]) }
-		took := func(s Step) {
+		took := func(s *Step) {
 			if s.Status == Running {
 				running = append(running, s.Attempt)
 			}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http/httptrace"
-	"sync"
 	"testing"
 	"time"
 )
@@ -26,52 +24,25 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func guarded(s *sink) *guardConn {
+func connOf(s *sink) *conn {
 	raw := &countConn{Conn: s}
-	return &guardConn{Conn: raw, raw: raw}
+	return newConn(raw, raw)
 }
 
-func TestGuardLetsOneConnectionWrite(t *testing.T) {
-	var one, two sink
-	c1, c2, a := guarded(&one), guarded(&two), &attempt{writeBy: time.Now().Add(time.Hour)}
-	if _, err := c1.Write([]byte("x")); !errors.Is(err, errNoOwner) {
-		t.Errorf("write without an attempt: %v", err)
+func TestNothingWasWritten(t *testing.T) {
+	broken := sink{fail: net.ErrClosed}
+	if written, err := connOf(&broken).send(t.Context(), []byte("ab"), time.Time{}, false); written || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("written %t, %v", written, err)
 	}
-	c1.arm(a, false)
-	c2.arm(a, true)
-	for range 2 {
-		if n, err := c1.Write([]byte("ab")); n != 2 || err != nil {
-			t.Errorf("%d, %v", n, err)
-		}
-		if n, err := c2.Write([]byte("ab")); n != 0 || !errors.Is(err, errTwice) {
-			t.Errorf("second connection: %d, %v", n, err)
-		}
-	}
-	if !a.end() {
-		t.Error("written, and not known")
-	}
-	if n, err := c1.Write([]byte("ab")); n != 0 || !errors.Is(err, errOver) {
-		t.Errorf("after the end: %d, %v", n, err)
-	}
-	if string(one.got) != "abab" || len(two.got) != 0 {
-		t.Errorf("%q, %q", one.got, two.got)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	var one sink
+	if written, err := connOf(&one).send(over, []byte("ab"), time.Time{}, false); written || !errors.Is(err, context.Canceled) || len(one.got) != 0 {
+		t.Errorf("written %t, %v, %q", written, err, one.got)
 	}
 }
 
-func TestGuardGivesBackWhatWroteNothing(t *testing.T) {
-	broken, one := sink{fail: net.ErrClosed}, sink{}
-	c1, c2, a := guarded(&broken), guarded(&one), &attempt{}
-	c1.arm(a, false)
-	if _, err := c1.Write([]byte("ab")); !errors.Is(err, net.ErrClosed) || a.written() {
-		t.Errorf("%v, written %t", err, a.written())
-	}
-	c2.arm(a, false)
-	if _, err := c2.Write([]byte("ab")); err != nil || !a.end() {
-		t.Error(err)
-	}
-}
-
-func TestGuardRefusesLate(t *testing.T) {
+func TestLateRequestsAreNotWritten(t *testing.T) {
 	for name, by := range map[string]time.Time{
 		"by both clocks":     time.Now().Add(-time.Millisecond),
 		"by the wall clock":  time.Now().Add(-time.Millisecond).Round(0),
@@ -79,34 +50,8 @@ func TestGuardRefusesLate(t *testing.T) {
 		"a long time before": time.Unix(1, 0),
 	} {
 		var one sink
-		c, a := guarded(&one), &attempt{writeBy: by}
-		c.arm(a, false)
-		if n, err := c.Write([]byte("ab")); n != 0 || !errors.Is(err, errLate) || len(one.got) != 0 || a.end() {
-			t.Errorf("%s: %d, %v, %q", name, n, err, one.got)
-		}
-	}
-}
-
-// TestGuardRace: an attempt ends while connections write. Whoever says that nothing
-// was written must be right.
-func TestGuardRace(t *testing.T) {
-	for range 500 {
-		var wg sync.WaitGroup
-		sinks := make([]sink, 3)
-		a := &attempt{}
-		for i := range sinks {
-			c := guarded(&sinks[i])
-			c.arm(a, false)
-			wg.Go(func() { c.Write([]byte("x")) })
-		}
-		written := a.end()
-		wg.Wait()
-		sum := 0
-		for i := range sinks {
-			sum += len(sinks[i].got)
-		}
-		if sum > 1 || (sum == 1) != written {
-			t.Fatalf("%d bytes, written %t", sum, written)
+		if written, err := connOf(&one).send(t.Context(), []byte("ab"), by, false); written || !errors.Is(err, errLate) || len(one.got) != 0 {
+			t.Errorf("%s: written %t, %v, %q", name, written, err, one.got)
 		}
 	}
 }
@@ -139,17 +84,40 @@ func TestWriteBySlowDial(t *testing.T) {
 	}
 }
 
-// held is a context whose request is held up between getting its connection and
-// writing, as in a process that was stopped, until hold returns.
-func held(ctx context.Context, hold func()) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { hold() }})
+// heldConn is a connection whose request is held up between getting it and writing, as in a process
+// that was stopped, until hold returns.
+type heldConn struct {
+	*net.TCPConn
+	hold func()
+}
+
+// SetDeadline is what a request does first with its connection.
+func (c *heldConn) SetDeadline(t time.Time) error {
+	if c.hold != nil {
+		c.hold()
+	}
+	return c.TCPConn.SetDeadline(t)
+}
+
+// heldClient has connections that hold.
+func heldClient(t *testing.T, s *wireServer, hold func()) *Client {
+	t.Helper()
+	return newClient(t, Config{URL: s.url(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &heldConn{TCPConn: c.(*net.TCPConn), hold: hold}, nil
+	}})
 }
 
 func TestWriteByPause(t *testing.T) {
 	for name, warm := range map[string]bool{"new connection": false, "reused connection": true} {
 		t.Run(name, func(t *testing.T) {
 			s := wire(t, reply(answerText(202, success)))
-			c := newClient(t, Config{URL: s.url()})
+			r := testRequest()
+			held := func() {}
+			c := heldClient(t, s, func() { held() })
 			sent := int64(0)
 			if warm {
 				sent++
@@ -157,11 +125,10 @@ func TestWriteByPause(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r := testRequest()
 			r.WriteBy = time.Now().Add(100 * time.Millisecond)
-			ctx := held(t.Context(), func() { <-time.After(time.Until(r.WriteBy)) })
-			ans, err := c.Do(ctx, EnableModule, r)
-			checkEnd(t, ans, err)
+			held = func() { <-time.After(time.Until(r.WriteBy)) }
+			_, err := do(t, c, EnableModule, r)
+			held = func() {}
 			if n := want[*NotSentError](t, err); !n.Late || !errors.Is(err, errLate) {
 				t.Errorf("%#v", n)
 			}
@@ -218,11 +185,10 @@ func TestCancelBeforeWriting(t *testing.T) {
 			for s.readRequest(r) != nil {
 			}
 		})
-		c := newClient(t, Config{URL: s.url()})
 		ctx, cancel := context.WithCancel(t.Context())
-		ans, err := c.Do(held(ctx, cancel), EnableModule, testRequest())
+		c := heldClient(t, s, cancel)
+		ans, err := c.Do(ctx, EnableModule, testRequest())
 		checkEnd(t, ans, err)
-		c.CloseIdle()
 		s.ln.Close()
 		s.wg.Wait() // until the server has read all that came
 		if is[*NotSentError](err) && s.requests.Load() != 0 {

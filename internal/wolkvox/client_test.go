@@ -111,7 +111,7 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 		"more parameters": func(_ *Request, op *Operation) { op.API += "&x=y" },
 	} {
 		r, op := testRequest(), EnableModule
-		change(&r, &op)
+		change(r, &op)
 		_, err := do(t, c, op, r)
 		if n := want[*NotSentError](t, err); n.Late {
 			t.Errorf("%s: %#v", name, n)
@@ -120,13 +120,13 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 	if s.conns.Load() != 0 {
 		t.Errorf("%d connections", s.conns.Load())
 	}
-	_, err := c.Do(t.Context(), EnableModule, Request{})
+	_, err := c.Do(t.Context(), EnableModule, &Request{})
 	var se *ServerError
 	var te *TokenError
 	if !errors.As(err, &se) {
 		t.Errorf("%v", err)
 	}
-	_, err = c.Do(t.Context(), EnableModule, Request{Server: "0042"})
+	_, err = c.Do(t.Context(), EnableModule, &Request{Server: "0042"})
 	if !errors.As(err, &te) {
 		t.Errorf("%v", err)
 	}

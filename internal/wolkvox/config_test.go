@@ -22,7 +22,10 @@ func TestURLTemplates(t *testing.T) {
 			t.Errorf("New(%q): %v", in, err)
 			continue
 		}
-		if got := c.to.url("0042", EnableModule).String(); got != want {
+		head := string(c.to.request(c.to.host("0042"), EnableModule, &Request{Server: "0042"}))
+		path, rest, _ := strings.Cut(strings.TrimPrefix(head, "PUT "), " HTTP/1.1\r\nHost: ")
+		host, _, _ := strings.Cut(rest, "\r\n")
+		if got := c.to.scheme + "://" + host + path; got != want {
 			t.Errorf("%q leads to %s, want %s", in, got, want)
 		}
 	}
@@ -69,12 +72,13 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := c.transport
-	if c.cfg.Timeout != time.Minute || tr.MaxIdleConnsPerHost != 64 || tr.IdleConnTimeout != 4*time.Second {
+	if c.cfg.Timeout != time.Minute || c.idle.most != 64 || c.idle.keep != 4*time.Second {
 		t.Errorf("%+v", c.cfg)
 	}
-	if tr.Proxy != nil || !tr.DisableCompression || tr.Protocols.HTTP2() || tr.Protocols.UnencryptedHTTP2() || !tr.Protocols.HTTP1() {
-		t.Errorf("%+v", tr)
+	for host, want := range map[string]string{"wv0042.wolkvox.com": "wv0042.wolkvox.com:443", "[::1]": "[::1]:443", "localhost:1": "localhost:1"} {
+		if got := c.to.address(host); got != want {
+			t.Errorf("%s is dialled as %s, want %s", host, got, want)
+		}
 	}
 }
 

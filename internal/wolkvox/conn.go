@@ -1,79 +1,158 @@
 package wolkvox
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"net"
+	"net/http"
 	"net/netip"
-	"sync/atomic"
+	"os"
 	"syscall"
 	"time"
 )
 
-var errStale = errors.New("the peer has closed the idle connection")
+var (
+	errStale    = errors.New("the peer has closed the idle connection")
+	errNoAnswer = errors.New("the connection ended before an answer")
+	errLongHead = errors.New("the head of the answer is longer than 64 KiB")
+)
 
-// guardConn is a connection that lets bytes out for an open attempt only. It
-// lies above TLS, so that what it sees is the request and nothing else.
-type guardConn struct {
-	net.Conn
-	raw *countConn
+const (
+	maxHead = 64 << 10
+	// readBuffer has room for an answer as the vendor sends it. A worker has 1,000 connections and more.
+	readBuffer = 1 << 10
+)
 
-	current atomic.Pointer[armed]
+// conn is a connection that makes one request at a time, in the goroutine of its caller.
+type conn struct {
+	net.Conn // TLS, if there is any
+	raw      *countConn
+	in       *bufio.Reader
+	host     string      // of its request
+	left     int64       // bytes that may still be read
+	unhook   func() bool // ends the hold of a request's context on the connection
+	since    time.Time   // when it became idle
 }
 
-// armed is the attempt that a connection works for now.
-type armed struct {
-	attempt *attempt
-	check   bool // reused and nothing written yet: ask whether the peer is still there
+func newConn(c net.Conn, raw *countConn) *conn {
+	to := &conn{Conn: c, raw: raw}
+	to.in = bufio.NewReaderSize(limited{to}, readBuffer)
+	return to
 }
 
-// arm makes c work for a. net/http gives a connection to one request at a time.
-func (c *guardConn) arm(a *attempt, reused bool) {
-	c.current.Store(&armed{attempt: a, check: reused})
-}
+// limited reads no more from a connection than it may.
+type limited struct{ *conn }
 
-// Write writes for the connection's attempt, or refuses and writes nothing.
-func (c *guardConn) Write(p []byte) (int, error) {
-	now := c.current.Load()
-	if now == nil {
-		return 0, errNoOwner
+func (l limited) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, errLongHead
 	}
-	first := !now.attempt.written()
-	if first && now.check && c.raw.stale() {
-		return 0, errStale
-	}
-	if err := now.attempt.begin(c); err != nil {
-		return 0, err
-	}
-	before := c.raw.sent.Load()
-	n, err := c.Conn.Write(p)
-	if err != nil && first && c.raw.sent.Load() == before {
-		now.attempt.undo(c)
-		return 0, err
-	}
+	n, err := l.Conn.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
 	return n, err
+}
+
+// bind ends what the connection does at a time, and when ctx ends.
+func (c *conn) bind(ctx context.Context, until time.Time) {
+	_ = c.SetDeadline(until) // fails if the connection is closed: then the write says so
+	c.unhook = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+}
+
+// unbind ends the hold of the context. If it is false, the context has ended, and the connection is of no more use.
+func (c *conn) unbind() bool { return c.unhook() }
+
+// send writes a request, unless its time has passed. If it fails, written is false only if certainly nothing was
+// written. What remains is the few microseconds between the check of the time and the system call.
+func (c *conn) send(ctx context.Context, text []byte, by time.Time, reused bool) (written bool, err error) {
+	switch {
+	case reused && c.raw.stale():
+		return false, errStale
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case past(by):
+		return false, errLate
+	}
+	before := c.raw.sent
+	_, err = c.Write(text)
+	return err == nil || c.raw.sent != before, err
+}
+
+// await waits for the first byte of an answer.
+func (c *conn) await() error {
+	c.left = maxHead
+	_, err := c.in.Peek(1)
+	if errors.Is(err, io.EOF) {
+		return errNoAnswer
+	}
+	return err
+}
+
+// readHead reads the head of an answer, and passes over interim ones.
+func (c *conn) readHead() (*http.Response, error) {
+	for {
+		resp, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode >= http.StatusOK || resp.StatusCode == http.StatusSwitchingProtocols {
+			c.left = math.MaxInt64 // readBody bounds it
+			return resp, nil
+		}
+	}
+}
+
+// why tells of a connection that was bound to ctx what ended it.
+func why(ctx context.Context, err error) error {
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+}
+
+// past reports whether t is over by the monotonic clock or by the wall clock.
+// The first stands still while a machine is suspended, the second can be set back.
+func past(t time.Time) bool {
+	if t.IsZero() {
+		return false
+	}
+	now := time.Now()
+	return !now.Before(t) || !now.Round(0).Before(t.Round(0))
+}
+
+// earlier is the earlier one; a zero a is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // countConn counts what was given to the kernel, below TLS.
 type countConn struct {
 	net.Conn
-	sent atomic.Int64
+	sent int64
 }
 
 func (c *countConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.sent.Add(int64(n))
+	c.sent += int64(n)
 	return n, err
 }
 
 // stale reports whether an idle connection has an end, an error or an unasked-for
-// byte waiting to be read.
+// byte waiting to be read, or can't be asked.
 func (c *countConn) stale() bool {
 	sc, ok := c.Conn.(syscall.Conn)
 	if !ok {
-		return false
+		return true
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
@@ -84,13 +163,13 @@ func (c *countConn) stale() bool {
 	return err != nil || pending
 }
 
-// dialer makes guarded connections.
+// dialer makes connections.
 type dialer struct {
 	timeout time.Duration // of the whole, TLS included
 	ack     time.Duration
 	local   bool                                                              // this machine only
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
-	tls     *tls.Config
+	tls     *tls.Config                                                       // nil: none
 }
 
 func (d *dialer) control(_, address string, rc syscall.RawConn) error {
@@ -103,66 +182,31 @@ func (d *dialer) control(_, address string, rc syscall.RawConn) error {
 	return rc.Control(func(fd uintptr) { setAckTimeout(fd, d.ack) })
 }
 
-// bound limits a dial to its time-out and to its attempt's WriteBy, and refuses it
-// where the attempt is over or written already (net/http would send it again).
-func (d *dialer) bound(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	until := time.Now().Add(d.timeout)
-	if a := attemptOf(ctx); a != nil {
-		if err := a.refusal(); err != nil {
-			return nil, nil, err
-		}
-		if !a.writeBy.IsZero() && a.writeBy.Before(until) {
-			until = a.writeBy
-		}
-	}
-	ctx, cancel := context.WithDeadline(ctx, until)
-	return ctx, cancel, nil
-}
-
-func (d *dialer) raw(ctx context.Context, network, addr string) (*countConn, error) {
+// connect makes a connection, TLS included, until a time at most.
+func (d *dialer) connect(ctx context.Context, addr string, until time.Time) (*conn, error) {
+	ctx, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(d.timeout), until))
+	defer cancel()
 	dial := d.dial
 	if dial == nil {
 		dial = (&net.Dialer{Control: d.control}).DialContext
 	}
-	conn, err := dial(ctx, network, addr)
+	plain, err := dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return &countConn{Conn: conn}, nil
-}
-
-func (d *dialer) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel, err := d.bound(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	raw, err := d.raw(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	return &guardConn{Conn: raw, raw: raw}, nil
-}
-
-func (d *dialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel, err := d.bound(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	raw, err := d.raw(ctx, network, addr)
-	if err != nil {
-		return nil, err
+	raw := &countConn{Conn: plain}
+	if d.tls == nil {
+		return newConn(raw, raw), nil
 	}
 	cfg := d.tls.Clone()
 	if cfg.ServerName, _, err = net.SplitHostPort(addr); err != nil {
 		_ = raw.Close()
 		return nil, err
 	}
-	conn := tls.Client(raw, cfg)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	over := tls.Client(raw, cfg)
+	if err := over.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("tls handshake: %w", err)
 	}
-	return &guardConn{Conn: conn, raw: raw}, nil
+	return newConn(over, raw), nil
 }

@@ -5,78 +5,205 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http/httptrace"
-	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
 
-// TestDeadIdleNoticed: the connection that an attempt was given dies, and net/http
-// notices, between getting it and writing. net/http gives a PUT up there, though
-// nothing was written; the attempt goes on with another connection.
+// TestDeadIdleNoticed: the connection that an attempt was given dies between getting it and writing. Nothing was
+// written, so the attempt goes on with another connection.
 func TestDeadIdleNoticed(t *testing.T) {
 	for _, op := range []Operation{EnableModule, TokenInfo} {
-		hangUp := make(chan struct{}, 1)
-		s := wire(t, func(s *wireServer, n int64, c *net.TCPConn, r *bufio.Reader) {
-			if s.readRequest(r) == nil {
-				return
-			}
-			c.Write([]byte(answerText(202, success)))
-			if n == 1 {
-				<-hangUp
-			} else {
-				s.readRequest(r)
+		s := wire(t, func(s *wireServer, _ int64, c *net.TCPConn, r *bufio.Reader) {
+			for s.readRequest(r) != nil {
+				c.Write([]byte(answerText(202, success)))
 			}
 		})
-		c := newClient(t, Config{URL: s.url()})
+		var conns []*heldConn
+		c := newClient(t, Config{URL: s.url(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			plain, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			one := &heldConn{TCPConn: plain.(*net.TCPConn)}
+			conns = append(conns, one)
+			return one, nil
+		}})
 		if _, err := do(t, c, op, testRequest()); err != nil {
 			t.Fatal(err)
 		}
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-			if !info.Reused {
-				return
-			}
-			hangUp <- struct{}{}
-			// Until the reading side has closed it.
-			for !errors.Is(info.Conn.SetWriteDeadline(time.Time{}), net.ErrClosed) {
-				runtime.Gosched()
-			}
-		}})
-		ans, err := c.Do(ctx, op, testRequest())
-		checkEnd(t, ans, err)
+		conns[0].hold = func() { _ = conns[0].CloseWrite() }
+		_, err := do(t, c, op, testRequest())
 		if err != nil || s.requests.Load() != 2 || s.conns.Load() != 2 {
 			t.Errorf("%s: %v, %d requests on %d connections", op.method(), err, s.requests.Load(), s.conns.Load())
 		}
 	}
 }
 
-func TestDialBounds(t *testing.T) {
-	d := &dialer{timeout: time.Hour}
-	dial := func(a *attempt) (context.Context, error) {
-		ctx, cancel, err := d.bound(context.WithValue(t.Context(), attemptKey{}, a))
-		if err == nil {
-			cancel()
-		}
-		return ctx, err
+// partConn fails when a part of a request has been written.
+type partConn struct {
+	*net.TCPConn
+	fail bool
+}
+
+func (c *partConn) Write(p []byte) (int, error) {
+	if !c.fail {
+		return c.TCPConn.Write(p)
 	}
-	by := time.Now().Add(time.Minute)
-	ctx, err := dial(&attempt{writeBy: by})
-	if err != nil {
+	n, _ := c.TCPConn.Write(p[:10])
+	return n, net.ErrClosed
+}
+
+// TestPartIsNotSentAgain: of a request that an idle connection took a part of, the outcome is unknown.
+func TestPartIsNotSentAgain(t *testing.T) {
+	s := wire(t, reply(answerText(202, success)))
+	var conns []*partConn
+	c := newClient(t, Config{URL: s.url(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		plain, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		conns = append(conns, &partConn{TCPConn: plain.(*net.TCPConn)})
+		return conns[len(conns)-1], nil
+	}})
+	if _, err := do(t, c, EnableModule, testRequest()); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := ctx.Deadline(); !ok || !got.Equal(by) {
+	conns[0].fail = true
+	_, err := do(t, c, EnableModule, testRequest())
+	if want[*UnknownOutcomeError](t, err); len(conns) != 1 {
+		t.Errorf("%d connections", len(conns))
+	}
+}
+
+// lateConn has its request's context end when the answer has been read.
+type lateConn struct {
+	*net.TCPConn
+	end    func()
+	ended  chan struct{}
+	closed sync.Once
+}
+
+func (c *lateConn) SetDeadline(t time.Time) error {
+	if t.Before(time.Now()) {
+		c.closed.Do(func() { close(c.ended) })
+	}
+	return c.TCPConn.SetDeadline(t)
+}
+
+func (c *lateConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if c.end != nil {
+		c.end()
+		<-c.ended
+	}
+	return n, err
+}
+
+// TestConnectionsThatAreNotUsedAgain: one that a context may still end, and one that brought more than was asked for.
+func TestConnectionsThatAreNotUsedAgain(t *testing.T) {
+	t.Run("its context ended", func(t *testing.T) {
+		s := wire(t, reply(answerText(202, success)))
+		ctx, cancel := context.WithCancel(t.Context())
+		end := cancel
+		c := newClient(t, Config{URL: s.url(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			plain, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &lateConn{TCPConn: plain.(*net.TCPConn), end: end, ended: make(chan struct{})}, nil
+		}})
+		if _, err := c.Do(ctx, EnableModule, testRequest()); err != nil {
+			t.Fatal(err)
+		}
+		end = nil
+		if _, err := do(t, c, EnableModule, testRequest()); err != nil || s.conns.Load() != 2 {
+			t.Errorf("%v, %d connections", err, s.conns.Load())
+		}
+	})
+	t.Run("a second answer", func(t *testing.T) {
+		s := wire(t, reply(answerText(202, success)+answerText(403, success)))
+		c := newClient(t, Config{URL: s.url()})
+		for range 2 {
+			if _, err := do(t, c, EnableModule, testRequest()); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := s.conns.Load(); n != 2 {
+			t.Errorf("%d connections", n)
+		}
+	})
+}
+
+// TestIdleConnectionsGo: what nobody uses is closed after a while, and more than are to be kept at once.
+func TestIdleConnectionsGo(t *testing.T) {
+	ended := make(chan struct{}, 3)
+	s := wire(t, func(s *wireServer, _ int64, c *net.TCPConn, r *bufio.Reader) {
+		if s.readRequest(r) != nil {
+			c.Write([]byte(answerText(202, success)))
+		}
+		s.readRequest(r)
+		ended <- struct{}{}
+	})
+	c := newClient(t, Config{URL: s.url()})
+	c.idle.keep = 20 * time.Millisecond
+	if _, err := do(t, c, EnableModule, testRequest()); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	var kept idleConns
+	kept.most, kept.keep = 1, time.Hour
+	one, two := new(closable), new(closable)
+	kept.put(&conn{Conn: one, host: "h"})
+	kept.put(&conn{Conn: two, host: "h"})
+	if one.closed || !two.closed {
+		t.Errorf("closed: the first %t, the second, beyond what is kept, %t", one.closed, two.closed)
+	}
+	if kept.take("other") != nil || kept.take("h") == nil || kept.take("h") != nil {
+		t.Error("one connection of one host was not taken once")
+	}
+	kept.closeAll()
+}
+
+type closable struct {
+	net.Conn
+	closed bool
+}
+
+func (c *closable) Close() error {
+	c.closed = true
+	return nil
+}
+
+func TestDialBounds(t *testing.T) {
+	errSeen := errors.New("seen")
+	dialled := func(timeout time.Duration, until time.Time) (end time.Time) {
+		d := &dialer{timeout: timeout, dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			end, _ = ctx.Deadline()
+			return nil, errSeen
+		}}
+		if _, err := d.connect(t.Context(), "127.0.0.1:1", until); !errors.Is(err, errSeen) {
+			t.Fatal(err)
+		}
+		return end
+	}
+	by := time.Now().Add(time.Minute)
+	if got := dialled(time.Hour, by); !got.Equal(by) {
 		t.Errorf("until %s, want %s", got, by)
 	}
-	for name, c := range map[string]struct {
-		a    *attempt
-		want error
-	}{
-		"written": {&attempt{owner: &guardConn{}}, errTwice},
-		"late":    {&attempt{writeBy: time.Now(), closed: true}, errLate},
-		"over":    {&attempt{closed: true}, errOver},
-	} {
-		if _, err := dial(c.a); !errors.Is(err, c.want) {
-			t.Errorf("%s: %v", name, err)
-		}
+	if got := dialled(time.Second, by); !got.Before(by) {
+		t.Errorf("until %s, want a second from now", got)
+	}
+	var end time.Time
+	c := newClient(t, Config{URL: "http://127.0.0.1:1", DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		end, _ = ctx.Deadline()
+		return nil, errSeen
+	}})
+	by = time.Now().Add(dialTimeout / 2)
+	r := testRequest()
+	r.WriteBy = by
+	_, err := do(t, c, EnableModule, r)
+	if want[*NotSentError](t, err); !end.Equal(by) {
+		t.Errorf("a dial may take until %s, and the request has to be written by %s", end, by)
 	}
 }

@@ -17,18 +17,15 @@
 //
 // # How that is known
 //
-// Every connection is wrapped, and lets a request through only while its attempt
-// is open: before Request.WriteBy (by the monotonic clock, and by the wall clock
-// too, because the first stands still while a machine is suspended), once, and
-// on one connection. When an attempt ends, it is closed first and judged after,
-// so nothing that net/http still does in the background can reach the wire. What
-// remains is the few microseconds between that check and the system call.
+// An attempt is made by one goroutine, over connections of the package's own: net/http writes and reads
+// in the background, and sends a GET again by itself. A request is written once, to one connection, before
+// Request.WriteBy (by the monotonic clock, and by the wall clock too, because the first stands still while a
+// machine is suspended). What remains is the few microseconds between that check and the system call.
 //
-// net/http goes on to another connection by itself where nothing was written to
-// a reused one that turned out to be dead, and so does Do; that is no second
-// request. Where something was written it is refused, for every method: net/http
-// would send a GET again. On Linux and macOS a reused connection that the peer has
-// closed already is found before it is written to.
+// The attempt goes on to another connection only if the one before was an idle one that turned out to be dead, and
+// nothing was written to it. On Linux and macOS an idle connection that the peer has closed already is found before it
+// is written to. Where that can't be asked (other systems, connections of a dialer that are no sockets) no
+// connection is used twice.
 //
 // # When an answer is complete
 //

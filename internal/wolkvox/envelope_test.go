@@ -137,8 +137,8 @@ func TestRequestPrintsWithoutToken(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		noToken(t, fmt.Sprintf(verb, r))
 		noToken(t, fmt.Sprintf(verb, &r))
-		noToken(t, fmt.Sprintf(verb, []Request{r}))
-		noToken(t, fmt.Sprintf(verb, struct{ R Request }{r}))
+		noToken(t, fmt.Sprintf(verb, []Request{*r}))
+		noToken(t, fmt.Sprintf(verb, struct{ R Request }{*r}))
 	}
 }
 

@@ -36,7 +36,7 @@ func ExampleClient_Do() {
 		return
 	}
 	for _, token := range []string{"good", "bad"} {
-		answer, err := client.Do(context.Background(), wolkvox.EnableModule, wolkvox.Request{
+		answer, err := client.Do(context.Background(), wolkvox.EnableModule, &wolkvox.Request{
 			Server:  server,
 			Token:   token,
 			ID:      "order-7.1",

@@ -112,13 +112,13 @@ func newClient(t *testing.T, cfg Config) *Client {
 	return c
 }
 
-func testRequest() Request {
-	return Request{Server: "0042", Token: testToken, ID: "call-1.1"}
+func testRequest() *Request {
+	return &Request{Server: "0042", Token: testToken, ID: "call-1.1"}
 }
 
 // do makes an attempt and checks what holds for every one: the error is one of the
 // four, and nothing shows the token.
-func do(t *testing.T, c *Client, op Operation, r Request) (Answer, error) {
+func do(t *testing.T, c *Client, op Operation, r *Request) (Answer, error) {
 	t.Helper()
 	ans, err := c.Do(t.Context(), op, r)
 	checkEnd(t, ans, err)

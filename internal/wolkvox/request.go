@@ -32,7 +32,7 @@ const maxIDLen = 200
 
 var errID = fmt.Errorf("request ID is not printable ASCII of at most %d bytes", maxIDLen)
 
-func (r Request) validate() error {
+func (r *Request) validate() error {
 	if !r.Server.canonical() {
 		return &ServerError{Reason: "it is not in canonical form"}
 	}

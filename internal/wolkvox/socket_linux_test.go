@@ -14,12 +14,12 @@ func TestAckTimeoutIsSet(t *testing.T) {
 	}
 	defer ln.Close()
 	d := &dialer{local: true, timeout: time.Minute, ack: 7 * time.Second}
-	conn, err := d.dialPlain(t.Context(), "tcp", ln.Addr().String())
+	conn, err := d.connect(t.Context(), ln.Addr().String(), time.Now().Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	rc, err := conn.(*guardConn).raw.Conn.(syscall.Conn).SyscallConn()
+	rc, err := conn.raw.Conn.(syscall.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,12 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // Nothing is written to an idle connection that its peer has closed: the attempt is as
 // new, and goes on with another one. On a connection that is new nobody asks.
-func TestGuardAsksWhetherAnIdleConnectionLives(t *testing.T) {
+func TestIdleConnectionIsAskedWhetherItLives(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +28,7 @@ func TestGuardAsksWhetherAnIdleConnectionLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw := &countConn{Conn: conn}
-	c, a := &guardConn{Conn: raw, raw: raw}, &attempt{}
+	c := newConn(raw, raw)
 	if raw.stale() {
 		t.Fatal("a living connection is taken for a dead one")
 	}
@@ -35,12 +36,10 @@ func TestGuardAsksWhetherAnIdleConnectionLives(t *testing.T) {
 	for !raw.stale() { // the peer's end is under way
 		runtime.Gosched()
 	}
-	c.arm(a, true)
-	if n, err := c.Write([]byte("ab")); n != 0 || !errors.Is(err, errStale) || a.written() || raw.sent.Load() != 0 {
-		t.Errorf("%d bytes, %v; written %t", n, err, a.written())
+	if written, err := c.send(t.Context(), []byte("ab"), time.Time{}, true); written || !errors.Is(err, errStale) || raw.sent != 0 {
+		t.Errorf("%d bytes, %v; written %t", raw.sent, err, written)
 	}
-	c.arm(a, false)
-	if n, err := c.Write([]byte("ab")); n != 2 || err != nil || !a.written() {
-		t.Errorf("not asked: %d bytes, %v", n, err)
+	if written, err := c.send(t.Context(), []byte("ab"), time.Time{}, false); !written || err != nil || raw.sent != 2 {
+		t.Errorf("not asked: %d bytes, %v", raw.sent, err)
 	}
 }

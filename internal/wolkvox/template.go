@@ -2,6 +2,9 @@ package wolkvox
 
 import (
 	"errors"
+	"fmt"
+	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -18,8 +21,8 @@ var (
 
 // template is a checked Config.URL. Its parts never show a user or password.
 type template struct {
-	scheme, host, path string // host and path may hold the placeholder
-	local              bool   // this machine: nothing else may be dialled
+	scheme, authority, path string // authority and path may hold the placeholder
+	local                   bool   // this machine: nothing else may be dialled
 }
 
 // parseTemplate reads a Config.URL. Its errors do not show the text, which may
@@ -34,7 +37,7 @@ func parseTemplate(s string) (template, error) {
 	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
 		host, path = rest[:i], rest[i:]
 	}
-	t := template{scheme: strings.ToLower(scheme), host: strings.ToLower(host)}
+	t := template{scheme: strings.ToLower(scheme), authority: strings.ToLower(host)}
 	if strings.ContainsAny(rest, "?#@\\") {
 		return template{}, errExtras
 	}
@@ -47,9 +50,9 @@ func parseTemplate(s string) (template, error) {
 	switch {
 	case t.scheme != "http" && t.scheme != "https":
 		return template{}, errTemplate
-	case isLoopback(t.host):
+	case isLoopback(t.authority):
 		t.local = true
-	case t.scheme == "https" && t.host == "wv"+placeholder+vendorDomain && path == "":
+	case t.scheme == "https" && t.authority == "wv"+placeholder+vendorDomain && path == "":
 	default:
 		return template{}, errHost
 	}
@@ -69,12 +72,36 @@ func isLoopback(host string) bool {
 	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
 }
 
-// url is an operation's address on a server.
-func (t template) url(s Server, op Operation) *url.URL {
-	return &url.URL{
-		Scheme:   t.scheme,
-		Host:     strings.ReplaceAll(t.host, placeholder, string(s)),
-		Path:     strings.ReplaceAll(t.path, placeholder, string(s)) + "/api/v2/" + op.script(),
-		RawQuery: "api=" + op.API,
+// host is a server's host, with its port if the template has one.
+func (t template) host(s Server) string {
+	return strings.ReplaceAll(t.authority, placeholder, string(s))
+}
+
+// address is where to dial for a host.
+func (t template) address(host string) string {
+	u := url.URL{Host: host}
+	port := u.Port()
+	switch {
+	case port != "":
+	case t.scheme == "https":
+		port = "443"
+	default:
+		port = "80"
 	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// request is an attempt as it is written. All its parts have been validated. Names are written as in the
+// vendor's documents, not in Go's canonical case.
+func (t template) request(host string, op Operation, r *Request) []byte {
+	path := url.URL{Path: strings.ReplaceAll(t.path, placeholder, string(r.Server)) + "/api/v2/" + op.script()}
+	text := fmt.Appendf(make([]byte, 0, 384), "%s %s?api=%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: habilita\r\nAccept: */*\r\nwolkvox-token: %s\r\n",
+		op.method(), path.EscapedPath(), op.API, host, r.Token)
+	if r.ID != "" {
+		text = fmt.Appendf(text, "X-Request-ID: %s\r\n", r.ID)
+	}
+	if m := op.method(); m == http.MethodPut || m == http.MethodPost {
+		text = append(text, "Content-Length: 0\r\n"...)
+	}
+	return append(text, "\r\n"...)
 }

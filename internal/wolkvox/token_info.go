@@ -20,7 +20,7 @@ type TokenUse struct {
 
 // AskTokenUse makes one request of TokenInfo. Its errors are those of Do; an answer
 // without the count is an [*UnreadableError].
-func (c *Client) AskTokenUse(ctx context.Context, r Request) (TokenUse, error) {
+func (c *Client) AskTokenUse(ctx context.Context, r *Request) (TokenUse, error) {
 	ans, err := c.Do(ctx, TokenInfo, r)
 	if err != nil {
 		return TokenUse{}, err

@@ -180,7 +180,7 @@ func (w *world) attempt(token string, o ledger.Outcome) {
 	if err != nil || s.Status != ledger.Running {
 		w.t.Fatalf("begin: %+v, %v", s, err)
 	}
-	if _, err = w.ledger.Finish(ctx, s.Attempt, o, ledger.Stop, fmt.Sprint("next", w.nonce), ""); err != nil {
+	if _, err = w.ledger.Finish(ctx, &s.Attempt, o, ledger.Stop, fmt.Sprint("next", w.nonce), ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
