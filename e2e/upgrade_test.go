@@ -1,23 +1,31 @@
 package e2e
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
 
-// lastReleaseEnv names the commit or tag of the last release. Without it there is nothing to compare with.
-const lastReleaseEnv = "HABILITA_LAST_RELEASE"
+// lastRelease is the commit that stands for the last release. Until there is one, it is the last commit before the ledger's
+// fields changed. At a release, put its commit here.
+const lastRelease = "28e85adc133f2e410ed7a88f38a0828cbb1de0dd"
+
+// lastReleaseEnv names another commit or tag. requireReleaseEnv, set to 1, fails where the commit can't be had.
+const (
+	lastReleaseEnv    = "HABILITA_LAST_RELEASE"
+	requireReleaseEnv = "HABILITA_REQUIRE_LAST_RELEASE"
+)
 
 // A rolling upgrade, and one that is taken back: workers of the last release and of this one run side by side, and
 // the calls that either enqueued are made, by both.
 func TestLastReleaseSideBySide(t *testing.T) {
-	release := os.Getenv(lastReleaseEnv)
-	if release == "" {
-		t.Skip(lastReleaseEnv + " is not set")
-	}
-	old := buildRelease(t, release)
+	old := buildRelease(t)
 	for _, c := range []struct {
 		name     string
 		from, to func(l *Lab)
@@ -27,7 +35,8 @@ func TestLastReleaseSideBySide(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := New(t)
-			l.StartVendor("--latency=30ms", "--jitter=20ms")
+			l.Set("CALL_TIMEOUT", "20s", "VENDOR_TIMEOUT", "20s", "SHUTDOWN_TIMEOUT", "30s") // no outcome is unknown on a slow machine
+			l.StartVendor("--latency=60ms", "--jitter=20ms")
 			now := l.bin
 			c.from(l)
 			first := Plan{Batch: "first", Rows: Chained(2, Many(20, 20, good))}
@@ -56,31 +65,81 @@ func TestLastReleaseSideBySide(t *testing.T) {
 	}
 }
 
-// buildRelease builds the commands of a commit of this repository.
-func buildRelease(t *testing.T, commit string) Binaries {
+// What a later version wrote is refused by name, by this version and by the last release.
+func TestLaterVersionIsRefused(t *testing.T) {
+	old := buildRelease(t)
+	l := New(t)
+	now := l.bin
+	l.MustEnqueue("bulk", l.File("first.csv", "server,token\n1,token-a\n"))
+	if err := l.Client().Set(t.Context(), "habilita:format:{habilita:naming}", "99", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for name, bin := range map[string]Binaries{"this version": now, "the last release": old} {
+		l.bin = bin
+		w := l.StartWorker()
+		code := w.Wait(Patience)
+		e := l.EnqueueWith([]string{"WOLKVOX_TOKEN", "token-b"}, "", "call", "--server", "1")
+		const says = "later version of habilita"
+		if code != 1 || !strings.Contains(w.Tail(8), says) || e.Exit != 1 || !strings.Contains(e.Stderr, says) {
+			t.Errorf("%s: the worker's exit %d, %s\nenqueue: %s", name, code, w.Tail(8), e)
+		}
+	}
+}
+
+// buildRelease builds the commands of the last release, once.
+func buildRelease(t *testing.T) Binaries {
 	t.Helper()
-	root, err := Root()
+	b, err := builtRelease()
+	if errors.Is(err, errNoRelease) && os.Getenv(requireReleaseEnv) != "1" {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, dir := t.TempDir(), t.TempDir()
-	run := func(in, name string, args ...string) {
-		t.Helper()
+	return b
+}
+
+var errNoRelease = errors.New("the last release is not in the history of this repository (a clone needs all of it)")
+
+var builtRelease = sync.OnceValues(func() (Binaries, error) {
+	commit := cmp.Or(os.Getenv(lastReleaseEnv), lastRelease)
+	root, err := Root()
+	if err != nil {
+		return Binaries{}, err
+	}
+	now, err := Build()
+	if err != nil {
+		return Binaries{}, err
+	}
+	run := func(in, name string, args ...string) error {
 		cmd := exec.Command(name, args...)
 		cmd.Dir = in
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+			return fmt.Errorf("%s %v: %w\n%s", name, args, err, out)
+		}
+		return nil
+	}
+	if err := run(root, "git", "cat-file", "-e", commit+"^{commit}"); err != nil {
+		return Binaries{}, fmt.Errorf("%w: %w", errNoRelease, err)
+	}
+	if buildDir == "" { // Build built nothing
+		if buildDir, err = os.MkdirTemp("", "habilita-lab-"); err != nil {
+			return Binaries{}, err
 		}
 	}
-	archive := filepath.Join(src, "source.tar")
-	run(root, "git", "archive", "-o", archive, commit)
-	run(src, "tar", "xf", archive)
-	run(src, "go", "build", "-o", dir+string(filepath.Separator), "./cmd/worker", "./cmd/enqueue")
-	b := binariesIn(dir)
-	now, err := Build()
-	if err != nil {
-		t.Fatal(err)
+	dir := filepath.Join(buildDir, "last-release")
+	src := filepath.Join(dir, "src")
+	if err := os.MkdirAll(src, 0o755); err != nil {
+		return Binaries{}, err
 	}
+	archive := filepath.Join(dir, "source.tar")
+	if err := run(root, "git", "archive", "-o", archive, commit); err != nil {
+		return Binaries{}, err
+	}
+	if err := run(src, "tar", "xf", archive); err != nil {
+		return Binaries{}, err
+	}
+	b := binariesIn(dir)
 	b.Simulate = now.Simulate
-	return b
-}
+	return b, run(src, "go", "build", "-o", dir+string(filepath.Separator), "./cmd/worker", "./cmd/enqueue")
+})
