@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"habilita/e2e"
+	"habilita/internal/testkit/redistest"
 )
 
 const (
@@ -67,13 +68,14 @@ func withTable(text, table string, some bool, rows []*row) (string, error) {
 	return before + tableBegin + "\n" + table + "\n" + tableEnd + after, nil
 }
 
-// redisVersion is what the server on PATH says of itself, in short.
+// redisVersion is what the server of the tests says of itself, in short.
 func redisVersion() string {
-	out, err := exec.Command("redis-server", "--version").Output()
+	name := filepath.Base(redistest.Program())
+	out, err := exec.Command(redistest.Program(), "--version").Output()
 	for field := range strings.FieldsSeq(string(out)) {
 		if version, ok := strings.CutPrefix(field, "v="); ok && err == nil {
-			return "redis-server " + version
+			return name + " " + version
 		}
 	}
-	return "redis-server of an unknown version"
+	return name + " of an unknown version"
 }

@@ -26,13 +26,18 @@ func missingRights(ctx context.Context, rdb redis.Cmdable, role Role, opened, cl
 		return nil, nil // no transactions here: a proxy, or no Redis
 	}
 	pipe := rdb.Pipeline()
-	begun := pipe.Do(ctx, "multi")
 	asked := map[int]*redis.Cmd{}
-	for i, r := range rights {
-		if r.roles&role != 0 && !slices.Contains([]string{"multi", "discard", "exec"}, r.name) {
-			asked[i] = pipe.Do(ctx, r.probe()...)
+	ask := func(these func(name string) bool) {
+		for i, r := range rights {
+			if r.roles&role != 0 && these(r.name) {
+				asked[i] = pipe.Do(ctx, r.probe()...)
+			}
 		}
 	}
+	// Valkey refuses WATCH in a transaction before it looks at the ACL. DISCARD ends what it watches.
+	ask(func(name string) bool { return name == "watch" })
+	begun := pipe.Do(ctx, "multi")
+	ask(func(name string) bool { return !slices.Contains([]string{"multi", "discard", "exec", "watch"}, name) })
 	pipe.Do(ctx, "discard")
 	exec := pipe.Do(ctx, "exec") // "without MULTI"
 	_, failed := pipe.Exec(ctx)

@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -178,11 +179,11 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 			What:   "appendfsync is no: a crash of the machine may lose up to half a minute of acknowledged calls",
 			Remedy: "`CONFIG SET appendfsync everysec`, and the same in redis.conf"})
 	}
-	if role&Worker != 0 && fields["redis_mode"] != "sentinel" {
+	if role&Worker != 0 && !isSentinel(fields) {
 		found = append(found, unread(fields, info.Err(), conf.Err())...)
 	}
 	// Only what says that it is a Redis, or refuses to say it, is asked for its ACL.
-	if role == 0 || fields["redis_mode"] == "sentinel" || fields["redis_version"] == "" && !noPermission(info.Err()) {
+	if role == 0 || isSentinel(fields) || fields["redis_version"] == "" && !noPermission(info.Err()) {
 		return found, nil
 	}
 	missing, err := missingRights(ctx, rdb, role, opened.Err(), closed.Err())
@@ -207,7 +208,7 @@ func unread(info map[string]string, infoErr, configErr error) (found []Finding) 
 	return found
 }
 
-// judge goes by the fields of INFO; those that are missing are passed over.
+// findingsOf goes by the fields of INFO; those that are missing are passed over.
 func findingsOf(info map[string]string, inCluster bool) (found []Finding) {
 	add := func(l Level, what, remedy string) {
 		found = append(found, Finding{Level: l, What: what, Remedy: remedy})
@@ -215,7 +216,7 @@ func findingsOf(info map[string]string, inCluster bool) (found []Finding) {
 	if v := info["redis_version"]; tooOld(v) {
 		add(Refuse, fmt.Sprintf("Redis is version %s, and %d.%d is needed", v, oldest[0], oldest[1]), "install a newer Redis")
 	}
-	if info["redis_mode"] == "sentinel" {
+	if isSentinel(info) {
 		add(Refuse, "this is a Sentinel, which holds no data", "write redis-sentinel://host:26379/mymaster in REDIS_URL")
 		return found
 	}
@@ -237,6 +238,11 @@ func findingsOf(info map[string]string, inCluster bool) (found []Finding) {
 		add(Warn, "Redis could not write its append-only file the last time", "look for a full disk in its log")
 	}
 	return found
+}
+
+// isSentinel reads the fields of INFO.
+func isSentinel(info map[string]string) bool {
+	return cmp.Or(info["redis_mode"], info["server_mode"]) == "sentinel" // the second one is Valkey's
 }
 
 // tooOld is false for what can't be read as a version.

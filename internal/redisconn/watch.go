@@ -137,7 +137,7 @@ func (w *RestartWatch) onConnect(node string) func(context.Context, *redis.Conn)
 	}
 	return func(ctx context.Context, cn *redis.Conn) error {
 		server, err := askInfo(ctx, cn, "server")
-		if err != nil || server["redis_mode"] == "sentinel" {
+		if err != nil || isSentinel(server) {
 			return err
 		}
 		if server["run_id"] == "" {

@@ -5,4 +5,5 @@
 // is synced every second, in a directory of the test. It ends with its test, and
 // on Linux with the test's process, however that ends. Where there is no
 // redis-server on PATH the test is skipped, or fails if HABILITA_REQUIRE_REDIS=1.
+// HABILITA_REDIS_SERVER=valkey-server runs another server.
 package redistest

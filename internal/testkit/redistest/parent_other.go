@@ -4,5 +4,5 @@ package redistest
 
 import "syscall"
 
-// endWithParent can't be had here: a test that is killed leaves its server.
-func endWithParent() *syscall.SysProcAttr { return nil }
+// apart gives the server a process group of its own. A test that is killed leaves its server.
+func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

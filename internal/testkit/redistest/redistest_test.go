@@ -3,7 +3,11 @@ package redistest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +52,46 @@ func TestServerLife(t *testing.T) {
 	if _, err := os.Stat(s.Dir + "/appendonlydir"); err != nil {
 		t.Error(err)
 	}
+}
+
+// A child that saves ends with its server.
+func TestKillEndsChildren(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it reads /proc")
+	}
+	s := Start(t, "--rdb-key-save-delay", "60000000")
+	c := s.Client()
+	for i := range 100 {
+		c.Set(t.Context(), fmt.Sprint(i), i, 0)
+	}
+	if err := c.BgSave(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually := func(what string, good func() bool) {
+		t.Helper()
+		late := time.After(20 * time.Second)
+		for !good() {
+			select {
+			case <-late:
+				t.Fatal(what, ": not within 20 s")
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}
+	var stat string
+	eventually("the child writes", func() bool {
+		files, _ := filepath.Glob(filepath.Join(s.Dir, "temp-*.rdb"))
+		for _, f := range files {
+			pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(f), "temp-"), ".")
+			stat = filepath.Join("/proc", pid, "stat")
+		}
+		return stat != ""
+	})
+	s.Kill()
+	eventually("the child has ended", func() bool {
+		text, err := os.ReadFile(stat)
+		return err != nil || strings.Contains(string(text), ") Z ")
+	})
 }
 
 func TestBoth(t *testing.T) {

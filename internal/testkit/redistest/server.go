@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,12 @@ type Server struct {
 	done    chan struct{} // closed when proc has ended
 }
 
+// programEnv names another program than redis-server, on PATH or by its path, as Valkey's.
+const programEnv = "HABILITA_REDIS_SERVER"
+
+// Program is the server that tests run.
+func Program() string { return cmp.Or(os.Getenv(programEnv), "redis-server") }
+
 // Place is a host of its own that a server can run on.
 type Place struct {
 	IP     string
@@ -69,11 +76,11 @@ func Start(tb testing.TB, args ...string) *Server {
 func (s *Server) begin() {
 	s.tb.Helper()
 	var err error
-	if s.bin, err = exec.LookPath("redis-server"); err != nil {
+	if s.bin, err = exec.LookPath(Program()); err != nil {
 		if os.Getenv("HABILITA_REQUIRE_REDIS") == "1" {
-			s.tb.Fatal("HABILITA_REQUIRE_REDIS=1, and there is no redis-server on PATH")
+			s.tb.Fatal("HABILITA_REQUIRE_REDIS=1: ", err)
 		}
-		s.tb.Skip("there is no redis-server on PATH")
+		s.tb.Skip("no server: ", err)
 	}
 	s.tb.Cleanup(s.Kill)
 	for range portTries {
@@ -105,11 +112,12 @@ func (s *Server) Client() *redis.Client {
 	return c
 }
 
-// Kill ends the server as a crash does (SIGKILL), and waits for it. Up to a
+// Kill ends the server as a crash does (SIGKILL), its children too, and waits for it. Up to a
 // second of writes may be lost. Without a running server it does nothing.
 func (s *Server) Kill() {
 	if s.proc != nil {
-		_ = s.proc.Kill()
+		// A child that outlives it writes into a directory that the test deletes.
+		_ = syscall.Kill(-s.proc.Pid, syscall.SIGKILL)
 		<-s.done
 		s.proc = nil
 	}
@@ -167,7 +175,7 @@ func (s *Server) launch() error {
 		line = append(slices.Clone(s.at.Within), line...)
 	}
 	cmd := exec.Command(line[0], line[1:]...)
-	cmd.SysProcAttr = endWithParent()
+	cmd.SysProcAttr = apart()
 	started, done := make(chan error), make(chan struct{})
 	go func() {
 		// The signal at the parent's end is bound to the thread that starts the
