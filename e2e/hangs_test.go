@@ -18,16 +18,18 @@ func TestMasterHangs(t *testing.T) {
 	for _, c := range takeovers {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			url, hangs, replicas := c.start(t)
-			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: 5 * time.Millisecond})
+			url, hangs, replicas, watch := c.start(t)
+			// A chain takes 5 s at least: no machine has made all calls before the master hangs.
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: 200 * time.Millisecond})
 			in := StartInside(t, url, sim.URL, engine.WorkerOptions{})
 			ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
 			defer cancel()
-			const tokens, each = 200, 50
+			const tokens, each = 200, 25
+			asked := replicas[0].Client()
 			there := map[string]bool{} // the tokens that the master has
 			for n := range tokens {
 				token := fmt.Sprint("token-", n)
-				slot, err := replicas[0].Client().ClusterKeySlot(ctx, "{"+ledger.Tag(in.Producer.TokenID(engine.Token(token)))+"}").Result()
+				slot, err := asked.ClusterKeySlot(ctx, "{"+ledger.Tag(in.Producer.TokenID(engine.Token(token)))+"}").Result()
 				there[token] = err != nil || slot < 16384/3
 			}
 			sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(engine.Call, error) bool) {
@@ -43,7 +45,11 @@ func TestMasterHangs(t *testing.T) {
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes > tokens }); err != nil {
 				t.Fatal(err)
 			}
-			hangs.Pause() // at once: most calls are still to be made
+			for _, r := range replicas {
+				r.CatchUp(hangs) // what was enqueued outlives the take-over
+			}
+			watch()
+			hangs.Pause() // most calls are still to be made
 			promoted := awaitPromotion(t, replicas)
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return firstSince(a, there, promoted) > 0 }); err != nil {
 				t.Fatal(err)

@@ -15,26 +15,41 @@ import (
 )
 
 // takeovers are primaries with two replicas. One takes over when the primary is gone, and the other
-// acknowledges what that one writes.
+// acknowledges what that one writes. A silent primary is taken for dead after a second once watch was called, and
+// after half a minute before: on a slow machine, too, it is the one that the test ends.
 var takeovers = []struct {
 	name  string
-	start func(t *testing.T) (url string, dies *redistest.Server, replicas []*redistest.Server)
+	start func(t *testing.T) (url string, dies *redistest.Server, replicas []*redistest.Server, watch func())
 }{
-	{"cluster", func(t *testing.T) (string, *redistest.Server, []*redistest.Server) {
+	{"cluster", func(t *testing.T) (string, *redistest.Server, []*redistest.Server, func()) {
 		url, nodes := redistest.StartCluster(t, 3)
 		all := nodes
 		for _, master := range []*redistest.Server{nodes[0], nodes[0], nodes[1], nodes[2]} {
 			all = append(all, redistest.StartReplica(t, all, master))
 		}
-		return url, nodes[0], all[len(nodes) : len(nodes)+2]
+		patience := func(ms string) {
+			for _, s := range all {
+				if err := s.Client().ConfigSet(t.Context(), "cluster-node-timeout", ms).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		patience("30000")
+		return url, nodes[0], all[len(nodes) : len(nodes)+2], func() { patience("1000") }
 	}},
-	{"sentinel", func(t *testing.T) (string, *redistest.Server, []*redistest.Server) {
+	{"sentinel", func(t *testing.T) (string, *redistest.Server, []*redistest.Server, func()) {
 		master, replicas := redistest.Start(t), []*redistest.Server{redistest.Start(t), redistest.Start(t)}
 		for _, r := range replicas {
 			r.Follow(master)
 		}
-		url, _ := redistest.StartSentinel(t, master)
-		return url, master, replicas
+		url, s := redistest.StartSentinel(t, master)
+		patience := func(ms string) {
+			if err := s.Client().Do(t.Context(), "sentinel", "set", "mymaster", "down-after-milliseconds", ms).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		patience("30000")
+		return url, master, replicas, func() { patience("1000") }
 	}},
 }
 
@@ -44,8 +59,8 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 	for _, c := range takeovers {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			url, dies, replicas := c.start(t)
-			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: 20 * time.Millisecond})
+			url, dies, replicas, watch := c.start(t)
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: 100 * time.Millisecond})
 			metrics := prom.NewRegistry()
 			in := StartInside(t, url, sim.URL, engine.WorkerOptions{
 				Options: engine.Options{WaitReplicas: 1}, Metrics: metrics, CallTimeout: 9 * time.Second, VendorTimeout: 9 * time.Second,
@@ -77,6 +92,7 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes > tokens }); err != nil {
 				t.Fatal(err)
 			}
+			watch()
 			// From now on no replica gets anything.
 			for _, r := range replicas {
 				r.Pause()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPlainPayloadHasTheSizeThatIsToBeBeaten(t *testing.T) {
@@ -50,6 +51,22 @@ func TestParseRefusesWhatItCannotDo(t *testing.T) {
 	for _, args := range [][]string{{"-n", "0"}, {"-scale", "0"}, {"-only", "("}, {"more"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%q was taken", args)
+		}
+	}
+}
+
+// At every minute there is a zone whose day opens soon.
+func TestSoonMidnight(t *testing.T) {
+	for now := time.Date(2026, 11, 29, 0, 0, 7, 5, time.UTC); now.Day() == 29; now = now.Add(time.Minute) {
+		name, guard, opens := soonMidnight(now)
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := opens.In(zone)
+		since := time.Duration(in.Hour())*time.Hour + time.Duration(in.Minute())*time.Minute + time.Duration(in.Second())*time.Second
+		if since != guard || guard < time.Second || guard >= time.Hour || opens.Before(now) || opens.Sub(now) > 3*time.Minute {
+			t.Errorf("%s: %s opens %s, guard %s", now, name, in, guard)
 		}
 	}
 }
