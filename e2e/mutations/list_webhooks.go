@@ -23,6 +23,19 @@ var webhookMutations = []mutation{
 		"./internal/webhook", "TestTellOnce",
 	},
 	{
+		"webhooks are told once", "what was told while all batches were looked at is forgotten",
+		in("internal/webhook/batches.go", `	return t.forget(ctx, "b:", gone)`, `	if gone, err = t.marked(ctx, "b:"); err != nil {
+		return err
+	}
+	return t.forget(ctx, "b:", gone)`),
+		"./internal/webhook", "TestMarksOfWhatIsGoneGo",
+	},
+	{
+		"webhooks are told once", "what was told of schedules that are gone is kept for ever",
+		in("internal/webhook/teller.go", `t.forget(ctx, "s:", gone)`, "error(nil)"),
+		"./internal/webhook", "TestMarksOfWhatIsGoneGo",
+	},
+	{
 		"webhooks are told again when a batch settles again", "a batch that was told is never told again",
 		in("internal/webhook/judge.go", "at != m.settled {", "m.settled == 0 {"),
 		"./internal/webhook", "TestJudgeBatch/it_has_settled_again",

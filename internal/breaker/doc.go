@@ -1,4 +1,4 @@
-// Package health knows how the vendor's servers are, from what all workers see: how many
+// Package breaker knows how the vendor's servers are, from what all workers see: how many
 // requests failed, and whether a server is down. Calls to a server that is down are put
 // off, so that they spend no attempts, and it is probed gently.
 //

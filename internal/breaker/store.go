@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -100,18 +99,18 @@ func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerHealth, err
 	if now.IsZero() {
 		var err error
 		if now, err = s.rdb.Time(ctx).Result(); err != nil {
-			return nil, fmt.Errorf("health: %w", err)
+			return nil, fmt.Errorf("breaker: %w", err)
 		}
 	}
 	all, err := s.rdb.HGetAll(ctx, s.key).Result()
 	if err != nil {
-		return nil, fmt.Errorf("health: %w", err)
+		return nil, fmt.Errorf("breaker: %w", err)
 	}
 	out := make([]ServerHealth, 0, len(all))
 	for name, text := range all {
 		var k kept
 		if err := json.Unmarshal([]byte(text), &k); err != nil {
-			return nil, fmt.Errorf("health: state of server %s: %w", name, err)
+			return nil, fmt.Errorf("breaker: state of server %s: %w", name, err)
 		}
 		h := ServerHealth{Server: name, State: k.State, Since: millis(k.Since), InARow: int(k.Run)}
 		if k.State != Closed {
@@ -141,7 +140,7 @@ func millis(ms float64) time.Time {
 func (s *Store) Lift(ctx context.Context, server string) (wasOpen bool, err error) {
 	n, err := s.lift.Run(ctx, s.rdb, []string{s.key}, server).Int()
 	if err != nil {
-		return false, fmt.Errorf("health: %w", err)
+		return false, fmt.Errorf("breaker: %w", err)
 	}
 	if n < 0 {
 		return false, fmt.Errorf("%w: %q", ErrUnknownServer, server)
@@ -171,10 +170,10 @@ func (s *Store) tell(ctx context.Context, all map[string]*seen) ([]Switched, err
 	}
 	r, err := s.report.Run(ctx, s.rdb, []string{s.key}, args...).StringSlice()
 	if err != nil {
-		return nil, fmt.Errorf("health: %w", err)
+		return nil, fmt.Errorf("breaker: %w", err)
 	}
 	var out []Switched
-	for i := 1; i+1 < len(r); i += 2 {
+	for i := 0; i+1 < len(r); i += 2 {
 		out = append(out, Switched{r[i], State(r[i+1])})
 	}
 	return out, nil
@@ -188,9 +187,6 @@ func bit(b bool) string {
 }
 
 func (s *Store) ask(ctx context.Context, server string, lasts time.Duration) (given bool, err error) {
-	r, err := s.probe.Run(ctx, s.rdb, []string{s.key}, server, lasts.Milliseconds()).Slice()
-	if err != nil || len(r) != 2 {
-		return false, errors.Join(err)
-	}
-	return fmt.Sprint(r[1]) == strconv.Itoa(1), nil
+	n, err := s.probe.Run(ctx, s.rdb, []string{s.key}, server, lasts.Milliseconds()).Int()
+	return n == 1, err
 }

@@ -267,7 +267,7 @@ func TestCallThatJoinsIsNoCanary(t *testing.T) {
 		// It joins behind the call of a canary, and is open, or given up, or put off.
 		enqueue := func(w *canaryWorld, joins Call, outcomes ...ledger.Outcome) (c Canaries, err error) {
 			joins.Server, joins.Batch = "1", "b"
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), soon)
 			defer cancel()
 			_, err = w.p.EnqueueBatch(ctx, "b", callsOf(10), Canary(2), OnCanary(func(now Canaries) {
 				if c = now; len(outcomes) == 0 {

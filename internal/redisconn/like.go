@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -46,9 +47,9 @@ func likeClient(c *redis.Options, o Options) *redis.Options {
 		Network: c.Network, Addr: c.Addr, Dialer: c.Dialer, DB: c.DB, Protocol: c.Protocol, TLSConfig: c.TLSConfig,
 		Username: c.Username, Password: c.Password, CredentialsProvider: c.CredentialsProvider,
 		CredentialsProviderContext: c.CredentialsProviderContext, StreamingCredentialsProvider: c.StreamingCredentialsProvider,
-		ClientName: pick(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
-		DialTimeout: pick(o.DialTimeout, c.DialTimeout), ReadTimeout: pick(o.ReadTimeout, c.ReadTimeout),
-		WriteTimeout: pick(o.WriteTimeout, pick(o.ReadTimeout, c.WriteTimeout)), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
+		ClientName: cmp.Or(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
+		DialTimeout: cmp.Or(o.DialTimeout, c.DialTimeout), ReadTimeout: cmp.Or(o.ReadTimeout, c.ReadTimeout),
+		WriteTimeout: cmp.Or(o.WriteTimeout, o.ReadTimeout, c.WriteTimeout), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
 		OnConnect:                both(c.OnConnect, o.Watch.onConnect(TheNode)),
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
@@ -59,9 +60,9 @@ func likeCluster(c *redis.ClusterOptions, o Options) *redis.ClusterOptions {
 		Addrs: c.Addrs, Dialer: c.Dialer, Protocol: c.Protocol, TLSConfig: c.TLSConfig,
 		Username: c.Username, Password: c.Password, CredentialsProvider: c.CredentialsProvider,
 		CredentialsProviderContext: c.CredentialsProviderContext, StreamingCredentialsProvider: c.StreamingCredentialsProvider,
-		ClientName: pick(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
-		DialTimeout: pick(o.DialTimeout, c.DialTimeout), ReadTimeout: pick(o.ReadTimeout, c.ReadTimeout),
-		WriteTimeout: pick(o.WriteTimeout, pick(o.ReadTimeout, c.WriteTimeout)), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
+		ClientName: cmp.Or(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
+		DialTimeout: cmp.Or(o.DialTimeout, c.DialTimeout), ReadTimeout: cmp.Or(o.ReadTimeout, c.ReadTimeout),
+		WriteTimeout: cmp.Or(o.WriteTimeout, o.ReadTimeout, c.WriteTimeout), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
 		OnConnect:                  c.OnConnect,
 		ClusterStateReloadInterval: followCluster,
 		MaintNotificationsConfig:   &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},

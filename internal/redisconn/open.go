@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -73,11 +74,11 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 		Username:      t.user,
 		Password:      t.password,
 		DB:            t.db,
-		ClientName:    pick(t.clientName, pick(o.ClientName, "habilita")),
+		ClientName:    cmp.Or(t.clientName, o.ClientName, "habilita"),
 		PoolSize:      max(t.poolSize, o.PoolSize),
-		DialTimeout:   pick(t.dial, o.DialTimeout),
-		ReadTimeout:   pick(t.read, o.ReadTimeout),
-		WriteTimeout:  pick(t.write, o.WriteTimeout),
+		DialTimeout:   cmp.Or(t.dial, o.DialTimeout),
+		ReadTimeout:   cmp.Or(t.read, o.ReadTimeout),
+		WriteTimeout:  cmp.Or(t.write, o.WriteTimeout),
 		MaxRetries:    o.MaxRetries,
 		DialerRetries: 1,
 		// Notices of a managed service's maintenance: a handshake command that
@@ -125,14 +126,6 @@ func (t *target) clusterOptions(o Options) *redis.ClusterOptions {
 		}
 	}
 	return opt
-}
-
-func pick[T comparable](first, second T) T {
-	var zero T
-	if first != zero {
-		return first
-	}
-	return second
 }
 
 // DetachHook is a go-redis hook that runs every command and pipeline without the

@@ -29,8 +29,11 @@ func (t *Teller) saw(batch string) {
 }
 
 func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error {
+	gone, err := t.marked(ctx, "b:")
+	if err != nil {
+		return err
+	}
 	var part []control.Status
-	alive := map[string]bool{}
 	flush := func() error {
 		err := t.tellBatches(ctx, part, now, since)
 		part = part[:0]
@@ -40,7 +43,7 @@ func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error 
 		if err != nil {
 			return errors.Join(err, flush())
 		}
-		alive[batchField(s.Batch)] = true
+		delete(gone, batchField(s.Batch))
 		if part = append(part, s); len(part) == 200 {
 			if err := flush(); err != nil {
 				return err
@@ -50,32 +53,41 @@ func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error 
 	if err := flush(); err != nil {
 		return err
 	}
-	return t.forget(ctx, alive)
+	return t.forget(ctx, "b:", gone)
 }
 
-// forget removes the marks of batches that are gone, once in a while.
-func (t *Teller) forget(ctx context.Context, alive map[string]bool) error {
-	if time.Since(t.tidy) < tidyEvery {
-		return nil
+// marked are the marks of a kind, once in a while; nil: it is not time yet. Whoever lists then what there is
+// finds those of what is gone.
+func (t *Teller) marked(ctx context.Context, kind string) (map[string]string, error) {
+	if time.Since(t.tidied[kind]) < tidyEvery {
+		return nil, nil
 	}
-	key := t.outbox.prefix + "told"
+	all := map[string]string{}
 	for cursor := uint64(0); ; {
-		kv, next, err := t.rdb.HScan(ctx, key, cursor, "b:*", 1000).Result()
+		kv, next, err := t.rdb.HScan(ctx, t.outbox.prefix+"told", cursor, kind+"*", 1000).Result()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for i := 0; i+1 < len(kv); i += 2 {
-			if !alive[kv[i]] {
-				if err := t.rdb.HDel(ctx, key, kv[i]).Err(); err != nil {
-					return err
-				}
-			}
+			all[kv[i]] = kv[i+1]
 		}
 		if cursor = next; cursor == 0 {
-			t.tidy = time.Now()
-			return nil
+			return all, nil
 		}
 	}
+}
+
+// forget removes marks, unless they changed: what was gone has come again then.
+func (t *Teller) forget(ctx context.Context, kind string, gone map[string]string) error {
+	for field, was := range gone {
+		if _, _, err := t.outbox.Tell(ctx, Mark{Field: field, Was: was}, nil, nil); err != nil {
+			return err
+		}
+	}
+	if gone != nil {
+		t.tidied[kind] = time.Now()
+	}
+	return nil
 }
 
 // lookAtHints looks at the batches of calls that this worker made.

@@ -45,9 +45,10 @@ type Teller struct {
 	log       zerolog.Logger
 	me        string
 
+	tidied map[string]time.Time // kind of marks -> when those of what is gone were removed
+
 	mu    sync.Mutex
 	hints map[string]hint
-	tidy  time.Time // last removal of marks
 }
 
 func (t *Teller) run(ctx context.Context) {
@@ -157,6 +158,10 @@ type runData struct {
 }
 
 func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
+	gone, err := t.marked(ctx, "s:")
+	if err != nil {
+		return err
+	}
 	all, _, unread := t.schedules.All(ctx)
 	if some := new(schedule.UnreadError); unread != nil && !errors.As(unread, &some) {
 		return unread
@@ -164,6 +169,12 @@ func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
 	fields := make([]string, len(all))
 	for i, s := range all {
 		fields[i] = "s:" + s.ID
+		delete(gone, fields[i])
+	}
+	if unread == nil {
+		if err := t.forget(ctx, "s:", gone); err != nil {
+			return err
+		}
 	}
 	marks, err := t.outbox.Marks(ctx, fields...)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -55,7 +56,7 @@ func New(o Options) (*Webhooks, error) {
 		outbox: outbox, rdb: o.Redis, control: o.Control, servers: breaker.New(o.Redis, o.Prefix, breaker.Trip{}),
 		schedules: schedule.NewStore(o.Redis, o.Prefix), receivers: receivers, types: types, metrics: m, log: o.Log, me: rand.Text(),
 	}
-	t.hints = map[string]hint{}
+	t.hints, t.tidied = map[string]hint{}, map[string]time.Time{}
 	for _, r := range receivers {
 		t.ids = append(t.ids, r.ID)
 	}

@@ -2,12 +2,12 @@
 -- ask one gets it. Leave that was not used ends by itself.
 -- KEYS[1] the hash of servers
 -- ARGV[1] server  [2] how long the leave lasts, ms
--- Reply: {now ms, 1 where it is given}
+-- Reply: 1 if it is given, 0 if not
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local raw = redis.call('HGET', KEYS[1], ARGV[1])
 local s = raw and cjson.decode(raw)
-if not s or s.state == 'closed' or now < s.next then return { string.format('%.0f', now), 0 } end
+if not s or s.state == 'closed' or now < s.next then return 0 end
 s.state, s.next = 'half_open', now + tonumber(ARGV[2])
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(s))
-return { string.format('%.0f', now), 1 }
+return 1

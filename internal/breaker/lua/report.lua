@@ -4,10 +4,10 @@
 -- ARGV[3] distance to the first probe, ms  [4] the greatest distance, ms
 -- then for each server: name, requests, failures, failures since its last answer,
 --   1 where it answered, chains that failed since (spaces between), 1 where a probe failed
--- Reply: {now ms, then server, 'open' or 'closed', for each that switched}
+-- Reply: {server, 'open' or 'closed', for each that switched}
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local reply = { string.format('%.0f', now) }
+local reply = {}
 local WINDOW = 300000 -- requests are counted for this window and the one before
 
 local function union(a, b)
