@@ -305,7 +305,7 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 		fields[i] = pipe.HGetAll(ctx, p+"chain:"+id)
 		since[i] = pipe.ZScore(ctx, p+"held", id)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := failure(pipe.Exec(ctx)); err != nil {
 		return nil, err
 	}
 	heads := l.rdb.Pipeline()
@@ -339,7 +339,7 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 	if len(cmds) == 0 {
 		return nil, nil
 	}
-	if _, err := heads.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := failure(heads.Exec(ctx)); err != nil {
 		return nil, err
 	}
 	for i := range out {

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -32,7 +31,7 @@ func (l *Ledger) Sample(ctx context.Context, tags []string, each int) (Sample, e
 		}
 		delayed = append(delayed, pipe.ZRangeWithScores(ctx, l.bucket(tag)+"delayed", 0, int64(each)-1))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return Sample{}, err
 	}
 	var ids []string

@@ -63,7 +63,7 @@ func (l *Ledger) scheduled(ctx context.Context, page []redis.Z) ([]Scheduled, er
 		token, batch, key := member(z)
 		cmds[i] = pipe.HGet(ctx, l.bucket(Tag(token))+"calls:"+batch, token+key)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := failure(pipe.Exec(ctx)); err != nil {
 		return nil, err
 	}
 	out := make([]Scheduled, 0, len(page))

@@ -95,6 +95,20 @@ func Unread(err error) (*UnreadError, bool) {
 // each may take as long as the client's time-outs.
 const mostFailures = 8
 
+// failure is the first error of a pipeline, or of one of its commands, that is not of a key or field
+// that is not there.
+func failure(cmds []redis.Cmder, err error) error {
+	if !errors.Is(err, redis.Nil) {
+		return err
+	}
+	for _, c := range cmds {
+		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
+}
+
 // tell gives the commands of a pipeline its error if none of them has one: a go-redis that
 // reached no server at all tells so of the pipeline alone.
 func tell(cmds []redis.Cmder, err error) {
