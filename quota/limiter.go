@@ -125,7 +125,7 @@ func (l *Limiter) Freeze(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in.HoldUntil(in.Now().Add(in.Settings().Lease))
+	in.FreezeUntil(in.Now().Add(in.Settings().Lease))
 	return nil
 }
 

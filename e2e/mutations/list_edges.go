@@ -103,6 +103,11 @@ var receiptMutations = []mutation{
 		"./internal/ledger", "TestFullRedis/redis",
 	},
 	{
+		"what can't be read is told", "an error behind what is not there is none",
+		in("internal/ledger/unread.go", "	if !errors.Is(err, redis.Nil) {\n		return err\n	}\n", "	if errors.Is(err, redis.Nil) {\n		return nil\n	}\n"),
+		"./internal/ledger", "TestWhatCantBeReadIsTold",
+	},
+	{
 		"past times", "one before 1970 is sent as it is",
 		in("internal/ledger/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls/redis",

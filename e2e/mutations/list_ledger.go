@@ -69,17 +69,17 @@ var ledgerMutations = []mutation{
 	{
 		"quarantine of unknown outcomes", "the slot is freed in the ledger",
 		in(finishLua, "if slot == 'release' then", "if slot ~= 'back' then"),
-		chainPkg, "TestUnknownOutcomeSilencesTheChain",
+		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",
 	},
 	{
 		"wait of a chain after an unknown outcome", "a grant does not look at it",
 		in(ledgerLua, "if quarantine > now then", "if false then"),
-		chainPkg, "TestUnknownOutcomeSilencesTheChain",
+		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",
 	},
 	{
 		"wait of a chain after an unknown outcome", "it is not written down",
 		in(finishLua, "redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)", ""),
-		chainPkg, "TestUnknownOutcomeSilencesTheChain",
+		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",
 	},
 	{
 		"wait of a chain after an unknown outcome", "the call comes back before its lease ends",
@@ -94,7 +94,7 @@ var ledgerMutations = []mutation{
 	{
 		"attempts are counted before the request", "they are not counted at the grant",
 		in(ledgerLua, "c.a = tonumber(c.a or 0) + 1", "c.a = tonumber(c.a or 0)"),
-		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
+		chainPkg, "TestLostRunIsDispatchedAgainAndGivenUp",
 	},
 	{
 		"one call for each id", "a known call is appended again",
@@ -203,18 +203,18 @@ var recoveryMutations = []mutation{
 	{
 		"a call whose worker was lost", "nobody takes it up when its lease has ended",
 		in(dispatchLua, "  elseif c.s == 'x' and not lives(c) then\n", "  elseif c.s == 'x' and not lives(c) then\n    redis.call('ZREM', DUE, id)\n  elseif false then\n"),
-		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
+		chainPkg, "TestLostRunIsDispatchedAgainAndGivenUp",
 	},
 	{
 		"a call whose worker was lost", "it is tried without end",
 		in(dispatchLua, "elseif tonumber(c.a) >= tonumber(ARGV[3]) then", "elseif false then"),
-		chainPkg, "TestLostRunIsFedAgainAndGivenUp",
+		chainPkg, "TestLostRunIsDispatchedAgainAndGivenUp",
 	},
 	{
 		"a dispatch that nobody began", "it is not dispatched again",
 		in(baseLua, "redis.call('ZADD', DUE, now + DISPATCH_GRACE * 2 ^ math.min(missed, 5), c.id)",
 			"redis.call('ZADD', DUE, now + 2 ^ 40, c.id)"),
-		chainPkg, "TestFedButNotBegun",
+		chainPkg, "TestDispatchedButNotBegun",
 	},
 	{
 		"dispatch number in the TaskID", "the task of a dispatch has the id of the one before",

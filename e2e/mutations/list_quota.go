@@ -80,9 +80,9 @@ var quotaMutations = []mutation{
 		quotaPkg, "TestMiniredis/give_back",
 	},
 	{
-		"hold after a restart of Redis", "grants do not look at it",
+		"grant freeze after a restart of Redis", "grants do not look at it",
 		in(quotaLua, "  if now < thaws then return refuse('restart', thaws, now) end\n", ""),
-		quotaPkg, "TestMiniredis/hold",
+		quotaPkg, "TestMiniredis/freeze",
 	},
 	{
 		"wake of the longest waiter", "the one who came last is woken",

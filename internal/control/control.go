@@ -40,7 +40,7 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
 	}})
 	return &Control{
-		ledger: l, batches: ledger.NewBatches(rdb, prefix, ledger.Buckets), limiter: limiter,
+		ledger: l, batches: ledger.NewBatches(rdb, prefix), limiter: limiter,
 		schedules: schedule.NewStore(rdb, prefix), audit: NewAuditLog(rdb, prefix),
 	}, nil
 }

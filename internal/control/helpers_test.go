@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 		Library: quota.Library(), Args: func() []any { return settings.Args(start, time.Time{}) },
 	}})
 	return &world{t: t, ctx: context.Background(), redis: m, rdb: rdb, ledger: l, limiter: limiter,
-		batches: ledger.NewBatches(rdb, "", ledger.Buckets), op: op}
+		batches: ledger.NewBatches(rdb, ""), op: op}
 }
 
 // token is the name of a token: tokens of one letter share a bucket.

@@ -40,7 +40,7 @@ func TestCallsPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := ledger.New(b.Client, ledger.Options{Admission: ledger.Admission{Library: quota.Library(), Args: func() []any { return nil }}})
-		batches := ledger.NewBatches(b.Client, "", ledger.Buckets)
+		batches := ledger.NewBatches(b.Client, "")
 		id := ledger.BatchID("b")
 		m, _, err := batches.Ensure(t.Context(), ledger.Batch{ID: id, Name: "b", Created: start})
 		if err != nil {

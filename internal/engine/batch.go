@@ -128,11 +128,7 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 // Preview is EnqueueBatch with Look for a batch of which nothing is there, or known. It needs no
 // Redis.
 func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
-	key, err := vault.NewTokenIDKey()
-	if err != nil {
-		return Summary{Batch: name}, err
-	}
-	return previewJob(vault.NewTokenIDs(key), name, calls, opts...).do(ctx)
+	return previewJob(vault.NewTokenIDs(vault.NewTokenIDKey()), name, calls, opts...).do(ctx)
 }
 
 func previewJob(n *vault.TokenIDs, name string, calls iter.Seq2[Call, error], opts ...BatchOption) *batchJob {

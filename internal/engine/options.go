@@ -107,7 +107,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	s := &stack{
 		tracer: newTracer(o.Tracer),
 		rdb:    rdb, prefix: o.Prefix, queues: queueNames(o.Queue, o.Queues), keys: keys, settings: settings,
-		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix, ledger.Buckets),
+		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix),
 		registry: membership.New(rdb, o.Prefix), acks: acks,
 	}
 	if err := s.checkFormat(ctx); err != nil {

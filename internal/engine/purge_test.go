@@ -106,7 +106,7 @@ func newPurgeWorld(t *testing.T, b redistest.Backend, passes bool) *purgeWorld {
 		c := redis.NewClient(&redis.Options{Addr: b.Addr})
 		t.Cleanup(func() { _ = c.Close() })
 		c.AddHook(h)
-		p.batches = ledger.NewBatches(c, "", ledger.Buckets)
+		p.batches = ledger.NewBatches(c, "")
 		p.ledger = ledger.New(c, ledger.Options{Fingerprint: p.tokenIDs.Fingerprint(), Admission: ledger.Admission{Library: quota.Library(), Args: p.grantArgs, Observe: p.clock.Observe}})
 		return p, h
 	}

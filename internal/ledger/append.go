@@ -37,7 +37,7 @@ type NewCall struct {
 type Append struct {
 	Batch  string // BatchID
 	Policy string // hold, skip or cancel; of the batch, when it is new in a bucket
-	// Until is when it is too late to append (batch.Note); zero: never.
+	// Until is when it is too late to append (Batches.Note); zero: never.
 	Until time.Time
 	// AtOnce dispatches the chains that become ready, for a producer of single calls. The
 	// caller must hand Appended.Dispatches to asynq.
@@ -188,7 +188,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 	seen := map[string]bool{}
 	for i, g := range groups {
 		if seen[g.tag] {
-			return fmt.Errorf("chain: two groups of bucket %s at once", g.tag)
+			return fmt.Errorf("ledger: two groups of bucket %s at once", g.tag)
 		}
 		seen[g.tag] = true
 		keys := l.keys(g.tag) // EvalSha would copy all arguments once more: they are most of what a bulk sends
@@ -237,7 +237,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 		got, conflicts := Received{Landings: r.str(5)}, int(r.int(6))
 		for j, landing := range []byte(got.Landings) {
 			if at := 7 + len(got.Have); Landing(landing) == Conflict || Landing(landing) == Unsent {
-				field := g.field(j)
+				field := g.Field(j)
 				have, err := decode(a.Batch, field, r.str(at))
 				if err != nil {
 					errs = append(errs, err)

@@ -2,7 +2,7 @@ package ledger
 
 import "fmt"
 
-// PolicyError says that a batch exists with another policy.
+// BatchPolicyError says that a batch exists with another policy.
 type BatchPolicyError struct {
 	Batch      string
 	Have, Want Policy
@@ -13,7 +13,7 @@ func (e *BatchPolicyError) Error() string {
 		"use --on-failure %s, or another name", e.Batch, e.Have, e.Want, e.Have)
 }
 
-// CanaryError says that a batch exists with other canaries.
+// BatchCanaryError says that a batch exists with other canaries.
 type BatchCanaryError struct {
 	Batch      string
 	Have, Want int // tokens; 0: none
@@ -31,7 +31,7 @@ func (e *BatchCanaryError) Error() string {
 		e.Batch, e.Have, e.Want, e.Have)
 }
 
-// CancelledError says that a batch was cancelled: it takes no rows.
+// BatchCancelledError says that a batch was cancelled: it takes no rows.
 type BatchCancelledError struct{ Batch string }
 
 func (e *BatchCancelledError) Error() string {
@@ -39,7 +39,7 @@ func (e *BatchCancelledError) Error() string {
 		"(what was cancelled before it was sent is then new), or use another name", e.Batch)
 }
 
-// PathError says that a batch bears the name of another file.
+// BatchPathError says that a batch bears the name of another file.
 type BatchPathError struct{ Batch, Have, Want string }
 
 func (e *BatchPathError) Error() string {
@@ -47,7 +47,7 @@ func (e *BatchPathError) Error() string {
 		"give --batch with another name, or with this one if both files belong together", e.Batch, e.Have, e.Want)
 }
 
-// OldError says that an older version made the batch and knows its rows by their place:
+// OldBatchError says that an older version made the batch and knows its rows by their place:
 // nobody can tell which of them a row is.
 type OldBatchError struct{ Batch string }
 
@@ -56,14 +56,14 @@ func (e *OldBatchError) Error() string {
 		"its calls go on, and it takes no more rows; enqueue what is missing under another name (--batch)", e.Batch)
 }
 
-// BusyError says that a run that prunes the batch must be the only one.
+// BatchBusyError says that a run that prunes the batch must be the only one.
 type BatchBusyError struct{ Batch string }
 
 func (e *BatchBusyError) Error() string {
 	return fmt.Sprintf("another run of batch %q is pruning it: try again when it has ended", e.Batch)
 }
 
-// GoneError says that a batch was deleted while its producer stood still. It is an ErrNoBatch.
+// BatchGoneError says that a batch was deleted while its producer stood still. It is an ErrNoBatch.
 type BatchGoneError struct{ Batch string }
 
 func (e *BatchGoneError) Error() string {

@@ -43,7 +43,7 @@ const (
 	PolicyCancel Policy = "cancel" // drop the later calls of its batch in that chain, go on with others
 )
 
-// ParsePolicy reads a policy; "" is Hold.
+// ParsePolicy reads a policy; "" is PolicyHold.
 func ParsePolicy(s string) (Policy, error) {
 	switch p := Policy(s); p {
 	case "":
@@ -54,10 +54,10 @@ func ParsePolicy(s string) (Policy, error) {
 	return "", fmt.Errorf("policy %q is none of hold, skip, cancel", s)
 }
 
-// MaxName is the longest name of a batch, in characters.
+// MaxBatchName is the longest name of a batch, in characters.
 const MaxBatchName = 256
 
-// NameProblem says what is wrong with the name of a batch that is to be enqueued; "" for
+// BatchNameProblem says what is wrong with the name of a batch that is to be enqueued; "" for
 // nothing. It stands in lists, pages and commands, so it is one line of text.
 func BatchNameProblem(name string) string {
 	switch {
@@ -76,7 +76,7 @@ func BatchNameProblem(name string) string {
 // ErrNoBatch says that there is no batch of that name.
 var ErrNoBatch = errors.New("no such batch")
 
-// Meta is what is known of a batch as a whole.
+// Batch is what is known of a batch as a whole.
 type Batch struct {
 	ID      string // short name in keys and call ids
 	Name    string
@@ -100,19 +100,15 @@ type Batch struct {
 // Holds reports whether the calls of the canaries alone may be enqueued.
 func (m Batch) Holds() bool { return m.Canary > 0 && !m.Released }
 
-// Store keeps batches in Redis. It is safe for concurrent use.
+// Batches keeps batches in Redis. It is safe for concurrent use.
 type Batches struct {
-	rdb     redis.UniversalClient
-	prefix  string
-	buckets int
+	rdb    redis.UniversalClient
+	prefix string
 }
 
-// NewStore returns a store for a ledger of so many buckets. "" as prefix is "habilita".
-func NewBatches(rdb redis.UniversalClient, prefix string, buckets int) *Batches {
-	if prefix == "" {
-		prefix = "habilita"
-	}
-	return &Batches{rdb: rdb, prefix: prefix, buckets: buckets}
+// NewBatches returns the batches of a ledger. "" as prefix is "habilita".
+func NewBatches(rdb redis.UniversalClient, prefix string) *Batches {
+	return &Batches{rdb: rdb, prefix: cmp.Or(prefix, "habilita")}
 }
 
 func (s *Batches) metaKey(id string) string { return s.prefix + ":batch:" + id }
@@ -129,8 +125,8 @@ func (s *Batches) runsKey(id string) string { return s.prefix + ":batchruns:{" +
 func (s *Batches) oldBucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
 
 // Ensure creates the batch, or returns the one that exists, and whether it is new. Another
-// policy is refused with a *PolicyError, other canaries (while it holds, or where it has none)
-// with a *CanaryError, a name that it has of another file with a *PathError.
+// policy is refused with a *BatchPolicyError, other canaries (while it holds, or where it has none)
+// with a *BatchCanaryError, a name that it has of another file with a *BatchPathError.
 func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool, err error) {
 	if m.Policy == "" {
 		m.Policy = PolicyHold
@@ -227,7 +223,7 @@ func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return Batch{}, err
 	}
-	m, created, ok, err := look()
+	m, ok, err := look()
 	if err != nil {
 		return Batch{}, err
 	}
@@ -235,21 +231,21 @@ func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
 		return Batch{}, ErrNoBatch
 	}
 	if m.Created.IsZero() {
-		return Batch{}, fmt.Errorf("batch %q: created at %q, which is no time", m.Name, created)
+		return Batch{}, fmt.Errorf("batch %q lacks the time when it was created", m.Name)
 	}
 	return m, nil
 }
 
 // look asks for a batch; what it returns reads the replies.
-func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) func() (m Batch, created string, ok bool, err error) {
+func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) func() (m Batch, ok bool, err error) {
 	have, live := pipe.HMGet(ctx, s.metaKey(id), fields...), pipe.Exists(ctx, s.runsKey(id))
-	return func() (Batch, string, bool, error) {
+	return func() (Batch, bool, error) {
 		if err := cmp.Or(have.Err(), live.Err()); err != nil {
-			return Batch{}, "", false, err
+			return Batch{}, false, err
 		}
-		m, created, ok := meta(id, have.Val())
+		m, ok := meta(id, have.Val())
 		m.Live = live.Val() == 1
-		return m, created, ok, nil
+		return m, ok, nil
 	}
 }
 
@@ -257,17 +253,16 @@ func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) fun
 var fields = []string{"name", "policy", "created", "canary", "released", "cancelled", "path", "keys", "complete", "run"}
 
 // meta reads the values of fields; false where the batch has no name.
-func meta(id string, v []any) (m Batch, created string, ok bool) {
+func meta(id string, v []any) (m Batch, ok bool) {
 	text := func(i int) string { s, _ := v[i].(string); return s }
 	m = Batch{ID: id, Policy: Policy(text(1)), Released: text(4) != "", Cancelled: text(5) != "",
 		Path: text(6), Content: text(7) == "content", Complete: text(8) != "", Ran: text(9) != ""}
 	m.Name, ok = v[0].(string)
 	m.Canary, _ = strconv.Atoi(text(3))
-	created = text(2)
-	if ms, err := strconv.ParseInt(created, 10, 64); err == nil {
+	if ms, err := strconv.ParseInt(text(2), 10, 64); err == nil {
 		m.Created = time.UnixMilli(ms)
 	}
-	return m, created, ok
+	return m, ok
 }
 
 // AppendFor is how long calls may be appended to the buckets of a batch after a Note.
@@ -277,7 +272,7 @@ const AppendFor = 30 * time.Second
 // are appended. Calls may be appended until the time returned, by the clock of Redis, to these
 // buckets and all that were noted before: until then, and some time longer, nobody deletes the
 // batch. It returns ErrNoBatch where the batch was deleted: Ensure makes it anew. A
-// *CancelledError says that it takes nothing: a bucket that is noted after that is unknown to
+// *BatchCancelledError says that it takes nothing: a bucket that is noted after that is unknown to
 // the one who cancelled.
 func (s *Batches) Note(ctx context.Context, m Batch, buckets []int) (until time.Time, err error) {
 	args := []any{m.Created.UnixMilli(), AppendFor.Milliseconds()}
@@ -322,7 +317,7 @@ func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
 		}
 	}
 	var out []int
-	for i := range s.buckets {
+	for i := range Buckets {
 		if bit(now.Val(), i) || bit(old.Val(), i) {
 			out = append(out, i)
 		}
@@ -357,13 +352,13 @@ func (s *Batches) List(ctx context.Context) ([]Batch, error) {
 	unread := &UnreadBatchesError{}
 	for part := range slices.Chunk(ids, 500) {
 		pipe := s.rdb.Pipeline()
-		looks := make([]func() (Batch, string, bool, error), len(part))
+		looks := make([]func() (Batch, bool, error), len(part))
 		for i, id := range part {
 			looks[i] = s.look(ctx, pipe, id)
 		}
 		tell(pipe.Exec(ctx)) // each look's own error is looked at below
 		for _, look := range looks {
-			m, _, ok, err := look()
+			m, ok, err := look()
 			if err != nil {
 				unread.Batches, unread.Cause = unread.Batches+1, cmp.Or(unread.Cause, err)
 			} else if ok {

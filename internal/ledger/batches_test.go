@@ -25,7 +25,7 @@ func TestParsePolicy(t *testing.T) {
 }
 
 func store(t *testing.T, f func(t *testing.T, s *Batches)) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) { f(t, NewBatches(b.Client, "", 1024)) })
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) { f(t, NewBatches(b.Client, "")) })
 }
 
 func TestEnsure(t *testing.T) {
@@ -175,7 +175,7 @@ func TestRunInFullRedis(t *testing.T) {
 		if b.SetTime != nil {
 			t.Skip("miniredis is never full")
 		}
-		ctx, s := t.Context(), NewBatches(b.Client, "", 1024)
+		ctx, s := t.Context(), NewBatches(b.Client, "")
 		ensured(t, s, Batch{ID: "x", Name: "x", Created: time.UnixMilli(1)})
 		begin(t, s, Batch{ID: "x"})
 		if err := s.Began(ctx, "x", "r"); err != nil {
@@ -215,7 +215,7 @@ func TestEnsureInFullRedis(t *testing.T) {
 		if err := b.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 			t.Fatal(err)
 		}
-		s := NewBatches(b.Client, "", 1024)
+		s := NewBatches(b.Client, "")
 		if _, _, err := s.Ensure(t.Context(), Batch{ID: "id", Name: "one", Created: time.UnixMilli(1)}); !redis.HasErrorPrefix(err, "OOM") {
 			t.Errorf("%v", err)
 		}

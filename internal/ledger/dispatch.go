@@ -65,11 +65,11 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Di
 	return out, failed
 }
 
-// Signal says that buckets have chains to be dispatched, so that a worker that waits in
 // Briefly is the longest time-out with which NextReady waits for an answer no longer than for that of any other
 // command. With a longer one go-redis waits for 10 s more, also at a master that hangs.
 const Briefly = 400 * time.Millisecond
 
+// Signal says that buckets have chains to be dispatched, so that a worker that waits in
 // NextReady takes them up. It is a hint: Inspect finds what was not signalled. Buckets
 // stand in the order in which they were signalled first.
 func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) error {

@@ -1,6 +1,5 @@
-// Package chain is the ledger: the durable state of every call and chain in
-// Redis. It is the truth of habilita; asynq only carries the news that a chain
-// can run to a worker.
+// Package ledger keeps the durable state of every call, chain and batch in Redis. It is the
+// truth of habilita; asynq only brings the news that a chain can run to a worker.
 //
 // # States of a chain
 //
@@ -37,13 +36,14 @@
 //
 // # Failures
 //
-// Where Redis is away, every method returns its error and nothing is granted.
-// Where Redis is full, Append fails, and all other scripts still work.
-// Where a worker dies, Dispatch finds its chain as soon as the lease has ended.
+// If Redis is away, every method returns its error and nothing is granted.
+// If Redis is full, Append fails, no batch and no run begins, and all other scripts still work.
+// If a worker dies, Dispatch finds its chain as soon as the lease has ended.
 //
-// Package batch keeps what is known of a batch as a whole: its name, policy, when it
-// was created and which buckets of the ledger hold calls of it. Counts and results are
-// kept with the calls, by package chain.
+// # Batches
+//
+// Batches keeps what is known of a batch as a whole: its name, policy, when it was created and
+// which buckets of the ledger hold calls of it. Counts and results are kept with the calls.
 //
 // A batch may have canaries: of such a batch, the calls of some tokens are enqueued
 // first, and the others once it was released. Which tokens these are, and when it is

@@ -65,25 +65,24 @@ func (g *Group) name(nothing bool) string {
 	return g.sent
 }
 
-// field is the field of the nth call.
-func (g *Group) field(n int) string {
+// runOf is the run that has the nth call.
+func (g *Group) runOf(n int) groupRun {
 	i := len(g.runs) - 1
 	for g.runs[i].call > n {
 		i--
 	}
-	r := g.runs[i]
+	return g.runs[i]
+}
+
+// Field is the nth call's, as Call.Field has it.
+func (g *Group) Field(n int) string {
+	r := g.runOf(n)
 	token, _ := SplitChainID(g.args[r.arg+runChain].(string))
 	return token + g.args[r.arg+runCalls+2*(n-r.call)].(string)
 }
 
 // ChainOf is the id of the nth call's chain.
-func (g *Group) ChainOf(n int) string {
-	i := len(g.runs) - 1
-	for g.runs[i].call > n {
-		i--
-	}
-	return g.args[g.runs[i].arg+runChain].(string)
-}
+func (g *Group) ChainOf(n int) string { return g.args[g.runOf(n).arg+runChain].(string) }
 
 // Foreseen is how the calls land where nothing is known.
 func (g *Group) Foreseen() string {
@@ -103,9 +102,6 @@ func (g *Group) Foreseen() string {
 	}
 	return string(out)
 }
-
-// Field is the nth call's, as Call.Field has it.
-func (g *Group) Field(n int) string { return g.field(n) }
 
 // Withhold marks the calls of the chains for which blocked is true.
 func (g *Group) Withhold(blocked func(chain string) bool) {
@@ -130,12 +126,12 @@ func (g *Group) Withhold(blocked func(chain string) bool) {
 // form of one, or is of another bucket than the calls before.
 func (g *Group) Add(c *NewCall) error {
 	if !IsToken(c.Token) {
-		return fmt.Errorf("chain: the token's name has not the form of one")
+		return fmt.Errorf("ledger: the token's name has not the form of one")
 	}
 	if tag := Tag(c.Token); g.tag == "" {
 		g.tag = tag
 	} else if g.tag != tag {
-		return fmt.Errorf("chain: a call of bucket %s in a group of bucket %s", tag, g.tag)
+		return fmt.Errorf("ledger: a call of bucket %s in a group of bucket %s", tag, g.tag)
 	}
 	if g.run == 0 || !g.sameRun(c) {
 		g.close()

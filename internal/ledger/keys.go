@@ -37,7 +37,7 @@ func BatchID(name string) string {
 	return lower.EncodeToString(sum[:])[:12]
 }
 
-// ID returns the name of a chain: the token's name, and the chain's own where the
+// ChainID returns the name of a chain: the token's name, and the chain's own where the
 // producer gave one.
 func ChainID(token, name string) string {
 	if name == "" {
@@ -46,7 +46,7 @@ func ChainID(token, name string) string {
 	return token + ":" + name
 }
 
-// SplitID is the reverse of ID.
+// SplitChainID is the reverse of ChainID.
 func SplitChainID(id string) (token, name string) {
 	token, name, _ = strings.Cut(id, ":")
 	return token, name
@@ -56,7 +56,7 @@ func SplitChainID(id string) (token, name string) {
 // an id.
 func GivenKey(id string) string { return "=" + id }
 
-// Namer names rows by what they say (vault.Namer).
+// TokenIDs names rows by what they say (vault.TokenIDs).
 type TokenIDs interface {
 	Row(mark byte, number uint64, server, token, chain, ref string) string
 }

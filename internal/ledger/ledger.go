@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -83,12 +84,7 @@ func (s script) run(ctx context.Context, c redis.Scripter, keys []string, args .
 
 // New returns a ledger on rdb. It asks nothing of Redis.
 func New(rdb redis.UniversalClient, o Options) *Ledger {
-	if o.Prefix == "" {
-		o.Prefix = "habilita"
-	}
-	if o.MaxAttempts == 0 {
-		o.MaxAttempts = 12
-	}
+	o.Prefix, o.MaxAttempts = cmp.Or(o.Prefix, "habilita"), cmp.Or(o.MaxAttempts, 12)
 	if o.Admission.Args == nil {
 		o.Admission.Args = func() []any { return nil }
 	}
@@ -203,7 +199,7 @@ type Dispatch struct {
 
 // TaskID is the id of the asynq task that carries the dispatch, so that dispatching the
 // same number twice makes one task.
-func (f Dispatch) TaskID() string { return f.Chain + ":" + f.Number }
+func (d Dispatch) TaskID() string { return d.Chain + ":" + d.Number }
 
 func dispatches(r reply, from int) []Dispatch {
 	var out []Dispatch
@@ -218,16 +214,9 @@ func dispatches(r reply, from int) []Dispatch {
 func parseInt(s string) int64 {
 	// Numbers come as integers; Lua may have printed one with a fraction.
 	s, _, _ = strings.Cut(s, ".")
-	var n int64
-	neg := strings.HasPrefix(s, "-")
-	for _, c := range strings.TrimPrefix(s, "-") {
-		if c < '0' || c > '9' {
-			return 0
-		}
-		n = n*10 + int64(c-'0')
-	}
-	if neg {
-		return -n
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
 	}
 	return n
 }

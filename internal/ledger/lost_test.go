@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestLostRunIsFedAgainAndGivenUp(t *testing.T) {
+func TestLostRunIsDispatchedAgainAndGivenUp(t *testing.T) {
 	both(t, setup{lease: shortLease, maxAttempts: 2}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b"))
 		f := h.dispatch(tok(1))
@@ -86,7 +86,7 @@ func TestLateFailureOfALostRunIsStale(t *testing.T) {
 
 // An attempt whose outcome is unknown may be at the vendor until its lease ends: the
 // chain has no other until then, whatever becomes of the call.
-func TestUnknownOutcomeSilencesTheChain(t *testing.T) {
+func TestUnknownOutcomeQuarantinesTheChain(t *testing.T) {
 	ways := map[string]struct {
 		policy string
 		do     func(h *harness, a Attempt)
@@ -159,7 +159,7 @@ func TestUnknownOutcomeThatBecameKnown(t *testing.T) {
 	})
 }
 
-func TestFedButNotBegun(t *testing.T) {
+func TestDispatchedButNotBegun(t *testing.T) {
 	mini(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"))
 		f := h.dispatch(tok(1))

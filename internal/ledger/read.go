@@ -62,7 +62,7 @@ func (c Call) ChainID() string { return ChainID(c.Token, c.Chain) }
 
 func decode(batch, field, raw string) (Call, error) {
 	if len(field) <= TokenLen {
-		return Call{}, fmt.Errorf("chain: a record of batch %s has the field %q", batch, field)
+		return Call{}, fmt.Errorf("ledger: a record of batch %s has the field %q", batch, field)
 	}
 	c := Call{Batch: batch, Token: field[:TokenLen], Key: field[TokenLen:]}
 	var (
@@ -72,7 +72,7 @@ func decode(batch, field, raw string) (Call, error) {
 	// A record is a JSON array whose end may be absent: a waiting call has four elements.
 	rec := [...]any{&state, &c.Server, &enqueued, (*rowAndRef)(&c), &c.Chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Err, &c.Reason}
 	if err := json.Unmarshal([]byte(raw), &rec); err != nil {
-		return c, fmt.Errorf("chain: record of call %s: %w", c.ID(), err)
+		return c, fmt.Errorf("ledger: record of call %s: %w", c.ID(), err)
 	}
 	c.State, c.scheduled = states[state], state == "d"
 	c.Enqueued, c.Started, c.Finished = millis(enqueued), millis(started), millis(finished)

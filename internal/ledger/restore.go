@@ -12,7 +12,7 @@ import (
 // inside the process a script costs as much as some calls before it has done anything.
 const perRestore = 256
 
-// The states of a call that a journal remembers (Restored.State).
+// The states of a call that a write-ahead log has (Restored.State).
 const (
 	RestoreSucceeded = "s"
 	RestoreGivenUp   = "f" // what its batch's policy says is done again
@@ -22,7 +22,7 @@ const (
 	RestoreWaiting   = "w" // to be tried again
 )
 
-// Restored is what a journal remembers of a call that was granted at least once, or cancelled.
+// Restored is what a write-ahead log has of a call that was granted at least once, or cancelled.
 type Restored struct {
 	Token, Chain, Key string // as in NewCall
 	State             string
@@ -43,8 +43,8 @@ type Restored struct {
 	QuarantinedUntil time.Time
 }
 
-// Restore puts calls that were appended to a new ledger into the state that a journal
-// remembers, before a worker runs. The calls of a chain must come in its order. What is
+// Restore puts calls that were appended to a new ledger into the state that a write-ahead
+// log has, before a worker runs. The calls of a chain must come in its order. What is
 // not as it was appended is left alone, so that restoring again is harmless; it returns how many were
 // restored, and the first error, after which nothing more is. A call that was not appended
 // keeps its chain in quarantine, and is left alone otherwise. An attempt in flight is taken for one whose

@@ -8,7 +8,7 @@ import (
 	"habilita/internal/quota"
 )
 
-// restored is a call as a journal remembers it.
+// restored is a call as a write-ahead log has it.
 func restored(id, state string, change func(r *Restored)) *Restored {
 	r := &Restored{
 		Token: tok(1), Key: GivenKey(id), State: state, Attempts: 2, Code: "202", Msg: "enabled",
@@ -113,14 +113,14 @@ func TestRestoreInFlight(t *testing.T) {
 	}
 }
 
-// A call that waits keeps its time, its budget, and the quiet of an unknown outcome.
+// A call that waits keeps its time, its budget, and the quarantine of an unknown outcome.
 func TestRestoreWaiting(t *testing.T) {
 	mini(t, setup{}, func(h *harness) {
 		h.append("b", "hold", calls(tok(1), "", "a"))
-		quiet := h.now().Add(20 * time.Second)
+		until := h.now().Add(20 * time.Second)
 		push := h.now().Add(-time.Hour).Truncate(time.Millisecond)
 		h.restore(1, restored("a", RestoreWaiting, func(r *Restored) {
-			r.Spent, r.Failures, r.FirstPushBack, r.Until, r.QuarantinedUntil = 1, 4, push, h.now().Add(10*time.Second), quiet
+			r.Spent, r.Failures, r.FirstPushBack, r.Until, r.QuarantinedUntil = 1, 4, push, h.now().Add(10*time.Second), until
 		}))
 		h.is(len(h.dispatchDue().Dispatches), 0)
 		h.pass(10 * time.Second)
@@ -185,20 +185,20 @@ func TestRestoreMany(t *testing.T) {
 	})
 }
 
-// Chains whose calls come by turns, as a journal has them: each goes on where it was,
+// Chains whose calls alternate, as a write-ahead log has them: each goes on where it was,
 // whatever its own calls and the others' came to.
 func TestRestoreByParts(t *testing.T) {
 	for policy, behind := range map[string]string{"hold": "qu qu ", "skip": "qu qu ", "cancel": "ca ca "} {
 		both(t, setup{}, func(h *harness) {
 			names := []string{"done", "skipped", "given-up", "waits", "open-again"}
-			journal := map[string]string{"done": "ssss", "skipped": "sk", "given-up": "sf", "waits": "sw", "open-again": "sws"}
+			log := map[string]string{"done": "ssss", "skipped": "sk", "given-up": "sf", "waits": "sw", "open-again": "sws"}
 			for _, name := range names {
 				h.append("b", policy, calls(tok(1), name, name+"0", name+"1", name+"2", name+"3"))
 			}
 			var all []*Restored
 			for place := range 4 {
 				for _, name := range names {
-					if states := journal[name]; place < len(states) {
+					if states := log[name]; place < len(states) {
 						all = append(all, restored(fmt.Sprint(name, place), states[place:place+1], func(r *Restored) { r.Chain = name }))
 					}
 				}

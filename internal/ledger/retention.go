@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -103,10 +104,6 @@ func (l *Ledger) Tokens(ctx context.Context) ([]string, error) {
 }
 
 func sealedOf(v string) string {
-	for i := range len(v) {
-		if v[i] == ':' {
-			return v[i+1:]
-		}
-	}
-	return ""
+	_, sealed, _ := strings.Cut(v, ":")
+	return sealed
 }

@@ -183,7 +183,7 @@ func TestWhoIsPutOffWaitsForNoSlot(t *testing.T) {
 	})
 }
 
-// Where nobody can run, the turn stays: who has it comes back when that has passed, and the
+// Where nobody can run, the slot offer stays: who has it comes back when that has passed, and the
 // others are not woken in vain.
 func TestSlotOfferIsKeptWhileTheTokenIsClosed(t *testing.T) {
 	mini(t, setup{slots: 1}, func(h *harness) {
@@ -222,7 +222,7 @@ func TestLateSuccessOfWhoWaitsLongest(t *testing.T) {
 }
 
 // Whatever becomes of chains, while one waits for a slot that is free another one has the
-// turn: it is on its way to a worker, or comes back when the token is open again. Time
+// slot offer: it is on its way to a worker, or comes back when the token is open again. Time
 // stands still, so that none comes by itself.
 func TestModelOfSlotOffers(t *testing.T) {
 	checkModel(t, func(rt *rapid.T) setup { return setup{slots: rapid.IntRange(1, 2).Draw(rt, "slots")} }, func(rt *rapid.T, h *harness) {
@@ -285,7 +285,7 @@ func TestModelOfSlotOffers(t *testing.T) {
 					h.away = pick(rt, "away", []string{"", "", fmt.Sprintf("0002=%d ", h.now().Add(time.Hour).UnixMilli())})
 					do()
 					h.pass(time.Millisecond)
-					h.turns()
+					h.offered()
 				}
 			}
 		}
@@ -296,20 +296,20 @@ func TestModelOfSlotOffers(t *testing.T) {
 	})
 }
 
-// turns fails where a chain of tok(1) waits for a slot that is free, and no other has the slot offer.
-func (h *harness) turns() {
+// offered fails where a chain of tok(1) waits for a slot that is free, and no other has the slot offer.
+func (h *harness) offered() {
 	h.t.Helper()
 	_, slots := h.peek(tok(1))
-	waits, turn := "", false
+	waits, offer := "", false
 	for id, c := range h.load().chains {
 		switch {
 		case c["s"] == "l":
 			waits = id
 		case c["z"] != "" && (c["s"] == "r" || c["s"] == "f" || c["s"] == "w" && strings.HasPrefix(c["y"], "cooling")):
-			turn = true
+			offer = true
 		}
 	}
-	if waits != "" && slots < h.settings.Slots && !turn {
-		h.fatalf("%s waits for a slot, %d of %d are taken, and no chain has the turn", waits, slots, h.settings.Slots)
+	if waits != "" && slots < h.settings.Slots && !offer {
+		h.fatalf("%s waits for a slot, %d of %d are taken, and no chain has the slot offer", waits, slots, h.settings.Slots)
 	}
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// How long a waiter whose context has ended may take to hand its place on.
+// How long a waiter whose context has ended may take to leave the queue.
 const leaveTime = 2 * time.Second
 
 // Acquire waits for a slot and returns the grant, in the order of arrival over all
 // processes. It does not poll: it tries again when it is woken and when the first
 // lease ends. A refusal that is not about slots is a *NotNowError at once. When ctx
-// ends, it leaves the queue, hands on a wake that it got, and returns ctx's error; no
+// ends, it leaves the queue, passes on a wake that it got, and returns ctx's error; no
 // slot is held then.
 //
 // Waiters of one Limiter share one connection of their own (a subscription) for as

@@ -145,7 +145,7 @@ func testAcquireNotNow(t testing.TB, b backend) {
 	}
 }
 
-// One that is refused for good hands its wake on, so all waiters learn it at once.
+// One that is refused for good passes its wake on, so all waiters learn it at once.
 func testAcquireAllLearn(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	s := w.spied()
@@ -209,7 +209,7 @@ func testAcquirePassesOverTheDead(t testing.TB, b backend) {
 }
 
 // A wake that was for one who leaves goes to the next.
-func testAcquireHandsOn(t testing.TB, b backend) {
+func testAcquirePassesOn(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	s := w.spied()
 	g := w.granted()

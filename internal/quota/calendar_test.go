@@ -122,7 +122,7 @@ func TestArgs(t *testing.T) {
 		}
 	}
 	if s.Args(now, time.Time{})[4] != int64(0) {
-		t.Error("no hold is not 0")
+		t.Error("no freeze is not 0")
 	}
 	// The days are kept until midnight, for this zone alone.
 	if next := s.Args(now.Add(12*time.Hour), now); next[8] != "20260311" {

@@ -35,14 +35,14 @@ var conformance = map[string]func(testing.TB, backend){
 	"leave":                        testLeave,
 	"queues end":                   testQueuesEnd,
 	"peek":                         testPeek,
-	"hold":                         testHold,
+	"freeze":                       testFreeze,
 	"order of reasons":             testOrderOfReasons,
 	"clock":                        testClockOff,
 	"clock a day behind":           testDayBehind,
 	"acquire":                      testAcquire,
 	"acquire not now":              testAcquireNotNow,
 	"acquire cancelled":            testAcquireCancelled,
-	"acquire hands on":             testAcquireHandsOn,
+	"acquire passes on":            testAcquirePassesOn,
 	"acquire passes over the dead": testAcquirePassesOverTheDead,
 	"acquire all learn":            testAcquireAllLearn,
 	"acquire dead holder":          testAcquireDeadHolder,
@@ -381,11 +381,11 @@ func testPeek(t testing.TB, b backend) {
 	}
 }
 
-func testHold(t testing.TB, b backend) {
+func testFreeze(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	until := w.now.Add(2 * time.Second).Truncate(time.Millisecond)
-	w.l.HoldUntil(until)
-	w.l.HoldUntil(until.Add(-time.Hour)) // never shortened
+	w.l.FreezeUntil(until)
+	w.l.FreezeUntil(until.Add(-time.Hour)) // never shortened
 	d := w.refused(ReasonRestart)
 	w.at("retry", d.RetryAt, until)
 	if u := w.peek(); u.Used != 0 || u.Held != 0 {
@@ -410,7 +410,7 @@ func testOrderOfReasons(t testing.TB, b backend) {
 		t.Fatal(err)
 	}
 	w.refused(ReasonCooling, waitAs("me", time.Time{}))
-	w.l.HoldUntil(w.now.Add(time.Hour))
+	w.l.FreezeUntil(w.now.Add(time.Hour))
 	w.refused(ReasonRestart, waitAs("me", time.Time{}))
 	if u := w.peek(); u.Waiting != 0 {
 		t.Fatalf("%d in the queue", u.Waiting)

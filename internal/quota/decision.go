@@ -10,7 +10,7 @@ type Reason string
 
 // The reasons, in the order in which they are looked at.
 const (
-	ReasonRestart  Reason = "restart"  // HoldUntil
+	ReasonRestart  Reason = "restart"  // FreezeUntil
 	ReasonClock    Reason = "clock"    // the server's clock jumped by days while we asked
 	ReasonMidnight Reason = "midnight" // within Settings.Guard of midnight
 	ReasonCooling  Reason = "cooling"  // Cool; Decision.Detail says why

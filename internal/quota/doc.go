@@ -38,7 +38,7 @@
 //
 // They hold while nobody else uses the token, the request is written soon after the
 // grant (drop it, with GiveBack, where it was not), and Redis keeps what it
-// acknowledged. See HoldUntil for a Redis that lost writes.
+// acknowledged. See FreezeUntil for a Redis that lost writes.
 //
 // # Clock
 //
@@ -56,7 +56,7 @@
 //	Release fails              the same; do not send the request again before that
 //	a waiter dies              it is passed over, and the next one woken
 //	a wake gets lost           the same
-//	Redis restarted            slots and counts may be missing: HoldUntil one lease later
+//	Redis restarted            slots and counts may be missing: FreezeUntil one lease later
 //	Redis is full              grants fail; Release, GiveBack, Lift and SetLicenses work
 //
 // # Names and keys

@@ -13,7 +13,7 @@ import (
 )
 
 // Limiter grants requests of tokens. It holds no state of its own but the server's time
-// and a hold; make one for a Redis and share it. Safe for concurrent use. It needs
+// and a freeze; make one for a Redis and share it. Safe for concurrent use. It needs
 // no closing, and does not close its client.
 type Limiter struct {
 	rdb       redis.UniversalClient
@@ -45,14 +45,14 @@ func (l *Limiter) Settings() Settings { return l.settings }
 // one, that of this machine.
 func (l *Limiter) Now() time.Time { return l.clock.Now() }
 
-// HoldUntil refuses all grants of this Limiter before t, by the server's clock: for
-// a Redis that restarted and may have lost its last writes, slots among them. Hold
-// for one lease from when the restart was seen. A hold is never shortened. Other
-// processes are to hold too.
+// FreezeUntil refuses all grants of this Limiter before t, by the server's clock: for
+// a Redis that restarted and may have lost its last writes, slots among them. Freeze
+// for one lease from when the restart was seen. A freeze is never shortened. Other
+// processes must freeze too.
 //
 // Where habilita's workers use the same Redis and prefix they see to it: what they found is
 // kept with the slots, in the epoch of every bucket, and a Limiter goes by it.
-func (l *Limiter) HoldUntil(t time.Time) {
+func (l *Limiter) FreezeUntil(t time.Time) {
 	ms := millis(t)
 	for {
 		have := l.notBefore.Load()

@@ -20,7 +20,7 @@ type model struct {
 	freed   map[string]bool  // nonces
 	used    map[string]int
 	limit   int
-	hold    int64
+	freeze  int64
 	cooling struct {
 		until, probe, step int64
 		why                string
@@ -56,8 +56,8 @@ func (m *model) free() bool {
 // expect is the reason ("" for a grant) and the time to try again; probing says that
 // it is a probe.
 func (m *model) expect() (why Reason, retry int64, probing bool) {
-	if m.now < m.hold {
-		return ReasonRestart, m.hold, false
+	if m.now < m.freeze {
+		return ReasonRestart, m.freeze, false
 	}
 	if m.now < m.midnight(0)+modelGuard {
 		return ReasonMidnight, m.midnight(0) + modelGuard, false
@@ -249,10 +249,10 @@ func TestModel(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			"hold": func(t *rapid.T) {
+			"freeze": func(t *rapid.T) {
 				at := m.now + rapid.Int64Range(-1000, 70_000).Draw(t, "ms")
-				m.hold = max(m.hold, at)
-				w.l.HoldUntil(time.UnixMilli(at))
+				m.freeze = max(m.freeze, at)
+				w.l.FreezeUntil(time.UnixMilli(at))
 			},
 			"leave": func(t *rapid.T) {
 				name := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name")

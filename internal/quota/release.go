@@ -43,7 +43,7 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 	return woken, held, r.err
 }
 
-// leave takes a waiter out of a token's queue. One that was woken already hands its wake on: woken
+// leave takes a waiter out of a token's queue. One that was woken already passes its wake on: woken
 // is who got it, empty where nobody did.
 func (l *Limiter) leave(ctx context.Context, token, waiter string) (woken string, err error) {
 	r, err := l.run(ctx, l.scripts.leave, token, 4, 2, token, waiter, l.settings.Slots)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Restored is what a journal remembers of a token's requests.
+// Restored is what a write-ahead log has of a token's requests.
 type Restored struct {
 	// Leases are those that nobody released: the nonce of an attempt, and when it ends.
 	// One that has ended holds nothing.
@@ -22,7 +22,7 @@ type Restored struct {
 const perRestore = 100
 
 // Restore puts slots and counts of tokens back, by their names, for a program whose Redis ends
-// with it and that keeps a journal of its grants. It only adds to what is there: restoring again is
+// with it and that keeps a write-ahead log of its grants. It only adds to what is there: restoring again is
 // harmless. A day that was over for two days is left out. Cool-downs are restored by Cool. The
 // error is the first one, after which no token is restored any more.
 func (l *Limiter) Restore(ctx context.Context, tokens map[string]Restored) error {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What a journal remembers holds as if the process had never ended: leases until they
+// What a write-ahead log has holds as if the process had never ended: leases until they
 // end, counts for their days; and restoring again adds nothing.
 func testRestore(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{Lease: shortLease, Guard: time.Millisecond}, 0)

@@ -73,7 +73,7 @@ func testLeave(t testing.TB, b backend) {
 	for i, name := range []string{"a", "b", "c", "d"} {
 		w.waits(name, w.now.Add(time.Duration(i)*time.Second))
 	}
-	leave("b", "") // was waiting: nothing to hand on
+	leave("b", "") // was waiting: nothing to pass on
 	w.release(first, true, "a")
 	leave("a", "c") // was woken
 	w.granted(waitAs("c", time.Time{}))

@@ -3,6 +3,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -48,7 +49,7 @@ func (d *Definition) Check() (*Timetable, error) {
 	default:
 		return nil, fmt.Errorf("missed runs: %q is none of once, skip", d.Missed)
 	}
-	d.Source = d.Source[:min(len(d.Source), maxSource)]
+	d.Source = strings.ToValidUTF8(d.Source[:min(len(d.Source), maxSource)], "")
 	return NewTimetable(d.Cron, d.Timezone)
 }
 

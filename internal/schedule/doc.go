@@ -1,6 +1,6 @@
 // Package schedule keeps recurring runs in Redis: what is to be enqueued (rows, sealed),
 // when (cron in a time zone), what became of the last runs, and which worker makes the
-// one that is due. It enqueues nothing itself: package tasks does, with the calls that
+// one that is due. It enqueues nothing itself: package engine does, with the calls that
 // Rows gives back.
 //
 // # States of a schedule

@@ -38,10 +38,7 @@ type Store struct {
 
 // NewStore returns a store. "" as prefix is "habilita". It asks nothing of Redis.
 func NewStore(rdb redis.UniversalClient, prefix string) *Store {
-	if prefix == "" {
-		prefix = "habilita"
-	}
-	s := &Store{rdb: rdb, prefix: prefix}
+	s := &Store{rdb: rdb, prefix: cmp.Or(prefix, "habilita")}
 	script := func(name string) *redis.Script {
 		return redis.NewScript(source("library") + "local function step()\n" + source(name) + "end\n" + source("once"))
 	}

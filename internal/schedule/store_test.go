@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -137,6 +138,10 @@ func TestPutAndGet(t *testing.T) {
 		all, now, err := w.All(t.Context())
 		if err != nil || len(all) != 2 || all[0].Name != "nightly" || all[1].Name != "other" || !all[1].Overlap || !all[1].PileUp || now.IsZero() {
 			t.Errorf("%+v, %v", all, err)
+		}
+		long := Definition{Name: "long", Cron: "@hourly", Timezone: "UTC", Source: "x" + strings.Repeat("é", 200)}
+		if s := w.mustAdd(long, 1); !utf8.ValidString(s.Source) || len(s.Source) < 250 {
+			t.Errorf("source %q", s.Source)
 		}
 		for _, bad := range []Definition{
 			{Name: "", Cron: "@daily", Timezone: "UTC"}, {Name: "a b", Cron: "@daily", Timezone: "UTC"}, {Name: "x@y", Cron: "@daily", Timezone: "UTC"},

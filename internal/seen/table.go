@@ -16,7 +16,6 @@ const (
 // Table is a small number for each hash. The zero value is empty. It is for one goroutine.
 type Table struct {
 	shards [shards]shard
-	n      int
 }
 
 type shard struct {
@@ -24,9 +23,6 @@ type shard struct {
 	values []uint32
 	n      int
 }
-
-// Len is the number of hashes.
-func (t *Table) Len() int { return t.n }
 
 // Bytes are all that the table holds, at any moment since it had so many hashes: while a shard
 // grows its old form and its new one are there.
@@ -72,7 +68,6 @@ func (t *Table) At(h uint64) *uint32 {
 	if s.hashes[i] == 0 {
 		s.hashes[i] = h
 		s.n++
-		t.n++
 	}
 	return &s.values[i]
 }

@@ -21,7 +21,7 @@
 //
 // # Names
 //
-// A token is known elsewhere by an HMAC under a token-ID key (Namer). That key is
+// A token is known elsewhere by an HMAC under a token-ID key (TokenIDs). That key is
 // made once, rests sealed in Redis, and is never changed: a change would give
 // every token a second name, and with it a second set of slots and quota.
 //

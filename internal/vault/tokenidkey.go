@@ -21,18 +21,16 @@ const rekeyTries = 8
 // opened is an error that names the sealing key's id (errors.Is ErrKeyGone, or
 // ErrTampered). Redis errors come back wrapped.
 func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
-	sealed, err := rdb.Get(ctx, keyName).Bytes()
-	if errors.Is(err, redis.Nil) {
-		sealed, err = makeTokenIDKey(ctx, rdb, keyName, keys)
+	ids, err := OpenTokenIDKey(ctx, rdb, keyName, keys)
+	if !errors.Is(err, ErrNoTokenIDKey) {
+		return ids, err
 	}
-	if err != nil {
+	if err := makeTokenIDKey(ctx, rdb, keyName, keys); err != nil {
 		return nil, fmt.Errorf("token-ID key: %w", err)
 	}
-	plain, err := openTokenIDKey(sealed, keyName, keys)
-	if err != nil {
-		return nil, err
-	}
-	return NewTokenIDs([]byte(plain)), nil
+	// Read it back in either case: another process may have won, or the answer
+	// to a SET of ours that worked was lost and the client sent it again.
+	return OpenTokenIDKey(ctx, rdb, keyName, keys)
 }
 
 // ErrNoTokenIDKey says that no token-ID key was made yet.
@@ -55,25 +53,24 @@ func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 	return NewTokenIDs([]byte(plain)), nil
 }
 
-// makeTokenIDKey puts a new token-ID key unless there is one by now, and gives the
-// one that stands in Redis in the end.
-func makeTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) ([]byte, error) {
-	key, err := NewTokenIDKey()
-	if err != nil {
-		return nil, err
-	}
+// makeTokenIDKey puts a new token-ID key unless there is one by now.
+func makeTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) error {
+	key := NewTokenIDKey()
 	defer clear(key)
 	sealed, err := keys.Seal(string(key), tokenIDPurpose)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, err
+	return putTokenIDKey(ctx, rdb, keyName, sealed)
+}
+
+// putTokenIDKey puts a sealed token-ID key where there is none.
+func putTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
+	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
+	if errors.Is(err, redis.Nil) {
+		return nil
 	}
-	// Read it back in either case: another process may have won, or the answer
-	// to a SET of ours that worked was lost and the client sent it again.
-	return rdb.Get(ctx, keyName).Bytes()
+	return err
 }
 
 func openTokenIDKey(sealed []byte, keyName string, keys *Keys) (string, error) {
@@ -143,8 +140,7 @@ func KeepTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 
 // RestoreTokenIDKey puts what KeepTokenIDKey gave into a Redis that has no token-ID key.
 func RestoreTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
-	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err := putTokenIDKey(ctx, rdb, keyName, sealed); err != nil {
 		return fmt.Errorf("token-ID key: %w", err)
 	}
 	return nil

@@ -25,15 +25,14 @@ const (
 
 var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// NewTokenIDKey makes a random token-ID key of 32 bytes. The error is always nil
-// today: crypto/rand ends the program where there is no randomness.
-func NewTokenIDKey() ([]byte, error) {
+// NewTokenIDKey makes a random token-ID key of 32 bytes.
+func NewTokenIDKey() []byte {
 	key := make([]byte, keyBytes)
-	_, err := rand.Read(key)
-	return key, err
+	rand.Read(key) // never fails: crypto/rand ends the program instead
+	return key
 }
 
-// Namer names tokens by HMAC-SHA256 under the token-ID key. It is safe for
+// TokenIDs names tokens by HMAC-SHA256 under the token-ID key. It is safe for
 // concurrent use, and prints as "[redacted]".
 type TokenIDs struct {
 	macs        sync.Pool // *tokenIDMAC
@@ -48,7 +47,7 @@ type tokenIDMAC struct {
 	name [24]byte
 }
 
-// NewTokenIDs makes a Namer of a token-ID key, which it copies. A key that isn't 32
+// NewTokenIDs copies the token-ID key. A key that isn't 32
 // bytes is a mistake of the program: NewTokenIDs panics.
 func NewTokenIDs(key []byte) *TokenIDs {
 	if len(key) != keyBytes {

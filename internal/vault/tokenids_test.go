@@ -31,7 +31,7 @@ func TestName(t *testing.T) {
 	}
 	clear(key)
 	if NewTokenIDs([]byte(strings.Repeat("k", 32))).Name("a") != n.Name("a") {
-		t.Error("the Namer uses the caller's key, not a copy")
+		t.Error("it uses the caller's key, not a copy")
 	}
 }
 

@@ -181,7 +181,7 @@ func TestGenerateKey(t *testing.T) {
 
 func TestNothingPrintsASecret(t *testing.T) {
 	keys := mustKeys(t, mustGenerate(t, "k1"))
-	raw, _ := NewTokenIDKey()
+	raw := NewTokenIDKey()
 	for _, v := range []any{keys, NewTokenIDs(raw)} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if got := fmt.Sprintf(verb, v); got != "[redacted]" {
@@ -213,7 +213,7 @@ func TestZeroKeys(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	k := mustKeys(t, mustGenerate(t, "a"))
-	raw, _ := NewTokenIDKey()
+	raw := NewTokenIDKey()
 	n := NewTokenIDs(raw)
 	want := n.Name(token)
 	var wg sync.WaitGroup

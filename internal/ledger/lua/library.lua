@@ -339,7 +339,7 @@ end
 -- pass_on gives the slot offer of a chain that does not take it, since it ended or was put off for
 -- a reason of its own, to the chain of the token that waits longest, where a slot is free.
 -- Only a chain that waited for a slot, and does not any more, had one. Where the whole
--- token is closed nothing is handed on: who has the slot offer comes back with it when that has
+-- token is closed nothing is passed on: who has the slot offer comes back with it when that has
 -- passed, and until then the others would be woken in vain. Returns as wake does.
 local function pass_on(c, slots, now)
   if not c.z or c.s == 'l' then return nil end

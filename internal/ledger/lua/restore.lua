@@ -1,7 +1,8 @@
--- Puts calls of one bucket into the state that a journal remembers, after they were
+-- Puts calls of one bucket into the state that a write-ahead log has, after they were
 -- appended and before anything runs. Atomic. Calls of a chain come in its order, and best one
 -- after the other: those that ended at its beginning are one step. Reads and writes are
--- gathered, so that a call that ended costs no command of its own. A call that is no longer as it was appended is left alone, so restoring again changes nothing.
+-- gathered, so that a call that ended costs no command of its own. A call that is no longer as it was appended
+-- is left alone, so restoring again changes nothing.
 -- An attempt in flight is put back as one whose worker was lost: dispatch takes it up when its
 -- lease has ended. Slots and counts of tokens are quota's to restore.
 -- KEYS[1] prefix of the bucket

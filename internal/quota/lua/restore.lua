@@ -1,4 +1,4 @@
--- Puts back what a journal remembers of tokens of one bucket: leases that have not ended,
+-- Puts back what a write-ahead log has of tokens of one bucket: leases that have not ended,
 -- and the requests counted on days. It only adds: a lease that is there stays, a count never
 -- becomes smaller. Atomic.
 -- KEYS[1] prefix of the tokens' bucket, with its hash tag

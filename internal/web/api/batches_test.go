@@ -136,7 +136,7 @@ func TestBatchAsksForWebhooks(t *testing.T) {
 // A batch whose first tokens go first says how that is.
 func TestCanaryIsTold(t *testing.T) {
 	w := newWorld(t)
-	store, id := ledger.NewBatches(w.rdb, "", ledger.Buckets), ledger.BatchID("first")
+	store, id := ledger.NewBatches(w.rdb, ""), ledger.BatchID("first")
 	if _, _, err := store.Ensure(t.Context(), ledger.Batch{ID: id, Name: "first", Created: time.Now(), Canary: 3}); err != nil {
 		t.Fatal(err)
 	}
