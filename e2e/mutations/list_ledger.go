@@ -218,7 +218,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"dispatch number in the TaskID", "the task of a dispatch has the id of the one before",
-		in("internal/ledger/ledger.go", `return f.Chain + ":" + f.Number`, `return f.Chain`),
+		in("internal/ledger/ledger.go", `return d.Chain + ":" + d.Number`, `return d.Chain`),
 		"./internal/engine", "TestEveryDispatchHasATaskOfItsOwn",
 	},
 	{
