@@ -101,7 +101,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 			return err
 		}
 		w.metrics.MustRegister(guard)
-		stop, err := openSite(ctx, w.siteSettings(d.settings), w.options, site{worker: w.worker, metrics: w.metrics, guard: guard}, w.log)
+		settings := d.settings
+		settings.RedisURL = w.redis.URL()
+		stop, err := openSite(ctx, settings, w.options, site{worker: w.worker, metrics: w.metrics, guard: guard}, w.log)
 		if err != nil {
 			return err
 		}

@@ -142,27 +142,19 @@ func (d *demo) follow(ctx context.Context, w *demoWorld) (demoState, error) {
 	}
 }
 
-// look reads the counts and, where nothing changed since the last look or nothing more
-// changes, why chains wait.
-func (w *demoWorld) look(ctx context.Context, last demoState) (demoState, error) {
-	var s demoState
-	var err error
+// look reads the counts. If nothing changed since the last look, or nothing more changes, it finds
+// the chains that wait for a person or for tomorrow, and whether these have all calls that are open.
+func (w *demoWorld) look(ctx context.Context, last demoState) (s demoState, err error) {
 	if s.Status, err = w.op.Status(ctx, demoBatch); err != nil {
 		return s, err
 	}
 	s.requests = w.requests(ctx)
 	if s.Settled || s.Status == last.Status {
-		err = w.sort(ctx, &s)
+		out, err := w.op.Outlook(ctx, s.Status)
+		s.held, s.tomorrow, s.over = out.Held, out.Tomorrow, out.Over
+		return s, err
 	}
-	return s, err
-}
-
-// sort finds the chains that wait for a person and those that wait for tomorrow, and
-// whether these have all calls that are open.
-func (w *demoWorld) sort(ctx context.Context, s *demoState) error {
-	out, err := w.op.Outlook(ctx, s.Status)
-	s.held, s.tomorrow, s.over = out.Held, out.Tomorrow, out.Over
-	return err
+	return s, nil
 }
 
 // The reasons of a chain (control.Chain) for which it waits for tomorrow.

@@ -17,7 +17,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/localrun/inproc"
@@ -119,12 +118,6 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	}
 	plan.name(ids)
 	return nil
-}
-
-// siteSettings are the settings of what the demo serves.
-func (w *demoWorld) siteSettings(s config.Settings) config.Settings {
-	s.RedisURL = w.redis.URL()
-	return s
 }
 
 func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (engine.Summary, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,10 +155,7 @@ func openBackend(ctx context.Context, redisURL string, o engine.Options) (_ *bac
 	if b.op, err = control.Open(b.rdb, o.Prefix, o.Quota); err != nil {
 		return nil, err
 	}
-	prefix := o.Prefix
-	if prefix == "" {
-		prefix = quota.DefaultPrefix
-	}
+	prefix := cmp.Or(o.Prefix, quota.DefaultPrefix)
 	b.registry = membership.New(b.rdb, prefix)
 	b.schedules = schedule.NewStore(b.rdb, prefix)
 	b.producer, err = engine.NewProducer(ctx, b.rdb, o)

@@ -18,6 +18,11 @@ var faultMutations = []mutation{
 		"./internal/engine", "TestDrainingWorkerStaysAMember",
 	},
 	{
+		"shared settings", "a Go program's worker has any time-outs and places",
+		in("internal/engine/worker.go", "	if err := o.check(); err != nil {", "	if err := o.check(); false {"),
+		"./internal/engine", "TestWorkerRefusesOptionsThatCantBe",
+	},
+	{
 		"membership", "a quota sync joins and sends no beat",
 		in("internal/engine/quotasync.go", "_ = q.member.Keep(keep)", "<-keep.Done()"),
 		"./internal/engine", "TestOpenQuotaSyncStaysAMember",

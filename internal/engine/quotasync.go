@@ -65,6 +65,9 @@ func (e *NotAskedError) Error() string { return "not asked: " + e.Why }
 // does not know of.
 func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err error) {
 	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	q := &QuotaSync{o: o, patience: slotPatience}
 	q.vendor, err = wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin, MaxIdle: 1, DialContext: o.VendorDialer})
 	if err != nil {

@@ -61,6 +61,9 @@ type Worker struct {
 // the processes: a *membership.MismatchError says with what it disagrees.
 func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	w := &Worker{o: o, log: o.Log}
 	if o.cluster() {
 		w.prove = proofWait

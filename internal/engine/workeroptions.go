@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -111,6 +114,27 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	}
 	o.Quota.Lease = max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin
 	return o
+}
+
+// check says which options can't be, all at once.
+func (o WorkerOptions) check() error {
+	var faults []error
+	for name, value := range map[string]int64{
+		"CallTimeout": int64(o.CallTimeout), "VendorTimeout": int64(o.VendorTimeout), "SlotMargin": int64(o.SlotMargin),
+		"GiveUpAfter": int64(o.GiveUpAfter), "RetryMin": int64(o.RetryMin), "RetryMax": int64(o.RetryMax),
+		"Retention": int64(o.Retention), "ShutdownTimeout": int64(o.ShutdownTimeout),
+		"TaskCheckInterval": int64(o.TaskCheckInterval), "ReconcileInterval": int64(o.ReconcileInterval),
+		"Concurrency": int64(o.Concurrency), "ServerConcurrency": int64(o.ServerConcurrency), "MaxAttempts": int64(o.MaxAttempts),
+	} {
+		if value < 0 {
+			faults = append(faults, fmt.Errorf("%s is below 0", name))
+		}
+	}
+	if o.RetryMin > o.RetryMax {
+		faults = append(faults, fmt.Errorf("RetryMin is %s, above RetryMax, which is %s", o.RetryMin, o.RetryMax))
+	}
+	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(faults...)
 }
 
 // sharedSettings are what all processes must agree on.

@@ -18,7 +18,7 @@ var ErrNotCopied = errors.New("a Redis client for Sentinel (or a ring) can't be 
 const sentinelAddr = "FailoverClient"
 
 // Like makes a client of the same Redis as c, with the same credentials, TLS and dialer, and
-// with options of its own (Dialer and TLS aside). It needs no URL. Hooks are not copied.
+// with options of its own (Dialer aside). It needs no URL. Hooks are not copied.
 func Like(c redis.UniversalClient, o Options) (redis.UniversalClient, error) {
 	var made redis.UniversalClient
 	switch c := c.(type) {

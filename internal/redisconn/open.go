@@ -20,7 +20,6 @@ type Options struct {
 	WriteTimeout time.Duration // 0: ReadTimeout
 	MaxRetries   int           // of one command; 0: 3; -1: none
 	ClientName   string        // shown by CLIENT LIST; "": "habilita"
-	TLS          *tls.Config   // base for TLS URLs (certificates); nil: the system's
 
 	// Dialer makes the connections, TLS included where the URL asks for it; nil: a
 	// net.Dialer.
@@ -90,12 +89,8 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 		SentinelPassword:         t.sentinelPassword,
 	}
 	if t.tls {
-		u.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if o.TLS != nil {
-			u.TLSConfig = o.TLS.Clone()
-		}
 		// The server's name stays empty: crypto/tls takes each node's host.
-		u.TLSConfig.InsecureSkipVerify = u.TLSConfig.InsecureSkipVerify || t.skipVerify
+		u.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.skipVerify}
 	}
 	return u
 }

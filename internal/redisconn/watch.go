@@ -202,7 +202,7 @@ func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]st
 // infoFields reads the answer to INFO, as askInfo says.
 func infoFields(text string, err error) (map[string]string, error) {
 	var refused redis.Error
-	if errors.As(err, &refused) && !passing(refused) {
+	if errors.As(err, &refused) && !mayTellLater(refused) {
 		return nil, nil
 	}
 	if err != nil {
@@ -217,8 +217,8 @@ func infoFields(text string, err error) (map[string]string, error) {
 	return fields, nil
 }
 
-// passing tells the refusals that say nothing of what the server would tell later.
-func passing(err error) bool {
+// mayTellLater tells the refusals that say nothing of what the server would tell later.
+func mayTellLater(err error) bool {
 	for _, prefix := range []string{"LOADING", "BUSY", "MASTERDOWN", "NOAUTH"} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return true
