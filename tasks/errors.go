@@ -128,7 +128,7 @@ type PruneProblem string
 
 // The problems.
 const (
-	PruneLeftOut  PruneProblem = "left_out"  // rows were rejected, conflict or were withheld
+	PruneLeftOut  PruneProblem = "left_out"  // rows were left out
 	PruneOtherRun PruneProblem = "other_run" // another run fills the batch
 	PruneCount    PruneProblem = "count"     // it meant too many calls, or not as many as PruneExactly named
 )

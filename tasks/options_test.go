@@ -40,8 +40,10 @@ func TestWaitReplicas(t *testing.T) {
 		t.Errorf("%d requests without a replica", n)
 	}
 	redistest.Start(t).Follow(primary)
-	if _, err := waits.Enqueue(ctx, call); err != nil {
-		t.Error(err)
+	for _, err := waits.Enqueue(ctx, call); err != nil; _, err = waits.Enqueue(ctx, call) { // until the replica has its first copy
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
 	}
 	if s, err := waits.Wait(ctx, "b"); err != nil || s.Succeeded != 2 {
 		t.Errorf("%+v, %v", s, err)

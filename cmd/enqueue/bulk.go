@@ -90,13 +90,13 @@ func (a *app) bulk() *cobra.Command {
 	f.StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new, count and plan; enqueues nothing (what is there already: if Redis answers)")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
-	f.Var(&o.prune, "prune", "cancel calls that the file has no more; =N: exactly so many")
+	f.Var(&o.prune, "prune", "cancel calls that are no longer in the file; =N: exactly N of them")
 	f.Lookup("prune").NoOptDefVal = "yes"
 	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
 	f.BoolVar(&o.notify, "notify", false, "send the webhook call.finished for each new call that has ended")
-	f.IntVar(&o.canary, "canary", -1, "so many tokens go first, the others when these succeeded (0: the others now, whatever became of those)")
+	f.IntVar(&o.canary, "canary", -1, "enqueue the rows of the first N tokens, and the others when these succeeded (0: the others now, whatever became of the first)")
 	f.Lookup("canary").DefValue = "0" // not given: help tells no default
 	o.timing.bind(cmd)
 	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")

@@ -96,7 +96,7 @@ func (r *bulkRun) foreseen(sum engine.Summary) error {
 		fmt.Fprintf(r.err, "with --strict nothing would be enqueued: %s rejected, %s in conflict\n", thousands(sum.Rejected), thousands(sum.Conflicts))
 		return errTold
 	case sum.NotPruned != nil:
-		fmt.Fprintf(r.err, "nothing would be pruned: %v%s\n", sum.NotPruned, nameCount(sum.NotPruned))
+		fmt.Fprintf(r.err, "nothing would be pruned: %s\n", engine.NotPrunedWords(sum.NotPruned, "--prune"))
 		if sum.Complete() {
 			return errTold
 		}
@@ -173,7 +173,7 @@ func (p *planned) add(server string, token, chain uint64, licenses int) int {
 	}
 	t.calls++
 	if licenses > 0 {
-		t.licenses = licenses // the last one holds
+		t.licenses = licenses // the last one wins
 	}
 	p.chains[chain]++
 	p.servers[server]++

@@ -33,7 +33,7 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 			r.in.line = row.Line
 			if err == nil && !quiet && given.differs(row) {
 				if given.warned++; given.warned <= maxWarnings {
-					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one holds", r.in.name, row.Line))
+					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one wins", r.in.name, row.Line))
 				}
 			}
 			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
@@ -199,16 +199,7 @@ func (r *bulkRun) notPruned(s engine.Summary) {
 	if s.NotPruned == nil {
 		return
 	}
-	fmt.Fprintf(r.err, "nothing was pruned: %v%s\n", s.NotPruned, nameCount(s.NotPruned))
-}
-
-// nameCount is what to give where calls must be named to be pruned; "" where not.
-func nameCount(err error) string {
-	var count *engine.PruneCountError
-	if errors.As(err, &count) && count.Missing > 0 {
-		return fmt.Sprintf(": to cancel %s give --prune=%d", itThem(count.Missing), count.Missing)
-	}
-	return ""
+	fmt.Fprintf(r.err, "nothing was pruned: %s\n", engine.NotPrunedWords(s.NotPruned, "--prune"))
 }
 
 func itThem(n int) string {

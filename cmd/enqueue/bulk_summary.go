@@ -24,14 +24,15 @@ type summaryJSON struct {
 	Tokens     int     `json:"tokens"`
 	Seconds    float64 `json:"seconds"`
 	// Of enqueued and duplicates, and what people are told beside.
-	Made       int  `json:"made"`
-	Waiting    int  `json:"waiting"`
-	Held       int  `json:"held"`
-	Ended      int  `json:"ended"`
-	Replaced   int  `json:"replaced"`
-	OutOfOrder int  `json:"out_of_order"`
-	Unplaced   int  `json:"unplaced"`
-	Edited     bool `json:"edited"`
+	Made       int    `json:"made"`
+	Waiting    int    `json:"waiting"`
+	Held       int    `json:"held"`
+	Ended      int    `json:"ended"`
+	Replaced   int    `json:"replaced"`
+	OutOfOrder int    `json:"out_of_order"`
+	Unplaced   int    `json:"unplaced"`
+	Edited     bool   `json:"edited"`
+	NotPruned  string `json:"not_pruned,omitempty"` // why nothing was, though --prune asked for it
 }
 
 // bulkResult is summaryJSON with, after --wait, the batch's counts.
@@ -41,13 +42,17 @@ type bulkResult struct {
 }
 
 func asSummary(s engine.Summary) summaryJSON {
-	return summaryJSON{
+	out := summaryJSON{
 		Batch: s.Batch, Rows: s.Rows, Enqueued: s.Enqueued, Duplicates: s.Duplicates, Conflicts: s.Conflicts,
 		Rejected: s.Rejected, Withheld: s.Withheld, Missing: s.Missing, Pruned: s.Pruned, Tokens: s.Tokens,
 		Seconds: seconds(s.Elapsed),
 		Made:    s.Made, Waiting: s.Waiting, Held: s.Held, Ended: s.Ended, Replaced: s.Replaced,
 		OutOfOrder: s.OutOfOrder, Unplaced: s.Unplaced, Edited: s.Edited,
 	}
+	if s.NotPruned != nil {
+		out.NotPruned = engine.NotPrunedWords(s.NotPruned, "--prune")
+	}
+	return out
 }
 
 func progressWords(s engine.Summary) string {
@@ -158,7 +163,7 @@ func (r *bulkRun) tellRejects(s engine.Summary, again string) {
 // tellUnplaced says where rows behind a bad one were not withheld.
 func (r *bulkRun) tellUnplaced(s engine.Summary) {
 	if s.Unplaced > 0 {
-		fmt.Fprintf(r.err, "the token of %s can't be told: rows behind it in its chain were not withheld\n", count(s.Unplaced, "rejected row"))
+		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", count(s.Unplaced, "rejected row"), itThem(s.Unplaced))
 	}
 }
 

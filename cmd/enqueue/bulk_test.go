@@ -47,8 +47,8 @@ func TestPlanBounds(t *testing.T) {
 // The advice is a command that is not refused: --prune=0 would be.
 func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 	for want, missing := range map[string]int{
-		"nothing was pruned: 0 calls are missing in the file, and not 1\n":                                0,
-		"nothing was pruned: 2 calls are missing in the file, and not 1: to cancel them give --prune=2\n": 2,
+		"nothing was pruned: 0 calls are missing from the file, not 1\n":                                0,
+		"nothing was pruned: 2 calls are missing from the file, not 1: to cancel them give --prune=2\n": 2,
 	} {
 		var out bytes.Buffer
 		(&bulkRun{app: &app{err: &out}}).notPruned(engine.Summary{NotPruned: &engine.PruneCountError{Missing: missing, Named: 1}})

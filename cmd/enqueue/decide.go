@@ -169,8 +169,11 @@ that were cancelled before they were sent are then new. Others stay cancelled.`,
 				fmt.Fprintf(a.out, "batch %s was reopened in part, so it takes no rows yet\n", args[0])
 				return err
 			}
-			fmt.Fprintf(a.out, "batch %s takes rows again: it has %s, and what was not sent is new when its row is given\n",
-				args[0], count(n, d.noun))
+			fmt.Fprintf(a.out, "batch %s takes rows\n", args[0])
+			if n > 0 {
+				fmt.Fprintf(a.out, "it has %s: those that were not sent are new when the file is given again\nnext: enqueue bulk FILE --batch %s\n",
+					count(n, d.noun), quoteArg(args[0]))
+			}
 			return nil
 		},
 	}

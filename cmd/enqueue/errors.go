@@ -135,7 +135,7 @@ func usage(cmd *cobra.Command) error {
 		fmt.Fprint(w, rootNotes)
 	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(w, "\n%s COMMAND --help says more of a command.\n", cmd.CommandPath())
+		fmt.Fprintf(w, "\n%s COMMAND --help tells more about a command.\n", cmd.CommandPath())
 	}
 	return nil
 }

@@ -108,6 +108,5 @@ func next(s control.Status) string {
 	if words != "" {
 		words += "\n"
 	}
-	b := quoteArg(s.Batch)
-	return words + fmt.Sprintf("why: enqueue chains --held\nnext: enqueue retry --batch %s   (or skip, or cancel)", b)
+	return words + "next: enqueue chains --held   (why, and what to type)"
 }

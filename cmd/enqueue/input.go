@@ -68,7 +68,7 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input,
 	case "jsonl":
 		in.format = rows.JSONLines
 	default:
-		return nil, usagef("--format %q is none of auto, csv, jsonl", o.format)
+		return nil, usagef("--format %q is not one of auto, csv, jsonl", o.format)
 	}
 	if name == "-" {
 		in.reader = interruptible(ctx, a.in)

@@ -36,7 +36,7 @@ func newMeter(mode string, w io.Writer, units progress.Units) (meter, error) {
 	case mode == "none":
 		return silent{w}, nil
 	}
-	return nil, usagef("--progress %q is none of auto, plain, none", mode)
+	return nil, usagef("--progress %q is not one of auto, plain, none", mode)
 }
 
 // silent shows nothing but what is logged.

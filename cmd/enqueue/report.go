@@ -38,7 +38,7 @@ America and Europe. jsonl is exact, for programs.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range only {
 				if !slices.Contains(callStates, s) {
-					return usagef("--state %q is none of %s", s, strings.Join(callStates, ", "))
+					return usagef("--state %q is not one of %s", s, strings.Join(callStates, ", "))
 				}
 			}
 			w := bufio.NewWriter(a.out)
@@ -114,7 +114,7 @@ func reportWriter(w io.Writer, format string, excel bool) (func(*control.CallRec
 			return writeJSON(w, r)
 		}, nil
 	}
-	return nil, usagef("--format %q is none of csv, jsonl", format)
+	return nil, usagef("--format %q is not one of csv, jsonl", format)
 }
 
 // complete gives a flag's values to the shell.

@@ -81,7 +81,7 @@ REDIS_URL (or REDIS_URL_FILE). call, bulk, schedule add, quota sync and rekey al
 HABILITA_KEYS (or HABILITA_KEYS_FILE); "enqueue keygen" makes a key.
 
 Exit status: 0 all well; 1 it failed; 2 wrong usage or settings; 3 it worked, but rows
-were rejected, with --wait or run a call did not succeed, or with --canary the batch holds.
+were left out, with --wait or run a call did not succeed, or with --canary the batch holds.
 `
 
 func (a *app) root() *cobra.Command {
@@ -172,7 +172,7 @@ func suggestion(cmd *cobra.Command, arg string) string {
 		cmd.SuggestionsMinimumDistance = 2
 	}
 	if near := cmd.SuggestionsFor(arg); len(near) > 0 {
-		return "; is " + strings.Join(near, " or ") + " meant?"
+		return ": did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return "; enqueue --help lists them"
 }

@@ -114,7 +114,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	}
 	defer in.close()
 	if in.file == nil {
-		return usagef("run needs a file that it can read again at the next start: %s is none", file)
+		return usagef("run needs a file that it can read again at the next start, and %s is not one", file)
 	}
 	name, _, err := in.batchName()
 	if err != nil {

@@ -40,7 +40,8 @@ kept in a file without a name while it is checked.
 
 Sunday is 0 or 7. If both the day of the month and the day of the week are given, one of them
 is enough: '0 2 1 * mon' runs on the first of each month and on every Monday. The command
-first shows what the expression means and its next five runs; --dry-run only does that.
+first shows what the expression means and its next five runs; --dry-run shows them, checks
+--file if it is given, and keeps nothing.
 
 When the clocks change, an expression that names its hours has one run for each time that it
 names: in the skipped hour, when the clocks go forward; in the doubled hour, the first time.
@@ -74,7 +75,7 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run though the last one has not settled")
 	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
 	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
-	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs; needs no Redis and keeps nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs, and check the file if there is one; needs no Redis and keeps nothing")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
 	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	o.input.bind(cmd)
@@ -111,8 +112,8 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if err != nil {
 		return usagef("%v", err)
 	}
-	if o.dryRun {
-		return a.drySchedule(o, table, time.Now())
+	if o.file == "" { // --dry-run of the expression alone
+		return a.drySchedule(o, table, nil)
 	}
 	ctx := cmd.Context()
 	in, err := a.openInput(ctx, o.file, o.input)
@@ -127,6 +128,21 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if err != nil {
 		return err
 	}
+	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
+	if o.asJSON {
+		r.told = a.err
+	}
+	if o.dryRun {
+		_, sum, err := r.checkRows(ctx, o.def.Name, r.calls())
+		r.meter.stop()
+		if err = errors.Join(err, r.rejects.Close()); err != nil {
+			return err
+		}
+		if err := a.drySchedule(o, table, &sum); err != nil {
+			return err
+		}
+		return r.without(sum, "correct the file before you add it")
+	}
 	s, err := a.openAs(cmd, redisconn.Operator, producing...)
 	if err != nil {
 		return err
@@ -136,11 +152,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if err != nil {
 		return err
 	}
-	shown := a.out
-	if o.asJSON {
-		shown = a.err
-	}
-	tellRuns(shown, table, now)
+	tellRuns(r.told, table, now)
 	store := schedule.NewStore(s.rdb, prefix)
 	exists := usagef("there is a schedule %q: --replace puts this one in its place (`enqueue schedule show %s` shows it)", o.def.Name, o.def.Name)
 	if _, err := store.Get(ctx, o.def.Name); err == nil && !o.replace {
@@ -148,16 +160,9 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	} else if err != nil && !errors.Is(err, schedule.ErrNoSchedule) {
 		return err
 	}
-	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
-	if o.asJSON {
-		r.told = a.err
-	}
 	writer, sum, err := r.keepRows(ctx, s, store, o.def.Name)
 	if err != nil {
 		return err
-	}
-	if r.badText {
-		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", in.name, badTextAdvice)
 	}
 	if sum.Enqueued == 0 {
 		return fmt.Errorf("%s has no row that can be a call: nothing was added", in.name)
@@ -186,12 +191,27 @@ func tellRuns(w io.Writer, t *schedule.Timetable, now time.Time) {
 	}
 }
 
-// drySchedule is --dry-run.
-func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, now time.Time) error {
+// leftJSON counts what a schedule's runs leave out.
+type leftJSON struct {
+	Conflicts int `json:"conflicts"`
+	Withheld  int `json:"withheld"`
+	Rejected  int `json:"rejected"`
+}
+
+// drySchedule ends --dry-run. sum is of the file's rows, nil without a file.
+func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Summary) error {
+	now := time.Now()
 	if !o.asJSON {
 		tellRuns(a.out, t, now)
+		if sum != nil {
+			fmt.Fprintf(a.out, "rows        %s\n", thousands(sum.Enqueued))
+		}
 		_, err := fmt.Fprintln(a.out, "nothing was added")
 		return err
+	}
+	type checked struct {
+		Rows int `json:"rows"`
+		leftJSON
 	}
 	out := struct {
 		Name     string         `json:"schedule"`
@@ -200,11 +220,31 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, now time.Time)
 		Means    string         `json:"means"`
 		NextRuns []control.Time `json:"next_runs"`
 		DryRun   bool           `json:"dry_run"`
-	}{o.def.Name, t.Expr, t.Zone.String(), t.Words(), nil, true}
+		*checked
+	}{o.def.Name, t.Expr, t.Zone.String(), t.Words(), nil, true, nil}
 	for _, run := range t.NextRuns(now, shownRuns) {
 		out.NextRuns = append(out.NextRuns, control.Time{Time: run})
 	}
+	if sum != nil {
+		out.checked = &checked{sum.Enqueued, leftJSON{sum.Conflicts, sum.Withheld, sum.Rejected}}
+	}
 	return writeJSON(a.out, out)
+}
+
+// checkRows tells what is wrong with the input's rows. left are the lines that are left out though
+// they are rows.
+func (r *bulkRun) checkRows(ctx context.Context, name string, calls iter.Seq2[engine.Call, error]) (left map[int]struct{}, sum engine.Summary, err error) {
+	left = map[int]struct{}{}
+	sum, err = engine.Preview(ctx, name, calls, engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject),
+		engine.OnLeftOut(func(err error) error {
+			left[leftLine(err)] = struct{}{}
+			return r.leftOut(err)
+		}),
+		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
+	if r.badText {
+		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
+	}
+	return left, sum, err
 }
 
 // keepRows writes the input's rows under a revision of the schedule. It reads them twice, since
@@ -223,13 +263,7 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 		return nil, sum, usagef("HABILITA_KEYS: %v", err)
 	}
 	calls := r.calls()
-	left := map[int]struct{}{} // lines
-	sum, err = engine.Preview(ctx, name, calls, engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject),
-		engine.OnLeftOut(func(err error) error {
-			left[leftLine(err)] = struct{}{}
-			return r.leftOut(err)
-		}),
-		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
+	left, sum, err := r.checkRows(ctx, name, calls)
 	w := store.NewWriter(name, keys)
 	if err == nil {
 		err = r.keepTaken(ctx, w, calls, left)
@@ -273,10 +307,8 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 	if o.asJSON {
 		out := struct {
 			control.Schedule
-			Conflicts int `json:"conflicts"`
-			Withheld  int `json:"withheld"`
-			Rejected  int `json:"rejected"`
-		}{sch, sum.Conflicts, sum.Withheld, sum.Rejected}
+			leftJSON
+		}{sch, leftJSON{sum.Conflicts, sum.Withheld, sum.Rejected}}
 		if err := writeJSON(r.out, out); err != nil {
 			return err
 		}
@@ -290,6 +322,11 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 		}
 		fmt.Fprintf(r.told, "follow      enqueue schedule show %s\n", quoteArg(sch.Name))
 	}
+	return r.without(sum, "correct the file, and add it again with --replace")
+}
+
+// without says which rows the runs leave out, and what to do. The error is errPartial if there are any.
+func (r *bulkRun) without(sum engine.Summary, then string) error {
 	if sum.Complete() {
 		return nil
 	}
@@ -298,8 +335,7 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
 		kept = " (kept in " + quoteFile(r.rejects.Path()) + ")"
 	}
-	what := listParts(part{sum.Rejected, "rejected"}, part{sum.Conflicts, "in conflict"}, part{sum.Withheld, "withheld behind these in their chains"})
-	fmt.Fprintf(r.err, "%s left out%s, and the runs are made without: %s; correct the file, and add it again with --replace\n",
-		plural(sum.Rows-sum.Enqueued, "row was", "rows were"), kept, what)
+	what := listParts(part{sum.Rejected, "rejected"}, part{sum.Conflicts, "in conflict"}, part{sum.Withheld, "withheld behind them"})
+	fmt.Fprintf(r.err, "%s left out of the runs%s: %s; %s\n", plural(sum.Rows-sum.Enqueued, "row was", "rows were"), kept, what, then)
 	return errPartial
 }

@@ -84,7 +84,7 @@ func runWords(r control.ScheduleRun) string {
 		text += ", " + count(r.Conflicts, "row") + " in conflict"
 	}
 	if behind := r.Withheld - r.PassedOver; behind > 0 {
-		text += ", " + count(behind, "row") + " withheld behind these"
+		text += ", " + count(behind, "row") + " withheld behind them"
 	}
 	if r.BatchStatus != nil {
 		text += "; " + counts(*r.BatchStatus)

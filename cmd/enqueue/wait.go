@@ -32,9 +32,9 @@ func begins(at time.Time, zone *time.Location) string {
 func (t *timing) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&t.at, "at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); one that has passed is now")
-	f.DurationVar(&t.in, "in", 0, "not before so much time has passed, such as 10m")
+	f.DurationVar(&t.in, "in", 0, "not before this time has passed, such as 10m")
 	f.BoolVar(&t.wait, "wait", false, "wait until nothing more happens without a person")
-	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait so long at most (0: as long as it takes)")
+	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait at most this long (0: as long as it takes)")
 }
 
 // check judges the flags together, and returns the time of --at (zero: none).

@@ -80,9 +80,9 @@ type WithheldError struct {
 
 func (e *WithheldError) Error() string {
 	if e.Behind > 0 {
-		return fmt.Sprintf("is not enqueued: it stands behind row %d in its chain, which was left out", e.Behind)
+		return fmt.Sprintf("is withheld, because row %d before it in its chain was left out", e.Behind)
 	}
-	return "is not enqueued: it stands behind a row of its chain that was left out"
+	return "is withheld, because a row before it in its chain was left out"
 }
 
 // TwinError says that a row of a part of a file was rejected (PartIf).
@@ -109,7 +109,7 @@ var ErrPart = errors.New("this is a part of a file, which tells nothing of what 
 var (
 	// ErrRowsMissing says that rows of the file were left out: without them nobody can tell
 	// which calls it has no more.
-	ErrRowsMissing = errors.New("rows were rejected, conflict or were withheld")
+	ErrRowsMissing = errors.New("rows were left out")
 	// ErrOtherRun says that another run fills the batch.
 	ErrOtherRun = errors.New("another run of the batch is not over")
 )
@@ -121,11 +121,24 @@ type PruneCountError struct{ Missing, Total, Named int }
 func (e *PruneCountError) Error() string {
 	if e.Named > 0 {
 		if e.Missing == 1 {
-			return fmt.Sprintf("1 call is missing in the file, and not %d", e.Named)
+			return fmt.Sprintf("1 call is missing from the file, not %d", e.Named)
 		}
-		return fmt.Sprintf("%d calls are missing in the file, and not %d", e.Missing, e.Named)
+		return fmt.Sprintf("%d calls are missing from the file, not %d", e.Missing, e.Named)
 	}
-	return fmt.Sprintf("%d of %d calls are missing in the file: so many must be named", e.Missing, e.Total)
+	return fmt.Sprintf("%d of %d calls are missing from the file, which may be a mistake", e.Missing, e.Total)
+}
+
+// NotPrunedWords say why Prune did nothing and, if it wants a number, how to give it with option.
+func NotPrunedWords(err error, option string) string {
+	e, ok := errors.AsType[*PruneCountError](err)
+	if !ok || e.Missing == 0 {
+		return err.Error()
+	}
+	them := "them"
+	if e.Missing == 1 {
+		them = "it"
+	}
+	return fmt.Sprintf("%v: to cancel %s give %s=%d", err, them, option, e.Missing)
 }
 
 // ErrChainUnknown is in the chain of an error that comes with a Call whose Chain can't be

@@ -51,7 +51,7 @@ func ParsePolicy(s string) (Policy, error) {
 	case PolicyHold, PolicySkip, PolicyCancel:
 		return p, nil
 	}
-	return "", fmt.Errorf("policy %q is none of hold, skip, cancel", s)
+	return "", fmt.Errorf("policy %q is not one of hold, skip, cancel", s)
 }
 
 // MaxBatchName is the longest name of a batch, in characters.

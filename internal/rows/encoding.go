@@ -27,7 +27,7 @@ const (
 )
 
 // ErrEncoding says that an encoding isn't known.
-var ErrEncoding = errors.New("is none of utf-8, windows-1252")
+var ErrEncoding = errors.New("is not one of utf-8, windows-1252")
 
 // ParseEncoding reads an encoding's name, in any case. "" is UTF8. UTF-16 needs no
 // name of its own, since its mark tells it. The error is ErrEncoding.

@@ -40,14 +40,14 @@ func (d *Definition) Check() (*Timetable, error) {
 		d.OnFailure = "hold"
 	case "hold", "skip", "cancel":
 	default:
-		return nil, fmt.Errorf("policy %q is none of hold, skip, cancel", d.OnFailure)
+		return nil, fmt.Errorf("policy %q is not one of hold, skip, cancel", d.OnFailure)
 	}
 	switch d.Missed {
 	case "":
 		d.Missed = Once
 	case Once, Skip:
 	default:
-		return nil, fmt.Errorf("missed runs: %q is none of once, skip", d.Missed)
+		return nil, fmt.Errorf("missed runs: %q is not one of once, skip", d.Missed)
 	}
 	d.Source = strings.ToValidUTF8(d.Source[:min(len(d.Source), maxSource)], "")
 	return NewTimetable(d.Cron, d.Timezone)

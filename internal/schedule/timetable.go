@@ -53,11 +53,11 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 	parsed, err := parser.Parse(sundayAs7(expr))
 	if err != nil {
-		return nil, fmt.Errorf("the cron expression %.80q is none: %w (five fields: minute, hour, day of the month, month, day of the week)", expr, err)
+		return nil, fmt.Errorf("the cron expression %.80q is not valid: %w (five fields: minute, hour, day of the month, month, day of the week)", expr, err)
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
-		return nil, fmt.Errorf("the cron expression %.80q is none of five fields", expr)
+		return nil, fmt.Errorf("the cron expression %.80q does not have five fields", expr)
 	}
 	spec.Location = time.UTC
 	t := &Timetable{Expr: expr, Zone: loc, spec: spec, real: spec.Hour&everyHour != 0}

@@ -235,7 +235,7 @@ func (u *upload) fill(s engine.Summary) {
 	u.out.Made, u.out.Waiting, u.out.Held, u.out.Ended = s.Made, s.Waiting, s.Held, s.Ended
 	u.out.Replaced, u.out.OutOfOrder, u.out.Unplaced = s.Replaced, s.OutOfOrder, s.Unplaced
 	if s.NotPruned != nil {
-		u.out.NotPruned = s.NotPruned.Error()
+		u.out.NotPruned = engine.NotPrunedWords(s.NotPruned, "prune")
 	}
 	u.out.Status = batchPath(u.name)
 }

@@ -142,6 +142,7 @@ func TestCanaryIsTold(t *testing.T) {
 	}
 	var st status
 	w.get("/v1/batches/first").want(t, 200, &st)
+	w.postCSV("/v1/batches?batch=first", sheet("1 t a")).want(t, 409, nil).says(t, "--canary 0")
 	if st.Canary == nil || st.Canary.Tokens != 3 || st.Canary.State != "waiting" {
 		t.Errorf("%+v", st)
 	}

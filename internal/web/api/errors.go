@@ -80,6 +80,7 @@ func (a *API) problemOf(r *http.Request, err error) guard.Problem {
 		cancelled    *engine.BatchCancelledError
 		old          *engine.OldBatchError
 		busy         *engine.BatchBusyError
+		canary       *ledger.BatchCanaryError
 		other        *engine.ConflictError
 	)
 	with := func(p guard.Problem, detail string) guard.Problem { p.Detail = detail; return p }
@@ -114,6 +115,9 @@ func (a *API) problemOf(r *http.Request, err error) guard.Problem {
 		return with(conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name")
 	case errors.As(err, &busy):
 		return with(conflict, "another request is pruning this batch: ask again when it has ended")
+	case errors.As(err, &canary):
+		return with(conflict, fmt.Sprintf("the first tokens of this batch (enqueue bulk --canary %d) have not all succeeded: ask again when its canary is released, "+
+			"or enqueue the rest all the same with enqueue bulk --canary 0", canary.Have))
 	case errors.Is(err, engine.ErrPart):
 		return with(invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file")
 	case errors.As(err, &policy):

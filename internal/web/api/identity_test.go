@@ -35,8 +35,8 @@ func TestFileIsGivenAgain(t *testing.T) {
 		"a wrong token":            {[]string{"1 t a", "1 bad b", "1 v c"}, []string{"1 t a", "1 u b", "1 v c"}, "", given{Rows: 3, Enqueued: 1, Duplicates: 2, Waiting: 2, Missing: 1}},
 		"and it is pruned":         {[]string{"1 t a", "1 bad b", "1 v c"}, []string{"1 t a", "1 u b", "1 v c"}, "&prune", given{Rows: 3, Enqueued: 1, Duplicates: 2, Waiting: 2, Missing: 1, Pruned: 1}},
 		"so many, named":           {[]string{"1 t a", "1 t b", "1 t c"}, []string{"1 t a"}, "&prune=2", given{Rows: 1, Duplicates: 1, Waiting: 1, Missing: 2, Pruned: 2}},
-		"another number is named":  {[]string{"1 t a", "1 t b", "1 t c"}, []string{"1 t a"}, "&prune=1", given{Rows: 1, Duplicates: 1, Waiting: 1, Missing: 2, NotPruned: "2 calls are missing in the file, and not 1"}},
-		"none, where a row is bad": {[]string{"1 t a", "1 t b"}, []string{"1 t a", "x-y u b"}, "&prune", given{Rows: 2, Duplicates: 1, Waiting: 1, Rejected: 1, Missing: 1, NotPruned: "rows were rejected, conflict or were withheld"}},
+		"another number is named":  {[]string{"1 t a", "1 t b", "1 t c"}, []string{"1 t a"}, "&prune=1", given{Rows: 1, Duplicates: 1, Waiting: 1, Missing: 2, NotPruned: "2 calls are missing from the file, not 1: to cancel them give prune=2"}},
+		"none, where a row is bad": {[]string{"1 t a", "1 t b"}, []string{"1 t a", "x-y u b"}, "&prune", given{Rows: 2, Duplicates: 1, Waiting: 1, Rejected: 1, Missing: 1, NotPruned: "rows were left out"}},
 		"a conflict":               {[]string{"1 t a i"}, []string{"2 t a i", "1 t b"}, "", given{Rows: 2, Conflicts: 1, Withheld: 1}},
 		"an id twice":              {[]string{"1 t a"}, []string{"1 t a", "1 t b i", "1 t c i"}, "", given{Rows: 3, Enqueued: 1, Duplicates: 1, Waiting: 1, Conflicts: 1}},
 		"a conflict is replaced":   {[]string{"1 t a i"}, []string{"2 t a i"}, "&prune", given{Rows: 1, Enqueued: 1, Replaced: 1}},
@@ -62,7 +62,7 @@ func TestPruneOfManyMustBeNamed(t *testing.T) {
 	w.postCSV("/v1/batches?batch=b", sheet(all...)).want(t, 202, nil)
 	var got given
 	w.postCSV("/v1/batches?batch=b&prune", sheet(all[0])).want(t, 202, &got)
-	if got.Pruned != 0 || got.Missing != 29 || !strings.Contains(got.NotPruned, "29 of 30 calls are missing") {
+	if got.Pruned != 0 || got.Missing != 29 || !strings.Contains(got.NotPruned, "29 of 30 calls are missing from the file, which may be a mistake: to cancel them give prune=29") {
 		t.Errorf("%+v", got)
 	}
 	w.postCSV("/v1/batches?batch=b&prune=0", sheet(all[0])).want(t, 400, nil)

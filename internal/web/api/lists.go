@@ -28,7 +28,7 @@ func list[T any](w http.ResponseWriter, q url.Values, read func(cursor string, l
 	}
 	p, err := read(cursor, limit)
 	if errors.Is(err, control.ErrCursor) || errors.Is(err, control.ErrAuditID) {
-		return refuseField(badParameter, "cursor", "is none of this list: take it as the answer before gave it, or leave it out")
+		return refuseField(badParameter, "cursor", "is not of this list: take next of the last answer, or leave it out")
 	}
 	if err != nil {
 		return err
