@@ -19,6 +19,11 @@ var scheduleMutations = []mutation{
 		"./internal/schedule", "TestLostReply/miniredis",
 	},
 	{
+		"schedules: one that is added while one of its name is removed", "it is not listed again",
+		in("internal/schedule/store.go", "		err = s.list(ctx, id, st.Created)\n", "		_ = st\n"),
+		"./internal/schedule", "TestAddedWhileItIsRemoved",
+	},
+	{
 		"schedules: lease of a claim", "a run is taken over while its worker is at it",
 		in(scheduleLua+"take.lua", " or tonumber(get('claim_until')) > at then", " then"),
 		"./internal/schedule", "TestClaimHasOneWinner/miniredis",

@@ -55,3 +55,53 @@ func TestLostReply(t *testing.T) {
 		w.must(w.Remove(ctx, s.Name))
 	})
 }
+
+// before does something before the first command of a name is sent.
+type before struct {
+	twice
+	name string
+	do   func()
+}
+
+func (b *before) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		if c.Name() == b.name {
+			b.name = ""
+			b.do()
+		}
+		return next(ctx, c)
+	}
+}
+
+// A schedule that is added while one of that name is removed is listed: a worker would never make
+// its runs otherwise.
+func TestAddedWhileItIsRemoved(t *testing.T) {
+	for name, c := range map[string]struct {
+		hooked string // command of the first before which the other one does all of its own
+		adds   bool   // the first adds, and the other one removes
+	}{
+		"it was removed, and is unlisted": {"zrem", false},
+		"it was listed, and is put":       {"evalsha", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, w *world) {
+				other := redis.NewClient(&redis.Options{Addr: w.rdb.(*redis.Client).Options().Addr})
+				t.Cleanup(func() { _ = other.Close() })
+				first := &world{t, NewStore(other, ""), w.keys, other}
+				add := func(w *world) { w.must(w.add(nightly, 1, true)) }
+				remove := func(w *world) { _ = w.Remove(t.Context(), nightly.Name) }
+				add(w)
+				do, others := remove, add
+				if c.adds {
+					remove(w)
+					do, others = add, remove
+				}
+				other.AddHook(&before{name: c.hooked, do: func() { others(w) }})
+				do(first)
+				if all, _, err := w.All(t.Context()); len(all) != 1 || err != nil {
+					t.Errorf("%d are listed, %v", len(all), err)
+				}
+			})
+		})
+	}
+}

@@ -174,16 +174,23 @@ func (s *Store) Put(ctx context.Context, d Definition, rows int, revision string
 	}
 	id := ID(d.Name)
 	// The list first: what is in it and nowhere else is passed over.
-	if err := s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(now.UnixMicro()), Member: id}).Err(); err != nil {
+	if err := s.list(ctx, id, now); err != nil {
 		return err
 	}
 	n, err := s.put.Run(ctx, s.rdb, s.keys(id), flag(replace), revision, millis(t.Next(now)),
 		"name", d.Name, "cron", t.Expr, "zone", d.Timezone, "policy", d.OnFailure, "missed", d.Missed,
 		"overlap", flag(d.Overlap), "pile_up", flag(d.PileUp), "source", d.Source, "rows", rows).Int()
-	if err == nil && n == 0 {
+	if err != nil {
+		return err
+	}
+	if n == 0 {
 		return ErrExists
 	}
-	return err
+	return s.list(ctx, id, now) // again: one of that name may have been unlisted meanwhile
+}
+
+func (s *Store) list(ctx context.Context, id string, now time.Time) error {
+	return s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(now.UnixMicro()), Member: id}).Err()
 }
 
 // Pause lets no tick be made until Resume; it reports whether it was not so already.
@@ -247,6 +254,14 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	if err := s.rdb.ZRem(ctx, s.listKey(), id).Err(); err != nil {
+		return err
+	}
+	// It may have been added again meanwhile.
+	st, err := s.Get(ctx, name)
+	if err == nil {
+		err = s.list(ctx, id, st.Created)
+	}
+	if err != nil && !errors.Is(err, ErrNoSchedule) {
 		return err
 	}
 	if n == 0 {
