@@ -17,6 +17,9 @@ func open(t *testing.T, s quota.Settings) *quota.Limiter {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: redistest.Mini(t).Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
+	// It is noon, whenever the test runs.
+	sinceMidnight := time.Since(time.Now().UTC().Truncate(24 * time.Hour))
+	s.Location = time.FixedZone("noon", int((12*time.Hour - sinceMidnight).Seconds()))
 	l, err := quota.New(rdb, s)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func (s *spy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		s.scripts.Add(1)
 		items, _ := cmd.(*redis.Cmd).Slice()
-		if waiter := waiterOf(cmd.Args()); len(items) == 10 && items[0] == "slots" && strings.HasPrefix(waiter, "~") {
+		if waiter := waiterOf(cmd.Args()); len(items) == 9 && items[0] == "slots" && strings.HasPrefix(waiter, "~") {
 			select {
 			case s.queued <- struct{}{}:
 			default:

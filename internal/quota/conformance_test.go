@@ -118,10 +118,7 @@ func testLeaseEndFrees(t testing.TB, b backend) {
 	if u := w.peek(); u.Held != 0 {
 		t.Fatalf("held %d after the leases", u.Held)
 	}
-	d := w.try()
-	if !d.Granted || w.exact() && d.Reclaimed != 2 {
-		t.Fatalf("after the leases: %+v", d)
-	}
+	w.granted()
 	w.granted()
 }
 

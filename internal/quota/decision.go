@@ -26,9 +26,6 @@ type Decision struct {
 	Detail  string    // of the reason; may be empty
 	RetryAt time.Time // when to try again, by the server's clock, after Now; zero where granted
 	Now     time.Time // the server's time of the decision
-	// Reclaimed is how many slots were found whose lease had ended without a release:
-	// unknown outcomes, and holders that died.
-	Reclaimed int
 }
 
 // Wait is how long to wait before the next try; 0 where granted.

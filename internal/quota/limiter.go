@@ -88,19 +88,19 @@ func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since 
 	args := append(make([]any, 0, 18), token, nonce, waiter, millis(since))
 	_, known := l.known.Load(Tag(token))
 	args = l.settings.appendArgs(args, l.clock.Now(), l.notBefore.Load(), known)
-	r, err := l.run(ctx, l.scripts.grant, token, 10, 5, args...)
+	r, err := l.run(ctx, l.scripts.grant, token, 9, 5, args...)
 	if err != nil {
 		return Decision{}, fmt.Errorf("quota: grant: %w", err)
 	}
-	if r.int(9) == 1 {
+	if r.int(8) == 1 {
 		l.known.Store(Tag(token), true)
 	}
-	d := Decision{Now: r.time(5), Reclaimed: r.int(6)}
+	d := Decision{Now: r.time(5)}
 	if why := r.text(0); why == "granted" {
 		d.Granted = true
 		d.Grant = Grant{
 			Token: token, Nonce: nonce, Ends: r.time(1), Days: r.text(2),
-			Used: r.int(3), Limit: r.int(4), Probe: r.int(7) == 1, Others: r.int(8),
+			Used: r.int(3), Limit: r.int(4), Probe: r.int(6) == 1, Others: r.int(7),
 		}
 	} else {
 		d.Reason, d.RetryAt, d.Detail = Reason(why), r.time(1), r.text(2)

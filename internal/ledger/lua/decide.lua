@@ -25,6 +25,6 @@ if ARGV[2] == 'retry' then
 else
   end_call(batch, field, rec, 'k', now)
   tally(batch, now, 'k', 1)
-  advance_or_idle(c, now)
+  if advance(c, now) then set_ready(c, now) end
 end
 return { int(now), 1, redis.call('ZCARD', READY) }

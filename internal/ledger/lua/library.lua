@@ -156,10 +156,6 @@ local function advance(c, now, ended)
   return true
 end
 
-local function advance_or_idle(c, now)
-  if advance(c, now) then set_ready(c, now) end
-end
-
 -- drop_later cancels the calls of a batch behind the head (policy cancel): the nearest
 -- ones at once, the others when the chain comes to them.
 local function drop_later(c, batch, now)
