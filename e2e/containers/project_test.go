@@ -209,12 +209,12 @@ func (p *project) status(batch string) (s control.Status) {
 }
 
 // underLoad runs f while calls are made: most of the last batch is open before, and some is after.
-// A machine that is so slow that they ran out does it again.
+// On a machine that is so slow that they ran out it does it again, with twice as many.
 func (p *project) underLoad(what string, f func()) {
 	p.Helper()
-	for range 4 {
+	for each := 60; each < 1000; each *= 2 {
 		if n := len(p.plans); n == 0 || p.status(p.plans[n-1].Batch).Open < len(p.plans[n-1].Rows)*2/3 {
-			p.bulk(40, 40)
+			p.bulk(40, each)
 		}
 		last := p.plans[len(p.plans)-1]
 		await(p, "calls are made", func(context.Context) (bool, string) {

@@ -33,6 +33,21 @@ var apiMutations = []mutation{
 		"./internal/redisconn", "TestLikeRefusesWhatItCantCopy",
 	},
 	{
+		"options of Go programs", "WaitReplicas has no effect",
+		in("tasks/client.go", "WaitReplicas: o.WaitReplicas, ", ""),
+		"./tasks", "TestWaitReplicas",
+	},
+	{
+		"options of Go programs", "Queues has no effect",
+		in("tasks/client.go", ", Queues: o.Queues,", ","),
+		"./tasks", "TestQueues",
+	},
+	{
+		"what Redis must be", "Valkey's Sentinel is taken for a Redis",
+		in("internal/redisconn/preflight.go", `cmp.Or(info["redis_mode"], info["server_mode"])`, `cmp.Or(info["redis_mode"])`),
+		"./internal/redisconn", "TestFindings",
+	},
+	{
 		"public packages name what can be imported", "a method returns a type of an internal package",
 		in("tasks/client.go", "func (c *Client) Close() error {", "// Settings are hidden.\nfunc (c *Client) Settings() (s limits.Settings) { return s }\n\n// Close closes.\nfunc (c *Client) Close() error {"),
 		"./tasks", "TestExportedNamesCanBeUsed",

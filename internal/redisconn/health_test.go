@@ -172,14 +172,18 @@ func TestPreflightOfOthers(t *testing.T) {
 	}
 }
 
-func TestTooOld(t *testing.T) {
+func TestFindings(t *testing.T) {
 	for v, want := range map[string]bool{"": false, "x.y": false, "6.2.0": false, "7.0.15": false, "10.0": false,
 		"6.0.16": true, "5.0.7": true, "2.8.24": true, "6.2": false} {
 		if tooOld(v) != want {
 			t.Errorf("tooOld(%q) = %v", v, !want)
 		}
 	}
-	found := findingsOf(map[string]string{"redis_version": "6.0.16"}, false)
+	found := findingsOf(map[string]string{"redis_version": "7.2.4", "server_name": "valkey", "server_mode": "sentinel"}, false)
+	if summary(found) != "refuse this is a Sentinel, which holds no data\n" {
+		t.Errorf("Valkey's Sentinel: %q", summary(found))
+	}
+	found = findingsOf(map[string]string{"redis_version": "6.0.16"}, false)
 	if summary(found) != "refuse Redis is version 6.0.16, and 6.2 is needed\n" {
 		t.Errorf("got %q", summary(found))
 	}
