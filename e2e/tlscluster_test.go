@@ -58,13 +58,7 @@ func TestClusterOverTLSWithLeastACL(t *testing.T) {
 	file := l.File("tls.csv", p.CSV())
 	t.Cleanup(func() {
 		for _, s := range nodes {
-			refused, err := s.Client().ACLLog(context.Background(), 10).Result()
-			for _, r := range refused {
-				t.Errorf("refused: %s, %s %s of %s", r.Reason, r.Context, r.Object, r.Username)
-			}
-			if err != nil {
-				t.Error(err)
-			}
+			nothingRefused(t, s.Client())
 		}
 	})
 	l.Workers(1, "REDIS_URL", url("worker"))
