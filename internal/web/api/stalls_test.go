@@ -15,22 +15,21 @@ import (
 	"habilita/internal/web/api"
 )
 
-// uploads is the world's API with a short patience, served so that a test sees when a request has
-// left its goroutine.
+// uploads is the world's API on a server that gives a body little time, served so that a test sees when
+// a request has left its goroutine.
 type uploads struct {
 	*world
 	addr string
 	idle chan struct{} // one for each connection that has ended
 }
 
-const patience = 300 * time.Millisecond
-
-func newUploads(t *testing.T) *uploads {
+// newUploads serves the API to callers who may stand still for so long.
+func newUploads(t *testing.T, standstill time.Duration) *uploads {
 	u := &uploads{world: newWorld(t), idle: make(chan struct{}, 64)}
 	o := u.api.Options
-	o.Standstill = patience
+	o.Standstill = standstill
 	s := httptest.NewUnstartedServer(api.New(o))
-	s.Config.ReadTimeout = patience
+	s.Config.ReadHeaderTimeout, s.Config.ReadTimeout = time.Minute, serverPatience
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
 			u.idle <- struct{}{}
@@ -42,15 +41,18 @@ func newUploads(t *testing.T) *uploads {
 	return u
 }
 
-// dial sends the head of an upload to path.
-func (u *uploads) dial(path, head string) net.Conn {
+// serverPatience is what the server gives a whole request, but for what the API asks of it.
+const serverPatience = 300 * time.Millisecond
+
+// dial sends the head of an upload to path, and the begin of its body.
+func (u *uploads) dial(path, head, body string) net.Conn {
 	u.t.Helper()
 	c, err := (&net.Dialer{}).DialContext(u.t.Context(), "tcp", u.addr)
 	if err != nil {
 		u.t.Fatal(err)
 	}
 	u.t.Cleanup(func() { _ = c.Close() })
-	u.send(c, "POST "+path+" HTTP/1.1\r\nHost: x\r\n"+head+"\r\n")
+	u.send(c, "POST "+path+" HTTP/1.1\r\nHost: x\r\n"+head+"\r\n"+body)
 	return c
 }
 
@@ -118,9 +120,9 @@ func TestUploadsThatStall(t *testing.T) {
 		"not this type":                   {"Content-Type: text/html\r\nContent-Length: 1000\r\n", row, 415, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUploads(t)
-			conn := u.dial("/v1/batches?batch=b", c.head)
-			u.send(conn, c.body)
+			t.Parallel()
+			u := newUploads(t, time.Second)
+			conn := u.dial("/v1/batches?batch=b", c.head, c.body)
 			r := u.answered(conn).want(t, c.status, nil)
 			u.ended()
 			if c.enqueued > 0 {
@@ -138,15 +140,15 @@ func TestUploadsThatStall(t *testing.T) {
 func TestUploadsThatAreSlow(t *testing.T) {
 	t.Parallel()
 	for _, chunked := range []bool{false, true} {
-		u := newUploads(t)
+		u := newUploads(t, time.Minute)
 		pieces := []string{"server,tok", "en\n1,", "t1\n2,t2", "\n3,t3\n", "4,t4\n5", ",t5\n"}
 		head, part := fmt.Sprintf("Content-Length: %d\r\n", len(strings.Join(pieces, ""))), func(s string) string { return s }
 		if chunked {
 			head, part = "Transfer-Encoding: chunked\r\n", chunk
 		}
-		c := u.dial("/v1/batches?batch=b", "Content-Type: text/csv\r\n"+head)
+		c := u.dial("/v1/batches?batch=b", "Content-Type: text/csv\r\n"+head, "")
 		for _, p := range pieces {
-			<-time.After(patience / 3)
+			<-time.After(serverPatience / 3)
 			u.send(c, part(p))
 		}
 		if chunked {

@@ -73,6 +73,7 @@ func Start(t testing.TB, apiKeys string) *Served {
 	}
 	server := httptest.NewUnstartedServer(guard.Wrap(s.API))
 	server.Config.ReadTimeout = 2 * time.Second // a body that is slower is cut off
+	server.Config.ReadHeaderTimeout, server.Config.IdleTimeout = time.Minute, time.Minute
 	server.Start()
 	t.Cleanup(server.Close)
 	s.URL = server.URL
