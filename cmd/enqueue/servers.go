@@ -91,7 +91,7 @@ as their chains come back, within a minute. If it fails still, it opens again.`,
 				return err
 			}
 			defer s.close()
-			was, err := breaker.New(s.rdb, prefix, breaker.Trip{}).Lift(cmd.Context(), string(name))
+			was, err := s.op.LiftServer(cmd.Context(), string(name))
 			if errors.Is(err, breaker.ErrUnknownServer) {
 				return fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", name)
 			}
@@ -102,7 +102,6 @@ as their chains come back, within a minute. If it fails still, it opens again.`,
 				fmt.Fprintf(a.out, "server %s was not left alone\n", name)
 				return nil
 			}
-			s.op.Note(cmd.Context(), "lift", "server "+string(name), "its calls are made again", nil)
 			fmt.Fprintf(a.out, "server %s is called again\n", name)
 			return nil
 		},

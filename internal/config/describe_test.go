@@ -14,7 +14,7 @@ import (
 
 func TestDescribeAgreesWithTheFlags(t *testing.T) {
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	config.Bind(fs, config.Common, config.Limits, config.Worker)
+	config.Bind(fs, config.All)
 	flags := 0
 	for _, r := range config.Describe() {
 		if r.Variable == "HABILITA_KEYS" || r.Variable == "HABILITA_API_KEYS" || r.Variable == "WEBHOOK_SECRETS" {

@@ -4,8 +4,8 @@ package config
 // several.
 type Group int
 
-// The groups. A worker takes Common, Limits and Worker; a producer Common and Limits; a
-// job with no Redis takes Logging, Limits and Calls.
+// The groups. A worker takes All, a producer Keys, Limits and Writing, and a job with no Redis Logging,
+// Limits and Calls. Every command with a Redis takes that too.
 const (
 	// Logging is LOG_LEVEL and LOG_FORMAT.
 	Logging Group = 1 << iota
@@ -27,12 +27,8 @@ const (
 	// Writing is WAIT_REPLICAS and QUEUES: how what is written to Redis is kept and spread.
 	Writing
 
-	// Common is what every command with a Redis has.
-	Common = Logging | Redis | Keys | Writing
-	// Worker is what only a worker has.
-	Worker = Calls | Pages | Webhooks
 	// All is every setting.
-	All = Common | Limits | Worker
+	All = Logging | Redis | Keys | Limits | Calls | Pages | Webhooks | Writing
 )
 
 func join(groups []Group) (all Group) {

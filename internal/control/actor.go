@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/user"
 	"time"
+
+	"habilita/internal/breaker"
 )
 
 // Unknown is the name of who gave none.
@@ -87,7 +89,8 @@ func unknown(err error) bool {
 		noSchedule *UnknownScheduleError
 		selection  *SelectionError
 	)
-	return errors.As(err, &noBatch) || errors.As(err, &noChain) || errors.As(err, &noSchedule) || errors.As(err, &selection) || errors.Is(err, ErrChainID)
+	return errors.As(err, &noBatch) || errors.As(err, &noChain) || errors.As(err, &noSchedule) || errors.As(err, &selection) ||
+		errors.Is(err, ErrChainID) || errors.Is(err, breaker.ErrUnknownServer)
 }
 
 // noted checks the selection, does what act does with it, and notes that as so many of what noun names.

@@ -29,6 +29,7 @@ func TestDecisionsAreNoted(t *testing.T) {
 		{act: func() error { _, err := w.op.Cancel(ctx, control.Selection{Batch: "none"}); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.PauseSchedule(ctx, "none"); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.Skip(ctx, control.Selection{}); return err }, wantNothing: true},
+		{act: func() error { _, err := w.op.LiftServer(ctx, "42"); return err }, wantNothing: true},
 	} {
 		before, err := w.op.AuditLog().Before(w.ctx, "", 100)
 		if err != nil {
@@ -49,6 +50,28 @@ func TestDecisionsAreNoted(t *testing.T) {
 		if got != step.want {
 			t.Errorf("noted %q, want %q", got, step.want)
 		}
+	}
+}
+
+// A lift is noted under the server's own name, also if it failed, and not if there was nothing to lift.
+func TestLiftsAreNoted(t *testing.T) {
+	w := newWorld(t)
+	for _, server := range []string{"0042", "0043"} {
+		w.redis.HSet("habilita:{health}:servers", server, `{"state":"open","since":1,"next":1,"run":9,"w":1,"req":9,"fail":9,"preq":0,"pfail":0,"step":2000,"chains":""}`)
+	}
+	for _, want := range []bool{true, false} {
+		if was, err := w.op.LiftServer(w.ctx, "wv42"); was != want || err != nil {
+			t.Errorf("%t, %v", was, err)
+		}
+	}
+	w.rdb.AddHook(shardDown{"health"})
+	if _, err := w.op.LiftServer(w.ctx, "43"); !errors.Is(err, errDown) {
+		t.Errorf("%v", err)
+	}
+	log, err := w.op.AuditLog().Before(w.ctx, "", 10)
+	if err != nil || len(log) != 2 || log[1].Target != "server 0042" || log[1].Result != "its calls are made again" ||
+		log[0].Target != "server 0043" || !strings.HasPrefix(log[0].Result, "failed: ") {
+		t.Errorf("%+v, %v", log, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/breaker"
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
 	"habilita/internal/schedule"
@@ -20,6 +21,7 @@ type Control struct {
 	batches   *ledger.Batches
 	limiter   *quota.Limiter
 	schedules *schedule.Store
+	servers   *breaker.Store
 	audit     *AuditLog
 }
 
@@ -41,7 +43,7 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 	}})
 	return &Control{
 		ledger: l, batches: ledger.NewBatches(rdb, prefix), limiter: limiter,
-		schedules: schedule.NewStore(rdb, prefix), audit: NewAuditLog(rdb, prefix),
+		schedules: schedule.NewStore(rdb, prefix), servers: breaker.New(rdb, prefix, breaker.Trip{}), audit: NewAuditLog(rdb, prefix),
 	}, nil
 }
 

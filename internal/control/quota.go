@@ -98,14 +98,40 @@ func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error)
 	if !ledger.IsToken(tokenID) {
 		return false, ErrTokenID // not shown: it may be a token that was given for its name
 	}
-	was, err := o.limiter.Lift(ctx, tokenID)
+	return o.notedLift(ctx, "token "+tokenID, "its cool-down is over", func() (bool, error) {
+		was, err := o.limiter.Lift(ctx, tokenID)
+		if err != nil {
+			err = fmt.Errorf("cool-down of token %s: %w", tokenID, err)
+		}
+		return was, err
+	})
+}
+
+// LiftServer closes the breaker of a server of the vendor, so that calls are made to it again. False if it
+// was closed. One that nobody called is breaker.ErrUnknownServer.
+func (o *Control) LiftServer(ctx context.Context, server string) (bool, error) {
+	name, err := wolkvox.ParseServer(server)
 	if err != nil {
-		err = fmt.Errorf("cool-down of token %s: %w", tokenID, err)
-		o.Note(ctx, "lift", "token "+tokenID, "", err)
 		return false, err
 	}
-	if was {
-		o.Note(ctx, "lift", "token "+tokenID, "its cool-down is over", nil)
+	return o.notedLift(ctx, "server "+string(name), "its calls are made again", func() (bool, error) {
+		was, err := o.servers.Lift(ctx, string(name))
+		if err != nil {
+			err = fmt.Errorf("breaker of server %s: %w", name, err)
+		}
+		return was, err
+	})
+}
+
+// notedLift does what lift does to a token or server, and notes it, also if it failed. If there was nothing
+// to lift there is no entry.
+func (o *Control) notedLift(ctx context.Context, target, result string, lift func() (was bool, err error)) (bool, error) {
+	was, err := lift()
+	if err != nil {
+		result = ""
 	}
-	return was, nil
+	if was || err != nil {
+		o.Note(ctx, "lift", target, result, err)
+	}
+	return was, err
 }

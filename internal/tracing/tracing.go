@@ -6,8 +6,8 @@
 //	OTEL_EXPORTER_OTLP_HEADERS           such as authorization=..., as the library reads it
 //	OTEL_SERVICE_NAME                    instead of the command's own name
 //
-// Spans go out in batches, over HTTP, in the background. A collector that does not answer
-// is told of once, and holds nothing up: spans that find no room are dropped.
+// Spans go out in batches, over HTTP, in the background. If the collector does not answer, warn is told
+// once, and the command carries on: spans that find no room are dropped.
 package tracing
 
 import (

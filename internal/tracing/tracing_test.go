@@ -82,7 +82,7 @@ func TestSpansAreSent(t *testing.T) {
 	}
 }
 
-// A collector that is not there is told of once, and the end is bounded.
+// If no collector is there, warn is told once, and the end is bounded.
 func TestCollectorAway(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()

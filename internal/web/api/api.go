@@ -12,14 +12,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/control"
-	"habilita/internal/membership"
-
-	"habilita/internal/web/guard"
-
 	"habilita/internal/engine"
+	"habilita/internal/membership"
+	"habilita/internal/web/guard"
 )
 
-// Producer enqueues calls; *tasks.Producer is one.
+// Producer enqueues calls; *engine.Producer is one.
 type Producer interface {
 	Enqueue(ctx context.Context, c engine.Call) (engine.Receipt, error)
 	EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[engine.Call, error], opts ...engine.BatchOption) (engine.Summary, error)

@@ -12,11 +12,10 @@ import (
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/rows"
 	"habilita/internal/web/guard"
-
-	"habilita/internal/engine"
 )
 
 // summary is the answer to a batch that was enqueued: that of `enqueue bulk --json`, and

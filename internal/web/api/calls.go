@@ -114,7 +114,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request) error {
 	case 1:
 		one := fit[0]
 		if wait > 0 && one.Open() {
-			w = a.patient(w, r)
+			w = guard.Answer(w, r, a.Standstill)
 			key := control.CallKey{ID: one.ID, Batch: one.Batch, TokenID: one.TokenID}
 			last := a.callLooks.wait(r.Context(), key, wait, seen[control.CallRecord]{value: one.CallRecord})
 			if last.err != nil {

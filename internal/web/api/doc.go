@@ -1,4 +1,4 @@
-// Package httpapi is the HTTP API under /v1: what producers in any language need to
+// Package api is the HTTP API under /v1: what producers in any language need to
 // enqueue calls, and what programs for people need to see and to decide. openapi.yaml
 // describes it, is served at /v1/openapi.yaml and .json, and is what its tests hold every
 // request and answer against. docs/http-api.md says it in words.
@@ -22,6 +22,6 @@
 // got in: send it again, under its id or key. Where Redis is full: 507 with Retry-After;
 // reading and deciding go on.
 //
-// Who asks, and whether they may, is decided by package access before a request comes
+// Who asks, and whether they may, is decided by package guard before a request comes
 // here.
 package api

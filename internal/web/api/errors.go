@@ -13,13 +13,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
-	"habilita/internal/web/guard"
-
 	"habilita/internal/redisconn"
-
-	"habilita/internal/engine"
+	"habilita/internal/web/guard"
 )
 
 // refusal is an error that is an answer already.

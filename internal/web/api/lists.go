@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"habilita/internal/control"
-
 	"habilita/internal/web/guard"
 )
 
@@ -66,7 +65,7 @@ func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if wait > 0 && !settled {
-		w = a.patient(w, r)
+		w = guard.Answer(w, r, a.Standstill)
 		last := a.batchLooks.wait(r.Context(), name, wait, seen[control.Status]{value: s})
 		if last.err != nil {
 			return last.err

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -104,9 +103,7 @@ func (l *looks[K, T]) join(ctx context.Context, key K, first seen[T]) *shared[T]
 
 // gone reports whether there is nothing to wait for any more. Other errors are borne: Redis may be back.
 func gone(err error) bool {
-	var batch *control.UnknownBatchError
-	var call *control.UnknownCallError
-	return errors.As(err, &batch) || errors.As(err, &call)
+	return errors.Is(err, ledger.ErrNoBatch) || errors.Is(err, ledger.ErrNoCall)
 }
 
 // leave ends the looks if nobody waits any more.
@@ -139,9 +136,4 @@ func (a *API) lookAtCall(ctx context.Context, key control.CallKey) (control.Call
 	}
 	settled, err := a.Operator.Settled(ctx, c)
 	return c, settled, err
-}
-
-// patient lets an answer come later than the server's time-outs allow.
-func (a *API) patient(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
-	return guard.Answer(w, r, a.Standstill)
 }

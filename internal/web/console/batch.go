@@ -26,14 +26,12 @@ type batchData struct {
 
 // callFilter is what calls are looked for.
 type callFilter struct {
-	State string // one of operator.States; "" all
+	State string // one of control.States; "" all
 	Ref   string // part of the ref, in any case; "" all
 }
 
-func (f callFilter) any() bool { return f.State != "" || f.Ref != "" }
-
 // Any reports whether anything is looked for.
-func (f callFilter) Any() bool { return f.any() }
+func (f callFilter) Any() bool { return f.State != "" || f.Ref != "" }
 
 func (f callFilter) query() url.Values {
 	q := url.Values{}
@@ -76,7 +74,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 	}
 	d := batchData{Batch: v.(batchView), States: control.States(), Filter: f, Here: batchPath(name)}
 	live, unread := q.Get("live") != "", 0
-	if d.Shown = !live || !f.any() && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {
+	if d.Shown = !live || !f.Any() && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {
 		v, err := c.read(r.Context(), c.callsTopic(name, f, cursor))
 		if err != nil {
 			c.failRead(w, r, err)
@@ -87,7 +85,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		d.Pager = cursorPager(d.Here, q, found.Next)
 	}
 	d.Download = d.Here + "/calls.csv"
-	if f.any() {
+	if f.Any() {
 		d.Download += "?" + f.query().Encode()
 	}
 	p := c.newPage(r, "batch")
@@ -118,6 +116,7 @@ func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(fileName(name))+".csv")
 		out, _ = control.NewCSV(guard.Answer(w, r, csvIdle), false)
 	}
+	wanted := control.CallsQuery{State: f.State, Ref: f.Ref}
 	for call, err := range c.o.Operator.Report(r.Context(), name) {
 		if err != nil {
 			if out == nil {
@@ -131,7 +130,7 @@ func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
 		if out == nil {
 			begin()
 		}
-		if f.matches(call) && out.Write(call) != nil {
+		if wanted.Wants(call) && out.Write(call) != nil {
 			return // who asked has gone
 		}
 	}
@@ -149,12 +148,6 @@ func fileName(batch string) string {
 		}
 		return r
 	}, batch)
-}
-
-// matches reports whether a call is looked for, as operator.CallsPage has it.
-func (f callFilter) matches(r control.CallRecord) bool {
-	return (f.State == "" || r.State == f.State) &&
-		(f.Ref == "" || strings.Contains(strings.ToLower(r.Ref), strings.ToLower(f.Ref)))
 }
 
 func (f callFilter) key(name, cursor string) string {

@@ -161,10 +161,9 @@ func (v batchView) MoreLater() bool { return !v.PutOff && !v.DueAt.IsZero() }
 
 // segment is a part of a progress bar, in thousandths of its width.
 type segment struct {
-	Class     string
-	X, Width  int
-	Count     int
-	Remaining bool
+	Class    string
+	X, Width int
+	Count    int
 }
 
 // Segments are the parts of the progress bar. A part that is not empty can be seen.

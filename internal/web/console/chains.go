@@ -55,7 +55,7 @@ func (g groupView) Decide(do string) string {
 type lookedAt struct {
 	All    bool
 	Batch  string // of the held ones: those of one batch; "" of all
-	Cause  string // of the held ones: one of operator.Causes, for a list of them; "" groups
+	Cause  string // of the held ones: one of control.Causes, for a list of them; "" groups
 	skip   int
 	cursor string
 }

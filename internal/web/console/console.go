@@ -11,7 +11,6 @@ import (
 	"habilita/internal/breaker"
 	"habilita/internal/control"
 	"habilita/internal/membership"
-
 	"habilita/internal/schedule"
 )
 

@@ -10,7 +10,6 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
-
 	"habilita/internal/wolkvox"
 )
 
@@ -238,16 +237,11 @@ func (c *Console) decide(ctx context.Context, a asked) (int, error) {
 
 // lift lets calls through again; 0 where they were let through already.
 func (c *Console) lift(ctx context.Context, a asked) (int, error) {
-	var was bool
-	var err error
+	lift, what := c.o.Operator.LiftCooling, a.Token
 	if a.Server != "" {
-		was, err = c.o.Servers.Lift(ctx, a.Server)
-		if was {
-			c.o.Operator.Note(ctx, "lift", "server "+a.Server, "its calls are made again", err)
-		}
-	} else {
-		was, err = c.o.Operator.LiftCooling(ctx, a.Token)
+		lift, what = c.o.Operator.LiftServer, a.Server
 	}
+	was, err := lift(ctx, what)
 	if was {
 		return 1, err
 	}

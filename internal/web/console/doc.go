@@ -25,7 +25,7 @@
 //
 // # Who may do what
 //
-// Who looks comes with the request's context (package access). Who may only look sees
+// Who looks comes with the request's context (package guard). Who may only look sees
 // no buttons, and is refused where it tries. A change is a POST that comes from a page
 // of our own, after a page that says what will happen. Each is kept in the audit log
 // with who, when and what came of it, also where it failed.

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"path"
 	"regexp"
 	"strings"
 	"time"
@@ -84,7 +83,7 @@ func (s *site) functions(assets map[string]asset) template.FuncMap {
 func (s *site) render(name string, p *page) ([]byte, error) {
 	var b bytes.Buffer
 	if err := s.pages[name].ExecuteTemplate(&b, "layout", p); err != nil {
-		return nil, fmt.Errorf("console: page %s in %s: %w", path.Base(name), s.lang, err)
+		return nil, fmt.Errorf("console: page %s in %s: %w", name, s.lang, err)
 	}
 	return b.Bytes(), nil
 }

@@ -1,4 +1,6 @@
-// Package access lets the right ones in: API keys, and who it is that asks.
+// Package guard stands before the API and the pages. It lets the right ones in: API keys, and who it
+// is that asks. It also writes errors as RFC 9457 has them (WriteProblem), lets bodies and answers
+// outlive the server's time-outs (Body, Answer), and packs them (Gzip, Gunzip).
 //
 // A key has a name, which is what logs show, and a kind: write may do everything, read
 // may only look (GET and HEAD). A request bears it as "Authorization: Bearer KEY", or

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// MinKey is the least length of a key, in characters.
-const MinKey = 20
+// minKey is the least length of a key, in characters.
+const minKey = 20
 
 // maxKey bounds a key, so that checking one is cheap.
 const maxKey = 512
@@ -71,8 +71,8 @@ func ParseKeys(text string) (Keys, error) {
 			return wrong("has a name that an earlier one has")
 		case kind != "write" && kind != "read":
 			return wrong("is neither write nor read")
-		case len(key) < MinKey:
-			return wrong(fmt.Sprintf("is shorter than %d characters", MinKey))
+		case len(key) < minKey:
+			return wrong(fmt.Sprintf("is shorter than %d characters", minKey))
 		case len(key) > maxKey:
 			return wrong(fmt.Sprintf("is longer than %d characters", maxKey))
 		case !keyForm.MatchString(key):

@@ -1,5 +1,3 @@
-// Package problem writes errors over HTTP as RFC 9457 has them: problem details in
-// application/problem+json, or one line of text for a browser.
 package guard
 
 import (
@@ -8,10 +6,10 @@ import (
 	"strings"
 )
 
-// ContentType is that of problem details.
+// ProblemType is the content type of problem details.
 const ProblemType = "application/problem+json"
 
-// TypeBase begins the type of every problem that has one of its own. It is no address
+// ProblemTypeBase begins the type of every problem that has one of its own. It is no address
 // that can be asked: docs/http-api.md lists the types.
 const ProblemTypeBase = "urn:habilita:problem:"
 
@@ -27,13 +25,13 @@ type Problem struct {
 	Status int `json:"status"`
 	// Detail says what is wrong with this request, and what to do next.
 	Detail string `json:"detail,omitempty"`
-	// Instance is the path that was asked for; Write sets it where it is empty.
+	// Instance is the path that was asked for; WriteProblem sets it where it is empty.
 	Instance string `json:"instance,omitempty"`
 	// Errors are the rows or fields that are wrong, where there are such.
 	Errors []ProblemField `json:"errors,omitempty"`
 }
 
-// Field is one field that is wrong.
+// ProblemField is one field that is wrong.
 type ProblemField struct {
 	// Line is the line of the body, from 1; 0 where the body has no lines.
 	Line int `json:"line,omitempty"`
@@ -43,7 +41,8 @@ type ProblemField struct {
 	Problem string `json:"problem"`
 }
 
-// Write answers with the problem. Headers such as Retry-After are to be set before.
+// WriteProblem answers with the problem: in problem details, or in a line of text for a browser.
+// Headers such as Retry-After are to be set before.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	if p.Type == "" {
 		p.Type = "about:blank"

@@ -1,9 +1,8 @@
-// Package streaming is for HTTP bodies and answers that take longer than the server's
-// time-outs: an upload, a report, server-sent events. What is limited is how long the
-// other side may stand still, not the whole.
-//
-// A stream also has to end when the server shuts down: Closing tells when.
 package guard
+
+// HTTP bodies and answers may take longer than the server's time-outs: an upload, a report, server-sent
+// events. What is limited is how long the other side may stand still, not the whole. A stream also has
+// to end when the server shuts down: Closing tells when.
 
 import (
 	"context"
