@@ -186,6 +186,35 @@ func TestWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// While a part of Redis is away, the counts of the rest are told, and a batch is not said to have succeeded.
+func TestAPartOfRedisIsAway(t *testing.T) {
+	t.Parallel()
+	b := redistest.Mini(t)
+	rdb := redis.NewClient(&redis.Options{Addr: b.Addr()})
+	defer func() { _ = rdb.Close() }()
+	c := open(t, rdb, tasks.Options{})
+	tag := func(token tasks.Token) string { return c.TokenID(token)[:2] }
+	tokens := []tasks.Token{"tok", "other"}
+	for tag(tokens[0]) == tag(tokens[1]) { // names differ from run to run
+		tokens[1] += "+"
+	}
+	for _, token := range tokens {
+		if _, err := c.Enqueue(t.Context(), tasks.Call{Server: "1", Token: token, Batch: "b"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := redistest.Spoil(b, "habilita:{"+tag("tok")+"}:"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Status(t.Context(), "b")
+	if e, ok := errors.AsType[*tasks.PartialError](err); !ok || e.Unread != 1 || s.Total != 1 || s.Unread != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s.Succeeded = s.Total; s.AllSucceeded() {
+		t.Error("a batch of which a part is away is said to have succeeded")
+	}
+}
+
 // A limiter of a client shares with the workers, has their limits, and ends with the client.
 func TestLimiterOfAClient(t *testing.T) {
 	t.Parallel()

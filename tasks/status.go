@@ -25,10 +25,11 @@ type Status struct {
 	CreatedAt  time.Time
 	SettledAt  time.Time // zero: it is not settled
 	DueAt      time.Time // when it begins, or goes on with calls that were put off; zero: no call waits for its time
+	Unread     int       // parts of Redis that could not be read (PartialError): their calls are in no count
 }
 
-// AllSucceeded reports whether every call succeeded.
-func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total }
+// AllSucceeded reports whether every call succeeded. It is false if a part of Redis could not be read.
+func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total && s.Unread == 0 }
 
 // CanaryState is how it stands with a batch whose first tokens go first (see Canary).
 type CanaryState string
@@ -46,6 +47,7 @@ func statusOf(s control.Status) Status {
 		Batch: s.Batch, Total: s.Total, Succeeded: s.Succeeded, Failed: s.Failed, Skipped: s.Skipped, Cancelled: s.Cancelled,
 		Open: s.Open, HeldChains: s.HeldChains, Settled: s.Settled, Complete: s.Complete, Policy: Policy(s.Policy),
 		Canary: CanaryState(s.Canary.State), CreatedAt: s.CreatedAt.Time, SettledAt: s.SettledAt.Time, DueAt: s.DueAt.Time,
+		Unread: s.Unread,
 	}
 }
 
