@@ -65,7 +65,7 @@ func valueOf(m *dto.Metric) float64 {
 	return float64(m.GetHistogram().GetSampleCount())
 }
 
-// Any worker tells what the one that reconciles found; an old survey is told by nobody.
+// Any worker tells what the one that reconciles found; an old reconciliation is told by nobody.
 func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx := t.Context()
@@ -93,7 +93,7 @@ func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 		}
 		now := s.clock.Now()
 		if got := look(); got["habilita_workers"] != 2 || has(got, "habilita_chains held") || has(got, "habilita_oldest_waiting_seconds") {
-			t.Errorf("before any survey: %v", got)
+			t.Errorf("before any reconciliation: %v", got)
 		}
 		if err := s.publish(ctx, backlog{At: now.UnixMilli(), Held: 3, WaitedMS: 4500}); err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := look(); has(got, "habilita_chains held") || has(got, "habilita_oldest_waiting_seconds") {
-			t.Errorf("an old survey is told: %v", got)
+			t.Errorf("an old reconciliation is told: %v", got)
 		}
 		if got := look(); has(got, "habilita_quota_drift") || has(got, "habilita_quota_synced_timestamp_seconds") {
 			t.Errorf("before any sync: %v", got)

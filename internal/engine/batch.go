@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/quota"
 	"habilita/internal/vault"
 )

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/wolkvox"
 )
 

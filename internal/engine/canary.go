@@ -54,15 +54,13 @@ type canaries struct {
 	tokens int
 	told   func(Canaries)
 	first  bool                // this run enqueues the canaries alone
-	calls  map[string]struct{} // of the canaries, as chain.Call.Field has them
+	calls  map[string]struct{} // of the canaries, as ledger.Call.Field has them
 	rows   int                 // that the sequence gave
 	before Summary             // what the run that did so came to
 }
 
-const (
-	// canaryPatience is how long the wait for them bears a Redis that does not answer.
-	canaryPatience = time.Minute
-)
+// canaryPatience is how long the wait for them bears a Redis that does not answer.
+const canaryPatience = time.Minute
 
 // canariesFirst enqueues the canaries and waits for them, where they are still to be
 // waited for. With an error, b.sum is what was done.

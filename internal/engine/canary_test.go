@@ -10,9 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/ledger"
-
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 )

@@ -69,7 +69,7 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 		deferrals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "habilita_deferrals_total", Help: "Chains put off without an attempt, by reason."}, []string{"reason"}),
 		chains: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_chains", Help: "Chains that have something to do, by state, at the last survey; the same at every worker."}, []string{"state"}),
+			Name: "habilita_chains", Help: "Chains that have something to do, by state, at the last reconciliation; the same at every worker."}, []string{"state"}),
 		slotsHeld: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "habilita_slots_held", Help: "Slots held by this worker's requests."}),
 		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
@@ -85,7 +85,7 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "habilita_limit_refusals_total", Help: "Refusals of the vendor for a limit that our count says was kept, by limit."}, []string{"limit"}),
 		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_oldest_waiting_seconds", Help: "For how long the chain that waits longest for a worker could have run, at the last survey."}, nil),
+			Name: "habilita_oldest_waiting_seconds", Help: "For how long the chain that waits longest for a worker could have run, at the last reconciliation."}, nil),
 		workers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "habilita_workers", Help: "Worker processes that are alive, over all machines."}, nil),
 		servers: prometheus.NewGaugeVec(prometheus.GaugeOpts{

@@ -12,7 +12,6 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
-
 	"habilita/internal/quota"
 )
 

@@ -13,7 +13,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 )

@@ -8,9 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"habilita/internal/ledger"
-
 	"habilita/internal/breaker"
+	"habilita/internal/ledger"
 )
 
 // reconciler finds what should run and does not: buckets whose signal was lost, and
@@ -165,7 +164,7 @@ func (s *reconciler) purgeBatches(ctx context.Context, before time.Time) error {
 }
 
 // purgeBatch deletes a batch, unless it is in use, or is used again meanwhile: see
-// batch.MayPurge for why the steps have this order.
+// ledger.Batches.MayPurge for why the steps have this order.
 func (s *reconciler) purgeBatch(ctx context.Context, b ledger.Batch, before time.Time) (calls int, gone bool, err error) {
 	mark, ok, err := s.batches.MayPurge(ctx, b.ID)
 	if err != nil || !ok {

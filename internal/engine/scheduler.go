@@ -8,7 +8,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/schedule"
 )
 

@@ -246,8 +246,6 @@ func (w *scheduled) claimed() (schedule.State, schedule.Claim) {
 	return st, c
 }
 
-// A worker dies between any two steps of a run; another one makes it whole, and the
-// first, where it was only stopped, changes nothing when it wakes up.
 // A schedule that can't be read keeps no other from its run.
 func TestScheduleThatCantBeRead(t *testing.T) {
 	m := redistest.Mini(t)
@@ -267,6 +265,8 @@ func TestScheduleThatCantBeRead(t *testing.T) {
 	w.wantHistory("made " + noonsBatch + " calls=8 passed=0/0 missed=0")
 }
 
+// A worker dies between any two steps of a run; another one makes it whole, and the
+// first, where it was only stopped, changes nothing when it wakes up.
 func TestRunIsTakenOver(t *testing.T) {
 	t.Parallel()
 	half := func(w *scheduled, c schedule.Claim, n int) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/vault"

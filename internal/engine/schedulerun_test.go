@@ -12,7 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
-
 	"habilita/internal/schedule"
 	"habilita/internal/vault"
 )

@@ -51,7 +51,7 @@ type WorkerOptions struct {
 	// Redis is a client like which the worker makes its own if RedisURL is "". See redisconn.Like.
 	Redis redis.UniversalClient
 
-	// BeforeSend is called between every grant and its request, for a journal of one's
+	// BeforeSend is called between every grant and its request, for a write-ahead log of one's
 	// own. An error means that the request is not sent: slot and count are given back, and
 	// the call comes back after a back-off. Its time counts within SlotMargin: a request
 	// for which it takes longer is not sent either. nil: none. It is called by up to
