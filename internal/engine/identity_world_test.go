@@ -17,9 +17,10 @@ import (
 // at the end left out and - for nothing. A row that begins with ! is rejected.
 type identityWorld struct {
 	*testing.T
-	b  redistest.Backend
-	p  *Producer
-	op *control.Control
+	b          redistest.Backend
+	p          *Producer
+	op         *control.Control
+	dispatched dispatches
 }
 
 func identity(t *testing.T, f func(w *identityWorld)) {
@@ -29,7 +30,7 @@ func identity(t *testing.T, f func(w *identityWorld)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f(&identityWorld{t, b, newTestProducer(t, b.Client), op})
+		f(&identityWorld{t, b, newTestProducer(t, b.Client), op, dispatches{}})
 	})
 }
 
@@ -103,22 +104,12 @@ func (w *identityWorld) attempt(token, name string, o ledger.Outcome) {
 
 func (w *identityWorld) begin(token, name string) ledger.Attempt {
 	w.Helper()
-	id := ledger.ChainID(w.p.tokenIDs.Name(token), name)
-	p, err := w.p.ledger.Dispatch(w.Context(), ledger.Tag(id), 10)
-	if err != nil {
-		w.Fatal(err)
+	f := w.dispatched.of(w.T, w.p.ledger, ledger.ChainID(w.p.tokenIDs.Name(token), name))
+	step, err := w.p.ledger.Begin(w.Context(), f, newID(), "")
+	if err != nil || step.Status != ledger.Running {
+		w.Fatalf("%+v, %v", step, err)
 	}
-	for _, f := range p.Dispatches {
-		if f.Chain == id {
-			step, err := w.p.ledger.Begin(w.Context(), f, newID(), "")
-			if err != nil || step.Status != ledger.Running {
-				w.Fatalf("%+v, %v", step, err)
-			}
-			return step.Attempt
-		}
-	}
-	w.Fatalf("chain %s of %s can't run", name, token)
-	return ledger.Attempt{}
+	return step.Attempt
 }
 
 func (w *identityWorld) status() control.Status {

@@ -53,8 +53,31 @@ func (l lines) Write(p []byte) (int, error) {
 // world is a worker that is taken apart: a test does the part of one process or of two.
 type world struct {
 	*Worker
-	t      *testing.T
-	vendor *fakeVendor
+	t          *testing.T
+	vendor     *fakeVendor
+	dispatched dispatches
+}
+
+// dispatches are those that nobody has begun. The chains of a bucket are dispatched together, and tokens have random
+// buckets.
+type dispatches map[string]ledger.Dispatch
+
+// of dispatches a chain, which must be one that can run.
+func (d dispatches) of(t *testing.T, l *ledger.Ledger, id string) ledger.Dispatch {
+	t.Helper()
+	p, err := l.Dispatch(t.Context(), ledger.Tag(id), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range p.Dispatches {
+		d[one.Chain] = one
+	}
+	one, ok := d[id]
+	if !ok {
+		t.Fatalf("chain %s can't run: %v", id, p.Dispatches)
+	}
+	delete(d, id)
+	return one
 }
 
 // openWorld makes a worker that was not run. The sealing key is that of every world of
@@ -78,7 +101,7 @@ func openWorld(t *testing.T, url, key string, change func(*WorkerOptions)) *worl
 	}
 	v := &fakeVendor{asked: make(chan wolkvox.Request, 16)}
 	w.runner.vendor = v
-	return &world{Worker: w, t: t, vendor: v}
+	return &world{w, t, v, dispatches{}}
 }
 
 func testKey(t *testing.T) string {
@@ -126,14 +149,9 @@ func (w *world) append(token, id string) string {
 	return ledger.ChainID(n.Token, "")
 }
 
-// dispatch dispatches from the bucket of a chain, which must be dispatched.
 func (w *world) dispatch(id string) ledger.Dispatch {
 	w.t.Helper()
-	p, err := w.stack.ledger.Dispatch(w.t.Context(), ledger.Tag(id), 10)
-	if err != nil || len(p.Dispatches) != 1 || p.Dispatches[0].Chain != id {
-		w.t.Fatalf("dispatched %v, %v", p.Dispatches, err)
-	}
-	return p.Dispatches[0]
+	return w.dispatched.of(w.t, w.stack.ledger, id)
 }
 
 // made waits for a request at the vendor.

@@ -24,9 +24,8 @@ import (
 // is at noon of 2025-11-24 in Bogotá.
 type scheduled struct {
 	*world
-	mini       *miniredis.Miniredis // nil: a real Redis
-	rows       int
-	dispatched map[string]ledger.Dispatch // that nobody began
+	mini *miniredis.Miniredis // nil: a real Redis
+	rows int
 }
 
 var (
@@ -38,7 +37,7 @@ var (
 func tokenOf(i int) string { return fmt.Sprint("token-", i%4) }
 
 func openScheduled(t *testing.T, url, key string, change func(*WorkerOptions)) *scheduled {
-	w := &scheduled{world: openWorld(t, url, key, change), dispatched: map[string]ledger.Dispatch{}}
+	w := &scheduled{world: openWorld(t, url, key, change)}
 	w.closing()
 	return w
 }
@@ -163,19 +162,7 @@ func (w *scheduled) wantCalls(batch string, tokens ...int) {
 // end makes the head of a token's chain end: with success, or given up.
 func (w *scheduled) end(token int, kind ledger.Kind) {
 	w.t.Helper()
-	id := w.stack.tokenIDs.Name(tokenOf(token))
-	p, err := w.stack.ledger.Dispatch(w.t.Context(), ledger.Tag(id), 10)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, f := range p.Dispatches { // chains of other tokens too, if they are in the same bucket
-		w.dispatched[f.Chain] = f
-	}
-	d, ok := w.dispatched[id]
-	if !ok {
-		w.t.Fatalf("token %d was not dispatched: %+v", token, p)
-	}
-	delete(w.dispatched, id)
+	d := w.dispatch(w.stack.tokenIDs.Name(tokenOf(token)))
 	step, err := w.stack.ledger.Begin(w.t.Context(), d, newID(), "")
 	if err != nil || step.Status != ledger.Running {
 		w.t.Fatalf("%+v, %v", step, err)
