@@ -165,7 +165,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		r.told = a.err
 	}
 	if o.dryRun {
-		return r.dry(ctx, planning, func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
+		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
 			return r.foresee(ctx, func() (*session, error) { return a.openAs(cmd, redisconn.Producer, producing...) }, calls, opts)
 		})
 	}

@@ -32,8 +32,8 @@ type dryResult struct {
 type foresees func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error)
 
 // dry checks every row, and says what enqueueing them would do, and how long the calls take. It
-// keeps some bytes for each row, token and chain.
-func (r *bulkRun) dry(ctx context.Context, set config.Settings, foresee foresees) error {
+// keeps some bytes for each row, token and chain. again is the command that takes the corrected file.
+func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, foresee foresees) error {
 	var all *planned
 	seed, most, rows := maphash.MakeSeed(), 0, r.calls()
 	calls := func(yield func(engine.Call, error) bool) {
@@ -84,7 +84,7 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, foresee foresees
 		} else {
 			fmt.Fprintln(r.told, compared)
 		}
-		r.tellRejects(sum, r.resume())
+		r.tellRejects(sum, again)
 	}
 	return r.foreseen(sum)
 }

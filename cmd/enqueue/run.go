@@ -231,7 +231,7 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 // dry says what a start would do, by the journal of earlier ones.
 func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Settings) error {
 	r.o.plan, r.o.onFailure = planFlags{latency: 2 * time.Second, workers: 1}, c.Policy
-	err := r.bulkRun.dry(ctx, set, func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
+	err := r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
 		sum, err := localrun.Look(ctx, c, calls, opts...)
 		if errors.Is(err, localrun.ErrNotBegun) {
 			sum, err = engine.Preview(ctx, c.Batch, calls, opts...)
