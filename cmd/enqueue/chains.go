@@ -15,6 +15,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/wolkvox"
 )
 
 func (a *app) chains() *cobra.Command {
@@ -163,24 +164,33 @@ func nextStep(c control.Chain, m ledger.Batch) string {
 	id := quoteArg(c.ID)
 	retry := "enqueue retry --chain " + id
 	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", id, id)
-	switch control.RemedyOf(control.Cause(c.Head)) {
+	cause := control.Cause(c.Head)
+	switch control.RemedyOf(cause) {
 	case control.RemedyToken:
 		// Another request with the same token fails as well, and so does what stands behind it.
-		if m.Name == "" {
-			return fmt.Sprintf("the token is wrong: enqueue cancel --chain %s, then the call again with the right one", id)
-		}
-		if m.Path != "" { // the batch bears its name
-			return "correct the token in the file and give it again with --prune: enqueue bulk " + quoteFile(m.Path) + " --prune"
-		}
-		// It came from a file under another name, over HTTP, from a schedule or a program.
-		return "correct the token in what the batch was made of and give all of it again with prune: enqueue bulk FILE --batch " +
-			quoteArg(m.Name) + " --prune (over HTTP: POST /v1/batches?prune&batch=" + url.QueryEscape(m.Name) + "). If a schedule made it: enqueue schedule add --replace, too"
+		return correct("token", id, m) + "   (if it was put right at the vendor: " + retry + ")"
 	case control.RemedyKey:
 		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + id + ")"
 	case control.RemedyAsk:
-		return "see what the vendor says of it (the server may be the wrong one), then: " + retry + others
+		if cause == string(wolkvox.NotFound) {
+			return "if the server is wrong, " + correct("server", id, m) + "   (otherwise: " + retry + ")"
+		}
+		return "see what the vendor says of it, then: " + retry + others
 	case control.RemedyLook:
 		return "ask the vendor whether it was done (X-Request-ID: " + c.Head.ID + "." + fmt.Sprint(c.Head.Attempts) + "), then: enqueue skip --chain " + id + "   (or, if not: " + retry + ")"
 	}
 	return retry + others
+}
+
+// correct is how a wrong token or server is put right.
+func correct(what, chain string, m ledger.Batch) string {
+	switch {
+	case m.Name == "":
+		return fmt.Sprintf("give the call again with the right %s, after: enqueue cancel --chain %s", what, chain)
+	case m.Path != "": // the batch bears its name
+		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, quoteFile(m.Path))
+	}
+	// It came from a file under another name, over HTTP, from a schedule or a program.
+	return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk FILE --batch %s --prune; or over HTTP: POST /v1/batches?prune&batch=%s; if a schedule made it, also: enqueue schedule add --replace",
+		what, quoteArg(m.Name), url.QueryEscape(m.Name))
 }

@@ -185,16 +185,21 @@ func (d *demo) printHeld(plan *demoPlan, s demoState) {
 	}
 	names := plan.namesByID()
 	heading(d.out, "Held: a person decides")
-	fmt.Fprintln(d.out, "A call was given up, and what stands behind it in its chain is not made before somebody\nsays how to go on. With a real Redis (or demo --serve) one types one of these:")
+	fmt.Fprintln(d.out, "A call was given up. The calls behind it in its chain wait until you decide. With a real\nRedis (or demo --serve) you type one of these:")
 	for _, c := range s.held {
 		fmt.Fprintf(d.out, "\n  %s, server %s, token %s: %s\n", orDash(names[c.TokenID]), c.Head.Server, short(c.TokenID), c.Why)
 		fmt.Fprintf(d.out, "  the call %q failed; %s behind it\n", c.Head.Ref, count(c.Behind, "call"))
 		id := shellWord(c.ID)
-		fmt.Fprintf(d.out, "    enqueue retry --chain %s     # try it again\n", id)
+		again := "try it again"
+		if control.RemedyOf(control.Cause(c.Head)) == control.RemedyToken {
+			fmt.Fprintln(d.out, "    enqueue bulk FILE --prune                          # after you corrected the token in the file")
+			again = "if it was put right at the vendor"
+		}
+		fmt.Fprintf(d.out, "    enqueue retry --chain %s     # %s\n", id, again)
 		if !control.RemedyOf(control.Cause(c.Head)).Futile() {
 			fmt.Fprintf(d.out, "    enqueue skip --chain %s      # leave it, go on with the next\n", id)
 		}
-		fmt.Fprintf(d.out, "    enqueue cancel --chain %s    # drop all that is left of the chain\n", id)
+		fmt.Fprintf(d.out, "    enqueue cancel --chain %s    # drop what is left of the chain\n", id)
 	}
 }
 

@@ -105,7 +105,7 @@ func TestDemo(t *testing.T) {
 		`Agencia Villavicencio +│ +4 │ +0 │ +1 │ held +│ 403 PLEASE VALIDATE TOKEN`,
 		`Campaña Navidad Pasto +│ +5 │ +2 │ +3 │ tomorrow`,
 		`40 operations +│ +131 │ +124 │`,
-		`enqueue retry --chain [a-z2-7]{24} +# try it again\n    enqueue cancel --chain [a-z2-7]{24} `,
+		`enqueue bulk FILE --prune +# after you corrected the token in the file\n    enqueue retry --chain [a-z2-7]{24} +# if it was put right at the vendor\n    enqueue cancel --chain [a-z2-7]{24} `,
 		`3 calls of chain [a-z2-7]{24}; one gentle try at 20`,
 		`most in flight for a token +[12] \(2 allowed\)`,
 		`order violations +0\b`, `over the slots +0\b`, `over the quota +0\b`,
