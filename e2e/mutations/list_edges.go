@@ -98,6 +98,16 @@ var receiptMutations = []mutation{
 		"./internal/ledger", "TestRunInFullRedis/redis",
 	},
 	{
+		"a full Redis", "no worker can look at the epochs",
+		in("internal/ledger/lua/epoch.lua", "redis.call('HDEL', key, '')\n", ""),
+		"./internal/ledger", "TestFullRedis/redis",
+	},
+	{
+		"a full Redis", "the membership of workers lapses",
+		in("internal/membership/lua/membership.lua", "redis.call('ZREM', alive, '')", ""),
+		"./internal/membership", "TestFullRedis/redis",
+	},
+	{
 		"a full Redis", "licences can't be set",
 		in("internal/quota/lua/licenses.lua", "redis.call('SREM', KEYS[1] .. 'lent', ARGV[1])\n", ""),
 		"./internal/ledger", "TestFullRedis/redis",

@@ -16,6 +16,7 @@ func TestFullRedis(t *testing.T) {
 			t.Skip("miniredis is never full")
 		}
 		h := newHarness(t, b, setup{})
+		h.no(h.l.Found(h.ctx))
 		h.append("b1", "hold", calls(tok(1), "", "a", "b", "c"), calls(tok(2), "", "d"), calls(tok(3), "", "e"), calls(tok(4), "", "f", "g"))
 		later := calls(tok(5), "", "h")
 		later[0].At = h.now().Add(30 * time.Millisecond)
@@ -58,5 +59,11 @@ func TestFullRedis(t *testing.T) {
 		h.is(h.purge("b1", future) > 0, true)
 		h.no(h.l.Signal(h.ctx, h.now(), testTag))
 		h.no(h.limiter().SetLicenses(h.ctx, tok(1), 7))
+		looked, err := h.l.LookAt(h.ctx, []string{testTag})
+		h.no(err)
+		h.no(h.l.Raise(h.ctx, []string{testTag}, time.Time{}, func(string) string { return "another process" }))
+		again, err := h.l.LookAt(h.ctx, []string{testTag})
+		h.no(err)
+		h.is(again[0].Looks > looked[0].Looks && again[0].Lost.After(looked[0].Lost), true)
 	})
 }

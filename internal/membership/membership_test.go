@@ -156,6 +156,25 @@ func TestFailsClosed(t *testing.T) {
 	})
 }
 
+// Workers go on where Redis is full, and start there, so their membership does not lapse.
+func TestFullRedis(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		if w.b.SetTime != nil {
+			t.Skip("miniredis is never full")
+		}
+		m := w.join("a", membership.Settings{"SLOTS": "1"})
+		if err := w.b.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Renew(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.Join(t.Context(), process("b"), membership.Settings{"SLOTS": "1"}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestKeysShareOneSlot(t *testing.T) {
 	both(t, func(t *testing.T, w world) {
 		w.join("a", membership.Settings{"SLOTS": "1"})

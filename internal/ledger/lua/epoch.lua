@@ -10,8 +10,10 @@
 -- ARGV[2] the new e in ms, never after now; '' is now   ('raise')
 -- ARGV[3] f and [4] r; '' leaves what is there          ('raise')
 -- Reply: {now ms, e, f, r, n}, as it is afterwards; e is -1 where the bucket has no epoch.
--- Guarantees: atomic; e and n never fall while the data stays; a look makes no epoch.
+-- Guarantees: atomic; e and n never fall while the data stays; a look makes no epoch. It works
+-- where Redis is full, so that a worker can start there: it writes what needs no memory first.
 local key = KEYS[1] .. 'epoch'
+redis.call('HDEL', key, '')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local v = redis.call('HMGET', key, 'e', 'f', 'r', 'n')

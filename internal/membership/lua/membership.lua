@@ -17,7 +17,8 @@
 --
 -- Guarantees: live processes agree in every term that two of them have. A process is alive
 -- until its expiry by the time of Redis, that moment excluded; one that expired is
--- forgotten by the next beat or leave, with its shared settings. Every operation may be repeated.
+-- forgotten by the next beat or leave, with its shared settings. Every operation may be repeated,
+-- and works where Redis is full.
 -- A record that is no JSON is an error, and nothing was written for the caller.
 -- "beat" of a live process costs O(1) and the ended ones; the others O(live processes).
 
@@ -54,6 +55,7 @@ if op == 'leave' then
   return {'left'}
 end
 
+redis.call('ZREM', alive, '') -- Redis may be full: a write that needs no memory comes first
 local outcome = 'kept'
 if not redis.call('ZSCORE', alive, id) or redis.call('HGET', records, id) ~= record then
   local mine = cjson.decode(record).terms
