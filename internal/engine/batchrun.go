@@ -159,31 +159,25 @@ func (b *batchRun) withholdBehind(c *Call, err error) {
 	b.marks.missing(b.p.tokenIDs.Name(string(c.Token)), c.Chain, !unknown, c.Row)
 }
 
-// identify gives the call its key. first is the line that has its id already, 0: none.
-func (b *batchRun) identify(c *Call) (n ledger.NewCall, first int, err error) {
+// add gives the call its key and passes it on.
+func (b *batchRun) add(c *Call) (err error) {
 	if c.At.IsZero() {
 		c.At = b.at
 	}
 	c.Notify = c.Notify || b.notify
+	var n ledger.NewCall
 	if b.look { // nothing is kept
 		n = newCall(c, b.p.tokenIDs.Name(string(c.Token)), "")
 	} else if n, err = b.sealer.prepare(c); err != nil {
-		return n, 0, err
+		return err
 	}
 	n.Row = c.Row
+	first := 0 // line that has its id already
 	if c.ID == "" {
 		b.rows.content(&n)
-		return n, 0, nil
-	}
-	n.Key = ledger.GivenKey(c.ID)
-	return n, b.rows.given(&n), nil
-}
-
-// add gives the call its key and passes it on.
-func (b *batchRun) add(c *Call) error {
-	n, first, err := b.identify(c)
-	if err != nil {
-		return err
+	} else {
+		n.Key = ledger.GivenKey(c.ID)
+		first = b.rows.given(&n)
 	}
 	n.Withhold = b.marks.row(n.Token, n.Chain)
 	if first > 0 {

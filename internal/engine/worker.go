@@ -356,15 +356,15 @@ func (w *Worker) runTraced(ctx context.Context, t *asynq.Task, f ledger.Dispatch
 // failed logs what asynq reports of a handler.
 func (w *Worker) failed(_ context.Context, t *asynq.Task, err error) {
 	var poison *PoisonError
-	e := w.log.Warn()
+	e, what := w.log.Warn(), "an asynq task failed; its chain is dispatched again"
 	if errors.As(err, &poison) {
-		e = w.log.Error()
+		e, what = w.log.Error(), "an asynq task can't be carried out; it stays in asynq's archive"
 	}
 	id := ""
 	if rw := t.ResultWriter(); rw != nil {
 		id = rw.TaskID()
 	}
-	e.Err(err).Str("task", id).Str("type", t.Type()).Msg("an asynq task failed; its chain is dispatched again")
+	e.Err(err).Str("task", id).Str("type", t.Type()).Msg(what)
 }
 
 // asynqLog passes asynq's log lines on.

@@ -64,16 +64,17 @@ func (s *Sender) serve(ctx context.Context, r Receiver) {
 	places := make(chan struct{}, sendPlaces)
 	var sending sync.WaitGroup
 	defer sending.Wait()
-	for ctx.Err() == nil {
+	for failed := false; ctx.Err() == nil; {
 		select { // a place first: what is taken is sent at once
 		case places <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		taken, err := s.outbox.take(ctx, r.ID, 1, sendLease, rand.Text())
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !failed && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("webhooks that are due can't be read; trying again")
 		}
+		failed = err != nil
 		if len(taken) == 0 {
 			<-places
 			pause(ctx, takeEvery)
