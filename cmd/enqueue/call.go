@@ -61,6 +61,11 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	if cmd.Flags().Changed("licenses") && o.call.Licenses < 1 {
 		return usagef("--licenses %d: want at least 1", o.call.Licenses)
 	}
+	for _, f := range [][2]string{{"id", o.call.ID}, {"batch", o.call.Batch}} {
+		if f[1] == "" && cmd.Flags().Changed(f[0]) { // of a variable that was not set: without its id the call would be new each time
+			return usagef("--%s is empty: give one, or leave it out", f[0])
+		}
+	}
 	at, err := o.timing.check(cmd)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"habilita/internal/control"
 	"habilita/internal/ledger"
@@ -20,6 +21,8 @@ type results struct {
 	row     func(*control.CallRecord) error
 	written map[rowKey]struct{}
 	news    chan result
+	mu      sync.RWMutex
+	over    bool          // news is closed
 	done    chan struct{} // closed when the goroutine has ended
 	// untold are calls whose outcomes the journal has not got: the next start does not know
 	// them. Read it when done is closed.
@@ -77,8 +80,26 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 	return nil
 }
 
-// ended is told of a call that has ended.
-func (r *results) ended(n result) { r.news <- n }
+// ended is told of a call that has ended. One that comes after finish, of a worker that did not wait for
+// it, is in the journal alone.
+func (r *results) ended(n result) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if !r.over {
+		r.news <- n
+	}
+}
+
+// end closes news, once.
+func (r *results) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over {
+		r.over = true
+		close(r.news)
+	}
+	<-r.done
+}
 
 // run writes until news is closed. What was written is with the operating system before
 // it waits for more.
@@ -178,19 +199,13 @@ func (r *results) told(s control.Status) control.Status {
 
 // finish ends the goroutine and writes what is left.
 func (r *results) finish(ctx context.Context) error {
-	close(r.news)
-	<-r.done
+	r.end()
 	err := r.writeEnded(ctx)
 	return errors.Join(err, r.buf.Flush())
 }
 
 // close syncs the file.
 func (r *results) close() error {
-	select {
-	case <-r.done:
-	default:
-		close(r.news)
-		<-r.done
-	}
+	r.end()
 	return errors.Join(r.buf.Flush(), r.file.Sync(), r.file.Close())
 }

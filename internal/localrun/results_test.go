@@ -6,8 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"habilita/internal/engine"
 	"habilita/internal/testkit/wolkvoxtest"
 )
+
+// An outcome that comes after the end, of a worker that could not wait for its request, ends nothing else.
+func TestOutcomeAfterTheEnd(t *testing.T) {
+	j := start(t, config(newFile(t, "x"), wolkvoxtest.Start(t, wolkvoxtest.Options{})), rows(1, 1))
+	if err := j.results.finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	j.afterOutcome(engine.Recorded{Granted: engine.Granted{Chain: aChain, TokenID: aChain, Key: "=call-0", Nonce: "n"}, Kind: engine.KindSucceeded, Slot: engine.SlotFreed})
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
 
 // A crash after an outcome's record leaves no row, half of one, or all: the next start
 // writes the results from the journal, and calls nothing.
