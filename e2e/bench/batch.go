@@ -43,6 +43,7 @@ func batchFigures() []figure {
 			unit: "x", less: true, floor: 1.4, absolute: true, ours: tens.overLeast, theirs: tens.plainOverLeast},
 		{what: "batch: 3,000 tokens x 5 calls over 100 servers, 1 s, CONCURRENCY=3000, time over least", against: handler,
 			unit: "x", less: true, floor: 1.6, absolute: true, ours: wide.overLeast, theirs: wide.plainOverLeast},
+		{what: "memory of a worker with 3,000 requests in flight, the same batch", unit: "MB", less: true, floor: 150, absolute: true, ours: wide.peak},
 		{what: "batch: 10,000 tokens x 1 call over 100 servers, 300 ms, 1,000 at once", against: handler,
 			unit: "/s", floor: 1, ours: ones.rate, theirs: ones.plainRate},
 		{what: "batch: 500 tokens x 20 calls over 50 servers, lognormal (median 400 ms, 99 % 5 s), time over least",
@@ -108,18 +109,29 @@ func (b batch) plainRate(r *rig) float64 { return float64(r.n(b.tokens)*b.each) 
 
 // run takes the batch through a worker that waits for it.
 func (b batch) run(r *rig) time.Duration {
+	took, _ := b.runBy(r)
+	return took
+}
+
+// peak is the most memory that the worker of the batch ever had, in MB.
+func (b batch) peak(r *rig) float64 {
+	_, w := b.runBy(r)
+	return r.memory(w, "VmHWM") / 1e6
+}
+
+func (b batch) runBy(r *rig) (took time.Duration, worker *proc) {
 	tokens := r.n(b.tokens)
 	file := r.csvAt("t", tokens, b.each, b.servers, together)
 	url := r.vendor(b.vendorArgs()...)
 	w := r.worker(url, b.env...)
 	before := r.spent(w)
-	began, took := r.bulkFrom(file, "batch")
+	began, enqueued := r.bulkFrom(file, "batch")
 	s := r.await(url, tokens*b.each)
-	r.logf("    bulk took %s; the first request came %s after its start; most in flight %d; worker %s",
-		took.Round(time.Millisecond), s.First.Sub(began).Round(time.Millisecond), s.Most, rss(w.cmd.Process.Pid))
+	r.logf("    bulk took %s; the first request came %s after its start; most in flight %d; worker %.0f MB",
+		enqueued.Round(time.Millisecond), s.First.Sub(began).Round(time.Millisecond), s.Most, r.memory(w, "VmRSS")/1e6)
 	r.tellCPU(before, w, s)
 	r.tellCommands(s)
-	return s.Last.Sub(began)
+	return s.Last.Sub(began), w
 }
 
 // plain takes as many calls through a plain handler; each of its tasks is one call, in no order.

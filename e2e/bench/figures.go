@@ -24,15 +24,15 @@ func figures(s settings) []figure {
 		{what: "Redis memory of each further call of a token", unit: "bytes", less: true, floor: 210, absolute: true, ours: memoryFurther},
 		{what: "Redis memory of each further call of a token, with ids of 12 characters", unit: "bytes", less: true, floor: 250, absolute: true, ours: memoryFurtherWithIDs},
 		{what: "memory of `enqueue bulk` for each row that it has read, one for each token", unit: "bytes", less: true, floor: 40, absolute: true, ours: memoryProducer},
-		{what: "hand-off on an idle worker, answer until the chain's next request", against: "asynq at its default", unit: "ms", less: true, floor: 1, absolute: true,
+		{what: "hand-off on an idle worker, answer until the chain's next request", against: "asynq at its default", unit: "ms", less: true, floor: 0.5, absolute: true,
 			ours: handOff, theirs: plainHandOff},
 		{what: "single call on an idle worker, enqueue until its request", against: "asynq at its default", unit: "ms", less: true, floor: 10, absolute: true,
 			ours: single, theirs: plainSingle},
 		{what: "`enqueue call --wait` on an idle worker, command to result", unit: "ms", less: true, floor: 80, absolute: true,
 			ours: waitedFor},
-		{what: "calls through the worker, chains of 25", against: handler, unit: "/s", floor: 1,
+		{what: "calls through the worker, chains of 25", against: handler, unit: "/s", floor: 1.2,
 			ours: through(60_000, 25), theirs: plainThrough(30_000)},
-		{what: "calls through the worker, one for each token", against: handler, unit: "/s", floor: 0.7,
+		{what: "calls through the worker, one for each token", against: handler, unit: "/s", floor: 1.05,
 			ours: through(30_000, 1), theirs: plainThrough(30_000)},
 		{what: "40 chains waiting for one token's slots, script calls for each call", unit: "scripts", less: true, floor: 6, absolute: true, ours: waitingChains},
 		{what: "idle, 50,000 chains held or deferred, CPU of Redis and worker", against: "an idle asynq worker, the same TaskCheckInterval", unit: "% of a core", less: true, floor: 1.2,
@@ -44,7 +44,7 @@ func figures(s settings) []figure {
 	}
 	all = append(append(batchFigures(), all...), append(replicaFigures(), spreadFigures()...)...)
 	if s.million {
-		all = append(all, figure{what: "a million calls over 100,000 tokens, all the way through", unit: "s", ours: million})
+		all = append(all, figure{what: "a million calls over 100,000 tokens, all the way through", unit: "/s", floor: 5000, absolute: true, ours: million})
 	}
 	return all
 }

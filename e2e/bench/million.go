@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // million takes 1,000,000 calls over 100,000 tokens from the file to the last answer, and
-// returns the seconds from the start of enqueue bulk; the worker runs meanwhile.
+// returns the calls a second from the start of enqueue bulk; the worker runs meanwhile.
 func million(r *rig) float64 {
 	tokens := r.n(100_000)
 	calls := 10 * tokens
@@ -19,21 +20,23 @@ func million(r *rig) float64 {
 	r.logf("    enqueued in %s", r.bulk(file, "million").Round(100*time.Millisecond))
 	for _, quarter := range []int{1, 2, 3, 4} {
 		r.await(url, calls*quarter/4)
-		r.logf("    %3d %% after %s, worker %s, Redis %s", 25*quarter, time.Since(began).Round(100*time.Millisecond),
-			rss(w.cmd.Process.Pid), r.info("memory", "used_memory_human"))
+		r.logf("    %3d %% after %s, worker %.0f MB, Redis %s", 25*quarter, time.Since(began).Round(100*time.Millisecond),
+			r.memory(w, "VmRSS")/1e6, r.info("memory", "used_memory_human"))
 	}
-	return time.Since(began).Seconds()
+	return float64(calls) / time.Since(began).Seconds()
 }
 
-// rss is the memory of a process, in words.
-func rss(pid int) string {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// memory is a field of /proc/PID/status, in bytes: VmRSS is what a process has, VmHWM the most that it ever had.
+func (r *rig) memory(p *proc, field string) float64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			return strings.TrimSpace(v)
+		if v, ok := strings.CutPrefix(line, field+":"); ok {
+			kB, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(v), " kB"), 64)
+			return kB * 1024
 		}
 	}
-	return "unknown"
+	r.tb.Fatalf("no %s in /proc/PID/status: the memory of a process is measured on Linux", field)
+	return 0
 }
 
 // growth are the rates at 10,000, 100,000 and 1,000,000 calls.
