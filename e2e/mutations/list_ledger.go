@@ -72,6 +72,16 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",
 	},
 	{
+		"continuations are forgotten", "an attempt that began as one leaves its name",
+		in(finishLua, "if ARGV[31] == '1' then redis.call('HDEL', CONTINUATIONS, nonce) end\n", ""),
+		chainPkg, "TestRunGoesOnWithAnotherChain",
+	},
+	{
+		"continuations are forgotten", "the worker does not know which attempts began so",
+		in("internal/ledger/run.go", "s.Attempt.Continued = s.Chain != a.Chain", "s.Attempt.Continued = false"),
+		chainPkg, "TestRunGoesOnWithAnotherChain",
+	},
+	{
 		"wait of a chain after an unknown outcome", "a grant does not look at it",
 		in(ledgerLua, "if quarantine > now then", "if false then"),
 		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",

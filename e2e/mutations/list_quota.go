@@ -8,6 +8,11 @@ const (
 // quotaMutations are of a token's slots and its count of a day.
 var quotaMutations = []mutation{
 	{
+		"a waiter that was granted leaves the queue", "it stays",
+		in(quotaLua, "  if since > 0 then redis.call('ZREM', prefix .. 'waiters:' .. token, waiter) end\n", ""),
+		quotaPkg, "TestMiniredis",
+	},
+	{
 		"slots of a token", "one slot more is granted",
 		in(quotaLua, "if busy >= s.slots then", "if busy > s.slots then"),
 		quotaPkg, "TestMiniredis/slots",

@@ -40,6 +40,7 @@ type Attempt struct {
 	Probe             bool // of a token that cools: a success ends the cooling
 	ProbesServer      bool // set by the worker: its server is away, and this is a gentle try
 	Used, Limit       int  // requests of the token today, with this one, and its quota
+	Continued         bool // a run began it on leaving another chain
 }
 
 // CallID is the id of the attempt's call.
@@ -171,13 +172,18 @@ func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, nex
 		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
 		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
 	}, l.admission.Args()...)
-	args = append(args, away, o.Reason)
+	continued := "0"
+	if a.Continued {
+		continued = "1"
+	}
+	args = append(args, away, o.Reason, continued)
 	r, err := l.run(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), args...)
 	if r == nil {
 		return &Step{}, err
 	}
 	s := step(r[0], r.sub(4), a.Chain, next)
 	s.Due = r.time(3)
+	s.Attempt.Continued = s.Chain != a.Chain
 	s.Woken = woken(r, 1)
 	return s, err
 }

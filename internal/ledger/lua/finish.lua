@@ -20,7 +20,7 @@
 -- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
 -- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [14] nonce of the next attempt
 -- ARGV[15..28] quota's settings  [29] servers whose calls are put off, as begin has it
--- ARGV[30] code of what went wrong, or ''
+-- ARGV[30] code of what went wrong, or ''  [31] 1 if a run began the attempt on leaving another chain
 -- Reply: {now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
 --         chain or its token again, ms or 0,
 --         {'stale'} | {'waiting', until} | {'held'} | {'idle'} | {'ready'} | as start}; where the
@@ -76,7 +76,7 @@ if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
   again = other and repeated(load_chain(other), ARGV[14])
   return answer(again or { 'stale' })
 end
-redis.call('HDEL', CONTINUATIONS, nonce)
+if ARGV[31] == '1' then redis.call('HDEL', CONTINUATIONS, nonce) end
 if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
 local batch, key = split(c.h)
 local field = c.token .. key

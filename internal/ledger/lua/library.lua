@@ -282,7 +282,8 @@ local function start(c, nonce, s, now, servers)
   local batch, key = split(c.h)
   local field = c.token .. key
   local rec = c.rec or read(batch, field)
-  local quarantine = redis.call('GET', P .. 'quiet:' .. c.id)
+  -- A chain whose last call has just succeeded (lazy) has no unknown outcome: that call would not have been granted.
+  local quarantine = not c.lazy and redis.call('GET', P .. 'quiet:' .. c.id)
   quarantine = quarantine and tonumber(quarantine) or 0
   if quarantine > now then return defer(c, batch, field, rec, 'unknown', quarantine, '', now) end
   local closed, full = away(servers, rec[R.server], now)

@@ -119,7 +119,8 @@ end
 -- grant: a slot under a lease and a count on the day (both days where the lease
 -- and the guard cross midnight), or why not and until when: 'restart', 'clock'
 -- (the days in s do not cover now), 'midnight', 'cooling', 'quota', 'slots'. A
--- waiter ('' for none) that is refused a slot is queued by its arrival. The nonce
+-- waiter ('' for none) that is refused a slot is queued by its arrival. One that may be in the
+-- queue says since when (0: it is not). The nonce
 -- must be new for every attempt.
 function quota.grant(prefix, token, nonce, waiter, since, s, now)
   local thaws = frozen(prefix, s, now)
@@ -190,7 +191,7 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
     local step = math.min(math.max(tonumber(cool[4] or '0'), 60000) * 2, 14400000)
     redis.call('HSET', cooling, 'probe', int(ends + step), 'step', int(step))
   end
-  if waiter ~= '' then redis.call('ZREM', prefix .. 'waiters:' .. token, waiter) end
+  if since > 0 then redis.call('ZREM', prefix .. 'waiters:' .. token, waiter) end
   return { granted = true, ends = ends, days = days, used = today + 1, limit = limit,
     reclaimed = reclaimed, probing = probing, others = busy }
 end
