@@ -118,6 +118,11 @@ var receiptMutations = []mutation{
 		"./internal/ledger", "TestWhatCantBeReadIsTold",
 	},
 	{
+		"a lost reply of a decision", "a lift is told as nothing",
+		in("internal/quota/lua/cool.lua", " or redis.call('EXISTS', told) == 1", ""),
+		"./internal/quota", "TestMiniredis/lost_reply_of_a_lift",
+	},
+	{
 		"past times", "one before 1970 is sent as it is",
 		in("internal/ledger/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls/redis",

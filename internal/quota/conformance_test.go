@@ -30,6 +30,7 @@ var conformance = map[string]func(testing.TB, backend){
 	"probes grow":                  testProbesGrow,
 	"probe needs a slot":           testProbeNeedsSlot,
 	"cooling again":                testCoolingAgain,
+	"lost reply of a lift":         testLostReplyOfALift,
 	"waiters":                      testWaiters,
 	"wake needs a slot":            testWakeNeedsSlot,
 	"leave":                        testLeave,

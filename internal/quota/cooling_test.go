@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 func (w *world) cool(until time.Time, why string, probe time.Duration, want time.Time) {
@@ -60,6 +62,38 @@ func testCooling(t testing.TB, b backend) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// twice sends each command again, as a client does whose first reply was lost.
+type twice struct{}
+
+func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		_ = next(ctx, cmd)
+		return next(ctx, cmd)
+	}
+}
+
+// A lift whose reply was lost, and that was sent again, is told as what it did.
+func testLostReplyOfALift(t testing.TB, b backend) {
+	w := newWorld(t, b, Settings{}, 0)
+	c := redis.NewClient(&redis.Options{Addr: b.client.Options().Addr})
+	t.Cleanup(func() { _ = c.Close() })
+	c.AddHook(twice{})
+	hour := w.now.Add(time.Hour)
+	w.cool(hour, "closed", 0, hour)
+	for _, cooled := range []bool{true, false} {
+		if was, err := limiter(t, c, w.l.settings).Lift(t.Context(), token); was != cooled || err != nil {
+			t.Fatal(was, err)
+		}
+	}
+	w.granted()
 }
 
 func testProbe(t testing.TB, b backend) {

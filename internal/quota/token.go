@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -35,7 +36,7 @@ func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why s
 	if err := checkName(token); err != nil {
 		return time.Time{}, err
 	}
-	r, err := l.run(ctx, l.scripts.cool, token, 3, 1, token, millis(until), why, probeAfter.Milliseconds())
+	r, err := l.run(ctx, l.scripts.cool, token, 3, 1, token, millis(until), why, probeAfter.Milliseconds(), rand.Text())
 	if err != nil {
 		return time.Time{}, fmt.Errorf("quota: cool: %w", err)
 	}

@@ -15,6 +15,7 @@
 --                               itself, or with ':<name>', is a chain of the workers
 --   used:<token>:<day>   string requests granted for that day
 --   cooling:<token>      hash   until, why, probe (next try before), step
+--   told:<name>          string there for a minute after a lift of that name (cool.lua)
 --   licenses             hash   token -> licences that were given explicitly
 --   lent                 set    of these, the tokens whose licences came with calls: they go
 --                               with the last call; the others stay
