@@ -57,10 +57,11 @@ rejected or conflicts. The file is read twice for --strict and --prune.
 skip (go on with the next call), cancel (drop the later calls of the batch in that chain).
 
 --canary K enqueues the rows of the first K tokens first, and the others only when all of these
-succeeded. Otherwise the batch holds, and the exit status is 3. Then retry what failed and give
-the same command again; or give it with --canary 0, which enqueues the others all the same; or
-cancel the batch. The same command also goes on after an interruption. Standard input ("-") is
-kept in a file without a name meanwhile.
+succeeded. Otherwise the batch holds, and the exit status is 3. Then correct the file and give
+the same command again with --prune; or retry what failed and give the same command again; or
+give it with --canary 0, which enqueues the others all the same; or cancel the batch. The same
+command also goes on after an interruption. Standard input ("-") is kept in a file without a
+name meanwhile.
 
 --dry-run checks every row, says what would be new, and plans: tokens, calls per token, the days
 that the quota takes (licences x 1000 a day for a token), and the least time at an assumed

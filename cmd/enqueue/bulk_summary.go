@@ -190,15 +190,17 @@ func (r *bulkRun) canaries(c engine.Canaries) {
 // held says that the batch holds, why, and what a person can do. The error is errPartial.
 func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, e *engine.CanaryError) error {
 	c, batch := e.Canaries, quoteArg(r.o.batch)
-	again := r.resume()
+	again, pruning := r.resume(), *r
+	pruning.o.prune.set = true
 	r.o.canary = 0
 	fmt.Fprintf(r.err, "the batch holds: %s of %s of the canaries (the first %s) did not succeed; %s not enqueued\n"+
 		"why      enqueue chains --held   (or: enqueue report %s)\n"+
+		"correct  the file, then: %s\n"+
 		"retry    enqueue retry --batch %s, then: %s\n"+
 		"go on    %s --canary 0   (all the same)\n"+
 		"give up  enqueue cancel --batch %s\n",
 		thousands(c.Calls-c.Succeeded), count(c.Calls, "call"), count(c.Tokens, "token"),
-		plural(sum.Withheld, "row is", "rows are"), batch, batch, again, r.resume(), batch)
+		plural(sum.Withheld, "row is", "rows are"), batch, pruning.resume(), batch, again, r.resume(), batch)
 	r.tellRejects(sum, again)
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
@@ -212,12 +214,12 @@ func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summ
 func canaryWords(s control.Status) string {
 	switch s.Canary.State {
 	case control.CanaryHeld:
-		return fmt.Sprintf("holds: not all calls of its canaries (the first %s) succeeded; the others are not enqueued: "+
-			"give the enqueue command again when they did, or with --canary 0 to let the others go in all the same", count(s.Canary.Tokens, "token"))
+		return fmt.Sprintf("holds: not all calls of its canaries (the first %s) succeeded, so the others are not enqueued. "+
+			"Correct the file or retry what failed, and give the same command again; --canary 0 enqueues the others all the same", count(s.Canary.Tokens, "token"))
 	case control.CanaryWaiting:
 		if s.Open == 0 {
 			return fmt.Sprintf("its canaries (the first %s) succeeded; the others are not enqueued yet: "+
-				"where the enqueue command has ended, give it again", count(s.Canary.Tokens, "token"))
+				"if the enqueue command has ended, give it again", count(s.Canary.Tokens, "token"))
 		}
 		return fmt.Sprintf("its canaries (the first %s) go first; the others are enqueued when these succeeded", count(s.Canary.Tokens, "token"))
 	}

@@ -29,7 +29,7 @@ func (p *Pauses) Run(ctx context.Context, log zerolog.Logger) {
 	for {
 		now := time.Now()
 		if d := p.Look(now); d > 0 {
-			log.Warn().Dur("pause", d).Msg("this process did not run for a while (stopped, suspended, or without a processor): " +
+			log.Warn().Dur("pause_ms", d).Msg("this process did not run for a while (stopped, suspended, or without a processor): " +
 				"requests that were in flight are held against no server of the vendor")
 		}
 		select {
