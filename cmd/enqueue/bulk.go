@@ -239,6 +239,9 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 		return r.stopped(ctx, sum, err)
 	}
 	r.summary(ctx, s.op, sum, s.set.Timezone)
+	if sum.Enqueued > 0 {
+		tellNoWorker(ctx, s, r.told)
+	}
 	var st *control.Status
 	if r.o.timing.wait && sum.Rows > 0 {
 		var got control.Status

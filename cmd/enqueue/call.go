@@ -104,6 +104,8 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	if receipt.Duplicate {
 		fmt.Fprintln(told, "it was enqueued before; nothing was added")
+	} else {
+		tellNoWorker(ctx, s, told)
 	}
 	key := control.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
 	return a.tellCall(ctx, s, key, o, follow)

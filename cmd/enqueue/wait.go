@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -11,6 +13,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/membership"
 )
 
 // timing are the flags that call and bulk share: when to begin, and whether to wait.
@@ -122,4 +125,12 @@ func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, f
 		return errTold
 	}
 	return err
+}
+
+// tellNoWorker says that nobody makes the calls, as far as that can be read.
+func tellNoWorker(ctx context.Context, s *session, told io.Writer) {
+	all, err := membership.New(s.rdb, prefix).Alive(ctx)
+	if err == nil && !slices.ContainsFunc(all, func(p membership.Process) bool { return p.Kind == "worker" }) {
+		fmt.Fprintln(told, "no worker is running: the calls wait until you start one with: worker")
+	}
 }
