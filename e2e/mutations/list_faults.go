@@ -23,6 +23,11 @@ var faultMutations = []mutation{
 		"./internal/engine", "TestWorkerRefusesOptionsThatCantBe",
 	},
 	{
+		"membership", "who leads does not keep its lease by asking",
+		in("internal/membership/lead.go", "return true, rdb.PExpire(ctx, key, lease).Err()", "return true, nil"),
+		"./internal/membership", "TestOneLeads",
+	},
+	{
 		"membership", "a quota sync joins and sends no beat",
 		in("internal/engine/quotasync.go", "_ = q.member.Keep(keep)", "<-keep.Done()"),
 		"./internal/engine", "TestOpenQuotaSyncStaysAMember",

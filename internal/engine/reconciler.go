@@ -10,6 +10,7 @@ import (
 
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
+	"habilita/internal/membership"
 )
 
 // reconciler finds what should run and does not: buckets whose signal was lost, and
@@ -40,7 +41,7 @@ func (s *reconciler) run(ctx context.Context) {
 	// The first reconciliation is everybody's: the one who led it may have died just now.
 	for first := true; ctx.Err() == nil; first = false {
 		s.rollDay()
-		leads, err := s.lead(ctx)
+		leads, err := membership.Lead(ctx, s.rdb, s.prefix+":sweeper", s.me, 2*s.every+reconcileGrace)
 		// Where nobody can tell who reconciles, all do.
 		if err != nil || leads || first {
 			err = errors.Join(err, s.reconcile(ctx))
@@ -69,21 +70,6 @@ func (s *reconciler) rollDay() {
 		s.day = day
 		s.meter.newDay()
 	}
-}
-
-// lead reports whether this worker reconciles. Two that do so at the same time do no harm.
-func (s *reconciler) lead(ctx context.Context) (bool, error) {
-	key := s.prefix + ":sweeper"
-	lease := 2*s.every + reconcileGrace
-	won, err := s.rdb.SetNX(ctx, key, s.me, lease).Result()
-	if err != nil || won {
-		return won, err
-	}
-	who, err := s.rdb.Get(ctx, key).Result()
-	if err != nil || who != s.me {
-		return false, nil // a key that has just gone is another's to take
-	}
-	return true, s.rdb.PExpire(ctx, key, lease).Err()
 }
 
 func (s *reconciler) reconcile(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 
 	"habilita/internal/breaker"
 	"habilita/internal/control"
+	"habilita/internal/membership"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
 )
@@ -87,19 +88,9 @@ func (t *Teller) every(ctx context.Context, least time.Duration, at string, look
 // ifLeads lets one worker look. Two that do so at the same time do no harm.
 func (t *Teller) ifLeads(look func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		key := t.outbox.prefix + "teller"
-		won, err := t.rdb.SetNX(ctx, key, t.me, leadFor).Result()
-		if err != nil {
+		leads, err := membership.Lead(ctx, t.rdb, t.outbox.prefix+"teller", t.me, leadFor)
+		if err != nil || !leads {
 			return err
-		}
-		if !won {
-			who, err := t.rdb.Get(ctx, key).Result()
-			if err != nil || who != t.me {
-				return nil // a key that has just gone is another's to take
-			}
-			if err := t.rdb.PExpire(ctx, key, leadFor).Err(); err != nil {
-				return err
-			}
 		}
 		return look(ctx)
 	}
