@@ -69,7 +69,7 @@ var receiptMutations = []mutation{
 	},
 	{
 		"a lost reply of an append", "a group of which a part was new keeps that all were",
-		in(appendLua, "(added == n and 'n' or table.concat(letters))", "'n'"),
+		in(appendLua, "(letters and table.concat(letters) or 'n')", "'n'"),
 		"./internal/engine", "TestLostReplyInABulk/redis/some_were_there",
 	},
 	{
@@ -124,7 +124,7 @@ var receiptMutations = []mutation{
 	},
 	{
 		"past times", "one before 1970 is sent as it is",
-		in("internal/ledger/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
+		in("internal/ledger/group.go", "max(0, h.at.UnixMilli())", "h.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls/redis",
 	},
 	{

@@ -113,7 +113,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"one call for each id", "a call that its group has twice is appended twice",
-		in(appendLua, "if seen[field] then", "if false then"),
+		in(appendLua, "if seen and seen[field] then", "if false then"),
 		chainPkg, "TestAppendOfACallTwiceInOneGroup",
 	},
 	{
@@ -128,7 +128,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"licences of a known token", "its chains go on waiting for the old quota",
-		in(appendLua, "if there[token] then raised[#raised + 1] = token end", ""),
+		in(appendLua, "if there[place[token]] then raised[#raised + 1] = token end", ""),
 		chainPkg, "TestLicencesRaisedBringQuotaBack",
 	},
 	{

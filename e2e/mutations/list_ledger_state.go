@@ -4,13 +4,13 @@ package main
 var ledgerStateMutations = []mutation{
 	{
 		"a token given again is sealed anew", "the older sealed form stays",
-		in(appendLua, "int(before + (more[token] or 0)) .. ':' .. seals[token]",
-			"int(before + (more[token] or 0)) .. (kept and string.match(kept, ':.*') or ':' .. seals[token])"),
+		in(appendLua, "(many == 1 and '1:' or many .. ':') .. seals[k]",
+			"many .. (kept[k] and string.match(kept[k], ':.*') or ':' .. seals[k])"),
 		chainPkg, "TestTokenGivenAgainIsSealedAnew",
 	},
 	{
 		"a token given again is sealed anew", "not for a call that is known",
-		in(appendLua, "if kept or more[token] then", "if more[token] then"),
+		in(appendLua, "if kept[k] or many > 0 then", "if more[k] then"),
 		chainPkg, "TestTokenGivenAgainIsSealedAnew",
 	},
 	{

@@ -121,7 +121,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"a time that has passed is now", "one before 1970 is given to the script with its sign",
-		in("internal/ledger/group.go", "max(0, g.at.UnixMilli())", "g.at.UnixMilli()"),
+		in("internal/ledger/group.go", "max(0, h.at.UnixMilli())", "h.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls",
 	},
 	{

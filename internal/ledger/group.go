@@ -25,7 +25,11 @@ type Group struct {
 	at            time.Time
 	withhold      bool
 	run           int // how many calls it has
-	head          int // where in args its number stands
+	head          int // where in args it is said what stands before them
+	same          struct {
+		of   groupHead
+		text any
+	} // the last head that was written: many are the same
 
 	runs []groupRun
 }
@@ -33,12 +37,20 @@ type Group struct {
 // groupRun is where a run of calls of one chain begins.
 type groupRun struct{ arg, call int }
 
+// groupHead is what stands before the calls of a run.
+type groupHead struct {
+	server   string
+	many     int
+	licenses int
+	at       time.Time
+	withhold bool
+}
+
 // Arguments of a run, from groupRun.arg on.
 const (
 	runChain = iota
 	runSealed
-	runServer
-	runMany
+	runHead
 	runCalls // key, record, and so on
 )
 
@@ -93,7 +105,7 @@ func (g *Group) Foreseen() string {
 		if i+1 < len(g.runs) {
 			end = g.runs[i+1].call
 		}
-		if strings.HasSuffix(g.args[r.arg+runMany].(string), "b") {
+		if strings.HasPrefix(g.args[r.arg+runHead].(string), withheld) {
 			landing = Withheld
 		}
 		for range end - r.call {
@@ -110,17 +122,14 @@ func (g *Group) Withhold(blocked func(chain string) bool) {
 		if !blocked(g.args[r.arg+runChain].(string)) {
 			continue
 		}
-		many := g.args[r.arg+runMany].(string)
-		switch {
-		case strings.HasSuffix(many, "b"):
-		case strings.HasSuffix(many, " "):
-			many += "b"
-		default:
-			many += "   b"
+		if head := g.args[r.arg+runHead].(string); !strings.HasPrefix(head, withheld) {
+			g.args[r.arg+runHead] = withheld + head
 		}
-		g.args[r.arg+runMany] = many
 	}
 }
+
+// withheld is how the head of a run begins whose new calls are withheld.
+const withheld = "b"
 
 // Add puts a call at the end of the group. It fails where the token's name has not the
 // form of one, or is of another bucket than the calls before.
@@ -137,8 +146,7 @@ func (g *Group) Add(c *NewCall) error {
 		g.close()
 		g.runs = append(g.runs, groupRun{len(g.args), g.calls})
 		id := ChainID(c.Token, c.Chain)
-		var server [16]byte
-		g.args = append(g.args, id, c.Sealed, string(appendText(server[:0], c.Server)), nil)
+		g.args = append(g.args, id, c.Sealed, nil)
 		g.chain, g.sealed, g.server, g.licenses, g.at = id, c.Sealed, c.Server, c.Licenses, c.At
 		g.withhold = c.Withhold
 		g.run, g.head = 0, len(g.args)-1
@@ -157,38 +165,34 @@ func (g *Group) sameRun(c *NewCall) bool {
 	return name == "" && c.Chain == "" || name != "" && name[1:] == c.Chain && c.Chain != ""
 }
 
-// small are the numbers of calls of most runs, as arguments.
-var small = func() (all [perScript + 1]any) {
-	for n := range all {
-		all[n] = strconv.Itoa(n)
-	}
-	return all
-}()
-
-// close writes down how many calls the last run has.
+// close writes down what stands before the calls of the last run.
 func (g *Group) close() {
 	if g.run == 0 {
 		return
 	}
-	if g.licenses == 0 && g.at.IsZero() && !g.withhold && g.run < len(small) {
-		g.args[g.head] = small[g.run]
-		return
+	head := groupHead{g.server, g.run, g.licenses, g.at, g.withhold}
+	if g.same.text == nil || g.same.of != head {
+		g.same.of, g.same.text = head, head.String()
 	}
-	n := strconv.Itoa(g.run)
-	if g.licenses > 0 || !g.at.IsZero() || g.withhold {
-		licenses, at, withhold := "", "", ""
-		if g.withhold {
-			withhold = "b"
-		}
-		if g.licenses > 0 {
-			licenses = strconv.Itoa(g.licenses)
-		}
-		if !g.at.IsZero() {
-			at = strconv.FormatInt(max(0, g.at.UnixMilli()), 10) // the script reads no sign
-		}
-		n += " " + licenses + " " + at + " " + withhold
+	g.args[g.head] = g.same.text
+}
+
+// String is the head as the script reads it.
+func (h groupHead) String() string {
+	var room [48]byte
+	b := room[:0]
+	if h.withhold {
+		b = append(b, withheld...)
 	}
-	g.args[g.head] = n
+	b = append(strconv.AppendInt(b, int64(h.many), 10), ' ')
+	if h.licenses > 0 {
+		b = strconv.AppendInt(b, int64(h.licenses), 10)
+	}
+	b = append(b, ' ')
+	if !h.at.IsZero() {
+		b = strconv.AppendInt(b, max(0, h.at.UnixMilli()), 10) // the script reads no sign
+	}
+	return string(appendText(append(b, ' '), h.server))
 }
 
 // record is what a new call's record has behind the time. What is empty at its end is left out.

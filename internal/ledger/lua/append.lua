@@ -23,9 +23,8 @@
 -- ARGV[5] until when the batch may be appended to, ms (batch.Note); '' always
 -- ARGV[6] names this group of calls, '' where nothing is to be kept of it: if its reply is lost and
 --         the script runs again, it answers as it did at first
--- ARGV[7..] runs of calls of one chain and server: chain, sealed token, server as JSON, how many
---         calls, or
---         '<how many> <licences, none: not given> <due at ms, none: now> <b: withhold what is new>';
+-- ARGV[7..] runs of calls of one chain and server: chain, sealed token,
+--         '<b: withhold what is new><how many> <licences, none: not given> <due at ms, none: now> <server as JSON>';
 --         then for each call its key, and what its record has behind the time
 -- Reply: {now ms, -1, 0} where the batch was cancelled, {now ms, -2, 0} where it is too late, else
 --        {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
@@ -37,6 +36,7 @@ local MANY = 32 -- so many calls at once are of a large batch
 -- By itself it would be a list of up to 512 entries first, in which each call of a large
 -- batch is looked for from the beginning.
 local WIDE = string.rep('~', 65)
+local ARGV = ARGV -- a local is read faster
 local batch, policy = ARGV[1], ARGV[2]
 local function flagged(letter) return string.find(ARGV[3], letter, 1, true) ~= nil end
 local at_once, look, part, replaces, looked = flagged('a'), flagged('d'), flagged('p'), flagged('r'), flagged('o')
@@ -58,21 +58,35 @@ if group ~= '' and about[6] and string.sub(about[6], 1, #group + 1) == group .. 
   receipt = string.sub(about[6], #group + 2)
 end
 
--- head reads what stands before the calls of a run.
-local function head(i)
-  local many = tonumber(ARGV[i + 3])
-  if many then return many end
-  local count, licenses, due, back = string.match(ARGV[i + 3], '^(%d+) (%d*) (%d*) (b?)$')
-  return tonumber(count), licenses ~= '' and licenses or nil, due ~= '' and tonumber(due) > now and due or nil, back == 'b'
+-- record is the text of a new call's record.
+local function record(state, server, text) return '["' .. state .. '",' .. server .. ',' .. stamp .. text end
+
+-- head is what stands before the calls of a run. Many runs have the same, so each is read once.
+local heads = {}
+local function head(text)
+  local h = heads[text]
+  if not h then
+    local back, many, licenses, due, server = string.match(text, '^(b?)(%d+) (%d*) (%d*) (.*)$')
+    local at = due ~= '' and tonumber(due) > now and due or nil
+    h = { many = tonumber(many), licenses = licenses ~= '' and licenses or nil, at = at, withhold = back == 'b', server = server,
+      open = record(at and 'd' or 'q', server, '') }
+    heads[text] = h
+  end
+  return h
 end
 
-local fields, seals, n, last = {}, {}, 0, #ARGV
+-- tokens are those of the group, in order; place is where each stands there, and seals, more and
+-- there have what belongs to it: its sealed form, how many records were added, whether it was there.
+local fields, tokens, place, seals, more, there, n, last = {}, {}, {}, {}, {}, {}, 0, #ARGV
 do
   local i = 7
   while i < last do
-    local token, many = string.sub(ARGV[i], 1, 24), head(i)
-    seals[token] = seals[token] or ARGV[i + 1]
-    i = i + 4
+    local token, many = token_of(ARGV[i]), head(ARGV[i + 2]).many
+    if not place[token] then
+      local k = #tokens + 1
+      tokens[k], seals[k], place[token] = token, ARGV[i + 1], k
+    end
+    i = i + 3
     for _ = 1, many do
       n = n + 1
       fields[n] = token .. ARGV[i]
@@ -98,10 +112,7 @@ end
 
 local size = redis.call('HLEN', calls)
 local have = size > 0 and redis.call('HMGET', calls, unpack(fields)) or {}
-local letters, told, blocked, given = {}, {}, {}, {}
-
--- record is the text of a new call's record.
-local function record(state, server, text) return '["' .. state .. '",' .. server .. ',' .. stamp .. text end
+local told, blocked, given = {}, {}, {}
 
 -- known_as is the letter of a call whose record is there.
 local function known_as(id, server, key, raw)
@@ -128,79 +139,93 @@ end
 -- token anew, so no two have the same sealed form.
 local function ours(token)
   local kept = redis.call('HGET', P .. 'tokens', token)
-  return kept and string.match(kept, '^%d+:(.*)$') == seals[token]
+  return kept and string.match(kept, '^%d+:(.*)$') == seals[place[token]]
 end
 
 local mine = 0 -- known calls that are new all the same
-local records, delayed, gone, seen, more = {}, {}, {}, {}, {} -- more: records added, by token
-local chains, waiting, added, known, fresh, revived = {}, {}, 0, 0, 0, 0
+-- seen are the fields of calls that are new; nil where each token has one call, and none can stand twice.
+local records, delayed, gone, seen = {}, {}, {}, n > #tokens and {} or nil
+-- chains get calls. waiting has their references: of most chains one, and no table.
+local chains, waiting = {}, {}
+local letters -- nil while all are n
+local added, known, fresh, revived = 0, 0, 0, 0
 local reference, blocks, i, j, w = batch .. ' ', policy ~= 'skip', 7, 0, 0
 while i < last do
-  local id, server = ARGV[i], ARGV[i + 2]
-  local many, heed, at, withhold = head(i)
-  local token, refs, before = string.sub(id, 1, 24), waiting[id], fresh
-  local open = record(at and 'd' or 'q', server, '')
-  i = i + 4
-  for _ = 1, many do
+  local id, h = ARGV[i], head(ARGV[i + 2])
+  local token, refs, before = token_of(id), waiting[id], fresh
+  i = i + 3
+  for _ = 1, h.many do
     j = j + 1
     local key, text, field, raw, letter = ARGV[i], ARGV[i + 1], fields[j], have[j], 'n'
     i = i + 2
-    if seen[field] then
+    if seen and seen[field] then
       letter = 'w'
     elseif raw and string.sub(raw, 3, 3) ~= 'p' then
       local was = receipt and (receipt == 'n' and 'n' or string.sub(receipt, j, j))
       if was == 'n' then
-        letter, mine, seen[field] = 'o', mine + 1, true
+        letter, mine = 'o', mine + 1
+        if seen then seen[field] = true end
       else
-        letter = known_as(id, server, key, raw)
+        letter = known_as(id, h.server, key, raw)
       end
       if looked and letter ~= 'c' and letter ~= 'r' and ours(token) then letter, mine = 'o', mine + 1 end
       if blocks and (letter == 'c' or letter == 'k') then blocked[id] = true end
-    elseif withhold or blocked[id] then
+    elseif h.withhold or blocked[id] then
       letter = 'b'
     end
-    letters[j] = letter == 'o' and 'n' or letter
-    if heed and letter ~= 'b' and letter ~= 'c' and letter ~= 'k' then given[token] = heed end
+    if letter ~= 'n' and not letters then
+      letters = {}
+      for k = 1, j - 1 do letters[k] = 'n' end
+    end
+    if letters then letters[j] = letter == 'o' and 'n' or letter end
+    if h.licenses and letter ~= 'b' and letter ~= 'c' and letter ~= 'k' then given[token] = h.licenses end
     if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then
       known = known + 1
     elseif letter == 'n' then
-      seen[field], added = true, added + 1
+      added = added + 1
+      if seen then seen[field] = true end
       if not look then
         local ref, rec = reference .. key, nil
         if raw then
-          rec, revived = revive(cjson.decode(raw), cjson.decode(record('q', server, text))), revived + 1
+          rec, revived = revive(cjson.decode(raw), cjson.decode(record('q', h.server, text))), revived + 1
           ref = ref_of(batch, key, rec)
         else
           fresh = fresh + 1
         end
         local state = 'q'
         if has == 'cancel' and is_dropped(batch, id) then
-          gone[#gone + 1] = { field, rec or cjson.decode(record('q', server, text)) }
-        elseif at then
+          gone[#gone + 1] = { field, rec or cjson.decode(record('q', h.server, text)) }
+        elseif h.at then
           state = 'd'
-          delayed[#delayed + 1] = at
+          delayed[#delayed + 1] = h.at
           delayed[#delayed + 1] = token .. ' ' .. reference .. key
-        elseif refs then
-          refs[#refs + 1] = ref
-        else
-          refs = { ref }
+        elseif not refs then
+          refs = ref
           chains[#chains + 1], waiting[id] = id, refs
+        elseif type(refs) == 'string' then
+          refs = { refs, ref }
+          waiting[id] = refs
+        else
+          refs[#refs + 1] = ref
         end
         records[w + 1] = field
         if rec then
           rec[R.state] = state
           records[w + 2] = encode(rec)
         else
-          records[w + 2] = open .. text
+          records[w + 2] = h.open .. text
         end
         w = w + 2
       end
     end
   end
-  if fresh > before then more[token] = (more[token] or 0) + fresh - before end
+  if fresh > before then
+    local k = place[token]
+    more[k] = (more[k] or 0) + fresh - before
+  end
 end
 local function reply(standing, due, dispatches)
-  local out = { stamp, added + mine, known, standing, due, table.concat(letters), #told }
+  local out = { stamp, added + mine, known, standing, due, letters and table.concat(letters) or string.rep('n', n), #told }
   for _, raw in ipairs(told) do out[#out + 1] = raw end
   for _, v in ipairs(dispatches) do out[#out + 1] = v end
   return out
@@ -231,50 +256,56 @@ if gone[1] then tally(batch, now, 'c', #gone) end
 -- The tokens: how many records use each, and its sealed form, which is always the one given
 -- now: it mends a token whose sealing key was lost. A token that was not there has no
 -- records, and so no chain that has something to do.
-local tokens, there, values = {}, {}, {}
-for token in pairs(seals) do tokens[#tokens + 1] = token end
-for j, kept in ipairs(redis.call('HMGET', P .. 'tokens', unpack(tokens))) do
-  local token = tokens[j]
-  local before = kept and tonumber(string.match(kept, '^%d+')) or 0
-  if kept then there[token] = true end
-  if kept or more[token] then
-    values[#values + 1], values[#values + 2] = token, int(before + (more[token] or 0)) .. ':' .. seals[token]
+local values, kept = {}, redis.call('HMGET', P .. 'tokens', unpack(tokens))
+for k = 1, #tokens do
+  local many = more[k] or 0
+  if kept[k] then
+    there[k] = true
+    many = many + tonumber(string.match(kept[k], '^%d+'))
+  end
+  if kept[k] or many > 0 then
+    values[#values + 1] = tokens[k]
+    values[#values + 1] = (many == 1 and '1:' or many .. ':') .. seals[k] -- a number is slow to be made a text
   end
 end
 if values[1] then
-  local widen = #tokens >= MANY and redis.call('HLEN', P .. 'tokens') == 0
+  local widen = size == 0 and #tokens >= MANY and redis.call('HLEN', P .. 'tokens') == 0
   if widen then values[#values + 1], values[#values + 2] = WIDE, '' end
   redis.call('HSET', P .. 'tokens', unpack(values))
   if widen then redis.call('HDEL', P .. 'tokens', WIDE) end
 end
 if fresh > 0 then tally(batch, now, 't', fresh) end
 if added > 0 and group ~= '' then
-  redis.call('HSET', counts, 'r', group .. ' ' .. (added == n and 'n' or table.concat(letters)))
+  redis.call('HSET', counts, 'r', group .. ' ' .. (letters and table.concat(letters) or 'n'))
 end
 if revived > 0 then tally(batch, now, 'c', -revived) end
 
 -- The chains.
-local ready, since, behind, dispatches = {}, int(now - FRESH), 0, {}
-for _, id in ipairs(chains) do
-  local refs, key = waiting[id], P .. 'chain:' .. id
-  local state = there[string.sub(id, 1, 24)] and redis.call('HGET', key, 's')
+local ready, since, stuck, dispatches, open = {}, int(now - FRESH), 0, {}, 'o:' .. batch
+local old = next(there)
+for c = 1, #chains do
+  local id = chains[c]
+  local refs, many, key = waiting[id], 1, P .. 'chain:' .. id
+  local first = refs
+  if type(refs) == 'table' then first, many = refs[1], #refs end
+  local state = old and there[place[token_of(id)]] and redis.call('HGET', key, 's')
   if state then
-    redis.call('HINCRBY', key, 'o:' .. batch, #refs)
-    redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs))
-    if state == 'h' then behind = behind + #refs end
+    redis.call('HINCRBY', key, open, many)
+    if many > 1 then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs)) else redis.call('RPUSH', P .. 'queue:' .. id, first) end
+    if state == 'h' then stuck = stuck + many end
   else
-    if refs[2] then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
+    if many > 1 then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
     if at_once then
       dispatches[#dispatches + 1] = id
-      dispatches[#dispatches + 1] = dispatch(new_chain(id, refs[1], batch, #refs), now)
+      dispatches[#dispatches + 1] = dispatch(new_chain(id, first, batch, many), now)
     else
-      write_chain(id, refs[1], batch, #refs)
+      redis.call('HSET', key, 's', 'r', 'h', first, open, many == 1 and '1' or many)
       ready[#ready + 1] = since
       ready[#ready + 1] = id
     end
   end
 end
-if behind > 0 then tally(batch, now, 'b', behind) end
+if stuck > 0 then tally(batch, now, 'b', stuck) end
 local standing = redis.call('ZCARD', READY)
 if ready[1] then
   local widen = #ready >= 2 * MANY and standing <= 128
@@ -293,7 +324,7 @@ if next(given) then
       values[#values + 1] = given[token]
       if not before[j] then lent[#lent + 1] = token end -- licences that were set to stay do
       -- Chains of a token that was there wait for the quota, perhaps: they look again.
-      if there[token] then raised[#raised + 1] = token end
+      if there[place[token]] then raised[#raised + 1] = token end
     end
   end
   if values[1] then redis.call('HSET', P .. 'licenses', unpack(values)) end

@@ -70,7 +70,10 @@ local OF_HEAD = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
 -- a reply and .. write it whole, and at a third of the time.
 local function int(n) return string.format('%.0f', n) end
 
-local function token_of(chain) return string.sub(chain, 1, 24) end
+local function token_of(chain)
+  if #chain == 24 then return chain end -- most have no name of their own
+  return string.sub(chain, 1, 24)
+end
 
 -- load_chain is the only way to a chain that is there, new_chain to one that is not: a
 -- table of a chain always has all of its fields, so that none is left for the next head.
@@ -85,14 +88,11 @@ local function load_chain(id)
 end
 
 -- new_chain makes a chain that had nothing to do: its head, and how many open calls of the
--- head's batch it has. Its caller puts it on a list. write_chain only writes it: the table of a
--- chain is a good part of what a new chain costs.
-local function write_chain(id, ref, batch, open)
-  redis.call('HSET', P .. 'chain:' .. id, 's', 'r', 'h', ref, 'o:' .. batch, open)
-end
+-- head's batch it has. Its caller puts it on a list. (append writes most of its chains itself.)
 local function new_chain(id, ref, batch, open)
-  write_chain(id, ref, batch, open)
-  return { id = id, key = P .. 'chain:' .. id, token = token_of(id), s = 'r', h = ref }
+  local key = P .. 'chain:' .. id
+  redis.call('HSET', key, 's', 'r', 'h', ref, 'o:' .. batch, open)
+  return { id = id, key = key, token = token_of(id), s = 'r', h = ref }
 end
 
 local function encode(rec)
