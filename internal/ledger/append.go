@@ -183,7 +183,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 		g.close()
 		out := append(make([]any, 0, len(head)+6+len(g.args)), head...)
 		out = append(out, a.Batch, a.Policy, a.flags(), l.fingerprint, until, g.name(a.Look || a.AtOnce))
-		return append(out, g.args...)
+		return g.arguments(out)
 	}
 	seen := map[string]bool{}
 	for i, g := range groups {

@@ -15,8 +15,8 @@ import (
 type Group struct {
 	tag   string
 	calls int
-	args  []any  // from the seventh argument of the script on
-	sent  string // what names the group at Redis; "" until it is sent
+	args  []string // from the seventh argument of the script on
+	sent  string   // what names the group at Redis; "" until it is sent
 
 	// The last run: calls of one chain and server, one number of licences and one time.
 	chain, sealed string
@@ -28,7 +28,7 @@ type Group struct {
 	head          int // where in args it is said what stands before them
 	same          struct {
 		of   groupHead
-		text any
+		text string
 	} // the last head that was written: many are the same
 
 	runs []groupRun
@@ -89,12 +89,12 @@ func (g *Group) runOf(n int) groupRun {
 // Field is the nth call's, as Call.Field has it.
 func (g *Group) Field(n int) string {
 	r := g.runOf(n)
-	token, _ := SplitChainID(g.args[r.arg+runChain].(string))
-	return token + g.args[r.arg+runCalls+2*(n-r.call)].(string)
+	token, _ := SplitChainID(g.args[r.arg+runChain])
+	return token + g.args[r.arg+runCalls+2*(n-r.call)]
 }
 
 // ChainOf is the id of the nth call's chain.
-func (g *Group) ChainOf(n int) string { return g.args[g.runOf(n).arg+runChain].(string) }
+func (g *Group) ChainOf(n int) string { return g.args[g.runOf(n).arg+runChain] }
 
 // Foreseen is how the calls land where nothing is known.
 func (g *Group) Foreseen() string {
@@ -105,7 +105,7 @@ func (g *Group) Foreseen() string {
 		if i+1 < len(g.runs) {
 			end = g.runs[i+1].call
 		}
-		if strings.HasPrefix(g.args[r.arg+runHead].(string), withheld) {
+		if strings.HasPrefix(g.args[r.arg+runHead], withheld) {
 			landing = Withheld
 		}
 		for range end - r.call {
@@ -119,10 +119,10 @@ func (g *Group) Foreseen() string {
 func (g *Group) Withhold(blocked func(chain string) bool) {
 	g.close()
 	for _, r := range g.runs {
-		if !blocked(g.args[r.arg+runChain].(string)) {
+		if !blocked(g.args[r.arg+runChain]) {
 			continue
 		}
-		if head := g.args[r.arg+runHead].(string); !strings.HasPrefix(head, withheld) {
+		if head := g.args[r.arg+runHead]; !strings.HasPrefix(head, withheld) {
 			g.args[r.arg+runHead] = withheld + head
 		}
 	}
@@ -146,7 +146,7 @@ func (g *Group) Add(c *NewCall) error {
 		g.close()
 		g.runs = append(g.runs, groupRun{len(g.args), g.calls})
 		id := ChainID(c.Token, c.Chain)
-		g.args = append(g.args, id, c.Sealed, nil)
+		g.args = append(g.args, id, c.Sealed, "")
 		g.chain, g.sealed, g.server, g.licenses, g.at = id, c.Sealed, c.Server, c.Licenses, c.At
 		g.withhold = c.Withhold
 		g.run, g.head = 0, len(g.args)-1
@@ -171,10 +171,18 @@ func (g *Group) close() {
 		return
 	}
 	head := groupHead{g.server, g.run, g.licenses, g.at, g.withhold}
-	if g.same.text == nil || g.same.of != head {
+	if g.same.of != head {
 		g.same.of, g.same.text = head, head.String()
 	}
 	g.args[g.head] = g.same.text
+}
+
+// arguments appends the script's arguments of the group. They are pointers, which need no memory of their own.
+func (g *Group) arguments(to []any) []any {
+	for i := range g.args {
+		to = append(to, &g.args[i])
+	}
+	return to
 }
 
 // String is the head as the script reads it.

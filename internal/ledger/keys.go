@@ -111,7 +111,12 @@ func IsToken(s string) bool {
 	if len(s) != TokenLen {
 		return false
 	}
-	return strings.Trim(s, alphabet) == ""
+	for i := range len(s) { // for every row of a file
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
 }
 
 // Tag returns the bucket of a token or chain: the two characters that are the hash
