@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
@@ -102,6 +103,23 @@ func (a *app) completeBatch(cmd *cobra.Command, args []string, _ string) ([]stri
 }
 
 func (a *app) batchNames(cmd *cobra.Command) []string {
+	return a.namesIn(cmd, func(ctx context.Context, rdb redis.UniversalClient, set config.Settings) (names []string) {
+		op, err := control.Open(rdb, prefix, quotaSettings(set))
+		if err != nil {
+			return nil
+		}
+		for b, err := range op.Batches(ctx) {
+			if err != nil || len(names) == 50 {
+				break
+			}
+			names = append(names, b.Batch)
+		}
+		return names
+	})
+}
+
+// namesIn are what read finds in Redis, if that answers soon, for the shell.
+func (a *app) namesIn(cmd *cobra.Command, read func(context.Context, redis.UniversalClient, config.Settings) []string) []string {
 	base := cmd.Context()
 	if base == nil {
 		base = context.Background()
@@ -117,16 +135,5 @@ func (a *app) batchNames(cmd *cobra.Command) []string {
 		return nil
 	}
 	defer func() { _ = rdb.Close() }()
-	op, err := control.Open(rdb, prefix, quotaSettings(set))
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for b, err := range op.Batches(ctx) {
-		if err != nil || len(names) == 50 {
-			break
-		}
-		names = append(names, b.Batch)
-	}
-	return names
+	return read(ctx, rdb, set)
 }

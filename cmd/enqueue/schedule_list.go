@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
 	"habilita/internal/control"
-	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 )
 
@@ -110,27 +110,13 @@ func (a *app) completeSchedule(cmd *cobra.Command, args []string, _ string) ([]s
 	if len(args) > 0 {
 		return nil, done
 	}
-	base := cmd.Context()
-	if base == nil {
-		base = context.Background()
-	}
-	ctx, cancel := context.WithTimeout(base, time.Second)
-	defer cancel()
-	set, err := config.Load(cmd.Flags(), a.getenv, config.Redis)
-	if err != nil {
-		return nil, done
-	}
-	rdb, _, err := connect(ctx, set, redisconn.Reader)
-	if err != nil {
-		return nil, done
-	}
-	defer func() { _ = rdb.Close() }()
-	all, _, _ := schedule.NewStore(rdb, prefix).All(ctx) // those that could be read
-	names := make([]string, len(all))
-	for i, s := range all {
-		names[i] = s.Name
-	}
-	return names, done
+	return a.namesIn(cmd, func(ctx context.Context, rdb redis.UniversalClient, _ config.Settings) (names []string) {
+		all, _, _ := schedule.NewStore(rdb, prefix).All(ctx) // those that could be read
+		for _, s := range all {
+			names = append(names, s.Name)
+		}
+		return names
+	}), done
 }
 
 func (a *app) scheduleShow() *cobra.Command {
