@@ -82,8 +82,8 @@ func openTokenIDKey(sealed []byte, keyName string, keys *Keys) (string, error) {
 		return plain, nil
 	}
 	if id, ok := keys.SealedBy(sealed); ok && errors.Is(err, ErrTampered) {
-		return "", fmt.Errorf("token-ID key %s, sealed under a key named %q: %w "+
-			"(is that id's key in HABILITA_KEYS the one that sealed it?)", keyName, id, err)
+		return "", fmt.Errorf("token-ID key %s: the key %q in HABILITA_KEYS is not the one that sealed it: "+
+			"give the keys that the workers of this Redis have (%w)", keyName, id, err)
 	}
 	return "", fmt.Errorf("token-ID key %s: %w", keyName, err)
 }
