@@ -125,7 +125,7 @@ old key from HABILITA_KEYS. If it was cut off, run it again.`,
 			if err := more; err != nil && control.Unread(err) == 0 {
 				return fmt.Errorf("%s sealed anew, and %s of schedules before it stopped: %w", count(n, "token"), count(chunks, "chunk"), err)
 			}
-			first := keys.IDs()[0]
+			first := keys.First()
 			if asJSON {
 				return errors.Join(writeJSON(a.out, map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming}), unread)
 			}

@@ -100,7 +100,7 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 		}
 		return nil
 	}
-	if batch, token, key, err := ParseCallID(id); err == nil {
+	if batch, token, key, ok := parseCallID(id); ok {
 		if err := add(batch, token, key); err != nil {
 			return nil, err
 		}

@@ -3,8 +3,6 @@ package ledger
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -21,9 +19,6 @@ const (
 
 	alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 )
-
-// ErrCallID says that a text can't be the id of a call that was made by CallID.
-var ErrCallID = errors.New("not a call's id")
 
 var lower = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 
@@ -96,14 +91,14 @@ func CallID(batch, token, key string) string {
 	return batch + "-" + token + key
 }
 
-// ParseCallID finds batch, token and key in an id that CallID made of them. It
-// returns ErrCallID for an id that a producer gave: Index finds those.
-func ParseCallID(id string) (batch, token, key string, err error) {
+// parseCallID finds batch, token and key in an id that CallID made of them. Not ok: a producer
+// gave the id, and Index finds its call.
+func parseCallID(id string) (batch, token, key string, ok bool) {
 	batch, rest, ok := strings.Cut(id, "-")
 	if !ok || len(rest) < TokenLen+2 || rest[TokenLen] != '-' && rest[TokenLen] != '_' || !IsToken(rest[:TokenLen]) {
-		return "", "", "", fmt.Errorf("%w: %q", ErrCallID, id)
+		return "", "", "", false
 	}
-	return batch, rest[:TokenLen], rest[TokenLen:], nil
+	return batch, rest[:TokenLen], rest[TokenLen:], true
 }
 
 // IsToken reports whether s has the form of a token's name.

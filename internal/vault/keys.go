@@ -35,7 +35,6 @@ type sealingKey struct {
 type Keys struct {
 	first *sealingKey
 	byID  map[string]*sealingKey
-	ids   []string
 }
 
 // ParseKeys reads the value of HABILITA_KEYS: "id:base64 of 32 bytes", comma
@@ -114,12 +113,11 @@ func (k *Keys) add(id string, raw []byte, earlier [][]byte) error {
 		k.first = key
 	}
 	k.byID[id] = key
-	k.ids = append(k.ids, id)
 	return nil
 }
 
-// IDs are the ids of the keys, the one that seals first.
-func (k *Keys) IDs() []string { return append([]string(nil), k.ids...) }
+// First is the id of the key that seals.
+func (k *Keys) First() string { return k.first.id }
 
 // GenerateKey makes a random key in the form that ParseKeys reads. An empty id
 // stands for "k" and today's date in UTC, such as "k20261123". It fails on an

@@ -12,17 +12,11 @@ const (
 	tagBytes    = 16
 )
 
-var (
-	// ErrKeyGone says that a blob was sealed under a key that isn't among the
-	// keys. The error is a *KeyGoneError, which has the key's id.
-	ErrKeyGone = errors.New("the sealing key is not among the keys")
+// ErrTampered says that a blob isn't a sealed value, was changed, or was
+// sealed for another purpose. Which of these can't be told.
+var ErrTampered = errors.New("the sealed value was changed, or belongs elsewhere")
 
-	// ErrTampered says that a blob isn't a sealed value, was changed, or was
-	// sealed for another purpose. Which of these can't be told.
-	ErrTampered = errors.New("the sealed value was changed, or belongs elsewhere")
-)
-
-// KeyGoneError is the ErrKeyGone of one blob.
+// KeyGoneError says that a blob was sealed under a key that isn't among the keys.
 type KeyGoneError struct {
 	ID string // id of the missing key
 }
@@ -31,9 +25,6 @@ type KeyGoneError struct {
 func (e *KeyGoneError) Error() string {
 	return fmt.Sprintf("sealed under key %q, which is not among HABILITA_KEYS: add it behind the others", e.ID)
 }
-
-// Is makes errors.Is(err, ErrKeyGone) true.
-func (e *KeyGoneError) Is(target error) bool { return target == ErrKeyGone }
 
 // Seal seals plain under the first key. The same purpose must be given to open
 // it again; the purpose itself is not kept. It fails only where there is no key.

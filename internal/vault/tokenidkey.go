@@ -18,8 +18,8 @@ const rekeyTries = 8
 // EnsureTokenIDKey opens the token-ID key that rests sealed in Redis under keyName,
 // and makes it where there is none. Of processes that do so at the same time one
 // wins, and all get its key. It is never replaced: a token-ID key that can't be
-// opened is an error that names the sealing key's id (errors.Is ErrKeyGone, or
-// ErrTampered). Redis errors come back wrapped.
+// opened is an error that names the sealing key's id (a *KeyGoneError, or
+// errors.Is ErrTampered). Redis errors come back wrapped.
 func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
 	ids, err := OpenTokenIDKey(ctx, rdb, keyName, keys)
 	if !errors.Is(err, ErrNoTokenIDKey) {

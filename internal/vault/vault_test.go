@@ -60,6 +60,11 @@ func TestSealOpen(t *testing.T) {
 	}
 }
 
+func keyGone(err error) bool {
+	_, ok := errors.AsType[*KeyGoneError](err)
+	return ok
+}
+
 func TestOpenRefusesEveryChange(t *testing.T) {
 	k := mustKeys(t, mustGenerate(t, "a"), mustGenerate(t, "c"))
 	sealed := mustSeal(t, k, token, "name")
@@ -69,7 +74,7 @@ func TestOpenRefusesEveryChange(t *testing.T) {
 			bad[i] ^= 1 << bit
 			if _, err := k.Open(bad, "name"); err == nil {
 				t.Fatalf("opened with bit %d of byte %d changed", bit, i)
-			} else if !errors.Is(err, ErrTampered) && !errors.Is(err, ErrKeyGone) {
+			} else if !errors.Is(err, ErrTampered) && !keyGone(err) {
 				t.Fatalf("byte %d: %v", i, err)
 			}
 		}
@@ -98,10 +103,10 @@ func TestRotation(t *testing.T) {
 		t.Error("IsCurrent is wrong")
 	}
 	var gone *KeyGoneError
-	if _, err := after.Open(sealed, "p"); !errors.As(err, &gone) || gone.ID != "old" || !errors.Is(err, ErrKeyGone) {
+	if _, err := after.Open(sealed, "p"); !errors.As(err, &gone) || gone.ID != "old" {
 		t.Errorf("without the old key: %v", err)
 	}
-	if _, _, err := after.ReSeal(sealed, "p"); !errors.Is(err, ErrKeyGone) {
+	if _, _, err := after.ReSeal(sealed, "p"); !keyGone(err) {
 		t.Errorf("ReSeal without the old key: %v", err)
 	}
 	fresh, changed, err := during.ReSeal(sealed, "p")
@@ -118,8 +123,8 @@ func TestRotation(t *testing.T) {
 	if _, _, err := during.ReSeal(sealed, "other"); !errors.Is(err, ErrTampered) {
 		t.Errorf("ReSeal for another purpose: %v", err)
 	}
-	if ids := during.IDs(); fmt.Sprint(ids) != "[new old]" {
-		t.Errorf("IDs = %v", ids)
+	if id := during.First(); id != "new" {
+		t.Errorf("First = %q", id)
 	}
 }
 
@@ -203,7 +208,7 @@ func TestZeroKeys(t *testing.T) {
 		t.Error("nil keys sealed")
 	}
 	sealed := mustSeal(t, mustKeys(t, mustGenerate(t, "a")), "x", "p")
-	if _, err := new(Keys).Open(sealed, "p"); !errors.Is(err, ErrKeyGone) {
+	if _, err := new(Keys).Open(sealed, "p"); !keyGone(err) {
 		t.Errorf("zero keys: %v", err)
 	}
 	if k.IsCurrent(sealed) {
