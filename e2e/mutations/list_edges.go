@@ -123,6 +123,11 @@ var receiptMutations = []mutation{
 		"./internal/quota", "TestMiniredis/lost_reply_of_a_lift",
 	},
 	{
+		"new rows behind a conflict", "those of a group's last run are enqueued",
+		in("internal/ledger/group.go", "g.withhold = g.withhold || i == len(g.runs)-1", "_ = i"),
+		chainPkg, "TestWithholdIsOfEveryRun",
+	},
+	{
 		"past times", "one before 1970 is sent as it is",
 		in("internal/ledger/group.go", "max(0, h.at.UnixMilli())", "h.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls/redis",

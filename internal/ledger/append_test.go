@@ -217,3 +217,30 @@ func TestGroupKeepsTheOrder(t *testing.T) {
 		h.is(h.rdb.HGet(h.ctx, h.prefix+":{ab}:licenses", tok(2)).Val(), "5")
 	})
 }
+
+// Withhold is for every run of a group, the last one included, and however often the group is looked at.
+func TestWithholdIsOfEveryRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		blocked func(chain string) bool
+		want    string
+	}{
+		"none":  {func(string) bool { return false }, "nnn"},
+		"first": {func(chain string) bool { return chain == tok(1) }, "bnn"},
+		"last":  {func(chain string) bool { return chain == tok(2) }, "nbb"},
+		"all":   {func(string) bool { return true }, "bbb"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, setup{}, func(h *harness) {
+				var g Group
+				for _, call := range append(calls(tok(1), "", "a"), calls(tok(2), "", "b", "c")...) {
+					h.no(g.Add(&call))
+				}
+				g.Withhold(c.blocked)
+				h.is(g.Foreseen(), c.want)
+				done, err := h.l.AppendGroups(h.ctx, Append{Batch: "b1", Policy: "hold"}, []*Group{&g})
+				h.no(err)
+				h.is(done.Received[0].Landings, c.want)
+			})
+		})
+	}
+}

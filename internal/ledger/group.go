@@ -118,10 +118,11 @@ func (g *Group) Foreseen() string {
 // Withhold marks the calls of the chains for which blocked is true.
 func (g *Group) Withhold(blocked func(chain string) bool) {
 	g.close()
-	for _, r := range g.runs {
+	for i, r := range g.runs {
 		if !blocked(g.args[r.arg+runChain]) {
 			continue
 		}
+		g.withhold = g.withhold || i == len(g.runs)-1 // close writes the last head again
 		if head := g.args[r.arg+runHead]; !strings.HasPrefix(head, withheld) {
 			g.args[r.arg+runHead] = withheld + head
 		}
