@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -88,21 +87,17 @@ America and Europe. jsonl is exact, for programs.`,
 }
 
 // reportWriter returns a function that writes a record; nil stands for what stands before
-// the first one.
-func reportWriter(w io.Writer, format string, excel bool) (func(*control.CallRecord) error, error) {
+// the first one. All of it is in w, whose Flush writes it out: a csv.Writer has no buffer of its own then.
+func reportWriter(w *bufio.Writer, format string, excel bool) (func(*control.CallRecord) error, error) {
 	switch {
 	case format == "csv":
 		var c *control.CSV
 		return func(r *control.CallRecord) (err error) {
 			if r == nil {
 				c, err = control.NewCSV(w, excel)
-			} else {
-				err = c.Write(*r)
-			}
-			if err != nil {
 				return err
 			}
-			return c.Flush()
+			return c.Write(*r)
 		}, nil
 	case format == "jsonl" && excel:
 		return nil, usagef("--excel is for --format csv")

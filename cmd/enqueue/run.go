@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strconv"
 	"time"
@@ -171,7 +171,7 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOp
 
 const forever = 100 * 365 * 24 * time.Hour
 
-func csvRows(w io.Writer) (func(*control.CallRecord) error, error) {
+func csvRows(w *bufio.Writer) (func(*control.CallRecord) error, error) {
 	return reportWriter(w, "csv", false)
 }
 

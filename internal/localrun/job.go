@@ -1,10 +1,10 @@
 package localrun
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -46,7 +46,7 @@ type Config struct {
 	// hooks are the job's own.
 	Worker engine.WorkerOptions
 	// Row makes a writer of results: a function that writes a record, nil for the header.
-	Row func(io.Writer) (func(*control.CallRecord) error, error)
+	Row func(*bufio.Writer) (func(*control.CallRecord) error, error)
 
 	disk func(wal.Disk) wal.Disk // of the journal, for tests; nil: as it is
 }

@@ -1,11 +1,11 @@
 package localrun
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -33,13 +33,12 @@ func noon() *time.Location {
 func config(file string, sim *wolkvoxtest.Server) Config {
 	return Config{
 		File: file, Batch: "job", Policy: "hold",
-		Row: func(w io.Writer) (func(*control.CallRecord) error, error) {
+		Row: func(w *bufio.Writer) (func(*control.CallRecord) error, error) {
 			c := csv.NewWriter(w)
 			return func(r *control.CallRecord) error {
 				if r == nil {
 					return nil
 				}
-				defer c.Flush()
 				return c.Write([]string{r.ID, r.State})
 			}, nil
 		},

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bufio"
+	"strings"
+	"testing"
+
+	"habilita/internal/control"
+)
+
+// A row of a report costs no system call of its own.
+func TestReportIsWrittenInLargePieces(t *testing.T) {
+	for _, format := range []string{"csv", "jsonl"} {
+		t.Run(format, func(t *testing.T) {
+			var out pieces
+			w := bufio.NewWriter(&out)
+			write, err := reportWriter(w, format, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const rows = 1000
+			err = write(nil)
+			for range rows {
+				if err == nil {
+					err = write(&control.CallRecord{ID: "id"})
+				}
+			}
+			if err == nil {
+				err = w.Flush()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(out.text.String(), "id,") + strings.Count(out.text.String(), `"id":"id"`); n < rows {
+				t.Errorf("%d rows", n)
+			}
+			if most := out.text.Len()/w.Size() + 1; out.writes > most {
+				t.Errorf("%d writes for %d bytes, want %d at most", out.writes, out.text.Len(), most)
+			}
+		})
+	}
+}
+
+// pieces counts how it is written to.
+type pieces struct {
+	text   strings.Builder
+	writes int
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.writes++
+	return p.text.Write(b)
+}
