@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -78,6 +79,9 @@ func takeOver(u *unit, t topology, wait string, fault func(primary *redistest.Se
 	w.l.Workers(3)
 	w.underLoad()
 	pause(u.between(100*time.Millisecond, second))
+	for _, r := range replicas {
+		r.CatchUp(primary) // on a slow machine, too, a replica lacks the last moment alone
+	}
 	from := time.Now()
 	err := fault(primary, failover)
 	w.must(err == nil, "%v", err)
@@ -86,8 +90,12 @@ func takeOver(u *unit, t topology, wait string, fault func(primary *redistest.Se
 		// What the replica lacks is made again.
 		w.terms.LostWrites = true
 		w.unrecorded(from.Add(-second), promoted.Add(5*second))
+		w.awaitDemotion(primary) // until then Sentinel names it, and what it takes is lost
 	}
 	w.topUp()
+	if wait == "0" {
+		w.enqueueAgain()
+	}
 	w.settle()
 	u.sum.recovery = firstAfter(w.l.Vendor.Account(), []time.Time{promoted})
 	v := w.judge(false)
@@ -110,4 +118,14 @@ func (w *world) awaitPrimary(replicas []*redistest.Server) (at time.Time) {
 	}
 	w.Fatal("no replica takes over")
 	return at
+}
+
+// awaitDemotion waits until a former primary that lives follows another node.
+func (w *world) awaitDemotion(primary *redistest.Server) {
+	w.Helper()
+	rdb := primary.Client()
+	w.l.Await("the former primary follows", longWait, func(ctx context.Context) (bool, string) {
+		info, err := rdb.Info(ctx, "replication").Result()
+		return err != nil || strings.Contains(info, "role:slave"), info
+	})
 }
