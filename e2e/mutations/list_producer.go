@@ -46,7 +46,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"entries of the index go with their calls", "one goes at once",
-		in("internal/ledger/lua/tidy_ids.lua", "tonumber(seen) + tonumber(ARGV[1]) <= now", "true"),
+		in("internal/ledger/lua/tidy_ids.lua", "tonumber(string.sub(seen, -13)) + tonumber(ARGV[1]) <= now", "true"),
 		"./internal/ledger", "TestTidyIDs",
 	},
 	{
@@ -55,19 +55,34 @@ var producerMutations = []mutation{
 		"./internal/ledger", "TestTidyIDsComparesAndSets",
 	},
 	{
-		"entries of the index go with their calls", "short ones stay",
+		"entries of the index go with their calls", "those of an older version's bulks stay",
 		in("internal/ledger/index.go", "return n.Val() > 0", "return n.Val() >= 0"),
 		"./internal/ledger", "TestTidyShortIDs",
 	},
 	{
-		"a call is found by its id", "one of a bulk is told twice after an upgrade",
-		in("internal/ledger/index.go", "return c.Batch == batch && c.Token == token", "return false"),
-		"./internal/ledger", "TestShortEntriesFindCalls",
+		"entries of the index go with their calls", "those of a bulk that came back go too",
+		in("internal/ledger/lua/index.lua", "if text ~= value then", "if #text > #value then"),
+		"./internal/ledger", "TestTidyBulkIDs",
 	},
 	{
-		"a call is found by its id", "only the first token of a short entry is looked at",
-		in("internal/ledger/index.go", "add(batch, token, GivenKey(id)); err != nil {\n\t\t\t\treturn nil, err\n\t\t\t}", "add(batch, token, GivenKey(id)); err != nil || len(out) > 0 {\n\t\t\t\treturn out, err\n\t\t\t}"),
-		"./internal/ledger", "TestShortEntriesFindCalls",
+		"a call is found by its id", "one of a large bulk is noted anew each time",
+		in("internal/ledger/lua/index.lua", "if not has(text, entry) then", "if true then"),
+		"./internal/ledger", "TestBulkEntriesStandTogether",
+	},
+	{
+		"a call is found by its id", "the long lists of a large bulk are not read",
+		in("internal/ledger/index.go", "{bulkIDs, moreIDs} {\n\t\tfor list", "{bulkIDs} {\n\t\tfor list"),
+		"./internal/ledger", "TestBulkEntriesStandTogether",
+	},
+	{
+		"a call is found by its id", "one of a bulk is told twice after an upgrade",
+		in("internal/ledger/index.go", "return c.Batch == batch && c.Token == token.field", "return false"),
+		"./internal/ledger", "TestBulkEntriesFindCalls",
+	},
+	{
+		"a call is found by its id", "only the first token of a bulk's entry is looked at",
+		in("internal/ledger/index.go", "add(batch, token.field, GivenKey(id)); err != nil {", "add(batch, token.field, GivenKey(id)); err != nil || len(out) > 0 {"),
+		"./internal/ledger", "TestBulkEntriesFindCalls",
 	},
 	{
 		"a local job bears a busy machine", "it gives its own Redis up after 5 s",

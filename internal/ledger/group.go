@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -132,11 +133,13 @@ func (g *Group) Withhold(blocked func(chain string) bool) {
 // withheld is how the head of a run begins whose new calls are withheld.
 const withheld = "b"
 
+var errTokenForm = errors.New("ledger: the token's name has not the form of one")
+
 // Add puts a call at the end of the group. It fails where the token's name has not the
 // form of one, or is of another bucket than the calls before.
 func (g *Group) Add(c *NewCall) error {
 	if !IsToken(c.Token) {
-		return fmt.Errorf("ledger: the token's name has not the form of one")
+		return errTokenForm
 	}
 	if tag := Tag(c.Token); g.tag == "" {
 		g.tag = tag

@@ -9,52 +9,56 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"habilita/internal/redisconn"
 )
 
-// The index finds calls to which their producer gave an id: hash of 1,024 tags of the
-// id, field "<id>\n<batch>\n<token>", or short (Given.Bulk). It is written before the call, so that
-// an entry may lead nowhere, but no call is without one. An entry that leads nowhere (its call was
-// refused, or was purged) gets the time as its value, and is removed a day later. A producer that
-// indexes it again empties the value.
+// The index finds calls to which their producer gave an id. It has 1,024 tags of the id's hash. It
+// is written before the call, so that an entry may lead nowhere, but no call is without one.
 //
-// A short entry has 15 bytes: 5 characters of the id's SHA-256, then the bytes of the batch and of
-// the first 4 characters of the token's name. It leads to the few tokens of a bucket that begin so, and to their
-// call of that id, if they have one: so what else has the same bytes costs a look, and finds
-// nothing wrong. It can't tell its id, so it leads nowhere when its batch has no calls in the bucket.
+// The entry of a single call is the field "<id>\n<batch>\n<token>" of the hash "ids". Calls of bulks
+// are many, so their entries take 5 bytes: 4 characters of the id's SHA-256 and the first 4 of the
+// token's name. All entries of a batch stand together (index.lua). An entry leads to the few tokens
+// of a bucket that begin so, and to their call of that id, if they have one. So what else has the
+// same bytes costs a look, and finds nothing wrong.
+//
+// An older version made fields of 15 bytes in "ids" for them: one character more of the hash, then
+// batch and token. They are read still.
+//
+// An entry that leads nowhere (its call was refused, or was purged) gets the time at the end of its
+// value, and is removed a day later. A producer that indexes it again removes the time. Entries of a
+// bulk can't tell their ids, so they lead nowhere when their batch is gone.
 
 // strayFor is how long an entry may lead nowhere: longer than any producer that indexed it
 // takes to append its call.
 const strayFor = 24 * time.Hour
 
-func (l *Ledger) indexKey(id string) string { return l.indexKeyAt(BatchID(id)[:2]) }
+// The hashes of a tag: for single calls, for short lists of bulks, and for what has no room there.
+const (
+	singleIDs = "ids"
+	bulkIDs   = "places"
+	moreIDs   = "places+"
+)
 
-func (l *Ledger) indexKeyAt(tag string) string { return l.prefix + ":{x" + tag + "}:ids" }
+func (l *Ledger) indexKey(tag, hash string) string { return l.prefix + ":{x" + tag + "}:" + hash }
 
 // Given is where a call with a given id is kept.
 type Given struct {
 	ID, Batch, Token string
-	Bulk             bool // one of many: its entry is short
+	Bulk             bool // one of many: its entry takes 5 bytes
 }
 
 const (
-	shortDigest = 5
-	shortBatch  = 12
-	shortToken  = 4
-	shortLen    = shortDigest + (shortBatch+shortToken)*5/8
+	placeDigest, placeToken = 4, 4 // characters
+	placeLen                = (placeDigest + placeToken) * 5 / 8
+
+	// Of an older version.
+	shortDigest, shortBatch, shortToken = 5, 12, 4
+	shortLen                            = shortDigest + (shortBatch+shortToken)*5/8
 )
 
-// field is the entry's.
-func (g Given) field() string {
-	if g.Bulk {
-		if place, err := lower.DecodeString(g.Batch + g.Token[:shortToken]); err == nil && len(g.Batch) == shortBatch {
-			return digest(g.ID) + string(place)
-		}
-	}
-	return g.ID + "\n" + g.Batch + "\n" + g.Token
-}
-
-// short tells batch and first characters of the token of a short entry. Another one is longer.
+// short tells batch and first characters of the token of a short entry of an older version. Another one is longer.
 func short(field string) (batch, token string, ok bool) {
 	if len(field) != shortLen {
 		return "", "", false
@@ -74,16 +78,40 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	byKey := map[string][]any{}
+	type list struct{ tag, batch string }
+	single, bulk := map[string][]any{}, map[list][]any{}
 	for _, e := range entries {
-		key := l.indexKey(e.ID)
-		byKey[key] = append(byKey[key], e.field(), "")
+		tag := BatchID(e.ID)[:2]
+		if !e.Bulk {
+			single[tag] = append(single[tag], e.ID+"\n"+e.Batch+"\n"+e.Token, "")
+			continue
+		}
+		place, err := lower.DecodeString(digest(e.ID)[:placeDigest] + e.Token[:placeToken])
+		if err != nil {
+			return errTokenForm
+		}
+		of := list{tag, e.Batch}
+		if bulk[of] == nil {
+			bulk[of] = []any{e.Batch}
+		}
+		bulk[of] = append(bulk[of], place)
 	}
-	pipe := l.rdb.Pipeline()
-	for key, fields := range byKey {
-		pipe.HSet(ctx, key, fields...)
+	ctx = redisconn.Acknowledged(ctx)
+	send := func(script func(p redis.Scripter, keys []string, args []any)) error {
+		pipe := l.rdb.Pipeline()
+		for tag, fields := range single {
+			pipe.HSet(ctx, l.indexKey(tag, singleIDs), fields...)
+		}
+		for of, args := range bulk {
+			script(pipe, []string{l.indexKey(of.tag, bulkIDs), l.indexKey(of.tag, moreIDs)}, args)
+		}
+		_, err := pipe.Exec(ctx)
+		return err
 	}
-	_, err := pipe.Exec(redisconn.Acknowledged(ctx))
+	err := send(func(p redis.Scripter, keys []string, args []any) { p.EvalSha(ctx, l.index.hash(), keys, args...) })
+	if redis.HasErrorPrefix(err, "NOSCRIPT") { // what was noted may be noted again
+		err = send(func(p redis.Scripter, keys []string, args []any) { l.index.eval(ctx, p, keys, args...) })
+	}
 	return err
 }
 
@@ -105,48 +133,71 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 			return nil, err
 		}
 	}
-	key := l.indexKey(id)
-	for place, err := range l.places(ctx, key, globEscape(id)+"\n*") {
+	tag := BatchID(id)[:2]
+	key := l.indexKey(tag, singleIDs)
+	for place, err := range l.fields(ctx, key, globEscape(id)+"\n*") {
 		if err != nil {
 			return nil, err
 		}
-		if part := strings.Split(place, "\n"); len(part) == 3 && part[0] == id {
+		if part := strings.Split(place.field, "\n"); len(part) == 3 && part[0] == id {
 			if err := add(part[1], part[2], GivenKey(id)); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for place, err := range l.places(ctx, key, digest(id)+"*") {
+	// among adds the calls of the tokens that begin so.
+	among := func(batch, begins string) error {
+		for token, err := range l.fields(ctx, l.bucket(Tag(begins))+"tokens", begins+"*") {
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(out, func(c Call) bool { return c.Batch == batch && c.Token == token.field }) {
+				continue // it has another entry, too
+			}
+			if err := add(batch, token.field, GivenKey(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for place, err := range l.fields(ctx, key, digest(id)+"*") {
 		if err != nil {
 			return nil, err
 		}
-		batch, begins, ok := short(place)
-		if !ok {
-			continue
+		if batch, begins, ok := short(place.field); ok {
+			if err := among(batch, begins); err != nil {
+				return nil, err
+			}
 		}
-		for token, err := range l.places(ctx, l.bucket(Tag(begins))+"tokens", begins+"*") {
+	}
+	for _, hash := range []string{bulkIDs, moreIDs} {
+		for list, err := range l.fields(ctx, l.indexKey(tag, hash), "") {
 			if err != nil {
 				return nil, err
 			}
-			if slices.ContainsFunc(out, func(c Call) bool { return c.Batch == batch && c.Token == token }) {
-				continue // it has an entry of the other form, too
-			}
-			if err := add(batch, token, GivenKey(id)); err != nil {
-				return nil, err
+			batch, _, _ := strings.Cut(list.field, ".")
+			for place := range slices.Chunk([]byte(list.value), placeLen) {
+				if begins, ok := strings.CutPrefix(lower.EncodeToString(place), digest(id)[:placeDigest]); ok && len(place) == placeLen {
+					if err := among(batch, begins); err != nil {
+						return nil, err
+					}
+				}
 			}
 		}
 	}
 	return out, nil
 }
 
-// places are the fields of a hash that match.
-func (l *Ledger) places(ctx context.Context, key, match string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+type hashField struct{ field, value string }
+
+// fields are those of a hash that match.
+func (l *Ledger) fields(ctx context.Context, key, match string) iter.Seq2[hashField, error] {
+	return func(yield func(hashField, error) bool) {
 		seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
 		for cursor := uint64(0); ; {
 			kv, next, err := l.rdb.HScan(ctx, key, cursor, match, 1000).Result()
 			if err != nil {
-				yield("", err)
+				yield(hashField{}, err)
 				return
 			}
 			for i := 0; i+1 < len(kv); i += 2 {
@@ -154,7 +205,7 @@ func (l *Ledger) places(ctx context.Context, key, match string) iter.Seq2[string
 					continue
 				}
 				seen[kv[i]] = true
-				if !yield(kv[i], nil) {
+				if !yield(hashField{kv[i], kv[i+1]}, nil) {
 					return
 				}
 			}
@@ -173,18 +224,20 @@ func (l *Ledger) TidyIDs(ctx context.Context, from, n int) (next int, err error)
 		if next = (from + i) % Buckets; n <= 0 {
 			return next, nil
 		}
-		key := l.indexKeyAt(TagAt(next))
-		for cursor := uint64(0); ; {
-			kv, more, err := l.rdb.HScan(ctx, key, cursor, "", 500).Result()
-			if err != nil {
-				return next, err
-			}
-			n -= len(kv) / 2
-			if err := l.tidy(ctx, key, kv); err != nil {
-				return next, err
-			}
-			if cursor = more; cursor == 0 {
-				break
+		for _, hash := range []string{singleIDs, bulkIDs, moreIDs} {
+			key := l.indexKey(TagAt(next), hash)
+			for cursor := uint64(0); ; {
+				kv, more, err := l.rdb.HScan(ctx, key, cursor, "", 500).Result()
+				if err != nil {
+					return next, err
+				}
+				n -= len(kv) / 2
+				if err := l.tidy(ctx, hash, key, kv); err != nil {
+					return next, err
+				}
+				if cursor = more; cursor == 0 {
+					break
+				}
 			}
 		}
 	}
@@ -192,13 +245,21 @@ func (l *Ledger) TidyIDs(ctx context.Context, from, n int) (next int, err error)
 }
 
 // tidy looks at entries of one hash: fields and values in turn.
-func (l *Ledger) tidy(ctx context.Context, key string, kv []string) error {
+func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error {
 	pipe := l.rdb.Pipeline()
 	there := make([]func() bool, 0, len(kv)/2)
 	for i := 0; i+1 < len(kv); i += 2 {
-		if batch, token, ok := short(kv[i]); ok {
-			n := pipe.Exists(ctx, l.bucket(Tag(token))+"calls:"+batch)
+		exists := func(key string) {
+			n := pipe.Exists(ctx, key)
 			there = append(there, func() bool { return n.Val() > 0 })
+		}
+		if hash != singleIDs {
+			batch, _, _ := strings.Cut(kv[i], ".")
+			exists(l.prefix + ":batch:" + batch)
+			continue
+		}
+		if batch, token, ok := short(kv[i]); ok {
+			exists(l.bucket(Tag(token)) + "calls:" + batch)
 			continue
 		}
 		id, rest, _ := strings.Cut(kv[i], "\n")

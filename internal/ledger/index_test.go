@@ -1,6 +1,10 @@
 package ledger
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func (h *harness) indexBulk(batch, token string, ids ...string) {
 	h.t.Helper()
@@ -11,17 +15,31 @@ func (h *harness) indexBulk(batch, token string, ids ...string) {
 	h.no(h.l.Index(h.ctx, given))
 }
 
+// shortField is an entry of a bulk as an older version made it.
+func shortField(id, batch, token string) string {
+	place, _ := lower.DecodeString(batch + token[:shortToken])
+	return digest(id) + string(place)
+}
+
+func (h *harness) indexShort(of, batch, token, id string) {
+	h.t.Helper()
+	h.no(h.rdb.HSet(h.ctx, h.l.indexKey(BatchID(of)[:2], singleIDs), shortField(id, batch, token), "").Err())
+}
+
 // A call of a bulk is found by its id, though its entry tells neither id nor token whole.
-func TestShortEntriesFindCalls(t *testing.T) {
+func TestBulkEntriesFindCalls(t *testing.T) {
 	one, two := BatchID("one"), BatchID("two")
 	like := tok(1)[:TokenLen-1] + "z" // its entry is that of tok(1)
 	for name, c := range map[string]struct {
 		given func(h *harness)
 		want  int
 	}{
-		"the call":               {func(h *harness) { h.indexBulk(one, tok(1), "a", "b") }, 1},
-		"also in the older form": {func(h *harness) { h.indexBulk(one, tok(1), "a"); h.index(one, tok(1), "a") }, 1},
-		"in the older form only": {func(h *harness) { h.index(one, tok(1), "a") }, 1},
+		"the call":                     {func(h *harness) { h.indexBulk(one, tok(1), "a", "b") }, 1},
+		"also of a single call":        {func(h *harness) { h.indexBulk(one, tok(1), "a"); h.index(one, tok(1), "a") }, 1},
+		"of a single call":             {func(h *harness) { h.index(one, tok(1), "a") }, 1},
+		"also of an older version":     {func(h *harness) { h.indexBulk(one, tok(1), "a"); h.indexShort("a", one, tok(1), "a") }, 1},
+		"of an older version":          {func(h *harness) { h.indexShort("a", one, tok(1), "a") }, 1},
+		"an older entry of another id": {func(h *harness) { h.indexShort("c", one, tok(1), "a"); h.indexBulk(one, tok(1), "a") }, 1},
 		"of two batches": {func(h *harness) {
 			h.indexBulk(one, tok(1), "a")
 			h.indexBulk(two, tok(1), "a")
@@ -33,7 +51,8 @@ func TestShortEntriesFindCalls(t *testing.T) {
 			h.append(one, "hold", calls(like, "", "a"))
 		}, 2},
 		"another id with the same entry": {func(h *harness) {
-			h.no(h.rdb.HSet(h.ctx, h.l.indexKey("a"), Given{ID: "a", Batch: two, Token: tok(1), Bulk: true}.field(), "").Err())
+			h.indexShort("a", two, tok(1), "a")
+			h.indexBulk(two, tok(1), "a")
 			h.append(two, "hold", calls(tok(1), "", "other"))
 		}, 0},
 		"a text that is no batch's id": {func(h *harness) {
@@ -52,17 +71,77 @@ func TestShortEntriesFindCalls(t *testing.T) {
 	}
 }
 
-// A short entry goes a day after its batch's calls in the bucket.
-func TestTidyShortIDs(t *testing.T) {
+// Entries of a batch stand together, each once, however many there are and however often they are noted.
+func TestBulkEntriesStandTogether(t *testing.T) {
+	const many = 480 // four short lists, and beyond the second long one
+	var ids []string
+	for i := 0; len(ids) < many; i++ {
+		if id := fmt.Sprint("row-", i); BatchID(id)[:2] == "aa" {
+			ids = append(ids, id)
+		}
+	}
 	both(t, setup{}, func(h *harness) {
 		batch := BatchID("one")
+		for i := 0; i < many; i += 48 {
+			h.indexBulk(batch, tok(1), ids[i:i+48]...)
+		}
+		h.indexBulk(BatchID("two"), tok(1), ids[0])
+		noted := h.entries()
+		h.is(len(noted), 4+3+1)
+		h.indexBulk(batch, tok(1), ids[100:300]...)
+		h.is(fmt.Sprintf("%q", h.entries()), fmt.Sprintf("%q", noted))
+		entries := 0
+		for place, v := range noted {
+			entries += len(v) / placeLen
+			if strings.Contains(place, bulkIDs+" ") && len(v) > 64 {
+				t.Errorf("%s has %d bytes: Redis makes a table of its hash", place, len(v))
+			}
+		}
+		h.is(entries, many+1)
+		h.append(batch, "hold", calls(tok(1), "", ids...))
+		for i := 0; i < many; i += 31 {
+			h.is(h.found(ids[i]), 1)
+		}
+	})
+}
+
+// The entries of a bulk go a day after its batch, and no sooner; not if they are noted again.
+func TestTidyBulkIDs(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		batch := BatchID("one")
+		meta := h.l.prefix + ":batch:" + batch
+		h.no(h.rdb.HSet(h.ctx, meta, "name", "one").Err())
 		h.indexBulk(batch, tok(1), "there", "refused")
 		h.append(batch, "hold", calls(tok(1), "", "there"))
 		h.is(h.tidied(), 2)
 		h.cancelBatch(batch)
 		h.purge(batch, future)
+		h.no(h.rdb.Del(h.ctx, meta).Err())
 		h.tidy()
 		h.is(len(h.entries()), 2)
+		h.is(h.found("there"), 0)
+		h.indexBulk(batch, tok(1), "there")
+		h.dayPasses()
+		h.tidy()
+		h.is(len(h.entries()), 1)
+		h.append(batch, "hold", calls(tok(1), "", "there"))
+		h.is(h.found("there"), 1)
+		h.is(h.tidied(), 0)
+	})
+}
+
+// An entry of an older version goes a day after its batch's calls in the bucket.
+func TestTidyShortIDs(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		batch := BatchID("one")
+		h.indexShort("there", batch, tok(1), "there")
+		h.append(batch, "hold", calls(tok(1), "", "there"))
+		h.is(h.tidied(), 1)
+		h.is(h.found("there"), 1)
+		h.cancelBatch(batch)
+		h.purge(batch, future)
+		h.tidy()
+		h.is(len(h.entries()), 1)
 		h.dayPasses()
 		h.tidy()
 		h.is(len(h.entries()), 0)

@@ -54,7 +54,7 @@ type Ledger struct {
 
 	append_, begin, requeue, finish, dispatch, decide script
 	cancelChain, cancelBatch, purge, reseal           script
-	cancelScheduled, tidyIDs                          script
+	cancelScheduled, index, tidyIDs                   script
 	signal, restore, epochScript                      script
 }
 
@@ -100,7 +100,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 		return newScript(func() string { return o.Admission.Library }, source("base"), source("library"),
 			text("local function decision()\n"), source(name), text("end\n"), source("once"))
 	}
-	l.tidyIDs = newScript(source("tidy_ids"))
+	l.index, l.tidyIDs = newScript(source("index")), newScript(source("tidy_ids"))
 	l.append_ = newScript(source("base"), source("append")) // it grants nothing
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")

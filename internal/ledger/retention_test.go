@@ -141,7 +141,7 @@ func (h *harness) tidy() {
 // entries are those of the index, with their values.
 func (h *harness) entries() map[string]string {
 	out := map[string]string{}
-	for _, key := range h.rdb.Keys(h.ctx, "*:ids").Val() {
+	for _, key := range append(h.rdb.Keys(h.ctx, "*:ids").Val(), h.rdb.Keys(h.ctx, "*:places*").Val()...) {
 		for field, v := range h.rdb.HGetAll(h.ctx, key).Val() {
 			out[key+" "+field] = v
 		}
@@ -153,13 +153,13 @@ func (h *harness) entries() map[string]string {
 func (h *harness) dayPasses() {
 	h.t.Helper()
 	for place, v := range h.entries() {
-		if v == "" {
+		if len(v)%placeLen == 0 {
 			continue
 		}
-		at, err := strconv.ParseInt(v, 10, 64)
+		at, err := strconv.ParseInt(v[len(v)-13:], 10, 64)
 		h.no(err)
 		key, field, _ := strings.Cut(place, " ")
-		h.no(h.rdb.HSet(h.ctx, key, field, at-strayFor.Milliseconds()).Err())
+		h.no(h.rdb.HSet(h.ctx, key, field, fmt.Sprint(v[:len(v)-13], at-strayFor.Milliseconds())).Err())
 	}
 }
 
@@ -199,11 +199,11 @@ func TestTidyIDsComparesAndSets(t *testing.T) {
 		h.index("b1", tok(1), "a")
 		h.tidy()
 		h.dayPasses()
-		key := h.l.indexKey("a")
+		key := h.l.indexKey(BatchID("a")[:2], singleIDs)
 		seen, _, err := h.rdb.HScan(h.ctx, key, 0, "", 10).Result()
 		h.no(err)
 		h.index("b1", tok(1), "a")
-		h.no(h.l.tidy(h.ctx, key, seen))
+		h.no(h.l.tidy(h.ctx, singleIDs, key, seen))
 		h.is(len(h.entries()), 1)
 	})
 }

@@ -1,5 +1,5 @@
 -- Removes entries of the index that have led nowhere for long enough, and marks others that lead
--- nowhere with the time. An entry that is not as it was seen is left: a producer indexed it
+-- nowhere with the time, at the end of their value. An entry that is not as it was seen is left: a producer indexed it
 -- again, or removed it. Atomic. Works where Redis is full: it writes what needs no memory first.
 -- KEYS[1] hash of the index
 -- ARGV[1] how long an entry may lead nowhere, ms  [2..] field and value, as they were seen, of each
@@ -11,9 +11,9 @@ redis.call('HDEL', KEYS[1], '')
 for i = 2, #ARGV, 2 do
   local field, seen = ARGV[i], ARGV[i + 1]
   if redis.call('HGET', KEYS[1], field) == seen then
-    if seen == '' then
-      redis.call('HSET', KEYS[1], field, string.format('%.0f', now))
-    elseif tonumber(seen) + tonumber(ARGV[1]) <= now then
+    if #seen % 5 == 0 then -- no time yet: empty, or entries of 5 bytes
+      redis.call('HSET', KEYS[1], field, seen .. string.format('%.0f', now))
+    elseif tonumber(string.sub(seen, -13)) + tonumber(ARGV[1]) <= now then
       gone = gone + redis.call('HDEL', KEYS[1], field)
     end
   end
