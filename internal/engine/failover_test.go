@@ -113,8 +113,9 @@ func TestPlannedFailoverFreezesNothing(t *testing.T) {
 	t.Parallel()
 	url, nodes, replica := failsOver(t)
 	for _, s := range append(slices.Clone(nodes), replica) {
-		// No node of a busy machine is taken for dead.
-		if err := s.Client().ConfigSet(t.Context(), "cluster-node-timeout", "20000").Err(); err != nil {
+		// No node of a busy machine is taken for dead. A failover that comes to nothing is tried again after
+		// four times as long.
+		if err := s.Client().ConfigSet(t.Context(), "cluster-node-timeout", "5000").Err(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -149,7 +149,7 @@ func TestFailuresCountAgainstTheBudget(t *testing.T) {
 		a = h.start(tok(1))
 		h.is(fmt.Sprint(a.Number, a.Spent, a.Failures), "4 2 4")
 		h.is(h.states("b1", tok(1), "a", "b"), "ru qu ")
-		s = h.end(a, Done)
+		h.end(a, Done)
 		b := h.start(tok(1)) // another call, another budget
 		h.is(fmt.Sprint(b.Key, b.Number, b.Spent, b.Failures, b.FirstPushBack.IsZero()), "=b1 1 0 true")
 	})

@@ -39,7 +39,7 @@ func TestLostReply(t *testing.T) {
 			}
 			w.must(second(w.Resume(ctx, s.Name)))
 		}
-		c := w.claimIt(w.get(s.Name), 0)
+		w.claimIt(w.get(s.Name), 0)
 		c, ok, err := w.TakeClaim(ctx, w.get(s.Name), lease)
 		if !ok || err != nil {
 			t.Fatalf("taken over: %v, %v", ok, err)
