@@ -49,7 +49,7 @@ func (a *app) batches() *cobra.Command {
 				if b.Unread > 0 {
 					settled = "unknown"
 				}
-				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, yesNo(b.Complete), b.CreatedAt.String()})
+				t.AppendRow(table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, yesNo(b.Complete), local(b.CreatedAt, s.set.Timezone)})
 			}
 			if !asJSON {
 				t.Render()

@@ -233,7 +233,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	}
 	var held *engine.CanaryError
 	if errors.As(err, &held) {
-		return r.held(ctx, s.op, sum, held)
+		return r.held(ctx, s.op, sum, s.set.Timezone, held)
 	}
 	if err != nil {
 		return r.stopped(ctx, sum, err)
@@ -250,7 +250,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 			st = &got
 		}
 	}
-	return r.end(sum, st, err)
+	return r.end(sum, st, s.set.Timezone, err)
 }
 
 // manyRows is from how many rows on a command saves memory.
@@ -266,26 +266,26 @@ func saveMemory(rows int) {
 
 var savedMemory sync.Once
 
-// end prints the last object or counts, and picks the exit status.
-func (r *bulkRun) end(sum engine.Summary, st *control.Status, err error) error {
-	if err != nil && !errors.Is(err, errPartial) {
-		return err
-	}
+// end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
+// the wait for them, says.
+func (r *bulkRun) end(sum engine.Summary, st *control.Status, zone *time.Location, err error) error {
 	if r.o.asJSON {
 		out := bulkResult{summaryJSON: asSummary(sum), Status: st}
 		if werr := writeJSON(r.out, out); werr != nil {
 			return werr
 		}
 	} else if st != nil {
-		r.printStatus(*st)
+		r.printStatus(*st, zone)
 	}
-	if err == nil && sum.NotPruned != nil && sum.Complete() {
+	switch {
+	case err != nil:
+		return err
+	case !sum.Complete():
+		return errPartial
+	case sum.NotPruned != nil:
 		return errTold
 	}
-	if err == nil && !sum.Complete() {
-		return errPartial
-	}
-	return err
+	return nil
 }
 
 // stopped says how far it came, and how to go on.

@@ -188,7 +188,7 @@ func (r *bulkRun) canaries(c engine.Canaries) {
 }
 
 // held says that the batch holds, why, and what a person can do. The error is errPartial.
-func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, e *engine.CanaryError) error {
+func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, zone *time.Location, e *engine.CanaryError) error {
 	c, batch := e.Canaries, quoteArg(r.o.batch)
 	again, pruning := r.resume(), *r
 	pruning.o.prune.set = true
@@ -206,7 +206,7 @@ func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summ
 	if err != nil {
 		return err
 	}
-	return r.end(sum, &st, errPartial)
+	return r.end(sum, &st, zone, errPartial)
 }
 
 // canaryWords describe the state of a batch that has canaries; "" if there is nothing

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +57,16 @@ func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 		if out.String() != want {
 			t.Errorf("got %q, want %q", out.String(), want)
 		}
+	}
+}
+
+// The rows are in, whatever becomes of the wait for them: --json has its object.
+func TestSummaryOfAWaitThatIsCutOff(t *testing.T) {
+	var out bytes.Buffer
+	r := &bulkRun{app: &app{out: &out}, o: bulkFlags{asJSON: true}}
+	cut := errors.New("cut off")
+	err := r.end(engine.Summary{Batch: "b", Rows: 2, Enqueued: 2}, nil, time.UTC, cut)
+	if !errors.Is(err, cut) || !strings.Contains(out.String(), `"enqueued":2`) {
+		t.Errorf("%v: %s", err, out.String())
 	}
 }

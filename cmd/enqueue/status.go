@@ -40,7 +40,7 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 			if asJSON {
 				return errors.Join(writeJSON(a.out, st), err)
 			}
-			a.printStatus(st)
+			a.printStatus(st, s.set.Timezone)
 			return err
 		},
 	}
@@ -49,10 +49,10 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 	return cmd
 }
 
-func (a *app) printStatus(s control.Status) {
+func (a *app) printStatus(s control.Status, zone *time.Location) {
 	state := "not settled: it goes on"
 	if s.Settled {
-		state = "settled at " + s.SettledAt.String()
+		state = "settled at " + local(s.SettledAt, zone)
 	}
 	if s.Filling {
 		state = "not settled: a producer still adds rows"
@@ -62,7 +62,7 @@ func (a *app) printStatus(s control.Status) {
 		if s.PutOff {
 			word = "begins at "
 		}
-		state = word + s.DueAt.String()
+		state = word + local(s.DueAt, zone)
 	}
 	if s.CutOff {
 		state += "\nincomplete: the last run was cut off or left rows out; give the whole file again"
@@ -71,7 +71,7 @@ func (a *app) printStatus(s control.Status) {
 		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", count(s.Unread, "part"))
 	}
 	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
-		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, s.CreatedAt, state)
+		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, local(s.CreatedAt, zone), state)
 	if n := next(s); n != "" {
 		fmt.Fprintln(a.out, n)
 	}

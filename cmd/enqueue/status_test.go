@@ -18,7 +18,7 @@ func TestStatusSaysWhatABatchWaitsFor(t *testing.T) {
 		"not settled: it goes on\n":                 {Open: 1},
 	} {
 		var out bytes.Buffer
-		(&app{out: &out}).printStatus(st)
+		(&app{out: &out}).printStatus(st, time.UTC)
 		if !strings.HasSuffix(out.String(), "\n"+want) {
 			t.Errorf("got %q, want %q", out.String(), want)
 		}
