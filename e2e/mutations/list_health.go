@@ -39,6 +39,11 @@ var healthMutations = []mutation{
 		healthPkg, "TestManyAskForOneProbe",
 	},
 	{
+		"breaker of a server", "a full Redis keeps it from opening",
+		in(reportLua, "redis.call('HDEL', KEYS[1], '')", ""),
+		healthPkg, "TestFullRedis",
+	},
+	{
 		"breaker of a server", "probes come no farther apart",
 		in(reportLua, "math.min(s.step * 2, tonumber(ARGV[4]))", "s.step"),
 		healthPkg, "TestProbes",

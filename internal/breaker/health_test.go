@@ -292,3 +292,25 @@ func redistestMini(t *testing.T) redistest.Backend {
 	m := redistest.Mini(t)
 	return redistest.Backend{Client: newClient(t, m.Addr()), SetTime: m.SetTime}
 }
+
+// Where Redis is full, a server that trips is still seen by all, asked again, and closed by a person.
+func TestFullRedis(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		if b.Server == nil {
+			t.Skip("miniredis is never full")
+		}
+		l := open(t, b, Trip{FirstProbe: time.Nanosecond})
+		if err := b.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+			t.Fatal(err)
+		}
+		m := l.monitor()
+		fail(m, "0042", "a", "b", "c", "d", "e")
+		l.refresh(m) // tells it, and asks for the leave to probe
+		if s := l.server("0042"); s.State != HalfOpen {
+			t.Errorf("%+v", s)
+		}
+		if was, err := l.Lift(t.Context(), "0042"); err != nil || !was {
+			t.Errorf("lift: %v, %v", was, err)
+		}
+	})
+}

@@ -207,3 +207,22 @@ func TestReceivers(t *testing.T) {
 		}
 	})
 }
+
+// Where Redis is full, what waits is delivered or tried again all the same.
+func TestFullRedis(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		if b.Server == nil {
+			t.Skip("miniredis is never full")
+		}
+		o := NewOutbox(b.Client, "")
+		put(t, o, an("1"), "r")
+		if err := b.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+			t.Fatal(err)
+		}
+		d, ok := takeOne(t, o, "r", "n")
+		if !ok {
+			t.Fatal("nothing is due")
+		}
+		finish(t, o, d, "failed", "failed")
+	})
+}

@@ -2,6 +2,7 @@
 -- KEYS[1] the hash of servers
 -- ARGV[1] server
 -- Reply: 1 where it was open, 0 where it was closed, -1 where the server is not known
+redis.call('HDEL', KEYS[1], '') -- Redis may be full: a write that needs no memory comes first
 local raw = redis.call('HGET', KEYS[1], ARGV[1])
 if not raw then return -1 end
 local s = cjson.decode(raw)

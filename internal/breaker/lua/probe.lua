@@ -3,6 +3,7 @@
 -- KEYS[1] the hash of servers
 -- ARGV[1] server  [2] how long the leave lasts, ms
 -- Reply: 1 if it is given, 0 if not
+redis.call('HDEL', KEYS[1], '') -- Redis may be full: a write that needs no memory comes first
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local raw = redis.call('HGET', KEYS[1], ARGV[1])

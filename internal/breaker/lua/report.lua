@@ -5,6 +5,7 @@
 -- then for each server: name, requests, failures, failures since its last answer,
 --   1 where it answered, chains that failed since (spaces between), 1 where a probe failed
 -- Reply: {server, 'open' or 'closed', for each that switched}
+redis.call('HDEL', KEYS[1], '') -- Redis may be full: a write that needs no memory comes first
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local reply = {}

@@ -6,6 +6,7 @@
 -- ARGV[8] how long after the event it is tried, ms  [9] how many that were given up are kept
 -- Reply: delivered | failed | back | given_up | stale
 local P, R, id = KEYS[1], ARGV[1], ARGV[2]
+redis.call('ZREM', P .. 'due:' .. R, '') -- Redis may be full: a write that needs no memory comes first
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local text = redis.call('HGET', P .. 'meta:' .. R, id)

@@ -3,6 +3,7 @@
 -- ARGV[5] how long the receiver's keys stay, ms
 -- Reply: {id, tries with this one, body} for each
 local P, R = KEYS[1], ARGV[1]
+redis.call('ZREM', P .. 'due:' .. R, '') -- Redis may be full: a write that needs no memory comes first
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local reply = {}
