@@ -18,11 +18,18 @@ type identities struct {
 	tokenIDs *vault.TokenIDs
 	seed     maphash.Seed
 	table    seen.Table // hash of token and key -> rows that say the same; with an id: its line
+	last     struct {
+		says [4]string
+		key  string
+	} // the last row without an id: rows that say the same often stand together
 }
 
 // content gives the call, which has no id, its key.
 func (d *identities) content(n *ledger.NewCall) {
-	n.Key = d.key(n, 1)
+	if says := [...]string{n.Server, n.Token, n.Chain, n.Ref}; d.last.key == "" || d.last.says != says {
+		d.last.says, d.last.key = says, d.key(n, 1)
+	}
+	n.Key = d.last.key
 	at := d.table.At(d.hash(n.Token, n.Key))
 	*at++
 	if count := *at; count > 1 {
