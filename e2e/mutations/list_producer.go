@@ -75,6 +75,11 @@ var producerMutations = []mutation{
 		"./internal/ledger", "TestBulkEntriesStandTogether",
 	},
 	{
+		"scripts are short", "a group has as many tokens as calls",
+		in("internal/engine/batcher.go", " || into.Runs() >= perRuns", ""),
+		"./internal/engine", "TestBatcherBoundsGroups",
+	},
+	{
 		"a call is found by its id", "one of a bulk is told twice after an upgrade",
 		in("internal/ledger/index.go", "return c.Batch == batch && c.Token == token.field", "return false"),
 		"./internal/ledger", "TestBulkEntriesFindCalls",

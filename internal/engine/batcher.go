@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	// perGroup is how many calls of a bucket travel together: one script, below 1 ms of
-	// Redis. With chain.Buckets of them it bounds what a producer holds in memory.
-	perGroup = 32
+	// perGroup is how many calls of a bucket travel together, and perRuns of how many runs at most: one
+	// script, below 1 ms of Redis. A run is calls of one chain that stand together; it costs as much as a
+	// call. With ledger.Buckets of them they bound what a producer holds in memory.
+	perGroup = 64
+	perRuns  = 32
 	// perPipeline is how many groups, of different buckets, a round trip has at most. Longer
 	// trips are faster, but a single call would stand behind two of them at every step.
 	perPipeline = 4
@@ -26,7 +28,7 @@ const (
 	// slow: if it gives fewer than slow calls in that time. If it is faster, a group waits at most
 	// twice as long, since it fills soon: half a group costs Redis nearly as much as a whole one.
 	patience = time.Second
-	slow     = perGroup * ledger.Buckets / 8
+	slow     = perRuns * ledger.Buckets / 8
 )
 
 // batcher collects the calls of a batch by bucket and appends them in groups, since a
@@ -146,7 +148,7 @@ func (g *batcher) put(n *ledger.NewCall, source any) error {
 		return err
 	}
 	into.rows = append(into.rows, inFlight{n.Row, n.Server, source})
-	if into.Len() >= perGroup {
+	if into.Len() >= perGroup || into.Runs() >= perRuns {
 		g.groups[i] = nil
 		g.shards[i%shards] <- into
 		return g.failed()

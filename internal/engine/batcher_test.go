@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,7 @@ func TestBatcherIsBounded(t *testing.T) {
 			}
 		})
 		synctest.Wait() // until nothing goes on any more
-		const bound = perGroup*ledger.Buckets + shards*(shardQueue+perPipeline+1)*perGroup
+		const bound = perRuns*ledger.Buckets + shards*(shardQueue+perPipeline+1)*perRuns
 		if n := taken.Load(); n == 0 || n > bound {
 			t.Errorf("%d calls were taken, the bound is %d", n, bound)
 		}
@@ -201,9 +202,9 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 		}
 		give(1, 1)
 		give(2, slow)
-		tick(slow/perGroup, "the first tick of a fast source")
+		tick(slow/perRuns, "the first tick of a fast source")
 		give(2, slow)
-		tick(slow/perGroup+1, "the second")
+		tick(slow/perRuns+1, "the second")
 		give(3, 1)
 		tick(1, "a tick of a slow source")
 		stop()
@@ -212,6 +213,39 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A group has so many calls, and of so many runs, that its script is short.
+func TestBatcherBoundsGroups(t *testing.T) {
+	for name, c := range map[string]struct{ each, calls int }{
+		"one call for each token": {1, perRuns},
+		"three":                   {3, perGroup},
+		"one token":               {1000, perGroup},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls, runs atomic.Int64
+			g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+				for _, into := range trip {
+					calls.Store(max(calls.Load(), int64(into.Len())))
+					runs.Store(max(runs.Load(), int64(into.Runs())))
+				}
+				return counted(trip), nil
+			}, noHint, countNew)
+			for i := range 4 * perGroup {
+				call := named(1, i/c.each)
+				call.Key = ledger.UniqueKey(strconv.Itoa(i))
+				if err := g.add(call, "", nil); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := g.finish(false, func() {}); err != nil {
+				t.Error(err)
+			}
+			if calls.Load() != int64(c.calls) || runs.Load() > perRuns {
+				t.Errorf("up to %d calls of %d runs, want %d of at most %d", calls.Load(), runs.Load(), c.calls, perRuns)
+			}
+		})
+	}
 }
 
 // A call whose id could not be indexed is not appended.

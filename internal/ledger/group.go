@@ -58,6 +58,9 @@ const (
 // Len is the number of calls in the group.
 func (g *Group) Len() int { return g.calls }
 
+// Runs is how many runs of calls of one chain and server the group has.
+func (g *Group) Runs() int { return len(g.runs) }
+
 // Tag is the bucket of the group's calls; "" where it has none.
 func (g *Group) Tag() string { return g.tag }
 
