@@ -119,7 +119,7 @@ var builtRelease = sync.OnceValues(func() (Binaries, error) {
 		}
 		return nil
 	}
-	if err := run(root, "git", "cat-file", "-e", commit+"^{commit}"); err != nil {
+	if err := run(root, "git", "-c", "safe.directory=*", "cat-file", "-e", commit+"^{commit}"); err != nil {
 		return Binaries{}, fmt.Errorf("%w: %w", errNoRelease, err)
 	}
 	if buildDir == "" { // Build built nothing
@@ -133,7 +133,7 @@ var builtRelease = sync.OnceValues(func() (Binaries, error) {
 		return Binaries{}, err
 	}
 	archive := filepath.Join(dir, "source.tar")
-	if err := run(root, "git", "archive", "-o", archive, commit); err != nil {
+	if err := run(root, "git", "-c", "safe.directory=*", "archive", "-o", archive, commit); err != nil {
 		return Binaries{}, err
 	}
 	if err := run(src, "tar", "xf", archive); err != nil {
