@@ -108,8 +108,8 @@ func TestUsageOfTheWorker(t *testing.T) {
 		{[]string{"foo"}, key, exitUsage, `unknown command "foo"`},
 		{[]string{"demo", "foo"}, key, exitUsage, `unknown command "foo"`},
 		{[]string{"--nonsense"}, key, exitUsage, "unknown flag"},
-		{nil, "k1:c2hvcnQ=", exitUsage, "HABILITA_KEYS [redacted]: sealing key 1:"},
-		{nil, "nonsense", exitUsage, "has no colon"},
+		{[]string{}, "k1:c2hvcnQ=", exitUsage, "HABILITA_KEYS [redacted]: sealing key 1:"},
+		{[]string{}, "nonsense", exitUsage, "has no colon"},
 		{[]string{"--version"}, "", exitOK, "commit "},
 		{[]string{"--check"}, key, exitOK, "not checked, since only a call shows it"},
 	} {
