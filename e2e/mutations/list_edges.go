@@ -68,7 +68,7 @@ var receiptMutations = []mutation{
 		"./internal/engine", "TestLostReplyInABulk/redis/all_are_new",
 	},
 	{
-		"a lost reply of an append", "a group of which a part was new keeps that all were",
+		"a lost reply of an append", "a group with some known calls is recorded as all new",
 		in(appendLua, "(letters and table.concat(letters) or 'n')", "'n'"),
 		"./internal/engine", "TestLostReplyInABulk/redis/some_were_there",
 	},

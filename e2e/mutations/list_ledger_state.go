@@ -39,7 +39,7 @@ var ledgerStateMutations = []mutation{
 		chainPkg, "TestAnotherProgramsSlotGoesToAChain",
 	},
 	{
-		"every waiter is delivered", "the ledger takes whoever waits for a chain",
+		"every waiter is delivered", "the ledger takes every waiter for a chain",
 		in(ledgerLua, "    if quota.is_chain(token, id) then\n", "    if string.sub(id, 1, 1) ~= '~' then\n"),
 		chainPkg, "TestLedgerWakesEveryKindOfWaiter",
 	},

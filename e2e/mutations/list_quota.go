@@ -23,7 +23,7 @@ var quotaMutations = []mutation{
 		quotaPkg, "TestMiniredis/lease_end_frees",
 	},
 	{
-		"nonce of a slot", "a release frees the oldest slot, whoever has it",
+		"nonce of a slot", "a release frees the oldest slot, not its own",
 		in(quotaLua, "return redis.call('ZREM', prefix .. 'slots:' .. token, nonce) == 1",
 			"return redis.call('ZPOPMIN', prefix .. 'slots:' .. token)[1] ~= nil"),
 		quotaPkg, "TestMiniredis/owner_alone",

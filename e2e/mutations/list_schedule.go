@@ -29,7 +29,7 @@ var scheduleMutations = []mutation{
 		"./internal/schedule", "TestClaimHasOneWinner/miniredis",
 	},
 	{
-		"schedules: fence of a claim", "whoever held it once may write the end",
+		"schedules: fence of a claim", "a worker that lost the claim can still write the end",
 		in(scheduleLua+"finish.lua", "if not holds(ARGV[1]) then return 0 end", ""),
 		"./internal/schedule", "TestTakeOverHasOneWinnerAndFencesTheOther/miniredis",
 	},
@@ -39,7 +39,7 @@ var scheduleMutations = []mutation{
 		"./internal/schedule", "TestPauseResumeAskRemove/miniredis",
 	},
 	{
-		"schedules: what a run passes over is decided once", "whoever takes a run over decides anew",
+		"schedules: what a run passes over is decided once", "a worker that takes over a run decides again",
 		append(in(scheduleLua+"decided.lua", " or get('claim_decided') then", " then"),
 			edit{schedulerRunGo, "if !c.Decided {", "if true {"}, edit{scheduleLua + "take.lua", "'claim', number,", "'claim', number, 'claim_first', number,"}),
 		"./internal/engine", "TestTakenOverRunPassesOverTheSame",

@@ -26,7 +26,7 @@ type Group struct {
 	at            time.Time
 	withhold      bool
 	run           int // how many calls it has
-	head          int // where in args it is said what stands before them
+	head          int // index in args of the head of this run
 	same          struct {
 		of   groupHead
 		text string

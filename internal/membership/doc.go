@@ -30,8 +30,8 @@
 // Joining fails where Redis does. Afterwards a beat that failed is tried again after
 // Retry, for as long as it takes; the process counts as lapsed after TTL, and another may
 // join with other settings. Its next beat then finds out and Keep ends with a
-// *MismatchError; until then Current reports false, and whoever must not act on settings
-// that may be stale asks it. A record that can't be read is an error, not consent.
+// *MismatchError; until then Current reports false, so code that must not act on stale
+// settings asks it first. A record that can't be read is an error, not consent.
 //
 // # Keys
 //

@@ -144,8 +144,12 @@ func TestPatientWriteKeepsItsFirstReply(t *testing.T) {
 					}
 					said <- fmt.Sprint(cmd.Val(), cmd.Err())
 				}()
-				for end := time.Now().Add(30 * time.Second); acks.Missed() < 2; time.Sleep(time.Millisecond) {
-					if time.Now().After(end) {
+				tick, end := time.NewTicker(time.Millisecond), time.After(time.Minute)
+				defer tick.Stop()
+				for acks.Missed() < 2 {
+					select {
+					case <-tick.C:
+					case <-end:
 						t.Fatal("it is not tried again")
 					}
 				}
