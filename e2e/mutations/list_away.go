@@ -34,7 +34,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a purge asks each bucket of a node that is away",
-		in("internal/ledger/unread.go", "range l.readable(ctx, tags, unread) {", "range tags {"),
+		in("internal/ledger/unread.go", "up, unread := l.readable(ctx, tags)\n", "up, unread := tags, &UnreadError{}\n"),
 		"./internal/control", "TestPurgeWhilePartOfTheLedgerIsDown",
 	},
 	{

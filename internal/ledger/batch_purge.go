@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	_ "embed" // the scripts
 	"errors"
 	"strconv"
 	"time"
@@ -10,15 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed lua/delete.lua
-var deleteSource string
-
-//go:embed lua/unlist.lua
-var unlistSource string
-
 var (
-	deleteScript = redis.NewScript(deleteSource)
-	unlistScript = redis.NewScript(unlistSource)
+	deleteScript = newScript(source("delete"))
+	unlistScript = newScript(source("unlist"))
 )
 
 // late is how much longer than it may an append is reckoned with: the buckets of a cluster
@@ -48,7 +41,7 @@ func (s *Batches) Delete(ctx context.Context, m Batch, mark string) (bool, error
 
 func (s *Batches) delete(ctx context.Context, id, mark string) (string, error) {
 	keys := []string{s.metaKey(id), s.bucketsKey(id), s.runsKey(id)}
-	return deleteScript.Run(ctx, s.rdb, keys, late.Milliseconds(), mark).Text()
+	return deleteScript.run(ctx, s.rdb, keys, late.Milliseconds(), mark).Text()
 }
 
 // forget removes what is not kept beside the batch. A batch that was made anew uses none of it.
@@ -56,7 +49,7 @@ func (s *Batches) forget(ctx context.Context, id string, score float64) error {
 	if err := s.rdb.Del(ctx, s.oldBucketsKey(id)).Err(); err != nil {
 		return err
 	}
-	return unlistScript.Run(ctx, s.rdb, []string{s.listKey()}, id, strconv.FormatFloat(score, 'f', -1, 64)).Err()
+	return unlistScript.run(ctx, s.rdb, []string{s.listKey()}, id, strconv.FormatFloat(score, 'f', -1, 64)).Err()
 }
 
 // Tidy takes batches out of the list that were listed before that time and are not there.

@@ -2,23 +2,14 @@ package ledger
 
 import (
 	"context"
-	_ "embed" // the scripts
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/redisconn"
 )
 
-//go:embed lua/run.lua
-var runSource string
-
-//go:embed lua/complete.lua
-var completeSource string
-
 var (
-	runScript      = redis.NewScript(runSource)
-	completeScript = redis.NewScript(completeSource)
+	runScript      = newScript(source("run"))
+	completeScript = newScript(source("complete"))
 )
 
 const (
@@ -28,45 +19,40 @@ const (
 	RenewEvery = 5 * time.Second
 )
 
-func (s *Batches) run(ctx context.Context, op, id, run string) (done bool, others int, err error) {
-	v, err := runScript.Run(ctx, s.rdb, []string{s.runsKey(id)}, op, run, RunLease.Milliseconds()).Int64Slice()
-	if err != nil {
-		return false, 0, err
-	}
-	return v[0] == 1, int(v[1]), nil
+func (s *Batches) run(ctx context.Context, op, id, run string) (done bool, err error) {
+	v, err := runScript.run(ctx, s.rdb, []string{s.runsKey(id)}, op, run, RunLease.Milliseconds()).Int64Slice()
+	return err == nil && v[0] == 1, err
 }
 
 // BeginRun takes the lease of a run. It is false while another run is alone.
 func (s *Batches) BeginRun(ctx context.Context, id, run string) (bool, error) {
-	done, _, err := s.run(ctx, "begin", id, run)
-	return done, err
+	return s.run(ctx, "begin", id, run)
 }
 
 // RenewRun keeps the lease of a run.
 func (s *Batches) RenewRun(ctx context.Context, id, run string) error {
-	_, _, err := s.run(ctx, "renew", id, run)
+	_, err := s.run(ctx, "renew", id, run)
 	return err
 }
 
 // Alone lets no other run begin until this one ends. It is false while another one lives.
 func (s *Batches) Alone(ctx context.Context, id, run string) (bool, error) {
-	done, _, err := s.run(ctx, "alone", id, run)
-	return done, err
+	return s.run(ctx, "alone", id, run)
 }
 
 // EndRun gives the lease back.
 func (s *Batches) EndRun(ctx context.Context, id, run string) error {
-	_, _, err := s.run(ctx, "end", id, run)
+	_, err := s.run(ctx, "end", id, run)
 	return err
 }
 
 // Began notes that this run of the batch is the last one: the batch is not complete.
 func (s *Batches) Began(ctx context.Context, id, run string) error {
-	return completeScript.Run(ctx, s.rdb, []string{s.metaKey(id)}, run, 0).Err()
+	return completeScript.run(ctx, s.rdb, []string{s.metaKey(id)}, run, 0).Err()
 }
 
 // Completed notes that the run has read its file to the end and left nothing out, if it is the
 // last one that began.
 func (s *Batches) Completed(ctx context.Context, id, run string) error {
-	return completeScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, run, 1).Err()
+	return completeScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, run, 1).Err()
 }

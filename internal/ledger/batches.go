@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"context"
-	_ "embed" // the script
 	"errors"
 	"fmt"
 	"slices"
@@ -18,19 +17,10 @@ import (
 	"habilita/internal/redisconn"
 )
 
-//go:embed lua/ensure.lua
-var ensureSource string
-
-//go:embed lua/note.lua
-var noteSource string
-
-//go:embed lua/set.lua
-var setSource string
-
 var (
-	ensureScript = redis.NewScript(ensureSource)
-	noteScript   = redis.NewScript(noteSource)
-	setScript    = redis.NewScript(setSource)
+	ensureScript = newScript(source("ensure"))
+	noteScript   = newScript(source("note"))
+	setScript    = newScript(source("set"))
 )
 
 // Policy says what happens to a chain whose head was given up.
@@ -148,7 +138,7 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 		}
 	}
 	if err != nil || m.Path != "" && have.Path == "" {
-		n, err := ensureScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
+		n, err := ensureScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
 			m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
 		if err != nil {
 			return Batch{}, false, err
@@ -207,7 +197,7 @@ func (s *Batches) SetContent(ctx context.Context, m Batch) error {
 
 // set changes a field of a batch. One that is gone stays so.
 func (s *Batches) set(ctx context.Context, id, field, value string) error {
-	return setScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
+	return setScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
 }
 
 // Release notes that more than the canaries of a batch may be enqueued.
@@ -279,7 +269,7 @@ func (s *Batches) Note(ctx context.Context, m Batch, buckets []int) (until time.
 	for _, b := range buckets {
 		args = append(args, b)
 	}
-	v, err := noteScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
+	v, err := noteScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
 	switch {
 	case err != nil:
 		return time.Time{}, err

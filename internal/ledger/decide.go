@@ -46,19 +46,16 @@ func (l *Ledger) DecideMany(ctx context.Context, ids []string, d Decision, m Mea
 		for i, id := range part {
 			steps[i] = execution{Tag(id), []any{id, string(d), m.Batch, m.Server}}
 		}
-		replies, err := l.runMany(ctx, l.decide, steps)
+		replies, errs := l.runMany(ctx, l.decide, l.keysOnce, steps)
 		ready := map[string]time.Time{}
 		for i, r := range replies {
-			if r == nil {
-				continue
-			}
 			total += int(r.int(1))
 			if r.int(2) > 0 {
 				ready[steps[i].tag] = r.time(0)
 			}
 		}
 		l.signalAll(ctx, ready)
-		if err != nil {
+		if err := errors.Join(errs...); err != nil {
 			return total, err
 		}
 	}
@@ -82,7 +79,7 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 		for i, id := range part {
 			steps[i] = execution{Tag(id), append([]any{id, m.Server, flag(heldOnly), m.Batch}, l.admission.Args()...)}
 		}
-		replies, err := l.runMany(ctx, l.cancelChain, steps)
+		replies, errs := l.runMany(ctx, l.cancelChain, l.keysOnce, steps)
 		var left []string
 		ready := map[string]time.Time{}
 		for i, r := range replies {
@@ -94,7 +91,7 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 			}
 		}
 		l.signalAll(ctx, ready)
-		if err != nil {
+		if err := errors.Join(errs...); err != nil {
 			return total, err
 		}
 		ids = append(left, ids[len(part):]...)
@@ -108,8 +105,8 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (int, error) {
 	type place struct{ tag, cursor string }
 	var left []place
-	unread := &UnreadError{}
-	for _, tag := range l.readable(ctx, tags, unread) {
+	up, unread := l.readable(ctx, tags)
+	for _, tag := range up {
 		left = append(left, place{tag, "0"})
 	}
 	total, failed := 0, 0
@@ -119,12 +116,12 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 		for i, p := range part {
 			steps[i] = execution{p.tag, append([]any{batch, p.cursor}, l.admission.Args()...)}
 		}
-		replies, err := l.runMany(ctx, l.cancelBatch, steps)
+		replies, errs := l.runMany(ctx, l.cancelBatch, l.keysOnce, steps)
 		ready := map[string]time.Time{}
 		var more []place
 		for i, r := range replies {
-			if r == nil {
-				unread.add(part[i].tag, err)
+			if errs[i] != nil {
+				unread.add(part[i].tag, errs[i])
 				failed++
 				continue
 			}
@@ -138,7 +135,7 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 		}
 		l.signalAll(ctx, ready)
 		if failed >= mostFailures || ctx.Err() != nil {
-			return total, cmp.Or(err, ctx.Err())
+			return total, cmp.Or(errors.Join(errs...), ctx.Err())
 		}
 		left = append(more, left[len(part):]...)
 	}
@@ -182,22 +179,10 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 // Reopen lets a batch that was cancelled take calls again, in the buckets of tags: with an
 // *UnreadError, in those that could be reached.
 func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
-	if len(tags) == 0 {
-		return nil
-	}
-	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.IntCmd, len(tags))
-	for i, tag := range tags {
-		cmds[i] = pipe.HDel(ctx, l.bucket(tag)+"counts:"+batch, "x")
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
-	unread := &UnreadError{}
-	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil {
-			unread.add(tags[i], err)
-		}
-	}
-	return unread.orNil()
+	return ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.IntCmd {
+		return p.HDel(ctx, bucket+"counts:"+batch, "x")
+	},
+		func(int, *redis.IntCmd) {}).orNil()
 }
 
 // execution is one execution of a script.
@@ -211,36 +196,28 @@ func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any)
 	return l.read(s.run(ctx, l.rdb, l.keysOnce(tag), args...))
 }
 
-// runMany executes a script of a decision several times in one round trip, in the order given where
-// they are of one bucket. It returns a reply for each, nil where that one failed, and
-// the errors.
-func (l *Ledger) runMany(ctx context.Context, s script, steps []execution) ([]reply, error) {
+// runMany executes a script several times in one round trip, in the order given if they are of one bucket. keys
+// are those of a bucket: keysOnce for a decision. It returns a reply and an error for each; one of them is nil.
+func (l *Ledger) runMany(ctx context.Context, s script, keys func(tag string) []string, steps []execution) ([]reply, []error) {
+	out, errs := make([]reply, len(steps)), make([]error, len(steps))
 	if len(steps) == 1 { // a single one is tried again where the connection breaks
-		r, err := l.runOnce(ctx, s, steps[0].tag, steps[0].args...)
-		return []reply{r}, err
+		out[0], errs[0] = l.read(s.run(ctx, l.rdb, keys(steps[0].tag), steps[0].args...))
+		return out, errs
 	}
-	out := make([]reply, len(steps))
-	cmds, keys := make([]*redis.Cmd, len(steps)), make([][]string, len(steps))
+	cmds, of := make([]*redis.Cmd, len(steps)), make([][]string, len(steps))
 	pipe := l.rdb.Pipeline()
 	for i, st := range steps {
-		keys[i] = l.keysOnce(st.tag)
-		cmds[i] = pipe.EvalSha(ctx, s.hash(), keys[i], st.args...)
+		of[i] = keys(st.tag)
+		cmds[i] = pipe.EvalSha(ctx, s.hash(), of[i], st.args...)
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
-	var errs []error
 	for i, st := range steps {
-		v, err := cmds[i].Slice()
-		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = s.eval(ctx, l.rdb, keys[i], st.args...).Slice()
+		if redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT") {
+			cmds[i] = s.eval(ctx, l.rdb, of[i], st.args...)
 		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		out[i] = reply(v)
-		l.admission.Observe(out[i].int(0))
+		out[i], errs[i] = l.read(cmds[i])
 	}
-	return out, errors.Join(errs...)
+	return out, errs
 }
 
 // signalAll signals buckets, each with the time of its script. What is decided is decided: the

@@ -178,31 +178,15 @@ type Bucket struct {
 // scheduled call. Where only a part of a Redis Cluster answers, it returns what that part has, and
 // an *UnreadError for the rest.
 func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
-	type counts struct {
-		ready, due, held, delayed *redis.IntCmd
-		nextDue, nextDelayed      *redis.ZSliceCmd
-		nextReady                 *redis.ZSliceCmd
-	}
-	all := make([]counts, Buckets)
-	pipe := l.rdb.Pipeline()
-	for i := range all {
-		p := l.bucket(TagAt(i))
-		all[i] = counts{
-			ready: pipe.ZCard(ctx, p+"ready"), due: pipe.ZCard(ctx, p+"due"),
-			held: pipe.ZCard(ctx, p+"held"), delayed: pipe.ZCard(ctx, p+"delayed"),
-			nextDue: pipe.ZRangeWithScores(ctx, p+"due", 0, 0), nextDelayed: pipe.ZRangeWithScores(ctx, p+"delayed", 0, 0),
-			nextReady: pipe.ZRangeWithScores(ctx, p+"ready", 0, 0),
-		}
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var out []Bucket
-	unread := &UnreadError{}
-	for i, c := range all {
-		err := cmp.Or(c.ready.Err(), c.due.Err(), c.held.Err(), c.delayed.Err(), c.nextDue.Err(), c.nextDelayed.Err(), c.nextReady.Err())
-		if err != nil {
-			unread.add(TagAt(i), err)
-			continue
+	unread := ask(ctx, l, AllTags(), func(p redis.Pipeliner, bucket, _ string) bucketLists {
+		return bucketLists{
+			ready: p.ZCard(ctx, bucket+"ready"), due: p.ZCard(ctx, bucket+"due"),
+			held: p.ZCard(ctx, bucket+"held"), delayed: p.ZCard(ctx, bucket+"delayed"),
+			nextDue: p.ZRangeWithScores(ctx, bucket+"due", 0, 0), nextDelayed: p.ZRangeWithScores(ctx, bucket+"delayed", 0, 0),
+			nextReady: p.ZRangeWithScores(ctx, bucket+"ready", 0, 0),
 		}
+	}, func(i int, c bucketLists) {
 		b := Bucket{
 			Tag: TagAt(i), Ready: int(c.ready.Val()), Due: int(c.due.Val()),
 			Held: int(c.held.Val()), Delayed: int(c.delayed.Val()),
@@ -221,6 +205,17 @@ func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 		if b.Ready+b.Due+b.Held+b.Delayed > 0 {
 			out = append(out, b)
 		}
-	}
+	})
 	return out, unread.orNil()
+}
+
+// bucketLists are what Inspect asks of a bucket.
+type bucketLists struct {
+	ready, due, held, delayed       *redis.IntCmd
+	nextDue, nextDelayed, nextReady *redis.ZSliceCmd
+}
+
+// Err is the first error of them.
+func (c bucketLists) Err() error {
+	return cmp.Or(c.ready.Err(), c.due.Err(), c.held.Err(), c.delayed.Err(), c.nextDue.Err(), c.nextDelayed.Err(), c.nextReady.Err())
 }

@@ -43,7 +43,7 @@ func (l *Ledger) Found(ctx context.Context) error {
 // LookAt reads the epochs of buckets, and counts the look: with an *UnreadError, of those that
 // could be read.
 func (l *Ledger) LookAt(ctx context.Context, tags []string) ([]Epoch, error) {
-	return l.epochs(ctx, tags, func(string) []any { return []any{"look", "", "", ""} })
+	return l.epochs(ctx, tags, func(tag string) execution { return execution{tag, []any{"look", "", "", ""}} })
 }
 
 // Raise says that the data of buckets may lack what was written before a moment, by the clock
@@ -55,30 +55,24 @@ func (l *Ledger) Raise(ctx context.Context, tags []string, lost time.Time, run f
 	if !lost.IsZero() {
 		at = strconv.FormatInt(max(0, lost.UnixMilli()), 10)
 	}
-	_, err := l.epochs(ctx, tags, func(tag string) []any { return []any{"raise", at, l.fingerprint, run(tag)} })
+	_, err := l.epochs(ctx, tags, func(tag string) execution { return execution{tag, []any{"raise", at, l.fingerprint, run(tag)}} })
 	return err
 }
 
-func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string) []any) ([]Epoch, error) {
-	cmds := make([]*redis.Cmd, len(tags))
-	pipe := l.rdb.Pipeline()
+func (l *Ledger) epochs(ctx context.Context, tags []string, step func(tag string) execution) ([]Epoch, error) {
+	steps := make([]execution, len(tags))
 	for i, tag := range tags {
-		cmds[i] = pipe.EvalSha(ctx, l.epochScript.hash(), l.keys(tag), args(tag)...)
+		steps[i] = step(tag)
 	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	all := make([]Epoch, 0, len(tags))
 	unread := &UnreadError{}
-	for i, tag := range tags {
-		v, err := cmds[i].Slice()
-		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.epochScript.run(ctx, l.rdb, l.keys(tag), args(tag)...).Slice()
-		}
-		if err != nil {
-			unread.add(tag, err)
+	replies, errs := l.runMany(ctx, l.epochScript, l.keys, steps)
+	for i, r := range replies {
+		tag := tags[i]
+		if errs[i] != nil {
+			unread.add(tag, errs[i])
 			continue
 		}
-		r := reply(v)
-		l.admission.Observe(r.int(0))
 		one := Epoch{Tag: tag, Key: r.str(2), Run: r.str(3), Looks: r.int(4)}
 		if e := r.int(1); e < 0 {
 			one.Missing = true

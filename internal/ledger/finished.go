@@ -17,26 +17,17 @@ type Finished struct {
 // Finished returns up to most of them of each bucket, in the order in which they ended. With an *UnreadError they are those of
 // the buckets that could be read.
 func (l *Ledger) Finished(ctx context.Context, most int) ([]Finished, error) {
-	pipe := l.rdb.Pipeline()
-	tags := AllTags()
-	cmds := make([]*redis.StringSliceCmd, len(tags))
-	for i, tag := range tags {
-		cmds[i] = pipe.LRange(ctx, l.bucket(tag)+"finished", 0, int64(most)-1)
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var out []Finished
-	unread := &UnreadError{}
-	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil {
-			unread.add(tags[i], err)
-		}
+	unread := ask(ctx, l, AllTags(), func(p redis.Pipeliner, bucket, _ string) *redis.StringSliceCmd {
+		return p.LRange(ctx, bucket+"finished", 0, int64(most)-1)
+	}, func(_ int, cmd *redis.StringSliceCmd) {
 		for _, entry := range cmd.Val() {
 			batch, field, ok := strings.Cut(entry, " ")
 			if ok && len(field) > TokenLen {
 				out = append(out, Finished{batch, field[:TokenLen], field[TokenLen:], entry})
 			}
 		}
-	}
+	})
 	return out, unread.orNil()
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -19,32 +20,17 @@ type HeldSince struct {
 // waits longest first. It reads no chain: its cost is one command a bucket. With an *UnreadError
 // it returns those of the other buckets.
 func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error) {
-	if len(tags) == 0 {
-		return nil, nil
-	}
-	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.ZSliceCmd, len(tags))
-	for i, tag := range tags {
-		cmds[i] = pipe.ZRangeWithScores(ctx, l.bucket(tag)+"held", 0, -1)
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var out []HeldSince
-	unread := &UnreadError{}
-	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil {
-			unread.add(tags[i], err)
-		}
-		for _, z := range cmd.Val() {
-			id, _ := z.Member.(string)
-			out = append(out, HeldSince{id, time.UnixMilli(int64(z.Score))})
-		}
-	}
-	slices.SortFunc(out, func(a, b HeldSince) int {
-		if c := a.Since.Compare(b.Since); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.ZSliceCmd {
+		return p.ZRangeWithScores(ctx, bucket+"held", 0, -1)
+	},
+		func(_ int, cmd *redis.ZSliceCmd) {
+			for _, z := range cmd.Val() {
+				id, _ := z.Member.(string)
+				out = append(out, HeldSince{id, time.UnixMilli(int64(z.Score))})
+			}
+		})
+	slices.SortFunc(out, func(a, b HeldSince) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID)) })
 	return out, unread.orNil()
 }
 
@@ -70,53 +56,39 @@ func (l *Ledger) HeldOf(ctx context.Context, ids []string) ([]Chain, error) {
 // its quota or for the end of its cool-down. It reads the waiting chains of the tokens'
 // buckets: a thousand in a round trip. With an *UnreadError it returns what the other buckets have.
 func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int, error) {
-	wanted, tags := map[string]bool{}, map[string]*redis.StringSliceCmd{}
-	pipe := l.rdb.Pipeline()
+	wanted := map[string]struct{}{}
 	for _, t := range tokens {
-		wanted[t] = true
-		if tag := Tag(t); tags[tag] == nil {
-			tags[tag] = pipe.ZRange(ctx, l.bucket(tag)+"due", 0, -1)
-		}
+		wanted[t] = struct{}{}
 	}
-	out := map[string]int{}
-	if len(tags) == 0 {
-		return out, nil
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var ids []string
-	unread := &UnreadError{}
-	for tag, cmd := range tags {
-		if err := cmd.Err(); err != nil {
-			unread.add(tag, err)
-		}
-		for _, id := range cmd.Val() {
-			if token, _ := SplitChainID(id); wanted[token] {
-				ids = append(ids, id)
-			}
-		}
-	}
-	for part := range slices.Chunk(ids, 1000) {
-		pipe := l.rdb.Pipeline()
-		cmds := make([]*redis.SliceCmd, len(part))
-		for i, id := range part {
-			cmds[i] = pipe.HMGet(ctx, l.bucket(Tag(id))+"chain:"+id, "s", "y")
-		}
-		tell(pipe.Exec(ctx))
-		for i, id := range part {
-			if err := cmds[i].Err(); err != nil {
-				if tag := Tag(id); !slices.Contains(unread.Tags, tag) {
-					unread.add(tag, err)
-				}
-				continue
-			}
-			v := cmds[i].Val()
-			state, _ := v[0].(string)
-			why, _ := v[1].(string)
-			why, _, _ = strings.Cut(why, ": ")
-			if state == "l" || state == "w" && waitsForToken[why] {
+	unread := ask(ctx, l, tagsOf(wanted), func(p redis.Pipeliner, bucket, _ string) *redis.StringSliceCmd {
+		return p.ZRange(ctx, bucket+"due", 0, -1)
+	},
+		func(_ int, cmd *redis.StringSliceCmd) {
+			for _, id := range cmd.Val() {
 				token, _ := SplitChainID(id)
-				out[token]++
+				if _, ok := wanted[token]; ok {
+					ids = append(ids, id)
+				}
 			}
+		})
+	out := map[string]int{}
+	for part := range slices.Chunk(ids, 1000) {
+		more := ask(ctx, l, part, func(p redis.Pipeliner, bucket, id string) *redis.SliceCmd {
+			return p.HMGet(ctx, bucket+"chain:"+id, "s", "y")
+		},
+			func(i int, cmd *redis.SliceCmd) {
+				v := cmd.Val()
+				state, _ := v[0].(string)
+				why, _ := v[1].(string)
+				why, _, _ = strings.Cut(why, ": ")
+				if state == "l" || state == "w" && waitsForToken[why] {
+					token, _ := SplitChainID(part[i])
+					out[token]++
+				}
+			})
+		for _, tag := range more.Tags {
+			unread.add(tag, more.Cause)
 		}
 	}
 	return out, unread.orNil()

@@ -195,7 +195,7 @@ func (l *Ledger) fields(ctx context.Context, key, match string) iter.Seq2[hashFi
 	return func(yield func(hashField, error) bool) {
 		seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
 		for cursor := uint64(0); ; {
-			kv, next, err := l.rdb.HScan(ctx, key, cursor, match, 1000).Result()
+			kv, next, err := l.rdb.HScan(ctx, key, cursor, match, 500).Result()
 			if err != nil {
 				yield(hashField{}, err)
 				return

@@ -118,36 +118,21 @@ func (l *Ledger) Sealed(ctx context.Context, token string) (string, error) {
 // constant memory. Calls that change meanwhile are seen before or after the change. An error is
 // the last thing that is yielded: an *UnreadError after the calls of the buckets that could be read.
 func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Seq2[Call, error] {
-	return func(yield func(Call, error) bool) {
-		err := l.each(ctx, tags, func(tag string) (bool, error) {
-			seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
-			for cursor := uint64(0); ; {
-				kv, next, err := l.rdb.HScan(ctx, l.bucket(tag)+"calls:"+batch, cursor, "", 500).Result()
-				if err != nil {
-					return true, err
-				}
-				for i := 0; i+1 < len(kv); i += 2 {
-					if seen[kv[i]] {
-						continue
-					}
-					seen[kv[i]] = true
-					c, err := decode(batch, kv[i], kv[i+1])
-					if err != nil {
-						return true, err
-					}
-					if !yield(c, nil) {
-						return false, nil
-					}
-				}
-				if cursor = next; cursor == 0 {
-					return true, nil
-				}
+	return stream(ctx, l, tags, func(tag string, yield func(Call) bool) (bool, error) {
+		for f, err := range l.fields(ctx, l.bucket(tag)+"calls:"+batch, "") {
+			if err != nil {
+				return true, err
 			}
-		})
-		if err != nil {
-			yield(Call{}, err)
+			c, err := decode(batch, f.field, f.value)
+			if err != nil {
+				return true, err
+			}
+			if !yield(c) {
+				return false, nil
+			}
 		}
-	}
+		return true, nil
+	})
 }
 
 // Counts are the calls of a batch by state.
@@ -173,21 +158,10 @@ func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
 // be read, which say nothing of the batch as a whole.
 func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
 	var sum Counts
-	if len(tags) == 0 {
-		return sum, nil
-	}
-	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.SliceCmd, len(tags))
-	for i, tag := range tags {
-		cmds[i] = pipe.HMGet(ctx, l.bucket(tag)+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
-	begun, unread := false, &UnreadError{}
-	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil {
-			unread.add(tags[i], err)
-			continue
-		}
+	begun := false
+	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.SliceCmd {
+		return p.HMGet(ctx, bucket+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
+	}, func(_ int, cmd *redis.SliceCmd) {
 		v := cmd.Val()
 		n := func(i int) int64 { s, _ := v[i].(string); return parseInt(s) }
 		first := millis(n(8))
@@ -208,7 +182,7 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		if at := millis(n(7)); at.After(sum.Changed) {
 			sum.Changed = at
 		}
-	}
+	})
 	if begun {
 		sum.FirstDue = time.Time{}
 	}
@@ -232,32 +206,24 @@ var chainStates = map[string]string{"r": "ready", "f": "dispatched", "x": "runni
 // alone, or all. An error is the last thing that is yielded: an *UnreadError after the chains of
 // the buckets that could be read.
 func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
-	return func(yield func(Chain, error) bool) {
-		err := l.each(ctx, tags, func(tag string) (bool, error) {
-			ids, err := l.chainIDs(ctx, tag, heldOnly)
+	return stream(ctx, l, tags, func(tag string, yield func(Chain) bool) (bool, error) {
+		ids, err := l.chainIDs(ctx, tag, heldOnly)
+		if err != nil {
+			return true, err
+		}
+		for part := range slices.Chunk(ids, 200) {
+			chains, err := l.chains(ctx, part)
 			if err != nil {
 				return true, err
 			}
-			for part := range slices.Chunk(ids, 200) {
-				chains, err := l.chains(ctx, part)
-				if err != nil {
-					return true, err
-				}
-				for _, c := range chains {
-					if heldOnly && c.State != "held" {
-						continue
-					}
-					if !yield(c, nil) {
-						return false, nil
-					}
+			for _, c := range chains {
+				if (!heldOnly || c.State == chainStates["h"]) && !yield(c) {
+					return false, nil
 				}
 			}
-			return true, nil
-		})
-		if err != nil {
-			yield(Chain{}, err)
 		}
-	}
+		return true, nil
+	})
 }
 
 func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]string, error) {

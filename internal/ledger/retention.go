@@ -40,27 +40,23 @@ func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time
 // ("" leaves it). A token that was given again meanwhile is passed again: its producer may
 // still seal under the older key. It returns how many were replaced.
 func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (string, error)) (int, error) {
-	replaced, unread := 0, &UnreadError{}
-	for _, tag := range l.readable(ctx, AllTags(), unread) {
-		for cursor := uint64(0); ; {
-			kv, next, err := l.rdb.HScan(ctx, l.bucket(tag)+"tokens", cursor, "", 500).Result()
+	replaced := 0
+	up, unread := l.readable(ctx, AllTags())
+	for _, tag := range up {
+		for token, err := range l.fields(ctx, l.bucket(tag)+"tokens", "") {
 			if err != nil && ctx.Err() == nil {
 				unread.add(tag, err)
-				break
-			} else if err != nil {
+				continue // it is the last one
+			}
+			done := false
+			if err == nil {
+				done, err = l.resealOne(ctx, token.field, sealedOf(token.value), reseal)
+			}
+			if err != nil {
 				return replaced, err
 			}
-			for j := 0; j+1 < len(kv); j += 2 {
-				done, err := l.resealOne(ctx, kv[j], sealedOf(kv[j+1]), reseal)
-				if err != nil {
-					return replaced, err
-				}
-				if done {
-					replaced++
-				}
-			}
-			if cursor = next; cursor == 0 {
-				break
+			if done {
+				replaced++
 			}
 		}
 	}
@@ -86,20 +82,9 @@ func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal fun
 // Tokens returns the names of all tokens that the ledger knows: with an *UnreadError, those of the
 // buckets that could be read.
 func (l *Ledger) Tokens(ctx context.Context) ([]string, error) {
-	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.StringSliceCmd, Buckets)
-	for i := range cmds {
-		cmds[i] = pipe.HKeys(ctx, l.bucket(TagAt(i))+"tokens")
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	var out []string
-	unread := &UnreadError{}
-	for i, c := range cmds {
-		if err := c.Err(); err != nil {
-			unread.add(TagAt(i), err)
-		}
-		out = append(out, c.Val()...)
-	}
+	unread := ask(ctx, l, AllTags(), func(p redis.Pipeliner, bucket, _ string) *redis.StringSliceCmd { return p.HKeys(ctx, bucket+"tokens") },
+		func(_ int, cmd *redis.StringSliceCmd) { out = append(out, cmd.Val()...) })
 	return out, unread.orNil()
 }
 

@@ -25,32 +25,27 @@ const perPage = 500
 // out meanwhile may hide another. An error is the last thing that is yielded: an *UnreadError
 // after the calls of the buckets that could be read.
 func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Scheduled, error] {
-	return func(yield func(Scheduled, error) bool) {
-		err := l.each(ctx, tags, func(tag string) (bool, error) {
-			// From the end, since what becomes due goes from the beginning.
-			for from := int64(0); ; from += perPage {
-				page, err := l.rdb.ZRevRangeWithScores(ctx, l.bucket(tag)+"delayed", from, from+perPage-1).Result()
-				var calls []Scheduled
-				if err == nil {
-					calls, err = l.scheduled(ctx, page)
-				}
-				if err != nil {
-					return true, err
-				}
-				for _, c := range calls {
-					if !yield(c, nil) {
-						return false, nil
-					}
-				}
-				if len(page) < perPage {
-					return true, nil
+	return stream(ctx, l, tags, func(tag string, yield func(Scheduled) bool) (bool, error) {
+		// From the end, since what becomes due goes from the beginning.
+		for from := int64(0); ; from += perPage {
+			page, err := l.rdb.ZRevRangeWithScores(ctx, l.bucket(tag)+"delayed", from, from+perPage-1).Result()
+			var calls []Scheduled
+			if err == nil {
+				calls, err = l.scheduled(ctx, page)
+			}
+			if err != nil {
+				return true, err
+			}
+			for _, c := range calls {
+				if !yield(c) {
+					return false, nil
 				}
 			}
-		})
-		if err != nil {
-			yield(Scheduled{}, err)
+			if len(page) < perPage {
+				return true, nil
+			}
 		}
-	}
+	})
 }
 
 func (l *Ledger) scheduled(ctx context.Context, page []redis.Z) ([]Scheduled, error) {

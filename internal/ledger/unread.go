@@ -1,9 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -24,40 +27,52 @@ func (e *UnreadError) Error() string {
 func (e *UnreadError) Unwrap() error { return e.Cause }
 
 func (e *UnreadError) add(tag string, err error) {
-	if e.Cause == nil && err != nil {
-		e.Cause = err
+	e.Cause = cmp.Or(e.Cause, err)
+	if !slices.Contains(e.Tags, tag) {
+		e.Tags = append(e.Tags, tag)
 	}
-	e.Tags = append(e.Tags, tag)
+}
+
+// ask puts a command for each of some buckets, tokens or chains into one pipeline, under the prefix of its
+// bucket's keys, and passes those that were answered to got. The others are in what it returns.
+func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string, put func(p redis.Pipeliner, bucket, one string) C, got func(i int, answer C)) *UnreadError {
+	unread := &UnreadError{}
+	if len(of) == 0 {
+		return unread
+	}
+	pipe := l.rdb.Pipeline()
+	cmds := make([]C, len(of))
+	for i, one := range of {
+		cmds[i] = put(pipe, l.bucket(Tag(one)), one)
+	}
+	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			unread.add(Tag(of[i]), err)
+		} else {
+			got(i, cmd)
+		}
+	}
+	return unread
 }
 
 // readable returns those of tags whose node answers, and notes the others in unread. One that
 // is away costs one round trip here, and one for each of its buckets where they are asked in turn.
-func (l *Ledger) readable(ctx context.Context, tags []string, unread *UnreadError) []string {
+func (l *Ledger) readable(ctx context.Context, tags []string) (up []string, unread *UnreadError) {
 	if len(tags) < 2 {
-		return tags
+		return tags, &UnreadError{}
 	}
-	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.IntCmd, len(tags))
-	for i, tag := range tags {
-		cmds[i] = pipe.Exists(ctx, l.bucket(tag)+"tokens")
-	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
-	up := make([]string, 0, len(tags))
-	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil {
-			unread.add(tags[i], err)
-		} else {
-			up = append(up, tags[i])
-		}
-	}
-	return up
+	unread = ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.IntCmd { return p.Exists(ctx, bucket+"tokens") },
+		func(i int, _ *redis.IntCmd) { up = append(up, tags[i]) })
+	return up, unread
 }
 
 // each calls f with one of tags after the other, until it returns false. What can't be read, or
 // fails, is passed over and told by the error: an *UnreadError, if anything is left beside it.
 func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (more bool, err error)) error {
-	unread, failed := &UnreadError{}, 0
-	for _, tag := range l.readable(ctx, tags, unread) {
+	up, unread := l.readable(ctx, tags)
+	failed := 0
+	for _, tag := range up {
 		if failed >= mostFailures || ctx.Err() != nil {
 			unread.add(tag, ctx.Err())
 			continue
@@ -71,6 +86,20 @@ func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (mo
 		}
 	}
 	return unread.orNil()
+}
+
+// stream yields what read gives of each of the buckets of tags, one after the other, until read returns false.
+// An error is the last thing that is yielded: that of each.
+func stream[T any](ctx context.Context, l *Ledger, tags []string, read func(tag string, yield func(T) bool) (more bool, err error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		err := l.each(ctx, tags, func(tag string) (bool, error) {
+			return read(tag, func(one T) bool { return yield(one, nil) })
+		})
+		if err != nil {
+			var none T
+			yield(none, err)
+		}
+	}
 }
 
 // orNil is the error: nil where all was read, and the plain cause where nothing was.
