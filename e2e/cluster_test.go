@@ -59,7 +59,7 @@ func worksOn(t *testing.T, url string) {
 	if n, err := in.Operator.Cancel(ctx, control.Selection{All: true}); err != nil || n != 0 {
 		t.Errorf("cancelled %d, %v", n, err)
 	}
-	if a := sim.Account(); a.MaxInFlight() > 2 || len(a.DuplicateSuccesses()) > 0 {
-		t.Errorf("at most %d in flight, %d duplicates", a.MaxInFlight(), len(a.DuplicateSuccesses()))
+	if a := sim.Account(); a.Totals.MaxInFlight > 2 || len(a.DuplicateSuccesses()) > 0 {
+		t.Errorf("at most %d in flight, %d duplicates", a.Totals.MaxInFlight, len(a.DuplicateSuccesses()))
 	}
 }

@@ -29,7 +29,7 @@ func TestEndlessFailures(t *testing.T) {
 		"oversized":    {Kind: wolkvoxtest.Oversized},
 		"redirect":     {Kind: wolkvoxtest.Redirect},
 	}
-	l.ServeVendor(wolkvoxtest.Options{Latency: 2 * time.Millisecond, Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	l.ServeVendor(wolkvoxtest.Options{Latency: 2 * time.Millisecond, Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		return faults[r.Token]
 	}})
 	p := Plan{Batch: "endless"}

@@ -60,8 +60,8 @@ func TestMasterHangs(t *testing.T) {
 			if lease := 2 * time.Second; after > lease+25*time.Second {
 				t.Errorf("the first call comes %s after the promotion", after)
 			}
-			if a := sim.Account(); a.MaxInFlight() > 2 {
-				t.Errorf("at most %d in flight", a.MaxInFlight())
+			if a := sim.Account(); a.Totals.MaxInFlight > 2 {
+				t.Errorf("at most %d in flight", a.Totals.MaxInFlight)
 			}
 			hangs.Kill()
 		})

@@ -33,7 +33,7 @@ func TestServerThatIsDown(t *testing.T) {
 	l := New(t)
 	var down atomic.Bool
 	down.Store(true)
-	v := l.ServeVendor(wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	v := l.ServeVendor(wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if down.Load() && r.Server == "0001" {
 			return wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}
 		}

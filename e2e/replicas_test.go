@@ -114,8 +114,8 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			a := sim.Account()
-			if a.Totals.Requests != tokens*each || a.MaxInFlight() > 2 {
-				t.Errorf("%d requests for %d calls, at most %d in flight", a.Totals.Requests, tokens*each, a.MaxInFlight())
+			if a.Totals.Requests != tokens*each || a.Totals.MaxInFlight > 2 {
+				t.Errorf("%d requests for %d calls, at most %d in flight", a.Totals.Requests, tokens*each, a.Totals.MaxInFlight)
 			}
 			if v := a.OrderViolations(chains); len(v) > 0 {
 				t.Errorf("%d out of order: %v", len(v), v[0])

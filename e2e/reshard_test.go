@@ -85,8 +85,8 @@ func TestClusterIsReshardedUnderLoad(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	a := sim.Account()
-	if a.Totals.Requests != tokens*each || a.MaxInFlight() > 2 {
-		t.Errorf("%d requests, at most %d in flight", a.Totals.Requests, a.MaxInFlight())
+	if a.Totals.Requests != tokens*each || a.Totals.MaxInFlight > 2 {
+		t.Errorf("%d requests, at most %d in flight", a.Totals.Requests, a.Totals.MaxInFlight)
 	}
 }
 

@@ -87,7 +87,7 @@ func (r *receiver) all(kind string) (out []event) {
 func TestEveryEventIsTold(t *testing.T) {
 	l := New(t)
 	var down atomic.Bool
-	v := l.ServeVendor(wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	v := l.ServeVendor(wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		switch {
 		case strings.HasPrefix(r.Token, "secret-bad"):
 			return wolkvoxtest.Fault{Kind: wolkvoxtest.BadToken}
@@ -98,7 +98,7 @@ func TestEveryEventIsTold(t *testing.T) {
 		}
 		return wolkvoxtest.Fault{}
 	}})
-	v.Sim.HoldIf(func(r wolkvoxtest.Request) bool { return strings.HasPrefix(r.Token, "secret-held") })
+	v.Sim.HoldIf(func(r wolkvoxtest.Record) bool { return strings.HasPrefix(r.Token, "secret-held") })
 	told := l.receive()
 	l.workersTell(1)
 	is := func(kind string, data map[string]any) func() (bool, string) {

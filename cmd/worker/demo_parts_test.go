@@ -49,7 +49,7 @@ func TestDefaultSeedDrawsEveryFault(t *testing.T) {
 			}
 			for try := 1; ; try++ {
 				nth[c.Token]++
-				f := script(wolkvoxtest.Request{Token: c.Token, TokenNth: nth[c.Token], CallNth: try})
+				f := script(wolkvoxtest.Record{Token: c.Token, TokenNth: nth[c.Token], CallNth: try})
 				if f.Kind == wolkvoxtest.None {
 					break
 				}

@@ -284,7 +284,7 @@ func vendorTokens(plan *demoPlan) map[string]wolkvoxtest.Token {
 // order in which the tokens come changes nothing. A token that is out of quota has no
 // other fault.
 func demoFaults(seed uint64) wolkvoxtest.Script {
-	return func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	return func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if strings.HasPrefix(r.Token, usedPrefix) {
 			return wolkvoxtest.Fault{}
 		}

@@ -115,7 +115,7 @@ func runVendor(ctx context.Context, args []string, out, errw io.Writer) int {
 	starts := func(token, prefix string) bool { return prefix != "" && strings.HasPrefix(token, prefix) }
 	var script wolkvoxtest.Script
 	if *varied {
-		script = func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		script = func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 			return wolkvoxtest.Fault{Delay: workingTime(r.Token, r.TokenNth)}
 		}
 	}

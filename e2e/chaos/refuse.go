@@ -93,7 +93,7 @@ func awayUnderLongCalls(u *unit, _ int) {
 	}
 	w.l.Workers(1)
 	w.settle()
-	if most := w.l.Vendor.Account().MaxInFlight(); most > places {
+	if most := w.l.Vendor.Account().Totals.MaxInFlight; most > places {
 		w.violation("I2", "%d requests in flight, %d allowed", most, places)
 	}
 	if v := w.judge(false); v.Requests != v.Calls {

@@ -124,7 +124,7 @@ func TestServerConcurrency(t *testing.T) {
 func TestServerThatStopsAnsweringSlowsNoOther(t *testing.T) {
 	const most, chains = 4, 20
 	v, w := simulated(t, wolkvoxtest.Options{}, func(o *WorkerOptions) { o.Concurrency, o.ServerConcurrency = most+2, most })
-	v.HoldIf(func(r wolkvoxtest.Request) bool { return r.Server == "0001" })
+	v.HoldIf(func(r wolkvoxtest.Record) bool { return r.Server == "0001" })
 	w.begin()
 	w.enqueue("0001", chains, 1)
 	until(t, "all places at the server taken, and the others waiting for one", func() bool {

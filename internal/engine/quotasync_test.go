@@ -20,7 +20,7 @@ func TestQuotaSyncKeepsTheSlots(t *testing.T) {
 		ctx := t.Context()
 		const secret = "token-of-the-sync"
 		resets := false
-		v, err := wolkvoxtest.Listen("127.0.0.1:0", wolkvoxtest.Options{Script: func(wolkvoxtest.Request) wolkvoxtest.Fault {
+		v, err := wolkvoxtest.Listen("127.0.0.1:0", wolkvoxtest.Options{Script: func(wolkvoxtest.Record) wolkvoxtest.Fault {
 			if resets {
 				return wolkvoxtest.Fault{Kind: wolkvoxtest.ResetAfter}
 			}

@@ -117,7 +117,7 @@ func requests(sim *wolkvoxtest.Server) []string {
 
 // refusing is a vendor that knows no token that begins with "bad".
 func refusing(t *testing.T) *wolkvoxtest.Server {
-	return wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	return wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if strings.HasPrefix(r.Token, "bad") {
 			return wolkvoxtest.Fault{Kind: wolkvoxtest.BadToken}
 		}

@@ -175,7 +175,7 @@ func TestCancelledStaysCancelled(t *testing.T) {
 			t.Parallel()
 			refused := &atomic.Bool{}
 			refused.Store(true)
-			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 				if r.Call == "call-0" && refused.Load() {
 					return wolkvoxtest.Fault{Kind: wolkvoxtest.BadToken}
 				}

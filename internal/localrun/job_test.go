@@ -131,7 +131,7 @@ func TestGrantIsOnTheDiskBeforeItsRequest(t *testing.T) {
 	disk := &safe{}
 	var mu sync.Mutex
 	var bad []string
-	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if !disk.holds(fmt.Sprintf(`"k":"=%s"`, r.Call)) {
 			mu.Lock()
 			bad = append(bad, r.RequestID)
@@ -294,7 +294,7 @@ func TestCrashIsRemembered(t *testing.T) {
 
 // Who looks at a job that gets nowhere is told why.
 func TestWhyNothingHappens(t *testing.T) {
-	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(wolkvoxtest.Request) wolkvoxtest.Fault {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(wolkvoxtest.Record) wolkvoxtest.Fault {
 		return wolkvoxtest.Fault{Kind: wolkvoxtest.Status500}
 	}})
 	c := config(newFile(t, "x"), sim)

@@ -25,7 +25,7 @@ func TestKilledThenCorrected(t *testing.T) {
 			var dead atomic.Bool
 			reached, release := make(chan struct{}), make(chan struct{})
 			once := sync.OnceFunc(func() { close(reached) })
-			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 				if !dead.Load() && n.Add(1) >= at {
 					once()
 					<-release

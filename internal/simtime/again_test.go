@@ -31,7 +31,7 @@ func TestFileIsGivenAgain(t *testing.T) {
 			run(t, World{
 				Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone), Workers: 2, Idle: 100 * time.Millisecond,
 				Vendor: wolkvoxtest.Options{Latency: 200 * time.Millisecond, Jitter: 600 * time.Millisecond, Seed: seed,
-					Script: func(wolkvoxtest.Request) wolkvoxtest.Fault {
+					Script: func(wolkvoxtest.Record) wolkvoxtest.Fault {
 						switch faults.IntN(12) {
 						case 0:
 							return wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}

@@ -143,7 +143,7 @@ func testMidnight(t *testing.T, m midnight, off, skew time.Duration) {
 // slow makes a token's requests take up to as long as the vendor allows.
 func slow(token string) wolkvoxtest.Script {
 	times := []time.Duration{25, 0, 57, 10, 45, 28, 0}
-	return func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	return func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if r.Token != token {
 			return wolkvoxtest.Fault{}
 		}

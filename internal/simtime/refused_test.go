@@ -63,7 +63,7 @@ func (c refusal) test(t *testing.T) {
 	x := World{
 		Start: start, Off: c.off, Idle: 20 * time.Second, Workers: 1,
 		Options: engine.WorkerOptions{GiveUpAfter: c.giveUp},
-		Vendor: wolkvoxtest.Options{Latency: time.Second, Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		Vendor: wolkvoxtest.Options{Latency: time.Second, Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 			switch r.Token {
 			case "night":
 				return night(r)
@@ -100,7 +100,7 @@ func (c refusal) test(t *testing.T) {
 
 // maintenance refuses between two times.
 func maintenance(from, until time.Time) wolkvoxtest.Script {
-	return func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	return func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if r.Arrived.Before(from) || !r.Arrived.Before(until) {
 			return wolkvoxtest.Fault{}
 		}

@@ -115,7 +115,7 @@ func (o Options) simulator() wolkvoxtest.Options {
 		out.Tokens[string(token)] = wolkvoxtest.Token{Bad: t.Bad, Licenses: t.Licenses}
 	}
 	if o.Fault != nil {
-		out.Script = func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		out.Script = func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 			text := o.Fault(Request{Server: r.Server, Token: tasks.Token(r.Token), Call: r.Call, Attempt: r.Attempt, InFlight: r.InFlight})
 			if text == None {
 				return wolkvoxtest.Fault{}

@@ -41,7 +41,7 @@ func busy(ctx context.Context) (*consoletest.Stage, []shot, error) {
 			TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
 				return wolkvoxtest.Token{Licenses: 1, Bad: strings.HasPrefix(token, "bad-")}, true
 			},
-			Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+			Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 				switch {
 				case strings.HasPrefix(r.Token, "down-"):
 					return wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}

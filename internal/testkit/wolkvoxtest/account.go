@@ -7,32 +7,38 @@ import (
 	"time"
 )
 
-// Record is what the account has of one request.
+// Record is what the vendor has of one request. A Script sees what is known at the arrival. Its JSON is that of the log.
 type Record struct {
 	// Seq numbers the arrival and EndSeq the end of the work, both from one counter from 1 up. EndSeq is 0 while the vendor works on it.
-	Seq, EndSeq int64
+	Seq    int64 `json:"seq"`
+	EndSeq int64 `json:"end_seq,omitempty"`
 	// Arrived and Ended are by the vendor's clock; Ended is zero while the vendor works on it.
-	Arrived, Ended time.Time
+	Arrived time.Time `json:"arrived,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
 
-	Server string // four digits; empty where the path named none
-	// Token as it was sent; its TokenHash where the account was read from a file.
-	Token     string
-	API       string
-	RequestID string // the X-Request-ID header
-	Call      string // RequestID up to its last dot
-	Attempt   int    // the number after RequestID's last dot
+	Server string `json:"server,omitempty"` // four digits; empty where the path named none
+	// Token as it was sent; its TokenHash in the log, and where the account was read from it.
+	Token     string `json:"token,omitempty"`
+	API       string `json:"api,omitempty"`
+	RequestID string `json:"request_id,omitempty"` // the X-Request-ID header
+	Call      string `json:"call,omitempty"`       // RequestID up to its last dot, or all of it where no number follows
+	Attempt   int    `json:"attempt,omitempty"`    // the number after RequestID's last dot; 0 where there is none
 
-	InFlight int    // requests of the token in flight at the arrival, this one included
-	Day      string // the vendor's day, as 2006-01-02
-	DayCount int    // requests of the token on that day, this one included
-	Quota    int    // what the token was allowed on that day; 0 for a bad token
+	TokenNth int `json:"token_nth,omitempty"` // 1 for the first request of the token that passed the checks
+	// CallNth is 1 for the first request of the call that passed the checks. With Options.CountersOnly it is Attempt; without a
+	// Call it is 0.
+	CallNth  int    `json:"call_nth,omitempty"`
+	InFlight int    `json:"in_flight,omitempty"` // requests of the token in flight at the arrival, this one included
+	Day      string `json:"day,omitempty"`       // the vendor's day, as 2006-01-02
+	DayCount int    `json:"day_count,omitempty"` // requests of the token on that day, this one included
+	Quota    int    `json:"quota,omitempty"`     // what the token was allowed on that day; 0 for a bad token
 
-	Fault      Kind     // from the script
-	Violations []string // what the request was guilty of at its arrival; see ViolationSlots and others
-	Status     int      // HTTP status answered; 0 where there was no answer, and while the vendor works on it
-	Success    bool     // the vendor did what it was asked: the module was enabled (or disabled)
-	Gone       bool     // the caller had gone when the work ended
-	Hidden     bool     // the fault kept the success from the caller
+	Fault      Kind     `json:"fault,omitempty"`      // from the script
+	Violations []string `json:"violations,omitempty"` // what the request was guilty of at its arrival; see ViolationSlots and others
+	Status     int      `json:"status,omitempty"`     // HTTP status answered; 0 where there was no answer, and while the vendor works on it
+	Success    bool     `json:"success,omitempty"`    // the vendor did what it was asked: the module was enabled
+	Gone       bool     `json:"gone,omitempty"`       // the caller had gone when the work ended
+	Hidden     bool     `json:"hidden,omitempty"`     // the fault kept the success from the caller
 }
 
 // Unknown says whether the caller can't know what came of the request: it is still being worked on, it was done but the
@@ -47,16 +53,15 @@ func (r Record) Unknown() bool {
 
 // Totals are counters over all requests, or over those of one token.
 type Totals struct {
-	Requests       int
-	Successes      int // modules enabled or disabled
-	Faults         int // requests that the script gave a fault
-	Refused        int // requests with violations
-	Gone           int // requests whose caller had gone before the end
-	InFlight       int // now
-	MaxInFlight    int // most requests of one token in flight at the same time
-	MaxInFlightAll int // most requests of all tokens together in flight at the same time; of a token, the same as MaxInFlight
-	OverSlots      int // arrivals with more than SlotLimit of the token in flight
-	OverQuota      int // arrivals over the day's quota
+	Requests    int
+	Successes   int // modules enabled
+	Faults      int // requests that the script gave a fault
+	Refused     int // requests with violations
+	Gone        int // requests whose caller had gone before the end
+	InFlight    int // now
+	MaxInFlight int // most requests of one token in flight at the same time
+	OverSlots   int // arrivals with more than SlotLimit of the token in flight
+	OverQuota   int // arrivals over the day's quota
 }
 
 // Account is what the vendor saw. Simulator.Account and ReadAccount return one that is the caller's own; the one given to Simulator.Wait is
@@ -144,7 +149,6 @@ func (b *book) arrive(r Record) int {
 	for _, t := range b.totals(r.Token) {
 		t.Requests++
 		t.InFlight++
-		t.MaxInFlightAll = max(t.MaxInFlightAll, t.InFlight)
 		if r.Fault != None {
 			t.Faults++
 		}
@@ -159,7 +163,7 @@ func (b *book) arrive(r Record) int {
 		}
 	}
 	if t := b.Tokens[r.Token]; t != nil {
-		t.MaxInFlight = t.MaxInFlightAll
+		t.MaxInFlight = max(t.MaxInFlight, t.InFlight)
 		b.Totals.MaxInFlight = max(b.Totals.MaxInFlight, t.MaxInFlight)
 	}
 	if b.Partial && (len(r.Violations) == 0 || len(b.Records) >= MaxKeptViolations) {

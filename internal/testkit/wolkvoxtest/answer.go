@@ -94,19 +94,7 @@ func (f Fault) spoil(good answer) answer {
 	case WrongType:
 		a.contentType = typeHTML
 	case Oversized:
-		size := f.Size
-		if size == 0 {
-			size = defaultSize
-		}
-		a.msg += strings.Repeat("x", max(0, size-len(a.render(false))))
-	case Custom:
-		a = answer{status: http.StatusOK, contentType: f.ContentType, body: f.Body}
-		if a.contentType == "" {
-			a.contentType = typeJSON
-		}
-	}
-	if f.Status != 0 {
-		a.status = f.Status
+		a.msg += strings.Repeat("x", oversized-len(a.render(false)))
 	}
 	if f.RetryAfter != "" {
 		a.header = map[string]string{"Retry-After": f.RetryAfter}

@@ -2,6 +2,7 @@ package wolkvoxtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,26 +29,15 @@ const (
 	Garbage        Kind = "garbage"      // a body that is no JSON. Done.
 	BOM            Kind = "bom"          // a byte order mark before the envelope. Done.
 	WrongType      Kind = "wrong-type"   // the envelope as text/html. Done.
-	Oversized      Kind = "oversized"    // an envelope of Fault.Size bytes, 8 MiB if 0. Done.
+	Oversized      Kind = "oversized"    // an envelope of 8 MiB. Done.
 	ResetBefore    Kind = "reset-before" // the connection is reset, no work was done
 	ResetAfter     Kind = "reset-after"  // the work is done, then the connection is reset. Done.
 	Slow           Kind = "slow"         // works Fault.Delay longer, 90 s if 0, then answers. Done.
 	Drip           Kind = "drip"         // the answer comes in pieces over Fault.Delay, 1 s if 0. Done.
-	Custom         Kind = "custom"       // answers Fault.Status, Fault.ContentType and Fault.Body
-	defaultSize         = 8 << 20
+	oversized           = 8 << 20
 	defaultSlow         = 90 * time.Second
 	defaultDrip         = time.Second
 	defaultBackoff      = "2"
-)
-
-// Work says whether the module is enabled under a fault.
-type Work int
-
-// The values of Fault.Work.
-const (
-	WorkAsUsual Work = iota // as the fault's kind has it
-	WorkDone                // the module is enabled, whatever is answered
-	WorkNotDone             // the module is not enabled, whatever is answered
 )
 
 // Fault is what goes wrong with one request. The zero value is no fault.
@@ -55,18 +45,11 @@ type Fault struct {
 	Kind Kind
 	// Delay is added to the time of work; for Drip it is how long the answer takes. 0 means none, or the kind's default.
 	Delay time.Duration
-	// Status is the HTTP status in place of the kind's own, so that status and "code" disagree; 0 means the kind's own.
-	Status int
 	// RetryAfter is the header's value, seconds or an HTTP date, sent as it is; empty means none, or the kind's default.
 	RetryAfter string
-	// Size of an Oversized body in bytes; 0 means 8 MiB.
-	Size int
-	// Body and ContentType of a Custom answer; an empty ContentType means application/json.
-	Body, ContentType string
-	// Work overrides whether the module is enabled.
-	Work Work
 }
 
+// done are the kinds under which the module is enabled.
 var done = map[Kind]bool{
 	None: true, Cut: true, Empty: true, Garbage: true, BOM: true, WrongType: true, Oversized: true,
 	ResetAfter: true, Slow: true, Drip: true,
@@ -76,18 +59,17 @@ var done = map[Kind]bool{
 func Kinds() []Kind {
 	return []Kind{
 		Status500, Status502, Status503, TooMany, TokenLimit, Simultaneous, BadToken, Maintenance, HTML, Redirect,
-		Cut, Empty, Garbage, BOM, WrongType, Oversized, ResetBefore, ResetAfter, Slow, Drip, Custom,
+		Cut, Empty, Garbage, BOM, WrongType, Oversized, ResetBefore, ResetAfter, Slow, Drip,
 	}
 }
 
 // Passing lists the kinds after which another attempt at once, or after a short while, may succeed: without those
 // that end a call (BadToken, Redirect), close the token until midnight (TokenLimit), outlast a time-out (Slow)
-// or need more to be said (Custom).
+// or are too long for every day (Oversized).
 func Passing() []Kind {
-	return []Kind{
-		Status500, Status502, Status503, TooMany, Simultaneous, Maintenance, HTML,
-		Cut, Empty, Garbage, BOM, WrongType, ResetBefore, ResetAfter, Drip,
-	}
+	return slices.DeleteFunc(Kinds(), func(k Kind) bool {
+		return slices.Contains([]Kind{BadToken, Redirect, TokenLimit, Slow, Oversized}, k)
+	})
 }
 
 // Faults makes plain faults of kinds.
@@ -103,13 +85,8 @@ func Faults(kinds ...Kind) []Fault {
 // that there are.
 func ParseFault(text string) (Fault, error) {
 	name, delay, timed := strings.Cut(strings.TrimSpace(text), ":")
-	f := Fault{}
-	for _, k := range Kinds() {
-		if string(k) == name {
-			f.Kind = k
-		}
-	}
-	if f.Kind == None {
+	f := Fault{Kind: Kind(name)}
+	if !slices.Contains(Kinds(), f.Kind) {
 		return Fault{}, fmt.Errorf("fault %q: want one of %v", name, Kinds())
 	}
 	if timed {
@@ -120,18 +97,6 @@ func ParseFault(text string) (Fault, error) {
 		f.Delay = d
 	}
 	return f, nil
-}
-
-// does says whether the module is enabled under the fault.
-func (f Fault) does() bool {
-	switch f.Work {
-	case WorkDone:
-		return true
-	case WorkNotDone:
-		return false
-	default:
-		return done[f.Kind]
-	}
 }
 
 // extraWork is what the fault adds to the time of work.
@@ -146,20 +111,8 @@ func (f Fault) extraWork() time.Duration {
 	}
 }
 
-func (f Fault) dripTime() time.Duration {
-	if f.Delay == 0 {
-		return defaultDrip
-	}
-	return f.Delay
-}
-
 // hides says whether the caller of a request that was done can't have learnt so from a complete, readable answer.
 // BOM and WrongType are not among them: a caller is expected to read these.
 func (f Fault) hides() bool {
-	switch f.Kind {
-	case None, BOM, WrongType, Slow, Drip:
-		return f.Status != 0 && (f.Status < 200 || f.Status > 202)
-	default:
-		return true
-	}
+	return !slices.Contains([]Kind{None, BOM, WrongType, Slow, Drip}, f.Kind)
 }

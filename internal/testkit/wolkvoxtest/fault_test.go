@@ -67,12 +67,6 @@ func TestFaults(t *testing.T) {
 		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.Simultaneous}, check: forbidden("EXCEEDS THE LIMIT OF SIMULTANEOUS REQUESTS PER TOKEN (2)")},
 		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.BadToken}, check: forbidden("PLEASE VALIDATE TOKEN")},
 		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.Maintenance}, check: forbidden("MAINTENANCE")},
-		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.Maintenance, Status: 200}, check: func(t *testing.T, g got) {
-			status(200)(t, g)
-			if !strings.Contains(string(g.body), `"code":403`) {
-				t.Errorf("body %s", g.body)
-			}
-		}},
 		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.HTML}, check: func(t *testing.T, g got) {
 			status(200)(t, g)
 			if !strings.HasPrefix(g.header.Get("Content-Type"), "text/html") || json.Valid(g.body) {
@@ -129,15 +123,6 @@ func TestFaults(t *testing.T) {
 				t.Errorf("body %s", g.body)
 			}
 		}},
-		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.Custom, Status: 418, Body: "{}"}, check: func(t *testing.T, g got) {
-			status(418)(t, g)
-			if string(g.body) != "{}" {
-				t.Errorf("body %s", g.body)
-			}
-		}},
-		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.Status502, Work: wolkvoxtest.WorkDone}, done: true, unknown: true, check: status(502)},
-		{fault: wolkvoxtest.Fault{Kind: wolkvoxtest.Garbage, Work: wolkvoxtest.WorkNotDone}, check: status(202)},
-		{fault: wolkvoxtest.Fault{Status: 200}, done: true, check: status(200)},
 	} {
 		t.Run(string(tc.fault.Kind), func(t *testing.T) {
 			v := start(t, wolkvoxtest.Options{Script: wolkvoxtest.Always(tc.fault)})
@@ -183,7 +168,7 @@ func TestRedirectFollowed(t *testing.T) {
 
 // Broken connections hold their slot for as long as the vendor works, but for ResetBefore, where there is no work.
 func TestResetsAndSlots(t *testing.T) {
-	v := start(t, wolkvoxtest.Options{Script: wolkvoxtest.Sequence("t", wolkvoxtest.Faults(wolkvoxtest.ResetBefore, wolkvoxtest.ResetAfter, wolkvoxtest.Cut)...)})
+	v := start(t, wolkvoxtest.Options{Script: inTurn(wolkvoxtest.ResetBefore, wolkvoxtest.ResetAfter, wolkvoxtest.Cut)})
 	v.Hold()
 	if g := v.enable("t", "a.1"); g.err == nil {
 		t.Fatal("want a reset, and that it is not held")
@@ -247,7 +232,7 @@ func inMemory(t *testing.T, opts wolkvoxtest.Options, f func(t *testing.T, sim *
 }
 
 func TestSlowBeyondTheTimeout(t *testing.T) {
-	opts := wolkvoxtest.Options{Latency: time.Second, Script: wolkvoxtest.Sequence("", wolkvoxtest.Fault{Kind: wolkvoxtest.Slow})}
+	opts := wolkvoxtest.Options{Latency: time.Second, Script: inTurn(wolkvoxtest.Slow)}
 	inMemory(t, opts, func(t *testing.T, sim *wolkvoxtest.Simulator, put func(context.Context) (int, error)) {
 		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 		defer cancel()

@@ -2,11 +2,11 @@ package wolkvoxtest
 
 // gate holds requests at the start of their work, in the order of arrival. It is under Simulator.mu.
 type gate struct {
-	holds func(Request) bool // nil: nobody is held
+	holds func(Record) bool // nil: nobody is held
 	held  []chan struct{}
 }
 
-func (g *gate) enter(r Request) chan struct{} {
+func (g *gate) enter(r Record) chan struct{} {
 	if g.holds == nil || !g.holds(r) {
 		return nil
 	}
@@ -25,10 +25,10 @@ func (g *gate) open() {
 
 // Hold makes every request from now on wait, in flight, until it is let go by Release or ReleaseOne; then it is worked on as usual. Requests that are
 // refused, or reset before any work, are not held.
-func (s *Simulator) Hold() { s.HoldIf(func(Request) bool { return true }) }
+func (s *Simulator) Hold() { s.HoldIf(func(Record) bool { return true }) }
 
 // HoldIf is Hold for those requests that match; it replaces an earlier Hold or HoldIf and lets nobody go. match runs under the simulator's lock.
-func (s *Simulator) HoldIf(match func(Request) bool) {
+func (s *Simulator) HoldIf(match func(Record) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {

@@ -15,22 +15,24 @@ type job struct {
 	answer       answer
 	codeAsString bool
 	fault        Fault
-	instant      bool // refused, or reset before any work: it ended at its arrival
-	held         chan struct{}
+	instant      bool          // refused, or reset before any work: it ended at its arrival
+	held         chan struct{} // nil: it is not
 	work         time.Duration
 	does         bool // the module is enabled at the end of the work
 }
 
 // ServeHTTP takes a request as the vendor would. It goes on working when the caller has gone.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	req, violations, refusal := parse(r)
-	j := s.arrive(req, violations, refusal)
+	j := s.arrive(parse(r))
 	if j == nil {
 		http.Error(w, "the simulator is closed", http.StatusServiceUnavailable)
 		return
 	}
 	defer s.leave()
-	completed := j.instant || s.work(j)
+	if j.held != nil {
+		<-j.held // Close opens the gate
+	}
+	completed := j.instant || s.pause(j.work) // for as long as the vendor works on it, whatever becomes of the caller
 	body := j.answer.render(j.codeAsString)
 	ended := j.instant
 	end := func() {
@@ -49,7 +51,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // arrive enters a request and decides what is to be done with it. It returns nil when the simulator is closed.
-func (s *Simulator) arrive(req Request, violations []string, refusal *answer) *job {
+func (s *Simulator) arrive(req Record, refusal *answer) *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -57,32 +59,27 @@ func (s *Simulator) arrive(req Request, violations []string, refusal *answer) *j
 	}
 	s.working++
 	s.seq++
+	req.Seq = s.seq
 	req.Arrived = s.opts.Now()
 	req.Day = s.day(req.Arrived)
-	j := &job{codeAsString: s.opts.Code == CodeString || s.opts.Code == CodeMixed && s.rng.IntN(2) == 0}
-	quota := 0
+	j := &job{record: req, codeAsString: s.opts.Code == CodeString || s.opts.Code == CodeMixed && s.rng.IntN(2) == 0}
+	hash := ""
 	if req.Token != "" {
 		token := s.lookup(req.Token)
-		quota = token.quota()
 		j.state = s.state(req.Token, token, req.Day)
 		j.state.inFlight++
 		j.state.count++
-		req.InFlight, req.DayCount = j.state.inFlight, j.state.count
-		violations, refusal = j.limits(token.Bad, quota, violations, refusal)
+		j.record.InFlight, j.record.DayCount, j.record.Quota = j.state.inFlight, j.state.count, token.quota()
+		hash = j.state.hash
+		refusal = j.limits(token.Bad, refusal)
 	}
 	if refusal != nil {
 		j.instant, j.answer = true, *refusal
 	} else {
-		s.plan(j, &req, quota)
-	}
-	j.record = Record{
-		Seq: s.seq, Arrived: req.Arrived,
-		Server: req.Server, Token: req.Token, API: req.API, RequestID: req.RequestID, Call: req.Call, Attempt: req.Attempt,
-		InFlight: req.InFlight, Day: req.Day, DayCount: req.DayCount, Quota: quota,
-		Fault: j.fault.Kind, Violations: violations,
+		s.plan(j)
 	}
 	j.index = s.book.arrive(j.record)
-	s.journal.write(arriveLine(j.record, j.hash()))
+	s.journal.arrived(j.record, hash)
 	if j.instant {
 		s.endLocked(j, true, false)
 	}
@@ -91,7 +88,8 @@ func (s *Simulator) arrive(req Request, violations []string, refusal *answer) *j
 }
 
 // limits checks the token and its limits; the vendor's order of these checks is not known.
-func (j *job) limits(bad bool, quota int, violations []string, refusal *answer) ([]string, *answer) {
+func (j *job) limits(bad bool, refusal *answer) *answer {
+	r := &j.record
 	refuse := func(msg string) {
 		if refusal == nil {
 			a := forbidden(msg)
@@ -101,44 +99,42 @@ func (j *job) limits(bad bool, quota int, violations []string, refusal *answer) 
 	if bad {
 		refuse(msgBadToken)
 	}
-	if j.state.inFlight > SlotLimit {
-		violations = append(violations, ViolationSlots)
+	if r.InFlight > SlotLimit {
+		r.Violations = append(r.Violations, ViolationSlots)
 		refuse(msgSimultaneous)
 	}
-	if !bad && j.state.count > quota {
-		violations = append(violations, ViolationQuota)
+	if r.overQuota() {
+		r.Violations = append(r.Violations, ViolationQuota)
 	}
-	if !bad && j.state.count+j.state.used > quota {
+	if !bad && r.DayCount+j.state.used > r.Quota {
 		refuse(msgTokenLimit)
 	}
-	return violations, refusal
+	return refusal
 }
 
 // plan decides the fault, the work and the answer of a request that passed the checks.
-func (s *Simulator) plan(j *job, req *Request, quota int) {
+func (s *Simulator) plan(j *job) {
+	r := &j.record
 	j.state.passed++
-	req.TokenNth = j.state.passed
+	r.TokenNth = j.state.passed
 	switch {
-	case req.Call == "":
+	case r.Call == "":
 	case s.calls == nil:
-		req.CallNth = req.Attempt
+		r.CallNth = r.Attempt
 	default:
-		s.calls[req.Call]++
-		req.CallNth = s.calls[req.Call]
+		s.calls[r.Call]++
+		r.CallNth = s.calls[r.Call]
 	}
 	if s.opts.Script != nil {
-		j.fault = s.opts.Script(*req)
+		j.fault = s.opts.Script(*r)
+		r.Fault = j.fault.Kind
 	}
 	good := envelope(http.StatusAccepted, "", "The "+j.state.operation+" module has been successfully enabled")
-	good.status = s.opts.SuccessStatus
-	switch req.API {
-	case DisableModule:
-		good.msg = "The " + j.state.operation + " module has been successfully disabled"
-	case TokenInfoAPI:
-		good = s.tokenInfo(j.state, quota)
+	if r.API == TokenInfoAPI {
+		good = tokenInfo(j.state, r.Quota)
 	}
 	j.answer = j.fault.spoil(good)
-	j.does = j.fault.does() && req.API != TokenInfoAPI
+	j.does = done[j.fault.Kind] && r.API == EnableModule
 	if j.fault.Kind == ResetBefore {
 		j.instant = true
 		return
@@ -147,40 +143,21 @@ func (s *Simulator) plan(j *job, req *Request, quota int) {
 	if s.opts.Jitter > 0 {
 		j.work += time.Duration(s.rng.Int64N(int64(s.opts.Jitter)))
 	}
-	j.held = s.gate.enter(*req)
+	j.held = s.gate.enter(*r)
 }
 
 // tokenInfo answers token_info. The fields and that they are strings is documented; how "data" holds them is not.
-func (s *Simulator) tokenInfo(st *tokenState, quota int) answer {
-	all := 0
-	for _, other := range s.states {
-		if other.operation == st.operation && other.day == st.day {
-			all += other.count + other.used
-		}
-	}
+func tokenInfo(st *tokenState, quota int) answer {
 	use := st.count + st.used
-	info := map[string]string{
+	a := envelope(http.StatusOK, "", "1 records were found")
+	a.data = []map[string]string{{
 		"description":                   st.operation,
 		"token_limit":                   strconv.Itoa(quota),
 		"token_use_today":               strconv.Itoa(use),
-		"all_token_today":               strconv.Itoa(all),
+		"all_token_today":               strconv.Itoa(use), // of the operation's tokens: this vendor knows no other
 		"available_consumption_options": strconv.Itoa(max(0, quota-use)),
-	}
-	a := envelope(http.StatusOK, "", "1 records were found")
-	a.data = []map[string]string{info}
-	if s.opts.TokenInfoObject {
-		a.data = info
-	}
+	}}
 	return a
-}
-
-// work holds the request in flight for as long as the vendor works on it, whatever becomes of the caller. It returns false when
-// the simulator was closed before the end.
-func (s *Simulator) work(j *job) bool {
-	if j.held != nil {
-		<-j.held // Close opens the gate
-	}
-	return s.pause(j.work)
 }
 
 // pause waits for d and returns true, or returns false as soon as the simulator is closed.
@@ -226,7 +203,7 @@ func (s *Simulator) endLocked(j *job, completed, gone bool) {
 		j.state.inFlight--
 	}
 	s.book.end(j.index, *r)
-	s.journal.write(endLine(*r))
+	s.journal.ended(*r)
 }
 
 func (s *Simulator) leave() {
@@ -234,11 +211,4 @@ func (s *Simulator) leave() {
 	defer s.mu.Unlock()
 	s.working--
 	s.changed.Broadcast()
-}
-
-func (j *job) hash() string {
-	if j.state == nil {
-		return ""
-	}
-	return j.state.hash
 }

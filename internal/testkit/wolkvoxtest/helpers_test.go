@@ -151,3 +151,13 @@ func (b *buffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
+
+// inTurn gives the requests faults in turn, and none when they are used up.
+func inTurn(kinds ...wolkvoxtest.Kind) wolkvoxtest.Script {
+	return func(wolkvoxtest.Record) (f wolkvoxtest.Fault) {
+		if len(kinds) > 0 {
+			f.Kind, kinds = kinds[0], kinds[1:]
+		}
+		return f
+	}
+}

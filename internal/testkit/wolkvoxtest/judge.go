@@ -24,23 +24,23 @@ func (v Violation) String() string {
 
 // OverSlots reports each arrival with more than SlotLimit requests of its token in flight (the promise is never above the slots).
 func (a Account) OverSlots() []Violation {
-	var vs []Violation
-	for _, r := range a.Records {
-		if r.InFlight > SlotLimit {
-			vs = append(vs, a.violation("slots", r, nil, fmt.Sprintf("%d in flight, %d allowed", r.InFlight, SlotLimit)))
-		}
-	}
-	return vs
+	return a.accuse("slots", func(r Record) bool { return r.InFlight > SlotLimit }, func(r Record) string {
+		return fmt.Sprintf("%d in flight, %d allowed", r.InFlight, SlotLimit)
+	})
 }
 
-// OverQuota reports each arrival over its token's quota of the day. Requests that others made (Token.Used, AddUsed) are not
+// OverQuota reports each arrival over its token's quota of the day. Requests that others made (Token.Used) are not
 // counted: a caller can't know of them.
 func (a Account) OverQuota() []Violation {
+	return a.accuse("quota", Record.overQuota, func(r Record) string {
+		return fmt.Sprintf("request %d of %s, %d allowed", r.DayCount, r.Day, r.Quota)
+	})
+}
+
+func (a Account) accuse(kind string, guilty func(Record) bool, detail func(Record) string) []Violation {
 	var vs []Violation
-	for _, r := range a.Records {
-		if r.overQuota() {
-			vs = append(vs, a.violation("quota", r, nil, fmt.Sprintf("request %d of %s, %d allowed", r.DayCount, r.Day, r.Quota)))
-		}
+	for _, r := range a.filter(guilty) {
+		vs = append(vs, a.violation(kind, r, nil, detail(r)))
 	}
 	return vs
 }
@@ -120,20 +120,35 @@ func (a Account) OverlapViolations(chains [][]string) []Violation {
 
 // DuplicateSuccesses reports each success of a call after its first.
 func (a Account) DuplicateSuccesses() []Violation {
+	return a.repeats("duplicate", "succeeded again after request", func(r Record) string {
+		if r.Success {
+			return r.Call
+		}
+		return ""
+	})
+}
+
+// RepeatedIDs reports each request whose X-Request-ID was seen before: a transport that sends again by itself, or attempts that are
+// not told apart.
+func (a Account) RepeatedIDs() []Violation {
+	return a.repeats("repeat", "bears the id of request", func(r Record) string { return r.RequestID })
+}
+
+// repeats reports each record whose id an earlier one has; "" is none.
+func (a Account) repeats(kind, what string, id func(Record) string) []Violation {
 	if a.Partial {
-		return unjudged("duplicate")
+		return unjudged(kind)
 	}
 	first := map[string]*Record{}
 	var vs []Violation
 	for i := range a.Records {
 		r := &a.Records[i]
-		if !r.Success || r.Call == "" {
-			continue
-		}
-		if f := first[r.Call]; f != nil {
-			vs = append(vs, a.violation("duplicate", *r, f, fmt.Sprintf("succeeded again after request %d", f.Seq)))
-		} else {
-			first[r.Call] = r
+		switch f := first[id(*r)]; {
+		case id(*r) == "":
+		case f != nil:
+			vs = append(vs, a.violation(kind, *r, f, fmt.Sprintf("%s %d", what, f.Seq)))
+		default:
+			first[id(*r)] = r
 		}
 	}
 	return vs
@@ -187,28 +202,6 @@ func (a Account) extra(report func(extra, unknown int) bool) []Violation {
 			h.unknown++
 		}
 		h.failed = !r.Success && !r.Unknown()
-	}
-	return vs
-}
-
-// RepeatedIDs reports each request whose X-Request-ID was seen before: a transport that sends again by itself, or attempts that are
-// not told apart.
-func (a Account) RepeatedIDs() []Violation {
-	if a.Partial {
-		return unjudged("repeat")
-	}
-	first := map[string]*Record{}
-	var vs []Violation
-	for i := range a.Records {
-		r := &a.Records[i]
-		if r.RequestID == "" {
-			continue
-		}
-		if f := first[r.RequestID]; f != nil {
-			vs = append(vs, a.violation("repeat", *r, f, fmt.Sprintf("%q was the id of request %d", r.RequestID, f.Seq)))
-		} else {
-			first[r.RequestID] = r
-		}
 	}
 	return vs
 }

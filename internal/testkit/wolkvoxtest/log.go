@@ -7,33 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 )
 
-// The log's lines. An "arrive" line has the first part, an "end" line the second; both have Seq, the arrival's number.
+// line is one of the log. That of an end has Seq, the arrival's number, and what the end brought.
 type line struct {
-	Event string    `json:"event"`
-	Seq   int64     `json:"seq"`
-	At    time.Time `json:"at"`
-
-	Server     string   `json:"server,omitempty"`
-	Token      string   `json:"token,omitempty"` // TokenHash
-	API        string   `json:"api,omitempty"`
-	RequestID  string   `json:"request_id,omitempty"`
-	Call       string   `json:"call,omitempty"`
-	Attempt    int      `json:"attempt,omitempty"`
-	InFlight   int      `json:"in_flight,omitempty"`
-	Day        string   `json:"day,omitempty"`
-	DayCount   int      `json:"day_count,omitempty"`
-	Quota      int      `json:"quota,omitempty"`
-	Fault      Kind     `json:"fault,omitempty"`
-	Violations []string `json:"violations,omitempty"`
-
-	EndSeq  int64 `json:"end_seq,omitempty"`
-	Status  int   `json:"status,omitempty"`
-	Success bool  `json:"success,omitempty"`
-	Gone    bool  `json:"gone,omitempty"`
-	Hidden  bool  `json:"hidden,omitempty"`
+	Event string `json:"event"`
+	Record
 }
 
 const (
@@ -41,32 +20,14 @@ const (
 	eventEnd    = "end"
 )
 
-func arriveLine(r Record, tokenHash string) line {
-	return line{
-		Event: eventArrive, Seq: r.Seq, At: r.Arrived,
-		Server: r.Server, Token: tokenHash, API: r.API, RequestID: r.RequestID, Call: r.Call, Attempt: r.Attempt,
-		InFlight: r.InFlight, Day: r.Day, DayCount: r.DayCount, Quota: r.Quota, Fault: r.Fault, Violations: r.Violations,
-	}
+// arrived and ended write the lines of a request.
+func (j *journal) arrived(r Record, tokenHash string) {
+	r.Token = tokenHash
+	j.write(line{eventArrive, r})
 }
 
-func endLine(r Record) line {
-	return line{
-		Event: eventEnd, Seq: r.Seq, At: r.Ended,
-		EndSeq: r.EndSeq, Status: r.Status, Success: r.Success, Gone: r.Gone, Hidden: r.Hidden,
-	}
-}
-
-func (l line) record() Record {
-	return Record{
-		Seq: l.Seq, Arrived: l.At,
-		Server: l.Server, Token: l.Token, API: l.API, RequestID: l.RequestID, Call: l.Call, Attempt: l.Attempt,
-		InFlight: l.InFlight, Day: l.Day, DayCount: l.DayCount, Quota: l.Quota, Fault: l.Fault, Violations: l.Violations,
-	}
-}
-
-func (l line) finish(r Record) Record {
-	r.Ended, r.EndSeq, r.Status, r.Success, r.Gone, r.Hidden = l.At, l.EndSeq, l.Status, l.Success, l.Gone, l.Hidden
-	return r
+func (j *journal) ended(r Record) {
+	j.write(line{eventEnd, Record{Seq: r.Seq, EndSeq: r.EndSeq, Ended: r.Ended, Status: r.Status, Success: r.Success, Gone: r.Gone, Hidden: r.Hidden}})
 }
 
 // journal writes lines and keeps the first error. It has no lock of its own.
@@ -112,10 +73,12 @@ func ReadAccount(r io.Reader) (Account, error) {
 		index, known := open[l.Seq]
 		switch {
 		case l.Event == eventArrive && !known:
-			open[l.Seq] = b.arrive(l.record())
+			open[l.Seq] = b.arrive(l.Record)
 		case l.Event == eventEnd && known:
 			delete(open, l.Seq)
-			b.end(index, l.finish(b.Records[index]))
+			r := b.Records[index]
+			r.Ended, r.EndSeq, r.Status, r.Success, r.Gone, r.Hidden = l.Ended, l.EndSeq, l.Status, l.Success, l.Gone, l.Hidden
+			b.end(index, r)
 		default:
 			return Account{}, fmt.Errorf("account, line %d: unexpected event %q of request %d", n, l.Event, l.Seq)
 		}

@@ -6,12 +6,6 @@ import (
 	"time"
 )
 
-// MaxInFlight is the most requests that any one token had in flight at the same time.
-func (a Account) MaxInFlight() int { return a.Totals.MaxInFlight }
-
-// MaxInFlightOf is the most requests that the token had in flight at the same time.
-func (a Account) MaxInFlightOf(token string) int { return a.Of(token).MaxInFlight }
-
 // Of are the totals of a token, given as it is or as its TokenHash where the account is Hashed; zero for a token that
 // was not seen.
 func (a Account) Of(token string) Totals {

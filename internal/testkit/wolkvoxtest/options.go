@@ -16,7 +16,7 @@ type CodeStyle string
 
 // The styles of "code".
 const (
-	CodeNumber CodeStyle = "number" // 202; the default
+	CodeNumber CodeStyle = "number" // 202; so is the zero value
 	CodeString CodeStyle = "string" // "202"
 	CodeMixed  CodeStyle = "mixed"  // one or the other, drawn from the seed
 )
@@ -69,11 +69,6 @@ type Options struct {
 
 	// Code says how the envelope's "code" is written; empty means CodeNumber.
 	Code CodeStyle
-	// SuccessStatus is the HTTP status of a success, whose "code" is always 202; 0 means 202. (Not
-	// documented: 200 is as likely.)
-	SuccessStatus int
-	// TokenInfoObject makes token_info's "data" one object and not a list of one. (Not documented.)
-	TokenInfoObject bool
 
 	// Now is the vendor's clock; nil means time.Now. It must be safe for concurrent use.
 	Now func() time.Time
@@ -95,12 +90,6 @@ const MaxKeptViolations = 10_000
 func (o Options) withDefaults() Options {
 	if o.TokenInfo == nil {
 		o.TokenInfo = func(string) (Token, bool) { return Token{}, true }
-	}
-	if o.Code == "" {
-		o.Code = CodeNumber
-	}
-	if o.SuccessStatus == 0 {
-		o.SuccessStatus = 202
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -1,6 +1,7 @@
 package wolkvoxtest
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"strconv"
@@ -48,7 +49,7 @@ func (s *Simulator) drip(w http.ResponseWriter, j *job, body []byte, end func())
 	pieces := min(drips, len(body))
 	for i := range pieces {
 		_ = flusher.Flush()
-		if !s.pause(j.fault.dripTime() / time.Duration(pieces)) {
+		if !s.pause(cmp.Or(j.fault.Delay, defaultDrip) / time.Duration(pieces)) {
 			end()
 			return
 		}

@@ -7,35 +7,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // The vendor's calls that are simulated, as the "api" parameter names them.
 const (
-	EnableModule  = "enable_module"
-	DisableModule = "disable_module"
-	TokenInfoAPI  = "token_info"
+	EnableModule = "enable_module"
+	TokenInfoAPI = "token_info"
 )
-
-// Request is a request as a Script sees it.
-type Request struct {
-	Token   string // as it was sent
-	Server  string // four digits
-	API     string
-	Arrived time.Time
-
-	RequestID string // the X-Request-ID header
-	Call      string // RequestID up to its last dot, or all of it where no number follows
-	Attempt   int    // the number after RequestID's last dot; 0 where there is none
-
-	TokenNth int // 1 for the first request of the token that passed the checks
-	// CallNth is 1 for the first request of the call that passed the checks. With Options.CountersOnly it is Attempt; without a
-	// Call it is 0.
-	CallNth  int
-	InFlight int    // requests of the token in flight, this one included
-	Day      string // the vendor's day, as 2006-01-02
-	DayCount int    // requests of the token on that day, this one included
-}
 
 // TokenHash is the name of a token in files and violations: 16 hex digits of its SHA-256.
 func TokenHash(token string) string {
@@ -57,7 +35,7 @@ const (
 )
 
 var methods = map[string]map[string]string{
-	"/api/v2/configuration.php": {EnableModule: http.MethodPut, DisableModule: http.MethodPut},
+	"/api/v2/configuration.php": {EnableModule: http.MethodPut},
 	"/api/v2/information.php":   {TokenInfoAPI: http.MethodGet},
 }
 
@@ -73,11 +51,10 @@ const (
 	msgMaintenance  = "API NOT AVAILABLE DURING BACKUP OR MAINTENANCE HOURS" // assumed
 )
 
-// parse reads a request and checks what needs no state. A refusal is the answer of a request that failed; the
-// violations it has either way.
-func parse(r *http.Request) (req Request, violations []string, refusal *answer) {
+// parse reads a request and checks what needs no state. A refusal is the answer of a request that failed.
+func parse(r *http.Request) (req Record, refusal *answer) {
 	refuse := func(violation string, a answer) {
-		violations = append(violations, violation)
+		req.Violations = append(req.Violations, violation)
 		if refusal == nil {
 			refusal = &a
 		}
@@ -89,7 +66,7 @@ func parse(r *http.Request) (req Request, violations []string, refusal *answer) 
 	req.RequestID = r.Header.Get("X-Request-ID")
 	req.Call, req.Attempt = splitRequestID(req.RequestID)
 	if len(r.Header.Values("Idempotency-Key"))+len(r.Header.Values("X-Idempotency-Key")) > 0 {
-		violations = append(violations, ViolationIdempotencyKey)
+		req.Violations = append(req.Violations, ViolationIdempotencyKey)
 	}
 
 	server, path, ok := splitServer(r.Host, r.URL.Path)
@@ -97,7 +74,7 @@ func parse(r *http.Request) (req Request, violations []string, refusal *answer) 
 	apis := methods[path]
 	if !ok || apis == nil {
 		refuse(ViolationPath, page(http.StatusNotFound))
-		return req, violations, refusal
+		return req, refusal
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	req.API = query.Get("api")
@@ -112,16 +89,13 @@ func parse(r *http.Request) (req Request, violations []string, refusal *answer) 
 	if err != nil || len(query) > 1 || len(query["api"]) > 1 {
 		refuse(ViolationParameters, envelope(http.StatusBadRequest, "BAD REQUEST", msgParameters))
 	}
-	if r.ContentLength != 0 && r.Body != nil {
-		var b [1]byte
-		if n, _ := r.Body.Read(b[:]); n > 0 {
-			refuse(ViolationBody, envelope(http.StatusBadRequest, "BAD REQUEST", msgParameters))
-		}
+	if n, _ := r.Body.Read(make([]byte, 1)); n > 0 {
+		refuse(ViolationBody, envelope(http.StatusBadRequest, "BAD REQUEST", msgParameters))
 	}
 	if req.Token == "" || len(tokens) > 1 {
 		refuse(ViolationToken, envelope(http.StatusUnauthorized, "UNAUTHORIZED", msgNoToken))
 	}
-	return req, violations, refusal
+	return req, refusal
 }
 
 // splitServer finds the server's four digits in the path (/wv0001/api/...) or else in the host (wv0001.example).

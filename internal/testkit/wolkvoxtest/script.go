@@ -8,15 +8,15 @@ import (
 
 // Script decides the fault of a request. It is called once for each request that passed the checks, in the order of
 // arrival and under the simulator's lock: it must return soon and must not call the simulator.
-type Script func(Request) Fault
+type Script func(Record) Fault
 
 // Always gives every request the fault.
-func Always(f Fault) Script { return func(Request) Fault { return f } }
+func Always(f Fault) Script { return func(Record) Fault { return f } }
 
 // Until gives the fault to every request that arrives before end, by the vendor's clock: a vendor that is down. For one that
 // can't even be connected to see Server.Down.
 func Until(end time.Time, f Fault) Script {
-	return func(r Request) Fault {
+	return func(r Record) Fault {
 		if r.Arrived.Before(end) {
 			return f
 		}
@@ -24,20 +24,9 @@ func Until(end time.Time, f Fault) Script {
 	}
 }
 
-// Sequence gives the requests of a token the faults in turn, and none when they are used up. An empty token means the
-// requests of all tokens together. Fault{} in the list lets one request through.
-func Sequence(token string, faults ...Fault) Script {
-	return inTurn(func(r Request) bool { return token == "" || r.Token == token }, faults)
-}
-
-// ForCall gives the requests of one call the faults in turn, and none when they are used up.
-func ForCall(call string, faults ...Fault) Script {
-	return inTurn(func(r Request) bool { return r.Call == call }, faults)
-}
-
 // EachCall gives the n-th request of every call the n-th fault, and none when they are used up.
 func EachCall(faults ...Fault) Script {
-	return func(r Request) Fault {
+	return func(r Record) Fault {
 		if n := r.CallNth - 1; n >= 0 && n < len(faults) {
 			return faults[n]
 		}
@@ -53,7 +42,7 @@ func Random(seed uint64, rate float64, faults ...Fault) Script {
 	}
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
-	return func(Request) Fault {
+	return func(Record) Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if rng.Float64() >= rate {
@@ -65,29 +54,12 @@ func Random(seed uint64, rate float64, faults ...Fault) Script {
 
 // First asks scripts in turn until one gives a fault.
 func First(scripts ...Script) Script {
-	return func(r Request) Fault {
+	return func(r Record) Fault {
 		for _, s := range scripts {
 			if f := s(r); f != (Fault{}) {
 				return f
 			}
 		}
 		return Fault{}
-	}
-}
-
-func inTurn(match func(Request) bool, faults []Fault) Script {
-	var mu sync.Mutex
-	next := 0
-	return func(r Request) Fault {
-		if !match(r) {
-			return Fault{}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if next == len(faults) {
-			return Fault{}
-		}
-		next++
-		return faults[next-1]
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-func kinds(s wolkvoxtest.Script, requests ...wolkvoxtest.Request) []wolkvoxtest.Kind {
+func kinds(s wolkvoxtest.Script, requests ...wolkvoxtest.Record) []wolkvoxtest.Kind {
 	out := make([]wolkvoxtest.Kind, len(requests))
 	for i, r := range requests {
 		out[i] = s(r).Kind
@@ -19,7 +19,7 @@ func kinds(s wolkvoxtest.Script, requests ...wolkvoxtest.Request) []wolkvoxtest.
 func TestScripts(t *testing.T) {
 	a, b := wolkvoxtest.Status500, wolkvoxtest.Cut
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	type req = wolkvoxtest.Request
+	type req = wolkvoxtest.Record
 	for name, tc := range map[string]struct {
 		script   wolkvoxtest.Script
 		requests []req
@@ -31,29 +31,14 @@ func TestScripts(t *testing.T) {
 			[]req{{Arrived: noon.Add(-1)}, {Arrived: noon}},
 			[]wolkvoxtest.Kind{a, ""},
 		},
-		"sequence of a token": {
-			wolkvoxtest.Sequence("t", wolkvoxtest.Faults(a, "", b)...),
-			[]req{{Token: "t"}, {Token: "u"}, {Token: "t"}, {Token: "t"}, {Token: "t"}},
-			[]wolkvoxtest.Kind{a, "", "", b, ""},
-		},
-		"sequence of all": {
-			wolkvoxtest.Sequence("", wolkvoxtest.Faults(a, b)...),
-			[]req{{Token: "t"}, {Token: "u"}, {Token: "t"}},
-			[]wolkvoxtest.Kind{a, b, ""},
-		},
-		"for a call": {
-			wolkvoxtest.ForCall("c", wolkvoxtest.Faults(a, b)...),
-			[]req{{Call: "d"}, {Call: "c"}, {Call: "c"}, {Call: "c"}},
-			[]wolkvoxtest.Kind{"", a, b, ""},
-		},
 		"each call": {
 			wolkvoxtest.EachCall(wolkvoxtest.Faults(a, b)...),
 			[]req{{CallNth: 1}, {CallNth: 1}, {CallNth: 2}, {CallNth: 3}, {}},
 			[]wolkvoxtest.Kind{a, a, b, "", ""},
 		},
 		"first": {
-			wolkvoxtest.First(wolkvoxtest.ForCall("c", wolkvoxtest.Fault{Kind: a}), wolkvoxtest.Always(wolkvoxtest.Fault{Kind: b})),
-			[]req{{Call: "c"}, {Call: "c"}},
+			wolkvoxtest.First(wolkvoxtest.EachCall(wolkvoxtest.Fault{Kind: a}), wolkvoxtest.Always(wolkvoxtest.Fault{Kind: b})),
+			[]req{{CallNth: 1}, {CallNth: 2}},
 			[]wolkvoxtest.Kind{a, b},
 		},
 	} {
@@ -68,7 +53,7 @@ func TestScripts(t *testing.T) {
 
 func TestRandom(t *testing.T) {
 	const n = 20_000
-	requests := make([]wolkvoxtest.Request, n)
+	requests := make([]wolkvoxtest.Record, n)
 	got := kinds(wolkvoxtest.Random(1, 0.25), requests...)
 	count := map[wolkvoxtest.Kind]int{}
 	for _, k := range got {
@@ -95,8 +80,8 @@ func TestRandom(t *testing.T) {
 
 // What a script is shown.
 func TestScriptRequest(t *testing.T) {
-	var seen []wolkvoxtest.Request
-	v := start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	var seen []wolkvoxtest.Record
+	v := start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		seen = append(seen, r)
 		return wolkvoxtest.Fault{}
 	}})
@@ -104,7 +89,7 @@ func TestScriptRequest(t *testing.T) {
 		v.enable("t", id)
 	}
 	v.Close() // orders seen after all requests
-	want := []wolkvoxtest.Request{
+	want := []wolkvoxtest.Record{
 		{Call: "a", Attempt: 1, CallNth: 1}, {Call: "a", Attempt: 2, CallNth: 2}, {Call: "b.c", Attempt: 7, CallNth: 1},
 		{Call: "plain", CallNth: 1}, {Call: "dots.x", CallNth: 1}, {}, {Call: "neg.-1", CallNth: 1},
 	}

@@ -114,7 +114,7 @@ func TestClose(t *testing.T) {
 
 func TestHoldIf(t *testing.T) {
 	v := start(t, wolkvoxtest.Options{})
-	v.HoldIf(func(r wolkvoxtest.Request) bool { return r.Call == "a" })
+	v.HoldIf(func(r wolkvoxtest.Record) bool { return r.Call == "a" })
 	a := v.enableAsync(t.Context(), "0001", "t", "a.1")
 	v.waitInFlight(1)
 	if g := v.enable("t", "b.1"); g.status != 202 {

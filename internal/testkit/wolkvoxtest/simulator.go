@@ -1,7 +1,9 @@
 package wolkvoxtest
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -21,22 +23,21 @@ type Simulator struct {
 	rng     *rand.Rand
 	book    book
 	journal journal
-	tokens  map[string]Token // known ones
 	states  map[string]*tokenState
 	calls   map[string]int // requests of each call that passed the checks; nil with CountersOnly
 	gate    gate
+	tokens  map[string]Token // known ones
 }
 
 // tokenState is what the vendor remembers of a token, under Simulator.mu.
 type tokenState struct {
-	hash     string
-	inFlight int
-	passed   int // requests that passed the checks
-	day      string
-	count    int // requests seen on day
-	used     int // requests of others on day
-	// operation is the operation's name, for all_token_today.
+	hash      string
 	operation string
+	inFlight  int
+	passed    int // requests that passed the checks
+	day       string
+	count     int // requests seen on day
+	used      int // requests of others on day
 }
 
 // New makes a simulator. Close it when it is no longer needed and some request may still be worked on.
@@ -47,13 +48,11 @@ func New(opts Options) *Simulator {
 		rng:     rand.New(rand.NewPCG(opts.Seed, 0x5851f42d4c957f2d)),
 		book:    newBook(opts.CountersOnly),
 		journal: journal{w: opts.Log},
-		tokens:  make(map[string]Token, len(opts.Tokens)),
+		tokens:  map[string]Token{},
 		states:  map[string]*tokenState{},
 	}
 	s.changed = sync.NewCond(&s.mu)
-	for token, t := range opts.Tokens {
-		s.tokens[token] = t
-	}
+	maps.Copy(s.tokens, opts.Tokens)
 	if !opts.CountersOnly {
 		s.calls = map[string]int{}
 	}
@@ -138,12 +137,9 @@ func (s *Simulator) lookup(token string) Token {
 func (s *Simulator) state(token string, t Token, day string) *tokenState {
 	st := s.states[token]
 	if st == nil {
-		st = &tokenState{hash: TokenHash(token), day: day, used: t.Used}
+		hash := TokenHash(token)
+		st = &tokenState{hash: hash, operation: cmp.Or(t.Operation, "op-"+hash), day: day, used: t.Used}
 		s.states[token] = st
-	}
-	st.operation = t.Operation
-	if st.operation == "" {
-		st.operation = "op-" + st.hash
 	}
 	if st.day != day {
 		st.day, st.count, st.used = day, 0, 0

@@ -15,7 +15,6 @@ type Summary struct {
 	Faults          int `json:"faults"`
 	Refused         int `json:"refused"` // requests with violations of any kind
 	MaxInFlight     int `json:"max_in_flight"`
-	MaxInFlightAll  int `json:"max_in_flight_all"`
 	OverSlots       int `json:"over_slots"`
 	OverQuota       int `json:"over_quota"`
 	Order           int `json:"order_violations"`
@@ -31,16 +30,15 @@ type Summary struct {
 // Summarize judges the account, with the chains as for OrderViolations; nil chains are no chains.
 func (a Account) Summarize(chains [][]string) Summary {
 	s := Summary{
-		Requests:       a.Totals.Requests,
-		Successes:      a.Totals.Successes,
-		Tokens:         len(a.Tokens),
-		Faults:         a.Totals.Faults,
-		Refused:        a.Totals.Refused,
-		MaxInFlight:    a.Totals.MaxInFlight,
-		MaxInFlightAll: a.Totals.MaxInFlightAll,
-		OverSlots:      a.Totals.OverSlots,
-		OverQuota:      a.Totals.OverQuota,
-		Unjudged:       a.Partial,
+		Requests:    a.Totals.Requests,
+		Successes:   a.Totals.Successes,
+		Tokens:      len(a.Tokens),
+		Faults:      a.Totals.Faults,
+		Refused:     a.Totals.Refused,
+		MaxInFlight: a.Totals.MaxInFlight,
+		OverSlots:   a.Totals.OverSlots,
+		OverQuota:   a.Totals.OverQuota,
+		Unjudged:    a.Partial,
 	}
 	if a.Partial {
 		return s
@@ -87,7 +85,6 @@ func (s Summary) Write(w io.Writer) error {
 	row("successes", s.Successes)
 	row("tokens", s.Tokens)
 	row("most in flight for a token", fmt.Sprintf("%d (%d allowed)", s.MaxInFlight, SlotLimit))
-	row("most in flight in all", s.MaxInFlightAll)
 	row("over the slots", s.OverSlots)
 	row("over the quota", s.OverQuota)
 	if s.Unjudged {

@@ -233,7 +233,7 @@ func TestServersThatAreDownCanBeTriedAtOnce(t *testing.T) {
 
 func TestACoolDownCanBeEnded(t *testing.T) {
 	o := strict()
-	o.Script = func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+	o.Script = func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		return wolkvoxtest.Fault{Kind: wolkvoxtest.TokenLimit}
 	}
 	w := open(t, consoletest.Options{Vendor: o})

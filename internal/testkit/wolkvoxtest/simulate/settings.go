@@ -126,7 +126,7 @@ func (s settings) options() wolkvoxtest.Options {
 }
 
 // slow makes the requests at one server take longer.
-func (s settings) slow(r wolkvoxtest.Request) wolkvoxtest.Fault {
+func (s settings) slow(r wolkvoxtest.Record) wolkvoxtest.Fault {
 	if s.slowServer == "" || r.Server != s.slowServer {
 		return wolkvoxtest.Fault{}
 	}

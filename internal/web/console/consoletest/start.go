@@ -43,7 +43,7 @@ func Strict() wolkvoxtest.Options {
 		TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
 			return wolkvoxtest.Token{Licenses: 1, Bad: strings.HasPrefix(token, "bad-")}, true
 		},
-		Script: func(r wolkvoxtest.Request) wolkvoxtest.Fault {
+		Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 			if strings.HasPrefix(r.Token, "down-") {
 				return wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}
 			}
