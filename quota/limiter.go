@@ -40,9 +40,7 @@ type Limiter struct {
 // of a tasks.Client. It reports every fault of the settings at once, and sends nothing to
 // Redis. rdb stays the caller's to close.
 func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
-	l, err := limits.New(rdb, limits.Settings{
-		Prefix: s.Prefix, Slots: s.Slots, Lease: s.Lease, DefaultLicenses: s.DefaultLicenses, Location: s.Location, Guard: s.Guard,
-	})
+	l, err := limits.New(rdb, limits.Settings(s))
 	if err != nil {
 		return nil, err
 	}

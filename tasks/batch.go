@@ -49,12 +49,8 @@ type Summary struct {
 func (s Summary) Complete() bool { return s.Conflicts+s.Rejected+s.Withheld == 0 }
 
 func summaryOf(s engine.Summary) Summary {
-	return Summary{
-		Batch: s.Batch, Rows: s.Rows, Enqueued: s.Enqueued, Duplicates: s.Duplicates, Made: s.Made, Waiting: s.Waiting, Held: s.Held,
-		Ended: s.Ended, Conflicts: s.Conflicts, Rejected: s.Rejected, Withheld: s.Withheld, Unplaced: s.Unplaced, Missing: s.Missing,
-		Pruned: s.Pruned, Replaced: s.Replaced, OutOfOrder: s.OutOfOrder, Tokens: s.Tokens, Edited: s.Edited,
-		NotPruned: public(s.NotPruned), Elapsed: s.Elapsed,
-	}
+	s.NotPruned = public(s.NotPruned)
+	return Summary(s)
 }
 
 // BatchOption changes how EnqueueBatch enqueues.

@@ -38,13 +38,8 @@ type Options struct {
 
 func (o Options) engine() engine.Options {
 	return engine.Options{
-		Keys: o.Keys, Prefix: o.Prefix, Tracer: o.Tracer, Quota: o.settings(), WaitReplicas: o.WaitReplicas, Queues: o.Queues,
+		Keys: o.Keys, Prefix: o.Prefix, Tracer: o.Tracer, Quota: limits.Settings(o.Quota), WaitReplicas: o.WaitReplicas, Queues: o.Queues,
 	}
-}
-
-func (o Options) settings() limits.Settings {
-	q := o.Quota
-	return limits.Settings{Slots: q.Slots, Lease: q.Lease, DefaultLicenses: q.DefaultLicenses, Location: q.Location, Guard: q.Guard}
 }
 
 // Client enqueues calls, reads what became of them, and decides. It is safe for concurrent
@@ -68,10 +63,7 @@ func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Client, e
 	if err != nil {
 		return nil, public(err)
 	}
-	if o.Prefix == "" {
-		o.Prefix = limits.DefaultPrefix
-	}
-	people, err := control.Open(rdb, o.Prefix, o.settings())
+	people, err := control.Open(rdb, o.Prefix, limits.Settings(o.Quota))
 	if err != nil {
 		_ = p.Close() // what it left lapses
 		return nil, public(err)
@@ -98,7 +90,7 @@ func (c *Client) Enqueue(ctx context.Context, call Call) (Receipt, error) {
 		return Receipt{}, ErrClosed
 	}
 	r, err := c.producer.Enqueue(ctx, call.engine())
-	return Receipt{ID: r.ID, Batch: r.Batch, TokenID: r.TokenID, Chain: r.Chain, Duplicate: r.Duplicate, Due: r.Due}, public(err)
+	return Receipt(r), public(err)
 }
 
 // TokenID is the name of a token, as receipts, results and package quota have it: an HMAC,
@@ -124,10 +116,7 @@ func (c *Client) limiter(ctx context.Context) (*quota.Limiter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.granted == nil {
-		s := l.Settings()
-		c.granted, err = quota.New(c.rdb, quota.Settings{
-			Prefix: s.Prefix, Slots: s.Slots, Lease: s.Lease, DefaultLicenses: s.DefaultLicenses, Location: s.Location, Guard: s.Guard,
-		})
+		c.granted, err = quota.New(c.rdb, quota.Settings(l.Settings()))
 	}
 	return c.granted, err
 }

@@ -186,60 +186,20 @@ func public(err error) error {
 		return err
 	}
 	c := cause{err}
-	if e, ok := errors.AsType[*engine.CallError](err); ok {
-		return &CallError{e.Index, e.Field, e.Problem, c}
-	}
-	if e, ok := errors.AsType[*engine.ConflictError](err); ok {
-		out := &ConflictError{e.Batch, e.ID, e.Row, e.First, e.Known, State(e.State), e.Unsent, nil, e.Source, c}
-		for i, name := range e.Differs {
-			out.Differ = append(out.Differ, Difference{name, e.Have[i], e.Want[i]})
-		}
+	if out := typed(err, c); out != nil {
 		return out
-	}
-	if e, ok := errors.AsType[*engine.WithheldError](err); ok {
-		return &WithheldError{e.Row, e.Source, c}
-	}
-	if e, ok := errors.AsType[*engine.StrictError](err); ok {
-		return &StrictError{e.Rejected, e.Conflicts, c}
-	}
-	if e, ok := errors.AsType[*engine.CanaryError](err); ok {
-		return &CanaryError{e.Batch, Canaries(e.Canaries), c}
-	}
-	if e, ok := batchProblem(err); ok {
-		e.cause = c
-		return e
-	}
-	if e, ok := pruneProblem(err); ok {
-		e.cause = c
-		return e
-	}
-	if e, ok := errors.AsType[*control.UnknownBatchError](err); ok {
-		return &UnknownError{Batch: e.Name, cause: c}
-	}
-	if e, ok := errors.AsType[*control.UnknownCallError](err); ok {
-		return &UnknownError{Call: e.ID, cause: c}
-	}
-	if e, ok := errors.AsType[*control.UnknownChainError](err); ok {
-		return &UnknownError{Chain: e.ID, cause: c}
 	}
 	if n := control.Unread(err); n > 0 {
 		return &PartialError{n, c}
 	}
-	if is[*control.SelectionError](err) || is[*wolkvox.ServerError](err) || errors.Is(err, control.ErrChainID) {
-		return &SelectionError{c}
-	}
-	if e, ok := errors.AsType[*membership.MismatchError](err); ok {
-		out := &MismatchError{cause: c}
-		for _, d := range e.Differences {
-			out.Differences = append(out.Differences, Difference{d.Name, d.Theirs, d.Mine})
-		}
-		for _, p := range e.With {
-			out.With = append(out.With, p.String())
-		}
-		return out
-	}
 	switch {
-	case is[*engine.KeyLostError](err), errors.Is(err, ledger.ErrOtherKey):
+	case errors.Is(err, engine.ErrRowsMissing):
+		return &PruneError{Problem: PruneLeftOut, cause: c}
+	case errors.Is(err, engine.ErrOtherRun):
+		return &PruneError{Problem: PruneOtherRun, cause: c}
+	case errors.Is(err, control.ErrChainID):
+		return &SelectionError{c}
+	case errors.Is(err, ledger.ErrOtherKey):
 		return &sentinelError{ErrTokenIDKey, c}
 	case errors.Is(err, ledger.ErrLost), errors.Is(err, ledger.ErrLate):
 		return &sentinelError{ErrEnqueueAgain, c}
@@ -251,46 +211,66 @@ func public(err error) error {
 	return err
 }
 
-func is[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
-// batchProblem is why a batch refuses as a whole.
-func batchProblem(err error) (*BatchError, bool) {
-	if e, ok := errors.AsType[*ledger.BatchCancelledError](err); ok {
-		return &BatchError{Batch: e.Batch, Problem: BatchCancelled}, true
+// typed is the exported form of the first error in err's tree that has one by its type; nil: none has.
+func typed(err error, c cause) error {
+	switch e := err.(type) {
+	case *engine.CallError:
+		return &CallError{e.Index, e.Field, e.Problem, c}
+	case *engine.ConflictError:
+		out := &ConflictError{e.Batch, e.ID, e.Row, e.First, e.Known, State(e.State), e.Unsent, nil, e.Source, c}
+		for i, name := range e.Differs {
+			out.Differ = append(out.Differ, Difference{name, e.Have[i], e.Want[i]})
+		}
+		return out
+	case *engine.WithheldError:
+		return &WithheldError{e.Row, e.Source, c}
+	case *engine.StrictError:
+		return &StrictError{e.Rejected, e.Conflicts, c}
+	case *engine.CanaryError:
+		return &CanaryError{e.Batch, Canaries(e.Canaries), c}
+	case *engine.PruneCountError:
+		return &PruneError{PruneCount, e.Missing, e.Total, c}
+	case *engine.KeyLostError:
+		return &sentinelError{ErrTokenIDKey, c}
+	case *ledger.BatchCancelledError:
+		return &BatchError{e.Batch, BatchCancelled, c}
+	case *ledger.BatchPolicyError:
+		return &BatchError{e.Batch, BatchPolicy, c}
+	case *ledger.BatchCanaryError:
+		return &BatchError{e.Batch, BatchCanary, c}
+	case *ledger.BatchBusyError:
+		return &BatchError{e.Batch, BatchBusy, c}
+	case *ledger.BatchGoneError:
+		return &BatchError{e.Batch, BatchGone, c}
+	case *ledger.OldBatchError:
+		return &BatchError{e.Batch, BatchOld, c}
+	case *control.UnknownBatchError:
+		return &UnknownError{Batch: e.Name, cause: c}
+	case *control.UnknownCallError:
+		return &UnknownError{Call: e.ID, cause: c}
+	case *control.UnknownChainError:
+		return &UnknownError{Chain: e.ID, cause: c}
+	case *control.SelectionError, *wolkvox.ServerError:
+		return &SelectionError{c}
+	case *membership.MismatchError:
+		out := &MismatchError{cause: c}
+		for _, d := range e.Differences {
+			out.Differences = append(out.Differences, Difference{d.Name, d.Theirs, d.Mine})
+		}
+		for _, p := range e.With {
+			out.With = append(out.With, p.String())
+		}
+		return out
+	case interface{ Unwrap() error }:
+		return typed(e.Unwrap(), c)
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			if out := typed(one, c); out != nil {
+				return out
+			}
+		}
 	}
-	if e, ok := errors.AsType[*ledger.BatchPolicyError](err); ok {
-		return &BatchError{Batch: e.Batch, Problem: BatchPolicy}, true
-	}
-	if e, ok := errors.AsType[*ledger.BatchCanaryError](err); ok {
-		return &BatchError{Batch: e.Batch, Problem: BatchCanary}, true
-	}
-	if e, ok := errors.AsType[*ledger.BatchBusyError](err); ok {
-		return &BatchError{Batch: e.Batch, Problem: BatchBusy}, true
-	}
-	if e, ok := errors.AsType[*ledger.BatchGoneError](err); ok {
-		return &BatchError{Batch: e.Batch, Problem: BatchGone}, true
-	}
-	if e, ok := errors.AsType[*ledger.OldBatchError](err); ok {
-		return &BatchError{Batch: e.Batch, Problem: BatchOld}, true
-	}
-	return nil, false
-}
-
-// pruneProblem is why Prune did nothing.
-func pruneProblem(err error) (*PruneError, bool) {
-	if e, ok := errors.AsType[*engine.PruneCountError](err); ok {
-		return &PruneError{Problem: PruneCount, Missing: e.Missing, Total: e.Total}, true
-	}
-	switch {
-	case errors.Is(err, engine.ErrRowsMissing):
-		return &PruneError{Problem: PruneLeftOut}, true
-	case errors.Is(err, engine.ErrOtherRun):
-		return &PruneError{Problem: PruneOtherRun}, true
-	}
-	return nil, false
+	return nil
 }
 
 // ofSequence is an error of a sequence, as the engine reads it.

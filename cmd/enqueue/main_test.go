@@ -130,7 +130,7 @@ func newWorker() (*worker, error) {
 		return nil, err
 	}
 	w.ledger = ledger.New(w.rdb, ledger.Options{Admission: ledger.Admission{
-		Library: quota.Library(), Args: func() []any { return settings.Args(start, time.Time{}) },
+		Library: quota.Library(), Args: func() []any { return settings.Args(start, 0, false) },
 	}})
 	return w, nil
 }

@@ -14,7 +14,7 @@ var apiMutations = []mutation{
 	},
 	{
 		"errors that a program decides by", "one that is wrapped is not found",
-		in("tasks/errors.go", "errors.AsType[*control.UnknownBatchError](err)", "err.(*control.UnknownBatchError)"),
+		in("tasks/errors.go", "return typed(e.Unwrap(), c)", "return nil"),
 		"./tasks", "TestErrorsHaveAnExportedForm",
 	},
 	{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -39,7 +38,7 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 	}
 	l := ledger.New(rdb, ledger.Options{Prefix: prefix, Admission: ledger.Admission{
 		Library: quota.Library(),
-		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
+		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
 	}})
 	return &Control{
 		ledger: l, batches: ledger.NewBatches(rdb, prefix), limiter: limiter,

@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	}
 	settings := limiter.Settings()
 	l := ledger.New(rdb, ledger.Options{MaxAttempts: 3, Admission: ledger.Admission{
-		Library: quota.Library(), Args: func() []any { return settings.Args(start, time.Time{}) },
+		Library: quota.Library(), Args: func() []any { return settings.Args(start, 0, false) },
 	}})
 	return &world{t: t, ctx: context.Background(), redis: m, rdb: rdb, ledger: l, limiter: limiter,
 		batches: ledger.NewBatches(rdb, ""), op: op}

@@ -132,11 +132,7 @@ func graceOf(lease time.Duration) time.Duration {
 
 // grantArgs are the limits as the scripts read them, for a grant asked for now.
 func (s *stack) grantArgs() []any {
-	var notBefore time.Time
-	if ms := s.notBefore.Load(); ms > 0 {
-		notBefore = time.UnixMilli(ms)
-	}
-	return s.settings.KnownArgs(s.clock.Now(), notBefore)
+	return s.settings.Args(s.clock.Now(), s.notBefore.Load(), true)
 }
 
 // holdUntil lets nothing be granted before t, by the clock of Redis.

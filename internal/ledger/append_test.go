@@ -141,7 +141,7 @@ func TestScheduledCallsJoinWhenDue(t *testing.T) {
 func TestLicencesRaisedBringQuotaBack(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(2), "", "a"))
-		day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+		day := fmt.Sprint(h.settings.Args(h.now(), 0, false)[8])
 		for _, n := range []int{1, 2} {
 			h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(n)+":"+day, 1000, 0).Err())
 		}

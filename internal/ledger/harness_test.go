@@ -86,7 +86,7 @@ func newHarness(t testing.TB, b redistest.Backend, s setup) *harness {
 	}
 	h.l = New(b.Client, Options{Prefix: s.prefix, MaxAttempts: s.maxAttempts, Grace: s.grace, Admission: Admission{
 		Library: quota.Library(),
-		Args:    func() []any { return h.settings.Args(h.now(), time.Time{}) },
+		Args:    func() []any { return h.settings.Args(h.now(), 0, false) },
 	}})
 	return h
 }
@@ -314,7 +314,7 @@ func (h *harness) counts(batch string) Counts {
 func (h *harness) peek(token string) (used, slots int) {
 	h.t.Helper()
 	p := h.prefix + ":{" + testTag + "}:"
-	day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+	day := fmt.Sprint(h.settings.Args(h.now(), 0, false)[8])
 	n, err := h.rdb.Get(h.ctx, p+"used:"+token+":"+day).Int()
 	if err != nil && err != redis.Nil {
 		h.no(err)

@@ -67,7 +67,7 @@ func TestModel(t *testing.T) {
 		m := &model{harness: h, rt: rt, order: map[string][]*modelCall{},
 			policies: map[string]string{NoBatch: "hold", "h1": "hold", "h2": "hold", "s1": "skip", "c1": "cancel", "c2": "cancel"}}
 		// One token is near its quota.
-		day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+		day := fmt.Sprint(h.settings.Args(h.now(), 0, false)[8])
 		h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(3)+":"+day, 995, 0).Err())
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": m.append, "append ": m.append, "dispatch": m.dispatch, "begin": m.begin, "begin ": m.begin, "begin  ": m.begin,

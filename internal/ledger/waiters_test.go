@@ -203,7 +203,7 @@ func TestRecallFindsAllChainsOfTheToken(t *testing.T) {
 				h.no(err)
 				if c.reason == "quota" {
 					h.lift(tok(1))
-					day := fmt.Sprint(h.settings.Args(h.now(), time.Time{})[8])
+					day := fmt.Sprint(h.settings.Args(h.now(), 0, false)[8])
 					h.no(h.rdb.Set(h.ctx, h.prefix+":{ab}:used:"+tok(1)+":"+day, 1000, 0).Err())
 				}
 				for i := range many {

@@ -62,7 +62,7 @@ func (j *Job) open(ctx context.Context) (err error) {
 	}
 	w.ledger = ledger.New(w.rdb, ledger.Options{Prefix: prefix, MaxAttempts: o.MaxAttempts, Admission: ledger.Admission{
 		Library: quota.Library(),
-		Args:    func() []any { return w.limiter.Settings().Args(w.limiter.Now(), time.Time{}) },
+		Args:    func() []any { return w.limiter.Settings().Args(w.limiter.Now(), 0, false) },
 	}})
 	return nil
 }

@@ -5,25 +5,24 @@ import (
 	"time"
 )
 
-// calendar keeps the window of the last day that was asked for: computing one takes
-// some microseconds, and it stays the same until midnight. Safe for concurrent use.
-type calendar struct {
-	loc  *time.Location
-	last atomic.Pointer[window]
-}
+// last is the window that was asked for last: computing one takes some microseconds, it stays the same until
+// midnight, and a process has one zone.
+var last atomic.Pointer[window]
 
-func (c *calendar) at(now time.Time) *window {
-	if w := c.last.Load(); w != nil && w.holds(now) {
+// windowAt is the window around a moment.
+func windowAt(loc *time.Location, now time.Time) *window {
+	if w := last.Load(); w != nil && w.loc == loc && w.holds(now) {
 		return w
 	}
-	w := newWindow(c.loc, now)
-	c.last.Store(w)
+	w := newWindow(loc, now)
+	last.Store(w)
 	return w
 }
 
 // window is four days around a moment: yesterday, the day of the moment, and the
 // two that follow.
 type window struct {
+	loc    *time.Location
 	starts [5]int64  // ms; the last one ends the last day
 	labels [4]string // YYYYMMDD
 	args   [9]any    // start, label, ..., start, as the scripts read them
@@ -43,7 +42,7 @@ func newWindow(loc *time.Location, now time.Time) *window {
 	}
 	starts := [5]time.Time{1: today}
 	starts[0] = startOf(today.Add(-time.Nanosecond), 0)
-	w := new(window)
+	w := &window{loc: loc}
 	for i := range starts {
 		if i > 1 {
 			starts[i] = nextStart(starts[i-1])
@@ -83,4 +82,10 @@ func startOf(t time.Time, days int) time.Time {
 		}
 		t = end
 	}
+}
+
+// NextDay is when a token that can do nothing more today gets grants again: the end
+// of the vendor's day around serverNow, and the guard after it.
+func (s Settings) NextDay(serverNow time.Time) time.Time {
+	return time.UnixMilli(windowAt(s.Location, serverNow).starts[2]).Add(s.Guard)
 }

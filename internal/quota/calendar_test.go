@@ -107,7 +107,7 @@ func TestArgs(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	got := s.Args(now, now.Add(time.Second))
+	got := s.Args(now, now.Add(time.Second).UnixMilli(), false)
 	want := []any{
 		1, int64(70000), 5, int64(3000), int64(1773144001000),
 		"1773014400000", "20260309", "1773100800000", "20260310", "1773187200000", "20260311", "1773273600000", "20260312",
@@ -121,22 +121,22 @@ func TestArgs(t *testing.T) {
 			t.Errorf("argument %d is %v, want %v", i, got[i], want[i])
 		}
 	}
-	if s.Args(now, time.Time{})[4] != int64(0) {
+	if s.Args(now, 0, false)[4] != int64(0) {
 		t.Error("no freeze is not 0")
 	}
 	// The days are kept until midnight, for this zone alone.
-	if next := s.Args(now.Add(12*time.Hour), now); next[8] != "20260311" {
+	if next := s.Args(now.Add(12*time.Hour), 0, false); next[8] != "20260311" {
 		t.Errorf("after midnight it is %v", next[8])
 	}
 	if next := s.NextDay(now); !next.Equal(time.Date(2026, 3, 11, 0, 0, 3, 0, time.UTC)) {
 		t.Errorf("the next day's first grant at %v", next)
 	}
 	s.Location = time.FixedZone("east", 14*3600)
-	if east := s.Args(now, now); east[8] != "20260311" {
+	if east := s.Args(now, 0, false); east[8] != "20260311" {
 		t.Errorf("in another zone it is %v", east[8])
 	}
-	if east := (Settings{Location: s.Location}).Args(now, now); east[8] != "20260311" {
-		t.Errorf("without the kept days it is %v", east[8])
+	if known := s.Args(now, 5, true); known[4] != int64(-5) {
+		t.Errorf("where every bucket has its epoch, the freeze is %v", known[4])
 	}
 }
 
@@ -148,6 +148,6 @@ func BenchmarkArgs(b *testing.B) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Args(now, time.Time{})
+		s.Args(now, 0, false)
 	}
 }

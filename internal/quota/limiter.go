@@ -85,9 +85,8 @@ func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time
 }
 
 func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since time.Time) (Decision, error) {
-	args := append(make([]any, 0, 18), token, nonce, waiter, millis(since))
 	_, known := l.known.Load(Tag(token))
-	args = l.settings.appendArgs(args, l.clock.Now(), l.notBefore.Load(), known)
+	args := append([]any{token, nonce, waiter, millis(since)}, l.settings.Args(l.clock.Now(), l.notBefore.Load(), known)...)
 	r, err := l.run(ctx, l.scripts.grant, token, 9, 5, args...)
 	if err != nil {
 		return Decision{}, fmt.Errorf("quota: grant: %w", err)

@@ -105,7 +105,7 @@ func (l *Limiter) peek(ctx context.Context, tokens []string) ([]peeked, error) {
 }
 
 func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeked, again bool, err error) {
-	settings := l.settings.appendArgs(nil, l.clock.Now(), l.notBefore.Load(), false)
+	settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
 	pipe := l.rdb.Pipeline()
 	answers := make([]*redis.Cmd, len(tokens))
 	for i, t := range tokens {

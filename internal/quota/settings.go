@@ -1,10 +1,12 @@
 package quota
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -54,40 +56,24 @@ type Settings struct {
 	// Guard is the time before and after midnight without grants. From 1 ms to 1 h,
 	// in whole milliseconds. Default 3 s.
 	Guard time.Duration
-
-	days *calendar // set by WithDefaults; of Location
 }
 
 // WithDefaults returns a copy with a value for all that was zero. The error says
 // that the default location can't be loaded: no zone database.
 func (s Settings) WithDefaults() (Settings, error) {
-	if s.Prefix == "" {
-		s.Prefix = DefaultPrefix
-	}
-	if s.Slots == 0 {
-		s.Slots = DefaultSlots
-	}
-	if s.Lease == 0 {
-		s.Lease = DefaultLease
-	}
-	if s.DefaultLicenses == 0 {
-		s.DefaultLicenses = 1
-	}
-	if s.Guard == 0 {
-		s.Guard = DefaultGuard
-	}
+	s.Prefix, s.Slots, s.Lease = cmp.Or(s.Prefix, DefaultPrefix), cmp.Or(s.Slots, DefaultSlots), cmp.Or(s.Lease, DefaultLease)
+	s.DefaultLicenses, s.Guard = cmp.Or(s.DefaultLicenses, 1), cmp.Or(s.Guard, DefaultGuard)
 	if s.Location == nil {
-		loc, err := time.LoadLocation(DefaultLocation)
+		loc, err := defaultLocation()
 		if err != nil {
 			return s, fmt.Errorf("quota: Location: %w (import time/tzdata where there is no zone database)", err)
 		}
 		s.Location = loc
 	}
-	if s.days == nil || s.days.loc != s.Location {
-		s.days = &calendar{loc: s.Location}
-	}
 	return s, nil
 }
+
+var defaultLocation = sync.OnceValues(func() (*time.Location, error) { return time.LoadLocation(DefaultLocation) })
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9.:_-]+$`)
 
@@ -118,38 +104,20 @@ func (s Settings) Validate() error {
 }
 
 // Args are the 14 arguments that quota.settings(i) of the library reads: slots,
-// lease ms, licences where none are known, guard ms, not before ms (0 where zero; below 0
-// where the caller knows that every bucket has its epoch),
+// lease ms, licences where none are known, guard ms, not before ms (0: no freeze; below 0
+// where the caller knows that the bucket has its epoch),
 // and then the start in ms and the label (YYYYMMDD) of yesterday, today, tomorrow
 // and the day after, and the start of the day after that. The days are those around
 // serverNow. The slice is the caller's to append to.
 //
-// Settings are to come from WithDefaults, which keeps the days until midnight. Safe
-// for concurrent use.
-func (s Settings) Args(serverNow, notBefore time.Time) []any {
-	return s.appendArgs(make([]any, 0, 14), serverNow, millis(notBefore), false)
-}
-
-// KnownArgs are Args for a program that has made the epoch of every bucket, so that one
-// without is one whose data Redis has lost: nothing is granted there for one lease.
-func (s Settings) KnownArgs(serverNow, notBefore time.Time) []any {
-	return s.appendArgs(make([]any, 0, 14), serverNow, millis(notBefore), true)
-}
-
-func (s Settings) appendArgs(to []any, serverNow time.Time, notBefore int64, known bool) []any {
+// known says that every bucket has its epoch: one without is one whose data Redis has lost, and
+// nothing is granted there for one lease. Settings are to come from WithDefaults.
+func (s Settings) Args(serverNow time.Time, notBefore int64, known bool) []any {
 	if known {
 		notBefore = -max(1, notBefore)
 	}
-	w := s.window(serverNow)
-	to = append(to, s.Slots, s.Lease.Milliseconds(), s.DefaultLicenses, s.Guard.Milliseconds(), notBefore)
-	return append(to, w.args[:]...)
-}
-
-func (s Settings) window(now time.Time) *window {
-	if s.days != nil && s.days.loc == s.Location {
-		return s.days.at(now)
-	}
-	return newWindow(s.Location, now)
+	args := append(make([]any, 0, 14), s.Slots, s.Lease.Milliseconds(), s.DefaultLicenses, s.Guard.Milliseconds(), notBefore)
+	return append(args, windowAt(s.Location, serverNow).args[:]...)
 }
 
 func millis(t time.Time) int64 {

@@ -57,7 +57,7 @@ func Start(t testing.TB, apiKeys string) *Served {
 		t.Fatal(err)
 	}
 	s.Ledger = ledger.New(s.Client, ledger.Options{MaxAttempts: 3, Admission: ledger.Admission{
-		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), time.Time{}) },
+		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
 	}})
 	s.API = api.New(api.Options{
 		MaxBatch: 1 << 20, Redis: s.Client, Producer: producer, Operator: s.Operator,
