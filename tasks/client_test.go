@@ -131,7 +131,8 @@ func TestFromTheRowsToTheDecisions(t *testing.T) {
 			t.Errorf("a cancelled batch: %v", err)
 		}
 		// All of it is in the audit log.
-		entries, err := control.NewAuditLog(b.Client, "habilita").Before(ctx, "", 10)
+		entriesPage, err := control.NewAuditLog(b.Client, "habilita").Before(ctx, "", 10)
+		entries := entriesPage.Items
 		var did []string
 		for _, e := range entries {
 			if e.Via != control.ByGo || e.Who != control.ThisUser() {

@@ -44,7 +44,8 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 
 // logged checks the newest entry of the audit log: logged ACTION TARGET RESULT
 func logged(ts *testscript.TestScript, _ bool, args []string) {
-	all, err := control.NewAuditLog(ts.Value(worker{}).(*worker).rdb, prefix).Before(context.Background(), "", 1)
+	allPage, err := control.NewAuditLog(ts.Value(worker{}).(*worker).rdb, prefix).Before(context.Background(), "", 1)
+	all := allPage.Items
 	ts.Check(err)
 	if len(all) != 1 || len(args) != 3 || all[0].Action != args[0] || all[0].Target != args[1] || all[0].Result != args[2] {
 		ts.Fatalf("the audit log has %+v, want %q", all, args)

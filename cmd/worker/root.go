@@ -220,7 +220,7 @@ func openSite(ctx context.Context, s config.Settings, o engine.Options, parts si
 	}
 	parts.console = pages
 	parts.api = traced(o.Tracer, api.New(api.Options{
-		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Registry: b.registry, Log: log,
+		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Registry: b.registry, Log: log, Retention: s.Retention,
 	}))
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {

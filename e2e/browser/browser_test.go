@@ -158,7 +158,8 @@ func TestABatchIsFollowedAndDecidedInABrowser(t *testing.T) {
 	if s := w.Settled(t, "december"); s.Cancelled != 3 {
 		t.Errorf("%+v", s)
 	}
-	log, err := w.Actions.Before(t.Context(), "", 9)
+	logPage, err := w.Actions.Before(t.Context(), "", 9)
+	log := logPage.Items
 	if err != nil || len(log) != 1 {
 		t.Errorf("%+v %v", log, err)
 	}

@@ -142,4 +142,9 @@ var receiptMutations = []mutation{
 		in("internal/web/api/calls.go", "case record.answer != \"\":", "case false:"),
 		"./internal/web/api", "TestIdempotencyKey",
 	},
+	{
+		"a repeat under an Idempotency-Key is answered as the first", "the key outlives the record of its call",
+		in("internal/web/api/api.go", "min(IdempotencyLife, cmp.Or(o.Retention, IdempotencyLife))", "max(IdempotencyLife, cmp.Or(o.Retention, 0))"),
+		"./internal/web/api", "TestAKeyDoesNotOutliveItsCall",
+	},
 }

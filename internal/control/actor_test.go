@@ -31,14 +31,16 @@ func TestDecisionsAreNoted(t *testing.T) {
 		{act: func() error { _, err := w.op.Skip(ctx, control.Selection{}); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.LiftServer(ctx, "42"); return err }, wantNothing: true},
 	} {
-		before, err := w.op.AuditLog().Before(w.ctx, "", 100)
+		beforePage, err := w.op.AuditLog().Before(w.ctx, "", 100)
+		before := beforePage.Items
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := step.act(); (err != nil) != step.wantNothing {
 			t.Errorf("%q: %v", step.want, err)
 		}
-		after, err := w.op.AuditLog().Before(w.ctx, "", 100)
+		afterPage, err := w.op.AuditLog().Before(w.ctx, "", 100)
+		after := afterPage.Items
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +70,8 @@ func TestLiftsAreNoted(t *testing.T) {
 	if _, err := w.op.LiftServer(w.ctx, "43"); !errors.Is(err, errDown) {
 		t.Errorf("%v", err)
 	}
-	log, err := w.op.AuditLog().Before(w.ctx, "", 10)
+	logPage, err := w.op.AuditLog().Before(w.ctx, "", 10)
+	log := logPage.Items
 	if err != nil || len(log) != 2 || log[1].Target != "server 0042" || log[1].Result != "its calls are made again" ||
 		log[0].Target != "server 0043" || !strings.HasPrefix(log[0].Result, "failed: ") {
 		t.Errorf("%+v, %v", log, err)

@@ -37,7 +37,7 @@ type AuditEntry struct {
 	// ID tells entries apart, and orders them. Append makes it.
 	ID string `json:"id"`
 	// At is when, by the clock of Redis. Append sets it.
-	At time.Time `json:"at"`
+	At Time `json:"at"`
 	// Who is the name of a key, "local", or for the CLI the user and machine.
 	Who string `json:"who"`
 	// Via is the way: one of the Bys.
@@ -77,38 +77,38 @@ func (l *AuditLog) Append(ctx context.Context, e AuditEntry) (AuditEntry, error)
 var ErrAuditID = errors.New("not the id of an entry of the audit log")
 
 // Before returns the n newest entries that are older than the one with this ID, the
-// newest first; "" is of all. It is ErrAuditID if the id can't be one.
-func (l *AuditLog) Before(ctx context.Context, id string, n int) ([]AuditEntry, error) {
+// newest first; "" is of all. Next is the ID for the page after it. It is ErrAuditID if the id can't be one.
+func (l *AuditLog) Before(ctx context.Context, id string, n int) (page Page[AuditEntry], err error) {
 	from := "+"
 	if id != "" {
 		ms, seq, _ := strings.Cut(id, "-")
 		_, err := strconv.ParseUint(ms, 10, 63)
 		_, err2 := strconv.ParseUint(seq, 10, 63)
 		if err != nil || err2 != nil {
-			return nil, ErrAuditID
+			return page, ErrAuditID
 		}
 		from = "(" + id
 	}
-	if n <= 0 {
-		return nil, nil
-	}
-	found, err := l.rdb.XRevRangeN(ctx, l.key, from, "-", int64(n)).Result()
+	found, err := l.rdb.XRevRangeN(ctx, l.key, from, "-", int64(n)+1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("audit log: %w", err)
+		return page, fmt.Errorf("audit log: %w", err)
 	}
-	out := make([]AuditEntry, len(found))
-	for i, m := range found {
+	if len(found) > n {
+		found = found[:n]
+		page.Next = found[n-1].ID
+	}
+	for _, m := range found {
 		text := func(name string) string { s, _ := m.Values[name].(string); return s }
-		out[i] = AuditEntry{ID: m.ID, At: at(m.ID), Who: text("who"), Via: text("via"), Action: text("action"),
-			Target: text("target"), Result: text("result")}
+		page.Items = append(page.Items, AuditEntry{ID: m.ID, At: at(m.ID), Who: text("who"), Via: text("via"), Action: text("action"),
+			Target: text("target"), Result: text("result")})
 	}
-	return out, nil
+	return page, nil
 }
 
-func at(id string) time.Time {
+func at(id string) Time {
 	ms, _, _ := strings.Cut(id, "-")
 	n, _ := strconv.ParseInt(ms, 10, 64)
-	return time.UnixMilli(n).UTC()
+	return Time{time.UnixMilli(n).UTC()}
 }
 
 // clip makes valid UTF-8 of at most maxField bytes.

@@ -14,7 +14,7 @@ import (
 func TestLog(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		l := control.NewAuditLog(b.Client, "habilita")
-		if got, err := l.Before(t.Context(), "", 10); err != nil || len(got) != 0 {
+		if got, err := l.Before(t.Context(), "", 10); err != nil || len(got.Items) != 0 || got.Next != "" {
 			t.Errorf("of an empty one: %v %v", got, err)
 		}
 		began := time.Now().Add(-time.Second)
@@ -27,15 +27,16 @@ func TestLog(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		}
-		got, err := l.Before(t.Context(), "", 2)
-		if err != nil || len(got) != 2 || got[0].Target != "4" || got[1].Target != "3" {
+		page, err := l.Before(t.Context(), "", 2)
+		got := page.Items
+		if err != nil || len(got) != 2 || page.Next != got[1].ID || got[0].Target != "4" || got[1].Target != "3" {
 			t.Fatalf("%+v %v", got, err)
 		}
 		if e := got[0]; e.Who != "ana" || e.Via != "api" || e.Action != "retry" || e.Result != "1 chain" {
 			t.Errorf("%+v", e)
 		}
-		got, err = l.Before(t.Context(), got[1].ID, 100)
-		if err != nil || len(got) != 3 || got[0].Target != "2" {
+		page, err = l.Before(t.Context(), page.Next, 100)
+		if got = page.Items; err != nil || page.Next != "" || len(got) != 3 || got[0].Target != "2" {
 			t.Errorf("%+v %v", got, err)
 		}
 		for _, id := range []string{"x", "1", "1-x", "-1-1", "+", "-", "(1-1"} {
@@ -47,7 +48,7 @@ func TestLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ = l.Before(t.Context(), "", 1); got[0].ID != long.ID || len(got[0].Target) != 512 {
+		if page, _ = l.Before(t.Context(), "", 1); page.Items[0].ID != long.ID || len(page.Items[0].Target) != 512 {
 			t.Errorf("%d bytes", len(got[0].Target))
 		}
 	})

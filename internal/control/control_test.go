@@ -21,7 +21,7 @@ func TestStatusJSONIsTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	const open = `{"batch":"one","total":3,"succeeded":1,"failed":0,"skipped":0,"cancelled":0,"open":2,"held_chains":0,` +
-		`"settled":false,"complete":false,"created_at":"2026-11-23T17:00:00.000Z","settled_at":null,"due_at":null}`
+		`"settled":false,"complete":false,"created_at":"2026-11-23T17:00:00.000Z","settled_at":null,"due_at":null,"on_failure":"hold"}`
 	if string(got) != open {
 		t.Errorf("got  %s\nwant %s", got, open)
 	}
@@ -31,7 +31,7 @@ func TestStatusJSONIsTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	const held = `{"batch":"one","total":3,"succeeded":1,"failed":1,"skipped":0,"cancelled":0,"open":1,"held_chains":1,` +
-		`"settled":true,"complete":false,"created_at":"2026-11-23T17:00:00.000Z","settled_at":"2026-11-23T17:00:00.000Z","due_at":null}`
+		`"settled":true,"complete":false,"created_at":"2026-11-23T17:00:00.000Z","settled_at":"2026-11-23T17:00:00.000Z","due_at":null,"on_failure":"hold"}`
 	if string(got) != held {
 		t.Errorf("got  %s\nwant %s", got, held)
 	}

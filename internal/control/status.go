@@ -11,30 +11,30 @@ import (
 
 // Status are the counts of a batch. Total = Succeeded + Failed + Skipped + Cancelled + Open.
 type Status struct {
-	Batch      string `json:"batch"`
-	Total      int    `json:"total"`
-	Succeeded  int    `json:"succeeded"`
-	Failed     int    `json:"failed"` // given up, and still so
-	Skipped    int    `json:"skipped"`
-	Cancelled  int    `json:"cancelled"`
-	Open       int    `json:"open"`        // no result yet
-	HeldChains int    `json:"held_chains"` // whose head is a call of this batch
-	Settled    bool   `json:"settled"`     // no producer fills it, and nothing more happens without a person
-	Complete   bool   `json:"complete"`    // the last run that filled it read its file to the end and left nothing out
-	CreatedAt  Time   `json:"created_at"`
-	SettledAt  Time   `json:"settled_at"` // null while it isn't
-	DueAt      Time   `json:"due_at"`     // when it begins, or goes on with calls that were put off; null: nothing waits for its time
-	Canary     Canary `json:"canary,omitzero"`
+	Batch      string        `json:"batch"`
+	Total      int           `json:"total"`
+	Succeeded  int           `json:"succeeded"`
+	Failed     int           `json:"failed"` // given up, and still so
+	Skipped    int           `json:"skipped"`
+	Cancelled  int           `json:"cancelled"`
+	Open       int           `json:"open"`        // no result yet
+	HeldChains int           `json:"held_chains"` // whose head is a call of this batch
+	Settled    bool          `json:"settled"`     // no producer fills it, and nothing more happens without a person
+	Complete   bool          `json:"complete"`    // the last run that filled it read its file to the end and left nothing out
+	CreatedAt  Time          `json:"created_at"`
+	SettledAt  Time          `json:"settled_at"` // null while it isn't
+	DueAt      Time          `json:"due_at"`     // when it begins, or goes on with calls that were put off; null: nothing waits for its time
+	Policy     ledger.Policy `json:"on_failure"`
+	Canary     Canary        `json:"canary,omitzero"`
 	// Unread is how many parts of the ledger could not be read: their calls are in no count, and
 	// the batch is not said to be settled. 0: none.
 	Unread int `json:"unread,omitempty"`
 
-	Policy  ledger.Policy `json:"-"`
-	Blocked int           `json:"-"` // open calls behind a held head
-	PutOff  bool          `json:"-"` // nothing of it begins before DueAt
-	Stopped bool          `json:"-"` // a person cancelled the whole batch
-	Filling bool          `json:"-"` // a producer fills it
-	CutOff  bool          `json:"-"` // the last run that filled it was cut off, or left rows out
+	Blocked int  `json:"-"` // open calls behind a held head
+	PutOff  bool `json:"-"` // nothing of it begins before DueAt
+	Stopped bool `json:"-"` // a person cancelled the whole batch
+	Filling bool `json:"-"` // a producer fills it
+	CutOff  bool `json:"-"` // the last run that filled it was cut off, or left rows out
 }
 
 // Canary says how it is with a batch whose first tokens go first. While it is waiting or

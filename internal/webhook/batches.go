@@ -170,12 +170,6 @@ func (t *Teller) tellBatches(ctx context.Context, all []control.Status, now, sin
 	return nil
 }
 
-// batchData are a batch's counts, as the HTTP API gives them.
-type batchData struct {
-	control.Status
-	OnFailure string `json:"on_failure"`
-}
-
 // heldData says why chains of a batch wait for a person.
 type heldData struct {
 	Batch      string         `json:"batch"`
@@ -187,9 +181,9 @@ type heldData struct {
 func (t *Teller) ofBatch(ctx context.Context, s control.Status, st step, now time.Time) (*Event, error) {
 	switch st.tell {
 	case BatchSettled:
-		return &Event{eventID(BatchSettled, s.Batch, st.now.settled), BatchSettled, s.SettledAt.Time, batchData{s, string(s.Policy)}}, nil
+		return &Event{eventID(BatchSettled, s.Batch, st.now.settled), BatchSettled, s.SettledAt.Time, s}, nil
 	case BatchCanaryHeld:
-		return &Event{eventID(BatchCanaryHeld, s.Batch, now.UnixMilli()), BatchCanaryHeld, now, batchData{s, string(s.Policy)}}, nil
+		return &Event{eventID(BatchCanaryHeld, s.Batch, now.UnixMilli()), BatchCanaryHeld, now, s}, nil
 	case BatchHeld:
 		sum, err := t.control.HeldGroups(ctx, s.Batch)
 		if err != nil {

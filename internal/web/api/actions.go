@@ -3,31 +3,11 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"habilita/internal/control"
 	"habilita/internal/web/guard"
 )
-
-// decision is one of retry, skip, cancel and reopen.
-type decision struct {
-	name, unit string
-	act        func(*control.Control, context.Context, control.Selection) (int, error)
-}
-
-var (
-	retry  = decision{"retry", "chain", (*control.Control).Retry}
-	skip   = decision{"skip", "chain", (*control.Control).Skip}
-	cancel = decision{"cancel", "call", (*control.Control).Cancel}
-	reopen = decision{"reopen", "call", (*control.Control).Reopen}
-)
-
-func ofBatch(r *http.Request) control.Selection {
-	return control.Selection{Batch: r.PathValue("batch")}
-}
-
-func ofChain(r *http.Request) control.Selection {
-	return control.Selection{Chain: r.PathValue("chain")}
-}
 
 // decided is what a decision did.
 type decided struct {
@@ -38,24 +18,15 @@ type decided struct {
 	Unread int `json:"unread,omitempty"`
 }
 
-func (a *API) decide(d decision, selected func(*http.Request) control.Selection) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if _, err := query(r); err != nil {
-			return err
-		}
-		sel := selected(r)
-		if err := sel.Check(); err != nil {
-			return err
-		}
-		n, err := d.act(a.Operator, r.Context(), sel)
+// decide makes the handler of a decision about the batch or chain that the path names.
+func decide(name, unit string, act func(context.Context, control.Selection) (int, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+		n, err := act(r.Context(), control.Selection{Batch: r.PathValue("batch"), Chain: r.PathValue("chain")})
 		unread := control.Unread(err)
-		if unread > 0 {
-			err = nil
-		}
-		if err != nil {
+		if err != nil && unread == 0 {
 			return err
 		}
-		return answer(w, http.StatusOK, decided{d.name, n, d.unit, unread})
+		return answer(w, http.StatusOK, decided{name, n, unit, unread})
 	}
 }
 

@@ -1,9 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	_ "embed" // the document
+	"encoding/json"
 	"iter"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +29,7 @@ type Producer interface {
 	TokenID(token engine.Token) string
 }
 
-// Options are what the API is made of. All but Prefix, Log, MaxBatch and Standstill are required.
+// Options are what the API is made of. All but Prefix, Log, MaxBatch, Standstill and Retention are required.
 type Options struct {
 	Redis    redis.UniversalClient // for Idempotency-Keys
 	Prefix   string                // of keys; "" is "habilita"
@@ -36,6 +40,7 @@ type Options struct {
 	MaxBatch int64 // longest body of POST /v1/batches, in bytes; 0: MaxBatch
 	// Standstill is how long the other side of a stream may stand still; 0: Standstill.
 	Standstill time.Duration
+	Retention  time.Duration // RETENTION: no Idempotency-Key is known for longer; 0: longer than IdempotencyLife
 }
 
 // The limits of a request. A body that is streamed may take as long as it keeps moving.
@@ -66,62 +71,61 @@ type API struct {
 }
 
 // route is one operation. Its pattern has the names of http.ServeMux, which are those of
-// the paths of openapi.yaml.
+// the paths of openapi.yaml; takes are the parameters that its query may have.
 type route struct {
-	method, pattern string
-	do              func(w http.ResponseWriter, r *http.Request) error
-	streams         bool
+	method, pattern, takes string
+	do                     handler
 }
+
+// handler answers a request whose query was read, or says why not.
+type handler func(w http.ResponseWriter, r *http.Request, q url.Values) error
 
 // New makes the API.
 func New(o Options) *API {
-	if o.Prefix == "" {
-		o.Prefix = "habilita"
-	}
-	if o.MaxBatch == 0 {
-		o.MaxBatch = MaxBatch
-	}
-	if o.Standstill == 0 {
-		o.Standstill = Standstill
-	}
-	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix}, mux: http.NewServeMux()}
+	o.Prefix = cmp.Or(o.Prefix, "habilita")
+	o.MaxBatch = cmp.Or(o.MaxBatch, MaxBatch)
+	o.Standstill = cmp.Or(o.Standstill, Standstill)
+	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix, min(IdempotencyLife, cmp.Or(o.Retention, IdempotencyLife))}, mux: http.NewServeMux()}
+	const batch, chain, schedule = "/v1/batches/{batch}", "/v1/chains/{chain}", "/v1/schedules/{schedule}"
+	retry, skip := decide("retry", "chain", o.Operator.Retry), decide("skip", "chain", o.Operator.Skip)
+	cancel, reopen := decide("cancel", "call", o.Operator.Cancel), decide("reopen", "call", o.Operator.Reopen)
 	a.routes = []route{
-		{"GET", "/v1/openapi.json", a.openAPI("application/json", openAPIJSON), false},
-		{"GET", "/v1/openapi.yaml", a.openAPI("application/yaml", openAPIYAML), false},
-		{"POST", "/v1/calls", a.enqueueCall, false},
-		{"GET", "/v1/calls/{call}", a.showCall, false},
-		{"POST", "/v1/batches", a.enqueueBatch, true},
-		{"GET", "/v1/batches", a.listBatches, false},
-		{"GET", "/v1/batches/{batch}", a.showBatch, false},
-		{"GET", "/v1/batches/{batch}/calls", a.listCalls, false},
-		{"GET", "/v1/batches/{batch}/calls.csv", a.report, true},
-		{"POST", "/v1/batches/{batch}/retry", a.decide(retry, ofBatch), false},
-		{"POST", "/v1/batches/{batch}/skip", a.decide(skip, ofBatch), false},
-		{"POST", "/v1/batches/{batch}/cancel", a.decide(cancel, ofBatch), false},
-		{"POST", "/v1/batches/{batch}/reopen", a.decide(reopen, ofBatch), false},
-		{"GET", "/v1/chains", a.listChains, false},
-		{"GET", "/v1/chains/{chain}", a.showChain, false},
-		{"POST", "/v1/chains/{chain}/retry", a.decide(retry, ofChain), false},
-		{"POST", "/v1/chains/{chain}/skip", a.decide(skip, ofChain), false},
-		{"POST", "/v1/chains/{chain}/cancel", a.decide(cancel, ofChain), false},
-		{"GET", "/v1/actions", a.listActions, false},
-		{"GET", "/v1/tokens", a.listTokens, false},
-		{"GET", "/v1/workers", a.listWorkers, false},
+		{"GET", "/v1/openapi.json", "", document("application/json", openAPIJSON)},
+		{"GET", "/v1/openapi.yaml", "", document("application/yaml", openAPIYAML)},
+		{"POST", "/v1/calls", "", a.enqueueCall},
+		{"GET", "/v1/calls/{call}", "batch token_id wait", a.showCall},
+		{"POST", "/v1/batches", "batch on_failure at in prune strict notify", a.enqueueBatch},
+		{"GET", "/v1/batches", "limit cursor", a.listBatches},
+		{"GET", batch, "wait", a.showBatch},
+		{"GET", batch + "/calls", "limit cursor state ref", a.listCalls},
+		{"GET", batch + "/calls.csv", "state ref", a.report},
+		{"POST", batch + "/retry", "", retry},
+		{"POST", batch + "/skip", "", skip},
+		{"POST", batch + "/cancel", "", cancel},
+		{"POST", batch + "/reopen", "", reopen},
+		{"GET", "/v1/chains", "limit cursor state", a.listChains},
+		{"GET", chain, "", a.showChain},
+		{"POST", chain + "/retry", "", retry},
+		{"POST", chain + "/skip", "", skip},
+		{"POST", chain + "/cancel", "", cancel},
+		{"GET", "/v1/actions", "limit cursor", a.listActions},
+		{"GET", "/v1/tokens", "limit cursor", a.listTokens},
+		{"GET", "/v1/workers", "", a.listWorkers},
+		{"GET", "/v1/schedules", "", a.listSchedules},
+		{"GET", schedule, "", a.showSchedule},
+		{"DELETE", schedule, "", act("remove", a.removeSchedule)},
+		{"POST", schedule + "/pause", "", act("pause", o.Operator.PauseSchedule)},
+		{"POST", schedule + "/resume", "", act("resume", o.Operator.ResumeSchedule)},
+		{"POST", schedule + "/run", "overlap", a.runSchedule},
 	}
-	const schedule = "/v1/schedules/{schedule}"
-	a.routes = append(a.routes,
-		route{"GET", "/v1/schedules", a.listSchedules, false},
-		route{"GET", schedule, a.showSchedule, false},
-		route{"DELETE", schedule, a.act("remove", a.removeSchedule), false},
-		route{"POST", schedule + "/pause", a.act("pause", o.Operator.PauseSchedule), false},
-		route{"POST", schedule + "/resume", a.act("resume", o.Operator.ResumeSchedule), false},
-		route{"POST", schedule + "/run", a.runSchedule, false},
-	)
 	a.batchLooks.look, a.callLooks.look = a.lookAtBatch, a.lookAtCall
 	a.mount()
 	a.served = guard.Gzip(a.mux)
 	return a
 }
+
+// streams are the operations that may take longer than requestTime.
+var streams = []string{"POST /v1/batches", "GET /v1/batches/{batch}/calls.csv"}
 
 // mount answers 405 and 404 as problems, which http.ServeMux would as text.
 func (a *API) mount() {
@@ -162,9 +166,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.served.Serve
 func (a *API) handler(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !route.streams {
+		q, err := query(r, strings.Fields(route.takes)...)
+		if !slices.Contains(streams, route.String()) {
 			limit := requestTime
-			if wait, err := waitOf(r.URL.Query()); err == nil { // else it is refused
+			if wait, err := waitOf(q); err == nil { // else it is refused
 				limit += wait
 			}
 			ctx, cancel := context.WithTimeout(r.Context(), limit)
@@ -173,17 +178,53 @@ func (a *API) handler(route route) http.Handler {
 			r.Body = opened(w, r, r.Body, MaxCall)
 		}
 		r = r.WithContext(a.asKey(r.Context()))
-		if err := route.do(w, r); err != nil {
+		if err == nil {
+			err = route.do(w, r, q)
+		}
+		if err != nil {
 			a.fail(w, r, err)
 		}
 	})
 }
 
+// String is such as "GET /v1/calls/{call}".
+func (r route) String() string { return r.method + " " + r.pattern }
+
 // Operations are all that is served, such as "GET /v1/calls/{call}".
 func (a *API) Operations() []string {
 	var out []string
 	for _, r := range a.routes {
-		out = append(out, r.method+" "+r.pattern)
+		out = append(out, r.String())
 	}
 	return out
+}
+
+// answer answers with v in JSON.
+func answer(w http.ResponseWriter, status int, v any) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // the caller has gone, or reads it
+	return nil
+}
+
+// openAPIYAML is what is written by hand; openAPIJSON is made of it by
+// go test ./internal/web/api -update, and a test compares them.
+var (
+	//go:embed openapi.yaml
+	openAPIYAML []byte
+	//go:embed openapi.json
+	openAPIJSON []byte
+)
+
+// document makes the handler of a form of the document.
+func document(contentType string, text []byte) handler {
+	return func(w http.ResponseWriter, _ *http.Request, _ url.Values) error {
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(text)
+		return nil
+	}
 }

@@ -90,11 +90,7 @@ func spool(body io.Reader) (f *os.File, err error) {
 	return f, nil
 }
 
-func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "batch", "on_failure", "at", "in", "prune", "strict", "notify")
-	if err != nil {
-		return err
-	}
+func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	u := &upload{name: q.Get("batch"), out: summary{Errors: []guard.ProblemField{}}}
 	if p := ledger.BatchNameProblem(u.name); p != "" {
 		return refuseField(badParameter, "batch", "%s", p)

@@ -27,10 +27,7 @@ type call struct {
 	Batch string `json:"batch"` // "" none
 }
 
-func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	key, err := idempotencyKey(r)
 	if err != nil {
 		return err
@@ -78,11 +75,7 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request) error {
 
 // showCall finds a call by its id. An id that its producer gave may stand in several
 // batches and for several tokens: batch and token_id then tell which is meant.
-func (a *API) showCall(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "batch", "token_id", "wait")
-	if err != nil {
-		return err
-	}
+func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	wait, err := waitOf(q)
 	if err != nil {
 		return err

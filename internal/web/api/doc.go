@@ -7,7 +7,7 @@
 //
 //   - 202 means that the call, or every row that is not named as rejected, is in the
 //     ledger and will be made.
-//   - A call under an Idempotency-Key has one id for at least IdempotencyLife, so sending
+//   - A call under an Idempotency-Key has one id for IdempotencyLife (or RETENTION, if that is shorter), so sending
 //     it again makes no second one; another body under the same key is refused.
 //   - A batch is read as it comes, in constant memory. What was acknowledged before a
 //     connection broke stays; sending all of it again adds only what is missing.

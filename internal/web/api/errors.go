@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -41,16 +43,20 @@ var (
 	internalProblem = guard.Problem{Status: 500, Type: guard.ProblemTypeBase + "internal", Title: "A fault of habilita"}
 )
 
+func with(p guard.Problem, detail string) guard.Problem { p.Detail = detail; return p }
+
+func ofField(p guard.Problem, field, problem string) guard.Problem {
+	p.Detail = field + ": " + problem
+	p.Errors = []guard.ProblemField{{Field: field, Problem: problem}}
+	return p
+}
+
 func refuse(p guard.Problem, format string, args ...any) error {
-	p.Detail = fmt.Sprintf(format, args...)
-	return &refusal{p}
+	return &refusal{with(p, fmt.Sprintf(format, args...))}
 }
 
 func refuseField(p guard.Problem, field, format string, args ...any) error {
-	what := fmt.Sprintf(format, args...)
-	p.Detail = field + ": " + what
-	p.Errors = []guard.ProblemField{{Field: field, Problem: what}}
-	return &refusal{p}
+	return &refusal{ofField(p, field, fmt.Sprintf(format, args...))}
 }
 
 // fail answers with what an error means.
@@ -65,111 +71,106 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	guard.WriteProblem(w, r, p)
 }
 
-func (a *API) problemOf(r *http.Request, err error) guard.Problem {
-	var (
-		said         *refusal
-		unknownBatch *control.UnknownBatchError
-		unknownCall  *control.UnknownCallError
-		unknownChain *control.UnknownChainError
-		noSchedule   *control.UnknownScheduleError
-		overlap      *control.OverlapError
-		call         *engine.CallError
-		policy       *ledger.BatchPolicyError
-		cancelled    *engine.BatchCancelledError
-		old          *engine.OldBatchError
-		busy         *engine.BatchBusyError
-		canary       *ledger.BatchCanaryError
-		other        *engine.ConflictError
-	)
-	with := func(p guard.Problem, detail string) guard.Problem { p.Detail = detail; return p }
-	switch {
-	case errors.As(err, &said):
-		return said.Problem
-	case errors.As(err, &unknownBatch):
-		return with(notFound, "there is no batch of this name: GET /v1/batches lists those there are")
-	case errors.As(err, &unknownCall):
-		return with(notFound, "there is no call of this id")
-	case errors.As(err, &unknownChain) && unknownChain.Held:
-		return with(conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do")
-	case errors.As(err, &unknownChain):
-		return with(notFound, "this chain has nothing to do, or there never was one")
-	case errors.Is(err, control.ErrChainID):
-		return with(notFound, "this is not the id of a chain: GET /v1/chains has them")
-	case errors.As(err, &noSchedule):
-		return with(notFound, "there is no schedule of this name: GET /v1/schedules lists those there are")
-	case errors.As(err, &overlap):
-		return with(conflict, "the last run has not settled; overlap=true runs it all the same")
-	case errors.As(err, &call):
-		p := with(invalid, call.Field+": "+call.Problem)
-		p.Errors = []guard.ProblemField{{Field: call.Field, Problem: call.Problem}}
-		return p
-	case errors.As(err, &cancelled):
-		return with(conflict, "this batch was cancelled and takes nothing: POST "+batchPath(cancelled.Batch)+"/reopen lets it take rows again")
-	case errors.As(err, &other):
-		p := with(conflict, other.Error())
-		p.Errors = []guard.ProblemField{{Field: "id", Problem: other.Error()}}
-		return p
-	case errors.As(err, &old):
-		return with(conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name")
-	case errors.As(err, &busy):
-		return with(conflict, "another request is pruning this batch: ask again when it has ended")
-	case errors.As(err, &canary):
-		return with(conflict, fmt.Sprintf("the first tokens of this batch (enqueue bulk --canary %d) have not all succeeded: ask again when its canary is released, "+
-			"or enqueue the rest all the same with enqueue bulk --canary 0", canary.Have))
-	case errors.Is(err, engine.ErrPart):
-		return with(invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file")
-	case errors.As(err, &policy):
-		return with(conflict, fmt.Sprintf("this batch was enqueued with on_failure=%s, and can't be with %s", policy.Have, policy.Want))
-	}
-	if p, ok := bodyProblem(err); ok {
-		return p
-	}
-	if p, ok := redisProblem(err); ok {
-		a.Log.Warn().Err(err).Str("method", r.Method).Str("path", r.Pattern).Msg("an HTTP request failed")
-		return p
-	}
-	a.Log.Error().Err(err).Str("method", r.Method).Str("path", r.Pattern).Str("who", guard.From(r.Context()).Name).Msg("an HTTP request failed")
-	return with(internalProblem, "the worker's log says what; it may help to ask again")
+// meaning is what an error means to a caller; the first of meanings that fits is answered.
+type meaning struct {
+	of     func(error) bool
+	is     guard.Problem
+	detail string
 }
 
-// bodyProblem is what went wrong while a body was read.
-func bodyProblem(err error) (guard.Problem, bool) {
-	var large *http.MaxBytesError
-	with := func(p guard.Problem, detail string) (guard.Problem, bool) { p.Detail = detail; return p, true }
-	switch {
-	case errors.As(err, &large):
-		return with(tooLarge, fmt.Sprintf("at most %d bytes", large.Limit))
-	case errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded):
-		return with(timedOut, "no byte of the body came for too long")
-	case errors.Is(err, guard.ErrGzip):
-		return with(badRequest, "the body is said to be gzip, and that is broken or ended too early")
-	case errors.Is(err, errBody):
-		return with(badRequest, "the body ended before it was complete")
+func is[E error](err error) bool { _, ok := errors.AsType[E](err); return ok }
+
+func either(targets ...error) func(error) bool {
+	return func(err error) bool {
+		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 	}
-	return guard.Problem{}, false
+}
+
+var meanings = []meaning{
+	{is[*control.UnknownBatchError], notFound, "there is no batch of this name: GET /v1/batches lists those there are"},
+	{is[*control.UnknownCallError], notFound, "there is no call of this id"},
+	{notHeld, conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"},
+	{is[*control.UnknownChainError], notFound, "this chain has nothing to do, or there never was one"},
+	{either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"},
+	{is[*control.UnknownScheduleError], notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"},
+	{is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"},
+	{is[*engine.OldBatchError], conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name"},
+	{is[*engine.BatchBusyError], conflict, "another request is pruning this batch: ask again when it has ended"},
+	{either(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"},
+	{stoodStill, timedOut, "no byte of the body came for too long"},
+	{either(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"},
+	{either(errBody), badRequest, "the body ended before it was complete"},
+}
+
+// troubles are what goes wrong with Redis. Unlike meanings, they are logged.
+var troubles = []meaning{
+	{full, redisFull, "no new work is taken until there is room"},
+	{is[redis.Error], redisAway, ""}, // Describe says it
+	{is[*membership.MismatchError], redisAway, "this worker's settings disagree with those of others, so it takes nothing"},
+	{is[net.Error], redisAway, unknownTrouble},
+	{either(io.EOF, io.ErrUnexpectedEOF, redis.ErrClosed, redis.ErrPoolTimeout, context.DeadlineExceeded, context.Canceled), redisAway, unknownTrouble},
+}
+
+const unknownTrouble = "nothing is known of what was asked for; ask again"
+
+func notHeld(err error) bool {
+	e, ok := errors.AsType[*control.UnknownChainError](err)
+	return ok && e.Held
+}
+
+func stoodStill(err error) bool {
+	return errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func full(err error) bool {
+	reply, ok := errors.AsType[redis.Error](err)
+	return ok && (strings.HasPrefix(reply.Error(), "OOM") || strings.HasPrefix(reply.Error(), "EXECABORT"))
 }
 
 // errBody marks an error of reading the body.
 var errBody = errors.New("body")
 
-// redisProblem is what went wrong with Redis.
-func redisProblem(err error) (guard.Problem, bool) {
-	var (
-		reply    redis.Error
-		network  net.Error
-		disagree *membership.MismatchError
-	)
-	with := func(p guard.Problem, detail string) (guard.Problem, bool) { p.Detail = detail; return p, true }
-	switch {
-	case errors.As(err, &reply) && (strings.HasPrefix(reply.Error(), "OOM") || strings.HasPrefix(reply.Error(), "EXECABORT")):
-		return with(redisFull, "no new work is taken until there is room")
-	case errors.As(err, &reply):
-		return with(redisAway, redisconn.Describe(err))
-	case errors.As(err, &disagree):
-		return with(redisAway, "this worker's settings disagree with those of others, so it takes nothing")
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, redis.ErrClosed),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, redis.ErrPoolTimeout):
-		return with(redisAway, "nothing is known of what was asked for; ask again")
+func (a *API) problemOf(r *http.Request, err error) guard.Problem {
+	if said, ok := errors.AsType[*refusal](err); ok {
+		return said.Problem
 	}
-	return guard.Problem{}, false
+	if detail := conflictOf(err); detail != "" {
+		return with(conflict, detail)
+	}
+	if call, ok := errors.AsType[*engine.CallError](err); ok {
+		return ofField(invalid, call.Field, call.Problem)
+	}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return with(tooLarge, fmt.Sprintf("at most %d bytes", large.Limit))
+	}
+	if other, ok := errors.AsType[*engine.ConflictError](err); ok {
+		p := with(conflict, other.Error())
+		p.Errors = []guard.ProblemField{{Field: "id", Problem: other.Error()}}
+		return p
+	}
+	fits := func(m meaning) bool { return m.of(err) }
+	if i := slices.IndexFunc(meanings, fits); i >= 0 {
+		return with(meanings[i].is, meanings[i].detail)
+	}
+	line, p := a.Log.Error(), with(internalProblem, "the worker's log says what; it may help to ask again")
+	if i := slices.IndexFunc(troubles, fits); i >= 0 {
+		line, p = a.Log.Warn(), with(troubles[i].is, cmp.Or(troubles[i].detail, redisconn.Describe(err)))
+	}
+	line.Err(err).Str("method", r.Method).Str("path", r.Pattern).Str("who", guard.From(r.Context()).Name).Msg("an HTTP request failed")
+	return p
+}
+
+// conflictOf says of an error what about the batch is in the way; "" for any other.
+func conflictOf(err error) string {
+	if e, ok := errors.AsType[*engine.BatchCancelledError](err); ok {
+		return "this batch was cancelled and takes nothing: POST " + batchPath(e.Batch) + "/reopen lets it take rows again"
+	}
+	if e, ok := errors.AsType[*ledger.BatchPolicyError](err); ok {
+		return fmt.Sprintf("this batch was enqueued with on_failure=%s, and can't be with %s", e.Have, e.Want)
+	}
+	if e, ok := errors.AsType[*ledger.BatchCanaryError](err); ok {
+		return fmt.Sprintf("the first tokens of this batch (enqueue bulk --canary %d) have not all succeeded: ask again when its canary is released, "+
+			"or enqueue the rest all the same with enqueue bulk --canary 0", e.Have)
+	}
+	return ""
 }

@@ -16,7 +16,8 @@ import (
 	"habilita/internal/engine"
 )
 
-// IdempotencyLife is how long an Idempotency-Key is known.
+// IdempotencyLife is how long an Idempotency-Key is known, or RETENTION if that is shorter: the ledger tells a call of
+// which it has no record any more from no new one, and a repeat would make it again.
 const IdempotencyLife = 48 * time.Hour
 
 const maxIdempotencyKey = 128
@@ -29,6 +30,7 @@ const maxIdempotencyKey = 128
 type idempotency struct {
 	rdb    redis.UniversalClient
 	prefix string
+	life   time.Duration
 }
 
 // idempotencyKey reads the header; "" where there is none. It may stand in quotes, as the
@@ -73,7 +75,7 @@ func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (c
 	own := claimed{name: name, record: fingerprint + " " + id, id: id, fresh: true}
 	for range 3 {
 		// A retry of the client's own finds its own record below.
-		fresh, err := i.rdb.SetNX(ctx, name, own.record, IdempotencyLife).Result()
+		fresh, err := i.rdb.SetNX(ctx, name, own.record, i.life).Result()
 		if err != nil || fresh {
 			return own, err
 		}

@@ -11,13 +11,24 @@ import (
 	"habilita/internal/web/guard"
 )
 
-// batchStatus are a batch's counts and policy.
-type batchStatus struct {
-	control.Status
-	OnFailure string `json:"on_failure"`
+// page is a part of a list, as answers have it.
+type page[T any] struct {
+	Items []T     `json:"items"`
+	Next  *string `json:"next"` // cursor of the page after this one; null: this is the last one
+	// Unread is how many of the 1,024 parts of the ledger could not be read; absent: none.
+	Unread int `json:"unread,omitempty"`
 }
 
-func withPolicy(s control.Status) batchStatus { return batchStatus{s, string(s.Policy)} }
+func paged[T any](p control.Page[T]) page[T] {
+	out := page[T]{Items: p.Items, Unread: p.Unread}
+	if out.Items == nil {
+		out.Items = []T{}
+	}
+	if p.Next != "" {
+		out.Next = &p.Next
+	}
+	return out
+}
 
 // list answers with a page that read reads.
 func list[T any](w http.ResponseWriter, q url.Values, read func(cursor string, limit int) (control.Page[T], error)) error {
@@ -35,26 +46,13 @@ func list[T any](w http.ResponseWriter, q url.Values, read func(cursor string, l
 	return answer(w, http.StatusOK, paged(p))
 }
 
-func (a *API) listBatches(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "cursor")
-	if err != nil {
-		return err
-	}
-	return list(w, q, func(cursor string, limit int) (control.Page[batchStatus], error) {
-		p, err := a.Operator.BatchesPage(r.Context(), cursor, limit)
-		out := control.Page[batchStatus]{Next: p.Next, Unread: p.Unread}
-		for _, s := range p.Items {
-			out.Items = append(out.Items, withPolicy(s))
-		}
-		return out, err
+func (a *API) listBatches(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	return list(w, q, func(cursor string, limit int) (control.Page[control.Status], error) {
+		return a.Operator.BatchesPage(r.Context(), cursor, limit)
 	})
 }
 
-func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "wait")
-	if err != nil {
-		return err
-	}
+func (a *API) showBatch(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	wait, err := waitOf(q)
 	if err != nil {
 		return err
@@ -72,14 +70,10 @@ func (a *API) showBatch(w http.ResponseWriter, r *http.Request) error {
 		}
 		s = last.value
 	}
-	return answer(w, http.StatusOK, withPolicy(s))
+	return answer(w, http.StatusOK, s)
 }
 
-func (a *API) listCalls(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "cursor", "state", "ref")
-	if err != nil {
-		return err
-	}
+func (a *API) listCalls(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	state, err := oneOf(q, "state", control.States()...)
 	if err != nil {
 		return err
@@ -91,11 +85,7 @@ func (a *API) listCalls(w http.ResponseWriter, r *http.Request) error {
 
 // report streams a whole batch in CSV. One that breaks off is cut, so that it can't be
 // taken for whole.
-func (a *API) report(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "state", "ref")
-	if err != nil {
-		return err
-	}
+func (a *API) report(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	state, err := oneOf(q, "state", control.States()...)
 	if err != nil {
 		return err
@@ -127,11 +117,7 @@ func (a *API) report(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *API) listChains(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "cursor", "state")
-	if err != nil {
-		return err
-	}
+func (a *API) listChains(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	state, err := oneOf(q, "state", "held", "all")
 	if err != nil {
 		return err
@@ -141,10 +127,7 @@ func (a *API) listChains(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func (a *API) showChain(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+func (a *API) showChain(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	c, err := a.Operator.Chain(r.Context(), r.PathValue("chain"))
 	if err != nil {
 		return err
@@ -152,38 +135,15 @@ func (a *API) showChain(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, c)
 }
 
-func (a *API) listTokens(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "cursor")
-	if err != nil {
-		return err
-	}
+func (a *API) listTokens(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	return list(w, q, func(cursor string, limit int) (control.Page[control.QuotaRow], error) {
 		return a.Operator.QuotaPage(r.Context(), cursor, limit)
 	})
 }
 
-// action is an entry of the audit log.
-type action struct {
-	control.AuditEntry
-	At control.Time `json:"at"`
-}
-
-func (a *API) listActions(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "cursor")
-	if err != nil {
-		return err
-	}
-	return list(w, q, func(cursor string, limit int) (control.Page[action], error) {
-		var p control.Page[action]
-		entries, err := a.Operator.AuditLog().Before(r.Context(), cursor, limit+1)
-		for i, e := range entries {
-			if i == limit {
-				p.Next = entries[limit-1].ID
-				break
-			}
-			p.Items = append(p.Items, action{e, control.Time{Time: e.At}})
-		}
-		return p, err
+func (a *API) listActions(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	return list(w, q, func(cursor string, limit int) (control.Page[control.AuditEntry], error) {
+		return a.Operator.AuditLog().Before(r.Context(), cursor, limit)
 	})
 }
 
@@ -196,10 +156,7 @@ type worker struct {
 	StartedAt control.Time `json:"started_at"` // by its own clock
 }
 
-func (a *API) listWorkers(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+func (a *API) listWorkers(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	alive, err := a.Registry.Alive(r.Context())
 	if err != nil {
 		return err

@@ -3,14 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"habilita/internal/control"
 )
 
-func (a *API) listSchedules(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+func (a *API) listSchedules(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	all, err := a.Operator.Schedules(r.Context())
 	unread := control.Unread(err)
 	if err != nil && unread == 0 {
@@ -19,10 +17,7 @@ func (a *API) listSchedules(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, paged(control.Page[control.Schedule]{Items: all, Unread: unread}))
 }
 
-func (a *API) showSchedule(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
+func (a *API) showSchedule(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	s, err := a.Operator.Schedule(r.Context(), r.PathValue("schedule"))
 	if err != nil && control.Unread(err) == 0 { // its runs' counts say what they lack
 		return err
@@ -37,12 +32,9 @@ type acted struct {
 	Changed  bool   `json:"changed"` // false: it was so already
 }
 
-// act is pause, resume and remove.
-func (a *API) act(name string, do func(ctx context.Context, schedule string) (changed bool, err error)) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if _, err := query(r); err != nil {
-			return err
-		}
+// act makes the handler of pause, resume and remove.
+func act(name string, do func(ctx context.Context, schedule string) (changed bool, err error)) handler {
+	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 		schedule := r.PathValue("schedule")
 		changed, err := do(r.Context(), schedule)
 		if err != nil {
@@ -63,11 +55,7 @@ type asked struct {
 	Status   string `json:"status"` // where the batch can be followed, once a worker has made it
 }
 
-func (a *API) runSchedule(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "overlap")
-	if err != nil {
-		return err
-	}
+func (a *API) runSchedule(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	overlap, err := oneOf(q, "overlap", "true", "false")
 	if err != nil {
 		return err

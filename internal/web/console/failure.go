@@ -53,7 +53,7 @@ func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &chain):
 		c.fail(w, r, failure{status: http.StatusNotFound, key: "chain", back: "/chains"})
 		return
-	case errors.Is(err, control.ErrChainID), errors.Is(err, control.ErrCursor), errors.Is(err, errQuery):
+	case errors.Is(err, control.ErrChainID), errors.Is(err, control.ErrCursor), errors.Is(err, control.ErrAuditID), errors.Is(err, errQuery):
 		c.notFound(w, r)
 		return
 	case r.Context().Err() != nil:

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -100,11 +99,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *pa
 // actionsPage shows the log of what people did.
 func (c *Console) actionsPage(w http.ResponseWriter, r *http.Request) {
 	before := r.URL.Query().Get("before")
-	entries, err := c.o.Operator.AuditLog().Before(r.Context(), before, perPage+1)
-	if errors.Is(err, control.ErrAuditID) {
-		c.notFound(w, r)
-		return
-	}
+	entries, err := c.o.Operator.AuditLog().Before(r.Context(), before, perPage)
 	if err != nil {
 		c.failRead(w, r, err)
 		return
@@ -112,13 +107,12 @@ func (c *Console) actionsPage(w http.ResponseWriter, r *http.Request) {
 	d := struct {
 		Entries       []control.AuditEntry
 		Newest, Older string
-	}{Entries: entries}
+	}{Entries: entries.Items}
 	if before != "" {
 		d.Newest = "/actions"
 	}
-	if len(entries) > perPage {
-		d.Entries = entries[:perPage]
-		d.Older = "/actions?before=" + url.QueryEscape(d.Entries[perPage-1].ID)
+	if entries.Next != "" {
+		d.Older = "/actions?before=" + url.QueryEscape(entries.Next)
 	}
 	p := c.newPage(r, "actions")
 	p.Live, p.Data = eventsURL("actions"), d

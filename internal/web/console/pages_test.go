@@ -146,7 +146,8 @@ func TestDecisionsAreAskedAboutDoneAndWrittenDown(t *testing.T) {
 	}
 	// Somebody else was first: nothing is done, and it is said.
 	w.ask("POST", "/decide", url.Values{"do": {"retry"}, "chain": {chain}}).has(t, http.StatusConflict, "already")
-	log, err := w.Actions.Before(t.Context(), "", 10)
+	logPage, err := w.Actions.Before(t.Context(), "", 10)
+	log := logPage.Items
 	if err != nil || len(log) != 2 {
 		t.Fatalf("%+v %v", log, err)
 	}
@@ -225,7 +226,8 @@ func TestServersThatAreDownCanBeTriedAtOnce(t *testing.T) {
 	if err != nil || len(all) != 2 || all[1].State != "closed" {
 		t.Errorf("%+v %v", all, err)
 	}
-	log, err := w.Actions.Before(t.Context(), "", 9)
+	logPage, err := w.Actions.Before(t.Context(), "", 9)
+	log := logPage.Items
 	if err != nil || len(log) != 1 || log[0].Target != "server 0007" || log[0].Action != "lift" {
 		t.Errorf("%+v %v", log, err)
 	}
