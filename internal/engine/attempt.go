@@ -19,7 +19,6 @@ type caller interface {
 
 // attempt makes one request, in a run that was dispatched for the chain dispatched, and judges its answer.
 func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attempt, asked time.Time) *verdict {
-	token, _ := ledger.SplitChainID(a.Chain)
 	r.meter.slotsHeld.Inc()
 	defer r.meter.slotsHeld.Dec()
 	r.meter.quota(a.Used, a.Limit)
@@ -27,19 +26,19 @@ func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attem
 	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == dispatched)
 	if r.overtaken(a) {
 		j := &verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
-		r.report(token, a, j, 0)
+		r.report(a, j, 0)
 		r.unprobed(a)
 		endAttempt(span, a, j)
 		return j
 	}
-	ans, err := r.send(ctx, token, a, asked)
+	ans, err := r.send(ctx, a, asked)
 	j := r.judge(ctx, a, ans, err)
 	r.meter.refused(err, a.Probe)
 	r.observe(ctx, a, asked, err)
 	took := time.Since(started)
 	r.meter.calls.WithLabelValues(j.Name).Inc()
 	r.meter.seconds.Observe(took.Seconds())
-	r.report(token, a, j, took)
+	r.report(a, j, took)
 	endAttempt(span, a, j)
 	return j
 }
@@ -60,11 +59,11 @@ func (r *runner) judge(ctx context.Context, a *ledger.Attempt, ans wolkvox.Answe
 // asked for: its arguments were made before the hold was known, and the client sent them
 // again on the new connection. The hold is known by the time of the reply.
 func (r *runner) overtaken(a *ledger.Attempt) bool {
-	return r.doubt.Load() > 0 || a.LeaseEnds.Add(-r.settings.Lease).UnixMilli() < r.notBefore.Load()
+	return r.doubt.Load() > 0 || r.granted(a).UnixMilli() < r.notBefore.Load()
 }
 
-func (r *runner) send(ctx context.Context, token string, a *ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {
-	req, err := r.request(ctx, token, a, asked)
+func (r *runner) send(ctx context.Context, a *ledger.Attempt, asked time.Time) (wolkvox.Answer, error) {
+	req, err := r.request(ctx, a, asked)
 	if err != nil {
 		return wolkvox.Answer{}, err
 	}
@@ -72,8 +71,8 @@ func (r *runner) send(ctx context.Context, token string, a *ledger.Attempt, aske
 }
 
 // request makes a request. It is no part of send, whose stack frame waits for the vendor.
-func (r *runner) request(ctx context.Context, token string, a *ledger.Attempt, asked time.Time) (*wolkvox.Request, error) {
-	plain, err := r.keys.Open([]byte(a.Sealed), token)
+func (r *runner) request(ctx context.Context, a *ledger.Attempt, asked time.Time) (*wolkvox.Request, error) {
+	plain, err := r.keys.Open([]byte(a.Sealed), a.TokenID())
 	if err != nil {
 		return nil, &unopenableError{err}
 	}
@@ -88,7 +87,7 @@ func (r *runner) request(ctx context.Context, token string, a *ledger.Attempt, a
 }
 
 // report writes the one log line of an attempt; docs/operations.md tells its fields.
-func (r *runner) report(token string, a *ledger.Attempt, j *verdict, took time.Duration) {
+func (r *runner) report(a *ledger.Attempt, j *verdict, took time.Duration) {
 	level := zerolog.InfoLevel
 	if j.Kind != ledger.Done {
 		level = zerolog.WarnLevel
@@ -98,7 +97,7 @@ func (r *runner) report(token string, a *ledger.Attempt, j *verdict, took time.D
 		return
 	}
 	e = e.Str("call", a.CallID()).Str("chain", a.Chain).Str("batch", a.Batch).
-		Str("token_id", token).Str("server", a.Server).Int("attempt", a.Number).Str("outcome", j.Name).
+		Str("token_id", a.TokenID()).Str("server", a.Server).Int("attempt", a.Number).Str("outcome", j.Name).
 		Int64("took_ms", took.Milliseconds()).Int64("age_ms", r.clock.Now().Sub(a.Enqueued).Milliseconds())
 	if j.Code != "" {
 		e = e.Str("code", j.Code)

@@ -9,59 +9,12 @@ import (
 	"habilita/internal/ledger"
 )
 
-// Granted is an attempt that was granted: its slot is taken, its request counted on its
-// days, and nothing was sent yet. It never holds the token.
-type Granted struct {
-	Call    string // id of the call
-	Batch   string // short name of its batch
-	Key     string // of the call in its batch and token
-	Chain   string // id of the chain
-	TokenID string // name of the token
-	Nonce   string // names the attempt: the member of its token's slots
-
-	Attempt       int       // requests for the call, with this one
-	Spent         int       // of the budget, with this one
-	Failures      int       // in a row
-	FirstPushBack time.Time // of this budget; zero: none
-
-	LeaseBegan time.Time // by the clock of Redis, as the following
-	LeaseEnds  time.Time // until then the slot stays taken if nobody frees it
-	Days       string    // on which it is counted, YYYYMMDD, comma separated
-}
-
-// What became of an attempt's slot (Recorded.Slot).
-const (
-	SlotFreed     = string(ledger.Release)
-	SlotKept      = string(ledger.Keep)     // unknown outcome: taken until the lease ends
-	SlotGivenBack = string(ledger.GiveBack) // certainly not sent: free, and not counted
-)
-
-// What an outcome means for its call (Recorded.Kind).
-const (
-	KindSucceeded = string(ledger.Done)
-	KindFailed    = string(ledger.Fail)     // may pass; an attempt of the budget
-	KindPushBack  = string(ledger.PushBack) // the vendor's: no attempt of the budget
-	KindNotSent   = string(ledger.NotSent)  // the vendor can't be reached: as push-back
-	KindLate      = string(ledger.Late)     // not sent, and the vendor is not the cause
-	KindGivenUp   = string(ledger.GiveUp)
-)
-
 // Recorded is the outcome of an attempt that the ledger has taken.
 type Recorded struct {
-	Granted
-	Kind           string    // one of the Kinds
-	Slot           string    // SlotFreed, SlotKept or SlotGivenBack
-	At             time.Time // by the clock of Redis
-	RetryAt        time.Time // not before then, where the call comes back
-	Code, Msg, Err string    // as reports have them
-	Reason         string    // the same
-
-	// CoolUntil closes the token until then (zero: does not), CoolWhy says why, and
-	// CoolProbe, where above 0, lets a gentle try through after so long. CoolLift opens it.
-	CoolUntil time.Time
-	CoolWhy   string
-	CoolProbe time.Duration
-	CoolLift  bool
+	*ledger.Attempt
+	ledger.Outcome
+	At      time.Time // by the clock of Redis
+	RetryAt time.Time // not before then, where the call comes back
 }
 
 // notSentError says that WorkerOptions.BeforeSend did not let a request be sent.
@@ -117,11 +70,14 @@ func (r *runner) beforeSend(ctx context.Context, a *ledger.Attempt) error {
 		r.told.previous(ctx, a.Chain, r.clock.Now())
 		r.told.begun(a)
 	}
-	if err := r.o.BeforeSend(ctx, r.granted(a)); err != nil {
+	if err := r.o.BeforeSend(ctx, a, r.granted(a)); err != nil {
 		return &notSentError{err}
 	}
 	return nil
 }
+
+// granted is when an attempt was granted, by the clock of Redis.
+func (r *runner) granted(a *ledger.Attempt) time.Time { return a.LeaseEnds.Add(-r.settings.Lease) }
 
 // recorded tells the hook, if there is one.
 func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
@@ -129,10 +85,7 @@ func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 		return
 	}
 	defer r.told.ended(a)
-	rec := Recorded{
-		Granted: r.granted(a), Kind: string(j.Kind), Slot: string(j.Slot), At: at, Code: j.Code, Msg: j.Msg, Err: j.Err, Reason: j.Reason,
-		CoolUntil: j.Cooling.Until, CoolWhy: j.Cooling.Why, CoolProbe: j.Cooling.ProbeAfter, CoolLift: j.Cooling.Lift,
-	}
+	rec := Recorded{Attempt: a, Outcome: j.Outcome, At: at}
 	if j.Kind != ledger.Done && j.Kind != ledger.GiveUp {
 		rec.RetryAt = at.Add(j.Delay)
 		if j.Slot == ledger.Keep && a.LeaseEnds.After(rec.RetryAt) {
@@ -140,15 +93,6 @@ func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 		}
 	}
 	r.o.AfterOutcome(rec)
-}
-
-func (r *runner) granted(a *ledger.Attempt) Granted {
-	token, _ := ledger.SplitChainID(a.Chain)
-	return Granted{
-		Call: a.CallID(), Batch: a.Batch, Key: a.Key, Chain: a.Chain, TokenID: token, Nonce: a.Nonce,
-		Attempt: a.Number, Spent: a.Spent, Failures: a.Failures, FirstPushBack: a.FirstPushBack,
-		LeaseBegan: a.LeaseEnds.Add(-r.settings.Lease), LeaseEnds: a.LeaseEnds, Days: a.Days,
-	}
 }
 
 // refusedByHook is the outcome of an attempt that the hook did not let be sent.

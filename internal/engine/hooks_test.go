@@ -37,14 +37,14 @@ func TestHooksStandAroundEveryRequest(t *testing.T) {
 	m := redistest.Mini(t)
 	d := &diary{full: make(chan struct{}), want: 9}
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) {
-		o.BeforeSend = func(_ context.Context, g Granted) error {
-			if g.LeaseEnds.IsZero() || g.Nonce == "" || g.Days == "" || g.TokenID != g.Chain {
-				t.Errorf("%+v", g)
+		o.BeforeSend = func(_ context.Context, a *ledger.Attempt, granted time.Time) error {
+			if a.LeaseEnds.Sub(granted) != 65*time.Second || a.Nonce == "" || a.Days == "" || a.TokenID() != a.Chain {
+				t.Errorf("%+v", a)
 			}
-			d.write("granted %s.%d", g.Call, g.Attempt)
+			d.write("granted %s.%d", a.CallID(), a.Number)
 			return nil
 		}
-		o.AfterOutcome = func(r Recorded) { d.write("recorded %s.%d %s %s", r.Call, r.Attempt, r.Kind, r.Slot) }
+		o.AfterOutcome = func(r Recorded) { d.write("recorded %s.%d %s %s", r.CallID(), r.Number, r.Kind, r.Slot) }
 	})
 	for _, id := range []string{"a", "b", "c"} {
 		w.append("token-1", id)
@@ -71,7 +71,7 @@ func TestHookThatRefuses(t *testing.T) {
 	refusals := 0
 	told := make(chan Recorded, 2)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) {
-		o.BeforeSend = func(context.Context, Granted) error {
+		o.BeforeSend = func(context.Context, *ledger.Attempt, time.Time) error {
 			if refusals++; refusals == 1 {
 				return errors.New("the disk is full")
 			}
@@ -82,13 +82,13 @@ func TestHookThatRefuses(t *testing.T) {
 	w.append("token-1", "a")
 	w.begin()
 	first := <-told
-	if first.Kind != KindLate || first.Slot != SlotGivenBack || first.Err != "not sent: the disk is full" || !first.RetryAt.After(first.At) {
+	if first.Kind != ledger.Late || first.Slot != ledger.GiveBack || first.Err != "not sent: the disk is full" || !first.RetryAt.After(first.At) {
 		t.Errorf("%+v", first)
 	}
 	if r := w.made("the call that was refused once"); r.ID != "a.1" {
 		t.Errorf("made %s", r.ID)
 	}
-	if second := <-told; second.Kind != KindSucceeded || second.Spent != 1 {
+	if second := <-told; second.Kind != ledger.Done || second.Spent != 1 {
 		t.Errorf("%+v", second)
 	}
 	if n := w.vendor.made.Load(); n != 1 {

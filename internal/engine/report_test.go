@@ -51,7 +51,7 @@ func TestOneLogLineAnAttempt(t *testing.T) {
 			r.clock.Observe(now.UnixMilli())
 			a := ledger.Attempt{Chain: aToken + ":night", Batch: "b", Key: "=order-1", Server: "0042", Number: 3, Enqueued: now.Add(-time.Minute)}
 			j := decideOutcome(wolkvox.Answer{Status: 202, Code: 202}, c.err, f)
-			r.report(aToken, &a, &j, 1500*time.Millisecond)
+			r.report(&a, &j, 1500*time.Millisecond)
 			if n := strings.Count(out.String(), "\n"); n != 1 {
 				t.Fatalf("%d lines: %s", n, out.String())
 			}

@@ -101,9 +101,8 @@ func endAttempt(s trace.Span, a *ledger.Attempt, j *verdict) {
 	if s == nil {
 		return
 	}
-	token, _ := ledger.SplitChainID(a.Chain)
 	s.SetAttributes(attribute.String("habilita.call", a.CallID()), attribute.String("habilita.chain", a.Chain),
-		attribute.String("habilita.batch_id", a.Batch), attribute.String("habilita.token_id", token),
+		attribute.String("habilita.batch_id", a.Batch), attribute.String("habilita.token_id", a.TokenID()),
 		attribute.String("habilita.server", a.Server), attribute.Int("habilita.attempt", a.Number),
 		attribute.String("habilita.outcome", j.Name), attribute.String("habilita.code", j.Code))
 	if j.Kind != ledger.Done {

@@ -55,7 +55,6 @@ func (r *runner) unsent(ctx context.Context, step *ledger.Step, away string) (*l
 	}
 	r.handOver(ctx, back, nil)
 	back.Woken = nil
-	token, _ := ledger.SplitChainID(a.Chain)
-	r.log.Warn().Str("call", a.CallID()).Str("chain", a.Chain).Str("token_id", token).Msg("call not sent: too few replicas of Redis acknowledged its grant; it comes back")
+	r.log.Warn().Str("call", a.CallID()).Str("chain", a.Chain).Str("token_id", a.TokenID()).Msg("call not sent: too few replicas of Redis acknowledged its grant; it comes back")
 	return back, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"habilita/internal/ledger"
 	"habilita/internal/membership"
 	"habilita/internal/redisconn"
 )
@@ -52,11 +53,12 @@ type WorkerOptions struct {
 	Redis redis.UniversalClient
 
 	// BeforeSend is called between every grant and its request, for a write-ahead log of one's
-	// own. An error means that the request is not sent: slot and count are given back, and
+	// own: the slot is taken, the request is counted on its days, and
+	// nothing was sent. granted is by the clock of Redis. An error means that the request is not sent: slot and count are given back, and
 	// the call comes back after a back-off. Its time counts within SlotMargin: a request
 	// for which it takes longer is not sent either. nil: none. It is called by up to
 	// Concurrency goroutines at the same time.
-	BeforeSend func(ctx context.Context, g Granted) error
+	BeforeSend func(ctx context.Context, a *ledger.Attempt, granted time.Time) error
 	// AfterOutcome is called after the ledger has recorded an attempt's outcome and before
 	// BeforeSend is for the chain's next request, whichever run sends that; a worker that is killed in between does not
 	// call it. nil: none. It is called by up to Concurrency goroutines at the same time,

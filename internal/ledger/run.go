@@ -34,8 +34,8 @@ type Attempt struct {
 	Spent             int       // of the budget, with this one
 	FirstPushBack     time.Time // zero: none in this budget
 	Failures          int       // in a row
-	LeaseEnds         time.Time // by the clock of Redis
-	Days              string    // on which it was counted
+	LeaseEnds         time.Time // by the clock of Redis: until then the slot stays taken if nobody frees it
+	Days              string    // on which it was counted, YYYYMMDD, comma separated
 	Enqueued          time.Time
 	Probe             bool // of a token that cools: a success ends the cooling
 	ProbesServer      bool // set by the worker: its server is away, and this is a gentle try
@@ -43,11 +43,14 @@ type Attempt struct {
 	Continued         bool // a run began it on leaving another chain
 }
 
-// CallID is the id of the attempt's call.
-func (a *Attempt) CallID() string {
+// TokenID is the name of the attempt's token.
+func (a *Attempt) TokenID() string {
 	token, _ := SplitChainID(a.Chain)
-	return CallID(a.Batch, token, a.Key)
+	return token
 }
+
+// CallID is the id of the attempt's call.
+func (a *Attempt) CallID() string { return CallID(a.Batch, a.TokenID(), a.Key) }
 
 // Step is the reply of Begin and Finish.
 type Step struct {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
 )
@@ -307,7 +308,7 @@ func TestOlderJobGoesOn(t *testing.T) {
 		}
 		g := &grant{Chain: id, Key: key, Nonce: nonce, Attempt: 1, Spent: 1, Ends: 1, Days: "20200101"}
 		return []record{{Type: typeGrant, At: 1, Grant: g},
-			{Type: typeEnd, At: 2, Grant: g, End: &end{Kind: engine.KindSucceeded, Slot: engine.SlotFreed}}}
+			{Type: typeEnd, At: 2, Grant: g, End: &end{Kind: ledger.Done, Slot: ledger.Release}}}
 	}
 	sum := sha256.Sum256([]byte("as it was"))
 	content := &content{Size: 9, SHA256: hex.EncodeToString(sum[:])}

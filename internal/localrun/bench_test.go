@@ -9,6 +9,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
@@ -26,12 +27,12 @@ func finished(b *testing.B, c Config, n, tokens int) {
 	slices.SortStableFunc(calls, func(a, b control.CallRecord) int { return strings.Compare(a.Key(), b.Key()) })
 	now := time.Now()
 	for i, r := range calls {
-		g := engine.Granted{
-			Chain: r.Chain, TokenID: r.TokenID, Key: r.Key(), Nonce: fmt.Sprint("n", i), Attempt: 1, Spent: 1,
-			LeaseBegan: now, LeaseEnds: now.Add(time.Minute), Days: now.In(noon()).Format("20060102"),
+		a := &ledger.Attempt{
+			Chain: r.Chain, Key: r.Key(), Nonce: fmt.Sprint("n", i), Number: 1, Spent: 1,
+			LeaseEnds: now.Add(time.Minute), Days: now.In(noon()).Format("20060102"),
 		}
-		end := engine.Recorded{Granted: g, Kind: engine.KindSucceeded, Slot: engine.SlotFreed, At: now, Code: "202", Msg: "enabled"}
-		for _, r := range []record{grantRecord(g), endRecord(end)} {
+		end := engine.Recorded{Attempt: a, Outcome: ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release, Code: "202", Msg: "enabled"}, At: now}
+		for _, r := range []record{grantRecord(a, now), endRecord(end)} {
 			if err := j.write(r, false); err != nil {
 				b.Fatal(err)
 			}

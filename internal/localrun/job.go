@@ -222,10 +222,10 @@ func (j *Job) syncOften() {
 
 // beforeSend writes a grant down, and reserves room for its outcome: only when both are on
 // the disk may its request be sent.
-func (j *Job) beforeSend(ctx context.Context, g engine.Granted) error {
-	r := grantRecord(g)
-	if g.Attempt <= 1 && j.head.Version == version { // who reads it later may have no such row
-		c, err := j.world.op.Record(ctx, j.batchID, g.TokenID, g.Key)
+func (j *Job) beforeSend(ctx context.Context, a *ledger.Attempt, at time.Time) error {
+	r := grantRecord(a, at)
+	if a.Number <= 1 && j.head.Version == version { // who reads it later may have no such row
+		c, err := j.world.op.Record(ctx, j.batchID, a.TokenID(), a.Key)
 		if err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func (j *Job) beforeSend(ctx context.Context, g engine.Granted) error {
 	}
 	mark, err := j.journal.AppendReserving(text, endRoom)
 	if err == nil {
-		j.granted.Store(g.Nonce, nil)
+		j.granted.Store(a.Nonce, nil)
 		err = j.journal.Sync(mark)
 	}
 	if err != nil {
@@ -249,7 +249,7 @@ func (j *Job) beforeSend(ctx context.Context, g engine.Granted) error {
 // afterOutcome writes an outcome down, and a result where the call has ended.
 func (j *Job) afterOutcome(r engine.Recorded) {
 	_, reserved := j.granted.LoadAndDelete(r.Nonce)
-	ended := r.Kind == engine.KindSucceeded || r.Kind == engine.KindGivenUp
+	ended := r.Kind == ledger.Done || r.Kind == ledger.GiveUp
 	if !reserved && !ended {
 		return // there was no room for its grant, so it was not sent
 	}
@@ -266,7 +266,7 @@ func (j *Job) afterOutcome(r engine.Recorded) {
 		j.stop(err) // the outcome is unknown to the next start
 	}
 	if ended {
-		j.results.ended(result{rowKey{r.TokenID, r.Key}, mark, err})
+		j.results.ended(result{rowKey{r.TokenID(), r.Key}, mark, err})
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/localrun/wal"
 	"habilita/internal/quota"
 	"habilita/internal/testkit/wolkvoxtest"
@@ -242,17 +243,17 @@ func TestCrashIsRemembered(t *testing.T) {
 	now := time.Now()
 	for i, ch := range chains {
 		id, key, _ := strings.Cut(ch, " ")
-		g := engine.Granted{
-			Chain: id, TokenID: id, Key: key, Nonce: fmt.Sprint("n", i), Attempt: 1, Spent: 1,
-			LeaseBegan: now, LeaseEnds: now.Add(time.Minute), Days: now.In(noon()).Format("20060102"),
+		a := &ledger.Attempt{
+			Chain: id, Key: key, Nonce: fmt.Sprint("n", i), Number: 1, Spent: 1,
+			LeaseEnds: now.Add(time.Minute), Days: now.In(noon()).Format("20060102"),
 		}
-		if err := j.beforeSend(t.Context(), g); err != nil {
+		if err := j.beforeSend(t.Context(), a, now); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
 			j.results.written[rowKey{id, key}] = struct{}{} // it has no result here: nothing ran
-			end := engine.Recorded{Granted: g, Kind: engine.KindSucceeded, Slot: engine.SlotFreed, At: now, Code: "202",
-				CoolUntil: now.Add(time.Hour), CoolWhy: "closed"}
+			end := engine.Recorded{Attempt: a, At: now, Outcome: ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release, Code: "202",
+				Cooling: ledger.Cooling{Until: now.Add(time.Hour), Why: "closed"}}}
 			if err := j.write(endRecord(end), false); err != nil {
 				t.Fatal(err)
 			}

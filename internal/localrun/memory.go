@@ -11,7 +11,6 @@ import (
 
 	"habilita/internal/ledger"
 
-	"habilita/internal/engine"
 	"habilita/internal/quota"
 	"habilita/internal/seen"
 )
@@ -187,10 +186,10 @@ func (m *memory) outcome(r record) {
 	days, known := t.days[nonce]
 	lease := t.Leases[nonce]
 	delete(t.days, nonce)
-	if e.Slot != engine.SlotKept {
+	if e.Slot != ledger.Keep {
 		delete(t.Leases, nonce)
 	}
-	if known && e.Slot == engine.SlotGivenBack {
+	if known && e.Slot == ledger.GiveBack {
 		for day := range strings.SplitSeq(days, ",") {
 			t.Used[day]--
 		}
@@ -201,39 +200,39 @@ func (m *memory) outcome(r record) {
 	case e.CoolUntil > 0 && (t.cooling == nil || e.CoolUntil >= t.cooling.CoolUntil):
 		t.cooling = e
 	}
-	done := e.Kind == engine.KindSucceeded
+	done := e.Kind == ledger.Done
 	switch {
 	case c.State == ledger.RestoreSucceeded:
 		return
 	case known && c.Nonce != nonce && !done:
 		return // of an attempt that another one has followed
-	case !known && !done && e.Kind != engine.KindGivenUp:
+	case !known && !done && e.Kind != ledger.GiveUp:
 		return // not sent, and its grant was not written down
 	}
 	c.Code, c.Msg, c.Err, c.Reason = e.Code, e.Msg, e.Err, e.Reason
 	c.QuarantinedUntil = time.Time{}
-	if e.Slot == engine.SlotKept {
+	if e.Slot == ledger.Keep {
 		c.QuarantinedUntil = lease
 	}
-	if known && e.Slot == engine.SlotGivenBack {
+	if known && e.Slot == ledger.GiveBack {
 		if c.Attempts--; c.Attempts == 0 {
 			c.Started = time.Time{}
 		}
 	}
 	switch e.Kind {
-	case engine.KindSucceeded:
+	case ledger.Done:
 		c.State, c.Finished = ledger.RestoreSucceeded, fromMs(r.At)
-	case engine.KindGivenUp:
+	case ledger.GiveUp:
 		c.State, c.Finished = ledger.RestoreGivenUp, fromMs(r.At)
 	default:
 		c.State, c.Until = ledger.RestoreWaiting, fromMs(e.RetryAt)
-		if e.Kind != engine.KindFailed {
+		if e.Kind != ledger.Fail {
 			c.Spent = max(0, c.Spent-1)
 		}
-		if e.Kind != engine.KindLate {
+		if e.Kind != ledger.Late {
 			c.Failures++
 		}
-		if (e.Kind == engine.KindPushBack || e.Kind == engine.KindNotSent) && c.FirstPushBack.IsZero() {
+		if (e.Kind == ledger.PushBack || e.Kind == ledger.NotSent) && c.FirstPushBack.IsZero() {
 			c.FirstPushBack = fromMs(r.At)
 		}
 	}

@@ -28,22 +28,23 @@ func replay(t *testing.T, records ...record) *memory {
 	return m
 }
 
-func granted(nonce string, attempt, spent int, change func(g *engine.Granted)) record {
+func granted(nonce string, attempt, spent int, change func(a *ledger.Attempt)) record {
 	at := time.UnixMilli(int64(1000 * attempt))
-	g := engine.Granted{
-		Chain: aChain, Key: "-0", Nonce: nonce, Attempt: attempt, Spent: spent,
-		LeaseBegan: at, LeaseEnds: at.Add(time.Minute), Days: "20261123,20261124",
+	g := ledger.Attempt{
+		Chain: aChain, Key: "-0", Nonce: nonce, Number: attempt, Spent: spent,
+		LeaseEnds: at.Add(time.Minute), Days: "20261123,20261124",
 	}
 	if change != nil {
 		change(&g)
 	}
-	return grantRecord(g)
+	return grantRecord(&g, at)
 }
 
-func ended(nonce, kind, slot string) record {
+func ended(nonce string, kind ledger.Kind, slot ledger.Slot) record {
 	return endRecord(engine.Recorded{
-		Granted: engine.Granted{Chain: aChain, Key: "-0", Nonce: nonce}, Kind: kind, Slot: slot,
-		At: time.UnixMilli(5000), RetryAt: time.UnixMilli(9000), Code: "500", Msg: "m", Err: "e",
+		Attempt: &ledger.Attempt{Chain: aChain, Key: "-0", Nonce: nonce},
+		Outcome: ledger.Outcome{Kind: kind, Slot: slot, Code: "500", Msg: "m", Err: "e"},
+		At:      time.UnixMilli(5000), RetryAt: time.UnixMilli(9000),
 	})
 }
 
@@ -58,21 +59,21 @@ func TestReplay(t *testing.T) {
 		leases, used             int
 	}{
 		"in flight":  {[]record{first}, ledger.RestoreInFlight, 1, 1, 0, 0, 0, 1, 1},
-		"succeeded":  {[]record{first, ended("n1", engine.KindSucceeded, engine.SlotFreed)}, ledger.RestoreSucceeded, 1, 1, 0, 0, 0, 0, 1},
-		"failed":     {[]record{first, ended("n1", engine.KindFailed, engine.SlotFreed)}, ledger.RestoreWaiting, 1, 1, 1, 0, 0, 0, 1},
-		"unknown":    {[]record{first, ended("n1", engine.KindFailed, engine.SlotKept)}, ledger.RestoreWaiting, 1, 1, 1, 0, 61000, 1, 1},
-		"push-back":  {[]record{first, ended("n1", engine.KindPushBack, engine.SlotFreed)}, ledger.RestoreWaiting, 1, 0, 1, 5000, 0, 0, 1},
-		"not sent":   {[]record{first, ended("n1", engine.KindNotSent, engine.SlotGivenBack)}, ledger.RestoreWaiting, 0, 0, 1, 5000, 0, 0, 0},
-		"late":       {[]record{first, ended("n1", engine.KindLate, engine.SlotGivenBack)}, ledger.RestoreWaiting, 0, 0, 0, 0, 0, 0, 0},
-		"given up":   {[]record{first, ended("n1", engine.KindGivenUp, engine.SlotFreed)}, ledger.RestoreGivenUp, 1, 1, 0, 0, 0, 0, 1},
-		"retried":    {[]record{first, ended("n1", engine.KindGivenUp, engine.SlotFreed), {Type: typeRetry, At: 6000}}, ledger.RestoreWaiting, 1, 0, 0, 0, 0, 0, 1},
-		"skipped":    {[]record{first, ended("n1", engine.KindGivenUp, engine.SlotFreed), {Type: typeSkip, At: 6000}}, ledger.RestoreSkipped, 1, 1, 0, 0, 0, 0, 1},
-		"unopenable": {[]record{ended("n1", engine.KindGivenUp, engine.SlotGivenBack)}, ledger.RestoreGivenUp, 0, 0, 0, 0, 0, 0, 0},
-		"overtaken":  {[]record{first, ended("n2", engine.KindLate, engine.SlotGivenBack)}, ledger.RestoreInFlight, 1, 1, 0, 0, 0, 1, 1},
+		"succeeded":  {[]record{first, ended("n1", ledger.Done, ledger.Release)}, ledger.RestoreSucceeded, 1, 1, 0, 0, 0, 0, 1},
+		"failed":     {[]record{first, ended("n1", ledger.Fail, ledger.Release)}, ledger.RestoreWaiting, 1, 1, 1, 0, 0, 0, 1},
+		"unknown":    {[]record{first, ended("n1", ledger.Fail, ledger.Keep)}, ledger.RestoreWaiting, 1, 1, 1, 0, 61000, 1, 1},
+		"push-back":  {[]record{first, ended("n1", ledger.PushBack, ledger.Release)}, ledger.RestoreWaiting, 1, 0, 1, 5000, 0, 0, 1},
+		"not sent":   {[]record{first, ended("n1", ledger.NotSent, ledger.GiveBack)}, ledger.RestoreWaiting, 0, 0, 1, 5000, 0, 0, 0},
+		"late":       {[]record{first, ended("n1", ledger.Late, ledger.GiveBack)}, ledger.RestoreWaiting, 0, 0, 0, 0, 0, 0, 0},
+		"given up":   {[]record{first, ended("n1", ledger.GiveUp, ledger.Release)}, ledger.RestoreGivenUp, 1, 1, 0, 0, 0, 0, 1},
+		"retried":    {[]record{first, ended("n1", ledger.GiveUp, ledger.Release), {Type: typeRetry, At: 6000}}, ledger.RestoreWaiting, 1, 0, 0, 0, 0, 0, 1},
+		"skipped":    {[]record{first, ended("n1", ledger.GiveUp, ledger.Release), {Type: typeSkip, At: 6000}}, ledger.RestoreSkipped, 1, 1, 0, 0, 0, 0, 1},
+		"unopenable": {[]record{ended("n1", ledger.GiveUp, ledger.GiveBack)}, ledger.RestoreGivenUp, 0, 0, 0, 0, 0, 0, 0},
+		"overtaken":  {[]record{first, ended("n2", ledger.Late, ledger.GiveBack)}, ledger.RestoreInFlight, 1, 1, 0, 0, 0, 1, 1},
 		// A crash, and the same call again after the lease.
 		"twice":        {[]record{first, granted("n2", 2, 2, nil)}, ledger.RestoreInFlight, 2, 2, 0, 0, 0, 2, 2},
-		"late failure": {[]record{first, granted("n2", 2, 2, nil), ended("n1", engine.KindFailed, engine.SlotFreed)}, ledger.RestoreInFlight, 2, 2, 0, 0, 0, 1, 2},
-		"late success": {[]record{first, granted("n2", 2, 2, nil), ended("n1", engine.KindSucceeded, engine.SlotFreed)}, ledger.RestoreSucceeded, 2, 2, 0, 0, 0, 1, 2},
+		"late failure": {[]record{first, granted("n2", 2, 2, nil), ended("n1", ledger.Fail, ledger.Release)}, ledger.RestoreInFlight, 2, 2, 0, 0, 0, 1, 2},
+		"late success": {[]record{first, granted("n2", 2, 2, nil), ended("n1", ledger.Done, ledger.Release)}, ledger.RestoreSucceeded, 2, 2, 0, 0, 0, 1, 2},
 	} {
 		m := replay(t, c.records...)
 		call, tok := m.calls[0], m.tokens[aChain]
@@ -88,9 +89,9 @@ func TestReplay(t *testing.T) {
 
 // A cool-down holds until it is lifted.
 func TestReplayCooling(t *testing.T) {
-	cool := ended("n1", engine.KindPushBack, engine.SlotFreed)
+	cool := ended("n1", ledger.PushBack, ledger.Release)
 	cool.End.CoolUntil, cool.End.CoolWhy = 100_000, "closed"
-	lift := ended("n2", engine.KindSucceeded, engine.SlotFreed)
+	lift := ended("n2", ledger.Done, ledger.Release)
 	lift.End.CoolLift = true
 	m := replay(t, granted("n1", 1, 1, nil), cool, granted("n2", 2, 1, nil))
 	if c := m.tokens[aChain].cooling; c == nil || c.CoolUntil != 100_000 {

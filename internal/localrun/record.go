@@ -7,6 +7,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 )
 
 // version is of the journal's records. Calls of oldVersion that have no id are known by their
@@ -80,23 +81,23 @@ type grant struct {
 
 // end is an outcome; its grant's Chain, Key and Nonce come with it.
 type end struct {
-	Kind      string `json:"k"`
-	Slot      string `json:"l"`
-	RetryAt   int64  `json:"r,omitempty"`
-	Code      string `json:"code,omitempty"`
-	Msg       string `json:"msg,omitempty"`
-	Err       string `json:"err,omitempty"`
-	Reason    string `json:"w,omitempty"`
-	CoolUntil int64  `json:"cu,omitempty"`
-	CoolWhy   string `json:"cw,omitempty"`
-	CoolProbe int64  `json:"cp,omitempty"` // ms
-	CoolLift  bool   `json:"cl,omitempty"`
+	Kind      ledger.Kind `json:"k"`
+	Slot      ledger.Slot `json:"l"`
+	RetryAt   int64       `json:"r,omitempty"`
+	Code      string      `json:"code,omitempty"`
+	Msg       string      `json:"msg,omitempty"`
+	Err       string      `json:"err,omitempty"`
+	Reason    string      `json:"w,omitempty"`
+	CoolUntil int64       `json:"cu,omitempty"`
+	CoolWhy   string      `json:"cw,omitempty"`
+	CoolProbe int64       `json:"cp,omitempty"` // ms
+	CoolLift  bool        `json:"cl,omitempty"`
 }
 
-func grantRecord(g engine.Granted) record {
-	return record{Type: typeGrant, At: ms(g.LeaseBegan), Grant: &grant{
-		Chain: g.Chain, Key: g.Key, Nonce: g.Nonce, Attempt: g.Attempt, Spent: g.Spent, Failures: g.Failures,
-		PushBack: ms(g.FirstPushBack), Ends: ms(g.LeaseEnds), Days: g.Days,
+func grantRecord(a *ledger.Attempt, at time.Time) record {
+	return record{Type: typeGrant, At: ms(at), Grant: &grant{
+		Chain: a.Chain, Key: a.Key, Nonce: a.Nonce, Attempt: a.Number, Spent: a.Spent, Failures: a.Failures,
+		PushBack: ms(a.FirstPushBack), Ends: ms(a.LeaseEnds), Days: a.Days,
 	}}
 }
 
@@ -108,7 +109,7 @@ func endRecord(r engine.Recorded) record {
 		Grant: &grant{Chain: r.Chain, Key: r.Key, Nonce: r.Nonce},
 		End: &end{
 			Kind: r.Kind, Slot: r.Slot, RetryAt: ms(r.RetryAt), Code: r.Code, Msg: r.Msg, Err: r.Err, Reason: r.Reason,
-			CoolUntil: ms(r.CoolUntil), CoolWhy: r.CoolWhy, CoolProbe: r.CoolProbe.Milliseconds(), CoolLift: r.CoolLift,
+			CoolUntil: ms(r.Cooling.Until), CoolWhy: r.Cooling.Why, CoolProbe: r.Cooling.ProbeAfter.Milliseconds(), CoolLift: r.Cooling.Lift,
 		}}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
@@ -16,7 +17,7 @@ func TestOutcomeAfterTheEnd(t *testing.T) {
 	if err := j.results.finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	j.afterOutcome(engine.Recorded{Granted: engine.Granted{Chain: aChain, TokenID: aChain, Key: "=call-0", Nonce: "n"}, Kind: engine.KindSucceeded, Slot: engine.SlotFreed})
+	j.afterOutcome(engine.Recorded{Attempt: &ledger.Attempt{Chain: aChain, Key: "=call-0", Nonce: "n"}, Outcome: ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release}})
 	if err := j.Close(); err != nil {
 		t.Error(err)
 	}

@@ -166,7 +166,7 @@ func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
 	switch ledger.State(c.State) {
 	case ledger.StateFailed:
 		return true, j.write(record{Type: typeEnd, At: at, Grant: g,
-			End: &end{Kind: engine.KindGivenUp, Slot: engine.SlotKept, Code: c.Code, Msg: c.Msg, Err: c.Error, Reason: c.Reason}}, false)
+			End: &end{Kind: ledger.GiveUp, Slot: ledger.Keep, Code: c.Code, Msg: c.Msg, Err: c.Error, Reason: c.Reason}}, false)
 	case ledger.StateCancelled:
 		return true, j.write(record{Type: typeCancel, At: at, Grant: g}, false)
 	}
