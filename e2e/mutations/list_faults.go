@@ -89,7 +89,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"restart hold", "requests are sent while a take-over is in doubt",
-		in("internal/engine/attempt.go", "return r.doubt.Load() > 0 || a.LeaseEnds", "return a.LeaseEnds"),
+		in("internal/engine/attempt.go", "return r.doubt.Load() > 0 || r.granted(a)", "return r.granted(a)"),
 		"./internal/engine", "TestNoRequestWhileATakeOverIsInDoubt",
 	},
 	{
