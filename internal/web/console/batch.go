@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,7 +20,6 @@ type batchData struct {
 	Filter   callFilter
 	Calls    []control.CallRecord
 	Shown    bool // the calls were read
-	Pager    pager
 	Download string
 	Here     string
 }
@@ -73,6 +73,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := batchData{Batch: v.(batchView), States: control.States(), Filter: f, Here: batchPath(name)}
+	page := c.newPage(r, "batch")
 	live, unread := q.Get("live") != "", 0
 	if d.Shown = !live || !f.Any() && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {
 		v, err := c.read(r.Context(), c.callsTopic(name, f, cursor))
@@ -82,20 +83,19 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		}
 		found := v.(callsPage)
 		d.Calls, unread = found.Calls, found.Unread
-		d.Pager = cursorPager(d.Here, q, found.Next)
+		page.Pager = view{path: d.Here}.pager(r.URL.Query(), listing{Next: found.Next})
 	}
 	d.Download = d.Here + "/calls.csv"
 	if f.Any() {
 		d.Download += "?" + f.query().Encode()
 	}
-	p := c.newPage(r, "batch")
-	p.Unread = max(d.Batch.Unread, unread)
-	p.Title, p.Data = name, d
-	p.Live, p.Reload = eventsURL("batch", "name", name), reloadAfter
+	page.Unread = max(d.Batch.Unread, unread)
+	page.Title, page.Data = name, d
+	page.Live, page.Reload = eventsURL("batch", url.Values{"name": {name}}), reloadAfter
 	if d.Batch.Settled && d.Batch.HeldChains == 0 {
-		p.Reload = 0
+		page.Reload = 0
 	}
-	c.show(w, r, http.StatusOK, p)
+	c.show(w, r, http.StatusOK, page)
 }
 
 // csvIdle is how long the one who downloads may stand still.
@@ -152,4 +152,37 @@ func fileName(batch string) string {
 
 func (f callFilter) key(name, cursor string) string {
 	return "calls:" + strconv.Quote(cursor) + ":" + f.State + ":" + strconv.Quote(f.Ref) + ":" + name
+}
+
+// callsPage is a page of the calls of a batch.
+type callsPage struct {
+	Calls  []control.CallRecord
+	Next   string // cursor; "" is the last one
+	Unread int    // parts of the ledger that could not be read
+}
+
+// maxLooks is how often a page looks on where few calls are what is looked for; each
+// look is at some ten thousand calls.
+const maxLooks = 4
+
+// callsTopic reads as many calls as it takes to fill a page, or as many as may be
+// looked at for one.
+func (c *Console) callsTopic(name string, f callFilter, cursor string) topic {
+	return topic{f.key(name, cursor), func(ctx context.Context) (any, error) {
+		p := callsPage{Next: cursor}
+		for range maxLooks {
+			found, err := c.o.Operator.CallsPage(ctx, name, control.CallsQuery{
+				Cursor: p.Next, Limit: perPage - len(p.Calls), State: f.State, Ref: f.Ref,
+			})
+			if err != nil {
+				return nil, err
+			}
+			p.Unread += found.Unread
+			p.Calls, p.Next = append(p.Calls, found.Items...), found.Next
+			if p.Next == "" || len(p.Calls) >= perPage {
+				break
+			}
+		}
+		return p, nil
+	}}
 }

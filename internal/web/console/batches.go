@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"golang.org/x/text/number"
@@ -31,20 +31,6 @@ func (c *Console) overviewTopic() topic {
 		}
 		return overview{Overview: o, Workers: countWorkers(all)}, nil
 	}}
-}
-
-// readWithOverview reads a topic and the overview. Where it can't it has answered, and is not ok.
-func (c *Console) readWithOverview(w http.ResponseWriter, r *http.Request, t topic) (v any, over overview, ok bool) {
-	v, err := c.read(r.Context(), t)
-	var o any
-	if err == nil {
-		o, err = c.read(r.Context(), c.overviewTopic())
-	}
-	if err != nil {
-		c.failRead(w, r, err)
-		return nil, overview{}, false
-	}
-	return v, o.(overview), true
 }
 
 // batchView is a batch as pages show it.
@@ -229,41 +215,18 @@ func (w *words) left(v batchView) string {
 // batchesPerPage is less than perPage: each batch may be in a thousand buckets.
 const batchesPerPage = 20
 
-type batchesData struct {
-	Batches  []batchView
-	Next     string
-	Overview overview
-	Pager    pager
-	Unread   int // parts of the ledger that could not be read
-}
-
 func (c *Console) batchesTopic(cursor string) topic {
 	return topic{"batches:" + cursor, func(ctx context.Context) (any, error) {
 		found, err := c.o.Operator.BatchesPage(ctx, cursor, batchesPerPage)
 		if err != nil {
 			return nil, err
 		}
-		d := batchesData{Next: found.Next, Unread: found.Unread}
+		var all []batchView
 		for _, s := range found.Items {
-			d.Batches = append(d.Batches, c.view(s))
+			all = append(all, c.view(s))
 		}
-		return d, nil
+		return listing{Data: all, Next: found.Next, Unread: found.Unread}, nil
 	}}
-}
-
-func (c *Console) batchesPage(w http.ResponseWriter, r *http.Request) {
-	cursor := r.URL.Query().Get("cursor")
-	v, over, ok := c.readWithOverview(w, r, c.batchesTopic(cursor))
-	if !ok {
-		return
-	}
-	d := v.(batchesData)
-	d.Overview = over
-	d.Pager = cursorPager("/", r.URL.Query(), d.Next)
-	p := c.newPage(r, "batches")
-	p.Unread = d.Unread
-	p.Live, p.Reload, p.Data = eventsURL("batches", "cursor", cursor), reloadAfter, d
-	c.show(w, r, http.StatusOK, p)
 }
 
 func (c *Console) batchTopic(name string) topic {
@@ -274,4 +237,51 @@ func (c *Console) batchTopic(name string) topic {
 		}
 		return c.view(s), nil
 	}}
+}
+
+// How far back a rate looks, and how old the last look may be for there to be one.
+const (
+	rateWindow = 15 * time.Second
+	rateMemory = 2 * time.Minute
+)
+
+// rates tells how fast batches go, from what was seen of them before.
+type rates struct {
+	mu   sync.Mutex
+	seen map[string][]sight
+}
+
+type sight struct {
+	at   time.Time
+	done int
+}
+
+func newRates() *rates { return &rates{seen: map[string][]sight{}} }
+
+// note notes how many calls of a batch succeeded, and returns how many do in a second;
+// it is not known where the batch is seen for the first time. What failed, was skipped or
+// cancelled is no basis for a rate: it may all end at once.
+func (r *rates) note(name string, done int, at time.Time) (perSecond float64, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for other, s := range r.seen {
+		if at.Sub(s[len(s)-1].at) > rateMemory {
+			delete(r.seen, other)
+		}
+	}
+	all := r.seen[name]
+	// One that is older than the window is kept: it is where the rate is measured from.
+	for len(all) > 1 && at.Sub(all[1].at) >= rateWindow {
+		all = all[1:]
+	}
+	if n := len(all); n == 0 || at.Sub(all[n-1].at) >= fresh/2 {
+		all = append(all, sight{at, done})
+	}
+	r.seen[name] = all
+	first := all[0]
+	passed := at.Sub(first.at)
+	if passed < fresh/2 {
+		return 0, false
+	}
+	return max(0, float64(done-first.done)/passed.Seconds()), true
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -74,38 +73,21 @@ func lookedAtOf(q url.Values) (lookedAt, error) {
 
 func (a lookedAt) with(cause string) lookedAt { return lookedAt{Batch: a.Batch, Cause: cause} }
 
-func (a lookedAt) query() url.Values {
-	q := url.Values{}
-	for name, value := range map[string]string{"batch": a.Batch, "cause": a.Cause} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
+// path is the address of its first page.
+func (a lookedAt) path() string {
+	q := url.Values{"batch": {a.Batch}, "cause": {a.Cause}}
 	if a.All {
 		q.Set("show", "all")
 	}
-	return q
-}
-
-// path is the address of its first page.
-func (a lookedAt) path() string {
-	if q := a.query(); len(q) > 0 {
-		return "/chains?" + q.Encode()
-	}
-	return "/chains"
+	return addressOf("/chains", q, filters...)
 }
 
 type chainsData struct {
-	Of       lookedAt
-	Groups   []groupView // of held ones, where no cause is looked at
-	Held     int         // how many there are of what is looked at
-	Cut      bool        // the groups are of the oldest alone
-	Unread   int         // parts of the ledger that could not be read
-	Chains   []chainView
-	Next     string
-	More     bool
-	Overview overview
-	Pager    pager
+	Of     lookedAt
+	Groups []groupView // of held ones, where no cause is looked at
+	Held   int         // how many there are of what is looked at
+	Cut    bool        // the groups are of the oldest alone
+	Chains []chainView
 }
 
 // Filtered reports whether less is shown than all that is held.
@@ -117,46 +99,42 @@ func (d chainsData) GroupsPath() string { return d.Of.with("").path() }
 // BatchPath is the address of the page of the batch that is looked at.
 func (d chainsData) BatchPath() string { return batchPath(d.Of.Batch) }
 
-func (c *Console) chainsTopic(a lookedAt) topic {
-	key := "chains:" + a.query().Encode() + ":" + strconv.Itoa(a.skip) + ":" + a.cursor
-	return topic{key, func(ctx context.Context) (any, error) {
-		d := chainsData{Of: a}
-		var chains []control.Chain
-		var err error
-		switch {
-		case a.All:
-			var found control.Page[control.Chain]
-			found, err = c.o.Operator.ChainsPage(ctx, false, a.cursor, perPage)
-			chains, d.Next, d.Unread = found.Items, found.Next, found.Unread
-		case a.Cause != "":
-			chains, d.Held, d.More, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, a.skip, heldPerPage)
-			if d.Unread = control.Unread(err); d.Unread > 0 {
-				err = nil
-			}
-		default:
-			return c.heldGroups(ctx, d)
-		}
-		if err == nil {
-			d.Chains, err = c.chainViews(ctx, chains)
-		}
-		return d, err
-	}}
+func (c *Console) chainsTopic(q url.Values) (topic, error) {
+	a, err := lookedAtOf(q)
+	key := "chains:" + a.path() + ":" + strconv.Itoa(a.skip) + ":" + a.cursor
+	return topic{key, func(ctx context.Context) (any, error) { return c.readChains(ctx, a) }}, err
 }
 
-func (c *Console) heldGroups(ctx context.Context, d chainsData) (any, error) {
-	sum, err := c.o.Operator.HeldGroups(ctx, d.Of.Batch)
-	if err != nil {
-		return nil, err
-	}
-	d.Held, d.Cut, d.Unread = sum.Chains, sum.Cut, sum.Unread
-	for _, g := range sum.Groups {
-		v := groupView{HeldGroup: g, of: d.Of}
-		if v.Examples, err = c.chainViews(ctx, g.Examples); err != nil {
-			return nil, err
+func (c *Console) readChains(ctx context.Context, a lookedAt) (l listing, err error) {
+	d := chainsData{Of: a}
+	var chains []control.Chain
+	switch {
+	case a.All:
+		var found control.Page[control.Chain]
+		found, err = c.o.Operator.ChainsPage(ctx, false, a.cursor, perPage)
+		chains, l.Next, l.Unread = found.Items, found.Next, found.Unread
+	case a.Cause != "":
+		chains, d.Held, l.More, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, a.skip, heldPerPage)
+		if l.Unread = control.Unread(err); l.Unread > 0 {
+			err = nil
 		}
-		d.Groups = append(d.Groups, v)
+	default:
+		var sum control.HeldSummary
+		sum, err = c.o.Operator.HeldGroups(ctx, a.Batch)
+		d.Held, d.Cut, l.Unread = sum.Chains, sum.Cut, sum.Unread
+		for _, g := range sum.Groups {
+			v := groupView{HeldGroup: g, of: a}
+			if v.Examples, err = c.chainViews(ctx, g.Examples); err != nil {
+				return l, err
+			}
+			d.Groups = append(d.Groups, v)
+		}
 	}
-	return d, nil
+	if err == nil {
+		d.Chains, err = c.chainViews(ctx, chains)
+	}
+	l.Data = d
+	return l, err
 }
 
 func (c *Console) chainViews(ctx context.Context, chains []control.Chain) ([]chainView, error) {
@@ -169,29 +147,4 @@ func (c *Console) chainViews(ctx context.Context, chains []control.Chain) ([]cha
 		out = append(out, chainView{ch, name})
 	}
 	return out, nil
-}
-
-func (c *Console) chainsPage(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	a, err := lookedAtOf(q)
-	if err != nil {
-		c.notFound(w, r)
-		return
-	}
-	v, over, ok := c.readWithOverview(w, r, c.chainsTopic(a))
-	if !ok {
-		return
-	}
-	d := v.(chainsData)
-	d.Overview = over
-	if a.All {
-		d.Pager = cursorPager("/chains", q, d.Next)
-	} else {
-		d.Pager = skipPager(a.path(), a.skip, heldPerPage, d.More)
-	}
-	p := c.newPage(r, "chains")
-	p.Unread = d.Unread
-	p.Live, p.Reload, p.Data = eventsURL("chains", "show", q.Get("show"), "cursor", a.cursor, "batch", a.Batch, "cause", a.Cause,
-		"skip", strconv.Itoa(a.skip)), reloadAfter, d
-	c.show(w, r, http.StatusOK, p)
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -20,9 +19,9 @@ type Options struct {
 	Operator *control.Control
 	// Processes are the live processes. Required.
 	Processes *membership.Registry
-	// Schedules are the recurring runs; nil: there is no page of them.
+	// Schedules are the recurring runs. Required.
 	Schedules *schedule.Store
-	// Servers are the vendor's servers; nil: there is no page of them.
+	// Servers are the vendor's servers. Required.
 	Servers *breaker.Store
 	// Location is in whose time zone times are told. Nil is UTC.
 	Location *time.Location
@@ -42,14 +41,12 @@ type Console struct {
 
 	ranking ranking // of the tokens
 	cross   *http.CrossOriginProtection
+	views   []view
 	mux     *http.ServeMux
 }
 
 // New makes a Console. Nothing is read before somebody looks. Close it.
 func New(o Options) (*Console, error) {
-	if o.Operator == nil || o.Processes == nil {
-		return nil, errors.New("console: a Control and a registry of processes are required")
-	}
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
@@ -64,6 +61,7 @@ func New(o Options) (*Console, error) {
 	if c.sites, err = loadSites(o, c.assets); err != nil {
 		return nil, err
 	}
+	c.views = c.makeViews()
 	c.mux = c.routes()
 	c.hub.start()
 	return c, nil
@@ -90,4 +88,20 @@ func (c *Console) read(ctx context.Context, t topic) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return c.hub.get(ctx, t)
+}
+
+// policy lets a page use nothing but the files of this server, and no other site frame
+// it or be sent its forms. There is no script or style in a page itself.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// secure sets what every answer bears.
+func secure(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Cache-Control", "no-store")
 }

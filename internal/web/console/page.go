@@ -12,9 +12,9 @@ import (
 // page is what a template is given.
 type page struct {
 	Lang   string
-	Name   string // of the page
-	Title  string // in words
-	Held   int    // chains that wait for a person
+	Name   string   // of the page
+	Title  string   // in words
+	Over   overview // if it shows what was asked for
 	Now    time.Time
 	Who    guard.Principal
 	Nav    []navItem
@@ -22,6 +22,7 @@ type page struct {
 	Reload int    // seconds after which a browser without JavaScript loads it again; 0 never
 	Always bool   // with JavaScript too
 	Notice *notice
+	Pager  pager
 	Unread int // parts of the ledger that could not be read
 	Data   any
 }
@@ -30,7 +31,6 @@ type page struct {
 type navItem struct {
 	Name, Path string
 	Current    bool
-	Badge      int
 }
 
 // notice says what a decision came to.
@@ -51,16 +51,9 @@ func (c *Console) newPage(r *http.Request, name string) *page {
 	p := &page{Lang: lang(r), Name: name, Now: c.o.Now(), Who: guard.From(r.Context())}
 	site := c.sites[p.Lang]
 	p.Title = site.sayOr("title."+name, "")
-	for _, n := range []struct {
-		name, path string
-		there      bool
-	}{
-		{"batches", "/", true}, {"chains", "/chains", true}, {"tokens", "/tokens", true},
-		{"servers", "/servers", c.o.Servers != nil}, {"workers", "/workers", true},
-		{"schedules", "/schedules", c.o.Schedules != nil}, {"actions", "/actions", true},
-	} {
-		if n.there {
-			p.Nav = append(p.Nav, navItem{Name: n.name, Path: n.path, Current: n.name == name || n.name == "batches" && name == "batch"})
+	for _, v := range c.views {
+		if v.path != "" {
+			p.Nav = append(p.Nav, navItem{Name: v.name, Path: v.path, Current: v.name == name || v.name == "batches" && name == "batch"})
 		}
 	}
 	return p
@@ -74,12 +67,8 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *pa
 			c.failRead(w, r, err)
 			return
 		}
-		for i := range p.Nav {
-			if p.Nav[i].Name == "chains" {
-				p.Nav[i].Badge = over.(overview).Held
-			}
-		}
-		p.Held, p.Unread = over.(overview).Held, max(p.Unread, over.(overview).Unread)
+		p.Over = over.(overview)
+		p.Unread = max(p.Unread, p.Over.Unread)
 		p.Notice = takeNotice(w, r)
 	}
 	body, err := c.sites[p.Lang].render(p.Name, p)
@@ -115,6 +104,6 @@ func (c *Console) actionsPage(w http.ResponseWriter, r *http.Request) {
 		d.Older = "/actions?before=" + url.QueryEscape(entries.Next)
 	}
 	p := c.newPage(r, "actions")
-	p.Live, p.Data = eventsURL("actions"), d
+	p.Live, p.Data = eventsURL("actions", nil), d
 	c.show(w, r, http.StatusOK, p)
 }

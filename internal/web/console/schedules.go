@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"habilita/internal/control"
@@ -37,15 +36,15 @@ func (v scheduleView) BatchPath() string { return batchPath(v.Last.Batch) }
 
 type schedulesData struct {
 	Schedules []scheduleView
-	More      int
-	Unread    int // schedules that could not be read
+	More      int // that are not shown
 }
 
 func (c *Console) schedulesTopic() topic {
 	return topic{"schedules", func(ctx context.Context) (any, error) {
 		all, _, err := c.o.Schedules.All(ctx)
-		d := schedulesData{Unread: control.Unread(err)}
-		if err != nil && d.Unread == 0 {
+		var d schedulesData
+		unread := control.Unread(err)
+		if err != nil && unread == 0 {
 			return nil, err
 		}
 		if len(all) > maxSchedules {
@@ -62,17 +61,6 @@ func (c *Console) schedulesTopic() topic {
 			}
 			d.Schedules = append(d.Schedules, v)
 		}
-		return d, nil
+		return listing{Data: d, Unread: unread}, nil
 	}}
-}
-
-func (c *Console) schedulesPage(w http.ResponseWriter, r *http.Request) {
-	v, err := c.read(r.Context(), c.schedulesTopic())
-	if err != nil {
-		c.failRead(w, r, err)
-		return
-	}
-	p := c.newPage(r, "schedules")
-	p.Live, p.Reload, p.Data, p.Unread = eventsURL("schedules"), reloadAfter, v, v.(schedulesData).Unread
-	c.show(w, r, http.StatusOK, p)
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"slices"
 	"time"
 
@@ -40,8 +39,7 @@ func (v serverView) Down() bool { return v.State != breaker.Closed }
 
 type serversData struct {
 	Servers []serverView
-	Down    int
-	More    int
+	More    int // that are not shown
 }
 
 // maxServers is how many the page shows, those with most trouble first.
@@ -55,34 +53,18 @@ func (c *Console) serversTopic() topic {
 		}
 		var d serversData
 		for _, h := range all {
-			v := serverView{h}
-			if d.Servers = append(d.Servers, v); v.Down() {
-				d.Down++
-			}
+			d.Servers = append(d.Servers, serverView{h})
 		}
-		slices.SortStableFunc(d.Servers, func(a, b serverView) int {
-			if a.Down() != b.Down() {
-				if a.Down() {
-					return -1
-				}
-				return 1
+		trouble := func(v serverView) int {
+			if v.Down() {
+				return 101 // more than any share
 			}
-			return cmp.Compare(b.Percent(), a.Percent())
-		})
+			return v.Percent()
+		}
+		slices.SortStableFunc(d.Servers, func(a, b serverView) int { return cmp.Compare(trouble(b), trouble(a)) })
 		if len(d.Servers) > maxServers {
 			d.More, d.Servers = len(d.Servers)-maxServers, d.Servers[:maxServers]
 		}
-		return d, nil
+		return listing{Data: d}, nil
 	}}
-}
-
-func (c *Console) serversPage(w http.ResponseWriter, r *http.Request) {
-	v, err := c.read(r.Context(), c.serversTopic())
-	if err != nil {
-		c.failRead(w, r, err)
-		return
-	}
-	p := c.newPage(r, "servers")
-	p.Live, p.Reload, p.Data = eventsURL("servers"), reloadAfter, v
-	c.show(w, r, http.StatusOK, p)
 }

@@ -3,7 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
-	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -60,13 +60,12 @@ func slotMarks(v tokenView) []bool {
 type tokensData struct {
 	Tokens              []tokenView
 	All, Near, CoolDown int
-	More                bool
-	Pager               pager
 }
 
 // tokensTopic has those first that need a look: cooling, then by the share used. It reads
 // what it shows; where each token stands is read by the ranking.
-func (c *Console) tokensTopic(skip int) topic {
+func (c *Console) tokensTopic(q url.Values) (topic, error) {
+	skip, err := skipOf(q)
 	return topic{"tokens:" + strconv.Itoa(skip), func(ctx context.Context) (any, error) {
 		k, err := c.ranking.get(ctx, c.o.Now)
 		if err != nil {
@@ -74,7 +73,6 @@ func (c *Console) tokensTopic(skip int) topic {
 		}
 		d := tokensData{All: len(k.ids), Near: k.near, CoolDown: k.cooling}
 		ids := k.ids[min(skip, len(k.ids)):]
-		d.More = len(ids) > perPage
 		rows, err := c.o.Operator.QuotaOf(ctx, ids[:min(perPage, len(ids))])
 		if err != nil && control.Unread(err) == 0 {
 			return nil, err
@@ -82,8 +80,8 @@ func (c *Console) tokensTopic(skip int) topic {
 		for _, r := range rows {
 			d.Tokens = append(d.Tokens, tokenView{r})
 		}
-		return d, nil
-	}}
+		return listing{Data: d, More: len(ids) > perPage}, nil
+	}}, err
 }
 
 // ranked are all tokens in the order of the page.
@@ -152,22 +150,4 @@ func rank(rows []control.QuotaRow) ranked {
 		k.ids[i] = v.TokenID
 	}
 	return k
-}
-
-func (c *Console) tokensPage(w http.ResponseWriter, r *http.Request) {
-	skip, err := skipOf(r.URL.Query())
-	if err != nil {
-		c.notFound(w, r)
-		return
-	}
-	v, err := c.read(r.Context(), c.tokensTopic(skip))
-	if err != nil {
-		c.failRead(w, r, err)
-		return
-	}
-	d := v.(tokensData)
-	d.Pager = skipPager("/tokens", skip, perPage, d.More)
-	p := c.newPage(r, "tokens")
-	p.Live, p.Reload, p.Data = eventsURL("tokens", "skip", strconv.Itoa(skip)), reloadAfter, d
-	c.show(w, r, http.StatusOK, p)
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"net/http"
 
 	"habilita/internal/membership"
 )
@@ -37,17 +36,6 @@ func (c *Console) workersTopic() topic {
 				d.Others = append(d.Others, p)
 			}
 		}
-		return d, nil
+		return listing{Data: d}, nil
 	}}
-}
-
-func (c *Console) workersPage(w http.ResponseWriter, r *http.Request) {
-	v, err := c.read(r.Context(), c.workersTopic())
-	if err != nil {
-		c.failRead(w, r, err)
-		return
-	}
-	p := c.newPage(r, "workers")
-	p.Live, p.Reload, p.Data = eventsURL("workers"), reloadAfter, v
-	c.show(w, r, http.StatusOK, p)
 }

@@ -1,3 +1,6 @@
+// Package consoletest sets up the console with everything behind it, in one process: an
+// in-process Redis, a simulated wolkvox, and a worker. It is for the console's tests, and
+// for those of package e2e/browser, which look at it in a Chromium.
 package consoletest
 
 import (
@@ -6,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,17 +21,15 @@ import (
 
 	"habilita/internal/breaker"
 	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/membership"
-	"habilita/internal/web/console"
-	"habilita/internal/web/guard"
-
+	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
-
-	"habilita/internal/engine"
-	"habilita/internal/quota"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
+	"habilita/internal/web/console"
+	"habilita/internal/web/guard"
 )
 
 // Options of a stage. The zero value has a worker and nobody but "local" looking.
@@ -38,10 +40,6 @@ type Options struct {
 	NoWorker bool
 	// Who looks; the zero value is one who may write.
 	Who guard.Principal
-	// Console is added to: Location, Log and Now are kept.
-	Console console.Options
-	// MaxAttempts of the worker; 0 is 3.
-	MaxAttempts int
 }
 
 // Stage is all of it. Close it.
@@ -98,14 +96,14 @@ func Open(ctx context.Context, o Options) (_ *Stage, err error) {
 		return nil, err
 	}
 	if !o.NoWorker {
-		if err := s.work(ctx, url, opts, max(o.MaxAttempts, 0)); err != nil {
+		if err := s.work(ctx, url, opts); err != nil {
 			return nil, err
 		}
 	}
 	s.Actions = control.NewAuditLog(s.Client, quota.DefaultPrefix)
 	s.Schedules = schedule.NewStore(s.Client, quota.DefaultPrefix)
 	s.Health = breaker.New(s.Client, quota.DefaultPrefix, breaker.Trip{})
-	return s, s.serve(o, zone)
+	return s, s.serve(o.Who, zone)
 }
 
 func (s *Stage) later(f func() error) { s.closers = append(s.closers, f) }
@@ -113,21 +111,18 @@ func (s *Stage) later(f func() error) { s.closers = append(s.closers, f) }
 // Close ends all of it, the last begun first.
 func (s *Stage) Close() error {
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i]())
+	for _, end := range slices.Backward(s.closers) {
+		errs = append(errs, end())
 	}
 	s.closers = nil
 	return errors.Join(errs...)
 }
 
-func (s *Stage) work(ctx context.Context, url string, o engine.Options, attempts int) error {
-	if attempts == 0 {
-		attempts = 3
-	}
+func (s *Stage) work(ctx context.Context, url string, o engine.Options) error {
 	w, err := engine.NewWorker(ctx, engine.WorkerOptions{
 		Options: o, RedisURL: url, WolkvoxURL: s.Vendor.URL,
 		CallTimeout: time.Minute, VendorTimeout: time.Minute, SlotMargin: time.Second,
-		RetryMin: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond, MaxAttempts: attempts,
+		RetryMin: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond, MaxAttempts: 3,
 		Concurrency: 16, ShutdownTimeout: time.Minute, Log: zerolog.Nop(),
 	})
 	if err != nil {
@@ -141,17 +136,13 @@ func (s *Stage) work(ctx context.Context, url string, o engine.Options, attempts
 }
 
 // serve serves the console as the worker does.
-func (s *Stage) serve(o Options, zone *time.Location) error {
-	c := o.Console
-	c.Operator, c.Processes, c.Schedules, c.Servers = s.Operator, membership.New(s.Client, quota.DefaultPrefix), s.Schedules, s.Health
-	if c.Location == nil {
-		c.Location = zone
-	}
+func (s *Stage) serve(who guard.Principal, zone *time.Location) error {
 	var err error
-	if s.Console, err = console.New(c); err != nil {
+	if s.Console, err = console.New(console.Options{
+		Operator: s.Operator, Processes: membership.New(s.Client, quota.DefaultPrefix), Schedules: s.Schedules, Servers: s.Health, Location: zone,
+	}); err != nil {
 		return err
 	}
-	who := o.Who
 	if who == (guard.Principal{}) {
 		who = guard.Principal{Name: "local", CanWrite: true}
 	}
