@@ -4,12 +4,12 @@ package main
 var faultMutations = []mutation{
 	{
 		"shared settings", "DEFAULT_LICENSES is none of them",
-		in("internal/engine/workeroptions.go", "		settingDefaultLicenses: fmt.Sprint(s.settings.DefaultLicenses),\n", ""),
+		in("internal/engine/limiter.go", "		settingDefaultLicenses: fmt.Sprint(s.DefaultLicenses),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{
 		"shared settings", "QUOTA_GUARD is none of them",
-		in("internal/engine/workeroptions.go", "		settingGuard:           s.settings.Guard.String(),\n", ""),
+		in("internal/engine/limiter.go", "		settingGuard:           s.Guard.String(),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{

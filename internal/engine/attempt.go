@@ -25,7 +25,7 @@ func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attem
 	started := time.Now()
 	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == dispatched)
 	if r.overtaken(a) {
-		j := &verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
+		j := &verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ledger.ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
 		r.report(a, j, 0)
 		r.unprobed(a)
 		endAttempt(span, a, j)

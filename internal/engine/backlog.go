@@ -45,11 +45,31 @@ func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
 func (s *reconciler) backlogKey() string { return s.prefix + ":survey" }
 
 func (s *reconciler) publish(ctx context.Context, sum backlog) error {
-	text, err := json.Marshal(sum)
+	return s.note(ctx, s.backlogKey(), sum, 0)
+}
+
+// note stores what one process found, for the metrics of all workers; kept 0: until the next time.
+func (s *stack) note(ctx context.Context, key string, found any, kept time.Duration) error {
+	text, err := json.Marshal(found)
 	if err != nil {
 		return err
 	}
-	return s.rdb.Set(ctx, s.backlogKey(), text, 0).Err()
+	return s.rdb.Set(ctx, key, text, kept).Err()
+}
+
+// noted reads what note stored; false: nothing is there, or can be read.
+func (s *stack) noted(ctx context.Context, key string, found any) (bool, error) {
+	text, err := s.rdb.Get(ctx, key).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, found)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", key, err)
+	}
+	return true, nil
 }
 
 // look sets the gauges that are about all workers. What is not known, or was looked at so
@@ -81,34 +101,49 @@ func (s *reconciler) lookAtWorkers(ctx context.Context) error {
 
 func (s *reconciler) lookAtBacklog(ctx context.Context) error {
 	var sum backlog
-	text, err := s.rdb.Get(ctx, s.backlogKey()).Bytes()
-	if err == nil {
-		err = json.Unmarshal(text, &sum)
-	}
+	there, err := s.noted(ctx, s.backlogKey(), &sum)
 	oldest := s.clock.Now().Add(-2 * (2*s.every + reconcileGrace))
-	if err != nil || time.UnixMilli(sum.At).Before(oldest) {
-		s.meter.setBacklog(nil)
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("%s: %w", s.backlogKey(), err)
-		}
-		return nil
+	if !there || time.UnixMilli(sum.At).Before(oldest) {
+		s.meter.chains.Reset()
+		s.meter.waiting.Reset()
+		return err
 	}
-	s.meter.setBacklog(&sum)
+	for state, n := range map[string]int{"ready": sum.Ready, "active": sum.Active, "held": sum.Held, "scheduled": sum.Scheduled} {
+		s.meter.chains.WithLabelValues(state).Set(float64(n))
+	}
+	s.meter.waiting.WithLabelValues().Set(float64(sum.WaitedMS) / 1000)
 	return nil
 }
 
-// setBacklog sets the gauges of a reconciliation; nil: nothing is known.
-func (m *meter) setBacklog(s *backlog) {
-	if s == nil {
-		m.chains.Reset()
-		m.waiting.Reset()
-		return
+// syncResult is what the last quota sync found, for the metrics of all workers.
+type syncResult struct {
+	At      int64 `json:"at"`      // ms by the clock of Redis
+	Highest int   `json:"highest"` // the vendor's count minus ours
+}
+
+// syncKept is how long the last sync is told of: as long as the counts that it was compared
+// with are kept.
+const syncKept = 48 * time.Hour
+
+func (s *stack) syncKey() string { return s.prefix + ":quota_drift" }
+
+func (s *stack) noteSync(ctx context.Context, highest int) error {
+	return s.note(ctx, s.syncKey(), syncResult{s.clock.Now().UnixMilli(), highest}, syncKept)
+}
+
+// lookAtSync sets the gauges of the last sync. Before the first, and where it can't be
+// read, there are none.
+func (s *reconciler) lookAtSync(ctx context.Context) error {
+	var d syncResult
+	there, err := s.noted(ctx, s.syncKey(), &d)
+	if !there {
+		s.meter.drift.Reset()
+		s.meter.synced.Reset()
+		return err
 	}
-	m.chains.WithLabelValues("ready").Set(float64(s.Ready))
-	m.chains.WithLabelValues("active").Set(float64(s.Active))
-	m.chains.WithLabelValues("held").Set(float64(s.Held))
-	m.chains.WithLabelValues("scheduled").Set(float64(s.Scheduled))
-	m.waiting.WithLabelValues().Set(float64(s.WaitedMS) / 1000)
+	s.meter.drift.WithLabelValues().Set(float64(d.Highest))
+	s.meter.synced.WithLabelValues().Set(float64(time.UnixMilli(d.At).Unix()))
+	return nil
 }
 
 // ready registers the gauge of a worker's own state.

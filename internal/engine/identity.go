@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"encoding/binary"
 	"hash/maphash"
-	"math/bits"
 	"sync"
 
 	"habilita/internal/ledger"
@@ -54,20 +52,9 @@ func (d *identities) given(n *ledger.NewCall) (first int) {
 
 func (d *identities) has(token, key string) bool { return d.table.Has(d.hash(token, key)) }
 
-// hash tells keys of tokens apart. A key that is made of what a row says is even enough, and its
-// token's alone.
+// hash tells keys of tokens apart.
 func (d *identities) hash(token, key string) uint64 {
-	if len(key) == ledger.RowKeyLen && key[0] != '=' {
-		b := []byte(key)
-		h := binary.LittleEndian.Uint64(b[1:])*0x9e3779b97f4a7c15 ^ bits.RotateLeft64(binary.LittleEndian.Uint64(b[len(b)-8:])*0xd6e8feb86659fd93, 32)
-		h ^= h >> 29
-		return h * 0xbf58476d1ce4e5b9
-	}
-	var h maphash.Hash
-	h.SetSeed(d.seed)
-	_, _ = h.WriteString(token)
-	_, _ = h.WriteString(key)
-	return h.Sum64()
+	return maphash.Comparable(d.seed, [2]string{token, key})
 }
 
 // Marks of a chain, above the number of its new calls.

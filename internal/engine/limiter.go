@@ -42,12 +42,11 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, settings, err := limits(p.asked, settings)
+	s, settings, err := limits(p.asked, settings, p.tokenIDs.Fingerprint())
 	if err != nil {
 		return nil, err
 	}
 	s.Prefix = p.prefix
-	settings[membership.TokenIDKey] = p.tokenIDs.Fingerprint()
 	l, err := quota.New(p.rdb, s)
 	if err != nil {
 		return nil, err
@@ -61,55 +60,54 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	return l, nil
 }
 
+// sharedSettings are those of the limits, and of the token-ID key, by its fingerprint.
+func sharedSettings(s quota.Settings, key string, call, vendor, margin time.Duration) membership.Settings {
+	return membership.Settings{
+		membership.TokenIDKey:  key,
+		settingSlots:           fmt.Sprint(s.Slots),
+		settingCallTimeout:     call.String(),
+		settingVendorTimeout:   vendor.String(),
+		settingSlotMargin:      margin.String(),
+		settingZone:            s.Location.String(),
+		settingDefaultLicenses: fmt.Sprint(s.DefaultLicenses),
+		settingGuard:           s.Guard.String(),
+	}
+}
+
 // limits fills in what was not asked for: from the shared settings that others agreed on, or with the
 // defaults. The shared settings that it returns are those of the settings.
-func limits(asked quota.Settings, agreed membership.Settings) (quota.Settings, membership.Settings, error) {
+func limits(asked quota.Settings, agreed membership.Settings, key string) (quota.Settings, membership.Settings, error) {
 	s, err := asked.WithDefaults()
 	if err != nil {
 		return s, nil, err
 	}
-	mine := membership.Settings{
-		settingSlots: fmt.Sprint(s.Slots), settingZone: s.Location.String(), settingDefaultLicenses: fmt.Sprint(s.DefaultLicenses), settingGuard: s.Guard.String(),
-		settingCallTimeout: time.Minute.String(), settingVendorTimeout: time.Minute.String(), settingSlotMargin: (5 * time.Second).String(),
-	}
-	take := func(free bool, names ...string) {
-		for _, name := range names {
-			if v, ok := agreed[name]; ok && free {
-				mine[name] = v
+	take := func(free bool, name string, read func(string) error) {
+		if v, ok := agreed[name]; ok && free {
+			if rerr := read(v); rerr != nil {
+				err = fmt.Errorf("what others agreed on as %s: %w", name, rerr)
 			}
 		}
 	}
-	take(asked.Slots == 0, settingSlots)
-	take(asked.Location == nil, settingZone)
-	take(asked.DefaultLicenses == 0, settingDefaultLicenses)
-	take(asked.Guard == 0, settingGuard)
-	take(true, settingCallTimeout, settingVendorTimeout, settingSlotMargin)
-
-	fault := func(name string, err error) error { return fmt.Errorf("what others agreed on as %s: %w", name, err) }
-	number := func(name string, to *int) {
-		if n, nerr := strconv.Atoi(mine[name]); nerr != nil {
-			err = fault(name, nerr)
-		} else {
-			*to = n
-		}
+	number := func(to *int) func(string) error {
+		return func(v string) (err error) { *to, err = strconv.Atoi(v); return err }
 	}
-	number(settingSlots, &s.Slots)
-	number(settingDefaultLicenses, &s.DefaultLicenses)
-	var call, vendor, margin time.Duration
-	for name, to := range map[string]*time.Duration{settingCallTimeout: &call, settingVendorTimeout: &vendor, settingSlotMargin: &margin, settingGuard: &s.Guard} {
-		d, derr := time.ParseDuration(mine[name])
-		if derr != nil {
-			err = fault(name, derr)
-		}
-		*to = d
+	span := func(to *time.Duration) func(string) error {
+		return func(v string) (err error) { *to, err = time.ParseDuration(v); return err }
 	}
-	if mine[settingZone] != s.Location.String() {
-		loc, lerr := time.LoadLocation(mine[settingZone])
-		if lerr != nil {
-			err = fault(settingZone, lerr)
+	zone := func(v string) (err error) {
+		if v != s.Location.String() {
+			s.Location, err = time.LoadLocation(v)
 		}
-		s.Location = loc
+		return err
 	}
+	call, vendor, margin := time.Minute, time.Minute, 5*time.Second
+	take(asked.Slots == 0, settingSlots, number(&s.Slots))
+	take(asked.DefaultLicenses == 0, settingDefaultLicenses, number(&s.DefaultLicenses))
+	take(asked.Guard == 0, settingGuard, span(&s.Guard))
+	take(asked.Location == nil, settingZone, zone)
+	take(true, settingCallTimeout, span(&call))
+	take(true, settingVendorTimeout, span(&vendor))
+	take(true, settingSlotMargin, span(&margin))
 	if err != nil {
 		return s, nil, err
 	}
@@ -118,5 +116,5 @@ func limits(asked quota.Settings, agreed membership.Settings) (quota.Settings, m
 		return s, nil, fmt.Errorf("Quota.Lease is %v, and the lease of a slot is %v, from CALL_TIMEOUT, VENDOR_TIMEOUT and SLOT_MARGIN: leave it at zero", asked.Lease, lease)
 	}
 	s.Lease = lease
-	return s, mine, nil
+	return s, sharedSettings(s, key, call, vendor, margin), nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 
@@ -33,6 +34,8 @@ type meter struct {
 
 	reg prometheus.Registerer
 	own []prometheus.Collector // what it registered there
+	// failed is why a collector of newMeter was not registered.
+	failed error
 
 	mu      sync.Mutex
 	highest float64
@@ -55,66 +58,65 @@ func (m *meter) unregister() {
 	m.own = nil // what is there under these names afterwards is another worker's
 }
 
+// owned registers a collector of the worker's own.
+func owned[C prometheus.Collector](m *meter, c C) C {
+	m.failed = cmp.Or(m.failed, m.register(c))
+	return c
+}
+
+// counters have one label; those of the values that are named are there from the start.
+func (m *meter) counters(name, help, label string, values ...string) *prometheus.CounterVec {
+	c := owned(m, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label}))
+	for _, v := range values {
+		c.WithLabelValues(v)
+	}
+	return c
+}
+
+func (m *meter) counter(name, help string) prometheus.Counter {
+	return owned(m, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help}))
+}
+
+func (m *meter) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return owned(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
+}
+
+func (m *meter) gauge(name, help string) prometheus.Gauge {
+	return owned(m, prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}))
+}
+
+func (m *meter) histogram(name, help string, buckets ...float64) prometheus.Histogram {
+	return owned(m, prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}))
+}
+
 func newMeter(reg prometheus.Registerer) (*meter, error) {
-	m := &meter{
-		reg: reg,
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "habilita_calls_total", Help: "Attempts by outcome."}, []string{"outcome"}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "habilita_call_seconds", Help: "Time of an attempt, from the grant to the judged answer.",
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60}}),
-		handoff: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "habilita_handoff_seconds", Help: "Time from an answer until the chain's next call is granted.",
-			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}}),
-		deferrals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "habilita_deferrals_total", Help: "Chains put off without an attempt, by reason."}, []string{"reason"}),
-		chains: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_chains", Help: "Chains that have something to do, by state, at the last reconciliation; the same at every worker."}, []string{"state"}),
-		slotsHeld: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "habilita_slots_held", Help: "Slots held by this worker's requests."}),
-		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "habilita_slots_reclaimed_total", Help: "Slots whose lease ended without a release."}),
-		poison: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "habilita_tasks_set_aside_total", Help: "Tasks of an unknown type, version or form."}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "habilita_calls_lost_total", Help: "Calls whose worker was lost while the request was at the vendor."}),
-		quotaUsed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "habilita_quota_used_ratio", Help: "The highest share of its day's quota that a token has used, of those that this worker called for today."}),
-		scheduled: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "habilita_schedule_runs_total", Help: "Runs of schedules by result: made, skipped, missed or failed."}, []string{"result"}),
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "habilita_limit_refusals_total", Help: "Refusals of the vendor for a limit that our count says was kept, by limit."}, []string{"limit"}),
-		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_oldest_waiting_seconds", Help: "For how long the chain that waits longest for a worker could have run, at the last reconciliation."}, nil),
-		workers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_workers", Help: "Worker processes that are alive, over all machines."}, nil),
-		servers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_servers", Help: "Servers of the vendor that were called, by state: closed is well; the same at every worker."}, []string{"state"}),
-		drift: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_quota_drift", Help: "The vendor's count of a token's requests of the day minus ours, the highest of the last quota sync."}, nil),
-		synced: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "habilita_quota_synced_timestamp_seconds", Help: "When the vendor was last asked for its count of tokens' requests."}, nil),
-	}
-	for _, c := range []prometheus.Collector{
-		m.calls, m.seconds, m.handoff, m.deferrals, m.chains, m.slotsHeld, m.reclaimed, m.poison, m.lost, m.quotaUsed,
-		m.scheduled, m.refusals, m.waiting, m.workers, m.servers, m.drift, m.synced,
-	} {
-		if err := m.register(c); err != nil {
-			m.unregister()
-			return nil, err
-		}
-	}
-	for _, o := range []string{outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent, outcomeUnopenable} {
-		m.calls.WithLabelValues(o)
-	}
-	for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "unknown", "server", ledger.ServerBusy} {
-		m.deferrals.WithLabelValues(reason)
-	}
-	for _, result := range []string{schedule.ResultMade, schedule.ResultSkipped, schedule.ResultMissed, schedule.ResultFailed} {
-		m.scheduled.WithLabelValues(result)
-	}
-	for _, limit := range []string{limitSlots, limitQuota} {
-		m.refusals.WithLabelValues(limit)
+	m := &meter{reg: reg}
+	m.calls = m.counters("habilita_calls_total", "Attempts by outcome.", "outcome",
+		outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent, outcomeUnopenable)
+	m.seconds = m.histogram("habilita_call_seconds", "Time of an attempt, from the grant to the judged answer.",
+		.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60)
+	m.handoff = m.histogram("habilita_handoff_seconds", "Time from an answer until the chain's next call is granted.",
+		.0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5)
+	m.deferrals = m.counters("habilita_deferrals_total", "Chains put off without an attempt, by reason.", "reason",
+		"slots", "quota", "cooling", "midnight", "restart", "unknown", "server", ledger.ServerBusy)
+	m.chains = m.gauges("habilita_chains", "Chains that have something to do, by state, at the last reconciliation; the same at every worker.", "state")
+	m.slotsHeld = m.gauge("habilita_slots_held", "Slots held by this worker's requests.")
+	m.reclaimed = m.counter("habilita_slots_reclaimed_total", "Slots whose lease ended without a release.")
+	m.poison = m.counter("habilita_tasks_set_aside_total", "Tasks of an unknown type, version or form.")
+	m.lost = m.counter("habilita_calls_lost_total", "Calls whose worker was lost while the request was at the vendor.")
+	m.quotaUsed = m.gauge("habilita_quota_used_ratio", "The highest share of its day's quota that a token has used, of those that this worker called for today.")
+	m.scheduled = m.counters("habilita_schedule_runs_total", "Runs of schedules by result: made, skipped, missed or failed.", "result",
+		schedule.ResultMade, schedule.ResultSkipped, schedule.ResultMissed, schedule.ResultFailed)
+	m.refusals = m.counters("habilita_limit_refusals_total", "Refusals of the vendor for a limit that our count says was kept, by limit.", "limit",
+		limitSlots, limitQuota)
+	m.waiting = m.gauges("habilita_oldest_waiting_seconds", "For how long the chain that waits longest for a worker could have run, at the last reconciliation.")
+	m.workers = m.gauges("habilita_workers", "Worker processes that are alive, over all machines.")
+	m.servers = m.gauges("habilita_servers", "Servers of the vendor that were called, by state: closed is well; the same at every worker.", "state")
+	m.drift = m.gauges("habilita_quota_drift", "The vendor's count of a token's requests of the day minus ours, the highest of the last quota sync.")
+	m.synced = m.gauges("habilita_quota_synced_timestamp_seconds", "When the vendor was last asked for its count of tokens' requests.")
+	if m.failed != nil {
+		m.unregister()
+		return nil, m.failed
 	}
 	return m, nil
 }

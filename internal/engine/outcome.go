@@ -22,14 +22,6 @@ const (
 	outcomeUnopenable = "unopenable" // the token's sealing key is gone
 )
 
-// The reasons of results, beside the kinds of the vendor's refusals (wolkvox.Kind).
-const (
-	ReasonUnknown    = ledger.ReasonUnknown    // no complete answer: the vendor may have done it
-	ReasonUnreadable = ledger.ReasonUnreadable // an answer that says nothing we know
-	ReasonNotSent    = ledger.ReasonNotSent    // the vendor can't be reached, or nothing was to be sent
-	ReasonUnopenable = ledger.ReasonUnopenable // the sealed token can't be opened: mostly its key is gone
-)
-
 // reasonOf is the code of what went wrong, "" where nothing did.
 func reasonOf(err error) string {
 	var (
@@ -45,20 +37,18 @@ func reasonOf(err error) string {
 	case errors.As(err, &refused):
 		return string(refused.Kind)
 	case errors.As(err, &unopenable):
-		return ReasonUnopenable
+		return ledger.ReasonUnopenable
 	case errors.As(err, &notSent), errors.As(err, &hook):
-		return ReasonNotSent
+		return ledger.ReasonNotSent
 	case errors.As(err, &unreadable):
-		return ReasonUnreadable
+		return ledger.ReasonUnreadable
 	}
-	return ReasonUnknown
+	return ledger.ReasonUnknown
 }
 
-const (
-	// probeAfter is the first gentle try of a token whose quota the vendor says is used
-	// up, before our midnight: its day may begin at another hour.
-	probeAfter = 15 * time.Minute
-)
+// probeAfter is the first gentle try of a token whose quota the vendor says is used
+// up, before our midnight: its day may begin at another hour.
+const probeAfter = 15 * time.Minute
 
 // attemptFacts are what a judgement depends on, besides the answer.
 type attemptFacts struct {

@@ -118,7 +118,7 @@ func TestJudge(t *testing.T) {
 	}
 	for reason, err := range map[string]error{
 		"": nil, "bad_token": refused(wolkvox.BadToken, 403), "server_error": refused(wolkvox.ServerFailure, 500),
-		ReasonNotSent: notSent, ReasonUnreadable: unreadable, ReasonUnopenable: gone, ReasonUnknown: errors.New("whatever"),
+		ledger.ReasonNotSent: notSent, ledger.ReasonUnreadable: unreadable, ledger.ReasonUnopenable: gone, ledger.ReasonUnknown: errors.New("whatever"),
 	} {
 		if j := decideOutcome(wolkvox.Answer{}, err, facts); j.Reason != reason {
 			t.Errorf("%v: reason %q, want %q", err, j.Reason, reason)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -283,7 +284,7 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 			return nil, err
 		}
 		for _, tag := range tags {
-			if !byBatch && ofTag[tag] == 0 || unread.tags[tag] {
+			if !byBatch && ofTag[tag] == 0 || slices.Contains(unread.parts.Tags, tag) {
 				continue
 			}
 			for c, err := range q.ledger.Calls(ctx, id, []string{tag}) {
@@ -308,7 +309,6 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 
 // lacking gathers what could not be read.
 type lacking struct {
-	tags    map[string]bool
 	parts   ledger.UnreadError
 	batches ledger.UnreadBatchesError
 }
@@ -321,13 +321,7 @@ func (l *lacking) note(err error) bool {
 	parts, some := ledger.Unread(err)
 	if some {
 		for _, tag := range parts.Tags {
-			if !l.tags[tag] {
-				if l.tags == nil {
-					l.tags = map[string]bool{}
-				}
-				l.tags[tag] = true
-				l.parts.Tags, l.parts.Cause = append(l.parts.Tags, tag), cmp.Or(l.parts.Cause, parts.Cause)
-			}
+			l.parts.Add(tag, parts.Cause)
 		}
 	}
 	if batches := new(ledger.UnreadBatchesError); errors.As(err, &batches) {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 
 	"habilita/internal/redisconn"
 )
@@ -83,12 +83,12 @@ func (w *Worker) followReplicas(ctx context.Context) {
 
 // writable asks whether Redis takes writes, at most once every writableFor and once at a time.
 type writable struct {
-	ask func() error
+	ask    func() error
+	asking singleflight.Group
 
-	mu     sync.Mutex
-	asking chan struct{} // closed with the answer; nil: nobody asks
-	at     time.Time     // of the answer
-	err    error         // the answer
+	// Of the answer; the one who asks has them.
+	at  time.Time
+	err error
 }
 
 const (
@@ -114,31 +114,17 @@ func newWritable(rdb redis.UniversalClient, prefix string, queues []string) *wri
 
 // check returns the last answer, or waits for a new one.
 func (w *writable) check(ctx context.Context) error {
-	w.mu.Lock()
-	if !w.at.IsZero() && time.Since(w.at) < writableFor {
-		defer w.mu.Unlock()
-		return w.err
-	}
-	if w.asking == nil {
-		w.asking = make(chan struct{})
-		go w.learn(w.asking)
-	}
-	answer := w.asking
-	w.mu.Unlock()
 	select {
-	case <-answer:
+	case answer := <-w.asking.DoChan("", w.learn):
+		return answer.Err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err
 }
 
-func (w *writable) learn(answer chan struct{}) {
-	err := w.ask()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.err, w.at, w.asking = err, time.Now(), nil
-	close(answer)
+func (w *writable) learn() (any, error) {
+	if w.at.IsZero() || time.Since(w.at) >= writableFor {
+		w.err, w.at = w.ask(), time.Now()
+	}
+	return nil, w.err
 }

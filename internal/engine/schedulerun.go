@@ -181,15 +181,15 @@ func (s *scheduler) heldChains(ctx context.Context, batchID string) iter.Seq2[st
 
 // forGood reports whether trying again is of no use.
 func forGood(err error) bool {
-	var (
-		policy    *ledger.BatchPolicyError
-		cancelled *ledger.BatchCancelledError
-		old       *ledger.OldBatchError
-		path      *ledger.BatchPathError
-		canary    *ledger.BatchCanaryError
-	)
-	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) || errors.As(err, &policy) ||
-		errors.As(err, &cancelled) || errors.As(err, &old) || errors.As(err, &path) || errors.As(err, &canary)
+	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) ||
+		is[*ledger.BatchPolicyError](err) || is[*ledger.BatchCancelledError](err) || is[*ledger.OldBatchError](err) ||
+		is[*ledger.BatchPathError](err) || is[*ledger.BatchCanaryError](err)
+}
+
+// is reports whether an error of this type is in the tree of err.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 func ignoreLost(err error) error {

@@ -46,7 +46,7 @@ func (r *runner) unsent(ctx context.Context, step *ledger.Step, away string) (*l
 	}
 	a := &step.Attempt
 	back, err := r.ledger.Finish(ctx, a, ledger.Outcome{
-		Kind: ledger.Late, Slot: ledger.GiveBack, Delay: backOff(1, r.o.RetryMin, r.o.RetryMax), Reason: ReasonNotSent,
+		Kind: ledger.Late, Slot: ledger.GiveBack, Delay: backOff(1, r.o.RetryMin, r.o.RetryMax), Reason: ledger.ReasonNotSent,
 		Err: "not sent: too few replicas of Redis acknowledged the grant",
 	}, ledger.Stop, newID(), away)
 	var alone *redisconn.NotReplicatedError

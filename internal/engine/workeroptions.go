@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,30 +88,19 @@ func (o WorkerOptions) cluster() bool {
 func (o WorkerOptions) severalNodes() bool { return o.cluster() || redisconn.Several(o.RedisURL) }
 
 func (o WorkerOptions) withDefaults() WorkerOptions {
-	set := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	set(&o.CallTimeout, time.Minute)
-	set(&o.VendorTimeout, time.Minute)
-	set(&o.SlotMargin, 5*time.Second)
-	set(&o.GiveUpAfter, 24*time.Hour)
-	set(&o.RetryMin, time.Second)
-	set(&o.RetryMax, 15*time.Minute)
-	set(&o.Retention, 720*time.Hour)
-	set(&o.ShutdownTimeout, 75*time.Second)
-	set(&o.TaskCheckInterval, 10*time.Millisecond)
-	set(&o.ReconcileInterval, 5*time.Second)
-	if o.Concurrency == 0 {
-		o.Concurrency = 1000
-	}
-	if o.ServerConcurrency == 0 {
-		o.ServerConcurrency = 64
-	}
-	if o.MaxAttempts == 0 {
-		o.MaxAttempts = 12
-	}
+	o.CallTimeout = cmp.Or(o.CallTimeout, time.Minute)
+	o.VendorTimeout = cmp.Or(o.VendorTimeout, time.Minute)
+	o.SlotMargin = cmp.Or(o.SlotMargin, 5*time.Second)
+	o.GiveUpAfter = cmp.Or(o.GiveUpAfter, 24*time.Hour)
+	o.RetryMin = cmp.Or(o.RetryMin, time.Second)
+	o.RetryMax = cmp.Or(o.RetryMax, 15*time.Minute)
+	o.Retention = cmp.Or(o.Retention, 720*time.Hour)
+	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, 75*time.Second)
+	o.TaskCheckInterval = cmp.Or(o.TaskCheckInterval, 10*time.Millisecond)
+	o.ReconcileInterval = cmp.Or(o.ReconcileInterval, 5*time.Second)
+	o.Concurrency = cmp.Or(o.Concurrency, 1000)
+	o.ServerConcurrency = cmp.Or(o.ServerConcurrency, 64)
+	o.MaxAttempts = cmp.Or(o.MaxAttempts, 12)
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
@@ -141,14 +131,5 @@ func (o WorkerOptions) check() error {
 
 // sharedSettings are what all processes must agree on.
 func (o WorkerOptions) sharedSettings(s *stack) membership.Settings {
-	return membership.Settings{
-		membership.TokenIDKey:  s.tokenIDs.Fingerprint(),
-		settingSlots:           fmt.Sprint(s.settings.Slots),
-		settingCallTimeout:     o.CallTimeout.String(),
-		settingVendorTimeout:   o.VendorTimeout.String(),
-		settingSlotMargin:      o.SlotMargin.String(),
-		settingZone:            s.settings.Location.String(),
-		settingDefaultLicenses: fmt.Sprint(s.settings.DefaultLicenses),
-		settingGuard:           s.settings.Guard.String(),
-	}
+	return sharedSettings(s.settings, s.tokenIDs.Fingerprint(), o.CallTimeout, o.VendorTimeout, o.SlotMargin)
 }

@@ -121,7 +121,7 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 		var more []place
 		for i, r := range replies {
 			if errs[i] != nil {
-				unread.add(part[i].tag, errs[i])
+				unread.Add(part[i].tag, errs[i])
 				failed++
 				continue
 			}

@@ -70,7 +70,7 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, step func(tag string
 	for i, r := range replies {
 		tag := tags[i]
 		if errs[i] != nil {
-			unread.add(tag, errs[i])
+			unread.Add(tag, errs[i])
 			continue
 		}
 		one := Epoch{Tag: tag, Key: r.str(2), Run: r.str(3), Looks: r.int(4)}

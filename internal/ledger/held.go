@@ -88,7 +88,7 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 				}
 			})
 		for _, tag := range more.Tags {
-			unread.add(tag, more.Cause)
+			unread.Add(tag, more.Cause)
 		}
 	}
 	return out, unread.orNil()

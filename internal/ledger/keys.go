@@ -56,9 +56,6 @@ type TokenIDs interface {
 	Row(mark byte, number uint64, server, token, chain, ref string) string
 }
 
-// RowKeyLen is the length of what RowKey returns.
-const RowKeyLen = 15
-
 // RowKey is the key of a call of a batch that has no id: it is known by what it says, and by
 // its number, from 1, among the calls that say the same. token is the token's name.
 func RowKey(n TokenIDs, number uint64, server, token, name, ref string) string {

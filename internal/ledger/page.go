@@ -39,7 +39,7 @@ func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]
 	unread := &UnreadError{}
 	for i, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
-			unread.add(at[i].Tag, err)
+			unread.Add(at[i].Tag, err)
 			continue
 		}
 		kv, next := cmd.Val()

@@ -45,7 +45,7 @@ func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (
 	for _, tag := range up {
 		for token, err := range l.fields(ctx, l.bucket(tag)+"tokens", "") {
 			if err != nil && ctx.Err() == nil {
-				unread.add(tag, err)
+				unread.Add(tag, err)
 				continue // it is the last one
 			}
 			done := false

@@ -26,7 +26,8 @@ func (e *UnreadError) Error() string {
 // Unwrap is the cause.
 func (e *UnreadError) Unwrap() error { return e.Cause }
 
-func (e *UnreadError) add(tag string, err error) {
+// Add notes that a bucket could not be read, once.
+func (e *UnreadError) Add(tag string, err error) {
 	e.Cause = cmp.Or(e.Cause, err)
 	if !slices.Contains(e.Tags, tag) {
 		e.Tags = append(e.Tags, tag)
@@ -48,7 +49,7 @@ func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	for i, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
-			unread.add(Tag(of[i]), err)
+			unread.Add(Tag(of[i]), err)
 		} else {
 			got(i, cmd)
 		}
@@ -74,12 +75,12 @@ func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (mo
 	failed := 0
 	for _, tag := range up {
 		if failed >= mostFailures || ctx.Err() != nil {
-			unread.add(tag, ctx.Err())
+			unread.Add(tag, ctx.Err())
 			continue
 		}
 		more, err := f(tag)
 		if err != nil {
-			unread.add(tag, err)
+			unread.Add(tag, err)
 			failed++
 		} else if !more {
 			return nil
