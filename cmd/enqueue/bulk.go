@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"runtime/debug"
 	"sync"
@@ -19,13 +18,14 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 )
 
 // bulkFlags are what bulk was asked for.
 type bulkFlags struct {
 	batch, onFailure, rejects, progress string
 	input                               inputFlags
-	dryRun, asJSON, strict, notify      bool
+	dryRun, strict, notify              bool
 	prune                               pruneFlag
 	path                                string // of the file whose name the batch bears; "" a name was given
 	canary                              int    // tokens; -1: not given
@@ -94,20 +94,19 @@ func (a *app) bulk() *cobra.Command {
 	f.Var(&o.prune, "prune", "cancel calls that are no longer in the file; =N: exactly N of them")
 	f.Lookup("prune").NoOptDefVal = "yes"
 	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
-	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	progressFlag(cmd, &o.progress)
 	o.input.bind(cmd)
 	f.BoolVar(&o.notify, "notify", false, "send the webhook call.finished for each new call that has ended")
 	f.IntVar(&o.canary, "canary", -1, "enqueue the rows of the first N tokens, and the others when these succeeded (0: the others now, whatever became of the first)")
 	f.Lookup("canary").DefValue = "0" // not given: help tells no default
 	o.timing.bind(cmd)
-	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
+	a.jsonFlag(cmd, "end with one JSON object on standard output")
 	f.DurationVar(&o.plan.latency, "latency", 2*time.Second, "with --dry-run: how long a call takes at the vendor, as is assumed")
 	f.IntVar(&o.plan.workers, "workers", 1, "with --dry-run: how many worker processes are assumed, each with CONCURRENCY calls in flight")
 	f.Int("concurrency", 0, "with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or 1000)")
 	f.Int("server-concurrency", 0, "with --dry-run: of these, at one server of the vendor (default: the variable SERVER_CONCURRENCY, or 64)")
-	config.Bind(f, producing...)
+	config.Bind(f, producing)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
-	complete(cmd, "progress", "auto", "plain", "none")
 	return cmd
 }
 
@@ -157,20 +156,17 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 			return err
 		}
 	}
-	m, err := newMeter(o.progress, a.err, progress.UnitsBytes)
+	m, err := a.newMeter(o.progress, progress.UnitsBytes)
 	if err != nil {
 		return err
 	}
-	r := &bulkRun{app: a, o: o, in: in, at: at, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
-	if o.asJSON {
-		r.told = a.err
-	}
+	r := &bulkRun{app: a, o: o, in: in, at: at, meter: m, rejects: rows.NewRejects(o.rejects)}
 	if o.dryRun {
 		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
-			return r.foresee(ctx, func() (*session, error) { return a.openAs(cmd, redisconn.Producer, producing...) }, calls, opts)
+			return r.foresee(cmd, calls, opts)
 		})
 	}
-	s, err := a.openAs(cmd, redisconn.Producer, producing...)
+	s, err := a.open(cmd, redisconn.Producer, producing)
 	if err != nil {
 		return err
 	}
@@ -187,18 +183,20 @@ type bulkRun struct {
 	o       bulkFlags
 	in      *input
 	at      time.Time
-	meter   meter
+	meter   *say.Meter
 	rejects *rows.Rejects
-	part    bool      // the rows are those of a rejects file
-	whole   bool      // such rows are refused: the file is the job (run)
-	badText bool      // a row was rejected for bytes that are no text
-	told    io.Writer // what is for people: standard output, or with --json the error output
+	part    bool // the rows are those of a rejects file
+	whole   bool // such rows are refused: the file is the job (run)
+	badText bool // a row was rejected for bytes that are no text
 }
 
 // enqueue is the run that enqueues.
 func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
-	fmt.Fprintf(r.told, "batch   %s\nfollow  enqueue watch %s\nresume  %s   (adds only what is missing)\n%s",
-		r.o.batch, quoteArg(r.o.batch), r.resume(), r.in.onceMore())
+	follow, later := fmt.Sprintf("follow  enqueue watch %s\n", say.Quote(r.o.batch)), ""
+	if r.o.strict { // there may be nothing to follow
+		follow, later = later, follow
+	}
+	fmt.Fprintf(r.told(), "batch   %s\n%sresume  %s   (adds only what is missing)\n%s", r.o.batch, follow, r.resume(), r.in.onceMore())
 	p, err := s.producer(ctx)
 	if err != nil {
 		return err
@@ -207,7 +205,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 		engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
 		engine.OnProgress(func(sum engine.Summary) {
 			saveMemory(sum.Rows)
-			r.meter.update(r.in.read(), r.in.size, progressWords(sum))
+			r.meter.Update(r.in.read(), r.in.size, progressWords(sum))
 		}),
 	}
 	if r.o.canary >= 0 {
@@ -221,7 +219,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	}
 	opts = append(opts, r.identity()...)
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
-	r.meter.stop()
+	r.meter.Stop()
 	_ = p.Close() // as in enqueueOne
 	s.op.Note(ctx, "enqueue", "batch "+r.o.batch, sum.String(), err)
 	if rerr := r.rejects.Close(); err == nil {
@@ -238,9 +236,10 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if err != nil {
 		return r.stopped(ctx, sum, err)
 	}
+	fmt.Fprint(r.told(), later)
 	r.summary(ctx, s.op, sum, s.set.Timezone)
 	if sum.Enqueued > 0 {
-		tellNoWorker(ctx, s, r.told)
+		r.tellNoWorker(ctx, s)
 	}
 	var st *control.Status
 	if r.o.timing.wait && sum.Rows > 0 {
@@ -269,9 +268,8 @@ var savedMemory sync.Once
 // end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
 // the wait for them, says.
 func (r *bulkRun) end(sum engine.Summary, st *control.Status, zone *time.Location, err error) error {
-	if r.o.asJSON {
-		out := bulkResult{summaryJSON: asSummary(sum), Status: st}
-		if werr := writeJSON(r.out, out); werr != nil {
+	if r.json {
+		if werr := writeJSON(r.out, bulkResult{sum.JSON(pruneOption), st}); werr != nil {
 			return werr
 		}
 	} else if st != nil {
@@ -303,46 +301,28 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 	}
 	after := ""
 	if n := sum.Enqueued + sum.Duplicates; n > 0 {
-		after = "stopped after " + count(n, "call") + ": "
+		after = "stopped after " + say.Count(n, "call") + ": "
 	}
 	var cancelled *engine.BatchCancelledError
 	var old *engine.OldBatchError
 	var file *rows.FileError
 	switch {
 	case errors.As(err, &cancelled):
-		fmt.Fprintf(r.err, "enqueue: %s%s\nreopen: enqueue reopen %s\n", after, why, quoteArg(r.o.batch))
+		fmt.Fprintf(r.err, "enqueue: %s%s\nreopen: enqueue reopen %s\n", after, why, say.Quote(r.o.batch))
 	case told == errUsageTold, errors.As(err, &old), errors.As(err, &file) && file.Err == nil:
 		fmt.Fprintf(r.err, "enqueue: %s%s\n", after, why) // the same command would be refused again
 	default:
-		fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
+		fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", say.Count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
 	}
 	return told
 }
 
 // resume is the command that goes on.
 func (r *bulkRun) resume() string {
-	cmd := "enqueue bulk " + r.in.argument()
-	if r.o.path == "" {
-		cmd += " --batch " + quoteArg(r.o.batch)
+	o := r.o
+	if o.path != "" {
+		o.batch = "" // it is the file's
 	}
-	cmd += r.o.input.again()
-	if r.o.onFailure != "hold" {
-		cmd += " --on-failure " + r.o.onFailure
-	}
-	if r.o.canary > 0 {
-		cmd += fmt.Sprintf(" --canary %d", r.o.canary)
-	}
-	if r.o.prune.set {
-		cmd += " --prune"
-		if r.o.prune.n > 0 {
-			cmd += fmt.Sprintf("=%d", r.o.prune.n)
-		}
-	}
-	if r.o.strict {
-		cmd += " --strict"
-	}
-	if r.o.notify {
-		cmd += " --notify"
-	}
-	return cmd + atFlag(r.at)
+	return "enqueue bulk " + r.in.argument() + given("batch", o.batch) + o.input.again() + given("on-failure", unless("hold", o.onFailure)) +
+		given("canary", o.canary) + o.prune.again() + given("strict", o.strict) + given("notify", o.notify) + given("at", r.at)
 }

@@ -16,11 +16,13 @@ import (
 	"habilita/internal/leasttime"
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
+	"habilita/internal/say"
 )
 
 // dryResult is what --dry-run --json ends with.
 type dryResult struct {
-	summaryJSON
+	engine.SummaryJSON
 	DryRun           bool `json:"dry_run"`
 	Compared         bool `json:"compared"` // with what is there already
 	MaxCallsPerToken int  `json:"max_calls_per_token"`
@@ -56,9 +58,9 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 		}
 	}
 	opts := append(r.identity(), engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
-		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
+		engine.OnProgress(func(s engine.Summary) { r.meter.Update(r.in.read(), r.in.size, say.Thousands(s.Rows)+" rows checked") }))
 	sum, compared, err := foresee(calls, opts)
-	r.meter.stop()
+	r.meter.Stop()
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
 	}
@@ -69,20 +71,20 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 		return err
 	}
 	expected := all.plan(r.o.plan, set)
-	if r.o.asJSON {
-		out := dryResult{asSummary(sum), true, compared == "", most, expected}
+	if r.json {
+		out := dryResult{sum.JSON(pruneOption), true, compared == "", most, expected}
 		if err := writeJSON(r.out, out); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(r.told, "%s checked, of %s; nothing was enqueued\n", count(sum.Rows, "row"), count(sum.Tokens, "token"))
+		fmt.Fprintf(r.told(), "%s checked, of %s; nothing was enqueued\n", say.Count(sum.Rows, "row"), say.Count(sum.Tokens, "token"))
 		if words := expected.words(most); words != "" {
-			fmt.Fprint(r.told, "if all rows were made now:\n", words)
+			fmt.Fprint(r.told(), "if all rows were made now:\n", words)
 		}
 		if compared == "" {
-			fmt.Fprintln(r.told, lastWords(sum))
+			fmt.Fprintln(r.told(), lastWords(sum))
 		} else {
-			fmt.Fprintln(r.told, compared)
+			fmt.Fprintln(r.told(), compared)
 		}
 		r.tellRejects(sum, again)
 	}
@@ -93,10 +95,10 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 func (r *bulkRun) foreseen(sum engine.Summary) error {
 	switch {
 	case r.o.strict && sum.Rejected+sum.Conflicts > 0:
-		fmt.Fprintf(r.err, "with --strict nothing would be enqueued: %s rejected, %s in conflict\n", thousands(sum.Rejected), thousands(sum.Conflicts))
+		fmt.Fprintf(r.err, "with --strict nothing would be enqueued: %s rejected, %s in conflict\n", say.Thousands(sum.Rejected), say.Thousands(sum.Conflicts))
 		return errTold
 	case sum.NotPruned != nil:
-		fmt.Fprintf(r.err, "nothing would be pruned: %s\n", engine.NotPrunedWords(sum.NotPruned, "--prune"))
+		fmt.Fprintf(r.err, "nothing would be pruned: %s\n", engine.NotPrunedWords(sum.NotPruned, pruneOption))
 		if sum.Complete() {
 			return errTold
 		}
@@ -107,23 +109,27 @@ func (r *bulkRun) foreseen(sum engine.Summary) error {
 	return nil
 }
 
-// foresee asks what is there already, if open finds a Redis that answers.
-func (r *bulkRun) foresee(ctx context.Context, open func() (*session, error), calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error) {
-	preview := func(why string) (engine.Summary, string, error) {
+// foresee asks what is there already, if there is a Redis that answers.
+func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error) {
+	ctx := cmd.Context()
+	preview := func(why error) (engine.Summary, string, error) {
+		if why != nil {
+			compared = fmt.Sprintf("what is there already is not known: %v", explain(why))
+		}
 		sum, err := engine.Preview(ctx, r.o.batch, calls, opts...)
-		return sum, why, err
+		return sum, compared, err
 	}
-	s, err := open()
+	s, err := r.open(cmd, redisconn.Producer, producing)
 	if err != nil {
-		return preview(fmt.Sprintf("what is there already is not known: %v", explain(err)))
+		return preview(err)
 	}
 	defer s.close()
 	if _, err := s.op.Status(ctx, r.o.batch); errors.Is(err, ledger.ErrNoBatch) {
-		return preview("")
+		return preview(nil)
 	}
 	p, err := s.producer(ctx)
 	if err != nil {
-		return preview(fmt.Sprintf("what is there already is not known: %v", explain(err)))
+		return preview(err)
 	}
 	defer func() { _ = p.Close() }()
 	sum, err = p.EnqueueBatch(ctx, r.o.batch, calls, append(opts, engine.Look())...)
@@ -216,7 +222,7 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 	least, bound := leasttime.Of(load, leasttime.Limits{
 		Workers: f.workers, Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, TokenSlots: s.TokenSlots,
 	}, f.latency)
-	out.Seconds, out.Bound = seconds(least), bound
+	out.Seconds, out.Bound = float64(least.Milliseconds())/1000, bound
 	return out
 }
 
@@ -234,14 +240,14 @@ func (p plan) words(most int) string {
 	}
 	days := "the day's quota is enough for every token"
 	if p.QuotaDays > 1 {
-		days = fmt.Sprintf("the quota takes %s: %s more calls than licences x %d", count(p.QuotaDays, "day"), plural(p.TokensOverDay, "token has", "tokens have"), quota.RequestsPerLicense)
+		days = fmt.Sprintf("the quota takes %s: %s more calls than licences x %d", say.Count(p.QuotaDays, "day"), say.Plural(p.TokensOverDay, "token has", "tokens have"), quota.RequestsPerLicense)
 	}
 	return fmt.Sprintf("calls per token   least %s, median %s, most %s; longest chain %s\n"+
 		"quota             %s\n"+
 		"time              at least %s: %s\n"+
 		"assumed           %s for each call, %s with %s in flight in all and %s at one server, %s for each token, today's quota unused, no failures\n",
-		thousands(p.MinCalls), thousands(p.MedianCalls), thousands(most), thousands(p.LongestChain), days,
-		p.time(), boundWords[p.Bound], spanOf(p.Latency), count(p.Workers, "worker"), count(p.InFlight, "call"), thousands(p.AtServer), count(p.Slots, "slot"))
+		say.Thousands(p.MinCalls), say.Thousands(p.MedianCalls), say.Thousands(most), say.Thousands(p.LongestChain), days,
+		p.time(), boundWords[p.Bound], spanOf(p.Latency), say.Count(p.Workers, "worker"), say.Count(p.InFlight, "call"), say.Thousands(p.AtServer), say.Count(p.Slots, "slot"))
 }
 
 // time is the least time, with the days that the quota adds.
@@ -264,5 +270,5 @@ func (a *app) planning(cmd *cobra.Command, f planFlags) (config.Settings, error)
 	case f.workers < 1 || f.workers > 10_000:
 		return config.Settings{}, usagef("--workers %d: want a number from 1 to 10,000", f.workers)
 	}
-	return config.Load(cmd.Flags(), a.getenv, config.Limits, config.Calls)
+	return config.Load(cmd.Flags(), a.getenv, config.Limits|config.Calls)
 }

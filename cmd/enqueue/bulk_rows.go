@@ -9,6 +9,7 @@ import (
 
 	"habilita/internal/engine"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 	"habilita/internal/seen"
 )
 
@@ -33,7 +34,7 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 			r.in.line = row.Line
 			if err == nil && !quiet && given.differs(row) {
 				if given.warned++; given.warned <= maxWarnings {
-					r.meter.log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one wins", r.in.name, row.Line))
+					r.meter.Log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one wins", r.in.name, row.Line))
 				}
 			}
 			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
@@ -56,7 +57,7 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 			}
 		}
 		if n := given.warned - maxWarnings; n > 0 {
-			r.meter.log(fmt.Sprintf("%s: warning: %s more with licenses that differ", r.in.name, count(n, "row")))
+			r.meter.Log(fmt.Sprintf("%s: warning: %s more with licenses that differ", r.in.name, say.Count(n, "row")))
 		}
 	}
 }
@@ -110,7 +111,7 @@ func (r *bulkRun) leftOut(err error) error {
 		return err
 	}
 	if withheld == nil { // these can be many, and are the fault of one
-		r.meter.log(fmt.Sprintf("%s:%d: %s: %v", r.in.name, line, field, err))
+		r.meter.Log(fmt.Sprintf("%s:%d: %s: %v", r.in.name, line, field, err))
 	}
 	if row, ok := source.(*rows.Row); ok {
 		return r.rejects.AddRow(*row, field+": "+err.Error())
@@ -124,12 +125,12 @@ func (r *bulkRun) reject(err error) error {
 	var call *engine.CallError
 	switch {
 	case errors.As(err, &row):
-		r.meter.log(row.Error())
+		r.meter.Log(row.Error())
 		r.badText = r.badText || row.BadText
 		return r.rejects.Add(row)
 	case errors.As(err, &call):
 		// The rows were checked already; this is what the producer alone refuses.
-		r.meter.log(fmt.Sprintf("%s:%d: %s: %s", r.in.name, r.in.line, call.Field, call.Problem))
+		r.meter.Log(fmt.Sprintf("%s:%d: %s: %s", r.in.name, r.in.line, call.Field, call.Problem))
 		return nil
 	}
 	return err
@@ -158,6 +159,9 @@ type pruneFlag struct {
 	n   int // 0: not named
 }
 
+// pruneOption is its name.
+const pruneOption = "--prune"
+
 func (p *pruneFlag) String() string { return "" }
 func (p *pruneFlag) Type() string   { return "N" }
 
@@ -173,6 +177,14 @@ func (p *pruneFlag) Set(s string) error {
 	}
 	p.n = n
 	return nil
+}
+
+// again is the flag in the command that goes on.
+func (p *pruneFlag) again() string {
+	if p.n > 0 {
+		return fmt.Sprintf(" %s=%d", pruneOption, p.n)
+	}
+	return given("prune", p.set)
 }
 
 // identity are the options of how rows are known.
@@ -192,14 +204,6 @@ func (r *bulkRun) identity() []engine.BatchOption {
 		opts = append(opts, engine.Prune())
 	}
 	return opts
-}
-
-// notPruned says why nothing was cancelled.
-func (r *bulkRun) notPruned(s engine.Summary) {
-	if s.NotPruned == nil {
-		return
-	}
-	fmt.Fprintf(r.err, "nothing was pruned: %s\n", engine.NotPrunedWords(s.NotPruned, "--prune"))
 }
 
 func itThem(n int) string {

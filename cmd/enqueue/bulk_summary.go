@@ -8,105 +8,62 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 )
 
-// summaryJSON is what bulk --json ends with.
-type summaryJSON struct {
-	Batch      string  `json:"batch"`
-	Rows       int     `json:"rows"`
-	Enqueued   int     `json:"enqueued"`
-	Duplicates int     `json:"duplicates"`
-	Conflicts  int     `json:"conflicts"`
-	Rejected   int     `json:"rejected"`
-	Withheld   int     `json:"withheld"`
-	Missing    int     `json:"missing"`
-	Pruned     int     `json:"pruned"`
-	Tokens     int     `json:"tokens"`
-	Seconds    float64 `json:"seconds"`
-	// Of enqueued and duplicates, and what people are told beside.
-	Made       int    `json:"made"`
-	Waiting    int    `json:"waiting"`
-	Held       int    `json:"held"`
-	Ended      int    `json:"ended"`
-	Replaced   int    `json:"replaced"`
-	OutOfOrder int    `json:"out_of_order"`
-	Unplaced   int    `json:"unplaced"`
-	Edited     bool   `json:"edited"`
-	NotPruned  string `json:"not_pruned,omitempty"` // why nothing was, though --prune asked for it
-}
-
-// bulkResult is summaryJSON with, after --wait, the batch's counts.
+// bulkResult is what bulk --json ends with: after --wait, with the batch's counts.
 type bulkResult struct {
-	summaryJSON
+	engine.SummaryJSON
 	Status *control.Status `json:"status,omitempty"`
 }
 
-func asSummary(s engine.Summary) summaryJSON {
-	out := summaryJSON{
-		Batch: s.Batch, Rows: s.Rows, Enqueued: s.Enqueued, Duplicates: s.Duplicates, Conflicts: s.Conflicts,
-		Rejected: s.Rejected, Withheld: s.Withheld, Missing: s.Missing, Pruned: s.Pruned, Tokens: s.Tokens,
-		Seconds: seconds(s.Elapsed),
-		Made:    s.Made, Waiting: s.Waiting, Held: s.Held, Ended: s.Ended, Replaced: s.Replaced,
-		OutOfOrder: s.OutOfOrder, Unplaced: s.Unplaced, Edited: s.Edited,
-	}
-	if s.NotPruned != nil {
-		out.NotPruned = engine.NotPrunedWords(s.NotPruned, "--prune")
-	}
-	return out
-}
-
 func progressWords(s engine.Summary) string {
-	words := fmt.Sprintf("%s, %s enqueued", count(s.Rows, "row"), thousands(s.Enqueued))
-	if s.Duplicates > 0 {
-		words += ", " + thousands(s.Duplicates) + " were there already"
-	}
-	if s.Rejected > 0 {
-		words += ", " + thousands(s.Rejected) + " rejected"
-	}
-	return words
+	return say.List(say.Count(s.Rows, "row"), say.Thousands(s.Enqueued)+" enqueued", say.Some(s.Duplicates, "were there already"), say.Some(s.Rejected, "rejected"))
 }
 
 // lastWords are what a run did, on one line: "5 new, 295 there already (290 made, 5 waiting),
 // 5 missing (--prune cancels them), 0 rejected".
 func lastWords(s engine.Summary) string {
-	words := thousands(s.Enqueued) + " new"
-	if in := listParts(part{s.Replaced, "in the place of another"}, part{s.OutOfOrder, "out of the file's order"}); in != "" {
-		words += " (" + in + ")"
+	with := func(text string, details ...string) string {
+		if in := say.List(details...); in != "" {
+			text += " (" + in + ")"
+		}
+		return text
 	}
-	words += ", " + thousands(s.Duplicates) + " there already"
-	if in := listParts(part{s.Made, "made"}, part{s.Waiting, "waiting"}, part{s.Held, "held"}, part{s.Ended, "ended otherwise"}); in != "" {
-		words += " (" + in + ")"
-	}
-	if more := listParts(part{s.Conflicts, "in conflict"}, part{s.Withheld, "withheld"}); more != "" {
-		words += ", " + more
-	}
+	missing := ""
 	switch {
 	case s.Missing > 0 && s.Pruned == 0:
-		words += ", " + thousands(s.Missing) + " missing (--prune cancels " + itThem(s.Missing) + ")"
+		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + itThem(s.Missing) + ")"
 	case s.Missing > 0:
-		words += fmt.Sprintf(", %s missing (%s cancelled)", thousands(s.Missing), thousands(s.Pruned))
+		missing = fmt.Sprintf("%s missing (%s cancelled)", say.Thousands(s.Missing), say.Thousands(s.Pruned))
 	}
-	return words + ", " + thousands(s.Rejected) + " rejected"
+	return say.List(
+		with(say.Thousands(s.Enqueued)+" new", say.Some(s.Replaced, "in the place of another"), say.Some(s.OutOfOrder, "out of the file's order")),
+		with(say.Thousands(s.Duplicates)+" there already",
+			say.Some(s.Made, "made"), say.Some(s.Waiting, "waiting"), say.Some(s.Held, "held"), say.Some(s.Ended, "ended otherwise")),
+		say.Some(s.Conflicts, "in conflict"), say.Some(s.Withheld, "withheld"), missing, say.Thousands(s.Rejected)+" rejected")
 }
 
 // summary tells people what the run did.
 func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Summary, zone *time.Location) {
 	r.did(s)
 	if s.Enqueued > 0 {
-		fmt.Fprint(r.told, begins(r.at, zone))
+		fmt.Fprint(r.told(), begins(r.at, zone))
 	}
 	if s.Rows > 0 && s.Duplicates == s.Rows {
 		r.allThere(ctx, op)
 	}
-	r.notPruned(s)
+	if s.NotPruned != nil {
+		fmt.Fprintf(r.err, "nothing was pruned: %s\n", engine.NotPrunedWords(s.NotPruned, pruneOption))
+	}
 	r.tellRejects(s, r.resume())
 }
 
 // did says what became of the rows.
 func (r *bulkRun) did(s engine.Summary) {
-	fmt.Fprintf(r.told, "%s; %s; %s\n", lastWords(s), count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
+	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
-		fmt.Fprintf(r.told, "%s joined the end of their chains: rows that stand after them in the file were there already\n", count(s.OutOfOrder, "new call"))
+		fmt.Fprintf(r.told(), "%s joined the end of their chains: rows that stand after them in the file were there already\n", say.Count(s.OutOfOrder, "new call"))
 	}
 	if s.Edited {
 		fmt.Fprintf(r.err, "%s was edited while it was read twice: what stands here is of the second reading\n", r.in.name)
@@ -122,18 +79,18 @@ func (r *bulkRun) allThere(ctx context.Context, op *control.Control) {
 	again := *r
 	again.o.batch, again.o.path = r.o.batch+"-2", ""
 	again.o.prune, again.o.strict = pruneFlag{}, false
-	fmt.Fprintf(r.told, "all rows are there already, since %s: %s\nto make them once more: %s\n",
+	fmt.Fprintf(r.told(), "all rows are there already, since %s: %s\nto make them once more: %s\n",
 		st.CreatedAt, counts(st), again.resume())
 }
 
 // refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
 func (r *bulkRun) refused(s engine.Summary, e *engine.StrictError) error {
-	fmt.Fprintf(r.err, "enqueue: nothing was enqueued: %s rejected, %s in conflict (--strict)\n", thousands(e.Rejected), thousands(e.Conflicts))
+	fmt.Fprintf(r.err, "enqueue: nothing was enqueued: %s rejected, %s in conflict (--strict)\n", say.Thousands(e.Rejected), say.Thousands(e.Conflicts))
 	bad := s
 	bad.Withheld = max(0, r.rejects.Count()-s.Rejected-s.Conflicts) // those behind a bad row; the others are good
 	r.tellRejects(bad, r.resume())
-	if r.o.asJSON {
-		if err := writeJSON(r.out, bulkResult{summaryJSON: asSummary(s)}); err != nil {
+	if r.json {
+		if err := writeJSON(r.out, bulkResult{SummaryJSON: s.JSON(pruneOption)}); err != nil {
 			return err
 		}
 	}
@@ -155,41 +112,28 @@ func (r *bulkRun) tellRejects(s engine.Summary, again string) {
 	r.tellUnplaced(s)
 	kept := ""
 	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
-		kept = fmt.Sprintf(" (%s kept in %s)", plural(r.rejects.Count(), "is", "are"), quoteFile(r.rejects.Path()))
+		kept = fmt.Sprintf(" (%s kept in %s)", say.Plural(r.rejects.Count(), "is", "are"), say.File(r.rejects.Path()))
 	}
-	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", plural(left+s.Withheld, "row was", "rows were"), kept, quoteFile(r.in.name), again)
+	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", say.Plural(left+s.Withheld, "row was", "rows were"), kept, say.File(r.in.name), again)
 }
 
 // tellUnplaced says where rows behind a bad one were not withheld.
 func (r *bulkRun) tellUnplaced(s engine.Summary) {
 	if s.Unplaced > 0 {
-		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", count(s.Unplaced, "rejected row"), itThem(s.Unplaced))
+		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", say.Count(s.Unplaced, "rejected row"), itThem(s.Unplaced))
 	}
-}
-
-// quoteFile is a file's name as an argument: one that begins with a dash is no flag.
-func quoteFile(name string) string {
-	if len(name) > 1 && name[0] == '-' {
-		name = "./" + name
-	}
-	if name == "-" {
-		return name
-	}
-	return quoteArg(name)
 }
 
 // canaries shows how those that go first get on.
 func (r *bulkRun) canaries(c engine.Canaries) {
-	words := fmt.Sprintf("canaries: %s of %s succeeded", thousands(c.Succeeded), count(c.Calls, "call"))
-	if others := listParts(part{c.Failed, "failed"}, part{c.Skipped, "skipped"}, part{c.Cancelled, "cancelled"}, part{c.Open, "open"}); others != "" {
-		words += ", " + others
-	}
-	r.meter.update(int64(c.Calls-c.Open), int64(c.Calls), words)
+	r.meter.Update(int64(c.Calls-c.Open), int64(c.Calls), say.List(
+		fmt.Sprintf("canaries: %s of %s succeeded", say.Thousands(c.Succeeded), say.Count(c.Calls, "call")),
+		say.Some(c.Failed, "failed"), say.Some(c.Skipped, "skipped"), say.Some(c.Cancelled, "cancelled"), say.Some(c.Open, "open")))
 }
 
 // held says that the batch holds, why, and what a person can do. The error is errPartial.
 func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, zone *time.Location, e *engine.CanaryError) error {
-	c, batch := e.Canaries, quoteArg(r.o.batch)
+	c, batch := e.Canaries, say.Quote(r.o.batch)
 	again, pruning := r.resume(), *r
 	pruning.o.prune.set = true
 	r.o.canary = 0
@@ -199,8 +143,8 @@ func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summ
 		"retry    enqueue retry --batch %s, then: %s\n"+
 		"go on    %s --canary 0   (all the same)\n"+
 		"give up  enqueue cancel --batch %s\n",
-		thousands(c.Calls-c.Succeeded), count(c.Calls, "call"), count(c.Tokens, "token"),
-		plural(sum.Withheld, "row is", "rows are"), batch, pruning.resume(), batch, again, r.resume(), batch)
+		say.Thousands(c.Calls-c.Succeeded), say.Count(c.Calls, "call"), say.Count(c.Tokens, "token"),
+		say.Plural(sum.Withheld, "row is", "rows are"), batch, pruning.resume(), batch, again, r.resume(), batch)
 	r.tellRejects(sum, again)
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
@@ -215,13 +159,13 @@ func canaryWords(s control.Status) string {
 	switch s.Canary.State {
 	case control.CanaryHeld:
 		return fmt.Sprintf("holds: not all calls of its canaries (the first %s) succeeded, so the others are not enqueued. "+
-			"Correct the file or retry what failed, and give the same command again; --canary 0 enqueues the others all the same", count(s.Canary.Tokens, "token"))
+			"Correct the file or retry what failed, and give the same command again; --canary 0 enqueues the others all the same", say.Count(s.Canary.Tokens, "token"))
 	case control.CanaryWaiting:
 		if s.Open == 0 {
 			return fmt.Sprintf("its canaries (the first %s) succeeded; the others are not enqueued yet: "+
-				"if the enqueue command has ended, give it again", count(s.Canary.Tokens, "token"))
+				"if the enqueue command has ended, give it again", say.Count(s.Canary.Tokens, "token"))
 		}
-		return fmt.Sprintf("its canaries (the first %s) go first; the others are enqueued when these succeeded", count(s.Canary.Tokens, "token"))
+		return fmt.Sprintf("its canaries (the first %s) go first; the others are enqueued when these succeeded", say.Count(s.Canary.Tokens, "token"))
 	}
 	return ""
 }

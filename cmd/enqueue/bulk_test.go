@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,21 +50,28 @@ func TestPlanBounds(t *testing.T) {
 // The advice is a command that is not refused: --prune=0 would be.
 func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 	for want, missing := range map[string]int{
-		"nothing was pruned: 0 calls are missing from the file, not 1\n":                                0,
-		"nothing was pruned: 2 calls are missing from the file, not 1: to cancel them give --prune=2\n": 2,
+		"0 calls are missing from the file, not 1":                                0,
+		"2 calls are missing from the file, not 1: to cancel them give --prune=2": 2,
 	} {
-		var out bytes.Buffer
-		(&bulkRun{app: &app{err: &out}}).notPruned(engine.Summary{NotPruned: &engine.PruneCountError{Missing: missing, Named: 1}})
-		if out.String() != want {
-			t.Errorf("got %q, want %q", out.String(), want)
+		if got := engine.NotPrunedWords(&engine.PruneCountError{Missing: missing, Named: 1}, pruneOption); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// Programs read the same object here and over HTTP, with whole milliseconds.
+func TestSummaryForPrograms(t *testing.T) {
+	sum := engine.Summary{Batch: "b", Missing: 2, Elapsed: 1234567 * time.Microsecond, NotPruned: &engine.PruneCountError{Missing: 2, Named: 1}}
+	got, err := json.Marshal(sum.JSON("prune"))
+	if err != nil || !strings.HasSuffix(string(got), `"tokens":0,"seconds":1.235,"not_pruned":"2 calls are missing from the file, not 1: to cancel them give prune=2"}`) {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
 // The rows are in, whatever becomes of the wait for them: --json has its object.
 func TestSummaryOfAWaitThatIsCutOff(t *testing.T) {
 	var out bytes.Buffer
-	r := &bulkRun{app: &app{out: &out}, o: bulkFlags{asJSON: true}}
+	r := &bulkRun{app: &app{out: &out, json: true}}
 	cut := errors.New("cut off")
 	err := r.end(engine.Summary{Batch: "b", Rows: 2, Enqueued: 2}, nil, time.UTC, cut)
 	if !errors.Is(err, cut) || !strings.Contains(out.String(), `"enqueued":2`) {

@@ -10,6 +10,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 )
 
 // callFlags are what call was asked for.
@@ -18,7 +19,6 @@ type callFlags struct {
 	tokenFile  string
 	tokenStdin bool
 	timing     timing
-	asJSON     bool
 }
 
 func (a *app) call() *cobra.Command {
@@ -49,8 +49,8 @@ exit status is 3 unless the call succeeded.`,
 	f.StringVar(&o.call.ID, "id", "", "id of the call, unique in its batch and token")
 	f.BoolVar(&o.call.Notify, "notify", false, "send the webhook call.finished when the call has ended")
 	o.timing.bind(cmd)
-	f.BoolVar(&o.asJSON, "json", false, "one JSON object on standard output, as of show --json")
-	config.Bind(f, producing...)
+	a.jsonFlag(cmd, "one JSON object on standard output, as of show --json")
+	config.Bind(f, producing)
 	return cmd
 }
 
@@ -74,7 +74,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	ctx := cmd.Context()
-	s, err := a.openAs(cmd, redisconn.Producer, producing...)
+	s, err := a.open(cmd, redisconn.Producer, producing)
 	if err != nil {
 		return err
 	}
@@ -82,10 +82,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	if o.call.At, err = a.from(ctx, s, o.timing, at); err != nil {
 		return err
 	}
-	told := a.out
-	if o.asJSON {
-		told = a.err
-	}
+	told := a.told()
 	if o.call.ID != "" {
 		fmt.Fprintf(told, "resume   %s   (adds it once)\n", o.resume())
 	}
@@ -94,7 +91,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	s.op.Note(cmd.Context(), "enqueue", "call "+receipt.ID, "chain "+receipt.Chain, nil)
-	follow := "enqueue show " + quoteArg(receipt.ID)
+	follow := "enqueue show " + say.Quote(receipt.ID)
 	if receipt.Batch != "" {
 		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)
 	}
@@ -105,7 +102,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	if receipt.Duplicate {
 		fmt.Fprintln(told, "it was enqueued before; nothing was added")
 	} else {
-		tellNoWorker(ctx, s, told)
+		a.tellNoWorker(ctx, s)
 	}
 	key := control.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
 	return a.tellCall(ctx, s, key, o, follow)
@@ -114,24 +111,9 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 // resume is the command that enqueues the same call; without an id there is none.
 func (o callFlags) resume() string {
 	c := o.call
-	cmd := "enqueue call --server " + quoteArg(c.Server)
-	for _, f := range []struct{ name, value string }{
-		{"token-file", o.tokenFile}, {"chain", c.Chain}, {"ref", c.Ref}, {"batch", c.Batch}, {"id", c.ID},
-	} {
-		if f.value != "" {
-			cmd += " --" + f.name + " " + quoteArg(f.value)
-		}
-	}
-	if o.tokenStdin {
-		cmd += " --token-stdin"
-	}
-	if c.Licenses > 0 {
-		cmd += fmt.Sprintf(" --licenses %d", c.Licenses)
-	}
-	if c.Notify {
-		cmd += " --notify"
-	}
-	return cmd + atFlag(c.At)
+	return "enqueue call" + given("server", c.Server) + given("token-file", o.tokenFile) + given("chain", c.Chain) + given("ref", c.Ref) +
+		given("batch", c.Batch) + given("id", c.ID) + given("token-stdin", o.tokenStdin) + given("licenses", c.Licenses) + given("notify", c.Notify) +
+		given("at", c.At)
 }
 
 func enqueueOne(ctx context.Context, s *session, c engine.Call) (engine.Receipt, error) {
@@ -147,7 +129,7 @@ func enqueueOne(ctx context.Context, s *session, c engine.Call) (engine.Receipt,
 
 // tellCall waits for the call where that was asked for, and shows it.
 func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o callFlags, follow string) error {
-	if !o.timing.wait && !o.asJSON {
+	if !o.timing.wait && !a.json {
 		return nil
 	}
 	var record control.CallRecord
@@ -165,7 +147,7 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	if record.ID == "" {
 		return err
 	}
-	if o.asJSON {
+	if a.json {
 		if werr := writeJSON(a.out, record); werr != nil {
 			return werr
 		}
@@ -177,7 +159,7 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 
 // result is what came out of a call, on the rest of a line.
 func result(r control.CallRecord) string {
-	text := fmt.Sprintf("(%s)", count(r.Attempts, "attempt"))
+	text := fmt.Sprintf("(%s)", say.Count(r.Attempts, "attempt"))
 	for _, part := range []string{r.Code, r.Msg, r.Error} {
 		if part != "" {
 			text += " " + part

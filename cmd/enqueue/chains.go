@@ -15,11 +15,13 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
+	"habilita/internal/say"
 	"habilita/internal/wolkvox"
 )
 
 func (a *app) chains() *cobra.Command {
-	var held, scheduled, asJSON bool
+	var held, scheduled bool
 	cmd := &cobra.Command{
 		Use:     "chains",
 		Short:   "Chains that wait, each with its reason and until when",
@@ -35,78 +37,83 @@ when they are due, and block nothing until then.`,
   enqueue chains --scheduled
   enqueue chains --json | jq -r 'select(.reason == "quota") | .chain'`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if held && scheduled {
 				return usagef("--held and --scheduled can't both be given")
 			}
-			s, err := a.open(cmd, config.Limits)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			w := bufio.NewWriter(a.out)
-			if scheduled {
-				return errors.Join(listScheduled(cmd.Context(), w, s, asJSON), w.Flush())
-			}
-			n, batches := 0, &heldBatches{op: s.op, known: map[string]ledger.Batch{}}
-			var unread error
-			for c, err := range s.op.Chains(cmd.Context(), held) {
-				if err != nil {
-					unread = errors.Join(unread, err)
-					break
-				}
-				n++
-				if asJSON {
-					err = writeJSON(w, c)
-				} else {
-					_, err = fmt.Fprintln(w, chainLine(c, s.set.Timezone))
-					if err == nil && held {
-						err = tellHeld(cmd.Context(), w, c, batches)
-					}
-				}
-				if control.Unread(err) > 0 {
-					unread = errors.Join(unread, err)
-				} else if err != nil {
-					return err
-				}
-			}
-			if unread != nil {
-				_ = w.Flush()
-				return unread
-			}
-			if n == 0 && !asJSON {
-				what := "no chain waits"
-				if held {
-					what = "no chain waits for a person"
-				}
-				fmt.Fprintln(w, what)
-			}
-			if !held && !asJSON {
-				if err := tellScheduled(cmd.Context(), w, s); err != nil {
-					return err
-				}
-			}
-			return w.Flush()
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&held, "held", false, "only chains that wait for a person")
 	cmd.Flags().BoolVar(&scheduled, "scheduled", false, "the calls that are not due yet, each with its time")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a chain, or with --scheduled a call")
-	config.Bind(cmd.Flags(), config.Limits)
-	return cmd
+	a.jsonFlag(cmd, "one JSON object a chain, or with --scheduled a call")
+	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+		w := bufio.NewWriter(a.out)
+		if scheduled {
+			return errors.Join(a.listScheduled(ctx, w, s), w.Flush())
+		}
+		return errors.Join(a.listChains(ctx, w, s, held), w.Flush())
+	})
 }
 
-// tellHeld tells the call that a held chain stands at, and what to do about it.
-func tellHeld(ctx context.Context, w io.Writer, c control.Chain, batches *heldBatches) error {
-	m, err := batches.of(ctx, c.Head)
-	if control.Unread(err) > 0 {
-		_, _ = fmt.Fprintf(w, "    %s; its batch can't be read now\n", headLine(c.Head, m))
+func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool) error {
+	n, next := 0, heldTeller{s.op, map[string]ledger.Batch{}, map[string]string{}}
+	var unread error
+	for c, err := range s.op.Chains(ctx, held) {
+		switch {
+		case err != nil:
+		case a.json:
+			err = writeJSON(w, c)
+		default:
+			_, err = fmt.Fprintln(w, chainLine(c, s.set.Timezone))
+			if err == nil && held {
+				err = next.tell(ctx, w, c)
+			}
+		}
+		if err != nil && control.Unread(err) == 0 {
+			return err
+		}
+		n, unread = n+1, errors.Join(unread, err)
 	}
-	if err != nil {
-		return err
+	switch {
+	case unread != nil, a.json:
+		return unread
+	case n == 0 && held:
+		fmt.Fprintln(w, "no chain waits for a person")
+	case n == 0:
+		fmt.Fprintln(w, "no chain waits")
 	}
-	_, err = fmt.Fprintf(w, "    %s\n    next: %s\n", headLine(c.Head, m), nextStep(c, m))
+	if held {
+		return nil
+	}
+	calls, first, err := s.op.CountScheduled(ctx)
+	if err == nil && calls > 0 {
+		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(calls, "call"), local(first, s.set.Timezone))
+	}
 	return err
+}
+
+// listScheduled lists the calls that are not due yet.
+func (a *app) listScheduled(ctx context.Context, w io.Writer, s *session) error {
+	n := 0
+	for c, err := range s.op.Scheduled(ctx) {
+		if err != nil {
+			return err
+		}
+		n++
+		if a.json {
+			err = writeJSON(w, c)
+		} else {
+			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", local(c.DueAt, s.set.Timezone), c.ID, c.Server, c.Chain)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if n == 0 && !a.json {
+		fmt.Fprintln(w, "no call is scheduled")
+	}
+	return nil
 }
 
 // chainLine is a chain on one line: its id, its head's server, why it waits.
@@ -119,28 +126,42 @@ func chainLine(c control.Chain, zone *time.Location) string {
 		line += " (since " + local(c.Since, zone) + ")"
 	}
 	if c.Behind > 0 {
-		line += "; " + count(c.Behind, "call") + " behind it"
+		line += "; " + say.Count(c.Behind, "call") + " behind it"
 	}
 	return line
 }
 
-// heldBatches knows the batches of held chains.
-type heldBatches struct {
-	op    *control.Control
-	known map[string]ledger.Batch // by short name
+// heldTeller tells of held chains what a person needs to know.
+type heldTeller struct {
+	op      *control.Control
+	batches map[string]ledger.Batch // by short name
+	told    map[string]string       // the first chain of each advice
 }
 
-// of is the batch of a call; the zero Batch for none.
-func (b *heldBatches) of(ctx context.Context, r control.CallRecord) (ledger.Batch, error) {
-	id := r.BatchID()
-	if m, ok := b.known[id]; ok {
-		return m, nil
+// tell tells the call that a held chain stands at, and what to do about it. Advice that stands
+// above is not told again.
+func (t heldTeller) tell(ctx context.Context, w io.Writer, c control.Chain) error {
+	id := c.Head.BatchID()
+	batch, known := t.batches[id]
+	if !known {
+		var err error
+		if batch, err = t.op.BatchOf(ctx, c.Head); err != nil {
+			if control.Unread(err) > 0 {
+				fmt.Fprintf(w, "    %s; its batch can't be read now\n", headLine(c.Head, batch))
+			}
+			return err
+		}
+		t.batches[id] = batch
 	}
-	m, err := b.op.BatchOf(ctx, r)
-	if err == nil {
-		b.known[id] = m
+	advice := nextStep(c.Head, say.Quote(c.ID), batch)
+	of := nextStep(c.Head, "CHAIN", batch)
+	if first := t.told[of]; first != "" {
+		advice = "as for " + first + ", with the id of this chain"
+	} else {
+		t.told[of] = c.ID
 	}
-	return m, err
+	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", headLine(c.Head, batch), advice)
+	return err
 }
 
 // headLine names the call at which a chain is held.
@@ -159,25 +180,25 @@ func headLine(r control.CallRecord, m ledger.Batch) string {
 	return strings.Join(parts, ", ")
 }
 
-// nextStep is what a person does about a held chain.
-func nextStep(c control.Chain, m ledger.Batch) string {
-	id := quoteArg(c.ID)
-	retry := "enqueue retry --chain " + id
-	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", id, id)
-	cause := control.Cause(c.Head)
+// nextStep is what a person does about a chain that is held at a call.
+func nextStep(head control.CallRecord, chain string, m ledger.Batch) string {
+	retry := "enqueue retry --chain " + chain
+	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", chain, chain)
+	cause := control.Cause(head)
 	switch control.RemedyOf(cause) {
 	case control.RemedyToken:
 		// Another request with the same token fails as well, and so does what stands behind it.
-		return correct("token", id, m) + "   (if it was put right at the vendor: " + retry + ")"
+		return correct("token", chain, m) + "   (if it was put right at the vendor: " + retry + ")"
 	case control.RemedyKey:
-		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + id + ")"
+		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + chain + ")"
 	case control.RemedyAsk:
 		if cause == string(wolkvox.NotFound) {
-			return "if the server is wrong, " + correct("server", id, m) + "   (otherwise: " + retry + ")"
+			return "if the server is wrong, " + correct("server", chain, m) + "   (otherwise: " + retry + ")"
 		}
 		return "see what the vendor says of it, then: " + retry + others
 	case control.RemedyLook:
-		return "ask the vendor whether it was done (X-Request-ID: " + c.Head.ID + "." + fmt.Sprint(c.Head.Attempts) + "), then: enqueue skip --chain " + id + "   (or, if not: " + retry + ")"
+		return fmt.Sprintf("ask the vendor whether it was done (X-Request-ID: %s.%d), then: enqueue skip --chain %s   (or, if not: %s)",
+			head.ID, head.Attempts, chain, retry)
 	}
 	return retry + others
 }
@@ -188,9 +209,9 @@ func correct(what, chain string, m ledger.Batch) string {
 	case m.Name == "":
 		return fmt.Sprintf("give the call again with the right %s, after: enqueue cancel --chain %s", what, chain)
 	case m.Path != "": // the batch bears its name
-		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, quoteFile(m.Path))
+		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, say.File(m.Path))
 	}
 	// It came from a file under another name, over HTTP, from a schedule or a program.
 	return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk FILE --batch %s --prune; or over HTTP: POST /v1/batches?prune&batch=%s; if a schedule made it, also: enqueue schedule add --replace",
-		what, quoteArg(m.Name), url.QueryEscape(m.Name))
+		what, say.Quote(m.Name), url.QueryEscape(m.Name))
 }

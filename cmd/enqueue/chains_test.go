@@ -21,7 +21,7 @@ func TestNextStepOfAWrongServer(t *testing.T) {
 	} {
 		var head control.CallRecord
 		head.State, head.Reason = string(ledger.StateFailed), string(wolkvox.NotFound)
-		got := nextStep(control.Chain{ID: "a", Head: head}, c.batch)
+		got := nextStep(head, "a", c.batch)
 		if !strings.Contains(got, c.want) || !strings.Contains(got, "enqueue retry --chain a") {
 			t.Errorf("%s: %s", name, got)
 		}

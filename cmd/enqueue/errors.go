@@ -36,26 +36,28 @@ func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-var (
-	// errPartial says that it worked, and what did not was told already.
-	errPartial = errors.New("not everything succeeded")
-	// errTold says that it failed, and why was told already.
-	errTold = errors.New("told already")
-	// errUsageTold says that it was used wrongly, and that the reason, or its help, was told already.
-	errUsageTold = errors.New("wrong usage was told already")
+// toldStatus is the exit status of a command that told already what it ended with.
+type toldStatus int
+
+func (s toldStatus) Error() string { return fmt.Sprintf("exit status %d, as was told", int(s)) }
+
+const (
+	// errPartial says that it worked, and that not everything succeeded.
+	errPartial = toldStatus(exitPartial)
+	// errTold says that it failed.
+	errTold = toldStatus(exitFailed)
+	// errUsageTold says that it was used wrongly.
+	errUsageTold = toldStatus(exitUsage)
 )
 
 // status prints what there is to say of a command's error and returns the exit status.
 func (a *app) status(err error) int {
+	var told toldStatus
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errPartial):
-		return exitPartial
-	case errors.Is(err, errUsageTold):
-		return exitUsage
-	case errors.Is(err, errTold):
-		return exitFailed
+	case errors.As(err, &told):
+		return int(told)
 	}
 	fmt.Fprintf(a.err, "enqueue: %v\n", explain(err))
 	if wrongUsage(err) {
@@ -114,7 +116,7 @@ func usage(cmd *cobra.Command) error {
 	}
 	for _, g := range cmd.Groups() {
 		fmt.Fprintf(w, "\n%s\n", g.Title)
-		list(cmd, g.ID)
+		listCommands(cmd, g.ID)
 	}
 	if cmd.HasAvailableSubCommands() {
 		others := "Others"
@@ -122,7 +124,7 @@ func usage(cmd *cobra.Command) error {
 			others = "Commands"
 		}
 		fmt.Fprintf(w, "\n%s:\n", others)
-		list(cmd, "")
+		listCommands(cmd, "")
 	}
 	own, settings := split(cmd)
 	if own.HasAvailableFlags() {
@@ -140,7 +142,7 @@ func usage(cmd *cobra.Command) error {
 	return nil
 }
 
-func list(cmd *cobra.Command, group string) {
+func listCommands(cmd *cobra.Command, group string) {
 	for _, c := range cmd.Commands() {
 		if c.GroupID == group && (c.IsAvailableCommand() || c.Name() == "help") {
 			fmt.Fprintf(cmd.OutOrStderr(), "  %-12s %s\n", c.Name(), c.Short)

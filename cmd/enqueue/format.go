@@ -4,21 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"habilita/internal/control"
+	"habilita/internal/say"
 )
-
-// terminal reports whether w is one, and so may be drawn on.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
 
 // writeJSON writes v on a line of its own.
 func writeJSON(w io.Writer, v any) error {
@@ -38,64 +28,45 @@ func local(t control.Time, zone *time.Location) string {
 	return t.Format("2006-01-02 15:04:05 -07")
 }
 
-// count is a number with a noun: "1 call", "1,234 calls".
-func count(n int, noun string) string { return plural(n, noun, noun+"s") }
-
-// plural is a number with the words for one or for several.
-func plural(n int, one, several string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(n) + " " + several
-}
-
-// part is a number of something.
-type part struct {
-	n    int
-	what string
-}
-
-// listParts are the parts that are not 0.
-func listParts(all ...part) string {
-	var parts []string
-	for _, p := range all {
-		if p.n > 0 {
-			parts = append(parts, thousands(p.n)+" "+p.what)
+// given is a flag of a command to be typed, with its value; "" if it was not given.
+func given(flag string, value any) string {
+	switch v := value.(type) {
+	case bool:
+		if v {
+			return " --" + flag
+		}
+	case int:
+		if v > 0 {
+			return fmt.Sprintf(" --%s %d", flag, v)
+		}
+	case string:
+		if v != "" {
+			return " --" + flag + " " + say.Quote(v)
+		}
+	case time.Time:
+		if !v.IsZero() {
+			return " --" + flag + " " + v.Format(time.RFC3339Nano)
 		}
 	}
-	return strings.Join(parts, ", ")
+	return ""
 }
 
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
+// unless is a value, or "" if it is the default.
+func unless(usual, value string) string {
+	if value == usual {
+		return ""
 	}
-	return s
-}
-
-// quoteArg writes an argument as a shell takes it.
-func quoteArg(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/:=@%+,", r)
-	}
-	if s != "" && !strings.HasPrefix(s, "-") && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return value
 }
 
 // counts is a status on one line.
 func counts(s control.Status) string {
-	words := fmt.Sprintf("%s of %s succeeded", thousands(s.Succeeded), thousands(s.Total))
-	held := part{s.HeldChains, "chains held"}
-	if held.n == 1 {
-		held.what = "chain held"
+	held := ""
+	if s.HeldChains > 0 {
+		held = say.Plural(s.HeldChains, "chain held", "chains held")
 	}
-	if others := listParts(part{s.Failed, "failed"}, part{s.Skipped, "skipped"}, part{s.Cancelled, "cancelled"}, part{s.Open, "open"}, held); others != "" {
-		words += ", " + others
-	}
-	return words
+	return say.List(fmt.Sprintf("%s of %s succeeded", say.Thousands(s.Succeeded), say.Thousands(s.Total)),
+		say.Some(s.Failed, "failed"), say.Some(s.Skipped, "skipped"), say.Some(s.Cancelled, "cancelled"), say.Some(s.Open, "open"), held)
 }
 
 // next is what a person can do about a settled batch, and what there is to say of its

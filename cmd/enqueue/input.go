@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/rows"
+
+	"habilita/internal/say"
 )
 
 // inputFlags say how a file of rows is to be read.
@@ -28,14 +30,8 @@ func (o *inputFlags) bind(cmd *cobra.Command) {
 
 // again are the flags to read the same file in the same way: "", or " --encoding ...".
 func (o *inputFlags) again() string {
-	words := ""
-	if o.format != "auto" && o.format != "" {
-		words += " --format " + o.format
-	}
-	if enc, err := rows.ParseEncoding(o.encoding); err == nil && enc != rows.UTF8 {
-		words += " --encoding " + enc.String()
-	}
-	return words
+	enc, _ := rows.ParseEncoding(o.encoding) // was parsed before
+	return given("format", unless("auto", o.format)) + given("encoding", unless(rows.UTF8.String(), enc.String()))
 }
 
 // input is the file that bulk reads.
@@ -99,7 +95,7 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input,
 // process alone, so FILE stands for it.
 func (in *input) argument() string {
 	if in.file != nil || in.name == "-" {
-		return quoteFile(in.name)
+		return say.File(in.name)
 	}
 	return "FILE"
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,6 +10,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 	"habilita/internal/schedule"
 	"habilita/internal/vault"
 	"habilita/internal/web/guard"
@@ -40,30 +42,25 @@ change it, give both, comma separated, until the receivers have the new one.`,
   (umask 077 && enqueue keygen --webhook > webhook.secret)   # WEBHOOK_SECRETS_FILE=webhook.secret`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if hook {
-				if id != "" || readOnly || cmd.Flags().Changed("api") {
-					return usagef("--webhook makes a secret of webhooks: it goes with no other flag")
-				}
-				_, err := fmt.Fprintln(a.out, webhook.GenerateSecret())
-				return err
-			}
-			if cmd.Flags().Changed("api") {
-				if id != "" {
-					return usagef("--id and --api make different keys: give one of them")
-				}
-				key, err := guard.GenerateKey(api, readOnly)
-				if err != nil {
+			var key string
+			var err error
+			switch forAPI := cmd.Flags().Changed("api"); {
+			case hook && (id != "" || readOnly || forAPI):
+				return usagef("--webhook makes a secret of webhooks: it goes with no other flag")
+			case hook:
+				key = webhook.GenerateSecret()
+			case forAPI && id != "":
+				return usagef("--id and --api make different keys: give one of them")
+			case forAPI:
+				if key, err = guard.GenerateKey(api, readOnly); err != nil {
 					return usagef("--api: %v", err)
 				}
-				_, err = fmt.Fprintln(a.out, key)
-				return err
-			}
-			if readOnly {
+			case readOnly:
 				return usagef("--read-only is for a key of the HTTP API: give --api NAME too")
-			}
-			key, err := vault.GenerateKey(id)
-			if err != nil {
-				return usagef("--id: %v", err)
+			default:
+				if key, err = vault.GenerateKey(id); err != nil {
+					return usagef("--id: %v", err)
+				}
 			}
 			_, err = fmt.Fprintln(a.out, key)
 			return err
@@ -77,7 +74,6 @@ change it, give both, comma separated, until the receivers have the new one.`,
 }
 
 func (a *app) rekey() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "rekey",
 		Short:   "Seal all tokens under the first key",
@@ -90,60 +86,55 @@ old key from HABILITA_KEYS. If it was cut off, run it again.`,
 		Example: `  NEW=$(enqueue keygen --id k2)
   HABILITA_KEYS="$NEW,$HABILITA_KEYS" enqueue rekey`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.openAs(cmd, redisconn.Operator, config.Keys)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			keys, err := vault.ParseKeys(s.set.Keys)
-			if err != nil {
-				return usagef("HABILITA_KEYS: %v", err)
-			}
-			naming, err := vault.RekeyTokenIDKey(cmd.Context(), s.rdb, prefix+":naming", keys)
-			if err != nil {
-				return err
-			}
-			n, err := s.op.Reseal(cmd.Context(), func(tokenID, sealed string) (string, error) {
-				if sealed == "" {
-					return "", nil
-				}
-				anew, changed, err := keys.ReSeal([]byte(sealed), tokenID)
-				if err != nil {
-					return "", fmt.Errorf("token %s: %w", tokenID, err)
-				}
-				if !changed {
-					return "", nil
-				}
-				return string(anew), nil
-			})
-			if err != nil && control.Unread(err) == 0 {
-				return fmt.Errorf("%s sealed anew before it stopped: %w", count(n, "token"), err)
-			}
-			chunks, more := schedule.NewStore(s.rdb, prefix).Reseal(cmd.Context(), keys)
-			unread := errors.Join(err, more)
-			if err := more; err != nil && control.Unread(err) == 0 {
-				return fmt.Errorf("%s sealed anew, and %s of schedules before it stopped: %w", count(n, "token"), count(chunks, "chunk"), err)
-			}
-			first := keys.First()
-			if asJSON {
-				return errors.Join(writeJSON(a.out, map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming}), unread)
-			}
-			others := "the others were so already"
-			if unread != nil {
-				others = "some can't be reached now"
-			}
-			fmt.Fprintf(a.out, "%s sealed anew under key %s; %s\n", count(n, "token"), first, others)
-			if chunks > 0 {
-				fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", count(chunks, "chunk"))
-			}
-			if naming {
-				fmt.Fprintln(a.out, "the token-ID key was sealed anew too")
-			}
-			return unread
-		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, `one JSON object: {"key","tokens","schedule_chunks","naming_key"}`)
-	config.Bind(cmd.Flags(), config.Keys)
-	return cmd
+	a.jsonFlag(cmd, `one JSON object: {"key","tokens","schedule_chunks","naming_key"}`)
+	return a.onRedis(cmd, redisconn.Operator, config.Keys, a.runRekey)
+}
+
+func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
+	keys, err := vault.ParseKeys(s.set.Keys)
+	if err != nil {
+		return err
+	}
+	naming, err := vault.RekeyTokenIDKey(ctx, s.rdb, prefix+":naming", keys)
+	if err != nil {
+		return err
+	}
+	n, err := s.op.Reseal(ctx, func(tokenID, sealed string) (string, error) {
+		if sealed == "" {
+			return "", nil
+		}
+		anew, changed, err := keys.ReSeal([]byte(sealed), tokenID)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("token %s: %w", tokenID, err)
+		case !changed:
+			return "", nil
+		}
+		return string(anew), nil
+	})
+	if err != nil && control.Unread(err) == 0 {
+		return fmt.Errorf("%s sealed anew before it stopped: %w", say.Count(n, "token"), err)
+	}
+	chunks, more := schedule.NewStore(s.rdb, prefix).Reseal(ctx, keys)
+	unread := errors.Join(err, more)
+	if err := more; err != nil && control.Unread(err) == 0 {
+		return fmt.Errorf("%s sealed anew, and %s of schedules before it stopped: %w", say.Count(n, "token"), say.Count(chunks, "chunk"), err)
+	}
+	first := keys.First()
+	if a.json {
+		return errors.Join(writeJSON(a.out, map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming}), unread)
+	}
+	others := "the others were so already"
+	if unread != nil {
+		others = "some can't be reached now"
+	}
+	fmt.Fprintf(a.out, "%s sealed anew under key %s; %s\n", say.Count(n, "token"), first, others)
+	if chunks > 0 {
+		fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", say.Count(chunks, "chunk"))
+	}
+	if naming {
+		fmt.Fprintln(a.out, "the token-ID key was sealed anew too")
+	}
+	return unread
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -13,7 +13,6 @@ import (
 )
 
 func (a *app) quota() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "quota",
 		Short:   "What each token has used today, its slots and cool-downs",
@@ -25,31 +24,20 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota --json | jq -r 'select(.used >= .quota) | .token_id'`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(cmd, config.Limits)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			rows, unread := s.op.Quota(cmd.Context())
-			if unread != nil && control.Unread(unread) == 0 {
-				return unread
-			}
-			t := a.table("token_id", "used", "quota", "licences", "slots", "waiting", "cools down")
-			err = listRows(a, rows, asJSON, t, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", func(r control.QuotaRow) table.Row {
-				cooling := ""
-				if !r.CoolingUntil.IsZero() {
-					cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Timezone), r.CoolingWhy)
-				}
-				return table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling}
-			})
-			return errors.Join(err, unread)
-		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a token")
-	config.Bind(cmd.Flags(), config.Limits)
+	a.jsonFlag(cmd, "one JSON object a token")
 	cmd.AddCommand(a.quotaLift(), a.quotaSync())
-	return cmd
+	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+		rows, err := s.op.Quota(ctx)
+		header := table.Row{"token_id", "used", "quota", "licences", "slots", "waiting", "cools down"}
+		return list(a, rows, err, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
+			cooling := ""
+			if !r.CoolingUntil.IsZero() {
+				cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Timezone), r.CoolingWhy)
+			}
+			return table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling}
+		})
+	})
 }
 
 func (a *app) quotaLift() *cobra.Command {
@@ -62,28 +50,23 @@ end of maintenance. Its chains go on at once. If the vendor refuses still, it co
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if token == "" {
 				return usagef("%s needs --token-id T: `enqueue quota` lists them", cmd.CommandPath())
 			}
-			s, err := a.openAs(cmd, redisconn.Operator, config.Limits)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			was, err := s.op.LiftCooling(cmd.Context(), token)
-			if err != nil {
-				return err
-			}
-			if !was {
-				fmt.Fprintf(a.out, "token %s does not cool down\n", token)
-				return nil
-			}
-			fmt.Fprintf(a.out, "token %s is used again\n", token)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&token, "token-id", "", "the token's HMAC, as in `enqueue quota`; never the token")
-	config.Bind(cmd.Flags(), config.Limits)
-	return cmd
+	return a.onRedis(cmd, redisconn.Operator, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+		was, err := s.op.LiftCooling(ctx, token)
+		switch {
+		case err != nil:
+		case was:
+			fmt.Fprintf(a.out, "token %s is used again\n", token)
+		default:
+			fmt.Fprintf(a.out, "token %s does not cool down\n", token)
+		}
+		return err
+	})
 }

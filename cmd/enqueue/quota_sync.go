@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,26 +16,13 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 	"habilita/internal/wolkvox"
 )
 
-// syncRow is what a sync found of a token, as --json gives it.
-type syncRow struct {
-	TokenID     string `json:"token_id"`
-	Server      string `json:"server"`
-	VendorUsed  int    `json:"vendor_used"`
-	VendorLimit int    `json:"vendor_limit"`
-	UsedBefore  int    `json:"used_before"`
-	UsedAfter   int    `json:"used_after"`
-	Quota       int    `json:"quota"`
-	Difference  int    `json:"drift"`
-	Error       string `json:"error,omitempty"`
-}
-
 func (a *app) quotaSync() *cobra.Command {
 	var token, batch, server string
-	var all, asJSON bool
-	groups := []config.Group{config.Keys, config.Limits, config.Calls}
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "sync (--token-id T | --batch B | --all)",
 		Short: "Ask the vendor what tokens have used, and count no less",
@@ -48,7 +37,7 @@ about.`,
   enqueue quota sync --batch onboarding-2026-11
   enqueue quota sync --all --json | jq -r 'select(.drift > 0) | .token_id'`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			given := 0
 			for _, is := range []bool{token != "", batch != "", all} {
 				if is {
@@ -62,47 +51,9 @@ about.`,
 				return usagef("--token-id: %v", control.ErrTokenID)
 			}
 			if server != "" {
-				name, err := wolkvox.ParseServer(server)
-				if err != nil {
-					return usagef("--server: %v", err)
-				}
-				server = string(name)
+				return serverFlag(&server)
 			}
-			s, err := a.openAs(cmd, redisconn.Operator, groups...)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			if batch != "" {
-				if _, err := s.op.Status(cmd.Context(), batch); err != nil && control.Unread(err) == 0 {
-					return err
-				}
-			}
-			q, err := engine.OpenQuotaSync(cmd.Context(), engine.WorkerOptions{
-				Options:  engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set)},
-				RedisURL: s.set.RedisURL, WolkvoxURL: s.set.WolkvoxURL,
-				CallTimeout: s.set.CallTimeout, VendorTimeout: s.set.VendorTimeout, SlotMargin: s.set.SlotMargin,
-			})
-			if err != nil {
-				return err
-			}
-			defer q.Close()
-			var tokens []string
-			if token != "" {
-				tokens = []string{token}
-			}
-			servers, unread := q.Servers(cmd.Context(), tokens, batch)
-			if unread != nil && control.Unread(unread) == 0 {
-				return unread
-			}
-			if token != "" && servers[token] == "" {
-				servers[token] = ""
-			}
-			sum, err := a.syncTokens(cmd, q, servers, server, asJSON)
-			if sum.sent > 0 {
-				s.op.Note(cmd.Context(), "sync", syncTarget(token, batch), sum.String()+control.UnreadNote(unread), nil)
-			}
-			return errors.Join(unread, err)
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -110,20 +61,43 @@ about.`,
 	f.StringVar(&batch, "batch", "", "the tokens of a batch")
 	f.BoolVar(&all, "all", false, "all tokens of which a call is kept")
 	f.StringVar(&server, "server", "", "ask this server, and not that of a call of the token")
-	f.BoolVar(&asJSON, "json", false, "one JSON object a token")
-	config.Bind(f, groups...)
-	return cmd
-}
-
-// syncTarget is what a sync is of, in the audit log.
-func syncTarget(token, batch string) string {
-	switch {
-	case token != "":
-		return "token " + token
-	case batch != "":
-		return "batch " + batch
-	}
-	return "all tokens"
+	a.jsonFlag(cmd, "one JSON object a token")
+	return a.onRedis(cmd, redisconn.Operator, config.Keys|config.Limits|config.Calls, func(ctx context.Context, s *session, _ []string) error {
+		if batch != "" {
+			if _, err := s.op.Status(ctx, batch); err != nil && control.Unread(err) == 0 {
+				return err
+			}
+		}
+		q, err := engine.OpenQuotaSync(ctx, engine.WorkerOptions{
+			Options:  engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: s.set.Quota()},
+			RedisURL: s.set.RedisURL, WolkvoxURL: s.set.WolkvoxURL,
+			CallTimeout: s.set.CallTimeout, VendorTimeout: s.set.VendorTimeout, SlotMargin: s.set.SlotMargin,
+		})
+		if err != nil {
+			return err
+		}
+		defer q.Close()
+		var tokens []string
+		target := "all tokens"
+		switch {
+		case token != "":
+			tokens, target = []string{token}, "token "+token
+		case batch != "":
+			target = "batch " + batch
+		}
+		servers, unread := q.Servers(ctx, tokens, batch)
+		if unread != nil && control.Unread(unread) == 0 {
+			return unread
+		}
+		for _, t := range append(tokens, slices.Collect(maps.Keys(servers))...) {
+			servers[t] = cmp.Or(server, servers[t]) // also of a token of which no call is kept
+		}
+		sum, err := a.syncTokens(ctx, q, servers)
+		if sum.sent > 0 {
+			s.op.Note(ctx, "sync", target, sum.String()+control.UnreadNote(unread), nil)
+		}
+		return errors.Join(unread, err)
+	})
 }
 
 // syncSum is what a sync of tokens came to.
@@ -136,7 +110,7 @@ type syncSum struct {
 
 // String is it for the audit log.
 func (s syncSum) String() string {
-	text := fmt.Sprintf("%s asked about, %s raised", count(s.asked, "token"), count(s.raised, "count"))
+	text := fmt.Sprintf("%s asked about, %s raised", say.Count(s.asked, "token"), say.Count(s.raised, "count"))
 	if s.failed > 0 {
 		text += fmt.Sprintf(", %d failed", s.failed)
 	}
@@ -161,21 +135,20 @@ func (s *syncSum) add(r engine.Synced, err error) {
 	}
 }
 
-// syncTokens asks about each token, one after the other, and shows what was found.
-func (a *app) syncTokens(cmd *cobra.Command, q *engine.QuotaSync, servers map[string]string, only string, asJSON bool) (sum syncSum, err error) {
-	t := a.table("token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift")
+// syncTokens asks the servers of tokens, one after the other, and shows what was found.
+func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[string]string) (sum syncSum, err error) {
+	t := a.newTable(table.Row{"token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift"})
 	for _, id := range slices.Sorted(maps.Keys(servers)) {
-		at := servers[id]
-		if only != "" {
-			at = only
-		}
-		var r engine.Synced
+		row := struct {
+			engine.Synced
+			Error string `json:"error,omitempty"`
+		}{Synced: engine.Synced{TokenID: id}}
 		err := error(&engine.NotAskedError{Why: "no call of it is kept that tells its server: give --server S"})
-		if at != "" {
-			r, err = q.Sync(cmd.Context(), id, at)
+		if at := servers[id]; at != "" {
+			row.Synced, err = q.Sync(ctx, id, at)
 		}
+		r := row.Synced
 		sum.add(r, err)
-		row := syncRow{id, at, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, r.Difference, ""}
 		if err != nil {
 			row.Error = err.Error()
 			fmt.Fprintf(a.err, "token %s: %v\n", id, err)
@@ -186,27 +159,27 @@ func (a *app) syncTokens(cmd *cobra.Command, q *engine.QuotaSync, servers map[st
 			}
 			t.AppendRow(table.Row{id, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)})
 		}
-		if asJSON {
+		if a.json {
 			if err := writeJSON(a.out, row); err != nil {
 				return sum, err
 			}
 		}
-		if cmd.Context().Err() != nil {
+		if ctx.Err() != nil {
 			break
 		}
 	}
-	if !asJSON && sum.asked > 0 {
+	if !a.json && sum.asked > 0 {
 		t.Render()
 	}
 	if sum.asked > 0 {
-		if err := q.Note(cmd.Context(), sum.highest); err != nil {
+		if err := q.Note(ctx, sum.highest); err != nil {
 			return sum, fmt.Errorf("the metric was not noted: %w", err)
 		}
 	}
 	if sum.failed > 0 {
-		return sum, errors.New(count(sum.failed, "token") + " could not be asked about")
+		return sum, errors.New(say.Count(sum.failed, "token") + " could not be asked about")
 	}
-	if len(servers) == 0 && !asJSON {
+	if len(servers) == 0 && !a.json {
 		fmt.Fprintln(a.out, "no token is known yet")
 	}
 	return sum, nil

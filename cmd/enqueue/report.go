@@ -3,13 +3,17 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"habilita/internal/control"
+	"habilita/internal/redisconn"
 )
 
 var callStates = []string{"queued", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"}
@@ -33,57 +37,51 @@ America and Europe. jsonl is exact, for programs.`,
   enqueue report november --excel > november.csv
   enqueue report november --state failed,waiting
   enqueue report november --format jsonl | jq -r 'select(.attempts > 3) | .id'`,
-		Args: exactly(1, "a batch"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Args:              exactly(1, "a batch"),
+		ValidArgsFunction: a.names(batchNames),
+		PreRunE: func(*cobra.Command, []string) error {
 			for _, s := range only {
 				if !slices.Contains(callStates, s) {
 					return usagef("--state %q is not one of %s", s, strings.Join(callStates, ", "))
 				}
 			}
-			w := bufio.NewWriter(a.out)
-			write, err := reportWriter(w, format, excel)
-			if err != nil {
-				return err
-			}
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			first := true
-			for r, err := range s.op.Report(cmd.Context(), args[0]) {
-				if err != nil {
-					_ = w.Flush()
-					return err
-				}
-				if first {
-					first = false
-					if err := write(nil); err != nil {
-						return err
-					}
-				}
-				if len(only) > 0 && !slices.Contains(only, r.State) {
-					continue
-				}
-				if err := write(&r); err != nil {
-					return fmt.Errorf("the report can't be written: %w", err)
-				}
-			}
-			if first {
-				if err := write(nil); err != nil {
-					return err
-				}
-			}
-			return w.Flush()
+			_, err := reportWriter(nil, format, excel)
+			return err
 		},
 	}
-	cmd.ValidArgsFunction = a.completeBatch
 	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
 	cmd.Flags().BoolVar(&excel, "excel", false, "csv with a byte order mark and semicolons, for Excel")
 	cmd.Flags().StringSliceVar(&only, "state", nil, "only calls in these states: "+strings.Join(callStates, ", "))
 	complete(cmd, "format", "csv", "jsonl")
 	complete(cmd, "state", callStates...)
-	return cmd
+	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
+		w := bufio.NewWriter(a.out)
+		write, err := reportWriter(w, format, excel)
+		if err != nil {
+			return err
+		}
+		return errors.Join(writeReport(s.op.Report(ctx, args[0]), write, only), w.Flush())
+	})
+}
+
+// writeReport writes the records that are in a state of only (none: all). If there is no such
+// batch, nothing is written.
+func writeReport(records iter.Seq2[control.CallRecord, error], write func(*control.CallRecord) error, only []string) error {
+	begin := sync.OnceValue(func() error { return write(nil) })
+	for r, err := range records {
+		if err == nil {
+			err = begin()
+		}
+		if err == nil && (len(only) == 0 || slices.Contains(only, r.State)) {
+			if err = write(&r); err != nil {
+				err = fmt.Errorf("the report can't be written: %w", err)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return begin()
 }
 
 // reportWriter returns a function that writes a record; nil stands for what stands before
@@ -121,7 +119,6 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 }
 
 func (a *app) show() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "show ID",
 		Short:   "One call with its result",
@@ -131,41 +128,32 @@ shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 		Example: `  enqueue show order-1001
   enqueue show order-1001 --json | jq -r .state`,
 		Args: exactly(1, "the id of a call"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			calls, err := s.op.Show(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			for i, c := range calls {
-				var due control.Time
-				if due, err = s.op.DueAt(cmd.Context(), c); err != nil {
-					return err
-				}
-				switch {
-				case asJSON && !due.IsZero():
-					err = writeJSON(a.out, control.ScheduledCall{CallRecord: c, DueAt: due})
-				case asJSON:
-					err = writeJSON(a.out, c)
-				default:
-					if i > 0 {
-						fmt.Fprintln(a.out)
-					}
-					err = a.printCall(cmd.Context(), s.op, c, due)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a call")
-	return cmd
+	a.jsonFlag(cmd, "one JSON object a call")
+	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
+		calls, err := s.op.Show(ctx, args[0])
+		for i, c := range calls {
+			var due control.Time
+			if due, err = s.op.DueAt(ctx, c); err != nil {
+				return err
+			}
+			switch {
+			case a.json && !due.IsZero():
+				err = writeJSON(a.out, control.ScheduledCall{CallRecord: c, DueAt: due})
+			case a.json:
+				err = writeJSON(a.out, c)
+			default:
+				if i > 0 {
+					fmt.Fprintln(a.out)
+				}
+				err = a.printCall(ctx, s.op, c, due)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return err
+	})
 }
 
 func (a *app) printCall(ctx context.Context, op *control.Control, c control.CallRecord, due control.Time) error {

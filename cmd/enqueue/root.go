@@ -52,6 +52,20 @@ type app struct {
 	getenv   func(string) string
 	in       io.Reader
 	out, err io.Writer
+	json     bool // --json was given
+}
+
+// told takes what is for people: standard output, or with --json the error output.
+func (a *app) told() io.Writer {
+	if a.json {
+		return a.err
+	}
+	return a.out
+}
+
+// jsonFlag gives a command --json.
+func (a *app) jsonFlag(cmd *cobra.Command, means string) {
+	cmd.Flags().BoolVar(&a.json, "json", false, means)
 }
 
 const rootHelp = `enqueue enables modules on wolkvox contact centres, for many operations at once. You
@@ -93,18 +107,8 @@ func (a *app) root() *cobra.Command {
 		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		// Without these two, cobra would take an unknown command for help.
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return usagef("there is no command %q%s", args[0], suggestion(cmd, args[0]))
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SetOut(a.err)
-			_ = cmd.Help()
-			return errUsageTold
-		},
+		Args:          cobra.ArbitraryArgs,
+		RunE:          a.noCommand,
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -126,7 +130,19 @@ func (a *app) root() *cobra.Command {
 		a.retry(), a.skip(), a.cancel(), a.reopen(),
 		a.keygen(), a.rekey(),
 	)
-	root.SetHelpCommand(helpCommand(root))
+	root.SetHelpCommand(&cobra.Command{
+		Use:               "help [COMMAND]",
+		Short:             "Help of a command",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, _ := root.Find(args)
+			if len(rest) > 0 {
+				return unknownCommand(cmd, rest[0])
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	})
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // cobra's own would take an unknown shell for help
@@ -139,25 +155,14 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// helpCommand is cobra's, but that an unknown command is wrong usage.
-func helpCommand(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
-		Use:               "help [COMMAND]",
-		Short:             "Help of a command",
-		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(_ *cobra.Command, args []string) error {
-			cmd, rest, err := root.Find(args)
-			if err != nil || len(rest) > 0 {
-				name := strings.Join(args, " ")
-				if len(rest) > 0 {
-					return usagef("there is no command %q%s", name, suggestion(cmd, rest[0]))
-				}
-				return usagef("there is no command %q%s", name, suggestion(root, args[0]))
-			}
-			cmd.InitDefaultHelpFlag()
-			return cmd.Help()
-		},
+// noCommand is run where a command of a group is missing: cobra would take an unknown one for help.
+func (a *app) noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args[0])
 	}
+	cmd.SetOut(a.err)
+	_ = cmd.Help()
+	return errUsageTold
 }
 
 const (
@@ -167,14 +172,14 @@ const (
 	groupKeys = "keys"
 )
 
-func suggestion(cmd *cobra.Command, arg string) string {
-	if cmd.SuggestionsMinimumDistance <= 0 {
-		cmd.SuggestionsMinimumDistance = 2
+func unknownCommand(group *cobra.Command, name string) error {
+	group.SuggestionsMinimumDistance = 2
+	hint := "; enqueue --help lists them"
+	if near := group.SuggestionsFor(name); len(near) > 0 {
+		hint = ": did you mean " + strings.Join(near, " or ") + "?"
 	}
-	if near := cmd.SuggestionsFor(arg); len(near) > 0 {
-		return ": did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return "; enqueue --help lists them"
+	_, parents, _ := strings.Cut(group.CommandPath()+" ", " ")
+	return usagef("there is no command %q%s", parents+name, hint)
 }
 
 // noArgs, exactly and the like are cobra's, with our exit status.
@@ -196,73 +201,14 @@ func noArgs() cobra.PositionalArgs { return exactly(0, "no argument") }
 
 const (
 	// prefix begins the names of all keys in Redis.
-	prefix = "habilita"
+	prefix = quota.DefaultPrefix
 	// firstAnswer is how long Redis may take to answer first.
 	firstAnswer = 4 * time.Second
+	// nodeAnswer is how long one of several nodes may take: another one is asked within firstAnswer.
+	nodeAnswer = 1500 * time.Millisecond
+	// producing are the settings of the commands that enqueue.
+	producing = config.Keys | config.Limits | config.Writing
 )
-
-// settings loads a command's settings, Redis's among them.
-func (a *app) settings(cmd *cobra.Command, groups ...config.Group) (config.Settings, error) {
-	s, err := config.Load(cmd.Flags(), a.getenv, append(groups, config.Redis)...)
-	if err != nil {
-		return s, err
-	}
-	for _, w := range s.Warnings() {
-		fmt.Fprintln(a.err, "warning:", w)
-	}
-	return s, nil
-}
-
-// nodeAnswer is how long one of several nodes may take: another one is asked within firstAnswer.
-const nodeAnswer = 1500 * time.Millisecond
-
-// connect opens Redis and sees that it answers, so that one that is away is told at once.
-// For a role other than Reader it looks at what that Redis is, too: it refuses one that
-// would lose calls or lacks a right, and returns warnings of what could be better.
-func connect(ctx context.Context, s config.Settings, role redisconn.Role) (redis.UniversalClient, []string, error) {
-	o := redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer}
-	if redisconn.Several(s.RedisURL) {
-		o.ReadTimeout = nodeAnswer
-	}
-	rdb, err := redisconn.Open(s.RedisURL, o)
-	if err != nil {
-		return nil, nil, usagef("REDIS_URL: %v", err)
-	}
-	limited, cancel := context.WithTimeout(ctx, firstAnswer)
-	defer cancel()
-	var found []redisconn.Finding
-	if role == redisconn.Reader {
-		err = rdb.Ping(limited).Err()
-	} else {
-		found, err = redisconn.Preflight(limited, rdb, role)
-	}
-	if err != nil {
-		_ = rdb.Close()
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		return nil, nil, fmt.Errorf("no Redis at %s: %s", redisconn.Redact(s.RedisURL), redisconn.Describe(err))
-	}
-	warnings, err := redisconn.Split(found)
-	if err != nil {
-		_ = rdb.Close()
-		return nil, nil, err
-	}
-	if role == redisconn.Producer {
-		// What a producer does may be done twice, so it bears a failover. The first questions
-		// don't: a Redis that is away is told at once.
-		redisconn.MakePatient(rdb)
-	}
-	return rdb, warnings, nil
-}
-
-// quotaSettings are the limits as package quota has them.
-func quotaSettings(s config.Settings) quota.Settings {
-	return quota.Settings{
-		Prefix: prefix, Slots: s.TokenSlots, Lease: s.Lease(), DefaultLicenses: s.DefaultLicenses,
-		Location: s.Timezone, Guard: s.QuotaGuard,
-	}
-}
 
 // session is what a command that talks to Redis has. Close it.
 type session struct {
@@ -279,46 +225,112 @@ func (s *session) close() {
 	_ = s.rdb.Close()
 }
 
-// open loads settings, connects and makes the Control, for a command that only reads.
-func (a *app) open(cmd *cobra.Command, groups ...config.Group) (*session, error) {
-	return a.openAs(cmd, redisconn.Reader, groups...)
+// onRedis makes cmd one that works on Redis, with the settings of the groups.
+func (a *app) onRedis(cmd *cobra.Command, role redisconn.Role, groups config.Group, work func(ctx context.Context, s *session, args []string) error) *cobra.Command {
+	config.Bind(cmd.Flags(), groups)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := a.open(cmd, role, groups)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		return work(cmd.Context(), s, args)
+	}
+	return cmd
 }
 
-// openAs is open for a role.
-func (a *app) openAs(cmd *cobra.Command, role redisconn.Role, groups ...config.Group) (*session, error) {
-	set, err := a.settings(cmd, groups...)
+// open loads settings, connects as role, and sees that Redis answers, so that one that is away is
+// told at once. For a role other than Reader it looks at what that Redis is, too: it refuses one
+// that would lose calls or lacks a right, and warns of what could be better.
+func (a *app) open(cmd *cobra.Command, role redisconn.Role, groups config.Group) (_ *session, err error) {
+	set, err := config.Load(cmd.Flags(), a.getenv, groups|config.Redis)
 	if err != nil {
 		return nil, err
 	}
-	rdb, warnings, err := connect(cmd.Context(), set, role)
-	if err != nil {
-		return nil, err
+	a.warn(set.Warnings())
+	o := redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer}
+	if redisconn.Several(set.RedisURL) {
+		o.ReadTimeout = nodeAnswer
 	}
-	for _, w := range warnings {
-		fmt.Fprintln(a.err, "warning:", w)
+	s := &session{set: set, flush: func() {}}
+	if s.rdb, err = redisconn.Open(set.RedisURL, o); err != nil {
+		return nil, usagef("REDIS_URL: %v", err)
 	}
-	op, err := control.Open(rdb, prefix, quotaSettings(set))
-	if err != nil {
-		_ = rdb.Close()
-		return nil, err
-	}
-	s := &session{rdb: rdb, op: op, set: set, flush: func() {}}
-	if role == redisconn.Producer {
-		s.tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", tracing.CommandPatience, a.getenv, func(err error) {
-			fmt.Fprintln(a.err, "warning: spans could not be sent:", err)
-		})
+	defer func() {
 		if err != nil {
-			_ = rdb.Close()
-			return nil, usagef("%v", err)
+			_ = s.rdb.Close()
 		}
+	}()
+	if err := a.meet(cmd.Context(), s, role); err != nil {
+		return nil, err
+	}
+	if s.op, err = control.Open(s.rdb, prefix, set.Quota()); err != nil || role != redisconn.Producer {
+		return s, err
+	}
+	// What a producer does may be done twice, so it bears a failover. The first questions
+	// don't: a Redis that is away is told at once.
+	redisconn.MakePatient(s.rdb)
+	s.tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", tracing.CommandPatience, a.getenv, func(err error) {
+		fmt.Fprintln(a.err, "warning: spans could not be sent:", err)
+	})
+	if err != nil {
+		return nil, usagef("%v", err)
 	}
 	return s, nil
 }
 
-// producer makes a producer on the session's Redis. Close it.
-func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
-	return engine.NewProducer(ctx, s.rdb, engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: quotaSettings(s.set), Tracer: s.tracer, WaitReplicas: s.set.WaitReplicas, Queues: s.set.Queues})
+// meet asks Redis whether it answers, and what it is.
+func (a *app) meet(ctx context.Context, s *session, role redisconn.Role) error {
+	limited, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	var found []redisconn.Finding
+	var err error
+	if role == redisconn.Reader {
+		err = s.rdb.Ping(limited).Err()
+	} else {
+		found, err = redisconn.Preflight(limited, s.rdb, role)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return fmt.Errorf("no Redis at %s: %s", redisconn.Redact(s.set.RedisURL), redisconn.Describe(err))
+	}
+	warnings, err := redisconn.Split(found)
+	if err == nil {
+		a.warn(warnings)
+	}
+	return err
 }
 
-// producing are the settings of the commands that enqueue.
-var producing = []config.Group{config.Keys, config.Limits, config.Writing}
+func (a *app) warn(warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintln(a.err, "warning:", w)
+	}
+}
+
+// producer makes a producer on the session's Redis. Close it.
+func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
+	return engine.NewProducer(ctx, s.rdb, engine.Options{
+		Keys: s.set.Keys, Prefix: prefix, Quota: s.set.Quota(), Tracer: s.tracer, WaitReplicas: s.set.WaitReplicas, Queues: s.set.Queues,
+	})
+}
+
+// names completes an argument or a flag with what read finds, if Redis answers soon.
+func (a *app) names(read func(ctx context.Context, s *session) []string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		const done = cobra.ShellCompDirectiveNoFileComp
+		if len(args) > 0 {
+			return nil, done
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
+		defer cancel()
+		cmd.SetContext(ctx)
+		s, err := a.open(cmd, redisconn.Reader, 0)
+		if err != nil {
+			return nil, done
+		}
+		defer s.close()
+		return read(ctx, s), done
+	}
+}

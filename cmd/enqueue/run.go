@@ -20,13 +20,14 @@ import (
 	"habilita/internal/localrun"
 	"habilita/internal/localrun/wal"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 )
 
 // runFlags are what run was asked for.
 type runFlags struct {
-	onFailure, rejects, progress                   string
-	input                                          inputFlags
-	retryFailed, skipFailed, today, dryRun, asJSON bool
+	onFailure, rejects, progress           string
+	input                                  inputFlags
+	retryFailed, skipFailed, today, dryRun bool
 }
 
 const runHelp = `Do the whole job in this one process, with no Redis and no worker. It makes the calls of a
@@ -60,7 +61,7 @@ were rejected, conflict or were withheld; 1 it was stopped or failed.`
 const localConcurrency = 256
 
 // localSettings are those of a job with no Redis.
-var localSettings = []config.Group{config.Logging, config.Limits, config.Calls}
+const localSettings = config.Logging | config.Limits | config.Calls
 
 func (a *app) runLocal() *cobra.Command {
 	var o runFlags
@@ -83,13 +84,12 @@ func (a *app) runLocal() *cobra.Command {
 	f.BoolVar(&o.today, "today", false, "end when all that is left waits for tomorrow's quota")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new and what was done already, and plan; calls nothing and writes no journal")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
-	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	progressFlag(cmd, &o.progress)
 	o.input.bind(cmd)
-	f.BoolVar(&o.asJSON, "json", false, "end with one JSON object on standard output")
-	config.Bind(f, localSettings...)
+	a.jsonFlag(cmd, "end with one JSON object on standard output")
+	config.Bind(f, localSettings)
 	f.Lookup("concurrency").DefValue = strconv.Itoa(localConcurrency)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
-	complete(cmd, "progress", "auto", "plain", "none")
 	return cmd
 }
 
@@ -120,22 +120,18 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMeter(o.progress, a.err, progress.UnitsBytes)
+	m, err := a.newMeter(o.progress, progress.UnitsBytes)
 	if err != nil {
 		return err
 	}
-	rows := &bulkRun{app: a, o: bulkFlags{batch: name, asJSON: o.asJSON, input: o.input}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out, whole: true}
-	if o.asJSON {
-		rows.told = a.err
-	}
-	set, err := config.Load(cmd.Flags(), a.getenv, localSettings...)
+	set, err := config.Load(cmd.Flags(), a.getenv, localSettings)
 	if err != nil {
 		return err
 	}
 	if a.getenv("CONCURRENCY") == "" && !cmd.Flags().Changed("concurrency") {
 		set.Concurrency = localConcurrency
 	}
-	r := &fileRun{bulkRun: rows, flags: o}
+	r := &fileRun{flags: o, bulkRun: &bulkRun{app: a, o: bulkFlags{batch: name, input: o.input}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), whole: true}}
 	c := localrun.Config{
 		File: file, Batch: name, Policy: o.onFailure, Again: again, Row: csvRows, Worker: a.localWorker(cmd, set),
 	}
@@ -159,13 +155,13 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOp
 		s.LogLevel = zerolog.ErrorLevel
 	}
 	return engine.WorkerOptions{
-		Options:    engine.Options{Quota: quotaSettings(s)},
+		Options:    engine.Options{Quota: s.Quota()},
 		WolkvoxURL: s.WolkvoxURL, CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
 		Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
 		RetryMin: s.RetryMin, RetryMax: s.RetryMax, ShutdownTimeout: s.ShutdownTimeout,
 		// The results stay in a file: nothing is to be forgotten while this process lives.
 		Retention: forever,
-		Log:       config.Logger(s, zerolog.SyncWriter(a.err), terminal(a.err)),
+		Log:       config.Logger(s, zerolog.SyncWriter(a.err), say.OnTerminal(a.err)),
 	}
 }
 
@@ -198,12 +194,12 @@ func (r *fileRun) run(ctx context.Context, c localrun.Config) error {
 // work enqueues and makes the calls.
 func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time) (runResult, error) {
 	end := runResult{Resumed: job.Resumed(), File: r.in.name, Results: localrun.ResultsOf(r.in.name)}
-	fmt.Fprintf(r.told, "results %s\njournal %s   (keep it: it is how to go on)\nresume  %s\n",
+	fmt.Fprintf(r.told(), "results %s\njournal %s   (keep it: it is how to go on)\nresume  %s\n",
 		end.Results, localrun.JournalOf(r.in.name), r.resume())
 	sum, err := job.Enqueue(ctx, r.calls(), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
-		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, count(s.Rows, "row")+" read") }))
-	r.meter.stop()
-	end.read(sum)
+		engine.OnProgress(func(s engine.Summary) { r.meter.Update(r.in.read(), r.in.size, say.Count(s.Rows, "row")+" read") }))
+	r.meter.Stop()
+	end.SummaryJSON = sum.JSON(pruneOption)
 	if err != nil {
 		return end, err
 	}
@@ -211,17 +207,17 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 	r.tellRejects(sum, r.resume())
 	if end.Resumed {
 		if s, err := job.Status(ctx); err == nil {
-			fmt.Fprintf(r.told, "goes on: %s\n", counts(s))
+			fmt.Fprintf(r.told(), "goes on: %s\n", counts(s))
 		}
 	}
-	m, err := newMeter(r.flags.progress, r.err, progress.UnitsDefault)
+	m, err := r.newMeter(r.flags.progress, progress.UnitsDefault)
 	if err != nil {
 		return end, err
 	}
-	state, err := job.Work(ctx, r.flags.today, func(s localrun.State) { m.update(int64(s.Ended()), int64(s.Total), r.words(s)) })
-	m.stop()
+	state, err := job.Work(ctx, r.flags.today, func(s localrun.State) { m.Update(int64(s.Ended()), int64(s.Total), r.words(s)) })
+	m.Stop()
 	end.state(state)
-	end.Seconds = seconds(time.Since(started))
+	end.Seconds = float64(time.Since(started).Milliseconds()) / 1000
 	if err == nil {
 		end.failed, err = failures(context.WithoutCancel(ctx), job)
 	}
@@ -248,7 +244,7 @@ func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Setting
 func (r *fileRun) words(s localrun.State) string {
 	words := counts(s.Status)
 	if n := len(s.Tomorrow); n > 0 {
-		return words + fmt.Sprintf("; today's quota is used up for %s, until %s", count(n, "chain"), local(control.Time{Time: s.Next}, r.zone))
+		return words + fmt.Sprintf("; today's quota is used up for %s, until %s", say.Count(n, "chain"), local(control.Time{Time: s.Next}, r.zone))
 	}
 	return words + obstacles(s.Progress, r.zone)
 }

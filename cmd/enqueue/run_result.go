@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"syscall"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/localrun"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 )
 
 // maxShownFailures is how many calls that were given up are named one by one.
@@ -22,12 +22,11 @@ type runResult struct {
 	File    string `json:"file"`
 	Results string `json:"results"`
 	Resumed bool   `json:"resumed"` // an earlier start had begun it
-	summaryJSON
+	engine.SummaryJSON
 	NextDay control.Time    `json:"waits_until"` // for the quota, with --today; null: for nothing
 	Status  *control.Status `json:"status"`
 
-	failed   failed
-	complete bool // no row was left out
+	failed failed
 }
 
 // failed are calls that were given up: the first ones, how many there are, and of how many the token is wrong.
@@ -36,18 +35,12 @@ type failed struct {
 	n, tokens int
 }
 
-func (e *runResult) read(s engine.Summary) {
-	e.summaryJSON, e.complete = asSummary(s), s.Complete()
-}
-
 func (e *runResult) state(s localrun.State) {
 	e.Status = &s.Status
 	if !s.Settled {
 		e.NextDay = control.Time{Time: s.Next}
 	}
 }
-
-func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
 func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
 	for c, err := range job.Failed(ctx) {
@@ -66,11 +59,7 @@ func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
 
 // resume is the command that goes on.
 func (r *fileRun) resume() string {
-	cmd := "enqueue run " + quoteFile(r.in.name) + r.o.input.again()
-	if r.flags.onFailure != "hold" {
-		cmd += " --on-failure " + r.flags.onFailure
-	}
-	return cmd
+	return "enqueue run " + say.File(r.in.name) + r.o.input.again() + given("on-failure", unless("hold", r.flags.onFailure))
 }
 
 // interrupted says how far it came, and how to go on.
@@ -102,17 +91,17 @@ func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error
 func (r *fileRun) finish(e runResult) error {
 	s := *e.Status
 	r.tellFailures(e)
-	if r.o.asJSON {
+	if r.json {
 		if err := writeJSON(r.out, e); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(r.told, "%s; %s; %s\n", counts(s), count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)).Round(time.Millisecond))
+		fmt.Fprintf(r.told(), "%s; %s; %s\n", counts(s), say.Count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)).Round(time.Millisecond))
 	}
 	if !s.Settled {
 		fmt.Fprintf(r.err, "today's quota is used up for what is left, until %s; then: %s\n", local(e.NextDay, r.zone), r.resume())
 	}
-	if !s.AllSucceeded() || !e.complete {
+	if !s.AllSucceeded() || !e.Complete() {
 		return errPartial
 	}
 	return nil
@@ -128,13 +117,13 @@ func (r *fileRun) tellFailures(e runResult) {
 		if c.Ref != "" {
 			ref = fmt.Sprintf(" (%s)", c.Ref)
 		}
-		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, count(c.Attempts, "attempt"), why)
+		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, say.Count(c.Attempts, "attempt"), why)
 	}
 	if more := e.failed.n - len(e.failed.first); more > 0 {
-		fmt.Fprintf(r.err, "given up: %s more, which %s has\n", count(more, "call"), e.Results)
+		fmt.Fprintf(r.err, "given up: %s more, which %s has\n", say.Count(more, "call"), e.Results)
 	}
 	if e.failed.tokens > 0 {
-		fmt.Fprintf(r.err, "next: correct the token of %s in %s, then: %s\n", count(e.failed.tokens, "call"), quoteFile(r.in.name), r.resume())
+		fmt.Fprintf(r.err, "next: correct the token of %s in %s, then: %s\n", say.Count(e.failed.tokens, "call"), say.File(r.in.name), r.resume())
 	}
 	if e.failed.n > e.failed.tokens {
 		fmt.Fprintf(r.err, "next: %s --retry-failed", r.resume())

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/progress"
-
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/vault"
@@ -218,54 +216,15 @@ func TestRejectsFileIsPrivate(t *testing.T) {
 	}
 }
 
-func TestMetersEnd(t *testing.T) {
-	f, err := os.Create(filepath.Join(t.TempDir(), "drawn"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	newBar(f, progress.UnitsBytes).stop() // never drawn
-	b := newBar(f, progress.UnitsBytes)
-	b.log("a line that stays")
-	for i := range int64(100) {
-		b.update(i, 100, progressWords(engine.Summary{Rows: int(i), Rejected: 1, Duplicates: 1}))
-	}
-	b.update(100, 100, counts(control.Status{Total: 100, Succeeded: 99, Failed: 1, HeldChains: 1}))
-	b.stop()
-	drawn, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text := string(drawn); !strings.Contains(text, "a line that stays\n") || !strings.Contains(text, "99 of 100 succeeded, 1 failed, 1 chain held") {
-		t.Errorf("drawn: %q", text)
-	}
-}
-
-func TestWords(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000"} {
-		if got := thousands(n); got != want {
-			t.Errorf("%d: %q", n, got)
+func TestCountsOnOneLine(t *testing.T) {
+	for got, want := range map[string]string{
+		progressWords(engine.Summary{Rows: 9, Rejected: 1, Duplicates: 1000}):                          "9 rows, 0 enqueued, 1,000 were there already, 1 rejected",
+		counts(control.Status{Total: 100, Succeeded: 99, Failed: 1, HeldChains: 1}):                    "99 of 100 succeeded, 1 failed, 1 chain held",
+		lastWords(engine.Summary{Enqueued: 2, Replaced: 1, Duplicates: 3, Made: 3, Missing: 1}):        "2 new (1 in the place of another), 3 there already (3 made), 1 missing (--prune cancels it), 0 rejected",
+		lastWords(engine.Summary{Missing: 2, Pruned: 2, Conflicts: 1, Withheld: 1000, Rejected: 1000}): "0 new, 0 there already, 1 in conflict, 1,000 withheld, 2 missing (2 cancelled), 1,000 rejected",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
-	}
-	for in, want := range map[string]string{"a-b.c": "a-b.c", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "-x": "'-x'"} {
-		if got := quoteArg(in); got != want {
-			t.Errorf("%q: %s", in, got)
-		}
-	}
-}
-
-// A file of a job that waits for a day is not full of one line.
-func TestPlainLinesSayTheSameOnce(t *testing.T) {
-	var out strings.Builder
-	m := &lines{w: &out}
-	for _, words := range []string{"1 of 2", "1 of 2", "2 of 2", "2 of 2"} {
-		m.update(0, 0, words)
-	}
-	if out.String() != "1 of 2\n2 of 2\n" {
-		t.Error(out.String())
-	}
-	m.last = m.last.Add(-sameAgain)
-	if m.update(0, 0, "2 of 2"); !strings.HasSuffix(out.String(), "2 of 2\n2 of 2\n") {
-		t.Error("it says no more that it lives")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 )
 
 const scheduleHelp = `Enqueue the same file again and again, for example every night. Redis keeps the rows of the
@@ -27,17 +28,8 @@ func (a *app) schedule() *cobra.Command {
 		Example: `  enqueue schedule add nightly --cron '0 2 * * *' --timezone America/Bogota --file operations.csv
   enqueue schedule show nightly
   enqueue schedule run nightly`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return usagef("there is no command %q%s", "schedule "+args[0], suggestion(cmd, args[0]))
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SetOut(a.err)
-			_ = cmd.Help()
-			return errUsageTold
-		},
+		Args: cobra.ArbitraryArgs,
+		RunE: a.noCommand,
 	}
 	cmd.AddCommand(
 		a.scheduleAdd(), a.scheduleList(), a.scheduleShow(),
@@ -49,40 +41,26 @@ func (a *app) schedule() *cobra.Command {
 // scheduleName is the argument of the commands that are about one schedule.
 func scheduleName() cobra.PositionalArgs { return exactly(1, "the name of a schedule") }
 
-// scheduleAction is one of pause, resume, run and remove.
-type scheduleAction struct {
-	name, short, long, example string
-	// act does it, and returns what --json gives and what people read.
-	act func(ctx context.Context, op *control.Control, name string) (any, string, error)
+// scheduleAct makes cmd one of pause, resume, run and remove. act does it, and returns what --json
+// gives and what people read.
+func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *control.Control, name string) (any, string, error)) *cobra.Command {
+	cmd.Args = scheduleName()
+	cmd.ValidArgsFunction = a.names(scheduleNames)
+	a.jsonFlag(cmd, "one JSON object")
+	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {
+		out, said, err := act(ctx, s.op, args[0])
+		switch {
+		case err != nil:
+			return err
+		case a.json:
+			return writeJSON(a.out, out)
+		}
+		fmt.Fprintln(a.out, said)
+		return nil
+	})
 }
 
-func (a *app) scheduleAct(d scheduleAction) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: d.name + " NAME", Short: d.short, Long: d.long, Example: d.example, Args: scheduleName(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.openAs(cmd, redisconn.Operator)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			out, said, err := d.act(cmd.Context(), s.op, args[0])
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return writeJSON(a.out, out)
-			}
-			fmt.Fprintln(a.out, said)
-			return nil
-		},
-		ValidArgsFunction: a.completeSchedule,
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
-	return cmd
-}
-
-// acted is what pause, resume and remove give with --json.
+// acted is what pause, resume, run and remove give with --json.
 type acted struct {
 	Action   string `json:"action"`
 	Schedule string `json:"schedule"`
@@ -90,75 +68,71 @@ type acted struct {
 }
 
 func (a *app) schedulePause() *cobra.Command {
-	return a.scheduleAct(scheduleAction{
-		name:  "pause",
-		short: "Let a schedule make no run until it is resumed",
-		long: `Let a schedule make no run until it is resumed. A run that is being enqueued goes on, and
+	return a.scheduleAct(&cobra.Command{
+		Use:   "pause NAME",
+		Short: "Let a schedule make no run until it is resumed",
+		Long: `Let a schedule make no run until it is resumed. A run that is being enqueued goes on, and
 "schedule run" works all the same.`,
-		example: "  enqueue schedule pause nightly",
-		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
-			done, err := op.PauseSchedule(ctx, name)
-			said := "paused: `enqueue schedule resume " + quoteArg(name) + "` lets it go on"
-			if !done {
-				said = "it is paused already"
-			}
-			return acted{"pause", name, done}, said, err
-		},
+		Example: "  enqueue schedule pause nightly",
+	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+		done, err := op.PauseSchedule(ctx, name)
+		said := "paused: `enqueue schedule resume " + say.Quote(name) + "` lets it go on"
+		if !done {
+			said = "it is paused already"
+		}
+		return acted{"pause", name, done}, said, err
 	})
 }
 
 func (a *app) scheduleResume() *cobra.Command {
-	return a.scheduleAct(scheduleAction{
-		name:  "resume",
-		short: "Let a paused schedule go on from its next tick",
-		long: `Let a paused schedule go on from its next tick. Ticks that passed while it was paused are
+	return a.scheduleAct(&cobra.Command{
+		Use:   "resume NAME",
+		Short: "Let a paused schedule go on from its next tick",
+		Long: `Let a paused schedule go on from its next tick. Ticks that passed while it was paused are
 not made: "schedule run" makes a run now.`,
-		example: "  enqueue schedule resume nightly",
-		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
-			done, err := op.ResumeSchedule(ctx, name)
-			if err != nil || !done {
-				return acted{"resume", name, done}, "it is not paused", err
-			}
-			sch, err := op.Schedule(ctx, name)
-			return acted{"resume", name, done}, "resumed; its next run is " + nextRun(sch), err
-		},
+		Example: "  enqueue schedule resume nightly",
+	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+		done, err := op.ResumeSchedule(ctx, name)
+		if err != nil || !done {
+			return acted{"resume", name, done}, "it is not paused", err
+		}
+		sch, err := op.Schedule(ctx, name)
+		return acted{"resume", name, done}, "resumed; its next run is " + nextRun(sch), err
 	})
 }
 
 func (a *app) scheduleRun() *cobra.Command {
 	var overlap bool
-	cmd := a.scheduleAct(scheduleAction{
-		name:  "run",
-		short: "Make a run of a schedule now",
-		long: `Ask for a run now, paused or not. A worker begins it within seconds, as a batch of its own,
+	cmd := a.scheduleAct(&cobra.Command{
+		Use:   "run NAME",
+		Short: "Make a run of a schedule now",
+		Long: `Ask for a run now, paused or not. A worker begins it within seconds, as a batch of its own,
 and the ticks of the schedule come as before. While the last run has not settled it is
 refused, unless --overlap is given.`,
-		example: `  enqueue schedule run nightly
+		Example: `  enqueue schedule run nightly
   enqueue schedule run nightly --overlap --json | jq -r .batch`,
-		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
-			batch, err := op.RunSchedule(ctx, name, overlap)
-			out := struct {
-				Action   string `json:"action"`
-				Schedule string `json:"schedule"`
-				Batch    string `json:"batch"`
-			}{"run", name, batch}
-			return out, "batch   " + batch + "\nfollow  enqueue schedule show " + quoteArg(name) + "   (a worker begins it within seconds)", err
-		},
+	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+		batch, err := op.RunSchedule(ctx, name, overlap)
+		out := struct {
+			Action   string `json:"action"`
+			Schedule string `json:"schedule"`
+			Batch    string `json:"batch"`
+		}{"run", name, batch}
+		return out, "batch   " + batch + "\nfollow  enqueue schedule show " + say.Quote(name) + "   (a worker begins it within seconds)", err
 	})
 	cmd.Flags().BoolVar(&overlap, "overlap", false, "also where the last run has not settled")
 	return cmd
 }
 
 func (a *app) scheduleRemove() *cobra.Command {
-	return a.scheduleAct(scheduleAction{
-		name:  "remove",
-		short: "Remove a schedule with its rows and history",
-		long: `Remove a schedule with its rows and its history of runs. What its runs enqueued stays and is
+	return a.scheduleAct(&cobra.Command{
+		Use:   "remove NAME",
+		Short: "Remove a schedule with its rows and history",
+		Long: `Remove a schedule with its rows and its history of runs. What its runs enqueued stays and is
 made: "enqueue cancel --batch" takes calls out.`,
-		example: "  enqueue schedule remove nightly",
-		act: func(ctx context.Context, op *control.Control, name string) (any, string, error) {
-			err := op.RemoveSchedule(ctx, name)
-			return acted{"remove", name, err == nil}, "removed; what its runs enqueued stays", err
-		},
+		Example: "  enqueue schedule remove nightly",
+	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+		err := op.RemoveSchedule(ctx, name)
+		return acted{"remove", name, err == nil}, "removed; what its runs enqueued stays", err
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/redisconn"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 	"habilita/internal/schedule"
 	"habilita/internal/vault"
 )
@@ -26,7 +27,7 @@ type scheduleFlags struct {
 	def                     schedule.Definition
 	file, rejects, progress string
 	input                   inputFlags
-	replace, asJSON, dryRun bool
+	replace, dryRun         bool
 }
 
 const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
@@ -77,13 +78,12 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs, and check the file if there is one; needs no Redis and keeps nothing")
 	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
-	f.StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	progressFlag(cmd, &o.progress)
 	o.input.bind(cmd)
-	f.BoolVar(&o.asJSON, "json", false, "one JSON object, as of schedule show --json, with rejected, conflicts and withheld")
-	config.Bind(f, producing...)
+	a.jsonFlag(cmd, "one JSON object, as of schedule show --json, with rejected, conflicts and withheld")
+	config.Bind(f, producing)
 	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "missed", schedule.Once, schedule.Skip)
-	complete(cmd, "progress", "auto", "plain", "none")
 	return cmd
 }
 
@@ -94,11 +94,11 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	case o.file == "" && !o.dryRun:
 		return usagef("--file is missing: give a file in CSV or JSON Lines")
 	}
-	groups := append(producing, config.Redis)
+	groups := producing | config.Redis
 	if o.dryRun {
-		groups = []config.Group{config.Limits}
+		groups = config.Limits
 	}
-	set, err := config.Load(cmd.Flags(), a.getenv, groups...)
+	set, err := config.Load(cmd.Flags(), a.getenv, groups)
 	if err != nil {
 		return err
 	}
@@ -124,17 +124,14 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if err := in.keep(); err != nil {
 		return err
 	}
-	m, err := newMeter(o.progress, a.err, progress.UnitsBytes)
+	m, err := a.newMeter(o.progress, progress.UnitsBytes)
 	if err != nil {
 		return err
 	}
-	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), told: a.out}
-	if o.asJSON {
-		r.told = a.err
-	}
+	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: rows.NewRejects(o.rejects)}
 	if o.dryRun {
 		_, sum, err := r.checkRows(ctx, o.def.Name, r.calls())
-		r.meter.stop()
+		r.meter.Stop()
 		if err = errors.Join(err, r.rejects.Close()); err != nil {
 			return err
 		}
@@ -143,7 +140,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		}
 		return r.without(sum, "correct the file before you add it")
 	}
-	s, err := a.openAs(cmd, redisconn.Operator, producing...)
+	s, err := a.open(cmd, redisconn.Operator, producing)
 	if err != nil {
 		return err
 	}
@@ -152,7 +149,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if err != nil {
 		return err
 	}
-	tellRuns(r.told, table, now)
+	tellRuns(r.told(), table, now)
 	store := schedule.NewStore(s.rdb, prefix)
 	exists := usagef("there is a schedule %q: --replace puts this one in its place (`enqueue schedule show %s` shows it)", o.def.Name, o.def.Name)
 	if _, err := store.Get(ctx, o.def.Name); err == nil && !o.replace {
@@ -174,7 +171,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if err != nil {
 		return err
 	}
-	s.op.Note(ctx, "schedule add", "schedule "+o.def.Name, count(writer.Rows(), "row"), nil)
+	s.op.Note(ctx, "schedule add", "schedule "+o.def.Name, say.Count(writer.Rows(), "row"), nil)
 	return r.added(ctx, s, o, sum)
 }
 
@@ -201,10 +198,10 @@ type leftJSON struct {
 // drySchedule ends --dry-run. sum is of the file's rows, nil without a file.
 func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Summary) error {
 	now := time.Now()
-	if !o.asJSON {
+	if !a.json {
 		tellRuns(a.out, t, now)
 		if sum != nil {
-			fmt.Fprintf(a.out, "rows        %s\n", thousands(sum.Enqueued))
+			fmt.Fprintf(a.out, "rows        %s\n", say.Thousands(sum.Enqueued))
 		}
 		_, err := fmt.Fprintln(a.out, "nothing was added")
 		return err
@@ -240,7 +237,7 @@ func (r *bulkRun) checkRows(ctx context.Context, name string, calls iter.Seq2[en
 			left[leftLine(err)] = struct{}{}
 			return r.leftOut(err)
 		}),
-		engine.OnProgress(func(s engine.Summary) { r.meter.update(r.in.read(), r.in.size, thousands(s.Rows)+" rows checked") }))
+		engine.OnProgress(func(s engine.Summary) { r.meter.Update(r.in.read(), r.in.size, say.Thousands(s.Rows)+" rows checked") }))
 	if r.badText {
 		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
 	}
@@ -268,7 +265,7 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 	if err == nil {
 		err = r.keepTaken(ctx, w, calls, left)
 	}
-	r.meter.stop()
+	r.meter.Stop()
 	if err == nil && w.Rows() != sum.Enqueued {
 		err = fmt.Errorf("%s was edited while it was read twice: nothing was added", r.in.name)
 	}
@@ -292,7 +289,7 @@ func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, calls iter.
 			return err
 		}
 		if w.Rows()%10_000 == 0 {
-			r.meter.update(r.in.read(), r.in.size, thousands(w.Rows())+" rows kept")
+			r.meter.Update(r.in.read(), r.in.size, say.Thousands(w.Rows())+" rows kept")
 		}
 	}
 	return errors.Join(ctx.Err(), w.Close(ctx))
@@ -304,7 +301,7 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 	if err != nil {
 		return err
 	}
-	if o.asJSON {
+	if r.json {
 		out := struct {
 			control.Schedule
 			leftJSON
@@ -313,14 +310,14 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 			return err
 		}
 	} else {
-		fmt.Fprintf(r.told, "schedule    %s\nrows        %s\nnext run    %s\n", sch.Name, thousands(sch.Rows), nextRun(sch))
+		fmt.Fprintf(r.told(), "schedule    %s\nrows        %s\nnext run    %s\n", sch.Name, say.Thousands(sch.Rows), nextRun(sch))
 		if sch.NextBatch != "" {
-			fmt.Fprintf(r.told, "next batch  %s\n", sch.NextBatch)
+			fmt.Fprintf(r.told(), "next batch  %s\n", sch.NextBatch)
 		}
 		if sch.Status == "paused" {
-			fmt.Fprintf(r.told, "it is paused: enqueue schedule resume %s\n", quoteArg(sch.Name))
+			fmt.Fprintf(r.told(), "it is paused: enqueue schedule resume %s\n", say.Quote(sch.Name))
 		}
-		fmt.Fprintf(r.told, "follow      enqueue schedule show %s\n", quoteArg(sch.Name))
+		fmt.Fprintf(r.told(), "follow      enqueue schedule show %s\n", say.Quote(sch.Name))
 	}
 	return r.without(sum, "correct the file, and add it again with --replace")
 }
@@ -333,9 +330,9 @@ func (r *bulkRun) without(sum engine.Summary, then string) error {
 	r.tellUnplaced(sum)
 	kept := ""
 	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
-		kept = " (kept in " + quoteFile(r.rejects.Path()) + ")"
+		kept = " (kept in " + say.File(r.rejects.Path()) + ")"
 	}
-	what := listParts(part{sum.Rejected, "rejected"}, part{sum.Conflicts, "in conflict"}, part{sum.Withheld, "withheld behind them"})
-	fmt.Fprintf(r.err, "%s left out of the runs%s: %s; %s\n", plural(sum.Rows-sum.Enqueued, "row was", "rows were"), kept, what, then)
+	what := say.List(say.Some(sum.Rejected, "rejected"), say.Some(sum.Conflicts, "in conflict"), say.Some(sum.Withheld, "withheld behind them"))
+	fmt.Fprintf(r.err, "%s left out of the runs%s: %s; %s\n", say.Plural(sum.Rows-sum.Enqueued, "row was", "rows were"), kept, what, then)
 	return errPartial
 }

@@ -4,20 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
-	"habilita/internal/config"
 	"habilita/internal/control"
+	"habilita/internal/redisconn"
+	"habilita/internal/say"
 	"habilita/internal/schedule"
 )
 
 func (a *app) scheduleList() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "All schedules, each with its next and its last run",
@@ -25,29 +23,19 @@ func (a *app) scheduleList() *cobra.Command {
 		Example: `  enqueue schedule list
   enqueue schedule list --json | jq -r 'select(.status == "paused") | .schedule'`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			all, unread := s.op.Schedules(cmd.Context())
-			if unread != nil && control.Unread(unread) == 0 {
-				return unread
-			}
-			t := a.table("schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result")
-			err = listRows(a, all, asJSON, t, "there is no schedule: `enqueue schedule add --help` says how to add one", func(sch control.Schedule) table.Row {
-				last, result := "", ""
-				if len(sch.Runs) > 0 {
-					last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])
-				}
-				return table.Row{sch.Name, sch.Status, sch.Cron, sch.Timezone, sch.Rows, inZone(sch, sch.NextRun), last, result}
-			})
-			return errors.Join(err, unread)
-		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a schedule")
-	return cmd
+	a.jsonFlag(cmd, "one JSON object a schedule")
+	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {
+		all, err := s.op.Schedules(ctx)
+		header := table.Row{"schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result"}
+		return list(a, all, err, "there is no schedule: `enqueue schedule add --help` says how to add one", header, func(sch control.Schedule) table.Row {
+			last, result := "", ""
+			if len(sch.Runs) > 0 {
+				last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])
+			}
+			return table.Row{sch.Name, sch.Status, sch.Cron, sch.Timezone, sch.Rows, inZone(sch, sch.NextRun), last, result}
+		})
+	})
 }
 
 // inZone is a time as people of the schedule's zone read it.
@@ -70,22 +58,20 @@ func nextRun(s control.Schedule) string {
 // runWords is what came out of a run, on one line.
 func runWords(r control.ScheduleRun) string {
 	text := r.Result
-	switch {
-	case r.Result == schedule.ResultMade || r.Result == schedule.ResultFailed && r.Calls > 0:
-		text += ": " + count(r.Calls, "call")
+	if r.Result == schedule.ResultMade || r.Result == schedule.ResultFailed && r.Calls > 0 {
+		text += ": " + say.Count(r.Calls, "call")
 	}
+	over := ""
 	if r.PassedOver > 0 {
-		text += fmt.Sprintf(", %s passed over (%s held)", thousands(r.PassedOver), count(r.ChainsHeld, "chain"))
+		over = fmt.Sprintf("%s passed over (%s held)", say.Thousands(r.PassedOver), say.Count(r.ChainsHeld, "chain"))
 	}
-	if r.Rejected > 0 {
-		text += ", " + count(r.Rejected, "row") + " rejected"
+	rows := func(n int, what string) string {
+		if n <= 0 {
+			return ""
+		}
+		return say.Count(n, "row") + " " + what
 	}
-	if r.Conflicts > 0 {
-		text += ", " + count(r.Conflicts, "row") + " in conflict"
-	}
-	if behind := r.Withheld - r.PassedOver; behind > 0 {
-		text += ", " + count(behind, "row") + " withheld behind them"
-	}
+	text = say.List(text, over, rows(r.Rejected, "rejected"), rows(r.Conflicts, "in conflict"), rows(r.Withheld-r.PassedOver, "withheld behind them"))
 	if r.BatchStatus != nil {
 		text += "; " + counts(*r.BatchStatus)
 		switch {
@@ -99,28 +85,21 @@ func runWords(r control.ScheduleRun) string {
 		text += ": " + r.Reason
 	}
 	if r.MissedTicks > 0 {
-		text += "; " + count(r.MissedTicks, "tick") + " missed"
+		text += "; " + say.Count(r.MissedTicks, "tick") + " missed"
 	}
 	return text
 }
 
-// completeSchedule completes the names of schedules, where Redis answers soon.
-func (a *app) completeSchedule(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	const done = cobra.ShellCompDirectiveNoFileComp
-	if len(args) > 0 {
-		return nil, done
+// scheduleNames are names for completion.
+func scheduleNames(ctx context.Context, s *session) (names []string) {
+	all, _, _ := schedule.NewStore(s.rdb, prefix).All(ctx) // those that could be read
+	for _, s := range all {
+		names = append(names, s.Name)
 	}
-	return a.namesIn(cmd, func(ctx context.Context, rdb redis.UniversalClient, _ config.Settings) (names []string) {
-		all, _, _ := schedule.NewStore(rdb, prefix).All(ctx) // those that could be read
-		for _, s := range all {
-			names = append(names, s.Name)
-		}
-		return names
-	}), done
+	return names
 }
 
 func (a *app) scheduleShow() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show NAME",
 		Short: "One schedule with its next run and its last 20 runs",
@@ -128,27 +107,21 @@ func (a *app) scheduleShow() *cobra.Command {
 and what was passed over. Times are of the schedule's own zone.`,
 		Example: `  enqueue schedule show nightly
   enqueue schedule show nightly --json | jq -r '.runs[0].batch'`,
-		Args: scheduleName(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			sch, unread := s.op.Schedule(cmd.Context(), args[0])
-			if unread != nil && control.Unread(unread) == 0 {
-				return unread
-			}
-			if asJSON {
-				return errors.Join(writeJSON(a.out, sch), unread)
-			}
-			a.printSchedule(sch)
-			return unread
-		},
-		ValidArgsFunction: a.completeSchedule,
+		Args:              scheduleName(),
+		ValidArgsFunction: a.names(scheduleNames),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
-	return cmd
+	a.jsonFlag(cmd, "one JSON object")
+	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
+		sch, err := s.op.Schedule(ctx, args[0])
+		switch {
+		case err != nil && control.Unread(err) == 0:
+			return err
+		case a.json:
+			return errors.Join(writeJSON(a.out, sch), err)
+		}
+		a.printSchedule(sch)
+		return err
+	})
 }
 
 func (a *app) printSchedule(s control.Schedule) {
@@ -158,13 +131,13 @@ func (a *app) printSchedule(s control.Schedule) {
 	line("schedule", "%s", s.Name)
 	line("status", "%s", s.Status)
 	line("cron", "%s in %s", s.Cron, s.Timezone)
-	line("rows", "%s of %s", thousands(s.Rows), s.Source)
+	line("rows", "%s of %s", say.Thousands(s.Rows), s.Source)
 	line("on failure", "%s", s.OnFailure)
 	line("missed runs", "%s", s.Missed)
 	line("overlap", "%s", yesNo(s.Overlap))
 	line("pile up", "%s", yesNo(s.PileUp))
 	if s.Status == "paused" {
-		line("next run", "none while it is paused: enqueue schedule resume %s", quoteArg(s.Name))
+		line("next run", "none while it is paused: enqueue schedule resume %s", say.Quote(s.Name))
 	} else {
 		line("next run", "%s", nextRun(s))
 	}
@@ -176,13 +149,13 @@ func (a *app) printSchedule(s control.Schedule) {
 		return
 	}
 	fmt.Fprintln(a.out)
-	t := a.table("tick", "batch", "result")
+	t := a.newTable(table.Row{"tick", "batch", "result"})
 	if s.Current != nil {
-		t.AppendRow([]any{inZone(s, s.Current.Tick), s.Current.Batch, runWords(*s.Current)})
+		t.AppendRow(table.Row{inZone(s, s.Current.Tick), s.Current.Batch, runWords(*s.Current)})
 	}
 	held := false
 	for _, r := range s.Runs {
-		t.AppendRow([]any{inZone(s, r.Tick), r.Batch, runWords(r)})
+		t.AppendRow(table.Row{inZone(s, r.Tick), r.Batch, runWords(r)})
 		held = held || r.PassedOver > 0
 	}
 	t.Render()
@@ -196,37 +169,4 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
-}
-
-// listScheduled lists the calls that are not due yet.
-func listScheduled(ctx context.Context, w io.Writer, s *session, asJSON bool) error {
-	n := 0
-	for c, err := range s.op.Scheduled(ctx) {
-		if err != nil {
-			return err
-		}
-		n++
-		if asJSON {
-			err = writeJSON(w, c)
-		} else {
-			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", local(c.DueAt, s.set.Timezone), c.ID, c.Server, c.Chain)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if n == 0 && !asJSON {
-		fmt.Fprintln(w, "no call is scheduled")
-	}
-	return nil
-}
-
-// tellScheduled says how many calls are not due yet, if there are any.
-func tellScheduled(ctx context.Context, w io.Writer, s *session) error {
-	n, next, err := s.op.CountScheduled(ctx)
-	if err != nil || n == 0 {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", count(n, "call"), local(next, s.set.Timezone))
-	return err
 }

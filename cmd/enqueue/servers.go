@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -16,7 +17,6 @@ import (
 )
 
 func (a *app) servers() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "servers",
 		Short:   "The vendor's servers, and which of them are down",
@@ -25,48 +25,38 @@ func (a *app) servers() *cobra.Command {
 failures of the last 5 to 10 minutes: no connection, no answer, 5xx, nonsense. A refusal is
 an answer.
 
-After 5 failures in a row, of 2 chains or more, a server is "open": its calls wait without
-spending attempts, and one request at a time probes it, every 2 s to 60 s. "half_open": a
-probe is under way. An answer closes it.`,
+After 5 failures in a row, of 2 chains or more, a server is down: its calls wait without
+spending attempts, and one request at a time probes it, every 2 s to 60 s. An answer ends
+that. With --json, state is "closed" if it is up, "open" if it is down, and "half_open" while
+a probe is under way.`,
 		Example: `  enqueue servers
   enqueue servers --json | jq -r 'select(.state != "closed") | .server'
   enqueue servers lift --server 0042`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(cmd, config.Limits)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			all, err := breaker.New(s.rdb, prefix, breaker.Trip{}).Servers(cmd.Context(), time.Time{})
-			if err != nil {
-				return err
-			}
-			rows := make([]serverRow, len(all))
-			for i, h := range all {
-				rows[i] = serverRow{h.Server, string(h.State), control.Time{Time: h.Since}, control.Time{Time: h.NextProbe}, h.Requests, h.Failures, h.InARow}
-			}
-			t := a.table("server", "state", "since", "next probe", "requests", "failures", "in a row")
-			return listRows(a, rows, asJSON, t, "no server was called yet", func(r serverRow) table.Row {
-				return table.Row{r.Server, r.State, local(r.Since, s.set.Timezone), local(r.NextProbe, s.set.Timezone), r.Requests, r.Failures, r.InARow}
-			})
-		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a server")
-	config.Bind(cmd.Flags(), config.Limits)
+	a.jsonFlag(cmd, "one JSON object a server")
 	cmd.AddCommand(a.serversLift())
-	return cmd
+	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+		all, err := breaker.New(s.rdb, prefix, breaker.Trip{}).Servers(ctx, time.Time{})
+		rows := make([]serverRow, len(all))
+		for i, h := range all {
+			rows[i] = serverRow{h, control.Time{Time: h.Since}, control.Time{Time: h.NextProbe}}
+		}
+		header := table.Row{"server", "state", "since", "next probe", "requests", "failures", "in a row"}
+		return list(a, rows, err, "no server was called yet", header, func(r serverRow) table.Row {
+			return table.Row{r.Server, stateWords[r.State], local(r.Since, s.set.Timezone), local(r.NextProbe, s.set.Timezone), r.Requests, r.Failures, r.InARow}
+		})
+	})
 }
+
+// stateWords say how a server is, to people who don't know breakers.
+var stateWords = map[breaker.State]string{breaker.Closed: "up", breaker.Open: "down", breaker.HalfOpen: "down, a probe is under way"}
 
 // serverRow is a server as --json gives it.
 type serverRow struct {
-	Server    string       `json:"server"`
-	State     string       `json:"state"`
+	breaker.ServerHealth
 	Since     control.Time `json:"since"`
 	NextProbe control.Time `json:"next_probe"`
-	Requests  int          `json:"requests"`
-	Failures  int          `json:"failures"`
-	InARow    int          `json:"in_a_row"`
 }
 
 func (a *app) serversLift() *cobra.Command {
@@ -74,38 +64,39 @@ func (a *app) serversLift() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lift --server S",
 		Short: "Call a server again that was found down",
-		Long: `Closes the breaker of a server, for one that is known to be well again: its calls are made
-as their chains come back, within a minute. If it fails still, it opens again.`,
+		Long: `Make calls to a server again that you know to be well: within a minute, as their chains come
+back. If it still fails, it is down again.`,
 		Example: `  enqueue servers lift --server 0042`,
 		Args:    noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if server == "" {
 				return usagef("%s needs --server S: `enqueue servers` lists them", cmd.CommandPath())
 			}
-			name, err := wolkvox.ParseServer(server)
-			if err != nil {
-				return usagef("--server: %v", err)
-			}
-			s, err := a.openAs(cmd, redisconn.Operator)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			was, err := s.op.LiftServer(cmd.Context(), string(name))
-			if errors.Is(err, breaker.ErrUnknownServer) {
-				return fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", name)
-			}
-			if err != nil {
-				return err
-			}
-			if !was {
-				fmt.Fprintf(a.out, "server %s was not left alone\n", name)
-				return nil
-			}
-			fmt.Fprintf(a.out, "server %s is called again\n", name)
-			return nil
+			return serverFlag(&server)
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", "", "the server, as in `enqueue servers`")
-	return cmd
+	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, _ []string) error {
+		was, err := s.op.LiftServer(ctx, server)
+		switch {
+		case errors.Is(err, breaker.ErrUnknownServer):
+			return fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", server)
+		case err != nil:
+		case was:
+			fmt.Fprintf(a.out, "server %s is called again\n", server)
+		default:
+			fmt.Fprintf(a.out, "server %s was not left alone\n", server)
+		}
+		return err
+	})
+}
+
+// serverFlag puts the value of --server into its canonical form.
+func serverFlag(server *string) error {
+	name, err := wolkvox.ParseServer(*server)
+	if err != nil {
+		return usagef("--server: %v", err)
+	}
+	*server = string(name)
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -12,10 +13,11 @@ import (
 
 	"habilita/internal/config"
 	"habilita/internal/control"
+	"habilita/internal/redisconn"
+	"habilita/internal/say"
 )
 
 func (a *app) statusCmd() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "status BATCH",
 		Short:   "Counts of a batch",
@@ -26,27 +28,25 @@ person: every open call stands behind one that was given up. The exit status is 
 whatever the counts are; it is 1 if a part of them could not be read.`,
 		Example: `  enqueue status november
   enqueue status november --json | jq .failed`,
-		Args: exactly(1, "a batch"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			st, err := s.op.Status(cmd.Context(), args[0])
-			if err != nil && st.Unread == 0 {
-				return err
-			}
-			if asJSON {
-				return errors.Join(writeJSON(a.out, st), err)
-			}
-			a.printStatus(st, s.set.Timezone)
-			return err
-		},
+		Args:              exactly(1, "a batch"),
+		ValidArgsFunction: a.names(batchNames),
 	}
-	cmd.ValidArgsFunction = a.completeBatch
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
-	return cmd
+	a.jsonFlag(cmd, "one JSON object")
+	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
+		st, err := s.op.Status(ctx, args[0])
+		if err != nil && st.Unread == 0 {
+			return err
+		}
+		if a.json {
+			err = errors.Join(writeJSON(a.out, st), err)
+		} else {
+			a.printStatus(st, s.set.Timezone)
+		}
+		if !st.Settled && st.Open > 0 {
+			a.tellNoWorker(ctx, s)
+		}
+		return err
+	})
 }
 
 func (a *app) printStatus(s control.Status, zone *time.Location) {
@@ -68,7 +68,7 @@ func (a *app) printStatus(s control.Status, zone *time.Location) {
 		state += "\nincomplete: the last run was cut off or left rows out; give the whole file again"
 	}
 	if s.Unread > 0 {
-		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", count(s.Unread, "part"))
+		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", say.Count(s.Unread, "part"))
 	}
 	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
 		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, local(s.CreatedAt, zone), state)
@@ -78,7 +78,6 @@ func (a *app) printStatus(s control.Status, zone *time.Location) {
 }
 
 func (a *app) watch() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "watch BATCH",
 		Short:   "Live progress of a batch until it is settled",
@@ -93,53 +92,46 @@ batch it looks at a sample of the chains, and says "sample"; "enqueue chains" ha
 		Example: `  enqueue watch november
   enqueue watch november --json | jq .succeeded
   enqueue watch november --json | jq -c '[.rate, .eta_seconds, .waiting]'`,
-		Args: exactly(1, "a batch"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd, config.Limits)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			return a.watchBatch(cmd, s, args[0], asJSON)
-		},
+		Args:              exactly(1, "a batch"),
+		ValidArgsFunction: a.names(batchNames),
 	}
-	cmd.ValidArgsFunction = a.completeBatch
-	config.Bind(cmd.Flags(), config.Limits)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "a JSON object for every change: status --json, and rate, eta_seconds, waiting, sampled, last_errors")
-	return cmd
+	a.jsonFlag(cmd, "a JSON object for every change: status --json, and rate, eta_seconds, waiting, sampled, last_errors")
+	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, args []string) error {
+		return a.watchBatch(ctx, s, args[0])
+	})
 }
 
-func (a *app) watchBatch(cmd *cobra.Command, s *session, batch string, asJSON bool) error {
-	var m meter = &lines{w: a.out}
-	if terminal(a.out) && !asJSON {
-		var err error
-		if m, err = newMeter("auto", a.out, progress.UnitsDefault); err != nil {
-			return err
-		}
-	}
+func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	// One that does not exist is told before anything is drawn.
-	last, err := s.op.Status(cmd.Context(), batch)
+	last, err := s.op.Status(ctx, batch)
 	if err != nil {
 		return err
 	}
-	_, err = s.op.WaitProgress(cmd.Context(), batch, 0, 0, func(p control.Progress) {
+	if !last.Settled && last.Open > 0 {
+		a.tellNoWorker(ctx, s)
+	}
+	m := say.Lines(a.out, 0)
+	if say.OnTerminal(a.out) && !a.json {
+		m = say.Bar(a.out, progress.UnitsDefault)
+	}
+	_, err = s.op.WaitProgress(ctx, batch, 0, 0, func(p control.Progress) {
 		last = p.Status
-		if asJSON {
+		if a.json {
 			_ = writeJSON(a.out, p)
 			return
 		}
-		m.update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Timezone))
+		m.Update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Timezone))
 	})
-	m.stop()
-	if err != nil && cmd.Context().Err() != nil {
+	m.Stop()
+	if err != nil && ctx.Err() != nil {
 		// Who looks may stop looking: that is no failure.
-		fmt.Fprintf(a.err, "stopped watching; the batch goes on\nfollow: enqueue watch %s\n", quoteArg(batch))
+		fmt.Fprintf(a.err, "stopped watching; the batch goes on\nfollow: enqueue watch %s\n", say.Quote(batch))
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if !asJSON {
+	if !a.json {
 		fmt.Fprintf(a.out, "settled at %s\n", last.SettledAt)
 		if n := next(last); n != "" {
 			fmt.Fprintln(a.out, n)
@@ -165,7 +157,7 @@ func obstacles(p control.Progress, zone *time.Location) string {
 	var parts []string
 	for _, w := range p.Waiting {
 		if w.Reason != "held" { // counts has those
-			part := fmt.Sprintf("%s %s", w.Reason, thousands(w.Chains))
+			part := fmt.Sprintf("%s %s", w.Reason, say.Thousands(w.Chains))
 			if !w.Until.IsZero() {
 				part += " (until " + local(w.Until, zone) + ")"
 			}
@@ -189,7 +181,7 @@ func obstacles(p control.Progress, zone *time.Location) string {
 // number is a rate with as many digits as are of use.
 func number(v float64) string {
 	if v >= 10 {
-		return thousands(int(math.Round(v)))
+		return say.Thousands(int(math.Round(v)))
 	}
 	return fmt.Sprintf("%.1f", v)
 }

@@ -62,6 +62,9 @@ func TestWatchEndedByCtrlC(t *testing.T) {
 		if status := run(ctx, args, getenv, rows, seen, &errs); status != exitOK || !strings.Contains(errs.String(), "stopped watching; the batch goes on") {
 			t.Errorf("%v: exit %d: %s", args, status, &errs)
 		}
+		if told := seen.String() + errs.String(); !strings.Contains(told, "no worker is running") || len(args) == 3 && strings.Contains(seen.String(), "no worker") {
+			t.Errorf("%v: %s", args, told)
+		}
 		cancel()
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/vault"
 	"habilita/internal/wolkvox"
@@ -81,7 +82,7 @@ file, which FILE.results.csv shows.`
 func (a *app) tokenID() *cobra.Command {
 	var (
 		tokenFile, file string
-		stdin, asJSON   bool
+		stdin           bool
 		in              inputFlags
 	)
 	cmd := &cobra.Command{
@@ -93,66 +94,49 @@ func (a *app) tokenID() *cobra.Command {
   enqueue token-id --file operations.csv
   enqueue token-id --file operations.csv --json | jq -r 'select(.server == "0042") | .token_id'`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			name := func() (func(string) string, error) { return a.tokenIDs(cmd) }
-			w := bufio.NewWriter(a.out)
-			if file == "" {
-				if f := cmd.Flags(); f.Changed("format") || f.Changed("encoding") {
-					return usagef("--format and --encoding are for --file")
-				}
-				return errors.Join(a.nameOne(w, tokenFile, stdin, asJSON, name), w.Flush())
-			}
-			if tokenFile != "" || stdin {
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			switch f := cmd.Flags(); {
+			case file == "" && (f.Changed("format") || f.Changed("encoding")):
+				return usagef("--format and --encoding are for --file")
+			case file != "" && (tokenFile != "" || stdin):
 				return usagef("--file can't be given with --token-file or --token-stdin")
 			}
-			return errors.Join(a.nameRows(cmd.Context(), w, file, in, asJSON, name), w.Flush())
+			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&tokenFile, "token-file", "", "file that holds the token")
 	f.BoolVar(&stdin, "token-stdin", false, "read the token from standard input")
 	f.StringVar(&file, "file", "", "name the tokens of all rows of this file of operations (- for standard input)")
-	f.BoolVar(&asJSON, "json", false, "one JSON object a token, or with --file a row")
+	a.jsonFlag(cmd, "one JSON object a token, or with --file a row")
 	in.bind(cmd)
-	config.Bind(f, config.Keys)
-	return cmd
-}
-
-// tokenIDs returns what names tokens in the ledger at hand.
-func (a *app) tokenIDs(cmd *cobra.Command) (func(string) string, error) {
-	s, err := a.open(cmd, config.Keys)
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
-	keys, err := vault.ParseKeys(s.set.Keys)
-	if err != nil {
-		return nil, usagef("HABILITA_KEYS: %v", err)
-	}
-	n, err := vault.OpenTokenIDKey(cmd.Context(), s.rdb, prefix+":naming", keys)
-	if errors.Is(err, vault.ErrNoTokenIDKey) {
-		return nil, errors.New("nothing was enqueued on this Redis yet, so tokens have no names there: enqueue a call or start a worker first")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return n.Name, nil
-}
-
-func (a *app) nameOne(w io.Writer, file string, stdin, asJSON bool, tokenIDs func() (func(string) string, error)) error {
-	token, err := a.token(file, stdin)
-	if err != nil {
-		return err
-	}
-	name, err := tokenIDs()
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return writeJSON(w, map[string]string{"token_id": name(string(token))})
-	}
-	_, err = fmt.Fprintln(w, name(string(token)))
-	return err
+	return a.onRedis(cmd, redisconn.Reader, config.Keys, func(ctx context.Context, s *session, _ []string) error {
+		keys, err := vault.ParseKeys(s.set.Keys)
+		if err != nil {
+			return err
+		}
+		ids, err := vault.OpenTokenIDKey(ctx, s.rdb, prefix+":naming", keys)
+		if errors.Is(err, vault.ErrNoTokenIDKey) {
+			return errors.New("nothing was enqueued on this Redis yet, so tokens have no names there: enqueue a call or start a worker first")
+		}
+		if err != nil {
+			return err
+		}
+		w := bufio.NewWriter(a.out)
+		if file != "" {
+			return errors.Join(a.nameRows(ctx, w, file, in, ids), w.Flush())
+		}
+		token, err := a.token(tokenFile, stdin)
+		if err != nil {
+			return err
+		}
+		if name := ids.Name(string(token)); a.json {
+			err = writeJSON(w, map[string]string{"token_id": name})
+		} else {
+			fmt.Fprintln(w, name)
+		}
+		return errors.Join(err, w.Flush())
+	})
 }
 
 // namedRow is a row of token-id --file. It never holds the token.
@@ -169,19 +153,15 @@ func (r namedRow) fields() []string {
 	return []string{strconv.Itoa(r.Row), r.Server, control.GuardFormula(r.Ref), r.TokenID, control.GuardFormula(r.Chain), control.GuardFormula(r.ID)}
 }
 
-func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFlags, asJSON bool, tokenIDs func() (func(string) string, error)) error {
+func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFlags, ids *vault.TokenIDs) error {
 	in, err := a.openInput(ctx, file, o)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	name, err := tokenIDs()
-	if err != nil {
-		return err
-	}
 	write := func(r namedRow) error { return writeJSON(w, r) }
 	table := csv.NewWriter(w)
-	if !asJSON {
+	if !a.json {
 		if err := table.Write([]string{"row", "server", "ref", "token_id", "chain", "id"}); err != nil {
 			return err
 		}
@@ -199,7 +179,7 @@ func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFla
 		case err != nil:
 			return err
 		}
-		if err := write(namedRow{row.Line, row.Server, row.Ref, name(row.Token), row.Chain, row.ID}); err != nil {
+		if err := write(namedRow{row.Line, row.Server, row.Ref, ids.Name(row.Token), row.Chain, row.ID}); err != nil {
 			return err
 		}
 	}

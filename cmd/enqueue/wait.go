@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/membership"
+	"habilita/internal/say"
 )
 
 // timing are the flags that call and bulk share: when to begin, and whether to wait.
@@ -86,32 +86,44 @@ func (a *app) from(ctx context.Context, s *session, t timing, at time.Time) (tim
 	return time.Time{}, nil
 }
 
-// atFlag is what a command that goes on is given, to put off until the same time; "" is now.
-func atFlag(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return " --at " + at.Format(time.RFC3339Nano)
-}
-
 // settle waits for a batch, showing its progress on the error output. It says itself
 // why the wait ended early; the error is then errPartial or errTold.
 func (a *app) settle(ctx context.Context, op *control.Control, batch, mode string, timeout time.Duration, zone *time.Location) (control.Status, error) {
-	m, err := newMeter(mode, a.err, progress.UnitsDefault)
+	m, err := a.newMeter(mode, progress.UnitsDefault)
 	if err != nil {
 		return control.Status{}, err
 	}
 	st, err := op.WaitProgress(ctx, batch, 0, timeout, func(p control.Progress) {
-		m.update(int64(p.Ended()), int64(p.Total), progressOf(p, zone))
+		m.Update(int64(p.Ended()), int64(p.Total), progressOf(p, zone))
 	})
-	m.stop()
+	m.Stop()
 	if err != nil {
-		return st, a.waitEnded(ctx, err, timeout, "enqueue watch "+quoteArg(batch))
+		return st, a.waitEnded(ctx, err, timeout, "enqueue watch "+say.Quote(batch))
 	}
 	if !st.AllSucceeded() {
 		return st, errPartial
 	}
 	return st, nil
+}
+
+// newMeter makes the meter of --progress.
+func (a *app) newMeter(mode string, units progress.Units) (*say.Meter, error) {
+	const every = 3 * time.Second
+	switch {
+	case mode == "auto" && say.OnTerminal(a.err):
+		return say.Bar(a.err, units), nil
+	case mode == "auto", mode == "plain":
+		return say.Lines(a.err, every), nil
+	case mode == "none":
+		return say.Silent(a.err), nil
+	}
+	return nil, usagef("--progress %q is not one of auto, plain, none", mode)
+}
+
+// progressFlag gives a command --progress.
+func progressFlag(cmd *cobra.Command, mode *string) {
+	cmd.Flags().StringVar(mode, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	complete(cmd, "progress", "auto", "plain", "none")
 }
 
 // waitEnded says why a wait ended before what it waited for came.
@@ -128,9 +140,9 @@ func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, f
 }
 
 // tellNoWorker says that nobody makes the calls, as far as that can be read.
-func tellNoWorker(ctx context.Context, s *session, told io.Writer) {
+func (a *app) tellNoWorker(ctx context.Context, s *session) {
 	all, err := membership.New(s.rdb, prefix).Alive(ctx)
 	if err == nil && !slices.ContainsFunc(all, func(p membership.Process) bool { return p.Kind == "worker" }) {
-		fmt.Fprintln(told, "no worker is running: the calls wait until you start one with: worker")
+		fmt.Fprintln(a.told(), "no worker is running: the calls wait until you start one with: worker")
 	}
 }

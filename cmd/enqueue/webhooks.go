@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 	"habilita/internal/webhook"
 )
 
@@ -18,7 +20,6 @@ import (
 const webhooksShown = 1000
 
 func (a *app) webhooks() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "webhooks",
 		Short:   "Webhooks that wait for their receivers, and those that were given up",
@@ -32,26 +33,16 @@ shown. A webhook that was delivered is in no list.`,
   enqueue webhooks --json | jq -r 'select(.state == "given_up") | .event'
   enqueue webhooks test                       # does the way to the receivers work?`,
 		Args: noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(cmd, config.Limits)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			rows, err := deliveries(cmd, webhook.NewOutbox(s.rdb, prefix))
-			if err != nil {
-				return err
-			}
-			t := a.table("state", "type", "happened", "receiver", "tries", "next", "error", "event")
-			return listRows(a, rows, asJSON, t, "no webhook waits, and none was given up", func(r webhookRow) table.Row {
-				return table.Row{r.State, r.Type, local(r.At, s.set.Timezone), r.Receiver + " " + r.Origin, r.Tries, local(r.Next, s.set.Timezone), r.Error, r.Event}
-			})
-		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a webhook")
-	config.Bind(cmd.Flags(), config.Limits)
+	a.jsonFlag(cmd, "one JSON object a webhook")
 	cmd.AddCommand(a.webhooksTest())
-	return cmd
+	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+		rows, err := deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))
+		header := table.Row{"state", "type", "happened", "receiver", "tries", "next", "error", "event"}
+		return list(a, rows, err, "no webhook waits, and none was given up", header, func(r webhookRow) table.Row {
+			return table.Row{r.State, r.Type, local(r.At, s.set.Timezone), r.Receiver + " " + r.Origin, r.Tries, local(r.Next, s.set.Timezone), r.Error, r.Event}
+		})
+	})
 }
 
 // webhookRow is a delivery as --json gives it.
@@ -68,8 +59,8 @@ type webhookRow struct {
 	GaveUp   control.Time `json:"given_up_at"`
 }
 
-func deliveries(cmd *cobra.Command, o *webhook.Outbox) (rows []webhookRow, err error) {
-	receivers, err := o.Receivers(cmd.Context())
+func deliveries(ctx context.Context, o *webhook.Outbox) (rows []webhookRow, err error) {
+	receivers, err := o.Receivers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +73,13 @@ func deliveries(cmd *cobra.Command, o *webhook.Outbox) (rows []webhookRow, err e
 	}
 	for _, r := range receivers {
 		origins[r.Receiver.ID] = r.Receiver.Origin
-		all, err := o.Deliveries(cmd.Context(), r.Receiver.ID, webhooksShown)
+		all, err := o.Deliveries(ctx, r.Receiver.ID, webhooksShown)
 		if err != nil {
 			return nil, err
 		}
 		add("waiting", all)
 	}
-	lost, err := o.Lost(cmd.Context())
+	lost, err := o.Lost(ctx)
 	add("given_up", lost)
 	return rows, err
 }
@@ -102,45 +93,39 @@ func (a *app) webhooksTest() *cobra.Command {
 it, and waits for the first try. So it takes the way that every event takes.`,
 		Example: `  enqueue webhooks test`,
 		Args:    noArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.openAs(cmd, redisconn.Operator)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			o := webhook.NewOutbox(s.rdb, prefix)
-			receivers, err := o.Receivers(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if len(receivers) == 0 {
-				return errors.New("no worker has a receiver: set WEBHOOK_URL and WEBHOOK_SECRETS of the workers, and start them again")
-			}
-			var ids []string
-			for _, r := range receivers {
-				ids = append(ids, r.Receiver.ID)
-			}
-			e := webhook.NewTest(time.Now())
-			if _, _, err := o.Tell(cmd.Context(), webhook.Mark{}, &e, ids); err != nil {
-				return err
-			}
-			return a.awaitTest(cmd, o, e.ID, receivers, time.Now().Add(patience))
-		},
 	}
 	cmd.Flags().DurationVar(&patience, "timeout", time.Minute, "how long to wait for the workers")
-	return cmd
+	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, _ []string) error {
+		o := webhook.NewOutbox(s.rdb, prefix)
+		receivers, err := o.Receivers(ctx)
+		if err != nil {
+			return err
+		}
+		if len(receivers) == 0 {
+			return errors.New("no worker has a receiver: set WEBHOOK_URL and WEBHOOK_SECRETS of the workers, and start them again")
+		}
+		var ids []string
+		for _, r := range receivers {
+			ids = append(ids, r.Receiver.ID)
+		}
+		e := webhook.NewTest(time.Now())
+		if _, _, err := o.Tell(ctx, webhook.Mark{}, &e, ids); err != nil {
+			return err
+		}
+		return a.awaitTest(ctx, o, e.ID, receivers, time.Now().Add(patience))
+	})
 }
 
 // awaitTest says of each receiver what became of the first try of an event.
-func (a *app) awaitTest(cmd *cobra.Command, o *webhook.Outbox, id string, receivers []webhook.Waiting, until time.Time) error {
+func (a *app) awaitTest(ctx context.Context, o *webhook.Outbox, id string, receivers []webhook.Waiting, until time.Time) error {
 	failed := 0
 	for len(receivers) > 0 {
 		if time.Now().After(until) {
-			return fmt.Errorf("nothing is known of %s: no worker that has them sent it in time", count(len(receivers), "receiver"))
+			return fmt.Errorf("nothing is known of %s: no worker that has them sent it in time", say.Count(len(receivers), "receiver"))
 		}
 		var open []webhook.Waiting
 		for _, r := range receivers {
-			d, waits, err := o.Delivery(cmd.Context(), r.Receiver.ID, id)
+			d, waits, err := o.Delivery(ctx, r.Receiver.ID, id)
 			switch {
 			case err != nil:
 				return err
@@ -155,13 +140,13 @@ func (a *app) awaitTest(cmd *cobra.Command, o *webhook.Outbox, id string, receiv
 		}
 		receivers = open
 		select {
-		case <-cmd.Context().Done():
-			return cmd.Context().Err()
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
 	if failed > 0 {
-		return errors.New(count(failed, "receiver") + " did not take it")
+		return errors.New(say.Count(failed, "receiver") + " did not take it")
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"watch", "Ctrl-C is a failure",
-		in("cmd/enqueue/status.go", "if err != nil && cmd.Context().Err() != nil {", "if false {"),
+		in("cmd/enqueue/status.go", "if err != nil && ctx.Err() != nil {", "if false {"),
 		"./cmd/enqueue", "TestWatchEndedByCtrlC",
 	},
 	{

@@ -14,7 +14,7 @@ var webhookMutations = []mutation{
 	},
 	{
 		"the end of a call is told", "the command that goes on does not ask for it",
-		in("cmd/enqueue/bulk.go", `cmd += " --notify"`, `cmd += ""`),
+		in("cmd/enqueue/bulk.go", ` + given("notify", o.notify)`, ""),
 		"./cmd/enqueue", "TestStories/bulk",
 	},
 	{

@@ -14,9 +14,9 @@ func (t *text) Type() string       { return t.kind }
 
 // Bind adds the flags of the groups. A flag's help says its default and the variable of
 // the same name. A secret gets a flag for its file alone.
-func Bind(fs *pflag.FlagSet, groups ...Group) {
+func Bind(fs *pflag.FlagSet, groups Group) {
 	for _, d := range table() {
-		if d.group&join(groups) == 0 {
+		if d.group&groups == 0 {
 			continue
 		}
 		if !d.secret {

@@ -1,7 +1,6 @@
 package config
 
-// Group says which settings a command has. Groups are bits: join them with | or give
-// several.
+// Group says which settings a command has. Groups are bits: join them with |.
 type Group int
 
 // The groups. A worker takes All, a producer Keys, Limits and Writing, and a job with no Redis Logging,
@@ -30,10 +29,3 @@ const (
 	// All is every setting.
 	All = Logging | Redis | Keys | Limits | Calls | Pages | Webhooks | Writing
 )
-
-func join(groups []Group) (all Group) {
-	for _, g := range groups {
-		all |= g
-	}
-	return all
-}

@@ -9,8 +9,8 @@ import (
 // Load reads the settings of the groups: flags that were given, then getenv (such as
 // os.Getenv), then defaults. Flags that were never bound, or a nil fs, are no fault. The
 // error is an *Error with every fault; the Settings are then not to be used.
-func Load(fs *pflag.FlagSet, getenv func(string) string, groups ...Group) (Settings, error) {
-	l := &loader{fs: fs, getenv: getenv, groups: join(groups), bad: map[string]bool{}}
+func Load(fs *pflag.FlagSet, getenv func(string) string, groups Group) (Settings, error) {
+	l := &loader{fs: fs, getenv: getenv, groups: groups, bad: map[string]bool{}}
 	for _, d := range table() {
 		l.load(d)
 	}

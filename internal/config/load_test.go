@@ -103,7 +103,7 @@ func TestFlagWinsOverVariableOverDefault(t *testing.T) {
 
 func TestGroups(t *testing.T) {
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	config.Bind(fs, config.Logging, config.Limits)
+	config.Bind(fs, config.Logging|config.Limits)
 	for name, want := range map[string]bool{"log-level": true, "token-slots": true, "redis-url": false, "listen": false} {
 		if got := fs.Lookup(name) != nil; got != want {
 			t.Errorf("flag %s: %v, want %v", name, got, want)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"habilita/internal/quota"
 )
 
 const redacted = "[redacted]"
@@ -88,6 +90,13 @@ type Settings struct {
 // max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN.
 func (s Settings) Lease() time.Duration {
 	return max(s.CallTimeout, s.VendorTimeout) + s.SlotMargin
+}
+
+// Quota is what package quota makes of the settings that all users of a token share.
+func (s Settings) Quota() quota.Settings {
+	return quota.Settings{
+		Slots: s.TokenSlots, Lease: s.Lease(), DefaultLicenses: s.DefaultLicenses, Location: s.Timezone, Guard: s.QuotaGuard,
+	}
 }
 
 // Warnings are what is allowed but should be seen to, a sentence each, such as a file of

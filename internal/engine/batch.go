@@ -18,26 +18,42 @@ import (
 // Summary is what an EnqueueBatch did. Rows = Enqueued + Duplicates + Conflicts + Rejected +
 // Withheld, where there was no error.
 type Summary struct {
-	Batch      string
-	Rows       int   // calls and errors that the sequence gave
-	Enqueued   int   // new
-	Duplicates int   // were in the ledger already, in these states:
-	Made       int   // succeeded
-	Waiting    int   // wait or run
-	Held       int   // given up, and hold their chain
-	Ended      int   // ended otherwise
-	Conflicts  int   // left out: see ConflictError
-	Rejected   int   // left out: no calls
-	Withheld   int   // left out: see WithheldError, Canary
-	Unplaced   int   // of Rejected: their token can't be told, so nothing was withheld behind them
-	Missing    int   // calls of the batch that the sequence has no more, and that have not ended
-	Pruned     int   // of these, cancelled (Prune)
-	Replaced   int   // of Enqueued: in the place of a call that conflicted (Prune)
-	OutOfOrder int   // of Enqueued: joined their chain behind calls that stand after them in the sequence
-	Tokens     int   // of the calls that were read
-	Edited     bool  // the sequence gave other calls when it was ranged over again
-	NotPruned  error // why Prune did nothing; nil: it did, or was not asked for
-	Elapsed    time.Duration
+	Batch      string        `json:"batch"`
+	Rows       int           `json:"rows"`             // calls and errors that the sequence gave
+	Enqueued   int           `json:"enqueued"`         // new
+	Duplicates int           `json:"duplicates"`       // were in the ledger already: Made + Waiting + Held + Ended
+	Made       int           `json:"made"`             // of Duplicates: succeeded
+	Waiting    int           `json:"waiting"`          // of Duplicates: wait or run
+	Held       int           `json:"held"`             // of Duplicates: given up, and hold their chain
+	Ended      int           `json:"ended"`            // of Duplicates: ended otherwise
+	Conflicts  int           `json:"conflicts"`        // left out: see ConflictError
+	Rejected   int           `json:"rejected"`         // left out: no calls
+	Withheld   int           `json:"withheld"`         // left out: see WithheldError, Canary
+	Unplaced   int           `json:"unplaced"`         // of Rejected: their token can't be told, so nothing was withheld behind them
+	Missing    int           `json:"missing"`          // calls of the batch that the sequence has no more, and that have not ended
+	Pruned     int           `json:"pruned"`           // of these, cancelled (Prune)
+	Replaced   int           `json:"replaced"`         // of Enqueued: in the place of a call that conflicted (Prune)
+	OutOfOrder int           `json:"out_of_order"`     // of Enqueued: joined their chain behind calls that stand after them in the sequence
+	Tokens     int           `json:"tokens"`           // of the calls that were read
+	Edited     bool          `json:"edited,omitempty"` // the sequence gave other calls when it was ranged over again
+	NotPruned  error         `json:"-"`                // why Prune did nothing; nil: it did, or was not asked for
+	Elapsed    time.Duration `json:"-"`
+}
+
+// SummaryJSON is a Summary as `enqueue bulk --json` and the HTTP API give it.
+type SummaryJSON struct {
+	Summary
+	Seconds   float64 `json:"seconds"`              // Elapsed, to the millisecond
+	NotPruned string  `json:"not_pruned,omitempty"` // why nothing was, though it was asked for
+}
+
+// JSON is the summary for programs. prune is what the caller calls its option to prune.
+func (s Summary) JSON(prune string) SummaryJSON {
+	out := SummaryJSON{Summary: s, Seconds: float64(s.Elapsed.Round(time.Millisecond).Milliseconds()) / 1000}
+	if s.NotPruned != nil {
+		out.NotPruned = NotPrunedWords(s.NotPruned, prune)
+	}
+	return out
 }
 
 // String tells the number of calls that are new, for logs.

@@ -44,15 +44,17 @@ type QuotaSync struct {
 
 // Synced is what a sync of one token found.
 type Synced struct {
-	TokenID string
-	Server  string // that was asked
+	TokenID string `json:"token_id"`
+	Server  string `json:"server"` // that was asked
 	// VendorUsed and VendorLimit are the vendor's count and limit, this request included.
-	VendorUsed, VendorLimit int
+	VendorUsed  int `json:"vendor_used"`
+	VendorLimit int `json:"vendor_limit"`
 	// Before and After are our counts of the day, this request and others in flight included.
-	Before, After int
-	// Drift is the vendor's count minus ours at this request's grant.
-	Difference int
-	Limit      int // ours: licences x 1000
+	Before int `json:"used_before"`
+	After  int `json:"used_after"`
+	Limit  int `json:"quota"` // ours: licences x 1000
+	// Difference is the vendor's count minus ours at this request's grant: the drift.
+	Difference int `json:"drift"`
 }
 
 // NotAskedError says why the vendor was not asked about a token: nothing was sent.

@@ -23,7 +23,7 @@ var layers = []layer{
 	{name: "mechanism and decisions", groups: []string{"internal/engine", "internal/control"}},
 	{name: "state and rows", groups: []string{"internal/ledger", "internal/schedule", "internal/rows", "internal/config"}},
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker", "internal/redisconn",
-		"internal/web/guard", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/seen", "internal/tracing", "internal/version"}},
+		"internal/web/guard", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/say", "internal/seen", "internal/tracing", "internal/version"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},
 }
 

@@ -21,25 +21,7 @@ import (
 // summary is the answer to a batch that was enqueued: that of `enqueue bulk --json`, and
 // what is wrong with rows.
 type summary struct {
-	Batch         string               `json:"batch"`
-	Rows          int                  `json:"rows"`
-	Enqueued      int                  `json:"enqueued"`
-	Duplicates    int                  `json:"duplicates"`
-	Conflicts     int                  `json:"conflicts"`
-	Rejected      int                  `json:"rejected"`
-	Withheld      int                  `json:"withheld"`
-	Missing       int                  `json:"missing"`
-	Pruned        int                  `json:"pruned"`
-	NotPruned     string               `json:"not_pruned,omitempty"` // why nothing was, though it was asked for
-	Tokens        int                  `json:"tokens"`
-	Seconds       float64              `json:"seconds"`
-	Made          int                  `json:"made"` // these four are duplicates
-	Waiting       int                  `json:"waiting"`
-	Held          int                  `json:"held"`
-	Ended         int                  `json:"ended"`
-	Replaced      int                  `json:"replaced"` // these two are enqueued
-	OutOfOrder    int                  `json:"out_of_order"`
-	Unplaced      int                  `json:"unplaced"`
+	engine.SummaryJSON
 	Errors        []guard.ProblemField `json:"errors"`         // of the first MaxErrors rows that were left out
 	ErrorsOmitted int                  `json:"errors_omitted"` // rows left out that are not named
 	Advice        string               `json:"advice,omitempty"`
@@ -70,8 +52,8 @@ func pruneOf(q url.Values) (opts []engine.BatchOption, err error) {
 			opts = append(opts, engine.PruneExactly(n))
 		}
 	}
-	strict, err := oneOf(q, "strict", "false", "true")
-	if strict == "true" {
+	strict, err := isSet(q, "strict")
+	if strict {
 		opts = append(opts, engine.Strict())
 	}
 	return opts, err
@@ -99,7 +81,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	if err != nil {
 		return err
 	}
-	notify, err := oneOf(q, "notify", "false", "true")
+	notify, err := isSet(q, "notify")
 	if err != nil {
 		return err
 	}
@@ -134,14 +116,14 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	if !at.IsZero() {
 		opts = append(opts, engine.NotBefore(at))
 	}
-	if notify == "true" {
+	if notify {
 		opts = append(opts, engine.NotifyAll())
 	}
 	ctx, done := guard.Outlive(r.Context())
 	defer done()
 	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), opts...)
 	a.Operator.Note(ctx, "enqueue", "batch "+u.name, sum.String(), err)
-	u.fill(sum)
+	u.out.SummaryJSON, u.out.Status = sum.JSON("prune"), batchPath(u.name)
 	w = guard.Answer(w, r, a.Standstill)
 	if err != nil {
 		return a.broken(w, r, u, err)
@@ -221,18 +203,6 @@ func (u *upload) tell(f guard.ProblemField) {
 	} else {
 		u.out.ErrorsOmitted++
 	}
-}
-
-func (u *upload) fill(s engine.Summary) {
-	u.out.Batch, u.out.Rows, u.out.Enqueued, u.out.Duplicates = u.name, s.Rows, s.Enqueued, s.Duplicates
-	u.out.Rejected, u.out.Tokens, u.out.Seconds = s.Rejected, s.Tokens, s.Elapsed.Seconds()
-	u.out.Conflicts, u.out.Withheld, u.out.Missing, u.out.Pruned = s.Conflicts, s.Withheld, s.Missing, s.Pruned
-	u.out.Made, u.out.Waiting, u.out.Held, u.out.Ended = s.Made, s.Waiting, s.Held, s.Ended
-	u.out.Replaced, u.out.OutOfOrder, u.out.Unplaced = s.Replaced, s.OutOfOrder, s.Unplaced
-	if s.NotPruned != nil {
-		u.out.NotPruned = engine.NotPrunedWords(s.NotPruned, "prune")
-	}
-	u.out.Status = batchPath(u.name)
 }
 
 // broken answers a batch that was not read to its end: what was wrong, and how far it

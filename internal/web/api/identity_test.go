@@ -74,6 +74,15 @@ func TestPruneOfManyMustBeNamed(t *testing.T) {
 	w.postCSV("/v1/batches?batch=b&prune", rejects).want(t, 422, nil).says(t, "part of a file")
 }
 
+// A switch is on under its bare name, as a flag is, and off with false alone.
+func TestSwitches(t *testing.T) {
+	w := newWorld(t)
+	bad := sheet("1 t a", "x-y t b")
+	w.postCSV("/v1/batches?batch=b&strict&notify", bad).want(t, 422, nil)
+	w.postCSV("/v1/batches?batch=b&strict=yes", bad).want(t, 400, nil).says(t, "want nothing, true or false")
+	w.postCSV("/v1/batches?batch=b&strict=false&notify=", bad).want(t, 202, nil)
+}
+
 // What is refused as a whole leaves no batch.
 func TestRefusedBodyLeavesNoBatch(t *testing.T) {
 	for name, c := range map[string]struct{ query, body, says string }{
@@ -82,6 +91,7 @@ func TestRefusedBodyLeavesNoBatch(t *testing.T) {
 		"an unknown column":   {"", "server,token,colour\n1,t,red\n", "colour"},
 		"compressed":          {"", "\x1f\x8b\x08\x00\x00\x00", ""},
 		"strict":              {"&strict=true", sheet("1 t a", "x-y t b"), "nothing was enqueued"},
+		"strict, bare":        {"&strict", sheet("1 t a", "x-y t b"), "nothing was enqueued"},
 		"strict, an id twice": {"&strict=true", sheet("1 t a i", "1 t b i"), "nothing was enqueued"},
 	} {
 		t.Run(name, func(t *testing.T) {

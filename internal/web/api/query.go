@@ -61,6 +61,17 @@ func oneOf(q url.Values, name string, values ...string) (string, error) {
 	return v, nil
 }
 
+// isSet reports whether a switch is on: as with a flag of the commands, its bare name is true.
+func isSet(q url.Values, name string) (bool, error) {
+	switch v := q.Get(name); {
+	case !q.Has(name), v == "false":
+		return false, nil
+	case v == "", v == "true":
+		return true, nil
+	}
+	return false, refuseField(badParameter, name, "want nothing, true or false")
+}
+
 // notBefore reads at and in, of which one may be given, and returns the time by the clock of Redis: this
 // machine's may be off. Zero is now; a time that has passed is that too.
 func notBefore(q url.Values, clock func() (time.Time, error)) (at time.Time, err error) {

@@ -56,12 +56,12 @@ type asked struct {
 }
 
 func (a *API) runSchedule(w http.ResponseWriter, r *http.Request, q url.Values) error {
-	overlap, err := oneOf(q, "overlap", "true", "false")
+	overlap, err := isSet(q, "overlap")
 	if err != nil {
 		return err
 	}
 	name := r.PathValue("schedule")
-	batch, err := a.Operator.RunSchedule(r.Context(), name, overlap == "true")
+	batch, err := a.Operator.RunSchedule(r.Context(), name, overlap)
 	if err != nil {
 		return err
 	}
