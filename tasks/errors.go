@@ -244,10 +244,11 @@ func typed(err error, c cause) error {
 		return &BatchError{e.Batch, BatchGone, c}
 	case *ledger.OldBatchError:
 		return &BatchError{e.Batch, BatchOld, c}
-	case *control.UnknownBatchError:
+	case *control.UnknownError:
+		if e.Kind == ledger.ErrNoCall {
+			return &UnknownError{Call: e.Name, cause: c}
+		}
 		return &UnknownError{Batch: e.Name, cause: c}
-	case *control.UnknownCallError:
-		return &UnknownError{Call: e.ID, cause: c}
 	case *control.UnknownChainError:
 		return &UnknownError{Chain: e.ID, cause: c}
 	case *control.SelectionError, *wolkvox.ServerError:

@@ -19,7 +19,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: rate of a batch", "what was cancelled counts",
-		in("internal/control/progress.go", "p.Rate = rate.see(now, p.Succeeded)", "p.Rate = rate.see(now, p.Ended())"),
+		in("internal/control/progress.go", "p.Rate = rate.See(now, p.Succeeded)", "p.Rate = rate.See(now, p.Ended())"),
 		"./internal/control", "TestOnlySuccessesAreARate",
 	},
 	{

@@ -1,16 +1,20 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the script
 	"errors"
 	"fmt"
+	"os"
+	"os/user"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/breaker"
 )
 
 // AuditCapacity is how many entries are kept, at the least.
@@ -117,9 +121,95 @@ func clip(s string) string {
 	if len(s) <= maxField {
 		return s
 	}
-	s = s[:maxField]
-	for !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s
+	return strings.ToValidUTF8(s[:maxField], "") // without half a character at the end
 }
+
+// Unknown is the name of who gave none.
+const Unknown = "unknown"
+
+// Actor is who decides and by which way: the audit log names both.
+type Actor struct {
+	// Who is the name of a key, "local", or for the CLI the user and machine; "" is Unknown.
+	Who string
+	// Via is one of the Bys; "" is ByGo.
+	Via string
+	// Told is told of each entry, with the error if it could not be written: what was decided
+	// stands all the same. nil tells nobody.
+	Told func(AuditEntry, error)
+}
+
+type actorKey struct{}
+
+// WithActor returns a context in which the actor decides.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ThisUser is the user and machine of this process, as Actor.Who has them.
+func ThisUser() string {
+	name := Unknown
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
+}
+
+// auditTimeout is how long an entry of the audit log may take.
+const auditTimeout = 8 * time.Second
+
+// Note writes into the audit log what the context's Actor did, also if the context has ended
+// meanwhile. Decisions of a Control note themselves; Note is for what is done elsewhere, such as
+// enqueueing. result is what came of it, and failed why it failed; a target that is not there
+// leaves no entry.
+func (o *Control) Note(ctx context.Context, action, target, result string, failed error) {
+	if unknown(failed) {
+		return
+	}
+	if Unread(failed) > 0 { // decided about the rest
+		result, failed = result+UnreadNote(failed), nil
+	}
+	switch {
+	case failed != nil && result != "":
+		result = fmt.Sprintf("failed after %s: %v", result, failed)
+	case failed != nil:
+		result = fmt.Sprintf("failed: %v", failed)
+	}
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	e := AuditEntry{Who: cmp.Or(a.Who, Unknown), Via: cmp.Or(a.Via, ByGo), Action: action, Target: target, Result: result}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
+	defer cancel()
+	e, err := o.audit.Append(ctx, e)
+	if a.Told != nil {
+		a.Told(e, err)
+	}
+}
+
+// unknown reports whether what was decided about is not there, or can't be, so that nothing was
+// decided.
+func unknown(err error) bool {
+	return is[*UnknownError](err) || is[*UnknownChainError](err) || is[*SelectionError](err) ||
+		errors.Is(err, ErrChainID) || errors.Is(err, breaker.ErrUnknownServer)
+}
+
+func is[E error](err error) bool { _, ok := errors.AsType[E](err); return ok }
+
+// noted checks the selection, does what act does with it, and notes that as so many of what noun names.
+func (o *Control) noted(ctx context.Context, action, noun string, s Selection, act func(context.Context, Selection) (int, error)) (int, error) {
+	s, err := s.check()
+	if err != nil {
+		return 0, err
+	}
+	n, err := act(ctx, s)
+	result := fmt.Sprintf("%d %s", n, noun)
+	if n != 1 {
+		result += "s"
+	}
+	o.Note(ctx, action, s.String(), result, err)
+	return n, err
+}
+
+// AuditLog is the log into which decisions are written.
+func (o *Control) AuditLog() *AuditLog { return o.audit }

@@ -50,7 +50,7 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 // that may hold calls of it.
 func (o *Control) batch(ctx context.Context, name string) (ledger.Batch, []string, error) {
 	if name == "" {
-		return ledger.Batch{}, nil, &UnknownBatchError{}
+		return ledger.Batch{}, nil, &UnknownError{Kind: ledger.ErrNoBatch}
 	}
 	return o.batchOf(ctx, ledger.BatchID(name), name)
 }
@@ -59,7 +59,7 @@ func (o *Control) batch(ctx context.Context, name string) (ledger.Batch, []strin
 func (o *Control) batchOf(ctx context.Context, id, name string) (ledger.Batch, []string, error) {
 	m, err := o.batches.Get(ctx, id)
 	if errors.Is(err, ledger.ErrNoBatch) {
-		return m, nil, &UnknownBatchError{Name: name}
+		return m, nil, &UnknownError{ledger.ErrNoBatch, name}
 	}
 	if err != nil {
 		return m, nil, fmt.Errorf("batch %q: %w", name, err)

@@ -40,7 +40,7 @@ func TestStatusJSONIsTheContract(t *testing.T) {
 func TestUnknownBatchSaysWhatToType(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.op.Status(w.ctx, "nope")
-	var unknown *control.UnknownBatchError
+	var unknown *control.UnknownError
 	if !errors.As(err, &unknown) || !errors.Is(err, ledger.ErrNoBatch) || !strings.Contains(err.Error(), "enqueue batches") {
 		t.Errorf("got %v", err)
 	}

@@ -218,12 +218,11 @@ func cutOff(what string, n int, err error) error {
 	if err == nil {
 		return nil
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s was cut off after %d", what, n)
+	what = fmt.Sprintf("%s was cut off after %d", what, n)
 	if !errors.Is(err, context.Canceled) {
-		b.WriteString("; give the command again for the rest")
+		what += "; give the command again for the rest"
 	}
-	return fmt.Errorf("%s: %w", b.String(), err)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // String says what is selected, such as "batch november".

@@ -1,34 +1,36 @@
 package control
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"habilita/internal/ledger"
+	"habilita/internal/quota"
+	"habilita/internal/schedule"
 )
 
-// UnknownBatchError says that there is no batch of that name: it never was, or it
-// ended and its retention is over. errors.Is ledger.ErrNoBatch.
-type UnknownBatchError struct{ Name string }
-
-// Error names the batch and says what to type next.
-func (e *UnknownBatchError) Error() string {
-	return fmt.Sprintf("there is no batch %q: `enqueue batches` lists those there are", e.Name)
+// UnknownError says that there is no batch or schedule of that name, or no call of that id: it never was, or it
+// ended and its retention is over. It wraps its Kind.
+type UnknownError struct {
+	Kind error // ledger.ErrNoBatch, ledger.ErrNoCall or schedule.ErrNoSchedule
+	Name string
 }
 
-// Is makes errors.Is(err, ledger.ErrNoBatch) true.
-func (e *UnknownBatchError) Is(target error) bool { return target == ledger.ErrNoBatch }
-
-// UnknownCallError says that no call has that id. errors.Is ledger.ErrNoCall.
-type UnknownCallError struct{ ID string }
-
-// Error names the id and says where ids are found.
-func (e *UnknownCallError) Error() string {
-	return fmt.Sprintf("there is no call %q: `enqueue report BATCH` has the ids of a batch's calls", e.ID)
+var unknownWords = map[error]string{
+	ledger.ErrNoBatch:      "there is no batch %q: `enqueue batches` lists those there are",
+	ledger.ErrNoCall:       "there is no call %q: `enqueue report BATCH` has the ids of a batch's calls",
+	schedule.ErrNoSchedule: "there is no schedule %q: `enqueue schedule list` lists those there are",
 }
 
-// Is makes errors.Is(err, ledger.ErrNoCall) true.
-func (e *UnknownCallError) Is(target error) bool { return target == ledger.ErrNoCall }
+// Error names it and says what to type next.
+func (e *UnknownError) Error() string { return fmt.Sprintf(unknownWords[e.Kind], e.Name) }
+
+// Unwrap gives the Kind.
+func (e *UnknownError) Unwrap() error { return e.Kind }
 
 // UnknownChainError says that a chain that was named can't be acted on: it is not held,
 // or it has nothing to do.
@@ -55,3 +57,78 @@ func (e *SelectionError) Error() string {
 
 // ErrChainID says that a text can not be the id of a chain.
 var ErrChainID = errors.New("not a chain's id: it is the token_id of `enqueue report`, with :NAME behind it where the chain has one")
+
+// Unread returns how many of the ledger.Buckets parts of the ledger could not be read, and how many
+// batches and schedules as a whole, where an error says that the others were: what came with it is
+// theirs. 0: err is nil or another one.
+func Unread(err error) (n int) {
+	for _, m := range missingOf(err) {
+		n += m.n
+	}
+	return n
+}
+
+// UnreadWords says for people what an error that Unread tells means.
+func UnreadWords(err error) string {
+	var what []string
+	var cause error
+	for _, m := range missingOf(err) {
+		what, cause = append(what, fmt.Sprintf(m.what, m.n)), cmp.Or(cause, m.cause)
+	}
+	return fmt.Sprintf("a part of Redis can't be read now (%s): %v. What it holds is not shown, counted or acted on here. "+
+		"Nothing is lost: give the command again when that node is back", strings.Join(what, ", "), cause)
+}
+
+// missing is what an error says could not be read.
+type missing struct {
+	n     int
+	what  string // with a place for n
+	cause error
+}
+
+func missingOf(err error) (all []missing) {
+	if e, ok := ledger.Unread(err); ok {
+		all = append(all, missing{len(e.Tags), fmt.Sprintf("%%d of its %d parts", ledger.Buckets), e.Cause})
+	}
+	if e, ok := errors.AsType[*ledger.UnreadBatchesError](err); ok {
+		all = append(all, missing{e.Batches, "batches: %d", e.Cause})
+	}
+	if e, ok := errors.AsType[*schedule.UnreadError](err); ok {
+		all = append(all, missing{e.Schedules, "schedules: %d", e.Cause})
+	}
+	return all
+}
+
+// UnreadNote is what the log of decisions says of it, behind what was done; "" for any other error.
+func UnreadNote(err error) string {
+	switch n := Unread(err); n {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 part of Redis could not be read"
+	default:
+		return fmt.Sprintf("; %d parts of Redis could not be read", n)
+	}
+}
+
+// unreadTokens are the parts of the ledger that tokens are in.
+func unreadTokens(e *quota.PeekError) error {
+	var tags []string
+	for _, t := range e.Tokens {
+		tags = append(tags, ledger.Tag(t))
+	}
+	slices.Sort(tags)
+	return &ledger.UnreadError{Tags: slices.Compact(tags), Cause: e.Cause}
+}
+
+// partly reports whether something was read: all, or all but what an error names.
+func partly(err error) bool { return err == nil || Unread(err) > 0 }
+
+// buckets returns what can be read of all buckets, with an error that Unread tells for the rest.
+func (o *Control) buckets(ctx context.Context) ([]ledger.Bucket, error) {
+	buckets, err := o.ledger.Inspect(ctx)
+	if err != nil {
+		err = fmt.Errorf("look at the chains: %w", err)
+	}
+	return buckets, err
+}

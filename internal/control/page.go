@@ -2,9 +2,11 @@ package control
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"habilita/internal/ledger"
@@ -52,7 +54,7 @@ func States() []string {
 
 // CallsPage returns a part of a batch's calls, in no order that means anything. A call
 // that is there all the time is on one page, or while the batch grows perhaps on two. The
-// error is ErrCursor for a cursor that can't be one, or an *UnknownBatchError.
+// error is ErrCursor for a cursor that can't be one, or an *UnknownError.
 func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery) (Page[CallRecord], error) {
 	var page Page[CallRecord]
 	at, err := parseCallsCursor(q.Cursor)
@@ -224,4 +226,77 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 	}
 	page.Unread = Unread(errors.Join(unread, err))
 	return page, nil
+}
+
+// A cursor is base64url of a letter for its list and a place in it. It is opaque to who
+// gets it, and checked when it comes back: it may be anything then.
+
+const maxCursor = 1024 // bytes
+
+func encodePlace(list, place string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(list + "1:" + place))
+}
+
+// parsePlace returns the place; "" where there is no cursor.
+func parsePlace(cursor, list string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	if len(cursor) > maxCursor {
+		return "", ErrCursor
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	place, ok := strings.CutPrefix(string(b), list+"1:")
+	if err != nil || !ok || place == "" {
+		return "", ErrCursor
+	}
+	return place, nil
+}
+
+// callsCursor is a place among a batch's calls: a step of the scan of a bucket, and the
+// last call of it that was seen.
+type callsCursor struct {
+	bucket int
+	scan   uint64
+	after  string
+}
+
+func (c callsCursor) String() string {
+	return encodePlace("k", strconv.Itoa(c.bucket)+":"+strconv.FormatUint(c.scan, 10)+":"+c.after)
+}
+
+func parseCallsCursor(cursor string) (callsCursor, error) {
+	place, err := parsePlace(cursor, "k")
+	if place == "" {
+		return callsCursor{}, err
+	}
+	part := strings.SplitN(place, ":", 3)
+	if len(part) != 3 {
+		return callsCursor{}, ErrCursor
+	}
+	bucket, err := strconv.Atoi(part[0])
+	scan, err2 := strconv.ParseUint(part[1], 10, 64)
+	if err != nil || err2 != nil || bucket < 0 || bucket >= ledger.Buckets {
+		return callsCursor{}, ErrCursor
+	}
+	return callsCursor{bucket: bucket, scan: scan, after: part[2]}, nil
+}
+
+// steps are the next steps of the scan over the buckets of tags, at most n, and where it
+// stands after them if each is its bucket's last.
+func (c callsCursor) steps(tags []string, n int) (steps []ledger.Position, rest callsCursor) {
+	for _, tag := range tags {
+		i := ledger.TagIndex(tag)
+		switch {
+		case i < c.bucket:
+			continue
+		case len(steps) == n:
+			return steps, callsCursor{bucket: i}
+		case i == c.bucket:
+			steps = append(steps, ledger.Position{Tag: tag, Cursor: c.scan})
+		default:
+			steps = append(steps, ledger.Position{Tag: tag})
+		}
+	}
+	return steps, callsCursor{bucket: ledger.Buckets}
 }

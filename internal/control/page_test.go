@@ -91,7 +91,7 @@ func TestCallsPage(t *testing.T) {
 		if err != nil || len(p.Items) != 0 || p.Next != "" {
 			t.Errorf("%+v %v", p, err)
 		}
-		var unknown *control.UnknownBatchError
+		var unknown *control.UnknownError
 		if _, err := op.CallsPage(t.Context(), "none", control.CallsQuery{}); !errors.As(err, &unknown) {
 			t.Error(err)
 		}

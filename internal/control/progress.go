@@ -1,11 +1,11 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"habilita/internal/leasttime"
@@ -48,35 +48,28 @@ type Waiting struct {
 // sample, what waits for what. seen is told when a count, a reason or an error text changed
 // or the rate fell to nothing. A sample is some 1,600 commands at most, whatever the batch.
 func (o *Control) WaitProgress(ctx context.Context, batchName string, every, timeout time.Duration, seen func(Progress)) (Status, error) {
-	w := newWait(ctx, timeout)
-	defer w.stop()
 	var last, told Progress
-	var failure error
-	var rate rateEstimator
+	var rate Rate
 	var sampled time.Time
 	first, round := true, 0
-	ledger.Look(w.ctx, every, func() (changed, more bool) {
-		m, tags, err := o.batch(w.ctx, batchName)
-		var p Progress
-		if err == nil {
-			p.Status, err = o.status(w.ctx, m, tags)
+	err := wait(ctx, every, timeout, func(ctx context.Context) (changed, settled bool, err error) {
+		m, tags, err := o.batch(ctx, batchName)
+		if err != nil {
+			return false, false, err
+		}
+		p := Progress{Waiting: last.Waiting, Sampled: last.Sampled, LastErrors: last.LastErrors}
+		if p.Status, err = o.status(ctx, m, tags); err != nil {
+			return false, false, err
 		}
 		now := time.Now()
-		p.Waiting, p.Sampled, p.LastErrors = last.Waiting, last.Sampled, last.LastErrors
-		if err == nil && (first || p.Settled || now.Sub(sampled) >= sampleEvery) {
+		if first || p.Settled || now.Sub(sampled) >= sampleEvery {
 			sampled = now
-			err = o.sample(w.ctx, m, tags, round, &p)
+			if err := o.sample(ctx, m, tags, round, &p); err != nil {
+				return false, false, err
+			}
 			round++
 		}
-		if w.ctx.Err() != nil {
-			return false, false
-		}
-		if err != nil {
-			failure = w.bear(err)
-			return false, failure == nil
-		}
-		_ = w.bear(nil)
-		p.Rate = rate.see(now, p.Succeeded)
+		p.Rate = rate.See(now, p.Succeeded)
 		if left := p.Open - p.Blocked; left <= 0 {
 			p.ETASeconds = new(float64)
 		} else if p.Rate > 0 && p.DueAt.IsZero() {
@@ -90,15 +83,9 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, every, tim
 				seen(p)
 			}
 		}
-		return changed, !p.Settled
+		return changed, p.Settled, nil
 	})
-	switch {
-	case failure != nil:
-		return last.Status, failure
-	case last.Settled:
-		return last.Status, nil
-	}
-	return last.Status, w.why()
+	return last.Status, err
 }
 
 // Obstacles fills in what chains of a batch wait for, from a sample, and their last errors.
@@ -181,10 +168,7 @@ func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, rou
 		p.Waiting = append(p.Waiting, *w)
 	}
 	slices.SortFunc(p.Waiting, func(a, b Waiting) int {
-		if a.Chains != b.Chains {
-			return b.Chains - a.Chains
-		}
-		return strings.Compare(a.Reason, b.Reason)
+		return cmp.Or(cmp.Compare(b.Chains, a.Chains), cmp.Compare(a.Reason, b.Reason))
 	})
 	p.LastErrors = lastErrors(failed)
 	return nil
@@ -210,33 +194,33 @@ func lastErrors(chains []Chain) []string {
 	return out
 }
 
-// rateEstimator smooths the rate of a number that grows.
-type rateEstimator struct {
-	at    time.Time
-	ended int
+// Rate smooths the rate of a number that grows.
+type Rate struct {
+	At    time.Time // when it was seen last; zero: never
+	last  int
 	rate  float64
 	known bool
 }
 
-// see tells the number at a time, and returns the rate: zero at the first look.
-func (p *rateEstimator) see(now time.Time, ended int) float64 {
-	seconds := now.Sub(p.at).Seconds()
-	if p.at.IsZero() {
-		p.at, p.ended = now, ended
+// See tells the number at a time, and returns its rate in a second: zero at the first look.
+func (r *Rate) See(now time.Time, number int) float64 {
+	seconds := now.Sub(r.At).Seconds()
+	switch {
+	case r.At.IsZero():
+		r.At, r.last = now, number
 		return 0
+	case seconds <= 0:
+		return r.rate
 	}
-	if seconds <= 0 {
-		return p.rate
-	}
-	current := float64(max(ended-p.ended, 0)) / seconds
-	if weight := 1 - math.Exp(-seconds/smoothing.Seconds()); p.known {
-		p.rate += weight * (current - p.rate)
+	current := float64(max(number-r.last, 0)) / seconds
+	if weight := 1 - math.Exp(-seconds/smoothing.Seconds()); r.known {
+		r.rate += weight * (current - r.rate)
 	} else {
-		p.rate, p.known = current, current > 0
+		r.rate, r.known = current, current > 0
 	}
-	p.at, p.ended = now, ended
-	if p.rate < 0.01 {
-		p.rate, p.known = 0, false
+	r.At, r.last = now, number
+	if r.rate < 0.01 {
+		r.rate, r.known = 0, false
 	}
-	return math.Round(p.rate*100) / 100
+	return math.Round(r.rate*100) / 100
 }

@@ -6,27 +6,27 @@ import (
 )
 
 func TestPaceIsSmooth(t *testing.T) {
-	var p rateEstimator
+	var p Rate
 	now := time.Unix(1, 0)
-	if r := p.see(now, 50); r != 0 {
+	if r := p.See(now, 50); r != 0 {
 		t.Errorf("first look: %v", r)
 	}
 	for i := 1; i <= 20; i++ {
 		now = now.Add(time.Second)
-		if r := p.see(now, 50+100*i); r != 100 {
+		if r := p.See(now, 50+100*i); r != 100 {
 			t.Fatalf("after %d s: %v", i, r)
 		}
 	}
 	// A burst moves it a little; standing still brings it to nothing.
 	now = now.Add(time.Second)
-	if r := p.see(now, 50+2000+1000); r < 120 || r > 250 {
+	if r := p.See(now, 50+2000+1000); r < 120 || r > 250 {
 		t.Errorf("after a burst: %v", r)
 	}
 	for range 200 {
 		now = now.Add(time.Second)
-		p.see(now, 3050)
+		p.See(now, 3050)
 	}
-	if r := p.see(now, 3050); r != 0 {
+	if r := p.See(now, 3050); r != 0 {
 		t.Errorf("standing still: %v", r)
 	}
 }

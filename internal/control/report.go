@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"time"
 
 	"habilita/internal/ledger"
 )
@@ -71,7 +72,7 @@ func record(c ledger.Call) CallRecord {
 }
 
 // Report streams the calls of a batch, in no order. A call that changes meanwhile is
-// seen before or after the change. An error, such as an *UnknownBatchError, is the last
+// seen before or after the change. An error, such as an *UnknownError, is the last
 // thing that is yielded: where Unread tells it, after the calls that could be read.
 func (o *Control) Report(ctx context.Context, batchName string) iter.Seq2[CallRecord, error] {
 	return func(yield func(CallRecord, error) bool) {
@@ -103,14 +104,14 @@ func (o *Control) Record(ctx context.Context, batchID, tokenID, key string) (Cal
 }
 
 // Show returns the calls that bear an id: one, or several where it was given in
-// several batches or for several tokens. None is an *UnknownCallError.
+// several batches or for several tokens. None is an *UnknownError.
 func (o *Control) Show(ctx context.Context, id string) ([]CallRecord, error) {
 	calls, err := o.ledger.Find(ctx, id)
 	if err != nil && !errors.Is(err, ledger.ErrNoCall) {
 		return nil, fmt.Errorf("call %q: %w", id, err)
 	}
 	if len(calls) == 0 {
-		return nil, &UnknownCallError{ID: id}
+		return nil, &UnknownError{ledger.ErrNoCall, id}
 	}
 	out := make([]CallRecord, len(calls))
 	for i, c := range calls {
@@ -142,4 +143,27 @@ func (o *Control) BatchOf(ctx context.Context, r CallRecord) (ledger.Batch, erro
 func (o *Control) BatchName(ctx context.Context, r CallRecord) (string, error) {
 	m, err := o.BatchOf(ctx, r)
 	return m.Name, err
+}
+
+// layout is RFC 3339 with milliseconds.
+const layout = "2006-01-02T15:04:05.000Z07:00"
+
+// Time is a point in time as outputs have it: RFC 3339 in UTC with milliseconds,
+// null in JSON and "" as text where it is zero.
+type Time struct{ time.Time }
+
+// String is the time, or "".
+func (t Time) String() string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(layout)
+}
+
+// MarshalJSON is the time in quotes, or null.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(`"` + t.String() + `"`), nil
 }

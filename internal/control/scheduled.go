@@ -53,15 +53,51 @@ func (o *Control) CountScheduled(ctx context.Context) (n int, next Time, err err
 
 // DueAt returns when a call that Show returned is due; zero for one that is not scheduled.
 func (o *Control) DueAt(ctx context.Context, r CallRecord) (Time, error) {
-	all, err := o.ledger.Find(ctx, r.ID)
-	if err != nil && !errors.Is(err, ledger.ErrNoCall) {
+	c, err := o.ledger.Call(ctx, r.batch, r.TokenID, r.key)
+	if errors.Is(err, ledger.ErrNoCall) {
+		return Time{}, nil
+	}
+	if err != nil {
 		return Time{}, fmt.Errorf("call %q: %w", r.ID, err)
 	}
-	for _, c := range all {
-		if c.Token == r.TokenID && c.Batch == r.batch {
-			due, err := o.ledger.Due(ctx, c)
-			return Time{due}, err
+	due, err := o.ledger.Due(ctx, c)
+	return Time{due}, err
+}
+
+// FinishedCall is a call that ended and whose producer asked to be told.
+type FinishedCall struct {
+	CallRecord
+	Batch string `json:"batch"` // "" none
+}
+
+// finishedAtOnce is how many ends of one part of the ledger EachFinished looks at.
+const finishedAtOnce = 100
+
+// EachFinished gives tell the calls that ended since it was called last and whose producers asked for it. A call for which
+// tell returns an error comes again. One that goes on meanwhile (a person retried it) comes when it has ended again.
+func (o *Control) EachFinished(ctx context.Context, tell func(FinishedCall) error) error {
+	all, err := o.ledger.Finished(ctx, finishedAtOnce)
+	if !partly(err) {
+		return err
+	}
+	for _, f := range all {
+		c, failed := o.ledger.Call(ctx, f.Batch, f.Token, f.Key)
+		if failed == nil && !c.State.Open() {
+			r := FinishedCall{CallRecord: record(c)}
+			if r.Batch, failed = o.BatchName(ctx, r.CallRecord); failed == nil {
+				failed = tell(r)
+			}
+		}
+		if errors.Is(failed, ledger.ErrNoCall) { // its retention is over
+			failed = nil
+		}
+		if failed == nil {
+			failed = o.ledger.Told(ctx, f)
+		}
+		err = errors.Join(err, failed)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
-	return Time{}, nil
+	return err
 }

@@ -53,18 +53,6 @@ type ScheduleRun struct {
 	BatchStatus *Status `json:"batch_status"` // null where there is no batch, or its retention is over
 }
 
-// UnknownScheduleError says that there is no schedule of that name. errors.Is
-// schedule.ErrNoSchedule.
-type UnknownScheduleError struct{ Name string }
-
-// Error names the schedule and says what to type next.
-func (e *UnknownScheduleError) Error() string {
-	return fmt.Sprintf("there is no schedule %q: `enqueue schedule list` lists those there are", e.Name)
-}
-
-// Is makes errors.Is(err, schedule.ErrNoSchedule) true.
-func (e *UnknownScheduleError) Is(target error) bool { return target == schedule.ErrNoSchedule }
-
 // OverlapError says that a run was not asked for, since the last one has not settled.
 type OverlapError struct{ Schedule, Batch string }
 
@@ -98,7 +86,7 @@ func (o *Control) Schedules(ctx context.Context) ([]Schedule, error) {
 	return out, errors.Join(err, unread)
 }
 
-// Schedule returns one schedule with its last runs, or an *UnknownScheduleError. With an error that
+// Schedule returns one schedule with its last runs, or an *UnknownError. With an error that
 // Unread tells, counts of its runs lack what could not be read.
 func (o *Control) Schedule(ctx context.Context, name string) (Schedule, error) {
 	s, err := o.schedules.Get(ctx, name)
@@ -188,7 +176,7 @@ func scheduleError(name string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, schedule.ErrNoSchedule):
-		return &UnknownScheduleError{Name: name}
+		return &UnknownError{schedule.ErrNoSchedule, name}
 	}
 	return fmt.Errorf("schedule %q: %w", name, err)
 }

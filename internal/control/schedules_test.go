@@ -101,7 +101,7 @@ func TestUnknownSchedule(t *testing.T) {
 	_, resume := w.op.ResumeSchedule(w.ctx, "x")
 	_, run := w.op.RunSchedule(w.ctx, "x", false)
 	for _, err := range []error{show, pause, resume, run, w.op.RemoveSchedule(w.ctx, "x")} {
-		var unknown *control.UnknownScheduleError
+		var unknown *control.UnknownError
 		if !errors.As(err, &unknown) || unknown.Name != "x" || !errors.Is(err, schedule.ErrNoSchedule) {
 			t.Errorf("%v", err)
 		}

@@ -62,7 +62,7 @@ func (s Status) Ended() int { return s.Total - s.Open }
 // AllSucceeded reports whether every call succeeded.
 func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total && s.Unread == 0 }
 
-// Status returns the counts of a batch, or an *UnknownBatchError. With an error that Unread tells,
+// Status returns the counts of a batch, or an *UnknownError. With an error that Unread tells,
 // they are those of the calls that could be read.
 func (o *Control) Status(ctx context.Context, batchName string) (Status, error) {
 	m, tags, err := o.batch(ctx, batchName)

@@ -33,7 +33,7 @@ func TestWaitSettled(t *testing.T) {
 	if err != nil || !s.AllSucceeded() || !slices.Equal(succeeded, []int{0, 1, 2, 3}) {
 		t.Errorf("saw %v: %+v, %v", succeeded, s, err)
 	}
-	var unknown *control.UnknownBatchError
+	var unknown *control.UnknownError
 	if _, err := w.op.WaitSettled(w.ctx, "nope", often, 0, nil); !errors.As(err, &unknown) {
 		t.Errorf("unknown batch: %v", err)
 	}

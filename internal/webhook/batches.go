@@ -123,8 +123,7 @@ func (t *Teller) lookAtHints(ctx context.Context) error {
 		if failed == nil {
 			failed = t.tellBatches(ctx, []control.Status{s}, now, since)
 		}
-		var gone *control.UnknownBatchError
-		if errors.As(failed, &gone) {
+		if errors.Is(failed, ledger.ErrNoBatch) {
 			continue
 		}
 		err = errors.Join(err, failed)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
 )
 
@@ -82,7 +83,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 	}
 	id := r.PathValue("call")
 	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return &control.UnknownCallError{} // no id has these
+		return &control.UnknownError{Kind: ledger.ErrNoCall} // no id has these
 	}
 	found, err := a.Operator.Show(r.Context(), id)
 	if err != nil {
@@ -103,7 +104,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 	}
 	switch len(fit) {
 	case 0:
-		return &control.UnknownCallError{}
+		return &control.UnknownError{Kind: ledger.ErrNoCall}
 	case 1:
 		one := fit[0]
 		if wait > 0 && one.Open() {

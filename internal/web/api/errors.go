@@ -19,6 +19,7 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
 	"habilita/internal/redisconn"
+	"habilita/internal/schedule"
 	"habilita/internal/web/guard"
 )
 
@@ -87,12 +88,12 @@ func either(targets ...error) func(error) bool {
 }
 
 var meanings = []meaning{
-	{is[*control.UnknownBatchError], notFound, "there is no batch of this name: GET /v1/batches lists those there are"},
-	{is[*control.UnknownCallError], notFound, "there is no call of this id"},
+	{either(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"},
+	{either(ledger.ErrNoCall), notFound, "there is no call of this id"},
 	{notHeld, conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"},
 	{is[*control.UnknownChainError], notFound, "this chain has nothing to do, or there never was one"},
 	{either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"},
-	{is[*control.UnknownScheduleError], notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"},
+	{either(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"},
 	{is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"},
 	{is[*engine.OldBatchError], conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name"},
 	{is[*engine.BatchBusyError], conflict, "another request is pruning this batch: ask again when it has ended"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
 )
 
@@ -77,8 +78,8 @@ func TestWaitsEnd(t *testing.T) {
 	}{
 		"the time is over":          {after: 30 * time.Second},
 		"Redis was away to the end": {err: away, after: 30 * time.Second, want: away},
-		"the batch is gone":         {err: &control.UnknownBatchError{}, want: &control.UnknownBatchError{}},
-		"the call is gone":          {err: &control.UnknownCallError{}, want: &control.UnknownCallError{}},
+		"the batch is gone":         {err: &control.UnknownError{Kind: ledger.ErrNoBatch}, want: ledger.ErrNoBatch},
+		"the call is gone":          {err: &control.UnknownError{Kind: ledger.ErrNoCall}, want: ledger.ErrNoCall},
 		"the caller has gone":       {while: func(stop func(), _ chan struct{}) { stop() }, after: 10 * time.Second},
 		"the server shuts down":     {while: func(_ func(), closing chan struct{}) { close(closing) }, after: 10 * time.Second},
 	} {

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
 	"sync"
@@ -239,24 +240,21 @@ func (c *Console) batchTopic(name string) topic {
 	}}
 }
 
-// How far back a rate looks, and how old the last look may be for there to be one.
-const (
-	rateWindow = 15 * time.Second
-	rateMemory = 2 * time.Minute
-)
+// rateMemory is how long the rate of a batch that nobody looks at is kept.
+const rateMemory = 2 * time.Minute
 
 // rates tells how fast batches go, from what was seen of them before.
 type rates struct {
 	mu   sync.Mutex
-	seen map[string][]sight
+	seen map[string]*rated
 }
 
-type sight struct {
-	at   time.Time
-	done int
+type rated struct {
+	control.Rate
+	perSecond float64
 }
 
-func newRates() *rates { return &rates{seen: map[string][]sight{}} }
+func newRates() *rates { return &rates{seen: map[string]*rated{}} }
 
 // note notes how many calls of a batch succeeded, and returns how many do in a second;
 // it is not known where the batch is seen for the first time. What failed, was skipped or
@@ -264,24 +262,14 @@ func newRates() *rates { return &rates{seen: map[string][]sight{}} }
 func (r *rates) note(name string, done int, at time.Time) (perSecond float64, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for other, s := range r.seen {
-		if at.Sub(s[len(s)-1].at) > rateMemory {
-			delete(r.seen, other)
-		}
+	maps.DeleteFunc(r.seen, func(_ string, s *rated) bool { return at.Sub(s.At) > rateMemory })
+	s := r.seen[name]
+	if s == nil {
+		s = &rated{}
+		r.seen[name] = s
 	}
-	all := r.seen[name]
-	// One that is older than the window is kept: it is where the rate is measured from.
-	for len(all) > 1 && at.Sub(all[1].at) >= rateWindow {
-		all = all[1:]
+	if known = !s.At.IsZero(); !known || at.Sub(s.At) >= fresh/2 {
+		s.perSecond = s.See(at, done)
 	}
-	if n := len(all); n == 0 || at.Sub(all[n-1].at) >= fresh/2 {
-		all = append(all, sight{at, done})
-	}
-	r.seen[name] = all
-	first := all[0]
-	passed := at.Sub(first.at)
-	if passed < fresh/2 {
-		return 0, false
-	}
-	return max(0, float64(done-first.done)/passed.Seconds()), true
+	return s.perSecond, known
 }

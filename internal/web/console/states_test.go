@@ -118,7 +118,7 @@ func TestOnlySuccessesAreARateOfAPage(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	now = now.Add(2 * time.Second)
-	if v := see(control.Status{Total: 100, Succeeded: 40, Open: 60}); v.PerSecond != 10 {
+	if v := see(control.Status{Total: 100, Succeeded: 40, Open: 60}); v.PerSecond != 20 {
 		t.Errorf("%+v", v)
 	}
 	if v := see(control.Status{Total: 100, Cancelled: 100, Settled: true, Stopped: true}); v.Rated {
