@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,8 +100,10 @@ func (w *world) append(batchName, server, tok, name string, n int) {
 		calls[i] = ledger.NewCall{Token: tok, Chain: name, Server: server, Key: ledger.UniqueKey(strings.TrimPrefix(fmt.Sprint(name, "#", i), "#")),
 			Ref: fmt.Sprintf("ref %d", i), Sealed: "sealed"}
 	}
-	if _, err := w.ledger.Append(w.ctx, ledger.Append{Batch: id, Policy: "hold", Calls: calls}); err != nil {
-		w.t.Fatal(err)
+	for part := range slices.Chunk(calls, 100) {
+		if _, err := w.ledger.Append(w.ctx, ledger.Append{Batch: id, Policy: "hold", Calls: part}); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 

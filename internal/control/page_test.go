@@ -61,8 +61,10 @@ func TestCallsPage(t *testing.T) {
 			if _, err := batches.Note(t.Context(), m, []int{ledger.TagIndex(ledger.Tag(tok))}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.Append(t.Context(), ledger.Append{Batch: id, Policy: "hold", Calls: calls}); err != nil {
-				t.Fatal(err)
+			for part := range slices.Chunk(calls, 100) {
+				if _, err := l.Append(t.Context(), ledger.Append{Batch: id, Policy: "hold", Calls: part}); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		for _, limit := range []int{90, 1000, 5000} {

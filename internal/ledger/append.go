@@ -13,9 +13,6 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// perScript is how many calls one append script takes: below 1 ms of Redis.
-const perScript = 128
-
 // NewCall is a call to be appended to its chain.
 type NewCall struct {
 	Token    string    // name of the token
@@ -94,68 +91,34 @@ var ErrLate = errors.New("the batch was not appended to in time: " +
 
 // Appended is what an Append did.
 type Appended struct {
-	Added, Known int
-	New          []bool     // Append: for each call in order: true where it was added
-	Received     []Received // AppendGroups: of each group; without landings where it failed
-	Have         *Call      // Append: the known call of the first conflict
-	Dispatches   []Dispatch // to be handed to asynq (AtOnce)
-	Ready        []string   // tags whose bucket has chains to be dispatched: Signal them
-	NextDue      map[string]time.Time
+	Known      int
+	New        []bool     // Append: for each call in order: true where it was added
+	Received   []Received // AppendGroups: of each group; without landings where it failed
+	Have       *Call      // Append: the known call of the first conflict
+	Dispatches []Dispatch // to be handed to asynq (AtOnce)
+	Ready      []string   // tags whose bucket has chains to be dispatched: Signal them
 }
 
-// Append appends calls, each to the end of its chain, in the order given. A call that
-// is known by its key is left as it is, so that appending again after an error adds
-// only what is missing. Calls of one bucket are atomic in groups of perScript; after
-// an error, groups of other buckets may have been appended.
+// Append appends calls of one bucket, up to some hundred, in one atomic step, each to the end of its chain, in the order given.
+// A call that is known by its key is left as it is, so that appending again after an error adds
+// only what is missing.
 func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
-	out := Appended{New: make([]bool, len(a.Calls)), NextDue: map[string]time.Time{}}
-	type bucket struct {
-		groups []*Group
-		places [][]int // in a.Calls
-	}
-	byTag := map[string]*bucket{}
-	var order []*bucket
+	var out Appended
+	g := &Group{}
 	for i := range a.Calls {
-		c := &a.Calls[i]
-		tag := Tag(c.Token)
-		b := byTag[tag]
-		if b == nil {
-			b = &bucket{}
-			byTag[tag] = b
-			order = append(order, b)
-		}
-		if n := len(b.groups); n == 0 || b.groups[n-1].Len() == perScript {
-			b.groups, b.places = append(b.groups, &Group{}), append(b.places, nil)
-		}
-		last := len(b.groups) - 1
-		if err := b.groups[last].Add(c); err != nil {
+		if err := g.Add(&a.Calls[i]); err != nil {
 			return out, fmt.Errorf("call %d: %w", i, err)
 		}
-		b.places[last] = append(b.places[last], i)
 	}
-	for round := 0; ; round++ {
-		var groups []*Group
-		var places [][]int
-		for _, b := range order {
-			if round < len(b.groups) {
-				groups, places = append(groups, b.groups[round]), append(places, b.places[round])
-			}
+	err := l.send(ctx, a, []*Group{g}, &out, func(_ int, r Received) {
+		for _, landing := range []byte(r.Landings) {
+			out.New = append(out.New, Landing(landing) == Fresh)
 		}
-		if len(groups) == 0 {
-			return out, nil
+		if len(r.Have) > 0 {
+			out.Have = &r.Have[0]
 		}
-		err := l.send(ctx, a, groups, &out, func(g int, r Received) {
-			for j, i := range places[g] {
-				out.New[i] = Landing(r.Landings[j]) == Fresh
-			}
-			if out.Have == nil && len(r.Have) > 0 {
-				out.Have = &r.Have[0]
-			}
-		})
-		if err != nil {
-			return out, err
-		}
-	}
+	})
+	return out, err
 }
 
 // AppendGroups appends groups of different buckets in one round trip, each atomically:
@@ -163,7 +126,7 @@ func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
 // acknowledged. a.Calls is not looked at, and Appended.New stays empty. After an error,
 // some groups may have been appended; Appended tells of those that answered.
 func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (Appended, error) {
-	out := Appended{Received: make([]Received, len(groups)), NextDue: map[string]time.Time{}}
+	out := Appended{Received: make([]Received, len(groups))}
 	err := l.send(ctx, a, groups, &out, func(g int, r Received) { out.Received[g] = r })
 	return out, err
 }
@@ -226,13 +189,9 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			}
 			continue
 		}
-		out.Added += int(r.int(1))
 		out.Known += int(r.int(2))
 		if r.int(3) > 0 {
 			out.Ready = append(out.Ready, g.tag)
-		}
-		if due := r.int(4); due > 0 {
-			out.NextDue[g.tag] = millis(due)
 		}
 		got, conflicts := Received{Landings: r.str(5)}, int(r.int(6))
 		for j, landing := range []byte(got.Landings) {

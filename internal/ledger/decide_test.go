@@ -322,6 +322,6 @@ func (h *harness) fill(n int) {
 		policy = p
 	}
 	for part := range slices.Chunk(ids, 1000) {
-		h.is(h.append("b1", policy, calls(tok(1), "", part...)).Added, len(part))
+		h.is(newOnes(h.append("b1", policy, calls(tok(1), "", part...))), len(part))
 	}
 }

@@ -138,7 +138,7 @@ func (m *model) append(rt *rapid.T) {
 		return
 	}
 	done := m.appendAs(a)
-	m.is(done.Added, len(added)+len(revived))
+	m.is(newOnes(done), len(added)+len(revived))
 	m.dispatches = append(m.dispatches, done.Dispatches...)
 	m.all = append(m.all, added...)
 	for _, c := range added {

@@ -110,7 +110,9 @@ func TestPurgeOfALargeBatch(t *testing.T) {
 			ids[i] = fmt.Sprint("id", i)
 		}
 		h.index("b1", tok(1), ids...)
-		h.append("b1", "hold", calls(tok(1), "", ids...))
+		for part := range slices.Chunk(ids, 100) {
+			h.append("b1", "hold", calls(tok(1), "", part...))
+		}
 		h.cancelBatch("b1")
 		h.is(h.purge("b1", future), 3000)
 		h.invariants()
@@ -220,7 +222,7 @@ func TestLateAppend(t *testing.T) {
 		a.Until = h.now().Add(time.Minute)
 		done, err := h.l.Append(h.ctx, a)
 		h.no(err)
-		h.is(done.Added, 1)
+		h.is(newOnes(done), 1)
 	})
 }
 
@@ -342,10 +344,10 @@ func TestInspectAndSignal(t *testing.T) {
 		other := "zz" + tok(0)[2:]
 		delayed := calls(other, "", "d")
 		delayed[0].At = h.now().Add(time.Hour)
-		done, err := h.l.Append(h.ctx, Append{Batch: "b1", Policy: "hold", Calls: slices.Concat(
-			calls(tok(1), "", "a"), calls(tok(2), "", "b"), calls(tok(3), "", "c"), delayed)})
-		h.no(err)
-		h.is(done.NextDue["zz"].UnixMilli(), delayed[0].At.UnixMilli())
+		for _, some := range [][]NewCall{slices.Concat(calls(tok(1), "", "a"), calls(tok(2), "", "b"), calls(tok(3), "", "c")), delayed} {
+			_, err := h.l.Append(h.ctx, Append{Batch: "b1", Policy: "hold", Calls: some})
+			h.no(err)
+		}
 		run := h.start(tok(1))
 		h.giveUp(tok(2))
 		if ok, err := h.l.Requeue(h.ctx, h.dispatched[tok(3)]); !ok || err != nil {
