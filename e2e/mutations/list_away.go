@@ -3,6 +3,11 @@ package main
 // awayMutations are of a Redis of which a part can't be read.
 var awayMutations = []mutation{
 	{
+		"a part of Redis is away", "nothing is told of the tokens of the others",
+		in("internal/webhook/teller.go", "	rows, unread := t.control.Quota(ctx)\n", "	rows, unread := t.control.Quota(ctx)\n	if unread != nil {\n		return unread\n	}\n"),
+		"./internal/webhook", "TestQuotaIsToldWhileAPartIsAway",
+	},
+	{
 		"no script runs on half a bucket", "a script of the ledger does",
 		in("internal/ledger/keys.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
 		"./internal/ledger", "TestNoScriptRunsOnHalfABucket",
@@ -14,7 +19,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"no script runs on half a bucket", "a script of a schedule does",
-		in("internal/schedule/store.go", "return []string{s.key(id), s.key(id) + \"told:\" + rand.Text()}", "_ = rand.Text\n\treturn []string{s.key(id), s.key(id)}"),
+		in("internal/schedule/store.go", `s.key(id) + "told:" + rand.Text()}`, `s.key(id) + rand.Text()[:0]}`),
 		"./internal/schedule", "TestNoScriptRunsOnHalfASchedule",
 	},
 	{

@@ -20,7 +20,7 @@ func (s *Store) MakeClaim(ctx context.Context, st State, d Decision, lease time.
 		Policy: st.OnFailure, PileUp: st.PileUp, Missed: d.Missed,
 	}
 	var err error
-	c.Number, err = number(s.claim.Run(ctx, s.rdb, s.keys(st.ID), st.version, lease.Milliseconds(), millis(d.Next),
+	c.Number, err = number(s.run(ctx, "claim", st.ID, st.version, lease.Milliseconds(), millis(d.Next),
 		d.Kind, millis(d.Tick), d.Batch, d.Missed))
 	return c, c.Number > 0, err
 }
@@ -29,7 +29,7 @@ func (s *Store) MakeClaim(ctx context.Context, st State, d Decision, lease time.
 func (s *Store) TakeClaim(ctx context.Context, st State, lease time.Duration) (Claim, bool, error) {
 	c := st.Claim
 	var err error
-	c.Number, err = number(s.take.Run(ctx, s.rdb, s.keys(st.ID), strconv.FormatInt(c.Number, 10), lease.Milliseconds()))
+	c.Number, err = number(s.run(ctx, "take", st.ID, strconv.FormatInt(c.Number, 10), lease.Milliseconds()))
 	return c, c.Number > 0, err
 }
 
@@ -43,13 +43,13 @@ func number(cmd *redis.Cmd) (int64, error) {
 
 // Renew keeps a claim for another lease, or returns ErrLost.
 func (s *Store) Renew(ctx context.Context, id string, c Claim, lease time.Duration) error {
-	return held(s.renew.Run(ctx, s.rdb, s.keys(id), c.Number, lease.Milliseconds(), "").Int())
+	return held(s.run(ctx, "renew", id, c.Number, lease.Milliseconds(), "").Int())
 }
 
 // GiveBack lets another worker take the run over, after a while. why, where not "", is
 // what went wrong.
 func (s *Store) GiveBack(ctx context.Context, id string, c Claim, after time.Duration, why string) error {
-	return held(s.renew.Run(ctx, s.rdb, s.keys(id), c.Number, after.Milliseconds(), why).Int())
+	return held(s.run(ctx, "renew", id, c.Number, after.Milliseconds(), why).Int())
 }
 
 // perSlice is how many chains one script writes down.
@@ -61,7 +61,7 @@ func (s *Store) DecidePassed(ctx context.Context, id string, c Claim, chains fun
 	args := []any{c.Number, "0"}
 	send := func(last bool) error {
 		args[1] = flag(last)
-		err := s.decided.Run(ctx, s.rdb, s.keys(id), args...).Err()
+		err := s.run(ctx, "decided", id, args...).Err()
 		args = args[:2]
 		return err
 	}
@@ -105,14 +105,14 @@ func (s *Store) Passed(ctx context.Context, id string, c Claim) (map[string]stru
 
 // Finish ends the run of a claim and puts it into the history, or returns ErrLost.
 func (s *Store) Finish(ctx context.Context, id string, c Claim, r Run) error {
-	return held(s.finish.Run(ctx, s.rdb, s.keys(id), c.Number, r.text()).Int())
+	return held(s.run(ctx, "finish", id, c.Number, r.text()).Int())
 }
 
 // PassOver writes down that there is no run where a decision says so. ok is false where
 // another worker was first, or the schedule has changed since it was read.
 func (s *Store) PassOver(ctx context.Context, st State, d Decision) (ok bool, err error) {
 	r := Run{Kind: d.Kind, Tick: d.Tick.UnixMilli(), Result: d.Result, Reason: d.Reason, Missed: d.Missed}
-	n, err := s.pass.Run(ctx, s.rdb, s.keys(st.ID), st.version, millis(d.Next), r.text(), flag(d.Kind == KindAsked)).Int()
+	n, err := s.run(ctx, "pass", st.ID, st.version, millis(d.Next), r.text(), flag(d.Kind == KindAsked)).Int()
 	return n > 0, err
 }
 

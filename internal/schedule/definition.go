@@ -1,8 +1,8 @@
 package schedule
 
 import (
-	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -25,15 +25,12 @@ const (
 	Skip = "skip" // it is passed over
 )
 
-const (
-	maxScheduleName = 64
-	maxSource       = 256
-)
+const maxSource = 256
 
 // Check validates the definition, fills its defaults in, and returns its timetable.
 func (d *Definition) Check() (*Timetable, error) {
-	if err := CheckName(d.Name); err != nil {
-		return nil, err
+	if !scheduleName.MatchString(d.Name) {
+		return nil, fmt.Errorf("the name %.80q is not one of a schedule: it has 1 to 64 letters, digits, '.', '_' and '-'", d.Name)
 	}
 	switch d.OnFailure {
 	case "":
@@ -53,23 +50,7 @@ func (d *Definition) Check() (*Timetable, error) {
 	return NewTimetable(d.Cron, d.Timezone)
 }
 
-// CheckName says whether a schedule can have this name.
-func CheckName(name string) error {
-	if name == "" {
-		return errors.New("a schedule needs a name")
-	}
-	if len(name) > maxScheduleName {
-		return fmt.Errorf("the name of a schedule has up to %d characters", maxScheduleName)
-	}
-	for _, r := range name {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
-		default:
-			return fmt.Errorf("the name %q of a schedule has a character other than letters, digits, '.', '_' and '-'", name)
-		}
-	}
-	return nil
-}
+var scheduleName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // BatchOfTick is the name of the batch that is the run of a tick, such as
 // "nightly@2026-11-24T02:00-05:00".

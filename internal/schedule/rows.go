@@ -201,7 +201,7 @@ func (s *Store) resealRows(ctx context.Context, id, revision string, keys *vault
 		if !changed {
 			continue
 		}
-		done, err := s.reseal.Run(ctx, s.rdb, s.keys(id), revision, strconv.Itoa(n), sealed, anew).Int()
+		done, err := s.run(ctx, "reseal", id, revision, strconv.Itoa(n), sealed, anew).Int()
 		if err != nil {
 			return replaced, err
 		}

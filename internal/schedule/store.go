@@ -32,20 +32,22 @@ type Store struct {
 	rdb    redis.UniversalClient
 	prefix string
 
-	put, claim, take, renew, decided, finish *redis.Script
-	pass, ask, pause, remove, reseal         *redis.Script
+	scripts map[string]*redis.Script // by the names of their files
 }
 
 // NewStore returns a store. "" as prefix is "habilita". It asks nothing of Redis.
 func NewStore(rdb redis.UniversalClient, prefix string) *Store {
-	s := &Store{rdb: rdb, prefix: cmp.Or(prefix, "habilita")}
-	script := func(name string) *redis.Script {
-		return redis.NewScript(source("library") + "local function step()\n" + source(name) + "end\n" + source("once"))
+	s := &Store{rdb: rdb, prefix: cmp.Or(prefix, "habilita"), scripts: map[string]*redis.Script{}}
+	for _, name := range []string{"put", "claim", "take", "renew", "decided", "finish", "pass", "ask", "pause", "remove", "reseal"} {
+		s.scripts[name] = redis.NewScript(source("library") + "local function step()\n" + source(name) + "end\n" + source("once"))
 	}
-	s.put, s.claim, s.take, s.renew = script("put"), script("claim"), script("take"), script("renew")
-	s.decided, s.finish, s.pass, s.ask = script("decided"), script("finish"), script("pass"), script("ask")
-	s.pause, s.remove, s.reseal = script("pause"), script("remove"), script("reseal")
 	return s
+}
+
+// run runs a script on a schedule. It declares the prefix of the schedule's keys, and the name under which its
+// answer is kept. Neither is there yet, so that no script runs while a cluster moves the slot (see ledger.keys).
+func (s *Store) run(ctx context.Context, name, id string, args ...any) *redis.Cmd {
+	return s.scripts[name].Run(ctx, s.rdb, []string{s.key(id), s.key(id) + "told:" + rand.Text()}, args...)
 }
 
 func source(name string) string {
@@ -68,12 +70,6 @@ func (s *Store) key(id string) string { return s.prefix + ":{s:" + id + "}:" }
 func (s *Store) hash(id string) string { return s.key(id) + "schedule" }
 
 func (s *Store) listKey() string { return s.prefix + ":schedules" }
-
-// keys are what an execution of a script declares: the prefix, and the name under which its answer is
-// kept. Neither is there yet, so that no script runs while a cluster moves the slot (see ledger.keys).
-func (s *Store) keys(id string) []string {
-	return []string{s.key(id), s.key(id) + "told:" + rand.Text()}
-}
 
 // Now is the time of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.rdb.Time(ctx).Result() }
@@ -177,7 +173,7 @@ func (s *Store) Put(ctx context.Context, d Definition, rows int, revision string
 	if err := s.list(ctx, id, now); err != nil {
 		return err
 	}
-	n, err := s.put.Run(ctx, s.rdb, s.keys(id), flag(replace), revision, millis(t.Next(now)),
+	n, err := s.run(ctx, "put", id, flag(replace), revision, millis(t.Next(now)),
 		"name", d.Name, "cron", t.Expr, "zone", d.Timezone, "policy", d.OnFailure, "missed", d.Missed,
 		"overlap", flag(d.Overlap), "pile_up", flag(d.PileUp), "source", d.Source, "rows", rows).Int()
 	if err != nil {
@@ -195,7 +191,7 @@ func (s *Store) list(ctx context.Context, id string, now time.Time) error {
 
 // Pause lets no tick be made until Resume; it reports whether it was not so already.
 func (s *Store) Pause(ctx context.Context, name string) (bool, error) {
-	return s.paused(s.pause.Run(ctx, s.rdb, s.keys(ID(name)), "1", "").Int())
+	return s.paused(s.run(ctx, "pause", ID(name), "1", "").Int())
 }
 
 // Resume lets a paused schedule go on from its next tick: ticks that passed meanwhile
@@ -213,7 +209,7 @@ func (s *Store) Resume(ctx context.Context, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return s.paused(s.pause.Run(ctx, s.rdb, s.keys(st.ID), "0", millis(t.Next(now))).Int())
+	return s.paused(s.run(ctx, "pause", st.ID, "0", millis(t.Next(now))).Int())
 }
 
 func (s *Store) paused(n int, err error) (bool, error) {
@@ -239,7 +235,7 @@ func (s *Store) Ask(ctx context.Context, name string, overlap bool) (batch strin
 	if err != nil {
 		return "", err
 	}
-	batch, err = s.ask.Run(ctx, s.rdb, s.keys(st.ID), now.UnixMilli(), BatchOfAsked(name, now.In(zone)), flag(overlap)).Text()
+	batch, err = s.run(ctx, "ask", st.ID, now.UnixMilli(), BatchOfAsked(name, now.In(zone)), flag(overlap)).Text()
 	if err == nil && batch == "" {
 		err = ErrNoSchedule
 	}
@@ -249,7 +245,7 @@ func (s *Store) Ask(ctx context.Context, name string, overlap bool) (batch strin
 // Remove removes a schedule with its rows and history; runs that were enqueued stay.
 func (s *Store) Remove(ctx context.Context, name string) error {
 	id := ID(name)
-	n, err := s.remove.Run(ctx, s.rdb, s.keys(id)).Int()
+	n, err := s.run(ctx, "remove", id).Int()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 const (
 	keyBytes = 32
 	maxID    = 16
-	redacted = "[redacted]"
 )
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,16}$`)
@@ -33,6 +32,7 @@ type sealingKey struct {
 // with ParseKeys; the zero value opens nothing and must not be used to seal.
 // It is immutable and safe for concurrent use, and prints as "[redacted]".
 type Keys struct {
+	secret
 	first *sealingKey
 	byID  map[string]*sealingKey
 }
@@ -134,14 +134,19 @@ func GenerateKey(id string) (string, error) {
 	return id + ":" + base64.StdEncoding.EncodeToString(raw), nil
 }
 
+// secret prints as "[redacted]", in every way.
+type secret struct{}
+
+const redacted = "[redacted]"
+
 // String is "[redacted]".
-func (k *Keys) String() string { return redacted }
+func (secret) String() string { return redacted }
 
 // GoString is "[redacted]".
-func (k *Keys) GoString() string { return redacted }
+func (secret) GoString() string { return redacted }
 
 // Format writes "[redacted]" under every verb.
-func (k *Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalJSON gives "[redacted]".
-func (k *Keys) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }

@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
-	"io"
 	"sync"
 )
 
@@ -35,6 +34,7 @@ func NewTokenIDKey() []byte {
 // TokenIDs names tokens by HMAC-SHA256 under the token-ID key. It is safe for
 // concurrent use, and prints as "[redacted]".
 type TokenIDs struct {
+	secret
 	macs        sync.Pool // *tokenIDMAC
 	fingerprint string
 }
@@ -98,15 +98,3 @@ func (n *TokenIDs) Row(mark byte, number uint64, server, token, chain, ref strin
 // Fingerprint tells token-ID keys apart in public: 12 characters [a-z2-7] of an
 // HMAC of a constant. Processes that share a Redis must agree on it.
 func (n *TokenIDs) Fingerprint() string { return n.fingerprint }
-
-// String is "[redacted]".
-func (n *TokenIDs) String() string { return redacted }
-
-// GoString is "[redacted]".
-func (n *TokenIDs) GoString() string { return redacted }
-
-// Format writes "[redacted]" under every verb.
-func (n *TokenIDs) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// MarshalJSON gives "[redacted]".
-func (n *TokenIDs) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }

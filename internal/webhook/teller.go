@@ -263,11 +263,9 @@ type quotaData struct {
 	NextDayAt control.Time `json:"next_day_at"`
 }
 
+// lookAtQuota tells of the tokens that can be read. Its error says what can't be.
 func (t *Teller) lookAtQuota(ctx context.Context) error {
-	rows, err := t.control.Quota(ctx)
-	if err != nil {
-		return err
-	}
+	rows, unread := t.control.Quota(ctx)
 	now, err := t.rdb.Time(ctx).Result()
 	if err != nil {
 		return err
@@ -283,16 +281,15 @@ func (t *Teller) lookAtQuota(ctx context.Context) error {
 		data.NextDayAt = r.NextDayAt
 	}
 	if data.UsedUp == 0 {
-		return nil
+		return unread
 	}
 	marks, err := t.outbox.Marks(ctx, "q")
 	if err != nil {
 		return err
 	}
 	tell, next := judgeQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(marks[0]), now)
-	if !tell {
-		return nil
+	if tell {
+		_, err = t.tell(ctx, Mark{"q", marks[0], next.String()}, &Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data})
 	}
-	_, err = t.tell(ctx, Mark{"q", marks[0], next.String()}, &Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data})
-	return err
+	return errors.Join(err, unread)
 }

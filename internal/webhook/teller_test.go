@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/testkit/redistest"
 	"habilita/internal/web/api/apitest"
 	"habilita/internal/webhook"
 )
@@ -32,6 +34,7 @@ type world struct {
 	url   string
 	got   chan event
 	nonce int
+	log   bytes.Buffer // of the workers: to be read when they have ended
 }
 
 type event struct {
@@ -77,7 +80,7 @@ func (w *world) worker() (hooks *webhook.Webhooks, end func()) {
 	w.t.Helper()
 	hooks, err := webhook.New(webhook.Options{
 		Redis: w.Client, Control: w.Operator, URLs: w.url, Secrets: webhook.GenerateSecret(),
-		Metrics: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		Metrics: prometheus.NewRegistry(), Log: zerolog.New(zerolog.SyncWriter(&w.log)),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -271,5 +274,33 @@ func TestFinishedCallsAreTold(t *testing.T) {
 		if e := next(); e.Data.ID != "of-"+batch || e.Data.State != "cancelled" {
 			t.Errorf("%+v", e)
 		}
+	}
+}
+
+// While a part of Redis is away, used up quotas of the other tokens are told, and the log says once what is unread.
+func TestQuotaIsToldWhileAPartIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.enqueue("one", 1)
+	w.attempt(done)
+	for _, key := range w.Redis.Keys() {
+		if strings.Contains(key, ":used:"+w.Producer.TokenID(token)+":") {
+			if err := w.Redis.Set(key, "1000"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	away := ledger.Tag(w.Producer.TokenID(token))
+	for n := 0; away == ledger.Tag(w.Producer.TokenID(token)); n++ {
+		away = ledger.Tag(w.Producer.TokenID(engine.Token(fmt.Sprint("another-token-", n))))
+	}
+	if err := redistest.Spoil(w.Redis, "habilita:{"+away+"}:", "tokens"); err != nil {
+		t.Fatal(err)
+	}
+	_, end := w.worker()
+	for w.await().Type != "quota.used_up" {
+	}
+	end()
+	if n := strings.Count(w.log.String(), "a look at the tokens' quota"); n != 1 {
+		t.Errorf("the log says it %d times:\n%s", n, w.log.String())
 	}
 }

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 	"time"
 
@@ -74,3 +75,21 @@ func (w *Webhooks) Run(ctx context.Context) {
 // Saw notes that a call of a batch has an outcome, so that the batch is looked at soon. batch is its short name, "" for
 // calls of no batch. It only notes it, and may be called by any number of goroutines.
 func (w *Webhooks) Saw(batch string) { w.teller.saw(batch) }
+
+type metrics struct {
+	results *prometheus.CounterVec
+	waiting prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "habilita_webhooks_total",
+			Help: "Webhooks by what became of them: delivered; failed, and sent again; given_up after 24 h; dropped, since too many waited."}, []string{"result"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "habilita_webhooks_waiting",
+			Help: "Webhooks that wait for their receivers, of all workers."}),
+	}
+	for _, result := range []string{resultDelivered, resultFailed, resultGivenUp, resultDropped} {
+		m.results.WithLabelValues(result)
+	}
+	return m, errors.Join(r.Register(m.results), r.Register(m.waiting))
+}

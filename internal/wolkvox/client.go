@@ -1,6 +1,7 @@
 package wolkvox
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,16 +19,14 @@ type Client struct {
 	idle   idleConns
 }
 
-// New makes a client. A field that can't be accepted is reported, with all the
-// others, in a [*ConfigError]. Nothing is dialled.
+// New makes a client. Its error is a URL that can't be accepted, which it does not show. Nothing is dialled.
 func New(cfg Config) (*Client, error) {
-	cfg, err := cfg.withDefaults()
+	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
+	cfg.AckTimeout = cmp.Or(cfg.AckTimeout, defaultAckTimeout)
+	cfg.MaxIdle = cmp.Or(cfg.MaxIdle, defaultMaxIdle)
+	to, err := parseTemplate(cmp.Or(cfg.URL, DefaultURL))
 	if err != nil {
-		return nil, err
-	}
-	to, err := parseTemplate(cfg.URL)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("wolkvox: URL: %w", err)
 	}
 	d := dialer{timeout: dialTimeout, ack: cfg.AckTimeout, local: to.local, dial: cfg.DialContext}
 	if to.scheme == "https" {
@@ -64,7 +63,7 @@ func (c *Client) Do(ctx context.Context, op Operation, r *Request) (Answer, erro
 // request makes the request of an attempt. It and answer are no part of Do, whose stack frame waits for the vendor a
 // thousand times.
 func (c *Client) request(ctx context.Context, op Operation, r *Request) (*conn, error) {
-	if err := errors.Join(op.validate(), r.validate()); err != nil {
+	if err := r.validate(); err != nil {
 		return nil, &NotSentError{Cause: err}
 	}
 	until := time.Now().Add(c.cfg.Timeout)

@@ -99,20 +99,18 @@ func TestTLS(t *testing.T) {
 func TestBadRequestsAreNotSent(t *testing.T) {
 	s := wire(t, reply(answerText(202, success)))
 	c := newClient(t, Config{URL: s.url()})
-	for name, change := range map[string]func(*Request, *Operation){
-		"no server":       func(r *Request, _ *Operation) { r.Server = "" },
-		"other host":      func(r *Request, _ *Operation) { r.Server = "1.evil.example/" },
-		"short server":    func(r *Request, _ *Operation) { r.Server = "42" },
-		"no token":        func(r *Request, _ *Operation) { r.Token = "" },
-		"token with line": func(r *Request, _ *Operation) { r.Token += "\r\nX: y" },
-		"ID with line":    func(r *Request, _ *Operation) { r.ID = "a\r\nX: y" },
-		"long ID":         func(r *Request, _ *Operation) { r.ID = strings.Repeat("x", 201) },
-		"no operation":    func(_ *Request, op *Operation) { *op = Operation{} },
-		"more parameters": func(_ *Request, op *Operation) { op.API += "&x=y" },
+	for name, change := range map[string]func(*Request){
+		"no server":       func(r *Request) { r.Server = "" },
+		"other host":      func(r *Request) { r.Server = "1.evil.example/" },
+		"short server":    func(r *Request) { r.Server = "42" },
+		"no token":        func(r *Request) { r.Token = "" },
+		"token with line": func(r *Request) { r.Token += "\r\nX: y" },
+		"ID with line":    func(r *Request) { r.ID = "a\r\nX: y" },
+		"long ID":         func(r *Request) { r.ID = strings.Repeat("x", 201) },
 	} {
-		r, op := testRequest(), EnableModule
-		change(r, &op)
-		_, err := do(t, c, op, r)
+		r := testRequest()
+		change(r)
+		_, err := do(t, c, EnableModule, r)
 		if n := want[*NotSentError](t, err); n.Late {
 			t.Errorf("%s: %#v", name, n)
 		}

@@ -3,8 +3,6 @@ package wolkvox
 import (
 	"context"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
 	"time"
 )
@@ -39,17 +37,16 @@ type Config struct {
 	URL string
 
 	// Timeout bounds a whole attempt, from Do's beginning to the last byte of
-	// the answer. 0 is 60 s, the vendor's own limit; below 0 is refused.
+	// the answer. 0 is 60 s, the vendor's own limit.
 	Timeout time.Duration
 
 	// AckTimeout is how long sent bytes may stay without the vendor's machine
 	// acknowledging them before the connection is dropped, so that a request
-	// can't arrive long after its time on a path that came back. 0 is 10 s;
-	// below 0 is refused. Linux alone has it (TCP_USER_TIMEOUT).
+	// can't arrive long after its time on a path that came back. 0 is 10 s.
+	// Linux alone has it (TCP_USER_TIMEOUT).
 	AckTimeout time.Duration
 
-	// MaxIdle is how many unused connections are kept for one server. 0 is 64;
-	// below 0 is refused.
+	// MaxIdle is how many unused connections are kept for one server. 0 is 64.
 	MaxIdle int
 
 	// RootCAs are the authorities trusted for https, nil for the system's.
@@ -59,48 +56,4 @@ type Config struct {
 	// answers for where they lead: a URL of this machine is not checked again
 	// once its name is resolved, and AckTimeout does nothing.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
-}
-
-// ConfigError is everything that is wrong with a Config, for errors.As; its
-// Unwrap gives the single faults.
-type ConfigError struct {
-	Faults []error // one for each field that is wrong, never empty
-}
-
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("wolkvox: bad config: %v", errors.Join(e.Faults...))
-}
-
-// Unwrap gives the single faults.
-func (e *ConfigError) Unwrap() []error { return e.Faults }
-
-// withDefaults is a copy with every zero field filled in, and all of its faults.
-func (c Config) withDefaults() (Config, error) {
-	var faults []error
-	if c.URL == "" {
-		c.URL = DefaultURL
-	}
-	duration := func(name string, d *time.Duration, def time.Duration) {
-		if *d < 0 {
-			faults = append(faults, fmt.Errorf("%s: %s is below 0", name, *d))
-		}
-		if *d == 0 {
-			*d = def
-		}
-	}
-	duration("Timeout", &c.Timeout, defaultTimeout)
-	duration("AckTimeout", &c.AckTimeout, defaultAckTimeout)
-	if c.MaxIdle < 0 {
-		faults = append(faults, fmt.Errorf("MaxIdle: %d is below 0", c.MaxIdle))
-	}
-	if c.MaxIdle == 0 {
-		c.MaxIdle = defaultMaxIdle
-	}
-	if _, err := parseTemplate(c.URL); err != nil {
-		faults = append(faults, fmt.Errorf("URL: %w", err))
-	}
-	if len(faults) > 0 {
-		return c, &ConfigError{Faults: faults}
-	}
-	return c, nil
 }

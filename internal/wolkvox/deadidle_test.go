@@ -35,7 +35,7 @@ func TestDeadIdleNoticed(t *testing.T) {
 		conns[0].hold = func() { _ = conns[0].CloseWrite() }
 		_, err := do(t, c, op, testRequest())
 		if err != nil || s.requests.Load() != 2 || s.conns.Load() != 2 {
-			t.Errorf("%s: %v, %d requests on %d connections", op.method(), err, s.requests.Load(), s.conns.Load())
+			t.Errorf("%s: %v, %d requests on %d connections", op.Method, err, s.requests.Load(), s.conns.Load())
 		}
 	}
 }

@@ -1,59 +1,76 @@
 package wolkvox
 
 import (
-	"errors"
+	"context"
+	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
-// Operation is one of the vendor's calls. Another one is a file like
-// enable_module.go; calls with a body or parameters of their own are not made yet.
+// Operation is one of the vendor's calls. Calls with a body or parameters of their own are not made yet.
 type Operation struct {
-	// API is the call's name, the value of the query's api parameter: letters,
-	// digits and underscores, such as "enable_module".
-	API string
-	// Method is the HTTP method, PUT where it is empty. No method is ever
-	// sent twice, GET included.
-	Method string
-	// Script is the file under /api/v2/, "configuration.php" where it is empty.
-	Script string
+	Method string // no method is ever sent twice, GET included
+	Script string // the file under /api/v2/
+	API    string // the value of the query's api parameter
 }
 
-func (o Operation) method() string {
-	if o.Method == "" {
-		return http.MethodPut
-	}
-	return o.Method
+// EnableModule enables the operation that the token names. It has no parameters
+// and no body, and answers {"code": 202, "error": null, "msg": "The ... module has
+// been successfully enabled"} (vendor's documents). What it answers where the
+// operation is enabled already is not known; success is assumed.
+var EnableModule = Operation{http.MethodPut, "configuration.php", "enable_module"}
+
+// TokenInfo asks for the vendor's own count of a token. It costs one request itself
+// (vendor's documents). It is a GET, which net/http would send again on a connection that
+// died; this client sends it once at most, as every operation.
+var TokenInfo = Operation{http.MethodGet, "information.php", "token_info"}
+
+// TokenUse is the vendor's own count of a token.
+type TokenUse struct {
+	Limit int // requests of a day (token_limit)
+	Used  int // of them today, this one included (token_use_today)
 }
 
-func (o Operation) script() string {
-	if o.Script == "" {
-		return "configuration.php"
+// AskTokenUse makes one request of TokenInfo. Its errors are those of Do; an answer
+// without the count is an [*UnreadableError].
+func (c *Client) AskTokenUse(ctx context.Context, r *Request) (TokenUse, error) {
+	ans, err := c.Do(ctx, TokenInfo, r)
+	if err != nil {
+		return TokenUse{}, err
 	}
-	return o.Script
+	use, ok := tokenUse([]byte(ans.data))
+	if !ok {
+		return TokenUse{}, &UnreadableError{Status: ans.Status, Reason: "it does not tell token_limit and token_use_today"}
+	}
+	return use, nil
 }
 
-var errOperation = errors.New("operation without a proper API, script or method")
-
-// validate refuses what would change the request's path, query or framing.
-func (o Operation) validate() error {
-	if !plainWord(o.API, "") || !plainWord(o.script(), ".") {
-		return errOperation
+// tokenUse reads the answer's data: an object, or a list of one (how they are held is not
+// documented), with numbers as strings or as they are.
+func tokenUse(data []byte) (TokenUse, bool) {
+	type info struct {
+		Limit json.RawMessage `json:"token_limit"`
+		Used  json.RawMessage `json:"token_use_today"`
 	}
-	switch o.method() {
-	case http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete:
-		return nil
+	var one info
+	var list []info
+	if json.Unmarshal(data, &list) == nil && len(list) == 1 {
+		one = list[0]
+	} else if json.Unmarshal(data, &one) != nil {
+		return TokenUse{}, false
 	}
-	return errOperation
-}
-
-// plainWord reports whether s is made of letters, digits, underscores and extra.
-func plainWord(s, extra string) bool {
-	for i := range len(s) {
-		c := s[i]
-		ok := c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !ok && (extra == "" || c != extra[0]) {
-			return false
+	number := func(raw json.RawMessage) (int, bool) {
+		text := string(raw)
+		if len(raw) > 0 && raw[0] == '"' {
+			if json.Unmarshal(raw, &text) != nil {
+				return 0, false
+			}
 		}
+		n, err := strconv.Atoi(text)
+		const most = 1_000_000_000
+		return n, err == nil && n >= 0 && n <= most
 	}
-	return s != ""
+	limit, ok1 := number(one.Limit)
+	used, ok2 := number(one.Used)
+	return TokenUse{limit, used}, ok1 && ok2
 }

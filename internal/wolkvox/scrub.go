@@ -53,7 +53,7 @@ func hideToken(s, token string) string {
 func replaceFold(s, old, with string) string {
 	var out strings.Builder
 	for i := 0; i < len(s); {
-		if len(s)-i >= len(old) && equalFoldASCII(s[i:i+len(old)], old) {
+		if len(s)-i >= len(old) && strings.EqualFold(s[i:i+len(old)], old) {
 			out.WriteString(with)
 			i += len(old)
 			continue
@@ -62,22 +62,6 @@ func replaceFold(s, old, with string) string {
 		i++
 	}
 	return out.String()
-}
-
-func equalFoldASCII(a, b string) bool {
-	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
 }
 
 // safeError is err itself where its text is fit to print, and else its text alone,

@@ -94,13 +94,13 @@ func (t template) address(host string) string {
 // request is an attempt as it is written. All its parts have been validated. Names are written as in the
 // vendor's documents, not in Go's canonical case.
 func (t template) request(host string, op Operation, r *Request) []byte {
-	path := url.URL{Path: strings.ReplaceAll(t.path, placeholder, string(r.Server)) + "/api/v2/" + op.script()}
+	path := url.URL{Path: strings.ReplaceAll(t.path, placeholder, string(r.Server)) + "/api/v2/" + op.Script}
 	text := fmt.Appendf(make([]byte, 0, 384), "%s %s?api=%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: habilita\r\nAccept: */*\r\nwolkvox-token: %s\r\n",
-		op.method(), path.EscapedPath(), op.API, host, r.Token)
+		op.Method, path.EscapedPath(), op.API, host, r.Token)
 	if r.ID != "" {
 		text = fmt.Appendf(text, "X-Request-ID: %s\r\n", r.ID)
 	}
-	if m := op.method(); m == http.MethodPut || m == http.MethodPost {
+	if op.Method != http.MethodGet {
 		text = append(text, "Content-Length: 0\r\n"...)
 	}
 	return append(text, "\r\n"...)

@@ -218,7 +218,7 @@ func TestNoConnection(t *testing.T) {
 func TestKeepAliveDeath(t *testing.T) {
 	for _, op := range []Operation{EnableModule, TokenInfo} {
 		for name, reset := range map[string]bool{"closed": false, "reset": true} {
-			t.Run(op.method()+" "+name, func(t *testing.T) {
+			t.Run(op.Method+" "+name, func(t *testing.T) {
 				s := wire(t, func(s *wireServer, _ int64, c *net.TCPConn, r *bufio.Reader) {
 					if s.readRequest(r) == nil {
 						return
