@@ -75,42 +75,15 @@ func withChain(err error) error {
 	return err
 }
 
-// leftLine is the line of a row that was left out.
-func leftLine(err error) int {
-	var (
-		conflict *engine.ConflictError
-		withheld *engine.WithheldError
-	)
-	switch {
-	case errors.As(err, &conflict):
-		return conflict.Row
-	case errors.As(err, &withheld):
-		return withheld.Row
-	}
-	return 0
-}
-
 // leftOut tells a row that was left out for another reason, and keeps it.
 func (r *bulkRun) leftOut(err error) error {
-	var (
-		conflict *engine.ConflictError
-		withheld *engine.WithheldError
-		twin     *engine.TwinError
-	)
-	line, field := 0, "row"
-	var source any
-	switch {
-	case errors.As(err, &conflict):
-		line, field, source = conflict.Row, "id", conflict.Source
+	var conflict *engine.ConflictError
+	if errors.As(err, &conflict) {
 		conflict.Unsent = conflict.Unsent && !r.whole // run has no --prune
-	case errors.As(err, &twin):
-		line, source = twin.Row, twin.Source
-	case errors.As(err, &withheld):
-		line, source = withheld.Row, withheld.Source
-	default:
-		return err
 	}
-	if withheld == nil { // these can be many, and are the fault of one
+	line, field, source := engine.LeftOutRow(err)
+	var withheld *engine.WithheldError
+	if !errors.As(err, &withheld) { // these can be many, and are the fault of one
 		r.meter.Log(fmt.Sprintf("%s:%d: %s: %v", r.in.name, line, field, err))
 	}
 	if row, ok := source.(*rows.Row); ok {

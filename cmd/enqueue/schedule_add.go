@@ -234,7 +234,8 @@ func (r *bulkRun) checkRows(ctx context.Context, name string, calls iter.Seq2[en
 	left = map[int]struct{}{}
 	sum, err = engine.Preview(ctx, name, calls, engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject),
 		engine.OnLeftOut(func(err error) error {
-			left[leftLine(err)] = struct{}{}
+			line, _, _ := engine.LeftOutRow(err)
+			left[line] = struct{}{}
 			return r.leftOut(err)
 		}),
 		engine.OnProgress(func(s engine.Summary) { r.meter.Update(r.in.read(), r.in.size, say.Thousands(s.Rows)+" rows checked") }))

@@ -110,7 +110,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	if !last.Settled && last.Open > 0 {
 		a.tellNoWorker(ctx, s)
 	}
-	m := say.Lines(a.out, 0)
+	m := say.Lines(a.out, 0, 0)
 	if say.OnTerminal(a.out) && !a.json {
 		m = say.Bar(a.out, progress.UnitsDefault)
 	}

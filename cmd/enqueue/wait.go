@@ -113,7 +113,7 @@ func (a *app) newMeter(mode string, units progress.Units) (*say.Meter, error) {
 	case mode == "auto" && say.OnTerminal(a.err):
 		return say.Bar(a.err, units), nil
 	case mode == "auto", mode == "plain":
-		return say.Lines(a.err, every), nil
+		return say.Lines(a.err, every, every), nil
 	case mode == "none":
 		return say.Silent(a.err), nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
+	"habilita/internal/say"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
@@ -79,7 +80,7 @@ Exit status: 0, or 1 if the account breaks a promise.`,
 
 func newDemo(e env) *demo {
 	d := &demo{out: e.out, err: zerolog.SyncWriter(e.err), judge: wolkvoxtest.Account.Summarize}
-	if isTerminal(e.err) {
+	if say.OnTerminal(e.err) {
 		d.drawn = e.err
 	}
 	return d
@@ -110,12 +111,12 @@ func (d *demo) run(ctx context.Context) (err error) {
 		defer stop()
 	}
 	d.introduce(plan, w)
-	enqueued, err := w.enqueue(ctx, plan)
+	left, err := w.enqueue(ctx, plan)
 	if err != nil {
 		return err
 	}
-	if n := enqueued.Conflicts; n > 0 {
-		fmt.Fprintf(d.out, "Left out, since their id stands twice in the file: %s.\n", count(n, "row"))
+	if left > 0 {
+		fmt.Fprintf(d.out, "Left out, since an id stands twice in the file: %s.\n", say.Count(left, "row"))
 	}
 	w.start(ctx)
 	state, err := d.follow(ctx, w)
@@ -142,12 +143,16 @@ func (d *demo) tell(ctx context.Context, plan *demoPlan, w *demoWorld, state dem
 	if err != nil {
 		return err
 	}
-	summary := d.judge(account, plan.chains())
+	summary := d.judge(account, plan.chains(report))
 	broken := append(summary.Broken(), lost(plan, report, account)...)
 
-	d.printResults(operations(plan, report, state), state)
-	d.printHeld(plan, state)
-	d.printTomorrow(plan, state, w.zone)
+	all, names := operations(plan, report, state), map[string]string{}
+	for _, o := range all {
+		names[o.tokenID] = o.name
+	}
+	d.printResults(all, state)
+	d.printHeld(names, state)
+	d.printTomorrow(names, state, w.zone)
 	if err := d.printAccount(account, summary); err != nil {
 		return err
 	}
@@ -169,10 +174,10 @@ a token never has more than %d requests in flight. The vendor works %d to %d ms 
 and about one call in %d meets a fault that passes: it is tried again.
 The faults come from --seed %d.
 `,
-		count(len(plan.calls), "call"), count(plan.tokens(), "operation"), count(plan.servers(), "server"), plan.source,
+		say.Count(len(plan.calls), "call"), say.Count(plan.tokens(), "operation"), say.Count(plan.servers(), "server"), plan.source,
 		wolkvoxtest.SlotLimit, demoLatency.Milliseconds(), (demoLatency + demoJitter).Milliseconds(), demoFaultEvery, d.seed)
 	if n := len(plan.rejected); n > 0 {
-		fmt.Fprintf(d.out, "Left out of the file: %s, as said on stderr.\n", count(n, "row"))
+		fmt.Fprintf(d.out, "Left out of the file: %s, as said on stderr.\n", say.Count(n, "row"))
 	}
 }
 

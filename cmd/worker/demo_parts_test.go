@@ -8,6 +8,7 @@ import (
 
 	"habilita/examples"
 	"habilita/internal/control"
+	"habilita/internal/rows"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
@@ -110,25 +111,11 @@ func TestOperationName(t *testing.T) {
 	}
 }
 
-func TestShellWord(t *testing.T) {
-	for in, want := range map[string]string{"abc:voz": "abc:voz", "abc:x;y": "'abc:x;y'", "a:it's": `'a:it'\''s'`} {
-		if got := shellWord(in); got != want {
-			t.Errorf("%q: %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestLost(t *testing.T) {
-	call := func(id, token string) demoCall {
-		c := demoCall{tokenID: "id-" + token, id: id}
-		c.Token = token
-		return c
-	}
-	plan := &demoPlan{calls: []demoCall{call("a", "t"), call("b", "t"), call("c", "t")}}
-	report := map[callKey]control.CallRecord{
-		{"id-t", "a"}: {State: "succeeded"},
-		{"id-t", "b"}: {State: "succeeded"},
-	}
+	row := func(line int) rows.Row { return rows.Row{Line: line, Token: "t"} }
+	plan := &demoPlan{calls: []rows.Row{row(2), row(3), row(4)}}
+	record := func(id, state string) control.CallRecord { return control.CallRecord{ID: id, State: state} }
+	report := demoReport{2: record("a", "succeeded"), 3: record("b", "succeeded")}
 	did := func(call string) wolkvoxtest.Record {
 		return wolkvoxtest.Record{Token: "t", Call: judged("t", call), Success: true}
 	}
@@ -137,7 +124,7 @@ func TestLost(t *testing.T) {
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q", got)
 	}
-	report[callKey{"id-t", "c"}] = control.CallRecord{State: "queued"}
+	report[4] = record("c", "queued")
 	if got := lost(plan, report, wolkvoxtest.NewAccount(did("a"), did("b"))); got != nil {
 		t.Errorf("got %q", got)
 	}
@@ -157,12 +144,9 @@ func TestLongTableShowsTroubleFirst(t *testing.T) {
 	}
 }
 
-func TestBarEnds(t *testing.T) {
-	var out bytes.Buffer
-	b := newBar(&out)
-	b.show(demoState{Status: control.Status{Total: 4, Succeeded: 2, Open: 2, HeldChains: 1}})
-	b.end()
-	if !strings.Contains(out.String(), "2 of 4 calls, 1 held") {
-		t.Errorf("%q", out.String())
+func TestProgressLine(t *testing.T) {
+	s := demoState{Status: control.Status{Total: 4, Succeeded: 2, Open: 2, HeldChains: 1}, tomorrow: make([]control.Chain, 1)}
+	if got := progressLine(s); got != "2 of 4 calls succeeded, 1 held, 1 for tomorrow" {
+		t.Errorf("%q", got)
 	}
 }

@@ -6,15 +6,14 @@ import (
 	"io"
 	"iter"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
 
 	"habilita/examples"
+	"habilita/internal/control"
 	"habilita/internal/engine"
-	"habilita/internal/ledger"
 	"habilita/internal/rows"
 	"habilita/internal/testkit/wolkvoxtest"
-	"habilita/internal/vault"
 )
 
 // demoBatch is the name of the demo's batch.
@@ -23,14 +22,8 @@ const demoBatch = "demo"
 // demoPlan is what a file asks for.
 type demoPlan struct {
 	source   string
-	calls    []demoCall // in the file's order
+	calls    []rows.Row // in the file's order
 	rejected []error    // rows that can't be calls
-}
-
-// demoCall is a row, and how the ledger knows it.
-type demoCall struct {
-	rows.Row
-	tokenID, chainID, id string
 }
 
 // read reads the file that was asked for and reports rows that can't be calls.
@@ -64,7 +57,7 @@ func readPlan(r io.Reader, name string) (*demoPlan, error) {
 		var bad *rows.RowError
 		switch {
 		case err == nil:
-			plan.calls = append(plan.calls, demoCall{Row: row})
+			plan.calls = append(plan.calls, row)
 		case errors.As(err, &bad):
 			plan.rejected = append(plan.rejected, bad)
 		default:
@@ -74,29 +67,11 @@ func readPlan(r io.Reader, name string) (*demoPlan, error) {
 	return plan, nil
 }
 
-// name works out the names under which the ledger knows the calls.
-func (p *demoPlan) name(ids *vault.TokenIDs) {
-	batch := ledger.BatchID(demoBatch)
-	same := map[string]uint64{} // rows so far that say the same
-	for i := range p.calls {
-		c := &p.calls[i]
-		c.tokenID = ids.Name(c.Token)
-		c.chainID = ledger.ChainID(c.tokenID, c.Chain)
-		key := ledger.GivenKey(c.ID)
-		if c.ID == "" {
-			first := ledger.RowKey(ids, 1, c.Server, c.tokenID, c.Chain, c.Ref)
-			same[c.tokenID+first]++
-			key = ledger.RowKey(ids, same[c.tokenID+first], c.Server, c.tokenID, c.Chain, c.Ref)
-		}
-		c.id = ledger.CallID(batch, c.tokenID, key)
-	}
-}
-
 // sequence is the calls as the producer takes them.
 func (p *demoPlan) sequence() iter.Seq2[engine.Call, error] {
 	return func(yield func(engine.Call, error) bool) {
 		for _, c := range p.calls {
-			call := engine.Call{Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}
+			call := engine.Call{Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID, Row: c.Line}
 			if !yield(call, nil) {
 				return
 			}
@@ -104,24 +79,27 @@ func (p *demoPlan) sequence() iter.Seq2[engine.Call, error] {
 	}
 }
 
-// chains are the ids of the calls of each chain in order, as judged has them.
-func (p *demoPlan) chains() [][]string {
-	index := map[string]int{}
-	seen := map[string]bool{} // an id that comes again is the same call
+// drop takes rows out of the plan that were not enqueued.
+func (p *demoPlan) drop(lines map[int]bool) {
+	p.calls = slices.DeleteFunc(p.calls, func(c rows.Row) bool { return lines[c.Line] })
+}
+
+// demoReport is what became of the rows, by their lines.
+type demoReport map[int]control.CallRecord
+
+// chains are the ids of the calls of each chain in the file's order, as judged has them.
+func (p *demoPlan) chains(report demoReport) [][]string {
+	index := map[[2]string]int{}
 	var out [][]string
 	for _, c := range p.calls {
-		id := judged(c.Token, c.id)
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
-		i, ok := index[c.chainID]
+		chain := [2]string{c.Token, c.Chain}
+		i, ok := index[chain]
 		if !ok {
 			i = len(out)
-			index[c.chainID] = i
+			index[chain] = i
 			out = append(out, nil)
 		}
-		out[i] = append(out[i], id)
+		out[i] = append(out[i], judged(c.Token, report[c.Line].ID))
 	}
 	return out
 }
@@ -129,15 +107,10 @@ func (p *demoPlan) chains() [][]string {
 // judged is a call's id for the judges: a file may give one id to several tokens.
 func judged(token, id string) string { return wolkvoxtest.TokenHash(token) + "/" + id }
 
-func (p *demoPlan) tokens() int {
-	return p.distinct(func(c demoCall) string { return c.Token })
-}
+func (p *demoPlan) tokens() int  { return p.distinct(func(c rows.Row) string { return c.Token }) }
+func (p *demoPlan) servers() int { return p.distinct(func(c rows.Row) string { return c.Server }) }
 
-func (p *demoPlan) servers() int {
-	return p.distinct(func(c demoCall) string { return c.Server })
-}
-
-func (p *demoPlan) distinct(of func(demoCall) string) int {
+func (p *demoPlan) distinct(of func(rows.Row) string) int {
 	seen := map[string]bool{}
 	for _, c := range p.calls {
 		seen[of(c)] = true
@@ -158,16 +131,6 @@ func (p *demoPlan) operationNames() map[string]string {
 	return names
 }
 
-// namesByID is operationNames by token_id.
-func (p *demoPlan) namesByID() map[string]string {
-	names := p.operationNames()
-	out := map[string]string{}
-	for _, c := range p.calls {
-		out[c.tokenID] = names[c.Token]
-	}
-	return out
-}
-
 // operationName is what stands before " - " in a ref where all begin so, such as
 // "Soporte Bogotá" of "Soporte Bogotá - módulo chat"; else the first ref, and whether
 // there are others.
@@ -186,31 +149,5 @@ func operationName(refs []string) string {
 	return head
 }
 
-// count is a number with a noun: "1 call", "2 calls".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
-
 // short is a token_id as the table shows it.
 func short(tokenID string) string { return tokenID[:min(8, len(tokenID))] }
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// shellWord writes an argument as a shell takes it.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/:=@%+,", r)
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}

@@ -1,136 +1,53 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 
 	"habilita/internal/control"
+	"habilita/internal/say"
 )
 
-// demoProgress shows how far the demo is.
-type demoProgress interface {
-	show(s demoState)
-	end()
-}
-
-func (d *demo) newProgress() demoProgress {
-	if d.drawn == nil {
-		return &plainProgress{w: d.err, began: time.Now()}
-	}
-	return newBar(d.drawn)
-}
-
-// plainProgress writes a line now and then.
-type plainProgress struct {
-	w           io.Writer
-	began, last time.Time
-	said        string
-}
-
-func (p *plainProgress) show(s demoState) {
-	const every = time.Second
-	now := time.Now()
-	if !s.over && now.Sub(p.last) < every {
-		return
-	}
-	p.last = now
-	if line := progressLine(s); line != p.said {
-		p.said = line
-		fmt.Fprintf(p.w, "%4.1fs  %s\n", now.Sub(p.began).Seconds(), line)
-	}
-}
-
-func (p *plainProgress) end() {}
-
 func progressLine(s demoState) string {
-	return fmt.Sprintf("%d of %s succeeded, %s sent%s", s.Succeeded, count(s.Total, "call"), count(s.requests, "request"), waitingWords(s))
-}
-
-func waitingWords(s demoState) (words string) {
-	if s.HeldChains > 0 {
-		words += fmt.Sprintf(", %d held", s.HeldChains)
-	}
-	if n := len(s.tomorrow); n > 0 {
-		words += fmt.Sprintf(", %d for tomorrow", n)
-	}
-	return words
-}
-
-// bar draws on a terminal.
-type bar struct {
-	writer  progress.Writer
-	tracker *progress.Tracker
-	done    chan struct{} // drawing ended
-}
-
-func newBar(w io.Writer) *bar {
-	b := &bar{writer: progress.NewWriter(), tracker: &progress.Tracker{Message: "calls"}, done: make(chan struct{})}
-	b.writer.SetOutputWriter(w)
-	b.writer.SetUpdateFrequency(100 * time.Millisecond)
-	b.writer.SetTrackerLength(16)
-	b.writer.SetTrackerPosition(progress.PositionRight)
-	b.writer.Style().Visibility.ETA = false
-	b.writer.Style().Visibility.Speed = false
-	b.writer.Style().Visibility.Value = false
-	b.writer.AppendTracker(b.tracker)
-	go func() {
-		defer close(b.done)
-		b.writer.Render()
-	}()
-	return b
-}
-
-func (b *bar) show(s demoState) {
-	b.tracker.UpdateMessage(fmt.Sprintf("%d of %s%s", s.Succeeded, count(s.Total, "call"), waitingWords(s)))
-	b.tracker.UpdateTotal(int64(s.Total))
-	b.tracker.SetValue(int64(s.Ended()))
-}
-
-func (b *bar) end() {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		b.writer.Stop() // has no effect before the drawing began
-		select {
-		case <-b.done:
-			return
-		case <-tick.C:
-		}
-	}
+	tomorrow := len(s.tomorrow)
+	return say.List(fmt.Sprintf("%d of %s succeeded", s.Succeeded, say.Count(s.Total, "call")), say.Some(s.HeldChains, "held"), say.Some(tomorrow, "for tomorrow"))
 }
 
 // demoState is how far the demo's batch is.
 type demoState struct {
 	control.Status
-	requests       int // that the vendor has seen
 	held, tomorrow []control.Chain
 	over           bool // nothing more can run today
 }
 
 // follow shows progress until nothing more can run today.
 func (d *demo) follow(ctx context.Context, w *demoWorld) (demoState, error) {
-	show := d.newProgress()
-	defer show.end()
+	show := say.Lines(d.err, 0, time.Second)
+	if d.drawn != nil {
+		show = say.Bar(d.drawn, progress.UnitsDefault)
+	}
+	defer show.Stop()
 	tick := time.NewTicker(150 * time.Millisecond)
 	defer tick.Stop()
 	var last demoState
 	for {
 		s, err := w.look(ctx, last)
 		if ctx.Err() != nil {
-			return last, fmt.Errorf("stopped with %d of %s done; nothing of the demo is kept", last.Ended(), count(last.Total, "call"))
+			return last, fmt.Errorf("stopped with %d of %s done; nothing of the demo is kept", last.Ended(), say.Count(last.Total, "call"))
 		}
 		if err != nil {
 			return last, err
 		}
-		show.show(s)
 		if last = s; s.over {
+			show.Log(progressLine(s))
 			return s, nil
 		}
+		show.Update(int64(s.Ended()), int64(s.Total), progressLine(s))
 		select {
 		case <-ctx.Done():
 		case <-w.ended:
@@ -148,7 +65,6 @@ func (w *demoWorld) look(ctx context.Context, last demoState) (s demoState, err 
 	if s.Status, err = w.op.Status(ctx, demoBatch); err != nil {
 		return s, err
 	}
-	s.requests = w.requests(ctx)
 	if s.Settled || s.Status == last.Status {
 		out, err := w.op.Outlook(ctx, s.Status)
 		s.held, s.tomorrow, s.over = out.Held, out.Tomorrow, out.Over
@@ -179,24 +95,24 @@ func shortly(c control.Chain) string {
 }
 
 // printHeld says what waits for a person, and how to go on.
-func (d *demo) printHeld(plan *demoPlan, s demoState) {
+func (d *demo) printHeld(names map[string]string, s demoState) {
 	if len(s.held) == 0 {
 		return
 	}
-	names := plan.namesByID()
 	heading(d.out, "Held: a person decides")
 	fmt.Fprintln(d.out, "A call was given up. The calls behind it in its chain wait until you decide. With a real\nRedis (or demo --serve) you type one of these:")
 	for _, c := range s.held {
-		fmt.Fprintf(d.out, "\n  %s, server %s, token %s: %s\n", orDash(names[c.TokenID]), c.Head.Server, short(c.TokenID), c.Why)
-		fmt.Fprintf(d.out, "  the call %q failed; %s behind it\n", c.Head.Ref, count(c.Behind, "call"))
-		id := shellWord(c.ID)
+		fmt.Fprintf(d.out, "\n  %s, server %s, token %s: %s\n", cmp.Or(names[c.TokenID], "-"), c.Head.Server, short(c.TokenID), c.Why)
+		fmt.Fprintf(d.out, "  the call %q failed; %s behind it\n", c.Head.Ref, say.Count(c.Behind, "call"))
+		id := say.Quote(c.ID)
+		remedy := control.RemedyOf(control.Cause(c.Head))
 		again := "try it again"
-		if control.RemedyOf(control.Cause(c.Head)) == control.RemedyToken {
+		if remedy == control.RemedyToken {
 			fmt.Fprintln(d.out, "    enqueue bulk FILE --prune                          # after you corrected the token in the file")
 			again = "if it was put right at the vendor"
 		}
 		fmt.Fprintf(d.out, "    enqueue retry --chain %s     # %s\n", id, again)
-		if !control.RemedyOf(control.Cause(c.Head)).Futile() {
+		if !remedy.Futile() {
 			fmt.Fprintf(d.out, "    enqueue skip --chain %s      # leave it, go on with the next\n", id)
 		}
 		fmt.Fprintf(d.out, "    enqueue cancel --chain %s    # drop what is left of the chain\n", id)
@@ -204,16 +120,15 @@ func (d *demo) printHeld(plan *demoPlan, s demoState) {
 }
 
 // printTomorrow says what goes on by itself when the vendor's day changes.
-func (d *demo) printTomorrow(plan *demoPlan, s demoState, zone *time.Location) {
+func (d *demo) printTomorrow(names map[string]string, s demoState, zone *time.Location) {
 	if len(s.tomorrow) == 0 {
 		return
 	}
-	names := plan.namesByID()
 	heading(d.out, "Waiting for tomorrow")
 	fmt.Fprintln(d.out, "No more requests of these tokens today. Nothing is lost, nothing has failed, and nobody has\nto do anything: they go on by themselves.")
 	for _, c := range s.tomorrow {
-		fmt.Fprintf(d.out, "\n  %s, server %s, token %s: %s\n", orDash(names[c.TokenID]), c.Head.Server, short(c.TokenID), c.Why)
-		fmt.Fprintf(d.out, "  %s of chain %s; %s\n", count(1+c.Behind, "call"), c.ID, goesOn(c, zone))
+		fmt.Fprintf(d.out, "\n  %s, server %s, token %s: %s\n", cmp.Or(names[c.TokenID], "-"), c.Head.Server, short(c.TokenID), c.Why)
+		fmt.Fprintf(d.out, "  %s of chain %s; %s\n", say.Count(1+c.Behind, "call"), c.ID, goesOn(c, zone))
 	}
 }
 

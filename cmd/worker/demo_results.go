@@ -9,6 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"habilita/internal/control"
+	"habilita/internal/say"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
@@ -32,26 +33,20 @@ type operation struct {
 }
 
 // operations adds up the calls of each token, in the file's order.
-func operations(plan *demoPlan, report map[callKey]control.CallRecord, s demoState) []*operation {
+func operations(plan *demoPlan, report demoReport, s demoState) []*operation {
 	names := plan.operationNames()
 	byToken := map[string]*operation{}
-	seen := map[callKey]bool{}
 	var out []*operation
 	for _, c := range plan.calls {
-		k := callKey{c.tokenID, c.id}
-		if seen[k] {
-			continue
-		}
-		seen[k] = true
-		o := byToken[c.tokenID]
+		r := report[c.Line]
+		o := byToken[r.TokenID]
 		if o == nil {
-			o = &operation{tokenID: c.tokenID, server: c.Server, name: names[c.Token], state: stateDone}
-			byToken[c.tokenID] = o
+			o = &operation{tokenID: r.TokenID, server: c.Server, name: names[c.Token], state: stateDone}
+			byToken[r.TokenID] = o
 			out = append(out, o)
 		} else if !strings.Contains(o.server, c.Server) {
 			o.server += " " + c.Server
 		}
-		r := report[k]
 		o.calls++
 		o.attempts += r.Attempts
 		if r.Succeeded() {
@@ -105,13 +100,13 @@ func (d *demo) printResults(all []*operation, s demoState) {
 	for _, o := range shown {
 		t.AppendRow(table.Row{o.server, short(o.tokenID), o.name, o.calls, o.succeeded, o.attempts, o.state, o.why})
 	}
-	t.AppendFooter(table.Row{"", "", count(len(all), "operation"), s.Total, s.Succeeded, attempts})
+	t.AppendFooter(table.Row{"", "", say.Count(len(all), "operation"), s.Total, s.Succeeded, attempts})
 	heading(d.out, "Results")
-	fmt.Fprintf(d.out, "%d of %s succeeded in order; chains held: %d, chains that wait for tomorrow: %d.\n", s.Succeeded, count(s.Total, "call"),
+	fmt.Fprintf(d.out, "%d of %s succeeded in order; chains held: %d, chains that wait for tomorrow: %d.\n", s.Succeeded, say.Count(s.Total, "call"),
 		len(s.held), len(s.tomorrow))
 	fmt.Fprintln(d.out, t.Render())
 	if n := len(all) - len(shown); n > 0 {
-		fmt.Fprintf(d.out, "and %s more\n", count(n, "operation"))
+		fmt.Fprintf(d.out, "and %s more\n", say.Count(n, "operation"))
 	}
 }
 
@@ -119,7 +114,7 @@ func heading(w io.Writer, title string) { fmt.Fprintf(w, "\n== %s ==\n", title) 
 
 // lost names the calls on which the ledger and the vendor disagree: those without a record,
 // and those that the ledger calls done and the vendor never made.
-func lost(plan *demoPlan, report map[callKey]control.CallRecord, a wolkvoxtest.Account) []string {
+func lost(plan *demoPlan, report demoReport, a wolkvoxtest.Account) []string {
 	did := map[string]bool{}
 	for _, r := range a.Records {
 		if r.Success {
@@ -128,20 +123,20 @@ func lost(plan *demoPlan, report map[callKey]control.CallRecord, a wolkvoxtest.A
 	}
 	missing, lies := 0, 0
 	for _, c := range plan.calls {
-		r, ok := report[callKey{c.tokenID, c.id}]
+		r, ok := report[c.Line]
 		switch {
 		case !ok:
 			missing++
-		case r.Succeeded() && !did[judged(c.Token, c.id)]:
+		case r.Succeeded() && !did[judged(c.Token, r.ID)]:
 			lies++
 		}
 	}
 	var out []string
 	if missing > 0 {
-		out = append(out, count(missing, "call")+" of the file can't be found any more")
+		out = append(out, say.Count(missing, "call")+" of the file can't be found any more")
 	}
 	if lies > 0 {
-		out = append(out, count(lies, "call")+" said to have succeeded that the vendor never did")
+		out = append(out, say.Count(lies, "call")+" said to have succeeded that the vendor never did")
 	}
 	return out
 }

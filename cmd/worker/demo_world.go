@@ -7,7 +7,6 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -52,13 +51,12 @@ type demoWorld struct {
 	worker   *engine.Worker
 	op       *control.Control
 
-	stop    context.CancelFunc // of what start began; nil: nothing
-	running sync.WaitGroup
-	ended   chan struct{} // the worker does not run any more, with workerErr
-	failed  error
+	stop   context.CancelFunc // of what start began; nil: nothing
+	ended  chan struct{}      // closed when the worker does not run any more
+	failed error              // why; read it when ended is closed
 }
 
-// openDemoWorld makes a world and names the calls of the plan. Close it.
+// openDemoWorld makes a world whose vendor knows the plan's tokens. Close it.
 func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog.Logger) (_ *demoWorld, err error) {
 	w := &demoWorld{
 		log: log, zone: demoZone(time.Now()), metrics: prometheus.NewRegistry(),
@@ -80,11 +78,11 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 		return nil, err
 	}
 	w.metrics.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(w.rdb)))
-	return w, w.staff(ctx, plan)
+	return w, w.staff(ctx)
 }
 
 // staff makes the producer, the worker and the operator, under a sealing key of their own.
-func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
+func (w *demoWorld) staff(ctx context.Context) error {
 	key, err := vault.GenerateKey("demo")
 	if err != nil {
 		return err
@@ -105,32 +103,29 @@ func (w *demoWorld) staff(ctx context.Context, plan *demoPlan) error {
 	if w.producer, err = engine.NewProducer(ctx, w.rdb, o); err != nil {
 		return err
 	}
-	if w.op, err = control.Open(w.rdb, "", o.Quota); err != nil {
-		return err
-	}
-	keys, err := vault.ParseKeys(key)
-	if err != nil {
-		return err
-	}
-	ids, err := vault.EnsureTokenIDKey(ctx, w.rdb, quota.DefaultPrefix+":naming", keys)
-	if err != nil {
-		return err
-	}
-	plan.name(ids)
-	return nil
+	w.op, err = control.Open(w.rdb, "", o.Quota)
+	return err
 }
 
-func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (engine.Summary, error) {
-	return w.producer.EnqueueBatch(ctx, demoBatch, plan.sequence())
+// enqueue gives the plan's rows. Those that are left out leave the plan; it returns how many.
+func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (leftOut int, err error) {
+	lines := map[int]bool{}
+	_, err = w.producer.EnqueueBatch(ctx, demoBatch, plan.sequence(), engine.OnLeftOut(func(err error) error {
+		line, _, _ := engine.LeftOutRow(err)
+		lines[line] = true
+		return nil
+	}))
+	plan.drop(lines)
+	return len(lines), err
 }
 
 // start runs the worker.
 func (w *demoWorld) start(ctx context.Context) {
 	ctx, w.stop = context.WithCancel(ctx)
-	w.running.Go(func() {
+	go func() {
+		defer close(w.ended)
 		w.failed = w.worker.Run(ctx)
-		close(w.ended)
-	})
+	}()
 }
 
 // wait returns when ctx ends, or with what ended the worker.
@@ -163,7 +158,7 @@ func (w *demoWorld) close() error {
 	switch {
 	case w.stop != nil:
 		w.stop()
-		w.running.Wait()
+		<-w.ended
 		errs = append(errs, w.failed)
 	case w.worker != nil:
 		errs = append(errs, w.worker.Close())
@@ -190,22 +185,13 @@ func (w *demoWorld) account(ctx context.Context) (wolkvoxtest.Account, error) {
 	return a, err
 }
 
-// requests is how many requests the vendor has seen.
-func (w *demoWorld) requests(ctx context.Context) (n int) {
-	_ = w.vendor.Wait(ctx, func(a wolkvoxtest.Account) bool { n = a.Totals.Requests; return true })
-	return n
-}
-
-// callKey tells calls apart also where a file gave one id to several tokens.
-type callKey struct{ tokenID, id string }
-
-func (w *demoWorld) report(ctx context.Context) (map[callKey]control.CallRecord, error) {
-	out := map[callKey]control.CallRecord{}
+func (w *demoWorld) report(ctx context.Context) (demoReport, error) {
+	out := demoReport{}
 	for r, err := range w.op.Report(ctx, demoBatch) {
 		if err != nil {
 			return nil, err
 		}
-		out[callKey{r.TokenID, r.ID}] = r
+		out[r.Row] = r
 	}
 	return out, nil
 }

@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/breaker"
 	"habilita/internal/config"
@@ -21,6 +25,7 @@ import (
 	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
+	"habilita/internal/web/api"
 	"habilita/internal/web/console"
 	"habilita/internal/web/guard"
 )
@@ -81,6 +86,25 @@ func (s site) handler() http.Handler {
 	return mux
 }
 
+// readyWait is how long a probe waits for Redis.
+const readyWait = 900 * time.Millisecond
+
+func mountHealth(mux *http.ServeMux, w readier, metrics prometheus.Gatherer) {
+	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(rw, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWait)
+		defer cancel()
+		if err := w.Ready(ctx); err != nil {
+			http.Error(rw, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(rw, "ready")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+}
+
 // serve serves the site at addr, until stop is called. An empty addr serves nothing.
 //
 // The order of the end: stop takes no new connection and tells streams that never end
@@ -100,7 +124,7 @@ func serve(addr string, s site, log zerolog.Logger) (stop func(), err error) {
 func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog.Logger) (stop func()) {
 	base, cut := context.WithCancel(context.Background())
 	closing := make(chan struct{})
-	running := newInFlight(h)
+	running := &inFlight{next: h}
 	srv := &http.Server{
 		Handler:           running,
 		ReadHeaderTimeout: headerTimeout,
@@ -130,6 +154,82 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 		<-done
 		running.wait()
 	}
+}
+
+// inFlight knows whether handlers run: http.Server.Close does not wait for them, and they use a
+// Redis that is closed afterwards.
+type inFlight struct {
+	next    http.Handler
+	running sync.RWMutex // each handler holds it for reading; wait takes it for good
+}
+
+func (f *inFlight) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !f.running.TryRLock() {
+		http.Error(w, "this worker stops", http.StatusServiceUnavailable)
+		return
+	}
+	defer f.running.RUnlock()
+	f.next.ServeHTTP(w, r)
+}
+
+// wait returns when no handler runs, or closeTimeout is over; none begins any more.
+func (f *inFlight) wait() {
+	idle := make(chan struct{})
+	go func() {
+		f.running.Lock()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-time.After(closeTimeout):
+	}
+}
+
+// traced lets a caller's trace (its traceparent header) go on in what it enqueues. Where
+// nothing is traced it is next itself.
+func traced(p trace.TracerProvider, next http.Handler) http.Handler {
+	if p == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// openSite opens what the API and the pages are made of, and serves them at LISTEN until
+// stop is called. stop ends the requests first, then what they use.
+func openSite(ctx context.Context, s config.Settings, o engine.Options, parts site, log zerolog.Logger) (stop func(), err error) {
+	if s.Listen == "" {
+		return func() {}, nil
+	}
+	b, err := openBackend(ctx, s.RedisURL, o)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := console.New(console.Options{
+		Operator: b.op, Processes: b.registry, Schedules: b.schedules,
+		Servers: breaker.New(b.rdb, o.Prefix, breaker.Trip{}), Location: o.Quota.Location, Log: log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	parts.console = pages
+	parts.api = traced(o.Tracer, api.New(api.Options{
+		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Registry: b.registry, Log: log, Retention: s.Retention,
+	}))
+	end, err := serve(s.Listen, parts, log)
+	if err != nil {
+		pages.Close()
+		return nil, errors.Join(err, b.close())
+	}
+	return func() {
+		end()
+		pages.Close()
+		if err := b.close(); err != nil {
+			log.Warn().Err(err).Msg("the connections of the HTTP API did not close well")
+		}
+	}, nil
 }
 
 // backend is what the HTTP API and the pages are made of. Its Redis connections are not
@@ -171,12 +271,4 @@ func (b *backend) close() error {
 		errs = append(errs, b.rdb.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// newConsole makes the pages for people. Times are told in the zone of the vendor's day.
-func newConsole(b *backend, o engine.Options, log zerolog.Logger) (*console.Console, error) {
-	return console.New(console.Options{
-		Operator: b.op, Processes: b.registry, Schedules: b.schedules,
-		Servers: breaker.New(b.rdb, o.Prefix, breaker.Trip{}), Location: o.Quota.Location, Log: log,
-	})
 }

@@ -1,3 +1,4 @@
+// Command worker makes the calls that were enqueued. See worker --help.
 package main
 
 import (
@@ -5,26 +6,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
+	_ "time/tzdata" // the vendor's time zone, also in an image that has no zones
 
 	"github.com/hibiken/asynq"
 	asynqmetrics "github.com/hibiken/asynq/x/metrics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"habilita/internal/config"
 	"habilita/internal/engine"
 	"habilita/internal/membership"
-	"habilita/internal/quota"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 	"habilita/internal/tracing"
 	"habilita/internal/version"
-	"habilita/internal/web/api"
 )
+
+func main() {
+	logging.Disable() // go-redis prints every failed dial; our own log says it once
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
 
 // The exit statuses of CONTRACT.
 const (
@@ -113,7 +124,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // work runs a worker until ctx ends.
 func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error {
-	log := config.Logger(s, e.err, isTerminal(e.err))
+	log := config.Logger(s, e.err, say.OnTerminal(e.err))
 	for _, w := range s.Warnings() {
 		log.Warn().Msg(w)
 	}
@@ -204,44 +215,9 @@ func inTime(ctx context.Context, after time.Duration, log zerolog.Logger, work f
 	}
 }
 
-// openSite opens what the API and the pages are made of, and serves them at LISTEN until
-// stop is called. stop ends the requests first, then what they use.
-func openSite(ctx context.Context, s config.Settings, o engine.Options, parts site, log zerolog.Logger) (stop func(), err error) {
-	if s.Listen == "" {
-		return func() {}, nil
-	}
-	b, err := openBackend(ctx, s.RedisURL, o)
-	if err != nil {
-		return nil, err
-	}
-	pages, err := newConsole(b, o, log)
-	if err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	parts.console = pages
-	parts.api = traced(o.Tracer, api.New(api.Options{
-		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Registry: b.registry, Log: log, Retention: s.Retention,
-	}))
-	end, err := serve(s.Listen, parts, log)
-	if err != nil {
-		pages.Close()
-		return nil, errors.Join(err, b.close())
-	}
-	return func() {
-		end()
-		pages.Close()
-		if err := b.close(); err != nil {
-			log.Warn().Err(err).Msg("the connections of the HTTP API did not close well")
-		}
-	}, nil
-}
-
 func workerOptions(s config.Settings) engine.WorkerOptions {
 	return engine.WorkerOptions{
-		Options: engine.Options{Keys: s.Keys, WaitReplicas: s.WaitReplicas, Queues: s.Queues, Quota: quota.Settings{
-			Slots: s.TokenSlots, DefaultLicenses: s.DefaultLicenses, Location: s.Timezone, Guard: s.QuotaGuard,
-			Lease: s.Lease(),
-		}},
+		Options:  engine.Options{Keys: s.Keys, WaitReplicas: s.WaitReplicas, Queues: s.Queues, Quota: s.Quota()},
 		RedisURL: s.RedisURL, WolkvoxURL: s.WolkvoxURL,
 		CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
 		Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
@@ -291,9 +267,4 @@ func explain(err error) error {
 		return &redisError{err}
 	}
 	return err
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(f.Fd()))
 }

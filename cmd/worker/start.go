@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -69,4 +71,18 @@ func stoppedOr(ctx context.Context, checkOnly bool, err error) error {
 		return errors.New("it was told to stop before all was checked")
 	}
 	return errStopped
+}
+
+const (
+	// manyPlaces is CONCURRENCY from which on a worker collects garbage more often: what its requests hold
+	// is large then, and Go would let as much again pile up.
+	manyPlaces  = 2000
+	collectMore = 50 // GOGC
+)
+
+// saveMemory keeps a worker with very many requests in flight small. A GOGC of the environment holds.
+func saveMemory(concurrency int) {
+	if concurrency >= manyPlaces && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectMore)
+	}
 }

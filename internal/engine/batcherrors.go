@@ -105,6 +105,25 @@ func (e *StrictError) Error() string {
 // ErrPart refuses Prune for a part of a file, which tells nothing of what is missing.
 var ErrPart = errors.New("this is a part of a file, which tells nothing of what is missing in it: prune with the whole file")
 
+// LeftOutRow tells which row an error of OnLeftOut is about: its line, the field that is at fault
+// ("row" if no single one is), and its Call.Source.
+func LeftOutRow(err error) (line int, field string, source any) {
+	var (
+		conflict *ConflictError
+		withheld *WithheldError
+		twin     *TwinError
+	)
+	switch {
+	case errors.As(err, &conflict):
+		return conflict.Row, "id", conflict.Source
+	case errors.As(err, &withheld):
+		return withheld.Row, "row", withheld.Source
+	case errors.As(err, &twin):
+		return twin.Row, "row", twin.Source
+	}
+	return 0, "row", nil
+}
+
 // Why Prune did nothing (Summary.NotPruned).
 var (
 	// ErrRowsMissing says that rows of the file were left out: without them nobody can tell

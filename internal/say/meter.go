@@ -36,10 +36,11 @@ type Meter struct {
 // Silent shows nothing but what is logged.
 func Silent(w io.Writer) *Meter { return &Meter{w: w, silent: true} }
 
-// Lines writes the words of an update as a line, at most one in every. It says the same again
-// once a minute: a person who waits for a day wants to see that it lives, and no file full of it.
-func Lines(w io.Writer, every time.Duration) *Meter {
-	return &Meter{w: w, every: every, last: time.Now()}
+// Lines writes the words of an update as a line: the first one after a time, and then at most one
+// in every. It says the same again once a minute: a person who waits for a day wants to see that it
+// lives, and no file full of it.
+func Lines(w io.Writer, first, every time.Duration) *Meter {
+	return &Meter{w: w, every: every, last: time.Now().Add(first - every)}
 }
 
 // Bar draws in place on a terminal.

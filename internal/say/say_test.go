@@ -40,7 +40,7 @@ func TestArgumentsAreQuoted(t *testing.T) {
 func TestLinesAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		m := Lines(&out, 3*time.Second)
+		m := Lines(&out, 3*time.Second, 3*time.Second)
 		for _, words := range []string{"too early", "too early", "one", "too soon", "two"} {
 			m.Update(0, 0, words)
 			time.Sleep(2 * time.Second)

@@ -179,21 +179,8 @@ func (u *upload) reject(err error) error {
 
 // leftOut names a row that was left out for another reason.
 func (u *upload) leftOut(err error) error {
-	var (
-		conflict *engine.ConflictError
-		withheld *engine.WithheldError
-		twin     *engine.TwinError
-	)
-	f := guard.ProblemField{Field: "row", Problem: err.Error()}
-	switch {
-	case errors.As(err, &conflict):
-		f.Line, f.Field = conflict.Row, "id"
-	case errors.As(err, &withheld):
-		f.Line = withheld.Row
-	case errors.As(err, &twin):
-		f.Line = twin.Row
-	}
-	u.tell(f)
+	line, field, _ := engine.LeftOutRow(err)
+	u.tell(guard.ProblemField{Line: line, Field: field, Problem: err.Error()})
 	return nil
 }
 
