@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"strconv"
 	"time"
@@ -91,6 +92,23 @@ func (o *Control) Report(ctx context.Context, batchName string) iter.Seq2[CallRe
 			}
 		}
 	}
+}
+
+// ReportCSV writes those calls of a batch that q wants, as Report streams them.
+func (o *Control) ReportCSV(ctx context.Context, w io.Writer, batchName string, q CallsQuery) error {
+	out, err := NewCSV(w, false)
+	if err != nil {
+		return err
+	}
+	for r, err := range o.Report(ctx, batchName) {
+		if err == nil && q.Wants(r) {
+			err = out.Write(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return out.Flush()
 }
 
 // Record returns one call by the short name of its batch, its token_id and its key. There

@@ -146,8 +146,7 @@ func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encodin
 			u.line, u.part = row.Line, u.part || row.FromRejects // one row tells it of the body
 			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
 				Row: row.Line}
-			var bad *rows.RowError
-			if errors.As(err, &bad) && bad.ChainUnknown {
+			if bad, ok := errors.AsType[*rows.RowError](err); ok && bad.ChainUnknown {
 				err = errors.Join(err, engine.ErrChainUnknown)
 			}
 			if !yield(c, err) {
@@ -195,25 +194,20 @@ func (u *upload) tell(f guard.ProblemField) {
 // broken answers a batch that was not read to its end: what was wrong, and how far it
 // came.
 func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err error) error {
-	var file *rows.FileError
-	var strict *engine.StrictError
-	if errors.As(err, &strict) {
-		p := invalid
-		p.Detail, p.Errors = strict.Error(), u.out.Errors
+	if strict, ok := errors.AsType[*engine.StrictError](err); ok {
+		p := with(invalid, strict.Error())
+		p.Errors = u.out.Errors
 		return &refusal{p}
 	}
-	if errors.As(err, &file) {
-		if file.Err != nil {
-			err = fmt.Errorf("%w: %w", errBody, err)
-		} else {
-			p := invalid
-			p.Detail = file.Problem
-			if file.BadText {
-				p.Detail += ": " + badTextAdvice
-			}
-			p.Errors = []guard.ProblemField{{Line: file.Line, Problem: file.Problem}}
-			err = &refusal{p}
+	if file, ok := errors.AsType[*rows.FileError](err); ok && file.Err != nil {
+		err = fmt.Errorf("%w: %w", errBody, err)
+	} else if ok {
+		p := with(invalid, file.Problem)
+		if file.BadText {
+			p.Detail += ": " + badTextAdvice
 		}
+		p.Errors = []guard.ProblemField{{Line: file.Line, Problem: file.Problem}}
+		err = &refusal{p}
 	}
 	p := a.problemOf(r, err)
 	if n := u.out.Enqueued + u.out.Duplicates; n > 0 {

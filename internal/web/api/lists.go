@@ -101,19 +101,10 @@ func (a *API) report(w http.ResponseWriter, r *http.Request, q url.Values) error
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	out, _ := control.NewCSV(guard.Answer(w, r, a.Standstill), false) // what fails here fails below too
-	for c, err := range a.Operator.Report(r.Context(), name) {
-		if err != nil {
-			a.Log.Warn().Err(err).Msg("a report over HTTP was cut off")
-			panic(http.ErrAbortHandler)
-		}
-		if filter.Wants(c) {
-			if err := out.Write(c); err != nil {
-				return nil // the caller has gone
-			}
-		}
+	if err := a.Operator.ReportCSV(r.Context(), guard.Answer(w, r, a.Standstill), name, filter); err != nil {
+		a.Log.Warn().Err(err).Msg("a report over HTTP was cut off")
+		panic(http.ErrAbortHandler)
 	}
-	_ = out.Flush() // the caller may have gone
 	return nil
 }
 

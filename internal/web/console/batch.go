@@ -109,35 +109,18 @@ func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
 		c.notFound(w, r)
 		return
 	}
-	var out *control.CSV // once its header was sent; what fails there fails below too
-	begin := func() {
-		h := w.Header()
-		h.Set("Content-Type", "text/csv; charset=utf-8")
-		h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(fileName(name))+".csv")
-		out, _ = control.NewCSV(guard.Answer(w, r, csvIdle), false)
+	if s, err := c.o.Operator.Status(r.Context(), name); err != nil && s.Unread == 0 {
+		c.failRead(w, r, err)
+		return
 	}
-	wanted := control.CallsQuery{State: f.State, Ref: f.Ref}
-	for call, err := range c.o.Operator.Report(r.Context(), name) {
-		if err != nil {
-			if out == nil {
-				c.failRead(w, r, err)
-				return
-			}
-			// The status was sent: a cut connection is how the other side learns of it.
-			c.o.Log.Warn().Err(err).Msg("a download was cut off")
-			panic(http.ErrAbortHandler)
-		}
-		if out == nil {
-			begin()
-		}
-		if wanted.Wants(call) && out.Write(call) != nil {
-			return // who asked has gone
-		}
+	h := w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(fileName(name))+".csv")
+	if err := c.o.Operator.ReportCSV(r.Context(), guard.Answer(w, r, csvIdle), name, control.CallsQuery{State: f.State, Ref: f.Ref}); err != nil {
+		// The status was sent: a cut connection is how the other side learns of it.
+		c.o.Log.Warn().Err(err).Msg("a download was cut off")
+		panic(http.ErrAbortHandler)
 	}
-	if out == nil {
-		begin()
-	}
-	_ = out.Flush() // who asked may have gone
 }
 
 // fileName is a batch's name without what a file's can't have.

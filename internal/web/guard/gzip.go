@@ -62,8 +62,7 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // Gzip compresses the answers of next for those who accept it, streams too, which arrive as
-// they are flushed. Server-sent events, short answers and what is compressed already stay as
-// they are. An answer that a handler cuts off (http.ErrAbortHandler) has no end in gzip either.
+// they are flushed. Server-sent events and what is compressed already stay as they are. An answer that a handler cuts off (http.ErrAbortHandler) has no end in gzip either.
 func Gzip(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept-Encoding")
@@ -94,52 +93,41 @@ func acceptsGzip(headers []string) bool {
 	return false
 }
 
-// shortAnswer is what is not worth compressing, in bytes.
-const shortAnswer = 1024
-
 var gzipWriters = sync.Pool{New: func() any {
 	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is right
 	return z
 }}
 
-// gzipped holds an answer back until it is known whether it is compressed.
+// gzipped is an answer that may be compressed: its header decides.
 type gzipped struct {
 	http.ResponseWriter
-	status int    // 0: none was written
-	first  []byte // held back
-	begun  bool
-	z      *gzip.Writer // nil: not compressed
+	begun bool
+	z     *gzip.Writer // nil: not compressed
 }
 
 func (g *gzipped) WriteHeader(status int) {
-	if status < 200 { // informational: the answer is still to come
-		g.ResponseWriter.WriteHeader(status)
-		return
+	if status >= 200 && !g.begun { // below, the answer is still to come
+		g.begun = true
+		if h := g.Header(); worth(status, h) {
+			h.Set("Content-Encoding", "gzip")
+			h.Del("Content-Length")
+			h.Del("Accept-Ranges")
+			if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
+				h.Set("ETag", "W/"+tag) // other bytes than the tag's
+			}
+			g.z = gzipWriters.Get().(*gzip.Writer)
+			g.z.Reset(g.ResponseWriter)
+		}
 	}
-	if g.status != 0 {
-		return
-	}
-	g.status = status
-	if !g.worth() {
-		g.begin(false)
-	}
+	g.ResponseWriter.WriteHeader(status)
 }
 
 func (g *gzipped) Write(p []byte) (int, error) {
-	if g.status == 0 {
+	if !g.begun {
 		if h := g.Header(); h.Get("Content-Type") == "" {
 			h.Set("Content-Type", http.DetectContentType(p))
 		}
 		g.WriteHeader(http.StatusOK)
-	}
-	if !g.begun {
-		if len(g.first)+len(p) < shortAnswer {
-			g.first = append(g.first, p...)
-			return len(p), nil
-		}
-		if err := g.begin(true); err != nil {
-			return 0, err
-		}
 	}
 	if g.z != nil {
 		return g.z.Write(p)
@@ -147,13 +135,9 @@ func (g *gzipped) Write(p []byte) (int, error) {
 	return g.ResponseWriter.Write(p)
 }
 
-// worth reports whether the answer may be compressed.
-func (g *gzipped) worth() bool {
-	h := g.Header()
-	if g.status == http.StatusNoContent || g.status == http.StatusNotModified || g.status == http.StatusPartialContent || h.Get("Content-Encoding") != "" {
-		return false
-	}
-	if n, err := strconv.Atoi(h.Get("Content-Length")); err == nil && n < shortAnswer {
+// worth reports whether an answer is compressed.
+func worth(status int, h http.Header) bool {
+	if status == http.StatusNoContent || status == http.StatusNotModified || status == http.StatusPartialContent || h.Get("Content-Encoding") != "" {
 		return false
 	}
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
@@ -166,44 +150,10 @@ func (g *gzipped) worth() bool {
 	return strings.HasPrefix(media, "text/")
 }
 
-// begin sends the header, and what was held back.
-func (g *gzipped) begin(compress bool) error {
-	g.begun = true
-	h := g.Header()
-	if compress {
-		h.Set("Content-Encoding", "gzip")
-		h.Del("Content-Length")
-		h.Del("Accept-Ranges")
-		if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
-			h.Set("ETag", "W/"+tag) // other bytes than the tag's
-		}
-		g.z = gzipWriters.Get().(*gzip.Writer)
-		g.z.Reset(g.ResponseWriter)
-	}
-	g.ResponseWriter.WriteHeader(g.status)
-	first := g.first
-	g.first = nil
-	if len(first) == 0 {
-		return nil
-	}
-	var err error
-	if g.z != nil {
-		_, err = g.z.Write(first)
-	} else {
-		_, err = g.ResponseWriter.Write(first)
-	}
-	return err
-}
-
 // FlushError sends what was written so far; http.ResponseController calls it.
 func (g *gzipped) FlushError() error {
-	if g.status == 0 {
-		g.WriteHeader(http.StatusOK)
-	}
 	if !g.begun {
-		if err := g.begin(true); err != nil {
-			return err
-		}
+		g.WriteHeader(http.StatusOK)
 	}
 	if g.z != nil {
 		if err := g.z.Flush(); err != nil {
@@ -220,13 +170,9 @@ func (g *gzipped) Flush() { _ = g.FlushError() }
 func (g *gzipped) Unwrap() http.ResponseWriter { return g.ResponseWriter }
 
 func (g *gzipped) end() {
-	if g.status != 0 && !g.begun {
-		_ = g.begin(false) // short
-	}
 	if g.z != nil {
 		_ = g.z.Close() // the caller has gone, or reads it
 		g.z.Reset(nil)
 		gzipWriters.Put(g.z)
-		g.z = nil
 	}
 }
