@@ -1,6 +1,9 @@
 package redistest
 
 import (
+	"flag"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,4 +43,32 @@ func Both(t *testing.T, f func(t *testing.T, b Backend), args ...string) {
 		s := Start(t, args...)
 		f(t, Backend{Name: "redis", Client: s.Client(), Addr: s.Addr, Server: s})
 	})
+}
+
+// Spoil makes all keys that begin with a prefix refuse the commands that they are for, as those of
+// a cluster's node that is away do. Keys of these names behind it are made if there are none.
+func Spoil(m *miniredis.Miniredis, prefix string, names ...string) error {
+	keys := m.Keys()
+	for _, name := range names {
+		keys = append(keys, prefix+name)
+	}
+	for _, key := range keys {
+		if strings.HasPrefix(key, prefix) {
+			m.Del(key)
+			if err := m.Set(key, "spoilt"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Parallel is for the TestMain of a package whose parallel tests mostly wait in real time, for leases
+// and for nodes of Redis: at least four of them run at once on small machines too, unless
+// -parallel says otherwise.
+func Parallel() {
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); runtime.GOMAXPROCS(0) < 4 && p.Value.String() == p.DefValue {
+		_ = p.Value.Set("4")
+	}
 }

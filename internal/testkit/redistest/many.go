@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -66,20 +67,29 @@ func startNode(tb testing.TB, at *Place, args ...string) *Server {
 	return s
 }
 
-// waitInfo asks for CLUSTER INFO until it is as wanted.
+// waitInfo waits until CLUSTER INFO is as wanted.
 func (s *Server) waitInfo(ctx context.Context, good func(string) bool) {
 	s.tb.Helper()
 	c := s.Client()
+	s.await(ctx, "the cluster does not come up", func() (bool, string, error) {
+		info, err := c.ClusterInfo(ctx).Result()
+		return good(info), info, err
+	})
+}
+
+// await asks again and again until the answer is good, or ends the test.
+func (s *Server) await(ctx context.Context, what string, ask func() (good bool, answer string, err error)) {
+	s.tb.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		info, err := c.ClusterInfo(ctx).Result()
-		if err == nil && good(info) {
+		good, answer, err := ask()
+		if err == nil && good {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			s.tb.Fatalf("the cluster does not come up: %v\n%s", err, info)
+			s.tb.Fatalf("%s: %s: %v\n%s", s.Addr, what, err, answer)
 		case <-tick.C:
 		}
 	}
@@ -149,32 +159,16 @@ func StartReplicaAt(tb testing.TB, at *Place, nodes []*Server, of *Server) *Serv
 		tb.Fatal(err)
 	}
 	for _, s := range nodes {
-		s.awaitReplica(ctx, mine, id)
+		c := s.Client()
+		s.await(ctx, "it does not know the replica", func() (bool, string, error) {
+			all, err := c.ClusterNodes(ctx).Result()
+			return slices.ContainsFunc(strings.Split(all, "\n"), func(line string) bool {
+				f := strings.Fields(line)
+				return len(f) > 3 && f[0] == mine && f[3] == id
+			}), all, err
+		})
 	}
 	return r
-}
-
-// awaitReplica waits until a node of a cluster knows that a node is a replica of another one.
-func (s *Server) awaitReplica(ctx context.Context, replica, master string) {
-	s.tb.Helper()
-	c := s.Client()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		all, err := c.ClusterNodes(ctx).Result()
-		if err == nil {
-			for line := range strings.Lines(all) {
-				if f := strings.Fields(line); len(f) > 3 && f[0] == replica && f[3] == master {
-					return
-				}
-			}
-		}
-		select {
-		case <-ctx.Done():
-			s.tb.Fatalf("%s does not know the replica: %v\n%s", s.Addr, err, all)
-		case <-tick.C:
-		}
-	}
 }
 
 // Follow makes the server a replica of another one, and waits until it has its data.
@@ -194,22 +188,14 @@ func (s *Server) awaitLink(ctx context.Context, master *Server) {
 	s.tb.Helper()
 	c, of := s.Client(), master.Client()
 	_, port, _ := net.SplitHostPort(s.Addr)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	s.await(ctx, "the replica does not follow", func() (bool, string, error) {
 		info, err := c.Info(ctx, "replication").Result()
-		if err == nil && strings.Contains(info, "master_link_status:up") {
-			there, err := of.Info(ctx, "replication").Result()
-			if err == nil && strings.Contains(there, "port="+port+",state=online") {
-				return
-			}
+		if err != nil || !strings.Contains(info, "master_link_status:up") {
+			return false, info, err
 		}
-		select {
-		case <-ctx.Done():
-			s.tb.Fatalf("the replica does not follow: %v\n%s", err, info)
-		case <-tick.C:
-		}
-	}
+		there, err := of.Info(ctx, "replication").Result()
+		return strings.Contains(there, "port="+port+",state=online"), there, err
+	})
 }
 
 // CatchUp waits until the server, a replica, has all that its master had written when it was called.
@@ -223,19 +209,10 @@ func (s *Server) CatchUp(master *Server) {
 		s.tb.Fatal(err)
 	}
 	c := s.Client()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	s.await(ctx, "the replica lags", func() (bool, string, error) {
 		has, err := offset(ctx, c, "slave_repl_offset")
-		if err == nil && has >= wrote {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			s.tb.Fatalf("the replica is at %d of %d: %v", has, wrote, err)
-		case <-tick.C:
-		}
-	}
+		return has >= wrote, fmt.Sprintf("it is at %d of %d", has, wrote), err
+	})
 }
 
 // offset reads how far a node is in the stream of writes.
