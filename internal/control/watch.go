@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,6 @@ import (
 
 	"habilita/internal/ledger"
 )
-
-// patience is how long a wait bears a Redis that does not answer.
-const patience = time.Minute
 
 // ErrNotSettled says that a wait's time was over first.
 var ErrNotSettled = errors.New("not settled yet")
@@ -82,37 +80,16 @@ func (o *Control) Settled(ctx context.Context, r CallRecord) (bool, error) {
 	return ok && c.State == stateHeld, nil
 }
 
-// wait looks until it is settled. A Redis that does not answer is borne for the time of patience.
+// wait is ledger.Wait with a time-out; 0: none.
 func wait(ctx context.Context, every, timeout time.Duration, look func(context.Context) (changed, settled bool, err error)) error {
 	parent, stop := ctx, context.CancelFunc(func() {})
 	if timeout > 0 {
 		ctx, stop = context.WithTimeout(parent, timeout)
 	}
 	defer stop()
-	var failure error
-	var away time.Time // since when Redis does not answer
-	done := false
-	ledger.Look(ctx, every, func() (changed, more bool) {
-		changed, settled, err := look(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return false, false
-		case err == nil:
-			done, away = settled, time.Time{}
-			return changed, !done
-		case away.IsZero():
-			away = time.Now()
-		}
-		if errors.Is(err, ledger.ErrNoCall) || errors.Is(err, ledger.ErrNoBatch) || time.Since(away) > patience {
-			failure = err
-		}
-		return false, failure == nil
-	})
-	switch {
-	case failure != nil || done:
-		return failure
-	case parent.Err() != nil:
-		return parent.Err()
+	err := ledger.Wait(ctx, every, func() (changed, settled bool, err error) { return look(ctx) })
+	if err != nil && err == ctx.Err() {
+		return cmp.Or(parent.Err(), ErrNotSettled)
 	}
-	return ErrNotSettled
+	return err
 }

@@ -188,11 +188,7 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 	if b.job.created {
 		return have.Takes(want)
 	}
-	tags, err := b.p.tags(ctx, b.id)
-	if err != nil {
-		return err
-	}
-	counts, err := b.p.ledger.Counts(ctx, b.id, tags)
+	counts, tags, err := b.p.counts(ctx, b.id)
 	if err != nil {
 		return err
 	}

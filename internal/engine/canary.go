@@ -1,12 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"time"
 
 	"habilita/internal/ledger"
 )
@@ -58,9 +58,6 @@ type canaries struct {
 	rows   int                 // that the sequence gave
 	before Summary             // what the run that did so came to
 }
-
-// canaryPatience is how long the wait for them bears a Redis that does not answer.
-const canaryPatience = time.Minute
 
 // canariesFirst enqueues the canaries and waits for them, where they are still to be
 // waited for. With an error, b.sum is what was done.
@@ -161,41 +158,22 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, e
 // happens to them without a person: a *CanaryError. A call that somebody else gave the
 // batch meanwhile is none of them.
 func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
-	var away time.Time
-	var result error
+	var held error
 	var last ledger.Counts
-	ledger.Look(ctx, 0, func() (changed, more bool) {
+	err := ledger.Wait(ctx, 0, func() (changed, done bool, err error) {
 		counts, err := b.p.ledger.CountsAmong(ctx, b.id, b.canary.calls)
-		switch {
-		case ctx.Err() != nil:
-			return false, false
-		case err == nil:
-			away = time.Time{}
-		case away.IsZero():
-			away = time.Now()
-		case time.Since(away) > canaryPatience:
-			result = err
-			return false, false
-		}
 		if err != nil {
-			return false, true
+			return false, false, err
 		}
 		now := Canaries{b.canary.tokens, counts.Total, counts.Succeeded, counts.Failed, counts.Skipped, counts.Cancelled, counts.Open()}
 		changed, last = counts != last, counts
 		if b.canary.told != nil {
 			b.canary.told(now)
 		}
-		if counts.Succeeded == counts.Total {
-			return changed, false
+		if counts.Settled() && counts.Succeeded < counts.Total {
+			held = &CanaryError{Batch: name, Canaries: now}
 		}
-		if counts.Settled() {
-			result = &CanaryError{Batch: name, Canaries: now}
-			return changed, false
-		}
-		return changed, true
+		return changed, counts.Settled(), nil
 	})
-	if result == nil {
-		result = ctx.Err()
-	}
-	return result
+	return cmp.Or(err, held)
 }

@@ -30,11 +30,7 @@ func (b *batchRun) countMissing(ctx context.Context) error {
 	if b.canary.first || b.part || !b.existed {
 		return nil
 	}
-	tags, err := b.p.tags(ctx, b.id)
-	if err != nil {
-		return err
-	}
-	counts, err := b.p.ledger.Counts(ctx, b.id, tags)
+	counts, tags, err := b.p.counts(ctx, b.id)
 	if err != nil {
 		return err
 	}

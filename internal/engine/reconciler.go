@@ -156,11 +156,7 @@ func (s *reconciler) purgeBatch(ctx context.Context, b ledger.Batch, before time
 	if err != nil || !ok {
 		return 0, false, err
 	}
-	tags, err := s.tags(ctx, b.ID)
-	if err != nil {
-		return 0, false, err
-	}
-	counts, err := s.ledger.Counts(ctx, b.ID, tags)
+	counts, tags, err := s.counts(ctx, b.ID)
 	if err != nil || counts.Open() > 0 || counts.HeldChains > 0 || counts.Changed.After(before) {
 		return 0, false, err
 	}
@@ -172,6 +168,16 @@ func (s *reconciler) purgeBatch(ctx context.Context, b ledger.Batch, before time
 	}
 	gone, err = s.batches.Delete(ctx, b, mark)
 	return calls, gone, err
+}
+
+// counts are those of a batch, by its id, and the tags of its buckets.
+func (s *stack) counts(ctx context.Context, batch string) (ledger.Counts, []string, error) {
+	tags, err := s.tags(ctx, batch)
+	if err != nil {
+		return ledger.Counts{}, nil, err
+	}
+	counts, err := s.ledger.Counts(ctx, batch, tags)
+	return counts, tags, err
 }
 
 // tags are those of the buckets that have calls of a batch, by its id: for calls of no batch all,

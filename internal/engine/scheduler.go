@@ -118,11 +118,7 @@ func (s *scheduler) unsettled(ctx context.Context, name string) (string, error) 
 	} else if err != nil {
 		return "", err
 	}
-	tags, err := s.tags(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	counts, err := s.ledger.Counts(ctx, id, tags)
+	counts, _, err := s.counts(ctx, id)
 	if err != nil || counts.Settled() && !m.Live {
 		return "", err
 	}

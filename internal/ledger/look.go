@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -54,4 +55,34 @@ func Look(ctx context.Context, every time.Duration, next func() (changed, more b
 		}
 		timer.Reset(max(distance, breather*time.Since(began)))
 	}
+}
+
+// Patience is how long Wait bears a Redis that does not answer.
+const Patience = time.Minute
+
+// Wait looks, as Look does, until look is done. Its error is look's, if that is ErrNoCall or ErrNoBatch or has
+// lasted for Patience; or ctx's, if ctx ends first.
+func Wait(ctx context.Context, every time.Duration, look func() (changed, done bool, err error)) (failed error) {
+	var away time.Time // since when Redis does not answer
+	ended := false
+	Look(ctx, every, func() (bool, bool) {
+		changed, done, err := look()
+		switch {
+		case ctx.Err() != nil:
+			return false, false
+		case err == nil:
+			ended, away = done, time.Time{}
+			return changed, !done
+		case away.IsZero():
+			away = time.Now()
+		}
+		if errors.Is(err, ErrNoCall) || errors.Is(err, ErrNoBatch) || time.Since(away) > Patience {
+			failed = err
+		}
+		return false, failed == nil
+	})
+	if failed == nil && !ended {
+		failed = ctx.Err()
+	}
+	return failed
 }

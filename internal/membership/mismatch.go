@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -54,38 +55,37 @@ func (e *MismatchError) Error() string {
 
 // mismatch reads the records that the script answered with.
 func mismatch(mine Settings, answered []string) error {
+	others, err := parseAll(answered)
+	if err != nil {
+		return err
+	}
 	e := &MismatchError{}
-	seen := map[string]bool{}
-	for _, text := range answered {
-		other, err := parse(text)
-		if err != nil {
-			return err
-		}
-		e.With = append(e.With, other.Process)
-		for name, value := range mine {
-			if theirs, ok := other.Settings[name]; ok && theirs != value && !seen[name] {
-				seen[name] = true // live ones agree, so the first has the value of all
+	for name, value := range mine {
+		for _, other := range others {
+			if theirs, ok := other.Settings[name]; ok && theirs != value {
 				e.Differences = append(e.Differences, Difference{name, value, theirs})
+				break // live ones agree, so the first has the value of all
 			}
 		}
+	}
+	for _, other := range others {
+		e.With = append(e.With, other.Process)
 	}
 	slices.SortFunc(e.Differences, func(a, b Difference) int { return strings.Compare(a.Name, b.Name) })
 	sortProcesses(e.With)
 	return e
 }
 
-func parse(text string) (r record, err error) {
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return r, fmt.Errorf("membership: the record of a process: %w", err)
+func parseAll(texts []string) ([]record, error) {
+	all := make([]record, len(texts))
+	for i, text := range texts {
+		if err := json.Unmarshal([]byte(text), &all[i]); err != nil {
+			return nil, fmt.Errorf("membership: the record of a process: %w", err)
+		}
 	}
-	return r, nil
+	return all, nil
 }
 
 func sortProcesses(ps []Process) {
-	slices.SortFunc(ps, func(a, b Process) int {
-		if c := a.Started.Compare(b.Started); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	slices.SortFunc(ps, func(a, b Process) int { return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID)) })
 }

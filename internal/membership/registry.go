@@ -56,37 +56,31 @@ func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership
 
 // Settings are those that live processes agree on.
 func (r *Registry) Settings(ctx context.Context) (Settings, error) {
-	_, texts, err := r.run(ctx, saysAlive, opList)
-	if err != nil {
-		return nil, err
-	}
+	alive, err := r.alive(ctx)
 	all := Settings{}
-	for _, text := range texts {
-		rec, err := parse(text)
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(all, rec.Settings)
+	for _, one := range alive {
+		maps.Copy(all, one.Settings)
 	}
-	return all, nil
+	return all, err
 }
 
 // Alive are the live processes, the oldest first.
 func (r *Registry) Alive(ctx context.Context) ([]Process, error) {
+	alive, err := r.alive(ctx)
+	var all []Process
+	for _, one := range alive {
+		all = append(all, one.Process)
+	}
+	sortProcesses(all)
+	return all, err
+}
+
+func (r *Registry) alive(ctx context.Context) ([]record, error) {
 	_, texts, err := r.run(ctx, saysAlive, opList)
 	if err != nil {
 		return nil, err
 	}
-	var all []Process
-	for _, text := range texts {
-		rec, err := parse(text)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rec.Process)
-	}
-	sortProcesses(all)
-	return all, nil
+	return parseAll(texts)
 }
 
 // Used reports whether some process has joined or looked since this Redis started, whatever was
