@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"embed"
-	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -128,8 +127,7 @@ func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (re
 // read reads a script's reply. One that too few replicas acknowledged has a reply and an error.
 func (l *Ledger) read(cmd *redis.Cmd) (reply, error) {
 	v, err := cmd.Slice()
-	var alone *redisconn.NotReplicatedError
-	if errors.As(err, &alone) {
+	if redisconn.Unreplicated(err) {
 		v, _ = cmd.Val().([]any)
 	} else if err != nil {
 		return nil, err

@@ -3,7 +3,9 @@ package redisconn
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,6 +78,12 @@ func (e *NotReplicatedError) Error() string {
 }
 
 func (e *NotReplicatedError) Unwrap() error { return e.Cause }
+
+// Unreplicated reports whether an error is that of a write that was carried out, and that too few replicas have.
+func Unreplicated(err error) bool {
+	_, is := errors.AsType[*NotReplicatedError](err)
+	return is
+}
 
 type acknowledgedKey struct{}
 
@@ -169,16 +177,8 @@ func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) error {
 func (a *Acks) keep(masters map[string]bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for node := range a.lacking {
-		if !masters[node] {
-			delete(a.lacking, node)
-		}
-	}
-	for node := range a.attached {
-		if !masters[node] {
-			delete(a.attached, node)
-		}
-	}
+	maps.DeleteFunc(a.lacking, func(node string, _ time.Time) bool { return !masters[node] })
+	maps.DeleteFunc(a.attached, func(node string, _ *attached) bool { return !masters[node] })
 }
 
 func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {

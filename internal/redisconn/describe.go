@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -52,13 +53,11 @@ func Describe(err error) string {
 	if err == nil {
 		return ""
 	}
-	var blind *BlindError
-	if errors.As(err, &blind) {
-		return blind.Error()
+	if e, ok := errors.AsType[*BlindError](err); ok {
+		return e.Error()
 	}
-	var alone *NotReplicatedError
-	if errors.As(err, &alone) {
-		return alone.Error()
+	if e, ok := errors.AsType[*NotReplicatedError](err); ok {
+		return e.Error()
 	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
@@ -143,16 +142,16 @@ func describeNetwork(err error) string {
 // moves keys. Where several nodes serve (a cluster, or Sentinel), a node that is not there
 // is that too: another one takes its place.
 func Passing(err error, several bool) bool {
-	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"} {
-		if redis.HasErrorPrefix(err, prefix) {
-			return true
-		}
-	}
-	if redis.IsReadOnlyError(err) { // from within a script, too
+	if begins(err, "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN") || redis.IsReadOnlyError(err) { // the last from within a script, too
 		return true
 	}
 	var reply redis.Error
 	var refused *net.OpError
 	return several && !errors.As(err, &reply) &&
 		(errors.As(err, &refused) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
+}
+
+// begins reports whether an answer of Redis begins with one of these codes.
+func begins(err error, codes ...string) bool {
+	return slices.ContainsFunc(codes, func(code string) bool { return redis.HasErrorPrefix(err, code) })
 }

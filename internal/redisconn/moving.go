@@ -22,5 +22,5 @@ func bearMoves(c redis.UniversalClient) {
 // moving reports whether a command ran on neither node, since its slot is being moved from the one
 // to the other.
 func moving(err error) bool {
-	return redis.HasErrorPrefix(err, "TRYAGAIN") || redis.HasErrorPrefix(err, "ASK") || redis.HasErrorPrefix(err, "MOVED")
+	return begins(err, "TRYAGAIN", "ASK", "MOVED")
 }

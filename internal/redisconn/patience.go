@@ -82,8 +82,7 @@ type firstReply struct {
 }
 
 func replyOf(cmd redis.Cmder) firstReply {
-	var alone *NotReplicatedError
-	if script, ok := cmd.(*redis.Cmd); ok && errors.As(cmd.Err(), &alone) {
+	if script, ok := cmd.(*redis.Cmd); ok && Unreplicated(cmd.Err()) {
 		return firstReply{script, script.Val()}
 	}
 	return firstReply{}
@@ -91,8 +90,7 @@ func replyOf(cmd redis.Cmder) firstReply {
 
 // restore puts the reply back, unless the script failed since.
 func (f firstReply) restore() {
-	var alone *NotReplicatedError
-	if f.script != nil && (f.script.Err() == nil || errors.As(f.script.Err(), &alone)) {
+	if f.script != nil && (f.script.Err() == nil || Unreplicated(f.script.Err())) {
 		f.script.SetVal(f.reply)
 	}
 }
@@ -122,9 +120,8 @@ func firstError(cmds []redis.Cmder) error {
 
 // passes reports whether an error ends by itself, on one Redis too: it is started again.
 func passes(err error) bool {
-	var alone *NotReplicatedError
-	return err != nil && (errors.As(err, &alone) || Passing(err, true) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		redis.HasErrorPrefix(err, "NOREPLICAS"))
+	return err != nil && (Unreplicated(err) || Passing(err, true) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		begins(err, "NOREPLICAS"))
 }
 
 func (p patience) begin() *tries {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,11 +97,8 @@ func Preflight(ctx context.Context, rdb redis.UniversalClient, role Role) ([]Fin
 			return nil, err
 		}
 	}
-	sort.SliceStable(all, func(i, j int) bool {
-		if all[i].Level != all[j].Level {
-			return all[i].Level == Refuse
-		}
-		return all[i].Node < all[j].Node
+	slices.SortStableFunc(all, func(a, b Finding) int { // refuse stands before warn
+		return cmp.Or(strings.Compare(string(a.Level), string(b.Level)), strings.Compare(a.Node, b.Node))
 	})
 	return all, nil
 }

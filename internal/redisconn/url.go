@@ -3,9 +3,10 @@ package redisconn
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -181,12 +182,7 @@ func (t *target) parseQuery(query string) error {
 	if err != nil {
 		return errors.New("the Redis URL's parameters are not percent-encoded as they should be")
 	}
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values.Get(name)
 		err = nil
 		switch name {

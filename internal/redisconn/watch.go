@@ -3,7 +3,8 @@ package redisconn
 import (
 	"context"
 	"errors"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,12 +88,7 @@ func NewRestartWatch(changed func(context.Context, *redis.Conn, Change)) *Restar
 func (w *RestartWatch) Seen() []Sight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := make([]Sight, 0, len(w.nodes))
-	for _, s := range w.nodes {
-		out = append(out, s)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Node < out[j].Node })
-	return out
+	return slices.SortedFunc(maps.Values(w.nodes), func(a, b Sight) int { return strings.Compare(a.Node, b.Node) })
 }
 
 // Succeeds reports whether the master of a cluster took over from the process with a run_id and has all that
@@ -202,7 +198,9 @@ func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]st
 // infoFields reads the answer to INFO, as askInfo says.
 func infoFields(text string, err error) (map[string]string, error) {
 	var refused redis.Error
-	if errors.As(err, &refused) && !mayTellLater(refused) {
+	// What says nothing of what the server would tell later.
+	later := begins(err, "LOADING", "BUSY", "MASTERDOWN", "NOAUTH")
+	if errors.As(err, &refused) && !later {
 		return nil, nil
 	}
 	if err != nil {
@@ -215,14 +213,4 @@ func infoFields(text string, err error) (map[string]string, error) {
 		}
 	}
 	return fields, nil
-}
-
-// mayTellLater tells the refusals that say nothing of what the server would tell later.
-func mayTellLater(err error) bool {
-	for _, prefix := range []string{"LOADING", "BUSY", "MASTERDOWN", "NOAUTH"} {
-		if redis.HasErrorPrefix(err, prefix) {
-			return true
-		}
-	}
-	return false
 }
