@@ -14,7 +14,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"no script runs on half a bucket", "a grant does",
-		in("internal/quota/key.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
+		in("internal/quota/script.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
 		"./internal/quota", "TestNothingIsGrantedOnHalfABucket",
 	},
 	{

@@ -131,7 +131,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"canaries of a batch", "a single call that joins it is one of them",
-		in("internal/ledger/counts_among.go", "if err != nil || counts.Total == len(fields) {", "if true {"),
+		in("internal/ledger/read.go", "if err != nil || counts.Total == len(fields) {", "if true {"),
 		"./internal/engine", "TestCallThatJoinsIsNoCanary",
 	},
 	{
@@ -166,7 +166,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"tokens print nothing", "one that is written as JSON does",
-		in("internal/engine/token.go", "func (Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + redacted + `\"`), nil }",
+		in("internal/engine/call.go", "func (Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + redacted + `\"`), nil }",
 			"func (t Token) MarshalJSON() ([]byte, error) { return []byte(`\"` + string(t) + `\"`), nil }"),
 		"./tasks", "TestTokenPrintsNothing",
 	},

@@ -3,7 +3,10 @@ package engine
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
+	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -143,4 +146,15 @@ func (s *stack) holdUntil(t time.Time) {
 			return
 		}
 	}
+}
+
+// newID returns 26 random characters of a to z and 2 to 7.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// version is this program's, as the module system knows it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return ""
 }
