@@ -37,7 +37,7 @@ func (o *inputFlags) again() string {
 // input is the file that bulk reads.
 type input struct {
 	name   string
-	checks rows.Checks
+	enc    rows.Encoding
 	file   *os.File // nil for what can't be read twice
 	spool  *os.File // what keep made of it
 	reader io.Reader
@@ -51,12 +51,12 @@ type input struct {
 // openInput opens a file, or standard input for "-". Reading what has no end of its own
 // (a pipe, a terminal) ends with ctx.
 func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input, error) {
-	in := &input{name: name, close: func() {}, checks: rows.Vendor()}
+	in := &input{name: name, close: func() {}}
 	enc, err := rows.ParseEncoding(o.encoding)
 	if err != nil {
 		return nil, usagef("--encoding %q %v", o.encoding, err)
 	}
-	in.checks.Encoding = enc
+	in.enc = enc
 	switch o.format {
 	case "auto":
 	case "csv":
@@ -166,7 +166,7 @@ func (in *input) again() error {
 
 // rows reads the input, once.
 func (in *input) rows() iter.Seq2[rows.Row, error] {
-	return rows.Read(countingReader{in.reader, &in.done}, in.name, in.format, in.checks)
+	return rows.Read(countingReader{in.reader, &in.done}, in.name, in.format, in.enc)
 }
 
 // read is how many bytes were read.

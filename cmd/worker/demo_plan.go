@@ -53,7 +53,7 @@ func (d *demo) read() (*demoPlan, error) {
 
 func readPlan(r io.Reader, name string) (*demoPlan, error) {
 	plan := &demoPlan{source: name}
-	for row, err := range rows.Read(r, name, rows.Auto, rows.Vendor()) {
+	for row, err := range rows.Read(r, name, rows.Auto, rows.UTF8) {
 		var bad *rows.RowError
 		switch {
 		case err == nil:

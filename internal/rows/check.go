@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"habilita/internal/wolkvox"
 )
 
 type column int
@@ -38,7 +40,6 @@ const (
 	knownColumns = "server, token, licenses, chain, ref, id"
 	isMissing    = "is missing"
 	maxServers   = 1024 // canonical servers that are remembered
-	maxBuiltin   = 4096 // bytes of a server or token under the built-in checks
 )
 
 func columnNamed(name string) (column, bool) {
@@ -58,23 +59,12 @@ func columnNamed(name string) (column, bool) {
 // checker makes Rows of lines. It remembers what it saw, since the rows of a
 // token stand together and servers repeat.
 type checker struct {
-	Checks
 	servers   map[string]string // as written: canonical
 	lastToken string            // was good
 }
 
-func newChecker(c Checks) *checker {
-	if c.Server == nil {
-		c.Server = func(s string) (string, error) { return s, plain(s) }
-	}
-	if c.Token == nil {
-		c.Token = plain
-	}
-	return &checker{Checks: c, servers: map[string]string{}}
-}
-
 // line makes a Row of a line, or says why not. ended tells whether the line had an end.
-func (c *checker) line(p parser, line []byte, ended bool) (Row, *fault) {
+func (c *checker) line(p parser, line []byte, ended bool) (Row, *RowError) {
 	if len(line) > MaxLine {
 		return Row{}, tooLong
 	}
@@ -94,8 +84,8 @@ func (c *checker) line(p parser, line []byte, ended bool) (Row, *fault) {
 
 // row makes a Row of a line's values. Where it can't be one, the Row has what is known of its
 // token and chain.
-func (c *checker) row(v *values) (Row, *fault) {
-	fail := func(field, problem string) (Row, *fault) {
+func (c *checker) row(v *values) (Row, *RowError) {
+	fail := func(field, problem string) (Row, *RowError) {
 		f := faultOf(field, problem)
 		return c.place(v, f), f
 	}
@@ -126,10 +116,10 @@ func (c *checker) row(v *values) (Row, *fault) {
 
 // place is what is known of the token and chain of a row that can't be one. v has the values that
 // can be told.
-func (c *checker) place(v *values, bad *fault) (known Row) {
+func (c *checker) place(v *values, bad *RowError) (known Row) {
 	known.Token, _ = c.token(v[colToken])
-	bad.chainUnknown = bad.chainUnknown || !validName(v[colChain])
-	if !bad.chainUnknown {
+	bad.ChainUnknown = bad.ChainUnknown || !validName(v[colChain])
+	if !bad.ChainUnknown {
 		known.Chain = v[colChain]
 	}
 	return known
@@ -142,9 +132,9 @@ func (c *checker) server(s string) (canonical, problem string) {
 	if known, ok := c.servers[s]; ok {
 		return known, ""
 	}
-	canonical, err := c.Server(s)
+	canonical, err := VendorServer(s)
 	if err != nil {
-		return "", withoutValue(err, "server", s)
+		return "", err.Error()
 	}
 	canonical = strings.Clone(canonical) // s is a part of its whole line
 	if len(c.servers) < maxServers {
@@ -160,44 +150,32 @@ func (c *checker) token(s string) (token, problem string) {
 	case s == c.lastToken:
 		return c.lastToken, ""
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-		return "", errSpace.Error()
-	}
-	if err := c.Token(s); err != nil {
-		return "", withoutValue(err, "token", s)
+	if err := VendorToken(s); err != nil {
+		return "", err.Error()
 	}
 	c.lastToken = s
 	return s, ""
 }
 
-var (
-	errSpace = errors.New("has white space or a control character")
-	errLong  = fmt.Errorf("is longer than %d bytes", maxBuiltin)
-)
-
-// plain is the built-in check of a server and a token.
-func plain(s string) error {
-	if len(s) > maxBuiltin {
-		return errLong
+// VendorServer gives the canonical form of a server. The error's text is for people, and
+// never holds the value.
+func VendorServer(s string) (string, error) {
+	server, err := wolkvox.ParseServer(s)
+	var bad *wolkvox.ServerError
+	if errors.As(err, &bad) {
+		return "", errors.New(bad.Reason + "; " + wolkvox.ServerForms)
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-		return errSpace
-	}
-	return nil
+	return string(server), err
 }
 
-// withoutValue is an injected check's complaint with the value cut out of it. A
-// server's may be a token, where columns were mixed up.
-func withoutValue(err error, field, value string) string {
-	text := strings.TrimPrefix(err.Error(), field+": ")
-	quoted := fmt.Sprintf("%q", value)
-	for _, form := range []string{quoted, quoted[1 : len(quoted)-1], value} {
-		if field != "token" && len(value) <= 8 {
-			break // too short for a token, and of help to the reader
-		}
-		text = strings.ReplaceAll(text, form, "[...]")
+// VendorToken says whether a text can be a token. The error is as of VendorServer.
+func VendorToken(s string) error {
+	err := wolkvox.ValidToken(s)
+	var bad *wolkvox.TokenError
+	if errors.As(err, &bad) {
+		return errors.New(bad.Reason)
 	}
-	return text
+	return err
 }
 
 // parseLicenses reads digits alone; "" is 0, not given.

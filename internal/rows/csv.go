@@ -32,13 +32,13 @@ func sepLine(line []byte, n int, name string, f Format) (byte, error) {
 }
 
 // parseHeader reads the header line. sep is the separator, 0 where no line told it.
-func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *fault) {
-	fail := func(problem string) (*csvParser, *fault) { return nil, faultOf(rowField, problem) }
+func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *RowError) {
+	fail := func(problem string) (*csvParser, *RowError) { return nil, faultOf(rowField, problem) }
 	switch {
 	case len(line) > MaxLine:
 		return fail(fmt.Sprintf("the header is longer than %d KiB", MaxLine>>10))
 	case s.bad(line):
-		return nil, &fault{field: rowField, problem: "the header " + s.problem(), badText: true}
+		return nil, &RowError{Field: rowField, Problem: "the header " + s.problem(), BadText: true}
 	case bytes.IndexByte(line, '\r') >= 0:
 		return fail("lines end in CR alone; save the file with LF or CR LF")
 	}
@@ -127,7 +127,7 @@ func separator(line []byte) byte {
 	return ','
 }
 
-func (p *csvParser) fields(line []byte, ended bool, v *values) (f *fault) {
+func (p *csvParser) fields(line []byte, ended bool, v *values) (f *RowError) {
 	bad := p.script.bad(line)
 	split, problem := splitCSV(string(line), p.sep, p.split[:0])
 	p.split = split
@@ -138,7 +138,7 @@ func (p *csvParser) fields(line []byte, ended bool, v *values) (f *fault) {
 	}
 	switch {
 	case problem != "" && bad:
-		f = &fault{field: rowField, problem: p.script.problem(), badText: true}
+		f = &RowError{Field: rowField, Problem: p.script.problem(), BadText: true}
 	case problem != "":
 		f = faultOf(rowField, problem)
 	case blankFields(split):
@@ -149,15 +149,15 @@ func (p *csvParser) fields(line []byte, ended bool, v *values) (f *fault) {
 		f = p.lacking(len(split), ended)
 	}
 	if f != nil {
-		f.chainUnknown = slices.Contains(p.columns[len(told):], colChain)
+		f.ChainUnknown = slices.Contains(p.columns[len(told):], colChain)
 	}
 	for i, s := range told {
 		col := p.columns[i]
 		if bad && col != colProblem && p.script.bad([]byte(s)) {
-			if f == nil || !f.badText {
-				f = &fault{field: columnNames[col], problem: p.script.problem(), badText: true, chainUnknown: f != nil && f.chainUnknown}
+			if f == nil || !f.BadText {
+				f = &RowError{Field: columnNames[col], Problem: p.script.problem(), BadText: true, ChainUnknown: f != nil && f.ChainUnknown}
 			}
-			f.chainUnknown = f.chainUnknown || col == colChain
+			f.ChainUnknown = f.ChainUnknown || col == colChain
 			continue
 		}
 		v[col] = s
@@ -178,7 +178,7 @@ func (p *csvParser) beforeSurplus() int {
 // lacking judges a row of n fields, which may be fewer than the header's. Spreadsheets
 // leave empty fields out at a row's end, so only a required one is missed. But a last line
 // without its end may be what is left of a longer one.
-func (p *csvParser) lacking(n int, ended bool) *fault {
+func (p *csvParser) lacking(n int, ended bool) *RowError {
 	lacking := p.columns[n:]
 	for _, col := range lacking {
 		if col.required() {

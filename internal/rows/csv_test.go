@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"habilita/internal/wolkvox"
 )
 
 const all = "server,token,licenses,chain,ref,id\n"
@@ -39,7 +41,7 @@ func TestCSVGoodFiles(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res := read(t, "f.csv", tt.in, Auto, Checks{})
+			res := read(t, "f.csv", tt.in, Auto, UTF8)
 			if res.file != nil || len(res.bad) > 0 {
 				t.Fatalf("faults: %v %v", res.file, res.faults())
 			}
@@ -54,19 +56,19 @@ func TestCSVBadRowsAlone(t *testing.T) {
 	max := strings.Repeat("n", MaxName)
 	name := "must be 1 to 128 printable ASCII characters without spaces"
 	number := "must be a whole number from 1 to 1000000"
-	space := "has white space or a control character"
+	space, control := "it has white space in it", "it has a control character in it"
 	tests := []struct{ name, row, want string }{
 		{"missing field", "0001", "token: is missing: the row has 1 fields, the header 6"},
 		{"surplus field", "0001,tok,5,c,r,i,x", "row: has a surplus field: it has 7, the header 6"},
 		{"no server", ",tok,5,c,r,i", "server: is missing"},
 		{"no token", "0001,,5,c,r,i", "token: is missing"},
-		{"server with a space", "00 01,tok,5,c,r,i", "server: " + space},
+		{"server with a space", "00 01,tok,5,c,r,i", "server: it is not a number; " + wolkvox.ServerForms},
 		{"token with a space", "0001,to k,5,c,r,i", "token: " + space},
 		{"token with a space before", "0001, tok,5,c,r,i", "token: " + space},
 		{"token with a tab", "0001,to\tk,5,c,r,i", "token: " + space},
-		{"token with a wide space", "0001,to\u00a0k,5,c,r,i", "token: " + space},
-		{"token with a control character", "0001,to\x01k,5,c,r,i", "token: " + space},
-		{"token with NUL", "0001,to\x00k,5,c,r,i", "token: " + space},
+		{"token with a wide space", "0001,to\u00a0k,5,c,r,i", "token: it has a character outside of ASCII in it"},
+		{"token with a control character", "0001,to\x01k,5,c,r,i", "token: " + control},
+		{"token with NUL", "0001,to\x00k,5,c,r,i", "token: " + control},
 		{"zero licences", "0001,tok,0,c,r,i", "licenses: " + number},
 		{"negative licences", "0001,tok,-1,c,r,i", "licenses: " + number},
 		{"half a licence", "0001,tok,1.5,c,r,i", "licenses: " + number},
@@ -93,7 +95,7 @@ func TestCSVBadRowsAlone(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			in := all + "1,first,,,,\n" + tt.row + "\n2,last,1000000," + max + ",," + max + "\n"
-			res := read(t, "f.csv", in, CSV, Checks{})
+			res := read(t, "f.csv", in, CSV, UTF8)
 			if res.file != nil || len(res.rows) != 2 || res.rows[0].Token != "first" ||
 				res.rows[1].Token != "last" || res.rows[1].Line != 4 {
 				t.Fatalf("the other rows suffer: %v %v", res.file, res.rows)
@@ -136,7 +138,7 @@ func TestFilesThatAreNone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res := read(t, tt.file, tt.in, Auto, Checks{})
+			res := read(t, tt.file, tt.in, Auto, UTF8)
 			if res.file == nil || !strings.Contains(res.file.Error(), tt.want) {
 				t.Fatalf("got %v, want %q", res.file, tt.want)
 			}
@@ -155,7 +157,7 @@ func TestReadErrorEndsTheFile(t *testing.T) {
 	r := io.MultiReader(strings.NewReader("server,token\n1,t\n2,u"), iotest.ErrReader(broken))
 	var rows int
 	var last error
-	for _, err := range Read(r, "f.csv", Auto, Checks{}) {
+	for _, err := range Read(r, "f.csv", Auto, UTF8) {
 		if last = err; err == nil {
 			rows++
 		}
@@ -167,7 +169,7 @@ func TestReadErrorEndsTheFile(t *testing.T) {
 }
 
 func TestRangeMayEndEarly(t *testing.T) {
-	for row := range Read(strings.NewReader("server,token\n1,t\n2,u\n"), "f.csv", Auto, Checks{}) {
+	for row := range Read(strings.NewReader("server,token\n1,t\n2,u\n"), "f.csv", Auto, UTF8) {
 		if row.Token != "t" {
 			t.Errorf("got %v", row)
 		}
@@ -175,36 +177,21 @@ func TestRangeMayEndEarly(t *testing.T) {
 	}
 }
 
-func TestInjectedChecks(t *testing.T) {
-	calls := 0
-	checks := Checks{
-		Server: func(s string) (string, error) {
-			calls++
-			if len(s) > 4 || s == "bad" {
-				return "", fmt.Errorf("server: %q is no server", s)
-			}
-			return fmt.Sprintf("%04s", s), nil
-		},
-		Token: func(s string) error {
-			if strings.HasPrefix(s, "evil") {
-				return errors.New("no token: " + s)
-			}
-			return nil
-		},
+// What is wrong with a server or a token is said without it: where columns were mixed up, it may be a token.
+func TestServersAndTokensAreThoseOfTheVendor(t *testing.T) {
+	in := "server,token\n1,a\nwv0001,a\n1,evil token\nevil-token,b\n"
+	res := read(t, "f.csv", in, Auto, UTF8)
+	if len(res.rows) != 2 || res.rows[0].Server != "0001" || res.rows[1].Server != "0001" {
+		t.Errorf("rows %v", res.rows)
 	}
-	in := "server,token\n1,a\n1,a\n1,evil-token\nlonger-than-8,b\nbad,b\n"
-	res := read(t, "f.csv", in, Auto, checks)
-	if len(res.rows) != 2 || res.rows[1].Server != "0001" || calls != 3 {
-		t.Errorf("%d calls, rows %v", calls, res.rows)
-	}
-	want := []string{"4: token: no token: [...]", "5: server: [...] is no server", `6: server: "bad" is no server`}
-	if got := res.faults(); !slices.Equal(got, want) {
-		t.Errorf("got %q\nwant %q", got, want)
+	got := res.faults()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "4: token: ") || !strings.HasPrefix(got[1], "5: server: ") || strings.Contains(strings.Join(got, ""), "evil") {
+		t.Errorf("got %q", got)
 	}
 }
 
 func TestNothingPrintsASecret(t *testing.T) {
-	res := read(t, "f.csv", "server,token\n1,s3cr3t\n1,s3cr3t x\n", Auto, Checks{})
+	res := read(t, "f.csv", "server,token\n1,s3cr3t\n1,s3cr3t x\n", Auto, UTF8)
 	for _, v := range []any{res.rows[0], &res.rows[0], res.bad[0], res.rows, res.bad} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 			if s := fmt.Sprintf(verb, v); strings.Contains(s, "s3cr3t") {

@@ -46,14 +46,14 @@ func TestEncodings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res := read(t, "f.csv", tt.in, Auto, Checks{Encoding: tt.encoding})
+			res := read(t, "f.csv", tt.in, Auto, tt.encoding)
 			if res.file != nil || len(res.bad) > 0 || res.text() != want {
 				t.Errorf("%v %v\n%s", res.file, res.faults(), res.text())
 			}
 		})
 	}
 	for _, in := range []string{asUTF16(t, unicode.BigEndian, line), western(line)} {
-		res := read(t, "-", in, Auto, Checks{Encoding: Windows1252})
+		res := read(t, "-", in, Auto, Windows1252)
 		if res.file != nil || len(res.bad) > 0 || !strings.Contains(res.text(), "Peña ñandú €") {
 			t.Errorf("JSON Lines: %v %v %s", res.file, res.faults(), res.text())
 		}
@@ -76,7 +76,7 @@ func TestBytesThatAreNoText(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res := read(t, "f.csv", tt.in, Auto, Checks{})
+			res := read(t, "f.csv", tt.in, Auto, UTF8)
 			if len(res.rows) != tt.rows || !slices.Equal(res.faults(), tt.want) {
 				t.Fatalf("%d rows, %q", len(res.rows), res.faults())
 			}
@@ -87,17 +87,17 @@ func TestBytesThatAreNoText(t *testing.T) {
 			}
 		})
 	}
-	res := read(t, "f.csv", "server,token,referenci\xe9\n", Auto, Checks{})
+	res := read(t, "f.csv", "server,token,referenci\xe9\n", Auto, UTF8)
 	if res.file == nil || !res.file.BadText {
 		t.Errorf("header: %v", res.file)
 	}
 	// U+FFFD that a UTF-8 file has is a character as any other, and other faults are not marked.
-	res = read(t, "f.csv", head+"1,a,\ufffd\n,b,x\n", Auto, Checks{})
+	res = read(t, "f.csv", head+"1,a,\ufffd\n,b,x\n", Auto, UTF8)
 	if len(res.rows) != 1 || len(res.bad) != 1 || res.bad[0].BadText {
 		t.Errorf("%v %v", res.rows, res.bad)
 	}
 	// Windows-1252 gives some bytes no character.
-	res = read(t, "f.csv", head+"1,a,\x81\n", Auto, Checks{Encoding: Windows1252})
+	res = read(t, "f.csv", head+"1,a,\x81\n", Auto, Windows1252)
 	if got := res.faults(); !slices.Equal(got, []string{"2: ref: is not valid Windows-1252"}) {
 		t.Errorf("%q", got)
 	}
@@ -122,7 +122,7 @@ func TestFileThatMayBeCut(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res := read(t, "f.csv", tt.in, Auto, Checks{})
+			res := read(t, "f.csv", tt.in, Auto, UTF8)
 			if res.file != nil || len(res.rows) != tt.rows || !slices.Equal(res.faults(), tt.want) {
 				t.Errorf("%v, %d rows, %q", res.file, len(res.rows), res.faults())
 			}

@@ -14,10 +14,10 @@ type result struct {
 	file *FileError
 }
 
-func read(t testing.TB, name, content string, f Format, c Checks) result {
+func read(t testing.TB, name, content string, f Format, e Encoding) result {
 	t.Helper()
 	var res result
-	for row, err := range Read(strings.NewReader(content), name, f, c) {
+	for row, err := range Read(strings.NewReader(content), name, f, e) {
 		var re *RowError
 		switch {
 		case res.file != nil:
@@ -49,7 +49,7 @@ func (r result) faults() []string {
 func (r result) text() string {
 	var b strings.Builder
 	for _, w := range r.rows {
-		fmt.Fprintf(&b, "%d %s %s %d %q %q %q\n", w.Line, w.Server, w.Token, w.Licenses, w.Chain, w.Ref, w.ID)
+		fmt.Fprintf(&b, "%d %s %s %d %q %q %q\n", w.Line, strings.TrimSpace(w.server), w.Token, w.Licenses, w.Chain, w.Ref, w.ID)
 	}
 	return b.String()
 }

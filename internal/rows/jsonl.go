@@ -14,18 +14,18 @@ type jsonLines struct{ script script }
 
 func (jsonLines) shape() *Shape { return nil }
 
-func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
+func (p jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 	badText := p.script.bad(line)
 	scan := objectScanner{s: string(line)}
 	if !scan.begin() {
-		return &fault{field: rowField, problem: "is not a JSON object", badText: badText}
+		return &RowError{Field: rowField, Problem: "is not a JSON object", BadText: badText}
 	}
 	var seen [numColumns]bool
 	var unknown string
-	var bad *fault // the first
+	var bad *RowError // the first
 	chainUnknown := false
 	// fail notes what is wrong with a member, which then says nothing.
-	fail := func(col column, f *fault) {
+	fail := func(col column, f *RowError) {
 		v[col] = ""
 		chainUnknown = chainUnknown || col == colChain
 		if bad == nil {
@@ -42,7 +42,7 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 				bad = cmp.Or(bad, faultOf(rowField, HalfSurrogateProblem))
 			}
 		case illegible:
-			fail(col, &fault{field: columnNames[col], problem: p.script.problem(), badText: true})
+			fail(col, &RowError{Field: columnNames[col], Problem: p.script.problem(), BadText: true})
 		case scan.half:
 			fail(col, faultOf(columnNames[col], HalfSurrogateProblem))
 		case seen[col]:
@@ -73,7 +73,7 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 	switch {
 	case bad != nil:
 	case badText:
-		bad = &fault{field: rowField, problem: p.script.problem(), badText: true}
+		bad = &RowError{Field: rowField, Problem: p.script.problem(), BadText: true}
 	case scan.problem != "":
 		bad = faultOf(rowField, scan.problem)
 	case wordLike(unknown) && seen[colToken]:
@@ -88,7 +88,7 @@ func (p jsonLines) fields(line []byte, _ bool, v *values) *fault {
 	default:
 		return nil
 	}
-	bad.chainUnknown = chainUnknown || unknown != "" || scan.problem != "" && !seen[colChain]
+	bad.ChainUnknown = chainUnknown || unknown != "" || scan.problem != "" && !seen[colChain]
 	return bad
 }
 

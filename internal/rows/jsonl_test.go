@@ -23,7 +23,7 @@ func TestJSONLinesGood(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res := read(t, "f.jsonl", tt.in, Auto, Checks{})
+			res := read(t, "f.jsonl", tt.in, Auto, UTF8)
 			if res.file != nil || len(res.bad) > 0 || res.text() != tt.want {
 				t.Errorf("%v %v got\n%swant\n%s", res.file, res.faults(), res.text(), tt.want)
 			}
@@ -73,7 +73,7 @@ func TestJSONLinesBadRowsAlone(t *testing.T) {
 		{"half a pair in a name", `{"server":"1","token":"t","r\ud800":""}`, "row: " + HalfSurrogateProblem},
 		{"half a pair in an ID", `{"server":"1","token":"t","id":"\uDFFF"}`, "id: " + HalfSurrogateProblem},
 		{"zero licences", `{"server":"1","token":"t","licenses":0}`, "licenses: must be a whole number from 1 to 1000000"},
-		{"space in the token", `{"server":"1","token":"a\u0020b"}`, "token: has white space or a control character"},
+		{"space in the token", `{"server":"1","token":"a\u0020b"}`, "token: it has white space in it"},
 		{"line break in the ref", `{"server":"1","token":"t","ref":"a\nb"}`, "ref: has a control character"},
 		{"invalid UTF-8", "{\"server\":\"1\",\"token\":\"t\",\"ref\":\"\xff\"}", "ref: is not valid UTF-8"},
 		{"over 64 KiB", `{"server":"1","token":"t"}` + strings.Repeat(" ", MaxLine), "row: is longer than 64 KiB"},
@@ -81,7 +81,7 @@ func TestJSONLinesBadRowsAlone(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			good := `{"server":"1","token":"t"}` + "\n"
-			res := read(t, "f.jsonl", good+tt.row+"\n"+good, Auto, Checks{})
+			res := read(t, "f.jsonl", good+tt.row+"\n"+good, Auto, UTF8)
 			if res.file != nil || len(res.rows) != 2 {
 				t.Fatalf("the other rows suffer: %v %v", res.file, res.rows)
 			}
@@ -114,7 +114,7 @@ func TestDetect(t *testing.T) {
 		{"a.jsonl", csvFile, CSV, 1},
 	}
 	for _, tt := range tests {
-		if res := read(t, tt.name, tt.in, tt.f, Checks{}); len(res.rows) != tt.want {
+		if res := read(t, tt.name, tt.in, tt.f, UTF8); len(res.rows) != tt.want {
 			t.Errorf("%s as %v: %d rows, want %d (%v)", tt.name, tt.f, len(res.rows), tt.want, res.file)
 		}
 	}

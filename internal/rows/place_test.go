@@ -36,7 +36,7 @@ func TestTokenAndChainOfABadRow(t *testing.T) {
 		{"a ref that is a list", `{"server":"1","token":"tok","ref":[],"chain":"c"}`, "tok", "", true},
 		{"JSON that is broken behind the token", `{"server":"1","token":"tok",`, "tok", "", true},
 	} {
-		for row, err := range Read(strings.NewReader(c.text), "f", Auto, Checks{}) {
+		for row, err := range Read(strings.NewReader(c.text), "f", Auto, UTF8) {
 			var bad *RowError
 			if !errors.As(err, &bad) {
 				t.Errorf("%s: %v", c.about, err)

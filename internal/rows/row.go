@@ -3,6 +3,12 @@ package rows
 import (
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -19,7 +25,7 @@ const (
 // Row is one operation as it stands in the file. It prints without its token.
 type Row struct {
 	Line     int    // physical line, the first is 1
-	Server   string // as Checks.Server gave it
+	Server   string // in its canonical form
 	Token    string `json:"-"` // secret
 	Licenses int    // 1 to MaxLicenses; 0: not given
 	Chain    string // 1 to MaxName printable ASCII characters without spaces; "": not given
@@ -112,26 +118,26 @@ const (
 	JSONLines
 )
 
-// String is "auto", "csv" or "jsonl".
-func (f Format) String() string {
-	switch f {
-	case CSV:
-		return "csv"
-	case JSONLines:
-		return "jsonl"
-	default:
-		return "auto"
-	}
-}
+const maxStem = 64
 
-// Checks tell how a file is read and what a server and a token may be. A nil one stands for a minimal
-// check: something, without white space and control characters. They are called
-// by the goroutine that ranges over Rows, and not for each row where the values
-// repeat, so they must depend on their argument alone. Where an error's text has
-// the value in it, the value is cut out.
-type Checks struct {
-	Server func(string) (string, error) // gives the canonical form
-	Token  func(string) error
-	// Encoding is how a file without a byte order mark is read.
-	Encoding Encoding
+// BatchName is the default name of a file's batch: the file's name without folder and
+// extension. What isn't a letter or a digit of some script, '.', '_' or '-' becomes '-', and of a
+// long name 64 characters stay.
+func BatchName(path string) string {
+	base := filepath.Base(path)
+	switch ext := filepath.Ext(base); strings.ToLower(ext) {
+	case ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json":
+		base = strings.TrimSuffix(base, ext)
+	}
+	clean := []rune(strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.In(r, unicode.Letter, unicode.Mark, unicode.Digit) && !strings.ContainsRune("._-", r) {
+			return '-'
+		}
+		return r
+	}, norm.NFC.String(base))) // some systems write an accent as a character of its own
+	name := strings.Trim(string(clean[:min(len(clean), maxStem)]), "-.")
+	if name == "" {
+		return "batch"
+	}
+	return name
 }

@@ -15,30 +15,30 @@ type parser interface {
 	// fields fills v from a line that is not blank and not too long. ended tells
 	// whether the line had an end. A row that says nothing is blankRow. With a fault, v has the
 	// values that can be told, and the fault says whether the chain can't.
-	fields(line []byte, ended bool, v *values) *fault
+	fields(line []byte, ended bool, v *values) *RowError
 	// shape is how the file has its rows, nil for JSON Lines.
 	shape() *Shape
 }
 
-// Rows reads a file row by row. Each step yields a Row and nil, or a *RowError
+// Read reads a file row by row. Each step yields a Row and nil, or a *RowError
 // (with a Row that has its line, what is known of its file and, where they can be told, its
 // token and chain), or at the very end a *FileError.
 // Blank lines are passed over, and counted. name is what errors call the file
 // and, under Auto, what tells the format by its extension. A byte order mark tells
-// the encoding; without one it is UTF-8 or, where it was said, Checks.Encoding. A file
+// the encoding; without one it is e. A file
 // without a row is a *FileError, with a header or without, in both formats.
 //
 // Nothing is read before the range begins; the range may end at any row. The
 // sequence can be ranged over once, since it uses up r.
-func Read(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
+func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		text, script, err := decode(r, c.Encoding)
+		text, script, err := decode(r, e)
 		if err != nil {
 			yield(Row{}, &FileError{File: name, Line: 1, Problem: unreadable, Err: err})
 			return
 		}
 		lines := newLineReader(text)
-		check := newChecker(c)
+		check := &checker{servers: map[string]string{}}
 		var p parser
 		var sep byte
 		found, rejects := false, false
@@ -92,10 +92,9 @@ func Read(r io.Reader, name string, f Format, c Checks) iter.Seq2[Row, error] {
 			row.Line, row.Shape = lines.line, p.shape()
 			var rowErr error
 			if bad != nil {
-				rowErr = &RowError{
-					File: name, Line: lines.line, Field: bad.field, Problem: bad.problem, BadText: bad.badText,
-					ChainUnknown: bad.chainUnknown, Raw: bytes.Clone(line), Shape: p.shape(),
-				}
+				e := *bad // one of a kind may be everybody's
+				e.File, e.Line, e.Raw, e.Shape = name, row.Line, bytes.Clone(line), row.Shape
+				rowErr = &e
 			}
 			if !yield(row, rowErr) {
 				return
@@ -124,7 +123,7 @@ func begin(line []byte, n int, name string, f Format, s script, sep byte) (p par
 	}
 	csv, bad := parseHeader(line, s, sep)
 	if bad != nil {
-		return nil, false, &FileError{File: name, Line: n, Problem: bad.problem, BadText: bad.badText}
+		return nil, false, &FileError{File: name, Line: n, Problem: bad.Problem, BadText: bad.BadText}
 	}
 	return csv, true, nil
 }
@@ -162,14 +161,8 @@ func noText(line []byte, name string) error {
 	return nil
 }
 
-// fault is what is wrong with a row, before it has a file and a line.
-type fault struct {
-	field, problem string
-	badText        bool
-	chainUnknown   bool
-}
-
-func faultOf(field, problem string) *fault { return &fault{field: field, problem: problem} }
+// faultOf is what is wrong with a row; Read adds which row it is.
+func faultOf(field, problem string) *RowError { return &RowError{Field: field, Problem: problem} }
 
 var (
 	// tooLong is the fault of every line over MaxLine.

@@ -42,7 +42,7 @@ func TestHugeLineIsOneRejectInConstantMemory(t *testing.T) {
 	r := io.MultiReader(strings.NewReader("server,token\n1,a\n"), huge, strings.NewReader("\n2,b\n"))
 	before, most := heap(), uint64(0)
 	var good, bad int
-	for _, err := range Read(r, "f.csv", Auto, Checks{}) {
+	for _, err := range Read(r, "f.csv", Auto, UTF8) {
 		most = max(most, heap())
 		if err == nil {
 			good++
@@ -67,7 +67,7 @@ func TestLineOfExactly64KiB(t *testing.T) {
 		for extra := range 3 {
 			row := `{"server":"1","token":"t"}`
 			row += strings.Repeat(" ", MaxLine-len(row)+extra) + ending
-			res := read(t, "f.jsonl", row, Auto, Checks{})
+			res := read(t, "f.jsonl", row, Auto, UTF8)
 			if good := len(res.rows) == 1; good != (extra == 0) || len(res.rows)+len(res.bad) != 1 {
 				t.Errorf("64 KiB and %d bytes, ending %q: %d rows, %v", extra, ending, len(res.rows), res.faults())
 			}
@@ -80,7 +80,7 @@ func TestBigFileInConstantMemory(t *testing.T) {
 	r := io.MultiReader(strings.NewReader("server,token,licenses,chain,ref,id\n"),
 		&repeat{row: "0001,tok-0123456789-abcdefghijklmnopqrstuvwxyz-XYZ,5,main,order 66,i1\nbad row\n", n: n})
 	before, most, rows := heap(), uint64(0), 0
-	for range Read(r, "f.csv", Auto, Checks{}) {
+	for range Read(r, "f.csv", Auto, UTF8) {
 		if rows++; rows%50_000 == 0 {
 			most = max(most, heap())
 		}
@@ -96,7 +96,7 @@ func TestBigFileInConstantMemory(t *testing.T) {
 func fuzzRows(t *testing.T, content []byte, f Format) {
 	rows, bad, ended := 0, 0, false
 	last := 0
-	for row, err := range Read(bytes.NewReader(content), "-", f, Checks{}) {
+	for row, err := range Read(bytes.NewReader(content), "-", f, UTF8) {
 		var re *RowError
 		switch {
 		case err == nil:
@@ -170,7 +170,7 @@ func BenchmarkRows(b *testing.B) {
 			b.SetBytes(int64(text.Len()))
 			rows := 0
 			for b.Loop() {
-				for _, err := range Read(strings.NewReader(text.String()), f.format, Auto, Checks{}) {
+				for _, err := range Read(strings.NewReader(text.String()), f.format, Auto, UTF8) {
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -187,14 +187,14 @@ func BenchmarkRows(b *testing.B) {
 func TestFileWithoutRows(t *testing.T) {
 	for _, name := range []string{"f.csv", "f.jsonl"} {
 		for _, text := range []string{"", "\n\n", "\xef\xbb\xbf", "\r\n"} {
-			res := read(t, name, text, Auto, Checks{})
+			res := read(t, name, text, Auto, UTF8)
 			if res.file == nil || res.file.Error() != name+": has no rows" {
 				t.Errorf("%s, %q: %v", name, text, res.file)
 			}
 		}
 	}
 	for _, text := range []string{"server,token\n", "sep=;\nserver;token\n", "server,token\n,\n\n"} {
-		if res := read(t, "f.csv", text, Auto, Checks{}); res.file == nil || res.file.Error() != "f.csv: has no rows" {
+		if res := read(t, "f.csv", text, Auto, UTF8); res.file == nil || res.file.Error() != "f.csv: has no rows" {
 			t.Errorf("%q: %v", text, res.file)
 		}
 	}

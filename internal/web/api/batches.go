@@ -140,9 +140,7 @@ func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encodin
 				return
 			}
 		}
-		checks := rows.Vendor()
-		checks.Encoding = encoding
-		for row, err := range rows.Read(body, "body", format, checks) {
+		for row, err := range rows.Read(body, "body", format, encoding) {
 			u.line, u.part = row.Line, u.part || row.FromRejects // one row tells it of the body
 			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
 				Row: row.Line}
