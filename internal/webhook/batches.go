@@ -33,9 +33,9 @@ func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error 
 	if err != nil {
 		return err
 	}
-	var part []control.Status
+	var part []thing
 	flush := func() error {
-		err := t.tellBatches(ctx, part, now, since)
+		err := t.tellAll(ctx, part)
 		part = part[:0]
 		return err
 	}
@@ -43,8 +43,9 @@ func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error 
 		if err != nil {
 			return errors.Join(err, flush())
 		}
-		delete(gone, batchField(s.Batch))
-		if part = append(part, s); len(part) == 200 {
+		b := t.batch(s, now, since)
+		delete(gone, b.mark)
+		if part = append(part, b); len(part) == 200 {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -121,7 +122,7 @@ func (t *Teller) lookAtHints(ctx context.Context) error {
 		}
 		s, failed := t.control.StatusOf(ctx, id)
 		if failed == nil {
-			failed = t.tellBatches(ctx, []control.Status{s}, now, since)
+			failed = t.tellAll(ctx, []thing{t.batch(s, now, since)})
 		}
 		if errors.Is(failed, ledger.ErrNoBatch) {
 			continue
@@ -138,35 +139,17 @@ func (t *Teller) lookAtHints(ctx context.Context) error {
 	return err
 }
 
-func batchField(name string) string { return "b:" + ledger.BatchID(name) }
-
-func (t *Teller) tellBatches(ctx context.Context, all []control.Status, now, since time.Time) error {
-	fields := make([]string, len(all))
-	for i, s := range all {
-		fields[i] = batchField(s.Batch)
-	}
-	marks, err := t.outbox.Marks(ctx, fields...)
-	if err != nil {
-		return err
-	}
-	for i, s := range all {
-		was := parseBatchMark(marks[i])
-		for _, step := range judgeBatch(s, was, now, since) {
+func (t *Teller) batch(s control.Status, now, since time.Time) thing {
+	return thing{"b:" + ledger.BatchID(s.Batch), func(ctx context.Context, mark string) (all []news, err error) {
+		for _, step := range judgeBatch(s, parseBatchMark(mark), now, since) {
 			e, err := t.ofBatch(ctx, s, step, now)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			told, err := t.tell(ctx, Mark{fields[i], was.String(), step.now.String()}, e)
-			if err != nil {
-				return err
-			}
-			if !told {
-				break // another worker was first
-			}
-			was = step.now
+			all = append(all, news{e, step.now.String()})
 		}
-	}
-	return nil
+		return all, nil
+	}}
 }
 
 // heldData says why chains of a batch wait for a person.

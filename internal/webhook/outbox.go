@@ -196,8 +196,13 @@ type kept struct {
 	At, N, Gone    float64
 }
 
-func (k kept) delivery() Delivery {
-	return Delivery{Receiver: k.R, Event: k.ID, Type: Type(k.T), At: millis(k.At), Tries: int(k.N), Error: k.E, GaveUp: millis(k.Gone)}
+// parseDelivery reads what the scripts wrote of a delivery.
+func parseDelivery(text, receiver, id string) (Delivery, error) {
+	k := kept{R: receiver, ID: id}
+	if err := json.Unmarshal([]byte(text), &k); err != nil {
+		return Delivery{}, fmt.Errorf("webhooks: delivery %s: %w", id, err)
+	}
+	return Delivery{Receiver: k.R, Event: k.ID, Type: Type(k.T), At: millis(k.At), Tries: int(k.N), Error: k.E, GaveUp: millis(k.Gone)}, nil
 }
 
 func millis(ms float64) time.Time {
@@ -227,12 +232,10 @@ func (o *Outbox) Deliveries(ctx context.Context, receiver string, most int) ([]D
 		if !ok {
 			continue // it has just gone
 		}
-		k := kept{}
-		if err := json.Unmarshal([]byte(text), &k); err != nil {
-			return nil, fmt.Errorf("webhooks: delivery %s: %w", ids[i], err)
+		d, err := parseDelivery(text, receiver, ids[i])
+		if err != nil {
+			return nil, err
 		}
-		k.R, k.ID = receiver, ids[i]
-		d := k.delivery()
 		d.Next = millis(due[i].Score)
 		out = append(out, d)
 	}
@@ -248,10 +251,8 @@ func (o *Outbox) Delivery(ctx context.Context, receiver, id string) (d Delivery,
 	if err != nil {
 		return d, false, err
 	}
-	k := kept{}
-	err = json.Unmarshal([]byte(text), &k)
-	k.R, k.ID = receiver, id
-	return k.delivery(), err == nil, err
+	d, err = parseDelivery(text, receiver, id)
+	return d, err == nil, err
 }
 
 // Lost are the last deliveries that were given up, the latest first.
@@ -262,11 +263,9 @@ func (o *Outbox) Lost(ctx context.Context) ([]Delivery, error) {
 	}
 	out := make([]Delivery, len(texts))
 	for i, text := range texts {
-		k := kept{}
-		if err := json.Unmarshal([]byte(text), &k); err != nil {
-			return nil, fmt.Errorf("webhooks: delivery %d of those that were given up: %w", i+1, err)
+		if out[i], err = parseDelivery(text, "", fmt.Sprint(i+1, " of those that were given up")); err != nil {
+			return nil, err
 		}
-		out[i] = k.delivery()
 	}
 	return out, nil
 }

@@ -137,6 +137,46 @@ func (t *Teller) tell(ctx context.Context, m Mark, e *Event) (bool, error) {
 	return told, err
 }
 
+// thing is something of which news may be told. news are by its mark, the oldest first.
+type thing struct {
+	mark string // the field of its mark
+	news func(ctx context.Context, mark string) ([]news, error)
+}
+
+// news is what is to be told of a thing, and its mark after that.
+type news struct {
+	event *Event // nil: the mark alone changes
+	mark  string
+}
+
+func (t *Teller) tellAll(ctx context.Context, all []thing) error {
+	fields := make([]string, len(all))
+	for i, of := range all {
+		fields[i] = of.mark
+	}
+	marks, err := t.outbox.Marks(ctx, fields...)
+	if err != nil {
+		return err
+	}
+	for i, of := range all {
+		steps, err := of.news(ctx, marks[i])
+		if err != nil {
+			return err
+		}
+		for _, n := range steps {
+			told, err := t.tell(ctx, Mark{of.mark, marks[i], n.mark}, n.event)
+			if err != nil {
+				return err
+			}
+			if !told {
+				break // another worker was first
+			}
+			marks[i] = n.mark
+		}
+	}
+	return nil
+}
+
 // runData is a run of a schedule that was not made.
 type runData struct {
 	Schedule string       `json:"schedule"`
@@ -157,51 +197,37 @@ func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
 	if some := new(schedule.UnreadError); unread != nil && !errors.As(unread, &some) {
 		return unread
 	}
-	fields := make([]string, len(all))
-	for i, s := range all {
-		fields[i] = "s:" + s.ID
-		delete(gone, fields[i])
+	var found []thing
+	for _, s := range all {
+		delete(gone, "s:"+s.ID)
+		runs, err := t.schedules.Runs(ctx, s.Name)
+		if err != nil {
+			unread = errors.Join(unread, err)
+			continue
+		}
+		found = append(found, thing{"s:" + s.ID, func(_ context.Context, mark string) (all []news, _ error) {
+			told, err := strconv.ParseInt(mark, 10, 64)
+			if err != nil {
+				told = since.UnixMilli()
+			}
+			for _, r := range judgeRuns(runs, told) {
+				kind := ScheduleSkipped
+				if r.Result == schedule.ResultFailed {
+					kind = ScheduleFailed
+				}
+				all = append(all, news{&Event{eventID(kind, s.Name, r.Tick, r.Finished), kind, time.UnixMilli(r.Finished), runData{
+					s.Name, r.Batch, control.Time{Time: millis(float64(r.Tick))}, r.Result, r.Reason, r.Calls, r.Missed,
+				}}, strconv.FormatInt(r.Finished, 10)})
+			}
+			return all, nil
+		}})
 	}
 	if unread == nil {
 		if err := t.forget(ctx, "s:", gone); err != nil {
 			return err
 		}
 	}
-	marks, err := t.outbox.Marks(ctx, fields...)
-	if err != nil {
-		return err
-	}
-	for i, s := range all {
-		runs, err := t.schedules.Runs(ctx, s.Name)
-		if err != nil {
-			unread = errors.Join(unread, err)
-			continue
-		}
-		was := marks[i]
-		told, err := strconv.ParseInt(was, 10, 64)
-		if err != nil {
-			told = since.UnixMilli()
-		}
-		for _, r := range judgeRuns(runs, told) {
-			kind := ScheduleSkipped
-			if r.Result == schedule.ResultFailed {
-				kind = ScheduleFailed
-			}
-			at, next := time.UnixMilli(r.Finished), strconv.FormatInt(r.Finished, 10)
-			e := &Event{eventID(kind, s.Name, r.Tick, r.Finished), kind, at, runData{
-				s.Name, r.Batch, control.Time{Time: millis(float64(r.Tick))}, r.Result, r.Reason, r.Calls, r.Missed,
-			}}
-			ok, err := t.tell(ctx, Mark{fields[i], was, next}, e)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				break
-			}
-			was = next
-		}
-	}
-	return unread
+	return errors.Join(t.tellAll(ctx, found), unread)
 }
 
 // serverData is how a server of the vendor is.
@@ -215,29 +241,21 @@ type serverData struct {
 
 func (t *Teller) lookAtServers(ctx context.Context, now time.Time) error {
 	all, err := t.servers.Servers(ctx, now)
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	fields := make([]string, len(all))
-	for i, h := range all {
-		fields[i] = "v:" + h.Server
-	}
-	marks, err := t.outbox.Marks(ctx, fields...)
 	if err != nil {
 		return err
 	}
-	for i, h := range all {
-		kind, next := judgeServer(h, marks[i])
-		if kind == "" {
-			continue
-		}
-		e := &Event{eventID(kind, h.Server, h.Since.UnixMilli()), kind, h.Since,
-			serverData{h.Server, string(h.State), control.Time{Time: h.Since}, h.Requests, h.Failures}}
-		if _, err := t.tell(ctx, Mark{fields[i], marks[i], next}, e); err != nil {
-			return err
-		}
+	var found []thing
+	for _, h := range all {
+		found = append(found, thing{"v:" + h.Server, func(_ context.Context, mark string) ([]news, error) {
+			kind, next := judgeServer(h, mark)
+			if kind == "" {
+				return nil, nil
+			}
+			return []news{{&Event{eventID(kind, h.Server, h.Since.UnixMilli()), kind, h.Since,
+				serverData{h.Server, string(h.State), control.Time{Time: h.Since}, h.Requests, h.Failures}}, next}}, nil
+		}})
 	}
-	return nil
+	return t.tellAll(ctx, found)
 }
 
 // lookAtFinished tells the ends of calls that asked for it.
@@ -283,13 +301,11 @@ func (t *Teller) lookAtQuota(ctx context.Context) error {
 	if data.UsedUp == 0 {
 		return unread
 	}
-	marks, err := t.outbox.Marks(ctx, "q")
-	if err != nil {
-		return err
-	}
-	tell, next := judgeQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(marks[0]), now)
-	if tell {
-		_, err = t.tell(ctx, Mark{"q", marks[0], next.String()}, &Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data})
-	}
-	return errors.Join(err, unread)
+	return errors.Join(unread, t.tellAll(ctx, []thing{{"q", func(_ context.Context, mark string) ([]news, error) {
+		tell, next := judgeQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(mark), now)
+		if !tell {
+			return nil, nil
+		}
+		return []news{{&Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data}, next.String()}}, nil
+	}}}))
 }
