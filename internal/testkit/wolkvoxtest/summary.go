@@ -8,38 +8,22 @@ import (
 
 // Summary is the account in figures.
 type Summary struct {
-	Requests        int `json:"requests"`
-	Successes       int `json:"successes"`
-	Tokens          int `json:"tokens"`
-	Calls           int `json:"calls"` // distinct call ids; 0 for a Partial account
-	Faults          int `json:"faults"`
-	Refused         int `json:"refused"` // requests with violations of any kind
-	MaxInFlight     int `json:"max_in_flight"`
-	OverSlots       int `json:"over_slots"`
-	OverQuota       int `json:"over_quota"`
-	Order           int `json:"order_violations"`
-	Overlap         int `json:"overlap_violations"`
-	Duplicates      int `json:"duplicate_successes"`
-	Extra           int `json:"extra_requests"`
-	Unexplained     int `json:"unexplained_extra_requests"`
-	UnknownOutcomes int `json:"unknown_outcomes"`
-	// Unjudged says that the account has counters only, so that Order to Unexplained are not known and are 0.
-	Unjudged bool `json:"unjudged"`
+	Totals
+	Tokens          int
+	Calls           int // distinct call ids; 0 for a Partial account
+	Order           int // violations of each kind
+	Overlap         int
+	Duplicates      int // successes of a call after its first
+	Extra           int // requests
+	Unexplained     int // of them, by no unknown outcome
+	UnknownOutcomes int
+	// Unjudged says that the account has counters only, so that Calls and what follows are not known and are 0.
+	Unjudged bool
 }
 
 // Summarize judges the account, with the chains as for OrderViolations; nil chains are no chains.
 func (a Account) Summarize(chains [][]string) Summary {
-	s := Summary{
-		Requests:    a.Totals.Requests,
-		Successes:   a.Totals.Successes,
-		Tokens:      len(a.Tokens),
-		Faults:      a.Totals.Faults,
-		Refused:     a.Totals.Refused,
-		MaxInFlight: a.Totals.MaxInFlight,
-		OverSlots:   a.Totals.OverSlots,
-		OverQuota:   a.Totals.OverQuota,
-		Unjudged:    a.Partial,
-	}
+	s := Summary{Totals: a.Totals, Tokens: len(a.Tokens), Unjudged: a.Partial}
 	if a.Partial {
 		return s
 	}

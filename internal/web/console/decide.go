@@ -136,41 +136,10 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, failure{status: http.StatusForbidden, key: "readonly", back: a.back()})
 		return
 	}
-	d := decideData{asked: a, Back: a.back()}
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
-	switch a.Scope() {
-	case "server", "token": // there is no more to say of them
-	case "group":
-		_, n, _, err := c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, 0, 1)
-		if err == nil && n == 0 {
-			err = &control.UnknownChainError{Held: true}
-		}
-		if err != nil {
-			c.failRead(w, r, err)
-			return
-		}
-		d.OfGroup = n
-	case "chain":
-		ch, err := c.o.Operator.Chain(ctx, a.Chain)
-		if err == nil && !ch.Held() {
-			err = &control.UnknownChainError{ID: a.Chain, Held: true}
-		}
-		if err != nil {
-			c.failRead(w, r, err)
-			return
-		}
-		d.OfChain = &ch
-	default:
-		s, err := c.o.Operator.Status(ctx, a.Batch)
-		if err != nil && s.Unread == 0 {
-			c.failRead(w, r, err)
-			return
-		}
-		v := c.view(s)
-		d.OfBatch = &v
-	}
-	if d.Futile, err = c.futile(ctx, d); err != nil {
+	d, err := c.about(ctx, a)
+	if err != nil {
 		c.failRead(w, r, err)
 		return
 	}
@@ -180,14 +149,45 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, p)
 }
 
+// about reads what there is to say of a decision.
+func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) {
+	d = decideData{asked: a, Back: a.back()}
+	switch a.Scope() {
+	case "server", "token": // there is no more to say of them
+	case "group":
+		_, d.OfGroup, _, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, 0, 1)
+		if err == nil && d.OfGroup == 0 {
+			err = &control.UnknownChainError{Held: true}
+		}
+	case "chain":
+		var ch control.Chain
+		ch, err = c.o.Operator.Chain(ctx, a.Chain)
+		if err == nil && !ch.Held() {
+			err = &control.UnknownChainError{ID: a.Chain, Held: true}
+		}
+		d.OfChain = &ch
+	default:
+		var s control.Status
+		if s, err = c.o.Operator.Status(ctx, a.Batch); s.Unread > 0 {
+			err = nil
+		}
+		v := c.view(s)
+		d.OfBatch = &v
+	}
+	if err == nil {
+		d.Futile, err = c.futile(ctx, d)
+	}
+	return d, err
+}
+
 // decideNow does it, writes it down and leads back.
 func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	if err := r.ParseForm(); err != nil {
-		c.notFound(w, r)
-		return
+	err := r.ParseForm()
+	var a asked
+	if err == nil {
+		a, err = askedOf(r.PostForm)
 	}
-	a, err := askedOf(r.PostForm)
 	if err != nil {
 		c.notFound(w, r)
 		return
@@ -209,8 +209,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 	}})
 	n, err := c.decide(ctx, a)
 	c.hub.decided()
-	var gone *control.UnknownChainError
-	if errors.As(err, &gone) {
+	if _, gone := errors.AsType[*control.UnknownChainError](err); gone {
 		c.fail(w, r, failure{status: http.StatusConflict, key: "decided", back: a.back()})
 		return
 	}
@@ -232,11 +231,6 @@ func (c *Console) decide(ctx context.Context, a asked) (int, error) {
 	case "cancel":
 		return c.o.Operator.Cancel(ctx, a.selection())
 	}
-	return c.lift(ctx, a)
-}
-
-// lift lets calls through again; 0 where they were let through already.
-func (c *Console) lift(ctx context.Context, a asked) (int, error) {
 	lift, what := c.o.Operator.LiftCooling, a.Token
 	if a.Server != "" {
 		lift, what = c.o.Operator.LiftServer, a.Server
@@ -245,5 +239,5 @@ func (c *Console) lift(ctx context.Context, a asked) (int, error) {
 	if was {
 		return 1, err
 	}
-	return 0, err
+	return 0, err // its calls were let through already
 }

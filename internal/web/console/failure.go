@@ -49,25 +49,22 @@ func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
 
 // failRead answers for a reading that failed.
 func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
-	var chain *control.UnknownChainError
+	_, chain := errors.AsType[*control.UnknownChainError](err)
+	f := failure{status: http.StatusNotFound, key: "missing"}
 	switch {
 	case errors.Is(err, ledger.ErrNoBatch):
-		c.fail(w, r, failure{status: http.StatusNotFound, key: "batch"})
-		return
-	case errors.Is(err, breaker.ErrUnknownServer):
-		c.notFound(w, r)
-		return
-	case errors.As(err, &chain):
-		c.fail(w, r, failure{status: http.StatusNotFound, key: "chain", back: "/chains"})
-		return
-	case errors.Is(err, control.ErrChainID), errors.Is(err, control.ErrCursor), errors.Is(err, control.ErrAuditID), errors.Is(err, errQuery):
-		c.notFound(w, r)
-		return
+		f.key = "batch"
+	case chain:
+		f.key, f.back = "chain", "/chains"
+	case errors.Is(err, breaker.ErrUnknownServer), errors.Is(err, control.ErrChainID), errors.Is(err, control.ErrCursor),
+		errors.Is(err, control.ErrAuditID), errors.Is(err, errQuery):
 	case r.Context().Err() != nil:
 		return // nobody waits for it any more
+	default:
+		c.o.Log.Warn().Err(err).Msg("a page could not be read from Redis")
+		f = failure{status: http.StatusServiceUnavailable, key: "away", detail: redisWord(err)}
 	}
-	c.o.Log.Warn().Err(err).Msg("a page could not be read from Redis")
-	c.fail(w, r, failure{status: http.StatusServiceUnavailable, key: "away", detail: redisWord(err)})
+	c.fail(w, r, f)
 }
 
 // redisReplies are the codes of Redis's refusals that pages have words for.
@@ -79,15 +76,15 @@ var redisReplies = map[string]string{
 // redisWord is the key of the words for what is wrong with Redis, "" where there are none.
 // The worker's log has the whole of it.
 func redisWord(err error) string {
-	var reply redis.Error
-	var timeout net.Error
-	switch {
-	case errors.As(err, &reply):
+	if reply, ok := errors.AsType[redis.Error](err); ok {
 		code, _, _ := strings.Cut(reply.Error(), " ")
 		return redisReplies[code]
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
 		return "slow"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed"
