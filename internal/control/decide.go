@@ -173,15 +173,8 @@ const heldAtOnce = 500
 // eachHeld acts on the held chains that are selected, each once: one that is held
 // again meanwhile is left.
 func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, ledger.Meant) (int, error)) (int, error) {
-	meant := ledger.Meant{Server: s.Server}
-	var tags []string
-	var err error
-	if s.Batch != "" {
-		meant.Batch = ledger.BatchID(s.Batch)
-		_, tags, err = o.batch(ctx, s.Batch)
-	} else {
-		tags, err = o.busyTags(ctx, true)
-	}
+	id, tags, err := o.heldIn(ctx, s.Batch)
+	meant := ledger.Meant{Server: s.Server, Batch: id}
 	unread := err
 	if !partly(unread) {
 		return 0, err

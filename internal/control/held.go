@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"habilita/internal/ledger"
 )
 
 const (
@@ -83,14 +81,7 @@ func (o *Control) HeldPage(ctx context.Context, batchName, cause string, skip, l
 
 // heldChains reads the held chains, of a batch or all, the one that waits longest first.
 func (o *Control) heldChains(ctx context.Context, batchName string) (chains []Chain, cut bool, err error) {
-	var id string
-	var tags []string
-	if batchName != "" {
-		id = ledger.BatchID(batchName)
-		_, tags, err = o.batch(ctx, batchName)
-	} else {
-		tags, err = o.busyTags(ctx, true)
-	}
+	id, tags, err := o.heldIn(ctx, batchName)
 	unread := err
 	if !partly(unread) {
 		return nil, false, err
@@ -119,4 +110,14 @@ func (o *Control) heldChains(ctx context.Context, batchName string) (chains []Ch
 		}
 	}
 	return chains, cut, unread
+}
+
+// heldIn are the tags of the buckets that may have held chains, of one batch ("" all), and the short name of that batch.
+func (o *Control) heldIn(ctx context.Context, batchName string) (id string, tags []string, err error) {
+	if batchName == "" {
+		tags, err = o.busyTags(ctx, true)
+		return "", tags, err
+	}
+	m, tags, err := o.batch(ctx, batchName)
+	return m.ID, tags, err
 }

@@ -184,8 +184,7 @@ func (w *words) rate(v batchView) string {
 		if v.MoreLater() {
 			return "" // it is said when it goes on
 		}
-		s, _ := w.say("rate.none")
-		return s
+		return w.sayOr("rate.none", "")
 	}
 	key, n := "rate.second", v.PerSecond
 	if n < 1 {
@@ -195,8 +194,7 @@ func (w *words) rate(v batchView) string {
 	if n < 10 {
 		digits = 1
 	}
-	s, _ := w.say(key, w.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(digits))))
-	return s
+	return w.sayOr(key, "", w.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(digits))))
 }
 
 // left is how long a batch takes still, in words; "" where it is not known: where a person
@@ -209,8 +207,7 @@ func (w *words) left(v batchView) string {
 	if seconds > 30*24*3600 {
 		return ""
 	}
-	s, _ := w.say("left", w.long(time.Duration(seconds*float64(time.Second))))
-	return s
+	return w.sayOr("left", "", w.long(time.Duration(seconds*float64(time.Second))))
 }
 
 // batchesPerPage is less than perPage: each batch may be in a thousand buckets.

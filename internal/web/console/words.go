@@ -159,19 +159,16 @@ func (w *words) near(d time.Duration) string {
 		key, d = "time.ago", -d
 	}
 	if d < 2*time.Second {
-		s, _ := w.say("time.now")
-		return s
+		return w.sayOr("time.now", "")
 	}
-	s, _ := w.say(key, w.long(d))
-	return s
+	return w.sayOr(key, "", w.long(d))
 }
 
 // long is a length of time, in its largest unit or two.
 func (w *words) long(d time.Duration) string {
 	const day = 24 * time.Hour
 	unit := func(name string, n time.Duration) string {
-		s, _ := w.say("time."+name, int(n))
-		return s
+		return w.sayOr("time."+name, "", int(n))
 	}
 	switch {
 	case d < time.Minute:

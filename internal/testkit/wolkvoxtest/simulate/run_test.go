@@ -62,11 +62,11 @@ func enable(t *testing.T, url, token, id string) (int, error) {
 
 func TestRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "account.jsonl")
-	url, stop := boot(t, "--listen", "127.0.0.1:0", "--account", file, "--latency", "0", "--bad-token", "bad-", "--licenses", "2", "--quota-used", "1998", "--seed", "5")
+	url, stop := boot(t, "--listen", "127.0.0.1:0", "--account", file, "--latency", "0", "--bad-token", "bad-", "--licenses", "2", "--seed", "5")
 	for i, tc := range []struct {
 		token string
 		want  int
-	}{{"good", 202}, {"bad-1", 403}, {"good", 202}, {"good", 403}} {
+	}{{"good", 202}, {"bad-1", 403}, {"good", 202}} {
 		if status, err := enable(t, url, tc.token, "call.1"); status != tc.want || err != nil {
 			t.Errorf("request %d: %d %v, want %d", i+1, status, err, tc.want)
 		}
@@ -85,7 +85,7 @@ func TestRun(t *testing.T) {
 	}
 	defer func() { _ = f.Close() }()
 	a, err := wolkvoxtest.ReadAccount(f)
-	if err != nil || a.Totals.Requests != 4 || a.Of("good").Successes != 2 || len(a.Requests("call")) != 4 || a.Of("good").OverQuota != 0 {
+	if err != nil || a.Totals.Requests != 3 || a.Of("good").Successes != 2 || len(a.Requests("call")) != 3 || a.Records[0].Quota != 2000 {
 		t.Errorf("account: %+v %v", a.Totals, err)
 	}
 }
@@ -142,8 +142,8 @@ func TestRunWrongUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{"--fault-rate 2 --faults nope,500 --licenses 0 --timezone Mars/Base --code x --latency -1s --quota-used -1 --down-fault y z", 2,
-			"--fault-rate 2|--faults: fault \"nope\"|--licenses 0|--timezone|--code \"x\"|--latency|--quota-used -1|--down-fault|unexpected argument \"z\""},
+		{"--fault-rate 2 --faults nope,500 --licenses 0 --timezone Mars/Base --latency -1s --down-fault y z", 2,
+			"--fault-rate 2|--faults: fault \"nope\"|--licenses 0|--timezone|--latency|--down-fault|unexpected argument \"z\""},
 		{"--fault-rate NaN", 2, "--fault-rate NaN"},
 		{"--nope", 2, "not defined"},
 		{"--help", 0, "--fault"},

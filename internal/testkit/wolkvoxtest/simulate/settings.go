@@ -21,14 +21,12 @@ type settings struct {
 	faults          []wolkvoxtest.Fault
 	seed            uint64
 	licenses        int
-	quotaUsed       int
 	badToken        string
 	slowServer      string // whose requests take slowFor longer; "" for none
 	slowFor         time.Duration
 	downFor         time.Duration
 	downFault       *wolkvoxtest.Fault // nil: not even a connection
 	location        *time.Location
-	code            wolkvoxtest.CodeStyle
 	countersOnly    bool
 }
 
@@ -38,7 +36,7 @@ const refused = "refused"
 // parse reads the arguments; its error tells every fault that they have.
 func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
-	var faults, down, zone, code, certFile, keyFile string
+	var faults, down, zone, certFile, keyFile string
 	fs := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&s.listen, "listen", "127.0.0.1:0", "loopback address, or any with --tls-cert; port 0 takes a free one")
@@ -51,14 +49,12 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs.StringVar(&faults, "faults", join(wolkvoxtest.Passing()), "which ways they go wrong, each NAME or NAME:DELAY; all there are: "+join(wolkvoxtest.Kinds()))
 	fs.Uint64Var(&s.seed, "seed", 0, "of faults, jitter and code styles")
 	fs.IntVar(&s.licenses, "licenses", 1, "of each token")
-	fs.IntVar(&s.quotaUsed, "quota-used", 0, "requests of each token that others made today")
 	fs.StringVar(&s.badToken, "bad-token", "", "refuse tokens with this `prefix`; none if empty")
 	fs.StringVar(&s.slowServer, "slow-server", "", "the requests at this `server` take --slow-for longer; none if empty")
 	fs.DurationVar(&s.slowFor, "slow-for", 30*time.Second, "how much longer they take")
 	fs.DurationVar(&s.downFor, "down-for", 0, "be down for so long from the start")
 	fs.StringVar(&down, "down-fault", refused, "what being down is: refused (nobody listens), or a fault's name")
 	fs.StringVar(&zone, "timezone", "America/Bogota", "where the day begins")
-	fs.StringVar(&code, "code", string(wolkvoxtest.CodeMixed), "the envelope's code as number, string or mixed")
 	fs.BoolVar(&s.countersOnly, "counters-only", false, "keep no requests in memory; the account file has them all the same")
 	if err := fs.Parse(args); err != nil {
 		return s, err
@@ -94,10 +90,6 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	if s.location, err = time.LoadLocation(zone); err != nil {
 		bad("--timezone: %w", err)
 	}
-	s.code = wolkvoxtest.CodeStyle(code)
-	if s.code != wolkvoxtest.CodeNumber && s.code != wolkvoxtest.CodeString && s.code != wolkvoxtest.CodeMixed {
-		bad("--code %q: want number, string or mixed", code)
-	}
 	if !(s.faultRate >= 0 && s.faultRate <= 1) {
 		bad("--fault-rate %v: want 0 to 1", s.faultRate)
 	}
@@ -107,9 +99,6 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	if s.licenses < 1 {
 		bad("--licenses %d: want 1 or more", s.licenses)
 	}
-	if s.quotaUsed < 0 {
-		bad("--quota-used %d: want 0 or more", s.quotaUsed)
-	}
 	return s, errors.Join(errs...)
 }
 
@@ -117,11 +106,11 @@ func (s settings) options() wolkvoxtest.Options {
 	return wolkvoxtest.Options{
 		TokenInfo: func(token string) (wolkvoxtest.Token, bool) {
 			bad := s.badToken != "" && strings.HasPrefix(token, s.badToken)
-			return wolkvoxtest.Token{Licenses: s.licenses, Used: s.quotaUsed}, !bad
+			return wolkvoxtest.Token{Licenses: s.licenses}, !bad
 		},
 		Latency: s.latency, Jitter: s.jitter, Seed: s.seed,
 		Script: wolkvoxtest.First(s.slow, wolkvoxtest.Random(s.seed, s.faultRate, s.faults...)),
-		Code:   s.code, Location: s.location, CountersOnly: s.countersOnly,
+		Code:   wolkvoxtest.CodeMixed, Location: s.location, CountersOnly: s.countersOnly,
 	}
 }
 
