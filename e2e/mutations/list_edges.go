@@ -40,7 +40,7 @@ var meterMutations = []mutation{
 	},
 	{
 		"a Registerer can be used again", "a worker that could not be made keeps it",
-		in("internal/engine/worker.go", "\t\tif err != nil {\n\t\t\tw.meter.unregister()\n\t\t}\n", ""),
+		in("internal/engine/worker.go", "\t\tw.meter.unregister()\n\t\tfor _, c", "\t\tfor _, c"),
 		"./internal/engine", "TestWorkersOfOneRegisterer",
 	},
 	{

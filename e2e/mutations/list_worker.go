@@ -101,8 +101,8 @@ var workerMutations = []mutation{
 	},
 	{
 		"quarantine of unknown outcomes", "the slot of an unknown outcome is freed",
-		in(outcomeGo, "case errors.As(err, &unknown):\n		return f.attempt(ledger.Outcome{Slot: ledger.Keep,",
-			"case errors.As(err, &unknown):\n		return f.attempt(ledger.Outcome{Slot: ledger.Release,"),
+		in(outcomeGo, "case is[*wolkvox.UnknownOutcomeError](err):\n		return f.attempt(ledger.Outcome{Slot: ledger.Keep,",
+			"case is[*wolkvox.UnknownOutcomeError](err):\n		return f.attempt(ledger.Outcome{Slot: ledger.Release,"),
 		"./internal/engine", "TestJudge",
 	},
 	{

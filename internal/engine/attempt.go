@@ -119,16 +119,13 @@ func (r *runner) report(a *ledger.Attempt, j *verdict, took time.Duration) {
 // side did not send, or cut off, or that outlasted a pause of this process, says nothing of
 // the server.
 func (r *runner) observe(ctx context.Context, a *ledger.Attempt, asked time.Time, err error) {
-	var (
-		notSent    *wolkvox.NotSentError
-		refused    *wolkvox.RefusedError
-		unopenable *unopenableError
-	)
+	notSent, isNotSent := errors.AsType[*wolkvox.NotSentError](err)
+	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
-	case errors.As(err, &unopenable), errors.As(err, &notSent) && notSent.Late, err != nil && ctx.Err() != nil,
-		err != nil && !errors.As(err, &refused) && r.pauses.Since(asked, time.Now()):
+	case is[*unopenableError](err), isNotSent && notSent.Late, err != nil && ctx.Err() != nil,
+		err != nil && !isRefused && r.pauses.Since(asked, time.Now()):
 		r.unprobed(a)
-	case err == nil, errors.As(err, &refused) && refused.Kind != wolkvox.ServerFailure:
+	case err == nil, isRefused && refused.Kind != wolkvox.ServerFailure:
 		r.health.Observe(a.Server, a.Chain, true, a.ProbesServer)
 	default:
 		r.health.Observe(a.Server, a.Chain, false, a.ProbesServer)

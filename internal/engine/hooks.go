@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -93,15 +92,6 @@ func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 		}
 	}
 	r.o.AfterOutcome(rec)
-}
-
-// refusedByHook is the outcome of an attempt that the hook did not let be sent.
-func (f attemptFacts) refusedByHook(err error) (verdict, bool) {
-	var own *notSentError
-	if !errors.As(err, &own) {
-		return verdict{}, false
-	}
-	return verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Delay: f.BackOff, Err: err.Error()}, outcomeNotSent}, true
 }
 
 // Recall is for a program whose ledger ends with it, and that keeps what became of its calls

@@ -75,10 +75,6 @@ type marks struct {
 	tokens int
 	stops  bool           // any conflicting
 	blame  map[uint64]int // first row that was left out, of up to blamed chains and tokens
-	last   struct {
-		token, name string
-		withhold    bool
-	} // of row; "" as token: none
 }
 
 func (m *marks) hash(id string) uint64 { return maphash.String(m.seed, id) }
@@ -87,10 +83,6 @@ func (m *marks) hash(id string) uint64 { return maphash.String(m.seed, id) }
 func (m *marks) row(token, name string) (withhold bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if token == m.last.token && name == m.last.name {
-		return m.last.withhold
-	}
-	defer func() { m.last.token, m.last.name, m.last.withhold = token, name, withhold }()
 	at := m.table.At(m.hash(token))
 	if *at&tokenRead == 0 {
 		*at |= tokenRead
@@ -107,7 +99,6 @@ func (m *marks) row(token, name string) (withhold bool) {
 func (m *marks) missing(token, name string, known bool, row int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.last.token = ""
 	if !known {
 		*m.table.At(m.hash(token)) |= tokenMissing
 		m.note(m.hash(token), row)

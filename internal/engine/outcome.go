@@ -25,23 +25,17 @@ const (
 
 // reasonOf is the code of what went wrong, "" where nothing did.
 func reasonOf(err error) string {
-	var (
-		notSent    *wolkvox.NotSentError
-		refused    *wolkvox.RefusedError
-		unreadable *wolkvox.UnreadableError
-		unopenable *unopenableError
-		hook       *notSentError
-	)
+	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
 	case err == nil:
 		return ""
-	case errors.As(err, &refused):
+	case isRefused:
 		return string(refused.Kind)
-	case errors.As(err, &unopenable):
+	case is[*unopenableError](err):
 		return ledger.ReasonUnopenable
-	case errors.As(err, &notSent), errors.As(err, &hook):
+	case is[*wolkvox.NotSentError](err), is[*notSentError](err):
 		return ledger.ReasonNotSent
-	case errors.As(err, &unreadable):
+	case is[*wolkvox.UnreadableError](err):
 		return ledger.ReasonUnreadable
 	}
 	return ledger.ReasonUnknown
@@ -97,29 +91,22 @@ func decide(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 		o.Cooling.Lift = f.Probe
 		return verdict{o, outcomeSucceeded}
 	}
-	var (
-		notSent    *wolkvox.NotSentError
-		unknown    *wolkvox.UnknownOutcomeError
-		refused    *wolkvox.RefusedError
-		unreadable *wolkvox.UnreadableError
-		unopenable *unopenableError
-	)
-	if j, ok := f.refusedByHook(err); ok {
-		return j
-	}
+	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
-	case errors.As(err, &unopenable):
+	case is[*notSentError](err):
+		return verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Delay: f.BackOff, Err: err.Error()}, outcomeNotSent}
+	case is[*unopenableError](err):
 		return verdict{ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.GiveBack, Err: err.Error()}, outcomeUnopenable}
-	case errors.As(err, &notSent):
+	case is[*wolkvox.NotSentError](err):
 		if f.Stopping {
 			return verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Err: err.Error()}, outcomeNotSent}
 		}
 		return f.pushBack(ledger.Outcome{Kind: ledger.NotSent, Slot: ledger.GiveBack, Err: err.Error()}, outcomeNotSent)
-	case errors.As(err, &unknown):
+	case is[*wolkvox.UnknownOutcomeError](err):
 		return f.attempt(ledger.Outcome{Slot: ledger.Keep, Err: err.Error()}, outcomeUnknown)
-	case errors.As(err, &refused):
+	case isRefused:
 		return f.refusal(refused)
-	case errors.As(err, &unreadable):
+	case is[*wolkvox.UnreadableError](err):
 		return f.attempt(ledger.Outcome{Slot: ledger.Release, Err: err.Error()}, outcomeFailed)
 	}
 	// The client returns nothing else; what is not known may have reached the vendor.

@@ -81,20 +81,24 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 	if err != nil {
 		return nil, err
 	}
-	closing := func(err error) error { return errors.Join(err, rdb.Close()) }
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, rdb.Close())
+		}
+	}()
 	if q.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
-		return nil, closing(err)
+		return nil, err
 	}
 	if q.limiter, err = quota.New(rdb, q.settings); err != nil {
-		return nil, closing(err)
+		return nil, err
 	}
 	if err := q.checkRestart(ctx, watch); err != nil {
-		return nil, closing(err)
+		return nil, err
 	}
 	q.health = breaker.New(rdb, q.prefix, breaker.Trip{})
 	q.member, err = q.registry.Join(ctx, membership.Self("quota sync", version(), time.Now()), o.sharedSettings(q.stack))
 	if err != nil {
-		return nil, closing(err)
+		return nil, err
 	}
 	// A request may last longer than a membership does without a beat.
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx))

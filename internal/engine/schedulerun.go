@@ -65,22 +65,17 @@ func (s *scheduler) enqueue(ctx context.Context, st schedule.State, c schedule.C
 
 // tell logs a run that is over.
 func (s *scheduler) tell(name string, r schedule.Run) {
-	e := s.log.Info()
+	e, message := s.log.Info(), "a schedule's run is enqueued"
 	switch {
 	case r.Result == schedule.ResultFailed:
-		e = s.log.Error().Str("error", r.Reason)
-	case r.Rejected+r.Conflicts+r.Withheld > 0:
-		e = s.log.Warn().Int("passed_over", r.Passed).Int("chains_held", r.Chains).Int("rejected", r.Rejected).
-			Int("conflicts", r.Conflicts).Int("withheld", r.Withheld)
-	}
-	message := "a schedule's run is enqueued"
-	switch {
-	case r.Result == schedule.ResultFailed:
-		message = "a schedule's run failed; what was enqueued of it goes on"
-	case r.Passed > 0:
-		message = "a schedule's run is enqueued, but for calls whose chain is held"
+		e, message = s.log.Error().Str("error", r.Reason), "a schedule's run failed; what was enqueued of it goes on"
 	case r.Rejected+r.Conflicts+r.Withheld > 0:
 		message = "a schedule's run is enqueued, but for rows that were left out"
+		if r.Passed > 0 {
+			message = "a schedule's run is enqueued, but for calls whose chain is held"
+		}
+		e = s.log.Warn().Int("passed_over", r.Passed).Int("chains_held", r.Chains).Int("rejected", r.Rejected).
+			Int("conflicts", r.Conflicts).Int("withheld", r.Withheld)
 	}
 	e.Str("schedule", name).Str("batch", r.Batch).Int("calls", r.Calls).Msg(message)
 }

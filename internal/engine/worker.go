@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -79,11 +80,22 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if w.meter, err = newMeter(o.Metrics); err != nil {
 		return nil, err
 	}
+	var opened []io.Closer
 	defer func() {
-		if err != nil {
-			w.meter.unregister()
+		if err == nil {
+			return
+		}
+		w.meter.unregister()
+		for _, c := range opened {
+			err = errors.Join(err, c.Close())
 		}
 	}()
+	open := func(ro redisconn.Options) (c redis.UniversalClient, err error) {
+		if c, err = o.openRedis(ro); err == nil {
+			opened = append(opened, c)
+		}
+		return c, err
+	}
 	// A change that comes before there is a stack is one all the same.
 	var ready atomic.Bool
 	var early atomic.Pointer[redisconn.Change]
@@ -94,24 +106,23 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 			early.Store(&c)
 		}
 	})
-	rdb, err := o.openRedis(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 32, Watch: w.watch, Dialer: o.RedisDialer})
+	rdb, err := open(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 32, Watch: w.watch, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, err
 	}
-	w.asynqRDB, err = o.openRedis(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 16, Detach: true, Dialer: o.RedisDialer})
+	w.asynqRDB, err = open(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 16, Detach: true, Dialer: o.RedisDialer})
 	if err != nil {
-		return nil, errors.Join(err, rdb.Close())
+		return nil, err
 	}
-	w.probe, err = o.openRedis(redisconn.Options{
+	w.probe, err = open(redisconn.Options{
 		PoolSize: 1, MaxRetries: -1, DialTimeout: writableWait, ReadTimeout: writableWait, Dialer: o.RedisDialer,
 	})
 	if err != nil {
-		return nil, errors.Join(err, rdb.Close(), w.asynqRDB.Close())
+		return nil, err
 	}
-	closing := func(err error) error { return errors.Join(err, rdb.Close(), w.asynqRDB.Close(), w.probe.Close()) }
 	redisconn.Pipelined(rdb)
 	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
-		return nil, closing(err)
+		return nil, err
 	}
 	w.stopped = make(chan struct{})
 	w.asking = newAsking(serversFor(o.Concurrency), max(askRarely, o.TaskCheckInterval), w.stopped)
@@ -124,16 +135,17 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	w.learnDurability(ctx)
 	if err := w.remember(ctx, true); err != nil {
 		if !partly(err) {
-			return nil, closing(err)
+			return nil, err
 		}
 		o.Log.Warn().Err(err).Msg("a part of Redis can't be read: its calls wait until it is back")
 	}
 	me := membership.Self(workerKind, version(), time.Now())
 	if w.member, err = w.stack.registry.Join(ctx, me, o.sharedSettings(w.stack)); err != nil {
-		return nil, closing(err)
+		return nil, err
 	}
 	w.assemble(me.ID)
 	if err := errors.Join(w.meter.ready(func() bool { return w.barred() == nil }), w.meter.replicas(w.stack.acks)); err != nil {
+		opened = nil
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil

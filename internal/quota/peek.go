@@ -3,6 +3,7 @@ package quota
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -80,48 +81,37 @@ type peeked struct {
 	err error
 }
 
-// peek asks for a chunk. It asks again where the server did not know the script, and
-// where the days were those of a clock that is off.
+// peek asks for a chunk. It asks again where the days were those of a clock that is off.
 func (l *Limiter) peek(ctx context.Context, tokens []string) ([]peeked, error) {
-	const tries = 3
-	for try := 1; ; try++ {
-		usages, again, err := l.peekOnce(ctx, tokens)
-		unknown := slices.ContainsFunc(usages, func(u peeked) bool { return redis.HasErrorPrefix(u.err, "NOSCRIPT") })
-		if unknown && try < tries {
-			// It fails if any node of a cluster is away, and the others have the script then.
-			_ = l.scripts.peek.Load(ctx, l.rdb).Err()
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !again {
-			return usages, nil
-		}
-		if try == tries {
-			return nil, fmt.Errorf("the server's clock jumps")
+	for range 3 {
+		if usages, again, err := l.peekOnce(ctx, tokens); err != nil || !again {
+			return usages, err
 		}
 	}
+	return nil, errors.New("the server's clock jumps")
 }
 
 func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeked, again bool, err error) {
 	settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
 	pipe := l.rdb.Pipeline()
-	answers := make([]*redis.Cmd, len(tokens))
+	answers, args := make([]*redis.Cmd, len(tokens)), make([][]any, len(tokens))
 	for i, t := range tokens {
-		args := append([]any{t}, settings...)
-		answers[i] = l.scripts.peek.EvalSha(ctx, pipe, scriptKeys(l.settings.Prefix, t), args...)
+		args[i] = append([]any{t}, settings...)
+		answers[i] = l.scripts.peek.EvalSha(ctx, pipe, scriptKeys(l.settings.Prefix, t), args[i]...)
 	}
 	_, _ = pipe.Exec(ctx) // each answer's own error is looked at below
-	for i, a := range answers {
-		items, err := a.Slice()
+	for i, t := range tokens {
+		if redis.HasErrorPrefix(answers[i].Err(), "NOSCRIPT") {
+			answers[i] = l.scripts.peek.Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, t), args[i]...)
+		}
+		items, err := answers[i].Slice()
 		if err != nil {
 			usages = append(usages, peeked{err: err})
 			continue
 		}
 		r := newReply(items, 9)
 		u := Usage{
-			Token: tokens[i], Used: r.int(0), Licenses: r.int(1), Limit: r.int(1) * RequestsPerLicense,
+			Token: t, Used: r.int(0), Licenses: r.int(1), Limit: r.int(1) * RequestsPerLicense,
 			Held: r.int(2), Waiting: r.int(3),
 			CoolingUntil: r.time(4), CoolingWhy: r.text(5), Probe: r.time(6), Now: r.time(7), NextDay: r.time(8),
 		}

@@ -3,7 +3,6 @@ package redisconn
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -80,10 +79,7 @@ func (e *NotReplicatedError) Error() string {
 func (e *NotReplicatedError) Unwrap() error { return e.Cause }
 
 // Unreplicated reports whether an error is that of a write that was carried out, and that too few replicas have.
-func Unreplicated(err error) bool {
-	_, is := errors.AsType[*NotReplicatedError](err)
-	return is
-}
+func Unreplicated(err error) bool { return is[*NotReplicatedError](err) }
 
 type acknowledgedKey struct{}
 

@@ -82,23 +82,17 @@ func Describe(err error) string {
 }
 
 func describeTLS(err error) string {
-	var (
-		record    tls.RecordHeaderError
-		alert     tls.AlertError
-		authority x509.UnknownAuthorityError
-		hostname  x509.HostnameError
-		invalid   x509.CertificateInvalidError
-	)
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
 	switch {
-	case errors.As(err, &record):
+	case is[tls.RecordHeaderError](err):
 		return "Redis does not speak TLS on this port: write redis:// instead of rediss://, or use its TLS port"
-	case errors.As(err, &authority):
+	case is[x509.UnknownAuthorityError](err):
 		return "Redis's certificate is from an authority that this machine does not know: install the authority's certificate (SSL_CERT_FILE names a file)"
-	case errors.As(err, &hostname):
+	case is[x509.HostnameError](err):
 		return "Redis's certificate is for another host name: use that name in REDIS_URL"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	case isInvalid && invalid.Reason == x509.Expired:
 		return "Redis's certificate has expired or is not valid yet: renew it, and check this machine's clock"
-	case errors.As(err, &invalid), errors.As(err, &alert):
+	case isInvalid, is[tls.AlertError](err):
 		return "the TLS handshake with Redis failed: " + err.Error()
 	}
 	return ""
@@ -145,13 +139,17 @@ func Passing(err error, several bool) bool {
 	if begins(err, "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN") || redis.IsReadOnlyError(err) { // the last from within a script, too
 		return true
 	}
-	var reply redis.Error
-	var refused *net.OpError
-	return several && !errors.As(err, &reply) &&
-		(errors.As(err, &refused) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
+	return several && !is[redis.Error](err) &&
+		(is[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // begins reports whether an answer of Redis begins with one of these codes.
 func begins(err error, codes ...string) bool {
 	return slices.ContainsFunc(codes, func(code string) bool { return redis.HasErrorPrefix(err, code) })
+}
+
+// is reports whether an error of this type is in the tree of err.
+func is[E error](err error) bool {
+	_, found := errors.AsType[E](err)
+	return found
 }

@@ -79,17 +79,16 @@ func likeCluster(c *redis.ClusterOptions, o Options) *redis.ClusterOptions {
 }
 
 // both runs two hooks of a new connection, the first one first; nil is none.
-func both(first, second func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
-	if first == nil || second == nil {
-		if first == nil {
-			return second
-		}
-		return first
-	}
+func both(hooks ...func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
 	return func(ctx context.Context, cn *redis.Conn) error {
-		if err := first(ctx, cn); err != nil {
-			return err
+		for _, hook := range hooks {
+			if hook == nil {
+				continue
+			}
+			if err := hook(ctx, cn); err != nil {
+				return err
+			}
 		}
-		return second(ctx, cn)
+		return nil
 	}
 }
