@@ -82,29 +82,33 @@ var stateWords = map[string]string{
 	stateRunning:    "its call is at the vendor",
 }
 
+// reasonWords are what is said of a reason. Behind some, why stands too.
+var reasonWords = map[string]string{
+	"slots":           "waits for a slot of its token",
+	"quota":           "waits for tomorrow's quota",
+	"cooling":         "its token cools down",
+	"midnight":        "waits while the vendor's day changes",
+	"restart":         "waits because Redis restarted or another node of it took over, until every request that was in flight has ended",
+	ledger.ServerBusy: "waits until its worker has less than SERVER_CONCURRENCY requests in flight at the server",
+	"server":          "waits until the vendor's server answers again",
+	"back-off":        "failed and is tried again",
+	"push-back":       "was put off by the vendor",
+	stateHeld:         "given up, waits for a person",
+}
+
 // words says a reason in plain words.
 func words(reason, detail string, head CallRecord) string {
+	said, known := reasonWords[reason]
 	switch reason {
-	case "slots":
-		return "waits for a slot of its token"
-	case "quota":
-		return "waits for tomorrow's quota"
 	case "cooling":
-		return because("its token cools down", detail)
-	case "midnight":
-		return "waits while the vendor's day changes"
-	case "restart":
-		return "waits because Redis restarted or another node of it took over, until every request that was in flight has ended"
-	case ledger.ServerBusy:
-		return "waits until its worker has less than SERVER_CONCURRENCY requests in flight at the server"
+		return because(said, detail)
 	case "server":
-		return because("waits until the vendor's server answers again", "`enqueue servers` tells how it is")
-	case "back-off":
-		return because("failed and is tried again", outcome(head))
-	case "push-back":
-		return because("was put off by the vendor", outcome(head))
-	case stateHeld:
-		return because("given up, waits for a person", outcome(head))
+		return because(said, "`enqueue servers` tells how it is")
+	case "back-off", "push-back", stateHeld:
+		return because(said, outcome(head))
+	}
+	if known {
+		return said
 	}
 	return because("waits", reason)
 }

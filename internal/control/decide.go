@@ -220,20 +220,19 @@ func cutOff(what string, n int, err error) error {
 
 // String says what is selected, such as "batch november".
 func (s Selection) String() string {
-	if s.Cause != "" {
-		of := s
-		of.Cause = ""
-		return "cause " + s.Cause + " of " + of.String()
-	}
+	said := "nothing"
 	switch {
 	case s.Chain != "":
-		return "chain " + s.Chain
+		said = "chain " + s.Chain
 	case s.Batch != "":
-		return "batch " + s.Batch
+		said = "batch " + s.Batch
 	case s.Server != "":
-		return "server " + s.Server
+		said = "server " + s.Server
 	case s.All:
-		return "all held chains"
+		said = "all held chains"
 	}
-	return "nothing"
+	if s.Cause != "" {
+		return "cause " + s.Cause + " of " + said
+	}
+	return said
 }

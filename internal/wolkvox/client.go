@@ -13,10 +13,10 @@ import (
 // Client makes requests to the vendor over a pool of connections. Make one with
 // [New] and share it: it is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	to     template
-	dialer dialer
-	idle   idleConns
+	cfg  Config
+	to   template
+	tls  *tls.Config // nil: none
+	idle idleConns
 }
 
 // New makes a client. Its error is a URL that can't be accepted, which it does not show. Nothing is dialled.
@@ -28,16 +28,16 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wolkvox: URL: %w", err)
 	}
-	d := dialer{timeout: dialTimeout, ack: cfg.AckTimeout, local: to.local, dial: cfg.DialContext}
+	c := &Client{cfg: cfg, to: to, idle: idleConns{most: cfg.MaxIdle, keep: idleTimeout}}
 	if to.scheme == "https" {
-		d.tls = &tls.Config{
+		c.tls = &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			NextProtos:         []string{"http/1.1"},
 			RootCAs:            cfg.RootCAs,
 			ClientSessionCache: tls.NewLRUClientSessionCache(0),
 		}
 	}
-	return &Client{cfg: cfg, to: to, dialer: d, idle: idleConns{most: cfg.MaxIdle, keep: idleTimeout}}, nil
+	return c, nil
 }
 
 // CloseIdle closes the connections that no request uses. The client can still be
@@ -97,7 +97,7 @@ func (c *Client) send(ctx context.Context, host string, text []byte, by, until t
 		to := c.idle.take(host)
 		reused := to != nil
 		if !reused {
-			if to, err = c.dialer.connect(ctx, c.to.address(host), earlier(by, until)); err != nil {
+			if to, err = c.connect(ctx, c.to.address(host), earlier(by, until)); err != nil {
 				return nil, false, err
 			}
 		}

@@ -133,7 +133,7 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 // TestLocalNameStaysLocal: for a rehearsal nothing but this machine is dialled,
 // whatever a name leads to.
 func TestLocalNameStaysLocal(t *testing.T) {
-	d := &dialer{local: true, timeout: time.Second}
+	d := &Client{to: template{local: true}}
 	for _, addr := range []string{"192.0.2.1:80", "[2001:db8::1]:80", "junk"} {
 		if err := d.control("tcp", addr, nil); !errors.Is(err, errHost) {
 			t.Errorf("%s: %v", addr, err)

@@ -163,42 +163,34 @@ func (c *countConn) stale() bool {
 	return err != nil || pending
 }
 
-// dialer makes connections.
-type dialer struct {
-	timeout time.Duration // of the whole, TLS included
-	ack     time.Duration
-	local   bool                                                              // this machine only
-	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
-	tls     *tls.Config                                                       // nil: none
-}
-
-func (d *dialer) control(_, address string, rc syscall.RawConn) error {
-	if d.local {
+// control refuses to leave this machine for a rehearsal, whatever a name leads to.
+func (c *Client) control(_, address string, rc syscall.RawConn) error {
+	if c.to.local {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil || !ap.Addr().Unmap().IsLoopback() {
 			return fmt.Errorf("%w: the name leads elsewhere", errHost)
 		}
 	}
-	return rc.Control(func(fd uintptr) { setAckTimeout(fd, d.ack) })
+	return rc.Control(func(fd uintptr) { setAckTimeout(fd, c.cfg.AckTimeout) })
 }
 
 // connect makes a connection, TLS included, until a time at most.
-func (d *dialer) connect(ctx context.Context, addr string, until time.Time) (*conn, error) {
-	ctx, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(d.timeout), until))
+func (c *Client) connect(ctx context.Context, addr string, until time.Time) (*conn, error) {
+	ctx, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(dialTimeout), until))
 	defer cancel()
-	dial := d.dial
+	dial := c.cfg.DialContext
 	if dial == nil {
-		dial = (&net.Dialer{Control: d.control}).DialContext
+		dial = (&net.Dialer{Control: c.control}).DialContext
 	}
 	plain, err := dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	raw := &countConn{Conn: plain}
-	if d.tls == nil {
+	if c.tls == nil {
 		return newConn(raw, raw), nil
 	}
-	cfg := d.tls.Clone()
+	cfg := c.tls.Clone()
 	if cfg.ServerName, _, err = net.SplitHostPort(addr); err != nil {
 		_ = raw.Close()
 		return nil, err

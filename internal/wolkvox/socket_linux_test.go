@@ -13,8 +13,8 @@ func TestAckTimeoutIsSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	d := &dialer{local: true, timeout: time.Minute, ack: 7 * time.Second}
-	conn, err := d.connect(t.Context(), ln.Addr().String(), time.Now().Add(time.Minute))
+	c := newClient(t, Config{URL: "http://127.0.0.1:1", AckTimeout: 7 * time.Second})
+	conn, err := c.connect(t.Context(), ln.Addr().String(), time.Now().Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
