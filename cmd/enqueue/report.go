@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -45,8 +45,13 @@ America and Europe. jsonl is exact, for programs.`,
 					return usagef("--state %q is not one of %s", s, strings.Join(callStates, ", "))
 				}
 			}
-			_, err := reportWriter(nil, format, excel)
-			return err
+			switch {
+			case format != "csv" && format != "jsonl":
+				return usagef("--format %q is not one of csv, jsonl", format)
+			case excel && format != "csv":
+				return usagef("--excel is for --format csv")
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
@@ -55,59 +60,38 @@ America and Europe. jsonl is exact, for programs.`,
 	complete(cmd, "format", "csv", "jsonl")
 	complete(cmd, "state", callStates...)
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		w := bufio.NewWriter(a.out)
-		write, err := reportWriter(w, format, excel)
-		if err != nil {
-			return err
-		}
-		return errors.Join(writeReport(s.op.Report(ctx, args[0]), write, only), w.Flush())
+		return writeReport(a.out, s.op.Report(ctx, args[0]), format, excel, only)
 	})
 }
 
-// writeReport writes the records that are in a state of only (none: all). If there is no such
-// batch, nothing is written.
-func writeReport(records iter.Seq2[control.CallRecord, error], write func(*control.CallRecord) error, only []string) error {
-	begin := sync.OnceValue(func() error { return write(nil) })
-	for r, err := range records {
-		if err == nil {
-			err = begin()
-		}
-		if err == nil && (len(only) == 0 || slices.Contains(only, r.State)) {
-			if err = write(&r); err != nil {
-				err = fmt.Errorf("the report can't be written: %w", err)
-			}
-		}
+// writeReport writes the records that are in a state of only (none: all). If the batch is not
+// there, it writes nothing.
+func writeReport(out io.Writer, records iter.Seq2[control.CallRecord, error], format string, excel bool, only []string) error {
+	w := bufio.NewWriter(out)
+	write := func(r control.CallRecord) error { return writeJSON(w, r) }
+	if format == "csv" {
+		c, err := control.NewCSV(w, excel) // it has no buffer of its own
 		if err != nil {
 			return err
 		}
+		write = c.Write
 	}
-	return begin()
-}
-
-// reportWriter returns a function that writes a record; nil stands for what stands before
-// the first one. All of it is in w, whose Flush writes it out: a csv.Writer has no buffer of its own then.
-func reportWriter(w *bufio.Writer, format string, excel bool) (func(*control.CallRecord) error, error) {
-	switch {
-	case format == "csv":
-		var c *control.CSV
-		return func(r *control.CallRecord) (err error) {
-			if r == nil {
-				c, err = control.NewCSV(w, excel)
-				return err
+	read := false
+	for r, err := range records {
+		if err == nil && (len(only) == 0 || slices.Contains(only, r.State)) {
+			if err = write(r); err != nil {
+				err = fmt.Errorf("the report can't be written: %w", err)
 			}
-			return c.Write(*r)
-		}, nil
-	case format == "jsonl" && excel:
-		return nil, usagef("--excel is for --format csv")
-	case format == "jsonl":
-		return func(r *control.CallRecord) error {
-			if r == nil {
-				return nil
-			}
-			return writeJSON(w, r)
-		}, nil
+		}
+		switch {
+		case err != nil && read:
+			return errors.Join(err, w.Flush())
+		case err != nil:
+			return err
+		}
+		read = true
 	}
-	return nil, usagef("--format %q is not one of csv, jsonl", format)
+	return w.Flush()
 }
 
 // complete gives a flag's values to the shell.

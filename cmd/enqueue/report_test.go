@@ -13,28 +13,21 @@ func TestReportIsWrittenInLargePieces(t *testing.T) {
 	for _, format := range []string{"csv", "jsonl"} {
 		t.Run(format, func(t *testing.T) {
 			var out pieces
-			w := bufio.NewWriter(&out)
-			write, err := reportWriter(w, format, false)
-			if err != nil {
-				t.Fatal(err)
-			}
 			const rows = 1000
-			err = write(nil)
-			for range rows {
-				if err == nil {
-					err = write(&control.CallRecord{ID: "id"})
+			calls := func(yield func(control.CallRecord, error) bool) {
+				for range rows {
+					if !yield(control.CallRecord{ID: "id"}, nil) {
+						return
+					}
 				}
 			}
-			if err == nil {
-				err = w.Flush()
-			}
-			if err != nil {
+			if err := writeReport(&out, calls, format, false, nil); err != nil {
 				t.Fatal(err)
 			}
 			if n := strings.Count(out.text.String(), "id,") + strings.Count(out.text.String(), `"id":"id"`); n < rows {
 				t.Errorf("%d rows", n)
 			}
-			if most := out.text.Len()/w.Size() + 1; out.writes > most {
+			if most := out.text.Len()/bufio.NewWriter(nil).Size() + 1; out.writes > most {
 				t.Errorf("%d writes for %d bytes, want %d at most", out.writes, out.text.Len(), most)
 			}
 		})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -133,7 +132,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	}
 	r := &fileRun{flags: o, bulkRun: &bulkRun{app: a, o: bulkFlags{batch: name, input: o.input}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), whole: true}}
 	c := localrun.Config{
-		File: file, Batch: name, Policy: o.onFailure, Again: again, Row: csvRows, Worker: a.localWorker(cmd, set),
+		File: file, Batch: name, Policy: o.onFailure, Again: again, Worker: a.localWorker(cmd, set),
 	}
 	if o.dryRun {
 		return r.dry(cmd.Context(), c, set)
@@ -166,10 +165,6 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOp
 }
 
 const forever = 100 * 365 * 24 * time.Hour
-
-func csvRows(w *bufio.Writer) (func(*control.CallRecord) error, error) {
-	return reportWriter(w, "csv", false)
-}
 
 func (r *fileRun) run(ctx context.Context, c localrun.Config) error {
 	r.zone = c.Worker.Quota.Location

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -46,13 +47,9 @@ func (d bounded) Sync() error {
 // toldIn are the calls that the results tell as done.
 func toldIn(t *testing.T, file string) map[string]bool {
 	t.Helper()
-	raw, err := os.ReadFile(ResultsOf(file))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
-	}
 	told := map[string]bool{}
-	for line := range strings.Lines(string(raw)) {
-		if id, ok := strings.CutSuffix(line, ",succeeded\n"); ok {
+	for _, row := range resultsIn(t, file) {
+		if id, ok := strings.CutSuffix(row, ",succeeded"); ok {
 			told[id] = true
 		}
 	}
@@ -189,9 +186,8 @@ func TestCancelledStaysCancelled(t *testing.T) {
 				if err := errors.Join(err, j.Close()); err != nil {
 					t.Fatal(err)
 				}
-				raw, err := os.ReadFile(ResultsOf(c.File))
-				if s.Cancelled != 1 || err != nil || !strings.Contains(string(raw), "call-2,cancelled\n") {
-					t.Errorf("%q, start %d: %+v\n%s%v", again, n, s.Status, raw, err)
+				if rows := resultsIn(t, c.File); s.Cancelled != 1 || !slices.Contains(rows, "call-2,cancelled") {
+					t.Errorf("%q, start %d: %+v\n%s", again, n, s.Status, rows)
 				}
 				refused.Store(false)
 				c.Again = again

@@ -1,7 +1,6 @@
 package localrun
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/localrun/wal"
@@ -45,8 +43,6 @@ type Config struct {
 	// Worker are the limits and how calls are made. Its Keys, RedisURL, RedisDialer and
 	// hooks are the job's own.
 	Worker engine.WorkerOptions
-	// Row makes a writer of results: a function that writes a record, nil for the header.
-	Row func(*bufio.Writer) (func(*control.CallRecord) error, error)
 
 	disk func(wal.Disk) wal.Disk // of the journal, for tests; nil: as it is
 }

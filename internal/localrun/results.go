@@ -18,7 +18,7 @@ type results struct {
 	job     *Job
 	file    *os.File
 	buf     *bufio.Writer
-	row     func(*control.CallRecord) error
+	csv     *control.CSV // into buf: it has no buffer of its own
 	written map[rowKey]struct{}
 	news    chan result
 	mu      sync.RWMutex
@@ -50,16 +50,12 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 		job: j, file: f, buf: bufio.NewWriterSize(f, 64<<10), written: map[rowKey]struct{}{},
 		news: make(chan result, 4096), done: make(chan struct{}), untold: map[rowKey]struct{}{},
 	}
-	if r.row, err = j.c.Row(r.buf); err == nil {
-		err = r.row(nil)
-	}
-	if err == nil {
+	if r.csv, err = control.NewCSV(r.buf, false); err == nil {
 		err = r.writeEnded(ctx)
 	}
 	for _, c := range j.gone {
 		if err == nil {
-			rec := j.goneRecord(c)
-			err = r.row(&rec)
+			err = r.csv.Write(j.goneRecord(c))
 		}
 	}
 	if err == nil {
@@ -138,7 +134,7 @@ func (r *results) write(c control.CallRecord) error {
 		return nil
 	}
 	r.written[k] = struct{}{}
-	return r.row(&c)
+	return r.csv.Write(c)
 }
 
 // writeEnded writes what has ended and was not told: calls that a policy cancelled, and those
