@@ -103,8 +103,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 		}
 		w.metrics.MustRegister(guard)
 		settings := d.settings
-		settings.RedisURL = w.redis.URL()
-		stop, err := openSite(ctx, settings, w.options, site{worker: w.worker, metrics: w.metrics, guard: guard}, w.log)
+		settings.RedisURL = w.Redis.URL()
+		stop, err := openSite(ctx, settings, w.options, site{worker: w.Worker, metrics: w.metrics, guard: guard}, w.log)
 		if err != nil {
 			return err
 		}
@@ -192,5 +192,5 @@ func (d *demo) invite(w *demoWorld) {
     export REDIS_URL=%s
     go run ./cmd/enqueue status %s
     go run ./cmd/enqueue chains --held
-`, w.redis.URL(), demoBatch)
+`, w.Redis.URL(), demoBatch)
 }

@@ -62,11 +62,11 @@ func (d *demo) follow(ctx context.Context, w *demoWorld) (demoState, error) {
 // look reads the counts. If nothing changed since the last look, or nothing more changes, it finds
 // the chains that wait for a person or for tomorrow, and whether these have all calls that are open.
 func (w *demoWorld) look(ctx context.Context, last demoState) (s demoState, err error) {
-	if s.Status, err = w.op.Status(ctx, demoBatch); err != nil {
+	if s.Status, err = w.Control.Status(ctx, demoBatch); err != nil {
 		return s, err
 	}
 	if s.Settled || s.Status == last.Status {
-		out, err := w.op.Outlook(ctx, s.Status)
+		out, err := w.Control.Outlook(ctx, s.Status)
 		s.held, s.tomorrow, s.over = out.Held, out.Tomorrow, out.Over
 		return s, err
 	}

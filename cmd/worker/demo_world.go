@@ -13,14 +13,12 @@ import (
 	asynqmetrics "github.com/hibiken/asynq/x/metrics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/localrun"
 	"habilita/internal/localrun/inproc"
 	"habilita/internal/quota"
-	"habilita/internal/redisconn"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
 )
@@ -37,19 +35,14 @@ const (
 	demoShutdown      = 5 * time.Second
 )
 
-// demoWorld is all that the demo runs on: vendor, Redis, producer, worker.
+// demoWorld is all that the demo runs on: the vendor, and the world of a local run.
 type demoWorld struct {
+	*localrun.World
 	log     zerolog.Logger
 	zone    *time.Location
 	vendor  *wolkvoxtest.Server
-	redis   *inproc.Redis
-	rdb     redis.UniversalClient
 	metrics *prometheus.Registry
 	options engine.Options
-
-	producer *engine.Producer
-	worker   *engine.Worker
-	op       *control.Control
 
 	stop   context.CancelFunc // of what start began; nil: nothing
 	ended  chan struct{}      // closed when the worker does not run any more
@@ -58,59 +51,43 @@ type demoWorld struct {
 
 // openDemoWorld makes a world whose vendor knows the plan's tokens. Close it.
 func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog.Logger) (_ *demoWorld, err error) {
-	w := &demoWorld{
-		log: log, zone: demoZone(time.Now()), metrics: prometheus.NewRegistry(),
-		ended: make(chan struct{}),
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, w.close())
-		}
-	}()
+	w := &demoWorld{log: log, zone: demoZone(time.Now()), metrics: prometheus.NewRegistry(), ended: make(chan struct{})}
 	w.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if w.vendor, err = listenDemoVendor(plan, seed, w.zone); err != nil {
 		return nil, fmt.Errorf("simulated wolkvox: %w", err)
 	}
-	if w.redis, err = inproc.Listen(); err != nil {
-		return nil, err
-	}
-	if w.rdb, err = redisconn.Open(w.redis.URL(), redisconn.Options{}); err != nil {
-		return nil, err
-	}
-	w.metrics.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(w.rdb)))
-	return w, w.staff(ctx)
-}
-
-// staff makes the producer, the worker and the operator, under a sealing key of their own.
-func (w *demoWorld) staff(ctx context.Context) error {
+	defer func() {
+		if err != nil {
+			w.vendor.Close()
+		}
+	}()
 	key, err := vault.GenerateKey("demo")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	o := engine.Options{Keys: key, Quota: quota.Settings{
+	r, err := inproc.Listen()
+	if err != nil {
+		return nil, err
+	}
+	w.options = engine.Options{Keys: key, Quota: quota.Settings{
 		Location: w.zone, Lease: max(demoCallTimeout, demoVendorTimeout) + demoSlotMargin,
 	}}
-	w.options = o
-	w.worker, err = engine.NewWorker(ctx, engine.WorkerOptions{
-		Options: o, RedisURL: w.redis.URL(), WolkvoxURL: w.vendor.URL,
+	if w.World, err = localrun.OpenWorld(ctx, r, engine.WorkerOptions{
+		Options: w.options, WolkvoxURL: w.vendor.URL,
 		CallTimeout: demoCallTimeout, VendorTimeout: demoVendorTimeout, SlotMargin: demoSlotMargin,
 		RetryMin: demoRetryMin, RetryMax: demoRetryMax, Concurrency: demoConcurrency,
-		ShutdownTimeout: demoShutdown, Log: w.log, Metrics: w.metrics,
-	})
-	if err != nil {
-		return err
+		ShutdownTimeout: demoShutdown, Log: log, Metrics: w.metrics,
+	}, nil); err != nil {
+		return nil, err
 	}
-	if w.producer, err = engine.NewProducer(ctx, w.rdb, o); err != nil {
-		return err
-	}
-	w.op, err = control.Open(w.rdb, "", o.Quota)
-	return err
+	w.metrics.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(w.Client)))
+	return w, nil
 }
 
 // enqueue gives the plan's rows. Those that are left out leave the plan; it returns how many.
 func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (leftOut int, err error) {
 	lines := map[int]bool{}
-	_, err = w.producer.EnqueueBatch(ctx, demoBatch, plan.sequence(), engine.OnLeftOut(func(err error) error {
+	_, err = w.Producer.EnqueueBatch(ctx, demoBatch, plan.sequence(), engine.OnLeftOut(func(err error) error {
 		line, _, _ := engine.LeftOutRow(err)
 		lines[line] = true
 		return nil
@@ -124,7 +101,7 @@ func (w *demoWorld) start(ctx context.Context) {
 	ctx, w.stop = context.WithCancel(ctx)
 	go func() {
 		defer close(w.ended)
-		w.failed = w.worker.Run(ctx)
+		w.failed = w.Run(ctx)
 	}()
 }
 
@@ -148,31 +125,14 @@ func (w *demoWorld) over() error {
 	return err
 }
 
-// close ends the producer, then the worker with its requests in flight, and then what
-// they run on.
+// close ends the worker with its requests in flight, and then what it runs on.
 func (w *demoWorld) close() error {
-	var errs []error
-	if w.producer != nil {
-		errs = append(errs, w.producer.Close())
-	}
-	switch {
-	case w.stop != nil:
+	if w.stop != nil {
 		w.stop()
 		<-w.ended
-		errs = append(errs, w.failed)
-	case w.worker != nil:
-		errs = append(errs, w.worker.Close())
 	}
-	if w.rdb != nil {
-		errs = append(errs, w.rdb.Close())
-	}
-	if w.redis != nil {
-		w.redis.Close()
-	}
-	if w.vendor != nil {
-		w.vendor.Close()
-	}
-	return errors.Join(errs...)
+	defer w.vendor.Close()
+	return errors.Join(w.failed, w.Close())
 }
 
 // account is the vendor's account, when it works on no request any more.
@@ -187,7 +147,7 @@ func (w *demoWorld) account(ctx context.Context) (wolkvoxtest.Account, error) {
 
 func (w *demoWorld) report(ctx context.Context) (demoReport, error) {
 	out := demoReport{}
-	for r, err := range w.op.Report(ctx, demoBatch) {
+	for r, err := range w.Control.Report(ctx, demoBatch) {
 		if err != nil {
 			return nil, err
 		}

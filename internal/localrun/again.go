@@ -36,7 +36,7 @@ func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 		quiet := func(error) error { return nil } // the second reading tells it
 		first := slices.Concat(opts, []engine.BatchOption{engine.OnReject(quiet), engine.OnLeftOut(quiet),
 			engine.OnProgress(func(engine.Summary) {}), engine.Recall(a.recall)})
-		if sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, first...); err != nil {
+		if sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, first...); err != nil {
 			return sum, err
 		}
 		if err := j.world.restore(ctx, j.batchID, j.memory, a.restored()); err != nil {
@@ -48,7 +48,7 @@ func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 	if j.dry {
 		second = append(second, engine.Look())
 	}
-	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, second...)
+	sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, second...)
 	if err == nil && (a.edited || sum.Missing > 0) {
 		err = ErrEdited // a call that was made would be made again, or one that is gone would be made
 	}
@@ -79,7 +79,7 @@ func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error
 	if j.dry {
 		given = append(given, engine.Look())
 	}
-	sum, err := j.world.producer.EnqueueBatch(ctx, j.head.Batch, calls, given...)
+	sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, given...)
 	if err != nil || j.dry {
 		return sum, err
 	}

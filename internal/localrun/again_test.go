@@ -295,7 +295,7 @@ func TestOlderJobGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := vault.OpenTokenIDKey(t.Context(), j.world.rdb, tokenIDKey, keys)
+	ids, err := vault.OpenTokenIDKey(t.Context(), j.world.Client, tokenIDKeyName, keys)
 	if err != nil {
 		t.Fatal(err)
 	}

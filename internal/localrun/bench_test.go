@@ -18,7 +18,7 @@ func finished(b *testing.B, c Config, n, tokens int) {
 	b.Helper()
 	j := start(b, c, unnamed(n, tokens))
 	var calls []control.CallRecord
-	for r, err := range j.world.op.Report(b.Context(), j.head.Batch) {
+	for r, err := range j.world.Control.Report(b.Context(), j.head.Batch) {
 		if err != nil {
 			b.Fatal(err)
 		}

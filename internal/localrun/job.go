@@ -139,7 +139,7 @@ func (j *Job) begin(ctx context.Context) error {
 	if err := j.open(ctx); err != nil {
 		return err
 	}
-	if j.head.TokenIDKey, err = vault.KeepTokenIDKey(ctx, j.world.rdb, tokenIDKey); err != nil {
+	if j.head.TokenIDKey, err = vault.KeepTokenIDKey(ctx, j.world.Client, tokenIDKeyName); err != nil {
 		return err
 	}
 	return j.write(record{Type: typeHead, At: ms(time.Now()), Head: &j.head}, true)
@@ -221,7 +221,7 @@ func (j *Job) syncOften() {
 func (j *Job) beforeSend(ctx context.Context, a *ledger.Attempt, at time.Time) error {
 	r := grantRecord(a, at)
 	if a.Number <= 1 && j.head.Version == version { // who reads it later may have no such row
-		c, err := j.world.op.Record(ctx, j.batchID, a.TokenID(), a.Key)
+		c, err := j.world.Control.Record(ctx, j.batchID, a.TokenID(), a.Key)
 		if err != nil {
 			return err
 		}
@@ -281,7 +281,7 @@ func (j *Job) Close() error {
 		errs = append(errs, j.results.close())
 	}
 	if j.world != nil {
-		errs = append(errs, j.world.close())
+		errs = append(errs, j.world.Close())
 	}
 	if j.journal != nil {
 		errs = append(errs, j.journal.Close())

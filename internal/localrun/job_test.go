@@ -241,7 +241,7 @@ func TestCrashIsRemembered(t *testing.T) {
 	c.Worker.CallTimeout, c.Worker.Quota.Lease = time.Minute, time.Minute+time.Second
 	j := start(t, c, rows(6, 2)) // two chains of three calls
 	var chains []string
-	for ch, err := range j.world.op.Chains(t.Context(), false) {
+	for ch, err := range j.world.Control.Chains(t.Context(), false) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +286,7 @@ func TestCrashIsRemembered(t *testing.T) {
 	if err != nil || st.Succeeded != 1 || st.Open != 5 {
 		t.Errorf("%+v %v", st, err)
 	}
-	for ch, err := range j.world.op.Chains(t.Context(), false) {
+	for ch, err := range j.world.Control.Chains(t.Context(), false) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -121,7 +121,7 @@ func (r *results) run() {
 }
 
 func (r *results) one(ctx context.Context, k rowKey) error {
-	c, err := r.job.world.op.Record(ctx, r.job.batchID, k.token, k.key)
+	c, err := r.job.world.Control.Record(ctx, r.job.batchID, k.token, k.key)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (r *results) write(c control.CallRecord) error {
 func (r *results) writeEnded(ctx context.Context) error {
 	var rows []control.CallRecord
 	noted := false
-	for c, err := range r.job.world.op.Report(ctx, r.job.head.Batch) {
+	for c, err := range r.job.world.Control.Report(ctx, r.job.head.Batch) {
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (r *results) writeEnded(ctx context.Context) error {
 // told are the counts without outcomes that the journal has not got. Ask after finish.
 func (r *results) told(s control.Status) control.Status {
 	for k := range r.untold {
-		c, err := r.job.world.op.Record(context.Background(), r.job.batchID, k.token, k.key)
+		c, err := r.job.world.Control.Record(context.Background(), r.job.batchID, k.token, k.key)
 		if err != nil {
 			continue
 		}

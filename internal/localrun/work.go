@@ -38,13 +38,13 @@ func (j *Job) give(ctx context.Context, calls iter.Seq2[engine.Call, error], opt
 
 // Status are the job's counts.
 func (j *Job) Status(ctx context.Context) (control.Status, error) {
-	return j.world.op.Status(ctx, j.head.Batch)
+	return j.world.Control.Status(ctx, j.head.Batch)
 }
 
 // Failed streams the calls that were given up.
 func (j *Job) Failed(ctx context.Context) iter.Seq2[control.CallRecord, error] {
 	return func(yield func(control.CallRecord, error) bool) {
-		for c, err := range j.world.op.Report(ctx, j.head.Batch) {
+		for c, err := range j.world.Control.Report(ctx, j.head.Batch) {
 			if err == nil && c.State != string(ledger.StateFailed) {
 				continue
 			}
@@ -79,8 +79,7 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 	unlink := context.AfterFunc(j.broken, stop)
 	defer unlink()
 	ended := make(chan error, 1)
-	j.world.ran = true
-	go func() { ended <- j.world.worker.Run(run) }()
+	go func() { ended <- j.world.Run(run) }()
 	looked := make(chan error, 1)
 	var state State
 	go func() {
@@ -136,10 +135,10 @@ func (j *Job) look(ctx context.Context, today bool, seen func(State)) (State, er
 			distance = lookEvery
 		}
 		if s.Settled || s == last.Status {
-			if state.Outlook, err = j.world.op.Outlook(ctx, s); err != nil {
+			if state.Outlook, err = j.world.Control.Outlook(ctx, s); err != nil {
 				return last, err
 			}
-			if err := j.world.op.Obstacles(ctx, j.head.Batch, &state.Progress); err != nil {
+			if err := j.world.Control.Obstacles(ctx, j.head.Batch, &state.Progress); err != nil {
 				return last, err
 			}
 		}

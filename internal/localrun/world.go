@@ -17,69 +17,97 @@ import (
 )
 
 const (
-	prefix     = quota.DefaultPrefix
-	tokenIDKey = prefix + ":naming"
+	prefix         = quota.DefaultPrefix
+	tokenIDKeyName = prefix + ":naming"
 )
 
-// world is what a job runs on, all in this process.
-type world struct {
-	redis    *inproc.Redis
-	rdb      redis.UniversalClient
-	worker   *engine.Worker
+// World is a Redis inside this process with a worker on it, and what gives calls to it and reads
+// them. Close it.
+type World struct {
+	Redis    *inproc.Redis
+	Client   redis.UniversalClient
+	Worker   *engine.Worker
+	Producer *engine.Producer
+	Control  *control.Control
 	ran      bool // Run closes the worker
-	producer *engine.Producer
-	op       *control.Control
-	limiter  *quota.Limiter
-	ledger   *ledger.Ledger
+}
+
+// OpenWorld makes a world on r, which is closed with it, also if there is an error. The worker has o,
+// but for the way to Redis. Tokens get their names from tokenIDKey, sealed under o.Keys; if it is
+// empty, from a new key.
+func OpenWorld(ctx context.Context, r *inproc.Redis, o engine.WorkerOptions, tokenIDKey []byte) (_ *World, err error) {
+	w := &World{Redis: r}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	if w.Client, err = redisconn.Open(r.URL(), redisconn.Options{Dialer: r.Dial}); err != nil {
+		return nil, err
+	}
+	if len(tokenIDKey) > 0 {
+		if err := vault.RestoreTokenIDKey(ctx, w.Client, tokenIDKeyName, tokenIDKey); err != nil {
+			return nil, err
+		}
+	}
+	o.Prefix, o.RedisURL, o.RedisDialer = prefix, r.URL(), r.Dial
+	if w.Worker, err = engine.NewWorker(ctx, o); err != nil {
+		return nil, err
+	}
+	if w.Producer, err = engine.NewProducer(ctx, w.Client, o.Options); err != nil {
+		return nil, err
+	}
+	w.Control, err = control.Open(w.Client, prefix, o.Quota)
+	return w, err
+}
+
+// Run runs the worker until ctx ends. Call it once.
+func (w *World) Run(ctx context.Context) error {
+	w.ran = true
+	return w.Worker.Run(ctx)
+}
+
+// Close ends what is open. If Run was called, it must have ended.
+func (w *World) Close() error {
+	var errs []error
+	if w.Producer != nil {
+		errs = append(errs, w.Producer.Close())
+	}
+	if w.Worker != nil && !w.ran {
+		errs = append(errs, w.Worker.Close())
+	}
+	if w.Client != nil {
+		errs = append(errs, w.Client.Close())
+	}
+	w.Redis.Close()
+	return errors.Join(errs...)
+}
+
+// world is what a job runs on.
+type world struct {
+	*World
+	limiter *quota.Limiter
+	ledger  *ledger.Ledger
 }
 
 // open makes the job's world, with the names of tokens that its head has.
-func (j *Job) open(ctx context.Context) (err error) {
-	w := &world{redis: inproc.Open()}
-	j.world = w // closed with the job
-	if w.rdb, err = redisconn.Open(w.redis.URL(), redisconn.Options{Dialer: w.redis.Dial}); err != nil {
-		return err
-	}
-	if len(j.head.TokenIDKey) > 0 {
-		if err := vault.RestoreTokenIDKey(ctx, w.rdb, tokenIDKey, j.head.TokenIDKey); err != nil {
-			return err
-		}
-	}
+func (j *Job) open(ctx context.Context) error {
 	o := j.c.Worker
-	o.Keys, o.Prefix, o.RedisURL, o.RedisDialer = j.head.Keys, prefix, w.redis.URL(), w.redis.Dial
-	o.BeforeSend, o.AfterOutcome = j.beforeSend, j.afterOutcome
-	if w.worker, err = engine.NewWorker(ctx, o); err != nil {
+	o.Keys, o.BeforeSend, o.AfterOutcome = j.head.Keys, j.beforeSend, j.afterOutcome
+	w, err := OpenWorld(ctx, inproc.Open(), o, j.head.TokenIDKey)
+	if err != nil {
 		return err
 	}
-	if w.producer, err = engine.NewProducer(ctx, w.rdb, o.Options); err != nil {
+	j.world = &world{World: w} // closed with the job
+	if j.world.limiter, err = quota.New(w.Client, o.Quota); err != nil {
 		return err
 	}
-	if w.op, err = control.Open(w.rdb, prefix, o.Quota); err != nil {
-		return err
-	}
-	if w.limiter, err = quota.New(w.rdb, o.Quota); err != nil {
-		return err
-	}
-	w.ledger = ledger.New(w.rdb, ledger.Options{Prefix: prefix, MaxAttempts: o.MaxAttempts, Admission: ledger.Admission{
+	limiter := j.world.limiter
+	j.world.ledger = ledger.New(w.Client, ledger.Options{Prefix: prefix, MaxAttempts: o.MaxAttempts, Admission: ledger.Admission{
 		Library: quota.Library(),
-		Args:    func() []any { return w.limiter.Settings().Args(w.limiter.Now(), 0, false) },
+		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
 	}})
 	return nil
-}
-
-func (w *world) close() error {
-	var errs []error
-	if w.producer != nil {
-		errs = append(errs, w.producer.Close())
-	}
-	if w.worker != nil && !w.ran {
-		errs = append(errs, w.worker.Close())
-	}
-	if w.rdb != nil {
-		errs = append(errs, w.rdb.Close())
-	}
-	w.redis.Close()
-	return errors.Join(errs...)
 }
 
 // restore puts calls that were enqueued into the state that the journal tells. Slots
