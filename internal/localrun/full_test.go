@@ -44,6 +44,28 @@ func (d bounded) Sync() error {
 	return d.Disk.Sync()
 }
 
+// watched tells after each sync how many bytes of the file a loss of power leaves.
+type watched struct {
+	wal.Disk
+	written atomic.Int64
+	synced  func(upTo int64)
+}
+
+func (d *watched) WriteAt(p []byte, off int64) (int, error) {
+	n, err := d.Disk.WriteAt(p, off)
+	d.written.Store(off + int64(n))
+	return n, err
+}
+
+func (d *watched) Sync() error {
+	upTo := d.written.Load()
+	err := d.Disk.Sync()
+	if err == nil {
+		d.synced(upTo)
+	}
+	return err
+}
+
 // toldIn are the calls that the results tell as done.
 func toldIn(t *testing.T, file string) map[string]bool {
 	t.Helper()
@@ -129,14 +151,9 @@ func TestFailedSync(t *testing.T) {
 			left := &atomic.Int64{}
 			left.Store(syncs)
 			safe := &atomic.Int64{}
-			c.disk = func(d wal.Disk) wal.Disk { return bounded{d, 1 << 30, left} }
+			c.disk = func(d wal.Disk) wal.Disk { return &watched{Disk: bounded{d, 1 << 30, left}, synced: safe.Store} }
 			j, err := Open(t.Context(), c)
 			if err == nil {
-				j.journal.Observe(func(upTo int64) {
-					if left.Load() >= 0 {
-						safe.Store(upTo)
-					}
-				})
 				if _, err := j.Enqueue(t.Context(), rows(calls, tokens)); err != nil {
 					t.Fatal(err)
 				}

@@ -149,12 +149,13 @@ func TestGrantIsOnTheDiskBeforeItsRequest(t *testing.T) {
 	}})
 	file := newFile(t, "x")
 	disk.path = JournalOf(file)
-	j, err := Open(t.Context(), config(file, sim))
+	c := config(file, sim)
+	c.disk = func(d wal.Disk) wal.Disk { return &watched{Disk: d, synced: disk.synced} }
+	j, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }()
-	j.journal.Observe(disk.synced)
 	if _, err := j.Enqueue(t.Context(), rows(60, 20)); err != nil {
 		t.Fatal(err)
 	}

@@ -53,15 +53,6 @@ type File struct {
 	owed    int64 // of the room behind written: reserved for records to come
 	syncing bool
 	failed  error // of a sync: nothing is certain after it
-	seen    func(upTo int64)
-}
-
-// Observe has f called after every sync, before those that wait for it go on, with how
-// many bytes of the file a loss of power leaves: for tests.
-func (j *File) Observe(f func(upTo int64)) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.seen = f
 }
 
 // Read returns the records of the journal at path as they are now, and changes nothing: another
@@ -293,12 +284,9 @@ func (j *File) Sync(mark int64) error {
 			continue
 		}
 		j.syncing = true
-		upTo, seen := j.written, j.seen
+		upTo := j.written
 		j.mu.Unlock()
 		err := j.disk.Sync()
-		if seen != nil {
-			seen(upTo)
-		}
 		j.mu.Lock()
 		j.syncing = false
 		if err != nil {
