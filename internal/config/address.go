@@ -1,16 +1,19 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-func redisURL(s *Settings, v string) error {
+func (s *Settings) setRedisURL(v string) error {
 	scheme, rest, ok := strings.Cut(v, "://")
 	kinds := []string{"redis", "rediss", "unix", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"}
 	if !ok || !slices.Contains(kinds, strings.ToLower(scheme)) || rest == "" {
@@ -30,7 +33,7 @@ func carriesSecret(v string) bool {
 	return strings.Contains(v, "@") || strings.Contains(query, "pass") || strings.Contains(query, "user")
 }
 
-func wolkvoxURL(s *Settings, v string) error {
+func (s *Settings) setWolkvoxURL(v string) error {
 	scheme, rest, _ := strings.Cut(v, "://")
 	host := rest
 	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
@@ -58,7 +61,7 @@ func loopback(host string) bool {
 	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
 }
 
-func listen(s *Settings, v string) error {
+func (s *Settings) setListen(v string) error {
 	if v == "off" {
 		s.Listen = ""
 		return nil
@@ -69,5 +72,70 @@ func listen(s *Settings, v string) error {
 		return errors.New("want host:port with a port from 0 to 65535, such as 127.0.0.1:8080, or off")
 	}
 	s.Listen = v
+	return nil
+}
+
+// WebhookEvents are the events that WEBHOOK_EVENTS may name.
+func WebhookEvents() []string {
+	return []string{
+		"batch.settled", "batch.held", "batch.canary_held", "schedule.failed", "schedule.skipped",
+		"server.down", "server.up", "quota.used_up", "call.finished",
+	}
+}
+
+// The bounds of a webhook's secret, in bytes, as the Standard Webhooks specification has them.
+const (
+	leastSecret = 24
+	mostSecret  = 64
+)
+
+// parts are the values of a list, without the white space around them.
+func parts(v string) []string {
+	all := strings.Split(v, ",")
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return all
+}
+
+func (s *Settings) setWebhookURLs(v string) error {
+	all := parts(v)
+	for i, text := range all {
+		u, err := url.Parse(text)
+		good := err == nil && u.Host != "" && u.User == nil && u.Fragment == "" &&
+			(u.Scheme == "https" || u.Scheme == "http" && loopback(u.Host))
+		if !good { // the address may hold a secret: its place says which
+			return fmt.Errorf("address %d of %d: want https://host/path, or http:// on this machine, with no user and no #", i+1, len(all))
+		}
+		if slices.Contains(all[:i], text) {
+			return fmt.Errorf("address %d of %d stands there twice", i+1, len(all))
+		}
+	}
+	s.WebhookURLs = strings.Join(all, ",")
+	return nil
+}
+
+func (s *Settings) setWebhookSecrets(v string) error {
+	all := parts(v)
+	for i, text := range all {
+		rest, ok := strings.CutPrefix(text, "whsec_")
+		key, err := base64.StdEncoding.DecodeString(rest)
+		if !ok || err != nil || len(key) < leastSecret || len(key) > mostSecret {
+			return fmt.Errorf("secret %d of %d: want whsec_ and base64 of %d to %d bytes; make one with: enqueue keygen --webhook",
+				i+1, len(all), leastSecret, mostSecret)
+		}
+	}
+	s.WebhookSecrets = strings.Join(all, ",")
+	return nil
+}
+
+func (s *Settings) setWebhookEvents(v string) error {
+	all := parts(v)
+	for _, name := range all {
+		if !slices.Contains(WebhookEvents(), name) {
+			return errors.New("want some of " + strings.Join(WebhookEvents(), ", "))
+		}
+	}
+	s.WebhookEvents = strings.Join(all, ",")
 	return nil
 }

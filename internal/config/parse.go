@@ -18,9 +18,9 @@ const (
 	maxGuard    = time.Hour
 )
 
-// sealingKeys takes keys that can be used: the processes parse them only when they need
+// setKeys takes keys that can be used: the processes parse them only when they need
 // them, and then it is too late to call the setting wrong.
-func sealingKeys(s *Settings, v string) error {
+func (s *Settings) setKeys(v string) error {
 	if _, err := vault.ParseKeys(v); err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
@@ -46,17 +46,17 @@ func parseDuration(v string, least, most time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-func duration(field func(*Settings) *time.Duration, least, most time.Duration) func(*Settings, string) error {
-	return func(s *Settings, v string) (err error) {
+func duration(field *time.Duration, least, most time.Duration) func(string) error {
+	return func(v string) error {
 		d, err := parseDuration(v, least, most)
 		if err == nil {
-			*field(s) = d
+			*field = d
 		}
 		return err
 	}
 }
 
-func guard(s *Settings, v string) error {
+func (s *Settings) setQuotaGuard(v string) error {
 	d, err := parseDuration(v, 0, maxGuard-time.Millisecond)
 	if errors.Is(err, errDuration) {
 		return err
@@ -80,18 +80,18 @@ func short(d time.Duration) string {
 	return text
 }
 
-func number(field func(*Settings) *int, least, most int) func(*Settings, string) error {
-	return func(s *Settings, v string) error {
+func number(field *int, least, most int) func(string) error {
+	return func(v string) error {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < least || n > most {
 			return fmt.Errorf("want a whole number from %d to %d", least, most)
 		}
-		*field(s) = n
+		*field = n
 		return nil
 	}
 }
 
-func zone(s *Settings, v string) error {
+func (s *Settings) setTimezone(v string) error {
 	// "Local" would be another zone on another machine under the same name.
 	if v == "Local" {
 		return errors.New("want the name of a zone, such as America/Bogota")
@@ -104,7 +104,7 @@ func zone(s *Settings, v string) error {
 	return nil
 }
 
-func logLevel(s *Settings, v string) error {
+func (s *Settings) setLogLevel(v string) error {
 	switch v {
 	case zerolog.LevelTraceValue, zerolog.LevelDebugValue, zerolog.LevelInfoValue,
 		zerolog.LevelWarnValue, zerolog.LevelErrorValue:
@@ -115,7 +115,7 @@ func logLevel(s *Settings, v string) error {
 	return errors.New("want trace, debug, info, warn or error")
 }
 
-func logFormat(s *Settings, v string) error {
+func (s *Settings) setLogFormat(v string) error {
 	if v != formatJSON && v != formatConsole {
 		return errors.New("want json or console")
 	}
