@@ -87,9 +87,9 @@ func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time
 func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since time.Time) (Decision, error) {
 	_, known := l.known.Load(Tag(token))
 	args := append([]any{token, nonce, waiter, millis(since)}, l.settings.Args(l.clock.Now(), l.notBefore.Load(), known)...)
-	r, err := l.run(ctx, l.scripts.grant, token, 9, 5, args...)
+	r, err := l.run(ctx, l.scripts.grant, token, args...)
 	if err != nil {
-		return Decision{}, fmt.Errorf("quota: grant: %w", err)
+		return Decision{}, err
 	}
 	if r.int(8) == 1 {
 		l.known.Store(Tag(token), true)
@@ -110,14 +110,18 @@ func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since 
 	return d, nil
 }
 
-// run calls a script on the keys of a token. The answer has so many items, the
-// server's time at nowAt.
-func (l *Limiter) run(ctx context.Context, s *redis.Script, token string, items, nowAt int, args ...any) (*reply, error) {
+// run calls a script on the keys of a token.
+func (l *Limiter) run(ctx context.Context, s script, token string, args ...any) (*reply, error) {
 	answer, err := s.Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, token), args...).Slice()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("quota: %s: %w", s.name, err)
 	}
-	r := newReply(answer, items)
-	l.clock.Observe(r.number(nowAt))
+	return l.read(s, answer)
+}
+
+// read reads the answer of a script, and the server's time in it.
+func (l *Limiter) read(s script, answer []any) (*reply, error) {
+	r := newReply(answer, s.items)
+	l.clock.Observe(r.number(s.now))
 	return r, r.err
 }

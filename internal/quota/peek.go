@@ -109,7 +109,10 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeke
 			usages = append(usages, peeked{err: err})
 			continue
 		}
-		r := newReply(items, 9)
+		r, err := l.read(l.scripts.peek, items)
+		if err != nil {
+			return nil, false, err
+		}
 		u := Usage{
 			Token: t, Used: r.int(0), Licenses: r.int(1), Limit: r.int(1) * RequestsPerLicense,
 			Held: r.int(2), Waiting: r.int(3),
@@ -118,7 +121,6 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeke
 		if r.err != nil {
 			return nil, false, r.err
 		}
-		l.clock.Observe(r.number(7))
 		again = again || u.Used < 0
 		usages = append(usages, peeked{Usage: u})
 	}

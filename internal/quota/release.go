@@ -3,7 +3,6 @@ package quota
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Release frees the slot of a request that the vendor ANSWERED, however unreadable
@@ -35,9 +34,9 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 	if err := g.check(); err != nil {
 		return "", false, err
 	}
-	r, err := l.run(ctx, l.scripts.release, g.Token, 4, 2, g.Token, g.Nonce, l.settings.Slots, days)
+	r, err := l.run(ctx, l.scripts.release, g.Token, g.Token, g.Nonce, l.settings.Slots, days)
 	if err != nil {
-		return "", false, fmt.Errorf("quota: release: %w", err)
+		return "", false, err
 	}
 	woken, held = r.text(1), r.int(0) == 1
 	l.signal(ctx, g.Token, r.int(3) == 1)
@@ -47,9 +46,9 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 // leave takes a waiter out of a token's queue. One that was woken already passes its wake on: woken
 // is who got it, empty where nobody did.
 func (l *Limiter) leave(ctx context.Context, token, waiter string) (woken string, err error) {
-	r, err := l.run(ctx, l.scripts.leave, token, 4, 2, token, waiter, l.settings.Slots)
+	r, err := l.run(ctx, l.scripts.leave, token, token, waiter, l.settings.Slots)
 	if err != nil {
-		return "", fmt.Errorf("quota: leave: %w", err)
+		return "", err
 	}
 	woken = r.text(1)
 	l.signal(ctx, token, r.int(3) == 1)
@@ -88,9 +87,9 @@ func (l *Limiter) Raise(ctx context.Context, g Grant, vendor int) (before, after
 	if vendor < 0 || vendor > maxVendorCount {
 		return 0, 0, ErrVendorCount
 	}
-	r, err := l.run(ctx, l.scripts.raise, g.Token, 3, 2, g.Token, g.Days, g.Used, g.Others, vendor)
+	r, err := l.run(ctx, l.scripts.raise, g.Token, g.Token, g.Days, g.Used, g.Others, vendor)
 	if err != nil {
-		return 0, 0, fmt.Errorf("quota: raise: %w", err)
+		return 0, 0, err
 	}
 	before, after = r.int(0), r.int(1)
 	return before, after, r.err

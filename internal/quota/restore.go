@@ -38,8 +38,8 @@ func (l *Limiter) Restore(ctx context.Context, tokens map[string]Restored) error
 			args = append(args, own...)
 			n++
 		}
-		if _, err := l.run(ctx, l.scripts.restore, first, 2, 1, args...); err != nil {
-			return fmt.Errorf("quota: restore: %w", err)
+		if _, err := l.run(ctx, l.scripts.restore, first, args...); err != nil {
+			return err
 		}
 		names = names[n:]
 	}

@@ -35,15 +35,26 @@ var (
 // and passes Settings.Args.
 func Library() string { return library }
 
-type scripts struct {
-	grant, release, leave, cool, peek, restore, raise, licenses *redis.Script
+// script is a script, and the form of its answer.
+type script struct {
+	*redis.Script
+	name       string
+	items, now int // how many items it answers, and which of them is the server's time
 }
+
+type scripts struct{ grant, release, leave, cool, peek, restore, raise, licenses script }
 
 func newScripts() scripts {
 	made := func(main string) *redis.Script { return redis.NewScript(library + main) }
 	return scripts{
-		made(grantMain), made(releaseMain), made(leaveMain), made(coolMain), made(peekMain), made(restoreMain), made(raiseMain),
-		made(licensesMain),
+		grant:    script{made(grantMain), "grant", 9, 5},
+		release:  script{made(releaseMain), "release", 4, 2},
+		leave:    script{made(leaveMain), "leave", 4, 2},
+		cool:     script{made(coolMain), "cool", 3, 1},
+		peek:     script{made(peekMain), "peek", 9, 7},
+		restore:  script{made(restoreMain), "restore", 2, 1},
+		raise:    script{made(raiseMain), "raise", 3, 2},
+		licenses: script{made(licensesMain), "licences", 2, 0},
 	}
 }
 

@@ -3,7 +3,6 @@ package quota
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,9 +35,9 @@ func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why s
 	if err := checkName(token); err != nil {
 		return time.Time{}, err
 	}
-	r, err := l.run(ctx, l.scripts.cool, token, 3, 1, token, millis(until), why, probeAfter.Milliseconds(), rand.Text())
+	r, err := l.run(ctx, l.scripts.cool, token, token, millis(until), why, probeAfter.Milliseconds(), rand.Text())
 	if err != nil {
-		return time.Time{}, fmt.Errorf("quota: cool: %w", err)
+		return time.Time{}, err
 	}
 	ends := r.time(0)
 	l.signal(ctx, token, r.int(2) == 1)
@@ -57,9 +56,9 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	if n < 1 {
 		return ErrLicenses
 	}
-	r, err := l.run(ctx, l.scripts.licenses, token, 2, 0, token, n)
+	r, err := l.run(ctx, l.scripts.licenses, token, token, n)
 	if err != nil {
-		return fmt.Errorf("quota: licences: %w", err)
+		return err
 	}
 	l.signal(ctx, token, r.int(1) == 1)
 	return r.err
