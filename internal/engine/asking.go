@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,12 +69,7 @@ func (a *asking) wait() {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i, one := range a.waiting {
-		if one == turn {
-			a.waiting = append(a.waiting[:i], a.waiting[i+1:]...)
-			return
-		}
-	}
+	a.waiting = slices.DeleteFunc(a.waiting, func(one chan struct{}) bool { return one == turn })
 }
 
 // DialHook changes nothing.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,12 +57,9 @@ func (i *idleRuns) take(stopped <-chan struct{}) (ledger.Dispatch, bool) {
 func (i *idleRuns) leave(run chan ledger.Dispatch) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for n, one := range i.runs {
-		if one == run {
-			i.runs = append(i.runs[:n], i.runs[n+1:]...)
-			close(run)
-			return
-		}
+	if n := slices.Index(i.runs, run); n >= 0 {
+		i.runs = slices.Delete(i.runs, n, n+1)
+		close(run)
 	}
 }
 

@@ -34,25 +34,20 @@ func (l *leases) look(ctx context.Context) (mended int, err error) {
 func (l *leases) lookAt(ctx context.Context, queue string, without map[string]struct{}) (int, error) {
 	prefix := "asynq:{" + queue + "}:"
 	active, err := l.rdb.LRange(ctx, prefix+"active", 0, -1).Result()
+	if err != nil || len(active) == 0 {
+		return 0, err
+	}
+	ids, err := l.rdb.ZRange(ctx, prefix+"lease", 0, -1).Result()
 	if err != nil {
 		return 0, err
 	}
-	leased := map[string]struct{}{}
-	if len(active) > 0 {
-		ids, err := l.rdb.ZRange(ctx, prefix+"lease", 0, -1).Result()
-		if err != nil {
-			return 0, err
-		}
-		for _, id := range ids {
-			leased[id] = struct{}{}
-		}
+	leased := map[string]bool{}
+	for _, id := range ids {
+		leased[id] = true
 	}
 	var ended []redis.Z
 	for _, id := range active {
-		if _, ok := leased[id]; ok {
-			continue
-		}
-		if _, ok := l.here.Load(id); ok {
+		if _, here := l.here.Load(id); here || leased[id] {
 			continue
 		}
 		without[id] = struct{}{}

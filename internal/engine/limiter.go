@@ -56,7 +56,7 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 		return nil, err
 	}
 	p.keep(member)
-	p.limiter, p.grants = l, member
+	p.limiter = l
 	return l, nil
 }
 

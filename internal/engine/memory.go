@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -87,12 +88,11 @@ func (s *stack) openKey(ctx context.Context, patience time.Duration) (err error)
 		if used && time.Now().Before(end) && ctx.Err() == nil {
 			continue
 		}
-		n, err = s.rdb.Exists(ctx, s.ledgerName()).Result()
+		if n, err = s.rdb.Exists(ctx, s.ledgerName()).Result(); err == nil && n > 0 {
+			err = &KeyLostError{s.keyName(), s.prefix}
+		}
 		if err != nil {
 			return err
-		}
-		if n > 0 {
-			return &KeyLostError{s.keyName(), s.prefix}
 		}
 		break
 	}
@@ -138,13 +138,8 @@ func (s *stack) look(ctx context.Context) (out lookout, err error) {
 	if err != nil {
 		return out, err
 	}
-	var tags []string
-	for tag := range shards {
-		tags = append(tags, tag)
-	}
-	slices.Sort(tags)
 	var unread error
-	if out.all, unread = s.ledger.LookAt(ctx, tags); !partly(unread) {
+	if out.all, unread = s.ledger.LookAt(ctx, slices.Sorted(maps.Keys(shards))); !partly(unread) {
 		return out, unread
 	}
 	sealed, err := s.rdb.Get(ctx, s.keyName()).Bytes()

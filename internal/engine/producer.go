@@ -31,7 +31,7 @@ type Producer struct {
 	asked    quota.Settings // as the options have them
 	limiting sync.Mutex     // of the following
 	limiter  *quota.Limiter
-	grants   *membership.Membership // of the limiter
+	joined   []*membership.Membership // that are kept
 }
 
 // NewProducer opens a producer on rdb, which stays the caller's to close. It makes the
@@ -55,6 +55,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 
 // keep keeps a membership until the producer is closed.
 func (p *Producer) keep(m *membership.Membership) {
+	p.joined = append(p.joined, m)
 	p.kept.Go(func() {
 		if err := m.Keep(p.living); err != nil && p.living.Err() == nil {
 			p.fail(err)
@@ -71,10 +72,11 @@ func (p *Producer) Close() error {
 	defer cancel()
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
-	if p.grants != nil {
-		return errors.Join(p.grants.Leave(ctx), p.member.Leave(ctx))
+	var errs []error
+	for _, m := range p.joined {
+		errs = append(errs, m.Leave(ctx))
 	}
-	return p.member.Leave(ctx)
+	return errors.Join(errs...)
 }
 
 func (p *Producer) usable() error {
@@ -121,14 +123,12 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	if err != nil {
 		return Receipt{}, err
 	}
-	switch {
-	case c.ID != "":
+	n.Key = ledger.UniqueKey(newID())
+	if c.ID != "" {
 		n.Key = ledger.GivenKey(c.ID)
 		if err := p.ledger.Index(ctx, []ledger.Given{{ID: c.ID, Batch: id, Token: n.Token}}); err != nil {
 			return Receipt{}, err
 		}
-	default:
-		n.Key = ledger.UniqueKey(newID())
 	}
 	done, err := p.append(ctx, &c, id, n)
 	if err == nil && done.Have != nil {

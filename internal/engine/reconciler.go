@@ -74,7 +74,7 @@ func (s *reconciler) rollDay() {
 
 func (s *reconciler) reconcile(ctx context.Context) error {
 	buckets, unread := s.ledger.Inspect(ctx)
-	if _, some := ledger.Unread(unread); unread != nil && !some {
+	if !partly(unread) {
 		return unread
 	}
 	var ready []string

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"habilita/internal/ledger"
@@ -24,9 +23,8 @@ const (
 const ackPatience = 2 * time.Second
 
 func (u *unacknowledged) note(err error) int {
-	var alone *redisconn.NotReplicatedError
 	switch {
-	case !errors.As(err, &alone):
+	case !redisconn.Unreplicated(err):
 		return otherwise
 	case u.since.IsZero():
 		u.since = time.Now()
@@ -49,8 +47,7 @@ func (r *runner) unsent(ctx context.Context, step *ledger.Step, away string) (*l
 		Kind: ledger.Late, Slot: ledger.GiveBack, Delay: backOff(1, r.o.RetryMin, r.o.RetryMax), Reason: ledger.ReasonNotSent,
 		Err: "not sent: too few replicas of Redis acknowledged the grant",
 	}, ledger.Stop, newID(), away)
-	var alone *redisconn.NotReplicatedError
-	if err != nil && !errors.As(err, &alone) {
+	if err != nil && !redisconn.Unreplicated(err) {
 		return step, err
 	}
 	r.handOver(ctx, back, nil)
