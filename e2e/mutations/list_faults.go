@@ -184,7 +184,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"one token-ID key", "it is made anew where the calls have names of the old one",
-		in("internal/engine/memory.go", "\t\t\treturn &KeyLostError{s.keyName(), s.prefix}\n", ""),
+		in("internal/engine/memory.go", "err = &KeyLostError{s.keyName(), s.prefix}", "err = nil"),
 		"./internal/engine", "TestTokenIDKeyIsGoneAndTheCallsAreNot",
 	},
 	{
