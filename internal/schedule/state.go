@@ -75,23 +75,8 @@ type Run struct {
 	Missed    int    `json:"missed,omitempty"`    // ticks for which there was no run
 }
 
-// fields are those of the hash, in the order in which decode has them.
-var fields = []string{
-	"name", "cron", "zone", "policy", "missed", "overlap", "pile_up", "source",
-	"rows", "revision", "created", "changed", "paused", "next", "last", "version",
-	"ask_at", "ask_batch", "ask_overlap",
-	"claim", "claim_until", "claim_started", "claim_kind", "claim_tick", "claim_batch", "claim_revision", "claim_rows", "claim_policy", "claim_pile_up",
-	"claim_missed", "claim_decided", "claim_tries", "claim_error",
-}
-
-// decode reads the values of fields; ok is false where there is no schedule.
-func decode(id string, v []any) (s State, ok bool) {
-	at := map[string]string{}
-	for i, name := range fields {
-		if text, is := v[i].(string); is {
-			at[name] = text
-		}
-	}
+// decode reads a schedule's hash; ok is false where there is no schedule.
+func decode(id string, at map[string]string) (s State, ok bool) {
 	if at["version"] == "" {
 		return State{}, false
 	}

@@ -77,7 +77,7 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.rdb.Time(
 // Get returns a schedule by its name, or ErrNoSchedule.
 func (s *Store) Get(ctx context.Context, name string) (State, error) {
 	id := ID(name)
-	v, err := s.rdb.HMGet(ctx, s.hash(id), fields...).Result()
+	v, err := s.rdb.HGetAll(ctx, s.hash(id)).Result()
 	if err != nil {
 		return State{}, err
 	}
@@ -122,9 +122,9 @@ func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 	unread := &UnreadError{}
 	for part := range slices.Chunk(ids, 200) {
 		pipe := s.rdb.Pipeline()
-		cmds := make([]*redis.SliceCmd, len(part))
+		cmds := make([]*redis.MapStringStringCmd, len(part))
 		for i, id := range part {
-			cmds[i] = pipe.HMGet(ctx, s.hash(id), fields...)
+			cmds[i] = pipe.HGetAll(ctx, s.hash(id))
 		}
 		_, err := pipe.Exec(ctx)
 		for i, id := range part {
