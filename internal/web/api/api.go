@@ -5,7 +5,6 @@ import (
 	"context"
 	_ "embed" // the document
 	"encoding/json"
-	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,19 +20,11 @@ import (
 	"habilita/internal/web/guard"
 )
 
-// Producer enqueues calls; *engine.Producer is one.
-type Producer interface {
-	Enqueue(ctx context.Context, c engine.Call) (engine.Receipt, error)
-	EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[engine.Call, error], opts ...engine.BatchOption) (engine.Summary, error)
-	// TokenID names a token, as receipts do.
-	TokenID(token engine.Token) string
-}
-
 // Options are what the API is made of. All but Prefix, Log, MaxBatch, Standstill and Retention are required.
 type Options struct {
 	Redis    redis.UniversalClient // for Idempotency-Keys
 	Prefix   string                // of keys; "" is "habilita"
-	Producer Producer
+	Producer *engine.Producer
 	Operator *control.Control
 	Registry *membership.Registry
 	Log      zerolog.Logger

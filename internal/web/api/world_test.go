@@ -33,7 +33,7 @@ type world struct {
 	ledger *ledger.Ledger
 	api    *api.API
 	op     *control.Control
-	tokens api.Producer
+	tokens *engine.Producer
 	url    string
 	client *http.Client
 	log    *bytes.Buffer

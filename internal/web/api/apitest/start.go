@@ -29,7 +29,7 @@ type Served struct {
 	Ledger   *ledger.Ledger
 	API      *api.API
 	Operator *control.Control
-	Producer api.Producer
+	Producer *engine.Producer
 	Log      *bytes.Buffer
 }
 
@@ -43,12 +43,10 @@ func Start(t testing.TB, apiKeys string) *Served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	producer, err := engine.NewProducer(t.Context(), s.Client, engine.Options{Keys: key})
-	if err != nil {
+	if s.Producer, err = engine.NewProducer(t.Context(), s.Client, engine.Options{Keys: key}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = producer.Close() })
-	s.Producer = producer
+	t.Cleanup(func() { _ = s.Producer.Close() })
 	if s.Operator, err = control.Open(s.Client, "", quota.Settings{}); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +58,7 @@ func Start(t testing.TB, apiKeys string) *Served {
 		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
 	}})
 	s.API = api.New(api.Options{
-		MaxBatch: 1 << 20, Redis: s.Client, Producer: producer, Operator: s.Operator,
+		MaxBatch: 1 << 20, Redis: s.Client, Producer: s.Producer, Operator: s.Operator,
 		Registry: membership.New(s.Client, "habilita"), Log: zerolog.New(zerolog.SyncWriter(s.Log)),
 	})
 	keys, err := guard.ParseKeys(apiKeys)
