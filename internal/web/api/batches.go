@@ -156,28 +156,31 @@ func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encodin
 
 // reject names a row that can't be one; what is no row's fault ends the run.
 func (u *upload) reject(err error) error {
-	var row *rows.RowError
-	var call *engine.CallError
-	f := guard.ProblemField{Line: u.line}
-	switch {
-	case errors.As(err, &row):
-		f = guard.ProblemField{Line: row.Line, Field: row.Field, Problem: row.Problem}
+	if row, ok := errors.AsType[*rows.RowError](err); ok {
 		if row.BadText {
 			u.out.Advice = badTextAdvice
 		}
-	case errors.As(err, &call):
-		f.Field, f.Problem = call.Field, call.Problem
-	default:
-		return err
+		u.tell(guard.ProblemField{Line: row.Line, Field: row.Field, Problem: row.Problem})
+		return nil
 	}
-	u.tell(f)
-	return nil
+	if call, ok := errors.AsType[*engine.CallError](err); ok {
+		u.tell(guard.ProblemField{Line: u.line, Field: call.Field, Problem: call.Problem})
+		return nil
+	}
+	return err
 }
 
 // leftOut names a row that was left out for another reason.
 func (u *upload) leftOut(err error) error {
-	line, field, _ := engine.LeftOutRow(err)
-	u.tell(guard.ProblemField{Line: line, Field: field, Problem: err.Error()})
+	f := guard.ProblemField{Field: "row", Problem: err.Error()}
+	if e, ok := errors.AsType[*engine.ConflictError](err); ok {
+		f.Line, f.Field = e.Row, "id"
+	} else if e, ok := errors.AsType[*engine.WithheldError](err); ok {
+		f.Line = e.Row
+	} else if e, ok := errors.AsType[*engine.TwinError](err); ok {
+		f.Line = e.Row
+	}
+	u.tell(f)
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -124,8 +123,7 @@ func stoodStill(err error) bool {
 }
 
 func full(err error) bool {
-	reply, ok := errors.AsType[redis.Error](err)
-	return ok && (strings.HasPrefix(reply.Error(), "OOM") || strings.HasPrefix(reply.Error(), "EXECABORT"))
+	return redis.HasErrorPrefix(err, "OOM") || redis.HasErrorPrefix(err, "EXECABORT")
 }
 
 // errBody marks an error of reading the body.

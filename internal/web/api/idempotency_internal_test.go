@@ -6,6 +6,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/control"
 )
 
 // A key is not known for longer than the ledger keeps a call that was made under it.
@@ -14,7 +16,7 @@ func TestAKeyDoesNotOutliveItsCall(t *testing.T) {
 		m := miniredis.RunT(t)
 		client := redis.NewClient(&redis.Options{Addr: m.Addr()})
 		t.Cleanup(func() { _ = client.Close() })
-		keys := New(Options{Redis: client, Retention: retention}).keys
+		keys := New(Options{Redis: client, Operator: &control.Control{}, Retention: retention}).keys
 		claim := func(fresh bool) string {
 			t.Helper()
 			c, err := keys.claim(t.Context(), "ana", "key", "what")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"mime"
 	"net/http"
@@ -30,26 +31,22 @@ func paged[T any](p control.Page[T]) page[T] {
 	return out
 }
 
-// list answers with a page that read reads.
-func list[T any](w http.ResponseWriter, q url.Values, read func(cursor string, limit int) (control.Page[T], error)) error {
-	cursor, limit, err := pageOf(q)
-	if err != nil {
-		return err
+// list makes the handler of a list that is read page by page.
+func list[T any](read func(ctx context.Context, cursor string, limit int) (control.Page[T], error)) handler {
+	return func(w http.ResponseWriter, r *http.Request, q url.Values) error {
+		cursor, limit, err := pageOf(q)
+		if err != nil {
+			return err
+		}
+		p, err := read(r.Context(), cursor, limit)
+		if errors.Is(err, control.ErrCursor) || errors.Is(err, control.ErrAuditID) {
+			return refuseField(badParameter, "cursor", "is not of this list: take next of the last answer, or leave it out")
+		}
+		if err != nil {
+			return err
+		}
+		return answer(w, http.StatusOK, paged(p))
 	}
-	p, err := read(cursor, limit)
-	if errors.Is(err, control.ErrCursor) || errors.Is(err, control.ErrAuditID) {
-		return refuseField(badParameter, "cursor", "is not of this list: take next of the last answer, or leave it out")
-	}
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, paged(p))
-}
-
-func (a *API) listBatches(w http.ResponseWriter, r *http.Request, q url.Values) error {
-	return list(w, q, func(cursor string, limit int) (control.Page[control.Status], error) {
-		return a.Operator.BatchesPage(r.Context(), cursor, limit)
-	})
 }
 
 func (a *API) showBatch(w http.ResponseWriter, r *http.Request, q url.Values) error {
@@ -78,9 +75,9 @@ func (a *API) listCalls(w http.ResponseWriter, r *http.Request, q url.Values) er
 	if err != nil {
 		return err
 	}
-	return list(w, q, func(cursor string, limit int) (control.Page[control.CallRecord], error) {
-		return a.Operator.CallsPage(r.Context(), r.PathValue("batch"), control.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
-	})
+	return list(func(ctx context.Context, cursor string, limit int) (control.Page[control.CallRecord], error) {
+		return a.Operator.CallsPage(ctx, r.PathValue("batch"), control.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
+	})(w, r, q)
 }
 
 // report streams a whole batch in CSV. One that breaks off is cut, so that it can't be
@@ -113,9 +110,9 @@ func (a *API) listChains(w http.ResponseWriter, r *http.Request, q url.Values) e
 	if err != nil {
 		return err
 	}
-	return list(w, q, func(cursor string, limit int) (control.Page[control.Chain], error) {
-		return a.Operator.ChainsPage(r.Context(), state == "held", cursor, limit)
-	})
+	return list(func(ctx context.Context, cursor string, limit int) (control.Page[control.Chain], error) {
+		return a.Operator.ChainsPage(ctx, state == "held", cursor, limit)
+	})(w, r, q)
 }
 
 func (a *API) showChain(w http.ResponseWriter, r *http.Request, _ url.Values) error {
@@ -124,18 +121,6 @@ func (a *API) showChain(w http.ResponseWriter, r *http.Request, _ url.Values) er
 		return err
 	}
 	return answer(w, http.StatusOK, c)
-}
-
-func (a *API) listTokens(w http.ResponseWriter, r *http.Request, q url.Values) error {
-	return list(w, q, func(cursor string, limit int) (control.Page[control.QuotaRow], error) {
-		return a.Operator.QuotaPage(r.Context(), cursor, limit)
-	})
-}
-
-func (a *API) listActions(w http.ResponseWriter, r *http.Request, q url.Values) error {
-	return list(w, q, func(cursor string, limit int) (control.Page[control.AuditEntry], error) {
-		return a.Operator.AuditLog().Before(r.Context(), cursor, limit)
-	})
 }
 
 // worker is a live worker process.
