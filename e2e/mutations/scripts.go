@@ -64,17 +64,10 @@ func (b *bench) scriptsFromFiles() error {
 	return nil
 }
 
-// ofBatches are the ledger's scripts that are embedded each in a variable of its own, and so are
-// built.
-var ofBatches = map[string]bool{
-	"internal/ledger/lua/complete.lua": true, "internal/ledger/lua/delete.lua": true, "internal/ledger/lua/ensure.lua": true,
-	"internal/ledger/lua/note.lua": true, "internal/ledger/lua/run.lua": true, "internal/ledger/lua/set.lua": true, "internal/ledger/lua/unlist.lua": true,
-}
-
 // ofScripts reports whether the mutation needs no build.
 func (m mutation) ofScripts() bool {
 	for _, e := range m.Edits {
-		inCopy := e.File == quotaLua || e.File == membershipLua || strings.HasPrefix(e.File, "internal/ledger/lua/") && !ofBatches[e.File]
+		inCopy := e.File == quotaLua || e.File == membershipLua || strings.HasPrefix(e.File, "internal/ledger/lua/")
 		if !inCopy {
 			return false
 		}

@@ -1,31 +1,23 @@
 package quota
 
 import (
-	_ "embed" // the scripts
+	"embed"
 
 	"github.com/redis/go-redis/v9"
 )
 
-var (
-	//go:embed lua/library.lua
-	library string
-	//go:embed lua/grant.lua
-	grantMain string
-	//go:embed lua/release.lua
-	releaseMain string
-	//go:embed lua/leave.lua
-	leaveMain string
-	//go:embed lua/cool.lua
-	coolMain string
-	//go:embed lua/peek.lua
-	peekMain string
-	//go:embed lua/restore.lua
-	restoreMain string
-	//go:embed lua/raise.lua
-	raiseMain string
-	//go:embed lua/licenses.lua
-	licensesMain string
-)
+//go:embed lua/*.lua
+var sources embed.FS
+
+var library = source("library")
+
+func source(name string) string {
+	text, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic("quota: " + err.Error()) // the files are embedded: they can't be missing
+	}
+	return string(text)
+}
 
 // Library is the source of the Lua functions that all scripts here are made of
 // (quota.now, settings, grant, wake, tell, offer, is_chain, recall, release, give_back, cool, lift,
@@ -45,16 +37,12 @@ type script struct {
 type scripts struct{ grant, release, leave, cool, peek, restore, raise, licenses script }
 
 func newScripts() scripts {
-	made := func(main string) *redis.Script { return redis.NewScript(library + main) }
+	made := func(name string, items, now int) script {
+		return script{redis.NewScript(library + source(name)), name, items, now}
+	}
 	return scripts{
-		grant:    script{made(grantMain), "grant", 9, 5},
-		release:  script{made(releaseMain), "release", 4, 2},
-		leave:    script{made(leaveMain), "leave", 4, 2},
-		cool:     script{made(coolMain), "cool", 3, 1},
-		peek:     script{made(peekMain), "peek", 9, 7},
-		restore:  script{made(restoreMain), "restore", 2, 1},
-		raise:    script{made(raiseMain), "raise", 3, 2},
-		licenses: script{made(licensesMain), "licences", 2, 0},
+		grant: made("grant", 9, 5), release: made("release", 4, 2), leave: made("leave", 4, 2), cool: made("cool", 3, 1),
+		peek: made("peek", 9, 7), restore: made("restore", 2, 1), raise: made("raise", 3, 2), licenses: made("licenses", 2, 0),
 	}
 }
 
