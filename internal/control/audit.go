@@ -77,11 +77,8 @@ func (l *AuditLog) Append(ctx context.Context, e AuditEntry) (AuditEntry, error)
 	return e, nil
 }
 
-// ErrAuditID says that a text can't be the id of an entry.
-var ErrAuditID = errors.New("not the id of an entry of the audit log")
-
 // Before returns the n newest entries that are older than the one with this ID, the
-// newest first; "" is of all. Next is the ID for the page after it. It is ErrAuditID if the id can't be one.
+// newest first; "" is of all. Next is the ID for the page after it. The error is ErrCursor for an id that can't be one.
 func (l *AuditLog) Before(ctx context.Context, id string, n int) (page Page[AuditEntry], err error) {
 	from := "+"
 	if id != "" {
@@ -89,7 +86,7 @@ func (l *AuditLog) Before(ctx context.Context, id string, n int) (page Page[Audi
 		_, err := strconv.ParseUint(ms, 10, 63)
 		_, err2 := strconv.ParseUint(seq, 10, 63)
 		if err != nil || err2 != nil {
-			return page, ErrAuditID
+			return page, ErrCursor
 		}
 		from = "(" + id
 	}

@@ -40,7 +40,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("%+v %v", got, err)
 		}
 		for _, id := range []string{"x", "1", "1-x", "-1-1", "+", "-", "(1-1"} {
-			if _, err := l.Before(t.Context(), id, 1); !errors.Is(err, control.ErrAuditID) {
+			if _, err := l.Before(t.Context(), id, 1); !errors.Is(err, control.ErrCursor) {
 				t.Errorf("%q: %v", id, err)
 			}
 		}

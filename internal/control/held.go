@@ -75,7 +75,6 @@ func (o *Control) HeldPage(ctx context.Context, batchName, cause string, skip, l
 	}
 	all = len(chains)
 	chains = chains[min(skip, all):]
-	limit = min(max(limit, 1), MaxPage)
 	return chains[:min(limit, len(chains))], all, len(chains) > limit, err
 }
 

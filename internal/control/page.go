@@ -12,7 +12,7 @@ import (
 	"habilita/internal/ledger"
 )
 
-// MaxPage is the most that a page may have.
+// MaxPage is the most that a page is to have. The limits of pages are from 1 to it: who asks for a page checks that.
 const MaxPage = 1000
 
 // maxLooked is how many calls one page looks at: with a filter that few calls pass, a
@@ -35,7 +35,7 @@ type Page[T any] struct {
 // CallsQuery says which calls of a batch are wanted.
 type CallsQuery struct {
 	Cursor string // Next of the page before; "": the first page
-	Limit  int    // 1 to MaxPage; what is outside is brought inside
+	Limit  int    // 1 to MaxPage
 	State  string // a call's state; "" all
 	Ref    string // what the ref has in it, whatever the case; "" all
 }
@@ -61,7 +61,6 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 	if err != nil {
 		return page, err
 	}
-	q.Limit = min(max(q.Limit, 1), MaxPage)
 	m, tags, err := o.batch(ctx, batchName)
 	if err != nil {
 		return page, err
@@ -128,7 +127,7 @@ func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (pa
 		if after != "" && place(m) >= after {
 			continue
 		}
-		if len(page.Items) == min(max(limit, 1), MaxPage) {
+		if len(page.Items) == limit {
 			page.Next = encodePlace("b", after)
 			return page, nil
 		}
@@ -153,7 +152,6 @@ func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, 
 	if err != nil {
 		return page, err
 	}
-	limit = min(max(limit, 1), MaxPage)
 	tags, err := o.busyTags(ctx, heldOnly)
 	if !partly(err) {
 		return page, err
@@ -217,7 +215,7 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 		from++
 	}
 	tokens = tokens[from:]
-	if limit = min(max(limit, 1), MaxPage); len(tokens) > limit {
+	if len(tokens) > limit {
 		tokens = tokens[:limit]
 		page.Next = encodePlace("t", tokens[limit-1])
 	}

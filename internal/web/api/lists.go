@@ -39,7 +39,7 @@ func list[T any](read func(ctx context.Context, cursor string, limit int) (contr
 			return err
 		}
 		p, err := read(r.Context(), cursor, limit)
-		if errors.Is(err, control.ErrCursor) || errors.Is(err, control.ErrAuditID) {
+		if errors.Is(err, control.ErrCursor) {
 			return refuseField(badParameter, "cursor", "is not of this list: take next of the last answer, or leave it out")
 		}
 		if err != nil {

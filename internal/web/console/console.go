@@ -71,7 +71,7 @@ func New(o Options) (*Console, error) {
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	if err := c.cross.Check(r); err != nil {
-		c.fail(w, r, failure{status: http.StatusForbidden, key: "cross"})
+		c.fail(w, r, failure{Status: http.StatusForbidden, Key: "cross"})
 		return
 	}
 	c.mux.ServeHTTP(w, r)

@@ -133,7 +133,7 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !guard.From(r.Context()).CanWrite {
-		c.fail(w, r, failure{status: http.StatusForbidden, key: "readonly", back: a.back()})
+		c.fail(w, r, failure{Status: http.StatusForbidden, Key: "readonly", Back: a.back()})
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
@@ -194,7 +194,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 	}
 	who := guard.From(r.Context())
 	if !who.CanWrite {
-		c.fail(w, r, failure{status: http.StatusForbidden, key: "readonly", back: a.back()})
+		c.fail(w, r, failure{Status: http.StatusForbidden, Key: "readonly", Back: a.back()})
 		return
 	}
 	// A browser that leaves does not cut off what was decided.
@@ -210,7 +210,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 	n, err := c.decide(ctx, a)
 	c.hub.decided()
 	if _, gone := errors.AsType[*control.UnknownChainError](err); gone {
-		c.fail(w, r, failure{status: http.StatusConflict, key: "decided", back: a.back()})
+		c.fail(w, r, failure{Status: http.StatusConflict, Key: "decided", Back: a.back()})
 		return
 	}
 	unread := control.Unread(err) > 0

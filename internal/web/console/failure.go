@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,51 +19,46 @@ import (
 
 // failure is a page that says what went wrong.
 type failure struct {
-	status int
-	key    string // of its texts: failure.KEY.title, .body
-	detail string // of its texts too: redis.DETAIL; "" none
-	back   string // where to go on; "" is the list of batches
+	Status int
+	Key    string // of its texts: failure.KEY.title, .body
+	Detail string // of its texts too: redis.DETAIL; "" none
+	Back   string // where to go on; "" is the list of batches
 }
-
-// failureData is what its template is given.
-type failureData struct{ Key, Detail, Back string }
 
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, f failure) {
 	p := c.newPage(r, "failure")
-	p.Title = c.sites[p.Lang].sayOr("failure."+f.key+".title", "")
-	if f.back == "" {
-		f.back = "/"
-	}
-	if f.status == http.StatusServiceUnavailable {
+	p.Title = c.sites[p.Lang].sayOr("failure."+f.Key+".title", "")
+	f.Back = cmp.Or(f.Back, "/")
+	if f.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			p.Reload, p.Always = 5, true
 		}
 	}
-	p.Data = failureData{Key: f.key, Detail: f.detail, Back: f.back}
-	c.show(w, r, f.status, p)
+	p.Data = f
+	c.show(w, r, f.Status, p)
 }
 
 func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
-	c.fail(w, r, failure{status: http.StatusNotFound, key: "missing"})
+	c.fail(w, r, failure{Status: http.StatusNotFound, Key: "missing"})
 }
 
 // failRead answers for a reading that failed.
 func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
 	_, chain := errors.AsType[*control.UnknownChainError](err)
-	f := failure{status: http.StatusNotFound, key: "missing"}
+	f := failure{Status: http.StatusNotFound, Key: "missing"}
 	switch {
 	case errors.Is(err, ledger.ErrNoBatch):
-		f.key = "batch"
+		f.Key = "batch"
 	case chain:
-		f.key, f.back = "chain", "/chains"
+		f.Key, f.Back = "chain", "/chains"
 	case errors.Is(err, breaker.ErrUnknownServer), errors.Is(err, control.ErrChainID), errors.Is(err, control.ErrCursor),
-		errors.Is(err, control.ErrAuditID), errors.Is(err, errQuery):
+		errors.Is(err, errQuery):
 	case r.Context().Err() != nil:
 		return // nobody waits for it any more
 	default:
 		c.o.Log.Warn().Err(err).Msg("a page could not be read from Redis")
-		f = failure{status: http.StatusServiceUnavailable, key: "away", detail: redisWord(err)}
+		f = failure{Status: http.StatusServiceUnavailable, Key: "away", Detail: redisWord(err)}
 	}
 	c.fail(w, r, f)
 }
