@@ -2,6 +2,7 @@ package wolkvox
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -32,45 +33,27 @@ const ServerForms = "write it as 0042, 42, wv0042 or https://wv0042.wolkvox.com"
 // are never padded: https://wv42.wolkvox.com is refused. Everything else is refused
 // too, white space around it included, with a [*ServerError].
 func ParseServer(s string) (Server, error) {
-	if len(s) >= 8 && strings.EqualFold(s[:8], "https://") {
-		return parseServerURL(s[8:])
-	}
-	digits := s
-	if len(s) >= 2 && strings.EqualFold(s[:2], "wv") {
-		if strings.Contains(s, ".") {
-			return parseServerURL(s)
-		}
+	digits, named := s, len(s) >= 2 && strings.EqualFold(s[:2], "wv")
+	if named {
 		digits = s[2:]
 	}
+	if named && strings.Contains(s, ".") || len(s) >= 8 && strings.EqualFold(s[:8], "https://") {
+		m := vendorHost.FindStringSubmatch(s)
+		if m == nil {
+			return "", &ServerError{Reason: "its host is not the vendor's"}
+		}
+		if digits = m[1]; len(digits) < minServerDigits {
+			return "", &ServerError{Reason: "its host has fewer than four digits"}
+		}
+	}
 	if why := digitsFault(digits); why != "" {
 		return "", &ServerError{Reason: why}
 	}
-	if n := len(digits); n < minServerDigits {
-		digits = strings.Repeat("0", minServerDigits-n) + digits
-	}
-	return Server(digits), nil
+	return Server(strings.Repeat("0", max(0, minServerDigits-len(digits))) + digits), nil
 }
 
-// parseServerURL reads what follows "https://", or a host without it.
-func parseServerURL(rest string) (Server, error) {
-	host := rest
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		host = rest[:i]
-	}
-	host = strings.ToLower(host)
-	digits, okEnd := strings.CutSuffix(host, vendorDomain)
-	digits, okStart := strings.CutPrefix(digits, "wv")
-	if !okEnd || !okStart {
-		return "", &ServerError{Reason: "its host is not the vendor's"}
-	}
-	if len(digits) < minServerDigits {
-		return "", &ServerError{Reason: "its host has fewer than four digits"}
-	}
-	if why := digitsFault(digits); why != "" {
-		return "", &ServerError{Reason: why}
-	}
-	return Server(digits), nil
-}
+// vendorHost is a URL of one of the vendor's servers, or its host.
+var vendorHost = regexp.MustCompile(`(?is)^(?:https://)?wv([^./?#]*)\.wolkvox\.com(?:[/?#].*)?$`)
 
 // digitsFault says what is wrong with a server's digits, "" for nothing.
 func digitsFault(d string) string {
