@@ -81,14 +81,14 @@ func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (
 	return func(ctx context.Context, s Selection) (int, error) {
 		if s.Chain == "" {
 			return o.eachHeld(ctx, s, func(ids []string, m ledger.Meant) (int, error) {
-				return o.ledger.DecideMany(ctx, ids, d, m)
+				return o.ledger.Decide(ctx, ids, d, m)
 			})
 		}
-		done, err := o.ledger.Decide(ctx, s.Chain, d, ledger.Meant{})
+		n, err := o.ledger.Decide(ctx, []string{s.Chain}, d, ledger.Meant{})
 		if err != nil {
 			return 0, fmt.Errorf("%s chain %s: %w", d, s.Chain, err)
 		}
-		if !done {
+		if n == 0 {
 			return 0, &UnknownChainError{ID: s.Chain, Held: true}
 		}
 		return 1, nil
@@ -120,7 +120,7 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 		n, err := o.ledger.CancelBatch(ctx, m.ID, tags)
 		return n, cutOff("cancel", n, err)
 	case s.Chain != "":
-		n, err := o.ledger.CancelChain(ctx, s.Chain, ledger.Meant{}, false)
+		n, err := o.ledger.CancelChains(ctx, []string{s.Chain}, ledger.Meant{}, false)
 		if err == nil {
 			var more int
 			more, err = o.ledger.CancelScheduled(ctx, s.Chain)

@@ -60,7 +60,7 @@ func TestTakenOverRunPassesOverTheSame(t *testing.T) {
 	if err := w.scheduler.store.DecidePassed(t.Context(), st.ID, c, w.scheduler.heldChains(t.Context(), "")); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := w.stack.ledger.Decide(t.Context(), w.stack.tokenIDs.Name(tokenOf(1)), ledger.DecisionRetry, ledger.Meant{}); !n || err != nil {
+	if n, err := w.stack.ledger.Decide(t.Context(), []string{w.stack.tokenIDs.Name(tokenOf(1))}, ledger.DecisionRetry, ledger.Meant{}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	other.look()

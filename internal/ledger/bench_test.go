@@ -184,7 +184,7 @@ func BenchmarkFinishElsewhere(b *testing.B) {
 func BenchmarkSlices(b *testing.B) {
 	h := realRedis(b)
 	for name, run := range map[string]func() error{
-		"cancel chain": func() error { _, err := h.l.CancelChain(h.ctx, tok(1), Meant{}, false); return err },
+		"cancel chain": func() error { _, err := h.l.CancelChains(h.ctx, []string{tok(1)}, Meant{}, false); return err },
 		"cancel batch": func() error { _, err := h.l.CancelBatch(h.ctx, "b1", []string{testTag}); return err },
 	} {
 		b.Run(name+"/calls=5000", func(b *testing.B) {

@@ -30,71 +30,53 @@ type Meant struct {
 // below 5 ms, and Redis serves others between them.
 const abreast = 64
 
-// Decide acts on a held chain. It returns false where the chain is not held or not
-// meant. The counts show it when Decide returns. The chain's bucket is signalled.
-func (l *Ledger) Decide(ctx context.Context, id string, d Decision, m Meant) (bool, error) {
-	n, err := l.DecideMany(ctx, []string{id}, d, m)
-	return n == 1, err
+// Decide acts on held chains. It returns on how many, also where there is an error: those that are not held or
+// not meant are left. The counts show it when Decide returns.
+func (l *Ledger) Decide(ctx context.Context, ids []string, d Decision, m Meant) (int, error) {
+	return l.ofChains(ctx, l.decide, ids, func(id string) []any { return []any{id, string(d), m.Batch, m.Server} },
+		func(r reply) (left, ready bool) { return false, r.int(2) > 0 })
 }
 
-// DecideMany is Decide for many chains, which travel to Redis together. It returns on
-// how many it acted, also where there is an error.
-func (l *Ledger) DecideMany(ctx context.Context, ids []string, d Decision, m Meant) (int, error) {
-	total := 0
-	for part := range slices.Chunk(ids, abreast) {
-		steps := make([]execution, len(part))
-		for i, id := range part {
-			steps[i] = execution{Tag(id), []any{id, string(d), m.Batch, m.Server}}
-		}
-		replies, errs := l.runMany(ctx, l.decide, l.keysOnce, steps)
-		ready := map[string]time.Time{}
-		for i, r := range replies {
-			total += int(r.int(1))
-			if r.int(2) > 0 {
-				ready[steps[i].tag] = r.time(0)
-			}
-		}
-		l.signalAll(ctx, ready)
-		if err := errors.Join(errs...); err != nil {
-			return total, err
-		}
-	}
-	return total, nil
-}
-
-// CancelChain takes all calls of a chain out, but one that runs. heldOnly leaves a
-// chain that is not held alone, and m one whose head is not meant. Scheduled calls are of
+// CancelChains takes all calls of chains out, but those that run. heldOnly leaves
+// chains that are not held alone, and m those whose head is not meant. Scheduled calls are of
 // no chain yet: see CancelScheduled. It returns how many calls were cancelled.
-func (l *Ledger) CancelChain(ctx context.Context, id string, m Meant, heldOnly bool) (int, error) {
-	return l.CancelChains(ctx, []string{id}, m, heldOnly)
+func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOnly bool) (int, error) {
+	return l.ofChains(ctx, l.cancelChain, ids,
+		func(id string) []any {
+			return append([]any{id, m.Server, flag(heldOnly), m.Batch}, l.admission.Args()...)
+		},
+		func(r reply) (left, ready bool) { return r.int(2) != 0, r.int(3) != 0 })
 }
 
-// CancelChains is CancelChain for many chains, which travel to Redis together.
-func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOnly bool) (int, error) {
+// ofChains executes a script of a decision for chains, many of which travel to Redis together, and again for those
+// of which it left some. It adds up what the script did, and signals the buckets that are ready.
+func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func(id string) []any, read func(reply) (left, ready bool)) (int, error) {
 	total := 0
 	ids = slices.Clone(ids)
 	for len(ids) > 0 {
 		part := ids[:min(len(ids), abreast)]
 		steps := make([]execution, len(part))
 		for i, id := range part {
-			steps[i] = execution{Tag(id), append([]any{id, m.Server, flag(heldOnly), m.Batch}, l.admission.Args()...)}
+			steps[i] = execution{Tag(id), args(id)}
 		}
-		replies, errs := l.runMany(ctx, l.cancelChain, l.keysOnce, steps)
-		var left []string
-		ready := map[string]time.Time{}
+		replies, errs := l.runMany(ctx, s, l.keysOnce, steps)
+		var again []string
+		signals := map[string]time.Time{}
 		for i, r := range replies {
-			if total += int(r.int(1)); r.int(2) != 0 {
-				left = append(left, part[i])
+			total += int(r.int(1))
+			left, ready := read(r)
+			if left {
+				again = append(again, part[i])
 			}
-			if r.int(3) != 0 {
-				ready[steps[i].tag] = r.time(0)
+			if ready {
+				signals[steps[i].tag] = r.time(0)
 			}
 		}
-		l.signalAll(ctx, ready)
+		l.signalAll(ctx, signals)
 		if err := errors.Join(errs...); err != nil {
 			return total, err
 		}
-		ids = append(left, ids[len(part):]...)
+		ids = append(again, ids[len(part):]...)
 	}
 	return total, nil
 }

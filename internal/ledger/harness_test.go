@@ -252,10 +252,10 @@ func (h *harness) end(a Attempt, kind Kind) *Step {
 
 func (h *harness) decide(chain string, d Decision, m Meant) bool {
 	h.t.Helper()
-	ok, err := h.l.Decide(h.ctx, chain, d, m)
+	n, err := h.l.Decide(h.ctx, []string{chain}, d, m)
 	h.no(err)
 	h.check()
-	return ok
+	return n == 1
 }
 
 func (h *harness) cancelBatch(batch string) int {
@@ -268,7 +268,7 @@ func (h *harness) cancelBatch(batch string) int {
 
 func (h *harness) cancelChain(chain string, m Meant, heldOnly bool) int {
 	h.t.Helper()
-	n, err := h.l.CancelChain(h.ctx, chain, m, heldOnly)
+	n, err := h.l.CancelChains(h.ctx, []string{chain}, m, heldOnly)
 	h.no(err)
 	h.check()
 	return n

@@ -32,13 +32,13 @@ func TestLostReplyOfADecision(t *testing.T) {
 		want int
 	}{
 		"retry": {func(h *harness) (int, error) {
-			return h.l.DecideMany(h.ctx, []string{tok(1), tok(2)}, DecisionRetry, Meant{})
+			return h.l.Decide(h.ctx, []string{tok(1), tok(2)}, DecisionRetry, Meant{})
 		}, 2},
-		"skip one": {func(h *harness) (int, error) { return h.l.DecideMany(h.ctx, []string{tok(1)}, DecisionSkip, Meant{}) }, 1},
+		"skip one": {func(h *harness) (int, error) { return h.l.Decide(h.ctx, []string{tok(1)}, DecisionSkip, Meant{}) }, 1},
 		"skip": {func(h *harness) (int, error) {
-			return h.l.DecideMany(h.ctx, []string{tok(1), tok(2)}, DecisionSkip, Meant{})
+			return h.l.Decide(h.ctx, []string{tok(1), tok(2)}, DecisionSkip, Meant{})
 		}, 2},
-		"cancel a chain":   {func(h *harness) (int, error) { return h.l.CancelChain(h.ctx, tok(1), Meant{}, false) }, 2},
+		"cancel a chain":   {func(h *harness) (int, error) { return h.l.CancelChains(h.ctx, []string{tok(1)}, Meant{}, false) }, 2},
 		"cancel chains":    {func(h *harness) (int, error) { return h.l.CancelChains(h.ctx, []string{tok(1), tok(2)}, Meant{}, true) }, 4},
 		"cancel a batch":   {func(h *harness) (int, error) { return h.l.CancelBatch(h.ctx, "b1", []string{testTag}) }, 5},
 		"cancel scheduled": {func(h *harness) (int, error) { return h.l.CancelScheduled(h.ctx, tok(3)) }, 1},
