@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
@@ -23,14 +22,14 @@ import (
 
 // bulkFlags are what bulk was asked for.
 type bulkFlags struct {
-	batch, onFailure, rejects, progress string
-	input                               inputFlags
-	dryRun, strict, notify              bool
-	prune                               pruneFlag
-	path                                string // of the file whose name the batch bears; "" a name was given
-	canary                              int    // tokens; -1: not given
-	plan                                planFlags
-	timing                              timing
+	fileFlags
+	batch                  string
+	path                   string // of the file whose name the batch bears; "" a name was given
+	dryRun, strict, notify bool
+	prune                  pruneFlag
+	canary                 int // tokens; -1: not given
+	plan                   planFlags
+	timing                 timing
 }
 
 const bulkHelp = `Enqueue many calls from a file in CSV or JSON Lines; - is standard input.
@@ -88,14 +87,11 @@ func (a *app) bulk() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name without folder and extension; standard input: the time)")
-	f.StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new, count and plan; enqueues nothing (what is there already: if Redis answers)")
-	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
 	f.Var(&o.prune, "prune", "cancel calls that are no longer in the file; =N: exactly N of them")
 	f.Lookup("prune").NoOptDefVal = "yes"
 	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
-	progressFlag(cmd, &o.progress)
-	o.input.bind(cmd)
+	o.fileFlags.bind(cmd)
 	f.BoolVar(&o.notify, "notify", false, "send the webhook call.finished for each new call that has ended")
 	f.IntVar(&o.canary, "canary", -1, "enqueue the rows of the first N tokens, and the others when these succeeded (0: the others now, whatever became of the first)")
 	f.Lookup("canary").DefValue = "0" // not given: help tells no default
@@ -106,7 +102,6 @@ func (a *app) bulk() *cobra.Command {
 	f.Int("concurrency", 0, "with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or 1000)")
 	f.Int("server-concurrency", 0, "with --dry-run: of these, at one server of the vendor (default: the variable SERVER_CONCURRENCY, or 64)")
 	config.Bind(f, producing)
-	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	return cmd
 }
 
@@ -118,11 +113,6 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if p := ledger.BatchNameProblem(o.batch); o.batch != "" && p != "" {
 		return usagef("--batch: the name %s", p)
 	}
-	policy, err := ledger.ParsePolicy(o.onFailure)
-	if err != nil {
-		return usagef("--on-failure: %v", err)
-	}
-	o.onFailure = string(policy) // empty is hold: the command that goes on can't say nothing
 	if cmd.Flags().Changed("batch") && o.batch == "" {
 		return usagef("--batch is empty: give a name, or leave it out")
 	}
@@ -138,12 +128,13 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return usagef("--latency, --workers, --concurrency and --server-concurrency are for --dry-run: a worker has its own settings")
 	}
 	ctx := cmd.Context()
-	in, err := a.openInput(ctx, file, o.input)
+	r, err := a.openRows(ctx, file, o.fileFlags)
 	if err != nil {
 		return err
 	}
-	defer func() { in.close() }()
-	if o.strict && in.file == nil {
+	in := r.in
+	defer in.close()
+	if o.strict && !in.stays {
 		return usagef("--strict needs a regular file: it reads %s twice", file)
 	}
 	if (o.canary > 0 || o.prune.set) && !o.dryRun {
@@ -156,11 +147,8 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 			return err
 		}
 	}
-	m, err := a.newMeter(o.progress, progress.UnitsBytes)
-	if err != nil {
-		return err
-	}
-	r := &bulkRun{app: a, o: o, in: in, at: at, meter: m, rejects: rows.NewRejects(o.rejects)}
+	o.fileFlags = r.o.fileFlags
+	r.o, r.at = o, at
 	if o.dryRun {
 		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
 			return r.foresee(cmd, calls, opts)
@@ -293,10 +281,7 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 		why = explain(err).Error()
 	}
 	told := errTold
-	var policy *ledger.BatchPolicyError
-	var canary *ledger.BatchCanaryError
-	var path *engine.BatchPathError
-	if ctx.Err() == nil && (wrongUsage(err) || errors.As(err, &policy) || errors.As(err, &canary) || errors.As(err, &path)) {
+	if ctx.Err() == nil && wrongUsage(err) {
 		told = errUsageTold
 	}
 	after := ""
@@ -323,6 +308,6 @@ func (r *bulkRun) resume() string {
 	if o.path != "" {
 		o.batch = "" // it is the file's
 	}
-	return "enqueue bulk " + r.in.argument() + given("batch", o.batch) + o.input.again() + given("on-failure", unless("hold", o.onFailure)) +
+	return "enqueue bulk " + r.in.argument() + given("batch", o.batch) + o.again() +
 		given("canary", o.canary) + o.prune.again() + given("strict", o.strict) + given("notify", o.notify) + given("at", r.at)
 }

@@ -16,6 +16,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/wolkvox"
@@ -73,9 +74,12 @@ func wrongUsage(err error) bool {
 		selection *control.SelectionError
 		server    *wolkvox.ServerError
 		call      *engine.CallError
+		policy    *ledger.BatchPolicyError
+		canary    *ledger.BatchCanaryError
+		path      *engine.BatchPathError
 	)
 	return errors.As(err, &usage) || errors.As(err, &settings) || errors.As(err, &selection) ||
-		errors.As(err, &server) || errors.As(err, &call) || errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
+		errors.As(err, &server) || errors.As(err, &call) || errors.As(err, &policy) || errors.As(err, &canary) || errors.As(err, &path) || errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
 }
 
 // explain puts a sentence with what to do next in the place of an error of Redis.

@@ -10,8 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
+	"habilita/internal/ledger"
 	"habilita/internal/rows"
 
 	"habilita/internal/say"
@@ -28,73 +30,109 @@ func (o *inputFlags) bind(cmd *cobra.Command) {
 	complete(cmd, "encoding", "utf-8", "windows-1252")
 }
 
-// again are the flags to read the same file in the same way: "", or " --encoding ...".
-func (o *inputFlags) again() string {
-	enc, _ := rows.ParseEncoding(o.encoding) // was parsed before
-	return given("format", unless("auto", o.format)) + given("encoding", unless(rows.UTF8.String(), enc.String()))
+// fileFlags are those of all commands that make calls of a file.
+type fileFlags struct {
+	inputFlags
+	onFailure, rejects, progress string
 }
 
-// input is the file that bulk reads.
+func (o *fileFlags) bind(cmd *cobra.Command) {
+	o.inputFlags.bind(cmd)
+	cmd.Flags().StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
+	cmd.Flags().StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
+	cmd.Flags().StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
+	complete(cmd, "on-failure", "hold", "skip", "cancel")
+	complete(cmd, "progress", "auto", "plain", "none")
+}
+
+// again are the flags with which the same command goes on: those that are not as usual.
+func (o *fileFlags) again() string {
+	enc, _ := rows.ParseEncoding(o.encoding) // was parsed before
+	return given("format", unless("auto", o.format)) + given("encoding", unless(rows.UTF8.String(), enc.String())) +
+		given("on-failure", unless("hold", o.onFailure))
+}
+
+// openRows opens a file for a run over its rows. Close the run's input.
+func (a *app) openRows(ctx context.Context, name string, o fileFlags) (*bulkRun, error) {
+	policy, err := ledger.ParsePolicy(o.onFailure)
+	if err != nil {
+		return nil, usagef("--on-failure: %v", err)
+	}
+	o.onFailure = string(policy) // empty is hold: the command that goes on can't say nothing
+	m, err := a.newMeter(o.progress, progress.UnitsBytes)
+	if err != nil {
+		return nil, err
+	}
+	in, err := a.openInput(ctx, name, o.inputFlags)
+	if err != nil {
+		return nil, err
+	}
+	return &bulkRun{app: a, o: bulkFlags{fileFlags: o}, in: in, meter: m, rejects: rows.NewRejects(o.rejects)}, nil
+}
+
+// input is the file that bulk reads. Close it.
 type input struct {
 	name   string
 	enc    rows.Encoding
-	file   *os.File // nil for what can't be read twice
-	spool  *os.File // what keep made of it
+	opened *os.File // nil: standard input
+	stays  bool     // it is a regular file: it can be read again
+	spool  *os.File // what keep made of one that does not stay
 	reader io.Reader
 	format rows.Format
 	size   int64 // 0: not known
 	done   atomic.Int64
 	line   int // of the row that was read last
-	close  func()
 }
 
 // openInput opens a file, or standard input for "-". Reading what has no end of its own
 // (a pipe, a terminal) ends with ctx.
-func (a *app) openInput(ctx context.Context, name string, o inputFlags) (*input, error) {
-	in := &input{name: name, close: func() {}}
-	enc, err := rows.ParseEncoding(o.encoding)
-	if err != nil {
+func (a *app) openInput(ctx context.Context, name string, o inputFlags) (_ *input, err error) {
+	in := &input{name: name}
+	if in.enc, err = rows.ParseEncoding(o.encoding); err != nil {
 		return nil, usagef("--encoding %q %v", o.encoding, err)
 	}
-	in.enc = enc
-	switch o.format {
-	case "auto":
-	case "csv":
-		in.format = rows.CSV
-	case "jsonl":
-		in.format = rows.JSONLines
-	default:
+	formats := map[string]rows.Format{"auto": rows.Auto, "csv": rows.CSV, "jsonl": rows.JSONLines}
+	var known bool
+	if in.format, known = formats[o.format]; !known {
 		return nil, usagef("--format %q is not one of auto, csv, jsonl", o.format)
 	}
 	if name == "-" {
 		in.reader = interruptible(ctx, a.in)
 		return in, nil
 	}
-	f, err := os.Open(name)
-	if err != nil {
+	if in.opened, err = os.Open(name); err != nil {
 		return nil, err
 	}
-	in.close = func() { _ = f.Close() }
-	info, err := f.Stat()
-	switch {
-	case err != nil:
+	info, err := in.opened.Stat()
+	if err == nil && info.IsDir() {
+		err = usagef("%s is a directory: give a file in CSV or JSON Lines", name)
+	}
+	if err != nil {
 		in.close()
 		return nil, err
-	case info.IsDir():
-		in.close()
-		return nil, usagef("%s is a directory: give a file in CSV or JSON Lines", name)
-	case info.Mode().IsRegular():
-		in.file, in.size, in.reader = f, info.Size(), f
-	default:
-		in.reader = interruptible(ctx, f)
+	}
+	if in.stays = info.Mode().IsRegular(); in.stays {
+		in.size, in.reader = info.Size(), in.opened
+	} else {
+		in.reader = interruptible(ctx, in.opened)
 	}
 	return in, nil
+}
+
+func (in *input) close() {
+	if in.opened != nil {
+		_ = in.opened.Close()
+	}
+	if in.spool != nil {
+		_ = in.spool.Close()
+		_ = os.Remove(in.spool.Name()) // some systems refuse while it is open
+	}
 }
 
 // argument is the file's name in the command that goes on. A name such as /dev/fd/63 is of this
 // process alone, so FILE stands for it.
 func (in *input) argument() string {
-	if in.file != nil || in.name == "-" {
+	if in.stays || in.name == "-" {
 		return say.File(in.name)
 	}
 	return "FILE"
@@ -104,7 +142,7 @@ func (in *input) argument() string {
 // have to be given again. It is a line below that command, or "".
 func (in *input) onceMore() string {
 	switch {
-	case in.file != nil:
+	case in.stays:
 		return ""
 	case in.name == "-":
 		return "        give it the same rows on standard input\n"
@@ -114,7 +152,7 @@ func (in *input) onceMore() string {
 
 // batchName is the name of the batch where none was given, and the file whose name it is ("" none).
 func (in *input) batchName() (name, path string, err error) {
-	if in.file == nil {
+	if !in.stays {
 		return "stdin-" + time.Now().UTC().Format("20060102-150405.000"), "", nil
 	}
 	if path, err = filepath.Abs(in.name); err != nil {
@@ -125,38 +163,29 @@ func (in *input) batchName() (name, path string, err error) {
 
 // keep makes the input one that can be read twice: what can't be is copied into a file
 // of mode 0600 that has no name any more, so that none is left behind.
-func (in *input) keep() error {
-	if in.file != nil {
+func (in *input) keep() (err error) {
+	if in.stays {
 		return nil
 	}
-	f, err := os.CreateTemp("", "enqueue-*")
+	if in.spool, err = os.CreateTemp("", "enqueue-*"); err == nil {
+		_ = os.Remove(in.spool.Name())
+		in.size, err = io.Copy(in.spool, in.reader)
+	}
 	if err != nil {
 		return fmt.Errorf("%s can't be kept to be read twice: %w", in.name, err)
 	}
-	gone := os.Remove(f.Name()) // some systems refuse while it is open
-	before := in.close
-	in.close = func() {
-		before()
-		_ = f.Close()
-		if gone != nil {
-			_ = os.Remove(f.Name())
-		}
-	}
-	if in.size, err = io.Copy(f, in.reader); err != nil {
-		return fmt.Errorf("%s can't be kept to be read twice: %w", in.name, err)
-	}
-	in.spool, in.reader = f, f
-	_, err = f.Seek(0, io.SeekStart)
-	return err
+	in.reader = in.spool
+	return in.again()
 }
 
 // again goes back to the begin of an input that can be read twice.
 func (in *input) again() error {
-	f := in.file
-	if f == nil {
-		f = in.spool
-	}
-	if f == nil {
+	f := in.spool
+	switch {
+	case f != nil:
+	case in.stays:
+		f = in.opened
+	default:
 		return fmt.Errorf("%s can't be read twice", in.name)
 	}
 	in.done.Store(0)

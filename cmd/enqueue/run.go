@@ -15,17 +15,14 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/engine"
-	"habilita/internal/ledger"
 	"habilita/internal/localrun"
 	"habilita/internal/localrun/wal"
-	"habilita/internal/rows"
 	"habilita/internal/say"
 )
 
 // runFlags are what run was asked for.
 type runFlags struct {
-	onFailure, rejects, progress           string
-	input                                  inputFlags
+	fileFlags
 	retryFailed, skipFailed, today, dryRun bool
 }
 
@@ -77,27 +74,18 @@ func (a *app) runLocal() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runFile(cmd, args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "try calls again that were given up at an earlier start")
 	f.BoolVar(&o.skipFailed, "skip-failed", false, "leave calls that were given up, and go on behind them")
 	f.BoolVar(&o.today, "today", false, "end when all that is left waits for tomorrow's quota")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new and what was done already, and plan; calls nothing and writes no journal")
-	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
-	progressFlag(cmd, &o.progress)
-	o.input.bind(cmd)
+	o.fileFlags.bind(cmd)
 	a.jsonFlag(cmd, "end with one JSON object on standard output")
 	config.Bind(f, localSettings)
 	f.Lookup("concurrency").DefValue = strconv.Itoa(localConcurrency)
-	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	return cmd
 }
 
 func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
-	policy, err := ledger.ParsePolicy(o.onFailure)
-	if err != nil {
-		return usagef("--on-failure: %v", err)
-	}
-	o.onFailure = string(policy) // empty is hold, and the journal has that word
 	again := localrun.Leave
 	switch {
 	case o.retryFailed && o.skipFailed:
@@ -107,20 +95,16 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	case o.skipFailed:
 		again = localrun.Skip
 	}
-	in, err := a.openInput(cmd.Context(), file, o.input)
+	rows, err := a.openRows(cmd.Context(), file, o.fileFlags)
 	if err != nil {
 		return err
 	}
-	defer in.close()
-	if in.file == nil {
+	defer rows.in.close()
+	rows.whole = true
+	if !rows.in.stays {
 		return usagef("run needs a file that it can read again at the next start, and %s is not one", file)
 	}
-	name, _, err := in.batchName()
-	if err != nil {
-		return err
-	}
-	m, err := a.newMeter(o.progress, progress.UnitsBytes)
-	if err != nil {
+	if rows.o.batch, _, err = rows.in.batchName(); err != nil {
 		return err
 	}
 	set, err := config.Load(cmd.Flags(), a.getenv, localSettings)
@@ -130,10 +114,8 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if a.getenv("CONCURRENCY") == "" && !cmd.Flags().Changed("concurrency") {
 		set.Concurrency = localConcurrency
 	}
-	r := &fileRun{flags: o, bulkRun: &bulkRun{app: a, o: bulkFlags{batch: name, input: o.input}, in: in, meter: m, rejects: rows.NewRejects(o.rejects), whole: true}}
-	c := localrun.Config{
-		File: file, Batch: name, Policy: o.onFailure, Again: again, Worker: a.localWorker(cmd, set),
-	}
+	r := &fileRun{bulkRun: rows, today: o.today}
+	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, Again: again, Worker: a.localWorker(cmd, set)}
 	if o.dryRun {
 		return r.dry(cmd.Context(), c, set)
 	}
@@ -143,7 +125,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 // fileRun is one run of run. The file is read as bulk reads it.
 type fileRun struct {
 	*bulkRun
-	flags runFlags
+	today bool
 	zone  *time.Location
 }
 
@@ -205,11 +187,11 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 			fmt.Fprintf(r.told(), "goes on: %s\n", counts(s))
 		}
 	}
-	m, err := r.newMeter(r.flags.progress, progress.UnitsDefault)
+	m, err := r.newMeter(r.o.progress, progress.UnitsDefault)
 	if err != nil {
 		return end, err
 	}
-	state, err := job.Work(ctx, r.flags.today, func(s localrun.State) { m.Update(int64(s.Ended()), int64(s.Total), r.words(s)) })
+	state, err := job.Work(ctx, r.today, func(s localrun.State) { m.Update(int64(s.Ended()), int64(s.Total), r.words(s)) })
 	m.Stop()
 	end.state(state)
 	end.Seconds = float64(time.Since(started).Milliseconds()) / 1000
@@ -221,7 +203,7 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 
 // dry says what a start would do, by the journal of earlier ones.
 func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Settings) error {
-	r.o.plan, r.o.onFailure = planFlags{latency: 2 * time.Second, workers: 1}, c.Policy
+	r.o.plan = planFlags{latency: 2 * time.Second, workers: 1}
 	err := r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
 		sum, err := localrun.Look(ctx, c, calls, opts...)
 		if errors.Is(err, localrun.ErrNotBegun) {

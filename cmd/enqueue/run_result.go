@@ -59,7 +59,7 @@ func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
 
 // resume is the command that goes on.
 func (r *fileRun) resume() string {
-	return "enqueue run " + say.File(r.in.name) + r.o.input.again() + given("on-failure", unless("hold", r.flags.onFailure))
+	return "enqueue run " + say.File(r.in.name) + r.o.again()
 }
 
 // interrupted says how far it came, and how to go on.

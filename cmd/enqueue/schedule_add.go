@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
@@ -24,10 +23,10 @@ import (
 
 // scheduleFlags are what schedule add was asked for.
 type scheduleFlags struct {
-	def                     schedule.Definition
-	file, rejects, progress string
-	input                   inputFlags
-	replace, dryRun         bool
+	fileFlags
+	def             schedule.Definition
+	file            string
+	replace, dryRun bool
 }
 
 const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
@@ -71,18 +70,14 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.StringVar(&o.def.Cron, "cron", "", "when: five fields such as '0 2 * * *', or @daily and the like (required)")
 	f.StringVar(&o.def.Timezone, "timezone", "", "zone of the cron expression, such as America/Bogota (default: QUOTA_TIMEZONE)")
 	f.StringVar(&o.file, "file", "", "the rows, in CSV or JSON Lines; - is standard input (required)")
-	f.StringVar(&o.def.OnFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
 	f.StringVar(&o.def.Missed, "missed", schedule.Once, "once or skip: what happens to ticks at which no worker was there")
 	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run though the last one has not settled")
 	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
 	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs, and check the file if there is one; needs no Redis and keeps nothing")
-	f.StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
-	progressFlag(cmd, &o.progress)
-	o.input.bind(cmd)
+	o.fileFlags.bind(cmd)
 	a.jsonFlag(cmd, "one JSON object, as of schedule show --json, with rejected, conflicts and withheld")
 	config.Bind(f, producing)
-	complete(cmd, "on-failure", "hold", "skip", "cancel")
 	complete(cmd, "missed", schedule.Once, schedule.Skip)
 	return cmd
 }
@@ -108,6 +103,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if o.def.Source = "standard input"; o.file != "-" {
 		o.def.Source = filepath.Base(o.file)
 	}
+	o.def.OnFailure = o.onFailure
 	table, err := o.def.Check()
 	if err != nil {
 		return usagef("%v", err)
@@ -116,19 +112,14 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return a.drySchedule(o, table, nil)
 	}
 	ctx := cmd.Context()
-	in, err := a.openInput(ctx, o.file, o.input)
+	r, err := a.openRows(ctx, o.file, o.fileFlags)
 	if err != nil {
 		return err
 	}
-	defer func() { in.close() }()
-	if err := in.keep(); err != nil {
+	defer r.in.close()
+	if err := r.in.keep(); err != nil {
 		return err
 	}
-	m, err := a.newMeter(o.progress, progress.UnitsBytes)
-	if err != nil {
-		return err
-	}
-	r := &bulkRun{app: a, o: bulkFlags{rejects: o.rejects, input: o.input, onFailure: o.def.OnFailure}, in: in, meter: m, rejects: rows.NewRejects(o.rejects)}
 	if o.dryRun {
 		_, sum, err := r.checkRows(ctx, o.def.Name, r.calls())
 		r.meter.Stop()
@@ -162,7 +153,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return err
 	}
 	if sum.Enqueued == 0 {
-		return fmt.Errorf("%s has no row that can be a call: nothing was added", in.name)
+		return fmt.Errorf("%s has no row that can be a call: nothing was added", r.in.name)
 	}
 	err = store.Put(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
 	if errors.Is(err, schedule.ErrExists) {

@@ -19,7 +19,6 @@ import (
 	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/vault"
-	"habilita/internal/wolkvox"
 )
 
 const maxTokenFile = 64 << 10
@@ -27,38 +26,29 @@ const maxTokenFile = 64 << 10
 // token reads the token of a single call from the one place that was chosen. Its
 // errors never hold it.
 func (a *app) token(file string, stdin bool) (engine.Token, error) {
-	var text, from string
+	from, text := "WOLKVOX_TOKEN", a.getenv("WOLKVOX_TOKEN")
+	var err error
 	switch {
 	case file != "" && stdin:
 		return "", usagef("--token-file and --token-stdin can't both be given")
 	case file != "":
-		f, err := os.Open(file)
-		if err != nil {
-			return "", fmt.Errorf("--token-file: %w", err)
-		}
-		defer func() { _ = f.Close() }()
-		if text, err = readToken(f); err != nil {
-			return "", fmt.Errorf("--token-file: %w", err)
-		}
 		from = "--token-file"
+		var f *os.File
+		if f, err = os.Open(file); err == nil {
+			text, err = readToken(f)
+			_ = f.Close()
+		}
 	case stdin:
-		var err error
-		if text, err = readToken(a.in); err != nil {
-			return "", fmt.Errorf("--token-stdin: %w", err)
-		}
 		from = "--token-stdin"
-	default:
-		if text = a.getenv("WOLKVOX_TOKEN"); text == "" {
-			return "", usagef("there is no token: give it in WOLKVOX_TOKEN, --token-file FILE or --token-stdin")
-		}
-		from = "WOLKVOX_TOKEN"
+		text, err = readToken(a.in)
+	case text == "":
+		return "", usagef("there is no token: give it in WOLKVOX_TOKEN, --token-file FILE or --token-stdin")
 	}
-	if err := wolkvox.ValidToken(text); err != nil {
-		var bad *wolkvox.TokenError
-		if errors.As(err, &bad) {
-			return "", usagef("the token of %s can't be one: %s", from, bad.Reason)
-		}
-		return "", usagef("the token of %s can't be one", from)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", from, err)
+	}
+	if err := rows.VendorToken(text); err != nil {
+		return "", usagef("the token of %s can't be one: %v", from, err)
 	}
 	return engine.Token(text), nil
 }

@@ -120,12 +120,6 @@ func (a *app) newMeter(mode string, units progress.Units) (*say.Meter, error) {
 	return nil, usagef("--progress %q is not one of auto, plain, none", mode)
 }
 
-// progressFlag gives a command --progress.
-func progressFlag(cmd *cobra.Command, mode *string) {
-	cmd.Flags().StringVar(mode, "progress", "auto", "auto (a bar on a terminal), plain or none")
-	complete(cmd, "progress", "auto", "plain", "none")
-}
-
 // waitEnded says why a wait ended before what it waited for came.
 func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, follow string) error {
 	switch {

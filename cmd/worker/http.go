@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -198,77 +198,58 @@ func traced(p trace.TracerProvider, next http.Handler) http.Handler {
 }
 
 // openSite opens what the API and the pages are made of, and serves them at LISTEN until
-// stop is called. stop ends the requests first, then what they use.
+// stop is called. stop ends the requests first, then what they use. That has Redis connections of
+// its own, so that a report that is read takes none of the worker's.
 func openSite(ctx context.Context, s config.Settings, o engine.Options, parts site, log zerolog.Logger) (stop func(), err error) {
 	if s.Listen == "" {
 		return func() {}, nil
 	}
-	b, err := openBackend(ctx, s.RedisURL, o)
+	var open []func() error
+	closeAll := func() (err error) {
+		for _, end := range slices.Backward(open) {
+			err = errors.Join(err, end())
+		}
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll())
+		}
+	}()
+	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 32})
 	if err != nil {
 		return nil, err
 	}
+	open = append(open, rdb.Close)
+	op, err := control.Open(rdb, o.Prefix, o.Quota)
+	if err != nil {
+		return nil, err
+	}
+	producer, err := engine.NewProducer(ctx, rdb, o)
+	if err != nil {
+		return nil, err
+	}
+	open = append(open, producer.Close)
+	prefix := cmp.Or(o.Prefix, quota.DefaultPrefix)
+	registry := membership.New(rdb, prefix)
 	pages, err := console.New(console.Options{
-		Operator: b.op, Processes: b.registry, Schedules: b.schedules,
-		Servers: breaker.New(b.rdb, o.Prefix, breaker.Trip{}), Location: o.Quota.Location, Log: log,
+		Operator: op, Processes: registry, Schedules: schedule.NewStore(rdb, prefix),
+		Servers: breaker.New(rdb, prefix, breaker.Trip{}), Location: o.Quota.Location, Log: log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, b.close())
+		return nil, err
 	}
+	open = append(open, func() error { pages.Close(); return nil })
 	parts.console = pages
-	parts.api = traced(o.Tracer, api.New(api.Options{
-		Redis: b.rdb, Prefix: o.Prefix, Producer: b.producer, Operator: b.op, Registry: b.registry, Log: log, Retention: s.Retention,
-	}))
+	parts.api = traced(o.Tracer, api.New(api.Options{Redis: rdb, Prefix: o.Prefix, Producer: producer, Operator: op, Registry: registry, Log: log}))
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {
-		pages.Close()
-		return nil, errors.Join(err, b.close())
+		return nil, err
 	}
 	return func() {
 		end()
-		pages.Close()
-		if err := b.close(); err != nil {
+		if err := closeAll(); err != nil {
 			log.Warn().Err(err).Msg("the connections of the HTTP API did not close well")
 		}
 	}, nil
-}
-
-// backend is what the HTTP API and the pages are made of. Its Redis connections are not
-// the worker's, so that a report that is read takes none of those. Close it.
-type backend struct {
-	rdb       redis.UniversalClient
-	op        *control.Control
-	producer  *engine.Producer
-	registry  *membership.Registry
-	schedules *schedule.Store
-}
-
-func openBackend(ctx context.Context, redisURL string, o engine.Options) (_ *backend, err error) {
-	b := &backend{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.close())
-		}
-	}()
-	if b.rdb, err = redisconn.Open(redisURL, redisconn.Options{PoolSize: 32}); err != nil {
-		return nil, err
-	}
-	if b.op, err = control.Open(b.rdb, o.Prefix, o.Quota); err != nil {
-		return nil, err
-	}
-	prefix := cmp.Or(o.Prefix, quota.DefaultPrefix)
-	b.registry = membership.New(b.rdb, prefix)
-	b.schedules = schedule.NewStore(b.rdb, prefix)
-	b.producer, err = engine.NewProducer(ctx, b.rdb, o)
-	return b, err
-}
-
-func (b *backend) close() error {
-	var errs []error
-	if b.producer != nil {
-		errs = append(errs, b.producer.Close())
-	}
-	if b.rdb != nil {
-		errs = append(errs, b.rdb.Close())
-	}
-	return errors.Join(errs...)
 }

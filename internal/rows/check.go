@@ -3,6 +3,7 @@ package rows
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,14 +44,9 @@ const (
 )
 
 func columnNamed(name string) (column, bool) {
-	for col, known := range columnNames {
-		if name == known || strings.EqualFold(name, known) {
-			return column(col), true
-		}
-	}
-	for col, known := range spanishNames {
-		if known != "" && strings.EqualFold(name, known) {
-			return column(col), true
+	for col := range numColumns {
+		if es := spanishNames[col]; strings.EqualFold(name, columnNames[col]) || es != "" && strings.EqualFold(name, es) {
+			return col, true
 		}
 	}
 	return 0, false
@@ -183,24 +179,12 @@ func parseLicenses(s string) (n int, ok bool) {
 	if s == "" {
 		return 0, true
 	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		if n = n*10 + int(s[i]-'0'); n > MaxLicenses {
-			return 0, false
-		}
-	}
-	return n, n > 0
+	u, err := strconv.ParseUint(s, 10, 32)
+	return int(u), err == nil && u > 0 && u <= MaxLicenses
 }
 
 func validName(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return len(s) <= MaxName
+	return len(s) <= MaxName && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func refProblem(s string) string {

@@ -193,12 +193,7 @@ func (p *csvParser) lacking(n int, ended bool) *RowError {
 }
 
 func blankFields(fields []string) bool {
-	for _, s := range fields {
-		if strings.TrimSpace(s) != "" {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(fields, func(s string) bool { return strings.TrimSpace(s) != "" })
 }
 
 // splitCSV splits one line by the rules of RFC 4180, save that no field has a

@@ -140,11 +140,4 @@ func (l *lineReader) next() ([]byte, error) {
 }
 
 // blank tells whether a line has nothing but ASCII white space.
-func blank(b []byte) bool {
-	for _, c := range b {
-		if c != ' ' && (c < '\t' || c > '\r') {
-			return false
-		}
-	}
-	return true
-}
+func blank(b []byte) bool { return len(bytes.Trim(b, " \t\n\v\f\r")) == 0 }

@@ -275,11 +275,16 @@ func (j *File) wrap(what string, err error) error {
 }
 
 // Sync returns when everything up to mark is on the disk. One sync serves all that wait.
-func (j *File) Sync(mark int64) error {
+func (j *File) Sync(mark int64) error { return j.wait(mark, true) }
+
+// Await is Sync, but leaves it to others to begin one.
+func (j *File) Await(mark int64) error { return j.wait(mark, false) }
+
+func (j *File) wait(mark int64, begin bool) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.synced < mark && j.failed == nil {
-		if j.syncing {
+		if j.syncing || !begin {
 			j.turn.Wait()
 			continue
 		}
@@ -309,19 +314,6 @@ func (j *File) SyncAll() error {
 	mark := j.written
 	j.mu.Unlock()
 	return j.Sync(mark)
-}
-
-// Await is Sync, but leaves it to others to begin one.
-func (j *File) Await(mark int64) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for j.synced < mark && j.failed == nil {
-		j.turn.Wait()
-	}
-	if j.synced >= mark {
-		return nil
-	}
-	return j.failed
 }
 
 // Close syncs, gives room back that was not used, and lets others have the journal.
