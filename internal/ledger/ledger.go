@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/lualink"
 	"habilita/internal/redisconn"
 )
 
@@ -63,11 +64,11 @@ type script func() *redis.Script
 
 func newScript(parts ...func() string) script {
 	return sync.OnceValue(func() *redis.Script {
-		var all strings.Builder
-		for _, part := range parts {
-			all.WriteString(part())
+		var libraries []string
+		for _, part := range parts[1:] {
+			libraries = append(libraries, part())
 		}
-		return redis.NewScript(all.String())
+		return redis.NewScript(lualink.Script(parts[0](), libraries...))
 	})
 }
 
@@ -92,15 +93,14 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	}
 	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission, fingerprint: o.Fingerprint}
 	grants := func(name string) script {
-		return newScript(func() string { return o.Admission.Library }, source("base"), source("library"), source(name))
+		return newScript(source(name), func() string { return o.Admission.Library }, source("base"), source("library"))
 	}
 	decides := func(name string) script {
-		text := func(s string) func() string { return func() string { return s } }
-		return newScript(func() string { return o.Admission.Library }, source("base"), source("library"),
-			text("local function decision()\n"), source(name), text("end\n"), source("once"))
+		return newScript(func() string { return "local function decision()\n" + source(name)() + "end\n" + source("once")() },
+			func() string { return o.Admission.Library }, source("base"), source("library"))
 	}
 	l.index, l.tidyIDs = newScript(source("index")), newScript(source("tidy_ids"))
-	l.append_ = newScript(source("base"), source("append")) // it grants nothing
+	l.append_ = newScript(source("append"), source("base")) // it grants nothing
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")

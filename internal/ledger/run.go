@@ -187,6 +187,9 @@ func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, nex
 	s := step(r[0], r.sub(4), a.Chain, next)
 	s.Due = r.time(3)
 	s.Attempt.Continued = s.Chain != a.Chain
+	if s.Attempt.Sealed == "" && s.Chain == a.Chain {
+		s.Attempt.Sealed = a.Sealed // a chain that goes on is not told its token again
+	}
 	s.Woken = woken(r, 1)
 	return s, err
 }

@@ -4,6 +4,8 @@ import (
 	"embed"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/lualink"
 )
 
 //go:embed lua/*.lua
@@ -38,7 +40,7 @@ type scripts struct{ grant, release, leave, cool, peek, restore, raise, licenses
 
 func newScripts() scripts {
 	made := func(name string, items, now int) script {
-		return script{redis.NewScript(library + source(name)), name, items, now}
+		return script{redis.NewScript(lualink.Script(source(name), library)), name, items, now}
 	}
 	return scripts{
 		grant: made("grant", 9, 5), release: made("release", 4, 2), leave: made("leave", 4, 2), cool: made("cool", 3, 1),

@@ -37,7 +37,10 @@
 --   quiet:<chain>   string a request of the chain may still be at the vendor until
 --                          then (an unknown outcome): no grant; it outlives the chain
 local P = KEYS[1]
-local READY, DUE, HELD, DELAYED = P .. 'ready', P .. 'due', P .. 'held', P .. 'delayed'
+local READY = P .. 'ready'
+local DUE = P .. 'due'
+local HELD = P .. 'held'
+local DELAYED = P .. 'delayed'
 local SOLO = 'solo'       -- the batch of calls of no batch
 local DISPATCH_GRACE = 10000  -- a chain that was dispatched and did not begin is dispatched again after this; doubled each time
 local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones
@@ -63,12 +66,20 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- at it since its lease ended (dispatch).
 -- States of a chain: r ready, f dispatched (with y BUSY: a worker waits for a place at its server), x running, w waiting for a time, l waiting for
 -- a slot, h held. d: the days on which the last attempt was counted.
--- OF_HEAD are those that belong to the head alone: a new one has none of them, and a is 0.
-local OF_HEAD = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
 
--- A number as text without an exponent. A number below 10^14 needs it nowhere: redis.call,
--- a reply and .. write it whole, and at a third of the time.
-local function int(n) return string.format('%.0f', n) end
+-- texts are numbers as text: to make one takes Redis as long as half a command.
+local texts = {}
+
+-- int is a number as text without an exponent. redis.call, a reply and .. write a number below 10^14
+-- whole too, but each time anew: what is written often, as now is, goes through int.
+local function int(n)
+  local text = texts[n]
+  if not text then
+    text = string.format('%.0f', n)
+    texts[n] = text
+  end
+  return text
+end
 
 local function token_of(chain)
   if #chain == 24 then return chain end -- most have no name of their own
@@ -132,7 +143,7 @@ end
 local function tally(batch, now, ...)
   local key, change = P .. 'counts:' .. batch, { ... }
   for i = 1, #change, 2 do redis.call('HINCRBY', key, change[i], change[i + 1]) end
-  redis.call('HSET', key, 'at', now)
+  redis.call('HSET', key, 'at', int(now))
 end
 
 -- note_end lists the end of a call that asked for it to be told.
@@ -153,12 +164,14 @@ end
 
 local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end
 
--- save_head writes a head down that is not yet (new_head), and forgets what was the last one's.
+-- save_head writes a head down that is not yet (new_head), and forgets what was the last one's:
+-- the fields that belong to the head alone. A new one has none of them, and a is 0.
 local function save_head(c)
   if not c.unsaved then return end
-  redis.call('HDEL', c.key, unpack(OF_HEAD))
+  local of_head = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
+  redis.call('HDEL', c.key, unpack(of_head))
   redis.call('HSET', c.key, 'h', c.h, 'a', 0)
-  for _, name in ipairs(OF_HEAD) do c[name] = nil end
+  for _, name in ipairs(of_head) do c[name] = nil end
   c.unsaved, c.was = nil, nil
 end
 
@@ -180,7 +193,7 @@ local function set_ready(c, now, fresh)
   save_head(c)
   redis.call('HSET', c.key, 's', 'r')
   redis.call('ZREM', DUE, c.id)
-  redis.call('ZADD', READY, fresh and now - FRESH or now, c.id)
+  redis.call('ZADD', READY, int(fresh and now - FRESH or now), c.id)
   c.s = 'r'
 end
 

@@ -80,7 +80,6 @@ if ARGV[31] == '1' then redis.call('HDEL', CONTINUATIONS, nonce) end
 if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
 local batch, key = split(c.h)
 local field = c.token .. key
-local rec = read(batch, field)
 if c.s == 'h' then
   unhold(c, batch, now)
   open_in_chain(id, batch, 1)
@@ -94,7 +93,8 @@ if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
 elseif slot ~= 'keep' and c.s ~= 'x' then
   redis.call('DEL', P .. 'quiet:' .. id)
 end
-if slot == 'back' and c.s == 'x' then
+local rec = kind ~= 'done' and read(batch, field)
+if rec and slot == 'back' and c.s == 'x' then
   rec[R.attempts] = rec[R.attempts] - 1
   if rec[R.attempts] == 0 then rec[R.started] = 0 end
 end
@@ -102,13 +102,15 @@ if kind == 'busy' and not cancelled(batch) then
   redis.call('HINCRBY', c.key, 'a', -1)
   return answer(stay(c, batch, field, rec, now))
 end
-rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
-rec[R.reason] = ARGV[30] ~= '' and ARGV[30] or nil
+if rec then
+  rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
+  rec[R.reason] = ARGV[30] ~= '' and ARGV[30] or nil
+end
 
 local more
 if kind == 'done' then
-  end_call(batch, field, rec, 's', now)
-  tally(batch, now, 's', 1)
+  succeed(batch, field, ARGV[7], ARGV[8], ARGV[9], now)
+  tally(batch, now, 's', '1')
   c.lazy = true
   more = advance(c, now, batch)
 elseif cancelled(batch) then

@@ -18,9 +18,36 @@ end
 -- stands tells whether a reference is that of a call that waits in its chain; t is its third part.
 local function stands(rec, t) return rec and (rec[R.state] == 'q' or rec[R.state] == 'w') and times(rec) == t end
 
+-- read returns a call's record, and its text.
 local function read(batch, field)
   local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
-  return raw and cjson.decode(raw) or nil
+  if not raw then return nil end
+  return cjson.decode(raw), raw
+end
+
+-- write_first writes the record of a call whose first attempt begins. As append wrote it, it ends with
+-- the ref or the chain, or before them; encode is much slower. Returns whether it was such a record.
+local function write_first(batch, field, rec, raw, now)
+  if rec[R.attempts] or string.sub(raw, 1, 5) ~= '["q",' then return false end
+  redis.call('HSET', P .. 'calls:' .. batch, field, '["r",' .. string.sub(raw, 6, -2) .. (rec[R.ref] and '' or ',""') ..
+    (rec[R.chain] and '' or ',""') .. ',1,' .. int(now) .. ',0,"","",""]')
+  rec[R.state], rec[R.attempts], rec[R.started] = 'r', 1, now
+  return true
+end
+
+-- succeed writes the record of a call that succeeded, as end_call does. The text is that of a call that did not fail
+-- before and whose end nobody asked for, or else it is decoded and encoded, which is slower.
+local function succeed(batch, field, code, msg, err, now)
+  local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
+  local first = batch ~= SOLO and string.match(raw, '^%["r",([^%[]*),0,"","",""%]$')
+  if first then
+    redis.call('HSET', P .. 'calls:' .. batch, field, '["s",' .. first .. ',' .. int(now) .. ',' .. cjson.encode(code) .. ',' ..
+      cjson.encode(msg) .. ',' .. cjson.encode(err) .. ']')
+    return
+  end
+  local rec = cjson.decode(raw)
+  rec[R.code], rec[R.msg], rec[R.err], rec[R.reason] = code, msg, err, nil
+  end_call(batch, field, rec, 's', now)
 end
 
 local function open_in_chain(id, batch, by)
@@ -134,11 +161,11 @@ local function advance(c, now, ended)
       return false
     end
     if ended then
-      open_in_chain(c.id, ended, -1)
+      open_in_chain(c.id, ended, '-1')
       ended = nil
     end
     local batch, key, t = split(ref)
-    local rec = read(batch, c.token .. key)
+    local rec, raw = read(batch, c.token .. key)
     if stands(rec, t) then
       if is_dropped(batch, c.id) then
         end_call(batch, c.token .. key, rec, 'c', now)
@@ -146,7 +173,7 @@ local function advance(c, now, ended)
       else
         taken(c, gone, now)
         new_head(c, ref)
-        c.rec = rec
+        c.rec, c.raw = rec, raw
         return true
       end
     end
@@ -200,8 +227,12 @@ end
 
 -- running is the reply for an attempt that was granted.
 local function running(c, batch, key, rec, g)
-  local tok = redis.call('HGET', P .. 'tokens', c.token) or ':' -- one that is gone can't be opened
-  return { 'run', c.id, batch, key, rec[R.server], string.sub(tok, string.find(tok, ':', 1, true) + 1),
+  local sealed = ''
+  if not c.lazy then -- the worker had it with the call before
+    local tok = redis.call('HGET', P .. 'tokens', c.token) or ':' -- one that is gone can't be opened
+    sealed = string.sub(tok, string.find(tok, ':', 1, true) + 1)
+  end
+  return { 'run', c.id, batch, key, rec[R.server], sealed,
     rec[R.attempts], c.a, c.p or 0, c.t or 0, c.e, c.d, rec[R.enqueued],
     g.reclaimed or 0, g.probing and 1 or 0, g.used or 0, g.limit or 0 }
 end
@@ -281,7 +312,8 @@ local function start(c, nonce, s, now, servers)
   end
   local batch, key = split(c.h)
   local field = c.token .. key
-  local rec = c.rec or read(batch, field)
+  local rec, raw = c.rec, c.raw
+  if not rec then rec, raw = read(batch, field) end
   -- A chain whose last call has just succeeded (lazy) has no unknown outcome: that call would not have been granted.
   local quarantine = not c.lazy and redis.call('GET', P .. 'quiet:' .. c.id)
   quarantine = quarantine and tonumber(quarantine) or 0
@@ -299,10 +331,12 @@ local function start(c, nonce, s, now, servers)
     reply[5] = g.reclaimed or 0
     return reply
   end
-  rec[R.state] = 'r'
-  rec[R.attempts] = (rec[R.attempts] or 0) + 1
-  if (rec[R.started] or 0) == 0 then rec[R.started] = now end
-  write(batch, field, rec)
+  if not write_first(batch, field, rec, raw, now) then
+    rec[R.state] = 'r'
+    rec[R.attempts] = (rec[R.attempts] or 0) + 1
+    if (rec[R.started] or 0) == 0 then rec[R.started] = now end
+    write(batch, field, rec)
+  end
   if c.s == 'r' then redis.call('ZREM', READY, c.id) end
   drop_fields(c, 'y', 'u', 'z', 'm')
   c.a = tonumber(c.a or 0) + 1

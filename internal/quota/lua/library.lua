@@ -26,48 +26,54 @@
 -- share. KEYS[2] is a name that is no key: see scriptKeys.
 local quota = {}
 
+-- texts are numbers as text: to make one takes Redis as long as half a command.
+local texts = {}
+
+-- int is a number as text without an exponent. redis.call, a reply and .. write a number below 10^14
+-- whole too, but each time anew: what is written often, as now is, goes through int.
+local function int(n)
+  local text = texts[n]
+  if not text then
+    text = string.format('%.0f', n)
+    texts[n] = text
+  end
+  return text
+end
+
 function quota.now()
   local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+  local text = t[1] .. string.sub('00000' .. t[2], -6, -4)
+  local now = tonumber(text)
+  texts[now] = text
+  return now
 end
 
--- A number as text without an exponent. Milliseconds need it nowhere: redis.call, a
--- reply and .. write a number below 10^14 whole, and at a third of the time.
-local function int(n)
-  return string.format('%.0f', n)
-end
-
--- The 14 arguments that Settings.Args writes, from ARGV[i] on.
+-- The 14 arguments that Settings.Args writes, from ARGV[i] on. Most scripts need few of them: the others
+-- become numbers where they are used.
 function quota.settings(i)
-  return {
-    slots = tonumber(ARGV[i]),
-    lease = tonumber(ARGV[i + 1]),
-    licenses = tonumber(ARGV[i + 2]),
-    guard = tonumber(ARGV[i + 3]),
-    not_before = math.abs(tonumber(ARGV[i + 4])),
-    known = tonumber(ARGV[i + 4]) < 0, -- every bucket has its epoch, as the caller knows
-    starts = { tonumber(ARGV[i + 5]), tonumber(ARGV[i + 7]), tonumber(ARGV[i + 9]), tonumber(ARGV[i + 11]),
-      tonumber(ARGV[i + 13]) },
-    days = { ARGV[i + 6], ARGV[i + 8], ARGV[i + 10], ARGV[i + 12] },
-  }
+  return { at = i, slots = tonumber(ARGV[i]), lease = tonumber(ARGV[i + 1]), guard = tonumber(ARGV[i + 3]) }
 end
 
-local function day_of(s, now)
-  for d = 1, 3 do
-    if now >= s.starts[d] and now < s.starts[d + 1] then return d end
-  end
-  return nil
+-- start_of is when one of the four days begins, and the one after them; name_of is its name.
+local function start_of(s, d) return tonumber(ARGV[s.at + 3 + 2 * d]) end
+local function name_of(s, d) return ARGV[s.at + 4 + 2 * d] end
+
+-- day_of is the day of a time, 1 to 3, nil if it is on none of them; mostly the second.
+local function day_of(s, at)
+  local d = at >= start_of(s, 2) and 2 or 1
+  if at >= start_of(s, d + 1) then d = d + 1 end
+  return at >= start_of(s, d) and at < start_of(s, d + 1) and d or nil
 end
 
-function quota.licenses(prefix, token, default)
-  return tonumber(redis.call('HGET', prefix .. 'licenses', token)) or default
+function quota.licenses(prefix, token, s)
+  return tonumber(redis.call('HGET', prefix .. 'licenses', token) or ARGV[s.at + 2])
 end
 
 -- Whether a request that is granted on day d may be counted on the next day too:
 -- it can reach the vendor until its lease ends, and the vendor's clock may be
 -- ahead by the guard.
 local function crosses(s, d, at)
-  return at + s.lease + s.guard >= s.starts[d + 1]
+  return at + s.lease + s.guard >= start_of(s, d + 1)
 end
 
 local function used(prefix, token, day)
@@ -75,9 +81,9 @@ local function used(prefix, token, day)
 end
 
 local function count(prefix, token, s, d)
-  local key = prefix .. 'used:' .. token .. ':' .. s.days[d]
+  local key = prefix .. 'used:' .. token .. ':' .. name_of(s, d)
   if redis.call('INCR', key) == 1 then
-    redis.call('PEXPIREAT', key, s.starts[d + 1] + 2 * 86400000)
+    redis.call('PEXPIREAT', key, start_of(s, d + 1) + 2 * 86400000)
   end
 end
 
@@ -94,27 +100,28 @@ local function regrant(prefix, token, nonce, s, now)
   ends = tonumber(ends)
   local d = day_of(s, ends - s.lease)
   if not d then return nil end
-  local days = s.days[d]
-  if crosses(s, d, ends - s.lease) then days = days .. ',' .. s.days[d + 1] end
-  return { granted = true, ends = ends, days = days, used = used(prefix, token, s.days[d]),
-    limit = quota.licenses(prefix, token, s.licenses) * 1000, reclaimed = 0,
+  local days = name_of(s, d)
+  if crosses(s, d, ends - s.lease) then days = days .. ',' .. name_of(s, d + 1) end
+  return { granted = true, ends = ends, days = days, used = used(prefix, token, name_of(s, d)),
+    limit = quota.licenses(prefix, token, s) * 1000, reclaimed = 0,
     others = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. now, '+inf') - 1 }
 end
 
 -- frozen: until when nothing is granted in this bucket, since Redis may have lost slots that
--- are held: one lease from the epoch's e on. A caller whose s.known is set knows that the bucket
+-- are held: one lease from the epoch's e on. A caller that says so knows that the bucket
 -- has an epoch: where it has none the data was lost, now at the latest. not_before is what the
 -- caller knows of losses itself: an epoch from before them is one of data that went back.
--- Both are written down, for all who come later.
+-- Both are written down, for all who come later. ARGV has not_before; below 0 if the caller knows.
 local function frozen(prefix, s, now)
-  local key = prefix .. 'epoch'
-  local e = redis.call('HGET', key, 'e')
-  if not e and not s.known then return s.not_before end
+  local key, not_before = prefix .. 'epoch', tonumber(ARGV[s.at + 4])
+  local e, known = redis.call('HGET', key, 'e'), not_before < 0
+  not_before = math.abs(not_before)
+  if not e and not known then return not_before end
   local since = e and tonumber(e) or 0
-  local to = math.max(since, e and s.not_before - s.lease or now)
+  local to = math.max(since, e and not_before - s.lease or now)
   if to > now then to = now end -- never in the future: the clock may have been put back
   if to ~= since then redis.call('HSET', key, 'e', int(to)) end
-  return to > 0 and math.max(to + s.lease, s.not_before) or s.not_before
+  return to > 0 and math.max(to + s.lease, not_before) or not_before
 end
 
 -- grant: a slot under a lease and a count on the day (both days where the lease
@@ -132,8 +139,8 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   local busy = redis.call('ZCARD', slots)
   local again = busy > 0 and regrant(prefix, token, nonce, s, now)
   if again then return again end
-  local midnight = s.starts[d + 1]
-  if now < s.starts[d] + s.guard then return refuse('midnight', s.starts[d] + s.guard, now) end
+  local begun, midnight = start_of(s, d), start_of(s, d + 1)
+  if now < begun + s.guard then return refuse('midnight', begun + s.guard, now) end
   if now >= midnight - s.guard then return refuse('midnight', midnight + s.guard, now) end
 
   local cooling = prefix .. 'cooling:' .. token
@@ -151,12 +158,12 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
     probing = true
   end
 
-  local limit = quota.licenses(prefix, token, s.licenses) * 1000
-  local today = used(prefix, token, s.days[d])
+  local limit = quota.licenses(prefix, token, s) * 1000
+  local today = used(prefix, token, name_of(s, d))
   if today >= limit then return refuse('quota', midnight + s.guard, now) end
   local twice = crosses(s, d, now)
-  if twice and used(prefix, token, s.days[d + 1]) >= limit then
-    return refuse('quota', s.starts[d + 2] + s.guard, now)
+  if twice and used(prefix, token, name_of(s, d + 1)) >= limit then
+    return refuse('quota', start_of(s, d + 2) + s.guard, now)
   end
 
   local reclaimed = busy > 0 and redis.call('ZREMRANGEBYSCORE', slots, '-inf', now) or 0
@@ -176,16 +183,16 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   end
 
   local ends = now + s.lease
-  redis.call('ZADD', slots, ends, nonce)
+  redis.call('ZADD', slots, int(ends), nonce)
   -- Never before the last lease: one that was granted for longer may still run.
   local last = ends
   if busy > 0 then last = tonumber(redis.call('ZREVRANGE', slots, 0, 0, 'WITHSCORES')[2]) end
   redis.call('PEXPIREAT', slots, last + 1000)
   count(prefix, token, s, d)
-  local days = s.days[d]
+  local days = name_of(s, d)
   if twice then
     count(prefix, token, s, d + 1)
-    days = days .. ',' .. s.days[d + 1]
+    days = days .. ',' .. name_of(s, d + 1)
   end
   if probing then
     -- One probe at a time: the next one doubles the distance, to four hours at most.
@@ -300,11 +307,11 @@ function quota.peek(prefix, token, s, now)
   local cool = redis.call('HMGET', prefix .. 'cooling:' .. token, 'until', 'why', 'probe')
   if not (cool[1] and tonumber(cool[1]) > now) then cool = { '0', '', '0' } end
   return {
-    d and int(used(prefix, token, s.days[d])) or '-1',
-    int(quota.licenses(prefix, token, s.licenses)),
+    d and int(used(prefix, token, name_of(s, d))) or '-1',
+    int(quota.licenses(prefix, token, s)),
     redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. int(now), '+inf'),
     redis.call('ZCARD', prefix .. 'waiters:' .. token),
     cool[1], cool[2] or '', cool[3] or '0',
-    int(now), int(d and s.starts[d + 1] + s.guard or now + 1000),
+    int(now), int(d and start_of(s, d + 1) + s.guard or now + 1000),
   }
 end
