@@ -58,11 +58,17 @@ end
 local function start_of(s, d) return tonumber(ARGV[s.at + 3 + 2 * d]) end
 local function name_of(s, d) return ARGV[s.at + 4 + 2 * d] end
 
--- day_of is the day of a time, 1 to 3, nil if it is on none of them; mostly the second.
+-- day_of is the day of a time, 1 to 3, and when it begins and ends; nil if it is on none of them. Mostly it is on
+-- the second.
 local function day_of(s, at)
-  local d = at >= start_of(s, 2) and 2 or 1
-  if at >= start_of(s, d + 1) then d = d + 1 end
-  return at >= start_of(s, d) and at < start_of(s, d + 1) and d or nil
+  local d, begun, ended = 2, start_of(s, 2), start_of(s, 3)
+  if at >= ended then
+    d, begun, ended = 3, ended, start_of(s, 4)
+  elseif at < begun then
+    d, begun, ended = 1, start_of(s, 1), begun
+  end
+  if at < begun or at >= ended then return nil end
+  return d, begun, ended
 end
 
 function quota.licenses(prefix, token, s)
@@ -72,9 +78,7 @@ end
 -- Whether a request that is granted on day d may be counted on the next day too:
 -- it can reach the vendor until its lease ends, and the vendor's clock may be
 -- ahead by the guard.
-local function crosses(s, d, at)
-  return at + s.lease + s.guard >= start_of(s, d + 1)
-end
+local function crosses(s, midnight, at) return at + s.lease + s.guard >= midnight end
 
 local function used(prefix, token, day)
   return tonumber(redis.call('GET', prefix .. 'used:' .. token .. ':' .. day)) or 0
@@ -98,10 +102,10 @@ local function regrant(prefix, token, nonce, s, now)
   local ends = redis.call('ZSCORE', prefix .. 'slots:' .. token, nonce)
   if not ends or tonumber(ends) <= now then return nil end
   ends = tonumber(ends)
-  local d = day_of(s, ends - s.lease)
+  local d, _, midnight = day_of(s, ends - s.lease)
   if not d then return nil end
   local days = name_of(s, d)
-  if crosses(s, d, ends - s.lease) then days = days .. ',' .. name_of(s, d + 1) end
+  if crosses(s, midnight, ends - s.lease) then days = days .. ',' .. name_of(s, d + 1) end
   return { granted = true, ends = ends, days = days, used = used(prefix, token, name_of(s, d)),
     limit = quota.licenses(prefix, token, s) * 1000, reclaimed = 0,
     others = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. now, '+inf') - 1 }
@@ -133,13 +137,12 @@ end
 function quota.grant(prefix, token, nonce, waiter, since, s, now)
   local thaws = frozen(prefix, s, now)
   if now < thaws then return refuse('restart', thaws, now) end
-  local d = day_of(s, now)
+  local d, begun, midnight = day_of(s, now)
   if not d then return refuse('clock', now + 1000, now) end
   local slots = prefix .. 'slots:' .. token
   local busy = redis.call('ZCARD', slots)
   local again = busy > 0 and regrant(prefix, token, nonce, s, now)
   if again then return again end
-  local begun, midnight = start_of(s, d), start_of(s, d + 1)
   if now < begun + s.guard then return refuse('midnight', begun + s.guard, now) end
   if now >= midnight - s.guard then return refuse('midnight', midnight + s.guard, now) end
 
@@ -161,7 +164,7 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now)
   local limit = quota.licenses(prefix, token, s) * 1000
   local today = used(prefix, token, name_of(s, d))
   if today >= limit then return refuse('quota', midnight + s.guard, now) end
-  local twice = crosses(s, d, now)
+  local twice = crosses(s, midnight, now)
   if twice and used(prefix, token, name_of(s, d + 1)) >= limit then
     return refuse('quota', start_of(s, d + 2) + s.guard, now)
   end
@@ -303,7 +306,7 @@ end
 -- peek: what a token has used today, its licences, slots, waiters and cooling.
 -- Used is -1 where the days in s do not cover now.
 function quota.peek(prefix, token, s, now)
-  local d = day_of(s, now)
+  local d, _, midnight = day_of(s, now)
   local cool = redis.call('HMGET', prefix .. 'cooling:' .. token, 'until', 'why', 'probe')
   if not (cool[1] and tonumber(cool[1]) > now) then cool = { '0', '', '0' } end
   return {
@@ -312,6 +315,6 @@ function quota.peek(prefix, token, s, now)
     redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. int(now), '+inf'),
     redis.call('ZCARD', prefix .. 'waiters:' .. token),
     cool[1], cool[2] or '', cool[3] or '0',
-    int(now), int(d and start_of(s, d + 1) + s.guard or now + 1000),
+    int(now), int(d and midnight + s.guard or now + 1000),
   }
 end
