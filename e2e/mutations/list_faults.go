@@ -159,7 +159,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"epochs of the data", "a grant does not miss one",
-		in("internal/quota/lua/library.lua", "if not e and not s.known then return", "if not e then return"),
+		in("internal/quota/lua/library.lua", "if not e and not known then return", "if not e then return"),
 		"./internal/engine", "TestRedisLosesItsData",
 	},
 	{

@@ -53,8 +53,18 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "the chain goes on, its result is not recorded",
-		in(finishLua, "  end_call(batch, field, rec, 's', now)\n", ""),
+		in(finishLua, "  succeed(batch, field, ARGV[7], ARGV[8], ARGV[9], now)\n", ""),
 		chainPkg, "TestOneCallAfterTheOther",
+	},
+	{
+		"record of a call", "the first attempt of a call without a chain's name is written a place too early",
+		in(ledgerLua, "    (rec[R.chain] and '' or ',\"\"') .. ',1,'", "    ',1,'"),
+		chainPkg, "TestRecordSaysWhatBecameOfTheCall",
+	},
+	{
+		"record of a call", "a success after a failure keeps what the failure said",
+		in(ledgerLua, "  rec[R.code], rec[R.msg], rec[R.err], rec[R.reason] = code, msg, err, nil\n", ""),
+		chainPkg, "TestRecordSaysWhatBecameOfTheCall",
 	},
 	{
 		"order of record and advance", "the chain is put off, its failure is not recorded",

@@ -20,7 +20,7 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"a new head begins anew", "it keeps push-back, failures and missed dispatches of the one before it",
-		in(baseLua, "redis.call('HDEL', c.key, unpack(OF_HEAD))", "redis.call('HDEL', c.key, 'n', 'e', 'd')"),
+		in(baseLua, "redis.call('HDEL', c.key, unpack(of_head))", "redis.call('HDEL', c.key, 'n', 'e', 'd')"),
 		chainPkg, "TestNewHeadBeginsAnew",
 	},
 	{

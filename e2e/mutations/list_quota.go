@@ -50,12 +50,12 @@ var quotaMutations = []mutation{
 	},
 	{
 		"count on both days", "the guard is left out of what may cross midnight",
-		in(quotaLua, "return at + s.lease + s.guard >= s.starts[d + 1]", "return at + s.lease >= s.starts[d + 1]"),
+		in(quotaLua, "return at + s.lease + s.guard >= midnight", "return at + s.lease >= midnight"),
 		quotaPkg, "TestMiniredis/both_days",
 	},
 	{
 		"quota of the next day", "a lease that crosses midnight needs only this day's",
-		in(quotaLua, "if twice and used(prefix, token, s.days[d + 1]) >= limit then", "if false then"),
+		in(quotaLua, "if twice and used(prefix, token, name_of(s, d + 1)) >= limit then", "if false then"),
 		quotaPkg, "TestMiniredis/tomorrow_is_used",
 	},
 	{
@@ -65,7 +65,7 @@ var quotaMutations = []mutation{
 	},
 	{
 		"day guard", "grants begin at midnight",
-		in(quotaLua, "  if now < s.starts[d] + s.guard then return refuse('midnight', s.starts[d] + s.guard, now) end\n", ""),
+		in(quotaLua, "  if now < begun + s.guard then return refuse('midnight', begun + s.guard, now) end\n", ""),
 		quotaPkg, "TestMiniredis/midnight",
 	},
 	{
@@ -111,7 +111,7 @@ var quotaMutations = []mutation{
 	},
 	{
 		"restart hold", "a sync of the quota does not keep it",
-		in(quotaLua, "return to > 0 and math.max(to + s.lease, s.not_before) or s.not_before", "return s.not_before"),
+		in(quotaLua, "return to > 0 and math.max(to + s.lease, not_before) or not_before", "return not_before"),
 		"./internal/engine", "TestQuotaSyncKeepsTheHold",
 	},
 	{

@@ -24,7 +24,7 @@ func (s stored) ref(token, ref string) (batch, key string, void bool) {
 	part := strings.Split(ref+"  ", " ")
 	times := ""
 	if rec := s.records[part[0]][token+part[1]]; len(rec) > 3 {
-		if a, ok := rec[3].([]any); ok && len(a) > 2 {
+		if a, ok := rec[3].([]any); ok && len(a) > 2 && a[2] != float64(0) {
 			times = fmt.Sprint(a[2])
 		}
 	}

@@ -81,7 +81,9 @@ func (l *linker) read(text string) {
 		if m := function.FindStringSubmatch(first); m != nil {
 			p.name = m[1]
 			for !strings.HasSuffix(first, " end\n") && lines[i] != "end\n" {
-				i++
+				if i++; i == len(lines)-1 {
+					panic(fmt.Sprintf("lualink: %s has no end", p.name))
+				}
 				p.text += lines[i]
 			}
 			l.add(p)

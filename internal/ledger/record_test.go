@@ -1,0 +1,52 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+)
+
+// A record is written in place where that is simple, and anew where it is not: either way it says the same.
+func TestRecordSaysWhatBecameOfTheCall(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		for i, given := range []NewCall{
+			{},
+			{Row: 7},
+			{Ref: "order 4711"},
+			{Ref: `[1]`, Row: 7},
+			{Ref: `"r",0,"","",""]`, Row: 7},
+			{Ref: `,1,2,0,"","",""]`},
+			{Ref: "a\\\"\n\t/ü"},
+			{Row: 7, Notify: true},
+			{Chain: "other", Row: 3},
+			{Chain: "other [2]", Ref: "x"},
+		} {
+			for _, failures := range []int{0, 1} {
+				for _, batch := range []string{"b1", NoBatch} {
+					n := given
+					n.Token, n.Key = tok(i), GivenKey(fmt.Sprint(batch, failures))
+					n.Server, n.Sealed = "0001", "sealed"
+					h.append(batch, "hold", []NewCall{n})
+					a := h.start(ChainID(n.Token, n.Chain))
+					began := a.LeaseEnds.Add(-h.settings.Lease)
+					for range failures {
+						h.finishOn(a, Outcome{Kind: Fail, Code: "500", Msg: "no", Err: "the vendor said no", Reason: "server"}, Stop)
+						a = h.start(ChainID(n.Token, n.Chain))
+					}
+					id := fmt.Sprint(batch, failures)
+					want := Call{
+						Batch: batch, Token: n.Token, Chain: n.Chain, Key: n.Key, Server: "0001", Ref: n.Ref, Row: n.Row, State: StateRunning,
+						Attempts: 1 + failures, Enqueued: a.Enqueued, Started: began,
+					}
+					if failures > 0 {
+						want.Code, want.Msg, want.Err, want.Reason = "500", "no", "the vendor said no", "server"
+					}
+					h.is(h.call(batch, n.Token, id), want)
+					ended := h.finishOn(a, Outcome{Kind: Done, Code: "200", Msg: `made "it" [1]/`}, Stop)
+					want.State, want.Finished = StateSucceeded, ended.Now
+					want.Code, want.Msg, want.Err, want.Reason = "200", `made "it" [1]/`, "", ""
+					h.is(h.call(batch, n.Token, id), want)
+				}
+			}
+		}
+	})
+}

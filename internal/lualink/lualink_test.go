@@ -1,0 +1,93 @@
+package lualink
+
+import (
+	"strings"
+	"testing"
+)
+
+const library = `-- What the test needs.
+local P = KEYS[1]
+local LIST = P .. 'list' -- of all
+local MOST = 500
+local NAME = 'solo'
+local R = { state = 1, -- of a call
+  server = 2 }
+local told = {}
+local shop = {}
+
+local function one(n) return n + MOST end
+
+-- two is never used by three.
+local function two(n)
+  if n > MOST then
+    return one(n)
+  end
+  return told[n]
+end
+
+function shop.open(rec)
+  return rec[R.state] .. NAME
+end
+
+function shop.close(rec)
+  return shop.open(rec) .. LIST, { state = 1 }
+end
+`
+
+func TestScriptHasWhatItUses(t *testing.T) {
+	for name, c := range map[string]struct{ main, want string }{
+		"nothing": {"return 1\n", "return 1\n"},
+		"a function and what it uses": {"return two(3)\n", `local told = {}
+local function one(n) return n + 500 end
+local function two(n)
+  if n > 500 then
+    return one(n)
+  end
+  return told[n]
+end
+return two(3)
+`},
+		"a function of a table": {"return shop.close(R.server) -- of a call\n", `local P = KEYS[1]
+local LIST = P .. 'list'
+local function shop_open(rec)
+  return rec[1] .. 'solo'
+end
+local function shop_close(rec)
+  return shop_open(rec) .. LIST, { state = 1 }
+end
+return shop_close(2)
+`},
+		"fields are no names": {"local a = { b = 1 }\nreturn a.one, a.told\n", "local a = { b = 1 }\nreturn a.one, a.told\n"},
+	} {
+		if have := Script(c.main, library); have != c.want {
+			t.Errorf("%s:\n%s\nwant:\n%s", name, have, c.want)
+		}
+	}
+}
+
+// Two libraries may each have a small function that both need.
+func TestTheSameDefinitionTwiceIsOne(t *testing.T) {
+	const f = "local function f() return 1 end\n"
+	if have := Script("return f()\n", f, f); strings.Count(have, "function f") != 1 {
+		t.Error(have)
+	}
+}
+
+func TestOtherFormsPanic(t *testing.T) {
+	for name, text := range map[string]string{
+		"a statement":                  "redis.call('PING')\n",
+		"two definitions of a name":    "local A = 1\nlocal A = 2\n",
+		"two functions of a name":      "local function f() return 1 end\nlocal function f() return 2 end\n",
+		"two names in a line":          "local A, B = KEYS[1], KEYS[2]\n",
+		"a function that does not end": "local function f()\n  return 1\n",
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			Script("return 1\n", text)
+		}()
+	}
+}
