@@ -22,8 +22,9 @@ var layers = []layer{
 	{name: "a token's limits, for Go programs", groups: []string{"quota"}},
 	{name: "mechanism and decisions", groups: []string{"internal/engine", "internal/control"}},
 	{name: "state and rows", groups: []string{"internal/ledger", "internal/schedule", "internal/rows", "internal/config"}},
-	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker", "internal/redisconn", "internal/lualink",
+	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker", "internal/redisconn",
 		"internal/web/guard", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/say", "internal/seen", "internal/tracing", "internal/version"}},
+	{name: "scripts put together", groups: []string{"internal/lualink"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},
 }
 

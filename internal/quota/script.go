@@ -25,8 +25,8 @@ func source(name string) string {
 // (quota.now, settings, grant, wake, tell, offer, is_chain, recall, release, give_back, cool, lift,
 // licenses and peek,
 // and the local function int), for a program that grants and writes something of its
-// own, on keys of the same hash tag, in one step: it prepends Library to its script
-// and passes Settings.Args.
+// own, on keys of the same hash tag, in one step: it passes Library to lualink.Script, and Settings.Args to
+// its script.
 func Library() string { return library }
 
 // script is a script, and the form of its answer.

@@ -1,4 +1,4 @@
--- The ledger's functions of the scripts that run, move or end calls; base.lua stands
+-- The ledger's functions of the scripts that run, move or end calls; base.lua and quota's library stand
 -- before it.
 local CONTINUATIONS = P .. 'hops'
 

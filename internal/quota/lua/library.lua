@@ -1,7 +1,7 @@
 -- quota: the functions that grant, release and give back a token's slots and
--- count its requests of a day. Every script of this package is this library
--- and a few lines after it; a program that must grant and write something of
--- its own in one step prepends it to its own script (quota.Library).
+-- count its requests of a day. Every script of this package is what it uses of this library
+-- (package lualink) and a few lines after it. A program that must grant and write something of
+-- its own in one step makes its script so too (quota.Library).
 --
 -- prefix    ends in the hash tag of the token ("habilita:{k7}:"), so all keys of
 --           a token live in one Redis Cluster slot
@@ -61,21 +61,19 @@ local function name_of(s, d) return ARGV[s.at + 4 + 2 * d] end
 -- day_of is the day of a time, 1 to 3, and when it begins and ends; nil if it is on none of them. Mostly it is on
 -- the second.
 local function day_of(s, at)
-  local d, begun, ended = 2, start_of(s, 2), start_of(s, 3)
-  if at >= ended then
-    d, begun, ended = 3, ended, start_of(s, 4)
-  elseif at < begun then
-    d, begun, ended = 1, start_of(s, 1), begun
-  end
-  if at < begun or at >= ended then return nil end
-  return d, begun, ended
+  local second, third = start_of(s, 2), start_of(s, 3)
+  if at >= second and at < third then return 2, second, third end
+  local first, fourth = start_of(s, 1), start_of(s, 4)
+  if at >= first and at < second then return 1, first, second end
+  if at >= third and at < fourth then return 3, third, fourth end
+  return nil
 end
 
 function quota.licenses(prefix, token, s)
   return tonumber(redis.call('HGET', prefix .. 'licenses', token) or ARGV[s.at + 2])
 end
 
--- Whether a request that is granted on day d may be counted on the next day too:
+-- Whether a request that is granted on the day that ends at midnight may be counted on the next day too:
 -- it can reach the vendor until its lease ends, and the vendor's clock may be
 -- ahead by the guard.
 local function crosses(s, midnight, at) return at + s.lease + s.guard >= midnight end
