@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	deleteScript = newScript(source("delete"))
-	unlistScript = newScript(source("unlist"))
+	deleteScript = alone("delete")
+	unlistScript = alone("unlist")
 )
 
 // late is how much longer than it may an append is reckoned with: the buckets of a cluster

@@ -8,8 +8,8 @@ import (
 )
 
 var (
-	runScript      = newScript(source("run"))
-	completeScript = newScript(source("complete"))
+	runScript      = alone("run")
+	completeScript = alone("complete")
 )
 
 const (

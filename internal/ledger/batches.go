@@ -18,9 +18,9 @@ import (
 )
 
 var (
-	ensureScript = newScript(source("ensure"))
-	noteScript   = newScript(source("note"))
-	setScript    = newScript(source("set"))
+	ensureScript = alone("ensure")
+	noteScript   = alone("note")
+	setScript    = alone("set")
 )
 
 // Policy says what happens to a chain whose head was given up.

@@ -62,14 +62,13 @@ type Ledger struct {
 // of them together cost a fifth of its time.
 type script func() *redis.Script
 
-func newScript(parts ...func() string) script {
-	return sync.OnceValue(func() *redis.Script {
-		var libraries []string
-		for _, part := range parts[1:] {
-			libraries = append(libraries, part())
-		}
-		return redis.NewScript(lualink.Script(parts[0](), libraries...))
-	})
+func newScript(main func() string, library func() *lualink.Library) script {
+	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
+}
+
+// alone is a script that uses no library.
+func alone(name string) script {
+	return newScript(func() string { return source(name) }, func() *lualink.Library { return lualink.Parse() })
 }
 
 func (s script) hash() string { return s().Hash() }
@@ -92,31 +91,29 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 		o.Admission.Observe = func(int64) {}
 	}
 	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission, fingerprint: o.Fingerprint}
-	grants := func(name string) script {
-		return newScript(source(name), func() string { return o.Admission.Library }, source("base"), source("library"))
-	}
+	library := sync.OnceValue(func() *lualink.Library {
+		return lualink.Parse(o.Admission.Library, source("base"), source("library"))
+	})
+	grants := func(name string) script { return newScript(func() string { return source(name) }, library) }
 	decides := func(name string) script {
-		return newScript(func() string { return "local function decision()\n" + source(name)() + "end\n" + source("once")() },
-			func() string { return o.Admission.Library }, source("base"), source("library"))
+		return newScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
 	}
-	l.index, l.tidyIDs = newScript(source("index")), newScript(source("tidy_ids"))
-	l.append_ = newScript(source("append"), source("base")) // it grants nothing
+	l.index, l.tidyIDs = alone("index"), alone("tidy_ids")
+	l.append_ = newScript(func() string { return source("append") }, func() *lualink.Library { return lualink.Parse(source("base")) })
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")
 	l.cancelChain, l.cancelBatch = decides("cancel_chain"), decides("cancel_batch")
-	l.signal, l.restore, l.epochScript = newScript(source("signal")), grants("restore"), newScript(source("epoch"))
+	l.signal, l.restore, l.epochScript = alone("signal"), grants("restore"), alone("epoch")
 	return l
 }
 
-func source(name string) func() string {
-	return func() string {
-		b, err := sources.ReadFile("lua/" + name + ".lua")
-		if err != nil {
-			panic("ledger: " + err.Error()) // the files are embedded: they can't be missing
-		}
-		return string(b)
+func source(name string) string {
+	b, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic("ledger: " + err.Error()) // the files are embedded: they can't be missing
 	}
+	return string(b)
 }
 
 // run executes a script on the bucket of tag and returns its reply.

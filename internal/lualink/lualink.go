@@ -7,30 +7,57 @@
 //	function table.name(...)            the same, of a table that says "local table = {}"
 //	local NAME = 500                    a number or a text: stands for itself where it is used
 //	local NAME = { one = 1, two = 2 }   names of numbers: NAME.one stands for 1
-//	local NAME = expression             anything else, on one line
+//	local NAME = expression             anything else; a table may take several lines
 //
-// and comments. Names of the top level are used nowhere for anything else, but for fields. The libraries'
-// names are local to the script, and a name stands before its use.
+// and comments. A name of the top level stands before its use, and is used for nothing else but fields.
+// No text has "--" in it.
 package lualink
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
-// Script returns a script of those parts of the libraries, in their order, that main needs, and of main.
-// It panics where a library has another form: its text is part of the program.
-func Script(main string, libraries ...string) string {
-	var l linker
-	l.known = map[string]*part{}
-	for _, text := range libraries {
+// Library is what scripts may use. It is safe for concurrent use.
+type Library struct {
+	parts []part
+	known map[string]int // name -> its part
+}
+
+// part is a definition.
+type part struct {
+	text  string // as it stands in a script
+	value string // of a constant: what stands for it
+	uses  []int
+}
+
+// Parse reads a library from texts that follow each other. A definition may be in several, word for word. It panics
+// if a text has another form, for that is a part of the program.
+func Parse(texts ...string) *Library {
+	l := &Library{known: map[string]int{}}
+	for _, text := range texts {
 		l.read(text)
 	}
-	main = l.use(strip(main))
+	return l
+}
+
+// Script returns a script of what main uses of the library, and of main.
+func (l *Library) Script(main string) string {
+	main, uses := l.resolve(strip(main))
+	used := make([]bool, len(l.parts))
+	var use func(parts []int)
+	use = func(parts []int) {
+		for _, i := range parts {
+			if !used[i] {
+				used[i] = true
+				use(l.parts[i].uses)
+			}
+		}
+	}
+	use(uses)
 	var all strings.Builder
-	for _, p := range l.parts {
-		if p.used {
+	for i, p := range l.parts {
+		if used[i] {
 			all.WriteString(p.text)
 		}
 	}
@@ -38,114 +65,166 @@ func Script(main string, libraries ...string) string {
 	return all.String()
 }
 
-// part is a definition of a library.
-type part struct {
-	name  string
-	text  string // without comments
-	value string // of a constant: what stands for it
-	used  bool
-}
-
-type linker struct {
-	parts []*part
-	known map[string]*part
-}
-
-var (
-	function = regexp.MustCompile(`^(?:local )?function ([\w.]+)\(`)
-	variable = regexp.MustCompile(`^local (\w+) = (.*)$`)
-	constant = regexp.MustCompile(`^(?:-?\d+|'[^']*')$`)
-	number   = regexp.MustCompile(`(\w+) = (\d+)`)
-	names    = regexp.MustCompile(`^\{ (?:\w+ = \d+,? ?)+\}$`)
-	comment  = regexp.MustCompile(`\s*--.*`)
-	// word is a name, or a table's name and that of its field. One after a point is a field.
-	word = regexp.MustCompile(`\.?\b[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?`)
-)
-
 // strip takes comments and empty lines out.
 func strip(text string) string {
 	var out strings.Builder
+	out.Grow(len(text))
 	for line := range strings.Lines(text) {
-		if line = comment.ReplaceAllString(strings.TrimRight(line, "\n"), ""); line != "" {
-			out.WriteString(line + "\n")
+		line, _, _ = strings.Cut(strings.TrimRight(line, "\n"), "--")
+		if line = strings.TrimRight(line, " "); line != "" {
+			out.WriteString(line)
+			out.WriteByte('\n')
 		}
 	}
 	return out.String()
 }
 
-func (l *linker) read(text string) {
-	lines := strings.SplitAfter(strip(text), "\n")
-	for i := 0; i < len(lines)-1; i++ {
-		first := lines[i]
-		p := &part{text: first}
-		if m := function.FindStringSubmatch(first); m != nil {
-			p.name = m[1]
-			for !strings.HasSuffix(first, " end\n") && lines[i] != "end\n" {
-				if i++; i == len(lines)-1 {
-					panic(fmt.Sprintf("lualink: %s has no end", p.name))
+// read adds the definitions of a text.
+func (l *Library) read(text string) {
+	rest := strip(text)
+	line := func() string {
+		first, after, _ := strings.Cut(rest, "\n")
+		rest = after
+		return first
+	}
+	tables := map[string]bool{} // of functions, or empty
+	for rest != "" {
+		first := line()
+		name, function := strings.CutPrefix(strings.TrimPrefix(first, "local "), "function ")
+		if function {
+			name, _, _ = strings.Cut(name, "(")
+			body := first + "\n"
+			for last := first; last != "end" && !strings.HasSuffix(first, " end"); {
+				if rest == "" {
+					panic(fmt.Sprintf("lualink: %s has no end", name))
 				}
-				p.text += lines[i]
+				last = line()
+				body += last + "\n"
 			}
-			l.add(p)
+			if table, _, ok := strings.Cut(name, "."); ok && !tables[table] {
+				panic(fmt.Sprintf("lualink: there is no table for %s", name))
+			}
+			if strings.HasPrefix(body, "function ") {
+				body = "local " + body
+			}
+			l.add(name, body, "")
 			continue
 		}
-		for strings.Count(p.text, "{") > strings.Count(p.text, "}") { // a table over several lines
-			i++
-			p.text = strings.TrimSuffix(p.text, "\n") + " " + strings.TrimSpace(lines[i]) + "\n"
-		}
-		m := variable.FindStringSubmatch(strings.TrimSuffix(p.text, "\n"))
-		if m == nil {
+		name, value, ok := strings.Cut(name, " = ")
+		if !ok || !strings.HasPrefix(first, "local ") || strings.Contains(name, ",") {
 			panic(fmt.Sprintf("lualink: %q is no definition", first))
 		}
-		p.name = m[1]
-		switch value := m[2]; {
-		case constant.MatchString(value):
-			p.value = value
-			l.add(p)
-		case names.MatchString(value):
-			for _, n := range number.FindAllStringSubmatch(value, -1) {
-				l.add(&part{name: p.name + "." + n[1], value: n[2]})
-			}
-		case value != "{}" || !strings.Contains(text, "\nfunction "+p.name+"."): // each function of a table is a name of its own
-			l.add(p)
+		for strings.Count(value, "{") > strings.Count(value, "}") {
+			value += " " + strings.TrimSpace(line())
+		}
+		switch {
+		case isConstant(value):
+			l.add(name, "", value)
+		case value == "{}" && strings.Contains(rest, "\nfunction "+name+"."):
+			tables[name] = true
+		case !l.addNumbers(name, value):
+			l.add(name, "local "+name+" = "+value+"\n", "")
 		}
 	}
 }
 
-func (l *linker) add(p *part) {
-	if before := l.known[p.name]; before != nil {
-		if before.text != p.text {
-			panic(fmt.Sprintf("lualink: %s is there twice", p.name))
-		}
-		return
+// isConstant reports whether a value is a number or a text.
+func isConstant(value string) bool {
+	if len(value) > 1 && value[0] == '\'' {
+		return strings.IndexByte(value[1:], '\'') == len(value)-2
 	}
-	l.parts, l.known[p.name] = append(l.parts, p), p
+	return value != "" && strings.Trim(value, "0123456789") == ""
 }
 
-// use marks what a text needs, and returns it with constants in their place.
-func (l *linker) use(text string) string {
-	return word.ReplaceAllStringFunc(text, func(w string) string {
-		p, rest := l.known[w], ""
-		if p == nil {
-			table, field, _ := strings.Cut(w, ".")
-			if p = l.known[table]; p == nil || table == "" {
-				return w
-			}
-			rest = "." + field
+// addNumbers adds the names of a table that names numbers; false if it is another one.
+func (l *Library) addNumbers(table, value string) bool {
+	inner, open := strings.CutPrefix(value, "{ ")
+	inner, closed := strings.CutSuffix(inner, " }")
+	if !open || !closed {
+		return false
+	}
+	entries := strings.Split(strings.TrimSuffix(inner, ","), ", ")
+	for _, e := range entries {
+		if _, n, _ := strings.Cut(e, " = "); n == "" || strings.Trim(n, "0123456789") != "" {
+			return false
 		}
-		if p.value != "" {
-			return p.value + rest
-		}
-		if !p.used {
-			p.used = true
-			p.text = strings.Replace(l.use(p.text), "function "+p.name, "function "+local(p.name), 1)
-			if strings.HasPrefix(p.text, "function") {
-				p.text = "local " + p.text
-			}
-		}
-		return local(p.name) + rest
-	})
+	}
+	for _, e := range entries {
+		name, n, _ := strings.Cut(e, " = ")
+		l.add(table+"."+name, "", n)
+	}
+	return true
 }
 
-// local is the name of a local function: table.name has one too.
-func local(name string) string { return strings.ReplaceAll(name, ".", "_") }
+func (l *Library) add(name, text, value string) {
+	i, again := l.known[name]
+	if !again {
+		i = len(l.parts)
+		l.known[name] = i
+	}
+	p := part{value: value}
+	p.text, p.uses = l.resolve(text)
+	if !again {
+		l.parts = append(l.parts, p)
+	} else if l.parts[i].text != p.text || l.parts[i].value != p.value {
+		panic(fmt.Sprintf("lualink: %s is there twice", name))
+	}
+}
+
+// resolve puts constants in their place, gives each function of a table a name of its own, and tells what parts a text uses.
+func (l *Library) resolve(text string) (string, []int) {
+	var (
+		out  strings.Builder
+		uses []int
+	)
+	out.Grow(len(text))
+	for i := 0; i < len(text); {
+		c := text[i]
+		end := i + 1
+		switch {
+		case c == '\'':
+			end += strings.IndexByte(text[end:], '\'') + 1
+		case c >= '0' && c <= '9':
+			end = wordEnd(text, i)
+		case isWord(c):
+			end = wordEnd(text, i)
+			if i > 0 && text[i-1] == '.' && (i == 1 || text[i-2] != '.') {
+				break // a field
+			}
+			word, long := text[i:end], end
+			if end+1 < len(text) && text[end] == '.' && isWord(text[end+1]) {
+				long = wordEnd(text, end+1)
+			}
+			n, ok := l.known[text[i:long]]
+			if ok {
+				word, end = text[i:long], long
+			} else if n, ok = l.known[word]; !ok {
+				break
+			}
+			switch {
+			case n < len(l.parts) && l.parts[n].value != "":
+				out.WriteString(l.parts[n].value)
+			default:
+				out.WriteString(strings.ReplaceAll(word, ".", "_"))
+				uses = append(uses, n)
+			}
+			i = end
+			continue
+		}
+		out.WriteString(text[i:end])
+		i = end
+	}
+	return out.String(), uses
+}
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
+}
+
+// wordEnd is where the word ends that begins at i.
+func wordEnd(text string, i int) int {
+	for i < len(text) && isWord(text[i]) {
+		i++
+	}
+	return i
+}

@@ -59,7 +59,7 @@ return shop_close(2)
 `},
 		"fields are no names": {"local a = { b = 1 }\nreturn a.one, a.told\n", "local a = { b = 1 }\nreturn a.one, a.told\n"},
 	} {
-		if have := Script(c.main, library); have != c.want {
+		if have := Parse(library).Script(c.main); have != c.want {
 			t.Errorf("%s:\n%s\nwant:\n%s", name, have, c.want)
 		}
 	}
@@ -68,7 +68,7 @@ return shop_close(2)
 // Two libraries may each have a small function that both need.
 func TestTheSameDefinitionTwiceIsOne(t *testing.T) {
 	const f = "local function f() return 1 end\n"
-	if have := Script("return f()\n", f, f); strings.Count(have, "function f") != 1 {
+	if have := Parse(f, f).Script("return f()\n"); strings.Count(have, "function f") != 1 {
 		t.Error(have)
 	}
 }
@@ -79,6 +79,7 @@ func TestOtherFormsPanic(t *testing.T) {
 		"two definitions of a name":    "local A = 1\nlocal A = 2\n",
 		"two functions of a name":      "local function f() return 1 end\nlocal function f() return 2 end\n",
 		"two names in a line":          "local A, B = KEYS[1], KEYS[2]\n",
+		"a function of no table":       "function shop.open() return 1 end\n",
 		"a function that does not end": "local function f()\n  return 1\n",
 	} {
 		func() {
@@ -87,7 +88,7 @@ func TestOtherFormsPanic(t *testing.T) {
 					t.Errorf("%s: no panic", name)
 				}
 			}()
-			Script("return 1\n", text)
+			Parse(text)
 		}()
 	}
 }

@@ -97,12 +97,12 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeke
 	answers, args := make([]*redis.Cmd, len(tokens)), make([][]any, len(tokens))
 	for i, t := range tokens {
 		args[i] = append([]any{t}, settings...)
-		answers[i] = l.scripts.peek.EvalSha(ctx, pipe, scriptKeys(l.settings.Prefix, t), args[i]...)
+		answers[i] = l.scripts.peek.redis().EvalSha(ctx, pipe, scriptKeys(l.settings.Prefix, t), args[i]...)
 	}
 	_, _ = pipe.Exec(ctx) // each answer's own error is looked at below
 	for i, t := range tokens {
 		if redis.HasErrorPrefix(answers[i].Err(), "NOSCRIPT") {
-			answers[i] = l.scripts.peek.Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, t), args[i]...)
+			answers[i] = l.scripts.peek.redis().Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, t), args[i]...)
 		}
 		items, err := answers[i].Slice()
 		if err != nil {

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"embed"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -25,13 +26,13 @@ func source(name string) string {
 // (quota.now, settings, grant, wake, tell, offer, is_chain, recall, release, give_back, cool, lift,
 // licenses and peek,
 // and the local function int), for a program that grants and writes something of its
-// own, on keys of the same hash tag, in one step: it passes Library to lualink.Script, and Settings.Args to
+// own, on keys of the same hash tag, in one step: it passes Library to lualink.Parse, and Settings.Args to
 // its script.
 func Library() string { return library }
 
-// script is a script, and the form of its answer.
+// script is a script, and the form of its answer. It is put together when it is first run.
 type script struct {
-	*redis.Script
+	redis      func() *redis.Script
 	name       string
 	items, now int // how many items it answers, and which of them is the server's time
 }
@@ -39,8 +40,10 @@ type script struct {
 type scripts struct{ grant, release, leave, cool, peek, restore, raise, licenses script }
 
 func newScripts() scripts {
+	parsed := sync.OnceValue(func() *lualink.Library { return lualink.Parse(library) })
 	made := func(name string, items, now int) script {
-		return script{redis.NewScript(lualink.Script(source(name), library)), name, items, now}
+		linked := sync.OnceValue(func() *redis.Script { return redis.NewScript(parsed().Script(source(name))) })
+		return script{linked, name, items, now}
 	}
 	return scripts{
 		grant: made("grant", 9, 5), release: made("release", 4, 2), leave: made("leave", 4, 2), cool: made("cool", 3, 1),
