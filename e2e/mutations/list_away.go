@@ -69,7 +69,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a schedule that can't be read keeps the others from their runs",
-		in("internal/engine/scheduler.go", "unread != nil && !errors.As(unread, &some) {", "unread != nil || errors.As(unread, &some) {"),
+		in("internal/engine/scheduler.go", "unread != nil && !is[*schedule.UnreadError](unread) {", "unread != nil {"),
 		"./internal/engine", "TestScheduleThatCantBeRead",
 	},
 	{

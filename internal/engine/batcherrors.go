@@ -108,18 +108,14 @@ var ErrPart = errors.New("this is a part of a file, which tells nothing of what 
 // LeftOutRow tells which row an error of OnLeftOut is about: its line, the field that is at fault
 // ("row" if no single one is), and its Call.Source.
 func LeftOutRow(err error) (line int, field string, source any) {
-	var (
-		conflict *ConflictError
-		withheld *WithheldError
-		twin     *TwinError
-	)
-	switch {
-	case errors.As(err, &conflict):
-		return conflict.Row, "id", conflict.Source
-	case errors.As(err, &withheld):
-		return withheld.Row, "row", withheld.Source
-	case errors.As(err, &twin):
-		return twin.Row, "row", twin.Source
+	if e, ok := errors.AsType[*ConflictError](err); ok {
+		return e.Row, "id", e.Source
+	}
+	if e, ok := errors.AsType[*WithheldError](err); ok {
+		return e.Row, "row", e.Source
+	}
+	if e, ok := errors.AsType[*TwinError](err); ok {
+		return e.Row, "row", e.Source
 	}
 	return 0, "row", nil
 }

@@ -15,8 +15,7 @@ type stay struct {
 	p       *Producer
 	id, run string
 	begun   bool
-	stop    context.CancelFunc
-	kept    sync.WaitGroup
+	stop    func() // nil: the lease is not kept
 }
 
 // endStay is how long giving the lease back may take: what is not given back lapses.
@@ -34,16 +33,8 @@ func (s *stay) begin(ctx context.Context, name string) error {
 	if !ok {
 		return &BatchBusyError{Batch: name}
 	}
-	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = stop
-	s.kept.Go(func() {
-		for {
-			wait(keep, ledger.RenewEvery)
-			if keep.Err() != nil {
-				return
-			}
-			_ = s.p.batches.RenewRun(keep, s.id, s.run) // again in five seconds
-		}
+	s.stop = every(context.WithoutCancel(ctx), ledger.RenewEvery, func(ctx context.Context) {
+		_ = s.p.batches.RenewRun(ctx, s.id, s.run) // again in five seconds
 	})
 	return nil
 }
@@ -54,7 +45,6 @@ func (s *stay) end(ctx context.Context) {
 	}
 	if s.stop != nil {
 		s.stop()
-		s.kept.Wait()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endStay)
 	defer cancel()
@@ -90,17 +80,15 @@ func (b *batchRun) open(ctx context.Context) error {
 		}
 		want.Canary = 0
 	}
-	created := false
 	if !b.look {
 		if err := b.job.stay.begin(ctx, b.name); err != nil {
 			return err
 		}
+		var created bool
 		if have, created, err = b.ensure(ctx, want); have.Name == "" {
 			return err
 		}
-	}
-	if created {
-		b.job.created = true
+		b.job.created = b.job.created || created
 	}
 	if have.Name == b.name && have.Cancelled {
 		return &BatchCancelledError{Batch: b.name}

@@ -87,8 +87,7 @@ func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 	}
 	if f.opened && len(f.canary.calls) > 0 {
 		if err := f.awaitCanaries(ctx, j.name); err != nil {
-			var held *CanaryError
-			if errors.As(err, &held) {
+			if is[*CanaryError](err) {
 				b.sum.Withheld += b.sum.Rows - b.sum.Enqueued - b.sum.Duplicates - b.sum.Conflicts - b.sum.Rejected - b.sum.Withheld
 			}
 			return err

@@ -83,6 +83,26 @@ func (p places) waitIdle(ctx context.Context) (left int) {
 	return 0
 }
 
+// background runs run until what it returns is called, which waits for its end.
+func background(ctx context.Context, run func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() { run(ctx) })
+	return func() {
+		cancel()
+		ended.Wait()
+	}
+}
+
+// every does something at intervals, as background does.
+func every(ctx context.Context, interval time.Duration, do func(context.Context)) (stop func()) {
+	return background(ctx, func(ctx context.Context) {
+		for wait(ctx, interval); ctx.Err() == nil; wait(ctx, interval) {
+			do(ctx)
+		}
+	})
+}
+
 // within runs do, and waits for it for a time at most; false where it goes on.
 func within(most time.Duration, do func()) bool {
 	done := make(chan struct{})

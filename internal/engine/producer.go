@@ -204,9 +204,8 @@ func (p *Producer) append(ctx context.Context, c *Call, id string, n ledger.NewC
 const appendTries = 5
 
 func (p *Producer) join(ctx context.Context, c *Call, a *ledger.Append) error {
-	var other *ledger.BatchPolicyError
 	meta, _, err := p.batches.Ensure(ctx, ledger.Batch{ID: a.Batch, Name: c.Batch, Created: p.clock.Now()})
-	if err != nil && !errors.As(err, &other) {
+	if err != nil && !is[*ledger.BatchPolicyError](err) {
 		return err
 	}
 	if meta.Cancelled {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,8 +34,7 @@ type QuotaSync struct {
 	vendor   *wolkvox.Client
 	limiter  *quota.Limiter
 	member   *membership.Membership
-	stop     context.CancelFunc // of kept
-	kept     sync.WaitGroup     // keeps the membership
+	stop     func() // of what keeps the membership
 	health   *breaker.Store
 	restarts atomic.Int64
 	patience time.Duration // for a slot
@@ -101,9 +99,9 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 		return nil, err
 	}
 	// A request may last longer than a membership does without a beat.
-	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
-	q.stop = stop
-	q.kept.Go(func() { _ = q.member.Keep(keep) }) // a disagreement is found by Sync too
+	q.stop = background(context.WithoutCancel(ctx), func(keep context.Context) {
+		_ = q.member.Keep(keep) // a disagreement is found by Sync too
+	})
 	return q, nil
 }
 
@@ -130,7 +128,6 @@ func (q *QuotaSync) Close() error {
 	defer cancel()
 	q.vendor.CloseIdle()
 	q.stop()
-	q.kept.Wait()
 	return errors.Join(q.member.Leave(ctx), q.rdb.Close())
 }
 
@@ -165,12 +162,10 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 	use, err := q.vendor.AskTokenUse(ctx, &wolkvox.Request{
 		Server: wolkvox.Server(server), Token: token, ID: "quota-sync-" + newID() + ".1", WriteBy: asked.Add(q.o.SlotMargin),
 	})
-	var notSent *wolkvox.NotSentError
-	var unknown *wolkvox.UnknownOutcomeError
 	switch {
-	case errors.As(err, &notSent):
+	case is[*wolkvox.NotSentError](err):
 		return out, errors.Join(err, q.limiter.GiveBack(keep, g))
-	case errors.As(err, &unknown):
+	case is[*wolkvox.UnknownOutcomeError](err):
 		return out, err // the vendor may work on it still
 	case err == nil:
 		out.VendorUsed, out.VendorLimit, out.Difference, out.Limit = use.Used, use.Limit, use.Used-g.Used, g.Limit

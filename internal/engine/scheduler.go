@@ -48,7 +48,7 @@ func (s *scheduler) run(ctx context.Context) {
 func (s *scheduler) look(ctx context.Context) (rest time.Duration, err error) {
 	rest = s.every
 	all, now, unread := s.store.All(ctx)
-	if some := new(schedule.UnreadError); unread != nil && !errors.As(unread, &some) {
+	if unread != nil && !is[*schedule.UnreadError](unread) {
 		return rest, unread
 	}
 	s.clock.Observe(now.UnixMilli())

@@ -362,7 +362,9 @@ func TestLostClaimEndsTheWork(t *testing.T) {
 	}
 	w.scheduler.lease = 3 * time.Millisecond
 	ctx, end := context.WithCancelCause(t.Context())
-	w.scheduler.keep(ctx, end, st.ID, c)
+	stop := w.scheduler.keep(ctx, end, st.ID, c)
+	<-ctx.Done()
+	stop()
 	if !errors.Is(context.Cause(ctx), schedule.ErrLost) {
 		t.Errorf("ended by %v", context.Cause(ctx))
 	}

@@ -25,16 +25,12 @@ const (
 // enqueue makes the run of a claim, or goes on with it: a batch of its own, so that what
 // is in it already is only counted.
 func (s *scheduler) enqueue(ctx context.Context, st schedule.State, c schedule.Claim) error {
-	working, stop := context.WithCancelCause(ctx)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		s.keep(working, stop, st.ID, c)
-	}()
+	working, end := context.WithCancelCause(ctx)
+	stop := s.keep(working, end, st.ID, c)
 	run, err := s.fill(working, st.ID, c)
 	lost := errors.Is(context.Cause(working), schedule.ErrLost) || errors.Is(err, schedule.ErrLost)
-	stop(nil)
-	<-kept
+	end(nil)
+	stop()
 	if lost {
 		s.log.Warn().Str("schedule", st.Name).Str("batch", c.Batch).Msg("a schedule's run goes on elsewhere, or its schedule was removed")
 		return nil
@@ -80,19 +76,14 @@ func (s *scheduler) tell(name string, r schedule.Run) {
 	e.Str("schedule", name).Str("batch", r.Batch).Int("calls", r.Calls).Msg(message)
 }
 
-// keep renews the claim until ctx ends, and ends the work where it is another's by now.
+// keep renews the claim until stop is called, and ends the work where it is another's by now.
 // Where Redis does not answer, the work goes on: it is harmless.
-func (s *scheduler) keep(ctx context.Context, end context.CancelCauseFunc, id string, c schedule.Claim) {
-	for {
-		wait(ctx, s.lease/3)
-		if ctx.Err() != nil {
-			return
-		}
+func (s *scheduler) keep(ctx context.Context, end context.CancelCauseFunc, id string, c schedule.Claim) (stop func()) {
+	return every(ctx, s.lease/3, func(ctx context.Context) {
 		if err := s.store.Renew(ctx, id, c, s.lease); errors.Is(err, schedule.ErrLost) {
 			end(schedule.ErrLost)
-			return
 		}
-	}
+	})
 }
 
 // fill enqueues the calls of a run. What it returns of the run is true also where there
@@ -135,8 +126,7 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 	}
 	// Rows were checked when the schedule was added; what a newer version refuses stops no other.
 	reject := func(err error) error {
-		var bad *CallError
-		if errors.As(err, &bad) {
+		if is[*CallError](err) {
 			return nil
 		}
 		return err

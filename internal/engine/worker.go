@@ -367,9 +367,8 @@ func (w *Worker) runTraced(ctx context.Context, t *asynq.Task, f ledger.Dispatch
 
 // failed logs what asynq reports of a handler.
 func (w *Worker) failed(_ context.Context, t *asynq.Task, err error) {
-	var poison *PoisonError
 	e, what := w.log.Warn(), "an asynq task failed; its chain is dispatched again"
-	if errors.As(err, &poison) {
+	if is[*PoisonError](err) {
 		e, what = w.log.Error(), "an asynq task can't be carried out; it stays in asynq's archive"
 	}
 	id := ""

@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,7 +135,4 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 func (refusal) RedisError()     {}
 
-func noPermission(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply) && redis.HasErrorPrefix(reply, "NOPERM")
-}
+func noPermission(err error) bool { return begins(err, "NOPERM") }

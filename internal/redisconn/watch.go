@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -197,10 +196,8 @@ func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]st
 
 // infoFields reads the answer to INFO, as askInfo says.
 func infoFields(text string, err error) (map[string]string, error) {
-	var refused redis.Error
-	// What says nothing of what the server would tell later.
-	later := begins(err, "LOADING", "BUSY", "MASTERDOWN", "NOAUTH")
-	if errors.As(err, &refused) && !later {
+	later := begins(err, "LOADING", "BUSY", "MASTERDOWN", "NOAUTH") // they say nothing of what the server would tell then
+	if is[redis.Error](err) && !later {
 		return nil, nil
 	}
 	if err != nil {
