@@ -232,16 +232,13 @@ func openSite(ctx context.Context, s config.Settings, o engine.Options, parts si
 	open = append(open, producer.Close)
 	prefix := cmp.Or(o.Prefix, quota.DefaultPrefix)
 	registry := membership.New(rdb, prefix)
-	pages, err := console.New(console.Options{
+	pages := console.New(console.Options{
 		Operator: op, Processes: registry, Schedules: schedule.NewStore(rdb, prefix),
 		Servers: breaker.New(rdb, prefix, breaker.Trip{}), Location: o.Quota.Location, Log: log,
 	})
-	if err != nil {
-		return nil, err
-	}
 	open = append(open, func() error { pages.Close(); return nil })
 	parts.console = pages
-	parts.api = traced(o.Tracer, api.New(api.Options{Redis: rdb, Prefix: o.Prefix, Producer: producer, Operator: op, Registry: registry, Log: log}))
+	parts.api = traced(o.Tracer, api.New(api.Options{Redis: rdb, Prefix: o.Prefix, Producer: producer, Operator: op, Registry: registry, Log: log, Retention: s.Retention}))
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {
 		return nil, err

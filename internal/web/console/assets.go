@@ -1,61 +1,67 @@
 package console
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"fmt"
+	"io/fs"
 	"net/http"
-	"time"
+	"sync"
 )
 
-//go:embed assets/*
-var assetFiles embed.FS
+// What pages are made of is part of the binary. What is wrong with it shows in the tests, and else as a panic of New.
+var (
+	//go:embed assets/*
+	assetFiles embed.FS
+	//go:embed templates/*.tmpl
+	templateFiles embed.FS
+	//go:embed texts/*.json
+	textFiles embed.FS
+)
 
-var assetTypes = map[string]string{
-	"console.css": "text/css; charset=utf-8",
-	"console.js":  "text/javascript; charset=utf-8",
-	"icon.svg":    "image/svg+xml",
+func must[T any](v T, err error) T {
+	ensure(err)
+	return v
 }
 
-// asset is a file that pages need. Its address has its version, so that a browser may
-// keep it and still has the new one after an upgrade.
-type asset struct {
-	body    []byte
-	kind    string
-	version string
-}
-
-func loadAssets() (map[string]asset, error) {
-	all := map[string]asset{}
-	for name, kind := range assetTypes {
-		body, err := assetFiles.ReadFile("assets/" + name)
-		if err != nil {
-			return nil, fmt.Errorf("console: %w", err)
-		}
-		sum := sha256.Sum256(body)
-		all[name] = asset{body: body, kind: kind, version: hex.EncodeToString(sum[:6])}
+func ensure(err error) {
+	if err != nil {
+		panic("console: " + err.Error())
 	}
-	return all, nil
+}
+
+// assetsVersion is part of the address of each file that pages need, so that a browser may
+// keep it and still has the new one after an upgrade.
+var assetsVersion = sync.OnceValue(func() string {
+	sum := sha256.New()
+	for _, f := range must(assetFiles.ReadDir("assets")) {
+		sum.Write(must(assetFiles.ReadFile("assets/" + f.Name())))
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+})
+
+// assetPath is the address of a file that pages need.
+func assetPath(name string) (string, error) {
+	_, err := fs.Stat(assetFiles, "assets/"+name)
+	return "/assets/" + assetsVersion() + "/" + name, err
 }
 
 func (c *Console) serveAsset(w http.ResponseWriter, r *http.Request) {
-	a, ok := c.assets[r.PathValue("name")]
-	if !ok {
+	name, version := r.PathValue("name"), r.PathValue("version")
+	if _, err := assetPath(name); err != nil {
 		c.notFound(w, r)
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", a.kind)
 	h.Set("Cache-Control", "no-cache")
-	if r.PathValue("version") == a.version {
+	if version == assetsVersion() {
 		h.Set("Cache-Control", "private, max-age=31536000, immutable")
 	}
-	h.Set("ETag", `"`+a.version+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
+	h.Set("ETag", `"`+assetsVersion()+`"`)
+	http.ServeFileFS(w, r, assetFiles, "assets/"+name)
 }
 
 func (c *Console) serveIcon(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, "/assets/"+c.assets["icon.svg"].version+"/icon.svg", http.StatusFound)
+	path, _ := assetPath("icon.svg")
+	http.Redirect(w, r, path, http.StatusFound)
 }

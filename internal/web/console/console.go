@@ -33,11 +33,10 @@ type Options struct {
 
 // Console serves the pages. It is safe for concurrent use.
 type Console struct {
-	o      Options
-	sites  map[string]*site // by language
-	assets map[string]asset
-	hub    *hub
-	rates  *rates
+	o     Options
+	sites map[string]*site // by language
+	hub   *hub
+	rates *rates
 
 	ranking ranking // of the tokens
 	cross   *http.CrossOriginProtection
@@ -46,25 +45,19 @@ type Console struct {
 }
 
 // New makes a Console. Nothing is read before somebody looks. Close it.
-func New(o Options) (*Console, error) {
+func New(o Options) *Console {
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Console{o: o, rates: newRates(), cross: http.NewCrossOriginProtection(), hub: newHub(o.Now), ranking: ranking{read: o.Operator.Quota}}
-	var err error
-	if c.assets, err = loadAssets(); err != nil {
-		return nil, err
-	}
-	if c.sites, err = loadSites(o, c.assets); err != nil {
-		return nil, err
-	}
+	c := &Console{o: o, sites: loadSites(o.Location), rates: newRates(), cross: http.NewCrossOriginProtection(), hub: newHub(o.Now),
+		ranking: ranking{read: o.Operator.Quota}}
 	c.views = c.makeViews()
 	c.mux = c.routes()
 	c.hub.start()
-	return c, nil
+	return c
 }
 
 // ServeHTTP answers for all paths of the console, those that it does not know included.

@@ -14,10 +14,7 @@ import (
 func TestCausesInPlainWords(t *testing.T) {
 	const text = "given up after 12 attempts: wolkvox: refused (server_error): 503"
 	for _, lang := range []string{"en", "es"} {
-		w, err := loadWords(lang, time.UTC)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := loadWords(lang, time.UTC)
 		other, _ := w.say("cause.other")
 		for _, cause := range control.Causes() {
 			said := w.cause(control.CallRecord{Reason: cause, Error: text})

@@ -2,16 +2,12 @@ package console
 
 import (
 	"bytes"
-	"embed"
 	"fmt"
 	"html/template"
 	"regexp"
 	"strings"
 	"time"
 )
-
-//go:embed templates/*.tmpl
-var templateFiles embed.FS
 
 // pageNames are the pages; each is templates/NAME.tmpl within templates/layout.tmpl.
 var pageNames = []string{"batches", "batch", "chains", "decide", "tokens", "servers", "workers", "schedules", "actions", "failure"}
@@ -22,46 +18,29 @@ type site struct {
 	pages map[string]*template.Template
 }
 
-func loadSites(o Options, assets map[string]asset) (map[string]*site, error) {
+func loadSites(zone *time.Location) map[string]*site {
 	sites := map[string]*site{}
 	for _, tag := range languages {
-		w, err := loadWords(tag.String(), o.Location)
-		if err != nil {
-			return nil, err
-		}
-		s := &site{words: w, pages: map[string]*template.Template{}}
-		shared, err := template.New("").Funcs(s.functions(assets)).ParseFS(templateFiles, "templates/layout.tmpl", "templates/parts.tmpl")
-		if err != nil {
-			return nil, fmt.Errorf("console: %w", err)
-		}
+		s := &site{words: loadWords(tag.String(), zone), pages: map[string]*template.Template{}}
+		shared := must(template.New("").Funcs(s.functions()).ParseFS(templateFiles, "templates/layout.tmpl", "templates/parts.tmpl"))
 		for _, name := range pageNames {
-			t, err := template.Must(shared.Clone()).ParseFS(templateFiles, "templates/"+name+".tmpl")
-			if err != nil {
-				return nil, fmt.Errorf("console: %w", err)
-			}
-			s.pages[name] = t
+			s.pages[name] = must(must(shared.Clone()).ParseFS(templateFiles, "templates/"+name+".tmpl"))
 		}
 		sites[tag.String()] = s
 	}
-	return sites, nil
+	return sites
 }
 
 // functions are what templates may call.
-func (s *site) functions(assets map[string]asset) template.FuncMap {
+func (s *site) functions() template.FuncMap {
 	return template.FuncMap{
-		"t":      s.say,
-		"tor":    s.sayOr,
-		"num":    s.number,
-		"when":   s.when,
-		"whenin": s.whenIn,
-		"short":  short,
-		"asset": func(name string) (string, error) {
-			a, ok := assets[name]
-			if !ok {
-				return "", fmt.Errorf("console: no asset %q", name)
-			}
-			return "/assets/" + a.version + "/" + name, nil
-		},
+		"t":        s.say,
+		"tor":      s.sayOr,
+		"num":      s.number,
+		"when":     s.when,
+		"whenin":   s.whenIn,
+		"short":    short,
+		"asset":    assetPath,
 		"reason":   s.reason,
 		"cause":    s.cause,
 		"advice":   s.advice,

@@ -14,10 +14,7 @@ func TestStatesOfABatch(t *testing.T) {
 	held := control.Canary{Tokens: 2, State: control.CanaryHeld}
 	waiting := control.Canary{Tokens: 2, State: control.CanaryWaiting}
 	due := control.Time{Time: time.Date(2090, 1, 1, 7, 0, 0, 0, time.UTC)}
-	en, err := loadWords("en", time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	en := loadWords("en", time.UTC)
 	for _, c := range []struct {
 		s       control.Status
 		state   string
@@ -55,10 +52,7 @@ func TestStatesOfABatch(t *testing.T) {
 			t.Errorf("%+v: a percentage is shown: %t", c.s, v.Whole())
 		}
 		for _, lang := range []string{"en", "es"} {
-			w, err := loadWords(lang, time.UTC)
-			if err != nil {
-				t.Fatal(err)
-			}
+			w := loadWords(lang, time.UTC)
 			if c.state != stateHeld && w.sayOr("batch."+c.state, "") == "" {
 				t.Errorf("%s has no word for %s", lang, c.state)
 			}
@@ -79,10 +73,7 @@ func TestOptionsInTexts(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	for _, lang := range []string{"en", "es"} {
-		w, err := loadWords(lang, time.UTC)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := loadWords(lang, time.UTC)
 		if said := options(w.advice("bad_token")); !strings.Contains(string(said), ">--prune</code>") {
 			t.Errorf("%s: %s", lang, said)
 		}
@@ -91,10 +82,7 @@ func TestOptionsInTexts(t *testing.T) {
 
 // A run of a schedule tells every kind of row that it left out.
 func TestRowsThatARunOfAScheduleLeftOut(t *testing.T) {
-	sites, err := loadSites(Options{Location: time.UTC}, map[string]asset{"icon.svg": {}, "console.css": {}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	sites := loadSites(time.UTC)
 	run := schedule.Run{Batch: "one", Result: schedule.ResultMade, Calls: 82, Passed: 8, Rejected: 1, Conflicts: 2, Withheld: 12}
 	for lang, want := range map[string]string{
 		"en": "82 calls · 8 calls passed over: their chains are held · 1 row rejected · 2 rows in conflict · 4 rows left out behind them",
@@ -130,10 +118,7 @@ func TestOnlySuccessesAreARateOfAPage(t *testing.T) {
 // is not.
 func TestResultsOfActionsInPlainWords(t *testing.T) {
 	for _, lang := range []string{"en", "es"} {
-		w, err := loadWords(lang, time.UTC)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := loadWords(lang, time.UTC)
 		for result, want := range map[string][2]string{
 			"1 chain":    {"1 chain", "1 cadena"},
 			"1200 calls": {"1,200 calls", "1.200 llamadas"},

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"embed"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -11,9 +10,6 @@ import (
 	"golang.org/x/text/message"
 	"golang.org/x/text/message/catalog"
 )
-
-//go:embed texts/*.json
-var textFiles embed.FS
 
 // languages are those that there are; the first is for who asks for none of them.
 var languages = []language.Tag{language.English, language.Spanish}
@@ -41,16 +37,9 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-func readTexts(lang string) (map[string]text, error) {
-	raw, err := textFiles.ReadFile("texts/" + lang + ".json")
-	if err != nil {
-		return nil, err
-	}
-	texts := map[string]text{}
-	if err := json.Unmarshal(raw, &texts); err != nil {
-		return nil, fmt.Errorf("console: texts/%s.json: %w", lang, err)
-	}
-	return texts, nil
+func readTexts(lang string) (texts map[string]text) {
+	ensure(json.Unmarshal(must(textFiles.ReadFile("texts/"+lang+".json")), &texts))
+	return texts
 }
 
 // words says things in one language.
@@ -61,24 +50,17 @@ type words struct {
 	zone    *time.Location
 }
 
-func loadWords(lang string, zone *time.Location) (*words, error) {
-	texts, err := readTexts(lang)
-	if err != nil {
-		return nil, err
-	}
-	tag := language.MustParse(lang)
+func loadWords(lang string, zone *time.Location) *words {
+	texts, tag := readTexts(lang), language.MustParse(lang)
 	c := catalog.NewBuilder(catalog.Fallback(tag))
 	for key, t := range texts {
 		if t.One == "" {
-			err = c.SetString(tag, key, t.Other)
+			ensure(c.SetString(tag, key, t.Other))
 		} else {
-			err = c.Set(tag, key, plural.Selectf(1, "", plural.One, t.One, plural.Other, t.Other))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("console: text %q in %s: %w", key, lang, err)
+			ensure(c.Set(tag, key, plural.Selectf(1, "", plural.One, t.One, plural.Other, t.Other)))
 		}
 	}
-	return &words{lang: lang, texts: texts, printer: message.NewPrinter(tag, message.Catalog(c)), zone: zone}, nil
+	return &words{lang: lang, texts: texts, printer: message.NewPrinter(tag, message.Catalog(c)), zone: zone}
 }
 
 // say is the text of a key with its arguments. A key that there is not is an error.
