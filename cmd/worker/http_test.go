@@ -12,6 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"habilita/internal/config"
+	"habilita/internal/engine"
+	"habilita/internal/testkit/redistest"
+	"habilita/internal/vault"
 	"habilita/internal/web/guard"
 )
 
@@ -157,4 +161,46 @@ func TestAddressThatOthersReachIsRefusedWithoutAKey(t *testing.T) {
 	if code := run(t.Context(), nil, bad, io.Discard, &errw); code != exitUsage || !strings.Contains(errw.String(), "shorter") {
 		t.Errorf("%d %s", code, &errw)
 	}
+}
+
+// An Idempotency-Key goes with the record of its call: RETENTION reaches the API.
+func TestIdempotencyKeysGoWithRetention(t *testing.T) {
+	m := redistest.Mini(t)
+	keys, err := vault.GenerateKey("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := guard.New(guard.Keys{}, "127.0.0.1:1", zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // another process may take the port
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := config.Settings{RedisURL: "redis://" + m.Addr() + "/0", Listen: l.Addr().String(), Retention: time.Hour}
+		_ = l.Close()
+		parts := site{worker: alwaysReady{}, metrics: prometheus.NewRegistry(), guard: g}
+		stop, err := openSite(t.Context(), set, engine.Options{Keys: keys}, parts, zerolog.Nop())
+		if err != nil {
+			t.Log(err)
+			continue
+		}
+		defer stop()
+		req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+set.Listen+"/v1/calls", strings.NewReader(`{"server":"1","token":"t"}`))
+		req.Header = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {"k"}}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		for _, key := range m.Keys() {
+			if strings.Contains(key, ":idempotency:") && m.TTL(key) == time.Hour {
+				return
+			}
+		}
+		t.Fatalf("answered %d, and no key goes after an hour: %q", res.StatusCode, m.Keys())
+	}
+	t.Fatal("no port")
 }
