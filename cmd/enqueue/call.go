@@ -134,26 +134,22 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	}
 	var record control.CallRecord
 	var err error
-	if o.timing.wait {
-		record, err = s.op.WaitCall(ctx, key, 0, o.timing.timeout)
-		if err != nil {
-			err = a.waitEnded(ctx, err, o.timing.timeout, follow)
-		} else if !record.Succeeded() {
-			err = errPartial
-		}
-	} else if record, err = s.op.Call(ctx, key); err != nil {
-		return err
+	if !o.timing.wait {
+		record, err = s.op.Call(ctx, key)
+	} else if record, err = s.op.WaitCall(ctx, key, 0, o.timing.timeout); err != nil {
+		err = a.waitEnded(ctx, err, o.timing.timeout, follow)
+	} else if !record.Succeeded() {
+		err = errPartial
 	}
-	if record.ID == "" {
-		return err
-	}
-	if a.json {
+	switch {
+	case record.ID == "":
+	case a.json:
 		if werr := writeJSON(a.out, record); werr != nil {
 			return werr
 		}
-		return err
+	default:
+		fmt.Fprintf(a.out, "%s %s\n", record.State, result(record))
 	}
-	fmt.Fprintf(a.out, "%s %s\n", record.State, result(record))
 	return err
 }
 

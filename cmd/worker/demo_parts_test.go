@@ -64,7 +64,7 @@ func TestDefaultSeedDrawsEveryFault(t *testing.T) {
 		if kinds[f.Kind] == 0 || kinds[f.Kind] != again[f.Kind] {
 			t.Errorf("%s: %d, then %d", f.Kind, kinds[f.Kind], again[f.Kind])
 		}
-		if faultWords[f.Kind] == "" {
+		if f.words == "" {
 			t.Errorf("no words for %s", f.Kind)
 		}
 	}

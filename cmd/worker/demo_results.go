@@ -162,7 +162,7 @@ func (d *demo) printAccount(a wolkvoxtest.Account, s wolkvoxtest.Summary) error 
 	}
 	for _, f := range demoPassing {
 		if n := given[f.Kind]; n > 0 {
-			fmt.Fprintf(d.out, "  %3d  %s\n", n, faultWords[f.Kind])
+			fmt.Fprintf(d.out, "  %3d  %s\n", n, f.words)
 		}
 	}
 	if s.Extra > 0 {

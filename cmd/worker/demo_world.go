@@ -170,33 +170,22 @@ const (
 	demoFaultEvery = 8 // calls
 )
 
-// demoPassing are the faults that the demo's vendor has: each passes when the call is
-// tried again.
-var demoPassing = [...]wolkvoxtest.Fault{
-	{Kind: wolkvoxtest.Status500},
-	{Kind: wolkvoxtest.Status502},
-	{Kind: wolkvoxtest.Status503},
-	{Kind: wolkvoxtest.TooMany, RetryAfter: "1"},
-	{Kind: wolkvoxtest.HTML},
-	{Kind: wolkvoxtest.Garbage},
-	{Kind: wolkvoxtest.Cut},
-	{Kind: wolkvoxtest.ResetBefore},
-	{Kind: wolkvoxtest.ResetAfter},
-	{Kind: wolkvoxtest.Slow, Delay: demoCallTimeout + 400*time.Millisecond},
-}
-
-// faultWords are the faults as the account tells them.
-var faultWords = map[wolkvoxtest.Kind]string{
-	wolkvoxtest.Status500:   "500, a server error",
-	wolkvoxtest.Status502:   "502, a gateway's page",
-	wolkvoxtest.Status503:   "503, not available",
-	wolkvoxtest.TooMany:     "429, too many requests",
-	wolkvoxtest.HTML:        "an HTML page instead of an answer",
-	wolkvoxtest.Garbage:     "an answer that can't be read",
-	wolkvoxtest.Cut:         "an answer that was cut off",
-	wolkvoxtest.ResetBefore: "a connection that broke before the work",
-	wolkvoxtest.ResetAfter:  "a connection that broke after the work",
-	wolkvoxtest.Slow:        "slower than the time-out",
+// demoPassing are the faults that the demo's vendor has, as its account tells them: each passes
+// when the call is tried again.
+var demoPassing = [...]struct {
+	wolkvoxtest.Fault
+	words string
+}{
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.Status500}, "500, a server error"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.Status502}, "502, a gateway's page"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.Status503}, "503, not available"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.TooMany, RetryAfter: "1"}, "429, too many requests"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.HTML}, "an HTML page instead of an answer"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.Garbage}, "an answer that can't be read"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.Cut}, "an answer that was cut off"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.ResetBefore}, "a connection that broke before the work"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.ResetAfter}, "a connection that broke after the work"},
+	{wolkvoxtest.Fault{Kind: wolkvoxtest.Slow, Delay: demoCallTimeout + 400*time.Millisecond}, "slower than the time-out"},
 }
 
 func listenDemoVendor(plan *demoPlan, seed uint64, zone *time.Location) (*wolkvoxtest.Server, error) {
@@ -240,7 +229,7 @@ func demoFaults(seed uint64) wolkvoxtest.Script {
 		if rng.IntN(demoFaultEvery) != 0 {
 			return wolkvoxtest.Fault{}
 		}
-		return demoPassing[rng.IntN(len(demoPassing))]
+		return demoPassing[rng.IntN(len(demoPassing))].Fault
 	}
 }
 

@@ -64,22 +64,20 @@ func (r *Rejects) AddRow(row Row, problem string) error {
 	return r.add(row.Shape, row.Line, func() []byte { return row.Shape.row(row, problem) })
 }
 
-func (r *Rejects) add(s *Shape, line int, text func() []byte) error {
+func (r *Rejects) add(s *Shape, line int, text func() []byte) (err error) {
 	r.n++
 	if r.path == "" {
 		return nil
 	}
 	if r.f == nil {
-		if err := r.open(); err != nil {
-			return fmt.Errorf("rejects file: %w", err)
-		}
-		if s != nil {
-			if err := r.line(0, s.heading()); err != nil {
-				return fmt.Errorf("rejects file: %w", err)
-			}
+		if err = r.open(); err == nil && s != nil {
+			err = r.line(0, s.heading())
 		}
 	}
-	if err := r.line(line, text()); err != nil {
+	if err == nil {
+		err = r.line(line, text())
+	}
+	if err != nil {
 		return fmt.Errorf("rejects file: %w", err)
 	}
 	return nil
@@ -123,39 +121,34 @@ func (r *Rejects) temp(dir string) (*os.File, error) {
 	return os.CreateTemp(dir, "."+filepath.Base(r.path)+".*")
 }
 
-// Close puts the file in its place. With no reject there is nothing to do, and
-// an older file stays. Where it fails, what was written is removed. A second
-// Close does nothing.
+// Close puts the file in its place, with its rows in the order of their lines. With no reject there is
+// nothing to do, and an older file stays. If it fails, what was written is removed. A second Close
+// does nothing.
 func (r *Rejects) Close() error {
 	if r.f == nil {
 		return nil
 	}
-	f := r.f
+	kept, to := r.f, r.out
 	r.f = nil
+	defer func() {
+		_ = kept.Close()
+		_ = os.Remove(kept.Name())
+	}()
 	err := r.w.Flush()
-	byLine := func(a, b keptRow) int { return cmp.Compare(a.line, b.line) }
-	switch {
-	case err != nil:
-	case r.out != nil:
-		err = r.inOrder(f, r.out, byLine)
-	case !slices.IsSortedFunc(r.rows, byLine):
-		var sorted *os.File
-		if sorted, err = r.temp(filepath.Dir(r.dest)); err != nil {
-			break
-		}
-		err = r.inOrder(f, sorted, byLine)
-		_ = f.Close()
-		os.Remove(f.Name())
-		f = sorted
+	if err == nil && to == nil {
+		to, err = r.temp(filepath.Dir(r.dest))
 	}
-	err = errors.Join(err, f.Close())
-	if r.out != nil {
-		err = errors.Join(err, r.out.Close())
-	} else if err == nil {
-		err = os.Rename(f.Name(), r.dest)
+	if err == nil {
+		err = r.inOrder(kept, to)
 	}
-	if err != nil || r.out != nil {
-		os.Remove(f.Name())
+	if to != nil {
+		err = errors.Join(err, to.Close())
+	}
+	if r.out == nil && err == nil {
+		err = os.Rename(to.Name(), r.dest)
+	}
+	if r.out == nil && err != nil && to != nil {
+		_ = os.Remove(to.Name())
 	}
 	if err != nil {
 		return fmt.Errorf("rejects file: %w", err)
@@ -164,8 +157,8 @@ func (r *Rejects) Close() error {
 }
 
 // inOrder copies the rows in the order of their lines.
-func (r *Rejects) inOrder(from io.ReaderAt, to io.Writer, byLine func(a, b keptRow) int) error {
-	slices.SortStableFunc(r.rows, byLine)
+func (r *Rejects) inOrder(from io.ReaderAt, to io.Writer) error {
+	slices.SortStableFunc(r.rows, func(a, b keptRow) int { return cmp.Compare(a.line, b.line) })
 	w := bufio.NewWriter(to)
 	for _, row := range r.rows {
 		if _, err := io.Copy(w, io.NewSectionReader(from, row.at, int64(row.size))); err != nil {
