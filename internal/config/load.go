@@ -132,15 +132,9 @@ func (t *text) Type() string       { return t.kind }
 // Bind adds the flags of the groups. A flag's help says its default and the variable of
 // the same name. A secret gets a flag for its file alone.
 func Bind(fs *pflag.FlagSet, groups Group) {
-	for _, d := range new(Settings).table() {
-		if d.group&groups == 0 {
-			continue
-		}
-		if !d.secret {
-			fs.Var(&text{d.def, d.kind}, d.flag(), d.meaning+" ["+d.variable+"]")
-		}
-		if d.file {
-			fs.Var(&text{"", "path"}, d.flag()+"-file", fileMeaning(d)+" ["+d.variable+"_FILE]")
+	for _, r := range Describe() {
+		if r.group&groups != 0 && r.Flag != "" {
+			fs.Var(&text{r.Default, r.kind}, r.Flag[len("--"):], r.Meaning+" ["+r.Variable+"]")
 		}
 	}
 }

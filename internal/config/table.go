@@ -17,6 +17,9 @@ type Row struct {
 	Default string
 	// Meaning is a phrase of one line, without a full stop.
 	Meaning string
+
+	kind  string
+	group Group
 }
 
 // setting is a line of the table.
@@ -100,19 +103,17 @@ func (s *Settings) table() []setting {
 func Describe() []Row {
 	var rows []Row
 	for _, d := range new(Settings).table() {
-		row := Row{Variable: d.variable, Flag: "--" + d.flag(), Default: d.def, Meaning: d.meaning}
+		row := Row{d.variable, "--" + d.flag(), d.def, d.meaning, d.kind, d.group}
 		if d.secret {
 			row.Flag = ""
 		}
 		rows = append(rows, row)
 		if d.file {
-			rows = append(rows, Row{Variable: d.variable + "_FILE", Flag: "--" + d.flag() + "-file", Meaning: fileMeaning(d)})
+			rows = append(rows, Row{d.variable + "_FILE", "--" + d.flag() + "-file", "", "file that holds " + d.variable, "path", d.group})
 		}
 	}
 	return rows
 }
-
-func fileMeaning(d setting) string { return "file that holds " + d.variable }
 
 // Group says which settings a command has. Groups are bits: join them with |.
 type Group int
