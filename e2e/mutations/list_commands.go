@@ -82,4 +82,29 @@ var commandMutations = []mutation{
 		in("internal/schedule/timetable.go", "parser.Parse(sundayAs7(expr))", "parser.Parse(expr)"),
 		"./internal/schedule", "TestWords",
 	},
+	{
+		"who looks at a batch learns that nobody works on it", "a status does not say that no worker runs",
+		in("cmd/enqueue/status.go", "		if !st.Settled && st.Open > 0 {", "		if false {"),
+		"./cmd/enqueue", "TestStories/operate",
+	},
+	{
+		"advice on held chains", "each chain tells it again",
+		in("cmd/enqueue/chains.go", `first := t.told[of]; first != ""`, `first := ""; first != ""`),
+		"./cmd/enqueue", "TestStories/operate",
+	},
+	{
+		"a strict run", "a batch that it did not make can be followed",
+		in("cmd/enqueue/bulk.go", "	if r.o.strict { // there may", "	if false { // there may"),
+		"./cmd/enqueue", "TestStories/identity",
+	},
+	{
+		"switches over HTTP", "a bare name is not on",
+		in("internal/web/api/query.go", `	case v == "", v == "true":`, `	case v == "true":`),
+		"./internal/web/api", "TestSwitches",
+	},
+	{
+		"the demo's account", "rows that were left out are missed",
+		in("cmd/worker/demo_world.go", "	plan.drop(lines)\n", ""),
+		"./cmd/worker", "TestDemoFileWithBadRows",
+	},
 }
