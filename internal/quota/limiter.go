@@ -104,14 +104,11 @@ func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since 
 	} else {
 		d.Reason, d.RetryAt, d.Detail = Reason(why), r.time(1), r.text(2)
 	}
-	if r.err != nil {
-		return Decision{}, r.err
-	}
 	return d, nil
 }
 
 // run calls a script on the keys of a token.
-func (l *Limiter) run(ctx context.Context, s script, token string, args ...any) (*reply, error) {
+func (l *Limiter) run(ctx context.Context, s script, token string, args ...any) (reply, error) {
 	answer, err := s.redis().Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, token), args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("quota: %s: %w", s.name, err)
@@ -120,8 +117,10 @@ func (l *Limiter) run(ctx context.Context, s script, token string, args ...any) 
 }
 
 // read reads the answer of a script, and the server's time in it.
-func (l *Limiter) read(s script, answer []any) (*reply, error) {
-	r := newReply(answer, s.items)
-	l.clock.Observe(r.number(s.now))
-	return r, r.err
+func (l *Limiter) read(s script, answer []any) (reply, error) {
+	if len(answer) < s.items {
+		return nil, fmt.Errorf("quota: %s answered %d items, want %d", s.name, len(answer), s.items)
+	}
+	l.clock.Observe(reply(answer).number(s.now))
+	return answer, nil
 }

@@ -132,15 +132,13 @@ func TestFailsClosed(t *testing.T) {
 }
 
 func TestReply(t *testing.T) {
-	for _, items := range [][]any{nil, {"1"}, {"x", "y"}, {nil, int64(1)}, {1.5, "1"}} {
-		r := newReply(items, 2)
-		if n, s := r.number(0), r.text(0); r.err == nil {
-			t.Errorf("%v is %d, %q", items, n, s)
-		}
+	var l Limiter
+	if _, err := l.read(script{name: "grant", items: 2}, []any{"1"}); err == nil {
+		t.Error("an answer that is too short was read")
 	}
-	r := newReply([]any{"12", int64(7), "0"}, 3)
-	if r.int(0) != 12 || r.text(1) != "7" || r.int(1) != 7 || !r.time(2).IsZero() || r.time(0).UnixMilli() != 12 || r.err != nil {
-		t.Error(r)
+	r, err := l.read(script{items: 3}, []any{"12", int64(7), "0"})
+	if err != nil || r.int(0) != 12 || r.text(1) != "7" || r.int(1) != 7 || !r.time(2).IsZero() || r.time(0).UnixMilli() != 12 {
+		t.Error(r, err)
 	}
 }
 

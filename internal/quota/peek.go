@@ -118,9 +118,6 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeke
 			Held: r.int(2), Waiting: r.int(3),
 			CoolingUntil: r.time(4), CoolingWhy: r.text(5), Probe: r.time(6), Now: r.time(7), NextDay: r.time(8),
 		}
-		if r.err != nil {
-			return nil, false, r.err
-		}
 		again = again || u.Used < 0
 		usages = append(usages, peeked{Usage: u})
 	}

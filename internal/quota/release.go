@@ -40,7 +40,7 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 	}
 	woken, held = r.text(1), r.int(0) == 1
 	l.signal(ctx, g.Token, r.int(3) == 1)
-	return woken, held, r.err
+	return woken, held, nil
 }
 
 // leave takes a waiter out of a token's queue. One that was woken already passes its wake on: woken
@@ -52,7 +52,7 @@ func (l *Limiter) leave(ctx context.Context, token, waiter string) (woken string
 	}
 	woken = r.text(1)
 	l.signal(ctx, token, r.int(3) == 1)
-	return woken, r.err
+	return woken, nil
 }
 
 // Refusals of Raise.
@@ -91,6 +91,5 @@ func (l *Limiter) Raise(ctx context.Context, g Grant, vendor int) (before, after
 	if err != nil {
 		return 0, 0, err
 	}
-	before, after = r.int(0), r.int(1)
-	return before, after, r.err
+	return r.int(0), r.int(1), nil
 }

@@ -1,69 +1,40 @@
 package quota
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 )
 
-// reply is what a script answered: texts and whole numbers. The first fault is
-// kept, so that a caller looks once, after it has read all.
-type reply struct {
-	items []any
-	err   error
-}
+// reply is what a script answered: texts and whole numbers, as many as its form says.
+type reply []any
 
-func newReply(items []any, want int) *reply {
-	r := &reply{items: items}
-	if len(items) < want {
-		r.items, r.err = make([]any, want), fmt.Errorf("quota: a script answered %d items, want %d", len(items), want)
-	}
-	return r
-}
-
-func (r *reply) text(i int) string {
-	switch v := r.items[i].(type) {
+func (r reply) text(i int) string {
+	switch v := r[i].(type) {
 	case string:
 		return v
 	case int64:
-		return strconv.FormatInt(v, 10)
+		return text(v)
 	}
-	r.fault(i, nil)
 	return ""
 }
 
-func (r *reply) number(i int) int64 {
-	switch v := r.items[i].(type) {
+func (r reply) number(i int) int64 {
+	switch v := r[i].(type) {
 	case int64:
 		return v
 	case string:
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			r.fault(i, err)
-		}
+		n, _ := strconv.ParseInt(v, 10, 64) // the scripts write whole numbers
 		return n
 	}
-	r.fault(i, nil)
 	return 0
 }
 
-func (r *reply) int(i int) int { return int(r.number(i)) }
+func (r reply) int(i int) int { return int(r.number(i)) }
 
 // time is zero where the item is 0.
-func (r *reply) time(i int) time.Time {
+func (r reply) time(i int) time.Time {
 	if ms := r.number(i); ms != 0 {
 		return time.UnixMilli(ms)
 	}
 	return time.Time{}
-}
-
-func (r *reply) fault(i int, err error) {
-	if r.err != nil {
-		return
-	}
-	if err != nil {
-		r.err = fmt.Errorf("quota: item %d of a script's answer: %w", i, err)
-		return
-	}
-	r.err = fmt.Errorf("quota: item %d of a script's answer is a %T", i, r.items[i])
 }

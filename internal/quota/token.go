@@ -41,7 +41,7 @@ func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why s
 	}
 	ends := r.time(0)
 	l.signal(ctx, token, r.int(2) == 1)
-	return ends, r.err
+	return ends, nil
 }
 
 // SetLicenses says how many licences the operation of a token has: a day's quota is
@@ -61,7 +61,7 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 		return err
 	}
 	l.signal(ctx, token, r.int(1) == 1)
-	return r.err
+	return nil
 }
 
 // signal tells the workers that the token's bucket has chains that may run, where it has. It

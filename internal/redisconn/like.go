@@ -31,7 +31,7 @@ func Like(c redis.UniversalClient, o Options) (redis.UniversalClient, error) {
 		if c.Options().ClusterSlots != nil { // Sentinels again, or nodes that are listed by hand
 			return nil, ErrNotCopied
 		}
-		made = redis.NewClusterClient(likeCluster(c.Options(), o))
+		made = redis.NewClusterClient(watchNodes(likeCluster(c.Options(), o), o.Watch))
 	default:
 		return nil, ErrNotCopied
 	}
@@ -56,26 +56,16 @@ func likeClient(c *redis.Options, o Options) *redis.Options {
 }
 
 func likeCluster(c *redis.ClusterOptions, o Options) *redis.ClusterOptions {
-	opt := &redis.ClusterOptions{
+	return &redis.ClusterOptions{
 		Addrs: c.Addrs, Dialer: c.Dialer, Protocol: c.Protocol, TLSConfig: c.TLSConfig,
 		Username: c.Username, Password: c.Password, CredentialsProvider: c.CredentialsProvider,
 		CredentialsProviderContext: c.CredentialsProviderContext, StreamingCredentialsProvider: c.StreamingCredentialsProvider,
 		ClientName: cmp.Or(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
 		DialTimeout: cmp.Or(o.DialTimeout, c.DialTimeout), ReadTimeout: cmp.Or(o.ReadTimeout, c.ReadTimeout),
 		WriteTimeout: cmp.Or(o.WriteTimeout, o.ReadTimeout, c.WriteTimeout), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
-		OnConnect:                  c.OnConnect,
-		ClusterStateReloadInterval: followCluster,
-		MaintNotificationsConfig:   &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		OnConnect: c.OnConnect, NewClient: c.NewClient,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	client := c.NewClient
-	if client == nil {
-		client = redis.NewClient
-	}
-	opt.NewClient = func(node *redis.Options) *redis.Client {
-		node.OnConnect = both(node.OnConnect, o.Watch.onConnect(node.Addr))
-		return client(node)
-	}
-	return opt
 }
 
 // both runs two hooks of a new connection, the first one first; nil is none.

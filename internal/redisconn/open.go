@@ -48,14 +48,20 @@ func Open(url string, o Options) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	u := t.common(o)
 	var c redis.UniversalClient
 	switch t.mode {
 	case sentinel:
-		c = redis.NewFailoverClient(t.failoverOptions(o))
+		c = redis.NewFailoverClient(u.Failover()) // Sentinel's own connections are watched too; the watch tells them apart
 	case cluster:
-		c = redis.NewClusterClient(t.clusterOptions(o))
+		u.OnConnect = nil
+		c = redis.NewClusterClient(watchNodes(u.Cluster(), o.Watch))
 	default:
-		c = redis.NewClient(t.clientOptions(o))
+		one := u.Simple()
+		if t.mode == socket {
+			one.Network = "unix"
+		}
+		c = redis.NewClient(one)
 	}
 	bearMoves(c)
 	if o.Detach {
@@ -84,6 +90,7 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 		// plain Redis refuses, and nothing here uses them.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		Dialer:                   o.Dialer,
+		OnConnect:                o.Watch.onConnect(TheNode),
 		MasterName:               t.master,
 		SentinelUsername:         t.sentinelUser,
 		SentinelPassword:         t.sentinelPassword,
@@ -95,32 +102,18 @@ func (t *target) common(o Options) *redis.UniversalOptions {
 	return u
 }
 
-func (t *target) clientOptions(o Options) *redis.Options {
-	opt := t.common(o).Simple()
-	if t.mode == socket {
-		opt.Network = "unix"
+// watchNodes has each node of a cluster watched under its address, and the client follow who has which slot.
+func watchNodes(c *redis.ClusterOptions, w *RestartWatch) *redis.ClusterOptions {
+	c.ClusterStateReloadInterval = followCluster
+	client := c.NewClient
+	if client == nil {
+		client = redis.NewClient
 	}
-	opt.OnConnect = o.Watch.onConnect(TheNode)
-	return opt
-}
-
-func (t *target) failoverOptions(o Options) *redis.FailoverOptions {
-	opt := t.common(o).Failover()
-	// Sentinel's own connections come here too; the watch tells them apart.
-	opt.OnConnect = o.Watch.onConnect(TheNode)
-	return opt
-}
-
-func (t *target) clusterOptions(o Options) *redis.ClusterOptions {
-	opt := t.common(o).Cluster()
-	opt.ClusterStateReloadInterval = followCluster
-	if o.Watch != nil {
-		opt.NewClient = func(node *redis.Options) *redis.Client {
-			node.OnConnect = o.Watch.onConnect(node.Addr)
-			return redis.NewClient(node)
-		}
+	c.NewClient = func(node *redis.Options) *redis.Client {
+		node.OnConnect = both(node.OnConnect, w.onConnect(node.Addr))
+		return client(node)
 	}
-	return opt
+	return c
 }
 
 // DetachHook is a go-redis hook that runs every command and pipeline without the
