@@ -23,7 +23,7 @@
 //
 // The state is one, for all workers, in Redis: the switch to open or closed and the leave
 // to probe are each one script, so of many workers one probes. Workers learn of a change
-// within Monitor's interval; until then they make calls, or put them off, as before.
+// within a second; until then they make calls, or put them off, as before.
 // A worker that dies with a leave to probe is waited for as long as the leave lasts.
 //
 // What a worker saw is reported once in an interval, for all servers together, and at once

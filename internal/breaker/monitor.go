@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,8 +15,6 @@ import (
 type MonitorOptions struct {
 	// Leave is how long a probe may take: from its leave until its outcome is reported.
 	Leave time.Duration
-	// Every is how often the view is made new and what was seen is reported; 0: 1 s.
-	Every time.Duration
 	// Now is the clock of Redis.
 	Now func() time.Time
 	Log zerolog.Logger
@@ -30,10 +27,6 @@ type Monitor struct {
 	o     MonitorOptions
 	soon  chan struct{} // a server may have tripped, or a probe has ended
 
-	// blocked is what Blocked gives where no probe is to be made; nil: nothing.
-	blocked atomic.Pointer[string]
-	leaves  atomic.Int64 // probes that may be made
-
 	mu     sync.Mutex
 	seen   map[string]*seen
 	down   map[string]int64 // servers that are not closed -> put off until, ms
@@ -43,11 +36,11 @@ type Monitor struct {
 
 // NewMonitor makes a Monitor. It asks nothing of Redis.
 func NewMonitor(s *Store, o MonitorOptions) *Monitor {
-	if o.Every == 0 {
-		o.Every = time.Second
-	}
 	return &Monitor{store: s, o: o, soon: make(chan struct{}, 1), seen: map[string]*seen{}, leave: map[string]bool{}}
 }
+
+// refreshEvery is how often the view is made new and what was seen is reported.
+const refreshEvery = time.Second
 
 // halfOpenWait is how long calls are put off while a probe is under way: soon after it
 // succeeded they go on.
@@ -55,7 +48,7 @@ const halfOpenWait = 5 * time.Second
 
 // Run keeps the view and reports, until ctx ends; then it reports what is left.
 func (m *Monitor) Run(ctx context.Context) {
-	tick := time.NewTicker(m.o.Every)
+	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	for failed := false; ; {
 		err := m.Refresh(ctx)
@@ -117,28 +110,7 @@ func (m *Monitor) Refresh(ctx context.Context) error {
 			delete(m.leave, server)
 		}
 	}
-	m.publishLocked()
 	return nil
-}
-
-func (m *Monitor) publishLocked() {
-	m.leaves.Store(int64(len(m.leave)))
-	if len(m.down) == 0 {
-		m.blocked.Store(nil)
-		return
-	}
-	text := m.textLocked("")
-	m.blocked.Store(&text)
-}
-
-func (m *Monitor) textLocked(without string) string {
-	var b strings.Builder
-	for server, until := range m.down {
-		if server != without {
-			b.WriteString(server + "=" + strconv.FormatInt(until, 10) + " ")
-		}
-	}
-	return b.String()
 }
 
 func (m *Monitor) report(ctx context.Context) error {
@@ -195,20 +167,19 @@ func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 // server may be probed, it is left out for this once, and probe is its name: the
 // caller gives the leave back (Unused) unless the call that it began is one at that server.
 func (m *Monitor) Blocked() (text, probe string) {
-	if m.leaves.Load() > 0 {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		for server := range m.leave {
-			delete(m.leave, server)
-			m.leaves.Store(int64(len(m.leave)))
-			return m.textLocked(server), server
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for probe = range m.leave {
+		delete(m.leave, probe)
+		break
+	}
+	var b strings.Builder
+	for server, until := range m.down {
+		if server != probe {
+			b.WriteString(server + "=" + strconv.FormatInt(until, 10) + " ")
 		}
-		return m.textLocked(""), ""
 	}
-	if t := m.blocked.Load(); t != nil {
-		return *t, ""
-	}
-	return "", ""
+	return b.String(), probe
 }
 
 // Unused gives back a leave that Blocked gave.
@@ -217,7 +188,6 @@ func (m *Monitor) Unused(probe string) {
 	defer m.mu.Unlock()
 	if m.down[probe] != 0 {
 		m.leave[probe] = true
-		m.leaves.Store(int64(len(m.leave)))
 	}
 }
 

@@ -54,15 +54,14 @@ func (m *Membership) Keep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		var differs *MismatchError
-		if errors.As(err, &differs) {
+		if _, differs := errors.AsType[*MismatchError](err); differs {
 			return err
 		}
+		pause := Beat
 		if err != nil {
-			wait.Reset(Retry)
-		} else {
-			wait.Reset(Beat)
+			pause = Retry
 		}
+		wait.Reset(pause)
 	}
 }
 
@@ -71,7 +70,7 @@ func (m *Membership) Keep(ctx context.Context) error {
 // twice, or after the membership ended otherwise, is no error.
 func (m *Membership) Leave(ctx context.Context) error {
 	m.believed.Store(nil)
-	_, _, err := m.registry.run(ctx, saysLeft, opLeave, m.id)
+	_, _, err := m.registry.run(ctx, opLeave, m.id)
 	return err
 }
 
@@ -80,17 +79,14 @@ func (m *Membership) Renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, Beat) // a Redis that hangs is one that failed
 	defer cancel()
 	until := time.Now().Add(TTL)
-	says, others, err := m.registry.run(ctx, "", opBeat, m.id, m.record, TTL.Milliseconds())
+	says, others, err := m.registry.run(ctx, opBeat, m.id, m.record, TTL.Milliseconds())
 	if err != nil {
 		return err
 	}
-	switch says {
-	case saysKept, saysJoined:
-		m.believed.Store(&until)
-		return nil
-	case saysDiffers:
+	if says == saysDiffers {
 		m.believed.Store(nil)
 		return mismatch(m.settings, others)
 	}
-	return errUnknownReply
+	m.believed.Store(&until)
+	return nil
 }

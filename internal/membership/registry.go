@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	_ "embed" // the script
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -17,13 +16,12 @@ import (
 //go:embed lua/membership.lua
 var source string
 
-// The operations of the script and what it answers with.
+// The operations of the script. It answers saysDiffers and the records of those that differ, or that it is done and, to
+// opList, all records.
 const (
-	opBeat, opLeave, opList                                       = "beat", "leave", "list"
-	saysKept, saysJoined, saysDiffers, saysLeft, saysAlive string = "kept", "joined", "differs", "left", "alive"
+	opBeat, opLeave, opList = "beat", "leave", "list"
+	saysDiffers             = "differs"
 )
-
-var errUnknownReply = errors.New("membership: the script gave an unknown reply")
 
 // Registry is where processes agree. Safe for concurrent use.
 type Registry struct {
@@ -79,7 +77,7 @@ func (r *Registry) Alive(ctx context.Context) ([]Process, error) {
 }
 
 func (r *Registry) alive(ctx context.Context) ([]record, error) {
-	_, texts, err := r.run(ctx, saysAlive, opList)
+	_, texts, err := r.run(ctx, opList)
 	if err != nil {
 		return nil, err
 	}
@@ -96,15 +94,11 @@ func (r *Registry) Used(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// run runs the script, and gives the first text of its reply apart. Where want is not
-// empty, it must be that.
-func (r *Registry) run(ctx context.Context, want string, args ...any) (says string, rest []string, err error) {
+// run runs the script, and gives the first text of its reply apart.
+func (r *Registry) run(ctx context.Context, args ...any) (says string, rest []string, err error) {
 	reply, err := r.script.Run(ctx, r.rdb, r.keys, args...).StringSlice()
 	if err != nil {
 		return "", nil, fmt.Errorf("membership: %w", err)
-	}
-	if len(reply) == 0 || want != "" && reply[0] != want {
-		return "", nil, errUnknownReply
 	}
 	return reply[0], reply[1:], nil
 }
