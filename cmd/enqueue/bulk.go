@@ -189,13 +189,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	opts := []engine.BatchOption{
-		engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
-		engine.OnProgress(func(sum engine.Summary) {
-			saveMemory(sum.Rows)
-			r.meter.Update(r.in.read(), r.in.size, progressWords(sum))
-		}),
-	}
+	opts := append(r.reading(progressWords), r.identity()...)
 	if r.o.canary >= 0 {
 		opts = append(opts, engine.Canary(r.o.canary), engine.OnCanary(r.canaries))
 	}
@@ -205,7 +199,6 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if r.o.notify {
 		opts = append(opts, engine.NotifyAll())
 	}
-	opts = append(opts, r.identity()...)
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
 	r.meter.Stop()
 	_ = p.Close() // as in enqueueOne
@@ -263,9 +256,15 @@ func (r *bulkRun) end(sum engine.Summary, st *control.Status, zone *time.Locatio
 	} else if st != nil {
 		r.printStatus(*st, zone)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	return ending(sum)
+}
+
+// ending is the error of a run that came to its end.
+func ending(sum engine.Summary) error {
+	switch {
 	case !sum.Complete():
 		return errPartial
 	case sum.NotPruned != nil:

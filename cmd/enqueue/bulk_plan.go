@@ -23,9 +23,8 @@ import (
 // dryResult is what --dry-run --json ends with.
 type dryResult struct {
 	engine.SummaryJSON
-	DryRun           bool `json:"dry_run"`
-	Compared         bool `json:"compared"` // with what is there already
-	MaxCallsPerToken int  `json:"max_calls_per_token"`
+	DryRun   bool `json:"dry_run"`
+	Compared bool `json:"compared"` // with what is there already
 	plan
 }
 
@@ -37,9 +36,9 @@ type foresees func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOptio
 // keeps some bytes for each row, token and chain. again is the command that takes the corrected file.
 func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, foresee foresees) error {
 	var all *planned
-	seed, most, rows := maphash.MakeSeed(), 0, r.calls()
+	seed, rows := maphash.MakeSeed(), r.calls()
 	calls := func(yield func(engine.Call, error) bool) {
-		all, most = newPlanned(), 0 // run reads a file twice
+		all = newPlanned() // run reads a file twice
 		for c, err := range rows {
 			if ctx.Err() != nil { // the input may have ended because of it
 				return
@@ -50,16 +49,14 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 				if c.Chain != "" {
 					chain = maphash.Comparable(seed, [2]string{string(c.Token), c.Chain})
 				}
-				most = max(most, all.add(c.Server, token, chain, c.Licenses))
+				all.add(c.Server, token, chain, c.Licenses)
 			}
 			if !yield(c, err) {
 				return
 			}
 		}
 	}
-	opts := append(r.identity(), engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
-		engine.OnProgress(func(s engine.Summary) { r.meter.Update(r.in.read(), r.in.size, say.Thousands(s.Rows)+" rows checked") }))
-	sum, compared, err := foresee(calls, opts)
+	sum, compared, err := foresee(calls, append(r.reading(rowsChecked), r.identity()...))
 	r.meter.Stop()
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
@@ -72,13 +69,13 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 	}
 	expected := all.plan(r.o.plan, set)
 	if r.json {
-		out := dryResult{sum.JSON(pruneOption), true, compared == "", most, expected}
+		out := dryResult{sum.JSON(pruneOption), true, compared == "", expected}
 		if err := writeJSON(r.out, out); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(r.told(), "%s checked, of %s; nothing was enqueued\n", say.Count(sum.Rows, "row"), say.Count(sum.Tokens, "token"))
-		if words := expected.words(most); words != "" {
+		if words := expected.words(); words != "" {
 			fmt.Fprint(r.told(), "if all rows were made now:\n", words)
 		}
 		if compared == "" {
@@ -99,14 +96,8 @@ func (r *bulkRun) foreseen(sum engine.Summary) error {
 		return errTold
 	case sum.NotPruned != nil:
 		fmt.Fprintf(r.err, "nothing would be pruned: %s\n", engine.NotPrunedWords(sum.NotPruned, pruneOption))
-		if sum.Complete() {
-			return errTold
-		}
 	}
-	if !sum.Complete() {
-		return errPartial
-	}
-	return nil
+	return ending(sum)
 }
 
 // foresee asks what is there already, if there is a Redis that answers.
@@ -157,6 +148,7 @@ type plannedToken struct{ calls, licenses int }
 
 // plan is what a dry run expects, for --json too. Times are in seconds.
 type plan struct {
+	MaxCalls      int             `json:"max_calls_per_token"`
 	MinCalls      int             `json:"min_calls_per_token"`
 	MedianCalls   int             `json:"median_calls_per_token"`
 	LongestChain  int             `json:"longest_chain"`
@@ -171,7 +163,7 @@ type plan struct {
 	TokensOverDay int             `json:"tokens_over_quota"` // that have more calls than a day's quota
 }
 
-func (p *planned) add(server string, token, chain uint64, licenses int) int {
+func (p *planned) add(server string, token, chain uint64, licenses int) {
 	t := p.tokens[token]
 	if t == nil {
 		t = &plannedToken{}
@@ -183,7 +175,6 @@ func (p *planned) add(server string, token, chain uint64, licenses int) int {
 	}
 	p.chains[chain]++
 	p.servers[server]++
-	return t.calls
 }
 
 // plan works out the bounds. A day's quota is assumed to be unused.
@@ -195,7 +186,6 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 	for _, t := range p.tokens {
 		calls = append(calls, t.calls)
 		load.Calls += t.calls
-		load.BusiestToken = max(load.BusiestToken, t.calls)
 		licenses := t.licenses
 		if licenses == 0 {
 			licenses = s.DefaultLicenses
@@ -211,11 +201,11 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 		return out
 	}
 	slices.Sort(calls)
-	out.MinCalls, out.MedianCalls = calls[0], calls[len(calls)/2]
+	out.MinCalls, out.MedianCalls, out.MaxCalls = calls[0], calls[len(calls)/2], calls[len(calls)-1]
 	for _, n := range p.chains {
 		out.LongestChain = max(out.LongestChain, n)
 	}
-	load.LongestChain = out.LongestChain
+	load.LongestChain, load.BusiestToken = out.LongestChain, out.MaxCalls
 	for _, n := range p.servers {
 		load.BusiestHost = max(load.BusiestHost, n)
 	}
@@ -234,7 +224,7 @@ var boundWords = map[leasttime.Bound]string{
 }
 
 // words tell a plan to people, with what it assumes.
-func (p plan) words(most int) string {
+func (p plan) words() string {
 	if p.Bound == leasttime.Nothing {
 		return ""
 	}
@@ -246,7 +236,7 @@ func (p plan) words(most int) string {
 		"quota             %s\n"+
 		"time              at least %s: %s\n"+
 		"assumed           %s for each call, %s with %s in flight in all and %s at one server, %s for each token, today's quota unused, no failures\n",
-		say.Thousands(p.MinCalls), say.Thousands(p.MedianCalls), say.Thousands(most), say.Thousands(p.LongestChain), days,
+		say.Thousands(p.MinCalls), say.Thousands(p.MedianCalls), say.Thousands(p.MaxCalls), say.Thousands(p.LongestChain), days,
 		p.time(), boundWords[p.Bound], spanOf(p.Latency), say.Count(p.Workers, "worker"), say.Count(p.InFlight, "call"), say.Thousands(p.AtServer), say.Count(p.Slots, "slot"))
 }
 

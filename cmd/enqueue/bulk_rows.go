@@ -160,6 +160,19 @@ func (p *pruneFlag) again() string {
 	return given("prune", p.set)
 }
 
+// reading are the options of every run over the rows: what becomes of them is told, and how far it is.
+func (r *bulkRun) reading(words func(engine.Summary) string) []engine.BatchOption {
+	return []engine.BatchOption{
+		engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
+		engine.OnProgress(func(s engine.Summary) {
+			saveMemory(s.Rows)
+			r.meter.Update(r.in.read(), r.in.size, words(s))
+		}),
+	}
+}
+
+func rowsChecked(s engine.Summary) string { return say.Thousands(s.Rows) + " rows checked" }
+
 // identity are the options of how rows are known.
 func (r *bulkRun) identity() []engine.BatchOption {
 	o := r.o

@@ -102,19 +102,27 @@ var badTextAdvice = rows.Advice("give --encoding windows-1252")
 
 // tellRejects says what to do about rows that were left out.
 func (r *bulkRun) tellRejects(s engine.Summary, again string) {
-	if r.badText {
-		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
-	}
+	r.tellBadText()
 	left := s.Rejected + s.Conflicts
 	if left == 0 && r.rejects.Count() == 0 {
 		return
 	}
 	r.tellUnplaced(s)
-	kept := ""
-	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
-		kept = fmt.Sprintf(" (%s kept in %s)", say.Plural(r.rejects.Count(), "is", "are"), say.File(r.rejects.Path()))
+	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", say.Plural(left+s.Withheld, "row was", "rows were"), r.kept(), say.File(r.in.name), again)
+}
+
+func (r *bulkRun) tellBadText() {
+	if r.badText {
+		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
 	}
-	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", say.Plural(left+s.Withheld, "row was", "rows were"), kept, say.File(r.in.name), again)
+}
+
+// kept says where the rows are kept that were left out; "" if they are not.
+func (r *bulkRun) kept() string {
+	if r.rejects.Count() == 0 || r.rejects.Path() == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s kept in %s)", say.Plural(r.rejects.Count(), "is", "are"), say.File(r.rejects.Path()))
 }
 
 // tellUnplaced says where rows behind a bad one were not withheld.

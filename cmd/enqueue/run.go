@@ -173,8 +173,7 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 	end := runResult{Resumed: job.Resumed(), File: r.in.name, Results: localrun.ResultsOf(r.in.name)}
 	fmt.Fprintf(r.told(), "results %s\njournal %s   (keep it: it is how to go on)\nresume  %s\n",
 		end.Results, localrun.JournalOf(r.in.name), r.resume())
-	sum, err := job.Enqueue(ctx, r.calls(), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
-		engine.OnProgress(func(s engine.Summary) { r.meter.Update(r.in.read(), r.in.size, say.Count(s.Rows, "row")+" read") }))
+	sum, err := job.Enqueue(ctx, r.calls(), r.reading(func(s engine.Summary) string { return say.Count(s.Rows, "row") + " read" })...)
 	r.meter.Stop()
 	end.SummaryJSON = sum.JSON(pruneOption)
 	if err != nil {

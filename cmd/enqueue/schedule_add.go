@@ -223,16 +223,12 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Su
 // they are rows.
 func (r *bulkRun) checkRows(ctx context.Context, name string, calls iter.Seq2[engine.Call, error]) (left map[int]struct{}, sum engine.Summary, err error) {
 	left = map[int]struct{}{}
-	sum, err = engine.Preview(ctx, name, calls, engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject),
-		engine.OnLeftOut(func(err error) error {
-			line, _, _ := engine.LeftOutRow(err)
-			left[line] = struct{}{}
-			return r.leftOut(err)
-		}),
-		engine.OnProgress(func(s engine.Summary) { r.meter.Update(r.in.read(), r.in.size, say.Thousands(s.Rows)+" rows checked") }))
-	if r.badText {
-		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
-	}
+	sum, err = engine.Preview(ctx, name, calls, append(r.reading(rowsChecked), engine.OnLeftOut(func(err error) error {
+		line, _, _ := engine.LeftOutRow(err)
+		left[line] = struct{}{}
+		return r.leftOut(err)
+	}))...)
+	r.tellBadText()
 	return left, sum, err
 }
 
@@ -249,7 +245,7 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 	defer func() { _ = p.Close() }()
 	keys, err := vault.ParseKeys(s.set.Keys)
 	if err != nil {
-		return nil, sum, usagef("HABILITA_KEYS: %v", err)
+		return nil, sum, err
 	}
 	calls := r.calls()
 	left, sum, err := r.checkRows(ctx, name, calls)
@@ -320,11 +316,7 @@ func (r *bulkRun) without(sum engine.Summary, then string) error {
 		return nil
 	}
 	r.tellUnplaced(sum)
-	kept := ""
-	if r.rejects.Count() > 0 && r.rejects.Path() != "" {
-		kept = " (kept in " + say.File(r.rejects.Path()) + ")"
-	}
 	what := say.List(say.Some(sum.Rejected, "rejected"), say.Some(sum.Conflicts, "in conflict"), say.Some(sum.Withheld, "withheld behind them"))
-	fmt.Fprintf(r.err, "%s left out of the runs%s: %s; %s\n", say.Plural(sum.Rows-sum.Enqueued, "row was", "rows were"), kept, what, then)
+	fmt.Fprintf(r.err, "%s left out of the runs%s: %s; %s\n", say.Plural(sum.Rows-sum.Enqueued, "row was", "rows were"), r.kept(), what, then)
 	return errPartial
 }
