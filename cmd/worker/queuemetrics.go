@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 )
 
 // scrapeWait is how long one scrape waits for figures that Redis has to give. Prometheus is
@@ -17,29 +18,22 @@ var queueAge = prometheus.NewDesc("habilita_queue_metrics_age_seconds",
 // lastKnown collects what inner does, which asks Redis, without waiting for long: where Redis
 // does not answer, it tells the figures of the last answer, and their age.
 type lastKnown struct {
-	inner prometheus.Collector
+	inner  prometheus.Collector
+	asking singleflight.Group // one question at a time, however many scrapes there are
 
-	mu     sync.Mutex
-	asking chan struct{} // closed with the answer; nil: nobody asks
-	known  []prometheus.Metric
-	at     time.Time // of known; zero: none yet
+	mu    sync.Mutex
+	known []prometheus.Metric
+	at    time.Time // of known; zero: none yet
 }
 
 // Describe tells nothing: what there is, is known after an answer of Redis.
 func (*lastKnown) Describe(chan<- *prometheus.Desc) {}
 
 func (l *lastKnown) Collect(ch chan<- prometheus.Metric) {
-	l.mu.Lock()
-	if l.asking == nil {
-		l.asking = make(chan struct{})
-		go l.ask(l.asking)
-	}
-	answer := l.asking
-	l.mu.Unlock()
 	t := time.NewTimer(scrapeWait)
 	defer t.Stop()
 	select {
-	case <-answer:
+	case <-l.asking.DoChan("", l.ask):
 	case <-t.C:
 	}
 	l.mu.Lock()
@@ -53,7 +47,7 @@ func (l *lastKnown) Collect(ch chan<- prometheus.Metric) {
 }
 
 // ask keeps an answer. None at all is a Redis that failed, or one that has no queue yet.
-func (l *lastKnown) ask(answer chan struct{}) {
+func (l *lastKnown) ask() (any, error) {
 	got := make(chan prometheus.Metric)
 	go func() {
 		defer close(got)
@@ -68,6 +62,5 @@ func (l *lastKnown) ask(answer chan struct{}) {
 	if len(all) > 0 {
 		l.known, l.at = all, time.Now()
 	}
-	l.asking = nil
-	close(answer)
+	return nil, nil
 }
