@@ -7,7 +7,6 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,28 +37,17 @@ func Types() []Type {
 	return []Type{BatchSettled, BatchHeld, BatchCanaryHeld, ScheduleFailed, ScheduleSkipped, ServerDown, ServerUp, QuotaUsedUp, CallFinished}
 }
 
-// ParseTypes reads names of events, comma separated; "" is all.
-func ParseTypes(list string) ([]Type, error) {
-	if strings.TrimSpace(list) == "" {
-		return Types(), nil
-	}
-	var out []Type
+// parseTypes reads names of events, comma separated; "" is all. The settings have checked them.
+func parseTypes(list string) (out []Type) {
 	for text := range strings.SplitSeq(list, ",") {
-		t := Type(strings.TrimSpace(text))
-		if !slices.Contains(Types(), t) {
-			return nil, fmt.Errorf("there is no event %q; there are %s", string(t), names())
+		if t := Type(strings.TrimSpace(text)); t != "" {
+			out = append(out, t)
 		}
-		out = append(out, t)
 	}
-	return out, nil
-}
-
-func names() string {
-	var all []string
-	for _, t := range Types() {
-		all = append(all, string(t))
+	if out == nil {
+		return Types()
 	}
-	return strings.Join(all, ", ")
+	return out
 }
 
 // Event is something to be told.
