@@ -112,26 +112,15 @@ func node(group string) string { return strings.NewReplacer("/", "_", ".", "_").
 // roundabout reports whether a way by at least two arrows leads there.
 func roundabout(edges map[string]map[string]bool, from, to string) bool {
 	seen := map[string]bool{}
-	var reaches func(at string) bool
-	reaches = func(at string) bool {
-		if at == to {
-			return true
-		}
-		if seen[at] {
-			return false
-		}
-		seen[at] = true
+	var follow func(at string)
+	follow = func(at string) {
 		for next := range edges[at] {
-			if reaches(next) {
-				return true
+			if !seen[next] && (at != from || next != to) {
+				seen[next] = true
+				follow(next)
 			}
 		}
-		return false
 	}
-	for next := range edges[from] {
-		if next != to && reaches(next) {
-			return true
-		}
-	}
-	return false
+	follow(from)
+	return seen[to]
 }

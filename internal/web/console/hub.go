@@ -94,15 +94,11 @@ func (h *hub) close() {
 func (h *hub) get(ctx context.Context, t topic) (any, error) {
 	for {
 		h.mu.Lock()
-		r := h.readings[t.key]
-		if r == nil {
-			if !h.room(1) {
-				h.mu.Unlock()
-				return t.read(ctx)
-			}
-			r = &reading{topic: t, watchers: map[*watcher]bool{}}
-			h.readings[t.key] = r
+		if h.readings[t.key] == nil && !h.room(1) {
+			h.mu.Unlock()
+			return t.read(ctx)
 		}
+		r := h.of(t)
 		r.asked = h.now()
 		if !r.at.IsZero() && !r.stale && h.now().Sub(r.at) < fresh {
 			value, err := r.value, r.err
@@ -122,6 +118,16 @@ func (h *hub) get(ctx context.Context, t topic) (any, error) {
 		h.mu.Unlock()
 		return h.refresh(ctx, r)
 	}
+}
+
+// of is the reading of a topic. The caller holds mu.
+func (h *hub) of(t topic) *reading {
+	r := h.readings[t.key]
+	if r == nil {
+		r = &reading{topic: t, watchers: map[*watcher]bool{}}
+		h.readings[t.key] = r
+	}
+	return r
 }
 
 // decided says that somebody changed something: whoever did it is to see that, so that nothing
@@ -192,12 +198,7 @@ func (h *hub) watch(topics []topic) (w *watcher, end func(), err error) {
 	h.watchers++
 	w = &watcher{changed: make(chan struct{}, 1), topics: topics}
 	for _, t := range topics {
-		r := h.readings[t.key]
-		if r == nil {
-			r = &reading{topic: t, watchers: map[*watcher]bool{}}
-			h.readings[t.key] = r
-		}
-		r.watchers[w] = true
+		h.of(t).watchers[w] = true
 	}
 	select {
 	case h.wake <- struct{}{}:
