@@ -260,4 +260,9 @@ var producerMutations = []mutation{
 		in("internal/engine/batchopen.go", "if ledger.IsOrdinal(c.Key) {", "if ledger.IsOrdinal(c.Key) && false {"),
 		"./internal/engine", "TestBatchOfAnOlderVersion",
 	},
+	{
+		"a prefix shares nothing with another", "all have one queue of asynq",
+		in("internal/engine/options.go", "queueNames(o.Prefix, o.Queues)", "queueNames(quota.DefaultPrefix, o.Queues)"),
+		"./internal/engine", "TestAnotherPrefixHasAnotherQueue",
+	},
 }

@@ -25,11 +25,9 @@ type Options struct {
 	// Keys are the sealing keys, "id:base64 of 32 bytes", comma separated: the first
 	// seals, all open. Required; "enqueue keygen" prints one.
 	Keys string
-	// Prefix of all keys in Redis; "" is "habilita". Letters, digits and ".:_-".
+	// Prefix of all keys in Redis, and the name of the asynq queue; "" is "habilita". Letters, digits and ".:_-".
 	Prefix string
-	// Queue is the asynq queue; "" is "habilita".
-	Queue string
-	// Queues is how many queues of asynq chains are spread over, Queue and others named after it, up to
+	// Queues is how many queues of asynq chains are spread over, Prefix and others named after it, up to
 	// MaxQueues; 0: 1.
 	Queues int
 	// Tracer makes the spans of enqueueing, runs and attempts; nil: none, at no cost.
@@ -45,14 +43,12 @@ type Options struct {
 	keyReturns time.Duration
 }
 
-const defaultName = "habilita"
-
 // stack is what a producer and a worker are built of.
 type stack struct {
 	tracer    tracer
 	rdb       redis.UniversalClient
 	prefix    string
-	queues    []string // of asynq; the first is Options.Queue
+	queues    []string // of asynq; the first is Options.Prefix
 	keys      *vault.Keys
 	tokenIDs  *vault.TokenIDs
 	ledger    *ledger.Ledger
@@ -69,12 +65,7 @@ type stack struct {
 // openStack prepares the ledger and the token-ID key. It writes the token-ID key where
 // Redis has none yet.
 func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAttempts int) (*stack, error) {
-	if o.Prefix == "" {
-		o.Prefix = defaultName
-	}
-	if o.Queue == "" {
-		o.Queue = defaultName
-	}
+	o.Prefix = cmp.Or(o.Prefix, quota.DefaultPrefix)
 	keys, err := vault.ParseKeys(o.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("HABILITA_KEYS: %w", err)
@@ -109,7 +100,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	clock.Observe(now.UnixMilli())
 	s := &stack{
 		tracer: newTracer(o.Tracer),
-		rdb:    rdb, prefix: o.Prefix, queues: queueNames(o.Queue, o.Queues), keys: keys, settings: settings,
+		rdb:    rdb, prefix: o.Prefix, queues: queueNames(o.Prefix, o.Queues), keys: keys, settings: settings,
 		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix),
 		registry: membership.New(rdb, o.Prefix), acks: acks,
 	}

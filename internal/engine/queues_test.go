@@ -91,3 +91,21 @@ func TestNumberOfQueuesChanges(t *testing.T) {
 		})
 	}
 }
+
+// A program with another prefix shares nothing with the workers: they don't take its tasks either.
+func TestAnotherPrefixHasAnotherQueue(t *testing.T) {
+	t.Parallel()
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		p, err := NewProducer(t.Context(), b.Client, Options{Keys: testKey(t), Prefix: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.Close() }()
+		if _, err := p.Enqueue(t.Context(), Call{Server: "1", Token: "tok"}); err != nil {
+			t.Fatal(err)
+		}
+		if n := b.Client.LLen(t.Context(), "asynq:{other}:pending").Val(); n != 1 {
+			t.Errorf("%d tasks in its own queue", n)
+		}
+	})
+}
