@@ -68,36 +68,6 @@ func (a *app) jsonFlag(cmd *cobra.Command, means string) {
 	cmd.Flags().BoolVar(&a.json, "json", false, means)
 }
 
-const rootHelp = `enqueue enables modules on wolkvox contact centres, for many operations at once. You
-give it a file with a server and a token in each row. It tells what became of every row,
-and lets you try again what failed.`
-
-const rootExamples = `  # operations.csv:  server,token,licenses,ref
-  #                  0042,tok-...,5,Bogota north
-
-  # a small job, all in this process: no Redis, no worker
-  enqueue run operations.csv
-
-  # a big one, made by workers that are running: check the file, then enqueue and follow it
-  enqueue bulk operations.csv --dry-run
-  enqueue bulk operations.csv --wait
-
-  # what waits for you, why, and what to type next
-  enqueue chains --held
-
-  # every call with its result
-  enqueue report operations > results.csv`
-
-const rootNotes = `
-Workers make the calls of call, bulk and schedule: run "worker" with the same Redis. "worker
-demo" shows all of it with a simulated wolkvox. Every command but run and keygen needs
-REDIS_URL (or REDIS_URL_FILE). call, bulk, schedule add, quota sync and rekey also need
-HABILITA_KEYS (or HABILITA_KEYS_FILE); "enqueue keygen" makes a key.
-
-Exit status: 0 all well; 1 it failed; 2 wrong usage or settings; 3 it worked, but rows
-were left out, with --wait or run a call did not succeed, or with --canary the batch holds.
-`
-
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "enqueue",
