@@ -235,7 +235,7 @@ func (r *fileRun) notOpened(ctx context.Context, file string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, localrun.ErrBusy):
+	case errors.Is(err, wal.ErrLocked):
 		return fmt.Errorf("another process works on %s: wait for it, or end it", file)
 	case errors.As(err, &old):
 		return usagef("%v", err)

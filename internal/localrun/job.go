@@ -14,9 +14,6 @@ import (
 	"habilita/internal/vault"
 )
 
-// ErrBusy says that another process works on the file.
-var ErrBusy = errors.New("another process works on this file")
-
 // PolicyError says that a job was begun with another policy.
 type PolicyError struct{ Have, Want string }
 
@@ -75,7 +72,7 @@ type Job struct {
 }
 
 // Open takes the file's journal for this process and reads it. A file that another
-// process works on is ErrBusy, one that was changed since an older version began its job an
+// process works on is wal.ErrLocked, one that was changed since an older version began its job an
 // *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *wal.DamageError or
 // *VersionError; nothing was changed then.
 func Open(ctx context.Context, c Config) (_ *Job, err error) {
@@ -87,14 +84,10 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 		return nil, err
 	}
 	_ = readable.Close()
-	file, raw, err := wal.Open(JournalOf(c.File), c.disk)
-	if errors.Is(err, wal.ErrLocked) {
-		return nil, ErrBusy
-	}
-	if err != nil {
+	var raw [][]byte
+	if j.journal, raw, err = wal.Open(JournalOf(c.File), c.disk); err != nil {
 		return nil, err
 	}
-	j.journal = file
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.Close())

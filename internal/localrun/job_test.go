@@ -191,7 +191,7 @@ func TestOpenRefuses(t *testing.T) {
 	file := newFile(t, "a\nb\n")
 	c := config(file, sim)
 	j := start(t, c, rows(4, 2))
-	if _, err := Open(t.Context(), c); !errors.Is(err, ErrBusy) {
+	if _, err := Open(t.Context(), c); !errors.Is(err, wal.ErrLocked) {
 		t.Errorf("a second process: %v", err)
 	}
 	if s, err := j.Work(t.Context(), false, func(State) {}); err != nil || s.Succeeded != 4 {

@@ -177,7 +177,7 @@ func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
 var ErrNotBegun = errors.New("the job was not begun")
 
 // Look tells what Enqueue would do, and changes nothing; another process may work on the file. It is
-// ErrNotBegun if there is nothing to compare the file with. Its errors are those of Open, but ErrBusy.
+// ErrNotBegun if there is nothing to compare the file with. Its errors are those of Open, but wal.ErrLocked.
 // The options are those of Enqueue.
 func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], opts ...engine.BatchOption) (_ engine.Summary, err error) {
 	j := &Job{c: c, dry: true, done: make(chan struct{})}
