@@ -25,8 +25,14 @@ func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName st
 	if !errors.Is(err, ErrNoTokenIDKey) {
 		return ids, err
 	}
-	if err := makeTokenIDKey(ctx, rdb, keyName, keys); err != nil {
+	key := NewTokenIDKey()
+	defer clear(key)
+	sealed, err := keys.Seal(string(key), tokenIDPurpose)
+	if err != nil {
 		return nil, fmt.Errorf("token-ID key: %w", err)
+	}
+	if err := RestoreTokenIDKey(ctx, rdb, keyName, sealed); err != nil {
+		return nil, err
 	}
 	// Read it back in either case: another process may have won, or the answer
 	// to a SET of ours that worked was lost and the client sent it again.
@@ -51,26 +57,6 @@ func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 		return nil, err
 	}
 	return NewTokenIDs([]byte(plain)), nil
-}
-
-// makeTokenIDKey puts a new token-ID key unless there is one by now.
-func makeTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) error {
-	key := NewTokenIDKey()
-	defer clear(key)
-	sealed, err := keys.Seal(string(key), tokenIDPurpose)
-	if err != nil {
-		return err
-	}
-	return putTokenIDKey(ctx, rdb, keyName, sealed)
-}
-
-// putTokenIDKey puts a sealed token-ID key where there is none.
-func putTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
-	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
-	if errors.Is(err, redis.Nil) {
-		return nil
-	}
-	return err
 }
 
 func openTokenIDKey(sealed []byte, keyName string, keys *Keys) (string, error) {
@@ -140,7 +126,8 @@ func KeepTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 
 // RestoreTokenIDKey puts what KeepTokenIDKey gave into a Redis that has no token-ID key.
 func RestoreTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
-	if err := putTokenIDKey(ctx, rdb, keyName, sealed); err != nil {
+	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("token-ID key: %w", err)
 	}
 	return nil
