@@ -67,4 +67,9 @@ var pageMutations = []mutation{
 		in("internal/web/console/decide.go", "	case d.OfBatch != nil:\n		held", "	case d.OfBatch != nil && d.OfGroup > 0:\n		held"),
 		"./internal/web/console", "TestHeldChainsAreDecidedOnTogether",
 	},
+	{
+		"pages: rate of a batch", "two looks at once are a rate",
+		in("internal/web/console/batches.go", "first || at.Sub(s.At) >= fresh/2", "first || at.After(s.At)"),
+		"./internal/web/console", "TestRates",
+	},
 }

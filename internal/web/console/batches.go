@@ -249,12 +249,13 @@ type rates struct {
 type rated struct {
 	control.Rate
 	perSecond float64
+	known     bool
 }
 
 func newRates() *rates { return &rates{seen: map[string]*rated{}} }
 
 // note notes how many calls of a batch succeeded, and returns how many do in a second;
-// it is not known where the batch is seen for the first time. What failed, was skipped or
+// it is known after a second look, half of fresh after the first one or later. What failed, was skipped or
 // cancelled is no basis for a rate: it may all end at once.
 func (r *rates) note(name string, done int, at time.Time) (perSecond float64, known bool) {
 	r.mu.Lock()
@@ -265,8 +266,8 @@ func (r *rates) note(name string, done int, at time.Time) (perSecond float64, kn
 		s = &rated{}
 		r.seen[name] = s
 	}
-	if known = !s.At.IsZero(); !known || at.Sub(s.At) >= fresh/2 {
-		s.perSecond = s.See(at, done)
+	if first := s.At.IsZero(); first || at.Sub(s.At) >= fresh/2 {
+		s.perSecond, s.known = s.See(at, done), !first
 	}
-	return s.perSecond, known
+	return s.perSecond, s.known
 }

@@ -186,6 +186,9 @@ func TestRates(t *testing.T) {
 	if _, known := r.note("b", 10, at); known {
 		t.Error("known at first sight")
 	}
+	if n, known := r.note("b", 10, at.Add(fresh/4)); known {
+		t.Errorf("%v is known when two pages look at once", n)
+	}
 	for i := 1; i <= 60; i++ {
 		n, known := r.note("b", 10+5*i, at.Add(time.Duration(i)*time.Second))
 		if !known || n != 5 {
