@@ -63,7 +63,7 @@ func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 func TestSummaryForPrograms(t *testing.T) {
 	sum := engine.Summary{Batch: "b", Missing: 2, Elapsed: 1234567 * time.Microsecond, NotPruned: &engine.PruneCountError{Missing: 2, Named: 1}}
 	got, err := json.Marshal(sum.JSON("prune"))
-	if err != nil || !strings.HasSuffix(string(got), `"tokens":0,"seconds":1.235,"not_pruned":"2 calls are missing from the file, not 1: to cancel them give prune=2"}`) {
+	if err != nil || !strings.HasSuffix(string(got), `"tokens":0,"edited":false,"seconds":1.235,"not_pruned":"2 calls are missing from the file, not 1: to cancel them give prune=2"}`) {
 		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -60,7 +60,7 @@ func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *
 	})
 }
 
-// acted is what pause, resume, run and remove give with --json.
+// acted is what pause, resume and remove give with --json.
 type acted struct {
 	Action   string `json:"action"`
 	Schedule string `json:"schedule"`

@@ -19,24 +19,24 @@ import (
 // Withheld, where there was no error.
 type Summary struct {
 	Batch      string        `json:"batch"`
-	Rows       int           `json:"rows"`             // calls and errors that the sequence gave
-	Enqueued   int           `json:"enqueued"`         // new
-	Duplicates int           `json:"duplicates"`       // were in the ledger already: Made + Waiting + Held + Ended
-	Made       int           `json:"made"`             // of Duplicates: succeeded
-	Waiting    int           `json:"waiting"`          // of Duplicates: wait or run
-	Held       int           `json:"held"`             // of Duplicates: given up, and hold their chain
-	Ended      int           `json:"ended"`            // of Duplicates: ended otherwise
-	Conflicts  int           `json:"conflicts"`        // left out: see ConflictError
-	Rejected   int           `json:"rejected"`         // left out: no calls
-	Withheld   int           `json:"withheld"`         // left out: see WithheldError, Canary
-	Unplaced   int           `json:"unplaced"`         // of Rejected: their token can't be told, so nothing was withheld behind them
-	Missing    int           `json:"missing"`          // calls of the batch that the sequence has no more, and that have not ended
-	Pruned     int           `json:"pruned"`           // of these, cancelled (Prune)
-	Replaced   int           `json:"replaced"`         // of Enqueued: in the place of a call that conflicted (Prune)
-	OutOfOrder int           `json:"out_of_order"`     // of Enqueued: joined their chain behind calls that stand after them in the sequence
-	Tokens     int           `json:"tokens"`           // of the calls that were read
-	Edited     bool          `json:"edited,omitempty"` // the sequence gave other calls when it was ranged over again
-	NotPruned  error         `json:"-"`                // why Prune did nothing; nil: it did, or was not asked for
+	Rows       int           `json:"rows"`         // calls and errors that the sequence gave
+	Enqueued   int           `json:"enqueued"`     // new
+	Duplicates int           `json:"duplicates"`   // were in the ledger already: Made + Waiting + Held + Ended
+	Made       int           `json:"made"`         // of Duplicates: succeeded
+	Waiting    int           `json:"waiting"`      // of Duplicates: wait or run
+	Held       int           `json:"held"`         // of Duplicates: given up, and hold their chain
+	Ended      int           `json:"ended"`        // of Duplicates: ended otherwise
+	Conflicts  int           `json:"conflicts"`    // left out: see ConflictError
+	Rejected   int           `json:"rejected"`     // left out: no calls
+	Withheld   int           `json:"withheld"`     // left out: see WithheldError, Canary
+	Unplaced   int           `json:"unplaced"`     // of Rejected: their token can't be told, so nothing was withheld behind them
+	Missing    int           `json:"missing"`      // calls of the batch that the sequence has no more, and that have not ended
+	Pruned     int           `json:"pruned"`       // of these, cancelled (Prune)
+	Replaced   int           `json:"replaced"`     // of Enqueued: in the place of a call that conflicted (Prune)
+	OutOfOrder int           `json:"out_of_order"` // of Enqueued: joined their chain behind calls that stand after them in the sequence
+	Tokens     int           `json:"tokens"`       // of the calls that were read
+	Edited     bool          `json:"edited"`       // the sequence gave other calls when it was ranged over again
+	NotPruned  error         `json:"-"`            // why Prune did nothing; nil: it did, or was not asked for
 	Elapsed    time.Duration `json:"-"`
 }
 

@@ -14,7 +14,7 @@ import (
 // Decision is what a person does with a held chain.
 type Decision string
 
-// The decisions on a held head. Cancelling is CancelChain and CancelBatch.
+// The decisions on a held head. Cancelling is CancelChains and CancelBatch.
 const (
 	DecisionRetry Decision = "retry" // again, with a new budget of attempts
 	DecisionSkip  Decision = "skip"  // leave it, go on with the next call
