@@ -134,12 +134,15 @@ var faultMutations = []mutation{
 	},
 	{
 		"acknowledged writes", "too few replicas are enough",
-		in("internal/redisconn/acks.go", "enough := err == nil && got >= a.replicas; {", "enough := err == nil; {\n	case enough:"),
+		in("internal/redisconn/acks.go", "if enough && (got >= want || left) {", "_, _ = enough, left\n	if err == nil {"),
 		"./internal/redisconn", "TestReplicasAcknowledge",
 	},
 	{
 		"acknowledged writes", "as many replicas as are asked for are enough, whatever others there are",
-		in("internal/redisconn/acks.go", "return max(a.replicas, has.count)", "return a.replicas"),
+		[]edit{
+			{"internal/redisconn/acks.go", "return max(a.replicas, a.at(node).count)", "return a.replicas"},
+			{"internal/redisconn/acks.go", "want := max(a.replicas, has.count)", "want := a.replicas"},
+		},
 		"./internal/redisconn", "TestAllReplicasThatAreThereAcknowledge",
 	},
 	{

@@ -16,30 +16,19 @@ const (
 	leaveWait = time.Second
 )
 
-// ends are what a worker that runs is stopped by.
-type ends struct {
-	servers servers
-	stop    context.CancelFunc // of the loops: dispatch, reconciliation, schedules
-	loops   *sync.WaitGroup
-	cutOff  context.CancelFunc // of requests in flight
-	giveUp  context.CancelFunc // of the recording of outcomes
-}
-
 // drain ends a worker that takes no more calls. It waits for every run that this process is
 // at, whatever asynq believes: after half a minute without Redis asynq has given their places
-// away, and waits for none of them. It takes ShutdownTimeout and endWait at most, however Redis
+// away, and waits for none of them. end ends the loops and asynq's servers, cutOff the requests in flight, and giveUp
+// the recording of outcomes. It takes ShutdownTimeout and endWait at most, however Redis
 // and the vendor behave.
-func (w *Worker) drain(e ends) {
+func (w *Worker) drain(end, cutOff, giveUp func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		e.servers.stop()
-		e.stop()
-		e.loops.Wait()
-		e.servers.shutdown()
+		end()
 	}()
-	defer time.AfterFunc(w.o.ShutdownTimeout-recordAtTheEnd, e.cutOff).Stop()
-	defer time.AfterFunc(w.o.ShutdownTimeout, e.giveUp).Stop()
+	defer time.AfterFunc(w.o.ShutdownTimeout-recordAtTheEnd, cutOff).Stop()
+	defer time.AfterFunc(w.o.ShutdownTimeout, giveUp).Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), w.o.ShutdownTimeout+endWait)
 	defer cancel()
 	if left := w.places.waitIdle(ctx); left > 0 {

@@ -293,7 +293,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.runner.stopping.Store(true)
 	close(w.stopped)
 	w.log.Info().Int64("in_flight", w.runner.active.Load()).Msg("worker stops: no new call, those in flight end")
-	w.drain(ends{servers: servers, stop: stop, loops: &wg, cutOff: cutOff, giveUp: giveUp})
+	w.drain(func() {
+		servers.stop()
+		stop()
+		wg.Wait()
+		servers.shutdown()
+	}, cutOff, giveUp)
 	endMembership()
 	within(leaveWait, member.Wait) // a beat may hang in Redis
 	return errors.Join(cause, w.Close())

@@ -37,15 +37,14 @@ type Acks struct {
 	gone     time.Duration // the constant
 	missed   atomic.Int64
 
-	mu       sync.Mutex
-	lacking  map[string]time.Time // node -> since when no write was acknowledged there
-	attached map[string]*attached // node -> its replicas
+	mu    sync.Mutex
+	nodes map[string]*attached
 }
 
 // attached are the replicas of a node.
 type attached struct {
 	count int       // that acknowledged lately
-	short time.Time // since when fewer do; zero: they all do
+	short time.Time // since when fewer do, or fewer than WAIT_REPLICAS; zero: enough do
 }
 
 // gone is how long a replica may be missing before it counts no more. Sentinel demotes a former primary within
@@ -57,7 +56,7 @@ func NewAcks(replicas int, prefix string) *Acks {
 	if replicas <= 0 {
 		return nil
 	}
-	return &Acks{replicas: replicas, prefix: prefix, wait: ackWait, gone: gone, lacking: map[string]time.Time{}, attached: map[string]*attached{}}
+	return &Acks{replicas: replicas, prefix: prefix, wait: ackWait, gone: gone, nodes: map[string]*attached{}}
 }
 
 // NotReplicatedError says that a write was carried out, and that too few replicas acknowledged it in
@@ -128,9 +127,9 @@ func (a *Acks) Lacking() (node string, since time.Time) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for n, t := range a.lacking {
-		if since.IsZero() || t.Before(since) {
-			node, since = n, t
+	for n, at := range a.nodes {
+		if !at.short.IsZero() && (since.IsZero() || at.short.Before(since)) {
+			node, since = n, at.short
 		}
 	}
 	return node, since
@@ -173,8 +172,7 @@ func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) error {
 func (a *Acks) keep(masters map[string]bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.lacking, func(node string, _ time.Time) bool { return !masters[node] })
-	maps.DeleteFunc(a.attached, func(node string, _ *attached) bool { return !masters[node] })
+	maps.DeleteFunc(a.nodes, func(node string, _ *attached) bool { return !masters[node] })
 }
 
 func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
@@ -190,13 +188,19 @@ func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
 	return a.judge(addr, got, err)
 }
 
+// at is what is known of a node's replicas. It is for one who holds mu.
+func (a *Acks) at(node string) *attached {
+	if a.nodes[node] == nil {
+		a.nodes[node] = &attached{}
+	}
+	return a.nodes[node]
+}
+
 // has notes that a node has replicas.
 func (a *Acks) has(node string, replicas int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if has := a.attached[node]; has == nil {
-		a.attached[node] = &attached{count: replicas}
-	} else if has.short.IsZero() {
+	if has := a.at(node); has.short.IsZero() {
 		has.count = max(has.count, replicas)
 	}
 }
@@ -205,42 +209,25 @@ func (a *Acks) has(node string, replicas int) {
 func (a *Acks) want(node string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.wantLocked(node)
-}
-
-func (a *Acks) wantLocked(node string) int {
-	if has := a.attached[node]; has != nil {
-		return max(a.replicas, has.count)
-	}
-	return a.replicas
+	return max(a.replicas, a.at(node).count)
 }
 
 // judge notes how a WAIT ended, and returns the error of one that has too few.
 func (a *Acks) judge(node string, got int, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	has := a.attached[node]
-	if has == nil {
-		has = &attached{}
-		a.attached[node] = has
-	}
-	want := a.wantLocked(node)
-	switch enough := err == nil && got >= a.replicas; {
-	case enough && got >= want:
+	has := a.at(node)
+	want := max(a.replicas, has.count)
+	enough := err == nil && got >= a.replicas
+	left := !has.short.IsZero() && time.Since(has.short) >= a.gone // one that acknowledged before
+	if enough && (got >= want || left) {
 		has.count, has.short = got, time.Time{}
-	case enough && !has.short.IsZero() && time.Since(has.short) >= a.gone:
-		has.count, has.short = got, time.Time{} // one of them is gone
-	default:
-		if has.short.IsZero() {
-			has.short = time.Now()
-		}
-		if _, known := a.lacking[node]; !known {
-			a.lacking[node] = time.Now()
-		}
-		return &NotReplicatedError{Node: node, Want: want, Got: got, Cause: err}
+		return nil
 	}
-	delete(a.lacking, node)
-	return nil
+	if has.short.IsZero() {
+		has.short = time.Now()
+	}
+	return &NotReplicatedError{Node: node, Want: want, Got: got, Cause: err}
 }
 
 // acking is the go-redis hook of one node.
