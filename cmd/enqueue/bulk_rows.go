@@ -52,7 +52,11 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 				kept := row // until it is known what becomes of it
 				c.Source = &kept
 			}
-			if !yield(c, withChain(err)) {
+			var bad *rows.RowError
+			if errors.As(err, &bad) && bad.ChainUnknown {
+				err = errors.Join(err, engine.ErrChainUnknown)
+			}
+			if !yield(c, err) {
 				return
 			}
 		}
@@ -60,19 +64,6 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 			r.meter.Log(fmt.Sprintf("%s: warning: %s more with licenses that differ", r.in.name, say.Count(n, "row")))
 		}
 	}
-}
-
-// chainUnknown is the error of a row whose chain can't be told.
-type chainUnknown struct{ error }
-
-func (e chainUnknown) Unwrap() []error { return []error{e.error, engine.ErrChainUnknown} }
-
-func withChain(err error) error {
-	var row *rows.RowError
-	if errors.As(err, &row) && row.ChainUnknown {
-		return chainUnknown{err}
-	}
-	return err
 }
 
 // leftOut tells a row that was left out for another reason, and keeps it.

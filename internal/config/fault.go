@@ -1,10 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // Fault is one setting with a wrong value.
 type Fault struct {
@@ -22,15 +18,14 @@ type Fault struct {
 
 // String is the fault on one line.
 func (f Fault) String() string {
-	var b strings.Builder
-	b.WriteString(f.Variable)
+	text := f.Variable
 	if f.Value != "" {
-		b.WriteString(" " + f.Value)
+		text += " " + f.Value
 	}
 	if f.Source != "" {
-		fmt.Fprintf(&b, " (from %s)", f.Source)
+		text += " (from " + f.Source + ")"
 	}
-	return b.String() + ": " + f.Want
+	return text + ": " + f.Want
 }
 
 // Error is every fault of the settings at once. A command exits with status 2 on it.
@@ -41,16 +36,14 @@ type Error struct {
 
 // Error is a line that counts the faults, then one for each.
 func (e *Error) Error() string {
-	var b strings.Builder
-	if len(e.Faults) == 1 {
-		b.WriteString("a setting is wrong:")
-	} else {
-		fmt.Fprintf(&b, "%d settings are wrong:", len(e.Faults))
+	text := "a setting is wrong:"
+	if n := len(e.Faults); n > 1 {
+		text = strconv.Itoa(n) + " settings are wrong:"
 	}
 	for _, f := range e.Faults {
-		b.WriteString("\n  " + f.String())
+		text += "\n  " + f.String()
 	}
-	return b.String()
+	return text
 }
 
 // shown is a value as a fault shows it: quoted, on one line, short, and redacted where
