@@ -64,8 +64,8 @@ func (o *Control) DueAt(ctx context.Context, r CallRecord) (Time, error) {
 	return Time{due}, err
 }
 
-// FinishedCall is a call that ended and whose producer asked to be told.
-type FinishedCall struct {
+// BatchCall is a call with the name of its batch.
+type BatchCall struct {
 	CallRecord
 	Batch string `json:"batch"` // "" none
 }
@@ -75,7 +75,7 @@ const finishedAtOnce = 100
 
 // EachFinished gives tell the calls that ended since it was called last and whose producers asked for it. A call for which
 // tell returns an error comes again. One that goes on meanwhile (a person retried it) comes when it has ended again.
-func (o *Control) EachFinished(ctx context.Context, tell func(FinishedCall) error) error {
+func (o *Control) EachFinished(ctx context.Context, tell func(BatchCall) error) error {
 	all, err := o.ledger.Finished(ctx, finishedAtOnce)
 	if !partly(err) {
 		return err
@@ -83,7 +83,7 @@ func (o *Control) EachFinished(ctx context.Context, tell func(FinishedCall) erro
 	for _, f := range all {
 		c, failed := o.ledger.Call(ctx, f.Batch, f.Token, f.Key)
 		if failed == nil && !c.State.Open() {
-			r := FinishedCall{CallRecord: record(c)}
+			r := BatchCall{CallRecord: record(c)}
 			if r.Batch, failed = o.BatchName(ctx, r.CallRecord); failed == nil {
 				failed = tell(r)
 			}

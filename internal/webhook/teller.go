@@ -264,7 +264,7 @@ func (t *Teller) lookAtFinished(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.control.EachFinished(ctx, func(c control.FinishedCall) error {
+	return t.control.EachFinished(ctx, func(c control.BatchCall) error {
 		if c.FinishedAt.Before(since) {
 			return nil
 		}

@@ -22,12 +22,6 @@ type receipt struct {
 	Due control.Time `json:"due_at"`
 }
 
-// call is a call and its batch.
-type call struct {
-	control.CallRecord
-	Batch string `json:"batch"` // "" none
-}
-
 func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	key, err := idempotencyKey(r)
 	if err != nil {
@@ -89,7 +83,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 	if err != nil {
 		return err
 	}
-	var fit []call
+	var fit []control.BatchCall
 	for _, c := range found {
 		if q.Has("token_id") && c.TokenID != q.Get("token_id") {
 			continue
@@ -99,7 +93,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 			return err
 		}
 		if !q.Has("batch") || name == q.Get("batch") {
-			fit = append(fit, call{c, name})
+			fit = append(fit, control.BatchCall{CallRecord: c, Batch: name})
 		}
 	}
 	switch len(fit) {
