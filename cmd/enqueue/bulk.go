@@ -287,8 +287,8 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 	if n := sum.Enqueued + sum.Duplicates; n > 0 {
 		after = "stopped after " + say.Count(n, "call") + ": "
 	}
-	var cancelled *engine.BatchCancelledError
-	var old *engine.OldBatchError
+	var cancelled *ledger.BatchCancelledError
+	var old *ledger.OldBatchError
 	var file *rows.FileError
 	switch {
 	case errors.As(err, &cancelled):

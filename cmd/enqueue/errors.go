@@ -73,7 +73,7 @@ func wrongUsage(err error) bool {
 		call      *engine.CallError
 		policy    *ledger.BatchPolicyError
 		canary    *ledger.BatchCanaryError
-		path      *engine.BatchPathError
+		path      *ledger.BatchPathError
 	)
 	return errors.As(err, &usage) || errors.As(err, &settings) || errors.As(err, &selection) ||
 		errors.As(err, &server) || errors.As(err, &call) || errors.As(err, &policy) || errors.As(err, &canary) || errors.As(err, &path) || errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)

@@ -95,7 +95,7 @@ func OnReject(f func(error) error) BatchOption { return func(b *batchRun) { b.re
 func OnLeftOut(f func(error) error) BatchOption { return func(b *batchRun) { b.leftOut = f } }
 
 // FromFile says that the batch has its name from this file, by its absolute path: one of the
-// same name that is of another file is refused (*BatchPathError).
+// same name that is of another file is refused (*ledger.BatchPathError).
 func FromFile(path string) BatchOption { return func(b *batchRun) { b.path = path } }
 
 // PartIf says that the sequence is only a part of what the batch is made of, such as rows that
@@ -126,8 +126,8 @@ func PruneExactly(n int) BatchOption { return func(b *batchRun) { b.prune, b.exa
 // another order, adds only what is new: a call is known by its ID, or by what it says. The
 // summary tells what was acknowledged also where there is an error.
 //
-// A *BatchPolicyError says that the batch has calls under another policy, a
-// *BatchCancelledError that it was cancelled, an *OldBatchError that an older version made it; a
+// A *ledger.BatchPolicyError says that the batch has calls under another policy, a
+// *ledger.BatchCancelledError that it was cancelled, an *ledger.OldBatchError that an older version made it; a
 // *CanaryError that it holds (see Canary). Nothing is left of a batch whose sequence gave no call.
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
 	started := time.Now()

@@ -4,25 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"habilita/internal/ledger"
-)
-
-// What a batch refuses as a whole.
-type (
-	// BatchCancelledError says that a batch was cancelled and takes nothing.
-	BatchCancelledError = ledger.BatchCancelledError
-	// BatchPolicyError says that a batch has calls under another policy.
-	BatchPolicyError = ledger.BatchPolicyError
-	// BatchPathError says that a batch bears the name of another file (see FromFile).
-	BatchPathError = ledger.BatchPathError
-	// OldBatchError says that an older version made the batch and knows its rows by their place.
-	OldBatchError = ledger.OldBatchError
-	// BatchBusyError says that another run of the batch prunes it now.
-	BatchBusyError = ledger.BatchBusyError
-	// BatchGoneError says that a batch was deleted after its retention while its producer stood
-	// still. Giving the batch again adds what is missing.
-	BatchGoneError = ledger.BatchGoneError
 )
 
 // ConflictError says that an id is known for another call of the same batch and token, or

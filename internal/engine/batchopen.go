@@ -31,7 +31,7 @@ func (s *stay) begin(ctx context.Context, name string) error {
 		return err
 	}
 	if !ok {
-		return &BatchBusyError{Batch: name}
+		return &ledger.BatchBusyError{Batch: name}
 	}
 	s.stop = every(context.WithoutCancel(ctx), ledger.RenewEvery, func(ctx context.Context) {
 		_ = s.p.batches.RenewRun(ctx, s.id, s.run) // again in five seconds
@@ -91,7 +91,7 @@ func (b *batchRun) open(ctx context.Context) error {
 		b.job.created = b.job.created || created
 	}
 	if have.Name == b.name && have.Cancelled {
-		return &BatchCancelledError{Batch: b.name}
+		return &ledger.BatchCancelledError{Batch: b.name}
 	}
 	b.existed = !b.job.created
 	if err := b.mayTake(ctx, have, want); err != nil {
@@ -158,7 +158,7 @@ func (p *permit) renew(ctx context.Context, buckets []int) error {
 	asked := time.Now()
 	end, err := p.store.Note(ctx, p.of, buckets)
 	if errors.Is(err, ledger.ErrNoBatch) {
-		return &BatchGoneError{Batch: p.of.Name}
+		return &ledger.BatchGoneError{Batch: p.of.Name}
 	}
 	if err != nil {
 		return err
@@ -197,7 +197,7 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 			return err
 		}
 		if ledger.IsOrdinal(c.Key) {
-			return &OldBatchError{Batch: b.name}
+			return &ledger.OldBatchError{Batch: b.name}
 		}
 	}
 	if b.look {

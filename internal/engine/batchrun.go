@@ -227,7 +227,7 @@ func (b *batchRun) deliver(ctx context.Context, trip []*group, first []int) (led
 
 func (b *batchRun) sent(done ledger.Appended, err error) (ledger.Appended, error) {
 	if errors.Is(err, ledger.ErrCancelled) {
-		err = &BatchCancelledError{Batch: b.name}
+		err = &ledger.BatchCancelledError{Batch: b.name}
 	}
 	return done, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
@@ -56,7 +57,7 @@ func TestCancelledBatchTakesNoRowsUntilItIsReopened(t *testing.T) {
 		if err != nil || n != 3 {
 			t.Fatalf("cancelled %d, %v; want 3", n, err)
 		}
-		var refused *BatchCancelledError
+		var refused *ledger.BatchCancelledError
 		if sum, err := p.EnqueueBatch(ctx, "b", callsOf(200)); !errors.As(err, &refused) || sum.Enqueued != 0 {
 			t.Fatalf("%+v, %v", sum, err)
 		}

@@ -151,7 +151,7 @@ func TestRefusedAsAWhole(t *testing.T) {
 		_ = w.give("!t", "1 rejected")
 		// A batch that has no calls takes any policy.
 		_ = w.give("t - a", "1 new", OnFailure("skip"))
-		var policy *BatchPolicyError
+		var policy *ledger.BatchPolicyError
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a")); !errors.As(err, &policy) {
 			t.Error(err)
 		}
@@ -235,7 +235,7 @@ func TestBatchOfAnOlderVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		older()
-		var old *OldBatchError
+		var old *ledger.OldBatchError
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a i")); !errors.As(err, &old) {
 			t.Error(err)
 		}
@@ -259,7 +259,7 @@ func TestCancelInMidUpload(t *testing.T) {
 				}
 			}
 		})
-		var refused *BatchCancelledError
+		var refused *ledger.BatchCancelledError
 		st := w.status()
 		if !errors.As(err, &refused) || s.Enqueued > rows/2 || st.Open != 0 || st.Cancelled != st.Total || st.Total < s.Enqueued {
 			t.Errorf("%+v, %v; %+v", s, err, st)
@@ -294,7 +294,7 @@ func TestBatchBearsTheNameOfOneFile(t *testing.T) {
 		_ = w.give("t - a", "1 new", FromFile("/a/b.csv"))
 		_ = w.give("t - a", "1 waiting", FromFile("/a/b.csv"))
 		_ = w.give("t - a", "1 waiting") // a name that was given
-		var other *BatchPathError
+		var other *ledger.BatchPathError
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), FromFile("/b.csv")); !errors.As(err, &other) || other.Have != "/a/b.csv" {
 			t.Error(err)
 		}

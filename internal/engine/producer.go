@@ -100,7 +100,7 @@ type Receipt struct {
 // Enqueue appends one call. When it returns without an error the call is in the ledger
 // and will be made. After an error it may be in it or not: with an ID, enqueueing
 // again is harmless. A *CallError says what is wrong with the call, a *ConflictError that its ID
-// is known for a call that says otherwise, a *BatchCancelledError that its batch takes nothing.
+// is known for a call that says otherwise, a *ledger.BatchCancelledError that its batch takes nothing.
 func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 	receipt, err := p.enqueue(ctx, c)
 	if errors.Is(err, ledger.ErrLost) && p.restore(ctx, p.member, nobody) == nil {
@@ -195,7 +195,7 @@ func (p *Producer) append(ctx context.Context, c *Call, id string, n ledger.NewC
 		}
 	}
 	if errors.Is(err, ledger.ErrCancelled) {
-		err = &BatchCancelledError{Batch: c.Batch}
+		err = &ledger.BatchCancelledError{Batch: c.Batch}
 	}
 	return done, err
 }
@@ -209,7 +209,7 @@ func (p *Producer) join(ctx context.Context, c *Call, a *ledger.Append) error {
 		return err
 	}
 	if meta.Cancelled {
-		return &BatchCancelledError{Batch: c.Batch}
+		return &ledger.BatchCancelledError{Batch: c.Batch}
 	}
 	a.Policy = string(meta.Policy)
 	a.Until, err = p.batches.Note(ctx, meta, []int{ledger.TagIndex(ledger.Tag(a.Calls[0].Token))})

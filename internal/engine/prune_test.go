@@ -107,7 +107,7 @@ func TestRunsThatPruneAreAlone(t *testing.T) {
 		if ok, err := w.p.batches.Alone(t.Context(), id, "first"); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		var busy *BatchBusyError
+		var busy *ledger.BatchBusyError
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a")); !errors.As(err, &busy) {
 			t.Error(err)
 		}

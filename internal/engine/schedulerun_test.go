@@ -270,13 +270,13 @@ func TestPassedOverIsWithheld(t *testing.T) {
 // What no other try mends is not tried again.
 func TestRefusedForGood(t *testing.T) {
 	for _, err := range []error{
-		schedule.ErrRowsGone, vault.ErrTampered, &BatchPolicyError{}, &BatchCancelledError{}, &OldBatchError{}, &BatchPathError{}, &ledger.BatchCanaryError{},
+		schedule.ErrRowsGone, vault.ErrTampered, &ledger.BatchPolicyError{}, &ledger.BatchCancelledError{}, &ledger.OldBatchError{}, &ledger.BatchPathError{}, &ledger.BatchCanaryError{},
 	} {
 		if !forGood(fmt.Errorf("run: %w", err)) {
 			t.Errorf("%T is tried again", err)
 		}
 	}
-	for _, err := range []error{&BatchBusyError{}, fullError("OOM"), context.DeadlineExceeded} {
+	for _, err := range []error{&ledger.BatchBusyError{}, fullError("OOM"), context.DeadlineExceeded} {
 		if forGood(err) {
 			t.Errorf("%T is not tried again", err)
 		}

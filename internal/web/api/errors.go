@@ -94,8 +94,8 @@ var meanings = []meaning{
 	{either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"},
 	{either(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"},
 	{is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"},
-	{is[*engine.OldBatchError], conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name"},
-	{is[*engine.BatchBusyError], conflict, "another request is pruning this batch: ask again when it has ended"},
+	{is[*ledger.OldBatchError], conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name"},
+	{is[*ledger.BatchBusyError], conflict, "another request is pruning this batch: ask again when it has ended"},
 	{either(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"},
 	{stoodStill, timedOut, "no byte of the body came for too long"},
 	{either(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"},
@@ -161,7 +161,7 @@ func (a *API) problemOf(r *http.Request, err error) guard.Problem {
 
 // conflictOf says of an error what about the batch is in the way; "" for any other.
 func conflictOf(err error) string {
-	if e, ok := errors.AsType[*engine.BatchCancelledError](err); ok {
+	if e, ok := errors.AsType[*ledger.BatchCancelledError](err); ok {
 		return "this batch was cancelled and takes nothing: POST " + batchPath(e.Batch) + "/reopen lets it take rows again"
 	}
 	if e, ok := errors.AsType[*ledger.BatchPolicyError](err); ok {
