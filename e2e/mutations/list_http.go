@@ -47,4 +47,9 @@ var httpMutations = []mutation{
 		in("internal/rows/jsonscan.go", "o.half || HalfSurrogate(text)", "false"),
 		"./internal/rows", "TestJSONLinesBadRowsAlone",
 	},
+	{
+		"HTTP: what an error means", "a batch that was deleted meanwhile is one of a wrong name",
+		in("internal/web/api/errors.go", "{is[*ledger.BatchGoneError], conflict,", "{is[*engine.BatchGoneError], notFound,"),
+		"./internal/web/api", "TestABatchThatWasDeletedMeanwhileIsGivenAgain",
+	},
 }

@@ -87,6 +87,7 @@ func either(targets ...error) func(error) bool {
 }
 
 var meanings = []meaning{
+	{is[*ledger.BatchGoneError], conflict, "this batch was deleted after its retention while its rows came: send all rows again, which adds what is missing"},
 	{either(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"},
 	{either(ledger.ErrNoCall), notFound, "there is no call of this id"},
 	{notHeld, conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"},

@@ -1,0 +1,29 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"habilita/internal/control"
+	"habilita/internal/ledger"
+)
+
+// A batch that was deleted while its rows came is not one of a wrong name, though both are an ErrNoBatch.
+func TestABatchThatWasDeletedMeanwhileIsGivenAgain(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/v1/batches?batch=b", nil)
+	for _, c := range []struct {
+		err    error
+		status int
+		says   string
+	}{
+		{&ledger.BatchGoneError{Batch: "b"}, http.StatusConflict, "send all rows again"},
+		{&control.UnknownError{Kind: ledger.ErrNoBatch, Name: "b"}, http.StatusNotFound, "lists those there are"},
+	} {
+		if p := new(API).problemOf(r, fmt.Errorf("rows: %w", c.err)); p.Status != c.status || !strings.Contains(p.Detail, c.says) {
+			t.Errorf("%v: %+v", c.err, p)
+		}
+	}
+}
