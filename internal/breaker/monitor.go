@@ -122,11 +122,11 @@ func (m *Monitor) report(ctx context.Context) error {
 		return nil
 	}
 	switched, err := m.store.tell(ctx, all)
-	for _, s := range switched {
-		if s.To == Open {
-			m.o.Log.Warn().Str("server", s.Server).Msg("the vendor's server is down: its calls are put off, and it is probed")
+	for server, to := range switched {
+		if to == Open {
+			m.o.Log.Warn().Str("server", server).Msg("the vendor's server is down: its calls are put off, and it is probed")
 		} else {
-			m.o.Log.Info().Str("server", s.Server).Msg("the vendor's server answers again")
+			m.o.Log.Info().Str("server", server).Msg("the vendor's server answers again")
 		}
 	}
 	return err

@@ -157,13 +157,8 @@ type seen struct {
 	chains             []string // that failed since, as many as matter
 }
 
-// Switched is a server that went up or down.
-type Switched struct {
-	Server string
-	To     State
-}
-
-func (s *Store) tell(ctx context.Context, all map[string]*seen) ([]Switched, error) {
+// tell reports what a worker saw. It returns the servers that went up or down.
+func (s *Store) tell(ctx context.Context, all map[string]*seen) (map[string]State, error) {
 	args := []any{s.trip.Failures, s.trip.Chains, s.trip.FirstProbe.Milliseconds(), s.trip.MostProbe.Milliseconds()}
 	for name, v := range all {
 		args = append(args, name, v.requests, v.failures, v.tail, bit(v.answered), strings.Join(v.chains, " "), bit(v.probeFailed))
@@ -172,11 +167,11 @@ func (s *Store) tell(ctx context.Context, all map[string]*seen) ([]Switched, err
 	if err != nil {
 		return nil, fmt.Errorf("breaker: %w", err)
 	}
-	var out []Switched
+	switched := map[string]State{}
 	for i := 0; i+1 < len(r); i += 2 {
-		out = append(out, Switched{r[i], State(r[i+1])})
+		switched[r[i]] = State(r[i+1])
 	}
-	return out, nil
+	return switched, nil
 }
 
 func bit(b bool) string {

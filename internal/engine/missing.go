@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"habilita/internal/ledger"
 )
@@ -17,9 +18,7 @@ const (
 
 // prunable says why so many missing calls are not pruned; nil: they are.
 func (b *batchRun) prunable(missing, total int) error {
-	switch {
-	case b.exactly > 0 && missing != b.exactly,
-		b.exactly == 0 && missing > pruneFree && missing*pruneTenth > total:
+	if b.exactly > 0 && missing != b.exactly || b.exactly == 0 && missing > pruneFree && missing*pruneTenth > total {
 		return &PruneCountError{Missing: missing, Total: total, Named: b.exactly}
 	}
 	return nil
@@ -52,9 +51,7 @@ func (b *batchRun) countMissing(ctx context.Context) error {
 // eachMissing passes the missing calls of the batch to f, by Field, those of one bucket at a
 // time.
 func (b *batchRun) eachMissing(ctx context.Context, tags []string, f func(fields []string) error) error {
-	for len(tags) > 0 {
-		part := tags[:min(len(tags), perScan)]
-		tags = tags[len(part):]
+	for part := range slices.Chunk(tags, perScan) {
 		held, err := b.heldHeads(ctx, part)
 		if err != nil {
 			return err
@@ -63,7 +60,7 @@ func (b *batchRun) eachMissing(ctx context.Context, tags []string, f func(fields
 		for i, tag := range part {
 			steps[i].Tag = tag
 		}
-		seen := map[string]map[string]bool{} // a scan may tell a call twice while its hash grows
+		seen := map[string]bool{} // a scan may tell a call twice while its hash grows
 		for len(steps) > 0 {
 			found, err := b.p.ledger.ScanCalls(ctx, b.id, steps)
 			if err != nil {
@@ -72,14 +69,11 @@ func (b *batchRun) eachMissing(ctx context.Context, tags []string, f func(fields
 			var more []ledger.Position
 			for i, s := range found {
 				tag := steps[i].Tag
-				if seen[tag] == nil {
-					seen[tag] = map[string]bool{}
-				}
 				var fields []string
 				for _, c := range s.Calls {
 					open := c.State.Open() || c.State == ledger.StateFailed && held[c.Field()]
-					if c.Row > 0 && open && !b.rows.has(c.Token, c.Key) && !seen[tag][c.Field()] {
-						seen[tag][c.Field()] = true
+					if c.Row > 0 && open && !b.rows.has(c.Token, c.Key) && !seen[c.Field()] {
+						seen[c.Field()] = true
 						fields = append(fields, c.Field())
 					}
 				}

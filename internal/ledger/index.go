@@ -135,7 +135,7 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 	}
 	tag := BatchID(id)[:2]
 	key := l.indexKey(tag, singleIDs)
-	for place, err := range l.fields(ctx, key, globEscape(id)+"\n*") {
+	for place, err := range l.fields(ctx, key, globEscaper.Replace(id)+"\n*") {
 		if err != nil {
 			return nil, err
 		}
@@ -282,5 +282,3 @@ func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error 
 }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
-
-func globEscape(s string) string { return globEscaper.Replace(s) }
