@@ -26,7 +26,7 @@
 // within a second; until then they make calls, or put them off, as before.
 // A worker that dies with a leave to probe is waited for as long as the leave lasts.
 //
-// What a worker saw is reported once in an interval, for all servers together, and at once
+// What a worker saw is reported once a second, for all servers together, and at once
 // where a server may have tripped: a call costs no command of its own. Reports that were
 // lost with a worker, or with Redis, cost a later switch and nothing else.
 //

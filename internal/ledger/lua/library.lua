@@ -299,7 +299,8 @@ local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16)
 -- attempt is counted here, before anything is sent.
 -- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
 --         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
---         slots reclaimed, 1 a probe of a cooling token, used today, limit}
+--         slots reclaimed, 1 a probe of a cooling token, used today, limit}; the sealed token is '' if finish
+--         goes on with the chain of the attempt that it ends
 --     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
 --     or {'deferred', BUSY, until ms, server, 0, chain, dispatch number}: see stay
 local function start(c, nonce, s, now, servers)
