@@ -1,15 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
 	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
+	"habilita/internal/wolkvox"
 )
 
 func (a *app) quota() *cobra.Command {
@@ -69,4 +77,169 @@ end of maintenance. Its chains go on at once. If the vendor refuses still, it co
 		}
 		return err
 	})
+}
+
+func (a *app) quotaSync() *cobra.Command {
+	var token, batch, server string
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "sync (--token-id T | --batch B | --all)",
+		Short: "Ask the vendor what tokens have used, and count no less",
+		Long: `Ask the vendor for its own count of a token (token_info). If it is higher than ours, because
+another program uses the token, ours is raised. It is never lowered, and licences stay.
+
+Each question is a request itself: it takes a slot and counts on the quota. It goes to the
+server of a call of the token, or to --server. The drift is the vendor's count minus ours;
+the metric habilita_quota_drift has the highest. Exit status 1 if a token could not be asked
+about.`,
+		Example: `  enqueue quota sync --token-id lc5wqxamtfbd5u5vkr6c5d34
+  enqueue quota sync --batch onboarding-2026-11
+  enqueue quota sync --all --json | jq -r 'select(.drift > 0) | .token_id'`,
+		Args: noArgs(),
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			given := 0
+			for _, is := range []bool{token != "", batch != "", all} {
+				if is {
+					given++
+				}
+			}
+			if given != 1 {
+				return usagef("%s needs one of --token-id T, --batch B and --all", cmd.CommandPath())
+			}
+			if token != "" && !ledger.IsToken(token) {
+				return usagef("--token-id: %v", control.ErrTokenID)
+			}
+			if server != "" {
+				return serverFlag(&server)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&token, "token-id", "", "the token's HMAC, as in `enqueue quota`; never the token")
+	f.StringVar(&batch, "batch", "", "the tokens of a batch")
+	f.BoolVar(&all, "all", false, "all tokens of which a call is kept")
+	f.StringVar(&server, "server", "", "ask this server, and not that of a call of the token")
+	a.jsonFlag(cmd, "one JSON object a token")
+	return a.onRedis(cmd, redisconn.Operator, config.Keys|config.Limits|config.Calls, func(ctx context.Context, s *session, _ []string) error {
+		if batch != "" {
+			if _, err := s.op.Status(ctx, batch); err != nil && control.Unread(err) == 0 {
+				return err
+			}
+		}
+		q, err := engine.OpenQuotaSync(ctx, engine.WorkerOptions{
+			Options:  engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: s.set.Quota()},
+			RedisURL: s.set.RedisURL, WolkvoxURL: s.set.WolkvoxURL,
+			CallTimeout: s.set.CallTimeout, VendorTimeout: s.set.VendorTimeout, SlotMargin: s.set.SlotMargin,
+		})
+		if err != nil {
+			return err
+		}
+		defer q.Close()
+		var tokens []string
+		target := "all tokens"
+		switch {
+		case token != "":
+			tokens, target = []string{token}, "token "+token
+		case batch != "":
+			target = "batch " + batch
+		}
+		servers, unread := q.Servers(ctx, tokens, batch)
+		if unread != nil && control.Unread(unread) == 0 {
+			return unread
+		}
+		for _, t := range append(tokens, slices.Collect(maps.Keys(servers))...) {
+			servers[t] = cmp.Or(server, servers[t]) // also of a token of which no call is kept
+		}
+		sum, err := a.syncTokens(ctx, q, servers)
+		if sum.sent > 0 {
+			s.op.Note(ctx, "sync", target, sum.String()+control.UnreadNote(unread), nil)
+		}
+		return errors.Join(unread, err)
+	})
+}
+
+// syncSum is what a sync of tokens came to.
+type syncSum struct {
+	sent          int // questions that may have reached the vendor
+	asked, failed int
+	raised        int // counts of ours
+	highest       int // drift
+}
+
+// String is it for the audit log.
+func (s syncSum) String() string {
+	text := fmt.Sprintf("%s asked about, %s raised", say.Count(s.asked, "token"), say.Count(s.raised, "count"))
+	if s.failed > 0 {
+		text += fmt.Sprintf(", %d failed", s.failed)
+	}
+	return text
+}
+
+func (s *syncSum) add(r engine.Synced, err error) {
+	var not *engine.NotAskedError
+	var notSent *wolkvox.NotSentError
+	if !errors.As(err, &not) && !errors.As(err, &notSent) {
+		s.sent++
+	}
+	if err != nil {
+		s.failed++
+		return
+	}
+	if s.asked == 0 || r.Difference > s.highest {
+		s.highest = r.Difference
+	}
+	if s.asked++; r.After > r.Before {
+		s.raised++
+	}
+}
+
+// syncTokens asks the servers of tokens, one after the other, and shows what was found.
+func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[string]string) (sum syncSum, err error) {
+	t := a.newTable(table.Row{"token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift"})
+	for _, id := range slices.Sorted(maps.Keys(servers)) {
+		row := struct {
+			engine.Synced
+			Error string `json:"error,omitempty"`
+		}{Synced: engine.Synced{TokenID: id}}
+		err := error(&engine.NotAskedError{Why: "no call of it is kept that tells its server: give --server S"})
+		if at := servers[id]; at != "" {
+			row.Synced, err = q.Sync(ctx, id, at)
+		}
+		r := row.Synced
+		sum.add(r, err)
+		if err != nil {
+			row.Error = err.Error()
+			fmt.Fprintf(a.err, "token %s: %v\n", id, err)
+		} else {
+			if r.VendorLimit != r.Limit {
+				fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
+					id, r.VendorLimit, r.Limit)
+			}
+			t.AppendRow(table.Row{id, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)})
+		}
+		if a.json {
+			if err := writeJSON(a.out, row); err != nil {
+				return sum, err
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if !a.json && sum.asked > 0 {
+		t.Render()
+	}
+	if sum.asked > 0 {
+		if err := q.Note(ctx, sum.highest); err != nil {
+			return sum, fmt.Errorf("the metric was not noted: %w", err)
+		}
+	}
+	if sum.failed > 0 {
+		return sum, errors.New(say.Count(sum.failed, "token") + " could not be asked about")
+	}
+	if len(servers) == 0 && !a.json {
+		fmt.Fprintln(a.out, "no token is known yet")
+	}
+	return sum, nil
 }
