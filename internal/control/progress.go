@@ -197,17 +197,24 @@ func lastErrors(chains []Chain) []string {
 // Rate smooths the rate of a number that grows.
 type Rate struct {
 	At    time.Time // when it was seen last; zero: never
+	moved time.Time // when it was seen to grow last
 	last  int
 	rate  float64
 	known bool
 }
+
+// A number that has not grown for stands, in which its rate would have it grow by standsBy at least, stands still.
+const (
+	stands   = 15 * time.Second
+	standsBy = 3
+)
 
 // See tells the number at a time, and returns its rate in a second: zero at the first look.
 func (r *Rate) See(now time.Time, number int) float64 {
 	seconds := now.Sub(r.At).Seconds()
 	switch {
 	case r.At.IsZero():
-		r.At, r.last = now, number
+		r.At, r.moved, r.last = now, now, number
 		return 0
 	case seconds <= 0:
 		return r.rate
@@ -218,8 +225,12 @@ func (r *Rate) See(now time.Time, number int) float64 {
 	} else {
 		r.rate, r.known = current, current > 0
 	}
+	if number > r.last {
+		r.moved = now
+	}
 	r.At, r.last = now, number
-	if r.rate < 0.01 {
+	still := now.Sub(r.moved)
+	if r.rate < 0.01 || still >= stands && r.rate*still.Seconds() >= standsBy {
 		r.rate, r.known = 0, false
 	}
 	return math.Round(r.rate*100) / 100
