@@ -15,6 +15,10 @@ const (
 	// call. With ledger.Buckets of them they bound what a producer holds in memory.
 	perGroup = 64
 	perRuns  = 32
+	// While the first earlyCalls are gathered, a group goes with a quarter of what it may have if its shard has nothing
+	// to do: else no worker would begin until some bucket has a full one.
+	quarter    = 4
+	earlyCalls = perRuns / quarter * ledger.Buckets
 	// perPipeline is how many groups, of different buckets, a round trip has at most. Longer
 	// trips are faster, but a single call would stand behind two of them at every step.
 	perPipeline = 4
@@ -52,6 +56,7 @@ type batcher struct {
 
 	mu      sync.Mutex // of what the producer's goroutine and the ticker share
 	groups  [ledger.Buckets]*group
+	calls   int           // that were put into groups
 	came    int           // calls since the last tick
 	waiting []waitingCall // for their ids to be indexed, and those behind them
 	given   []ledger.Given
@@ -148,9 +153,14 @@ func (g *batcher) put(n *ledger.NewCall, source any) error {
 		return err
 	}
 	into.rows = append(into.rows, inFlight{n.Row, n.Server, source})
-	if into.Len() >= perGroup || into.Runs() >= perRuns {
+	g.calls++
+	shard, part := g.shards[i%shards], 1
+	if g.calls <= earlyCalls && len(shard) == 0 {
+		part = quarter
+	}
+	if into.Len() >= perGroup/part || into.Runs() >= perRuns/part {
 		g.groups[i] = nil
-		g.shards[i%shards] <- into
+		shard <- into
 		return g.failed()
 	}
 	return nil

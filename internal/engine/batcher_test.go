@@ -182,6 +182,7 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 			sent.Add(int64(len(trip)))
 			return counted(trip), nil
 		}, noHint, countNew)
+		g.calls = earlyCalls
 		ctx, stop := context.WithCancel(t.Context())
 		var hurry sync.WaitGroup
 		hurry.Go(func() { g.hurry(ctx) })
@@ -215,6 +216,52 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 	})
 }
 
+// The first groups do not wait until they are full while their shard has nothing else to do.
+func TestBatcherBeginsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent, answer := make(chan int, 8), make(chan struct{})
+		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+			for _, into := range trip {
+				sent <- into.Len()
+			}
+			<-answer
+			return counted(trip), nil
+		}, noHint, countNew)
+		give := func(bucket, calls int) {
+			for i := range calls {
+				if err := g.add(named(bucket*shards, i), "", nil); err != nil {
+					t.Error(err)
+				}
+			}
+			synctest.Wait()
+		}
+		give(1, perRuns/quarter-1)
+		if len(sent) != 0 {
+			t.Error("a group went out before it had a quarter")
+		}
+		give(1, 1)
+		give(2, perRuns/quarter) // waits for the shard
+		give(3, perRuns-1)       // waits to be full, since another waits
+		if n := <-sent; n != perRuns/quarter || len(sent) != 0 {
+			t.Errorf("a group of %d calls went out, and %d more", n, len(sent))
+		}
+		answer <- struct{}{}
+		if n := <-sent; n != perRuns/quarter || len(sent) != 0 {
+			t.Errorf("then a group of %d calls went out, and %d more", n, len(sent))
+		}
+		g.calls = earlyCalls
+		answer <- struct{}{}
+		give(3, 1)
+		if n := <-sent; n != perRuns {
+			t.Errorf("at last a group of %d calls went out, want %d", n, perRuns)
+		}
+		close(answer)
+		if err := g.finish(false, func() {}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A group has so many calls, and of so many runs, that its script is short.
 func TestBatcherBoundsGroups(t *testing.T) {
 	for name, c := range map[string]struct{ each, calls int }{
@@ -231,6 +278,7 @@ func TestBatcherBoundsGroups(t *testing.T) {
 				}
 				return counted(trip), nil
 			}, noHint, countNew)
+			g.calls = earlyCalls
 			for i := range 4 * perGroup {
 				call := named(1, i/c.each)
 				call.Key = ledger.UniqueKey(strconv.Itoa(i))
