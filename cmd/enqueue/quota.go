@@ -118,7 +118,7 @@ about.`,
 	f := cmd.Flags()
 	f.StringVar(&token, "token-id", "", "the token's HMAC, as in `enqueue quota`; never the token")
 	f.StringVar(&batch, "batch", "", "the tokens of a batch")
-	f.BoolVar(&all, "all", false, "all tokens of which a call is kept")
+	f.BoolVar(&all, "all", false, "every token that has a call on record")
 	f.StringVar(&server, "server", "", "ask this server, and not that of a call of the token")
 	a.jsonFlag(cmd, "one JSON object a token")
 	return a.onRedis(cmd, redisconn.Operator, config.Keys|config.Limits|config.Calls, func(ctx context.Context, s *session, _ []string) error {
@@ -149,7 +149,7 @@ about.`,
 			return unread
 		}
 		for _, t := range append(tokens, slices.Collect(maps.Keys(servers))...) {
-			servers[t] = cmp.Or(server, servers[t]) // also of a token of which no call is kept
+			servers[t] = cmp.Or(server, servers[t]) // also of a token that has no call on record
 		}
 		sum, err := a.syncTokens(ctx, q, servers)
 		if sum.sent > 0 {

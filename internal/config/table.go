@@ -125,7 +125,7 @@ const (
 	Logging Group = 1 << iota
 	// Redis is REDIS_URL and REDIS_URL_FILE.
 	Redis
-	// Keys is HABILITA_KEYS and HABILITA_KEYS_FILE, one of which is then required.
+	// Keys is HABILITA_KEYS and HABILITA_KEYS_FILE. One of the two is then required.
 	Keys
 	// Limits is what all programs that use a token must agree on: TOKEN_SLOTS,
 	// DEFAULT_LICENSES, the vendor's day, and the time-outs that make a slot's lease.

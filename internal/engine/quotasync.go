@@ -242,7 +242,7 @@ func (q *QuotaSync) grant(ctx context.Context, tokenID string) (quota.Grant, tim
 }
 
 // Servers finds a server of each token among its calls, the newest batch first. A token
-// of which no call is kept has none. tokens nil: all that the ledger knows; batch "": any. Where only
+// that has no call on record has none. tokens nil: all that the ledger knows; batch "": any. Where only
 // a part of a Redis Cluster answers, it returns what that part has, and an error for the rest that
 // ledger.Unread or a *ledger.UnreadBatchesError tells.
 func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName string) (map[string]string, error) {

@@ -48,8 +48,8 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 		func(r reply) (left, ready bool) { return r.int(2) != 0, r.int(3) != 0 })
 }
 
-// ofChains executes a script of a decision for chains, many of which travel to Redis together, and again for those
-// of which it left some. It adds up what the script did, and signals the buckets that are ready.
+// ofChains executes a script of a decision for chains, many in a round trip, and again for those that it left
+// unfinished. It adds up what the script did, and signals the buckets that are ready.
 func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func(id string) []any, read func(reply) (left, ready bool)) (int, error) {
 	total := 0
 	ids = slices.Clone(ids)

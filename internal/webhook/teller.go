@@ -137,7 +137,7 @@ func (t *Teller) tell(ctx context.Context, m Mark, e *Event) (bool, error) {
 	return told, err
 }
 
-// thing is something of which news may be told. news are by its mark, the oldest first.
+// thing is something that has news to be told. By its mark, news returns them, the oldest first.
 type thing struct {
 	mark string // the field of its mark
 	news func(ctx context.Context, mark string) ([]news, error)

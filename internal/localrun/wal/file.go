@@ -328,7 +328,7 @@ func (j *File) Close() error {
 	return err
 }
 
-// allocated is a file of which room is got before it is used.
+// allocated is a file that gets its room on the disk before it is used.
 type allocated struct{ *os.File }
 
 func (f allocated) Allocate(from, to int64) error {

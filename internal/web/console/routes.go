@@ -17,7 +17,7 @@ type view struct {
 	name, path string // no path: it has no place in the navigation
 	// topic is what the page reads, by its query; nil: the overview alone, which each page's head has.
 	topic func(url.Values) (topic, error)
-	rows  int // of a list of which rows are passed: how many a page has
+	rows  int // of a list that is paged by rows: how many a page has
 	serve http.HandlerFunc
 }
 
@@ -26,7 +26,7 @@ type listing struct {
 	Data   any
 	Unread int    // parts of the ledger, or schedules, that could not be read
 	Next   string // of a list that is read from cursor to cursor: that of the next page; "" none
-	More   bool   // of a list of which rows are passed: there are others behind these
+	More   bool   // of a list that is paged by rows: there are others behind these
 }
 
 func (c *Console) makeViews() []view {
