@@ -3,11 +3,9 @@ package wolkvoxtest_test
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -162,37 +160,6 @@ func TestJudgesOnChains(t *testing.T) {
 			t.Fatalf("order %v, overlap %v", order, overlap)
 		}
 	})
-}
-
-func TestDuty(t *testing.T) {
-	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
-	span := func(seq int64, from, to int) wolkvoxtest.Record {
-		r := req("k", seq, seq+100)
-		r.Arrived, r.Ended = at(from), at(to)
-		return r
-	}
-	open := span(3, 6, 0)
-	open.EndSeq = 0
-	others := span(2, 0, 10)
-	others.Token = "u"
-	for name, tc := range map[string]struct {
-		records []wolkvoxtest.Record
-		want    float64
-	}{
-		"none":                {nil, 0},
-		"one":                 {[]wolkvoxtest.Record{span(1, 0, 9)}, 0},
-		"at once":             {[]wolkvoxtest.Record{span(1, 0, 9), span(2, 0, 9)}, 0},
-		"one after the other": {[]wolkvoxtest.Record{span(1, 0, 5), span(2, 5, 10), span(3, 10, 15)}, 0},
-		"two all the time":    {[]wolkvoxtest.Record{span(1, 0, 10), span(2, 0, 10), span(3, 10, 20)}, 1},
-		"half of it":          {[]wolkvoxtest.Record{span(1, 0, 5), span(2, 0, 10), span(3, 10, 20)}, 0.5},
-		"still open":          {[]wolkvoxtest.Record{span(1, 0, 2), span(2, 0, 12), open, span(4, 10, 11)}, 0.6},
-		"another token":       {[]wolkvoxtest.Record{span(1, 0, 10), others, span(3, 10, 20)}, 0},
-	} {
-		if got := wolkvoxtest.NewAccount(tc.records...).Duty("t"); math.Abs(got-tc.want) > 1e-9 {
-			t.Errorf("%s: %v, want %v", name, got, tc.want)
-		}
-	}
 }
 
 func TestLookups(t *testing.T) {

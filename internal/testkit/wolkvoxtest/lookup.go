@@ -1,9 +1,7 @@
 package wolkvoxtest
 
 import (
-	"cmp"
 	"slices"
-	"time"
 )
 
 // Of are the totals of a token, given as it is or as its TokenHash where the account is Hashed; zero for a token that
@@ -42,54 +40,6 @@ func (a Account) UnknownOutcomes() []Record { return a.filter(Record.Unknown) }
 // Succeeded says whether the call has been done at least once.
 func (a Account) Succeeded(call string) bool {
 	return slices.ContainsFunc(a.Records, func(r Record) bool { return r.Call == call && r.Success })
-}
-
-// Duty is the share, from 0 to 1, of the time between the first and the last arrival of a token in which SlotLimit or more of its
-// requests were in flight. It is 0 for fewer than two requests, and for no time between them.
-func (a Account) Duty(token string) float64 {
-	requests := a.RequestsOf(token)
-	if len(requests) < 2 {
-		return 0
-	}
-	type step struct {
-		at    time.Time
-		seq   int64
-		delta int
-	}
-	var steps []step
-	first, last := requests[0].Arrived, requests[0].Arrived
-	for _, r := range requests {
-		if r.Arrived.Before(first) {
-			first = r.Arrived
-		}
-		if r.Arrived.After(last) {
-			last = r.Arrived
-		}
-		steps = append(steps, step{r.Arrived, r.Seq, 1})
-		if r.EndSeq != 0 {
-			steps = append(steps, step{r.Ended, r.EndSeq, -1})
-		}
-	}
-	span := last.Sub(first)
-	if span <= 0 {
-		return 0
-	}
-	slices.SortFunc(steps, func(x, y step) int { return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.seq, y.seq)) })
-	var busy time.Duration
-	inFlight := 0
-	for i, s := range steps {
-		if i > 0 && inFlight >= SlotLimit {
-			until := s.at
-			if until.After(last) {
-				until = last
-			}
-			if from := steps[i-1].at; until.After(from) {
-				busy += until.Sub(from)
-			}
-		}
-		inFlight += s.delta
-	}
-	return float64(busy) / float64(span)
 }
 
 func (a Account) key(token string) string {
