@@ -139,8 +139,8 @@ func Bind(fs *pflag.FlagSet, groups Group) {
 	}
 }
 
-// together checks what settings say of each other. A pair of which one is wrong already,
-// or one was not loaded, is left out.
+// together checks settings that depend on each other. It leaves out those where one was refused
+// already, or was not loaded.
 func (l *loader) together() {
 	s := l.s
 	if l.sound(Calls, "RETRY_MIN", "RETRY_MAX") && s.RetryMin > s.RetryMax {

@@ -82,7 +82,7 @@ var stateWords = map[string]string{
 	stateRunning:    "its call is at the vendor",
 }
 
-// reasonWords are what is said of a reason. Behind some, why stands too.
+// reasonWords describe the reasons. For some of them the details follow.
 var reasonWords = map[string]string{
 	"slots":           "waits for a slot of its token",
 	"quota":           "waits for tomorrow's quota",

@@ -235,7 +235,7 @@ func encodePlace(list, place string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(list + "1:" + place))
 }
 
-// parsePlace returns the place; "" where there is no cursor.
+// parsePlace returns the place; without a cursor it is "".
 func parsePlace(cursor, list string) (string, error) {
 	if cursor == "" {
 		return "", nil

@@ -166,8 +166,8 @@ func (o *Control) BatchName(ctx context.Context, r CallRecord) (string, error) {
 // layout is RFC 3339 with milliseconds.
 const layout = "2006-01-02T15:04:05.000Z07:00"
 
-// Time is a point in time as outputs have it: RFC 3339 in UTC with milliseconds,
-// null in JSON and "" as text where it is zero.
+// Time is a point in time as outputs have it: RFC 3339 in UTC with milliseconds. The zero time
+// is null in JSON and "" as text.
 type Time struct{ time.Time }
 
 // String is the time, or "".

@@ -134,7 +134,7 @@ func TestOtherTokenIDKey(t *testing.T) {
 		if err := s.openKey(t.Context(), keyReturns); err != nil {
 			t.Fatal(err)
 		}
-		s.ledger = ledger.New(b.Client, ledger.Options{Fingerprint: s.tokenIDs.Fingerprint()})
+		s.ledger = ledger.New(b.Client, ledger.Options{Fingerprint: s.tokenIDs.Fingerprint(), Admission: ledger.Admission{Library: quota.Library()}})
 		if err := s.found(t.Context()); err != nil {
 			t.Fatal(err)
 		}

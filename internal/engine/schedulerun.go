@@ -76,7 +76,7 @@ func (s *scheduler) tell(name string, r schedule.Run) {
 	e.Str("schedule", name).Str("batch", r.Batch).Int("calls", r.Calls).Msg(message)
 }
 
-// keep renews the claim until stop is called, and ends the work where it is another's by now.
+// keep renews the claim until stop is called, and ends the work if another run has taken the claim.
 // Where Redis does not answer, the work goes on: it is harmless.
 func (s *scheduler) keep(ctx context.Context, end context.CancelCauseFunc, id string, c schedule.Claim) (stop func()) {
 	return every(ctx, s.lease/3, func(ctx context.Context) {

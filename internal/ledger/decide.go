@@ -30,8 +30,8 @@ type Meant struct {
 // below 5 ms, and Redis serves others between them.
 const abreast = 64
 
-// Decide acts on held chains. It returns on how many, also where there is an error: those that are not held or
-// not meant are left. The counts show it when Decide returns.
+// Decide acts on held chains and returns how many it changed, with an error too. It leaves those that are not held or
+// not meant. The counts show it when Decide returns.
 func (l *Ledger) Decide(ctx context.Context, ids []string, d Decision, m Meant) (int, error) {
 	return l.ofChains(ctx, l.decide, ids, func(id string) []any { return []any{id, string(d), m.Batch, m.Server} },
 		func(r reply) (left, ready bool) { return false, r.int(2) > 0 })

@@ -19,7 +19,7 @@ import (
 var sources embed.FS
 
 // Admission is how the ledger grants attempts: the Lua library that has the functions
-// quota.settings, grant, release, give_back, wake, is_chain, tell, cool, lift and now, and the
+// quota.settings, grant, release, give_back, wake, is_chain, tell, cool, lift and now, and int; and the
 // arguments that quota.settings reads.
 type Admission struct {
 	Library string
@@ -99,7 +99,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 		return newScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
 	}
 	l.index, l.tidyIDs = alone("index"), alone("tidy_ids")
-	l.append_ = newScript(func() string { return source("append") }, func() *lualink.Library { return lualink.Parse(source("base")) })
+	l.append_ = newScript(func() string { return source("append") }, func() *lualink.Library { return lualink.Parse(o.Admission.Library, source("base")) })
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")

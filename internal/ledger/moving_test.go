@@ -5,6 +5,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/quota"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -15,7 +16,7 @@ func TestNoScriptRunsOnHalfABucket(t *testing.T) {
 	_, nodes := redistest.StartCluster(t, 2)
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
 	defer c.Close()
-	l := New(c, Options{})
+	l := New(c, Options{Admission: Admission{Library: quota.Library()}})
 	if err := l.Found(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A record is written in place where that is simple, and anew where it is not: either way it says the same.
+// A simple record is changed as text; any other is decoded and encoded. Both ways must say the same.
 func TestRecordSaysWhatBecameOfTheCall(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		for i, given := range []NewCall{

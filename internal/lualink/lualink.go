@@ -5,7 +5,7 @@
 //
 //	local function name(...)            a function, which ends with the next line that is "end"
 //	function table.name(...)            the same, of a table that says "local table = {}"
-//	local NAME = 500                    a number or a text: stands for itself where it is used
+//	local NAME = 500                    a number or a text, which replaces its name
 //	local NAME = { one = 1, two = 2 }   names of numbers: NAME.one stands for 1
 //	local NAME = expression             anything else; a table may take several lines
 //
@@ -31,8 +31,8 @@ type part struct {
 	uses  []int
 }
 
-// Parse reads a library from texts that follow each other. A definition may be in several, word for word. It panics
-// if a text has another form, for that is a part of the program.
+// Parse reads a library from texts that follow each other. It panics if a text has another form or a name is there
+// twice, for the texts are a part of the program.
 func Parse(texts ...string) *Library {
 	l := &Library{known: map[string]int{}}
 	for _, text := range texts {
@@ -157,18 +157,13 @@ func (l *Library) addNumbers(table, value string) bool {
 }
 
 func (l *Library) add(name, text, value string) {
-	i, again := l.known[name]
-	if !again {
-		i = len(l.parts)
-		l.known[name] = i
-	}
-	p := part{value: value}
-	p.text, p.uses = l.resolve(text)
-	if !again {
-		l.parts = append(l.parts, p)
-	} else if l.parts[i].text != p.text || l.parts[i].value != p.value {
+	if _, again := l.known[name]; again {
 		panic(fmt.Sprintf("lualink: %s is there twice", name))
 	}
+	l.known[name] = len(l.parts)
+	p := part{value: value}
+	p.text, p.uses = l.resolve(text)
+	l.parts = append(l.parts, p)
 }
 
 // resolve puts constants in their place, gives each function of a table a name of its own, and tells what parts a text uses.

@@ -1,7 +1,6 @@
 package lualink
 
 import (
-	"strings"
 	"testing"
 )
 
@@ -62,14 +61,6 @@ return shop_close(2)
 		if have := Parse(library).Script(c.main); have != c.want {
 			t.Errorf("%s:\n%s\nwant:\n%s", name, have, c.want)
 		}
-	}
-}
-
-// Two libraries may each have a small function that both need.
-func TestTheSameDefinitionTwiceIsOne(t *testing.T) {
-	const f = "local function f() return 1 end\n"
-	if have := Parse(f, f).Script("return f()\n"); strings.Count(have, "function f") != 1 {
-		t.Error(have)
 	}
 }
 

@@ -65,20 +65,6 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- States of a chain: r ready, f dispatched (with y BUSY: a worker waits for a place at its server), x running, w waiting for a time, l waiting for
 -- a slot, h held. d: the days on which the last attempt was counted.
 
--- texts are numbers as text: to make one takes Redis as long as half a command.
-local texts = {}
-
--- int is a number as text without an exponent. redis.call, a reply and .. write a number below 10^14
--- whole too, but each time anew: what is written often, as now is, goes through int.
-local function int(n)
-  local text = texts[n]
-  if not text then
-    text = string.format('%.0f', n)
-    texts[n] = text
-  end
-  return text
-end
-
 local function token_of(chain)
   if #chain == 24 then return chain end -- most have no name of their own
   return string.sub(chain, 1, 24)
