@@ -36,7 +36,7 @@ func (a *app) batches() *cobra.Command {
 			if b.Unread > 0 {
 				settled = "unknown"
 			}
-			return table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, yesNo(b.Complete), local(b.CreatedAt, s.set.Timezone)}
+			return table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, yesNo(b.Complete), local(b.CreatedAt, s.set.Quota.Location)}
 		})
 	})
 }

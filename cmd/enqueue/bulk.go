@@ -212,25 +212,25 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	}
 	var held *engine.CanaryError
 	if errors.As(err, &held) {
-		return r.held(ctx, s.op, sum, s.set.Timezone, held)
+		return r.held(ctx, s.op, sum, s.set.Quota.Location, held)
 	}
 	if err != nil {
 		return r.stopped(ctx, sum, err)
 	}
 	fmt.Fprint(r.told(), later)
-	r.summary(ctx, s.op, sum, s.set.Timezone)
+	r.summary(ctx, s.op, sum, s.set.Quota.Location)
 	if sum.Enqueued > 0 {
 		r.tellNoWorker(ctx, s)
 	}
 	var st *control.Status
 	if r.o.timing.wait && sum.Rows > 0 {
 		var got control.Status
-		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout, s.set.Timezone)
+		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout, s.set.Quota.Location)
 		if got.Batch != "" {
 			st = &got
 		}
 	}
-	return r.end(sum, st, s.set.Timezone, err)
+	return r.end(sum, st, s.set.Quota.Location, err)
 }
 
 // manyRows is from how many rows on a command saves memory.

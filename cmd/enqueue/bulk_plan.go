@@ -179,7 +179,7 @@ func (p *planned) add(server string, token, chain uint64, licenses int) {
 
 // plan works out the bounds. A day's quota is assumed to be unused.
 func (p *planned) plan(f planFlags, s config.Settings) plan {
-	out := plan{Latency: f.latency.Seconds(), Workers: f.workers, Slots: s.TokenSlots,
+	out := plan{Latency: f.latency.Seconds(), Workers: f.workers, Slots: s.Quota.Slots,
 		InFlight: s.Concurrency * f.workers, AtServer: s.ServerConcurrency * f.workers}
 	var calls []int
 	var load leasttime.Load
@@ -188,7 +188,7 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 		load.Calls += t.calls
 		licenses := t.licenses
 		if licenses == 0 {
-			licenses = s.DefaultLicenses
+			licenses = s.Quota.DefaultLicenses
 		}
 		day := licenses * quota.RequestsPerLicense
 		days := (t.calls + day - 1) / day
@@ -210,7 +210,7 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 		load.BusiestHost = max(load.BusiestHost, n)
 	}
 	least, bound := leasttime.Of(load, leasttime.Limits{
-		Workers: f.workers, Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, TokenSlots: s.TokenSlots,
+		Workers: f.workers, Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, TokenSlots: s.Quota.Slots,
 	}, f.latency)
 	out.Seconds, out.Bound = float64(least.Milliseconds())/1000, bound
 	return out

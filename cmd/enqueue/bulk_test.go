@@ -40,7 +40,9 @@ func TestPlanBounds(t *testing.T) {
 				}
 			}
 		}
-		got := all.plan(planFlags{2 * time.Second, c.workers}, config.Settings{Concurrency: 4, ServerConcurrency: 3, TokenSlots: 2, DefaultLicenses: 1})
+		var set config.Settings
+		set.Concurrency, set.ServerConcurrency, set.Quota.Slots, set.Quota.DefaultLicenses = 4, 3, 2, 1
+		got := all.plan(planFlags{2 * time.Second, c.workers}, set)
 		if got.Seconds != c.seconds || got.QuotaDays != c.days || got.Bound != c.bound {
 			t.Errorf("%s: %+v", c.name, got)
 		}

@@ -97,7 +97,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	fmt.Fprintf(told, "call     %s\ntoken_id %s\nchain    %s\nfollow   %s\n", receipt.ID, receipt.TokenID, receipt.Chain, follow)
 	if !receipt.Duplicate && !o.call.At.IsZero() {
-		fmt.Fprintf(told, "begins   %s\n", local(control.Time{Time: o.call.At}, s.set.Timezone))
+		fmt.Fprintf(told, "begins   %s\n", local(control.Time{Time: o.call.At}, s.set.Quota.Location))
 	}
 	if receipt.Duplicate {
 		fmt.Fprintln(told, "it was enqueued before; nothing was added")

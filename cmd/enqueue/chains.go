@@ -65,7 +65,7 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 		case a.json:
 			err = writeJSON(w, c)
 		default:
-			_, err = fmt.Fprintln(w, chainLine(c, s.set.Timezone))
+			_, err = fmt.Fprintln(w, chainLine(c, s.set.Quota.Location))
 			if err == nil && held {
 				err = next.tell(ctx, w, c)
 			}
@@ -88,7 +88,7 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 	}
 	calls, first, err := s.op.CountScheduled(ctx)
 	if err == nil && calls > 0 {
-		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(calls, "call"), local(first, s.set.Timezone))
+		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(calls, "call"), local(first, s.set.Quota.Location))
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (a *app) listScheduled(ctx context.Context, w io.Writer, s *session) error 
 		if a.json {
 			err = writeJSON(w, c)
 		} else {
-			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", local(c.DueAt, s.set.Timezone), c.ID, c.Server, c.Chain)
+			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", local(c.DueAt, s.set.Quota.Location), c.ID, c.Server, c.Chain)
 		}
 		if err != nil {
 			return err

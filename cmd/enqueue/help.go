@@ -89,7 +89,7 @@ func split(cmd *cobra.Command) (own, settings *pflag.FlagSet) {
 	described := config.Describe()
 	add := func(f *pflag.Flag) {
 		to := own
-		if slices.ContainsFunc(described, func(r config.Row) bool { return r.Flag == "--"+f.Name }) {
+		if slices.ContainsFunc(described, func(d config.Setting) bool { return d.Flag() == "--"+f.Name }) {
 			to = settings
 		}
 		to.AddFlag(f)

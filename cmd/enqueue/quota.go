@@ -41,7 +41,7 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
 		return list(a, rows, err, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
 			cooling := ""
 			if !r.CoolingUntil.IsZero() {
-				cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Timezone), r.CoolingWhy)
+				cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Quota.Location), r.CoolingWhy)
 			}
 			return table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling}
 		})
@@ -127,11 +127,7 @@ about.`,
 				return err
 			}
 		}
-		q, err := engine.OpenQuotaSync(ctx, engine.WorkerOptions{
-			Options:  engine.Options{Keys: s.set.Keys, Prefix: prefix, Quota: s.set.Quota()},
-			RedisURL: s.set.RedisURL, WolkvoxURL: s.set.WolkvoxURL,
-			CallTimeout: s.set.CallTimeout, VendorTimeout: s.set.VendorTimeout, SlotMargin: s.set.SlotMargin,
-		})
+		q, err := engine.OpenQuotaSync(ctx, s.set.WorkerOptions)
 		if err != nil {
 			return err
 		}

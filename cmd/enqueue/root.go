@@ -16,7 +16,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
-	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/config"
 	"habilita/internal/control"
@@ -184,10 +183,9 @@ const (
 type session struct {
 	rdb redis.UniversalClient
 	op  *control.Control
-	set config.Settings
+	set config.Settings // with its tracer, of a producer
 
-	tracer trace.TracerProvider // nil where nothing is traced
-	flush  func()               // of the spans
+	flush func() // of the spans
 }
 
 func (s *session) close() {
@@ -234,13 +232,13 @@ func (a *app) open(cmd *cobra.Command, role redisconn.Role, groups config.Group)
 	if err := a.meet(cmd.Context(), s, role); err != nil {
 		return nil, err
 	}
-	if s.op, err = control.Open(s.rdb, prefix, set.Quota()); err != nil || role != redisconn.Producer {
+	if s.op, err = control.Open(s.rdb, prefix, set.Quota); err != nil || role != redisconn.Producer {
 		return s, err
 	}
 	// What a producer does may be done twice, so it bears a failover. The first questions
 	// don't: a Redis that is away is told at once.
 	redisconn.MakePatient(s.rdb)
-	s.tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", tracing.CommandPatience, a.getenv, func(err error) {
+	s.set.Tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", tracing.CommandPatience, a.getenv, func(err error) {
 		fmt.Fprintln(a.err, "warning: spans could not be sent:", err)
 	})
 	if err != nil {
@@ -281,9 +279,7 @@ func (a *app) warn(warnings []string) {
 
 // producer makes a producer on the session's Redis. Close it.
 func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
-	return engine.NewProducer(ctx, s.rdb, engine.Options{
-		Keys: s.set.Keys, Prefix: prefix, Quota: s.set.Quota(), Tracer: s.tracer, WaitReplicas: s.set.WaitReplicas, Queues: s.set.Queues,
-	})
+	return engine.NewProducer(ctx, s.rdb, s.set.Options)
 }
 
 // names completes an argument or a flag with what read finds, if Redis answers soon.

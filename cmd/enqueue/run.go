@@ -135,15 +135,9 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOp
 	if a.getenv("LOG_LEVEL") == "" && !cmd.Flags().Changed("log-level") {
 		s.LogLevel = zerolog.ErrorLevel
 	}
-	return engine.WorkerOptions{
-		Options:    engine.Options{Quota: s.Quota()},
-		WolkvoxURL: s.WolkvoxURL, CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
-		Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
-		RetryMin: s.RetryMin, RetryMax: s.RetryMax, ShutdownTimeout: s.ShutdownTimeout,
-		// The results stay in a file: nothing is to be forgotten while this process lives.
-		Retention: forever,
-		Log:       config.Logger(s, zerolog.SyncWriter(a.err), say.OnTerminal(a.err)),
-	}
+	s.Log = config.Logger(s, zerolog.SyncWriter(a.err), say.OnTerminal(a.err))
+	s.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
+	return s.WorkerOptions
 }
 
 const forever = 100 * 365 * 24 * time.Hour

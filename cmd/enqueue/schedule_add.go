@@ -98,7 +98,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return err
 	}
 	if o.def.Timezone == "" {
-		o.def.Timezone = set.Timezone.String()
+		o.def.Timezone = set.Quota.Location.String()
 	}
 	if o.def.Source = "standard input"; o.file != "-" {
 		o.def.Source = filepath.Base(o.file)

@@ -44,7 +44,7 @@ a probe is under way.`,
 		}
 		header := table.Row{"server", "state", "since", "next probe", "requests", "failures", "in a row"}
 		return list(a, rows, err, "no server was called yet", header, func(r serverRow) table.Row {
-			return table.Row{r.Server, stateWords[r.State], local(r.Since, s.set.Timezone), local(r.NextProbe, s.set.Timezone), r.Requests, r.Failures, r.InARow}
+			return table.Row{r.Server, stateWords[r.State], local(r.Since, s.set.Quota.Location), local(r.NextProbe, s.set.Quota.Location), r.Requests, r.Failures, r.InARow}
 		})
 	})
 }

@@ -40,7 +40,7 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 		if a.json {
 			err = errors.Join(writeJSON(a.out, st), err)
 		} else {
-			a.printStatus(st, s.set.Timezone)
+			a.printStatus(st, s.set.Quota.Location)
 		}
 		if !st.Settled && st.Open > 0 {
 			a.tellNoWorker(ctx, s)
@@ -120,7 +120,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 			_ = writeJSON(a.out, p)
 			return
 		}
-		m.Update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Timezone))
+		m.Update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Quota.Location))
 	})
 	m.Stop()
 	if err != nil && ctx.Err() != nil {

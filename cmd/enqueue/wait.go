@@ -78,7 +78,7 @@ func (a *app) from(ctx context.Context, s *session, t timing, at time.Time) (tim
 	case err != nil:
 		return time.Time{}, err
 	case t.in > 0:
-		return now.Add(t.in).Truncate(time.Millisecond).In(s.set.Timezone), nil
+		return now.Add(t.in).Truncate(time.Millisecond).In(s.set.Quota.Location), nil
 	case at.After(now):
 		return at, nil
 	}

@@ -40,7 +40,7 @@ shown. A webhook that was delivered is in no list.`,
 		rows, err := deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))
 		header := table.Row{"state", "type", "happened", "receiver", "tries", "next", "error", "event"}
 		return list(a, rows, err, "no webhook waits, and none was given up", header, func(r webhookRow) table.Row {
-			return table.Row{r.State, r.Type, local(r.At, s.set.Timezone), r.Receiver + " " + r.Origin, r.Tries, local(r.Next, s.set.Timezone), r.Error, r.Event}
+			return table.Row{r.State, r.Type, local(r.At, s.set.Quota.Location), r.Receiver + " " + r.Origin, r.Tries, local(r.Next, s.set.Quota.Location), r.Error, r.Event}
 		})
 	})
 }

@@ -103,8 +103,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 		}
 		w.metrics.MustRegister(guard)
 		settings := d.settings
-		settings.RedisURL = w.Redis.URL()
-		stop, err := openSite(ctx, settings, w.options, site{worker: w.Worker, metrics: w.metrics, guard: guard}, w.log)
+		settings.Options, settings.RedisURL = w.options, w.Redis.URL()
+		stop, err := openSite(ctx, settings, site{worker: w.Worker, metrics: w.metrics, guard: guard}, w.log)
 		if err != nil {
 			return err
 		}

@@ -200,7 +200,7 @@ func traced(p trace.TracerProvider, next http.Handler) http.Handler {
 // openSite opens what the API and the pages are made of, and serves them at LISTEN until
 // stop is called. stop ends the requests first, then what they use. That has Redis connections of
 // its own, so that a report that is read takes none of the worker's.
-func openSite(ctx context.Context, s config.Settings, o engine.Options, parts site, log zerolog.Logger) (stop func(), err error) {
+func openSite(ctx context.Context, s config.Settings, parts site, log zerolog.Logger) (stop func(), err error) {
 	if s.Listen == "" {
 		return func() {}, nil
 	}
@@ -221,24 +221,24 @@ func openSite(ctx context.Context, s config.Settings, o engine.Options, parts si
 		return nil, err
 	}
 	open = append(open, rdb.Close)
-	op, err := control.Open(rdb, o.Prefix, o.Quota)
+	op, err := control.Open(rdb, s.Prefix, s.Quota)
 	if err != nil {
 		return nil, err
 	}
-	producer, err := engine.NewProducer(ctx, rdb, o)
+	producer, err := engine.NewProducer(ctx, rdb, s.Options)
 	if err != nil {
 		return nil, err
 	}
 	open = append(open, producer.Close)
-	prefix := cmp.Or(o.Prefix, quota.DefaultPrefix)
+	prefix := cmp.Or(s.Prefix, quota.DefaultPrefix)
 	registry := membership.New(rdb, prefix)
 	pages := console.New(console.Options{
 		Operator: op, Processes: registry, Schedules: schedule.NewStore(rdb, prefix),
-		Servers: breaker.New(rdb, prefix, breaker.Trip{}), Location: o.Quota.Location, Log: log,
+		Servers: breaker.New(rdb, prefix, breaker.Trip{}), Location: s.Quota.Location, Log: log,
 	})
 	open = append(open, func() error { pages.Close(); return nil })
 	parts.console = pages
-	parts.api = traced(o.Tracer, api.New(api.Options{Redis: rdb, Prefix: o.Prefix, Producer: producer, Operator: op, Registry: registry, Log: log, Retention: s.Retention}))
+	parts.api = traced(s.Tracer, api.New(api.Options{Redis: rdb, Prefix: s.Prefix, Producer: producer, Operator: op, Registry: registry, Log: log, Retention: s.Retention}))
 	end, err := serve(s.Listen, parts, log)
 	if err != nil {
 		return nil, err

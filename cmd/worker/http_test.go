@@ -179,10 +179,12 @@ func TestIdempotencyKeysGoWithRetention(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set := config.Settings{RedisURL: "redis://" + m.Addr() + "/0", Listen: l.Addr().String(), Retention: time.Hour}
+		set := config.Settings{Listen: l.Addr().String(), WorkerOptions: engine.WorkerOptions{
+			Options: engine.Options{Keys: keys}, RedisURL: "redis://" + m.Addr() + "/0", Retention: time.Hour,
+		}}
 		_ = l.Close()
 		parts := site{worker: alwaysReady{}, metrics: prometheus.NewRegistry(), guard: g}
-		stop, err := openSite(t.Context(), set, engine.Options{Keys: keys}, parts, zerolog.Nop())
+		stop, err := openSite(t.Context(), set, parts, zerolog.Nop())
 		if err != nil {
 			t.Log(err)
 			continue

@@ -151,23 +151,22 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	defer queues.Close()
 	registry.MustRegister(&lastKnown{inner: asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues))})
 	saveMemory(s.Concurrency)
-	o := workerOptions(s)
-	o.Log, o.Metrics = log, registry
-	tell, err := newTelling(s, o.Options, registry, log)
+	s.Log, s.Metrics = log, registry
+	tell, err := newTelling(s)
 	if err != nil {
 		return err
 	}
 	defer tell.close()
-	o.AfterOutcome = tell.afterOutcome()
-	tracer, flush, err := tracing.Start(ctx, "habilita-worker", tracing.Patience, e.getenv, func(err error) {
+	s.AfterOutcome = tell.afterOutcome()
+	var flush func()
+	s.Tracer, flush, err = tracing.Start(ctx, "habilita-worker", tracing.Patience, e.getenv, func(err error) {
 		log.Warn().Err(err).Msg("spans could not be sent; this is not said again")
 	})
 	if err != nil {
 		return usageError{err}
 	}
-	o.Tracer = tracer
 	var w *engine.Worker
-	if err := start.try(ctx, func() (err error) { w, err = engine.NewWorker(ctx, o); return err }); err != nil {
+	if err := start.try(ctx, func() (err error) { w, err = engine.NewWorker(ctx, s.WorkerOptions); return err }); err != nil {
 		flush()
 		return stoppedOr(ctx, checkOnly, explain(err))
 	}
@@ -179,7 +178,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 		fmt.Fprint(e.out, checked)
 		return nil
 	}
-	stop, err := openSite(ctx, s, o.Options, site{worker: w, metrics: registry, guard: guard}, log)
+	stop, err := openSite(ctx, s, site{worker: w, metrics: registry, guard: guard}, log)
 	if err != nil {
 		flush()
 		return errors.Join(stoppedOr(ctx, false, explain(err)), w.Close())
@@ -212,16 +211,6 @@ func inTime(ctx context.Context, after time.Duration, log zerolog.Logger, work f
 	case <-t.C:
 		log.Error().Dur("after", after).Msg("the worker ends in the middle of its shutdown, since Redis or a client hangs")
 		return nil
-	}
-}
-
-func workerOptions(s config.Settings) engine.WorkerOptions {
-	return engine.WorkerOptions{
-		Options:  engine.Options{Keys: s.Keys, WaitReplicas: s.WaitReplicas, Queues: s.Queues, Quota: s.Quota()},
-		RedisURL: s.RedisURL, WolkvoxURL: s.WolkvoxURL,
-		CallTimeout: s.CallTimeout, VendorTimeout: s.VendorTimeout, SlotMargin: s.SlotMargin,
-		Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, MaxAttempts: s.MaxAttempts, GiveUpAfter: s.GiveUpAfter,
-		RetryMin: s.RetryMin, RetryMax: s.RetryMax, Retention: s.Retention, ShutdownTimeout: s.ShutdownTimeout,
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
@@ -29,7 +28,7 @@ type telling struct {
 }
 
 // newTelling makes the webhooks that the settings ask for; nil: none. It asks nothing of Redis.
-func newTelling(s config.Settings, o engine.Options, metrics prometheus.Registerer, log zerolog.Logger) (*telling, error) {
+func newTelling(s config.Settings) (*telling, error) {
 	if s.WebhookURLs == "" {
 		return nil, nil
 	}
@@ -37,12 +36,12 @@ func newTelling(s config.Settings, o engine.Options, metrics prometheus.Register
 	if err != nil {
 		return nil, usageError{err}
 	}
-	t := &telling{rdb: rdb, log: log}
-	op, err := control.Open(rdb, o.Prefix, o.Quota)
+	t := &telling{rdb: rdb, log: s.Log}
+	op, err := control.Open(rdb, s.Prefix, s.Quota)
 	if err == nil {
 		t.hooks, err = webhook.New(webhook.Options{
-			Redis: rdb, Prefix: o.Prefix, Control: op, URLs: s.WebhookURLs, Secrets: s.WebhookSecrets, Events: s.WebhookEvents,
-			Metrics: metrics, Log: log,
+			Redis: rdb, Prefix: s.Prefix, Control: op, URLs: s.WebhookURLs, Secrets: s.WebhookSecrets, Events: s.WebhookEvents,
+			Metrics: s.Metrics, Log: s.Log,
 		})
 	}
 	if err != nil {

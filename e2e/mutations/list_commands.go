@@ -69,7 +69,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"wrong settings", "sealing keys are taken as they come",
-		in("internal/config/parse.go", "if _, err := vault.ParseKeys(v); err != nil {", "if _, err := vault.ParseKeys(v); false {"),
+		in("internal/config/values.go", "if _, err := vault.ParseKeys(v); err != nil {", "if _, err := vault.ParseKeys(v); false {"),
 		"./cmd/worker", "TestUsageOfTheWorker",
 	},
 	{

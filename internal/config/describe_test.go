@@ -18,16 +18,16 @@ func TestDescribeAgreesWithTheFlags(t *testing.T) {
 	flags := 0
 	for _, r := range config.Describe() {
 		if r.Variable == "HABILITA_KEYS" || r.Variable == "HABILITA_API_KEYS" || r.Variable == "WEBHOOK_SECRETS" {
-			if r.Flag != "" || fs.Lookup("habilita-keys") != nil || fs.Lookup("habilita-api-keys") != nil || fs.Lookup("webhook-secrets") != nil {
+			if r.Flag() != "" || fs.Lookup("habilita-keys") != nil || fs.Lookup("habilita-api-keys") != nil || fs.Lookup("webhook-secrets") != nil {
 				t.Error("a secret has a flag")
 			}
 			continue
 		}
 		flags++
-		if want := "--" + strings.ReplaceAll(strings.ToLower(r.Variable), "_", "-"); r.Flag != want {
-			t.Errorf("flag %s, want %s", r.Flag, want)
+		if want := "--" + strings.ReplaceAll(strings.ToLower(r.Variable), "_", "-"); r.Flag() != want {
+			t.Errorf("flag %s, want %s", r.Flag(), want)
 		}
-		f := fs.Lookup(r.Flag[2:])
+		f := fs.Lookup(r.Flag()[2:])
 		if f == nil || f.DefValue != r.Default || !strings.HasPrefix(f.Usage, r.Meaning) || !strings.Contains(f.Usage, "["+r.Variable+"]") {
 			t.Errorf("%s: the flag is %+v", r.Variable, f)
 		}

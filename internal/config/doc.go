@@ -8,6 +8,7 @@
 //
 // A command binds and loads the groups of settings that it uses. All faults come in one
 // *Error, a line for each, with the variable, the value (redacted where it is or may be a
-// secret) and what is wanted. What needs another package to judge (a key, the vendor's
-// address, the ways to reach Redis) is checked here in its outline only.
+// secret) and what is wanted. The package that uses a value judges it: vault the keys,
+// wolkvox the vendor's address, webhook its receivers. Of the ways to reach Redis this
+// package knows the outline only.
 package config

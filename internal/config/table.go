@@ -7,112 +7,103 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Row is one setting, for help and documents.
-type Row struct {
-	// Variable is the environment variable, such as CALL_TIMEOUT.
-	Variable string
-	// Flag is the flag with its dashes, such as --call-timeout; empty for a secret.
-	Flag string
-	// Default is the value where nothing is given; empty where there is none.
-	Default string
-	// Meaning is a phrase of one line, without a full stop.
-	Meaning string
+// Setting is a line of the table, also for help and documents.
+type Setting struct {
+	Variable string // of the environment, such as CALL_TIMEOUT
+	Default  string // the value where nothing is given; empty where there is none
+	Meaning  string // a phrase of one line, without a full stop
 
-	kind  string
-	group Group
+	kind     string // what help calls the value
+	group    Group
+	secret   bool // no flag, and never shown
+	optional bool // a secret that may be left out
+	file     bool // Variable + _FILE may hold it
+	set      func(string) error
 }
 
-// setting is a line of the table.
-type setting struct {
-	variable, def, meaning string
-	kind                   string // what help calls the value
-	group                  Group
-	secret                 bool // no flag, and never shown
-	optional               bool // a secret that may be left out
-	file                   bool // variable + _FILE may hold it
-	set                    func(string) error
+// Flag is the flag with its dashes, such as --call-timeout; empty for a secret.
+func (d Setting) Flag() string {
+	if d.secret {
+		return ""
+	}
+	return "--" + strings.ReplaceAll(strings.ToLower(d.Variable), "_", "-")
 }
 
-func (d setting) flag() string {
-	return strings.ReplaceAll(strings.ToLower(d.variable), "_", "-")
+// inFile is the setting that names the file of a setting.
+func (d Setting) inFile() Setting {
+	return Setting{Variable: d.Variable + "_FILE", Meaning: "file that holds " + d.Variable, kind: "path", group: d.group}
 }
 
 // table is every setting, in the order in which documents show them. Each sets its own field.
-func (s *Settings) table() []setting {
-	return []setting{
-		{variable: "REDIS_URL", def: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: s.setRedisURL,
-			meaning: "also rediss://, redis-sentinel://..., redis-cluster://h:p,h:p; with a password only in the environment or a file"},
-		{variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true, set: s.setKeys,
-			meaning: "required; sealing keys, id:base64 of 32 bytes, comma separated; the first one seals, all open"},
-		{variable: "WOLKVOX_URL", def: "https://wv{server}.wolkvox.com", kind: "url", group: Calls, set: s.setWolkvoxURL,
-			meaning: "base of the vendor's address; plain http for loopback only"},
-		{variable: "CALL_TIMEOUT", def: "60s", kind: "duration", group: Limits, set: duration(&s.CallTimeout, time.Millisecond, maxLease),
-			meaning: "longest time of a request"},
-		{variable: "VENDOR_TIMEOUT", def: "60s", kind: "duration", group: Limits, set: duration(&s.VendorTimeout, time.Millisecond, maxLease),
-			meaning: "longest time that the vendor may work on a request"},
-		{variable: "SLOT_MARGIN", def: "5s", kind: "duration", group: Limits, set: duration(&s.SlotMargin, 100*time.Millisecond, maxLease),
-			meaning: "a slot's lease is max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN"},
-		{variable: "CONCURRENCY", def: "1000", kind: "int", group: Calls, set: number(&s.Concurrency, 1, 10_000),
-			meaning: "requests in flight for one worker process"},
-		{variable: "SERVER_CONCURRENCY", def: "64", kind: "int", group: Calls, set: number(&s.ServerConcurrency, 1, 10_000),
-			meaning: "of these, for one server of the vendor; each worker process has its own"},
-		{variable: "TOKEN_SLOTS", def: "2", kind: "int", group: Limits, set: number(&s.TokenSlots, 1, 2),
-			meaning: "requests in flight for one token, 1 or 2"},
-		{variable: "DEFAULT_LICENSES", def: "1", kind: "int", group: Limits, set: number(&s.DefaultLicenses, 1, 1_000_000),
-			meaning: "licences of a token for which none were given"},
-		{variable: "QUOTA_TIMEZONE", def: "America/Bogota", kind: "zone", group: Limits, set: s.setTimezone,
-			meaning: "where the vendor's day begins"},
-		{variable: "QUOTA_GUARD", def: "3s", kind: "duration", group: Limits, set: s.setQuotaGuard,
-			meaning: "no grants this close to midnight, on either side"},
-		{variable: "MAX_ATTEMPTS", def: "12", kind: "int", group: Calls, set: number(&s.MaxAttempts, 1, 1_000_000),
-			meaning: "requests sent before a call is given up"},
-		{variable: "GIVE_UP_AFTER", def: "24h", kind: "duration", group: Calls, set: duration(&s.GiveUpAfter, time.Millisecond, maxDuration),
-			meaning: "how long the vendor's push-back may put a call off (our own slots and quota: as long as it takes)"},
-		{variable: "RETENTION", def: "720h", kind: "duration", group: Calls, set: duration(&s.Retention, time.Minute, maxDuration),
-			meaning: "how long a settled batch can be read"},
-		{variable: "RETRY_MIN", def: "1s", kind: "duration", group: Calls, set: duration(&s.RetryMin, time.Millisecond, maxDuration),
-			meaning: "least back-off; exponential with full jitter"},
-		{variable: "RETRY_MAX", def: "15m", kind: "duration", group: Calls, set: duration(&s.RetryMax, time.Millisecond, maxDuration),
-			meaning: "greatest back-off"},
-		{variable: "WAIT_REPLICAS", def: "0", kind: "int", group: Writing, set: number(&s.WaitReplicas, 0, 100),
-			meaning: "replicas of Redis that must have a grant, an outcome or a new call before it counts as done; give it to workers and producers"},
-		{variable: "QUEUES", def: "1", kind: "int", group: Writing, set: number(&s.Queues, 1, 64),
-			meaning: "queues of asynq; several spread its work over the nodes of a cluster. Give it to workers and producers"},
-		{variable: "LISTEN", def: "127.0.0.1:8080", kind: "address", group: Pages, set: s.setListen,
-			meaning: "health, metrics, HTTP API and pages; off for none. An address that others can reach needs HABILITA_API_KEYS"},
-		{variable: "HABILITA_API_KEYS", kind: "keys", group: Pages, secret: true, optional: true, file: true,
-			set:     func(v string) error { s.APIKeys = v; return nil },
-			meaning: "keys of the HTTP API and pages, NAME:KIND:KEY, comma separated; KIND is write or read; none: open to this machine alone"},
-		{variable: "WEBHOOK_URL", kind: "url", group: Webhooks, file: true, set: s.setWebhookURLs,
-			meaning: "addresses that events are sent to, comma separated; https, or http on this machine; one that holds a secret only in the environment or a file"},
-		{variable: "WEBHOOK_SECRETS", kind: "secrets", group: Webhooks, secret: true, optional: true, file: true, set: s.setWebhookSecrets,
-			meaning: "required with WEBHOOK_URL; secrets that sign events, comma separated; all of them sign, so that they can be changed"},
-		{variable: "WEBHOOK_EVENTS", kind: "events", group: Webhooks, set: s.setWebhookEvents,
-			meaning: "events to send, comma separated; not given: all"},
-		{variable: "SHUTDOWN_TIMEOUT", def: "75s", kind: "duration", group: Calls, set: duration(&s.ShutdownTimeout, time.Millisecond, maxDuration),
-			meaning: "time for requests in flight to end"},
-		{variable: "LOG_LEVEL", def: zerolog.LevelInfoValue, kind: "level", group: Logging, set: s.setLogLevel,
-			meaning: "trace, debug, info, warn or error; to stderr"},
-		{variable: "LOG_FORMAT", kind: "format", group: Logging, set: s.setLogFormat,
-			meaning: "json or console; not given: console on a terminal, else json"},
+func (s *Settings) table() []Setting {
+	return []Setting{
+		{Variable: "REDIS_URL", Default: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: checked(&s.RedisURL, redisURL),
+			Meaning: "also rediss://, redis-sentinel://..., redis-cluster://h:p,h:p; with a password only in the environment or a file"},
+		{Variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true, set: checked(&s.Keys, sealingKeys),
+			Meaning: "required; sealing keys, id:base64 of 32 bytes, comma separated; the first one seals, all open"},
+		{Variable: "WOLKVOX_URL", Default: "https://wv{server}.wolkvox.com", kind: "url", group: Calls, set: checked(&s.WolkvoxURL, vendorURL),
+			Meaning: "base of the vendor's address; plain http for loopback only"},
+		{Variable: "CALL_TIMEOUT", Default: "60s", kind: "duration", group: Limits, set: duration(&s.CallTimeout, time.Millisecond, maxLease),
+			Meaning: "longest time of a request"},
+		{Variable: "VENDOR_TIMEOUT", Default: "60s", kind: "duration", group: Limits, set: duration(&s.VendorTimeout, time.Millisecond, maxLease),
+			Meaning: "longest time that the vendor may work on a request"},
+		{Variable: "SLOT_MARGIN", Default: "5s", kind: "duration", group: Limits, set: duration(&s.SlotMargin, 100*time.Millisecond, maxLease),
+			Meaning: "a slot's lease is max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN"},
+		{Variable: "CONCURRENCY", Default: "1000", kind: "int", group: Calls, set: number(&s.Concurrency, 1, 10_000),
+			Meaning: "requests in flight for one worker process"},
+		{Variable: "SERVER_CONCURRENCY", Default: "64", kind: "int", group: Calls, set: number(&s.ServerConcurrency, 1, 10_000),
+			Meaning: "of these, for one server of the vendor; each worker process has its own"},
+		{Variable: "TOKEN_SLOTS", Default: "2", kind: "int", group: Limits, set: number(&s.Quota.Slots, 1, 2),
+			Meaning: "requests in flight for one token, 1 or 2"},
+		{Variable: "DEFAULT_LICENSES", Default: "1", kind: "int", group: Limits, set: number(&s.Quota.DefaultLicenses, 1, 1_000_000),
+			Meaning: "licences of a token for which none were given"},
+		{Variable: "QUOTA_TIMEZONE", Default: "America/Bogota", kind: "zone", group: Limits, set: s.setTimezone,
+			Meaning: "where the vendor's day begins"},
+		{Variable: "QUOTA_GUARD", Default: "3s", kind: "duration", group: Limits, set: s.setQuotaGuard,
+			Meaning: "no grants this close to midnight, on either side"},
+		{Variable: "MAX_ATTEMPTS", Default: "12", kind: "int", group: Calls, set: number(&s.MaxAttempts, 1, 1_000_000),
+			Meaning: "requests sent before a call is given up"},
+		{Variable: "GIVE_UP_AFTER", Default: "24h", kind: "duration", group: Calls, set: duration(&s.GiveUpAfter, time.Millisecond, maxDuration),
+			Meaning: "how long the vendor's push-back may put a call off (our own slots and quota: as long as it takes)"},
+		{Variable: "RETENTION", Default: "720h", kind: "duration", group: Calls, set: duration(&s.Retention, time.Minute, maxDuration),
+			Meaning: "how long a settled batch can be read"},
+		{Variable: "RETRY_MIN", Default: "1s", kind: "duration", group: Calls, set: duration(&s.RetryMin, time.Millisecond, maxDuration),
+			Meaning: "least back-off; exponential with full jitter"},
+		{Variable: "RETRY_MAX", Default: "15m", kind: "duration", group: Calls, set: duration(&s.RetryMax, time.Millisecond, maxDuration),
+			Meaning: "greatest back-off"},
+		{Variable: "WAIT_REPLICAS", Default: "0", kind: "int", group: Writing, set: number(&s.WaitReplicas, 0, 100),
+			Meaning: "replicas of Redis that must have a grant, an outcome or a new call before it counts as done; give it to workers and producers"},
+		{Variable: "QUEUES", Default: "1", kind: "int", group: Writing, set: number(&s.Queues, 1, 64),
+			Meaning: "queues of asynq; several spread its work over the nodes of a cluster. Give it to workers and producers"},
+		{Variable: "LISTEN", Default: "127.0.0.1:8080", kind: "address", group: Pages, set: s.setListen,
+			Meaning: "health, metrics, HTTP API and pages; off for none. An address that others can reach needs HABILITA_API_KEYS"},
+		{Variable: "HABILITA_API_KEYS", kind: "keys", group: Pages, secret: true, optional: true, file: true, set: checked(&s.APIKeys, apiKeys),
+			Meaning: "keys of the HTTP API and pages, NAME:KIND:KEY, comma separated; KIND is write or read; none: open to this machine alone"},
+		{Variable: "WEBHOOK_URL", kind: "url", group: Webhooks, file: true, set: checked(&s.WebhookURLs, receivers),
+			Meaning: "addresses that events are sent to, comma separated; https, or http on this machine; one that holds a secret only in the environment or a file"},
+		{Variable: "WEBHOOK_SECRETS", kind: "secrets", group: Webhooks, secret: true, optional: true, file: true, set: checked(&s.WebhookSecrets, secrets),
+			Meaning: "required with WEBHOOK_URL; secrets that sign events, comma separated; all of them sign, so that they can be changed"},
+		{Variable: "WEBHOOK_EVENTS", kind: "events", group: Webhooks, set: checked(&s.WebhookEvents, events),
+			Meaning: "events to send, comma separated; not given: all"},
+		{Variable: "SHUTDOWN_TIMEOUT", Default: "75s", kind: "duration", group: Calls, set: duration(&s.ShutdownTimeout, time.Millisecond, maxDuration),
+			Meaning: "time for requests in flight to end"},
+		{Variable: "LOG_LEVEL", Default: zerolog.LevelInfoValue, kind: "level", group: Logging, set: s.setLogLevel,
+			Meaning: "trace, debug, info, warn or error; to stderr"},
+		{Variable: "LOG_FORMAT", kind: "format", group: Logging, set: checked(&s.LogFormat, logFormat),
+			Meaning: "json or console; not given: console on a terminal, else json"},
 	}
 }
 
 // Describe gives every setting in the order of the documents. The _FILE variable of a
 // secret follows it.
-func Describe() []Row {
-	var rows []Row
+func Describe() (all []Setting) {
 	for _, d := range new(Settings).table() {
-		row := Row{d.variable, "--" + d.flag(), d.def, d.meaning, d.kind, d.group}
-		if d.secret {
-			row.Flag = ""
-		}
-		rows = append(rows, row)
+		all = append(all, d)
 		if d.file {
-			rows = append(rows, Row{d.variable + "_FILE", "--" + d.flag() + "-file", "", "file that holds " + d.variable, "path", d.group})
+			all = append(all, d.inFile())
 		}
 	}
-	return rows
+	return all
 }
 
 // Group says which settings a command has. Groups are bits: join them with |.

@@ -16,12 +16,13 @@ type layer struct {
 // layers are all packages, the highest first. Where two groups match, the longer path wins.
 var layers = []layer{
 	{name: "commands", groups: []string{"cmd/worker", "cmd/enqueue"}},
+	{name: "settings", groups: []string{"internal/config"}},
 	{name: "tests' worlds", groups: []string{"internal/web/console/consoletest", "internal/web/api/apitest"}, tests: true},
 	{name: "HTTP and local runs", groups: []string{"internal/web/api", "internal/web/console", "internal/localrun", "internal/webhook"}},
 	{name: "what Go programs import", groups: []string{"tasks"}},
 	{name: "a token's limits, for Go programs", groups: []string{"quota"}},
 	{name: "mechanism and decisions", groups: []string{"internal/engine", "internal/control"}},
-	{name: "state and rows", groups: []string{"internal/ledger", "internal/schedule", "internal/rows", "internal/config"}},
+	{name: "state and rows", groups: []string{"internal/ledger", "internal/schedule", "internal/rows"}},
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker", "internal/redisconn",
 		"internal/web/guard", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/say", "internal/seen", "internal/tracing", "internal/version"}},
 	{name: "scripts put together", groups: []string{"internal/lualink"}},

@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,17 +38,19 @@ func Types() []Type {
 	return []Type{BatchSettled, BatchHeld, BatchCanaryHeld, ScheduleFailed, ScheduleSkipped, ServerDown, ServerUp, QuotaUsedUp, CallFinished}
 }
 
-// parseTypes reads names of events, comma separated; "" is all. The settings have checked them.
-func parseTypes(list string) (out []Type) {
+// ParseTypes reads names of events, comma separated; "" is all.
+func ParseTypes(list string) (out []Type, err error) {
+	if list == "" {
+		return Types(), nil
+	}
 	for text := range strings.SplitSeq(list, ",") {
-		if t := Type(strings.TrimSpace(text)); t != "" {
-			out = append(out, t)
+		t := Type(strings.TrimSpace(text))
+		if !slices.Contains(Types(), t) {
+			return nil, fmt.Errorf("want some of %s", strings.ReplaceAll(strings.Trim(fmt.Sprint(Types()), "[]"), " ", ", "))
 		}
+		out = append(out, t)
 	}
-	if out == nil {
-		return Types()
-	}
-	return out
+	return out, nil
 }
 
 // Event is something to be told.

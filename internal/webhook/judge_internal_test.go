@@ -6,24 +6,20 @@ import (
 	"time"
 
 	"habilita/internal/breaker"
-	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/schedule"
 )
 
-func TestSettingsNameTheEvents(t *testing.T) {
-	var have []string
-	for _, e := range Types() {
-		have = append(have, string(e))
+func TestParseTypes(t *testing.T) {
+	if got, err := ParseTypes("server.up, batch.held"); err != nil || !slices.Equal(got, []Type{ServerUp, BatchHeld}) {
+		t.Errorf("%v %v", got, err)
 	}
-	if !slices.Equal(have, config.WebhookEvents()) {
-		t.Errorf("%v, want %v", have, config.WebhookEvents())
+	if got, err := ParseTypes(""); err != nil || !slices.Equal(got, Types()) {
+		t.Errorf("of none: %v %v", got, err)
 	}
-	if got := parseTypes("server.up, batch.held"); !slices.Equal(got, []Type{ServerUp, BatchHeld}) {
-		t.Errorf("%v", got)
-	}
-	if got := parseTypes(""); !slices.Equal(got, Types()) {
-		t.Errorf("of none: %v", got)
+	want := "want some of batch.settled, batch.held, batch.canary_held, schedule.failed, schedule.skipped, server.down, server.up, quota.used_up, call.finished"
+	if _, err := ParseTypes("batch.made"); err == nil || err.Error() != want {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -5,15 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"habilita/internal/web/guard"
 )
 
 // secretPrefix begins a secret, as the specification has it.
@@ -29,17 +31,20 @@ type Receiver struct {
 	address string
 }
 
-// ParseReceivers reads addresses, comma separated; the settings have checked them.
+// ParseReceivers reads addresses, comma separated. An error tells which is wrong by its number: it may hold a secret.
 func ParseReceivers(list string) ([]Receiver, error) {
 	var out []Receiver
-	for text := range strings.SplitSeq(list, ",") {
+	all := strings.Split(list, ",")
+	for i, text := range all {
 		text = strings.TrimSpace(text)
-		if text == "" {
-			continue
-		}
 		u, err := url.Parse(text)
-		if err != nil || u.Host == "" {
-			return nil, errors.New("a receiver's address is no URL") // not shown: it may hold a secret
+		good := err == nil && u.Host != "" && u.User == nil && u.Fragment == "" &&
+			(u.Scheme == "https" || u.Scheme == "http" && guard.Loopback(u.Host))
+		if !good {
+			return nil, fmt.Errorf("address %d of %d: want https://host/path, or http:// on this machine, with no user and no #", i+1, len(all))
+		}
+		if slices.ContainsFunc(out, func(r Receiver) bool { return r.address == text }) {
+			return nil, fmt.Errorf("address %d of %d stands there twice", i+1, len(all))
 		}
 		sum := sha256.Sum256([]byte(text))
 		out = append(out, Receiver{
@@ -60,13 +65,26 @@ func GenerateSecret() string {
 // Signer signs events with every one of its secrets: while secrets rotate, a receiver may have any of them.
 type Signer struct{ keys []*standardwebhooks.Webhook }
 
+// The bounds of a secret, in bytes, as the specification has them.
+const (
+	leastSecret = 24
+	mostSecret  = 64
+)
+
 // NewSigner reads secrets, comma separated. An error tells which is wrong by its number, and shows none.
 func NewSigner(secrets string) (*Signer, error) {
 	s := &Signer{}
-	for text := range strings.SplitSeq(secrets, ",") {
-		key, err := standardwebhooks.NewWebhook(strings.TrimSpace(text))
+	all := strings.Split(secrets, ",")
+	for i, text := range all {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(text), secretPrefix)
+		raw, err := base64.StdEncoding.DecodeString(rest)
+		if !ok || err != nil || len(raw) < leastSecret || len(raw) > mostSecret {
+			return nil, fmt.Errorf("secret %d of %d: want %s and base64 of %d to %d bytes; make one with: enqueue keygen --webhook",
+				i+1, len(all), secretPrefix, leastSecret, mostSecret)
+		}
+		key, err := standardwebhooks.NewWebhookRaw(raw)
 		if err != nil {
-			return nil, fmt.Errorf("secret %d is no base64: make one with: enqueue keygen --webhook", len(s.keys)+1)
+			return nil, err
 		}
 		s.keys = append(s.keys, key)
 	}

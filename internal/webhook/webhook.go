@@ -44,6 +44,10 @@ func New(o Options) (*Webhooks, error) {
 	if err != nil {
 		return nil, err
 	}
+	types, err := ParseTypes(o.Events)
+	if err != nil {
+		return nil, err
+	}
 	m, err := newMetrics(o.Metrics)
 	if err != nil {
 		return nil, err
@@ -51,7 +55,7 @@ func New(o Options) (*Webhooks, error) {
 	outbox := NewOutbox(o.Redis, o.Prefix)
 	t := &Teller{
 		outbox: outbox, rdb: o.Redis, control: o.Control, servers: breaker.New(o.Redis, o.Prefix, breaker.Trip{}),
-		schedules: schedule.NewStore(o.Redis, o.Prefix), receivers: receivers, types: parseTypes(o.Events), metrics: m, log: o.Log, me: rand.Text(),
+		schedules: schedule.NewStore(o.Redis, o.Prefix), receivers: receivers, types: types, metrics: m, log: o.Log, me: rand.Text(),
 	}
 	t.hints, t.tidied = map[string]hint{}, map[string]time.Time{}
 	for _, r := range receivers {

@@ -25,6 +25,9 @@ type template struct {
 	local                   bool   // this machine: nothing else may be dialled
 }
 
+// CheckURL says whether a text can be Config.URL. The error does not show it, for it may hold a password.
+func CheckURL(s string) error { _, err := parseTemplate(s); return err }
+
 // parseTemplate reads a Config.URL. Its errors do not show the text, which may
 // hold a password.
 func parseTemplate(s string) (template, error) {

@@ -32,7 +32,7 @@ type Guard struct {
 // New makes the Guard of what is served at the address listen (host:port; "" where
 // nothing is). Its error is ErrNoKeys.
 func New(keys Keys, listen string, log zerolog.Logger) (*Guard, error) {
-	if keys.Len() == 0 && listen != "" && !loopback(listen) {
+	if keys.Len() == 0 && listen != "" && !Loopback(listen) {
 		return nil, ErrNoKeys
 	}
 	g := &Guard{
@@ -87,7 +87,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 // who finds out who asks; it is not ok where the answer was given.
 func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 	if g.Open() {
-		if !loopback(r.Host) {
+		if !Loopback(r.Host) {
 			g.tell(r, "asked for under a name that is not this machine's").Send()
 			WriteProblem(w, r, Problem{Status: http.StatusMisdirectedRequest, Type: ProblemTypeBase + "host",
 				Title: "Not under this name", Detail: "without keys this answers to localhost, 127.0.0.1 and [::1] alone; set HABILITA_API_KEYS to use another name"})
@@ -148,9 +148,9 @@ func (g *Guard) tell(r *http.Request, what string) *zerolog.Event {
 	return g.log.Warn().Str("from", r.RemoteAddr).Str("method", r.Method).Str("refused", what)
 }
 
-// loopback reports whether an address or a Host header, with or without a port, is
+// Loopback reports whether an address or a Host header, with or without a port, is
 // this machine and nobody else's.
-func loopback(host string) bool {
+func Loopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}

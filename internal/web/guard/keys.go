@@ -54,7 +54,7 @@ func ParseKeys(text string) (Keys, error) {
 			continue
 		}
 		wrong := func(problem string) (Keys, error) {
-			return Keys{}, fmt.Errorf("HABILITA_API_KEYS: key %d %s; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it", i+1, problem)
+			return Keys{}, fmt.Errorf("key %d %s; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it", i+1, problem)
 		}
 		fields := strings.SplitN(part, ":", 3)
 		if len(fields) != 3 {
@@ -84,7 +84,7 @@ func ParseKeys(text string) (Keys, error) {
 		k.all = append(k.all, entry{Principal{Name: name, CanWrite: kind == "write"}, hash})
 	}
 	if len(k.all) == 0 && strings.TrimSpace(text) != "" {
-		return Keys{}, errors.New("HABILITA_API_KEYS has no key; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it")
+		return Keys{}, errors.New("has no key; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it")
 	}
 	return k, nil
 }
