@@ -57,7 +57,7 @@ func (c *Console) serveAsset(w http.ResponseWriter, r *http.Request) {
 	if version == assetsVersion() {
 		h.Set("Cache-Control", "private, max-age=31536000, immutable")
 	}
-	h.Set("ETag", `"`+assetsVersion()+`"`)
+	h.Set("ETag", `W/"`+assetsVersion()+`"`) // weak, since it may be sent in gzip
 	http.ServeFileFS(w, r, assetFiles, "assets/"+name)
 }
 

@@ -86,12 +86,11 @@ func TestAnswersInGzip(t *testing.T) {
 		"a picture":            {accept: "gzip", media: "image/png", body: long},
 		"compressed already":   {accept: "gzip", media: "text/plain", body: long, header: []string{"Content-Encoding", "br"}},
 		"no content":           {accept: "gzip", status: 204},
-		"a part":               {accept: "gzip", media: "text/plain", body: long, status: 206},
+		"a part":               {accept: "gzip", media: "text/plain", body: long, header: []string{"Content-Range", "bytes 0-7999/9000"}, status: 206},
 		"HEAD":                 {method: "HEAD", accept: "gzip", media: "text/csv"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := guard.Gzip(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("ETag", `"x"`)
 				if c.media != "" {
 					w.Header().Set("Content-Type", c.media)
 				}
@@ -121,7 +120,7 @@ func TestAnswersInGzip(t *testing.T) {
 			}
 			if c.want {
 				b, err := io.ReadAll(guard.Gunzip(w.Body))
-				if body = string(b); err != nil || w.Header().Get("ETag") != `W/"x"` {
+				if body = string(b); err != nil {
 					t.Errorf("%v %v", err, w.Header())
 				}
 			}
@@ -163,5 +162,28 @@ func TestStreamInGzip(t *testing.T) {
 		if (err == nil) != whole || whole && string(rest) != "second\n" {
 			t.Errorf("%s: %q, %v", path, rest, err)
 		}
+	}
+}
+
+// A proxy that speaks HTTP/1.0 passes a cut answer on as one that ended. Its gzip tells.
+func TestCutAnswerHasNoEndInGzip(t *testing.T) {
+	h := guard.Gzip(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/csv")
+		_, _ = io.WriteString(w, "first\n")
+		panic(http.ErrAbortHandler)
+	}))
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	w := httptest.NewRecorder()
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the server does not learn that the answer was cut")
+			}
+		}()
+		h.ServeHTTP(w, r)
+	}()
+	if text, err := io.ReadAll(guard.Gunzip(w.Body)); !errors.Is(err, guard.ErrGzip) {
+		t.Errorf("%q, %v", text, err)
 	}
 }
