@@ -13,7 +13,7 @@ import (
 func TestInside(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: wolkvoxtest.EachCall(wolkvoxtest.Fault{Kind: wolkvoxtest.Status503})})
-		in := StartInside(t, "redis://"+b.Addr+"/0", sim.URL, engine.WorkerOptions{})
+		in := StartInside(t, b.URL, sim.URL, engine.WorkerOptions{})
 		const tokens, each = 10, 5
 		sum, err := in.Producer.EnqueueBatch(t.Context(), "inside", func(yield func(engine.Call, error) bool) {
 			for i := range tokens * each {

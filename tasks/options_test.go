@@ -53,7 +53,7 @@ func TestWaitReplicas(t *testing.T) {
 // Queues spreads chains over queues of asynq, for clients and workers alike.
 func TestQueues(t *testing.T) {
 	t.Parallel()
-	rdb := redistest.Start(t).Client()
+	rdb := redistest.Shared(t).Client
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	o := tasks.Options{Queues: 4}
@@ -75,7 +75,7 @@ func TestQueues(t *testing.T) {
 // A number that can't be one is refused, by clients and workers, and named.
 func TestOptionsOutOfRange(t *testing.T) {
 	t.Parallel()
-	rdb := redistest.Start(t).Client()
+	rdb := redistest.Shared(t).Client
 	for want, o := range map[string]tasks.Options{
 		"WaitReplicas is -1":  {WaitReplicas: -1},
 		"WaitReplicas is 101": {WaitReplicas: 101},

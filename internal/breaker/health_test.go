@@ -295,7 +295,7 @@ func redistestMini(t *testing.T) redistest.Backend {
 
 // Where Redis is full, a server that trips is still seen by all, asked again, and closed by a person.
 func TestFullRedis(t *testing.T) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.Server == nil {
 			t.Skip("miniredis is never full")
 		}

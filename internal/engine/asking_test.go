@@ -61,7 +61,7 @@ func TestAskWaitsUntilSomebodyTells(t *testing.T) {
 
 // A producer that enqueued a task of asynq says so where a worker waits.
 func TestProducerTellsOfItsTask(t *testing.T) {
-	w := openWorld(t, redistest.Start(t).URL, testKey(t), nil).closing()
+	w := openWorld(t, redistest.Shared(t).URL, testKey(t), nil).closing()
 	p := openProducer(t, w.stack.rdb, w.o.Options)
 	if _, err := p.Enqueue(t.Context(), Call{Server: "0001", Token: "one-token"}); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestProducerTellsOfItsTask(t *testing.T) {
 
 // A worker that asks nearly never makes the calls that producers enqueue, one after the other, and those that its own dispatcher publishes.
 func TestIdleWorkerIsToldOfTasks(t *testing.T) {
-	url, key := redistest.Start(t).URL, testKey(t)
+	url, key := redistest.Shared(t).URL, testKey(t)
 	w := openWorld(t, url, key, nil)
 	w.asking.every = time.Hour
 	w.begin()

@@ -178,9 +178,8 @@ func checkLabels(t *testing.T, reg prometheus.Gatherer) {
 // A worker at its work has no label but those.
 func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
 	reg := prometheus.NewRegistry()
-	w := openWorld(t, s.URL, testKey(t), func(o *WorkerOptions) { o.Metrics, o.ReconcileInterval = reg, 50*time.Millisecond })
+	w := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Metrics, o.ReconcileInterval = reg, 50*time.Millisecond })
 	id := w.append("token-1", "a")
 	w.begin()
 	w.made("the call")

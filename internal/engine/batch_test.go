@@ -111,7 +111,7 @@ func (p *Producer) refs(t *testing.T, batch string) map[string][]string {
 func TestBulkThatDiesGoesOn(t *testing.T) {
 	t.Parallel()
 	rows := mixed(2500)
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		var want map[string][]string
 		for _, before := range []bool{true, false} {
 			for trips := 0; ; trips++ {
@@ -121,7 +121,7 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 				empty(t, b.Client)
 				hook := &breaking{before: before}
 				hook.left.Store(1 << 30)
-				rdb := redis.NewClient(&redis.Options{Addr: b.Addr})
+				rdb := redis.NewClient(&redis.Options{Addr: b.Addr, DB: b.DB})
 				rdb.AddHook(hook)
 				defer func() { _ = rdb.Close() }()
 				p := newTestProducer(t, rdb)

@@ -262,7 +262,7 @@ func TestCanariesOfABatchThatExists(t *testing.T) {
 // A single call that somebody gives the batch while its canaries run is none of them.
 func TestCallThatJoinsIsNoCanary(t *testing.T) {
 	t.Parallel()
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		// It joins behind the call of a canary, and is open, or given up, or put off.
 		enqueue := func(w *canaryWorld, joins Call, outcomes ...ledger.Outcome) (c Canaries, err error) {
 			joins.Server, joins.Batch = "1", "b"

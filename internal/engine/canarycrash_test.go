@@ -37,7 +37,7 @@ func dies(all iter.Seq2[Call, error], n int) iter.Seq2[Call, error] {
 // nothing, however they end. The same command adds the rest of them first.
 func TestProducerDiesAmongTheCanaries(t *testing.T) {
 	t.Parallel()
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		for n := range 3 {
 			w := newCanaryWorld(t, b)
 			if _, err := w.p.EnqueueBatch(t.Context(), "b", dies(rows(10), n), Canary(3)); !errors.Is(err, errDied) {
@@ -90,7 +90,7 @@ func TestProducerDiesBeforeTheRelease(t *testing.T) {
 // command adds what is missing, and waits for no canary any more.
 func TestProducerDiesAfterTheRelease(t *testing.T) {
 	t.Parallel()
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		for _, n := range []int{0, 12} {
 			w := newCanaryWorld(t, b)
 			pass := 0

@@ -14,7 +14,7 @@ import (
 // with which the runs of its first ones go on.
 func TestPlacesAreSharedAmongAllBuckets(t *testing.T) {
 	const buckets, each, places = 128, 6, 250
-	w := openWorld(t, redistest.Start(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = places }).closing()
+	w := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = places }).closing()
 	var tags []string
 	for b := range buckets {
 		tag := ledger.TagAt(b * ledger.Buckets / buckets)
@@ -49,7 +49,7 @@ func TestPlacesAreSharedAmongAllBuckets(t *testing.T) {
 
 // A run with nothing left in its bucket gets a chain of another one, without a task of asynq.
 func TestIdleRunGetsTheNextChain(t *testing.T) {
-	w := openWorld(t, redistest.Start(t).URL, testKey(t), nil).closing()
+	w := openWorld(t, redistest.Shared(t).URL, testKey(t), nil).closing()
 	d := w.dispatcher
 	d.idle.wait = time.Hour
 	published := 0

@@ -228,9 +228,9 @@ func TestReshardingFreezesNothing(t *testing.T) {
 // is where a node that was a master before takes over again.
 func TestAnotherProcessHasTheData(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
+	s := redistest.Shared(t)
 	w := openWorld(t, s.URL, testKey(t), nil).closing()
-	if err := s.Client().HSet(t.Context(), "habilita:{"+ledger.TagAt(0)+"}:epoch", "r", "another").Err(); err != nil {
+	if err := s.Client.HSet(t.Context(), "habilita:{"+ledger.TagAt(0)+"}:epoch", "r", "another").Err(); err != nil {
 		t.Fatal(err)
 	}
 	before, changes := time.Now(), w.changes.Load()

@@ -14,7 +14,7 @@ import (
 // itself, and gets the version.
 func TestLedgerOfALaterVersionIsRefused(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		url, key := "redis://"+b.Addr+"/0", testKey(t)
+		url, key := b.URL, testKey(t)
 		_ = openWorld(t, url, key, nil).Close()
 		if got := b.Client.Get(t.Context(), "habilita:format:{habilita:naming}").Val(); got != "1" {
 			t.Errorf("a new ledger has the format %q", got)

@@ -45,7 +45,7 @@ func simulated(t *testing.T, vendor wolkvoxtest.Options, change func(*WorkerOpti
 		t.Fatal(err)
 	}
 	t.Cleanup(v.Close)
-	w := openWorld(t, redistest.Start(t).URL, testKey(t), func(o *WorkerOptions) {
+	w := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) {
 		o.WolkvoxURL = v.URL
 		change(o)
 	})

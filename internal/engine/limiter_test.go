@@ -19,7 +19,7 @@ func TestLimiterSharesWithAWorker(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		key := testKey(t)
 		let, ended, arrived := make(chan struct{}), make(chan struct{}, 8), make(chan struct{}, 8)
-		w := openWorld(t, "redis://"+b.Addr, key, func(o *WorkerOptions) {
+		w := openWorld(t, b.URL, key, func(o *WorkerOptions) {
 			o.AfterOutcome = func(Recorded) { ended <- struct{}{} }
 			o.Quota.Slots, o.CallTimeout, o.Quota.DefaultLicenses = 1, 90*time.Second, 3
 		})

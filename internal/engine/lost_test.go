@@ -19,7 +19,7 @@ import (
 // token-ID key.
 func TestRedisLosesItsData(t *testing.T) {
 	t.Parallel()
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		for name, lose := range map[string]func() error{
 			"FLUSHALL": func() error { return b.Client.FlushAll(t.Context()).Err() },
 			"FLUSHDB":  func() error { return b.Client.FlushDB(t.Context()).Err() },
@@ -32,7 +32,7 @@ func TestRedisLosesItsData(t *testing.T) {
 					t.Fatal(err)
 				}
 				key := testKey(t)
-				w := openWorld(t, "redis://"+b.Addr, key, nil).closing()
+				w := openWorld(t, b.URL, key, nil).closing()
 				p := openProducer(t, b.Client, w.o.Options)
 				limiter, err := quota.New(b.Client, w.stack.settings)
 				if err != nil {
@@ -67,7 +67,7 @@ func TestRedisLosesItsData(t *testing.T) {
 					t.Errorf("ready: %v", err)
 				}
 				// Whoever comes later is told the same, and names tokens alike.
-				late := openWorld(t, "redis://"+b.Addr, key, nil).closing()
+				late := openWorld(t, b.URL, key, nil).closing()
 				if until := time.UnixMilli(late.stack.notBefore.Load()); until.Before(lost.Add(60 * time.Second)) {
 					t.Errorf("a worker that starts then holds until %s", until)
 				}
@@ -108,7 +108,7 @@ func TestProducerAlonePutsTheKeyBack(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		o := Options{Keys: testKey(t), keyReturns: time.Minute}
 		p := openProducer(t, b.Client, o)
-		if err := b.Client.FlushAll(t.Context()).Err(); err != nil {
+		if err := b.Client.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		late := openProducer(t, b.Client, o)
@@ -124,9 +124,9 @@ func TestOtherTokenIDKey(t *testing.T) {
 	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		key := testKey(t)
-		w := openWorld(t, "redis://"+b.Addr, key, nil).closing()
+		w := openWorld(t, b.URL, key, nil).closing()
 		p := &Producer{stack: w.stack} // it does not look
-		if err := b.Client.FlushAll(t.Context()).Err(); err != nil {
+		if err := b.Client.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		// As one that starts when this one has not put its key back.
@@ -219,7 +219,7 @@ func TestDurableRedisRestartedWhileNoWorkerWasThere(t *testing.T) {
 // after), on connections that stay, is seen, and by the grant itself before anybody looks.
 func TestDataThatGoesBack(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		w := openWorld(t, "redis://"+b.Addr, testKey(t), nil).closing()
+		w := openWorld(t, b.URL, testKey(t), nil).closing()
 		before := b.Client.HGetAll(t.Context(), "habilita:{aa}:epoch").Val()
 		if err := w.remember(t.Context(), false); err != nil {
 			t.Fatal(err)

@@ -56,7 +56,7 @@ func (c *losingConn) Read(p []byte) (int, error) {
 func TestLostReplyOfAnAppend(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		var l losing
-		rdb := redis.NewClient(&redis.Options{Addr: b.Addr, Dialer: l.dial})
+		rdb := redis.NewClient(&redis.Options{Addr: b.Addr, DB: b.DB, Dialer: l.dial})
 		defer rdb.Close()
 		p, err := NewProducer(t.Context(), rdb, Options{Keys: testKey(t)})
 		if err != nil {
@@ -151,7 +151,7 @@ func TestLostReplyInABulk(t *testing.T) {
 	}
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		var l losing
-		rdb := redis.NewClient(&redis.Options{Addr: b.Addr, Dialer: l.dial})
+		rdb := redis.NewClient(&redis.Options{Addr: b.Addr, DB: b.DB, Dialer: l.dial})
 		defer rdb.Close()
 		p, err := NewProducer(t.Context(), rdb, Options{Keys: testKey(t)})
 		if err != nil {

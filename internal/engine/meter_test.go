@@ -15,7 +15,7 @@ import (
 func TestEveryReclaimedSlotCounts(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		reg := prometheus.NewRegistry()
-		w := openWorld(t, "redis://"+b.Addr, testKey(t), func(o *WorkerOptions) { o.Metrics = reg }).closing()
+		w := openWorld(t, b.URL, testKey(t), func(o *WorkerOptions) { o.Metrics = reg }).closing()
 		id := w.append("tok", "a")
 		w.append("tok", "b")
 		lapsed := func(nonce string) {

@@ -94,7 +94,7 @@ type purgeWorld struct {
 func newPurgeWorld(t *testing.T, b redistest.Backend, passes bool) *purgeWorld {
 	key := testKey(t)
 	open := func() (*Producer, *between) {
-		rdb := redis.NewClient(&redis.Options{Addr: b.Addr})
+		rdb := redis.NewClient(&redis.Options{Addr: b.Addr, DB: b.DB})
 		p, err := NewProducer(t.Context(), rdb, Options{Keys: key})
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +102,7 @@ func newPurgeWorld(t *testing.T, b redistest.Backend, passes bool) *purgeWorld {
 		t.Cleanup(func() { _, _ = p.Close(), rdb.Close() })
 		h := new(between)
 		h.left.Store(-2)
-		c := redis.NewClient(&redis.Options{Addr: b.Addr})
+		c := redis.NewClient(&redis.Options{Addr: b.Addr, DB: b.DB})
 		t.Cleanup(func() { _ = c.Close() })
 		c.AddHook(h)
 		p.batches = ledger.NewBatches(c, "")

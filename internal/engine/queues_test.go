@@ -59,7 +59,7 @@ func TestNumberOfQueuesChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 				key := testKey(t)
-				first := openWorld(t, "redis://"+b.Addr+"/0", key, func(o *WorkerOptions) { o.Queues = c.before })
+				first := openWorld(t, b.URL, key, func(o *WorkerOptions) { o.Queues = c.before })
 				var chains []string
 				used := map[string]bool{}
 				for _, token := range []string{"one", "two", "three", "four", "five", "six"} {
@@ -76,7 +76,7 @@ func TestNumberOfQueuesChanges(t *testing.T) {
 				if err := first.Close(); err != nil {
 					t.Fatal(err)
 				}
-				w := openWorld(t, "redis://"+b.Addr+"/0", key, func(o *WorkerOptions) { o.Queues = c.after })
+				w := openWorld(t, b.URL, key, func(o *WorkerOptions) { o.Queues = c.after })
 				w.begin()
 				for range chains {
 					w.made("a task of an older queue")

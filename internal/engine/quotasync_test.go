@@ -42,7 +42,7 @@ func TestQuotaSyncKeepsTheSlots(t *testing.T) {
 		noon := time.FixedZone("noon", 12*3600-int(now.Unix()%86400))
 		o := WorkerOptions{
 			Options:  Options{Keys: key, Quota: quota.Settings{Location: noon}},
-			RedisURL: "redis://" + b.Addr, WolkvoxURL: v.URL,
+			RedisURL: b.URL, WolkvoxURL: v.URL,
 		}
 		p, err := NewProducer(ctx, b.Client, o.Options)
 		if err != nil {

@@ -106,7 +106,7 @@ func TestQuotaSyncWhileRedisRestarts(t *testing.T) {
 
 func TestQuotaSyncKeepsTheHold(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		w := newSyncWorld(t, "redis://"+b.Addr, nil)
+		w := newSyncWorld(t, b.URL, nil)
 		w.restarted(t.Context(), nil, redisconn.Change{Node: "redis", Was: "a", Is: "b", Uptime: time.Second})
 		if err := w.remember(t.Context(), false); err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func TestQuotaSyncKeepsTheHold(t *testing.T) {
 // A call in flight has its slot, also after an outcome that is not known.
 func TestQuotaSyncWhileCallsAreInFlight(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		w := newSyncWorld(t, "redis://"+b.Addr, func(o *WorkerOptions) { o.Quota.Slots = 1 })
+		w := newSyncWorld(t, b.URL, func(o *WorkerOptions) { o.Quota.Slots = 1 })
 		q := w.open()
 		for _, o := range []ledger.Outcome{
 			{Kind: ledger.Done, Slot: ledger.Release},

@@ -15,7 +15,7 @@ func TestDayBeginsWithARamp(t *testing.T) {
 		// It is some minutes after midnight, and the guard lasts for longer.
 		now := time.Now().UTC()
 		zone := time.FixedZone("night", int((24*time.Hour + 10*time.Minute - now.Sub(now.Truncate(24*time.Hour))).Seconds()))
-		w := openWorld(t, "redis://"+b.Addr+"/0", testKey(t), func(o *WorkerOptions) {
+		w := openWorld(t, b.URL, testKey(t), func(o *WorkerOptions) {
 			o.Quota.Location, o.Quota.Guard = zone, 30*time.Minute
 		}).closing()
 		y, m, d := w.stack.clock.Now().In(zone).Date()

@@ -176,11 +176,11 @@ func (w *scheduled) end(token int, kind ledger.Kind) {
 func TestTickIsMadeOnce(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		k := testKey(t)
-		w := openScheduled(t, "redis://"+b.Addr, k, nil)
+		w := openScheduled(t, b.URL, k, nil)
 		w.add(definition, 100, noon)
 		workers := []*scheduled{w}
 		for range 4 {
-			other := openScheduled(t, "redis://"+b.Addr, k, nil)
+			other := openScheduled(t, b.URL, k, nil)
 			workers = append(workers, other)
 		}
 		for range 3 { // also those who look later find nothing left to do

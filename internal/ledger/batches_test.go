@@ -171,7 +171,7 @@ func TestTheOldListOfBucketsIsAway(t *testing.T) {
 
 // While Redis is full, a run that lives stays alive, and its end is noted.
 func TestRunInFullRedis(t *testing.T) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.SetTime != nil {
 			t.Skip("miniredis is never full")
 		}
@@ -208,7 +208,7 @@ func TestRunInFullRedis(t *testing.T) {
 
 // A Redis that is full says so, and not that a transaction was discarded.
 func TestEnsureInFullRedis(t *testing.T) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.SetTime != nil {
 			t.Skip("miniredis is never full")
 		}

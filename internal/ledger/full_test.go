@@ -11,7 +11,7 @@ import (
 
 // Where Redis is full, new work is refused and outcomes are recorded.
 func TestFullRedis(t *testing.T) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.SetTime != nil {
 			t.Skip("miniredis is never full")
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"habilita/internal/membership"
+	"habilita/internal/testkit/redistest"
 )
 
 func TestTwoWithTheSameSettings(t *testing.T) {
@@ -158,7 +159,7 @@ func TestFailsClosed(t *testing.T) {
 
 // Workers go on where Redis is full, and start there, so their membership does not lapse.
 func TestFullRedis(t *testing.T) {
-	both(t, func(t *testing.T, w world) {
+	redistest.BothOwn(t, on(func(t *testing.T, w world) {
 		if w.b.SetTime != nil {
 			t.Skip("miniredis is never full")
 		}
@@ -172,7 +173,7 @@ func TestFullRedis(t *testing.T) {
 		if _, err := w.Join(t.Context(), process("b"), membership.Settings{"SLOTS": "1"}); err != nil {
 			t.Error(err)
 		}
-	})
+	}))
 }
 
 func TestKeysShareOneSlot(t *testing.T) {

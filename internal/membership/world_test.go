@@ -19,13 +19,15 @@ type world struct {
 	t *testing.T
 }
 
-func both(t *testing.T, f func(*testing.T, world)) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+func both(t *testing.T, f func(*testing.T, world)) { redistest.Both(t, on(f)) }
+
+func on(f func(*testing.T, world)) func(*testing.T, redistest.Backend) {
+	return func(t *testing.T, b redistest.Backend) {
 		if b.SetTime != nil {
 			b.SetTime(start)
 		}
 		f(t, world{membership.New(b.Client, "habilita"), b, t})
-	})
+	}
 }
 
 func process(id string) membership.Process {

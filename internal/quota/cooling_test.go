@@ -83,7 +83,7 @@ func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // A lift whose reply was lost, and that was sent again, is told as what it did.
 func testLostReplyOfALift(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
-	c := redis.NewClient(&redis.Options{Addr: b.client.Options().Addr})
+	c := redis.NewClient(b.client.Options())
 	t.Cleanup(func() { _ = c.Close() })
 	c.AddHook(twice{})
 	hour := w.now.Add(time.Hour)

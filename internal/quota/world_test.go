@@ -36,10 +36,10 @@ func startMini(tb testing.TB) backend {
 	return backend{client: c, setTime: m.SetTime}
 }
 
-// startReal starts a redis-server, or skips the test where there is none.
+// startReal gives a database of a real Redis, or skips the test where there is none.
 func startReal(tb testing.TB) backend {
 	tb.Helper()
-	return backend{client: redistest.Start(tb).Client()}
+	return backend{client: redistest.Shared(tb).Client.(*redis.Client)}
 }
 
 // world is a Limiter on a Redis, and a way to move its time.

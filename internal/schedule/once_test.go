@@ -85,7 +85,7 @@ func TestAddedWhileItIsRemoved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, w *world) {
-				other := redis.NewClient(&redis.Options{Addr: w.rdb.(*redis.Client).Options().Addr})
+				other := redis.NewClient(w.rdb.(*redis.Client).Options())
 				t.Cleanup(func() { _ = other.Close() })
 				first := &world{t, NewStore(other, ""), w.keys, other}
 				add := func(w *world) { w.must(w.add(nightly, 1, true)) }

@@ -210,7 +210,7 @@ func TestReceivers(t *testing.T) {
 
 // Where Redis is full, what waits is delivered or tried again all the same.
 func TestFullRedis(t *testing.T) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.Server == nil {
 			t.Skip("miniredis is never full")
 		}

@@ -16,10 +16,12 @@ type Backend struct {
 	Name   string // "miniredis" or "redis"
 	Client redis.UniversalClient
 	Addr   string // host:port
+	DB     int    // the test's database
+	URL    string // of both
 	// SetTime sets what TIME answers; nil on the real Redis.
 	SetTime func(time.Time)
 	Mini    *miniredis.Miniredis // nil on the real Redis
-	Server  *Server              // nil on miniredis
+	Server  *Server              // of BothOwn; nil on miniredis
 }
 
 // Mini starts a miniredis that ends with the test.
@@ -28,21 +30,29 @@ func Mini(tb testing.TB) *miniredis.Miniredis {
 	return miniredis.RunT(tb)
 }
 
-// Both runs f as a subtest on miniredis, and on a real Redis with the given
-// arguments (skipped where there is none). Each call has a fresh server of
-// either kind.
-func Both(t *testing.T, f func(t *testing.T, b Backend), args ...string) {
+// Both runs f as a subtest on a miniredis of its own, and on a database of the shared real Redis (see
+// Shared; skipped where there is none).
+func Both(t *testing.T, f func(t *testing.T, b Backend)) {
 	t.Helper()
-	t.Run("miniredis", func(t *testing.T) {
-		m := Mini(t)
-		c := redis.NewClient(&redis.Options{Addr: m.Addr()})
-		t.Cleanup(func() { _ = c.Close() })
-		f(t, Backend{Name: "miniredis", Client: c, Addr: m.Addr(), SetTime: m.SetTime, Mini: m})
-	})
+	t.Run("miniredis", func(t *testing.T) { f(t, onMini(t)) })
+	t.Run("redis", func(t *testing.T) { f(t, Shared(t)) })
+}
+
+// BothOwn is Both with a real Redis that no other test uses, with the given arguments.
+func BothOwn(t *testing.T, f func(t *testing.T, b Backend), args ...string) {
+	t.Helper()
+	t.Run("miniredis", func(t *testing.T) { f(t, onMini(t)) })
 	t.Run("redis", func(t *testing.T) {
 		s := Start(t, args...)
-		f(t, Backend{Name: "redis", Client: s.Client(), Addr: s.Addr, Server: s})
+		f(t, Backend{Name: "redis", Client: s.Client(), Addr: s.Addr, URL: s.URL, Server: s})
 	})
+}
+
+func onMini(t *testing.T) Backend {
+	m := Mini(t)
+	c := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	t.Cleanup(func() { _ = c.Close() })
+	return Backend{Name: "miniredis", Client: c, Addr: m.Addr(), URL: "redis://" + m.Addr() + "/0", SetTime: m.SetTime, Mini: m}
 }
 
 // Spoil makes all keys that begin with a prefix refuse the commands that they are for, as those of

@@ -1,13 +1,18 @@
 package redistest
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,8 +120,8 @@ func TestBoth(t *testing.T) {
 	}
 }
 
-func TestBothTakesArguments(t *testing.T) {
-	Both(t, func(t *testing.T, b Backend) {
+func TestBothOwnTakesArguments(t *testing.T) {
+	BothOwn(t, func(t *testing.T, b Backend) {
 		if b.Server == nil {
 			return
 		}
@@ -125,4 +130,63 @@ func TestBothTakesArguments(t *testing.T) {
 			t.Errorf("%v, %v", conf, err)
 		}
 	}, "--maxmemory-policy", "allkeys-lru")
+}
+
+// childEnv is set for this binary as the process that starts the shared server.
+const childEnv = "REDISTEST_CHILD"
+
+func TestSharedEndsWithTheProcess(t *testing.T) {
+	if os.Getenv(childEnv) != "" {
+		fmt.Println("SHARED", Shared(t).Addr)
+		_ = os.Stdout.Sync()
+		select {} // until it is killed
+	}
+	program(t)
+	child := exec.Command(os.Args[0], "-test.run=^TestSharedEndsWithTheProcess$", "-test.v")
+	child.Env = append(os.Environ(), childEnv+"=1")
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	addr := ""
+	for lines := bufio.NewScanner(out); addr == "" && lines.Scan(); {
+		_, addr, _ = strings.Cut(lines.Text(), "SHARED ")
+	}
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = child.Process.Kill()
+	_ = child.Wait()
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the server outlives its test: %d, %v", n, err)
+	}
+}
+
+func TestSharedTestsDoNotSeeEachOther(t *testing.T) {
+	for range 2 {
+		t.Run("one", func(t *testing.T) {
+			b := Shared(t)
+			o, err := redis.ParseURL(b.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := redis.NewClient(o)
+			defer c.Close()
+			if n, err := c.DBSize(t.Context()).Result(); err != nil || n != 0 {
+				t.Errorf("%d keys, %v", n, err)
+			}
+			if err := b.Client.Set(t.Context(), "k", "v", 0).Err(); err != nil {
+				t.Error(err)
+			}
+			if got, err := c.Get(t.Context(), "k").Result(); got != "v" {
+				t.Error(got, err)
+			}
+		})
+	}
 }

@@ -51,6 +51,19 @@ const programEnv = "HABILITA_REDIS_SERVER"
 // Program is the server that tests run.
 func Program() string { return cmp.Or(os.Getenv(programEnv), "redis-server") }
 
+// program is the path of Program; the test is skipped where there is none.
+func program(tb testing.TB) string {
+	tb.Helper()
+	path, err := exec.LookPath(Program())
+	if err != nil && os.Getenv("HABILITA_REQUIRE_REDIS") == "1" {
+		tb.Fatal("HABILITA_REQUIRE_REDIS=1: ", err)
+	}
+	if err != nil {
+		tb.Skip("no server: ", err)
+	}
+	return path
+}
+
 // Place is a host of its own that a server can run on.
 type Place struct {
 	IP     string
@@ -75,14 +88,9 @@ func Start(tb testing.TB, args ...string) *Server {
 // begin looks for the binary and a port, and launches the server.
 func (s *Server) begin() {
 	s.tb.Helper()
-	var err error
-	if s.bin, err = exec.LookPath(Program()); err != nil {
-		if os.Getenv("HABILITA_REQUIRE_REDIS") == "1" {
-			s.tb.Fatal("HABILITA_REQUIRE_REDIS=1: ", err)
-		}
-		s.tb.Skip("no server: ", err)
-	}
+	s.bin = program(s.tb)
 	s.tb.Cleanup(s.Kill)
+	var err error
 	for range portTries {
 		if s.Addr, err = freeAddr(); err != nil {
 			continue
