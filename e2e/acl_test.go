@@ -219,7 +219,7 @@ func TestLeastACLOfACluster(t *testing.T) {
 				return
 			}
 		}
-	})
+	}, engine.BatchOptions{})
 	if err != nil || sum.Enqueued != 40 {
 		t.Fatalf("%+v, %v", sum, err)
 	}

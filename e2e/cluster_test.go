@@ -39,7 +39,7 @@ func worksOn(t *testing.T, url string) {
 				return
 			}
 		}
-	})
+	}, engine.BatchOptions{})
 	if err != nil || sum.Enqueued != tokens*each {
 		t.Fatalf("%+v, %v", sum, err)
 	}

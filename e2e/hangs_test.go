@@ -38,7 +38,7 @@ func TestMasterHangs(t *testing.T) {
 						return
 					}
 				}
-			})
+			}, engine.BatchOptions{})
 			if err != nil || sum.Enqueued != tokens*each {
 				t.Fatalf("%+v, %v", sum, err)
 			}

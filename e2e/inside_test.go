@@ -21,7 +21,7 @@ func TestInside(t *testing.T) {
 					return
 				}
 			}
-		})
+		}, engine.BatchOptions{})
 		if err != nil || sum.Enqueued != tokens*each {
 			t.Fatalf("%+v %v", sum, err)
 		}

@@ -85,7 +85,7 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 						}
 					}
 				}
-			})
+			}, engine.BatchOptions{})
 			if err != nil || sum.Enqueued != tokens*each {
 				t.Fatalf("%+v, %v", sum, err)
 			}

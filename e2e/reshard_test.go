@@ -54,7 +54,7 @@ func TestClusterIsReshardedUnderLoad(t *testing.T) {
 					return
 				}
 			}
-		})
+		}, engine.BatchOptions{})
 		done <- enqueued{sum, err}
 	}()
 	if err := sim.Wait(t.Context(), func(a wolkvoxtest.Account) bool { return a.Totals.Requests > 0 }); err != nil {

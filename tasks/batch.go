@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 )
 
 // Policy says what happens to a chain if one of its calls is given up.
@@ -54,19 +55,23 @@ func summaryOf(s engine.Summary) Summary {
 }
 
 // BatchOption changes how EnqueueBatch enqueues.
-type BatchOption struct{ option engine.BatchOption }
+type BatchOption struct{ set func(*engine.BatchOptions) }
 
 // OnFailure sets the policy of the batch. Without it, it is PolicyHold. A batch keeps the
 // policy under which it got its first call.
-func OnFailure(p Policy) BatchOption { return BatchOption{engine.OnFailure(string(p))} }
+func OnFailure(p Policy) BatchOption {
+	return BatchOption{func(o *engine.BatchOptions) { o.Policy = ledger.Policy(p) }}
+}
 
 // NotBefore puts all calls off that have no time of their own. A time that has passed means
 // now; one more than ten years ahead is a *CallError.
-func NotBefore(t time.Time) BatchOption { return BatchOption{engine.NotBefore(t)} }
+func NotBefore(t time.Time) BatchOption {
+	return BatchOption{func(o *engine.BatchOptions) { o.NotBefore = t }}
+}
 
 // OnProgress calls f as calls are acknowledged, in the goroutine of EnqueueBatch.
 func OnProgress(f func(Summary)) BatchOption {
-	return BatchOption{engine.OnProgress(func(s engine.Summary) { f(summaryOf(s)) })}
+	return BatchOption{func(o *engine.BatchOptions) { o.OnProgress = func(s engine.Summary) { f(summaryOf(s)) } }}
 }
 
 // OnReject calls f with every error that the sequence gives, and with a *CallError for every
@@ -76,28 +81,34 @@ func OnProgress(f func(Summary)) BatchOption {
 // Later new calls of a rejected one's chain are withheld, but under PolicySkip. The Call
 // beside an error says what is known of its token and chain; see ErrChainUnknown.
 func OnReject(f func(error) error) BatchOption {
-	return BatchOption{engine.OnReject(func(err error) error { return f(public(err)) })}
+	return BatchOption{func(o *engine.BatchOptions) { o.OnReject = func(err error) error { return f(public(err)) } }}
 }
 
 // OnLeftOut calls f with a *ConflictError or *WithheldError for every call that is left out
 // so, in the goroutine of EnqueueBatch. An error of f stops the batch.
 func OnLeftOut(f func(error) error) BatchOption {
-	return BatchOption{engine.OnLeftOut(func(err error) error { return f(public(err)) })}
+	return BatchOption{func(o *engine.BatchOptions) { o.OnLeftOut = func(err error) error { return f(public(err)) } }}
 }
 
 // Strict enqueues nothing if a call is rejected or conflicts: the error is a *StrictError. The
 // sequence is ranged over twice.
-func Strict() BatchOption { return BatchOption{engine.Strict()} }
+func Strict() BatchOption {
+	return BatchOption{func(o *engine.BatchOptions) { o.Strict = true }}
+}
 
 // Prune cancels the calls of the batch that the sequence has no more, and replaces a call that
 // conflicts and was never sent. A call that runs is left, and so are single calls that joined the
 // batch. It does nothing (Summary.NotPruned) if a row was left out, if another run fills the
 // batch, or if it meant more than 20 calls and more than a tenth of the batch: then
 // PruneExactly names their number. The sequence is ranged over twice.
-func Prune() BatchOption { return BatchOption{engine.Prune()} }
+func Prune() BatchOption {
+	return BatchOption{func(o *engine.BatchOptions) { o.Prune = true }}
+}
 
 // PruneExactly is Prune for exactly n missing calls, however many.
-func PruneExactly(n int) BatchOption { return BatchOption{engine.PruneExactly(n)} }
+func PruneExactly(n int) BatchOption {
+	return BatchOption{func(o *engine.BatchOptions) { o.Prune, o.PruneExactly = true, n }}
+}
 
 // Canary lets the calls of the first k tokens go first: EnqueueBatch waits until these have a
 // result, and enqueues the others only if all succeeded. Else the batch holds, with a
@@ -105,12 +116,14 @@ func PruneExactly(n int) BatchOption { return BatchOption{engine.PruneExactly(n)
 //
 // Given again, EnqueueBatch goes on where it was. While a batch holds, it is refused with
 // another k; with 0 it enqueues the others whatever became of the canaries.
-func Canary(k int) BatchOption { return BatchOption{engine.Canary(k)} }
+func Canary(k int) BatchOption {
+	return BatchOption{func(o *engine.BatchOptions) { o.Canary, o.Release = k, k == 0 }}
+}
 
 // OnCanary calls f with the counts of the calls that go first, about every second while
 // EnqueueBatch waits for them.
 func OnCanary(f func(Canaries)) BatchOption {
-	return BatchOption{engine.OnCanary(func(c engine.Canaries) { f(Canaries(c)) })}
+	return BatchOption{func(o *engine.BatchOptions) { o.OnCanary = func(c engine.Canaries) { f(Canaries(c)) } }}
 }
 
 // Canaries are the counts of the calls that go first. Calls = Succeeded + Failed + Skipped +
@@ -131,11 +144,11 @@ func (c *Client) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[
 	if c.closed.Load() {
 		return Summary{Batch: name}, ErrClosed
 	}
-	options := make([]engine.BatchOption, len(opts))
-	for i, o := range opts {
-		options[i] = o.option
+	var all engine.BatchOptions
+	for _, o := range opts {
+		o.set(&all)
 	}
-	s, err := c.producer.EnqueueBatch(ctx, name, engineCalls(calls), options...)
+	s, err := c.producer.EnqueueBatch(ctx, name, engineCalls(calls), all)
 	c.control.Note(c.asProgram(ctx), "enqueue", "batch "+name, s.String(), err)
 	return summaryOf(s), public(err)
 }

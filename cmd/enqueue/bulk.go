@@ -150,8 +150,8 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	o.fileFlags = r.o.fileFlags
 	r.o, r.at = o, at
 	if o.dryRun {
-		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
-			return r.foresee(cmd, calls, opts)
+		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, string, error) {
+			return r.foresee(cmd, calls, o)
 		})
 	}
 	s, err := a.open(cmd, redisconn.Producer, producing)
@@ -189,17 +189,10 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	opts := append(r.reading(progressWords), r.identity()...)
-	if r.o.canary >= 0 {
-		opts = append(opts, engine.Canary(r.o.canary), engine.OnCanary(r.canaries))
-	}
-	if !r.at.IsZero() {
-		opts = append(opts, engine.NotBefore(r.at))
-	}
-	if r.o.notify {
-		opts = append(opts, engine.NotifyAll())
-	}
-	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), opts...)
+	o := r.options(progressWords)
+	o.Canary, o.Release, o.OnCanary = max(0, r.o.canary), r.o.canary == 0, r.canaries
+	o.NotBefore, o.Notify = r.at, r.o.notify
+	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
 	r.meter.Stop()
 	_ = p.Close() // as in enqueueOne
 	s.op.Note(ctx, "enqueue", "batch "+r.o.batch, sum.String(), err)

@@ -30,7 +30,7 @@ type dryResult struct {
 
 // foresees says what enqueueing would do. compared says why that is without a look at what is
 // there already; "": it is not.
-type foresees func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error)
+type foresees func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (sum engine.Summary, compared string, err error)
 
 // dry checks every row, and says what enqueueing them would do, and how long the calls take. It
 // keeps some bytes for each row, token and chain. again is the command that takes the corrected file.
@@ -56,7 +56,7 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 			}
 		}
 	}
-	sum, compared, err := foresee(calls, append(r.reading(rowsChecked), r.identity()...))
+	sum, compared, err := foresee(calls, r.options(rowsChecked))
 	r.meter.Stop()
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
@@ -101,13 +101,13 @@ func (r *bulkRun) foreseen(sum engine.Summary) error {
 }
 
 // foresee asks what is there already, if there is a Redis that answers.
-func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (sum engine.Summary, compared string, err error) {
+func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (sum engine.Summary, compared string, err error) {
 	ctx := cmd.Context()
 	preview := func(why error) (engine.Summary, string, error) {
 		if why != nil {
 			compared = fmt.Sprintf("what is there already is not known: %v", explain(why))
 		}
-		sum, err := engine.Preview(ctx, r.o.batch, calls, opts...)
+		sum, err := engine.Preview(ctx, r.o.batch, calls, o)
 		return sum, compared, err
 	}
 	s, err := r.open(cmd, redisconn.Producer, producing)
@@ -123,7 +123,8 @@ func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error
 		return preview(err)
 	}
 	defer func() { _ = p.Close() }()
-	sum, err = p.EnqueueBatch(ctx, r.o.batch, calls, append(opts, engine.Look())...)
+	o.Look = true
+	sum, err = p.EnqueueBatch(ctx, r.o.batch, calls, o)
 	return sum, "", err
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/rows"
 	"habilita/internal/say"
 	"habilita/internal/seen"
@@ -151,37 +152,21 @@ func (p *pruneFlag) again() string {
 	return given("prune", p.set)
 }
 
-// reading are the options of every run over the rows: what becomes of them is told, and how far it is.
-func (r *bulkRun) reading(words func(engine.Summary) string) []engine.BatchOption {
-	return []engine.BatchOption{
-		engine.OnFailure(r.o.onFailure), engine.OnReject(r.reject), engine.OnLeftOut(r.leftOut),
-		engine.OnProgress(func(s engine.Summary) {
+// options are those of a run over the rows: how rows are known, and what becomes of them is told, and how far it is.
+func (r *bulkRun) options(words func(engine.Summary) string) engine.BatchOptions {
+	o := r.o
+	return engine.BatchOptions{
+		Policy: ledger.Policy(o.onFailure), Path: o.path, PartIf: func() bool { return r.part },
+		Strict: o.strict, Prune: o.prune.set, PruneExactly: o.prune.n,
+		OnReject: r.reject, OnLeftOut: r.leftOut,
+		OnProgress: func(s engine.Summary) {
 			saveMemory(s.Rows)
 			r.meter.Update(r.in.read(), r.in.size, words(s))
-		}),
+		},
 	}
 }
 
 func rowsChecked(s engine.Summary) string { return say.Thousands(s.Rows) + " rows checked" }
-
-// identity are the options of how rows are known.
-func (r *bulkRun) identity() []engine.BatchOption {
-	o := r.o
-	opts := []engine.BatchOption{engine.PartIf(func() bool { return r.part })}
-	if o.path != "" {
-		opts = append(opts, engine.FromFile(o.path))
-	}
-	if o.strict {
-		opts = append(opts, engine.Strict())
-	}
-	switch {
-	case o.prune.n > 0:
-		opts = append(opts, engine.PruneExactly(o.prune.n))
-	case o.prune.set:
-		opts = append(opts, engine.Prune())
-	}
-	return opts
-}
 
 func itThem(n int) string {
 	if n == 1 {

@@ -167,7 +167,7 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 	end := runResult{Resumed: job.Resumed(), File: r.in.name, Results: localrun.ResultsOf(r.in.name)}
 	fmt.Fprintf(r.told(), "results %s\njournal %s   (keep it: it is how to go on)\nresume  %s\n",
 		end.Results, localrun.JournalOf(r.in.name), r.resume())
-	sum, err := job.Enqueue(ctx, r.calls(), r.reading(func(s engine.Summary) string { return say.Count(s.Rows, "row") + " read" })...)
+	sum, err := job.Enqueue(ctx, r.calls(), r.options(func(s engine.Summary) string { return say.Count(s.Rows, "row") + " read" }))
 	r.meter.Stop()
 	end.SummaryJSON = sum.JSON(pruneOption)
 	if err != nil {
@@ -197,10 +197,10 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 // dry says what a start would do, by the journal of earlier ones.
 func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Settings) error {
 	r.o.plan = planFlags{latency: 2 * time.Second, workers: 1}
-	err := r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, string, error) {
-		sum, err := localrun.Look(ctx, c, calls, opts...)
+	err := r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, string, error) {
+		sum, err := localrun.Look(ctx, c, calls, o)
 		if errors.Is(err, localrun.ErrNotBegun) {
-			sum, err = engine.Preview(ctx, c.Batch, calls, opts...)
+			sum, err = engine.Preview(ctx, c.Batch, calls, o)
 		}
 		return sum, "", err
 	})

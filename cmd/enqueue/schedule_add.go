@@ -223,11 +223,13 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Su
 // they are rows.
 func (r *bulkRun) checkRows(ctx context.Context, name string, calls iter.Seq2[engine.Call, error]) (left map[int]struct{}, sum engine.Summary, err error) {
 	left = map[int]struct{}{}
-	sum, err = engine.Preview(ctx, name, calls, append(r.reading(rowsChecked), engine.OnLeftOut(func(err error) error {
+	o := r.options(rowsChecked)
+	o.OnLeftOut = func(err error) error {
 		line, _, _ := engine.LeftOutRow(err)
 		left[line] = struct{}{}
 		return r.leftOut(err)
-	}))...)
+	}
+	sum, err = engine.Preview(ctx, name, calls, o)
 	r.tellBadText()
 	return left, sum, err
 }

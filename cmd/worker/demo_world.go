@@ -87,11 +87,11 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 // enqueue gives the plan's rows. Those that are left out leave the plan; it returns how many.
 func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (leftOut int, err error) {
 	lines := map[int]bool{}
-	_, err = w.Producer.EnqueueBatch(ctx, demoBatch, plan.sequence(), engine.OnLeftOut(func(err error) error {
+	_, err = w.Producer.EnqueueBatch(ctx, demoBatch, plan.sequence(), engine.BatchOptions{OnLeftOut: func(err error) error {
 		line, _, _ := engine.LeftOutRow(err)
 		lines[line] = true
 		return nil
-	}))
+	}})
 	plan.drop(lines)
 	return len(lines), err
 }

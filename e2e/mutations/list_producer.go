@@ -126,7 +126,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"canaries of a batch", "a command without --canary does not look whether it holds",
-		in(canaryGo, "case c.first || !m.Holds():", "case true:"),
+		in(canaryGo, "case b.canary.first || !m.Holds():", "case true:"),
 		"./internal/engine", "TestCanariesFail",
 	},
 	{
@@ -202,7 +202,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"rows behind a rejected one", "policy skip withholds them, too",
-		in("internal/engine/batchrun.go", "	if b.policy == string(ledger.PolicySkip) {\n		return\n	}", ""),
+		in("internal/engine/batchrun.go", "	if b.skips() {\n		return\n	}", ""),
 		"./internal/engine", "TestSkipWithholdsNothing",
 	},
 	{
@@ -252,7 +252,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"file that is refused as a whole", "it leaves a batch",
-		in("internal/engine/batchopen.go", "if b.look || b.own.Rows == 0 {", "if b.look {"),
+		in("internal/engine/batchopen.go", "if b.Look || b.own.Rows == 0 {", "if b.Look {"),
 		"./internal/engine", "TestRefusedAsAWhole",
 	},
 	{

@@ -9,7 +9,7 @@ var webhookMutations = []mutation{
 	},
 	{
 		"the end of a call is told", "not to who asks for it with a whole batch",
-		in("internal/engine/batchrun.go", "c.Notify = c.Notify || b.notify", ""),
+		in("internal/engine/batchrun.go", "c.Notify = c.Notify || b.Notify", ""),
 		"./internal/web/api", "TestBatchAsksForWebhooks",
 	},
 	{

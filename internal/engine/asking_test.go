@@ -102,7 +102,7 @@ func TestIdleWorkerIsToldOfTasks(t *testing.T) {
 		}
 		made()
 	}
-	if _, err := p.EnqueueBatch(t.Context(), "b", rowsOf(3, 1)); err != nil {
+	if _, err := p.EnqueueBatch(t.Context(), "b", rowsOf(3, 1), BatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -62,64 +61,76 @@ func (s Summary) String() string { return fmt.Sprintf("%d new of %d rows", s.Enq
 // Complete reports whether nothing was left out.
 func (s Summary) Complete() bool { return s.Conflicts+s.Rejected+s.Withheld == 0 }
 
-// BatchOption changes how a batch is enqueued.
-type BatchOption func(*batchRun)
+// BatchOptions say how a batch is enqueued. The zero value holds chains whose head was given up, stops at the first
+// call that can't be one, and leaves out calls that conflict.
+type BatchOptions struct {
+	// Policy is what happens to a chain whose head was given up; "": ledger.PolicyHold. A batch keeps the policy
+	// under which it got its first call.
+	Policy ledger.Policy
+	// NotBefore puts all calls of the batch off that have no time of their own. A time that has
+	// passed means now; one more than MaxAhead from now stops the batch with a *CallError.
+	NotBefore time.Time
+	// Notify asks for the webhook call.finished of each new call, as Call.Notify does. A call that is there already
+	// stays as it is.
+	Notify bool
+	// OnProgress is called as calls are acknowledged, by the goroutine that called
+	// EnqueueBatch. Rows runs ahead of what is acknowledged by some ten thousands.
+	OnProgress func(Summary)
+	// OnReject is called with every error that the sequence gives and every call that can't
+	// be one (*CallError). It returns nil to count it as rejected and go on, or an error to
+	// stop with. nil: the first such error stops the batch.
+	//
+	// Later new calls of a rejected one's chain are withheld, but under policy skip. A sequence
+	// that gives an error says by the Call beside it what is known of its token and chain (see
+	// ErrChainUnknown).
+	OnReject func(error) error
+	// OnLeftOut is called with a *ConflictError, *WithheldError or *TwinError for each call that is left out so,
+	// by the goroutine that called EnqueueBatch. An error that it returns stops the batch.
+	OnLeftOut func(error) error
+	// Path is the absolute path of the file from which the batch has its name: one of the
+	// same name that is of another file is refused (*ledger.BatchPathError). "": the name was given.
+	Path string
+	// PartIf reports whether the sequence is only a part of what the batch is made of, such as rows that
+	// were left out before. Nothing is missing then, Prune is refused (ErrPart), and a call without
+	// ID that says what a known one says is rejected (*TwinError), since nobody can tell whether it
+	// is another. It is asked once, when the sequence has given its first call. nil: it is the whole.
+	PartIf func() bool
+	// Look tells what would be done, and does nothing.
+	Look bool
+	// Strict enqueues nothing if any call is rejected or conflicts: the error is a *StrictError. The
+	// sequence is ranged over twice.
+	Strict bool
+	// Prune cancels the calls that the batch has and the sequence has no more, once all of it was
+	// read, and replaces a call that conflicts and was never sent. A call that runs is left, and so
+	// are single calls that joined the batch. It does nothing (Summary.NotPruned) if a row was left
+	// out, if another run of the batch lives, or if it meant more than 20 calls and more than a
+	// tenth of the batch. The sequence is ranged over twice.
+	Prune bool
+	// PruneExactly is Prune for exactly so many missing calls, however many; 0: not named.
+	PruneExactly int
+	// Canary is how many tokens of the sequence go first; 0: none. EnqueueBatch enqueues the calls of these,
+	// waits until they have a result, and enqueues the others only when all
+	// have succeeded. Else the batch holds: the error is a *CanaryError, and none of the
+	// others was enqueued. A single call that joins the batch meanwhile is no canary. The
+	// sequence is ranged over twice and must give the same calls each time.
+	//
+	// What was enqueued stays, whatever happens to the producer. The same EnqueueBatch, given
+	// again, goes on where it was: it waits for the canaries, or adds what is missing of the
+	// others. While a batch holds it is refused with another number. Only a new batch gets canaries.
+	Canary int
+	// Release enqueues the others of a batch that holds, whatever became of its canaries.
+	Release bool
+	// OnCanary is called with the canaries' counts, about every second while EnqueueBatch
+	// waits for them.
+	OnCanary func(Canaries)
 
-// OnFailure sets what happens to a chain whose head was given up: "hold" (the default),
-// "skip" or "cancel". A batch keeps the policy under which it got its first call.
-func OnFailure(policy string) BatchOption { return func(b *batchRun) { b.policy = policy } }
-
-// NotBefore puts all calls of the batch off that have no time of their own. A time that has
-// passed means now; one more than MaxAhead from now stops the batch with a *CallError.
-func NotBefore(t time.Time) BatchOption { return func(b *batchRun) { b.at = t } }
-
-// NotifyAll asks for the webhook call.finished of each new call, as Call.Notify does. A call that is there already
-// stays as it is.
-func NotifyAll() BatchOption { return func(b *batchRun) { b.notify = true } }
-
-// OnProgress is called as calls are acknowledged, by the goroutine that called
-// EnqueueBatch. Rows runs ahead of what is acknowledged by some ten thousands.
-func OnProgress(f func(Summary)) BatchOption { return func(b *batchRun) { b.progress = f } }
-
-// OnReject is called with every error that the sequence gives and every call that can't
-// be one (*CallError). It returns nil to count it as rejected and go on, or an error to
-// stop with. Without it, the first such error stops the batch.
-//
-// Later new calls of a rejected one's chain are withheld, but under policy skip. A sequence
-// that gives an error says by the Call beside it what is known of its token and chain (see
-// ErrChainUnknown).
-func OnReject(f func(error) error) BatchOption { return func(b *batchRun) { b.reject = f } }
-
-// OnLeftOut is called with a *ConflictError, *WithheldError or *TwinError for each call that is left out so,
-// by the goroutine that called EnqueueBatch. An error that it returns stops the batch.
-func OnLeftOut(f func(error) error) BatchOption { return func(b *batchRun) { b.leftOut = f } }
-
-// FromFile says that the batch has its name from this file, by its absolute path: one of the
-// same name that is of another file is refused (*ledger.BatchPathError).
-func FromFile(path string) BatchOption { return func(b *batchRun) { b.path = path } }
-
-// PartIf says that the sequence is only a part of what the batch is made of, such as rows that
-// were left out before. Nothing is missing then, Prune is refused (ErrPart), and a call without
-// ID that says what a known one says is rejected (*TwinError), since nobody can tell whether it
-// is another. is is asked once, when the sequence has given its first call.
-func PartIf(is func() bool) BatchOption { return func(b *batchRun) { b.partIf = is } }
-
-// Look tells what would be done, and does nothing.
-func Look() BatchOption { return func(b *batchRun) { b.look = true } }
-
-// Strict enqueues nothing if any call is rejected or conflicts: the error is a *StrictError. The
-// sequence is ranged over twice.
-func Strict() BatchOption { return func(b *batchRun) { b.strict = true } }
-
-// Prune cancels the calls that the batch has and the sequence has no more, once all of it was
-// read, and replaces a call that conflicts and was never sent. A call that runs is left, and so
-// are single calls that joined the batch. It does nothing (Summary.NotPruned) if a row was left
-// out, if another run of the batch lives, or if it meant more than 20 calls and more than a
-// tenth of the batch; PruneExactly then names their number. The sequence is ranged over twice.
-func Prune() BatchOption { return func(b *batchRun) { b.prune = true } }
-
-// PruneExactly is Prune for exactly n missing calls, however many.
-func PruneExactly(n int) BatchOption { return func(b *batchRun) { b.prune, b.exactly = true, n } }
+	// Recall and Known are for a program whose ledger ends with it, and that keeps what became of its calls
+	// itself (`enqueue run`). Recall sees each call before it is appended, in order; it may change it,
+	// and returns false to pass over it. Known says of each call that is new to the ledger (by the token's
+	// name and the key behind it) how it is counted.
+	Recall func(*ledger.NewCall) bool
+	Known  func(field string) ledger.Landing
+}
 
 // EnqueueBatch appends the calls of a sequence under the batch's name, in order for
 // each chain. Enqueueing the same sequence again, after an error or a crash, or corrected and in
@@ -128,11 +139,11 @@ func PruneExactly(n int) BatchOption { return func(b *batchRun) { b.prune, b.exa
 //
 // A *ledger.BatchPolicyError says that the batch has calls under another policy, a
 // *ledger.BatchCancelledError that it was cancelled, an *ledger.OldBatchError that an older version made it; a
-// *CanaryError that it holds (see Canary). Nothing is left of a batch whose sequence gave no call.
-func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
+// *CanaryError that it holds. Nothing is left of a batch whose sequence gave no call.
+func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	started := time.Now()
 	ctx, span := p.tracer.begin(ctx, "enqueue batch", trace.SpanKindProducer)
-	job := &batchJob{p: p, name: name, opts: opts, calls: calls, seed: maphash.MakeSeed(), stay: &stay{p: p, id: ledger.BatchID(name), run: newID()}}
+	job := &batchJob{p: p, name: name, o: o, calls: calls, seed: maphash.MakeSeed(), stay: &stay{p: p, id: ledger.BatchID(name), run: newID()}}
 	sum, err := job.do(ctx)
 	job.stay.end(ctx)
 	sum.Elapsed = time.Since(started)
@@ -142,21 +153,21 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 
 // Preview is EnqueueBatch with Look for a batch of which nothing is there, or known. It needs no
 // Redis.
-func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
-	return previewJob(vault.NewTokenIDs(vault.NewTokenIDKey()), name, calls, opts...).do(ctx)
+func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
+	return previewJob(vault.NewTokenIDs(vault.NewTokenIDKey()), name, calls, o).do(ctx)
 }
 
-func previewJob(n *vault.TokenIDs, name string, calls iter.Seq2[Call, error], opts ...BatchOption) *batchJob {
+func previewJob(n *vault.TokenIDs, name string, calls iter.Seq2[Call, error], o BatchOptions) *batchJob {
 	p := &Producer{stack: &stack{tokenIDs: n, clock: new(quota.Clock)}}
-	return &batchJob{p: p, name: name, opts: append(slices.Clip(opts), Look()), calls: calls, seed: maphash.MakeSeed(),
-		stay: &stay{p: p, id: ledger.BatchID(name)}, alone: true}
+	o.Look = true
+	return &batchJob{p: p, name: name, o: o, calls: calls, seed: maphash.MakeSeed(), stay: &stay{p: p, id: ledger.BatchID(name)}, alone: true}
 }
 
 // batchJob is an EnqueueBatch: one run over the sequence or several, under one lease.
 type batchJob struct {
 	p     *Producer
 	name  string
-	opts  []BatchOption
+	o     BatchOptions
 	calls iter.Seq2[Call, error]
 	stay  *stay
 
@@ -170,27 +181,26 @@ type batchJob struct {
 }
 
 func (j *batchJob) do(ctx context.Context) (Summary, error) {
-	b := j.run()
-	if err := b.check(); err != nil {
-		return b.sum, err
+	if err := j.check(); err != nil {
+		return Summary{Batch: j.name}, err
 	}
-	if (b.strict || b.prune) && !b.look {
+	b := j.run()
+	if (b.Strict || b.Prune) && !b.Look {
 		l := j.run()
-		l.look = true
-		if !b.strict {
-			l.leftOut = func(error) error { return nil }
+		l.Look, l.OnProgress = true, nil
+		if !b.Strict {
+			l.OnLeftOut = nil
 		}
-		l.progress = func(Summary) {}
 		sum, err := l.do(ctx)
 		switch {
 		case err != nil:
 			return sum, err
-		case b.strict && sum.Rejected+sum.Conflicts > 0:
+		case b.Strict && sum.Rejected+sum.Conflicts > 0:
 			sum.Withheld += sum.Enqueued
 			sum.Enqueued, sum.OutOfOrder = 0, 0
 			return sum, &StrictError{Rejected: sum.Rejected, Conflicts: sum.Conflicts}
 		}
-		b.replace = b.prune && sum.Complete() && b.prunable(sum.Missing, l.total) == nil
+		b.replace = b.Prune && sum.Complete() && b.prunable(sum.Missing, l.total) == nil
 	}
 	if err := j.canariesFirst(ctx, b); err != nil {
 		return b.sum, err
@@ -200,33 +210,25 @@ func (j *batchJob) do(ctx context.Context) (Summary, error) {
 	sum.Edited = j.edited
 	switch {
 	case err != nil:
-	case !b.look:
+	case !b.Look:
 		err = b.complete(ctx, &sum)
-	case b.prune && !j.alone:
+	case b.Prune && !j.alone:
 		sum.NotPruned = b.mayPrune(sum)
 	}
 	return sum, err
 }
 
-// run makes a run of the job's options.
-func (j *batchJob) run() *batchRun {
-	b := newBatchRun(j)
-	for _, o := range j.opts {
-		o(b)
-	}
-	reject := b.reject
-	b.reject = func(err error) error { return j.tell(b, err, reject) }
-	return b
-}
-
 // tell tells what is rejected, once.
-func (j *batchJob) tell(b *batchRun, err error, reject func(error) error) error {
+func (j *batchJob) tell(b *batchRun, err error) error {
 	h := maphash.String(j.seed, err.Error())
 	if b.retold < len(j.told) && j.told[b.retold] == h {
 		b.retold++
 		return nil
 	}
-	failed := reject(err)
+	failed := err
+	if j.o.OnReject != nil {
+		failed = j.o.OnReject(err)
+	}
 	if failed == nil {
 		j.told = append(j.told[:b.retold], h)
 		b.retold++
@@ -234,17 +236,17 @@ func (j *batchJob) tell(b *batchRun, err error, reject func(error) error) error 
 	return failed
 }
 
-func (b *batchRun) check() error {
-	if p := ledger.BatchNameProblem(b.name); p != "" {
+// check says what is wrong with the options, and fills in the policy.
+func (j *batchJob) check() (err error) {
+	if p := ledger.BatchNameProblem(j.name); p != "" {
 		return &CallError{Index: -1, Field: "batch", Problem: p}
 	}
-	policy, err := ledger.ParsePolicy(b.policy)
-	if err != nil {
+	if j.o.Policy, err = ledger.ParsePolicy(string(j.o.Policy)); err != nil {
 		return err
 	}
-	if TooFar(b.at) {
+	if TooFar(j.o.NotBefore) {
 		return &CallError{Index: -1, Field: "at", Problem: tooFar}
 	}
-	b.policy = string(policy)
-	return b.p.usable()
+	j.o.Prune = j.o.Prune || j.o.PruneExactly > 0
+	return j.p.usable()
 }

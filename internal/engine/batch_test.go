@@ -126,13 +126,13 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 				defer func() { _ = rdb.Close() }()
 				p := newTestProducer(t, rdb)
 				hook.left.Store(int64(trips))
-				first, err := p.EnqueueBatch(t.Context(), "b", given(rows))
+				first, err := p.EnqueueBatch(t.Context(), "b", given(rows), BatchOptions{})
 				died := err != nil
 				if died && !errors.Is(err, errBroken) {
 					t.Fatal(err)
 				}
 				hook.left.Store(1 << 30)
-				second, err := p.EnqueueBatch(t.Context(), "b", given(rows))
+				second, err := p.EnqueueBatch(t.Context(), "b", given(rows), BatchOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -205,14 +205,12 @@ func TestBatchCountsItsRows(t *testing.T) {
 		}
 		var told []error
 		var last Summary
-		sum, err := p.EnqueueBatch(t.Context(), "b", calls,
-			OnReject(func(err error) error { told = append(told, err); return nil }),
-			OnProgress(func(s Summary) {
-				if s.Enqueued < last.Enqueued || s.Rows < last.Rows || s.Enqueued+s.Duplicates > s.Rows {
-					t.Errorf("progress went from %+v to %+v", last, s)
-				}
-				last = s
-			}))
+		sum, err := p.EnqueueBatch(t.Context(), "b", calls, BatchOptions{OnReject: func(err error) error { told = append(told, err); return nil }, OnProgress: func(s Summary) {
+			if s.Enqueued < last.Enqueued || s.Rows < last.Rows || s.Enqueued+s.Duplicates > s.Rows {
+				t.Errorf("progress went from %+v to %+v", last, s)
+			}
+			last = s
+		}})
 		var call *CallError
 		if err != nil || len(told) != 7 || !errors.Is(told[0], bad) || !errors.As(told[1], &call) || call.Index != 20 {
 			t.Fatalf("%v, %v", told, err)
@@ -224,7 +222,7 @@ func TestBatchCountsItsRows(t *testing.T) {
 		if last.Enqueued != sum.Enqueued || last.Rows != 300 {
 			t.Errorf("the last progress is %+v", last)
 		}
-		again, err := p.EnqueueBatch(t.Context(), "b", calls, OnReject(func(error) error { return nil }))
+		again, err := p.EnqueueBatch(t.Context(), "b", calls, BatchOptions{OnReject: func(error) error { return nil }})
 		if err != nil || again.Enqueued != 0 || again.Duplicates != 291 || again.Withheld != 2 {
 			t.Errorf("again: %+v, %v", again, err)
 		}
@@ -233,7 +231,7 @@ func TestBatchCountsItsRows(t *testing.T) {
 		for i := range twice {
 			twice[i] = Call{Server: "1", Token: "one", ID: fmt.Sprintf("id-%d", i%90)}
 		}
-		if sum, err = p.EnqueueBatch(t.Context(), "twice", given(twice)); err != nil || sum.Enqueued != 90 || sum.Conflicts != 110 || sum.Duplicates != 0 {
+		if sum, err = p.EnqueueBatch(t.Context(), "twice", given(twice), BatchOptions{}); err != nil || sum.Enqueued != 90 || sum.Conflicts != 110 || sum.Duplicates != 0 {
 			t.Errorf("%+v, %v", sum, err)
 		}
 	})
@@ -252,7 +250,7 @@ func TestBatchThatIsCutOff(t *testing.T) {
 				}
 			}
 			yield(Call{}, bad)
-		})
+		}, BatchOptions{})
 		if !errors.Is(err, bad) || sum.Enqueued != 100 || sum.Rows != 101 {
 			t.Errorf("%+v, %v", sum, err)
 		}
@@ -266,7 +264,7 @@ func TestBatchThatIsCutOff(t *testing.T) {
 					return
 				}
 			}
-		})
+		}, BatchOptions{})
 		if !errors.Is(err, context.Canceled) || strings.Count(err.Error(), "canceled") != 1 || sum.Rows > 4001 {
 			t.Errorf("%+v, %v", sum, err)
 		}

@@ -57,20 +57,20 @@ func (b *batchRun) open(ctx context.Context) error {
 	if b.opened {
 		return nil
 	}
-	if b.partIf != nil {
-		b.part = b.partIf()
+	if b.PartIf != nil {
+		b.part = b.PartIf()
 	}
-	if b.part && b.prune {
+	if b.part && b.Prune {
 		return ErrPart
 	}
 	if b.job.alone {
 		b.opened = true
 		return nil
 	}
-	want := ledger.Batch{ID: b.id, Name: b.name, Policy: ledger.Policy(b.policy), Created: b.p.clock.Now(), Canary: b.canary.tokens, Path: b.path}
+	want := ledger.Batch{ID: b.id, Name: b.name, Policy: b.Policy, Created: b.p.clock.Now(), Canary: b.Canary, Path: b.Path}
 	var have ledger.Batch
 	var err error
-	if b.look || b.own.Rows == 0 {
+	if b.Look || b.own.Rows == 0 {
 		if have, err = b.p.batches.Get(ctx, b.id); errors.Is(err, ledger.ErrNoBatch) {
 			b.opened = true
 			return nil
@@ -80,7 +80,7 @@ func (b *batchRun) open(ctx context.Context) error {
 		}
 		want.Canary = 0
 	}
-	if !b.look {
+	if !b.Look {
 		if err := b.job.stay.begin(ctx, b.name); err != nil {
 			return err
 		}
@@ -97,8 +97,8 @@ func (b *batchRun) open(ctx context.Context) error {
 	if err := b.mayTake(ctx, have, want); err != nil {
 		return err
 	}
-	if !b.look {
-		if err := b.canary.mayEnqueue(ctx, b.p, have); err != nil {
+	if !b.Look {
+		if err := b.mayEnqueue(ctx, have); err != nil {
 			return err
 		}
 		if err := b.p.batches.Began(ctx, b.id, b.job.stay.run); err != nil {
@@ -182,7 +182,7 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 	}
 	b.before = counts.Total
 	if b.before == 0 && have.Policy != want.Policy { // one that has no calls takes any
-		if !b.look {
+		if !b.Look {
 			if err := b.p.batches.SetPolicy(ctx, b.id, want.Policy); err != nil {
 				return err
 			}
@@ -200,7 +200,7 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 			return &ledger.OldBatchError{Batch: b.name}
 		}
 	}
-	if b.look {
+	if b.Look {
 		return nil
 	}
 	return b.p.batches.SetContent(ctx, have)

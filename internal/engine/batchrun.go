@@ -19,21 +19,11 @@ type batchRun struct {
 	name string
 	id   string
 
-	policy          string
-	at              time.Time
-	path            string
-	part, look      bool
-	notify          bool
-	partIf          func() bool
-	strict, prune   bool
-	exactly         int // prune for exactly so many; 0: not named
-	replace         bool
-	progress        func(Summary)
-	reject, leftOut func(error) error
-	recall          func(*ledger.NewCall) bool
-	known           func(field string) ledger.Landing
-	canary          canaries
-	retold          int // of job.told
+	BatchOptions
+	part    bool
+	replace bool // conflicting calls that were never sent
+	canary  canaries
+	retold  int // of job.told
 
 	permit  permit
 	began   time.Time
@@ -50,16 +40,27 @@ type batchRun struct {
 	marks  marks
 }
 
-func newBatchRun(j *batchJob) *batchRun {
+// run makes a run of the job.
+func (j *batchJob) run() *batchRun {
 	b := &batchRun{
-		p: j.p, job: j, name: j.name, id: j.stay.id, began: time.Now(), sum: Summary{Batch: j.name}, own: Summary{Batch: j.name},
+		p: j.p, job: j, name: j.name, id: j.stay.id, BatchOptions: j.o, began: time.Now(), sum: Summary{Batch: j.name}, own: Summary{Batch: j.name},
 		sealer: newSealer(j.p),
-		reject: func(err error) error { return err }, progress: func(Summary) {}, leftOut: func(error) error { return nil },
 	}
 	seed := maphash.MakeSeed()
 	b.rows.tokenIDs, b.rows.seed, b.marks.seed = j.p.tokenIDs, seed, seed
 	return b
 }
+
+// tellLeftOut tells what was left out.
+func (b *batchRun) tellLeftOut(err error) error {
+	if b.OnLeftOut == nil {
+		return nil
+	}
+	return b.OnLeftOut(err)
+}
+
+// skips reports whether a chain goes on where a call of it is missing.
+func (b *batchRun) skips() bool { return b.Policy == ledger.PolicySkip }
 
 // do reads the sequence and enqueues it.
 func (b *batchRun) do(ctx context.Context) (Summary, error) {
@@ -68,11 +69,8 @@ func (b *batchRun) do(ctx context.Context) (Summary, error) {
 }
 
 func (b *batchRun) fill(ctx context.Context) error {
-	if b.policy == "" {
-		b.policy = string(ledger.PolicyHold)
-	}
 	index := func(context.Context, []ledger.Given) error { return nil }
-	if !b.look {
+	if !b.Look {
 		index = b.p.ledger.Index
 	}
 	b.out = newBatcher(ctx, b.id, index, b.deliver, b.hint, b.received)
@@ -103,7 +101,7 @@ func (b *batchRun) fill(ctx context.Context) error {
 // thrown away.
 func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
 	calls := b.job.calls
-	if b.strict || b.prune || b.canary.tokens > 0 { // it may be ranged over again
+	if b.Strict || b.Prune || b.Canary > 0 { // it may be ranged over again
 		calls = b.job.watched()
 	}
 	if b.canary.first {
@@ -121,7 +119,7 @@ func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
 			err = c.check(b.own.Rows - 1)
 		}
 		if err != nil {
-			if err := b.reject(err); err != nil {
+			if err := b.job.tell(b, err); err != nil {
 				return false, err // what came before the error is enqueued all the same
 			}
 			b.own.Rejected++
@@ -147,7 +145,7 @@ func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
 
 // withholdBehind notes that a row was rejected.
 func (b *batchRun) withholdBehind(c *Call, err error) {
-	if b.policy == string(ledger.PolicySkip) {
+	if b.skips() {
 		return
 	}
 	if wolkvox.ValidToken(string(c.Token)) != nil || c.Token == redacted {
@@ -162,11 +160,11 @@ func (b *batchRun) withholdBehind(c *Call, err error) {
 // add gives the call its key and passes it on.
 func (b *batchRun) add(c *Call) (err error) {
 	if c.At.IsZero() {
-		c.At = b.at
+		c.At = b.NotBefore
 	}
-	c.Notify = c.Notify || b.notify
+	c.Notify = c.Notify || b.Notify
 	var n ledger.NewCall
-	if b.look { // nothing is kept
+	if b.Look { // nothing is kept
 		n = newCall(c, b.p.tokenIDs.Name(string(c.Token)), "")
 	} else if n, err = b.sealer.prepare(c); err != nil {
 		return err
@@ -182,12 +180,12 @@ func (b *batchRun) add(c *Call) (err error) {
 	n.Withhold = b.marks.row(n.Token, n.Chain)
 	if first > 0 {
 		b.own.Conflicts++
-		if b.policy != string(ledger.PolicySkip) {
+		if !b.skips() {
 			b.marks.missing(n.Token, n.Chain, true, c.Row)
 		}
-		return b.leftOut(&ConflictError{Batch: b.name, ID: c.ID, Row: c.Row, First: first, Source: c.Source})
+		return b.tellLeftOut(&ConflictError{Batch: b.name, ID: c.ID, Row: c.Row, First: first, Source: c.Source})
 	}
-	if b.recall != nil && !b.recall(&n) {
+	if b.Recall != nil && !b.Recall(&n) {
 		return nil
 	}
 	return b.out.add(&n, c.ID, c.Source)
@@ -195,11 +193,11 @@ func (b *batchRun) add(c *Call) (err error) {
 
 // deliver appends groups, and has the buckets that have calls of the batch now noted first.
 func (b *batchRun) deliver(ctx context.Context, trip []*group, first []int) (ledger.Appended, error) {
-	a := ledger.Append{Batch: b.id, Policy: b.policy, Look: b.look, Part: b.part, Replaces: b.look && b.prune}
+	a := ledger.Append{Batch: b.id, Policy: string(b.Policy), Look: b.Look, Part: b.part, Replaces: b.Look && b.Prune}
 	groups := make([]*ledger.Group, len(trip))
 	for i, g := range trip {
 		groups[i] = &g.Group
-		if b.policy != string(ledger.PolicySkip) {
+		if !b.skips() {
 			b.marks.withhold(groups[i])
 		}
 	}
@@ -210,7 +208,7 @@ func (b *batchRun) deliver(ctx context.Context, trip []*group, first []int) (led
 			done.Received = append(done.Received, ledger.Received{Landings: g.Foreseen()})
 		}
 		return done, nil
-	case b.look:
+	case b.Look:
 		return b.sent(b.p.ledger.AppendGroups(ctx, a, groups))
 	}
 	var err error
@@ -243,8 +241,8 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 	for j := range len(r.Landings) {
 		row := &g.rows[j]
 		landing := ledger.Landing(r.Landings[j])
-		if landing == ledger.Fresh && b.known != nil {
-			landing = b.known(g.Field(j))
+		if landing == ledger.Fresh && b.Known != nil {
+			landing = b.Known(g.Field(j))
 		}
 		switch landing {
 		case ledger.Fresh:
@@ -272,7 +270,7 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 			to.Rejected++
 			to.known++
 			to.left = append(to.left, &TwinError{Row: row.line, Source: row.source})
-			if b.policy != string(ledger.PolicySkip) {
+			if !b.skips() {
 				b.marks.conflict(g.ChainOf(j), row.line)
 			}
 			continue
@@ -292,7 +290,7 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 
 func (b *batchRun) conflict(g *group, j int, have *ledger.Call, row *inFlight) error {
 	id := g.ChainOf(j)
-	if b.policy != string(ledger.PolicySkip) {
+	if !b.skips() {
 		b.marks.conflict(id, row.line)
 	}
 	_, name := ledger.SplitChainID(id)
@@ -326,11 +324,13 @@ func (b *batchRun) acknowledged(err error) error {
 	b.sum.Tokens = b.marks.tokens
 	b.sum.Elapsed = time.Since(b.began)
 	for _, e := range got.left {
-		if failed := b.leftOut(e); failed != nil && err == nil {
+		if failed := b.tellLeftOut(e); failed != nil && err == nil {
 			err = failed
 		}
 	}
-	b.progress(b.sum)
+	if b.OnProgress != nil {
+		b.OnProgress(b.sum)
+	}
 	return err
 }
 

@@ -31,7 +31,7 @@ func BenchmarkEnqueueBatch(b *testing.B) {
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
-				sum, err := p.EnqueueBatch(b.Context(), "b", rowsOf(calls, perToken))
+				sum, err := p.EnqueueBatch(b.Context(), "b", rowsOf(calls, perToken), BatchOptions{})
 				if err != nil || sum.Enqueued != calls {
 					b.Fatalf("%+v, %v", sum, err)
 				}

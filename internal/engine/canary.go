@@ -11,28 +11,10 @@ import (
 	"habilita/internal/ledger"
 )
 
-// Canary lets the calls of the first k tokens of the sequence go first: EnqueueBatch
-// enqueues these, waits until they have a result, and enqueues the others only when all
-// have succeeded. Else the batch holds: the error is a *CanaryError, and none of the
-// others was enqueued. A single call that joins the batch meanwhile is no canary. The
-// sequence is ranged over twice and must give the same calls each time.
-//
-// What was enqueued stays, whatever happens to the producer. The same EnqueueBatch, given
-// again, goes on where it was: it waits for the canaries, or adds what is missing of the
-// others. While a batch holds it is refused with no Canary or another k; with k = 0 it
-// enqueues the others whatever became of the canaries. Only a new batch gets canaries.
-func Canary(k int) BatchOption {
-	return func(b *batchRun) { b.canary.given, b.canary.tokens = true, k }
-}
-
-// OnCanary is called with the canaries' counts, about every second while EnqueueBatch
-// waits for them.
-func OnCanary(f func(Canaries)) BatchOption { return func(b *batchRun) { b.canary.told = f } }
-
 // Canaries are the counts of the calls that go first. Calls = Succeeded + Failed +
 // Skipped + Cancelled + Open.
 type Canaries struct {
-	Tokens                                             int // as Canary was given them
+	Tokens                                             int // BatchOptions.Canary
 	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
 }
 
@@ -50,9 +32,6 @@ func (e *CanaryError) Error() string {
 
 // canaries are what a run knows of them.
 type canaries struct {
-	given  bool // the option was
-	tokens int
-	told   func(Canaries)
 	first  bool                // this run enqueues the canaries alone
 	calls  map[string]struct{} // of the canaries, as ledger.Call.Field has them
 	rows   int                 // that the sequence gave
@@ -62,10 +41,10 @@ type canaries struct {
 // canariesFirst enqueues the canaries and waits for them, where they are still to be
 // waited for. With an error, b.sum is what was done.
 func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
-	if b.canary.tokens < 0 {
-		return fmt.Errorf("canaries can't be %d tokens", b.canary.tokens)
+	if b.Canary < 0 {
+		return fmt.Errorf("canaries can't be %d tokens", b.Canary)
 	}
-	if b.canary.tokens == 0 || b.look {
+	if b.Canary == 0 || b.Look {
 		return nil
 	}
 	meta, err := b.p.batches.Get(ctx, b.id)
@@ -76,9 +55,9 @@ func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 		return nil
 	}
 	f := j.run()
-	f.policy, f.replace = b.policy, b.replace
+	f.replace = b.replace
 	f.canary.first, f.canary.calls = true, map[string]struct{}{}
-	f.leftOut = func(error) error { return nil } // the run of all rows tells it
+	f.OnLeftOut = nil // the run of all rows tells it
 	_, err = f.do(ctx)
 	f.sum.Rows = f.canary.rows
 	b.sum = f.sum
@@ -104,12 +83,12 @@ func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 }
 
 // mayEnqueue says whether this run may enqueue calls of the batch.
-func (c *canaries) mayEnqueue(ctx context.Context, p *Producer, m ledger.Batch) error {
+func (b *batchRun) mayEnqueue(ctx context.Context, m ledger.Batch) error {
 	switch {
-	case c.first || !m.Holds():
+	case b.canary.first || !m.Holds():
 		return nil
-	case c.given && c.tokens == 0:
-		return p.batches.Release(ctx, m.ID)
+	case b.Release:
+		return b.p.batches.Release(ctx, m.ID)
 	}
 	return &ledger.BatchCanaryError{Batch: m.Name, Have: m.Canary}
 }
@@ -140,7 +119,7 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, e
 			if err == nil {
 				h := maphash.String(b.marks.seed, string(c.Token))
 				if _, ok := first[h]; !ok {
-					if len(first) == b.canary.tokens {
+					if len(first) == b.Canary {
 						continue
 					}
 					first[h] = struct{}{}
@@ -164,10 +143,10 @@ func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
 		if err != nil {
 			return false, false, err
 		}
-		now := Canaries{b.canary.tokens, counts.Total, counts.Succeeded, counts.Failed, counts.Skipped, counts.Cancelled, counts.Open()}
+		now := Canaries{b.Canary, counts.Total, counts.Succeeded, counts.Failed, counts.Skipped, counts.Cancelled, counts.Open()}
 		changed, last = counts != last, counts
-		if b.canary.told != nil {
-			b.canary.told(now)
+		if b.OnCanary != nil {
+			b.OnCanary(now)
 		}
 		if counts.Settled() && counts.Succeeded < counts.Total {
 			held = &CanaryError{Batch: name, Canaries: now}

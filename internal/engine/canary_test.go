@@ -102,16 +102,15 @@ var (
 )
 
 // enqueue enqueues rows(10); each look at the canaries makes one attempt with o.
-func (w *canaryWorld) enqueue(ctx context.Context, o ledger.Outcome, opts ...BatchOption) (Summary, []error, error) {
+func (w *canaryWorld) enqueue(ctx context.Context, o ledger.Outcome, given BatchOptions) (Summary, []error, error) {
 	var rejected []error
-	opts = append(opts,
-		OnReject(func(err error) error { rejected = append(rejected, err); return nil }),
-		OnCanary(func(c Canaries) {
-			if c.Open > 0 {
-				w.attempt(o)
-			}
-		}))
-	sum, err := w.p.EnqueueBatch(ctx, "b", rows(10), opts...)
+	given.OnReject = func(err error) error { rejected = append(rejected, err); return nil }
+	given.OnCanary = func(c Canaries) {
+		if c.Open > 0 {
+			w.attempt(o)
+		}
+	}
+	sum, err := w.p.EnqueueBatch(ctx, "b", rows(10), given)
 	return sum, rejected, err
 }
 
@@ -128,7 +127,7 @@ func TestCanariesSucceed(t *testing.T) {
 	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
-		sum, rejected, err := w.enqueue(t.Context(), canaryDone, Canary(3))
+		sum, rejected, err := w.enqueue(t.Context(), canaryDone, BatchOptions{Canary: 3})
 		if err != nil || sum.Rows != 21 || sum.Enqueued != 20 || sum.Duplicates != 0 || sum.Rejected != 1 || sum.Tokens != 10 {
 			t.Fatalf("%+v, %v", sum, err)
 		}
@@ -155,8 +154,8 @@ func TestCanariesSucceed(t *testing.T) {
 			}
 		}
 		// Again: all is known, whatever canaries are asked for.
-		for _, opts := range [][]BatchOption{{Canary(3)}, {Canary(5)}, {Canary(0)}, nil} {
-			if sum, _, err = w.enqueue(t.Context(), canaryDone, opts...); err != nil || sum.Enqueued != 0 || sum.Duplicates != 20 {
+		for _, opts := range []BatchOptions{{Canary: 3}, {Canary: 5}, {Release: true}, {}} {
+			if sum, _, err = w.enqueue(t.Context(), canaryDone, opts); err != nil || sum.Enqueued != 0 || sum.Duplicates != 20 {
 				t.Errorf("again: %+v, %v", sum, err)
 			}
 		}
@@ -167,7 +166,7 @@ func TestCanariesFail(t *testing.T) {
 	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
-		sum, rejected, err := w.enqueue(t.Context(), canaryGiveUp, Canary(2))
+		sum, rejected, err := w.enqueue(t.Context(), canaryGiveUp, BatchOptions{Canary: 2})
 		var held *CanaryError
 		if !errors.As(err, &held) || held.Canaries != (Canaries{Tokens: 2, Calls: 4, Failed: 2, Open: 2}) {
 			t.Fatalf("%+v, %v", sum, err)
@@ -180,12 +179,12 @@ func TestCanariesFail(t *testing.T) {
 		}
 		// Nothing else lets it go on by mistake.
 		var other *ledger.BatchCanaryError
-		for _, opts := range [][]BatchOption{nil, {Canary(3)}} {
-			if _, _, err := w.enqueue(t.Context(), canaryDone, opts...); !errors.As(err, &other) {
+		for _, opts := range []BatchOptions{{}, {Canary: 3}} {
+			if _, _, err := w.enqueue(t.Context(), canaryDone, opts); !errors.As(err, &other) {
 				t.Errorf("%v", err)
 			}
 		}
-		if _, _, err := w.enqueue(t.Context(), canaryDone, Canary(2)); !errors.As(err, &held) {
+		if _, _, err := w.enqueue(t.Context(), canaryDone, BatchOptions{Canary: 2}); !errors.As(err, &held) {
 			t.Errorf("again: %v", err)
 		}
 		if s := w.status(); s.Total != 4 {
@@ -195,7 +194,7 @@ func TestCanariesFail(t *testing.T) {
 		if _, err := w.op.Retry(t.Context(), control.Selection{Batch: "b"}); err != nil {
 			t.Fatal(err)
 		}
-		if sum, _, err := w.enqueue(t.Context(), canaryDone, Canary(2)); err != nil || sum.Enqueued != 16 || sum.Duplicates != 4 {
+		if sum, _, err := w.enqueue(t.Context(), canaryDone, BatchOptions{Canary: 2}); err != nil || sum.Enqueued != 16 || sum.Duplicates != 4 {
 			t.Errorf("%+v, %v", sum, err)
 		}
 		if s := w.status(); s.Total != 20 || s.Succeeded != 4 {
@@ -207,10 +206,10 @@ func TestCanariesFail(t *testing.T) {
 func TestCanariesAreOverruled(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
-		if _, _, err := w.enqueue(t.Context(), canaryGiveUp, Canary(1)); err == nil {
+		if _, _, err := w.enqueue(t.Context(), canaryGiveUp, BatchOptions{Canary: 1}); err == nil {
 			t.Fatal("no error")
 		}
-		if sum, _, err := w.enqueue(t.Context(), canaryDone, Canary(0)); err != nil || sum.Enqueued != 18 {
+		if sum, _, err := w.enqueue(t.Context(), canaryDone, BatchOptions{Release: true}); err != nil || sum.Enqueued != 18 {
 			t.Fatalf("%+v, %v", sum, err)
 		}
 		if s := w.status(); s.Total != 20 || s.Failed != 1 || s.Canary.State != control.CanaryReleased {
@@ -224,7 +223,7 @@ func TestProducerDiesWhileCanariesRun(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
 		ctx, die := context.WithCancel(t.Context())
-		_, err := w.p.EnqueueBatch(ctx, "b", callsOf(10), Canary(2), OnCanary(func(Canaries) { die() }))
+		_, err := w.p.EnqueueBatch(ctx, "b", callsOf(10), BatchOptions{Canary: 2, OnCanary: func(Canaries) { die() }})
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
@@ -233,7 +232,7 @@ func TestProducerDiesWhileCanariesRun(t *testing.T) {
 		if s := w.status(); s.Total != 2 || s.Succeeded != 2 || s.Settled || s.Canary.State != control.CanaryWaiting {
 			t.Errorf("%+v", s)
 		}
-		sum, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), Canary(2))
+		sum, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{Canary: 2})
 		if err != nil || sum.Enqueued != 8 || sum.Duplicates != 2 {
 			t.Errorf("%+v, %v", sum, err)
 		}
@@ -243,17 +242,17 @@ func TestProducerDiesWhileCanariesRun(t *testing.T) {
 func TestCanariesOfABatchThatExists(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(1)); err != nil {
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(1), BatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		var other *ledger.BatchCanaryError
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), Canary(2)); !errors.As(err, &other) || other.Have != 0 {
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{Canary: 2}); !errors.As(err, &other) || other.Have != 0 {
 			t.Errorf("%v", err)
 		}
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10)); err != nil {
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{}); err != nil {
 			t.Errorf("without: %v", err)
 		}
-		if _, err := w.p.EnqueueBatch(t.Context(), "c", callsOf(10), Canary(-1)); err == nil {
+		if _, err := w.p.EnqueueBatch(t.Context(), "c", callsOf(10), BatchOptions{Canary: -1}); err == nil {
 			t.Error("canaries of -1 tokens")
 		}
 	})
@@ -268,7 +267,7 @@ func TestCallThatJoinsIsNoCanary(t *testing.T) {
 			joins.Server, joins.Batch = "1", "b"
 			ctx, cancel := context.WithTimeout(t.Context(), soon)
 			defer cancel()
-			_, err = w.p.EnqueueBatch(ctx, "b", callsOf(10), Canary(2), OnCanary(func(now Canaries) {
+			_, err = w.p.EnqueueBatch(ctx, "b", callsOf(10), BatchOptions{Canary: 2, OnCanary: func(now Canaries) {
 				if c = now; len(outcomes) == 0 {
 					return
 				}
@@ -279,7 +278,7 @@ func TestCallThatJoinsIsNoCanary(t *testing.T) {
 					w.attempt(o)
 				}
 				outcomes = nil
-			}))
+			}})
 			w.end(b.Client)
 			return c, err
 		}

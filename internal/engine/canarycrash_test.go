@@ -40,7 +40,7 @@ func TestProducerDiesAmongTheCanaries(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		for n := range 3 {
 			w := newCanaryWorld(t, b)
-			if _, err := w.p.EnqueueBatch(t.Context(), "b", dies(rows(10), n), Canary(3)); !errors.Is(err, errDied) {
+			if _, err := w.p.EnqueueBatch(t.Context(), "b", dies(rows(10), n), BatchOptions{Canary: 3}); !errors.Is(err, errDied) {
 				t.Fatal(err)
 			}
 			w.attempt(canaryDone)
@@ -51,7 +51,7 @@ func TestProducerDiesAmongTheCanaries(t *testing.T) {
 			} else if s := w.status(); s.Total != n || s.Succeeded != n || s.Settled || s.Canary.State != control.CanaryWaiting {
 				t.Errorf("%+v", s)
 			}
-			sum, _, err := w.enqueue(t.Context(), canaryGiveUp, Canary(3))
+			sum, _, err := w.enqueue(t.Context(), canaryGiveUp, BatchOptions{Canary: 3})
 			var held *CanaryError
 			if !errors.As(err, &held) || held.Canaries.Calls != 6 || held.Canaries.Succeeded != n || sum.Enqueued != 6-n {
 				t.Errorf("%+v, %v", sum, err)
@@ -68,18 +68,18 @@ func TestProducerDiesBeforeTheRelease(t *testing.T) {
 		w := newCanaryWorld(t, b)
 		ctx, die := context.WithCancel(t.Context())
 		b.Client.AddHook(onCommand{"released", die})
-		_, err := w.p.EnqueueBatch(ctx, "b", callsOf(10), Canary(2), OnCanary(func(c Canaries) {
+		_, err := w.p.EnqueueBatch(ctx, "b", callsOf(10), BatchOptions{Canary: 2, OnCanary: func(c Canaries) {
 			if c.Open > 0 {
 				w.attempt(canaryDone)
 			}
-		}))
+		}})
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		if s := w.status(); s.Total != 2 || s.Succeeded != 2 || s.Settled || s.Canary.State != control.CanaryWaiting {
 			t.Errorf("%+v", s)
 		}
-		sum, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), Canary(2))
+		sum, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{Canary: 2})
 		if err != nil || sum.Enqueued != 8 || sum.Duplicates != 2 {
 			t.Errorf("%+v, %v", sum, err)
 		}
@@ -101,18 +101,16 @@ func TestProducerDiesAfterTheRelease(t *testing.T) {
 					dies(rows(10), n)(yield)
 				}
 			}
-			_, err := w.p.EnqueueBatch(t.Context(), "b", calls, Canary(1),
-				OnReject(func(err error) error {
-					if errors.Is(err, errDied) {
-						return err
-					}
-					return nil
-				}),
-				OnCanary(func(c Canaries) {
-					if c.Open > 0 {
-						w.attempt(canaryDone)
-					}
-				}))
+			_, err := w.p.EnqueueBatch(t.Context(), "b", calls, BatchOptions{Canary: 1, OnReject: func(err error) error {
+				if errors.Is(err, errDied) {
+					return err
+				}
+				return nil
+			}, OnCanary: func(c Canaries) {
+				if c.Open > 0 {
+					w.attempt(canaryDone)
+				}
+			}})
 			if !errors.Is(err, errDied) {
 				t.Fatal(err)
 			}
@@ -120,7 +118,7 @@ func TestProducerDiesAfterTheRelease(t *testing.T) {
 				t.Errorf("after %d: %+v", n, s)
 			}
 			w.attempt(canaryGiveUp) // of the others
-			sum, _, err := w.enqueue(t.Context(), canaryDone, Canary(1))
+			sum, _, err := w.enqueue(t.Context(), canaryDone, BatchOptions{Canary: 1})
 			if err != nil || sum.Enqueued != 20-max(2, n) {
 				t.Errorf("after %d: %+v, %v", n, sum, err)
 			}
@@ -137,7 +135,7 @@ func TestWorkerDiesWithACanary(t *testing.T) {
 	t.Cleanup(func() { _ = c.Close() })
 	w := newCanaryWorld(t, redistest.Backend{Client: c})
 	look := 0
-	sum, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), Canary(1), OnCanary(func(c Canaries) {
+	sum, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{Canary: 1, OnCanary: func(c Canaries) {
 		switch look++; look {
 		case 1: // it begins, and nothing more is heard of it
 			w.begin()
@@ -153,7 +151,7 @@ func TestWorkerDiesWithACanary(t *testing.T) {
 				w.attempt(canaryDone)
 			}
 		}
-	}))
+	}})
 	if err != nil || look != 3 || sum.Enqueued != 10 {
 		t.Errorf("%+v, %v after %d looks", sum, err, look)
 	}

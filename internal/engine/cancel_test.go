@@ -46,7 +46,7 @@ func TestCancelledBatchTakesNoRowsUntilItIsReopened(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		p := newTestProducer(t, b.Client)
 		ctx := t.Context()
-		if _, err := p.EnqueueBatch(ctx, "b", callsOf(3)); err != nil {
+		if _, err := p.EnqueueBatch(ctx, "b", callsOf(3), BatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		o, err := control.Open(b.Client, "", quota.Settings{})
@@ -58,7 +58,7 @@ func TestCancelledBatchTakesNoRowsUntilItIsReopened(t *testing.T) {
 			t.Fatalf("cancelled %d, %v; want 3", n, err)
 		}
 		var refused *ledger.BatchCancelledError
-		if sum, err := p.EnqueueBatch(ctx, "b", callsOf(200)); !errors.As(err, &refused) || sum.Enqueued != 0 {
+		if sum, err := p.EnqueueBatch(ctx, "b", callsOf(200), BatchOptions{}); !errors.As(err, &refused) || sum.Enqueued != 0 {
 			t.Fatalf("%+v, %v", sum, err)
 		}
 		if _, err := p.Enqueue(ctx, Call{Server: "1", Token: "token-1", Batch: "b"}); !errors.As(err, &refused) || refused.Batch != "b" {
@@ -71,7 +71,7 @@ func TestCancelledBatchTakesNoRowsUntilItIsReopened(t *testing.T) {
 		if n, err := o.Reopen(ctx, control.Selection{Batch: "b"}); err != nil || n != 3 {
 			t.Fatalf("reopened with %d cancelled, %v", n, err)
 		}
-		sum, err := p.EnqueueBatch(ctx, "b", callsOf(200))
+		sum, err := p.EnqueueBatch(ctx, "b", callsOf(200), BatchOptions{})
 		if err != nil || sum.Enqueued != 200 || sum.Duplicates != 0 {
 			t.Fatalf("%+v, %v", sum, err)
 		}

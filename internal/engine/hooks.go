@@ -93,14 +93,3 @@ func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 	}
 	r.o.AfterOutcome(rec)
 }
-
-// Recall is for a program whose ledger ends with it, and that keeps what became of its calls
-// itself (`enqueue run`). f sees each call before it is appended, in order; it may change it,
-// and returns false to pass over it.
-func Recall(f func(*ledger.NewCall) bool) BatchOption { return func(b *batchRun) { b.recall = f } }
-
-// Known is for the same programs: f says of each call that is new to the ledger (by the token's
-// name and the key behind it) how it is counted.
-func Known(f func(field string) ledger.Landing) BatchOption {
-	return func(b *batchRun) { b.known = f }
-}

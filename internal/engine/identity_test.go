@@ -57,7 +57,7 @@ func TestRowsAreKnownByWhatTheySay(t *testing.T) {
 
 func TestSkipWithholdsNothing(t *testing.T) {
 	identity(t, func(w *identityWorld) {
-		_ = w.give("t - a\n!t - b\nt - c\nt - d i\nt - e i\nt - f", "4 new 1 conflict 1 rejected", OnFailure("skip"))
+		_ = w.give("t - a\n!t - b\nt - c\nt - d i\nt - e i\nt - f", "4 new 1 conflict 1 rejected", BatchOptions{Policy: "skip"})
 		w.order("t", "", "acdf")
 	})
 }
@@ -104,7 +104,7 @@ func TestBatchIsFilled(t *testing.T) {
 			if s := w.status(); s.Settled || s.Complete || !s.Filling {
 				t.Errorf("while it comes in: %+v", s)
 			}
-		})
+		}, BatchOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,8 +133,8 @@ func TestBatchIsFilled(t *testing.T) {
 
 func TestRefusedAsAWhole(t *testing.T) {
 	identity(t, func(w *identityWorld) {
-		for _, opts := range [][]BatchOption{nil, {Canary(1)}, {Strict()}, {Prune()}} {
-			_, err := w.p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) { yield(Call{}, errBroken) }, opts...)
+		for _, opts := range []BatchOptions{{}, {Canary: 1}, {Strict: true}, {Prune: true}} {
+			_, err := w.p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) { yield(Call{}, errBroken) }, opts)
 			if !errors.Is(err, errBroken) {
 				t.Error(err)
 			}
@@ -142,7 +142,7 @@ func TestRefusedAsAWhole(t *testing.T) {
 				t.Errorf("it left a batch: %v", err)
 			}
 		}
-		if s, err := w.p.EnqueueBatch(t.Context(), "b", func(func(Call, error) bool) {}); err != nil || s.Rows != 0 {
+		if s, err := w.p.EnqueueBatch(t.Context(), "b", func(func(Call, error) bool) {}, BatchOptions{}); err != nil || s.Rows != 0 {
 			t.Errorf("a sequence without a call: %+v, %v", s, err)
 		}
 		if keys := w.b.Client.Keys(t.Context(), "habilita:batch*").Val(); len(keys) > 0 {
@@ -150,9 +150,9 @@ func TestRefusedAsAWhole(t *testing.T) {
 		}
 		_ = w.give("!t", "1 rejected")
 		// A batch that has no calls takes any policy.
-		_ = w.give("t - a", "1 new", OnFailure("skip"))
+		_ = w.give("t - a", "1 new", BatchOptions{Policy: "skip"})
 		var policy *ledger.BatchPolicyError
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a")); !errors.As(err, &policy) {
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), BatchOptions{}); !errors.As(err, &policy) {
 			t.Error(err)
 		}
 	})
@@ -162,15 +162,14 @@ func TestStrictEnqueuesAllOrNothing(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		var strict *StrictError
 		told := 0
-		_, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a\n!t - b\nu - c i\nu - d i"), Strict(),
-			OnReject(func(error) error { told++; return nil }), OnLeftOut(func(error) error { told++; return nil }))
+		_, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a\n!t - b\nu - c i\nu - d i"), BatchOptions{Strict: true, OnReject: func(error) error { told++; return nil }, OnLeftOut: func(error) error { told++; return nil }})
 		if !errors.As(err, &strict) || strict.Rejected != 1 || strict.Conflicts != 1 || told != 2 {
 			t.Errorf("%v, %d told", err, told)
 		}
 		if _, err := w.op.Status(t.Context(), "b"); !errors.Is(err, ledger.ErrNoBatch) {
 			t.Error(err)
 		}
-		_ = w.give("t - a\nt - b", "2 new", Strict())
+		_ = w.give("t - a\nt - b", "2 new", BatchOptions{Strict: true})
 	})
 }
 
@@ -187,12 +186,12 @@ func TestLookChangesNothing(t *testing.T) {
 			return strings.Join(all, "\n")
 		}
 		before := dump()
-		_ = w.give("t - a i 2\nt - b\n!t - x\nt - d\nv - e", "1 new 1 waiting 1 conflict 1 rejected 1 withheld 1 missing", Look())
-		_ = w.give("t - a i 2\nt - b\nt - d\nv - e", "3 new 1 waiting 1 missing", Look(), Prune())
+		_ = w.give("t - a i 2\nt - b\n!t - x\nt - d\nv - e", "1 new 1 waiting 1 conflict 1 rejected 1 withheld 1 missing", BatchOptions{Look: true})
+		_ = w.give("t - a i 2\nt - b\nt - d\nv - e", "3 new 1 waiting 1 missing", BatchOptions{Look: true, Prune: true})
 		if after := dump(); after != before && w.b.Mini == nil {
 			t.Error("it changed something")
 		}
-		s, err := Preview(t.Context(), "b", textRows("t - a i\nt - b\n!t - x\nt - d\nv - e\nv - f i\nv - f i"), OnReject(func(error) error { return nil }))
+		s, err := Preview(t.Context(), "b", textRows("t - a i\nt - b\n!t - x\nt - d\nv - e\nv - f i\nv - f i"), BatchOptions{OnReject: func(error) error { return nil }})
 		if err != nil || sum(s) != "4 new 1 conflict 1 rejected 1 withheld" {
 			t.Errorf("%+v, %v", s, err)
 		}
@@ -203,13 +202,14 @@ func TestLookChangesNothing(t *testing.T) {
 func TestPartOfAFile(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		_ = w.give("t - a\nt - b i", "2 new")
-		part := PartIf(func() bool { return true })
+		part := BatchOptions{PartIf: func() bool { return true }}
 		left := w.give("t - a\nt - c\nt - b i\nu - a", "1 new 1 waiting 1 rejected 1 withheld", part)
 		var twin *TwinError
 		if len(left) != 2 || !errors.As(left[0], &twin) || twin.Row != 2 {
 			t.Errorf("%v", left)
 		}
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), part, Prune()); !errors.Is(err, ErrPart) {
+		part.Prune = true
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), part); !errors.Is(err, ErrPart) {
 			t.Error(err)
 		}
 	})
@@ -236,7 +236,7 @@ func TestBatchOfAnOlderVersion(t *testing.T) {
 		}
 		older()
 		var old *ledger.OldBatchError
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a i")); !errors.As(err, &old) {
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a i"), BatchOptions{}); !errors.As(err, &old) {
 			t.Error(err)
 		}
 		w.attempt("t", "", made) // it goes on to its end
@@ -258,7 +258,7 @@ func TestCancelInMidUpload(t *testing.T) {
 					return
 				}
 			}
-		})
+		}, BatchOptions{})
 		var refused *ledger.BatchCancelledError
 		st := w.status()
 		if !errors.As(err, &refused) || s.Enqueued > rows/2 || st.Open != 0 || st.Cancelled != st.Total || st.Total < s.Enqueued {
@@ -280,7 +280,7 @@ func TestEditBetweenTwoReadingsIsSeen(t *testing.T) {
 				}
 				textRows(text)(yield)
 			}
-			s, err := w.p.EnqueueBatch(t.Context(), fmt.Sprint("b", edited), calls, Prune())
+			s, err := w.p.EnqueueBatch(t.Context(), fmt.Sprint("b", edited), calls, BatchOptions{Prune: true})
 			if err != nil || reads != 2 || s.Edited != edited || s.Enqueued != 2 {
 				t.Errorf("%+v, %v after %d readings", s, err, reads)
 			}
@@ -291,11 +291,11 @@ func TestEditBetweenTwoReadingsIsSeen(t *testing.T) {
 // A file's name belongs to one file.
 func TestBatchBearsTheNameOfOneFile(t *testing.T) {
 	identity(t, func(w *identityWorld) {
-		_ = w.give("t - a", "1 new", FromFile("/a/b.csv"))
-		_ = w.give("t - a", "1 waiting", FromFile("/a/b.csv"))
+		_ = w.give("t - a", "1 new", BatchOptions{Path: "/a/b.csv"})
+		_ = w.give("t - a", "1 waiting", BatchOptions{Path: "/a/b.csv"})
 		_ = w.give("t - a", "1 waiting") // a name that was given
 		var other *ledger.BatchPathError
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), FromFile("/b.csv")); !errors.As(err, &other) || other.Have != "/a/b.csv" {
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), BatchOptions{Path: "/b.csv"}); !errors.As(err, &other) || other.Have != "/a/b.csv" {
 			t.Error(err)
 		}
 	})
@@ -313,7 +313,7 @@ func TestRunsOfOneBatchAtOnce(t *testing.T) {
 							return
 						}
 					}
-				})
+				}, BatchOptions{})
 				total <- s.Enqueued
 				errs <- err
 			}()
@@ -362,7 +362,7 @@ func TestProducerKeepsFewBytesForARow(t *testing.T) {
 						return
 					}
 				}
-			})
+			}, BatchOptions{})
 			b = job.run()
 			if s, err := b.do(t.Context()); err != nil || s.Enqueued != rows {
 				t.Errorf("%+v, %v", s, err)

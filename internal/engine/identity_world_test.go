@@ -78,11 +78,15 @@ func sum(s Summary) string {
 	return strings.Join(out, " ")
 }
 
-func (w *identityWorld) give(text, want string, opts ...BatchOption) []error {
+func (w *identityWorld) give(text, want string, opts ...BatchOptions) []error {
 	w.Helper()
 	var left []error
-	opts = append(opts, OnReject(func(error) error { return nil }), OnLeftOut(func(err error) error { left = append(left, err); return nil }))
-	s, err := w.p.EnqueueBatch(w.Context(), "b", textRows(text), opts...)
+	var o BatchOptions
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	o.OnReject, o.OnLeftOut = func(error) error { return nil }, func(err error) error { left = append(left, err); return nil }
+	s, err := w.p.EnqueueBatch(w.Context(), "b", textRows(text), o)
 	if got := sum(s); err != nil || got != want {
 		w.Errorf("got %q, %v, want %q", got, err, want)
 	}

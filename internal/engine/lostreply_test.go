@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -135,19 +134,19 @@ func TestLostReplyInABulk(t *testing.T) {
 	last := Call{Server: "1", Token: "tok", Ref: row}
 	cases := map[string]struct {
 		before, calls []Call
-		opts          []BatchOption
+		opts          BatchOptions
 	}{
-		"all are new":          {nil, append(many(plain, 40), last), nil},
-		"with ids":             {nil, []Call{{Server: "1", Token: "tok", ID: "a"}, {Server: "1", Token: "tok", ID: "b", Ref: row}}, nil},
-		"some were there":      {many(plain, 10), append(many(plain, 20), last), nil},
-		"some, out of order":   {append(many(plain, 10), last), append([]Call{{Server: "1", Token: "tok", Ref: "new"}}, append(many(plain, 10), last)...), nil},
-		"all were there":       {append(many(plain, 10), last), append(many(plain, 10), last), nil},
-		"an id that conflicts": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last}, nil},
+		"all are new":          {nil, append(many(plain, 40), last), BatchOptions{}},
+		"with ids":             {nil, []Call{{Server: "1", Token: "tok", ID: "a"}, {Server: "1", Token: "tok", ID: "b", Ref: row}}, BatchOptions{}},
+		"some were there":      {many(plain, 10), append(many(plain, 20), last), BatchOptions{}},
+		"some, out of order":   {append(many(plain, 10), last), append([]Call{{Server: "1", Token: "tok", Ref: "new"}}, append(many(plain, 10), last)...), BatchOptions{}},
+		"all were there":       {append(many(plain, 10), last), append(many(plain, 10), last), BatchOptions{}},
+		"an id that conflicts": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last}, BatchOptions{}},
 		"a conflict, skip": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last},
-			[]BatchOption{OnFailure("skip")}},
-		"a part":        {many(plain, 1), []Call{{Server: "1", Token: "tok-2"}, plain, last, {Server: "1", Token: "tok", ID: "a"}}, []BatchOption{PartIf(func() bool { return true })}},
-		"put off":       {nil, append(many(plain, 40), last), []BatchOption{NotBefore(time.Now().AddDate(1, 0, 0))}},
-		"with licences": {nil, append(many(Call{Server: "1", Token: "tok", Licenses: 3}, 3), last), nil},
+			BatchOptions{Policy: "skip"}},
+		"a part":        {many(plain, 1), []Call{{Server: "1", Token: "tok-2"}, plain, last, {Server: "1", Token: "tok", ID: "a"}}, BatchOptions{PartIf: func() bool { return true }}},
+		"put off":       {nil, append(many(plain, 40), last), BatchOptions{NotBefore: time.Now().AddDate(1, 0, 0)}},
+		"with licences": {nil, append(many(Call{Server: "1", Token: "tok", Licenses: 3}, 3), last), BatchOptions{}},
 	}
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		var l losing
@@ -162,14 +161,13 @@ func TestLostReplyInABulk(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				bulk := func(batch string, calls []Call) Summary {
 					t.Helper()
-					opts := append(slices.Clone(c.opts), OnLeftOut(func(error) error { return nil }))
 					sum, err := p.EnqueueBatch(t.Context(), batch, func(yield func(Call, error) bool) {
 						for _, c := range calls {
 							if !yield(c, nil) {
 								return
 							}
 						}
-					}, opts...)
+					}, c.opts)
 					if err != nil {
 						t.Fatal(err)
 					}

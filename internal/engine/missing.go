@@ -18,8 +18,8 @@ const (
 
 // prunable says why so many missing calls are not pruned; nil: they are.
 func (b *batchRun) prunable(missing, total int) error {
-	if b.exactly > 0 && missing != b.exactly || b.exactly == 0 && missing > pruneFree && missing*pruneTenth > total {
-		return &PruneCountError{Missing: missing, Total: total, Named: b.exactly}
+	if b.PruneExactly > 0 && missing != b.PruneExactly || b.PruneExactly == 0 && missing > pruneFree && missing*pruneTenth > total {
+		return &PruneCountError{Missing: missing, Total: total, Named: b.PruneExactly}
 	}
 	return nil
 }
@@ -35,7 +35,7 @@ func (b *batchRun) countMissing(ctx context.Context) error {
 	}
 	b.total = counts.Total
 	there := b.out.acknowledged()
-	if !b.look {
+	if !b.Look {
 		there.known += there.Enqueued
 	}
 	// All that is there came in this run, or was known to it.
@@ -133,7 +133,7 @@ func (b *batchRun) replaceUnsent(ctx context.Context, a ledger.Append, groups []
 
 // complete prunes, where that was asked for, and notes whether the run left nothing out.
 func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
-	if b.prune {
+	if b.Prune {
 		if err := b.pruneMissing(ctx, sum); err != nil {
 			return err
 		}

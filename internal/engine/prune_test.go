@@ -18,11 +18,11 @@ func TestPrune(t *testing.T) {
 		w.attempt("u", "", givenUp) // it holds its chain
 		running := w.begin("v", "")
 		// Nothing is pruned where a row is left out, and where another run lives.
-		_ = w.give("t - a\n!y", "1 waiting 1 rejected 6 missing", Prune())
+		_ = w.give("t - a\n!y", "1 waiting 1 rejected 6 missing", BatchOptions{Prune: true})
 		if ok, err := w.p.batches.BeginRun(w.Context(), ledger.BatchID("b"), "other"); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a\nt - c\nu - b\nx - a i"), Prune())
+		s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a\nt - c\nu - b\nx - a i"), BatchOptions{Prune: true})
 		if err != nil || sum(s) != "4 waiting 3 missing" || !errors.Is(s.NotPruned, ErrOtherRun) {
 			t.Errorf("%+v, %v", s, err)
 		}
@@ -30,7 +30,7 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What runs is left, a held head is not: its chain goes on.
-		_ = w.give("t - a\nt - c\nu - b\nx - a i", "4 waiting 3 missing 2 pruned", Prune())
+		_ = w.give("t - a\nt - c\nu - b\nx - a i", "4 waiting 3 missing 2 pruned", BatchOptions{Prune: true})
 		w.order("t", "", "ac")
 		w.attempt("u", "", made)
 		if _, err := w.p.ledger.Finish(w.Context(), &running, made, ledger.Stop, newID(), ""); err != nil {
@@ -43,9 +43,9 @@ func TestPrune(t *testing.T) {
 		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i", "2 new 2 made 3 waiting 2 disordered")
 		w.order("t", "", "acb")
 		// A call that conflicts and was never sent is replaced, one that was sent is not.
-		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 2\nx - b", "2 new 2 made 4 waiting 1 replaced", Prune())
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 2\nx - b", "2 new 2 made 4 waiting 1 replaced", BatchOptions{Prune: true})
 		w.attempt("x", "", failed)
-		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 3", "2 made 4 waiting 1 conflict 1 missing", Prune())
+		_ = w.give("t - a\nt - b\nt - c\nu - a\nu - b\nv - a\nx - a i 3", "2 made 4 waiting 1 conflict 1 missing", BatchOptions{Prune: true})
 	})
 }
 
@@ -53,7 +53,7 @@ func TestPrune(t *testing.T) {
 func TestPrunedRowIsMadeWhereItCameBack(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		_ = w.give("t - a\nt - b\nt - c", "3 new")
-		_ = w.give("t - a\nt - c", "2 waiting 1 missing 1 pruned", Prune())
+		_ = w.give("t - a\nt - c", "2 waiting 1 missing 1 pruned", BatchOptions{Prune: true})
 		_ = w.give("t - a\nt - b\nt - c", "1 new 2 waiting 1 disordered")
 		got := ""
 		for range 3 {
@@ -83,11 +83,7 @@ func TestPruneIsLimited(t *testing.T) {
 		for _, c := range []struct {
 			keep, n, pruned int
 		}{{9, 0, 0}, {9, 20, 0}, {10, 0, 20}, {9, 1, 1}, {3, 5, 0}, {3, 6, 6}} {
-			opt := Prune()
-			if c.n > 0 {
-				opt = PruneExactly(c.n)
-			}
-			s, err := w.p.EnqueueBatch(w.Context(), "b", textRows(strings.Join(all[:c.keep], "\n")), opt)
+			s, err := w.p.EnqueueBatch(w.Context(), "b", textRows(strings.Join(all[:c.keep], "\n")), BatchOptions{Prune: true, PruneExactly: c.n})
 			var count *PruneCountError
 			if err != nil || s.Pruned != c.pruned || errors.As(s.NotPruned, &count) != (c.pruned == 0) {
 				t.Errorf("%+v: %+v, %v", c, s, err)
@@ -108,7 +104,7 @@ func TestRunsThatPruneAreAlone(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 		var busy *ledger.BatchBusyError
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a")); !errors.As(err, &busy) {
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), BatchOptions{}); !errors.As(err, &busy) {
 			t.Error(err)
 		}
 		if err := w.p.batches.EndRun(t.Context(), id, "first"); err != nil {

@@ -59,7 +59,7 @@ func TestPurgeMeetsAProducer(t *testing.T) {
 			return err
 		},
 		"a batch": func(ctx context.Context, p *Producer, name string) error {
-			_, err := p.EnqueueBatch(ctx, name, given([]Call{call}))
+			_, err := p.EnqueueBatch(ctx, name, given([]Call{call}), BatchOptions{})
 			return err
 		},
 	}

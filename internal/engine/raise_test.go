@@ -34,7 +34,7 @@ func TestRaisedLicencesSignal(t *testing.T) {
 	tag := ledger.Tag(p.TokenID(token))
 	_, err = p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) {
 		yield(Call{Server: "1", Token: token, Chain: "asleep", Licenses: 1}, nil)
-	})
+	}, BatchOptions{})
 	no(err)
 	no(m.Set("habilita:{"+tag+"}:used:"+p.TokenID(token)+":20261123", "1000"))
 	d, err := p.ledger.Dispatch(t.Context(), tag, 1)

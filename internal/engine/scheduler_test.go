@@ -264,7 +264,7 @@ func TestRunIsTakenOver(t *testing.T) {
 					return
 				}
 			}
-		})
+		}, BatchOptions{})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func (w *scheduled) heldBefore() {
 	w.t.Helper()
 	_, err := w.scheduler.producer.EnqueueBatch(w.t.Context(), "other", func(yield func(Call, error) bool) {
 		yield(Call{Server: "0001", Token: Token(tokenOf(1))}, nil)
-	})
+	}, BatchOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestTokenGivenAgainIsSealedUnderTheFirstKey(t *testing.T) {
 		},
 		"a call of no batch": func(p *Producer) error { _, err := p.Enqueue(t.Context(), call); return err },
 		"a batch": func(p *Producer) error {
-			_, err := p.EnqueueBatch(t.Context(), "b", given([]Call{call}))
+			_, err := p.EnqueueBatch(t.Context(), "b", given([]Call{call}), BatchOptions{})
 			return err
 		},
 	} {

@@ -34,13 +34,13 @@ func TestTimesOfCalls(t *testing.T) {
 			}
 		}
 		var bad *CallError
-		reject := OnReject(func(err error) error {
+		reject := func(err error) error {
 			if !errors.As(err, &bad) || bad.Field != "at" || !refused[rows[bad.Index].Ref] {
 				t.Error(err)
 			}
 			return nil
-		})
-		sum, err := p.EnqueueBatch(t.Context(), "b", given(rows), reject, NotBefore(later), OnFailure("skip"))
+		}
+		sum, err := p.EnqueueBatch(t.Context(), "b", given(rows), BatchOptions{OnReject: reject, NotBefore: later, Policy: "skip"})
 		if err != nil || sum.Rejected != 2*len(refused) || sum.Enqueued != len(rows)-2*len(refused) {
 			t.Fatalf("%+v, %v", sum, err)
 		}
@@ -70,11 +70,11 @@ func TestTimesOfCalls(t *testing.T) {
 				t.Errorf("%s, a single call: %+v, %v", name, r, err)
 			}
 		}
-		_, err = p.EnqueueBatch(t.Context(), "far", given(rows[:1]), NotBefore(now.AddDate(11, 0, 0)))
+		_, err = p.EnqueueBatch(t.Context(), "far", given(rows[:1]), BatchOptions{NotBefore: now.AddDate(11, 0, 0)})
 		if !errors.As(err, &bad) || bad.Field != "at" {
 			t.Errorf("a batch too far ahead: %v", err)
 		}
-		if sum, err := p.EnqueueBatch(t.Context(), "old", given([]Call{{Server: "1", Token: "tok"}}), NotBefore(time.Unix(-1e10, 0))); err != nil || sum.Enqueued != 1 {
+		if sum, err := p.EnqueueBatch(t.Context(), "old", given([]Call{{Server: "1", Token: "tok"}}), BatchOptions{NotBefore: time.Unix(-1e10, 0)}); err != nil || sum.Enqueued != 1 {
 			t.Errorf("a batch of long ago: %+v, %v", sum, err)
 		}
 	})

@@ -37,13 +37,13 @@ type again struct {
 
 // enqueue puts what the journal knows back first, as it was; then the whole file is given, as
 // to a batch that is there already.
-func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, error) {
+func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	a := &again{m: j.memory, recalled: map[*remembered]struct{}{}}
 	if len(j.memory.calls) > 0 {
 		quiet := func(error) error { return nil } // the second reading tells it
-		first := slices.Concat(opts, []engine.BatchOption{engine.OnReject(quiet), engine.OnLeftOut(quiet),
-			engine.OnProgress(func(engine.Summary) {}), engine.Recall(a.recall)})
-		if sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, first...); err != nil {
+		first := o
+		first.OnReject, first.OnLeftOut, first.OnProgress, first.Recall = quiet, quiet, nil, a.recall
+		if sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, first); err != nil {
 			return sum, err
 		}
 		if err := j.world.restore(ctx, j.batchID, j.memory, a.restored()); err != nil {
@@ -51,11 +51,8 @@ func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 		}
 		j.gone = a.gone()
 	}
-	second := slices.Concat(opts, []engine.BatchOption{engine.Recall(a.read), engine.Known(a.landing)})
-	if j.dry {
-		second = append(second, engine.Look())
-	}
-	sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, second...)
+	o.Recall, o.Known, o.Look = a.read, a.landing, j.dry
+	sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, o)
 	if err == nil && (a.edited || sum.Missing > 0) {
 		err = ErrEdited // a call that was made would be made again, or one that is gone would be made
 	}
@@ -74,19 +71,16 @@ func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 }
 
 // enqueueOld gives the file to a job that an older version began.
-func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, error) {
+func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	m := j.memory
-	known := func(field string) ledger.Landing {
+	o.Recall, o.Look = places{}.row, j.dry
+	o.Known = func(field string) ledger.Landing {
 		if c := m.byKey[keyOf(field)]; c != nil {
 			return m.landing(c)
 		}
 		return ledger.Waits
 	}
-	given := slices.Concat(opts, []engine.BatchOption{engine.Recall(places{}.row), engine.Known(known)})
-	if j.dry {
-		given = append(given, engine.Look())
-	}
-	sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, given...)
+	sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, o)
 	if err != nil || j.dry {
 		return sum, err
 	}

@@ -63,15 +63,17 @@ func told(s engine.Summary) string {
 	return b.String()
 }
 
-var quietly = []engine.BatchOption{engine.OnReject(func(error) error { return nil }), engine.OnLeftOut(func(error) error { return nil })}
+var quietly = engine.BatchOptions{OnReject: func(error) error { return nil }}
 
 // foreseen is what a dry run says of a start. It changes nothing.
 func foreseen(t *testing.T, c Config, text string) string {
 	t.Helper()
 	before, _ := os.ReadFile(JournalOf(c.File))
-	sum, err := Look(t.Context(), c, file(text), quietly...)
+	sum, err := Look(t.Context(), c, file(text), quietly)
 	if errors.Is(err, ErrNotBegun) {
-		sum, err = engine.Preview(t.Context(), c.Batch, file(text), append(quietly, engine.OnFailure(c.Policy))...)
+		o := quietly
+		o.Policy = ledger.Policy(c.Policy)
+		sum, err = engine.Preview(t.Context(), c.Batch, file(text), o)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +93,7 @@ func given(t *testing.T, c Config, text string) (string, State) {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }()
-	sum, err := j.Enqueue(t.Context(), file(text), quietly...)
+	sum, err := j.Enqueue(t.Context(), file(text), quietly)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +218,7 @@ func TestLookChangesNothing(t *testing.T) {
 	}
 	c.Policy = "skip"
 	var policy *PolicyError
-	if _, err := Look(t.Context(), c, file("1 a")); !errors.As(err, &policy) {
+	if _, err := Look(t.Context(), c, file("1 a"), engine.BatchOptions{}); !errors.As(err, &policy) {
 		t.Errorf("%v", err)
 	}
 	if n := len(requests(sim)); n != 2 {
@@ -269,7 +271,7 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 		_, err = j.Enqueue(t.Context(), func(yield func(engine.Call, error) bool) {
 			readings++
 			file([]string{"1 a; 2 bad", second}[readings-1])(yield)
-		})
+		}, engine.BatchOptions{})
 		if err := errors.Join(j.Close()); err != nil {
 			t.Fatal(err)
 		}

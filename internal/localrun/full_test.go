@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"habilita/internal/engine"
 	"habilita/internal/localrun/wal"
 	"habilita/internal/testkit/wolkvoxtest"
 )
@@ -113,7 +114,7 @@ func TestFullDisk(t *testing.T) {
 			j, err := Open(t.Context(), c)
 			if err == nil {
 				var s State
-				if _, err = j.Enqueue(t.Context(), rows(calls, tokens)); err == nil {
+				if _, err = j.Enqueue(t.Context(), rows(calls, tokens), engine.BatchOptions{}); err == nil {
 					s, err = j.Work(t.Context(), false, func(State) {})
 				}
 				if cerr := j.Close(); cerr != nil {
@@ -154,7 +155,7 @@ func TestFailedSync(t *testing.T) {
 			c.disk = func(d wal.Disk) wal.Disk { return &watched{Disk: bounded{d, 1 << 30, left}, synced: safe.Store} }
 			j, err := Open(t.Context(), c)
 			if err == nil {
-				if _, err := j.Enqueue(t.Context(), rows(calls, tokens)); err != nil {
+				if _, err := j.Enqueue(t.Context(), rows(calls, tokens), engine.BatchOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				var s State

@@ -107,7 +107,7 @@ func start(t testing.TB, c Config, calls iter.Seq2[engine.Call, error]) *Job {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = j.Close() }) // closed before where the test did
-	if _, err := j.Enqueue(t.Context(), calls); err != nil {
+	if _, err := j.Enqueue(t.Context(), calls, engine.BatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return j
@@ -156,7 +156,7 @@ func TestGrantIsOnTheDiskBeforeItsRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }()
-	if _, err := j.Enqueue(t.Context(), rows(60, 20)); err != nil {
+	if _, err := j.Enqueue(t.Context(), rows(60, 20), engine.BatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	state, err := j.Work(t.Context(), false, func(State) {})

@@ -40,7 +40,7 @@ func TestKilledThenCorrected(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := j.Enqueue(t.Context(), file(before), engine.OnReject(func(error) error { return nil })); err != nil {
+			if _, err := j.Enqueue(t.Context(), file(before), engine.BatchOptions{OnReject: func(error) error { return nil }}); err != nil {
 				t.Fatal(err)
 			}
 			ctx, kill := context.WithCancel(t.Context())

@@ -17,8 +17,8 @@ import (
 // counts them as missing and pruned. Call it once, before Work. The options are those of
 // tasks.Producer.EnqueueBatch but the policy; the calls are ranged over twice if the job goes
 // on. A file that changes meanwhile is ErrEdited.
-func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], opts ...engine.BatchOption) (engine.Summary, error) {
-	sum, err := j.give(ctx, calls, opts)
+func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
+	sum, err := j.give(ctx, calls, o)
 	if err != nil {
 		return sum, err
 	}
@@ -28,13 +28,13 @@ func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 }
 
 // give enqueues the rows, or with dry looks what that would do.
-func (j *Job) give(ctx context.Context, calls iter.Seq2[engine.Call, error], opts []engine.BatchOption) (engine.Summary, error) {
-	opts = append(opts[:len(opts):len(opts)], engine.OnFailure(j.head.Policy))
+func (j *Job) give(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
+	o.Policy = ledger.Policy(j.head.Policy)
 	j.batchID = ledger.BatchID(j.head.Batch)
 	if j.memory.old() {
-		return j.enqueueOld(ctx, calls, opts)
+		return j.enqueueOld(ctx, calls, o)
 	}
-	return j.enqueue(ctx, calls, opts)
+	return j.enqueue(ctx, calls, o)
 }
 
 // Status are the job's counts.
@@ -179,7 +179,7 @@ var ErrNotBegun = errors.New("the job was not begun")
 // Look tells what Enqueue would do, and changes nothing; another process may work on the file. It is
 // ErrNotBegun if there is nothing to compare the file with. Its errors are those of Open, but wal.ErrLocked.
 // The options are those of Enqueue.
-func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], opts ...engine.BatchOption) (_ engine.Summary, err error) {
+func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (_ engine.Summary, err error) {
 	j := &Job{c: c, dry: true, done: make(chan struct{})}
 	j.broken, j.stop = context.WithCancelCause(context.Background())
 	defer func() { err = errors.Join(err, j.Close()) }()
@@ -196,5 +196,5 @@ func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], op
 	if err := j.goOn(ctx); err != nil {
 		return engine.Summary{}, err
 	}
-	return j.give(ctx, calls, opts)
+	return j.give(ctx, calls, o)
 }

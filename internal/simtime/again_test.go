@@ -134,7 +134,7 @@ func (f *rewriting) ids() (ids, chains []string) {
 var errKilled = errors.New("the producer is killed")
 
 // give gives the file, to its end or until the producer dies.
-func (f *rewriting) give(upTo int, opts ...engine.BatchOption) (engine.Summary, error) {
+func (f *rewriting) give(upTo int, o engine.BatchOptions) (engine.Summary, error) {
 	f.began = time.Now()
 	return f.producer.EnqueueBatch(f.ctx, "file", func(yield func(engine.Call, error) bool) {
 		for i, r := range f.file {
@@ -147,7 +147,7 @@ func (f *rewriting) give(upTo int, opts ...engine.BatchOption) (engine.Summary, 
 				return
 			}
 		}
-	}, opts...)
+	}, o)
 }
 
 // see brings what must come of it up to date, after the file was given.
@@ -182,7 +182,7 @@ func (f *rewriting) test() {
 	for range 6 {
 		f.edit()
 		if f.random.IntN(3) == 0 {
-			_, err := f.give(f.random.IntN(len(f.file) + 1))
+			_, err := f.give(f.random.IntN(len(f.file)+1), engine.BatchOptions{})
 			if err != nil && !errors.Is(err, errKilled) {
 				f.Fatal(err)
 			}
@@ -190,7 +190,7 @@ func (f *rewriting) test() {
 				f.see()
 			}
 		}
-		s, err := f.give(-1, engine.PruneExactly(max(1, f.missing())))
+		s, err := f.give(-1, engine.BatchOptions{PruneExactly: max(1, f.missing())})
 		f.no(err)
 		if !s.Complete() || s.Rows != s.Enqueued+s.Duplicates {
 			f.Fatalf("%+v", s)
@@ -214,7 +214,7 @@ func (f *rewriting) test() {
 
 // missing is how many calls the file has no more.
 func (f *rewriting) missing() int {
-	s, err := f.give(-1, engine.Look())
+	s, err := f.give(-1, engine.BatchOptions{Look: true})
 	f.no(err)
 	return s.Missing
 }

@@ -244,7 +244,7 @@ func (w *world) enqueue(name string, loads ...load) {
 				}
 			}
 		}
-	})
+	}, engine.BatchOptions{})
 	w.no(err)
 	w.batches = append(w.batches, name)
 }

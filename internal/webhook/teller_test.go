@@ -112,7 +112,7 @@ func (w *world) enqueue(batch string, n int) {
 			}
 		}
 	}
-	if _, err := w.Producer.EnqueueBatch(w.t.Context(), batch, calls); err != nil {
+	if _, err := w.Producer.EnqueueBatch(w.t.Context(), batch, calls, engine.BatchOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -217,7 +217,7 @@ func TestFinishedCallsAreTold(t *testing.T) {
 			yield(engine.Call{Server: "1", Token: token, ID: "b"}, nil) &&
 			yield(engine.Call{Server: "1", Token: token, ID: "c", Notify: true}, nil)
 	}
-	if _, err := w.Producer.EnqueueBatch(t.Context(), "one", calls); err != nil {
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "one", calls, engine.BatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.attempt(done)
@@ -238,7 +238,7 @@ func TestFinishedCallsAreTold(t *testing.T) {
 		t.Errorf("%v", states)
 	}
 	// Calls with that mark are known as others are.
-	if sum, err := w.Producer.EnqueueBatch(t.Context(), "one", calls); err != nil || sum.Held != 1 || sum.Duplicates != 3 {
+	if sum, err := w.Producer.EnqueueBatch(t.Context(), "one", calls, engine.BatchOptions{}); err != nil || sum.Held != 1 || sum.Duplicates != 3 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	// A person retries the one that was given up: its new end is told.
@@ -268,11 +268,11 @@ func TestFinishedCallsAreTold(t *testing.T) {
 			return err
 		},
 		"pruned": func() error {
-			_, err := w.Producer.EnqueueBatch(t.Context(), "pruned", one("other"), engine.Prune())
+			_, err := w.Producer.EnqueueBatch(t.Context(), "pruned", one("other"), engine.BatchOptions{Prune: true})
 			return err
 		},
 	} {
-		if _, err := w.Producer.EnqueueBatch(t.Context(), batch, one("of-"+batch)); err != nil {
+		if _, err := w.Producer.EnqueueBatch(t.Context(), batch, one("of-"+batch), engine.BatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := end(); err != nil {

@@ -74,7 +74,7 @@ var (
 )
 
 func fill(ctx context.Context, s *consoletest.Stage) error {
-	batch := func(name string, n int, token func(i int) string, opts ...engine.BatchOption) error {
+	batch := func(name string, n int, token func(i int) string, o engine.BatchOptions) error {
 		_, err := s.Producer.EnqueueBatch(ctx, name, func(yield func(engine.Call, error) bool) {
 			for i := range n {
 				c := engine.Call{Server: fmt.Sprintf("%04d", 1+i%7), Token: engine.Token(token(i)), Row: i + 2,
@@ -83,14 +83,14 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 					return
 				}
 			}
-		}, opts...)
+		}, o)
 		return err
 	}
 	settled := func(name string) error {
 		_, err := s.Operator.WaitSettled(ctx, name, 20*time.Millisecond, time.Minute, nil)
 		return err
 	}
-	if err := batch("renovación-octubre", 120, func(i int) string { return fmt.Sprint("ok-", i%40) }); err != nil {
+	if err := batch("renovación-octubre", 120, func(i int) string { return fmt.Sprint("ok-", i%40) }, engine.BatchOptions{}); err != nil {
 		return err
 	}
 	if err := settled("renovación-octubre"); err != nil {
@@ -105,7 +105,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		default:
 			return fmt.Sprint("ok-", op)
 		}
-	})
+	}, engine.BatchOptions{})
 	if err != nil {
 		return err
 	}
@@ -114,11 +114,11 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	}
 	for i, name := range []string{"prueba", "piloto"} {
 		var canary *engine.CanaryError
-		opts := []engine.BatchOption{engine.Canary(i * 2)}
+		o := engine.BatchOptions{Canary: i * 2}
 		if i == 0 {
-			opts = []engine.BatchOption{engine.NotBefore(time.Now().Add(time.Hour))}
+			o.NotBefore = time.Now().Add(time.Hour)
 		}
-		err := batch(name, 24, func(n int) string { return fmt.Sprint("bad-", name, n/6) }, opts...)
+		err := batch(name, 24, func(n int) string { return fmt.Sprint("bad-", name, n/6) }, o)
 		if err != nil && !errors.As(err, &canary) {
 			return err
 		}
@@ -126,16 +126,16 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	if _, err := s.Operator.Cancel(ctx, control.Selection{Batch: "prueba"}); err != nil {
 		return err
 	}
-	if err := batch("diciembre", 40, func(i int) string { return fmt.Sprint("ok-", i) }, engine.NotBefore(time.Now().Add(10*time.Hour))); err != nil {
+	if err := batch("diciembre", 40, func(i int) string { return fmt.Sprint("ok-", i) }, engine.BatchOptions{NotBefore: time.Now().Add(10 * time.Hour)}); err != nil {
 		return err
 	}
-	if err := batch("ventas-sur", 60, func(i int) string { return fmt.Sprint([]string{"bad-sur", "ok-sur", "bad-este"}[i%3], i/20) }); err != nil {
+	if err := batch("ventas-sur", 60, func(i int) string { return fmt.Sprint([]string{"bad-sur", "ok-sur", "bad-este"}[i%3], i/20) }, engine.BatchOptions{}); err != nil {
 		return err
 	}
 	if err := settled("ventas-sur"); err != nil {
 		return err
 	}
-	if err := batch("cuota-agotada", 6, func(i int) string { return "limit-lima" }); err != nil {
+	if err := batch("cuota-agotada", 6, func(i int) string { return "limit-lima" }, engine.BatchOptions{}); err != nil {
 		return err
 	}
 	if err := used(ctx, s); err != nil {
@@ -177,7 +177,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 			}
 		}
 		yield(engine.Call{}, broken)
-	})
+	}, engine.BatchOptions{})
 	if err != nil && !errors.Is(err, broken) {
 		return err
 	}
@@ -185,7 +185,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		return err
 	}
 	// Goes on for as long as the pictures take.
-	return batch("migración-norte", 4000, func(i int) string { return fmt.Sprint("slow-", i%9) })
+	return batch("migración-norte", 4000, func(i int) string { return fmt.Sprint("slow-", i%9) }, engine.BatchOptions{})
 }
 
 // filling has a producer that adds calls to a batch until ctx ends; it returns when some are there.
@@ -199,7 +199,7 @@ func filling(ctx context.Context, s *consoletest.Stage, name string) error {
 				}
 			}
 			<-ctx.Done()
-		})
+		}, engine.BatchOptions{})
 		ended <- err
 	}()
 	for {

@@ -41,22 +41,14 @@ type upload struct {
 }
 
 // pruneOf reads prune and strict.
-func pruneOf(q url.Values) (opts []engine.BatchOption, err error) {
-	if q.Has("prune") {
-		switch n, err := strconv.Atoi(q.Get("prune")); {
-		case q.Get("prune") == "":
-			opts = append(opts, engine.Prune())
-		case err != nil || n < 1:
-			return nil, refuseField(badParameter, "prune", "want nothing, or the number of calls that are to be cancelled")
-		default:
-			opts = append(opts, engine.PruneExactly(n))
+func pruneOf(q url.Values, o *engine.BatchOptions) (err error) {
+	if o.Prune = q.Has("prune"); o.Prune && q.Get("prune") != "" {
+		if o.PruneExactly, err = strconv.Atoi(q.Get("prune")); err != nil || o.PruneExactly < 1 {
+			return refuseField(badParameter, "prune", "want nothing, or the number of calls that are to be cancelled")
 		}
 	}
-	strict, err := isSet(q, "strict")
-	if strict {
-		opts = append(opts, engine.Strict())
-	}
-	return opts, err
+	o.Strict, err = isSet(q, "strict")
+	return err
 }
 
 // spool copies a body into a file that has no name any more, so that it can be read twice.
@@ -81,11 +73,11 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	if err != nil {
 		return err
 	}
-	notify, err := isSet(q, "notify")
-	if err != nil {
+	o := engine.BatchOptions{Policy: ledger.Policy(onFailure), OnReject: u.reject, OnLeftOut: u.leftOut, PartIf: func() bool { return u.part }}
+	if o.Notify, err = isSet(q, "notify"); err != nil {
 		return err
 	}
-	at, err := notBefore(q, func() (time.Time, error) { return a.Redis.Time(r.Context()).Result() })
+	o.NotBefore, err = notBefore(q, func() (time.Time, error) { return a.Redis.Time(r.Context()).Result() })
 	if err != nil {
 		return err
 	}
@@ -97,13 +89,12 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	if media == "application/x-ndjson" {
 		format = rows.JSONLines
 	}
-	u.out.Due.Time = at
+	u.out.Due.Time = o.NotBefore
 	var body io.Reader = opened(w, r, guard.Body(w, r, a.Standstill), a.MaxBatch)
-	opts, err := pruneOf(q)
-	if err != nil {
+	if err := pruneOf(q, &o); err != nil {
 		return err
 	}
-	if len(opts) > 0 {
+	if o.Prune || o.Strict {
 		f, err := spool(body)
 		if err != nil {
 			return err
@@ -111,17 +102,9 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 		defer func() { _ = f.Close() }()
 		body = f
 	}
-	opts = append(opts, engine.OnFailure(onFailure), engine.OnReject(u.reject), engine.OnLeftOut(u.leftOut),
-		engine.PartIf(func() bool { return u.part }))
-	if !at.IsZero() {
-		opts = append(opts, engine.NotBefore(at))
-	}
-	if notify {
-		opts = append(opts, engine.NotifyAll())
-	}
 	ctx, done := guard.Outlive(r.Context())
 	defer done()
-	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), opts...)
+	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
 	a.Operator.Note(ctx, "enqueue", "batch "+u.name, sum.String(), err)
 	u.out.SummaryJSON, u.out.Status = sum.JSON("prune"), batchPath(u.name)
 	w = guard.Answer(w, r, a.Standstill)

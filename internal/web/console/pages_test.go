@@ -58,7 +58,7 @@ func TestWhatProducersGiveIsText(t *testing.T) {
 	const evil = `<script>alert(1)</script>"'&`
 	_, err := w.Producer.EnqueueBatch(t.Context(), evil, func(yield func(engine.Call, error) bool) {
 		yield(engine.Call{Server: "0001", Token: "bad-1", Ref: evil, ID: "=1+1"}, nil)
-	})
+	}, engine.BatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestThousandsOfHeldChainsAreASmallPage(t *testing.T) {
 				return
 			}
 		}
-	})
+	}, engine.BatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,11 +361,11 @@ func TestABatchThatWaitsSaysSo(t *testing.T) {
 	}
 	due := time.Now().Add(30 * time.Hour)
 	said := due.In(time.FixedZone("America/Bogota", -5*60*60)).Format("2006-01-02 15:04")
-	if _, err := w.Producer.EnqueueBatch(t.Context(), "later", call("good-1"), engine.NotBefore(due)); err != nil {
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "later", call("good-1"), engine.BatchOptions{NotBefore: due}); err != nil {
 		t.Fatal(err)
 	}
 	var held *engine.CanaryError
-	if _, err := w.Producer.EnqueueBatch(t.Context(), "first", call("bad-1"), engine.Canary(1)); !errors.As(err, &held) {
+	if _, err := w.Producer.EnqueueBatch(t.Context(), "first", call("bad-1"), engine.BatchOptions{Canary: 1}); !errors.As(err, &held) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/", "/batches/later"} {
@@ -448,7 +448,7 @@ func TestABatchThatLacksRowsIsNotDone(t *testing.T) {
 	_, err := w.Producer.EnqueueBatch(t.Context(), "one", func(yield func(engine.Call, error) bool) {
 		yield(engine.Call{Server: "0001", Token: "good-1"}, nil)
 		yield(engine.Call{}, died)
-	})
+	}, engine.BatchOptions{})
 	if !errors.Is(err, died) {
 		t.Fatal(err)
 	}
@@ -458,7 +458,7 @@ func TestABatchThatLacksRowsIsNotDone(t *testing.T) {
 	_, err = w.Producer.EnqueueBatch(t.Context(), "two", func(yield func(engine.Call, error) bool) {
 		yield(engine.Call{Server: "0001", Token: "good-1"}, nil)
 		w.get("/batches/two").has(t, 200, "still being enqueued")
-	})
+	}, engine.BatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

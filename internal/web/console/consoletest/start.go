@@ -61,7 +61,7 @@ func (s *Stage) Enqueue(t testing.TB, batch, token string, n int) {
 				return
 			}
 		}
-	})
+	}, engine.BatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
