@@ -108,7 +108,7 @@ func mountHealth(mux *http.ServeMux, w readier, metrics prometheus.Gatherer) {
 // serve serves the site at addr, until stop is called. An empty addr serves nothing.
 //
 // The order of the end: stop takes no new connection and tells streams that never end
-// (streaming.Closing); requests in flight have closeTimeout to end; then what is left is
+// (guard.UntilClosing); requests in flight have closeTimeout to end; then what is left is
 // cut: its context ends, and stop returns when its handlers have.
 func serve(addr string, s site, log zerolog.Logger) (stop func(), err error) {
 	if addr == "" {
@@ -123,7 +123,7 @@ func serve(addr string, s site, log zerolog.Logger) (stop func(), err error) {
 
 func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog.Logger) (stop func()) {
 	base, cut := context.WithCancel(context.Background())
-	closing := make(chan struct{})
+	closing, shutDown := context.WithCancel(base)
 	running := &inFlight{next: h}
 	srv := &http.Server{
 		Handler:           running,
@@ -143,7 +143,7 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 	}()
 	log.Info().Str("address", l.Addr().String()).Msg("health and metrics are served")
 	return func() {
-		close(closing)
+		shutDown()
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {

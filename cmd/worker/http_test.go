@@ -92,7 +92,9 @@ func TestShutdownLetsRequestsEnd(t *testing.T) {
 	})
 	console := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(streaming1)
-		<-guard.Closing(r.Context())
+		ctx, end := guard.UntilClosing(r.Context())
+		defer end()
+		<-ctx.Done()
 		close(release)
 		_, _ = io.WriteString(w, "told")
 	})

@@ -50,8 +50,8 @@ var meterMutations = []mutation{
 	},
 	{
 		"the page of tokens reads what it shows", "every token is read at each look",
-		in("internal/web/console/tokens.go", "len(k.last.ids) > rankedAtEachLook && ", "false && "),
-		"./internal/web/console", "TestRankingOfTokens",
+		in("internal/web/console/hub.go", "min(max(fresh, share*r.took), maxDistance)", "fresh"),
+		"./internal/web/console", "TestWhatTakesLongIsReadSeldom",
 	},
 }
 

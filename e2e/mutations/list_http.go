@@ -39,7 +39,7 @@ var httpMutations = []mutation{
 	},
 	{
 		"answers that wait", "a server that shuts down does not end them",
-		in("internal/web/api/wait.go", "	case <-guard.Closing(ctx):\n", ""),
+		in(streamingGo, "endingWith(s.closing, ctx)", "endingWith(s.base, ctx)"),
 		"./internal/web/api", "TestWaitsEnd/the_server_shuts_down",
 	},
 	{

@@ -54,7 +54,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: what was decided is seen", "a page shows what was read before",
-		in("internal/web/console/hub.go", "!r.at.IsZero() && !r.stale && h.now()", "!r.at.IsZero() && h.now()"),
+		in("internal/web/console/hub.go", "	clear(h.by)\n", ""),
 		"./internal/web/console", "TestNothingOldIsShownAfterADecision",
 	},
 	{

@@ -72,7 +72,7 @@ func TestWaitsEnd(t *testing.T) {
 	away := errors.New("away")
 	for name, c := range map[string]struct {
 		err   error // of every look
-		while func(stop func(), closing chan struct{})
+		while func(stop, shutDown func())
 		after time.Duration
 		want  error
 	}{
@@ -80,19 +80,20 @@ func TestWaitsEnd(t *testing.T) {
 		"Redis was away to the end": {err: away, after: 30 * time.Second, want: away},
 		"the batch is gone":         {err: &control.UnknownError{Kind: ledger.ErrNoBatch}, want: ledger.ErrNoBatch},
 		"the call is gone":          {err: &control.UnknownError{Kind: ledger.ErrNoCall}, want: ledger.ErrNoCall},
-		"the caller has gone":       {while: func(stop func(), _ chan struct{}) { stop() }, after: 10 * time.Second},
-		"the server shuts down":     {while: func(_ func(), closing chan struct{}) { close(closing) }, after: 10 * time.Second},
+		"the caller has gone":       {while: func(stop, _ func()) { stop() }, after: 10 * time.Second},
+		"the server shuts down":     {while: func(_, shutDown func()) { shutDown() }, after: 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := &thing{}
 				x.set(false, c.err)
 				l := x.shared()
-				closing := make(chan struct{})
+				closing, shutDown := context.WithCancel(t.Context())
+				defer shutDown()
 				ctx, stop := context.WithCancel(guard.WithClosing(t.Context(), closing))
 				defer stop()
 				if c.while != nil {
-					time.AfterFunc(10*time.Second, func() { c.while(stop, closing) })
+					time.AfterFunc(10*time.Second, func() { c.while(stop, shutDown) })
 				}
 				began := time.Now()
 				got := l.wait(ctx, "x", 30*time.Second, seen[int]{})

@@ -58,13 +58,14 @@ type shared[T any] struct {
 func (l *looks[K, T]) wait(ctx context.Context, key K, d time.Duration, first seen[T]) seen[T] {
 	s := l.join(ctx, key, first)
 	defer l.leave(key, s)
+	ctx, end := guard.UntilClosing(ctx)
+	defer end()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-s.ended:
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-guard.Closing(ctx):
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

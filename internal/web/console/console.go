@@ -38,10 +38,13 @@ type Console struct {
 	hub   *hub
 	rates *rates
 
-	ranking ranking // of the tokens
-	cross   *http.CrossOriginProtection
-	views   []view
-	mux     *http.ServeMux
+	listeners chan struct{}   // has room for as many as may listen
+	closed    context.Context // over after Close
+	close     context.CancelFunc
+
+	cross *http.CrossOriginProtection
+	views []view
+	mux   *http.ServeMux
 }
 
 // New makes a Console. Nothing is read before somebody looks. Close it.
@@ -53,10 +56,10 @@ func New(o Options) *Console {
 		o.Now = time.Now
 	}
 	c := &Console{o: o, sites: loadSites(o.Location), rates: newRates(), cross: http.NewCrossOriginProtection(), hub: newHub(o.Now),
-		ranking: ranking{read: o.Operator.Quota}}
+		listeners: make(chan struct{}, maxListeners)}
+	c.closed, c.close = context.WithCancel(context.Background())
 	c.views = c.makeViews()
 	c.mux = c.routes()
-	c.hub.start()
 	return c
 }
 
@@ -70,17 +73,21 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mux.ServeHTTP(w, r)
 }
 
-// Close ends all listeners and what reads for them. Pages are still answered.
-func (c *Console) Close() { c.hub.close() }
+// Close ends all listeners. Pages are still answered.
+func (c *Console) Close() { c.close() }
 
 // readTimeout is how long a page waits for Redis.
 const readTimeout = 8 * time.Second
 
-// read is the reading of a topic, not older than Fresh.
+// read is the reading of a topic, not older than fresh.
 func (c *Console) read(ctx context.Context, t topic) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	return c.hub.get(ctx, t)
+	r, err := c.hub.get(ctx, t, false)
+	if err != nil {
+		return nil, err
+	}
+	return r.value, nil
 }
 
 // policy lets a page use nothing but the files of this server, and no other site frame

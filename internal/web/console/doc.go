@@ -13,14 +13,15 @@
 //	                                                stale
 //
 // All that is shown is a reading under a key, shared by all who look at the same thing:
-// at most one read of it is under way, and none while nobody looks.
+// at most one read of it is under way, and none while nobody looks. A decision throws all
+// readings away.
 //
 // # Live updates
 //
 // A page that has JavaScript listens to /events and is told that what it shows has
-// changed; it then fetches itself again and changes in place what differs. One goroutine a process
-// reads what is watched, at most a twentieth of the time: what takes long to read is
-// read less often. There are at most maxWatchers listeners; one more is told so and
+// changed; it then fetches itself again and changes in place what differs. Each listener looks at
+// the shared readings again and again. One thing is read for them at most a twentieth of the time:
+// what takes long is read less often. There are at most maxListeners; one more is told so and
 // asks now and then. Without JavaScript pages load themselves again every few seconds.
 //
 // # Who may do what

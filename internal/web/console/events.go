@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"time"
@@ -9,6 +10,8 @@ import (
 )
 
 const (
+	// maxListeners is how many may listen to one process at a time.
+	maxListeners = 64
 	// heartbeat is how often something is sent, so that what stands between does not
 	// cut the connection, and a browser that has gone is found out.
 	heartbeat = 15 * time.Second
@@ -27,56 +30,55 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusNotFound), http.StatusNotFound)
 		return
 	}
-	watch, end, err := c.hub.watch(topics)
-	if err != nil {
+	select {
+	case c.listeners <- struct{}{}:
+		defer func() { <-c.listeners }()
+	default:
 		w.Header().Set("Retry-After", "30")
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
+	ctx, end := guard.UntilClosing(r.Context())
 	defer end()
+	defer context.AfterFunc(c.closed, end)()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	out := guard.Answer(w, r, eventIdle)
-	send := func(text string) bool {
-		if _, err := io.WriteString(out, text); err != nil {
-			return false
+	send := func(text string) {
+		_, err := io.WriteString(out, text)
+		if err != nil || http.NewResponseController(out).Flush() != nil {
+			end()
 		}
-		return http.NewResponseController(out).Flush() == nil
 	}
 	// What changed between the page and now, and how soon to come again.
-	if !send("retry: 3000\nevent: " + c.news(watch) + "\ndata: \n\n") {
-		return
-	}
+	send("retry: 3000\nevent: change\ndata: \n\n")
+	look := time.NewTicker(fresh / 4)
+	defer look.Stop()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	over := time.NewTimer(listenFor)
 	defer over.Stop()
-	for {
+	for last := ""; ; {
+		state := c.hub.state(ctx, topics)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case state == last:
+		case state == away:
+			send("event: away\ndata: \n\n")
+		case last != "":
+			send("event: change\ndata: \n\n")
+		}
+		last = state
 		select {
-		case <-watch.changed:
-			if !send("event: " + c.news(watch) + "\ndata: \n\n") {
-				return
-			}
+		case <-look.C:
 		case <-beat.C:
-			if !send(":\n\n") {
-				return
-			}
-		case <-r.Context().Done():
-			return
-		case <-guard.Closing(r.Context()):
-			return
-		case <-c.hub.ctx.Done():
+			send(":\n\n")
+		case <-ctx.Done():
 			return
 		case <-over.C:
 			return
 		}
 	}
-}
-
-func (c *Console) news(w *watcher) string {
-	if c.hub.failed(w) != nil {
-		return "away"
-	}
-	return "change"
 }

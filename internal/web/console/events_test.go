@@ -100,3 +100,34 @@ func TestListenersEndWithTheServer(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 }
+
+func TestListenersAreBounded(t *testing.T) {
+	w := open(t, consoletest.Options{NoWorker: true})
+	var last func()
+	for range 64 {
+		status, _, stop := w.listen("topic=batches")
+		if status != http.StatusOK {
+			t.Fatal(status)
+		}
+		defer stop()
+		last = stop
+	}
+	if status, _, stop := w.listen("topic=batches"); status != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %d", status)
+	} else {
+		stop()
+	}
+	last()
+	for deadline := time.After(patience); ; {
+		status, _, stop := w.listen("topic=batches")
+		stop()
+		if status == http.StatusOK {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatal("one has gone, and no other may listen")
+		default:
+		}
+	}
+}

@@ -26,10 +26,7 @@ func counted(key string, value *atomic.Int64, reads *atomic.Int64, takes time.Du
 
 func withHub(t *testing.T, do func(h *hub)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHub(time.Now)
-		h.start()
-		do(h)
-		h.close()
+		do(newHub(time.Now))
 	})
 }
 
@@ -41,8 +38,8 @@ func TestManyWhoLookAreOneRead(t *testing.T) {
 		var all sync.WaitGroup
 		for range 50 {
 			all.Go(func() {
-				if v, err := h.get(context.Background(), tp); err != nil || v.(int64) != 7 {
-					t.Errorf("%v %v", v, err)
+				if r, err := h.get(context.Background(), tp, false); err != nil || r.value.(int64) != 7 {
+					t.Errorf("%+v %v", r, err)
 				}
 			})
 		}
@@ -55,8 +52,8 @@ func TestManyWhoLookAreOneRead(t *testing.T) {
 			t.Error("it is read though nobody looks")
 		}
 		value.Store(8)
-		if v, _ := h.get(context.Background(), tp); v.(int64) != 8 {
-			t.Errorf("a stale value %v", v)
+		if r, _ := h.get(context.Background(), tp, false); r.value.(int64) != 8 {
+			t.Errorf("a stale value %v", r.value)
 		}
 	})
 }
@@ -68,13 +65,13 @@ func TestWhoGoesLeavesTheReadToOthers(t *testing.T) {
 		gone, cancel := context.WithCancel(context.Background())
 		var all sync.WaitGroup
 		all.Go(func() {
-			if _, err := h.get(gone, tp); !errors.Is(err, context.Canceled) {
+			if _, err := h.get(gone, tp, false); !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})
 		synctest.Wait()
 		all.Go(func() {
-			if _, err := h.get(context.Background(), tp); err != nil {
+			if _, err := h.get(context.Background(), tp, false); err != nil {
 				t.Error(err)
 			}
 		})
@@ -87,32 +84,45 @@ func TestWhoGoesLeavesTheReadToOthers(t *testing.T) {
 	})
 }
 
-func TestWatchersShareOnePollerAndAreToldOfChangesAlone(t *testing.T) {
+// watching looks at topics as a listener does, until stop; changes counts what is told.
+func watching(h *hub, tp topic) (changes *atomic.Int64, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	changes = &atomic.Int64{}
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for last := h.state(ctx, []topic{tp}); ctx.Err() == nil; time.Sleep(fresh / 4) {
+			if state := h.state(ctx, []topic{tp}); state != last {
+				changes.Add(1)
+				last = state
+			}
+		}
+	})
+	return changes, func() { cancel(); ended.Wait() }
+}
+
+func TestWatchersShareReadsAndAreToldOfChangesAlone(t *testing.T) {
 	withHub(t, func(h *hub) {
 		var value, reads atomic.Int64
 		tp := counted("a", &value, &reads, 0)
-		var watchers []*watcher
+		var all []*atomic.Int64
 		for range 10 {
-			w, end, err := h.watch([]topic{tp})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer end()
-			watchers = append(watchers, w)
+			changes, stop := watching(h, tp)
+			defer stop()
+			all = append(all, changes)
 		}
 		time.Sleep(10 * fresh)
 		if n := reads.Load(); n < 5 || n > 12 {
 			t.Errorf("%d reads in 10 s", n)
 		}
-		for _, w := range watchers {
-			if len(w.changed) != 0 {
+		for _, changes := range all {
+			if changes.Load() != 0 {
 				t.Error("told of no change")
 			}
 		}
 		value.Store(1)
 		time.Sleep(2 * fresh)
-		for _, w := range watchers {
-			if len(w.changed) != 1 {
+		for _, changes := range all {
+			if changes.Load() != 1 {
 				t.Error("not told of a change")
 			}
 		}
@@ -122,11 +132,8 @@ func TestWatchersShareOnePollerAndAreToldOfChangesAlone(t *testing.T) {
 func TestWhatTakesLongIsReadSeldom(t *testing.T) {
 	withHub(t, func(h *hub) {
 		var value, reads atomic.Int64
-		_, end, err := h.watch([]topic{counted("slow", &value, &reads, 500*time.Millisecond)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer end()
+		_, stop := watching(h, counted("slow", &value, &reads, 500*time.Millisecond))
+		defer stop()
 		time.Sleep(time.Minute)
 		if n := reads.Load(); n < 5 || n > 7 { // 0.5 s of each 10 s
 			t.Errorf("%d reads in a minute", n)
@@ -134,48 +141,46 @@ func TestWhatTakesLongIsReadSeldom(t *testing.T) {
 	})
 }
 
-func TestListenersAndReadingsAreBounded(t *testing.T) {
+// A thing that can't be read is one state, and is asked again soon though its read took long.
+func TestWatchersSeeThatRedisIsAway(t *testing.T) {
+	withHub(t, func(h *hub) {
+		var gone atomic.Bool
+		gone.Store(true)
+		changes, stop := watching(h, topic{"a", func(context.Context) (any, error) {
+			if gone.Load() {
+				time.Sleep(readTimeout)
+				return nil, errors.New("away")
+			}
+			return 1, nil
+		}})
+		defer stop()
+		time.Sleep(3 * readTimeout)
+		if n := changes.Load(); n != 0 {
+			t.Errorf("%d changes", n)
+		}
+		gone.Store(false)
+		time.Sleep(readTimeout + 3*fresh)
+		if n := changes.Load(); n != 1 {
+			t.Errorf("%d changes: it is back", n)
+		}
+	})
+}
+
+func TestReadingsAreBounded(t *testing.T) {
 	withHub(t, func(h *hub) {
 		var value, reads atomic.Int64
-		var ends []func()
-		for i := range maxWatchers {
-			_, end, err := h.watch([]topic{counted(fmt.Sprint(i), &value, &reads, 0)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ends = append(ends, end)
-		}
-		if _, _, err := h.watch(nil); !errors.Is(err, errBusy) {
-			t.Errorf("one too many: %v", err)
-		}
-		ends[0]()
-		_, end, err := h.watch(nil)
-		if err != nil {
-			t.Errorf("one has gone: %v", err)
-		}
-		end()
 		for i := range 3 * maxReadings {
-			if _, err := h.get(context.Background(), counted(fmt.Sprint("x", i), &value, &reads, 0)); err != nil {
+			if _, err := h.get(context.Background(), counted(fmt.Sprint("x", i), &value, &reads, 0), false); err != nil {
 				t.Fatal(err)
 			}
 		}
-		h.mu.Lock()
-		if len(h.readings) > maxReadings {
-			t.Errorf("%d readings", len(h.readings))
+		if len(h.by) > maxReadings {
+			t.Errorf("%d readings", len(h.by))
 		}
-		h.mu.Unlock()
-		for _, end := range ends[1:] {
-			end()
-		}
-		time.Sleep(2 * idle)
-		if _, end, err := h.watch(nil); err == nil { // wakes the poller, which forgets
-			synctest.Wait()
-			end()
-		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if len(h.readings) != 0 {
-			t.Errorf("%d readings are kept for nobody", len(h.readings))
+		time.Sleep(2 * fresh)
+		_, _ = h.get(context.Background(), counted("last", &value, &reads, 0), false)
+		if len(h.by) != 1 {
+			t.Errorf("%d readings are kept for nobody", len(h.by))
 		}
 	})
 }
@@ -215,8 +220,8 @@ func TestNothingOldIsShownAfterADecision(t *testing.T) {
 		tp := counted("a", &value, &reads, 100*time.Millisecond)
 		want := func(n int64) {
 			t.Helper()
-			if v, err := h.get(context.Background(), tp); err != nil || v.(int64) != n {
-				t.Errorf("%v, %v: want %d", v, err, n)
+			if r, err := h.get(context.Background(), tp, false); err != nil || r.value.(int64) != n {
+				t.Errorf("%+v, %v: want %d", r, err, n)
 			}
 		}
 		want(0)
@@ -230,10 +235,7 @@ func TestNothingOldIsShownAfterADecision(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			return was, nil
 		}}
-		h.mu.Lock()
-		h.readings["a"].topic = old
-		h.mu.Unlock()
-		go func() { _, _ = h.get(context.Background(), tp) }()
+		go func() { _, _ = h.get(context.Background(), old, false) }()
 		synctest.Wait()
 		value.Store(2)
 		h.decided()

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
-	"time"
 
 	"habilita/internal/control"
 )
@@ -67,10 +65,11 @@ type tokensData struct {
 func (c *Console) tokensTopic(q url.Values) (topic, error) {
 	skip, err := skipOf(q)
 	return topic{"tokens:" + strconv.Itoa(skip), func(ctx context.Context) (any, error) {
-		k, err := c.ranking.get(ctx, c.o.Now)
+		ranking, err := c.hub.get(ctx, c.rankingTopic(), true)
 		if err != nil {
 			return nil, err
 		}
+		k := ranking.value.(ranked)
 		d := tokensData{All: len(k.ids), Near: k.near, CoolDown: k.cooling}
 		ids := k.ids[min(skip, len(k.ids)):]
 		rows, err := c.o.Operator.QuotaOf(ctx, ids[:min(perPage, len(ids))])
@@ -90,35 +89,16 @@ type ranked struct {
 	near, cooling int
 }
 
-const (
-	// rankedAtEachLook is up to how many tokens are ranked anew at each look; more are ranked
-	// once in rankedFor.
-	rankedAtEachLook = 1000
-	rankedFor        = 30 * time.Second
-)
-
-// ranking keeps where each token stands. Ranking takes a read of every token, and a hundred thousand
-// of them are not read again each time that somebody looks at a page of them.
-type ranking struct {
-	read func(ctx context.Context) ([]control.QuotaRow, error)
-
-	mu   sync.Mutex
-	last ranked
-	at   time.Time // when it was read
-}
-
-func (k *ranking) get(ctx context.Context, now func() time.Time) (ranked, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.last.ids) > rankedAtEachLook && now().Sub(k.at) < rankedFor {
-		return k.last, nil
-	}
-	rows, err := k.read(ctx)
-	if err != nil && control.Unread(err) == 0 { // the head of the page says what is unread
-		return ranked{}, err
-	}
-	k.last, k.at = rank(rows), now()
-	return k.last, nil
+// rankingTopic reads where each token stands. That takes a read of every token, so a hundred thousand of
+// them are ranked seldom (see hub.get), and not each time that somebody looks at a page of them.
+func (c *Console) rankingTopic() topic {
+	return topic{"ranking", func(ctx context.Context) (any, error) {
+		rows, err := c.o.Operator.Quota(ctx)
+		if err != nil && control.Unread(err) == 0 { // the head of the page says what is unread
+			return nil, err
+		}
+		return rank(rows), nil
+	}}
 }
 
 func rank(rows []control.QuotaRow) ranked {

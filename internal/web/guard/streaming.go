@@ -2,7 +2,7 @@ package guard
 
 // HTTP bodies and answers may take longer than the server's time-outs: an upload, a report, server-sent
 // events. What is limited is how long the other side may stand still, not the whole. A stream also has
-// to end when the server shuts down: Closing tells when.
+// to end when the server shuts down: UntilClosing.
 
 import (
 	"context"
@@ -89,15 +89,11 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 type serverKey struct{}
 
 // server is what the requests of a server know of it.
-type server struct {
-	base    context.Context
-	closing <-chan struct{}
-}
+type server struct{ base, closing context.Context }
 
-// WithClosing returns a context, for http.Server.BaseContext, under which Closing is the
-// channel that is closed when the server begins to shut down, and Outlive's contexts end
-// with ctx.
-func WithClosing(ctx context.Context, closing <-chan struct{}) context.Context {
+// WithClosing returns a context, for http.Server.BaseContext, under which UntilClosing's contexts end with
+// closing, when the server begins to shut down, and Outlive's with ctx.
+func WithClosing(ctx, closing context.Context) context.Context {
 	return context.WithValue(ctx, serverKey{}, server{ctx, closing})
 }
 
@@ -105,18 +101,23 @@ func WithClosing(ctx context.Context, closing <-chan struct{}) context.Context {
 // request's connection. net/http ends a request's own context as soon as a read of its body fails,
 // while what was read before that is still to be stored.
 func Outlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s, ok := ctx.Value(serverKey{}).(server)
-	if !ok {
-		return out, cancel
-	}
-	stop := context.AfterFunc(s.base, cancel)
-	return out, func() { stop(); cancel() }
+	s, _ := ctx.Value(serverKey{}).(server)
+	return endingWith(s.base, context.WithoutCancel(ctx))
 }
 
-// Closing is closed when the server begins to shut down: streams that never end by
-// themselves end then. It is nil, and so never closed, where no server said one.
-func Closing(ctx context.Context) <-chan struct{} {
+// UntilClosing returns the context of a stream that never ends by itself: it ends with the request, or
+// when the server begins to shut down.
+func UntilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
 	s, _ := ctx.Value(serverKey{}).(server)
-	return s.closing
+	return endingWith(s.closing, ctx)
+}
+
+// endingWith returns ctx, but that it ends with the other one too, if there is one.
+func endingWith(other, ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(ctx)
+	if other == nil {
+		return out, cancel
+	}
+	stop := context.AfterFunc(other, cancel)
+	return out, func() { stop(); cancel() }
 }

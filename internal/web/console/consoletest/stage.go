@@ -147,7 +147,7 @@ func (s *Stage) serve(who guard.Principal, zone *time.Location) error {
 	if err != nil {
 		return err
 	}
-	closing := make(chan struct{})
+	closing, shutDown := context.WithCancel(context.Background())
 	srv := &http.Server{
 		ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -159,7 +159,7 @@ func (s *Stage) serve(who guard.Principal, zone *time.Location) error {
 	serving.Go(func() { _ = srv.Serve(l) })
 	s.URL = "http://" + l.Addr().String()
 	s.later(func() error {
-		close(closing)
+		shutDown()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		err := srv.Shutdown(ctx)
