@@ -16,7 +16,7 @@ var streamingMutations = []mutation{
 	},
 	{
 		"uploads that stall", "what came before ends with the connection",
-		in(streamingGo, "context.WithCancel(context.WithoutCancel(ctx))", "context.WithCancel(ctx)"),
+		in(streamingGo, "endingWith(s.base, context.WithoutCancel(ctx))", "endingWith(s.base, ctx)"),
 		"./internal/web/api", "TestUploadsThatStall",
 	},
 	{
