@@ -43,13 +43,19 @@ const (
 	maxServers   = 1024 // canonical servers that are remembered
 )
 
-func columnNamed(name string) (column, bool) {
+// columnsByName has the columns by their names in both languages, in small letters.
+var columnsByName = func() map[string]column {
+	named := map[string]column{}
 	for col := range numColumns {
-		if es := spanishNames[col]; strings.EqualFold(name, columnNames[col]) || es != "" && strings.EqualFold(name, es) {
-			return col, true
-		}
+		named[spanishNames[col]], named[columnNames[col]] = col, col
 	}
-	return 0, false
+	delete(named, "")
+	return named
+}()
+
+func columnNamed(name string) (column, bool) {
+	col, ok := columnsByName[strings.ToLower(name)]
+	return col, ok
 }
 
 // checker makes Rows of lines. It remembers what it saw, since the rows of a

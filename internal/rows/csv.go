@@ -2,6 +2,8 @@ package rows
 
 import (
 	"bytes"
+	"encoding/csv"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +14,8 @@ import (
 // csvParser splits the lines under one header.
 type csvParser struct {
 	Shape
+	*splitter
 	script script
-	split  []string // of the last line, for its room
 }
 
 func (p *csvParser) shape() *Shape { return &p.Shape }
@@ -45,8 +47,8 @@ func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *RowError) 
 	if sep == 0 {
 		sep = separator(line)
 	}
-	p = &csvParser{script: s, Shape: Shape{header: bytes.Clone(line), sep: sep}}
-	names, problem := splitCSV(string(line), p.sep, nil)
+	p = &csvParser{script: s, splitter: newSplitter(sep), Shape: Shape{header: bytes.Clone(line), sep: sep}}
+	names, problem := p.split(string(line))
 	if problem != "" {
 		return fail("the header " + problem)
 	}
@@ -129,8 +131,7 @@ func separator(line []byte) byte {
 
 func (p *csvParser) fields(line []byte, ended bool, v *values) (f *RowError) {
 	bad := p.script.bad(line)
-	split, problem := splitCSV(string(line), p.sep, p.split[:0])
-	p.split = split
+	split, problem := p.split(string(line))
 	n := len(p.columns)
 	told := split // those of which it can be told whose they are
 	if len(split) > n {
@@ -196,58 +197,37 @@ func blankFields(fields []string) bool {
 	return !slices.ContainsFunc(fields, func(s string) bool { return strings.TrimSpace(s) != "" })
 }
 
-// splitCSV splits one line by the rules of RFC 4180, save that no field has a
-// line break. The fields are appended to dst. On a problem they are of no use.
-func splitCSV(s string, sep byte, dst []string) (fields []string, problem string) {
-	if strings.IndexByte(s, '"') < 0 {
-		for {
-			i := strings.IndexByte(s, sep)
-			if i < 0 {
-				return append(dst, s), ""
-			}
-			dst, s = append(dst, s[:i]), s[i+1:]
-		}
-	}
-	for {
-		var field string
-		if strings.HasPrefix(s, `"`) {
-			end := closingQuote(s)
-			if end < 0 {
-				return dst, "has a quote that is not closed on its line"
-			}
-			field, s = strings.ReplaceAll(s[1:end], `""`, `"`), s[end+1:]
-			if s != "" && s[0] != sep {
-				return dst, "has text behind a closing quote"
-			}
-		} else {
-			end := strings.IndexByte(s, sep)
-			if end < 0 {
-				end = len(s)
-			}
-			field, s = s[:end], s[end:]
-			if strings.IndexByte(field, '"') >= 0 {
-				return dst, `has a quote inside a field that does not begin with one (write "" inside quotes)`
-			}
-		}
-		dst = append(dst, field)
-		if s == "" {
-			return dst, ""
-		}
-		s = s[1:]
-	}
+// splitter splits lines by the rules of RFC 4180, save that no field has a line break.
+type splitter struct {
+	fields []string // of the last line that has no quotes
+	line   strings.Reader
+	csv    *csv.Reader
 }
 
-// closingQuote finds the end of the quoted field that s begins with, or -1.
-func closingQuote(s string) int {
-	for i := 1; i < len(s); i++ {
-		if s[i] != '"' {
-			continue
-		}
-		if i+1 < len(s) && s[i+1] == '"' {
-			i++
-			continue
-		}
-		return i
+func newSplitter(sep byte) *splitter {
+	s := &splitter{}
+	s.csv = csv.NewReader(&s.line)
+	s.csv.Comma, s.csv.FieldsPerRecord, s.csv.ReuseRecord = rune(sep), -1, true
+	return s
+}
+
+// split returns the fields of a line that is not empty, valid until the next line. On a problem they are those before it.
+func (s *splitter) split(line string) (fields []string, problem string) {
+	if strings.IndexByte(line, '"') < 0 { // nearly all lines: this is four times as fast
+		s.fields = slices.AppendSeq(s.fields[:0], strings.SplitSeq(line, string(s.csv.Comma)))
+		return s.fields, ""
 	}
-	return -1
+	s.line.Reset(line)
+	fields, err := s.csv.Read()
+	var bad *csv.ParseError
+	switch {
+	case err == nil:
+	case errors.As(err, &bad) && bad.Err == csv.ErrBareQuote:
+		problem = `has a quote inside a field that does not begin with one (write "" inside quotes)`
+	case bad != nil && bad.Column <= len(line):
+		problem = "has text behind a closing quote"
+	default:
+		problem = "has a quote that is not closed on its line"
+	}
+	return fields, problem
 }

@@ -1,7 +1,6 @@
 package rows
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -199,25 +198,4 @@ func TestNothingPrintsASecret(t *testing.T) {
 			}
 		}
 	}
-}
-
-func FuzzSplitAgainstEncodingCSV(f *testing.F) {
-	for _, s := range []string{`a,b`, `"a","b,""c"""`, `a"b`, `"a"b,c`, `"`, `,,`, `""`, `a,`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if strings.ContainsAny(s, "\r\n") || s == "" {
-			return
-		}
-		got, problem := splitCSV(s, ',', nil)
-		r := csv.NewReader(strings.NewReader(s))
-		r.FieldsPerRecord = -1
-		want, err := r.Read()
-		if (err == nil) != (problem == "") {
-			t.Fatalf("%q: %v, we say %q", s, err, problem)
-		}
-		if err == nil && !slices.Equal(got, want) {
-			t.Fatalf("%q: got %q, want %q", s, got, want)
-		}
-	})
 }

@@ -25,7 +25,7 @@ func (s *Shape) spoilt(line []byte, problem string) []byte {
 	if s == nil {
 		return withMember(line, problem)
 	}
-	fields, broken := splitCSV(string(line), s.sep, nil)
+	fields, broken := newSplitter(s.sep).split(string(line))
 	if broken == "" && len(fields) <= len(s.columns) {
 		// Fields that it lacks are empty ones: the problem must not be read as one of them.
 		fields = append(fields, make([]string, len(s.columns)-len(fields))...)
