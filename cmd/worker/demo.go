@@ -6,17 +6,24 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
+	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"habilita/internal/config"
+	"habilita/internal/localrun"
 	"habilita/internal/say"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // defaultSeed draws each of the demo's faults at least once for the example.
 const defaultSeed = 3
+
+// demoBatch is the name of the demo's batch.
+const demoBatch = "demo"
 
 // demo is one run of `worker demo`.
 type demo struct {
@@ -97,70 +104,66 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	if d.serve {
-		guard, err := newGuard(d.settings, w.log)
+		guard, err := newGuard(d.settings, w.options.Log)
 		if err != nil {
 			return err
 		}
 		w.metrics.MustRegister(guard)
 		settings := d.settings
-		settings.Options, settings.RedisURL = w.options, w.Redis.URL()
-		stop, err := openSite(ctx, settings, site{worker: w.Worker, metrics: w.metrics, guard: guard}, w.log)
+		settings.Options, settings.RedisURL = w.options.Options, w.Redis.URL()
+		stop, err := openSite(ctx, settings, site{worker: w.Worker, metrics: w.metrics, guard: guard}, w.options.Log)
 		if err != nil {
 			return err
 		}
 		defer stop()
 	}
 	d.introduce(plan, w)
-	left, err := w.enqueue(ctx, plan)
-	if err != nil {
+	if err := d.enqueue(ctx, plan, w); err != nil {
 		return err
 	}
-	if left > 0 {
-		fmt.Fprintf(d.out, "Left out, since an id stands twice in the file: %s.\n", say.Count(left, "row"))
-	}
-	w.start(ctx)
-	state, err := d.follow(ctx, w)
-	if err != nil {
-		return err
-	}
-	if err := d.tell(ctx, plan, w, state); err != nil {
-		return err
-	}
-	if !d.serve {
+	// The worker goes on until all is told, or with --serve until ctx ends.
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	both, working := errgroup.WithContext(working)
+	both.Go(func() error { return w.Run(working) })
+	both.Go(func() error {
+		defer stop()
+		state, err := d.follow(working, w)
+		if err != nil {
+			return err
+		}
+		if err := d.tell(working, plan, w, state); err != nil || !d.serve {
+			return err
+		}
+		d.invite(w)
+		<-working.Done()
 		return nil
-	}
-	d.invite(w)
-	return w.wait(ctx)
+	})
+	return both.Wait()
 }
 
-// tell prints the results and judges the account.
-func (d *demo) tell(ctx context.Context, plan *demoPlan, w *demoWorld, state demoState) error {
-	report, err := w.report(ctx)
-	if err != nil {
-		return err
+// follow shows progress until nothing more can run today.
+func (d *demo) follow(ctx context.Context, w *demoWorld) (localrun.State, error) {
+	show := say.Lines(d.err, 0, time.Second)
+	if d.drawn != nil {
+		show = say.Bar(d.drawn, progress.UnitsDefault)
 	}
-	account, err := w.account(ctx)
-	if err != nil {
-		return err
+	defer show.Stop()
+	s, err := w.Follow(ctx, demoBatch, true, func(s localrun.State) {
+		show.Update(int64(s.Ended()), int64(s.Total), progressLine(s))
+	})
+	if ctx.Err() != nil {
+		return s, fmt.Errorf("stopped with %d of %s done; nothing of the demo is kept", s.Ended(), say.Count(s.Total, "call"))
 	}
-	summary := d.judge(account, plan.chains(report))
-	broken := append(summary.Broken(), lost(plan, report, account)...)
+	if err == nil {
+		show.Log(progressLine(s))
+	}
+	return s, err
+}
 
-	all, names := operations(plan, report, state), map[string]string{}
-	for _, o := range all {
-		names[o.tokenID] = o.name
-	}
-	d.printResults(all, state)
-	d.printHeld(names, state)
-	d.printTomorrow(names, state, w.zone)
-	if err := d.printAccount(account, summary); err != nil {
-		return err
-	}
-	if len(broken) > 0 {
-		return &brokenError{broken}
-	}
-	fmt.Fprintln(d.out, "\nEvery promise was kept: in order, inside the limits, and nothing lost.")
-	return nil
+func progressLine(s localrun.State) string {
+	return say.List(fmt.Sprintf("%d of %s succeeded", s.Succeeded, say.Count(s.Total, "call")),
+		say.Some(s.HeldChains, "held"), say.Some(len(s.Tomorrow), "for tomorrow"))
 }
 
 // introduce says what is about to happen.

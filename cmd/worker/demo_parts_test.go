@@ -8,7 +8,7 @@ import (
 
 	"habilita/examples"
 	"habilita/internal/control"
-	"habilita/internal/rows"
+	"habilita/internal/localrun"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
@@ -93,39 +93,22 @@ func TestDemoZoneIsFarFromMidnight(t *testing.T) {
 	}
 }
 
-func TestOperationName(t *testing.T) {
-	for _, tt := range []struct {
-		refs []string
-		want string
-	}{
-		{[]string{""}, ""},
-		{[]string{"Uno - voz"}, "Uno - voz"},
-		{[]string{"Uno - voz", "Uno - voz"}, "Uno - voz"},
-		{[]string{"Uno - voz", "Uno - chat"}, "Uno"},
-		{[]string{"Uno", "Dos"}, "Uno ..."},
-		{[]string{"", "Dos"}, "..."},
-	} {
-		if got := operationName(tt.refs); got != tt.want {
-			t.Errorf("%q: %q, want %q", tt.refs, got, tt.want)
-		}
-	}
-}
-
 func TestLost(t *testing.T) {
-	row := func(line int) rows.Row { return rows.Row{Line: line, Token: "t"} }
-	plan := &demoPlan{calls: []rows.Row{row(2), row(3), row(4)}}
 	record := func(id, state string) control.CallRecord { return control.CallRecord{ID: id, State: state} }
-	report := demoReport{2: record("a", "succeeded"), 3: record("b", "succeeded")}
-	did := func(call string) wolkvoxtest.Record {
-		return wolkvoxtest.Record{Token: "t", Call: judged("t", call), Success: true}
+	all := []outcome{{record: record("a", "succeeded")}, {record: record("b", "succeeded")}, {}}
+	for i := range all {
+		all[i].Token = "t"
 	}
-	got := lost(plan, report, wolkvoxtest.NewAccount(did("a")))
+	did := func(o outcome) wolkvoxtest.Record {
+		return wolkvoxtest.Record{Token: "t", Call: o.judged(), Success: true}
+	}
+	got := lost(all, wolkvoxtest.NewAccount(did(all[0])))
 	want := []string{"1 call of the file can't be found any more", "1 call said to have succeeded that the vendor never did"}
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q", got)
 	}
-	report[4] = record("c", "queued")
-	if got := lost(plan, report, wolkvoxtest.NewAccount(did("a"), did("b"))); got != nil {
+	all[2].record = record("c", "queued")
+	if got := lost(all, wolkvoxtest.NewAccount(did(all[0]), did(all[1]))); got != nil {
 		t.Errorf("got %q", got)
 	}
 }
@@ -135,9 +118,9 @@ func TestLongTableShowsTroubleFirst(t *testing.T) {
 	for range maxOperations + 5 {
 		all = append(all, &operation{tokenID: "aaaaaaaaaaaa", name: "fine", calls: 1, succeeded: 1, state: stateDone})
 	}
-	all = append(all, &operation{tokenID: "bbbbbbbbbbbb", name: "trouble", calls: 1, state: stateHeld, why: "403"})
+	all = append(all, &operation{tokenID: "bbbbbbbbbbbb", name: "trouble", calls: 1, state: stateHeld})
 	var out bytes.Buffer
-	(&demo{out: &out}).printResults(all, demoState{})
+	(&demo{out: &out}).printResults(all, localrun.State{})
 	text := out.String()
 	if !strings.Contains(text, "trouble") || !strings.Contains(text, "and 6 operations more") {
 		t.Error(text)
@@ -145,7 +128,10 @@ func TestLongTableShowsTroubleFirst(t *testing.T) {
 }
 
 func TestProgressLine(t *testing.T) {
-	s := demoState{Status: control.Status{Total: 4, Succeeded: 2, Open: 2, HeldChains: 1}, tomorrow: make([]control.Chain, 1)}
+	s := localrun.State{
+		Progress: control.Progress{Status: control.Status{Total: 4, Succeeded: 2, Open: 2, HeldChains: 1}},
+		Outlook:  control.Outlook{Tomorrow: make([]control.Chain, 1)},
+	}
 	if got := progressLine(s); got != "2 of 4 calls succeeded, 1 held, 1 for tomorrow" {
 		t.Errorf("%q", got)
 	}

@@ -1,23 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"slices"
 	"strings"
 
 	"habilita/examples"
-	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/rows"
-	"habilita/internal/testkit/wolkvoxtest"
+	"habilita/internal/say"
 )
-
-// demoBatch is the name of the demo's batch.
-const demoBatch = "demo"
 
 // demoPlan is what a file asks for.
 type demoPlan struct {
@@ -67,45 +63,30 @@ func readPlan(r io.Reader, name string) (*demoPlan, error) {
 	return plan, nil
 }
 
-// sequence is the calls as the producer takes them.
-func (p *demoPlan) sequence() iter.Seq2[engine.Call, error] {
-	return func(yield func(engine.Call, error) bool) {
-		for _, c := range p.calls {
-			call := engine.Call{Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID, Row: c.Line}
-			if !yield(call, nil) {
+// enqueue gives the plan's rows, and takes out of the plan those that are left out.
+func (d *demo) enqueue(ctx context.Context, plan *demoPlan, w *demoWorld) error {
+	left := map[int]bool{}
+	_, err := w.Producer.EnqueueBatch(ctx, demoBatch, func(yield func(engine.Call, error) bool) {
+		for _, c := range plan.calls {
+			if !yield(callOf(c), nil) {
 				return
 			}
 		}
+	}, engine.BatchOptions{OnLeftOut: func(err error) error {
+		line, _, _ := engine.LeftOutRow(err)
+		left[line] = true
+		return nil
+	}})
+	plan.calls = slices.DeleteFunc(plan.calls, func(c rows.Row) bool { return left[c.Line] })
+	if err == nil && len(left) > 0 {
+		fmt.Fprintf(d.out, "Left out, since an id stands twice in the file: %s.\n", say.Count(len(left), "row"))
 	}
+	return err
 }
 
-// drop takes rows out of the plan that were not enqueued.
-func (p *demoPlan) drop(lines map[int]bool) {
-	p.calls = slices.DeleteFunc(p.calls, func(c rows.Row) bool { return lines[c.Line] })
+func callOf(c rows.Row) engine.Call {
+	return engine.Call{Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID, Row: c.Line}
 }
-
-// demoReport is what became of the rows, by their lines.
-type demoReport map[int]control.CallRecord
-
-// chains are the ids of the calls of each chain in the file's order, as judged has them.
-func (p *demoPlan) chains(report demoReport) [][]string {
-	index := map[[2]string]int{}
-	var out [][]string
-	for _, c := range p.calls {
-		chain := [2]string{c.Token, c.Chain}
-		i, ok := index[chain]
-		if !ok {
-			i = len(out)
-			index[chain] = i
-			out = append(out, nil)
-		}
-		out[i] = append(out[i], judged(c.Token, report[c.Line].ID))
-	}
-	return out
-}
-
-// judged is a call's id for the judges: a file may give one id to several tokens.
-func judged(token, id string) string { return wolkvoxtest.TokenHash(token) + "/" + id }
 
 func (p *demoPlan) tokens() int  { return p.distinct(func(c rows.Row) string { return c.Token }) }
 func (p *demoPlan) servers() int { return p.distinct(func(c rows.Row) string { return c.Server }) }
@@ -118,35 +99,11 @@ func (p *demoPlan) distinct(of func(rows.Row) string) int {
 	return len(seen)
 }
 
-// operationNames names each token by what the refs of its calls have in common.
-func (p *demoPlan) operationNames() map[string]string {
-	refs := map[string][]string{}
-	for _, c := range p.calls {
-		refs[c.Token] = append(refs[c.Token], c.Ref)
-	}
-	names := map[string]string{}
-	for token, all := range refs {
-		names[token] = operationName(all)
-	}
-	return names
-}
-
-// operationName is what stands before " - " in a ref where all begin so, such as
-// "Soporte Bogotá" of "Soporte Bogotá - módulo chat"; else the first ref, and whether
-// there are others.
-func operationName(refs []string) string {
-	head, _, _ := strings.Cut(refs[0], " - ")
-	others := false
-	for _, ref := range refs[1:] {
-		if before, _, _ := strings.Cut(ref, " - "); before != head {
-			return strings.TrimSpace(refs[0] + " ...")
-		}
-		others = others || ref != refs[0]
-	}
-	if !others {
-		head = refs[0]
-	}
-	return head
+// operationName is what stands before " - " in the ref of an operation's call, such as "Soporte Bogotá" of
+// "Soporte Bogotá - módulo chat".
+func operationName(ref string) string {
+	name, _, _ := strings.Cut(ref, " - ")
+	return name
 }
 
 // short is a token_id as the table shows it.

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"habilita/internal/control"
+	"habilita/internal/localrun"
+	"habilita/internal/rows"
 	"habilita/internal/say"
 	"habilita/internal/testkit/wolkvoxtest"
 )
@@ -25,23 +31,115 @@ const (
 	stateOpen     = "open"
 )
 
+// outcome is what became of a row.
+type outcome struct {
+	rows.Row
+	record control.CallRecord // without an ID: it can't be found
+}
+
+// judged is the call's id for the judges: a file may give one id to several tokens.
+func (o outcome) judged() string { return judged(o.Token, o.record.ID) }
+
+func judged(token, id string) string { return wolkvoxtest.TokenHash(token) + "/" + id }
+
+// outcomes are what became of the plan's rows, in the file's order.
+func (w *demoWorld) outcomes(ctx context.Context, plan *demoPlan) ([]outcome, error) {
+	report := map[int]control.CallRecord{}
+	for r, err := range w.Control.Report(ctx, demoBatch) {
+		if err != nil {
+			return nil, err
+		}
+		report[r.Row] = r
+	}
+	var all []outcome
+	for _, c := range plan.calls {
+		all = append(all, outcome{c, report[c.Line]})
+	}
+	return all, nil
+}
+
+// tell prints the results and judges the account.
+func (d *demo) tell(ctx context.Context, plan *demoPlan, w *demoWorld, state localrun.State) error {
+	all, err := w.outcomes(ctx, plan)
+	if err != nil {
+		return err
+	}
+	account, err := w.account(ctx)
+	if err != nil {
+		return err
+	}
+	summary := d.judge(account, chains(all))
+	broken := append(summary.Broken(), lost(all, account)...)
+	d.printResults(operations(all, state), state)
+	d.printWaiting(all, state, w.options.Quota.Location)
+	if err := d.printAccount(account, summary); err != nil {
+		return err
+	}
+	if len(broken) > 0 {
+		return &brokenError{broken}
+	}
+	fmt.Fprintln(d.out, "\nEvery promise was kept: in order, inside the limits, and nothing lost.")
+	return nil
+}
+
+// chains are the ids of the calls of each chain in the file's order, as judged has them.
+func chains(all []outcome) (out [][]string) {
+	index := map[[2]string]int{}
+	for _, o := range all {
+		chain := [2]string{o.Token, o.Chain}
+		i, ok := index[chain]
+		if !ok {
+			i = len(out)
+			index[chain] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], o.judged())
+	}
+	return out
+}
+
+// lost names the calls on which the ledger and the vendor disagree: those without a record,
+// and those that the ledger calls done and the vendor never made.
+func lost(all []outcome, a wolkvoxtest.Account) (broken []string) {
+	did := map[string]bool{}
+	for _, r := range a.Records {
+		if r.Success {
+			did[r.Call] = true
+		}
+	}
+	missing, lies := 0, 0
+	for _, o := range all {
+		switch {
+		case o.record.ID == "":
+			missing++
+		case o.record.Succeeded() && !did[o.judged()]:
+			lies++
+		}
+	}
+	if missing > 0 {
+		broken = append(broken, say.Count(missing, "call")+" of the file can't be found any more")
+	}
+	if lies > 0 {
+		broken = append(broken, say.Count(lies, "call")+" said to have succeeded that the vendor never did")
+	}
+	return broken
+}
+
 // operation is what became of a token's calls.
 type operation struct {
 	tokenID, server, name      string
 	calls, succeeded, attempts int
-	state, why                 string
+	state                      string
 }
 
 // operations adds up the calls of each token, in the file's order.
-func operations(plan *demoPlan, report demoReport, s demoState) []*operation {
-	names := plan.operationNames()
+func operations(all []outcome, s localrun.State) (out []*operation) {
 	byToken := map[string]*operation{}
-	var out []*operation
-	for _, c := range plan.calls {
-		r := report[c.Line]
+	for _, c := range all {
+		r := c.record
 		o := byToken[r.TokenID]
 		if o == nil {
-			o = &operation{tokenID: r.TokenID, server: c.Server, name: names[c.Token], state: stateDone}
+			o = &operation{tokenID: r.TokenID, server: c.Server, name: operationName(c.Ref), state: stateDone}
 			byToken[r.TokenID] = o
 			out = append(out, o)
 		} else if !strings.Contains(o.server, c.Server) {
@@ -51,60 +149,48 @@ func operations(plan *demoPlan, report demoReport, s demoState) []*operation {
 		o.attempts += r.Attempts
 		if r.Succeeded() {
 			o.succeeded++
-		} else if o.state == stateDone {
+		} else {
 			o.state = stateOpen
 		}
 	}
-	mark := func(chains []control.Chain, state string) {
+	for state, chains := range map[string][]control.Chain{stateTomorrow: s.Tomorrow, stateHeld: s.Held} {
 		for _, c := range chains {
-			if o := byToken[c.TokenID]; o != nil {
-				o.state, o.why = state, shortly(c)
+			if o := byToken[c.TokenID]; o != nil && o.state != stateHeld {
+				o.state = state
 			}
 		}
 	}
-	mark(s.tomorrow, stateTomorrow)
-	mark(s.held, stateHeld)
 	return out
 }
 
-func (d *demo) printResults(all []*operation, s demoState) {
-	shown := all
-	if len(all) > maxOperations {
-		shown = nil
-		for _, done := range []bool{false, true} {
-			for _, o := range all {
-				if (o.state == stateDone) == done && len(shown) < maxOperations {
-					shown = append(shown, o)
-				}
-			}
-		}
-	}
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
-	t.AppendHeader(table.Row{"server", "token", "operation", "calls", "succeeded", "attempts", "state", "why"})
-	number := func(name string) table.ColumnConfig {
-		return table.ColumnConfig{Name: name, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight}
-	}
-	wrapped := func(name string, width int) table.ColumnConfig {
-		return table.ColumnConfig{Name: name, WidthMax: width, WidthMaxEnforcer: text.WrapSoft}
-	}
-	t.SetColumnConfigs([]table.ColumnConfig{
-		wrapped("server", 9), wrapped("operation", 28), wrapped("why", 26),
-		number("calls"), number("succeeded"), number("attempts"),
-	})
+func (d *demo) printResults(all []*operation, s localrun.State) {
 	attempts := 0
 	for _, o := range all {
 		attempts += o.attempts
 	}
+	shown := all
+	if len(all) > maxOperations {
+		done := func(o *operation) int { return strings.Count(o.state, stateDone) }
+		shown = slices.SortedStableFunc(slices.Values(all), func(a, b *operation) int { return cmp.Compare(done(a), done(b)) })[:maxOperations]
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
+	t.AppendHeader(table.Row{"server", "token", "operation", "calls", "succeeded", "attempts", "state"})
+	columns := []table.ColumnConfig{
+		{Name: "server", WidthMax: 9, WidthMaxEnforcer: text.WrapSoft}, {Name: "operation", WidthMax: 28, WidthMaxEnforcer: text.WrapSoft},
+	}
+	for _, number := range []string{"calls", "succeeded", "attempts"} {
+		columns = append(columns, table.ColumnConfig{Name: number, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
 	for _, o := range shown {
-		t.AppendRow(table.Row{o.server, short(o.tokenID), o.name, o.calls, o.succeeded, o.attempts, o.state, o.why})
+		t.AppendRow(table.Row{o.server, short(o.tokenID), o.name, o.calls, o.succeeded, o.attempts, o.state})
 	}
 	t.AppendFooter(table.Row{"", "", say.Count(len(all), "operation"), s.Total, s.Succeeded, attempts})
 	heading(d.out, "Results")
-	fmt.Fprintf(d.out, "%d of %s succeeded in order; chains held: %d, chains that wait for tomorrow: %d.\n", s.Succeeded, say.Count(s.Total, "call"),
-		len(s.held), len(s.tomorrow))
-	fmt.Fprintln(d.out, t.Render())
+	fmt.Fprintf(d.out, "%d of %s succeeded in order; chains held: %d, chains that wait for tomorrow: %d.\n%s\n",
+		s.Succeeded, say.Count(s.Total, "call"), len(s.Held), len(s.Tomorrow), t.Render())
 	if n := len(all) - len(shown); n > 0 {
 		fmt.Fprintf(d.out, "and %s more\n", say.Count(n, "operation"))
 	}
@@ -112,33 +198,44 @@ func (d *demo) printResults(all []*operation, s demoState) {
 
 func heading(w io.Writer, title string) { fmt.Fprintf(w, "\n== %s ==\n", title) }
 
-// lost names the calls on which the ledger and the vendor disagree: those without a record,
-// and those that the ledger calls done and the vendor never made.
-func lost(plan *demoPlan, report demoReport, a wolkvoxtest.Account) []string {
-	did := map[string]bool{}
-	for _, r := range a.Records {
-		if r.Success {
-			did[r.Call] = true
+// printWaiting says what waits for a person, and how to go on, and what waits for the vendor's next day.
+func (d *demo) printWaiting(all []outcome, s localrun.State, zone *time.Location) {
+	names := map[string]string{}
+	for _, o := range all {
+		names[o.record.TokenID] = operationName(o.Ref)
+	}
+	tell := func(c control.Chain) {
+		fmt.Fprintf(d.out, "\n  %s, server %s, token %s: %s\n", cmp.Or(names[c.TokenID], "-"), c.Head.Server, short(c.TokenID), c.Why)
+	}
+	if len(s.Held) > 0 {
+		heading(d.out, "Held: a person decides")
+		fmt.Fprintln(d.out, "A call was given up. The calls behind it in its chain wait until you decide. With a real\nRedis (or demo --serve) you type one of these:")
+	}
+	for _, c := range s.Held {
+		tell(c)
+		fmt.Fprintf(d.out, "  the call %q failed; %s behind it\n", c.Head.Ref, say.Count(c.Behind, "call"))
+		id, again := say.Quote(c.ID), "try it again"
+		remedy := control.RemedyOf(control.Cause(c.Head))
+		if remedy == control.RemedyToken {
+			fmt.Fprintln(d.out, "    enqueue bulk FILE --prune                          # after you corrected the token in the file")
+			again = "if it was put right at the vendor"
 		}
-	}
-	missing, lies := 0, 0
-	for _, c := range plan.calls {
-		r, ok := report[c.Line]
-		switch {
-		case !ok:
-			missing++
-		case r.Succeeded() && !did[judged(c.Token, r.ID)]:
-			lies++
+		fmt.Fprintf(d.out, "    enqueue retry --chain %s     # %s\n", id, again)
+		if !remedy.Futile() {
+			fmt.Fprintf(d.out, "    enqueue skip --chain %s      # leave it, go on with the next\n", id)
 		}
+		fmt.Fprintf(d.out, "    enqueue cancel --chain %s    # drop what is left of the chain\n", id)
 	}
-	var out []string
-	if missing > 0 {
-		out = append(out, say.Count(missing, "call")+" of the file can't be found any more")
+	if len(s.Tomorrow) > 0 {
+		heading(d.out, "Waiting for tomorrow")
+		fmt.Fprintln(d.out, "No more requests of these tokens today. Nothing is lost, nothing has failed, and nobody has\n"+
+			"to do anything: they go on by themselves. A token that the vendor has closed gets a gentle\n"+
+			"try before, since the vendor's day may begin at another hour than ours.")
 	}
-	if lies > 0 {
-		out = append(out, say.Count(lies, "call")+" said to have succeeded that the vendor never did")
+	for _, c := range s.Tomorrow {
+		tell(c)
+		fmt.Fprintf(d.out, "  %s of chain %s; next try at %s\n", say.Count(1+c.Behind, "call"), c.ID, c.Until.In(zone).Format("2006-01-02 15:04 -07"))
 	}
-	return out
 }
 
 // printAccount prints what the vendor saw.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -38,22 +37,17 @@ const (
 // demoWorld is all that the demo runs on: the vendor, and the world of a local run.
 type demoWorld struct {
 	*localrun.World
-	log     zerolog.Logger
-	zone    *time.Location
+	options engine.WorkerOptions
 	vendor  *wolkvoxtest.Server
 	metrics *prometheus.Registry
-	options engine.Options
-
-	stop   context.CancelFunc // of what start began; nil: nothing
-	ended  chan struct{}      // closed when the worker does not run any more
-	failed error              // why; read it when ended is closed
 }
 
 // openDemoWorld makes a world whose vendor knows the plan's tokens. Close it.
 func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog.Logger) (_ *demoWorld, err error) {
-	w := &demoWorld{log: log, zone: demoZone(time.Now()), metrics: prometheus.NewRegistry(), ended: make(chan struct{})}
+	w := &demoWorld{metrics: prometheus.NewRegistry()}
 	w.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if w.vendor, err = listenDemoVendor(plan, seed, w.zone); err != nil {
+	zone := demoZone(time.Now())
+	if w.vendor, err = listenDemoVendor(plan, seed, zone); err != nil {
 		return nil, fmt.Errorf("simulated wolkvox: %w", err)
 	}
 	defer func() {
@@ -69,70 +63,26 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 	if err != nil {
 		return nil, err
 	}
-	w.options = engine.Options{Keys: key, Quota: quota.Settings{
-		Location: w.zone, Lease: max(demoCallTimeout, demoVendorTimeout) + demoSlotMargin,
-	}}
-	if w.World, err = localrun.OpenWorld(ctx, r, engine.WorkerOptions{
-		Options: w.options, WolkvoxURL: w.vendor.URL,
+	w.options = engine.WorkerOptions{
+		Options: engine.Options{Keys: key, Quota: quota.Settings{
+			Location: zone, Lease: max(demoCallTimeout, demoVendorTimeout) + demoSlotMargin,
+		}},
+		WolkvoxURL:  w.vendor.URL,
 		CallTimeout: demoCallTimeout, VendorTimeout: demoVendorTimeout, SlotMargin: demoSlotMargin,
 		RetryMin: demoRetryMin, RetryMax: demoRetryMax, Concurrency: demoConcurrency,
 		ShutdownTimeout: demoShutdown, Log: log, Metrics: w.metrics,
-	}, nil); err != nil {
+	}
+	if w.World, err = localrun.OpenWorld(ctx, r, w.options, nil); err != nil {
 		return nil, err
 	}
 	w.metrics.MustRegister(asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(w.Client)))
 	return w, nil
 }
 
-// enqueue gives the plan's rows. Those that are left out leave the plan; it returns how many.
-func (w *demoWorld) enqueue(ctx context.Context, plan *demoPlan) (leftOut int, err error) {
-	lines := map[int]bool{}
-	_, err = w.Producer.EnqueueBatch(ctx, demoBatch, plan.sequence(), engine.BatchOptions{OnLeftOut: func(err error) error {
-		line, _, _ := engine.LeftOutRow(err)
-		lines[line] = true
-		return nil
-	}})
-	plan.drop(lines)
-	return len(lines), err
-}
-
-// start runs the worker.
-func (w *demoWorld) start(ctx context.Context) {
-	ctx, w.stop = context.WithCancel(ctx)
-	go func() {
-		defer close(w.ended)
-		w.failed = w.Run(ctx)
-	}()
-}
-
-// wait returns when ctx ends, or with what ended the worker.
-func (w *demoWorld) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-w.ended:
-		if ctx.Err() != nil {
-			return nil
-		}
-		return w.over()
-	}
-}
-
-// over is why the worker ended by itself.
-func (w *demoWorld) over() error {
-	err := errors.Join(errors.New("the worker stopped"), w.failed)
-	w.failed = nil // is told
-	return err
-}
-
-// close ends the worker with its requests in flight, and then what it runs on.
+// close ends what it runs on. The worker has ended.
 func (w *demoWorld) close() error {
-	if w.stop != nil {
-		w.stop()
-		<-w.ended
-	}
 	defer w.vendor.Close()
-	return errors.Join(w.failed, w.Close())
+	return w.World.Close()
 }
 
 // account is the vendor's account, when it works on no request any more.
@@ -143,17 +93,6 @@ func (w *demoWorld) account(ctx context.Context) (wolkvoxtest.Account, error) {
 		a.Records[i].Call = judged(a.Records[i].Token, a.Records[i].Call)
 	}
 	return a, err
-}
-
-func (w *demoWorld) report(ctx context.Context) (demoReport, error) {
-	out := demoReport{}
-	for r, err := range w.Control.Report(ctx, demoBatch) {
-		if err != nil {
-			return nil, err
-		}
-		out[r.Row] = r
-	}
-	return out, nil
 }
 
 // The tokens that the demo's vendor does not take as they are.
@@ -198,11 +137,10 @@ func listenDemoVendor(plan *demoPlan, seed uint64, zone *time.Location) (*wolkvo
 // vendorTokens is what the vendor knows of the file's tokens: their licences are those of
 // the file, the last value of each token.
 func vendorTokens(plan *demoPlan) map[string]wolkvoxtest.Token {
-	names := plan.operationNames()
 	tokens := map[string]wolkvoxtest.Token{}
 	for _, c := range plan.calls {
 		t := tokens[c.Token]
-		t.Operation = names[c.Token]
+		t.Operation = operationName(c.Ref)
 		if c.Licenses > 0 {
 			t.Licenses = c.Licenses
 		}

@@ -104,7 +104,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"the demo's account", "rows that were left out are missed",
-		in("cmd/worker/demo_world.go", "	plan.drop(lines)\n", ""),
+		in("cmd/worker/demo_plan.go", "return left[c.Line] })", "return false })"),
 		"./cmd/worker", "TestDemoFileWithBadRows",
 	},
 }

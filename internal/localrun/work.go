@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
@@ -56,17 +57,6 @@ func (j *Job) Failed(ctx context.Context) iter.Seq2[control.CallRecord, error] {
 	}
 }
 
-// State is how far a job is. What it waits for, and why, is there where nothing changes.
-type State struct {
-	control.Progress
-	control.Outlook
-}
-
-const (
-	lookEvery = 250 * time.Millisecond
-	lookMost  = 5 * time.Second // where nothing changes
-)
-
 // Work makes the calls until nothing more happens without a person, or, with today, until
 // nothing more can run before the vendor's next day. When ctx ends, requests in flight
 // end first. seen is told how far it is. The error is ctx's, or says what can't be
@@ -79,30 +69,23 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 	defer stop()
 	unlink := context.AfterFunc(j.broken, stop)
 	defer unlink()
-	ended := make(chan error, 1)
-	go func() { ended <- j.world.Run(run) }()
-	looked := make(chan error, 1)
 	var state State
-	go func() {
-		var err error
-		state, err = j.look(run, today, seen)
-		looked <- err
-	}()
-	var workerErr, lookErr error
-	select {
-	case lookErr = <-looked:
-		stop()
-		workerErr = <-ended
-	case workerErr = <-ended: // by itself
-		stop()
-		lookErr = <-looked
-	}
-	if run.Err() != nil && errors.Is(lookErr, context.Canceled) {
-		lookErr = nil
-	}
+	var both errgroup.Group
+	both.Go(func() error {
+		defer stop()
+		return j.world.Run(run)
+	})
+	both.Go(func() (err error) {
+		defer stop()
+		if state, err = j.world.Follow(run, j.head.Batch, today, seen); run.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	})
+	err := both.Wait()
 	// The outcomes of requests that were in flight are in by now.
 	after := context.WithoutCancel(ctx)
-	err := errors.Join(lookErr, workerErr, j.results.finish(after))
+	err = errors.Join(err, j.results.finish(after))
 	if cause := context.Cause(j.broken); cause != nil {
 		err = cause
 	}
@@ -113,43 +96,6 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 		err = ctx.Err()
 	}
 	return state, err
-}
-
-// look follows the counts, and why chains wait where nothing changes.
-func (j *Job) look(ctx context.Context, today bool, seen func(State)) (State, error) {
-	var last State
-	distance := lookEvery
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return last, ctx.Err()
-		case <-timer.C:
-		}
-		s, err := j.Status(ctx)
-		if err != nil {
-			return last, err
-		}
-		state := State{Progress: control.Progress{Status: s}}
-		if distance = min(distance*5/4, lookMost); s != last.Status {
-			distance = lookEvery
-		}
-		if s.Settled || s == last.Status {
-			if state.Outlook, err = j.world.Control.Outlook(ctx, s); err != nil {
-				return last, err
-			}
-			if err := j.world.Control.Obstacles(ctx, j.head.Batch, &state.Progress); err != nil {
-				return last, err
-			}
-		}
-		last = state
-		seen(state)
-		if s.Settled || today && state.Over {
-			return last, nil
-		}
-		timer.Reset(distance)
-	}
 }
 
 // noteEnded writes down what no attempt's outcome tells: that a call was given up whose

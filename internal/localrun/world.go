@@ -67,6 +67,55 @@ func (w *World) Run(ctx context.Context) error {
 	return w.Worker.Run(ctx)
 }
 
+// State is how far a batch is. What it waits for, and why, is there where nothing changes.
+type State struct {
+	control.Progress
+	control.Outlook
+}
+
+const (
+	lookEvery = 250 * time.Millisecond
+	lookMost  = 5 * time.Second // where nothing changes
+)
+
+// Follow follows the counts of the world's one batch until it is settled or, with today, until nothing more can run
+// before the vendor's next day. seen is told of each look.
+func (w *World) Follow(ctx context.Context, batch string, today bool, seen func(State)) (State, error) {
+	var last State
+	distance := lookEvery
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return last, ctx.Err()
+		case <-timer.C:
+		}
+		s, err := w.Control.Status(ctx, batch)
+		if err != nil {
+			return last, err
+		}
+		state := State{Progress: control.Progress{Status: s}}
+		if distance = min(distance*5/4, lookMost); s != last.Status {
+			distance = lookEvery
+		}
+		if s.Settled || s == last.Status {
+			if state.Outlook, err = w.Control.Outlook(ctx, s); err != nil {
+				return last, err
+			}
+			if err := w.Control.Obstacles(ctx, batch, &state.Progress); err != nil {
+				return last, err
+			}
+		}
+		last = state
+		seen(state)
+		if s.Settled || today && state.Over {
+			return last, nil
+		}
+		timer.Reset(distance)
+	}
+}
+
 // Close ends what is open. If Run was called, it must have ended.
 func (w *World) Close() error {
 	var errs []error
