@@ -1,13 +1,11 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"log"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -19,36 +17,31 @@ const (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "layers:", err)
-		os.Exit(1)
+	log.SetFlags(0)
+	log.SetPrefix("layers: ")
+	write := flag.Bool("write", false, "write the picture into "+docsFile+" of the current folder")
+	flag.Parse()
+	of, err := imports(".")
+	if err == nil && *write {
+		err = writePicture(picture(of))
+	} else if err == nil {
+		fmt.Print(picture(of))
+	}
+	if err != nil {
+		log.Fatal(err)
 	}
 }
 
-func run(args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("layers", flag.ContinueOnError)
-	write := flags.Bool("write", false, "write the picture into "+docsFile+" of the current folder")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	of, err := imports(".")
+func writePicture(picture string) error {
+	old, err := os.ReadFile(docsFile)
 	if err != nil {
 		return err
 	}
-	if !*write {
-		_, err := io.WriteString(out, picture(of))
-		return err
-	}
-	name := filepath.FromSlash(docsFile)
-	old, err := os.ReadFile(name)
+	text, err := withPicture(string(old), picture)
 	if err != nil {
 		return err
 	}
-	text, err := withPicture(string(old), picture(of))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(text), 0o644)
+	return os.WriteFile(docsFile, []byte(text), 0o644)
 }
 
 // withPicture puts a picture in the place of the one that a text has.

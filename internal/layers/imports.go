@@ -1,66 +1,42 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"go/parser"
-	"go/token"
+	"go/build"
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 const module = "habilita"
 
-// imports are the packages of a module, by their folder, with what they import outside of
-// tests, whatever the system that they are built for.
+// imports are the packages of a module, by their folder, with what they import outside of tests.
 func imports(root string) (map[string][]string, error) {
-	all, names := map[string]map[string]bool{}, map[string]string{}
-	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+	of := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
 			return err
 		}
-		if d.IsDir() {
-			if name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || exists(filepath.Join(root, name, "go.mod"))) {
+		if path != root {
+			_, err := os.Stat(filepath.Join(path, "go.mod")) // another module's
+			if err == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
 				return fs.SkipDir
 			}
+		}
+		p, err := build.ImportDir(path, 0)
+		if none := new(build.NoGoError); errors.As(err, &none) {
 			return nil
 		}
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		dir := path.Dir(name)
-		if all[dir] == nil {
-			all[dir], names[dir] = map[string]bool{}, f.Name.Name
-		}
-		if f.Name.Name != names[dir] { // the compiler sees the files of one system alone
-			return fmt.Errorf("%s is of package %s, and its folder has package %s", name, f.Name.Name, names[dir])
-		}
-		for _, i := range f.Imports {
-			text, err := strconv.Unquote(i.Path.Value)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			all[dir][text] = true
-		}
-		return nil
+		dir, relErr := filepath.Rel(root, path)
+		of[filepath.ToSlash(dir)] = p.Imports
+		return errors.Join(err, relErr)
 	})
-	sorted := map[string][]string{}
-	for dir, of := range all {
-		sorted[dir] = slices.Sorted(maps.Keys(of))
-	}
-	return sorted, err
+	return of, err
 }
-
-func exists(name string) bool { _, err := os.Stat(name); return err == nil }
 
 // ours is the folder of a package of the module.
 func ours(importPath string) (dir string, ok bool) { return strings.CutPrefix(importPath, module+"/") }
