@@ -153,8 +153,8 @@ func (w *world) must(ok bool, format string, a ...any) {
 // looks fetches a worker's pages, for I7.
 func (w *world) looks(worker *e2e.Worker) {
 	for _, path := range []string{
-		"/metrics", "/readyz", "/", "/batches/b1", "/batches/b1/calls.csv", "/chains", "/tokens", "/servers", "/workers", "/actions",
-		"/v1/batches", "/v1/batches/b1/calls", "/v1/chains", "/v1/tokens", "/v1/workers", "/v1/actions",
+		"/metrics", "/readyz", "/", "/batches/b1", "/chains", "/tokens", "/servers", "/workers", "/actions",
+		"/v1/batches", "/v1/batches/b1/calls", "/v1/batches/b1/calls.csv", "/v1/chains", "/v1/tokens", "/v1/workers", "/v1/actions",
 	} {
 		if status, body := worker.Get(path); status != http.StatusOK && status != http.StatusServiceUnavailable {
 			w.Logf("%s: %d %s", path, status, body)

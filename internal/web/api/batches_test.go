@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -319,6 +320,17 @@ func TestReport(t *testing.T) {
 	r = w.get("/v1/batches/b/calls.csv?ref=ref%2029&state=queued").want(t, 200, nil)
 	if strings.Count(r.body, "\n") != 2 {
 		t.Errorf("%s", r.body)
+	}
+	const evil = "<b>\"é'&/"
+	w.postCSV("/v1/batches?batch="+url.QueryEscape(evil), "server,token,ref,id\n1,"+theToken+","+"<b>"+",=1+1\n").want(t, 202, nil)
+	r = w.get("/v1/batches/"+url.PathEscape(evil)+"/calls.csv").want(t, 200, nil)
+	records, err = csv.NewReader(strings.NewReader(r.body)).ReadAll()
+	if err != nil || len(records) != 2 || records[1][0] != "'=1+1" || records[1][3] != "<b>" {
+		t.Errorf("%q %v", records, err)
+	}
+	kind, of, err := mime.ParseMediaType(r.header.Get("Content-Disposition"))
+	if kind != "attachment" || of["filename"] != evil+".csv" || err != nil {
+		t.Errorf("%q %q %v", kind, of, err)
 	}
 	w.get("/v1/batches/none/calls.csv").want(t, 404, nil)
 	w.ask("HEAD", "/v1/batches/b/calls.csv", "").want(t, 200, nil)

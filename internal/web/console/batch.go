@@ -7,10 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"habilita/internal/control"
-	"habilita/internal/web/guard"
 )
 
 // batchData is what the page of a batch shows.
@@ -21,7 +19,7 @@ type batchData struct {
 	Filtered bool // Filter leaves some out
 	Calls    []control.CallRecord
 	Shown    bool // the calls were read
-	Download string
+	Download string // of the API
 	Here     string
 }
 
@@ -55,7 +53,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := batchData{Batch: v.(batchView), States: control.States(), Filter: f, Filtered: f != control.CallsQuery{}, Here: batchPath(name)}
-	d.Download = addressOf(d.Here+"/calls.csv", q, "state", "q")
+	d.Download = addressOf("/v1"+d.Here+"/calls.csv", url.Values{"state": {f.State}, "ref": {f.Ref}}, "state", "ref")
 	page := c.newPage(r, "batch")
 	live, unread := q.Get("live") != "", 0
 	if d.Shown = !live || !d.Filtered && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {
@@ -66,7 +64,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		}
 		found := v.(control.Page[control.CallRecord])
 		d.Calls, unread = found.Items, found.Unread
-		page.Pager = view{path: d.Here}.pager(r.URL.Query(), listing{Next: found.Next})
+		page.Pager = newPager(d.Here, q, found.Next)
 	}
 	page.Unread = max(d.Batch.Unread, unread)
 	page.Title, page.Data = name, d
@@ -75,41 +73,6 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		page.Reload = 0
 	}
 	c.show(w, r, http.StatusOK, page)
-}
-
-// csvIdle is how long the one who downloads may stand still.
-const csvIdle = 30 * time.Second
-
-// callsCSV sends all calls that are looked for, as `enqueue report` prints them.
-func (c *Console) callsCSV(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("name")
-	f, err := filterOf(r.URL.Query())
-	if err != nil {
-		c.notFound(w, r)
-		return
-	}
-	if s, err := c.o.Operator.Status(r.Context(), name); err != nil && s.Unread == 0 {
-		c.failRead(w, r, err)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(fileName(name))+".csv")
-	if err := c.o.Operator.ReportCSV(r.Context(), guard.Answer(w, r, csvIdle), name, f); err != nil {
-		// The status was sent: a cut connection is how the other side learns of it.
-		c.o.Log.Warn().Err(err).Msg("a download was cut off")
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// fileName is a batch's name without what a file's can't have.
-func fileName(batch string) string {
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`/\:*?"<>|`, r) || r < ' ' {
-			return '_'
-		}
-		return r
-	}, batch)
 }
 
 // maxLooks is how often a page looks on where few calls are what is looked for; each

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 	"slices"
-	"strconv"
 
 	"habilita/internal/control"
 )
@@ -55,17 +54,18 @@ type lookedAt struct {
 	All    bool
 	Batch  string // of the held ones: those of one batch; "" of all
 	Cause  string // of the held ones: one of control.Causes, for a list of them; "" groups
-	skip   int
 	cursor string
+	skip   int // the cursor of a list of one why
 }
 
 func lookedAtOf(q url.Values) (lookedAt, error) {
 	a := lookedAt{All: q.Get("show") == "all", Batch: q.Get("batch"), Cause: q.Get("cause"), cursor: q.Get("cursor")}
 	var err error
-	a.skip, err = skipOf(q)
-	switch {
-	case err != nil, q.Get("show") != "" && !a.All, a.All && (a.Batch != "" || a.Cause != ""), !a.All && a.cursor != "",
-		a.Cause != "" && !slices.Contains(control.Causes(), a.Cause):
+	if !a.All {
+		a.skip, err = skipOf(q)
+	}
+	if err != nil || q.Get("show") != "" && !a.All || a.All && (a.Batch != "" || a.Cause != "") ||
+		a.Cause != "" && !slices.Contains(control.Causes(), a.Cause) {
 		return a, errQuery
 	}
 	return a, nil
@@ -101,8 +101,7 @@ func (d chainsData) BatchPath() string { return batchPath(d.Of.Batch) }
 
 func (c *Console) chainsTopic(q url.Values) (topic, error) {
 	a, err := lookedAtOf(q)
-	key := "chains:" + a.path() + ":" + strconv.Itoa(a.skip) + ":" + a.cursor
-	return topic{key, func(ctx context.Context) (any, error) { return c.readChains(ctx, a) }}, err
+	return topic{"chains:" + a.path() + ":" + a.cursor, func(ctx context.Context) (any, error) { return c.readChains(ctx, a) }}, err
 }
 
 func (c *Console) readChains(ctx context.Context, a lookedAt) (l listing, err error) {
@@ -114,7 +113,9 @@ func (c *Console) readChains(ctx context.Context, a lookedAt) (l listing, err er
 		found, err = c.o.Operator.ChainsPage(ctx, false, a.cursor, perPage)
 		chains, l.Next, l.Unread = found.Items, found.Next, found.Unread
 	case a.Cause != "":
-		chains, d.Held, l.More, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, a.skip, heldPerPage)
+		var more bool
+		chains, d.Held, more, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, a.skip, heldPerPage)
+		l.Next = skipTo(a.skip+heldPerPage, more)
 		if l.Unread = control.Unread(err); l.Unread > 0 {
 			err = nil
 		}

@@ -1,10 +1,10 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // A notice of what a decision came to is told once, on the next page: it comes in a cookie
@@ -16,14 +16,8 @@ const (
 
 // leaveNotice leaves a notice for the next page; its key is what was done.
 func leaveNotice(w http.ResponseWriter, n notice) {
-	value := n.Key + "." + strconv.Itoa(n.N)
-	if n.Unlogged {
-		value += ".unlogged"
-	}
-	if n.Partly {
-		value += ".partly"
-	}
-	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Value: value, Path: "/", MaxAge: noticeAge, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	said := url.QueryEscape(fmt.Sprint(n.Key, " ", n.N, n.Unlogged, n.Partly))
+	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Value: said, Path: "/", MaxAge: noticeAge, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
 // takeNotice returns the notice that was left, and takes it away; nil: there is none. A
@@ -34,18 +28,12 @@ func takeNotice(w http.ResponseWriter, r *http.Request) *notice {
 		return nil
 	}
 	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	said := strings.Split(c.Value, ".")
-	if len(said) < 2 {
+	var n notice
+	said, _ := url.QueryUnescape(c.Value)
+	_, err = fmt.Sscan(said, &n.Key, &n.N, &n.Unlogged, &n.Partly)
+	if err != nil || n.N < 0 || !slices.Contains([]string{"retry", "skip", "cancel", "lift"}, n.Key) {
 		return nil
 	}
-	n, err := strconv.Atoi(said[1])
-	if err != nil || n < 0 {
-		return nil
-	}
-	switch said[0] {
-	case "retry", "skip", "cancel", "lift":
-		return &notice{Key: "done." + said[0], N: n,
-			Unlogged: slices.Contains(said, "unlogged"), Partly: slices.Contains(said, "partly")}
-	}
-	return nil
+	n.Key = "done." + n.Key
+	return &n
 }

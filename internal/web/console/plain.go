@@ -98,54 +98,50 @@ func (w *words) who(name string) string {
 	return name
 }
 
-// What the commands, the API and these pages write as the result of an action.
-var (
-	countOf     = regexp.MustCompile(`^(\d+) (chain|call|server|token|row)s?$`)
-	failedAfter = regexp.MustCompile(`^failed after (\d+ \w+|\d+ new of \d+ rows): `)
-	enqueued    = regexp.MustCompile(`^(\d+) new of (\d+) rows$`)
-	ofChain     = regexp.MustCompile(`^chain [^ ]+$`)
-	unreadParts = regexp.MustCompile(`; (\d+) parts? of Redis could not be read$`)
-	synced      = regexp.MustCompile(`^(\d+) tokens? asked about, (\d+) counts? raised`)
-	madeBatch   = regexp.MustCompile(`^batch +([^\n]+)`)
-)
+// resultForms are the forms in which the commands, the API and these pages write the result of an action, and
+// how each is told, by its groups. The first that fits is taken.
+var resultForms []resultForm
 
-var already = map[string]bool{"it was so already": true, "it is not paused": true, "it is paused already": true}
+type resultForm struct {
+	form *regexp.Regexp
+	told func(w *words, m []string) string
+}
+
+func init() { // not a value of the variable, since some results hold others
+	is := func(form string, told func(w *words, m []string) string) {
+		resultForms = append(resultForms, resultForm{regexp.MustCompile(form), told})
+	}
+	is(`(?s)^(.*); (\d+) parts? of Redis could not be read$`, func(w *words, m []string) string {
+		return w.result(m[1]) + "; " + w.count("result.unread", m[2])
+	})
+	is(`^(\d+) (chain|call|server|token|row)s?$`, func(w *words, m []string) string { return w.count("count."+m[2]+"s", m[1]) })
+	is(`^(\d+) new of (\d+) rows$`, func(w *words, m []string) string {
+		return w.count("count.rows", m[2]) + "; " + w.count("result.new", m[1])
+	})
+	is(`^(\d+) tokens? asked about, (\d+) counts? raised`, func(w *words, m []string) string {
+		return w.count("count.tokens", m[1]) + "; " + w.count("result.raised", m[2])
+	})
+	is(`^chain [^ ]+$`, func(w *words, m []string) string { return w.target(m[0]) })
+	is(`^batch +([^\n]+)`, func(w *words, m []string) string { return w.sayOr("target.batch", "", m[1]) })
+	is(`^failed after (\d+ \w+|\d+ new of \d+ rows): `, func(w *words, m []string) string {
+		return w.sayOr("result.failed_after", "", w.result(m[1]))
+	})
+	is(`^failed`, func(w *words, _ []string) string { return w.sayOr("result.failed", "") })
+	is(`^(it was so already|it is not paused|it is paused already)$`, func(w *words, _ []string) string { return w.sayOr("result.already", "") })
+}
+
+func (w *words) count(key, number string) string {
+	n, _ := strconv.Atoi(number) // it is digits
+	return w.sayOr(key, "", n)
+}
 
 // result is what came of an action, in words. The prose of a command, which is of one
 // language and may name other commands, is not among them.
 func (w *words) result(r string) string {
-	if m := countOf.FindStringSubmatch(r); m != nil {
-		n, _ := strconv.Atoi(m[1])
-		return w.sayOr("count."+m[2]+"s", "", n)
-	}
-	if m := enqueued.FindStringSubmatch(r); m != nil {
-		fresh, _ := strconv.Atoi(m[1])
-		rows, _ := strconv.Atoi(m[2])
-		return w.sayOr("count.rows", "", rows) + "; " + w.sayOr("result.new", "", fresh)
-	}
-	if m := unreadParts.FindStringSubmatch(r); m != nil {
-		parts, _ := strconv.Atoi(m[1])
-		return w.result(strings.TrimSuffix(r, m[0])) + "; " + w.sayOr("result.unread", "", parts)
-	}
-	if ofChain.MatchString(r) {
-		return w.target(r)
-	}
-	if m := failedAfter.FindStringSubmatch(r); m != nil {
-		return w.sayOr("result.failed_after", "", w.result(m[1]))
-	}
-	if m := synced.FindStringSubmatch(r); m != nil {
-		asked, _ := strconv.Atoi(m[1])
-		raised, _ := strconv.Atoi(m[2])
-		return w.sayOr("count.tokens", "", asked) + "; " + w.sayOr("result.raised", "", raised)
-	}
-	if m := madeBatch.FindStringSubmatch(r); m != nil {
-		return w.sayOr("target.batch", "", m[1])
-	}
-	switch {
-	case strings.HasPrefix(r, "failed"):
-		return w.sayOr("result.failed", "")
-	case already[r]:
-		return w.sayOr("result.already", "")
+	for _, f := range resultForms {
+		if m := f.form.FindStringSubmatch(r); m != nil {
+			return f.told(w, m)
+		}
 	}
 	return w.sayOr("result.done", "")
 }

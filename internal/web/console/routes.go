@@ -17,7 +17,6 @@ type view struct {
 	name, path string // no path: it has no place in the navigation
 	// topic is what the page reads, by its query; nil: the overview alone, which each page's head has.
 	topic func(url.Values) (topic, error)
-	rows  int // of a list that is paged by rows: how many a page has
 	serve http.HandlerFunc
 }
 
@@ -25,8 +24,7 @@ type view struct {
 type listing struct {
 	Data   any
 	Unread int    // parts of the ledger, or schedules, that could not be read
-	Next   string // of a list that is read from cursor to cursor: that of the next page; "" none
-	More   bool   // of a list that is paged by rows: there are others behind these
+	Next   string // cursor of the next page; "" none
 }
 
 func (c *Console) makeViews() []view {
@@ -35,8 +33,8 @@ func (c *Console) makeViews() []view {
 	}
 	views := []view{
 		{name: "batches", path: "/", topic: func(q url.Values) (topic, error) { return c.batchesTopic(q.Get("cursor")), nil }},
-		{name: "chains", path: "/chains", topic: c.chainsTopic, rows: heldPerPage},
-		{name: "tokens", path: "/tokens", topic: c.tokensTopic, rows: perPage},
+		{name: "chains", path: "/chains", topic: c.chainsTopic},
+		{name: "tokens", path: "/tokens", topic: c.tokensTopic},
 		{name: "servers", path: "/servers", topic: always(c.serversTopic())},
 		{name: "workers", path: "/workers", topic: always(c.workersTopic())},
 		{name: "schedules", path: "/schedules", topic: always(c.schedulesTopic())},
@@ -62,7 +60,6 @@ func (c *Console) routes() *http.ServeMux {
 		}
 	}
 	mux.HandleFunc("GET /batches/{name}", c.batchPage)
-	mux.HandleFunc("GET /batches/{name}/calls.csv", c.callsCSV)
 	mux.HandleFunc("GET /decide", c.decidePage)
 	mux.HandleFunc("POST /decide", c.decideNow)
 	mux.HandleFunc("GET /events", c.events)
@@ -88,7 +85,7 @@ func (c *Console) listPage(v view) http.HandlerFunc {
 		l := read.(listing)
 		p := c.newPage(r, v.name)
 		p.Live, p.Reload, p.Data, p.Unread = eventsURL(v.name, q), reloadAfter, l.Data, l.Unread
-		p.Pager = v.pager(q, l)
+		p.Pager = newPager(v.path, q, l.Next)
 		c.show(w, r, http.StatusOK, p)
 	}
 }
@@ -113,17 +110,24 @@ var errQuery = fmt.Errorf("console: not an address of this site")
 // maxSkip keeps who makes up addresses from having millions of rows read for nothing.
 const maxSkip = 100_000
 
-// skipOf is how many rows of a list were passed: the query's skip.
+// skipOf is the cursor of a list that is paged by rows: how many of them were passed.
 func skipOf(q url.Values) (int, error) {
-	text := q.Get("skip")
-	if text == "" {
+	if q.Get("cursor") == "" {
 		return 0, nil
 	}
-	n, err := strconv.Atoi(text)
+	n, err := strconv.Atoi(q.Get("cursor"))
 	if err != nil || n < 0 || n > maxSkip {
 		return 0, errQuery
 	}
 	return n, nil
+}
+
+// skipTo is the cursor of the page after these rows, if there are more.
+func skipTo(rows int, more bool) string {
+	if !more {
+		return ""
+	}
+	return strconv.Itoa(rows)
 }
 
 // filters are what a query says of a list, beside the place in it.
@@ -148,37 +152,21 @@ func addressOf(path string, q url.Values, names ...string) string {
 
 // eventsURL is where the changes of a view are told.
 func eventsURL(name string, q url.Values) string {
-	return addressOf("/events?topic="+name, q, append(filters, "name", "cursor", "skip")...)
+	return addressOf("/events?topic="+name, q, append(filters, "name", "cursor")...)
 }
 
 // pager are the addresses of other pages of a list; "" for none.
-type pager struct{ First, Previous, Next string }
+type pager struct{ First, Next string }
 
-// pager makes the pager of a page. From cursor to cursor there is a way on, and one to the beginning.
-func (v view) pager(q url.Values, l listing) (p pager) {
-	at := func(place, value string) string {
-		q.Set(place, value)
-		return addressOf(v.path, q, append(filters, place)...)
-	}
+// newPager makes the pager of a page: there is a way on, and one to the beginning.
+func newPager(path string, q url.Values, next string) (p pager) {
+	names := append([]string{"cursor"}, filters...)
 	if q.Get("cursor") != "" {
-		p.First = at("cursor", "")
+		p.First = addressOf(path, q, filters...)
 	}
-	skip, _ := skipOf(q) // the topic's has no fault
-	if skip > 0 {
-		p.Previous = at("skip", skipText(skip-v.rows))
-	}
-	switch {
-	case l.More:
-		p.Next = at("skip", skipText(skip+v.rows))
-	case l.Next != "":
-		p.Next = at("cursor", l.Next)
+	if next != "" {
+		q.Set("cursor", next)
+		p.Next = addressOf(path, q, names...)
 	}
 	return p
-}
-
-func skipText(n int) string {
-	if n <= 0 {
-		return ""
-	}
-	return strconv.Itoa(n)
 }

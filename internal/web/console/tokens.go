@@ -79,7 +79,7 @@ func (c *Console) tokensTopic(q url.Values) (topic, error) {
 		for _, r := range rows {
 			d.Tokens = append(d.Tokens, tokenView{r})
 		}
-		return listing{Data: d, More: len(ids) > perPage}, nil
+		return listing{Data: d, Next: skipTo(skip+perPage, len(ids) > perPage)}, nil
 	}}, err
 }
 
