@@ -18,7 +18,7 @@ type batchData struct {
 	Filter   control.CallsQuery
 	Filtered bool // Filter leaves some out
 	Calls    []control.CallRecord
-	Shown    bool // the calls were read
+	Shown    bool   // the calls were read
 	Download string // of the API
 	Here     string
 }
