@@ -38,24 +38,18 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 					r.meter.Log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one wins", r.in.name, row.Line))
 				}
 			}
-			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
-				Row: row.Line}
 			r.part = r.part || row.FromRejects // one row tells it of the file
 			if r.part && r.o.path != "" {
-				yield(c, usagef("%s is a rejects file: name the batch that its rows are of with --batch, or give the whole corrected file", r.in.name))
+				yield(engine.Call{}, usagef("%s is a rejects file: name the batch that its rows are of with --batch, or give the whole corrected file", r.in.name))
 				return
 			}
 			if r.part && r.whole {
-				yield(c, usagef("%s is a rejects file: correct the file that its rows came from and run that again; what was made stays made", r.in.name))
+				yield(engine.Call{}, usagef("%s is a rejects file: correct the file that its rows came from and run that again; what was made stays made", r.in.name))
 				return
 			}
+			c, err := engine.CallOfRow(row, err)
 			if r.rejects.Path() != "" && err == nil {
-				kept := row // until it is known what becomes of it
-				c.Source = &kept
-			}
-			var bad *rows.RowError
-			if errors.As(err, &bad) && bad.ChainUnknown {
-				err = errors.Join(err, engine.ErrChainUnknown)
+				c.Source = &row // kept until it is known what becomes of it
 			}
 			if !yield(c, err) {
 				return

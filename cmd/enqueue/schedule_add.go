@@ -249,11 +249,10 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 	if err != nil {
 		return nil, sum, err
 	}
-	calls := r.calls()
-	left, sum, err := r.checkRows(ctx, name, calls)
+	left, sum, err := r.checkRows(ctx, name, r.calls())
 	w := store.NewWriter(name, keys)
 	if err == nil {
-		err = r.keepTaken(ctx, w, calls, left)
+		err = r.keepTaken(ctx, w, left)
 	}
 	r.meter.Stop()
 	if err == nil && w.Rows() != sum.Enqueued {
@@ -263,19 +262,22 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 }
 
 // keepTaken reads the input again, and writes what was not left out.
-func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, calls iter.Seq2[engine.Call, error], left map[int]struct{}) error {
-	for c, err := range calls {
+func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, left map[int]struct{}) error {
+	if err := r.in.again(); err != nil {
+		return err
+	}
+	for row, err := range r.in.rows() {
 		if ctx.Err() != nil {
 			return ctx.Err() // the input may have ended because of it
 		}
-		var bad *rows.RowError
-		if err != nil && !errors.As(err, &bad) {
+		if _, bad := errors.AsType[*rows.RowError](err); err != nil && !bad {
 			return err
 		}
-		if _, is := left[c.Row]; is || err != nil || c.Check() != nil {
+		c, err := engine.CallOfRow(row, err)
+		if _, is := left[row.Line]; is || err != nil || c.Check() != nil {
 			continue
 		}
-		if err := w.Add(ctx, schedule.Row{Server: c.Server, Token: string(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID, Line: c.Row}); err != nil {
+		if err := w.Add(ctx, row); err != nil {
 			return err
 		}
 		if w.Rows()%10_000 == 0 {

@@ -68,7 +68,7 @@ func (d *demo) enqueue(ctx context.Context, plan *demoPlan, w *demoWorld) error 
 	left := map[int]bool{}
 	_, err := w.Producer.EnqueueBatch(ctx, demoBatch, func(yield func(engine.Call, error) bool) {
 		for _, c := range plan.calls {
-			if !yield(callOf(c), nil) {
+			if !yield(engine.CallOfRow(c, nil)) {
 				return
 			}
 		}
@@ -82,10 +82,6 @@ func (d *demo) enqueue(ctx context.Context, plan *demoPlan, w *demoWorld) error 
 		fmt.Fprintf(d.out, "Left out, since an id stands twice in the file: %s.\n", say.Count(len(left), "row"))
 	}
 	return err
-}
-
-func callOf(c rows.Row) engine.Call {
-	return engine.Call{Server: c.Server, Token: engine.Token(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID, Row: c.Line}
 }
 
 func (p *demoPlan) tokens() int  { return p.distinct(func(c rows.Row) string { return c.Token }) }

@@ -51,7 +51,7 @@ var scheduleMutations = []mutation{
 	},
 	{
 		"schedules: rows behind a bad one are not kept", "they are, and every run makes them out of order",
-		in("cmd/enqueue/schedule_add.go", "if _, is := left[c.Row]; is || err != nil", "if err != nil"),
+		in("cmd/enqueue/schedule_add.go", "if _, is := left[row.Line]; is || err != nil", "if err != nil"),
 		"./cmd/enqueue", "TestStories/scheduleleft",
 	},
 	{

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"habilita/internal/ledger"
+	"habilita/internal/rows"
 	"habilita/internal/wolkvox"
 )
 
@@ -51,6 +53,15 @@ type Call struct {
 // Format prints a call without its token, whatever the verb.
 func (c Call) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "call to server %s, chain %q, ref %q, id %q", c.Server, c.Chain, c.Ref, c.ID)
+}
+
+// CallOfRow is the call of a row of a file, with the error of reading it. That says what is known of the chain of a row that
+// can't be one.
+func CallOfRow(r rows.Row, err error) (Call, error) {
+	if bad, ok := errors.AsType[*rows.RowError](err); ok && bad.ChainUnknown {
+		err = errors.Join(err, ErrChainUnknown)
+	}
+	return Call{Server: r.Server, Token: Token(r.Token), Licenses: r.Licenses, Chain: r.Chain, Ref: r.Ref, ID: r.ID, Row: r.Line}, err
 }
 
 // CallError says what is wrong with a call. It never holds the token.

@@ -84,8 +84,8 @@ func (w *canaryWorld) attempt(o ledger.Outcome) {
 	}
 }
 
-// rows gives two rows of each of n tokens, and a bad one behind them.
-func rows(n int) iter.Seq2[Call, error] {
+// canaryRows gives two rows of each of n tokens, and a bad one behind them.
+func canaryRows(n int) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		for i := range 2 * n {
 			if !yield(Call{Server: "1", Token: Token(fmt.Sprintf("token-%d", i%n)), Ref: fmt.Sprint("row ", i)}, nil) {
@@ -101,7 +101,7 @@ var (
 	canaryGiveUp = ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.Release, Code: "403", Err: "refused"}
 )
 
-// enqueue enqueues rows(10); each look at the canaries makes one attempt with o.
+// enqueue enqueues canaryRows(10); each look at the canaries makes one attempt with o.
 func (w *canaryWorld) enqueue(ctx context.Context, o ledger.Outcome, given BatchOptions) (Summary, []error, error) {
 	var rejected []error
 	given.OnReject = func(err error) error { rejected = append(rejected, err); return nil }
@@ -110,7 +110,7 @@ func (w *canaryWorld) enqueue(ctx context.Context, o ledger.Outcome, given Batch
 			w.attempt(o)
 		}
 	}
-	sum, err := w.p.EnqueueBatch(ctx, "b", rows(10), given)
+	sum, err := w.p.EnqueueBatch(ctx, "b", canaryRows(10), given)
 	return sum, rejected, err
 }
 

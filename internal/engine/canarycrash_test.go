@@ -40,7 +40,7 @@ func TestProducerDiesAmongTheCanaries(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		for n := range 3 {
 			w := newCanaryWorld(t, b)
-			if _, err := w.p.EnqueueBatch(t.Context(), "b", dies(rows(10), n), BatchOptions{Canary: 3}); !errors.Is(err, errDied) {
+			if _, err := w.p.EnqueueBatch(t.Context(), "b", dies(canaryRows(10), n), BatchOptions{Canary: 3}); !errors.Is(err, errDied) {
 				t.Fatal(err)
 			}
 			w.attempt(canaryDone)
@@ -96,9 +96,9 @@ func TestProducerDiesAfterTheRelease(t *testing.T) {
 			pass := 0
 			calls := func(yield func(Call, error) bool) {
 				if pass++; pass == 1 {
-					rows(10)(yield)
+					canaryRows(10)(yield)
 				} else {
-					dies(rows(10), n)(yield)
+					dies(canaryRows(10), n)(yield)
 				}
 			}
 			_, err := w.p.EnqueueBatch(t.Context(), "b", calls, BatchOptions{Canary: 1, OnReject: func(err error) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/rows"
 	"habilita/internal/schedule"
 	"habilita/internal/testkit/redistest"
 )
@@ -43,20 +44,20 @@ func openScheduled(t *testing.T, url, key string, change func(*WorkerOptions)) *
 }
 
 // add puts the schedule, and makes its next tick one that is over.
-func (w *scheduled) add(d schedule.Definition, rows int, next time.Time) *scheduled {
+func (w *scheduled) add(d schedule.Definition, n int, next time.Time) *scheduled {
 	w.t.Helper()
 	s := w.scheduler.store
 	writer := s.NewWriter(d.Name, w.stack.keys)
-	for i := range rows {
-		if err := writer.Add(w.t.Context(), schedule.Row{Server: "0001", Token: tokenOf(i), Ref: fmt.Sprint(i)}); err != nil {
+	for i := range n {
+		if err := writer.Add(w.t.Context(), rows.Row{Server: "0001", Token: tokenOf(i), Ref: fmt.Sprint(i)}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	err := errors.Join(writer.Close(w.t.Context()), s.Put(w.t.Context(), d, rows, writer.Revision(), true))
+	err := errors.Join(writer.Close(w.t.Context()), s.Put(w.t.Context(), d, n, writer.Revision(), true))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.rows = rows
+	w.rows = n
 	return w.due(next)
 }
 

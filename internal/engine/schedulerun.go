@@ -118,8 +118,8 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 					continue
 				}
 			}
-			if !yield(Call{Server: r.Server, Token: Token(r.Token), Licenses: r.Licenses, Chain: r.Chain, Ref: r.Ref, ID: r.ID,
-				Row: cmp.Or(r.Line, number)}, err) {
+			r.Line = cmp.Or(r.Line, number)
+			if !yield(CallOfRow(r, err)) {
 				return
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/rows"
 	"habilita/internal/schedule"
 	"habilita/internal/vault"
 )
@@ -205,7 +206,7 @@ func TestRunIsMadeAgainWhereTheClaimWasLost(t *testing.T) {
 }
 
 // addRows puts the schedule with these rows.
-func (w *scheduled) addRows(rows ...schedule.Row) {
+func (w *scheduled) addRows(rows ...rows.Row) {
 	w.t.Helper()
 	writer := w.scheduler.store.NewWriter(definition.Name, w.stack.keys)
 	for _, r := range rows {
@@ -224,10 +225,10 @@ func (w *scheduled) addRows(rows ...schedule.Row) {
 func TestRunTellsWhatItLeftOut(t *testing.T) {
 	w, _ := onMini(t)
 	w.addRows(
-		schedule.Row{Server: "0001", Token: "one", ID: "p", Line: 7},
-		schedule.Row{Server: "0001", Token: "two", ID: "p"}, // as older versions stored it
-		schedule.Row{Server: "0001", Token: "one", ID: "p", Line: 9},
-		schedule.Row{Server: "0001", Token: "one", ID: "q", Line: 10},
+		rows.Row{Server: "0001", Token: "one", ID: "p", Line: 7},
+		rows.Row{Server: "0001", Token: "two", ID: "p"}, // as older versions stored it
+		rows.Row{Server: "0001", Token: "one", ID: "p", Line: 9},
+		rows.Row{Server: "0001", Token: "one", ID: "q", Line: 10},
 	)
 	w.look()
 	runs, err := w.scheduler.store.Runs(t.Context(), definition.Name)

@@ -13,24 +13,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/rows"
 	"habilita/internal/vault"
 )
-
-// Row is a call that every run of a schedule makes. It prints without its token.
-type Row struct {
-	Server   string // canonical
-	Token    string // secret
-	Licenses int    // 0: not given
-	Chain    string
-	Ref      string
-	ID       string
-	Line     int // of the file; 0: not known, as in what older versions stored
-}
-
-// Format writes the row without its token, whatever the verb.
-func (r Row) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "server %q, licenses %d, chain %q, ref %q, id %q", r.Server, r.Licenses, r.Chain, r.Ref, r.ID)
-}
 
 // Bounds of a chunk of rows: what is sealed, sent and opened together.
 const (
@@ -67,8 +52,8 @@ func (w *Writer) Revision() string { return w.revision }
 // Rows is how many were added.
 func (w *Writer) Rows() int { return w.rows }
 
-// Add adds a row behind the others.
-func (w *Writer) Add(ctx context.Context, r Row) error {
+// Add adds a row behind the others. Of a row older versions kept no line.
+func (w *Writer) Add(ctx context.Context, r rows.Row) error {
 	line, err := json.Marshal([]any{r.Server, r.Token, r.Licenses, r.Chain, r.Ref, r.ID, r.Line})
 	if err != nil {
 		return errors.New("a row can't be encoded") // the error could have its values
@@ -114,16 +99,16 @@ func (s *Store) rowsKey(id, revision string) string { return s.key(id) + "rows:"
 
 // Rows streams so many rows of a revision in their order, a chunk at a time. An error,
 // such as ErrRowsGone, is the last thing that is yielded.
-func (s *Store) Rows(ctx context.Context, id, revision string, count int, keys *vault.Keys) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
+func (s *Store) Rows(ctx context.Context, id, revision string, count int, keys *vault.Keys) iter.Seq2[rows.Row, error] {
+	return func(yield func(rows.Row, error) bool) {
 		seen := 0
 		for n := 0; seen < count; n++ {
-			rows, err := s.chunk(ctx, id, revision, n, keys)
+			chunk, err := s.chunk(ctx, id, revision, n, keys)
 			if err != nil {
-				yield(Row{}, err)
+				yield(rows.Row{}, err)
 				return
 			}
-			for _, r := range rows {
+			for _, r := range chunk {
 				if seen++; !yield(r, nil) {
 					return
 				}
@@ -132,7 +117,7 @@ func (s *Store) Rows(ctx context.Context, id, revision string, count int, keys *
 	}
 }
 
-func (s *Store) chunk(ctx context.Context, id, revision string, n int, keys *vault.Keys) ([]Row, error) {
+func (s *Store) chunk(ctx context.Context, id, revision string, n int, keys *vault.Keys) (all []rows.Row, err error) {
 	sealed, err := s.rdb.HGet(ctx, s.rowsKey(id, revision), strconv.Itoa(n)).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, ErrRowsGone
@@ -144,19 +129,18 @@ func (s *Store) chunk(ctx context.Context, id, revision string, n int, keys *vau
 	if err != nil {
 		return nil, fmt.Errorf("rows of the schedule: %w", err)
 	}
-	var rows []Row
 	for line := range strings.Lines(plain) {
-		var r Row
+		var r rows.Row
 		rec := [...]any{&r.Server, &r.Token, &r.Licenses, &r.Chain, &r.Ref, &r.ID, &r.Line}
 		if err := json.Unmarshal([]byte(line), &rec); err != nil {
 			return nil, errors.New("rows of the schedule: a row can't be read") // the error could have its values
 		}
-		rows = append(rows, r)
+		all = append(all, r)
 	}
-	if len(rows) == 0 {
+	if len(all) == 0 {
 		return nil, ErrRowsGone
 	}
-	return rows, nil
+	return all, nil
 }
 
 // Reseal seals the rows of all schedules under the first key. It returns how many chunks

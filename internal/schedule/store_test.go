@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/rows"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/vault"
 )
@@ -48,8 +49,8 @@ func key(t *testing.T, ids ...string) *vault.Keys {
 	return k
 }
 
-func row(i int) Row {
-	return Row{Server: "0001", Token: fmt.Sprint("secret-token-", i), Licenses: i % 3, Chain: "c", Ref: fmt.Sprint("ref ", i), ID: "", Line: 2 * i}
+func row(i int) rows.Row {
+	return rows.Row{Server: "0001", Token: fmt.Sprint("secret-token-", i), Licenses: i % 3, Chain: "c", Ref: fmt.Sprint("ref ", i), ID: "", Line: 2 * i}
 }
 
 func (w *world) fill(name string, rows int) *Writer {

@@ -125,12 +125,7 @@ func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encodin
 		}
 		for row, err := range rows.Read(body, "body", format, encoding) {
 			u.line, u.part = row.Line, u.part || row.FromRejects // one row tells it of the body
-			c := engine.Call{Server: row.Server, Token: engine.Token(row.Token), Licenses: row.Licenses, Chain: row.Chain, Ref: row.Ref, ID: row.ID,
-				Row: row.Line}
-			if bad, ok := errors.AsType[*rows.RowError](err); ok && bad.ChainUnknown {
-				err = errors.Join(err, engine.ErrChainUnknown)
-			}
-			if !yield(c, err) {
+			if !yield(engine.CallOfRow(row, err)) {
 				return
 			}
 		}
