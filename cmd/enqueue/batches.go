@@ -13,13 +13,11 @@ import (
 
 func (a *app) batches() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "batches",
-		Short:   "All batches with their counts, the newest first",
-		GroupID: groupSee,
-		Long:    "All batches with their counts, the newest first. A settled batch is listed until RETENTION is over.",
+		Use:   "batches",
+		Short: "All batches with their counts, the newest first",
+		Long:  "All batches with their counts, the newest first. A settled batch is listed until RETENTION is over.",
 		Example: `  enqueue batches
   enqueue batches --json | jq -r 'select(.settled | not) | .batch'`,
-		Args: noArgs(),
 	}
 	a.jsonFlag(cmd, "one JSON object a line, as of status --json")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {
@@ -36,7 +34,7 @@ func (a *app) batches() *cobra.Command {
 			if b.Unread > 0 {
 				settled = "unknown"
 			}
-			return table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, yesNo(b.Complete), local(b.CreatedAt, s.set.Quota.Location)}
+			return table.Row{b.Batch, b.Total, b.Succeeded, b.Failed, b.Skipped, b.Cancelled, b.Open, b.HeldChains, settled, yesNo(b.Complete), a.local(b.CreatedAt)}
 		})
 	})
 }

@@ -71,10 +71,9 @@ batches come on top.`
 func (a *app) bulk() *cobra.Command {
 	var o bulkFlags
 	cmd := &cobra.Command{
-		Use:     "bulk FILE",
-		Short:   "Enqueue many calls from CSV or JSON Lines",
-		GroupID: groupGive,
-		Long:    bulkHelp,
+		Use:   "bulk FILE",
+		Short: "Enqueue many calls from CSV or JSON Lines",
+		Long:  bulkHelp,
 		Example: `  enqueue bulk operations.csv --dry-run
   enqueue bulk operations.csv --dry-run --latency 1.5s --workers 2
   enqueue bulk operations.csv --batch november --rejects rejects.csv --wait
@@ -199,31 +198,29 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if rerr := r.rejects.Close(); err == nil {
 		err = rerr
 	}
-	var strict *engine.StrictError
-	if errors.As(err, &strict) {
+	if strict, ok := errors.AsType[*engine.StrictError](err); ok {
 		return r.refused(sum, strict)
 	}
-	var held *engine.CanaryError
-	if errors.As(err, &held) {
-		return r.held(ctx, s.op, sum, s.set.Quota.Location, held)
+	if held, ok := errors.AsType[*engine.CanaryError](err); ok {
+		return r.held(ctx, s.op, sum, held)
 	}
 	if err != nil {
 		return r.stopped(ctx, sum, err)
 	}
 	fmt.Fprint(r.told(), later)
-	r.summary(ctx, s.op, sum, s.set.Quota.Location)
+	r.summary(ctx, s.op, sum)
 	if sum.Enqueued > 0 {
 		r.tellNoWorker(ctx, s)
 	}
 	var st *control.Status
 	if r.o.timing.wait && sum.Rows > 0 {
 		var got control.Status
-		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout, s.set.Quota.Location)
+		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout)
 		if got.Batch != "" {
 			st = &got
 		}
 	}
-	return r.end(sum, st, s.set.Quota.Location, err)
+	return r.end(sum, st, err)
 }
 
 // manyRows is from how many rows on a command saves memory.
@@ -241,13 +238,13 @@ var savedMemory sync.Once
 
 // end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
 // the wait for them, says.
-func (r *bulkRun) end(sum engine.Summary, st *control.Status, zone *time.Location, err error) error {
+func (r *bulkRun) end(sum engine.Summary, st *control.Status, err error) error {
 	if r.json {
 		if werr := writeJSON(r.out, bulkResult{sum.JSON(pruneOption), st}); werr != nil {
 			return werr
 		}
 	} else if st != nil {
-		r.printStatus(*st, zone)
+		r.printStatus(*st)
 	}
 	if err != nil {
 		return err
@@ -280,13 +277,10 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 	if n := sum.Enqueued + sum.Duplicates; n > 0 {
 		after = "stopped after " + say.Count(n, "call") + ": "
 	}
-	var cancelled *ledger.BatchCancelledError
-	var old *ledger.OldBatchError
-	var file *rows.FileError
 	switch {
-	case errors.As(err, &cancelled):
+	case is[*ledger.BatchCancelledError](err):
 		fmt.Fprintf(r.err, "enqueue: %s%s\nreopen: enqueue reopen %s\n", after, why, say.Quote(r.o.batch))
-	case told == errUsageTold, errors.As(err, &old), errors.As(err, &file) && file.Err == nil:
+	case told == errUsageTold, is[*ledger.OldBatchError](err), badFile(err):
 		fmt.Fprintf(r.err, "enqueue: %s%s\n", after, why) // the same command would be refused again
 	default:
 		fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", say.Count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())

@@ -63,13 +63,11 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 
 // leftOut tells a row that was left out for another reason, and keeps it.
 func (r *bulkRun) leftOut(err error) error {
-	var conflict *engine.ConflictError
-	if errors.As(err, &conflict) {
+	if conflict, ok := errors.AsType[*engine.ConflictError](err); ok {
 		conflict.Unsent = conflict.Unsent && !r.whole // run has no --prune
 	}
 	line, field, source := engine.LeftOutRow(err)
-	var withheld *engine.WithheldError
-	if !errors.As(err, &withheld) { // these can be many, and are the fault of one
+	if !is[*engine.WithheldError](err) { // these can be many, and are the fault of one
 		r.meter.Log(fmt.Sprintf("%s:%d: %s: %v", r.in.name, line, field, err))
 	}
 	if row, ok := source.(*rows.Row); ok {
@@ -80,14 +78,12 @@ func (r *bulkRun) leftOut(err error) error {
 
 // reject tells a row that can't be one and keeps it; what is no row's fault ends the run.
 func (r *bulkRun) reject(err error) error {
-	var row *rows.RowError
-	var call *engine.CallError
-	switch {
-	case errors.As(err, &row):
+	if row, ok := errors.AsType[*rows.RowError](err); ok {
 		r.meter.Log(row.Error())
 		r.badText = r.badText || row.BadText
 		return r.rejects.Add(row)
-	case errors.As(err, &call):
+	}
+	if call, ok := errors.AsType[*engine.CallError](err); ok {
 		// The rows were checked already; this is what the producer alone refuses.
 		r.meter.Log(fmt.Sprintf("%s:%d: %s: %s", r.in.name, r.in.line, call.Field, call.Problem))
 		return nil

@@ -45,10 +45,10 @@ func lastWords(s engine.Summary) string {
 }
 
 // summary tells people what the run did.
-func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Summary, zone *time.Location) {
+func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Summary) {
 	r.did(s)
-	if s.Enqueued > 0 {
-		fmt.Fprint(r.told(), begins(r.at, zone))
+	if s.Enqueued > 0 && !r.at.IsZero() {
+		fmt.Fprintf(r.told(), "begins  %s\n", r.local(control.Time{Time: r.at}))
 	}
 	if s.Rows > 0 && s.Duplicates == s.Rows {
 		r.allThere(ctx, op)
@@ -140,7 +140,7 @@ func (r *bulkRun) canaries(c engine.Canaries) {
 }
 
 // held says that the batch holds, why, and what a person can do. The error is errPartial.
-func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, zone *time.Location, e *engine.CanaryError) error {
+func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, e *engine.CanaryError) error {
 	c, batch := e.Canaries, say.Quote(r.o.batch)
 	again, pruning := r.resume(), *r
 	pruning.o.prune.set = true
@@ -158,7 +158,7 @@ func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summ
 	if err != nil {
 		return err
 	}
-	return r.end(sum, &st, zone, errPartial)
+	return r.end(sum, &st, errPartial)
 }
 
 // canaryWords describe the state of a batch that has canaries; "" if there is nothing

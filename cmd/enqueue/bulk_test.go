@@ -75,7 +75,7 @@ func TestSummaryOfAWaitThatIsCutOff(t *testing.T) {
 	var out bytes.Buffer
 	r := &bulkRun{app: &app{out: &out, json: true}}
 	cut := errors.New("cut off")
-	err := r.end(engine.Summary{Batch: "b", Rows: 2, Enqueued: 2}, nil, time.UTC, cut)
+	err := r.end(engine.Summary{Batch: "b", Rows: 2, Enqueued: 2}, nil, cut)
 	if !errors.Is(err, cut) || !strings.Contains(out.String(), `"enqueued":2`) {
 		t.Errorf("%v: %s", err, out.String())
 	}

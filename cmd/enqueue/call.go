@@ -24,9 +24,8 @@ type callFlags struct {
 func (a *app) call() *cobra.Command {
 	var o callFlags
 	cmd := &cobra.Command{
-		Use:     "call --server SERVER",
-		Short:   "Enqueue one call",
-		GroupID: groupGive,
+		Use:   "call --server SERVER",
+		Short: "Enqueue one call",
 		Long: `Enqueue one enable_module call. The token comes from WOLKVOX_TOKEN, a file or standard
 input. It is never an argument, because everybody on the machine can read those.
 
@@ -35,7 +34,6 @@ exit status is 3 unless the call succeeded.`,
 		Example: `  WOLKVOX_TOKEN=... enqueue call --server 0001
   enqueue call --server 0001 --token-file token.txt --licenses 5 --ref "order 1001" --id order-1001
   pass show wolkvox/acme | enqueue call --server 42 --token-stdin --wait --json`,
-		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCall(cmd, o) },
 	}
 	f := cmd.Flags()
@@ -97,7 +95,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	fmt.Fprintf(told, "call     %s\ntoken_id %s\nchain    %s\nfollow   %s\n", receipt.ID, receipt.TokenID, receipt.Chain, follow)
 	if !receipt.Duplicate && !o.call.At.IsZero() {
-		fmt.Fprintf(told, "begins   %s\n", local(control.Time{Time: o.call.At}, s.set.Quota.Location))
+		fmt.Fprintf(told, "begins   %s\n", a.local(control.Time{Time: o.call.At}))
 	}
 	if receipt.Duplicate {
 		fmt.Fprintln(told, "it was enqueued before; nothing was added")

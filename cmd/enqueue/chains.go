@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +22,8 @@ import (
 func (a *app) chains() *cobra.Command {
 	var held, scheduled bool
 	cmd := &cobra.Command{
-		Use:     "chains",
-		Short:   "Chains that wait, each with its reason and until when",
-		GroupID: groupSee,
+		Use:   "chains",
+		Short: "Chains that wait, each with its reason and until when",
 		Long: `Show what waits, why, and until when. A chain has the calls of a token in order; its head is
 the first that is not done.
 
@@ -36,7 +34,6 @@ when they are due, and block nothing until then.`,
   enqueue chains --held
   enqueue chains --scheduled
   enqueue chains --json | jq -r 'select(.reason == "quota") | .chain'`,
-		Args: noArgs(),
 		PreRunE: func(*cobra.Command, []string) error {
 			if held && scheduled {
 				return usagef("--held and --scheduled can't both be given")
@@ -65,7 +62,7 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 		case a.json:
 			err = writeJSON(w, c)
 		default:
-			_, err = fmt.Fprintln(w, chainLine(c, s.set.Quota.Location))
+			_, err = fmt.Fprintln(w, a.chainLine(c))
 			if err == nil && held {
 				err = next.tell(ctx, w, c)
 			}
@@ -88,7 +85,7 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 	}
 	calls, first, err := s.op.CountScheduled(ctx)
 	if err == nil && calls > 0 {
-		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(calls, "call"), local(first, s.set.Quota.Location))
+		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(calls, "call"), a.local(first))
 	}
 	return err
 }
@@ -104,7 +101,7 @@ func (a *app) listScheduled(ctx context.Context, w io.Writer, s *session) error 
 		if a.json {
 			err = writeJSON(w, c)
 		} else {
-			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", local(c.DueAt, s.set.Quota.Location), c.ID, c.Server, c.Chain)
+			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", a.local(c.DueAt), c.ID, c.Server, c.Chain)
 		}
 		if err != nil {
 			return err
@@ -117,13 +114,13 @@ func (a *app) listScheduled(ctx context.Context, w io.Writer, s *session) error 
 }
 
 // chainLine is a chain on one line: its id, its head's server, why it waits.
-func chainLine(c control.Chain, zone *time.Location) string {
+func (a *app) chainLine(c control.Chain) string {
 	line := fmt.Sprintf("%s  server %s  %s", c.ID, c.Head.Server, c.Why)
 	switch {
 	case !c.Until.IsZero():
-		line += " (until " + local(c.Until, zone) + ")"
+		line += " (until " + a.local(c.Until) + ")"
 	case c.Held() && !c.Since.IsZero():
-		line += " (since " + local(c.Since, zone) + ")"
+		line += " (since " + a.local(c.Since) + ")"
 	}
 	if c.Behind > 0 {
 		line += "; " + say.Count(c.Behind, "call") + " behind it"

@@ -24,7 +24,6 @@ type decisionJSON struct {
 func (a *app) decide(cmd *cobra.Command, done string, act func(*control.Control, context.Context, control.Selection) (int, error)) *cobra.Command {
 	var sel control.Selection
 	cmd.Use += " (--chain ID | --batch B | --server S | --all)"
-	cmd.GroupID = groupAct
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
@@ -119,9 +118,8 @@ held chains. The command returns when the counts show what it did.`,
 
 func (a *app) reopen() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "reopen BATCH",
-		Short:   "Let a cancelled batch take rows again",
-		GroupID: groupAct,
+		Use:   "reopen BATCH",
+		Short: "Let a cancelled batch take rows again",
 		Long: `Let a cancelled batch take rows again. Nothing is made by itself: give its file again. Calls
 that were cancelled before they were sent are then new. Others stay cancelled.`,
 		Example: `  enqueue reopen november

@@ -48,13 +48,18 @@ const (
 	errUsageTold = toldStatus(exitUsage)
 )
 
+// is reports whether an error is one of a type.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
 // status prints what there is to say of a command's error and returns the exit status.
 func (a *app) status(err error) int {
-	var told toldStatus
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitOK
-	case errors.As(err, &told):
+	}
+	if told, ok := errors.AsType[toldStatus](err); ok {
 		return int(told)
 	}
 	fmt.Fprintf(a.err, "enqueue: %v\n", explain(err))
@@ -65,38 +70,29 @@ func (a *app) status(err error) int {
 }
 
 func wrongUsage(err error) bool {
-	var (
-		usage     *usageError
-		settings  *config.Error
-		selection *control.SelectionError
-		server    *wolkvox.ServerError
-		call      *engine.CallError
-		policy    *ledger.BatchPolicyError
-		canary    *ledger.BatchCanaryError
-		path      *ledger.BatchPathError
-	)
-	return errors.As(err, &usage) || errors.As(err, &settings) || errors.As(err, &selection) ||
-		errors.As(err, &server) || errors.As(err, &call) || errors.As(err, &policy) || errors.As(err, &canary) || errors.As(err, &path) || errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
+	return is[*usageError](err) || is[*config.Error](err) || is[*control.SelectionError](err) || is[*wolkvox.ServerError](err) || is[*engine.CallError](err) ||
+		is[*ledger.BatchPolicyError](err) || is[*ledger.BatchCanaryError](err) || is[*ledger.BatchPathError](err) ||
+		errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
+}
+
+// badFile reports whether a file has a fault for which the same command would be refused again.
+func badFile(err error) bool {
+	file, ok := errors.AsType[*rows.FileError](err)
+	return ok && file.Err == nil
 }
 
 // explain puts a sentence with what to do next in the place of an error of Redis.
 func explain(err error) error {
-	var (
-		file  *rows.FileError
-		path  *fs.PathError
-		reply redis.Error
-		netw  net.Error
-	)
-	switch {
+	switch file, ofFile := errors.AsType[*rows.FileError](err); {
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
 	case control.Unread(err) > 0:
 		return errors.New(control.UnreadWords(err))
-	case errors.As(err, &file) && file.BadText:
+	case ofFile && file.BadText:
 		return fmt.Errorf("%w: %s", err, badTextAdvice)
-	case errors.As(err, &file), errors.As(err, &path), wrongUsage(err):
+	case ofFile, is[*fs.PathError](err), wrongUsage(err):
 		return err
-	case errors.As(err, &reply), errors.As(err, &netw), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrClosed),
+	case is[redis.Error](err), is[net.Error](err), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrClosed),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New(redisconn.Describe(err))
 	}

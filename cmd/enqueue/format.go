@@ -17,7 +17,7 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// local is a time as people of the vendor's zone read it.
+// local is a time as people of a zone read it.
 func local(t control.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return ""
@@ -27,6 +27,8 @@ func local(t control.Time, zone *time.Location) string {
 	}
 	return t.Format("2006-01-02 15:04:05 -07")
 }
+
+func (a *app) local(t control.Time) string { return local(t, a.zone) }
 
 // given is a flag of a command to be typed, with its value; "" if it was not given.
 func given(flag string, value any) string {

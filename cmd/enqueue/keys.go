@@ -21,9 +21,8 @@ func (a *app) keygen() *cobra.Command {
 	var id, api string
 	var readOnly, hook bool
 	cmd := &cobra.Command{
-		Use:     "keygen",
-		Short:   "Print a new sealing key, API key or webhook secret",
-		GroupID: groupKeys,
+		Use:   "keygen",
+		Short: "Print a new sealing key, API key or webhook secret",
 		Long: `Print a new sealing key: id:base64 of 32 random bytes. Tokens rest in Redis sealed under it.
 Keep it: nobody can open them without it. All producers and workers of a Redis need the
 same keys. To change to a new key, put it before the old one
@@ -40,7 +39,6 @@ change it, give both, comma separated, until the receivers have the new one.`,
   (umask 077 && enqueue keygen --api billing > api.keys)   # HABILITA_API_KEYS_FILE=api.keys
   enqueue keygen --api dashboard --read-only
   (umask 077 && enqueue keygen --webhook > webhook.secret)   # WEBHOOK_SECRETS_FILE=webhook.secret`,
-		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var key string
 			var err error
@@ -75,9 +73,8 @@ change it, give both, comma separated, until the receivers have the new one.`,
 
 func (a *app) rekey() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "rekey",
-		Short:   "Seal all tokens under the first key",
-		GroupID: groupKeys,
+		Use:   "rekey",
+		Short: "Seal all tokens under the first key",
 		Long: `Seal all tokens, the rows of schedules, and the key that tokens get their names from, under the
 first of HABILITA_KEYS. No token changes its token_id, and nothing stops meanwhile.
 
@@ -85,7 +82,6 @@ First restart producers and workers with the new key in front. Then run this. Th
 old key from HABILITA_KEYS. If it was cut off, run it again.`,
 		Example: `  NEW=$(enqueue keygen --id k2)
   HABILITA_KEYS="$NEW,$HABILITA_KEYS" enqueue rekey`,
-		Args: noArgs(),
 	}
 	a.jsonFlag(cmd, `one JSON object: {"key","tokens","schedule_chunks","naming_key"}`)
 	return a.onRedis(cmd, redisconn.Operator, config.Keys, a.runRekey)

@@ -22,16 +22,14 @@ import (
 
 func (a *app) quota() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "quota",
-		Short:   "What each token has used today, its slots and cool-downs",
-		GroupID: groupSee,
+		Use:   "quota",
+		Short: "What each token has used today, its slots and cool-downs",
 		Long: `Show what each token has used of today's quota (licences x 1000 requests), its requests in
 flight (slots), the chains that wait for a slot, and until when the token is left alone.
 Tokens are shown by their token_id, an HMAC, never as they are.`,
 		Example: `  enqueue quota
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota --json | jq -r 'select(.used >= .quota) | .token_id'`,
-		Args: noArgs(),
 	}
 	a.jsonFlag(cmd, "one JSON object a token")
 	cmd.AddCommand(a.quotaLift(), a.quotaSync())
@@ -41,7 +39,7 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
 		return list(a, rows, err, "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
 			cooling := ""
 			if !r.CoolingUntil.IsZero() {
-				cooling = fmt.Sprintf("until %s: %s", local(r.CoolingUntil, s.set.Quota.Location), r.CoolingWhy)
+				cooling = fmt.Sprintf("until %s: %s", a.local(r.CoolingUntil), r.CoolingWhy)
 			}
 			return table.Row{r.TokenID, r.Used, r.Quota, r.Licenses, r.Slots, r.Waiting, cooling}
 		})
@@ -57,7 +55,6 @@ func (a *app) quotaLift() *cobra.Command {
 end of maintenance. Its chains go on at once. If the vendor refuses still, it cools down again.`,
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
-		Args: noArgs(),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if token == "" {
 				return usagef("%s needs --token-id T: `enqueue quota` lists them", cmd.CommandPath())
@@ -95,7 +92,6 @@ about.`,
 		Example: `  enqueue quota sync --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota sync --batch onboarding-2026-11
   enqueue quota sync --all --json | jq -r 'select(.drift > 0) | .token_id'`,
-		Args: noArgs(),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			given := 0
 			for _, is := range []bool{token != "", batch != "", all} {
@@ -173,9 +169,7 @@ func (s syncSum) String() string {
 }
 
 func (s *syncSum) add(r engine.Synced, err error) {
-	var not *engine.NotAskedError
-	var notSent *wolkvox.NotSentError
-	if !errors.As(err, &not) && !errors.As(err, &notSent) {
+	if !is[*engine.NotAskedError](err) && !is[*wolkvox.NotSentError](err) {
 		s.sent++
 	}
 	if err != nil {

@@ -23,9 +23,8 @@ func (a *app) report() *cobra.Command {
 	var excel bool
 	var only []string
 	cmd := &cobra.Command{
-		Use:     "report BATCH",
-		Short:   "Every call of a batch with its result",
-		GroupID: groupSee,
+		Use:   "report BATCH",
+		Short: "Every call of a batch with its result",
 		Long: `Write every call of a batch with its result, in no order, with constant memory. started_at is
 the time of the first attempt. retry, skip and cancel take the column chain as --chain.
 
@@ -104,9 +103,8 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 
 func (a *app) show() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "show ID",
-		Short:   "One call with its result",
-		GroupID: groupSee,
+		Use:   "show ID",
+		Short: "One call with its result",
 		Long: `Show one call with its result. If an id was given in several batches or for several tokens, it
 shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 		Example: `  enqueue show order-1001

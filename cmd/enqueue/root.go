@@ -51,7 +51,8 @@ type app struct {
 	getenv   func(string) string
 	in       io.Reader
 	out, err io.Writer
-	json     bool // --json was given
+	json     bool           // --json was given
+	zone     *time.Location // of the vendor, as soon as the settings are loaded
 }
 
 // told takes what is for people: standard output, or with --json the error output.
@@ -87,18 +88,23 @@ func (a *app) root() *cobra.Command {
 	})
 	root.SetUsageFunc(usage)
 	config.Bind(root.PersistentFlags(), config.Redis)
-	root.AddGroup(
-		&cobra.Group{ID: groupGive, Title: "Give calls:"},
-		&cobra.Group{ID: groupSee, Title: "See what became of them:"},
-		&cobra.Group{ID: groupAct, Title: "Act on what was given up:"},
-		&cobra.Group{ID: groupKeys, Title: "Keys:"},
-	)
-	root.AddCommand(
-		a.call(), a.bulk(), a.schedule(), a.runLocal(),
-		a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(), a.tokenID(), a.quota(), a.servers(), a.webhooks(),
-		a.retry(), a.skip(), a.cancel(), a.reopen(),
-		a.keygen(), a.rekey(),
-	)
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Give calls:", []*cobra.Command{a.call(), a.bulk(), a.schedule(), a.runLocal()}},
+		{"See what became of them:", []*cobra.Command{a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(),
+			a.tokenID(), a.quota(), a.servers(), a.webhooks()}},
+		{"Act on what was given up:", []*cobra.Command{a.retry(), a.skip(), a.cancel(), a.reopen()}},
+		{"Keys:", []*cobra.Command{a.keygen(), a.rekey()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			takesNothing(c)
+			root.AddCommand(c)
+		}
+	}
 	root.SetHelpCommand(&cobra.Command{
 		Use:               "help [COMMAND]",
 		Short:             "Help of a command",
@@ -134,13 +140,6 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 	return errUsageTold
 }
 
-const (
-	groupGive = "give"
-	groupSee  = "see"
-	groupAct  = "act"
-	groupKeys = "keys"
-)
-
 func unknownCommand(group *cobra.Command, name string) error {
 	group.SuggestionsMinimumDistance = 2
 	hint := "; enqueue --help lists them"
@@ -151,7 +150,17 @@ func unknownCommand(group *cobra.Command, name string) error {
 	return usagef("there is no command %q%s", parents+name, hint)
 }
 
-// noArgs, exactly and the like are cobra's, with our exit status.
+// takesNothing refuses arguments of commands that say nothing of any.
+func takesNothing(cmd *cobra.Command) {
+	if cmd.Args == nil {
+		cmd.Args = exactly(0, "no argument")
+	}
+	for _, c := range cmd.Commands() {
+		takesNothing(c)
+	}
+}
+
+// exactly is cobra's, with our exit status.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -165,8 +174,6 @@ func exactly(n int, what string) cobra.PositionalArgs {
 		return nil
 	}
 }
-
-func noArgs() cobra.PositionalArgs { return exactly(0, "no argument") }
 
 const (
 	// prefix begins the names of all keys in Redis.
@@ -215,6 +222,7 @@ func (a *app) open(cmd *cobra.Command, role redisconn.Role, groups config.Group)
 	if err != nil {
 		return nil, err
 	}
+	a.zone = set.Quota.Location
 	a.warn(set.Warnings())
 	o := redisconn.Options{ClientName: "habilita-enqueue", DialTimeout: firstAnswer}
 	if redisconn.Several(set.RedisURL) {

@@ -62,10 +62,9 @@ const localSettings = config.Logging | config.Limits | config.Calls
 func (a *app) runLocal() *cobra.Command {
 	var o runFlags
 	cmd := &cobra.Command{
-		Use:     "run FILE",
-		Short:   "Make all calls of a file in this process, with no Redis and no worker",
-		GroupID: groupGive,
-		Long:    runHelp,
+		Use:   "run FILE",
+		Short: "Make all calls of a file in this process, with no Redis and no worker",
+		Long:  runHelp,
 		Example: `  enqueue run operations.csv --dry-run
   enqueue run operations.csv                  # and the same again, to go on
   enqueue run operations.csv --retry-failed   # what was given up is tried again
@@ -111,6 +110,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if err != nil {
 		return err
 	}
+	a.zone = set.Quota.Location
 	if a.getenv("CONCURRENCY") == "" && !cmd.Flags().Changed("concurrency") {
 		set.Concurrency = localConcurrency
 	}
@@ -126,7 +126,6 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 type fileRun struct {
 	*bulkRun
 	today bool
-	zone  *time.Location
 }
 
 // localWorker is how the calls are made. What happens to each is in the results: only
@@ -143,7 +142,6 @@ func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOp
 const forever = 100 * 365 * 24 * time.Hour
 
 func (r *fileRun) run(ctx context.Context, c localrun.Config) error {
-	r.zone = c.Worker.Quota.Location
 	started := time.Now()
 	job, err := localrun.Open(ctx, c)
 	if err != nil {
@@ -214,28 +212,23 @@ func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Setting
 func (r *fileRun) words(s localrun.State) string {
 	words := counts(s.Status)
 	if n := len(s.Tomorrow); n > 0 {
-		return words + fmt.Sprintf("; today's quota is used up for %s, until %s", say.Count(n, "chain"), local(control.Time{Time: s.Next}, r.zone))
+		return words + fmt.Sprintf("; today's quota is used up for %s, until %s", say.Count(n, "chain"), r.local(control.Time{Time: s.Next}))
 	}
-	return words + obstacles(s.Progress, r.zone)
+	return words + r.obstacles(s.Progress)
 }
 
 // notOpened says why a job can't begin or go on.
 func (r *fileRun) notOpened(ctx context.Context, file string, err error) error {
-	var (
-		old    *localrun.OldError
-		policy *localrun.PolicyError
-		damage *wal.DamageError
-	)
-	switch {
+	switch policy, other := errors.AsType[*localrun.PolicyError](err); {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, wal.ErrLocked):
 		return fmt.Errorf("another process works on %s: wait for it, or end it", file)
-	case errors.As(err, &old):
+	case is[*localrun.OldError](err):
 		return usagef("%v", err)
-	case errors.As(err, &policy):
+	case other:
 		return usagef("%v: use --on-failure %s", err, policy.Have)
-	case errors.As(err, &damage):
+	case is[*wal.DamageError](err):
 		return fmt.Errorf("%w: put it back from a copy; without it nobody can know what was called. "+
 			"To begin anew all the same, remove it: what succeeded is then made again", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/localrun"
-	"habilita/internal/rows"
 	"habilita/internal/say"
 )
 
@@ -71,8 +70,7 @@ func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		why = fmt.Errorf("%w: make room on the disk of %s, then go on; nothing is lost", why, r.in.name)
 	}
-	var file *rows.FileError
-	if errors.As(err, &file) && file.Err == nil { // the same command would be refused again
+	if badFile(err) {
 		fmt.Fprintf(r.err, "enqueue: %v\n", why)
 		return errTold
 	}
@@ -99,7 +97,7 @@ func (r *fileRun) finish(e runResult) error {
 		fmt.Fprintf(r.told(), "%s; %s; %s\n", counts(s), say.Count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)).Round(time.Millisecond))
 	}
 	if !s.Settled {
-		fmt.Fprintf(r.err, "today's quota is used up for what is left, until %s; then: %s\n", local(e.NextDay, r.zone), r.resume())
+		fmt.Fprintf(r.err, "today's quota is used up for what is left, until %s; then: %s\n", r.local(e.NextDay), r.resume())
 	}
 	if !s.AllSucceeded() || !e.Complete() {
 		return errPartial

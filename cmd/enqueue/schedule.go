@@ -21,10 +21,9 @@ out the calls of chains that are held (they wait for a person), unless --pile-up
 
 func (a *app) schedule() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "schedule",
-		Short:   "Enqueue a file again and again: add, list, show, pause, resume, run, remove",
-		GroupID: groupGive,
-		Long:    scheduleHelp,
+		Use:   "schedule",
+		Short: "Enqueue a file again and again: add, list, show, pause, resume, run, remove",
+		Long:  scheduleHelp,
 		Example: `  enqueue schedule add nightly --cron '0 2 * * *' --timezone America/Bogota --file operations.csv
   enqueue schedule show nightly
   enqueue schedule run nightly`,

@@ -22,7 +22,6 @@ func (a *app) scheduleList() *cobra.Command {
 		Long:  "All schedules, each with its next and its last run. Times are of the schedule's own zone.",
 		Example: `  enqueue schedule list
   enqueue schedule list --json | jq -r 'select(.status == "paused") | .schedule'`,
-		Args: noArgs(),
 	}
 	a.jsonFlag(cmd, "one JSON object a schedule")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {

@@ -18,9 +18,8 @@ import (
 
 func (a *app) servers() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "servers",
-		Short:   "The vendor's servers, and which of them are down",
-		GroupID: groupSee,
+		Use:   "servers",
+		Short: "The vendor's servers, and which of them are down",
 		Long: `Show the vendor's servers that were called, and which of them are down. It counts requests and
 failures of the last 5 to 10 minutes: no connection, no answer, 5xx, nonsense. A refusal is
 an answer.
@@ -32,7 +31,6 @@ a probe is under way.`,
 		Example: `  enqueue servers
   enqueue servers --json | jq -r 'select(.state != "closed") | .server'
   enqueue servers lift --server 0042`,
-		Args: noArgs(),
 	}
 	a.jsonFlag(cmd, "one JSON object a server")
 	cmd.AddCommand(a.serversLift())
@@ -44,7 +42,7 @@ a probe is under way.`,
 		}
 		header := table.Row{"server", "state", "since", "next probe", "requests", "failures", "in a row"}
 		return list(a, rows, err, "no server was called yet", header, func(r serverRow) table.Row {
-			return table.Row{r.Server, stateWords[r.State], local(r.Since, s.set.Quota.Location), local(r.NextProbe, s.set.Quota.Location), r.Requests, r.Failures, r.InARow}
+			return table.Row{r.Server, stateWords[r.State], a.local(r.Since), a.local(r.NextProbe), r.Requests, r.Failures, r.InARow}
 		})
 	})
 }
@@ -67,7 +65,6 @@ func (a *app) serversLift() *cobra.Command {
 		Long: `Make calls to a server again that you know to be well: within a minute, as their chains come
 back. If it still fails, it is down again.`,
 		Example: `  enqueue servers lift --server 0042`,
-		Args:    noArgs(),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if server == "" {
 				return usagef("%s needs --server S: `enqueue servers` lists them", cmd.CommandPath())

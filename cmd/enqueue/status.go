@@ -19,9 +19,8 @@ import (
 
 func (a *app) statusCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "status BATCH",
-		Short:   "Counts of a batch",
-		GroupID: groupSee,
+		Use:   "status BATCH",
+		Short: "Counts of a batch",
 		Long: `Counts of a batch: how many calls succeeded, were given up (failed), skipped or
 cancelled, and how many are open. A batch is settled when nothing more happens without a
 person: every open call stands behind one that was given up. The exit status is 0,
@@ -40,7 +39,7 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 		if a.json {
 			err = errors.Join(writeJSON(a.out, st), err)
 		} else {
-			a.printStatus(st, s.set.Quota.Location)
+			a.printStatus(st)
 		}
 		if !st.Settled && st.Open > 0 {
 			a.tellNoWorker(ctx, s)
@@ -49,10 +48,10 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 	})
 }
 
-func (a *app) printStatus(s control.Status, zone *time.Location) {
+func (a *app) printStatus(s control.Status) {
 	state := "not settled: it goes on"
 	if s.Settled {
-		state = "settled at " + local(s.SettledAt, zone)
+		state = "settled at " + a.local(s.SettledAt)
 	}
 	if s.Filling {
 		state = "not settled: a producer still adds rows"
@@ -62,7 +61,7 @@ func (a *app) printStatus(s control.Status, zone *time.Location) {
 		if s.PutOff {
 			word = "begins at "
 		}
-		state = word + local(s.DueAt, zone)
+		state = word + a.local(s.DueAt)
 	}
 	if s.CutOff {
 		state += "\nincomplete: the last run was cut off or left rows out; give the whole file again"
@@ -71,7 +70,7 @@ func (a *app) printStatus(s control.Status, zone *time.Location) {
 		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", say.Count(s.Unread, "part"))
 	}
 	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
-		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, local(s.CreatedAt, zone), state)
+		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, a.local(s.CreatedAt), state)
 	if n := next(s); n != "" {
 		fmt.Fprintln(a.out, n)
 	}
@@ -79,9 +78,8 @@ func (a *app) printStatus(s control.Status, zone *time.Location) {
 
 func (a *app) watch() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "watch BATCH",
-		Short:   "Live progress of a batch until it is settled",
-		GroupID: groupSee,
+		Use:   "watch BATCH",
+		Short: "Live progress of a batch until it is settled",
 		Long: `Follow a batch until nothing more happens without a person: in place on a terminal, else with
 a line for every change. Ctrl-C ends it too, and changes nothing. The exit status is 0, whatever
 the counts are. In a script, use "enqueue bulk --wait".
@@ -120,7 +118,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 			_ = writeJSON(a.out, p)
 			return
 		}
-		m.Update(int64(p.Ended()), int64(p.Total), progressOf(p, s.set.Quota.Location))
+		m.Update(int64(p.Ended()), int64(p.Total), a.progressOf(p))
 	})
 	m.Stop()
 	if err != nil && ctx.Err() != nil {
@@ -141,7 +139,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 }
 
 // progressOf is how a batch gets on, on one line.
-func progressOf(p control.Progress, zone *time.Location) string {
+func (a *app) progressOf(p control.Progress) string {
 	words := counts(p.Status)
 	if p.Rate > 0 {
 		words += fmt.Sprintf("; %s/s", number(p.Rate))
@@ -149,17 +147,17 @@ func progressOf(p control.Progress, zone *time.Location) string {
 			words += ", " + inWords(spanOf(*p.ETASeconds)) + " to go"
 		}
 	}
-	return words + obstacles(p, zone)
+	return words + a.obstacles(p)
 }
 
 // obstacles are what chains wait for, and why calls failed last, to be put behind counts.
-func obstacles(p control.Progress, zone *time.Location) string {
+func (a *app) obstacles(p control.Progress) string {
 	var parts []string
 	for _, w := range p.Waiting {
 		if w.Reason != "held" { // counts has those
 			part := fmt.Sprintf("%s %s", w.Reason, say.Thousands(w.Chains))
 			if !w.Until.IsZero() {
-				part += " (until " + local(w.Until, zone) + ")"
+				part += " (until " + a.local(w.Until) + ")"
 			}
 			parts = append(parts, part)
 		}

@@ -18,7 +18,7 @@ func TestStatusSaysWhatABatchWaitsFor(t *testing.T) {
 		"not settled: it goes on\n":                 {Open: 1},
 	} {
 		var out bytes.Buffer
-		(&app{out: &out}).printStatus(st, time.UTC)
+		(&app{out: &out, zone: time.UTC}).printStatus(st)
 		if !strings.HasSuffix(out.String(), "\n"+want) {
 			t.Errorf("got %q, want %q", out.String(), want)
 		}
@@ -81,10 +81,10 @@ func TestProgressOf(t *testing.T) {
 	}
 	want := "10 of 5,000 succeeded, 4,990 open, 1 chain held; 1,234/s, 1d1h1m1s to go; " +
 		"waiting (sample): quota 12 (until 2026-11-24 05:00:00 +00), slots 2; last errors: 500 oops | timeout"
-	if got := progressOf(p, time.UTC); got != want {
+	if got := (&app{zone: time.UTC}).progressOf(p); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got := progressOf(control.Progress{Status: control.Status{Total: 2, Open: 2}}, nil); got != "0 of 2 succeeded, 2 open" {
+	if got := (&app{}).progressOf(control.Progress{Status: control.Status{Total: 2, Open: 2}}); got != "0 of 2 succeeded, 2 open" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -76,14 +76,12 @@ func (a *app) tokenID() *cobra.Command {
 		in              inputFlags
 	)
 	cmd := &cobra.Command{
-		Use:     "token-id",
-		Short:   "The names of tokens, as reports and pages show them",
-		GroupID: groupSee,
-		Long:    tokenIDHelp,
+		Use:   "token-id",
+		Short: "The names of tokens, as reports and pages show them",
+		Long:  tokenIDHelp,
 		Example: `  enqueue token-id --token-file token.txt
   enqueue token-id --file operations.csv
   enqueue token-id --file operations.csv --json | jq -r 'select(.server == "0042") | .token_id'`,
-		Args: noArgs(),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			switch f := cmd.Flags(); {
 			case file == "" && (f.Changed("format") || f.Changed("encoding")):
@@ -159,9 +157,8 @@ func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFla
 	}
 	rejected, badText := 0, false
 	for row, err := range in.rows() {
-		var bad *rows.RowError
-		switch {
-		case errors.As(err, &bad):
+		switch bad, ok := errors.AsType[*rows.RowError](err); {
+		case ok:
 			rejected++
 			badText = badText || bad.BadText
 			fmt.Fprintln(a.err, bad)

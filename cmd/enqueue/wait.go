@@ -24,14 +24,6 @@ type timing struct {
 	timeout time.Duration
 }
 
-// begins tells when what was put off begins; "" for what was not.
-func begins(at time.Time, zone *time.Location) string {
-	if at.IsZero() {
-		return ""
-	}
-	return "begins  " + local(control.Time{Time: at}, zone) + "\n"
-}
-
 func (t *timing) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&t.at, "at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); one that has passed is now")
@@ -78,7 +70,7 @@ func (a *app) from(ctx context.Context, s *session, t timing, at time.Time) (tim
 	case err != nil:
 		return time.Time{}, err
 	case t.in > 0:
-		return now.Add(t.in).Truncate(time.Millisecond).In(s.set.Quota.Location), nil
+		return now.Add(t.in).Truncate(time.Millisecond).In(a.zone), nil
 	case at.After(now):
 		return at, nil
 	}
@@ -88,13 +80,13 @@ func (a *app) from(ctx context.Context, s *session, t timing, at time.Time) (tim
 
 // settle waits for a batch, showing its progress on the error output. It says itself
 // why the wait ended early; the error is then errPartial or errTold.
-func (a *app) settle(ctx context.Context, op *control.Control, batch, mode string, timeout time.Duration, zone *time.Location) (control.Status, error) {
+func (a *app) settle(ctx context.Context, op *control.Control, batch, mode string, timeout time.Duration) (control.Status, error) {
 	m, err := a.newMeter(mode, progress.UnitsDefault)
 	if err != nil {
 		return control.Status{}, err
 	}
 	st, err := op.WaitProgress(ctx, batch, 0, timeout, func(p control.Progress) {
-		m.Update(int64(p.Ended()), int64(p.Total), progressOf(p, zone))
+		m.Update(int64(p.Ended()), int64(p.Total), a.progressOf(p))
 	})
 	m.Stop()
 	if err != nil {

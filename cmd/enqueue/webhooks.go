@@ -21,9 +21,8 @@ const webhooksShown = 1000
 
 func (a *app) webhooks() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "webhooks",
-		Short:   "Webhooks that wait for their receivers, and those that were given up",
-		GroupID: groupSee,
+		Use:   "webhooks",
+		Short: "Webhooks that wait for their receivers, and those that were given up",
 		Long: `The events that workers send to the receivers of WEBHOOK_URL and that are not delivered:
 those that wait or failed and are tried again ("waiting": the first 1,000 of each receiver),
 and the last 1,000 that were given up 24 h after they happened ("given_up"). A receiver is
@@ -32,7 +31,6 @@ shown. A webhook that was delivered is in no list.`,
 		Example: `  enqueue webhooks
   enqueue webhooks --json | jq -r 'select(.state == "given_up") | .event'
   enqueue webhooks test                       # does the way to the receivers work?`,
-		Args: noArgs(),
 	}
 	a.jsonFlag(cmd, "one JSON object a webhook")
 	cmd.AddCommand(a.webhooksTest())
@@ -40,7 +38,7 @@ shown. A webhook that was delivered is in no list.`,
 		rows, err := deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))
 		header := table.Row{"state", "type", "happened", "receiver", "tries", "next", "error", "event"}
 		return list(a, rows, err, "no webhook waits, and none was given up", header, func(r webhookRow) table.Row {
-			return table.Row{r.State, r.Type, local(r.At, s.set.Quota.Location), r.Receiver + " " + r.Origin, r.Tries, local(r.Next, s.set.Quota.Location), r.Error, r.Event}
+			return table.Row{r.State, r.Type, a.local(r.At), r.Receiver + " " + r.Origin, r.Tries, a.local(r.Next), r.Error, r.Event}
 		})
 	})
 }
@@ -92,7 +90,6 @@ func (a *app) webhooksTest() *cobra.Command {
 		Long: `Writes an event of type "test" for every receiver that workers have, lets the workers send
 it, and waits for the first try. So it takes the way that every event takes.`,
 		Example: `  enqueue webhooks test`,
-		Args:    noArgs(),
 	}
 	cmd.Flags().DurationVar(&patience, "timeout", time.Minute, "how long to wait for the workers")
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, _ []string) error {
