@@ -24,7 +24,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "counts of a part pass for those of all",
-		in("internal/ledger/read.go", "	return sum, unread.orNil()", "	_ = unread.orNil()\n	return sum, nil"),
+		in("internal/ledger/read.go", "	return sum, unread.Of(Buckets)", "	_ = unread.Of(Buckets)\n	return sum, nil"),
 		"./internal/control", "TestPartOfABatchIsDown",
 	},
 	{
@@ -34,17 +34,17 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a batch that can't be read takes the list away",
-		in("internal/ledger/batches.go", "	return out, unread\n", "	return nil, unread.Cause\n"),
+		in("internal/ledger/batches.go", "	return out, unread.Of(len(ids))\n", "	return nil, unread.Cause\n"),
 		"./internal/control", "TestABatchOfTheListIsDown",
 	},
 	{
 		"the parts of a ledger that can be read", "a purge asks each bucket of a node that is away",
-		in("internal/ledger/unread.go", "up, unread := l.readable(ctx, tags)\n", "up, unread := tags, &UnreadError{}\n"),
+		in("internal/ledger/unread.go", "up, unread := l.readable(ctx, tags)\n", "up, unread := tags, unreadParts()\n"),
 		"./internal/control", "TestPurgeWhilePartOfTheLedgerIsDown",
 	},
 	{
 		"the parts of a ledger that can be read", "a decision over all stops where a part can't be read",
-		in("internal/control/decide.go", "	unread := err\n	if !partly(unread) {", "	unread := err\n	if err != nil {"),
+		in("internal/control/decide.go", "	unread := err\n	if !redisconn.Partly(unread) {", "	unread := err\n	if err != nil {"),
 		"./internal/control", "TestDecisionsWhilePartOfTheLedgerIsDown",
 	},
 	{
@@ -54,7 +54,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a token that can't be read takes the others' quota away",
-		in("internal/quota/peek.go", "			usages = append(usages, peeked{err: err})\n			continue\n", "			return nil, false, err\n"),
+		in("internal/quota/peek.go", "			unread.Add(Tag(t), err)\n			continue\n", "			return nil, false, err\n"),
 		"./internal/control", "TestPartOfTheLedgerIsDown",
 	},
 	{
@@ -64,17 +64,17 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a schedule that can't be read takes the list away",
-		in("internal/schedule/store.go", "	return out, now, unread\n", "	return nil, now, unread.Cause\n"),
+		in("internal/schedule/store.go", "	return out, now, unread.Of(len(ids))\n", "	return nil, now, unread.Cause\n"),
 		"./internal/control", "TestPartOfTheSchedulesIsDown",
 	},
 	{
 		"the parts of a ledger that can be read", "a schedule that can't be read keeps the others from their runs",
-		in("internal/engine/scheduler.go", "unread != nil && !is[*schedule.UnreadError](unread) {", "unread != nil {"),
+		in("internal/engine/scheduler.go", "if !redisconn.Partly(unread) {", "if !redisconn.Partly(nil) || unread != nil {"),
 		"./internal/engine", "TestScheduleThatCantBeRead",
 	},
 	{
 		"the parts of a ledger that can be read", "a batch of a run that can't be read takes the list of schedules away",
-		in("internal/control/schedules.go", "	case partly(err):\n", "	case err == nil:\n"),
+		in("internal/control/schedules.go", "	case redisconn.Partly(err):\n", "	case err == nil:\n"),
 		"./internal/control", "TestPartOfTheSchedulesIsDown",
 	},
 	{
@@ -84,12 +84,12 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a sync of the quota needs every part",
-		in("internal/engine/quotasync.go", "	parts, some := ledger.Unread(err)\n", "	parts, some := ledger.Unread(nil)\n"),
+		in("internal/engine/quotasync.go", "		return redisconn.Partly(err)\n", "		return err == nil\n"),
 		"./cmd/enqueue", "TestStories/partly",
 	},
 	{
 		"the parts of a ledger that can be read", "a worker looks at the data of all shards or of none",
-		in("internal/ledger/epoch.go", "	return all, unread.orNil()\n", "	return all, unread.Cause\n"),
+		in("internal/ledger/epoch.go", "	return all, unread.Of(Buckets)\n", "	return all, unread.Cause\n"),
 		"./internal/engine", "TestWorkerWhileAShardIsAway",
 	},
 	{

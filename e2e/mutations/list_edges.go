@@ -39,13 +39,8 @@ var meterMutations = []mutation{
 		"./internal/engine", "TestEveryReclaimedSlotCounts",
 	},
 	{
-		"a Registerer can be used again", "a worker that could not be made keeps it",
-		in("internal/engine/worker.go", "\t\tw.meter.unregister()\n\t\tfor _, c", "\t\tfor _, c"),
-		"./internal/engine", "TestWorkersOfOneRegisterer",
-	},
-	{
 		"a Registerer can be used again", "a worker that ended keeps it",
-		in("internal/engine/worker.go", "\tw.vendor.CloseIdle()\n\tw.meter.unregister()\n", "\tw.vendor.CloseIdle()\n"),
+		in("internal/engine/worker.go", "\tw.vendor.CloseIdle()\n\tw.unregister()\n", "\tw.vendor.CloseIdle()\n"),
 		"./internal/engine", "TestWorkersOfOneRegisterer",
 	},
 	{

@@ -34,7 +34,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"metrics at once", "a worker that was closed before takes back another's metrics",
-		in("internal/engine/meter.go", "	m.own = nil", "	// m.own = nil"),
+		in("internal/engine/worker.go", "sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })", "func() { o.Metrics.Unregister(w.meter.own) }"),
 		"./internal/engine", "TestClosedWorkerLeavesTheMetricsOfAnother",
 	},
 	{

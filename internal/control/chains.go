@@ -10,6 +10,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 )
 
 // Chain is a chain that has something to do.
@@ -40,7 +41,7 @@ const (
 func (o *Control) Chains(ctx context.Context, heldOnly bool) iter.Seq2[Chain, error] {
 	return func(yield func(Chain, error) bool) {
 		tags, unread := o.busyTags(ctx, heldOnly)
-		if partly(unread) {
+		if redisconn.Partly(unread) {
 			for c, err := range o.ledger.Chains(ctx, tags, heldOnly) {
 				if err != nil {
 					unread = errors.Join(unread, fmt.Errorf("chains: %w", err))
@@ -144,7 +145,7 @@ type Overview struct {
 // many there are.
 func (o *Control) Overview(ctx context.Context) (Overview, error) {
 	buckets, err := o.buckets(ctx)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return Overview{}, err
 	}
 	sum := Overview{Unread: Unread(err)}

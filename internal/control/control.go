@@ -10,6 +10,7 @@ import (
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 )
 
@@ -81,10 +82,10 @@ func (o *Control) batchTags(ctx context.Context, m ledger.Batch) ([]string, erro
 }
 
 // busyTags are those of the buckets that have any chain that is not idle, or any
-// that is held. With an *UnreadError they are those of the part that can be read.
+// that is held. With a *redisconn.UnreadError they are those of the part that can be read.
 func (o *Control) busyTags(ctx context.Context, heldOnly bool) ([]string, error) {
 	buckets, err := o.buckets(ctx)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return nil, err
 	}
 	var tags []string

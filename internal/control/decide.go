@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/wolkvox"
 )
 
@@ -152,7 +153,7 @@ func (o *Control) reopen(ctx context.Context, s Selection) (int, error) {
 	// Its buckets first: until they all are open, the batch says that it is cancelled. Also where
 	// it does not say so: a reopen and a cancel at once may have left some shut.
 	unread := o.ledger.Reopen(ctx, m.ID, tags)
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return 0, cutOff("reopen", 0, unread)
 	}
 	if !m.Cancelled {
@@ -176,7 +177,7 @@ func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, 
 	id, tags, err := o.heldIn(ctx, s.Batch)
 	meant := ledger.Meant{Server: s.Server, Batch: id}
 	unread := err
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return 0, err
 	}
 	total := 0

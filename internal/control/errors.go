@@ -1,15 +1,13 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"habilita/internal/ledger"
-	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 )
 
@@ -58,12 +56,11 @@ func (e *SelectionError) Error() string {
 // ErrChainID says that a text can not be the id of a chain.
 var ErrChainID = errors.New("not a chain's id: it is the token_id of `enqueue report`, with :NAME behind it where the chain has one")
 
-// Unread returns how many of the ledger.Buckets parts of the ledger could not be read, and how many
-// batches and schedules as a whole, where an error says that the others were: what came with it is
-// theirs. 0: err is nil or another one.
+// Unread returns how many parts of the ledger, and how many batches and schedules as a whole, could not be read, if an
+// error says that the others were: what came with it is theirs. 0: err is nil or another one.
 func Unread(err error) (n int) {
-	for _, m := range missingOf(err) {
-		n += m.n
+	for _, u := range redisconn.Unread(err) {
+		n += len(u.Names)
 	}
 	return n
 }
@@ -71,32 +68,12 @@ func Unread(err error) (n int) {
 // UnreadWords says for people what an error that Unread tells means.
 func UnreadWords(err error) string {
 	var what []string
-	var cause error
-	for _, m := range missingOf(err) {
-		what, cause = append(what, fmt.Sprintf(m.what, m.n)), cmp.Or(cause, m.cause)
+	all := redisconn.Unread(err)
+	for _, u := range all {
+		what = append(what, fmt.Sprintf(u.What, len(u.Names)))
 	}
 	return fmt.Sprintf("a part of Redis can't be read now (%s): %v. What it holds is not shown, counted or acted on here. "+
-		"Nothing is lost: give the command again when that node is back", strings.Join(what, ", "), cause)
-}
-
-// missing is what an error says could not be read.
-type missing struct {
-	n     int
-	what  string // with a place for n
-	cause error
-}
-
-func missingOf(err error) (all []missing) {
-	if e, ok := ledger.Unread(err); ok {
-		all = append(all, missing{len(e.Tags), fmt.Sprintf("%%d of its %d parts", ledger.Buckets), e.Cause})
-	}
-	if e, ok := errors.AsType[*ledger.UnreadBatchesError](err); ok {
-		all = append(all, missing{e.Batches, "batches: %d", e.Cause})
-	}
-	if e, ok := errors.AsType[*schedule.UnreadError](err); ok {
-		all = append(all, missing{e.Schedules, "schedules: %d", e.Cause})
-	}
-	return all
+		"Nothing is lost: give the command again when that node is back", strings.Join(what, ", "), all[0].Cause)
 }
 
 // UnreadNote is what the log of decisions says of it, behind what was done; "" for any other error.
@@ -110,19 +87,6 @@ func UnreadNote(err error) string {
 		return fmt.Sprintf("; %d parts of Redis could not be read", n)
 	}
 }
-
-// unreadTokens are the parts of the ledger that tokens are in.
-func unreadTokens(e *quota.PeekError) error {
-	var tags []string
-	for _, t := range e.Tokens {
-		tags = append(tags, ledger.Tag(t))
-	}
-	slices.Sort(tags)
-	return &ledger.UnreadError{Tags: slices.Compact(tags), Cause: e.Cause}
-}
-
-// partly reports whether something was read: all, or all but what an error names.
-func partly(err error) bool { return err == nil || Unread(err) > 0 }
 
 // buckets returns what can be read of all buckets, with an error that Unread tells for the rest.
 func (o *Control) buckets(ctx context.Context) ([]ledger.Bucket, error) {

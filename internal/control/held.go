@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"habilita/internal/redisconn"
 )
 
 const (
@@ -34,7 +36,7 @@ type HeldSummary struct {
 // HeldGroups returns the chains that wait for a person, of one batch ("" all), by why.
 func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary, error) {
 	chains, cut, err := o.heldChains(ctx, batchName)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return HeldSummary{}, err
 	}
 	sum := HeldSummary{Chains: len(chains), Cut: cut, Unread: Unread(err)}
@@ -67,7 +69,7 @@ func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary
 // page is of what could be read.
 func (o *Control) HeldPage(ctx context.Context, batchName, cause string, skip, limit int) (page []Chain, all int, more bool, err error) {
 	chains, _, err := o.heldChains(ctx, batchName)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return nil, 0, false, err
 	}
 	if cause != "" {
@@ -82,14 +84,14 @@ func (o *Control) HeldPage(ctx context.Context, batchName, cause string, skip, l
 func (o *Control) heldChains(ctx context.Context, batchName string) (chains []Chain, cut bool, err error) {
 	id, tags, err := o.heldIn(ctx, batchName)
 	unread := err
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return nil, false, err
 	}
 	found, err := o.ledger.HeldIDs(ctx, tags)
 	if err != nil {
 		unread = errors.Join(unread, fmt.Errorf("held chains: %w", err))
 	}
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return nil, false, unread
 	}
 	if cut = len(found) > MaxHeld; cut {

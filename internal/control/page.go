@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // MaxPage is the most that a page is to have. The limits of pages are from 1 to it: who asks for a page checks that.
@@ -76,7 +77,7 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 		}
 		window = min(2*window, 32)
 		found, err := o.ledger.ScanCalls(ctx, m.ID, steps)
-		if !partly(err) {
+		if !redisconn.Partly(err) {
 			return page, fmt.Errorf("calls of batch %q: %w", m.Name, err)
 		}
 		page.Unread += Unread(err)
@@ -115,7 +116,7 @@ func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (pa
 		return page, err
 	}
 	all, err := o.batches.List(ctx)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return page, fmt.Errorf("list of the batches: %w", err)
 	}
 	alone, most := Unread(err), 0 // batches that are not listed; the most parts of one that is
@@ -132,7 +133,7 @@ func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (pa
 			return page, nil
 		}
 		s, err := o.listed(ctx, m)
-		if !partly(err) {
+		if !redisconn.Partly(err) {
 			return page, err
 		}
 		if after = place(m); s.Batch == "" {
@@ -153,7 +154,7 @@ func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, 
 		return page, err
 	}
 	tags, err := o.busyTags(ctx, heldOnly)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return page, err
 	}
 	page.Unread = Unread(err)
@@ -207,7 +208,7 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 		return page, err
 	}
 	tokens, unread := o.tokens(ctx)
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return page, unread
 	}
 	from, found := slices.BinarySearch(tokens, after)
@@ -219,7 +220,7 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 		tokens = tokens[:limit]
 		page.Next = encodePlace("t", tokens[limit-1])
 	}
-	if page.Items, err = o.QuotaOf(ctx, tokens); !partly(err) {
+	if page.Items, err = o.QuotaOf(ctx, tokens); !redisconn.Partly(err) {
 		return page, err
 	}
 	page.Unread = Unread(errors.Join(unread, err))

@@ -8,6 +8,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 	"habilita/internal/wolkvox"
 )
 
@@ -32,7 +33,7 @@ type QuotaRow struct {
 // Unread tells, these are the tokens that could be read.
 func (o *Control) Quota(ctx context.Context) ([]QuotaRow, error) {
 	tokens, unread := o.tokens(ctx)
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return nil, unread
 	}
 	rows, err := o.QuotaOf(ctx, tokens)
@@ -52,17 +53,14 @@ func (o *Control) tokens(ctx context.Context) ([]string, error) {
 // QuotaOf returns what these tokens have used, in their order; unread ones as Quota.
 func (o *Control) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, error) {
 	usages, err := o.limiter.PeekMany(ctx, tokens)
-	if unread := new(quota.PeekError); errors.As(err, &unread) {
-		err = unreadTokens(unread)
-	}
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return nil, err
 	}
 	waiters, waiting := o.ledger.WaitersOf(ctx, tokens)
 	if waiting != nil {
 		waiting = fmt.Errorf("chains that wait for their token: %w", waiting)
 	}
-	if err = errors.Join(err, waiting); !partly(waiting) {
+	if err = errors.Join(err, waiting); !redisconn.Partly(waiting) {
 		return nil, err
 	}
 	out := make([]QuotaRow, len(usages))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // CallRecord is a call and its result, as `enqueue report` gives it.
@@ -152,7 +153,7 @@ func (o *Control) BatchOf(ctx context.Context, r CallRecord) (ledger.Batch, erro
 	case err == nil, errors.Is(err, ledger.ErrNoBatch):
 		return m, nil
 	case ctx.Err() == nil:
-		err = &ledger.UnreadBatchesError{Batches: 1, Cause: err}
+		err = redisconn.Unreadable(redisconn.Batches, r.batch, err)
 	}
 	return m, fmt.Errorf("batch of call %q: %w", r.ID, err)
 }

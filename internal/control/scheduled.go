@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // ScheduledCall is a call that is not due yet: it joins the end of its chain when it is.
@@ -77,7 +78,7 @@ const finishedAtOnce = 100
 // tell returns an error comes again. One that goes on meanwhile (a person retried it) comes when it has ended again.
 func (o *Control) EachFinished(ctx context.Context, tell func(BatchCall) error) error {
 	all, err := o.ledger.Finished(ctx, finishedAtOnce)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return err
 	}
 	for _, f := range all {

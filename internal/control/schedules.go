@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 )
 
@@ -70,14 +71,14 @@ func (o *Control) Schedules(ctx context.Context) ([]Schedule, error) {
 	if err != nil {
 		err = fmt.Errorf("list of the schedules: %w", err)
 	}
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return nil, err
 	}
 	var unread error
 	out := make([]Schedule, 0, len(all))
 	for _, s := range all {
 		one, err := o.schedule(ctx, s, 1)
-		if !partly(err) {
+		if !redisconn.Partly(err) {
 			return nil, err
 		}
 		unread = cmp.Or(unread, err)
@@ -205,7 +206,7 @@ func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Sch
 			Batch: c.Batch, Kind: c.Kind, Tick: Time{c.Tick}, Result: "enqueueing", Reason: c.Error,
 			StartedAt: Time{c.Started}, MissedTicks: c.Missed,
 		}
-		if unread = o.addStatus(ctx, out.Current); !partly(unread) {
+		if unread = o.addStatus(ctx, out.Current); !redisconn.Partly(unread) {
 			return out, unread
 		}
 	}
@@ -224,7 +225,7 @@ func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Sch
 			Withheld: max(r.Withheld, r.Passed), // older versions wrote the latter alone
 		}
 		err := o.addStatus(ctx, &run)
-		if !partly(err) {
+		if !redisconn.Partly(err) {
 			return out, err
 		}
 		unread = cmp.Or(unread, err)
@@ -241,10 +242,10 @@ func (o *Control) addStatus(ctx context.Context, r *ScheduleRun) error {
 	switch {
 	case errors.Is(err, ledger.ErrNoBatch):
 		return nil
-	case partly(err):
+	case redisconn.Partly(err):
 		r.BatchStatus = &st
 	case ctx.Err() == nil:
-		return &ledger.UnreadBatchesError{Batches: 1, Cause: err}
+		return redisconn.Unreadable(redisconn.Batches, r.Batch, err)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // Status are the counts of a batch. Total = Succeeded + Failed + Skipped + Cancelled + Open.
@@ -86,7 +87,7 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 	if err != nil {
 		err = fmt.Errorf("counts of batch %q: %w", m.Name, err)
 	}
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return Status{}, err
 	}
 	s := Status{
@@ -131,13 +132,13 @@ func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
 		if err != nil {
 			err = fmt.Errorf("list of the batches: %w", err)
 		}
-		if !partly(err) {
+		if !redisconn.Partly(err) {
 			yield(Status{}, err)
 			return
 		}
 		for _, m := range all {
 			s, unread := o.listed(ctx, m)
-			if !partly(unread) {
+			if !redisconn.Partly(unread) {
 				yield(Status{}, unread)
 				return
 			}
@@ -157,7 +158,7 @@ func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
 func (o *Control) listed(ctx context.Context, m ledger.Batch) (Status, error) {
 	tags, err := o.batchTags(ctx, m)
 	if err != nil && ctx.Err() == nil {
-		err = &ledger.UnreadBatchesError{Batches: 1, Cause: err}
+		err = redisconn.Unreadable(redisconn.Batches, m.Name, err)
 	}
 	if err != nil {
 		return Status{}, err

@@ -59,12 +59,10 @@ func (a *asking) wait() {
 	a.mu.Unlock()
 	// Servers that began together come apart.
 	most := time.Duration(a.servers) * a.every
-	t := time.NewTimer(most/2 + rand.N(most))
-	defer t.Stop()
 	select {
 	case <-turn:
 		return
-	case <-t.C:
+	case <-time.After(most/2 + rand.N(most)):
 	case <-a.stopped:
 	}
 	a.mu.Lock()

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
-	"habilita/internal/redisconn"
 )
 
 // backlog is what the worker that reconciles found, for the metrics of all workers: whichever
@@ -144,34 +142,4 @@ func (s *reconciler) lookAtSync(ctx context.Context) error {
 	s.meter.drift.WithLabelValues().Set(float64(d.Highest))
 	s.meter.synced.WithLabelValues().Set(float64(time.UnixMilli(d.At).Unix()))
 	return nil
-}
-
-// ready registers the gauge of a worker's own state.
-func (m *meter) ready(is func() bool) error {
-	return m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "habilita_worker_ready", Help: "1 while this worker takes calls.",
-	}, func() float64 {
-		if is() {
-			return 1
-		}
-		return 0
-	}))
-}
-
-// replicas tells what replicas did not acknowledge.
-func (m *meter) replicas(acks *redisconn.Acks) error {
-	return errors.Join(
-		m.register(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "habilita_unacknowledged_writes_total", Help: "Writes that fewer replicas than WAIT_REPLICAS acknowledged in time.",
-		}, func() float64 { return float64(acks.Missed()) })),
-		m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "habilita_replicas_lacking_seconds", Help: "For how long a master has had fewer replicas than WAIT_REPLICAS; 0: all have enough.",
-		}, func() float64 {
-			_, since := acks.Lacking()
-			if since.IsZero() {
-				return 0
-			}
-			return time.Since(since).Seconds()
-		})),
-	)
 }

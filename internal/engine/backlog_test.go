@@ -69,11 +69,7 @@ func valueOf(m *dto.Metric) float64 {
 func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx := t.Context()
-		reg := prometheus.NewRegistry()
-		m, err := newMeter(reg)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := newMeter()
 		s := &reconciler{
 			stack: &stack{rdb: b.Client, prefix: "habilita", clock: new(quota.Clock), registry: membership.New(b.Client, "habilita")},
 			log:   zerolog.Nop(), meter: m, every: 5 * time.Second,
@@ -89,7 +85,7 @@ func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 			if err := s.look(ctx); err != nil {
 				t.Fatal(err)
 			}
-			return gathered(t, reg)
+			return gathered(t, m.own)
 		}
 		now := s.clock.Now()
 		if got := look(); got["habilita_workers"] != 2 || has(got, "habilita_chains held") || has(got, "habilita_oldest_waiting_seconds") {
@@ -129,11 +125,7 @@ func has(all map[string]float64, name string) bool {
 }
 
 func TestRefusalsForLimits(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	m, err := newMeter(reg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newMeter()
 	m.refused(nil, false)
 	m.refused(errors.New("cut off"), false)
 	m.refused(&wolkvox.RefusedError{Kind: wolkvox.BadToken}, false)
@@ -141,7 +133,7 @@ func TestRefusalsForLimits(t *testing.T) {
 	m.refused(&wolkvox.RefusedError{Kind: wolkvox.TokenLimit}, false)
 	m.refused(&wolkvox.RefusedError{Kind: wolkvox.SimultaneousLimit}, false)
 	m.refused(&wolkvox.RefusedError{Kind: wolkvox.SimultaneousLimit}, false)
-	got := gathered(t, reg)
+	got := gathered(t, m.own)
 	if got["habilita_limit_refusals_total quota"] != 1 || got["habilita_limit_refusals_total slots"] != 2 {
 		t.Errorf("%v", got)
 	}

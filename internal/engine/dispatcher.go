@@ -90,12 +90,10 @@ func (f *dispatcher) run(ctx context.Context) {
 
 // waitForRun waits a moment, or until a run has nothing left to do.
 func (f *dispatcher) waitForRun(ctx context.Context) {
-	t := time.NewTimer(fullWait)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
 	case <-f.idle.news:
-	case <-t.C:
+	case <-time.After(fullWait):
 	}
 }
 
@@ -194,10 +192,8 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 
 // wait returns after d, or when ctx ends.
 func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
-	case <-t.C:
+	case <-time.After(d):
 	}
 }

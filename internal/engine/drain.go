@@ -99,12 +99,10 @@ func within(most time.Duration, do func()) bool {
 		defer close(done)
 		do()
 	}()
-	t := time.NewTimer(most)
-	defer t.Stop()
 	select {
 	case <-done:
 		return true
-	case <-t.C:
+	case <-time.After(most):
 		return false
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -259,7 +260,7 @@ func TestWorkerWhileAShardIsAway(t *testing.T) {
 	}
 	nodes[2].Kill() // the first has what all processes share, the second asynq's queue
 	until(t, "a shard can't be read", func() bool {
-		_, some := ledger.Unread(running.remember(t.Context(), false))
+		some := len(redisconn.Unread(running.remember(t.Context(), false))) > 0
 		return some
 	})
 	late := openWorld(t, url, key, nil).closing()
@@ -270,7 +271,7 @@ func TestWorkerWhileAShardIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, w := range map[string]*world{"running": running, "late": late} {
-		if err := w.remember(t.Context(), false); !partly(err) {
+		if err := w.remember(t.Context(), false); !redisconn.Partly(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if w.stack.notBefore.Load() == 0 {

@@ -40,11 +40,9 @@ func (t *told) previous(ctx context.Context, chain string, now time.Time) {
 		return
 	}
 	last := v.(*toldAttempt)
-	lease := time.NewTimer(last.leaseEnds.Sub(now))
-	defer lease.Stop()
 	select {
 	case <-last.outcome:
-	case <-lease.C:
+	case <-time.After(last.leaseEnds.Sub(now)):
 	case <-ctx.Done():
 	}
 }

@@ -40,12 +40,10 @@ func (i *idleRuns) take(stopped <-chan struct{}) (ledger.Dispatch, bool) {
 	case i.news <- struct{}{}:
 	default:
 	}
-	t := time.NewTimer(i.wait)
-	defer t.Stop()
 	select {
 	case f, ok := <-run:
 		return f, ok
-	case <-t.C:
+	case <-time.After(i.wait):
 	case <-stopped:
 	}
 	i.leave(run)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -77,44 +78,29 @@ func sharedSettings(s quota.Settings, key string, call, vendor, margin time.Dura
 // limits fills in what was not asked for: from the shared settings that others agreed on, or with the
 // defaults. The shared settings that it returns are those of the settings.
 func limits(asked quota.Settings, agreed membership.Settings, key string) (quota.Settings, membership.Settings, error) {
-	s, err := asked.WithDefaults()
-	if err != nil {
-		return s, nil, err
+	// What can't be read is not what the settings come to, so the others refuse it.
+	number := func(name string) int { n, _ := strconv.Atoi(agreed[name]); return n }
+	span := func(name string, or time.Duration) time.Duration {
+		d, _ := time.ParseDuration(agreed[name])
+		return cmp.Or(d, or)
 	}
-	take := func(free bool, name string, read func(string) error) {
-		if v, ok := agreed[name]; ok && free {
-			if rerr := read(v); rerr != nil {
-				err = fmt.Errorf("what others agreed on as %s: %w", name, rerr)
-			}
-		}
-	}
-	number := func(to *int) func(string) error {
-		return func(v string) (err error) { *to, err = strconv.Atoi(v); return err }
-	}
-	span := func(to *time.Duration) func(string) error {
-		return func(v string) (err error) { *to, err = time.ParseDuration(v); return err }
-	}
-	zone := func(v string) (err error) {
-		if v != s.Location.String() {
-			s.Location, err = time.LoadLocation(v)
-		}
-		return err
-	}
-	call, vendor, margin := time.Minute, time.Minute, 5*time.Second
-	take(asked.Slots == 0, settingSlots, number(&s.Slots))
-	take(asked.DefaultLicenses == 0, settingDefaultLicenses, number(&s.DefaultLicenses))
-	take(asked.Guard == 0, settingGuard, span(&s.Guard))
-	take(asked.Location == nil, settingZone, zone)
-	take(true, settingCallTimeout, span(&call))
-	take(true, settingVendorTimeout, span(&vendor))
-	take(true, settingSlotMargin, span(&margin))
-	if err != nil {
-		return s, nil, err
-	}
+	call, vendor, margin := span(settingCallTimeout, time.Minute), span(settingVendorTimeout, time.Minute), span(settingSlotMargin, 5*time.Second)
 	lease := max(call, vendor) + margin
 	if asked.Lease != 0 && asked.Lease != lease {
-		return s, nil, fmt.Errorf("Quota.Lease is %v, and the lease of a slot is %v, from CALL_TIMEOUT, VENDOR_TIMEOUT and SLOT_MARGIN: leave it at zero", asked.Lease, lease)
+		return asked, nil, fmt.Errorf("Quota.Lease is %v, and the lease of a slot is %v, from CALL_TIMEOUT, VENDOR_TIMEOUT and SLOT_MARGIN: leave it at zero", asked.Lease, lease)
 	}
-	s.Lease = lease
+	s := asked
+	s.Lease, s.Slots, s.DefaultLicenses = lease, cmp.Or(s.Slots, number(settingSlots)), cmp.Or(s.DefaultLicenses, number(settingDefaultLicenses))
+	s.Guard = cmp.Or(s.Guard, span(settingGuard, 0))
+	if zone := agreed[settingZone]; s.Location == nil && zone != "" && zone != quota.DefaultLocation {
+		var err error
+		if s.Location, err = time.LoadLocation(zone); err != nil {
+			return s, nil, fmt.Errorf("what others agreed on as %s: %w", settingZone, err)
+		}
+	}
+	s, err := s.WithDefaults()
+	if err != nil {
+		return s, nil, err
+	}
 	return s, sharedSettings(s, key, call, vendor, margin), nil
 }

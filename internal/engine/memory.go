@@ -14,6 +14,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
+	"habilita/internal/redisconn"
 	"habilita/internal/vault"
 )
 
@@ -125,13 +126,7 @@ type lookout struct {
 	all   []ledger.Epoch // of one bucket of each shard
 }
 
-// partly reports whether something was reached: all, or all but what an error names.
-func partly(err error) bool {
-	_, some := ledger.Unread(err)
-	return err == nil || some
-}
-
-// look compares the data with what this process remembers. With an error that ledger.Unread tells,
+// look compares the data with what this process remembers. With a *redisconn.UnreadError,
 // it says so of the shards that could be read.
 func (s *stack) look(ctx context.Context) (out lookout, err error) {
 	shards, err := s.ledger.Shards(ctx)
@@ -139,7 +134,7 @@ func (s *stack) look(ctx context.Context) (out lookout, err error) {
 		return out, err
 	}
 	var unread error
-	if out.all, unread = s.ledger.LookAt(ctx, slices.Sorted(maps.Keys(shards))); !partly(unread) {
+	if out.all, unread = s.ledger.LookAt(ctx, slices.Sorted(maps.Keys(shards))); !redisconn.Partly(unread) {
 		return out, unread
 	}
 	sealed, err := s.rdb.Get(ctx, s.keyName()).Bytes()
@@ -217,7 +212,7 @@ func (s *stack) raise(ctx context.Context, lost time.Time, run func(tag string) 
 		}
 	}
 	unread := s.ledger.Raise(ctx, first, lost, run)
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return unread
 	}
 	if err := s.ledger.Raise(ctx, last, lost, run); err != nil {
@@ -230,7 +225,7 @@ func (s *stack) raise(ctx context.Context, lost time.Time, run func(tag string) 
 // so that nobody joins with other settings, and the same token-ID key again, unless there is one.
 func (s *stack) restore(ctx context.Context, member *membership.Membership, run func(tag string) string) error {
 	unread := s.raise(ctx, time.Time{}, run)
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return unread
 	}
 	if member != nil {
@@ -273,13 +268,13 @@ func (p *Producer) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait(ctx, lookAtData)
 		out, err := p.look(ctx)
-		if partly(err) && out.other {
+		if redisconn.Partly(err) && out.other {
 			// Requests under this producer's names may be in flight, of which the other key knows nothing.
 			_ = p.raise(ctx, time.Time{}, nobody)
 			err = ledger.ErrOtherKey
 		}
 		switch {
-		case !partly(err):
+		case !redisconn.Partly(err):
 		case out.lost != "":
 			err = p.restore(ctx, p.member, nobody)
 		case out.noted:

@@ -1,13 +1,15 @@
 package engine
 
 import (
-	"cmp"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
 )
@@ -32,41 +34,15 @@ type meter struct {
 	drift     *prometheus.GaugeVec // no labels; empty before the first sync
 	synced    *prometheus.GaugeVec // the same
 
-	reg prometheus.Registerer
-	own []prometheus.Collector // what it registered there
-	// failed is why a collector of newMeter was not registered.
-	failed error
+	own *prometheus.Registry // has all of them
 
 	mu      sync.Mutex
 	highest float64
 }
 
-// register adds a collector to the worker's own.
-func (m *meter) register(c prometheus.Collector) error {
-	if err := m.reg.Register(c); err != nil {
-		return err
-	}
-	m.own = append(m.own, c)
-	return nil
-}
-
-// unregister takes all of them back, so that another worker can have the Registerer.
-func (m *meter) unregister() {
-	for _, c := range m.own {
-		m.reg.Unregister(c)
-	}
-	m.own = nil // what is there under these names afterwards is another worker's
-}
-
-// owned registers a collector of the worker's own.
-func owned[C prometheus.Collector](m *meter, c C) C {
-	m.failed = cmp.Or(m.failed, m.register(c))
-	return c
-}
-
 // counters have one label; those of the values that are named are there from the start.
 func (m *meter) counters(name, help, label string, values ...string) *prometheus.CounterVec {
-	c := owned(m, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label}))
+	c := promauto.With(m.own).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	for _, v := range values {
 		c.WithLabelValues(v)
 	}
@@ -74,23 +50,23 @@ func (m *meter) counters(name, help, label string, values ...string) *prometheus
 }
 
 func (m *meter) counter(name, help string) prometheus.Counter {
-	return owned(m, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help}))
+	return promauto.With(m.own).NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 }
 
 func (m *meter) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
-	return owned(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
+	return promauto.With(m.own).NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 }
 
 func (m *meter) gauge(name, help string) prometheus.Gauge {
-	return owned(m, prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}))
+	return promauto.With(m.own).NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 }
 
 func (m *meter) histogram(name, help string, buckets ...float64) prometheus.Histogram {
-	return owned(m, prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}))
+	return promauto.With(m.own).NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 }
 
-func newMeter(reg prometheus.Registerer) (*meter, error) {
-	m := &meter{reg: reg}
+func newMeter() *meter {
+	m := &meter{own: prometheus.NewRegistry()}
 	m.calls = m.counters("habilita_calls_total", "Attempts by outcome.", "outcome",
 		outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent, outcomeUnopenable)
 	m.seconds = m.histogram("habilita_call_seconds", "Time of an attempt, from the grant to the judged answer.",
@@ -114,11 +90,31 @@ func newMeter(reg prometheus.Registerer) (*meter, error) {
 	m.servers = m.gauges("habilita_servers", "Servers of the vendor that were called, by state: closed is well; the same at every worker.", "state")
 	m.drift = m.gauges("habilita_quota_drift", "The vendor's count of a token's requests of the day minus ours, the highest of the last quota sync.")
 	m.synced = m.gauges("habilita_quota_synced_timestamp_seconds", "When the vendor was last asked for its count of tokens' requests.")
-	if m.failed != nil {
-		m.unregister()
-		return nil, m.failed
-	}
-	return m, nil
+	return m
+}
+
+// told registers what is asked for when the metrics are read: whether the worker takes calls, and what replicas did
+// not acknowledge.
+func (m *meter) told(ready func() bool, acks *redisconn.Acks) {
+	auto := promauto.With(m.own)
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "habilita_worker_ready", Help: "1 while this worker takes calls."}, func() float64 {
+		if ready() {
+			return 1
+		}
+		return 0
+	})
+	auto.NewCounterFunc(prometheus.CounterOpts{
+		Name: "habilita_unacknowledged_writes_total", Help: "Writes that fewer replicas than WAIT_REPLICAS acknowledged in time.",
+	}, func() float64 { return float64(acks.Missed()) })
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "habilita_replicas_lacking_seconds", Help: "For how long a master has had fewer replicas than WAIT_REPLICAS; 0: all have enough.",
+	}, func() float64 {
+		_, since := acks.Lacking()
+		if since.IsZero() {
+			return 0
+		}
+		return time.Since(since).Seconds()
+	})
 }
 
 // The limits that the vendor may say were broken.

@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -110,7 +108,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWatch) error {
 	// A shard that can't be read grants nothing: its tokens are not asked about.
 	out, err := q.look(ctx)
-	if !partly(err) {
+	if !redisconn.Partly(err) {
 		return err
 	}
 	run := runOf(ctx, q.ledger, watch)
@@ -243,15 +241,21 @@ func (q *QuotaSync) grant(ctx context.Context, tokenID string) (quota.Grant, tim
 
 // Servers finds a server of each token among its calls, the newest batch first. A token
 // that has no call on record has none. tokens nil: all that the ledger knows; batch "": any. Where only
-// a part of a Redis Cluster answers, it returns what that part has, and an error for the rest that
-// ledger.Unread or a *ledger.UnreadBatchesError tells.
+// a part of a Redis Cluster answers, it returns what that part has, and a *redisconn.UnreadError for the rest.
 func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName string) (map[string]string, error) {
-	var unread lacking
+	var unread error
+	// partly notes what could not be read; false: it is another error.
+	partly := func(err error) bool {
+		if err != nil {
+			unread = errors.Join(unread, err)
+		}
+		return redisconn.Partly(err)
+	}
 	found := map[string]string{}
 	byBatch := batchName != ""
 	if tokens == nil && !byBatch {
 		var err error
-		if tokens, err = q.ledger.Tokens(ctx); !unread.note(err) {
+		if tokens, err = q.ledger.Tokens(ctx); !partly(err) {
 			return nil, err
 		}
 	}
@@ -260,39 +264,40 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 		wanted[t] = true
 		ofTag[ledger.Tag(t)]++
 	}
-	var ids []string
-	if byBatch {
-		ids = []string{ledger.BatchID(batchName)}
-	} else {
+	ids := []string{ledger.BatchID(batchName)}
+	if !byBatch {
 		all, err := q.batches.List(ctx)
-		if !unread.note(err) {
-			if ctx.Err() != nil {
-				return nil, err
-			}
-			unread.note(&ledger.UnreadBatchesError{Batches: 1, Cause: err}) // those of the list
+		if !redisconn.Partly(err) && ctx.Err() == nil {
+			err = redisconn.Unreadable(redisconn.Batches, "all of the list", err)
 		}
+		if !partly(err) {
+			return nil, err
+		}
+		ids = nil
 		for _, b := range all {
 			ids = append(ids, b.ID)
 		}
 		ids = append(ids, ledger.NoBatch)
 	}
+	down := map[string]bool{}
 	for _, id := range ids {
 		tags, err := q.tags(ctx, id)
 		if err != nil && !byBatch && ctx.Err() == nil {
-			err = &ledger.UnreadBatchesError{Batches: 1, Cause: err}
+			err = redisconn.Unreadable(redisconn.Batches, id, err)
 		}
-		if !unread.note(err) {
+		if !partly(err) {
 			return nil, err
 		}
 		for _, tag := range tags {
-			if !byBatch && ofTag[tag] == 0 || slices.Contains(unread.parts.Tags, tag) {
+			if !byBatch && ofTag[tag] == 0 || down[tag] {
 				continue
 			}
 			for c, err := range q.ledger.Calls(ctx, id, []string{tag}) {
-				if !unread.note(err) {
+				if !partly(err) {
 					return nil, err
 				}
 				if err != nil {
+					down[tag] = true
 					continue
 				}
 				if found[c.Token] != "" || !byBatch && !wanted[c.Token] {
@@ -305,39 +310,5 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 			}
 		}
 	}
-	return found, unread.err()
-}
-
-// lacking gathers what could not be read.
-type lacking struct {
-	parts   ledger.UnreadError
-	batches ledger.UnreadBatchesError
-}
-
-// note takes an error of a part in, each part once; false: it is another error.
-func (l *lacking) note(err error) bool {
-	if err == nil {
-		return true
-	}
-	parts, some := ledger.Unread(err)
-	if some {
-		for _, tag := range parts.Tags {
-			l.parts.Add(tag, parts.Cause)
-		}
-	}
-	if batches := new(ledger.UnreadBatchesError); errors.As(err, &batches) {
-		l.batches.Batches, l.batches.Cause, some = l.batches.Batches+batches.Batches, cmp.Or(l.batches.Cause, batches.Cause), true
-	}
-	return some
-}
-
-func (l *lacking) err() error {
-	var errs []error
-	if len(l.parts.Tags) > 0 {
-		errs = append(errs, &l.parts)
-	}
-	if l.batches.Batches > 0 {
-		errs = append(errs, &l.batches)
-	}
-	return errors.Join(errs...)
+	return found, unread
 }

@@ -11,6 +11,7 @@ import (
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
+	"habilita/internal/redisconn"
 )
 
 // reconciler finds what should run and does not: buckets whose signal was lost, and
@@ -74,7 +75,7 @@ func (s *reconciler) rollDay() {
 
 func (s *reconciler) reconcile(ctx context.Context) error {
 	buckets, unread := s.ledger.Inspect(ctx)
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return unread
 	}
 	var ready []string

@@ -102,12 +102,10 @@ func (r *runner) place() (leave func()) {
 		return leave
 	default:
 	}
-	t := time.NewTimer(r.room)
-	defer t.Stop()
 	select {
 	case r.recording <- struct{}{}:
 		return leave
-	case <-t.C:
+	case <-time.After(r.room):
 		return func() {}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
@@ -47,12 +46,8 @@ func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hook := &heldBack{letGo: make(chan struct{})}
 		rdb.AddHook(hook)
-		m, err := newMeter(prometheus.NewRegistry())
-		if err != nil {
-			t.Fatal(err)
-		}
 		r := &runner{
-			meter: m, stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings), room: recordRoom, hosts: newHosts(1),
+			meter: newMeter(), stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings), room: recordRoom, hosts: newHosts(1),
 			health: breaker.NewMonitor(breaker.New(rdb, "", breaker.Trip{}), breaker.MonitorOptions{}),
 		}
 		ctx, cancel := context.WithCancel(t.Context())

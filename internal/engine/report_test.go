@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
@@ -43,11 +42,7 @@ func TestOneLogLineAnAttempt(t *testing.T) {
 				f = facts
 			}
 			var out bytes.Buffer
-			m, err := newMeter(prometheus.NewRegistry())
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := &runner{stack: &stack{clock: new(quota.Clock)}, meter: m, log: zerolog.New(&out)}
+			r := &runner{stack: &stack{clock: new(quota.Clock)}, meter: newMeter(), log: zerolog.New(&out)}
 			r.clock.Observe(now.UnixMilli())
 			a := ledger.Attempt{Chain: aToken + ":night", Batch: "b", Key: "=order-1", Server: "0042", Number: 3, Enqueued: now.Add(-time.Minute)}
 			j := decideOutcome(wolkvox.Answer{Status: 202, Code: 202}, c.err, f)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -123,12 +122,12 @@ func runOf(ctx context.Context, ledger *ledger.Ledger, watch *redisconn.RestartW
 
 // remember compares the data with what this worker, and the data itself, remember: for a restart
 // or a failover that happened while no worker was there, and a loss that nobody has seen yet. It
-// writes down what it found. With an error that ledger.Unread tells, it did so for the shards that
+// writes down what it found. With a *redisconn.UnreadError, it did so for the shards that
 // can be read: one that comes back is compared then.
 func (w *Worker) remember(ctx context.Context, starting bool) error {
 	before := w.stack.notBefore.Load()
 	out, unread := w.stack.look(ctx)
-	if !partly(unread) {
+	if !redisconn.Partly(unread) {
 		return unread
 	}
 	run := runOf(ctx, w.stack.ledger, w.watch)
@@ -163,11 +162,6 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 		w.log.Warn().Time("until", w.freeze()).
 			Msg("another node of Redis took over and can't be reached: no call is made until every request that could be in flight has ended")
 	}
-	if starting {
-		if err := w.takeOver(ctx); err != nil {
-			return err
-		}
-	}
 	switch {
 	case out.other:
 		// Requests under this worker's names may be in flight, of which the other key knows nothing.
@@ -188,7 +182,7 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 		return unread // the data still says who had it before
 	}
 	if moved || out.stale || starting && w.stack.notBefore.Load() != before {
-		if err := w.stack.raise(ctx, w.known(), run); !partly(err) {
+		if err := w.stack.raise(ctx, w.known(), run); !redisconn.Partly(err) {
 			return err
 		}
 	}
@@ -202,18 +196,6 @@ func (w *Worker) known() time.Time {
 		return at
 	}
 	return time.UnixMilli(0)
-}
-
-// takeOver takes over what an older version wrote, and deletes it.
-func (w *Worker) takeOver(ctx context.Context) error {
-	held, err := w.stack.rdb.Get(ctx, w.stack.prefix+":hold").Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return err
-	}
-	if ms, err := strconv.ParseInt(held, 10, 64); err == nil {
-		w.stack.holdUntil(time.UnixMilli(ms))
-	}
-	return w.stack.rdb.Unlink(ctx, w.stack.prefix+":runs").Err()
 }
 
 // nothingLost reports whether the Redis that is there now has all that it had: it writes every

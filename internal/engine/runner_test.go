@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
@@ -23,12 +22,8 @@ func (v noVendor) Do(context.Context, wolkvox.Operation, *wolkvox.Request) (wolk
 // A grant that a Redis gave after it restarted, to a command that knew of no hold yet,
 // is not used: the attempt is given back.
 func TestGrantOfARestartedRedisIsNotUsed(t *testing.T) {
-	m, err := newMeter(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &stack{settings: quota.Settings{Lease: time.Minute}, clock: new(quota.Clock)}
-	r := &runner{stack: s, vendor: noVendor{t}, meter: m, log: zerolog.Nop()}
+	r := &runner{stack: s, vendor: noVendor{t}, meter: newMeter(), log: zerolog.Nop()}
 	granted := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	a := ledger.Attempt{Chain: aToken, Batch: "b", Key: "-0", LeaseEnds: granted.Add(time.Minute)}
 	for _, hold := range []time.Time{{}, granted.Add(-time.Second), granted} {

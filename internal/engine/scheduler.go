@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 )
 
@@ -48,7 +49,7 @@ func (s *scheduler) run(ctx context.Context) {
 func (s *scheduler) look(ctx context.Context) (rest time.Duration, err error) {
 	rest = s.every
 	all, now, unread := s.store.All(ctx)
-	if unread != nil && !is[*schedule.UnreadError](unread) {
+	if !redisconn.Partly(unread) {
 		return rest, unread
 	}
 	s.clock.Observe(now.UnixMilli())

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/schedule"
 	"habilita/internal/testkit/redistest"
@@ -246,8 +247,8 @@ func TestScheduleThatCantBeRead(t *testing.T) {
 	if err := redistest.Spoil(m, "habilita:{s:"+schedule.ID("away")+"}:"); err != nil {
 		t.Fatal(err)
 	}
-	var unread *schedule.UnreadError
-	if _, err := w.scheduler.look(t.Context()); !errors.As(err, &unread) || unread.Schedules != 1 {
+	var unread *redisconn.UnreadError
+	if _, err := w.scheduler.look(t.Context()); !errors.As(err, &unread) || len(unread.Names) != 1 {
 		t.Error(err)
 	}
 	w.wantHistory("made " + noonsBatch + " calls=8 passed=0/0 missed=0")

@@ -75,14 +75,11 @@ func (d *timers) run(ctx context.Context, now func() time.Time, dispatch func(ta
 			// Redis counts whole ms: a moment later is not too early.
 			rest = next.Sub(now()) + 2*time.Millisecond
 		}
-		t := time.NewTimer(max(rest, time.Millisecond))
 		select {
 		case <-ctx.Done():
-			t.Stop()
 			return
 		case <-d.news:
-		case <-t.C:
+		case <-time.After(max(rest, time.Millisecond)):
 		}
-		t.Stop()
 	}
 }

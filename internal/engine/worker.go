@@ -42,7 +42,9 @@ type Worker struct {
 	vendor   *wolkvox.Client
 	member   *membership.Membership
 	meter    *meter
-	health   *breaker.Monitor
+	// unregister takes the metrics back, so that another worker can have the Registerer.
+	unregister func()
+	health     *breaker.Monitor
 
 	runner     *runner
 	dispatcher *dispatcher
@@ -65,7 +67,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, log: o.Log}
+	w := &Worker{o: o, log: o.Log, meter: newMeter(), unregister: func() {}}
 	if o.cluster() {
 		w.prove = proofWait
 	}
@@ -77,17 +79,12 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.meter, err = newMeter(o.Metrics); err != nil {
-		return nil, err
-	}
 	var opened []io.Closer
 	defer func() {
-		if err == nil {
-			return
-		}
-		w.meter.unregister()
 		for _, c := range opened {
-			err = errors.Join(err, c.Close())
+			if err != nil {
+				err = errors.Join(err, c.Close())
+			}
 		}
 	}()
 	open := func(ro redisconn.Options) (c redis.UniversalClient, err error) {
@@ -134,7 +131,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	}
 	w.learnDurability(ctx)
 	if err := w.remember(ctx, true); err != nil {
-		if !partly(err) {
+		if !redisconn.Partly(err) {
 			return nil, err
 		}
 		o.Log.Warn().Err(err).Msg("a part of Redis can't be read: its calls wait until it is back")
@@ -144,10 +141,16 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		return nil, err
 	}
 	w.assemble(me.ID)
-	if err := errors.Join(w.meter.ready(func() bool { return w.barred() == nil }), w.meter.replicas(w.stack.acks)); err != nil {
+	w.meter.told(func() bool { return w.barred() == nil }, w.stack.acks)
+	if o.Metrics == nil {
+		return w, nil
+	}
+	if err := o.Metrics.Register(w.meter.own); err != nil {
 		opened = nil
 		return nil, errors.Join(err, w.Close())
 	}
+	// Once: what is there under these names afterwards is another worker's.
+	w.unregister = sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })
 	return w, nil
 }
 
@@ -322,7 +325,7 @@ func (w *Worker) Close() error {
 		w.log.Warn().Err(err).Msg("the worker could not end its membership; it lapses by itself within 20 s")
 	}
 	w.vendor.CloseIdle()
-	w.meter.unregister()
+	w.unregister()
 	err := errors.Join(w.stack.rdb.Close(), w.probe.Close())
 	if w.hangs.Load() {
 		return err // asynq's server panics where its client is closed before it has ended

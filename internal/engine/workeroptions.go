@@ -101,9 +101,6 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	o.Concurrency = cmp.Or(o.Concurrency, 1000)
 	o.ServerConcurrency = cmp.Or(o.ServerConcurrency, 64)
 	o.MaxAttempts = cmp.Or(o.MaxAttempts, 12)
-	if o.Metrics == nil {
-		o.Metrics = prometheus.NewRegistry()
-	}
 	o.Quota.Lease = max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin
 	return o
 }

@@ -317,29 +317,14 @@ func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
 
 func bit(bits string, i int) bool { return i/8 < len(bits) && bits[i/8]&(0x80>>(i%8)) != 0 }
 
-// UnreadBatchesError says that some batches of the list could not be read, and the others were: one node
-// of a Redis Cluster is away, most often.
-type UnreadBatchesError struct {
-	Batches int
-	Cause   error // of the first of them
-}
-
-// Error says how many are missing, and why.
-func (e *UnreadBatchesError) Error() string {
-	return fmt.Sprintf("%d batches can't be read: %v", e.Batches, e.Cause)
-}
-
-// Unwrap is the cause.
-func (e *UnreadBatchesError) Unwrap() error { return e.Cause }
-
-// List returns all batches, the newest first: with an *UnreadBatchesError, those that could be read.
+// List returns all batches, the newest first: with a *redisconn.UnreadError, those that could be read.
 func (s *Batches) List(ctx context.Context) ([]Batch, error) {
 	ids, err := s.rdb.ZRevRange(ctx, s.listKey(), 0, -1).Result()
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Batch, 0, len(ids))
-	unread := &UnreadBatchesError{}
+	unread := &redisconn.UnreadError{What: redisconn.Batches}
 	for part := range slices.Chunk(ids, 500) {
 		pipe := s.rdb.Pipeline()
 		looks := make([]func() (Batch, bool, error), len(part))
@@ -347,20 +332,14 @@ func (s *Batches) List(ctx context.Context) ([]Batch, error) {
 			looks[i] = s.look(ctx, pipe, id)
 		}
 		tell(pipe.Exec(ctx)) // each look's own error is looked at below
-		for _, look := range looks {
+		for i, look := range looks {
 			m, ok, err := look()
 			if err != nil {
-				unread.Batches, unread.Cause = unread.Batches+1, cmp.Or(unread.Cause, err)
+				unread.Add(part[i], err)
 			} else if ok {
 				out = append(out, m)
 			}
 		}
 	}
-	switch unread.Batches {
-	case 0:
-		return out, nil
-	case len(ids):
-		return nil, unread.Cause
-	}
-	return out, unread
+	return out, unread.Of(len(ids))
 }

@@ -82,7 +82,7 @@ func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func
 }
 
 // CancelBatch takes the calls of a batch out of the buckets of tags, but those that
-// run, and lets no later ones in. It returns how many calls were cancelled: with an *UnreadError,
+// run, and lets no later ones in. It returns how many calls were cancelled: with a *redisconn.UnreadError,
 // those of the buckets that could be read.
 func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (int, error) {
 	type place struct{ tag, cursor string }
@@ -121,7 +121,7 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 		}
 		left = append(more, left[len(part):]...)
 	}
-	return total, unread.orNil()
+	return total, unread.Of(Buckets)
 }
 
 // Pruned says which calls Prune may take out.
@@ -159,12 +159,12 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 }
 
 // Reopen lets a batch that was cancelled take calls again, in the buckets of tags: with an
-// *UnreadError, in those that could be reached.
+// *redisconn.UnreadError, in those that could be reached.
 func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
 	return ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.IntCmd {
 		return p.HDel(ctx, bucket+"counts:"+batch, "x")
 	},
-		func(int, *redis.IntCmd) {}).orNil()
+		func(int, *redis.IntCmd) {}).Of(Buckets)
 }
 
 // execution is one execution of a script.

@@ -176,7 +176,7 @@ type Bucket struct {
 
 // Inspect looks at all buckets, changing nothing: those that hold any chain or
 // scheduled call. Where only a part of a Redis Cluster answers, it returns what that part has, and
-// an *UnreadError for the rest.
+// a *redisconn.UnreadError for the rest.
 func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 	var out []Bucket
 	unread := ask(ctx, l, AllTags(), func(p redis.Pipeliner, bucket, _ string) bucketLists {
@@ -206,7 +206,7 @@ func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 			out = append(out, b)
 		}
 	})
-	return out, unread.orNil()
+	return out, unread.Of(Buckets)
 }
 
 // bucketLists are what Inspect asks of a bucket.

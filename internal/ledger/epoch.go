@@ -40,7 +40,7 @@ func (l *Ledger) Found(ctx context.Context) error {
 	return err
 }
 
-// LookAt reads the epochs of buckets, and counts the look: with an *UnreadError, of those that
+// LookAt reads the epochs of buckets, and counts the look: with a *redisconn.UnreadError, of those that
 // could be read.
 func (l *Ledger) LookAt(ctx context.Context, tags []string) ([]Epoch, error) {
 	return l.epochs(ctx, tags, func(tag string) execution { return execution{tag, []any{"look", "", "", ""}} })
@@ -65,7 +65,7 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, step func(tag string
 		steps[i] = step(tag)
 	}
 	all := make([]Epoch, 0, len(tags))
-	unread := &UnreadError{}
+	unread := unreadParts()
 	replies, errs := l.runMany(ctx, l.epochScript, l.keys, steps)
 	for i, r := range replies {
 		tag := tags[i]
@@ -84,7 +84,7 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, step func(tag string
 	if len(all) == 0 && len(tags) > 0 {
 		return nil, unread.Cause
 	}
-	return all, unread.orNil()
+	return all, unread.Of(Buckets)
 }
 
 // Shards are the Redis processes that hold the ledger, each with the first bucket that it has:

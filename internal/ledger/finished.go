@@ -14,7 +14,7 @@ type Finished struct {
 	entry string
 }
 
-// Finished returns up to most of them of each bucket, in the order in which they ended. With an *UnreadError they are those of
+// Finished returns up to most of them of each bucket, in the order in which they ended. With a *redisconn.UnreadError they are those of
 // the buckets that could be read.
 func (l *Ledger) Finished(ctx context.Context, most int) ([]Finished, error) {
 	var out []Finished
@@ -28,7 +28,7 @@ func (l *Ledger) Finished(ctx context.Context, most int) ([]Finished, error) {
 			}
 		}
 	})
-	return out, unread.orNil()
+	return out, unread.Of(Buckets)
 }
 
 // Told removes an end that was told.

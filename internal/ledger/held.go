@@ -17,7 +17,7 @@ type HeldSince struct {
 }
 
 // HeldIDs returns the chains of the buckets of tags that wait for a person, the one that
-// waits longest first. It reads no chain: its cost is one command a bucket. With an *UnreadError
+// waits longest first. It reads no chain: its cost is one command a bucket. With a *redisconn.UnreadError
 // it returns those of the other buckets.
 func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error) {
 	var out []HeldSince
@@ -31,7 +31,7 @@ func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error
 			}
 		})
 	slices.SortFunc(out, func(a, b HeldSince) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID)) })
-	return out, unread.orNil()
+	return out, unread.Of(Buckets)
 }
 
 // HeldOf reads held chains by their ids, in their order, a few hundred in a round trip. Those
@@ -54,7 +54,7 @@ func (l *Ledger) HeldOf(ctx context.Context, ids []string) ([]Chain, error) {
 
 // WaitersOf counts, for each of these tokens, the chains that wait for it: for a slot, for
 // its quota or for the end of its cool-down. It reads the waiting chains of the tokens'
-// buckets: a thousand in a round trip. With an *UnreadError it returns what the other buckets have.
+// buckets: a thousand in a round trip. With a *redisconn.UnreadError it returns what the other buckets have.
 func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int, error) {
 	wanted := map[string]struct{}{}
 	for _, t := range tokens {
@@ -87,11 +87,11 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 					out[token]++
 				}
 			})
-		for _, tag := range more.Tags {
+		for _, tag := range more.Names {
 			unread.Add(tag, more.Cause)
 		}
 	}
-	return out, unread.orNil()
+	return out, unread.Of(Buckets)
 }
 
 // waitsForToken are the reasons of a wait for a token, as against one for its own call.

@@ -26,7 +26,7 @@ func (c Call) Field() string { return c.Token + c.Key }
 
 // ScanCalls makes one step at each position, all in one round trip. A step has some 500
 // calls, or fewer; a call that is there all the time is found by some step, and while its
-// hash grows perhaps by two. With an *UnreadError the steps in the buckets that it names found
+// hash grows perhaps by two. With a *redisconn.UnreadError the steps in the buckets that it names found
 // nothing, and all others are whole.
 func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]Scanned, error) {
 	pipe := l.rdb.Pipeline()
@@ -36,7 +36,7 @@ func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
 	out := make([]Scanned, len(at))
-	unread := &UnreadError{}
+	unread := unreadParts()
 	for i, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
 			unread.Add(at[i].Tag, err)
@@ -54,7 +54,7 @@ func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]
 		slices.SortFunc(out[i].Calls, func(a, b Call) int { return strings.Compare(a.Field(), b.Field()) })
 		out[i].Calls = slices.CompactFunc(out[i].Calls, func(a, b Call) bool { return a.Field() == b.Field() })
 	}
-	return out, unread.orNil()
+	return out, unread.Of(Buckets)
 }
 
 // ChainsAfter returns up to limit chains of a bucket that are not idle (or those alone that

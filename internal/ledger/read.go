@@ -116,7 +116,7 @@ func (l *Ledger) Sealed(ctx context.Context, token string) (string, error) {
 
 // Calls streams the calls of a batch in the buckets of tags, bucket by bucket, with
 // constant memory. Calls that change meanwhile are seen before or after the change. An error is
-// the last thing that is yielded: an *UnreadError after the calls of the buckets that could be read.
+// the last thing that is yielded: a *redisconn.UnreadError after the calls of the buckets that could be read.
 func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Seq2[Call, error] {
 	return stream(ctx, l, tags, func(tag string, yield func(Call) bool) (bool, error) {
 		for f, err := range l.fields(ctx, l.bucket(tag)+"calls:"+batch, "") {
@@ -154,7 +154,7 @@ func (c Counts) Open() int { return c.Total - c.Succeeded - c.Failed - c.Skipped
 func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
 
 // Counts adds up the counts of a batch over the buckets of tags. Each bucket's are
-// exact at the moment they are read. With an *UnreadError they are those of the buckets that could
+// exact at the moment they are read. With a *redisconn.UnreadError they are those of the buckets that could
 // be read, which say nothing of the batch as a whole.
 func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
 	var sum Counts
@@ -186,7 +186,7 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 	if begun {
 		sum.FirstDue = time.Time{}
 	}
-	return sum, unread.orNil()
+	return sum, unread.Of(Buckets)
 }
 
 // Chain is a chain that has something to do, for people.
@@ -203,7 +203,7 @@ type Chain struct {
 var chainStates = map[string]string{"r": "ready", "f": "dispatched", "x": "running", "w": "waiting", "l": "waiting", "h": "held"}
 
 // Chains streams the chains of the buckets of tags that are not idle: the held ones
-// alone, or all. An error is the last thing that is yielded: an *UnreadError after the chains of
+// alone, or all. An error is the last thing that is yielded: a *redisconn.UnreadError after the chains of
 // the buckets that could be read.
 func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
 	return stream(ctx, l, tags, func(tag string, yield func(Chain) bool) (bool, error) {

@@ -11,7 +11,7 @@ import (
 // Purge deletes the records of a batch in the buckets of tags, and with a token's last
 // record its sealed token. What is open or held is kept. For NoBatch it deletes calls
 // that ended before the time given. The entries of their ids go later (TidyIDs). It returns how
-// many records were deleted: with an *UnreadError, those of the buckets that could be read.
+// many records were deleted: with a *redisconn.UnreadError, those of the buckets that could be read.
 func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
 	total := 0
 	err := l.each(ctx, tags, func(tag string) (bool, error) {
@@ -60,7 +60,7 @@ func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (
 			}
 		}
 	}
-	return replaced, unread.orNil()
+	return replaced, unread.Of(Buckets)
 }
 
 func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal func(token, sealed string) (string, error)) (bool, error) {
@@ -79,13 +79,13 @@ func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal fun
 	}
 }
 
-// Tokens returns the names of all tokens that the ledger knows: with an *UnreadError, those of the
+// Tokens returns the names of all tokens that the ledger knows: with a *redisconn.UnreadError, those of the
 // buckets that could be read.
 func (l *Ledger) Tokens(ctx context.Context) ([]string, error) {
 	var out []string
 	unread := ask(ctx, l, AllTags(), func(p redis.Pipeliner, bucket, _ string) *redis.StringSliceCmd { return p.HKeys(ctx, bucket+"tokens") },
 		func(_ int, cmd *redis.StringSliceCmd) { out = append(out, cmd.Val()...) })
-	return out, unread.orNil()
+	return out, unread.Of(Buckets)
 }
 
 func sealedOf(v string) string {

@@ -22,7 +22,7 @@ const perPage = 500
 
 // Scheduled streams the scheduled calls of the buckets of tags, bucket by bucket, in each
 // the last one first. One that becomes due meanwhile may be told still; one that is taken
-// out meanwhile may hide another. An error is the last thing that is yielded: an *UnreadError
+// out meanwhile may hide another. An error is the last thing that is yielded: a *redisconn.UnreadError
 // after the calls of the buckets that could be read.
 func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Scheduled, error] {
 	return stream(ctx, l, tags, func(tag string, yield func(Scheduled) bool) (bool, error) {

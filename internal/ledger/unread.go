@@ -1,43 +1,22 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
-// UnreadError says that some buckets could not be read, and the others were: one node of a Redis
-// Cluster is away, most often.
-type UnreadError struct {
-	Tags  []string // of the buckets that could not be read
-	Cause error    // of the first of them
-}
-
-// Error says how many are missing, and why.
-func (e *UnreadError) Error() string {
-	return fmt.Sprintf("%d of %d buckets can't be read (the first is {%s}): %v", len(e.Tags), Buckets, e.Tags[0], e.Cause)
-}
-
-// Unwrap is the cause.
-func (e *UnreadError) Unwrap() error { return e.Cause }
-
-// Add notes that a bucket could not be read, once.
-func (e *UnreadError) Add(tag string, err error) {
-	e.Cause = cmp.Or(e.Cause, err)
-	if !slices.Contains(e.Tags, tag) {
-		e.Tags = append(e.Tags, tag)
-	}
-}
+// unreadParts gathers the tags of the buckets that can't be read.
+func unreadParts() *redisconn.UnreadError { return &redisconn.UnreadError{What: redisconn.Parts} }
 
 // ask puts a command for each of some buckets, tokens or chains into one pipeline, under the prefix of its
 // bucket's keys, and passes those that were answered to got. The others are in what it returns.
-func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string, put func(p redis.Pipeliner, bucket, one string) C, got func(i int, answer C)) *UnreadError {
-	unread := &UnreadError{}
+func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string, put func(p redis.Pipeliner, bucket, one string) C, got func(i int, answer C)) *redisconn.UnreadError {
+	unread := unreadParts()
 	if len(of) == 0 {
 		return unread
 	}
@@ -59,9 +38,9 @@ func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string
 
 // readable returns those of tags whose node answers, and notes the others in unread. One that
 // is away costs one round trip here, and one for each of its buckets where they are asked in turn.
-func (l *Ledger) readable(ctx context.Context, tags []string) (up []string, unread *UnreadError) {
+func (l *Ledger) readable(ctx context.Context, tags []string) (up []string, unread *redisconn.UnreadError) {
 	if len(tags) < 2 {
-		return tags, &UnreadError{}
+		return tags, unreadParts()
 	}
 	unread = ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.IntCmd { return p.Exists(ctx, bucket+"tokens") },
 		func(i int, _ *redis.IntCmd) { up = append(up, tags[i]) })
@@ -86,7 +65,7 @@ func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (mo
 			return nil
 		}
 	}
-	return unread.orNil()
+	return unread.Of(Buckets)
 }
 
 // stream yields what read gives of each of the buckets of tags, one after the other, until read returns false.
@@ -101,24 +80,6 @@ func stream[T any](ctx context.Context, l *Ledger, tags []string, read func(tag 
 			yield(none, err)
 		}
 	}
-}
-
-// orNil is the error: nil where all was read, and the plain cause where nothing was.
-func (e *UnreadError) orNil() error {
-	switch len(e.Tags) {
-	case 0:
-		return nil
-	case Buckets:
-		return e.Cause
-	}
-	return e
-}
-
-// Unread tells an error that leaves the other buckets readable, and whether it is one.
-func Unread(err error) (*UnreadError, bool) {
-	var unread *UnreadError
-	ok := errors.As(err, &unread)
-	return unread, ok
 }
 
 // mostFailures is how many buckets whose node answered may fail before the others are not tried:

@@ -75,21 +75,6 @@ var (
 	ErrCooling = errors.New("quota: a cooling needs an end after 1970 and no negative time to its probe")
 )
 
-// PeekError says that PeekMany could not read some tokens, and the others were read: one node of a
-// Redis Cluster is away, most often.
-type PeekError struct {
-	Tokens []string // names of those that could not be read
-	Cause  error    // of the first of them
-}
-
-// Error says how many are missing, and why.
-func (e *PeekError) Error() string {
-	return fmt.Sprintf("quota: %d tokens can't be read: %v", len(e.Tokens), e.Cause)
-}
-
-// Unwrap is the cause.
-func (e *PeekError) Unwrap() error { return e.Cause }
-
 // NotNowError is what Acquire answers for a refusal that is not about slots:
 // quota, cooling, midnight, restart and clock last too long, or are too telling, to be
 // waited for silently. No slot was taken, nothing was counted and no attempt was made.

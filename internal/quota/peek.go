@@ -1,7 +1,6 @@
 package quota
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 // Usage is what a token has used and may still use.
@@ -43,8 +44,8 @@ func (l *Limiter) Peek(ctx context.Context, token string) (Usage, error) {
 	return all[0], nil
 }
 
-// PeekMany is Peek for many tokens, in their order, in pipelines. With a *PeekError it returns
-// those of the tokens that could be read; with any other error, none.
+// PeekMany is Peek for many tokens, in their order, in pipelines. With a *redisconn.UnreadError, which names the
+// buckets, it returns those of the tokens that could be read; with any other error, none.
 func (l *Limiter) PeekMany(ctx context.Context, tokens []string) ([]Usage, error) {
 	for _, t := range tokens {
 		if err := checkName(t); err != nil {
@@ -52,46 +53,31 @@ func (l *Limiter) PeekMany(ctx context.Context, tokens []string) ([]Usage, error
 		}
 	}
 	all := make([]Usage, 0, len(tokens))
-	unread := &PeekError{}
+	unread := &redisconn.UnreadError{What: redisconn.Parts}
 	for chunk := range slices.Chunk(tokens, peekChunk) {
-		usages, err := l.peek(ctx, chunk)
+		usages, err := l.peek(ctx, chunk, unread)
 		if err != nil {
 			return nil, fmt.Errorf("quota: peek: %w", err)
 		}
-		for i, u := range usages {
-			if u.err != nil {
-				unread.Tokens, unread.Cause = append(unread.Tokens, chunk[i]), cmp.Or(unread.Cause, u.err)
-			} else {
-				all = append(all, u.Usage)
-			}
-		}
+		all = append(all, usages...)
 	}
-	switch len(unread.Tokens) {
-	case 0:
-		return all, nil
-	case len(tokens):
+	if len(all) == 0 && unread.Cause != nil {
 		return nil, fmt.Errorf("quota: peek: %w", unread.Cause)
 	}
-	return all, unread
-}
-
-// peeked is what was seen of a token, or why nothing was.
-type peeked struct {
-	Usage
-	err error
+	return all, unread.Of(0)
 }
 
 // peek asks for a chunk. It asks again where the days were those of a clock that is off.
-func (l *Limiter) peek(ctx context.Context, tokens []string) ([]peeked, error) {
+func (l *Limiter) peek(ctx context.Context, tokens []string, unread *redisconn.UnreadError) ([]Usage, error) {
 	for range 3 {
-		if usages, again, err := l.peekOnce(ctx, tokens); err != nil || !again {
+		if usages, again, err := l.peekOnce(ctx, tokens, unread); err != nil || !again {
 			return usages, err
 		}
 	}
 	return nil, errors.New("the server's clock jumps")
 }
 
-func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeked, again bool, err error) {
+func (l *Limiter) peekOnce(ctx context.Context, tokens []string, unread *redisconn.UnreadError) (usages []Usage, again bool, err error) {
 	settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
 	pipe := l.rdb.Pipeline()
 	answers, args := make([]*redis.Cmd, len(tokens)), make([][]any, len(tokens))
@@ -106,7 +92,7 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeke
 		}
 		items, err := answers[i].Slice()
 		if err != nil {
-			usages = append(usages, peeked{err: err})
+			unread.Add(Tag(t), err)
 			continue
 		}
 		r, err := l.read(l.scripts.peek, items)
@@ -119,7 +105,7 @@ func (l *Limiter) peekOnce(ctx context.Context, tokens []string) (usages []peeke
 			CoolingUntil: r.time(4), CoolingWhy: r.text(5), Probe: r.time(6), Now: r.time(7), NextDay: r.time(8),
 		}
 		again = again || u.Used < 0
-		usages = append(usages, peeked{Usage: u})
+		usages = append(usages, u)
 	}
 	return usages, again, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/vault"
 )
@@ -144,11 +145,11 @@ func (s *Store) chunk(ctx context.Context, id, revision string, n int, keys *vau
 }
 
 // Reseal seals the rows of all schedules under the first key. It returns how many chunks
-// were replaced. What was cut off goes on where it is called again; with an *UnreadError, those that
+// were replaced. What was cut off goes on where it is called again; with a *redisconn.UnreadError, those that
 // could be read are sealed.
 func (s *Store) Reseal(ctx context.Context, keys *vault.Keys) (int, error) {
 	all, _, unread := s.All(ctx)
-	if some := new(UnreadError); unread != nil && !errors.As(unread, &some) {
+	if !redisconn.Partly(unread) {
 		return 0, unread
 	}
 	replaced := 0

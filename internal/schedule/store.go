@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 //go:embed lua/*.lua
@@ -91,23 +93,8 @@ func (s *Store) Get(ctx context.Context, name string) (State, error) {
 	return st, nil
 }
 
-// UnreadError says that some schedules could not be read, and the others were: one node of a Redis
-// Cluster is away, most often.
-type UnreadError struct {
-	Schedules int
-	Cause     error // of the first of them
-}
-
-// Error says how many are missing, and why.
-func (e *UnreadError) Error() string {
-	return fmt.Sprintf("%d schedules can't be read: %v", e.Schedules, e.Cause)
-}
-
-// Unwrap is the cause.
-func (e *UnreadError) Unwrap() error { return e.Cause }
-
-// All returns all schedules in the order in which they were added, and the time of Redis: with an
-// *UnreadError, those that could be read.
+// All returns all schedules in the order in which they were added, and the time of Redis: with a
+// *redisconn.UnreadError, those that could be read.
 func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 	ids, err := s.rdb.ZRange(ctx, s.listKey(), 0, -1).Result()
 	if err != nil {
@@ -119,7 +106,7 @@ func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 		return nil, time.Time{}, err
 	}
 	var out []State
-	unread := &UnreadError{}
+	unread := &redisconn.UnreadError{What: redisconn.Schedules}
 	for part := range slices.Chunk(ids, 200) {
 		pipe := s.rdb.Pipeline()
 		cmds := make([]*redis.MapStringStringCmd, len(part))
@@ -130,7 +117,7 @@ func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 		for i, id := range part {
 			// A client that reached nobody says so of the pipeline alone.
 			if failed := cmp.Or(cmds[i].Err(), ctx.Err()); failed != nil || err != nil && cmds[i].Val() == nil {
-				unread.Schedules, unread.Cause = unread.Schedules+1, cmp.Or(unread.Cause, failed, err)
+				unread.Add(id, cmp.Or(failed, err))
 				continue
 			}
 			// One that is just being added, or whose removal was cut off, is none.
@@ -139,13 +126,7 @@ func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 			}
 		}
 	}
-	switch unread.Schedules {
-	case 0:
-		return out, now, nil
-	case len(ids):
-		return nil, time.Time{}, unread.Cause
-	}
-	return out, now, unread
+	return out, now, unread.Of(len(ids))
 }
 
 // Runs returns the last runs that are over, the newest first, up to 20.

@@ -15,6 +15,7 @@ import (
 	"habilita/internal/breaker"
 	"habilita/internal/control"
 	"habilita/internal/membership"
+	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
 )
@@ -194,7 +195,7 @@ func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
 		return err
 	}
 	all, _, unread := t.schedules.All(ctx)
-	if some := new(schedule.UnreadError); unread != nil && !errors.As(unread, &some) {
+	if !redisconn.Partly(unread) {
 		return unread
 	}
 	var found []thing
