@@ -149,7 +149,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	o.fileFlags = r.o.fileFlags
 	r.o, r.at = o, at
 	if o.dryRun {
-		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, string, error) {
+		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 			return r.foresee(cmd, calls, o)
 		})
 	}
@@ -175,6 +175,8 @@ type bulkRun struct {
 	part    bool // the rows are those of a rejects file
 	whole   bool // such rows are refused: the file is the job (run)
 	badText bool // a row was rejected for bytes that are no text
+
+	notCompared string // why a dry run does not know what is there already; "": it knows
 }
 
 // enqueue is the run that enqueues.
@@ -195,9 +197,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	r.meter.Stop()
 	_ = p.Close() // as in enqueueOne
 	s.op.Note(ctx, "enqueue", "batch "+r.o.batch, sum.String(), err)
-	if rerr := r.rejects.Close(); err == nil {
-		err = rerr
-	}
+	err = errors.Join(err, r.rejects.Close())
 	if strict, ok := errors.AsType[*engine.StrictError](err); ok {
 		return r.refused(sum, strict)
 	}
@@ -212,15 +212,11 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	if sum.Enqueued > 0 {
 		r.tellNoWorker(ctx, s)
 	}
-	var st *control.Status
-	if r.o.timing.wait && sum.Rows > 0 {
-		var got control.Status
-		got, err = r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout)
-		if got.Batch != "" {
-			st = &got
-		}
+	if !r.o.timing.wait || sum.Rows == 0 {
+		return r.end(sum, nil, nil)
 	}
-	return r.end(sum, st, err)
+	st, err := r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout)
+	return r.end(sum, &st, err)
 }
 
 // manyRows is from how many rows on a command saves memory.
@@ -239,6 +235,9 @@ var savedMemory sync.Once
 // end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
 // the wait for them, says.
 func (r *bulkRun) end(sum engine.Summary, st *control.Status, err error) error {
+	if st != nil && st.Batch == "" {
+		st = nil // it could not be read
+	}
 	if r.json {
 		if werr := writeJSON(r.out, bulkResult{sum.JSON(pruneOption), st}); werr != nil {
 			return werr
@@ -265,13 +264,12 @@ func ending(sum engine.Summary) error {
 
 // stopped says how far it came, and how to go on.
 func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
-	why := "interrupted"
+	why, told := "interrupted", errTold
 	if ctx.Err() == nil {
 		why = explain(err).Error()
-	}
-	told := errTold
-	if ctx.Err() == nil && wrongUsage(err) {
-		told = errUsageTold
+		if wrongUsage(err) {
+			told = errUsageTold
+		}
 	}
 	after := ""
 	if n := sum.Enqueued + sum.Duplicates; n > 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,13 +29,11 @@ type dryResult struct {
 	plan
 }
 
-// foresees says what enqueueing would do. compared says why that is without a look at what is
-// there already; "": it is not.
-type foresees func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (sum engine.Summary, compared string, err error)
-
 // dry checks every row, and says what enqueueing them would do, and how long the calls take. It
 // keeps some bytes for each row, token and chain. again is the command that takes the corrected file.
-func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, foresee foresees) error {
+// foresee says what enqueueing would do, and notes if it could not compare the rows with what is there already.
+func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string,
+	foresee func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error)) error {
 	var all *planned
 	seed, rows := maphash.MakeSeed(), r.calls()
 	calls := func(yield func(engine.Call, error) bool) {
@@ -56,21 +55,14 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 			}
 		}
 	}
-	sum, compared, err := foresee(calls, r.options(rowsChecked))
+	sum, err := foresee(calls, r.options(rowsChecked))
 	r.meter.Stop()
-	if rerr := r.rejects.Close(); err == nil {
-		err = rerr
-	}
-	if err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
+	if err = errors.Join(err, r.rejects.Close(), ctx.Err()); err != nil {
 		return err
 	}
 	expected := all.plan(r.o.plan, set)
 	if r.json {
-		out := dryResult{sum.JSON(pruneOption), true, compared == "", expected}
-		if err := writeJSON(r.out, out); err != nil {
+		if err := writeJSON(r.out, dryResult{sum.JSON(pruneOption), true, r.notCompared == "", expected}); err != nil {
 			return err
 		}
 	} else {
@@ -78,11 +70,7 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string, fo
 		if words := expected.words(); words != "" {
 			fmt.Fprint(r.told(), "if all rows were made now:\n", words)
 		}
-		if compared == "" {
-			fmt.Fprintln(r.told(), lastWords(sum))
-		} else {
-			fmt.Fprintln(r.told(), compared)
-		}
+		fmt.Fprintln(r.told(), cmp.Or(r.notCompared, lastWords(sum)))
 		r.tellRejects(sum, again)
 	}
 	return r.foreseen(sum)
@@ -101,14 +89,13 @@ func (r *bulkRun) foreseen(sum engine.Summary) error {
 }
 
 // foresee asks what is there already, if there is a Redis that answers.
-func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (sum engine.Summary, compared string, err error) {
+func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	ctx := cmd.Context()
-	preview := func(why error) (engine.Summary, string, error) {
+	preview := func(why error) (engine.Summary, error) {
 		if why != nil {
-			compared = fmt.Sprintf("what is there already is not known: %v", explain(why))
+			r.notCompared = fmt.Sprintf("what is there already is not known: %v", explain(why))
 		}
-		sum, err := engine.Preview(ctx, r.o.batch, calls, o)
-		return sum, compared, err
+		return engine.Preview(ctx, r.o.batch, calls, o)
 	}
 	s, err := r.open(cmd, redisconn.Producer, producing)
 	if err != nil {
@@ -124,8 +111,7 @@ func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error
 	}
 	defer func() { _ = p.Close() }()
 	o.Look = true
-	sum, err = p.EnqueueBatch(ctx, r.o.batch, calls, o)
-	return sum, "", err
+	return p.EnqueueBatch(ctx, r.o.batch, calls, o)
 }
 
 // planFlags are what a plan assumes of the vendor and the workers.

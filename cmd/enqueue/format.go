@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"habilita/internal/control"
@@ -75,11 +76,8 @@ func counts(s control.Status) string {
 // canaries; "" for nothing.
 func next(s control.Status) string {
 	words := canaryWords(s)
-	if s.HeldChains == 0 {
-		return words
+	if s.HeldChains > 0 {
+		words += "\nnext: enqueue chains --held   (why, and what to type)"
 	}
-	if words != "" {
-		words += "\n"
-	}
-	return words + "next: enqueue chains --held   (why, and what to type)"
+	return strings.TrimPrefix(words, "\n")
 }

@@ -148,13 +148,7 @@ func (r *fileRun) run(ctx context.Context, c localrun.Config) error {
 		return r.notOpened(ctx, c.File, err)
 	}
 	end, err := r.work(ctx, job, started)
-	if cerr := job.Close(); err == nil && cerr != nil {
-		err = cerr
-	}
-	if rerr := r.rejects.Close(); err == nil {
-		err = rerr
-	}
-	if err != nil {
+	if err = errors.Join(err, job.Close(), r.rejects.Close()); err != nil {
 		return r.interrupted(ctx, end, err)
 	}
 	return r.finish(end)
@@ -195,12 +189,12 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 // dry says what a start would do, by the journal of earlier ones.
 func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Settings) error {
 	r.o.plan = planFlags{latency: 2 * time.Second, workers: 1}
-	err := r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, string, error) {
+	err := r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 		sum, err := localrun.Look(ctx, c, calls, o)
 		if errors.Is(err, localrun.ErrNotBegun) {
 			sum, err = engine.Preview(ctx, c.Batch, calls, o)
 		}
-		return sum, "", err
+		return sum, err
 	})
 	if err == nil || errors.Is(err, errPartial) || errors.Is(err, errTold) {
 		return err

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
-	"habilita/internal/control"
 	"habilita/internal/redisconn"
 	"habilita/internal/say"
 	"habilita/internal/webhook"
@@ -37,49 +36,33 @@ shown. A webhook that was delivered is in no list.`,
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		rows, err := deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))
 		header := table.Row{"state", "type", "happened", "receiver", "tries", "next", "error", "event"}
-		return list(a, rows, err, "no webhook waits, and none was given up", header, func(r webhookRow) table.Row {
+		return list(a, rows, err, "no webhook waits, and none was given up", header, func(r webhook.Delivery) table.Row {
 			return table.Row{r.State, r.Type, a.local(r.At), r.Receiver + " " + r.Origin, r.Tries, a.local(r.Next), r.Error, r.Event}
 		})
 	})
 }
 
-// webhookRow is a delivery as --json gives it.
-type webhookRow struct {
-	State    string       `json:"state"` // waiting or given_up
-	Event    string       `json:"event"` // its id
-	Type     string       `json:"type"`
-	At       control.Time `json:"at"` // when it happened
-	Receiver string       `json:"receiver"`
-	Origin   string       `json:"origin"`
-	Tries    int          `json:"tries"`
-	Error    string       `json:"error"` // of the last try
-	Next     control.Time `json:"next_try_at"`
-	GaveUp   control.Time `json:"given_up_at"`
-}
-
-func deliveries(ctx context.Context, o *webhook.Outbox) (rows []webhookRow, err error) {
+// deliveries are those that wait and those that were given up.
+func deliveries(ctx context.Context, o *webhook.Outbox) (all []webhook.Delivery, err error) {
 	receivers, err := o.Receivers(ctx)
 	if err != nil {
 		return nil, err
 	}
 	origins := map[string]string{}
-	add := func(state string, all []webhook.Delivery) {
-		for _, d := range all {
-			rows = append(rows, webhookRow{state, d.Event, string(d.Type), control.Time{Time: d.At}, d.Receiver, origins[d.Receiver],
-				d.Tries, d.Error, control.Time{Time: d.Next}, control.Time{Time: d.GaveUp}})
-		}
-	}
 	for _, r := range receivers {
 		origins[r.Receiver.ID] = r.Receiver.Origin
-		all, err := o.Deliveries(ctx, r.Receiver.ID, webhooksShown)
+		wait, err := o.Deliveries(ctx, r.Receiver.ID, webhooksShown)
 		if err != nil {
 			return nil, err
 		}
-		add("waiting", all)
+		all = append(all, wait...)
 	}
 	lost, err := o.Lost(ctx)
-	add("given_up", lost)
-	return rows, err
+	all = append(all, lost...)
+	for i := range all {
+		all[i].Origin = origins[all[i].Receiver]
+	}
+	return all, err
 }
 
 func (a *app) webhooksTest() *cobra.Command {

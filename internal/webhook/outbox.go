@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/control"
 )
 
 var (
@@ -180,14 +182,16 @@ func (o *Outbox) Receivers(ctx context.Context) ([]Waiting, error) {
 
 // Delivery is an event on its way to a receiver, or one that was given up.
 type Delivery struct {
-	Receiver string // its ID
-	Event    string
-	Type     Type
-	At       time.Time // of the event
-	Tries    int
-	Error    string    // of the last try
-	Next     time.Time // the next try, or the end of the one that is under way; zero: given up
-	GaveUp   time.Time // zero: it waits
+	State    string       `json:"state"` // waiting or given_up
+	Event    string       `json:"event"` // its ID
+	Type     Type         `json:"type"`
+	At       control.Time `json:"at"`       // of the event
+	Receiver string       `json:"receiver"` // its ID
+	Origin   string       `json:"origin"`   // of the receiver; "" until somebody who knows it says so
+	Tries    int          `json:"tries"`
+	Error    string       `json:"error"`       // of the last try
+	Next     control.Time `json:"next_try_at"` // or the end of the one that is under way; zero: given up
+	GaveUp   control.Time `json:"given_up_at"` // zero: it waits
 }
 
 // kept is a delivery as the scripts write it.
@@ -202,14 +206,18 @@ func parseDelivery(text, receiver, id string) (Delivery, error) {
 	if err := json.Unmarshal([]byte(text), &k); err != nil {
 		return Delivery{}, fmt.Errorf("webhooks: delivery %s: %w", id, err)
 	}
-	return Delivery{Receiver: k.R, Event: k.ID, Type: Type(k.T), At: millis(k.At), Tries: int(k.N), Error: k.E, GaveUp: millis(k.Gone)}, nil
+	d := Delivery{State: "waiting", Receiver: k.R, Event: k.ID, Type: Type(k.T), At: millis(k.At), Tries: int(k.N), Error: k.E, GaveUp: millis(k.Gone)}
+	if k.Gone != 0 {
+		d.State = "given_up"
+	}
+	return d, nil
 }
 
-func millis(ms float64) time.Time {
+func millis(ms float64) control.Time {
 	if ms == 0 {
-		return time.Time{}
+		return control.Time{}
 	}
-	return time.UnixMilli(int64(ms)).UTC()
+	return control.Time{Time: time.UnixMilli(int64(ms)).UTC()}
 }
 
 // Deliveries are the first deliveries that wait for a receiver, the one that is due first before the others.

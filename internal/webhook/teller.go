@@ -217,7 +217,7 @@ func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
 					kind = ScheduleFailed
 				}
 				all = append(all, news{&Event{eventID(kind, s.Name, r.Tick, r.Finished), kind, time.UnixMilli(r.Finished), runData{
-					s.Name, r.Batch, control.Time{Time: millis(float64(r.Tick))}, r.Result, r.Reason, r.Calls, r.Missed,
+					s.Name, r.Batch, control.Time{Time: millis(float64(r.Tick)).Time}, r.Result, r.Reason, r.Calls, r.Missed,
 				}}, strconv.FormatInt(r.Finished, 10)})
 			}
 			return all, nil
