@@ -64,7 +64,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"a start during a failover", "it ends at the first error",
-		in("cmd/worker/start.go", "!redisconn.Passing(err, p.several)", "true"),
+		in("cmd/worker/root.go", "!redisconn.Passing(err, p.several)", "true"),
 		"./cmd/worker", "TestStartWaitsForAFailover",
 	},
 	{

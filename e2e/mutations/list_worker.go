@@ -213,7 +213,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"metrics at once", "a scrape waits for Redis",
-		in("cmd/worker/queuemetrics.go", "scrapeWait = 500 * time.Millisecond", "scrapeWait = 5 * time.Second"),
+		in("cmd/worker/http.go", "scrapeWait = 500 * time.Millisecond", "scrapeWait = 5 * time.Second"),
 		"./cmd/worker", "TestScrapeDoesNotWaitForRedis",
 	},
 	{
@@ -407,7 +407,7 @@ var otherMutations = []mutation{
 	},
 	{
 		"rejects files", "fields that a rejected row lacks are not filled",
-		in("internal/rows/shape.go", "fields = append(fields, make([]string, len(s.columns)-len(fields))...)", "fields = append(fields, make([]string, 0)...)"),
+		in("internal/rows/row.go", "fields = append(fields, make([]string, len(s.columns)-len(fields))...)", "fields = append(fields, make([]string, 0)...)"),
 		"./internal/rows", "TestRejectsCanBeReadAgain",
 	},
 	{

@@ -5,6 +5,20 @@
 //	go run ./internal/layers -write   write it into docs/architecture.md
 package main
 
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"go/build"
+	"io/fs"
+	"log"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
 // layer is a row of packages. A package imports packages of lower layers alone, and those
 // of its own group.
 type layer struct {
@@ -49,3 +63,205 @@ var public = []string{"tasks", "quota"}
 
 // forTests is what may not come with public, however indirectly.
 var forTests = []string{"github.com/alicebob/miniredis", "habilita/internal/testkit", "testing"}
+
+const module = "habilita"
+
+// imports are the packages of a module, by their folder, with what they import outside of tests.
+func imports(root string) (map[string][]string, error) {
+	of := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if path != root {
+			_, err := os.Stat(filepath.Join(path, "go.mod")) // another module's
+			if err == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
+				return fs.SkipDir
+			}
+		}
+		p, err := build.ImportDir(path, 0)
+		if none := new(build.NoGoError); errors.As(err, &none) {
+			return nil
+		}
+		dir, relErr := filepath.Rel(root, path)
+		of[filepath.ToSlash(dir)] = p.Imports
+		return errors.Join(err, relErr)
+	})
+	return of, err
+}
+
+// ours is the folder of a package of the module.
+func ours(importPath string) (dir string, ok bool) { return strings.CutPrefix(importPath, module+"/") }
+
+// under reports whether a path is the given one or lies under it.
+func under(name, top string) bool { return name == top || strings.HasPrefix(name, top+"/") }
+
+// groupOf is the layer, from the top, and the group of a package. A layer below 0: none.
+func groupOf(dir string) (at int, group string) {
+	at = -1
+	for i, l := range layers {
+		for _, g := range l.groups {
+			if under(dir, g) && len(g) > len(group) {
+				at, group = i, g
+			}
+		}
+	}
+	return at, group
+}
+
+// faults are all that breaks the rules of the layers.
+func faults(of map[string][]string) []string {
+	var found []string
+	say := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	for _, dir := range slices.Sorted(maps.Keys(of)) {
+		at, group := groupOf(dir)
+		if at < 0 {
+			say("%s stands in no layer of internal/layers", dir)
+			continue
+		}
+		for _, i := range of[dir] {
+			if to, ok := ours(i); ok {
+				if below, other := groupOf(to); other != group && below >= 0 && below <= at {
+					say("%s (%s) imports %s (%s), which is not below it", dir, layers[at].name, to, layers[below].name)
+				}
+			}
+			for _, p := range places {
+				if under(i, p.what) && !slices.ContainsFunc(p.where, func(g string) bool { return under(dir, g) }) {
+					say("%s imports %s, whose place is in %s", dir, i, strings.Join(p.where, ", "))
+				}
+			}
+		}
+	}
+	for _, top := range public {
+		come := map[string]bool{}
+		follow(of, top, come)
+		for _, i := range slices.Sorted(maps.Keys(come)) {
+			for _, not := range forTests {
+				if under(i, not) {
+					say("%s comes with %s", i, top)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// follow adds to seen what a package of ours imports, also by way of others of ours.
+func follow(of map[string][]string, dir string, seen map[string]bool) {
+	for _, i := range of[dir] {
+		if !seen[i] {
+			seen[i] = true
+			if to, ok := ours(i); ok {
+				follow(of, to, seen)
+			}
+		}
+	}
+}
+
+const (
+	docsFile = "docs/architecture.md"
+	begin    = "<!-- the packages: go run ./internal/layers -write -->\n"
+	end      = "<!-- the end of the packages -->\n"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("layers: ")
+	write := flag.Bool("write", false, "write the picture into "+docsFile+" of the current folder")
+	flag.Parse()
+	of, err := imports(".")
+	if err == nil && *write {
+		err = writePicture(picture(of))
+	} else if err == nil {
+		fmt.Print(picture(of))
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func writePicture(picture string) error {
+	old, err := os.ReadFile(docsFile)
+	if err != nil {
+		return err
+	}
+	text, err := withPicture(string(old), picture)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(docsFile, []byte(text), 0o644)
+}
+
+// withPicture puts a picture in the place of the one that a text has.
+func withPicture(text, picture string) (string, error) {
+	before, rest, ok := strings.Cut(text, begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !ok || !ended {
+		return "", fmt.Errorf("%s lacks the line %q or %q", docsFile, strings.TrimSpace(begin), strings.TrimSpace(end))
+	}
+	return before + begin + "\n" + picture + "\n" + end + after, nil
+}
+
+// picture draws the groups by layers, without those for tests. An arrow is left out if a way by other arrows leads to
+// the same group.
+func picture(of map[string][]string) string {
+	edges := map[string]map[string]bool{}
+	for dir, all := range of {
+		at, from := groupOf(dir)
+		if at < 0 || layers[at].tests {
+			continue
+		}
+		if edges[from] == nil {
+			edges[from] = map[string]bool{}
+		}
+		for _, i := range all {
+			if dir, ok := ours(i); ok {
+				if below, to := groupOf(dir); below >= 0 && to != from && !layers[below].tests {
+					edges[from][to] = true
+				}
+			}
+		}
+	}
+	var s strings.Builder
+	s.WriteString("```mermaid\nflowchart TB\n")
+	for i, l := range layers {
+		if l.tests {
+			continue
+		}
+		fmt.Fprintf(&s, "  subgraph L%d [%q]\n", i, l.name)
+		for _, g := range l.groups {
+			if edges[g] == nil {
+				continue
+			}
+			fmt.Fprintf(&s, "    %s[%q]\n", node(g), g)
+		}
+		s.WriteString("  end\n")
+	}
+	for _, from := range slices.Sorted(maps.Keys(edges)) {
+		for _, to := range slices.Sorted(maps.Keys(edges[from])) {
+			if !roundabout(edges, from, to) {
+				fmt.Fprintf(&s, "  %s --> %s\n", node(from), node(to))
+			}
+		}
+	}
+	s.WriteString("```\n")
+	return s.String()
+}
+
+func node(group string) string { return strings.NewReplacer("/", "_", ".", "_").Replace(group) }
+
+// roundabout reports whether a way by at least two arrows leads there.
+func roundabout(edges map[string]map[string]bool, from, to string) bool {
+	seen := map[string]bool{}
+	var follow func(at string)
+	follow = func(at string) {
+		for next := range edges[at] {
+			if !seen[next] && (at != from || next != to) {
+				seen[next] = true
+				follow(next)
+			}
+		}
+	}
+	follow(from)
+	return seen[to]
+}

@@ -1,8 +1,10 @@
 package schedule
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -62,4 +64,111 @@ func BatchOfTick(name string, tick time.Time) string {
 // is never that of a tick.
 func BatchOfAsked(name string, at time.Time) string {
 	return name + "@run-" + at.Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// State is a schedule as it stands in Redis. Times are by the clock of Redis; zero: none.
+type State struct {
+	Definition
+	ID       string // short name in keys
+	Rows     int
+	Revision string // of the rows
+	Created  time.Time
+	Changed  time.Time // last put, pause or resume
+	Paused   bool
+	Next     time.Time // tick that is made next, where it is not paused
+	Last     string    // batch of the last run that was made, or is being made
+	Asked    Asked
+	Claim    Claim
+	version  string // changes with every change
+}
+
+// Asked is a run that a person asked for and that no worker has begun.
+type Asked struct {
+	At      time.Time
+	Batch   string
+	Overlap bool // also where the last run has not settled
+}
+
+// Claim is a run that is being enqueued, with what its schedule said when it began.
+// Number 0: none.
+type Claim struct {
+	Number   int64 // the fence of all that its worker writes
+	Until    time.Time
+	Started  time.Time
+	Kind     string
+	Tick     time.Time
+	Batch    string
+	Revision string // of the rows
+	Rows     int
+	Policy   string // of its batch
+	PileUp   bool
+	Missed   int
+	Decided  bool // which chains are passed over is written down
+	Tries    int
+	Error    string // of the last try
+}
+
+// Results of a run.
+const (
+	ResultMade    = "made"    // enqueued; what became of its calls is its batch's matter
+	ResultSkipped = "skipped" // the last run had not settled
+	ResultMissed  = "missed"  // no worker was there
+	ResultFailed  = "failed"  // could not be enqueued, or not all of it
+)
+
+// Run is a run that is over, as the history keeps it. Times are ms since 1970.
+type Run struct {
+	Batch     string `json:"batch,omitempty"`
+	Kind      string `json:"kind"`
+	Tick      int64  `json:"tick"`
+	Started   int64  `json:"started,omitempty"`
+	Finished  int64  `json:"finished"` // written by the script
+	Result    string `json:"result"`
+	Reason    string `json:"reason,omitempty"`
+	Calls     int    `json:"calls,omitempty"`
+	Passed    int    `json:"passed,omitempty"`    // calls that were passed over: chain held
+	Chains    int    `json:"chains,omitempty"`    // the chains of these
+	Rejected  int    `json:"rejected,omitempty"`  // rows that could not be calls
+	Conflicts int    `json:"conflicts,omitempty"` // rows whose id is known for another call
+	Withheld  int    `json:"withheld,omitempty"`  // those passed over, and those behind a row that was left out
+	Missed    int    `json:"missed,omitempty"`    // ticks for which there was no run
+}
+
+// decode reads a schedule's hash; ok is false where there is no schedule.
+func decode(id string, at map[string]string) (s State, ok bool) {
+	if at["version"] == "" {
+		return State{}, false
+	}
+	num := func(name string) int64 { n, _ := strconv.ParseInt(at[name], 10, 64); return n }
+	when := func(name string) time.Time {
+		if ms := num(name); ms > 0 {
+			return time.UnixMilli(ms)
+		}
+		return time.Time{}
+	}
+	return State{
+		Definition: Definition{
+			Name: at["name"], Cron: at["cron"], Timezone: at["zone"], OnFailure: at["policy"], Missed: at["missed"],
+			Overlap: at["overlap"] == "1", PileUp: at["pile_up"] == "1", Source: at["source"],
+		},
+		ID: id, Rows: int(num("rows")), Revision: at["revision"], Created: when("created"), Changed: when("changed"),
+		Paused: at["paused"] == "1", Next: when("next"), Last: at["last"], version: at["version"],
+		Asked: Asked{At: when("ask_at"), Batch: at["ask_batch"], Overlap: at["ask_overlap"] == "1"},
+		Claim: Claim{
+			Number: num("claim"), Until: when("claim_until"), Started: when("claim_started"), Kind: at["claim_kind"],
+			Tick: when("claim_tick"), Batch: at["claim_batch"], Revision: at["claim_revision"], Rows: int(num("claim_rows")),
+			Policy: at["claim_policy"], PileUp: at["claim_pile_up"] == "1",
+			Missed: int(num("claim_missed")), Decided: at["claim_decided"] == "1", Tries: int(num("claim_tries")), Error: at["claim_error"],
+		},
+	}, true
+}
+
+func decodeRuns(texts []string) ([]Run, error) {
+	out := make([]Run, len(texts))
+	for i, text := range texts {
+		if err := json.Unmarshal([]byte(text), &out[i]); err != nil {
+			return nil, fmt.Errorf("run %d of the history: %w", i, err)
+		}
+	}
+	return out, nil
 }

@@ -3,6 +3,8 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -139,4 +141,185 @@ func (t *Timetable) first(wall time.Time) time.Time {
 // asUTC is the time of UTC that reads as t does.
 func asUTC(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// NextRuns are the first n ticks after a time, fewer where there are no more.
+func (t *Timetable) NextRuns(after time.Time, n int) []time.Time {
+	var runs []time.Time
+	for len(runs) < n {
+		if after = t.Next(after); after.IsZero() {
+			break
+		}
+		runs = append(runs, after)
+	}
+	return runs
+}
+
+// Words say what the expression means, such as "at 02:00, every day".
+func (t *Timetable) Words() string {
+	words := t.timeWords() + ", " + t.dayWords()
+	if s := t.spec; s.Month&star == 0 {
+		words += ", in " + list(bits(s.Month, 1, 12), func(m int) string { return time.Month(m).String() })
+	}
+	return words
+}
+
+const (
+	star      = everyHour // cron's mark of a field that is *
+	shownAt   = 6         // times that are told one by one
+	perMinute = 60
+)
+
+func (t *Timetable) timeWords() string {
+	minutes, hours := bits(t.spec.Minute, 0, 59), bits(t.spec.Hour, 0, 23)
+	allHours := len(hours) == 24
+	step := stepOf(minutes, perMinute)
+	switch {
+	case allHours && len(minutes) == perMinute:
+		return "every minute"
+	case allHours && step > 0:
+		return fmt.Sprintf("every %d minutes", step)
+	case allHours:
+		return "at minute " + numbers(minutes) + " of every hour"
+	case len(minutes)*len(hours) <= shownAt:
+		var at []string
+		for _, h := range hours {
+			for _, m := range minutes {
+				at = append(at, fmt.Sprintf("%02d:%02d", h, m))
+			}
+		}
+		return "at " + join(at)
+	case len(minutes) == perMinute:
+		return "every minute of hour " + numbers(hours)
+	case step > 0:
+		return fmt.Sprintf("every %d minutes of hour %s", step, numbers(hours))
+	}
+	return "at minute " + numbers(minutes) + " of hour " + numbers(hours)
+}
+
+// dayWords follow cron: where both the day of the month and the day of the week are given,
+// one of them is enough.
+func (t *Timetable) dayWords() string {
+	s := t.spec
+	month := "on day " + numbers(bits(s.Dom, 1, 31)) + " of the month"
+	week := "on " + list(bits(s.Dow, 0, 6), func(d int) string { return time.Weekday(d).String() })
+	switch {
+	case s.Dom&star != 0 && s.Dow&star != 0:
+		return "every day"
+	case s.Dow&star != 0:
+		return month
+	case s.Dom&star != 0:
+		return week
+	}
+	return month + " or " + week + " (one of the two is enough)"
+}
+
+func bits(field uint64, from, to int) (on []int) {
+	for i := from; i <= to; i++ {
+		if field&(1<<i) != 0 {
+			on = append(on, i)
+		}
+	}
+	return on
+}
+
+// stepOf is the distance of numbers that divide the whole from 0 on; 0: they do not.
+func stepOf(on []int, whole int) int {
+	if len(on) < 2 || whole%len(on) != 0 {
+		return 0
+	}
+	step := whole / len(on)
+	for i, n := range on {
+		if n != i*step {
+			return 0
+		}
+	}
+	return step
+}
+
+func numbers(on []int) string { return list(on, strconv.Itoa) }
+
+// list names numbers, three and more in a row as "Monday to Friday".
+func list(on []int, name func(int) string) string {
+	var parts []string
+	for i := 0; i < len(on); {
+		end := i
+		for end+1 < len(on) && on[end+1] == on[end]+1 {
+			end++
+		}
+		if end >= i+2 {
+			parts = append(parts, name(on[i])+" to "+name(on[end]))
+			i = end + 1
+			continue
+		}
+		parts = append(parts, name(on[i]))
+		i++
+	}
+	return join(parts)
+}
+
+func join(parts []string) string {
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
+	}
+	last := len(parts) - 1
+	return strings.Join(parts[:last], ", ") + " and " + parts[last]
+}
+
+var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+// sundayAs7 writes the fifth field of an expression with Sunday as 0, where it has it as 7
+// or at the end of a range, as crontab takes it. What it can't read it leaves to the parser.
+func sundayAs7(expr string) string {
+	fields := strings.Fields(expr)
+	if len(fields) != 5 {
+		return expr
+	}
+	parts := strings.Split(fields[4], ",")
+	for i, part := range parts {
+		parts[i] = sundayIn(part)
+	}
+	fields[4] = strings.Join(parts, ",")
+	return strings.Join(fields, " ")
+}
+
+func sundayIn(part string) string {
+	span, every, stepped := strings.Cut(part, "/")
+	first, last, ranged := strings.Cut(span, "-")
+	from, ok := weekday(first)
+	if !ok {
+		return part
+	}
+	to := from
+	if ranged {
+		if to, ok = weekday(last); !ok {
+			return part
+		}
+	}
+	if to == 0 && from > 0 {
+		to = 7
+	}
+	step := 1
+	if stepped {
+		var err error
+		if step, err = strconv.Atoi(every); err != nil || step < 1 {
+			return part
+		}
+	}
+	if to != 7 || from > to {
+		return part
+	}
+	var days []string
+	for d := from; d <= to; d += step {
+		days = append(days, strconv.Itoa(d%7))
+	}
+	return strings.Join(days, ",")
+}
+
+func weekday(s string) (int, bool) {
+	if len(s) == 1 && s[0] >= '0' && s[0] <= '7' {
+		return int(s[0] - '0'), true
+	}
+	d := slices.Index(weekdays, strings.ToLower(s))
+	return d, d >= 0
 }
