@@ -54,7 +54,7 @@ type API struct {
 	keys   idempotency
 	routes []route
 	mux    *http.ServeMux
-	served http.Handler // mux, with answers in gzip
+	served http.Handler // serve, with answers in gzip
 
 	// What requests with wait= look at.
 	batchLooks looks[string, control.Status]
@@ -110,49 +110,42 @@ func New(o Options) *API {
 		{"POST", schedule + "/run", "overlap", a.runSchedule},
 	}
 	a.batchLooks.look, a.callLooks.look = a.lookAtBatch, a.lookAtCall
-	a.mount()
-	a.served = guard.Gzip(a.mux)
+	for _, r := range a.routes {
+		a.mux.Handle(r.String(), a.handler(r))
+	}
+	a.served = guard.Gzip(http.HandlerFunc(a.serve))
 	return a
 }
 
 // streams are the operations that may take longer than requestTime.
 var streams = []string{"POST /v1/batches", "GET /v1/batches/{batch}/calls.csv"}
 
-// mount answers 405 and 404 as problems, which http.ServeMux would as text.
-func (a *API) mount() {
-	methods := map[string]map[string]http.Handler{}
-	for _, r := range a.routes {
-		if methods[r.pattern] == nil {
-			methods[r.pattern] = map[string]http.Handler{}
-		}
-		h := a.handler(r)
-		methods[r.pattern][r.method] = h
-		if r.method == http.MethodGet {
-			methods[r.pattern][http.MethodHead] = h
-		}
-	}
-	for pattern, handlers := range methods {
-		var allow []string
-		for m := range handlers {
-			allow = append(allow, m)
-		}
-		slices.Sort(allow)
-		a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if h := handlers[r.Method]; h != nil {
-				h.ServeHTTP(w, r)
-				return
-			}
-			w.Header().Set("Allow", strings.Join(allow, ", "))
-			guard.WriteProblem(w, r, guard.Problem{Status: http.StatusMethodNotAllowed, Detail: "this path takes " + strings.Join(allow, ", ")})
-		})
-	}
-	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		guard.WriteProblem(w, r, guard.Problem{Status: http.StatusNotFound, Detail: "there is nothing at this path; /v1/openapi.yaml describes what there is"})
-	})
-}
-
 // ServeHTTP serves /v1.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.served.ServeHTTP(w, r) }
+
+// serve answers 405 and 404 as problems, which http.ServeMux would as text.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	known := func(method string) bool {
+		_, pattern := a.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host})
+		return pattern != ""
+	}
+	if known(r.Method) {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	var allow []string
+	for _, method := range []string{"DELETE", "GET", "HEAD", "POST"} {
+		if known(method) {
+			allow = append(allow, method)
+		}
+	}
+	if allow == nil {
+		guard.WriteProblem(w, r, guard.Problem{Status: http.StatusNotFound, Detail: "there is nothing at this path; /v1/openapi.yaml describes what there is"})
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	guard.WriteProblem(w, r, guard.Problem{Status: http.StatusMethodNotAllowed, Detail: "this path takes " + strings.Join(allow, ", ")})
+}
 
 func (a *API) handler(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

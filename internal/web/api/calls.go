@@ -104,11 +104,9 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 		if wait > 0 && one.Open() {
 			w = guard.Answer(w, r, a.Standstill)
 			key := control.CallKey{ID: one.ID, Batch: one.Batch, TokenID: one.TokenID}
-			last := a.callLooks.wait(r.Context(), key, wait, seen[control.CallRecord]{value: one.CallRecord})
-			if last.err != nil {
-				return last.err
+			if one.CallRecord, err = a.callLooks.wait(r.Context(), key, wait, one.CallRecord); err != nil {
+				return err
 			}
-			one.CallRecord = last.value
 		}
 		return answer(w, http.StatusOK, one)
 	}

@@ -156,7 +156,7 @@ func (a *API) problemOf(r *http.Request, err error) guard.Problem {
 	if i := slices.IndexFunc(troubles, fits); i >= 0 {
 		line, p = a.Log.Warn(), with(troubles[i].is, cmp.Or(troubles[i].detail, redisconn.Describe(err)))
 	}
-	line.Err(err).Str("method", r.Method).Str("path", r.Pattern).Str("who", guard.From(r.Context()).Name).Msg("an HTTP request failed")
+	line.Err(err).Str("operation", r.Pattern).Str("who", guard.From(r.Context()).Name).Msg("an HTTP request failed")
 	return p
 }
 

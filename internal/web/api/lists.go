@@ -61,11 +61,9 @@ func (a *API) showBatch(w http.ResponseWriter, r *http.Request, q url.Values) er
 	}
 	if wait > 0 && !settled {
 		w = guard.Answer(w, r, a.Standstill)
-		last := a.batchLooks.wait(r.Context(), name, wait, seen[control.Status]{value: s})
-		if last.err != nil {
-			return last.err
+		if s, err = a.batchLooks.wait(r.Context(), name, wait, s); err != nil {
+			return err
 		}
-		s = last.value
 	}
 	return answer(w, http.StatusOK, s)
 }

@@ -27,13 +27,6 @@ func waitOf(q url.Values) (time.Duration, error) {
 	return d, nil
 }
 
-// seen is what a look saw.
-type seen[T any] struct {
-	value   T
-	settled bool
-	err     error
-}
-
 // looks lets any number of requests wait for the same things while each thing is looked at
 // once. It is safe for concurrent use.
 type looks[K comparable, T any] struct {
@@ -43,21 +36,19 @@ type looks[K comparable, T any] struct {
 	by map[K]*shared[T]
 }
 
-// shared is one thing that is looked at, for as long as somebody waits for it.
+// shared is one thing that is looked at, for as long as somebody waits for it. looks.mu guards all but ended.
 type shared[T any] struct {
-	waiters int // guarded by looks.mu
+	waiters int
 	stop    context.CancelFunc
 	ended   chan struct{} // closed when nothing more is looked at
-
-	mu   sync.Mutex
-	last seen[T]
+	last    T             // what was seen last
+	err     error
 }
 
 // wait returns what was last seen of key, once it is settled, d is over, the caller has gone
 // or the server shuts down. first is what the caller has just seen.
-func (l *looks[K, T]) wait(ctx context.Context, key K, d time.Duration, first seen[T]) seen[T] {
+func (l *looks[K, T]) wait(ctx context.Context, key K, d time.Duration, first T) (T, error) {
 	s := l.join(ctx, key, first)
-	defer l.leave(key, s)
 	ctx, end := guard.UntilClosing(ctx)
 	defer end()
 	timer := time.NewTimer(d)
@@ -67,12 +58,21 @@ func (l *looks[K, T]) wait(ctx context.Context, key K, d time.Duration, first se
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
+	l.mu.Lock()
+	s.waiters--
+	last, err, alone := s.last, s.err, s.waiters == 0
+	if alone {
+		delete(l.by, key)
+	}
+	l.mu.Unlock()
+	if alone {
+		s.stop()
+		<-s.ended
+	}
+	return last, err
 }
 
-func (l *looks[K, T]) join(ctx context.Context, key K, first seen[T]) *shared[T] {
+func (l *looks[K, T]) join(ctx context.Context, key K, first T) *shared[T] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := l.by[key]; s != nil {
@@ -93,9 +93,9 @@ func (l *looks[K, T]) join(ctx context.Context, key K, first seen[T]) *shared[T]
 			if looking.Err() != nil {
 				return false, false
 			}
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.last = seen[T]{v, settled, err}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			s.last, s.err = v, err
 			return false, !settled && !gone(err)
 		})
 	}()
@@ -105,19 +105,6 @@ func (l *looks[K, T]) join(ctx context.Context, key K, first seen[T]) *shared[T]
 // gone reports whether there is nothing to wait for any more. Other errors are borne: Redis may be back.
 func gone(err error) bool {
 	return errors.Is(err, ledger.ErrNoBatch) || errors.Is(err, ledger.ErrNoCall)
-}
-
-// leave ends the looks if nobody waits any more.
-func (l *looks[K, T]) leave(key K, s *shared[T]) {
-	l.mu.Lock()
-	if s.waiters--; s.waiters > 0 {
-		l.mu.Unlock()
-		return
-	}
-	delete(l.by, key)
-	l.mu.Unlock()
-	s.stop()
-	<-s.ended
 }
 
 // lookAtBatch reads a batch for those who wait for it. A batch of which a part can't be read
