@@ -24,12 +24,12 @@ var apiMutations = []mutation{
 	},
 	{
 		"a worker made like a client sees a restart of Redis", "its connections are not watched",
-		in("internal/redisconn/like.go", "both(c.OnConnect, o.Watch.onConnect(TheNode))", "c.OnConnect"),
+		in("internal/redisconn/open.go", "	u.OnConnect = both(u.OnConnect, o.Watch.onConnect(TheNode))\n", ""),
 		"./internal/redisconn", "TestLikeIsTheSameRedis",
 	},
 	{
 		"a worker made like a client sees a failover", "a client of Sentinels is copied",
-		in("internal/redisconn/like.go", "if c.Options().Addr == sentinelAddr {", "if false {"),
+		in("internal/redisconn/like.go", "if of.Addr == sentinelAddr {", "if false {"),
 		"./internal/redisconn", "TestLikeRefusesWhatItCantCopy",
 	},
 	{

@@ -232,12 +232,10 @@ func (a *Acks) judge(node string, got int, err error) error {
 
 // acking is the go-redis hook of one node.
 type acking struct {
+	plainDial
 	acks   *Acks
 	client *redis.Client
 }
-
-// DialHook changes nothing.
-func (*acking) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook sends a marked command as a pipeline, so that its WAIT follows on the same connection.
 func (h *acking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // ErrNotCopied says that a client can't be copied: it is of Sentinels, of a ring, or of a kind
@@ -20,52 +18,41 @@ const sentinelAddr = "FailoverClient"
 // Like makes a client of the same Redis as c, with the same credentials, TLS and dialer, and
 // with options of its own (Dialer aside). It needs no URL. Hooks are not copied.
 func Like(c redis.UniversalClient, o Options) (redis.UniversalClient, error) {
-	var made redis.UniversalClient
 	switch c := c.(type) {
 	case *redis.Client:
-		if c.Options().Addr == sentinelAddr {
+		of := c.Options()
+		if of.Addr == sentinelAddr {
 			return nil, ErrNotCopied
 		}
-		made = redis.NewClient(likeClient(c.Options(), o))
+		u := &redis.UniversalOptions{
+			Addrs: []string{of.Addr}, DB: of.DB, Dialer: of.Dialer, OnConnect: of.OnConnect, Protocol: of.Protocol, TLSConfig: of.TLSConfig,
+			Username: of.Username, Password: of.Password, CredentialsProvider: of.CredentialsProvider,
+			CredentialsProviderContext: of.CredentialsProviderContext, StreamingCredentialsProvider: of.StreamingCredentialsProvider,
+			ClientName: of.ClientName, PoolSize: of.PoolSize, DialTimeout: cmp.Or(o.DialTimeout, of.DialTimeout),
+			ReadTimeout: cmp.Or(o.ReadTimeout, of.ReadTimeout), WriteTimeout: cmp.Or(o.WriteTimeout, o.ReadTimeout, of.WriteTimeout),
+		}
+		o.fill(u)
+		one := u.Simple()
+		one.Network = of.Network
+		return o.ready(redis.NewClient(one)), nil
 	case *redis.ClusterClient:
-		if c.Options().ClusterSlots != nil { // Sentinels again, or nodes that are listed by hand
+		of := c.Options()
+		if of.ClusterSlots != nil { // Sentinels again, or nodes that are listed by hand
 			return nil, ErrNotCopied
 		}
-		made = redis.NewClusterClient(watchNodes(likeCluster(c.Options(), o), o.Watch))
-	default:
-		return nil, ErrNotCopied
+		u := &redis.UniversalOptions{
+			Addrs: of.Addrs, Dialer: of.Dialer, Protocol: of.Protocol, TLSConfig: of.TLSConfig,
+			Username: of.Username, Password: of.Password, CredentialsProvider: of.CredentialsProvider,
+			CredentialsProviderContext: of.CredentialsProviderContext, StreamingCredentialsProvider: of.StreamingCredentialsProvider,
+			ClientName: of.ClientName, PoolSize: of.PoolSize, DialTimeout: cmp.Or(o.DialTimeout, of.DialTimeout),
+			ReadTimeout: cmp.Or(o.ReadTimeout, of.ReadTimeout), WriteTimeout: cmp.Or(o.WriteTimeout, o.ReadTimeout, of.WriteTimeout),
+		}
+		o.fill(u)
+		several := u.Cluster()
+		several.OnConnect, several.NewClient = of.OnConnect, of.NewClient
+		return o.ready(redis.NewClusterClient(watchNodes(several, o.Watch))), nil
 	}
-	bearMoves(made)
-	if o.Detach {
-		made.AddHook(DetachHook{})
-	}
-	return made, nil
-}
-
-func likeClient(c *redis.Options, o Options) *redis.Options {
-	return &redis.Options{
-		Network: c.Network, Addr: c.Addr, Dialer: c.Dialer, DB: c.DB, Protocol: c.Protocol, TLSConfig: c.TLSConfig,
-		Username: c.Username, Password: c.Password, CredentialsProvider: c.CredentialsProvider,
-		CredentialsProviderContext: c.CredentialsProviderContext, StreamingCredentialsProvider: c.StreamingCredentialsProvider,
-		ClientName: cmp.Or(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
-		DialTimeout: cmp.Or(o.DialTimeout, c.DialTimeout), ReadTimeout: cmp.Or(o.ReadTimeout, c.ReadTimeout),
-		WriteTimeout: cmp.Or(o.WriteTimeout, o.ReadTimeout, c.WriteTimeout), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
-		OnConnect:                both(c.OnConnect, o.Watch.onConnect(TheNode)),
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}
-}
-
-func likeCluster(c *redis.ClusterOptions, o Options) *redis.ClusterOptions {
-	return &redis.ClusterOptions{
-		Addrs: c.Addrs, Dialer: c.Dialer, Protocol: c.Protocol, TLSConfig: c.TLSConfig,
-		Username: c.Username, Password: c.Password, CredentialsProvider: c.CredentialsProvider,
-		CredentialsProviderContext: c.CredentialsProviderContext, StreamingCredentialsProvider: c.StreamingCredentialsProvider,
-		ClientName: cmp.Or(c.ClientName, "habilita"), PoolSize: max(c.PoolSize, o.PoolSize), MaxRetries: o.MaxRetries,
-		DialTimeout: cmp.Or(o.DialTimeout, c.DialTimeout), ReadTimeout: cmp.Or(o.ReadTimeout, c.ReadTimeout),
-		WriteTimeout: cmp.Or(o.WriteTimeout, o.ReadTimeout, c.WriteTimeout), DialerRetries: 1, DialerRetryTimeout: time.Millisecond,
-		OnConnect: c.OnConnect, NewClient: c.NewClient,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}
+	return nil, ErrNotCopied
 }
 
 // both runs two hooks of a new connection, the first one first; nil is none.

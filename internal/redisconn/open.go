@@ -3,7 +3,6 @@ package redisconn
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"net"
 	"time"
 
@@ -48,58 +47,41 @@ func Open(url string, o Options) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := t.common(o)
-	var c redis.UniversalClient
+	u := &t.UniversalOptions
+	u.Dialer, u.DialTimeout = o.Dialer, cmp.Or(u.DialTimeout, o.DialTimeout)
+	u.ReadTimeout, u.WriteTimeout = cmp.Or(u.ReadTimeout, o.ReadTimeout), cmp.Or(u.WriteTimeout, o.WriteTimeout)
+	o.fill(u)
 	switch t.mode {
 	case sentinel:
-		c = redis.NewFailoverClient(u.Failover()) // Sentinel's own connections are watched too; the watch tells them apart
+		return o.ready(redis.NewFailoverClient(u.Failover())), nil // Sentinel's own connections are watched too; the watch tells them apart
 	case cluster:
 		u.OnConnect = nil
-		c = redis.NewClusterClient(watchNodes(u.Cluster(), o.Watch))
-	default:
-		one := u.Simple()
-		if t.mode == socket {
-			one.Network = "unix"
-		}
-		c = redis.NewClient(one)
+		return o.ready(redis.NewClusterClient(watchNodes(u.Cluster(), o.Watch))), nil
 	}
+	return o.ready(redis.NewClient(u.Simple())), nil
+}
+
+// fill fills what every client has. Dial attempts are not repeated
+// inside the pool: the retry of the command does it, and five attempts of 5 s in
+// each of four tries would make an unreachable Redis take minutes to say so.
+func (o Options) fill(u *redis.UniversalOptions) {
+	u.ClientName = cmp.Or(u.ClientName, o.ClientName, "habilita")
+	u.PoolSize = max(u.PoolSize, o.PoolSize)
+	u.MaxRetries = o.MaxRetries
+	u.DialerRetries, u.DialerRetryTimeout = 1, time.Millisecond
+	// Notices of a managed service's maintenance: a handshake command that
+	// plain Redis refuses, and nothing here uses them.
+	u.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	u.OnConnect = both(u.OnConnect, o.Watch.onConnect(TheNode))
+}
+
+// ready adds the client's hooks.
+func (o Options) ready(c redis.UniversalClient) redis.UniversalClient {
 	bearMoves(c)
 	if o.Detach {
 		c.AddHook(DetachHook{})
 	}
-	return c, nil
-}
-
-// common fills what every kind of client has. Dial attempts are not repeated
-// inside the pool: the retry of the command does it, and five attempts of 5 s in
-// each of four tries would make an unreachable Redis take minutes to say so.
-func (t *target) common(o Options) *redis.UniversalOptions {
-	u := &redis.UniversalOptions{
-		Addrs:         t.addrs,
-		Username:      t.user,
-		Password:      t.password,
-		DB:            t.db,
-		ClientName:    cmp.Or(t.clientName, o.ClientName, "habilita"),
-		PoolSize:      max(t.poolSize, o.PoolSize),
-		DialTimeout:   cmp.Or(t.dial, o.DialTimeout),
-		ReadTimeout:   cmp.Or(t.read, o.ReadTimeout),
-		WriteTimeout:  cmp.Or(t.write, o.WriteTimeout),
-		MaxRetries:    o.MaxRetries,
-		DialerRetries: 1,
-		// Notices of a managed service's maintenance: a handshake command that
-		// plain Redis refuses, and nothing here uses them.
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		Dialer:                   o.Dialer,
-		OnConnect:                o.Watch.onConnect(TheNode),
-		MasterName:               t.master,
-		SentinelUsername:         t.sentinelUser,
-		SentinelPassword:         t.sentinelPassword,
-	}
-	if t.tls {
-		// The server's name stays empty: crypto/tls takes each node's host.
-		u.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.skipVerify}
-	}
-	return u
+	return c
 }
 
 // watchNodes has each node of a cluster watched under its address, and the client follow who has which slot.
@@ -121,10 +103,7 @@ func watchNodes(c *redis.ClusterOptions, w *RestartWatch) *redis.ClusterOptions 
 // client still hold. asynq's server needs it: its syncer repeats a failed
 // operation with a context that was cancelled, so it fails for ever and a task
 // that succeeded is run again. The zero value is ready.
-type DetachHook struct{}
-
-// DialHook changes nothing: a dial runs under the context of its command.
-func (DetachHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+type DetachHook struct{ plainDial }
 
 // ProcessHook detaches one command.
 func (DetachHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -139,3 +118,9 @@ func (DetachHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		return next(context.WithoutCancel(ctx), cmds)
 	}
 }
+
+// plainDial is of a hook that changes nothing about dials: they run under the command that dials.
+type plainDial struct{}
+
+// DialHook changes nothing.
+func (plainDial) DialHook(next redis.DialHook) redis.DialHook { return next }

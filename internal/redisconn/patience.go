@@ -28,13 +28,11 @@ func MakePatient(rdb redis.UniversalClient) {
 
 // patience is a go-redis hook.
 type patience struct {
+	plainDial
 	most   time.Duration
 	passes func(error) bool
 	failed func(context.Context) // told of each failure; may be nil
 }
-
-// DialHook changes nothing: the command that dials is repeated.
-func (p patience) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook repeats one command.
 func (p patience) ProcessHook(next redis.ProcessHook) redis.ProcessHook {

@@ -35,6 +35,7 @@ func pipelined(c redis.UniversalClient) *pipeliner {
 
 // pipeliner is the go-redis hook of Pipelined.
 type pipeliner struct {
+	plainDial
 	client redis.UniversalClient
 	plain  scriptQueue
 	acked  scriptQueue // of scripts that replicas acknowledge: these take longer, and hold up no others
@@ -52,9 +53,6 @@ type pending struct {
 	cmd  *redis.Cmd // not the caller's, who may have gone
 	done chan struct{}
 }
-
-// DialHook changes nothing.
-func (*pipeliner) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessPipelineHook changes nothing.
 func (*pipeliner) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {

@@ -66,36 +66,29 @@ var oldest = [2]int{6, 2}
 // away is a finding, if another one answers.
 func Preflight(ctx context.Context, rdb redis.UniversalClient, role Role) ([]Finding, error) {
 	var all []Finding
-	if c, ok := rdb.(*redis.ClusterClient); ok {
-		var mu sync.Mutex
-		var away error // of a master, while no other one answered
-		answered := false
-		err := c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			found, err := inspect(ctx, node, role, true)
-			mu.Lock()
-			defer mu.Unlock()
-			if answered = answered || err == nil; role&Worker == 0 && Passing(err, true) {
-				away = err
-				found, err = []Finding{{Level: Warn, What: "this node can't be reached, and what it holds neither read nor changed: " + Describe(err),
-					Remedy: "start it again, or let a replica take over"}}, nil
-			}
-			for i := range found {
-				found[i].Node = node.Options().Addr
-			}
-			all = append(all, found...)
-			return err
-		})
-		if err == nil && !answered {
-			err = away
+	var mu sync.Mutex
+	var away error // of a master, while no other one answered
+	answered := false
+	err := eachMaster(ctx, rdb, func(ctx context.Context, node redis.UniversalClient, name string) error {
+		found, err := inspect(ctx, node, role, name != "")
+		mu.Lock()
+		defer mu.Unlock()
+		if answered = answered || err == nil; name != "" && role&Worker == 0 && Passing(err, true) {
+			away = err
+			found, err = []Finding{{Level: Warn, What: "this node can't be reached, and what it holds neither read nor changed: " + Describe(err),
+				Remedy: "start it again, or let a replica take over"}}, nil
 		}
-		if err != nil {
-			return nil, err
+		for i := range found {
+			found[i].Node = name
 		}
-	} else {
-		var err error
-		if all, err = inspect(ctx, rdb, role, false); err != nil {
-			return nil, err
-		}
+		all = append(all, found...)
+		return err
+	})
+	if err == nil && !answered {
+		err = away
+	}
+	if err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int { // refuse stands before warn
 		return cmp.Or(strings.Compare(string(a.Level), string(b.Level)), strings.Compare(a.Node, b.Node))
@@ -110,7 +103,7 @@ func TooFewReplicas(ctx context.Context, rdb redis.UniversalClient, replicas int
 		return nil, nil
 	}
 	var mu sync.Mutex
-	look := func(ctx context.Context, node redis.UniversalClient, name string) error {
+	err = eachMaster(ctx, rdb, func(ctx context.Context, node redis.UniversalClient, name string) error {
 		info, err := askInfo(ctx, node, "replication")
 		if err != nil {
 			return err
@@ -129,14 +122,17 @@ func TooFewReplicas(ctx context.Context, rdb redis.UniversalClient, replicas int
 				Remedy: "start replicas, or lower WAIT_REPLICAS"})
 		}
 		return nil
-	}
-	if c, ok := rdb.(*redis.ClusterClient); ok {
-		err = c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return look(ctx, node, node.Options().Addr) })
-	} else {
-		err = look(ctx, rdb, "")
-	}
+	})
 	slices.SortFunc(found, func(a, b Finding) int { return strings.Compare(a.Node, b.Node) })
 	return found, err
+}
+
+// eachMaster does something at each master of a cluster, at the same time, or at the one Redis, whose name is "".
+func eachMaster(ctx context.Context, rdb redis.UniversalClient, do func(ctx context.Context, node redis.UniversalClient, name string) error) error {
+	if c, ok := rdb.(*redis.ClusterClient); ok {
+		return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return do(ctx, node, node.Options().Addr) })
+	}
+	return do(ctx, rdb, "")
 }
 
 // onlineReplicas counts the replicas of a master that its INFO replication shows at work.

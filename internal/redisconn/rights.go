@@ -28,15 +28,6 @@ const (
 	people   = Reader | Operator
 )
 
-// right is one command that roles need.
-type right struct {
-	name  string // as an ACL names it
-	args  string // of a probe, which is queued and never run; a name alone has none
-	roles Role
-	// lost is what goes without it, where the rest works all the same; "": nothing does.
-	lost string
-}
-
 // Probes name these keys and channels alone.
 const (
 	ourKeys   = "~habilita:*"
@@ -45,96 +36,62 @@ const (
 	asynqKey  = "asynq:{habilita}:preflight"
 )
 
-// A worker does over HTTP what producers and people do.
-const noHTTP = "calls can't be enqueued over HTTP"
-
-// A producer prunes what its file has no more.
-const noPrune = "what a file has no more can't be pruned"
-
-const noActions = "what people do is not kept in the audit log"
-
-// rights are what habilita and asynq send, in scripts too. TestACLOfARole runs with
-// these and no others, and Redis's ACL LOG has to stay empty.
-var rights = []right{
-	{"bzpopmin", "k 0.001", Worker, ""},
-	{"client|setname", "habilita", everyone, ""},
-	{"config|get", "appendfsync", writers, "whether Redis writes every command to disk can't be seen, so after each of its restarts no call is made for one lease"},
-	{"decr", "k", Operator | Worker, ""},
-	{"decr", "k", Producer, noPrune},
-	{"del", "k", Operator | Worker, ""},
-	{"del", "k", Producer, noPrune},
-	{"discard", "", everyone, "the rights of this user can't be checked"},
-	{"eval", "0 0", everyone, ""},
-	{"evalsha", "0 0", everyone, ""},
-	{"exec", "", everyone, ""},
-	{"exists", "k", everyone, ""},
-	{"expire", "a 1", Worker, ""},
-	{"expireat", "a 1", Worker, ""},
-	{"get", "k", everyone, ""},
-	{"get", "a", writers, ""}, // for the keys: who may nothing else may read
-	{"hdel", "k f", writers, ""},
-	{"hexists", "k f", Producer | Operator, ""},
-	{"hexists", "k f", Worker, noHTTP},
-	{"hget", "k f", everyone, ""},
-	{"hgetall", "k", everyone, ""},
-	{"hincrby", "k f 1", writers, ""},
-	{"hkeys", "k", people | Worker, ""},
-	{"hlen", "k", writers, ""},
-	{"hmget", "k f", everyone, ""},
-	{"hscan", "k 0", everyone, ""},
-	{"hset", "a f v", writers, ""},
-	{"hsetnx", "k f v", writers, ""},
-	{"incr", "k", writers, ""},
-	{"info", "server", everyone, ""},
-	{"llen", "k", everyone, ""},
-	{"lpop", "k", writers, ""},
-	{"lpush", "a v", writers, ""},
-	{"lrange", "k 0 0", everyone, ""},
-	{"lrem", "a 0 v", Worker, ""},
-	{"ltrim", "k 0 0", Worker, ""},
-	{"memory|usage", "a", Worker, ""},
-	{"multi", "", everyone, ""},
-	{"persist", "k", Operator, ""},
-	{"pexpire", "k 1", Operator | Worker, ""},
-	{"pexpireat", "k 1", writers, ""},
-	{"ping", "", everyone, ""},
-	{"publish", "c v", Operator | Worker, "calls that wait for a slot are woken later"},
-	{"rpoplpush", "a a", Worker, ""},
-	{"rpush", "k v", writers, ""},
-	{"sadd", "a v", writers, ""},
-	{"script|load", "0", people | Worker, ""},
-	{"set", "k v", writers, ""},
-	{"setbit", "k 0 1", Producer | Operator, ""},
-	{"setbit", "k 0 1", Worker, noHTTP},
-	{"setex", "a 1 v", Worker, ""},
-	{"sismember", "k v", writers, ""},
-	{"smembers", "a", Worker, ""},
-	{"srem", "a v", Worker, ""},
-	{"subscribe", "asynq:cancel", Worker, ""},
-	{"time", "", everyone, ""},
-	{"unlink", "k", writers, ""},
-	{"unwatch", "", Operator, ""},
-	{"unwatch", "", Worker, noHTTP},
-	{"watch", "k", Operator, ""},
-	{"watch", "k", Worker, noHTTP},
-	{"xadd", "k * f v", writers, noActions},
-	{"xrevrange", "k + -", people | Worker, noActions},
-	{"xtrim", "k MAXLEN 1", writers, noActions},
-	{"zadd", "k 1 m", writers, ""},
-	{"zcard", "k", everyone, ""},
-	{"zcount", "k 0 0", people | Worker, ""},
-	{"zcount", "k 0 0", Producer, noPrune},
-	{"zpopmin", "k", Operator | Worker, ""},
-	{"zpopmin", "k", Producer, noPrune},
-	{"zrange", "k 0 0", everyone, ""},
-	{"zrangebyscore", "k 0 0", writers, ""},
-	{"zrem", "k m", writers, ""},
-	{"zremrangebyrank", "a 0 0", Worker, ""},
-	{"zremrangebyscore", "k 0 0", Operator | Worker, ""},
-	{"zremrangebyscore", "k 0 0", Producer, noPrune},
-	{"zrevrange", "k 0 0", everyone, ""},
-	{"zscore", "k m", everyone, ""},
+// needs are rights that the same roles need for the same.
+type needs struct {
+	roles    Role
+	lost     string // what goes without them, where the rest works all the same; "": nothing does
+	commands string // each as an ACL names it, with the arguments of its probe
 }
+
+const (
+	// A worker does over HTTP what producers and people do.
+	noHTTP    = "calls can't be enqueued over HTTP"
+	noActions = "what people do is not kept in the audit log"
+)
+
+// allNeeds are what habilita and asynq send, in scripts too. TestACLOfARole runs with
+// these and no others, and Redis's ACL LOG has to stay empty.
+var allNeeds = []needs{
+	{everyone, "", `client|setname habilita; eval 0 0; evalsha 0 0; exec; exists k; get k; hget k f; hgetall k; hmget k f;
+		hscan k 0; info server; llen k; lrange k 0 0; multi; ping; time; zcard k; zrange k 0 0; zrevrange k 0 0; zscore k m`},
+	{everyone, "the rights of this user can't be checked", `discard`},
+	// GET for asynq's keys: who may nothing else may read.
+	{writers, "", `get a; hdel k f; hincrby k f 1; hlen k; hset a f v; hsetnx k f v; incr k; lpop k; lpush a v; pexpireat k 1;
+		rpush k v; sadd a v; set k v; sismember k v; unlink k; zadd k 1 m; zrangebyscore k 0 0; zrem k m`},
+	{writers, "whether Redis writes every command to disk can't be seen, so after each of its restarts no call is made for one lease",
+		`config|get appendfsync`},
+	{writers, noActions, `xadd k * f v; xtrim k MAXLEN 1`},
+	{people | Worker, noActions, `xrevrange k + -`},
+	{people | Worker, "", `hkeys k; script|load 0; zcount k 0 0`},
+	{Producer | Operator, "", `hexists k f; setbit k 0 1`},
+	{Operator | Worker, "", `decr k; del k; pexpire k 1; zpopmin k; zremrangebyscore k 0 0`},
+	{Operator | Worker, "calls that wait for a slot are woken later", `publish c v`},
+	{Producer, "what a file has no more can't be pruned", `decr k; del k; zcount k 0 0; zpopmin k; zremrangebyscore k 0 0`},
+	{Operator, "", `persist k; unwatch; watch k`},
+	{Worker, noHTTP, `hexists k f; setbit k 0 1; unwatch; watch k`},
+	{Worker, "", `bzpopmin k 0.001; expire a 1; expireat a 1; lrem a 0 v; ltrim k 0 0; memory|usage a; rpoplpush a a; setex a 1 v;
+		smembers a; srem a v; subscribe asynq:cancel; zremrangebyrank a 0 0`},
+}
+
+// right is one command that roles need.
+type right struct {
+	name  string
+	args  string
+	roles Role
+	lost  string
+}
+
+// rights are allNeeds one by one, in the order of their names.
+var rights = func() (all []right) {
+	for _, n := range allNeeds {
+		for command := range strings.SplitSeq(n.commands, ";") {
+			name, args, _ := strings.Cut(strings.TrimSpace(command), " ")
+			all = append(all, right{name, args, n.roles, n.lost})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b right) int { return strings.Compare(a.name, b.name) })
+	return all
+}()
 
 // probe is the command line that asks for the right without using it.
 func (r right) probe() []any {

@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 type mode int
@@ -48,19 +51,27 @@ func Several(url string) bool { return IsCluster(url) || modeOf(url) == sentinel
 
 // target is a parsed URL.
 type target struct {
-	mode           mode
-	tls            bool
-	user, password string
-	addrs          []string // host:port each; the path of the socket
-	master         string   // Sentinel's name of the master
-	db             int
+	redis.UniversalOptions // its address is the path of a socket, else host:port each
+	mode                   mode
+	tls, skipVerify        bool
+}
 
-	poolSize          int
-	dial, read, write time.Duration
-	clientName        string
-	skipVerify        bool
-	sentinelUser      string
-	sentinelPassword  string
+// parameter is one that a URL may have.
+type parameter struct {
+	set    func(t *target, value string) error
+	secret bool
+}
+
+var parameters = map[string]parameter{
+	"db":                {set: func(t *target, v string) (err error) { t.DB, err = number(v, 0); return err }},
+	"pool_size":         {set: func(t *target, v string) (err error) { t.PoolSize, err = number(v, 1); return err }},
+	"dial_timeout":      {set: func(t *target, v string) (err error) { t.DialTimeout, err = duration(v); return err }},
+	"read_timeout":      {set: func(t *target, v string) (err error) { t.ReadTimeout, err = duration(v); return err }},
+	"write_timeout":     {set: func(t *target, v string) (err error) { t.WriteTimeout, err = duration(v); return err }},
+	"client_name":       {set: func(t *target, v string) error { t.ClientName = v; return nil }},
+	"skip_verify":       {set: func(t *target, v string) (err error) { t.skipVerify, err = strconv.ParseBool(v); return err }},
+	"sentinel_username": {set: func(t *target, v string) error { t.SentinelUsername = v; return nil }, secret: true},
+	"sentinel_password": {set: func(t *target, v string) error { t.SentinelPassword = v; return nil }, secret: true},
 }
 
 // parse reads a URL. net/url can't: it knows one host. Errors name the part that
@@ -95,6 +106,10 @@ func parse(raw string) (*target, error) {
 	if err := t.parseQuery(query); err != nil {
 		return nil, err
 	}
+	if t.tls {
+		// The server's name stays empty: crypto/tls takes each node's host.
+		t.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.skipVerify}
+	}
 	return t, t.check()
 }
 
@@ -103,8 +118,8 @@ func (t *target) parseUser(s string) (err error) {
 		return errors.New("the Redis URL's user or password has a '/', '#' or '@' that is not percent-encoded (%2F, %23, %40)")
 	}
 	user, password, _ := strings.Cut(s, ":")
-	if t.user, err = url.PathUnescape(user); err == nil {
-		t.password, err = url.PathUnescape(password)
+	if t.Username, err = url.PathUnescape(user); err == nil {
+		t.Password, err = url.PathUnescape(password)
 	}
 	if err != nil {
 		return errors.New("the Redis URL's user or password has a '%' that is not percent-encoded (%25)")
@@ -117,7 +132,7 @@ func (t *target) parsePlace(hosts, path string) error {
 		if hosts != "" || path == "" {
 			return errors.New("the Redis URL needs an absolute path: unix:///path/to/socket")
 		}
-		t.addrs = []string{"/" + path}
+		t.Addrs = []string{"/" + path}
 		return nil
 	}
 	port := "6379"
@@ -133,14 +148,14 @@ func (t *target) parsePlace(hosts, path string) error {
 		if err != nil {
 			return fmt.Errorf("the Redis URL's host %d %w", i+1, err)
 		}
-		t.addrs = append(t.addrs, addr)
+		t.Addrs = append(t.Addrs, addr)
 	}
 	return t.parsePath(strings.Split(strings.Trim(path, "/"), "/"))
 }
 
 func (t *target) parsePath(parts []string) (err error) {
 	if t.mode == sentinel {
-		if t.master, err = url.PathUnescape(parts[0]); err != nil || t.master == "" {
+		if t.MasterName, err = url.PathUnescape(parts[0]); err != nil || t.MasterName == "" {
 			return errors.New("the Redis URL lacks the master's name: redis-sentinel://host:26379/mymaster")
 		}
 		parts = parts[1:]
@@ -151,7 +166,7 @@ func (t *target) parsePath(parts []string) (err error) {
 	if len(parts) > 1 {
 		return errors.New("the Redis URL's path has too many parts")
 	}
-	if t.db, err = strconv.Atoi(parts[0]); err != nil || t.db < 0 {
+	if t.DB, err = strconv.Atoi(parts[0]); err != nil || t.DB < 0 {
 		return errors.New("the Redis URL's path must be a database number")
 	}
 	return nil
@@ -183,31 +198,11 @@ func (t *target) parseQuery(query string) error {
 		return errors.New("the Redis URL's parameters are not percent-encoded as they should be")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		v := values.Get(name)
-		err = nil
-		switch name {
-		case "db":
-			t.db, err = number(v, 0)
-		case "pool_size":
-			t.poolSize, err = number(v, 1)
-		case "dial_timeout":
-			t.dial, err = duration(v)
-		case "read_timeout":
-			t.read, err = duration(v)
-		case "write_timeout":
-			t.write, err = duration(v)
-		case "client_name":
-			t.clientName = v
-		case "skip_verify":
-			t.skipVerify, err = strconv.ParseBool(v)
-		case "sentinel_username":
-			t.sentinelUser = v
-		case "sentinel_password":
-			t.sentinelPassword = v
-		default:
+		p, known := parameters[name]
+		if !known {
 			return fmt.Errorf("the Redis URL has an unknown parameter %.30q", name)
 		}
-		if err != nil {
+		if p.set(t, values.Get(name)) != nil {
 			return fmt.Errorf("the Redis URL's parameter %s has a wrong value", name)
 		}
 	}
@@ -216,11 +211,11 @@ func (t *target) parseQuery(query string) error {
 
 func (t *target) check() error {
 	switch {
-	case t.mode == cluster && t.db != 0:
+	case t.mode == cluster && t.DB != 0:
 		return errors.New("the Redis URL names a database; a cluster has database 0 alone")
 	case t.skipVerify && !t.tls:
 		return errors.New("the Redis URL's skip_verify is for TLS; use rediss")
-	case t.mode != sentinel && (t.sentinelUser != "" || t.sentinelPassword != ""):
+	case t.mode != sentinel && (t.SentinelUsername != "" || t.SentinelPassword != ""):
 		return errors.New("the Redis URL's sentinel_username and sentinel_password are for redis-sentinel://")
 	}
 	return nil
@@ -266,12 +261,11 @@ func Redact(raw string) string {
 	if hasQuery {
 		params := strings.Split(query, "&")
 		for i, param := range params {
-			switch name, _, _ := strings.Cut(param, "="); name {
-			case "db", "pool_size", "dial_timeout", "read_timeout", "write_timeout", "client_name", "skip_verify":
-			case "sentinel_username", "sentinel_password":
-				params[i] = name + "=***"
-			default:
+			name, _, _ := strings.Cut(param, "=")
+			if p, known := parameters[name]; !known {
 				params[i] = "***"
+			} else if p.secret {
+				params[i] = name + "=***"
 			}
 		}
 		place += "?" + strings.Join(params, "&")

@@ -35,12 +35,12 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %v", tt.url, err)
 			continue
 		}
-		s := fmt.Sprint(int(got.mode), " ", got.tls, " ", got.addrs, " db", got.db)
-		if got.user+got.password != "" {
-			s += " u " + got.user + " p " + got.password
+		s := fmt.Sprint(int(got.mode), " ", got.tls, " ", got.Addrs, " db", got.DB)
+		if got.Username+got.Password != "" {
+			s += " u " + got.Username + " p " + got.Password
 		}
-		if got.master != "" {
-			s += " master " + got.master
+		if got.MasterName != "" {
+			s += " master " + got.MasterName
 		}
 		if s != tt.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", tt.url, s, tt.want)
