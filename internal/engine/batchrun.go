@@ -166,8 +166,8 @@ func (b *batchRun) add(c *Call) (err error) {
 	var n ledger.NewCall
 	if b.Look { // nothing is kept
 		n = newCall(c, b.p.tokenIDs.Name(string(c.Token)), "")
-	} else if n, err = b.sealer.prepare(c); err != nil {
-		return err
+	} else {
+		n = b.sealer.prepare(c)
 	}
 	n.Row = c.Row
 	first := 0 // line that has its id already

@@ -226,10 +226,7 @@ func TestBatchOfAnOlderVersion(t *testing.T) {
 		_ = w.give("t - a i", "1 new")
 		older()
 		_ = w.give("t - a i\nt - b", "1 new 1 waiting")
-		n, err := w.p.prepare(&Call{Token: "t", Server: "0001"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		n := w.p.prepare(&Call{Token: "t", Server: "0001"})
 		n.Key = ledger.UniqueKey("0")
 		if _, err := w.p.ledger.Append(t.Context(), ledger.Append{Batch: ledger.BatchID("b"), Policy: "hold", Calls: []ledger.NewCall{n}}); err != nil {
 			t.Fatal(err)

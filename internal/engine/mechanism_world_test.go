@@ -137,12 +137,9 @@ func (w *world) begin() {
 // chain.
 func (w *world) append(token, id string) string {
 	w.t.Helper()
-	n, err := (&Producer{stack: w.stack}).prepare(&Call{Server: "0001", Token: Token(token)})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	n := (&Producer{stack: w.stack}).prepare(&Call{Server: "0001", Token: Token(token)})
 	n.Key = ledger.GivenKey(id)
-	_, err = w.stack.ledger.Append(w.t.Context(), ledger.Append{Batch: ledger.NoBatch, Calls: []ledger.NewCall{n}})
+	_, err := w.stack.ledger.Append(w.t.Context(), ledger.Append{Batch: ledger.NoBatch, Calls: []ledger.NewCall{n}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -119,10 +119,7 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 		return Receipt{}, err
 	}
 	id := ledger.BatchID(c.Batch)
-	n, err := p.prepare(&c)
-	if err != nil {
-		return Receipt{}, err
-	}
+	n := p.prepare(&c)
 	n.Key = ledger.UniqueKey(newID())
 	if c.ID != "" {
 		n.Key = ledger.GivenKey(c.ID)
@@ -217,13 +214,9 @@ func (p *Producer) join(ctx context.Context, c *Call, a *ledger.Append) error {
 }
 
 // prepare names and seals the call's token.
-func (p *Producer) prepare(c *Call) (ledger.NewCall, error) {
+func (p *Producer) prepare(c *Call) ledger.NewCall {
 	token := p.tokenIDs.Name(string(c.Token))
-	sealed, err := p.keys.Seal(string(c.Token), token)
-	if err != nil {
-		return ledger.NewCall{}, err
-	}
-	return newCall(c, token, string(sealed)), nil
+	return newCall(c, token, string(p.keys.Seal(string(c.Token), token)))
 }
 
 func newCall(c *Call, token, sealed string) ledger.NewCall {
@@ -252,14 +245,12 @@ type sealedToken struct {
 
 func newSealer(p *Producer) *sealer { return &sealer{p: p, seed: maphash.MakeSeed()} }
 
-func (s *sealer) prepare(c *Call) (ledger.NewCall, error) {
+func (s *sealer) prepare(c *Call) ledger.NewCall {
 	known := &s.last[maphash.String(s.seed, string(c.Token))%remembered]
 	if known.token != c.Token || known.name == "" {
-		n, err := s.p.prepare(c)
-		if err == nil {
-			*known = sealedToken{c.Token, n.Token, n.Sealed}
-		}
-		return n, err
+		n := s.p.prepare(c)
+		*known = sealedToken{c.Token, n.Token, n.Sealed}
+		return n
 	}
-	return newCall(c, known.name, known.sealed), nil
+	return newCall(c, known.name, known.sealed)
 }

@@ -49,7 +49,7 @@ func TestTokenGivenAgainIsSealedUnderTheFirstKey(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if by, ok := p.keys.SealedBy([]byte(sealed)); !ok || by != step.by {
+				if by, ok := vault.SealedBy([]byte(sealed)); !ok || by != step.by {
 					t.Errorf("the token is sealed by %q, want %q", by, step.by)
 				}
 				if err := p.Close(); err != nil {

@@ -16,10 +16,7 @@ func TestRunThatIsPutOffPassesItsSlotOfferOn(t *testing.T) {
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.Quota.Slots = 1 }).closing()
 	l, ctx := w.stack.ledger, t.Context()
 	begin := func(name string) *ledger.Step {
-		n, err := (&Producer{stack: w.stack}).prepare(&Call{Server: "0001", Token: "token-1", Chain: name})
-		if err != nil {
-			t.Fatal(err)
-		}
+		n := (&Producer{stack: w.stack}).prepare(&Call{Server: "0001", Token: "token-1", Chain: name})
 		n.Key = ledger.GivenKey(name)
 		if _, err := l.Append(ctx, ledger.Append{Batch: ledger.NoBatch, Calls: []ledger.NewCall{n}}); err != nil {
 			t.Fatal(err)

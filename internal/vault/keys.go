@@ -14,10 +14,7 @@ import (
 	"time"
 )
 
-const (
-	keyBytes = 32
-	maxID    = 16
-)
+const keyBytes = 32
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,16}$`)
 
@@ -99,14 +96,8 @@ func (k *Keys) add(id string, raw []byte, earlier [][]byte) error {
 			return errors.New("is the same key as an earlier one under another id")
 		}
 	}
-	block, err := aes.NewCipher(raw)
-	if err != nil {
-		return errors.New("can't be used by AES")
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return errors.New("can't be used by AES-GCM")
-	}
+	block, _ := aes.NewCipher(raw)  // never fails with a key of 32 bytes
+	aead, _ := cipher.NewGCM(block) // nor with AES
 	header := append([]byte{sealVersion, byte(len(id))}, id...)
 	key := &sealingKey{id: id, header: header, aead: aead}
 	if k.first == nil {
@@ -138,12 +129,6 @@ func GenerateKey(id string) (string, error) {
 type secret struct{}
 
 const redacted = "[redacted]"
-
-// String is "[redacted]".
-func (secret) String() string { return redacted }
-
-// GoString is "[redacted]".
-func (secret) GoString() string { return redacted }
 
 // Format writes "[redacted]" under every verb.
 func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }

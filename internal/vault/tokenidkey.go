@@ -27,11 +27,7 @@ func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName st
 	}
 	key := NewTokenIDKey()
 	defer clear(key)
-	sealed, err := keys.Seal(string(key), tokenIDPurpose)
-	if err != nil {
-		return nil, fmt.Errorf("token-ID key: %w", err)
-	}
-	if err := RestoreTokenIDKey(ctx, rdb, keyName, sealed); err != nil {
+	if err := RestoreTokenIDKey(ctx, rdb, keyName, keys.Seal(string(key), tokenIDPurpose)); err != nil {
 		return nil, err
 	}
 	// Read it back in either case: another process may have won, or the answer
@@ -45,12 +41,12 @@ var ErrNoTokenIDKey = errors.New("there is no token-ID key")
 // OpenTokenIDKey is EnsureTokenIDKey for who only reads: where there is none, it is
 // ErrNoTokenIDKey.
 func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
-	sealed, err := rdb.Get(ctx, keyName).Bytes()
+	sealed, err := KeepTokenIDKey(ctx, rdb, keyName)
 	if errors.Is(err, redis.Nil) {
 		return nil, ErrNoTokenIDKey
 	}
 	if err != nil {
-		return nil, fmt.Errorf("token-ID key: %w", err)
+		return nil, err
 	}
 	plain, err := openTokenIDKey(sealed, keyName, keys)
 	if err != nil {
@@ -67,7 +63,7 @@ func openTokenIDKey(sealed []byte, keyName string, keys *Keys) (string, error) {
 	if err == nil {
 		return plain, nil
 	}
-	if id, ok := keys.SealedBy(sealed); ok && errors.Is(err, ErrTampered) {
+	if id, ok := SealedBy(sealed); ok && errors.Is(err, ErrTampered) {
 		return "", fmt.Errorf("token-ID key %s: the key %q in HABILITA_KEYS is not the one that sealed it: "+
 			"give the keys that the workers of this Redis have (%w)", keyName, id, err)
 	}
@@ -93,12 +89,8 @@ func RekeyTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName str
 			if err != nil {
 				return err
 			}
-			fresh, err := keys.Seal(plain, tokenIDPurpose)
-			if err != nil {
-				return err
-			}
 			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-				p.Set(ctx, keyName, fresh, 0)
+				p.Set(ctx, keyName, keys.Seal(plain, tokenIDPurpose), 0)
 				return nil
 			})
 			changed = err == nil

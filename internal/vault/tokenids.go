@@ -65,15 +65,19 @@ func NewTokenIDs(key []byte) *TokenIDs {
 // first two characters spread evenly over 1,024 buckets.
 func (n *TokenIDs) Name(token string) string {
 	m := n.macs.Get().(*tokenIDMAC)
-	m.h.Reset()
-	m.in = append(m.in[:0], token...)
-	m.h.Write(m.in)
-	sum := m.h.Sum(m.sum[:0])
+	defer n.macs.Put(m)
+	sum := m.sumOf(append(m.in[:0], token...))
 	lower32.Encode(m.name[:], sum[:nameBytes])
-	name := string(m.name[:])
 	clear(m.in)
-	n.macs.Put(m)
-	return name
+	return string(m.name[:])
+}
+
+// sumOf is the HMAC of in, which is kept for its room.
+func (m *tokenIDMAC) sumOf(in []byte) []byte {
+	m.h.Reset()
+	m.in = in
+	m.h.Write(in)
+	return m.h.Sum(m.sum[:0])
 }
 
 // Row names a row by what it says: mark, and behind it 84 bits, as 14 characters of base64url,
@@ -81,18 +85,14 @@ func (n *TokenIDs) Name(token string) string {
 // another name, and nobody without the key can find the texts by guessing.
 func (n *TokenIDs) Row(mark byte, number uint64, server, token, chain, ref string) string {
 	m := n.macs.Get().(*tokenIDMAC)
-	m.h.Reset()
-	m.in = binary.AppendUvarint(append(m.in[:0], rowOf...), number)
+	defer n.macs.Put(m)
+	in := binary.AppendUvarint(append(m.in[:0], rowOf...), number)
 	for _, p := range [...]string{server, token, chain, ref} {
-		m.in = append(binary.AppendUvarint(m.in, uint64(len(p))), p...)
+		in = append(binary.AppendUvarint(in, uint64(len(p))), p...)
 	}
-	m.h.Write(m.in)
-	sum := m.h.Sum(m.sum[:0])
 	text := [1 + 16]byte{mark}
-	base64.RawURLEncoding.Encode(text[1:], sum[:rowBytes])
-	name := string(text[:1+rowChars])
-	n.macs.Put(m)
-	return name
+	base64.RawURLEncoding.Encode(text[1:], m.sumOf(in)[:rowBytes])
+	return string(text[:1+rowChars])
 }
 
 // Fingerprint tells token-ID keys apart in public: 12 characters [a-z2-7] of an

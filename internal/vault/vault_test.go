@@ -29,21 +29,12 @@ func mustGenerate(tb testing.TB, id string) string {
 	return s
 }
 
-func mustSeal(tb testing.TB, k *Keys, plain, purpose string) []byte {
-	tb.Helper()
-	b, err := k.Seal(plain, purpose)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
-
 const token = "tok-0123456789-abcdefghijklmnopqrstuvwxyz-XYZ" // 45 bytes
 
 func TestSealOpen(t *testing.T) {
 	k := mustKeys(t, mustGenerate(t, "k20261123"))
 	for _, plain := range []string{"", "x", token, strings.Repeat("long", 4096)} {
-		sealed := mustSeal(t, k, plain, "name")
+		sealed := k.Seal(plain, "name")
 		if len(plain) > 8 && bytes.Contains(sealed, []byte(plain[:8])) {
 			t.Error("the sealed blob shows its token")
 		}
@@ -52,10 +43,10 @@ func TestSealOpen(t *testing.T) {
 			t.Errorf("Open = %d bytes, %v; want %d bytes", len(got), err, len(plain))
 		}
 	}
-	if n := len(mustSeal(t, k, token, "name")); n != 84 {
+	if n := len(k.Seal(token, "name")); n != 84 {
 		t.Errorf("a token of 45 bytes takes %d bytes sealed, want 84", n)
 	}
-	if bytes.Equal(mustSeal(t, k, token, "n"), mustSeal(t, k, token, "n")) {
+	if bytes.Equal(k.Seal(token, "n"), k.Seal(token, "n")) {
 		t.Error("two seals of a token are the same")
 	}
 }
@@ -67,7 +58,7 @@ func keyGone(err error) bool {
 
 func TestOpenRefusesEveryChange(t *testing.T) {
 	k := mustKeys(t, mustGenerate(t, "a"), mustGenerate(t, "c"))
-	sealed := mustSeal(t, k, token, "name")
+	sealed := k.Seal(token, "name")
 	for i := range sealed {
 		for bit := range 8 {
 			bad := bytes.Clone(sealed)
@@ -94,9 +85,9 @@ func TestOpenRefusesEveryChange(t *testing.T) {
 func TestRotation(t *testing.T) {
 	oldKey, newKey := mustGenerate(t, "old"), mustGenerate(t, "new")
 	before, during, after := mustKeys(t, oldKey), mustKeys(t, newKey, oldKey), mustKeys(t, newKey)
-	sealed := mustSeal(t, before, token, "p")
+	sealed := before.Seal(token, "p")
 
-	if id, ok := during.SealedBy(sealed); !ok || id != "old" {
+	if id, ok := SealedBy(sealed); !ok || id != "old" {
 		t.Errorf("SealedBy = %q, %v", id, ok)
 	}
 	if during.IsCurrent(sealed) || !before.IsCurrent(sealed) {
@@ -130,7 +121,7 @@ func TestRotation(t *testing.T) {
 
 func TestSameIDOtherKeyIsTampering(t *testing.T) {
 	a, b := mustKeys(t, mustGenerate(t, "k")), mustKeys(t, mustGenerate(t, "k"))
-	if _, err := b.Open(mustSeal(t, a, token, "p"), "p"); !errors.Is(err, ErrTampered) {
+	if _, err := b.Open(a.Seal(token, "p"), "p"); !errors.Is(err, ErrTampered) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -196,23 +187,6 @@ func TestNothingPrintsASecret(t *testing.T) {
 		if b, err := json.Marshal(map[string]any{"v": v}); err != nil || string(b) != `{"v":"[redacted]"}` {
 			t.Errorf("%T in JSON: %s, %v", v, b, err)
 		}
-		if s := v.(fmt.GoStringer).GoString() + v.(fmt.Stringer).String(); s != "[redacted][redacted]" {
-			t.Errorf("%T: %q", v, s)
-		}
-	}
-}
-
-func TestZeroKeys(t *testing.T) {
-	var k *Keys
-	if _, err := k.Seal("x", "p"); err == nil {
-		t.Error("nil keys sealed")
-	}
-	sealed := mustSeal(t, mustKeys(t, mustGenerate(t, "a")), "x", "p")
-	if _, err := new(Keys).Open(sealed, "p"); !keyGone(err) {
-		t.Errorf("zero keys: %v", err)
-	}
-	if k.IsCurrent(sealed) {
-		t.Error("nil keys think a blob is current")
 	}
 }
 
@@ -226,11 +200,7 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for i := range 200 {
 				plain := fmt.Sprint(g, i)
-				sealed, err := k.Seal(plain, "p")
-				if err != nil {
-					t.Error(err)
-					return
-				}
+				sealed := k.Seal(plain, "p")
 				if got, err := k.Open(sealed, "p"); err != nil || got != plain {
 					t.Errorf("Open = %q, %v", got, err)
 				}
@@ -246,7 +216,7 @@ func TestConcurrentUse(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	k := mustKeys(f, mustGenerate(f, "a"))
-	sealed := mustSeal(f, k, token, "p")
+	sealed := k.Seal(token, "p")
 	f.Add(sealed)
 	f.Add([]byte{1, 1, 'a'})
 	f.Add([]byte{})
@@ -255,7 +225,7 @@ func FuzzOpen(f *testing.F) {
 		if err == nil && (!bytes.Equal(b, sealed) || got != token) {
 			t.Fatalf("opened what was never sealed: %x", b)
 		}
-		id, ok := k.SealedBy(b)
+		id, ok := SealedBy(b)
 		if ok && !validID.MatchString(id) {
 			t.Fatalf("SealedBy gave %q", id)
 		}
@@ -278,10 +248,7 @@ func FuzzParseKeys(f *testing.F) {
 			}
 			return
 		}
-		sealed, err := k.Seal("x", "p")
-		if err != nil {
-			t.Fatal(err)
-		}
+		sealed := k.Seal("x", "p")
 		if got, err := k.Open(sealed, "p"); err != nil || got != "x" {
 			t.Fatalf("parsed keys don't work: %q, %v", got, err)
 		}
@@ -292,15 +259,13 @@ func BenchmarkSeal(b *testing.B) {
 	k := mustKeys(b, mustGenerate(b, "k20261123"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := k.Seal(token, "abcdefghijklmnopqrstuvwx"); err != nil {
-			b.Fatal(err)
-		}
+		k.Seal(token, "abcdefghijklmnopqrstuvwx")
 	}
 }
 
 func BenchmarkOpen(b *testing.B) {
 	k := mustKeys(b, mustGenerate(b, "k20261123"))
-	sealed := mustSeal(b, k, token, "abcdefghijklmnopqrstuvwx")
+	sealed := k.Seal(token, "abcdefghijklmnopqrstuvwx")
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := k.Open(sealed, "abcdefghijklmnopqrstuvwx"); err != nil {
