@@ -213,16 +213,7 @@ func TestLeastACLOfACluster(t *testing.T) {
 	}
 	vendor := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	in := StartInside(t, strings.Replace(url, "://", "://app:pw@", 1), vendor.URL, engine.WorkerOptions{})
-	sum, err := in.Producer.EnqueueBatch(t.Context(), "cluster", func(yield func(engine.Call, error) bool) {
-		for i := range 40 {
-			if !yield(engine.Call{Server: "0001", Token: engine.Token(good(i % 20))}, nil) {
-				return
-			}
-		}
-	}, engine.BatchOptions{})
-	if err != nil || sum.Enqueued != 40 {
-		t.Fatalf("%+v, %v", sum, err)
-	}
+	in.EnqueueAll(t, "cluster", 40, func(i int) engine.Call { return engine.Call{Server: "0001", Token: engine.Token(good(i % 20))} })
 	if st := in.Settled(t, "cluster"); st.Succeeded != 40 {
 		t.Errorf("%+v", st)
 	}

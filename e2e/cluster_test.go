@@ -33,16 +33,9 @@ func worksOn(t *testing.T, url string) {
 	defer cancel()
 
 	const tokens, each = 60, 5
-	sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(engine.Call, error) bool) {
-		for i := range tokens * each {
-			if !yield(engine.Call{Server: "1", Token: engine.Token(fmt.Sprintf("token-%d", i%tokens)), ID: fmt.Sprintf("id-%d", i)}, nil) {
-				return
-			}
-		}
-	}, engine.BatchOptions{})
-	if err != nil || sum.Enqueued != tokens*each {
-		t.Fatalf("%+v, %v", sum, err)
-	}
+	in.EnqueueAll(t, "b", tokens*each, func(i int) engine.Call {
+		return engine.Call{Server: "1", Token: engine.Token(fmt.Sprintf("token-%d", i%tokens)), ID: fmt.Sprintf("id-%d", i)}
+	})
 	if _, err := in.Producer.Enqueue(ctx, engine.Call{Server: "1", Token: "token-0", Ref: "single"}); err != nil {
 		t.Fatal(err)
 	}

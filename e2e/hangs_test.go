@@ -32,16 +32,9 @@ func TestMasterHangs(t *testing.T) {
 				slot, err := asked.ClusterKeySlot(ctx, "{"+ledger.Tag(in.Producer.TokenID(engine.Token(token)))+"}").Result()
 				there[token] = err != nil || slot < 16384/3
 			}
-			sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(engine.Call, error) bool) {
-				for n := range tokens * each {
-					if !yield(engine.Call{Server: fmt.Sprint(n%tokens%10 + 1), Token: engine.Token(fmt.Sprint("token-", n%tokens)), ID: fmt.Sprint(n)}, nil) {
-						return
-					}
-				}
-			}, engine.BatchOptions{})
-			if err != nil || sum.Enqueued != tokens*each {
-				t.Fatalf("%+v, %v", sum, err)
-			}
+			in.EnqueueAll(t, "b", tokens*each, func(n int) engine.Call {
+				return engine.Call{Server: fmt.Sprint(n%tokens%10 + 1), Token: engine.Token(fmt.Sprint("token-", n%tokens)), ID: fmt.Sprint(n)}
+			})
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes > tokens }); err != nil {
 				t.Fatal(err)
 			}

@@ -86,6 +86,21 @@ func StartInside(tb testing.TB, redisURL, vendorURL string, o engine.WorkerOptio
 	return in
 }
 
+// EnqueueAll enqueues n calls as a batch; call makes each of them, by its number.
+func (in *Inside) EnqueueAll(tb testing.TB, batch string, n int, call func(i int) engine.Call) {
+	tb.Helper()
+	sum, err := in.Producer.EnqueueBatch(tb.Context(), batch, func(yield func(engine.Call, error) bool) {
+		for i := range n {
+			if !yield(call(i), nil) {
+				return
+			}
+		}
+	}, engine.BatchOptions{})
+	if err != nil || sum.Enqueued != n {
+		tb.Fatalf("%+v, %v", sum, err)
+	}
+}
+
 // Settled waits until nothing more happens to a batch without a person.
 func (in *Inside) Settled(tb testing.TB, batch string) control.Status {
 	tb.Helper()

@@ -15,16 +15,9 @@ func TestInside(t *testing.T) {
 		sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: wolkvoxtest.EachCall(wolkvoxtest.Fault{Kind: wolkvoxtest.Status503})})
 		in := StartInside(t, b.URL, sim.URL, engine.WorkerOptions{})
 		const tokens, each = 10, 5
-		sum, err := in.Producer.EnqueueBatch(t.Context(), "inside", func(yield func(engine.Call, error) bool) {
-			for i := range tokens * each {
-				if !yield(engine.Call{Server: "1", Token: engine.Token(good(i % tokens)), ID: fmt.Sprint("call-", i)}, nil) {
-					return
-				}
-			}
-		}, engine.BatchOptions{})
-		if err != nil || sum.Enqueued != tokens*each {
-			t.Fatalf("%+v %v", sum, err)
-		}
+		in.EnqueueAll(t, "inside", tokens*each, func(i int) engine.Call {
+			return engine.Call{Server: "1", Token: engine.Token(good(i % tokens)), ID: fmt.Sprint("call-", i)}
+		})
 		receipt, err := in.Producer.Enqueue(t.Context(), engine.Call{Server: "1", Token: engine.Token(good(0)), Batch: "inside"})
 		if err != nil || receipt.Duplicate {
 			t.Errorf("%+v %v", receipt, err)

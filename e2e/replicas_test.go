@@ -77,18 +77,10 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 				}
 				chains = append(chains, chain)
 			}
-			sum, err := in.Producer.EnqueueBatch(ctx, "b", func(yield func(engine.Call, error) bool) {
-				for n := range each {
-					for i := range tokens {
-						if !yield(engine.Call{Server: "1", Token: engine.Token(fmt.Sprint("token-", i)), ID: fmt.Sprint(i, ".", n)}, nil) {
-							return
-						}
-					}
-				}
-			}, engine.BatchOptions{})
-			if err != nil || sum.Enqueued != tokens*each {
-				t.Fatalf("%+v, %v", sum, err)
-			}
+			in.EnqueueAll(t, "b", tokens*each, func(n int) engine.Call {
+				token := n % tokens
+				return engine.Call{Server: "1", Token: engine.Token(fmt.Sprint("token-", token)), ID: fmt.Sprint(token, ".", n/tokens)}
+			})
 			if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes > tokens }); err != nil {
 				t.Fatal(err)
 			}

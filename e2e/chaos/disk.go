@@ -60,25 +60,11 @@ func fillDisks(u *unit, n int) {
 			}
 		}
 		v := l.JudgeLocal(e2e.Terms{}, p, file)
-		for _, b := range v.Broken {
-			u.Log(b)
-		}
-		for promise, n := range v.Counts {
-			u.sum.breaks(promise, n)
-		}
 		if v.Succeeded != len(p.Rows) || v.Requests != len(p.Rows) {
 			u.Logf("I4: %+v", v)
 			u.sum.breaks("I4", 1)
 		}
-		leaks := l.Leaks(secret, file)
-		for _, leak := range leaks {
-			u.Log(leak)
-		}
-		u.sum.breaks("I7", len(leaks))
-		u.sum.calls += v.Calls
-		u.sum.requests += v.Requests
-		u.sum.extra += v.Extra
-		u.sum.unknown += v.Unknown
+		u.judged(v, l.Leaks(secret, file))
 	}
 	u.sum.note("%d of %d ended for want of room", before, n)
 }

@@ -32,9 +32,7 @@ func flushRedis(u *unit, n int) {
 	w.terms.LostWrites = true
 	var losses []time.Time
 	for range n {
-		w.topUp()
-		w.underLoad()
-		pause(u.between(100*time.Millisecond, second))
+		w.load()
 		lost := time.Now()
 		err := w.l.Client().FlushAll(u.Context()).Err()
 		w.must(err == nil, "%v", err)

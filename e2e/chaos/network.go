@@ -74,9 +74,7 @@ func faultNetwork(u *unit, n int, p pulse, redis bool) {
 	w.looks(workers[0])
 	var healed []time.Time
 	for range n {
-		w.topUp()
-		w.underLoad()
-		pause(u.between(100*time.Millisecond, second))
+		w.load()
 		from := time.Now()
 		if p.toxics == nil {
 			proxy.Stop()

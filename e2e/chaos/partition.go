@@ -95,9 +95,7 @@ func cutWorker(u *unit, n int, ways []way) {
 	w.l.WorkersOn(whole, 1)
 	var healed []time.Time
 	for range n {
-		w.topUp()
-		w.underLoad()
-		pause(u.between(100*time.Millisecond, second))
+		w.load()
 		began := time.Now()
 		var heals []func()
 		for _, way := range ways {

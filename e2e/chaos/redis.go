@@ -36,9 +36,7 @@ func pauseRedis(u *unit, n int, d time.Duration) {
 	w.looks(workers[0])
 	var backs []time.Time
 	for range n {
-		w.topUp()
-		w.underLoad()
-		pause(u.between(100*time.Millisecond, second))
+		w.load()
 		from := time.Now()
 		w.l.Redis.Pause()
 		pause(d)

@@ -35,9 +35,7 @@ func killRedis(u *unit, n int, fsync string) {
 	var kills, backs []time.Time
 	lost := 0
 	for range n {
-		w.topUp()
-		w.underLoad()
-		pause(u.between(100*time.Millisecond, second))
+		w.load()
 		killed := time.Now()
 		kills = append(kills, killed)
 		w.l.Redis.Kill()
@@ -71,6 +69,14 @@ func (w *world) answersWhileAway(from, to time.Time) {
 	w.terms.Unsent += 3 * 24                                                  // grants whose reply was lost
 }
 
+// load gives work for a round, and lets some of it be made.
+func (w *world) load() {
+	w.Helper()
+	w.topUp()
+	w.underLoad()
+	pause(w.between(100*time.Millisecond, second))
+}
+
 // underLoad waits for a few requests that are made now.
 func (w *world) underLoad() {
 	w.Helper()
@@ -101,9 +107,7 @@ func cutRedis(u *unit, n int) {
 	var kills, backs []time.Time
 	lost := 0
 	for range n {
-		w.topUp()
-		w.underLoad()
-		pause(u.between(100*time.Millisecond, second))
+		w.load()
 		file := w.appendOnlyFile()
 		size, sampled := fileSize(w, file), time.Now()
 		p := w.plan(loadTokens, 6)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"habilita/e2e"
 )
 
 type testingTB = testing.TB
@@ -38,6 +40,21 @@ type unit struct {
 	full bool
 	rand *rand.Rand
 	sum  sum
+}
+
+// judged adds a verdict to the unit's sum, and leaks that were found.
+func (u *unit) judged(v e2e.Verdict, leaks []string) {
+	for _, line := range slices.Concat(v.Broken, leaks) {
+		u.Log(line)
+	}
+	for promise, n := range v.Counts {
+		u.sum.breaks(promise, n)
+	}
+	u.sum.breaks("I7", len(leaks))
+	u.sum.calls += v.Calls
+	u.sum.requests += v.Requests
+	u.sum.extra += v.Extra
+	u.sum.unknown += v.Unknown + v.Unrecorded
 }
 
 // between draws a time.

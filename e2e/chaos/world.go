@@ -108,24 +108,10 @@ func (w *world) judge(lenient bool) e2e.Verdict {
 	w.Helper()
 	w.l.Vendor.Stop()
 	v := w.l.Judge(w.terms, w.plans...)
-	for _, b := range v.Broken {
-		w.Log(b)
-	}
-	for promise, n := range v.Counts {
-		w.sum.breaks(promise, n)
-	}
+	w.judged(v, w.l.Leaks(w.secret, w.secrets...))
 	if bad := v.Calls - v.Succeeded; bad > 0 && !lenient {
 		w.violation("I4", "%d calls did not succeed: %d failed, %d cancelled, %d open", bad, v.Failed, v.Cancelled, v.Open)
 	}
-	leaks := w.l.Leaks(w.secret, w.secrets...)
-	for _, leak := range leaks {
-		w.Log(leak)
-	}
-	w.sum.breaks("I7", len(leaks))
-	w.sum.calls += v.Calls
-	w.sum.requests += v.Requests
-	w.sum.extra += v.Extra
-	w.sum.unknown += v.Unknown + v.Unrecorded
 	return v
 }
 
