@@ -129,7 +129,7 @@ func (b batch) runBy(r *rig) (took time.Duration, worker *proc) {
 	s := r.await(url, tokens*b.each)
 	r.logf("    bulk took %s; the first request came %s after its start; most in flight %d; worker %.0f MB",
 		enqueued.Round(time.Millisecond), s.First.Sub(began).Round(time.Millisecond), s.Most, r.memory(w, "VmRSS")/1e6)
-	r.tellCPU(before, w, s)
+	r.tellCost(before, w, s)
 	r.tellCommands(s)
 	return s.Last.Sub(began), w
 }
@@ -144,7 +144,7 @@ func (b batch) plain(r *rig) time.Duration {
 	r.plainBulk(calls, 0)
 	s := r.await(url, calls)
 	r.logf("    most in flight %d", s.Most)
-	r.tellCPU(before, w, s)
+	r.tellCost(before, w, s)
 	r.tellCommands(s)
 	return s.Last.Sub(began)
 }

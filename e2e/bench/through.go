@@ -18,29 +18,32 @@ func through(calls, length int) func(*rig) float64 {
 		before := r.spent(nil)
 		w := r.worker(url, atOnceAsPlain)
 		s := r.await(url, tokens*length)
-		r.tellCPU(before, w, s)
+		r.tellCost(before, w, s)
 		return s.rate()
 	}
 }
 
-// spent is the processor time of Redis, and of a worker where there is one.
-func (r *rig) spent(w *proc) [2]time.Duration {
+// spent is what was used so far.
+type spent struct {
+	redis, worker time.Duration // of a processor
+	scripts       int
+}
+
+func (r *rig) spent(w *proc) spent {
 	pid, err := strconv.Atoi(r.info("server", "process_id"))
 	r.no(err)
-	out := [2]time.Duration{r.cpu(pid)}
+	out := spent{redis: r.cpu(pid), scripts: r.scripts()}
 	if w != nil {
-		out[1] = r.cpu(w.cmd.Process.Pid)
+		out.worker = r.cpu(w.cmd.Process.Pid)
 	}
 	return out
 }
 
-// tellCPU tells what a call took of Redis and of the worker.
-func (r *rig) tellCPU(before [2]time.Duration, w *proc, s seen) {
-	after := r.spent(w)
-	of := func(i int) time.Duration {
-		return ((after[i] - before[i]) / time.Duration(s.Requests)).Round(100 * time.Nanosecond)
-	}
-	r.logf("    a call takes %s of Redis and %s of the worker", of(0), of(1))
+// tellCost tells what a call took of Redis and of the worker.
+func (r *rig) tellCost(before spent, w *proc, s seen) {
+	after, n := r.spent(w), time.Duration(s.Requests)
+	r.logf("    a call takes %s of Redis, %s of the worker and %.2f scripts", ((after.redis - before.redis) / n).Round(100*time.Nanosecond),
+		((after.worker - before.worker) / n).Round(100*time.Nanosecond), float64(after.scripts-before.scripts)/float64(n))
 }
 
 // plainThrough is the same for tasks of plain asynq, which know no order.
@@ -52,7 +55,7 @@ func plainThrough(calls int) func(*rig) float64 {
 		before := r.spent(nil)
 		w := r.plain(url, asynqDefault)
 		s := r.await(url, n)
-		r.tellCPU(before, w, s)
+		r.tellCost(before, w, s)
 		return s.rate()
 	}
 }

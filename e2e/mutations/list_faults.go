@@ -124,7 +124,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"acknowledged writes", "an outcome counts before replicas have it",
-		in("internal/ledger/run.go", "l.run(redisconn.Acknowledged(ctx), l.finish", "l.run(ctx, l.finish"),
+		in("internal/ledger/run.go", "l.runJoint(redisconn.Acknowledged(ctx), l.finish", "l.runJoint(ctx, l.finish"),
 		"./internal/engine", "TestNoRequestBeforeTheOutcomeIsAcknowledged",
 	},
 	{

@@ -18,12 +18,12 @@ const (
 var ledgerMutations = []mutation{
 	{
 		"fence", "a run begins under an older dispatch number",
-		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= ARGV[2] then", "if not c or c.s ~= 'f' then"),
+		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= args[2] then", "if not c or c.s ~= 'f' then"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"fence", "a chain that runs is begun again",
-		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= ARGV[2] then", "if not c or c.f ~= ARGV[2] then"),
+		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= args[2] then", "if not c or c.f ~= args[2] then"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
@@ -53,7 +53,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "the chain goes on, its result is not recorded",
-		in(finishLua, "  succeed(batch, field, ARGV[7], ARGV[8], ARGV[9], now)\n", ""),
+		in(finishLua, "  succeed(batch, field, args[7], args[8], args[9], now)\n", ""),
 		chainPkg, "TestOneCallAfterTheOther",
 	},
 	{
@@ -68,7 +68,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "the chain is put off, its failure is not recorded",
-		in(finishLua, "rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]\n", ""),
+		in(finishLua, "rec[R.code], rec[R.msg], rec[R.err] = args[7], args[8], args[9]\n", ""),
 		chainPkg, "TestFailuresCountAgainstTheBudget",
 	},
 	{
@@ -83,7 +83,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"continuations are forgotten", "an attempt that began as one leaves its name",
-		in(finishLua, "if ARGV[31] == '1' then redis.call('HDEL', CONTINUATIONS, nonce) end\n", ""),
+		in(finishLua, "if args[17] == '1' then redis.call('HDEL', P .. 'hops', nonce) end\n", ""),
 		chainPkg, "TestRunGoesOnWithAnotherChain",
 	},
 	{
@@ -227,7 +227,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"a call whose worker was lost", "it is tried without end",
-		in(dispatchLua, "elseif tonumber(c.a) >= tonumber(ARGV[3]) then", "elseif false then"),
+		in(dispatchLua, "elseif tonumber(c.a) >= tonumber(ARGV[4]) then", "elseif false then"),
 		chainPkg, "TestLostRunIsDispatchedAgainAndGivenUp",
 	},
 	{

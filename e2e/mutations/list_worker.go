@@ -55,6 +55,26 @@ var workerMutations = []mutation{
 		"./internal/engine", "TestIdleRunGetsTheNextChain",
 	},
 	{
+		"joint scripts", "scripts that wait are not joined",
+		in("internal/redisconn/joint.go", "if i, ok := at[hash]; ok && w.joint {", "if i, ok := at[hash]; ok && false {"),
+		"./internal/redisconn", "TestJointScriptsAreJoined",
+	},
+	{
+		"joint scripts", "one that fails among others is not sent again",
+		in("internal/redisconn/joint.go", "			failed = append(failed, w)\n", ""),
+		"./internal/redisconn", "TestJointScriptsAreJoined",
+	},
+	{
+		"joint scripts", "one that fails keeps those behind it from being done",
+		in("internal/ledger/lua/library.lua", "local done, reply = pcall(each, args)", "local done, reply = true, each(args)"),
+		"./internal/ledger", "TestJointBeginIsOfEachChain",
+	},
+	{
+		"joint scripts", "all are done in the first bucket",
+		in("internal/ledger/lua/library.lua", "    P = KEYS[2 * i - 1]\n", ""),
+		"./internal/ledger", "TestJointBeginIsOfEachChain",
+	},
+	{
 		"scripts in pipelines", "each script is sent alone",
 		in("internal/redisconn/pipeline.go", "if l.busy < pipelines {", "if true {"),
 		"./internal/redisconn", "TestPipelined",
@@ -86,7 +106,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"places at a server", "a grant that comes when there is none costs an attempt",
-		in("internal/ledger/lua/finish.lua", "if kind == 'busy' and not cancelled(batch) then\n  redis.call('HINCRBY', c.key, 'a', -1)",
+		in("internal/ledger/lua/finish.lua", "if kind == 'busy' and not cancelled(batch) then\n    redis.call('HINCRBY', c.key, 'a', -1)",
 			"if kind == 'busy' and not cancelled(batch) then"),
 		"./internal/ledger", "TestRunGoesOnToAFullServer",
 	},

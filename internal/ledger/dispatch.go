@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,8 +20,12 @@ type Dispatched struct {
 	Lost       int        // calls whose worker was lost
 }
 
-// perDispatch is how many due chains one dispatch script moves on.
-const perDispatch = 100
+const (
+	// perScript is how many due chains one dispatch script moves on, and how many ready ones it dispatches.
+	perScript = 100
+	// perJoint is of how many buckets it does so at most.
+	perJoint = 16
+)
 
 // Dispatch moves on what is due in a bucket and dispatches up to most of its ready chains. It
 // may be called at any time by anybody: it finds what was lost by whom.
@@ -34,30 +39,36 @@ func (l *Ledger) Dispatch(ctx context.Context, tag string, most int) (Dispatched
 
 // DispatchAll dispatches from several buckets in one round trip, up to most chains of each. It returns
 // one result for each tag; a bucket whose script failed has none (a zero Now), and the
-// error of the first that failed is returned.
+// error of the first that failed is returned. One script does it for as many buckets as it may take the time for;
+// the nodes of a cluster have one for each bucket.
 func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Dispatched, error) {
-	out := make([]Dispatched, len(tags))
-	cmds := make([]*redis.Cmd, len(tags))
-	args := []any{perDispatch, most, l.maxAttempts, l.grace.Milliseconds()}
+	buckets := min(max(1, perScript/max(1, most)), perJoint, max(1, len(tags)))
+	if _, several := l.rdb.(*redis.ClusterClient); several {
+		buckets = 1
+	}
+	args := jointArgs([]any{perScript / buckets, most, l.maxAttempts, l.grace.Milliseconds()})
 	pipe := l.rdb.Pipeline()
-	for i, tag := range tags {
-		cmds[i] = pipe.EvalSha(ctx, l.dispatch.hash(), l.keys(tag), args...)
+	var cmds []*redis.Cmd
+	for some := range slices.Chunk(tags, buckets) {
+		var keys []string
+		for _, tag := range some {
+			keys = append(keys, l.keys(tag)...)
+		}
+		cmds = append(cmds, pipe.EvalSha(ctx, l.dispatch.hash(), keys, args...))
 	}
 	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	out := make([]Dispatched, len(tags))
 	var failed error
 	for i, tag := range tags {
-		v, err := cmds[i].Slice()
-		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.dispatch.eval(ctx, l.rdb, l.keys(tag), args...).Slice()
+		all, err := answer(cmds[i/buckets])
+		r := l.jointReply(all, i%buckets, 0)
+		if r == nil && (err == nil || redis.HasErrorPrefix(err, "NOSCRIPT")) {
+			r, err = l.runJoint(ctx, l.dispatch, tag, 0, args)
 		}
 		if err != nil {
-			if failed == nil {
-				failed = err
-			}
+			failed = cmp.Or(failed, err)
 			continue
 		}
-		r := reply(v)
-		l.admission.Observe(r.int(0))
 		out[i] = Dispatched{
 			Now: r.time(0), NextDue: r.time(1), Ready: int(r.int(2)), Lost: int(r.int(3)), Dispatches: dispatches(r, 4),
 		}

@@ -123,17 +123,26 @@ func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (re
 
 // read reads a script's reply. One that too few replicas acknowledged has a reply and an error.
 func (l *Ledger) read(cmd *redis.Cmd) (reply, error) {
+	r, err := answer(cmd)
+	l.observe(r)
+	return r, err
+}
+
+func answer(cmd *redis.Cmd) (reply, error) {
 	v, err := cmd.Slice()
 	if redisconn.Unreplicated(err) {
 		v, _ = cmd.Val().([]any)
 	} else if err != nil {
 		return nil, err
 	}
-	r := reply(v)
+	return v, err
+}
+
+// observe notes the time of Redis, with which a reply begins.
+func (l *Ledger) observe(r reply) {
 	if len(r) > 0 {
 		l.admission.Observe(r.int(0))
 	}
-	return r, err
 }
 
 // reply is a script's answer: texts, numbers, and replies in it.

@@ -82,13 +82,12 @@ func FullServer(server string) string { return server + "=full " }
 func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (*Step, error) {
 	ctx = redisconn.Acknowledged(ctx)
 	for try := 0; ; try++ {
-		args := append(append([]any{f.Chain, f.Number, nonce}, l.admission.Args()...), away)
-		r, err := l.run(ctx, l.begin, Tag(f.Chain), args...)
+		args := jointArgs(l.admission.Args(), f.Chain, f.Number, nonce, away)
+		r, err := l.runJoint(ctx, l.begin, Tag(f.Chain), stepFields, args)
 		if r == nil {
 			return &Step{}, err
 		}
-		s := step(r[0], r.sub(1), f.Chain, nonce)
-		s.Woken = woken(r, 2)
+		s := step(r, f.Chain, nonce)
 		if s.Status != Clock || try == 2 {
 			return s, err
 		}
@@ -171,40 +170,37 @@ func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, nex
 	} else if !o.Cooling.Until.IsZero() {
 		cool = strconv.FormatInt(o.Cooling.Until.UnixMilli(), 10)
 	}
-	args := append([]any{
-		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
-		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
-	}, l.admission.Args()...)
 	continued := "0"
 	if a.Continued {
 		continued = "1"
 	}
-	args = append(args, away, o.Reason, continued)
-	r, err := l.run(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), args...)
+	args := jointArgs(l.admission.Args(),
+		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
+		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
+		away, o.Reason, continued)
+	r, err := l.runJoint(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), stepFields, args)
 	if r == nil {
 		return &Step{}, err
 	}
-	s := step(r[0], r.sub(4), a.Chain, next)
-	s.Due = r.time(3)
+	s := step(r, a.Chain, next)
 	s.Attempt.Continued = s.Chain != a.Chain
 	if s.Attempt.Sealed == "" && s.Chain == a.Chain {
 		s.Attempt.Sealed = a.Sealed // a chain that goes on is not told its token again
 	}
-	s.Woken = woken(r, 1)
 	return s, err
 }
 
-// woken reads a chain that a script dispatched, and its dispatch number; nil where it dispatched none.
-func woken(r reply, i int) *Dispatch {
-	if r.str(i) == "" {
-		return nil
-	}
-	return &Dispatch{Chain: r.str(i), Number: r.str(i + 1)}
-}
+// stepFields is how many fields the reply of Begin and Finish has at most.
+const stepFields = 21
 
-// step reads the reply of start, given at now.
-func step(now any, r reply, id, nonce string) *Step {
-	s := &Step{Chain: id, Status: Status(r.str(0)), Now: reply{now}.time(0)}
+// step reads the reply of Begin and Finish.
+func step(r reply, id, nonce string) *Step {
+	s := &Step{Chain: id, Now: r.time(0), Due: r.time(3)}
+	if chain := r.str(1); chain != "" {
+		s.Woken = &Dispatch{Chain: chain, Number: r.str(2)}
+	}
+	r = r[4:]
+	s.Status = Status(r.str(0))
 	switch s.Status {
 	case Deferred:
 		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(1), r.time(2), r.str(3), int(r.int(4))
@@ -213,13 +209,13 @@ func step(now any, r reply, id, nonce string) *Step {
 		s.Until = r.time(1)
 	case Running:
 		s.Attempt = Attempt{
-			Chain: r.str(1), Batch: r.str(2), Key: r.str(3), Server: r.str(4), Sealed: r.str(5),
-			Number: int(r.int(6)), Spent: int(r.int(7)), FirstPushBack: r.time(8), Failures: int(r.int(9)),
-			LeaseEnds: r.time(10), Days: r.str(11), Enqueued: r.time(12), Nonce: nonce,
+			Chain: r.str(1), Batch: r.str(2), Key: r.str(3), Server: r.str(4),
+			Number: int(r.int(5)), Spent: int(r.int(6)), FirstPushBack: r.time(7), Failures: int(r.int(8)),
+			LeaseEnds: r.time(9), Days: r.str(10), Enqueued: r.time(11), Nonce: nonce, Sealed: r.str(16),
 		}
 		s.Chain = s.Attempt.Chain
-		s.Reclaimed, s.Attempt.Probe = int(r.int(13)), r.str(14) == "1"
-		s.Attempt.Used, s.Attempt.Limit = int(r.int(15)), int(r.int(16))
+		s.Reclaimed, s.Attempt.Probe = int(r.int(12)), r.str(13) == "1"
+		s.Attempt.Used, s.Attempt.Limit = int(r.int(14)), int(r.int(15))
 	}
 	return s
 }

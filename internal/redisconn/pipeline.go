@@ -50,8 +50,9 @@ type scriptQueue struct {
 
 // pending is a script that waits for a pipeline.
 type pending struct {
-	cmd  *redis.Cmd // not the caller's, who may have gone
-	done chan struct{}
+	cmd   *redis.Cmd // not the caller's, who may have gone
+	joint bool
+	done  chan struct{}
 }
 
 // ProcessPipelineHook changes nothing.
@@ -77,7 +78,7 @@ func (g *pipeliner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			defer g.free(l)
 			return next(ctx, cmd)
 		}
-		w := &pending{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), done: make(chan struct{})}
+		w := &pending{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), joint: isJoint(ctx), done: make(chan struct{})}
 		l.waiting = append(l.waiting, w)
 		l.mu.Unlock()
 		select {
@@ -120,11 +121,7 @@ func (g *pipeliner) send(l *scriptQueue, some []*pending) {
 		ctx = Acknowledged(ctx)
 	}
 	for len(some) > 0 {
-		pipe := g.client.Pipeline()
-		for _, w := range some {
-			_ = pipe.Process(ctx, w.cmd) // queues it
-		}
-		_, _ = pipe.Exec(ctx) // each script has its own error
+		g.exec(ctx, join(some))
 		for _, w := range some {
 			close(w.done)
 		}
@@ -134,5 +131,24 @@ func (g *pipeliner) send(l *scriptQueue, some []*pending) {
 		}
 		some = l.takeLocked()
 		l.mu.Unlock()
+	}
+}
+
+// exec sends scripts as one pipeline. Of those that were joined, the ones that failed are sent again alone, for their
+// own errors.
+func (g *pipeliner) exec(ctx context.Context, all []joined) {
+	pipe := g.client.Pipeline()
+	for _, j := range all {
+		_ = pipe.Process(ctx, j.cmd) // queues it
+	}
+	_, _ = pipe.Exec(ctx) // each script has its own error
+	var alone []joined
+	for _, j := range all {
+		for _, w := range j.split() {
+			alone = append(alone, joined{w.cmd, []*pending{w}})
+		}
+	}
+	if len(alone) > 0 {
+		g.exec(ctx, alone)
 	}
 }

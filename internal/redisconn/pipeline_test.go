@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,7 @@ type sentCounter struct {
 	hold    chan struct{}
 	singles atomic.Int64
 	pipes   atomic.Int64
+	scripts atomic.Int64 // in pipelines
 }
 
 func (*sentCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -39,6 +41,7 @@ func (s *sentCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if cmds[0].Name() == "evalsha" {
 			s.pipes.Add(1)
+			s.scripts.Add(int64(len(cmds)))
 		}
 		return next(ctx, cmds)
 	}
@@ -151,5 +154,81 @@ func TestPipelinedTellsAllThatRedisIsAway(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	}
+}
+
+// Scripts that are joint and wait go out as one. Each has its own reply, and one that fails its own error; those of
+// another text, or that are not joint, are left alone.
+func TestJointScriptsAreJoined(t *testing.T) {
+	c, g, sent := pipelining(t)
+	both := func(text string) *redis.Script {
+		s := redis.NewScript(text)
+		if err := s.Load(t.Context(), c).Err(); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	const work = `local function each(i, one)
+  if one == '7' then error('MINE 7') end
+  return { KEYS[i], ARGV[2], one }
+end
+if not KEYS[2] then return { each(1, ARGV[3]) } end
+local all = {}
+for i = 1, #KEYS do
+  local done, r = pcall(each, i, ARGV[2 + i])
+  all[i] = done and r
+end
+`
+	add, other := both(work+"return all"), both(work+"return all -- another")
+	var wg sync.WaitGroup
+	ask := func(ctx context.Context, s *redis.Script, i int) {
+		wg.Go(func() {
+			v, err := s.Run(ctx, c, []string{fmt.Sprint("k", i)}, 1, "same", i).Slice()
+			switch {
+			case i == 7 && (err == nil || !strings.Contains(err.Error(), "MINE 7")):
+				t.Errorf("script 7: %v, %v", v, err)
+			case i != 7 && (err != nil || fmt.Sprint(v) != fmt.Sprintf("[[k%d same %d]]", i, i)):
+				t.Errorf("script %d: %v, %v", i, v, err)
+			}
+		})
+	}
+	for i := range pipelines { // each has a pipeline of its own
+		ask(t.Context(), add, 100+i)
+	}
+	g.has(t, pipelines, 0)
+	joint := Joint(t.Context())
+	for i := range 12 {
+		ask(joint, add, i)
+	}
+	ask(joint, other, 12)
+	ask(joint, other, 13)
+	ask(t.Context(), add, 14)
+	g.has(t, pipelines, 15)
+	before := sent.scripts.Load()
+	close(sent.hold)
+	wg.Wait()
+	// 12 as one, of which one again alone; 2 as one; 1.
+	if n := sent.scripts.Load() - before; n != 4 {
+		t.Errorf("%d scripts were sent for 15, want 4", n)
+	}
+}
+
+// What too few replicas acknowledged has its reply and that error, also where it was joined.
+func TestJointScriptKeepsItsReplyIfItIsNotReplicated(t *testing.T) {
+	lacks := &NotReplicatedError{Want: 1}
+	one, two := &pending{cmd: redis.NewCmd(t.Context())}, &pending{cmd: redis.NewCmd(t.Context())}
+	j := joined{redis.NewCmd(t.Context()), []*pending{one, two}}
+	j.cmd.SetVal([]any{[]any{"a"}, nil})
+	j.cmd.SetErr(lacks)
+	if failed := j.split(); len(failed) != 1 || failed[0] != two {
+		t.Errorf("%v are to be sent alone", failed)
+	}
+	if v, err := one.cmd.Result(); !Unreplicated(err) || fmt.Sprint(v) != "[[a]]" {
+		t.Errorf("%v, %v", v, err)
+	}
+	j.cmd = redis.NewCmd(t.Context())
+	j.cmd.SetErr(context.Canceled)
+	if failed := j.split(); len(failed) != 0 || one.cmd.Err() != context.Canceled || two.cmd.Err() != context.Canceled {
+		t.Errorf("%v, %v, %v", failed, one.cmd.Err(), two.cmd.Err())
 	}
 }

@@ -247,7 +247,7 @@ if added > 0 then
     for j = 1, many do
       delayed[2 * j - 1] = string.format('%.3f', delayed[2 * j - 1] + (before + j - 1) % 1000000 / 1000)
     end
-    redis.call('ZADD', DELAYED, unpack(delayed))
+    redis.call('ZADD', P .. 'delayed', unpack(delayed))
   end
 end
 for _, g in ipairs(gone) do end_call(batch, g[1], g[2], 'c', now) end
@@ -333,5 +333,5 @@ if next(given) then
     if recall(token, 'quota', now) then standing = math.max(standing, 1) end
   end
 end
-local due = delayed[1] and int(math.floor(redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2])) or '0'
+local due = delayed[1] and int(math.floor(redis.call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')[2])) or '0'
 return reply(standing, due, dispatches)

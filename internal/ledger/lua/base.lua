@@ -37,8 +37,6 @@
 local P = KEYS[1]
 local READY = P .. 'ready'
 local DUE = P .. 'due'
-local HELD = P .. 'held'
-local DELAYED = P .. 'delayed'
 local SOLO = 'solo'       -- the batch of calls of no batch
 local DISPATCH_GRACE = 10000  -- a chain that was dispatched and did not begin is dispatched again after this; doubled each time
 local FRESH = 5000        -- head start of a chain that had nothing to do, so that a short one is not behind long ones

@@ -2,17 +2,18 @@
 -- one step. Executed again with the same nonce, it answers as before. A task whose number
 -- is not the chain's, or whose chain runs, does nothing. Where the chain does not take the
 -- slot for which it was woken, for a reason of its own, the next one that waits is dispatched.
--- KEYS[1] prefix of the bucket
--- ARGV[1] chain  [2] dispatch number  [3] nonce of the attempt  [4..17] quota's settings
--- ARGV[18] servers whose calls are put off: '<server>=<until ms> ' each, '<server>=full ' if the
+-- KEYS, ARGV see jointly. The same every time: quota's settings. Each time:
+-- args[1] chain  [2] dispatch number  [3] nonce of the attempt
+-- args[4] servers whose calls are put off: '<server>=<until ms> ' each, '<server>=full ' if the
 --          worker has no place left there; '' for none
--- Reply: {now ms, as start, chain that was dispatched or '', its dispatch number} or {now ms, {'stale'}}
-local now = quota.now()
+-- Reply: as finish
+local now, s = quota.now(), quota.settings(2)
 outcome_first()
-local c = load_chain(ARGV[1])
-local again = repeated(c, ARGV[3])
-if again then return { now, again } end
-if not c or c.s ~= 'f' or c.f ~= ARGV[2] then return { now, { 'stale' } } end
-local reply, other = begin(c, ARGV[3], quota.settings(4), now, ARGV[18])
-if other then return { now, reply, other.id, dispatch(other, now) } end
-return { now, reply }
+return jointly(function(args)
+  local c = load_chain(args[1])
+  local again = repeated(c, args[3])
+  if again then return reply_of(now, nil, nil, again) end
+  if not c or c.s ~= 'f' or c.f ~= args[2] then return reply_of(now, nil, nil, { 'stale' }) end
+  local started, other = begin(c, args[3], s, now, args[4])
+  return reply_of(now, other, nil, started)
+end)

@@ -88,7 +88,7 @@ for i = 1, #scan[2], 2 do
     local token, key = string.sub(field, 1, 24), string.sub(field, 25)
     local ref = ref_of(batch, key, rec)
     if state == 'd' then
-      redis.call('ZREM', DELAYED, token .. ' ' .. batch .. ' ' .. key)
+      redis.call('ZREM', P .. 'delayed', token .. ' ' .. batch .. ' ' .. key)
       cancel(field, rec, raw)
     else
       local c = chain_at(chain_of(token, rec[R.chain]))

@@ -1,13 +1,13 @@
 -- Takes scheduled calls that are not due yet out. Atomic. One that has joined its chain
 -- meanwhile is left.
 -- KEYS[1] prefix of the bucket
--- ARGV members of DELAYED, up to 200
+-- ARGV members of delayed, up to 200
 -- Reply: {now ms, calls cancelled}
 local now = quota.now()
 outcome_first()
 local done = 0
 for _, member in ipairs(ARGV) do
-  if redis.call('ZREM', DELAYED, member) == 1 then
+  if redis.call('ZREM', P .. 'delayed', member) == 1 then
     local token, batch, key = split(member)
     local rec = read(batch, token .. key)
     if rec and rec[R.state] == 'd' then

@@ -8,149 +8,146 @@
 -- an attempt that another one has followed changes nothing but its own slot. A success
 -- that comes after the attempt was taken for lost, and before another, still counts.
 -- A call of a batch that was cancelled meanwhile is not tried again.
--- KEYS[1] prefix of the bucket
--- ARGV[1] chain  [2] nonce
--- ARGV[3] done | fail (counts) | push (the vendor's push-back: no attempt of the
+-- KEYS, ARGV see jointly. The same every time: quota's settings. Each time:
+-- args[1] chain  [2] nonce
+-- args[3] done | fail (counts) | push (the vendor's push-back: no attempt of the
 --         budget) | back (certainly not sent) | late (not sent, and
 --         nobody's fault but ours: no push-back either) | busy (as late, since the worker had
 --         no place left at the server: it keeps the chain, see stay) | giveup
--- ARGV[4] release | keep (unknown outcome: the slot stays until its lease ends) | back
--- ARGV[5] days of the grant  [6] delay to the next attempt, ms
--- ARGV[7] code  [8] msg  [9] error
--- ARGV[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
--- ARGV[13] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [14] nonce of the next attempt
--- ARGV[15..28] quota's settings  [29] servers whose calls are put off, as begin has it
--- ARGV[30] code of what went wrong, or ''  [31] 1 if a run began the attempt on leaving another chain
--- Reply: {now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
---         chain or its token again, ms or 0,
---         {'stale'} | {'waiting', until} | {'held'} | {'idle'} | {'ready'} | as start}; where the
---         run left this chain for another, what comes last is of the other one
-local now = quota.now()
-local id, nonce, kind, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local token = token_of(id)
-local s = quota.settings(15)
-local on = ARGV[13]
-if slot == 'release' then
-  quota.release(P, token, nonce)
-else
-  outcome_first()
-  if slot == 'back' then quota.give_back(P, token, nonce, ARGV[5]) end
-end
-local recalled -- the bucket needs somebody at once
-if ARGV[10] == 'lift' then
-  recalled = quota.lift(P, token) == 1 and recall(token, 'cooling', now)
-elseif ARGV[10] ~= '0' then
-  quota.cool(P, token, tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12]), now)
-end
-local woken = wake(token, s.slots, now)
-
--- answer dispatches the chain that got the slot.
-local function answer(t, due)
-  local chain, dispatched = '', 0
-  if woken and woken.id then chain, dispatched = woken.id, dispatch(woken, now) end
-  return { now, chain, dispatched, recalled and now or due or 0, t }
-end
-
--- leave ends the run of this chain. A run that may go on with any chain does so.
-local function leave(t, due)
-  if on ~= '2' and on ~= '3' then return answer(t, due) end
-  local other = woken
-  if not (other and other.id) then
-    local first = redis.call('ZRANGE', READY, 0, 1)
-    local one = first[1] ~= id and first[1] or first[2]
-    other = one and load_chain(one)
+-- args[4] release | keep (unknown outcome: the slot stays until its lease ends) | back
+-- args[5] days of the grant  [6] delay to the next attempt, ms
+-- args[7] code  [8] msg  [9] error
+-- args[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
+-- args[13] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [14] nonce of the next attempt
+-- args[15] servers whose calls are put off, as begin has it
+-- args[16] code of what went wrong, or ''  [17] 1 if a run began the attempt on leaving another chain
+-- Reply: now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
+--        chain or its token again, ms or 0; then
+--        stale | waiting, until | held | idle | ready | as start; where the
+--        run left this chain for another, what comes last is of the other one
+local now, s = quota.now(), quota.settings(2)
+return jointly(function(args)
+  local id, nonce, kind, slot = args[1], args[2], args[3], args[4]
+  local token = token_of(id)
+  local on = args[13]
+  if slot == 'release' then
+    quota.release(P, token, nonce)
+  else
+    outcome_first()
+    if slot == 'back' then quota.give_back(P, token, nonce, args[5]) end
   end
-  if not other or other.id == id then return answer(t, due) end
-  local started, instead = begin(other, ARGV[14], s, now, ARGV[29])
-  if started[1] == 'clock' then return answer(t, due) end
-  woken = instead -- the run is at the one that was woken, if any
-  if started[1] == 'run' then redis.call('HSET', CONTINUATIONS, ARGV[14], other.id) end
-  return answer(started, due)
-end
+  local recalled -- the bucket needs somebody at once
+  if args[10] == 'lift' then
+    recalled = quota.lift(P, token) == 1 and recall(token, 'cooling', now)
+  elseif args[10] ~= '0' then
+    quota.cool(P, token, tonumber(args[10]), args[11], tonumber(args[12]), now)
+  end
+  local woken = wake(token, s.slots, now)
 
-local c = load_chain(id)
-local again = repeated(c, ARGV[14])
-if again then return answer(again) end
-if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
-  local other = redis.call('HGET', CONTINUATIONS, ARGV[14])
-  again = other and repeated(load_chain(other), ARGV[14])
-  return answer(again or { 'stale' })
-end
-if ARGV[31] == '1' then redis.call('HDEL', CONTINUATIONS, nonce) end
-if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
-local batch, key = split(c.h)
-local field = c.token .. key
-if c.s == 'h' then
-  unhold(c, batch, now)
-  open_in_chain(id, batch, 1)
-elseif c.s ~= 'x' then
-  unlist(c)
-  -- It waited for a slot itself, and longest: what it would have got is another's.
-  if woken and woken.id == id then woken = wake(token, s.slots, now) end
-end
-if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
-  redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)
-elseif slot ~= 'keep' and c.s ~= 'x' then
-  redis.call('DEL', P .. 'quiet:' .. id)
-end
-local rec = kind ~= 'done' and read(batch, field)
-if rec and slot == 'back' and c.s == 'x' then
-  rec[R.attempts] = rec[R.attempts] - 1
-  if rec[R.attempts] == 0 then rec[R.started] = 0 end
-end
-if kind == 'busy' and not cancelled(batch) then
-  redis.call('HINCRBY', c.key, 'a', -1)
-  return answer(stay(c, batch, field, rec, now))
-end
-if rec then
-  rec[R.code], rec[R.msg], rec[R.err] = ARGV[7], ARGV[8], ARGV[9]
-  rec[R.reason] = ARGV[30] ~= '' and ARGV[30] or nil
-end
+  -- answer dispatches the chain that got the slot.
+  local function answer(t, due) return reply_of(now, woken, recalled and int(now) or due, t) end
 
-local more
-if kind == 'done' then
-  succeed(batch, field, ARGV[7], ARGV[8], ARGV[9], now)
-  tally(batch, now, 's', '1')
-  c.lazy = true
-  more = advance(c, now, batch)
-elseif cancelled(batch) then
-  more = end_cancelled(c, batch, key, rec, now)
-elseif kind == 'giveup' then
-  more = give_up(c, batch, key, rec, now)
-  if c.s == 'h' then return leave { 'held' } end
-else
-  local till = now + tonumber(ARGV[6])
-  if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end
-  rec[R.state] = 'w'
-  write(batch, field, rec)
-  if kind ~= 'fail' then
+  -- leave ends the run of this chain. A run that may go on with any chain does so.
+  local function leave(t, due)
+    if on ~= '2' and on ~= '3' then return answer(t, due) end
+    local other = woken
+    if not (other and other.id) then
+      local first = redis.call('ZRANGE', READY, 0, 1)
+      local one = first[1] ~= id and first[1] or first[2]
+      other = one and load_chain(one)
+    end
+    if not other or other.id == id then return answer(t, due) end
+    local started, instead = begin(other, args[14], s, now, args[15])
+    if started[1] == 'clock' then return answer(t, due) end
+    woken = instead -- the run is at the one that was woken, if any
+    if started[1] == 'run' then redis.call('HSET', P .. 'hops', args[14], other.id) end
+    return answer(started, due)
+  end
+
+  local c = load_chain(id)
+  local again = repeated(c, args[14])
+  if again then return answer(again) end
+  if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
+    local other = redis.call('HGET', P .. 'hops', args[14])
+    again = other and repeated(load_chain(other), args[14])
+    return answer(again or { 'stale' })
+  end
+  if args[17] == '1' then redis.call('HDEL', P .. 'hops', nonce) end
+  if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
+  local batch, key = split(c.h)
+  local field = c.token .. key
+  if c.s == 'h' then
+    unhold(c, batch, now)
+    open_in_chain(id, batch, 1)
+  elseif c.s ~= 'x' then
+    unlist(c)
+    -- It waited for a slot itself, and longest: what it would have got is another's.
+    if woken and woken.id == id then woken = wake(token, s.slots, now) end
+  end
+  if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
+    redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)
+  elseif slot ~= 'keep' and c.s ~= 'x' then
+    redis.call('DEL', P .. 'quiet:' .. id)
+  end
+  local rec = kind ~= 'done' and read(batch, field)
+  if rec and slot == 'back' and c.s == 'x' then
+    rec[R.attempts] = rec[R.attempts] - 1
+    if rec[R.attempts] == 0 then rec[R.started] = 0 end
+  end
+  if kind == 'busy' and not cancelled(batch) then
     redis.call('HINCRBY', c.key, 'a', -1)
-    if kind ~= 'late' then redis.call('HSETNX', c.key, 'p', now) end
+    return answer(stay(c, batch, field, rec, now))
   end
-  if kind ~= 'late' then redis.call('HINCRBY', c.key, 't', 1) end
-  wait(c, kind == 'fail' and 'back-off' or 'push-back', till, now)
-  return leave({ 'waiting', till }, till)
-end
-if not more then return leave { 'idle' } end
+  if rec then
+    rec[R.code], rec[R.msg], rec[R.err] = args[7], args[8], args[9]
+    rec[R.reason] = args[16] ~= '' and args[16] or nil
+  end
 
--- The slot goes to who waited: this chain goes on only where one is left, and nobody
--- else waits for it.
-local waiters = P .. 'waiters:' .. token
-local busy = woken and redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. now, '+inf')
-if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
-  redis.call('ZADD', waiters, now, id)
-  redis.call('PEXPIREAT', waiters, now + s.lease + 86400000)
-  -- It comes back when the next lease lapses, as whoever waits for a slot does.
-  local till = now + DISPATCH_GRACE
-  local lapse = redis.call('ZRANGEBYSCORE', P .. 'slots:' .. token, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
-  if lapse and tonumber(lapse) < till then till = tonumber(lapse) end
-  wait(c, 'slots', till, now)
-  return leave({ 'waiting', till }, till)
-end
-if on == '1' or on == '2' then
-  local started = start(c, ARGV[14], s, now, ARGV[29])
-  if started[1] ~= 'clock' then return answer(started) end
-end
-set_ready(c, now)
-if on == '3' then return leave({ 'ready' }, now) end -- due at once: who goes on does not signal the bucket
-return answer { 'ready' }
+  local more
+  if kind == 'done' then
+    succeed(batch, field, args[7], args[8], args[9], now)
+    tally(batch, now, 's', '1')
+    c.lazy = true
+    more = advance(c, now, batch)
+  elseif cancelled(batch) then
+    more = end_cancelled(c, batch, key, rec, now)
+  elseif kind == 'giveup' then
+    more = give_up(c, batch, key, rec, now)
+    if c.s == 'h' then return leave { 'held' } end
+  else
+    local till = now + tonumber(args[6])
+    if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end
+    rec[R.state] = 'w'
+    write(batch, field, rec)
+    if kind ~= 'fail' then
+      redis.call('HINCRBY', c.key, 'a', -1)
+      if kind ~= 'late' then redis.call('HSETNX', c.key, 'p', now) end
+    end
+    if kind ~= 'late' then redis.call('HINCRBY', c.key, 't', 1) end
+    wait(c, kind == 'fail' and 'back-off' or 'push-back', till, now)
+    return leave({ 'waiting', till }, till)
+  end
+  if not more then return leave { 'idle' } end
+
+  -- The slot goes to who waited: this chain goes on only where one is left, and nobody
+  -- else waits for it.
+  local waiters = P .. 'waiters:' .. token
+  local busy = woken and redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. now, '+inf')
+  if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
+    redis.call('ZADD', waiters, now, id)
+    redis.call('PEXPIREAT', waiters, now + s.lease + 86400000)
+    -- It comes back when the next lease lapses, as whoever waits for a slot does.
+    local till = now + DISPATCH_GRACE
+    local lapse = redis.call('ZRANGEBYSCORE', P .. 'slots:' .. token, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+    if lapse and tonumber(lapse) < till then till = tonumber(lapse) end
+    wait(c, 'slots', till, now)
+    return leave({ 'waiting', till }, till)
+  end
+  if on == '1' or on == '2' then
+    local started = start(c, args[14], s, now, args[15])
+    if started[1] ~= 'clock' then return answer(started) end
+  end
+  set_ready(c, now)
+  if on == '3' then return leave({ 'ready' }, now) end -- due at once: who goes on does not signal the bucket
+  return answer { 'ready' }
+end)

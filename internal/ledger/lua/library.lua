@@ -1,7 +1,5 @@
 -- The ledger's functions of the scripts that run, move or end calls; base.lua and quota's library stand
 -- before it.
-local CONTINUATIONS = P .. 'hops'
-
 local function chain_of(token, name)
   if name == nil or name == '' then return token end
   return token .. ':' .. name
@@ -133,14 +131,14 @@ end
 local function hold(c, batch, now)
   unlist(c)
   redis.call('HSET', c.key, 's', 'h', 'y', 'held', 'u', '0')
-  redis.call('ZADD', HELD, now, c.id)
+  redis.call('ZADD', P .. 'held', now, c.id)
   shift_blocked(c, 1, now)
   tally(batch, now, 'g', 1)
   c.s = 'h'
 end
 
 local function unhold(c, batch, now)
-  redis.call('ZREM', HELD, c.id)
+  redis.call('ZREM', P .. 'held', c.id)
   shift_blocked(c, -1, now)
   tally(batch, now, 'g', -1, 'f', -1)
   c.s = 'w'
@@ -232,9 +230,9 @@ local function running(c, batch, key, rec, g)
     local tok = redis.call('HGET', P .. 'tokens', c.token) or ':' -- one that is gone can't be opened
     sealed = string.sub(tok, string.find(tok, ':', 1, true) + 1)
   end
-  return { 'run', c.id, batch, key, rec[R.server], sealed,
-    rec[R.attempts], c.a, c.p or 0, c.t or 0, c.e, c.d, rec[R.enqueued],
-    g.reclaimed or 0, g.probing and 1 or 0, g.used or 0, g.limit or 0 }
+  return { 'run', c.id, batch, key, rec[R.server],
+    int(rec[R.attempts]), int(tonumber(c.a)), c.p or '0', c.t or '0', c.e, c.d or '', rec[R.enqueued],
+    int(g.reclaimed or 0), g.probing and '1' or '0', g.used or '0', g.limit or '0', sealed }
 end
 
 -- repeated answers a script that is executed again because its reply was lost: the
@@ -297,9 +295,9 @@ local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16)
 
 -- start asks for the grant of the head's next attempt and writes it down: the
 -- attempt is counted here, before anything is sent.
--- Reply: {'run', chain, batch, key, server, sealed token, attempt, spent,
+-- Reply: {'run', chain, batch, key, server, attempt, spent,
 --         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
---         slots reclaimed, 1 a probe of a cooling token, used today, limit}; the sealed token is '' if finish
+--         slots reclaimed, 1 a probe of a cooling token, used today, limit, sealed token}; the sealed token is '' if finish
 --         goes on with the chain of the attempt that it ends
 --     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
 --     or {'deferred', BUSY, until ms, server, 0, chain, dispatch number}: see stay
@@ -387,7 +385,43 @@ local function begin(c, nonce, s, now, servers)
   return reply, other and other.id and other or nil
 end
 
+-- SEP, a control character that no name may have, stands between the fields of a reply that is one text, which costs
+-- less than a list. Only the last field may have it too: a sealed token has any byte in it.
+local SEP = string.char(31)
+
+-- reply_of is the reply of begin and finish, as finish has it. It dispatches the chain that got a slot offer.
+local function reply_of(now, woken, due, t)
+  local head = int(now) .. SEP
+  if woken and woken.id then
+    head = head .. woken.id .. SEP .. dispatch(woken, now)
+  else
+    head = head .. SEP .. '0'
+  end
+  return head .. SEP .. (due or '0') .. SEP .. table.concat(t, SEP)
+end
+
 -- outcome_first makes the script one that writes before it needs memory: a Redis
 -- that is full (noeviction) refuses new work, but lets a script that has begun to
 -- write go on, so outcomes are recorded all the same.
 local function outcome_first() redis.call('UNLINK', P .. 'none') end
+
+-- jointly runs each, once for every two of KEYS: the prefix of its bucket, and a name that is no key. All of it is one
+-- atomic step. ARGV[1] is how many arguments follow that are the same every time; then come those of each time, as many
+-- every time, which each gets. It returns its reply as fields with SEP between them. Of several times, one that fails does not keep the others
+-- from being done: its reply is nil, and whoever sent it runs it alone, for its error.
+local function jointly(each)
+  local same, times = tonumber(ARGV[1]), #KEYS / 2
+  local own = (#ARGV - 1 - same) / times
+  local replies = {}
+  for i = 1, times do
+    P = KEYS[2 * i - 1]
+    READY = P .. 'ready'
+    DUE = P .. 'due'
+    local last = 1 + same + i * own
+    local args = { unpack(ARGV, last - own + 1, last) }
+    if times == 1 then return { each(args) } end
+    local done, reply = pcall(each, args)
+    replies[i] = done and reply
+  end
+  return replies
+end

@@ -27,7 +27,7 @@
 local quota = {}
 
 -- texts are numbers as text: to make one takes Redis as long as half a command.
-local texts = {}
+local texts = { [0] = '0', '1', '2' }
 
 -- int is a number as text without an exponent. redis.call, a reply and .. write a number below 10^14
 -- whole too, but each time anew: what is written often, as now is, goes through int.
