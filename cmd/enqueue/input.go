@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +49,7 @@ func (o *fileFlags) bind(cmd *cobra.Command) {
 // again are the flags with which the same command goes on: those that are not as usual.
 func (o *fileFlags) again() string {
 	enc, _ := rows.ParseEncoding(o.encoding) // was parsed before
-	return given("format", unless("auto", o.format)) + given("encoding", unless(rows.UTF8.String(), enc.String())) +
+	return given("format", unless("auto", o.format)) + given("encoding", unless(string(rows.UTF8), string(enc))) +
 		given("on-failure", unless("hold", o.onFailure))
 }
 
@@ -91,9 +92,8 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (_ *inpu
 	if in.enc, err = rows.ParseEncoding(o.encoding); err != nil {
 		return nil, usagef("--encoding %q %v", o.encoding, err)
 	}
-	formats := map[string]rows.Format{"auto": rows.Auto, "csv": rows.CSV, "jsonl": rows.JSONLines}
-	var known bool
-	if in.format, known = formats[o.format]; !known {
+	in.format = rows.Format(o.format)
+	if !slices.Contains([]rows.Format{rows.Auto, rows.CSV, rows.JSONLines}, in.format) {
 		return nil, usagef("--format %q is not one of auto, csv, jsonl", o.format)
 	}
 	if name == "-" {

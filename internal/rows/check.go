@@ -39,9 +39,9 @@ type values [numColumns]string
 const (
 	rowField     = "row"
 	knownColumns = "server, token, licenses, chain, ref, id"
-	isMissing    = "is missing"
-	maxServers   = 1024 // canonical servers that are remembered
 )
+
+var errMissing = errors.New("is missing")
 
 // columnsByName has the columns by their names in both languages, in small letters.
 var columnsByName = func() map[string]column {
@@ -58,15 +58,8 @@ func columnNamed(name string) (column, bool) {
 	return col, ok
 }
 
-// checker makes Rows of lines. It remembers what it saw, since the rows of a
-// token stand together and servers repeat.
-type checker struct {
-	servers   map[string]string // as written: canonical
-	lastToken string            // was good
-}
-
-// line makes a Row of a line, or says why not. ended tells whether the line had an end.
-func (c *checker) line(p parser, line []byte, ended bool) (Row, *RowError) {
+// rowOf makes a Row of a line, or says why not. ended tells whether the line had an end.
+func rowOf(p parser, line []byte, ended bool) (Row, *RowError) {
 	if len(line) > MaxLine {
 		return Row{}, tooLong
 	}
@@ -75,10 +68,10 @@ func (c *checker) line(p parser, line []byte, ended bool) (Row, *RowError) {
 	var row Row
 	switch bad {
 	case nil:
-		row, bad = c.row(&v)
+		row, bad = v.row()
 	case blankRow, noteRow:
 	default:
-		row = c.place(&v, bad)
+		row = v.place(bad)
 	}
 	row.FromRejects = v[colProblem] != "" || p.shape().rejects()
 	return row, bad
@@ -86,40 +79,40 @@ func (c *checker) line(p parser, line []byte, ended bool) (Row, *RowError) {
 
 // row makes a Row of a line's values. Where it can't be one, the Row has what is known of its
 // token and chain.
-func (c *checker) row(v *values) (Row, *RowError) {
-	fail := func(field, problem string) (Row, *RowError) {
-		f := faultOf(field, problem)
-		return c.place(v, f), f
+func (v *values) row() (Row, *RowError) {
+	fail := func(col column, problem string) (Row, *RowError) {
+		f := faultOf(columnNames[col], problem)
+		return v.place(f), f
 	}
-	server, problem := c.server(strings.TrimSpace(v[colServer]))
-	if problem != "" {
-		return fail("server", problem)
+	server, err := VendorServer(strings.TrimSpace(v[colServer]))
+	if err != nil {
+		return fail(colServer, err.Error())
 	}
-	token, problem := c.token(v[colToken])
-	if problem != "" {
-		return fail("token", problem)
+	if err := VendorToken(v[colToken]); err != nil {
+		return fail(colToken, err.Error())
 	}
 	licenses, ok := parseLicenses(strings.TrimSpace(v[colLicenses]))
 	if !ok {
-		return fail("licenses", fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses))
+		return fail(colLicenses, fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses))
 	}
 	for _, col := range [...]column{colChain, colID} {
 		if !validName(v[col]) {
-			return fail(columnNames[col],
-				fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName))
+			return fail(col, fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName))
 		}
 	}
 	if problem := refProblem(v[colRef]); problem != "" {
-		return fail("ref", problem)
+		return fail(colRef, problem)
 	}
-	return Row{Server: server, server: v[colServer], Token: token, Licenses: licenses,
+	return Row{Server: server, server: v[colServer], Token: v[colToken], Licenses: licenses,
 		Chain: v[colChain], Ref: v[colRef], ID: v[colID]}, nil
 }
 
 // place is what is known of the token and chain of a row that can't be one. v has the values that
 // can be told.
-func (c *checker) place(v *values, bad *RowError) (known Row) {
-	known.Token, _ = c.token(v[colToken])
+func (v *values) place(bad *RowError) (known Row) {
+	if VendorToken(v[colToken]) == nil {
+		known.Token = v[colToken]
+	}
 	bad.ChainUnknown = bad.ChainUnknown || !validName(v[colChain])
 	if !bad.ChainUnknown {
 		known.Chain = v[colChain]
@@ -127,55 +120,27 @@ func (c *checker) place(v *values, bad *RowError) (known Row) {
 	return known
 }
 
-func (c *checker) server(s string) (canonical, problem string) {
-	if s == "" {
-		return "", isMissing
-	}
-	if known, ok := c.servers[s]; ok {
-		return known, ""
-	}
-	canonical, err := VendorServer(s)
-	if err != nil {
-		return "", err.Error()
-	}
-	canonical = strings.Clone(canonical) // s is a part of its whole line
-	if len(c.servers) < maxServers {
-		c.servers[strings.Clone(s)] = canonical
-	}
-	return canonical, ""
-}
-
-func (c *checker) token(s string) (token, problem string) {
-	switch {
-	case s == "":
-		return "", isMissing
-	case s == c.lastToken:
-		return c.lastToken, ""
-	}
-	if err := VendorToken(s); err != nil {
-		return "", err.Error()
-	}
-	c.lastToken = s
-	return s, ""
-}
-
 // VendorServer gives the canonical form of a server. The error's text is for people, and
 // never holds the value.
 func VendorServer(s string) (string, error) {
+	if s == "" {
+		return "", errMissing
+	}
 	server, err := wolkvox.ParseServer(s)
-	var bad *wolkvox.ServerError
-	if errors.As(err, &bad) {
-		return "", errors.New(bad.Reason + "; " + wolkvox.ServerForms)
+	if bad, ok := errors.AsType[*wolkvox.ServerError](err); ok {
+		err = errors.New(bad.Reason + "; " + wolkvox.ServerForms)
 	}
 	return string(server), err
 }
 
 // VendorToken says whether a text can be a token. The error is as of VendorServer.
 func VendorToken(s string) error {
+	if s == "" {
+		return errMissing
+	}
 	err := wolkvox.ValidToken(s)
-	var bad *wolkvox.TokenError
-	if errors.As(err, &bad) {
-		return errors.New(bad.Reason)
+	if bad, ok := errors.AsType[*wolkvox.TokenError](err); ok {
+		err = errors.New(bad.Reason)
 	}
 	return err
 }

@@ -16,14 +16,14 @@ import (
 
 // Encoding is how a file's bytes stand for characters. A byte order mark at the
 // file's beginning wins over it.
-type Encoding int
+type Encoding string
 
 const (
 	// UTF8 is the default.
-	UTF8 Encoding = iota
+	UTF8 Encoding = "utf-8"
 	// Windows1252 is what Excel for Windows writes as plain "CSV" in the west.
 	// ISO 8859-1 is read as it, as browsers do.
-	Windows1252
+	Windows1252 Encoding = "windows-1252"
 )
 
 // ErrEncoding says that an encoding isn't known.
@@ -39,14 +39,6 @@ func ParseEncoding(name string) (Encoding, error) {
 		return Windows1252, nil
 	}
 	return UTF8, ErrEncoding
-}
-
-// String is the name that ParseEncoding reads.
-func (e Encoding) String() string {
-	if e == Windows1252 {
-		return "windows-1252"
-	}
-	return "utf-8"
 }
 
 // script is how the bytes of a file became UTF-8.

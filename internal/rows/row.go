@@ -110,17 +110,17 @@ func (e *FileError) Error() string {
 func (e *FileError) Unwrap() error { return e.Err }
 
 // Format is a file format.
-type Format int
+type Format string
 
 const (
 	// Auto goes by the file's name (.csv, .tsv; .jsonl, .ndjson, .json) and, for
 	// any other name, by the content: JSON Lines begin with '{'. A file that
 	// begins with '{' is JSON Lines under every name.
-	Auto Format = iota
+	Auto Format = "auto"
 	// CSV has a header, and comma, semicolon or tab between its fields.
-	CSV
+	CSV Format = "csv"
 	// JSONLines has one flat object on each line.
-	JSONLines
+	JSONLines Format = "jsonl"
 )
 
 const maxStem = 64

@@ -38,7 +38,6 @@ func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] 
 			return
 		}
 		lines := newLineReader(text)
-		check := &checker{servers: map[string]string{}}
 		var p parser
 		var sep byte
 		found, rejects := false, false
@@ -79,7 +78,7 @@ func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] 
 					continue
 				}
 			}
-			row, bad := check.line(p, line, lines.ended)
+			row, bad := rowOf(p, line, lines.ended)
 			if bad == noteRow {
 				rejects = true
 			}

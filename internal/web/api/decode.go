@@ -38,15 +38,15 @@ func mediaType(r *http.Request, want string) error {
 // mediaTypes checks the body's type and returns it, with how its text is encoded.
 func mediaTypes(r *http.Request, want ...string) (string, rows.Encoding, error) {
 	if e := contentEncoding(r); e != "" && e != "gzip" {
-		return "", 0, refuse(wrongMedia, "of Content-Encodings only gzip is taken")
+		return "", "", refuse(wrongMedia, "of Content-Encodings only gzip is taken")
 	}
 	have, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(want, have) {
-		return "", 0, refuse(wrongMedia, "want Content-Type: %s", strings.Join(want, " or "))
+		return "", "", refuse(wrongMedia, "want Content-Type: %s", strings.Join(want, " or "))
 	}
 	enc, err := rows.ParseEncoding(params["charset"])
 	if err != nil {
-		return "", 0, refuse(wrongMedia, "the charset %v", err)
+		return "", "", refuse(wrongMedia, "the charset %v", err)
 	}
 	return have, enc, nil
 }
