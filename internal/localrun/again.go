@@ -46,7 +46,7 @@ func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 		if sum, err := j.world.Producer.EnqueueBatch(ctx, j.head.Batch, calls, first); err != nil {
 			return sum, err
 		}
-		if err := j.world.restore(ctx, j.batchID, j.memory, a.restored()); err != nil {
+		if err := j.restore(ctx, a.restored()); err != nil {
 			return engine.Summary{}, err
 		}
 		j.gone = a.gone()
@@ -84,7 +84,7 @@ func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error
 	if err != nil || j.dry {
 		return sum, err
 	}
-	return sum, j.world.restore(ctx, j.batchID, m, m.calls)
+	return sum, j.restore(ctx, m.calls)
 }
 
 // recall lets calls pass that the journal knows, as it knows them.

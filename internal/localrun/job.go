@@ -61,14 +61,20 @@ type Job struct {
 	resumed bool
 	dry     bool // nothing is written
 
-	world   *world
+	world   *World
 	results *results
 	granted sync.Map // nonces of grants in the journal, whose outcomes have their room
 
 	broken context.Context // ends when the journal or the results can't be written
 	stop   context.CancelCauseFunc
 	syncer sync.WaitGroup
-	done   chan struct{} // ends the syncer
+	done   chan struct{} // ends the syncer: also outcomes of a job that is broken get to the disk
+}
+
+func newJob(c Config) *Job {
+	j := &Job{c: c, done: make(chan struct{})}
+	j.broken, j.stop = context.WithCancelCause(context.Background())
+	return j
 }
 
 // Open takes the file's journal for this process and reads it. A file that another
@@ -76,8 +82,7 @@ type Job struct {
 // *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *wal.DamageError or
 // *VersionError; nothing was changed then.
 func Open(ctx context.Context, c Config) (_ *Job, err error) {
-	j := &Job{c: c, done: make(chan struct{})}
-	j.broken, j.stop = context.WithCancelCause(context.Background())
+	j := newJob(c)
 	// Before there is a journal: a file that can't be read leaves none.
 	readable, err := os.Open(c.File)
 	if err != nil {

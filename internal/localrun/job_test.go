@@ -275,7 +275,11 @@ func TestCrashIsRemembered(t *testing.T) {
 	done, _, _ := strings.Cut(chains[0], " ")
 	busy, _, _ := strings.Cut(chains[1], " ")
 	for token, want := range map[string]string{done: "1 used, 0 held, cooling true", busy: "1 used, 1 held, cooling false"} {
-		u, err := j.world.limiter.Peek(t.Context(), token)
+		limiter, err := quota.New(j.world.Client, j.c.Worker.Quota)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := limiter.Peek(t.Context(), token)
 		if err != nil {
 			t.Fatal(err)
 		}

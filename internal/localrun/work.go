@@ -126,8 +126,8 @@ var ErrNotBegun = errors.New("the job was not begun")
 // ErrNotBegun if there is nothing to compare the file with. Its errors are those of Open, but wal.ErrLocked.
 // The options are those of Enqueue.
 func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (_ engine.Summary, err error) {
-	j := &Job{c: c, dry: true, done: make(chan struct{})}
-	j.broken, j.stop = context.WithCancelCause(context.Background())
+	j := newJob(c)
+	j.dry = true
 	defer func() { err = errors.Join(err, j.Close()) }()
 	records, err := wal.Read(JournalOf(c.File))
 	if err != nil {

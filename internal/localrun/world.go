@@ -3,6 +3,7 @@ package localrun
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,7 +30,8 @@ type World struct {
 	Worker   *engine.Worker
 	Producer *engine.Producer
 	Control  *control.Control
-	ran      bool // Run closes the worker
+	ran      bool
+	ends     []func() error // of what is open
 }
 
 // OpenWorld makes a world on r, which is closed with it, also if there is an error. The worker has o,
@@ -45,6 +47,7 @@ func OpenWorld(ctx context.Context, r *inproc.Redis, o engine.WorkerOptions, tok
 	if w.Client, err = redisconn.Open(r.URL(), redisconn.Options{Dialer: r.Dial}); err != nil {
 		return nil, err
 	}
+	w.ends = append(w.ends, w.Client.Close)
 	if len(tokenIDKey) > 0 {
 		if err := vault.RestoreTokenIDKey(ctx, w.Client, tokenIDKeyName, tokenIDKey); err != nil {
 			return nil, err
@@ -54,9 +57,16 @@ func OpenWorld(ctx context.Context, r *inproc.Redis, o engine.WorkerOptions, tok
 	if w.Worker, err = engine.NewWorker(ctx, o); err != nil {
 		return nil, err
 	}
+	w.ends = append(w.ends, func() error {
+		if w.ran { // Run has closed it
+			return nil
+		}
+		return w.Worker.Close()
+	})
 	if w.Producer, err = engine.NewProducer(ctx, w.Client, o.Options); err != nil {
 		return nil, err
 	}
+	w.ends = append(w.ends, w.Producer.Close)
 	w.Control, err = control.Open(w.Client, prefix, o.Quota)
 	return w, err
 }
@@ -117,63 +127,42 @@ func (w *World) Follow(ctx context.Context, batch string, today bool, seen func(
 }
 
 // Close ends what is open. If Run was called, it must have ended.
-func (w *World) Close() error {
-	var errs []error
-	if w.Producer != nil {
-		errs = append(errs, w.Producer.Close())
-	}
-	if w.Worker != nil && !w.ran {
-		errs = append(errs, w.Worker.Close())
-	}
-	if w.Client != nil {
-		errs = append(errs, w.Client.Close())
+func (w *World) Close() (err error) {
+	for _, end := range slices.Backward(w.ends) {
+		err = errors.Join(err, end())
 	}
 	w.Redis.Close()
-	return errors.Join(errs...)
+	return err
 }
 
-// world is what a job runs on.
-type world struct {
-	*World
-	limiter *quota.Limiter
-	ledger  *ledger.Ledger
-}
-
-// open makes the job's world, with the names of tokens that its head has.
-func (j *Job) open(ctx context.Context) error {
+// open makes the job's world, with the names of tokens that its head has. It is closed with the job.
+func (j *Job) open(ctx context.Context) (err error) {
 	o := j.c.Worker
 	o.Keys, o.BeforeSend, o.AfterOutcome = j.head.Keys, j.beforeSend, j.afterOutcome
-	w, err := OpenWorld(ctx, inproc.Open(), o, j.head.TokenIDKey)
-	if err != nil {
-		return err
-	}
-	j.world = &world{World: w} // closed with the job
-	if j.world.limiter, err = quota.New(w.Client, o.Quota); err != nil {
-		return err
-	}
-	limiter := j.world.limiter
-	j.world.ledger = ledger.New(w.Client, ledger.Options{Prefix: prefix, MaxAttempts: o.MaxAttempts, Admission: ledger.Admission{
-		Library: quota.Library(),
-		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
-	}})
-	return nil
+	j.world, err = OpenWorld(ctx, inproc.Open(), o, j.head.TokenIDKey)
+	return err
 }
 
 // restore puts calls that were enqueued into the state that the journal tells. Slots
 // and counts come first: the ledger never has a call in flight without its slot.
-func (w *world) restore(ctx context.Context, batchID string, m *memory, calls []*remembered) error {
+func (j *Job) restore(ctx context.Context, calls []*remembered) error {
+	rdb, m := j.world.Client, j.memory
+	limiter, err := quota.New(rdb, j.c.Worker.Quota)
+	if err != nil {
+		return err
+	}
 	used := make(map[string]quota.Restored, len(m.tokens))
 	for token, t := range m.tokens {
 		used[token] = t.Restored
 	}
-	if err := w.limiter.Restore(ctx, used); err != nil {
+	if err := limiter.Restore(ctx, used); err != nil {
 		return err
 	}
 	now := time.Now()
 	for token, t := range m.tokens {
 		if c := t.cooling; c != nil && fromMs(c.CoolUntil).After(now) {
 			probe := time.Duration(c.CoolProbe) * time.Millisecond
-			if _, err := w.limiter.Cool(ctx, token, fromMs(c.CoolUntil), c.CoolWhy, probe); err != nil {
+			if _, err := limiter.Cool(ctx, token, fromMs(c.CoolUntil), c.CoolWhy, probe); err != nil {
 				return err
 			}
 		}
@@ -182,6 +171,9 @@ func (w *world) restore(ctx context.Context, batchID string, m *memory, calls []
 	for i, c := range calls {
 		restored[i] = &c.Restored
 	}
-	_, err := w.ledger.Restore(ctx, batchID, restored)
+	admission := ledger.Admission{
+		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
+	}
+	_, err = ledger.New(rdb, ledger.Options{Prefix: prefix, MaxAttempts: j.c.Worker.MaxAttempts, Admission: admission}).Restore(ctx, j.batchID, restored)
 	return err
 }
