@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,7 +89,7 @@ func (a *app) bulk() *cobra.Command {
 	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name without folder and extension; standard input: the time)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new, count and plan; enqueues nothing (what is there already: if Redis answers)")
 	f.Var(&o.prune, "prune", "cancel calls that are no longer in the file; =N: exactly N of them")
-	f.Lookup("prune").NoOptDefVal = "yes"
+	f.Lookup("prune").NoOptDefVal = pruneAll
 	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
 	o.fileFlags.bind(cmd)
 	f.BoolVar(&o.notify, "notify", false, "send the webhook call.finished for each new call that has ended")
@@ -127,7 +128,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return usagef("--latency, --workers, --concurrency and --server-concurrency are for --dry-run: a worker has its own settings")
 	}
 	ctx := cmd.Context()
-	r, err := a.openRows(ctx, file, o.fileFlags)
+	r, err := a.openRows(cmd, file, o.fileFlags)
 	if err != nil {
 		return err
 	}
@@ -167,6 +168,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 // bulkRun is one run of bulk.
 type bulkRun struct {
 	*app
+	cmd     *cobra.Command
 	o       bulkFlags
 	in      *input
 	at      time.Time
@@ -286,12 +288,14 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 	return told
 }
 
-// resume is the command that goes on.
-func (r *bulkRun) resume() string {
-	o := r.o
-	if o.path != "" {
-		o.batch = "" // it is the file's
+// resume is the command that goes on, with other values of some flags ("": without them), each behind its name.
+func (r *bulkRun) resume(but ...string) string {
+	instead := map[string]string{"at": timeFlag(r.at)}
+	if r.o.path == "" { // else it is the file's
+		instead["batch"] = r.o.batch
 	}
-	return "enqueue bulk " + r.in.argument() + given("batch", o.batch) + o.again() +
-		given("canary", o.canary) + o.prune.again() + given("strict", o.strict) + given("notify", o.notify) + given("at", r.at)
+	for flag := range slices.Chunk(but, 2) {
+		instead[flag[0]] = flag[1]
+	}
+	return "enqueue bulk " + r.in.argument() + typed(r.cmd, instead, slices.Concat([]string{"batch"}, howRead, []string{"canary", "prune", "strict", "notify", "at"})...)
 }

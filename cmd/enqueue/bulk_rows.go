@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,15 +118,25 @@ type pruneFlag struct {
 	n   int // 0: not named
 }
 
-// pruneOption is its name.
-const pruneOption = "--prune"
+const (
+	pruneOption = "--prune" // its name
+	pruneAll    = "yes"     // its value without a number
+)
 
-func (p *pruneFlag) String() string { return "" }
-func (p *pruneFlag) Type() string   { return "N" }
+func (p *pruneFlag) String() string {
+	switch {
+	case p.n > 0:
+		return strconv.Itoa(p.n)
+	case p.set:
+		return pruneAll
+	}
+	return ""
+}
+func (p *pruneFlag) Type() string { return "N" }
 
 func (p *pruneFlag) Set(s string) error {
 	p.set = true
-	if s == "yes" {
+	if s == pruneAll {
 		p.n = 0
 		return nil
 	}
@@ -135,14 +146,6 @@ func (p *pruneFlag) Set(s string) error {
 	}
 	p.n = n
 	return nil
-}
-
-// again is the flag in the command that goes on.
-func (p *pruneFlag) again() string {
-	if p.n > 0 {
-		return fmt.Sprintf(" %s=%d", pruneOption, p.n)
-	}
-	return given("prune", p.set)
 }
 
 // options are those of a run over the rows: how rows are known, and what becomes of them is told, and how far it is.
@@ -233,11 +236,8 @@ func (r *bulkRun) allThere(ctx context.Context, op *control.Control) {
 	if err != nil {
 		return // it is a kindness
 	}
-	again := *r
-	again.o.batch, again.o.path = r.o.batch+"-2", ""
-	again.o.prune, again.o.strict = pruneFlag{}, false
 	fmt.Fprintf(r.told(), "all rows are there already, since %s: %s\nto make them once more: %s\n",
-		st.CreatedAt, counts(st), again.resume())
+		st.CreatedAt, counts(st), r.resume("batch", r.o.batch+"-2", "prune", "", "strict", ""))
 }
 
 // refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
@@ -299,17 +299,15 @@ func (r *bulkRun) canaries(c engine.Canaries) {
 // held says that the batch holds, why, and what a person can do. The error is errPartial.
 func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, e *engine.CanaryError) error {
 	c, batch := e.Canaries, say.Quote(r.o.batch)
-	again, pruning := r.resume(), *r
-	pruning.o.prune.set = true
-	r.o.canary = 0
+	again := r.resume()
 	fmt.Fprintf(r.err, "the batch holds: %s of %s of the canaries (the first %s) did not succeed; %s not enqueued\n"+
 		"why      enqueue chains --held   (or: enqueue report %s)\n"+
 		"correct  the file, then: %s\n"+
 		"retry    enqueue retry --batch %s, then: %s\n"+
-		"go on    %s --canary 0   (all the same)\n"+
+		"go on    %s   (all the same)\n"+
 		"give up  enqueue cancel --batch %s\n",
 		say.Thousands(c.Calls-c.Succeeded), say.Count(c.Calls, "call"), say.Count(c.Tokens, "token"),
-		say.Plural(sum.Withheld, "row is", "rows are"), batch, pruning.resume(), batch, again, r.resume(), batch)
+		say.Plural(sum.Withheld, "row is", "rows are"), batch, r.resume("prune", cmp.Or(r.o.prune.String(), pruneAll)), batch, again, r.resume("canary", "0"), batch)
 	r.tellRejects(sum, again)
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {

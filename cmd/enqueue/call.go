@@ -82,7 +82,8 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	told := a.told()
 	if o.call.ID != "" {
-		fmt.Fprintf(told, "resume   %s   (adds it once)\n", o.resume())
+		flags := typed(cmd, map[string]string{"at": timeFlag(o.call.At)}, "server", "token-file", "chain", "ref", "batch", "id", "token-stdin", "licenses", "notify", "at")
+		fmt.Fprintf(told, "resume   enqueue call%s   (adds it once)\n", flags)
 	}
 	receipt, err := enqueueOne(ctx, s, o.call)
 	if err != nil {
@@ -104,14 +105,6 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	key := control.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
 	return a.tellCall(ctx, s, key, o, follow)
-}
-
-// resume is the command that enqueues the same call; without an id there is none.
-func (o callFlags) resume() string {
-	c := o.call
-	return "enqueue call" + given("server", c.Server) + given("token-file", o.tokenFile) + given("chain", c.Chain) + given("ref", c.Ref) +
-		given("batch", c.Batch) + given("id", c.ID) + given("token-stdin", o.tokenStdin) + given("licenses", c.Licenses) + given("notify", c.Notify) +
-		given("at", c.At)
 }
 
 func enqueueOne(ctx context.Context, s *session, c engine.Call) (engine.Receipt, error) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"habilita/internal/control"
 	"habilita/internal/say"
 )
@@ -31,35 +33,33 @@ func local(t control.Time, zone *time.Location) string {
 
 func (a *app) local(t control.Time) string { return local(t, a.zone) }
 
-// given is a flag of a command to be typed, with its value; "" if it was not given.
-func given(flag string, value any) string {
-	switch v := value.(type) {
-	case bool:
-		if v {
-			return " --" + flag
+// typed are flags of a command, to be typed again: those that were given, or that have another value instead ("": none).
+func typed(cmd *cobra.Command, instead map[string]string, names ...string) (text string) {
+	for _, name := range names {
+		f := cmd.Flags().Lookup(name)
+		value, is := instead[name]
+		if !is && f.Changed {
+			value = f.Value.String()
 		}
-	case int:
-		if v > 0 {
-			return fmt.Sprintf(" --%s %d", flag, v)
-		}
-	case string:
-		if v != "" {
-			return " --" + flag + " " + say.Quote(v)
-		}
-	case time.Time:
-		if !v.IsZero() {
-			return " --" + flag + " " + v.Format(time.RFC3339Nano)
+		switch {
+		case value == "", value == "false":
+		case f.NoOptDefVal == "":
+			text += " --" + name + " " + say.Quote(value)
+		case f.NoOptDefVal == value:
+			text += " --" + name
+		default:
+			text += " --" + name + "=" + value
 		}
 	}
-	return ""
+	return text
 }
 
-// unless is a value, or "" if it is the default.
-func unless(usual, value string) string {
-	if value == usual {
+// timeFlag is a time as --at takes it; "" for none.
+func timeFlag(t time.Time) string {
+	if t.IsZero() {
 		return ""
 	}
-	return value
+	return t.Format(time.RFC3339Nano)
 }
 
 // counts is a status on one line.

@@ -46,29 +46,25 @@ func (o *fileFlags) bind(cmd *cobra.Command) {
 	complete(cmd, "progress", "auto", "plain", "none")
 }
 
-// again are the flags with which the same command goes on: those that are not as usual.
-func (o *fileFlags) again() string {
-	enc, _ := rows.ParseEncoding(o.encoding) // was parsed before
-	return given("format", unless("auto", o.format)) + given("encoding", unless(string(rows.UTF8), string(enc))) +
-		given("on-failure", unless("hold", o.onFailure))
-}
+// howRead are the flags of a file with which the same command goes on.
+var howRead = []string{"format", "encoding", "on-failure"}
 
 // openRows opens a file for a run over its rows. Close the run's input.
-func (a *app) openRows(ctx context.Context, name string, o fileFlags) (*bulkRun, error) {
+func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*bulkRun, error) {
 	policy, err := ledger.ParsePolicy(o.onFailure)
 	if err != nil {
 		return nil, usagef("--on-failure: %v", err)
 	}
-	o.onFailure = string(policy) // empty is hold: the command that goes on can't say nothing
+	o.onFailure = string(policy)
 	m, err := a.newMeter(o.progress, progress.UnitsBytes)
 	if err != nil {
 		return nil, err
 	}
-	in, err := a.openInput(ctx, name, o.inputFlags)
+	in, err := a.openInput(cmd.Context(), name, o.inputFlags)
 	if err != nil {
 		return nil, err
 	}
-	return &bulkRun{app: a, o: bulkFlags{fileFlags: o}, in: in, meter: m, rejects: rows.NewRejects(o.rejects)}, nil
+	return &bulkRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: m, rejects: rows.NewRejects(o.rejects)}, nil
 }
 
 // input is the file that bulk reads. Close it.

@@ -95,7 +95,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	case o.skipFailed:
 		again = localrun.Skip
 	}
-	rows, err := a.openRows(cmd.Context(), file, o.fileFlags)
+	rows, err := a.openRows(cmd, file, o.fileFlags)
 	if err != nil {
 		return err
 	}
@@ -275,7 +275,7 @@ func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
 
 // resume is the command that goes on.
 func (r *fileRun) resume() string {
-	return "enqueue run " + say.File(r.in.name) + r.o.again()
+	return "enqueue run " + say.File(r.in.name) + typed(r.cmd, nil, howRead...)
 }
 
 // interrupted says how far it came, and how to go on.

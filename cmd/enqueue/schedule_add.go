@@ -112,7 +112,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return a.drySchedule(o, table, nil)
 	}
 	ctx := cmd.Context()
-	r, err := a.openRows(ctx, o.file, o.fileFlags)
+	r, err := a.openRows(cmd, o.file, o.fileFlags)
 	if err != nil {
 		return err
 	}

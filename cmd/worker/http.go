@@ -58,13 +58,12 @@ type site struct {
 }
 
 // newGuard makes the guard of LISTEN, from HABILITA_API_KEYS.
-func newGuard(s config.Settings, log zerolog.Logger) (*guard.Guard, error) {
+func newGuard(s config.Settings, log zerolog.Logger) (g *guard.Guard, err error) {
 	keys, err := guard.ParseKeys(s.APIKeys)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	g, err := guard.New(keys, s.Listen, log)
-	if err != nil {
+	if g, err = guard.New(keys, s.Listen, log); err != nil {
 		return nil, usageError{err}
 	}
 	return g, nil
@@ -76,13 +75,11 @@ func newGuard(s config.Settings, log zerolog.Logger) (*guard.Guard, error) {
 func (s site) handler() http.Handler {
 	mux := http.NewServeMux()
 	mountHealth(mux, s.worker, s.metrics)
-	if s.console != nil {
-		s.console = guard.Gzip(s.console)
+	if s.api != nil {
+		mux.Handle("/v1/", s.guard.Wrap(s.api))
 	}
-	for path, part := range map[string]http.Handler{"/v1/": s.api, "/": s.console} {
-		if part != nil {
-			mux.Handle(path, s.guard.Wrap(part))
-		}
+	if s.console != nil {
+		mux.Handle("/", s.guard.Wrap(guard.Gzip(s.console)))
 	}
 	return mux
 }
@@ -274,11 +271,9 @@ type lastKnown struct {
 func (*lastKnown) Describe(chan<- *prometheus.Desc) {}
 
 func (l *lastKnown) Collect(ch chan<- prometheus.Metric) {
-	t := time.NewTimer(scrapeWait)
-	defer t.Stop()
 	select {
 	case <-l.asking.DoChan("", l.ask):
-	case <-t.C:
+	case <-time.After(scrapeWait):
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

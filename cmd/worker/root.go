@@ -70,8 +70,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		return exitOK
 	}
 	fmt.Fprintln(errw, "worker:", err)
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, usage := errors.AsType[usageError](err); usage {
 		return exitUsage
 	}
 	return exitFailed
@@ -204,12 +203,10 @@ func inTime(ctx context.Context, after time.Duration, log zerolog.Logger, work f
 		return err
 	case <-ctx.Done():
 	}
-	t := time.NewTimer(after)
-	defer t.Stop()
 	select {
 	case err := <-done:
 		return err
-	case <-t.C:
+	case <-time.After(after):
 		log.Error().Dur("after", after).Msg("the worker ends in the middle of its shutdown, since Redis or a client hangs")
 		return nil
 	}
@@ -249,8 +246,7 @@ func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	var disagree *membership.MismatchError
-	if errors.As(err, &disagree) {
+	if _, disagree := errors.AsType[*membership.MismatchError](err); disagree {
 		return usageError{err}
 	}
 	if said := redisconn.Describe(err); said != "" && said != err.Error() {
@@ -288,8 +284,6 @@ type startPatience struct {
 // passed. The error is start's last one.
 func (p startPatience) try(ctx context.Context, start func() error) error {
 	began := time.Now()
-	timer := time.NewTimer(p.pause)
-	defer timer.Stop()
 	for told := false; ; told = true {
 		err := start()
 		if err == nil || ctx.Err() != nil || !redisconn.Passing(err, p.several) || time.Since(began) >= p.most {
@@ -298,11 +292,10 @@ func (p startPatience) try(ctx context.Context, start func() error) error {
 		if !told {
 			p.log.Warn().Str("why", redisconn.Describe(err)).Dur("at_most", p.most).Msg("Redis is not ready: the start waits")
 		}
-		timer.Reset(p.pause)
 		select {
 		case <-ctx.Done():
 			return err
-		case <-timer.C:
+		case <-time.After(p.pause):
 		}
 	}
 }
@@ -310,9 +303,8 @@ func (p startPatience) try(ctx context.Context, start func() error) error {
 // stoppedOr is errStopped where a start failed since it was told to end. A check that was
 // ended has not checked.
 func stoppedOr(ctx context.Context, checkOnly bool, err error) error {
-	var usage usageError
-	switch {
-	case ctx.Err() == nil, errors.As(err, &usage):
+	switch _, usage := errors.AsType[usageError](err); {
+	case ctx.Err() == nil, usage:
 		return err
 	case checkOnly:
 		return errors.New("it was told to stop before all was checked")

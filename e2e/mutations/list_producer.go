@@ -151,7 +151,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"what resumes a producer keeps its time", "the command that goes on is printed without it",
-		in("cmd/enqueue/bulk.go", ` + given("at", r.at)`, ""),
+		in("cmd/enqueue/bulk.go", `"notify", "at"}`, `"notify"}`),
 		"./cmd/enqueue", "TestStories/scheduled",
 	},
 	{

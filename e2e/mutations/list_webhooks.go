@@ -14,7 +14,7 @@ var webhookMutations = []mutation{
 	},
 	{
 		"the end of a call is told", "the command that goes on does not ask for it",
-		in("cmd/enqueue/bulk.go", ` + given("notify", o.notify)`, ""),
+		in("cmd/enqueue/bulk.go", `"strict", "notify", "at"}`, `"strict", "at"}`),
 		"./cmd/enqueue", "TestStories/bulk",
 	},
 	{

@@ -199,7 +199,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shutdown in time", "the process waits for whatever hangs",
-		in("cmd/worker/root.go", "time.NewTimer(after)", "time.NewTimer(after + 10*time.Second)"),
+		in("cmd/worker/root.go", "time.After(after)", "time.After(after + 10*time.Second)"),
 		"./cmd/worker", "TestProcessEndsInTime",
 	},
 	{
