@@ -4,7 +4,7 @@ package main
 var commandMutations = []mutation{
 	{
 		"files as people have them", "UTF-16 is read as if it were UTF-8",
-		in("internal/rows/encoding.go", `enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}`, "return br, s, nil"),
+		in("internal/rows/rows.go", `enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}`, "return br, s, nil"),
 		"./internal/rows", "TestEncodings",
 	},
 	{
@@ -69,7 +69,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"wrong settings", "sealing keys are taken as they come",
-		in("internal/config/values.go", "if _, err := vault.ParseKeys(v); err != nil {", "if _, err := vault.ParseKeys(v); false {"),
+		in("internal/config/table.go", "if _, err := vault.ParseKeys(v); err != nil {", "if _, err := vault.ParseKeys(v); false {"),
 		"./cmd/worker", "TestUsageOfTheWorker",
 	},
 	{
@@ -104,7 +104,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"the demo's account", "rows that were left out are missed",
-		in("cmd/worker/demo_plan.go", "return left[c.Line] })", "return false })"),
+		in("cmd/worker/demo.go", "return left[c.Line] })", "return false })"),
 		"./cmd/worker", "TestDemoFileWithBadRows",
 	},
 }
