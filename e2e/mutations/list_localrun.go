@@ -23,7 +23,7 @@ var filejobMutations = []mutation{
 	},
 	{
 		"full disk", "a result is told before its outcome is on the disk",
-		in("internal/localrun/results.go", "err = r.job.journal.Await(n.mark)", "err = nil"),
+		in("internal/localrun/work.go", "err = r.job.journal.Await(n.mark)", "err = nil"),
 		"./internal/localrun", "TestFailedSync",
 	},
 	{
@@ -62,7 +62,7 @@ var filejobMutations = []mutation{
 	},
 	{
 		"corrected files", "calls whose rows are gone fall out of the results",
-		in("internal/localrun/results.go", "range j.gone {", "range j.gone[:0] {"),
+		in("internal/localrun/work.go", "range j.gone {", "range j.gone[:0] {"),
 		"./internal/localrun", "TestGoneRowsStayInTheResults",
 	},
 	{
@@ -92,12 +92,12 @@ var filejobMutations = []mutation{
 	},
 	{
 		"a crash forgets no slot and no count", "they are not restored",
-		in("internal/localrun/world.go", "w.limiter.Restore(ctx, used)", "w.limiter.Restore(ctx, nil)"),
+		in("internal/localrun/world.go", "limiter.Restore(ctx, used)", "limiter.Restore(ctx, nil)"),
 		"./internal/localrun", "TestCrashIsRemembered",
 	},
 	{
 		"a crash forgets no result", "it is not restored",
-		in("internal/localrun/world.go", "w.ledger.Restore(ctx, batchID, restored)", "w.ledger.Restore(ctx, batchID, restored[:0])"),
+		in("internal/localrun/world.go", "Restore(ctx, j.batchID, restored)", "Restore(ctx, j.batchID, restored[:0])"),
 		"./internal/localrun", "TestCrashIsRemembered",
 	},
 	{
