@@ -59,60 +59,55 @@ func Lazy(open func(context.Context) (*Limiter, error)) *Limiter {
 	}}
 }
 
+// with does something with the limiter, if it can be had.
+func with[T any](ctx context.Context, l *Limiter, do func(*limits.Limiter) (T, error)) (none T, err error) {
+	in, err := l.get(ctx)
+	if err != nil {
+		return none, err
+	}
+	done, err := do(in)
+	if err != nil {
+		return none, public(err)
+	}
+	return done, nil
+}
+
 // Acquire waits for a slot of the token with this name and returns the grant. Who came first
 // gets it first, over all processes. It does not poll. Any other refusal is a *NotNowError at
 // once. If ctx ends first, the error is ctx's, and no slot is taken.
 func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
-	in, err := l.get(ctx)
-	if err != nil {
-		return Grant{}, err
-	}
-	g, err := in.Acquire(ctx, token)
-	if err != nil {
-		return Grant{}, public(err)
-	}
-	return grant(in, g), nil
+	return with(ctx, l, func(in *limits.Limiter) (Grant, error) {
+		g, err := in.Acquire(ctx, token)
+		return grant(in, g), err
+	})
 }
 
 // Try asks for a grant now and waits for nothing. A refusal is no error. After an error there
 // is no grant, though a slot may be taken until its lease ends (the answer was lost).
 func (l *Limiter) Try(ctx context.Context, token string) (Decision, error) {
-	in, err := l.get(ctx)
-	if err != nil {
-		return Decision{}, err
-	}
-	d, err := in.Try(ctx, token)
-	if err != nil {
-		return Decision{}, public(err)
-	}
-	return decision(in, d), nil
+	return with(ctx, l, func(in *limits.Limiter) (Decision, error) {
+		d, err := in.Try(ctx, token)
+		return decision(in, d), err
+	})
 }
 
 // Usage tells what a token has used. It uses and changes nothing.
 func (l *Limiter) Usage(ctx context.Context, token string) (Usage, error) {
-	in, err := l.get(ctx)
-	if err != nil {
-		return Usage{}, err
-	}
-	u, err := in.Peek(ctx, token)
-	if err != nil {
-		return Usage{}, public(err)
-	}
-	return Usage{
-		Used: u.Used, Licenses: u.Licenses, Limit: u.Limit, Held: u.Held, Waiting: u.Waiting,
-		CoolingUntil: u.CoolingUntil, CoolingWhy: u.CoolingWhy, Now: u.Now, NextDay: u.NextDay,
-	}, nil
+	return with(ctx, l, func(in *limits.Limiter) (Usage, error) {
+		u, err := in.Peek(ctx, token)
+		return Usage{
+			Used: u.Used, Licenses: u.Licenses, Limit: u.Limit, Held: u.Held, Waiting: u.Waiting,
+			CoolingUntil: u.CoolingUntil, CoolingWhy: u.CoolingWhy, Now: u.Now, NextDay: u.NextDay,
+		}, err
+	})
 }
 
 // SetLicenses says how many licences the operation of a token has: its quota is 1000 requests
 // a day for each. The last number holds until another is given, by whomever. A number below 1
 // is ErrLicenses.
 func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
-	in, err := l.get(ctx)
-	if err != nil {
-		return err
-	}
-	return public(in.SetLicenses(ctx, token, n))
+	_, err := with(ctx, l, func(in *limits.Limiter) (int, error) { return n, in.SetLicenses(ctx, token, n) })
+	return err
 }
 
 // Freeze keeps this limiter from granting anything for one lease: for a program without
@@ -120,11 +115,10 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 // freeze too. Workers do it by themselves, for all limiters.
 func (l *Limiter) Freeze(ctx context.Context) error {
 	in, err := l.get(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		in.FreezeUntil(in.Now().Add(in.Settings().Lease))
 	}
-	in.FreezeUntil(in.Now().Add(in.Settings().Lease))
-	return nil
+	return err
 }
 
 // Usage is what a token has used, and what it may still use.

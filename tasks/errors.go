@@ -232,18 +232,8 @@ func typed(err error, c cause) error {
 		return &PruneError{PruneCount, e.Missing, e.Total, c}
 	case *engine.KeyLostError:
 		return &sentinelError{ErrTokenIDKey, c}
-	case *ledger.BatchCancelledError:
-		return &BatchError{e.Batch, BatchCancelled, c}
-	case *ledger.BatchPolicyError:
-		return &BatchError{e.Batch, BatchPolicy, c}
-	case *ledger.BatchCanaryError:
-		return &BatchError{e.Batch, BatchCanary, c}
-	case *ledger.BatchBusyError:
-		return &BatchError{e.Batch, BatchBusy, c}
-	case *ledger.BatchGoneError:
-		return &BatchError{e.Batch, BatchGone, c}
-	case *ledger.OldBatchError:
-		return &BatchError{e.Batch, BatchOld, c}
+	case *ledger.BatchError:
+		return &BatchError{e.Batch, BatchProblem(e.Problem), c}
 	case *control.UnknownError:
 		if e.Kind == ledger.ErrNoCall {
 			return &UnknownError{Call: e.Name, cause: c}

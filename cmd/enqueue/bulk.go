@@ -278,9 +278,9 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 		after = "stopped after " + say.Count(n, "call") + ": "
 	}
 	switch {
-	case is[*ledger.BatchCancelledError](err):
+	case errors.Is(err, ledger.BatchCancelled):
 		fmt.Fprintf(r.err, "enqueue: %s%s\nreopen: enqueue reopen %s\n", after, why, say.Quote(r.o.batch))
-	case told == errUsageTold, is[*ledger.OldBatchError](err), badFile(err):
+	case told == errUsageTold, errors.Is(err, ledger.BatchOld), badFile(err):
 		fmt.Fprintf(r.err, "enqueue: %s%s\n", after, why) // the same command would be refused again
 	default:
 		fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", say.Count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())

@@ -127,7 +127,7 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	var err error
 	if !o.timing.wait {
 		record, err = s.op.Call(ctx, key)
-	} else if record, err = s.op.WaitCall(ctx, key, 0, o.timing.timeout); err != nil {
+	} else if record, err = s.op.WaitCall(ctx, key, o.timing.timeout); err != nil {
 		err = a.waitEnded(ctx, err, o.timing.timeout, follow)
 	} else if !record.Succeeded() {
 		err = errPartial

@@ -83,9 +83,9 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 	if held {
 		return nil
 	}
-	calls, first, err := s.op.CountScheduled(ctx)
-	if err == nil && calls > 0 {
-		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(calls, "call"), a.local(first))
+	all, err := s.op.Overview(ctx)
+	if err == nil && all.Scheduled > 0 {
+		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(all.Scheduled, "call"), a.local(all.NextDue))
 	}
 	return err
 }

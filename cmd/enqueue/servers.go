@@ -35,7 +35,7 @@ a probe is under way.`,
 	a.jsonFlag(cmd, "one JSON object a server")
 	cmd.AddCommand(a.serversLift())
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
-		all, err := breaker.New(s.rdb, prefix, breaker.Trip{}).Servers(ctx, time.Time{})
+		all, err := breaker.New(s.rdb, prefix).Servers(ctx, time.Time{})
 		rows := make([]serverRow, len(all))
 		for i, h := range all {
 			rows[i] = serverRow{h, control.Time{Time: h.Since}, control.Time{Time: h.NextProbe}}

@@ -115,7 +115,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	if say.OnTerminal(a.out) && !a.json {
 		m = say.Bar(a.out, progress.UnitsDefault)
 	}
-	_, err = s.op.WaitProgress(ctx, batch, 0, 0, func(p control.Progress) {
+	_, err = s.op.WaitProgress(ctx, batch, 0, func(p control.Progress) {
 		last = p.Status
 		if a.json {
 			_ = writeJSON(a.out, p)
@@ -271,7 +271,7 @@ func (a *app) settle(ctx context.Context, op *control.Control, batch, mode strin
 	if err != nil {
 		return control.Status{}, err
 	}
-	st, err := op.WaitProgress(ctx, batch, 0, timeout, func(p control.Progress) {
+	st, err := op.WaitProgress(ctx, batch, timeout, func(p control.Progress) {
 		m.Update(int64(p.Ended()), int64(p.Total), a.progressOf(p))
 	})
 	m.Stop()

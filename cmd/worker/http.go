@@ -235,7 +235,7 @@ func openSite(ctx context.Context, s config.Settings, parts site, log zerolog.Lo
 	registry := membership.New(rdb, prefix)
 	pages := console.New(console.Options{
 		Operator: op, Processes: registry, Schedules: schedule.NewStore(rdb, prefix),
-		Servers: breaker.New(rdb, prefix, breaker.Trip{}), Location: s.Quota.Location, Log: log,
+		Servers: breaker.New(rdb, prefix), Location: s.Quota.Location, Log: log,
 	})
 	open = append(open, func() error { pages.Close(); return nil })
 	parts.console = pages

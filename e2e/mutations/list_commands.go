@@ -29,7 +29,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"looks for a result", "the first ones are as far apart as later ones",
-		in("internal/ledger/look.go", "every, distance = LookEvery, soonest", "every, distance = LookEvery, LookEvery+0*soonest"),
+		in("internal/ledger/look.go", "distance := soonest", "distance := lookEvery + 0*soonest"),
 		"./internal/ledger", "TestLooksSoonThenRarely",
 	},
 	{

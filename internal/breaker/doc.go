@@ -4,7 +4,7 @@
 //
 // # States of a server
 //
-//	         Trip.Failures in a row, of Trip.Chains chains, without an answer
+//	         5 failures in a row, of 2 chains at least, without an answer
 //	closed ────────────────────────────────────────────────────────────▶ open ◀─┐
 //	  ▲                                                                    │     │ the probe failed:
 //	  │                                       the next probe is due, and   │     │ twice as long
@@ -12,7 +12,7 @@
 //	  └───────── an answer, whatever it says; or a person lifts it ──── half open
 //
 // closed is well: calls are made. While a server is open no call is begun at it but one
-// probe at a time, at distances that double from Trip.FirstProbe to Trip.MostProbe. A
+// probe at a time, at distances that double from 2 s to 60 s. A
 // failure is a request that got no answer that can be read: no connection, a time-out, a
 // broken connection, a 5xx, nonsense. A refusal is an answer.
 //

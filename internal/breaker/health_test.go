@@ -22,8 +22,8 @@ type lab struct {
 	now time.Time
 }
 
-func open(t *testing.T, b redistest.Backend, trip Trip) *lab {
-	l := &lab{Store: New(b.Client, "", trip), t: t, b: b, now: time.Now()}
+func open(t *testing.T, b redistest.Backend) *lab {
+	l := &lab{Store: New(b.Client, ""), t: t, b: b, now: time.Now()}
 	if b.SetTime != nil {
 		b.SetTime(l.now)
 	}
@@ -74,7 +74,8 @@ func fail(m *Monitor, server string, chains ...string) {
 // Failures of several workers and chains trip a server; another one is not touched.
 func TestServerTrips(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		l := open(t, b, Trip{FirstProbe: time.Minute})
+		l := open(t, b)
+		l.firstProbe = time.Minute
 		one, two := l.monitor(), l.monitor()
 		fail(one, "0042", "a", "a")
 		one.Observe("0017", "x", true, false)
@@ -108,7 +109,7 @@ func TestServerTrips(t *testing.T) {
 
 func TestServerDoesNotTrip(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		l := open(t, b, Trip{})
+		l := open(t, b)
 		m := l.monitor()
 		// One chain alone, however often.
 		for range 4 {
@@ -135,7 +136,8 @@ func TestServerDoesNotTrip(t *testing.T) {
 // An open server is probed by one worker at a time, at distances that double; an answer
 // closes it.
 func TestProbes(t *testing.T) {
-	l := open(t, redistestMini(t), Trip{MostProbe: 7 * time.Second})
+	l := open(t, redistestMini(t))
+	l.mostProbe = 7 * time.Second
 	one, two := l.monitor(), l.monitor()
 	fail(one, "0042", "a", "b", "c", "d", "e")
 	l.refresh(one)
@@ -188,7 +190,7 @@ func TestProbes(t *testing.T) {
 
 // A worker that dies with the leave is waited for, and no longer.
 func TestLeaveEnds(t *testing.T) {
-	l := open(t, redistestMini(t), Trip{})
+	l := open(t, redistestMini(t))
 	dies, lives := l.monitor(), l.monitor()
 	fail(dies, "0042", "a", "b", "c", "d", "e")
 	l.refresh(dies)
@@ -211,7 +213,8 @@ func TestLeaveEnds(t *testing.T) {
 
 func TestManyAskForOneProbe(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		l := open(t, b, Trip{FirstProbe: time.Millisecond})
+		l := open(t, b)
+		l.firstProbe = time.Millisecond
 		m := l.monitor()
 		fail(m, "0042", "a", "b", "c", "d", "e")
 		if err := m.report(t.Context()); err != nil { // not Refresh, which may ask itself
@@ -243,7 +246,7 @@ func TestManyAskForOneProbe(t *testing.T) {
 
 func TestLift(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		l := open(t, b, Trip{})
+		l := open(t, b)
 		m := l.monitor()
 		if _, err := l.Lift(t.Context(), "0042"); !errors.Is(err, ErrUnknownServer) {
 			t.Errorf("unknown: %v", err)
@@ -264,7 +267,7 @@ func TestLift(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	l := open(t, redistestMini(t), Trip{})
+	l := open(t, redistestMini(t))
 	m := l.monitor()
 	fail(m, "0042", "a")
 	m.Observe("0042", "a", true, false)
@@ -299,7 +302,8 @@ func TestFullRedis(t *testing.T) {
 		if b.Server == nil {
 			t.Skip("miniredis is never full")
 		}
-		l := open(t, b, Trip{FirstProbe: time.Nanosecond})
+		l := open(t, b)
+		l.firstProbe = time.Nanosecond
 		if err := b.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 			t.Fatal(err)
 		}

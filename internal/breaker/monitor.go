@@ -148,11 +148,11 @@ func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 		v.failures++
 		v.tail++
 		v.probeFailed = v.probeFailed || probe
-		if len(v.chains) < m.store.trip.Chains && !slices.Contains(v.chains, chain) {
+		if len(v.chains) < tripChains && !slices.Contains(v.chains, chain) {
 			v.chains = append(v.chains, chain)
 		}
 	}
-	now := probe || v.tail == m.store.trip.Failures
+	now := probe || v.tail == tripFailures
 	m.mu.Unlock()
 	if now {
 		select {

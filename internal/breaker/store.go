@@ -36,18 +36,8 @@ const (
 	HalfOpen State = "half_open" // a probe is under way
 )
 
-// Trip says when a server counts as down, and how it is probed. The zero value means the
-// defaults.
-type Trip struct {
-	Failures   int           // in a row, over all workers; 0: 5
-	Chains     int           // that they must be of, at least; 0: 2
-	FirstProbe time.Duration // after it tripped; 0: 2 s
-	MostProbe  time.Duration // distance of probes at most; 0: 60 s
-}
-
-func (t Trip) withDefaults() Trip {
-	return Trip{cmp.Or(t.Failures, 5), cmp.Or(t.Chains, 2), cmp.Or(t.FirstProbe, 2*time.Second), cmp.Or(t.MostProbe, time.Minute)}
-}
+// A server counts as down after so many failures in a row, over all workers, of at least so many chains.
+const tripFailures, tripChains = 5, 2
 
 // Window is how long requests are counted for, at least; at most twice as long.
 const Window = 5 * time.Minute
@@ -65,17 +55,17 @@ type ServerHealth struct {
 
 // Store is the state of all servers. Safe for concurrent use.
 type Store struct {
-	rdb                 redis.UniversalClient
-	key                 string
-	trip                Trip
-	report, probe, lift *redis.Script
+	rdb                   redis.UniversalClient
+	key                   string
+	firstProbe, mostProbe time.Duration // after it tripped, and the distance of probes at most
+	report, probe, lift   *redis.Script
 }
 
 // New makes a Store on keys that begin with the prefix; "" is "habilita". It does not own
-// the client, and asks nothing of Redis yet. What only looks needs no Trip.
-func New(rdb redis.UniversalClient, prefix string, t Trip) *Store {
+// the client, and asks nothing of Redis yet.
+func New(rdb redis.UniversalClient, prefix string) *Store {
 	return &Store{
-		rdb: rdb, key: cmp.Or(prefix, "habilita") + ":{health}:servers", trip: t.withDefaults(),
+		rdb: rdb, key: cmp.Or(prefix, "habilita") + ":{health}:servers", firstProbe: 2 * time.Second, mostProbe: time.Minute,
 		report: redis.NewScript(reportSource), probe: redis.NewScript(probeSource), lift: redis.NewScript(liftSource),
 	}
 }
@@ -159,7 +149,7 @@ type seen struct {
 
 // tell reports what a worker saw. It returns the servers that went up or down.
 func (s *Store) tell(ctx context.Context, all map[string]*seen) (map[string]State, error) {
-	args := []any{s.trip.Failures, s.trip.Chains, s.trip.FirstProbe.Milliseconds(), s.trip.MostProbe.Milliseconds()}
+	args := []any{tripFailures, tripChains, s.firstProbe.Milliseconds(), s.mostProbe.Milliseconds()}
 	for name, v := range all {
 		args = append(args, name, v.requests, v.failures, v.tail, bit(v.answered), strings.Join(v.chains, " "), bit(v.probeFailed))
 	}

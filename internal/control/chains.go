@@ -139,6 +139,8 @@ type Overview struct {
 	Held      int `json:"held"`      // wait for a person
 	Scheduled int `json:"scheduled"` // calls, of no chain yet, that are due later
 	Unread    int `json:"unread"`    // parts of the ledger, of ledger.Buckets, that could not be read and are not counted
+
+	NextDue Time `json:"-"` // when the first of Scheduled is due
 }
 
 // Overview counts all chains. It reads no chain itself: its cost is the same however
@@ -154,6 +156,9 @@ func (o *Control) Overview(ctx context.Context) (Overview, error) {
 		sum.Active += b.Due
 		sum.Held += b.Held
 		sum.Scheduled += b.Delayed
+		if !b.NextDelayed.IsZero() && (sum.NextDue.IsZero() || b.NextDelayed.Before(sum.NextDue.Time)) {
+			sum.NextDue = Time{b.NextDelayed}
+		}
 	}
 	return sum, nil
 }

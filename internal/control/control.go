@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
@@ -43,7 +42,7 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 	}})
 	return &Control{
 		ledger: l, batches: ledger.NewBatches(rdb, prefix), limiter: limiter,
-		schedules: schedule.NewStore(rdb, prefix), servers: breaker.New(rdb, prefix, breaker.Trip{}), audit: NewAuditLog(rdb, prefix),
+		schedules: schedule.NewStore(rdb, prefix), servers: breaker.New(rdb, prefix), audit: NewAuditLog(rdb, prefix),
 	}, nil
 }
 
@@ -63,22 +62,10 @@ func (o *Control) batchOf(ctx context.Context, id, name string) (ledger.Batch, [
 		return m, nil, &UnknownError{ledger.ErrNoBatch, name}
 	}
 	if err != nil {
-		return m, nil, fmt.Errorf("batch %q: %w", name, err)
+		return m, nil, of(err, "batch %q", name)
 	}
-	tags, err := o.batchTags(ctx, m)
-	return m, tags, err
-}
-
-func (o *Control) batchTags(ctx context.Context, m ledger.Batch) ([]string, error) {
-	buckets, err := o.batches.Buckets(ctx, m.ID)
-	if err != nil {
-		return nil, fmt.Errorf("batch %q: %w", m.Name, err)
-	}
-	tags := make([]string, len(buckets))
-	for i, b := range buckets {
-		tags[i] = ledger.TagAt(b)
-	}
-	return tags, nil
+	tags, err := o.batches.Tags(ctx, m.ID)
+	return m, tags, of(err, "batch %q", name)
 }
 
 // busyTags are those of the buckets that have any chain that is not idle, or any

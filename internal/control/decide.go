@@ -114,7 +114,7 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 		if err := o.batches.Cancel(ctx, m.ID); err != nil {
 			return 0, err
 		}
-		tags, err := o.batchTags(ctx, m) // once more: a producer may have noted buckets meanwhile
+		tags, err := o.batches.Tags(ctx, m.ID) // once more: a producer may have noted buckets meanwhile
 		if err != nil {
 			return 0, err
 		}

@@ -88,11 +88,16 @@ func UnreadNote(err error) string {
 	}
 }
 
+// of says what an error is about; nil stays nil.
+func of(err error, what string, a ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(what+": %w", append(a, err)...)
+}
+
 // buckets returns what can be read of all buckets, with an error that Unread tells for the rest.
 func (o *Control) buckets(ctx context.Context) ([]ledger.Bucket, error) {
 	buckets, err := o.ledger.Inspect(ctx)
-	if err != nil {
-		err = fmt.Errorf("look at the chains: %w", err)
-	}
-	return buckets, err
+	return buckets, of(err, "look at the chains")
 }

@@ -76,7 +76,7 @@ func (w *world) note(id, tag string) {
 	w.t.Helper()
 	m, err := w.batches.Get(w.ctx, id)
 	if err == nil {
-		_, err = w.batches.Note(w.ctx, m, []int{ledger.TagIndex(tag)})
+		_, err = w.batches.Note(w.ctx, m, []string{tag})
 	}
 	if err != nil {
 		w.t.Fatal(err)

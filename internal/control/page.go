@@ -159,26 +159,18 @@ func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, 
 	}
 	page.Unread = Unread(err)
 	slices.Sort(tags)
-	for _, tag := range tags {
-		if tag < ledger.Tag(after) {
-			continue
-		}
-		for more := true; more; {
-			if len(page.Items) == limit {
-				page.Next = encodePlace("c", after)
-				return page, nil
-			}
-			var chains []ledger.Chain
-			var last string
-			if chains, last, more, err = o.ledger.ChainsAfter(ctx, tag, after, limit-len(page.Items), heldOnly); err != nil {
-				return page, fmt.Errorf("chains: %w", err)
-			}
-			if last != "" {
-				after = last
-			}
-			for _, c := range chains {
-				page.Items = append(page.Items, forPeople(c))
-			}
+	from, _ := slices.BinarySearch(tags, ledger.Tag(after))
+	for c, err := range o.ledger.ChainsAfter(ctx, tags[from:], after, heldOnly) {
+		switch {
+		case !redisconn.Partly(err):
+			return page, of(err, "chains")
+		case err != nil:
+			page.Unread += Unread(err)
+		case len(page.Items) == limit:
+			page.Next = encodePlace("c", page.Items[limit-1].ID)
+			return page, nil
+		default:
+			page.Items = append(page.Items, forPeople(c))
 		}
 	}
 	return page, nil

@@ -58,7 +58,7 @@ func TestCallsPage(t *testing.T) {
 			for i := range calls {
 				calls[i] = ledger.NewCall{Token: tok, Server: "0001", Key: ledger.UniqueKey(fmt.Sprint(i)), Ref: fmt.Sprintf("Número %d", i%50), Sealed: "s"}
 			}
-			if _, err := batches.Note(t.Context(), m, []int{ledger.TagIndex(ledger.Tag(tok))}); err != nil {
+			if _, err := batches.Note(t.Context(), m, []string{ledger.Tag(tok)}); err != nil {
 				t.Fatal(err)
 			}
 			for part := range slices.Chunk(calls, 100) {

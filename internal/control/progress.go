@@ -47,12 +47,12 @@ type Waiting struct {
 // WaitProgress is WaitSettled, and tells seen more: the rate, and at most every 3 s, from a
 // sample, what waits for what. seen is told when a count, a reason or an error text changed
 // or the rate fell to nothing. A sample is some 1,600 commands at most, whatever the batch.
-func (o *Control) WaitProgress(ctx context.Context, batchName string, every, timeout time.Duration, seen func(Progress)) (Status, error) {
+func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout time.Duration, seen func(Progress)) (Status, error) {
 	var last, told Progress
 	var rate Rate
 	var sampled time.Time
 	first, round := true, 0
-	err := wait(ctx, every, timeout, func(ctx context.Context) (changed, settled bool, err error) {
+	err := wait(ctx, timeout, func(ctx context.Context) (changed, settled bool, err error) {
 		m, tags, err := o.batch(ctx, batchName)
 		if err != nil {
 			return false, false, err

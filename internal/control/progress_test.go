@@ -18,7 +18,7 @@ func (w *world) firstProgress(name string) control.Progress {
 	ctx, stop := context.WithCancel(w.ctx)
 	defer stop()
 	var got *control.Progress
-	_, err := w.op.WaitProgress(ctx, name, often, 0, func(p control.Progress) {
+	_, err := w.op.WaitProgress(ctx, name, 0, func(p control.Progress) {
 		if got == nil {
 			got = &p
 		}
@@ -96,7 +96,7 @@ func TestProgressHasFewErrors(t *testing.T) {
 		o.Err = fmt.Sprint("refused ", i/2)
 		w.attempt(tok, o)
 	}
-	s, err := w.op.WaitProgress(w.ctx, "one", often, 0, func(p control.Progress) {
+	s, err := w.op.WaitProgress(w.ctx, "one", 0, func(p control.Progress) {
 		if len(p.LastErrors) != 3 || p.Waiting[0] != (control.Waiting{Reason: "held", Chains: 6}) || *p.ETASeconds != 0 {
 			t.Errorf("got %+v", p)
 		}
@@ -113,7 +113,7 @@ func TestOnlySuccessesAreARate(t *testing.T) {
 	w.enqueue("one", "0001", token("bb"), "", 1)
 	w.attempt(token("bb"), giveUp)
 	looks := 0
-	s, err := w.op.WaitProgress(w.ctx, "one", often, time.Minute, func(p control.Progress) {
+	s, err := w.op.WaitProgress(w.ctx, "one", time.Minute, func(p control.Progress) {
 		if p.Rate != 0 {
 			t.Errorf("a rate of %v, of %+v", p.Rate, p.Status)
 		}

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"habilita/internal/ledger"
@@ -43,11 +42,8 @@ func (o *Control) Quota(ctx context.Context) ([]QuotaRow, error) {
 // tokens are the names of all tokens that can be read, sorted.
 func (o *Control) tokens(ctx context.Context) ([]string, error) {
 	tokens, err := o.ledger.Tokens(ctx)
-	if err != nil {
-		err = fmt.Errorf("list of the tokens: %w", err)
-	}
 	slices.Sort(tokens)
-	return tokens, err
+	return tokens, of(err, "list of the tokens")
 }
 
 // QuotaOf returns what these tokens have used, in their order; unread ones as Quota.
@@ -57,10 +53,7 @@ func (o *Control) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, err
 		return nil, err
 	}
 	waiters, waiting := o.ledger.WaitersOf(ctx, tokens)
-	if waiting != nil {
-		waiting = fmt.Errorf("chains that wait for their token: %w", waiting)
-	}
-	if err = errors.Join(err, waiting); !redisconn.Partly(waiting) {
+	if err = errors.Join(err, of(waiting, "chains that wait for their token")); !redisconn.Partly(waiting) {
 		return nil, err
 	}
 	out := make([]QuotaRow, len(usages))
@@ -98,10 +91,7 @@ func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error)
 	}
 	return o.notedLift(ctx, "token "+tokenID, "its cool-down is over", func() (bool, error) {
 		was, err := o.limiter.Lift(ctx, tokenID)
-		if err != nil {
-			err = fmt.Errorf("cool-down of token %s: %w", tokenID, err)
-		}
-		return was, err
+		return was, of(err, "cool-down of token %s", tokenID)
 	})
 }
 
@@ -114,10 +104,7 @@ func (o *Control) LiftServer(ctx context.Context, server string) (bool, error) {
 	}
 	return o.notedLift(ctx, "server "+string(name), "its calls are made again", func() (bool, error) {
 		was, err := o.servers.Lift(ctx, string(name))
-		if err != nil {
-			err = fmt.Errorf("breaker of server %s: %w", name, err)
-		}
-		return was, err
+		return was, of(err, "breaker of server %s", name)
 	})
 }
 

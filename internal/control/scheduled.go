@@ -40,29 +40,10 @@ func (o *Control) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error]
 	}
 }
 
-// CountScheduled returns how many calls are not due yet, and when the first one is.
-func (o *Control) CountScheduled(ctx context.Context) (n int, next Time, err error) {
-	buckets, err := o.buckets(ctx)
-	for _, b := range buckets {
-		n += b.Delayed
-		if !b.NextDelayed.IsZero() && (next.IsZero() || b.NextDelayed.Before(next.Time)) {
-			next = Time{b.NextDelayed}
-		}
-	}
-	return n, next, err
-}
-
 // DueAt returns when a call that Show returned is due; zero for one that is not scheduled.
 func (o *Control) DueAt(ctx context.Context, r CallRecord) (Time, error) {
-	c, err := o.ledger.Call(ctx, r.batch, r.TokenID, r.key)
-	if errors.Is(err, ledger.ErrNoCall) {
-		return Time{}, nil
-	}
-	if err != nil {
-		return Time{}, fmt.Errorf("call %q: %w", r.ID, err)
-	}
-	due, err := o.ledger.Due(ctx, c)
-	return Time{due}, err
+	due, err := o.ledger.Due(ctx, r.batch, r.TokenID, r.key)
+	return Time{due}, of(err, "call %q", r.ID)
 }
 
 // BatchCall is a call with the name of its batch.

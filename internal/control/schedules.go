@@ -68,9 +68,7 @@ func (e *OverlapError) Error() string {
 // here.
 func (o *Control) Schedules(ctx context.Context) ([]Schedule, error) {
 	all, _, err := o.schedules.All(ctx)
-	if err != nil {
-		err = fmt.Errorf("list of the schedules: %w", err)
-	}
+	err = of(err, "list of the schedules")
 	if !redisconn.Partly(err) {
 		return nil, err
 	}
@@ -173,13 +171,10 @@ func (o *Control) settledOrGone(ctx context.Context, batchName string) (bool, er
 }
 
 func scheduleError(name string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, schedule.ErrNoSchedule):
+	if errors.Is(err, schedule.ErrNoSchedule) {
 		return &UnknownError{schedule.ErrNoSchedule, name}
 	}
-	return fmt.Errorf("schedule %q: %w", name, err)
+	return of(err, "schedule %q", name)
 }
 
 // schedule makes what people see of a state, with so many of the last runs; -1 is all.

@@ -110,8 +110,8 @@ func TestUnknownSchedule(t *testing.T) {
 
 func TestScheduledCallsOfTheOperator(t *testing.T) {
 	w := newWorld(t)
-	if n, next, err := w.op.CountScheduled(w.ctx); n != 0 || !next.IsZero() || err != nil {
-		t.Error(n, next, err)
+	if o, err := w.op.Overview(w.ctx); o.Scheduled != 0 || !o.NextDue.IsZero() || err != nil {
+		t.Error(o, err)
 	}
 	for range w.op.Scheduled(w.ctx) {
 		t.Error("a scheduled call")

@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"iter"
 
 	"habilita/internal/ledger"
@@ -84,9 +83,7 @@ func (o *Control) StatusOf(ctx context.Context, id string) (Status, error) {
 
 func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (Status, error) {
 	c, err := o.ledger.Counts(ctx, m.ID, tags)
-	if err != nil {
-		err = fmt.Errorf("counts of batch %q: %w", m.Name, err)
-	}
+	err = of(err, "counts of batch %q", m.Name)
 	if !redisconn.Partly(err) {
 		return Status{}, err
 	}
@@ -129,9 +126,7 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		all, err := o.batches.List(ctx)
-		if err != nil {
-			err = fmt.Errorf("list of the batches: %w", err)
-		}
+		err = of(err, "list of the batches")
 		if !redisconn.Partly(err) {
 			yield(Status{}, err)
 			return
@@ -156,7 +151,7 @@ func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
 // listed are the counts of a batch of the list. One whose buckets nobody can tell now has no name,
 // and an error that Unread tells.
 func (o *Control) listed(ctx context.Context, m ledger.Batch) (Status, error) {
-	tags, err := o.batchTags(ctx, m)
+	tags, err := o.batches.Tags(ctx, m.ID)
 	if err != nil && ctx.Err() == nil {
 		err = redisconn.Unreadable(redisconn.Batches, m.Name, err)
 	}

@@ -16,9 +16,9 @@ var ErrNotSettled = errors.New("not settled yet")
 // WaitSettled waits until a batch is settled and returns its last counts. After
 // timeout (0: none) the error is ErrNotSettled; when ctx ends, its own. A Redis that
 // does not answer is borne for a minute. seen, where not nil, is told every change.
-func (o *Control) WaitSettled(ctx context.Context, batchName string, every, timeout time.Duration, seen func(Status)) (last Status, err error) {
+func (o *Control) WaitSettled(ctx context.Context, batchName string, timeout time.Duration, seen func(Status)) (last Status, err error) {
 	first := true
-	err = wait(ctx, every, timeout, func(ctx context.Context) (changed, settled bool, err error) {
+	err = wait(ctx, timeout, func(ctx context.Context) (changed, settled bool, err error) {
 		s, err := o.Status(ctx, batchName)
 		if err != nil {
 			return false, false, err
@@ -37,8 +37,8 @@ type CallKey struct{ ID, Batch, TokenID string }
 
 // WaitCall waits until a call has a result, or stands behind a held head: then nothing
 // happens without a person. Otherwise it is as WaitSettled.
-func (o *Control) WaitCall(ctx context.Context, k CallKey, every, timeout time.Duration) (last CallRecord, err error) {
-	err = wait(ctx, every, timeout, func(ctx context.Context) (changed, settled bool, err error) {
+func (o *Control) WaitCall(ctx context.Context, k CallKey, timeout time.Duration) (last CallRecord, err error) {
+	err = wait(ctx, timeout, func(ctx context.Context) (changed, settled bool, err error) {
 		r, err := o.Call(ctx, k)
 		if err != nil {
 			return false, false, err
@@ -81,13 +81,13 @@ func (o *Control) Settled(ctx context.Context, r CallRecord) (bool, error) {
 }
 
 // wait is ledger.Wait with a time-out; 0: none.
-func wait(ctx context.Context, every, timeout time.Duration, look func(context.Context) (changed, settled bool, err error)) error {
+func wait(ctx context.Context, timeout time.Duration, look func(context.Context) (changed, settled bool, err error)) error {
 	parent, stop := ctx, context.CancelFunc(func() {})
 	if timeout > 0 {
 		ctx, stop = context.WithTimeout(parent, timeout)
 	}
 	defer stop()
-	err := ledger.Wait(ctx, every, func() (changed, settled bool, err error) { return look(ctx) })
+	err := ledger.Wait(ctx, func() (changed, settled bool, err error) { return look(ctx) })
 	if err != nil && err == ctx.Err() {
 		return cmp.Or(parent.Err(), ErrNotSettled)
 	}

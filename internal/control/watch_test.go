@@ -12,20 +12,19 @@ import (
 	"habilita/internal/control"
 )
 
-const often = time.Millisecond
 
 func TestWaitSettled(t *testing.T) {
 	w := newWorld(t)
 	w.enqueue("one", "0001", token("aa"), "", 3)
-	if _, err := w.op.WaitSettled(w.ctx, "one", often, 20*often, nil); !errors.Is(err, control.ErrNotSettled) {
+	if _, err := w.op.WaitSettled(w.ctx, "one", 20*time.Millisecond, nil); !errors.Is(err, control.ErrNotSettled) {
 		t.Errorf("time-out: %v", err)
 	}
 	ctx, cancel := context.WithCancel(w.ctx)
-	if s, err := w.op.WaitSettled(ctx, "one", often, 0, func(control.Status) { cancel() }); !errors.Is(err, context.Canceled) || s.Total != 3 {
+	if s, err := w.op.WaitSettled(ctx, "one", 0, func(control.Status) { cancel() }); !errors.Is(err, context.Canceled) || s.Total != 3 {
 		t.Errorf("cancelled: %+v, %v", s, err)
 	}
 	var succeeded []int
-	s, err := w.op.WaitSettled(w.ctx, "one", often, 0, func(s control.Status) {
+	s, err := w.op.WaitSettled(w.ctx, "one", 0, func(s control.Status) {
 		if succeeded = append(succeeded, s.Succeeded); s.Open > 0 {
 			w.attempt(token("aa"), done)
 		}
@@ -34,7 +33,7 @@ func TestWaitSettled(t *testing.T) {
 		t.Errorf("saw %v: %+v, %v", succeeded, s, err)
 	}
 	var unknown *control.UnknownError
-	if _, err := w.op.WaitSettled(w.ctx, "nope", often, 0, nil); !errors.As(err, &unknown) {
+	if _, err := w.op.WaitSettled(w.ctx, "nope", 0, nil); !errors.As(err, &unknown) {
 		t.Errorf("unknown batch: %v", err)
 	}
 }
@@ -67,7 +66,7 @@ func TestWaitGoesOnAfterAnError(t *testing.T) {
 	w.enqueue("one", "0001", token("aa"), "", 1)
 	f := &failing{left: 2, then: func() { w.attempt(token("aa"), giveUp) }}
 	w.rdb.AddHook(f)
-	if s, err := w.op.WaitSettled(w.ctx, "one", often, 0, nil); err != nil || !s.Settled || s.Failed != 1 || f.left >= 0 {
+	if s, err := w.op.WaitSettled(w.ctx, "one", 0, nil); err != nil || !s.Settled || s.Failed != 1 || f.left >= 0 {
 		t.Errorf("%+v, %v, %d errors left", s, err, f.left)
 	}
 }
@@ -78,18 +77,18 @@ func TestWaitCall(t *testing.T) {
 	key := func(n string) control.CallKey {
 		return control.CallKey{ID: "solo-" + token("aa") + "-" + n, TokenID: token("aa")}
 	}
-	if _, err := w.op.WaitCall(w.ctx, key("0"), often, 20*often); !errors.Is(err, control.ErrNotSettled) {
+	if _, err := w.op.WaitCall(w.ctx, key("0"), 20*time.Millisecond); !errors.Is(err, control.ErrNotSettled) {
 		t.Errorf("time-out: %v", err)
 	}
 	w.attempt(token("aa"), giveUp)
-	if r, err := w.op.WaitCall(w.ctx, key("0"), often, 0); err != nil || r.State != "failed" {
+	if r, err := w.op.WaitCall(w.ctx, key("0"), 0); err != nil || r.State != "failed" {
 		t.Errorf("failed: %+v, %v", r, err)
 	}
 	// The one behind it does not move without a person either.
-	if r, err := w.op.WaitCall(w.ctx, key("1"), often, 0); err != nil || r.State != "queued" || r.Succeeded() {
+	if r, err := w.op.WaitCall(w.ctx, key("1"), 0); err != nil || r.State != "queued" || r.Succeeded() {
 		t.Errorf("behind: %+v, %v", r, err)
 	}
-	if _, err := w.op.WaitCall(w.ctx, key("7"), often, 0); err == nil {
+	if _, err := w.op.WaitCall(w.ctx, key("7"), 0); err == nil {
 		t.Error("an unknown call was found")
 	}
 }

@@ -88,7 +88,7 @@ type BatchOptions struct {
 	// by the goroutine that called EnqueueBatch. An error that it returns stops the batch.
 	OnLeftOut func(error) error
 	// Path is the absolute path of the file from which the batch has its name: one of the
-	// same name that is of another file is refused (*ledger.BatchPathError). "": the name was given.
+	// same name that is of another file is refused (ledger.BatchPath). "": the name was given.
 	Path string
 	// PartIf reports whether the sequence is only a part of what the batch is made of, such as rows that
 	// were left out before. Nothing is missing then, Prune is refused (ErrPart), and a call without
@@ -137,9 +137,8 @@ type BatchOptions struct {
 // another order, adds only what is new: a call is known by its ID, or by what it says. The
 // summary tells what was acknowledged also where there is an error.
 //
-// A *ledger.BatchPolicyError says that the batch has calls under another policy, a
-// *ledger.BatchCancelledError that it was cancelled, an *ledger.OldBatchError that an older version made it; a
-// *CanaryError that it holds. Nothing is left of a batch whose sequence gave no call.
+// A *ledger.BatchError says why the batch takes no rows, a *CanaryError that it holds. Nothing is left of a batch whose
+// sequence gave no call.
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	started := time.Now()
 	ctx, span := p.tracer.begin(ctx, "enqueue batch", trace.SpanKindProducer)

@@ -75,18 +75,16 @@ func (p *Producer) refs(t *testing.T, batch string) map[string][]string {
 	t.Helper()
 	ctx, out := t.Context(), map[string][]string{}
 	var ids []string
-	buckets, err := p.batches.Buckets(ctx, batch)
+	tags, err := p.batches.Tags(ctx, batch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range buckets {
-		for c, err := range p.ledger.Chains(ctx, []string{ledger.TagAt(b)}, false) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			ids = append(ids, c.ID)
-			out[c.ID] = []string{c.Head.Ref}
+	for c, err := range p.ledger.Chains(ctx, tags, false) {
+		if err != nil {
+			t.Fatal(err)
 		}
+		ids = append(ids, c.ID)
+		out[c.ID] = []string{c.Head.Ref}
 	}
 	for _, id := range ids {
 		token, _ := ledger.SplitChainID(id)

@@ -44,7 +44,7 @@ type batcher struct {
 	ctx     context.Context
 	batch   string
 	index   func(context.Context, []ledger.Given) error
-	deliver func(ctx context.Context, trip []*group, first []int) (ledger.Appended, error)
+	deliver func(ctx context.Context, trip []*group, first []string) (ledger.Appended, error)
 	hint    func(ctx context.Context, ready []string)
 	// received counts how the calls of a group were received; one at a time.
 	received func(g *group, r ledger.Received, to *receipts)
@@ -96,7 +96,7 @@ type receipts struct {
 // told what buckets it sees for the first time; hint is told, somewhat later, what buckets
 // have chains to be dispatched. Call finish.
 func newBatcher(ctx context.Context, batch string, index func(context.Context, []ledger.Given) error,
-	deliver func(ctx context.Context, trip []*group, first []int) (ledger.Appended, error), hint func(ctx context.Context, ready []string),
+	deliver func(ctx context.Context, trip []*group, first []string) (ledger.Appended, error), hint func(ctx context.Context, ready []string),
 	received func(*group, ledger.Received, *receipts)) *batcher {
 	g := &batcher{ctx: ctx, batch: batch, index: index, deliver: deliver, hint: hint, received: received, acks: make(chan struct{}, 1)}
 	g.spare.New = func() any { return new(group) }

@@ -46,7 +46,7 @@ func TestBatcherIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		answer := make(chan struct{})
-		g := newBatcher(ctx, "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+		g := newBatcher(ctx, "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
 			<-answer
 			return counted(trip), nil
 		}, noHint, countNew)
@@ -84,7 +84,7 @@ func TestBatcherKeepsTheOrder(t *testing.T) {
 				var mu sync.Mutex
 				under, arrived, made := map[string]bool{}, map[string]int{}, 0
 				lost := errors.New("lost")
-				g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+				g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
 					mu.Lock()
 					if made++; made > trips {
 						mu.Unlock()
@@ -145,7 +145,7 @@ func TestBatcherSendsWhatWaits(t *testing.T) {
 		g := newBatcher(t.Context(), "b", func(_ context.Context, given []ledger.Given) error {
 			indexed = len(given) == 1 && given[0].ID == "id" && sent.Load() == 0
 			return nil
-		}, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+		}, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
 			sent.Add(int64(len(trip)))
 			return counted(trip), nil
 		}, noHint, countNew)
@@ -178,7 +178,7 @@ func TestBatcherSendsWhatWaits(t *testing.T) {
 func TestBatcherLetsGroupsFill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int64
-		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
 			sent.Add(int64(len(trip)))
 			return counted(trip), nil
 		}, noHint, countNew)
@@ -220,7 +220,7 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 func TestBatcherBeginsSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent, answer := make(chan int, 8), make(chan struct{})
-		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
 			for _, into := range trip {
 				sent <- into.Len()
 			}
@@ -271,7 +271,7 @@ func TestBatcherBoundsGroups(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls, runs atomic.Int64
-			g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+			g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
 				for _, into := range trip {
 					calls.Store(max(calls.Load(), int64(into.Len())))
 					runs.Store(max(runs.Load(), int64(into.Runs())))
@@ -301,7 +301,7 @@ func TestBatcherIndexesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := errors.New("lost")
 		g := newBatcher(t.Context(), "b", func(context.Context, []ledger.Given) error { return lost },
-			func(_ context.Context, trip []*group, _ []int) (ledger.Appended, error) {
+			func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
 				t.Error("a group went out")
 				return counted(trip), nil
 			}, noHint, countNew)

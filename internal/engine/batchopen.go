@@ -31,7 +31,7 @@ func (s *stay) begin(ctx context.Context, name string) error {
 		return err
 	}
 	if !ok {
-		return &ledger.BatchBusyError{Batch: name}
+		return &ledger.BatchError{Batch: name, Problem: ledger.BatchBusy}
 	}
 	s.stop = every(context.WithoutCancel(ctx), ledger.RenewEvery, func(ctx context.Context) {
 		_ = s.p.batches.RenewRun(ctx, s.id, s.run) // again in five seconds
@@ -91,7 +91,7 @@ func (b *batchRun) open(ctx context.Context) error {
 		b.job.created = b.job.created || created
 	}
 	if have.Name == b.name && have.Cancelled {
-		return &ledger.BatchCancelledError{Batch: b.name}
+		return &ledger.BatchError{Batch: b.name, Problem: ledger.BatchCancelled}
 	}
 	b.existed = !b.job.created
 	if err := b.mayTake(ctx, have, want); err != nil {
@@ -138,15 +138,15 @@ type permit struct {
 	end   time.Time // by the clock of Redis
 }
 
-// until notes buckets, if there are some, and returns until when calls may be appended.
-func (p *permit) until(ctx context.Context, buckets []int) (time.Time, error) {
+// until notes the buckets of tags, if there are some, and returns until when calls may be appended.
+func (p *permit) until(ctx context.Context, tags []string) (time.Time, error) {
 	p.mu.Lock()
 	end, fresh := p.end, time.Since(p.asked) < ledger.AppendFor/2
 	p.mu.Unlock()
-	if len(buckets) == 0 && fresh {
+	if len(tags) == 0 && fresh {
 		return end, nil
 	}
-	if err := p.renew(ctx, buckets); err != nil {
+	if err := p.renew(ctx, tags); err != nil {
 		return time.Time{}, err
 	}
 	p.mu.Lock()
@@ -154,11 +154,11 @@ func (p *permit) until(ctx context.Context, buckets []int) (time.Time, error) {
 	return p.end, nil
 }
 
-func (p *permit) renew(ctx context.Context, buckets []int) error {
+func (p *permit) renew(ctx context.Context, tags []string) error {
 	asked := time.Now()
-	end, err := p.store.Note(ctx, p.of, buckets)
+	end, err := p.store.Note(ctx, p.of, tags)
 	if errors.Is(err, ledger.ErrNoBatch) {
-		return &ledger.BatchGoneError{Batch: p.of.Name}
+		return &ledger.BatchError{Batch: p.of.Name, Problem: ledger.BatchGone}
 	}
 	if err != nil {
 		return err
@@ -197,7 +197,7 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 			return err
 		}
 		if ledger.IsOrdinal(c.Key) {
-			return &ledger.OldBatchError{Batch: b.name}
+			return &ledger.BatchError{Batch: b.name, Problem: ledger.BatchOld}
 		}
 	}
 	if b.Look {

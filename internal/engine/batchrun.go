@@ -192,7 +192,7 @@ func (b *batchRun) add(c *Call) (err error) {
 }
 
 // deliver appends groups, and has the buckets that have calls of the batch now noted first.
-func (b *batchRun) deliver(ctx context.Context, trip []*group, first []int) (ledger.Appended, error) {
+func (b *batchRun) deliver(ctx context.Context, trip []*group, first []string) (ledger.Appended, error) {
 	a := ledger.Append{Batch: b.id, Policy: string(b.Policy), Look: b.Look, Part: b.part, Replaces: b.Look && b.Prune}
 	groups := make([]*ledger.Group, len(trip))
 	for i, g := range trip {
@@ -225,7 +225,7 @@ func (b *batchRun) deliver(ctx context.Context, trip []*group, first []int) (led
 
 func (b *batchRun) sent(done ledger.Appended, err error) (ledger.Appended, error) {
 	if errors.Is(err, ledger.ErrCancelled) {
-		err = &ledger.BatchCancelledError{Batch: b.name}
+		err = &ledger.BatchError{Batch: b.name, Problem: ledger.BatchCancelled}
 	}
 	return done, err
 }

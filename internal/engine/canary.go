@@ -90,7 +90,7 @@ func (b *batchRun) mayEnqueue(ctx context.Context, m ledger.Batch) error {
 	case b.Release:
 		return b.p.batches.Release(ctx, m.ID)
 	}
-	return &ledger.BatchCanaryError{Batch: m.Name, Have: m.Canary}
+	return m.Held()
 }
 
 // sum is the summary of both runs as that of one.
@@ -138,7 +138,7 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, e
 func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
 	var held error
 	var last ledger.Counts
-	err := ledger.Wait(ctx, 0, func() (changed, done bool, err error) {
+	err := ledger.Wait(ctx, func() (changed, done bool, err error) {
 		counts, err := b.p.ledger.CountsAmong(ctx, b.id, b.canary.calls)
 		if err != nil {
 			return false, false, err

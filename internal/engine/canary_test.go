@@ -178,7 +178,7 @@ func TestCanariesFail(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		// Nothing else lets it go on by mistake.
-		var other *ledger.BatchCanaryError
+		var other *ledger.BatchError
 		for _, opts := range []BatchOptions{{}, {Canary: 3}} {
 			if _, _, err := w.enqueue(t.Context(), canaryDone, opts); !errors.As(err, &other) {
 				t.Errorf("%v", err)
@@ -245,8 +245,8 @@ func TestCanariesOfABatchThatExists(t *testing.T) {
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(1), BatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		var other *ledger.BatchCanaryError
-		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{Canary: 2}); !errors.As(err, &other) || other.Have != 0 {
+		var other *ledger.BatchError
+		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{Canary: 2}); !errors.As(err, &other) || other.Have != "0" {
 			t.Errorf("%v", err)
 		}
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", callsOf(10), BatchOptions{}); err != nil {

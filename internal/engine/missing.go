@@ -164,7 +164,7 @@ func (b *batchRun) pruneMissing(ctx context.Context, sum *Summary) error {
 		sum.NotPruned = ErrOtherRun
 		return nil
 	}
-	tags, err := b.p.tags(ctx, b.id)
+	tags, err := b.p.batches.Tags(ctx, b.id)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func TestPauseOfThisProcessIsNoFaultOfTheServer(t *testing.T) {
 		m := miniredis.RunT(t)
 		rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
 		defer func() { _ = rdb.Close() }()
-		store := breaker.New(rdb, "habilita", breaker.Trip{})
+		store := breaker.New(rdb, "habilita")
 		r := &runner{log: zerolog.Nop(), health: breaker.NewMonitor(store, breaker.MonitorOptions{Now: time.Now, Log: zerolog.Nop()})}
 		asked := time.Now()
 		r.pauses.Look(asked)

@@ -100,7 +100,7 @@ type Receipt struct {
 // Enqueue appends one call. When it returns without an error the call is in the ledger
 // and will be made. After an error it may be in it or not: with an ID, enqueueing
 // again is harmless. A *CallError says what is wrong with the call, a *ConflictError that its ID
-// is known for a call that says otherwise, a *ledger.BatchCancelledError that its batch takes nothing.
+// is known for a call that says otherwise, a *ledger.BatchError that its batch takes nothing.
 func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 	receipt, err := p.enqueue(ctx, c)
 	if errors.Is(err, ledger.ErrLost) && p.restore(ctx, p.member, nobody) == nil {
@@ -192,7 +192,7 @@ func (p *Producer) append(ctx context.Context, c *Call, id string, n ledger.NewC
 		}
 	}
 	if errors.Is(err, ledger.ErrCancelled) {
-		err = &ledger.BatchCancelledError{Batch: c.Batch}
+		err = &ledger.BatchError{Batch: c.Batch, Problem: ledger.BatchCancelled}
 	}
 	return done, err
 }
@@ -202,14 +202,14 @@ const appendTries = 5
 
 func (p *Producer) join(ctx context.Context, c *Call, a *ledger.Append) error {
 	meta, _, err := p.batches.Ensure(ctx, ledger.Batch{ID: a.Batch, Name: c.Batch, Created: p.clock.Now()})
-	if err != nil && !is[*ledger.BatchPolicyError](err) {
+	if err != nil && !errors.Is(err, ledger.BatchPolicy) {
 		return err
 	}
 	if meta.Cancelled {
-		return &ledger.BatchCancelledError{Batch: c.Batch}
+		return &ledger.BatchError{Batch: c.Batch, Problem: ledger.BatchCancelled}
 	}
 	a.Policy = string(meta.Policy)
-	a.Until, err = p.batches.Note(ctx, meta, []int{ledger.TagIndex(ledger.Tag(a.Calls[0].Token))})
+	a.Until, err = p.batches.Note(ctx, meta, []string{ledger.Tag(a.Calls[0].Token)})
 	return err
 }
 

@@ -172,7 +172,7 @@ func (w *purgeWorld) check(at, name string) {
 	if _, err := w.plain.batches.Get(ctx, id); err != nil {
 		w.t.Errorf("%s: %v", at, err)
 	}
-	tags, err := w.plain.tags(ctx, id)
+	tags, err := w.plain.batches.Tags(ctx, id)
 	if err != nil || strings.Join(tags, " ") != tag {
 		w.t.Errorf("%s: its buckets are %q, %v", at, tags, err)
 	}

@@ -91,7 +91,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 	if err := q.checkRestart(ctx, watch); err != nil {
 		return nil, err
 	}
-	q.health = breaker.New(rdb, q.prefix, breaker.Trip{})
+	q.health = breaker.New(rdb, q.prefix)
 	q.member, err = q.registry.Join(ctx, membership.Self("quota sync", version(), time.Now()), o.sharedSettings(q.stack))
 	if err != nil {
 		return nil, err
@@ -281,7 +281,7 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 	}
 	down := map[string]bool{}
 	for _, id := range ids {
-		tags, err := q.tags(ctx, id)
+		tags, err := q.batches.Tags(ctx, id)
 		if err != nil && !byBatch && ctx.Err() == nil {
 			err = redisconn.Unreadable(redisconn.Batches, id, err)
 		}

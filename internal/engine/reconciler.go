@@ -173,27 +173,10 @@ func (s *reconciler) purgeBatch(ctx context.Context, b ledger.Batch, before time
 
 // counts are those of a batch, by its id, and the tags of its buckets.
 func (s *stack) counts(ctx context.Context, batch string) (ledger.Counts, []string, error) {
-	tags, err := s.tags(ctx, batch)
+	tags, err := s.batches.Tags(ctx, batch)
 	if err != nil {
 		return ledger.Counts{}, nil, err
 	}
 	counts, err := s.ledger.Counts(ctx, batch, tags)
 	return counts, tags, err
-}
-
-// tags are those of the buckets that have calls of a batch, by its id: for calls of no batch all,
-// since their buckets are not noted.
-func (s *stack) tags(ctx context.Context, batch string) ([]string, error) {
-	if batch == ledger.NoBatch {
-		return ledger.AllTags(), nil
-	}
-	buckets, err := s.batches.Buckets(ctx, batch)
-	if err != nil {
-		return nil, err
-	}
-	tags := make([]string, len(buckets))
-	for i, b := range buckets {
-		tags[i] = ledger.TagAt(b)
-	}
-	return tags, nil
 }

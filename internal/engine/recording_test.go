@@ -48,7 +48,7 @@ func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 		rdb.AddHook(hook)
 		r := &runner{
 			meter: newMeter(), stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings), room: recordRoom, hosts: newHosts(1),
-			health: breaker.NewMonitor(breaker.New(rdb, "", breaker.Trip{}), breaker.MonitorOptions{}),
+			health: breaker.NewMonitor(breaker.New(rdb, ""), breaker.MonitorOptions{}),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var runs sync.WaitGroup

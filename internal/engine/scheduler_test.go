@@ -114,7 +114,7 @@ func (w *scheduled) wantHistory(want ...string) {
 func (w *scheduled) wantCalls(batch string, tokens ...int) {
 	w.t.Helper()
 	id := ledger.BatchID(batch)
-	tags, err := w.stack.tags(w.t.Context(), id)
+	tags, err := w.stack.batches.Tags(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -167,8 +167,7 @@ func (s *scheduler) heldChains(ctx context.Context, batchID string) iter.Seq2[st
 // forGood reports whether trying again is of no use.
 func forGood(err error) bool {
 	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) ||
-		is[*ledger.BatchPolicyError](err) || is[*ledger.BatchCancelledError](err) || is[*ledger.OldBatchError](err) ||
-		is[*ledger.BatchPathError](err) || is[*ledger.BatchCanaryError](err)
+		is[*ledger.BatchError](err) && !errors.Is(err, ledger.BatchBusy) && !errors.Is(err, ledger.BatchGone)
 }
 
 // is reports whether an error of this type is in the tree of err.

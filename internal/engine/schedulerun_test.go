@@ -239,7 +239,7 @@ func TestRunTellsWhatItLeftOut(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	id := ledger.BatchID(noonsBatch)
-	tags, err := w.stack.tags(t.Context(), id)
+	tags, err := w.stack.batches.Tags(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,13 +271,13 @@ func TestPassedOverIsWithheld(t *testing.T) {
 // What no other try mends is not tried again.
 func TestRefusedForGood(t *testing.T) {
 	for _, err := range []error{
-		schedule.ErrRowsGone, vault.ErrTampered, &ledger.BatchPolicyError{}, &ledger.BatchCancelledError{}, &ledger.OldBatchError{}, &ledger.BatchPathError{}, &ledger.BatchCanaryError{},
+		schedule.ErrRowsGone, vault.ErrTampered, &ledger.BatchError{Problem: ledger.BatchPolicy}, &ledger.BatchError{Problem: ledger.BatchCancelled}, &ledger.BatchError{Problem: ledger.BatchOld}, &ledger.BatchError{Problem: ledger.BatchPath}, &ledger.BatchError{Problem: ledger.BatchCanary},
 	} {
 		if !forGood(fmt.Errorf("run: %w", err)) {
 			t.Errorf("%T is tried again", err)
 		}
 	}
-	for _, err := range []error{&ledger.BatchBusyError{}, fullError("OOM"), context.DeadlineExceeded} {
+	for _, err := range []error{&ledger.BatchError{Problem: ledger.BatchBusy}, fullError("OOM"), context.DeadlineExceeded} {
 		if forGood(err) {
 			t.Errorf("%T is not tried again", err)
 		}

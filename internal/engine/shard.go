@@ -68,11 +68,11 @@ func holds(trip []*group, tag string) bool {
 }
 
 func (g *batcher) send(trip []*group, noted *[ledger.Buckets]bool) (ready []string, err error) {
-	var first []int
+	var first []string
 	for _, group := range trip {
 		if i := ledger.TagIndex(group.Tag()); !noted[i] {
 			noted[i] = true
-			first = append(first, i)
+			first = append(first, group.Tag())
 		}
 	}
 	done, err := g.deliver(g.ctx, trip, first)

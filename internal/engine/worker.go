@@ -170,7 +170,7 @@ func (w *Worker) assemble(me string) {
 		w.asking.queue = w.consumes[0]
 	}
 	d, idle := newTimers(), newIdleRuns()
-	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix, breaker.Trip{}), breaker.MonitorOptions{
+	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix), breaker.MonitorOptions{
 		// A probe's request ends within the lease of its slot.
 		Leave: w.stack.settings.Lease + 5*time.Second, Now: w.stack.clock.Now, Log: w.log,
 	})

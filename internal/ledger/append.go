@@ -72,9 +72,6 @@ const (
 // Known reports whether the call was there already.
 func (l Landing) Known() bool { return l == Made || l == Waits || l == IsHeld || l == Ended }
 
-// Bad reports whether later rows of the chain are to be withheld.
-func (l Landing) Bad() bool { return l == Conflict || l == Twin }
-
 // Received is how the calls of a group were received, in order.
 type Received struct {
 	Landings string

@@ -64,7 +64,7 @@ func TestDelete(t *testing.T) {
 
 func note(t *testing.T, s *Batches, m Batch) {
 	t.Helper()
-	if _, err := s.Note(t.Context(), m, []int{3}); err != nil {
+	if _, err := s.Note(t.Context(), m, []string{TagAt(3)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -105,10 +105,10 @@ func TestGoneStaysSo(t *testing.T) {
 		gone := Batch{ID: "x", Name: "x", Created: time.UnixMilli(1)}
 		nothing := func() {
 			t.Helper()
-			if _, err := s.Note(ctx, gone, []int{3}); !errors.Is(err, ErrNoBatch) {
+			if _, err := s.Note(ctx, gone, []string{TagAt(3)}); !errors.Is(err, ErrNoBatch) {
 				t.Errorf("noted: %v", err)
 			}
-			if b, err := s.Buckets(ctx, "x"); len(b) > 0 || err != nil {
+			if b, err := s.Tags(ctx, "x"); len(b) > 0 || err != nil {
 				t.Errorf("buckets %v, %v", b, err)
 			}
 		}
@@ -124,8 +124,7 @@ func TestGoneStaysSo(t *testing.T) {
 		if err := s.Cancel(ctx, "x"); err != nil {
 			t.Fatal(err)
 		}
-		var refused *BatchCancelledError
-		if _, err := s.Note(ctx, m, []int{3}); !errors.As(err, &refused) {
+		if _, err := s.Note(ctx, m, []string{TagAt(3)}); !errors.Is(err, BatchCancelled) {
 			t.Errorf("a cancelled one: %v", err)
 		}
 	})

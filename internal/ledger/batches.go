@@ -115,8 +115,8 @@ func (s *Batches) runsKey(id string) string { return s.prefix + ":batchruns:{" +
 func (s *Batches) oldBucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
 
 // Ensure creates the batch, or returns the one that exists, and whether it is new. Another
-// policy is refused with a *BatchPolicyError, other canaries (while it holds, or where it has none)
-// with a *BatchCanaryError, a name that it has of another file with a *BatchPathError.
+// policy is refused with a *BatchError, and so are other canaries (while it holds, or where it has none)
+// and a name that it has of another file.
 func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool, err error) {
 	if m.Policy == "" {
 		m.Policy = PolicyHold
@@ -128,7 +128,7 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 	if err == nil && m.Canary > 0 && have.Canary == 0 {
 		// Only a new batch gets canaries. The other one who creates it this very moment,
 		// with none, is refused below.
-		return have, false, &BatchCanaryError{Batch: have.Name, Want: m.Canary}
+		return have, false, canaryError(have, m.Canary)
 	}
 	if err != nil {
 		// The list is first, so that no batch is missing there. Purge removes an entry only
@@ -166,14 +166,21 @@ func (m Batch) Takes(want Batch) error {
 	case m.Name != want.Name:
 		return fmt.Errorf("batches %q and %q have the same short name %s: use another name", m.Name, want.Name, m.ID)
 	case want.Path != "" && m.Path != "" && m.Path != want.Path:
-		return &BatchPathError{Batch: m.Name, Have: m.Path, Want: want.Path}
+		return &BatchError{m.Name, BatchPath, m.Path, want.Path}
 	case m.Policy != want.Policy:
-		return &BatchPolicyError{Batch: m.Name, Have: m.Policy, Want: want.Policy}
+		return &BatchError{m.Name, BatchPolicy, string(m.Policy), string(want.Policy)}
 	case want.Canary > 0 && m.Canary != want.Canary && (m.Holds() || m.Canary == 0):
-		return &BatchCanaryError{Batch: m.Name, Have: m.Canary, Want: want.Canary}
+		return canaryError(m, want.Canary)
 	}
 	return nil
 }
+
+func canaryError(have Batch, want int) error {
+	return &BatchError{have.Name, BatchCanary, strconv.Itoa(have.Canary), strconv.Itoa(want)}
+}
+
+// Held is the refusal of rows by a batch that holds.
+func (m Batch) Held() error { return canaryError(m, 0) }
 
 // SetPolicy changes the policy of a batch that has no calls.
 func (s *Batches) SetPolicy(ctx context.Context, id string, p Policy) error {
@@ -183,12 +190,12 @@ func (s *Batches) SetPolicy(ctx context.Context, id string, p Policy) error {
 // SetContent notes that no row of the batch, which an older version made, is known by its place.
 // The buckets that that version noted are noted anew before.
 func (s *Batches) SetContent(ctx context.Context, m Batch) error {
-	buckets, err := s.Buckets(ctx, m.ID)
+	tags, err := s.Tags(ctx, m.ID)
 	if err != nil {
 		return err
 	}
-	if len(buckets) > 0 {
-		if _, err := s.Note(ctx, m, buckets); err != nil {
+	if len(tags) > 0 {
+		if _, err := s.Note(ctx, m, tags); err != nil {
 			return err
 		}
 	}
@@ -258,16 +265,16 @@ func meta(id string, v []any) (m Batch, ok bool) {
 // AppendFor is how long calls may be appended to the buckets of a batch after a Note.
 const AppendFor = 30 * time.Second
 
-// Note notes that the batch, as Ensure returned it, has calls in these buckets, before they
+// Note notes that the batch, as Ensure returned it, has calls in the buckets of tags, before they
 // are appended. Calls may be appended until the time returned, by the clock of Redis, to these
 // buckets and all that were noted before: until then, and some time longer, nobody deletes the
 // batch. It returns ErrNoBatch where the batch was deleted: Ensure makes it anew. A
-// *BatchCancelledError says that it takes nothing: a bucket that is noted after that is unknown to
+// BatchCancelled says that it takes nothing: a bucket that is noted after that is unknown to
 // the one who cancelled.
-func (s *Batches) Note(ctx context.Context, m Batch, buckets []int) (until time.Time, err error) {
+func (s *Batches) Note(ctx context.Context, m Batch, tags []string) (until time.Time, err error) {
 	args := []any{m.Created.UnixMilli(), AppendFor.Milliseconds()}
-	for _, b := range buckets {
-		args = append(args, b)
+	for _, tag := range tags {
+		args = append(args, TagIndex(tag))
 	}
 	v, err := noteScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
 	switch {
@@ -276,7 +283,7 @@ func (s *Batches) Note(ctx context.Context, m Batch, buckets []int) (until time.
 	case v[0] == 0:
 		return time.Time{}, ErrNoBatch
 	case v[0] < 0:
-		return time.Time{}, &BatchCancelledError{Batch: m.Name}
+		return time.Time{}, &BatchError{Batch: m.Name, Problem: BatchCancelled}
 	}
 	return time.UnixMilli(v[1]), nil
 }
@@ -291,8 +298,11 @@ func (s *Batches) Reopen(ctx context.Context, id string) error {
 	return s.rdb.HDel(ctx, s.metaKey(id), "cancelled").Err()
 }
 
-// Buckets returns the buckets that may hold calls of the batch, in order.
-func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
+// Tags are those of the buckets that may hold calls of the batch, in order: for NoBatch all, since they are not noted.
+func (s *Batches) Tags(ctx context.Context, id string) ([]string, error) {
+	if id == NoBatch {
+		return AllTags(), nil
+	}
 	pipe := s.rdb.Pipeline()
 	now, old := pipe.Get(ctx, s.bucketsKey(id)), pipe.Get(ctx, s.oldBucketsKey(id))
 	keys := pipe.HGet(ctx, s.metaKey(id), "keys")
@@ -306,10 +316,10 @@ func (s *Batches) Buckets(ctx context.Context, id string) ([]int, error) {
 			return nil, err
 		}
 	}
-	var out []int
+	var out []string
 	for i := range Buckets {
 		if bit(now.Val(), i) || bit(old.Val(), i) {
-			out = append(out, i)
+			out = append(out, TagAt(i))
 		}
 	}
 	return out, nil

@@ -43,10 +43,10 @@ func TestEnsure(t *testing.T) {
 				t.Errorf("Ensure = %+v, %v", have, err)
 			}
 		}
-		var refused *BatchPolicyError
+		var refused *BatchError
 		if _, _, err := s.Ensure(t.Context(), Batch{ID: "id1", Name: "one", Policy: PolicySkip, Created: first}); !errors.As(err, &refused) {
 			t.Fatalf("another policy: %v", err)
-		} else if refused.Have != PolicyHold || refused.Want != PolicySkip || !strings.Contains(err.Error(), "--on-failure hold") {
+		} else if refused.Have != "hold" || refused.Want != "skip" || !strings.Contains(err.Error(), "--on-failure hold") {
 			t.Errorf("%+v: %v", refused, err)
 		}
 		if _, _, err := s.Ensure(t.Context(), Batch{ID: "id1", Name: "other", Created: first}); err == nil {
@@ -109,26 +109,26 @@ func ensured(t *testing.T, s *Batches, m Batch) Batch {
 
 func TestBuckets(t *testing.T) {
 	store(t, func(t *testing.T, s *Batches) {
-		if b, err := s.Buckets(t.Context(), "x"); len(b) != 0 || err != nil {
+		if b, err := s.Tags(t.Context(), "x"); len(b) != 0 || err != nil {
 			t.Errorf("none noted: %v, %v", b, err)
 		}
 		m := ensured(t, s, Batch{ID: "x", Name: "x", Created: time.UnixMilli(1)})
 		for range 2 {
-			if _, err := s.Note(t.Context(), m, []int{1023, 0, 8, 7}); err != nil {
+			if _, err := s.Note(t.Context(), m, []string{TagAt(1023), TagAt(0), TagAt(8), TagAt(7)}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if _, err := s.Note(t.Context(), m, nil); err != nil {
 			t.Errorf("nothing to note: %v", err)
 		}
-		if b, err := s.Buckets(t.Context(), "x"); fmt.Sprint(b) != "[0 7 8 1023]" || err != nil {
+		if b, err := s.Tags(t.Context(), "x"); fmt.Sprint(b) != "[aa ah ai 77]" || err != nil {
 			t.Errorf("%v, %v", b, err)
 		}
 		// Those that an older version noted are known too.
 		if err := s.rdb.SetBit(t.Context(), s.oldBucketsKey("x"), 5, 1).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if b, err := s.Buckets(t.Context(), "x"); fmt.Sprint(b) != "[0 5 7 8 1023]" || err != nil {
+		if b, err := s.Tags(t.Context(), "x"); fmt.Sprint(b) != "[aa af ah ai 77]" || err != nil {
 			t.Errorf("%v, %v", b, err)
 		}
 	})
@@ -156,14 +156,14 @@ func TestTheOldListOfBucketsIsAway(t *testing.T) {
 			}
 		}
 		away()
-		if b, err := s.Buckets(t.Context(), "x"); fmt.Sprint(b) != "[5]" || err != nil {
+		if b, err := s.Tags(t.Context(), "x"); fmt.Sprint(b) != "[af]" || err != nil {
 			t.Errorf("%v, %v", b, err)
 		}
 		// Of one that was not, nobody can tell.
 		if err := s.rdb.HDel(t.Context(), s.metaKey("x"), "keys").Err(); err != nil {
 			t.Fatal(err)
 		}
-		if b, err := s.Buckets(t.Context(), "x"); err == nil {
+		if b, err := s.Tags(t.Context(), "x"); err == nil {
 			t.Errorf("buckets %v are told as all", b)
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How often whoever waits for the ledger looks at it, unless told otherwise.
+// How often whoever waits for the ledger looks at it.
 //
 // They look rather than being told: what a Redis Cluster publishes goes to all its nodes, and
 // every call would publish for the few that somebody waits for. A look costs one read.
@@ -15,23 +15,19 @@ const (
 	// a call.
 	soonest = 2 * time.Millisecond
 	// growth says by what part the distance of looks grows: a wait lasts at most a sixteenth
-	// longer than what it waits for, up to LookEvery.
+	// longer than what it waits for, up to lookEvery.
 	growth = 16
-	// LookEvery is the distance of later looks; it grows while nothing changes.
-	LookEvery = 250 * time.Millisecond
-	maxLook   = 4 // times LookEvery
+	// lookEvery is the distance of later looks; it grows up to mostLook while nothing changes.
+	lookEvery = 250 * time.Millisecond
+	mostLook  = 4 * lookEvery
 	// breather is how many times what a look took the next one waits at least.
 	breather = 4
 )
 
-// Look calls next until it says that nothing is left to see or ctx ends, at distances from
-// every to 4 times that, growing while nothing changes. every <= 0 is LookEvery, with looks
-// before it that come sooner.
-func Look(ctx context.Context, every time.Duration, next func() (changed, more bool)) {
-	distance := every
-	if every <= 0 {
-		every, distance = LookEvery, soonest
-	}
+// Look calls next until it says that nothing is left to see or ctx ends: soon at first, and then more and more rarely
+// while nothing changes.
+func Look(ctx context.Context, next func() (changed, more bool)) {
+	distance := soonest
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -47,11 +43,11 @@ func Look(ctx context.Context, every time.Duration, next func() (changed, more b
 		}
 		switch {
 		case changed:
-			distance = min(distance+distance/growth, every)
-		case distance < every:
+			distance = min(distance+distance/growth, lookEvery)
+		case distance < lookEvery:
 			distance += distance / growth
 		default:
-			distance = min(distance*5/4, every*maxLook)
+			distance = min(distance*5/4, mostLook)
 		}
 		timer.Reset(max(distance, breather*time.Since(began)))
 	}
@@ -62,10 +58,10 @@ const Patience = time.Minute
 
 // Wait looks, as Look does, until look is done. Its error is look's, if that is ErrNoCall or ErrNoBatch or has
 // lasted for Patience; or ctx's, if ctx ends first.
-func Wait(ctx context.Context, every time.Duration, look func() (changed, done bool, err error)) (failed error) {
+func Wait(ctx context.Context, look func() (changed, done bool, err error)) (failed error) {
 	var away time.Time // since when Redis does not answer
 	ended := false
-	Look(ctx, every, func() (bool, bool) {
+	Look(ctx, func() (bool, bool) {
 		changed, done, err := look()
 		switch {
 		case ctx.Err() != nil:

@@ -19,7 +19,7 @@ func TestLooksSoonAfterwards(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			looks := 0
-			Look(t.Context(), 0, func() (changed, more bool) {
+			Look(t.Context(), func() (changed, more bool) {
 				time.Sleep(c.look)
 				looks++
 				return false, time.Since(began) < c.lasts
@@ -42,7 +42,7 @@ func TestLooksSoonThenRarely(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			var at []time.Duration
-			Look(t.Context(), 0, func() (changed, more bool) {
+			Look(t.Context(), func() (changed, more bool) {
 				at = append(at, time.Since(began))
 				return changes, time.Since(began) < time.Minute
 			})

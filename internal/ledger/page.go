@@ -57,34 +57,6 @@ func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]
 	return out, unread.Of(Buckets)
 }
 
-// ChainsAfter returns up to limit chains of a bucket that are not idle (or those alone that
-// are held), by their id, from the first one after the id "after". more says whether there may be
-// others; last is then where to go on.
-func (l *Ledger) ChainsAfter(ctx context.Context, tag, after string, limit int, heldOnly bool) (chains []Chain, last string, more bool, err error) {
-	ids, err := l.chainIDs(ctx, tag, heldOnly)
-	if err != nil {
-		return nil, "", false, err
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	from, found := slices.BinarySearch(ids, after)
-	if found {
-		from++
-	}
-	if ids = ids[from:]; len(ids) > limit {
-		ids, more = ids[:limit], true
-	}
-	if len(ids) == 0 {
-		return nil, "", false, nil
-	}
-	last = ids[len(ids)-1]
-	chains, err = l.chains(ctx, ids)
-	if heldOnly {
-		chains = slices.DeleteFunc(chains, func(c Chain) bool { return c.State != chainStates["h"] })
-	}
-	return chains, last, more, err
-}
-
 // ChainByID returns a chain that has something to do; not ok: it is idle, or was never.
 func (l *Ledger) ChainByID(ctx context.Context, id string) (c Chain, ok bool, err error) {
 	chains, err := l.chains(ctx, []string{id})

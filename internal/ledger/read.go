@@ -206,12 +206,22 @@ var chainStates = map[string]string{"r": "ready", "f": "dispatched", "x": "runni
 // alone, or all. An error is the last thing that is yielded: a *redisconn.UnreadError after the chains of
 // the buckets that could be read.
 func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
+	return l.ChainsAfter(ctx, tags, "", heldOnly)
+}
+
+// ChainsAfter is Chains in the order of ids, of each bucket, after the id "after".
+func (l *Ledger) ChainsAfter(ctx context.Context, tags []string, after string, heldOnly bool) iter.Seq2[Chain, error] {
 	return stream(ctx, l, tags, func(tag string, yield func(Chain) bool) (bool, error) {
 		ids, err := l.chainIDs(ctx, tag, heldOnly)
 		if err != nil {
 			return true, err
 		}
-		for part := range slices.Chunk(ids, 200) {
+		slices.Sort(ids)
+		from, found := slices.BinarySearch(ids, after)
+		if found {
+			from++
+		}
+		for part := range slices.Chunk(slices.Compact(ids[from:]), 200) {
 			chains, err := l.chains(ctx, part)
 			if err != nil {
 				return true, err

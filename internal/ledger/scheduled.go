@@ -83,11 +83,8 @@ func member(z redis.Z) (token, batch, key string) {
 
 // Due returns when a call joins its chain; zero for one that is not scheduled, or that
 // has joined it.
-func (l *Ledger) Due(ctx context.Context, c Call) (time.Time, error) {
-	if !c.scheduled {
-		return time.Time{}, nil
-	}
-	ms, err := l.rdb.ZScore(ctx, l.bucket(Tag(c.Token))+"delayed", c.Token+" "+c.Batch+" "+c.Key).Result()
+func (l *Ledger) Due(ctx context.Context, batch, token, key string) (time.Time, error) {
+	ms, err := l.rdb.ZScore(ctx, l.bucket(Tag(token))+"delayed", token+" "+batch+" "+key).Result()
 	if errors.Is(err, redis.Nil) {
 		return time.Time{}, nil
 	}

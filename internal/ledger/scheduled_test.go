@@ -36,7 +36,7 @@ func TestScheduledCalls(t *testing.T) {
 					t.Errorf("%+v, seen before: %v", s, twice)
 				}
 				seen[s.Call.ID()] = s.Due
-				if due, err := h.l.Due(h.ctx, s.Call); err != nil || !due.Equal(s.Due) {
+				if due, err := h.l.Due(h.ctx, s.Call.Batch, s.Call.Token, s.Call.Key); err != nil || !due.Equal(s.Due) {
 					t.Fatalf("due %v, %v, listed with %v", due, err, s.Due)
 				}
 			}
@@ -67,7 +67,7 @@ func TestScheduledCalls(t *testing.T) {
 		if err != nil || joined.State != StateQueued {
 			t.Errorf("%+v, %v", joined, err)
 		}
-		if due, err := h.l.Due(h.ctx, joined); err != nil || !due.IsZero() {
+		if due, err := h.l.Due(h.ctx, joined.Batch, joined.Token, joined.Key); err != nil || !due.IsZero() {
 			t.Errorf("it has joined its chain, and is due at %v, %v", due, err)
 		}
 	})

@@ -19,7 +19,9 @@ func TestWhatCantBeReadIsTold(t *testing.T) {
 		read   func(h *harness) error
 	}{
 		"a chain": {p + "chain:" + tok(2), func(h *harness) error {
-			_, _, _, err := h.l.ChainsAfter(h.ctx, testTag, "", 10, false)
+			var err error
+			for _, err = range h.l.ChainsAfter(h.ctx, []string{testTag}, "", false) {
+			}
 			return err
 		}},
 		"its head": {p + "calls:b2", func(h *harness) error {

@@ -54,7 +54,7 @@ func New(o Options) (*Webhooks, error) {
 	}
 	outbox := NewOutbox(o.Redis, o.Prefix)
 	t := &Teller{
-		outbox: outbox, rdb: o.Redis, control: o.Control, servers: breaker.New(o.Redis, o.Prefix, breaker.Trip{}),
+		outbox: outbox, rdb: o.Redis, control: o.Control, servers: breaker.New(o.Redis, o.Prefix),
 		schedules: schedule.NewStore(o.Redis, o.Prefix), receivers: receivers, types: types, metrics: m, log: o.Log, me: rand.Text(),
 	}
 	t.hints, t.tidied = map[string]hint{}, map[string]time.Time{}

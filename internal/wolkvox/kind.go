@@ -1,6 +1,7 @@
 package wolkvox
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -24,21 +25,16 @@ const (
 	Other             Kind = "other"              // anything else, redirects included, and success codes with an error
 )
 
+var coolings = map[Kind]string{
+	TokenLimit:        "the vendor says that the day's quota is used up",
+	SimultaneousLimit: "the vendor says that two requests are in flight",
+	TooMany:           "the vendor asks for fewer requests (429)",
+	UnknownForbidden:  "the vendor refuses for now (403)",
+}
+
 // Cooling is why a token cools down after a refusal of this kind, in words. What is stored of a
 // cool-down is the kind; versions before stored the words, which come back as they are.
-func (k Kind) Cooling() string {
-	switch k {
-	case TokenLimit:
-		return "the vendor says that the day's quota is used up"
-	case SimultaneousLimit:
-		return "the vendor says that two requests are in flight"
-	case TooMany:
-		return "the vendor asks for fewer requests (429)"
-	case UnknownForbidden:
-		return "the vendor refuses for now (403)"
-	}
-	return string(k)
-}
+func (k Kind) Cooling() string { return cmp.Or(coolings[k], string(k)) }
 
 // phrases are the vendor's texts, in the order in which they are looked for: should
 // an answer hold two, the one that passes by itself first.
@@ -63,12 +59,6 @@ func succeeded(n int) bool {
 // itself. A phrase of the vendor's decides unless the failure is the server's own.
 func kindOf(status, code int, msg, errText string) Kind {
 	byStatus, byCode := kindOfNumber(status), kindOfNumber(code)
-	if succeeded(status) {
-		byStatus = ""
-	}
-	if code == 0 || succeeded(code) {
-		byCode = ""
-	}
 	kind := worse(byStatus, byCode)
 	onlyServer := (byStatus == ServerFailure || byStatus == "") && (byCode == ServerFailure || byCode == "") && kind != ""
 	if !onlyServer {
@@ -76,10 +66,7 @@ func kindOf(status, code int, msg, errText string) Kind {
 			return said
 		}
 	}
-	if kind == "" {
-		return Other
-	}
-	return kind
+	return cmp.Or(kind, Other)
 }
 
 // phraseIn finds a phrase of the vendor's in either text, "" for none. Case and the
@@ -98,24 +85,20 @@ func phraseIn(texts ...string) Kind {
 	return ""
 }
 
+var kinds = map[int]Kind{
+	http.StatusBadRequest: BadRequest, http.StatusUnauthorized: MissingToken, http.StatusForbidden: UnknownForbidden,
+	http.StatusNotFound: NotFound, http.StatusMethodNotAllowed: MethodNotAllowed, http.StatusTooManyRequests: TooMany,
+}
+
+// kindOfNumber is what a status or code says; "" for success and for none.
 func kindOfNumber(n int) Kind {
 	switch {
-	case n == http.StatusBadRequest:
-		return BadRequest
-	case n == http.StatusUnauthorized:
-		return MissingToken
-	case n == http.StatusForbidden:
-		return UnknownForbidden
-	case n == http.StatusNotFound:
-		return NotFound
-	case n == http.StatusMethodNotAllowed:
-		return MethodNotAllowed
-	case n == http.StatusTooManyRequests:
-		return TooMany
+	case n == 0 || succeeded(n):
+		return ""
 	case n >= 500 && n <= 599:
 		return ServerFailure
 	}
-	return Other
+	return cmp.Or(kinds[n], Other)
 }
 
 // worse is the kind that decides of two; "" is success.

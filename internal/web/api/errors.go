@@ -87,7 +87,7 @@ func either(targets ...error) func(error) bool {
 }
 
 var meanings = []meaning{
-	{is[*ledger.BatchGoneError], conflict, "this batch was deleted after its retention while its rows came: send all rows again, which adds what is missing"},
+	{either(ledger.BatchGone), conflict, "this batch was deleted after its retention while its rows came: send all rows again, which adds what is missing"},
 	{either(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"},
 	{either(ledger.ErrNoCall), notFound, "there is no call of this id"},
 	{notHeld, conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"},
@@ -95,8 +95,8 @@ var meanings = []meaning{
 	{either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"},
 	{either(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"},
 	{is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"},
-	{is[*ledger.OldBatchError], conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name"},
-	{is[*ledger.BatchBusyError], conflict, "another request is pruning this batch: ask again when it has ended"},
+	{either(ledger.BatchOld), conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name"},
+	{either(ledger.BatchBusy), conflict, "another request is pruning this batch: ask again when it has ended"},
 	{either(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"},
 	{stoodStill, timedOut, "no byte of the body came for too long"},
 	{either(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"},
@@ -162,14 +162,15 @@ func (a *API) problemOf(r *http.Request, err error) guard.Problem {
 
 // conflictOf says of an error what about the batch is in the way; "" for any other.
 func conflictOf(err error) string {
-	if e, ok := errors.AsType[*ledger.BatchCancelledError](err); ok {
+	e, ok := errors.AsType[*ledger.BatchError](err)
+	switch {
+	case !ok:
+	case e.Problem == ledger.BatchCancelled:
 		return "this batch was cancelled and takes nothing: POST " + batchPath(e.Batch) + "/reopen lets it take rows again"
-	}
-	if e, ok := errors.AsType[*ledger.BatchPolicyError](err); ok {
+	case e.Problem == ledger.BatchPolicy:
 		return fmt.Sprintf("this batch was enqueued with on_failure=%s, and can't be with %s", e.Have, e.Want)
-	}
-	if e, ok := errors.AsType[*ledger.BatchCanaryError](err); ok {
-		return fmt.Sprintf("the first tokens of this batch (enqueue bulk --canary %d) have not all succeeded: ask again when its canary is released, "+
+	case e.Problem == ledger.BatchCanary:
+		return fmt.Sprintf("the first tokens of this batch (enqueue bulk --canary %s) have not all succeeded: ask again when its canary is released, "+
 			"or enqueue the rest all the same with enqueue bulk --canary 0", e.Have)
 	}
 	return ""

@@ -19,7 +19,7 @@ func TestABatchThatWasDeletedMeanwhileIsGivenAgain(t *testing.T) {
 		status int
 		says   string
 	}{
-		{&ledger.BatchGoneError{Batch: "b"}, http.StatusConflict, "send all rows again"},
+		{&ledger.BatchError{Batch: "b", Problem: ledger.BatchGone}, http.StatusConflict, "send all rows again"},
 		{&control.UnknownError{Kind: ledger.ErrNoBatch, Name: "b"}, http.StatusNotFound, "lists those there are"},
 	} {
 		if p := new(API).problemOf(r, fmt.Errorf("rows: %w", c.err)); p.Status != c.status || !strings.Contains(p.Detail, c.says) {

@@ -88,7 +88,7 @@ func (l *looks[K, T]) join(ctx context.Context, key K, first T) *shared[T] {
 	l.by[key] = s
 	go func() {
 		defer close(s.ended)
-		ledger.Look(looking, 0, func() (changed, more bool) {
+		ledger.Look(looking, func() (changed, more bool) {
 			v, settled, err := l.look(looking, key)
 			if looking.Err() != nil {
 				return false, false

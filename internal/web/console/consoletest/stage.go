@@ -102,7 +102,7 @@ func Open(ctx context.Context, o Options) (_ *Stage, err error) {
 	}
 	s.Actions = control.NewAuditLog(s.Client, quota.DefaultPrefix)
 	s.Schedules = schedule.NewStore(s.Client, quota.DefaultPrefix)
-	s.Health = breaker.New(s.Client, quota.DefaultPrefix, breaker.Trip{})
+	s.Health = breaker.New(s.Client, quota.DefaultPrefix)
 	return s, s.serve(o.Who, zone)
 }
 
