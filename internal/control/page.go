@@ -111,38 +111,22 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 // BatchesPage returns a part of the batches' counts, the newest first: Unread counts a batch that
 // is not among them too. The error is ErrCursor for a cursor that can't be one.
 func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (page Page[Status], err error) {
-	after, err := parsePlace(cursor, "b")
+	last, err := parsePlace(cursor, "b")
 	if err != nil {
 		return page, err
 	}
-	all, err := o.batches.List(ctx)
-	if !redisconn.Partly(err) {
-		return page, fmt.Errorf("list of the batches: %w", err)
-	}
-	alone, most := Unread(err), 0 // batches that are not listed; the most parts of one that is
-	defer func() { page.Unread = alone + most }()
-	// The list's order, which a batch that goes meanwhile does not change.
-	place := func(m ledger.Batch) string { return fmt.Sprintf("%015d:%s", m.Created.UnixMilli(), m.ID) }
-	slices.SortFunc(all, func(a, b ledger.Batch) int { return strings.Compare(place(b), place(a)) })
-	for _, m := range all {
-		if after != "" && place(m) >= after {
-			continue
-		}
+	err = o.eachBatch(ctx, last, func(place string, s Status) bool {
 		if len(page.Items) == limit {
-			page.Next = encodePlace("b", after)
-			return page, nil
+			page.Next = encodePlace("b", last)
+			return false
 		}
-		s, err := o.listed(ctx, m)
-		if !redisconn.Partly(err) {
-			return page, err
-		}
-		if after = place(m); s.Batch == "" {
-			alone++
-			continue
-		}
-		page.Items, most = append(page.Items, s), max(most, s.Unread)
+		page.Items, last = append(page.Items, s), place
+		return true
+	})
+	if page.Unread = Unread(err); page.Unread > 0 {
+		err = nil
 	}
-	return page, nil
+	return page, err
 }
 
 // ChainsPage returns a part of what Chains streams, by chain. The error is ErrCursor for a

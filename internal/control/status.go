@@ -1,9 +1,12 @@
 package control
 
 import (
-	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
@@ -125,38 +128,49 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 // yielded: where Unread tells it, after all that could be read.
 func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
-		all, err := o.batches.List(ctx)
-		err = of(err, "list of the batches")
-		if !redisconn.Partly(err) {
-			yield(Status{}, err)
-			return
-		}
-		for _, m := range all {
-			s, unread := o.listed(ctx, m)
-			if !redisconn.Partly(unread) {
-				yield(Status{}, unread)
-				return
-			}
-			err = cmp.Or(err, unread)
-			if s.Batch != "" && !yield(s, nil) {
-				return
-			}
-		}
-		if err != nil {
+		more := true
+		err := o.eachBatch(ctx, "", func(_ string, s Status) bool {
+			more = yield(s, nil)
+			return more
+		})
+		if err != nil && more {
 			yield(Status{}, err)
 		}
 	}
 }
 
-// listed are the counts of a batch of the list. One whose buckets nobody can tell now has no name,
-// and an error that Unread tells.
-func (o *Control) listed(ctx context.Context, m ledger.Batch) (Status, error) {
-	tags, err := o.batches.Tags(ctx, m.ID)
-	if err != nil && ctx.Err() == nil {
-		err = redisconn.Unreadable(redisconn.Batches, m.Name, err)
+// eachBatch passes the batches that are listed behind a place to yield, with their places, the newest first. With an error
+// that Unread tells, these are the ones that could be read.
+func (o *Control) eachBatch(ctx context.Context, after string, yield func(place string, s Status) bool) error {
+	all, unread := o.batches.List(ctx)
+	if !redisconn.Partly(unread) {
+		return of(unread, "list of the batches")
 	}
-	if err != nil {
-		return Status{}, err
+	// The list's order, which a batch that goes meanwhile does not change.
+	place := func(m ledger.Batch) string { return fmt.Sprintf("%015d:%s", m.Created.UnixMilli(), m.ID) }
+	slices.SortFunc(all, func(a, b ledger.Batch) int { return strings.Compare(place(b), place(a)) })
+	for _, m := range all {
+		if after != "" && place(m) >= after {
+			continue
+		}
+		tags, err := o.batches.Tags(ctx, m.ID)
+		if err != nil && ctx.Err() == nil { // nobody can tell its buckets now
+			unread = errors.Join(unread, redisconn.Unreadable(redisconn.Batches, m.Name, err))
+			continue
+		}
+		var s Status
+		if err == nil {
+			s, err = o.status(ctx, m, tags)
+		}
+		if !redisconn.Partly(err) {
+			return err
+		}
+		if err != nil {
+			unread = errors.Join(unread, err)
+		}
+		if !yield(place(m), s) {
+			break
+		}
 	}
-	return o.status(ctx, m, tags)
+	return unread
 }

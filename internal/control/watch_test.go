@@ -12,7 +12,6 @@ import (
 	"habilita/internal/control"
 )
 
-
 func TestWaitSettled(t *testing.T) {
 	w := newWorld(t)
 	w.enqueue("one", "0001", token("aa"), "", 3)

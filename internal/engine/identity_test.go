@@ -85,7 +85,7 @@ func TestConflictIsTold(t *testing.T) {
 		}
 		// A single call that says otherwise is refused, one that says the same is known.
 		var refused *ConflictError
-		if _, err := w.p.Enqueue(w.Context(), Call{Server: "2", Token: "t", ID: "i", Batch: "b"}); !errors.Is(err, ledger.BatchCancelled) || refused.Known != 2 {
+		if _, err := w.p.Enqueue(w.Context(), Call{Server: "2", Token: "t", ID: "i", Batch: "b"}); !errors.As(err, &refused) || refused.Known != 2 {
 			w.Error(err)
 		}
 		if got, err := w.p.Enqueue(w.Context(), Call{Server: "1", Token: "t", ID: "i", Batch: "b"}); err != nil || !got.Duplicate {

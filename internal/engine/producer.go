@@ -128,11 +128,12 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 		}
 	}
 	done, err := p.append(ctx, &c, id, n)
-	if err == nil && done.Have != nil {
-		err = conflictOf(c.Batch, done.Have, 0, n.Server, n.Chain, nil)
-	}
 	if err != nil {
 		return Receipt{}, err
+	}
+	landed := done.Received[0]
+	if len(landed.Have) > 0 {
+		return Receipt{}, conflictOf(c.Batch, &landed.Have[0], 0, n.Server, n.Chain, nil)
 	}
 	for _, f := range done.Dispatches {
 		// A chain that can't be dispatched now is found by a worker; the call is safe.
@@ -150,7 +151,7 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	}
 	return Receipt{
 		ID: ledger.CallID(id, n.Token, n.Key), Batch: c.Batch, TokenID: n.Token,
-		Chain: ledger.ChainID(n.Token, n.Chain), Duplicate: c.ID != "" && done.Known > 0, Due: due,
+		Chain: ledger.ChainID(n.Token, n.Chain), Duplicate: c.ID != "" && ledger.Landing(landed.Landings[0]).Known(), Due: due,
 	}, nil
 }
 
@@ -165,7 +166,7 @@ func (p *Producer) appendOnce(ctx context.Context, a ledger.Append, given bool) 
 		if err != nil {
 			return seen, err
 		}
-		a.Looked = seen.New[0]
+		a.Looked = ledger.Landing(seen.Received[0].Landings[0]) == ledger.Fresh
 	}
 	return p.ledger.Append(ctx, a)
 }

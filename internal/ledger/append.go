@@ -88,47 +88,30 @@ var ErrLate = errors.New("the batch was not appended to in time: " +
 
 // Appended is what an Append did.
 type Appended struct {
-	Known      int
-	New        []bool     // Append: for each call in order: true where it was added
-	Received   []Received // AppendGroups: of each group; without landings where it failed
-	Have       *Call      // Append: the known call of the first conflict
+	Received   []Received // of each group; without landings where it failed
 	Dispatches []Dispatch // to be handed to asynq (AtOnce)
 	Ready      []string   // tags whose bucket has chains to be dispatched: Signal them
 }
 
-// Append appends calls of one bucket, up to some hundred, in one atomic step, each to the end of its chain, in the order given.
-// A call that is known by its key is left as it is, so that appending again after an error adds
+// Append appends a.Calls, which are of one bucket, up to some hundred, in one atomic step, each to the end of its chain,
+// in the order given. A call that is known by its key is left as it is, so that appending again after an error adds
 // only what is missing.
 func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
-	var out Appended
 	g := &Group{}
 	for i := range a.Calls {
 		if err := g.Add(&a.Calls[i]); err != nil {
-			return out, fmt.Errorf("call %d: %w", i, err)
+			return Appended{}, fmt.Errorf("call %d: %w", i, err)
 		}
 	}
-	err := l.send(ctx, a, []*Group{g}, &out, func(_ int, r Received) {
-		for _, landing := range []byte(r.Landings) {
-			out.New = append(out.New, Landing(landing) == Fresh)
-		}
-		if len(r.Have) > 0 {
-			out.Have = &r.Have[0]
-		}
-	})
-	return out, err
+	return l.AppendGroups(ctx, a, []*Group{g})
 }
 
 // AppendGroups appends groups of different buckets in one round trip, each atomically:
 // calls of a bucket stay in order only where its next group is sent after this one was
-// acknowledged. a.Calls is not looked at, and Appended.New stays empty. After an error,
+// acknowledged. a.Calls is not looked at. After an error,
 // some groups may have been appended; Appended tells of those that answered.
 func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (Appended, error) {
 	out := Appended{Received: make([]Received, len(groups))}
-	err := l.send(ctx, a, groups, &out, func(g int, r Received) { out.Received[g] = r })
-	return out, err
-}
-
-func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appended, told func(g int, r Received)) error {
 	if !a.Look {
 		ctx = redisconn.Acknowledged(ctx)
 	}
@@ -141,14 +124,14 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 	// arguments are the script's for a group, behind head.
 	arguments := func(g *Group, head ...any) []any {
 		g.close()
-		out := append(make([]any, 0, len(head)+6+len(g.args)), head...)
-		out = append(out, a.Batch, a.Policy, a.flags(), l.fingerprint, until, g.name(a.Look || a.AtOnce))
-		return g.arguments(out)
+		to := append(make([]any, 0, len(head)+6+len(g.args)), head...)
+		to = append(to, a.Batch, a.Policy, a.flags(), l.fingerprint, until, g.name(a.Look || a.AtOnce))
+		return g.arguments(to)
 	}
 	seen := map[string]bool{}
 	for i, g := range groups {
 		if seen[g.tag] {
-			return fmt.Errorf("ledger: two groups of bucket %s at once", g.tag)
+			return out, fmt.Errorf("ledger: two groups of bucket %s at once", g.tag)
 		}
 		seen[g.tag] = true
 		keys := l.keys(g.tag) // EvalSha would copy all arguments once more: they are most of what a bulk sends
@@ -174,7 +157,7 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			if r.str(1) == "" {
 				why = ErrLost
 			}
-			return errors.Join(append(errs, why)...)
+			return out, errors.Join(append(errs, why)...)
 		}
 		if n := r.int(1); n < 0 {
 			why := ErrCancelled
@@ -186,7 +169,6 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 			}
 			continue
 		}
-		out.Known += int(r.int(2))
 		if r.int(3) > 0 {
 			out.Ready = append(out.Ready, g.tag)
 		}
@@ -201,13 +183,13 @@ func (l *Ledger) send(ctx context.Context, a Append, groups []*Group, out *Appen
 				got.Have = append(got.Have, have)
 			}
 		}
-		told(i, got)
+		out.Received[i] = got
 		out.Dispatches = append(out.Dispatches, dispatches(r, 7+conflicts)...)
 	}
 	if len(errs) == 1 {
-		return errs[0]
+		return out, errs[0]
 	}
-	return errors.Join(errs...)
+	return out, errors.Join(errs...)
 }
 
 // flags are the script's.

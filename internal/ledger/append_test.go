@@ -11,20 +11,20 @@ import (
 func TestAppendIsIdempotent(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		first := h.append("b1", "hold", calls(tok(1), "", "a", "b"), calls(tok(2), "", "a"))
-		h.is(fmt.Sprint(newOnes(first), first.Known, first.New), "3 0 [true true true]")
+		h.is(fmt.Sprint(newOnes(first), known(first), news(first)), "3 0 [true true true]")
 		h.is(fmt.Sprint(first.Ready), "[ab]")
 		again := h.append("b1", "hold", calls(tok(1), "", "x", "a", "b", "c"), calls(tok(2), "", "a"))
-		h.is(fmt.Sprint(newOnes(again), again.Known, again.New), "2 3 [true false false true false]")
+		h.is(fmt.Sprint(newOnes(again), known(again), news(again)), "2 3 [true false false true false]")
 		h.order(tok(1), "a", "b", "x", "c")
 		h.order(tok(2), "a")
-		h.is(h.append("b1", "hold", calls(tok(1), "", "a", "b", "c")).Known, 3)
+		h.is(known(h.append("b1", "hold", calls(tok(1), "", "a", "b", "c"))), 3)
 		h.is(h.chain(tok(1)).State, "")
 	})
 }
 
 // newOnes is how many calls were new.
 func newOnes(done Appended) (n int) {
-	for _, is := range done.New {
+	for _, is := range news(done) {
 		if is {
 			n++
 		}
@@ -176,7 +176,7 @@ func TestLicencesRaisedBringQuotaBack(t *testing.T) {
 func TestAppendOfACallTwiceInOneGroup(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		done := h.append("b1", "hold", calls(tok(1), "", "a", "b", "a"), calls(tok(1), "x", "b", "c"), calls(tok(1), "", "a", "d"))
-		h.is(fmt.Sprint(newOnes(done), done.Known, done.New), "4 3 [true true false false true false true]")
+		h.is(fmt.Sprint(newOnes(done), known(done), news(done)), "4 3 [true true false false true false true]")
 		h.order(tok(1), "a", "b", "d")
 		h.order(ChainID(tok(1), "x"), "c")
 	})

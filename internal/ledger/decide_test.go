@@ -164,7 +164,7 @@ func TestCancelBatchWhereverItWaits(t *testing.T) {
 		// What was cancelled unsent is new then, and what was sent is not.
 		h.no(h.l.Reopen(h.ctx, "b1", []string{testTag}))
 		late.Calls = append(late.Calls, calls(tok(1), "", "run", "behind", "delayed")...)
-		h.is(fmt.Sprint(h.appendAs(late).New), "[true true false true true]")
+		h.is(fmt.Sprint(news(h.appendAs(late))), "[true true false true true]")
 		h.is(h.states("b1", tok(1), "run", "behind", "delayed"), "su qu qu ")
 		h.end(s.Attempt, Done)
 		h.order(tok(1), "late", "behind", "delayed")

@@ -169,6 +169,24 @@ func (h *harness) appendAs(a Append) Appended {
 	return done
 }
 
+// news are, for each call of an Append, whether it was new.
+func news(done Appended) (out []bool) {
+	for _, landing := range []byte(done.Received[0].Landings) {
+		out = append(out, Landing(landing) == Fresh)
+	}
+	return out
+}
+
+// known is how many calls of an Append were known.
+func known(done Appended) (n int) {
+	for _, landing := range []byte(done.Received[0].Landings) {
+		if Landing(landing).Known() {
+			n++
+		}
+	}
+	return n
+}
+
 func (h *harness) dispatchDue() Dispatched {
 	h.t.Helper()
 	p, err := h.l.Dispatch(h.ctx, testTag, 1000)
