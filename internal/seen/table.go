@@ -1,7 +1,10 @@
 // Package seen keeps what a long list was found to have, by 64-bit hashes, in few bytes.
 package seen
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
 const (
 	shards = 256
@@ -19,6 +22,18 @@ type shard struct {
 	hashes []uint64 // 0: no entry
 	values []uint32
 	n      int
+}
+
+// Bytes are all that the table holds, at any moment since it had so many hashes: while a shard
+// grows its old form and its new one are there.
+func (t *Table) Bytes() int {
+	sum, largest := int(unsafe.Sizeof(*t)), 0
+	for i := range t.shards {
+		s := &t.shards[i]
+		own := cap(s.hashes)*int(unsafe.Sizeof(s.hashes[0])) + cap(s.values)*int(unsafe.Sizeof(s.values[0]))
+		sum, largest = sum+own, max(largest, own)
+	}
+	return sum + largest
 }
 
 // Get returns the number of a hash; 0 where it has no entry.

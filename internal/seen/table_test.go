@@ -3,7 +3,6 @@ package seen
 import (
 	"math/rand/v2"
 	"testing"
-	"unsafe"
 )
 
 func TestTableIsAMap(t *testing.T) {
@@ -75,16 +74,4 @@ func BenchmarkTable(b *testing.B) {
 	for b.Loop() {
 		*table.At(random.Uint64())++
 	}
-}
-
-// Bytes are all that the table holds, at any moment since it had so many hashes: while a shard
-// grows its old form and its new one are there.
-func (t *Table) Bytes() int {
-	sum, largest := int(unsafe.Sizeof(*t)), 0
-	for i := range t.shards {
-		s := &t.shards[i]
-		own := cap(s.hashes)*int(unsafe.Sizeof(s.hashes[0])) + cap(s.values)*int(unsafe.Sizeof(s.values[0]))
-		sum, largest = sum+own, max(largest, own)
-	}
-	return sum + largest
 }
