@@ -47,33 +47,27 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
 }
 
 func (a *app) quotaLift() *cobra.Command {
-	var token string
-	cmd := &cobra.Command{
+	return a.lift(&cobra.Command{
 		Use:   "lift --token-id T",
 		Short: "End a token's cool-down, and call with it again",
 		Long: `Ends the cool-down of a token, for one whose cause is known to be gone: more licences, the
 end of maintenance. Its chains go on at once. If the vendor refuses still, it cools down again.`,
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
-		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			if token == "" {
-				return usagef("%s needs --token-id T: `enqueue quota` lists them", cmd.CommandPath())
-			}
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&token, "token-id", "", "the token's HMAC, as in `enqueue quota`; never the token")
-	return a.onRedis(cmd, redisconn.Operator, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+	}, "token-id", "the token's HMAC, as in `enqueue quota`; never the token", tokenIDFlag, func(ctx context.Context, s *session, token string) (string, error) {
 		was, err := s.op.LiftCooling(ctx, token)
-		switch {
-		case err != nil:
-		case was:
-			fmt.Fprintf(a.out, "token %s is used again\n", token)
-		default:
-			fmt.Fprintf(a.out, "token %s does not cool down\n", token)
+		if was {
+			return "token " + token + " is used again", err
 		}
-		return err
+		return "token " + token + " does not cool down", err
 	})
+}
+
+func tokenIDFlag(token *string) error {
+	if !ledger.IsToken(*token) {
+		return usagef("--token-id: %v", control.ErrTokenID)
+	}
+	return nil
 }
 
 func (a *app) quotaSync() *cobra.Command {
@@ -93,19 +87,12 @@ about.`,
   enqueue quota sync --batch onboarding-2026-11
   enqueue quota sync --all --json | jq -r 'select(.drift > 0) | .token_id'`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			given := 0
-			for _, is := range []bool{token != "", batch != "", all} {
-				if is {
-					given++
-				}
-			}
-			if given != 1 {
+			switch {
+			case token == "" && batch == "" && !all, token != "" && batch != "", all && token+batch != "":
 				return usagef("%s needs one of --token-id T, --batch B and --all", cmd.CommandPath())
-			}
-			if token != "" && !ledger.IsToken(token) {
-				return usagef("--token-id: %v", control.ErrTokenID)
-			}
-			if server != "" {
+			case token != "" && tokenIDFlag(&token) != nil:
+				return tokenIDFlag(&token)
+			case server != "":
 				return serverFlag(&server)
 			}
 			return nil

@@ -179,13 +179,6 @@ func tellRuns(w io.Writer, t *schedule.Timetable, now time.Time) {
 	}
 }
 
-// leftJSON counts what a schedule's runs leave out.
-type leftJSON struct {
-	Conflicts int `json:"conflicts"`
-	Withheld  int `json:"withheld"`
-	Rejected  int `json:"rejected"`
-}
-
 // drySchedule ends --dry-run. sum is of the file's rows, nil without a file.
 func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Summary) error {
 	now := time.Now()
@@ -197,24 +190,15 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Su
 		_, err := fmt.Fprintln(a.out, "nothing was added")
 		return err
 	}
-	type checked struct {
-		Rows int `json:"rows"`
-		leftJSON
-	}
-	out := struct {
-		Name     string         `json:"schedule"`
-		Cron     string         `json:"cron"`
-		Timezone string         `json:"timezone"`
-		Means    string         `json:"means"`
-		NextRuns []control.Time `json:"next_runs"`
-		DryRun   bool           `json:"dry_run"`
-		*checked
-	}{o.def.Name, t.Expr, t.Zone.String(), t.Words(), nil, true, nil}
+	var runs []control.Time
 	for _, run := range t.NextRuns(now, shownRuns) {
-		out.NextRuns = append(out.NextRuns, control.Time{Time: run})
+		runs = append(runs, control.Time{Time: run})
+	}
+	out := map[string]any{
+		"schedule": o.def.Name, "cron": t.Expr, "timezone": t.Zone.String(), "means": t.Words(), "next_runs": runs, "dry_run": true,
 	}
 	if sum != nil {
-		out.checked = &checked{sum.Enqueued, leftJSON{sum.Conflicts, sum.Withheld, sum.Rejected}}
+		out["rows"], out["conflicts"], out["withheld"], out["rejected"] = sum.Enqueued, sum.Conflicts, sum.Withheld, sum.Rejected
 	}
 	return writeJSON(a.out, out)
 }
@@ -296,8 +280,10 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 	if r.json {
 		out := struct {
 			control.Schedule
-			leftJSON
-		}{sch, leftJSON{sum.Conflicts, sum.Withheld, sum.Rejected}}
+			Conflicts int `json:"conflicts"`
+			Withheld  int `json:"withheld"`
+			Rejected  int `json:"rejected"`
+		}{sch, sum.Conflicts, sum.Withheld, sum.Rejected}
 		if err := writeJSON(r.out, out); err != nil {
 			return err
 		}

@@ -58,31 +58,39 @@ type serverRow struct {
 }
 
 func (a *app) serversLift() *cobra.Command {
-	var server string
-	cmd := &cobra.Command{
+	return a.lift(&cobra.Command{
 		Use:   "lift --server S",
 		Short: "Call a server again that was found down",
 		Long: `Make calls to a server again that you know to be well: within a minute, as their chains come
 back. If it still fails, it is down again.`,
 		Example: `  enqueue servers lift --server 0042`,
-		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			if server == "" {
-				return usagef("%s needs --server S: `enqueue servers` lists them", cmd.CommandPath())
-			}
-			return serverFlag(&server)
-		},
-	}
-	cmd.Flags().StringVar(&server, "server", "", "the server, as in `enqueue servers`")
-	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, _ []string) error {
+	}, "server", "the server, as in `enqueue servers`", serverFlag, func(ctx context.Context, s *session, server string) (string, error) {
 		was, err := s.op.LiftServer(ctx, server)
 		switch {
 		case errors.Is(err, breaker.ErrUnknownServer):
-			return fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", server)
-		case err != nil:
+			return "", fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", server)
 		case was:
-			fmt.Fprintf(a.out, "server %s is called again\n", server)
-		default:
-			fmt.Fprintf(a.out, "server %s was not left alone\n", server)
+			return "server " + server + " is called again", err
+		}
+		return "server " + server + " was not left alone", err
+	})
+}
+
+// lift makes cmd one that ends what keeps a server or a token from being called. It is named by a flag, which check
+// judges. do returns what people read.
+func (a *app) lift(cmd *cobra.Command, flag, means string, check func(*string) error, do func(ctx context.Context, s *session, name string) (string, error)) *cobra.Command {
+	var name string
+	cmd.Flags().StringVar(&name, flag, "", means)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if name == "" {
+			return usagef("%s needs --%s: `%s` lists them", cmd.CommandPath(), flag, cmd.Parent().CommandPath())
+		}
+		return check(&name)
+	}
+	return a.onRedis(cmd, redisconn.Operator, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+		said, err := do(ctx, s, name)
+		if err == nil {
+			fmt.Fprintln(a.out, said)
 		}
 		return err
 	})
