@@ -116,7 +116,12 @@ refused, unless --overlap is given.`,
   enqueue schedule run nightly --overlap --json | jq -r .batch`,
 	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
 		batch, err := op.RunSchedule(ctx, name, overlap)
-		return map[string]string{"action": "run", "schedule": name, "batch": batch}, "batch   " + batch + "\nfollow  enqueue schedule show " + say.Quote(name) + "   (a worker begins it within seconds)", err
+		out := struct {
+			Action   string `json:"action"`
+			Schedule string `json:"schedule"`
+			Batch    string `json:"batch"`
+		}{"run", name, batch}
+		return out, "batch   " + batch + "\nfollow  enqueue schedule show " + say.Quote(name) + "   (a worker begins it within seconds)", err
 	})
 	cmd.Flags().BoolVar(&overlap, "overlap", false, "also where the last run has not settled")
 	return cmd
