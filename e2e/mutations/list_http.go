@@ -49,7 +49,7 @@ var httpMutations = []mutation{
 	},
 	{
 		"HTTP: what an error means", "a batch that was deleted meanwhile is one of a wrong name",
-		in("internal/web/api/errors.go", "{either(ledger.BatchGone), conflict,", "{either(ledger.BatchGone), notFound,"),
+		in("internal/web/api/errors.go", "	ledger.BatchGone: \"this", "	\"\": \"this"),
 		"./internal/web/api", "TestABatchThatWasDeletedMeanwhileIsGivenAgain",
 	},
 }

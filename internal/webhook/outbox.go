@@ -103,24 +103,17 @@ type delivery struct {
 	body                []byte
 }
 
-// take takes up to n deliveries that are due, under a lease.
-func (o *Outbox) take(ctx context.Context, receiver string, n int, lease time.Duration, nonce string) ([]delivery, error) {
-	rows, err := takeScript.Run(ctx, o.rdb, []string{o.prefix}, receiver, n, lease.Milliseconds(), nonce, keepReceiver.Milliseconds()).Slice()
+// take takes the delivery that is due first, under a lease; nil: none is due.
+func (o *Outbox) take(ctx context.Context, receiver string, lease time.Duration, nonce string) (*delivery, error) {
+	row, err := takeScript.Run(ctx, o.rdb, []string{o.prefix}, receiver, lease.Milliseconds(), nonce, keepReceiver.Milliseconds()).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("webhooks: %w", err)
 	}
-	var out []delivery
-	for _, r := range rows {
-		row, _ := r.([]any)
-		if len(row) != 3 {
-			return nil, errors.New("webhooks: a reply of another form")
-		}
-		id, _ := row[0].(string)
-		tries, _ := row[1].(int64)
-		body, _ := row[2].(string)
-		out = append(out, delivery{receiver, id, nonce, int(tries), []byte(body)})
+	if len(row) != 3 {
+		return nil, nil
 	}
-	return out, nil
+	tries, err := strconv.Atoi(row[1])
+	return &delivery{receiver, row[0], nonce, tries, []byte(row[2])}, err
 }
 
 // What became of a delivery.

@@ -20,14 +20,14 @@ func put(t *testing.T, o *Outbox, e *Event, receivers ...string) {
 
 func takeOne(t *testing.T, o *Outbox, receiver, nonce string) (delivery, bool) {
 	t.Helper()
-	all, err := o.take(t.Context(), receiver, 1, time.Minute, nonce)
+	d, err := o.take(t.Context(), receiver, time.Minute, nonce)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) == 0 {
+	if d == nil {
 		return delivery{}, false
 	}
-	return all[0], true
+	return *d, true
 }
 
 func finish(t *testing.T, o *Outbox, d delivery, result, want string) {
@@ -74,21 +74,21 @@ func TestDeliveriesAreFenced(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		o := NewOutbox(b.Client, "")
 		put(t, o, an("1"), "r")
-		first, err := o.take(t.Context(), "r", 1, 0, "first") // its lease ends at once
-		if err != nil || len(first) != 1 {
+		first, err := o.take(t.Context(), "r", 0, "first") // its lease ends at once
+		if err != nil || first == nil {
 			t.Fatal(first, err)
 		}
 		second, ok := takeOne(t, o, "r", "second")
 		if !ok || second.tries != 2 {
 			t.Fatalf("a lease that ended keeps its delivery: %+v", second)
 		}
-		finish(t, o, first[0], resultFailed, "stale")
+		finish(t, o, *first, resultFailed, "stale")
 		finish(t, o, second, resultBack, resultBack)
 		third, ok := takeOne(t, o, "r", "third")
 		if !ok || third.tries != 2 {
 			t.Fatalf("one that was given back: %+v", third)
 		}
-		finish(t, o, first[0], resultDelivered, resultDelivered)
+		finish(t, o, *first, resultDelivered, resultDelivered)
 		finish(t, o, third, resultFailed, "stale")
 		for _, key := range []string{"meta:r", "body:r", "due:r", "age:r"} {
 			if n, err := b.Client.Exists(t.Context(), o.prefix+key).Result(); err != nil || n != 0 {

@@ -70,19 +70,19 @@ func (s *Sender) serve(ctx context.Context, r Receiver) {
 		case <-ctx.Done():
 			return
 		}
-		taken, err := s.outbox.take(ctx, r.ID, 1, sendLease, rand.Text())
+		taken, err := s.outbox.take(ctx, r.ID, sendLease, rand.Text())
 		if err != nil && !failed && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("webhooks that are due can't be read; trying again")
 		}
 		failed = err != nil
-		if len(taken) == 0 {
+		if taken == nil {
 			<-places
 			pause(ctx, takeEvery)
 			continue
 		}
 		sending.Go(func() {
 			defer func() { <-places }()
-			s.deliver(ctx, r, taken[0])
+			s.deliver(ctx, r, *taken)
 		})
 	}
 }

@@ -150,15 +150,8 @@ func (u *upload) reject(err error) error {
 
 // leftOut names a row that was left out for another reason.
 func (u *upload) leftOut(err error) error {
-	f := guard.ProblemField{Field: "row", Problem: err.Error()}
-	if e, ok := errors.AsType[*engine.ConflictError](err); ok {
-		f.Line, f.Field = e.Row, "id"
-	} else if e, ok := errors.AsType[*engine.WithheldError](err); ok {
-		f.Line = e.Row
-	} else if e, ok := errors.AsType[*engine.TwinError](err); ok {
-		f.Line = e.Row
-	}
-	u.tell(f)
+	line, field, _ := engine.LeftOutRow(err)
+	u.tell(guard.ProblemField{Line: line, Field: field, Problem: err.Error()})
 	return nil
 }
 

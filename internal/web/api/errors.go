@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -71,11 +72,23 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	guard.WriteProblem(w, r, p)
 }
 
-// meaning is what an error means to a caller; the first of meanings that fits is answered.
-type meaning struct {
-	of     func(error) bool
-	is     guard.Problem
-	detail string
+// meaning is what an error means to a caller; ok: it fits the error.
+type meaning func(error) (p guard.Problem, ok bool)
+
+// when is the meaning of errors of which fits is true.
+func when(fits func(error) bool, is guard.Problem, detail string) meaning {
+	return func(err error) (guard.Problem, bool) { return with(is, detail), fits(err) }
+}
+
+// told is the meaning of errors of a type, by what they hold.
+func told[E error](problem func(E) guard.Problem) meaning {
+	return func(err error) (p guard.Problem, ok bool) {
+		e, ok := errors.AsType[E](err)
+		if ok {
+			p = problem(e)
+		}
+		return p, ok
+	}
 }
 
 func is[E error](err error) bool { _, ok := errors.AsType[E](err); return ok }
@@ -86,30 +99,58 @@ func either(targets ...error) func(error) bool {
 	}
 }
 
+// batchProblems say what is in the way of a batch's rows.
+var batchProblems = map[ledger.BatchProblem]string{
+	ledger.BatchCancelled: "this batch was cancelled and takes nothing: POST PATH/reopen lets it take rows again",
+	ledger.BatchPolicy:    "this batch was enqueued with on_failure=HAVE, and can't be with WANT",
+	ledger.BatchCanary: "the first tokens of this batch (enqueue bulk --canary HAVE) have not all succeeded: ask again when its canary is released, " +
+		"or enqueue the rest all the same with enqueue bulk --canary 0",
+	ledger.BatchGone: "this batch was deleted after its retention while its rows came: send all rows again, which adds what is missing",
+	ledger.BatchOld:  "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name",
+	ledger.BatchBusy: "another request is pruning this batch: ask again when it has ended",
+}
+
+func ofBatch(err error) (p guard.Problem, ok bool) {
+	if e, is := errors.AsType[*ledger.BatchError](err); is {
+		p, ok = conflict, batchProblems[e.Problem] != ""
+		p.Detail = strings.NewReplacer("PATH", batchPath(e.Batch), "HAVE", e.Have, "WANT", e.Want).Replace(batchProblems[e.Problem])
+	}
+	return p, ok
+}
+
+// meanings are in order: the first that fits is answered.
 var meanings = []meaning{
-	{either(ledger.BatchGone), conflict, "this batch was deleted after its retention while its rows came: send all rows again, which adds what is missing"},
-	{either(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"},
-	{either(ledger.ErrNoCall), notFound, "there is no call of this id"},
-	{notHeld, conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"},
-	{is[*control.UnknownChainError], notFound, "this chain has nothing to do, or there never was one"},
-	{either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"},
-	{either(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"},
-	{is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"},
-	{either(ledger.BatchOld), conflict, "this batch was enqueued by an older version, which knew rows by their place: it takes no more; use another name"},
-	{either(ledger.BatchBusy), conflict, "another request is pruning this batch: ask again when it has ended"},
-	{either(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"},
-	{stoodStill, timedOut, "no byte of the body came for too long"},
-	{either(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"},
-	{either(errBody), badRequest, "the body ended before it was complete"},
+	told(func(e *refusal) guard.Problem { return e.Problem }),
+	ofBatch,
+	told(func(e *engine.CallError) guard.Problem { return ofField(invalid, e.Field, e.Problem) }),
+	told(func(e *http.MaxBytesError) guard.Problem {
+		return with(tooLarge, fmt.Sprintf("at most %d bytes", e.Limit))
+	}),
+	told(func(e *engine.ConflictError) guard.Problem {
+		p := with(conflict, e.Error())
+		p.Errors = []guard.ProblemField{{Field: "id", Problem: e.Error()}}
+		return p
+	}),
+	when(either(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"),
+	when(either(ledger.ErrNoCall), notFound, "there is no call of this id"),
+	when(notHeld, conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"),
+	when(is[*control.UnknownChainError], notFound, "this chain has nothing to do, or there never was one"),
+	when(either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"),
+	when(either(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"),
+	when(is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"),
+	when(either(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"),
+	when(stoodStill, timedOut, "no byte of the body came for too long"),
+	when(either(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"),
+	when(either(errBody), badRequest, "the body ended before it was complete"),
 }
 
 // troubles are what goes wrong with Redis. Unlike meanings, they are logged.
 var troubles = []meaning{
-	{full, redisFull, "no new work is taken until there is room"},
-	{is[redis.Error], redisAway, ""}, // Describe says it
-	{is[*membership.MismatchError], redisAway, "this worker's settings disagree with those of others, so it takes nothing"},
-	{is[net.Error], redisAway, unknownTrouble},
-	{either(io.EOF, io.ErrUnexpectedEOF, redis.ErrClosed, redis.ErrPoolTimeout, context.DeadlineExceeded, context.Canceled), redisAway, unknownTrouble},
+	when(full, redisFull, "no new work is taken until there is room"),
+	when(is[redis.Error], redisAway, ""), // Describe says it
+	when(is[*membership.MismatchError], redisAway, "this worker's settings disagree with those of others, so it takes nothing"),
+	when(is[net.Error], redisAway, unknownTrouble),
+	when(either(io.EOF, io.ErrUnexpectedEOF, redis.ErrClosed, redis.ErrPoolTimeout, context.DeadlineExceeded, context.Canceled), redisAway, unknownTrouble),
 }
 
 const unknownTrouble = "nothing is known of what was asked for; ask again"
@@ -131,47 +172,19 @@ func full(err error) bool {
 var errBody = errors.New("body")
 
 func (a *API) problemOf(r *http.Request, err error) guard.Problem {
-	if said, ok := errors.AsType[*refusal](err); ok {
-		return said.Problem
-	}
-	if detail := conflictOf(err); detail != "" {
-		return with(conflict, detail)
-	}
-	if call, ok := errors.AsType[*engine.CallError](err); ok {
-		return ofField(invalid, call.Field, call.Problem)
-	}
-	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return with(tooLarge, fmt.Sprintf("at most %d bytes", large.Limit))
-	}
-	if other, ok := errors.AsType[*engine.ConflictError](err); ok {
-		p := with(conflict, other.Error())
-		p.Errors = []guard.ProblemField{{Field: "id", Problem: other.Error()}}
-		return p
-	}
-	fits := func(m meaning) bool { return m.of(err) }
-	if i := slices.IndexFunc(meanings, fits); i >= 0 {
-		return with(meanings[i].is, meanings[i].detail)
+	for _, means := range meanings {
+		if p, ok := means(err); ok {
+			return p
+		}
 	}
 	line, p := a.Log.Error(), with(internalProblem, "the worker's log says what; it may help to ask again")
-	if i := slices.IndexFunc(troubles, fits); i >= 0 {
-		line, p = a.Log.Warn(), with(troubles[i].is, cmp.Or(troubles[i].detail, redisconn.Describe(err)))
+	for _, means := range troubles {
+		if trouble, ok := means(err); ok {
+			line, p = a.Log.Warn(), trouble
+			p.Detail = cmp.Or(p.Detail, redisconn.Describe(err))
+			break
+		}
 	}
 	line.Err(err).Str("operation", r.Pattern).Str("who", guard.From(r.Context()).Name).Msg("an HTTP request failed")
 	return p
-}
-
-// conflictOf says of an error what about the batch is in the way; "" for any other.
-func conflictOf(err error) string {
-	e, ok := errors.AsType[*ledger.BatchError](err)
-	switch {
-	case !ok:
-	case e.Problem == ledger.BatchCancelled:
-		return "this batch was cancelled and takes nothing: POST " + batchPath(e.Batch) + "/reopen lets it take rows again"
-	case e.Problem == ledger.BatchPolicy:
-		return fmt.Sprintf("this batch was enqueued with on_failure=%s, and can't be with %s", e.Have, e.Want)
-	case e.Problem == ledger.BatchCanary:
-		return fmt.Sprintf("the first tokens of this batch (enqueue bulk --canary %s) have not all succeeded: ask again when its canary is released, "+
-			"or enqueue the rest all the same with enqueue bulk --canary 0", e.Have)
-	}
-	return ""
 }

@@ -18,35 +18,30 @@ const decideTimeout = 45 * time.Second
 
 // asked is a decision that somebody asks for: what, and on what.
 type asked struct {
-	Do     string // retry, skip or cancel, of a chain, a batch or all held for a cause; or lift, of server or token
-	Chain  string // its id
-	Batch  string // its name
-	Cause  string // why held chains failed: those alone, of the batch or of all
-	Server string // whose breaker is closed
-	Token  string // its token_id, whose cool-down is ended
+	Do                string // retry, skip or cancel, of what is selected; or lift, of a server (whose breaker is closed) or a token
+	control.Selection        // a chain, a batch, or what is held for a cause, of a batch or of all; or a server
+	Token             string // its token_id, whose cool-down is ended
 }
 
 func askedOf(v url.Values) (asked, error) {
-	a := asked{Do: v.Get("do"), Chain: v.Get("chain"), Batch: v.Get("batch"), Cause: v.Get("cause"), Server: v.Get("server"), Token: v.Get("token")}
+	of := control.Selection{Chain: v.Get("chain"), Batch: v.Get("batch"), Cause: v.Get("cause"), Server: v.Get("server")}
+	of.All = of.Cause != "" && of.Batch == "" && of.Chain == ""
+	a := asked{v.Get("do"), of, v.Get("token")}
 	switch a.Do {
 	case "retry", "skip", "cancel":
-		if a.Server != "" || a.Token != "" || a.selection().Check() != nil {
+		if a.Server != "" || a.Token != "" || a.Check() != nil {
 			return a, errQuery
 		}
 	case "lift":
 		_, err := wolkvox.ParseServer(a.Server)
 		server, token := err == nil, ledger.IsToken(a.Token)
-		if a.Chain != "" || a.Batch != "" || a.Cause != "" || server == token || server != (a.Server != "") || token != (a.Token != "") {
+		if of != (control.Selection{Server: of.Server}) || server == token || server != (a.Server != "") || token != (a.Token != "") {
 			return a, errQuery
 		}
 	default:
 		return a, errQuery
 	}
 	return a, nil
-}
-
-func (a asked) selection() control.Selection {
-	return control.Selection{Chain: a.Chain, Batch: a.Batch, Cause: a.Cause, All: a.Cause != "" && a.Batch == "" && a.Chain == ""}
 }
 
 // Scope is chain, group, batch, server or token, for texts.
@@ -225,11 +220,11 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 func (c *Console) decide(ctx context.Context, a asked) (int, error) {
 	switch a.Do {
 	case "retry":
-		return c.o.Operator.Retry(ctx, a.selection())
+		return c.o.Operator.Retry(ctx, a.Selection)
 	case "skip":
-		return c.o.Operator.Skip(ctx, a.selection())
+		return c.o.Operator.Skip(ctx, a.Selection)
 	case "cancel":
-		return c.o.Operator.Cancel(ctx, a.selection())
+		return c.o.Operator.Cancel(ctx, a.Selection)
 	}
 	lift, what := c.o.Operator.LiftCooling, a.Token
 	if a.Server != "" {
