@@ -73,4 +73,9 @@ var ledgerStateMutations = []mutation{
 		in(purgeLua, "if redis.call('SREM', P .. 'lent', token) == 1 then", "if true then"),
 		chainPkg, "TestPurgeKeepsLicencesThatWereSetToStay",
 	},
+	{
+		"when a batch was through", "its last call does not say so if the chain goes on",
+		in(finishLua, "if more and c.h ~= '' and split(c.h) == batch then", "if more then"),
+		"./internal/ledger", "TestBatchKnowsWhenItsLastCallEnded",
+	},
 }

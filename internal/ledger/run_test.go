@@ -264,3 +264,18 @@ func TestSlotGoesToAnotherProgram(t *testing.T) {
 		}
 	})
 }
+
+// When a batch was through is known to be when its last call ended, also if the chain goes on with another batch.
+func TestBatchKnowsWhenItsLastCallEnded(t *testing.T) {
+	both(t, setup{}, func(h *harness) {
+		h.append("b1", "hold", calls(tok(1), "", "a", "b"))
+		h.append("b2", "hold", calls(tok(1), "", "c"))
+		s := h.finish(h.start(tok(1)), Outcome{Kind: Done}, true)
+		h.pass(5 * time.Millisecond)
+		s = h.finish(s.Attempt, Outcome{Kind: Done}, true)
+		h.is(s.Attempt.Key, "=c")
+		n := h.counts("b1")
+		h.is(n.Settled(), true)
+		h.is(n.Changed.Equal(s.Now), true)
+	})
+}

@@ -7,7 +7,8 @@
 --   tokens          hash   token -> "<call records>:<sealed token>"
 --   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
 --   counts:<batch>  hash   t total, s f k c by state, b blocked behind held
---                          heads, g held chains, p policy, x cancelled, at last change,
+--                          heads, g held chains, p policy, x cancelled, at last change (but of calls
+--                          that succeed with others of the batch behind them),
 --                          e and l when its calls are due (note_due of append),
 --                          r what became of the last group of new calls (ARGV[6] of append)
 --   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)

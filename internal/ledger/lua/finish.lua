@@ -42,7 +42,9 @@ return jointly(function(args)
   elseif args[10] ~= '0' then
     quota.cool(P, token, tonumber(args[10]), args[11], tonumber(args[12]), now)
   end
-  local woken = wake(token, s.slots, now)
+  -- Mostly nobody waits for the token and it does not cool: one command tells both.
+  local calm = redis.call('EXISTS', P .. 'waiters:' .. token, P .. 'cooling:' .. token) == 0
+  local woken = not calm and wake(token, s.slots, now)
 
   -- answer dispatches the chain that got the slot.
   local function answer(t, due) return reply_of(now, woken, recalled and int(now) or due, t) end
@@ -106,9 +108,13 @@ return jointly(function(args)
   local more
   if kind == 'done' then
     succeed(batch, field, args[7], args[8], args[9], now)
-    tally(batch, now, 's', '1')
     c.lazy = true
     more = advance(c, now, batch)
+    if more and c.h ~= '' and split(c.h) == batch then
+      redis.call('HINCRBY', P .. 'counts:' .. batch, 's', '1') -- when it was tells something of a batch's last call only
+    else
+      tally(batch, now, 's', '1')
+    end
   elseif cancelled(batch) then
     more = end_cancelled(c, batch, key, rec, now)
   elseif kind == 'giveup' then
@@ -144,7 +150,7 @@ return jointly(function(args)
     return leave({ 'waiting', till }, till)
   end
   if on == '1' or on == '2' then
-    local started = start(c, args[14], s, now, args[15])
+    local started = start(c, args[14], s, now, args[15], calm)
     if started[1] ~= 'clock' then return answer(started) end
   end
   set_ready(c, now)

@@ -294,14 +294,14 @@ local RAMP = 5000
 local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16) % RAMP end
 
 -- start asks for the grant of the head's next attempt and writes it down: the
--- attempt is counted here, before anything is sent.
+-- attempt is counted here, before anything is sent. calm: as quota.grant has it.
 -- Reply: {'run', chain, batch, key, server, attempt, spent,
 --         first push-back ms, failures in a row, end of lease ms, days, enqueued ms,
 --         slots reclaimed, 1 a probe of a cooling token, used today, limit, sealed token}; the sealed token is '' if finish
 --         goes on with the chain of the attempt that it ends
 --     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
 --     or {'deferred', BUSY, until ms, server, 0, chain, dispatch number}: see stay
-local function start(c, nonce, s, now, servers)
+local function start(c, nonce, s, now, servers, calm)
   if c.h == '' then
     if not advance(c, now) then return { 'idle' } end
     if c.h == '' then
@@ -320,7 +320,7 @@ local function start(c, nonce, s, now, servers)
   local closed, full = away(servers, rec[R.server], now)
   if closed then return defer(c, batch, field, rec, 'server', closed, '', now) end
   if full then return stay(c, batch, field, rec, now) end
-  local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now)
+  local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now, calm)
   if not g.granted then
     if g.why == 'clock' then return { 'clock' } end
     local till = g.until_ms
