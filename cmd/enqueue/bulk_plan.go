@@ -122,13 +122,13 @@ type planFlags struct {
 
 // planned is what the rows of a file come to. It has an entry for each token, chain and server.
 type planned struct {
-	tokens  map[uint64]*plannedToken
+	tokens  map[uint64]plannedToken
 	chains  map[uint64]int // calls
 	servers map[string]int // calls
 }
 
 func newPlanned() *planned {
-	return &planned{map[uint64]*plannedToken{}, map[uint64]int{}, map[string]int{}}
+	return &planned{map[uint64]plannedToken{}, map[uint64]int{}, map[string]int{}}
 }
 
 type plannedToken struct{ calls, licenses int }
@@ -151,15 +151,8 @@ type plan struct {
 }
 
 func (p *planned) add(server string, token, chain uint64, licenses int) {
-	t := p.tokens[token]
-	if t == nil {
-		t = &plannedToken{}
-		p.tokens[token] = t
-	}
-	t.calls++
-	if licenses > 0 {
-		t.licenses = licenses // the last one wins
-	}
+	before := p.tokens[token]
+	p.tokens[token] = plannedToken{before.calls + 1, cmp.Or(licenses, before.licenses)} // the last licences win
 	p.chains[chain]++
 	p.servers[server]++
 }
@@ -173,11 +166,7 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 	for _, t := range p.tokens {
 		calls = append(calls, t.calls)
 		load.Calls += t.calls
-		licenses := t.licenses
-		if licenses == 0 {
-			licenses = s.Quota.DefaultLicenses
-		}
-		day := licenses * quota.RequestsPerLicense
+		day := cmp.Or(t.licenses, s.Quota.DefaultLicenses) * quota.RequestsPerLicense
 		days := (t.calls + day - 1) / day
 		out.QuotaDays = max(out.QuotaDays, days)
 		if days > 1 {

@@ -20,19 +20,6 @@ type csvParser struct {
 
 func (p *csvParser) shape() *Shape { return &p.Shape }
 
-// sepLine reads Excel's line before the header that names the separator, such as
-// "sep=;". It is 0 for any other line.
-func sepLine(line []byte, n int, name string, f Format) (byte, error) {
-	const begin = "sep="
-	if detect(line, name, f) != CSV || len(line) < len(begin) || !strings.EqualFold(string(line[:len(begin)]), begin) {
-		return 0, nil
-	}
-	if sep := line[len(begin):]; len(sep) == 1 && strings.IndexByte(separators, sep[0]) >= 0 {
-		return sep[0], nil
-	}
-	return 0, &FileError{File: name, Line: n, Problem: `the separator that "sep=" names must be a comma, a semicolon or a tab`}
-}
-
 // parseHeader reads the header line. sep is the separator, 0 where no line told it.
 func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *RowError) {
 	fail := func(problem string) (*csvParser, *RowError) { return nil, faultOf(rowField, problem) }

@@ -66,21 +66,12 @@ func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] 
 				continue
 			}
 			if p == nil {
-				if sep == 0 {
-					if sep, err = sepLine(line, lines.line, name, f); err != nil {
-						yield(Row{}, err)
-						return
-					}
-					if sep != 0 {
-						continue
-					}
-				}
-				var isHeader bool
-				if p, isHeader, err = begin(line, lines.line, name, f, script, sep); err != nil {
+				var isRow bool
+				if p, isRow, err = begin(line, lines.line, name, f, script, &sep); err != nil {
 					yield(Row{}, err)
 					return
 				}
-				if isHeader {
+				if !isRow {
 					continue
 				}
 			}
@@ -113,24 +104,31 @@ func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] 
 
 const unreadable = "can't be read"
 
-// begin picks the parser by the first line that isn't blank. A line of CSV with
-// separators alone is blank: p is nil.
-func begin(line []byte, n int, name string, f Format, s script, sep byte) (p parser, isHeader bool, err error) {
+// begin picks the parser by the first line that isn't blank. p is nil after a line of CSV that has separators alone, or
+// names the separator in sep as Excel does.
+func begin(line []byte, n int, name string, f Format, s script, sep *byte) (p parser, isRow bool, err error) {
 	if detect(line, name, f) == JSONLines {
 		if bytes.TrimLeft(line, " \t")[0] == '[' {
 			return nil, false, &FileError{File: name, Line: n,
 				Problem: "is a JSON array; JSON Lines has one object on each line (`jq -c '.[]'` makes them)"}
 		}
-		return jsonLines{s}, false, nil
+		return jsonLines{s}, true, nil
+	}
+	if names := "sep="; *sep == 0 && len(line) >= len(names) && strings.EqualFold(string(line[:len(names)]), names) {
+		if rest := line[len(names):]; len(rest) == 1 && strings.IndexByte(separators, rest[0]) >= 0 {
+			*sep = rest[0]
+			return nil, false, nil
+		}
+		return nil, false, &FileError{File: name, Line: n, Problem: `the separator that "sep=" names must be a comma, a semicolon or a tab`}
 	}
 	if len(bytes.Trim(line, separators+" ")) == 0 {
-		return nil, true, nil
+		return nil, false, nil
 	}
-	csv, bad := parseHeader(line, s, sep)
+	csv, bad := parseHeader(line, s, *sep)
 	if bad != nil {
 		return nil, false, &FileError{File: name, Line: n, Problem: bad.Problem, BadText: bad.BadText}
 	}
-	return csv, true, nil
+	return csv, false, nil
 }
 
 // detect tells the format by what was asked for, the first line and the file's name.

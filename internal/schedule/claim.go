@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // ErrLost says that a claim is another worker's by now, or that its schedule was removed.
@@ -20,8 +18,8 @@ func (s *Store) MakeClaim(ctx context.Context, st State, d Decision, lease time.
 		Policy: st.OnFailure, PileUp: st.PileUp, Missed: d.Missed,
 	}
 	var err error
-	c.Number, err = number(s.run(ctx, "claim", st.ID, st.version, lease.Milliseconds(), millis(d.Next),
-		d.Kind, millis(d.Tick), d.Batch, d.Missed))
+	c.Number, err = s.run(ctx, "claim", st.ID, st.version, lease.Milliseconds(), millis(d.Next),
+		d.Kind, millis(d.Tick), d.Batch, d.Missed).Int64()
 	return c, c.Number > 0, err
 }
 
@@ -29,16 +27,8 @@ func (s *Store) MakeClaim(ctx context.Context, st State, d Decision, lease time.
 func (s *Store) TakeClaim(ctx context.Context, st State, lease time.Duration) (Claim, bool, error) {
 	c := st.Claim
 	var err error
-	c.Number, err = number(s.run(ctx, "take", st.ID, strconv.FormatInt(c.Number, 10), lease.Milliseconds()))
+	c.Number, err = s.run(ctx, "take", st.ID, c.Number, lease.Milliseconds()).Int64()
 	return c, c.Number > 0, err
-}
-
-func number(cmd *redis.Cmd) (int64, error) {
-	text, err := cmd.Text()
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(text, 10, 64)
 }
 
 // Renew keeps a claim for another lease, or returns ErrLost.
