@@ -266,13 +266,7 @@ func ending(sum engine.Summary) error {
 
 // stopped says how far it came, and how to go on.
 func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
-	why, told := "interrupted", errTold
-	if ctx.Err() == nil {
-		why = explain(err).Error()
-		if wrongUsage(err) {
-			told = errUsageTold
-		}
-	}
+	why, told := stopWords(ctx, err)
 	after := ""
 	if n := sum.Enqueued + sum.Duplicates; n > 0 {
 		after = "stopped after " + say.Count(n, "call") + ": "

@@ -324,8 +324,6 @@ func (a *app) reopen() *cobra.Command {
 that were cancelled before they were sent are then new. Others stay cancelled.`,
 		Example: `  enqueue reopen november
   enqueue bulk operations.csv --batch november`,
-		Args:              exactly(1, "a batch"),
-		ValidArgsFunction: a.names(batchNames),
 	}
 	a.jsonFlag(cmd, `one JSON object: {"action","count"}`)
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {

@@ -73,7 +73,7 @@ type input struct {
 	enc    rows.Encoding
 	opened *os.File // nil: standard input
 	stays  bool     // it is a regular file: it can be read again
-	spool  *os.File // what keep made of one that does not stay
+	kept   *os.File // what can be read again: that file, or what keep made of another; nil: nothing
 	reader io.Reader
 	format rows.Format
 	size   int64 // 0: not known
@@ -108,7 +108,7 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (_ *inpu
 		return nil, err
 	}
 	if in.stays = info.Mode().IsRegular(); in.stays {
-		in.size, in.reader = info.Size(), in.opened
+		in.size, in.reader, in.kept = info.Size(), in.opened, in.opened
 	} else {
 		in.reader = interruptible(ctx, in.opened)
 	}
@@ -119,9 +119,9 @@ func (in *input) close() {
 	if in.opened != nil {
 		_ = in.opened.Close()
 	}
-	if in.spool != nil {
-		_ = in.spool.Close()
-		_ = os.Remove(in.spool.Name()) // some systems refuse while it is open
+	if in.kept != nil && in.kept != in.opened {
+		_ = in.kept.Close()
+		_ = os.Remove(in.kept.Name()) // some systems refuse while it is open
 	}
 }
 
@@ -163,29 +163,24 @@ func (in *input) keep() (err error) {
 	if in.stays {
 		return nil
 	}
-	if in.spool, err = os.CreateTemp("", "enqueue-*"); err == nil {
-		_ = os.Remove(in.spool.Name())
-		in.size, err = io.Copy(in.spool, in.reader)
+	if in.kept, err = os.CreateTemp("", "enqueue-*"); err == nil {
+		_ = os.Remove(in.kept.Name())
+		in.size, err = io.Copy(in.kept, in.reader)
 	}
 	if err != nil {
 		return fmt.Errorf("%s can't be kept to be read twice: %w", in.name, err)
 	}
-	in.reader = in.spool
+	in.reader = in.kept
 	return in.again()
 }
 
 // again goes back to the begin of an input that can be read twice.
 func (in *input) again() error {
-	f := in.spool
-	switch {
-	case f != nil:
-	case in.stays:
-		f = in.opened
-	default:
+	if in.kept == nil {
 		return fmt.Errorf("%s can't be read twice", in.name)
 	}
 	in.done.Store(0)
-	_, err := f.Seek(0, io.SeekStart)
+	_, err := in.kept.Seek(0, io.SeekStart)
 	return err
 }
 

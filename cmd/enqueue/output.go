@@ -86,6 +86,17 @@ func badFile(err error) bool {
 	return ok && file.Err == nil
 }
 
+// stopWords say why a run over rows stopped, and what its exit status is.
+func stopWords(ctx context.Context, err error) (why string, told toldStatus) {
+	switch {
+	case ctx.Err() != nil:
+		return "interrupted", errTold
+	case wrongUsage(err):
+		return explain(err).Error(), errUsageTold
+	}
+	return explain(err).Error(), errTold
+}
+
 // explain puts a sentence with what to do next in the place of an error of Redis.
 func explain(err error) error {
 	switch file, ofFile := errors.AsType[*rows.FileError](err); {

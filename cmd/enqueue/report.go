@@ -36,8 +36,6 @@ America and Europe. jsonl is exact, for programs.`,
   enqueue report november --excel > november.csv
   enqueue report november --state failed,waiting
   enqueue report november --format jsonl | jq -r 'select(.attempts > 3) | .id'`,
-		Args:              exactly(1, "a batch"),
-		ValidArgsFunction: a.names(batchNames),
 		PreRunE: func(*cobra.Command, []string) error {
 			for _, s := range only {
 				if !slices.Contains(callStates, s) {

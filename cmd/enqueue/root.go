@@ -101,7 +101,7 @@ func (a *app) root() *cobra.Command {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, c := range g.commands {
 			c.GroupID = g.title
-			takesNothing(c)
+			a.takes(c)
 			root.AddCommand(c)
 		}
 	}
@@ -150,13 +150,20 @@ func unknownCommand(group *cobra.Command, name string) error {
 	return usagef("there is no command %q%s", parents+name, hint)
 }
 
-// takesNothing refuses arguments of commands that say nothing of any.
-func takesNothing(cmd *cobra.Command) {
+// takes lets a command and those below it take what their use line names, and nothing else.
+func (a *app) takes(cmd *cobra.Command) {
 	if cmd.Args == nil {
-		cmd.Args = exactly(0, "no argument")
+		switch _, what, _ := strings.Cut(cmd.Use, " "); {
+		case strings.HasPrefix(what, "BATCH"):
+			cmd.Args, cmd.ValidArgsFunction = exactly(1, "a batch"), a.names(batchNames)
+		case strings.HasPrefix(what, "NAME"):
+			cmd.Args, cmd.ValidArgsFunction = exactly(1, "the name of a schedule"), a.names(scheduleNames)
+		default:
+			cmd.Args = exactly(0, "no argument")
+		}
 	}
 	for _, c := range cmd.Commands() {
-		takesNothing(c)
+		a.takes(c)
 	}
 }
 

@@ -280,26 +280,20 @@ func (r *fileRun) resume() string {
 
 // interrupted says how far it came, and how to go on.
 func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error {
-	why := explain(err)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		why = errors.New("interrupted")
-	}
+	why, told := stopWords(ctx, err)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		why = fmt.Errorf("%w: make room on the disk of %s, then go on; nothing is lost", why, r.in.name)
+		why += ": make room on the disk of " + r.in.name + ", then go on; nothing is lost"
 	}
 	if badFile(err) {
-		fmt.Fprintf(r.err, "enqueue: %v\n", why)
+		fmt.Fprintf(r.err, "enqueue: %s\n", why)
 		return errTold
 	}
 	far := ""
 	if e.Status != nil {
 		far = " (" + counts(*e.Status) + ")"
 	}
-	fmt.Fprintf(r.err, "enqueue: stopped: %v%s\nresume: %s\n", why, far, r.resume())
-	if ctx.Err() == nil && wrongUsage(err) {
-		return errUsageTold
-	}
-	return errTold
+	fmt.Fprintf(r.err, "enqueue: stopped: %s%s\nresume: %s\n", why, far, r.resume())
+	return told
 }
 
 // finish tells the end, and picks the exit status.

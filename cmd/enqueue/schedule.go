@@ -41,14 +41,9 @@ func (a *app) schedule() *cobra.Command {
 	return cmd
 }
 
-// scheduleName is the argument of the commands that are about one schedule.
-func scheduleName() cobra.PositionalArgs { return exactly(1, "the name of a schedule") }
-
 // scheduleAct makes cmd one of pause, resume, run and remove. act does it, and returns what --json
 // gives and what people read.
 func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *control.Control, name string) (any, string, error)) *cobra.Command {
-	cmd.Args = scheduleName()
-	cmd.ValidArgsFunction = a.names(scheduleNames)
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {
 		out, said, err := act(ctx, s.op, args[0])
@@ -231,8 +226,6 @@ func (a *app) scheduleShow() *cobra.Command {
 and what was passed over. Times are of the schedule's own zone.`,
 		Example: `  enqueue schedule show nightly
   enqueue schedule show nightly --json | jq -r '.runs[0].batch'`,
-		Args:              scheduleName(),
-		ValidArgsFunction: a.names(scheduleNames),
 	}
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {

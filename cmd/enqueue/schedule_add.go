@@ -60,7 +60,6 @@ func (a *app) scheduleAdd() *cobra.Command {
   enqueue schedule add nightly --cron '0 2 1 * mon' --dry-run
   enqueue schedule add nightly --cron '0 3 * * mon-fri' --file operations.csv --replace
   enqueue schedule add hourly --cron @hourly --timezone UTC --file operations.jsonl --missed skip --on-failure skip`,
-		Args: scheduleName(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.def.Name = args[0]
 			return a.runScheduleAdd(cmd, o)

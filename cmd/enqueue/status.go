@@ -30,8 +30,6 @@ person: every open call stands behind one that was given up. The exit status is 
 whatever the counts are; it is 1 if a part of them could not be read.`,
 		Example: `  enqueue status november
   enqueue status november --json | jq .failed`,
-		Args:              exactly(1, "a batch"),
-		ValidArgsFunction: a.names(batchNames),
 	}
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
@@ -93,8 +91,6 @@ batch it looks at a sample of the chains, and says "sample"; "enqueue chains" ha
 		Example: `  enqueue watch november
   enqueue watch november --json | jq .succeeded
   enqueue watch november --json | jq -c '[.rate, .eta_seconds, .waiting]'`,
-		Args:              exactly(1, "a batch"),
-		ValidArgsFunction: a.names(batchNames),
 	}
 	a.jsonFlag(cmd, "a JSON object for every change: status --json, and rate, eta_seconds, waiting, sampled, last_errors")
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, args []string) error {
