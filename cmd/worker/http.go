@@ -106,22 +106,11 @@ func mountHealth(mux *http.ServeMux, w readier, metrics prometheus.Gatherer) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 }
 
-// serve serves the site at addr, until stop is called. An empty addr serves nothing.
+// serveOn serves until stop is called.
 //
 // The order of the end: stop takes no new connection and tells streams that never end
-// (guard.UntilClosing); requests in flight have closeTimeout to end; then what is left is
+// (guard.UntilClosing); requests in flight have some time to end; then what is left is
 // cut: its context ends, and stop returns when its handlers have.
-func serve(addr string, s site, log zerolog.Logger) (stop func(), err error) {
-	if addr == "" {
-		return func() {}, nil
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with LISTEN, or LISTEN=off", addr, err)
-	}
-	return serveOn(l, s.handler(), closeTimeout, log), nil
-}
-
 func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog.Logger) (stop func()) {
 	base, cut := context.WithCancel(context.Background())
 	closing, shutDown := context.WithCancel(base)
@@ -240,10 +229,11 @@ func openSite(ctx context.Context, s config.Settings, parts site, log zerolog.Lo
 	open = append(open, func() error { pages.Close(); return nil })
 	parts.console = pages
 	parts.api = traced(s.Tracer, api.New(api.Options{Redis: rdb, Prefix: s.Prefix, Producer: producer, Operator: op, Registry: registry, Log: log, Retention: s.Retention}))
-	end, err := serve(s.Listen, parts, log)
+	l, err := net.Listen("tcp", s.Listen)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with LISTEN, or LISTEN=off", s.Listen, err)
 	}
+	end := serveOn(l, parts.handler(), closeTimeout, log)
 	return func() {
 		end()
 		if err := closeAll(); err != nil {

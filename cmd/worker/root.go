@@ -152,12 +152,11 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	registry.MustRegister(&lastKnown{inner: asynqmetrics.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(queues))})
 	saveMemory(s.Concurrency)
 	s.Log, s.Metrics = log, registry
-	tell, err := newTelling(s)
+	startWebhooks, closeWebhooks, err := openWebhooks(&s)
 	if err != nil {
 		return err
 	}
-	defer tell.close()
-	s.AfterOutcome = tell.afterOutcome()
+	defer closeWebhooks()
 	var flush func()
 	s.Tracer, flush, err = tracing.Start(ctx, "habilita-worker", tracing.Patience, e.getenv, func(err error) {
 		log.Warn().Err(err).Msg("spans could not be sent; this is not said again")
@@ -186,7 +185,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	return inTime(ctx, s.ShutdownTimeout+stopWait, log, func() error {
 		defer flush()
 		defer stop()
-		defer tell.start()()
+		defer startWebhooks()()
 		return explain(w.Run(ctx))
 	})
 }
