@@ -157,3 +157,60 @@ func result(r control.CallRecord) string {
 	}
 	return text
 }
+
+func (a *app) show() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "One call with its result",
+		Long: `Show one call with its result. If an id was given in several batches or for several tokens, it
+shows all of them. A call that is not due yet (--at, --in) has due_at.`,
+		Example: `  enqueue show order-1001
+  enqueue show order-1001 --json | jq -r .state`,
+		Args: exactly(1, "the id of a call"),
+	}
+	a.jsonFlag(cmd, "one JSON object a call")
+	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
+		calls, err := s.op.Show(ctx, args[0])
+		for i, c := range calls {
+			var due control.Time
+			if due, err = s.op.DueAt(ctx, c); err != nil {
+				return err
+			}
+			switch {
+			case a.json && !due.IsZero():
+				err = writeJSON(a.out, control.ScheduledCall{CallRecord: c, DueAt: due})
+			case a.json:
+				err = writeJSON(a.out, c)
+			default:
+				if i > 0 {
+					fmt.Fprintln(a.out)
+				}
+				err = a.printCall(ctx, s.op, c, due)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return err
+	})
+}
+
+func (a *app) printCall(ctx context.Context, op *control.Control, c control.CallRecord, due control.Time) error {
+	batch, err := op.BatchName(ctx, c)
+	if err != nil {
+		return err
+	}
+	if batch != "" {
+		fmt.Fprintf(a.out, "%-12s %s\n", "batch", batch)
+	}
+	if !due.IsZero() {
+		fmt.Fprintf(a.out, "%-12s %s\n", "due_at", due)
+	}
+	fields := c.Fields()
+	for i, name := range control.Columns() {
+		if fields[i] != "" {
+			fmt.Fprintf(a.out, "%-12s %s\n", name, fields[i])
+		}
+	}
+	return nil
+}

@@ -1,12 +1,20 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
 
 	"habilita/internal/engine"
 )
@@ -76,4 +84,226 @@ func Logger(s Settings, w io.Writer, isTerminal bool) zerolog.Logger {
 	return zerolog.New(out).Level(s.LogLevel).Hook(zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, _ string) {
 		e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(stamp))
 	}))
+}
+
+// text is a flag's value as it was given. Load parses it, so that all faults come at
+// once and not the first one alone.
+type text struct{ value, kind string }
+
+func (t *text) String() string     { return t.value }
+func (t *text) Set(v string) error { t.value = v; return nil }
+func (t *text) Type() string       { return t.kind }
+
+// Bind adds the flags of the groups. A flag's help says its default and the variable of
+// the same name. A secret gets a flag for its file alone.
+func Bind(fs *pflag.FlagSet, groups Group) {
+	for _, d := range Describe() {
+		if d.group&groups != 0 && !d.secret {
+			fs.Var(&text{d.Default, d.kind}, strings.TrimPrefix(d.Flag(), "--"), d.Meaning+" ["+d.Variable+"]")
+		}
+	}
+}
+
+// Load reads the settings of the groups: flags that were given, then getenv (such as
+// os.Getenv), then defaults. Flags that were never bound, or a nil fs, are no fault. The
+// error is an *Error with every fault; the Settings are then not to be used.
+func Load(fs *pflag.FlagSet, getenv func(string) string, groups Group) (Settings, error) {
+	l := &loader{fs: fs, getenv: getenv, groups: groups, bad: map[string]bool{}}
+	for _, d := range l.s.table() {
+		if d.group&groups != 0 {
+			l.load(d)
+		} else if d.Default != "" {
+			_ = d.set(d.Default) // a zone that can't be loaded stays nil
+		}
+	}
+	l.s.Quota.Lease = max(l.s.CallTimeout, l.s.VendorTimeout) + l.s.SlotMargin
+	l.together()
+	if len(l.faults) > 0 {
+		return Settings{}, &Error{Faults: l.faults}
+	}
+	return l.s, nil
+}
+
+type loader struct {
+	fs     *pflag.FlagSet
+	getenv func(string) string
+	groups Group
+	s      Settings
+	faults []string
+	bad    map[string]bool // variables with a fault, which are compared with no other
+}
+
+func (l *loader) load(d Setting) {
+	value, from, ok := l.find(d)
+	switch {
+	case !ok:
+	case from == "" && d.secret && !d.optional:
+		l.fault(d.Variable, "", "", "is not set and is required; make one with: enqueue keygen")
+	case from == "" && d.Default == "":
+	case d.file && from == d.Flag() && carriesSecret(value):
+		l.fault(d.Variable, redacted, from, "has a user or password, which a flag would show to everybody on this machine; "+
+			"give it in the environment, or a file that "+d.Variable+"_FILE names")
+	default:
+		if from == "" {
+			value = d.Default
+		}
+		if err := d.set(value); err != nil {
+			l.fault(d.Variable, d.shown(value), from, err.Error())
+		}
+	}
+}
+
+// find looks for a setting's value, among the flags first. from is the flag, with dashes, or the variable that gave it;
+// empty if nothing did. It notes a fault if it is not ok.
+func (l *loader) find(d Setting) (value, from string, ok bool) {
+	for _, look := range []struct {
+		in           func(name string) (string, bool)
+		direct, file string
+	}{{l.flag, d.Flag(), d.inFile().Flag()}, {l.env, d.Variable, d.inFile().Variable}} {
+		value, given := look.in(look.direct)
+		path, inFile := look.in(look.file)
+		switch inFile = inFile && d.file; {
+		case given && inFile:
+			l.fault(d.Variable, "", "", "is given twice, directly and as a file; want one of them")
+			return "", "", false
+		case inFile:
+			value, ok = l.readFile(d, path, look.file)
+			return value, look.file, ok
+		case given:
+			return strings.TrimSpace(value), look.direct, true
+		}
+	}
+	return "", "", true
+}
+
+// flag is the value of a flag that was on the command line.
+func (l *loader) flag(name string) (value string, ok bool) {
+	if l.fs == nil {
+		return "", false
+	}
+	f := l.fs.Lookup(strings.TrimPrefix(name, "--"))
+	if f == nil || !f.Changed {
+		return "", false
+	}
+	return f.Value.String(), true
+}
+
+func (l *loader) env(name string) (value string, ok bool) {
+	v := strings.TrimSpace(l.getenv(name))
+	return v, v != ""
+}
+
+// fault notes what is wrong with a setting. value is empty where nothing was given. from is shown if it is a flag.
+func (l *loader) fault(variable, value, from, want string) {
+	l.bad[variable] = true
+	line := variable
+	if value != "" {
+		line += " " + value
+	}
+	if strings.HasPrefix(from, "-") {
+		line += " (from " + from + ")"
+	}
+	l.faults = append(l.faults, line+": "+want)
+}
+
+// together checks settings that depend on each other.
+func (l *loader) together() {
+	s := l.s
+	l.compare(Calls, s.RetryMin > s.RetryMax, s.RetryMin,
+		"want at most RETRY_MAX, which is "+short(s.RetryMax), "RETRY_MIN", "RETRY_MAX")
+	l.compare(Limits, s.Quota.Lease > maxLease, s.SlotMargin,
+		fmt.Sprintf("makes a slot's lease %s; want max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN of at most %s", short(s.Quota.Lease), short(maxLease)),
+		"SLOT_MARGIN", "CALL_TIMEOUT", "VENDOR_TIMEOUT")
+	l.compare(Webhooks, s.WebhookURLs != "" && s.WebhookSecrets == "", 0,
+		"is not set and is required with WEBHOOK_URL; make one with: enqueue keygen --webhook", "WEBHOOK_SECRETS", "WEBHOOK_URL")
+	l.compare(Calls|Limits, s.ShutdownTimeout < s.CallTimeout, s.ShutdownTimeout,
+		fmt.Sprintf("want at least CALL_TIMEOUT, which is %s: requests in flight would be cut, and made twice", short(s.CallTimeout)),
+		"SHUTDOWN_TIMEOUT", "CALL_TIMEOUT")
+}
+
+// compare notes a fault of the first of the variables, unless one of them has a fault already or was not loaded.
+func (l *loader) compare(groups Group, bad bool, value time.Duration, want string, variables ...string) {
+	if !bad || l.groups&groups != groups || slices.ContainsFunc(variables, func(v string) bool { return l.bad[v] }) {
+		return
+	}
+	shown := ""
+	if value != 0 {
+		shown = strconv.Quote(short(value))
+	}
+	l.fault(variables[0], shown, "", want)
+}
+
+const maxFile = 64 << 10 // bytes; a file of keys has a few hundred
+
+// readFile gives what a secret's file holds, without white space around it, and warns
+// where everybody can read it.
+func (l *loader) readFile(d Setting, path, from string) (value string, ok bool) {
+	var raw []byte
+	f, err := os.Open(path)
+	if err == nil {
+		defer f.Close()
+		raw, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	}
+	want := ""
+	value = strings.TrimSpace(string(raw))
+	var cause *fs.PathError
+	switch {
+	case errors.As(err, &cause):
+		want = "can't be read: " + cause.Err.Error() // the path is shown already, or must not be
+	case err != nil:
+		want = "can't be read: " + err.Error()
+	case len(raw) > maxFile:
+		want = "is larger than 64 KiB, so it is some other file"
+	case value == "":
+		want = "is empty"
+	}
+	if want != "" {
+		l.bad[d.Variable] = true
+		l.fault(d.Variable+"_FILE", shownPath(path), from, want)
+		return "", false
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows" {
+		l.s.warnings = append(l.s.warnings, fmt.Sprintf(
+			"everybody on this machine can read the file of %s, %s: chmod 600 it", d.Variable, shownPath(path)))
+	}
+	return value, true
+}
+
+var sealingKey = regexp.MustCompile(`[A-Za-z0-9+/]{43}=?`)
+
+// shownPath is a path for a message, unless somebody put the secret where its path goes.
+func shownPath(path string) string {
+	if strings.Contains(path, "://") || strings.Contains(path, "@") || sealingKey.MatchString(path) && strings.Contains(path, ":") {
+		return redacted
+	}
+	return strconv.Quote(path)
+}
+
+// shown is a value as a fault shows it: quoted, on one line, short, and redacted where
+// it is or may be a secret.
+func (d Setting) shown(v string) string {
+	if d.secret || d.kind == "url" && (carriesSecret(v) || !plainURL.MatchString(v)) {
+		return redacted
+	}
+	const most = 80
+	if r := []rune(v); len(r) > most {
+		v = string(r[:most]) + "..."
+	}
+	return strconv.Quote(v)
+}
+
+// Error is every fault of the settings at once. A command exits with status 2 on it.
+type Error struct {
+	// Faults are a line each: the variable, however the value was given; the value, quoted, or "[redacted]" where it may be
+	// a secret; the flag that gave it; and what is wanted. They are in the order of Describe, then those between settings.
+	Faults []string
+}
+
+// Error is a line that counts the faults, then one for each.
+func (e *Error) Error() string {
+	text := "a setting is wrong:"
+	if n := len(e.Faults); n > 1 {
+		text = strconv.Itoa(n) + " settings are wrong:"
+	}
+	return text + "\n  " + strings.Join(e.Faults, "\n  ")
 }
