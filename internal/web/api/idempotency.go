@@ -1,11 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -63,7 +63,11 @@ const answerNew, answerKnown = "new", "known"
 
 // keep notes what the first request is answered, so that a repeat is answered the same. If
 // it can't be noted, a repeat says that the call was there already, which is true by then.
-func (i idempotency) keep(ctx context.Context, c claimed, answer string) {
+func (i idempotency) keep(ctx context.Context, c claimed, known bool) {
+	answer := answerNew
+	if known {
+		answer = answerKnown
+	}
 	i.rdb.SetArgs(ctx, c.name, c.record+" "+answer, redis.SetArgs{Mode: "XX", KeepTTL: true})
 }
 
@@ -73,33 +77,21 @@ func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (c
 	name := i.prefix + ":idempotency:" + hex.EncodeToString(sum[:16])
 	id := strings.ToLower(rand.Text())
 	own := claimed{name: name, record: fingerprint + " " + id, id: id, fresh: true}
-	for range 3 {
-		// A retry of the client's own finds its own record below.
-		fresh, err := i.rdb.SetNX(ctx, name, own.record, i.life).Result()
-		if err != nil || fresh {
-			return own, err
-		}
-		have, err := i.rdb.Get(ctx, name).Result()
-		switch {
-		case errors.Is(err, redis.Nil): // went meanwhile
-			continue
-		case err != nil:
-			return claimed{}, err
-		}
-		if have == own.record { // the reply to the first try was lost
-			return own, nil
-		}
-		asked, first, kept := strings.Cut(have, " ")
-		first, answer, _ := strings.Cut(first, " ")
-		if asked != fingerprint {
-			return claimed{}, refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
-		}
-		if !kept {
-			first = key // a record of an older version
-		}
-		return claimed{name: name, record: have, id: first, answer: answer}, nil
+	// A retry of the client's own finds its own record below.
+	fresh, err := i.rdb.SetNX(ctx, name, own.record, i.life).Result()
+	if err != nil || fresh {
+		return own, err
 	}
-	return claimed{}, errors.New("an Idempotency-Key came and went")
+	have, err := i.rdb.Get(ctx, name).Result() // redis.Nil if it went just now: then the caller asks again
+	if err != nil || have == own.record {      // the reply to the first try was lost
+		return own, err
+	}
+	said := append(strings.Fields(have), "", "")
+	if said[0] != fingerprint {
+		return claimed{}, refuse(keyUsed, "the body differs from that of the first request with this key; use another key for another call")
+	}
+	// A record of an older version has no id.
+	return claimed{name: name, record: have, id: cmp.Or(said[1], key), answer: said[2]}, nil
 }
 
 // fingerprint tells calls apart, without their token: its name stands for it.
