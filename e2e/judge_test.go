@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
 // A judge that finds nothing proves nothing: each promise is broken once here.
 func TestJudgeFindsBrokenPromises(t *testing.T) {
 	plan := Plan{Batch: "b", Rows: []Row{{Token: "t"}, {Token: "t"}}}
-	call := func(i int, state string, attempts int) control.CallRecord {
+	call := func(i int, state ledger.State, attempts int) control.CallRecord {
 		return control.CallRecord{ID: string(rune('A' + i)), Chain: "t", Ref: refOf(i), State: state, Attempts: attempts}
 	}
 	req := func(seq, end int64, id string, ok bool) wolkvoxtest.Record {

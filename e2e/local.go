@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 )
 
 // Results reads FILE.results.csv of `enqueue run`; nil where there is none.
@@ -39,7 +40,7 @@ func (l *Lab) Results(file string) []control.CallRecord {
 			l.TB.Fatal(err)
 		}
 		out = append(out, control.CallRecord{
-			ID: r[0], Server: r[1], TokenID: r[2], Ref: r[3], Chain: r[4], State: r[5], Attempts: attempts, Code: r[7], Msg: r[8], Error: r[9],
+			ID: r[0], Server: r[1], TokenID: r[2], Ref: r[3], Chain: r[4], State: ledger.State(r[5]), Attempts: attempts, Code: r[7], Msg: r[8], Error: r[9],
 		})
 	}
 	return out

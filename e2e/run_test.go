@@ -284,7 +284,7 @@ func TestRunGivesUpAndGoesOn(t *testing.T) {
 		}
 		have := map[string]int{}
 		for _, r := range l.Results(file) {
-			have[r.State]++
+			have[string(r.State)]++
 		}
 		want := map[string]int{}
 		for s := range strings.FieldsSeq(c.states) {

@@ -235,12 +235,13 @@ func typed(err error, c cause) error {
 	case *ledger.BatchError:
 		return &BatchError{e.Batch, BatchProblem(e.Problem), c}
 	case *control.UnknownError:
-		if e.Kind == ledger.ErrNoCall {
+		switch e.Kind {
+		case ledger.ErrNoCall:
 			return &UnknownError{Call: e.Name, cause: c}
+		case control.ErrNotHeld, control.ErrNoChain:
+			return &UnknownError{Chain: e.Name, cause: c}
 		}
 		return &UnknownError{Batch: e.Name, cause: c}
-	case *control.UnknownChainError:
-		return &UnknownError{Chain: e.ID, cause: c}
 	case *control.SelectionError, *wolkvox.ServerError:
 		return &SelectionError{c}
 	case *membership.MismatchError:

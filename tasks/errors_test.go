@@ -55,7 +55,7 @@ func TestErrorsHaveAnExportedForm(t *testing.T) {
 		{engine.ErrOtherRun, as(&PruneError{Problem: PruneOtherRun})},
 		{&control.UnknownError{Kind: ledger.ErrNoBatch, Name: "b"}, as(&UnknownError{Batch: "b"})},
 		{&control.UnknownError{Kind: ledger.ErrNoCall, Name: "i"}, as(&UnknownError{Call: "i"})},
-		{&control.UnknownChainError{ID: "c"}, as(&UnknownError{Chain: "c"})},
+		{&control.UnknownError{Kind: control.ErrNotHeld, Name: "c"}, as(&UnknownError{Chain: "c"})},
 		{&control.SelectionError{Problem: "nothing is selected"}, as(&SelectionError{})},
 		{badServer, as(&SelectionError{})},
 		{control.ErrChainID, as(&SelectionError{})},

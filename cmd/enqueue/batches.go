@@ -153,7 +153,7 @@ func writeReport(out io.Writer, records iter.Seq2[control.CallRecord, error], fo
 	}
 	read := false
 	for r, err := range records {
-		if err == nil && (len(only) == 0 || slices.Contains(only, r.State)) {
+		if err == nil && (len(only) == 0 || slices.Contains(only, string(r.State))) {
 			if err = write(r); err != nil {
 				err = fmt.Errorf("the report can't be written: %w", err)
 			}

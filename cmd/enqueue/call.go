@@ -178,7 +178,7 @@ shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 			}
 			switch {
 			case a.json && !due.IsZero():
-				err = writeJSON(a.out, control.ScheduledCall{CallRecord: c, DueAt: due})
+				err = writeJSON(a.out, control.ScheduledCall{Call: c, DueAt: due})
 			case a.json:
 				err = writeJSON(a.out, c)
 			default:

@@ -138,7 +138,7 @@ type heldTeller struct {
 // tell tells the call that a held chain stands at, and what to do about it. Advice that stands
 // above is not told again.
 func (t heldTeller) tell(ctx context.Context, w io.Writer, c control.Chain) error {
-	id := c.Head.BatchID()
+	id := c.Head.Batch
 	batch, known := t.batches[id]
 	if !known {
 		var err error

@@ -20,7 +20,7 @@ func TestNextStepOfAWrongServer(t *testing.T) {
 		"of no batch":    {ledger.Batch{}, "give the call again with the right server, after: enqueue cancel --chain a"},
 	} {
 		var head control.CallRecord
-		head.State, head.Reason = string(ledger.StateFailed), string(wolkvox.NotFound)
+		head.State, head.Reason = ledger.StateFailed, string(wolkvox.NotFound)
 		got := nextStep(head, "a", c.batch)
 		if !strings.Contains(got, c.want) || !strings.Contains(got, "enqueue retry --chain a") {
 			t.Errorf("%s: %s", name, got)

@@ -8,6 +8,7 @@ import (
 
 	"habilita/examples"
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 	"habilita/internal/localrun"
 	"habilita/internal/testkit/wolkvoxtest"
 )
@@ -94,7 +95,9 @@ func TestDemoZoneIsFarFromMidnight(t *testing.T) {
 }
 
 func TestLost(t *testing.T) {
-	record := func(id, state string) control.CallRecord { return control.CallRecord{ID: id, State: state} }
+	record := func(id string, state ledger.State) control.CallRecord {
+		return control.CallRecord{ID: id, State: state}
+	}
 	all := []outcome{{record: record("a", "succeeded")}, {record: record("b", "succeeded")}, {}}
 	for i := range all {
 		all[i].Token = "t"

@@ -81,7 +81,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"a call is found by its id", "one of a bulk is told twice after an upgrade",
-		in("internal/ledger/index.go", "return c.Batch == batch && c.Token == token.field", "return false"),
+		in("internal/ledger/index.go", "return c.Batch == batch && c.TokenID == token.field", "return false"),
 		"./internal/ledger", "TestBulkEntriesFindCalls",
 	},
 	{

@@ -109,7 +109,7 @@ func (l *AuditLog) Before(ctx context.Context, id string, n int) (page Page[Audi
 func at(id string) Time {
 	ms, _, _ := strings.Cut(id, "-")
 	n, _ := strconv.ParseInt(ms, 10, 64)
-	return Time{time.UnixMilli(n).UTC()}
+	return Time{Time: time.UnixMilli(n).UTC()}
 }
 
 // clip makes valid UTF-8 of at most maxField bytes.
@@ -187,7 +187,7 @@ func (o *Control) Note(ctx context.Context, action, target, result string, faile
 // unknown reports whether what was decided about is not there, or can't be, so that nothing was
 // decided.
 func unknown(err error) bool {
-	return is[*UnknownError](err) || is[*UnknownChainError](err) || is[*SelectionError](err) ||
+	return is[*UnknownError](err) || is[*SelectionError](err) ||
 		errors.Is(err, ErrChainID) || errors.Is(err, breaker.ErrUnknownServer)
 }
 

@@ -59,7 +59,7 @@ func (o *Control) Chains(ctx context.Context, heldOnly bool) iter.Seq2[Chain, er
 func forPeople(c ledger.Chain) Chain {
 	token, _ := ledger.SplitChainID(c.ID)
 	reason, detail, _ := strings.Cut(c.Reason, ": ")
-	out := Chain{ID: c.ID, TokenID: token, State: c.State, Since: Time{c.Since}, Head: record(c.Head), Behind: c.Behind}
+	out := Chain{ID: c.ID, TokenID: token, State: c.State, Since: Time{Time: c.Since}, Head: c.Head, Behind: c.Behind}
 	switch c.State {
 	case stateReady, stateDispatched, stateRunning:
 		// What it waited for before is over.
@@ -68,7 +68,7 @@ func forPeople(c ledger.Chain) Chain {
 	case stateHeld:
 		out.Reason = stateHeld
 	default:
-		out.Reason, out.Until = reason, Time{c.Until}
+		out.Reason, out.Until = reason, Time{Time: c.Until}
 	}
 	if out.Reason == "cooling" {
 		out.Cooling, detail = cooling(detail)
@@ -157,7 +157,7 @@ func (o *Control) Overview(ctx context.Context) (Overview, error) {
 		sum.Held += b.Held
 		sum.Scheduled += b.Delayed
 		if !b.NextDelayed.IsZero() && (sum.NextDue.IsZero() || b.NextDelayed.Before(sum.NextDue.Time)) {
-			sum.NextDue = Time{b.NextDelayed}
+			sum.NextDue = Time{Time: b.NextDelayed}
 		}
 	}
 	return sum, nil

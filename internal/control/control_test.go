@@ -85,7 +85,7 @@ func TestReportAndShow(t *testing.T) {
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
 	}
-	if len(control.Columns()) != len(got[0].Fields()) {
+	if len(control.Columns()) != len(control.Fields(got[0])) {
 		t.Error("columns and fields differ in number")
 	}
 	shown, err := w.op.Show(w.ctx, got[0].ID)

@@ -26,7 +26,7 @@ func NewCSV(w io.Writer, excel bool) (*CSV, error) {
 
 // Write writes a record.
 func (c *CSV) Write(r CallRecord) error {
-	fields := r.Fields()
+	fields := Fields(r)
 	for i := range fields {
 		fields[i] = GuardFormula(fields[i])
 	}

@@ -67,7 +67,7 @@ func (s Selection) check() (Selection, error) {
 // Retry makes held chains that are selected try their head again, with a new budget of
 // attempts; for a batch, those whose head belongs to it. It returns how many: with an error that
 // Unread tells, those of the chains that could be read. A chain that was named and is not held is
-// an *UnknownChainError.
+// ErrNotHeld.
 func (o *Control) Retry(ctx context.Context, s Selection) (int, error) {
 	return o.noted(ctx, "retry", "chain", s, o.decision(ledger.DecisionRetry))
 }
@@ -90,7 +90,7 @@ func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (
 			return 0, fmt.Errorf("%s chain %s: %w", d, s.Chain, err)
 		}
 		if n == 0 {
-			return 0, &UnknownChainError{ID: s.Chain, Held: true}
+			return 0, &UnknownError{ErrNotHeld, s.Chain}
 		}
 		return 1, nil
 	}
@@ -99,7 +99,7 @@ func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (
 // Cancel takes calls out, but one that is at the vendor; it returns how many. Of a
 // batch: its calls, wherever they wait; it takes no more rows then (Reopen). Of a chain: all its calls, held or not, and those
 // that are scheduled for it. Of a server, and of all: those of the held chains. A chain
-// that was named and has no call that waits is an *UnknownChainError.
+// that was named and has no call that waits is ErrNoChain.
 func (o *Control) Cancel(ctx context.Context, s Selection) (int, error) {
 	return o.noted(ctx, "cancel", "call", s, o.cancel)
 }
@@ -128,7 +128,7 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 			n += more
 		}
 		if err == nil && n == 0 {
-			return 0, &UnknownChainError{ID: s.Chain}
+			return 0, &UnknownError{ErrNoChain, s.Chain}
 		}
 		return n, cutOff("cancel", n, err)
 	}
@@ -193,7 +193,7 @@ func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, 
 			break // it is the last thing: what could be read came before
 		}
 		if meant.Batch != "" && c.Head.Batch != meant.Batch || meant.Server != "" && c.Head.Server != meant.Server ||
-			s.Cause != "" && Cause(record(c.Head)) != s.Cause {
+			s.Cause != "" && Cause(c.Head) != s.Cause {
 			continue
 		}
 		if ids = append(ids, c.ID); len(ids) < heldAtOnce {

@@ -125,16 +125,12 @@ func TestDecisionsRefuse(t *testing.T) {
 	if _, err := w.op.Skip(w.ctx, control.Selection{Server: "example.com"}); !errors.As(err, &server) {
 		t.Errorf("server: %v", err)
 	}
-	var unknown *control.UnknownChainError
-	for _, tt := range []struct {
-		held bool
-		err  error
-	}{
-		{true, second(w.op.Retry(w.ctx, control.Selection{Chain: token("zz")}))},
-		{true, second(w.op.Skip(w.ctx, control.Selection{Chain: token("zz")}))},
-		{false, second(w.op.Cancel(w.ctx, control.Selection{Chain: token("zz")}))},
+	for _, tt := range []struct{ want, err error }{
+		{control.ErrNotHeld, second(w.op.Retry(w.ctx, control.Selection{Chain: token("zz")}))},
+		{control.ErrNotHeld, second(w.op.Skip(w.ctx, control.Selection{Chain: token("zz")}))},
+		{control.ErrNoChain, second(w.op.Cancel(w.ctx, control.Selection{Chain: token("zz")}))},
 	} {
-		if !errors.As(tt.err, &unknown) || unknown.Held != tt.held {
+		if !errors.Is(tt.err, tt.want) {
 			t.Errorf("got %v", tt.err)
 		}
 	}

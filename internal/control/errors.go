@@ -11,10 +11,16 @@ import (
 	"habilita/internal/schedule"
 )
 
+// Refusals of a chain that was named.
+var (
+	ErrNotHeld = errors.New("the chain is not held")
+	ErrNoChain = errors.New("no call of the chain waits")
+)
+
 // UnknownError says that there is no batch or schedule of that name, or no call of that id: it never was, or it
-// ended and its retention is over. It wraps its Kind.
+// ended and its retention is over; or that a chain that was named can't be acted on. It wraps its Kind.
 type UnknownError struct {
-	Kind error // ledger.ErrNoBatch, ledger.ErrNoCall or schedule.ErrNoSchedule
+	Kind error // ledger.ErrNoBatch, ledger.ErrNoCall, schedule.ErrNoSchedule, ErrNotHeld or ErrNoChain
 	Name string
 }
 
@@ -22,6 +28,8 @@ var unknownWords = map[error]string{
 	ledger.ErrNoBatch:      "there is no batch %q: `enqueue batches` lists those there are",
 	ledger.ErrNoCall:       "there is no call %q: `enqueue report BATCH` has the ids of a batch's calls",
 	schedule.ErrNoSchedule: "there is no schedule %q: `enqueue schedule list` lists those there are",
+	ErrNotHeld:             "chain %q is not held: `enqueue chains --held` lists those that wait for a person",
+	ErrNoChain:             "chain %q has no call that waits: `enqueue chains` lists those that have",
 }
 
 // Error names it and says what to type next.
@@ -29,21 +37,6 @@ func (e *UnknownError) Error() string { return fmt.Sprintf(unknownWords[e.Kind],
 
 // Unwrap gives the Kind.
 func (e *UnknownError) Unwrap() error { return e.Kind }
-
-// UnknownChainError says that a chain that was named can't be acted on: it is not held,
-// or it has nothing to do.
-type UnknownChainError struct {
-	ID   string
-	Held bool // whether a held one was wanted
-}
-
-// Error names the chain and says what to type next.
-func (e *UnknownChainError) Error() string {
-	if e.Held {
-		return fmt.Sprintf("chain %q is not held: `enqueue chains --held` lists those that wait for a person", e.ID)
-	}
-	return fmt.Sprintf("chain %q has no call that waits: `enqueue chains` lists those that have", e.ID)
-}
 
 // SelectionError says that a Selection selects nothing, or in more than one way.
 type SelectionError struct{ Problem string }

@@ -43,7 +43,7 @@ type CallsQuery struct {
 
 // Wants reports whether a call passes State and Ref.
 func (q CallsQuery) Wants(c CallRecord) bool {
-	return (q.State == "" || c.State == q.State) &&
+	return (q.State == "" || string(c.State) == q.State) &&
 		(q.Ref == "" || strings.Contains(strings.ToLower(c.Ref), strings.ToLower(q.Ref)))
 }
 
@@ -94,7 +94,7 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 				}
 				here.after = c.Field()
 				looked++
-				if r := record(c); q.Wants(r) {
+				if r := c; q.Wants(r) {
 					page.Items = append(page.Items, r)
 				}
 			}
@@ -160,7 +160,7 @@ func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, 
 	return page, nil
 }
 
-// Chain returns a chain that has something to do, or an *UnknownChainError.
+// Chain returns a chain that has something to do, or ErrNoChain.
 func (o *Control) Chain(ctx context.Context, id string) (Chain, error) {
 	if err := (Selection{Chain: id}).Check(); err != nil {
 		return Chain{}, err
@@ -170,7 +170,7 @@ func (o *Control) Chain(ctx context.Context, id string) (Chain, error) {
 		return Chain{}, fmt.Errorf("chain %s: %w", id, err)
 	}
 	if !ok {
-		return Chain{}, &UnknownChainError{ID: id}
+		return Chain{}, &UnknownError{ErrNoChain, id}
 	}
 	return forPeople(c), nil
 }

@@ -197,7 +197,7 @@ func TestChainsAndQuotaPages(t *testing.T) {
 	if c, err := w.op.Chain(w.ctx, held); err != nil || !c.Held() || c.Behind != 1 {
 		t.Errorf("%+v %v", c, err)
 	}
-	var unknown *control.UnknownChainError
+	var unknown *control.UnknownError
 	if _, err := w.op.Chain(w.ctx, token("zz")); !errors.As(err, &unknown) {
 		t.Error(err)
 	}

@@ -137,7 +137,7 @@ func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, rou
 		}
 		w.Chains++
 		if !until.IsZero() && (w.Until.IsZero() || until.Before(w.Until.Time)) {
-			w.Until = Time{until}
+			w.Until = Time{Time: until}
 		}
 	}
 	var failed []Chain
@@ -157,8 +157,8 @@ func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, rou
 		}
 	}
 	for _, s := range found.Scheduled {
-		if s.Call.Batch == m.ID {
-			add("scheduled", s.Due)
+		if s.Batch == m.ID {
+			add("scheduled", s.DueAt.Time)
 		}
 	}
 	if p.HeldChains > 0 {

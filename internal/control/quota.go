@@ -68,7 +68,7 @@ func row(u quota.Usage) QuotaRow {
 	reason, why := cooling(u.CoolingWhy)
 	return QuotaRow{
 		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held,
-		CoolingUntil: Time{u.CoolingUntil}, CoolingReason: reason, CoolingWhy: why, ProbeAt: Time{u.Probe}, NextDayAt: Time{u.NextDay},
+		CoolingUntil: Time{Time: u.CoolingUntil}, CoolingReason: reason, CoolingWhy: why, ProbeAt: Time{Time: u.Probe}, NextDayAt: Time{Time: u.NextDay},
 	}
 }
 

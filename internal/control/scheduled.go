@@ -11,10 +11,7 @@ import (
 )
 
 // ScheduledCall is a call that is not due yet: it joins the end of its chain when it is.
-type ScheduledCall struct {
-	CallRecord
-	DueAt Time `json:"due_at"`
-}
+type ScheduledCall = ledger.Scheduled
 
 // Scheduled streams the calls that are not due yet, in no order. An error is the last
 // thing that is yielded.
@@ -30,7 +27,7 @@ func (o *Control) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error]
 		for s, err := range o.ledger.Scheduled(ctx, tags) {
 			if err != nil {
 				unread = errors.Join(unread, fmt.Errorf("scheduled calls: %w", err))
-			} else if !yield(ScheduledCall{record(s.Call), Time{s.Due}}, nil) {
+			} else if !yield(s, nil) {
 				return
 			}
 		}
@@ -42,8 +39,8 @@ func (o *Control) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error]
 
 // DueAt returns when a call that Show returned is due; zero for one that is not scheduled.
 func (o *Control) DueAt(ctx context.Context, r CallRecord) (Time, error) {
-	due, err := o.ledger.Due(ctx, r.batch, r.TokenID, r.key)
-	return Time{due}, of(err, "call %q", r.ID)
+	due, err := o.ledger.Due(ctx, r.Batch, r.TokenID, r.Key)
+	return Time{Time: due}, of(err, "call %q", r.ID)
 }
 
 // BatchCall is a call with the name of its batch.
@@ -65,7 +62,7 @@ func (o *Control) EachFinished(ctx context.Context, tell func(BatchCall) error) 
 	for _, f := range all {
 		c, failed := o.ledger.Call(ctx, f.Batch, f.Token, f.Key)
 		if failed == nil && !c.State.Open() {
-			r := BatchCall{CallRecord: record(c)}
+			r := BatchCall{CallRecord: c}
 			if r.Batch, failed = o.BatchName(ctx, r.CallRecord); failed == nil {
 				failed = tell(r)
 			}

@@ -182,11 +182,11 @@ func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Sch
 	out := Schedule{
 		Name: s.Name, Status: "waiting", Cron: s.Cron, Timezone: s.Timezone, OnFailure: s.OnFailure, Missed: s.Missed,
 		Overlap: s.Overlap, PileUp: s.PileUp, Source: s.Source, Rows: s.Rows,
-		CreatedAt: Time{s.Created}, ChangedAt: Time{s.Changed}, Runs: []ScheduleRun{},
+		CreatedAt: Time{Time: s.Created}, ChangedAt: Time{Time: s.Changed}, Runs: []ScheduleRun{},
 	}
 	if s.Paused {
 		out.Status = "paused"
-	} else if out.NextRun = (Time{s.Next}); !s.Next.IsZero() {
+	} else if out.NextRun = (Time{Time: s.Next}); !s.Next.IsZero() {
 		if zone, err := time.LoadLocation(s.Timezone); err == nil {
 			out.NextBatch = schedule.BatchOfTick(s.Name, s.Next.In(zone))
 		}
@@ -198,8 +198,8 @@ func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Sch
 	if c := s.Claim; c.Number > 0 {
 		out.Status = "enqueueing"
 		out.Current = &ScheduleRun{
-			Batch: c.Batch, Kind: c.Kind, Tick: Time{c.Tick}, Result: "enqueueing", Reason: c.Error,
-			StartedAt: Time{c.Started}, MissedTicks: c.Missed,
+			Batch: c.Batch, Kind: c.Kind, Tick: Time{Time: c.Tick}, Result: "enqueueing", Reason: c.Error,
+			StartedAt: Time{Time: c.Started}, MissedTicks: c.Missed,
 		}
 		if unread = o.addStatus(ctx, out.Current); !redisconn.Partly(unread) {
 			return out, unread
@@ -249,5 +249,5 @@ func ofMillis(ms int64) Time {
 	if ms <= 0 {
 		return Time{}
 	}
-	return Time{time.UnixMilli(ms)}
+	return Time{Time: time.UnixMilli(ms)}
 }

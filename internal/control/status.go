@@ -94,14 +94,14 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 		Batch: m.Name, Unread: Unread(err), Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
 		Cancelled: c.Cancelled, Open: c.Open(), HeldChains: c.HeldChains, Settled: c.Settled() && !m.Live && err == nil,
 		Complete: m.Complete && !m.Live, Filling: m.Live, CutOff: m.Ran && !m.Complete && !m.Live,
-		CreatedAt: Time{m.Created}, Policy: m.Policy, Blocked: c.Blocked, Stopped: m.Cancelled,
+		CreatedAt: Time{Time: m.Created}, Policy: m.Policy, Blocked: c.Blocked, Stopped: m.Cancelled,
 	}
 	if now := o.limiter.Now(); !s.Settled {
 		switch {
 		case c.FirstDue.After(now):
-			s.DueAt, s.PutOff = Time{c.FirstDue}, true
+			s.DueAt, s.PutOff = Time{Time: c.FirstDue}, true
 		case c.LastDue.After(now):
-			s.DueAt = Time{c.LastDue}
+			s.DueAt = Time{Time: c.LastDue}
 		}
 	}
 	if m.Canary > 0 {
@@ -117,7 +117,7 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 		}
 	}
 	if s.Settled {
-		if s.SettledAt = (Time{c.Changed}); c.Changed.IsZero() {
+		if s.SettledAt = (Time{Time: c.Changed}); c.Changed.IsZero() {
 			s.SettledAt = s.CreatedAt // a batch with no call
 		}
 	}

@@ -60,7 +60,7 @@ func (o *Control) Call(ctx context.Context, k CallKey) (CallRecord, error) {
 		return CallRecord{}, err
 	}
 	for _, r := range all {
-		if r.TokenID == k.TokenID && r.batch == ledger.BatchID(k.Batch) {
+		if r.TokenID == k.TokenID && r.Batch == ledger.BatchID(k.Batch) {
 			return r, nil
 		}
 	}

@@ -293,14 +293,15 @@ func (b *batchRun) conflict(g *group, j int, have *ledger.Call, row *inFlight) e
 	if !b.skips() {
 		b.marks.conflict(id, row.line)
 	}
-	_, name := ledger.SplitChainID(id)
-	return conflictOf(b.name, have, row.line, row.server, name, row.source)
+	return conflictOf(b.name, have, row.line, row.server, id, row.source)
 }
 
-func conflictOf(batchName string, have *ledger.Call, line int, server, chainName string, source any) *ConflictError {
-	e := &ConflictError{Batch: batchName, ID: have.ID(), Row: line, Known: have.Row, State: string(have.State), Source: source,
+func conflictOf(batchName string, have *ledger.Call, line int, server, chain string, source any) *ConflictError {
+	_, haveName := ledger.SplitChainID(have.Chain)
+	_, name := ledger.SplitChainID(chain)
+	e := &ConflictError{Batch: batchName, ID: have.ID, Row: line, Known: have.Row, State: string(have.State), Source: source,
 		Unsent: have.Attempts == 0 && have.State != ledger.StateSkipped && have.State != ledger.StateCancelled}
-	for _, f := range [][3]string{{"server", have.Server, server}, {"chain", have.Chain, chainName}} {
+	for _, f := range [][3]string{{"server", have.Server, server}, {"chain", haveName, name}} {
 		if f[1] != f[2] {
 			e.Differs, e.Have, e.Want = append(e.Differs, f[0]), append(e.Have, f[1]), append(e.Want, f[2])
 		}

@@ -141,7 +141,7 @@ func TestCutOffRequestIsRecorded(t *testing.T) {
 		t.Error(err)
 	}
 	again := openWorld(t, "redis://"+m.Addr(), w.o.Keys, nil).closing()
-	if c := again.call(id); c.State != ledger.StateWaiting || c.Err == "" {
-		t.Errorf("the call is %s, %q; want waiting after an unknown outcome", c.State, c.Err)
+	if c := again.call(id); c.State != ledger.StateWaiting || c.Error == "" {
+		t.Errorf("the call is %s, %q; want waiting after an unknown outcome", c.State, c.Error)
 	}
 }

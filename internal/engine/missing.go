@@ -72,7 +72,7 @@ func (b *batchRun) eachMissing(ctx context.Context, tags []string, f func(fields
 				var fields []string
 				for _, c := range s.Calls {
 					open := c.State.Open() || c.State == ledger.StateFailed && held[c.Field()]
-					if c.Row > 0 && open && !b.rows.has(c.Token, c.Key) && !seen[c.Field()] {
+					if c.Row > 0 && open && !b.rows.has(c.TokenID, c.Key) && !seen[c.Field()] {
 						seen[c.Field()] = true
 						fields = append(fields, c.Field())
 					}

@@ -133,7 +133,7 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	}
 	landed := done.Received[0]
 	if len(landed.Have) > 0 {
-		return Receipt{}, conflictOf(c.Batch, &landed.Have[0], 0, n.Server, n.Chain, nil)
+		return Receipt{}, conflictOf(c.Batch, &landed.Have[0], 0, n.Server, ledger.ChainID(n.Token, n.Chain), nil)
 	}
 	for _, f := range done.Dispatches {
 		// A chain that can't be dispatched now is found by a worker; the call is safe.

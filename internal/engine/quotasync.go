@@ -300,10 +300,10 @@ func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName stri
 					down[tag] = true
 					continue
 				}
-				if found[c.Token] != "" || !byBatch && !wanted[c.Token] {
+				if found[c.TokenID] != "" || !byBatch && !wanted[c.TokenID] {
 					continue
 				}
-				found[c.Token] = c.Server
+				found[c.TokenID] = c.Server
 				if ofTag[tag]--; !byBatch && ofTag[tag] == 0 {
 					break
 				}

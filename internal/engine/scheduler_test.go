@@ -130,7 +130,7 @@ func (w *scheduled) wantCalls(batch string, tokens ...int) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		got[c.Token+c.Key] = c.Ref
+		got[c.TokenID+c.Key] = c.Ref
 		n++
 	}
 	if n != len(want) {

@@ -248,7 +248,7 @@ func TestRunTellsWhatItLeftOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got[c.Token] = c.Row
+		got[c.TokenID] = c.Row
 	}
 	for token, row := range map[string]int{"one": 7, "two": 2} {
 		if got[w.stack.tokenIDs.Name(token)] != row {

@@ -118,8 +118,8 @@ func TestNamedChainsShareTheSlots(t *testing.T) {
 		h.is(why(third), "deferred slots")
 		_, slots := h.peek(tok(1))
 		h.is(slots, 2)
-		h.is(h.call("b1", tok(1), "b").Chain, "night shift")
-		h.is(h.call("b1", tok(1), "c").ChainID(), tok(1)+":x:y")
+		h.is(h.call("b1", tok(1), "b").Chain, ChainID(tok(1), "night shift"))
+		h.is(h.call("b1", tok(1), "c").Chain, tok(1)+":x:y")
 	})
 }
 
@@ -191,10 +191,10 @@ func TestRecordsOfNewCalls(t *testing.T) {
 		for i, c := range rows {
 			have := h.call("b1", tok(1), c.Key[1:])
 			h.is(have.Ref, rows[i].Ref)
-			h.is(have.Chain, "50% chain")
+			h.is(have.Chain, ChainID(tok(1), "50% chain"))
 			h.is(have.Server, "0001")
 			h.is(have.State, StateQueued)
-			h.is(have.Enqueued.IsZero(), false)
+			h.is(have.EnqueuedAt.IsZero(), false)
 		}
 		h.order(ChainID(tok(1), "50% chain"), "plain", "odd")
 		h.is(h.call("b1", tok(1), "odd").Ref, rows[1].Ref)

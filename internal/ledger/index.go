@@ -151,7 +151,7 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(out, func(c Call) bool { return c.Batch == batch && c.Token == token.field }) {
+			if slices.ContainsFunc(out, func(c Call) bool { return c.Batch == batch && c.TokenID == token.field }) {
 				continue // it has another entry, too
 			}
 			if err := add(batch, token.field, GivenKey(id)); err != nil {

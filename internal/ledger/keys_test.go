@@ -75,7 +75,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(field, `null`)
 	f.Fuzz(func(t *testing.T, field, raw string) {
 		c, err := decode("b1", field, raw)
-		if err == nil && (c.Token+c.Key != field || c.Enqueued.IsZero() != (c.Enqueued.UnixMilli() == -62135596800000)) {
+		if err == nil && (c.TokenID+c.Key != field || c.EnqueuedAt.IsZero() != (c.EnqueuedAt.UnixMilli() == -62135596800000)) {
 			t.Errorf("%q, %q: %+v", field, raw, c)
 		}
 	})
@@ -95,8 +95,8 @@ func TestRecordsKeepTheProducersText(t *testing.T) {
 			s := h.finish(h.start(ChainID(tok(i), text)), Outcome{Kind: Done, Code: text, Msg: text, Err: text}, false)
 			h.is(s.Status, Idle)
 			c := h.call("b1", tok(i), id)
-			h.is(c.Ref == text && c.Chain == text && c.Code == text && c.Msg == text && c.Err == text, true)
-			h.is(c.ID(), id)
+			h.is(c.Ref == text && c.Chain == ChainID(tok(i), text) && c.Code == text && c.Msg == text && c.Error == text, true)
+			h.is(c.ID, id)
 		}
 	})
 }

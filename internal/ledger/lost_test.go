@@ -17,7 +17,7 @@ func TestLostRunIsDispatchedAgainAndGivenUp(t *testing.T) {
 		h.is(p.Dispatches[0].Number == f.Number, false)
 		c := h.call("b1", tok(1), "a")
 		h.is(string(c.State), "waiting")
-		h.is(c.Err != "", true)
+		h.is(c.Error != "", true)
 		h.is(h.begin(f).Status, Stale)
 		s := h.begin(p.Dispatches[0])
 		h.is(fmt.Sprint(s.Attempt.Number, s.Attempt.Spent, s.Reclaimed), "2 2 1")

@@ -22,7 +22,7 @@ type Scanned struct {
 }
 
 // Field tells a call apart within its batch, and orders the calls of one step.
-func (c Call) Field() string { return c.Token + c.Key }
+func (c Call) Field() string { return c.TokenID + c.Key }
 
 // ScanCalls makes one step at each position, all in one round trip. A step has some 500
 // calls, or fewer; a call that is there all the time is found by some step, and while its

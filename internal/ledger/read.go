@@ -38,44 +38,58 @@ var states = map[string]State{
 // Open reports whether a call in this state has no result yet.
 func (s State) Open() bool { return s == StateQueued || s == StateWaiting || s == StateRunning }
 
-// Call is a call's record. Times are by the clock of Redis; zero: not yet.
+// Call is a call and its result, as `enqueue report` gives it.
 type Call struct {
-	Batch, Token, Chain, Key string
-	Server, Ref              string
-	Row                      int // line of the file that first brought it; 0: none
-	State                    State
-	Attempts                 int
-	Code, Msg, Err           string
-	Reason                   string // as in Outcome
-	Enqueued                 time.Time
-	Started                  time.Time // of the first attempt
-	Finished                 time.Time
+	ID         string `json:"id"`
+	Server     string `json:"server"`
+	TokenID    string `json:"token_id"` // the HMAC name of the token, never the token
+	Ref        string `json:"ref"`
+	Chain      string `json:"chain"` // its id, as --chain takes it
+	State      State  `json:"state"`
+	Attempts   int    `json:"attempts"`
+	Code       string `json:"code"`  // the vendor's, of the last attempt
+	Msg        string `json:"msg"`   // the vendor's
+	Error      string `json:"error"` // ours
+	EnqueuedAt Time   `json:"enqueued_at"`
+	StartedAt  Time   `json:"started_at"` // the first attempt's
+	FinishedAt Time   `json:"finished_at"`
+	Row        int    `json:"row"` // line of the file that first brought it; 0: none
+	// Reason is the code of what went wrong at the last attempt, "" where nothing did: as of
+	// the vendor's refusals (wolkvox.Kind), or ReasonUnknown and the others beside it.
+	Reason string `json:"reason"`
+
+	Batch string `json:"-"` // BatchID
+	Key   string `json:"-"` // in its batch and token
 
 	scheduled bool // not due yet
 }
 
-// ID is the call's id.
-func (c Call) ID() string { return CallID(c.Batch, c.Token, c.Key) }
+// Open reports whether the call has no result yet.
+func (c Call) Open() bool { return c.State.Open() }
 
-// ChainID is the id of the call's chain.
-func (c Call) ChainID() string { return ChainID(c.Token, c.Chain) }
+// Succeeded reports whether the vendor did it.
+func (c Call) Succeeded() bool { return c.State == StateSucceeded }
+
+func callOf(batch, token, key string) Call {
+	return Call{ID: CallID(batch, token, key), Batch: batch, TokenID: token, Key: key}
+}
 
 func decode(batch, field, raw string) (Call, error) {
 	if len(field) <= TokenLen {
 		return Call{}, fmt.Errorf("ledger: a record of batch %s has the field %q", batch, field)
 	}
-	c := Call{Batch: batch, Token: field[:TokenLen], Key: field[TokenLen:]}
+	c := callOf(batch, field[:TokenLen], field[TokenLen:])
 	var (
-		state                       string
+		state, chain                string
 		enqueued, started, finished int64
 	)
 	// A record is a JSON array whose end may be absent: a waiting call has four elements.
-	rec := [...]any{&state, &c.Server, &enqueued, (*rowAndRef)(&c), &c.Chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Err, &c.Reason}
+	rec := [...]any{&state, &c.Server, &enqueued, (*rowAndRef)(&c), &chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Error, &c.Reason}
 	if err := json.Unmarshal([]byte(raw), &rec); err != nil {
-		return c, fmt.Errorf("ledger: record of call %s: %w", c.ID(), err)
+		return c, fmt.Errorf("ledger: record of call %s: %w", c.ID, err)
 	}
-	c.State, c.scheduled = states[state], state == "d"
-	c.Enqueued, c.Started, c.Finished = millis(enqueued), millis(started), millis(finished)
+	c.Chain, c.State, c.scheduled = ChainID(c.TokenID, chain), states[state], state == "d"
+	c.EnqueuedAt, c.StartedAt, c.FinishedAt = Time{millis(enqueued)}, Time{millis(started)}, Time{millis(finished)}
 	return c, nil
 }
 
@@ -133,6 +147,26 @@ func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Se
 		}
 		return true, nil
 	})
+}
+
+// Time is a point in time as outputs have it: RFC 3339 in UTC with milliseconds. The zero time
+// is null in JSON and "" as text.
+type Time struct{ time.Time }
+
+// String is the time, or "".
+func (t Time) String() string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// MarshalJSON is the time in quotes, or null.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(`"` + t.String() + `"`), nil
 }
 
 // Counts are the calls of a batch by state.
@@ -306,9 +340,10 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 		if ms := since[i].Val(); ms > 0 {
 			c.Since = time.UnixMilli(int64(ms))
 		}
-		token, name := SplitChainID(id)
+		token, _ := SplitChainID(id)
 		key, _, _ = strings.Cut(key, " ") // how often the call was new again
-		c.Head = Call{Batch: batch, Token: token, Chain: name, Key: key}
+		c.Head = callOf(batch, token, key)
+		c.Head.Chain = id
 		out = append(out, c)
 		cmds = append(cmds, heads.HGet(ctx, l.bucket(Tag(id))+"calls:"+batch, token+key))
 	}
@@ -319,7 +354,7 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 		return nil, err
 	}
 	for i := range out {
-		if head, err := decode(out[i].Head.Batch, out[i].Head.Token+out[i].Head.Key, cmds[i].Val()); err == nil {
+		if head, err := decode(out[i].Head.Batch, out[i].Head.TokenID+out[i].Head.Key, cmds[i].Val()); err == nil {
 			out[i].Head = head
 		}
 	}
@@ -363,11 +398,11 @@ func (l *Ledger) CountsAmong(ctx context.Context, batch string, fields map[strin
 			of.Skipped++
 		case c.State == StateCancelled:
 			of.Cancelled++
-		case held[c.ChainID()] && !c.scheduled:
+		case held[c.Chain] && !c.scheduled:
 			of.Blocked++
 		}
-		if held[c.ChainID()] {
-			stopped[c.ChainID()] = true
+		if held[c.Chain] {
+			stopped[c.Chain] = true
 		}
 	}
 	of.HeldChains = len(stopped)

@@ -34,16 +34,16 @@ func TestRecordSaysWhatBecameOfTheCall(t *testing.T) {
 					}
 					id := fmt.Sprint(batch, failures)
 					want := Call{
-						Batch: batch, Token: n.Token, Chain: n.Chain, Key: n.Key, Server: "0001", Ref: n.Ref, Row: n.Row, State: StateRunning,
-						Attempts: 1 + failures, Enqueued: a.Enqueued, Started: began,
+						ID: CallID(batch, n.Token, n.Key), Batch: batch, TokenID: n.Token, Chain: ChainID(n.Token, n.Chain), Key: n.Key, Server: "0001", Ref: n.Ref, Row: n.Row, State: StateRunning,
+						Attempts: 1 + failures, EnqueuedAt: Time{a.Enqueued}, StartedAt: Time{began},
 					}
 					if failures > 0 {
-						want.Code, want.Msg, want.Err, want.Reason = "500", "no", "the vendor said no", "server"
+						want.Code, want.Msg, want.Error, want.Reason = "500", "no", "the vendor said no", "server"
 					}
 					h.is(h.call(batch, n.Token, id), want)
 					ended := h.finishOn(a, Outcome{Kind: Done, Code: "200", Msg: `made "it" [1]/`}, Stop)
-					want.State, want.Finished = StateSucceeded, ended.Now
-					want.Code, want.Msg, want.Err, want.Reason = "200", `made "it" [1]/`, "", ""
+					want.State, want.FinishedAt = StateSucceeded, Time{ended.Now}
+					want.Code, want.Msg, want.Error, want.Reason = "200", `made "it" [1]/`, "", ""
 					h.is(h.call(batch, n.Token, id), want)
 				}
 			}

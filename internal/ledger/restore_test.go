@@ -44,7 +44,7 @@ func TestRestoreEnded(t *testing.T) {
 		if a.Reason != "bad_token" {
 			t.Errorf("reason %q", a.Reason)
 		}
-		if a.State != StateSucceeded || a.Attempts != 2 || a.Code != "202" || a.Started.UnixMilli() != 2000 || a.Finished.UnixMilli() != 3000 {
+		if a.State != StateSucceeded || a.Attempts != 2 || a.Code != "202" || a.StartedAt.UnixMilli() != 2000 || a.FinishedAt.UnixMilli() != 3000 {
 			t.Errorf("%+v", a)
 		}
 		got := h.start(tok(1))

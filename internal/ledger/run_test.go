@@ -25,7 +25,7 @@ func TestOneCallAfterTheOther(t *testing.T) {
 		h.is(s.Attempt.Key, "=b")
 		c := h.call("b1", tok(1), "a")
 		h.is(string(c.State)+c.Code+c.Msg, "succeeded200well")
-		h.is(c.Finished.IsZero() || c.Started.IsZero() || c.Finished.Before(c.Started), false)
+		h.is(c.FinishedAt.IsZero() || c.StartedAt.IsZero() || c.FinishedAt.Before(c.StartedAt.Time), false)
 		s = h.finish(s.Attempt, Outcome{Kind: Done}, false)
 		h.is(s.Status, Ready)
 		h.is(h.chain(tok(1)).State, "ready")
@@ -126,7 +126,7 @@ func TestFailuresCountAgainstTheBudget(t *testing.T) {
 		h.pass(30 * time.Millisecond)
 		a = h.start(tok(1))
 		h.is(fmt.Sprint(a.Key, a.Number, a.Spent, a.Failures), "=a2 2 1")
-		h.is(h.call("b1", tok(1), "a").Err, "e1")
+		h.is(h.call("b1", tok(1), "a").Error, "e1")
 
 		h.finish(a, Outcome{Kind: PushBack}, true)
 		first := h.start(tok(1)) // counted, but the push-back spent nothing
@@ -159,7 +159,7 @@ func TestLateIsNoPushBack(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"))
 		h.finish(h.start(tok(1)), Outcome{Kind: Late, Slot: GiveBack}, false)
-		h.is(h.call("b1", tok(1), "a").Started.IsZero(), true) // nothing was sent
+		h.is(h.call("b1", tok(1), "a").StartedAt.IsZero(), true) // nothing was sent
 		a := h.start(tok(1))
 		h.is(fmt.Sprint(a.Number, a.Spent, a.Failures, a.FirstPushBack.IsZero()), "1 1 0 true")
 		used, _ := h.peek(tok(1))

@@ -13,8 +13,8 @@ import (
 
 // Scheduled is a call that is not due yet: it is of no chain, and blocks nothing.
 type Scheduled struct {
-	Call Call
-	Due  time.Time // when it joins the end of its chain
+	Call
+	DueAt Time `json:"due_at"` // when it joins the end of its chain
 }
 
 // perPage is how many scheduled calls are read at a time.
@@ -68,7 +68,7 @@ func (l *Ledger) scheduled(ctx context.Context, page []redis.Z) ([]Scheduled, er
 		if err != nil || !c.scheduled {
 			continue // due, or taken out, since the page was read
 		}
-		out = append(out, Scheduled{Call: c, Due: time.UnixMilli(int64(z.Score))})
+		out = append(out, Scheduled{c, Time{time.UnixMilli(int64(z.Score))}})
 	}
 	return out, nil
 }
@@ -102,8 +102,8 @@ func (l *Ledger) CancelScheduled(ctx context.Context, id string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if s.Call.ChainID() == id {
-			members = append(members, s.Call.Token+" "+s.Call.Batch+" "+s.Call.Key)
+		if s.Chain == id {
+			members = append(members, s.TokenID+" "+s.Batch+" "+s.Key)
 		}
 	}
 	total := 0

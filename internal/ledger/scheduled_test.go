@@ -32,12 +32,12 @@ func TestScheduledCalls(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, twice := seen[s.Call.ID()]; twice || s.Call.State != StateQueued {
+				if _, twice := seen[s.ID]; twice || s.State != StateQueued {
 					t.Errorf("%+v, seen before: %v", s, twice)
 				}
-				seen[s.Call.ID()] = s.Due
-				if due, err := h.l.Due(h.ctx, s.Call.Batch, s.Call.Token, s.Call.Key); err != nil || !due.Equal(s.Due) {
-					t.Fatalf("due %v, %v, listed with %v", due, err, s.Due)
+				seen[s.ID] = s.DueAt.Time
+				if due, err := h.l.Due(h.ctx, s.Batch, s.TokenID, s.Key); err != nil || !due.Equal(s.DueAt.Time) {
+					t.Fatalf("due %v, %v, listed with %v", due, err, s.DueAt)
 				}
 			}
 		}
@@ -67,7 +67,7 @@ func TestScheduledCalls(t *testing.T) {
 		if err != nil || joined.State != StateQueued {
 			t.Errorf("%+v, %v", joined, err)
 		}
-		if due, err := h.l.Due(h.ctx, joined.Batch, joined.Token, joined.Key); err != nil || !due.IsZero() {
+		if due, err := h.l.Due(h.ctx, joined.Batch, joined.TokenID, joined.Key); err != nil || !due.IsZero() {
 			t.Errorf("it has joined its chain, and is due at %v, %v", due, err)
 		}
 	})

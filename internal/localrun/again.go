@@ -217,7 +217,7 @@ func (j *Job) goneRecord(c *remembered) control.CallRecord {
 	}
 	return control.CallRecord{
 		ID: ledger.CallID(j.batchID, c.Token, c.Key), Server: c.server, TokenID: c.Token, Ref: c.ref, Chain: ledger.ChainID(c.Token, c.Chain),
-		State: string(state), Attempts: c.Attempts, Code: c.Code, Msg: c.Msg, Error: c.Err, Row: c.row, Reason: c.Reason,
+		State: state, Attempts: c.Attempts, Code: c.Code, Msg: c.Msg, Error: c.Err, Row: c.row, Reason: c.Reason,
 		EnqueuedAt: control.Time{Time: c.Enqueued}, StartedAt: control.Time{Time: c.Started}, FinishedAt: control.Time{Time: c.Finished},
 	}
 }

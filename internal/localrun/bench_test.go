@@ -24,11 +24,11 @@ func finished(b *testing.B, c Config, n, tokens int) {
 		}
 		calls = append(calls, r)
 	}
-	slices.SortStableFunc(calls, func(a, b control.CallRecord) int { return strings.Compare(a.Key(), b.Key()) })
+	slices.SortStableFunc(calls, func(a, b control.CallRecord) int { return strings.Compare(a.Key, b.Key) })
 	now := time.Now()
 	for i, r := range calls {
 		a := &ledger.Attempt{
-			Chain: r.Chain, Key: r.Key(), Nonce: fmt.Sprint("n", i), Number: 1, Spent: 1,
+			Chain: r.Chain, Key: r.Key, Nonce: fmt.Sprint("n", i), Number: 1, Spent: 1,
 			LeaseEnds: now.Add(time.Minute), Days: now.In(noon()).Format("20060102"),
 		}
 		end := engine.Recorded{Attempt: a, Outcome: ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release, Code: "202", Msg: "enabled"}, At: now}

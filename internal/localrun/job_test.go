@@ -246,7 +246,7 @@ func TestCrashIsRemembered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		chains = append(chains, ch.ID+" "+ch.Head.Key())
+		chains = append(chains, ch.ID+" "+ch.Head.Key)
 	}
 	now := time.Now()
 	for i, ch := range chains {

@@ -51,7 +51,7 @@ func (j *Job) Status(ctx context.Context) (control.Status, error) {
 func (j *Job) Failed(ctx context.Context) iter.Seq2[control.CallRecord, error] {
 	return func(yield func(control.CallRecord, error) bool) {
 		for c, err := range j.world.Control.Report(ctx, j.head.Batch) {
-			if err == nil && c.State != string(ledger.StateFailed) {
+			if err == nil && c.State != ledger.StateFailed {
 				continue
 			}
 			if !yield(c, err) || err != nil {
@@ -105,15 +105,15 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 // noteEnded writes down what no attempt's outcome tells: that a call was given up whose
 // attempt was lost, and was the last of the budget, and that a policy cancelled one.
 func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
-	if j.memory != nil && j.memory.ended(c.TokenID, c.Key()) {
+	if j.memory != nil && j.memory.ended(c.TokenID, c.Key) {
 		return false, nil
 	}
-	g := &grant{Chain: c.Chain, Key: c.Key()}
+	g := &grant{Chain: c.Chain, Key: c.Key}
 	if j.head.Version == version {
 		g.of(c)
 	}
 	at := ms(c.FinishedAt.Time)
-	switch ledger.State(c.State) {
+	switch c.State {
 	case ledger.StateFailed:
 		return true, j.write(record{Type: typeEnd, At: at, Grant: g,
 			End: &end{Kind: ledger.GiveUp, Slot: ledger.Keep, Code: c.Code, Msg: c.Msg, Err: c.Error, Reason: c.Reason}}, false)
@@ -266,7 +266,7 @@ func (r *results) one(ctx context.Context, k rowKey) error {
 }
 
 func (r *results) write(c control.CallRecord) error {
-	k := rowKey{c.TokenID, c.Key()}
+	k := rowKey{c.TokenID, c.Key}
 	if _, have := r.written[k]; have || c.Open() {
 		return nil
 	}
@@ -283,7 +283,7 @@ func (r *results) writeEnded(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		k := rowKey{c.TokenID, c.Key()}
+		k := rowKey{c.TokenID, c.Key}
 		_, have := r.written[k]
 		_, untold := r.untold[k]
 		if have || untold || c.Open() {
@@ -317,7 +317,7 @@ func (r *results) told(s control.Status) control.Status {
 		if err != nil {
 			continue
 		}
-		switch ledger.State(c.State) {
+		switch c.State {
 		case ledger.StateSucceeded:
 			s.Succeeded--
 		case ledger.StateFailed:

@@ -159,7 +159,7 @@ func (f *rewriting) see() {
 	}
 	f.unsent = map[string]bool{}
 	for id, r := range there {
-		if r.State == string(ledger.StateCancelled) {
+		if r.State == ledger.StateCancelled {
 			f.unsent[id] = r.Attempts == 0
 			delete(f.known, id)
 		}
@@ -169,7 +169,7 @@ func (f *rewriting) see() {
 	}
 	ids, chains := f.ids()
 	for i, id := range ids {
-		if r, ok := there[id]; ok && r.State != string(ledger.StateCancelled) && !f.known[id] {
+		if r, ok := there[id]; ok && r.State != ledger.StateCancelled && !f.known[id] {
 			f.known[id], f.joined[id] = true, f.began
 			f.order[chains[i]] = append(f.order[chains[i]], id)
 		}
@@ -201,7 +201,7 @@ func (f *rewriting) test() {
 			f.kill()
 			for r, err := range f.operator.Report(f.ctx, "file") {
 				f.no(err)
-				if r.State == string(ledger.StateRunning) {
+				if r.State == ledger.StateRunning {
 					f.cutOff[r.ID]++
 				}
 			}

@@ -133,8 +133,8 @@ var meanings = []meaning{
 	}),
 	when(either(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"),
 	when(either(ledger.ErrNoCall), notFound, "there is no call of this id"),
-	when(notHeld, conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"),
-	when(is[*control.UnknownChainError], notFound, "this chain has nothing to do, or there never was one"),
+	when(either(control.ErrNotHeld), conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"),
+	when(either(control.ErrNoChain), notFound, "this chain has nothing to do, or there never was one"),
 	when(either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"),
 	when(either(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"),
 	when(is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"),
@@ -154,11 +154,6 @@ var troubles = []meaning{
 }
 
 const unknownTrouble = "nothing is known of what was asked for; ask again"
-
-func notHeld(err error) bool {
-	e, ok := errors.AsType[*control.UnknownChainError](err)
-	return ok && e.Held
-}
 
 func stoodStill(err error) bool {
 	return errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded)

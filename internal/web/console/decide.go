@@ -152,13 +152,13 @@ func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) 
 	case "group":
 		_, d.OfGroup, _, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, 0, 1)
 		if err == nil && d.OfGroup == 0 {
-			err = &control.UnknownChainError{Held: true}
+			err = &control.UnknownError{Kind: control.ErrNotHeld}
 		}
 	case "chain":
 		var ch control.Chain
 		ch, err = c.o.Operator.Chain(ctx, a.Chain)
 		if err == nil && !ch.Held() {
-			err = &control.UnknownChainError{ID: a.Chain, Held: true}
+			err = &control.UnknownError{Kind: control.ErrNotHeld, Name: a.Chain}
 		}
 		d.OfChain = &ch
 	default:
@@ -204,7 +204,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 	}})
 	n, err := c.decide(ctx, a)
 	c.hub.decided()
-	if _, gone := errors.AsType[*control.UnknownChainError](err); gone {
+	if errors.Is(err, control.ErrNotHeld) || errors.Is(err, control.ErrNoChain) {
 		c.fail(w, r, failure{Status: http.StatusConflict, Key: "decided", Back: a.back()})
 		return
 	}

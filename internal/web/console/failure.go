@@ -45,12 +45,11 @@ func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
 
 // failRead answers for a reading that failed.
 func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
-	_, chain := errors.AsType[*control.UnknownChainError](err)
 	f := failure{Status: http.StatusNotFound, Key: "missing"}
 	switch {
 	case errors.Is(err, ledger.ErrNoBatch):
 		f.Key = "batch"
-	case chain:
+	case errors.Is(err, control.ErrNotHeld), errors.Is(err, control.ErrNoChain):
 		f.Key, f.Back = "chain", "/chains"
 	case errors.Is(err, breaker.ErrUnknownServer), errors.Is(err, control.ErrChainID), errors.Is(err, control.ErrCursor),
 		errors.Is(err, errQuery):

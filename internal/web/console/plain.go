@@ -31,7 +31,7 @@ func (w *words) cause(r control.CallRecord) string {
 		return ""
 	}
 	said := w.sayOr("cause."+why, "")
-	if r.State != string(ledger.StateFailed) {
+	if r.State != ledger.StateFailed {
 		return said
 	}
 	switch endings[r.Reason] {

@@ -31,7 +31,7 @@ func TestCausesInPlainWords(t *testing.T) {
 			}
 		}
 		for _, r := range []control.CallRecord{{Error: text}, {Error: "wolkvox: refused (bad_token): 403"}, {Reason: "new_one"}} {
-			r.State, r.Attempts = string(ledger.StateFailed), 3
+			r.State, r.Attempts = ledger.StateFailed, 3
 			if said := w.cause(r); said != other {
 				t.Errorf("%s: what has no known code is told as %q", lang, said)
 			}
@@ -48,15 +48,15 @@ func TestCausesInPlainWords(t *testing.T) {
 			{string(wolkvox.TooMany), ledger.StateFailed, 0, "put off for too long.", "por demasiado tiempo."},
 		} {
 			want := map[string]string{"en": c.en, "es": c.es}[lang]
-			r := control.CallRecord{Reason: c.reason, State: string(c.state), Attempts: c.attempts}
+			r := control.CallRecord{Reason: c.reason, State: c.state, Attempts: c.attempts}
 			if said := w.cause(r); !strings.HasSuffix(said, want) {
 				t.Errorf("%s: %s is told as %q, not with %q", lang, c.reason, said, want)
 			}
-			if r.State = string(ledger.StateWaiting); strings.HasSuffix(w.cause(r), want) {
+			if r.State = ledger.StateWaiting; strings.HasSuffix(w.cause(r), want) {
 				t.Errorf("%s: %s is given up before it is", lang, c.reason)
 			}
 		}
-		if said := w.cause(control.CallRecord{Reason: string(wolkvox.BadToken), State: string(ledger.StateFailed), Attempts: 1}); strings.Contains(said, "1") {
+		if said := w.cause(control.CallRecord{Reason: string(wolkvox.BadToken), State: ledger.StateFailed, Attempts: 1}); strings.Contains(said, "1") {
 			t.Errorf("%s: what is given up at once counts attempts: %q", lang, said)
 		}
 		for _, reason := range []string{"slots", "quota", "cooling", "midnight", "restart", "server", ledger.ServerBusy, "back-off", "push-back", "held"} {
