@@ -206,7 +206,7 @@ func (a *app) printCall(ctx context.Context, op *control.Control, c control.Call
 	if !due.IsZero() {
 		fmt.Fprintf(a.out, "%-12s %s\n", "due_at", due)
 	}
-	fields := c.Fields()
+	fields := control.Fields(c)
 	for i, name := range control.Columns() {
 		if fields[i] != "" {
 			fmt.Fprintf(a.out, "%-12s %s\n", name, fields[i])
