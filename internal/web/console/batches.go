@@ -26,11 +26,8 @@ func (c *Console) overviewTopic() topic {
 		if err != nil {
 			return nil, err
 		}
-		all, err := c.o.Processes.Alive(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return overview{Overview: o, Workers: countWorkers(all)}, nil
+		alive, err := c.readWorkers(ctx)
+		return overview{Overview: o, Workers: len(alive.Workers)}, err
 	}}
 }
 
