@@ -127,7 +127,7 @@ func FuzzScanAgainstEncodingJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		scan := objectScanner{s: s}
 		got := map[string]string{}
-		ok := scan.begin()
+		ok := scan.take('{')
 		for ok && scan.member() {
 			if scan.kind == kindText {
 				got[scan.key] = scan.text

@@ -232,7 +232,7 @@ func object(v values) []byte {
 // before it.
 func withMember(line []byte, problem string) []byte {
 	scan := objectScanner{s: string(line)}
-	if !scan.begin() {
+	if !scan.take('{') {
 		return noteBefore(line, problem)
 	}
 	has, from, to := false, 0, 0
