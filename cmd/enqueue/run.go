@@ -16,6 +16,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/ledger"
 	"habilita/internal/localrun"
 	"habilita/internal/localrun/wal"
 	"habilita/internal/say"
@@ -259,9 +260,12 @@ func (e *runResult) state(s localrun.State) {
 }
 
 func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
-	for c, err := range job.Failed(ctx) {
+	for c, err := range job.Report(ctx) {
 		if err != nil {
 			return f, err
+		}
+		if c.State != ledger.StateFailed {
+			continue
 		}
 		if f.n++; f.n <= maxShownFailures {
 			f.first = append(f.first, c)

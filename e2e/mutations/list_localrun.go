@@ -11,7 +11,7 @@ var filejobMutations = []mutation{
 	{
 		"full disk", "no room is reserved for the outcome of a grant",
 		[]edit{
-			{filejobGo, "j.journal.AppendReserving(text, endRoom)", "j.journal.Append(text)"},
+			{filejobGo, "j.journal.AppendReserving(r.encode(), endRoom)", "j.journal.Append(r.encode())"},
 			{filejobGo, "j.journal.AppendReserved(text, endRoom)", "j.journal.Append(text)"},
 		},
 		"./internal/localrun", "TestFullDisk",

@@ -183,11 +183,7 @@ func (j *Job) takeUp() error {
 // write appends a record, and with sync waits until it is on the disk. After a failure
 // the job ends.
 func (j *Job) write(r record, sync bool) error {
-	text, err := r.encode()
-	if err != nil {
-		return err
-	}
-	mark, err := j.journal.Append(text)
+	mark, err := j.journal.Append(r.encode())
 	if err == nil && sync {
 		err = j.journal.Sync(mark)
 	}
@@ -225,11 +221,7 @@ func (j *Job) beforeSend(ctx context.Context, a *ledger.Attempt, at time.Time) e
 		}
 		r.Grant.of(c)
 	}
-	text, err := r.encode()
-	if err != nil {
-		return err
-	}
-	mark, err := j.journal.AppendReserving(text, endRoom)
+	mark, err := j.journal.AppendReserving(r.encode(), endRoom)
 	if err == nil {
 		j.granted.Store(a.Nonce, nil)
 		err = j.journal.Sync(mark)
@@ -247,13 +239,11 @@ func (j *Job) afterOutcome(r engine.Recorded) {
 	if !reserved && !ended {
 		return // there was no room for its grant, so it was not sent
 	}
-	var mark int64
-	text, err := endRecord(r).encodeEnd()
-	switch {
-	case err != nil:
-	case reserved:
+	text := endRecord(r).encodeEnd()
+	mark, err := int64(0), error(nil)
+	if reserved {
 		mark, err = j.journal.AppendReserved(text, endRoom)
-	default:
+	} else {
 		mark, err = j.journal.Append(text)
 	}
 	if err != nil {

@@ -15,11 +15,7 @@ func replay(t *testing.T, records ...record) *memory {
 	raw := [][]byte{}
 	all := append([]record{{Type: typeHead, At: 1, Head: &head{Version: version, Policy: "hold"}}}, records...)
 	for _, r := range all {
-		text, err := r.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw = append(raw, text)
+		raw = append(raw, r.encode())
 	}
 	m, err := remember(raw)
 	if err != nil {

@@ -47,18 +47,9 @@ func (j *Job) Status(ctx context.Context) (control.Status, error) {
 	return j.world.Control.Status(ctx, j.head.Batch)
 }
 
-// Failed streams the calls that were given up.
-func (j *Job) Failed(ctx context.Context) iter.Seq2[control.CallRecord, error] {
-	return func(yield func(control.CallRecord, error) bool) {
-		for c, err := range j.world.Control.Report(ctx, j.head.Batch) {
-			if err == nil && c.State != ledger.StateFailed {
-				continue
-			}
-			if !yield(c, err) || err != nil {
-				return
-			}
-		}
-	}
+// Report streams the job's calls.
+func (j *Job) Report(ctx context.Context) iter.Seq2[control.CallRecord, error] {
+	return j.world.Control.Report(ctx, j.head.Batch)
 }
 
 // Work makes the calls until nothing more happens without a person, or, with today, until
@@ -279,7 +270,7 @@ func (r *results) write(c control.CallRecord) error {
 func (r *results) writeEnded(ctx context.Context) error {
 	var rows []control.CallRecord
 	noted := false
-	for c, err := range r.job.world.Control.Report(ctx, r.job.head.Batch) {
+	for c, err := range r.job.Report(ctx) {
 		if err != nil {
 			return err
 		}
