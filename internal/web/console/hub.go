@@ -79,11 +79,11 @@ func (h *hub) get(ctx context.Context, t topic, watched bool) (*reading, error) 
 	}
 }
 
-// keep keeps a reading, if there is room. It forgets those that nobody wants. The caller holds mu.
+// keep keeps a reading, if there is room. It forgets those that nobody wanted lately; one that took long stays for its
+// distance. The caller holds mu.
 func (h *hub) keep(key string, r *reading) {
-	maps.DeleteFunc(h.by, func(_ string, old *reading) bool {
-		return !old.asked.After(h.now().Add(-2*fresh)) && old.isDone()
-	})
+	now := h.now()
+	maps.DeleteFunc(h.by, func(_ string, old *reading) bool { return now.Sub(old.asked) >= 2*fresh && old.over(now, true) })
 	if len(h.by) < maxReadings || h.by[key] != nil {
 		h.by[key] = r
 	}

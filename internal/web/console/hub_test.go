@@ -141,6 +141,25 @@ func TestWhatTakesLongIsReadSeldom(t *testing.T) {
 	})
 }
 
+// The ranking of tokens takes long: it is not made anew for each who looks at a page of them now and then.
+func TestWhatTookLongIsKept(t *testing.T) {
+	withHub(t, func(h *hub) {
+		var value, reads atomic.Int64
+		look := func(want int64) {
+			t.Helper()
+			_, _ = h.get(context.Background(), topic{"other", func(context.Context) (any, error) { return 1, nil }}, false)
+			if _, err := h.get(context.Background(), counted("slow", &value, &reads, 500*time.Millisecond), true); err != nil || reads.Load() != want {
+				t.Errorf("%d reads, %v: want %d", reads.Load(), err, want)
+			}
+		}
+		look(1)
+		time.Sleep(5 * time.Second)
+		look(1)
+		time.Sleep(5 * time.Second)
+		look(2)
+	})
+}
+
 // A thing that can't be read is one state, and is asked again soon though its read took long.
 func TestWatchersSeeThatRedisIsAway(t *testing.T) {
 	withHub(t, func(h *hub) {
