@@ -87,9 +87,9 @@ type waitingCall struct {
 
 // receipts are how calls were received.
 type receipts struct {
-	Summary
-	known int     // are there, and were left out
-	left  []error // to be told
+	landed               [256]int // calls, by their ledger.Landing
+	outOfOrder, replaced int
+	left                 []error // to be told
 }
 
 // newBatcher returns one that notes ids by index and appends groups by deliver, which is
@@ -259,5 +259,5 @@ func (g *batcher) acknowledged() receipts {
 func (g *batcher) replaced(n int) {
 	g.told.Lock()
 	defer g.told.Unlock()
-	g.got.Replaced += n
+	g.got.replaced += n
 }

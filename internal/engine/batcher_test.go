@@ -28,7 +28,7 @@ func named(bucket, n int) *ledger.NewCall {
 
 func noIndex(context.Context, []ledger.Given) error { return nil }
 
-func countNew(_ *group, r ledger.Received, to *receipts) { to.Enqueued += len(r.Landings) }
+func countNew(_ *group, r ledger.Received, to *receipts) { to.landed[ledger.Fresh] += len(r.Landings) }
 
 func noHint(context.Context, []string) {}
 
@@ -129,7 +129,7 @@ func TestBatcherKeepsTheOrder(t *testing.T) {
 				for _, n := range arrived {
 					sum += n
 				}
-				if added := g.acknowledged().Enqueued; added != sum || (trips == 1<<30) != (sum == perBucket*buckets) {
+				if added := g.acknowledged().landed[ledger.Fresh]; added != sum || (trips == 1<<30) != (sum == perBucket*buckets) {
 					t.Errorf("%d acknowledged, %d arrived", added, sum)
 				}
 			})

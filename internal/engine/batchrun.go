@@ -244,38 +244,22 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 		if landing == ledger.Fresh && b.Known != nil {
 			landing = b.Known(g.Field(j))
 		}
+		to.landed[landing]++
 		switch landing {
-		case ledger.Fresh:
-			to.Enqueued++
-		case ledger.Made:
-			to.Made++
-		case ledger.Waits:
-			to.Waiting++
-		case ledger.IsHeld:
-			to.Held++
-		case ledger.Ended:
-			to.Ended++
 		case ledger.Unsent:
-			to.Enqueued++
-			to.known++
 			have = have[1:]
 			continue
 		case ledger.Conflict:
-			to.Conflicts++
-			to.known++
 			to.left = append(to.left, b.conflict(g, j, &have[0], row))
 			have = have[1:]
 			continue
 		case ledger.Twin:
-			to.Rejected++
-			to.known++
 			to.left = append(to.left, &TwinError{Row: row.line, Source: row.source})
 			if !b.skips() {
 				b.marks.conflict(g.ChainOf(j), row.line)
 			}
 			continue
 		case ledger.Withheld:
-			to.Withheld++
 			to.left = append(to.left, &WithheldError{Row: row.line, Behind: b.marks.blamed(g.ChainOf(j)), Source: row.source})
 			continue
 		}
@@ -284,7 +268,7 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 		}
 	}
 	if b.before > 0 {
-		to.OutOfOrder += b.marks.outOfOrder(&g.Group, r.Landings)
+		to.outOfOrder += b.marks.outOfOrder(&g.Group, r.Landings)
 	}
 }
 
@@ -313,15 +297,15 @@ func conflictOf(batchName string, have *ledger.Call, line int, server, chain str
 // producer's caller answers to the first.
 func (b *batchRun) acknowledged(err error) error {
 	got := b.out.acknowledged()
+	n := &got.landed
 	b.sum = b.own
-	b.sum.Enqueued = got.Enqueued
-	b.sum.Made, b.sum.Waiting, b.sum.Held, b.sum.Ended = got.Made, got.Waiting, got.Held, got.Ended
-	b.sum.Duplicates = got.Made + got.Waiting + got.Held + got.Ended
-	b.sum.Conflicts += got.Conflicts
-	b.sum.Rejected += got.Rejected
-	b.sum.Withheld += got.Withheld
-	b.sum.OutOfOrder = got.OutOfOrder
-	b.sum.Replaced = got.Replaced
+	b.sum.Enqueued = n[ledger.Fresh] + n[ledger.Unsent]
+	b.sum.Made, b.sum.Waiting, b.sum.Held, b.sum.Ended = n[ledger.Made], n[ledger.Waits], n[ledger.IsHeld], n[ledger.Ended]
+	b.sum.Duplicates = b.sum.Made + b.sum.Waiting + b.sum.Held + b.sum.Ended
+	b.sum.Conflicts += n[ledger.Conflict]
+	b.sum.Rejected += n[ledger.Twin]
+	b.sum.Withheld += n[ledger.Withheld]
+	b.sum.OutOfOrder, b.sum.Replaced = got.outOfOrder, got.replaced
 	b.sum.Tokens = b.marks.tokens
 	b.sum.Elapsed = time.Since(b.began)
 	for _, e := range got.left {

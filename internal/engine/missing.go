@@ -34,12 +34,12 @@ func (b *batchRun) countMissing(ctx context.Context) error {
 		return err
 	}
 	b.total = counts.Total
-	there := b.out.acknowledged()
+	n := b.out.acknowledged().landed
+	there := b.sum.Duplicates + n[ledger.Unsent] + n[ledger.Conflict] + n[ledger.Twin]
 	if !b.Look {
-		there.known += there.Enqueued
+		there += n[ledger.Fresh]
 	}
-	// All that is there came in this run, or was known to it.
-	if there.known+there.Made+there.Waiting+there.Held+there.Ended >= counts.Total {
+	if there >= counts.Total { // all of it came in this run, or was known to it
 		return nil
 	}
 	return b.eachMissing(ctx, tags, func(fields []string) error {
