@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"habilita/internal/redisconn"
@@ -82,35 +81,20 @@ func (o *Control) HeldPage(ctx context.Context, batchName, cause string, skip, l
 
 // heldChains reads the held chains, of a batch or all, the one that waits longest first.
 func (o *Control) heldChains(ctx context.Context, batchName string) (chains []Chain, cut bool, err error) {
-	id, tags, err := o.heldIn(ctx, batchName)
-	unread := err
+	id, tags, unread := o.heldIn(ctx, batchName)
 	if !redisconn.Partly(unread) {
-		return nil, false, err
-	}
-	found, err := o.ledger.HeldIDs(ctx, tags)
-	if err != nil {
-		unread = errors.Join(unread, fmt.Errorf("held chains: %w", err))
-	}
-	if !redisconn.Partly(err) {
 		return nil, false, unread
 	}
-	if cut = len(found) > MaxHeld; cut {
-		found = found[:MaxHeld]
+	held, cut, err := o.ledger.Oldest(ctx, tags, MaxHeld)
+	if err = of(err, "held chains"); !redisconn.Partly(err) {
+		return nil, false, err
 	}
-	ids := make([]string, len(found))
-	for i, f := range found {
-		ids[i] = f.ID
-	}
-	raw, err := o.ledger.HeldOf(ctx, ids)
-	if err != nil {
-		return nil, false, fmt.Errorf("held chains: %w", err)
-	}
-	for _, c := range raw {
+	for _, c := range held {
 		if id == "" || c.Head.Batch == id {
 			chains = append(chains, forPeople(c))
 		}
 	}
-	return chains, cut, unread
+	return chains, cut, errors.Join(unread, err)
 }
 
 // heldIn are the tags of the buckets that may have held chains, of one batch ("" all), and the short name of that batch.

@@ -5,51 +5,39 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// HeldSince is a chain that waits for a person, and since when.
-type HeldSince struct {
-	ID    string
-	Since time.Time
-}
-
-// HeldIDs returns the chains of the buckets of tags that wait for a person, the one that
-// waits longest first. It reads no chain: its cost is one command a bucket. With a *redisconn.UnreadError
-// it returns those of the other buckets.
-func (l *Ledger) HeldIDs(ctx context.Context, tags []string) ([]HeldSince, error) {
-	var out []HeldSince
+// Oldest returns the chains of the buckets of tags that wait for a person, up to most of them, the one that
+// waits longest first; cut says that there are more. Its cost is one command a bucket, and some for each chain that it
+// returns. With a *redisconn.UnreadError these are the chains of the other buckets.
+func (l *Ledger) Oldest(ctx context.Context, tags []string, most int) (held []Chain, cut bool, err error) {
+	var found []redis.Z
 	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.ZSliceCmd {
 		return p.ZRangeWithScores(ctx, bucket+"held", 0, -1)
-	},
-		func(_ int, cmd *redis.ZSliceCmd) {
-			for _, z := range cmd.Val() {
-				id, _ := z.Member.(string)
-				out = append(out, HeldSince{id, time.UnixMilli(int64(z.Score))})
-			}
-		})
-	slices.SortFunc(out, func(a, b HeldSince) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.ID, b.ID)) })
-	return out, unread.Of(Buckets)
-}
-
-// HeldOf reads held chains by their ids, in their order, a few hundred in a round trip. Those
-// that wait for nobody any more are left out.
-func (l *Ledger) HeldOf(ctx context.Context, ids []string) ([]Chain, error) {
-	var out []Chain
-	for part := range slices.Chunk(ids, 500) {
-		chains, err := l.chains(ctx, part)
+	}, func(_ int, cmd *redis.ZSliceCmd) { found = append(found, cmd.Val()...) })
+	id := func(z redis.Z) string { id, _ := z.Member.(string); return id }
+	slices.SortFunc(found, func(a, b redis.Z) int { return cmp.Or(cmp.Compare(a.Score, b.Score), strings.Compare(id(a), id(b))) })
+	if cut = len(found) > most; cut {
+		found = found[:most]
+	}
+	for part := range slices.Chunk(found, 500) {
+		ids := make([]string, len(part))
+		for i, z := range part {
+			ids[i] = id(z)
+		}
+		chains, err := l.chains(ctx, ids)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, c := range chains {
-			if c.State == chainStates["h"] {
-				out = append(out, c)
+			if c.State == chainStates["h"] { // not one that was decided about since
+				held = append(held, c)
 			}
 		}
 	}
-	return out, nil
+	return held, cut, unread.Of(Buckets)
 }
 
 // WaitersOf counts, for each of these tokens, the chains that wait for it: for a slot, for
