@@ -50,8 +50,8 @@ func deliveries(ctx context.Context, o *webhook.Outbox) (all []webhook.Delivery,
 	}
 	origins := map[string]string{}
 	for _, r := range receivers {
-		origins[r.Receiver.ID] = r.Receiver.Origin
-		wait, err := o.Deliveries(ctx, r.Receiver.ID, webhooksShown)
+		origins[r.ID] = r.Origin
+		wait, err := o.Deliveries(ctx, r.ID, webhooksShown)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ it, and waits for the first try. So it takes the way that every event takes.`,
 		}
 		var ids []string
 		for _, r := range receivers {
-			ids = append(ids, r.Receiver.ID)
+			ids = append(ids, r.ID)
 		}
 		e := webhook.NewTest(time.Now())
 		if _, _, err := o.Tell(ctx, webhook.Mark{}, &e, ids); err != nil {
@@ -97,23 +97,23 @@ it, and waits for the first try. So it takes the way that every event takes.`,
 }
 
 // awaitTest says of each receiver what became of the first try of an event.
-func (a *app) awaitTest(ctx context.Context, o *webhook.Outbox, id string, receivers []webhook.Waiting, until time.Time) error {
+func (a *app) awaitTest(ctx context.Context, o *webhook.Outbox, id string, receivers []webhook.Receiver, until time.Time) error {
 	failed := 0
 	for len(receivers) > 0 {
 		if time.Now().After(until) {
 			return fmt.Errorf("nothing is known of %s: no worker that has them sent it in time", say.Count(len(receivers), "receiver"))
 		}
-		var open []webhook.Waiting
+		var open []webhook.Receiver
 		for _, r := range receivers {
-			d, waits, err := o.Delivery(ctx, r.Receiver.ID, id)
+			d, waits, err := o.Delivery(ctx, r.ID, id)
 			switch {
 			case err != nil:
 				return err
 			case !waits:
-				fmt.Fprintf(a.out, "%s %s took it\n", r.Receiver.ID, r.Receiver.Origin)
+				fmt.Fprintf(a.out, "%s %s took it\n", r.ID, r.Origin)
 			case d.Error != "":
 				failed++
-				fmt.Fprintf(a.out, "%s %s did not take it, and is tried again: %s\n", r.Receiver.ID, r.Receiver.Origin, d.Error)
+				fmt.Fprintf(a.out, "%s %s did not take it, and is tried again: %s\n", r.ID, r.Origin, d.Error)
 			default:
 				open = append(open, r)
 			}

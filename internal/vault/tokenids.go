@@ -7,7 +7,6 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"hash"
 	"sync"
 )
@@ -47,12 +46,8 @@ type tokenIDMAC struct {
 	name [24]byte
 }
 
-// NewTokenIDs copies the token-ID key. A key that isn't 32
-// bytes is a mistake of the program: NewTokenIDs panics.
+// NewTokenIDs copies the token-ID key.
 func NewTokenIDs(key []byte) *TokenIDs {
-	if len(key) != keyBytes {
-		panic(fmt.Sprintf("vault: a token-ID key has %d bytes, not %d", keyBytes, len(key)))
-	}
 	own := append([]byte(nil), key...)
 	n := &TokenIDs{}
 	n.macs.New = func() any { return &tokenIDMAC{h: hmac.New(sha256.New, own)} }

@@ -61,15 +61,6 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-func TestNewTokenIDsPanicsOnAShortKey(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("no panic")
-		}
-	}()
-	NewTokenIDs([]byte("short"))
-}
-
 func startRedis(tb testing.TB) (*miniredis.Miniredis, redis.UniversalClient) {
 	tb.Helper()
 	m := miniredis.RunT(tb)

@@ -142,33 +142,20 @@ func (o *Outbox) have(ctx context.Context, all []Receiver, now time.Time) error 
 	return err
 }
 
-// Waiting are the deliveries of a receiver that wait.
-type Waiting struct {
-	Receiver Receiver
-	Waiting  int
-}
-
-// Receivers are those that workers have, or had lately, and how many deliveries wait for each.
-func (o *Outbox) Receivers(ctx context.Context) ([]Waiting, error) {
+// Receivers are those that workers have, or had lately, with how many deliveries wait for each.
+func (o *Outbox) Receivers(ctx context.Context) ([]Receiver, error) {
 	members, err := o.rdb.ZRange(ctx, o.prefix+"receivers", 0, -1).Result()
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Waiting, len(members))
-	pipe := o.rdb.Pipeline()
-	counts := make([]*redis.IntCmd, len(members))
+	out := make([]Receiver, len(members))
 	for i, m := range members {
-		out[i].Receiver.ID, out[i].Receiver.Origin, _ = strings.Cut(m, " ")
-		counts[i] = pipe.ZCard(ctx, o.prefix+"due:"+out[i].Receiver.ID)
-	}
-	if len(members) == 0 {
-		return nil, nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
-	for i := range out {
-		out[i].Waiting = int(counts[i].Val())
+		out[i].ID, out[i].Origin, _ = strings.Cut(m, " ")
+		n, err := o.rdb.ZCard(ctx, o.prefix+"due:"+out[i].ID).Result()
+		if err != nil {
+			return nil, err
+		}
+		out[i].Waiting = int(n)
 	}
 	return out, nil
 }

@@ -198,7 +198,7 @@ func TestReceivers(t *testing.T) {
 		}
 		put(t, o, an("1"), all[0].ID)
 		have, err := o.Receivers(t.Context())
-		if err != nil || len(have) != 1 || have[0].Receiver.ID != all[0].ID || have[0].Waiting != 1 {
+		if err != nil || len(have) != 1 || have[0].ID != all[0].ID || have[0].Waiting != 1 {
 			t.Errorf("%+v, %v", have, err)
 		}
 		keys, err := b.Client.Keys(t.Context(), "*secret*").Result()

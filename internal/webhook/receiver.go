@@ -27,6 +27,8 @@ type Receiver struct {
 	ID string
 	// Origin is the part of its address that may be shown, such as https://example.com.
 	Origin string
+	// Waiting is how many deliveries wait for it; only Outbox.Receivers sets it.
+	Waiting int
 
 	address string
 }
