@@ -58,6 +58,11 @@ var pageMutations = []mutation{
 		"./internal/web/console", "TestNothingOldIsShownAfterADecision",
 	},
 	{
+		"pages: what takes long is read seldom", "a reading is forgotten before it is due",
+		in("internal/web/console/hub.go", ">= 2*fresh && old.over(now, true)", ">= 2*fresh && old.isDone()"),
+		"./internal/web/console", "TestWhatTookLongIsKept",
+	},
+	{
 		"pages: decisions for a cause", "a call without a code is told by its text",
 		in("internal/control/cause.go", "	return CauseOther\n}\n\n// Remedy is", "	return string(wolkvox.BadToken)\n}\n\n// Remedy is"),
 		"./internal/control", "TestCausesAreCodes",

@@ -176,15 +176,6 @@ func (r reply) int(i int) int64 {
 	return 0
 }
 
-// sub is a reply within the reply; empty where there is none.
-func (r reply) sub(i int) reply {
-	if i >= len(r) {
-		return nil
-	}
-	s, _ := r[i].([]any)
-	return s
-}
-
 func (r reply) time(i int) time.Time { return millis(r.int(i)) }
 
 // millis is the time of ms since 1970; 0 is the zero time.

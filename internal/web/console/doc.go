@@ -8,7 +8,7 @@
 //	          first asked for, or watched and due
 //	(unknown) ────────────────────────────────────▶ read, at a time
 //	                                                 │  ▲
-//	                          older than Fresh, and  │  │ the next read, by the
+//	                          older than fresh, and  │  │ the next read, by the
 //	                          asked for or watched   ▼  │ first who wants it
 //	                                                stale
 //
