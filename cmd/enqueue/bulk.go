@@ -197,7 +197,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	o.NotBefore, o.Notify = r.at, r.o.notify
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
 	r.meter.Stop()
-	_ = p.Close() // as in enqueueOne
+	_ = p.Close() // as in runCall
 	s.op.Note(ctx, "enqueue", "batch "+r.o.batch, sum.String(), err)
 	err = errors.Join(err, r.rejects.Close())
 	if strict, ok := errors.AsType[*engine.StrictError](err); ok {

@@ -85,7 +85,12 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		flags := typed(cmd, map[string]string{"at": timeFlag(o.call.At)}, "server", "token-file", "chain", "ref", "batch", "id", "token-stdin", "licenses", "notify", "at")
 		fmt.Fprintf(told, "resume   enqueue call%s   (adds it once)\n", flags)
 	}
-	receipt, err := enqueueOne(ctx, s, o.call)
+	p, err := s.producer(ctx)
+	if err != nil {
+		return err
+	}
+	receipt, err := p.Enqueue(ctx, o.call)
+	_ = p.Close() // one that could not leave the list of live processes is forgotten by itself
 	if err != nil {
 		return err
 	}
@@ -105,17 +110,6 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	key := control.CallKey{ID: receipt.ID, Batch: receipt.Batch, TokenID: receipt.TokenID}
 	return a.tellCall(ctx, s, key, o, follow)
-}
-
-func enqueueOne(ctx context.Context, s *session, c engine.Call) (engine.Receipt, error) {
-	p, err := s.producer(ctx)
-	if err != nil {
-		return engine.Receipt{}, err
-	}
-	receipt, err := p.Enqueue(ctx, c)
-	// A producer that could not leave the list of live processes is forgotten by itself.
-	_ = p.Close()
-	return receipt, err
 }
 
 // tellCall waits for the call where that was asked for, and shows it.

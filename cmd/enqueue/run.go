@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -322,15 +323,11 @@ func (r *fileRun) finish(e runResult) error {
 
 func (r *fileRun) tellFailures(e runResult) {
 	for _, c := range e.failed.first {
-		why := c.Error
-		if why == "" {
-			why = c.Code + " " + c.Msg
-		}
 		ref := ""
 		if c.Ref != "" {
 			ref = fmt.Sprintf(" (%s)", c.Ref)
 		}
-		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, say.Count(c.Attempts, "attempt"), why)
+		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, say.Count(c.Attempts, "attempt"), cmp.Or(c.Error, c.Code+" "+c.Msg))
 	}
 	if more := e.failed.n - len(e.failed.first); more > 0 {
 		fmt.Fprintf(r.err, "given up: %s more, which %s has\n", say.Count(more, "call"), e.Results)

@@ -47,7 +47,10 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 	w := &demoWorld{metrics: prometheus.NewRegistry()}
 	w.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	zone := demoZone(time.Now())
-	if w.vendor, err = listenDemoVendor(plan, seed, zone); err != nil {
+	if w.vendor, err = wolkvoxtest.Listen("127.0.0.1:0", wolkvoxtest.Options{
+		Tokens: vendorTokens(plan), Script: demoFaults(seed), Seed: seed,
+		Latency: demoLatency, Jitter: demoJitter, Code: wolkvoxtest.CodeMixed, Location: zone,
+	}); err != nil {
 		return nil, fmt.Errorf("simulated wolkvox: %w", err)
 	}
 	defer func() {
@@ -125,13 +128,6 @@ var demoPassing = [...]struct {
 	{wolkvoxtest.Fault{Kind: wolkvoxtest.ResetBefore}, "a connection that broke before the work"},
 	{wolkvoxtest.Fault{Kind: wolkvoxtest.ResetAfter}, "a connection that broke after the work"},
 	{wolkvoxtest.Fault{Kind: wolkvoxtest.Slow, Delay: demoCallTimeout + 400*time.Millisecond}, "slower than the time-out"},
-}
-
-func listenDemoVendor(plan *demoPlan, seed uint64, zone *time.Location) (*wolkvoxtest.Server, error) {
-	return wolkvoxtest.Listen("127.0.0.1:0", wolkvoxtest.Options{
-		Tokens: vendorTokens(plan), Script: demoFaults(seed), Seed: seed,
-		Latency: demoLatency, Jitter: demoJitter, Code: wolkvoxtest.CodeMixed, Location: zone,
-	})
 }
 
 // vendorTokens is what the vendor knows of the file's tokens: their licences are those of

@@ -72,12 +72,27 @@ func newGuard(s config.Settings, log zerolog.Logger) (g *guard.Guard, err error)
 	return g, nil
 }
 
+// readyWait is how long a probe waits for Redis.
+const readyWait = 900 * time.Millisecond
+
 // handler is the one place where parts are mounted. health, readiness and metrics are
 // for probes, which have no keys; all else stands behind the guard. The API and promhttp
 // compress their own answers.
 func (s site) handler() http.Handler {
 	mux := http.NewServeMux()
-	mountHealth(mux, s.worker, s.metrics)
+	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(rw, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWait)
+		defer cancel()
+		if err := s.worker.Ready(ctx); err != nil {
+			http.Error(rw, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(rw, "ready")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	if s.api != nil {
 		mux.Handle("/v1/", s.guard.Wrap(s.api))
 	}
@@ -85,25 +100,6 @@ func (s site) handler() http.Handler {
 		mux.Handle("/", s.guard.Wrap(guard.Gzip(s.console)))
 	}
 	return mux
-}
-
-// readyWait is how long a probe waits for Redis.
-const readyWait = 900 * time.Millisecond
-
-func mountHealth(mux *http.ServeMux, w readier, metrics prometheus.Gatherer) {
-	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(rw, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyWait)
-		defer cancel()
-		if err := w.Ready(ctx); err != nil {
-			http.Error(rw, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(rw, "ready")
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 }
 
 // serveOn serves until stop is called.
