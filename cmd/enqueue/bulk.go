@@ -7,6 +7,7 @@ import (
 	"iter"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,7 +28,8 @@ type bulkFlags struct {
 	batch                  string
 	path                   string // of the file whose name the batch bears; "" a name was given
 	dryRun, strict, notify bool
-	prune                  pruneFlag
+	prune                  string // pruneAll, or the number pruneExactly; "": not given
+	pruneExactly           int
 	canary                 int // tokens; -1: not given
 	plan                   planFlags
 	timing                 timing
@@ -88,7 +90,7 @@ func (a *app) bulk() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name without folder and extension; standard input: the time)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new, count and plan; enqueues nothing (what is there already: if Redis answers)")
-	f.Var(&o.prune, "prune", "cancel calls that are no longer in the file; =N: exactly N of them")
+	f.StringVar(&o.prune, "prune", "", "cancel calls that are no longer in the file; =`N`: exactly N of them")
 	f.Lookup("prune").NoOptDefVal = pruneAll
 	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
 	o.fileFlags.bind(cmd)
@@ -119,6 +121,11 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if cmd.Flags().Changed("canary") && o.canary < 0 {
 		return usagef("--canary %d: want a number of tokens, or 0 to enqueue the others all the same", o.canary)
 	}
+	if o.prune != "" && o.prune != pruneAll {
+		if o.pruneExactly, err = strconv.Atoi(o.prune); err != nil || o.pruneExactly < 1 {
+			return usagef("--prune=%s: want the number of calls that are to be cancelled, from 1", o.prune)
+		}
+	}
 	var planning config.Settings
 	if o.dryRun {
 		if planning, err = a.planning(cmd, o.plan); err != nil {
@@ -137,7 +144,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if o.strict && !in.stays {
 		return usagef("--strict needs a regular file: it reads %s twice", file)
 	}
-	if (o.canary > 0 || o.prune.set) && !o.dryRun {
+	if (o.canary > 0 || o.prune != "") && !o.dryRun {
 		if err := in.keep(); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"strconv"
 	"time"
 
 	"habilita/internal/control"
@@ -112,48 +111,17 @@ func (l *licences) differs(row rows.Row) bool {
 	return before != 0 && before != uint32(row.Licenses)
 }
 
-// pruneFlag is --prune or --prune=N.
-type pruneFlag struct {
-	set bool
-	n   int // 0: not named
-}
-
 const (
-	pruneOption = "--prune" // its name
-	pruneAll    = "yes"     // its value without a number
+	pruneOption = "--prune"
+	pruneAll    = "yes" // its value without a number
 )
-
-func (p *pruneFlag) String() string {
-	switch {
-	case p.n > 0:
-		return strconv.Itoa(p.n)
-	case p.set:
-		return pruneAll
-	}
-	return ""
-}
-func (p *pruneFlag) Type() string { return "N" }
-
-func (p *pruneFlag) Set(s string) error {
-	p.set = true
-	if s == pruneAll {
-		p.n = 0
-		return nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return errors.New("want the number of calls that are to be cancelled, from 1")
-	}
-	p.n = n
-	return nil
-}
 
 // options are those of a run over the rows: how rows are known, and what becomes of them is told, and how far it is.
 func (r *bulkRun) options(words func(engine.Summary) string) engine.BatchOptions {
 	o := r.o
 	return engine.BatchOptions{
 		Policy: ledger.Policy(o.onFailure), Path: o.path, PartIf: func() bool { return r.part },
-		Strict: o.strict, Prune: o.prune.set, PruneExactly: o.prune.n,
+		Strict: o.strict, Prune: o.prune != "", PruneExactly: o.pruneExactly,
 		OnReject: r.reject, OnLeftOut: r.leftOut,
 		OnProgress: func(s engine.Summary) {
 			saveMemory(s.Rows)
@@ -307,7 +275,7 @@ func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summ
 		"go on    %s   (all the same)\n"+
 		"give up  enqueue cancel --batch %s\n",
 		say.Thousands(c.Calls-c.Succeeded), say.Count(c.Calls, "call"), say.Count(c.Tokens, "token"),
-		say.Plural(sum.Withheld, "row is", "rows are"), batch, r.resume("prune", cmp.Or(r.o.prune.String(), pruneAll)), batch, again, r.resume("canary", "0"), batch)
+		say.Plural(sum.Withheld, "row is", "rows are"), batch, r.resume("prune", cmp.Or(r.o.prune, pruneAll)), batch, again, r.resume("canary", "0"), batch)
 	r.tellRejects(sum, again)
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {

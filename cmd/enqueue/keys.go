@@ -143,42 +143,31 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 	return unread
 }
 
-const maxTokenFile = 64 << 10
-
 // token reads the token of a single call from the one place that was chosen. Its
 // errors never hold it.
 func (a *app) token(file string, stdin bool) (engine.Token, error) {
-	from, text := "WOLKVOX_TOKEN", a.getenv("WOLKVOX_TOKEN")
+	from, raw := "WOLKVOX_TOKEN", []byte(a.getenv("WOLKVOX_TOKEN"))
 	var err error
 	switch {
 	case file != "" && stdin:
 		return "", usagef("--token-file and --token-stdin can't both be given")
 	case file != "":
 		from = "--token-file"
-		var f *os.File
-		if f, err = os.Open(file); err == nil {
-			text, err = readToken(f)
-			_ = f.Close()
-		}
+		raw, err = os.ReadFile(file)
 	case stdin:
 		from = "--token-stdin"
-		text, err = readToken(a.in)
-	case text == "":
+		raw, err = io.ReadAll(a.in)
+	case len(raw) == 0:
 		return "", usagef("there is no token: give it in WOLKVOX_TOKEN, --token-file FILE or --token-stdin")
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", from, err)
 	}
+	text := strings.TrimRight(string(raw), "\r\n") // the line's end behind it
 	if err := rows.VendorToken(text); err != nil {
 		return "", usagef("the token of %s can't be one: %v", from, err)
 	}
 	return engine.Token(text), nil
-}
-
-// readToken reads a token and drops the line's end behind it.
-func readToken(r io.Reader) (string, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxTokenFile))
-	return strings.TrimRight(string(b), "\r\n"), err
 }
 
 const tokenIDHelp = `Tell the token_id that reports, chains, pages and logs show instead of a token. With it you

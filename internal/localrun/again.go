@@ -139,13 +139,10 @@ func (a *again) restored() []*remembered {
 
 // gone are calls that were made, or tried, and whose rows the file has no more.
 func (a *again) gone() []*remembered {
-	var gone []*remembered
-	for _, c := range a.m.calls {
-		if _, ok := a.recalled[c]; !ok && !c.unsent() {
-			gone = append(gone, c)
-		}
-	}
-	return gone
+	return slices.DeleteFunc(slices.Clone(a.m.calls), func(c *remembered) bool {
+		_, recalled := a.recalled[c]
+		return recalled || c.unsent()
+	})
 }
 
 // read notes that the file has a row of an earlier start.
@@ -196,9 +193,7 @@ func (a *again) missing() (n int, left []byte) {
 // tell. A crash before that has them told once more, and loses nothing else.
 func (j *Job) noteRows(kind string, hashes []byte) error {
 	const most = 8 * 2000
-	for len(hashes) > 0 {
-		part := hashes[:min(len(hashes), most)]
-		hashes = hashes[len(part):]
+	for part := range slices.Chunk(hashes, most) {
 		r := record{Type: kind, At: ms(time.Now()), Rows: base64.RawStdEncoding.EncodeToString(part)}
 		if err := j.write(r, false); err != nil {
 			return err

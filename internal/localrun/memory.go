@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -240,12 +241,7 @@ func (m *memory) outcome(r record) {
 
 // givenUp reports whether some call was given up and is still so.
 func (m *memory) givenUp() bool {
-	for _, c := range m.calls {
-		if c.State == ledger.RestoreGivenUp {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.calls, func(c *remembered) bool { return c.State == ledger.RestoreGivenUp })
 }
 
 // holds reports whether a call that was given up holds its chain.
