@@ -215,6 +215,23 @@ func TestDurableRedisRestartedWhileNoWorkerWasThere(t *testing.T) {
 	}
 }
 
+// A grant freeze that an older version wrote, in a key of its own, holds for the workers that take over from it, and for all buckets.
+func TestFreezeOfAnOlderVersion(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		until := time.Now().Add(30 * time.Second)
+		if err := errors.Join(b.Client.Set(t.Context(), "habilita:hold", until.UnixMilli(), 0).Err(), b.Client.HSet(t.Context(), "habilita:runs", "redis", "a").Err()); err != nil {
+			t.Fatal(err)
+		}
+		w := openWorld(t, b.URL, testKey(t), nil).closing()
+		if got := w.stack.notBefore.Load(); got != until.UnixMilli() {
+			t.Errorf("calls are made from %d on, not from %d on", got, until.UnixMilli())
+		}
+		if n, err := b.Client.Exists(t.Context(), "habilita:runs").Result(); n != 0 || err != nil {
+			t.Errorf("what that version alone reads stays: %d, %v", n, err)
+		}
+	})
+}
+
 // Data that goes back under a process that stays (an older file, a node that lost what came
 // after), on connections that stay, is seen, and by the grant itself before anybody looks.
 func TestDataThatGoesBack(t *testing.T) {

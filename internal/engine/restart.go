@@ -162,6 +162,11 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 		w.log.Warn().Time("until", w.freeze()).
 			Msg("another node of Redis took over and can't be reached: no call is made until every request that could be in flight has ended")
 	}
+	if starting {
+		if err := w.takeOver(ctx); err != nil {
+			return err
+		}
+	}
 	switch {
 	case out.other:
 		// Requests under this worker's names may be in flight, of which the other key knows nothing.
@@ -196,6 +201,16 @@ func (w *Worker) known() time.Time {
 		return at
 	}
 	return time.UnixMilli(0)
+}
+
+// takeOver takes over a grant freeze that an older version wrote, and deletes what that version alone reads.
+func (w *Worker) takeOver(ctx context.Context) error {
+	until, err := w.stack.rdb.Get(ctx, w.stack.prefix+":hold").Int64()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	w.stack.holdUntil(time.UnixMilli(until))
+	return w.stack.rdb.Unlink(ctx, w.stack.prefix+":runs").Err()
 }
 
 // nothingLost reports whether the Redis that is there now has all that it had: it writes every
