@@ -16,31 +16,31 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// replies are what Redis answers, by the beginning of its text.
-var replies = []struct{ prefix, sentence string }{
-	{"NOAUTH", "Redis wants a password: put it into REDIS_URL (redis://user:password@host) or REDIS_URL_FILE"},
-	{"WRONGPASS", "Redis refuses the user or password of REDIS_URL: check both, and that special characters are percent-encoded"},
-	{"ERR invalid password", "Redis refuses the password of REDIS_URL: check it, and that special characters are percent-encoded"},
-	{"ERR AUTH <password> called without any password", "this Redis has no password, and REDIS_URL gives one: take it out, or set requirepass"},
-	{"ERR Client sent AUTH", "this Redis has no password, and REDIS_URL gives one: take it out, or set requirepass"},
-	{"NOPERM", "Redis does not permit this user a command or key that is needed: widen the user's ACL (`ACL LIST`, `ACL LOG` on Redis show what was refused)"},
-	{"LOADING", "Redis is reading its data from disk after a start: wait until it is done (`redis-cli info persistence` shows how far it is)"},
-	{"BUSY", "Redis is busy with a script that runs too long: see `redis-cli slowlog get`, and `SCRIPT KILL` where it does not end"},
-	{"READONLY", "this Redis is a replica and takes no writes: point REDIS_URL at the master, or use redis-sentinel://"},
-	{"MASTERDOWN", "this Redis is a replica that lost its master: point REDIS_URL at the master, or use redis-sentinel://"},
-	{"NOREPLICAS", "Redis takes no writes while it has too few replicas (min-replicas-to-write): bring the replicas back"},
-	{full, "Redis is full: no new work is taken until there is room; raise maxmemory, or let settled batches expire"},
-	{"EXECABORT", "Redis refused a write within a transaction: most often it is full (`redis-cli info memory`): raise maxmemory"},
-	{"MISCONF", "Redis can't write to its disk and refuses changes: look for a full disk or missing rights in its log"},
-	{"CLUSTERDOWN", "the Redis Cluster is down or lacks nodes for some slots: see `redis-cli cluster info`"},
-	{"TRYAGAIN", "the Redis Cluster is moving keys just now: try again; where it lasts, `redis-cli --cluster check` names the slots that are open, and `--cluster fix` closes them"},
-	{"MOVED", "this Redis is a node of a cluster: write redis-cluster:// in REDIS_URL"},
-	{"CROSSSLOT", "keys of one command are on different slots of the Redis Cluster: this is a fault of habilita: report it"},
-	{"NOSCRIPT", "Redis forgot a script (it restarted, or another node took over): try again"},
-	{"DENIED", "Redis is in protected mode and takes loopback connections alone: set a password or its bind address"},
-	{"ERR max number of clients reached", "Redis has no more connections to give: raise maxclients, or lower CONCURRENCY or the number of workers"},
-	{"ERR DB index is out of range", "this Redis has no such database: check the number in REDIS_URL"},
-	{"ERR unknown command", "this Redis lacks a command that is needed: it is too old, restricted by its host, or no Redis"},
+// replies are what Redis answers, by the beginning of its text: in a word (see Word), and in a sentence.
+var replies = []struct{ prefix, word, sentence string }{
+	{"NOAUTH", "access", "Redis wants a password: put it into REDIS_URL (redis://user:password@host) or REDIS_URL_FILE"},
+	{"WRONGPASS", "access", "Redis refuses the user or password of REDIS_URL: check both, and that special characters are percent-encoded"},
+	{"ERR invalid password", "", "Redis refuses the password of REDIS_URL: check it, and that special characters are percent-encoded"},
+	{"ERR AUTH <password> called without any password", "", "this Redis has no password, and REDIS_URL gives one: take it out, or set requirepass"},
+	{"ERR Client sent AUTH", "", "this Redis has no password, and REDIS_URL gives one: take it out, or set requirepass"},
+	{"NOPERM", "access", "Redis does not permit this user a command or key that is needed: widen the user's ACL (`ACL LIST`, `ACL LOG` on Redis show what was refused)"},
+	{"LOADING", "loading", "Redis is reading its data from disk after a start: wait until it is done (`redis-cli info persistence` shows how far it is)"},
+	{"BUSY", "busy", "Redis is busy with a script that runs too long: see `redis-cli slowlog get`, and `SCRIPT KILL` where it does not end"},
+	{"READONLY", "replica", "this Redis is a replica and takes no writes: point REDIS_URL at the master, or use redis-sentinel://"},
+	{"MASTERDOWN", "replica", "this Redis is a replica that lost its master: point REDIS_URL at the master, or use redis-sentinel://"},
+	{"NOREPLICAS", "replicas", "Redis takes no writes while it has too few replicas (min-replicas-to-write): bring the replicas back"},
+	{full, "full", "Redis is full: no new work is taken until there is room; raise maxmemory, or let settled batches expire"},
+	{"EXECABORT", "", "Redis refused a write within a transaction: most often it is full (`redis-cli info memory`): raise maxmemory"},
+	{"MISCONF", "disk", "Redis can't write to its disk and refuses changes: look for a full disk or missing rights in its log"},
+	{"CLUSTERDOWN", "cluster", "the Redis Cluster is down or lacks nodes for some slots: see `redis-cli cluster info`"},
+	{"TRYAGAIN", "", "the Redis Cluster is moving keys just now: try again; where it lasts, `redis-cli --cluster check` names the slots that are open, and `--cluster fix` closes them"},
+	{"MOVED", "", "this Redis is a node of a cluster: write redis-cluster:// in REDIS_URL"},
+	{"CROSSSLOT", "", "keys of one command are on different slots of the Redis Cluster: this is a fault of habilita: report it"},
+	{"NOSCRIPT", "", "Redis forgot a script (it restarted, or another node took over): try again"},
+	{"DENIED", "", "Redis is in protected mode and takes loopback connections alone: set a password or its bind address"},
+	{"ERR max number of clients reached", "", "Redis has no more connections to give: raise maxclients, or lower CONCURRENCY or the number of workers"},
+	{"ERR DB index is out of range", "", "this Redis has no such database: check the number in REDIS_URL"},
+	{"ERR unknown command", "", "this Redis lacks a command that is needed: it is too old, restricted by its host, or no Redis"},
 }
 
 // full begins the reply of a Redis that has no memory left.
@@ -50,14 +50,26 @@ const full = "OOM"
 // What it doesn't know comes back as its own text; nil is "". It holds no
 // password, since neither Redis nor the client puts one into an error.
 func Describe(err error) string {
+	_, sentence := describe(err)
+	return sentence
+}
+
+// Word is what an error of Redis means in one word, such as "loading", by which texts in several languages are found;
+// "" if there is none.
+func Word(err error) string {
+	word, _ := describe(err)
+	return word
+}
+
+func describe(err error) (word, sentence string) {
 	if err == nil {
-		return ""
+		return "", ""
 	}
 	if e, ok := errors.AsType[*BlindError](err); ok {
-		return e.Error()
+		return "", e.Error()
 	}
 	if e, ok := errors.AsType[*NotReplicatedError](err); ok {
-		return e.Error()
+		return "", e.Error()
 	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
@@ -67,18 +79,18 @@ func Describe(err error) string {
 		}
 		for _, r := range replies {
 			if strings.HasPrefix(text, r.prefix) {
-				return r.sentence
+				return r.word, r.sentence
 			}
 		}
-		return "Redis answered: " + reply.Error()
+		return "", "Redis answered: " + reply.Error()
 	}
 	if s := describeTLS(err); s != "" {
-		return s
+		return "", s
 	}
-	if s := describeNetwork(err); s != "" {
-		return s
+	if word, s := describeNetwork(err); s != "" {
+		return word, s
 	}
-	return err.Error()
+	return "", err.Error()
 }
 
 func describeTLS(err error) string {
@@ -98,38 +110,38 @@ func describeTLS(err error) string {
 	return ""
 }
 
-func describeNetwork(err error) string {
+func describeNetwork(err error) (word, sentence string) {
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens at the address of REDIS_URL: start Redis, or correct the host and port"
+		return "refused", "nothing listens at the address of REDIS_URL: start Redis, or correct the host and port"
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return "the host of REDIS_URL has no address: check its name"
+		return "", "the host of REDIS_URL has no address: check its name"
 	case errors.As(err, &dns):
-		return "the host of REDIS_URL can't be looked up: check this machine's DNS"
+		return "", "the host of REDIS_URL can't be looked up: check this machine's DNS"
 	case errors.Is(err, fs.ErrNotExist):
-		return "the socket of REDIS_URL does not exist: start Redis, or correct the path"
+		return "", "the socket of REDIS_URL does not exist: start Redis, or correct the path"
 	case errors.Is(err, fs.ErrPermission):
-		return "this user may not open the socket of REDIS_URL: change its group or unixsocketperm"
+		return "", "this user may not open the socket of REDIS_URL: change its group or unixsocketperm"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return "there is no route to the host of REDIS_URL: check the network"
+		return "", "there is no route to the host of REDIS_URL: check the network"
 	case errors.Is(err, redis.ErrPoolTimeout):
-		return "all connections to Redis are in use: Redis is slow, or CONCURRENCY is above the pool size"
+		return "", "all connections to Redis are in use: Redis is slow, or CONCURRENCY is above the pool size"
 	case errors.Is(err, redis.ErrClosed):
-		return "the connection to Redis was closed by this program"
+		return "", "the connection to Redis was closed by this program"
 	case errors.Is(err, context.Canceled):
-		return "the question to Redis was given up before its answer"
+		return "", "the question to Redis was given up before its answer"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
-		return "Redis does not answer in time: it is overloaded or stopped, a firewall drops the packets, or it does not speak TLS where REDIS_URL does (rediss://)"
+		return "slow", "Redis does not answer in time: it is overloaded or stopped, a firewall drops the packets, or it does not speak TLS where REDIS_URL does (rediss://)"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"
+		return "closed", "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"
 	case strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable"):
-		return "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"
+		return "", "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"
 	}
-	return ""
+	return "", ""
 }
 
 // Passing reports whether an error of Redis ends by itself: it starts, fails over, or

@@ -70,6 +70,26 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// The words by which pages find their texts.
+func TestWord(t *testing.T) {
+	for want, all := range map[string][]error{
+		"access":  {refusal("NOAUTH Authentication required."), refusal("WRONGPASS x"), refusal("NOPERM x")},
+		"busy":    {refusal("BUSY Redis is busy running a script.")},
+		"closed":  {io.EOF, syscall.ECONNRESET, syscall.EPIPE},
+		"cluster": {refusal("CLUSTERDOWN x")}, "disk": {refusal("MISCONF x")}, "full": {refusal("OOM command not allowed")},
+		"loading": {refusal("LOADING x")}, "refused": {syscall.ECONNREFUSED},
+		"replica": {refusal("READONLY x"), refusal("MASTERDOWN x")}, "replicas": {refusal("NOREPLICAS x")},
+		"slow": {context.DeadlineExceeded, os.ErrDeadlineExceeded},
+		"":     {nil, errors.New("plain"), refusal("ERR x")},
+	} {
+		for _, err := range all {
+			if got := Word(err); got != want {
+				t.Errorf("%v: %q, want %q", err, got, want)
+			}
+		}
+	}
+}
+
 func TestDescribeOfARealServer(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--maxmemory", "1mb", "--maxmemory-policy", "noeviction")

@@ -2,19 +2,13 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
-	"strings"
-	"syscall"
-
-	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/breaker"
 	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // failure is a page that says what went wrong.
@@ -57,32 +51,7 @@ func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody waits for it any more
 	default:
 		c.o.Log.Warn().Err(err).Msg("a page could not be read from Redis")
-		f = failure{Status: http.StatusServiceUnavailable, Key: "away", Detail: redisWord(err)}
+		f = failure{Status: http.StatusServiceUnavailable, Key: "away", Detail: redisconn.Word(err)}
 	}
 	c.fail(w, r, f)
-}
-
-// redisReplies are the codes of Redis's refusals that pages have words for.
-var redisReplies = map[string]string{
-	"LOADING": "loading", "READONLY": "replica", "MASTERDOWN": "replica", "NOREPLICAS": "replicas", "OOM": "full", "MISCONF": "disk",
-	"BUSY": "busy", "CLUSTERDOWN": "cluster", "NOAUTH": "access", "WRONGPASS": "access", "NOPERM": "access",
-}
-
-// redisWord is the key of the words for what is wrong with Redis, "" where there are none.
-// The worker's log has the whole of it.
-func redisWord(err error) string {
-	if reply, ok := errors.AsType[redis.Error](err); ok {
-		code, _, _ := strings.Cut(reply.Error(), " ")
-		return redisReplies[code]
-	}
-	timeout, ok := errors.AsType[net.Error](err)
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused"
-	case errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
-		return "slow"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "closed"
-	}
-	return ""
 }
