@@ -48,7 +48,7 @@ func (c *Console) view(s control.Status) batchView {
 	}
 	perSecond, known := c.rates.note(s.Batch, s.Succeeded, c.o.Now())
 	switch v.State() {
-	case stateGoing, stateFilling, statePartial, stateHeld, stateCanary:
+	case "going", "filling", "partial", "held", "canary":
 		v.PerSecond, v.Rated = perSecond, known
 	}
 	return v
@@ -81,57 +81,39 @@ func (v batchView) FirstOnly() bool {
 // Tenth is Percent in steps that are worth being read out.
 func (v batchView) Tenth() int { return v.Percent() / 10 * 10 }
 
-// The states of a batch as pages tell them, each with a text batch.STATE.
-const (
-	stateHeld       = "held"       // a person is to decide on some of its chains
-	stateCanaryHeld = "canaryheld" // its first tokens did not all succeed: the others are not enqueued
-	stateCanary     = "canary"     // its first tokens are tried
-	stateCancelling = "cancelling" // cancelled, with requests still at the vendor
-	stateCancelled  = "cancelled"
-	stateFilling    = "filling"  // a producer adds calls still
-	statePartial    = "partial"  // its last run was cut off or left rows out
-	statePutOff     = "putoff"   // nothing of it begins before its time
-	stateFailures   = "failures" // all have a result, and some failed
-	statePartly     = "partly"   // all have a result, and some were skipped or cancelled
-	stateNothing    = "nothing"  // it has no calls
-	stateDone       = "done"     // all succeeded
-	stateGoing      = "going"
-	stateUnread     = "unread" // a part of its counts can't be read
-)
-
-// State is one word for all.
+// State is the state of a batch as pages tell it, in one word. Each has a text batch.STATE.
 func (v batchView) State() string {
 	switch {
-	case v.Stopped && !v.Settled:
-		return stateCancelling
+	case v.Stopped && !v.Settled: // cancelled, with requests still at the vendor
+		return "cancelling"
 	case v.Stopped && v.Succeeded < v.Total, v.Stopped && v.Total == 0:
-		return stateCancelled
-	case v.Canary.State == control.CanaryHeld && !v.Stopped:
-		return stateCanaryHeld
-	case v.HeldChains > 0:
-		return stateHeld
-	case v.Unread > 0:
-		return stateUnread
-	case v.Canary.State == control.CanaryWaiting && !v.Stopped:
-		return stateCanary
-	case v.Filling:
-		return stateFilling
-	case v.CutOff:
-		return statePartial
-	case v.PutOff:
-		return statePutOff
+		return "cancelled"
+	case v.Canary.State == control.CanaryHeld && !v.Stopped: // its first tokens did not all succeed: the others are not enqueued
+		return "canaryheld"
+	case v.HeldChains > 0: // a person is to decide on some of its chains
+		return "held"
+	case v.Unread > 0: // a part of its counts can't be read
+		return "unread"
+	case v.Canary.State == control.CanaryWaiting && !v.Stopped: // its first tokens are tried
+		return "canary"
+	case v.Filling: // a producer adds calls still
+		return "filling"
+	case v.CutOff: // its last run was cut off or left rows out
+		return "partial"
+	case v.PutOff: // nothing of it begins before its time
+		return "putoff"
 	case !v.Settled:
-		return stateGoing
+		return "going"
 	case v.Total == 0:
-		return stateNothing
-	case v.Failed > 0:
-		return stateFailures
+		return "nothing"
+	case v.Failed > 0: // all have a result, and some failed
+		return "failures"
 	case v.Succeeded < v.Total && v.Cancelled == v.Total:
-		return stateCancelled
-	case v.Succeeded < v.Total:
-		return statePartly
+		return "cancelled"
+	case v.Succeeded < v.Total: // all have a result, and some were skipped or cancelled
+		return "partly"
 	}
-	return stateDone
+	return "done"
 }
 
 // HeldPath is the address of the chains of the batch that wait for a person.
@@ -197,7 +179,7 @@ func (w *words) rate(v batchView) string {
 // left is how long a batch takes still, in words; "" where it is not known: where a person
 // has to decide first, or some calls wait for their time.
 func (w *words) left(v batchView) string {
-	if v.State() != stateGoing || v.MoreLater() || !v.Rated || v.PerSecond <= 0 {
+	if v.State() != "going" || v.MoreLater() || !v.Rated || v.PerSecond <= 0 {
 		return ""
 	}
 	seconds := float64(v.Open) / v.PerSecond

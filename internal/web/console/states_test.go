@@ -21,28 +21,28 @@ func TestStatesOfABatch(t *testing.T) {
 		percent int
 		left    bool
 	}{
-		{control.Status{Total: 10, Succeeded: 5, Open: 5}, stateGoing, 50, true},
-		{control.Status{Total: 10, Succeeded: 10, Settled: true}, stateDone, 100, false},
-		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1}, stateHeld, 40, false},
-		{control.Status{Total: 10, Succeeded: 4, Failed: 6, Settled: true}, stateFailures, 40, false},
-		{control.Status{Total: 10, Succeeded: 4, Skipped: 6, Settled: true}, statePartly, 40, false},
-		{control.Status{Total: 10, Cancelled: 10, Settled: true}, stateCancelled, 0, false},
-		{control.Status{Total: 10, Succeeded: 3, Cancelled: 7, Settled: true, Stopped: true}, stateCancelled, 30, false},
-		{control.Status{Total: 10, Cancelled: 8, Open: 2, Stopped: true}, stateCancelling, 0, false},
-		{control.Status{Total: 10, Succeeded: 10, Settled: true, Stopped: true}, stateDone, 100, false},
-		{control.Status{Total: 10, Open: 10, DueAt: due, PutOff: true}, statePutOff, 0, false},
-		{control.Status{Total: 10, Succeeded: 5, Open: 5, DueAt: due}, stateGoing, 50, false},
-		{control.Status{Total: 4, Succeeded: 1, Failed: 1, Open: 2, HeldChains: 1, Settled: true, Canary: held}, stateCanaryHeld, 25, false},
-		{control.Status{Total: 4, Succeeded: 3, Failed: 1, Settled: true, Canary: held}, stateCanaryHeld, 75, false},
-		{control.Status{Total: 4, Succeeded: 1, Open: 3, Canary: waiting}, stateCanary, 25, false},
-		{control.Status{Settled: true}, stateNothing, 0, false},
-		{control.Status{Total: 10, Succeeded: 10, Filling: true}, stateFilling, 100, false},
-		{control.Status{Total: 10, Succeeded: 10, Settled: true, CutOff: true}, statePartial, 100, false},
-		{control.Status{Settled: true, CutOff: true}, statePartial, 0, false},
-		{control.Status{Total: 10, Succeeded: 10, Unread: 3}, stateUnread, 100, false},
-		{control.Status{Total: 10, Open: 10, CutOff: true}, statePartial, 0, false},
-		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Settled: true, CutOff: true}, stateHeld, 0, false},
-		{control.Status{Total: 10, Cancelled: 10, Settled: true, Stopped: true, CutOff: true}, stateCancelled, 0, false},
+		{control.Status{Total: 10, Succeeded: 5, Open: 5}, "going", 50, true},
+		{control.Status{Total: 10, Succeeded: 10, Settled: true}, "done", 100, false},
+		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1}, "held", 40, false},
+		{control.Status{Total: 10, Succeeded: 4, Failed: 6, Settled: true}, "failures", 40, false},
+		{control.Status{Total: 10, Succeeded: 4, Skipped: 6, Settled: true}, "partly", 40, false},
+		{control.Status{Total: 10, Cancelled: 10, Settled: true}, "cancelled", 0, false},
+		{control.Status{Total: 10, Succeeded: 3, Cancelled: 7, Settled: true, Stopped: true}, "cancelled", 30, false},
+		{control.Status{Total: 10, Cancelled: 8, Open: 2, Stopped: true}, "cancelling", 0, false},
+		{control.Status{Total: 10, Succeeded: 10, Settled: true, Stopped: true}, "done", 100, false},
+		{control.Status{Total: 10, Open: 10, DueAt: due, PutOff: true}, "putoff", 0, false},
+		{control.Status{Total: 10, Succeeded: 5, Open: 5, DueAt: due}, "going", 50, false},
+		{control.Status{Total: 4, Succeeded: 1, Failed: 1, Open: 2, HeldChains: 1, Settled: true, Canary: held}, "canaryheld", 25, false},
+		{control.Status{Total: 4, Succeeded: 3, Failed: 1, Settled: true, Canary: held}, "canaryheld", 75, false},
+		{control.Status{Total: 4, Succeeded: 1, Open: 3, Canary: waiting}, "canary", 25, false},
+		{control.Status{Settled: true}, "nothing", 0, false},
+		{control.Status{Total: 10, Succeeded: 10, Filling: true}, "filling", 100, false},
+		{control.Status{Total: 10, Succeeded: 10, Settled: true, CutOff: true}, "partial", 100, false},
+		{control.Status{Settled: true, CutOff: true}, "partial", 0, false},
+		{control.Status{Total: 10, Succeeded: 10, Unread: 3}, "unread", 100, false},
+		{control.Status{Total: 10, Open: 10, CutOff: true}, "partial", 0, false},
+		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Settled: true, CutOff: true}, "held", 0, false},
+		{control.Status{Total: 10, Cancelled: 10, Settled: true, Stopped: true, CutOff: true}, "cancelled", 0, false},
 	} {
 		v := batchView{Status: c.s, PerSecond: 2, Rated: true}
 		if v.State() != c.state || v.Percent() != c.percent || (en.left(v) != "") != c.left {
@@ -53,7 +53,7 @@ func TestStatesOfABatch(t *testing.T) {
 		}
 		for _, lang := range []string{"en", "es"} {
 			w := loadWords(lang, time.UTC)
-			if c.state != stateHeld && w.sayOr("batch."+c.state, "") == "" {
+			if c.state != "held" && w.sayOr("batch."+c.state, "") == "" {
 				t.Errorf("%s has no word for %s", lang, c.state)
 			}
 		}
