@@ -60,8 +60,3 @@ func (c *Console) serveAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("ETag", `W/"`+assetsVersion()+`"`) // weak, since it may be sent in gzip
 	http.ServeFileFS(w, r, assetFiles, "assets/"+name)
 }
-
-func (c *Console) serveIcon(w http.ResponseWriter, r *http.Request) {
-	path, _ := assetPath("icon.svg")
-	http.Redirect(w, r, path, http.StatusFound)
-}

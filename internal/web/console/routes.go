@@ -64,7 +64,6 @@ func (c *Console) routes() *http.ServeMux {
 	mux.HandleFunc("POST /decide", c.decideNow)
 	mux.HandleFunc("GET /events", c.events)
 	mux.HandleFunc("GET /assets/{version}/{name}", c.serveAsset)
-	mux.HandleFunc("GET /favicon.ico", c.serveIcon)
 	mux.HandleFunc("/", c.notFound)
 	return mux
 }
