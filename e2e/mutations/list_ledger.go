@@ -293,7 +293,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"a grant freeze that an older version wrote", "who takes over from it makes calls",
-		in("internal/engine/restart.go", "	w.stack.holdUntil(time.UnixMilli(until))\n	return w.stack.rdb.Unlink", "	return w.stack.rdb.Unlink"),
+		in("internal/engine/restart.go", "	w.stack.holdUntil(time.UnixMilli(until))\n	return w.stack.rdb.Unlink", "	_ = until\n	return w.stack.rdb.Unlink"),
 		"./internal/engine", "TestFreezeOfAnOlderVersion",
 	},
 	{
