@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,5 +80,27 @@ func TestSummaryOfAWaitThatIsCutOff(t *testing.T) {
 	err := r.end(engine.Summary{Batch: "b", Rows: 2, Enqueued: 2}, nil, cut)
 	if !errors.Is(err, cut) || !strings.Contains(out.String(), `"enqueued":2`) {
 		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+// A run that a person ended says so, and what went wrong as it ended.
+func TestWhyARunStopped(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		err  error
+		want string
+		told toldStatus
+	}{
+		"ended":                           {ended, fmt.Errorf("rows: %w", context.Canceled), "interrupted", errTold},
+		"the log could not be written":    {ended, fmt.Errorf("journal: %w", syscall.EIO), "journal: input/output error", errTold},
+		"by itself":                       {t.Context(), fmt.Errorf("journal: %w", syscall.EIO), "journal: input/output error", errTold},
+		"wrong usage":                     {t.Context(), usagef("no"), "no", errUsageTold},
+		"wrong usage of one that is over": {ended, usagef("no"), "no", errTold},
+	} {
+		if why, told := stopWords(c.ctx, c.err); why != c.want || told != c.told {
+			t.Errorf("%s: %q, %d", name, why, told)
+		}
 	}
 }

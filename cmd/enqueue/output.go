@@ -88,13 +88,11 @@ func badFile(err error) bool {
 
 // stopWords say why a run over rows stopped, and what its exit status is.
 func stopWords(ctx context.Context, err error) (why string, told toldStatus) {
-	switch {
-	case ctx.Err() != nil:
-		return "interrupted", errTold
-	case wrongUsage(err):
-		return explain(err).Error(), errUsageTold
+	told = errTold
+	if ctx.Err() == nil && wrongUsage(err) {
+		told = errUsageTold
 	}
-	return explain(err).Error(), errTold
+	return explain(err).Error(), told
 }
 
 // explain puts a sentence with what to do next in the place of an error of Redis.
