@@ -256,11 +256,7 @@ func (s *stack) restore(ctx context.Context, member *membership.Membership, run 
 func nobody(string) string { return "" }
 
 // fail makes a producer enqueue no more.
-func (p *Producer) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.failed = err
-}
+func (p *Producer) fail(err error) { p.failed.Store(&err) }
 
 // follow compares the data with what the producer remembers, until ctx ends, and puts back what
 // Redis lost of what all processes share.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -25,8 +26,7 @@ type Producer struct {
 	stop      context.CancelFunc
 	kept      sync.WaitGroup
 
-	mu     sync.Mutex
-	failed error // why the producer may enqueue no more
+	failed atomic.Pointer[error] // why the producer may enqueue no more
 
 	asked    quota.Settings // as the options have them
 	limiting sync.Mutex     // of the following
@@ -79,10 +79,12 @@ func (p *Producer) Close() error {
 	return errors.Join(errs...)
 }
 
+// usable says why the producer may enqueue no more, or nil.
 func (p *Producer) usable() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.failed
+	if err := p.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Receipt is the producer's proof that a call is in the ledger.

@@ -28,13 +28,11 @@ const (
 // while nothing changes.
 func Look(ctx context.Context, next func() (changed, more bool)) {
 	distance := soonest
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
+	for pause := time.Duration(0); ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-timer.C:
+		case <-time.After(pause):
 		}
 		began := time.Now()
 		changed, more := next()
@@ -49,7 +47,7 @@ func Look(ctx context.Context, next func() (changed, more bool)) {
 		default:
 			distance = min(distance*5/4, mostLook)
 		}
-		timer.Reset(max(distance, breather*time.Since(began)))
+		pause = max(distance, breather*time.Since(began))
 	}
 }
 

@@ -42,13 +42,11 @@ func (m *Membership) currentAt(now time.Time) bool {
 // It returns a *MismatchError if others agreed on something else in
 // the meantime: the process must then stop. After any other error it tries again after Retry.
 func (m *Membership) Keep(ctx context.Context) error {
-	wait := time.NewTimer(0)
-	defer wait.Stop()
-	for {
+	for pause := time.Duration(0); ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-wait.C:
+		case <-time.After(pause):
 		}
 		err := m.Renew(ctx)
 		if ctx.Err() != nil {
@@ -57,11 +55,9 @@ func (m *Membership) Keep(ctx context.Context) error {
 		if _, differs := errors.AsType[*MismatchError](err); differs {
 			return err
 		}
-		pause := Beat
-		if err != nil {
+		if pause = Beat; err != nil {
 			pause = Retry
 		}
-		wait.Reset(pause)
 	}
 }
 

@@ -56,12 +56,10 @@ func (l *Limiter) queue(ctx context.Context, token string, seat *seat, since tim
 		if d.Reason != ReasonSlots {
 			return Grant{}, &NotNowError{Decision: d}
 		}
-		timer := time.NewTimer(d.Wait() + time.Millisecond)
 		select {
 		case <-seat.woken:
-		case <-timer.C:
+		case <-time.After(d.Wait() + time.Millisecond):
 		case <-ctx.Done():
 		}
-		timer.Stop()
 	}
 }
