@@ -117,8 +117,13 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	if a.getenv("CONCURRENCY") == "" && !cmd.Flags().Changed("concurrency") {
 		set.Concurrency = localConcurrency
 	}
+	if a.getenv("LOG_LEVEL") == "" && !cmd.Flags().Changed("log-level") {
+		set.LogLevel = zerolog.ErrorLevel // what happens to each call is in the results
+	}
+	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), say.OnTerminal(a.err))
+	set.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
 	r := &fileRun{bulkRun: rows, today: o.today}
-	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, Again: again, Worker: a.localWorker(cmd, set)}
+	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, Again: again, Worker: set.WorkerOptions}
 	if o.dryRun {
 		return r.dry(cmd.Context(), c, set)
 	}
@@ -129,17 +134,6 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 type fileRun struct {
 	*bulkRun
 	today bool
-}
-
-// localWorker is how the calls are made. What happens to each is in the results: only
-// what is wrong is logged, unless more was asked for.
-func (a *app) localWorker(cmd *cobra.Command, s config.Settings) engine.WorkerOptions {
-	if a.getenv("LOG_LEVEL") == "" && !cmd.Flags().Changed("log-level") {
-		s.LogLevel = zerolog.ErrorLevel
-	}
-	s.Log = config.Logger(s, zerolog.SyncWriter(a.err), say.OnTerminal(a.err))
-	s.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
-	return s.WorkerOptions
 }
 
 const forever = 100 * 365 * 24 * time.Hour
@@ -286,6 +280,9 @@ func (r *fileRun) resume() string {
 // interrupted says how far it came, and how to go on.
 func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error {
 	why, told := stopWords(ctx, err)
+	if !errors.Is(err, context.Canceled) {
+		why = explain(err).Error() // it was stopped for another reason, whatever came then
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		why += ": make room on the disk of " + r.in.name + ", then go on; nothing is lost"
 	}

@@ -88,13 +88,13 @@ func (s *Settings) table() []Setting {
 			Meaning: "queues of asynq; several spread its work over the nodes of a cluster. Give it to workers and producers"},
 		{Variable: "LISTEN", Default: "127.0.0.1:8080", kind: "address", group: Pages, set: s.setListen,
 			Meaning: "health, metrics, HTTP API and pages; off for none. An address that others can reach needs HABILITA_API_KEYS"},
-		{Variable: "HABILITA_API_KEYS", kind: "keys", group: Pages, secret: true, optional: true, file: true, set: checked(&s.APIKeys, apiKeys),
+		{Variable: "HABILITA_API_KEYS", kind: "keys", group: Pages, secret: true, optional: true, file: true, set: checked(&s.APIKeys, parsed(guard.ParseKeys)),
 			Meaning: "keys of the HTTP API and pages, NAME:KIND:KEY, comma separated; KIND is write or read; none: open to this machine alone"},
-		{Variable: "WEBHOOK_URL", kind: "url", group: Webhooks, file: true, set: checked(&s.WebhookURLs, receivers),
+		{Variable: "WEBHOOK_URL", kind: "url", group: Webhooks, file: true, set: checked(&s.WebhookURLs, parsed(webhook.ParseReceivers)),
 			Meaning: "addresses that events are sent to, comma separated; https, or http on this machine; one that holds a secret only in the environment or a file"},
-		{Variable: "WEBHOOK_SECRETS", kind: "secrets", group: Webhooks, secret: true, optional: true, file: true, set: checked(&s.WebhookSecrets, secrets),
+		{Variable: "WEBHOOK_SECRETS", kind: "secrets", group: Webhooks, secret: true, optional: true, file: true, set: checked(&s.WebhookSecrets, parsed(webhook.NewSigner)),
 			Meaning: "required with WEBHOOK_URL; secrets that sign events, comma separated; all of them sign, so that they can be changed"},
-		{Variable: "WEBHOOK_EVENTS", kind: "events", group: Webhooks, set: checked(&s.WebhookEvents, events),
+		{Variable: "WEBHOOK_EVENTS", kind: "events", group: Webhooks, set: checked(&s.WebhookEvents, parsed(webhook.ParseTypes)),
 			Meaning: "events to send, comma separated; not given: all"},
 		{Variable: "SHUTDOWN_TIMEOUT", Default: "75s", kind: "duration", group: Calls, set: duration(&s.ShutdownTimeout, time.Millisecond, maxDuration),
 			Meaning: "time for requests in flight to end"},
@@ -216,10 +216,10 @@ func (s *Settings) setListen(v string) error {
 	return nil
 }
 
-func apiKeys(v string) error   { _, err := guard.ParseKeys(v); return err }
-func receivers(v string) error { _, err := webhook.ParseReceivers(v); return err }
-func secrets(v string) error   { _, err := webhook.NewSigner(v); return err }
-func events(v string) error    { _, err := webhook.ParseTypes(v); return err }
+// parsed takes what a parser takes.
+func parsed[T any](parse func(string) (T, error)) func(string) error {
+	return func(v string) error { _, err := parse(v); return err }
+}
 
 var errDuration = errors.New("want a duration, such as 500ms, 60s, 15m or 720h")
 

@@ -5,6 +5,7 @@ package say
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -82,8 +83,7 @@ func OnTerminal(w io.Writer) bool {
 
 // Meter shows how something long goes on. It is for one goroutine. Stop it.
 type Meter struct {
-	w      io.Writer
-	silent bool
+	w io.Writer
 
 	every time.Duration // the distance of lines
 	last  time.Time     // when one was written
@@ -95,7 +95,7 @@ type Meter struct {
 }
 
 // Silent shows nothing but what is logged.
-func Silent(w io.Writer) *Meter { return &Meter{w: w, silent: true} }
+func Silent(w io.Writer) *Meter { return Lines(w, math.MaxInt64, math.MaxInt64) }
 
 // Lines writes the words of an update as a line: the first one after a time, and then at most one
 // in every. It says the same again once a minute: a person who waits for a day wants to see that it
@@ -125,22 +125,21 @@ func Bar(w io.Writer, units progress.Units) *Meter {
 
 // Update says how much is done of total (0: not known), in words too.
 func (m *Meter) Update(done, total int64, words string) {
-	switch {
-	case m.bar != nil:
+	if m.bar != nil {
 		if total > 0 {
 			m.tracker.UpdateTotal(total)
 		}
 		m.tracker.UpdateMessage(words)
 		m.tracker.SetValue(done)
 		m.draw()
-	case !m.silent:
-		now := time.Now()
-		if since := now.Sub(m.last); since < m.every || words == m.words && since < sameAgain {
-			return
-		}
-		m.last, m.words = now, words
-		fmt.Fprintln(m.w, words)
+		return
 	}
+	now := time.Now()
+	if since := now.Sub(m.last); since < m.every || words == m.words && since < sameAgain {
+		return
+	}
+	m.last, m.words = now, words
+	fmt.Fprintln(m.w, words)
 }
 
 // Log writes a line that stays.
