@@ -11,7 +11,8 @@ func TestValues(t *testing.T) {
 	}{
 		{"REDIS_URL", "rediss://:p@h:1/2 unix:///run/redis.sock redis-sentinel://h:1,i:2/m redis-cluster://h:1,i:2", "h:6379 http://h redis://"},
 		{"WOLKVOX_URL", "https://wv{server}.wolkvox.com http://127.0.0.1:8080/wv{server} http://localhost http://[::1]:80/x",
-			"wolkvox.com ftp://x http://wv{server}.wolkvox.com http://127.0.0.1.example.com https://u:p@h https:// http://10.0.0.1"},
+			"wolkvox.com ftp://x http://wv{server}.wolkvox.com http://127.0.0.1.example.com https://u:p@h https:// http://10.0.0.1 https://wv{server}.example.com https://127.0.0.1:0"},
+		{"HABILITA_API_KEYS", "ana:write:0123456789abcdefghij", "ana ana:admin:0123456789abcdefghij"},
 		{"CALL_TIMEOUT", "1ms 60s 1m", "0 0s -1s 60 x 1us 1.5ms 13h 1d"},
 		{"VENDOR_TIMEOUT", "1ms 60s 1m", "0s -1s 13h"},
 		{"SLOT_MARGIN", "100ms 5s", "99ms 0s"},

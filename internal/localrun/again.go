@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"iter"
 	"os"
 	"slices"
@@ -238,14 +237,9 @@ func (e *OldError) Error() string {
 
 // unchanged reports whether FILE holds what it held.
 func unchanged(file string, before content) (bool, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	return n == before.Size && hex.EncodeToString(h.Sum(nil)) == before.SHA256, err
+	text, err := os.ReadFile(file)
+	sum := sha256.Sum256(text)
+	return int64(len(text)) == before.Size && hex.EncodeToString(sum[:]) == before.SHA256, err
 }
 
 // places gives rows without ids the keys that an older version gave them: their places in
