@@ -70,6 +70,11 @@ var workerMutations = []mutation{
 		"./internal/ledger", "TestJointBeginIsOfEachChain",
 	},
 	{
+		"joint scripts", "the timers of the other buckets are the first one's",
+		in("internal/ledger/lua/library.lua", "    DUE = P .. 'due'\n", ""),
+		"./internal/ledger", "TestJointFinishIsOfEachChain",
+	},
+	{
 		"joint scripts", "all are done in the first bucket",
 		in("internal/ledger/lua/library.lua", "    P = KEYS[2 * i - 1]\n", ""),
 		"./internal/ledger", "TestJointBeginIsOfEachChain",
