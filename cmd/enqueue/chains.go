@@ -220,10 +220,10 @@ type decisionJSON struct {
 	Unread int    `json:"unread,omitempty"` // parts of the ledger that it did not reach
 }
 
-// decide makes cmd one of retry, skip and cancel; done is such as "retried".
-func (a *app) decide(cmd *cobra.Command, done string, act func(*control.Control, context.Context, control.Selection) (int, error)) *cobra.Command {
+// decide makes one of retry, skip and cancel; done is such as "retried".
+func (a *app) decide(name, done string, act func(*control.Control, context.Context, control.Selection) (int, error), short, long, example string) *cobra.Command {
 	var sel control.Selection
-	cmd.Use += " (--chain ID | --batch B | --server S | --all)"
+	cmd := &cobra.Command{Use: name + " (--chain ID | --batch B | --server S | --all)", Short: short, Long: long, Example: example}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
@@ -279,41 +279,30 @@ func asPerson(ctx context.Context, errw io.Writer) context.Context {
 	}})
 }
 
-func (a *app) retry() *cobra.Command {
-	return a.decide(&cobra.Command{
-		Use:   "retry",
-		Short: "Try again calls that were given up",
-		Long: `Try calls again that were given up and that hold their chain, each with a new budget of
+// decisions are what a person can do about calls.
+func (a *app) decisions() []*cobra.Command {
+	return []*cobra.Command{
+		a.decide("retry", "retried", (*control.Control).Retry, "Try again calls that were given up",
+			`Try calls again that were given up and that hold their chain, each with a new budget of
 attempts. The command returns when the counts show what it did.`,
-		Example: `  enqueue retry --batch november
+			`  enqueue retry --batch november
   enqueue retry --chain 7vqk2m4xg5t3zr6hd2b2ncw5
-  enqueue retry --server 0042`,
-	}, "retried", (*control.Control).Retry)
-}
-
-func (a *app) skip() *cobra.Command {
-	return a.decide(&cobra.Command{
-		Use:   "skip",
-		Short: "Leave calls that were given up, and go on with the next ones",
-		Long: `Leave calls that were given up and that hold their chain, and go on with the calls behind them.
+  enqueue retry --server 0042`),
+		a.decide("skip", "skipped", (*control.Control).Skip, "Leave calls that were given up, and go on with the next ones",
+			`Leave calls that were given up and that hold their chain, and go on with the calls behind them.
 The command returns when the counts show what it did.`,
-		Example: `  enqueue skip --chain 7vqk2m4xg5t3zr6hd2b2ncw5
-  enqueue skip --batch november`,
-	}, "skipped", (*control.Control).Skip)
-}
-
-func (a *app) cancel() *cobra.Command {
-	return a.decide(&cobra.Command{
-		Use:   "cancel",
-		Short: "Cancel calls that have no result yet",
-		Long: `Cancel calls that have no result yet: they are not made. A call that is at the vendor may end.
+			`  enqueue skip --chain 7vqk2m4xg5t3zr6hd2b2ncw5
+  enqueue skip --batch november`),
+		a.decide("cancel", "cancelled", (*control.Control).Cancel, "Cancel calls that have no result yet",
+			`Cancel calls that have no result yet: they are not made. A call that is at the vendor may end.
 
 --batch cancels all calls of a batch and refuses later rows of it ("enqueue reopen" undoes
 that). --chain cancels all calls of a chain, held or not. --server and --all cancel those of
 held chains. The command returns when the counts show what it did.`,
-		Example: `  enqueue cancel --batch november
-  enqueue cancel --chain 7vqk2m4xg5t3zr6hd2b2ncw5`,
-	}, "cancelled", (*control.Control).Cancel)
+			`  enqueue cancel --batch november
+  enqueue cancel --chain 7vqk2m4xg5t3zr6hd2b2ncw5`),
+		a.reopen(),
+	}
 }
 
 func (a *app) reopen() *cobra.Command {

@@ -95,7 +95,7 @@ func (a *app) root() *cobra.Command {
 		{"Give calls:", []*cobra.Command{a.call(), a.bulk(), a.schedule(), a.runLocal()}},
 		{"See what became of them:", []*cobra.Command{a.statusCmd(), a.watch(), a.report(), a.batches(), a.show(), a.chains(),
 			a.tokenID(), a.quota(), a.servers(), a.webhooks()}},
-		{"Act on what was given up:", []*cobra.Command{a.retry(), a.skip(), a.cancel(), a.reopen()}},
+		{"Act on what was given up:", a.decisions()},
 		{"Keys:", []*cobra.Command{a.keygen(), a.rekey()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})

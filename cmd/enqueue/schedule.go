@@ -43,7 +43,7 @@ func (a *app) schedule() *cobra.Command {
 
 // scheduleAct makes cmd one of pause, resume, run and remove. act does it, and returns what --json
 // gives and what people read.
-func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *control.Control, name string) (any, string, error)) *cobra.Command {
+func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *control.Control, name string) (acted, string, error)) *cobra.Command {
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {
 		out, said, err := act(ctx, s.op, args[0])
@@ -51,6 +51,7 @@ func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *
 		case err != nil:
 			return err
 		case a.json:
+			out.Action, out.Schedule = cmd.Name(), args[0]
 			return writeJSON(a.out, out)
 		}
 		fmt.Fprintln(a.out, said)
@@ -58,11 +59,12 @@ func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *
 	})
 }
 
-// acted is what pause, resume and remove give with --json.
+// acted is what --json gives: of run the batch, of the others whether they changed anything.
 type acted struct {
 	Action   string `json:"action"`
 	Schedule string `json:"schedule"`
-	Changed  bool   `json:"changed"`
+	Changed  *bool  `json:"changed,omitempty"`
+	Batch    string `json:"batch,omitempty"`
 }
 
 func (a *app) schedulePause() *cobra.Command {
@@ -72,13 +74,13 @@ func (a *app) schedulePause() *cobra.Command {
 		Long: `Let a schedule make no run until it is resumed. A run that is being enqueued goes on, and
 "schedule run" works all the same.`,
 		Example: "  enqueue schedule pause nightly",
-	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		done, err := op.PauseSchedule(ctx, name)
 		said := "paused: `enqueue schedule resume " + say.Quote(name) + "` lets it go on"
 		if !done {
 			said = "it is paused already"
 		}
-		return acted{"pause", name, done}, said, err
+		return acted{Changed: new(done)}, said, err
 	})
 }
 
@@ -89,13 +91,13 @@ func (a *app) scheduleResume() *cobra.Command {
 		Long: `Let a paused schedule go on from its next tick. Ticks that passed while it was paused are
 not made: "schedule run" makes a run now.`,
 		Example: "  enqueue schedule resume nightly",
-	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		done, err := op.ResumeSchedule(ctx, name)
 		if err != nil || !done {
-			return acted{"resume", name, done}, "it is not paused", err
+			return acted{Changed: new(done)}, "it is not paused", err
 		}
 		sch, err := op.Schedule(ctx, name)
-		return acted{"resume", name, done}, "resumed; its next run is " + nextRun(sch), err
+		return acted{Changed: new(done)}, "resumed; its next run is " + nextRun(sch), err
 	})
 }
 
@@ -109,14 +111,9 @@ and the ticks of the schedule come as before. While the last run has not settled
 refused, unless --overlap is given.`,
 		Example: `  enqueue schedule run nightly
   enqueue schedule run nightly --overlap --json | jq -r .batch`,
-	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		batch, err := op.RunSchedule(ctx, name, overlap)
-		out := struct {
-			Action   string `json:"action"`
-			Schedule string `json:"schedule"`
-			Batch    string `json:"batch"`
-		}{"run", name, batch}
-		return out, "batch   " + batch + "\nfollow  enqueue schedule show " + say.Quote(name) + "   (a worker begins it within seconds)", err
+		return acted{Batch: batch}, "batch   " + batch + "\nfollow  enqueue schedule show " + say.Quote(name) + "   (a worker begins it within seconds)", err
 	})
 	cmd.Flags().BoolVar(&overlap, "overlap", false, "also where the last run has not settled")
 	return cmd
@@ -129,9 +126,9 @@ func (a *app) scheduleRemove() *cobra.Command {
 		Long: `Remove a schedule with its rows and its history of runs. What its runs enqueued stays and is
 made: "enqueue cancel --batch" takes calls out.`,
 		Example: "  enqueue schedule remove nightly",
-	}, func(ctx context.Context, op *control.Control, name string) (any, string, error) {
+	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		err := op.RemoveSchedule(ctx, name)
-		return acted{"remove", name, err == nil}, "removed; what its runs enqueued stays", err
+		return acted{Changed: new(err == nil)}, "removed; what its runs enqueued stays", err
 	})
 }
 

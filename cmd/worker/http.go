@@ -63,10 +63,10 @@ type site struct {
 // newGuard makes the guard of LISTEN, from HABILITA_API_KEYS.
 func newGuard(s config.Settings, log zerolog.Logger) (g *guard.Guard, err error) {
 	keys, err := guard.ParseKeys(s.APIKeys)
-	if err != nil {
-		return nil, usageError{err}
+	if err == nil {
+		g, err = guard.New(keys, s.Listen, log)
 	}
-	if g, err = guard.New(keys, s.Listen, log); err != nil {
+	if err != nil {
 		return nil, usageError{err}
 	}
 	return g, nil
