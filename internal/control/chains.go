@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,13 +124,7 @@ func because(what, why string) string {
 
 // outcome is the result of a call's last attempt, short.
 func outcome(r CallRecord) string {
-	switch {
-	case r.Error != "":
-		return r.Error
-	case r.Code != "" && r.Msg != "":
-		return r.Code + " " + r.Msg
-	}
-	return r.Code + r.Msg
+	return cmp.Or(r.Error, strings.TrimSpace(r.Code+" "+r.Msg))
 }
 
 // Overview are all chains by what they do.

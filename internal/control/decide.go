@@ -86,13 +86,10 @@ func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (
 			})
 		}
 		n, err := o.ledger.Decide(ctx, []string{s.Chain}, d, ledger.Meant{})
-		if err != nil {
-			return 0, fmt.Errorf("%s chain %s: %w", d, s.Chain, err)
-		}
-		if n == 0 {
+		if err == nil && n == 0 {
 			return 0, &UnknownError{ErrNotHeld, s.Chain}
 		}
-		return 1, nil
+		return n, of(err, "%s chain %s", d, s.Chain)
 	}
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -41,10 +42,7 @@ func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary
 	sum := HeldSummary{Chains: len(chains), Cut: cut, Unread: Unread(err)}
 	at := map[string]int{}
 	for _, c := range chains {
-		why := Cause(c.Head)
-		if why == "" {
-			why = CauseOther
-		}
+		why := cmp.Or(Cause(c.Head), CauseOther)
 		i, ok := at[why]
 		if !ok {
 			i = len(sum.Groups)

@@ -45,11 +45,7 @@ func (o *Control) Report(ctx context.Context, batchName string) iter.Seq2[CallRe
 			return
 		}
 		for c, err := range o.ledger.Calls(ctx, m.ID, tags) {
-			if err != nil {
-				yield(CallRecord{}, fmt.Errorf("calls of batch %q: %w", m.Name, err))
-				return
-			}
-			if !yield(c, nil) {
+			if !yield(c, of(err, "calls of batch %q", m.Name)) {
 				return
 			}
 		}
@@ -83,13 +79,10 @@ func (o *Control) Record(ctx context.Context, batchID, tokenID, key string) (Cal
 // several batches or for several tokens. None is an *UnknownError.
 func (o *Control) Show(ctx context.Context, id string) ([]CallRecord, error) {
 	calls, err := o.ledger.Find(ctx, id)
-	if err != nil && !errors.Is(err, ledger.ErrNoCall) {
-		return nil, fmt.Errorf("call %q: %w", id, err)
-	}
-	if len(calls) == 0 {
+	if err == nil && len(calls) == 0 {
 		return nil, &UnknownError{ledger.ErrNoCall, id}
 	}
-	return calls, nil
+	return calls, of(err, "call %q", id)
 }
 
 // BatchOf returns the batch that a call belongs to. It is the zero Batch for none, and for one whose

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"habilita/internal/ledger"
@@ -74,10 +73,7 @@ func (o *Control) Settled(ctx context.Context, r CallRecord) (bool, error) {
 		return true, nil
 	}
 	c, ok, err := o.ledger.ChainByID(ctx, r.Chain)
-	if err != nil {
-		return false, fmt.Errorf("chain %s: %w", r.Chain, err)
-	}
-	return ok && c.State == stateHeld, nil
+	return ok && c.State == stateHeld, of(err, "chain %s", r.Chain)
 }
 
 // wait is ledger.Wait with a time-out; 0: none.
