@@ -1,9 +1,10 @@
 package schedule
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,18 +35,11 @@ func (d *Definition) Check() (*Timetable, error) {
 	if !scheduleName.MatchString(d.Name) {
 		return nil, fmt.Errorf("the name %.80q is not one of a schedule: it has 1 to 64 letters, digits, '.', '_' and '-'", d.Name)
 	}
-	switch d.OnFailure {
-	case "":
-		d.OnFailure = "hold"
-	case "hold", "skip", "cancel":
-	default:
+	d.OnFailure, d.Missed = cmp.Or(d.OnFailure, "hold"), cmp.Or(d.Missed, Once)
+	if !slices.Contains([]string{"hold", "skip", "cancel"}, d.OnFailure) {
 		return nil, fmt.Errorf("policy %q is not one of hold, skip, cancel", d.OnFailure)
 	}
-	switch d.Missed {
-	case "":
-		d.Missed = Once
-	case Once, Skip:
-	default:
+	if d.Missed != Once && d.Missed != Skip {
 		return nil, fmt.Errorf("missed runs: %q is not one of once, skip", d.Missed)
 	}
 	d.Source = strings.ToValidUTF8(d.Source[:min(len(d.Source), maxSource)], "")
@@ -161,14 +155,4 @@ func decode(id string, at map[string]string) (s State, ok bool) {
 			Missed: int(num("claim_missed")), Decided: at["claim_decided"] == "1", Tries: int(num("claim_tries")), Error: at["claim_error"],
 		},
 	}, true
-}
-
-func decodeRuns(texts []string) ([]Run, error) {
-	out := make([]Run, len(texts))
-	for i, text := range texts {
-		if err := json.Unmarshal([]byte(text), &out[i]); err != nil {
-			return nil, fmt.Errorf("run %d of the history: %w", i, err)
-		}
-	}
-	return out, nil
 }

@@ -135,7 +135,13 @@ func (s *Store) Runs(ctx context.Context, name string) ([]Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeRuns(texts)
+	out := make([]Run, len(texts))
+	for i, text := range texts {
+		if err := json.Unmarshal([]byte(text), &out[i]); err != nil {
+			return nil, fmt.Errorf("run %d of the history: %w", i, err)
+		}
+	}
+	return out, nil
 }
 
 // Put puts a schedule in place whose rows are written under a revision. Where there is
