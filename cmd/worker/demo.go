@@ -196,11 +196,12 @@ func (d *demo) invite(w *demoWorld) {
 		fmt.Fprintf(d.out, "  http://%s/                    the console, for a browser\n", l)
 		fmt.Fprintf(d.out, "  http://%s/healthz  /readyz  /metrics\n", l)
 	}
+	url, _, _ := strings.Cut(w.Redis.URL(), "?")
 	fmt.Fprintf(d.out, `  In another terminal, on this demo's Redis:
     export REDIS_URL=%s
     go run ./cmd/enqueue status %s
     go run ./cmd/enqueue chains --held
-`, w.Redis.URL(), demoBatch)
+`, url, demoBatch)
 }
 
 // demoPlan is what a file asks for.

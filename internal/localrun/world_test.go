@@ -12,14 +12,19 @@ import (
 
 // The Redis inside the process can't be away: a job on a busy machine waits for its answers.
 func TestRedisInsideIsWaitedFor(t *testing.T) {
-	r := inproc.Open()
-	defer r.Close()
-	c, err := redisconn.Open(r.URL(), redisconn.Options{Dialer: r.Dial})
+	listens, err := inproc.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = c.Close() }()
-	if one, ok := c.(*redis.Client); !ok || one.Options().ReadTimeout < time.Minute {
-		t.Errorf("%v", c)
+	for _, r := range []*inproc.Redis{inproc.Open(), listens} {
+		defer r.Close()
+		c, err := redisconn.Open(r.URL(), redisconn.Options{Dialer: r.Dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if one, ok := c.(*redis.Client); !ok || one.Options().ReadTimeout < time.Minute {
+			t.Errorf("%v", c)
+		}
 	}
 }

@@ -30,10 +30,12 @@ type Redis struct {
 	done sync.WaitGroup
 }
 
-// Open starts a Redis that only Dial reaches. Its URL has clients wait long for an answer: it can't be away, but it may
-// have much to do.
+// patient has clients wait long for an answer: a Redis inside the process can't be away, but it may have much to do.
+const patient = "?read_timeout=5m"
+
+// Open starts a Redis that only Dial reaches.
 func Open() *Redis {
-	return begin(&Redis{m: miniredis.NewMiniRedis(), url: "redis://127.0.0.1:6379/0?read_timeout=5m"})
+	return begin(&Redis{m: miniredis.NewMiniRedis(), url: "redis://127.0.0.1:6379/0" + patient})
 }
 
 // Listen starts a Redis on a free port of loopback, which every user of this machine can
@@ -43,7 +45,7 @@ func Listen() (*Redis, error) {
 	if err := m.Start(); err != nil {
 		return nil, fmt.Errorf("in-process Redis: %w", err)
 	}
-	return begin(&Redis{m: m, url: "redis://" + m.Addr() + "/0"}), nil
+	return begin(&Redis{m: m, url: "redis://" + m.Addr() + "/0" + patient}), nil
 }
 
 func begin(r *Redis) *Redis {
@@ -53,7 +55,7 @@ func begin(r *Redis) *Redis {
 	return r
 }
 
-// URL is its address; of one that does not listen it leads nowhere but through Dial.
+// URL is its address, with how long to wait for answers; of one that does not listen it leads nowhere but through Dial.
 func (r *Redis) URL() string { return r.url }
 
 // Dial makes a connection in memory, whatever the address is: for redis.Options.Dialer.
