@@ -82,14 +82,9 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",
 	},
 	{
-		"continuations are forgotten", "an attempt that began as one leaves its name",
-		in(finishLua, "if args[17] == '1' then redis.call('HDEL', P .. 'hops', nonce) end\n", ""),
-		chainPkg, "TestRunGoesOnWithAnotherChain",
-	},
-	{
-		"continuations are forgotten", "the worker does not know which attempts began so",
-		in("internal/ledger/run.go", "s.Attempt.Continued = s.Chain != a.Chain", "s.Attempt.Continued = false"),
-		chainPkg, "TestRunGoesOnWithAnotherChain",
+		"a lost reply", "a run that had gone on with another chain is not found again",
+		in(finishLua, "begun_already(args[14], now) or { 'stale' }", "{ 'stale' }"),
+		chainPkg, "TestRepeatedGoingOnChangesNothing",
 	},
 	{
 		"wait of a chain after an unknown outcome", "a grant does not look at it",

@@ -26,7 +26,6 @@ func TestRunGoesOnWithAnotherChain(t *testing.T) {
 				s = h.finishOn(s.Attempt, Outcome{Kind: Done}, Any)
 				h.is(s.Attempt.Chain, tok(3))
 				h.is(h.finishOn(s.Attempt, Outcome{Kind: Done}, Any).Status, Idle)
-				h.is(h.rdb.Exists(h.ctx, h.prefix+":{"+testTag+"}:hops").Val(), int64(0))
 			})
 		})
 	}
@@ -114,7 +113,6 @@ func TestLostAfterGoingOn(t *testing.T) {
 		h.is(h.finishOn(a, Outcome{Kind: Done}, Any).Attempt.Chain, tok(2))
 		h.pass(time.Second + 10*time.Millisecond)
 		h.is(h.dispatchDue().Lost, 1)
-		h.is(h.rdb.Exists(h.ctx, h.prefix+":{"+testTag+"}:hops").Val(), int64(0))
 		h.is(h.start(tok(2)).Number, 2)
 	})
 }

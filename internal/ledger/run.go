@@ -40,7 +40,6 @@ type Attempt struct {
 	Probe             bool // of a token that cools: a success ends the cooling
 	ProbesServer      bool // set by the worker: its server is away, and this is a gentle try
 	Used, Limit       int  // requests of the token today, with this one, and its quota
-	Continued         bool // a run began it on leaving another chain
 }
 
 // TokenID is the name of the attempt's token.
@@ -170,20 +169,15 @@ func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, nex
 	} else if !o.Cooling.Until.IsZero() {
 		cool = strconv.FormatInt(o.Cooling.Until.UnixMilli(), 10)
 	}
-	continued := "0"
-	if a.Continued {
-		continued = "1"
-	}
 	args := jointArgs(l.admission.Args(),
 		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
 		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
-		away, o.Reason, continued)
+		away, o.Reason)
 	r, err := l.runJoint(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), stepFields, args)
 	if r == nil {
 		return &Step{}, err
 	}
 	s := step(r, a.Chain, next)
-	s.Attempt.Continued = s.Chain != a.Chain
 	if s.Attempt.Sealed == "" && s.Chain == a.Chain {
 		s.Attempt.Sealed = a.Sealed // a chain that goes on is not told its token again
 	}

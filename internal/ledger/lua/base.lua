@@ -30,8 +30,6 @@
 --   finished        list   "<batch> <field>" of calls that ended and whose end is to be told
 --   feed            string the last dispatch number of the bucket
 --   lent            set    tokens whose licences came with calls, and go with the last one
---   hops            hash   nonce of an attempt that a run began on leaving another chain ->
---                          its chain, so that a finish that is sent again finds it
 --   told:<name>     string what a decision answered (once), for a minute
 --   quiet:<chain>   string a request of the chain may still be at the vendor until
 --                          then (an unknown outcome): no grant; it outlives the chain

@@ -100,7 +100,6 @@ return jointly(function()
     elseif c.s == 'x' and not lives(c) then
       lost = lost + 1
       drop_fields(c, 'm', 'u')
-      redis.call('HDEL', P .. 'hops', c.n)
       local batch, key = split(c.h)
       local rec = read(batch, c.token .. key)
       rec[R.code], rec[R.msg] = '', ''

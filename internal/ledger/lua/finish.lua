@@ -20,7 +20,7 @@
 -- args[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
 -- args[13] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [14] nonce of the next attempt
 -- args[15] servers whose calls are put off, as begin has it
--- args[16] code of what went wrong, or ''  [17] 1 if a run began the attempt on leaving another chain
+-- args[16] code of what went wrong, or ''
 -- Reply: now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
 --        chain or its token again, ms or 0; then
 --        stale | waiting, until | held | idle | ready | as start; where the
@@ -62,7 +62,6 @@ return jointly(function(args)
     local started, instead = begin(other, args[14], s, now, args[15])
     if started[1] == 'clock' then return answer(t, due) end
     woken = instead -- the run is at the one that was woken, if any
-    if started[1] == 'run' then redis.call('HSET', P .. 'hops', args[14], other.id) end
     return answer(started, due)
   end
 
@@ -70,11 +69,8 @@ return jointly(function(args)
   local again = repeated(c, args[14])
   if again then return answer(again) end
   if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
-    local other = redis.call('HGET', P .. 'hops', args[14])
-    again = other and repeated(load_chain(other), args[14])
-    return answer(again or { 'stale' })
+    return answer(begun_already(args[14], now) or { 'stale' })
   end
-  if args[17] == '1' then redis.call('HDEL', P .. 'hops', nonce) end
   if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
   local batch, key = split(c.h)
   local field = c.token .. key
