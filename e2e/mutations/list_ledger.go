@@ -43,12 +43,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"finish sent twice", "it is not answered as before",
-		in(finishLua, "if again then return answer(again) end", ""),
-		chainPkg, "TestRepeatedCommandsChangeNothing",
-	},
-	{
-		"finish sent twice", "it is not answered as before where the run left its chain",
-		in(finishLua, "return answer(again or { 'stale' })", "return answer { 'stale' }"),
+		in(finishLua, "begun_already(args[14], now) or { 'stale' }", "{ 'stale' }"),
 		chainPkg, "TestRepeatedGoingOnChangesNothing",
 	},
 	{
@@ -80,11 +75,6 @@ var ledgerMutations = []mutation{
 		"quarantine of unknown outcomes", "the slot is freed in the ledger",
 		in(finishLua, "if slot == 'release' then", "if slot ~= 'back' then"),
 		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",
-	},
-	{
-		"a lost reply", "a run that had gone on with another chain is not found again",
-		in(finishLua, "begun_already(args[14], now) or { 'stale' }", "{ 'stale' }"),
-		chainPkg, "TestRepeatedGoingOnChangesNothing",
 	},
 	{
 		"wait of a chain after an unknown outcome", "a grant does not look at it",

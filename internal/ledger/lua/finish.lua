@@ -66,8 +66,6 @@ return jointly(function(args)
   end
 
   local c = load_chain(id)
-  local again = repeated(c, args[14])
-  if again then return answer(again) end
   if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
     return answer(begun_already(args[14], now) or { 'stale' })
   end

@@ -243,8 +243,8 @@ local function repeated(c, nonce)
   return running(c, batch, key, read(batch, c.token .. key), {})
 end
 
--- begun_already answers as repeated does where the run had gone on with another chain of the bucket, whose lease has not
--- ended. It is rare that a reply is lost, so that nothing is kept for it.
+-- begun_already answers as repeated does where a run had gone on, with its own chain or another one of the bucket. The lease
+-- has not ended. It is rare that a reply is lost, so that nothing is kept for it.
 local function begun_already(nonce, now)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, int(now), '+inf')) do
     if redis.call('HGET', P .. 'chain:' .. id, 'n') == nonce then return repeated(load_chain(id), nonce) end
