@@ -7,7 +7,7 @@
 // reading goes on; a file that can't be one (no header, an unknown column, a read
 // error) is yielded as a *FileError and ends it.
 //
-//	for row, err := range rows.Rows(f, "ops.csv", rows.Auto, checks) {
+//	for row, err := range rows.Read(f, "ops.csv", rows.Auto, rows.UTF8) {
 //		var bad *rows.RowError
 //		switch {
 //		case err == nil:

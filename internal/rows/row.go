@@ -60,7 +60,7 @@ func (r Row) Format(f fmt.State, _ rune) {
 
 // RowError says what is wrong with one row. The rows after it are not affected.
 type RowError struct {
-	File    string // as given to Rows
+	File    string // as given to Read
 	Line    int    // physical line, the first is 1
 	Field   string // column; "row" where it is no single column's fault
 	Problem string // never holds a value of the row
@@ -84,9 +84,9 @@ func (e *RowError) Error() string {
 func (e *RowError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
 
 // FileError says why a file can't be read, or no further. It is the last thing
-// that Rows yields.
+// that Read yields.
 type FileError struct {
-	File    string // as given to Rows
+	File    string // as given to Read
 	Line    int    // physical line; 0: it is no line's fault
 	Problem string // with a hint at what to do
 	BadText bool   // as of RowError
