@@ -54,27 +54,37 @@ func (e *UnreadError) Of(all int) error {
 }
 
 // Unread are the things that an error says could not be read, one for each What. There are none for nil, and for an
-// error after which nothing is left.
+// error after which nothing is left. Errors of thousands of things may be joined one by one.
 func Unread(err error) (all []*UnreadError) {
-	switch e := err.(type) {
-	case *UnreadError:
-		return []*UnreadError{e}
-	case interface{ Unwrap() error }:
-		return Unread(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, one := range e.Unwrap() {
-			for _, u := range Unread(one) {
-				i := slices.IndexFunc(all, func(have *UnreadError) bool { return have.What == u.What })
-				if i < 0 {
-					i, all = len(all), append(all, &UnreadError{What: u.What})
-				}
-				for _, name := range u.Names {
-					all[i].Add(name, u.Cause)
-				}
+	known := map[string]bool{}
+	for _, u := range unreadIn(err, nil) {
+		i := slices.IndexFunc(all, func(have *UnreadError) bool { return have.What == u.What })
+		if i < 0 {
+			i, all = len(all), append(all, &UnreadError{What: u.What, Cause: u.Cause})
+		}
+		for _, name := range u.Names {
+			if id := u.What + name; !known[id] {
+				known[id] = true
+				all[i].Names = append(all[i].Names, name)
 			}
 		}
 	}
 	return all
+}
+
+// unreadIn are those in the tree of err, behind what is found already.
+func unreadIn(err error, found []*UnreadError) []*UnreadError {
+	switch e := err.(type) {
+	case *UnreadError:
+		return append(found, e)
+	case interface{ Unwrap() error }:
+		return unreadIn(e.Unwrap(), found)
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			found = unreadIn(one, found)
+		}
+	}
+	return found
 }
 
 // Partly reports whether something was read: all, or all but what the error names.
