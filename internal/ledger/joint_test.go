@@ -182,7 +182,6 @@ func TestJointFinishIsOfEachChain(t *testing.T) {
 		}
 		// The fields that Finish itself fills in are compared with what it says of one that came alone.
 		s := step(r, attempts[i].Chain, fmt.Sprint("next", i))
-		s.Attempt.Continued = s.Chain != attempts[i].Chain
 		if s.Attempt.Sealed == "" && s.Chain == attempts[i].Chain {
 			s.Attempt.Sealed = attempts[i].Sealed
 		}
