@@ -43,7 +43,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"finish sent twice", "it is not answered as before",
-		in(finishLua, "begun_already(args[14], now) or { 'stale' }", "{ 'stale' }"),
+		in(finishLua, "begun_already(args[14], now, s.lease) or { 'stale' }", "{ 'stale' }"),
 		chainPkg, "TestRepeatedGoingOnChangesNothing",
 	},
 	{

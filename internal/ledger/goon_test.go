@@ -2,8 +2,14 @@ package ledger
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/testkit/redistest"
 )
 
 // A run that may go on with any chain takes the first that is ready, whatever became of
@@ -75,6 +81,42 @@ func TestRepeatedGoingOnChangesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A step that is sent again finds what it began, and looks at few chains for it, however many of the bucket wait for a time.
+func TestRepeatedStepAmongManyThatWait(t *testing.T) {
+	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
+		h := newHarness(t, b, setup{})
+		h.unchecked = true
+		h.append("b1", "hold", calls(tok(1), "", "a"))
+		a := h.start(tok(1))
+		h.append("b1", "hold", calls(tok(2), "", "b"))
+		waiting := make([]redis.Z, 20_000)
+		for i := range waiting {
+			waiting[i] = redis.Z{Score: float64(h.now().Add(time.Duration(1+i%60) * time.Second).UnixMilli()), Member: tok(100 + i)}
+		}
+		h.no(h.rdb.ZAdd(h.ctx, h.l.bucket(testTag)+"due", waiting...).Err())
+		asked := func() int {
+			if b.Server == nil {
+				return 0
+			}
+			_, stats, _ := strings.Cut(h.rdb.Info(h.ctx, "commandstats").Val(), "cmdstat_hget:calls=")
+			n, _ := strconv.Atoi(stats[:strings.IndexByte(stats, ',')])
+			return n
+		}
+		before := 0
+		for i := range 3 {
+			s, err := h.l.Finish(h.ctx, &a, Outcome{Kind: Done, Slot: Release}, Any, "next", "")
+			h.no(err)
+			h.is(fmt.Sprint(s.Status, s.Chain), fmt.Sprint(Running, tok(2)))
+			if i == 0 {
+				before = asked()
+			}
+		}
+		if n := asked() - before; n > 1100 {
+			t.Errorf("two steps that were sent again read %d fields", n)
+		}
+	})
 }
 
 // The chain that got the freed slot is begun by the run that freed it.

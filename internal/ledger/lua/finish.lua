@@ -67,7 +67,7 @@ return jointly(function(args)
 
   local c = load_chain(id)
   if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
-    return answer(begun_already(args[14], now) or { 'stale' })
+    return answer(begun_already(args[14], now, s.lease) or { 'stale' })
   end
   if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
   local batch, key = split(c.h)

@@ -244,9 +244,11 @@ local function repeated(c, nonce)
 end
 
 -- begun_already answers as repeated does where a run had gone on, with its own chain or another one of the bucket. The lease
--- has not ended. It is rare that a reply is lost, so that nothing is kept for it.
-local function begun_already(nonce, now)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, int(now), '+inf')) do
+-- has not ended. It is rare that a reply is lost, so that nothing is kept for it: it looks at those whose time comes last of
+-- all that began since one lease, a slice at most, for any number may wait for a time.
+local function begun_already(nonce, now, lease)
+  local later = redis.call('ZCOUNT', DUE, '(' .. int(now + lease), '+inf')
+  for _, id in ipairs(redis.call('ZREVRANGE', DUE, later, later + SLICE - 1)) do
     if redis.call('HGET', P .. 'chain:' .. id, 'n') == nonce then return repeated(load_chain(id), nonce) end
   end
   return nil
