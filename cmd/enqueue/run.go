@@ -280,9 +280,6 @@ func (r *fileRun) resume() string {
 // interrupted says how far it came, and how to go on.
 func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error {
 	why, told := stopWords(ctx, err)
-	if !errors.Is(err, context.Canceled) {
-		why = explain(err).Error() // it was stopped for another reason, whatever came then
-	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		why += ": make room on the disk of " + r.in.name + ", then go on; nothing is lost"
 	}

@@ -47,6 +47,11 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestRepeatedGoingOnChangesNothing",
 	},
 	{
+		"finish sent twice", "it looks at the chains that wait for longest",
+		in(ledgerLua, "later, later + SLICE - 1", "0, SLICE - 1"),
+		chainPkg, "TestRepeatedStepAmongManyThatWait",
+	},
+	{
 		"order of record and advance", "the chain goes on, its result is not recorded",
 		in(finishLua, "  succeed(batch, field, args[7], args[8], args[9], now)\n", ""),
 		chainPkg, "TestOneCallAfterTheOther",

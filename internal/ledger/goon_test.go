@@ -93,7 +93,7 @@ func TestRepeatedStepAmongManyThatWait(t *testing.T) {
 		h.append("b1", "hold", calls(tok(2), "", "b"))
 		waiting := make([]redis.Z, 20_000)
 		for i := range waiting {
-			waiting[i] = redis.Z{Score: float64(h.now().Add(time.Duration(1+i%60) * time.Second).UnixMilli()), Member: tok(100 + i)}
+			waiting[i] = redis.Z{Score: float64(h.now().Add(time.Duration(1+i%600) * time.Second).UnixMilli()), Member: tok(100 + i)}
 		}
 		h.no(h.rdb.ZAdd(h.ctx, h.l.bucket(testTag)+"due", waiting...).Err())
 		asked := func() int {
