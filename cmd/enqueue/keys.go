@@ -143,6 +143,9 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 	return unread
 }
 
+// maxToken is how much of a stream is read for a token; more is none.
+const maxToken = 64 << 10
+
 // token reads the token of a single call from the one place that was chosen. Its
 // errors never hold it.
 func (a *app) token(file string, stdin bool) (engine.Token, error) {
@@ -156,7 +159,7 @@ func (a *app) token(file string, stdin bool) (engine.Token, error) {
 		raw, err = os.ReadFile(file)
 	case stdin:
 		from = "--token-stdin"
-		raw, err = io.ReadAll(a.in)
+		raw, err = io.ReadAll(io.LimitReader(a.in, maxToken))
 	case len(raw) == 0:
 		return "", usagef("there is no token: give it in WOLKVOX_TOKEN, --token-file FILE or --token-stdin")
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"iter"
 	"os"
 	"slices"
@@ -237,9 +238,14 @@ func (e *OldError) Error() string {
 
 // unchanged reports whether FILE holds what it held.
 func unchanged(file string, before content) (bool, error) {
-	text, err := os.ReadFile(file)
-	sum := sha256.Sum256(text)
-	return int64(len(text)) == before.Size && hex.EncodeToString(sum[:]) == before.SHA256, err
+	f, err := os.Open(file)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, f)
+	return n == before.Size && hex.EncodeToString(sum.Sum(nil)) == before.SHA256, err
 }
 
 // places gives rows without ids the keys that an older version gave them: their places in

@@ -10,7 +10,7 @@ import (
 const (
 	// pipelines is how many connections scripts are sent on at the same time. While one of them is free
 	// a script is sent at once.
-	pipelines = 4
+	pipelines = 2
 	// pipelineMost is how many scripts one pipeline has. Redis works through all of them before it
 	// looks at another connection, so more would make others wait.
 	pipelineMost = 16
