@@ -131,7 +131,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"canaries of a batch", "a single call that joins it is one of them",
-		in("internal/ledger/read.go", "if err != nil || counts.Total == len(fields) {", "if true {"),
+		in("internal/ledger/counts.go", "if err != nil || counts.Total == len(fields) {", "if true {"),
 		"./internal/engine", "TestCallThatJoinsIsNoCanary",
 	},
 	{
@@ -222,7 +222,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"calls behind a held head", "those that were cancelled count",
-		in("internal/ledger/read.go", "			n += int(parseInt(v))", "			n += int(parseInt(v)) + 1"),
+		in("internal/ledger/chain.go", "			n += int(parseInt(v))", "			n += int(parseInt(v)) + 1"),
 		"./cmd/enqueue", "TestStories",
 	},
 	{

@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrNoCall says that the ledger has no call of that id.
+var ErrNoCall = errors.New("no such call")
+
+// State is the state of a call as users read it.
+type State string
+
+// The states of a call.
+const (
+	StateQueued    State = "queued"
+	StateWaiting   State = "waiting" // back-off or deferral
+	StateRunning   State = "running"
+	StateSucceeded State = "succeeded"
+	StateFailed    State = "failed"
+	StateSkipped   State = "skipped"
+	StateCancelled State = "cancelled"
+)
+
+var states = map[string]State{
+	"q": StateQueued, "d": StateQueued, "w": StateWaiting, "r": StateRunning, "s": StateSucceeded,
+	"f": StateFailed, "k": StateSkipped, "c": StateCancelled, "p": StateCancelled,
+}
+
+// Open reports whether a call in this state has no result yet.
+func (s State) Open() bool { return s == StateQueued || s == StateWaiting || s == StateRunning }
+
+// Call is a call and its result, as `enqueue report` gives it.
+type Call struct {
+	ID         string `json:"id"`
+	Server     string `json:"server"`
+	TokenID    string `json:"token_id"` // the HMAC name of the token, never the token
+	Ref        string `json:"ref"`
+	Chain      string `json:"chain"` // its id, as --chain takes it
+	State      State  `json:"state"`
+	Attempts   int    `json:"attempts"`
+	Code       string `json:"code"`  // the vendor's, of the last attempt
+	Msg        string `json:"msg"`   // the vendor's
+	Error      string `json:"error"` // ours
+	EnqueuedAt Time   `json:"enqueued_at"`
+	StartedAt  Time   `json:"started_at"` // the first attempt's
+	FinishedAt Time   `json:"finished_at"`
+	Row        int    `json:"row"` // line of the file that first brought it; 0: none
+	// Reason is the code of what went wrong at the last attempt, "" where nothing did: as of
+	// the vendor's refusals (wolkvox.Kind), or ReasonUnknown and the others beside it.
+	Reason string `json:"reason"`
+
+	Batch string `json:"-"` // BatchID
+	Key   string `json:"-"` // in its batch and token
+
+	scheduled bool // not due yet
+}
+
+// Open reports whether the call has no result yet.
+func (c Call) Open() bool { return c.State.Open() }
+
+// Succeeded reports whether the vendor did it.
+func (c Call) Succeeded() bool { return c.State == StateSucceeded }
+
+func callOf(batch, token, key string) Call {
+	return Call{ID: CallID(batch, token, key), Batch: batch, TokenID: token, Key: key}
+}
+
+func decode(batch, field, raw string) (Call, error) {
+	if len(field) <= TokenLen {
+		return Call{}, fmt.Errorf("ledger: a record of batch %s has the field %q", batch, field)
+	}
+	c := callOf(batch, field[:TokenLen], field[TokenLen:])
+	var (
+		state, chain                string
+		enqueued, started, finished int64
+	)
+	// A record is a JSON array whose end may be absent: a waiting call has four elements.
+	rec := [...]any{&state, &c.Server, &enqueued, (*rowAndRef)(&c), &chain, &c.Attempts, &started, &finished, &c.Code, &c.Msg, &c.Error, &c.Reason}
+	if err := json.Unmarshal([]byte(raw), &rec); err != nil {
+		return c, fmt.Errorf("ledger: record of call %s: %w", c.ID, err)
+	}
+	c.Chain, c.State, c.scheduled = ChainID(c.TokenID, chain), states[state], state == "d"
+	c.EnqueuedAt, c.StartedAt, c.FinishedAt = Time{millis(enqueued)}, Time{millis(started)}, Time{millis(finished)}
+	return c, nil
+}
+
+// rowAndRef reads a call's row and ref: a text, a number, or an array of both.
+type rowAndRef Call
+
+func (c *rowAndRef) UnmarshalJSON(b []byte) error {
+	switch b[0] {
+	case '"':
+		return json.Unmarshal(b, &c.Ref)
+	case '[':
+		return json.Unmarshal(b, &[...]any{&c.Row, &c.Ref})
+	}
+	return json.Unmarshal(b, &c.Row)
+}
+
+// Call returns one call, or ErrNoCall.
+func (l *Ledger) Call(ctx context.Context, batch, token, key string) (Call, error) {
+	raw, err := l.rdb.HGet(ctx, l.bucket(Tag(token))+"calls:"+batch, token+key).Result()
+	if errors.Is(err, redis.Nil) {
+		return Call{}, fmt.Errorf("%w: %s", ErrNoCall, CallID(batch, token, key))
+	}
+	if err != nil {
+		return Call{}, err
+	}
+	return decode(batch, token+key, raw)
+}
+
+// Sealed returns a token in its sealed form; "" where the ledger does not have it.
+func (l *Ledger) Sealed(ctx context.Context, token string) (string, error) {
+	v, err := l.rdb.HMGet(ctx, l.bucket(Tag(token))+"tokens", token).Result()
+	if err != nil {
+		return "", err
+	}
+	text, _ := v[0].(string)
+	return sealedOf(text), nil
+}
+
+// Calls streams the calls of a batch in the buckets of tags, bucket by bucket, with
+// constant memory. Calls that change meanwhile are seen before or after the change. An error is
+// the last thing that is yielded: a *redisconn.UnreadError after the calls of the buckets that could be read.
+func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Seq2[Call, error] {
+	return stream(ctx, l, tags, func(tag string, yield func(Call) bool) (bool, error) {
+		for f, err := range l.fields(ctx, l.bucket(tag)+"calls:"+batch, "") {
+			if err != nil {
+				return true, err
+			}
+			c, err := decode(batch, f.field, f.value)
+			if err != nil {
+				return true, err
+			}
+			if !yield(c) {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
+// Time is a point in time as outputs have it: RFC 3339 in UTC with milliseconds. The zero time
+// is null in JSON and "" as text.
+type Time struct{ time.Time }
+
+// String is the time, or "".
+func (t Time) String() string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// MarshalJSON is the time in quotes, or null.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(`"` + t.String() + `"`), nil
+}

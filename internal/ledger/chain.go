@@ -1,0 +1,149 @@
+package ledger
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Chain is a chain that has something to do, for people.
+type Chain struct {
+	ID     string
+	State  string // ready, dispatched, running, waiting, held
+	Reason string // slots, quota, cooling: why, midnight, restart, back-off, push-back, held
+	Since  time.Time
+	Until  time.Time // zero: until a person decides, or at once
+	Head   Call
+	Behind int // calls behind the head
+}
+
+var chainStates = map[string]string{"r": "ready", "f": "dispatched", "x": "running", "w": "waiting", "l": "waiting", "h": "held"}
+
+// Chains streams the chains of the buckets of tags that are not idle: the held ones
+// alone, or all. An error is the last thing that is yielded: a *redisconn.UnreadError after the chains of
+// the buckets that could be read.
+func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
+	return l.ChainsAfter(ctx, tags, "", heldOnly)
+}
+
+// ChainsAfter is Chains in the order of ids, of each bucket, after the id "after".
+func (l *Ledger) ChainsAfter(ctx context.Context, tags []string, after string, heldOnly bool) iter.Seq2[Chain, error] {
+	return stream(ctx, l, tags, func(tag string, yield func(Chain) bool) (bool, error) {
+		ids, err := l.chainIDs(ctx, tag, heldOnly)
+		if err != nil {
+			return true, err
+		}
+		slices.Sort(ids)
+		from, found := slices.BinarySearch(ids, after)
+		if found {
+			from++
+		}
+		for part := range slices.Chunk(slices.Compact(ids[from:]), 200) {
+			chains, err := l.chains(ctx, part)
+			if err != nil {
+				return true, err
+			}
+			for _, c := range chains {
+				if (!heldOnly || c.State == chainStates["h"]) && !yield(c) {
+					return false, nil
+				}
+			}
+		}
+		return true, nil
+	})
+}
+
+func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]string, error) {
+	lists := []string{"held"}
+	if !heldOnly {
+		lists = []string{"held", "ready", "due"}
+	}
+	pipe := l.rdb.TxPipeline() // at one moment: a chain moves from one list to another
+	var cmds []*redis.StringSliceCmd
+	for _, list := range lists {
+		cmds = append(cmds, pipe.ZRange(ctx, l.bucket(tag)+list, 0, -1))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, cmd := range cmds {
+		ids = append(ids, cmd.Val()...)
+	}
+	return ids, nil
+}
+
+// openBehind is how many open calls stand behind the head of a chain. Its queue has references of
+// calls that were cancelled, too.
+func openBehind(fields map[string]string) (n int) {
+	for name, v := range fields {
+		if strings.HasPrefix(name, "o:") {
+			n += int(parseInt(v))
+		}
+	}
+	if fields["s"] != "h" { // a held head has ended
+		n--
+	}
+	return max(n, 0)
+}
+
+// chains reads chains and their heads; what went idle meanwhile is left out.
+func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
+	ids = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "!") }) // recalls, among what is due
+	pipe := l.rdb.Pipeline()
+	fields := make([]*redis.MapStringStringCmd, len(ids))
+	since := make([]*redis.FloatCmd, len(ids))
+	for i, id := range ids {
+		p := l.bucket(Tag(id))
+		fields[i] = pipe.HGetAll(ctx, p+"chain:"+id)
+		since[i] = pipe.ZScore(ctx, p+"held", id)
+	}
+	if err := failure(pipe.Exec(ctx)); err != nil {
+		return nil, err
+	}
+	heads := l.rdb.Pipeline()
+	var out []Chain
+	var cmds []*redis.StringCmd
+	for i, id := range ids {
+		v := fields[i].Val()
+		batch, key, ok := strings.Cut(v["h"], " ")
+		if v["s"] == "" || !ok {
+			continue
+		}
+		c := Chain{
+			ID: id, State: chainStates[v["s"]], Reason: v["y"], Until: millis(parseInt(v["u"])),
+			Since: millis(parseInt(v["z"])), Behind: openBehind(v),
+		}
+		switch s := v["s"]; {
+		case s == "f" && c.Reason == ServerBusy:
+			c.State = chainStates["w"]
+		case s == "r" || s == "f" || s == "x":
+			c.Reason, c.Until = "", time.Time{} // what it waited for last
+		}
+		if ms := since[i].Val(); ms > 0 {
+			c.Since = time.UnixMilli(int64(ms))
+		}
+		token, _ := SplitChainID(id)
+		key, _, _ = strings.Cut(key, " ") // how often the call was new again
+		c.Head = callOf(batch, token, key)
+		c.Head.Chain = id
+		out = append(out, c)
+		cmds = append(cmds, heads.HGet(ctx, l.bucket(Tag(id))+"calls:"+batch, token+key))
+	}
+	if len(cmds) == 0 {
+		return nil, nil
+	}
+	if err := failure(heads.Exec(ctx)); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		if head, err := decode(out[i].Head.Batch, out[i].Head.TokenID+out[i].Head.Key, cmds[i].Val()); err == nil {
+			out[i].Head = head
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,124 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Counts are the calls of a batch by state.
+type Counts struct {
+	Total, Succeeded, Failed, Skipped, Cancelled int
+	Blocked                                      int // open calls behind a held head
+	HeldChains                                   int
+	Changed                                      time.Time // last change of a count
+	// FirstDue is when the first call is due, if all were put off; zero: one was not.
+	FirstDue time.Time
+	// LastDue is the latest time to which any call was put off; zero: none was.
+	LastDue time.Time
+}
+
+// Open is the number of calls that have no result yet.
+func (c Counts) Open() int { return c.Total - c.Succeeded - c.Failed - c.Skipped - c.Cancelled }
+
+// Settled reports whether nothing more happens without a person.
+func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
+
+// Counts adds up the counts of a batch over the buckets of tags. Each bucket's are
+// exact at the moment they are read. With a *redisconn.UnreadError they are those of the buckets that could
+// be read, which say nothing of the batch as a whole.
+func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
+	var sum Counts
+	begun := false
+	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.SliceCmd {
+		return p.HMGet(ctx, bucket+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
+	}, func(_ int, cmd *redis.SliceCmd) {
+		v := cmd.Val()
+		n := func(i int) int64 { s, _ := v[i].(string); return parseInt(s) }
+		first := millis(n(8))
+		begun = begun || n(0) > 0 && first.IsZero()
+		if !first.IsZero() && (sum.FirstDue.IsZero() || first.Before(sum.FirstDue)) {
+			sum.FirstDue = first
+		}
+		if last := millis(n(9)); last.After(sum.LastDue) {
+			sum.LastDue = last
+		}
+		sum.Total += int(n(0))
+		sum.Succeeded += int(n(1))
+		sum.Failed += int(n(2))
+		sum.Skipped += int(n(3))
+		sum.Cancelled += int(n(4))
+		sum.Blocked += int(n(5))
+		sum.HeldChains += int(n(6))
+		if at := millis(n(7)); at.After(sum.Changed) {
+			sum.Changed = at
+		}
+	})
+	if begun {
+		sum.FirstDue = time.Time{}
+	}
+	return sum, unread.Of(Buckets)
+}
+
+// CountsAmong are the counts of some calls of a batch, by Field, and of no other that came
+// to it. All must have been appended. HeldChains counts those that one of them stands in.
+func (l *Ledger) CountsAmong(ctx context.Context, batch string, fields map[string]struct{}) (Counts, error) {
+	tags := tagsOf(fields)
+	counts, err := l.Counts(ctx, batch, tags)
+	if err != nil || counts.Total == len(fields) {
+		return counts, err
+	}
+	// The chains first: a call that is read as open later was not made when its chain was held.
+	held := map[string]bool{}
+	for _, tag := range tags {
+		ids, err := l.chainIDs(ctx, tag, true)
+		if err != nil {
+			return Counts{}, err
+		}
+		for _, id := range ids {
+			held[id] = true
+		}
+	}
+	of := Counts{Total: len(fields), Changed: counts.Changed}
+	stopped := map[string]bool{}
+	for c, err := range l.Calls(ctx, batch, tags) {
+		if err != nil {
+			return Counts{}, err
+		}
+		if _, ok := fields[c.Field()]; !ok {
+			continue
+		}
+		switch {
+		case c.State == StateSucceeded:
+			of.Succeeded++
+		case c.State == StateFailed:
+			of.Failed++
+		case c.State == StateSkipped:
+			of.Skipped++
+		case c.State == StateCancelled:
+			of.Cancelled++
+		case held[c.Chain] && !c.scheduled:
+			of.Blocked++
+		}
+		if held[c.Chain] {
+			stopped[c.Chain] = true
+		}
+	}
+	of.HeldChains = len(stopped)
+	return of, nil
+}
+
+func tagsOf(fields map[string]struct{}) []string {
+	var tags []string
+	seen := map[string]bool{}
+	for f := range fields {
+		if tag := Tag(f); !seen[tag] {
+			seen[tag] = true
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
