@@ -142,4 +142,9 @@ var receiptMutations = []mutation{
 		in("internal/web/api/api.go", "min(IdempotencyLife, cmp.Or(o.Retention, IdempotencyLife))", "max(IdempotencyLife, cmp.Or(o.Retention, 0))"),
 		"./internal/web/api", "TestAKeyDoesNotOutliveItsCall",
 	},
+	{
+		"a Redis that others use too", "it is not new to another prefix or database",
+		in("internal/membership/registry.go", "source, prefix, database)", "source, \"\", database*0)"),
+		"./internal/membership", "TestUsedIsOfThePrefixAndDatabase",
+	},
 }

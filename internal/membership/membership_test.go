@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"habilita/internal/membership"
 	"habilita/internal/testkit/redistest"
 )
@@ -197,4 +199,24 @@ func TestSelf(t *testing.T) {
 	if p.ID == "" || p.ID == q.ID || p.Host == "" || p.PID == 0 || p.Kind != "worker" || !p.Started.Equal(start) {
 		t.Errorf("got %+v", p)
 	}
+}
+
+// A Redis that others use too is a new one to a process of another prefix or database.
+func TestUsedIsOfThePrefixAndDatabase(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		elsewhere := redis.NewClient(&redis.Options{Addr: b.Addr, DB: b.DB + 1})
+		t.Cleanup(func() { _ = elsewhere.Close() })
+		one := membership.New(b.Client, "one")
+		if _, err := one.Alive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range []struct {
+			of   *membership.Registry
+			want bool
+		}{{one, true}, {membership.New(b.Client, "one"), true}, {membership.New(b.Client, "two"), false}, {membership.New(elsewhere, "one"), false}} {
+			if used, err := c.of.Used(t.Context()); err != nil || used != c.want {
+				t.Errorf("%d: used is %t, %v, want %t", i, used, err, c.want)
+			}
+		}
+	})
 }

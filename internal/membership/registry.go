@@ -34,7 +34,13 @@ type Registry struct {
 // not own the client.
 func New(rdb redis.UniversalClient, prefix string) *Registry {
 	key := func(name string) string { return prefix + ":{agreement}:" + name }
-	return &Registry{rdb: rdb, script: redis.NewScript(source), keys: []string{key("alive"), key("processes")}}
+	database := 0
+	if one, ok := rdb.(*redis.Client); ok {
+		database = one.Options().DB
+	}
+	// Others who share this Redis have a script of their own: see Used.
+	script := redis.NewScript(fmt.Sprintf("%s-- of %q in database %d\n", source, prefix, database))
+	return &Registry{rdb: rdb, script: script, keys: []string{key("alive"), key("processes")}}
 }
 
 // Join makes the process one of the live ones, for TTL; Keep is to follow. The error is a
@@ -84,8 +90,8 @@ func (r *Registry) alive(ctx context.Context) ([]record, error) {
 	return parseAll(texts)
 }
 
-// Used reports whether some process has joined or looked since this Redis started, whatever was
-// deleted in it since: Redis remembers the script.
+// Used reports whether some process of this prefix and database has joined or looked since this Redis started, whatever
+// was deleted in it since: Redis remembers the script.
 func (r *Registry) Used(ctx context.Context) (bool, error) {
 	err := r.script.EvalSha(ctx, r.rdb, r.keys, opList).Err()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
