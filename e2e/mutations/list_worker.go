@@ -66,17 +66,17 @@ var workerMutations = []mutation{
 	},
 	{
 		"joint scripts", "one that fails keeps those behind it from being done",
-		in("internal/ledger/lua/library.lua", "local done, reply = pcall(each, args)", "local done, reply = true, each(args)"),
+		in("internal/ledger/lua/joint.lua", "local done, reply = pcall(each, args)", "local done, reply = true, each(args)"),
 		"./internal/ledger", "TestJointBeginIsOfEachChain",
 	},
 	{
 		"joint scripts", "the timers of the other buckets are the first one's",
-		in("internal/ledger/lua/library.lua", "    DUE = P .. 'due'\n", ""),
+		in("internal/ledger/lua/joint.lua", "    DUE = P .. 'due'\n", ""),
 		"./internal/ledger", "TestJointFinishIsOfEachChain",
 	},
 	{
 		"joint scripts", "all are done in the first bucket",
-		in("internal/ledger/lua/library.lua", "    P = KEYS[2 * i - 1]\n", ""),
+		in("internal/ledger/lua/joint.lua", "    P = KEYS[2 * i - 1]\n", ""),
 		"./internal/ledger", "TestJointBeginIsOfEachChain",
 	},
 	{

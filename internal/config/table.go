@@ -21,7 +21,7 @@ import (
 // Setting is a line of the table, also for help and documents.
 type Setting struct {
 	Variable string // of the environment, such as CALL_TIMEOUT
-	Default  string // the value where nothing is given; empty where there is none
+	Default  string // used if nothing is given; "" if there is none
 	Meaning  string // a phrase of one line, without a full stop
 
 	kind     string // what help calls the value

@@ -8,14 +8,14 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// jointArgs are the arguments of a joint script (jointly in library.lua): same are those that do not depend on the
+// jointArgs are the arguments of a joint script (jointly in joint.lua): same are those that do not depend on the
 // chain or bucket for which it is run, own the others.
 func jointArgs(same []any, own ...any) []any {
 	return slices.Concat([]any{len(same)}, same, own)
 }
 
 // runJoint executes a joint script for one chain or bucket. A client that is Pipelined may send it with others of
-// its kind. The reply has at most so many fields (0: any number), of which the last one may have any byte in it.
+// its kind. The reply has at most that many fields (0: any number). Only the last one may contain any byte.
 func (l *Ledger) runJoint(ctx context.Context, s script, tag string, most int, args []any) (reply, error) {
 	all, err := answer(s.run(redisconn.Joint(ctx), l.rdb, l.keys(tag), args...))
 	return l.jointReply(all, 0, most), err

@@ -92,7 +92,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	}
 	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission, fingerprint: o.Fingerprint}
 	library := sync.OnceValue(func() *lualink.Library {
-		return lualink.Parse(o.Admission.Library, source("base"), source("library"))
+		return lualink.Parse(o.Admission.Library, source("base"), source("library"), source("joint"))
 	})
 	grants := func(name string) script { return newScript(func() string { return source(name) }, library) }
 	decides := func(name string) script {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How often whoever waits for the ledger looks at it.
+// How often those who wait for the ledger look at it.
 //
 // They look rather than being told: what a Redis Cluster publishes goes to all its nodes, and
 // every call would publish for the few that somebody waits for. A look costs one read.

@@ -36,7 +36,7 @@ func startMini(tb testing.TB) backend {
 	return backend{client: c, setTime: m.SetTime}
 }
 
-// startReal gives a database of a real Redis, or skips the test where there is none.
+// startReal returns a database of a real Redis, and skips the test if redis-server is not installed.
 func startReal(tb testing.TB) backend {
 	tb.Helper()
 	return backend{client: redistest.Shared(tb).Client.(*redis.Client)}

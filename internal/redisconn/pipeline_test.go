@@ -207,7 +207,7 @@ end
 	before := sent.scripts.Load()
 	close(sent.hold)
 	wg.Wait()
-	// 12 as one, of which one again alone; 2 as one; 1.
+	// One script for the first 12, another for the one of these that failed, one for the next two, and one for the last.
 	if n := sent.scripts.Load() - before; n != 4 {
 		t.Errorf("%d scripts were sent for 15, want 4", n)
 	}

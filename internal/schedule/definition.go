@@ -69,7 +69,7 @@ type State struct {
 	Created  time.Time
 	Changed  time.Time // last put, pause or resume
 	Paused   bool
-	Next     time.Time // tick that is made next, where it is not paused
+	Next     time.Time // the next tick, unless the schedule is paused
 	Last     string    // batch of the last run that was made, or is being made
 	Asked    Asked
 	Claim    Claim
@@ -128,7 +128,7 @@ type Run struct {
 	Missed    int    `json:"missed,omitempty"`    // ticks for which there was no run
 }
 
-// decode reads a schedule's hash; ok is false where there is no schedule.
+// decode reads a schedule's hash; ok is false if there is no schedule.
 func decode(id string, at map[string]string) (s State, ok bool) {
 	if at["version"] == "" {
 		return State{}, false

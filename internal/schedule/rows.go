@@ -139,7 +139,7 @@ func (s *Store) chunk(ctx context.Context, id, revision string, n int, keys *vau
 }
 
 // Reseal seals the rows of all schedules under the first key. It returns how many chunks
-// were replaced. What was cut off goes on where it is called again; with a *redisconn.UnreadError, those that
+// were replaced. If it was cut off, call it again to go on; with a *redisconn.UnreadError, those that
 // could be read are sealed.
 func (s *Store) Reseal(ctx context.Context, keys *vault.Keys) (int, error) {
 	all, _, unread := s.All(ctx)

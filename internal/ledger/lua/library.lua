@@ -396,43 +396,7 @@ local function begin(c, nonce, s, now, servers)
   return reply, other and other.id and other or nil
 end
 
--- SEP, a control character that no name may have, stands between the fields of a reply that is one text, which costs
--- less than a list. Only the last field may have it too: a sealed token has any byte in it.
-local SEP = string.char(31)
-
--- reply_of is the reply of begin and finish, as finish has it. It dispatches the chain that got a slot offer.
-local function reply_of(now, woken, due, t)
-  local head = int(now) .. SEP
-  if woken and woken.id then
-    head = head .. woken.id .. SEP .. dispatch(woken, now)
-  else
-    head = head .. SEP .. '0'
-  end
-  return head .. SEP .. (due or '0') .. SEP .. table.concat(t, SEP)
-end
-
 -- outcome_first makes the script one that writes before it needs memory: a Redis
 -- that is full (noeviction) refuses new work, but lets a script that has begun to
 -- write go on, so outcomes are recorded all the same.
 local function outcome_first() redis.call('UNLINK', P .. 'none') end
-
--- jointly runs each, once for every two of KEYS: the prefix of its bucket, and a name that is no key. All of it is one
--- atomic step. ARGV[1] is how many arguments follow that are the same every time; then come those of each time, as many
--- every time, which each gets. It returns its reply as fields with SEP between them. Of several times, one that fails does not keep the others
--- from being done: its reply is nil, and whoever sent it runs it alone, for its error.
-local function jointly(each)
-  local same, times = tonumber(ARGV[1]), #KEYS / 2
-  local own = (#ARGV - 1 - same) / times
-  local replies = {}
-  for i = 1, times do
-    P = KEYS[2 * i - 1]
-    READY = P .. 'ready'
-    DUE = P .. 'due'
-    local last = 1 + same + i * own
-    local args = { unpack(ARGV, last - own + 1, last) }
-    if times == 1 then return { each(args) } end
-    local done, reply = pcall(each, args)
-    replies[i] = done and reply
-  end
-  return replies
-end
