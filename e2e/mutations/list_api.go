@@ -29,7 +29,7 @@ var apiMutations = []mutation{
 	},
 	{
 		"a worker made like a client sees a failover", "a client of Sentinels is copied",
-		in("internal/redisconn/like.go", "if of.Addr == sentinelAddr {", "if false {"),
+		in("internal/redisconn/open.go", "if of.Addr == sentinelAddr {", "if false {"),
 		"./internal/redisconn", "TestLikeRefusesWhatItCantCopy",
 	},
 	{

@@ -4,12 +4,12 @@ package main
 var faultMutations = []mutation{
 	{
 		"shared settings", "DEFAULT_LICENSES is none of them",
-		in("internal/engine/limiter.go", "		settingDefaultLicenses: fmt.Sprint(s.DefaultLicenses),\n", ""),
+		in("internal/engine/producer.go", "		settingDefaultLicenses: fmt.Sprint(s.DefaultLicenses),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{
 		"shared settings", "QUOTA_GUARD is none of them",
-		in("internal/engine/limiter.go", "		settingGuard:           s.Guard.String(),\n", ""),
+		in("internal/engine/producer.go", "		settingGuard:           s.Guard.String(),\n", ""),
 		"./internal/engine", "TestSharedSettings",
 	},
 	{
@@ -24,7 +24,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"membership", "who leads does not keep its lease by asking",
-		in("internal/membership/lead.go", "return true, rdb.PExpire(ctx, key, lease).Err()", "return true, nil"),
+		in("internal/membership/membership.go", "return true, rdb.PExpire(ctx, key, lease).Err()", "return true, nil"),
 		"./internal/membership", "TestOneLeads",
 	},
 	{
@@ -99,17 +99,17 @@ var faultMutations = []mutation{
 	},
 	{
 		"versions", "the ledger of a later version is used",
-		in("internal/engine/format.go", "if have > ledgerFormat {", "if false {"),
+		in("internal/engine/options.go", "if have > ledgerFormat {", "if false {"),
 		"./internal/engine", "TestLedgerOfALaterVersionIsRefused",
 	},
 	{
 		"several queues", "a worker takes from as many as it is told, whatever there is",
-		in("internal/engine/queues.go", "		if slices.Contains(there, name) {", "		if false {"),
+		in("internal/engine/asynq.go", "		if slices.Contains(there, name) {", "		if false {"),
 		"./internal/engine", "TestNumberOfQueuesChanges",
 	},
 	{
 		"several queues", "all chains go into the first one",
-		in("internal/engine/queues.go", "return names[ledger.TagIndex(ledger.Tag(chain))%len(names)]", "return names[0]"),
+		in("internal/engine/asynq.go", "return names[ledger.TagIndex(ledger.Tag(chain))%len(names)]", "return names[0]"),
 		"./internal/engine", "TestNumberOfQueuesChanges",
 	},
 	{
@@ -129,7 +129,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"acknowledged writes", "a grant that replicas lack is kept until its lease ends",
-		in("internal/engine/unacknowledged.go", "case time.Since(u.since) >= ackPatience:", "case false:"),
+		in("internal/engine/record.go", "case time.Since(u.since) >= ackPatience:", "case false:"),
 		"./internal/engine", "TestNoRequestBeforeItsGrantIsAcknowledged",
 	},
 	{

@@ -233,7 +233,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"one task for each dispatch", "a task has no id of its own",
-		in("internal/engine/task.go", "asynq.TaskID(f.TaskID()), ", ""),
+		in("internal/engine/asynq.go", "asynq.TaskID(f.TaskID()), ", ""),
 		"./internal/engine", "TestEveryDispatchHasATaskOfItsOwn",
 	},
 	{

@@ -24,7 +24,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: tokens count what waits for them", "the chains that wait for the quota are left out",
-		in("internal/ledger/held.go", `{"slots": true, "quota": true, "cooling": true}`, `{"slots": true, "cooling": true}`),
+		in("internal/ledger/chain.go", `{"slots": true, "quota": true, "cooling": true}`, `{"slots": true, "cooling": true}`),
 		"./internal/control", "TestTokensCountWhatWaitsForThem",
 	},
 	{

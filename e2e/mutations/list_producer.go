@@ -161,7 +161,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"a program's limiter shares with the workers", "its settings are not the workers'",
-		in("internal/engine/limiter.go", "time.ParseDuration(agreed[name])", "time.ParseDuration(\"\")"),
+		in("internal/engine/producer.go", "time.ParseDuration(agreed[name])", "time.ParseDuration(\"\")"),
 		"./internal/engine", "TestLimiterSharesWithAWorker",
 	},
 	{

@@ -3,7 +3,7 @@ package main
 const (
 	scheduleLua    = "internal/schedule/lua/"
 	timetableGo    = "internal/schedule/timetable.go"
-	schedulerRunGo = "internal/engine/schedulerun.go"
+	schedulerRunGo = "internal/engine/scheduler.go"
 )
 
 // scheduleMutations are of recurring runs.

@@ -41,7 +41,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"idle workers are told of tasks", "a word that comes while asynq does not ask is forgotten",
-		in("internal/engine/asking.go", "a.told = min(a.told+n, a.servers)", "_ = a.servers"),
+		in("internal/engine/asynq.go", "a.told = min(a.told+n, a.servers)", "_ = a.servers"),
 		"./internal/engine", "TestAskWaitsUntilSomebodyTells",
 	},
 	{
@@ -139,7 +139,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"order of the hooks", "the next call's journal entry waits for nothing",
-		in("internal/engine/hooks.go", "	case <-time.After(last.leaseEnds.Sub(now)):\n\tcase <-ctx.Done():", "	default:"),
+		in("internal/engine/attempt.go", "	case <-time.After(last.leaseEnds.Sub(now)):\n\tcase <-ctx.Done():", "	default:"),
 		"./internal/engine", "TestHooksAreToldInTheOrderOfTheChain",
 	},
 	{
@@ -209,17 +209,17 @@ var workerMutations = []mutation{
 	},
 	{
 		"asynq's leases", "a task without one gets none",
-		in("internal/engine/leases.go", "return len(ended), l.rdb.ZAddNX(ctx, prefix+\"lease\", ended...).Err()", "return len(ended), nil"),
+		in("internal/engine/reconciler.go", "return len(ended), l.rdb.ZAddNX(ctx, prefix+\"lease\", ended...).Err()", "return len(ended), nil"),
 		"./internal/engine", "TestTaskWithoutALeaseLeavesTheActiveOnes",
 	},
 	{
 		"asynq's leases", "one look is enough",
-		in("internal/engine/leases.go", "if _, ok := l.seen[id]; ok {", "if _, ok := l.seen[id]; ok || true {"),
+		in("internal/engine/reconciler.go", "if _, ok := l.seen[id]; ok {", "if _, ok := l.seen[id]; ok || true {"),
 		"./internal/engine", "TestOneLookMendsNoLease",
 	},
 	{
 		"asynq's leases", "a task that this process runs is taken back",
-		in("internal/engine/leases.go", "here || leased[id] {", "here && false || leased[id] {"),
+		in("internal/engine/reconciler.go", "here || leased[id] {", "here && false || leased[id] {"),
 		"./internal/engine", "TestTaskWithoutALeaseLeavesTheActiveOnes",
 	},
 	{

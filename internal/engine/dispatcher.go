@@ -197,3 +197,109 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-time.After(d):
 	}
 }
+
+// timers knows when each bucket needs a dispatch next, as far as this process put chains off
+// or looked at them. It takes the same memory however many chains wait.
+type timers struct {
+	mu   sync.Mutex
+	at   [ledger.Buckets]time.Time // by the clock of Redis; zero: not by itself
+	news chan struct{}
+}
+
+func newTimers() *timers { return &timers{news: make(chan struct{}, 1)} }
+
+// note says that a bucket needs a dispatch at a time, if not before. Zero: says nothing.
+func (d *timers) note(tag string, at time.Time) {
+	i := ledger.TagIndex(tag)
+	if at.IsZero() || i < 0 {
+		return
+	}
+	d.mu.Lock()
+	earlier := d.at[i].IsZero() || at.Before(d.at[i])
+	if earlier {
+		d.at[i] = at
+	}
+	d.mu.Unlock()
+	if earlier {
+		select {
+		case d.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take returns the buckets that are due by now, and when the next one is.
+func (d *timers) take(now time.Time) (due []string, next time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, at := range &d.at { // no copy: it would be 24 KB of stack
+		switch {
+		case at.IsZero():
+		case !at.After(now):
+			d.at[i] = time.Time{}
+			due = append(due, ledger.TagAt(i))
+		case next.IsZero() || at.Before(next):
+			next = at
+		}
+	}
+	return due, next
+}
+
+// run dispatches from buckets when they are due until ctx ends.
+func (d *timers) run(ctx context.Context, now func() time.Time, dispatch func(tags []string)) {
+	for {
+		due, next := d.take(now())
+		for part := range slices.Chunk(due, perDispatch) {
+			if ctx.Err() != nil {
+				return
+			}
+			dispatch(part)
+		}
+		if len(due) > 0 {
+			wait(ctx, time.Millisecond) // a bucket that says it is due at once must not spin
+			continue
+		}
+		rest := time.Hour
+		if !next.IsZero() {
+			// Redis counts whole ms: a moment later is not too early.
+			rest = next.Sub(now()) + 2*time.Millisecond
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.news:
+		case <-time.After(max(rest, time.Millisecond)):
+		}
+	}
+}
+
+// prefetch tells how many tasks are to wait in asynq: as many as begin until the dispatcher comes
+// again. With more, a chain that becomes ready stands behind tasks that nobody needed yet.
+type prefetch struct {
+	rate  atomic.Int64 // tasks that begin in a second, smoothed
+	at    time.Time
+	count int64
+}
+
+const (
+	prefetchEvery = 20 * time.Millisecond
+	// aheadOf is how long the tasks that wait last: a few round trips of a busy Redis.
+	aheadOf  = 10 * time.Millisecond
+	minAhead = 2
+)
+
+// note is told, by one goroutine, how many tasks have begun until now.
+func (p *prefetch) note(now time.Time, begun int64) {
+	took := now.Sub(p.at)
+	if took < prefetchEvery {
+		return
+	}
+	rate := int64(float64(begun-p.count) / took.Seconds())
+	p.rate.Store((p.rate.Load() + rate) / 2)
+	p.at, p.count = now, begun
+}
+
+// ahead is how many tasks are to wait, for a worker of so many places.
+func (p *prefetch) ahead(places int) int {
+	return min(max(minAhead, int(p.rate.Load()*aheadOf.Milliseconds()/1000)), max(minAhead, places/2))
+}

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -10,6 +12,7 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
+	"habilita/internal/vault"
 )
 
 // scheduler makes the runs of schedules that are due. Every worker has one; a claim in
@@ -124,4 +127,174 @@ func (s *scheduler) unsettled(ctx context.Context, name string) (string, error) 
 		return "", err
 	}
 	return name, nil
+}
+
+const (
+	// A run that could not be enqueued is tried again after a while, by whoever comes
+	// first, and given up at last.
+	retryRun    = 30 * time.Second
+	maxRunTries = 20
+	// endRun is how long the end of a run may take to be written where a worker stops.
+	endRun = 2 * time.Second
+)
+
+// enqueue makes the run of a claim, or goes on with it: a batch of its own, so that what
+// is in it already is only counted.
+func (s *scheduler) enqueue(ctx context.Context, st schedule.State, c schedule.Claim) error {
+	working, end := context.WithCancelCause(ctx)
+	stop := s.keep(working, end, st.ID, c)
+	run, err := s.fill(working, st.ID, c)
+	lost := errors.Is(context.Cause(working), schedule.ErrLost) || errors.Is(err, schedule.ErrLost)
+	end(nil)
+	stop()
+	if lost {
+		s.log.Warn().Str("schedule", st.Name).Str("batch", c.Batch).Msg("a schedule's run goes on elsewhere, or its schedule was removed")
+		return nil
+	}
+	// The end is written also where the worker stops.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endRun)
+	defer cancel()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ignoreLost(s.store.GiveBack(ending, st.ID, c, 0, ""))
+	case err != nil && !forGood(err) && c.Tries+1 < maxRunTries:
+		why := redisconn.Describe(err)
+		s.log.Warn().Str("schedule", st.Name).Str("batch", c.Batch).Str("error", why).Dur("again_after", retryRun).
+			Msg("a schedule's run could not be enqueued; trying again")
+		return ignoreLost(s.store.GiveBack(ending, st.ID, c, retryRun, why))
+	case err != nil:
+		run.Result, run.Reason = schedule.ResultFailed, redisconn.Describe(err)
+	default:
+		run.Result = schedule.ResultMade
+	}
+	if err := s.store.Finish(ending, st.ID, c, run); err != nil {
+		return ignoreLost(err)
+	}
+	s.meter.scheduled.WithLabelValues(run.Result).Inc()
+	s.tell(st.Name, run)
+	return nil
+}
+
+// tell logs a run that is over.
+func (s *scheduler) tell(name string, r schedule.Run) {
+	e, message := s.log.Info(), "a schedule's run is enqueued"
+	switch {
+	case r.Result == schedule.ResultFailed:
+		e, message = s.log.Error().Str("error", r.Reason), "a schedule's run failed; what was enqueued of it goes on"
+	case r.Rejected+r.Conflicts+r.Withheld > 0:
+		message = "a schedule's run is enqueued, but for rows that were left out"
+		if r.Passed > 0 {
+			message = "a schedule's run is enqueued, but for calls whose chain is held"
+		}
+		e = s.log.Warn().Int("passed_over", r.Passed).Int("chains_held", r.Chains).Int("rejected", r.Rejected).
+			Int("conflicts", r.Conflicts).Int("withheld", r.Withheld)
+	}
+	e.Str("schedule", name).Str("batch", r.Batch).Int("calls", r.Calls).Msg(message)
+}
+
+// keep renews the claim until stop is called, and ends the work if another run has taken the claim.
+// Where Redis does not answer, the work goes on: it is harmless.
+func (s *scheduler) keep(ctx context.Context, end context.CancelCauseFunc, id string, c schedule.Claim) (stop func()) {
+	return every(ctx, s.lease/3, func(ctx context.Context) {
+		if err := s.store.Renew(ctx, id, c, s.lease); errors.Is(err, schedule.ErrLost) {
+			end(schedule.ErrLost)
+		}
+	})
+}
+
+// fill enqueues the calls of a run. What it returns of the run is true also where there
+// is an error.
+func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (schedule.Run, error) {
+	run := schedule.Run{Batch: c.Batch, Kind: c.Kind, Tick: c.Tick.UnixMilli(), Started: c.Started.UnixMilli(), Missed: c.Missed}
+	// Before anything is enqueued, and once: a run must not pass over what waits behind
+	// its own calls, and who takes it over must enqueue the same calls in the same order.
+	if !c.Decided {
+		held := s.heldChains(ctx, ledger.BatchID(c.Batch))
+		if c.PileUp {
+			held = func(func(string, error) bool) {}
+		}
+		if err := s.store.DecidePassed(ctx, id, c, held); err != nil {
+			return run, err
+		}
+	}
+	passed, err := s.store.Passed(ctx, id, c)
+	if err != nil {
+		return run, err
+	}
+	chains := map[string]struct{}{}
+	calls := func(yield func(Call, error) bool) {
+		number := 0
+		for r, err := range s.store.Rows(ctx, id, c.Revision, c.Rows, s.keys) {
+			number++
+			if err == nil && len(passed) > 0 {
+				chainID := ledger.ChainID(s.tokenIDs.Name(r.Token), r.Chain)
+				if _, is := passed[chainID]; is {
+					run.Passed++
+					chains[chainID] = struct{}{}
+					continue
+				}
+			}
+			r.Line = cmp.Or(r.Line, number)
+			if !yield(CallOfRow(r, err)) {
+				return
+			}
+		}
+	}
+	// Rows were checked when the schedule was added; what a newer version refuses stops no other.
+	reject := func(err error) error {
+		if is[*CallError](err) {
+			return nil
+		}
+		return err
+	}
+	sum, err := s.producer.EnqueueBatch(ctx, c.Batch, calls, BatchOptions{Policy: ledger.Policy(c.Policy), OnReject: reject})
+	run.Calls, run.Rejected, run.Chains = sum.Enqueued+sum.Duplicates, sum.Rejected, len(chains)
+	run.Conflicts, run.Withheld = sum.Conflicts, sum.Withheld+run.Passed
+	return run, err
+}
+
+// heldChains are the ids of all chains that wait for a person, but for those that wait
+// at a call of the batch itself: a Redis that lost its last writes may have forgotten the
+// claim, and on a cluster not the calls.
+func (s *scheduler) heldChains(ctx context.Context, batchID string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		buckets, err := s.ledger.Inspect(ctx)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		var tags []string
+		for _, b := range buckets {
+			if b.Held > 0 {
+				tags = append(tags, b.Tag)
+			}
+		}
+		for c, err := range s.ledger.Chains(ctx, tags, true) {
+			if err == nil && c.Head.Batch == batchID {
+				continue
+			}
+			if !yield(c.ID, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// forGood reports whether trying again is of no use.
+func forGood(err error) bool {
+	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) ||
+		is[*ledger.BatchError](err) && !errors.Is(err, ledger.BatchBusy) && !errors.Is(err, ledger.BatchGone)
+}
+
+// is reports whether an error of this type is in the tree of err.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func ignoreLost(err error) error {
+	if errors.Is(err, schedule.ErrLost) {
+		return nil
+	}
+	return err
 }

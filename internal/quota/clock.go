@@ -44,3 +44,88 @@ func (c *Clock) Now() time.Time {
 	}
 	return time.UnixMilli(s.server).Add(time.Since(s.at))
 }
+
+// last is the window that was asked for last: computing one takes some microseconds, it stays the same until
+// midnight, and a process has one zone.
+var last atomic.Pointer[window]
+
+// windowAt is the window around a moment.
+func windowAt(loc *time.Location, now time.Time) *window {
+	if w := last.Load(); w != nil && w.loc == loc && w.holds(now) {
+		return w
+	}
+	w := newWindow(loc, now)
+	last.Store(w)
+	return w
+}
+
+// window is four days around a moment: yesterday, the day of the moment, and the
+// two that follow.
+type window struct {
+	loc    *time.Location
+	starts [5]int64  // ms; the last one ends the last day
+	labels [4]string // YYYYMMDD
+	args   [9]any    // start, label, ..., start, as the scripts read them
+}
+
+func (w *window) holds(now time.Time) bool {
+	ms := now.UnixMilli()
+	return ms >= w.starts[1] && ms < w.starts[2]
+}
+
+func newWindow(loc *time.Location, now time.Time) *window {
+	today := startOf(now.In(loc), 0)
+	// Where a clock goes back over midnight, a date is left and comes again: it is
+	// the new day from its first instant on.
+	if next := nextStart(today); !now.Before(next) {
+		today = next
+	}
+	starts := [5]time.Time{1: today}
+	starts[0] = startOf(today.Add(-time.Nanosecond), 0)
+	w := &window{loc: loc}
+	for i := range starts {
+		if i > 1 {
+			starts[i] = nextStart(starts[i-1])
+		}
+		w.starts[i] = starts[i].UnixMilli()
+		w.args[2*i] = text(w.starts[i])
+		if i < len(w.labels) {
+			w.labels[i] = starts[i].Format("20060102")
+			w.args[2*i+1] = w.labels[i]
+		}
+	}
+	return w
+}
+
+// nextStart is the start of the date after that of t; where a zone skipped that date
+// (Pacific/Apia, 2011-12-30), of the one after it.
+func nextStart(t time.Time) time.Time { return startOf(t, 1) }
+
+// startOf is the first instant of the date so many days after that of t, in t's
+// zone; where there is none, of the next date that there is. Midnight itself may not exist (the
+// clock goes forward over it) or come twice (it goes back to it); time.Date does not
+// say which instant it answers then.
+func startOf(t time.Time, days int) time.Time {
+	loc := t.Location()
+	y, m, d := t.Date()
+	midnight := time.Date(y, m, d+days, 0, 0, 0, 0, time.UTC) // the wall clock, read as UTC
+	t = midnight.Add(-26 * time.Hour).In(loc)                 // an earlier date, in every zone
+	for {
+		_, seconds := t.Zone()
+		offset := time.Duration(seconds) * time.Second
+		if !t.Add(offset).Before(midnight) {
+			return t // this period of the zone begins after midnight: there was none
+		}
+		_, end := t.ZoneBounds()
+		if at := midnight.Add(-offset); end.IsZero() || at.Before(end) {
+			return at.In(loc)
+		}
+		t = end
+	}
+}
+
+// NextDay is when a token that can do nothing more today gets grants again: the end
+// of the vendor's day around serverNow, and the guard after it.
+func (s Settings) NextDay(serverNow time.Time) time.Time {
+	return time.UnixMilli(windowAt(s.Location, serverNow).starts[2]).Add(s.Guard)
+}
