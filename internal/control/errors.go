@@ -58,6 +58,14 @@ func Unread(err error) (n int) {
 	return n
 }
 
+// SplitUnread tells parts that could not be read, as Unread does, from any other error, which is returned.
+func SplitUnread(err error) (unread int, other error) {
+	if unread = Unread(err); unread > 0 {
+		return unread, nil
+	}
+	return 0, err
+}
+
 // UnreadWords says for people what an error that Unread tells means.
 func UnreadWords(err error) string {
 	var what []string

@@ -22,8 +22,8 @@ type decided struct {
 func decide(name, unit string, act func(context.Context, control.Selection) (int, error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 		n, err := act(r.Context(), control.Selection{Batch: r.PathValue("batch"), Chain: r.PathValue("chain")})
-		unread := control.Unread(err)
-		if err != nil && unread == 0 {
+		unread, err := control.SplitUnread(err)
+		if err != nil {
 			return err
 		}
 		return answer(w, http.StatusOK, decided{name, n, unit, unread})

@@ -10,8 +10,8 @@ import (
 
 func (a *API) listSchedules(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	all, err := a.Operator.Schedules(r.Context())
-	unread := control.Unread(err)
-	if err != nil && unread == 0 {
+	unread, err := control.SplitUnread(err)
+	if err != nil {
 		return err
 	}
 	return answer(w, http.StatusOK, paged(control.Page[control.Schedule]{Items: all, Unread: unread}))
@@ -19,7 +19,7 @@ func (a *API) listSchedules(w http.ResponseWriter, r *http.Request, _ url.Values
 
 func (a *API) showSchedule(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	s, err := a.Operator.Schedule(r.Context(), r.PathValue("schedule"))
-	if err != nil && control.Unread(err) == 0 { // its runs' counts say what they lack
+	if _, err := control.SplitUnread(err); err != nil { // its runs' counts say what they lack
 		return err
 	}
 	return answer(w, http.StatusOK, s)

@@ -47,28 +47,30 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 		c.notFound(w, r)
 		return
 	}
-	v, err := c.read(r.Context(), c.batchTopic(name))
+	v := view{"batch", "", c.readBatch}
+	only := url.Values{"name": {name}}
+	l, err := read[listing](r.Context(), c, v.topic(only))
 	if err != nil {
 		c.failRead(w, r, err)
 		return
 	}
-	d := batchData{Batch: v.(batchView), States: control.States(), Filter: f, Filtered: f != control.CallsQuery{}, Here: batchPath(name)}
+	batch, _ := l.Data.(batchView)
+	d := batchData{Batch: batch, States: control.States(), Filter: f, Filtered: f != control.CallsQuery{}, Here: batchPath(name)}
 	d.Download = addressOf("/v1"+d.Here+"/calls.csv", url.Values{"state": {f.State}, "ref": {f.Ref}}, "state", "ref")
 	page := c.newPage(r, "batch")
 	live, unread := q.Get("live") != "", 0
 	if d.Shown = !live || !d.Filtered && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {
-		v, err := c.read(r.Context(), c.callsTopic(name, f, cursor))
+		found, err := read[control.Page[control.CallRecord]](r.Context(), c, c.callsTopic(name, f, cursor))
 		if err != nil {
 			c.failRead(w, r, err)
 			return
 		}
-		found := v.(control.Page[control.CallRecord])
 		d.Calls, unread = found.Items, found.Unread
 		page.Pager = newPager(d.Here, q, found.Next)
 	}
-	page.Unread = max(d.Batch.Unread, unread)
+	page.Unread = max(l.Unread, unread)
 	page.Title, page.Data = name, d
-	page.Live, page.Reload = eventsURL("batch", url.Values{"name": {name}}), reloadAfter
+	page.Live, page.Reload = eventsURL("batch", only), reloadAfter
 	if d.Batch.Settled && d.Batch.HeldChains == 0 {
 		page.Reload = 0
 	}

@@ -26,7 +26,7 @@ func (c *Console) overviewTopic() topic {
 		if err != nil {
 			return nil, err
 		}
-		alive, err := c.readWorkers(ctx)
+		alive, err := c.processes(ctx)
 		return overview{Overview: o, Workers: len(alive.Workers)}, err
 	}}
 }
@@ -192,28 +192,22 @@ func (w *words) left(v batchView) string {
 // batchesPerPage is less than perPage: each batch may be in a thousand buckets.
 const batchesPerPage = 20
 
-func (c *Console) batchesTopic(cursor string) topic {
-	return topic{"batches:" + cursor, func(ctx context.Context) (any, error) {
-		found, err := c.o.Operator.BatchesPage(ctx, cursor, batchesPerPage)
-		if err != nil {
-			return nil, err
-		}
-		var all []batchView
-		for _, s := range found.Items {
-			all = append(all, c.view(s))
-		}
-		return listing{Data: all, Next: found.Next, Unread: found.Unread}, nil
-	}}
+func (c *Console) readBatches(ctx context.Context, q url.Values) (listing, error) {
+	found, err := c.o.Operator.BatchesPage(ctx, q.Get("cursor"), batchesPerPage)
+	var all []batchView
+	for _, s := range found.Items {
+		all = append(all, c.view(s))
+	}
+	return listing{Data: all, Next: found.Next, Unread: found.Unread}, err
 }
 
-func (c *Console) batchTopic(name string) topic {
-	return topic{"batch:" + name, func(ctx context.Context) (any, error) {
-		s, err := c.o.Operator.Status(ctx, name)
-		if err != nil && s.Unread == 0 {
-			return nil, err
-		}
-		return c.view(s), nil
-	}}
+func (c *Console) readBatch(ctx context.Context, q url.Values) (listing, error) {
+	s, err := c.o.Operator.Status(ctx, q.Get("name"))
+	unread, err := control.SplitUnread(err)
+	if err != nil {
+		return listing{}, err
+	}
+	return listing{Data: c.view(s), Unread: unread}, nil
 }
 
 // rateMemory is how long the rate of a batch that nobody looks at is kept.

@@ -99,12 +99,11 @@ func (d chainsData) GroupsPath() string { return d.Of.with("").path() }
 // BatchPath is the address of the page of the batch that is looked at.
 func (d chainsData) BatchPath() string { return batchPath(d.Of.Batch) }
 
-func (c *Console) chainsTopic(q url.Values) (topic, error) {
+func (c *Console) readChains(ctx context.Context, q url.Values) (l listing, err error) {
 	a, err := lookedAtOf(q)
-	return topic{"chains:" + a.path() + ":" + a.cursor, func(ctx context.Context) (any, error) { return c.readChains(ctx, a) }}, err
-}
-
-func (c *Console) readChains(ctx context.Context, a lookedAt) (l listing, err error) {
+	if err != nil {
+		return l, err
+	}
 	d := chainsData{Of: a}
 	var chains []control.Chain
 	switch {
@@ -116,9 +115,7 @@ func (c *Console) readChains(ctx context.Context, a lookedAt) (l listing, err er
 		var more bool
 		chains, d.Held, more, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, a.skip, heldPerPage)
 		l.Next = skipTo(a.skip+heldPerPage, more)
-		if l.Unread = control.Unread(err); l.Unread > 0 {
-			err = nil
-		}
+		l.Unread, err = control.SplitUnread(err)
 	default:
 		var sum control.HeldSummary
 		sum, err = c.o.Operator.HeldGroups(ctx, a.Batch)
@@ -142,7 +139,7 @@ func (c *Console) chainViews(ctx context.Context, chains []control.Chain) ([]cha
 	var out []chainView
 	for _, ch := range chains {
 		name, err := c.o.Operator.BatchName(ctx, ch.Head)
-		if err != nil && control.Unread(err) == 0 { // its node of a cluster may be away
+		if _, err := control.SplitUnread(err); err != nil { // a batch that can't be read has no name here
 			return nil, err
 		}
 		out = append(out, chainView{ch, name})

@@ -80,14 +80,14 @@ func (c *Console) Close() { c.close() }
 const readTimeout = 8 * time.Second
 
 // read is the reading of a topic, not older than fresh.
-func (c *Console) read(ctx context.Context, t topic) (any, error) {
+func read[T any](ctx context.Context, c *Console, t topic) (value T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	r, err := c.hub.get(ctx, t, false)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		value, _ = r.value.(T)
 	}
-	return r.value, nil
+	return value, err
 }
 
 // policy lets a page use nothing but the files of this server, and no other site frame

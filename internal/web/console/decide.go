@@ -78,7 +78,7 @@ func (a asked) back() string {
 type decideData struct {
 	asked
 	OfChain *control.Chain
-	OfBatch *batchView
+	OfBatch *control.Status
 	OfGroup int // chains of it; 0: it is about none
 	Back    string
 	Futile  []futileSkip
@@ -155,19 +155,14 @@ func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) 
 			err = &control.UnknownError{Kind: control.ErrNotHeld}
 		}
 	case "chain":
-		var ch control.Chain
-		ch, err = c.o.Operator.Chain(ctx, a.Chain)
-		if err == nil && !ch.Held() {
+		d.OfChain = new(control.Chain)
+		if *d.OfChain, err = c.o.Operator.Chain(ctx, a.Chain); err == nil && !d.OfChain.Held() {
 			err = &control.UnknownError{Kind: control.ErrNotHeld, Name: a.Chain}
 		}
-		d.OfChain = &ch
 	default:
-		var s control.Status
-		if s, err = c.o.Operator.Status(ctx, a.Batch); s.Unread > 0 {
-			err = nil
-		}
-		v := c.view(s)
-		d.OfBatch = &v
+		d.OfBatch = new(control.Status)
+		*d.OfBatch, err = c.o.Operator.Status(ctx, a.Batch)
+		_, err = control.SplitUnread(err)
 	}
 	if err == nil {
 		d.Futile, err = c.futile(ctx, d)
@@ -208,12 +203,12 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, failure{Status: http.StatusConflict, Key: "decided", Back: a.back()})
 		return
 	}
-	unread := control.Unread(err) > 0
-	if err != nil && !unread {
+	unread, err := control.SplitUnread(err)
+	if err != nil {
 		c.failRead(w, r, err)
 		return
 	}
-	leaveNotice(w, notice{Key: a.Do, N: n, Unlogged: lost, Partly: unread})
+	leaveNotice(w, notice{Key: a.Do, N: n, Unlogged: lost, Partly: unread > 0})
 	http.Redirect(w, r, a.back(), http.StatusSeeOther)
 }
 

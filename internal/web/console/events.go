@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"habilita/internal/web/guard"
@@ -25,8 +26,9 @@ const (
 // events tells a page that what it shows has changed: "change"; or that Redis is away:
 // "away".
 func (c *Console) events(w http.ResponseWriter, r *http.Request) {
-	topics, err := c.topics(r.URL.Query())
-	if err != nil {
+	q := r.URL.Query()
+	i := slices.IndexFunc(c.views, func(v view) bool { return v.name == q.Get("topic") })
+	if i < 0 {
 		http.Error(w, http.StatusText(http.StatusNotFound), http.StatusNotFound)
 		return
 	}
@@ -38,6 +40,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
+	topics := []topic{c.overviewTopic(), c.views[i].topic(q)}
 	ctx, end := guard.UntilClosing(r.Context())
 	defer end()
 	defer context.AfterFunc(c.closed, end)()

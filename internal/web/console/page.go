@@ -1,11 +1,11 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
 
-	"habilita/internal/control"
 	"habilita/internal/web/guard"
 )
 
@@ -62,12 +62,11 @@ func (c *Console) newPage(r *http.Request, name string) *page {
 // show sends a page with its overview.
 func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *page) {
 	if status == http.StatusOK {
-		over, err := c.read(r.Context(), c.overviewTopic())
-		if err != nil {
+		var err error
+		if p.Over, err = read[overview](r.Context(), c, c.overviewTopic()); err != nil {
 			c.failRead(w, r, err)
 			return
 		}
-		p.Over = over.(overview)
 		p.Unread = max(p.Unread, p.Over.Unread)
 		p.Notice = takeNotice(w, r)
 	}
@@ -85,25 +84,8 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *pa
 	_, _ = w.Write(body) // who asked may have gone
 }
 
-// actionsPage shows the log of what people did.
-func (c *Console) actionsPage(w http.ResponseWriter, r *http.Request) {
-	before := r.URL.Query().Get("before")
-	entries, err := c.o.Operator.AuditLog().Before(r.Context(), before, perPage)
-	if err != nil {
-		c.failRead(w, r, err)
-		return
-	}
-	d := struct {
-		Entries       []control.AuditEntry
-		Newest, Older string
-	}{Entries: entries.Items}
-	if before != "" {
-		d.Newest = "/actions"
-	}
-	if entries.Next != "" {
-		d.Older = "/actions?before=" + url.QueryEscape(entries.Next)
-	}
-	p := c.newPage(r, "actions")
-	p.Live, p.Data = eventsURL("actions", nil), d
-	c.show(w, r, http.StatusOK, p)
+// readActions reads the log of what people did.
+func (c *Console) readActions(ctx context.Context, q url.Values) (listing, error) {
+	found, err := c.o.Operator.AuditLog().Before(ctx, q.Get("cursor"), perPage)
+	return listing{Data: found.Items, Next: found.Next}, err
 }

@@ -1,10 +1,10 @@
 package console
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,15 +12,13 @@ import (
 // perPage is how many rows a page of a list has.
 const perPage = 50
 
-// view is a page that shows what a topic reads, and is kept up to date.
+// view is a page that shows what read returns, and is kept up to date.
 type view struct {
 	name, path string // no path: it has no place in the navigation
-	// topic is what the page reads, by its query; nil: the overview alone, which each page's head has.
-	topic func(url.Values) (topic, error)
-	serve http.HandlerFunc
+	read       func(context.Context, url.Values) (listing, error)
 }
 
-// listing is what the topic of a list reads.
+// listing is what a view shows for a query.
 type listing struct {
 	Data   any
 	Unread int    // parts of the ledger, or schedules, that could not be read
@@ -28,35 +26,32 @@ type listing struct {
 }
 
 func (c *Console) makeViews() []view {
-	always := func(t topic) func(url.Values) (topic, error) {
-		return func(url.Values) (topic, error) { return t, nil }
+	return []view{
+		{"batches", "/", c.readBatches},
+		{"chains", "/chains", c.readChains},
+		{"tokens", "/tokens", c.readTokens},
+		{"servers", "/servers", c.readServers},
+		{"workers", "/workers", c.readWorkers},
+		{"schedules", "/schedules", c.readSchedules},
+		{"actions", "/actions", c.readActions},
+		{"batch", "", c.readBatch},
 	}
-	views := []view{
-		{name: "batches", path: "/", topic: func(q url.Values) (topic, error) { return c.batchesTopic(q.Get("cursor")), nil }},
-		{name: "chains", path: "/chains", topic: c.chainsTopic},
-		{name: "tokens", path: "/tokens", topic: c.tokensTopic},
-		{name: "servers", path: "/servers", topic: always(c.serversTopic())},
-		{name: "workers", path: "/workers", topic: always(c.workersTopic())},
-		{name: "schedules", path: "/schedules", topic: always(c.schedulesTopic())},
-		{name: "actions", path: "/actions", serve: c.actionsPage}, // it is not watched: its page tells how many chains are held
-		{name: "batch", topic: func(q url.Values) (topic, error) { return c.batchTopic(q.Get("name")), nil }},
-	}
-	for i, v := range views {
-		if v.serve == nil {
-			views[i].serve = c.listPage(v)
-		}
-	}
-	return views
+}
+
+// topic is what the view reads for a query.
+func (v view) topic(q url.Values) topic {
+	return topic{eventsURL(v.name, q), func(ctx context.Context) (any, error) { return v.read(ctx, q) }}
 }
 
 func (c *Console) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, v := range c.views {
-		if v.path == "/" {
-			v.path = "/{$}"
-		}
-		if v.path != "" {
-			mux.HandleFunc("GET "+v.path, v.serve)
+		switch v.path {
+		case "":
+		case "/":
+			mux.HandleFunc("GET /{$}", c.listPage(v))
+		default:
+			mux.HandleFunc("GET "+v.path, c.listPage(v))
 		}
 	}
 	mux.HandleFunc("GET /batches/{name}", c.batchPage)
@@ -72,16 +67,11 @@ func (c *Console) routes() *http.ServeMux {
 func (c *Console) listPage(v view) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		read := any(nil)
-		t, err := v.topic(q)
-		if err == nil {
-			read, err = c.read(r.Context(), t)
-		}
+		l, err := read[listing](r.Context(), c, v.topic(q))
 		if err != nil {
 			c.failRead(w, r, err)
 			return
 		}
-		l := read.(listing)
 		p := c.newPage(r, v.name)
 		p.Live, p.Reload, p.Data, p.Unread = eventsURL(v.name, q), reloadAfter, l.Data, l.Unread
 		p.Pager = newPager(v.path, q, l.Next)
@@ -89,22 +79,7 @@ func (c *Console) listPage(v view) http.HandlerFunc {
 	}
 }
 
-// topics are what a page shows, by the query of its address of events. The overview is
-// part of each page's head.
-func (c *Console) topics(q url.Values) ([]topic, error) {
-	all := []topic{c.overviewTopic()}
-	i := slices.IndexFunc(c.views, func(v view) bool { return v.name == q.Get("topic") })
-	if i < 0 {
-		return nil, errQuery
-	}
-	if c.views[i].topic == nil {
-		return all, nil
-	}
-	t, err := c.views[i].topic(q)
-	return append(all, t), err
-}
-
-var errQuery = fmt.Errorf("console: not an address of this site")
+var errQuery = errors.New("console: not an address of this site")
 
 // maxSkip keeps who makes up addresses from having millions of rows read for nothing.
 const maxSkip = 100_000
@@ -159,13 +134,12 @@ type pager struct{ First, Next string }
 
 // newPager makes the pager of a page: there is a way on, and one to the beginning.
 func newPager(path string, q url.Values, next string) (p pager) {
-	names := append([]string{"cursor"}, filters...)
 	if q.Get("cursor") != "" {
 		p.First = addressOf(path, q, filters...)
 	}
 	if next != "" {
 		q.Set("cursor", next)
-		p.Next = addressOf(path, q, names...)
+		p.Next = addressOf(path, q, append(filters, "cursor")...)
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"habilita/internal/control"
@@ -39,28 +40,23 @@ type schedulesData struct {
 	More      int // that are not shown
 }
 
-func (c *Console) schedulesTopic() topic {
-	return topic{"schedules", func(ctx context.Context) (any, error) {
-		all, _, err := c.o.Schedules.All(ctx)
-		var d schedulesData
-		unread := control.Unread(err)
-		if err != nil && unread == 0 {
-			return nil, err
+func (c *Console) readSchedules(ctx context.Context, _ url.Values) (l listing, err error) {
+	all, _, err := c.o.Schedules.All(ctx)
+	if l.Unread, err = control.SplitUnread(err); err != nil {
+		return l, err
+	}
+	d := schedulesData{More: max(0, len(all)-maxSchedules)}
+	for _, s := range all[:len(all)-d.More] {
+		v := scheduleView{State: s}
+		runs, err := c.o.Schedules.Runs(ctx, s.Name)
+		if err != nil {
+			return l, err
 		}
-		if len(all) > maxSchedules {
-			d.More, all = len(all)-maxSchedules, all[:maxSchedules]
+		if len(runs) > 0 {
+			v.Last = &runs[0]
 		}
-		for _, s := range all {
-			v := scheduleView{State: s}
-			runs, err := c.o.Schedules.Runs(ctx, s.Name)
-			if err != nil {
-				return nil, err
-			}
-			if len(runs) > 0 {
-				v.Last = &runs[0]
-			}
-			d.Schedules = append(d.Schedules, v)
-		}
-		return listing{Data: d, Unread: unread}, nil
-	}}
+		d.Schedules = append(d.Schedules, v)
+	}
+	l.Data = d
+	return l, nil
 }

@@ -48,6 +48,8 @@ func (s *site) functions() template.FuncMap {
 		"rate":     s.rate,
 		"left":     s.left,
 		"slots":    slotMarks,
+		"used":     quotaMeter,
+		"failing":  serverMeter,
 		"target":   s.target,
 		"result":   s.result,
 		"who":      s.who,

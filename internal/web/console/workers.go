@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"net/url"
 
 	"habilita/internal/membership"
 )
@@ -13,8 +14,8 @@ type workersData struct {
 	Workers, Others []membership.Process
 }
 
-// readWorkers reads the live processes.
-func (c *Console) readWorkers(ctx context.Context) (d workersData, err error) {
+// processes reads the live processes.
+func (c *Console) processes(ctx context.Context) (d workersData, err error) {
 	all, err := c.o.Processes.Alive(ctx)
 	for _, p := range all {
 		if p.Kind == kindWorker {
@@ -26,9 +27,7 @@ func (c *Console) readWorkers(ctx context.Context) (d workersData, err error) {
 	return d, err
 }
 
-func (c *Console) workersTopic() topic {
-	return topic{"workers", func(ctx context.Context) (any, error) {
-		d, err := c.readWorkers(ctx)
-		return listing{Data: d}, err
-	}}
+func (c *Console) readWorkers(ctx context.Context, _ url.Values) (listing, error) {
+	d, err := c.processes(ctx)
+	return listing{Data: d}, err
 }
