@@ -36,7 +36,7 @@ type conn struct {
 	host     string      // of its request
 	left     int64       // bytes that may still be read
 	unhook   func() bool // ends the hold of a request's context on the connection
-	since    time.Time   // when it became idle
+	old      *time.Timer // while it is idle: closes it after a while
 }
 
 func newConn(c net.Conn, raw *countConn) *conn {

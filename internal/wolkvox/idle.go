@@ -1,6 +1,7 @@
 package wolkvox
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,23 +11,22 @@ type idleConns struct {
 	most int           // for each host
 	keep time.Duration // without use
 
-	mu    sync.Mutex
-	of    map[string][]*conn // by host, the one that was used last at the end
-	sweep *time.Timer        // closes what has been kept long enough; nil: nothing is kept
+	mu sync.Mutex
+	of map[string][]*conn // by host, the one that was used last at the end
 }
 
 // take takes the connection to a host that was used last; nil if there is none.
 func (i *idleConns) take(host string) *conn {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	kept := i.of[host]
-	if len(kept) == 0 || time.Since(kept[len(kept)-1].since) >= i.keep {
-		return nil
+	for kept := i.of[host]; len(kept) > 0; kept = i.of[host] {
+		c := kept[len(kept)-1]
+		i.of[host] = slices.Delete(kept, len(kept)-1, len(kept))
+		if c.old.Stop() {
+			return c
+		} // else drop closes it
 	}
-	c := kept[len(kept)-1]
-	kept[len(kept)-1] = nil
-	i.of[host] = kept[:len(kept)-1]
-	return c
+	return nil
 }
 
 // put keeps a connection, or closes it if there are enough.
@@ -40,39 +40,16 @@ func (i *idleConns) put(c *conn) {
 	if i.of == nil {
 		i.of = map[string][]*conn{}
 	}
-	c.since = time.Now()
+	c.old = time.AfterFunc(i.keep, func() { i.drop(c) })
 	i.of[c.host] = append(i.of[c.host], c)
-	if i.sweep == nil {
-		i.sweep = time.AfterFunc(i.keep, i.closeOld)
-	}
 }
 
-// closeOld closes what has been kept long enough, and comes again when the next one will have been.
-func (i *idleConns) closeOld() {
+// drop closes a connection that has been kept long enough.
+func (i *idleConns) drop(c *conn) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.sweep == nil {
-		return // closeAll was first
-	}
-	next := i.keep
-	for host, kept := range i.of {
-		old := 0
-		for old < len(kept) && time.Since(kept[old].since) >= i.keep {
-			_ = kept[old].Close()
-			old++
-		}
-		if old == len(kept) {
-			delete(i.of, host)
-			continue
-		}
-		i.of[host] = append([]*conn(nil), kept[old:]...)
-		next = min(next, i.keep-time.Since(kept[old].since))
-	}
-	if len(i.of) == 0 {
-		i.sweep = nil
-		return
-	}
-	i.sweep.Reset(max(next, i.keep/16))
+	_ = c.Close()
+	i.of[c.host] = slices.DeleteFunc(i.of[c.host], func(kept *conn) bool { return kept == c })
 }
 
 func (i *idleConns) closeAll() {
@@ -80,12 +57,9 @@ func (i *idleConns) closeAll() {
 	defer i.mu.Unlock()
 	for _, kept := range i.of {
 		for _, c := range kept {
+			c.old.Stop()
 			_ = c.Close()
 		}
 	}
-	i.of = nil
-	if i.sweep != nil {
-		i.sweep.Stop()
-		i.sweep = nil
-	}
+	clear(i.of)
 }
