@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
 	"habilita/internal/redisconn"
+	"habilita/internal/wolkvox"
 )
 
 // Chain is a chain that has something to do.
@@ -40,20 +41,29 @@ const (
 // person. A chain that changes meanwhile is seen before or after the change. An error
 // is the last thing that is yielded: where Unread tells it, after the chains that could be read.
 func (o *Control) Chains(ctx context.Context, heldOnly bool) iter.Seq2[Chain, error] {
-	return func(yield func(Chain, error) bool) {
+	return o.eachChain(heldOnly).stream(ctx)
+}
+
+// eachChain is the list of the chains, by id.
+func (o *Control) eachChain(heldOnly bool) each[Chain] {
+	return func(ctx context.Context, after string, yield func(Chain) bool) error {
 		tags, unread := o.busyTags(ctx, heldOnly)
-		if redisconn.Partly(unread) {
-			for c, err := range o.ledger.Chains(ctx, tags, heldOnly) {
-				if err != nil {
-					unread = errors.Join(unread, fmt.Errorf("chains: %w", err))
-				} else if !yield(forPeople(c), nil) {
-					return
-				}
+		if !redisconn.Partly(unread) {
+			return unread
+		}
+		slices.Sort(tags)
+		from, _ := slices.BinarySearch(tags, ledger.Tag(after))
+		for c, err := range o.ledger.ChainsAfter(ctx, tags[from:], after, heldOnly) {
+			if !redisconn.Partly(err) {
+				return of(err, "chains")
+			}
+			if err != nil {
+				unread = errors.Join(unread, err)
+			} else if !yield(forPeople(c)) {
+				break
 			}
 		}
-		if unread != nil {
-			yield(Chain{}, unread)
-		}
+		return unread
 	}
 }
 
@@ -171,10 +181,6 @@ type Outlook struct {
 // is probed gently before.
 func (o *Control) Outlook(ctx context.Context, s Status) (Outlook, error) {
 	var out Outlook
-	closed, err := o.closedToday(ctx)
-	if err != nil {
-		return out, err
-	}
 	open := s.Open
 	for c, err := range o.Chains(ctx, false) {
 		switch {
@@ -183,7 +189,7 @@ func (o *Control) Outlook(ctx context.Context, s Status) (Outlook, error) {
 		case c.Held():
 			out.Held = append(out.Held, c)
 			open -= c.Behind
-		case c.Reason == string(quota.ReasonQuota) || c.Reason == string(quota.ReasonCooling) && closed[c.TokenID]:
+		case c.Reason == string(quota.ReasonQuota) || c.Cooling == string(wolkvox.TokenLimit):
 			out.Tomorrow = append(out.Tomorrow, c)
 			open -= 1 + c.Behind
 			if !c.Until.IsZero() && (out.Next.IsZero() || c.Until.Before(out.Next)) {
@@ -193,19 +199,4 @@ func (o *Control) Outlook(ctx context.Context, s Status) (Outlook, error) {
 	}
 	out.Over = open <= 0
 	return out, nil
-}
-
-// closedToday are the tokens that the vendor takes no more today, as it said.
-func (o *Control) closedToday(ctx context.Context) (map[string]bool, error) {
-	rows, err := o.Quota(ctx)
-	if err != nil {
-		return nil, err
-	}
-	closed := map[string]bool{}
-	for _, r := range rows {
-		if !r.CoolingUntil.IsZero() && !r.CoolingUntil.Before(r.NextDayAt.Time) {
-			closed[r.TokenID] = true
-		}
-	}
-	return closed, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,56 +109,54 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 	}
 }
 
-// BatchesPage returns a part of the batches' counts, the newest first: Unread counts a batch that
-// is not among them too. The error is ErrCursor for a cursor that can't be one.
-func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (page Page[Status], err error) {
-	last, err := parsePlace(cursor, "b")
-	if err != nil {
-		return page, err
+// each passes what a list has behind a place to yield, until that returns false. With an error that Unread tells, this
+// is what could be read.
+type each[T any] func(ctx context.Context, after string, yield func(T) bool) error
+
+// stream is the whole list. An error is the last thing that is yielded.
+func (list each[T]) stream(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		more := true
+		err := list(ctx, "", func(v T) bool {
+			more = yield(v, nil)
+			return more
+		})
+		if err != nil && more {
+			yield(*new(T), err)
+		}
 	}
-	err = o.eachBatch(ctx, last, func(place string, s Status) bool {
-		if len(page.Items) == limit {
-			page.Next = encodePlace("b", last)
+}
+
+// page is the part of the list behind a cursor, which begins with the list's letter. place is where an item stands.
+func (list each[T]) page(ctx context.Context, letter, cursor string, limit int, place func(T) string) (p Page[T], err error) {
+	after, err := parsePlace(cursor, letter)
+	if err != nil {
+		return p, err
+	}
+	err = list(ctx, after, func(v T) bool {
+		if len(p.Items) == limit {
+			p.Next = encodePlace(letter, place(p.Items[limit-1]))
 			return false
 		}
-		page.Items, last = append(page.Items, s), place
+		p.Items = append(p.Items, v)
 		return true
 	})
-	if page.Unread = Unread(err); page.Unread > 0 {
-		err = nil
-	}
-	return page, err
+	p.Unread, err = SplitUnread(err)
+	return p, err
+}
+
+// BatchesPage returns a part of the batches' counts, the newest first: Unread counts a batch that
+// is not among them too. The error is ErrCursor for a cursor that can't be one.
+func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (Page[Status], error) {
+	return each[Status](o.eachBatch).page(ctx, "b", cursor, limit, func(s Status) string {
+		return batchPlace(s.CreatedAt.Time, ledger.BatchID(s.Batch))
+	})
 }
 
 // ChainsPage returns a part of what Chains streams, by chain. The error is ErrCursor for a
 // cursor that can't be one.
 func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, limit int) (Page[Chain], error) {
-	var page Page[Chain]
-	after, err := parsePlace(cursor, "c")
-	if err != nil {
-		return page, err
-	}
-	tags, err := o.busyTags(ctx, heldOnly)
-	if !redisconn.Partly(err) {
-		return page, err
-	}
-	page.Unread = Unread(err)
-	slices.Sort(tags)
-	from, _ := slices.BinarySearch(tags, ledger.Tag(after))
-	for c, err := range o.ledger.ChainsAfter(ctx, tags[from:], after, heldOnly) {
-		switch {
-		case !redisconn.Partly(err):
-			return page, of(err, "chains")
-		case err != nil:
-			page.Unread += Unread(err)
-		case len(page.Items) == limit:
-			page.Next = encodePlace("c", page.Items[limit-1].ID)
-			return page, nil
-		default:
-			page.Items = append(page.Items, forPeople(c))
-		}
-	}
-	return page, nil
+	return o.eachChain(heldOnly).page(ctx, "c", cursor, limit, func(c Chain) string { return c.ID })
 }
 
 // Chain returns a chain that has something to do, or ErrNoChain.

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"habilita/internal/ledger"
@@ -16,25 +15,25 @@ type ScheduledCall = ledger.Scheduled
 // Scheduled streams the calls that are not due yet, in no order. An error is the last
 // thing that is yielded.
 func (o *Control) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error] {
-	return func(yield func(ScheduledCall, error) bool) {
-		buckets, unread := o.buckets(ctx)
-		var tags []string
-		for _, b := range buckets {
-			if b.Delayed > 0 {
-				tags = append(tags, b.Tag)
-			}
-		}
-		for s, err := range o.ledger.Scheduled(ctx, tags) {
-			if err != nil {
-				unread = errors.Join(unread, fmt.Errorf("scheduled calls: %w", err))
-			} else if !yield(s, nil) {
-				return
-			}
-		}
-		if unread != nil {
-			yield(ScheduledCall{}, unread)
+	return each[ScheduledCall](o.eachScheduled).stream(ctx)
+}
+
+func (o *Control) eachScheduled(ctx context.Context, _ string, yield func(ScheduledCall) bool) error {
+	buckets, unread := o.buckets(ctx)
+	var tags []string
+	for _, b := range buckets {
+		if b.Delayed > 0 {
+			tags = append(tags, b.Tag)
 		}
 	}
+	for s, err := range o.ledger.Scheduled(ctx, tags) {
+		if err != nil {
+			unread = errors.Join(unread, of(err, "scheduled calls"))
+		} else if !yield(s) {
+			break
+		}
+	}
+	return unread
 }
 
 // DueAt returns when a call that Show returned is due; zero for one that is not scheduled.

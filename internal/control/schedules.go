@@ -14,15 +14,8 @@ import (
 
 // Schedule is a recurring bulk run, as `enqueue schedule list --json` gives it.
 type Schedule struct {
-	Name      string `json:"schedule"`
+	schedule.Definition
 	Status    string `json:"status"` // waiting, paused, asked (a run was asked for) or enqueueing
-	Cron      string `json:"cron"`
-	Timezone  string `json:"timezone"`
-	OnFailure string `json:"on_failure"`
-	Missed    string `json:"missed"`  // once or skip
-	Overlap   bool   `json:"overlap"` // a run is made though the last one has not settled
-	PileUp    bool   `json:"pile_up"` // calls are enqueued behind held chains too
-	Source    string `json:"source"`  // the file's name
 	Rows      int    `json:"rows"`
 	CreatedAt Time   `json:"created_at"`
 	ChangedAt Time   `json:"changed_at"`
@@ -180,8 +173,7 @@ func scheduleError(name string, err error) error {
 // schedule makes what people see of a state, with so many of the last runs; -1 is all.
 func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Schedule, error) {
 	out := Schedule{
-		Name: s.Name, Status: "waiting", Cron: s.Cron, Timezone: s.Timezone, OnFailure: s.OnFailure, Missed: s.Missed,
-		Overlap: s.Overlap, PileUp: s.PileUp, Source: s.Source, Rows: s.Rows,
+		Definition: s.Definition, Status: "waiting", Rows: s.Rows,
 		CreatedAt: Time{Time: s.Created}, ChangedAt: Time{Time: s.Changed}, Runs: []ScheduleRun{},
 	}
 	if s.Paused {

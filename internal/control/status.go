@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
@@ -127,27 +128,21 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 // Batches streams the counts of all batches, the newest first. An error is the last thing that is
 // yielded: where Unread tells it, after all that could be read.
 func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
-	return func(yield func(Status, error) bool) {
-		more := true
-		err := o.eachBatch(ctx, "", func(_ string, s Status) bool {
-			more = yield(s, nil)
-			return more
-		})
-		if err != nil && more {
-			yield(Status{}, err)
-		}
-	}
+	return each[Status](o.eachBatch).stream(ctx)
 }
 
-// eachBatch passes the batches that are listed behind a place to yield, with their places, the newest first. With an error
-// that Unread tells, these are the ones that could be read.
-func (o *Control) eachBatch(ctx context.Context, after string, yield func(place string, s Status) bool) error {
+// batchPlace is where a batch stands in the list, which a batch that goes meanwhile does not change.
+func batchPlace(created time.Time, id string) string {
+	return fmt.Sprintf("%015d:%s", created.UnixMilli(), id)
+}
+
+// eachBatch is the list of the batches' counts, the newest first.
+func (o *Control) eachBatch(ctx context.Context, after string, yield func(Status) bool) error {
 	all, unread := o.batches.List(ctx)
 	if !redisconn.Partly(unread) {
 		return of(unread, "list of the batches")
 	}
-	// The list's order, which a batch that goes meanwhile does not change.
-	place := func(m ledger.Batch) string { return fmt.Sprintf("%015d:%s", m.Created.UnixMilli(), m.ID) }
+	place := func(m ledger.Batch) string { return batchPlace(m.Created, m.ID) }
 	slices.SortFunc(all, func(a, b ledger.Batch) int { return strings.Compare(place(b), place(a)) })
 	for _, m := range all {
 		if after != "" && place(m) >= after {
@@ -168,7 +163,7 @@ func (o *Control) eachBatch(ctx context.Context, after string, yield func(place 
 		if err != nil {
 			unread = errors.Join(unread, err)
 		}
-		if !yield(place(m), s) {
+		if !yield(s) {
 			break
 		}
 	}

@@ -12,14 +12,14 @@ import (
 
 // Definition is what a person says of a schedule.
 type Definition struct {
-	Name      string // 1 to 64 letters, digits, '.', '_' and '-'
-	Cron      string // see NewTimetable
-	Timezone  string // of the IANA database
-	OnFailure string // policy of each run's batch: hold, skip or cancel; "" is hold
-	Missed    string // Once or Skip; "" is Once
-	Overlap   bool   // a run is made though the last one has not settled
-	PileUp    bool   // calls are enqueued behind held chains too
-	Source    string // where the rows come from, for people: the file's name
+	Name      string `json:"schedule"`   // 1 to 64 letters, digits, '.', '_' and '-'
+	Cron      string `json:"cron"`       // see NewTimetable
+	Timezone  string `json:"timezone"`   // of the IANA database
+	OnFailure string `json:"on_failure"` // policy of each run's batch: hold, skip or cancel; "" is hold
+	Missed    string `json:"missed"`     // Once or Skip; "" is Once
+	Overlap   bool   `json:"overlap"`    // a run is made though the last one has not settled
+	PileUp    bool   `json:"pile_up"`    // calls are enqueued behind held chains too
+	Source    string `json:"source"`     // where the rows come from, for people: the file's name
 }
 
 // What happens to a tick at which no worker was there.
