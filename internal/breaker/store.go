@@ -151,7 +151,7 @@ type seen struct {
 func (s *Store) tell(ctx context.Context, all map[string]*seen) (map[string]State, error) {
 	args := []any{tripFailures, tripChains, s.firstProbe.Milliseconds(), s.mostProbe.Milliseconds()}
 	for name, v := range all {
-		args = append(args, name, v.requests, v.failures, v.tail, bit(v.answered), strings.Join(v.chains, " "), bit(v.probeFailed))
+		args = append(args, name, v.requests, v.failures, v.tail, v.answered, strings.Join(v.chains, " "), v.probeFailed)
 	}
 	r, err := s.report.Run(ctx, s.rdb, []string{s.key}, args...).StringSlice()
 	if err != nil {
@@ -162,13 +162,6 @@ func (s *Store) tell(ctx context.Context, all map[string]*seen) (map[string]Stat
 		switched[r[i]] = State(r[i+1])
 	}
 	return switched, nil
-}
-
-func bit(b bool) string {
-	if b {
-		return "1"
-	}
-	return "0"
 }
 
 func (s *Store) ask(ctx context.Context, server string, lasts time.Duration) (given bool, err error) {

@@ -135,14 +135,14 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 		}
 		seen[g.tag] = true
 		keys := l.keys(g.tag) // EvalSha would copy all arguments once more: they are most of what a bulk sends
-		cmds[i] = pipe.Do(ctx, arguments(g, "evalsha", l.append_.hash(), strconv.Itoa(len(keys)), keys[0], keys[1])...)
+		cmds[i] = pipe.Do(ctx, arguments(g, "evalsha", l.append_.Hash(), strconv.Itoa(len(keys)), keys[0], keys[1])...)
 	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	redisconn.Exec(ctx, pipe)
 	var errs []error
 	for i, g := range groups {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.append_.eval(ctx, l.rdb, l.keys(g.tag), arguments(g)...).Slice()
+			v, err = l.append_.Eval(ctx, l.rdb, l.keys(g.tag), arguments(g)...).Slice()
 		}
 		if err != nil {
 			if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // most often all have the same
@@ -151,15 +151,15 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 			continue
 		}
 		r := reply(v)
-		l.admission.Observe(r.int(0))
+		l.admission.Observe(r.Int(0))
 		if len(r) == 2 { // nothing was appended
 			why := ErrOtherKey
-			if r.str(1) == "" {
+			if r.Str(1) == "" {
 				why = ErrLost
 			}
 			return out, errors.Join(append(errs, why)...)
 		}
-		if n := r.int(1); n < 0 {
+		if n := r.Int(1); n < 0 {
 			why := ErrCancelled
 			if n == -2 {
 				why = ErrLate
@@ -169,14 +169,14 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 			}
 			continue
 		}
-		if r.int(3) > 0 {
+		if r.Int(3) > 0 {
 			out.Ready = append(out.Ready, g.tag)
 		}
-		got, conflicts := Received{Landings: r.str(5)}, int(r.int(6))
+		got, conflicts := Received{Landings: r.Str(5)}, int(r.Int(6))
 		for j, landing := range []byte(got.Landings) {
 			if at := 7 + len(got.Have); Landing(landing) == Conflict || Landing(landing) == Unsent {
 				field := g.Field(j)
-				have, err := decode(a.Batch, field, r.str(at))
+				have, err := decode(a.Batch, field, r.Str(at))
 				if err != nil {
 					errs = append(errs, err)
 				}
@@ -204,11 +204,4 @@ func (a Append) flags() string {
 		}
 	}
 	return f
-}
-
-func flag(b bool) string {
-	if b {
-		return "1"
-	}
-	return "0"
 }

@@ -138,7 +138,7 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 		}
 	}
 	if err != nil || m.Path != "" && have.Path == "" {
-		n, err := ensureScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
+		n, err := ensureScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
 			m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
 		if err != nil {
 			return Batch{}, false, err
@@ -204,7 +204,7 @@ func (s *Batches) SetContent(ctx context.Context, m Batch) error {
 
 // set changes a field of a batch. One that is gone stays so.
 func (s *Batches) set(ctx context.Context, id, field, value string) error {
-	return setScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
+	return setScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
 }
 
 // Release notes that more than the canaries of a batch may be enqueued.
@@ -216,18 +216,14 @@ func (s *Batches) Release(ctx context.Context, id string) error {
 func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
 	pipe := s.rdb.Pipeline()
 	look := s.look(ctx, pipe, id)
-	// A go-redis that reached no server tells so of the pipeline, and not of its commands.
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Batch{}, err
-	}
+	redisconn.Exec(ctx, pipe)
 	m, ok, err := look()
-	if err != nil {
+	switch {
+	case err != nil:
 		return Batch{}, err
-	}
-	if !ok {
+	case !ok:
 		return Batch{}, ErrNoBatch
-	}
-	if m.Created.IsZero() {
+	case m.Created.IsZero():
 		return Batch{}, fmt.Errorf("batch %q lacks the time when it was created", m.Name)
 	}
 	return m, nil
@@ -276,7 +272,7 @@ func (s *Batches) Note(ctx context.Context, m Batch, tags []string) (until time.
 	for _, tag := range tags {
 		args = append(args, TagIndex(tag))
 	}
-	v, err := noteScript.run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
+	v, err := noteScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
 	switch {
 	case err != nil:
 		return time.Time{}, err
@@ -306,7 +302,7 @@ func (s *Batches) Tags(ctx context.Context, id string) ([]string, error) {
 	pipe := s.rdb.Pipeline()
 	now, old := pipe.Get(ctx, s.bucketsKey(id)), pipe.Get(ctx, s.oldBucketsKey(id))
 	keys := pipe.HGet(ctx, s.metaKey(id), "keys")
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	redisconn.Exec(ctx, pipe)
 	needed := []error{now.Err(), keys.Err()}
 	if keys.Val() != "content" { // the old key may be on a node of a cluster that is away
 		needed = append(needed, old.Err())
@@ -341,7 +337,7 @@ func (s *Batches) List(ctx context.Context) ([]Batch, error) {
 		for i, id := range part {
 			looks[i] = s.look(ctx, pipe, id)
 		}
-		tell(pipe.Exec(ctx)) // each look's own error is looked at below
+		redisconn.Exec(ctx, pipe)
 		for i, look := range looks {
 			m, ok, err := look()
 			if err != nil {

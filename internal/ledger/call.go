@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"habilita/internal/redisconn"
 	"iter"
 	"time"
 
@@ -87,7 +88,7 @@ func decode(batch, field, raw string) (Call, error) {
 		return c, fmt.Errorf("ledger: record of call %s: %w", c.ID, err)
 	}
 	c.Chain, c.State, c.scheduled = ChainID(c.TokenID, chain), states[state], state == "d"
-	c.EnqueuedAt, c.StartedAt, c.FinishedAt = Time{millis(enqueued)}, Time{millis(started)}, Time{millis(finished)}
+	c.EnqueuedAt, c.StartedAt, c.FinishedAt = Time{redisconn.Time(enqueued)}, Time{redisconn.Time(started)}, Time{redisconn.Time(finished)}
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"habilita/internal/redisconn"
 	"iter"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]str
 func openBehind(fields map[string]string) (n int) {
 	for name, v := range fields {
 		if strings.HasPrefix(name, "o:") {
-			n += int(parseInt(v))
+			n += int(redisconn.Int(v))
 		}
 	}
 	if fields["s"] != "h" { // a held head has ended
@@ -116,8 +117,8 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 			continue
 		}
 		c := Chain{
-			ID: id, State: chainStates[v["s"]], Reason: v["y"], Until: millis(parseInt(v["u"])),
-			Since: millis(parseInt(v["z"])), Behind: openBehind(v),
+			ID: id, State: chainStates[v["s"]], Reason: v["y"], Until: redisconn.Time(redisconn.Int(v["u"])),
+			Since: redisconn.Time(redisconn.Int(v["z"])), Behind: openBehind(v),
 		}
 		switch s := v["s"]; {
 		case s == "f" && c.Reason == ServerBusy:

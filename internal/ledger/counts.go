@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"habilita/internal/redisconn"
 	"slices"
 	"time"
 
@@ -36,13 +37,13 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		return p.HMGet(ctx, bucket+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
 	}, func(_ int, cmd *redis.SliceCmd) {
 		v := cmd.Val()
-		n := func(i int) int64 { s, _ := v[i].(string); return parseInt(s) }
-		first := millis(n(8))
+		n := func(i int) int64 { s, _ := v[i].(string); return redisconn.Int(s) }
+		first := redisconn.Time(n(8))
 		begun = begun || n(0) > 0 && first.IsZero()
 		if !first.IsZero() && (sum.FirstDue.IsZero() || first.Before(sum.FirstDue)) {
 			sum.FirstDue = first
 		}
-		if last := millis(n(9)); last.After(sum.LastDue) {
+		if last := redisconn.Time(n(9)); last.After(sum.LastDue) {
 			sum.LastDue = last
 		}
 		sum.Total += int(n(0))
@@ -52,7 +53,7 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		sum.Cancelled += int(n(4))
 		sum.Blocked += int(n(5))
 		sum.HeldChains += int(n(6))
-		if at := millis(n(7)); at.After(sum.Changed) {
+		if at := redisconn.Time(n(7)); at.After(sum.Changed) {
 			sum.Changed = at
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"habilita/internal/redisconn"
 	"maps"
 	"slices"
 	"time"
@@ -34,7 +35,7 @@ const abreast = 64
 // not meant. The counts show it when Decide returns.
 func (l *Ledger) Decide(ctx context.Context, ids []string, d Decision, m Meant) (int, error) {
 	return l.ofChains(ctx, l.decide, ids, func(id string) []any { return []any{id, string(d), m.Batch, m.Server} },
-		func(r reply) (left, ready bool) { return false, r.int(2) > 0 })
+		func(r reply) (left, ready bool) { return false, r.Int(2) > 0 })
 }
 
 // CancelChains takes all calls of chains out, but those that run. heldOnly leaves
@@ -43,9 +44,9 @@ func (l *Ledger) Decide(ctx context.Context, ids []string, d Decision, m Meant) 
 func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOnly bool) (int, error) {
 	return l.ofChains(ctx, l.cancelChain, ids,
 		func(id string) []any {
-			return append([]any{id, m.Server, flag(heldOnly), m.Batch}, l.admission.Args()...)
+			return append([]any{id, m.Server, heldOnly, m.Batch}, l.admission.Args()...)
 		},
-		func(r reply) (left, ready bool) { return r.int(2) != 0, r.int(3) != 0 })
+		func(r reply) (left, ready bool) { return r.Int(2) != 0, r.Int(3) != 0 })
 }
 
 // ofChains executes a script of a decision for chains, many in a round trip, and again for those that it left
@@ -63,13 +64,13 @@ func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func
 		var again []string
 		signals := map[string]time.Time{}
 		for i, r := range replies {
-			total += int(r.int(1))
+			total += int(r.Int(1))
 			left, ready := read(r)
 			if left {
 				again = append(again, part[i])
 			}
 			if ready {
-				signals[steps[i].tag] = r.time(0)
+				signals[steps[i].tag] = r.Time(0)
 			}
 		}
 		l.signalAll(ctx, signals)
@@ -107,12 +108,12 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 				failed++
 				continue
 			}
-			total += int(r.int(2))
-			if r.int(3) > 0 {
-				ready[part[i].tag] = r.time(0)
+			total += int(r.Int(2))
+			if r.Int(3) > 0 {
+				ready[part[i].tag] = r.Time(0)
 			}
-			if r.str(1) != "0" {
-				more = append(more, place{part[i].tag, r.str(1)})
+			if r.Str(1) != "0" {
+				more = append(more, place{part[i].tag, r.Str(1)})
 			}
 		}
 		l.signalAll(ctx, ready)
@@ -150,9 +151,9 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 		if err != nil {
 			return total, err
 		}
-		total += int(r.int(2))
-		if r.int(3) > 0 {
-			l.signalAll(ctx, map[string]time.Time{Tag(part[0]): r.time(0)})
+		total += int(r.Int(2))
+		if r.Int(3) > 0 {
+			l.signalAll(ctx, map[string]time.Time{Tag(part[0]): r.Time(0)})
 		}
 	}
 	return total, nil
@@ -175,7 +176,7 @@ type execution struct {
 
 // runOnce executes a script of a decision, which answers the same if it is sent again.
 func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any) (reply, error) {
-	return l.read(s.run(ctx, l.rdb, l.keysOnce(tag), args...))
+	return l.read(s.Run(ctx, l.rdb, l.keysOnce(tag), args...))
 }
 
 // runMany executes a script several times in one round trip, in the order given if they are of one bucket. keys
@@ -183,21 +184,15 @@ func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any)
 func (l *Ledger) runMany(ctx context.Context, s script, keys func(tag string) []string, steps []execution) ([]reply, []error) {
 	out, errs := make([]reply, len(steps)), make([]error, len(steps))
 	if len(steps) == 1 { // a single one is tried again where the connection breaks
-		out[0], errs[0] = l.read(s.run(ctx, l.rdb, keys(steps[0].tag), steps[0].args...))
+		out[0], errs[0] = l.read(s.Run(ctx, l.rdb, keys(steps[0].tag), steps[0].args...))
 		return out, errs
 	}
-	cmds, of := make([]*redis.Cmd, len(steps)), make([][]string, len(steps))
-	pipe := l.rdb.Pipeline()
+	of := make([]redisconn.Execution, len(steps))
 	for i, st := range steps {
-		of[i] = keys(st.tag)
-		cmds[i] = pipe.EvalSha(ctx, s.hash(), of[i], st.args...)
+		of[i] = redisconn.Execution{Keys: keys(st.tag), Args: st.args}
 	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
-	for i, st := range steps {
-		if redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT") {
-			cmds[i] = s.eval(ctx, l.rdb, of[i], st.args...)
-		}
-		out[i], errs[i] = l.read(cmds[i])
+	for i, cmd := range s.RunAll(ctx, l.rdb, of) {
+		out[i], errs[i] = l.read(cmd)
 	}
 	return out, errs
 }

@@ -232,9 +232,9 @@ func TestLargeChainIsCancelledInSlices(t *testing.T) {
 				r, err := h.l.runOnce(h.ctx, h.l.cancelChain, testTag, tok(1), "", "0", "")
 				h.no(err)
 				slices++
-				h.is(r.int(1) <= 501, true)
-				total += int(r.int(1))
-				if r.int(2) == 0 {
+				h.is(r.Int(1) <= 501, true)
+				total += int(r.Int(1))
+				if r.Int(2) == 0 {
 					h.is(slices >= 10, true)
 					return total
 				}

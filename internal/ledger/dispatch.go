@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"habilita/internal/redisconn"
 	"slices"
 	"strconv"
 	"time"
@@ -54,9 +55,9 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Di
 		for _, tag := range some {
 			keys = append(keys, l.keys(tag)...)
 		}
-		cmds = append(cmds, pipe.EvalSha(ctx, l.dispatch.hash(), keys, args...))
+		cmds = append(cmds, pipe.EvalSha(ctx, l.dispatch.Hash(), keys, args...))
 	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	redisconn.Exec(ctx, pipe)
 	out := make([]Dispatched, len(tags))
 	var failed error
 	for i, tag := range tags {
@@ -70,7 +71,7 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Di
 			continue
 		}
 		out[i] = Dispatched{
-			Now: r.time(0), NextDue: r.time(1), Ready: int(r.int(2)), Lost: int(r.int(3)), Dispatches: dispatches(r, 4),
+			Now: r.Time(0), NextDue: r.Time(1), Ready: int(r.Int(2)), Lost: int(r.Int(3)), Dispatches: dispatches(r, 4),
 		}
 	}
 	return out, failed
@@ -92,7 +93,7 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 	for _, tag := range tags {
 		args = append(args, tag)
 	}
-	return l.signal.run(ctx, l.rdb, []string{l.prefix + ":announced"}, args...).Err()
+	return l.signal.Run(ctx, l.rdb, []string{l.prefix + ":announced"}, args...).Err()
 }
 
 // NextReady takes the buckets that were signalled first, up to most of them, and waits

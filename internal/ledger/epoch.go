@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"habilita/internal/redisconn"
 	"strconv"
 	"time"
 
@@ -73,11 +74,11 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, step func(tag string
 			unread.Add(tag, errs[i])
 			continue
 		}
-		one := Epoch{Tag: tag, Key: r.str(2), Run: r.str(3), Looks: r.int(4)}
-		if e := r.int(1); e < 0 {
+		one := Epoch{Tag: tag, Key: r.Str(2), Run: r.Str(3), Looks: r.Int(4)}
+		if e := r.Int(1); e < 0 {
 			one.Missing = true
 		} else {
-			one.Lost = millis(e)
+			one.Lost = redisconn.Time(e)
 		}
 		all = append(all, one)
 	}

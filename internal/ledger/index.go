@@ -108,9 +108,9 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 		_, err := pipe.Exec(ctx)
 		return err
 	}
-	err := send(func(p redis.Scripter, keys []string, args []any) { p.EvalSha(ctx, l.index.hash(), keys, args...) })
+	err := send(func(p redis.Scripter, keys []string, args []any) { p.EvalSha(ctx, l.index.Hash(), keys, args...) })
 	if redis.HasErrorPrefix(err, "NOSCRIPT") { // what was noted may be noted again
-		err = send(func(p redis.Scripter, keys []string, args []any) { l.index.eval(ctx, p, keys, args...) })
+		err = send(func(p redis.Scripter, keys []string, args []any) { l.index.Eval(ctx, p, keys, args...) })
 	}
 	return err
 }
@@ -278,7 +278,7 @@ func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error 
 	if len(args) == 1 {
 		return nil
 	}
-	return l.tidyIDs.run(ctx, l.rdb, []string{key}, args...).Err()
+	return l.tidyIDs.Run(ctx, l.rdb, []string{key}, args...).Err()
 }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)

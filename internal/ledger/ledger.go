@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"embed"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,27 +56,14 @@ type Ledger struct {
 	signal, restore, epochScript                      script
 }
 
-// script is put together and hashed when it is first run: a command runs few of them, and all
-// of them together cost a fifth of its time.
-type script func() *redis.Script
-
-func newScript(main func() string, library func() *lualink.Library) script {
-	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
-}
+type (
+	script = redisconn.Script
+	reply  = redisconn.Reply
+)
 
 // alone is a script that uses no library.
 func alone(name string) script {
-	return newScript(func() string { return source(name) }, func() *lualink.Library { return lualink.Parse() })
-}
-
-func (s script) hash() string { return s().Hash() }
-
-func (s script) eval(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd {
-	return s().Eval(ctx, c, keys, args...)
-}
-
-func (s script) run(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd {
-	return s().Run(ctx, c, keys, args...)
+	return redisconn.NewScript(func() string { return source(name) }, func() *lualink.Library { return lualink.Parse() })
 }
 
 // New returns a ledger on rdb. It asks nothing of Redis.
@@ -94,12 +79,12 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	library := sync.OnceValue(func() *lualink.Library {
 		return lualink.Parse(o.Admission.Library, source("base"), source("library"), source("joint"))
 	})
-	grants := func(name string) script { return newScript(func() string { return source(name) }, library) }
+	grants := func(name string) script { return redisconn.NewScript(func() string { return source(name) }, library) }
 	decides := func(name string) script {
-		return newScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
+		return redisconn.NewScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
 	}
 	l.index, l.tidyIDs = alone("index"), alone("tidy_ids")
-	l.append_ = newScript(func() string { return source("append") }, func() *lualink.Library { return lualink.Parse(o.Admission.Library, source("base")) })
+	l.append_ = redisconn.NewScript(func() string { return source("append") }, func() *lualink.Library { return lualink.Parse(o.Admission.Library, source("base")) })
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")
@@ -108,17 +93,11 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	return l
 }
 
-func source(name string) string {
-	b, err := sources.ReadFile("lua/" + name + ".lua")
-	if err != nil {
-		panic("ledger: " + err.Error()) // the files are embedded: they can't be missing
-	}
-	return string(b)
-}
+func source(name string) string { return redisconn.Source(sources, name) }
 
 // run executes a script on the bucket of tag and returns its reply.
 func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (reply, error) {
-	return l.read(s.run(ctx, l.rdb, l.keys(tag), args...))
+	return l.read(s.Run(ctx, l.rdb, l.keys(tag), args...))
 }
 
 // read reads a script's reply. One that too few replicas acknowledged has a reply and an error.
@@ -141,49 +120,8 @@ func answer(cmd *redis.Cmd) (reply, error) {
 // observe notes the time of Redis, with which a reply begins.
 func (l *Ledger) observe(r reply) {
 	if len(r) > 0 {
-		l.admission.Observe(r.int(0))
+		l.admission.Observe(r.Int(0))
 	}
-}
-
-// reply is a script's answer: texts, numbers, and replies in it.
-type reply []any
-
-// str is an element as text; "" where there is none.
-func (r reply) str(i int) string {
-	if i >= len(r) {
-		return ""
-	}
-	switch e := r[i].(type) {
-	case string:
-		return e
-	case int64:
-		return strconv.FormatInt(e, 10)
-	}
-	return ""
-}
-
-// int is an element as a number; 0 where there is none.
-func (r reply) int(i int) int64 {
-	if i >= len(r) {
-		return 0
-	}
-	switch e := r[i].(type) {
-	case int64:
-		return e
-	case string:
-		return parseInt(e)
-	}
-	return 0
-}
-
-func (r reply) time(i int) time.Time { return millis(r.int(i)) }
-
-// millis is the time of ms since 1970; 0 is the zero time.
-func millis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
 }
 
 // Dispatch is one dispatch of a chain: what an asynq task carries.
@@ -199,19 +137,9 @@ func (d Dispatch) TaskID() string { return d.Chain + ":" + d.Number }
 func dispatches(r reply, from int) []Dispatch {
 	var out []Dispatch
 	for i := from; i+1 < len(r); i += 2 {
-		if id := r.str(i); id != "" {
-			out = append(out, Dispatch{Chain: id, Number: r.str(i + 1)})
+		if id := r.Str(i); id != "" {
+			out = append(out, Dispatch{Chain: id, Number: r.Str(i + 1)})
 		}
 	}
 	return out
-}
-
-func parseInt(s string) int64 {
-	// Numbers come as integers; Lua may have printed one with a fraction.
-	s, _, _ = strings.Cut(s, ".")
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

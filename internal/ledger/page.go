@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"habilita/internal/redisconn"
 	"slices"
 	"strings"
 
@@ -34,7 +35,7 @@ func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]
 	for i, p := range at {
 		cmds[i] = pipe.HScan(ctx, l.bucket(p.Tag)+"calls:"+batch, p.Cursor, "", 500)
 	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	redisconn.Exec(ctx, pipe)
 	out := make([]Scanned, len(at))
 	unread := unreadParts()
 	for i, cmd := range cmds {

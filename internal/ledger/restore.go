@@ -69,7 +69,7 @@ func (l *Ledger) Restore(ctx context.Context, batch string, calls []*Restored) (
 		if err != nil {
 			return total, err
 		}
-		total += int(r.int(1))
+		total += int(r.Int(1))
 		calls = calls[n:]
 	}
 	return total, nil

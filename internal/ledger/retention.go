@@ -29,8 +29,8 @@ func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time
 		if err != nil {
 			return total, err
 		}
-		total += int(r.int(2))
-		if cursor = r.str(1); cursor == "0" {
+		total += int(r.Int(2))
+		if cursor = r.Str(1); cursor == "0" {
 			return total, nil
 		}
 	}
@@ -69,7 +69,7 @@ func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal fun
 		if err != nil || anew == "" || anew == sealed {
 			return false, err
 		}
-		n, err := l.reseal.run(ctx, l.rdb, l.keys(Tag(token)), token, sealed, anew).Int()
+		n, err := l.reseal.Run(ctx, l.rdb, l.keys(Tag(token)), token, sealed, anew).Int()
 		if err != nil || n == 1 {
 			return n == 1, err
 		}

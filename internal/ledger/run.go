@@ -99,7 +99,7 @@ func (l *Ledger) Requeue(ctx context.Context, f Dispatch) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return r.int(1) == 1, nil
+	return r.Int(1) == 1, nil
 }
 
 // Kind says what an outcome means for its call.
@@ -189,27 +189,27 @@ const stepFields = 21
 
 // step reads the reply of Begin and Finish.
 func step(r reply, id, nonce string) *Step {
-	s := &Step{Chain: id, Now: r.time(0), Due: r.time(3)}
-	if chain := r.str(1); chain != "" {
-		s.Woken = &Dispatch{Chain: chain, Number: r.str(2)}
+	s := &Step{Chain: id, Now: r.Time(0), Due: r.Time(3)}
+	if chain := r.Str(1); chain != "" {
+		s.Woken = &Dispatch{Chain: chain, Number: r.Str(2)}
 	}
 	r = r[4:]
-	s.Status = Status(r.str(0))
+	s.Status = Status(r.Str(0))
 	switch s.Status {
 	case Deferred:
-		s.Reason, s.Until, s.Detail, s.Reclaimed = r.str(1), r.time(2), r.str(3), int(r.int(4))
-		s.Chain, s.Number = r.str(5), r.str(6)
+		s.Reason, s.Until, s.Detail, s.Reclaimed = r.Str(1), r.Time(2), r.Str(3), int(r.Int(4))
+		s.Chain, s.Number = r.Str(5), r.Str(6)
 	case Waiting:
-		s.Until = r.time(1)
+		s.Until = r.Time(1)
 	case Running:
 		s.Attempt = Attempt{
-			Chain: r.str(1), Batch: r.str(2), Key: r.str(3), Server: r.str(4),
-			Number: int(r.int(5)), Spent: int(r.int(6)), FirstPushBack: r.time(7), Failures: int(r.int(8)),
-			LeaseEnds: r.time(9), Days: r.str(10), Enqueued: r.time(11), Nonce: nonce, Sealed: r.str(16),
+			Chain: r.Str(1), Batch: r.Str(2), Key: r.Str(3), Server: r.Str(4),
+			Number: int(r.Int(5)), Spent: int(r.Int(6)), FirstPushBack: r.Time(7), Failures: int(r.Int(8)),
+			LeaseEnds: r.Time(9), Days: r.Str(10), Enqueued: r.Time(11), Nonce: nonce, Sealed: r.Str(16),
 		}
 		s.Chain = s.Attempt.Chain
-		s.Reclaimed, s.Attempt.Probe = int(r.int(12)), r.str(13) == "1"
-		s.Attempt.Used, s.Attempt.Limit = int(r.int(14)), int(r.int(15))
+		s.Reclaimed, s.Attempt.Probe = int(r.Int(12)), r.Str(13) == "1"
+		s.Attempt.Used, s.Attempt.Limit = int(r.Int(14)), int(r.Int(15))
 	}
 	return s
 }

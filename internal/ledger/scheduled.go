@@ -112,7 +112,7 @@ func (l *Ledger) CancelScheduled(ctx context.Context, id string) (int, error) {
 		if err != nil {
 			return total, err
 		}
-		total += int(r.int(1))
+		total += int(r.Int(1))
 	}
 	return total, nil
 }

@@ -25,7 +25,7 @@ func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string
 	for i, one := range of {
 		cmds[i] = put(pipe, l.bucket(Tag(one)), one)
 	}
-	tell(pipe.Exec(ctx)) // each command's own error is looked at below
+	redisconn.Exec(ctx, pipe)
 	for i, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
 			unread.Add(Tag(of[i]), err)
@@ -98,20 +98,4 @@ func failure(cmds []redis.Cmder, err error) error {
 		}
 	}
 	return nil
-}
-
-// tell gives the commands of a pipeline its error if none of them has one: a go-redis that
-// reached no server at all tells so of the pipeline alone.
-func tell(cmds []redis.Cmder, err error) {
-	if err == nil {
-		return
-	}
-	for _, c := range cmds {
-		if c.Err() != nil {
-			return
-		}
-	}
-	for _, c := range cmds {
-		c.SetErr(err)
-	}
 }

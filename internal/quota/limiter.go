@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"habilita/internal/redisconn"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,36 +92,33 @@ func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since 
 	if err != nil {
 		return Decision{}, err
 	}
-	if r.int(8) == 1 {
+	if r.Int(8) == 1 {
 		l.known.Store(Tag(token), true)
 	}
-	d := Decision{Now: r.time(5)}
-	if why := r.text(0); why == "granted" {
+	d := Decision{Now: r.Time(5)}
+	if why := r.Str(0); why == "granted" {
 		d.Granted = true
 		d.Grant = Grant{
-			Token: token, Nonce: nonce, Ends: r.time(1), Days: r.text(2),
-			Used: r.int(3), Limit: r.int(4), Probe: r.int(6) == 1, Others: r.int(7),
+			Token: token, Nonce: nonce, Ends: r.Time(1), Days: r.Str(2),
+			Used: int(r.Int(3)), Limit: int(r.Int(4)), Probe: r.Int(6) == 1, Others: int(r.Int(7)),
 		}
 	} else {
-		d.Reason, d.RetryAt, d.Detail = Reason(why), r.time(1), r.text(2)
+		d.Reason, d.RetryAt, d.Detail = Reason(why), r.Time(1), r.Str(2)
 	}
 	return d, nil
 }
 
 // run calls a script on the keys of a token.
-func (l *Limiter) run(ctx context.Context, s script, token string, args ...any) (reply, error) {
-	answer, err := s.redis().Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, token), args...).Slice()
+func (l *Limiter) run(ctx context.Context, s script, token string, args ...any) (redisconn.Reply, error) {
+	r, err := s.Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, token), args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("quota: %s: %w", s.name, err)
 	}
-	return l.read(s, answer)
+	return l.read(s, r), nil
 }
 
-// read reads the answer of a script, and the server's time in it.
-func (l *Limiter) read(s script, answer []any) (reply, error) {
-	if len(answer) < s.items {
-		return nil, fmt.Errorf("quota: %s answered %d items, want %d", s.name, len(answer), s.items)
-	}
-	l.clock.Observe(reply(answer).number(s.now))
-	return answer, nil
+// read learns the server's time from a reply.
+func (l *Limiter) read(s script, r redisconn.Reply) redisconn.Reply {
+	l.clock.Observe(r.Int(s.now))
+	return r
 }

@@ -131,17 +131,6 @@ func TestFailsClosed(t *testing.T) {
 	fails("gone")
 }
 
-func TestReply(t *testing.T) {
-	var l Limiter
-	if _, err := l.read(script{name: "grant", items: 2}, []any{"1"}); err == nil {
-		t.Error("an answer that is too short was read")
-	}
-	r, err := l.read(script{items: 3}, []any{"12", int64(7), "0"})
-	if err != nil || r.int(0) != 12 || r.text(1) != "7" || r.int(1) != 7 || !r.time(2).IsZero() || r.time(0).UnixMilli() != 12 {
-		t.Error(r, err)
-	}
-}
-
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Clock

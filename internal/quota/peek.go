@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"habilita/internal/redisconn"
 )
 
@@ -79,30 +77,22 @@ func (l *Limiter) peek(ctx context.Context, tokens []string, unread *redisconn.U
 
 func (l *Limiter) peekOnce(ctx context.Context, tokens []string, unread *redisconn.UnreadError) (usages []Usage, again bool, err error) {
 	settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
-	pipe := l.rdb.Pipeline()
-	answers, args := make([]*redis.Cmd, len(tokens)), make([][]any, len(tokens))
+	of := make([]redisconn.Execution, len(tokens))
 	for i, t := range tokens {
-		args[i] = append([]any{t}, settings...)
-		answers[i] = l.scripts.peek.redis().EvalSha(ctx, pipe, scriptKeys(l.settings.Prefix, t), args[i]...)
+		of[i] = redisconn.Execution{Keys: scriptKeys(l.settings.Prefix, t), Args: append([]any{t}, settings...)}
 	}
-	_, _ = pipe.Exec(ctx) // each answer's own error is looked at below
-	for i, t := range tokens {
-		if redis.HasErrorPrefix(answers[i].Err(), "NOSCRIPT") {
-			answers[i] = l.scripts.peek.redis().Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, t), args[i]...)
-		}
-		items, err := answers[i].Slice()
+	for i, answer := range l.scripts.peek.RunAll(ctx, l.rdb, of) {
+		t := tokens[i]
+		items, err := answer.Slice()
 		if err != nil {
 			unread.Add(Tag(t), err)
 			continue
 		}
-		r, err := l.read(l.scripts.peek, items)
-		if err != nil {
-			return nil, false, err
-		}
+		r := l.read(l.scripts.peek, items)
 		u := Usage{
-			Token: t, Used: r.int(0), Licenses: r.int(1), Limit: r.int(1) * RequestsPerLicense,
-			Held: r.int(2), Waiting: r.int(3),
-			CoolingUntil: r.time(4), CoolingWhy: r.text(5), Probe: r.time(6), Now: r.time(7), NextDay: r.time(8),
+			Token: t, Used: int(r.Int(0)), Licenses: int(r.Int(1)), Limit: int(r.Int(1)) * RequestsPerLicense,
+			Held: int(r.Int(2)), Waiting: int(r.Int(3)),
+			CoolingUntil: r.Time(4), CoolingWhy: r.Str(5), Probe: r.Time(6), Now: r.Time(7), NextDay: r.Time(8),
 		}
 		again = again || u.Used < 0
 		usages = append(usages, u)

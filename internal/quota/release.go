@@ -38,8 +38,8 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 	if err != nil {
 		return "", false, err
 	}
-	woken, held = r.text(1), r.int(0) == 1
-	l.signal(ctx, g.Token, r.int(3) == 1)
+	woken, held = r.Str(1), r.Int(0) == 1
+	l.signal(ctx, g.Token, r.Int(3) == 1)
 	return woken, held, nil
 }
 
@@ -50,8 +50,8 @@ func (l *Limiter) leave(ctx context.Context, token, waiter string) (woken string
 	if err != nil {
 		return "", err
 	}
-	woken = r.text(1)
-	l.signal(ctx, token, r.int(3) == 1)
+	woken = r.Str(1)
+	l.signal(ctx, token, r.Int(3) == 1)
 	return woken, nil
 }
 
@@ -91,5 +91,5 @@ func (l *Limiter) Raise(ctx context.Context, g Grant, vendor int) (before, after
 	if err != nil {
 		return 0, 0, err
 	}
-	return r.int(0), r.int(1), nil
+	return int(r.Int(0)), int(r.Int(1)), nil
 }

@@ -2,13 +2,10 @@ package quota
 
 import (
 	"embed"
-	"strconv"
 	"sync"
-	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/lualink"
+	"habilita/internal/redisconn"
 )
 
 //go:embed lua/*.lua
@@ -16,13 +13,7 @@ var sources embed.FS
 
 var library = source("library")
 
-func source(name string) string {
-	text, err := sources.ReadFile("lua/" + name + ".lua")
-	if err != nil {
-		panic("quota: " + err.Error()) // the files are embedded: they can't be missing
-	}
-	return string(text)
-}
+func source(name string) string { return redisconn.Source(sources, name) }
 
 // Library is the source of the Lua functions that all scripts here are made of
 // (quota.now, settings, grant, wake, tell, offer, is_chain, recall, release, give_back, cool, lift,
@@ -32,24 +23,23 @@ func source(name string) string {
 // its script.
 func Library() string { return library }
 
-// script is a script, and the form of its answer. It is put together when it is first run.
+// script is a script, and which item of its reply is the server's time.
 type script struct {
-	redis      func() *redis.Script
-	name       string
-	items, now int // how many items it answers, and which of them is the server's time
+	redisconn.Script
+	name string
+	now  int
 }
 
 type scripts struct{ grant, release, leave, cool, peek, restore, raise, licenses script }
 
 func newScripts() scripts {
 	parsed := sync.OnceValue(func() *lualink.Library { return lualink.Parse(library) })
-	made := func(name string, items, now int) script {
-		linked := sync.OnceValue(func() *redis.Script { return redis.NewScript(parsed().Script(source(name))) })
-		return script{linked, name, items, now}
+	made := func(name string, now int) script {
+		return script{redisconn.NewScript(func() string { return source(name) }, parsed), name, now}
 	}
 	return scripts{
-		grant: made("grant", 9, 5), release: made("release", 4, 2), leave: made("leave", 4, 2), cool: made("cool", 3, 1),
-		peek: made("peek", 9, 7), restore: made("restore", 2, 1), raise: made("raise", 3, 2), licenses: made("licenses", 2, 0),
+		grant: made("grant", 5), release: made("release", 2), leave: made("leave", 2), cool: made("cool", 1),
+		peek: made("peek", 7), restore: made("restore", 1), raise: made("raise", 2), licenses: made("licenses", 0),
 	}
 }
 
@@ -86,38 +76,4 @@ func checkName(token string) error {
 		}
 	}
 	return nil
-}
-
-// reply is what a script answered: texts and whole numbers, as many as its form says.
-type reply []any
-
-func (r reply) text(i int) string {
-	switch v := r[i].(type) {
-	case string:
-		return v
-	case int64:
-		return text(v)
-	}
-	return ""
-}
-
-func (r reply) number(i int) int64 {
-	switch v := r[i].(type) {
-	case int64:
-		return v
-	case string:
-		n, _ := strconv.ParseInt(v, 10, 64) // the scripts write whole numbers
-		return n
-	}
-	return 0
-}
-
-func (r reply) int(i int) int { return int(r.number(i)) }
-
-// time is zero where the item is 0.
-func (r reply) time(i int) time.Time {
-	if ms := r.number(i); ms != 0 {
-		return time.UnixMilli(ms)
-	}
-	return time.Time{}
 }

@@ -42,8 +42,8 @@ func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why s
 	if err != nil {
 		return time.Time{}, err
 	}
-	ends := r.time(0)
-	l.signal(ctx, token, r.int(2) == 1)
+	ends := r.Time(0)
+	l.signal(ctx, token, r.Int(2) == 1)
 	return ends, nil
 }
 
@@ -63,7 +63,7 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	if err != nil {
 		return err
 	}
-	l.signal(ctx, token, r.int(1) == 1)
+	l.signal(ctx, token, r.Int(1) == 1)
 	return nil
 }
 

@@ -48,9 +48,9 @@ const perSlice = 500
 // DecidePassed writes down which chains the run of a claim passes over. Nothing of the
 // run may be enqueued before. Where that was done already, it changes nothing.
 func (s *Store) DecidePassed(ctx context.Context, id string, c Claim, chains func(yield func(string, error) bool)) error {
-	args := []any{c.Number, "0"}
+	args := []any{c.Number, false}
 	send := func(last bool) error {
-		args[1] = flag(last)
+		args[1] = last
 		err := s.run(ctx, "decided", id, args...).Err()
 		args = args[:2]
 		return err
@@ -102,7 +102,7 @@ func (s *Store) Finish(ctx context.Context, id string, c Claim, r Run) error {
 // another worker was first, or the schedule has changed since it was read.
 func (s *Store) PassOver(ctx context.Context, st State, d Decision) (ok bool, err error) {
 	r := Run{Kind: d.Kind, Tick: d.Tick.UnixMilli(), Result: d.Result, Reason: d.Reason, Missed: d.Missed}
-	n, err := s.run(ctx, "pass", st.ID, st.version, millis(d.Next), r.text(), flag(d.Kind == KindAsked)).Int()
+	n, err := s.run(ctx, "pass", st.ID, st.version, millis(d.Next), r.text(), d.Kind == KindAsked).Int()
 	return n > 0, err
 }
 

@@ -40,6 +40,7 @@ type Store struct {
 // NewStore returns a store. "" as prefix is "habilita". It asks nothing of Redis.
 func NewStore(rdb redis.UniversalClient, prefix string) *Store {
 	s := &Store{rdb: rdb, prefix: cmp.Or(prefix, "habilita"), scripts: map[string]*redis.Script{}}
+	source := func(name string) string { return redisconn.Source(sources, name) }
 	for _, name := range []string{"put", "claim", "take", "renew", "decided", "finish", "pass", "ask", "pause", "remove", "reseal"} {
 		s.scripts[name] = redis.NewScript(source("library") + "local function step()\n" + source(name) + "end\n" + source("once"))
 	}
@@ -50,14 +51,6 @@ func NewStore(rdb redis.UniversalClient, prefix string) *Store {
 // answer is kept. Neither is there yet, so that no script runs while a cluster moves the slot (see ledger.keys).
 func (s *Store) run(ctx context.Context, name, id string, args ...any) *redis.Cmd {
 	return s.scripts[name].Run(ctx, s.rdb, []string{s.key(id), s.key(id) + "told:" + rand.Text()}, args...)
-}
-
-func source(name string) string {
-	b, err := sources.ReadFile("lua/" + name + ".lua")
-	if err != nil {
-		panic("schedule: " + err.Error()) // the files are embedded: they can't be missing
-	}
-	return string(b)
 }
 
 // ID is the short name of a schedule in keys: 12 characters of its name's SHA-256.
@@ -113,11 +106,10 @@ func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 		for i, id := range part {
 			cmds[i] = pipe.HGetAll(ctx, s.hash(id))
 		}
-		_, err := pipe.Exec(ctx)
+		redisconn.Exec(ctx, pipe)
 		for i, id := range part {
-			// A client that reached nobody says so of the pipeline alone.
-			if failed := cmp.Or(cmds[i].Err(), ctx.Err()); failed != nil || err != nil && cmds[i].Val() == nil {
-				unread.Add(id, cmp.Or(failed, err))
+			if err := cmp.Or(cmds[i].Err(), ctx.Err()); err != nil {
+				unread.Add(id, err)
 				continue
 			}
 			// One that is just being added, or whose removal was cut off, is none.
@@ -160,9 +152,9 @@ func (s *Store) Put(ctx context.Context, d Definition, rows int, revision string
 	if err := s.list(ctx, id, now); err != nil {
 		return err
 	}
-	n, err := s.run(ctx, "put", id, flag(replace), revision, millis(t.Next(now)),
+	n, err := s.run(ctx, "put", id, replace, revision, millis(t.Next(now)),
 		"name", d.Name, "cron", t.Expr, "zone", d.Timezone, "policy", d.OnFailure, "missed", d.Missed,
-		"overlap", flag(d.Overlap), "pile_up", flag(d.PileUp), "source", d.Source, "rows", rows).Int()
+		"overlap", d.Overlap, "pile_up", d.PileUp, "source", d.Source, "rows", rows).Int()
 	if err != nil {
 		return err
 	}
@@ -222,7 +214,7 @@ func (s *Store) Ask(ctx context.Context, name string, overlap bool) (batch strin
 	if err != nil {
 		return "", err
 	}
-	batch, err = s.run(ctx, "ask", st.ID, now.UnixMilli(), BatchOfAsked(name, now.In(zone)), flag(overlap)).Text()
+	batch, err = s.run(ctx, "ask", st.ID, now.UnixMilli(), BatchOfAsked(name, now.In(zone)), overlap).Text()
 	if err == nil && batch == "" {
 		err = ErrNoSchedule
 	}
@@ -251,13 +243,6 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		return ErrNoSchedule
 	}
 	return nil
-}
-
-func flag(b bool) string {
-	if b {
-		return "1"
-	}
-	return "0"
 }
 
 // millis is a time as the scripts have it; "" for none.

@@ -1,0 +1,131 @@
+package redisconn
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/lualink"
+)
+
+// Script is put together and hashed when it is first run: a command runs few of them, and all
+// of them together cost a fifth of its time.
+type Script func() *redis.Script
+
+// NewScript is the script of a text, with what it uses of a library.
+func NewScript(main func() string, library func() *lualink.Library) Script {
+	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
+}
+
+// Hash is what EVALSHA wants.
+func (s Script) Hash() string { return s().Hash() }
+
+// Eval sends the whole text.
+func (s Script) Eval(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd {
+	return s().Eval(ctx, c, keys, args...)
+}
+
+// Run sends the hash, and the text to a Redis that does not know it.
+func (s Script) Run(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd {
+	return s().Run(ctx, c, keys, args...)
+}
+
+// Execution is one execution of a script.
+type Execution struct {
+	Keys []string
+	Args []any
+}
+
+// RunAll executes a script several times in one round trip, in the order given if one node has all keys. Each command
+// has its own error.
+func (s Script) RunAll(ctx context.Context, c redis.UniversalClient, of []Execution) []*redis.Cmd {
+	pipe := c.Pipeline()
+	cmds := make([]*redis.Cmd, len(of))
+	for i, e := range of {
+		cmds[i] = pipe.EvalSha(ctx, s.Hash(), e.Keys, e.Args...)
+	}
+	Exec(ctx, pipe)
+	for i, e := range of {
+		if redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT") {
+			cmds[i] = s.Eval(ctx, c, e.Keys, e.Args...)
+		}
+	}
+	return cmds
+}
+
+// Exec sends a pipeline whose commands are looked at one by one. They have its error if none has one of its own: a
+// go-redis that reached no server at all tells so of the pipeline alone.
+func Exec(ctx context.Context, pipe redis.Pipeliner) {
+	cmds, err := pipe.Exec(ctx)
+	if err == nil || firstError(cmds) != nil {
+		return
+	}
+	for _, c := range cmds {
+		c.SetErr(err)
+	}
+}
+
+// Source is the text lua/NAME.lua of embedded files.
+func Source(files interface{ ReadFile(string) ([]byte, error) }, name string) string {
+	text, err := files.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic("redisconn: " + err.Error()) // the files are embedded: they can't be missing
+	}
+	return string(text)
+}
+
+// Reply is a script's answer: texts, numbers, and replies in it.
+type Reply []any
+
+// Str is an element as text; "" if there is none.
+func (r Reply) Str(i int) string {
+	if i >= len(r) {
+		return ""
+	}
+	switch e := r[i].(type) {
+	case string:
+		return e
+	case int64:
+		return strconv.FormatInt(e, 10)
+	}
+	return ""
+}
+
+// Int is an element as a number; 0 if there is none.
+func (r Reply) Int(i int) int64 {
+	if i >= len(r) {
+		return 0
+	}
+	switch e := r[i].(type) {
+	case int64:
+		return e
+	case string:
+		return Int(e)
+	}
+	return 0
+}
+
+// Time is an element as a time; zero if it is 0, or there is none.
+func (r Reply) Time(i int) time.Time { return Time(r.Int(i)) }
+
+// Int is a number as a script writes it; 0 for what is none. Lua may have printed a fraction.
+func Int(s string) int64 {
+	s, _, _ = strings.Cut(s, ".")
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Time is the time of ms since 1970; 0 is the zero time.
+func Time(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
