@@ -103,52 +103,35 @@ type asking struct {
 	servers int           // of asynq, in this process
 	every   time.Duration // an ask of all servers together, if nobody tells of a task
 	stopped <-chan struct{}
-
-	mu      sync.Mutex
-	told    int // asks that need not wait
-	waiting []chan struct{}
+	told    chan struct{} // asks that need not wait
 }
 
 func newAsking(servers int, every time.Duration, stopped <-chan struct{}) *asking {
-	return &asking{servers: servers, every: every, stopped: stopped}
+	return &asking{servers: servers, every: every, stopped: stopped, told: make(chan struct{}, servers)}
 }
 
 // askRarely is how often an idle worker asks: a word may be lost, or a task come from somebody who tells nobody.
 const askRarely = 200 * time.Millisecond
 
-// tell lets n asks pass.
+// tell lets n asks pass: those that wait, and the next ones, as many as there are servers.
 func (a *asking) tell(n int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for ; n > 0 && len(a.waiting) > 0; n-- {
-		close(a.waiting[0])
-		a.waiting = a.waiting[1:]
+	for range min(n, a.servers) {
+		select {
+		case a.told <- struct{}{}:
+		default:
+		}
 	}
-	a.told = min(a.told+n, a.servers)
 }
 
 // wait waits for its turn to ask.
 func (a *asking) wait() {
-	a.mu.Lock()
-	if a.told > 0 {
-		a.told--
-		a.mu.Unlock()
-		return
-	}
-	turn := make(chan struct{})
-	a.waiting = append(a.waiting, turn)
-	a.mu.Unlock()
 	// Servers that began together come apart.
 	most := time.Duration(a.servers) * a.every
 	select {
-	case <-turn:
-		return
+	case <-a.told:
 	case <-time.After(most/2 + rand.N(most)):
 	case <-a.stopped:
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.waiting = slices.DeleteFunc(a.waiting, func(one chan struct{}) bool { return one == turn })
 }
 
 // DialHook changes nothing.
@@ -305,7 +288,7 @@ func decodeTask(t *asynq.Task) (ledger.Dispatch, error) {
 type publisher struct {
 	client *asynq.Client
 	queues []string
-	tracer tracer // of a producer; a worker's chains begin traces of their own
+	traced bool // tasks carry the span of their producer; a worker's chains begin traces of their own
 }
 
 // publish enqueues the dispatch's task. A task of the same dispatch that is there already
@@ -315,7 +298,11 @@ func (c publisher) publish(ctx context.Context, f ledger.Dispatch) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.client.EnqueueContext(ctx, asynq.NewTaskWithHeaders(TypeRun, body, c.tracer.headers(ctx)),
+	task := asynq.NewTask(TypeRun, body)
+	if c.traced {
+		task = asynq.NewTaskWithHeaders(TypeRun, body, headers(ctx))
+	}
+	_, err = c.client.EnqueueContext(ctx, task,
 		asynq.Queue(queueOf(c.queues, f.Chain)), asynq.TaskID(f.TaskID()), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil

@@ -24,7 +24,7 @@ func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attem
 	defer r.meter.slotsHeld.Dec()
 	r.meter.quota(a.Used, a.Limit)
 	started := time.Now()
-	ctx, span := r.tracer.beginAttempt(ctx, a.Chain == dispatched)
+	ctx, span := beginAttempt(ctx, r.tracer, a.Chain == dispatched)
 	if r.overtaken(a) {
 		j := &verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Reason: ledger.ReasonNotSent, Err: "not sent: Redis restarted, or another node took over, while the grant was asked for"}, outcomeNotSent}
 		r.report(a, j, 0)

@@ -143,7 +143,7 @@ type BatchOptions struct {
 // sequence gave no call.
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	started := time.Now()
-	ctx, span := p.tracer.begin(ctx, "enqueue batch", trace.SpanKindProducer)
+	ctx, span := p.tracer.Start(ctx, "enqueue batch", trace.WithSpanKind(trace.SpanKindProducer))
 	job := &batchJob{p: p, name: name, o: o, calls: calls, seed: maphash.MakeSeed(), stay: &stay{p: p, id: ledger.BatchID(name), run: newID()}}
 	sum, err := job.do(ctx)
 	job.stay.end(ctx)

@@ -47,7 +47,7 @@ type Options struct {
 
 // stack is what a producer and a worker are built of.
 type stack struct {
-	tracer    tracer
+	tracer    trace.Tracer
 	rdb       redis.UniversalClient
 	prefix    string
 	queues    []string // of asynq; the first is Options.Prefix

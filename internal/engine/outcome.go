@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -22,24 +23,6 @@ const (
 	outcomeNotSent    = "not_sent"
 	outcomeUnopenable = "unopenable" // the token's sealing key is gone
 )
-
-// reasonOf is the code of what went wrong, "" where nothing did.
-func reasonOf(err error) string {
-	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
-	switch {
-	case err == nil:
-		return ""
-	case isRefused:
-		return string(refused.Kind)
-	case is[*unopenableError](err):
-		return ledger.ReasonUnopenable
-	case is[*wolkvox.NotSentError](err), is[*notSentError](err):
-		return ledger.ReasonNotSent
-	case is[*wolkvox.UnreadableError](err):
-		return ledger.ReasonUnreadable
-	}
-	return ledger.ReasonUnknown
-}
 
 // probeAfter is the first gentle try of a token whose quota the vendor says is used
 // up, before our midnight: its day may begin at another hour.
@@ -80,46 +63,43 @@ type verdict struct {
 //
 // Attempts end at MaxAttempts; push-back ends GiveUpAfter after the first of it.
 func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
-	j := decide(ans, err, f)
-	j.Reason = reasonOf(err)
-	return j
-}
-
-func decide(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 	if err == nil {
 		o := ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release, Code: strconv.Itoa(ans.Code), Msg: ans.Msg}
 		o.Cooling.Lift = f.Probe
 		return verdict{o, outcomeSucceeded}
 	}
+	o := ledger.Outcome{Slot: ledger.GiveBack, Err: err.Error()}
 	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
 	case is[*notSentError](err):
-		return verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Delay: f.BackOff, Err: err.Error()}, outcomeNotSent}
+		o.Kind, o.Delay, o.Reason = ledger.Late, f.BackOff, ledger.ReasonNotSent
+		return verdict{o, outcomeNotSent}
 	case is[*unopenableError](err):
-		return verdict{ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.GiveBack, Err: err.Error()}, outcomeUnopenable}
+		o.Kind, o.Reason = ledger.GiveUp, ledger.ReasonUnopenable
+		return verdict{o, outcomeUnopenable}
 	case is[*wolkvox.NotSentError](err):
+		o.Reason = ledger.ReasonNotSent
 		if f.Stopping {
-			return verdict{ledger.Outcome{Kind: ledger.Late, Slot: ledger.GiveBack, Err: err.Error()}, outcomeNotSent}
+			o.Kind = ledger.Late
+			return verdict{o, outcomeNotSent}
 		}
-		return f.pushBack(ledger.Outcome{Kind: ledger.NotSent, Slot: ledger.GiveBack, Err: err.Error()}, outcomeNotSent)
-	case is[*wolkvox.UnknownOutcomeError](err):
-		return f.attempt(ledger.Outcome{Slot: ledger.Keep, Err: err.Error()}, outcomeUnknown)
+		o.Kind = ledger.NotSent
+		return f.pushBack(o, outcomeNotSent)
+	case is[*wolkvox.UnknownOutcomeError](err): // below, whatever its cause
 	case isRefused:
 		return f.refusal(refused)
 	case is[*wolkvox.UnreadableError](err):
-		return f.attempt(ledger.Outcome{Slot: ledger.Release, Err: err.Error()}, outcomeFailed)
+		o.Slot, o.Reason = ledger.Release, ledger.ReasonUnreadable
+		return f.attempt(o, outcomeFailed)
 	}
 	// The client returns nothing else; what is not known may have reached the vendor.
-	return f.attempt(ledger.Outcome{Slot: ledger.Keep, Err: err.Error()}, outcomeUnknown)
+	o.Slot, o.Reason = ledger.Keep, ledger.ReasonUnknown
+	return f.attempt(o, outcomeUnknown)
 }
 
 func (f attemptFacts) refusal(e *wolkvox.RefusedError) verdict {
-	o := ledger.Outcome{Slot: ledger.Release, Msg: e.Msg, Err: e.Error()}
-	if e.Code != 0 {
-		o.Code = strconv.Itoa(e.Code)
-	} else {
-		o.Code = strconv.Itoa(e.Status)
-	}
+	o := ledger.Outcome{Slot: ledger.Release, Msg: e.Msg, Err: e.Error(), Reason: string(e.Kind)}
+	o.Code = strconv.Itoa(cmp.Or(e.Code, e.Status))
 	f.BackOff = max(f.BackOff, e.RetryAfter)
 	switch e.Kind {
 	case wolkvox.BadToken, wolkvox.BadRequest, wolkvox.MissingToken, wolkvox.NotFound, wolkvox.MethodNotAllowed:

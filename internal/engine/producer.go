@@ -49,7 +49,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{stack: s, publisher: publisher{asynq.NewClientFromRedisClient(rdb), s.queues, s.tracer}, member: member, asked: o.Quota}
+	p := &Producer{stack: s, publisher: publisher{asynq.NewClientFromRedisClient(rdb), s.queues, o.Tracer != nil}, member: member, asked: o.Quota}
 	p.living, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.keep(member)
 	p.kept.Go(func() { p.follow(p.living) })
@@ -115,7 +115,7 @@ func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 }
 
 func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err error) {
-	ctx, span := p.tracer.begin(ctx, "enqueue", trace.SpanKindProducer)
+	ctx, span := p.tracer.Start(ctx, "enqueue", trace.WithSpanKind(trace.SpanKindProducer))
 	defer func() { endEnqueue(span, receipt, err) }()
 	if err := c.check(-1); err != nil {
 		return Receipt{}, err

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"habilita/internal/ledger"
 )
@@ -18,60 +19,33 @@ import (
 // a trace of its own, linked to the run. Attempts bear the call's id and batch, by which they are
 // found. Nothing of a trace is sent to the vendor, and no span bears a token.
 
-// tracer makes spans; the zero tracer makes none, and costs nothing.
-type tracer struct{ trace.Tracer }
-
-func newTracer(p trace.TracerProvider) tracer {
+// newTracer makes spans by a provider; nil: none.
+func newTracer(p trace.TracerProvider) trace.Tracer {
 	if p == nil {
-		return tracer{}
+		p = noop.NewTracerProvider()
 	}
-	return tracer{p.Tracer("habilita/tasks")}
-}
-
-func (t tracer) off() bool { return t.Tracer == nil }
-
-// begin starts a span; its end is told by calling what it returns.
-func (t tracer) begin(ctx context.Context, name string, kind trace.SpanKind) (context.Context, trace.Span) {
-	if t.off() {
-		return ctx, nil
-	}
-	return t.Start(ctx, name, trace.WithSpanKind(kind))
+	return p.Tracer("habilita/tasks")
 }
 
 // beginAttempt starts the span of an attempt. One of another chain than the run was dispatched for
 // is a trace of its own, linked to the run: it is no part of what the producer asked for.
-func (t tracer) beginAttempt(ctx context.Context, own bool) (context.Context, trace.Span) {
-	const name = "enable_module"
-	if own || t.off() {
-		return t.begin(ctx, name, trace.SpanKindClient)
+func beginAttempt(ctx context.Context, t trace.Tracer, own bool) (context.Context, trace.Span) {
+	o := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}
+	if !own {
+		o = append(o, trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)))
 	}
-	return t.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithNewRoot(),
-		trace.WithLinks(trace.LinkFromContext(ctx)))
+	return t.Start(ctx, "enable_module", o...)
 }
 
 // headers are the asynq headers that carry ctx's span; nil for none.
-func (t tracer) headers(ctx context.Context) map[string]string {
-	if t.off() || !trace.SpanContextFromContext(ctx).IsValid() {
-		return nil
-	}
+func headers(ctx context.Context) map[string]string {
 	h := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, h)
 	return h
 }
 
-// carried is ctx with the span that a task's headers carry.
-func (t tracer) carried(ctx context.Context, headers map[string]string) context.Context {
-	if t.off() || len(headers) == 0 {
-		return ctx
-	}
-	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier(headers))
-}
-
 // endEnqueue ends the span of a producer's call.
 func endEnqueue(s trace.Span, r Receipt, err error) {
-	if s == nil {
-		return
-	}
 	if err != nil {
 		s.SetStatus(codes.Error, "not enqueued") // the error's text is the caller's
 	} else {
@@ -84,9 +58,6 @@ func endEnqueue(s trace.Span, r Receipt, err error) {
 
 // endBatch ends the span of a batch.
 func endBatch(s trace.Span, sum Summary, err error) {
-	if s == nil {
-		return
-	}
 	if err != nil {
 		s.SetStatus(codes.Error, "not enqueued whole")
 	}
@@ -98,7 +69,8 @@ func endBatch(s trace.Span, sum Summary, err error) {
 
 // endAttempt ends the span of an attempt.
 func endAttempt(s trace.Span, a *ledger.Attempt, j *verdict) {
-	if s == nil {
+	defer s.End()
+	if !s.IsRecording() {
 		return
 	}
 	s.SetAttributes(attribute.String("habilita.call", a.CallID()), attribute.String("habilita.chain", a.Chain),
@@ -108,5 +80,4 @@ func endAttempt(s trace.Span, a *ledger.Attempt, j *verdict) {
 	if j.Kind != ledger.Done {
 		s.SetStatus(codes.Error, j.Err)
 	}
-	s.End()
 }

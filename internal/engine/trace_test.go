@@ -138,17 +138,25 @@ func TestOtherChainsOfARunAreTracesOfTheirOwn(t *testing.T) {
 	}
 }
 
-// Without a provider a task has no headers, and nothing is started.
+// Without a provider a task has no headers, and nothing is recorded, whatever span its caller has.
 func TestNoTraceWithoutAProvider(t *testing.T) {
-	var off tracer
-	ctx := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
-	if h := off.headers(ctx); h != nil {
-		t.Errorf("headers %v", h)
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{Addr: redistest.Mini(t).Addr()})
+	defer func() { _ = rdb.Close() }()
+	p, err := NewProducer(t.Context(), rdb, Options{Keys: testKey(t)})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, s := off.begin(ctx, "run", trace.SpanKindConsumer); s != nil {
-		t.Error("a span was started")
+	defer func() { _ = p.Close() }()
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
+	if _, err := p.Enqueue(ctx, Call{Server: "1", Token: "one-token"}); err != nil {
+		t.Fatal(err)
 	}
-	if got := asynq.NewTaskWithHeaders(TypeRun, nil, off.headers(ctx)).Headers(); len(got) != 0 {
-		t.Errorf("headers %v", got)
+	tasks, err := asynq.NewInspectorFromRedisClient(rdb).ListPendingTasks("habilita")
+	if err != nil || len(tasks) != 1 || len(tasks[0].Headers) != 0 {
+		t.Errorf("%+v, %v", tasks, err)
+	}
+	if _, s := p.tracer.Start(ctx, "run"); s.IsRecording() {
+		t.Error("a span is recorded")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"habilita/internal/breaker"
@@ -200,7 +201,7 @@ func (w *Worker) assemble(me string) {
 	}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
-		producer: &Producer{stack: w.stack, publisher: publisher{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queues, w.stack.tracer}},
+		producer: &Producer{stack: w.stack, publisher: publisher{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queues, w.o.Tracer != nil}},
 		every:    min(lookEvery, w.o.ReconcileInterval), lease: runLease,
 	}
 }
@@ -360,14 +361,8 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 		return w.runner.putBack(ctx, f)
 	}
 	defer w.places.leave()
-	if w.stack.tracer.off() {
-		return w.runner.run(ctx, f)
-	}
-	return w.runTraced(ctx, t, f)
-}
-
-func (w *Worker) runTraced(ctx context.Context, t *asynq.Task, f ledger.Dispatch) error {
-	ctx, span := w.stack.tracer.begin(w.stack.tracer.carried(ctx, t.Headers()), "run", trace.SpanKindConsumer)
+	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier(t.Headers()))
+	ctx, span := w.stack.tracer.Start(ctx, "run", trace.WithSpanKind(trace.SpanKindConsumer))
 	defer span.End()
 	span.SetAttributes(attribute.String("habilita.chain", f.Chain), attribute.String("habilita.dispatch", f.Number))
 	return w.runner.run(ctx, f)
