@@ -122,14 +122,12 @@ var workerMutations = []mutation{
 	},
 	{
 		"quarantine of unknown outcomes", "the slot of an unknown outcome is freed",
-		in(outcomeGo, "case is[*wolkvox.UnknownOutcomeError](err):\n		return f.attempt(ledger.Outcome{Slot: ledger.Keep,",
-			"case is[*wolkvox.UnknownOutcomeError](err):\n		return f.attempt(ledger.Outcome{Slot: ledger.Release,"),
+		in(outcomeGo, "	case is[*wolkvox.UnknownOutcomeError](err): // below, whatever its cause\n", "	case is[*wolkvox.UnknownOutcomeError](err):\n		return f.attempt(o, outcomeUnknown)\n"),
 		"./internal/engine", "TestJudge",
 	},
 	{
 		"quarantine of unknown outcomes", "the slot of an error that nobody knows is freed",
-		in(outcomeGo, "reached the vendor.\n	return f.attempt(ledger.Outcome{Slot: ledger.Keep,",
-			"reached the vendor.\n	return f.attempt(ledger.Outcome{Slot: ledger.Release,"),
+		in(outcomeGo, "o.Slot, o.Reason = ledger.Keep,", "o.Slot, o.Reason = ledger.Release,"),
 		"./internal/engine", "TestJudge",
 	},
 	{
@@ -194,7 +192,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shutdown in time", "what became of requests that were cut off is not recorded",
-		in(recordGo, "	if r.last == nil {\n", "	if true {\n"),
+		in(recordGo, "	if r.last != nil {\n", "	if false {\n"),
 		"./internal/engine", "TestCutOffRequestIsRecorded",
 	},
 	{

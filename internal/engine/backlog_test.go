@@ -91,13 +91,13 @@ func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 		if got := look(); got["habilita_workers"] != 2 || has(got, "habilita_chains held") || has(got, "habilita_oldest_waiting_seconds") {
 			t.Errorf("before any reconciliation: %v", got)
 		}
-		if err := s.publish(ctx, backlog{At: now.UnixMilli(), Held: 3, WaitedMS: 4500}); err != nil {
+		if err := s.note(ctx, backlogNote, backlog{At: now.UnixMilli(), Held: 3, WaitedMS: 4500}, 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := look(); got["habilita_chains held"] != 3 || got["habilita_oldest_waiting_seconds"] != 4.5 {
 			t.Errorf("%v", got)
 		}
-		if err := s.publish(ctx, backlog{At: now.Add(-time.Minute).UnixMilli(), Held: 3}); err != nil {
+		if err := s.note(ctx, backlogNote, backlog{At: now.Add(-time.Minute).UnixMilli(), Held: 3}, 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := look(); has(got, "habilita_chains held") || has(got, "habilita_oldest_waiting_seconds") {
@@ -107,10 +107,10 @@ func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 			t.Errorf("before any sync: %v", got)
 		}
 		s.clock.Observe(now.UnixMilli())
-		if err := s.noteSync(ctx, 17); err != nil {
+		if err := s.note(ctx, syncNote, syncResult{s.clock.Now().UnixMilli(), 17}, syncKept); err != nil {
 			t.Fatal(err)
 		}
-		if kept := s.rdb.PTTL(ctx, s.syncKey()).Val(); kept <= 0 || kept > syncKept {
+		if kept := s.rdb.PTTL(ctx, s.prefix+syncNote).Val(); kept <= 0 || kept > syncKept {
 			t.Errorf("the drift is kept for %s, want %s", kept, syncKept)
 		}
 		if got := look(); got["habilita_quota_drift"] != 17 || got["habilita_quota_synced_timestamp_seconds"] < float64(now.Unix()) {

@@ -192,8 +192,8 @@ func (j *batchJob) do(ctx context.Context) (Summary, error) {
 		if !b.Strict {
 			l.OnLeftOut = nil
 		}
-		sum, err := l.do(ctx)
-		switch {
+		err := l.do(ctx)
+		switch sum := l.sum; {
 		case err != nil:
 			return sum, err
 		case b.Strict && sum.Rejected+sum.Conflicts > 0:
@@ -201,13 +201,13 @@ func (j *batchJob) do(ctx context.Context) (Summary, error) {
 			sum.Enqueued, sum.OutOfOrder = 0, 0
 			return sum, &StrictError{Rejected: sum.Rejected, Conflicts: sum.Conflicts}
 		}
-		b.replace = b.Prune && sum.Complete() && b.prunable(sum.Missing, l.total) == nil
+		b.replace = b.Prune && l.sum.Complete() && b.prunable(l.sum.Missing, l.total) == nil
 	}
 	if err := j.canariesFirst(ctx, b); err != nil {
 		return b.sum, err
 	}
-	sum, err := b.do(ctx)
-	sum = b.canary.sum(sum)
+	err := b.do(ctx)
+	sum := b.canary.sum(b.sum)
 	sum.Edited = j.edited
 	switch {
 	case err != nil:

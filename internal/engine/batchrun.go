@@ -62,13 +62,8 @@ func (b *batchRun) tellLeftOut(err error) error {
 // skips reports whether a chain goes on where a call of it is missing.
 func (b *batchRun) skips() bool { return b.Policy == ledger.PolicySkip }
 
-// do reads the sequence and enqueues it.
-func (b *batchRun) do(ctx context.Context) (Summary, error) {
-	err := b.fill(ctx)
-	return b.sum, err
-}
-
-func (b *batchRun) fill(ctx context.Context) error {
+// do reads the sequence and enqueues it. What it did is in b.sum, with an error too.
+func (b *batchRun) do(ctx context.Context) error {
 	index := func(context.Context, []ledger.Given) error { return nil }
 	if !b.Look {
 		index = b.p.ledger.Index

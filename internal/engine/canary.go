@@ -58,7 +58,7 @@ func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 	f.replace = b.replace
 	f.canary.first, f.canary.calls = true, map[string]struct{}{}
 	f.OnLeftOut = nil // the run of all rows tells it
-	_, err = f.do(ctx)
+	err = f.do(ctx)
 	f.sum.Rows = f.canary.rows
 	b.sum = f.sum
 	if err != nil {

@@ -358,8 +358,8 @@ func TestProducerKeepsFewBytesForARow(t *testing.T) {
 				}
 			}, BatchOptions{})
 			b = job.run()
-			if s, err := b.do(t.Context()); err != nil || s.Enqueued != rows {
-				t.Errorf("%+v, %v", s, err)
+			if err := b.do(t.Context()); err != nil || b.sum.Enqueued != rows {
+				t.Errorf("%+v, %v", b.sum, err)
 			}
 			t.Logf("%.1f bytes for each row", peak)
 			if peak > limit {

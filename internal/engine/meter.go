@@ -188,11 +188,8 @@ func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
 	return sum
 }
 
-func (s *reconciler) backlogKey() string { return s.prefix + ":survey" }
-
-func (s *reconciler) publish(ctx context.Context, sum backlog) error {
-	return s.note(ctx, s.backlogKey(), sum, 0)
-}
+// The keys of notes, behind the prefix.
+const backlogNote, syncNote = ":survey", ":quota_drift"
 
 // note stores what one process found, for the metrics of all workers; kept 0: until the next time.
 func (s *stack) note(ctx context.Context, key string, found any, kept time.Duration) error {
@@ -200,12 +197,12 @@ func (s *stack) note(ctx context.Context, key string, found any, kept time.Durat
 	if err != nil {
 		return err
 	}
-	return s.rdb.Set(ctx, key, text, kept).Err()
+	return s.rdb.Set(ctx, s.prefix+key, text, kept).Err()
 }
 
 // noted reads what note stored; false: nothing is there, or can be read.
 func (s *stack) noted(ctx context.Context, key string, found any) (bool, error) {
-	text, err := s.rdb.Get(ctx, key).Bytes()
+	text, err := s.rdb.Get(ctx, s.prefix+key).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
@@ -213,7 +210,7 @@ func (s *stack) noted(ctx context.Context, key string, found any) (bool, error) 
 		err = json.Unmarshal(text, found)
 	}
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", key, err)
+		return false, fmt.Errorf("%s%s: %w", s.prefix, key, err)
 	}
 	return true, nil
 }
@@ -247,7 +244,7 @@ func (s *reconciler) lookAtWorkers(ctx context.Context) error {
 
 func (s *reconciler) lookAtBacklog(ctx context.Context) error {
 	var sum backlog
-	there, err := s.noted(ctx, s.backlogKey(), &sum)
+	there, err := s.noted(ctx, backlogNote, &sum)
 	oldest := s.clock.Now().Add(-2 * (2*s.every + reconcileGrace))
 	if !there || time.UnixMilli(sum.At).Before(oldest) {
 		s.meter.chains.Reset()
@@ -271,17 +268,11 @@ type syncResult struct {
 // with are kept.
 const syncKept = 48 * time.Hour
 
-func (s *stack) syncKey() string { return s.prefix + ":quota_drift" }
-
-func (s *stack) noteSync(ctx context.Context, highest int) error {
-	return s.note(ctx, s.syncKey(), syncResult{s.clock.Now().UnixMilli(), highest}, syncKept)
-}
-
 // lookAtSync sets the gauges of the last sync. Before the first, and where it can't be
 // read, there are none.
 func (s *reconciler) lookAtSync(ctx context.Context) error {
 	var d syncResult
-	there, err := s.noted(ctx, s.syncKey(), &d)
+	there, err := s.noted(ctx, syncNote, &d)
 	if !there {
 		s.meter.drift.Reset()
 		s.meter.synced.Reset()

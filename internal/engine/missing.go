@@ -12,7 +12,7 @@ const (
 	// So many missing calls, or such a part of the batch, are pruned without being named.
 	pruneFree  = 20
 	pruneTenth = 10
-	// perScan is how many buckets a scan of the batch looks at in one round trip.
+	// perScan is how many buckets a scan of the batch looks at together.
 	perScan = 32
 )
 
@@ -56,37 +56,21 @@ func (b *batchRun) eachMissing(ctx context.Context, tags []string, f func(fields
 		if err != nil {
 			return err
 		}
-		steps := make([]ledger.Position, len(part))
-		for i, tag := range part {
-			steps[i].Tag = tag
-		}
-		seen := map[string]bool{} // a scan may tell a call twice while its hash grows
-		for len(steps) > 0 {
-			found, err := b.p.ledger.ScanCalls(ctx, b.id, steps)
+		missing := map[string][]string{} // by bucket
+		for c, err := range b.p.ledger.Calls(ctx, b.id, part) {
 			if err != nil {
 				return err
 			}
-			var more []ledger.Position
-			for i, s := range found {
-				tag := steps[i].Tag
-				var fields []string
-				for _, c := range s.Calls {
-					open := c.State.Open() || c.State == ledger.StateFailed && held[c.Field()]
-					if c.Row > 0 && open && !b.rows.has(c.TokenID, c.Key) && !seen[c.Field()] {
-						seen[c.Field()] = true
-						fields = append(fields, c.Field())
-					}
-				}
-				if len(fields) > 0 {
-					if err := f(fields); err != nil {
-						return err
-					}
-				}
-				if s.Next != 0 {
-					more = append(more, ledger.Position{Tag: tag, Cursor: s.Next})
-				}
+			open := c.State.Open() || c.State == ledger.StateFailed && held[c.Field()]
+			if c.Row > 0 && open && !b.rows.has(c.TokenID, c.Key) {
+				tag := ledger.Tag(c.TokenID)
+				missing[tag] = append(missing[tag], c.Field())
 			}
-			steps = more
+		}
+		for _, fields := range missing {
+			if err := f(fields); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -130,7 +130,9 @@ func (q *QuotaSync) Close() error {
 }
 
 // Note writes down the highest drift of a sync, for the metrics of the workers.
-func (q *QuotaSync) Note(ctx context.Context, highest int) error { return q.noteSync(ctx, highest) }
+func (q *QuotaSync) Note(ctx context.Context, highest int) error {
+	return q.note(ctx, syncNote, syncResult{q.clock.Now().UnixMilli(), highest}, syncKept)
+}
 
 // Sync asks a server for its count of a token. A *NotAskedError says why nothing was sent; other
 // errors are those of Redis and of the vendor's client. After an unknown outcome the slot stays

@@ -90,7 +90,7 @@ func (s *reconciler) reconcile(ctx context.Context) error {
 	// A full Redis refuses it; what follows must go on, since it is what empties it.
 	// One of a part of the buckets would pass for one of all.
 	if unread == nil {
-		if err := s.publish(ctx, backlogOf(buckets, s.clock.Now())); err != nil && ctx.Err() == nil {
+		if err := s.note(ctx, backlogNote, backlogOf(buckets, s.clock.Now()), 0); err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("the metrics of all workers could not be stored; they are stored at the next look")
 		}
 	}

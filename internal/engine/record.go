@@ -57,7 +57,10 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 	step := &ledger.Step{}
 	away, probe := r.health.Blocked()
 	away += r.hosts.blocked(own)
-	lasting := r.lasting(ctx)
+	lasting := ctx // ends where requests are cut off; to record what became of them may take longer
+	if r.last != nil {
+		lasting = r.last
+	}
 	var alone unacknowledged
 	var first *ledger.Step // what was carried out before enough replicas had it
 	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
@@ -97,36 +100,13 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 // place waits for a place among the outcomes that are on their way to Redis, for room
 // at most, and returns what leaves it.
 func (r *runner) place() (leave func()) {
-	leave = func() { <-r.recording }
 	select {
 	case r.recording <- struct{}{}:
-		return leave
-	default:
-	}
-	select {
-	case r.recording <- struct{}{}:
-		return leave
+		return func() { <-r.recording }
 	case <-time.After(r.room):
 		return func() {}
 	}
 }
-
-// lasting is ctx, which ends where requests are cut off, for what may take longer: to record
-// what became of them.
-func (r *runner) lasting(ctx context.Context) context.Context {
-	if r.last == nil {
-		return ctx
-	}
-	return lastingContext{Context: r.last, values: ctx}
-}
-
-// lastingContext has the end of one context and the values of another.
-type lastingContext struct {
-	context.Context
-	values context.Context
-}
-
-func (c lastingContext) Value(key any) any { return c.values.Value(key) }
 
 // brokenFor is for how long the beginning of a run is tried that Redis calls an error.
 const brokenFor = 500 * time.Millisecond

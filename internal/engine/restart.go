@@ -187,20 +187,16 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 		return unread // the data still says who had it before
 	}
 	if moved || out.stale || starting && w.stack.notBefore.Load() != before {
-		if err := w.stack.raise(ctx, w.known(), run); !redisconn.Partly(err) {
+		known := w.stack.lostAt()
+		if known.IsZero() {
+			known = time.UnixMilli(0) // which raises nothing
+		}
+		if err := w.stack.raise(ctx, known, run); !redisconn.Partly(err) {
 			return err
 		}
 	}
 	w.stack.doubt.CompareAndSwap(doubt, 0) // unless another take-over has been seen since
 	return unread
-}
-
-// known is when this worker knows of a loss, for Raise: before 1970 where it knows of none.
-func (w *Worker) known() time.Time {
-	if at := w.stack.lostAt(); !at.IsZero() {
-		return at
-	}
-	return time.UnixMilli(0)
 }
 
 // takeOver takes over a grant freeze that an older version wrote, and deletes what that version alone reads.

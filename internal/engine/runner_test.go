@@ -22,7 +22,7 @@ func (v noVendor) Do(context.Context, wolkvox.Operation, *wolkvox.Request) (wolk
 // A grant that a Redis gave after it restarted, to a command that knew of no hold yet,
 // is not used: the attempt is given back.
 func TestGrantOfARestartedRedisIsNotUsed(t *testing.T) {
-	s := &stack{settings: quota.Settings{Lease: time.Minute}, clock: new(quota.Clock)}
+	s := &stack{tracer: newTracer(nil), settings: quota.Settings{Lease: time.Minute}, clock: new(quota.Clock)}
 	r := &runner{stack: s, vendor: noVendor{t}, meter: newMeter(), log: zerolog.Nop()}
 	granted := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	a := ledger.Attempt{Chain: aToken, Batch: "b", Key: "-0", LeaseEnds: granted.Add(time.Minute)}
