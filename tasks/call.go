@@ -43,7 +43,10 @@ type Call struct {
 }
 
 // Check says what is wrong with the call, as Enqueue would: a *CallError, or nil.
-func (c Call) Check() error { return public(c.engine().Check()) }
+func (c Call) Check() error {
+	call := c.engine()
+	return public(call.Check())
+}
 
 // Format prints a call without its token, whatever the verb.
 func (c Call) Format(f fmt.State, verb rune) { c.engine().Format(f, verb) }

@@ -61,17 +61,16 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string,
 		return err
 	}
 	expected := all.plan(r.o.plan, set)
-	if r.json {
-		if err := writeJSON(r.out, dryResult{sum.JSON(pruneOption), true, r.notCompared == "", expected}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(r.told(), "%s checked, of %s; nothing was enqueued\n", say.Count(sum.Rows, "row"), say.Count(sum.Tokens, "token"))
+	err = r.give(dryResult{sum.JSON(pruneOption), true, r.notCompared == "", expected}, nil, func() {
+		fmt.Fprintf(r.out, "%s checked, of %s; nothing was enqueued\n", say.Count(sum.Rows, "row"), say.Count(sum.Tokens, "token"))
 		if words := expected.words(); words != "" {
-			fmt.Fprint(r.told(), "if all rows were made now:\n", words)
+			fmt.Fprint(r.out, "if all rows were made now:\n", words)
 		}
-		fmt.Fprintln(r.told(), cmp.Or(r.notCompared, lastWords(sum)))
+		fmt.Fprintln(r.out, cmp.Or(r.notCompared, lastWords(sum)))
 		r.tellRejects(sum, again)
+	})
+	if err != nil {
+		return err
 	}
 	return r.foreseen(sum)
 }
@@ -93,7 +92,7 @@ func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error
 	ctx := cmd.Context()
 	preview := func(why error) (engine.Summary, error) {
 		if why != nil {
-			r.notCompared = fmt.Sprintf("what is there already is not known: %v", explain(why))
+			r.notCompared = "what is there already is not known: " + explain(why)
 		}
 		return engine.Preview(ctx, r.o.batch, calls, o)
 	}

@@ -240,14 +240,14 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 	_ = cmd.RegisterFlagCompletionFunc("batch", a.names(batchNames))
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, _ []string) error {
 		n, err := act(s.op, ctx, sel)
-		return a.decided(cmd.Name(), n, err, func() {
+		return a.give(decisionJSON{name, n, control.Unread(err)}, err, func() {
 			switch {
 			case n > 0 || err != nil:
 				fmt.Fprintf(a.out, "%s %s\n", done, say.Count(n, "call"))
 				if sel.Batch != "" {
 					fmt.Fprintf(a.out, "follow: enqueue watch %s\n", say.Quote(sel.Batch))
 				}
-			case sel.Batch != "" && cmd.Name() == "cancel":
+			case sel.Batch != "" && name == "cancel":
 				fmt.Fprintf(a.out, "batch %s had no open call: nothing was cancelled, and it takes no more rows (enqueue reopen %s opens it again)\n", sel.Batch, say.Quote(sel.Batch))
 			default:
 				fmt.Fprintln(a.out, "nothing matched: `enqueue chains --held` lists the chains that wait for a person")
@@ -256,25 +256,12 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 	})
 }
 
-// decided tells what a decision did: words do for people. err may tell what it did not reach.
-func (a *app) decided(action string, n int, err error, words func()) error {
-	unread := control.Unread(err)
-	switch {
-	case err != nil && unread == 0:
-		return err
-	case a.json:
-		return errors.Join(writeJSON(a.out, decisionJSON{action, n, unread}), err)
-	}
-	words()
-	return err
-}
-
 // asPerson returns a context in which this user decides. What can't be written into the audit log
 // is told on errw.
 func asPerson(ctx context.Context, errw io.Writer) context.Context {
 	return control.WithActor(ctx, control.Actor{Who: control.ThisUser(), Via: control.ByCLI, Told: func(_ control.AuditEntry, err error) {
 		if err != nil {
-			fmt.Fprintf(errw, "warning: what was done is not in the audit log: %v\n", explain(err))
+			fmt.Fprintf(errw, "warning: what was done is not in the audit log: %s\n", explain(err))
 		}
 	}})
 }
@@ -317,7 +304,7 @@ that were cancelled before they were sent are then new. Others stay cancelled.`,
 	a.jsonFlag(cmd, `one JSON object: {"action","count"}`)
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {
 		n, err := s.op.Reopen(ctx, control.Selection{Batch: args[0]})
-		return a.decided("reopen", n, err, func() {
+		return a.give(decisionJSON{"reopen", n, control.Unread(err)}, err, func() {
 			if err != nil {
 				fmt.Fprintf(a.out, "batch %s was reopened in part, so it takes no rows yet\n", args[0])
 				return

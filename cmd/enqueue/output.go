@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
+	"os"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"habilita/internal/config"
@@ -67,7 +66,7 @@ func (a *app) status(err error) int {
 	if told, ok := errors.AsType[toldStatus](err); ok {
 		return int(told)
 	}
-	fmt.Fprintf(a.err, "enqueue: %v\n", explain(err))
+	fmt.Fprintf(a.err, "enqueue: %s\n", explain(err))
 	if wrongUsage(err) {
 		return exitUsage
 	}
@@ -92,24 +91,34 @@ func stopWords(ctx context.Context, err error) (why string, told toldStatus) {
 	if ctx.Err() == nil && wrongUsage(err) {
 		told = errUsageTold
 	}
-	return explain(err).Error(), told
+	return explain(err), told
 }
 
-// explain puts a sentence with what to do next in the place of an error of Redis.
-func explain(err error) error {
+// explain is an error in words; of an error of Redis they say what to do next.
+func explain(err error) string {
 	switch file, ofFile := errors.AsType[*rows.FileError](err); {
 	case errors.Is(err, context.Canceled):
-		return errors.New("interrupted")
+		return "interrupted"
 	case control.Unread(err) > 0:
-		return errors.New(control.UnreadWords(err))
+		return control.UnreadWords(err)
 	case ofFile && file.BadText:
-		return fmt.Errorf("%w: %s", err, badTextAdvice)
-	case ofFile, is[*fs.PathError](err), wrongUsage(err):
-		return err
-	case is[redis.Error](err), is[net.Error](err), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrClosed),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New(redisconn.Describe(err))
+		return err.Error() + ": " + badTextAdvice
+	case ofFile, is[*fs.PathError](err), is[*os.LinkError](err), wrongUsage(err):
+		return err.Error()
 	}
+	return redisconn.Describe(err)
+}
+
+// give shows what was found or done: v with --json, or else in words. If err tells that parts could not
+// be read, the others are shown before it.
+func (a *app) give(v any, err error, words func()) error {
+	switch {
+	case err != nil && control.Unread(err) == 0:
+		return err
+	case a.json:
+		return errors.Join(writeJSON(a.out, v), err)
+	}
+	words()
 	return err
 }
 

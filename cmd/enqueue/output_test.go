@@ -4,15 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // A Redis that is told to stop in the middle of a bulk breaks several connections: one
 // sentence says what that means.
 func TestBrokenConnectionIsExplained(t *testing.T) {
-	err := explain(errors.Join(fmt.Errorf("append: %w", io.EOF), io.EOF))
-	if text := err.Error(); strings.Contains(text, "EOF") || strings.Contains(text, "\n") || !strings.Contains(text, "Redis closed the connection") {
+	text := explain(errors.Join(fmt.Errorf("append: %w", io.EOF), io.EOF))
+	if strings.Contains(text, "EOF") || strings.Contains(text, "\n") || !strings.Contains(text, "Redis closed the connection") {
 		t.Errorf("%q", text)
+	}
+}
+
+// A file that can't get its name is no fault of Redis.
+func TestFaultOfAFileIsNoneOfRedis(t *testing.T) {
+	err := fmt.Errorf("rejects file: %w", &os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EACCES})
+	if got := explain(err); got != err.Error() {
+		t.Errorf("%q", got)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -57,7 +56,7 @@ were rejected, conflict or were withheld; 1 it was stopped or failed.`
 
 // localConcurrency is the default of CONCURRENCY for a local run. The Redis inside the process manages about 500 calls a second.
 // With 1,000 at once a job took a third longer, and on a busy machine requests came too late to be sent.
-const localConcurrency = 256
+const localConcurrency = "256"
 
 // localSettings are those of a job with no Redis.
 const localSettings = config.Logging | config.Limits | config.Calls
@@ -83,7 +82,8 @@ func (a *app) runLocal() *cobra.Command {
 	o.fileFlags.bind(cmd)
 	a.jsonFlag(cmd, "end with one JSON object on standard output")
 	config.Bind(f, localSettings)
-	f.Lookup("concurrency").DefValue = strconv.Itoa(localConcurrency)
+	f.Lookup("concurrency").DefValue = localConcurrency
+	f.Lookup("log-level").DefValue = "error" // what happens to each call is in the results
 	return cmd
 }
 
@@ -114,12 +114,6 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 		return err
 	}
 	a.zone = set.Quota.Location
-	if a.getenv("CONCURRENCY") == "" && !cmd.Flags().Changed("concurrency") {
-		set.Concurrency = localConcurrency
-	}
-	if a.getenv("LOG_LEVEL") == "" && !cmd.Flags().Changed("log-level") {
-		set.LogLevel = zerolog.ErrorLevel // what happens to each call is in the results
-	}
 	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), say.OnTerminal(a.err))
 	set.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
 	r := &fileRun{bulkRun: rows, today: o.today}
@@ -299,12 +293,11 @@ func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error
 func (r *fileRun) finish(e runResult) error {
 	s := *e.Status
 	r.tellFailures(e)
-	if r.json {
-		if err := writeJSON(r.out, e); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(r.told(), "%s; %s; %s\n", counts(s), say.Count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)).Round(time.Millisecond))
+	err := r.give(e, nil, func() {
+		fmt.Fprintf(r.out, "%s; %s; %s\n", counts(s), say.Count(e.Tokens, "token"), time.Duration(e.Seconds*float64(time.Second)).Round(time.Millisecond))
+	})
+	if err != nil {
+		return err
 	}
 	if !s.Settled {
 		fmt.Fprintf(r.err, "today's quota is used up for what is left, until %s; then: %s\n", r.local(e.NextDay), r.resume())

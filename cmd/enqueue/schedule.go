@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -47,15 +46,11 @@ func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {
 		out, said, err := act(ctx, s.op, args[0])
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case a.json:
-			out.Action, out.Schedule = cmd.Name(), args[0]
-			return writeJSON(a.out, out)
 		}
-		fmt.Fprintln(a.out, said)
-		return nil
+		out.Action, out.Schedule = cmd.Name(), args[0]
+		return a.give(out, nil, func() { fmt.Fprintln(a.out, said) })
 	})
 }
 
@@ -227,14 +222,7 @@ and what was passed over. Times are of the schedule's own zone.`,
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
 		sch, err := s.op.Schedule(ctx, args[0])
-		switch {
-		case err != nil && control.Unread(err) == 0:
-			return err
-		case a.json:
-			return errors.Join(writeJSON(a.out, sch), err)
-		}
-		a.printSchedule(sch)
-		return err
+		return a.give(sch, err, func() { a.printSchedule(sch) })
 	})
 }
 

@@ -34,14 +34,7 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
 		st, err := s.op.Status(ctx, args[0])
-		if err != nil && st.Unread == 0 {
-			return err
-		}
-		if a.json {
-			err = errors.Join(writeJSON(a.out, st), err)
-		} else {
-			a.printStatus(st)
-		}
+		err = a.give(st, err, func() { a.printStatus(st) })
 		if !st.Settled && st.Open > 0 {
 			a.tellNoWorker(ctx, s)
 		}

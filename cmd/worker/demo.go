@@ -44,13 +44,6 @@ type demo struct {
 	judge func(a wolkvoxtest.Account, chains [][]string) wolkvoxtest.Summary
 }
 
-// brokenError says that the vendor's account shows broken promises: exit status 1.
-type brokenError struct{ promises []string }
-
-func (e *brokenError) Error() string {
-	return "the vendor's account breaks a promise: " + strings.Join(e.promises, "; ")
-}
-
 func demoCommand(e env) *cobra.Command {
 	d := newDemo(e)
 	cmd := &cobra.Command{
@@ -76,14 +69,12 @@ Exit status: 0, or 1 if the account breaks a promise.`,
 			if err != nil {
 				return usageError{err}
 			}
-			if e.getenv("LOG_LEVEL") == "" && !cmd.Flags().Changed("log-level") {
-				s.LogLevel = zerolog.ErrorLevel // the rest is told in words
-			}
 			d.settings = s
 			return d.run(cmd.Context())
 		},
 	}
 	config.Bind(cmd.Flags(), config.Logging|config.Pages)
+	cmd.Flags().Lookup("log-level").DefValue = "error" // the rest is told in words
 	cmd.Flags().BoolVar(&d.serve, "serve", false, "stay up until Ctrl-C, with the pages at LISTEN")
 	cmd.Flags().StringVar(&d.file, "file", "", "a CSV or JSON Lines `path` in place of the example")
 	cmd.Flags().Uint64Var(&d.seed, "seed", defaultSeed, "draws the faults: the same seed, the same faults")
@@ -184,8 +175,8 @@ The faults come from --seed %d.
 `,
 		say.Count(len(plan.calls), "call"), say.Count(plan.tokens(), "operation"), say.Count(plan.servers(), "server"), plan.source,
 		wolkvoxtest.SlotLimit, demoLatency.Milliseconds(), (demoLatency + demoJitter).Milliseconds(), demoFaultEvery, d.seed)
-	if n := len(plan.rejected); n > 0 {
-		fmt.Fprintf(d.out, "Left out of the file: %s, as said on stderr.\n", say.Count(n, "row"))
+	if plan.rejected > 0 {
+		fmt.Fprintf(d.out, "Left out of the file: %s, as said on stderr.\n", say.Count(plan.rejected, "row"))
 	}
 }
 
@@ -208,46 +199,34 @@ func (d *demo) invite(w *demoWorld) {
 type demoPlan struct {
 	source   string
 	calls    []rows.Row // in the file's order
-	rejected []error    // rows that can't be calls
+	rejected int        // rows that can't be calls
 }
 
 // read reads the file that was asked for and reports rows that can't be calls.
 func (d *demo) read() (*demoPlan, error) {
 	var in io.Reader = examples.Operations()
-	name := examples.OperationsName
+	plan := &demoPlan{source: examples.OperationsName}
 	if d.file != "" {
 		f, err := os.Open(d.file)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--file: %w", err)}
 		}
 		defer f.Close()
-		in, name = f, d.file
+		in, plan.source = f, d.file
 	}
-	plan, err := readPlan(in, name)
-	if err != nil {
-		return nil, err
-	}
-	for _, bad := range plan.rejected {
-		fmt.Fprintln(d.err, bad)
-	}
-	if len(plan.calls) == 0 {
-		return nil, fmt.Errorf("%s has no row that can be used", name)
-	}
-	return plan, nil
-}
-
-func readPlan(r io.Reader, name string) (*demoPlan, error) {
-	plan := &demoPlan{source: name}
-	for row, err := range rows.Read(r, name, rows.Auto, rows.UTF8) {
-		var bad *rows.RowError
-		switch {
+	for row, err := range rows.Read(in, plan.source, rows.Auto, rows.UTF8) {
+		switch _, bad := errors.AsType[*rows.RowError](err); {
 		case err == nil:
 			plan.calls = append(plan.calls, row)
-		case errors.As(err, &bad):
-			plan.rejected = append(plan.rejected, bad)
+		case bad:
+			plan.rejected++
+			fmt.Fprintln(d.err, err)
 		default:
 			return nil, err
 		}
+	}
+	if len(plan.calls) == 0 {
+		return nil, fmt.Errorf("%s has no row that can be used", plan.source)
 	}
 	return plan, nil
 }

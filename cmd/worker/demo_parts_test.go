@@ -2,11 +2,11 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
-	"habilita/examples"
 	"habilita/internal/control"
 	"habilita/internal/ledger"
 	"habilita/internal/localrun"
@@ -14,12 +14,12 @@ import (
 )
 
 func TestExampleFile(t *testing.T) {
-	plan, err := readPlan(examples.Operations(), examples.OperationsName)
+	plan, err := (&demo{err: io.Discard}).read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plan.rejected) > 0 || len(plan.calls) < 100 || plan.tokens() < 40 || plan.servers() < 12 {
-		t.Errorf("%d calls, %d tokens, %d servers, %v", len(plan.calls), plan.tokens(), plan.servers(), plan.rejected)
+	if plan.rejected > 0 || len(plan.calls) < 100 || plan.tokens() < 40 || plan.servers() < 12 {
+		t.Errorf("%d calls, %d tokens, %d servers, %d", len(plan.calls), plan.tokens(), plan.servers(), plan.rejected)
 	}
 	special := map[string]bool{}
 	for _, c := range plan.calls {
@@ -39,7 +39,7 @@ func TestExampleFile(t *testing.T) {
 
 // The default seed shows a newcomer every fault that there is.
 func TestDefaultSeedDrawsEveryFault(t *testing.T) {
-	plan, err := readPlan(examples.Operations(), examples.OperationsName)
+	plan, err := (&demo{err: io.Discard}).read()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -76,7 +77,7 @@ func (d *demo) tell(ctx context.Context, plan *demoPlan, w *demoWorld, state loc
 		return err
 	}
 	if len(broken) > 0 {
-		return &brokenError{broken}
+		return errors.New("the vendor's account breaks a promise: " + strings.Join(broken, "; "))
 	}
 	fmt.Fprintln(d.out, "\nEvery promise was kept: in order, inside the limits, and nothing lost.")
 	return nil

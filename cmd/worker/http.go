@@ -110,9 +110,18 @@ func (s site) handler() http.Handler {
 func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog.Logger) (stop func()) {
 	base, cut := context.WithCancel(context.Background())
 	closing, shutDown := context.WithCancel(base)
-	running := &inFlight{next: h}
+	// Each handler holds it for reading, and the end takes it for good: http.Server.Close does not wait for handlers, and
+	// they use a Redis that is closed afterwards.
+	var running sync.RWMutex
 	srv := &http.Server{
-		Handler:           running,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !running.TryRLock() {
+				http.Error(w, "this worker stops", http.StatusServiceUnavailable)
+				return
+			}
+			defer running.RUnlock()
+			h.ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -138,36 +147,7 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 		cut()
 		_ = srv.Close()
 		<-done
-		running.wait()
-	}
-}
-
-// inFlight knows whether handlers run: http.Server.Close does not wait for them, and they use a
-// Redis that is closed afterwards.
-type inFlight struct {
-	next    http.Handler
-	running sync.RWMutex // each handler holds it for reading; wait takes it for good
-}
-
-func (f *inFlight) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !f.running.TryRLock() {
-		http.Error(w, "this worker stops", http.StatusServiceUnavailable)
-		return
-	}
-	defer f.running.RUnlock()
-	f.next.ServeHTTP(w, r)
-}
-
-// wait returns when no handler runs, or closeTimeout is over; none begins any more.
-func (f *inFlight) wait() {
-	idle := make(chan struct{})
-	go func() {
-		f.running.Lock()
-		close(idle)
-	}()
-	select {
-	case <-idle:
-	case <-time.After(closeTimeout):
+		running.Lock()
 	}
 }
 

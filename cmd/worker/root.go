@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 	_ "time/tzdata" // the vendor's time zone, also in an image that has no zones
@@ -324,16 +325,11 @@ func saveMemory(concurrency int) {
 // webhookConns are the connections to Redis that webhooks have, beside those of calls.
 const webhookConns = 8
 
-// webhookEnd is how long webhooks may take to end: an outcome that is being noted.
-const webhookEnd = 2 * time.Second
-
 // openWebhooks makes the webhooks that the settings ask for, and has outcomes told to them. It asks nothing of Redis. start
-// lets them run until end is called: they outlive the calls of a worker that stops, and take no time of its shutdown but
-// webhookEnd. done ends their connections.
+// lets them run until end is called: they outlive the calls of a worker that stops. done ends their connections.
 func openWebhooks(s *config.Settings) (start func() (end func()), done func(), err error) {
-	none := func() {}
 	if s.WebhookURLs == "" {
-		return func() func() { return none }, none, nil
+		return func() func() { return func() {} }, func() {}, nil
 	}
 	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: webhookConns})
 	if err != nil {
@@ -353,21 +349,13 @@ func openWebhooks(s *config.Settings) (start func() (end func()), done func(), e
 		return nil, nil, usageError{err}
 	}
 	s.AfterOutcome = func(r engine.Recorded) { hooks.Saw(r.Batch) }
-	start = func() (end func()) {
+	return func() (end func()) {
 		ctx, stop := context.WithCancel(context.Background())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			hooks.Run(ctx)
-		}()
+		var running sync.WaitGroup
+		running.Go(func() { hooks.Run(ctx) })
 		return func() {
 			stop()
-			select {
-			case <-ended:
-			case <-time.After(webhookEnd):
-				s.Log.Warn().Msg("webhooks did not end in time, since Redis hangs; what is not sent is sent after the next start")
-			}
+			running.Wait()
 		}
-	}
-	return start, done, nil
+	}, done, nil
 }

@@ -95,7 +95,8 @@ func (t *text) Set(v string) error { t.value = v; return nil }
 func (t *text) Type() string       { return t.kind }
 
 // Bind adds the flags of the groups. A flag's help says its default and the variable of
-// the same name. A secret gets a flag for its file alone.
+// the same name. A secret gets a flag for its file alone. A command that gives a flag another
+// DefValue has that as its default.
 func Bind(fs *pflag.FlagSet, groups Group) {
 	for _, d := range Describe() {
 		if d.group&groups != 0 && !d.secret {
@@ -135,6 +136,11 @@ type loader struct {
 
 func (l *loader) load(d Setting) {
 	value, from, ok := l.find(d)
+	if f := l.lookup(d.Flag()); f != nil {
+		if _, bound := f.Value.(*text); bound {
+			d.Default = f.DefValue
+		}
+	}
 	switch {
 	case !ok:
 	case from == "" && d.secret && !d.optional:
@@ -178,14 +184,18 @@ func (l *loader) find(d Setting) (value, from string, ok bool) {
 
 // flag is the value of a flag that was on the command line.
 func (l *loader) flag(name string) (value string, ok bool) {
-	if l.fs == nil {
-		return "", false
-	}
-	f := l.fs.Lookup(strings.TrimPrefix(name, "--"))
+	f := l.lookup(name)
 	if f == nil || !f.Changed {
 		return "", false
 	}
 	return f.Value.String(), true
+}
+
+func (l *loader) lookup(name string) *pflag.Flag {
+	if l.fs == nil {
+		return nil
+	}
+	return l.fs.Lookup(strings.TrimPrefix(name, "--"))
 }
 
 func (l *loader) env(name string) (value string, ok bool) {

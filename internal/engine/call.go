@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"habilita/internal/ledger"
 	"habilita/internal/rows"
-	"habilita/internal/wolkvox"
 )
 
 // Call is one enable_module request to be made.
@@ -78,12 +74,6 @@ func (e *CallError) Error() string {
 	return fmt.Sprintf("call %d: %s: %s", e.Index, e.Field, e.Problem)
 }
 
-const (
-	maxName     = 128
-	maxRef      = 256
-	maxLicenses = 1_000_000
-)
-
 // MaxAhead is how far ahead a call may be put off: ten years.
 const MaxAhead = 3653 * 24 * time.Hour
 
@@ -93,57 +83,27 @@ func TooFar(t time.Time) bool { return !t.IsZero() && time.Until(t) > MaxAhead }
 
 const tooFar = "is more than ten years ahead"
 
-// Check says what is wrong with the call, as Enqueue would: a *CallError, or nil.
-func (c Call) Check() error { return c.check(-1) }
+// Check says what is wrong with the call, as Enqueue would: a *CallError, or nil. It gives the server its canonical form.
+func (c *Call) Check() error { return c.check(-1) }
 
 // check validates a call and makes its server canonical.
 func (c *Call) check(index int) error {
 	fault := func(field, problem string) error { return &CallError{Index: index, Field: field, Problem: problem} }
-	server, err := wolkvox.ParseServer(c.Server)
-	if err != nil {
-		return fault("server", err.Error())
+	row := rows.Row{Server: c.Server, Token: string(c.Token), Licenses: c.Licenses, Chain: c.Chain, Ref: c.Ref, ID: c.ID}
+	if bad := row.Check(); bad != nil {
+		return fault(bad.Field, bad.Problem)
 	}
-	c.Server = string(server)
-	if err := wolkvox.ValidToken(string(c.Token)); err != nil {
-		return fault("token", err.Error())
-	}
+	c.Server = row.Server
 	if c.Token == redacted {
 		return fault("token", "is the text that a Token prints as, not a token")
 	}
-	if c.Licenses < 0 || c.Licenses > maxLicenses {
-		return fault("licenses", fmt.Sprintf("%d is not from 1 to %d (0: not given)", c.Licenses, maxLicenses))
-	}
-	if p := nameProblem(c.Chain); p != "" {
-		return fault("chain", p)
-	}
-	if p := nameProblem(c.ID); p != "" {
-		return fault("id", p)
-	}
 	if p := ledger.BatchNameProblem(c.Batch); index < 0 && c.Batch != "" && p != "" {
 		return fault("batch", p)
-	}
-	if utf8.RuneCountInString(c.Ref) > maxRef || !utf8.ValidString(c.Ref) {
-		return fault("ref", fmt.Sprintf("want up to %d characters of valid UTF-8", maxRef))
-	}
-	if strings.ContainsFunc(c.Ref, unicode.IsControl) {
-		return fault("ref", "has a control character")
 	}
 	if TooFar(c.At) {
 		return fault("at", tooFar)
 	}
 	return nil
-}
-
-func nameProblem(s string) string {
-	if len(s) > maxName {
-		return fmt.Sprintf("is longer than %d characters", maxName)
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return "has a space or a character that is not printable ASCII"
-		}
-	}
-	return ""
 }
 
 // Token is a wolkvox token: the secret that names an operation. It prints as

@@ -83,47 +83,28 @@ type State struct {
 	control.Outlook
 }
 
-const (
-	lookEvery = 250 * time.Millisecond
-	lookMost  = 5 * time.Second // where nothing changes
-)
-
 // Follow follows the counts of the world's one batch until it is settled or, with today, until nothing more can run
 // before the vendor's next day. seen is told of each look.
-func (w *World) Follow(ctx context.Context, batch string, today bool, seen func(State)) (State, error) {
-	var last State
-	distance := lookEvery
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return last, ctx.Err()
-		case <-timer.C:
+func (w *World) Follow(ctx context.Context, batch string, today bool, seen func(State)) (last State, err error) {
+	err = ledger.Wait(ctx, func() (changed, done bool, err error) {
+		var s State
+		if s.Status, err = w.Control.Status(ctx, batch); err != nil {
+			return false, false, err
 		}
-		s, err := w.Control.Status(ctx, batch)
-		if err != nil {
-			return last, err
-		}
-		state := State{Progress: control.Progress{Status: s}}
-		if distance = min(distance*5/4, lookMost); s != last.Status {
-			distance = lookEvery
-		}
-		if s.Settled || s == last.Status {
-			if state.Outlook, err = w.Control.Outlook(ctx, s); err != nil {
-				return last, err
+		changed = s.Status != last.Status
+		if s.Settled || !changed {
+			if s.Outlook, err = w.Control.Outlook(ctx, s.Status); err == nil {
+				err = w.Control.Obstacles(ctx, batch, &s.Progress)
 			}
-			if err := w.Control.Obstacles(ctx, batch, &state.Progress); err != nil {
-				return last, err
+			if err != nil {
+				return false, false, err
 			}
 		}
-		last = state
-		seen(state)
-		if s.Settled || today && state.Over {
-			return last, nil
-		}
-		timer.Reset(distance)
-	}
+		last = s
+		seen(s)
+		return changed, s.Settled || today && s.Over, nil
+	})
+	return last, err
 }
 
 // Close ends what is open. If Run was called, it must have ended.

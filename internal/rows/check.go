@@ -80,31 +80,50 @@ func rowOf(p parser, line []byte, ended bool) (Row, *RowError) {
 // row makes a Row of a line's values. Where it can't be one, the Row has what is known of its
 // token and chain.
 func (v *values) row() (Row, *RowError) {
-	fail := func(col column, problem string) (Row, *RowError) {
-		f := faultOf(columnNames[col], problem)
-		return v.place(f), f
-	}
-	server, err := VendorServer(strings.TrimSpace(v[colServer]))
-	if err != nil {
-		return fail(colServer, err.Error())
-	}
-	if err := VendorToken(v[colToken]); err != nil {
-		return fail(colToken, err.Error())
-	}
-	licenses, ok := parseLicenses(strings.TrimSpace(v[colLicenses]))
-	if !ok {
-		return fail(colLicenses, fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses))
-	}
-	for _, col := range [...]column{colChain, colID} {
-		if !validName(v[col]) {
-			return fail(col, fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName))
+	r := Row{Server: strings.TrimSpace(v[colServer]), server: v[colServer], Token: v[colToken], Chain: v[colChain], Ref: v[colRef], ID: v[colID]}
+	if text := strings.TrimSpace(v[colLicenses]); text != "" {
+		n, err := strconv.ParseUint(text, 10, 32) // digits alone
+		if r.Licenses = int(n); err != nil || n == 0 {
+			r.Licenses = -1
 		}
 	}
-	if problem := refProblem(v[colRef]); problem != "" {
-		return fail(colRef, problem)
+	if bad := r.Check(); bad != nil {
+		return v.place(bad), bad
 	}
-	return Row{Server: server, server: v[colServer], Token: v[colToken], Licenses: licenses,
-		Chain: v[colChain], Ref: v[colRef], ID: v[colID]}, nil
+	return r, nil
+}
+
+// Check says what is wrong with the values of a row, wherever they come from; nil: nothing. It gives the server its
+// canonical form.
+func (r *Row) Check() *RowError {
+	server, err := vendorServer(r.Server)
+	if err != nil {
+		return faultOf(columnNames[colServer], err.Error())
+	}
+	r.Server = server
+	if err := VendorToken(r.Token); err != nil {
+		return faultOf(columnNames[colToken], err.Error())
+	}
+	if r.Licenses < 0 || r.Licenses > MaxLicenses {
+		return faultOf(columnNames[colLicenses], fmt.Sprintf("must be a whole number from 1 to %d", MaxLicenses))
+	}
+	for _, name := range [...]struct {
+		col  column
+		text string
+	}{{colChain, r.Chain}, {colID, r.ID}} {
+		if !validName(name.text) {
+			return faultOf(columnNames[name.col], fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName))
+		}
+	}
+	switch {
+	case !utf8.ValidString(r.Ref):
+		return faultOf(columnNames[colRef], "is not valid UTF-8")
+	case utf8.RuneCountInString(r.Ref) > MaxRef:
+		return faultOf(columnNames[colRef], fmt.Sprintf("is longer than %d characters", MaxRef))
+	case strings.ContainsFunc(r.Ref, unicode.IsControl):
+		return faultOf(columnNames[colRef], "has a control character")
+	}
+	return nil
 }
 
 // place is what is known of the token and chain of a row that can't be one. v has the values that
@@ -120,9 +139,9 @@ func (v *values) place(bad *RowError) (known Row) {
 	return known
 }
 
-// VendorServer gives the canonical form of a server. The error's text is for people, and
+// vendorServer gives the canonical form of a server. The error's text is for people, and
 // never holds the value.
-func VendorServer(s string) (string, error) {
+func vendorServer(s string) (string, error) {
 	if s == "" {
 		return "", errMissing
 	}
@@ -133,7 +152,7 @@ func VendorServer(s string) (string, error) {
 	return string(server), err
 }
 
-// VendorToken says whether a text can be a token. The error is as of VendorServer.
+// VendorToken says whether a text can be a token. The error is as of vendorServer.
 func VendorToken(s string) error {
 	if s == "" {
 		return errMissing
@@ -145,25 +164,6 @@ func VendorToken(s string) error {
 	return err
 }
 
-// parseLicenses reads digits alone; "" is 0, not given.
-func parseLicenses(s string) (n int, ok bool) {
-	if s == "" {
-		return 0, true
-	}
-	u, err := strconv.ParseUint(s, 10, 32)
-	return int(u), err == nil && u > 0 && u <= MaxLicenses
-}
-
 func validName(s string) bool {
 	return len(s) <= MaxName && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
-func refProblem(s string) string {
-	switch {
-	case utf8.RuneCountInString(s) > MaxRef:
-		return fmt.Sprintf("is longer than %d characters", MaxRef)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return "has a control character"
-	}
-	return ""
 }

@@ -231,14 +231,14 @@ func object(v values) []byte {
 // it has. A line that is no object stays as it is, and a line with the problem alone comes
 // before it.
 func withMember(line []byte, problem string) []byte {
-	scan := objectScanner{s: string(line)}
-	if !scan.take('{') {
+	var scan objectScanner
+	if !scan.begin(line) {
 		return noteBefore(line, problem)
 	}
 	has, from, to := false, 0, 0
 	for scan.member() {
 		if col, ok := columnNamed(scan.key); ok && col == colProblem && !has {
-			has, from, to = true, scan.start, scan.i
+			has, from, to = true, scan.start, scan.end
 		}
 	}
 	end := bytes.LastIndexByte(line, '}')

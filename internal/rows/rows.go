@@ -112,7 +112,7 @@ func begin(line []byte, n int, name string, f Format, s script, sep *byte) (p pa
 			return nil, false, &FileError{File: name, Line: n,
 				Problem: "is a JSON array; JSON Lines has one object on each line (`jq -c '.[]'` makes them)"}
 		}
-		return jsonLines{s}, true, nil
+		return &jsonLines{script: s}, true, nil
 	}
 	if names := "sep="; *sep == 0 && len(line) >= len(names) && strings.EqualFold(string(line[:len(names)]), names) {
 		if rest := line[len(names):]; len(rest) == 1 && strings.IndexByte(separators, rest[0]) >= 0 {

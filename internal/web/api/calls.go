@@ -28,6 +28,9 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 		return err
 	}
 	c, err := decodeCall(r)
+	if err == nil {
+		err = c.Check() // before the key is used up for it
+	}
 	if err != nil {
 		return err
 	}
@@ -35,10 +38,6 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 	var record claimed // of the Idempotency-Key
 	own := false       // its id is that of the Idempotency-Key's record, so the call is this key's
 	if key != "" {
-		// Checked before the key is used up for it.
-		if err := c.Check(); err != nil {
-			return err
-		}
 		record, err = a.keys.claim(r.Context(), guard.From(r.Context()).Name, key, fingerprint(c, tokenID))
 		if err != nil {
 			return err

@@ -153,7 +153,7 @@ func set(c *engine.Call, name string, v json.Token) error {
 			return refuseField(invalid, name, "want a string")
 		}
 		*to = s
-		return checkText(c, name, s)
+		return checkText(name, s)
 	}
 	switch name {
 	case "licenses":
@@ -184,18 +184,8 @@ func set(c *engine.Call, name string, v json.Token) error {
 }
 
 // checkText checks what tasks would refuse with more words, or not at all.
-func checkText(c *engine.Call, name, s string) error {
+func checkText(name, s string) error {
 	switch name {
-	case "server":
-		server, err := rows.VendorServer(s)
-		if err != nil {
-			return refuseField(invalid, name, "%v", err)
-		}
-		c.Server = server
-	case "token":
-		if err := rows.VendorToken(s); err != nil {
-			return refuseField(invalid, name, "%v", err)
-		}
 	case "batch":
 		if p := ledger.BatchNameProblem(s); p != "" {
 			return refuseField(invalid, name, "%s", p)
