@@ -44,7 +44,7 @@ var httpMutations = []mutation{
 	},
 	{
 		"texts of JSON", "half a surrogate pair becomes another character",
-		in("internal/rows/jsonl.go", "o.half || HalfSurrogate(text)", "false"),
+		in("internal/rows/jsonl.go", "o.half || HalfSurrogate(o.text)", "false"),
 		"./internal/rows", "TestJSONLinesBadRowsAlone",
 	},
 	{

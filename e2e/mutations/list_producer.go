@@ -96,7 +96,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"a local job bears a busy machine", "it makes as many calls at once as a worker",
-		in("cmd/enqueue/run.go", "set.Concurrency = localConcurrency", ""),
+		in("cmd/enqueue/run.go", "f.Lookup(\"concurrency\").DefValue = localConcurrency", ""),
 		"./cmd/enqueue", "TestStories/runcalls",
 	},
 	{
