@@ -6,15 +6,12 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"go/build"
-	"io/fs"
 	"log"
 	"maps"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"slices"
 	"strings"
 )
@@ -47,14 +44,14 @@ var layers = []layer{
 
 // place is where an import may stand outside of tests.
 type place struct {
-	what  string   // the import path, and what lies under it
+	what  string   // the import path (of ours: the folder), and what lies under it
 	where []string // folders, and what lies under them
 }
 
 var places = []place{
 	{"github.com/hibiken/asynq", []string{"internal/engine", "cmd"}},
 	{"github.com/alicebob/miniredis", []string{"internal/localrun/inproc", "internal/testkit", "internal/web/console/consoletest", "internal/web/api/apitest"}},
-	{"habilita/internal/testkit/wolkvoxtest", []string{"internal/testkit", "cmd/worker", "internal/localrun", "internal/web/console/consoletest", "tasks/taskstest"}},
+	{"internal/testkit/wolkvoxtest", []string{"internal/testkit", "cmd/worker", "internal/localrun", "internal/web/console/consoletest", "tasks/taskstest"}},
 	{"testing", []string{"internal/testkit", "internal/web/console/consoletest", "internal/web/api/apitest", "tasks/taskstest"}},
 }
 
@@ -62,36 +59,23 @@ var places = []place{
 var public = []string{"tasks", "quota"}
 
 // forTests is what may not come with public, however indirectly.
-var forTests = []string{"github.com/alicebob/miniredis", "habilita/internal/testkit", "testing"}
+var forTests = []string{"github.com/alicebob/miniredis", "internal/testkit", "testing"}
 
 const module = "habilita"
 
-// imports are the packages of a module, by their folder, with what they import outside of tests.
-func imports(root string) (map[string][]string, error) {
+// imports are our packages, by their folder, with what they import outside of tests: of ours the folder too.
+func imports() (map[string][]string, error) {
+	list, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"/...").Output()
 	of := map[string][]string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
+	for line := range strings.Lines(string(list)) {
+		p := strings.Fields(line)
+		for i := range p {
+			p[i] = strings.TrimPrefix(p[i], module+"/")
 		}
-		if path != root {
-			_, err := os.Stat(filepath.Join(path, "go.mod")) // another module's
-			if err == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
-				return fs.SkipDir
-			}
-		}
-		p, err := build.ImportDir(path, 0)
-		if none := new(build.NoGoError); errors.As(err, &none) {
-			return nil
-		}
-		dir, relErr := filepath.Rel(root, path)
-		of[filepath.ToSlash(dir)] = p.Imports
-		return errors.Join(err, relErr)
-	})
+		of[p[0]] = p[1:]
+	}
 	return of, err
 }
-
-// ours is the folder of a package of the module.
-func ours(importPath string) (dir string, ok bool) { return strings.CutPrefix(importPath, module+"/") }
 
 // under reports whether a path is the given one or lies under it.
 func under(name, top string) bool { return name == top || strings.HasPrefix(name, top+"/") }
@@ -120,10 +104,8 @@ func faults(of map[string][]string) []string {
 			continue
 		}
 		for _, i := range of[dir] {
-			if to, ok := ours(i); ok {
-				if below, other := groupOf(to); other != group && below >= 0 && below <= at {
-					say("%s (%s) imports %s (%s), which is not below it", dir, layers[at].name, to, layers[below].name)
-				}
+			if below, other := groupOf(i); other != group && below >= 0 && below <= at {
+				say("%s (%s) imports %s (%s), which is not below it", dir, layers[at].name, i, layers[below].name)
 			}
 			for _, p := range places {
 				if under(i, p.what) && !slices.ContainsFunc(p.where, func(g string) bool { return under(dir, g) }) {
@@ -133,9 +115,7 @@ func faults(of map[string][]string) []string {
 		}
 	}
 	for _, top := range public {
-		come := map[string]bool{}
-		follow(of, top, come)
-		for _, i := range slices.Sorted(maps.Keys(come)) {
+		for _, i := range slices.Sorted(maps.Keys(reach(of, top, map[string]bool{}))) {
 			for _, not := range forTests {
 				if under(i, not) {
 					say("%s comes with %s", i, top)
@@ -146,16 +126,15 @@ func faults(of map[string][]string) []string {
 	return found
 }
 
-// follow adds to seen what a package of ours imports, also by way of others of ours.
-func follow(of map[string][]string, dir string, seen map[string]bool) {
-	for _, i := range of[dir] {
-		if !seen[i] {
-			seen[i] = true
-			if to, ok := ours(i); ok {
-				follow(of, to, seen)
-			}
+// reach adds to seen all that arrows lead to from here.
+func reach(arrows map[string][]string, from string, seen map[string]bool) map[string]bool {
+	for _, to := range arrows[from] {
+		if !seen[to] {
+			seen[to] = true
+			reach(arrows, to, seen)
 		}
 	}
+	return seen
 }
 
 const (
@@ -169,7 +148,7 @@ func main() {
 	log.SetPrefix("layers: ")
 	write := flag.Bool("write", false, "write the picture into "+docsFile+" of the current folder")
 	flag.Parse()
-	of, err := imports(".")
+	of, err := imports()
 	if err == nil && *write {
 		err = writePicture(picture(of))
 	} else if err == nil {
@@ -205,20 +184,15 @@ func withPicture(text, picture string) (string, error) {
 // picture draws the groups by layers, without those for tests. An arrow is left out if a way by other arrows leads to
 // the same group.
 func picture(of map[string][]string) string {
-	edges := map[string]map[string]bool{}
+	arrows := map[string][]string{} // between groups
 	for dir, all := range of {
 		at, from := groupOf(dir)
 		if at < 0 || layers[at].tests {
 			continue
 		}
-		if edges[from] == nil {
-			edges[from] = map[string]bool{}
-		}
 		for _, i := range all {
-			if dir, ok := ours(i); ok {
-				if below, to := groupOf(dir); below >= 0 && to != from && !layers[below].tests {
-					edges[from][to] = true
-				}
+			if below, to := groupOf(i); below >= 0 && to != from && !layers[below].tests {
+				arrows[from] = append(arrows[from], to)
 			}
 		}
 	}
@@ -230,16 +204,14 @@ func picture(of map[string][]string) string {
 		}
 		fmt.Fprintf(&s, "  subgraph L%d [%q]\n", i, l.name)
 		for _, g := range l.groups {
-			if edges[g] == nil {
-				continue
-			}
 			fmt.Fprintf(&s, "    %s[%q]\n", node(g), g)
 		}
 		s.WriteString("  end\n")
 	}
-	for _, from := range slices.Sorted(maps.Keys(edges)) {
-		for _, to := range slices.Sorted(maps.Keys(edges[from])) {
-			if !roundabout(edges, from, to) {
+	for _, from := range slices.Sorted(maps.Keys(arrows)) {
+		direct := slices.Compact(slices.Sorted(slices.Values(arrows[from])))
+		for _, to := range direct {
+			if !slices.ContainsFunc(direct, func(other string) bool { return reach(arrows, other, map[string]bool{})[to] }) {
 				fmt.Fprintf(&s, "  %s --> %s\n", node(from), node(to))
 			}
 		}
@@ -249,19 +221,3 @@ func picture(of map[string][]string) string {
 }
 
 func node(group string) string { return strings.NewReplacer("/", "_", ".", "_").Replace(group) }
-
-// roundabout reports whether a way by at least two arrows leads there.
-func roundabout(edges map[string]map[string]bool, from, to string) bool {
-	seen := map[string]bool{}
-	var follow func(at string)
-	follow = func(at string) {
-		for next := range edges[at] {
-			if !seen[next] && (at != from || next != to) {
-				seen[next] = true
-				follow(next)
-			}
-		}
-	}
-	follow(from)
-	return seen[to]
-}

@@ -9,7 +9,7 @@ import (
 const root = "../.."
 
 func TestPackagesKeepToTheirLayers(t *testing.T) {
-	of, err := imports(root)
+	of, err := imports()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,17 +19,17 @@ func TestPackagesKeepToTheirLayers(t *testing.T) {
 }
 
 func TestFaultsAreFound(t *testing.T) {
-	of, err := imports(root)
+	of, err := imports()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for dir, c := range map[string]struct{ added, want string }{
-		"internal/quota":   {module + "/internal/engine", "internal/quota (ground) imports internal/engine"},
+		"internal/quota":   {"internal/engine", "internal/quota (ground) imports internal/engine"},
 		"internal/vault":   {"github.com/hibiken/asynq/x/metrics", "internal/vault imports github.com/hibiken/asynq/x/metrics"},
 		"internal/version": {"github.com/alicebob/miniredis/v2", "whose place is in"},
 		"internal/config":  {"testing", "internal/config imports testing"},
 		"internal/new":     {"fmt", "internal/new stands in no layer"},
-		"quota":            {module + "/internal/testkit/wolkvoxtest", "comes with quota"},
+		"quota":            {"internal/testkit/wolkvoxtest", "comes with quota"},
 	} {
 		had, there := of[dir]
 		of[dir] = append(had[:len(had):len(had)], c.added)
@@ -43,7 +43,7 @@ func TestFaultsAreFound(t *testing.T) {
 }
 
 func TestPictureIsOfTheseImports(t *testing.T) {
-	of, err := imports(root)
+	of, err := imports()
 	if err != nil {
 		t.Fatal(err)
 	}
