@@ -68,7 +68,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 		return nil, err
 	}
 	q := &QuotaSync{o: o, patience: slotPatience}
-	q.vendor, err = wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin, MaxIdle: 1, DialContext: o.VendorDialer})
+	q.vendor, err = wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin, DialContext: o.VendorDialer})
 	if err != nil {
 		return nil, err
 	}

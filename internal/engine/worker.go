@@ -75,7 +75,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	// A request that the network holds back must not arrive long after its grant.
 	w.vendor, err = wolkvox.New(wolkvox.Config{
 		URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin,
-		MaxIdle: o.Concurrency, DialContext: o.VendorDialer,
+		DialContext: o.VendorDialer,
 	})
 	if err != nil {
 		return nil, err

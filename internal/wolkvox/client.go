@@ -23,12 +23,11 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
 	cfg.AckTimeout = cmp.Or(cfg.AckTimeout, defaultAckTimeout)
-	cfg.MaxIdle = cmp.Or(cfg.MaxIdle, defaultMaxIdle)
 	to, err := parseTemplate(cmp.Or(cfg.URL, DefaultURL))
 	if err != nil {
 		return nil, fmt.Errorf("wolkvox: URL: %w", err)
 	}
-	c := &Client{cfg: cfg, to: to, idle: idleConns{most: cfg.MaxIdle, keep: idleTimeout}}
+	c := &Client{cfg: cfg, to: to, idle: idleConns{keep: idleTimeout}}
 	if to.scheme == "https" {
 		c.tls = &tls.Config{
 			MinVersion:         tls.VersionTLS12,

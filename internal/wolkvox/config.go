@@ -13,7 +13,6 @@ const DefaultURL = "https://wv{server}.wolkvox.com"
 const (
 	defaultTimeout    = 60 * time.Second // the vendor's limit of one request
 	defaultAckTimeout = 10 * time.Second
-	defaultMaxIdle    = 64
 
 	// dialTimeout bounds the making of a connection, TLS included; Config.Timeout and
 	// Request.WriteBy bound it too.
@@ -45,9 +44,6 @@ type Config struct {
 	// can't arrive long after its time on a path that came back. 0 is 10 s.
 	// Linux alone has it (TCP_USER_TIMEOUT).
 	AckTimeout time.Duration
-
-	// MaxIdle is how many unused connections are kept for one server. 0 is 64.
-	MaxIdle int
 
 	// RootCAs are the authorities trusted for https, nil for the system's.
 	RootCAs *x509.CertPool

@@ -8,7 +8,6 @@ import (
 
 // idleConns keeps connections that no request uses, for a while.
 type idleConns struct {
-	most int           // for each host
 	keep time.Duration // without use
 
 	mu sync.Mutex
@@ -29,14 +28,10 @@ func (i *idleConns) take(host string) *conn {
 	return nil
 }
 
-// put keeps a connection, or closes it if there are enough.
+// put keeps a connection. There are never more than were in use together lately.
 func (i *idleConns) put(c *conn) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.of[c.host]) >= i.most {
-		_ = c.Close()
-		return
-	}
 	if i.of == nil {
 		i.of = map[string][]*conn{}
 	}
