@@ -99,7 +99,7 @@ func (c *Console) futile(ctx context.Context, d decideData) ([]futileSkip, error
 	chains := map[control.Remedy]int{}
 	switch {
 	case d.OfChain != nil:
-		chains[control.RemedyOf(control.Cause(d.OfChain.Head))]++
+		chains[control.RemedyOf(control.Cause(d.OfChain.Head))] = 1
 	case d.OfGroup > 0:
 		chains[control.RemedyOf(d.Cause)] = d.OfGroup
 	case d.OfBatch != nil:
@@ -120,17 +120,29 @@ func (c *Console) futile(ctx context.Context, d decideData) ([]futileSkip, error
 	return all, nil
 }
 
+// deciding serves do to who may decide what is asked for.
+func (c *Console) deciding(do func(http.ResponseWriter, *http.Request, asked)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		err := r.ParseForm()
+		form := r.PostForm // what changes something is no part of an address
+		if r.Method != http.MethodPost {
+			form = r.Form
+		}
+		a, fault := askedOf(form)
+		switch {
+		case err != nil || fault != nil:
+			c.notFound(w, r)
+		case !guard.From(r.Context()).CanWrite:
+			c.fail(w, r, failure{Status: http.StatusForbidden, Key: "readonly", Back: a.back()})
+		default:
+			do(w, r, a)
+		}
+	}
+}
+
 // decidePage says what a decision will do, and asks.
-func (c *Console) decidePage(w http.ResponseWriter, r *http.Request) {
-	a, err := askedOf(r.URL.Query())
-	if err != nil {
-		c.notFound(w, r)
-		return
-	}
-	if !guard.From(r.Context()).CanWrite {
-		c.fail(w, r, failure{Status: http.StatusForbidden, Key: "readonly", Back: a.back()})
-		return
-	}
+func (c *Console) decidePage(w http.ResponseWriter, r *http.Request, a asked) {
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
 	d, err := c.about(ctx, a)
@@ -171,27 +183,12 @@ func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) 
 }
 
 // decideNow does it, writes it down and leads back.
-func (c *Console) decideNow(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	err := r.ParseForm()
-	var a asked
-	if err == nil {
-		a, err = askedOf(r.PostForm)
-	}
-	if err != nil {
-		c.notFound(w, r)
-		return
-	}
-	who := guard.From(r.Context())
-	if !who.CanWrite {
-		c.fail(w, r, failure{Status: http.StatusForbidden, Key: "readonly", Back: a.back()})
-		return
-	}
+func (c *Console) decideNow(w http.ResponseWriter, r *http.Request, a asked) {
 	// A browser that leaves does not cut off what was decided.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), decideTimeout)
 	defer cancel()
 	lost := false
-	ctx = control.WithActor(ctx, control.Actor{Who: who.Name, Via: control.ByConsole, Told: func(e control.AuditEntry, err error) {
+	ctx = control.WithActor(ctx, control.Actor{Who: guard.From(ctx).Name, Via: control.ByConsole, Told: func(e control.AuditEntry, err error) {
 		if lost = err != nil; lost {
 			c.o.Log.Error().Err(err).Str("who", e.Who).Str("action", e.Action).Str("target", e.Target).
 				Msg("what was done is not in the audit log")

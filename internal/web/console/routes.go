@@ -55,8 +55,8 @@ func (c *Console) routes() *http.ServeMux {
 		}
 	}
 	mux.HandleFunc("GET /batches/{name}", c.batchPage)
-	mux.HandleFunc("GET /decide", c.decidePage)
-	mux.HandleFunc("POST /decide", c.decideNow)
+	mux.HandleFunc("GET /decide", c.deciding(c.decidePage))
+	mux.HandleFunc("POST /decide", c.deciding(c.decideNow))
 	mux.HandleFunc("GET /events", c.events)
 	mux.HandleFunc("GET /assets/{version}/{name}", c.serveAsset)
 	mux.HandleFunc("/", c.notFound)
