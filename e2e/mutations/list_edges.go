@@ -45,8 +45,8 @@ var meterMutations = []mutation{
 	},
 	{
 		"the page of tokens reads what it shows", "every token is read at each look",
-		in("internal/web/console/hub.go", "min(max(fresh, share*r.took), maxDistance)", "fresh"),
-		"./internal/web/console", "TestWhatTakesLongIsReadSeldom",
+		in("internal/web/hub/hub.go", "min(max(h.fresh, share*r.took), maxDistance)", "h.fresh"),
+		"./internal/web/hub", "TestWhatTakesLongIsReadSeldom",
 	},
 }
 

@@ -54,13 +54,13 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: what was decided is seen", "a page shows what was read before",
-		in("internal/web/console/hub.go", "	clear(h.by)\n", ""),
-		"./internal/web/console", "TestNothingOldIsShownAfterADecision",
+		in("internal/web/hub/hub.go", "	clear(h.by)\n", ""),
+		"./internal/web/hub", "TestNothingOldIsShownAfterADecision",
 	},
 	{
 		"pages: what takes long is read seldom", "a reading is forgotten before it is due",
-		in("internal/web/console/hub.go", ">= 2*fresh && old.over(now, true)", ">= 2*fresh && old.isDone()"),
-		"./internal/web/console", "TestWhatTookLongIsKept",
+		in("internal/web/hub/hub.go", ">= 2*h.fresh && h.over(old, true)", ">= 2*h.fresh && old.isDone()"),
+		"./internal/web/hub", "TestWhatTookLongIsKept",
 	},
 	{
 		"pages: decisions for a cause", "a call without a code is told by its text",

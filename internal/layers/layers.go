@@ -36,7 +36,7 @@ var layers = []layer{
 	{name: "state", groups: []string{"internal/ledger", "internal/schedule"}},
 	{name: "rows", groups: []string{"internal/rows"}},
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker",
-		"internal/web/guard", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/say", "internal/seen", "internal/tracing", "internal/version"}},
+		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/say", "internal/seen", "internal/tracing", "internal/version"}},
 	{name: "Redis", groups: []string{"internal/redisconn"}},
 	{name: "scripts put together", groups: []string{"internal/lualink"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},

@@ -18,6 +18,7 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/membership"
 	"habilita/internal/web/guard"
+	"habilita/internal/web/hub"
 )
 
 // Options are what the API is made of. All but Prefix, Log, MaxBatch, Standstill and Retention are required.
@@ -46,6 +47,8 @@ const (
 	requestTime = 25 * time.Second
 	// Standstill is how long the other side of a stream may stand still.
 	Standstill = 30 * time.Second
+	// leastDistance is that of two looks at what requests wait for.
+	leastDistance = 100 * time.Millisecond
 )
 
 // API serves /v1. It is safe for concurrent use.
@@ -56,9 +59,7 @@ type API struct {
 	mux    *http.ServeMux
 	served http.Handler // serve, with answers in gzip
 
-	// What requests with wait= look at.
-	batchLooks looks[string, control.Status]
-	callLooks  looks[control.CallKey, control.CallRecord]
+	looks *hub.Hub // of requests with wait=
 }
 
 // route is one operation. Its pattern has the names of http.ServeMux, which are those of
@@ -76,7 +77,8 @@ func New(o Options) *API {
 	o.Prefix = cmp.Or(o.Prefix, "habilita")
 	o.MaxBatch = cmp.Or(o.MaxBatch, MaxBatch)
 	o.Standstill = cmp.Or(o.Standstill, Standstill)
-	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix, min(IdempotencyLife, cmp.Or(o.Retention, IdempotencyLife))}, mux: http.NewServeMux()}
+	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix, min(IdempotencyLife, cmp.Or(o.Retention, IdempotencyLife))}, mux: http.NewServeMux(),
+		looks: hub.New(time.Now, leastDistance)}
 	const batch, chain, schedule = "/v1/batches/{batch}", "/v1/chains/{chain}", "/v1/schedules/{schedule}"
 	retry, skip := decide("retry", "chain", o.Operator.Retry), decide("skip", "chain", o.Operator.Skip)
 	cancel, reopen := decide("cancel", "call", o.Operator.Cancel), decide("reopen", "call", o.Operator.Reopen)
@@ -109,7 +111,6 @@ func New(o Options) *API {
 		{"POST", schedule + "/resume", "", act("resume", o.Operator.ResumeSchedule)},
 		{"POST", schedule + "/run", "overlap", a.runSchedule},
 	}
-	a.batchLooks.look, a.callLooks.look = a.lookAtBatch, a.lookAtCall
 	for _, r := range a.routes {
 		a.mux.Handle(r.String(), a.handler(r))
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
+	"habilita/internal/web/hub"
 )
 
 // receipt is the answer to a call that was enqueued.
@@ -68,7 +71,7 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 // showCall finds a call by its id. An id that its producer gave may stand in several
 // batches and for several tokens: batch and token_id then tell which is meant.
 func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) error {
-	wait, err := waitOf(q)
+	d, err := waitOf(q)
 	if err != nil {
 		return err
 	}
@@ -98,10 +101,11 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 		return &control.UnknownError{Kind: ledger.ErrNoCall}
 	case 1:
 		one := fit[0]
-		if wait > 0 && one.Open() {
+		if d > 0 && one.Open() {
 			w = guard.Answer(w, r, a.Standstill)
 			key := control.CallKey{ID: one.ID, Batch: one.Batch, TokenID: one.TokenID}
-			if one.CallRecord, err = a.callLooks.wait(r.Context(), key, wait, one.CallRecord); err != nil {
+			topic := hub.Topic{Key: fmt.Sprintf("call %q", key), Read: func(ctx context.Context) (any, error) { return a.lookAtCall(ctx, key) }}
+			if one.CallRecord, err = wait(r.Context(), a.looks, d, topic, one.CallRecord); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/web/guard"
+	"habilita/internal/web/hub"
 )
 
 // page is a part of a list, as answers have it.
@@ -50,22 +51,21 @@ func list[T any](read func(ctx context.Context, cursor string, limit int) (contr
 }
 
 func (a *API) showBatch(w http.ResponseWriter, r *http.Request, q url.Values) error {
-	wait, err := waitOf(q)
+	d, err := waitOf(q)
 	if err != nil {
 		return err
 	}
 	name := r.PathValue("batch")
-	s, settled, err := a.lookAtBatch(r.Context(), name)
+	l, err := a.lookAtBatch(r.Context(), name)
+	if err == nil && d > 0 && !l.settled {
+		w = guard.Answer(w, r, a.Standstill)
+		topic := hub.Topic{Key: "batch " + name, Read: func(ctx context.Context) (any, error) { return a.lookAtBatch(ctx, name) }}
+		l.seen, err = wait(r.Context(), a.looks, d, topic, l.seen)
+	}
 	if err != nil {
 		return err
 	}
-	if wait > 0 && !settled {
-		w = guard.Answer(w, r, a.Standstill)
-		if s, err = a.batchLooks.wait(r.Context(), name, wait, s); err != nil {
-			return err
-		}
-	}
-	return answer(w, http.StatusOK, s)
+	return answer(w, http.StatusOK, l.seen)
 }
 
 func (a *API) listCalls(w http.ResponseWriter, r *http.Request, q url.Values) error {

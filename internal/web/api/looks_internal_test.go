@@ -11,6 +11,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
+	"habilita/internal/web/hub"
 )
 
 // thing is what these tests wait for, and counts its looks.
@@ -27,12 +28,12 @@ func (x *thing) set(settled bool, err error) {
 	x.settled, x.err = settled, err
 }
 
-func (x *thing) shared() *looks[string, bool] {
-	return &looks[string, bool]{look: func(context.Context, string) (bool, bool, error) {
+func (x *thing) topic() hub.Topic {
+	return hub.Topic{Key: "x", Read: func(context.Context) (any, error) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.looks++
-		return x.settled, x.settled, x.err
+		return look[bool]{x.settled, x.settled}, x.err
 	}}
 }
 
@@ -42,12 +43,12 @@ func TestManyWaitForTheCostOfOne(t *testing.T) {
 	for _, many := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			x := &thing{}
-			l := x.shared()
+			l := hub.New(time.Now, leastDistance)
 			began := time.Now()
 			var all sync.WaitGroup
 			for range many {
 				all.Go(func() {
-					if settled, err := l.wait(t.Context(), "x", time.Minute, false); !settled || err != nil {
+					if settled, err := wait(t.Context(), l, time.Minute, x.topic(), false); !settled || err != nil {
 						t.Error(settled, err)
 					}
 				})
@@ -60,9 +61,6 @@ func TestManyWaitForTheCostOfOne(t *testing.T) {
 			}
 			if x.looks > 300 {
 				t.Errorf("%d waiters: %d looks", many, x.looks)
-			}
-			if len(l.by) != 0 {
-				t.Errorf("%d things are still looked at", len(l.by))
 			}
 		})
 	}
@@ -87,7 +85,7 @@ func TestWaitsEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := &thing{}
 				x.set(false, c.err)
-				l := x.shared()
+				l := hub.New(time.Now, leastDistance)
 				closing, shutDown := context.WithCancel(t.Context())
 				defer shutDown()
 				ctx, stop := context.WithCancel(guard.WithClosing(t.Context(), closing))
@@ -96,7 +94,7 @@ func TestWaitsEnd(t *testing.T) {
 					time.AfterFunc(10*time.Second, func() { c.while(stop, shutDown) })
 				}
 				began := time.Now()
-				settled, err := l.wait(ctx, "x", 30*time.Second, false)
+				settled, err := wait(ctx, l, 30*time.Second, x.topic(), false)
 				if took := time.Since(began); took != c.after || settled {
 					t.Errorf("settled: %t, after %v", settled, took)
 				}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"habilita/internal/control"
+	"habilita/internal/web/hub"
 )
 
 // batchData is what the page of a batch shows.
@@ -83,8 +84,8 @@ const maxLooks = 4
 
 // callsTopic reads as many calls as it takes to fill a page, or as many as may be
 // looked at for one.
-func (c *Console) callsTopic(name string, f control.CallsQuery, cursor string) topic {
-	return topic{fmt.Sprintf("calls:%q:%s:%q:%s", cursor, f.State, f.Ref, name), func(ctx context.Context) (any, error) {
+func (c *Console) callsTopic(name string, f control.CallsQuery, cursor string) hub.Topic {
+	return hub.Topic{Key: fmt.Sprintf("calls:%q:%s:%q:%s", cursor, f.State, f.Ref, name), Read: func(ctx context.Context) (any, error) {
 		p, q := control.Page[control.CallRecord]{Next: cursor}, f
 		for range maxLooks {
 			q.Cursor, q.Limit = p.Next, perPage-len(p.Items)

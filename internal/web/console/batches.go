@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/number"
 
 	"habilita/internal/control"
+	"habilita/internal/web/hub"
 )
 
 // overview is what the head of each page tells.
@@ -20,8 +21,8 @@ type overview struct {
 	Workers int
 }
 
-func (c *Console) overviewTopic() topic {
-	return topic{"overview", func(ctx context.Context) (any, error) {
+func (c *Console) overviewTopic() hub.Topic {
+	return hub.Topic{Key: "overview", Read: func(ctx context.Context) (any, error) {
 		o, err := c.o.Operator.Overview(ctx)
 		if err != nil {
 			return nil, err

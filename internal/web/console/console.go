@@ -11,6 +11,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/membership"
 	"habilita/internal/schedule"
+	"habilita/internal/web/hub"
 )
 
 // Options are what a Console is made of.
@@ -35,7 +36,7 @@ type Options struct {
 type Console struct {
 	o     Options
 	sites map[string]*site // by language
-	hub   *hub
+	hub   *hub.Hub
 	rates *rates
 
 	listeners chan struct{}   // has room for as many as may listen
@@ -55,7 +56,7 @@ func New(o Options) *Console {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Console{o: o, sites: loadSites(o.Location), rates: newRates(), cross: http.NewCrossOriginProtection(), hub: newHub(o.Now),
+	c := &Console{o: o, sites: loadSites(o.Location), rates: newRates(), cross: http.NewCrossOriginProtection(), hub: hub.New(o.Now, fresh),
 		listeners: make(chan struct{}, maxListeners)}
 	c.closed, c.close = context.WithCancel(context.Background())
 	c.views = c.makeViews()
@@ -76,18 +77,14 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Close ends all listeners. Pages are still answered.
 func (c *Console) Close() { c.close() }
 
-// readTimeout is how long a page waits for Redis.
-const readTimeout = 8 * time.Second
+// fresh is how old may be what pages show.
+const fresh = time.Second
 
-// read is the reading of a topic, not older than fresh.
-func read[T any](ctx context.Context, c *Console, t topic) (value T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+// read is what was read of a topic.
+func read[T any](ctx context.Context, c *Console, t hub.Topic) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, hub.Patience)
 	defer cancel()
-	r, err := c.hub.get(ctx, t, false)
-	if err == nil {
-		value, _ = r.value.(T)
-	}
-	return value, err
+	return hub.Get[T](ctx, c.hub, t, false)
 }
 
 // policy lets a page use nothing but the files of this server, and no other site frame

@@ -10,6 +10,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
+	"habilita/internal/web/hub"
 	"habilita/internal/wolkvox"
 )
 
@@ -143,7 +144,7 @@ func (c *Console) deciding(do func(http.ResponseWriter, *http.Request, asked)) h
 
 // decidePage says what a decision will do, and asks.
 func (c *Console) decidePage(w http.ResponseWriter, r *http.Request, a asked) {
-	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), hub.Patience)
 	defer cancel()
 	d, err := c.about(ctx, a)
 	if err != nil {
@@ -195,7 +196,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request, a asked) {
 		}
 	}})
 	n, err := c.decide(ctx, a)
-	c.hub.decided()
+	c.hub.Forget()
 	if errors.Is(err, control.ErrNotHeld) || errors.Is(err, control.ErrNoChain) {
 		c.fail(w, r, failure{Status: http.StatusConflict, Key: "decided", Back: a.back()})
 		return

@@ -3,17 +3,9 @@
 // log of what people did. Pages are rendered here, complete, from files that are part
 // of the binary; nothing is loaded from elsewhere.
 //
-// # States of what a page shows
+// # What a page shows
 //
-//	          first asked for, or watched and due
-//	(unknown) ────────────────────────────────────▶ read, at a time
-//	                                                 │  ▲
-//	                          older than fresh, and  │  │ the next read, by the
-//	                          asked for or watched   ▼  │ first who wants it
-//	                                                stale
-//
-// All that is shown is a reading under a key, shared by all who look at the same thing:
-// at most one read of it is under way, and none while nobody looks. A decision throws all
+// All that is shown is read through package hub, and shared by all who look at the same thing. A decision throws all
 // readings away.
 //
 // # Live updates

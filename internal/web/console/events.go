@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"habilita/internal/web/guard"
+	"habilita/internal/web/hub"
 )
 
 const (
@@ -40,7 +41,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	topics := []topic{c.overviewTopic(), c.views[i].topic(q)}
+	topics := []hub.Topic{c.overviewTopic(), c.views[i].topic(q)}
 	ctx, end := guard.UntilClosing(r.Context())
 	defer end()
 	defer context.AfterFunc(c.closed, end)()
@@ -63,12 +64,12 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	over := time.NewTimer(listenFor)
 	defer over.Stop()
 	for last := ""; ; {
-		state := c.hub.state(ctx, topics)
+		state := c.hub.State(ctx, topics)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case state == last:
-		case state == away:
+		case state == hub.Away:
 			send("event: away\ndata: \n\n")
 		case last != "":
 			send("event: change\ndata: \n\n")

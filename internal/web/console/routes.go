@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"habilita/internal/web/hub"
 )
 
 // perPage is how many rows a page of a list has.
@@ -39,8 +41,8 @@ func (c *Console) makeViews() []view {
 }
 
 // topic is what the view reads for a query.
-func (v view) topic(q url.Values) topic {
-	return topic{eventsURL(v.name, q), func(ctx context.Context) (any, error) { return v.read(ctx, q) }}
+func (v view) topic(q url.Values) hub.Topic {
+	return hub.Topic{Key: eventsURL(v.name, q), Read: func(ctx context.Context) (any, error) { return v.read(ctx, q) }}
 }
 
 func (c *Console) routes() *http.ServeMux {

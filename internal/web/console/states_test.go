@@ -167,3 +167,31 @@ func TestResultsOfActionsInPlainWords(t *testing.T) {
 		}
 	}
 }
+
+func TestRates(t *testing.T) {
+	r := newRates()
+	at := time.Unix(1_800_000_000, 0)
+	if _, known := r.note("b", 10, at); known {
+		t.Error("known at first sight")
+	}
+	if n, known := r.note("b", 10, at.Add(fresh/4)); known {
+		t.Errorf("%v is known when two pages look at once", n)
+	}
+	for i := 1; i <= 60; i++ {
+		n, known := r.note("b", 10+5*i, at.Add(time.Duration(i)*time.Second))
+		if !known || n != 5 {
+			t.Fatalf("after %d s: %v %t", i, n, known)
+		}
+	}
+	later := at.Add(90 * time.Second)
+	for i := range 15 {
+		r.note("b", 310, later.Add(time.Duration(i)*time.Second))
+	}
+	if n, _ := r.note("b", 310, later.Add(15*time.Second)); n != 0 {
+		t.Errorf("it stands still: %v", n)
+	}
+	r.note("c", 1, later.Add(time.Hour))
+	if len(r.seen) != 1 {
+		t.Error("what nobody looks at is kept")
+	}
+}

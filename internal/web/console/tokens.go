@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"habilita/internal/control"
+	"habilita/internal/web/hub"
 )
 
 // meter is a bar that tells which part of a whole there is.
@@ -55,11 +56,10 @@ func (c *Console) readTokens(ctx context.Context, q url.Values) (l listing, err 
 	if err != nil {
 		return l, err
 	}
-	ranking, err := c.hub.get(ctx, c.rankingTopic(), true)
+	k, err := hub.Get[ranked](ctx, c.hub, c.rankingTopic(), true)
 	if err != nil {
 		return l, err
 	}
-	k, _ := ranking.value.(ranked)
 	d, ids := k.tokensData, k.ids[min(skip, len(k.ids)):]
 	d.Tokens, err = c.o.Operator.QuotaOf(ctx, ids[:min(perPage, len(ids))])
 	_, err = control.SplitUnread(err) // the head of the page says what is unread
@@ -73,9 +73,9 @@ type ranked struct {
 }
 
 // rankingTopic reads where each token stands. That takes a read of every token, so a hundred thousand of
-// them are ranked seldom (see hub.get), and not each time that somebody looks at a page of them.
-func (c *Console) rankingTopic() topic {
-	return topic{"ranking", func(ctx context.Context) (any, error) {
+// them are ranked seldom (see package hub), and not each time that somebody looks at a page of them.
+func (c *Console) rankingTopic() hub.Topic {
+	return hub.Topic{Key: "ranking", Read: func(ctx context.Context) (any, error) {
 		rows, err := c.o.Operator.Quota(ctx)
 		_, err = control.SplitUnread(err)
 		return rank(rows), err

@@ -1,4 +1,4 @@
-package console
+package hub
 
 import (
 	"context"
@@ -11,9 +11,11 @@ import (
 	"time"
 )
 
+const fresh = time.Second
+
 // counted is a topic that counts how often it is read.
-func counted(key string, value *atomic.Int64, reads *atomic.Int64, takes time.Duration) topic {
-	return topic{key, func(ctx context.Context) (any, error) {
+func counted(key string, value *atomic.Int64, reads *atomic.Int64, takes time.Duration) Topic {
+	return Topic{key, func(ctx context.Context) (any, error) {
 		reads.Add(1)
 		select {
 		case <-time.After(takes):
@@ -24,14 +26,14 @@ func counted(key string, value *atomic.Int64, reads *atomic.Int64, takes time.Du
 	}}
 }
 
-func withHub(t *testing.T, do func(h *hub)) {
+func withHub(t *testing.T, do func(h *Hub)) {
 	synctest.Test(t, func(t *testing.T) {
-		do(newHub(time.Now))
+		do(New(time.Now, fresh))
 	})
 }
 
 func TestManyWhoLookAreOneRead(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
 		value.Store(7)
 		tp := counted("a", &value, &reads, 100*time.Millisecond)
@@ -59,7 +61,7 @@ func TestManyWhoLookAreOneRead(t *testing.T) {
 }
 
 func TestWhoGoesLeavesTheReadToOthers(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
 		tp := counted("a", &value, &reads, time.Second)
 		gone, cancel := context.WithCancel(context.Background())
@@ -85,13 +87,13 @@ func TestWhoGoesLeavesTheReadToOthers(t *testing.T) {
 }
 
 // watching looks at topics as a listener does, until stop; changes counts what is told.
-func watching(h *hub, tp topic) (changes *atomic.Int64, stop func()) {
+func watching(h *Hub, tp Topic) (changes *atomic.Int64, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	changes = &atomic.Int64{}
 	var ended sync.WaitGroup
 	ended.Go(func() {
-		for last := h.state(ctx, []topic{tp}); ctx.Err() == nil; time.Sleep(fresh / 4) {
-			if state := h.state(ctx, []topic{tp}); state != last {
+		for last := h.State(ctx, []Topic{tp}); ctx.Err() == nil; time.Sleep(fresh / 4) {
+			if state := h.State(ctx, []Topic{tp}); state != last {
 				changes.Add(1)
 				last = state
 			}
@@ -101,7 +103,7 @@ func watching(h *hub, tp topic) (changes *atomic.Int64, stop func()) {
 }
 
 func TestWatchersShareReadsAndAreToldOfChangesAlone(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
 		tp := counted("a", &value, &reads, 0)
 		var all []*atomic.Int64
@@ -130,7 +132,7 @@ func TestWatchersShareReadsAndAreToldOfChangesAlone(t *testing.T) {
 }
 
 func TestWhatTakesLongIsReadSeldom(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
 		_, stop := watching(h, counted("slow", &value, &reads, 500*time.Millisecond))
 		defer stop()
@@ -143,11 +145,11 @@ func TestWhatTakesLongIsReadSeldom(t *testing.T) {
 
 // The ranking of tokens takes long: it is not made anew for each who looks at a page of them now and then.
 func TestWhatTookLongIsKept(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
 		look := func(want int64) {
 			t.Helper()
-			_, _ = h.get(context.Background(), topic{"other", func(context.Context) (any, error) { return 1, nil }}, false)
+			_, _ = h.get(context.Background(), Topic{"other", func(context.Context) (any, error) { return 1, nil }}, false)
 			if _, err := h.get(context.Background(), counted("slow", &value, &reads, 500*time.Millisecond), true); err != nil || reads.Load() != want {
 				t.Errorf("%d reads, %v: want %d", reads.Load(), err, want)
 			}
@@ -162,23 +164,23 @@ func TestWhatTookLongIsKept(t *testing.T) {
 
 // A thing that can't be read is one state, and is asked again soon though its read took long.
 func TestWatchersSeeThatRedisIsAway(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var gone atomic.Bool
 		gone.Store(true)
-		changes, stop := watching(h, topic{"a", func(context.Context) (any, error) {
+		changes, stop := watching(h, Topic{"a", func(context.Context) (any, error) {
 			if gone.Load() {
-				time.Sleep(readTimeout)
+				time.Sleep(Patience)
 				return nil, errors.New("away")
 			}
 			return 1, nil
 		}})
 		defer stop()
-		time.Sleep(3 * readTimeout)
+		time.Sleep(3 * Patience)
 		if n := changes.Load(); n != 0 {
 			t.Errorf("%d changes", n)
 		}
 		gone.Store(false)
-		time.Sleep(readTimeout + 3*fresh)
+		time.Sleep(Patience + 3*fresh)
 		if n := changes.Load(); n != 1 {
 			t.Errorf("%d changes: it is back", n)
 		}
@@ -186,7 +188,7 @@ func TestWatchersSeeThatRedisIsAway(t *testing.T) {
 }
 
 func TestReadingsAreBounded(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
 		for i := range 3 * maxReadings {
 			if _, err := h.get(context.Background(), counted(fmt.Sprint("x", i), &value, &reads, 0), false); err != nil {
@@ -204,37 +206,9 @@ func TestReadingsAreBounded(t *testing.T) {
 	})
 }
 
-func TestRates(t *testing.T) {
-	r := newRates()
-	at := time.Unix(1_800_000_000, 0)
-	if _, known := r.note("b", 10, at); known {
-		t.Error("known at first sight")
-	}
-	if n, known := r.note("b", 10, at.Add(fresh/4)); known {
-		t.Errorf("%v is known when two pages look at once", n)
-	}
-	for i := 1; i <= 60; i++ {
-		n, known := r.note("b", 10+5*i, at.Add(time.Duration(i)*time.Second))
-		if !known || n != 5 {
-			t.Fatalf("after %d s: %v %t", i, n, known)
-		}
-	}
-	later := at.Add(90 * time.Second)
-	for i := range 15 {
-		r.note("b", 310, later.Add(time.Duration(i)*time.Second))
-	}
-	if n, _ := r.note("b", 310, later.Add(15*time.Second)); n != 0 {
-		t.Errorf("it stands still: %v", n)
-	}
-	r.note("c", 1, later.Add(time.Hour))
-	if len(r.seen) != 1 {
-		t.Error("what nobody looks at is kept")
-	}
-}
-
 // Who decided something sees what came of it, also where a read was under way meanwhile.
 func TestNothingOldIsShownAfterADecision(t *testing.T) {
-	withHub(t, func(h *hub) {
+	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
 		tp := counted("a", &value, &reads, 100*time.Millisecond)
 		want := func(n int64) {
@@ -246,10 +220,10 @@ func TestNothingOldIsShownAfterADecision(t *testing.T) {
 		want(0)
 		value.Store(1)
 		want(0) // fresh enough
-		h.decided()
+		h.Forget()
 		want(1)
 		time.Sleep(2 * fresh)
-		old := topic{"a", func(ctx context.Context) (any, error) {
+		old := Topic{"a", func(ctx context.Context) (any, error) {
 			was := value.Load()
 			time.Sleep(100 * time.Millisecond)
 			return was, nil
@@ -257,7 +231,7 @@ func TestNothingOldIsShownAfterADecision(t *testing.T) {
 		go func() { _, _ = h.get(context.Background(), old, false) }()
 		synctest.Wait()
 		value.Store(2)
-		h.decided()
+		h.Forget()
 		want(2)
 	})
 }

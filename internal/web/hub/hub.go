@@ -1,0 +1,183 @@
+// Package hub shares what is read among all who look at the same thing: on pages, or in requests that wait.
+//
+//	          first asked for, or watched and due
+//	(unknown) ────────────────────────────────────▶ read, at a time
+//	                                                 │  ▲
+//	                          older than fresh, and  │  │ the next read, by the
+//	                          asked for or watched   ▼  │ first who wants it
+//	                                                stale
+//
+// At most one read of a thing is under way, and none while nobody looks.
+package hub
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// Patience is how long a page waits for a read.
+	Patience = 8 * time.Second
+	// share is the part of its time that one thing is read at most for those who watch it: 1/share.
+	share = 20
+	// maxDistance is how seldom at most.
+	maxDistance = 30 * time.Second
+	// maxReadings is how many readings are kept; what comes above is read for itself.
+	maxReadings = 256
+)
+
+// Topic is a thing that can be looked at, and how it is read. What Read returns is never
+// changed afterwards, and prints as JSON what of it is seen.
+type Topic struct {
+	Key  string
+	Read func(context.Context) (any, error)
+}
+
+// Hub shares readings. It is safe for concurrent use.
+type Hub struct {
+	now   func() time.Time
+	fresh time.Duration
+
+	mu sync.Mutex
+	by map[string]*reading
+}
+
+// reading is one read of a topic. All but asked is set when it is done.
+type reading struct {
+	done  chan struct{} // closed when it is done
+	value any
+	err   error
+	seen  string // tells value from others that are seen otherwise
+	at    time.Time
+	took  time.Duration
+	asked time.Time // when somebody wanted it last; guarded by Hub.mu
+}
+
+// New makes a Hub. fresh is how old a reading may be that is shown, and the shortest distance of two
+// reads of a thing.
+func New(now func() time.Time, fresh time.Duration) *Hub {
+	return &Hub{now: now, fresh: fresh, by: map[string]*reading{}}
+}
+
+// Get returns what was read of a topic, not longer ago than fresh; or, for one who watches it, than its distance: a
+// thing that takes long is read less often for those. The error is the read's, or ctx's.
+func Get[T any](ctx context.Context, h *Hub, t Topic, watched bool) (value T, err error) {
+	r, err := h.get(ctx, t, watched)
+	if err == nil {
+		value, _ = r.value.(T)
+	}
+	return value, err
+}
+
+// get returns a reading. If its read is under way, it waits for that.
+func (h *Hub) get(ctx context.Context, t Topic, watched bool) (*reading, error) {
+	for {
+		h.mu.Lock()
+		r := h.by[t.Key]
+		begin := r == nil || h.over(r, watched)
+		if begin {
+			r = &reading{done: make(chan struct{})}
+			h.keep(t.Key, r)
+		}
+		r.asked = h.now()
+		h.mu.Unlock()
+		if begin {
+			h.read(ctx, t, r)
+			return r, r.err
+		}
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if !r.at.IsZero() {
+			return r, r.err
+		} // who read it has gone
+	}
+}
+
+// keep keeps a reading, if there is room. It forgets those that nobody wanted lately; one that took long stays for its
+// distance. The caller holds mu.
+func (h *Hub) keep(key string, r *reading) {
+	now := h.now()
+	maps.DeleteFunc(h.by, func(_ string, old *reading) bool { return now.Sub(old.asked) >= 2*h.fresh && h.over(old, true) })
+	if len(h.by) < maxReadings || h.by[key] != nil {
+		h.by[key] = r
+	}
+}
+
+func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
+	defer close(r.done)
+	began := time.Now()
+	value, err := t.Read(ctx)
+	took := time.Since(began)
+	var seen []byte
+	if err == nil {
+		seen, err = json.Marshal(value)
+	}
+	r.value, r.err, r.took = value, err, took
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // who asked has gone: it tells nothing of Redis
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		maps.DeleteFunc(h.by, func(_ string, kept *reading) bool { return kept == r })
+		return
+	}
+	sum := sha256.Sum256(seen)
+	r.seen, r.at = string(sum[:]), h.now()
+}
+
+// Forget is for a decision: who made it is to see what came of it, so nothing that was read before, or is being read,
+// is shown again.
+func (h *Hub) Forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.by)
+}
+
+// Away is the state of topics of which one can't be read.
+const Away = "away"
+
+// State tells what can be seen of topics from what could be before.
+func (h *Hub) State(ctx context.Context, topics []Topic) string {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	var all strings.Builder
+	for _, t := range topics {
+		r, err := h.get(ctx, t, true)
+		if err != nil {
+			return Away
+		}
+		all.WriteString(r.seen)
+	}
+	return all.String()
+}
+
+func (r *reading) isDone() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// over reports whether it has to be read again.
+func (h *Hub) over(r *reading, watched bool) bool {
+	limit := h.fresh
+	switch {
+	case !r.isDone():
+		return false
+	case !watched:
+	case r.err != nil: // it took long for another reason than its size
+		limit = 2 * h.fresh
+	default:
+		limit = min(max(h.fresh, share*r.took), maxDistance)
+	}
+	return h.now().Sub(r.at) >= limit
+}
