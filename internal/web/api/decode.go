@@ -1,11 +1,10 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"regexp"
@@ -14,14 +13,35 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/rows"
 	"habilita/internal/web/guard"
 )
 
-// callFields are those of a call's body.
-const callFields = "server, token, licenses, chain, ref, id, batch, at, notify"
+// callBody is the body of a call.
+type callBody struct {
+	Server   string    `json:"server"`
+	Token    string    `json:"token"`
+	Licenses float64   `json:"licenses"` // 5.0 is 5
+	Chain    string    `json:"chain"`
+	Ref      string    `json:"ref"`
+	ID       string    `json:"id"`
+	Batch    string    `json:"batch"`
+	At       time.Time `json:"at"`
+	Notify   bool      `json:"notify"`
+}
+
+// wanted are the fields of a call, and what they are to be.
+var wanted = map[string]string{
+	"server": wantText, "token": wantText, "licenses": "want a whole number from 1", "chain": wantText, "ref": wantText, "id": wantText,
+	"batch": wantText, "at": wantTime, "notify": "want true or false",
+}
+
+const wantText = "want a string"
 
 // plainName is a field's name that may be told again: it is no secret in the wrong place.
 var plainName = regexp.MustCompile(`^[a-z_]{1,20}$`)
@@ -75,125 +95,71 @@ func opened(w http.ResponseWriter, r *http.Request, body io.Reader, limit int64)
 // decodeCall reads a call from a JSON object: flat, each name at most once, none that is
 // not known.
 func decodeCall(r *http.Request) (engine.Call, error) {
-	var c engine.Call
 	if err := mediaType(r, "application/json"); err != nil {
-		return c, err
+		return engine.Call{}, err
 	}
-	text, err := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return c, fmt.Errorf("%w: %w", errBody, err)
+		return engine.Call{}, fmt.Errorf("%w: %w", errBody, err)
 	}
-	if !utf8.Valid(text) {
-		return c, refuse(badRequest, "the body is no valid UTF-8")
+	if !utf8.Valid(body) {
+		return engine.Call{}, refuse(badRequest, "the body is no valid UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return c, refuse(badRequest, "the body is no JSON object")
+	if jsontext.Value(body).Kind() != jsontext.KindBeginObject {
+		return engine.Call{}, refuse(badRequest, "the body is no JSON object")
 	}
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return c, malformed(err)
-		}
-		if seen[name] {
-			return c, refuseField(invalid, shown(name), "is given twice")
-		}
-		seen[name] = true
-		from := d.InputOffset()
-		v, err := d.Token()
-		if err != nil {
-			return c, malformed(err)
-		}
-		if rows.HalfSurrogate(string(text[from:d.InputOffset()])) {
-			return c, refuseField(invalid, shown(name), "%s", rows.HalfSurrogateProblem)
-		}
-		if err := set(&c, name, v); err != nil {
-			return c, err
+	var given map[string]jsontext.Value
+	var b callBody
+	if err = json.Unmarshal(body, &given); err == nil {
+		err = json.Unmarshal(body, &b, json.RejectUnknownMembers(true))
+	}
+	if err != nil {
+		return engine.Call{}, malformed(string(body), err)
+	}
+	for name, v := range given {
+		switch {
+		case v.Kind() == jsontext.KindNull:
+			return engine.Call{}, refuseField(invalid, name, "%s", wanted[name])
+		case string(v) == `""` && slices.Contains([]string{"id", "chain"}, name):
+			return engine.Call{}, refuseField(invalid, name, "is empty: leave it out")
 		}
 	}
-	if _, err := d.Token(); err != nil {
-		return c, malformed(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return c, refuse(badRequest, "there is something behind the JSON object")
-	}
-	for _, name := range []string{"server", "token"} {
-		if !seen[name] {
-			return c, refuseField(invalid, name, "is missing")
-		}
+	c := engine.Call{Server: b.Server, Token: engine.Token(b.Token), Licenses: int(b.Licenses), Chain: b.Chain, Ref: b.Ref, ID: b.ID,
+		Batch: b.Batch, At: b.At, Notify: b.Notify}
+	switch p := ledger.BatchNameProblem(c.Batch); {
+	case given["licenses"] != nil && (c.Licenses < 1 || float64(c.Licenses) != b.Licenses):
+		return c, refuseField(invalid, "licenses", "%s", wanted["licenses"])
+	case engine.TooFar(c.At):
+		return c, refuseField(invalid, "at", wantTime)
+	case given["batch"] != nil && p != "":
+		return c, refuseField(invalid, "batch", "%s", p)
 	}
 	return c, nil
 }
 
-// malformed says where JSON ends to be JSON, without a word of it.
-func malformed(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return refuse(badRequest, "the body is no JSON: it goes wrong at byte %d", syntax.Offset)
+// malformed says what is wrong with a body, without a word of it.
+func malformed(body string, err error) error {
+	if bad, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		switch name := shown(bad.JSONPointer); {
+		case errors.Is(err, jsontext.ErrDuplicateName):
+			return refuseField(invalid, name, "is given twice")
+		case rows.HalfSurrogate(body):
+			return refuseField(invalid, name, rows.HalfSurrogateProblem)
+		}
+		return refuse(badRequest, "the body is no JSON: it goes wrong at byte %d", bad.ByteOffset)
 	}
-	return refuse(badRequest, "the body is no JSON: it ends too early")
+	bad, _ := errors.AsType[*json.SemanticError](err)
+	name := shown(bad.JSONPointer)
+	if errors.Is(err, json.ErrUnknownName) {
+		return refuseField(invalid, name, "is not a field of a call; those are %s", strings.Join(slices.Sorted(maps.Keys(wanted)), ", "))
+	}
+	return refuseField(invalid, name, "%s", wanted[name])
 }
 
-func shown(name string) string {
-	if plainName.MatchString(name) {
+// shown is the name of a field, if it may be told again.
+func shown(at jsontext.Pointer) string {
+	if name := at.LastToken(); plainName.MatchString(name) {
 		return name
 	}
 	return "(a field)"
-}
-
-// set sets a field of the call.
-func set(c *engine.Call, name string, v json.Token) error {
-	texts := map[string]*string{"server": &c.Server, "token": (*string)(&c.Token), "chain": &c.Chain, "ref": &c.Ref, "id": &c.ID, "batch": &c.Batch}
-	if to := texts[name]; to != nil {
-		s, ok := v.(string)
-		if !ok {
-			return refuseField(invalid, name, "want a string")
-		}
-		*to = s
-		return checkText(name, s)
-	}
-	switch name {
-	case "licenses":
-		n, ok := v.(json.Number)
-		i, whole := rows.Integer(string(n))
-		if !ok || !whole || i < 1 {
-			return refuseField(invalid, name, "want a whole number from 1")
-		}
-		c.Licenses = i
-		return nil
-	case "notify":
-		b, ok := v.(bool)
-		if !ok {
-			return refuseField(invalid, name, "want true or false")
-		}
-		c.Notify = b
-		return nil
-	case "at":
-		s, _ := v.(string)
-		at, err := time.Parse(time.RFC3339, s)
-		if err != nil || engine.TooFar(at) {
-			return refuseField(invalid, name, wantTime)
-		}
-		c.At = at
-		return nil
-	}
-	return refuseField(invalid, shown(name), "is not a field of a call; those are %s", callFields)
-}
-
-// checkText checks what tasks would refuse with more words, or not at all.
-func checkText(name, s string) error {
-	switch name {
-	case "batch":
-		if p := ledger.BatchNameProblem(s); p != "" {
-			return refuseField(invalid, name, "%s", p)
-		}
-	case "id", "chain":
-		if s == "" {
-			return refuseField(invalid, name, "is empty: leave it out")
-		}
-	}
-	return nil
 }
