@@ -33,16 +33,10 @@ func (s Selection) Check() error {
 }
 
 func (s Selection) check() (Selection, error) {
-	n := 0
-	for _, set := range []bool{s.Chain != "", s.Batch != "", s.Server != "", s.All} {
-		if set {
-			n++
-		}
-	}
-	switch {
-	case n == 0:
+	switch things := s.things(); {
+	case len(things) == 0:
 		return s, &SelectionError{Problem: "nothing is selected"}
-	case n > 1:
+	case len(things) > 1:
 		return s, &SelectionError{Problem: "more than one thing is selected"}
 	}
 	if s.Cause != "" && (s.Chain != "" || !slices.Contains(Causes(), s.Cause)) {
@@ -218,19 +212,22 @@ func cutOff(what string, n int, err error) error {
 
 // String says what is selected, such as "batch november".
 func (s Selection) String() string {
-	said := "nothing"
-	switch {
-	case s.Chain != "":
-		said = "chain " + s.Chain
-	case s.Batch != "":
-		said = "batch " + s.Batch
-	case s.Server != "":
-		said = "server " + s.Server
-	case s.All:
-		said = "all held chains"
-	}
+	said := strings.Join(s.things(), " and ")
 	if s.Cause != "" {
-		return "cause " + s.Cause + " of " + said
+		said = "cause " + s.Cause + " of " + said
 	}
 	return said
+}
+
+// things are all that is selected, of which one is right.
+func (s Selection) things() (all []string) {
+	for _, t := range [][2]string{{"chain", s.Chain}, {"batch", s.Batch}, {"server", s.Server}} {
+		if t[1] != "" {
+			all = append(all, t[0]+" "+t[1])
+		}
+	}
+	if s.All {
+		all = append(all, "all held chains")
+	}
+	return all
 }

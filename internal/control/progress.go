@@ -78,7 +78,7 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 		}
 		last = p
 		changed = first || p.Status != told.Status
-		if changed || !p.alike(told) {
+		if changed || p.news() != told.news() {
 			if first, told = false, p; seen != nil {
 				seen(p)
 			}
@@ -97,19 +97,15 @@ func (o *Control) Obstacles(ctx context.Context, batchName string, p *Progress) 
 	return o.sample(ctx, m, tags, 0, p)
 }
 
-// alike reports whether two have the same reasons and errors, and both a rate or none. The
-// numbers of a sample differ each time, which is no news.
-func (p Progress) alike(q Progress) bool {
-	reasons := func(p Progress) []string {
-		var out []string
-		for _, w := range p.Waiting {
-			out = append(out, w.Reason)
-		}
-		slices.Sort(out)
-		return out
+// news is what of the progress is news if it changes: the reasons and errors, and whether there is a rate. The
+// numbers of a sample differ each time.
+func (p Progress) news() string {
+	var reasons []string
+	for _, w := range p.Waiting {
+		reasons = append(reasons, w.Reason)
 	}
-	texts := func(p Progress) []string { return slices.Sorted(slices.Values(p.LastErrors)) }
-	return slices.Equal(reasons(p), reasons(q)) && slices.Equal(texts(p), texts(q)) && (p.Rate > 0) == (q.Rate > 0)
+	slices.Sort(reasons)
+	return fmt.Sprintf("%q %q %t", reasons, slices.Sorted(slices.Values(p.LastErrors)), p.Rate > 0)
 }
 
 // sample fills in what waits. Each round looks at other buckets where the batch has many.

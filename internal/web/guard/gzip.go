@@ -1,12 +1,14 @@
 package guard
 
 import (
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -16,49 +18,33 @@ import (
 var ErrGzip = errors.New("the body's gzip is broken, or ended too early")
 
 // Gunzip reads what r holds in gzip. A body that was cut never looks whole: it ends with
-// ErrGzip. An error of r itself is returned as it is. The caller bounds what comes out.
-func Gunzip(r io.Reader) io.Reader { return &gunzip{from: &source{r: r}} }
+// ErrGzip. Another error of r is returned as it is. The caller bounds what comes out.
+func Gunzip(r io.Reader) io.Reader { return &gunzip{from: r} }
 
 type gunzip struct {
-	from *source
+	from io.Reader
 	z    *gzip.Reader
 }
 
-func (g *gunzip) Read(p []byte) (int, error) {
+func (g *gunzip) Read(p []byte) (n int, err error) {
 	if g.z == nil {
-		z, err := gzip.NewReader(g.from)
-		if err != nil {
-			return 0, g.why(err)
+		if g.z, err = gzip.NewReader(g.from); err != nil {
+			return 0, broken(err)
 		}
-		g.z = z
 	}
-	n, err := g.z.Read(p)
-	if err != nil && err != io.EOF {
-		err = g.why(err)
+	if n, err = g.z.Read(p); err != io.EOF {
+		err = broken(err)
 	}
 	return n, err
 }
 
-// why is the error of the source, if there was one.
-func (g *gunzip) why(err error) error {
-	if g.from.err != nil {
-		return g.from.err
+// broken tells gzip that is none from what is wrong with its source.
+func broken(err error) error {
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	if corrupt || slices.Contains([]error{gzip.ErrHeader, gzip.ErrChecksum, io.EOF, io.ErrUnexpectedEOF}, err) {
+		return fmt.Errorf("%w: %v", ErrGzip, err) // not wrapped: an io.EOF in it would look like the end
 	}
-	return fmt.Errorf("%w: %v", ErrGzip, err) // not wrapped: an io.EOF in it would look like the end
-}
-
-// source remembers the error of a reader.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
+	return err
 }
 
 // Gzip compresses the answers of next for those who accept it, streams too, which arrive as
