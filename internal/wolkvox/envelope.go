@@ -45,21 +45,24 @@ func decodeEnvelope(body []byte) (env envelope, fault string) {
 	return env, ""
 }
 
-// codeOf reads a code: 202, "202", 202.0. 0 is none.
+// codeOf reads a code; 0 is none.
 func codeOf(raw json.RawMessage) int {
+	if n, ok := numberOf(raw); ok && n >= 100 && n <= 999 {
+		return n
+	}
+	return 0
+}
+
+// numberOf reads a whole number up to a thousand million: 202, "202", 202.0.
+func numberOf(raw json.RawMessage) (int, bool) {
 	text := string(raw)
-	var s string
-	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
-		text = strings.TrimSpace(s)
-		if !allDigits(text) {
-			return 0
+	if strings.HasPrefix(text, `"`) {
+		if json.Unmarshal(raw, &text) != nil || !allDigits(strings.TrimSpace(text)) {
+			return 0, false
 		}
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f != math.Trunc(f) || f < 100 || f > 999 {
-		return 0
-	}
-	return int(f)
+	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	return int(f), err == nil && f == math.Trunc(f) && f >= 0 && f <= 1e9
 }
 
 // textOf is a field as text, and whether it says anything.

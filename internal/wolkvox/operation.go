@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strconv"
 )
 
 // Operation is one of the vendor's calls. Calls with a body or parameters of their own are not made yet.
@@ -59,18 +58,7 @@ func tokenUse(data []byte) (TokenUse, bool) {
 	} else if json.Unmarshal(data, &one) != nil {
 		return TokenUse{}, false
 	}
-	number := func(raw json.RawMessage) (int, bool) {
-		text := string(raw)
-		if len(raw) > 0 && raw[0] == '"' {
-			if json.Unmarshal(raw, &text) != nil {
-				return 0, false
-			}
-		}
-		n, err := strconv.Atoi(text)
-		const most = 1_000_000_000
-		return n, err == nil && n >= 0 && n <= most
-	}
-	limit, ok1 := number(one.Limit)
-	used, ok2 := number(one.Used)
-	return TokenUse{limit, used}, ok1 && ok2
+	limit, ok := numberOf(one.Limit)
+	used, ok2 := numberOf(one.Used)
+	return TokenUse{limit, used}, ok && ok2
 }
