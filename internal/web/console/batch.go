@@ -57,7 +57,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 	}
 	batch, _ := l.Data.(batchView)
 	d := batchData{Batch: batch, States: control.States(), Filter: f, Filtered: f != control.CallsQuery{}, Here: batchPath(name)}
-	d.Download = addressOf("/v1"+d.Here+"/calls.csv", url.Values{"state": {f.State}, "ref": {f.Ref}}, "state", "ref")
+	d.Download = address("/v1"+d.Here+"/calls.csv", "state", f.State, "ref", f.Ref)
 	page := c.newPage(r, "batch")
 	live, unread := q.Get("live") != "", 0
 	if d.Shown = !live || !d.Filtered && cursor == "" || d.Batch.Total <= smallBatch; d.Shown {

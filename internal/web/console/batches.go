@@ -55,9 +55,7 @@ func (c *Console) view(s control.Status) batchView {
 	return v
 }
 
-// Path is the address of the batch's page.
-func (v batchView) Path() string { return batchPath(v.Batch) }
-
+// batchPath is the address of a batch's page.
 func batchPath(name string) string { return "/batches/" + url.PathEscape(name) }
 
 // Percent is the share that succeeded, rounded down.
@@ -116,9 +114,6 @@ func (v batchView) State() string {
 	}
 	return "done"
 }
-
-// HeldPath is the address of the chains of the batch that wait for a person.
-func (v batchView) HeldPath() string { return lookedAt{Batch: v.Batch}.path() }
 
 // Unmade is how many calls were skipped or cancelled.
 func (v batchView) Unmade() int { return v.Skipped + v.Cancelled }

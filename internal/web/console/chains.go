@@ -17,36 +17,14 @@ type chainView struct {
 	Batch string
 }
 
-// BatchPath is the address of the batch's page.
-func (v chainView) BatchPath() string { return batchPath(v.Batch) }
-
-// Cause is why its head failed, as one word; "" where it did not.
-func (v chainView) Cause() string { return control.Cause(v.Head) }
-
-// Futile reports whether a skip is no help.
-func (v chainView) Futile() bool { return control.RemedyOf(v.Cause()).Futile() }
-
 // groupView are held chains whose heads failed for the same.
 type groupView struct {
 	control.HeldGroup
 	Examples []chainView
-	of       lookedAt
 }
 
-// Futile is chainView's.
-func (g groupView) Futile() bool { return control.RemedyOf(g.Cause).Futile() }
-
-// Path is the address of all chains of the group.
-func (g groupView) Path() string { return g.of.with(g.Cause).path() }
-
-// Decide is the address that asks about a decision on all of the group.
-func (g groupView) Decide(do string) string {
-	q := url.Values{"do": {do}, "cause": {g.Cause}}
-	if g.of.Batch != "" {
-		q.Set("batch", g.of.Batch)
-	}
-	return "/decide?" + q.Encode()
-}
+// futile reports whether a skip is no help against a cause.
+func futile(cause string) bool { return control.RemedyOf(cause).Futile() }
 
 // lookedAt says which chains a page is about: held ones by why, those of one why, or all
 // that have work.
@@ -71,17 +49,6 @@ func lookedAtOf(q url.Values) (lookedAt, error) {
 	return a, nil
 }
 
-func (a lookedAt) with(cause string) lookedAt { return lookedAt{Batch: a.Batch, Cause: cause} }
-
-// path is the address of its first page.
-func (a lookedAt) path() string {
-	q := url.Values{"batch": {a.Batch}, "cause": {a.Cause}}
-	if a.All {
-		q.Set("show", "all")
-	}
-	return addressOf("/chains", q, filters...)
-}
-
 type chainsData struct {
 	Of     lookedAt
 	Groups []groupView // of held ones, where no cause is looked at
@@ -89,15 +56,6 @@ type chainsData struct {
 	Cut    bool        // the groups are of the oldest alone
 	Chains []chainView
 }
-
-// Filtered reports whether less is shown than all that is held.
-func (d chainsData) Filtered() bool { return d.Of.Batch != "" || d.Of.Cause != "" }
-
-// GroupsPath is the address of the groups of which a list is one.
-func (d chainsData) GroupsPath() string { return d.Of.with("").path() }
-
-// BatchPath is the address of the page of the batch that is looked at.
-func (d chainsData) BatchPath() string { return batchPath(d.Of.Batch) }
 
 func (c *Console) readChains(ctx context.Context, q url.Values) (l listing, err error) {
 	a, err := lookedAtOf(q)
@@ -121,7 +79,7 @@ func (c *Console) readChains(ctx context.Context, q url.Values) (l listing, err 
 		sum, err = c.o.Operator.HeldGroups(ctx, a.Batch)
 		d.Held, d.Cut, l.Unread = sum.Chains, sum.Cut, sum.Unread
 		for _, g := range sum.Groups {
-			v := groupView{HeldGroup: g, of: a}
+			v := groupView{HeldGroup: g}
 			if v.Examples, err = c.chainViews(ctx, g.Examples); err != nil {
 				return l, err
 			}

@@ -70,7 +70,7 @@ func (a asked) back() string {
 	case "token":
 		return "/tokens"
 	case "group":
-		return lookedAt{Batch: a.Batch}.path()
+		return address("/chains", "batch", a.Batch)
 	}
 	return batchPath(a.Batch)
 }

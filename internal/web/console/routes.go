@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 
 	"habilita/internal/web/hub"
 )
@@ -109,26 +109,31 @@ func skipTo(rows int, more bool) string {
 // filters are what a query says of a list, beside the place in it.
 var filters = []string{"show", "state", "q", "batch", "cause"}
 
-// addressOf is a path with those values of a query that names name.
-func addressOf(path string, q url.Values, names ...string) string {
-	to := url.Values{}
+// only are those values of a query that names name, as address takes them.
+func only(q url.Values, names ...string) (pairs []string) {
 	for _, name := range names {
-		if q.Get(name) != "" {
-			to.Set(name, q.Get(name))
+		pairs = append(pairs, name, q.Get(name))
+	}
+	return pairs
+}
+
+// address is a path with a query: pairs of a name and a value, without those whose value is empty.
+func address(path string, pairs ...string) string {
+	q := url.Values{}
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			q.Set(pair[0], pair[1])
 		}
 	}
-	switch {
-	case len(to) == 0:
+	if len(q) == 0 {
 		return path
-	case strings.Contains(path, "?"):
-		return path + "&" + to.Encode()
 	}
-	return path + "?" + to.Encode()
+	return path + "?" + q.Encode()
 }
 
 // eventsURL is where the changes of a view are told.
 func eventsURL(name string, q url.Values) string {
-	return addressOf("/events?topic="+name, q, append(filters, "name", "cursor")...)
+	return address("/events", append(only(q, append(filters, "name", "cursor")...), "topic", name)...)
 }
 
 // pager are the addresses of other pages of a list; "" for none.
@@ -137,11 +142,11 @@ type pager struct{ First, Next string }
 // newPager makes the pager of a page: there is a way on, and one to the beginning.
 func newPager(path string, q url.Values, next string) (p pager) {
 	if q.Get("cursor") != "" {
-		p.First = addressOf(path, q, filters...)
+		p.First = address(path, only(q, filters...)...)
 	}
 	if next != "" {
 		q.Set("cursor", next)
-		p.Next = addressOf(path, q, append(filters, "cursor")...)
+		p.Next = address(path, only(q, append(filters, "cursor")...)...)
 	}
 	return p
 }

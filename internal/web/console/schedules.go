@@ -32,9 +32,6 @@ func (v scheduleView) Running() bool { return v.Claim.Number > 0 }
 // Withheld are the rows of the last run that were left out behind rejected or conflicting ones.
 func (v scheduleView) Withheld() int { return v.Last.Withheld - v.Last.Passed }
 
-// BatchPath is the address of the last run's batch.
-func (v scheduleView) BatchPath() string { return batchPath(v.Last.Batch) }
-
 type schedulesData struct {
 	Schedules []scheduleView
 	More      int // that are not shown

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"habilita/internal/control"
 )
 
 // pageNames are the pages; each is templates/NAME.tmpl within templates/layout.tmpl.
@@ -47,6 +49,10 @@ func (s *site) functions() template.FuncMap {
 		"cool":     s.cooling,
 		"rate":     s.rate,
 		"left":     s.left,
+		"address":  address,
+		"batch":    batchPath,
+		"why":      control.Cause,
+		"futile":   futile,
 		"slots":    slotMarks,
 		"used":     quotaMeter,
 		"failing":  serverMeter,
