@@ -69,7 +69,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: a skip that is no help", "what is held of a batch is not looked at",
-		in("internal/web/console/decide.go", "	case d.OfBatch != nil:\n		held", "	case d.OfBatch != nil && d.OfGroup > 0:\n		held"),
+		in("internal/web/console/decide.go", `scope == "batch" && a.Do == "skip")`, `scope == "batch" && a.Do == "")`),
 		"./internal/web/console", "TestHeldChainsAreDecidedOnTogether",
 	},
 	{

@@ -80,7 +80,7 @@ type decideData struct {
 	asked
 	OfChain *control.Chain
 	OfBatch *control.Status
-	OfGroup int // chains of it; 0: it is about none
+	Held    int // chains of a group, or of a batch that is skipped
 	Back    string
 	Futile  []futileSkip
 }
@@ -89,36 +89,6 @@ type decideData struct {
 type futileSkip struct {
 	Remedy control.Remedy
 	Chains int
-}
-
-// futile says what of a skip is no help: of one chain, of a group, or of all that is held of a
-// batch.
-func (c *Console) futile(ctx context.Context, d decideData) ([]futileSkip, error) {
-	if d.Do != "skip" {
-		return nil, nil
-	}
-	chains := map[control.Remedy]int{}
-	switch {
-	case d.OfChain != nil:
-		chains[control.RemedyOf(control.Cause(d.OfChain.Head))] = 1
-	case d.OfGroup > 0:
-		chains[control.RemedyOf(d.Cause)] = d.OfGroup
-	case d.OfBatch != nil:
-		held, err := c.o.Operator.HeldGroups(ctx, d.Batch)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range held.Groups {
-			chains[control.RemedyOf(g.Cause)] += g.Chains
-		}
-	}
-	var all []futileSkip
-	for _, r := range []control.Remedy{control.RemedyToken, control.RemedyKey} {
-		if n := chains[r]; n > 0 {
-			all = append(all, futileSkip{r, n})
-		}
-	}
-	return all, nil
 }
 
 // deciding serves do to who may decide what is asked for.
@@ -160,25 +130,37 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request, a asked) {
 // about reads what there is to say of a decision.
 func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) {
 	d = decideData{asked: a, Back: a.back()}
-	switch a.Scope() {
-	case "server", "token": // there is no more to say of them
-	case "group":
-		_, d.OfGroup, _, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, 0, 1)
-		if err == nil && d.OfGroup == 0 {
-			err = &control.UnknownError{Kind: control.ErrNotHeld}
-		}
+	held := map[control.Remedy]int{} // chains
+	scope := a.Scope()
+	switch scope {
 	case "chain":
 		d.OfChain = new(control.Chain)
 		if *d.OfChain, err = c.o.Operator.Chain(ctx, a.Chain); err == nil && !d.OfChain.Held() {
 			err = &control.UnknownError{Kind: control.ErrNotHeld, Name: a.Chain}
 		}
-	default:
+		held[control.RemedyOf(control.Cause(d.OfChain.Head))] = 1
+	case "batch":
 		d.OfBatch = new(control.Status)
 		*d.OfBatch, err = c.o.Operator.Status(ctx, a.Batch)
 		_, err = control.SplitUnread(err)
 	}
-	if err == nil {
-		d.Futile, err = c.futile(ctx, d)
+	if err == nil && (scope == "group" || scope == "batch" && a.Do == "skip") {
+		var sum control.HeldSummary
+		sum, err = c.o.Operator.HeldGroups(ctx, a.Batch)
+		for _, g := range sum.Groups {
+			if scope == "batch" || g.Cause == a.Cause {
+				held[control.RemedyOf(g.Cause)] += g.Chains
+				d.Held += g.Chains
+			}
+		}
+		if err == nil && d.Held == 0 && scope == "group" {
+			err = &control.UnknownError{Kind: control.ErrNotHeld}
+		}
+	}
+	for _, r := range []control.Remedy{control.RemedyToken, control.RemedyKey} {
+		if n := held[r]; n > 0 && a.Do == "skip" {
+			d.Futile = append(d.Futile, futileSkip{r, n})
+		}
 	}
 	return d, err
 }
