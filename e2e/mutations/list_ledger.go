@@ -283,7 +283,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"a grant freeze that an older version wrote", "who takes over from it makes calls",
-		in("internal/engine/restart.go", "	w.stack.holdUntil(time.UnixMilli(until))\n	return w.stack.rdb.Unlink", "	_ = until\n	return w.stack.rdb.Unlink"),
+		in("internal/engine/restart.go", "	w.stack.notBefore.Until(time.UnixMilli(until))\n	return w.stack.rdb.Unlink", "	_ = until\n	return w.stack.rdb.Unlink"),
 		"./internal/engine", "TestFreezeOfAnOlderVersion",
 	},
 	{
@@ -293,7 +293,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"restart hold", "a worker that starts during it does not keep it",
-		in("internal/engine/memory.go", "			s.holdUntil(e.Lost.Add(s.settings.Lease))\n", ""),
+		in("internal/engine/memory.go", "			s.notBefore.Until(e.Lost.Add(s.settings.Lease))\n", ""),
 		"./internal/engine", "TestRestartWhileNoWorkerWasThere",
 	},
 	{

@@ -76,7 +76,7 @@ func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 			health: breaker.NewMonitor(breaker.New(b.Client, ""), breaker.MonitorOptions{}),
 		}
 		for _, kind := range []string{workerKind, workerKind, "producer"} {
-			if _, err := s.registry.Join(ctx, membership.Self(kind, "", time.Now()), nil); err != nil {
+			if _, err := s.registry.Join(ctx, membership.Self(kind), nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -59,7 +59,11 @@ func (f *dispatcher) run(ctx context.Context) {
 		f.prefetch.note(time.Now(), f.starts.Load())
 		most := min(ledger.Buckets, f.free())
 		if most <= 0 {
-			f.waitForRun(ctx)
+			select { // a moment, or until a run has nothing left to do
+			case <-ctx.Done():
+			case <-f.idle.news:
+			case <-time.After(fullWait):
+			}
 			continue
 		}
 		// As many buckets as places, and so few chains of each: a run that has ended one goes on
@@ -85,15 +89,6 @@ func (f *dispatcher) run(ctx context.Context) {
 		if !f.idle.more.Load() {
 			f.idle.end()
 		}
-	}
-}
-
-// waitForRun waits a moment, or until a run has nothing left to do.
-func (f *dispatcher) waitForRun(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-f.idle.news:
-	case <-time.After(fullWait):
 	}
 }
 

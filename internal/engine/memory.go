@@ -162,7 +162,7 @@ func (s *stack) look(ctx context.Context) (out lookout, err error) {
 			out.stale = true
 		}
 		if !e.Lost.IsZero() {
-			s.holdUntil(e.Lost.Add(s.settings.Lease))
+			s.notBefore.Until(e.Lost.Add(s.settings.Lease))
 		}
 		out.stale = out.stale || e.Lost.Before(s.lostAt())
 	}

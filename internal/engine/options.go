@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -57,7 +56,7 @@ type stack struct {
 	batches   *ledger.Batches
 	settings  quota.Settings
 	clock     *quota.Clock
-	notBefore atomic.Int64 // ms by the clock of Redis: no grants before (a Redis that restarted)
+	notBefore quota.Freeze // a Redis that restarted
 	doubt     atomic.Int64 // ms by the clock of Redis: since when it is not known whether a take-over lost anything; 0: it is
 	registry  *membership.Registry
 	memory    memory // of the data
@@ -131,26 +130,8 @@ func (s *stack) grantArgs() []any {
 	return s.settings.Args(s.clock.Now(), s.notBefore.Load(), true)
 }
 
-// holdUntil lets nothing be granted before t, by the clock of Redis.
-func (s *stack) holdUntil(t time.Time) {
-	for {
-		have := s.notBefore.Load()
-		if t.UnixMilli() <= have || s.notBefore.CompareAndSwap(have, t.UnixMilli()) {
-			return
-		}
-	}
-}
-
 // newID returns 26 random characters of a to z and 2 to 7.
 func newID() string { return strings.ToLower(rand.Text()) }
-
-// version is this program's, as the module system knows it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return ""
-}
 
 // ledgerFormat is the version of what stands in Redis. One that older versions can't read, or would spoil,
 // has a higher number. A task's payload has a version of its own (payloadVersion).

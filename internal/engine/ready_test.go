@@ -87,7 +87,7 @@ func TestNotReadyWhileNoCallCanRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "a queue that goes on", func() bool { return w.Ready(t.Context()) == nil })
-	w.stack.holdUntil(w.stack.clock.Now().Add(time.Minute))
+	w.stack.notBefore.Until(w.stack.clock.Now().Add(time.Minute))
 	if err := w.Ready(t.Context()); err == nil {
 		t.Error("ready while nothing is granted")
 	}

@@ -61,7 +61,7 @@ func (w *Worker) freeze() (until time.Time) {
 	if since := w.stack.doubt.Load(); since > 0 {
 		until = time.UnixMilli(since).Add(w.stack.settings.Lease) // nothing was sent since then
 	}
-	w.stack.holdUntil(until)
+	w.stack.notBefore.Until(until)
 	return until
 }
 
@@ -205,7 +205,7 @@ func (w *Worker) takeOver(ctx context.Context) error {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
-	w.stack.holdUntil(time.UnixMilli(until))
+	w.stack.notBefore.Until(time.UnixMilli(until))
 	return w.stack.rdb.Unlink(ctx, w.stack.prefix+":runs").Err()
 }
 

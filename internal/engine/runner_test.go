@@ -28,13 +28,13 @@ func TestGrantOfARestartedRedisIsNotUsed(t *testing.T) {
 	a := ledger.Attempt{Chain: aToken, Batch: "b", Key: "-0", LeaseEnds: granted.Add(time.Minute)}
 	for _, hold := range []time.Time{{}, granted.Add(-time.Second), granted} {
 		if !hold.IsZero() {
-			s.holdUntil(hold)
+			s.notBefore.Until(hold)
 		}
 		if r.overtaken(&a) {
 			t.Errorf("a hold until %s concerns a grant at %s", hold, granted)
 		}
 	}
-	s.holdUntil(granted.Add(time.Millisecond))
+	s.notBefore.Until(granted.Add(time.Millisecond))
 	j := r.attempt(t.Context(), a.Chain, &a, time.Now())
 	if j.Kind != ledger.Late || j.Slot != ledger.GiveBack || j.Delay != 0 {
 		t.Errorf("%+v", j)

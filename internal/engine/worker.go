@@ -137,7 +137,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		}
 		o.Log.Warn().Err(err).Msg("a part of Redis can't be read: its calls wait until it is back")
 	}
-	me := membership.Self(workerKind, version(), time.Now())
+	me := membership.Self(workerKind)
 	if w.member, err = w.stack.registry.Join(ctx, me, o.sharedSettings(w.stack)); err != nil {
 		return nil, err
 	}
@@ -311,14 +311,17 @@ func (w *Worker) Run(ctx context.Context) error {
 // Close leaves the membership and ends the connections of a worker that was not run, or
 // whose runs have ended. A worker whose runs have not does not leave: it lapses.
 func (w *Worker) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
-	defer cancel()
 	leave := func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
+		defer cancel()
 		said := make(chan error, 1)
-		if within(leaveWait, func() { said <- w.member.Leave(ctx) }) {
-			return <-said
+		go func() { said <- w.member.Leave(ctx) }()
+		select {
+		case err := <-said:
+			return err
+		case <-ctx.Done(): // the client reads until its own time-out
+			return ctx.Err()
 		}
-		return context.DeadlineExceeded // the client reads until its own time-out
 	}
 	if n := w.runner.active.Load(); n > 0 {
 		w.log.Warn().Int64("in_flight", n).Msg("runs have not ended in time: this worker stays a member until its membership lapses")

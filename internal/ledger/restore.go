@@ -76,12 +76,7 @@ func (l *Ledger) Restore(ctx context.Context, batch string, calls []*Restored) (
 }
 
 func (c *Restored) args() []any {
-	ms := func(t time.Time) int64 {
-		if t.IsZero() {
-			return 0
-		}
-		return t.UnixMilli()
-	}
+	ms := func(t time.Time) int64 { return max(0, t.UnixMilli()) } // the zero time is long before 1970
 	return []any{
 		ChainID(c.Token, c.Chain), c.Key, c.State, c.Attempts, ms(c.Enqueued), ms(c.Started), ms(c.Finished),
 		c.Code, c.Msg, c.Err, c.Spent, c.Failures, ms(c.FirstPushBack), ms(c.Until), c.Nonce, c.Days, ms(c.QuarantinedUntil), c.Reason,

@@ -195,8 +195,8 @@ func TestKeysShareOneSlot(t *testing.T) {
 }
 
 func TestSelf(t *testing.T) {
-	p, q := membership.Self("worker", "1.0.0", start), membership.Self("worker", "1.0.0", start)
-	if p.ID == "" || p.ID == q.ID || p.Host == "" || p.PID == 0 || p.Kind != "worker" || !p.Started.Equal(start) {
+	p, q := membership.Self("worker"), membership.Self("worker")
+	if p.ID == "" || p.ID == q.ID || p.Host == "" || p.PID == 0 || p.Kind != "worker" || time.Since(p.Started) > time.Minute {
 		t.Errorf("got %+v", p)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -129,13 +130,17 @@ type Process struct {
 	Version string `json:"version"`
 }
 
-// Self describes this process, with a new ID.
-func Self(kind, version string, started time.Time) Process {
+// Self describes this process, with a new ID. It starts now.
+func Self(kind string) Process {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: started.UTC(), Version: version}
+	p := Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		p.Version = info.Main.Version
+	}
+	return p
 }
 
 // String names the process for a person, such as

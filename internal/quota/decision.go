@@ -71,8 +71,6 @@ var (
 	ErrLicenses = errors.New("quota: licences must be at least 1")
 	// ErrGrant refuses a Grant that Try or Acquire did not make.
 	ErrGrant = errors.New("quota: not a grant: it has no nonce or no days")
-	// ErrCooling refuses a cooling with no end, or with a negative time to its probe.
-	ErrCooling = errors.New("quota: a cooling needs an end after 1970 and no negative time to its probe")
 )
 
 // NotNowError is what Acquire answers for a refusal that is not about slots:

@@ -21,8 +21,8 @@ type Limiter struct {
 	settings  Settings
 	scripts   scripts
 	clock     Clock
-	notBefore atomic.Int64 // ms
-	known     sync.Map     // tags of the buckets that had an epoch
+	notBefore Freeze
+	known     sync.Map // tags of the buckets that had an epoch
 	hub       *hub
 }
 
@@ -53,11 +53,15 @@ func (l *Limiter) Now() time.Time { return l.clock.Now() }
 //
 // Where habilita's workers use the same Redis and prefix they see to it: what they found is
 // kept with the slots, in the epoch of every bucket, and a Limiter goes by it.
-func (l *Limiter) FreezeUntil(t time.Time) {
-	ms := millis(t)
-	for {
-		have := l.notBefore.Load()
-		if have >= ms || l.notBefore.CompareAndSwap(have, ms) {
+func (l *Limiter) FreezeUntil(t time.Time) { l.notBefore.Until(t) }
+
+// Freeze is until when nothing is granted, in ms by the clock of Redis. It is never shortened.
+type Freeze struct{ atomic.Int64 }
+
+// Until lets nothing be granted before t.
+func (f *Freeze) Until(t time.Time) {
+	for ms := t.UnixMilli(); ; {
+		if have := f.Load(); have >= ms || f.CompareAndSwap(have, ms) {
 			return
 		}
 	}

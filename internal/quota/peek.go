@@ -65,37 +65,32 @@ func (l *Limiter) PeekMany(ctx context.Context, tokens []string) ([]Usage, error
 	return all, unread.Of(0)
 }
 
-// peek asks for a chunk. It asks again where the days were those of a clock that is off.
-func (l *Limiter) peek(ctx context.Context, tokens []string, unread *redisconn.UnreadError) ([]Usage, error) {
-	for range 3 {
-		if usages, again, err := l.peekOnce(ctx, tokens, unread); err != nil || !again {
-			return usages, err
+// peek asks for a chunk.
+func (l *Limiter) peek(ctx context.Context, tokens []string, unread *redisconn.UnreadError) (usages []Usage, err error) {
+	for range 3 { // again if the days were those of a clock that is off
+		settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
+		of := make([]redisconn.Execution, len(tokens))
+		for i, t := range tokens {
+			of[i] = redisconn.Execution{Keys: scriptKeys(l.settings.Prefix, t), Args: append([]any{t}, settings...)}
 		}
+		for i, answer := range l.scripts.peek.RunAll(ctx, l.rdb, of) {
+			t := tokens[i]
+			items, err := answer.Slice()
+			if err != nil {
+				unread.Add(Tag(t), err)
+				continue
+			}
+			r := l.read(l.scripts.peek, items)
+			usages = append(usages, Usage{
+				Token: t, Used: int(r.Int(0)), Licenses: int(r.Int(1)), Limit: int(r.Int(1)) * RequestsPerLicense,
+				Held: int(r.Int(2)), Waiting: int(r.Int(3)),
+				CoolingUntil: r.Time(4), CoolingWhy: r.Str(5), Probe: r.Time(6), Now: r.Time(7), NextDay: r.Time(8),
+			})
+		}
+		if !slices.ContainsFunc(usages, func(u Usage) bool { return u.Used < 0 }) {
+			return usages, nil
+		}
+		usages = usages[:0]
 	}
 	return nil, errors.New("the server's clock jumps")
-}
-
-func (l *Limiter) peekOnce(ctx context.Context, tokens []string, unread *redisconn.UnreadError) (usages []Usage, again bool, err error) {
-	settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
-	of := make([]redisconn.Execution, len(tokens))
-	for i, t := range tokens {
-		of[i] = redisconn.Execution{Keys: scriptKeys(l.settings.Prefix, t), Args: append([]any{t}, settings...)}
-	}
-	for i, answer := range l.scripts.peek.RunAll(ctx, l.rdb, of) {
-		t := tokens[i]
-		items, err := answer.Slice()
-		if err != nil {
-			unread.Add(Tag(t), err)
-			continue
-		}
-		r := l.read(l.scripts.peek, items)
-		u := Usage{
-			Token: t, Used: int(r.Int(0)), Licenses: int(r.Int(1)), Limit: int(r.Int(1)) * RequestsPerLicense,
-			Held: int(r.Int(2)), Waiting: int(r.Int(3)),
-			CoolingUntil: r.Time(4), CoolingWhy: r.Str(5), Probe: r.Time(6), Now: r.Time(7), NextDay: r.Time(8),
-		}
-		again = again || u.Used < 0
-		usages = append(usages, u)
-	}
-	return usages, again, nil
 }

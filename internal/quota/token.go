@@ -21,9 +21,6 @@ import (
 // A cooling that lasts longer stays as it is; ends is when the token opens. Cooling
 // again for the same reason keeps the distance of the probes.
 func (l *Limiter) Cool(ctx context.Context, token string, until time.Time, why string, probeAfter time.Duration) (ends time.Time, err error) {
-	if millis(until) < 1 || probeAfter < 0 {
-		return time.Time{}, ErrCooling
-	}
 	return l.cool(ctx, token, until, why, probeAfter)
 }
 

@@ -20,17 +20,15 @@ const TheNode = "redis"
 // Change says that a Redis isn't the process that it was: it restarted, or
 // another node took its place. Writes of its last moments may be lost.
 type Change struct {
-	Node    string        // "redis"; in a cluster the node's host:port
-	Was, Is string        // run_id before ("": not seen before) and now
-	Uptime  time.Duration // of the process that answers now, whole seconds
-	Master  bool          // it never was a replica since it started
+	Sight        // now
+	Was   string // run_id before ("": not seen before)
 	// Promoted says that it is no restart: a replica of the master that was seen took over.
 	Promoted bool
 }
 
 // Sight is what was seen last of a node.
 type Sight struct {
-	Node   string
+	Node   string        // "redis"; in a cluster the node's host:port
 	RunID  string        // 40 hex digits
 	Uptime time.Duration // when it was seen, whole seconds
 	Master bool          // it never was a replica since it started
@@ -178,7 +176,7 @@ func (w *RestartWatch) saw(ctx context.Context, cn *redis.Conn, node string, ser
 		w.history[id] = now.RunID
 	}
 	if (promoted || known && before.RunID != now.RunID) && w.changed != nil {
-		w.changed(ctx, cn, Change{Node: node, Was: before.RunID, Is: now.RunID, Uptime: now.Uptime, Master: now.Master, Promoted: promoted})
+		w.changed(ctx, cn, Change{now, before.RunID, promoted})
 	}
 }
 

@@ -66,7 +66,7 @@ func TestWatchSeesARestart(t *testing.T) {
 	s.Kill()
 	s.Restart()
 	second := runID(t, c)
-	want := []Change{{Node: "redis", Was: first, Is: second, Master: true}}
+	want := []Change{{Sight: Sight{Node: "redis", RunID: second, Master: true}, Was: first}}
 	got := seen.get()
 	for i := range got {
 		if got[i].Uptime > time.Minute {
@@ -239,7 +239,7 @@ func TestWatchSentinelFailover(t *testing.T) {
 	if err := direct.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got := seen.get(); len(got) != 1 || got[0].Was != first || got[0].Is != second {
+	if got := seen.get(); len(got) != 1 || got[0].Was != first || got[0].RunID != second {
 		t.Errorf("changes %v, want %s to %s", got, first, second)
 	}
 }
@@ -261,7 +261,7 @@ func TestWatchPromotionAtFirstSight(t *testing.T) {
 	}
 	w.saw(t.Context(), nil, "d", info("rd"), master("D", "A"))
 	w.saw(t.Context(), nil, "d", info("rd"), master("D", "A"))
-	if got := seen.get(); len(got) != 1 || got[0] != (Change{Node: "d", Is: "rd", Uptime: 7 * time.Second, Promoted: true}) {
+	if got := seen.get(); len(got) != 1 || got[0] != (Change{Sight: Sight{Node: "d", RunID: "rd", Uptime: 7 * time.Second}, Promoted: true}) {
 		t.Errorf("changes %v", got)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
@@ -206,7 +205,7 @@ func TestTokensAndWorkers(t *testing.T) {
 	if len(workers.Items) != 0 { // the producer is none
 		t.Errorf("%+v", workers)
 	}
-	me := membership.Self("worker", "v1", time.Now())
+	me := membership.Self("worker")
 	if _, err := membership.New(w.rdb, "habilita").Join(t.Context(), me, membership.Settings{}); err != nil {
 		t.Fatal(err)
 	}
