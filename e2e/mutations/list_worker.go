@@ -5,7 +5,7 @@ const (
 	runnerGo  = "internal/engine/runner.go"
 	recordGo  = "internal/engine/record.go"
 	requestGo = "internal/engine/attempt.go"
-	hostsGo   = "internal/engine/hosts.go"
+	hostsGo   = "internal/engine/places.go"
 	clientGo  = "internal/wolkvox/client.go"
 	connGo    = "internal/wolkvox/conn.go"
 
@@ -242,7 +242,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"lease covers the vendor's time", "it covers our own patience",
-		in("internal/engine/workeroptions.go", "max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin", "o.CallTimeout + o.SlotMargin"),
+		in("internal/engine/options.go", "max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin", "o.CallTimeout + o.SlotMargin"),
 		"./internal/engine", "TestLeaseCoversTheVendorsTime",
 	},
 	{

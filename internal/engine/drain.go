@@ -44,34 +44,6 @@ func (w *Worker) drain(end, cutOff, giveUp func()) {
 	}
 }
 
-// places are the runs that a worker is at, at most as many as it may have requests in flight.
-type places chan struct{}
-
-// enter takes a place; false where the worker stops before there is one.
-func (p places) enter(stopped <-chan struct{}) bool {
-	select {
-	case p <- struct{}{}:
-		return true
-	case <-stopped:
-		return false
-	}
-}
-
-func (p places) leave() { <-p }
-
-// waitIdle takes all places, and so waits for every run. It returns how many have not ended
-// when ctx does.
-func (p places) waitIdle(ctx context.Context) (left int) {
-	for n := range cap(p) {
-		select {
-		case p <- struct{}{}:
-		case <-ctx.Done():
-			return cap(p) - n
-		}
-	}
-	return 0
-}
-
 // background runs run until what it returns is called, which waits for its end.
 func background(ctx context.Context, run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

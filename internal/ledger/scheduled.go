@@ -49,36 +49,24 @@ func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Schedul
 }
 
 func (l *Ledger) scheduled(ctx context.Context, page []redis.Z) ([]Scheduled, error) {
-	if len(page) == 0 {
-		return nil, nil
-	}
-	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.StringCmd, len(page))
+	calls := make([]Call, len(page))
 	for i, z := range page {
-		token, batch, key := member(z)
-		cmds[i] = pipe.HGet(ctx, l.bucket(Tag(token))+"calls:"+batch, token+key)
+		text, _ := z.Member.(string)
+		token, rest, _ := strings.Cut(text, " ")
+		batch, key, _ := strings.Cut(rest, " ")
+		calls[i] = callOf(batch, token, key)
 	}
-	if err := failure(pipe.Exec(ctx)); err != nil {
+	calls, err := l.records(ctx, calls)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]Scheduled, 0, len(page))
-	for i, z := range page {
-		token, batch, key := member(z)
-		c, err := decode(batch, token+key, cmds[i].Val())
-		if err != nil || !c.scheduled {
-			continue // due, or taken out, since the page was read
+	for i, c := range calls {
+		if c.scheduled { // not one that is due, or was taken out, since the page was read
+			out = append(out, Scheduled{c, Time{time.UnixMilli(int64(page[i].Score))}})
 		}
-		out = append(out, Scheduled{c, Time{time.UnixMilli(int64(z.Score))}})
 	}
 	return out, nil
-}
-
-// member takes a member of the scheduled calls apart.
-func member(z redis.Z) (token, batch, key string) {
-	text, _ := z.Member.(string)
-	token, rest, _ := strings.Cut(text, " ")
-	batch, key, _ = strings.Cut(rest, " ")
-	return token, batch, key
 }
 
 // Due returns when a call joins its chain; zero for one that is not scheduled, or that
