@@ -156,8 +156,11 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 	}
 	// What is known is written down, also where the command is told to stop.
 	keep := context.WithoutCancel(ctx)
-	if why := q.unfit(g); why != "" {
-		return out, errors.Join(&NotAskedError{why}, q.limiter.GiveBack(keep, g))
+	switch {
+	case q.restarts.Load() > 0:
+		return out, errors.Join(&NotAskedError{"Redis restarted, or another node took over"}, q.limiter.GiveBack(keep, g))
+	case !g.OneDay():
+		return out, errors.Join(&NotAskedError{"too close to midnight to tell which day the vendor counts"}, q.limiter.GiveBack(keep, g))
 	}
 	use, err := q.vendor.AskTokenUse(ctx, &wolkvox.Request{
 		Server: wolkvox.Server(server), Token: token, ID: "quota-sync-" + newID() + ".1", WriteBy: asked.Add(q.o.SlotMargin),
@@ -172,17 +175,6 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 		out.Before, out.After, err = q.limiter.Raise(keep, g, use.Used)
 	}
 	return out, errors.Join(err, q.limiter.Release(keep, g))
-}
-
-// unfit says why a grant can't be used.
-func (q *QuotaSync) unfit(g quota.Grant) string {
-	switch {
-	case q.restarts.Load() > 0:
-		return "Redis restarted, or another node took over"
-	case !g.OneDay():
-		return "too close to midnight to tell which day the vendor counts"
-	}
-	return ""
 }
 
 // mayAsk refuses what a worker would put off: a server that is down, a token that cools down.

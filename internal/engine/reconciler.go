@@ -43,7 +43,10 @@ func (s *reconciler) run(ctx context.Context) {
 	var purged time.Time
 	// The first reconciliation is everybody's: the one who led it may have died just now.
 	for first := true; ctx.Err() == nil; first = false {
-		s.rollDay()
+		if day := s.clock.Now().In(s.settings.Location).Format(time.DateOnly); day != s.day {
+			s.day = day
+			s.meter.newDay()
+		}
 		leads, err := membership.Lead(ctx, s.rdb, s.prefix+":sweeper", s.me, 2*s.every+reconcileGrace)
 		// Where nobody can tell who reconciles, all do.
 		if err != nil || leads || first {
@@ -65,13 +68,6 @@ func (s *reconciler) run(ctx context.Context) {
 			s.log.Warn().Err(err).Msg("the reconciler could not look at all chains; it tries again")
 		}
 		wait(ctx, s.every)
-	}
-}
-
-func (s *reconciler) rollDay() {
-	if day := s.clock.Now().In(s.settings.Location).Format(time.DateOnly); day != s.day {
-		s.day = day
-		s.meter.newDay()
 	}
 }
 

@@ -334,13 +334,8 @@ func (w *Worker) Close() error {
 	if w.hangs.Load() {
 		return err // asynq's server panics where its client is closed before it has ended
 	}
-	return errors.Join(err, ignoreClosed(w.asynqRDB.Close()))
-}
-
-// ignoreClosed: asynq's server may have closed the client that it was given.
-func ignoreClosed(err error) error {
-	if errors.Is(err, redis.ErrClosed) {
-		return nil
+	if closed := w.asynqRDB.Close(); !errors.Is(closed, redis.ErrClosed) { // asynq's server may have done it
+		err = errors.Join(err, closed)
 	}
 	return err
 }

@@ -113,7 +113,11 @@ func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int)
 	case r := <-done:
 		return bucketsOf(r.taken), r.err
 	case <-ctx.Done():
-		go func() { l.signalAgain(context.WithoutCancel(ctx), (<-done).taken) }()
+		go func() {
+			for _, z := range (<-done).taken { // to where they stood; the reconciler finds those that get lost here
+				_ = l.Signal(context.WithoutCancel(ctx), time.UnixMilli(int64(z.Score)), bucketsOf([]redis.Z{z})...)
+			}
+		}()
 		return nil, ctx.Err()
 	}
 }
@@ -142,13 +146,6 @@ func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int)
 		}
 	}
 	return taken, nil
-}
-
-// signalAgain puts buckets back where they stood. A hint that is lost here is found by the reconciler.
-func (l *Ledger) signalAgain(ctx context.Context, taken []redis.Z) {
-	for _, z := range taken {
-		_ = l.Signal(ctx, time.UnixMilli(int64(z.Score)), bucketsOf([]redis.Z{z})...)
-	}
 }
 
 // TaskReady stands among the signalled buckets for a task that its producer has enqueued in asynq: so a worker that

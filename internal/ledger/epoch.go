@@ -91,13 +91,9 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, step func(tag string
 // Shards are the Redis processes that hold the ledger, each with the first bucket that it has:
 // its address by that tag. One that is no cluster has the address "".
 func (l *Ledger) Shards(ctx context.Context) (map[string]string, error) {
-	c, ok := l.rdb.(*redis.ClusterClient)
-	if !ok {
-		return map[string]string{TagAt(0): ""}, nil
-	}
 	seen, shards := map[string]bool{}, map[string]string{}
 	for _, tag := range AllTags() {
-		addr, err := l.nodeOf(ctx, c, tag)
+		addr, err := l.NodeOf(ctx, tag)
 		if err != nil {
 			return nil, err
 		}
@@ -114,10 +110,6 @@ func (l *Ledger) NodeOf(ctx context.Context, tag string) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	return l.nodeOf(ctx, c, tag)
-}
-
-func (l *Ledger) nodeOf(ctx context.Context, c *redis.ClusterClient, tag string) (string, error) {
 	node, err := c.MasterForKey(ctx, l.epoch(tag))
 	if err != nil {
 		return "", err

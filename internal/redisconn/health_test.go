@@ -208,3 +208,9 @@ func TestFindings(t *testing.T) {
 		t.Errorf("got %q", summary(found))
 	}
 }
+
+// refusal is an answer of Redis.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+func (refusal) RedisError()     {}

@@ -78,7 +78,9 @@ func (o Options) fill(u *redis.UniversalOptions) {
 
 // ready adds the client's hooks.
 func (o Options) ready(c redis.UniversalClient) redis.UniversalClient {
-	bearMoves(c)
+	if _, ok := c.(*redis.ClusterClient); ok {
+		c.AddHook(patience{most: movingFor, passes: moving})
+	}
 	if o.Detach {
 		c.AddHook(DetachHook{})
 	}

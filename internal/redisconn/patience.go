@@ -157,14 +157,6 @@ func (t *tries) again(ctx context.Context) bool {
 // shares a pipeline with it.
 const movingFor = time.Second
 
-// bearMoves has a client of a cluster repeat what was refused because a hash slot is being moved.
-// Such a command did nothing. Of a pipeline only those commands are repeated.
-func bearMoves(c redis.UniversalClient) {
-	if _, ok := c.(*redis.ClusterClient); ok {
-		c.AddHook(patience{most: movingFor, passes: moving})
-	}
-}
-
 // moving reports whether a command ran on neither node, since its slot is being moved from the one
 // to the other.
 func moving(err error) bool {

@@ -198,7 +198,7 @@ func missingRights(ctx context.Context, rdb redis.Cmdable, role Role, opened, cl
 			m.note(r, cmd.Err())
 		}
 	}
-	m.note(right{name: "exec"}, unwrapAbort(exec.Err()))
+	m.note(right{name: "exec"}, exec.Err())
 	return m.findings(userOf(rdb)), nil
 }
 
@@ -269,20 +269,7 @@ func userOf(rdb redis.Cmdable) string {
 	return "default"
 }
 
-// unwrapAbort is the reason for which EXEC itself was refused.
-func unwrapAbort(err error) error {
-	if err != nil {
-		if _, reason, ok := strings.Cut(err.Error(), "EXECABORT Transaction discarded because of: "); ok {
-			return refusal(reason)
-		}
-	}
-	return err
+// noPermission reports whether the ACL refused a command, or the EXEC that would have run it.
+func noPermission(err error) bool {
+	return begins(err, "NOPERM", "EXECABORT Transaction discarded because of: NOPERM")
 }
-
-// refusal is an answer of Redis.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-func (refusal) RedisError()     {}
-
-func noPermission(err error) bool { return begins(err, "NOPERM") }

@@ -26,8 +26,8 @@ type Timetable struct {
 }
 
 const (
-	everyHour = 1 << 63 // cron's mark of a field that is *
-	maxExpr   = 256
+	star    = 1 << 63 // cron's mark of a field that is *
+	maxExpr = 256
 )
 
 // NewTimetable reads a cron expression of five fields (minute, hour, day of the month,
@@ -62,7 +62,7 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 		return nil, fmt.Errorf("the cron expression %.80q does not have five fields", expr)
 	}
 	spec.Location = time.UTC
-	t := &Timetable{Expr: expr, Zone: loc, spec: spec, real: spec.Hour&everyHour != 0}
+	t := &Timetable{Expr: expr, Zone: loc, spec: spec, real: spec.Hour&star != 0}
 	if t.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, fmt.Errorf("the cron expression %q names a day that never comes", expr)
 	}
@@ -165,8 +165,7 @@ func (t *Timetable) Words() string {
 }
 
 const (
-	star      = everyHour // cron's mark of a field that is *
-	shownAt   = 6         // times that are told one by one
+	shownAt   = 6 // times that are told one by one
 	perMinute = 60
 )
 
