@@ -23,6 +23,6 @@
 // 401 with a challenge, 403 for a key that may only look or a page of another site,
 // 421 for a wrong Host. All of it is decided from the header alone, before a byte of
 // the body is read. Wrong keys are logged with the caller's address, once a second
-// at most, and never the key. They are counted in habilita_http_wrong_keys_total. An address
-// that gives more than WrongKeys of them gets 429 with Retry-After instead of 401.
+// at most, and never the key. They are counted in habilita_http_wrong_keys_total. If there are
+// too many of them, they get 429 with Retry-After instead of 401.
 package guard

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,9 +26,16 @@ type Guard struct {
 	log   zerolog.Logger
 	say   *rate.Limiter // of lines of the log
 
-	throttle throttle
+	throttle *rate.Limiter          // of wrong keys, see wrongKeys
 	wrong    *prometheus.CounterVec // wrong keys, by how they were answered
 }
+
+// The rate of wrong keys, of all callers together: it makes a program with an old key ask less often. Keys are too long to be
+// guessed. A right key is never throttled.
+const (
+	wrongKeys  = 10 // at once
+	wrongEvery = 6 * time.Second
+)
 
 // New makes the Guard of what is served at the address listen (host:port; "" where
 // nothing is). Its error is ErrNoKeys.
@@ -38,10 +46,10 @@ func New(keys Keys, listen string, log zerolog.Logger) (*Guard, error) {
 	g := &Guard{
 		keys: keys, log: log,
 		cross: http.NewCrossOriginProtection(),
-		say:   rate.NewLimiter(rate.Every(time.Second), 3),
+		say:   rate.NewLimiter(rate.Every(time.Second), 3), throttle: rate.NewLimiter(rate.Every(wrongEvery), wrongKeys),
 		wrong: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "habilita_http_wrong_keys_total",
-			Help: "Requests with a wrong API key, by code: 401, or 429 when their address gave too many.",
+			Help: "Requests with a wrong API key, by code: 401, or 429 when there were too many.",
 		}, []string{"code"}),
 	}
 	for _, code := range []string{"401", "429"} {
@@ -101,11 +109,11 @@ func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 			return p, true
 		}
 		g.tell(r, "a wrong API key").Send()
-		if wait := g.throttle.wrong(r.RemoteAddr, time.Now()); wait > 0 {
+		if !g.throttle.Allow() {
 			g.wrong.WithLabelValues("429").Inc()
-			w.Header().Set("Retry-After", retryAfter(wait))
+			w.Header().Set("Retry-After", strconv.Itoa(int(wrongEvery.Seconds())))
 			WriteProblem(w, r, Problem{Status: http.StatusTooManyRequests, Type: ProblemTypeBase + "wrong-keys",
-				Title: "Too many wrong keys", Detail: "this key is not one of HABILITA_API_KEYS, and this address gave too many wrong ones: correct the key before you ask again"})
+				Title: "Too many wrong keys", Detail: "this key is not one of HABILITA_API_KEYS, and too many wrong ones were given lately: correct the key before you ask again"})
 			return Principal{}, false
 		}
 		g.wrong.WithLabelValues("401").Inc()
