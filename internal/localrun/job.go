@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,12 +68,11 @@ type Job struct {
 
 	broken context.Context // ends when the journal or the results can't be written
 	stop   context.CancelCauseFunc
-	syncer sync.WaitGroup
-	done   chan struct{} // ends the syncer: also outcomes of a job that is broken get to the disk
+	ends   []func() error // of what is open
 }
 
 func newJob(c Config) *Job {
-	j := &Job{c: c, done: make(chan struct{})}
+	j := &Job{c: c}
 	j.broken, j.stop = context.WithCancelCause(context.Background())
 	return j
 }
@@ -93,6 +93,7 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	if j.journal, raw, err = wal.Open(JournalOf(c.File), c.disk); err != nil {
 		return nil, err
 	}
+	j.ends = append(j.ends, j.journal.Close)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.Close())
@@ -109,7 +110,7 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	if err != nil {
 		return nil, err
 	}
-	j.syncer.Go(j.syncOften)
+	j.syncOften()
 	return j, nil
 }
 
@@ -193,21 +194,29 @@ func (j *Job) write(r record, sync bool) error {
 	return err
 }
 
-// syncOften bounds what a loss of power can make unknown.
+// syncOften syncs until the job is closed, which bounds what a loss of power can make unknown. Also outcomes of a job
+// that is broken get to the disk.
 func (j *Job) syncOften() {
 	const every = 100 * time.Millisecond
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-j.done:
-			return
-		case <-tick.C:
-			if err := j.journal.SyncAll(); err != nil {
-				j.stop(err)
+	done := make(chan struct{})
+	var syncer sync.WaitGroup
+	syncer.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(every):
+				if err := j.journal.SyncAll(); err != nil {
+					j.stop(err)
+				}
 			}
 		}
-	}
+	})
+	j.ends = append(j.ends, func() error {
+		close(done)
+		syncer.Wait()
+		return nil
+	})
 }
 
 // beforeSend writes a grant down, and reserves room for its outcome: only when both are on
@@ -255,24 +264,11 @@ func (j *Job) afterOutcome(r engine.Recorded) {
 }
 
 // Close ends what is open and lets others have the file. The journal stays.
-func (j *Job) Close() error {
-	var errs []error
-	select {
-	case <-j.done:
-		return nil
-	default:
-		close(j.done)
-	}
+func (j *Job) Close() (err error) {
 	j.stop(nil)
-	j.syncer.Wait()
-	if j.results != nil {
-		errs = append(errs, j.results.close())
+	for _, end := range slices.Backward(j.ends) {
+		err = errors.Join(err, end())
 	}
-	if j.world != nil {
-		errs = append(errs, j.world.Close())
-	}
-	if j.journal != nil {
-		errs = append(errs, j.journal.Close())
-	}
-	return errors.Join(errs...)
+	j.ends = nil
+	return err
 }

@@ -200,6 +200,7 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 		return fmt.Errorf("results: %w", err)
 	}
 	j.results = r
+	j.ends = append(j.ends, r.close)
 	go r.run()
 	return nil
 }

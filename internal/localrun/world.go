@@ -120,7 +120,9 @@ func (w *World) Close() (err error) {
 func (j *Job) open(ctx context.Context) (err error) {
 	o := j.c.Worker
 	o.Keys, o.BeforeSend, o.AfterOutcome = j.head.Keys, j.beforeSend, j.afterOutcome
-	j.world, err = OpenWorld(ctx, inproc.Open(), o, j.head.TokenIDKey)
+	if j.world, err = OpenWorld(ctx, inproc.Open(), o, j.head.TokenIDKey); err == nil {
+		j.ends = append(j.ends, j.world.Close)
+	}
 	return err
 }
 
