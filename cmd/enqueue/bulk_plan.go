@@ -124,10 +124,11 @@ type planned struct {
 	tokens  map[uint64]plannedToken
 	chains  map[uint64]int // calls
 	servers map[string]int // calls
+	load    leasttime.Load
 }
 
 func newPlanned() *planned {
-	return &planned{map[uint64]plannedToken{}, map[uint64]int{}, map[string]int{}}
+	return &planned{tokens: map[uint64]plannedToken{}, chains: map[uint64]int{}, servers: map[string]int{}}
 }
 
 type plannedToken struct{ calls, licenses int }
@@ -154,17 +155,23 @@ func (p *planned) add(server string, token, chain uint64, licenses int) {
 	p.tokens[token] = plannedToken{before.calls + 1, cmp.Or(licenses, before.licenses)} // the last licences win
 	p.chains[chain]++
 	p.servers[server]++
+	p.load = leasttime.Load{Calls: p.load.Calls + 1, LongestChain: max(p.load.LongestChain, p.chains[chain]),
+		BusiestToken: max(p.load.BusiestToken, before.calls+1), BusiestHost: max(p.load.BusiestHost, p.servers[server])}
 }
 
 // plan works out the bounds. A day's quota is assumed to be unused.
 func (p *planned) plan(f planFlags, s config.Settings) plan {
-	out := plan{Latency: f.latency.Seconds(), Workers: f.workers, Slots: s.Quota.Slots,
-		InFlight: s.Concurrency * f.workers, AtServer: s.ServerConcurrency * f.workers}
+	least, bound := leasttime.Of(p.load, leasttime.Limits{
+		Workers: f.workers, Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, TokenSlots: s.Quota.Slots,
+	}, f.latency)
+	out := plan{
+		MaxCalls: p.load.BusiestToken, LongestChain: p.load.LongestChain, Seconds: float64(least.Milliseconds()) / 1000, Bound: bound,
+		Latency: f.latency.Seconds(), Workers: f.workers, Slots: s.Quota.Slots,
+		InFlight: s.Concurrency * f.workers, AtServer: s.ServerConcurrency * f.workers,
+	}
 	var calls []int
-	var load leasttime.Load
 	for _, t := range p.tokens {
 		calls = append(calls, t.calls)
-		load.Calls += t.calls
 		day := cmp.Or(t.licenses, s.Quota.DefaultLicenses) * quota.RequestsPerLicense
 		days := (t.calls + day - 1) / day
 		out.QuotaDays = max(out.QuotaDays, days)
@@ -172,22 +179,10 @@ func (p *planned) plan(f planFlags, s config.Settings) plan {
 			out.TokensOverDay++
 		}
 	}
-	if load.Calls == 0 {
-		return out
+	if len(calls) > 0 {
+		slices.Sort(calls)
+		out.MinCalls, out.MedianCalls = calls[0], calls[len(calls)/2]
 	}
-	slices.Sort(calls)
-	out.MinCalls, out.MedianCalls, out.MaxCalls = calls[0], calls[len(calls)/2], calls[len(calls)-1]
-	for _, n := range p.chains {
-		out.LongestChain = max(out.LongestChain, n)
-	}
-	load.LongestChain, load.BusiestToken = out.LongestChain, out.MaxCalls
-	for _, n := range p.servers {
-		load.BusiestHost = max(load.BusiestHost, n)
-	}
-	least, bound := leasttime.Of(load, leasttime.Limits{
-		Workers: f.workers, Concurrency: s.Concurrency, ServerConcurrency: s.ServerConcurrency, TokenSlots: s.Quota.Slots,
-	}, f.latency)
-	out.Seconds, out.Bound = float64(least.Milliseconds())/1000, bound
 	return out
 }
 

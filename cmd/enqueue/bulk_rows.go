@@ -35,7 +35,6 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 		ranged = true
 		given := &licences{seed: maphash.MakeSeed()}
 		for row, err := range r.in.rows() {
-			r.in.line = row.Line
 			if err == nil && !quiet && given.differs(row) {
 				if given.warned++; given.warned <= maxWarnings {
 					r.meter.Log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one wins", r.in.name, row.Line))
@@ -85,11 +84,6 @@ func (r *bulkRun) reject(err error) error {
 		r.meter.Log(row.Error())
 		r.badText = r.badText || row.BadText
 		return r.rejects.Add(row)
-	}
-	if call, ok := errors.AsType[*engine.CallError](err); ok {
-		// The rows were checked already; this is what the producer alone refuses.
-		r.meter.Log(fmt.Sprintf("%s:%d: %s: %s", r.in.name, r.in.line, call.Field, call.Problem))
-		return nil
 	}
 	return err
 }

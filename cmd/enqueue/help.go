@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,13 +85,12 @@ func commandsOf(cmd *cobra.Command, group string) (text string) {
 // split tells a command's own flags from its settings.
 func split(cmd *cobra.Command) (own, settings *pflag.FlagSet) {
 	own, settings = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
-	described := config.Describe()
 	add := func(f *pflag.Flag) {
-		to := own
-		if slices.ContainsFunc(described, func(d config.Setting) bool { return d.Flag() == "--"+f.Name }) {
-			to = settings
+		if config.IsSetting(f) {
+			settings.AddFlag(f)
+		} else {
+			own.AddFlag(f)
 		}
-		to.AddFlag(f)
 	}
 	cmd.LocalFlags().VisitAll(add)
 	cmd.InheritedFlags().VisitAll(add)

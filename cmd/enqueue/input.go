@@ -78,7 +78,6 @@ type input struct {
 	format rows.Format
 	size   int64 // 0: not known
 	done   atomic.Int64
-	line   int // of the row that was read last
 }
 
 // openInput opens a file, or standard input for "-". Reading what has no end of its own

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +55,7 @@ func (a *app) quotaLift() *cobra.Command {
 end of maintenance. Its chains go on at once. If the vendor refuses still, it cools down again.`,
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
-	}, "token-id", "the token's HMAC, as in `enqueue quota`; never the token", tokenIDFlag, func(ctx context.Context, s *session, token string) (string, error) {
+	}, "token-id", tokenIDMeans, func(ctx context.Context, s *session, token string) (string, error) {
 		was, err := s.op.LiftCooling(ctx, token)
 		if was {
 			return "token " + token + " is used again", err
@@ -65,15 +64,10 @@ end of maintenance. Its chains go on at once. If the vendor refuses still, it co
 	})
 }
 
-func tokenIDFlag(token *string) error {
-	if !ledger.IsToken(*token) {
-		return usagef("--token-id: %v", control.ErrTokenID)
-	}
-	return nil
-}
+const tokenIDMeans = "the token's HMAC, as in `enqueue quota`; never the token"
 
 func (a *app) quotaSync() *cobra.Command {
-	var token, batch, server string
+	var token, batch string
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "sync (--token-id T | --batch B | --all)",
@@ -82,9 +76,8 @@ func (a *app) quotaSync() *cobra.Command {
 another program uses the token, ours is raised. It is never lowered, and licences stay.
 
 Each question is a request itself: it takes a slot and counts on the quota. It goes to the
-server of a call of the token, or to --server. The drift is the vendor's count minus ours;
-the metric habilita_quota_drift has the highest. Exit status 1 if a token could not be asked
-about.`,
+server of a call of the token. The drift is the vendor's count minus ours; the metric
+habilita_quota_drift has the highest. Exit status 1 if a token could not be asked about.`,
 		Example: `  enqueue quota sync --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota sync --batch onboarding-2026-11
   enqueue quota sync --all --json | jq -r 'select(.drift > 0) | .token_id'`,
@@ -92,19 +85,16 @@ about.`,
 			switch {
 			case token == "" && batch == "" && !all, token != "" && batch != "", all && token+batch != "":
 				return usagef("%s needs one of --token-id T, --batch B and --all", cmd.CommandPath())
-			case token != "" && tokenIDFlag(&token) != nil:
-				return tokenIDFlag(&token)
-			case server != "":
-				return serverFlag(&server)
+			case token != "" && !ledger.IsToken(token):
+				return control.ErrTokenID
 			}
 			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&token, "token-id", "", "the token's HMAC, as in `enqueue quota`; never the token")
+	f.StringVar(&token, "token-id", "", tokenIDMeans)
 	f.StringVar(&batch, "batch", "", "the tokens of a batch")
 	f.BoolVar(&all, "all", false, "every token that has a call on record")
-	f.StringVar(&server, "server", "", "ask this server, and not that of a call of the token")
 	a.jsonFlag(cmd, "one JSON object a token")
 	return a.onRedis(cmd, redisconn.Operator, config.Keys|config.Limits|config.Calls, func(ctx context.Context, s *session, _ []string) error {
 		if batch != "" {
@@ -129,8 +119,8 @@ about.`,
 		if unread != nil && control.Unread(unread) == 0 {
 			return unread
 		}
-		for _, t := range append(tokens, slices.Collect(maps.Keys(servers))...) {
-			servers[t] = cmp.Or(server, servers[t]) // also of a token that has no call on record
+		if _, known := servers[token]; token != "" && !known {
+			servers[token] = "" // it has no call on record, which is told
 		}
 		sum, err := a.syncTokens(ctx, q, servers)
 		if sum.sent > 0 {
@@ -181,7 +171,7 @@ func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[s
 			engine.Synced
 			Error string `json:"error,omitempty"`
 		}{Synced: engine.Synced{TokenID: id}}
-		err := error(&engine.NotAskedError{Why: "no call of it is kept that tells its server: give --server S"})
+		err := error(&engine.NotAskedError{Why: "no call of it is kept that tells its server"})
 		if at := servers[id]; at != "" {
 			row.Synced, err = q.Sync(ctx, id, at)
 		}
@@ -271,7 +261,7 @@ func (a *app) serversLift() *cobra.Command {
 		Long: `Make calls to a server again that you know to be well: within a minute, as their chains come
 back. If it still fails, it is down again.`,
 		Example: `  enqueue servers lift --server 0042`,
-	}, "server", "the server, as in `enqueue servers`", serverFlag, func(ctx context.Context, s *session, server string) (string, error) {
+	}, "server", "the server, as in `enqueue servers`", func(ctx context.Context, s *session, server string) (string, error) {
 		was, err := s.op.LiftServer(ctx, server)
 		switch {
 		case errors.Is(err, breaker.ErrUnknownServer):
@@ -283,16 +273,16 @@ back. If it still fails, it is down again.`,
 	})
 }
 
-// lift makes cmd one that ends what keeps a server or a token from being called. It is named by a flag, which check
-// judges. do returns what people read.
-func (a *app) lift(cmd *cobra.Command, flag, means string, check func(*string) error, do func(ctx context.Context, s *session, name string) (string, error)) *cobra.Command {
+// lift makes cmd one that ends what keeps a server or a token, which a flag names, from being called. do returns what
+// people read.
+func (a *app) lift(cmd *cobra.Command, flag, means string, do func(ctx context.Context, s *session, name string) (string, error)) *cobra.Command {
 	var name string
 	cmd.Flags().StringVar(&name, flag, "", means)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if name == "" {
 			return usagef("%s needs --%s: `%s` lists them", cmd.CommandPath(), flag, cmd.Parent().CommandPath())
 		}
-		return check(&name)
+		return nil
 	}
 	return a.onRedis(cmd, redisconn.Operator, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		said, err := do(ctx, s, name)
@@ -301,14 +291,4 @@ func (a *app) lift(cmd *cobra.Command, flag, means string, check func(*string) e
 		}
 		return err
 	})
-}
-
-// serverFlag puts the value of --server into its canonical form.
-func serverFlag(server *string) error {
-	name, err := wolkvox.ParseServer(*server)
-	if err != nil {
-		return usagef("--server: %v", err)
-	}
-	*server = string(name)
-	return nil
 }

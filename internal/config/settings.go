@@ -105,6 +105,12 @@ func Bind(fs *pflag.FlagSet, groups Group) {
 	}
 }
 
+// IsSetting reports whether Bind made the flag.
+func IsSetting(f *pflag.Flag) bool {
+	_, bound := f.Value.(*text)
+	return bound
+}
+
 // Load reads the settings of the groups: flags that were given, then getenv (such as
 // os.Getenv), then defaults. Flags that were never bound, or a nil fs, are no fault. The
 // error is an *Error with every fault; the Settings are then not to be used.
@@ -136,10 +142,8 @@ type loader struct {
 
 func (l *loader) load(d Setting) {
 	value, from, ok := l.find(d)
-	if f := l.lookup(d.Flag()); f != nil {
-		if _, bound := f.Value.(*text); bound {
-			d.Default = f.DefValue
-		}
+	if f := l.lookup(d.Flag()); f != nil && IsSetting(f) {
+		d.Default = f.DefValue
 	}
 	switch {
 	case !ok:

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
-	"habilita/internal/wolkvox"
+	"habilita/internal/rows"
 )
 
 // batchRun is one reading of a batch's sequence.
@@ -143,7 +143,7 @@ func (b *batchRun) withholdBehind(c *Call, err error) {
 	if b.skips() {
 		return
 	}
-	if wolkvox.ValidToken(string(c.Token)) != nil || c.Token == redacted {
+	if rows.VendorToken(string(c.Token)) != nil {
 		b.own.Unplaced++
 		return
 	}

@@ -154,8 +154,11 @@ func vendorServer(s string) (string, error) {
 
 // VendorToken says whether a text can be a token. The error is as of vendorServer.
 func VendorToken(s string) error {
-	if s == "" {
+	switch s {
+	case "":
 		return errMissing
+	case "[redacted]":
+		return errors.New("is the text that a token prints as, not a token")
 	}
 	err := wolkvox.ValidToken(s)
 	if bad, ok := errors.AsType[*wolkvox.TokenError](err); ok {

@@ -66,6 +66,7 @@ func TestCSVBadRowsAlone(t *testing.T) {
 		{"token with a space before", "0001, tok,5,c,r,i", "token: " + space},
 		{"token with a tab", "0001,to\tk,5,c,r,i", "token: " + space},
 		{"token with a wide space", "0001,to\u00a0k,5,c,r,i", "token: it has a character outside of ASCII in it"},
+		{"token that was written as text", "0001,[redacted],5,c,r,i", "token: is the text that a token prints as, not a token"},
 		{"token with a control character", "0001,to\x01k,5,c,r,i", "token: " + control},
 		{"token with NUL", "0001,to\x00k,5,c,r,i", "token: " + control},
 		{"zero licences", "0001,tok,0,c,r,i", "licenses: " + number},

@@ -35,7 +35,6 @@ var badTextAdvice = rows.Advice("give Content-Type its charset=windows-1252")
 // upload is one batch that comes in.
 type upload struct {
 	name string
-	line int  // of the row that is read
 	part bool // it is of a rejects file
 	out  summary
 }
@@ -124,7 +123,7 @@ func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encodin
 			}
 		}
 		for row, err := range rows.Read(body, "body", format, encoding) {
-			u.line, u.part = row.Line, u.part || row.FromRejects // one row tells it of the body
+			u.part = row.FromRejects
 			if !yield(engine.CallOfRow(row, err)) {
 				return
 			}
@@ -139,10 +138,6 @@ func (u *upload) reject(err error) error {
 			u.out.Advice = badTextAdvice
 		}
 		u.tell(guard.ProblemField{Line: row.Line, Field: row.Field, Problem: row.Problem})
-		return nil
-	}
-	if call, ok := errors.AsType[*engine.CallError](err); ok {
-		u.tell(guard.ProblemField{Line: u.line, Field: call.Field, Problem: call.Problem})
 		return nil
 	}
 	return err
