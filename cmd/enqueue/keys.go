@@ -51,22 +51,19 @@ change it, give both, comma separated, until the receivers have the new one.`,
 			var key string
 			var err error
 			switch forAPI := cmd.Flags().Changed("api"); {
-			case hook && (id != "" || readOnly || forAPI):
-				return usagef("--webhook makes a secret of webhooks: it goes with no other flag")
+			case hook && (id != "" || forAPI), forAPI && id != "":
+				return usagef("--id, --api and --webhook make different keys: give one of them")
+			case readOnly && !forAPI:
+				return usagef("--read-only is for a key of the HTTP API: give --api NAME too")
 			case hook:
 				key = webhook.GenerateSecret()
-			case forAPI && id != "":
-				return usagef("--id and --api make different keys: give one of them")
 			case forAPI:
-				if key, err = guard.GenerateKey(api, readOnly); err != nil {
-					return usagef("--api: %v", err)
-				}
-			case readOnly:
-				return usagef("--read-only is for a key of the HTTP API: give --api NAME too")
+				key, err = guard.GenerateKey(api, readOnly)
 			default:
-				if key, err = vault.GenerateKey(id); err != nil {
-					return usagef("--id: %v", err)
-				}
+				key, err = vault.GenerateKey(id)
+			}
+			if err != nil {
+				return usagef("the name of the key: %v", err)
 			}
 			_, err = fmt.Fprintln(a.out, key)
 			return err
@@ -105,17 +102,11 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	n, err := s.op.Reseal(ctx, func(tokenID, sealed string) (string, error) {
-		if sealed == "" {
-			return "", nil
+		anew, _, err := keys.ReSeal([]byte(sealed), tokenID)
+		if err != nil {
+			err = fmt.Errorf("token %s: %w", tokenID, err)
 		}
-		anew, changed, err := keys.ReSeal([]byte(sealed), tokenID)
-		switch {
-		case err != nil:
-			return "", fmt.Errorf("token %s: %w", tokenID, err)
-		case !changed:
-			return "", nil
-		}
-		return string(anew), nil
+		return string(anew), err
 	})
 	if err != nil && control.Unread(err) == 0 {
 		return fmt.Errorf("%s sealed anew before it stopped: %w", say.Count(n, "token"), err)
@@ -126,21 +117,19 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 		return fmt.Errorf("%s sealed anew, and %s of schedules before it stopped: %w", say.Count(n, "token"), say.Count(chunks, "chunk"), err)
 	}
 	first := keys.First()
-	if a.json {
-		return errors.Join(writeJSON(a.out, map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming}), unread)
-	}
-	others := "the others were so already"
-	if unread != nil {
-		others = "some can't be reached now"
-	}
-	fmt.Fprintf(a.out, "%s sealed anew under key %s; %s\n", say.Count(n, "token"), first, others)
-	if chunks > 0 {
-		fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", say.Count(chunks, "chunk"))
-	}
-	if naming {
-		fmt.Fprintln(a.out, "the token-ID key was sealed anew too")
-	}
-	return unread
+	return a.give(map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming}, unread, func() {
+		others := "the others were so already"
+		if unread != nil {
+			others = "some can't be reached now"
+		}
+		fmt.Fprintf(a.out, "%s sealed anew under key %s; %s\n", say.Count(n, "token"), first, others)
+		if chunks > 0 {
+			fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", say.Count(chunks, "chunk"))
+		}
+		if naming {
+			fmt.Fprintln(a.out, "the token-ID key was sealed anew too")
+		}
+	})
 }
 
 // maxToken is how much of a stream is read for a token; more is none.
@@ -224,20 +213,16 @@ func (a *app) tokenID() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		w := bufio.NewWriter(a.out)
 		if file != "" {
+			w := bufio.NewWriter(a.out)
 			return errors.Join(a.nameRows(ctx, w, file, in, ids), w.Flush())
 		}
 		token, err := a.token(tokenFile, stdin)
 		if err != nil {
 			return err
 		}
-		if name := ids.Name(string(token)); a.json {
-			err = writeJSON(w, map[string]string{"token_id": name})
-		} else {
-			fmt.Fprintln(w, name)
-		}
-		return errors.Join(err, w.Flush())
+		name := ids.Name(string(token))
+		return a.give(map[string]string{"token_id": name}, nil, func() { fmt.Fprintln(a.out, name) })
 	})
 }
 

@@ -163,54 +163,50 @@ func (s *syncSum) add(r engine.Synced, err error) {
 	}
 }
 
+// syncRow is a token of a sync, as --json gives it.
+type syncRow struct {
+	engine.Synced
+	Error string `json:"error,omitempty"`
+}
+
 // syncTokens asks the servers of tokens, one after the other, and shows what was found.
 func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[string]string) (sum syncSum, err error) {
-	t := a.newTable(table.Row{"token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift"})
+	var rows []syncRow
 	for _, id := range slices.Sorted(maps.Keys(servers)) {
-		row := struct {
-			engine.Synced
-			Error string `json:"error,omitempty"`
-		}{Synced: engine.Synced{TokenID: id}}
+		r := syncRow{Synced: engine.Synced{TokenID: id}}
 		err := error(&engine.NotAskedError{Why: "no call of it is kept that tells its server"})
 		if at := servers[id]; at != "" {
-			row.Synced, err = q.Sync(ctx, id, at)
+			r.Synced, err = q.Sync(ctx, id, at)
 		}
-		r := row.Synced
-		sum.add(r, err)
-		if err != nil {
-			row.Error = err.Error()
+		sum.add(r.Synced, err)
+		switch {
+		case err != nil:
+			r.Error = err.Error()
 			fmt.Fprintf(a.err, "token %s: %v\n", id, err)
-		} else {
-			if r.VendorLimit != r.Limit {
-				fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
-					id, r.VendorLimit, r.Limit)
-			}
-			t.AppendRow(table.Row{id, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)})
+		case r.VendorLimit != r.Limit:
+			fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
+				id, r.VendorLimit, r.Limit)
 		}
-		if a.json {
-			if err := writeJSON(a.out, row); err != nil {
-				return sum, err
-			}
-		}
-		if ctx.Err() != nil {
+		if rows = append(rows, r); ctx.Err() != nil {
 			break
 		}
 	}
-	if !a.json && sum.asked > 0 {
-		t.Render()
-	}
+	header := table.Row{"token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift"}
+	err = list(a, rows, nil, "no token is known yet", header, func(r syncRow) table.Row {
+		if r.Error != "" {
+			return table.Row{r.TokenID, "not known"}
+		}
+		return table.Row{r.TokenID, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)}
+	})
 	if sum.asked > 0 {
 		if err := q.Note(ctx, sum.highest); err != nil {
 			return sum, fmt.Errorf("the metric was not noted: %w", err)
 		}
 	}
 	if sum.failed > 0 {
-		return sum, errors.New(say.Count(sum.failed, "token") + " could not be asked about")
+		err = errors.New(say.Count(sum.failed, "token") + " could not be asked about")
 	}
-	if len(servers) == 0 && !a.json {
-		fmt.Fprintln(a.out, "no token is known yet")
-	}
-	return sum, nil
+	return sum, err
 }
 
 func (a *app) servers() *cobra.Command {

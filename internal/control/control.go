@@ -85,7 +85,7 @@ func (o *Control) busyTags(ctx context.Context, heldOnly bool) ([]string, error)
 }
 
 // Reseal passes every sealed token to reseal, with the token's name, and puts what it
-// returns in its place ("" leaves it). It returns how many were replaced.
+// returns in its place, if that is another. It returns how many were replaced.
 func (o *Control) Reseal(ctx context.Context, reseal func(tokenID, sealed string) (string, error)) (int, error) {
 	return o.ledger.Reseal(ctx, reseal)
 }

@@ -36,8 +36,8 @@ func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time
 	}
 }
 
-// Reseal passes every sealed token to reseal and puts what it returns in its place
-// ("" leaves it). A token that was given again meanwhile is passed again: its producer may
+// Reseal passes every sealed token to reseal and puts what it returns in its place, if that is
+// another. A token that was given again meanwhile is passed again: its producer may
 // still seal under the older key. It returns how many were replaced.
 func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (string, error)) (int, error) {
 	replaced := 0
@@ -64,19 +64,20 @@ func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (
 }
 
 func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal func(token, sealed string) (string, error)) (bool, error) {
-	for {
+	for sealed != "" {
 		anew, err := reseal(token, sealed)
-		if err != nil || anew == "" || anew == sealed {
+		if err != nil || anew == sealed {
 			return false, err
 		}
 		n, err := l.reseal.Run(ctx, l.rdb, l.keys(Tag(token)), token, sealed, anew).Int()
 		if err != nil || n == 1 {
 			return n == 1, err
 		}
-		if sealed, err = l.Sealed(ctx, token); err != nil || sealed == "" {
+		if sealed, err = l.Sealed(ctx, token); err != nil {
 			return false, err
 		}
 	}
+	return false, nil
 }
 
 // Tokens returns the names of all tokens that the ledger knows: with a *redisconn.UnreadError, those of the

@@ -140,7 +140,7 @@ func TestResealIsCompareAndSet(t *testing.T) {
 			}
 			switch token {
 			case tok(2):
-				return "", nil
+				return sealed, nil
 			case tok(3): // its producer seals under the older key, and is faster
 				if given[token] == "" {
 					given[token] = "older"

@@ -259,7 +259,7 @@ func (j *Job) afterOutcome(r engine.Recorded) {
 		j.stop(err) // the outcome is unknown to the next start
 	}
 	if ended {
-		j.results.ended(result{rowKey{r.TokenID(), r.Key}, mark, err})
+		j.results.ended(result{rowKey: rowKey{r.TokenID(), r.Key}, mark: mark, err: err})
 	}
 }
 

@@ -149,9 +149,8 @@ type results struct {
 	csv     *control.CSV // into buf: it has no buffer of its own
 	written map[rowKey]struct{}
 	news    chan result
-	mu      sync.RWMutex
-	over    bool          // news is closed
-	done    chan struct{} // closed when the goroutine has ended
+	end     func()        // ends the goroutine, once
+	done    chan struct{} // closed when it has ended
 	// untold are calls whose outcomes the journal has not got: the next start does not know
 	// them. Read it when done is closed.
 	untold map[rowKey]struct{}
@@ -164,6 +163,7 @@ type result struct {
 	rowKey
 	mark int64 // of its outcome in the journal
 	err  error // the journal has not got it
+	last bool  // it is none: the goroutine ends
 }
 
 // openResults writes the file anew, with what has ended already, and begins to append.
@@ -178,6 +178,10 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 		job: j, file: f, buf: bufio.NewWriterSize(f, 64<<10), written: map[rowKey]struct{}{},
 		news: make(chan result, 4096), done: make(chan struct{}), untold: map[rowKey]struct{}{},
 	}
+	r.end = sync.OnceFunc(func() {
+		r.news <- result{last: true}
+		<-r.done
+	})
 	if r.csv, err = control.NewCSV(r.buf, false); err == nil {
 		err = r.writeEnded(ctx)
 	}
@@ -208,29 +212,17 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 // ended is told of a call that has ended. One that comes after finish, of a worker that did not wait for
 // it, is in the journal alone.
 func (r *results) ended(n result) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if !r.over {
-		r.news <- n
+	select {
+	case r.news <- n:
+	case <-r.done:
 	}
 }
 
-// end closes news, once.
-func (r *results) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.over {
-		r.over = true
-		close(r.news)
-	}
-	<-r.done
-}
-
-// run writes until news is closed. What was written is with the operating system before
+// run writes until the last of the news. What was written is with the operating system before
 // it waits for more.
 func (r *results) run() {
 	defer close(r.done)
-	for n := range r.news {
+	for n := <-r.news; !n.last; n = <-r.news {
 		err := n.err
 		if err == nil {
 			err = r.job.journal.Await(n.mark)
