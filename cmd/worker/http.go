@@ -301,7 +301,7 @@ Exit status: 0 the worker takes calls; 1 it does not, and why; 2 wrong usage or 
 			if s.Listen == "" {
 				return usageError{errors.New("LISTEN is off: there is nothing to ask")}
 			}
-			return probe(cmd.Context(), s.Listen)
+			return probe(s.Listen)
 		},
 	}
 	config.Bind(cmd.Flags(), config.Pages)
@@ -309,9 +309,7 @@ Exit status: 0 the worker takes calls; 1 it does not, and why; 2 wrong usage or 
 }
 
 // probe asks the worker that listens at an address of this machine.
-func probe(ctx context.Context, listen string) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
+func probe(listen string) error {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("LISTEN: %w", err)
@@ -319,11 +317,8 @@ func probe(ctx context.Context, listen string) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1" // it listens at all addresses: also at this one
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req) // by no proxy
+	client := http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // by no proxy
+	resp, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
 	if err != nil {
 		return fmt.Errorf("%w: %w", errProbe, err)
 	}
@@ -331,9 +326,6 @@ func probe(ctx context.Context, listen string) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	reason, err := io.ReadAll(io.LimitReader(resp.Body, maxReason))
-	if err != nil {
-		return fmt.Errorf("%w: %d: %w", errProbe, resp.StatusCode, err)
-	}
+	reason, _ := io.ReadAll(io.LimitReader(resp.Body, maxReason)) // as far as it comes
 	return fmt.Errorf("%w: %s", errProbe, strings.TrimSpace(string(reason)))
 }

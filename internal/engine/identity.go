@@ -50,7 +50,7 @@ func (d *identities) given(n *ledger.NewCall) (first int) {
 	return 0
 }
 
-func (d *identities) has(token, key string) bool { return d.table.Has(d.hash(token, key)) }
+func (d *identities) has(token, key string) bool { return d.table.Get(d.hash(token, key)) > 0 }
 
 // hash tells keys of tokens apart.
 func (d *identities) hash(token, key string) uint64 {

@@ -38,23 +38,11 @@ func (t *Table) Bytes() int {
 
 // Get returns the number of a hash; 0 where it has no entry.
 func (t *Table) Get(h uint64) uint32 {
-	v, _ := t.find(h)
-	return v
-}
-
-// Has reports whether the hash has an entry.
-func (t *Table) Has(h uint64) bool {
-	_, ok := t.find(h)
-	return ok
-}
-
-func (t *Table) find(h uint64) (uint32, bool) {
 	h, s := t.shard(h)
 	if s.n == 0 {
-		return 0, false
+		return 0
 	}
-	i := s.slot(h)
-	return s.values[i], s.hashes[i] == h
+	return s.values[s.slot(h)]
 }
 
 // At returns where the number of a hash stands, 0 where it is new. It is valid until the
