@@ -84,12 +84,8 @@ it, and waits for the first try. So it takes the way that every event takes.`,
 		if len(receivers) == 0 {
 			return errors.New("no worker has a receiver: set WEBHOOK_URL and WEBHOOK_SECRETS of the workers, and start them again")
 		}
-		var ids []string
-		for _, r := range receivers {
-			ids = append(ids, r.ID)
-		}
 		e := webhook.NewTest(time.Now())
-		if _, _, err := o.Tell(ctx, webhook.Mark{}, &e, ids); err != nil {
+		if _, _, err := o.Tell(ctx, webhook.Mark{}, &e, receivers); err != nil {
 			return err
 		}
 		return a.awaitTest(ctx, o, e.ID, receivers, time.Now().Add(patience))

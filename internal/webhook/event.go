@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
@@ -70,15 +69,11 @@ func eventID(t Type, of ...any) string {
 
 // body is what is sent, as the specification has it.
 func (e Event) body() ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(struct {
+	return json.Marshal(struct {
 		Type      Type         `json:"type"`
 		Timestamp control.Time `json:"timestamp"`
 		Data      any          `json:"data"`
 	}{e.Type, control.Time{Time: e.At}, e.Data})
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 
 // NewTest is an event that only shows that the way to the receivers works.

@@ -61,7 +61,7 @@ type Mark struct{ Field, Was, Now string }
 
 // Tell changes a mark (with no Field: none) and writes an event (nil: none) for the receivers, in one step. told is
 // false if the mark was not as it was read: nothing was done then. dropped is how many deliveries went for it.
-func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []string) (told bool, dropped int, err error) {
+func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []Receiver) (told bool, dropped int, err error) {
 	args := []any{m.Field, m.Was, m.Now, o.most, keepReceiver.Milliseconds(), "", "", ""}
 	if e != nil {
 		body, err := e.body()
@@ -70,7 +70,7 @@ func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []string)
 		}
 		args = append(args[:5], e.ID, string(e.Type), body)
 		for _, r := range receivers {
-			args = append(args, r)
+			args = append(args, r.ID)
 		}
 	}
 	n, err := tellScript.Run(ctx, o.rdb, []string{o.prefix}, args...).Int64Slice()

@@ -11,8 +11,12 @@ import (
 // an is an event of that id.
 func an(id string) *Event { return &Event{ID: id, Type: Test, At: time.Now(), Data: "x"} }
 
-func put(t *testing.T, o *Outbox, e *Event, receivers ...string) {
+func put(t *testing.T, o *Outbox, e *Event, ids ...string) {
 	t.Helper()
+	var receivers []Receiver
+	for _, id := range ids {
+		receivers = append(receivers, Receiver{ID: id})
+	}
 	if told, _, err := o.Tell(t.Context(), Mark{}, e, receivers); err != nil || !told {
 		t.Fatal(told, err)
 	}
@@ -43,7 +47,7 @@ func TestTellOnce(t *testing.T) {
 		o := NewOutbox(b.Client, "")
 		tell := func(m Mark, e *Event) bool {
 			t.Helper()
-			told, _, err := o.Tell(t.Context(), m, e, []string{"r", "s"})
+			told, _, err := o.Tell(t.Context(), m, e, []Receiver{{ID: "r"}, {ID: "s"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +158,7 @@ func TestOldestDeliveriesGo(t *testing.T) {
 			if b.SetTime != nil {
 				b.SetTime(time.UnixMilli(1_800_000_000_000 + int64(i)))
 			}
-			_, dropped, err := o.Tell(t.Context(), Mark{}, an(fmt.Sprint("e", i)), []string{"r", "s"})
+			_, dropped, err := o.Tell(t.Context(), Mark{}, an(fmt.Sprint("e", i)), []Receiver{{ID: "r"}, {ID: "s"}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,7 +41,6 @@ type Teller struct {
 	servers   *breaker.Store
 	schedules *schedule.Store
 	receivers []Receiver
-	ids       []string // of the receivers
 	types     []Type
 	metrics   *metrics
 	log       zerolog.Logger
@@ -130,7 +129,7 @@ func (t *Teller) tell(ctx context.Context, m Mark, e *Event) (bool, error) {
 	if e != nil && !slices.Contains(t.types, e.Type) {
 		e = nil
 	}
-	told, dropped, err := t.outbox.Tell(ctx, m, e, t.ids)
+	told, dropped, err := t.outbox.Tell(ctx, m, e, t.receivers)
 	if dropped > 0 {
 		t.metrics.results.WithLabelValues(resultDropped).Add(float64(dropped))
 		t.log.Error().Int("dropped", dropped).Msg("webhooks were dropped, the oldest first: too many wait for their receiver")

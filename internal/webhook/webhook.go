@@ -58,9 +58,6 @@ func New(o Options) (*Webhooks, error) {
 		schedules: schedule.NewStore(o.Redis, o.Prefix), receivers: receivers, types: types, metrics: m, log: o.Log, me: rand.Text(),
 	}
 	t.hints, t.tidied = map[string]hint{}, map[string]time.Time{}
-	for _, r := range receivers {
-		t.ids = append(t.ids, r.ID)
-	}
 	return &Webhooks{teller: t, sender: newSender(outbox, receivers, signer, m, o.Log)}, nil
 }
 

@@ -78,27 +78,10 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, page)
 }
 
-// maxLooks is how often a page looks on where few calls are what is looked for; each
-// look is at some ten thousand calls.
-const maxLooks = 4
-
-// callsTopic reads as many calls as it takes to fill a page, or as many as may be
-// looked at for one.
+// callsTopic reads a page of calls. If few are what is looked for, it may have less than a page.
 func (c *Console) callsTopic(name string, f control.CallsQuery, cursor string) hub.Topic {
-	return hub.Topic{Key: fmt.Sprintf("calls:%q:%s:%q:%s", cursor, f.State, f.Ref, name), Read: func(ctx context.Context) (any, error) {
-		p, q := control.Page[control.CallRecord]{Next: cursor}, f
-		for range maxLooks {
-			q.Cursor, q.Limit = p.Next, perPage-len(p.Items)
-			found, err := c.o.Operator.CallsPage(ctx, name, q)
-			if err != nil {
-				return nil, err
-			}
-			p.Unread += found.Unread
-			p.Items, p.Next = append(p.Items, found.Items...), found.Next
-			if p.Next == "" || len(p.Items) >= perPage {
-				break
-			}
-		}
-		return p, nil
+	f.Cursor, f.Limit = cursor, perPage
+	return hub.Topic{Key: fmt.Sprintf("calls:%q", []string{name, f.State, f.Ref, cursor}), Read: func(ctx context.Context) (any, error) {
+		return c.o.Operator.CallsPage(ctx, name, f)
 	}}
 }

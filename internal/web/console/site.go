@@ -60,9 +60,8 @@ func (s *site) functions() template.FuncMap {
 		"result":   s.result,
 		"who":      s.who,
 		"options":  options,
-		"card":     func(c chainView, now time.Time, act bool) chainCard { return chainCard{c, now, act} },
 		"startsat": s.startsAt,
-		"with2":    func(a, b any) [2]any { return [2]any{a, b} },
+		"list":     func(all ...any) []any { return all },
 	}
 }
 
@@ -73,13 +72,6 @@ func (s *site) render(name string, p *page) ([]byte, error) {
 		return nil, fmt.Errorf("console: page %s in %s: %w", name, s.lang, err)
 	}
 	return b.Bytes(), nil
-}
-
-// chainCard is what the card of a chain is given.
-type chainCard struct {
-	Chain chainView
-	Now   time.Time
-	Act   bool
 }
 
 // option is an option of a command within a text.

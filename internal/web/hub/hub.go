@@ -48,15 +48,15 @@ type Hub struct {
 	by map[string]*reading
 }
 
-// reading is one read of a topic. All but asked is set when it is done.
+// reading is one read of a topic. All but asked is set when it is done, and under Hub.mu.
 type reading struct {
 	done  chan struct{} // closed when it is done
 	value any
 	err   error
-	seen  string // tells value from others that are seen otherwise
-	at    time.Time
+	seen  string    // tells value from others that are seen otherwise
+	at    time.Time // zero: it is under way
 	took  time.Duration
-	asked time.Time // when somebody wanted it last; guarded by Hub.mu
+	asked time.Time // when somebody wanted it last
 }
 
 // New makes a Hub. fresh is how old a reading may be that is shown, and the shortest distance of two
@@ -121,15 +121,15 @@ func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
 	if err == nil {
 		seen, err = json.Marshal(value)
 	}
-	r.value, r.err, r.took = value, err, took
+	sum := sha256.Sum256(seen)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r.value, r.err, r.took, r.seen = value, err, took, string(sum[:])
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // who asked has gone: it tells nothing of Redis
-		h.mu.Lock()
-		defer h.mu.Unlock()
 		maps.DeleteFunc(h.by, func(_ string, kept *reading) bool { return kept == r })
 		return
 	}
-	sum := sha256.Sum256(seen)
-	r.seen, r.at = string(sum[:]), h.now()
+	r.at = h.now()
 }
 
 // Forget is for a decision: who made it is to see what came of it, so nothing that was read before, or is being read,
@@ -158,20 +158,11 @@ func (h *Hub) State(ctx context.Context, topics []Topic) string {
 	return all.String()
 }
 
-func (r *reading) isDone() bool {
-	select {
-	case <-r.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// over reports whether it has to be read again.
+// over reports whether a thing has to be read again. The caller holds mu.
 func (h *Hub) over(r *reading, watched bool) bool {
 	limit := h.fresh
 	switch {
-	case !r.isDone():
+	case r.at.IsZero():
 		return false
 	case !watched:
 	case r.err != nil: // it took long for another reason than its size
