@@ -38,7 +38,7 @@ var layers = []layer{
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker",
 		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/say", "internal/seen", "internal/tracing", "internal/version"}},
 	{name: "Redis", groups: []string{"internal/redisconn"}},
-	{name: "scripts put together", groups: []string{"internal/lualink"}},
+	{name: "scripts put together, and this machine told from others", groups: []string{"internal/lualink", "internal/loopback"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},
 }
 
@@ -54,12 +54,6 @@ var places = []place{
 	{"internal/testkit/wolkvoxtest", []string{"internal/testkit", "cmd/worker", "internal/localrun", "internal/web/console/consoletest", "tasks/taskstest"}},
 	{"testing", []string{"internal/testkit", "internal/web/console/consoletest", "internal/web/api/apitest", "tasks/taskstest"}},
 }
-
-// public are what other programs import. Nothing that only tests need may come with them.
-var public = []string{"tasks", "quota"}
-
-// forTests is what may not come with public, however indirectly.
-var forTests = []string{"github.com/alicebob/miniredis", "internal/testkit", "testing"}
 
 const module = "habilita"
 
@@ -110,15 +104,6 @@ func faults(of map[string][]string) []string {
 			for _, p := range places {
 				if under(i, p.what) && !slices.ContainsFunc(p.where, func(g string) bool { return under(dir, g) }) {
 					say("%s imports %s, whose place is in %s", dir, i, strings.Join(p.where, ", "))
-				}
-			}
-		}
-	}
-	for _, top := range public {
-		for _, i := range slices.Sorted(maps.Keys(reach(of, top, map[string]bool{}))) {
-			for _, not := range forTests {
-				if under(i, not) {
-					say("%s comes with %s", i, top)
 				}
 			}
 		}

@@ -29,7 +29,7 @@ func TestFaultsAreFound(t *testing.T) {
 		"internal/version": {"github.com/alicebob/miniredis/v2", "whose place is in"},
 		"internal/config":  {"testing", "internal/config imports testing"},
 		"internal/new":     {"fmt", "internal/new stands in no layer"},
-		"quota":            {"internal/testkit/wolkvoxtest", "comes with quota"},
+		"quota":            {"internal/testkit/wolkvoxtest", "whose place is in"},
 	} {
 		had, there := of[dir]
 		of[dir] = append(had[:len(had):len(had)], c.added)

@@ -15,7 +15,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"habilita/internal/web/guard"
+	"habilita/internal/loopback"
 )
 
 // secretPrefix begins a secret, as the specification has it.
@@ -41,7 +41,7 @@ func ParseReceivers(list string) ([]Receiver, error) {
 		text = strings.TrimSpace(text)
 		u, err := url.Parse(text)
 		good := err == nil && u.Host != "" && u.User == nil && u.Fragment == "" &&
-			(u.Scheme == "https" || u.Scheme == "http" && guard.Loopback(u.Host))
+			(u.Scheme == "https" || u.Scheme == "http" && loopback.Host(u.Host))
 		if !good {
 			return nil, fmt.Errorf("address %d of %d: want https://host/path, or http:// on this machine, with no user and no #", i+1, len(all))
 		}

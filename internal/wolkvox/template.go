@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"habilita/internal/loopback"
 )
 
 const placeholder = "{server}"
@@ -50,29 +51,18 @@ func parseTemplate(s string) (template, error) {
 		return template{}, errTemplate
 	}
 	t.path = path
+	u, err := url.Parse("http://" + t.authority)
+	here := err == nil && u.Host == t.authority && u.Port() != "0" && loopback.Host(u.Host)
 	switch {
 	case t.scheme != "http" && t.scheme != "https":
 		return template{}, errTemplate
-	case isLoopback(t.authority):
+	case here:
 		t.local = true
 	case t.scheme == "https" && t.authority == "wv"+placeholder+vendorDomain && path == "":
 	default:
 		return template{}, errHost
 	}
 	return t, nil
-}
-
-// isLoopback reports whether a URL's host, with or without a port, is this machine.
-func isLoopback(host string) bool {
-	u, err := url.Parse("http://" + host)
-	if err != nil || u.Host != host || u.Port() == "0" {
-		return false
-	}
-	if u.Hostname() == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
 }
 
 // host is a server's host, with its port if the template has one.

@@ -3,9 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
+
+	"habilita/internal/loopback"
 )
 
 // ErrNoKeys says that an address that others can reach would be open to all.
@@ -40,7 +40,7 @@ const (
 // New makes the Guard of what is served at the address listen (host:port; "" where
 // nothing is). Its error is ErrNoKeys.
 func New(keys Keys, listen string, log zerolog.Logger) (*Guard, error) {
-	if keys.Len() == 0 && listen != "" && !Loopback(listen) {
+	if keys.Len() == 0 && listen != "" && !loopback.Host(listen) {
 		return nil, ErrNoKeys
 	}
 	g := &Guard{
@@ -95,7 +95,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 // who finds out who asks; it is not ok where the answer was given.
 func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 	if g.Open() {
-		if !Loopback(r.Host) {
+		if !loopback.Host(r.Host) {
 			g.tell(r, "asked for under a name that is not this machine's").Send()
 			WriteProblem(w, r, Problem{Status: http.StatusMisdirectedRequest, Type: ProblemTypeBase + "host",
 				Title: "Not under this name", Detail: "without keys this answers to localhost, 127.0.0.1 and [::1] alone; set HABILITA_API_KEYS to use another name"})
@@ -154,20 +154,6 @@ func (g *Guard) tell(r *http.Request, what string) *zerolog.Event {
 		return nil
 	}
 	return g.log.Warn().Str("from", r.RemoteAddr).Str("method", r.Method).Str("refused", what)
-}
-
-// Loopback reports whether an address or a Host header, with or without a port, is
-// this machine and nobody else's.
-func Loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.EqualFold(host, "localhost") || strings.EqualFold(host, "localhost.") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
 }
 
 // Principal is who asks.
