@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"time"
 
 	"habilita/internal/control"
@@ -28,65 +29,31 @@ func (t *Teller) saw(batch string) {
 	t.hints[batch] = h
 }
 
-func (t *Teller) lookAtBatches(ctx context.Context, now, since time.Time) error {
-	gone, err := t.marked(ctx, "b:")
-	if err != nil {
-		return err
-	}
-	var part []thing
-	flush := func() error {
-		err := t.tellAll(ctx, part)
-		part = part[:0]
-		return err
-	}
+// markOf is the field of the mark of a batch.
+func markOf(s control.Status) string { return "b:" + ledger.BatchID(s.Batch) }
+
+func (t *Teller) lookAtBatches(ctx context.Context, marks map[string]string, now, since time.Time) error {
 	for s, err := range t.control.Batches(ctx) {
+		if err == nil {
+			err = t.tellBatch(ctx, s, marks[markOf(s)], now, since)
+		}
 		if err != nil {
-			return errors.Join(err, flush())
+			return err
 		}
-		b := t.batch(s, now, since)
-		delete(gone, b.mark)
-		if part = append(part, b); len(part) == 200 {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
+		delete(marks, markOf(s))
 	}
-	if err := flush(); err != nil {
-		return err
-	}
-	return t.forget(ctx, "b:", gone)
+	return t.forget(ctx, "b:", marks)
 }
 
-// marked are the marks of a kind, once in a while; nil: it is not time yet. Whoever lists then what there is
-// finds those of what is gone.
-func (t *Teller) marked(ctx context.Context, kind string) (map[string]string, error) {
-	if time.Since(t.tidied[kind]) < tidyEvery {
-		return nil, nil
-	}
-	all := map[string]string{}
-	for cursor := uint64(0); ; {
-		kv, next, err := t.rdb.HScan(ctx, t.outbox.prefix+"told", cursor, kind+"*", 1000).Result()
-		if err != nil {
-			return nil, err
-		}
-		for i := 0; i+1 < len(kv); i += 2 {
-			all[kv[i]] = kv[i+1]
-		}
-		if cursor = next; cursor == 0 {
-			return all, nil
-		}
-	}
-}
-
-// forget removes marks, unless they changed: what was gone has come again then.
+// forget removes the marks of a kind, unless they changed: what was gone has come again then.
 func (t *Teller) forget(ctx context.Context, kind string, gone map[string]string) error {
 	for field, was := range gone {
+		if !strings.HasPrefix(field, kind) {
+			continue
+		}
 		if _, _, err := t.outbox.Tell(ctx, Mark{Field: field, Was: was}, nil, nil); err != nil {
 			return err
 		}
-	}
-	if gone != nil {
-		t.tidied[kind] = time.Now()
 	}
 	return nil
 }
@@ -121,8 +88,12 @@ func (t *Teller) lookAtHints(ctx context.Context) error {
 			continue
 		}
 		s, failed := t.control.StatusOf(ctx, id)
+		mark := ""
 		if failed == nil {
-			failed = t.tellAll(ctx, []thing{t.batch(s, now, since)})
+			mark, failed = t.outbox.Mark(ctx, markOf(s))
+		}
+		if failed == nil {
+			failed = t.tellBatch(ctx, s, mark, now, since)
 		}
 		if errors.Is(failed, ledger.ErrNoBatch) {
 			continue
@@ -139,17 +110,16 @@ func (t *Teller) lookAtHints(ctx context.Context) error {
 	return err
 }
 
-func (t *Teller) batch(s control.Status, now, since time.Time) thing {
-	return thing{"b:" + ledger.BatchID(s.Batch), func(ctx context.Context, mark string) (all []news, err error) {
-		for _, step := range judgeBatch(s, parseBatchMark(mark), now, since) {
-			e, err := t.ofBatch(ctx, s, step, now)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, news{e, step.now.String()})
+func (t *Teller) tellBatch(ctx context.Context, s control.Status, mark string, now, since time.Time) error {
+	var all []news
+	for _, step := range judgeBatch(s, parseBatchMark(mark), now, since) {
+		e, err := t.ofBatch(ctx, s, step, now)
+		if err != nil {
+			return err
 		}
-		return all, nil
-	}}
+		all = append(all, news{e, step.now.String()})
+	}
+	return t.tellAll(ctx, markOf(s), mark, all...)
 }
 
 // heldData says why chains of a batch wait for a person.

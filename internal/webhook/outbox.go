@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,20 +79,25 @@ func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []Receive
 	return n[0] == 1, int(n[1]), nil
 }
 
-// Marks reads marks, in the order of the fields; "" where there is none.
-func (o *Outbox) Marks(ctx context.Context, fields ...string) ([]string, error) {
-	out := make([]string, 0, len(fields))
-	for part := range slices.Chunk(fields, 1000) {
-		v, err := o.rdb.HMGet(ctx, o.prefix+"told", part...).Result()
-		if err != nil {
-			return nil, fmt.Errorf("webhooks: %w", err)
-		}
-		for _, text := range v {
-			s, _ := text.(string)
-			out = append(out, s)
+// Marks reads all marks. Whoever lists then what there is finds those of what is gone.
+func (o *Outbox) Marks(ctx context.Context) (map[string]string, error) {
+	all := map[string]string{}
+	scan := o.rdb.HScan(ctx, o.prefix+"told", 0, "", 1000).Iterator()
+	for scan.Next(ctx) {
+		if field := scan.Val(); scan.Next(ctx) {
+			all[field] = scan.Val()
 		}
 	}
-	return out, nil
+	return all, scan.Err()
+}
+
+// Mark reads one mark; "" is none.
+func (o *Outbox) Mark(ctx context.Context, field string) (string, error) {
+	mark, err := o.rdb.HGet(ctx, o.prefix+"told", field).Result()
+	if errors.Is(err, redis.Nil) {
+		err = nil
+	}
+	return mark, err
 }
 
 // delivery is one that was taken to be sent.

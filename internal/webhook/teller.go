@@ -29,8 +29,7 @@ const (
 	breather     = 10
 	leadFor      = 6 * time.Second
 	forgetAfter  = 24 * time.Hour // without a worker that tells: what happened meanwhile is not told
-	tidyEvery    = 10 * time.Minute
-	digestTokens = 100 // that a quota.used_up names
+	digestTokens = 100            // that a quota.used_up names
 )
 
 // Teller finds what is to be told and writes it into the outbox. It is safe for concurrent use.
@@ -45,8 +44,6 @@ type Teller struct {
 	metrics   *metrics
 	log       zerolog.Logger
 	me        string
-
-	tidied map[string]time.Time // kind of marks -> when those of what is gone were removed
 
 	mu    sync.Mutex
 	hints map[string]hint
@@ -121,7 +118,11 @@ func (t *Teller) look(ctx context.Context) error {
 	if err := t.outbox.have(ctx, t.receivers, now); err != nil {
 		return err
 	}
-	return errors.Join(t.lookAtBatches(ctx, now, since), t.lookAtSchedules(ctx, since), t.lookAtServers(ctx, now))
+	marks, err := t.outbox.Marks(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.lookAtBatches(ctx, marks, now, since), t.lookAtSchedules(ctx, marks, since), t.lookAtServers(ctx, marks, now))
 }
 
 // tell writes an event, if it is one of those that are wanted, and changes its mark.
@@ -137,42 +138,20 @@ func (t *Teller) tell(ctx context.Context, m Mark, e *Event) (bool, error) {
 	return told, err
 }
 
-// thing is something that has news to be told. By its mark, news returns them, the oldest first.
-type thing struct {
-	mark string // the field of its mark
-	news func(ctx context.Context, mark string) ([]news, error)
-}
-
-// news is what is to be told of a thing, and its mark after that.
+// news is what is to be told of something, and its mark after that.
 type news struct {
 	event *Event // nil: the mark alone changes
 	mark  string
 }
 
-func (t *Teller) tellAll(ctx context.Context, all []thing) error {
-	fields := make([]string, len(all))
-	for i, of := range all {
-		fields[i] = of.mark
-	}
-	marks, err := t.outbox.Marks(ctx, fields...)
-	if err != nil {
-		return err
-	}
-	for i, of := range all {
-		steps, err := of.news(ctx, marks[i])
-		if err != nil {
+// tellAll tells the news of what has a mark, the oldest first.
+func (t *Teller) tellAll(ctx context.Context, field, mark string, all ...news) error {
+	for _, n := range all {
+		told, err := t.tell(ctx, Mark{field, mark, n.mark}, n.event)
+		if err != nil || !told { // not told: another worker was first
 			return err
 		}
-		for _, n := range steps {
-			told, err := t.tell(ctx, Mark{of.mark, marks[i], n.mark}, n.event)
-			if err != nil {
-				return err
-			}
-			if !told {
-				break // another worker was first
-			}
-			marks[i] = n.mark
-		}
+		mark = n.mark
 	}
 	return nil
 }
@@ -188,46 +167,42 @@ type runData struct {
 	Missed   int          `json:"missed"` // ticks for which there was no run
 }
 
-func (t *Teller) lookAtSchedules(ctx context.Context, since time.Time) error {
-	gone, err := t.marked(ctx, "s:")
-	if err != nil {
-		return err
-	}
+func (t *Teller) lookAtSchedules(ctx context.Context, marks map[string]string, since time.Time) error {
 	all, _, unread := t.schedules.All(ctx)
 	if !redisconn.Partly(unread) {
 		return unread
 	}
-	var found []thing
 	for _, s := range all {
-		delete(gone, "s:"+s.ID)
+		field := "s:" + s.ID
+		mark := marks[field]
+		delete(marks, field)
 		runs, err := t.schedules.Runs(ctx, s.Name)
 		if err != nil {
 			unread = errors.Join(unread, err)
 			continue
 		}
-		found = append(found, thing{"s:" + s.ID, func(_ context.Context, mark string) (all []news, _ error) {
-			told, err := strconv.ParseInt(mark, 10, 64)
-			if err != nil {
-				told = since.UnixMilli()
+		told, err := strconv.ParseInt(mark, 10, 64)
+		if err != nil {
+			told = since.UnixMilli()
+		}
+		var all []news
+		for _, r := range judgeRuns(runs, told) {
+			kind := ScheduleSkipped
+			if r.Result == schedule.ResultFailed {
+				kind = ScheduleFailed
 			}
-			for _, r := range judgeRuns(runs, told) {
-				kind := ScheduleSkipped
-				if r.Result == schedule.ResultFailed {
-					kind = ScheduleFailed
-				}
-				all = append(all, news{&Event{eventID(kind, s.Name, r.Tick, r.Finished), kind, time.UnixMilli(r.Finished), runData{
-					s.Name, r.Batch, control.Time{Time: millis(float64(r.Tick)).Time}, r.Result, r.Reason, r.Calls, r.Missed,
-				}}, strconv.FormatInt(r.Finished, 10)})
-			}
-			return all, nil
-		}})
-	}
-	if unread == nil {
-		if err := t.forget(ctx, "s:", gone); err != nil {
-			return err
+			all = append(all, news{&Event{eventID(kind, s.Name, r.Tick, r.Finished), kind, time.UnixMilli(r.Finished), runData{
+				s.Name, r.Batch, millis(float64(r.Tick)), r.Result, r.Reason, r.Calls, r.Missed,
+			}}, strconv.FormatInt(r.Finished, 10)})
+		}
+		if err := t.tellAll(ctx, field, mark, all...); err != nil {
+			return errors.Join(unread, err)
 		}
 	}
-	return errors.Join(t.tellAll(ctx, found), unread)
+	if unread == nil {
+		return t.forget(ctx, "s:", marks)
+	}
+	return unread
 }
 
 // serverData is how a server of the vendor is.
@@ -239,23 +214,24 @@ type serverData struct {
 	Failures int          `json:"failures"`
 }
 
-func (t *Teller) lookAtServers(ctx context.Context, now time.Time) error {
+func (t *Teller) lookAtServers(ctx context.Context, marks map[string]string, now time.Time) error {
 	all, err := t.servers.Servers(ctx, now)
 	if err != nil {
 		return err
 	}
-	var found []thing
 	for _, h := range all {
-		found = append(found, thing{"v:" + h.Server, func(_ context.Context, mark string) ([]news, error) {
-			kind, next := judgeServer(h, mark)
-			if kind == "" {
-				return nil, nil
-			}
-			return []news{{&Event{eventID(kind, h.Server, h.Since.UnixMilli()), kind, h.Since,
-				serverData{h.Server, string(h.State), control.Time{Time: h.Since}, h.Requests, h.Failures}}, next}}, nil
-		}})
+		field := "v:" + h.Server
+		kind, next := judgeServer(h, marks[field])
+		if kind == "" {
+			continue
+		}
+		e := &Event{eventID(kind, h.Server, h.Since.UnixMilli()), kind, h.Since,
+			serverData{h.Server, string(h.State), control.Time{Time: h.Since}, h.Requests, h.Failures}}
+		if err := t.tellAll(ctx, field, marks[field], news{e, next}); err != nil {
+			return err
+		}
 	}
-	return t.tellAll(ctx, found)
+	return nil
 }
 
 // lookAtFinished tells the ends of calls that asked for it.
@@ -301,11 +277,12 @@ func (t *Teller) lookAtQuota(ctx context.Context) error {
 	if data.UsedUp == 0 {
 		return unread
 	}
-	return errors.Join(unread, t.tellAll(ctx, []thing{{"q", func(_ context.Context, mark string) ([]news, error) {
-		tell, next := judgeQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(mark), now)
-		if !tell {
-			return nil, nil
-		}
-		return []news{{&Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data}, next.String()}}, nil
-	}}}))
+	mark, err := t.outbox.Mark(ctx, "q")
+	if err != nil {
+		return err
+	}
+	if tell, next := judgeQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(mark), now); tell {
+		err = t.tellAll(ctx, "q", mark, news{&Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data}, next.String()})
+	}
+	return errors.Join(unread, err)
 }

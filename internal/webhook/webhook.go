@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -57,7 +56,7 @@ func New(o Options) (*Webhooks, error) {
 		outbox: outbox, rdb: o.Redis, control: o.Control, servers: breaker.New(o.Redis, o.Prefix),
 		schedules: schedule.NewStore(o.Redis, o.Prefix), receivers: receivers, types: types, metrics: m, log: o.Log, me: rand.Text(),
 	}
-	t.hints, t.tidied = map[string]hint{}, map[string]time.Time{}
+	t.hints = map[string]hint{}
 	return &Webhooks{teller: t, sender: newSender(outbox, receivers, signer, m, o.Log)}, nil
 }
 
