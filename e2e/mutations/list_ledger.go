@@ -187,6 +187,11 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestPolicyCancelOfALargeBatch",
 	},
 	{
+		"policy cancel: the dropped set", "the chain goes on with calls that it dropped",
+		in(ledgerLua, "if batch ~= kept and is_dropped(batch, c.id) then", "if false then"),
+		chainPkg, "TestPolicyCancelOfALargeBatch",
+	},
+	{
 		"note of a cancelled batch", "rows that come later are let in",
 		in(appendLua, "if about[1] then return { stamp, -1, 0 } end", ""),
 		chainPkg, "TestCancelBatchWhereverItWaits",

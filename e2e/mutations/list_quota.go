@@ -35,17 +35,17 @@ var quotaMutations = []mutation{
 	},
 	{
 		"count at the grant", "a grant is not counted",
-		in(quotaLua, "  count(prefix, token, s, d)\n  local days", "  local days"),
+		in(quotaLua, "local n = redis.call('INCR', key)", "local n = used(prefix, token, name_of(s, d)) + 1"),
 		quotaPkg, "TestMiniredis/quota",
 	},
 	{
 		"quota of a day", "it is not looked at",
-		in(quotaLua, "if today >= limit then", "if false then"),
+		in(quotaLua, "if today > limit then", "if false then"),
 		quotaPkg, "TestMiniredis/quota",
 	},
 	{
 		"count on both days", "a lease that crosses midnight is not counted on the next day",
-		in(quotaLua, "    count(prefix, token, s, d + 1)\n", ""),
+		in(quotaLua, "if count(prefix, token, s, d + 1) > limit then", "if used(prefix, token, name_of(s, d + 1)) >= limit then"),
 		quotaPkg, "TestMiniredis/both_days",
 	},
 	{
@@ -55,8 +55,23 @@ var quotaMutations = []mutation{
 	},
 	{
 		"quota of the next day", "a lease that crosses midnight needs only this day's",
-		in(quotaLua, "if twice and used(prefix, token, name_of(s, d + 1)) >= limit then", "if false then"),
+		in(quotaLua, "if count(prefix, token, s, d + 1) > limit then", "if count(prefix, token, s, d + 1) < 0 then"),
 		quotaPkg, "TestMiniredis/tomorrow_is_used",
+	},
+	{
+		"a refusal uses nothing", "what has no slot stays counted",
+		in(quotaLua, "    uncount(prefix, token, s, d, twice)\n    local first", "    local first"),
+		quotaPkg, "TestMiniredis",
+	},
+	{
+		"a refusal uses nothing", "what is above the quota stays counted",
+		in(quotaLua, "    uncount(prefix, token, s, d)\n    return refuse('quota'", "    return refuse('quota'"),
+		quotaPkg, "TestMiniredis",
+	},
+	{
+		"a refusal uses nothing", "what is above the next day's quota stays counted on this one",
+		in(quotaLua, "uncount(prefix, token, s, d, twice)\n      return", "uncount(prefix, token, s, d + 1)\n      return"),
+		quotaPkg, "TestMiniredis",
 	},
 	{
 		"day guard", "grants go on until midnight",

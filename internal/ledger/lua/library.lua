@@ -147,9 +147,9 @@ end
 -- advance makes the next open call the head; false where there is none and the
 -- chain went idle. References whose call has ended (cancelled) are passed over;
 -- after a slice of them the head is '' and the next run goes on passing over. ended is
--- the batch of the head, where it is still counted as open.
+-- the batch of the head where it succeeded, and is still counted as open.
 local function advance(c, now, ended)
-  local gone = {}
+  local gone, kept = {}, ended -- a chain that has dropped a batch has no head of it any more
   for _ = 1, SLICE do
     local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
     if not ref then
@@ -165,7 +165,7 @@ local function advance(c, now, ended)
     local batch, key, t = split(ref)
     local rec, raw = read(batch, c.token .. key)
     if stands(rec, t) then
-      if is_dropped(batch, c.id) then
+      if batch ~= kept and is_dropped(batch, c.id) then
         end_call(batch, c.token .. key, rec, 'c', now)
         gone[batch] = (gone[batch] or 0) + 1
       else
@@ -231,8 +231,8 @@ local function running(c, batch, key, rec, g)
     sealed = string.sub(tok, string.find(tok, ':', 1, true) + 1)
   end
   return { 'run', c.id, batch, key, rec[R.server],
-    int(rec[R.attempts]), int(tonumber(c.a)), c.p or '0', c.t or '0', c.e, c.d or '', rec[R.enqueued],
-    int(g.reclaimed or 0), g.probing and '1' or '0', g.used or '0', g.limit or '0', sealed }
+    int(rec[R.attempts]), int(tonumber(c.a)), c.p or '0', c.t or '0', c.e, c.d or '', int(rec[R.enqueued]),
+    int(g.reclaimed or 0), g.probing and '1' or '0', int(g.used or 0), int(g.limit or 0), sealed }
 end
 
 -- repeated answers a script that is executed again because its reply was lost: the

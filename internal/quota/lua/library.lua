@@ -34,7 +34,7 @@ local texts = { [0] = '0', '1', '2' }
 local function int(n)
   local text = texts[n]
   if not text then
-    text = string.format('%.0f', n)
+    text = string.format('%d', n)
     texts[n] = text
   end
   return text
@@ -55,7 +55,10 @@ function quota.settings(i)
 end
 
 -- start_of is when one of the four days begins, and the one after them; name_of is its name.
-local function start_of(s, d) return tonumber(ARGV[s.at + 3 + 2 * d]) end
+local function start_of(s, d)
+  if not s[d] then s[d] = tonumber(ARGV[s.at + 3 + 2 * d]) end
+  return s[d]
+end
 local function name_of(s, d) return ARGV[s.at + 4 + 2 * d] end
 
 -- day_of is the day of a time, 1 to 3, and when it begins and ends; nil if it is on none of them. Mostly it is on
@@ -82,11 +85,18 @@ local function used(prefix, token, day)
   return tonumber(redis.call('GET', prefix .. 'used:' .. token .. ':' .. day)) or 0
 end
 
+-- count counts a request on a day. Returns the day's requests with it.
 local function count(prefix, token, s, d)
   local key = prefix .. 'used:' .. token .. ':' .. name_of(s, d)
-  if redis.call('INCR', key) == 1 then
-    redis.call('PEXPIREAT', key, start_of(s, d + 1) + 2 * 86400000)
-  end
+  local n = redis.call('INCR', key)
+  if n == 1 then redis.call('PEXPIREAT', key, start_of(s, d + 1) + 2 * 86400000) end
+  return n
+end
+
+-- uncount takes off what count counted: on two days where the request was counted twice.
+local function uncount(prefix, token, s, d, twice)
+  redis.call('DECR', prefix .. 'used:' .. token .. ':' .. name_of(s, d))
+  if twice then uncount(prefix, token, s, d + 1) end
 end
 
 local function refuse(why, until_ms, now)
@@ -159,17 +169,27 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now, calm)
     probing = true
   end
 
+  -- Counted at once, and taken off again where it is refused: most are granted, and need no read of the count.
   local limit = quota.licenses(prefix, token, s) * 1000
-  local today = used(prefix, token, name_of(s, d))
-  if today >= limit then return refuse('quota', midnight + s.guard, now) end
+  local today = count(prefix, token, s, d)
+  if today > limit then
+    uncount(prefix, token, s, d)
+    return refuse('quota', midnight + s.guard, now)
+  end
+  local days = name_of(s, d)
   local twice = crosses(s, midnight, now)
-  if twice and used(prefix, token, name_of(s, d + 1)) >= limit then
-    return refuse('quota', start_of(s, d + 2) + s.guard, now)
+  if twice then
+    days = days .. ',' .. name_of(s, d + 1)
+    if count(prefix, token, s, d + 1) > limit then
+      uncount(prefix, token, s, d, twice)
+      return refuse('quota', start_of(s, d + 2) + s.guard, now)
+    end
   end
 
   local reclaimed = busy > 0 and redis.call('ZREMRANGEBYSCORE', slots, '-inf', now) or 0
   busy = busy - reclaimed
   if busy >= s.slots then
+    uncount(prefix, token, s, d, twice)
     local first = redis.call('ZRANGE', slots, 0, 0, 'WITHSCORES')
     if waiter ~= '' then
       -- Who waits comes back when the first lease ends: a queue that nobody touched
@@ -189,19 +209,13 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now, calm)
   local last = ends
   if busy > 0 then last = tonumber(redis.call('ZREVRANGE', slots, 0, 0, 'WITHSCORES')[2]) end
   redis.call('PEXPIREAT', slots, last + 1000)
-  count(prefix, token, s, d)
-  local days = name_of(s, d)
-  if twice then
-    count(prefix, token, s, d + 1)
-    days = days .. ',' .. name_of(s, d + 1)
-  end
   if probing then
     -- One probe at a time: the next one doubles the distance, to four hours at most.
     local step = math.min(math.max(tonumber(cool[4] or '0'), 60000) * 2, 14400000)
     redis.call('HSET', cooling, 'probe', int(ends + step), 'step', int(step))
   end
   if since > 0 then redis.call('ZREM', prefix .. 'waiters:' .. token, waiter) end
-  return { granted = true, ends = ends, days = days, used = today + 1, limit = limit,
+  return { granted = true, ends = ends, days = days, used = today, limit = limit,
     reclaimed = reclaimed, probing = probing, others = busy }
 end
 
