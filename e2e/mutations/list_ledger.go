@@ -43,7 +43,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"finish sent twice", "it is not answered as before",
-		in(finishLua, "begun_already(args[14], now, s.lease) or { 'stale' }", "{ 'stale' }"),
+		in(finishLua, "begun_already(next_nonce, now, s.lease) or { 'stale' }", "{ 'stale' }"),
 		chainPkg, "TestRepeatedGoingOnChangesNothing",
 	},
 	{
@@ -53,7 +53,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "the chain goes on, its result is not recorded",
-		in(finishLua, "  succeed(batch, field, args[7], args[8], args[9], now)\n", ""),
+		in(finishLua, "  succeed(batch, field, args[4], args[5], args[6], now)\n", ""),
 		chainPkg, "TestOneCallAfterTheOther",
 	},
 	{
@@ -68,7 +68,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "the chain is put off, its failure is not recorded",
-		in(finishLua, "rec[R.code], rec[R.msg], rec[R.err] = args[7], args[8], args[9]\n", ""),
+		in(finishLua, "rec[R.code], rec[R.msg], rec[R.err] = args[4], args[5], args[6]\n", ""),
 		chainPkg, "TestFailuresCountAgainstTheBudget",
 	},
 	{

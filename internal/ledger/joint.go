@@ -8,6 +8,9 @@ import (
 	"habilita/internal/redisconn"
 )
 
+// separator stands between the fields of an argument or a reply that is one text (SEP in joint.lua).
+const separator = "\x1f"
+
 // jointArgs are the arguments of a joint script (jointly in joint.lua): same are those that do not depend on the
 // chain or bucket for which it is run, own the others.
 func jointArgs(same []any, own ...any) []any {
@@ -29,7 +32,7 @@ func (l *Ledger) jointReply(all reply, n, most int) reply {
 	}
 	r := make(reply, 0, max(most, 4))
 	for most--; most != 0; most-- {
-		field, rest, more := strings.Cut(text, "\x1f")
+		field, rest, more := strings.Cut(text, separator)
 		if !more {
 			break
 		}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"habilita/internal/redisconn"
@@ -145,6 +146,23 @@ type Outcome struct {
 	Cooling Cooling
 }
 
+// text is what finish.lua is told of an outcome beside the vendor's answer; days are those of the grant.
+func (o Outcome) text(days string) string {
+	if (o == Outcome{Kind: Done, Slot: Release, Code: o.Code, Msg: o.Msg, Err: o.Err}) {
+		return ""
+	}
+	cool := "0"
+	if o.Cooling.Lift {
+		cool = "lift"
+	} else if !o.Cooling.Until.IsZero() {
+		cool = strconv.FormatInt(o.Cooling.Until.UnixMilli(), 10)
+	}
+	return strings.Join([]string{
+		string(o.Kind), string(o.Slot), days, strconv.FormatInt(o.Delay.Milliseconds(), 10), o.Reason,
+		cool, strconv.FormatInt(o.Cooling.ProbeAfter.Milliseconds(), 10), o.Cooling.Why,
+	}, separator)
+}
+
 // GoOn says with what a run may go on in the step that ends its attempt.
 type GoOn string
 
@@ -163,16 +181,7 @@ const (
 // step, under the nonce next, unless its server is among those that are away (see Begin).
 // All of it is one atomic script. With a *redisconn.NotReplicatedError it returns the step as well.
 func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, next, away string) (*Step, error) {
-	cool := "0"
-	if o.Cooling.Lift {
-		cool = "lift"
-	} else if !o.Cooling.Until.IsZero() {
-		cool = strconv.FormatInt(o.Cooling.Until.UnixMilli(), 10)
-	}
-	args := jointArgs(l.admission.Args(),
-		a.Chain, a.Nonce, string(o.Kind), string(o.Slot), a.Days, o.Delay.Milliseconds(),
-		o.Code, o.Msg, o.Err, cool, o.Cooling.Why, o.Cooling.ProbeAfter.Milliseconds(), string(on), next,
-		away, o.Reason)
+	args := jointArgs(l.admission.Args(), a.Chain, a.Nonce, o.text(a.Days), o.Code, o.Msg, o.Err, string(on), next, away)
 	r, err := l.runJoint(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), stepFields, args)
 	if r == nil {
 		return &Step{}, err

@@ -10,37 +10,42 @@
 -- A call of a batch that was cancelled meanwhile is not tried again.
 -- KEYS, ARGV see jointly. The same every time: quota's settings. Each time:
 -- args[1] chain  [2] nonce
--- args[3] done | fail (counts) | push (the vendor's push-back: no attempt of the
+-- args[3] what came of it, '' as it mostly is: a success whose slot is free, and no more. Else eight fields with SEP
+--         between them:
+--         done | fail (counts) | push (the vendor's push-back: no attempt of the
 --         budget) | back (certainly not sent) | late (not sent, and
 --         nobody's fault but ours: no push-back either) | busy (as late, since the worker had
 --         no place left at the server: it keeps the chain, see stay) | giveup
--- args[4] release | keep (unknown outcome: the slot stays until its lease ends) | back
--- args[5] days of the grant  [6] delay to the next attempt, ms
--- args[7] code  [8] msg  [9] error
--- args[10] cool the token until ms, '0' none, 'lift'  [11] why  [12] probe after ms
--- args[13] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [14] nonce of the next attempt
--- args[15] servers whose calls are put off, as begin has it
--- args[16] code of what went wrong, or ''
+--         release | keep (unknown outcome: the slot stays until its lease ends) | back
+--         days of the grant; delay to the next attempt, ms; code of what went wrong, or ''
+--         cool the token until ms, '0' none, 'lift'; probe after ms; why
+-- args[4] code  [5] msg  [6] error
+-- args[7] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [8] nonce of the next attempt
+-- args[9] servers whose calls are put off, as begin has it
 -- Reply: now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
 --        chain or its token again, ms or 0; then
 --        stale | waiting, until | held | idle | ready | as start; where the
 --        run left this chain for another, what comes last is of the other one
 local now, s = quota.now(), quota.settings(2)
 return jointly(function(args)
-  local id, nonce, kind, slot = args[1], args[2], args[3], args[4]
+  local id, nonce, on, next_nonce = args[1], args[2], args[7], args[8]
   local token = token_of(id)
-  local on = args[13]
+  local kind, slot, days, delay, reason, cool, probe, why = 'done', 'release', '', '0', '', '0', '0', ''
+  if args[3] ~= '' then
+    kind, slot, days, delay, reason, cool, probe, why =
+      string.match(args[3], '^' .. string.rep('([^' .. SEP .. ']*)' .. SEP, 7) .. '(.*)$')
+  end
   if slot == 'release' then
     quota.release(P, token, nonce)
   else
     outcome_first()
-    if slot == 'back' then quota.give_back(P, token, nonce, args[5]) end
+    if slot == 'back' then quota.give_back(P, token, nonce, days) end
   end
   local recalled -- the bucket needs somebody at once
-  if args[10] == 'lift' then
+  if cool == 'lift' then
     recalled = quota.lift(P, token) == 1 and recall(token, 'cooling', now)
-  elseif args[10] ~= '0' then
-    quota.cool(P, token, tonumber(args[10]), args[11], tonumber(args[12]), now)
+  elseif cool ~= '0' then
+    quota.cool(P, token, tonumber(cool), why, tonumber(probe), now)
   end
   -- Mostly nobody waits for the token and it does not cool: one command tells both.
   local calm = redis.call('EXISTS', P .. 'waiters:' .. token, P .. 'cooling:' .. token) == 0
@@ -59,7 +64,7 @@ return jointly(function(args)
       other = one and load_chain(one)
     end
     if not other or other.id == id then return answer(t, due) end
-    local started, instead = begin(other, args[14], s, now, args[15])
+    local started, instead = begin(other, next_nonce, s, now, args[9])
     if started[1] == 'clock' then return answer(t, due) end
     woken = instead -- the run is at the one that was woken, if any
     return answer(started, due)
@@ -67,7 +72,7 @@ return jointly(function(args)
 
   local c = load_chain(id)
   if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
-    return answer(begun_already(args[14], now, s.lease) or { 'stale' })
+    return answer(begun_already(next_nonce, now, s.lease) or { 'stale' })
   end
   if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
   local batch, key = split(c.h)
@@ -95,13 +100,13 @@ return jointly(function(args)
     return answer(stay(c, batch, field, rec, now))
   end
   if rec then
-    rec[R.code], rec[R.msg], rec[R.err] = args[7], args[8], args[9]
-    rec[R.reason] = args[16] ~= '' and args[16] or nil
+    rec[R.code], rec[R.msg], rec[R.err] = args[4], args[5], args[6]
+    rec[R.reason] = reason ~= '' and reason or nil
   end
 
   local more
   if kind == 'done' then
-    succeed(batch, field, args[7], args[8], args[9], now)
+    succeed(batch, field, args[4], args[5], args[6], now)
     c.lazy = true
     more = advance(c, now, batch)
     if more and c.h ~= '' and split(c.h) == batch then
@@ -115,7 +120,7 @@ return jointly(function(args)
     more = give_up(c, batch, key, rec, now)
     if c.s == 'h' then return leave { 'held' } end
   else
-    local till = now + tonumber(args[6])
+    local till = now + tonumber(delay)
     if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end
     rec[R.state] = 'w'
     write(batch, field, rec)
@@ -144,7 +149,7 @@ return jointly(function(args)
     return leave({ 'waiting', till }, till)
   end
   if on == '1' or on == '2' then
-    local started = start(c, args[14], s, now, args[15], calm)
+    local started = start(c, next_nonce, s, now, args[9], calm)
     if started[1] ~= 'clock' then return answer(started) end
   end
   set_ready(c, now)
