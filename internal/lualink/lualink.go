@@ -5,6 +5,7 @@
 //
 //	local function name(...)            a function, which ends with the next line that is "end"
 //	function table.name(...)            the same, of a table that says "local table = {}"
+//	local function name(...) -- rare    one that few executions need: a script makes all of these when it uses the first
 //	local NAME = 500                    a number or a text, which replaces its name
 //	local NAME = { one = 1, two = 2 }   names of numbers: NAME.one stands for 1
 //	local NAME = expression             anything else; a table may take several lines
@@ -18,6 +19,9 @@ import (
 	"strings"
 )
 
+// rare marks the first line of a function that few executions of a script need.
+const rare = "-- rare"
+
 // Library is what scripts may use. It is safe for concurrent use.
 type Library struct {
 	parts []part
@@ -26,8 +30,10 @@ type Library struct {
 
 // part is a definition.
 type part struct {
-	text  string // as it stands in a script
+	name  string // as it stands in a script
+	text  string
 	value string // of a constant: what stands for it
+	rare  bool
 	uses  []int
 }
 
@@ -43,7 +49,7 @@ func Parse(texts ...string) *Library {
 
 // Script returns a script of what main uses of the library, and of main.
 func (l *Library) Script(main string) string {
-	main, uses := l.resolve(strip(main))
+	main, uses := l.resolve(strip(main), false)
 	used := make([]bool, len(l.parts))
 	var use func(parts []int)
 	use = func(parts []int) {
@@ -55,24 +61,37 @@ func (l *Library) Script(main string) string {
 		}
 	}
 	use(uses)
-	var all strings.Builder
+	var all, seldom, names strings.Builder
 	for i, p := range l.parts {
-		if used[i] {
+		switch {
+		case !used[i]:
+		case p.rare:
+			seldom.WriteString(p.text)
+			fmt.Fprintf(&names, "%s = %s, ", p.name, p.name)
+		default:
 			all.WriteString(p.text)
 		}
 	}
-	all.WriteString(main)
-	return all.String()
+	if names.Len() == 0 {
+		return all.String() + main
+	}
+	return "local rare, made\n" + all.String() +
+		"rare = function()\nif made then return made end\n" + seldom.String() + "made = { " + names.String() + "}\nreturn made\nend\n" +
+		main
 }
 
-// strip takes comments and empty lines out.
+// strip takes comments, but for rare, and empty lines out.
 func strip(text string) string {
 	var out strings.Builder
 	out.Grow(len(text))
 	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(strings.TrimRight(line, "\n"), "--")
+		line, isRare := strings.CutSuffix(strings.TrimRight(line, "\n"), rare)
+		line, _, _ = strings.Cut(line, "--")
 		if line = strings.TrimRight(line, " "); line != "" {
 			out.WriteString(line)
+			if isRare {
+				out.WriteString(rare)
+			}
 			out.WriteByte('\n')
 		}
 	}
@@ -89,7 +108,7 @@ func (l *Library) read(text string) {
 	}
 	tables := map[string]bool{} // of functions, or empty
 	for rest != "" {
-		first := line()
+		first, isRare := strings.CutSuffix(line(), rare)
 		name, function := strings.CutPrefix(strings.TrimPrefix(first, "local "), "function ")
 		if function {
 			name, _, _ = strings.Cut(name, "(")
@@ -107,7 +126,7 @@ func (l *Library) read(text string) {
 			if strings.HasPrefix(body, "function ") {
 				body = "local " + body
 			}
-			l.add(name, body, "")
+			l.add(name, part{text: body, rare: isRare})
 			continue
 		}
 		name, value, ok := strings.Cut(name, " = ")
@@ -119,11 +138,11 @@ func (l *Library) read(text string) {
 		}
 		switch {
 		case isConstant(value):
-			l.add(name, "", value)
+			l.add(name, part{value: value})
 		case value == "{}" && strings.Contains(rest, "\nfunction "+name+"."):
 			tables[name] = true
 		case !l.addNumbers(name, value):
-			l.add(name, "local "+name+" = "+value+"\n", "")
+			l.add(name, part{text: "local " + name + " = " + value + "\n"})
 		}
 	}
 }
@@ -151,23 +170,24 @@ func (l *Library) addNumbers(table, value string) bool {
 	}
 	for _, e := range entries {
 		name, n, _ := strings.Cut(e, " = ")
-		l.add(table+"."+name, "", n)
+		l.add(table+"."+name, part{value: n})
 	}
 	return true
 }
 
-func (l *Library) add(name, text, value string) {
+func (l *Library) add(name string, p part) {
 	if _, again := l.known[name]; again {
 		panic(fmt.Sprintf("lualink: %s is there twice", name))
 	}
 	l.known[name] = len(l.parts)
-	p := part{value: value}
-	p.text, p.uses = l.resolve(text)
+	p.name = strings.ReplaceAll(name, ".", "_")
+	p.text, p.uses = l.resolve(p.text, p.rare)
 	l.parts = append(l.parts, p)
 }
 
-// resolve puts constants in their place, gives each function of a table a name of its own, and tells what parts a text uses.
-func (l *Library) resolve(text string) (string, []int) {
+// resolve puts constants in their place, gives each function of a table a name of its own, has rare functions made where
+// they are used, and tells what parts a text uses. inRare: the text is that of a rare function, which has the others beside it.
+func (l *Library) resolve(text string, inRare bool) (string, []int) {
 	var (
 		out  strings.Builder
 		uses []int
@@ -199,6 +219,9 @@ func (l *Library) resolve(text string) (string, []int) {
 			switch {
 			case n < len(l.parts) && l.parts[n].value != "":
 				out.WriteString(l.parts[n].value)
+			case n < len(l.parts) && l.parts[n].rare && !inRare:
+				out.WriteString("rare().")
+				fallthrough
 			default:
 				out.WriteString(strings.ReplaceAll(word, ".", "_"))
 				uses = append(uses, n)

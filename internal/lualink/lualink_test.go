@@ -31,6 +31,14 @@ end
 function shop.close(rec)
   return shop.open(rec) .. LIST, { state = 1 }
 end
+
+function shop.sell(rec) -- rare
+  return shop.open(rec)
+end
+
+local function refuse(rec) return shop.sell(rec) end -- rare
+
+local function serve(rec) return rec and refuse(rec) end
 `
 
 func TestScriptHasWhatItUses(t *testing.T) {
@@ -55,6 +63,22 @@ local function shop_close(rec)
   return shop_open(rec) .. LIST, { state = 1 }
 end
 return shop_close(2)
+`},
+		"rare functions": {"return serve(2) or refuse(3)\n", `local rare, made
+local function shop_open(rec)
+  return rec[1] .. 'solo'
+end
+local function serve(rec) return rec and rare().refuse(rec) end
+rare = function()
+if made then return made end
+local function shop_sell(rec)
+  return shop_open(rec)
+end
+local function refuse(rec) return shop_sell(rec) end
+made = { shop_sell = shop_sell, refuse = refuse, }
+return made
+end
+return serve(2) or rare().refuse(3)
 `},
 		"fields are no names": {"local a = { b = 1 }\nreturn a.one, a.told\n", "local a = { b = 1 }\nreturn a.one, a.told\n"},
 	} {

@@ -97,7 +97,7 @@ end
 
 local function write(batch, field, rec) redis.call('HSET', P .. 'calls:' .. batch, field, encode(rec)) end
 
-local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end
+local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end -- rare
 
 -- times is how often a call was new again, as its references have it; nil: never.
 local function times(rec)
@@ -106,13 +106,13 @@ local function times(rec)
 end
 
 -- ref_of is how a call stands in its chain.
-local function ref_of(batch, key, rec)
+local function ref_of(batch, key, rec) -- rare
   local t = times(rec)
   return t and batch .. ' ' .. key .. ' ' .. t or batch .. ' ' .. key
 end
 
 -- revive makes the record of a call that is new again of its older and its new one.
-local function revive(before, rec)
+local function revive(before, rec) -- rare
   local ref = rec[R.ref]
   if type(ref) == 'number' then ref = { ref, '' } elseif type(ref) ~= 'table' then ref = { 0, ref or '' } end
   ref[3] = (times(before) or 0) + 1
@@ -143,11 +143,11 @@ local function end_call(batch, field, rec, state, now)
   note_end(batch, field, rec)
 end
 
-local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end
+local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end -- rare
 
 -- save_head writes a head down that is not yet (new_head), and forgets what was the last one's:
 -- the fields that belong to the head alone. A new one has none of them, and a is 0.
-local function save_head(c)
+local function save_head(c) -- rare
   if not c.unsaved then return end
   local of_head = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
   redis.call('HDEL', c.key, unpack(of_head))
@@ -158,18 +158,18 @@ end
 
 -- asleep is the list of a token's chains that wait for the same reason, where it is one that
 -- can go before its time; else nil.
-local function asleep(c)
+local function asleep(c) -- rare
   local reason = c.s == 'w' and c.y and string.match(c.y, '^[^:]*')
   if reason == 'quota' or reason == 'cooling' then return P .. 'asleep:' .. reason .. ':' .. c.token end
   return nil
 end
 
-local function awake(c)
+local function awake(c) -- rare
   local list = asleep(c)
   if list then redis.call('ZREM', list, c.id) end
 end
 
-local function set_ready(c, now, fresh)
+local function set_ready(c, now, fresh) -- rare
   awake(c)
   save_head(c)
   redis.call('HSET', c.key, 's', 'r')
@@ -196,7 +196,7 @@ end
 -- recall has the chains of a token that wait for this reason look again, since it may have
 -- gone: a timer that dispatch works off a slice at a time, so that any number may wait. Returns
 -- whether there is one. (quota.recall is the same.)
-local function recall(token, reason, now)
+local function recall(token, reason, now) -- rare
   if redis.call('EXISTS', DUE) == 0 then return false end
   redis.call('ZADD', DUE, now, '!' .. int(now) .. ' ' .. reason .. ' ' .. token)
   return true

@@ -64,10 +64,10 @@ end
 
 -- cancelled tells whether the batch was taken out: what does not succeed now is not
 -- tried again.
-local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, 'x') == '1' end
+local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, 'x') == '1' end -- rare
 
 -- shift_blocked counts all open calls of a chain as blocked (by 1), or as not (-1).
-local function shift_blocked(c, by, now)
+local function shift_blocked(c, by, now) -- rare
   local all = redis.call('HGETALL', c.key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'o:' then
@@ -77,7 +77,7 @@ local function shift_blocked(c, by, now)
 end
 
 -- unlist takes a chain off every list that could run it.
-local function unlist(c)
+local function unlist(c) -- rare
   awake(c)
   redis.call('ZREM', READY, c.id)
   redis.call('ZREM', DUE, c.id)
@@ -108,7 +108,7 @@ local function new_head(c, ref)
 end
 
 -- wait puts the chain off until a time; it costs nothing until then.
-local function wait(c, why, till, now)
+local function wait(c, why, till, now) -- rare
   local s = why == 'slots' and 'l' or 'w'
   save_head(c)
   redis.call('HSET', c.key, 's', s, 'y', why, 'u', till)
@@ -128,7 +128,7 @@ local function wait(c, why, till, now)
 end
 
 -- hold stops the chain at its head, which was given up, until a person decides.
-local function hold(c, batch, now)
+local function hold(c, batch, now) -- rare
   unlist(c)
   redis.call('HSET', c.key, 's', 'h', 'y', 'held', 'u', '0')
   redis.call('ZADD', P .. 'held', now, c.id)
@@ -137,7 +137,7 @@ local function hold(c, batch, now)
   c.s = 'h'
 end
 
-local function unhold(c, batch, now)
+local function unhold(c, batch, now) -- rare
   redis.call('ZREM', P .. 'held', c.id)
   shift_blocked(c, -1, now)
   tally(batch, now, 'g', -1, 'f', -1)
@@ -183,7 +183,7 @@ end
 
 -- drop_later cancels the calls of a batch behind the head (policy cancel): the nearest
 -- ones at once, the others when the chain comes to them.
-local function drop_later(c, batch, now)
+local function drop_later(c, batch, now) -- rare
   local n = 0
   redis.call('SADD', P .. 'dropped:' .. batch, c.id)
   for _, ref in ipairs(redis.call('LRANGE', P .. 'queue:' .. c.id, 0, 199)) do
@@ -201,7 +201,7 @@ end
 
 -- end_cancelled ends the head of a batch that was taken out meanwhile; true where the
 -- chain can go on with another call.
-local function end_cancelled(c, batch, key, rec, now)
+local function end_cancelled(c, batch, key, rec, now) -- rare
   end_call(batch, c.token .. key, rec, 'c', now)
   open_in_chain(c.id, batch, -1)
   tally(batch, now, 'c', 1)
@@ -210,7 +210,7 @@ end
 
 -- give_up ends the head as failed and does what its batch's policy says; true
 -- where the chain can go on with another call.
-local function give_up(c, batch, key, rec, now)
+local function give_up(c, batch, key, rec, now) -- rare
   end_call(batch, c.token .. key, rec, 'f', now)
   open_in_chain(c.id, batch, -1)
   tally(batch, now, 'f', 1)
@@ -237,7 +237,7 @@ end
 
 -- repeated answers a script that is executed again because its reply was lost: the
 -- attempt of this nonce was granted and is still to be made.
-local function repeated(c, nonce)
+local function repeated(c, nonce) -- rare
   if not c or c.s ~= 'x' or c.n ~= nonce then return nil end
   local batch, key = split(c.h)
   return running(c, batch, key, read(batch, c.token .. key), {})
@@ -246,7 +246,7 @@ end
 -- begun_already answers as repeated does where a run had gone on, with its own chain or another one of the bucket. The lease
 -- has not ended. It is rare that a reply is lost, so that nothing is kept for it: it looks at those whose time comes last of
 -- all that began since one lease, a slice at most, for any number may wait for a time.
-local function begun_already(nonce, now, lease)
+local function begun_already(nonce, now, lease) -- rare
   local later = redis.call('ZCOUNT', DUE, '(' .. int(now + lease), '+inf')
   for _, id in ipairs(redis.call('ZREVRANGE', DUE, later, later + SLICE - 1)) do
     if redis.call('HGET', P .. 'chain:' .. id, 'n') == nonce then return repeated(load_chain(id), nonce) end
@@ -255,7 +255,7 @@ local function begun_already(nonce, now, lease)
 end
 
 -- defer puts the head off without an attempt.
-local function defer(c, batch, field, rec, why, till, detail, now)
+local function defer(c, batch, field, rec, why, till, detail, now) -- rare
   wait(c, why, till, now)
   if rec[R.state] ~= 'w' then
     rec[R.state] = 'w'
@@ -284,7 +284,7 @@ local WAIT_THERE = 60000
 -- stay leaves a chain with the worker that asks: the worker takes it up under its dispatch number
 -- as soon as it has a place at the chain's server. It holds no slot and no count. If the worker
 -- dies, the chain is dispatched again when WAIT_THERE has passed.
-local function stay(c, batch, field, rec, now)
+local function stay(c, batch, field, rec, now) -- rare
   save_head(c)
   if c.s ~= 'f' then dispatch(c, now) end
   local till = now + WAIT_THERE * 2 ^ math.min(tonumber(c.m or '0'), 2)
@@ -302,7 +302,7 @@ end
 -- RAMP is over how long the chains that wait for a day begin in it, so that not all of them come to Redis
 -- and the vendor at once. Each has its own time, by its name.
 local RAMP = 5000
-local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16) % RAMP end
+local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16) % RAMP end -- rare
 
 -- start asks for the grant of the head's next attempt and writes it down: the
 -- attempt is counted here, before anything is sent. calm: as quota.grant has it.
@@ -363,7 +363,7 @@ end
 -- wake takes the waiter of the token that waited longest for a slot and can be reached out
 -- of the queue, where a slot is free. Its caller dispatches or begins a chain; a waiter of package
 -- quota is told. Returns the chain, {} for a waiter of quota, or nil.
-local function wake(token, slots, now)
+local function wake(token, slots, now) -- rare
   for _ = 1, 8 do
     local id = quota.wake(P, token, slots, now)
     if not id then return nil end
@@ -382,7 +382,7 @@ end
 -- Only a chain that waited for a slot, and does not any more, had one. Where the whole
 -- token is closed nothing is passed on: who has the slot offer comes back with it when that has
 -- passed, and until then the others would be woken in vain. Returns as wake does.
-local function pass_on(c, slots, now)
+local function pass_on(c, slots, now) -- rare
   if not c.z or c.s == 'l' then return nil end
   return wake(c.token, slots, now)
 end

@@ -94,12 +94,12 @@ local function count(prefix, token, s, d)
 end
 
 -- uncount takes off what count counted: on two days where the request was counted twice.
-local function uncount(prefix, token, s, d, twice)
+local function uncount(prefix, token, s, d, twice) -- rare
   redis.call('DECR', prefix .. 'used:' .. token .. ':' .. name_of(s, d))
   if twice then uncount(prefix, token, s, d + 1) end
 end
 
-local function refuse(why, until_ms, now)
+local function refuse(why, until_ms, now) -- rare
   if until_ms <= now then until_ms = now + 1 end
   return { why = why, until_ms = until_ms }
 end
@@ -221,7 +221,7 @@ end
 
 -- wake: takes the waiter that waited longest out of the queue where a slot is
 -- free; returns it, or nil.
-function quota.wake(prefix, token, slots, now)
+function quota.wake(prefix, token, slots, now) -- rare
   local waiters = prefix .. 'waiters:' .. token
   if redis.call('EXISTS', waiters) == 0 then return nil end
   local busy = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. now, '+inf')
@@ -230,7 +230,7 @@ function quota.wake(prefix, token, slots, now)
 end
 
 -- is_chain tells whether a waiter is a chain of the workers.
-function quota.is_chain(token, waiter)
+function quota.is_chain(token, waiter) -- rare
   local rest = string.sub(waiter, #token + 1, #token + 1)
   return string.sub(waiter, 1, #token) == token and (rest == '' or rest == ':')
 end
@@ -239,7 +239,7 @@ end
 -- woken. Returns whether anybody heard it. Of a cluster, only the listeners of this node are
 -- known, so that others may be woken too. A Redis that does not let us publish costs speed,
 -- not the release: such a waiter comes back when the first lease ends.
-function quota.tell(prefix, waiter)
+function quota.tell(prefix, waiter) -- rare
   local limiter = string.match(waiter, '^~([^.]+)%.') or ''
   local heard = redis.pcall('PUBLISH', string.match(prefix, '^[^{]*') .. 'woken:' .. limiter, waiter)
   return type(heard) == 'number' and heard > 0
@@ -248,7 +248,7 @@ end
 -- offer: offers a free slot to the waiter that waited longest and can be reached. A chain
 -- is ready from then on: the caller of the script signals its bucket. Returns the waiter,
 -- or nil, and whether it is a chain.
-function quota.offer(prefix, token, slots, now)
+function quota.offer(prefix, token, slots, now) -- rare
   for _ = 1, 8 do
     local waiter = quota.wake(prefix, token, slots, now)
     if not waiter then return nil, false end
@@ -270,7 +270,7 @@ end
 -- recall: has the workers' chains of a token that wait for this reason look again. It
 -- leaves a timer, which their dispatch works off a slice at a time, so that any number may wait.
 -- Returns 1 where the caller of the script is to signal the bucket.
-function quota.recall(prefix, token, why, now)
+function quota.recall(prefix, token, why, now) -- rare
   if redis.call('EXISTS', prefix .. 'due') == 0 then return 0 end
   redis.call('ZADD', prefix .. 'due', now, '!' .. int(now) .. ' ' .. why .. ' ' .. token)
   return 1
@@ -284,7 +284,7 @@ end
 
 -- give_back: as release, and takes the request off the days it was counted on:
 -- for what certainly was not sent.
-function quota.give_back(prefix, token, nonce, days)
+function quota.give_back(prefix, token, nonce, days) -- rare
   if not quota.release(prefix, token, nonce) then return false end
   for day in string.gmatch(days, '[^,]+') do
     local key = prefix .. 'used:' .. token .. ':' .. day
@@ -296,7 +296,7 @@ end
 -- cool: no grant for the token until then. probe_after > 0: one gentle try is
 -- let through after so many milliseconds, and then at growing distances. A
 -- cooling that lasts longer is not shortened.
-function quota.cool(prefix, token, until_ms, why, probe_after, now)
+function quota.cool(prefix, token, until_ms, why, probe_after, now) -- rare
   local key = prefix .. 'cooling:' .. token
   local have = redis.call('HMGET', key, 'until', 'why')
   local till = tonumber(have[1] or '0')
@@ -311,7 +311,7 @@ function quota.cool(prefix, token, until_ms, why, probe_after, now)
   return until_ms
 end
 
-function quota.lift(prefix, token)
+function quota.lift(prefix, token) -- rare
   return redis.call('DEL', prefix .. 'cooling:' .. token)
 end
 
