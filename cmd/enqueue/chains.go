@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +14,6 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
 	"habilita/internal/say"
-	"habilita/internal/wolkvox"
 )
 
 func (a *app) chains() *cobra.Command {
@@ -144,73 +141,21 @@ func (t heldTeller) tell(ctx context.Context, w io.Writer, c control.Chain) erro
 		var err error
 		if batch, err = t.op.BatchOf(ctx, c.Head); err != nil {
 			if control.Unread(err) > 0 {
-				fmt.Fprintf(w, "    %s; its batch can't be read now\n", headLine(c.Head, batch))
+				fmt.Fprintf(w, "    %s; its batch can't be read now\n", say.HeadLine(c.Head, batch.Name))
 			}
 			return err
 		}
 		t.batches[id] = batch
 	}
-	advice := nextStep(c.Head, say.Quote(c.ID), batch)
-	of := nextStep(c.Head, "CHAIN", batch)
+	advice := say.NextStep(c.Head, say.Quote(c.ID), batch)
+	of := say.NextStep(c.Head, "CHAIN", batch)
 	if first := t.told[of]; first != "" {
 		advice = "as for " + first + ", with the id of this chain"
 	} else {
 		t.told[of] = c.ID
 	}
-	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", headLine(c.Head, batch), advice)
+	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", say.HeadLine(c.Head, batch.Name), advice)
 	return err
-}
-
-// headLine names the call at which a chain is held.
-func headLine(r control.CallRecord, m ledger.Batch) string {
-	parts := []string{"call " + r.ID}
-	if r.Ref != "" {
-		parts = append(parts, fmt.Sprintf("ref %q", r.Ref))
-	}
-	if r.Row > 0 {
-		parts = append(parts, fmt.Sprintf("row %d", r.Row))
-	}
-	parts = append(parts, "server "+r.Server)
-	if m.Name != "" {
-		parts = append(parts, "batch "+m.Name)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// nextStep is what a person does about a chain that is held at a call.
-func nextStep(head control.CallRecord, chain string, m ledger.Batch) string {
-	retry := "enqueue retry --chain " + chain
-	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", chain, chain)
-	cause := control.Cause(head)
-	switch control.RemedyOf(cause) {
-	case control.RemedyToken:
-		// Another request with the same token fails as well, and so does what stands behind it.
-		return correct("token", chain, m) + "   (if it was put right at the vendor: " + retry + ")"
-	case control.RemedyKey:
-		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + chain + ")"
-	case control.RemedyAsk:
-		if cause == string(wolkvox.NotFound) {
-			return "if the server is wrong, " + correct("server", chain, m) + "   (otherwise: " + retry + ")"
-		}
-		return "see what the vendor says of it, then: " + retry + others
-	case control.RemedyLook:
-		return fmt.Sprintf("ask the vendor whether it was done (X-Request-ID: %s.%d), then: enqueue skip --chain %s   (or, if not: %s)",
-			head.ID, head.Attempts, chain, retry)
-	}
-	return retry + others
-}
-
-// correct is how a wrong token or server is put right.
-func correct(what, chain string, m ledger.Batch) string {
-	switch {
-	case m.Name == "":
-		return fmt.Sprintf("give the call again with the right %s, after: enqueue cancel --chain %s", what, chain)
-	case m.Path != "": // the batch bears its name
-		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, say.File(m.Path))
-	}
-	// It came from a file under another name, over HTTP, from a schedule or a program.
-	return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk FILE --batch %s --prune; or over HTTP: POST /v1/batches?prune&batch=%s; if a schedule made it, also: enqueue schedule add --replace",
-		what, say.Quote(m.Name), url.QueryEscape(m.Name))
 }
 
 // decisionJSON is what a decision did, as --json gives it.

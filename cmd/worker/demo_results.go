@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"habilita/internal/control"
+	"habilita/internal/ledger"
 	"habilita/internal/localrun"
 	"habilita/internal/rows"
 	"habilita/internal/say"
@@ -72,7 +73,7 @@ func (d *demo) tell(ctx context.Context, plan *demoPlan, w *demoWorld, state loc
 	summary := d.judge(account, chains(all))
 	broken := append(summary.Broken(), lost(all, account)...)
 	d.printResults(operations(all, state), state)
-	d.printWaiting(all, state, w.options.Quota.Location)
+	d.printWaiting(all, state, plan.source, w.options.Quota.Location)
 	if err := d.printAccount(account, summary); err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (d *demo) printResults(all []*operation, s localrun.State) {
 func heading(w io.Writer, title string) { fmt.Fprintf(w, "\n== %s ==\n", title) }
 
 // printWaiting says what waits for a person, and how to go on, and what waits for the vendor's next day.
-func (d *demo) printWaiting(all []outcome, s localrun.State, zone *time.Location) {
+func (d *demo) printWaiting(all []outcome, s localrun.State, source string, zone *time.Location) {
 	names := map[string]string{}
 	for _, o := range all {
 		names[o.record.TokenID] = operationName(o.Ref)
@@ -210,22 +211,12 @@ func (d *demo) printWaiting(all []outcome, s localrun.State, zone *time.Location
 	}
 	if len(s.Held) > 0 {
 		heading(d.out, "Held: a person decides")
-		fmt.Fprintln(d.out, "A call was given up. The calls behind it in its chain wait until you decide. With a real\nRedis (or demo --serve) you type one of these:")
+		fmt.Fprintln(d.out, "A call was given up. The calls behind it in its chain wait until you decide. With a real\nRedis (or demo --serve) you do what stands behind \"next\":")
 	}
 	for _, c := range s.Held {
 		tell(c)
-		fmt.Fprintf(d.out, "  the call %q failed; %s behind it\n", c.Head.Ref, say.Count(c.Behind, "call"))
-		id, again := say.Quote(c.ID), "try it again"
-		remedy := control.RemedyOf(control.Cause(c.Head))
-		if remedy == control.RemedyToken {
-			fmt.Fprintln(d.out, "    enqueue bulk FILE --prune                          # after you corrected the token in the file")
-			again = "if it was put right at the vendor"
-		}
-		fmt.Fprintf(d.out, "    enqueue retry --chain %s     # %s\n", id, again)
-		if !remedy.Futile() {
-			fmt.Fprintf(d.out, "    enqueue skip --chain %s      # leave it, go on with the next\n", id)
-		}
-		fmt.Fprintf(d.out, "    enqueue cancel --chain %s    # drop what is left of the chain\n", id)
+		next := say.NextStep(c.Head, say.Quote(c.ID), ledger.Batch{Name: demoBatch, Path: source})
+		fmt.Fprintf(d.out, "  %s; %s behind it\n  next: %s\n", say.HeadLine(c.Head, ""), say.Count(c.Behind, "call"), next)
 	}
 	if len(s.Tomorrow) > 0 {
 		heading(d.out, "Waiting for tomorrow")

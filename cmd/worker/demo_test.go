@@ -104,7 +104,7 @@ func TestDemo(t *testing.T) {
 		`Agencia Villavicencio +│ +4 │ +0 │ +1 │ held`,
 		`Campaña Navidad Pasto +│ +5 │ +2 │ +3 │ tomorrow`,
 		`40 operations +│ +131 │ +124 │`,
-		`enqueue bulk FILE --prune +# after you corrected the token in the file\n    enqueue retry --chain [a-z2-7]{24} +# if it was put right at the vendor\n    enqueue cancel --chain [a-z2-7]{24} `,
+		`next: correct the token in the file and give it again: enqueue bulk examples/operations\.csv --prune   \(if it was put right at the vendor: enqueue retry --chain [a-z2-7]{24}\)`,
 		`3 calls of chain [a-z2-7]{24}; next try at 20`,
 		`most in flight for a token +[12] \(2 allowed\)`,
 		`order violations +0\b`, `over the slots +0\b`, `over the quota +0\b`,

@@ -1,4 +1,4 @@
-package main
+package say
 
 import (
 	"strings"
@@ -21,7 +21,7 @@ func TestNextStepOfAWrongServer(t *testing.T) {
 	} {
 		var head control.CallRecord
 		head.State, head.Reason = ledger.StateFailed, string(wolkvox.NotFound)
-		got := nextStep(head, "a", c.batch)
+		got := NextStep(head, "a", c.batch)
 		if !strings.Contains(got, c.want) || !strings.Contains(got, "enqueue retry --chain a") {
 			t.Errorf("%s: %s", name, got)
 		}
