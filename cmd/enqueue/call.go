@@ -166,11 +166,9 @@ shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
 		calls, err := s.op.Show(ctx, args[0])
 		for i, c := range calls {
-			var due control.Time
-			if due, err = s.op.DueAt(ctx, c); err != nil {
-				return err
-			}
+			due, err := s.op.DueAt(ctx, c)
 			switch {
+			case err != nil:
 			case a.json && !due.IsZero():
 				err = writeJSON(a.out, control.ScheduledCall{Call: c, DueAt: due})
 			case a.json:

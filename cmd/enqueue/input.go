@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -77,7 +76,6 @@ type input struct {
 	reader io.Reader
 	format rows.Format
 	size   int64 // 0: not known
-	done   atomic.Int64
 }
 
 // openInput opens a file, or standard input for "-". Reading what has no end of its own
@@ -178,28 +176,21 @@ func (in *input) again() error {
 	if in.kept == nil {
 		return fmt.Errorf("%s can't be read twice", in.name)
 	}
-	in.done.Store(0)
 	_, err := in.kept.Seek(0, io.SeekStart)
 	return err
 }
 
 // rows reads the input, once.
 func (in *input) rows() iter.Seq2[rows.Row, error] {
-	return rows.Read(countingReader{in.reader, &in.done}, in.name, in.format, in.enc)
+	return rows.Read(in.reader, in.name, in.format, in.enc)
 }
 
-// read is how many bytes were read.
-func (in *input) read() int64 { return in.done.Load() }
-
-type countingReader struct {
-	r io.Reader
-	n *atomic.Int64
-}
-
-func (c countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n.Add(int64(n))
-	return n, err
+// read is how many bytes were read; 0 of a pipe.
+func (in *input) read() (n int64) {
+	if in.kept != nil {
+		n, _ = in.kept.Seek(0, io.SeekCurrent)
+	}
+	return n
 }
 
 // interruptible reads r until ctx ends. The reading behind it ends with the process: a

@@ -170,10 +170,10 @@ const shownRuns = 5
 
 // tellRuns says what an expression means, and when it runs next.
 func tellRuns(w io.Writer, t *schedule.Timetable, now time.Time) {
-	fmt.Fprintf(w, "cron        %s: %s, in %s\n", t.Expr, t.Words(), t.Zone)
+	fmt.Fprintf(w, "cron         %s: %s, in %s\n", t.Expr, t.Words(), t.Zone)
 	word := "next runs"
 	for _, run := range t.NextRuns(now, shownRuns) {
-		fmt.Fprintf(w, "%-11s %s\n", word, run.Format("Mon 2006-01-02 15:04:05 -07"))
+		fmt.Fprintf(w, "%-12s %s\n", word, run.Format("Mon 2006-01-02 15:04:05 -07"))
 		word = ""
 	}
 }
@@ -181,14 +181,6 @@ func tellRuns(w io.Writer, t *schedule.Timetable, now time.Time) {
 // drySchedule ends --dry-run. sum is of the file's rows, nil without a file.
 func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Summary) error {
 	now := time.Now()
-	if !a.json {
-		tellRuns(a.out, t, now)
-		if sum != nil {
-			fmt.Fprintf(a.out, "rows        %s\n", say.Thousands(sum.Enqueued))
-		}
-		_, err := fmt.Fprintln(a.out, "nothing was added")
-		return err
-	}
 	var runs []control.Time
 	for _, run := range t.NextRuns(now, shownRuns) {
 		runs = append(runs, control.Time{Time: run})
@@ -199,7 +191,13 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Su
 	if sum != nil {
 		out["rows"], out["conflicts"], out["withheld"], out["rejected"] = sum.Enqueued, sum.Conflicts, sum.Withheld, sum.Rejected
 	}
-	return writeJSON(a.out, out)
+	return a.give(out, nil, func() {
+		tellRuns(a.out, t, now)
+		if sum != nil {
+			fmt.Fprintf(a.out, "rows         %s\n", say.Thousands(sum.Enqueued))
+		}
+		fmt.Fprintln(a.out, "nothing was added")
+	})
 }
 
 // checkRows tells what is wrong with the input's rows. left are the lines that are left out though
@@ -276,25 +274,18 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 	if err != nil {
 		return err
 	}
-	if r.json {
-		out := struct {
-			control.Schedule
-			Conflicts int `json:"conflicts"`
-			Withheld  int `json:"withheld"`
-			Rejected  int `json:"rejected"`
-		}{sch, sum.Conflicts, sum.Withheld, sum.Rejected}
-		if err := writeJSON(r.out, out); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(r.told(), "schedule    %s\nrows        %s\nnext run    %s\n", sch.Name, say.Thousands(sch.Rows), nextRun(sch))
-		if sch.NextBatch != "" {
-			fmt.Fprintf(r.told(), "next batch  %s\n", sch.NextBatch)
-		}
-		if sch.Status == "paused" {
-			fmt.Fprintf(r.told(), "it is paused: enqueue schedule resume %s\n", say.Quote(sch.Name))
-		}
-		fmt.Fprintf(r.told(), "follow      enqueue schedule show %s\n", say.Quote(sch.Name))
+	out := struct {
+		control.Schedule
+		Conflicts int `json:"conflicts"`
+		Withheld  int `json:"withheld"`
+		Rejected  int `json:"rejected"`
+	}{sch, sum.Conflicts, sum.Withheld, sum.Rejected}
+	err = r.give(out, nil, func() {
+		r.printSchedule(sch)
+		fmt.Fprintf(r.out, "follow       enqueue schedule show %s\n", say.Quote(sch.Name))
+	})
+	if err != nil {
+		return err
 	}
 	return r.without(sum, "correct the file, and add it again with --replace")
 }

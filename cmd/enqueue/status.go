@@ -44,24 +44,20 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 
 func (a *app) printStatus(s control.Status) {
 	state := "not settled: it goes on"
-	if s.Settled {
-		state = "settled at " + a.local(s.SettledAt)
-	}
-	if s.Filling {
+	switch {
+	case s.Unread > 0:
+		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", say.Count(s.Unread, "part"))
+	case s.PutOff:
+		state = "begins at " + a.local(s.DueAt)
+	case !s.DueAt.IsZero():
+		state = "goes on with calls that were put off at " + a.local(s.DueAt)
+	case s.Filling:
 		state = "not settled: a producer still adds rows"
-	}
-	if !s.DueAt.IsZero() {
-		word := "goes on with calls that were put off at "
-		if s.PutOff {
-			word = "begins at "
-		}
-		state = word + a.local(s.DueAt)
+	case s.Settled:
+		state = "settled at " + a.local(s.SettledAt)
 	}
 	if s.CutOff {
 		state += "\nincomplete: the last run was cut off or left rows out; give the whole file again"
-	}
-	if s.Unread > 0 {
-		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", say.Count(s.Unread, "part"))
 	}
 	fmt.Fprintf(a.out, "batch       %s\ntotal       %d\nsucceeded   %d\nfailed      %d\nskipped     %d\ncancelled   %d\nopen        %d\nheld chains %d\ncreated at  %s\n%s\n",
 		s.Batch, s.Total, s.Succeeded, s.Failed, s.Skipped, s.Cancelled, s.Open, s.HeldChains, a.local(s.CreatedAt), state)
