@@ -8,13 +8,11 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf16"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// HalfSurrogateProblem is what is wrong with a text of which HalfSurrogate is true.
+// HalfSurrogateProblem is what is wrong with a text that has half a surrogate pair. It would be U+FFFD, as that of another text.
 const HalfSurrogateProblem = `has half a surrogate pair, such as \ud800 alone, which is no character`
 
 // jsonLines parses one flat object a line.
@@ -64,7 +62,7 @@ func (p *jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 			v[col] = scan.text
 		case scan.kind == jsontext.KindNumber:
 			v[col] = scan.text
-			switch n, whole := Integer(scan.text); {
+			switch n, whole := integer(scan.text); {
 			case col == colLicenses && whole:
 				v[col] = strconv.Itoa(n) // 5.0 is 5
 			case col == colToken:
@@ -186,51 +184,16 @@ func (o *objectScanner) read() error {
 	if v.Kind() == jsontext.KindString {
 		o.text = o.text[1 : len(o.text)-1]
 		if strings.IndexByte(o.text, '\\') >= 0 {
-			o.half = o.half || HalfSurrogate(o.text)
-			plain, _ := jsontext.AppendUnquote(nil, v) // with U+FFFD for what is none
+			plain, err := jsontext.AppendUnquote(nil, v)
+			o.half = o.half || err != nil // all else was valid
 			o.text = string(plain)
 		}
 	}
 	return nil
 }
 
-// HalfSurrogate reports whether JSON's text has an escape such as \ud800 without its other
-// half. encoding/json makes U+FFFD of it, so that two texts that differ would be the same.
-func HalfSurrogate(s string) bool {
-	for {
-		i := strings.IndexByte(s, '\\')
-		if i < 0 || i+1 == len(s) {
-			return false
-		}
-		if s = s[i:]; s[1] != 'u' {
-			s = s[2:]
-			continue
-		}
-		r := escaped(s)
-		if s = s[2:]; !utf16.IsSurrogate(r) {
-			continue
-		}
-		if len(s) < 4 || utf16.DecodeRune(r, escaped(s[4:])) == unicode.ReplacementChar {
-			return true
-		}
-		s = s[4+2:]
-	}
-}
-
-// escaped is the number of the escape \uXXXX that s begins with; -1 if there is none.
-func escaped(s string) rune {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return -1
-	}
-	n, err := strconv.ParseUint(s[2:6], 16, 16)
-	if err != nil {
-		return -1
-	}
-	return rune(n)
-}
-
-// Integer is a number of JSON that is an integer, as JSON Schema has it: 5, 5.0 and 50e-1.
-func Integer(number string) (int, bool) {
+// integer is a number of JSON that is an integer, as JSON Schema has it: 5, 5.0 and 50e-1.
+func integer(number string) (int, bool) {
 	f, err := strconv.ParseFloat(number, 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
 		return 0, false

@@ -143,7 +143,7 @@ func malformed(body string, err error) error {
 		switch name := shown(bad.JSONPointer); {
 		case errors.Is(err, jsontext.ErrDuplicateName):
 			return refuseField(invalid, name, "is given twice")
-		case rows.HalfSurrogate(body):
+		case jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
 			return refuseField(invalid, name, rows.HalfSurrogateProblem)
 		}
 		return refuse(badRequest, "the body is no JSON: it goes wrong at byte %d", bad.ByteOffset)
