@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"path/filepath"
 	"time"
 
@@ -120,9 +119,8 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return err
 	}
 	if o.dryRun {
-		_, sum, err := r.checkRows(ctx, o.def.Name, r.calls())
-		r.meter.Stop()
-		if err = errors.Join(err, r.rejects.Close()); err != nil {
+		_, sum, err := r.checkRows(ctx, o.def.Name)
+		if err != nil {
 			return err
 		}
 		if err := a.drySchedule(o, table, &sum); err != nil {
@@ -202,7 +200,7 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Su
 
 // checkRows tells what is wrong with the input's rows. left are the lines that are left out though
 // they are rows.
-func (r *bulkRun) checkRows(ctx context.Context, name string, calls iter.Seq2[engine.Call, error]) (left map[int]struct{}, sum engine.Summary, err error) {
+func (r *bulkRun) checkRows(ctx context.Context, name string) (left map[int]struct{}, sum engine.Summary, err error) {
 	left = map[int]struct{}{}
 	o := r.options(rowsChecked)
 	o.OnLeftOut = func(err error) error {
@@ -210,9 +208,10 @@ func (r *bulkRun) checkRows(ctx context.Context, name string, calls iter.Seq2[en
 		left[line] = struct{}{}
 		return r.leftOut(err)
 	}
-	sum, err = engine.Preview(ctx, name, calls, o)
+	sum, err = engine.Preview(ctx, name, r.calls(), o)
+	r.meter.Stop()
 	r.tellBadText()
-	return left, sum, err
+	return left, sum, errors.Join(err, r.rejects.Close())
 }
 
 // keepRows writes the input's rows under a revision of the schedule. It reads them twice, since
@@ -230,16 +229,15 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 	if err != nil {
 		return nil, sum, err
 	}
-	left, sum, err := r.checkRows(ctx, name, r.calls())
+	left, sum, err := r.checkRows(ctx, name)
 	w := store.NewWriter(name, keys)
 	if err == nil {
 		err = r.keepTaken(ctx, w, left)
 	}
-	r.meter.Stop()
 	if err == nil && w.Rows() != sum.Enqueued {
 		err = fmt.Errorf("%s was edited while it was read twice: nothing was added", r.in.name)
 	}
-	return w, sum, errors.Join(err, r.rejects.Close())
+	return w, sum, err
 }
 
 // keepTaken reads the input again, and writes what was not left out.
@@ -260,9 +258,6 @@ func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, left map[in
 		}
 		if err := w.Add(ctx, row); err != nil {
 			return err
-		}
-		if w.Rows()%10_000 == 0 {
-			r.meter.Update(r.in.read(), r.in.size, say.Thousands(w.Rows())+" rows kept")
 		}
 	}
 	return errors.Join(ctx.Err(), w.Close(ctx))

@@ -251,14 +251,7 @@ func (s *Settings) setQuotaGuard(v string) error {
 
 // short writes a duration as people write it: 12h, not 12h0m0s.
 func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
 }
 
 func number(field *int, least, most int) func(string) error {

@@ -67,7 +67,7 @@ func (p *jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 				v[col] = strconv.Itoa(n) // 5.0 is 5
 			case col == colToken:
 				fail(col, faultOf(columnNames[col], "must be text in quotes"))
-			case (col == colID || col == colChain) && !wholeNumber(scan.text):
+			case (col == colID || col == colChain) && (strings.ContainsAny(scan.text, ".eE") || scan.text == "-0"):
 				// 1e3 and 5.0 are 1000 and 5 to some programs, and not to others.
 				fail(col, faultOf(columnNames[col], "must be text in quotes, or a whole number in plain digits"))
 			}
@@ -102,16 +102,6 @@ func (p *jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 
 // noteMembers are the members of a line that says what is wrong with the next one.
 var noteMembers = [numColumns]bool{colProblem: true}
-
-// wholeNumber tells whether a JSON number is one without point and exponent.
-func wholeNumber(s string) bool {
-	for i := range len(s) {
-		if (s[i] < '0' || s[i] > '9') && (i > 0 || s[i] != '-') {
-			return false
-		}
-	}
-	return s != "-0"
-}
 
 // objectScanner reads the flat JSON object of a line, member by member:
 //

@@ -124,7 +124,7 @@ func (r *Rejects) temp(dir string) (*os.File, error) {
 // Close puts the file in its place, with its rows in the order of their lines. With no reject there is
 // nothing to do, and an older file stays. If it fails, what was written is removed. A second Close
 // does nothing.
-func (r *Rejects) Close() error {
+func (r *Rejects) Close() (err error) {
 	if r.f == nil {
 		return nil
 	}
@@ -133,27 +133,21 @@ func (r *Rejects) Close() error {
 	defer func() {
 		_ = kept.Close()
 		_ = os.Remove(kept.Name())
+		if err != nil {
+			err = fmt.Errorf("rejects file: %w", err)
+		}
 	}()
-	err := r.w.Flush()
-	if err == nil && to == nil {
-		to, err = r.temp(filepath.Dir(r.dest))
+	if to == nil {
+		if to, err = r.temp(filepath.Dir(r.dest)); err != nil {
+			return err
+		}
+		defer os.Remove(to.Name()) // in vain, once it is renamed
 	}
-	if err == nil {
-		err = r.inOrder(kept, to)
-	}
-	if to != nil {
-		err = errors.Join(err, to.Close())
-	}
-	if r.out == nil && err == nil {
+	err = errors.Join(r.w.Flush(), r.inOrder(kept, to), to.Close())
+	if err == nil && r.out == nil {
 		err = os.Rename(to.Name(), r.dest)
 	}
-	if r.out == nil && err != nil && to != nil {
-		_ = os.Remove(to.Name())
-	}
-	if err != nil {
-		return fmt.Errorf("rejects file: %w", err)
-	}
-	return nil
+	return err
 }
 
 // inOrder copies the rows in the order of their lines.
