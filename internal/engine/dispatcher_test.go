@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,41 +64,54 @@ func TestIdleRunGetsTheNextChain(t *testing.T) {
 		f, _ := d.idle.take(nil)
 		got <- f
 	}()
-	until(t, "the run does not wait", func() bool { return d.idle.waiting() == 1 })
-	const first, second = "aaaaaaaaaaaaaaaaaaaaaaaa", "bbaaaaaaaaaaaaaaaaaaaaaa"
-	for _, token := range []string{first, second} {
-		call := ledger.NewCall{Token: token, Key: ledger.GivenKey("1"), Server: "0001", Sealed: "sealed"}
-		if _, err := w.stack.ledger.Append(t.Context(), ledger.Append{Batch: "b", Policy: "hold", Calls: []ledger.NewCall{call}}); err != nil {
-			t.Fatal(err)
+	// Chains of two buckets, until the run waits for one of them.
+	for i := 0; ; i++ {
+		tail := strings.Repeat("a", 20) + string([]byte{'a' + byte(i/26%26), 'a' + byte(i%26)})
+		tags := []string{"aa", "bb"}
+		for _, tag := range tags {
+			call := ledger.NewCall{Token: tag + tail, Key: ledger.GivenKey("1"), Server: "0001", Sealed: "sealed"}
+			if _, err := w.stack.ledger.Append(t.Context(), ledger.Append{Batch: "b", Policy: "hold", Calls: []ledger.NewCall{call}}); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	d.dispatchEach(t.Context(), []string{ledger.Tag(first), ledger.Tag(second)}, 1)
-	if f := <-got; f.Chain != first || published != 1 {
-		t.Errorf("the run got %q and asynq %d, want %q and 1", f.Chain, published, first)
+		published = 0
+		d.dispatchEach(t.Context(), tags, 1)
+		if published == len(tags) {
+			select {
+			case f := <-got:
+				t.Fatalf("the run got %q, and asynq got it too", f.Chain)
+			default:
+				continue
+			}
+		}
+		if f := <-got; !strings.HasSuffix(f.Chain, tail) || published != 1 {
+			t.Errorf("the run got %q and asynq %d", f.Chain, published)
+		}
+		break
 	}
 	stopped := make(chan struct{})
 	go func() {
 		_, ok := d.idle.take(stopped)
 		got <- ledger.Dispatch{Chain: fmt.Sprint(ok)}
 	}()
-	until(t, "the run does not wait", func() bool { return d.idle.waiting() == 1 })
 	close(stopped)
-	if f := <-got; f.Chain != "false" || d.idle.waiting() != 0 {
+	if f := <-got; f.Chain != "false" {
 		t.Errorf("the worker stops, and the run got %q", f.Chain)
 	}
 	go func() {
 		_, ok := d.idle.take(nil)
 		got <- ledger.Dispatch{Chain: fmt.Sprint(ok)}
 	}()
-	until(t, "the run does not wait", func() bool { return d.idle.waiting() == 1 })
-	d.idle.end()
-	if f := <-got; f.Chain != "false" {
-		t.Errorf("no chain waits, and the run got %q", f.Chain)
-	}
-}
-
-func (i *idleRuns) waiting() int {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return len(i.runs)
+	until(t, "no chain waits, and the run does", func() bool {
+		d.idle.end()
+		select {
+		case f := <-got:
+			if f.Chain != "false" {
+				t.Errorf("no chain waits, and the run got %q", f.Chain)
+			}
+			return true
+		default:
+			return false
+		}
+	})
 }

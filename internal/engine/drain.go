@@ -63,18 +63,3 @@ func every(ctx context.Context, interval time.Duration, do func(context.Context)
 		}
 	})
 }
-
-// within runs do, and waits for it for a time at most; false where it goes on.
-func within(most time.Duration, do func()) bool {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		do()
-	}()
-	select {
-	case <-done:
-		return true
-	case <-time.After(most):
-		return false
-	}
-}

@@ -88,9 +88,6 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	if err != nil {
 		return nil, err
 	}
-	if err := settings.Validate(); err != nil {
-		return nil, err
-	}
 	acks := redisconn.NewAcks(o.WaitReplicas, o.Prefix)
 	if err := acks.On(ctx, rdb); err != nil {
 		return nil, err

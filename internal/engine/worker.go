@@ -271,18 +271,19 @@ func (w *Worker) Run(ctx context.Context) error {
 	// member until then.
 	membership, endMembership := context.WithCancel(context.WithoutCancel(ctx))
 	defer endMembership()
-	var member sync.WaitGroup
+	left := make(chan struct{})
 	disagreed := make(chan error, 2)
 	wg.Go(func() {
 		if err := w.follow(soft); err != nil {
 			disagreed <- err
 		}
 	})
-	member.Go(func() {
+	go func() {
+		defer close(left)
 		if err := w.member.Keep(membership); err != nil {
 			disagreed <- err
 		}
-	})
+	}()
 	w.taking.Store(true)
 	w.log.Info().Int("concurrency", w.o.Concurrency).Int("token_slots", w.stack.settings.Slots).
 		Dur("lease", w.stack.settings.Lease).Msg("worker takes calls")
@@ -304,7 +305,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		servers.shutdown()
 	}, cutOff, giveUp)
 	endMembership()
-	within(leaveWait, member.Wait) // a beat may hang in Redis
+	select {
+	case <-left:
+	case <-time.After(leaveWait): // a beat may hang in Redis
+	}
 	return errors.Join(cause, w.Close())
 }
 

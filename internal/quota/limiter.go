@@ -33,7 +33,7 @@ func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
 		return nil, errors.New("quota: New needs a Redis client")
 	}
 	s, err := s.WithDefaults()
-	if err := errors.Join(err, s.Validate()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return &Limiter{rdb: rdb, settings: s, scripts: newScripts(), hub: newHub(rdb, s.Prefix)}, nil

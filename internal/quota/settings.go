@@ -58,8 +58,8 @@ type Settings struct {
 	Guard time.Duration
 }
 
-// WithDefaults returns a copy with a value for all that was zero. The error says
-// that the default location can't be loaded: no zone database.
+// WithDefaults returns a copy with a value for all that was zero. The error has every fault of
+// the others at once (errors.Join), or says that the default location can't be loaded: no zone database.
 func (s Settings) WithDefaults() (Settings, error) {
 	s.Prefix, s.Slots, s.Lease = cmp.Or(s.Prefix, DefaultPrefix), cmp.Or(s.Slots, DefaultSlots), cmp.Or(s.Lease, DefaultLease)
 	s.DefaultLicenses, s.Guard = cmp.Or(s.DefaultLicenses, 1), cmp.Or(s.Guard, DefaultGuard)
@@ -70,16 +70,14 @@ func (s Settings) WithDefaults() (Settings, error) {
 		}
 		s.Location = loc
 	}
-	return s, nil
+	return s, s.validate()
 }
 
 var defaultLocation = sync.OnceValues(func() (*time.Location, error) { return time.LoadLocation(DefaultLocation) })
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9.:_-]+$`)
 
-// Validate reports every fault at once (errors.Join). Settings are to be complete:
-// WithDefaults comes first.
-func (s Settings) Validate() error {
+func (s Settings) validate() error {
 	var faults []error
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("quota: "+format, a...)) }
 	if !prefixForm.MatchString(s.Prefix) {
@@ -96,9 +94,6 @@ func (s Settings) Validate() error {
 	}
 	if s.Guard < time.Millisecond || s.Guard > maxGuard || s.Guard%time.Millisecond != 0 {
 		fault("Guard %v: want whole milliseconds from 1ms to %v", s.Guard, maxGuard)
-	}
-	if s.Location == nil {
-		fault("Location is missing: WithDefaults fills it in")
 	}
 	return errors.Join(faults...)
 }
