@@ -54,7 +54,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a token that can't be read takes the others' quota away",
-		in("internal/quota/peek.go", "				unread.Add(Tag(t), err)\n				continue\n", "				return nil, err\n"),
+		in("internal/quota/token.go", "				unread.Add(Tag(t), err)\n				continue\n", "				return nil, err\n"),
 		"./internal/control", "TestPartOfTheLedgerIsDown",
 	},
 	{

@@ -207,12 +207,12 @@ var producerMutations = []mutation{
 	},
 	{
 		"prune", "a single call that joined is missing",
-		in("internal/engine/missing.go", "if c.Row > 0 && open &&", "if open &&"),
+		in("internal/engine/identity.go", "if c.Row > 0 && open &&", "if open &&"),
 		"./internal/engine", "TestPrune",
 	},
 	{
 		"prune", "it prunes though a row was left out",
-		in("internal/engine/missing.go", "	if !sum.Complete() {\n		return ErrRowsMissing\n	}", ""),
+		in("internal/engine/identity.go", "	if !sum.Complete() {\n		return ErrRowsMissing\n	}", ""),
 		"./internal/engine", "TestPrune",
 	},
 	{

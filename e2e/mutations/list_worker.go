@@ -197,7 +197,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shutdown in time", "the worker waits for a Redis that hangs",
-		in("internal/engine/drain.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
+		in("internal/engine/places.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
 		"./internal/engine", "TestStopsInTimeThoughRedisHangs/idle",
 	},
 	{
