@@ -129,7 +129,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"acknowledged writes", "a grant that replicas lack is kept until its lease ends",
-		in("internal/engine/record.go", "case time.Since(u.since) >= ackPatience:", "case false:"),
+		in("internal/engine/record.go", "return time.Since(u.since) >= ackPatience", "return false"),
 		"./internal/engine", "TestNoRequestBeforeItsGrantIsAcknowledged",
 	},
 	{

@@ -22,14 +22,10 @@ func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*led
 	var alone unacknowledged
 	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
 		step, err = r.ledger.Begin(ctx, f, nonce, away)
-		switch alone.note(err) {
-		case tooLong:
+		switch {
+		case alone.tooLong(err):
 			step, err = r.unsent(ctx, step, away)
-			return err
-		case unreplicated:
-			return err
-		}
-		if err != nil {
+		case err != nil && !redisconn.Unreplicated(err):
 			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("Redis did not take the start of a run; trying again")
 		}
 		return err
@@ -66,8 +62,8 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 	err := persist(lasting, recordEvery, r.settings.Lease+graceOf(r.settings.Lease), func() (err error) {
 		defer r.place()()
 		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
-		switch alone.note(err) {
-		case tooLong:
+		switch {
+		case alone.tooLong(err):
 			// The outcome is still to be acknowledged; sent again it changes nothing, unless another node
 			// has taken over that lacks it.
 			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome is held until enough replicas have it")
@@ -75,7 +71,7 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 				on, next, alone, first = ledger.Stop, newID(), unacknowledged{}, put
 			}
 			return err
-		case unreplicated:
+		case redisconn.Unreplicated(err):
 			r.handOver(lasting, step, nil)
 			if first == nil && step.Status != ledger.Running {
 				first = step
@@ -148,27 +144,19 @@ func isBroken(err error) bool {
 // unacknowledged is since when a write has not been acknowledged by enough replicas.
 type unacknowledged struct{ since time.Time }
 
-// What note says of a write.
-const (
-	otherwise    = iota // it was acknowledged, or failed for another reason
-	unreplicated        // too few replicas have it
-	tooLong             // the same, for longer than ackPatience
-)
-
 // ackPatience is how long the request of a grant waits for replicas to have the grant. Then it is
 // given back: kept, it would spend an attempt with its lease.
 const ackPatience = 2 * time.Second
 
-func (u *unacknowledged) note(err error) int {
-	switch {
-	case !redisconn.Unreplicated(err):
-		return otherwise
-	case u.since.IsZero():
-		u.since = time.Now()
-	case time.Since(u.since) >= ackPatience:
-		return tooLong
+// tooLong reports whether a write still lacks replicas, and has for longer than ackPatience.
+func (u *unacknowledged) tooLong(err error) bool {
+	if !redisconn.Unreplicated(err) {
+		return false
 	}
-	return unreplicated
+	if u.since.IsZero() {
+		u.since = time.Now()
+	}
+	return time.Since(u.since) >= ackPatience
 }
 
 // unsent gives back the grant of a step, for which no request is sent since too few replicas have it.

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"habilita/internal/redisconn"
 )
 
@@ -97,22 +95,23 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 		bulk[of] = append(bulk[of], place)
 	}
 	ctx = redisconn.Acknowledged(ctx)
-	send := func(script func(p redis.Scripter, keys []string, args []any)) error {
-		pipe := l.rdb.Pipeline()
-		for tag, fields := range single {
-			pipe.HSet(ctx, l.indexKey(tag, singleIDs), fields...)
-		}
-		for of, args := range bulk {
-			script(pipe, []string{l.indexKey(of.tag, bulkIDs), l.indexKey(of.tag, moreIDs)}, args)
-		}
-		_, err := pipe.Exec(ctx)
+	pipe := l.rdb.Pipeline()
+	for tag, fields := range single {
+		pipe.HSet(ctx, l.indexKey(tag, singleIDs), fields...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
-	err := send(func(p redis.Scripter, keys []string, args []any) { p.EvalSha(ctx, l.index.Hash(), keys, args...) })
-	if redis.HasErrorPrefix(err, "NOSCRIPT") { // what was noted may be noted again
-		err = send(func(p redis.Scripter, keys []string, args []any) { l.index.Eval(ctx, p, keys, args...) })
+	var of []redisconn.Execution
+	for list, args := range bulk {
+		of = append(of, redisconn.Execution{Keys: []string{l.indexKey(list.tag, bulkIDs), l.indexKey(list.tag, moreIDs)}, Args: args})
 	}
-	return err
+	for _, cmd := range l.index.RunAll(ctx, l.rdb, of) {
+		if err := cmd.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Find returns the calls that bear the id, made by CallID or given: none, one, or

@@ -41,7 +41,7 @@ type Execution struct {
 }
 
 // RunAll executes a script several times in one round trip, in the order given if one node has all keys. Each command
-// has its own error.
+// has its own error. A Redis that does not know the script is sent its text in a second one.
 func (s Script) RunAll(ctx context.Context, c redis.UniversalClient, of []Execution) []*redis.Cmd {
 	pipe := c.Pipeline()
 	cmds := make([]*redis.Cmd, len(of))
@@ -51,9 +51,10 @@ func (s Script) RunAll(ctx context.Context, c redis.UniversalClient, of []Execut
 	Exec(ctx, pipe)
 	for i, e := range of {
 		if redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT") {
-			cmds[i] = s.Eval(ctx, c, e.Keys, e.Args...)
+			cmds[i] = s.Eval(ctx, pipe, e.Keys, e.Args...)
 		}
 	}
+	Exec(ctx, pipe)
 	return cmds
 }
 

@@ -56,22 +56,17 @@ type target struct {
 	tls, skipVerify        bool
 }
 
-// parameter is one that a URL may have.
-type parameter struct {
-	set    func(t *target, value string) error
-	secret bool
-}
-
-var parameters = map[string]parameter{
-	"db":                {set: func(t *target, v string) (err error) { t.DB, err = number(v, 0); return err }},
-	"pool_size":         {set: func(t *target, v string) (err error) { t.PoolSize, err = number(v, 1); return err }},
-	"dial_timeout":      {set: func(t *target, v string) (err error) { t.DialTimeout, err = duration(v); return err }},
-	"read_timeout":      {set: func(t *target, v string) (err error) { t.ReadTimeout, err = duration(v); return err }},
-	"write_timeout":     {set: func(t *target, v string) (err error) { t.WriteTimeout, err = duration(v); return err }},
-	"client_name":       {set: func(t *target, v string) error { t.ClientName = v; return nil }},
-	"skip_verify":       {set: func(t *target, v string) (err error) { t.skipVerify, err = strconv.ParseBool(v); return err }},
-	"sentinel_username": {set: func(t *target, v string) error { t.SentinelUsername = v; return nil }, secret: true},
-	"sentinel_password": {set: func(t *target, v string) error { t.SentinelPassword = v; return nil }, secret: true},
+// parameters are those that a URL may have.
+var parameters = map[string]func(t *target, value string) error{
+	"db":                func(t *target, v string) (err error) { t.DB, err = number(v, 0); return err },
+	"pool_size":         func(t *target, v string) (err error) { t.PoolSize, err = number(v, 1); return err },
+	"dial_timeout":      func(t *target, v string) (err error) { t.DialTimeout, err = duration(v); return err },
+	"read_timeout":      func(t *target, v string) (err error) { t.ReadTimeout, err = duration(v); return err },
+	"write_timeout":     func(t *target, v string) (err error) { t.WriteTimeout, err = duration(v); return err },
+	"client_name":       func(t *target, v string) error { t.ClientName = v; return nil },
+	"skip_verify":       func(t *target, v string) (err error) { t.skipVerify, err = strconv.ParseBool(v); return err },
+	"sentinel_username": func(t *target, v string) error { t.SentinelUsername = v; return nil },
+	"sentinel_password": func(t *target, v string) error { t.SentinelPassword = v; return nil },
 }
 
 // parse reads a URL. net/url can't: it knows one host. Errors name the part that
@@ -198,11 +193,11 @@ func (t *target) parseQuery(query string) error {
 		return errors.New("the Redis URL's parameters are not percent-encoded as they should be")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		p, known := parameters[name]
+		set, known := parameters[name]
 		if !known {
 			return fmt.Errorf("the Redis URL has an unknown parameter %.30q", name)
 		}
-		if p.set(t, values.Get(name)) != nil {
+		if set(t, values.Get(name)) != nil {
 			return fmt.Errorf("the Redis URL's parameter %s has a wrong value", name)
 		}
 	}
@@ -240,8 +235,7 @@ func duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// Redact is the URL without its password and without what else may be secret, to
-// be shown. What can't be understood becomes "***" as a whole.
+// Redact is the URL without its password and its parameters, to be shown. What can't be understood becomes "***" as a whole.
 func Redact(raw string) string {
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(raw), "://")
 	if _, known := schemes[strings.ToLower(scheme)]; !ok || !known {
@@ -257,18 +251,6 @@ func Redact(raw string) string {
 		}
 		rest = user + rest[at:]
 	}
-	place, query, hasQuery := strings.Cut(rest, "?")
-	if hasQuery {
-		params := strings.Split(query, "&")
-		for i, param := range params {
-			name, _, _ := strings.Cut(param, "=")
-			if p, known := parameters[name]; !known {
-				params[i] = "***"
-			} else if p.secret {
-				params[i] = name + "=***"
-			}
-		}
-		place += "?" + strings.Join(params, "&")
-	}
+	place, _, _ := strings.Cut(rest, "?")
 	return scheme + "://" + place
 }

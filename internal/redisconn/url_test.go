@@ -96,12 +96,12 @@ func TestParseFaults(t *testing.T) {
 func TestRedact(t *testing.T) {
 	for in, want := range map[string]string{
 		"redis://h:1/2": "redis://h:1/2",
-		"redis://u:s3cr3t@h:1/2?db=1&pool_size=3":    "redis://u:***@h:1/2?db=1&pool_size=3",
+		"redis://u:s3cr3t@h:1/2?db=1&pool_size=3":    "redis://u:***@h:1/2",
 		"redis://:s3cr3t@h":                          "redis://:***@h",
 		"redis://s3cr3t@h":                           "redis://***@h",
 		"redis://u:s3@cr3t/?#x@h":                    "redis://u:***@h",
 		"redis://u/s3cr3t:x@h":                       "redis://***@h",
-		"redis-sentinel://h/m?sentinel_password=s&x": "redis-sentinel://h/m?sentinel_password=***&***",
+		"redis-sentinel://h/m?sentinel_password=s&x": "redis-sentinel://h/m",
 		"redis-cluster://u:p@a,b":                    "redis-cluster://u:***@a,b",
 		"h:6379":                                     "***",
 		"s3cr3t://h":                                 "***",
