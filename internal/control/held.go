@@ -61,20 +61,17 @@ func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary
 }
 
 // HeldPage returns a part of the chains that wait for a person, the one that waits longest
-// first: of one batch ("" all), whose head failed for a cause ("" any), after the first skip
-// of them. more says whether there are others behind. With an error that Unread tells, the
-// page is of what could be read.
-func (o *Control) HeldPage(ctx context.Context, batchName, cause string, skip, limit int) (page []Chain, all int, more bool, err error) {
+// first: of one batch ("" all), whose head failed for a cause. all is how many there are.
+func (o *Control) HeldPage(ctx context.Context, batchName, cause, cursor string, limit int) (page Page[Chain], all int, err error) {
 	chains, _, err := o.heldChains(ctx, batchName)
-	if !redisconn.Partly(err) {
-		return nil, 0, false, err
+	unread, err := SplitUnread(err)
+	if err != nil {
+		return page, 0, err
 	}
-	if cause != "" {
-		chains = slices.DeleteFunc(chains, func(c Chain) bool { return Cause(c.Head) != cause })
-	}
-	all = len(chains)
-	chains = chains[min(skip, all):]
-	return chains[:min(limit, len(chains))], all, len(chains) > limit, err
+	chains = slices.DeleteFunc(chains, func(c Chain) bool { return Cause(c.Head) != cause })
+	page, err = PageOf(chains, cursor, limit)
+	page.Unread = unread
+	return page, len(chains), err
 }
 
 // heldChains reads the held chains, of a batch or all, the one that waits longest first.

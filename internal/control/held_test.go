@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -51,12 +52,17 @@ func TestHeldChainsByCause(t *testing.T) {
 	if sum, err := w.op.HeldGroups(w.ctx, "two"); err != nil || sum.Chains != 3 {
 		t.Errorf("of a batch: %+v, %v", sum, err)
 	}
-	page, all, more, err := w.op.HeldPage(w.ctx, "", string(wolkvox.BadToken), 1, 2)
-	if err != nil || all != 6 || !more || len(page) != 2 || page[0].TokenID != token(ledger.TagAt(9)) || page[1].TokenID != token(ledger.TagAt(8)) {
-		t.Errorf("%+v, %d, %t, %v", page, all, more, err)
+	page, all, err := w.op.HeldPage(w.ctx, "", string(wolkvox.BadToken), "1", 2)
+	if items := page.Items; err != nil || all != 6 || page.Next != "3" || len(items) != 2 || items[0].TokenID != token(ledger.TagAt(9)) || items[1].TokenID != token(ledger.TagAt(8)) {
+		t.Errorf("%+v, %d, %v", page, all, err)
 	}
-	if page, _, more, err := w.op.HeldPage(w.ctx, "", "", 7, 50); err != nil || more || len(page) != 1 {
-		t.Errorf("the last page: %+v, %t, %v", page, more, err)
+	if page, _, err := w.op.HeldPage(w.ctx, "", string(wolkvox.BadToken), "5", 50); err != nil || page.Next != "" || len(page.Items) != 1 {
+		t.Errorf("the last page: %+v, %v", page, err)
+	}
+	for _, cursor := range []string{"x", "-1", "1e3", "9999999999999999999"} {
+		if _, _, err := w.op.HeldPage(w.ctx, "", string(wolkvox.BadToken), cursor, 50); !errors.Is(err, control.ErrCursor) {
+			t.Errorf("%s: %v", cursor, err)
+		}
 	}
 
 	for _, s := range []control.Selection{{Cause: "bad_token"}, {All: true, Cause: "nonsense"}, {Chain: token("cc"), Cause: "bad_token"}} {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -202,7 +203,21 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 	return page, nil
 }
 
-// A cursor is base64url of a letter for its list and a place in it. It is opaque to who
+// PageOf returns a part of a list that is at hand. Its cursor is the number of items before it; ErrCursor: it can't be one.
+func PageOf[T any](all []T, cursor string, limit int) (page Page[T], err error) {
+	skip, err := strconv.Atoi(cmp.Or(cursor, "0"))
+	if err != nil || skip < 0 {
+		return page, ErrCursor
+	}
+	all = all[min(skip, len(all)):]
+	page.Items = all[:min(limit, len(all))]
+	if len(all) > limit {
+		page.Next = strconv.Itoa(skip + limit)
+	}
+	return page, nil
+}
+
+// Any other cursor is base64url of a letter for its list and a place in it. It is opaque to who
 // gets it, and checked when it comes back: it may be anything then.
 
 const maxCursor = 1024 // bytes

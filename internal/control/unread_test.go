@@ -88,8 +88,8 @@ func TestPartOfTheLedgerIsDown(t *testing.T) {
 	if s, err := w.op.HeldGroups(w.ctx, ""); err != nil || s.Chains != 1 || s.Unread != 1 {
 		t.Errorf("held: %+v, %v", s, err)
 	}
-	if page, all, _, err := w.op.HeldPage(w.ctx, "", "", 0, 10); len(page) != 1 || all != 1 || control.Unread(err) != 1 {
-		t.Errorf("held page: %v of %d, %v", page, all, err)
+	if page, all, err := w.op.HeldPage(w.ctx, "", control.CauseOther, "", 10); err != nil || len(page.Items) != 1 || all != 1 || page.Unread != 1 {
+		t.Errorf("held page: %+v of %d, %v", page, all, err)
 	}
 	if o, err := w.op.Overview(w.ctx); err != nil || o.Held != 1 || o.Unread != 1 {
 		t.Errorf("overview: %+v, %v", o, err)

@@ -29,20 +29,14 @@ func futile(cause string) bool { return control.RemedyOf(cause).Futile() }
 // lookedAt says which chains a page is about: held ones by why, those of one why, or all
 // that have work.
 type lookedAt struct {
-	All    bool
-	Batch  string // of the held ones: those of one batch; "" of all
-	Cause  string // of the held ones: one of control.Causes, for a list of them; "" groups
-	cursor string
-	skip   int // the cursor of a list of one why
+	All   bool
+	Batch string // of the held ones: those of one batch; "" of all
+	Cause string // of the held ones: one of control.Causes, for a list of them; "" groups
 }
 
 func lookedAtOf(q url.Values) (lookedAt, error) {
-	a := lookedAt{All: q.Get("show") == "all", Batch: q.Get("batch"), Cause: q.Get("cause"), cursor: q.Get("cursor")}
-	var err error
-	if !a.All {
-		a.skip, err = skipOf(q)
-	}
-	if err != nil || q.Get("show") != "" && !a.All || a.All && (a.Batch != "" || a.Cause != "") ||
+	a := lookedAt{All: q.Get("show") == "all", Batch: q.Get("batch"), Cause: q.Get("cause")}
+	if q.Get("show") != "" && !a.All || a.All && (a.Batch != "" || a.Cause != "") ||
 		a.Cause != "" && !slices.Contains(control.Causes(), a.Cause) {
 		return a, errQuery
 	}
@@ -63,21 +57,16 @@ func (c *Console) readChains(ctx context.Context, q url.Values) (l listing, err 
 		return l, err
 	}
 	d := chainsData{Of: a}
-	var chains []control.Chain
-	switch {
+	var found control.Page[control.Chain]
+	switch cursor := q.Get("cursor"); {
 	case a.All:
-		var found control.Page[control.Chain]
-		found, err = c.o.Operator.ChainsPage(ctx, false, a.cursor, perPage)
-		chains, l.Next, l.Unread = found.Items, found.Next, found.Unread
+		found, err = c.o.Operator.ChainsPage(ctx, false, cursor, perPage)
 	case a.Cause != "":
-		var more bool
-		chains, d.Held, more, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, a.skip, heldPerPage)
-		l.Next = skipTo(a.skip+heldPerPage, more)
-		l.Unread, err = control.SplitUnread(err)
+		found, d.Held, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, cursor, heldPerPage)
 	default:
 		var sum control.HeldSummary
 		sum, err = c.o.Operator.HeldGroups(ctx, a.Batch)
-		d.Held, d.Cut, l.Unread = sum.Chains, sum.Cut, sum.Unread
+		d.Held, d.Cut, found.Unread = sum.Chains, sum.Cut, sum.Unread
 		for _, g := range sum.Groups {
 			v := groupView{HeldGroup: g}
 			if v.Examples, err = c.chainViews(ctx, g.Examples); err != nil {
@@ -87,10 +76,9 @@ func (c *Console) readChains(ctx context.Context, q url.Values) (l listing, err 
 		}
 	}
 	if err == nil {
-		d.Chains, err = c.chainViews(ctx, chains)
+		d.Chains, err = c.chainViews(ctx, found.Items)
 	}
-	l.Data = d
-	return l, err
+	return listing{Data: d, Unread: found.Unread, Next: found.Next}, err
 }
 
 func (c *Console) chainViews(ctx context.Context, chains []control.Chain) ([]chainView, error) {

@@ -98,7 +98,7 @@ func TestCallsAreFilteredSearchedAndPaged(t *testing.T) {
 	}
 	w.get("/batches/many?state=failed&q=+a%26b+").has(t, 200, `href="/v1/batches/many/calls.csv?ref=a%26b&amp;state=failed"`)
 	for _, path := range []string{"/batches/many?state=no", "/batches/many?cursor=x", "/tokens?cursor=-1", "/tokens?cursor=x", "/?cursor=x",
-		"/chains?show=x", "/chains?cause=x", "/chains?show=all&batch=many", "/chains?cursor=-1", "/chains?batch=nope", "/decide?do=retry&cause=x", "/decide?do=lift&cause=bad_token", "/chains?cursor=x", "/chains?show=all&cursor=x", "/actions?cursor=x", "/events?topic=x", "/decide?do=x&batch=many", "/decide?do=retry",
+		"/chains?show=x", "/chains?cause=x", "/chains?show=all&batch=many", "/chains?cause=bad_token&cursor=-1", "/chains?batch=nope", "/decide?do=retry&cause=x", "/decide?do=lift&cause=bad_token", "/chains?cause=bad_token&cursor=x", "/chains?show=all&cursor=x", "/actions?cursor=x", "/events?topic=x", "/decide?do=x&batch=many", "/decide?do=retry",
 		"/decide?do=retry&batch=many&chain=x", "/decide?do=lift&batch=many", "/decide?do=lift&server=0001&batch=many", "/decide?do=lift&token=x", "/decide?do=retry&server=0001", "/decide?do=retry&chain=x", "/batches/many?q=" + strings.Repeat("x", 300),
 		"/batches/none", "/assets/x/y"} {
 		if a := w.get(path); a.status != http.StatusNotFound {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 
 	"habilita/internal/web/hub"
 )
@@ -82,29 +81,6 @@ func (c *Console) listPage(v view) http.HandlerFunc {
 }
 
 var errQuery = errors.New("console: not an address of this site")
-
-// maxSkip keeps who makes up addresses from having millions of rows read for nothing.
-const maxSkip = 100_000
-
-// skipOf is the cursor of a list that is paged by rows: how many of them were passed.
-func skipOf(q url.Values) (int, error) {
-	if q.Get("cursor") == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(q.Get("cursor"))
-	if err != nil || n < 0 || n > maxSkip {
-		return 0, errQuery
-	}
-	return n, nil
-}
-
-// skipTo is the cursor of the page after these rows, if there are more.
-func skipTo(rows int, more bool) string {
-	if !more {
-		return ""
-	}
-	return strconv.Itoa(rows)
-}
 
 // filters are what a query says of a list, beside the place in it.
 var filters = []string{"show", "state", "q", "batch", "cause"}

@@ -52,18 +52,18 @@ type tokensData struct {
 // readTokens has those first that need a look: cooling, then by the share used. It reads
 // what it shows; where each token stands is read by the ranking.
 func (c *Console) readTokens(ctx context.Context, q url.Values) (l listing, err error) {
-	skip, err := skipOf(q)
-	if err != nil {
-		return l, err
-	}
 	k, err := hub.Get[ranked](ctx, c.hub, c.rankingTopic(), true)
 	if err != nil {
 		return l, err
 	}
-	d, ids := k.tokensData, k.ids[min(skip, len(k.ids)):]
-	d.Tokens, err = c.o.Operator.QuotaOf(ctx, ids[:min(perPage, len(ids))])
+	page, err := control.PageOf(k.ids, q.Get("cursor"), perPage)
+	if err != nil {
+		return l, err
+	}
+	d := k.tokensData
+	d.Tokens, err = c.o.Operator.QuotaOf(ctx, page.Items)
 	_, err = control.SplitUnread(err) // the head of the page says what is unread
-	return listing{Data: d, Next: skipTo(skip+perPage, len(ids) > perPage)}, err
+	return listing{Data: d, Next: page.Next}, err
 }
 
 // ranked are all tokens in the order of the page.
