@@ -79,9 +79,8 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 		last = p
 		changed = first || p.Status != told.Status
 		if changed || p.news() != told.news() {
-			if first, told = false, p; seen != nil {
-				seen(p)
-			}
+			first, told = false, p
+			seen(p)
 		}
 		return changed, p.Settled, nil
 	})

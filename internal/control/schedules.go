@@ -116,14 +116,13 @@ func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (b
 		return "", scheduleError(name, err)
 	}
 	if !overlap && !s.Overlap && s.Last != "" {
-		settled := false
-		if s.Claim.Number == 0 {
-			if settled, err = o.settledOrGone(ctx, s.Last); err != nil {
-				return "", err
-			}
-		}
-		if !settled {
+		last, err := o.Status(ctx, s.Last)
+		settled := last.Settled || errors.Is(err, ledger.ErrNoBatch) // its retention is over
+		switch {
+		case s.Claim.Number > 0, err == nil && !settled:
 			return "", &OverlapError{Schedule: name, Batch: s.Last}
+		case !settled:
+			return "", err
 		}
 	}
 	batchName, err = o.schedules.Ask(ctx, name, overlap)
@@ -153,14 +152,6 @@ func (o *Control) notedSchedule(ctx context.Context, action, name string, act fu
 	}
 	o.Note(ctx, "schedule "+action, "schedule "+name, result, err)
 	return changed, err
-}
-
-func (o *Control) settledOrGone(ctx context.Context, batchName string) (bool, error) {
-	st, err := o.Status(ctx, batchName)
-	if errors.Is(err, ledger.ErrNoBatch) {
-		return true, nil
-	}
-	return st.Settled, err
 }
 
 func scheduleError(name string, err error) error {
