@@ -1,6 +1,7 @@
 package wolkvox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -73,15 +74,8 @@ func (t template) host(s Server) string {
 // address is where to dial for a host.
 func (t template) address(host string) string {
 	u := url.URL{Host: host}
-	port := u.Port()
-	switch {
-	case port != "":
-	case t.scheme == "https":
-		port = "443"
-	default:
-		port = "80"
-	}
-	return net.JoinHostPort(u.Hostname(), port)
+	usual := map[string]string{"http": "80", "https": "443"}[t.scheme]
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), usual))
 }
 
 // request is an attempt as it is written. All its parts have been validated. Names are written as in the

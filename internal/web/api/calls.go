@@ -58,8 +58,10 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 	case key == "" || own:
 	case record.answer != "":
 		duplicate = record.answer == answerKnown
-	case record.fresh || !duplicate:
-		a.keys.keep(r.Context(), record, duplicate)
+	case !duplicate:
+		a.keys.keep(r.Context(), record, answerNew)
+	case record.fresh:
+		a.keys.keep(r.Context(), record, answerKnown)
 	}
 	q := url.Values{"token_id": {got.TokenID}, "batch": {got.Batch}}
 	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: duplicate,

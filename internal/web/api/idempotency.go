@@ -63,11 +63,7 @@ const answerNew, answerKnown = "new", "known"
 
 // keep notes what the first request is answered, so that a repeat is answered the same. If
 // it can't be noted, a repeat says that the call was there already, which is true by then.
-func (i idempotency) keep(ctx context.Context, c claimed, known bool) {
-	answer := answerNew
-	if known {
-		answer = answerKnown
-	}
+func (i idempotency) keep(ctx context.Context, c claimed, answer string) {
 	i.rdb.SetArgs(ctx, c.name, c.record+" "+answer, redis.SetArgs{Mode: "XX", KeepTTL: true})
 }
 

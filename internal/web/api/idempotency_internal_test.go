@@ -23,7 +23,7 @@ func TestAKeyDoesNotOutliveItsCall(t *testing.T) {
 			if err != nil || c.fresh != fresh {
 				t.Fatalf("retention %v: %+v %v, want fresh %v", retention, c, err, fresh)
 			}
-			keys.keep(t.Context(), c, false) // leaves its time as it is
+			keys.keep(t.Context(), c, answerNew) // leaves its time as it is
 			return c.id
 		}
 		first := claim(true)

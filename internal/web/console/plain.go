@@ -2,6 +2,7 @@ package console
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,19 +11,12 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// How a call that may be tried again came to be given up.
-const (
-	endAttempts = 1 + iota // its attempts were spent
-	endPutOff              // it was put off for too long
+// How a call that may be tried again came to be given up, by the code of what went wrong.
+var (
+	attemptsSpent = []string{string(wolkvox.ServerFailure), string(wolkvox.Other), ledger.ReasonUnreadable, ledger.ReasonUnknown}
+	putOffTooLong = []string{string(wolkvox.TokenLimit), string(wolkvox.SimultaneousLimit), string(wolkvox.TooMany),
+		string(wolkvox.UnknownForbidden), ledger.ReasonNotSent}
 )
-
-// endings are by the code of what went wrong. What is given up at once has none.
-var endings = map[string]int{
-	string(wolkvox.ServerFailure): endAttempts, string(wolkvox.Other): endAttempts,
-	ledger.ReasonUnreadable: endAttempts, ledger.ReasonUnknown: endAttempts,
-	string(wolkvox.TokenLimit): endPutOff, string(wolkvox.SimultaneousLimit): endPutOff,
-	string(wolkvox.TooMany): endPutOff, string(wolkvox.UnknownForbidden): endPutOff, ledger.ReasonNotSent: endPutOff,
-}
 
 // cause is why a call failed, in plain words; "" where it did not.
 func (w *words) cause(r control.CallRecord) string {
@@ -31,13 +25,11 @@ func (w *words) cause(r control.CallRecord) string {
 		return ""
 	}
 	said := w.sayOr("cause."+why, "")
-	if r.State != ledger.StateFailed {
-		return said
-	}
-	switch endings[r.Reason] {
-	case endAttempts:
+	switch {
+	case r.State != ledger.StateFailed:
+	case slices.Contains(attemptsSpent, r.Reason):
 		said += " " + w.sayOr("cause.attempts", "", r.Attempts)
-	case endPutOff:
+	case slices.Contains(putOffTooLong, r.Reason):
 		said += " " + w.sayOr("cause.pushed", "")
 	}
 	return said

@@ -87,9 +87,7 @@ func options(text string) template.HTML {
 // short is the beginning of a token's or chain's long name.
 func short(id string) string {
 	token, name, named := strings.Cut(id, ":")
-	if len(token) > 8 {
-		token = token[:8]
-	}
+	token = token[:min(8, len(token))]
 	if named {
 		return token + ":" + name
 	}
