@@ -253,9 +253,8 @@ func (r *bulkRun) tellUnplaced(s engine.Summary) {
 
 // canaries shows how those that go first get on.
 func (r *bulkRun) canaries(c engine.Canaries) {
-	r.meter.Update(int64(c.Calls-c.Open), int64(c.Calls), say.List(
-		fmt.Sprintf("canaries: %s of %s succeeded", say.Thousands(c.Succeeded), say.Count(c.Calls, "call")),
-		say.Some(c.Failed, "failed"), say.Some(c.Skipped, "skipped"), say.Some(c.Cancelled, "cancelled"), say.Some(c.Open, "open")))
+	r.meter.Update(int64(c.Calls-c.Open), int64(c.Calls), "canaries: "+counts(control.Status{
+		Total: c.Calls, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped, Cancelled: c.Cancelled, Open: c.Open}))
 }
 
 // held says that the batch holds, why, and what a person can do. The error is errPartial.

@@ -180,17 +180,10 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 // dry says what a start would do, by the journal of earlier ones.
 func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Settings) error {
 	r.o.plan = planFlags{latency: 2 * time.Second, workers: 1}
-	err := r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
+	return r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 		sum, err := localrun.Look(ctx, c, calls, o)
-		if errors.Is(err, localrun.ErrNotBegun) {
-			sum, err = engine.Preview(ctx, c.Batch, calls, o)
-		}
-		return sum, err
+		return sum, r.notOpened(ctx, c.File, err)
 	})
-	if err == nil || errors.Is(err, errPartial) || errors.Is(err, errTold) {
-		return err
-	}
-	return r.notOpened(ctx, c.File, err)
 }
 
 // words are a state on one line.

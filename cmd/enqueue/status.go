@@ -100,8 +100,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	if say.OnTerminal(a.out) && !a.json {
 		m = say.Bar(a.out, progress.UnitsDefault)
 	}
-	_, err = s.op.WaitProgress(ctx, batch, 0, func(p control.Progress) {
-		last = p.Status
+	last, err = s.op.WaitProgress(ctx, batch, 0, func(p control.Progress) {
 		if a.json {
 			_ = writeJSON(a.out, p)
 			return

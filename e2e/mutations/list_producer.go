@@ -106,7 +106,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"a dry run of a local job", "it does not look at the journal",
-		in("cmd/enqueue/run.go", "if errors.Is(err, localrun.ErrNotBegun) {", "if true {"),
+		in("internal/localrun/work.go", "if !j.resumed {\n		o.Policy", "if true {\n		o.Policy"),
 		"./cmd/enqueue", "TestStories/runcalls",
 	},
 	{

@@ -70,11 +70,6 @@ func foreseen(t *testing.T, c Config, text string) string {
 	t.Helper()
 	before, _ := os.ReadFile(JournalOf(c.File))
 	sum, err := Look(t.Context(), c, file(text), quietly)
-	if errors.Is(err, ErrNotBegun) {
-		o := quietly
-		o.Policy = ledger.Policy(c.Policy)
-		sum, err = engine.Preview(t.Context(), c.Batch, file(text), o)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,8 +79,8 @@ func newJob(c Config) *Job {
 
 // Open takes the file's journal for this process and reads it. A file that another
 // process works on is wal.ErrLocked, one that was changed since an older version began its job an
-// *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *wal.DamageError or
-// *VersionError; nothing was changed then.
+// *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *wal.DamageError;
+// nothing was changed then.
 func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	j := newJob(c)
 	// Before there is a journal: a file that can't be read leaves none.

@@ -55,13 +55,6 @@ type tokenMemory struct {
 	days    map[string]string
 }
 
-// VersionError says that a journal was written by another version.
-type VersionError struct{ Have int }
-
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("the journal is of version %d, this program knows %d: go on with the program that began", e.Have, version)
-}
-
 // remember replays the records of a journal.
 func remember(records [][]byte) (*memory, error) {
 	m := &memory{}
@@ -87,7 +80,7 @@ func (m *memory) apply(r record) error {
 	switch {
 	case r.Type == typeHead && r.Head != nil:
 		if r.Head.Version != version && (r.Head.Version != oldVersion || r.Content == nil) {
-			return &VersionError{r.Head.Version}
+			return fmt.Errorf("the journal is of version %d, this program knows %d: go on with the program that began", r.Head.Version, version)
 		}
 		m.forget()
 		m.head, m.created = r.Head, fromMs(r.At)

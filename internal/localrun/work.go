@@ -114,12 +114,8 @@ func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
 	return false, nil
 }
 
-// ErrNotBegun says that no start of the job made a call so far.
-var ErrNotBegun = errors.New("the job was not begun")
-
-// Look tells what Enqueue would do, and changes nothing; another process may work on the file. It is
-// ErrNotBegun if there is nothing to compare the file with. Its errors are those of Open, but wal.ErrLocked.
-// The options are those of Enqueue.
+// Look tells what Enqueue would do, and changes nothing; another process may work on the file. Its errors are those of
+// Open, but wal.ErrLocked. The options are those of Enqueue.
 func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (_ engine.Summary, err error) {
 	j := newJob(c)
 	j.dry = true
@@ -132,7 +128,8 @@ func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], o 
 		return engine.Summary{}, err
 	}
 	if !j.resumed {
-		return engine.Summary{}, ErrNotBegun
+		o.Policy = ledger.Policy(c.Policy)
+		return engine.Preview(ctx, c.Batch, calls, o)
 	}
 	if err := j.goOn(ctx); err != nil {
 		return engine.Summary{}, err
