@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -44,41 +45,30 @@ when they are due, and block nothing until then.`,
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		w := bufio.NewWriter(a.out)
 		if scheduled {
-			return errors.Join(a.listScheduled(ctx, w, s), w.Flush())
+			err := each(a, w, s.op.Scheduled(ctx), "no call is scheduled", func(c control.ScheduledCall) error {
+				_, err := fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", a.local(c.DueAt), c.ID, c.Server, c.Chain)
+				return err
+			})
+			return errors.Join(err, w.Flush())
 		}
 		return errors.Join(a.listChains(ctx, w, s, held), w.Flush())
 	})
 }
 
 func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool) error {
-	n, next := 0, heldTeller{s.op, map[string]ledger.Batch{}, map[string]string{}}
-	var unread error
-	for c, err := range s.op.Chains(ctx, held) {
-		switch {
-		case err != nil:
-		case a.json:
-			err = writeJSON(w, c)
-		default:
-			_, err = fmt.Fprintln(w, a.chainLine(c))
-			if err == nil && held {
-				err = next.tell(ctx, w, c)
-			}
-		}
-		if err != nil && control.Unread(err) == 0 {
-			return err
-		}
-		n, unread = n+1, errors.Join(unread, err)
-	}
-	switch {
-	case unread != nil, a.json:
-		return unread
-	case n == 0 && held:
-		fmt.Fprintln(w, "no chain waits for a person")
-	case n == 0:
-		fmt.Fprintln(w, "no chain waits")
-	}
+	next, none := heldTeller{s.op, map[string]ledger.Batch{}, map[string]string{}}, "no chain waits"
 	if held {
-		return nil
+		none += " for a person"
+	}
+	err := each(a, w, s.op.Chains(ctx, held), none, func(c control.Chain) error {
+		_, err := fmt.Fprintln(w, a.chainLine(c))
+		if err == nil && held {
+			err = next.tell(ctx, w, c)
+		}
+		return err
+	})
+	if err != nil || a.json || held {
+		return err
 	}
 	all, err := s.op.Overview(ctx)
 	if err == nil && all.Scheduled > 0 {
@@ -87,27 +77,27 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 	return err
 }
 
-// listScheduled lists the calls that are not due yet.
-func (a *app) listScheduled(ctx context.Context, w io.Writer, s *session) error {
-	n := 0
-	for c, err := range s.op.Scheduled(ctx) {
-		if err != nil {
+// each shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
+// read none. What can't be read is told at the end.
+func each[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
+	if a.json {
+		line = func(one T) error { return writeJSON(w, one) }
+	}
+	var unread error
+	empty := true
+	for one, err := range all {
+		if err == nil {
+			empty, err = false, line(one)
+		}
+		if err != nil && control.Unread(err) == 0 {
 			return err
 		}
-		n++
-		if a.json {
-			err = writeJSON(w, c)
-		} else {
-			_, err = fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", a.local(c.DueAt), c.ID, c.Server, c.Chain)
-		}
-		if err != nil {
-			return err
-		}
+		unread = errors.Join(unread, err)
 	}
-	if n == 0 && !a.json {
-		fmt.Fprintln(w, "no call is scheduled")
+	if empty && unread == nil && !a.json {
+		fmt.Fprintln(w, none)
 	}
-	return nil
+	return unread
 }
 
 // chainLine is a chain on one line: its id, its head's server, why it waits.
