@@ -27,15 +27,8 @@ func (a *app) batches() *cobra.Command {
 	}
 	a.jsonFlag(cmd, "one JSON object a line, as of status --json")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {
-		var all []control.Status
-		var unread error
-		for b, err := range s.op.Batches(ctx) {
-			if unread = err; err == nil {
-				all = append(all, b)
-			}
-		}
 		header := table.Row{"batch", "total", "succeeded", "failed", "skipped", "cancelled", "open", "held", "settled", "complete", "created at"}
-		return list(a, all, unread, "there is no batch: `enqueue bulk` makes one", header, func(b control.Status) table.Row {
+		return list(a, s.op.Batches(ctx), "there is no batch: `enqueue bulk` makes one", header, func(b control.Status) table.Row {
 			settled := yesNo(b.Settled)
 			if b.Unread > 0 {
 				settled = "unknown"
@@ -58,29 +51,51 @@ func (a *app) newTable(header table.Row) table.Writer {
 	return t
 }
 
-// list shows rows as a table of their cells, or with --json as one object a line. If there are
-// none, people read none. err is that of reading the rows: if it tells that only some could be
-// read, these are shown first.
-func list[T any](a *app, rows []T, err error, none string, header table.Row, cells func(T) table.Row) error {
-	if err != nil && control.Unread(err) == 0 {
-		return err
+// each shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
+// read none. What can't be read is told at the end.
+func each[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
+	if a.json {
+		line = func(one T) error { return writeJSON(w, one) }
 	}
-	t := a.newTable(header)
-	for _, r := range rows {
-		if !a.json {
-			t.AppendRow(cells(r))
-		} else if err := writeJSON(a.out, r); err != nil {
+	var unread error
+	empty := true
+	for one, err := range all {
+		if err == nil {
+			empty, err = false, line(one)
+		}
+		if err != nil && control.Unread(err) == 0 {
 			return err
 		}
+		unread = errors.Join(unread, err)
 	}
-	switch {
-	case a.json, len(rows) == 0 && err != nil:
-	case len(rows) == 0:
-		fmt.Fprintln(a.out, none)
-	default:
+	if empty && unread == nil && !a.json {
+		fmt.Fprintln(w, none)
+	}
+	return unread
+}
+
+// list shows what a sequence gives as each does, but as a table of its cells.
+func list[T any](a *app, all iter.Seq2[T, error], none string, header table.Row, cells func(T) table.Row) error {
+	t := a.newTable(header)
+	err := each(a, a.out, all, none, func(one T) error { t.AppendRow(cells(one)); return nil })
+	if t.Length() > 0 && (err == nil || control.Unread(err) > 0) {
 		t.Render()
 	}
 	return err
+}
+
+// of are rows, and then the error of reading them.
+func of[T any](rows []T, err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(*new(T), err)
+		}
+	}
 }
 
 // batchNames are names for completion.

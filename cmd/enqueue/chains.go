@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -75,29 +74,6 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(all.Scheduled, "call"), a.local(all.NextDue))
 	}
 	return err
-}
-
-// each shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
-// read none. What can't be read is told at the end.
-func each[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
-	if a.json {
-		line = func(one T) error { return writeJSON(w, one) }
-	}
-	var unread error
-	empty := true
-	for one, err := range all {
-		if err == nil {
-			empty, err = false, line(one)
-		}
-		if err != nil && control.Unread(err) == 0 {
-			return err
-		}
-		unread = errors.Join(unread, err)
-	}
-	if empty && unread == nil && !a.json {
-		fmt.Fprintln(w, none)
-	}
-	return unread
 }
 
 // chainLine is a chain on one line: its id, its head's server, why it waits.

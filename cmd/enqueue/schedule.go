@@ -137,9 +137,8 @@ func (a *app) scheduleList() *cobra.Command {
 	}
 	a.jsonFlag(cmd, "one JSON object a schedule")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {
-		all, err := s.op.Schedules(ctx)
 		header := table.Row{"schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result"}
-		return list(a, all, err, "there is no schedule: `enqueue schedule add --help` says how to add one", header, func(sch control.Schedule) table.Row {
+		return list(a, of(s.op.Schedules(ctx)), "there is no schedule: `enqueue schedule add --help` says how to add one", header, func(sch control.Schedule) table.Row {
 			last, result := "", ""
 			if len(sch.Runs) > 0 {
 				last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])

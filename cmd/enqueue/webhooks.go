@@ -34,9 +34,8 @@ shown. A webhook that was delivered is in no list.`,
 	a.jsonFlag(cmd, "one JSON object a webhook")
 	cmd.AddCommand(a.webhooksTest())
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
-		rows, err := deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))
 		header := table.Row{"state", "type", "happened", "receiver", "tries", "next", "error", "event"}
-		return list(a, rows, err, "no webhook waits, and none was given up", header, func(r webhook.Delivery) table.Row {
+		return list(a, of(deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))), "no webhook waits, and none was given up", header, func(r webhook.Delivery) table.Row {
 			return table.Row{r.State, r.Type, a.local(r.At), r.Receiver + " " + r.Origin, r.Tries, a.local(r.Next), r.Error, r.Event}
 		})
 	})
