@@ -29,8 +29,13 @@ var httpMutations = []mutation{
 	},
 	{
 		"answers that wait", "each request that waits looks for itself",
-		in("internal/web/hub/hub.go", "begin := r == nil || h.over(r, watched)", "begin := r == nil || h.over(r, watched) || true"),
+		in("internal/web/hub/hub.go", "begin := r == nil || ", "begin := true || r == nil || "),
 		"./internal/web/api", "TestManyWaitForTheCostOfOne",
+	},
+	{
+		"answers that wait", "what was read before is an answer",
+		in("internal/web/api/wait.go", "last, t.Since = first, time.Now()", "last = first"),
+		"./internal/web/api", "TestWhatWasReadBeforeIsNoAnswer",
 	},
 	{
 		"answers that wait", "a server that shuts down does not end them",

@@ -66,6 +66,22 @@ func TestManyWaitForTheCostOfOne(t *testing.T) {
 	}
 }
 
+// Who begins to wait after a person made a batch go on is not told that it has settled, though others were told so just before.
+func TestWhatWasReadBeforeIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, looks := &thing{}, hub.New(time.Now, leastDistance)
+		x.set(true, nil)
+		if settled, err := wait(t.Context(), looks, time.Minute, x.topic(), false); !settled || err != nil {
+			t.Fatal(settled, err)
+		}
+		x.set(false, nil)
+		time.Sleep(time.Millisecond)
+		if settled, err := wait(t.Context(), looks, time.Second, x.topic(), false); settled || err != nil {
+			t.Error("told what was read before", settled, err)
+		}
+	})
+}
+
 func TestWaitsEnd(t *testing.T) {
 	away := errors.New("away")
 	for name, c := range map[string]struct {

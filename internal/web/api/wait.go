@@ -39,7 +39,7 @@ func wait[T any](ctx context.Context, looks *hub.Hub, d time.Duration, t hub.Top
 	ctx, end := guard.UntilClosing(ctx)
 	defer end()
 	defer time.AfterFunc(d, end).Stop()
-	last = first
+	last, t.Since = first, time.Now()
 	ledger.Look(ctx, func() (changed, more bool) {
 		l, failed := hub.Get[look[T]](ctx, looks, t, true)
 		if ctx.Err() != nil {

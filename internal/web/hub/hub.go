@@ -35,8 +35,9 @@ const (
 // Topic is a thing that can be looked at, and how it is read. What Read returns is never
 // changed afterwards, and prints as JSON what of it is seen.
 type Topic struct {
-	Key  string
-	Read func(context.Context) (any, error)
+	Key   string
+	Read  func(context.Context) (any, error)
+	Since time.Time // what began to be read before is not taken; zero: however long ago
 }
 
 // Hub shares readings. It is safe for concurrent use.
@@ -53,9 +54,9 @@ type reading struct {
 	done  chan struct{} // closed when it is done
 	value any
 	err   error
-	seen  string    // tells value from others that are seen otherwise
+	seen  string // tells value from others that are seen otherwise
+	began time.Time
 	at    time.Time // zero: it is under way
-	took  time.Duration
 	asked time.Time // when somebody wanted it last
 }
 
@@ -80,9 +81,9 @@ func (h *Hub) get(ctx context.Context, t Topic, watched bool) (*reading, error) 
 	for {
 		h.mu.Lock()
 		r := h.by[t.Key]
-		begin := r == nil || h.over(r, watched)
+		begin := r == nil || h.over(r, watched) || !r.at.IsZero() && r.began.Before(t.Since)
 		if begin {
-			r = &reading{done: make(chan struct{})}
+			r = &reading{done: make(chan struct{}), began: h.now()}
 			h.keep(t.Key, r)
 		}
 		r.asked = h.now()
@@ -96,9 +97,9 @@ func (h *Hub) get(ctx context.Context, t Topic, watched bool) (*reading, error) 
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if !r.at.IsZero() {
+		if !r.at.IsZero() && !r.began.Before(t.Since) {
 			return r, r.err
-		} // who read it has gone
+		} // else who read it has gone, or it is too old
 	}
 }
 
@@ -114,9 +115,8 @@ func (h *Hub) keep(key string, r *reading) {
 
 func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
 	defer close(r.done)
-	began := time.Now()
 	value, err := t.Read(ctx)
-	took := time.Since(began)
+	done := h.now()
 	var seen []byte
 	if err == nil {
 		seen, err = json.Marshal(value)
@@ -124,12 +124,12 @@ func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
 	sum := sha256.Sum256(seen)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r.value, r.err, r.took, r.seen = value, err, took, string(sum[:])
+	r.value, r.err, r.seen = value, err, string(sum[:])
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // who asked has gone: it tells nothing of Redis
 		maps.DeleteFunc(h.by, func(_ string, kept *reading) bool { return kept == r })
 		return
 	}
-	r.at = h.now()
+	r.at = done
 }
 
 // Forget is for a decision: who made it is to see what came of it, so nothing that was read before, or is being read,
@@ -168,7 +168,7 @@ func (h *Hub) over(r *reading, watched bool) bool {
 	case r.err != nil: // it took long for another reason than its size
 		limit = 2 * h.fresh
 	default:
-		limit = min(max(h.fresh, share*r.took), maxDistance)
+		limit = min(max(h.fresh, share*r.at.Sub(r.began)), maxDistance)
 	}
 	return h.now().Sub(r.at) >= limit
 }

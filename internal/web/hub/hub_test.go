@@ -15,7 +15,7 @@ const fresh = time.Second
 
 // counted is a topic that counts how often it is read.
 func counted(key string, value *atomic.Int64, reads *atomic.Int64, takes time.Duration) Topic {
-	return Topic{key, func(ctx context.Context) (any, error) {
+	return Topic{Key: key, Read: func(ctx context.Context) (any, error) {
 		reads.Add(1)
 		select {
 		case <-time.After(takes):
@@ -149,7 +149,7 @@ func TestWhatTookLongIsKept(t *testing.T) {
 		var value, reads atomic.Int64
 		look := func(want int64) {
 			t.Helper()
-			_, _ = h.get(context.Background(), Topic{"other", func(context.Context) (any, error) { return 1, nil }}, false)
+			_, _ = h.get(context.Background(), Topic{Key: "other", Read: func(context.Context) (any, error) { return 1, nil }}, false)
 			if _, err := h.get(context.Background(), counted("slow", &value, &reads, 500*time.Millisecond), true); err != nil || reads.Load() != want {
 				t.Errorf("%d reads, %v: want %d", reads.Load(), err, want)
 			}
@@ -167,7 +167,7 @@ func TestWatchersSeeThatRedisIsAway(t *testing.T) {
 	withHub(t, func(h *Hub) {
 		var gone atomic.Bool
 		gone.Store(true)
-		changes, stop := watching(h, Topic{"a", func(context.Context) (any, error) {
+		changes, stop := watching(h, Topic{Key: "a", Read: func(context.Context) (any, error) {
 			if gone.Load() {
 				time.Sleep(Patience)
 				return nil, errors.New("away")
@@ -223,7 +223,7 @@ func TestNothingOldIsShownAfterADecision(t *testing.T) {
 		h.Forget()
 		want(1)
 		time.Sleep(2 * fresh)
-		old := Topic{"a", func(ctx context.Context) (any, error) {
+		old := Topic{Key: "a", Read: func(ctx context.Context) (any, error) {
 			was := value.Load()
 			time.Sleep(100 * time.Millisecond)
 			return was, nil
