@@ -96,9 +96,15 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 // place waits for a place among the outcomes that are on their way to Redis, for room
 // at most, and returns what leaves it.
 func (r *runner) place() (leave func()) {
+	leave = func() { <-r.recording }
 	select {
 	case r.recording <- struct{}{}:
-		return func() { <-r.recording }
+		return leave
+	default: // only who waits needs a timer
+	}
+	select {
+	case r.recording <- struct{}{}:
+		return leave
 	case <-time.After(r.room):
 		return func() {}
 	}

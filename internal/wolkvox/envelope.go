@@ -67,17 +67,22 @@ func numberOf(raw json.RawMessage) (int, bool) {
 
 // textOf is a field as text, and whether it says anything.
 func textOf(raw json.RawMessage) (text string, says bool) {
+	switch {
+	case len(raw) == 0, string(raw) == "null":
+		return "", false
+	case raw[0] == '"':
+		if json.Unmarshal(raw, &text) != nil {
+			return "", false
+		}
+		return text, strings.TrimSpace(text) != ""
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var v any
-	if len(raw) == 0 || dec.Decode(&v) != nil {
+	if dec.Decode(&v) != nil {
 		return "", false
 	}
 	switch v := v.(type) {
-	case nil:
-		return "", false
-	case string:
-		return v, strings.TrimSpace(v) != ""
 	case bool:
 		says = v
 	case []any:
