@@ -118,12 +118,12 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of a bulk", "two groups of a bucket go out at once",
-		in("internal/engine/shard.go", "if holds(trip, more.Tag()) {", "if false {"),
+		in("internal/engine/batcher.go", "if holds(trip, more.Tag()) {", "if false {"),
 		"./internal/engine", "TestBatcherKeepsTheOrder",
 	},
 	{
 		"order of a bulk", "a shard goes on after a failure",
-		in("internal/engine/shard.go", "if g.failed() == nil {", "if true {"),
+		in("internal/engine/batcher.go", "if g.failed() == nil {", "if true {"),
 		"./internal/engine", "TestBatcherKeepsTheOrder",
 	},
 	{

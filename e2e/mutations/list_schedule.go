@@ -61,7 +61,7 @@ var scheduleMutations = []mutation{
 	},
 	{
 		"schedules: runs do not overlap", "the last run is not looked at",
-		in("internal/schedule/claim.go", "	if overlap {\n", "	if true {\n"),
+		in("internal/schedule/definition.go", "	if overlap {\n", "	if true {\n"),
 		"./internal/engine", "TestRunsDoNotOverlap",
 	},
 	{

@@ -125,7 +125,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 	arguments := func(g *Group, head ...any) []any {
 		g.close()
 		to := append(make([]any, 0, len(head)+6+len(g.args)), head...)
-		to = append(to, a.Batch, a.Policy, a.flags(), l.fingerprint, until, g.name(a.Look || a.AtOnce))
+		to = append(to, a.Batch, a.Policy, a.flags(), l.o.Fingerprint, until, g.name(a.Look || a.AtOnce))
 		return g.arguments(to)
 	}
 	seen := map[string]bool{}
@@ -151,7 +151,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 			continue
 		}
 		r := reply(v)
-		l.admission.Observe(r.Int(0))
+		l.o.Admission.Observe(r.Int(0))
 		if len(r) == 2 { // nothing was appended
 			why := ErrOtherKey
 			if r.Str(1) == "" {

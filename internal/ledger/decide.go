@@ -44,7 +44,7 @@ func (l *Ledger) Decide(ctx context.Context, ids []string, d Decision, m Meant) 
 func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOnly bool) (int, error) {
 	return l.ofChains(ctx, l.cancelChain, ids,
 		func(id string) []any {
-			return append([]any{id, m.Server, heldOnly, m.Batch}, l.admission.Args()...)
+			return append([]any{id, m.Server, heldOnly, m.Batch}, l.o.Admission.Args()...)
 		},
 		func(r reply) (left, ready bool) { return r.Int(2) != 0, r.Int(3) != 0 })
 }
@@ -97,7 +97,7 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 		part := left[:min(len(left), abreast)]
 		steps := make([]execution, len(part))
 		for i, p := range part {
-			steps[i] = execution{p.tag, append([]any{batch, p.cursor}, l.admission.Args()...)}
+			steps[i] = execution{p.tag, append([]any{batch, p.cursor}, l.o.Admission.Args()...)}
 		}
 		replies, errs := l.runMany(ctx, l.cancelBatch, l.keysOnce, steps)
 		ready := map[string]time.Time{}
@@ -143,7 +143,7 @@ const perPrune = 100
 func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields []string) (int, error) {
 	total := 0
 	for part := range slices.Chunk(fields, perPrune) {
-		args := append([]any{batch, string(which)}, l.admission.Args()...)
+		args := append([]any{batch, string(which)}, l.o.Admission.Args()...)
 		for _, f := range part {
 			args = append(args, f)
 		}

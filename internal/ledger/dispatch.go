@@ -47,7 +47,7 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Di
 	if _, several := l.rdb.(*redis.ClusterClient); several {
 		buckets = 1
 	}
-	args := jointArgs([]any{perScript / buckets, most, l.maxAttempts, l.grace.Milliseconds()})
+	args := jointArgs([]any{perScript / buckets, most, l.o.MaxAttempts, l.o.Grace.Milliseconds()})
 	pipe := l.rdb.Pipeline()
 	var cmds []*redis.Cmd
 	for some := range slices.Chunk(tags, buckets) {
@@ -93,7 +93,7 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 	for _, tag := range tags {
 		args = append(args, tag)
 	}
-	return l.signal.Run(ctx, l.rdb, []string{l.prefix + ":announced"}, args...).Err()
+	return l.signal.Run(ctx, l.rdb, []string{l.o.Prefix + ":announced"}, args...).Err()
 }
 
 // NextReady takes the buckets that were signalled first, up to most of them, and waits
@@ -123,7 +123,7 @@ func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int)
 }
 
 func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int) ([]redis.Z, error) {
-	key := l.prefix + ":announced"
+	key := l.o.Prefix + ":announced"
 	var pop *redis.ZWithKeyCmd
 	if timeout > 0 && timeout <= Briefly {
 		pop = redis.NewZWithKeyCmd(ctx, "bzpopmin", key, strconv.FormatFloat(timeout.Seconds(), 'f', 3, 64))
@@ -164,7 +164,7 @@ func bucketsOf(taken []redis.Z) []string {
 
 // Signalled returns how many buckets have chains that wait to be dispatched.
 func (l *Ledger) Signalled(ctx context.Context) (int, error) {
-	n, err := l.rdb.ZCard(ctx, l.prefix+":announced").Result()
+	n, err := l.rdb.ZCard(ctx, l.o.Prefix+":announced").Result()
 	return int(n), err
 }
 

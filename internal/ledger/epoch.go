@@ -35,7 +35,7 @@ func (l *Ledger) Found(ctx context.Context) error {
 	pipe := l.rdb.Pipeline()
 	for _, tag := range AllTags() {
 		pipe.HSetNX(ctx, l.epoch(tag), "e", 0)
-		pipe.HSet(ctx, l.epoch(tag), "f", l.fingerprint)
+		pipe.HSet(ctx, l.epoch(tag), "f", l.o.Fingerprint)
 	}
 	_, err := pipe.Exec(ctx)
 	return err
@@ -56,7 +56,7 @@ func (l *Ledger) Raise(ctx context.Context, tags []string, lost time.Time, run f
 	if !lost.IsZero() {
 		at = strconv.FormatInt(max(0, lost.UnixMilli()), 10)
 	}
-	_, err := l.epochs(ctx, tags, func(tag string) execution { return execution{tag, []any{"raise", at, l.fingerprint, run(tag)}} })
+	_, err := l.epochs(ctx, tags, func(tag string) execution { return execution{tag, []any{"raise", at, l.o.Fingerprint, run(tag)}} })
 	return err
 }
 

@@ -39,7 +39,7 @@ const (
 	moreIDs   = "places+"
 )
 
-func (l *Ledger) indexKey(tag, hash string) string { return l.prefix + ":{x" + tag + "}:" + hash }
+func (l *Ledger) indexKey(tag, hash string) string { return l.o.Prefix + ":{x" + tag + "}:" + hash }
 
 // Given is where a call with a given id is kept.
 type Given struct {
@@ -254,7 +254,7 @@ func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error 
 		}
 		if hash != singleIDs {
 			batch, _, _ := strings.Cut(kv[i], ".")
-			exists(l.prefix + ":batch:" + batch)
+			exists(l.o.Prefix + ":batch:" + batch)
 			continue
 		}
 		if batch, token, ok := short(kv[i]); ok {

@@ -109,7 +109,7 @@ func TestBulkEntriesStandTogether(t *testing.T) {
 func TestTidyBulkIDs(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		batch := BatchID("one")
-		meta := h.l.prefix + ":batch:" + batch
+		meta := h.l.o.Prefix + ":batch:" + batch
 		h.no(h.rdb.HSet(h.ctx, meta, "name", "one").Err())
 		h.indexBulk(batch, tok(1), "there", "refused")
 		h.append(batch, "hold", calls(tok(1), "", "there"))

@@ -245,8 +245,8 @@ func (h *harness) listed(s stored, id string, c map[string]string, bad func(stri
 	if state == "x" {
 		// It is due when its lease ends; once somebody has seen that, at the next look.
 		ends := float64(redisconn.Int(c["e"]))
-		seen := h.l.grace > 0 && strings.Contains("12", c["m"]) && c["m"] != "" && redisconn.Int(c["u"]) >= redisconn.Int(c["e"]) &&
-			due >= ends+float64((h.l.grace/2).Milliseconds())
+		seen := h.l.o.Grace > 0 && strings.Contains("12", c["m"]) && c["m"] != "" && redisconn.Int(c["u"]) >= redisconn.Int(c["e"]) &&
+			due >= ends+float64((h.l.o.Grace/2).Milliseconds())
 		if due != ends && !seen || due == ends && c["m"]+c["u"] != "" {
 			bad("chain %s runs until %s, is due at %.0f, and was looked at: %v", id, c["e"], due, c)
 		}

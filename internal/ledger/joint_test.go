@@ -26,7 +26,7 @@ func TestJointBeginIsOfEachChain(t *testing.T) {
 		h.unchecked = true
 		h.no(h.rdb.HSet(h.ctx, h.l.bucket(tags[1])+"calls:b1", spreadToken(1)+"=a1", "garbage").Err())
 		var keys []string
-		args := jointArgs(h.l.admission.Args())
+		args := jointArgs(h.l.o.Admission.Args())
 		for i, d := range found {
 			number := d.Dispatches[0].Number
 			if i == 2 {

@@ -141,7 +141,7 @@ func TagIndex(tag string) int {
 }
 
 // bucket returns the prefix of all keys of a tag.
-func (l *Ledger) bucket(tag string) string { return l.prefix + ":{" + tag + "}:" }
+func (l *Ledger) bucket(tag string) string { return l.o.Prefix + ":{" + tag + "}:" }
 
 // keys are what every script on a bucket declares: its prefix, and another name in its hash slot.
 // Neither is ever a key. So while a cluster moves the slot, key by key, no script runs on either half:

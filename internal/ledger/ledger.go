@@ -43,12 +43,8 @@ type Options struct {
 
 // Ledger is the durable state of chains and calls. It is safe for concurrent use.
 type Ledger struct {
-	rdb         redis.UniversalClient
-	prefix      string
-	maxAttempts int
-	grace       time.Duration
-	admission   Admission
-	fingerprint string
+	rdb redis.UniversalClient
+	o   Options
 
 	append_, begin, requeue, finish, dispatch, decide script
 	cancelChain, cancelBatch, purge, reseal           script
@@ -75,7 +71,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	if o.Admission.Observe == nil {
 		o.Admission.Observe = func(int64) {}
 	}
-	l := &Ledger{rdb: rdb, prefix: o.Prefix, maxAttempts: o.MaxAttempts, grace: o.Grace, admission: o.Admission, fingerprint: o.Fingerprint}
+	l := &Ledger{rdb: rdb, o: o}
 	library := sync.OnceValue(func() *lualink.Library {
 		return lualink.Parse(o.Admission.Library, source("base"), source("library"), source("joint"))
 	})
@@ -120,7 +116,7 @@ func answer(cmd *redis.Cmd) (reply, error) {
 // observe notes the time of Redis, with which a reply begins.
 func (l *Ledger) observe(r reply) {
 	if len(r) > 0 {
-		l.admission.Observe(r.Int(0))
+		l.o.Admission.Observe(r.Int(0))
 	}
 }
 

@@ -205,7 +205,7 @@ func TestOutcomeIsTakenWithinTheGrace(t *testing.T) {
 				for range 4 { // whoever looks again does not shorten it
 					p := h.dispatchDue()
 					h.is(fmt.Sprint(p.Lost, len(p.Dispatches)), "0 0")
-					h.is(p.NextDue.Sub(a.LeaseEnds) >= h.l.grace/2, true)
+					h.is(p.NextDue.Sub(a.LeaseEnds) >= h.l.o.Grace/2, true)
 				}
 				h.is(h.end(a, kind).Status, want)
 				h.is(h.rdb.HExists(h.ctx, h.prefix+":{ab}:chain:"+tok(1), "m").Val(), false)
@@ -223,7 +223,7 @@ func TestGraceEnds(t *testing.T) {
 		h.pass(shortLease)
 		p, looks := h.dispatchDue(), 1
 		for ; p.Lost == 0; looks++ {
-			h.pass(h.l.grace / 2)
+			h.pass(h.l.o.Grace / 2)
 			p = h.dispatchDue()
 		}
 		// On a real Redis a look may be late.
@@ -253,7 +253,7 @@ func TestGraceBeginsAnewAtALateLook(t *testing.T) {
 				for _, d := range until {
 					h.pass(d)
 					h.is(h.dispatchDue().Lost, 0)
-					h.pass(h.l.grace/2 - time.Millisecond) // time for the worker
+					h.pass(h.l.o.Grace/2 - time.Millisecond) // time for the worker
 					h.is(h.dispatchDue().Lost, 0)
 				}
 				h.is(h.end(a, Done).Status, Idle)

@@ -82,7 +82,7 @@ func FullServer(server string) string { return server + "=full " }
 func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (*Step, error) {
 	ctx = redisconn.Acknowledged(ctx)
 	for try := 0; ; try++ {
-		args := jointArgs(l.admission.Args(), f.Chain, f.Number, nonce, away)
+		args := jointArgs(l.o.Admission.Args(), f.Chain, f.Number, nonce, away)
 		r, err := l.runJoint(ctx, l.begin, Tag(f.Chain), stepFields, args)
 		if r == nil {
 			return &Step{}, err
@@ -181,7 +181,7 @@ const (
 // step, under the nonce next, unless its server is among those that are away (see Begin).
 // All of it is one atomic script. With a *redisconn.NotReplicatedError it returns the step as well.
 func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, next, away string) (*Step, error) {
-	args := jointArgs(l.admission.Args(), a.Chain, a.Nonce, o.text(a.Days), o.Code, o.Msg, o.Err, string(on), next, away)
+	args := jointArgs(l.o.Admission.Args(), a.Chain, a.Nonce, o.text(a.Days), o.Code, o.Msg, o.Err, string(on), next, away)
 	r, err := l.runJoint(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), stepFields, args)
 	if r == nil {
 		return &Step{}, err

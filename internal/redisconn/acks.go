@@ -164,15 +164,10 @@ func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) error {
 			failed = cmp.Or(failed, a.ask(ctx, node, key))
 		}
 	}
-	a.keep(masters)
-	return failed
-}
-
-// keep forgets nodes that are no masters any more.
-func (a *Acks) keep(masters map[string]bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.nodes, func(node string, _ *attached) bool { return !masters[node] })
+	maps.DeleteFunc(a.nodes, func(node string, _ *attached) bool { return !masters[node] }) // no masters any more
+	return failed
 }
 
 func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
@@ -286,10 +281,7 @@ func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 				c.SetErr(lacks)
 			}
 		}
-		if err == nil || firstError(cmds) != nil {
-			err = firstError(cmds)
-		}
-		return err
+		return cmp.Or(firstError(cmds), err)
 	}
 }
 
