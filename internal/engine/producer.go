@@ -208,7 +208,7 @@ const appendTries = 5
 
 func (p *Producer) join(ctx context.Context, c *Call, a *ledger.Append) error {
 	meta, _, err := p.batches.Ensure(ctx, ledger.Batch{ID: a.Batch, Name: c.Batch, Created: p.clock.Now()})
-	if err != nil && !errors.Is(err, ledger.BatchPolicy) {
+	if err != nil {
 		return err
 	}
 	if meta.Cancelled {

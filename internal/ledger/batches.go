@@ -114,30 +114,23 @@ func (s *Batches) runsKey(id string) string { return s.prefix + ":batchruns:{" +
 // oldBucketsKey is where older versions noted the buckets.
 func (s *Batches) oldBucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
 
-// Ensure creates the batch, or returns the one that exists, and whether it is new. Another
-// policy is refused with a *BatchError, and so are other canaries (while it holds, or where it has none)
-// and a name that it has of another file.
+// Ensure creates the batch, or returns the one that exists, and whether it is new. Whether that one takes rows is for
+// Takes to say: the error is of Redis, or says that another batch has the same ID.
 func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool, err error) {
-	if m.Policy == "" {
-		m.Policy = PolicyHold
-	}
+	m.Policy = cmp.Or(m.Policy, PolicyHold)
 	have, err = s.Get(ctx, m.ID)
-	if err != nil && !errors.Is(err, ErrNoBatch) {
-		return Batch{}, false, err
-	}
-	if err == nil && m.Canary > 0 && have.Canary == 0 {
-		// Only a new batch gets canaries. The other one who creates it this very moment,
-		// with none, is refused below.
-		return have, false, canaryError(have, m.Canary)
-	}
 	if err != nil {
+		if !errors.Is(err, ErrNoBatch) {
+			return Batch{}, false, err
+		}
 		// The list is first, so that no batch is missing there. Purge removes an entry only
 		// with the score that it saw.
 		if err := s.rdb.ZAdd(redisconn.Acknowledged(ctx), s.listKey(), entry(m)).Err(); err != nil {
 			return Batch{}, false, err
 		}
 	}
-	if err != nil || m.Path != "" && have.Path == "" {
+	takes := m.Canary == 0 || have.Canary > 0 // only a new batch gets canaries
+	if err != nil || m.Path != "" && have.Path == "" && takes {
 		n, err := ensureScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
 			m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
 		if err != nil {
@@ -148,8 +141,8 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 			return Batch{}, created, err
 		}
 	}
-	if err := have.Takes(m); err != nil {
-		return have, created, err
+	if have.Name != m.Name {
+		return have, created, have.Takes(m)
 	}
 	return have, created, s.rdb.ZAddNX(ctx, s.listKey(), entry(have)).Err()
 }
@@ -157,11 +150,8 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 // entry is the batch's in the list.
 func entry(m Batch) redis.Z { return redis.Z{Score: float64(m.Created.UnixMilli()), Member: m.ID} }
 
-// Takes says why a batch does not take rows for which Ensure is given want; nil: it does.
+// Takes says why a batch does not take the rows of want, which has a policy and the same ID; nil: it does.
 func (m Batch) Takes(want Batch) error {
-	if want.Policy == "" {
-		want.Policy = PolicyHold
-	}
 	switch {
 	case m.Name != want.Name:
 		return fmt.Errorf("batches %q and %q have the same short name %s: use another name", m.Name, want.Name, m.ID)
@@ -170,17 +160,17 @@ func (m Batch) Takes(want Batch) error {
 	case m.Policy != want.Policy:
 		return &BatchError{m.Name, BatchPolicy, string(m.Policy), string(want.Policy)}
 	case want.Canary > 0 && m.Canary != want.Canary && (m.Holds() || m.Canary == 0):
-		return canaryError(m, want.Canary)
+		return m.otherCanaries(want.Canary)
 	}
 	return nil
 }
 
-func canaryError(have Batch, want int) error {
-	return &BatchError{have.Name, BatchCanary, strconv.Itoa(have.Canary), strconv.Itoa(want)}
-}
-
 // Held is the refusal of rows by a batch that holds.
-func (m Batch) Held() error { return canaryError(m, 0) }
+func (m Batch) Held() error { return m.otherCanaries(0) }
+
+func (m Batch) otherCanaries(want int) error {
+	return &BatchError{m.Name, BatchCanary, strconv.Itoa(m.Canary), strconv.Itoa(want)}
+}
 
 // SetPolicy changes the policy of a batch that has no calls.
 func (s *Batches) SetPolicy(ctx context.Context, id string, p Policy) error {

@@ -44,7 +44,12 @@ func TestEnsure(t *testing.T) {
 			}
 		}
 		var refused *BatchError
-		if _, _, err := s.Ensure(t.Context(), Batch{ID: "id1", Name: "one", Policy: PolicySkip, Created: first}); !errors.As(err, &refused) {
+		other := Batch{ID: "id1", Name: "one", Policy: PolicySkip, Created: first}
+		have, _, err := s.Ensure(t.Context(), other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := have.Takes(other); !errors.As(err, &refused) {
 			t.Fatalf("another policy: %v", err)
 		} else if refused.Have != "hold" || refused.Want != "skip" || !strings.Contains(err.Error(), "--on-failure hold") {
 			t.Errorf("%+v: %v", refused, err)
@@ -65,8 +70,9 @@ func TestEnsureTogether(t *testing.T) {
 		wins := make([]bool, 8)
 		for i := range created {
 			wg.Go(func() {
-				m, _, err := s.Ensure(t.Context(), Batch{ID: "x", Name: "x", Policy: []Policy{PolicyHold, PolicySkip}[i%2], Created: time.UnixMilli(int64(1000 + i))})
-				created[i], wins[i] = m.Created, err == nil
+				mine := Batch{ID: "x", Name: "x", Policy: []Policy{PolicyHold, PolicySkip}[i%2], Created: time.UnixMilli(int64(1000 + i))}
+				m, _, err := s.Ensure(t.Context(), mine)
+				created[i], wins[i] = m.Created, err == nil && m.Takes(mine) == nil
 			})
 		}
 		wg.Wait()
