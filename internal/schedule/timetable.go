@@ -51,8 +51,7 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%.80q is no zone of the IANA database, such as America/Bogota or UTC", zone)
 	}
-	parser := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom | cron.Descriptor)
-	parsed, err := parser.Parse(expr)
+	parsed, err := parser.Parse(longSteps(expr))
 	if err != nil {
 		return nil, fmt.Errorf("the cron expression %.80q is not valid: %w (five fields: minute, hour, day of the month, month, day of the week)", expr, err)
 	}
@@ -66,6 +65,37 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 		return nil, fmt.Errorf("the cron expression %q names a day that never comes", expr)
 	}
 	return t, nil
+}
+
+var parser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom | cron.Descriptor)
+
+// longSteps writes a step that is as long as its range as the one value that it leaves, such as 0 for the hours */24.
+// go-cron refuses it, and schedules that were added before go-cron was used may have it.
+func longSteps(expr string) string {
+	fields := strings.Fields(expr)
+	if len(fields) != 5 {
+		return expr
+	}
+	for i, field := range fields {
+		valid := func(part string) bool {
+			all := []string{"*", "*", "*", "*", "*"}
+			all[i] = part
+			_, err := parser.Parse(strings.Join(all, " "))
+			return err == nil
+		}
+		parts := strings.Split(field, ",")
+		for j, part := range parts {
+			span, step, _ := strings.Cut(part, "/")
+			if n, err := strconv.Atoi(step); err != nil || n < 2 || valid(part) || !valid(span) {
+				continue
+			}
+			if parts[j], _, _ = strings.Cut(span, "-"); span == "*" || span == "?" {
+				parts[j] = []string{"0", "0", "1", "1", "0"}[i]
+			}
+		}
+		fields[i] = strings.Join(parts, ",")
+	}
+	return strings.Join(fields, " ")
 }
 
 // Next is the first tick after a time, in the timetable's zone. Zero: none within five

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,33 @@ func TestTicks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A step as long as its range leaves the first value: schedules that say so were taken before go-cron, which refuses it.
+func TestStepsAsLongAsTheirRange(t *testing.T) {
+	for expr, same := range map[string]string{
+		"*/60 * * * *": "0 * * * *", "0 */24 * * *": "0 0 * * *", "5 0 1/31 * *": "5 0 1 * *", "0 0 */40 * *": "0 0 1 * *",
+		"0 8-9/2,20 * * *": "0 8,20 * * *", "0 0 * * mon-fri/5": "0 0 * * mon", "0 0 1 */12 *": "0 0 1 1 *", "0 0 * * sun/7": "0 0 * * 0",
+	} {
+		got, err := NewTimetable(expr, "UTC")
+		if err != nil {
+			t.Errorf("%q: %v", expr, err)
+			continue
+		}
+		want, err := NewTimetable(same, "UTC")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC)
+		if got.Expr != expr || !slices.Equal(got.NextRuns(at, 5), want.NextRuns(at, 5)) {
+			t.Errorf("%q: %v, want %v", expr, got.NextRuns(at, 5), want.NextRuns(at, 5))
+		}
+	}
+	for _, expr := range []string{"*/0 * * * *", "0 20-30/40 * * *", "0 */x * * *", "0 x/24 * * *", "0 0/24/1 * * *", "*/-60 * * * *"} {
+		if _, err := NewTimetable(expr, "UTC"); err == nil {
+			t.Errorf("%q is taken", expr)
+		}
 	}
 }
 
