@@ -40,13 +40,11 @@ func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary
 		return HeldSummary{}, err
 	}
 	sum := HeldSummary{Chains: len(chains), Cut: cut, Unread: Unread(err)}
-	at := map[string]int{}
 	for _, c := range chains {
 		why := cmp.Or(Cause(c.Head), CauseOther)
-		i, ok := at[why]
-		if !ok {
+		i := slices.IndexFunc(sum.Groups, func(g HeldGroup) bool { return g.Cause == why })
+		if i < 0 {
 			i = len(sum.Groups)
-			at[why] = i
 			sum.Groups = append(sum.Groups, HeldGroup{Cause: why, Since: c.Since})
 		}
 		g := &sum.Groups[i]

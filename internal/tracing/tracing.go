@@ -11,6 +11,7 @@
 package tracing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,9 +60,7 @@ func Start(ctx context.Context, service string, patience time.Duration, getenv f
 	if err != nil {
 		return nil, func() {}, fmt.Errorf("%s: %w", variable, err)
 	}
-	if name := getenv("OTEL_SERVICE_NAME"); name != "" {
-		service = name
-	}
+	service = cmp.Or(getenv("OTEL_SERVICE_NAME"), service)
 	gather := sdktrace.DefaultScheduleDelay * time.Millisecond
 	if patience < Patience {
 		gather = commandBatch

@@ -210,15 +210,25 @@ func (o *Outbox) Deliveries(ctx context.Context, receiver string, most int) ([]D
 	if err != nil || len(due) == 0 {
 		return nil, err
 	}
+	return o.waiting(ctx, receiver, due...)
+}
+
+// Delivery is one delivery that waits; ok is false if it does not. It does not tell when it is due.
+func (o *Outbox) Delivery(ctx context.Context, receiver, id string) (d Delivery, ok bool, err error) {
+	all, err := o.waiting(ctx, receiver, redis.Z{Member: id})
+	if len(all) == 1 {
+		d = all[0]
+	}
+	return d, len(all) == 1, err
+}
+
+// waiting are those of some deliveries that wait still.
+func (o *Outbox) waiting(ctx context.Context, receiver string, due ...redis.Z) (out []Delivery, err error) {
 	ids := make([]string, len(due))
 	for i, z := range due {
 		ids[i], _ = z.Member.(string)
 	}
 	metas, err := o.rdb.HMGet(ctx, o.prefix+"meta:"+receiver, ids...).Result()
-	if err != nil {
-		return nil, err
-	}
-	var out []Delivery
 	for i, m := range metas {
 		text, ok := m.(string)
 		if !ok {
@@ -231,20 +241,7 @@ func (o *Outbox) Deliveries(ctx context.Context, receiver string, most int) ([]D
 		d.Next = millis(due[i].Score)
 		out = append(out, d)
 	}
-	return out, nil
-}
-
-// Delivery is one delivery that waits; ok is false if it does not.
-func (o *Outbox) Delivery(ctx context.Context, receiver, id string) (d Delivery, ok bool, err error) {
-	text, err := o.rdb.HGet(ctx, o.prefix+"meta:"+receiver, id).Result()
-	if errors.Is(err, redis.Nil) {
-		return d, false, nil
-	}
-	if err != nil {
-		return d, false, err
-	}
-	d, err = parseDelivery(text, receiver, id)
-	return d, err == nil, err
+	return out, err
 }
 
 // Lost are the last deliveries that were given up, the latest first.

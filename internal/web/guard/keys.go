@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -45,8 +46,6 @@ func (k Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d API keys", len(k.
 // The error names the key that is wrong by its place, and never holds one.
 func ParseKeys(text string) (Keys, error) {
 	var k Keys
-	names := map[string]bool{}
-	hashes := map[[sha256.Size]byte]bool{}
 	for i, part := range strings.Split(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
@@ -66,7 +65,7 @@ func ParseKeys(text string) (Keys, error) {
 			return wrong("has a name that can't be one: 1 to 64 letters, digits and . _ @ -")
 		case name == local:
 			return wrong(`is called "local", which is who asks where there are no keys`)
-		case names[name]:
+		case slices.ContainsFunc(k.all, func(e entry) bool { return e.Name == name }):
 			return wrong("has a name that an earlier one has")
 		case kind != "write" && kind != "read":
 			return wrong("is neither write nor read")
@@ -76,10 +75,9 @@ func ParseKeys(text string) (Keys, error) {
 			return wrong(fmt.Sprintf("is longer than %d characters", maxKey))
 		case !keyForm.MatchString(key):
 			return wrong("has a character that a Bearer header can't carry: want letters, digits and . _ ~ + / - with = at the end")
-		case hashes[hash]:
+		case slices.ContainsFunc(k.all, func(e entry) bool { return e.hash == hash }):
 			return wrong("is the same as an earlier one")
 		}
-		names[name], hashes[hash] = true, true
 		k.all = append(k.all, entry{Principal{Name: name, CanWrite: kind == "write"}, hash})
 	}
 	if len(k.all) == 0 && strings.TrimSpace(text) != "" {
