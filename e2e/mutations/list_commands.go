@@ -78,9 +78,9 @@ var commandMutations = []mutation{
 		"./cmd/enqueue", "TestWatchEndedByCtrlC",
 	},
 	{
-		"timetables", "both day fields must match",
-		in("internal/schedule/timetable.go", " | cron.DowOrDom", ""),
-		"./internal/schedule", "TestTicks",
+		"timetables", "Sunday is not known as 7",
+		in("internal/schedule/timetable.go", "parser.Parse(sundayAs7(expr))", "parser.Parse(expr)"),
+		"./internal/schedule", "TestWords",
 	},
 	{
 		"who looks at a batch learns that nobody works on it", "a status does not say that no worker runs",

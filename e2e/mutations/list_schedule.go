@@ -9,11 +9,6 @@ const (
 // scheduleMutations are of recurring runs.
 var scheduleMutations = []mutation{
 	{
-		"schedules: expressions that older versions took", "a step as long as its range is refused",
-		in(timetableGo, "parser.Parse(longSteps(expr))", "parser.Parse(expr)"),
-		"./internal/schedule", "TestStepsAsLongAsTheirRange",
-	},
-	{
 		"schedules: a tick is claimed once", "the claim does not look whether the schedule has changed",
 		in(scheduleLua+"claim.lua", "if get('version') ~= ARGV[1] or get('claim') then", "if false then"),
 		"./internal/schedule", "TestClaimHasOneWinner/miniredis",

@@ -3,11 +3,12 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/netresearch/go-cron"
+	"github.com/robfig/cron/v3"
 )
 
 // Timetable tells when a schedule is due: a cron expression in a time zone.
@@ -51,7 +52,8 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%.80q is no zone of the IANA database, such as America/Bogota or UTC", zone)
 	}
-	parsed, err := parser.Parse(longSteps(expr))
+	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+	parsed, err := parser.Parse(sundayAs7(expr))
 	if err != nil {
 		return nil, fmt.Errorf("the cron expression %.80q is not valid: %w (five fields: minute, hour, day of the month, month, day of the week)", expr, err)
 	}
@@ -65,37 +67,6 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 		return nil, fmt.Errorf("the cron expression %q names a day that never comes", expr)
 	}
 	return t, nil
-}
-
-var parser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom | cron.Descriptor)
-
-// longSteps writes a step that is as long as its range as the one value that it leaves, such as 0 for the hours */24.
-// go-cron refuses it, and schedules that were added before go-cron was used may have it.
-func longSteps(expr string) string {
-	fields := strings.Fields(expr)
-	if len(fields) != 5 {
-		return expr
-	}
-	for i, field := range fields {
-		valid := func(part string) bool {
-			all := []string{"*", "*", "*", "*", "*"}
-			all[i] = part
-			_, err := parser.Parse(strings.Join(all, " "))
-			return err == nil
-		}
-		parts := strings.Split(field, ",")
-		for j, part := range parts {
-			span, step, _ := strings.Cut(part, "/")
-			if n, err := strconv.Atoi(step); err != nil || n < 2 || valid(part) || !valid(span) {
-				continue
-			}
-			if parts[j], _, _ = strings.Cut(span, "-"); span == "*" || span == "?" {
-				parts[j] = []string{"0", "0", "1", "1", "0"}[i]
-			}
-		}
-		fields[i] = strings.Join(parts, ",")
-	}
-	return strings.Join(fields, " ")
 }
 
 // Next is the first tick after a time, in the timetable's zone. Zero: none within five
@@ -292,4 +263,62 @@ func join(parts []string) string {
 	}
 	last := len(parts) - 1
 	return strings.Join(parts[:last], ", ") + " and " + parts[last]
+}
+
+var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+// sundayAs7 writes the fifth field of an expression with Sunday as 0, where it has it as 7
+// or at the end of a range, as crontab takes it. What it can't read it leaves to the parser.
+func sundayAs7(expr string) string {
+	fields := strings.Fields(expr)
+	if len(fields) != 5 {
+		return expr
+	}
+	parts := strings.Split(fields[4], ",")
+	for i, part := range parts {
+		parts[i] = sundayIn(part)
+	}
+	fields[4] = strings.Join(parts, ",")
+	return strings.Join(fields, " ")
+}
+
+func sundayIn(part string) string {
+	span, every, stepped := strings.Cut(part, "/")
+	first, last, ranged := strings.Cut(span, "-")
+	from, ok := weekday(first)
+	if !ok {
+		return part
+	}
+	to := from
+	if ranged {
+		if to, ok = weekday(last); !ok {
+			return part
+		}
+	}
+	if to == 0 && from > 0 {
+		to = 7
+	}
+	step := 1
+	if stepped {
+		var err error
+		if step, err = strconv.Atoi(every); err != nil || step < 1 {
+			return part
+		}
+	}
+	if to != 7 || from > to {
+		return part
+	}
+	var days []string
+	for d := from; d <= to; d += step {
+		days = append(days, strconv.Itoa(d%7))
+	}
+	return strings.Join(days, ",")
+}
+
+func weekday(s string) (int, bool) {
+	if len(s) == 1 && s[0] >= '0' && s[0] <= '7' {
+		return int(s[0] - '0'), true
+	}
+	d := slices.Index(weekdays, strings.ToLower(s))
+	return d, d >= 0
 }

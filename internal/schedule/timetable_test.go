@@ -79,11 +79,13 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// A step as long as its range leaves the first value: schedules that say so were taken before go-cron, which refuses it.
-func TestStepsAsLongAsTheirRange(t *testing.T) {
+// Schedules with such steps are kept. A step as long as its range leaves the first value, and days of the week end on Saturday.
+// go-cron, a fork of robfig/cron, takes neither so.
+func TestStepsOfEveryKind(t *testing.T) {
 	for expr, same := range map[string]string{
 		"*/60 * * * *": "0 * * * *", "0 */24 * * *": "0 0 * * *", "5 0 1/31 * *": "5 0 1 * *", "0 0 */40 * *": "0 0 1 * *",
 		"0 8-9/2,20 * * *": "0 8,20 * * *", "0 0 * * mon-fri/5": "0 0 * * mon", "0 0 1 */12 *": "0 0 1 1 *", "0 0 * * sun/7": "0 0 * * 0",
+		"0 0 * * 1/2": "0 0 * * 1,3,5", "0 0 * * tue-sun/2": "0 0 * * 2,4,6",
 	} {
 		got, err := NewTimetable(expr, "UTC")
 		if err != nil {
