@@ -3,6 +3,11 @@ package main
 // httpMutations are of what is asked over HTTP.
 var httpMutations = []mutation{
 	{
+		"prune takes no part of a file", "over HTTP, a row of a rejects file that does not say so hides that others do",
+		in("internal/web/api/batches.go", "u.part = u.part || row.FromRejects", "u.part = row.FromRejects"),
+		"./internal/web/api", "TestPruneOfManyMustBeNamed",
+	},
+	{
 		"wrong API keys are throttled", "any number may be given",
 		in("internal/web/guard/guard.go", "if !g.throttle.Allow() {", "if false {"),
 		"./internal/web/guard", "TestWrongKeysAreThrottled",

@@ -72,6 +72,9 @@ func TestPruneOfManyMustBeNamed(t *testing.T) {
 	}
 	rejects := "server,token,ref,problem\n1,t,x,was wrong\n"
 	w.postCSV("/v1/batches?batch=b&prune", rejects).want(t, 422, nil).says(t, "part of a file")
+	// Also if a row before the first that says so was corrected by hand, without its problem.
+	lines := `{"server":"1","token":"t","ref":"x"}` + "\n" + `{"server":"1","token":"t","ref":"y","problem":"was wrong"}` + "\n"
+	w.ask("POST", "/v1/batches?batch=b&prune=1", lines, "Content-Type", "application/x-ndjson").want(t, 422, nil).says(t, "part of a file")
 }
 
 // A switch is on under its bare name, as a flag is, and off with false alone.

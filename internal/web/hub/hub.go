@@ -114,7 +114,14 @@ func (h *Hub) keep(key string, r *reading) {
 }
 
 func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
-	defer close(r.done)
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if r.at.IsZero() {
+			maps.DeleteFunc(h.by, func(_ string, kept *reading) bool { return kept == r })
+		}
+		close(r.done)
+	}()
 	value, err := t.Read(ctx)
 	done := h.now()
 	var seen []byte
@@ -125,11 +132,9 @@ func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r.value, r.err, r.seen = value, err, string(sum[:])
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // who asked has gone: it tells nothing of Redis
-		maps.DeleteFunc(h.by, func(_ string, kept *reading) bool { return kept == r })
-		return
+	if !errors.Is(err, context.Canceled) || ctx.Err() == nil { // else who asked has gone: it tells nothing of Redis
+		r.at = done
 	}
-	r.at = done
 }
 
 // Forget is for a decision: who made it is to see what came of it, so nothing that was read before, or is being read,

@@ -86,6 +86,28 @@ func TestWhoGoesLeavesTheReadToOthers(t *testing.T) {
 	})
 }
 
+// A read that panics is a fault of the program, which the server of HTTP survives: who waits for it reads for himself.
+func TestAReadThatPanicsIsNoneForOthers(t *testing.T) {
+	withHub(t, func(h *Hub) {
+		var value, reads atomic.Int64
+		var all sync.WaitGroup
+		all.Go(func() {
+			defer func() { _ = recover() }()
+			_, _ = h.get(context.Background(), Topic{Key: "a", Read: func(context.Context) (any, error) {
+				time.Sleep(time.Second)
+				panic("a fault")
+			}}, false)
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if _, err := h.get(ctx, counted("a", &value, &reads, 0), false); err != nil || reads.Load() != 1 {
+			t.Errorf("%v, %d reads", err, reads.Load())
+		}
+		all.Wait()
+	})
+}
+
 // watching looks at topics as a listener does, until stop; changes counts what is told.
 func watching(h *Hub, tp Topic) (changes *atomic.Int64, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
