@@ -139,11 +139,7 @@ type syncSum struct {
 
 // String is it for the audit log.
 func (s syncSum) String() string {
-	text := fmt.Sprintf("%s asked about, %s raised", say.Count(s.asked, "token"), say.Count(s.raised, "count"))
-	if s.failed > 0 {
-		text += fmt.Sprintf(", %d failed", s.failed)
-	}
-	return text
+	return say.List(say.Count(s.asked, "token")+" asked about", say.Count(s.raised, "count")+" raised", say.Some(s.failed, "failed"))
 }
 
 func (s *syncSum) add(r engine.Synced, err error) {

@@ -119,13 +119,10 @@ func (a *app) root() *cobra.Command {
 		},
 	})
 	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		if c.Name() == "completion" { // cobra's own would take an unknown shell for help
-			c.Args = exactly(1, "a shell")
-			c.RunE = func(_ *cobra.Command, args []string) error {
-				return usagef("there is no completion for %q: bash, fish, powershell and zsh have one", args[0])
-			}
-		}
+	completion, _, _ := root.Find([]string{"completion"}) // cobra's own would take an unknown shell for help
+	completion.Args = exactly(1, "a shell")
+	completion.RunE = func(_ *cobra.Command, args []string) error {
+		return usagef("there is no completion for %q: bash, fish, powershell and zsh have one", args[0])
 	}
 	return root
 }

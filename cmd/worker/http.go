@@ -279,8 +279,6 @@ const probeTimeout = 5 * time.Second
 // maxReason is as much of a reason as a probe tells.
 const maxReason = 1 << 10 // bytes
 
-var errProbe = errors.New("the worker takes no calls")
-
 // probeCommand is for health checks that run within the container: the image has no shell.
 func probeCommand(e env) *cobra.Command {
 	cmd := &cobra.Command{
@@ -320,12 +318,12 @@ func probe(listen string) error {
 	client := http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // by no proxy
 	resp, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
 	if err != nil {
-		return fmt.Errorf("%w: %w", errProbe, err)
+		return fmt.Errorf("the worker takes no calls: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
 	reason, _ := io.ReadAll(io.LimitReader(resp.Body, maxReason)) // as far as it comes
-	return fmt.Errorf("%w: %s", errProbe, strings.TrimSpace(string(reason)))
+	return fmt.Errorf("the worker takes no calls: %s", strings.TrimSpace(string(reason)))
 }

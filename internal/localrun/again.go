@@ -28,17 +28,16 @@ var ErrEdited = errors.New("the file was changed while it was read: start again"
 
 // again is what is known of the calls of earlier starts while FILE is read.
 type again struct {
-	m        *memory
-	recalled map[*remembered]struct{}
-	calls    []*remembered // recalled, in the file's order
-	fresh    []byte        // hashes of the rows that are new
-	edited   bool
+	m      *memory
+	calls  []*remembered // recalled, in the file's order
+	fresh  []byte        // hashes of the rows that are new
+	edited bool
 }
 
 // enqueue puts what the journal knows back first, as it was; then the whole file is given, as
 // to a batch that is there already.
 func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
-	a := &again{m: j.memory, recalled: map[*remembered]struct{}{}}
+	a := &again{m: j.memory}
 	if len(j.memory.calls) > 0 {
 		quiet := func(error) error { return nil } // the second reading tells it
 		first := o
@@ -106,7 +105,7 @@ func (a *again) recall(n *ledger.NewCall) bool {
 	if c.row > 0 {
 		n.Ref, n.Row = c.ref, c.row
 	}
-	a.recalled[c] = struct{}{}
+	c.recalled = true
 	a.calls = append(a.calls, c)
 	return true
 }
@@ -129,7 +128,7 @@ func (a *again) restored() []*remembered {
 		if c.State == ledger.RestoreInFlight {
 			c.QuarantinedUntil = c.Until // also where it is not the head any more
 		}
-		if _, ok := a.recalled[c]; !ok && c.QuarantinedUntil.After(now) {
+		if !c.recalled && c.QuarantinedUntil.After(now) {
 			calls = append(calls, c) // its request may be at the vendor still: the chain waits for that
 		}
 	}
@@ -139,10 +138,7 @@ func (a *again) restored() []*remembered {
 
 // gone are calls that were made, or tried, and whose rows the file has no more.
 func (a *again) gone() []*remembered {
-	return slices.DeleteFunc(slices.Clone(a.m.calls), func(c *remembered) bool {
-		_, recalled := a.recalled[c]
-		return recalled || c.unsent()
-	})
+	return slices.DeleteFunc(slices.Clone(a.m.calls), func(c *remembered) bool { return c.recalled || c.unsent() })
 }
 
 // read notes that the file has a row of an earlier start.

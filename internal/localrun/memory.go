@@ -41,6 +41,7 @@ type remembered struct {
 	ledger.Restored
 	server, ref string // of the row that brought it; "" of an older version's job
 	row         int
+	recalled    bool // the file has it still
 }
 
 // unsent reports that certainly no request of it was ever sent.

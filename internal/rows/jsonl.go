@@ -86,11 +86,8 @@ func (p *jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 		bad = faultOf(rowField, scan.problem)
 	case wordLike(unknown) && seen[colToken]:
 		bad = faultOf(rowField, fmt.Sprintf("has an unknown field %q; the fields are %s", unknown, knownColumns))
-	case unknown != "" && seen[colToken]:
+	case unknown != "": // without a token, the name could be one
 		bad = faultOf(rowField, "has an unknown field; the fields are "+knownColumns)
-	case unknown != "":
-		// There is no token, so no name that could be one is shown.
-		bad = faultOf(rowField, "has an unknown field and no token; the fields are "+knownColumns)
 	case seen == noteMembers:
 		return noteRow
 	default:

@@ -171,29 +171,25 @@ const (
 
 func (t *Timetable) timeWords() string {
 	minutes, hours := bits(t.spec.Minute, 0, 59), bits(t.spec.Hour, 0, 23)
-	allHours := len(hours) == 24
-	step := stepOf(minutes, perMinute)
-	switch {
-	case allHours && len(minutes) == perMinute:
-		return "every minute"
-	case allHours && step > 0:
-		return fmt.Sprintf("every %d minutes", step)
-	case allHours:
-		return "at minute " + numbers(minutes) + " of every hour"
-	case len(minutes)*len(hours) <= shownAt:
-		var at []string
-		for _, h := range hours {
-			for _, m := range minutes {
-				at = append(at, fmt.Sprintf("%02d:%02d", h, m))
-			}
-		}
-		return "at " + join(at)
-	case len(minutes) == perMinute:
-		return "every minute of hour " + numbers(hours)
-	case step > 0:
-		return fmt.Sprintf("every %d minutes of hour %s", step, numbers(hours))
+	words, every := "at minute "+numbers(minutes), " of every hour"
+	if step := stepOf(minutes, perMinute); step == 1 {
+		words, every = "every minute", ""
+	} else if step > 1 {
+		words, every = fmt.Sprintf("every %d minutes", step), ""
 	}
-	return "at minute " + numbers(minutes) + " of hour " + numbers(hours)
+	switch {
+	case len(hours) == 24:
+		return words + every
+	case len(minutes)*len(hours) > shownAt:
+		return words + " of hour " + numbers(hours)
+	}
+	var at []string
+	for _, h := range hours {
+		for _, m := range minutes {
+			at = append(at, fmt.Sprintf("%02d:%02d", h, m))
+		}
+	}
+	return "at " + join(at)
 }
 
 // dayWords follow cron: where both the day of the month and the day of the week are given,
