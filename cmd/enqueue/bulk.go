@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -247,17 +248,12 @@ func (r *bulkRun) end(sum engine.Summary, st *control.Status, err error) error {
 	if st != nil && st.Batch == "" {
 		st = nil // it could not be read
 	}
-	if r.json {
-		if werr := writeJSON(r.out, bulkResult{sum.JSON(pruneOption), st}); werr != nil {
-			return werr
+	shown := r.give(bulkResult{sum.JSON(pruneOption), st}, nil, func() {
+		if st != nil {
+			r.printStatus(*st)
 		}
-	} else if st != nil {
-		r.printStatus(*st)
-	}
-	if err != nil {
-		return err
-	}
-	return ending(sum)
+	})
+	return cmp.Or(shown, err, ending(sum))
 }
 
 // ending is the error of a run that came to its end.
@@ -274,18 +270,17 @@ func ending(sum engine.Summary) error {
 // stopped says how far it came, and how to go on.
 func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
 	why, told := stopWords(ctx, err)
-	after := ""
-	if n := sum.Enqueued + sum.Duplicates; n > 0 {
-		after = "stopped after " + say.Count(n, "call") + ": "
-	}
+	then := "resume: " + r.resume() + "\n" + r.in.onceMore()
 	switch {
 	case errors.Is(err, ledger.BatchCancelled):
-		fmt.Fprintf(r.err, "enqueue: %s%s\nreopen: enqueue reopen %s\n", after, why, say.Quote(r.o.batch))
+		then = "reopen: enqueue reopen " + say.Quote(r.o.batch) + "\n"
 	case told == errUsageTold, errors.Is(err, ledger.BatchOld), badFile(err):
-		fmt.Fprintf(r.err, "enqueue: %s%s\n", after, why) // the same command would be refused again
-	default:
-		fmt.Fprintf(r.err, "enqueue: stopped after %s: %s\nresume: %s\n%s", say.Count(sum.Enqueued+sum.Duplicates, "call"), why, r.resume(), r.in.onceMore())
+		then = "" // the same command would be refused again
 	}
+	if n := sum.Enqueued + sum.Duplicates; n > 0 {
+		why = "stopped after " + say.Count(n, "call") + ": " + why
+	}
+	fmt.Fprintf(r.err, "enqueue: %s\n%s", why, then)
 	return told
 }
 

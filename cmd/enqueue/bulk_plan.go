@@ -69,10 +69,7 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string,
 		fmt.Fprintln(r.out, cmp.Or(r.notCompared, lastWords(sum)))
 		r.tellRejects(sum, again)
 	})
-	if err != nil {
-		return err
-	}
-	return r.foreseen(sum)
+	return cmp.Or(err, r.foreseen(sum))
 }
 
 // foreseen says what --strict and --prune would come to, and ends as the run would.

@@ -208,12 +208,7 @@ func (r *bulkRun) refused(s engine.Summary, e *engine.StrictError) error {
 	bad := s
 	bad.Withheld = max(0, r.rejects.Count()-s.Rejected-s.Conflicts) // those behind a bad row; the others are good
 	r.tellRejects(bad, r.resume())
-	if r.json {
-		if err := writeJSON(r.out, bulkResult{SummaryJSON: s.JSON(pruneOption)}); err != nil {
-			return err
-		}
-	}
-	return errTold
+	return cmp.Or(r.give(bulkResult{SummaryJSON: s.JSON(pruneOption)}, nil, func() {}), error(errTold))
 }
 
 // badTextAdvice is what to do about bytes that are no text.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -126,16 +127,10 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	} else if !record.Succeeded() {
 		err = errPartial
 	}
-	switch {
-	case record.ID == "":
-	case a.json:
-		if werr := writeJSON(a.out, record); werr != nil {
-			return werr
-		}
-	default:
-		fmt.Fprintf(a.out, "%s %s\n", record.State, result(record))
+	if record.ID == "" {
+		return err
 	}
-	return err
+	return cmp.Or(a.give(record, nil, func() { fmt.Fprintf(a.out, "%s %s\n", record.State, result(record)) }), err)
 }
 
 // result is what came out of a call, on the rest of a line.

@@ -55,15 +55,14 @@ func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*bulkRun, 
 		return nil, usagef("--on-failure: %v", err)
 	}
 	o.onFailure = string(policy)
-	m, err := a.newMeter(o.progress, progress.UnitsBytes)
-	if err != nil {
-		return nil, err
+	if !slices.Contains([]string{"auto", "plain", "none"}, o.progress) {
+		return nil, usagef("--progress %q is not one of auto, plain, none", o.progress)
 	}
 	in, err := a.openInput(cmd.Context(), name, o.inputFlags)
 	if err != nil {
 		return nil, err
 	}
-	return &bulkRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: m, rejects: rows.NewRejects(o.rejects)}, nil
+	return &bulkRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: a.newMeter(o.progress, progress.UnitsBytes), rejects: rows.NewRejects(o.rejects)}, nil
 }
 
 // input is the file that bulk reads. Close it.
@@ -173,9 +172,6 @@ func (in *input) keep() (err error) {
 
 // again goes back to the begin of an input that can be read twice.
 func (in *input) again() error {
-	if in.kept == nil {
-		return fmt.Errorf("%s can't be read twice", in.name)
-	}
 	_, err := in.kept.Seek(0, io.SeekStart)
 	return err
 }

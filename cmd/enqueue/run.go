@@ -163,10 +163,7 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 			fmt.Fprintf(r.told(), "goes on: %s\n", counts(s))
 		}
 	}
-	m, err := r.newMeter(r.o.progress, progress.UnitsDefault)
-	if err != nil {
-		return end, err
-	}
+	m := r.newMeter(r.o.progress, progress.UnitsDefault)
 	state, err := job.Work(ctx, r.today, func(s localrun.State) { m.Update(int64(s.Ended()), int64(s.Total), r.words(s)) })
 	m.Stop()
 	end.state(state)

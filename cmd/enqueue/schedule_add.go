@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,10 +124,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		if err != nil {
 			return err
 		}
-		if err := a.drySchedule(o, table, &sum); err != nil {
-			return err
-		}
-		return r.without(sum, "correct the file before you add it")
+		return cmp.Or(a.drySchedule(o, table, &sum), r.without(sum, "correct the file before you add it"))
 	}
 	s, err := a.open(cmd, redisconn.Operator, producing)
 	if err != nil {
@@ -279,10 +277,7 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 		r.printSchedule(sch)
 		fmt.Fprintf(r.out, "follow       enqueue schedule show %s\n", say.Quote(sch.Name))
 	})
-	if err != nil {
-		return err
-	}
-	return r.without(sum, "correct the file, and add it again with --replace")
+	return cmp.Or(err, r.without(sum, "correct the file, and add it again with --replace"))
 }
 
 // without says which rows the runs leave out, and what to do. The error is errPartial if there are any.

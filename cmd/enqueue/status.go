@@ -251,10 +251,7 @@ func (a *app) from(ctx context.Context, s *session, t timing, at time.Time) (tim
 // settle waits for a batch, showing its progress on the error output. It says itself
 // why the wait ended early; the error is then errPartial or errTold.
 func (a *app) settle(ctx context.Context, op *control.Control, batch, mode string, timeout time.Duration) (control.Status, error) {
-	m, err := a.newMeter(mode, progress.UnitsDefault)
-	if err != nil {
-		return control.Status{}, err
-	}
+	m := a.newMeter(mode, progress.UnitsDefault)
 	st, err := op.WaitProgress(ctx, batch, timeout, func(p control.Progress) {
 		m.Update(int64(p.Ended()), int64(p.Total), a.progressOf(p))
 	})
@@ -269,17 +266,15 @@ func (a *app) settle(ctx context.Context, op *control.Control, batch, mode strin
 }
 
 // newMeter makes the meter of --progress.
-func (a *app) newMeter(mode string, units progress.Units) (*say.Meter, error) {
+func (a *app) newMeter(mode string, units progress.Units) *say.Meter {
 	const every = 3 * time.Second
 	switch {
-	case mode == "auto" && say.OnTerminal(a.err):
-		return say.Bar(a.err, units), nil
-	case mode == "auto", mode == "plain":
-		return say.Lines(a.err, every, every), nil
 	case mode == "none":
-		return say.Silent(a.err), nil
+		return say.Silent(a.err)
+	case mode == "auto" && say.OnTerminal(a.err):
+		return say.Bar(a.err, units)
 	}
-	return nil, usagef("--progress %q is not one of auto, plain, none", mode)
+	return say.Lines(a.err, every, every)
 }
 
 // waitEnded says why a wait ended before what it waited for came.

@@ -228,7 +228,10 @@ func (r *results) run() {
 			r.untold[n.rowKey] = struct{}{}
 			continue // the job has been stopped for it
 		}
-		err = r.one(context.Background(), n.rowKey)
+		c, err := r.job.world.Control.Record(context.Background(), r.job.batchID, n.token, n.key)
+		if err == nil {
+			err = r.write(c)
+		}
 		if err == nil && len(r.news) == 0 {
 			err = r.buf.Flush()
 		}
@@ -236,14 +239,6 @@ func (r *results) run() {
 			r.job.stop(fmt.Errorf("results: %w", err))
 		}
 	}
-}
-
-func (r *results) one(ctx context.Context, k rowKey) error {
-	c, err := r.job.world.Control.Record(ctx, r.job.batchID, k.token, k.key)
-	if err != nil {
-		return err
-	}
-	return r.write(c)
 }
 
 func (r *results) write(c control.CallRecord) error {
