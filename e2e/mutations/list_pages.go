@@ -39,7 +39,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: notices are told once", "the cookie is not taken away",
-		in("internal/web/console/flash.go", `Path: "/", MaxAge: -1,`, `Path: "/",`),
+		in("internal/web/console/page.go", `Path: "/", MaxAge: -1,`, `Path: "/",`),
 		"./internal/web/console", "TestDecisionsAreAskedAboutDoneAndWrittenDown",
 	},
 	{
