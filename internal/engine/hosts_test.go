@@ -199,6 +199,8 @@ func readyIn(t *testing.T, w *world) int {
 func TestHosts(t *testing.T) {
 	f := func(n int) ledger.Dispatch { return ledger.Dispatch{Chain: fmt.Sprint("chain ", n), Number: "1"} }
 	h := newHosts(2)
+	const hasPlace, parked, ended = "true false", "false true", "false false"
+	park := func(n int) string { return fmt.Sprint(h.park("0001", f(n))) }
 	is := func(what string, have, want any) {
 		t.Helper()
 		if have != want {
@@ -213,15 +215,15 @@ func TestHosts(t *testing.T) {
 	is("full", h.blocked(""), ledger.FullServer("0001"))
 	is("full, for who is there", h.blocked("0001"), "")
 	is("nobody waits", h.waits("0001"), false)
-	is("the first waits", h.park("0001", f(1)), parked)
-	is("the second waits", h.park("0001", f(2)), parked)
+	is("the first waits", park(1), parked)
+	is("the second waits", park(2), parked)
 	is("somebody waits", h.waits("0001"), true)
 	next, waited := h.leave("0001")
 	h.handed.Done()
 	is("the first gets the place", fmt.Sprint(next, waited), fmt.Sprint(f(1), true))
 	is("it is taken", h.take("0001"), false)
 	is("the second is given back at the end", fmt.Sprint(h.end()), fmt.Sprint([]ledger.Dispatch{f(2)}))
-	is("nobody waits after the end", h.park("0001", f(3)), parkEnded)
+	is("nobody waits after the end", park(3), ended)
 	_, waited = h.leave("0001")
 	is("nobody gets the place", waited, false)
 	is("it is free", h.blocked(""), "")
@@ -231,7 +233,7 @@ func TestHosts(t *testing.T) {
 	h = newHosts(1)
 	is("a place", h.take("0001"), true)
 	h.leave("0001")
-	is("a place that came free meanwhile", h.park("0001", f(1)), hasPlace)
+	is("a place that came free meanwhile", park(1), hasPlace)
 	is("it is taken now", h.take("0001"), false)
 }
 

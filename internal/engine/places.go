@@ -93,28 +93,20 @@ func (h *hosts) leave(server string) (next ledger.Dispatch, waited bool) {
 	return next, false
 }
 
-// park says what becomes of a chain whose server had no place left.
-type park int
-
-const (
-	parked    park = iota // it waits
-	hasPlace              // a place came free meanwhile, and is the chain's
-	parkEnded             // the worker stops: the chain is for another one
-)
-
-// park has a chain wait for a place at a server.
-func (h *hosts) park(server string, f ledger.Dispatch) park {
+// park has a chain wait for a place at a server, unless one came free meanwhile: then that is the chain's. If neither,
+// the worker stops, and the chain is for another one.
+func (h *hosts) park(server string, f ledger.Dispatch) (placed, parked bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.ended:
-		return parkEnded
+		return false, false
 	case h.takeLocked(server):
-		return hasPlace
+		return true, false
 	}
 	at := h.at(server)
 	at.waiting = append(at.waiting, f)
-	return parked
+	return false, true
 }
 
 // waits reports whether chains wait for a place at a server.

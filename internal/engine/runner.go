@@ -174,12 +174,13 @@ func (r *runner) moveTo(ctx context.Context, t *tour, server string) bool {
 func (r *runner) leave(ctx context.Context, t *tour, step *ledger.Step) {
 	if step.Status == ledger.Deferred && step.Reason == ledger.ServerBusy {
 		f := ledger.Dispatch{Chain: step.Chain, Number: step.Number}
-		switch r.hosts.park(step.Detail, f) {
-		case hasPlace:
+		placed, parked := r.hosts.park(step.Detail, f)
+		if placed {
 			r.giveOn(ctx, t.host)
 			t.host, t.next = step.Detail, &f
 			return
-		case parkEnded:
+		}
+		if !parked {
 			r.requeue(ctx, f)
 		}
 	}

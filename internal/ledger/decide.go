@@ -56,11 +56,11 @@ func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func
 	ids = slices.Clone(ids)
 	for len(ids) > 0 {
 		part := ids[:min(len(ids), abreast)]
-		steps := make([]execution, len(part))
+		steps := make([]redisconn.Execution, len(part))
 		for i, id := range part {
-			steps[i] = execution{Tag(id), args(id)}
+			steps[i] = redisconn.Execution{Keys: l.keysOnce(Tag(id)), Args: args(id)}
 		}
-		replies, errs := l.runMany(ctx, s, l.keysOnce, steps)
+		replies, errs := l.runMany(ctx, s, steps)
 		var again []string
 		signals := map[string]time.Time{}
 		for i, r := range replies {
@@ -70,7 +70,7 @@ func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func
 				again = append(again, part[i])
 			}
 			if ready {
-				signals[steps[i].tag] = r.Time(0)
+				signals[Tag(part[i])] = r.Time(0)
 			}
 		}
 		l.signalAll(ctx, signals)
@@ -95,11 +95,11 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 	total, failed := 0, 0
 	for len(left) > 0 {
 		part := left[:min(len(left), abreast)]
-		steps := make([]execution, len(part))
+		steps := make([]redisconn.Execution, len(part))
 		for i, p := range part {
-			steps[i] = execution{p.tag, append([]any{batch, p.cursor}, l.o.Admission.Args()...)}
+			steps[i] = redisconn.Execution{Keys: l.keysOnce(p.tag), Args: append([]any{batch, p.cursor}, l.o.Admission.Args()...)}
 		}
-		replies, errs := l.runMany(ctx, l.cancelBatch, l.keysOnce, steps)
+		replies, errs := l.runMany(ctx, l.cancelBatch, steps)
 		ready := map[string]time.Time{}
 		var more []place
 		for i, r := range replies {
@@ -168,30 +168,20 @@ func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error 
 		func(int, *redis.IntCmd) {}).Of(Buckets)
 }
 
-// execution is one execution of a script.
-type execution struct {
-	tag  string
-	args []any
-}
-
 // runOnce executes a script of a decision, which answers the same if it is sent again.
 func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any) (reply, error) {
 	return l.read(s.Run(ctx, l.rdb, l.keysOnce(tag), args...))
 }
 
-// runMany executes a script several times in one round trip, in the order given if they are of one bucket. keys
-// are those of a bucket: keysOnce for a decision. It returns a reply and an error for each; one of them is nil.
-func (l *Ledger) runMany(ctx context.Context, s script, keys func(tag string) []string, steps []execution) ([]reply, []error) {
+// runMany executes a script several times in one round trip, in the order given if they are of one bucket.
+// It returns a reply and an error for each; one of them is nil.
+func (l *Ledger) runMany(ctx context.Context, s script, steps []redisconn.Execution) ([]reply, []error) {
 	out, errs := make([]reply, len(steps)), make([]error, len(steps))
 	if len(steps) == 1 { // a single one is tried again where the connection breaks
-		out[0], errs[0] = l.read(s.Run(ctx, l.rdb, keys(steps[0].tag), steps[0].args...))
+		out[0], errs[0] = l.read(s.Run(ctx, l.rdb, steps[0].Keys, steps[0].Args...))
 		return out, errs
 	}
-	of := make([]redisconn.Execution, len(steps))
-	for i, st := range steps {
-		of[i] = redisconn.Execution{Keys: keys(st.tag), Args: st.args}
-	}
-	for i, cmd := range s.RunAll(ctx, l.rdb, of) {
+	for i, cmd := range s.RunAll(ctx, l.rdb, steps) {
 		out[i], errs[i] = l.read(cmd)
 	}
 	return out, errs

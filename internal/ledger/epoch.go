@@ -44,7 +44,7 @@ func (l *Ledger) Found(ctx context.Context) error {
 // LookAt reads the epochs of buckets, and counts the look: with a *redisconn.UnreadError, of those that
 // could be read.
 func (l *Ledger) LookAt(ctx context.Context, tags []string) ([]Epoch, error) {
-	return l.epochs(ctx, tags, func(tag string) execution { return execution{tag, []any{"look", "", "", ""}} })
+	return l.epochs(ctx, tags, func(string) []any { return []any{"look", "", "", ""} })
 }
 
 // Raise says that the data of buckets may lack what was written before a moment, by the clock
@@ -56,18 +56,18 @@ func (l *Ledger) Raise(ctx context.Context, tags []string, lost time.Time, run f
 	if !lost.IsZero() {
 		at = strconv.FormatInt(max(0, lost.UnixMilli()), 10)
 	}
-	_, err := l.epochs(ctx, tags, func(tag string) execution { return execution{tag, []any{"raise", at, l.o.Fingerprint, run(tag)}} })
+	_, err := l.epochs(ctx, tags, func(tag string) []any { return []any{"raise", at, l.o.Fingerprint, run(tag)} })
 	return err
 }
 
-func (l *Ledger) epochs(ctx context.Context, tags []string, step func(tag string) execution) ([]Epoch, error) {
-	steps := make([]execution, len(tags))
+func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string) []any) ([]Epoch, error) {
+	steps := make([]redisconn.Execution, len(tags))
 	for i, tag := range tags {
-		steps[i] = step(tag)
+		steps[i] = redisconn.Execution{Keys: l.keys(tag), Args: args(tag)}
 	}
 	all := make([]Epoch, 0, len(tags))
 	unread := unreadParts()
-	replies, errs := l.runMany(ctx, l.epochScript, l.keys, steps)
+	replies, errs := l.runMany(ctx, l.epochScript, steps)
 	for i, r := range replies {
 		tag := tags[i]
 		if errs[i] != nil {
