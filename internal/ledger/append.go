@@ -135,14 +135,14 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 		}
 		seen[g.tag] = true
 		keys := l.keys(g.tag) // EvalSha would copy all arguments once more: they are most of what a bulk sends
-		cmds[i] = pipe.Do(ctx, arguments(g, "evalsha", l.append_.Hash(), strconv.Itoa(len(keys)), keys[0], keys[1])...)
+		cmds[i] = pipe.Do(ctx, arguments(g, "evalsha", l.append_().Hash(), strconv.Itoa(len(keys)), keys[0], keys[1])...)
 	}
 	redisconn.Exec(ctx, pipe)
 	var errs []error
 	for i, g := range groups {
 		v, err := cmds[i].Slice()
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			v, err = l.append_.Eval(ctx, l.rdb, l.keys(g.tag), arguments(g)...).Slice()
+			v, err = l.append_().Eval(ctx, l.rdb, l.keys(g.tag), arguments(g)...).Slice()
 		}
 		if err != nil {
 			if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // most often all have the same

@@ -25,7 +25,7 @@ const (
 )
 
 func (s *Batches) run(ctx context.Context, op, id, run string) (done bool, err error) {
-	v, err := runScript.Run(ctx, s.rdb, []string{s.runsKey(id)}, op, run, RunLease.Milliseconds()).Int64Slice()
+	v, err := runScript().Run(ctx, s.rdb, []string{s.runsKey(id)}, op, run, RunLease.Milliseconds()).Int64Slice()
 	return err == nil && v[0] == 1, err
 }
 
@@ -53,13 +53,13 @@ func (s *Batches) EndRun(ctx context.Context, id, run string) error {
 
 // Began notes that this run of the batch is the last one: the batch is not complete.
 func (s *Batches) Began(ctx context.Context, id, run string) error {
-	return completeScript.Run(ctx, s.rdb, []string{s.metaKey(id)}, run, 0).Err()
+	return completeScript().Run(ctx, s.rdb, []string{s.metaKey(id)}, run, 0).Err()
 }
 
 // Completed notes that the run has read its file to the end and left nothing out, if it is the
 // last one that began.
 func (s *Batches) Completed(ctx context.Context, id, run string) error {
-	return completeScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, run, 1).Err()
+	return completeScript().Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, run, 1).Err()
 }
 
 var (
@@ -94,7 +94,7 @@ func (s *Batches) Delete(ctx context.Context, m Batch, mark string) (bool, error
 
 func (s *Batches) delete(ctx context.Context, id, mark string) (string, error) {
 	keys := []string{s.metaKey(id), s.bucketsKey(id), s.runsKey(id)}
-	return deleteScript.Run(ctx, s.rdb, keys, late.Milliseconds(), mark).Text()
+	return deleteScript().Run(ctx, s.rdb, keys, late.Milliseconds(), mark).Text()
 }
 
 // forget removes what is not kept beside the batch. A batch that was made anew uses none of it.
@@ -102,7 +102,7 @@ func (s *Batches) forget(ctx context.Context, id string, score float64) error {
 	if err := s.rdb.Del(ctx, s.oldBucketsKey(id)).Err(); err != nil {
 		return err
 	}
-	return unlistScript.Run(ctx, s.rdb, []string{s.listKey()}, id, strconv.FormatFloat(score, 'f', -1, 64)).Err()
+	return unlistScript().Run(ctx, s.rdb, []string{s.listKey()}, id, strconv.FormatFloat(score, 'f', -1, 64)).Err()
 }
 
 // Tidy takes batches out of the list that were listed before that time and are not there.

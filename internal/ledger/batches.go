@@ -131,7 +131,7 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 	}
 	takes := m.Canary == 0 || have.Canary > 0 // only a new batch gets canaries
 	if err != nil || m.Path != "" && have.Path == "" && takes {
-		n, err := ensureScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
+		n, err := ensureScript().Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID)},
 			m.Name, string(m.Policy), m.Created.UnixMilli(), m.Canary, m.Path).Int()
 		if err != nil {
 			return Batch{}, false, err
@@ -194,7 +194,7 @@ func (s *Batches) SetContent(ctx context.Context, m Batch) error {
 
 // set changes a field of a batch. One that is gone stays so.
 func (s *Batches) set(ctx context.Context, id, field, value string) error {
-	return setScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
+	return setScript().Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
 }
 
 // Release notes that more than the canaries of a batch may be enqueued.
@@ -262,7 +262,7 @@ func (s *Batches) Note(ctx context.Context, m Batch, tags []string) (until time.
 	for _, tag := range tags {
 		args = append(args, TagIndex(tag))
 	}
-	v, err := noteScript.Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
+	v, err := noteScript().Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(m.ID), s.bucketsKey(m.ID)}, args...).Int64Slice()
 	switch {
 	case err != nil:
 		return time.Time{}, err

@@ -170,7 +170,7 @@ func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error 
 
 // runOnce executes a script of a decision, which answers the same if it is sent again.
 func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any) (reply, error) {
-	return l.read(s.Run(ctx, l.rdb, l.keysOnce(tag), args...))
+	return l.read(s().Run(ctx, l.rdb, l.keysOnce(tag), args...))
 }
 
 // runMany executes a script several times in one round trip, in the order given if they are of one bucket.
@@ -178,7 +178,7 @@ func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any)
 func (l *Ledger) runMany(ctx context.Context, s script, steps []redisconn.Execution) ([]reply, []error) {
 	out, errs := make([]reply, len(steps)), make([]error, len(steps))
 	if len(steps) == 1 { // a single one is tried again where the connection breaks
-		out[0], errs[0] = l.read(s.Run(ctx, l.rdb, steps[0].Keys, steps[0].Args...))
+		out[0], errs[0] = l.read(s().Run(ctx, l.rdb, steps[0].Keys, steps[0].Args...))
 		return out, errs
 	}
 	for i, cmd := range s.RunAll(ctx, l.rdb, steps) {

@@ -55,7 +55,7 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Di
 		for _, tag := range some {
 			keys = append(keys, l.keys(tag)...)
 		}
-		cmds = append(cmds, pipe.EvalSha(ctx, l.dispatch.Hash(), keys, args...))
+		cmds = append(cmds, pipe.EvalSha(ctx, l.dispatch().Hash(), keys, args...))
 	}
 	redisconn.Exec(ctx, pipe)
 	out := make([]Dispatched, len(tags))
@@ -93,7 +93,7 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 	for _, tag := range tags {
 		args = append(args, tag)
 	}
-	return l.signal.Run(ctx, l.rdb, []string{l.o.Prefix + ":announced"}, args...).Err()
+	return l.signal().Run(ctx, l.rdb, []string{l.o.Prefix + ":announced"}, args...).Err()
 }
 
 // NextReady takes the buckets that were signalled first, up to most of them, and waits

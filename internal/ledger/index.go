@@ -277,7 +277,7 @@ func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error 
 	if len(args) == 1 {
 		return nil
 	}
-	return l.tidyIDs.Run(ctx, l.rdb, []string{key}, args...).Err()
+	return l.tidyIDs().Run(ctx, l.rdb, []string{key}, args...).Err()
 }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)

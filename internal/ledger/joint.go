@@ -20,7 +20,7 @@ func jointArgs(same []any, own ...any) []any {
 // runJoint executes a joint script for one chain or bucket. A client that is Pipelined may send it with others of
 // its kind. The reply has at most that many fields (0: any number). Only the last one may contain any byte.
 func (l *Ledger) runJoint(ctx context.Context, s script, tag string, most int, args []any) (reply, error) {
-	all, err := answer(s.Run(redisconn.Joint(ctx), l.rdb, l.keys(tag), args...))
+	all, err := answer(s().Run(redisconn.Joint(ctx), l.rdb, l.keys(tag), args...))
 	return l.jointReply(all, 0, most), err
 }
 

@@ -35,7 +35,7 @@ func TestJointBeginIsOfEachChain(t *testing.T) {
 			keys = append(keys, h.l.keys(tags[i])...)
 			args = append(args, d.Dispatches[0].Chain, number, fmt.Sprint("n", i), "")
 		}
-		all, err := h.l.begin.Eval(h.ctx, h.rdb, keys, args...).Slice()
+		all, err := h.l.begin().Eval(h.ctx, h.rdb, keys, args...).Slice()
 		h.no(err)
 		h.is(len(all), chains)
 		for i, want := range []Status{Running, "", Stale, Running} {
@@ -172,7 +172,7 @@ func TestJointFinishIsOfEachChain(t *testing.T) {
 		}
 		same, own = args[5:6+args[5].(int)], append(own, args[6+args[5].(int):]...)
 	}
-	all, err := h.l.finish.Eval(h.ctx, h.rdb, keys, append(same, own...)...).Slice()
+	all, err := h.l.finish().Eval(h.ctx, h.rdb, keys, append(same, own...)...).Slice()
 	h.no(err)
 	h.is(len(all), len(outcomes))
 	for i, c := range outcomes {

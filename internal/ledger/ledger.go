@@ -93,7 +93,7 @@ func source(name string) string { return redisconn.Source(sources, name) }
 
 // run executes a script on the bucket of tag and returns its reply.
 func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (reply, error) {
-	return l.read(s.Run(ctx, l.rdb, l.keys(tag), args...))
+	return l.read(s().Run(ctx, l.rdb, l.keys(tag), args...))
 }
 
 // read reads a script's reply. One that too few replicas acknowledged has a reply and an error.

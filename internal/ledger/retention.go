@@ -69,7 +69,7 @@ func (l *Ledger) resealOne(ctx context.Context, token, sealed string, reseal fun
 		if err != nil || anew == sealed {
 			return false, err
 		}
-		n, err := l.reseal.Run(ctx, l.rdb, l.keys(Tag(token)), token, sealed, anew).Int()
+		n, err := l.reseal().Run(ctx, l.rdb, l.keys(Tag(token)), token, sealed, anew).Int()
 		if err != nil || n == 1 {
 			return n == 1, err
 		}

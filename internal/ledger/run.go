@@ -97,10 +97,7 @@ func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (*St
 // Requeue puts a chain that was dispatched and not begun back, for a worker that stops.
 func (l *Ledger) Requeue(ctx context.Context, f Dispatch) (bool, error) {
 	r, err := l.run(ctx, l.requeue, Tag(f.Chain), f.Chain, f.Number)
-	if err != nil {
-		return false, err
-	}
-	return r.Int(1) == 1, nil
+	return r.Int(1) == 1, err
 }
 
 // Kind says what an outcome means for its call.

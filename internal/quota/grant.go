@@ -121,24 +121,16 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 		return "", false, err
 	}
 	r, err := l.run(ctx, l.scripts.release, g.Token, g.Token, g.Nonce, l.settings.Slots, days)
-	if err != nil {
-		return "", false, err
-	}
-	woken, held = r.Str(1), r.Int(0) == 1
 	l.signal(ctx, g.Token, r.Int(3) == 1)
-	return woken, held, nil
+	return r.Str(1), r.Int(0) == 1, err
 }
 
 // leave takes a waiter out of a token's queue. One that was woken already passes its wake on: woken
 // is who got it, empty where nobody did.
 func (l *Limiter) leave(ctx context.Context, token, waiter string) (woken string, err error) {
 	r, err := l.run(ctx, l.scripts.leave, token, token, waiter, l.settings.Slots)
-	if err != nil {
-		return "", err
-	}
-	woken = r.Str(1)
 	l.signal(ctx, token, r.Int(3) == 1)
-	return woken, nil
+	return r.Str(1), err
 }
 
 // OneDay reports whether the request was counted on one day alone, so that Raise can be
@@ -153,8 +145,5 @@ func (g Grant) OneDay() bool { return len(g.Days) == len("20060102") }
 // Release, as always.
 func (l *Limiter) Raise(ctx context.Context, g Grant, vendor int) (before, after int, err error) {
 	r, err := l.run(ctx, l.scripts.raise, g.Token, g.Token, g.Days, g.Used, g.Others, vendor)
-	if err != nil {
-		return 0, 0, err
-	}
-	return int(r.Int(0)), int(r.Int(1)), nil
+	return int(r.Int(0)), int(r.Int(1)), err
 }

@@ -39,12 +39,8 @@ func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why s
 		return time.Time{}, err
 	}
 	r, err := l.run(ctx, l.scripts.cool, token, token, millis(until), why, probeAfter.Milliseconds(), rand.Text())
-	if err != nil {
-		return time.Time{}, err
-	}
-	ends := r.Time(0)
 	l.signal(ctx, token, r.Int(2) == 1)
-	return ends, nil
+	return r.Time(0), err
 }
 
 // SetLicenses says how many licences the operation of a token has: a day's quota is
@@ -60,11 +56,8 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 		return ErrLicenses
 	}
 	r, err := l.run(ctx, l.scripts.licenses, token, token, n)
-	if err != nil {
-		return err
-	}
 	l.signal(ctx, token, r.Int(1) == 1)
-	return nil
+	return err
 }
 
 // signal tells the workers that the token's bucket has chains that may run, where it has. It

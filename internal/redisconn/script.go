@@ -21,19 +21,6 @@ func NewScript(main func() string, library func() *lualink.Library) Script {
 	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
 }
 
-// Hash is what EVALSHA wants.
-func (s Script) Hash() string { return s().Hash() }
-
-// Eval sends the whole text.
-func (s Script) Eval(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd {
-	return s().Eval(ctx, c, keys, args...)
-}
-
-// Run sends the hash, and the text to a Redis that does not know it.
-func (s Script) Run(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd {
-	return s().Run(ctx, c, keys, args...)
-}
-
 // Execution is one execution of a script.
 type Execution struct {
 	Keys []string
@@ -46,12 +33,12 @@ func (s Script) RunAll(ctx context.Context, c redis.UniversalClient, of []Execut
 	pipe := c.Pipeline()
 	cmds := make([]*redis.Cmd, len(of))
 	for i, e := range of {
-		cmds[i] = pipe.EvalSha(ctx, s.Hash(), e.Keys, e.Args...)
+		cmds[i] = pipe.EvalSha(ctx, s().Hash(), e.Keys, e.Args...)
 	}
 	Exec(ctx, pipe)
 	for i, e := range of {
 		if redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT") {
-			cmds[i] = s.Eval(ctx, pipe, e.Keys, e.Args...)
+			cmds[i] = s().Eval(ctx, pipe, e.Keys, e.Args...)
 		}
 	}
 	Exec(ctx, pipe)
@@ -79,7 +66,7 @@ func Source(files interface{ ReadFile(string) ([]byte, error) }, name string) st
 	return string(text)
 }
 
-// Reply is a script's answer: texts, numbers, and replies in it.
+// Reply is a script's answer: texts, numbers, and replies in it. That of one that failed is nil: it has nothing in it.
 type Reply []any
 
 // Str is an element as text; "" if there is none.
