@@ -222,7 +222,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"calls behind a held head", "those that were cancelled count",
-		in("internal/ledger/chain.go", "			n += int(redisconn.Int(v))", "			n += int(parseInt(v)) + 1"),
+		in("internal/ledger/chain.go", "			n += int(redisconn.Int(v))", "			n += int(redisconn.Int(v)) + 1"),
 		"./cmd/enqueue", "TestStories",
 	},
 	{
