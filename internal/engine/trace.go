@@ -37,7 +37,7 @@ func beginAttempt(ctx context.Context, t trace.Tracer, own bool) (context.Contex
 	return t.Start(ctx, "enable_module", o...)
 }
 
-// headers are the asynq headers that carry ctx's span; nil for none.
+// headers are the asynq headers that carry ctx's span.
 func headers(ctx context.Context) map[string]string {
 	h := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, h)
