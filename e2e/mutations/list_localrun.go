@@ -9,6 +9,11 @@ const (
 // filejobMutations are of a job with no Redis.
 var filejobMutations = []mutation{
 	{
+		"local runs are followed", "every chain is read at each look",
+		in("internal/localrun/world.go", "stillFor = 250 * time.Millisecond", "stillFor = time.Duration(0)"),
+		"./internal/localrun", "TestFollowAsksWhyIfNothingHappens",
+	},
+	{
 		"full disk", "no room is reserved for the outcome of a grant",
 		[]edit{
 			{filejobGo, "j.journal.AppendReserving(r.encode(), endRoom)", "j.journal.Append(r.encode())"},

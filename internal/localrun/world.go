@@ -85,14 +85,19 @@ type State struct {
 
 // Follow follows the counts of the world's one batch until it is settled or, with today, until nothing more can run
 // before the vendor's next day. seen is told of each look.
+// What the calls wait for takes a read of every chain, so it is asked only if nothing has changed for stillFor.
 func (w *World) Follow(ctx context.Context, batch string, today bool, seen func(State)) (last State, err error) {
+	const stillFor = 250 * time.Millisecond
+	var since time.Time // of the last change
 	err = ledger.Wait(ctx, func() (changed, done bool, err error) {
 		var s State
 		if s.Status, err = w.Control.Status(ctx, batch); err != nil {
 			return false, false, err
 		}
-		changed = s.Status != last.Status
-		if s.Settled || !changed {
+		if changed = s.Status != last.Status; changed {
+			since = time.Now()
+		}
+		if s.Settled || time.Since(since) >= stillFor {
 			if s.Outlook, err = w.Control.Outlook(ctx, s.Status); err == nil {
 				err = w.Control.Obstacles(ctx, batch, &s.Progress)
 			}
