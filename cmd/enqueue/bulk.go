@@ -202,7 +202,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	}
 	o := r.options(progressWords)
 	o.Canary, o.Release, o.OnCanary = max(0, r.o.canary), r.o.canary == 0, r.canaries
-	o.NotBefore, o.Notify = r.at, r.o.notify
+	o.Notify = r.o.notify
 	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
 	r.meter.Stop()
 	_ = p.Close() // as in runCall

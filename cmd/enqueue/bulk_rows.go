@@ -114,7 +114,7 @@ const (
 func (r *bulkRun) options(words func(engine.Summary) string) engine.BatchOptions {
 	o := r.o
 	return engine.BatchOptions{
-		Policy: ledger.Policy(o.onFailure), Path: o.path, PartIf: func() bool { return r.part },
+		Policy: ledger.Policy(o.onFailure), NotBefore: r.at, Path: o.path, PartIf: func() bool { return r.part },
 		Strict: o.strict, Prune: o.prune != "", PruneExactly: o.pruneExactly,
 		OnReject: r.reject, OnLeftOut: r.leftOut,
 		OnProgress: func(s engine.Summary) {

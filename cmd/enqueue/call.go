@@ -187,16 +187,10 @@ func (a *app) printCall(ctx context.Context, op *control.Control, c control.Call
 	if err != nil {
 		return err
 	}
-	if batch != "" {
-		fmt.Fprintf(a.out, "%-12s %s\n", "batch", batch)
-	}
-	if !due.IsZero() {
-		fmt.Fprintf(a.out, "%-12s %s\n", "due_at", due)
-	}
-	fields := control.Fields(c)
-	for i, name := range control.Columns() {
-		if fields[i] != "" {
-			fmt.Fprintf(a.out, "%-12s %s\n", name, fields[i])
+	values := append([]string{batch, due.String()}, control.Fields(c)...)
+	for i, name := range append([]string{"batch", "due_at"}, control.Columns()...) {
+		if values[i] != "" {
+			fmt.Fprintf(a.out, "%-12s %s\n", name, values[i])
 		}
 	}
 	return nil

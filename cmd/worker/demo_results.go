@@ -179,13 +179,9 @@ func (d *demo) printResults(all []*operation, s localrun.State) {
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
 	t.AppendHeader(table.Row{"server", "token", "operation", "calls", "succeeded", "attempts", "state"})
-	columns := []table.ColumnConfig{
+	t.SetColumnConfigs([]table.ColumnConfig{
 		{Name: "server", WidthMax: 9, WidthMaxEnforcer: text.WrapSoft}, {Name: "operation", WidthMax: 28, WidthMaxEnforcer: text.WrapSoft},
-	}
-	for _, number := range []string{"calls", "succeeded", "attempts"} {
-		columns = append(columns, table.ColumnConfig{Name: number, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
-	}
-	t.SetColumnConfigs(columns)
+	})
 	for _, o := range shown {
 		t.AppendRow(table.Row{o.server, short(o.tokenID), o.name, o.calls, o.succeeded, o.attempts, o.state})
 	}

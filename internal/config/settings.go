@@ -299,11 +299,7 @@ func (d Setting) shown(v string) string {
 	if d.secret || d.kind == "url" && (carriesSecret(v) || !plainURL.MatchString(v)) {
 		return redacted
 	}
-	const most = 80
-	if r := []rune(v); len(r) > most {
-		v = string(r[:most]) + "..."
-	}
-	return strconv.Quote(v)
+	return fmt.Sprintf("%.80q", v)
 }
 
 // Error is every fault of the settings at once. A command exits with status 2 on it.
