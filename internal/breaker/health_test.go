@@ -36,12 +36,12 @@ func (l *lab) pass(d time.Duration) {
 }
 
 func (l *lab) monitor() *Monitor {
-	return NewMonitor(l.Store, MonitorOptions{Leave: time.Minute, Log: zerolog.Nop(), Now: func() time.Time {
+	return NewMonitor(l.Store, time.Minute, func() time.Time {
 		if l.b.SetTime != nil {
 			return l.now
 		}
 		return time.Now()
-	}})
+	}, zerolog.Nop())
 }
 
 func (l *lab) refresh(m *Monitor) {

@@ -12,20 +12,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// MonitorOptions set up a Monitor.
-type MonitorOptions struct {
-	// Leave is how long a probe may take: from its leave until its outcome is reported.
-	Leave time.Duration
-	// Now is the clock of Redis.
-	Now func() time.Time
-	Log zerolog.Logger
-}
-
 // Monitor is a worker's view of the servers, and what it saw of them. Run keeps it;
 // without it nothing is ever put off. Safe for concurrent use.
 type Monitor struct {
 	store *Store
-	o     MonitorOptions
+	lasts time.Duration    // a probe, from its leave until its outcome is reported, at most
+	now   func() time.Time // by the clock of Redis
+	log   zerolog.Logger
 	soon  chan struct{} // a server may have tripped, or a probe has ended
 
 	mu     sync.Mutex
@@ -35,9 +28,10 @@ type Monitor struct {
 	counts map[State]int
 }
 
-// NewMonitor makes a Monitor. It asks nothing of Redis.
-func NewMonitor(s *Store, o MonitorOptions) *Monitor {
-	return &Monitor{store: s, o: o, soon: make(chan struct{}, 1), seen: map[string]*seen{}, leave: map[string]bool{}}
+// NewMonitor makes a Monitor whose probes last so long at most, from their leave until their outcome is reported.
+// now is the clock of Redis. It asks nothing of Redis.
+func NewMonitor(s *Store, lasts time.Duration, now func() time.Time, log zerolog.Logger) *Monitor {
+	return &Monitor{store: s, lasts: lasts, now: now, log: log, soon: make(chan struct{}, 1), seen: map[string]*seen{}, leave: map[string]bool{}}
 }
 
 // refreshEvery is how often the view is made new and what was seen is reported.
@@ -54,7 +48,7 @@ func (m *Monitor) Run(ctx context.Context) {
 	for failed := false; ; {
 		err := m.Refresh(ctx)
 		if err != nil && !failed && ctx.Err() == nil {
-			m.o.Log.Warn().Err(err).Msg("the state of the vendor's servers is not known; trying again")
+			m.log.Warn().Err(err).Msg("the state of the vendor's servers is not known; trying again")
 		}
 		failed = err != nil
 		select {
@@ -74,7 +68,7 @@ func (m *Monitor) Refresh(ctx context.Context) error {
 	if err := m.report(ctx); err != nil {
 		return err
 	}
-	now := m.o.Now()
+	now := m.now()
 	all, err := m.store.Servers(ctx, now)
 	if err != nil {
 		return err
@@ -90,7 +84,7 @@ func (m *Monitor) Refresh(ctx context.Context) error {
 			until = now.Add(halfOpenWait)
 		}
 		if !now.Before(h.NextProbe) {
-			given, err := m.store.ask(ctx, h.Server, m.o.Leave)
+			given, err := m.store.ask(ctx, h.Server, m.lasts)
 			if err != nil {
 				return err
 			}
@@ -125,9 +119,9 @@ func (m *Monitor) report(ctx context.Context) error {
 	switched, err := m.store.tell(ctx, all)
 	for server, to := range switched {
 		if to == Open {
-			m.o.Log.Warn().Str("server", server).Msg("the vendor's server is down: its calls are put off, and it is probed")
+			m.log.Warn().Str("server", server).Msg("the vendor's server is down: its calls are put off, and it is probed")
 		} else {
-			m.o.Log.Info().Str("server", server).Msg("the vendor's server answers again")
+			m.log.Info().Str("server", server).Msg("the vendor's server answers again")
 		}
 	}
 	return err

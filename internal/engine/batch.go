@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -272,22 +271,19 @@ func (e *ConflictError) Error() string {
 	if e.First > 0 {
 		return fmt.Sprintf("%q is the id of row %d already: give one of them another id", e.ID, e.First)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%q is the id of another call of this token", e.ID)
+	text := fmt.Sprintf("%q is the id of another call of this token", e.ID)
 	if e.Known > 0 {
-		fmt.Fprintf(&b, " (row %d)", e.Known)
+		text += fmt.Sprintf(" (row %d)", e.Known)
 	}
+	sep := ":"
 	for i, field := range e.Differs {
-		sep := ":"
-		if i > 0 {
-			sep = ";"
-		}
-		fmt.Fprintf(&b, "%s that one has %s, this one %s", sep, fieldWords(field, e.Have[i]), fieldWords(field, e.Want[i]))
+		text += fmt.Sprintf("%s that one has %s, this one %s", sep, fieldWords(field, e.Have[i]), fieldWords(field, e.Want[i]))
+		sep = ";"
 	}
 	if e.Unsent && e.Batch != "" && e.Row > 0 {
-		return b.String() + ". That one was never sent: --prune replaces it; or give this one another id"
+		return text + ". That one was never sent: --prune replaces it; or give this one another id"
 	}
-	return b.String() + ": give this one another id"
+	return text + ": give this one another id"
 }
 
 func fieldWords(field, value string) string {

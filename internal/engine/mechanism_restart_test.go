@@ -73,7 +73,7 @@ func TestOvertakenGrantIsGivenBack(t *testing.T) {
 	if err != nil || step.Status != ledger.Running {
 		t.Fatalf("%+v, %v", step, err)
 	}
-	w.restarted(t.Context(), nil, redisconn.Change{Sight: redisconn.Sight{Node: "redis", RunID: "b", Uptime: time.Second}, Was: "a"})
+	w.restarted(t.Context(), nil, redisconn.Change{Sight: redisconn.Sight{Node: "redis", RunID: "b", Uptime: time.Second}})
 	j := w.runner.attempt(t.Context(), step.Attempt.Chain, &step.Attempt, time.Now())
 	if j.Kind != ledger.Late || j.Slot != ledger.GiveBack || w.vendor.made.Load() != 0 {
 		t.Errorf("%+v, %d requests", j, w.vendor.made.Load())
@@ -89,7 +89,7 @@ func TestDurableRedisGoesOn(t *testing.T) {
 	saw := fmt.Sprint(w.stack.memory.looked("aa"))
 	conn := clientOf(t, m).Conn()
 	defer conn.Close()
-	same := redisconn.Change{Sight: redisconn.Sight{Node: "redis", RunID: "b", Uptime: time.Second, Master: true}, Was: "a"}
+	same := redisconn.Change{Sight: redisconn.Sight{Node: "redis", RunID: "b", Uptime: time.Second, Master: true}}
 	replica, old := same, same
 	replica.Master, old.Uptime = false, time.Hour
 	for _, c := range []struct {

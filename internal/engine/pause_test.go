@@ -22,7 +22,7 @@ func TestPauseOfThisProcessIsNoFaultOfTheServer(t *testing.T) {
 		rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
 		defer func() { _ = rdb.Close() }()
 		store := breaker.New(rdb, "habilita")
-		r := &runner{log: zerolog.Nop(), health: breaker.NewMonitor(store, breaker.MonitorOptions{Now: time.Now, Log: zerolog.Nop()})}
+		r := &runner{log: zerolog.Nop(), health: breaker.NewMonitor(store, 0, time.Now, zerolog.Nop())}
 		asked := time.Now()
 		r.pauses.Look(asked)
 		if paused {

@@ -107,7 +107,7 @@ func TestQuotaSyncWhileRedisRestarts(t *testing.T) {
 func TestQuotaSyncKeepsTheHold(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newSyncWorld(t, b.URL, nil)
-		w.restarted(t.Context(), nil, redisconn.Change{Sight: redisconn.Sight{Node: "redis", RunID: "b", Uptime: time.Second}, Was: "a"})
+		w.restarted(t.Context(), nil, redisconn.Change{Sight: redisconn.Sight{Node: "redis", RunID: "b", Uptime: time.Second}})
 		if err := w.remember(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,10 @@ func (s *reconciler) run(ctx context.Context) {
 			s.log.Warn().Err(err).Msg("cannot read what the metrics tell of all workers; trying again")
 		}
 		if leads {
-			err = errors.Join(err, s.mendLeases(ctx))
+			n, failed := s.leases.look(ctx)
+			if err = errors.Join(err, failed); n > 0 && failed == nil {
+				s.log.Warn().Int("tasks", n).Msg("some asynq tasks had no lease; asynq ends them now")
+			}
 		} else {
 			s.leases.forget()
 		}
@@ -99,14 +102,6 @@ func (s *reconciler) reconcile(ctx context.Context) error {
 		}
 	}
 	return errors.Join(unread, err)
-}
-
-func (s *reconciler) mendLeases(ctx context.Context) error {
-	n, err := s.leases.look(ctx)
-	if n > 0 && err == nil {
-		s.log.Warn().Int("tasks", n).Msg("some asynq tasks had no lease; asynq ends them now")
-	}
-	return err
 }
 
 // purge deletes batches that ended long enough ago, and calls of no batch. What can't be read or

@@ -171,10 +171,8 @@ func (w *Worker) assemble(me string) {
 		w.asking.queue = w.consumes[0]
 	}
 	d, idle := newTimers(), newIdleRuns()
-	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix), breaker.MonitorOptions{
-		// A probe's request ends within the lease of its slot.
-		Leave: w.stack.settings.Lease + 5*time.Second, Now: w.stack.clock.Now, Log: w.log,
-	})
+	// A probe's request ends within the lease of its slot.
+	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix), w.stack.settings.Lease+5*time.Second, w.stack.clock.Now, w.log)
 	recording, room := recordingsOf(w.stack.rdb)
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),

@@ -20,8 +20,7 @@ const TheNode = "redis"
 // Change says that a Redis isn't the process that it was: it restarted, or
 // another node took its place. Writes of its last moments may be lost.
 type Change struct {
-	Sight        // now
-	Was   string // run_id before ("": not seen before)
+	Sight // of the process that is there now
 	// Promoted says that it is no restart: a replica of the master that was seen took over.
 	Promoted bool
 }
@@ -176,7 +175,7 @@ func (w *RestartWatch) saw(ctx context.Context, cn *redis.Conn, node string, ser
 		w.history[id] = now.RunID
 	}
 	if (promoted || known && before.RunID != now.RunID) && w.changed != nil {
-		w.changed(ctx, cn, Change{now, before.RunID, promoted})
+		w.changed(ctx, cn, Change{now, promoted})
 	}
 }
 
