@@ -24,7 +24,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"the guard against formulas", "a report's cells are written as they are",
-		in("internal/control/report.go", "fields[i] = GuardFormula(fields[i])", "_ = Guard(fields[i])"),
+		in("internal/control/report.go", "fields[i] = GuardFormula(fields[i])", "_ = GuardFormula(fields[i])"),
 		"./internal/control", "TestGuardedCellsRoundTrip",
 	},
 	{
