@@ -43,6 +43,24 @@ func (h *breaking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
+// A batch that can't be put into the list takes no rows: nobody would find it.
+func TestBatchThatCantBeListed(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{Addr: redistest.Mini(t).Addr()})
+	defer func() { _ = rdb.Close() }()
+	p := openProducer(t, rdb, Options{Keys: testKey(t)})
+	calls := mixed(9)
+	if _, err := p.EnqueueBatch(t.Context(), "b", given(calls[:8]), BatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(rdb.Rename(t.Context(), "habilita:batches", "away").Err(), rdb.Set(t.Context(), "habilita:batches", "", 0).Err()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := p.EnqueueBatch(t.Context(), "b", given(calls), BatchOptions{}); !redis.HasErrorPrefix(err, "WRONGTYPE") || s.Enqueued != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 // mixed gives rows of some tokens by turns, without ids and with.
 func mixed(n int) []Call {
 	random := rand.New(rand.NewPCG(1, 2))

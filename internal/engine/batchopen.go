@@ -85,10 +85,11 @@ func (b *batchRun) open(ctx context.Context) error {
 			return err
 		}
 		var created bool
-		if have, created, err = b.ensure(ctx, want); have.Name == "" {
+		have, created, err = b.ensure(ctx, want)
+		b.job.created = b.job.created || created
+		if err != nil {
 			return err
 		}
-		b.job.created = b.job.created || created
 	}
 	if have.Name == b.name && have.Cancelled {
 		return &ledger.BatchError{Batch: b.name, Problem: ledger.BatchCancelled}
@@ -114,7 +115,7 @@ func (b *batchRun) open(ctx context.Context) error {
 func (b *batchRun) ensure(ctx context.Context, want ledger.Batch) (have ledger.Batch, created bool, err error) {
 	for range appendTries {
 		have, created, err = b.p.batches.Ensure(ctx, want)
-		if have.Name != want.Name || have.Cancelled {
+		if err != nil || have.Cancelled {
 			return have, created, err
 		}
 		b.permit.store, b.permit.of = b.p.batches, have
