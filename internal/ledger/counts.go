@@ -2,11 +2,12 @@ package ledger
 
 import (
 	"context"
-	"habilita/internal/redisconn"
 	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 // Counts are the calls of a batch by state.

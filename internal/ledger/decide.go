@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"habilita/internal/redisconn"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 // Decision is what a person does with a held chain.

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"habilita/internal/redisconn"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 // Dispatched is what one dispatch of a bucket did.

@@ -3,11 +3,12 @@ package ledger
 import (
 	"context"
 	"errors"
-	"habilita/internal/redisconn"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 // Refusals of Append, for a ledger that has a Fingerprint.

@@ -3,10 +3,11 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
-	"habilita/internal/redisconn"
 	"maps"
 	"strconv"
 	"strings"
+
+	"habilita/internal/redisconn"
 )
 
 // stored is all that one bucket holds, read without the scripts.
