@@ -24,5 +24,5 @@
 // 421 for a wrong Host. All of it is decided from the header alone, before a byte of
 // the body is read. Wrong keys are logged with the caller's address, once a second
 // at most, and never the key. They are counted in habilita_http_wrong_keys_total. If there are
-// too many of them, they get 429 with Retry-After instead of 401.
+// too many of them, programs get 429 with Retry-After instead of 401.
 package guard

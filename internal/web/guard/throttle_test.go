@@ -53,6 +53,15 @@ func wrongKeysAreThrottled(t *testing.T) {
 			t.Errorf("%d: %d %v %s", i, w.Code, w.Header(), w.Body)
 		}
 	}
+	// A browser keeps a password until it gets 401: who mistyped it is asked again, whatever program gives wrong keys.
+	r := httptest.NewRequest("GET", "http://any.example/", nil)
+	r.SetBasicAuth("ana", "mistyped")
+	r.Header.Set("Accept", "text/html")
+	page := httptest.NewRecorder()
+	g.Wrap(http.NotFoundHandler()).ServeHTTP(page, r)
+	if page.Code != 401 || !strings.Contains(strings.Join(page.Header().Values("WWW-Authenticate"), " "), "Basic") {
+		t.Errorf("a browser: %d %v", page.Code, page.Header())
+	}
 	time.Sleep(wrongEvery)
 	if w := ask("203.0.113.7:1", "wrong"); w.Code != 401 {
 		t.Errorf("after a while: %d", w.Code)
@@ -63,7 +72,7 @@ func wrongKeysAreThrottled(t *testing.T) {
 	if w := ask("203.0.113.7:1", ""); w.Code != 401 {
 		t.Errorf("no key: %d", w.Code)
 	}
-	for status, want := range map[string]float64{"401": wrongKeys + 1, "429": 3} {
+	for status, want := range map[string]float64{"401": wrongKeys + 2, "429": 3} {
 		var m dto.Metric
 		if err := g.wrong.WithLabelValues(status).Write(&m); err != nil {
 			t.Fatal(err)
