@@ -87,7 +87,7 @@ var filejobMutations = []mutation{
 	},
 	{
 		"journal before the request", "a grant is written and not synced",
-		in(filejobGo, "		j.granted.Store(a.Nonce, nil)\n		err = j.journal.Sync(mark)\n", "		j.granted.Store(g.Nonce, nil)\n		_ = mark\n"),
+		in(filejobGo, "		j.granted.Store(a.Nonce, nil)\n		err = j.journal.Sync(mark)\n", "		j.granted.Store(a.Nonce, nil)\n		_ = mark\n"),
 		"./internal/localrun", "TestGrantIsOnTheDiskBeforeItsRequest",
 	},
 	{
