@@ -48,7 +48,7 @@ const (
 	// Standstill is how long the other side of a stream may stand still.
 	Standstill = 30 * time.Second
 	// leastDistance is that of two looks at what requests wait for.
-	leastDistance = 100 * time.Millisecond
+	leastDistance = 10 * time.Millisecond
 )
 
 // API serves /v1. It is safe for concurrent use.

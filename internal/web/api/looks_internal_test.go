@@ -66,6 +66,18 @@ func TestManyWaitForTheCostOfOne(t *testing.T) {
 	}
 }
 
+// A call that an idle worker makes at once is answered at once.
+func TestWhatSettlesSoonIsToldSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, began := &thing{}, time.Now()
+		time.AfterFunc(20*time.Millisecond, func() { x.set(true, nil) })
+		settled, err := wait(t.Context(), hub.New(time.Now, leastDistance), time.Minute, x.topic(), false)
+		if took := time.Since(began); !settled || err != nil || took > 40*time.Millisecond {
+			t.Error(settled, err, took)
+		}
+	})
+}
+
 // Who begins to wait after a person made a batch go on is not told that it has settled, though others were told so just before.
 func TestWhatWasReadBeforeIsNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
