@@ -207,7 +207,7 @@ func (d *demo) printWaiting(all []outcome, s localrun.State, source string, zone
 	}
 	if len(s.Held) > 0 {
 		heading(d.out, "Held: a person decides")
-		fmt.Fprintln(d.out, "A call was given up. The calls behind it in its chain wait until you decide. With a real\nRedis (or demo --serve) you do what stands behind \"next\":")
+		fmt.Fprintln(d.out, "A call was given up. The calls behind it in its chain wait until you decide. With a real\nRedis you do what stands behind \"next\":")
 	}
 	for _, c := range s.Held {
 		tell(c)

@@ -45,7 +45,7 @@ var meterMutations = []mutation{
 	},
 	{
 		"the page of tokens reads what it shows", "every token is read at each look",
-		in("internal/web/hub/hub.go", "min(max(h.fresh, share*r.at.Sub(r.began)), maxDistance)", "h.fresh"),
+		in("internal/web/hub/hub.go", "min(max(h.fresh, time.Duration(h.share)*r.at.Sub(r.began)), maxDistance)", "h.fresh"),
 		"./internal/web/hub", "TestWhatTakesLongIsReadSeldom",
 	},
 }

@@ -49,6 +49,8 @@ const (
 	Standstill = 30 * time.Second
 	// leastDistance is that of two looks at what requests wait for.
 	leastDistance = 10 * time.Millisecond
+	// looksShare bounds the looks at one thing to that part of the time: 1/looksShare.
+	looksShare = 4
 )
 
 // API serves /v1. It is safe for concurrent use.
@@ -78,7 +80,7 @@ func New(o Options) *API {
 	o.MaxBatch = cmp.Or(o.MaxBatch, MaxBatch)
 	o.Standstill = cmp.Or(o.Standstill, Standstill)
 	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix, min(IdempotencyLife, cmp.Or(o.Retention, IdempotencyLife))}, mux: http.NewServeMux(),
-		looks: hub.New(time.Now, leastDistance)}
+		looks: hub.New(time.Now, leastDistance, looksShare)}
 	const batch, chain, schedule = "/v1/batches/{batch}", "/v1/chains/{chain}", "/v1/schedules/{schedule}"
 	retry, skip := decide("retry", "chain", o.Operator.Retry), decide("skip", "chain", o.Operator.Skip)
 	cancel, reopen := decide("cancel", "call", o.Operator.Cancel), decide("reopen", "call", o.Operator.Reopen)

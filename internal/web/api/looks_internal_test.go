@@ -43,7 +43,7 @@ func TestManyWaitForTheCostOfOne(t *testing.T) {
 	for _, many := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			x := &thing{}
-			l := hub.New(time.Now, leastDistance)
+			l := hub.New(time.Now, leastDistance, looksShare)
 			began := time.Now()
 			var all sync.WaitGroup
 			for range many {
@@ -71,7 +71,7 @@ func TestWhatSettlesSoonIsToldSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, began := &thing{}, time.Now()
 		time.AfterFunc(20*time.Millisecond, func() { x.set(true, nil) })
-		settled, err := wait(t.Context(), hub.New(time.Now, leastDistance), time.Minute, x.topic(), false)
+		settled, err := wait(t.Context(), hub.New(time.Now, leastDistance, looksShare), time.Minute, x.topic(), false)
 		if took := time.Since(began); !settled || err != nil || took > 40*time.Millisecond {
 			t.Error(settled, err, took)
 		}
@@ -81,7 +81,7 @@ func TestWhatSettlesSoonIsToldSoon(t *testing.T) {
 // Who begins to wait after a person made a batch go on is not told that it has settled, though others were told so just before.
 func TestWhatWasReadBeforeIsNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x, looks := &thing{}, hub.New(time.Now, leastDistance)
+		x, looks := &thing{}, hub.New(time.Now, leastDistance, looksShare)
 		x.set(true, nil)
 		if settled, err := wait(t.Context(), looks, time.Minute, x.topic(), false); !settled || err != nil {
 			t.Fatal(settled, err)
@@ -113,7 +113,7 @@ func TestWaitsEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := &thing{}
 				x.set(false, c.err)
-				l := hub.New(time.Now, leastDistance)
+				l := hub.New(time.Now, leastDistance, looksShare)
 				closing, shutDown := context.WithCancel(t.Context())
 				defer shutDown()
 				ctx, stop := context.WithCancel(guard.WithClosing(t.Context(), closing))

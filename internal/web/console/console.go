@@ -56,7 +56,7 @@ func New(o Options) *Console {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Console{o: o, sites: loadSites(o.Location), rates: newRates(), cross: http.NewCrossOriginProtection(), hub: hub.New(o.Now, fresh),
+	c := &Console{o: o, sites: loadSites(o.Location), rates: newRates(), cross: http.NewCrossOriginProtection(), hub: hub.New(o.Now, fresh, readShare),
 		listeners: make(chan struct{}, maxListeners)}
 	c.closed, c.close = context.WithCancel(context.Background())
 	c.views = c.makeViews()
@@ -79,6 +79,9 @@ func (c *Console) Close() { c.close() }
 
 // fresh is how old may be what pages show.
 const fresh = time.Second
+
+// readShare bounds the reads of one thing that pages show to that part of the time: 1/readShare.
+const readShare = 20
 
 // read is what was read of a topic.
 func read[T any](ctx context.Context, c *Console, t hub.Topic) (T, error) {

@@ -24,8 +24,6 @@ import (
 const (
 	// Patience is how long a page waits for a read.
 	Patience = 8 * time.Second
-	// share is the part of its time that one thing is read at most for those who watch it: 1/share.
-	share = 20
 	// maxDistance is how seldom at most.
 	maxDistance = 30 * time.Second
 	// maxReadings is how many readings are kept; what comes above is read for itself.
@@ -44,6 +42,7 @@ type Topic struct {
 type Hub struct {
 	now   func() time.Time
 	fresh time.Duration
+	share int
 
 	mu sync.Mutex
 	by map[string]*reading
@@ -61,9 +60,9 @@ type reading struct {
 }
 
 // New makes a Hub. fresh is how old a reading may be that is shown, and the shortest distance of two
-// reads of a thing.
-func New(now func() time.Time, fresh time.Duration) *Hub {
-	return &Hub{now: now, fresh: fresh, by: map[string]*reading{}}
+// reads of a thing. For those who watch it, it is read for at most 1/share of the time.
+func New(now func() time.Time, fresh time.Duration, share int) *Hub {
+	return &Hub{now: now, fresh: fresh, share: share, by: map[string]*reading{}}
 }
 
 // Get returns what was read of a topic, not longer ago than fresh; or, for one who watches it, than its distance: a
@@ -173,7 +172,7 @@ func (h *Hub) over(r *reading, watched bool) bool {
 	case r.err != nil: // it took long for another reason than its size
 		limit = 2 * h.fresh
 	default:
-		limit = min(max(h.fresh, share*r.at.Sub(r.began)), maxDistance)
+		limit = min(max(h.fresh, time.Duration(h.share)*r.at.Sub(r.began)), maxDistance)
 	}
 	return h.now().Sub(r.at) >= limit
 }

@@ -11,7 +11,10 @@ import (
 	"time"
 )
 
-const fresh = time.Second
+const (
+	fresh = time.Second
+	share = 20
+)
 
 // counted is a topic that counts how often it is read.
 func counted(key string, value *atomic.Int64, reads *atomic.Int64, takes time.Duration) Topic {
@@ -28,7 +31,7 @@ func counted(key string, value *atomic.Int64, reads *atomic.Int64, takes time.Du
 
 func withHub(t *testing.T, do func(h *Hub)) {
 	synctest.Test(t, func(t *testing.T) {
-		do(New(time.Now, fresh))
+		do(New(time.Now, fresh, share))
 	})
 }
 
