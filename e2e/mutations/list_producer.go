@@ -242,7 +242,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"prune", "a void reference of a pruned call counts",
-		in("internal/ledger/lua/library.lua", " and times(rec) == t end", " end"),
+		in(baseLua, " and times(rec) == t end", " end"),
 		"./internal/engine", "TestPrunedRowIsMadeWhereItCameBack",
 	},
 	{

@@ -219,7 +219,7 @@ func (s Selection) String() string {
 	return said
 }
 
-// things are all that is selected, of which one is right.
+// things lists what the selection names. A valid selection names exactly one thing.
 func (s Selection) things() (all []string) {
 	for _, t := range [][2]string{{"chain", s.Chain}, {"batch", s.Batch}, {"server", s.Server}} {
 		if t[1] != "" {

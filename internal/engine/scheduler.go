@@ -130,8 +130,8 @@ func (s *scheduler) unsettled(ctx context.Context, name string) (string, error) 
 }
 
 const (
-	// A run that could not be enqueued is tried again after a while, by whoever comes
-	// first, and given up at last.
+	// If a run can't be enqueued, the first worker that looks after retryRun tries again. After maxRunTries
+	// the run is given up.
 	retryRun    = 30 * time.Second
 	maxRunTries = 20
 	// endRun is how long the end of a run may take to be written where a worker stops.

@@ -75,8 +75,8 @@ const late = 30 * time.Second
 // producer may append to the buckets that it noted. The mark is for Delete.
 //
 // A purge asks this first, then reads the buckets, purges and counts them, and deletes the batch
-// if none has a call. Whoever noted a bucket before it asked can append no more, and its bucket is
-// among those read; whoever notes one after that has Delete refuse. So no call is left behind.
+// if none has a call. A producer that noted a bucket before the purge asked can no longer append, and the purge reads
+// that bucket too. If a producer notes a bucket after that, Delete refuses. So no call is left behind.
 func (s *Batches) MayPurge(ctx context.Context, id string) (mark string, ok bool, err error) {
 	mark, err = s.delete(ctx, id, "")
 	return mark, mark != "", err

@@ -142,7 +142,7 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 	return out, err
 }
 
-// records reads calls, of which Batch, TokenID and Key are known; one that can't be read stays as it is.
+// records fills in calls that have only Batch, TokenID and Key. A call that can't be read stays as it is.
 func (l *Ledger) records(ctx context.Context, calls []Call) ([]Call, error) {
 	if len(calls) == 0 {
 		return nil, nil

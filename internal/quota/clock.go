@@ -101,8 +101,8 @@ func newWindow(loc *time.Location, now time.Time) *window {
 // (Pacific/Apia, 2011-12-30), of the one after it.
 func nextStart(t time.Time) time.Time { return startOf(t, 1) }
 
-// startOf is the first instant of the date so many days after that of t, in t's
-// zone; where there is none, of the next date that there is. Midnight itself may not exist (the
+// startOf returns the first instant of the date that is so many days after t's, in t's zone. If the zone
+// skips that date, it returns the first instant of the next date. Midnight itself may not exist (the
 // clock goes forward over it) or come twice (it goes back to it); time.Date does not
 // say which instant it answers then.
 func startOf(t time.Time, days int) time.Time {

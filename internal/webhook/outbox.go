@@ -79,7 +79,7 @@ func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []Receive
 	return n[0] == 1, int(n[1]), nil
 }
 
-// Marks reads all marks. Whoever lists then what there is finds those of what is gone.
+// Marks reads all marks. The caller reads them first and then lists what exists: a mark without its thing can go.
 func (o *Outbox) Marks(ctx context.Context) (map[string]string, error) {
 	all := map[string]string{}
 	scan := o.rdb.HScan(ctx, o.prefix+"told", 0, "", 1000).Iterator()

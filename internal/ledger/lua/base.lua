@@ -111,6 +111,24 @@ local function ref_of(batch, key, rec) -- rare
   return t and batch .. ' ' .. key .. ' ' .. t or batch .. ' ' .. key
 end
 
+-- split cuts a reference into its two or three parts.
+local function split(ref)
+  local at = string.find(ref, ' ', 1, true)
+  local second = string.find(ref, ' ', at + 1, true)
+  if not second then return string.sub(ref, 1, at - 1), string.sub(ref, at + 1) end
+  return string.sub(ref, 1, at - 1), string.sub(ref, at + 1, second - 1), string.sub(ref, second + 1)
+end
+
+-- stands tells whether a reference is that of a call that waits in its chain; t is its third part.
+local function stands(rec, t) return rec and (rec[R.state] == 'q' or rec[R.state] == 'w') and times(rec) == t end
+
+-- read returns a call's record, and its text.
+local function read(batch, field)
+  local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
+  if not raw then return nil end
+  return cjson.decode(raw), raw
+end
+
 -- revive makes the record of a call that is new again of its older and its new one.
 local function revive(before, rec) -- rare
   local ref = rec[R.ref]

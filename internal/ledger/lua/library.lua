@@ -5,24 +5,6 @@ local function chain_of(token, name)
   return token .. ':' .. name
 end
 
--- split cuts a reference into its two or three parts.
-local function split(ref)
-  local at = string.find(ref, ' ', 1, true)
-  local second = string.find(ref, ' ', at + 1, true)
-  if not second then return string.sub(ref, 1, at - 1), string.sub(ref, at + 1) end
-  return string.sub(ref, 1, at - 1), string.sub(ref, at + 1, second - 1), string.sub(ref, second + 1)
-end
-
--- stands tells whether a reference is that of a call that waits in its chain; t is its third part.
-local function stands(rec, t) return rec and (rec[R.state] == 'q' or rec[R.state] == 'w') and times(rec) == t end
-
--- read returns a call's record, and its text.
-local function read(batch, field)
-  local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
-  if not raw then return nil end
-  return cjson.decode(raw), raw
-end
-
 -- write_first writes the record of a call whose first attempt begins. As append wrote it, it ends with
 -- the ref or the chain, or before them; encode is much slower. Returns whether it was such a record.
 local function write_first(batch, field, rec, raw, now)

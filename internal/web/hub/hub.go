@@ -144,7 +144,7 @@ func (h *Hub) Forget() {
 	clear(h.by)
 }
 
-// Away is the state of topics of which one can't be read.
+// Away is the state of several topics if one of them can't be read.
 const Away = "away"
 
 // State tells what can be seen of topics from what could be before.
