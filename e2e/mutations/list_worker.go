@@ -21,8 +21,23 @@ var workerMutations = []mutation{
 	},
 	{
 		"share of time", "a run keeps its place however many wait",
-		in(runnerGo, "case r.hosts.waits(t.host), crowded && time.Since(t.place) >= r.keeps():", "case false:"),
+		in(runnerGo, "case t.yielded || r.hosts.waits(t.host):", "case false:"),
 		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
+	},
+	{
+		"share of time", "a run that waits for a chain counts as a place for a task",
+		in("internal/engine/dispatcher.go", "return f.places - f.active() }", "return f.places - f.active() + f.idle.waiting() }"),
+		"./internal/engine", "TestCrowdedWhileRunsWait",
+	},
+	{
+		"places come free one by one", "all at once",
+		in(runnerGo, "return now-last >= yieldEvery.Nanoseconds() && r.backlog()", "return r.backlog()"),
+		"./internal/engine", "TestPlacesComeFreeOneByOne",
+	},
+	{
+		"few tasks wait in asynq", "each bucket that is due gets one",
+		in("internal/engine/dispatcher.go", "some := min(len(tags), free)", "some := len(tags)"),
+		"./internal/engine", "TestNoMoreTasksThanCanBegin",
 	},
 	{
 		"share of time", "a long chain keeps its run however many wait",

@@ -24,7 +24,7 @@ type dispatcher struct {
 	publish   func(ctx context.Context, f ledger.Dispatch) error
 	inspector *asynq.Inspector
 	consumes  []string      // asynq's queues
-	active    func() int    // runs at work in this process
+	active    func() int    // runs that have a place in this process
 	places    int           // runs at work, at most
 	patience  time.Duration // longest wait for a signalled bucket in one command
 
@@ -81,27 +81,32 @@ func (f *dispatcher) run(ctx context.Context) {
 			tags = slices.Delete(tags, at, at+1)
 			f.asking.tell(1)
 		}
-		free := f.free()
-		each := (free + len(tags) - 1) / max(1, len(tags))
-		for part := range slices.Chunk(tags, perDispatch) {
-			f.dispatchEach(ctx, part, each)
-		}
+		f.dispatch(ctx, tags)
 		if !f.idle.more.Load() {
 			f.idle.end()
 		}
 	}
 }
 
-// free is how many chains can be dispatched now.
+// free is how many chains can be dispatched now: to the runs that wait for one, and to asynq for
+// the places that are unused and a few ahead.
 func (f *dispatcher) free() int {
-	return f.places + f.prefetch.ahead(f.places) - f.active() - int(f.pending.Load())
+	return f.idle.waiting() + max(0, f.unused()+f.prefetch.ahead(f.places)-int(f.pending.Load()))
 }
 
-// crowded reports whether more chains wait for a worker than this process has places for.
+// unused is how many places no run has, so that asynq can begin a task there.
+func (f *dispatcher) unused() int { return f.places - f.active() }
+
+// backlog reports whether more tasks wait in asynq than this process has unused places for.
+func (f *dispatcher) backlog() bool { return int(f.pending.Load()) > f.unused() }
+
+// crowded reports whether chains wait for a run or a place of this process to come free.
 func (f *dispatcher) crowded(ctx context.Context) bool {
-	places := f.places - f.active()
-	if waiting := int(f.pending.Load()); waiting > 0 || places > 0 {
-		return waiting > places
+	if f.backlog() {
+		return true
+	}
+	if f.unused() > 0 || f.idle.waiting() > 0 {
+		return false
 	}
 	n, err := f.ledger.Signalled(ctx)
 	return err == nil && n > 0
@@ -133,12 +138,19 @@ func (f *dispatcher) begun() {
 	}
 }
 
-// dispatch moves on what is due in buckets and dispatches what is ready in them: the places
-// that are free are shared among the buckets. A worker that stops gives buckets that it
-// has just taken back, for another one to take at once.
+// dispatch moves on what is due in buckets and dispatches what is ready in them: what is free is
+// shared among the buckets. If there is less than one for each, the last ones get nothing and are signalled
+// again: a task too many would stand before the first calls of other chains. A worker that stops gives buckets that
+// it has just taken back, for another one to take at once.
 func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
-	if len(tags) > 0 {
-		f.dispatchEach(ctx, tags, (max(0, f.free())+len(tags)-1)/len(tags))
+	free := f.free()
+	each := max(1, free/max(1, len(tags)))
+	some := min(len(tags), free)
+	for part := range slices.Chunk(tags[:some], perDispatch) {
+		f.dispatchEach(ctx, part, each)
+	}
+	for part := range slices.Chunk(tags[some:], perDispatch) {
+		f.dispatchEach(ctx, part, 0)
 	}
 }
 

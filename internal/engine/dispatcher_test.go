@@ -48,6 +48,52 @@ func TestPlacesAreSharedAmongAllBuckets(t *testing.T) {
 	}
 }
 
+// Buckets that are due all at once do not fill asynq's queue: the first call of another chain would stand behind them.
+func TestNoMoreTasksThanCanBegin(t *testing.T) {
+	const buckets, places = 32, 4
+	w := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = places }).closing()
+	var tags []string
+	for b := range buckets {
+		tag := ledger.TagAt(b)
+		tags = append(tags, tag)
+		call := ledger.NewCall{Token: tag + strings.Repeat("a", 22), Key: ledger.GivenKey("1"), Server: "0001", Sealed: "sealed"}
+		if _, err := w.stack.ledger.Append(t.Context(), ledger.Append{Batch: "b", Policy: "hold", Calls: []ledger.NewCall{call}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.dispatcher.dispatch(t.Context(), tags)
+	w.dispatcher.dispatch(t.Context(), tags)
+	if n := int(w.dispatcher.pending.Load()); n != places+minAhead {
+		t.Errorf("%d tasks, want %d for %d places", n, places+minAhead, places)
+	}
+	signalled, err := w.stack.ledger.NextReady(t.Context(), time.Second, buckets)
+	if left := buckets - places - minAhead; err != nil || len(signalled) != left {
+		t.Errorf("%d buckets are signalled again (%v), want the %d that got nothing", len(signalled), err, left)
+	}
+}
+
+// A run that waits for a chain keeps its place from the tasks in asynq.
+func TestCrowdedWhileRunsWait(t *testing.T) {
+	d := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = 4 }).closing().dispatcher
+	for _, c := range []struct {
+		active, waiting, tasks int64
+		backlog, crowded       bool
+	}{
+		{active: 3, tasks: 1},
+		{active: 3, tasks: 2, backlog: true, crowded: true},
+		{active: 4, waiting: 2},
+		{active: 4, waiting: 2, tasks: 1, backlog: true, crowded: true},
+		{active: 4},
+	} {
+		d.active = func() int { return int(c.active) }
+		d.idle.runs.Store(c.waiting)
+		d.pending.Store(c.tasks)
+		if d.backlog() != c.backlog || d.crowded(t.Context()) != c.crowded {
+			t.Errorf("%+v: backlog %t, crowded %t", c, d.backlog(), d.crowded(t.Context()))
+		}
+	}
+}
+
 // A run with nothing left in its bucket gets a chain of another one, without a task of asynq.
 func TestIdleRunGetsTheNextChain(t *testing.T) {
 	w := openWorld(t, redistest.Shared(t).URL, testKey(t), nil).closing()

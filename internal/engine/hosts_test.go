@@ -139,9 +139,7 @@ func TestServerThatStopsAnsweringSlowsNoOther(t *testing.T) {
 		}
 		return v.Held() == most && waiting == chains-most
 	})
-	if n := int(w.runner.active.Load()); n != most {
-		t.Errorf("%d places of the worker are taken, want %d", n, most)
-	}
+	until(t, "no more places of the worker taken than at the server", func() bool { return w.runner.active.Load() == most })
 	w.enqueue("0002", chains, 3)
 	answered(t, v, "0002", 3*chains)
 	if n := v.Held(); n != most {
@@ -241,34 +239,56 @@ func TestHosts(t *testing.T) {
 func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		ran     time.Duration // since it came to its chain
-		before  time.Duration // that it has had its place then
 		crowded bool
+		task    bool // a task waits in asynq
 		waits   bool // chains wait for its server
 		want    ledger.GoOn
 	}{
-		"nobody waits":                      {time.Minute, 0, false, false, ledger.Any},
-		"others wait, its share is not up":  {30 * time.Millisecond, time.Minute, true, false, ledger.Any},
-		"others wait, the chain's share is": {64 * time.Millisecond, 128 * time.Millisecond, true, false, ledger.Others},
-		"and that of the place":             {64 * time.Millisecond, 192 * time.Millisecond, true, false, ledger.Stop},
-		"others wait for its server":        {30 * time.Millisecond, 0, false, true, ledger.Own},
-		"and its share is up":               {64 * time.Millisecond, 0, false, true, ledger.Stop},
-		"it went on for very long":          {runLimit, 0, false, false, ledger.Stop},
+		"nobody waits":                      {time.Minute, false, false, false, ledger.Any},
+		"others wait, its share is not up":  {30 * time.Millisecond, true, true, false, ledger.Any},
+		"others wait, the chain's share is": {64 * time.Millisecond, true, false, false, ledger.Others},
+		"and a task waits for its place":    {64 * time.Millisecond, true, true, false, ledger.Stop},
+		"others wait for its server":        {30 * time.Millisecond, false, false, true, ledger.Own},
+		"and its share is up":               {64 * time.Millisecond, false, false, true, ledger.Stop},
+		"it went on for very long":          {runLimit, false, false, false, ledger.Stop},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHosts(1)
 			r := &runner{
 				stack: new(stack), budget: budgetOf(64), hosts: h,
 				current: func() bool { return true }, crowded: func(context.Context) bool { return c.crowded },
+				backlog: func() bool { return c.task },
 			}
 			h.take("0001")
 			if c.waits {
 				h.park("0001", ledger.Dispatch{Chain: aToken, Number: "1"})
 			}
-			run := &tour{began: time.Now(), place: time.Now().Add(-c.before), turn: time.Now(), host: "0001"}
+			run := &tour{began: time.Now(), turn: time.Now(), host: "0001"}
 			<-time.After(c.ran)
 			if on := r.goOn(t.Context(), run); on != c.want {
 				t.Errorf("%s: %q, want %q", name, on, c.want)
 			}
 		})
 	}
+}
+
+// Runs give their places up to tasks one by one, and only while tasks wait in asynq.
+func TestPlacesComeFreeOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tasks := false
+		r := &runner{backlog: func() bool { return tasks }}
+		if r.yields() {
+			t.Error("a run gives its place up to nobody")
+		}
+		tasks = true
+		for i := range 3 {
+			if !r.yields() {
+				t.Errorf("%d: a task waits, and no run gives its place up", i)
+			}
+			if r.yields() {
+				t.Errorf("%d: two runs give their places up at once", i)
+			}
+			<-time.After(yieldEvery)
+		}
+	})
 }

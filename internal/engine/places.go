@@ -141,6 +141,7 @@ type idleRuns struct {
 	more atomic.Bool
 	news chan struct{} // has an element if a run came
 	wait time.Duration // of a run, at most
+	runs atomic.Int64  // that wait now
 
 	chains chan ledger.Dispatch // has no room: who sends knows whether a run waits
 }
@@ -157,6 +158,8 @@ func (i *idleRuns) take(stopped <-chan struct{}) (f ledger.Dispatch, ok bool) {
 	if !i.more.Load() {
 		return f, false
 	}
+	i.runs.Add(1)
+	defer i.runs.Add(-1)
 	select {
 	case i.news <- struct{}{}:
 	default:
@@ -178,6 +181,9 @@ func (i *idleRuns) give(f ledger.Dispatch) bool {
 		return false
 	}
 }
+
+// waiting is how many runs wait for a chain.
+func (i *idleRuns) waiting() int { return int(i.runs.Load()) }
 
 // end tells all runs that no chain waits.
 func (i *idleRuns) end() {

@@ -21,8 +21,8 @@ type runner struct {
 	meter    *meter
 	log      zerolog.Logger
 	stopping atomic.Bool
-	active   atomic.Int64  // runs at work
-	budget   time.Duration // of a run while others wait; see budgetOf
+	active   atomic.Int64  // runs that have a place
+	budget   time.Duration // of a chain while others wait; see budgetOf
 	hosts    *hosts
 	places   places
 	stopped  chan struct{} // closed when the worker takes no more calls
@@ -42,7 +42,11 @@ type runner struct {
 	current func() bool
 	// idle are the runs that wait for another chain.
 	idle *idleRuns
-	// crowded reports whether other chains wait for a worker.
+	// backlog reports whether more tasks wait in asynq than places are unused, and yielded is when a run
+	// last gave its place up to one (Unix time, ns).
+	backlog func() bool
+	yielded atomic.Int64
+	// crowded reports whether other chains wait for a run.
 	crowded func(ctx context.Context) bool
 	// noteDue is told when a bucket needs a dispatch.
 	noteDue func(tag string, at time.Time)
@@ -65,7 +69,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 		wait(ctx, 50*time.Millisecond)
 	}
 	now := time.Now()
-	t := &tour{began: now, place: now, turn: now, host: server}
+	t := &tour{began: now, turn: now, host: server}
 	for {
 		if r.stopping.Load() {
 			r.giveOn(ctx, t.host)
@@ -83,34 +87,36 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 }
 
 // more takes a run on to a chain of another bucket, if one waits and the run's place is not
-// another's turn yet.
+// given up to a task.
 func (r *runner) more(t *tour) bool {
-	if r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit || time.Since(t.place) >= r.keeps() {
+	if t.yielded || r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit || r.yields() {
 		return false
 	}
-	r.active.Add(-1) // its place counts as free
 	f, ok := r.idle.take(r.stopped)
-	r.active.Add(1)
 	if ok {
 		t.next, t.turn = &f, time.Now()
 	}
 	return ok
 }
 
-// keeps is how long a run keeps its place while others wait. Then an asynq task gets the place: the
-// first call of a chain that had nothing to do is one.
-func (r *runner) keeps() time.Duration { return placeBudgets * r.budget }
+// yields decides whether a run gives its place up to a task that waits in asynq: the first call of a
+// chain that had nothing to do is one. Of all runs one does so in yieldEvery. So such a task waits for a few ms, places
+// come free one by one, and most runs go on without asynq.
+func (r *runner) yields() bool {
+	last, now := r.yielded.Load(), time.Now().UnixNano()
+	return now-last >= yieldEvery.Nanoseconds() && r.backlog() && r.yielded.CompareAndSwap(last, now)
+}
 
-// placeBudgets is how many budgets of a chain a run's place has.
-const placeBudgets = 4
+const yieldEvery = time.Millisecond
 
 // tour is what one run did: the calls of one chain, then of others.
 type tour struct {
 	began time.Time
-	place time.Time        // since when others may have waited for its place
-	turn  time.Time        // the same, and since when it is at its chain
+	turn  time.Time        // since when it is at its chain and others may have waited
 	host  string           // the server at which the run has a place; "" for none
 	next  *ledger.Dispatch // the chain that the run goes on with; nil for none
+
+	yielded bool // its place is for a task that waits in asynq
 }
 
 // chain makes calls of a chain that was dispatched, and of those that its outcomes lead to.
@@ -251,14 +257,14 @@ func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
 	case r.stopping.Load() || !r.current() || r.doubt.Load() > 0 || time.Since(t.began) >= runLimit:
 		return ledger.Stop
 	case time.Since(t.turn) >= r.budget:
-		switch crowded := r.crowded(ctx); {
-		case r.hosts.waits(t.host), crowded && time.Since(t.place) >= r.keeps():
+		t.yielded = r.yields()
+		switch {
+		case t.yielded || r.hosts.waits(t.host):
 			return ledger.Stop
-		case crowded:
+		case r.crowded(ctx):
 			return ledger.Others
 		}
 		t.turn = time.Now()
-		t.place = t.turn
 	}
 	if r.hosts.waits(t.host) {
 		return ledger.Own // the next chain is one that waits for this server

@@ -189,7 +189,7 @@ func (w *Worker) assemble(me string) {
 	if w.o.severalNodes() {
 		w.dispatcher.patience = ledger.Briefly
 	}
-	w.runner.crowded = w.dispatcher.crowded
+	w.runner.crowded, w.runner.backlog = w.dispatcher.crowded, w.dispatcher.backlog
 	w.runner.current = w.member.Current
 	w.runner.health = w.health
 	w.reconciler = &reconciler{
@@ -218,8 +218,8 @@ func recordingsOf(rdb redis.UniversalClient) (places chan struct{}, room time.Du
 // script alone, and Redis does one script at a time.
 const connections = 64
 
-// budgetOf is how long a run keeps its place while other chains wait for one, so that of all
-// places one comes free every ms. It is a share of time and not of calls: a chain whose calls take a
+// budgetOf is how long a run stays at its chain while others wait, so that of all runs one
+// leaves its chain every ms. It is a share of time and not of calls: a chain whose calls take a
 // minute keeps others waiting for one call, not for five.
 func budgetOf(places int) time.Duration { return time.Duration(places) * time.Millisecond }
 
@@ -295,7 +295,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.taking.Store(false)
 	w.runner.stopping.Store(true)
 	close(w.stopped)
-	w.log.Info().Int64("in_flight", w.runner.active.Load()).Msg("worker stops: no new call, those in flight end")
+	w.log.Info().Int64("in_flight", w.runner.active.Load()-w.runner.idle.runs.Load()).Msg("worker stops: no new call, those in flight end")
 	w.drain(func() {
 		servers.stop()
 		stop()
