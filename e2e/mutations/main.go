@@ -81,25 +81,29 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (err error) {
 	if err := b.baseline(ctx, chosen); err != nil {
 		return err
 	}
-	survived := 0
+	caught := 0
 	for i, m := range chosen {
 		v, err := b.try(ctx, m)
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.Mechanism, err)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		verdict := "caught"
-		if !v.caught {
+		switch {
+		case err != nil: // it proves nothing; the others do
+			verdict, v.output = "BROKEN", err.Error()
+		case !v.caught:
 			verdict = "SURVIVED"
-			survived++
+		default:
+			caught++
 		}
 		fmt.Fprintf(out, "%3d  %-8s  %4.1f s  %s\n     %s\n     %s %s\n", i+1, verdict, v.took.Seconds(), m.Mechanism, m.Change, m.Package, m.Test)
-		if *verbose || !v.caught {
+		if *verbose || verdict != "caught" {
 			fmt.Fprintf(out, "%s\n", indent(v.output))
 		}
 	}
-	fmt.Fprintf(out, "\n%d of %d caught, in %s\n", len(chosen)-survived, len(chosen), time.Since(began).Round(time.Second))
-	if survived > 0 {
-		return fmt.Errorf("%d survived: write the test, or find out why the mechanism is not needed", survived)
+	fmt.Fprintf(out, "\n%d of %d caught, in %s\n", caught, len(chosen), time.Since(began).Round(time.Second))
+	if left := len(chosen) - caught; left > 0 {
+		return fmt.Errorf("%d were not caught: write the test, or find out why the mechanism is not needed", left)
 	}
 	if *write {
 		return writeDocs(root)
