@@ -117,9 +117,14 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestAppendOfACallTwiceInOneGroup",
 	},
 	{
+		"one call for each id", "the script is not told that a group has one twice",
+		in("internal/ledger/group.go", "g.twice = len(g.keys) < g.calls", "_ = g.twice"),
+		chainPkg, "TestAppendOfACallTwiceInOneGroup",
+	},
+	{
 		"order of a bulk", "two groups of a bucket go out at once",
-		in("internal/engine/batcher.go", "if holds(trip, more.Tag()) {", "if false {"),
-		"./internal/engine", "TestBatcherKeepsTheOrder",
+		in("internal/engine/batcher.go", "if g.Tag() == more.Tag() {", "if false {"),
+		"./internal/engine", "TestBatcherBoundsTrips",
 	},
 	{
 		"order of a bulk", "a shard goes on after a failure",
@@ -128,7 +133,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"licences of a known token", "its chains go on waiting for the old quota",
-		in(appendLua, "if there[place[token]] then raised[#raised + 1] = token end", ""),
+		in(appendLua, "if kept[place[token]] then raised[#raised + 1] = token end", ""),
 		chainPkg, "TestLicencesRaisedBringQuotaBack",
 	},
 	{

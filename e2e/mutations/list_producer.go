@@ -110,6 +110,11 @@ var producerMutations = []mutation{
 		"./cmd/enqueue", "TestStories/runcalls",
 	},
 	{
+		"trips are short", "as many large groups as small ones",
+		in("internal/engine/batcher.go", "return calls <= perGroup && runs <= perRuns", "return true"),
+		"./internal/engine", "TestBatcherBoundsTrips",
+	},
+	{
 		"groups of a bulk fill", "each goes out at the first tick",
 		in("internal/engine/batcher.go", "case all || group.stood:", "case true:"),
 		"./internal/engine", "TestBatcherLetsGroupsFill",

@@ -11,19 +11,20 @@ import (
 
 const (
 	// perGroup is how many calls of a bucket travel together, and perRuns of how many runs at most: one
-	// script, below 1 ms of Redis. A run is calls of one chain that stand together; it costs as much as a
-	// call. With ledger.Buckets of them they bound what a producer holds in memory.
-	perGroup = 64
-	perRuns  = 32
-	// While the first earlyCalls are gathered, a group goes with a quarter of what it may have if its shard has nothing
-	// to do: else no worker would begin until some bucket has a full one.
-	quarter    = 4
-	earlyCalls = perRuns / quarter * ledger.Buckets
-	// perPipeline is how many groups, of different buckets, a round trip has at most. Longer
-	// trips are faster, but a single call would stand behind two of them at every step.
-	perPipeline = 4
+	// script, of about 1 ms of Redis. A run is calls of one chain that stand together; it costs as much as four
+	// calls. With ledger.Buckets of them they bound what a producer holds in memory.
+	perGroup = 256
+	perRuns  = 128
+	// While a shard has nothing to do, a group goes with 1/idlePart of what it may have, and with 1/earlyPart while the
+	// first earlyCalls are gathered: else no worker would begin until some bucket has a full one.
+	idlePart   = 4
+	earlyPart  = 16
+	earlyCalls = perRuns / earlyPart * ledger.Buckets
+	// perTrip is how many groups, of different buckets, a round trip has at most, if together they are no larger than
+	// one may be. Longer trips are faster, but a single call would stand behind them at every step.
+	perTrip = 4
 	// shards is how many round trips are under way at once.
-	shards = 2
+	shards = 3
 	// shardQueue is how many full groups may wait for each shard.
 	shardQueue = 64
 	// perIndex is how many calls with ids of their own wait for the index together.
@@ -32,7 +33,7 @@ const (
 	// slow: if it gives fewer than slow calls in that time. If it is faster, a group waits at most
 	// twice as long, since it fills soon: half a group costs Redis nearly as much as a whole one.
 	patience = time.Second
-	slow     = perRuns * ledger.Buckets / 8
+	slow     = perRuns * ledger.Buckets / 32
 )
 
 // batcher collects the calls of a batch by bucket and appends them in groups, since a
@@ -155,8 +156,11 @@ func (g *batcher) put(n *ledger.NewCall, source any) error {
 	into.rows = append(into.rows, inFlight{n.Row, n.Server, source})
 	g.calls++
 	shard, part := g.shards[i%shards], 1
-	if g.calls <= earlyCalls && len(shard) == 0 {
-		part = quarter
+	if len(shard) == 0 {
+		part = idlePart
+		if g.calls <= earlyCalls {
+			part = earlyPart
+		}
 	}
 	if into.Len() >= perGroup/part || into.Runs() >= perRuns/part {
 		g.groups[i] = nil
@@ -287,13 +291,13 @@ func (g *batcher) runShard(in <-chan *group) {
 		}
 		trip := []*group{first}
 	gather:
-		for len(trip) < perPipeline {
+		for len(trip) < perTrip {
 			select {
 			case more, open := <-in:
 				if !open {
 					break gather
 				}
-				if holds(trip, more.Tag()) {
+				if !fits(trip, more) {
 					next = more
 					break gather
 				}
@@ -316,13 +320,16 @@ func (g *batcher) runShard(in <-chan *group) {
 	}
 }
 
-func holds(trip []*group, tag string) bool {
+// fits reports whether a group may travel with others.
+func fits(trip []*group, more *group) bool {
+	calls, runs := more.Len(), more.Runs()
 	for _, g := range trip {
-		if g.Tag() == tag {
-			return true
+		if g.Tag() == more.Tag() {
+			return false
 		}
+		calls, runs = calls+g.Len(), runs+g.Runs()
 	}
-	return false
+	return calls <= perGroup && runs <= perRuns
 }
 
 func (g *batcher) send(trip []*group, noted *[ledger.Buckets]bool) (ready []string, err error) {

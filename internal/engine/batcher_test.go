@@ -61,7 +61,7 @@ func TestBatcherIsBounded(t *testing.T) {
 			}
 		})
 		synctest.Wait() // until nothing goes on any more
-		const bound = perRuns*ledger.Buckets + shards*(shardQueue+perPipeline+1)*perRuns
+		const bound = perRuns*ledger.Buckets + shards*(shardQueue+perTrip+1)*perRuns
 		if n := taken.Load(); n == 0 || n > bound {
 			t.Errorf("%d calls were taken, the bound is %d", n, bound)
 		}
@@ -194,20 +194,21 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 				t.Errorf("%s: %d groups went out, want %d", why, got, want)
 			}
 		}
-		give := func(bucket, calls int) {
+		const buckets = 256 // each gets too few calls to go before a tick
+		give := func(first, calls int) {
 			for i := range calls {
-				if err := g.add(named(bucket, i), "", nil); err != nil {
+				if err := g.add(named(first+i%buckets, i), "", nil); err != nil {
 					t.Error(err)
 				}
 			}
 		}
 		give(1, 1)
-		give(2, slow)
-		tick(slow/perRuns, "the first tick of a fast source")
-		give(2, slow)
-		tick(slow/perRuns+1, "the second")
+		give(100, slow)
+		tick(0, "the first tick of a fast source")
+		give(500, slow)
+		tick(1+buckets, "the second")
 		give(3, 1)
-		tick(1, "a tick of a slow source")
+		tick(buckets+1, "a tick of a slow source")
 		stop()
 		hurry.Wait()
 		if err := g.finish(false, func() {}); err != nil {
@@ -235,18 +236,18 @@ func TestBatcherBeginsSoon(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		give(1, perRuns/quarter-1)
+		give(1, perRuns/earlyPart-1)
 		if len(sent) != 0 {
-			t.Error("a group went out before it had a quarter")
+			t.Error("a group went out before it had its part")
 		}
 		give(1, 1)
-		give(2, perRuns/quarter) // waits for the shard
-		give(3, perRuns-1)       // waits to be full, since another waits
-		if n := <-sent; n != perRuns/quarter || len(sent) != 0 {
+		give(2, perRuns/earlyPart) // waits for the shard
+		give(3, perRuns-1)         // waits to be full, since another waits
+		if n := <-sent; n != perRuns/earlyPart || len(sent) != 0 {
 			t.Errorf("a group of %d calls went out, and %d more", n, len(sent))
 		}
 		answer <- struct{}{}
-		if n := <-sent; n != perRuns/quarter || len(sent) != 0 {
+		if n := <-sent; n != perRuns/earlyPart || len(sent) != 0 {
 			t.Errorf("then a group of %d calls went out, and %d more", n, len(sent))
 		}
 		g.calls = earlyCalls
@@ -262,6 +263,44 @@ func TestBatcherBeginsSoon(t *testing.T) {
 	})
 }
 
+// A round trip has several small groups, or a large one.
+func TestBatcherBoundsTrips(t *testing.T) {
+	small, large := new(group), new(group)
+	for i := range perRuns / 2 {
+		if err := errors.Join(small.Add(named(1, i)), large.Add(named(2, i)), large.Add(named(2, perRuns+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := new(group)
+	if err := other.Add(named(1, perRuns)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		trip []*group
+		more *group
+		want bool
+		why  string
+	}{
+		{nil, large, true, "a large one alone"},
+		{[]*group{small}, large, false, "a large one after another"},
+		{[]*group{small}, other, false, "two of a bucket"},
+		{[]*group{other}, small, false, "the same the other way round"},
+	} {
+		if got := fits(c.trip, c.more); got != c.want {
+			t.Errorf("%s: %t", c.why, got)
+		}
+	}
+	third := new(group)
+	for i := range perRuns / 2 {
+		if err := third.Add(named(3, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !fits([]*group{small}, third) || fits([]*group{small, third}, other) {
+		t.Error("two small ones fit, and nothing beside them")
+	}
+}
+
 // A group has so many calls, and of so many runs, that its script is short.
 func TestBatcherBoundsGroups(t *testing.T) {
 	for name, c := range map[string]struct{ each, calls int }{
@@ -271,7 +310,9 @@ func TestBatcherBoundsGroups(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls, runs atomic.Int64
+			given := make(chan struct{})
 			g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
+				<-given // groups wait, and so fill
 				for _, into := range trip {
 					calls.Store(max(calls.Load(), int64(into.Len())))
 					runs.Store(max(runs.Load(), int64(into.Runs())))
@@ -286,6 +327,7 @@ func TestBatcherBoundsGroups(t *testing.T) {
 					t.Error(err)
 				}
 			}
+			close(given)
 			if err := g.finish(false, func() {}); err != nil {
 				t.Error(err)
 			}

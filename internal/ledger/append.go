@@ -125,7 +125,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 	arguments := func(g *Group, head ...any) []any {
 		g.close()
 		to := append(make([]any, 0, len(head)+6+len(g.args)), head...)
-		to = append(to, a.Batch, a.Policy, a.flags(), l.o.Fingerprint, until, g.name(a.Look || a.AtOnce))
+		to = append(to, a.Batch, a.Policy, a.flags(g.twice), l.o.Fingerprint, until, g.name(a.Look || a.AtOnce))
 		return g.arguments(to)
 	}
 	seen := map[string]bool{}
@@ -193,12 +193,12 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 }
 
 // flags are the script's.
-func (a Append) flags() string {
+func (a Append) flags(twice bool) string {
 	f := ""
 	for _, x := range []struct {
 		set    bool
 		letter string
-	}{{a.AtOnce, "a"}, {a.Look, "d"}, {a.Part, "p"}, {a.Replaces, "r"}, {a.Looked, "o"}} {
+	}{{a.AtOnce, "a"}, {a.Look, "d"}, {a.Part, "p"}, {a.Replaces, "r"}, {a.Looked, "o"}, {twice, "t"}} {
 		if x.set {
 			f += x.letter
 		}

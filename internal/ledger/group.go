@@ -33,6 +33,9 @@ type Group struct {
 	} // the last head that was written: many are the same
 
 	runs []groupRun
+	// keys are those of the calls, and twice tells that one of them may stand twice.
+	keys  map[string]struct{}
+	twice bool
 }
 
 // groupRun is where a run of calls of one chain begins.
@@ -67,7 +70,8 @@ func (g *Group) Tag() string { return g.tag }
 // Reset empties the group.
 func (g *Group) Reset() {
 	clear(g.args)
-	*g = Group{args: g.args[:0], runs: g.runs[:0]}
+	clear(g.keys)
+	*g = Group{args: g.args[:0], runs: g.runs[:0], keys: g.keys}
 }
 
 // name names the group, however often it is sent; "" where nothing is to be kept of it.
@@ -161,6 +165,11 @@ func (g *Group) Add(c *NewCall) error {
 	g.args = append(g.args, c.Key, record(c))
 	g.run++
 	g.calls++
+	if g.keys == nil {
+		g.keys = map[string]struct{}{}
+	}
+	g.keys[c.Key] = struct{}{}
+	g.twice = len(g.keys) < g.calls
 	return nil
 }
 

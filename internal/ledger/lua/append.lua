@@ -17,7 +17,8 @@
 -- ARGV[3] flags: a dispatch the chains that become ready at once, d look only: nothing is written
 --         and n says what would be, p a part of a file, r tell r,
 --         o an earlier look said n: a known call whose token has the very sealed form that is given
---         now was appended by an earlier try of this command, whose reply was lost: it is n
+--         now was appended by an earlier try of this command, whose reply was lost: it is n,
+--         t a key may stand twice
 -- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
 --         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
 -- ARGV[5] until when the batch may be appended to, ms (batch.Note); '' always
@@ -27,7 +28,7 @@
 --         '<b: withhold what is new><how many> <licences, none: not given> <due at ms, none: now> <server as JSON>';
 --         then for each call its key, and what its record has behind the time
 -- Reply: {now ms, -1, 0} where the batch was cancelled, {now ms, -2, 0} where it is too late, else
---        {now ms, added, known, chains ready in the bucket, next due ms of the scheduled
+--        {now ms, added, known, 1 where chains are ready in the bucket, else 0, next due ms of the scheduled
 --         calls where the group has some ('0': it has none), the calls' letters as one string,
 --         how many c and r there are, then for each of these the record that is known,
 --         then chain, dispatch ...}
@@ -48,7 +49,7 @@ if ARGV[4] ~= '' then
 end
 local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' .. batch
 local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l', 'r')
-local has = about[2]
+local has, total = about[2], tonumber(about[3] or '0')
 if about[1] then return { stamp, -1, 0 } end
 if ARGV[5] ~= '' and now > tonumber(ARGV[5]) then return { stamp, -2, 0 } end
 
@@ -75,9 +76,9 @@ local function head(text)
   return h
 end
 
--- tokens are those of the group, in order; place is where each stands there, and seals, more and
--- there have what belongs to it: its sealed form, how many records were added, whether it was there.
-local fields, tokens, place, seals, more, there, n, last = {}, {}, {}, {}, {}, {}, 0, #ARGV
+-- tokens are those of the group, in order; place is where each stands there, and seals and more
+-- have what belongs to it: its sealed form, how many records were added. n is the number of calls.
+local tokens, place, seals, more, n, last = {}, {}, {}, {}, 0, #ARGV
 do
   local i = 7
   while i < last do
@@ -86,13 +87,26 @@ do
       local k = #tokens + 1
       tokens[k], seals[k], place[token] = token, ARGV[i + 1], k
     end
+    n = n + many
+    i = i + 3 + 2 * many
+  end
+end
+
+-- kept has the number of records and the sealed form of each token that was there. One that was not has no
+-- records, and so none of its calls is known and no chain of it has something to do. have are the records.
+local kept, have, old = redis.call('HMGET', P .. 'tokens', unpack(tokens)), {}, false
+for k = 1, #tokens do old = old or kept[k] end
+if old then
+  local i, fields = 7, {}
+  while i < last do
+    local token, many = token_of(ARGV[i]), head(ARGV[i + 2]).many
     i = i + 3
     for _ = 1, many do
-      n = n + 1
-      fields[n] = token .. ARGV[i]
+      fields[#fields + 1] = token .. ARGV[i]
       i = i + 2
     end
   end
+  have = redis.call('HMGET', calls, unpack(fields))
 end
 
 -- note_due keeps for people when the batch's calls in this bucket are due: e, the first of
@@ -110,8 +124,6 @@ local function note_due(put_off, at_once_too, about)
   if not begun then redis.call('HSET', counts, 'e', int(first)) end
 end
 
-local size = redis.call('HLEN', calls)
-local have = size > 0 and redis.call('HMGET', calls, unpack(fields)) or {}
 local told, blocked, given = {}, {}, {}
 
 -- known_as is the letter of a call whose record is there.
@@ -138,25 +150,27 @@ end
 -- ours reports whether the last append for the token was an earlier try of this one: each seals the
 -- token anew, so no two have the same sealed form.
 local function ours(token)
-  local kept = redis.call('HGET', P .. 'tokens', token)
-  return kept and string.match(kept, '^%d+:(.*)$') == seals[place[token]]
+  local k = place[token]
+  return kept[k] and string.match(kept[k], '^%d+:(.*)$') == seals[k]
 end
 
 local mine = 0 -- known calls that are new all the same
--- seen are the fields of calls that are new; nil where each token has one call, and none can stand twice.
-local records, delayed, gone, seen = {}, {}, {}, n > #tokens and {} or nil
+-- seen are the fields of calls that are new; nil where none stands twice.
+local records, delayed, gone, seen = {}, {}, {}, flagged('t') and {} or nil
 -- chains get calls. waiting has their references: of most chains one, and no table.
 local chains, waiting = {}, {}
 local letters -- nil while all are n
 local added, known, fresh, revived = 0, 0, 0, 0
 local reference, blocks, i, j, w = batch .. ' ', policy ~= 'skip', 7, 0, 0
 while i < last do
-  local id, h = ARGV[i], head(ARGV[i + 2])
+  local id, h = ARGV[i], heads[ARGV[i + 2]]
   local token, refs, before = token_of(id), waiting[id], fresh
+  local listed, licenses, at, open, withheld = type(refs) == 'table', h.licenses, h.at, h.open, h.withhold
   i = i + 3
   for _ = 1, h.many do
     j = j + 1
-    local key, text, field, raw, letter = ARGV[i], ARGV[i + 1], fields[j], have[j], 'n'
+    local key, text, raw, letter = ARGV[i], ARGV[i + 1], have[j], 'n'
+    local field = token .. key
     i = i + 2
     if seen and seen[field] then
       letter = 'w'
@@ -170,18 +184,19 @@ while i < last do
       end
       if looked and letter ~= 'c' and letter ~= 'r' and ours(token) then letter, mine = 'o', mine + 1 end
       if blocks and (letter == 'c' or letter == 'k') then blocked[id] = true end
-    elseif h.withhold or blocked[id] then
+    elseif withheld or blocked[id] then
       letter = 'b'
     end
-    if letter ~= 'n' and not letters then
-      letters = {}
-      for k = 1, j - 1 do letters[k] = 'n' end
-    end
-    if letters then letters[j] = letter == 'o' and 'n' or letter end
-    if h.licenses and letter ~= 'b' and letter ~= 'c' and letter ~= 'k' then given[token] = h.licenses end
-    if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then
-      known = known + 1
-    elseif letter == 'n' then
+    if licenses and letter ~= 'b' and letter ~= 'c' and letter ~= 'k' then given[token] = licenses end
+    if letter ~= 'n' then
+      if not letters then
+        letters = {}
+        for k = 1, j - 1 do letters[k] = 'n' end
+      end
+      letters[j] = letter == 'o' and 'n' or letter
+      if letter == 'm' or letter == 'w' or letter == 'h' or letter == 'e' then known = known + 1 end
+    else
+      if letters then letters[j] = 'n' end
       added = added + 1
       if seen then seen[field] = true end
       if not look then
@@ -195,15 +210,15 @@ while i < last do
         local state = 'q'
         if has == 'cancel' and is_dropped(batch, id) then
           gone[#gone + 1] = { field, rec or cjson.decode(record('q', h.server, text)) }
-        elseif h.at then
+        elseif at then
           state = 'd'
-          delayed[#delayed + 1] = h.at
+          delayed[#delayed + 1] = at
           delayed[#delayed + 1] = token .. ' ' .. reference .. key
         elseif not refs then
           refs = ref
           chains[#chains + 1], waiting[id] = id, refs
-        elseif type(refs) == 'string' then
-          refs = { refs, ref }
+        elseif not listed then
+          refs, listed = { refs, ref }, true
           waiting[id] = refs
         else
           refs[#refs + 1] = ref
@@ -213,7 +228,7 @@ while i < last do
           rec[R.state] = state
           records[w + 2] = encode(rec)
         else
-          records[w + 2] = h.open .. text
+          records[w + 2] = open .. text
         end
         w = w + 2
       end
@@ -232,12 +247,12 @@ local function reply(standing, due, dispatches)
 end
 if look then return reply(0, '0', {}) end
 
+-- widens: the first large group of the batch here. Nothing is a list any more after it.
+local widens = added >= MANY and total < 2 * MANY
 if added > 0 then
-  if not has and batch ~= SOLO then redis.call('HSET', counts, 'p', policy) end
-  local widen = added >= MANY and size <= 512
-  if widen then records[#records + 1], records[#records + 2] = WIDE, '' end
+  if widens then records[#records + 1], records[#records + 2] = WIDE, '' end
   redis.call('HSET', calls, unpack(records))
-  if widen then redis.call('HDEL', calls, WIDE) end
+  if widens then redis.call('HDEL', calls, WIDE) end
   note_due(delayed, chains[1] ~= nil, about)
   if delayed[1] then
     -- Calls that are due at the same time join their chain in the order in which they were
@@ -254,41 +269,40 @@ for _, g in ipairs(gone) do end_call(batch, g[1], g[2], 'c', now) end
 if gone[1] then tally(batch, now, 'c', #gone) end
 
 -- The tokens: how many records use each, and its sealed form, which is always the one given
--- now: it mends a token whose sealing key was lost. A token that was not there has no
--- records, and so no chain that has something to do.
-local values, kept = {}, redis.call('HMGET', P .. 'tokens', unpack(tokens))
+-- now: it mends a token whose sealing key was lost.
+local values = {}
 for k = 1, #tokens do
   local many = more[k] or 0
-  if kept[k] then
-    there[k] = true
-    many = many + tonumber(string.match(kept[k], '^%d+'))
-  end
+  if kept[k] then many = many + tonumber(string.match(kept[k], '^%d+')) end
   if kept[k] or many > 0 then
     values[#values + 1] = tokens[k]
     values[#values + 1] = (many == 1 and '1:' or many .. ':') .. seals[k] -- a number is slow to be made a text
   end
 end
 if values[1] then
-  local widen = size == 0 and #tokens >= MANY and redis.call('HLEN', P .. 'tokens') == 0
-  if widen then values[#values + 1], values[#values + 2] = WIDE, '' end
+  if widens then values[#values + 1], values[#values + 2] = WIDE, '' end
   redis.call('HSET', P .. 'tokens', unpack(values))
-  if widen then redis.call('HDEL', P .. 'tokens', WIDE) end
+  if widens then redis.call('HDEL', P .. 'tokens', WIDE) end
 end
-if fresh > 0 then tally(batch, now, 't', fresh) end
-if added > 0 and group ~= '' then
-  redis.call('HSET', counts, 'r', group .. ' ' .. (letters and table.concat(letters) or 'n'))
+if added > 0 then
+  local noted = { 'at', stamp, 't', int(total + fresh) }
+  if not has and batch ~= SOLO then noted[5], noted[6] = 'p', policy end
+  if group ~= '' then
+    noted[#noted + 1] = 'r'
+    noted[#noted + 1] = group .. ' ' .. (letters and table.concat(letters) or 'n')
+  end
+  redis.call('HSET', counts, unpack(noted))
 end
 if revived > 0 then tally(batch, now, 'c', -revived) end
 
 -- The chains.
 local ready, since, stuck, dispatches, open = {}, int(now - FRESH), 0, {}, 'o:' .. batch
-local old = next(there)
 for c = 1, #chains do
   local id = chains[c]
   local refs, many, key = waiting[id], 1, P .. 'chain:' .. id
   local first = refs
   if type(refs) == 'table' then first, many = refs[1], #refs end
-  local state = old and there[place[token_of(id)]] and redis.call('HGET', key, 's')
+  local state = old and kept[place[token_of(id)]] and redis.call('HGET', key, 's')
   if state then
     redis.call('HINCRBY', key, open, many)
     if many > 1 then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs)) else redis.call('RPUSH', P .. 'queue:' .. id, first) end
@@ -306,12 +320,15 @@ for c = 1, #chains do
   end
 end
 if stuck > 0 then tally(batch, now, 'b', stuck) end
-local standing = redis.call('ZCARD', READY)
+local standing
 if ready[1] then
-  local widen = #ready >= 2 * MANY and standing <= 128
+  standing = 1
+  local widen = #ready >= 2 * MANY and redis.call('ZCARD', READY) < 2 * MANY
   if widen then redis.call('ZADD', READY, since, WIDE) end
-  standing = standing + redis.call('ZADD', READY, unpack(ready))
+  redis.call('ZADD', READY, unpack(ready))
   if widen then redis.call('ZREM', READY, WIDE) end
+else
+  standing = redis.call('EXISTS', READY)
 end
 
 if next(given) then
@@ -324,13 +341,13 @@ if next(given) then
       values[#values + 1] = given[token]
       if not before[j] then lent[#lent + 1] = token end -- licences that were set to stay do
       -- Chains of a token that was there wait for the quota, perhaps: they look again.
-      if there[place[token]] then raised[#raised + 1] = token end
+      if kept[place[token]] then raised[#raised + 1] = token end
     end
   end
   if values[1] then redis.call('HSET', P .. 'licenses', unpack(values)) end
   if lent[1] then redis.call('SADD', P .. 'lent', unpack(lent)) end
   for _, token in ipairs(raised) do
-    if recall(token, 'quota', now) then standing = math.max(standing, 1) end
+    if recall(token, 'quota', now) then standing = 1 end
   end
 end
 local due = delayed[1] and int(math.floor(redis.call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')[2])) or '0'
