@@ -42,7 +42,7 @@ func TestPlacesAreSharedAmongAllBuckets(t *testing.T) {
 		t.Errorf("%d buckets have chains, want %d", len(all), buckets)
 	}
 	for _, b := range all {
-		if most := (places+minAhead+buckets-1)/buckets + 1; b.Ready < each-most {
+		if most := (places + minAhead + buckets - 1) / buckets; b.Ready < each-most {
 			t.Errorf("bucket %s: %d of %d chains are left", b.Tag, b.Ready, each)
 		}
 	}
