@@ -21,7 +21,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"share of time", "a run keeps its place however many wait",
-		in(runnerGo, "case t.yielded || r.hosts.waits(t.host):", "case false:"),
+		in(runnerGo, "case time.Since(t.turn) >= r.budget && r.hosts.waits(t.host):", "case false:"),
 		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
 	},
 	{
@@ -31,8 +31,18 @@ var workerMutations = []mutation{
 	},
 	{
 		"places come free one by one", "all at once",
-		in(runnerGo, "return now-last >= yieldEvery.Nanoseconds() && r.backlog()", "return r.backlog()"),
+		in(runnerGo, "return !soon && r.backlog()", "_ = soon\n	return r.backlog()"),
 		"./internal/engine", "TestPlacesComeFreeOneByOne",
+	},
+	{
+		"places come free one by one", "several for one task",
+		in(runnerGo, "r.backlog() > int(r.leaving.Load())", "r.backlog() > 0"),
+		"./internal/engine", "TestPlacesComeFreeOneByOne",
+	},
+	{
+		"places come free one by one", "none of a run that goes from one short chain to the next",
+		in(runnerGo, "case time.Since(t.began) >= r.budget && r.yields():", "case time.Since(t.turn) >= r.budget && r.yields():"),
+		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
 	},
 	{
 		"few tasks wait in asynq", "each bucket that is due gets one",

@@ -15,7 +15,7 @@ const (
 	// calls. With ledger.Buckets of them they bound what a producer holds in memory.
 	perGroup = 256
 	perRuns  = 128
-	// While a shard has nothing to do, a group goes with 1/idlePart of what it may have, and with 1/earlyPart while the
+	// While nothing waits for a shard, a group goes with 1/idlePart of what it may have, and with 1/earlyPart while the
 	// first earlyCalls are gathered: else no worker would begin until some bucket has a full one.
 	idlePart   = 4
 	earlyPart  = 16
@@ -31,7 +31,7 @@ const (
 	perIndex = 8192
 	// patience is how long a call waits for others of its bucket if the producer's own source is
 	// slow: if it gives fewer than slow calls in that time. If it is faster, a group waits at most
-	// twice as long, since it fills soon: half a group costs Redis nearly as much as a whole one.
+	// twice as long, since it fills soon: many small groups cost Redis more than few large ones.
 	patience = time.Second
 	slow     = perRuns * ledger.Buckets / 32
 )

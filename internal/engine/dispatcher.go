@@ -24,7 +24,7 @@ type dispatcher struct {
 	publish   func(ctx context.Context, f ledger.Dispatch) error
 	inspector *asynq.Inspector
 	consumes  []string      // asynq's queues
-	active    func() int    // runs that have a place in this process
+	active    func() int    // runs that have a place in this process, or wait for one
 	places    int           // runs at work, at most
 	patience  time.Duration // longest wait for a signalled bucket in one command
 
@@ -79,6 +79,7 @@ func (f *dispatcher) run(ctx context.Context) {
 		f.idle.more.Store(len(tags) == most)
 		if at := slices.Index(tags, ledger.TaskReady); at >= 0 {
 			tags = slices.Delete(tags, at, at+1)
+			f.pending.Add(1)
 			f.asking.tell(1)
 		}
 		f.dispatch(ctx, tags)
@@ -91,18 +92,22 @@ func (f *dispatcher) run(ctx context.Context) {
 // free is how many chains can be dispatched now: to the runs that wait for one, and to asynq for
 // the places that are unused and a few ahead.
 func (f *dispatcher) free() int {
-	return f.idle.waiting() + max(0, f.unused()+f.prefetch.ahead(f.places)-int(f.pending.Load()))
+	ahead := minAhead
+	if f.unused() > 0 { // else the tasks that begin are those that runs yield to: with more, more would yield
+		ahead = f.prefetch.ahead(f.places)
+	}
+	return f.idle.waiting() + max(0, ahead-f.backlog())
 }
 
-// unused is how many places no run has, so that asynq can begin a task there.
+// unused is how many places no run has, so that asynq can begin a task there. Negative: runs wait for one.
 func (f *dispatcher) unused() int { return f.places - f.active() }
 
-// backlog reports whether more tasks wait in asynq than this process has unused places for.
-func (f *dispatcher) backlog() bool { return int(f.pending.Load()) > f.unused() }
+// backlog is how many more tasks wait in asynq than this process has unused places.
+func (f *dispatcher) backlog() int { return int(f.pending.Load()) - f.unused() }
 
-// crowded reports whether chains wait for a run or a place of this process to come free.
+// crowded reports whether chains wait for a place of this process, or for a run that goes on with them.
 func (f *dispatcher) crowded(ctx context.Context) bool {
-	if f.backlog() {
+	if f.backlog() > 0 {
 		return true
 	}
 	if f.unused() > 0 || f.idle.waiting() > 0 {
@@ -140,7 +145,7 @@ func (f *dispatcher) begun() {
 
 // dispatch moves on what is due in buckets and dispatches what is ready in them: what is free is
 // shared among the buckets. If there is less than one for each, the last ones get nothing and are signalled
-// again: a task too many would stand before the first calls of other chains. A worker that stops gives buckets that
+// again: an extra task would delay the first calls of other chains. A worker that stops gives buckets that
 // it has just taken back, for another one to take at once.
 func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
 	free := f.free()

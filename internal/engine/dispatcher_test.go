@@ -77,19 +77,21 @@ func TestCrowdedWhileRunsWait(t *testing.T) {
 	d := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = 4 }).closing().dispatcher
 	for _, c := range []struct {
 		active, waiting, tasks int64
-		backlog, crowded       bool
+		backlog                int
+		crowded                bool
 	}{
 		{active: 3, tasks: 1},
-		{active: 3, tasks: 2, backlog: true, crowded: true},
+		{active: 3, tasks: 2, backlog: 1, crowded: true},
 		{active: 4, waiting: 2},
-		{active: 4, waiting: 2, tasks: 1, backlog: true, crowded: true},
+		{active: 4, waiting: 2, tasks: 1, backlog: 1, crowded: true},
 		{active: 4},
+		{active: 5, backlog: 1, crowded: true}, // a task that was begun waits for a place
 	} {
 		d.active = func() int { return int(c.active) }
 		d.idle.runs.Store(c.waiting)
 		d.pending.Store(c.tasks)
 		if d.backlog() != c.backlog || d.crowded(t.Context()) != c.crowded {
-			t.Errorf("%+v: backlog %t, crowded %t", c, d.backlog(), d.crowded(t.Context()))
+			t.Errorf("%+v: backlog %d, crowded %t", c, d.backlog(), d.crowded(t.Context()))
 		}
 	}
 }

@@ -238,32 +238,39 @@ func TestHosts(t *testing.T) {
 // A run gives its place to others by time: after one call of a slow vendor, after many of a quick one.
 func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 	for name, c := range map[string]struct {
+		before  time.Duration // at other chains
 		ran     time.Duration // since it came to its chain
 		crowded bool
 		task    bool // a task waits in asynq
 		waits   bool // chains wait for its server
 		want    ledger.GoOn
 	}{
-		"nobody waits":                      {time.Minute, false, false, false, ledger.Any},
-		"others wait, its share is not up":  {30 * time.Millisecond, true, true, false, ledger.Any},
-		"others wait, the chain's share is": {64 * time.Millisecond, true, false, false, ledger.Others},
-		"and a task waits for its place":    {64 * time.Millisecond, true, true, false, ledger.Stop},
-		"others wait for its server":        {30 * time.Millisecond, false, false, true, ledger.Own},
-		"and its share is up":               {64 * time.Millisecond, false, false, true, ledger.Stop},
-		"it went on for very long":          {runLimit, false, false, false, ledger.Stop},
+		"nobody waits":                      {0, time.Minute, false, false, false, ledger.Any},
+		"others wait, its share is not up":  {0, 30 * time.Millisecond, true, true, false, ledger.Any},
+		"others wait, the chain's share is": {0, 64 * time.Millisecond, true, false, false, ledger.Others},
+		"and a task waits for its place":    {0, 64 * time.Millisecond, true, true, false, ledger.Stop},
+		"the same, after many short chains": {time.Second, 0, true, true, false, ledger.Stop},
+		"others wait for its server":        {0, 30 * time.Millisecond, false, false, true, ledger.Own},
+		"and its share is up":               {0, 64 * time.Millisecond, false, false, true, ledger.Stop},
+		"it went on for very long":          {0, runLimit, false, false, false, ledger.Stop},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHosts(1)
 			r := &runner{
 				stack: new(stack), budget: budgetOf(64), hosts: h,
 				current: func() bool { return true }, crowded: func(context.Context) bool { return c.crowded },
-				backlog: func() bool { return c.task },
+				backlog: func() int {
+					if c.task {
+						return 1
+					}
+					return 0
+				},
 			}
 			h.take("0001")
 			if c.waits {
 				h.park("0001", ledger.Dispatch{Chain: aToken, Number: "1"})
 			}
-			run := &tour{began: time.Now(), turn: time.Now(), host: "0001"}
+			run := &tour{began: time.Now().Add(-c.before), turn: time.Now(), host: "0001"}
 			<-time.After(c.ran)
 			if on := r.goOn(t.Context(), run); on != c.want {
 				t.Errorf("%s: %q, want %q", name, on, c.want)
@@ -275,12 +282,12 @@ func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 // Runs give their places up to tasks one by one, and only while tasks wait in asynq.
 func TestPlacesComeFreeOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tasks := false
-		r := &runner{backlog: func() bool { return tasks }}
+		tasks := 0
+		r := &runner{backlog: func() int { return tasks }}
 		if r.yields() {
 			t.Error("a run gives its place up to nobody")
 		}
-		tasks = true
+		tasks = 1
 		for i := range 3 {
 			if !r.yields() {
 				t.Errorf("%d: a task waits, and no run gives its place up", i)
@@ -289,6 +296,17 @@ func TestPlacesComeFreeOneByOne(t *testing.T) {
 				t.Errorf("%d: two runs give their places up at once", i)
 			}
 			<-time.After(yieldEvery)
+		}
+		run := &tour{}
+		r.leaves(run)
+		if r.yields() {
+			t.Error("a second run gives its place up to the one task")
+		}
+		r.stay(run)
+		r.stay(run)
+		r.yielded.Store(time.Now().Add(time.Hour).UnixNano()) // and the clock was set back
+		if !r.yields() {
+			t.Error("no run gives its place up before the clock has caught up")
 		}
 	})
 }

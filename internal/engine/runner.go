@@ -21,7 +21,7 @@ type runner struct {
 	meter    *meter
 	log      zerolog.Logger
 	stopping atomic.Bool
-	active   atomic.Int64  // runs that have a place
+	active   atomic.Int64  // runs that have a place, or wait for one
 	budget   time.Duration // of a chain while others wait; see budgetOf
 	hosts    *hosts
 	places   places
@@ -42,10 +42,11 @@ type runner struct {
 	current func() bool
 	// idle are the runs that wait for another chain.
 	idle *idleRuns
-	// backlog reports whether more tasks wait in asynq than places are unused, and yielded is when a run
-	// last gave its place up to one (Unix time, ns).
-	backlog func() bool
+	// backlog is how many more tasks wait in asynq than places are unused. yielded is when a run last gave its place up
+	// to one (Unix time, ns), and leaving is how many have and are still at their last outcome.
+	backlog func() int
 	yielded atomic.Int64
+	leaving atomic.Int64
 	// crowded reports whether other chains wait for a run.
 	crowded func(ctx context.Context) bool
 	// noteDue is told when a bucket needs a dispatch.
@@ -62,14 +63,13 @@ func (r *runner) run(ctx context.Context, f ledger.Dispatch) error { return r.ru
 
 // runFrom runs a chain for which a place at a server was taken; "" for none.
 func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) error {
-	r.active.Add(1)
-	defer r.active.Add(-1)
 	// Fails closed: where Redis was away for long, others may have agreed on other limits.
 	for (!r.current() || r.doubt.Load() > 0) && !r.stopping.Load() && ctx.Err() == nil {
 		wait(ctx, 50*time.Millisecond)
 	}
 	now := time.Now()
 	t := &tour{began: now, turn: now, host: server}
+	defer r.stay(t)
 	for {
 		if r.stopping.Load() {
 			r.giveOn(ctx, t.host)
@@ -83,6 +83,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 			return nil
 		}
 		f, t.next = *t.next, nil
+		r.stay(t) // where it had yielded: the place at its server was worth more
 	}
 }
 
@@ -100,11 +101,25 @@ func (r *runner) more(t *tour) bool {
 }
 
 // yields decides whether a run gives its place up to a task that waits in asynq: the first call of a
-// chain that had nothing to do is one. Of all runs one does so in yieldEvery. So such a task waits for a few ms, places
+// chain that had nothing to do is one. At most one run does so each yieldEvery. So such a task waits for a few ms, places
 // come free one by one, and most runs go on without asynq.
 func (r *runner) yields() bool {
 	last, now := r.yielded.Load(), time.Now().UnixNano()
-	return now-last >= yieldEvery.Nanoseconds() && r.backlog() && r.yielded.CompareAndSwap(last, now)
+	soon := now >= last && now-last < yieldEvery.Nanoseconds() // a clock that was set back does not keep runs from it
+	return !soon && r.backlog() > int(r.leaving.Load()) && r.yielded.CompareAndSwap(last, now)
+}
+
+// leaves notes that a run has yielded, and stay that it has left, or goes on all the same.
+func (r *runner) leaves(t *tour) {
+	t.yielded = true
+	r.leaving.Add(1)
+}
+
+func (r *runner) stay(t *tour) {
+	if t.yielded {
+		t.yielded = false
+		r.leaving.Add(-1)
+	}
 }
 
 const yieldEvery = time.Millisecond
@@ -216,7 +231,9 @@ func (r *runner) giveOn(ctx context.Context, server string) {
 	if !waited {
 		return
 	}
+	r.active.Add(1)
 	go func() {
+		defer r.active.Add(-1)
 		defer r.hosts.handed.Done()
 		if !r.places.enter(r.stopped) {
 			r.giveOn(ctx, server)
@@ -256,12 +273,13 @@ func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
 	switch {
 	case r.stopping.Load() || !r.current() || r.doubt.Load() > 0 || time.Since(t.began) >= runLimit:
 		return ledger.Stop
+	case time.Since(t.turn) >= r.budget && r.hosts.waits(t.host):
+		return ledger.Stop
+	case time.Since(t.began) >= r.budget && r.yields(): // whatever chain it is at
+		r.leaves(t)
+		return ledger.Stop
 	case time.Since(t.turn) >= r.budget:
-		t.yielded = r.yields()
-		switch {
-		case t.yielded || r.hosts.waits(t.host):
-			return ledger.Stop
-		case r.crowded(ctx):
+		if r.crowded(ctx) {
 			return ledger.Others
 		}
 		t.turn = time.Now()

@@ -355,8 +355,10 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 		w.meter.poison.Inc()
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
+	w.runner.active.Add(1)
+	defer w.runner.active.Add(-1)
 	// asynq gives the place of a task away when its lease has ended without Redis, though its
-	// run goes on.
+	// run goes on. Chains that had waited for their server have places without a task.
 	if !w.places.enter(w.stopped) {
 		return w.runner.putBack(ctx, f)
 	}

@@ -155,7 +155,7 @@ local function ours(token)
 end
 
 local mine = 0 -- known calls that are new all the same
--- seen are the fields of calls that are new; nil where none stands twice.
+-- seen are the fields of calls that are new; nil unless a key may stand twice.
 local records, delayed, gone, seen = {}, {}, {}, flagged('t') and {} or nil
 -- chains get calls. waiting has their references: of most chains one, and no table.
 local chains, waiting = {}, {}
@@ -247,7 +247,7 @@ local function reply(standing, due, dispatches)
 end
 if look then return reply(0, '0', {}) end
 
--- widens: the first large group of the batch here. Nothing is a list any more after it.
+-- widens: a large group of a batch that has few calls here. After it, neither records nor tokens are a list.
 local widens = added >= MANY and total < 2 * MANY
 if added > 0 then
   if widens then records[#records + 1], records[#records + 2] = WIDE, '' end

@@ -4,7 +4,7 @@
 -- of one bucket with its hash tag ("habilita:{k7}:"), so that a script touches
 -- one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
 --
---   tokens          hash   token -> "<call records>:<sealed token>"
+--   tokens          hash   token -> "<call records>:<sealed token>"; a token that is not here has no records: append relies on it
 --   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
 --   counts:<batch>  hash   t total, s f k c by state, b blocked behind held
 --                          heads, g held chains, p policy, x cancelled, at last change (but of calls
