@@ -143,7 +143,7 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	for _, f := range done.Dispatches {
 		// A chain that can't be dispatched now is found by a worker; the call is safe.
 		if p.publisher.publish(ctx, f) == nil {
-			done.Ready = append(done.Ready, ledger.TaskReady)
+			_ = p.ledger.Signal(ctx, time.UnixMilli(0), ledger.TaskReady) // before all buckets: it is one call
 		}
 	}
 	// Ready for others too: chains that waited, and those of its token that more licences wake.

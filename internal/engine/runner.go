@@ -42,11 +42,10 @@ type runner struct {
 	current func() bool
 	// idle are the runs that wait for another chain.
 	idle *idleRuns
-	// backlog is how many more tasks wait in asynq than places are unused. yielded is when a run last gave its place up
-	// to one (Unix time, ns), and leaving is how many have and are still at their last outcome.
+	// backlog is how many more tasks wait in asynq than places are unused, and yielded is when a run last
+	// gave its place up to one (Unix time, ns).
 	backlog func() int
 	yielded atomic.Int64
-	leaving atomic.Int64
 	// crowded reports whether other chains wait for a run.
 	crowded func(ctx context.Context) bool
 	// noteDue is told when a bucket needs a dispatch.
@@ -69,7 +68,6 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 	}
 	now := time.Now()
 	t := &tour{began: now, turn: now, host: server}
-	defer r.stay(t)
 	for {
 		if r.stopping.Load() {
 			r.giveOn(ctx, t.host)
@@ -83,7 +81,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 			return nil
 		}
 		f, t.next = *t.next, nil
-		r.stay(t) // where it had yielded: the place at its server was worth more
+		t.yielded = false // where it had: the place at its server was worth more
 	}
 }
 
@@ -106,20 +104,7 @@ func (r *runner) more(t *tour) bool {
 func (r *runner) yields() bool {
 	last, now := r.yielded.Load(), time.Now().UnixNano()
 	soon := now >= last && now-last < yieldEvery.Nanoseconds() // a clock that was set back does not keep runs from it
-	return !soon && r.backlog() > int(r.leaving.Load()) && r.yielded.CompareAndSwap(last, now)
-}
-
-// leaves notes that a run has yielded, and stay that it has left, or goes on all the same.
-func (r *runner) leaves(t *tour) {
-	t.yielded = true
-	r.leaving.Add(1)
-}
-
-func (r *runner) stay(t *tour) {
-	if t.yielded {
-		t.yielded = false
-		r.leaving.Add(-1)
-	}
+	return !soon && r.backlog() > 0 && r.yielded.CompareAndSwap(last, now)
 }
 
 const yieldEvery = time.Millisecond
@@ -276,7 +261,7 @@ func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
 	case time.Since(t.turn) >= r.budget && r.hosts.waits(t.host):
 		return ledger.Stop
 	case time.Since(t.began) >= r.budget && r.yields(): // whatever chain it is at
-		r.leaves(t)
+		t.yielded = true
 		return ledger.Stop
 	case time.Since(t.turn) >= r.budget:
 		if r.crowded(ctx) {
