@@ -107,28 +107,13 @@ type verdict struct {
 // proves nothing and is an error.
 func (b *bench) try(ctx context.Context, m mutation) (v verdict, err error) {
 	began := time.Now()
-	before := map[string][]byte{}
-	defer func() {
-		for name, text := range before {
-			err = errors.Join(err, os.WriteFile(name, text, 0o600))
-		}
-	}()
-	for _, e := range m.Edits {
-		name := filepath.Join(b.dir, e.File)
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return verdict{}, err
-		}
-		if before[name] == nil {
-			before[name] = text
-		}
-		mutated, err := e.apply(string(text))
-		if err != nil {
-			return verdict{}, err
-		}
-		if err := os.WriteFile(name, []byte(mutated), 0o600); err != nil {
-			return verdict{}, err
-		}
+	before, after, err := m.apply(b.dir)
+	if err != nil {
+		return verdict{}, err
+	}
+	defer func() { err = errors.Join(err, writeTexts(before)) }()
+	if err := writeTexts(after); err != nil {
+		return verdict{}, err
 	}
 	binary := b.whole[m.Package]
 	if !m.ofScripts() {
@@ -148,6 +133,14 @@ func (b *bench) try(ctx context.Context, m mutation) (v verdict, err error) {
 	// The test itself must say so, or be what a panic or the limit ended.
 	caught := err != nil && (strings.Contains(out, "--- FAIL: "+m.Test+" (") || strings.Contains(out, "\npanic: "))
 	return verdict{caught, time.Since(began), out}, nil
+}
+
+func writeTexts(texts map[string]string) error {
+	var failed error
+	for name, text := range texts {
+		failed = errors.Join(failed, os.WriteFile(name, []byte(text), 0o600))
+	}
+	return failed
 }
 
 func (b *bench) build(ctx context.Context, pkg, binary string) error {

@@ -29,8 +29,8 @@ func TestMutationsCompile(t *testing.T) {
 	}
 	packages := listPackages(t, root)
 	for _, m := range all() {
-		texts, ok := mutatedTexts(t, root, m)
-		if !ok {
+		_, texts, err := m.apply(root)
+		if err != nil {
 			continue // TestListIsOfThisCheckout says so
 		}
 		of := map[*listedPackage]bool{}
@@ -52,27 +52,6 @@ func TestMutationsCompile(t *testing.T) {
 			}
 		}
 	}
-}
-
-// mutatedTexts are the files of a mutation, by absolute name, as it leaves them.
-func mutatedTexts(t *testing.T, root string, m mutation) (texts map[string]string, ok bool) {
-	texts = map[string]string{}
-	for _, e := range m.Edits {
-		name := filepath.Join(root, e.File)
-		if _, there := texts[name]; !there {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			texts[name] = string(text)
-		}
-		text, err := e.apply(texts[name])
-		if err != nil {
-			return nil, false
-		}
-		texts[name] = text
-	}
-	return texts, true
 }
 
 // listedPackage is what go list says of a package.

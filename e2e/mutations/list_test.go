@@ -22,21 +22,8 @@ func TestListIsOfThisCheckout(t *testing.T) {
 			t.Errorf("%+v: a field is missing, or it stands twice", m)
 		}
 		seen[m.Mechanism+m.Change] = true
-		texts := map[string]string{}
-		for _, e := range m.Edits {
-			if texts[e.File] == "" {
-				text, err := os.ReadFile(filepath.Join(root, e.File))
-				if err != nil {
-					t.Fatal(err)
-				}
-				texts[e.File] = string(text)
-			}
-			mutated, err := e.apply(texts[e.File])
-			if err != nil {
-				t.Errorf("%s: %v", m.Mechanism, err)
-				continue
-			}
-			texts[e.File] = mutated
+		if _, _, err := m.apply(root); err != nil {
+			t.Errorf("%s: %v", m.Mechanism, err)
 		}
 		if sources[m.Package] == "" {
 			files, _ := filepath.Glob(filepath.Join(root, m.Package, "*_test.go"))

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +27,25 @@ func (e edit) apply(text string) (string, error) {
 		return "", fmt.Errorf("%s holds the text to be replaced %d times, not once:\n%s", e.File, n, e.Old)
 	}
 	return strings.Replace(text, e.Old, e.New, 1), nil
+}
+
+// apply returns the files of the mutation below root, by full name, as they are and as it leaves them.
+func (m mutation) apply(root string) (before, after map[string]string, err error) {
+	before, after = map[string]string{}, map[string]string{}
+	for _, e := range m.Edits {
+		name := filepath.Join(root, e.File)
+		if _, there := before[name]; !there {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			before[name], after[name] = string(text), string(text)
+		}
+		if after[name], err = e.apply(after[name]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return before, after, nil
 }
 
 // pattern is what -test.run must be for exactly these tests, which are of one package.
