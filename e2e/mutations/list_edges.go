@@ -119,7 +119,7 @@ var receiptMutations = []mutation{
 	},
 	{
 		"new rows behind a conflict", "those of a group's last run are enqueued",
-		in("internal/ledger/group.go", "g.withhold = g.withhold || i == len(g.runs)-1", "_ = i"),
+		in("internal/ledger/group.go", "g.head.withhold = g.head.withhold || i == len(g.runs)-1", "_ = i"),
 		chainPkg, "TestWithholdIsOfEveryRun",
 	},
 	{

@@ -10,7 +10,7 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"a token given again is sealed anew", "not for a call that is known",
-		in(appendLua, "if kept[k] or many > 0 then", "if more[k] then"),
+		in(appendLua, "if had or many > 0 then", "if more[k] then"),
 		chainPkg, "TestTokenGivenAgainIsSealedAnew",
 	},
 	{

@@ -123,8 +123,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 	}
 	// arguments are the script's for a group, behind head.
 	arguments := func(g *Group, head ...any) []any {
-		g.close()
-		to := append(make([]any, 0, len(head)+6+len(g.args)), head...)
+		to := append(make([]any, 0, len(head)+6+len(g.ends)+len(g.runs)), head...)
 		to = append(to, a.Batch, a.Policy, a.flags(g.twice), l.o.Fingerprint, until, g.name(a.Look || a.AtOnce))
 		return g.arguments(to)
 	}

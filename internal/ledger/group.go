@@ -16,30 +16,34 @@ import (
 type Group struct {
 	tag   string
 	calls int
-	args  []string // from the seventh argument of the script on
-	sent  string   // what names the group at Redis; "" until it is sent
+	sent  string // what names the group at Redis; "" until it is sent
+
+	// The arguments of the script from the seventh on, without the heads of runs: one text, and where each of them ends in it.
+	// A bulk keeps very many, so they are no strings of their own.
+	text  []byte
+	ends  []int32
+	whole string // text, as of the last time that an argument was asked for
+	runs  []groupRun
 
 	// The last run: calls of one chain and server, one number of licences and one time.
-	chain, sealed string
-	server        string
-	licenses      int
-	at            time.Time
-	withhold      bool
-	run           int // how many calls it has
-	head          int // index in args of the head of this run
-	same          struct {
+	chain string
+	head  groupHead
+	same  struct {
 		of   groupHead
 		text string
 	} // the last head that was written: many are the same
 
-	runs []groupRun
-	// keys are those of the calls, and twice tells that one of them may stand twice.
+	// keys are those of the calls, and twice tells that one of them may stand twice. Keys of rows have numbers that tell
+	// them apart (RowKey), and are not looked at.
 	keys  map[string]struct{}
 	twice bool
 }
 
-// groupRun is where a run of calls of one chain begins.
-type groupRun struct{ arg, call int }
+// groupRun is a run of calls of one chain: its first argument, its first call and its head.
+type groupRun struct {
+	arg, call int
+	head      string
+}
 
 // groupHead is what stands before the calls of a run.
 type groupHead struct {
@@ -50,11 +54,10 @@ type groupHead struct {
 	withhold bool
 }
 
-// Arguments of a run, from groupRun.arg on.
+// Arguments of a run, from groupRun.arg on. The head stands before the calls.
 const (
 	runChain = iota
 	runSealed
-	runHead
 	runCalls // key, record, and so on
 )
 
@@ -69,9 +72,9 @@ func (g *Group) Tag() string { return g.tag }
 
 // Reset empties the group.
 func (g *Group) Reset() {
-	clear(g.args)
 	clear(g.keys)
-	*g = Group{args: g.args[:0], runs: g.runs[:0], keys: g.keys}
+	clear(g.runs)
+	*g = Group{text: g.text[:0], ends: g.ends[:0], runs: g.runs[:0], keys: g.keys}
 }
 
 // name names the group, however often it is sent; "" where nothing is to be kept of it.
@@ -83,6 +86,18 @@ func (g *Group) name(nothing bool) string {
 		g.sent = strconv.FormatUint(rand.Uint64(), 36)
 	}
 	return g.sent
+}
+
+// arg is an argument.
+func (g *Group) arg(i int) string {
+	if len(g.whole) != len(g.text) {
+		g.whole = string(g.text)
+	}
+	from := int32(0)
+	if i > 0 {
+		from = g.ends[i-1]
+	}
+	return g.whole[from:g.ends[i]]
 }
 
 // runOf is the run that has the nth call.
@@ -97,12 +112,12 @@ func (g *Group) runOf(n int) groupRun {
 // Field is the nth call's, as Call.Field has it.
 func (g *Group) Field(n int) string {
 	r := g.runOf(n)
-	token, _ := SplitChainID(g.args[r.arg+runChain])
-	return token + g.args[r.arg+runCalls+2*(n-r.call)]
+	token, _ := SplitChainID(g.arg(r.arg + runChain))
+	return token + g.arg(r.arg+runCalls+2*(n-r.call))
 }
 
 // ChainOf is the id of the nth call's chain.
-func (g *Group) ChainOf(n int) string { return g.args[g.runOf(n).arg+runChain] }
+func (g *Group) ChainOf(n int) string { return g.arg(g.runOf(n).arg + runChain) }
 
 // Foreseen is how the calls land where nothing is known.
 func (g *Group) Foreseen() string {
@@ -113,7 +128,7 @@ func (g *Group) Foreseen() string {
 		if i+1 < len(g.runs) {
 			end = g.runs[i+1].call
 		}
-		if strings.HasPrefix(g.args[r.arg+runHead], withheld) {
+		if strings.HasPrefix(r.head, withheld) {
 			landing = Withheld
 		}
 		for range end - r.call {
@@ -126,13 +141,14 @@ func (g *Group) Foreseen() string {
 // Withhold marks the calls of the chains for which blocked is true.
 func (g *Group) Withhold(blocked func(chain string) bool) {
 	g.close()
-	for i, r := range g.runs {
-		if !blocked(g.args[r.arg+runChain]) {
+	for i := range g.runs {
+		r := &g.runs[i]
+		if !blocked(g.arg(r.arg + runChain)) {
 			continue
 		}
-		g.withhold = g.withhold || i == len(g.runs)-1 // close writes the last head again
-		if head := g.args[r.arg+runHead]; !strings.HasPrefix(head, withheld) {
-			g.args[r.arg+runHead] = withheld + head
+		g.head.withhold = g.head.withhold || i == len(g.runs)-1 // close writes the last head again
+		if !strings.HasPrefix(r.head, withheld) {
+			r.head = withheld + r.head
 		}
 	}
 }
@@ -153,28 +169,40 @@ func (g *Group) Add(c *NewCall) error {
 	} else if g.tag != tag {
 		return fmt.Errorf("ledger: a call of bucket %s in a group of bucket %s", tag, g.tag)
 	}
-	if g.run == 0 || !g.sameRun(c) {
+	if len(g.runs) == 0 || !g.sameRun(c) {
 		g.close()
-		g.runs = append(g.runs, groupRun{len(g.args), g.calls})
-		id := ChainID(c.Token, c.Chain)
-		g.args = append(g.args, id, c.Sealed, "")
-		g.chain, g.sealed, g.server, g.licenses, g.at = id, c.Sealed, c.Server, c.Licenses, c.At
-		g.withhold = c.Withhold
-		g.run, g.head = 0, len(g.args)-1
+		g.runs = append(g.runs, groupRun{arg: len(g.ends), call: g.calls})
+		g.chain = ChainID(c.Token, c.Chain)
+		g.head = groupHead{c.Server, 0, c.Licenses, c.At, c.Withhold}
+		g.add(g.chain)
+		g.add(c.Sealed)
 	}
-	g.args = append(g.args, c.Key, record(c))
-	g.run++
+	g.add(c.Key)
+	g.text = appendRecord(g.text, c)
+	g.ends = append(g.ends, int32(len(g.text)))
+	g.head.many++
 	g.calls++
-	if g.keys == nil {
-		g.keys = map[string]struct{}{}
+	if c.Key[0] != rowMark {
+		if g.keys == nil {
+			g.keys = map[string]struct{}{}
+		}
+		n := len(g.keys)
+		g.keys[c.Key] = struct{}{}
+		g.twice = g.twice || len(g.keys) == n
 	}
-	g.keys[c.Key] = struct{}{}
-	g.twice = len(g.keys) < g.calls
 	return nil
 }
 
+// add adds an argument.
+func (g *Group) add(arg string) {
+	g.text = append(g.text, arg...)
+	g.ends = append(g.ends, int32(len(g.text)))
+}
+
+// sameRun reports whether a call belongs to the last run.
 func (g *Group) sameRun(c *NewCall) bool {
-	if c.Withhold != g.withhold || c.Server != g.server || c.Licenses != g.licenses || !c.At.Equal(g.at) || !strings.HasPrefix(g.chain, c.Token) {
+	h := &g.head
+	if c.Withhold != h.withhold || c.Server != h.server || c.Licenses != h.licenses || !c.At.Equal(h.at) || !strings.HasPrefix(g.chain, c.Token) {
 		return false
 	}
 	name := g.chain[TokenLen:]
@@ -183,20 +211,33 @@ func (g *Group) sameRun(c *NewCall) bool {
 
 // close writes down what stands before the calls of the last run.
 func (g *Group) close() {
-	if g.run == 0 {
+	if len(g.runs) == 0 {
 		return
 	}
-	head := groupHead{g.server, g.run, g.licenses, g.at, g.withhold}
-	if g.same.of != head {
-		g.same.of, g.same.text = head, head.String()
+	if g.same.of != g.head {
+		g.same.of, g.same.text = g.head, g.head.String()
 	}
-	g.args[g.head] = g.same.text
+	g.runs[len(g.runs)-1].head = g.same.text
 }
 
 // arguments appends the script's arguments of the group. They are pointers, which need no memory of their own.
 func (g *Group) arguments(to []any) []any {
-	for i := range g.args {
-		to = append(to, &g.args[i])
+	g.close()
+	args := make([]string, 0, len(g.ends)+len(g.runs))
+	for i := range g.runs {
+		end := len(g.ends)
+		if i+1 < len(g.runs) {
+			end = g.runs[i+1].arg
+		}
+		for j := g.runs[i].arg; j < end; j++ {
+			if j == g.runs[i].arg+runCalls {
+				args = append(args, g.runs[i].head)
+			}
+			args = append(args, g.arg(j))
+		}
+	}
+	for i := range args {
+		to = append(to, &args[i])
 	}
 	return to
 }
@@ -219,10 +260,8 @@ func (h groupHead) String() string {
 	return string(appendText(append(b, ' '), h.server))
 }
 
-// record is what a new call's record has behind the time. What is empty at its end is left out.
-func record(c *NewCall) string {
-	var room [96]byte
-	b := room[:0]
+// appendRecord appends what a new call's record has behind the time. What is empty at its end is left out.
+func appendRecord(b []byte, c *NewCall) []byte {
 	switch {
 	case c.Notify:
 		b = strconv.AppendInt(append(b, ",["...), int64(c.Row), 10)
@@ -238,7 +277,7 @@ func record(c *NewCall) string {
 	if c.Chain != "" {
 		b = appendText(append(b, ','), c.Chain)
 	}
-	return string(append(b, ']'))
+	return append(b, ']')
 }
 
 // appendText appends s as a JSON string.

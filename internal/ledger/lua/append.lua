@@ -80,11 +80,13 @@ end
 -- have what belongs to it: its sealed form, how many records were added. n is the number of calls.
 local tokens, place, seals, more, n, last = {}, {}, {}, {}, 0, #ARGV
 do
-  local i = 7
+  local i, k = 7, 0
   while i < last do
-    local token, many = token_of(ARGV[i]), head(ARGV[i + 2]).many
+    local id, text = ARGV[i], ARGV[i + 2]
+    local token = #id == 24 and id or token_of(id) -- for most, no function is called
+    local many = (heads[text] or head(text)).many
     if not place[token] then
-      local k = #tokens + 1
+      k = k + 1
       tokens[k], seals[k], place[token] = token, ARGV[i + 1], k
     end
     n = n + many
@@ -157,15 +159,15 @@ end
 local mine = 0 -- known calls that are new all the same
 -- seen are the fields of calls that are new; nil unless a key may stand twice.
 local records, delayed, gone, seen = {}, {}, {}, flagged('t') and {} or nil
--- chains get calls. waiting has their references: of most chains one, and no table.
-local chains, waiting = {}, {}
+-- chains get calls. first_of has the reference of the first call of each, more_of those behind it: most chains get one.
+local chains, nchains, first_of, more_of = {}, 0, {}, {}
 local letters -- nil while all are n
 local added, known, fresh, revived = 0, 0, 0, 0
 local reference, blocks, i, j, w = batch .. ' ', policy ~= 'skip', 7, 0, 0
 while i < last do
   local id, h = ARGV[i], heads[ARGV[i + 2]]
-  local token, refs, before = token_of(id), waiting[id], fresh
-  local listed, licenses, at, open, withheld = type(refs) == 'table', h.licenses, h.at, h.open, h.withhold
+  local token, first, refs, before = #id == 24 and id or token_of(id), first_of[id], more_of[id], fresh
+  local licenses, at, open, withheld = h.licenses, h.at, h.open, h.withhold
   i = i + 3
   for _ = 1, h.many do
     j = j + 1
@@ -214,12 +216,12 @@ while i < last do
           state = 'd'
           delayed[#delayed + 1] = at
           delayed[#delayed + 1] = token .. ' ' .. reference .. key
+        elseif not first then
+          first, nchains = ref, nchains + 1
+          chains[nchains], first_of[id] = id, ref
         elseif not refs then
-          refs = ref
-          chains[#chains + 1], waiting[id] = id, refs
-        elseif not listed then
-          refs, listed = { refs, ref }, true
-          waiting[id] = refs
+          refs = { ref }
+          more_of[id] = refs
         else
           refs[#refs + 1] = ref
         end
@@ -270,17 +272,17 @@ if gone[1] then tally(batch, now, 'c', #gone) end
 
 -- The tokens: how many records use each, and its sealed form, which is always the one given
 -- now: it mends a token whose sealing key was lost.
-local values = {}
+local values, v = {}, 0
 for k = 1, #tokens do
-  local many = more[k] or 0
-  if kept[k] then many = many + tonumber(string.match(kept[k], '^%d+')) end
-  if kept[k] or many > 0 then
-    values[#values + 1] = tokens[k]
-    values[#values + 1] = (many == 1 and '1:' or many .. ':') .. seals[k] -- a number is slow to be made a text
+  local many, had = more[k] or 0, kept[k]
+  if had then many = many + tonumber(string.match(had, '^%d+')) end
+  if had or many > 0 then
+    values[v + 1], values[v + 2] = tokens[k], (many == 1 and '1:' or many .. ':') .. seals[k] -- a number is slow to be made a text
+    v = v + 2
   end
 end
 if values[1] then
-  if widens then values[#values + 1], values[#values + 2] = WIDE, '' end
+  if widens then values[v + 1], values[v + 2] = WIDE, '' end
   redis.call('HSET', P .. 'tokens', unpack(values))
   if widens then redis.call('HDEL', P .. 'tokens', WIDE) end
 end
@@ -296,34 +298,31 @@ end
 if revived > 0 then tally(batch, now, 'c', -revived) end
 
 -- The chains.
-local ready, since, stuck, dispatches, open = {}, int(now - FRESH), 0, {}, 'o:' .. batch
-for c = 1, #chains do
+local ready, r, since, stuck, dispatches, open = {}, 0, int(now - FRESH), 0, {}, 'o:' .. batch
+for c = 1, nchains do
   local id = chains[c]
-  local refs, many, key = waiting[id], 1, P .. 'chain:' .. id
-  local first = refs
-  if type(refs) == 'table' then first, many = refs[1], #refs end
+  local first, refs, key = first_of[id], more_of[id], P .. 'chain:' .. id
+  local many = refs and 1 + #refs or 1
   local state = old and kept[place[token_of(id)]] and redis.call('HGET', key, 's')
   if state then
     redis.call('HINCRBY', key, open, many)
-    if many > 1 then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs)) else redis.call('RPUSH', P .. 'queue:' .. id, first) end
+    redis.call('RPUSH', P .. 'queue:' .. id, first)
     if state == 'h' then stuck = stuck + many end
+  elseif at_once then
+    dispatches[#dispatches + 1] = id
+    dispatches[#dispatches + 1] = dispatch(new_chain(id, first, batch, many), now)
   else
-    if many > 1 then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs, 2)) end
-    if at_once then
-      dispatches[#dispatches + 1] = id
-      dispatches[#dispatches + 1] = dispatch(new_chain(id, first, batch, many), now)
-    else
-      redis.call('HSET', key, 's', 'r', 'h', first, open, many == 1 and '1' or many)
-      ready[#ready + 1] = since
-      ready[#ready + 1] = id
-    end
+    redis.call('HSET', key, 's', 'r', 'h', first, open, many == 1 and '1' or many)
+    ready[r + 1], ready[r + 2] = since, id
+    r = r + 2
   end
+  if refs then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs)) end
 end
 if stuck > 0 then tally(batch, now, 'b', stuck) end
 local standing
 if ready[1] then
   standing = 1
-  local widen = #ready >= 2 * MANY and redis.call('ZCARD', READY) < 2 * MANY
+  local widen = r >= 2 * MANY and redis.call('ZCARD', READY) < 2 * MANY
   if widen then redis.call('ZADD', READY, since, WIDE) end
   redis.call('ZADD', READY, unpack(ready))
   if widen then redis.call('ZREM', READY, WIDE) end
