@@ -156,6 +156,9 @@ func (g *Group) Withhold(blocked func(chain string) bool) {
 // withheld is how the head of a run begins whose new calls are withheld.
 const withheld = "b"
 
+// firstRoom has room for the text of most calls that are alone.
+const firstRoom = 384
+
 var errTokenForm = errors.New("ledger: the token's name has not the form of one")
 
 // Add puts a call at the end of the group. It fails where the token's name has not the
@@ -168,6 +171,9 @@ func (g *Group) Add(c *NewCall) error {
 		g.tag = tag
 	} else if g.tag != tag {
 		return fmt.Errorf("ledger: a call of bucket %s in a group of bucket %s", tag, g.tag)
+	}
+	if g.text == nil {
+		g.text, g.ends = make([]byte, 0, firstRoom), make([]int32, 0, runCalls+2)
 	}
 	if len(g.runs) == 0 || !g.sameRun(c) {
 		g.close()
