@@ -122,6 +122,11 @@ var ledgerMutations = []mutation{
 		chainPkg, "TestAppendOfACallTwiceInOneGroup",
 	},
 	{
+		"a group's own calls", "it tells of what it had when it was asked first",
+		in("internal/ledger/group.go", "if len(g.whole) != len(g.text) {", `if g.whole == "" {`),
+		chainPkg, "TestGroupIsUsedAgain",
+	},
+	{
 		"order of a bulk", "two groups of a bucket go out at once",
 		in("internal/engine/batcher.go", "if g.Tag() == more.Tag() {", "if false {"),
 		"./internal/engine", "TestBatcherBoundsTrips",

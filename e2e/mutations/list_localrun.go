@@ -58,7 +58,7 @@ var filejobMutations = []mutation{
 	{
 		"corrected files", "a held call is put back before calls that were made",
 		in(againGo, "	slices.SortStableFunc(calls, func(x, y *remembered) int { return cmp.Compare(rank(x), rank(y)) })\n", "	_, _ = cmp.Compare[int], rank\n	slices.Reverse(calls[:0])\n"),
-		"./internal/localrun", "TestCorrectedFileGoesOn",
+		"./internal/localrun", "TestMadeCallsBehindAHeldOne",
 	},
 	{
 		"corrected files", "a file may change between its two readings",

@@ -182,7 +182,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"identity of rows", "the ref is no part of it",
-		in("internal/ledger/keys.go", "n.Row(rowMark, number, server, token, name, ref)", `n.Row(rowMark, number, server, token, name, "")`),
+		in("internal/ledger/keys.go", "n.Row(rowMark[0], number, server, token, name, ref)", `n.Row(rowMark[0], number, server, token, name, "")`),
 		"./internal/engine", "TestRowsAreKnownByWhatTheySay",
 	},
 	{

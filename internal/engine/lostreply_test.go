@@ -135,18 +135,19 @@ func TestLostReplyInABulk(t *testing.T) {
 	cases := map[string]struct {
 		before, calls []Call
 		opts          BatchOptions
+		fresh         int
 	}{
-		"all are new":          {nil, append(many(plain, 40), last), BatchOptions{}},
-		"with ids":             {nil, []Call{{Server: "1", Token: "tok", ID: "a"}, {Server: "1", Token: "tok", ID: "b", Ref: row}}, BatchOptions{}},
-		"some were there":      {many(plain, 10), append(many(plain, 12), last), BatchOptions{}}, // in one group
-		"some, out of order":   {append(many(plain, 10), last), append([]Call{{Server: "1", Token: "tok", Ref: "new"}}, append(many(plain, 10), last)...), BatchOptions{}},
-		"all were there":       {append(many(plain, 10), last), append(many(plain, 10), last), BatchOptions{}},
-		"an id that conflicts": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last}, BatchOptions{}},
+		"all are new":          {nil, append(many(plain, 40), last), BatchOptions{}, 41},
+		"with ids":             {nil, []Call{{Server: "1", Token: "tok", ID: "a"}, {Server: "1", Token: "tok", ID: "b", Ref: row}}, BatchOptions{}, 2},
+		"some were there":      {many(plain, 10), append(many(plain, 12), last), BatchOptions{}, 3}, // in one group
+		"some, out of order":   {append(many(plain, 10), last), append([]Call{{Server: "1", Token: "tok", Ref: "new"}}, append(many(plain, 10), last)...), BatchOptions{}, 1},
+		"all were there":       {append(many(plain, 10), last), append(many(plain, 10), last), BatchOptions{}, 0},
+		"an id that conflicts": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last}, BatchOptions{}, 1},
 		"a conflict, skip": {[]Call{{Server: "1", Token: "tok", ID: "a"}}, []Call{{Server: "1", Token: "tok", ID: "b"}, {Server: "2", Token: "tok", ID: "a"}, last},
-			BatchOptions{Policy: "skip"}},
-		"a part":        {many(plain, 1), []Call{{Server: "1", Token: "tok-2"}, plain, last, {Server: "1", Token: "tok", ID: "a"}}, BatchOptions{PartIf: func() bool { return true }}},
-		"put off":       {nil, append(many(plain, 40), last), BatchOptions{NotBefore: time.Now().AddDate(1, 0, 0)}},
-		"with licences": {nil, append(many(Call{Server: "1", Token: "tok", Licenses: 3}, 3), last), BatchOptions{}},
+			BatchOptions{Policy: "skip"}, 2},
+		"a part":        {many(plain, 1), []Call{{Server: "1", Token: "tok-2"}, plain, last, {Server: "1", Token: "tok", ID: "a"}}, BatchOptions{PartIf: func() bool { return true }}, 1},
+		"put off":       {nil, append(many(plain, 40), last), BatchOptions{NotBefore: time.Now().AddDate(1, 0, 0)}, 41},
+		"with licences": {nil, append(many(Call{Server: "1", Token: "tok", Licenses: 3}, 3), last), BatchOptions{}, 4},
 	}
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		var l losing
@@ -189,8 +190,8 @@ func TestLostReplyInABulk(t *testing.T) {
 						t.Fatalf("%d replies were lost", l.lost.Load()-before)
 					}
 				}
-				if sums[true] != sums[false] {
-					t.Errorf("\nlost:  %+v\nwhole: %+v", fields(sums[true]), fields(sums[false]))
+				if sums[true] != sums[false] || sums[true].Enqueued != c.fresh {
+					t.Errorf("\nlost:  %+v\nwhole: %+v\nwant %d new", fields(sums[true]), fields(sums[false]), c.fresh)
 				}
 			})
 		}

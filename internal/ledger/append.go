@@ -17,7 +17,7 @@ import (
 type NewCall struct {
 	Token    string    // name of the token
 	Chain    string    // name of the chain; "" is the token's default chain
-	Key      string    // made by GivenKey, RowKey or UniqueKey
+	Key      string    // made by GivenKey, RowKey or UniqueKey; in a group, no two calls have the same RowKey
 	Server   string    // canonical server, such as "0042"
 	Ref      string    // the producer's own text
 	Row      int       // line of the file that has it; 0: none
@@ -123,7 +123,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 	}
 	// arguments are the script's for a group, behind head.
 	arguments := func(g *Group, head ...any) []any {
-		to := append(make([]any, 0, len(head)+6+len(g.ends)+len(g.runs)), head...)
+		to := append(make([]any, 0, len(head)+6+len(g.ends)), head...)
 		to = append(to, a.Batch, a.Policy, a.flags(g.twice), l.o.Fingerprint, until, g.name(a.Look || a.AtOnce))
 		return g.arguments(to)
 	}

@@ -229,6 +229,29 @@ func TestGroupKeepsTheOrder(t *testing.T) {
 	})
 }
 
+// A group tells of what it has now, also if it was asked before, and nothing of what it had before it was emptied.
+func TestGroupIsUsedAgain(t *testing.T) {
+	var g Group
+	for round := range 2 {
+		g.Reset()
+		for i := range 3 {
+			c := calls(tok(10*round+i), "", fmt.Sprint("call-", round, i))[0]
+			if err := g.Add(&c); err != nil {
+				t.Fatal(err)
+			}
+			for j := range g.Len() {
+				token := tok(10*round + j)
+				if field, chain := g.Field(j), g.ChainOf(j); chain != token || field != token+GivenKey(fmt.Sprint("call-", round, j)) {
+					t.Errorf("round %d: call %d of %d is %s of chain %s", round, j, g.Len(), field, chain)
+				}
+			}
+		}
+		if g.Foreseen() != "nnn" || g.Runs() != 3 {
+			t.Errorf("round %d: %s in %d runs", round, g.Foreseen(), g.Runs())
+		}
+	}
+}
+
 // Withhold is for every run of a group, the last one included, and however often the group is looked at.
 func TestWithholdIsOfEveryRun(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -26,7 +26,7 @@ func BenchmarkAppend(b *testing.B) {
 			h := realRedis(b)
 			rows := make([]NewCall, total)
 			for i := range rows {
-				rows[i] = NewCall{Token: spreadToken(i / perToken), Key: UniqueKey(fmt.Sprint(i % perToken)), Server: "0001", Sealed: "sealed"}
+				rows[i] = NewCall{Token: spreadToken(i / perToken), Key: rowMark + fmt.Sprint(i), Server: "0001", Sealed: "sealed"}
 			}
 			n := 0
 			for b.Loop() {
@@ -68,7 +68,7 @@ func BenchmarkAppendGroup(b *testing.B) {
 				b.StopTimer()
 				var g Group
 				for i := range size {
-					c := NewCall{Token: tok(n*size + i/perToken), Key: UniqueKey(fmt.Sprint(i % perToken)), Server: "0001", Sealed: strings.Repeat("s", 80)}
+					c := NewCall{Token: tok(n*size + i/perToken), Key: rowMark + fmt.Sprint(i), Server: "0001", Sealed: strings.Repeat("s", 80)}
 					h.no(g.Add(&c))
 				}
 				n++

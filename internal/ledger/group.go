@@ -18,8 +18,8 @@ type Group struct {
 	calls int
 	sent  string // what names the group at Redis; "" until it is sent
 
-	// The arguments of the script from the seventh on, without the heads of runs: one text, and where each of them ends in it.
-	// A bulk keeps very many, so they are no strings of their own.
+	// The arguments of the script from the seventh on: one text, and where each of them ends in it, since a bulk keeps
+	// very many. The head of a run is empty there.
 	text  []byte
 	ends  []int32
 	whole string // text, as of the last time that an argument was asked for
@@ -54,10 +54,11 @@ type groupHead struct {
 	withhold bool
 }
 
-// Arguments of a run, from groupRun.arg on. The head stands before the calls.
+// Arguments of a run, from groupRun.arg on.
 const (
 	runChain = iota
 	runSealed
+	runHead
 	runCalls // key, record, and so on
 )
 
@@ -88,7 +89,7 @@ func (g *Group) name(nothing bool) string {
 	return g.sent
 }
 
-// arg is an argument.
+// arg is the ith argument.
 func (g *Group) arg(i int) string {
 	if len(g.whole) != len(g.text) {
 		g.whole = string(g.text)
@@ -156,7 +157,7 @@ func (g *Group) Withhold(blocked func(chain string) bool) {
 // withheld is how the head of a run begins whose new calls are withheld.
 const withheld = "b"
 
-// firstRoom has room for the text of most calls that are alone.
+// firstRoom has room for the text of most groups of one call, in bytes.
 const firstRoom = 384
 
 var errTokenForm = errors.New("ledger: the token's name has not the form of one")
@@ -182,13 +183,14 @@ func (g *Group) Add(c *NewCall) error {
 		g.head = groupHead{c.Server, 0, c.Licenses, c.At, c.Withhold}
 		g.add(g.chain)
 		g.add(c.Sealed)
+		g.add("") // see groupRun.head
 	}
 	g.add(c.Key)
 	g.text = appendRecord(g.text, c)
 	g.ends = append(g.ends, int32(len(g.text)))
 	g.head.many++
 	g.calls++
-	if c.Key[0] != rowMark {
+	if !strings.HasPrefix(c.Key, rowMark) {
 		if g.keys == nil {
 			g.keys = map[string]struct{}{}
 		}
@@ -226,24 +228,17 @@ func (g *Group) close() {
 	g.runs[len(g.runs)-1].head = g.same.text
 }
 
-// arguments appends the script's arguments of the group. They are pointers, which need no memory of their own.
+// arguments appends the script's arguments of the group. They are pointers into one slice: a string in an interface is an
+// allocation.
 func (g *Group) arguments(to []any) []any {
 	g.close()
-	args := make([]string, 0, len(g.ends)+len(g.runs))
-	for i := range g.runs {
-		end := len(g.ends)
-		if i+1 < len(g.runs) {
-			end = g.runs[i+1].arg
-		}
-		for j := g.runs[i].arg; j < end; j++ {
-			if j == g.runs[i].arg+runCalls {
-				args = append(args, g.runs[i].head)
-			}
-			args = append(args, g.arg(j))
-		}
-	}
+	args := make([]string, len(g.ends))
 	for i := range args {
+		args[i] = g.arg(i)
 		to = append(to, &args[i])
+	}
+	for _, r := range g.runs {
+		args[r.arg+runHead] = r.head
 	}
 	return to
 }

@@ -59,11 +59,11 @@ type TokenIDs interface {
 // RowKey is the key of a call of a batch that has no id: it is known by what it says, and by
 // its number, from 1, among the calls that say the same. token is the token's name.
 func RowKey(n TokenIDs, number uint64, server, token, name, ref string) string {
-	return n.Row(rowMark, number, server, token, name, ref)
+	return n.Row(rowMark[0], number, server, token, name, ref)
 }
 
 // rowMark is how keys of rows begin.
-const rowMark = '_'
+const rowMark = "_"
 
 // IsOrdinal reports whether a key is the place of its call in its chain, as versions made
 // it that did not know calls by what they say.

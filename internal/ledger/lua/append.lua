@@ -62,18 +62,14 @@ end
 -- record is the text of a new call's record.
 local function record(state, server, text) return '["' .. state .. '",' .. server .. ',' .. stamp .. text end
 
--- head is what stands before the calls of a run. Many runs have the same, so each is read once.
+-- heads are what stands before the calls of runs. Many runs have the same, so each is read once.
 local heads = {}
-local function head(text)
-  local h = heads[text]
-  if not h then
-    local back, many, licenses, due, server = string.match(text, '^(b?)(%d+) (%d*) (%d*) (.*)$')
-    local at = due ~= '' and tonumber(due) > now and due or nil
-    h = { many = tonumber(many), licenses = licenses ~= '' and licenses or nil, at = at, withhold = back == 'b', server = server,
-      open = record(at and 'd' or 'q', server, '') }
-    heads[text] = h
-  end
-  return h
+local function read_head(text)
+  local back, many, licenses, due, server = string.match(text, '^(b?)(%d+) (%d*) (%d*) (.*)$')
+  local at = due ~= '' and tonumber(due) > now and due or nil
+  heads[text] = { many = tonumber(many), licenses = licenses ~= '' and licenses or nil, at = at, withhold = back == 'b', server = server,
+    open = record(at and 'd' or 'q', server, '') }
+  return heads[text]
 end
 
 -- tokens are those of the group, in order; place is where each stands there, and seals and more
@@ -84,7 +80,7 @@ do
   while i < last do
     local id, text = ARGV[i], ARGV[i + 2]
     local token = #id == 24 and id or token_of(id) -- for most, no function is called
-    local many = (heads[text] or head(text)).many
+    local many = (heads[text] or read_head(text)).many
     if not place[token] then
       k = k + 1
       tokens[k], seals[k], place[token] = token, ARGV[i + 1], k
@@ -101,7 +97,7 @@ for k = 1, #tokens do old = old or kept[k] end
 if old then
   local i, fields = 7, {}
   while i < last do
-    local token, many = token_of(ARGV[i]), head(ARGV[i + 2]).many
+    local token, many = token_of(ARGV[i]), heads[ARGV[i + 2]].many
     i = i + 3
     for _ = 1, many do
       fields[#fields + 1] = token .. ARGV[i]
@@ -306,17 +302,19 @@ for c = 1, nchains do
   local state = old and kept[place[token_of(id)]] and redis.call('HGET', key, 's')
   if state then
     redis.call('HINCRBY', key, open, many)
-    redis.call('RPUSH', P .. 'queue:' .. id, first)
+    redis.call('RPUSH', P .. 'queue:' .. id, first, unpack(refs or {}))
     if state == 'h' then stuck = stuck + many end
-  elseif at_once then
-    dispatches[#dispatches + 1] = id
-    dispatches[#dispatches + 1] = dispatch(new_chain(id, first, batch, many), now)
   else
-    redis.call('HSET', key, 's', 'r', 'h', first, open, many == 1 and '1' or many)
-    ready[r + 1], ready[r + 2] = since, id
-    r = r + 2
+    if refs then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs)) end
+    if at_once then
+      dispatches[#dispatches + 1] = id
+      dispatches[#dispatches + 1] = dispatch(new_chain(id, first, batch, many), now)
+    else
+      redis.call('HSET', key, 's', 'r', 'h', first, open, many == 1 and '1' or many)
+      ready[r + 1], ready[r + 2] = since, id
+      r = r + 2
+    end
   end
-  if refs then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs)) end
 end
 if stuck > 0 then tally(batch, now, 'b', stuck) end
 local standing

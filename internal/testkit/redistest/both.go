@@ -78,7 +78,9 @@ func Spoil(m *miniredis.Miniredis, prefix string, names ...string) error {
 // -parallel says otherwise.
 func Parallel() {
 	flag.Parse()
-	if p := flag.Lookup("test.parallel"); runtime.GOMAXPROCS(0) < 8 && p.Value.String() == p.DefValue {
-		_ = p.Value.Set("8")
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given && runtime.GOMAXPROCS(0) < 8 {
+		_ = flag.Set("test.parallel", "8")
 	}
 }
