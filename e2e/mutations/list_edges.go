@@ -123,6 +123,11 @@ var receiptMutations = []mutation{
 		chainPkg, "TestWithholdIsOfEveryRun",
 	},
 	{
+		"time left of a batch", "the first look counts as much as all that follow it",
+		in("internal/control/progress.go", "r.rate += (current - r.rate) * weight / r.weight", "r.rate += (current - r.rate) * max(weight/smoothing.Seconds(), 0)"),
+		"./internal/control", "TestPaceOfTheFirstLook",
+	},
+	{
 		"past times", "one before 1970 is sent as it is",
 		in("internal/ledger/group.go", "max(0, h.at.UnixMilli())", "h.at.UnixMilli()"),
 		"./internal/engine", "TestTimesOfCalls/redis",

@@ -189,13 +189,13 @@ func lastErrors(chains []Chain) []string {
 	return out
 }
 
-// Rate smooths the rate of a number that grows.
+// Rate smooths the rate of a number that grows: it is the mean since it began to grow, for which the longer ago, the less counts.
 type Rate struct {
-	At    time.Time // when it was seen last; zero: never
-	moved time.Time // when it was seen to grow last
-	last  int
-	rate  float64
-	known bool
+	At     time.Time // when it was seen last; zero: never
+	moved  time.Time // when it was seen to grow last
+	last   int
+	rate   float64
+	weight float64 // of all that rate is the mean of, in seconds; 0: it has not grown
 }
 
 // A number that has not grown for stands, in which its rate would have it grow by standsBy at least, stands still.
@@ -214,11 +214,11 @@ func (r *Rate) See(now time.Time, number int) float64 {
 	case seconds <= 0:
 		return r.rate
 	}
-	current := float64(max(number-r.last, 0)) / seconds
-	if weight := 1 - math.Exp(-seconds/smoothing.Seconds()); r.known {
-		r.rate += weight * (current - r.rate)
-	} else {
-		r.rate, r.known = current, current > 0
+	if current := float64(max(number-r.last, 0)) / seconds; current > 0 || r.weight > 0 {
+		fades := math.Exp(-seconds / smoothing.Seconds())
+		weight := smoothing.Seconds() * (1 - fades)
+		r.weight = r.weight*fades + weight
+		r.rate += (current - r.rate) * weight / r.weight
 	}
 	if number > r.last {
 		r.moved = now
@@ -226,7 +226,7 @@ func (r *Rate) See(now time.Time, number int) float64 {
 	r.At, r.last = now, number
 	still := now.Sub(r.moved)
 	if r.rate < 0.01 || still >= stands && r.rate*still.Seconds() >= standsBy {
-		r.rate, r.known = 0, false
+		r.rate, r.weight = 0, 0
 	}
 	return math.Round(r.rate*100) / 100
 }

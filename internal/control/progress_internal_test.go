@@ -30,3 +30,22 @@ func TestPaceIsSmooth(t *testing.T) {
 		t.Errorf("standing still: %v", r)
 	}
 }
+
+// The first look counts no more than the time that it was of: it may be the moment before a wave of answers, or that of one.
+func TestPaceOfTheFirstLook(t *testing.T) {
+	for _, first := range []int{1, 100} {
+		var p Rate
+		now := time.Unix(1, 0)
+		p.See(now, 0)
+		now = now.Add(100 * time.Millisecond)
+		p.See(now, first)
+		r := 0.0
+		for i := 1; i <= 50; i++ {
+			now = now.Add(100 * time.Millisecond)
+			r = p.See(now, first+10*i)
+		}
+		if r < 95 || r > 125 {
+			t.Errorf("with %d calls in the first tenth of a second, 100 a second after it are %v", first, r)
+		}
+	}
+}

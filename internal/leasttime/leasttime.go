@@ -56,11 +56,11 @@ func Of(l Load, s Limits, latency time.Duration) (time.Duration, Bound) {
 	return time.Duration(rounds) * latency, bound
 }
 
-// AtRate returns how long so many calls take at so many a second, in whole seconds: what is left of a batch
-// whose bounds show in its rate. 0 if there is no rate.
+// AtRate returns how long so many calls take at so many a second, to the nearest second and at least one: what is left of
+// a batch whose bounds show in its rate. 0 if there are no calls, or no rate.
 func AtRate(calls int, rate float64) time.Duration {
-	if rate <= 0 {
+	if calls <= 0 || rate <= 0 {
 		return 0
 	}
-	return time.Duration(math.Ceil(float64(calls)/rate)) * time.Second
+	return max(time.Second, time.Duration(math.Round(float64(calls)/rate))*time.Second)
 }

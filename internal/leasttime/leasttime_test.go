@@ -38,7 +38,7 @@ func TestTimeAtARate(t *testing.T) {
 		calls int
 		rate  float64
 		want  time.Duration
-	}{{100, 10, 10 * time.Second}, {101, 10, 11 * time.Second}, {1, 1000, time.Second}, {0, 10, 0}, {5, 0, 0}} {
+	}{{100, 10, 10 * time.Second}, {104, 10, 10 * time.Second}, {106, 10, 11 * time.Second}, {1, 1000, time.Second}, {0, 10, 0}, {5, 0, 0}} {
 		if got := AtRate(c.calls, c.rate); got != c.want {
 			t.Errorf("%d calls at %v: %v, want %v", c.calls, c.rate, got, c.want)
 		}
