@@ -42,13 +42,13 @@ cover: ## statements that tests reach, in coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
 	$(GO) tool cover -func=coverage.out | tail -1
 
-bench: ## measure against plain asynq, for a quarter of an hour: docs/performance.md
+bench: ## measure against plain asynq, for three quarters of an hour: docs/performance.md
 	$(GO) run -C e2e ./bench $(BENCHFLAGS)
 
 bench-go: ## Go benchmarks of the hot paths, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem $(BENCHGOFLAGS) ./...
 
-matrix: ## every case in simulated time, of which go test runs a few: above a quarter of an hour
+matrix: ## every case in simulated time, of which go test runs a few: 25 minutes
 	HABILITA_MATRIX=all $(GO) test -count=1 -timeout 60m ./internal/simtime
 
 chaos: ## break everything under load, for half an hour: docs/reliability.md
