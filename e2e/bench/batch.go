@@ -53,8 +53,8 @@ func batchFigures() []figure {
 		far("10,000 tokens x 1 call, 300 ms", ones),
 		{what: "forecast: 1,000 tokens x 40 calls over 50 servers, 300 ms, time over that of bulk --dry-run",
 			unit: "x", less: true, floor: 1.2, absolute: true, ours: long.overPlan},
-		{what: "forecast: the same, halfway, time left over that of watch",
-			unit: "x", less: true, floor: 1.2, absolute: true, ours: long.overForecast},
+		{what: "forecast: the same, halfway, time left and that of watch, the longer over the shorter",
+			unit: "x", less: true, floor: 1.2, absolute: true, ours: long.offForecast},
 	}
 }
 

@@ -36,8 +36,8 @@ func (b batch) overPlan(r *rig) float64 {
 	return b.run(r).Seconds() / plan.Seconds()
 }
 
-// overForecast is how many times the time that watch tells, halfway through the batch, the rest of it takes.
-func (b batch) overForecast(r *rig) float64 {
+// offForecast is by what factor the time that watch tells, halfway through the batch, is longer or shorter than the rest of it takes.
+func (b batch) offForecast(r *rig) float64 {
 	tokens := r.n(b.tokens)
 	url := r.vendor(b.vendorArgs()...)
 	r.worker(url, b.env...)
@@ -66,5 +66,6 @@ func (b batch) overForecast(r *rig) float64 {
 	}
 	left := r.await(url, tokens*b.each).Last.Sub(at)
 	r.logf("    halfway watch told %s, and the rest took %s", eta, left.Round(time.Millisecond))
-	return left.Seconds() / eta.Seconds()
+	off := left.Seconds() / eta.Seconds()
+	return max(off, 1/off)
 }
