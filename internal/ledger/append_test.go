@@ -124,6 +124,7 @@ func TestNamedChainsShareTheSlots(t *testing.T) {
 }
 
 func TestScheduledCallsJoinWhenDue(t *testing.T) {
+	t.Parallel()
 	both(t, setup{}, func(h *harness) {
 		later := func(chain, id string, d time.Duration) []NewCall {
 			c := calls(tok(1), chain, id)

@@ -168,6 +168,7 @@ func TestLateIsNoPushBack(t *testing.T) {
 }
 
 func TestCoolingDefersAndLifts(t *testing.T) {
+	t.Parallel()
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"), calls(tok(1), "x", "b"))
 		until := h.now().Add(time.Hour)

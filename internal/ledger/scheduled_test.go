@@ -9,6 +9,7 @@ import (
 // Scheduled calls are told with their time, page by page, and taken out by chain: those
 // of others stay, and so does one that has joined its chain.
 func TestScheduledCalls(t *testing.T) {
+	t.Parallel()
 	both(t, setup{}, func(h *harness) {
 		soon := h.now().Add(time.Second) // a slow machine appends in less
 		later := h.now().Add(time.Hour).Truncate(time.Millisecond)

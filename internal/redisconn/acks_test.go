@@ -73,6 +73,7 @@ func awaitAck(t *testing.T, acks *Acks, c redis.UniversalClient) {
 // What is marked counts as done when the replica has it, alone or in a pipeline. What is not marked
 // waits for nobody.
 func TestReplicasAcknowledge(t *testing.T) {
+	t.Parallel()
 	for name, start := range pairs(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +125,7 @@ func TestReplicasAcknowledge(t *testing.T) {
 
 // A producer's write that waits for its replica tells what it did the first time.
 func TestPatientWriteKeepsItsFirstReply(t *testing.T) {
+	t.Parallel()
 	for name, start := range pairs(t) {
 		for _, piped := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, piped), func(t *testing.T) {
@@ -164,6 +166,7 @@ func TestPatientWriteKeepsItsFirstReply(t *testing.T) {
 
 // Scripts that wait for replicas hold up no others.
 func TestAcknowledgedScriptsHavePipelinesOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	primary, replica := redistest.Start(t), redistest.Start(t)
 	replica.Follow(primary)
 	c, err := Open(primary.URL, Options{ReadTimeout: 10 * time.Minute})
@@ -212,6 +215,7 @@ func TestAcknowledgedScriptsHavePipelinesOfTheirOwn(t *testing.T) {
 // All replicas that are there must acknowledge, and not only as many as are asked for: another one may take over
 // than the one that did. One that is missing for long counts no more.
 func TestAllReplicasThatAreThereAcknowledge(t *testing.T) {
+	t.Parallel()
 	primary, other := redistest.Start(t), redistest.Start(t)
 	other.Follow(primary)
 	replica := redistest.Start(t)

@@ -239,6 +239,7 @@ func TestDetachHook(t *testing.T) {
 }
 
 func TestDetachedCommandsKeepTheirTimeouts(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c, err := Open(s.URL, Options{Detach: true, ReadTimeout: time.Second, MaxRetries: -1})
 	if err != nil {

@@ -166,6 +166,7 @@ func TestFailures(t *testing.T) {
 
 // A receiver that hangs keeps those beside it waiting for nothing, and its own events from no worker but these.
 func TestReceiverThatHangs(t *testing.T) {
+	t.Parallel()
 	hangs, hung := receiver(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	good, got := receiver(t, answers(200))
 	s := send(t, GenerateSecret(), hangs, good)

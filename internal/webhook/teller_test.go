@@ -161,6 +161,7 @@ func (w *world) next(kind string) event {
 }
 
 func TestBatchIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	hooks, _ := w.worker()
 	w.worker() // another one, which tells nothing twice
@@ -193,6 +194,7 @@ func TestBatchIsTold(t *testing.T) {
 
 // What happens while no worker lives is told by the next one; what it told is not told again.
 func TestNothingIsLostBetweenWorkers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	_, end := w.worker()
 	w.enqueue("one", 1)
@@ -210,6 +212,7 @@ func TestNothingIsLostBetweenWorkers(t *testing.T) {
 
 // The end of a call that asked for it is told, whatever it is; that of others is not.
 func TestFinishedCallsAreTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.worker()
 	calls := func(yield func(engine.Call, error) bool) {
@@ -286,6 +289,7 @@ func TestFinishedCallsAreTold(t *testing.T) {
 
 // While a part of Redis is away, used up quotas of the other tokens are told, and the log says once what is unread.
 func TestQuotaIsToldWhileAPartIsAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.enqueue("one", 1)
 	w.attempt(done)
