@@ -18,12 +18,12 @@ const (
 var ledgerMutations = []mutation{
 	{
 		"fence", "a run begins under an older dispatch number",
-		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= args[2] then", "if not c or c.s ~= 'f' then"),
+		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= number then", "if not c or c.s ~= 'f' then"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"fence", "a chain that runs is begun again",
-		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= args[2] then", "if not c or c.f ~= args[2] then"),
+		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= number then", "if not c or c.f ~= number then"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
@@ -53,7 +53,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "the chain goes on, its result is not recorded",
-		in(finishLua, "  succeed(batch, field, args[4], args[5], args[6], now)\n", ""),
+		in(finishLua, "  succeed(batch, field, code, msg, err, now)\n", ""),
 		chainPkg, "TestOneCallAfterTheOther",
 	},
 	{
@@ -68,7 +68,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"order of record and advance", "the chain is put off, its failure is not recorded",
-		in(finishLua, "rec[R.code], rec[R.msg], rec[R.err] = args[4], args[5], args[6]\n", ""),
+		in(finishLua, "rec[R.code], rec[R.msg], rec[R.err] = code, msg, err\n", ""),
 		chainPkg, "TestFailuresCountAgainstTheBudget",
 	},
 	{

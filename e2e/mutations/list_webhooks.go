@@ -78,4 +78,9 @@ var webhookMutations = []mutation{
 		in("internal/ledger/lua/base.lua", "ref[4] == 1 and", "false and"),
 		"./internal/webhook", "TestFinishedCallsAreTold",
 	},
+	{
+		"calls that ask for it are told of in the step that ends them", "not if they succeed at the first attempt",
+		in("internal/ledger/lua/library.lua", " and not string.find(raw, ',1],', 1, true)", ""),
+		"./internal/ledger", "TestRecordSaysWhatBecameOfTheCall",
+	},
 }

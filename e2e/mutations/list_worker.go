@@ -86,7 +86,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"joint scripts", "one that fails keeps those behind it from being done",
-		in("internal/ledger/lua/joint.lua", "local done, reply = pcall(each, args)", "local done, reply = true, each(args)"),
+		in("internal/ledger/lua/joint.lua", "local done, reply = pcall(each, unpack(ARGV, last - own + 1, last))", "local done, reply = true, each(unpack(ARGV, last - own + 1, last))"),
 		"./internal/ledger", "TestJointBeginIsOfEachChain",
 	},
 	{

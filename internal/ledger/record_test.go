@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A simple record is changed as text; any other is decoded and encoded. Both ways must say the same.
+// A simple record is changed as text; any other is decoded and encoded. Both ways must say the same, and list the end of a
+// call that asked for it.
 func TestRecordSaysWhatBecameOfTheCall(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		for i, given := range []NewCall{
@@ -16,7 +17,9 @@ func TestRecordSaysWhatBecameOfTheCall(t *testing.T) {
 			{Ref: `"r",0,"","",""]`, Row: 7},
 			{Ref: `,1,2,0,"","",""]`},
 			{Ref: "a\\\"\n\t/ü"},
+			{Ref: `,1],2`, Row: 7},
 			{Row: 7, Notify: true},
+			{Ref: `,1],2`, Row: 7, Notify: true},
 			{Chain: "other", Row: 3},
 			{Chain: "other [2]", Ref: "x"},
 		} {
@@ -45,6 +48,13 @@ func TestRecordSaysWhatBecameOfTheCall(t *testing.T) {
 					want.State, want.FinishedAt = StateSucceeded, Time{ended.Now}
 					want.Code, want.Msg, want.Error, want.Reason = "200", `made "it" [1]/`, "", ""
 					h.is(h.call(batch, n.Token, id), want)
+					told, err := h.l.Finished(h.ctx, 10)
+					h.no(err)
+					h.is(len(told) == 1, n.Notify)
+					for _, end := range told {
+						h.is(CallID(end.Batch, end.Token, end.Key), want.ID)
+						h.no(h.l.Told(h.ctx, end))
+					}
 				}
 			}
 		}

@@ -3,17 +3,19 @@
 -- is not the chain's, or whose chain runs, does nothing. Where the chain does not take the
 -- slot for which it was woken, for a reason of its own, the next one that waits is dispatched.
 -- KEYS, ARGV see jointly. The same every time: quota's settings. Each time:
--- args[1] chain  [2] dispatch number  [3] nonce of the attempt
--- args[4] servers whose calls are put off: '<server>=<until ms> ' each, '<server>=full ' if the
---          worker has no place left there; '' for none
+-- id       the chain
+-- number   its dispatch number
+-- nonce    of the attempt
+-- servers  whose calls are put off: '<server>=<until ms> ' each, '<server>=full ' if the worker has
+--          no place left there; '' for none
 -- Reply: as finish
 local now, s = quota.now(), quota.settings(2)
 outcome_first()
-return jointly(function(args)
-  local c = load_chain(args[1])
-  local again = repeated(c, args[3])
+return jointly(function(id, number, nonce, servers)
+  local c = load_chain(id)
+  local again = repeated(c, nonce)
   if again then return reply_of(now, nil, nil, again) end
-  if not c or c.s ~= 'f' or c.f ~= args[2] then return reply_of(now, nil, nil, { 'stale' }) end
-  local started, other = begin(c, args[3], s, now, args[4])
+  if not c or c.s ~= 'f' or c.f ~= number then return reply_of(now, nil, nil, { 'stale' }) end
+  local started, other = begin(c, nonce, s, now, servers)
   return reply_of(now, other, nil, started)
 end)

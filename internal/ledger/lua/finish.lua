@@ -9,31 +9,31 @@
 -- that comes after the attempt was taken for lost, and before another, still counts.
 -- A call of a batch that was cancelled meanwhile is not tried again.
 -- KEYS, ARGV see jointly. The same every time: quota's settings. Each time:
--- args[1] chain  [2] nonce
--- args[3] what came of it, '' as it mostly is: a success whose slot is free, and no more. Else eight fields with SEP
---         between them:
---         done | fail (counts) | push (the vendor's push-back: no attempt of the
---         budget) | back (certainly not sent) | late (not sent, and
---         nobody's fault but ours: no push-back either) | busy (as late, since the worker had
---         no place left at the server: it keeps the chain, see stay) | giveup
---         release | keep (unknown outcome: the slot stays until its lease ends) | back
---         days of the grant; delay to the next attempt, ms; code of what went wrong, or ''
---         cool the token until ms, '0' none, 'lift'; probe after ms; why
--- args[4] code  [5] msg  [6] error
--- args[7] the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other  [8] nonce of the next attempt
--- args[9] servers whose calls are put off, as begin has it
+-- id          the chain
+-- nonce       of the attempt
+-- outcome     '' as it mostly is: a success whose slot is free, and no more. Else eight fields with SEP between them:
+--             done | fail (counts) | push (the vendor's push-back: no attempt of the
+--             budget) | back (certainly not sent) | late (not sent, and
+--             nobody's fault but ours: no push-back either) | busy (as late, since the worker had
+--             no place left at the server: it keeps the chain, see stay) | giveup
+--             release | keep (unknown outcome: the slot stays until its lease ends) | back
+--             days of the grant; delay to the next attempt, ms; code of what went wrong, or ''
+--             cool the token until ms, '0' none, 'lift'; probe after ms; why
+-- code, msg, err  what the vendor said
+-- on          the run may go on: 0 no, 1 with this chain, 2 with any, 3 with any other
+-- next_nonce  of the next attempt
+-- servers     whose calls are put off, as begin has it
 -- Reply: now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
 --        chain or its token again, ms or 0; then
 --        stale | waiting, until | held | idle | ready | as start; where the
 --        run left this chain for another, what comes last is of the other one
 local now, s = quota.now(), quota.settings(2)
-return jointly(function(args)
-  local id, nonce, on, next_nonce = args[1], args[2], args[7], args[8]
+return jointly(function(id, nonce, outcome, code, msg, err, on, next_nonce, servers)
   local token = token_of(id)
   local kind, slot, days, delay, reason, cool, probe, why = 'done', 'release', '', '0', '', '0', '0', ''
-  if args[3] ~= '' then
+  if outcome ~= '' then
     kind, slot, days, delay, reason, cool, probe, why =
-      string.match(args[3], '^' .. string.rep('([^' .. SEP .. ']*)' .. SEP, 7) .. '(.*)$')
+      string.match(outcome, '^' .. string.rep('([^' .. SEP .. ']*)' .. SEP, 7) .. '(.*)$')
   end
   if slot == 'release' then
     quota.release(P, token, nonce)
@@ -64,7 +64,7 @@ return jointly(function(args)
       other = one and load_chain(one)
     end
     if not other or other.id == id then return answer(t, due) end
-    local started, instead = begin(other, next_nonce, s, now, args[9])
+    local started, instead = begin(other, next_nonce, s, now, servers)
     if started[1] == 'clock' then return answer(t, due) end
     woken = instead -- the run is at the one that was woken, if any
     return answer(started, due)
@@ -100,13 +100,13 @@ return jointly(function(args)
     return answer(stay(c, batch, field, rec, now))
   end
   if rec then
-    rec[R.code], rec[R.msg], rec[R.err] = args[4], args[5], args[6]
+    rec[R.code], rec[R.msg], rec[R.err] = code, msg, err
     rec[R.reason] = reason ~= '' and reason or nil
   end
 
   local more
   if kind == 'done' then
-    succeed(batch, field, args[4], args[5], args[6], now)
+    succeed(batch, field, code, msg, err, now)
     c.lazy = true
     more = advance(c, now, batch)
     if more and c.h ~= '' and split(c.h) == batch then
@@ -149,7 +149,7 @@ return jointly(function(args)
     return leave({ 'waiting', till }, till)
   end
   if on == '1' or on == '2' then
-    local started = start(c, next_nonce, s, now, args[9], calm)
+    local started = start(c, next_nonce, s, now, servers, calm)
     if started[1] ~= 'clock' then return answer(started) end
   end
   set_ready(c, now)

@@ -18,7 +18,7 @@ end
 
 -- jointly runs each, once for every two of KEYS: the prefix of its bucket, and a name that is no key. All of it is one
 -- atomic step. ARGV[1] says how many arguments follow that are the same every time; then come those of each time, as many
--- every time, which each gets. It returns its reply as one text. If it fails for one of several, the others are done all
+-- every time, with which each is called. It returns its reply as one text. If it fails for one of several, the others are done all
 -- the same: the reply of that one is nil, and whoever sent it runs it alone to get its error.
 local function jointly(each)
   local same, times = tonumber(ARGV[1]), #KEYS / 2
@@ -29,9 +29,8 @@ local function jointly(each)
     READY = P .. 'ready'
     DUE = P .. 'due'
     local last = 1 + same + i * own
-    local args = { unpack(ARGV, last - own + 1, last) }
-    if times == 1 then return { each(args) } end
-    local done, reply = pcall(each, args)
+    if times == 1 then return { each(unpack(ARGV, last - own + 1, last)) } end
+    local done, reply = pcall(each, unpack(ARGV, last - own + 1, last))
     replies[i] = done and reply
   end
   return replies

@@ -15,13 +15,12 @@ local function write_first(batch, field, rec, raw, now)
   return true
 end
 
--- succeed writes the record of a call that succeeded, as end_call does. The text is that of a call that did not fail
--- before and whose end nobody asked for, or else it is decoded and encoded, which is slower.
+-- succeed writes the record of a call that succeeded, as end_call does. A record that write_first wrote, of a call whose
+-- end nobody asked for, stays a text: to decode and encode it is slower.
 local function succeed(batch, field, code, msg, err, now)
   local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
-  local first = batch ~= SOLO and string.match(raw, '^%["r",([^%[]*),0,"","",""%]$')
-  if first then
-    redis.call('HSET', P .. 'calls:' .. batch, field, '["s",' .. first .. ',' .. int(now) .. ',' .. cjson.encode(code) .. ',' ..
+  if batch ~= SOLO and string.sub(raw, -12) == ',0,"","",""]' and not string.find(raw, ',1],', 1, true) then
+    redis.call('HSET', P .. 'calls:' .. batch, field, '["s"' .. string.sub(raw, 5, -12) .. int(now) .. ',' .. cjson.encode(code) .. ',' ..
       cjson.encode(msg) .. ',' .. cjson.encode(err) .. ']')
     return
   end

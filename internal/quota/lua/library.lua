@@ -34,7 +34,14 @@ local texts = { [0] = '0', '1', '2' }
 local function int(n)
   local text = texts[n]
   if not text then
-    text = string.format(n < 2147483648 and '%d' or '%.0f', n) -- %d is faster, but has 32 bits in a 32-bit Redis
+    if n < 2147483648 then -- %d is several times as fast as %.0f, but has 32 bits in a 32-bit Redis
+      text = string.format('%d', n)
+    elseif n < 2147483648000 then
+      local low = n % 1000
+      text = string.format('%d%03d', (n - low) / 1000, low)
+    else
+      text = string.format('%.0f', n)
+    end
     texts[n] = text
   end
   return text
