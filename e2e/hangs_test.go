@@ -49,7 +49,7 @@ func TestMasterHangs(t *testing.T) {
 			}
 			after := firstSince(sim.Account(), there, promoted)
 			t.Logf("the first call comes %s after the promotion", after.Round(time.Millisecond))
-			// docs/operations.md has the exact figure; a slow machine gets some time more.
+			// docs/high-availability.md has the exact figure; a slow machine gets some time more.
 			if lease := 2 * time.Second; after > lease+25*time.Second {
 				t.Errorf("the first call comes %s after the promotion", after)
 			}

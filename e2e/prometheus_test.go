@@ -71,7 +71,7 @@ func TestAlertsAreExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	book, err := os.ReadFile(filepath.Join("..", "docs", "monitoring.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,9 +81,9 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 	for _, m := range names {
 		if !strings.Contains(string(book), "\n### "+m[1]+"\n") {
-			t.Errorf("docs/operations.md does not tell what to do for %s", m[1])
+			t.Errorf("docs/monitoring.md does not tell what to do for %s", m[1])
 		}
-		if !strings.Contains(string(rules), "runbook_url: docs/operations.md#"+strings.ToLower(m[1])+"\n") {
+		if !strings.Contains(string(rules), "runbook_url: docs/monitoring.md#"+strings.ToLower(m[1])+"\n") {
 			t.Errorf("%s does not lead to the book", m[1])
 		}
 		if strings.Count(string(tests), m[1]) < 2 {

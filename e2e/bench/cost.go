@@ -107,7 +107,7 @@ func (r *rig) cost(sh shape) cost {
 	return c
 }
 
-// manyQueues is what docs/operations.md recommends for a cluster.
+// manyQueues is what docs/high-availability.md recommends for a cluster.
 const manyQueues = "QUEUES=16"
 
 // look is what a node has used so far.

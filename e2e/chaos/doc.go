@@ -1,7 +1,7 @@
 // Command chaos breaks things under load and finds out whether the promises held: it
 // runs the real commands against a real redis-server and a simulated vendor (package
 // e2e), puts each fault to them again and again, and prints one table of faults, doses
-// and violations. docs/reliability.md says what it measured and how to read it.
+// and violations. docs/faults.md has what it measured, and docs/reliability.md says how to read it.
 //
 //	go run -C e2e ./chaos                          the full dose, under an hour
 //	go run -C e2e ./chaos -dose ci                 a small one, in minutes

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	docsFile   = "docs/reliability.md"
+	docsFile   = "docs/faults.md"
 	tableBegin = "<!-- the tables of full doses: go run -C e2e ./chaos -write -->\n"
 	tableEnd   = "<!-- the end of the table -->\n"
 )
 
-// writeDocs puts the table of a run into docs/reliability.md: of all rows in the place of what is there, of
+// writeDocs puts the table of a run into docs/faults.md: of all rows in the place of what is there, of
 // some behind it.
 func writeDocs(s settings, report []*row, began time.Time) error {
 	root, err := e2e.Root()

@@ -32,7 +32,7 @@ type settings struct {
 	only     *regexp.Regexp
 	seed     uint64
 	parallel int
-	write    bool // the table into docs/reliability.md
+	write    bool // the table into docs/faults.md
 	some     bool // not all rows are wanted
 }
 

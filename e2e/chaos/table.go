@@ -2,7 +2,7 @@ package main
 
 import "time"
 
-// rows are the lines of the table, in the order of docs/reliability.md.
+// rows are the lines of the table, in the order of docs/faults.md.
 func rows(full bool) []row {
 	// of picks the dose.
 	of := func(whole, ci int) int {

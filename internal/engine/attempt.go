@@ -87,7 +87,7 @@ func (r *runner) request(ctx context.Context, a *ledger.Attempt, asked time.Time
 	}, nil
 }
 
-// report writes the one log line of an attempt; docs/operations.md tells its fields.
+// report writes the one log line of an attempt; docs/monitoring.md tells its fields.
 func (r *runner) report(a *ledger.Attempt, j *verdict, took time.Duration) {
 	level := zerolog.InfoLevel
 	if j.Kind != ledger.Done {

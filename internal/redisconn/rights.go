@@ -245,7 +245,7 @@ func (m *missing) findings(user string) (found []Finding) {
 }
 
 func grant(user string, words []string) string {
-	return fmt.Sprintf("as Redis's administrator: `ACL SETUSER %s %s`, and the same in its ACL file or redis.conf (docs/operations.md has the least ACL)",
+	return fmt.Sprintf("as Redis's administrator: `ACL SETUSER %s %s`, and the same in its ACL file or redis.conf (docs/redis.md has the least ACL)",
 		user, shellWords(words))
 }
 

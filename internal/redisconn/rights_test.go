@@ -198,9 +198,9 @@ func (c *tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 	return func(ctx context.Context, cmds []redis.Cmder) error { c.n++; return next(ctx, cmds) }
 }
 
-// TestACLInTheDocs keeps the ACL lines of docs/operations.md equal to the program's.
+// TestACLInTheDocs keeps the ACL lines of docs/redis.md equal to the program's.
 func TestACLInTheDocs(t *testing.T) {
-	b, err := os.ReadFile("../../docs/operations.md")
+	b, err := os.ReadFile("../../docs/redis.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,10 +209,10 @@ func TestACLInTheDocs(t *testing.T) {
 		"habilita-worker": Worker, "habilita-producer": Producer, "habilita-operator": Operator, "habilita-reader": Reader,
 	} {
 		if want := "user " + user + " on >change-me " + ACL(role) + " "; !strings.Contains(text, want) {
-			t.Errorf("docs/operations.md lacks\n%s", want)
+			t.Errorf("docs/redis.md lacks\n%s", want)
 		}
 	}
 	if !strings.Contains(text, ClusterACL) {
-		t.Errorf("docs/operations.md lacks %s", ClusterACL)
+		t.Errorf("docs/redis.md lacks %s", ClusterACL)
 	}
 }
