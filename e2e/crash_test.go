@@ -228,7 +228,7 @@ func TestPages(t *testing.T) {
 		t.Errorf("/nothing: %d", status)
 	}
 	metrics := ""
-	l.Await("the first survey", 0, func(context.Context) (bool, string) {
+	l.Await("the first reconciliation", 0, func(context.Context) (bool, string) {
 		_, metrics = w.Get("/metrics")
 		return strings.Contains(metrics, "habilita_chains{"), metrics
 	})

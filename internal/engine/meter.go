@@ -189,7 +189,7 @@ func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
 }
 
 // The keys of notes, behind the prefix.
-const backlogNote, syncNote = ":survey", ":quota_drift"
+const backlogNote, syncNote = ":reconciliation", ":quota_drift"
 
 // note stores what one process found, for the metrics of all workers; kept 0: until the next time.
 func (s *stack) note(ctx context.Context, key string, found any, kept time.Duration) error {

@@ -47,7 +47,7 @@ func (s *reconciler) run(ctx context.Context) {
 			s.day = day
 			s.meter.newDay()
 		}
-		leads, err := membership.Lead(ctx, s.rdb, s.prefix+":sweeper", s.me, 2*s.every+reconcileGrace)
+		leads, err := membership.Lead(ctx, s.rdb, s.prefix+":reconciler", s.me, 2*s.every+reconcileGrace)
 		// Where nobody can tell who reconciles, all do.
 		if err != nil || leads || first {
 			err = errors.Join(err, s.reconcile(ctx))

@@ -39,7 +39,7 @@ func TestLeasesLookExpired(t *testing.T) {
 }
 
 // Tasks that lose their leases altogether stay in asynq's list of active ones, which its own
-// recoverer does not look at. The worker that surveys gives them leases that have ended.
+// recoverer does not look at. The worker that reconciles gives them leases that have ended.
 func TestLeasesAreLost(t *testing.T) {
 	zone := time.FixedZone("America/Bogota", -5*60*60)
 	x := World{Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone)}
