@@ -103,7 +103,7 @@ func anchors(page string) []string {
 	return all
 }
 
-// outline returns what a translation leaves as it is, in order: the level of each heading, each line of code, and for
+// outline returns what a translation leaves as it is, in order: the level of each heading, each line of code without its comment, and for
 // each row of a table the number of its cells.
 func outline(readme string) []string {
 	var parts []string
@@ -115,7 +115,8 @@ func outline(readme string) []string {
 			fenced = !fenced
 			parts = append(parts, line)
 		case fenced, strings.HasPrefix(line, "    "):
-			parts = append(parts, line)
+			code, _, _ := strings.Cut(line, " # ") // comments are translated
+			parts = append(parts, strings.TrimRight(code, " "))
 		case strings.HasPrefix(line, "#"):
 			level, _, _ := strings.Cut(line, " ")
 			parts = append(parts, level)
