@@ -33,9 +33,10 @@ func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
 // be read, which say nothing of the batch as a whole.
 func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
 	var sum Counts
-	begun := false
+	begun, f := false, countField
 	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.SliceCmd {
-		return p.HMGet(ctx, bucket+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
+		return p.HMGet(ctx, bucket+"counts:"+batch, f.Total, f.Succeeded, f.Failed, f.Skipped, f.Cancelled, f.Blocked, f.HeldChains,
+			f.Changed, f.FirstDue, f.LastDue)
 	}, func(_ int, cmd *redis.SliceCmd) {
 		v := cmd.Val()
 		n := func(i int) int64 { s, _ := v[i].(string); return redisconn.Int(s) }

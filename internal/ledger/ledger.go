@@ -73,14 +73,16 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	}
 	l := &Ledger{rdb: rdb, o: o}
 	library := sync.OnceValue(func() *lualink.Library {
-		return lualink.Parse(o.Admission.Library, source("base"), source("library"), source("joint"))
+		return lualink.Parse(o.Admission.Library, luaNames(), source("base"), source("library"), source("joint"))
 	})
 	grants := func(name string) script { return redisconn.NewScript(func() string { return source(name) }, library) }
 	decides := func(name string) script {
 		return redisconn.NewScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
 	}
 	l.index, l.tidyIDs = alone("index"), alone("tidy_ids")
-	l.append_ = redisconn.NewScript(func() string { return source("append") }, func() *lualink.Library { return lualink.Parse(o.Admission.Library, source("base")) })
+	l.append_ = redisconn.NewScript(func() string { return source("append") }, func() *lualink.Library {
+		return lualink.Parse(o.Admission.Library, luaNames(), source("base"))
+	})
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")

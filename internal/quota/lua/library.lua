@@ -261,7 +261,7 @@ function quota.offer(prefix, token, slots, now) -- rare
     if not waiter then return nil, false end
     if quota.is_chain(token, waiter) then
       local key = prefix .. 'chain:' .. waiter
-      if redis.call('HGET', key, 's') == 'l' then -- it still waits for a slot
+      if redis.call('HGET', key, 's') == 'l' then -- it still waits for a slot (the ledger's C.state and STATE)
         redis.call('HSET', key, 's', 'r')
         redis.call('ZREM', prefix .. 'due', waiter)
         redis.call('ZADD', prefix .. 'ready', now, waiter)
