@@ -85,7 +85,7 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"names of what is stored", "a field has another name than in the version before",
-		in("internal/ledger/fields.go", `Missed: "m"`, `Missed: "i"`),
+		in("internal/ledger/fields.go", `"m",  // times`, `"i",  // times`),
 		chainPkg, "TestNamesOfWhatIsStored",
 	},
 	{

@@ -39,7 +39,7 @@ const (
 	moreIDs   = "places+"
 )
 
-func (l *Ledger) indexKey(tag, hash string) string { return l.o.Prefix + ":{x" + tag + "}:" + hash }
+func (l *Ledger) indexKey(tag, hash string) string { return l.bucket("x"+tag) + hash }
 
 // Given is where a call with a given id is kept.
 type Given struct {

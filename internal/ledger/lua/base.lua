@@ -1,5 +1,5 @@
 -- The ledger's functions of every script. A script is what its own file uses of this file, of library.lua, of joint.lua
--- and of quota's library, and that file (package lualink). KEYS[2] is a name that is no key (ledger.keys says what
+-- and of quota's library, and that file (package lualink). KEYS[2] is a name that is no key (redisconn.BucketKeys says what
 -- for). All keys of a script live under KEYS[1], the prefix
 -- of one bucket with its hash tag ("habilita:{k7}:"), so that a script touches
 -- one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.

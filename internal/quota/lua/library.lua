@@ -23,7 +23,7 @@
 --                               never were); who keeps the bucket makes it
 --   chain:<id>, due, ready      of the workers' ledger: see offer and recall
 -- All are built from the prefix that is KEYS[1], which stands for the hash tag that they
--- share. KEYS[2] is a name that is no key: see scriptKeys.
+-- share. KEYS[2] is a name that is no key: see redisconn.BucketKeys.
 local quota = {}
 
 -- texts are numbers as text: to make one takes Redis as long as half a command.
