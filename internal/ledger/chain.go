@@ -123,8 +123,7 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 		}
 		c := Chain{
 			ID: id, State: chainStates[state], Reason: v[chainField.Reason], Behind: openBehind(v),
-			Until: redisconn.Time(redisconn.Int(v[chainField.WaitsUntil])),
-			Since: redisconn.Time(redisconn.Int(v[chainField.WaiterSince])),
+			Until: redisconn.Time(redisconn.Int(v[chainField.WaitsUntil])), Since: redisconn.Time(redisconn.Int(v[chainField.WaiterSince])),
 		}
 		switch s := chainState; {
 		case state == s.Dispatched && c.Reason == ServerBusy:
@@ -343,10 +342,8 @@ func (l *Ledger) Sample(ctx context.Context, tags []string, each int) (Sample, e
 	slices.Sort(ids)
 	ids = slices.Compact(ids) // one that moved from a list to another
 	var err error
-	if len(ids) > 0 {
-		if out.Chains, err = l.chains(ctx, ids); err != nil {
-			return Sample{}, err
-		}
+	if out.Chains, err = l.chains(ctx, ids); err != nil {
+		return Sample{}, err
 	}
 	out.Scheduled, err = l.scheduled(ctx, later)
 	return out, err

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -48,13 +49,9 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		if last := redisconn.Time(n(9)); last.After(sum.LastDue) {
 			sum.LastDue = last
 		}
-		sum.Total += int(n(0))
-		sum.Succeeded += int(n(1))
-		sum.Failed += int(n(2))
-		sum.Skipped += int(n(3))
-		sum.Cancelled += int(n(4))
-		sum.Blocked += int(n(5))
-		sum.HeldChains += int(n(6))
+		for i, to := range []*int{&sum.Total, &sum.Succeeded, &sum.Failed, &sum.Skipped, &sum.Cancelled, &sum.Blocked, &sum.HeldChains} {
+			*to += int(n(i))
+		}
 		if at := redisconn.Time(n(7)); at.After(sum.Changed) {
 			sum.Changed = at
 		}
@@ -114,14 +111,9 @@ func (l *Ledger) CountsAmong(ctx context.Context, batch string, fields map[strin
 }
 
 func tagsOf(fields map[string]struct{}) []string {
-	var tags []string
-	seen := map[string]bool{}
+	tags := map[string]bool{}
 	for f := range fields {
-		if tag := Tag(f); !seen[tag] {
-			seen[tag] = true
-			tags = append(tags, tag)
-		}
+		tags[Tag(f)] = true
 	}
-	slices.Sort(tags)
-	return tags
+	return slices.Sorted(maps.Keys(tags))
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -89,8 +88,7 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 	if len(tags) == 0 {
 		return nil
 	}
-	args := make([]any, 0, 1+len(tags))
-	args = append(args, now.UnixMilli())
+	args := []any{now.UnixMilli()}
 	for _, tag := range tags {
 		args = append(args, tag)
 	}
@@ -133,11 +131,8 @@ func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int)
 		pop = l.rdb.BZPopMin(ctx, timeout, key)
 	}
 	first, err := pop.Result()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, failure(nil, err)
 	}
 	taken := []redis.Z{first.Z}
 	if most > 1 {

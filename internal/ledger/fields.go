@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"reflect"
-	"strings"
 )
 
 // What stands in Redis has short names, and keeps them over versions. Their names in code are defined here, for Go and for
@@ -62,8 +61,12 @@ func luaNames() string {
 
 // snakeCase is lease_ends for LeaseEnds.
 func snakeCase(name string) string {
-	for c := 'A'; c <= 'Z'; c++ {
-		name = strings.ReplaceAll(name, string(c), "_"+string(c|0x20))
+	var snake []byte
+	for _, c := range []byte(name) {
+		if c <= 'Z' {
+			snake = append(snake, '_')
+		}
+		snake = append(snake, c|0x20)
 	}
-	return name[1:]
+	return string(snake[1:])
 }

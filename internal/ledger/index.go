@@ -254,7 +254,7 @@ func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error 
 		}
 		if hash != singleIDs {
 			batch, _, _ := strings.Cut(kv[i], ".")
-			exists(l.o.Prefix + ":batch:" + batch)
+			exists(batchKey(l.o.Prefix, batch))
 			continue
 		}
 		if batch, token, ok := short(kv[i]); ok {
