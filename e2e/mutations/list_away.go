@@ -9,12 +9,12 @@ var awayMutations = []mutation{
 	},
 	{
 		"no script runs on half a bucket", "a script of the ledger does",
-		in("internal/ledger/keys.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
+		in("internal/redisconn/script.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
 		"./internal/ledger", "TestNoScriptRunsOnHalfABucket",
 	},
 	{
 		"no script runs on half a bucket", "a grant does",
-		in("internal/quota/script.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
+		in("internal/redisconn/script.go", "return []string{p, p + \"whole\"}", "return []string{p}"),
 		"./internal/quota", "TestNothingIsGrantedOnHalfABucket",
 	},
 	{

@@ -18,22 +18,22 @@ const (
 var ledgerMutations = []mutation{
 	{
 		"fence", "a run begins under an older dispatch number",
-		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= number then", "if not c or c.s ~= 'f' then"),
+		in(beginLua, "if not c or c[C.state] ~= STATE.dispatched or c[C.number] ~= number then", "if not c or c[C.state] ~= STATE.dispatched then"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"fence", "a chain that runs is begun again",
-		in(beginLua, "if not c or c.s ~= 'f' or c.f ~= number then", "if not c or c.f ~= number then"),
+		in(beginLua, "if not c or c[C.state] ~= STATE.dispatched or c[C.number] ~= number then", "if not c or c[C.number] ~= number then"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"fence", "a new dispatch keeps the old number",
-		in(baseLua, "local n = redis.call('INCR', P .. 'feed')", "local n = tonumber(c.f or redis.call('INCR', P .. 'feed'))"),
+		in(baseLua, "local n = redis.call('INCR', P .. 'feed')", "local n = tonumber(c[C.number] or redis.call('INCR', P .. 'feed'))"),
 		chainPkg, "TestStaleDispatchDoesNothing",
 	},
 	{
 		"nonce of an attempt", "an outcome is taken from an attempt that another one has followed",
-		in(finishLua, "c.n ~= nonce or ", ""),
+		in(finishLua, "c[C.nonce] ~= nonce or ", ""),
 		chainPkg, "TestStaleNonceFreesItsOwnSlotOnly",
 	},
 	{
@@ -88,22 +88,22 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"wait of a chain after an unknown outcome", "it is not written down",
-		in(finishLua, "redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)", ""),
+		in(finishLua, "redis.call('SET', P .. 'quiet:' .. id, c[C.lease_ends], 'PX', tonumber(c[C.lease_ends]) - now)", ""),
 		chainPkg, "TestUnknownOutcomeQuarantinesTheChain",
 	},
 	{
 		"wait of a chain after an unknown outcome", "the call comes back before its lease ends",
-		in(finishLua, "  if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end\n", ""),
+		in(finishLua, "  if slot == 'keep' and tonumber(c[C.lease_ends]) > till then till = tonumber(c[C.lease_ends]) end\n", ""),
 		chainPkg, "TestUnknownOutcomeThatBecameKnown",
 	},
 	{
 		"late success", "what came after the lease is thrown away",
-		in(finishLua, "(c.s ~= 'x' and kind ~= 'done')", "c.s ~= 'x'"),
+		in(finishLua, "(c[C.state] ~= STATE.running and kind ~= 'done')", "c[C.state] ~= STATE.running"),
 		chainPkg, "TestLateSuccessStillCounts",
 	},
 	{
 		"attempts are counted before the request", "they are not counted at the grant",
-		in(ledgerLua, "c.a = tonumber(c.a or 0) + 1", "c.a = tonumber(c.a or 0)"),
+		in(ledgerLua, "c[C.spent] = tonumber(c[C.spent] or 0) + 1", "c[C.spent] = tonumber(c[C.spent] or 0)"),
 		chainPkg, "TestLostRunIsDispatchedAgainAndGivenUp",
 	},
 	{
@@ -178,7 +178,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"slot offer of a chain that was woken", "who is put off stays among the waiters, and wakes come to it",
-		in(ledgerLua, "if s == 'w' and c.z then", "if false then"),
+		in(ledgerLua, "if s == STATE.waiting and c[C.waiter_since] then", "if false then"),
 		chainPkg, "TestWhoIsPutOffWaitsForNoSlot",
 	},
 	{
@@ -213,7 +213,7 @@ var ledgerMutations = []mutation{
 	},
 	{
 		"retention keeps held calls", "a held head is deleted",
-		in(purgeLua, "if c and c.s == 'h' and c.h == ref_of(batch, key, rec) then return end", ""),
+		in(purgeLua, "if c and c[C.state] == STATE.held and c[C.head] == ref_of(batch, key, rec) then return end", ""),
 		chainPkg, "TestPurgeKeepsWhatIsOpenOrHeld",
 	},
 	{
@@ -227,12 +227,12 @@ var ledgerMutations = []mutation{
 var recoveryMutations = []mutation{
 	{
 		"a call whose worker was lost", "nobody takes it up when its lease has ended",
-		in(dispatchLua, "  elseif c.s == 'x' and not lives(c) then\n", "  elseif c.s == 'x' and not lives(c) then\n    redis.call('ZREM', DUE, id)\n  elseif false then\n"),
+		in(dispatchLua, "  elseif c[C.state] == STATE.running and not lives(c) then\n", "  elseif c[C.state] == STATE.running and not lives(c) then\n    redis.call('ZREM', DUE, id)\n  elseif false then\n"),
 		chainPkg, "TestLostRunIsDispatchedAgainAndGivenUp",
 	},
 	{
 		"a call whose worker was lost", "it is tried without end",
-		in(dispatchLua, "elseif tonumber(c.a) >= tonumber(ARGV[4]) then", "elseif false then"),
+		in(dispatchLua, "elseif tonumber(c[C.spent]) >= tonumber(ARGV[4]) then", "elseif false then"),
 		chainPkg, "TestLostRunIsDispatchedAgainAndGivenUp",
 	},
 	{

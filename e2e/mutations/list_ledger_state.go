@@ -25,7 +25,7 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"a new head begins anew", "not where its run goes on",
-		in(ledgerLua, "    drop_fields(c, 'p', 't', 'y', 'u', 'm') -- start", "    -- start"),
+		in(ledgerLua, "    drop_fields(c, C.first_push_back, C.failures, C.reason, C.waits_until, C.missed) -- start", "    -- start"),
 		chainPkg, "TestNewHeadBeginsAnew",
 	},
 	{
@@ -75,7 +75,22 @@ var ledgerStateMutations = []mutation{
 	},
 	{
 		"when a batch was through", "its last call does not say so if the chain goes on",
-		in(finishLua, "if more and c.h ~= '' and split(c.h) == batch then", "if more then"),
+		in(finishLua, "if more and c[C.head] ~= '' and split(c[C.head]) == batch then", "if more then"),
 		"./internal/ledger", "TestBatchKnowsWhenItsLastCallEnded",
+	},
+	{
+		"names of what is stored", "a chain's failures are loaded as its reason",
+		in(baseLua, "[C.failures] = v[8] or nil, [C.reason] = v[9] or nil", "[C.failures] = v[9] or nil, [C.reason] = v[8] or nil"),
+		chainPkg, "TestChainIsLoadedWithAllFields",
+	},
+	{
+		"names of what is stored", "a field has another name than in the version before",
+		in("internal/ledger/fields.go", `"m",  // times`, `"i",  // times`),
+		chainPkg, "TestNamesOfWhatIsStored",
+	},
+	{
+		"names of what is stored", "a script is made though it has a name that nobody defined",
+		in("internal/lualink/lualink.go", "} else if l.names[word] {", "} else if false {"),
+		"./internal/lualink", "TestOtherFormsPanic",
 	},
 }

@@ -66,7 +66,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"budget of attempts", "a hand-off leaves the count of the call before",
-		in("internal/ledger/lua/library.lua", "if c.a ~= c.was then", "if not c.was then"),
+		in("internal/ledger/lua/library.lua", "if c[C.spent] ~= c.was then", "if not c.was then"),
 		"./internal/ledger", "TestNextCallHasItsOwnBudget",
 	},
 	{
@@ -131,7 +131,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"places at a server", "a grant that comes when there is none costs an attempt",
-		in("internal/ledger/lua/finish.lua", "if kind == 'busy' and not cancelled(batch) then\n    redis.call('HINCRBY', c.key, 'a', -1)",
+		in("internal/ledger/lua/finish.lua", "if kind == 'busy' and not cancelled(batch) then\n    redis.call('HINCRBY', c.key, C.spent, -1)",
 			"if kind == 'busy' and not cancelled(batch) then"),
 		"./internal/ledger", "TestRunGoesOnToAFullServer",
 	},
@@ -187,12 +187,12 @@ var workerMutations = []mutation{
 	},
 	{
 		"grace after a lease", "what looks noted stays with a chain whose call was lost",
-		in("internal/ledger/lua/dispatch.lua", "    drop_fields(c, 'm', 'u')\n", ""),
+		in("internal/ledger/lua/dispatch.lua", "    drop_fields(c, C.missed, C.waits_until)\n", ""),
 		"./internal/ledger", "TestGraceEnds",
 	},
 	{
 		"grace after a lease", "what looks noted stays with a chain whose call ended",
-		in("internal/ledger/lua/finish.lua", "if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end", ""),
+		in("internal/ledger/lua/finish.lua", "if c[C.state] == STATE.running and c[C.missed] then drop_fields(c, C.missed, C.waits_until) end", ""),
 		"./internal/ledger", "TestOutcomeIsTakenWithinTheGrace/giveup",
 	},
 	{

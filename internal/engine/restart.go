@@ -51,7 +51,7 @@ func (w *Worker) restarted(ctx context.Context, cn *redis.Conn, c redisconn.Chan
 func (w *Worker) sameData(ctx context.Context, cn *redis.Conn) bool {
 	tag := ledger.TagAt(0)
 	saw := w.stack.memory.looked(tag)
-	n, err := cn.HGet(ctx, w.stack.prefix+":{"+tag+"}:epoch", "n").Int64()
+	n, err := cn.HGet(ctx, w.stack.ledger.EpochKey(tag), "n").Int64()
 	return err == nil && saw > 0 && n >= saw
 }
 
@@ -84,7 +84,7 @@ func (w *Worker) succeeds(ctx context.Context, tag, from string) bool {
 	if !ok || from == "" || w.prove == 0 {
 		return false
 	}
-	node, err := c.MasterForKey(ctx, w.stack.prefix+":{"+tag+"}:epoch")
+	node, err := c.MasterForKey(ctx, w.stack.ledger.EpochKey(tag))
 	return err == nil && w.watch.Succeeds(ctx, c, node, from)
 }
 

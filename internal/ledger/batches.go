@@ -101,8 +101,11 @@ func NewBatches(rdb redis.UniversalClient, prefix string) *Batches {
 	return &Batches{rdb: rdb, prefix: cmp.Or(prefix, "habilita")}
 }
 
-func (s *Batches) metaKey(id string) string { return s.prefix + ":batch:" + id }
+func (s *Batches) metaKey(id string) string { return batchKey(s.prefix, id) }
 func (s *Batches) listKey() string          { return s.prefix + ":batches" }
+
+// batchKey is the key of what is known of a batch.
+func batchKey(prefix, id string) string { return prefix + ":batch:" + id }
 
 // bucketsKey and runsKey have the whole of metaKey as their hash tag: a cluster keeps the
 // three keys of a batch together.

@@ -233,11 +233,8 @@ func (l *Ledger) scheduled(ctx context.Context, page []redis.Z) ([]Scheduled, er
 // has joined it.
 func (l *Ledger) Due(ctx context.Context, batch, token, key string) (time.Time, error) {
 	ms, err := l.rdb.ZScore(ctx, l.bucket(Tag(token))+"delayed", token+" "+batch+" "+key).Result()
-	if errors.Is(err, redis.Nil) {
-		return time.Time{}, nil
-	}
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, failure(nil, err)
 	}
 	return time.UnixMilli(int64(ms)), nil
 }

@@ -24,7 +24,11 @@ type Chain struct {
 	Behind int // calls behind the head
 }
 
-var chainStates = map[string]string{"r": "ready", "f": "dispatched", "x": "running", "w": "waiting", "l": "waiting", "h": "held"}
+// chainStates are the states as people read them.
+var chainStates = map[string]string{
+	chainState.Ready: "ready", chainState.Dispatched: "dispatched", chainState.Running: "running",
+	chainState.Waiting: "waiting", chainState.WaitingForSlot: "waiting", chainState.Held: "held",
+}
 
 // Chains streams the chains of the buckets of tags that are not idle: the held ones
 // alone, or all. An error is the last thing that is yielded: a *redisconn.UnreadError after the chains of
@@ -51,7 +55,7 @@ func (l *Ledger) ChainsAfter(ctx context.Context, tags []string, after string, h
 				return true, err
 			}
 			for _, c := range chains {
-				if (!heldOnly || c.State == chainStates["h"]) && !yield(c) {
+				if (!heldOnly || c.State == chainStates[chainState.Held]) && !yield(c) {
 					return false, nil
 				}
 			}
@@ -84,11 +88,11 @@ func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]str
 // calls that were cancelled, too.
 func openBehind(fields map[string]string) (n int) {
 	for name, v := range fields {
-		if strings.HasPrefix(name, "o:") {
+		if strings.HasPrefix(name, chainField.OpenOf) {
 			n += int(redisconn.Int(v))
 		}
 	}
-	if fields["s"] != "h" { // a held head has ended
+	if fields[chainField.State] != chainState.Held { // a held head has ended
 		n--
 	}
 	return max(n, 0)
@@ -112,18 +116,19 @@ func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 	var heads []Call
 	for i, id := range ids {
 		v := fields[i].Val()
-		batch, key, ok := strings.Cut(v["h"], " ")
-		if v["s"] == "" || !ok {
+		state := v[chainField.State]
+		batch, key, ok := strings.Cut(v[chainField.Head], " ")
+		if state == "" || !ok {
 			continue
 		}
 		c := Chain{
-			ID: id, State: chainStates[v["s"]], Reason: v["y"], Until: redisconn.Time(redisconn.Int(v["u"])),
-			Since: redisconn.Time(redisconn.Int(v["z"])), Behind: openBehind(v),
+			ID: id, State: chainStates[state], Reason: v[chainField.Reason], Behind: openBehind(v),
+			Until: redisconn.Time(redisconn.Int(v[chainField.WaitsUntil])), Since: redisconn.Time(redisconn.Int(v[chainField.WaiterSince])),
 		}
-		switch s := v["s"]; {
-		case s == "f" && c.Reason == ServerBusy:
-			c.State = chainStates["w"]
-		case s == "r" || s == "f" || s == "x":
+		switch s := chainState; {
+		case state == s.Dispatched && c.Reason == ServerBusy:
+			c.State = chainStates[chainState.Waiting]
+		case state == s.Ready || state == s.Dispatched || state == s.Running:
 			c.Reason, c.Until = "", time.Time{} // what it waited for last
 		}
 		if ms := since[i].Val(); ms > 0 {
@@ -186,7 +191,7 @@ func (l *Ledger) Oldest(ctx context.Context, tags []string, most int) (held []Ch
 			return nil, false, err
 		}
 		for _, c := range chains {
-			if c.State == chainStates["h"] { // not one that was decided about since
+			if c.State == chainStates[chainState.Held] { // not one that was decided about since
 				held = append(held, c)
 			}
 		}
@@ -217,14 +222,14 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 	out := map[string]int{}
 	for part := range slices.Chunk(ids, 1000) {
 		more := ask(ctx, l, part, func(p redis.Pipeliner, bucket, id string) *redis.SliceCmd {
-			return p.HMGet(ctx, bucket+"chain:"+id, "s", "y")
+			return p.HMGet(ctx, bucket+"chain:"+id, chainField.State, chainField.Reason)
 		},
 			func(i int, cmd *redis.SliceCmd) {
 				v := cmd.Val()
 				state, _ := v[0].(string)
 				why, _ := v[1].(string)
 				why, _, _ = strings.Cut(why, ": ")
-				if state == "l" || state == "w" && waitsForToken[why] {
+				if state == chainState.WaitingForSlot || state == chainState.Waiting && waitsForToken[why] {
 					token, _ := SplitChainID(part[i])
 					out[token]++
 				}
@@ -337,10 +342,8 @@ func (l *Ledger) Sample(ctx context.Context, tags []string, each int) (Sample, e
 	slices.Sort(ids)
 	ids = slices.Compact(ids) // one that moved from a list to another
 	var err error
-	if len(ids) > 0 {
-		if out.Chains, err = l.chains(ctx, ids); err != nil {
-			return Sample{}, err
-		}
+	if out.Chains, err = l.chains(ctx, ids); err != nil {
+		return Sample{}, err
 	}
 	out.Scheduled, err = l.scheduled(ctx, later)
 	return out, err

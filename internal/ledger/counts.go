@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,9 +34,10 @@ func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
 // be read, which say nothing of the batch as a whole.
 func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
 	var sum Counts
-	begun := false
+	begun, f := false, countField
 	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.SliceCmd {
-		return p.HMGet(ctx, bucket+"counts:"+batch, "t", "s", "f", "k", "c", "b", "g", "at", "e", "l")
+		return p.HMGet(ctx, bucket+"counts:"+batch, f.Total, f.Succeeded, f.Failed, f.Skipped, f.Cancelled, f.Blocked, f.HeldChains,
+			f.Changed, f.FirstDue, f.LastDue)
 	}, func(_ int, cmd *redis.SliceCmd) {
 		v := cmd.Val()
 		n := func(i int) int64 { s, _ := v[i].(string); return redisconn.Int(s) }
@@ -47,13 +49,9 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		if last := redisconn.Time(n(9)); last.After(sum.LastDue) {
 			sum.LastDue = last
 		}
-		sum.Total += int(n(0))
-		sum.Succeeded += int(n(1))
-		sum.Failed += int(n(2))
-		sum.Skipped += int(n(3))
-		sum.Cancelled += int(n(4))
-		sum.Blocked += int(n(5))
-		sum.HeldChains += int(n(6))
+		for i, to := range []*int{&sum.Total, &sum.Succeeded, &sum.Failed, &sum.Skipped, &sum.Cancelled, &sum.Blocked, &sum.HeldChains} {
+			*to += int(n(i))
+		}
 		if at := redisconn.Time(n(7)); at.After(sum.Changed) {
 			sum.Changed = at
 		}
@@ -113,14 +111,9 @@ func (l *Ledger) CountsAmong(ctx context.Context, batch string, fields map[strin
 }
 
 func tagsOf(fields map[string]struct{}) []string {
-	var tags []string
-	seen := map[string]bool{}
+	tags := map[string]bool{}
 	for f := range fields {
-		if tag := Tag(f); !seen[tag] {
-			seen[tag] = true
-			tags = append(tags, tag)
-		}
+		tags[Tag(f)] = true
 	}
-	slices.Sort(tags)
-	return tags
+	return slices.Sorted(maps.Keys(tags))
 }

@@ -164,7 +164,7 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 // *redisconn.UnreadError, in those that could be reached.
 func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
 	return ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.IntCmd {
-		return p.HDel(ctx, bucket+"counts:"+batch, "x")
+		return p.HDel(ctx, bucket+"counts:"+batch, countField.BatchCancelled)
 	},
 		func(int, *redis.IntCmd) {}).Of(Buckets)
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -89,12 +88,11 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 	if len(tags) == 0 {
 		return nil
 	}
-	args := make([]any, 0, 1+len(tags))
-	args = append(args, now.UnixMilli())
+	args := []any{now.UnixMilli()}
 	for _, tag := range tags {
 		args = append(args, tag)
 	}
-	return l.signal().Run(ctx, l.rdb, []string{l.o.Prefix + ":announced"}, args...).Err()
+	return l.signal().Run(ctx, l.rdb, []string{redisconn.SignalledKey(l.o.Prefix)}, args...).Err()
 }
 
 // NextReady takes the buckets that were signalled first, up to most of them, and waits
@@ -124,7 +122,7 @@ func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int)
 }
 
 func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int) ([]redis.Z, error) {
-	key := l.o.Prefix + ":announced"
+	key := redisconn.SignalledKey(l.o.Prefix)
 	var pop *redis.ZWithKeyCmd
 	if timeout > 0 && timeout <= Briefly {
 		pop = redis.NewZWithKeyCmd(ctx, "bzpopmin", key, strconv.FormatFloat(timeout.Seconds(), 'f', 3, 64))
@@ -133,11 +131,8 @@ func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int)
 		pop = l.rdb.BZPopMin(ctx, timeout, key)
 	}
 	first, err := pop.Result()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, failure(nil, err)
 	}
 	taken := []redis.Z{first.Z}
 	if most > 1 {
@@ -165,7 +160,7 @@ func bucketsOf(taken []redis.Z) []string {
 
 // Signalled returns how many buckets have chains that wait to be dispatched.
 func (l *Ledger) Signalled(ctx context.Context) (int, error) {
-	n, err := l.rdb.ZCard(ctx, l.o.Prefix+":announced").Result()
+	n, err := l.rdb.ZCard(ctx, redisconn.SignalledKey(l.o.Prefix)).Result()
 	return int(n), err
 }
 

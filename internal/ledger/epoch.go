@@ -35,8 +35,8 @@ type Epoch struct {
 func (l *Ledger) Found(ctx context.Context) error {
 	pipe := l.rdb.Pipeline()
 	for _, tag := range AllTags() {
-		pipe.HSetNX(ctx, l.epoch(tag), "e", 0)
-		pipe.HSet(ctx, l.epoch(tag), "f", l.o.Fingerprint)
+		pipe.HSetNX(ctx, l.EpochKey(tag), "e", 0)
+		pipe.HSet(ctx, l.EpochKey(tag), "f", l.o.Fingerprint)
 	}
 	_, err := pipe.Exec(ctx)
 	return err
@@ -111,11 +111,12 @@ func (l *Ledger) NodeOf(ctx context.Context, tag string) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	node, err := c.MasterForKey(ctx, l.epoch(tag))
+	node, err := c.MasterForKey(ctx, l.EpochKey(tag))
 	if err != nil {
 		return "", err
 	}
 	return node.Options().Addr, nil
 }
 
-func (l *Ledger) epoch(tag string) string { return l.bucket(tag) + "epoch" }
+// EpochKey is the key of a bucket's epoch.
+func (l *Ledger) EpochKey(tag string) string { return l.bucket(tag) + "epoch" }

@@ -57,7 +57,7 @@ type groupHead struct {
 // Arguments of a run, from groupRun.arg on.
 const (
 	runChain = iota
-	runSealed
+	_        // the sealed token
 	runHead
 	runCalls // key, record, and so on
 )

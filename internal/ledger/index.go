@@ -39,7 +39,7 @@ const (
 	moreIDs   = "places+"
 )
 
-func (l *Ledger) indexKey(tag, hash string) string { return l.o.Prefix + ":{x" + tag + "}:" + hash }
+func (l *Ledger) indexKey(tag, hash string) string { return l.bucket("x"+tag) + hash }
 
 // Given is where a call with a given id is kept.
 type Given struct {
@@ -254,7 +254,7 @@ func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error 
 		}
 		if hash != singleIDs {
 			batch, _, _ := strings.Cut(kv[i], ".")
-			exists(l.o.Prefix + ":batch:" + batch)
+			exists(batchKey(l.o.Prefix, batch))
 			continue
 		}
 		if batch, token, ok := short(kv[i]); ok {

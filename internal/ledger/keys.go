@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+
+	"habilita/internal/redisconn"
 )
 
 const (
@@ -144,15 +146,10 @@ func TagIndex(tag string) int {
 }
 
 // bucket returns the prefix of all keys of a tag.
-func (l *Ledger) bucket(tag string) string { return l.o.Prefix + ":{" + tag + "}:" }
+func (l *Ledger) bucket(tag string) string { return redisconn.Bucket(l.o.Prefix, tag) }
 
-// keys are what every script on a bucket declares: its prefix, and another name in its hash slot.
-// Neither is ever a key. So while a cluster moves the slot, key by key, no script runs on either half:
-// the node that has it says ASK for keys that are missing, and the node that gets it TRYAGAIN.
-func (l *Ledger) keys(tag string) []string {
-	p := l.bucket(tag)
-	return []string{p, p + "whole"}
-}
+// keys are what every script on a bucket declares.
+func (l *Ledger) keys(tag string) []string { return redisconn.BucketKeys(l.o.Prefix, tag) }
 
 // keysOnce are those of one execution of a decision: with the name under which its answer is kept.
 func (l *Ledger) keysOnce(tag string) []string {

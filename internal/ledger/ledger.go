@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"embed"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,14 +75,16 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	}
 	l := &Ledger{rdb: rdb, o: o}
 	library := sync.OnceValue(func() *lualink.Library {
-		return lualink.Parse(o.Admission.Library, source("base"), source("library"), source("joint"))
+		return lualink.Parse(o.Admission.Library, luaNames(), source("base"), source("library"), source("joint"))
 	})
 	grants := func(name string) script { return redisconn.NewScript(func() string { return source(name) }, library) }
 	decides := func(name string) script {
 		return redisconn.NewScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
 	}
 	l.index, l.tidyIDs = alone("index"), alone("tidy_ids")
-	l.append_ = redisconn.NewScript(func() string { return source("append") }, func() *lualink.Library { return lualink.Parse(o.Admission.Library, source("base")) })
+	l.append_ = redisconn.NewScript(func() string { return source("append") }, func() *lualink.Library {
+		return lualink.Parse(o.Admission.Library, luaNames(), source("base"))
+	})
 	l.begin, l.requeue, l.finish = grants("begin"), grants("requeue"), grants("finish")
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")
@@ -111,6 +115,41 @@ func answer(cmd *redis.Cmd) (reply, error) {
 		return nil, err
 	}
 	return v, err
+}
+
+// separator stands between the fields of an argument or a reply that is one text (SEP in joint.lua).
+const separator = "\x1f"
+
+// jointArgs are the arguments of a joint script (jointly in joint.lua): same are those that do not depend on the
+// chain or bucket for which it is run, own the others.
+func jointArgs(same []any, own ...any) []any {
+	return slices.Concat([]any{len(same)}, same, own)
+}
+
+// runJoint executes a joint script for one chain or bucket. A client that is Pipelined may send it with others of
+// its kind. The reply has at most that many fields (0: any number). Only the last one may contain any byte.
+func (l *Ledger) runJoint(ctx context.Context, s script, tag string, most int, args []any) (reply, error) {
+	all, err := answer(s().Run(redisconn.Joint(ctx), l.rdb, l.keys(tag), args...))
+	return l.jointReply(all, 0, most), err
+}
+
+// jointReply is the nth reply of a joint script; nil where it failed.
+func (l *Ledger) jointReply(all reply, n, most int) reply {
+	text := all.Str(n)
+	if text == "" {
+		return nil
+	}
+	r := make(reply, 0, max(most, 4))
+	for most--; most != 0; most-- {
+		field, rest, more := strings.Cut(text, separator)
+		if !more {
+			break
+		}
+		r, text = append(r, field), rest
+	}
+	r = append(r, text)
+	l.observe(r)
+	return r
 }
 
 // observe notes the time of Redis, with which a reply begins.

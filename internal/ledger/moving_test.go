@@ -27,7 +27,7 @@ func TestNoScriptRunsOnHalfABucket(t *testing.T) {
 	if err := one("a"); err != nil {
 		t.Fatal(err)
 	}
-	m := redistest.OpenSlot(t, nodes, l.epoch(testTag))
+	m := redistest.OpenSlot(t, nodes, l.EpochKey(testTag))
 	for left := -1; left != 0; left = m.Keys(1) {
 		if err := one("b"); !redis.HasErrorPrefix(err, "TRYAGAIN") {
 			t.Fatalf("appended: %v", err)

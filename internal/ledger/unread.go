@@ -87,7 +87,7 @@ func stream[T any](ctx context.Context, l *Ledger, tags []string, read func(tag 
 const mostFailures = 8
 
 // failure is the first error of a pipeline, or of one of its commands, that is not of a key or field
-// that is not there.
+// that is not there: with no commands, err itself.
 func failure(cmds []redis.Cmder, err error) error {
 	if !errors.Is(err, redis.Nil) {
 		return err

@@ -7,7 +7,7 @@
 //	function table.name(...)            the same, of a table that says "local table = {}"
 //	local function name(...) -- rare    one that few executions need: a script makes all of these when it uses the first
 //	local NAME = 500                    a number or a text, which replaces its name
-//	local NAME = { one = 1, two = 2 }   names of numbers: NAME.one stands for 1
+//	local NAME = { one = 1, two = 'b' } names of numbers and texts: NAME.one stands for 1, and NAME.three is an error
 //	local NAME = expression             anything else; a table may take several lines
 //
 // and comments. A name of the top level stands before its use, and is used for nothing else but fields.
@@ -25,7 +25,8 @@ const rare = "-- rare"
 // Library is what scripts may use. It is safe for concurrent use.
 type Library struct {
 	parts []part
-	known map[string]int // name -> its part
+	known map[string]int  // name -> its part
+	names map[string]bool // tables of constants, which are nothing else
 }
 
 // part is a definition.
@@ -37,10 +38,10 @@ type part struct {
 	uses  []int
 }
 
-// Parse reads a library from texts that follow each other. It panics if a text has another form or a name is there
-// twice, for the texts are a part of the program.
+// Parse reads a library from texts that follow each other. It panics if a text has another form, a name is there
+// twice, or a table of constants has no such name, for the texts are a part of the program.
 func Parse(texts ...string) *Library {
-	l := &Library{known: map[string]int{}}
+	l := &Library{known: map[string]int{}, names: map[string]bool{}}
 	for _, text := range texts {
 		l.read(text)
 	}
@@ -141,7 +142,7 @@ func (l *Library) read(text string) {
 			l.add(name, part{value: value})
 		case value == "{}" && strings.Contains(rest, "\nfunction "+name+"."):
 			tables[name] = true
-		case !l.addNumbers(name, value):
+		case !l.addNames(name, value):
 			l.add(name, part{text: "local " + name + " = " + value + "\n"})
 		}
 	}
@@ -155,8 +156,8 @@ func isConstant(value string) bool {
 	return value != "" && strings.Trim(value, "0123456789") == ""
 }
 
-// addNumbers adds the names of a table that names numbers; false if it is another one.
-func (l *Library) addNumbers(table, value string) bool {
+// addNames adds the names of a table that names constants; false if it is another one.
+func (l *Library) addNames(table, value string) bool {
 	inner, open := strings.CutPrefix(value, "{ ")
 	inner, closed := strings.CutSuffix(inner, " }")
 	if !open || !closed {
@@ -164,14 +165,15 @@ func (l *Library) addNumbers(table, value string) bool {
 	}
 	entries := strings.Split(strings.TrimSuffix(inner, ","), ", ")
 	for _, e := range entries {
-		if _, n, _ := strings.Cut(e, " = "); n == "" || strings.Trim(n, "0123456789") != "" {
+		if name, value, _ := strings.Cut(e, " = "); !isConstant(value) || wordEnd(name, 0) != len(name) {
 			return false
 		}
 	}
 	for _, e := range entries {
-		name, n, _ := strings.Cut(e, " = ")
-		l.add(table+"."+name, part{value: n})
+		name, value, _ := strings.Cut(e, " = ")
+		l.add(table+"."+name, part{value: value})
 	}
+	l.names[table] = true
 	return true
 }
 
@@ -213,6 +215,8 @@ func (l *Library) resolve(text string, inRare bool) (string, []int) {
 			n, ok := l.known[text[i:long]]
 			if ok {
 				word, end = text[i:long], long
+			} else if l.names[word] {
+				panic(fmt.Sprintf("lualink: there is no %s", text[i:long]))
 			} else if n, ok = l.known[word]; !ok {
 				break
 			}

@@ -11,6 +11,7 @@ local MOST = 500
 local NAME = 'solo'
 local R = { state = 1, -- of a call
   server = 2 }
+local CHAIN = { state = 's', open_of = 'o:', }
 local told = {}
 local shop = {}
 
@@ -80,6 +81,8 @@ return made
 end
 return serve(2) or rare().refuse(3)
 `},
+		"names of texts": {"return redis.call('HGET', CHAIN.open_of .. NAME, CHAIN.state), { [CHAIN.state] = 1 }\n",
+			"return redis.call('HGET', 'o:' .. 'solo', 's'), { ['s'] = 1 }\n"},
 		"fields are no names": {"local a = { b = 1 }\nreturn a.one, a.told\n", "local a = { b = 1 }\nreturn a.one, a.told\n"},
 	} {
 		if have := Parse(library).Script(c.main); have != c.want {
@@ -96,6 +99,8 @@ func TestOtherFormsPanic(t *testing.T) {
 		"two names in a line":          "local A, B = KEYS[1], KEYS[2]\n",
 		"a function of no table":       "function shop.open() return 1 end\n",
 		"a function that does not end": "local function f()\n  return 1\n",
+		"a name that a table lacks":    "local C = { state = 's' }\nlocal function f(c) return c[C.sate] end\n",
+		"a table of names as a value":  "local C = { state = 's' }\nlocal function f() return C end\n",
 	} {
 		func() {
 			defer func() {

@@ -115,7 +115,7 @@ func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since 
 
 // run calls a script on the keys of a token.
 func (l *Limiter) run(ctx context.Context, s script, token string, args ...any) (redisconn.Reply, error) {
-	r, err := s.Script().Run(ctx, l.rdb, scriptKeys(l.settings.Prefix, token), args...).Slice()
+	r, err := s.Script().Run(ctx, l.rdb, redisconn.BucketKeys(l.settings.Prefix, Tag(token)), args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("quota: %s: %w", s.name, err)
 	}

@@ -53,15 +53,7 @@ func Tag(token string) string {
 // KeyPrefix("habilita", "k7qm...") is "habilita:{k7}:". It is KEYS[1] of every
 // script.
 func KeyPrefix(prefix, token string) string {
-	return prefix + ":{" + Tag(token) + "}:"
-}
-
-// scriptKeys are what every script declares: the prefix, and another name in its hash slot. Neither
-// is ever a key. So while a cluster moves the slot, key by key, no script runs on either half: the
-// node that has it says ASK for keys that are missing, and the node that gets it TRYAGAIN.
-func scriptKeys(prefix, token string) []string {
-	p := KeyPrefix(prefix, token)
-	return []string{p, p + "whole"}
+	return redisconn.Bucket(prefix, Tag(token))
 }
 
 // checkName refuses what can't be a key. It does not show it: it may be a token that

@@ -64,7 +64,7 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 // is a hint: they find what was not signalled within seconds.
 func (l *Limiter) signal(ctx context.Context, token string, ready bool) {
 	if ready {
-		_ = l.rdb.ZAddNX(ctx, l.settings.Prefix+":announced", redis.Z{Score: float64(l.clock.Now().UnixMilli()), Member: Tag(token)}).Err()
+		_ = l.rdb.ZAddNX(ctx, redisconn.SignalledKey(l.settings.Prefix), redis.Z{Score: float64(l.clock.Now().UnixMilli()), Member: Tag(token)}).Err()
 	}
 }
 
@@ -186,7 +186,7 @@ func (l *Limiter) peek(ctx context.Context, tokens []string, unread *redisconn.U
 		settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
 		of := make([]redisconn.Execution, len(tokens))
 		for i, t := range tokens {
-			of[i] = redisconn.Execution{Keys: scriptKeys(l.settings.Prefix, t), Args: append([]any{t}, settings...)}
+			of[i] = redisconn.Execution{Keys: redisconn.BucketKeys(l.settings.Prefix, Tag(t)), Args: append([]any{t}, settings...)}
 		}
 		for i, answer := range l.scripts.peek.RunAll(ctx, l.rdb, of) {
 			t := tokens[i]

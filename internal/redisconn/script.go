@@ -21,6 +21,20 @@ func NewScript(main func() string, library func() *lualink.Library) Script {
 	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
 }
 
+// Bucket begins the names of all keys of a bucket, hash tag included: Bucket("habilita", "k7") is "habilita:{k7}:".
+func Bucket(prefix, tag string) string { return prefix + ":{" + tag + "}:" }
+
+// BucketKeys are what every script on a bucket declares: how its keys begin, and another name in its hash slot. Neither is
+// ever a key. So while a cluster moves the slot, key by key, no script runs on either half: the node that has it says ASK
+// for keys that are missing, and the node that gets it TRYAGAIN.
+func BucketKeys(prefix, tag string) []string {
+	p := Bucket(prefix, tag)
+	return []string{p, p + "whole"}
+}
+
+// SignalledKey is the list of the buckets that have chains to be dispatched.
+func SignalledKey(prefix string) string { return prefix + ":announced" }
+
 // Execution is one execution of a script.
 type Execution struct {
 	Keys []string

@@ -48,7 +48,7 @@ func NewStore(rdb redis.UniversalClient, prefix string) *Store {
 }
 
 // run runs a script on a schedule. It declares the prefix of the schedule's keys, and the name under which its
-// answer is kept. Neither is there yet, so that no script runs while a cluster moves the slot (see ledger.keys).
+// answer is kept. Neither is there yet, so that no script runs while a cluster moves the slot (see redisconn.BucketKeys).
 func (s *Store) run(ctx context.Context, name, id string, args ...any) *redis.Cmd {
 	return s.scripts[name].Run(ctx, s.rdb, []string{s.key(id), s.key(id) + "told:" + rand.Text()}, args...)
 }

@@ -48,7 +48,7 @@ if ARGV[4] ~= '' then
   if own ~= ARGV[4] then return { now, own } end
 end
 local stamp, calls, counts = int(now), P .. 'calls:' .. batch, P .. 'counts:' .. batch
-local about = redis.call('HMGET', counts, 'x', 'p', 't', 'e', 'l', 'r')
+local about = redis.call('HMGET', counts, COUNT.batch_cancelled, COUNT.policy, COUNT.total, COUNT.first_due, COUNT.last_due, COUNT.receipt)
 local has, total = about[2], tonumber(about[3] or '0')
 if about[1] then return { stamp, -1, 0 } end
 if ARGV[5] ~= '' and now > tonumber(ARGV[5]) then return { stamp, -2, 0 } end
@@ -107,19 +107,19 @@ if old then
   have = redis.call('HMGET', calls, unpack(fields))
 end
 
--- note_due keeps for people when the batch's calls in this bucket are due: e, the first of
--- all, while none was due at once, and l, the last that was put off.
+-- note_due keeps for people when the batch's calls in this bucket are due: the first of
+-- all, while none was due at once, and the last that was put off.
 local function note_due(put_off, at_once_too, about)
   local total, first, last = about[3], tonumber(about[4]), tonumber(about[5])
   local begun = at_once_too or (total and not first)
-  if first and begun then redis.call('HDEL', counts, 'e') end
+  if first and begun then redis.call('HDEL', counts, COUNT.first_due) end
   if not put_off[1] then return end
   for j = 1, #put_off, 2 do
     local due = tonumber(put_off[j])
     first, last = math.min(first or due, due), math.max(last or due, due)
   end
-  redis.call('HSET', counts, 'l', int(last))
-  if not begun then redis.call('HSET', counts, 'e', int(first)) end
+  redis.call('HSET', counts, COUNT.last_due, int(last))
+  if not begun then redis.call('HSET', counts, COUNT.first_due, int(first)) end
 end
 
 local told, blocked, given = {}, {}, {}
@@ -139,8 +139,8 @@ local function known_as(id, server, key, raw)
   if state == 's' then return 'm' end
   if is_open(state) then return 'w' end
   if state == 'f' then
-    local c = redis.call('HMGET', P .. 'chain:' .. id, 's', 'h')
-    if c[1] == 'h' and c[2] == ref_of(batch, key, rec or cjson.decode(raw)) then return 'h' end
+    local c = redis.call('HMGET', P .. 'chain:' .. id, C.state, C.head)
+    if c[1] == STATE.held and c[2] == ref_of(batch, key, rec or cjson.decode(raw)) then return 'h' end
   end
   return 'e'
 end
@@ -264,7 +264,7 @@ if added > 0 then
   end
 end
 for _, g in ipairs(gone) do end_call(batch, g[1], g[2], 'c', now) end
-if gone[1] then tally(batch, now, 'c', #gone) end
+if gone[1] then tally(batch, now, COUNT.cancelled, #gone) end
 
 -- The tokens: how many records use each, and its sealed form, which is always the one given
 -- now: it mends a token whose sealing key was lost.
@@ -283,40 +283,40 @@ if values[1] then
   if widens then redis.call('HDEL', P .. 'tokens', WIDE) end
 end
 if added > 0 then
-  local noted = { 'at', stamp, 't', int(total + fresh) }
-  if not has and batch ~= SOLO then noted[5], noted[6] = 'p', policy end
+  local noted = { COUNT.changed, stamp, COUNT.total, int(total + fresh) }
+  if not has and batch ~= SOLO then noted[5], noted[6] = COUNT.policy, policy end
   if group ~= '' then
-    noted[#noted + 1] = 'r'
+    noted[#noted + 1] = COUNT.receipt
     noted[#noted + 1] = group .. ' ' .. (letters and table.concat(letters) or 'n')
   end
   redis.call('HSET', counts, unpack(noted))
 end
-if revived > 0 then tally(batch, now, 'c', -revived) end
+if revived > 0 then tally(batch, now, COUNT.cancelled, -revived) end
 
 -- The chains.
-local ready, r, since, stuck, dispatches, open = {}, 0, int(now - FRESH), 0, {}, 'o:' .. batch
+local ready, r, since, stuck, dispatches, open = {}, 0, int(now - FRESH), 0, {}, C.open_of .. batch
 for c = 1, nchains do
   local id = chains[c]
   local first, refs, key = first_of[id], more_of[id], P .. 'chain:' .. id
   local many = refs and 1 + #refs or 1
-  local state = old and kept[place[token_of(id)]] and redis.call('HGET', key, 's')
+  local state = old and kept[place[token_of(id)]] and redis.call('HGET', key, C.state)
   if state then
     redis.call('HINCRBY', key, open, many)
     redis.call('RPUSH', P .. 'queue:' .. id, first, unpack(refs or {}))
-    if state == 'h' then stuck = stuck + many end
+    if state == STATE.held then stuck = stuck + many end
   else
     if refs then redis.call('RPUSH', P .. 'queue:' .. id, unpack(refs)) end
     if at_once then
       dispatches[#dispatches + 1] = id
       dispatches[#dispatches + 1] = dispatch(new_chain(id, first, batch, many), now)
     else
-      redis.call('HSET', key, 's', 'r', 'h', first, open, many == 1 and '1' or many)
+      redis.call('HSET', key, C.state, STATE.ready, C.head, first, open, many == 1 and '1' or many)
       ready[r + 1], ready[r + 2] = since, id
       r = r + 2
     end
   end
 end
-if stuck > 0 then tally(batch, now, 'b', stuck) end
+if stuck > 0 then tally(batch, now, COUNT.blocked, stuck) end
 local standing
 if ready[1] then
   standing = 1

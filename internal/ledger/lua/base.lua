@@ -1,16 +1,12 @@
 -- The ledger's functions of every script. A script is what its own file uses of this file, of library.lua, of joint.lua
--- and of quota's library, and that file (package lualink). KEYS[2] is a name that is no key (ledger.keys says what
+-- and of quota's library, and that file (package lualink). KEYS[2] is a name that is no key (redisconn.BucketKeys says what
 -- for). All keys of a script live under KEYS[1], the prefix
 -- of one bucket with its hash tag ("habilita:{k7}:"), so that a script touches
 -- one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
 --
 --   tokens          hash   token -> "<call records>:<sealed token>"; a token that is not here has no records: append relies on it
 --   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
---   counts:<batch>  hash   t total, s f k c by state, b blocked behind held
---                          heads, g held chains, p policy, x cancelled, at last change (but of calls
---                          that succeed with others of the batch behind them),
---                          e and l when its calls are due (note_due of append),
---                          r what became of the last group of new calls (ARGV[6] of append)
+--   counts:<batch>  hash   see COUNT
 --   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)
 --   chain:<id>      hash   see C; absent where a chain has nothing to do
 --   queue:<id>      list   references behind the head, "<batch> <key>" or, of a call that was
@@ -54,13 +50,8 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- r running, s succeeded, f failed, k skipped, c cancelled, p cancelled in a way that makes
 -- it new if its row comes again (counted as c).
 
--- Fields of a chain: s state, h head, f dispatch number, n nonce of the last attempt,
--- e end of its lease, a attempts spent of the budget, p first push-back, t failures
--- in a row, y why it waits, u until when, z waiting for a slot since, m times that
--- a dispatch went unanswered, o:<batch> open calls. Of a chain that runs, m and u tell of looks
--- at it since its lease ended (dispatch).
--- States of a chain: r ready, f dispatched (with y BUSY: a worker waits for a place at its server), x running, w waiting for a time, l waiting for
--- a slot, h held. d: the days on which the last attempt was counted.
+-- C has the fields of a chain's hash (C.state), STATE the states of a chain (STATE.ready) and COUNT the fields of a batch's
+-- counts (COUNT.total). They are defined in fields.go, for Go too. The table of a chain has the same: c[C.state].
 
 local function token_of(chain)
   if #chain == 24 then return chain end -- most have no name of their own
@@ -71,20 +62,22 @@ end
 -- table of a chain always has all of its fields, so that none is left for the next head.
 local function load_chain(id)
   local key = P .. 'chain:' .. id
-  local v = redis.call('HMGET', key, 's', 'h', 'f', 'n', 'e', 'a', 'p', 't', 'y', 'u', 'z', 'm', 'd')
+  local v = redis.call('HMGET', key, C.state, C.head, C.number, C.nonce, C.lease_ends, C.spent, C.first_push_back,
+    C.failures, C.reason, C.waits_until, C.waiter_since, C.missed, C.days)
   if not v[1] then return nil end
   -- Made at its full size: a table that grows is moved several times.
-  return { id = id, key = key, token = token_of(id), s = v[1], h = v[2], f = v[3] or nil, n = v[4] or nil,
-    e = v[5] or nil, a = v[6] or nil, p = v[7] or nil, t = v[8] or nil, y = v[9] or nil, u = v[10] or nil,
-    z = v[11] or nil, m = v[12] or nil, d = v[13] or nil }
+  return { id = id, key = key, token = token_of(id), [C.state] = v[1], [C.head] = v[2], [C.number] = v[3] or nil,
+    [C.nonce] = v[4] or nil, [C.lease_ends] = v[5] or nil, [C.spent] = v[6] or nil, [C.first_push_back] = v[7] or nil,
+    [C.failures] = v[8] or nil, [C.reason] = v[9] or nil, [C.waits_until] = v[10] or nil, [C.waiter_since] = v[11] or nil,
+    [C.missed] = v[12] or nil, [C.days] = v[13] or nil }
 end
 
 -- new_chain makes a chain that had nothing to do: its head, and how many open calls of the
 -- head's batch it has. Its caller puts it on a list. (append writes most of its chains itself.)
 local function new_chain(id, ref, batch, open)
   local key = P .. 'chain:' .. id
-  redis.call('HSET', key, 's', 'r', 'h', ref, 'o:' .. batch, open)
-  return { id = id, key = key, token = token_of(id), s = 'r', h = ref }
+  redis.call('HSET', key, C.state, STATE.ready, C.head, ref, C.open_of .. batch, open)
+  return { id = id, key = key, token = token_of(id), [C.state] = STATE.ready, [C.head] = ref }
 end
 
 local function encode(rec)
@@ -142,7 +135,7 @@ end
 local function tally(batch, now, ...)
   local key, change = P .. 'counts:' .. batch, { ... }
   for i = 1, #change, 2 do redis.call('HINCRBY', key, change[i], change[i + 1]) end
-  redis.call('HSET', key, 'at', int(now))
+  redis.call('HSET', key, COUNT.changed, int(now))
 end
 
 -- note_end lists the end of a call that asked for it to be told.
@@ -164,12 +157,12 @@ end
 local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end -- rare
 
 -- save_head writes a head down that is not yet (new_head), and forgets what was the last one's:
--- the fields that belong to the head alone. A new one has none of them, and a is 0.
+-- the fields that belong to the head alone. A new one has none of them, and nothing spent.
 local function save_head(c) -- rare
   if not c.unsaved then return end
-  local of_head = { 'n', 'e', 'd', 'p', 't', 'y', 'u', 'm' }
+  local of_head = { C.nonce, C.lease_ends, C.days, C.first_push_back, C.failures, C.reason, C.waits_until, C.missed }
   redis.call('HDEL', c.key, unpack(of_head))
-  redis.call('HSET', c.key, 'h', c.h, 'a', 0)
+  redis.call('HSET', c.key, C.head, c[C.head], C.spent, 0)
   for _, name in ipairs(of_head) do c[name] = nil end
   c.unsaved, c.was = nil, nil
 end
@@ -177,7 +170,7 @@ end
 -- asleep is the list of a token's chains that wait for the same reason, where it is one that
 -- can go before its time; else nil.
 local function asleep(c) -- rare
-  local reason = c.s == 'w' and c.y and string.match(c.y, '^[^:]*')
+  local reason = c[C.state] == STATE.waiting and c[C.reason] and string.match(c[C.reason], '^[^:]*')
   if reason == 'quota' or reason == 'cooling' then return P .. 'asleep:' .. reason .. ':' .. c.token end
   return nil
 end
@@ -190,24 +183,24 @@ end
 local function set_ready(c, now, fresh) -- rare
   awake(c)
   save_head(c)
-  redis.call('HSET', c.key, 's', 'r')
+  redis.call('HSET', c.key, C.state, STATE.ready)
   redis.call('ZREM', DUE, c.id)
   redis.call('ZADD', READY, int(fresh and now - FRESH or now), c.id)
-  c.s = 'r'
+  c[C.state] = STATE.ready
 end
 
 -- dispatch gives the chain its next dispatch number: older tasks of it do nothing from here on.
 local function dispatch(c, now)
   local n = redis.call('INCR', P .. 'feed')
-  local missed = tonumber(c.m or '0')
-  if c.y == BUSY then
-    redis.call('HDEL', c.key, 'y', 'u')
-    c.y, c.u = nil, nil
+  local missed = tonumber(c[C.missed] or '0')
+  if c[C.reason] == BUSY then
+    redis.call('HDEL', c.key, C.reason, C.waits_until)
+    c[C.reason], c[C.waits_until] = nil, nil
   end
-  redis.call('HSET', c.key, 's', 'f', 'f', n)
+  redis.call('HSET', c.key, C.state, STATE.dispatched, C.number, n)
   redis.call('ZREM', READY, c.id)
   redis.call('ZADD', DUE, now + DISPATCH_GRACE * 2 ^ math.min(missed, 5), c.id)
-  c.s, c.f = 'f', n
+  c[C.state], c[C.number] = STATE.dispatched, n
   return n
 end
 

@@ -15,7 +15,7 @@ return jointly(function(id, number, nonce, servers)
   local c = load_chain(id)
   local again = repeated(c, nonce)
   if again then return reply_of(now, nil, nil, again) end
-  if not c or c.s ~= 'f' or c.f ~= number then return reply_of(now, nil, nil, { 'stale' }) end
+  if not c or c[C.state] ~= STATE.dispatched or c[C.number] ~= number then return reply_of(now, nil, nil, { 'stale' }) end
   local started, other = begin(c, nonce, s, now, servers)
   return reply_of(now, other, nil, started)
 end)

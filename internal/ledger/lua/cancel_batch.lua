@@ -22,7 +22,7 @@ if ARGV[2] == 'f' or ARGV[2] == 'u' then
     if raw then scan[2][#scan[2] + 1], scan[2][#scan[2] + 2] = fields[i], raw end
   end
 else
-  redis.call('HSET', P .. 'counts:' .. batch, 'x', '1')
+  redis.call('HSET', P .. 'counts:' .. batch, COUNT.batch_cancelled, '1')
   scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 100)
 end
 -- meant tells whether the call is one of those that are meant.
@@ -92,9 +92,9 @@ for i = 1, #scan[2], 2 do
       cancel(field, rec, raw)
     else
       local c = chain_at(chain_of(token, rec[R.chain]))
-      local head = c and c.h == ref
+      local head = c and c[C.head] == ref
       -- A failed call that holds no chain (policies skip and cancel) stays as it is.
-      if state ~= 'f' or head and c.s == 'h' then
+      if state ~= 'f' or head and c[C.state] == STATE.held then
         cancel(field, rec, raw)
         if c then
           if head then c.headless = true else c.behind = c.behind + 1 end
@@ -110,15 +110,15 @@ flush()
 local freed, headless = 0, {}
 for id, c in pairs(chains) do
   if c then
-    if c.s == 'h' then freed = freed + c.out end
-    if c.out > 0 and (c.s == 'h' or not c.headless) then
+    if c[C.state] == STATE.held then freed = freed + c.out end
+    if c.out > 0 and (c[C.state] == STATE.held or not c.headless) then
       open_in_chain(id, batch, -c.out)
       c.out = 0
     end
     if c.headless then
-      if c.s == 'h' then unhold(c, batch, now) end
+      if c[C.state] == STATE.held then unhold(c, batch, now) end
       awake(c)
-      if c.z then redis.call('ZREM', P .. 'waiters:' .. c.token, id) end
+      if c[C.waiter_since] then redis.call('ZREM', P .. 'waiters:' .. c.token, id) end
       headless[#headless + 1] = id
     end
   end
@@ -155,5 +155,5 @@ for _, c in ipairs(quit) do
   local other = pass_on(c, tonumber(ARGV[3]), now)
   if other and other.id then set_ready(other, now, true) end
 end
-if done > 0 then tally(batch, now, 'c', done, 'b', 0 - freed) end
+if done > 0 then tally(batch, now, COUNT.cancelled, done, COUNT.blocked, 0 - freed) end
 return { int(now), scan[1], done, redis.call('ZCARD', READY) }

@@ -15,12 +15,12 @@ local function ended(done)
   set_ready(other, now, true)
   return { int(now), done, 0, 1 }
 end
-if c and c.h == '' then
+if c and c[C.head] == '' then
   if not advance(c, now) then return ended(0) end
-  if c.h == '' then return { int(now), 0, 1 } end
+  if c[C.head] == '' then return { int(now), 0, 1 } end
 end
-if not c or (ARGV[3] == '1' and c.s ~= 'h') then return { int(now), 0, 0 } end
-local batch, key = split(c.h)
+if not c or (ARGV[3] == '1' and c[C.state] ~= STATE.held) then return { int(now), 0, 0 } end
+local batch, key = split(c[C.head])
 local head = read(batch, c.token .. key)
 if (ARGV[2] ~= '' and head[R.server] ~= ARGV[2]) or (ARGV[4] ~= '' and batch ~= ARGV[4]) then return { int(now), 0, 0 } end
 local done, gone = 0, {}
@@ -37,10 +37,10 @@ for _ = 1, SLICE do
 end
 taken(c, gone, now)
 if redis.call('EXISTS', P .. 'queue:' .. c.id) == 1 then return { int(now), done, 1 } end
-if c.s == 'x' then return { int(now), done, 0 } end
-if c.s == 'h' then unhold(c, batch, now) end
+if c[C.state] == STATE.running then return { int(now), done, 0 } end
+if c[C.state] == STATE.held then unhold(c, batch, now) end
 end_call(batch, c.token .. key, head, 'c', now)
-tally(batch, now, 'c', 1)
+tally(batch, now, COUNT.cancelled, 1)
 unlist(c)
 redis.call('DEL', c.key)
 return ended(done + 1)

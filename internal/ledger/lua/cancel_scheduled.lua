@@ -12,7 +12,7 @@ for _, member in ipairs(ARGV) do
     local rec = read(batch, token .. key)
     if rec and rec[R.state] == 'd' then
       end_call(batch, token .. key, rec, 'c', now)
-      tally(batch, now, 'c', 1)
+      tally(batch, now, COUNT.cancelled, 1)
       done = done + 1
     end
   end

@@ -7,8 +7,8 @@
 local now = quota.now()
 outcome_first()
 local c = load_chain(ARGV[1])
-if not c or c.s ~= 'h' then return { int(now), 0, 0 } end
-local batch, key = split(c.h)
+if not c or c[C.state] ~= STATE.held then return { int(now), 0, 0 } end
+local batch, key = split(c[C.head])
 local field = c.token .. key
 local rec = read(batch, field)
 if (ARGV[3] ~= '' and batch ~= ARGV[3]) or (ARGV[4] ~= '' and rec[R.server] ~= ARGV[4]) then
@@ -20,11 +20,11 @@ if ARGV[2] == 'retry' then
   write(batch, field, rec)
   if batch == SOLO then redis.call('ZREM', P .. 'old', field) end
   open_in_chain(c.id, batch, 1)
-  new_head(c, c.h)
+  new_head(c, c[C.head])
   set_ready(c, now, true)
 else
   end_call(batch, field, rec, 'k', now)
-  tally(batch, now, 'k', 1)
+  tally(batch, now, COUNT.skipped, 1)
   if advance(c, now) then set_ready(c, now) end
 end
 return { int(now), 1, redis.call('ZCARD', READY) }

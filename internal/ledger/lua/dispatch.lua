@@ -26,7 +26,7 @@ return jointly(function()
       local id = chain_of(token, rec[R.chain])
       if is_dropped(batch, id) then
         end_call(batch, token .. key, rec, 'c', now)
-        tally(batch, now, 'c', 1)
+        tally(batch, now, COUNT.cancelled, 1)
       else
         rec[R.state] = 'q'
         write(batch, token .. key, rec)
@@ -34,7 +34,7 @@ return jointly(function()
         if c then
           redis.call('RPUSH', P .. 'queue:' .. id, ref)
           open_in_chain(id, batch, 1)
-          if c.s == 'h' then tally(batch, now, 'b', 1) end
+          if c[C.state] == STATE.held then tally(batch, now, COUNT.blocked, 1) end
         else
           set_ready(new_chain(id, ref, batch, 1), now, true)
         end
@@ -51,7 +51,7 @@ return jointly(function()
     local found = redis.call('ZRANGEBYSCORE', list, '-inf', since, 'LIMIT', 0, most)
     local function wake_up(id)
       local c = load_chain(id)
-      if c and c.s == 'w' and string.sub(c.y or '', 1, #reason) == reason then set_ready(c, now, true) end
+      if c and c[C.state] == STATE.waiting and string.sub(c[C.reason] or '', 1, #reason) == reason then set_ready(c, now, true) end
     end
     for _, id in ipairs(found) do
       wake_up(id)
@@ -72,14 +72,14 @@ return jointly(function()
   -- comes back also where every look is late.
   local PATIENCE = 600000
 
-  -- lives notes a look at a chain whose lease has ended: in m how many have been in a row, and in u
-  -- when the first of all was. Returns whether its worker may still record the outcome.
+  -- lives notes a look at a chain whose lease has ended: in C.missed how many have been in a row, and in
+  -- C.waits_until when the first of all was. Returns whether its worker may still record the outcome.
   local function lives(c)
     if STEP == 0 then return false end
-    local first, looks = tonumber(c.u or now), tonumber(c.m or '0') + 1
+    local first, looks = tonumber(c[C.waits_until] or now), tonumber(c[C.missed] or '0') + 1
     if now > tonumber(redis.call('ZSCORE', DUE, c.id)) + STEP and now < first + PATIENCE then looks = 1 end
     if looks > 2 then return false end
-    redis.call('HSET', c.key, 'm', looks, 'u', int(first))
+    redis.call('HSET', c.key, C.missed, looks, C.waits_until, int(first))
     redis.call('ZADD', DUE, now + STEP, c.id)
     return true
   end
@@ -91,30 +91,30 @@ return jointly(function()
     if recall_of then
       recalls = recalls + 1
       if recalls == 1 then recalled(id) end -- one for each script
-    elseif not c or c.s == 'h' then
+    elseif not c or c[C.state] == STATE.held then
       redis.call('ZREM', DUE, id)
-    elseif c.s == 'f' then
-      c.m = int(tonumber(c.m or '0') + 1)
-      redis.call('HSET', c.key, 'm', c.m)
+    elseif c[C.state] == STATE.dispatched then
+      c[C.missed] = int(tonumber(c[C.missed] or '0') + 1)
+      redis.call('HSET', c.key, C.missed, c[C.missed])
       set_ready(c, now, true)
-    elseif c.s == 'x' and not lives(c) then
+    elseif c[C.state] == STATE.running and not lives(c) then
       lost = lost + 1
-      drop_fields(c, 'm', 'u')
-      local batch, key = split(c.h)
+      drop_fields(c, C.missed, C.waits_until)
+      local batch, key = split(c[C.head])
       local rec = read(batch, c.token .. key)
       rec[R.code], rec[R.msg] = '', ''
       rec[R.err], rec[R.reason] = 'unknown outcome: the worker was lost while the request was at the vendor', 'unknown'
       if cancelled(batch) then
         if end_cancelled(c, batch, key, rec, now) then set_ready(c, now) end
-      elseif tonumber(c.a) >= tonumber(ARGV[4]) then
+      elseif tonumber(c[C.spent]) >= tonumber(ARGV[4]) then
         if give_up(c, batch, key, rec, now) then set_ready(c, now) end
       else
         rec[R.state] = 'w'
         write(batch, c.token .. key, rec)
-        redis.call('HINCRBY', c.key, 't', 1)
+        redis.call('HINCRBY', c.key, C.failures, 1)
         set_ready(c, now, true)
       end
-    elseif c.s ~= 'x' then
+    elseif c[C.state] ~= STATE.running then
       set_ready(c, now, true)
     end
   end

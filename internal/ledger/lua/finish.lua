@@ -71,32 +71,32 @@ return jointly(function(id, nonce, outcome, code, msg, err, on, next_nonce, serv
   end
 
   local c = load_chain(id)
-  if not c or c.n ~= nonce or (c.s ~= 'x' and kind ~= 'done') then
+  if not c or c[C.nonce] ~= nonce or (c[C.state] ~= STATE.running and kind ~= 'done') then
     return answer(begun_already(next_nonce, now, s.lease) or { 'stale' })
   end
-  if c.s == 'x' and c.m then drop_fields(c, 'm', 'u') end -- looks at a lease that ended
-  local batch, key = split(c.h)
+  if c[C.state] == STATE.running and c[C.missed] then drop_fields(c, C.missed, C.waits_until) end -- looks at a lease that ended
+  local batch, key = split(c[C.head])
   local field = c.token .. key
-  if c.s == 'h' then
+  if c[C.state] == STATE.held then
     unhold(c, batch, now)
     open_in_chain(id, batch, 1)
-  elseif c.s ~= 'x' then
+  elseif c[C.state] ~= STATE.running then
     unlist(c)
     -- It waited for a slot itself, and longest: what it would have got is another's.
     if woken and woken.id == id then woken = wake(token, s.slots, now) end
   end
-  if slot == 'keep' and c.s == 'x' and tonumber(c.e) > now then
-    redis.call('SET', P .. 'quiet:' .. id, c.e, 'PX', tonumber(c.e) - now)
-  elseif slot ~= 'keep' and c.s ~= 'x' then
+  if slot == 'keep' and c[C.state] == STATE.running and tonumber(c[C.lease_ends]) > now then
+    redis.call('SET', P .. 'quiet:' .. id, c[C.lease_ends], 'PX', tonumber(c[C.lease_ends]) - now)
+  elseif slot ~= 'keep' and c[C.state] ~= STATE.running then
     redis.call('DEL', P .. 'quiet:' .. id)
   end
   local rec = kind ~= 'done' and read(batch, field)
-  if rec and slot == 'back' and c.s == 'x' then
+  if rec and slot == 'back' and c[C.state] == STATE.running then
     rec[R.attempts] = rec[R.attempts] - 1
     if rec[R.attempts] == 0 then rec[R.started] = 0 end
   end
   if kind == 'busy' and not cancelled(batch) then
-    redis.call('HINCRBY', c.key, 'a', -1)
+    redis.call('HINCRBY', c.key, C.spent, -1)
     return answer(stay(c, batch, field, rec, now))
   end
   if rec then
@@ -109,26 +109,26 @@ return jointly(function(id, nonce, outcome, code, msg, err, on, next_nonce, serv
     succeed(batch, field, code, msg, err, now)
     c.lazy = true
     more = advance(c, now, batch)
-    if more and c.h ~= '' and split(c.h) == batch then
-      redis.call('HINCRBY', P .. 'counts:' .. batch, 's', '1') -- when it was tells something of a batch's last call only
+    if more and c[C.head] ~= '' and split(c[C.head]) == batch then
+      redis.call('HINCRBY', P .. 'counts:' .. batch, COUNT.succeeded, '1') -- when it was tells something of a batch's last call only
     else
-      tally(batch, now, 's', '1')
+      tally(batch, now, COUNT.succeeded, '1')
     end
   elseif cancelled(batch) then
     more = end_cancelled(c, batch, key, rec, now)
   elseif kind == 'giveup' then
     more = give_up(c, batch, key, rec, now)
-    if c.s == 'h' then return leave { 'held' } end
+    if c[C.state] == STATE.held then return leave { 'held' } end
   else
     local till = now + tonumber(delay)
-    if slot == 'keep' and tonumber(c.e) > till then till = tonumber(c.e) end
+    if slot == 'keep' and tonumber(c[C.lease_ends]) > till then till = tonumber(c[C.lease_ends]) end
     rec[R.state] = 'w'
     write(batch, field, rec)
     if kind ~= 'fail' then
-      redis.call('HINCRBY', c.key, 'a', -1)
-      if kind ~= 'late' then redis.call('HSETNX', c.key, 'p', now) end
+      redis.call('HINCRBY', c.key, C.spent, -1)
+      if kind ~= 'late' then redis.call('HSETNX', c.key, C.first_push_back, now) end
     end
-    if kind ~= 'late' then redis.call('HINCRBY', c.key, 't', 1) end
+    if kind ~= 'late' then redis.call('HINCRBY', c.key, C.failures, 1) end
     wait(c, kind == 'fail' and 'back-off' or 'push-back', till, now)
     return leave({ 'waiting', till }, till)
   end

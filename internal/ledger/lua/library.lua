@@ -30,7 +30,7 @@ local function succeed(batch, field, code, msg, err, now)
 end
 
 local function open_in_chain(id, batch, by)
-  local key, field = P .. 'chain:' .. id, 'o:' .. batch
+  local key, field = P .. 'chain:' .. id, C.open_of .. batch
   if redis.call('HINCRBY', key, field, by) <= 0 then redis.call('HDEL', key, field) end
 end
 
@@ -39,20 +39,20 @@ end
 local function taken(c, gone, now)
   for batch, n in pairs(gone) do
     open_in_chain(c.id, batch, -n)
-    if c.s == 'h' then tally(batch, now, 'c', n, 'b', -n) else tally(batch, now, 'c', n) end
+    if c[C.state] == STATE.held then tally(batch, now, COUNT.cancelled, n, COUNT.blocked, -n) else tally(batch, now, COUNT.cancelled, n) end
   end
 end
 
 -- cancelled tells whether the batch was taken out: what does not succeed now is not
 -- tried again.
-local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, 'x') == '1' end -- rare
+local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, COUNT.batch_cancelled) == '1' end -- rare
 
 -- shift_blocked counts all open calls of a chain as blocked (by 1), or as not (-1).
 local function shift_blocked(c, by, now) -- rare
   local all = redis.call('HGETALL', c.key)
   for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'o:' then
-      tally(string.sub(all[i], 3), now, 'b', by * tonumber(all[i + 1]))
+    if string.sub(all[i], 1, #C.open_of) == C.open_of then
+      tally(string.sub(all[i], #C.open_of + 1), now, COUNT.blocked, by * tonumber(all[i + 1]))
     end
   end
 end
@@ -81,29 +81,29 @@ end
 -- head and its nonce are written with whatever comes next (save_head, start).
 local function new_head(c, ref)
   if c.lazy then
-    drop_fields(c, 'p', 't', 'y', 'u', 'm') -- start writes n, e, d and a
-    if not c.unsaved then c.was = tonumber(c.a) end
+    drop_fields(c, C.first_push_back, C.failures, C.reason, C.waits_until, C.missed) -- start writes the others
+    if not c.unsaved then c.was = tonumber(c[C.spent]) end
   end
-  c.h, c.a, c.unsaved = ref, 0, true
+  c[C.head], c[C.spent], c.unsaved = ref, 0, true
   if not c.lazy then save_head(c) end
 end
 
 -- wait puts the chain off until a time; it costs nothing until then.
 local function wait(c, why, till, now) -- rare
-  local s = why == 'slots' and 'l' or 'w'
+  local s = why == 'slots' and STATE.waiting_for_slot or STATE.waiting
   save_head(c)
-  redis.call('HSET', c.key, 's', s, 'y', why, 'u', till)
-  if c.m then redis.call('HDEL', c.key, 'm') end
-  c.m = nil
-  if s == 'w' and c.z then
+  redis.call('HSET', c.key, C.state, s, C.reason, why, C.waits_until, till)
+  if c[C.missed] then redis.call('HDEL', c.key, C.missed) end
+  c[C.missed] = nil
+  if s == STATE.waiting and c[C.waiter_since] then
     redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
-  elseif s == 'l' and not c.z then
-    redis.call('HSET', c.key, 'z', now)
-    c.z = now
+  elseif s == STATE.waiting_for_slot and not c[C.waiter_since] then
+    redis.call('HSET', c.key, C.waiter_since, now)
+    c[C.waiter_since] = now
   end
   redis.call('ZREM', READY, c.id)
   redis.call('ZADD', DUE, till, c.id)
-  c.s, c.y, c.u = s, why, till
+  c[C.state], c[C.reason], c[C.waits_until] = s, why, till
   local list = asleep(c)
   if list then redis.call('ZADD', list, now, c.id) end
 end
@@ -111,18 +111,18 @@ end
 -- hold stops the chain at its head, which was given up, until a person decides.
 local function hold(c, batch, now) -- rare
   unlist(c)
-  redis.call('HSET', c.key, 's', 'h', 'y', 'held', 'u', '0')
+  redis.call('HSET', c.key, C.state, STATE.held, C.reason, 'held', C.waits_until, '0')
   redis.call('ZADD', P .. 'held', now, c.id)
   shift_blocked(c, 1, now)
-  tally(batch, now, 'g', 1)
-  c.s = 'h'
+  tally(batch, now, COUNT.held_chains, 1)
+  c[C.state] = STATE.held
 end
 
 local function unhold(c, batch, now) -- rare
   redis.call('ZREM', P .. 'held', c.id)
   shift_blocked(c, -1, now)
-  tally(batch, now, 'g', -1, 'f', -1)
-  c.s = 'w'
+  tally(batch, now, COUNT.held_chains, -1, COUNT.failed, -1)
+  c[C.state] = STATE.waiting
 end
 
 -- advance makes the next open call the head; false where there is none and the
@@ -135,7 +135,7 @@ local function advance(c, now, ended)
     local ref = redis.call('LPOP', P .. 'queue:' .. c.id)
     if not ref then
       taken(c, gone, now)
-      if c.s == 'x' then redis.call('ZREM', DUE, c.id) else unlist(c) end
+      if c[C.state] == STATE.running then redis.call('ZREM', DUE, c.id) else unlist(c) end
       redis.call('DEL', c.key)
       return false
     end
@@ -185,7 +185,7 @@ end
 local function end_cancelled(c, batch, key, rec, now) -- rare
   end_call(batch, c.token .. key, rec, 'c', now)
   open_in_chain(c.id, batch, -1)
-  tally(batch, now, 'c', 1)
+  tally(batch, now, COUNT.cancelled, 1)
   return advance(c, now)
 end
 
@@ -194,8 +194,8 @@ end
 local function give_up(c, batch, key, rec, now) -- rare
   end_call(batch, c.token .. key, rec, 'f', now)
   open_in_chain(c.id, batch, -1)
-  tally(batch, now, 'f', 1)
-  local policy = redis.call('HGET', P .. 'counts:' .. batch, 'p') or 'hold'
+  tally(batch, now, COUNT.failed, 1)
+  local policy = redis.call('HGET', P .. 'counts:' .. batch, COUNT.policy) or 'hold'
   if policy == 'skip' or policy == 'cancel' then
     if policy == 'cancel' then drop_later(c, batch, now) end
     return advance(c, now)
@@ -212,15 +212,15 @@ local function running(c, batch, key, rec, g)
     sealed = string.sub(tok, string.find(tok, ':', 1, true) + 1)
   end
   return { 'run', c.id, batch, key, rec[R.server],
-    int(rec[R.attempts]), int(tonumber(c.a)), c.p or '0', c.t or '0', c.e, c.d or '', int(rec[R.enqueued]),
+    int(rec[R.attempts]), int(tonumber(c[C.spent])), c[C.first_push_back] or '0', c[C.failures] or '0', c[C.lease_ends], c[C.days] or '', int(rec[R.enqueued]),
     int(g.reclaimed or 0), g.probing and '1' or '0', int(g.used or 0), int(g.limit or 0), sealed }
 end
 
 -- repeated answers a script that is executed again because its reply was lost: the
 -- attempt of this nonce was granted and is still to be made.
 local function repeated(c, nonce) -- rare
-  if not c or c.s ~= 'x' or c.n ~= nonce then return nil end
-  local batch, key = split(c.h)
+  if not c or c[C.state] ~= STATE.running or c[C.nonce] ~= nonce then return nil end
+  local batch, key = split(c[C.head])
   return running(c, batch, key, read(batch, c.token .. key), {})
 end
 
@@ -230,7 +230,7 @@ end
 local function begun_already(nonce, now, lease) -- rare
   local later = redis.call('ZCOUNT', DUE, '(' .. int(now + lease), '+inf')
   for _, id in ipairs(redis.call('ZREVRANGE', DUE, later, later + SLICE - 1)) do
-    if redis.call('HGET', P .. 'chain:' .. id, 'n') == nonce then return repeated(load_chain(id), nonce) end
+    if redis.call('HGET', P .. 'chain:' .. id, C.nonce) == nonce then return repeated(load_chain(id), nonce) end
   end
   return nil
 end
@@ -267,17 +267,17 @@ local WAIT_THERE = 60000
 -- dies, the chain is dispatched again when WAIT_THERE has passed.
 local function stay(c, batch, field, rec, now) -- rare
   save_head(c)
-  if c.s ~= 'f' then dispatch(c, now) end
-  local till = now + WAIT_THERE * 2 ^ math.min(tonumber(c.m or '0'), 2)
-  redis.call('HSET', c.key, 'y', BUSY, 'u', till)
+  if c[C.state] ~= STATE.dispatched then dispatch(c, now) end
+  local till = now + WAIT_THERE * 2 ^ math.min(tonumber(c[C.missed] or '0'), 2)
+  redis.call('HSET', c.key, C.reason, BUSY, C.waits_until, till)
   redis.call('ZADD', DUE, till, c.id)
-  if c.z then redis.call('ZREM', P .. 'waiters:' .. c.token, c.id) end
-  c.y, c.u = BUSY, till
+  if c[C.waiter_since] then redis.call('ZREM', P .. 'waiters:' .. c.token, c.id) end
+  c[C.reason], c[C.waits_until] = BUSY, till
   if rec[R.state] ~= 'w' then
     rec[R.state] = 'w'
     write(batch, field, rec)
   end
-  return { 'deferred', BUSY, till, rec[R.server], 0, c.id, c.f }
+  return { 'deferred', BUSY, till, rec[R.server], 0, c.id, c[C.number] }
 end
 
 -- RAMP is over how long the chains that wait for a day begin in it, so that not all of them come to Redis
@@ -294,14 +294,14 @@ local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16)
 --     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
 --     or {'deferred', BUSY, until ms, server, 0, chain, dispatch number}: see stay
 local function start(c, nonce, s, now, servers, calm)
-  if c.h == '' then
+  if c[C.head] == '' then
     if not advance(c, now) then return { 'idle' } end
-    if c.h == '' then
+    if c[C.head] == '' then
       set_ready(c, now)
       return { 'again' }
     end
   end
-  local batch, key = split(c.h)
+  local batch, key = split(c[C.head])
   local field = c.token .. key
   local rec, raw = c.rec, c.raw
   if not rec then rec, raw = read(batch, field) end
@@ -312,13 +312,13 @@ local function start(c, nonce, s, now, servers, calm)
   local closed, full = away(servers, rec[R.server], now)
   if closed then return defer(c, batch, field, rec, 'server', closed, '', now) end
   if full then return stay(c, batch, field, rec, now) end
-  local g = quota.grant(P, c.token, nonce, c.id, tonumber(c.z or '0'), s, now, calm)
+  local g = quota.grant(P, c.token, nonce, c.id, tonumber(c[C.waiter_since] or '0'), s, now, calm)
   if not g.granted then
     if g.why == 'clock' then return { 'clock' } end
     local till = g.until_ms
     if g.why == 'quota' or g.why == 'midnight' then till = till + ramp(c.id) end
     local reply = defer(c, batch, field, rec, g.why, till, g.detail, now)
-    if reply[4] ~= '' then redis.call('HSET', c.key, 'y', g.why .. ': ' .. reply[4]) end
+    if reply[4] ~= '' then redis.call('HSET', c.key, C.reason, g.why .. ': ' .. reply[4]) end
     reply[5] = g.reclaimed or 0
     return reply
   end
@@ -328,16 +328,16 @@ local function start(c, nonce, s, now, servers, calm)
     if (rec[R.started] or 0) == 0 then rec[R.started] = now end
     write(batch, field, rec)
   end
-  if c.s == 'r' then redis.call('ZREM', READY, c.id) end
-  drop_fields(c, 'y', 'u', 'z', 'm')
-  c.a = tonumber(c.a or 0) + 1
-  local fields = { 'n', nonce, 'e', int(g.ends), 'h', c.h } -- and what is not so already
-  if c.s ~= 'x' then fields[#fields + 1], fields[#fields + 2] = 's', 'x' end
-  if c.d ~= g.days then fields[#fields + 1], fields[#fields + 2] = 'd', g.days end
-  if c.a ~= c.was then fields[#fields + 1], fields[#fields + 2] = 'a', c.a end
-  c.s, c.n, c.e, c.d, c.unsaved = 'x', nonce, fields[4], g.days, nil
+  if c[C.state] == STATE.ready then redis.call('ZREM', READY, c.id) end
+  drop_fields(c, C.reason, C.waits_until, C.waiter_since, C.missed)
+  c[C.spent] = tonumber(c[C.spent] or 0) + 1
+  local fields = { C.nonce, nonce, C.lease_ends, int(g.ends), C.head, c[C.head] } -- and what is not so already
+  if c[C.state] ~= STATE.running then fields[#fields + 1], fields[#fields + 2] = C.state, STATE.running end
+  if c[C.days] ~= g.days then fields[#fields + 1], fields[#fields + 2] = C.days, g.days end
+  if c[C.spent] ~= c.was then fields[#fields + 1], fields[#fields + 2] = C.spent, c[C.spent] end
+  c[C.state], c[C.nonce], c[C.lease_ends], c[C.days], c.unsaved = STATE.running, nonce, fields[4], g.days, nil
   redis.call('HSET', c.key, unpack(fields))
-  redis.call('ZADD', DUE, c.e, c.id)
+  redis.call('ZADD', DUE, c[C.lease_ends], c.id)
   return running(c, batch, key, rec, g)
 end
 
@@ -350,7 +350,7 @@ local function wake(token, slots, now) -- rare
     if not id then return nil end
     if quota.is_chain(token, id) then
       local c = load_chain(id)
-      if c and c.s == 'l' then return c end
+      if c and c[C.state] == STATE.waiting_for_slot then return c end
     elseif quota.tell(P, id) then
       return {}
     end
@@ -364,7 +364,7 @@ end
 -- token is closed nothing is passed on: who has the slot offer comes back with it when that has
 -- passed, and until then the others would be woken in vain. Returns as wake does.
 local function pass_on(c, slots, now) -- rare
-  if not c.z or c.s == 'l' then return nil end
+  if not c[C.waiter_since] or c[C.state] == STATE.waiting_for_slot then return nil end
   return wake(c.token, slots, now)
 end
 

@@ -13,7 +13,7 @@ local function forget(field, rec)
   if is_open(state) then return end
   if state == 'f' then
     local c = load_chain(chain_of(token, rec[R.chain]))
-    if c and c.s == 'h' and c.h == ref_of(batch, key, rec) then return end
+    if c and c[C.state] == STATE.held and c[C.head] == ref_of(batch, key, rec) then return end
   end
   redis.call('HDEL', P .. 'calls:' .. batch, field)
   done = done + 1
@@ -50,7 +50,7 @@ end
 -- The time of the last change stays: it says how old the batch is.
 for state, n in pairs(less) do
   redis.call('HINCRBY', P .. 'counts:' .. batch, state, -n)
-  redis.call('HINCRBY', P .. 'counts:' .. batch, 't', -n)
+  redis.call('HINCRBY', P .. 'counts:' .. batch, COUNT.total, -n)
 end
 if batch ~= SOLO and cursor == '0' and redis.call('EXISTS', P .. 'calls:' .. batch) == 0 then
   redis.call('DEL', P .. 'counts:' .. batch, P .. 'dropped:' .. batch)

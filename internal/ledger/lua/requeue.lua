@@ -5,6 +5,6 @@
 local now = quota.now()
 outcome_first()
 local c = load_chain(ARGV[1])
-if not c or c.s ~= 'f' or c.f ~= ARGV[2] then return { int(now), 0 } end
+if not c or c[C.state] ~= STATE.dispatched or c[C.number] ~= ARGV[2] then return { int(now), 0 } end
 set_ready(c, now, true)
 return { int(now), 1 }

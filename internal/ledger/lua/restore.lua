@@ -42,7 +42,7 @@ end
 
 -- head_of steps over calls that have ended until the chain has a head; nil where it has none.
 local function head_of(c)
-  while c and c.h == '' do
+  while c and c[C.head] == '' do
     if not advance(c, now) then c = nil end
   end
   return c
@@ -69,7 +69,7 @@ local function pass(c, at)
   local queue, last = P .. 'queue:' .. c.id, at
   while ARGV[last + EACH] == c.id and has_ended(last + EACH) do last = last + EACH end
   local behind = redis.call('LRANGE', queue, 0, (last - at) / EACH)
-  local n, ref = 0, c.h
+  local n, ref = 0, c[C.head]
   while at <= last and ref == batch .. ' ' .. ARGV[at + 1] do
     local field = c.token .. ARGV[at + 1]
     local rec = record(field)
@@ -81,7 +81,7 @@ local function pass(c, at)
     ref, at = behind[n], at + EACH
   end
   if n == 0 then return 0 end
-  if c.s == 'r' and not ref then
+  if c[C.state] == STATE.ready and not ref then
     idle[#idle + 1], gone[c.id] = c.id, true
     return n
   end
@@ -101,26 +101,26 @@ local function one(c, at)
   local rec = record(field)
   if not rec or rec[R.state] ~= 'q' then return end
   remembered(rec, at)
-  local passed = state == 'f' and c.h ~= ref and (redis.call('HGET', P .. 'counts:' .. batch, 'p') or 'hold') ~= 'hold'
+  local passed = state == 'f' and c[C.head] ~= ref and (redis.call('HGET', P .. 'counts:' .. batch, COUNT.policy) or 'hold') ~= 'hold'
   if passed then failed = failed + 1 end
   if passed or has_ended(at) then -- behind the head
     end_call(batch, field, rec, state, tonumber(a(6)))
     open_in_chain(c.id, batch, -1)
     redis.call('LREM', P .. 'queue:' .. c.id, 1, ref)
-  elseif state == 'f' and c.h == ref then
+  elseif state == 'f' and c[C.head] == ref then
     unlist(c)
     flush()
     known = {} -- its policy may cancel calls
     if give_up(c, batch, key, rec, now) then set_ready(c, now) end
     rec[R.finished] = tonumber(a(6))
     write(batch, field, rec)
-  elseif c.h == ref then
-    redis.call('HSET', c.key, 'a', a(10), 't', a(11))
-    if a(12) ~= '0' then redis.call('HSET', c.key, 'p', a(12)) end
+  elseif c[C.head] == ref then
+    redis.call('HSET', c.key, C.spent, a(10), C.failures, a(11))
+    if a(12) ~= '0' then redis.call('HSET', c.key, C.first_push_back, a(12)) end
     rec[R.state] = state == 'x' and 'r' or 'w'
     write(batch, field, rec)
     if state == 'x' then
-      redis.call('HSET', c.key, 's', 'x', 'n', a(14), 'e', a(13), 'd', a(15))
+      redis.call('HSET', c.key, C.state, STATE.running, C.nonce, a(14), C.lease_ends, a(13), C.days, a(15))
       redis.call('ZREM', READY, c.id)
       redis.call('ZADD', DUE, a(13), c.id)
     elseif tonumber(a(13)) > now then
@@ -143,7 +143,7 @@ end
 local at = 2
 while at < #ARGV do
   local c, n = not gone[ARGV[at]] and head_of(load_chain(ARGV[at])), 0
-  if c and c.s ~= 'h' then
+  if c and c[C.state] ~= STATE.held then
     if has_ended(at) then n = pass(c, at) end
     if n == 0 then one(c, at) end
   end
@@ -153,7 +153,7 @@ flush()
 for state, n in pairs(ended) do
   if n > 0 then tally(batch, now, state, n) end
 end
-if failed > 0 then tally(batch, now, 'f', failed) end
+if failed > 0 then tally(batch, now, COUNT.failed, failed) end
 if idle[1] then
   redis.call('ZREM', READY, unpack(idle))
   local keys = {}

@@ -23,7 +23,7 @@
 --                               never were); who keeps the bucket makes it
 --   chain:<id>, due, ready      of the workers' ledger: see offer and recall
 -- All are built from the prefix that is KEYS[1], which stands for the hash tag that they
--- share. KEYS[2] is a name that is no key: see scriptKeys.
+-- share. KEYS[2] is a name that is no key: see redisconn.BucketKeys.
 local quota = {}
 
 -- texts are numbers as text: to make one takes Redis as long as half a command.
@@ -261,7 +261,7 @@ function quota.offer(prefix, token, slots, now) -- rare
     if not waiter then return nil, false end
     if quota.is_chain(token, waiter) then
       local key = prefix .. 'chain:' .. waiter
-      if redis.call('HGET', key, 's') == 'l' then -- it still waits for a slot
+      if redis.call('HGET', key, 's') == 'l' then -- it still waits for a slot (the ledger's C.state and STATE)
         redis.call('HSET', key, 's', 'r')
         redis.call('ZREM', prefix .. 'due', waiter)
         redis.call('ZADD', prefix .. 'ready', now, waiter)
