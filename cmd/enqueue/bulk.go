@@ -18,6 +18,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/meter"
 	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/say"
@@ -180,7 +181,7 @@ type bulkRun struct {
 	o       bulkFlags
 	in      *input
 	at      time.Time
-	meter   *say.Meter
+	meter   *meter.Meter
 	rejects *rows.Rejects
 	part    bool // the rows are those of a rejects file
 	whole   bool // such rows are refused: the file is the job (run)

@@ -107,20 +107,20 @@ func (t heldTeller) tell(ctx context.Context, w io.Writer, c control.Chain) erro
 		var err error
 		if batch, err = t.op.BatchOf(ctx, c.Head); err != nil {
 			if control.Unread(err) > 0 {
-				fmt.Fprintf(w, "    %s; its batch can't be read now\n", say.HeadLine(c.Head, batch.Name))
+				fmt.Fprintf(w, "    %s; its batch can't be read now\n", control.HeadLine(c.Head, batch.Name))
 			}
 			return err
 		}
 		t.batches[id] = batch
 	}
-	advice := say.NextStep(c.Head, say.Quote(c.ID), batch)
-	of := say.NextStep(c.Head, "CHAIN", batch)
+	advice := control.NextStep(c.Head, say.Quote(c.ID), batch)
+	of := control.NextStep(c.Head, "CHAIN", batch)
 	if first := t.told[of]; first != "" {
 		advice = "as for " + first + ", with the id of this chain"
 	} else {
 		t.told[of] = c.ID
 	}
-	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", say.HeadLine(c.Head, batch.Name), advice)
+	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", control.HeadLine(c.Head, batch.Name), advice)
 	return err
 }
 

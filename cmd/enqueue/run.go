@@ -19,6 +19,7 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/localrun"
 	"habilita/internal/localrun/wal"
+	"habilita/internal/meter"
 	"habilita/internal/say"
 )
 
@@ -114,7 +115,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 		return err
 	}
 	a.zone = set.Quota.Location
-	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), say.OnTerminal(a.err))
+	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), meter.OnTerminal(a.err))
 	set.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
 	r := &fileRun{bulkRun: rows, today: o.today}
 	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, Again: again, Worker: set.WorkerOptions}

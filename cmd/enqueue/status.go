@@ -15,6 +15,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/membership"
+	"habilita/internal/meter"
 	"habilita/internal/redisconn"
 	"habilita/internal/say"
 )
@@ -95,9 +96,9 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	if !last.Settled && last.Open > 0 {
 		a.tellNoWorker(ctx, s)
 	}
-	m := say.Lines(a.out, 0, 0)
-	if say.OnTerminal(a.out) && !a.json {
-		m = say.Bar(a.out, progress.UnitsDefault)
+	m := meter.Lines(a.out, 0, 0)
+	if meter.OnTerminal(a.out) && !a.json {
+		m = meter.Bar(a.out, progress.UnitsDefault)
 	}
 	last, err = s.op.WaitProgress(ctx, batch, 0, func(p control.Progress) {
 		if a.json {
@@ -260,15 +261,15 @@ func (a *app) settle(ctx context.Context, op *control.Control, batch, mode strin
 }
 
 // newMeter makes the meter of --progress.
-func (a *app) newMeter(mode string, units progress.Units) *say.Meter {
+func (a *app) newMeter(mode string, units progress.Units) *meter.Meter {
 	const every = 3 * time.Second
 	switch {
 	case mode == "none":
-		return say.Silent(a.err)
-	case mode == "auto" && say.OnTerminal(a.err):
-		return say.Bar(a.err, units)
+		return meter.Silent(a.err)
+	case mode == "auto" && meter.OnTerminal(a.err):
+		return meter.Bar(a.err, units)
 	}
-	return say.Lines(a.err, every, every)
+	return meter.Lines(a.err, every, every)
 }
 
 // waitEnded says why a wait ended before what it waited for came.
