@@ -204,10 +204,13 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	o := r.options(progressWords)
 	o.Canary, o.Release, o.OnCanary = max(0, r.o.canary), r.o.canary == 0, r.canaries
 	o.Notify = r.o.notify
-	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
-	r.meter.Stop()
+	var sum engine.Summary
+	err = s.op.EnqueueBatch(ctx, r.o.batch, func() (added, rows int, err error) {
+		sum, err = p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
+		r.meter.Stop()
+		return sum.Enqueued, sum.Rows, err
+	})
 	_ = p.Close() // as in runCall
-	s.op.Note(ctx, "enqueue", "batch "+r.o.batch, sum.String(), err)
 	err = errors.Join(err, r.rejects.Close())
 	if strict, ok := errors.AsType[*engine.StrictError](err); ok {
 		return r.refused(sum, strict)

@@ -90,12 +90,15 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := p.Enqueue(ctx, o.call)
+	var receipt engine.Receipt
+	err = s.op.EnqueueCall(ctx, o.call.Server, func() (id, chain string, err error) {
+		receipt, err = p.Enqueue(ctx, o.call)
+		return cmp.Or(receipt.ID, o.call.ID), receipt.Chain, err
+	})
 	_ = p.Close() // one that could not leave the list of live processes is forgotten by itself
 	if err != nil {
 		return err
 	}
-	s.op.Note(cmd.Context(), "enqueue", "call "+receipt.ID, "chain "+receipt.Chain, nil)
 	follow := "enqueue show " + say.Quote(receipt.ID)
 	if receipt.Batch != "" {
 		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)

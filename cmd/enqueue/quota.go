@@ -107,12 +107,8 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 		}
 		defer q.Close()
 		var tokens []string
-		target := "all tokens"
-		switch {
-		case token != "":
-			tokens, target = []string{token}, "token "+token
-		case batch != "":
-			target = "batch " + batch
+		if token != "" {
+			tokens = []string{token}
 		}
 		servers, unread := q.Servers(ctx, tokens, batch)
 		if unread != nil && control.Unread(unread) == 0 {
@@ -121,40 +117,34 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 		if _, known := servers[token]; token != "" && !known {
 			servers[token] = "" // it has no call on record, which is told
 		}
-		sum, err := a.syncTokens(ctx, q, servers)
-		if sum.sent > 0 {
-			s.op.Note(ctx, "sync", target, sum.String()+control.UnreadNote(unread), nil)
-		}
+		unread = s.op.SyncQuota(ctx, token, batch, func() (control.QuotaAsked, error) {
+			var sum syncSum
+			sum, err = a.syncTokens(ctx, q, servers)
+			return sum.QuotaAsked, unread
+		})
 		return errors.Join(unread, err)
 	})
 }
 
 // syncSum is what a sync of tokens came to.
 type syncSum struct {
-	sent          int // questions that may have reached the vendor
-	asked, failed int
-	raised        int // counts of ours
-	highest       int // drift
-}
-
-// String is it for the audit log.
-func (s syncSum) String() string {
-	return say.List(say.Count(s.asked, "token")+" asked about", say.Count(s.raised, "count")+" raised", say.Some(s.failed, "failed"))
+	control.QuotaAsked
+	highest int // drift
 }
 
 func (s *syncSum) add(r engine.Synced, err error) {
 	if !is[*engine.NotAskedError](err) && !is[*wolkvox.NotSentError](err) {
-		s.sent++
+		s.Sent++
 	}
 	if err != nil {
-		s.failed++
+		s.Failed++
 		return
 	}
-	if s.asked == 0 || r.Difference > s.highest {
+	if s.Asked == 0 || r.Difference > s.highest {
 		s.highest = r.Difference
 	}
-	if s.asked++; r.After > r.Before {
-		s.raised++
+	if s.Asked++; r.After > r.Before {
+		s.Raised++
 	}
 }
 
@@ -193,13 +183,13 @@ func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[s
 		}
 		return table.Row{r.TokenID, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)}
 	})
-	if sum.asked > 0 {
+	if sum.Asked > 0 {
 		if err := q.Note(ctx, sum.highest); err != nil {
 			return sum, fmt.Errorf("the metric was not noted: %w", err)
 		}
 	}
-	if sum.failed > 0 {
-		err = errors.New(say.Count(sum.failed, "token") + " could not be asked about")
+	if sum.Failed > 0 {
+		err = errors.New(say.Count(sum.Failed, "token") + " could not be asked about")
 	}
 	return sum, err
 }

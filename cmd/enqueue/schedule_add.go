@@ -150,14 +150,13 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if sum.Enqueued == 0 {
 		return fmt.Errorf("%s has no row that can be a call: nothing was added", r.in.name)
 	}
-	err = store.Put(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
+	err = s.op.AddSchedule(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
 	if errors.Is(err, schedule.ErrExists) {
 		return exists
 	}
 	if err != nil {
 		return err
 	}
-	s.op.Note(ctx, "schedule add", "schedule "+o.def.Name, say.Count(writer.Rows(), "row"), nil)
 	return r.added(ctx, s, o, sum)
 }
 

@@ -56,9 +56,6 @@ func (s Summary) JSON(prune string) SummaryJSON {
 	return out
 }
 
-// String tells the number of calls that are new, for logs.
-func (s Summary) String() string { return fmt.Sprintf("%d new of %d rows", s.Enqueued, s.Rows) }
-
 // Complete reports whether nothing was left out.
 func (s Summary) Complete() bool { return s.Conflicts+s.Rejected+s.Withheld == 0 }
 

@@ -103,8 +103,11 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	}
 	ctx, done := guard.Outlive(r.Context())
 	defer done()
-	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
-	a.Operator.Note(ctx, "enqueue", "batch "+u.name, sum.String(), err)
+	var sum engine.Summary
+	err = a.Operator.EnqueueBatch(ctx, u.name, func() (int, int, error) {
+		sum, err = a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
+		return sum.Enqueued, sum.Rows, err
+	})
 	u.out.SummaryJSON, u.out.Status = sum.JSON("prune"), batchPath(u.name)
 	w = guard.Answer(w, r, a.Standstill)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
 	"habilita/internal/web/hub"
@@ -49,7 +50,11 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 			c.ID, own = record.id, true
 		}
 	}
-	got, err := a.Producer.Enqueue(r.Context(), c)
+	var got engine.Receipt
+	err = a.Operator.EnqueueCall(r.Context(), c.Server, func() (string, string, error) {
+		got, err = a.Producer.Enqueue(r.Context(), c)
+		return got.ID, got.Chain, err
+	})
 	if err != nil {
 		return err
 	}
