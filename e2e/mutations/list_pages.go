@@ -48,6 +48,11 @@ var pageMutations = []mutation{
 		"./internal/web/console", "TestResultsOfActionsInPlainWords",
 	},
 	{
+		"time left", "what stands behind a held call is counted",
+		in("internal/control/progress.go", "calls := s.Open - s.Blocked", "calls := s.Open"),
+		"./internal/control", "TestTimeLeft",
+	},
+	{
 		"audit log", "single calls of programs push out what people decided",
 		in("internal/control/enqueue.go", "if actor(ctx).Via != ByCLI {", "if false {"),
 		"./internal/control", "TestSingleCallsOfPeopleAreNoted",

@@ -172,17 +172,13 @@ func (w *words) rate(v batchView) string {
 	return w.sayOr(key, "", w.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(digits))))
 }
 
-// left is how long a batch takes still, in words; "" where it is not known: where a person
-// has to decide first, or some calls wait for their time.
+// left is how long a batch takes still, in words; "" where it is not known, or will change: more calls come.
 func (w *words) left(v batchView) string {
-	if v.State() != "going" || v.MoreLater() || !v.Rated || v.PerSecond <= 0 {
+	left, known := v.TimeLeft(v.PerSecond)
+	if state := v.State(); !known || left == 0 || state != "going" && state != "held" {
 		return ""
 	}
-	seconds := float64(v.Open) / v.PerSecond
-	if seconds > 30*24*3600 {
-		return ""
-	}
-	return w.sayOr("left", "", w.long(time.Duration(seconds*float64(time.Second))))
+	return w.sayOr("left", "", w.long(left))
 }
 
 // batchesPerPage is less than perPage: each batch may be in a thousand buckets.

@@ -24,7 +24,7 @@ func TestStatesOfABatch(t *testing.T) {
 	}{
 		{control.Status{Total: 10, Succeeded: 5, Open: 5}, "going", 50, true},
 		{control.Status{Total: 10, Succeeded: 10, Settled: true}, "done", 100, false},
-		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1}, "held", 40, false},
+		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1, Blocked: 2}, "held", 40, true},
 		{control.Status{Total: 10, Succeeded: 4, Failed: 6, Settled: true}, "failures", 40, false},
 		{control.Status{Total: 10, Succeeded: 4, Skipped: 6, Settled: true}, "partly", 40, false},
 		{control.Status{Total: 10, Cancelled: 10, Settled: true}, "cancelled", 0, false},
@@ -42,7 +42,7 @@ func TestStatesOfABatch(t *testing.T) {
 		{control.Status{Settled: true, CutOff: true}, "partial", 0, false},
 		{control.Status{Total: 10, Succeeded: 10, Unread: 3}, "unread", 100, false},
 		{control.Status{Total: 10, Open: 10, CutOff: true}, "partial", 0, false},
-		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Settled: true, CutOff: true}, "held", 0, false},
+		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Blocked: 9, Settled: true, CutOff: true}, "held", 0, false},
 		{control.Status{Total: 10, Cancelled: 10, Settled: true, Stopped: true, CutOff: true}, "cancelled", 0, false},
 	} {
 		v := batchView{Status: c.s, PerSecond: 2, Rated: true}
