@@ -124,14 +124,7 @@ func (r *bulkRun) options(words func(engine.Summary) string) engine.BatchOptions
 	}
 }
 
-func rowsChecked(s engine.Summary) string { return say.Thousands(s.Rows) + " rows checked" }
-
-func itThem(n int) string {
-	if n == 1 {
-		return "it"
-	}
-	return "them"
-}
+func rowsChecked(s engine.Summary) string { return say.Count(s.Rows, "row") + " checked" }
 
 // bulkResult is what bulk --json ends with: after --wait, with the batch's counts.
 type bulkResult struct {
@@ -155,7 +148,7 @@ func lastWords(s engine.Summary) string {
 	missing := ""
 	switch {
 	case s.Missing > 0 && s.Pruned == 0:
-		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + itThem(s.Missing) + ")"
+		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + say.Word(s.Missing, "it", "them") + ")"
 	case s.Missing > 0:
 		missing = fmt.Sprintf("%s missing (%s cancelled)", say.Thousands(s.Missing), say.Thousands(s.Pruned))
 	}
@@ -242,7 +235,7 @@ func (r *bulkRun) kept() string {
 // tellUnplaced says where rows behind a bad one were not withheld.
 func (r *bulkRun) tellUnplaced(s engine.Summary) {
 	if s.Unplaced > 0 {
-		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", say.Count(s.Unplaced, "rejected row"), itThem(s.Unplaced))
+		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", say.Count(s.Unplaced, "rejected row"), say.Word(s.Unplaced, "it", "them"))
 	}
 }
 

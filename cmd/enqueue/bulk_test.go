@@ -61,6 +61,16 @@ func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+	for want, err := range map[string]error{
+		"1 of 1 call is missing from the file, which may be a mistake":           &engine.PruneCountError{Missing: 1, Total: 1},
+		"2,000 of 3,000 calls are missing from the file, which may be a mistake": &engine.PruneCountError{Missing: 2000, Total: 3000},
+		"nothing was enqueued: 1 row was rejected, 2 conflict":                   &engine.StrictError{Rejected: 1, Conflicts: 2},
+		"nothing was enqueued: 0 rows were rejected, 1 conflicts":                &engine.StrictError{Conflicts: 1},
+	} {
+		if got := err.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }
 
 // Programs read the same object here and over HTTP, with whole milliseconds.

@@ -12,10 +12,15 @@ func Count(n int, noun string) string { return Plural(n, noun, noun+"s") }
 
 // Plural is a number with the words for one or for several.
 func Plural(n int, one, several string) string {
+	return Thousands(n) + " " + Word(n, one, several)
+}
+
+// Word is the word for one or for several: "it", "them".
+func Word(n int, one, several string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return Thousands(n) + " " + several
+	return several
 }
 
 // Thousands is a number with commas: "1,234".

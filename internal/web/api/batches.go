@@ -15,6 +15,7 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 	"habilita/internal/web/guard"
 )
 
@@ -185,7 +186,8 @@ func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err erro
 		if due := u.out.Due; !due.IsZero() {
 			with = " with at=" + due.Format(time.RFC3339Nano)
 		}
-		p.Detail += fmt.Sprintf("; %d rows before it are enqueued, and sending all of them again%s adds only what is missing", n, with)
+		p.Detail += fmt.Sprintf("; %s enqueued, and sending all rows again%s adds only what is missing",
+			say.Plural(n, "row before it is", "rows before it are"), with)
 	}
 	return &refusal{p}
 }
