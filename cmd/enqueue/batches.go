@@ -109,8 +109,6 @@ func batchNames(ctx context.Context, s *session) (names []string) {
 	return names
 }
 
-var callStates = []string{"queued", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"}
-
 func (a *app) report() *cobra.Command {
 	var format string
 	var excel bool
@@ -131,8 +129,8 @@ America and Europe. jsonl is exact, for programs.`,
   enqueue report november --format jsonl | jq -r 'select(.attempts > 3) | .id'`,
 		PreRunE: func(*cobra.Command, []string) error {
 			for _, s := range only {
-				if !slices.Contains(callStates, s) {
-					return usagef("--state %q is not one of %s", s, strings.Join(callStates, ", "))
+				if !slices.Contains(control.States(), s) {
+					return usagef("--state %q is not one of %s", s, strings.Join(control.States(), ", "))
 				}
 			}
 			switch {
@@ -146,9 +144,9 @@ America and Europe. jsonl is exact, for programs.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
 	cmd.Flags().BoolVar(&excel, "excel", false, "csv with a byte order mark and semicolons, for Excel")
-	cmd.Flags().StringSliceVar(&only, "state", nil, "only calls in these states: "+strings.Join(callStates, ", "))
+	cmd.Flags().StringSliceVar(&only, "state", nil, "only calls in these states: "+strings.Join(control.States(), ", "))
 	complete(cmd, "format", "csv", "jsonl")
-	complete(cmd, "state", callStates...)
+	complete(cmd, "state", control.States()...)
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
 		return writeReport(a.out, s.op.Report(ctx, args[0]), format, excel, only)
 	})

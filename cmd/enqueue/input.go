@@ -41,7 +41,7 @@ func (o *fileFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
 	cmd.Flags().StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
 	cmd.Flags().StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
-	complete(cmd, "on-failure", "hold", "skip", "cancel")
+	complete(cmd, "on-failure", ledger.Policies()...)
 	complete(cmd, "progress", "auto", "plain", "none")
 }
 

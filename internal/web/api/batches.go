@@ -69,7 +69,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	if p := ledger.BatchNameProblem(u.name); p != "" {
 		return refuseField(badParameter, "batch", "%s", p)
 	}
-	onFailure, err := oneOf(q, "on_failure", string(ledger.PolicyHold), string(ledger.PolicySkip), string(ledger.PolicyCancel))
+	onFailure, err := oneOf(q, "on_failure", ledger.Policies()...)
 	if err != nil {
 		return err
 	}
