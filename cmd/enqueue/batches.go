@@ -28,7 +28,7 @@ func (a *app) batches() *cobra.Command {
 	a.jsonFlag(cmd, "one JSON object a line, as of status --json")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {
 		header := table.Row{"batch", "total", "succeeded", "failed", "skipped", "cancelled", "open", "held", "settled", "complete", "created at"}
-		return list(a, s.op.Batches(ctx), "there is no batch: `enqueue bulk` makes one", header, func(b control.Status) table.Row {
+		return list(a, s.control.Batches(ctx), "there is no batch: `enqueue bulk` makes one", header, func(b control.Status) table.Row {
 			settled := yesNo(b.Settled)
 			if b.Unread > 0 {
 				settled = "unknown"
@@ -100,7 +100,7 @@ func of[T any](rows []T, err error) iter.Seq2[T, error] {
 
 // batchNames are names for completion.
 func batchNames(ctx context.Context, s *session) (names []string) {
-	for b, err := range s.op.Batches(ctx) {
+	for b, err := range s.control.Batches(ctx) {
 		if err != nil || len(names) == 50 {
 			break
 		}
@@ -148,7 +148,7 @@ America and Europe. jsonl is exact, for programs.`,
 	complete(cmd, "format", "csv", "jsonl")
 	complete(cmd, "state", control.States()...)
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		return writeReport(a.out, s.op.Report(ctx, args[0]), format, excel, only)
+		return writeReport(a.out, s.control.Report(ctx, args[0]), format, excel, only)
 	})
 }
 

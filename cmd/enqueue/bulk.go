@@ -205,7 +205,7 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	o.Canary, o.Release, o.OnCanary = max(0, r.o.canary), r.o.canary == 0, r.canaries
 	o.Notify = r.o.notify
 	var sum engine.Summary
-	err = s.op.EnqueueBatch(ctx, r.o.batch, func() (added, rows int, err error) {
+	err = s.control.EnqueueBatch(ctx, r.o.batch, func() (added, rows int, err error) {
 		sum, err = p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
 		r.meter.Stop()
 		return sum.Enqueued, sum.Rows, err
@@ -216,20 +216,20 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 		return r.refused(sum, strict)
 	}
 	if held, ok := errors.AsType[*engine.CanaryError](err); ok {
-		return r.held(ctx, s.op, sum, held)
+		return r.held(ctx, s.control, sum, held)
 	}
 	if err != nil {
 		return r.stopped(ctx, sum, err)
 	}
 	fmt.Fprint(r.told(), later)
-	r.summary(ctx, s.op, sum)
+	r.summary(ctx, s.control, sum)
 	if sum.Enqueued > 0 {
 		r.tellNoWorker(ctx, s)
 	}
 	if !r.o.timing.wait || sum.Rows == 0 {
 		return r.end(sum, nil, nil)
 	}
-	st, err := r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout)
+	st, err := r.settle(ctx, s.control, r.o.batch, r.o.progress, r.o.timing.timeout)
 	return r.end(sum, &st, err)
 }
 

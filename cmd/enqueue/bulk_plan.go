@@ -98,7 +98,7 @@ func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error
 		return preview(err)
 	}
 	defer s.close()
-	if _, err := s.op.Status(ctx, r.o.batch); errors.Is(err, ledger.ErrNoBatch) {
+	if _, err := s.control.Status(ctx, r.o.batch); errors.Is(err, ledger.ErrNoBatch) {
 		return preview(nil)
 	}
 	p, err := s.producer(ctx)

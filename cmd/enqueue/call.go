@@ -91,7 +91,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	var receipt engine.Receipt
-	err = s.op.EnqueueCall(ctx, o.call.Server, func() (id, chain string, err error) {
+	err = s.control.EnqueueCall(ctx, o.call.Server, func() (id, chain string, err error) {
 		receipt, err = p.Enqueue(ctx, o.call)
 		return cmp.Or(receipt.ID, o.call.ID), receipt.Chain, err
 	})
@@ -124,8 +124,8 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	var record control.CallRecord
 	var err error
 	if !o.timing.wait {
-		record, err = s.op.Call(ctx, key)
-	} else if record, err = s.op.WaitCall(ctx, key, o.timing.timeout); err != nil {
+		record, err = s.control.Call(ctx, key)
+	} else if record, err = s.control.WaitCall(ctx, key, o.timing.timeout); err != nil {
 		err = a.waitEnded(ctx, err, o.timing.timeout, follow)
 	} else if !record.Succeeded() {
 		err = errPartial
@@ -162,9 +162,9 @@ shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 	}
 	a.jsonFlag(cmd, "one JSON object a call")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		calls, err := s.op.Show(ctx, args[0])
+		calls, err := s.control.Show(ctx, args[0])
 		for i, c := range calls {
-			due, err := s.op.DueAt(ctx, c)
+			due, err := s.control.DueAt(ctx, c)
 			switch {
 			case err != nil:
 			case a.json && !due.IsZero():
@@ -175,7 +175,7 @@ shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 				if i > 0 {
 					fmt.Fprintln(a.out)
 				}
-				err = a.printCall(ctx, s.op, c, due)
+				err = a.printCall(ctx, s.control, c, due)
 			}
 			if err != nil {
 				return err

@@ -36,7 +36,7 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
 	cmd.AddCommand(a.quotaLift(), a.quotaSync())
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		header := table.Row{"token_id", "used", "quota", "licences", "slots", "waiting", "cools down"}
-		return list(a, of(s.op.Quota(ctx)), "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
+		return list(a, of(s.control.Quota(ctx)), "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
 			cooling := ""
 			if !r.CoolingUntil.IsZero() {
 				cooling = fmt.Sprintf("until %s: %s", a.local(r.CoolingUntil), r.CoolingWhy)
@@ -55,7 +55,7 @@ end of maintenance. Its chains go on at once. If the vendor refuses still, it co
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
 	}, "token-id", tokenIDMeans, func(ctx context.Context, s *session, token string) (string, error) {
-		was, err := s.op.LiftCooling(ctx, token)
+		was, err := s.control.LiftCooling(ctx, token)
 		if was {
 			return "token " + token + " is used again", err
 		}
@@ -97,7 +97,7 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 	a.jsonFlag(cmd, "one JSON object a token")
 	return a.onRedis(cmd, redisconn.Operator, config.Keys|config.Limits|config.Calls, func(ctx context.Context, s *session, _ []string) error {
 		if batch != "" {
-			if _, err := s.op.Status(ctx, batch); err != nil && control.Unread(err) == 0 {
+			if _, err := s.control.Status(ctx, batch); err != nil && control.Unread(err) == 0 {
 				return err
 			}
 		}
@@ -117,7 +117,7 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 		if _, known := servers[token]; token != "" && !known {
 			servers[token] = "" // it has no call on record, which is told
 		}
-		unread = s.op.SyncQuota(ctx, token, batch, func() (control.QuotaAsked, error) {
+		unread = s.control.SyncQuota(ctx, token, batch, func() (control.QuotaAsked, error) {
 			var sum syncSum
 			sum, err = a.syncTokens(ctx, q, servers)
 			return sum.QuotaAsked, unread
@@ -243,7 +243,7 @@ func (a *app) serversLift() *cobra.Command {
 back. If it still fails, it is down again.`,
 		Example: `  enqueue servers lift --server 0042`,
 	}, "server", "the server, as in `enqueue servers`", func(ctx context.Context, s *session, server string) (string, error) {
-		was, err := s.op.LiftServer(ctx, server)
+		was, err := s.control.LiftServer(ctx, server)
 		switch {
 		case errors.Is(err, breaker.ErrUnknownServer):
 			return "", fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", server)

@@ -150,7 +150,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if sum.Enqueued == 0 {
 		return fmt.Errorf("%s has no row that can be a call: nothing was added", r.in.name)
 	}
-	err = s.op.AddSchedule(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
+	err = s.control.AddSchedule(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
 	if errors.Is(err, schedule.ErrExists) {
 		return exists
 	}
@@ -262,7 +262,7 @@ func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, left map[in
 
 // added says what was added.
 func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum engine.Summary) error {
-	sch, err := s.op.Schedule(ctx, o.def.Name)
+	sch, err := s.control.Schedule(ctx, o.def.Name)
 	if err != nil {
 		return err
 	}

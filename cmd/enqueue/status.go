@@ -33,7 +33,7 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 	}
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		st, err := s.op.Status(ctx, args[0])
+		st, err := s.control.Status(ctx, args[0])
 		err = a.give(st, err, func() { a.printStatus(st) })
 		if !st.Settled && st.Open > 0 {
 			a.tellNoWorker(ctx, s)
@@ -89,7 +89,7 @@ batch it looks at a sample of the chains, and says "sample"; "enqueue chains" ha
 
 func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	// One that does not exist is told before anything is drawn.
-	last, err := s.op.Status(ctx, batch)
+	last, err := s.control.Status(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	if meter.OnTerminal(a.out) && !a.json {
 		m = meter.Bar(a.out, progress.UnitsDefault)
 	}
-	last, err = s.op.WaitProgress(ctx, batch, 0, func(p control.Progress) {
+	last, err = s.control.WaitProgress(ctx, batch, 0, func(p control.Progress) {
 		if a.json {
 			_ = writeJSON(a.out, p)
 			return

@@ -87,7 +87,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		return err
 	}
 	settled := func(name string) error {
-		_, err := s.Operator.WaitSettled(ctx, name, time.Minute, nil)
+		_, err := s.Control.WaitSettled(ctx, name, time.Minute, nil)
 		return err
 	}
 	if err := batch("renovación-octubre", 120, func(i int) string { return fmt.Sprint("ok-", i%40) }, engine.BatchOptions{}); err != nil {
@@ -123,7 +123,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 			return err
 		}
 	}
-	if _, err := s.Operator.Cancel(ctx, control.Selection{Batch: "prueba"}); err != nil {
+	if _, err := s.Control.Cancel(ctx, control.Selection{Batch: "prueba"}); err != nil {
 		return err
 	}
 	if err := batch("diciembre", 40, func(i int) string { return fmt.Sprint("ok-", i) }, engine.BatchOptions{NotBefore: time.Now().Add(10 * time.Hour)}); err != nil {
@@ -206,7 +206,7 @@ func filling(ctx context.Context, s *consoletest.Stage, name string) error {
 		ended <- err
 	}()
 	for {
-		if st, err := s.Operator.Status(ctx, name); err == nil && st.Total > 0 {
+		if st, err := s.Control.Status(ctx, name); err == nil && st.Total > 0 {
 			return nil
 		}
 		select {
@@ -221,7 +221,7 @@ func filling(ctx context.Context, s *consoletest.Stage, name string) error {
 
 // used makes some tokens have used much of their quota.
 func used(ctx context.Context, s *consoletest.Stage) error {
-	rows, err := s.Operator.Quota(ctx)
+	rows, err := s.Control.Quota(ctx)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	ctx, done := guard.Outlive(r.Context())
 	defer done()
 	var sum engine.Summary
-	err = a.Operator.EnqueueBatch(ctx, u.name, func() (int, int, error) {
+	err = a.Control.EnqueueBatch(ctx, u.name, func() (int, int, error) {
 		sum, err = a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
 		return sum.Enqueued, sum.Rows, err
 	})

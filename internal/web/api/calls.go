@@ -51,7 +51,7 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 		}
 	}
 	var got engine.Receipt
-	err = a.Operator.EnqueueCall(r.Context(), c.Server, func() (string, string, error) {
+	err = a.Control.EnqueueCall(r.Context(), c.Server, func() (string, string, error) {
 		got, err = a.Producer.Enqueue(r.Context(), c)
 		return got.ID, got.Chain, err
 	})
@@ -86,7 +86,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return &control.UnknownError{Kind: ledger.ErrNoCall} // no id has these
 	}
-	found, err := a.Operator.Show(r.Context(), id)
+	found, err := a.Control.Show(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 		if q.Has("token_id") && c.TokenID != q.Get("token_id") {
 			continue
 		}
-		name, err := a.Operator.BatchName(r.Context(), c)
+		name, err := a.Control.BatchName(r.Context(), c)
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ type overview struct {
 
 func (c *Console) overviewTopic() hub.Topic {
 	return hub.Topic{Key: "overview", Read: func(ctx context.Context) (any, error) {
-		o, err := c.o.Operator.Overview(ctx)
+		o, err := c.o.Control.Overview(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +185,7 @@ func (w *words) left(v batchView) string {
 const batchesPerPage = 20
 
 func (c *Console) readBatches(ctx context.Context, q url.Values) (listing, error) {
-	found, err := c.o.Operator.BatchesPage(ctx, q.Get("cursor"), batchesPerPage)
+	found, err := c.o.Control.BatchesPage(ctx, q.Get("cursor"), batchesPerPage)
 	var all []batchView
 	for _, s := range found.Items {
 		all = append(all, c.view(s))
@@ -194,7 +194,7 @@ func (c *Console) readBatches(ctx context.Context, q url.Values) (listing, error
 }
 
 func (c *Console) readBatch(ctx context.Context, q url.Values) (listing, error) {
-	s, err := c.o.Operator.Status(ctx, q.Get("name"))
+	s, err := c.o.Control.Status(ctx, q.Get("name"))
 	unread, err := control.SplitUnread(err)
 	if err != nil {
 		return listing{}, err

@@ -88,7 +88,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, p *pa
 
 // readActions reads the log of what people did.
 func (c *Console) readActions(ctx context.Context, q url.Values) (listing, error) {
-	found, err := c.o.Operator.AuditLog().Before(ctx, q.Get("cursor"), perPage)
+	found, err := c.o.Control.AuditLog().Before(ctx, q.Get("cursor"), perPage)
 	return listing{Data: found.Items, Next: found.Next}, err
 }
 
