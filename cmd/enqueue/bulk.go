@@ -110,7 +110,7 @@ func (a *app) bulk() *cobra.Command {
 }
 
 func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
-	at, err := o.timing.check(cmd)
+	start, err := o.timing.check(cmd)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		}
 	}
 	o.fileFlags = r.o.fileFlags
-	r.o, r.at = o, at
+	r.o, r.at = o, start.At
 	if o.dryRun {
 		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 			return r.foresee(cmd, calls, o)
@@ -168,7 +168,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return err
 	}
 	defer s.close()
-	if r.at, err = a.from(ctx, s, o.timing, at); err != nil {
+	if r.at, err = a.from(ctx, s, start); err != nil {
 		return err
 	}
 	return r.enqueue(ctx, s)

@@ -65,7 +65,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 			return usagef("--%s is empty: give one, or leave it out", f[0])
 		}
 	}
-	at, err := o.timing.check(cmd)
+	start, err := o.timing.check(cmd)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	defer s.close()
-	if o.call.At, err = a.from(ctx, s, o.timing, at); err != nil {
+	if o.call.At, err = a.from(ctx, s, start); err != nil {
 		return err
 	}
 	told := a.told()

@@ -116,8 +116,7 @@ func (in *input) close() {
 		_ = in.opened.Close()
 	}
 	if in.kept != nil && in.kept != in.opened {
-		_ = in.kept.Close()
-		_ = os.Remove(in.kept.Name()) // some systems refuse while it is open
+		rows.Drop(in.kept)
 	}
 }
 
@@ -153,21 +152,16 @@ func (in *input) batchName() (name, path string, err error) {
 	return rows.BatchName(in.name), path, nil
 }
 
-// keep makes the input one that can be read twice: what can't be is copied into a file
-// of mode 0600 that has no name any more, so that none is left behind.
+// keep makes the input one that can be read twice.
 func (in *input) keep() (err error) {
 	if in.stays {
 		return nil
 	}
-	if in.kept, err = os.CreateTemp("", "enqueue-*"); err == nil {
-		_ = os.Remove(in.kept.Name())
-		in.size, err = io.Copy(in.kept, in.reader)
-	}
-	if err != nil {
+	if in.kept, in.size, err = rows.Keep(in.reader); err != nil {
 		return fmt.Errorf("%s can't be kept to be read twice: %w", in.name, err)
 	}
 	in.reader = in.kept
-	return in.again()
+	return nil
 }
 
 // again goes back to the begin of an input that can be read twice.

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
@@ -51,19 +51,6 @@ func pruneOf(q url.Values, o *engine.BatchOptions) (err error) {
 	return err
 }
 
-// spool copies a body into a file that has no name any more, so that it can be read twice.
-func spool(body io.Reader) (f *os.File, err error) {
-	if f, err = os.CreateTemp("", "habilita-*"); err != nil { // of mode 0600: it has tokens
-		return nil, err
-	}
-	_ = os.Remove(f.Name())
-	if _, err := io.Copy(f, body); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: %w", errBody, err)
-	}
-	return f, nil
-}
-
 func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	u := &upload{name: q.Get("batch"), out: summary{Errors: []guard.ProblemField{}}}
 	if p := ledger.BatchNameProblem(u.name); p != "" {
@@ -95,11 +82,14 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 		return err
 	}
 	if o.Prune || o.Strict {
-		f, err := spool(body)
+		f, _, err := rows.Keep(body)
+		if _, own := errors.AsType[*fs.PathError](err); err != nil && !own {
+			err = fmt.Errorf("%w: %w", errBody, err)
+		}
 		if err != nil {
 			return err
 		}
-		defer func() { _ = f.Close() }()
+		defer rows.Drop(f)
 		body = f
 	}
 	ctx, done := guard.Outlive(r.Context())
