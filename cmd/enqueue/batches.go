@@ -51,9 +51,9 @@ func (a *app) newTable(header table.Row) table.Writer {
 	return t
 }
 
-// each shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
+// showEach shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
 // read none. What can't be read is told at the end.
-func each[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
+func showEach[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
 	if a.json {
 		line = func(one T) error { return writeJSON(w, one) }
 	}
@@ -77,15 +77,15 @@ func each[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line
 // list shows what a sequence gives as each does, but as a table of its cells.
 func list[T any](a *app, all iter.Seq2[T, error], none string, header table.Row, cells func(T) table.Row) error {
 	t := a.newTable(header)
-	err := each(a, a.out, all, none, func(one T) error { t.AppendRow(cells(one)); return nil })
+	err := showEach(a, a.out, all, none, func(one T) error { t.AppendRow(cells(one)); return nil })
 	if t.Length() > 0 && (err == nil || control.Unread(err) > 0) {
 		t.Render()
 	}
 	return err
 }
 
-// of are rows, and then the error of reading them.
-func of[T any](rows []T, err error) iter.Seq2[T, error] {
+// sequence gives rows, and then the error of reading them.
+func sequence[T any](rows []T, err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, r := range rows {
 			if !yield(r, nil) {

@@ -174,8 +174,8 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	return r.enqueue(ctx, s)
 }
 
-// bulkRun is one run of bulk.
-type bulkRun struct {
+// rowsRun is one run over the rows of a file: of bulk, run or schedule add.
+type rowsRun struct {
 	*app
 	cmd     *cobra.Command
 	o       bulkFlags
@@ -191,7 +191,7 @@ type bulkRun struct {
 }
 
 // enqueue is the run that enqueues.
-func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
+func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 	follow, later := fmt.Sprintf("follow  enqueue watch %s\n", say.Quote(r.o.batch)), ""
 	if r.o.strict { // there may be nothing to follow
 		follow, later = later, follow
@@ -248,7 +248,7 @@ var savedMemory sync.Once
 
 // end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
 // the wait for them, says.
-func (r *bulkRun) end(sum engine.Summary, st *control.Status, err error) error {
+func (r *rowsRun) end(sum engine.Summary, st *control.Status, err error) error {
 	if st != nil && st.Batch == "" {
 		st = nil // it could not be read
 	}
@@ -272,7 +272,7 @@ func ending(sum engine.Summary) error {
 }
 
 // stopped says how far it came, and how to go on.
-func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
+func (r *rowsRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
 	why, told := stopWords(ctx, err)
 	then := "resume: " + r.resume() + "\n" + r.in.onceMore()
 	switch {
@@ -289,7 +289,7 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 }
 
 // resume is the command that goes on, with other values of some flags ("": without them), each behind its name.
-func (r *bulkRun) resume(but ...string) string {
+func (r *rowsRun) resume(but ...string) string {
 	instead := map[string]string{"at": timeFlag(r.at)}
 	if r.o.path == "" { // else it is the file's
 		instead["batch"] = r.o.batch
@@ -297,5 +297,5 @@ func (r *bulkRun) resume(but ...string) string {
 	for flag := range slices.Chunk(but, 2) {
 		instead[flag[0]] = flag[1]
 	}
-	return "enqueue bulk " + r.in.argument() + typed(r.cmd, instead, slices.Concat([]string{"batch"}, howRead, []string{"canary", "prune", "strict", "notify", "at"})...)
+	return "enqueue bulk " + r.in.argument() + flagsAgain(r.cmd, instead, slices.Concat([]string{"batch"}, howRead, []string{"canary", "prune", "strict", "notify", "at"})...)
 }

@@ -85,7 +85,7 @@ func TestSummaryForPrograms(t *testing.T) {
 // The rows are in, whatever becomes of the wait for them: --json has its object.
 func TestSummaryOfAWaitThatIsCutOff(t *testing.T) {
 	var out bytes.Buffer
-	r := &bulkRun{app: &app{out: &out, json: true}}
+	r := &rowsRun{app: &app{out: &out, json: true}}
 	cut := errors.New("cut off")
 	err := r.end(engine.Summary{Batch: "b", Rows: 2, Enqueued: 2}, nil, cut)
 	if !errors.Is(err, cut) || !strings.Contains(out.String(), `"enqueued":2`) {

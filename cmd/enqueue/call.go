@@ -83,7 +83,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	}
 	told := a.told()
 	if o.call.ID != "" {
-		flags := typed(cmd, map[string]string{"at": timeFlag(o.call.At)}, "server", "token-file", "chain", "ref", "batch", "id", "token-stdin", "licenses", "notify", "at")
+		flags := flagsAgain(cmd, map[string]string{"at": timeFlag(o.call.At)}, "server", "token-file", "chain", "ref", "batch", "id", "token-stdin", "licenses", "notify", "at")
 		fmt.Fprintf(told, "resume   enqueue call%s   (adds it once)\n", flags)
 	}
 	p, err := s.producer(ctx)

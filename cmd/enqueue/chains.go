@@ -44,7 +44,7 @@ when they are due, and block nothing until then.`,
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		w := bufio.NewWriter(a.out)
 		if scheduled {
-			err := each(a, w, s.control.Scheduled(ctx), "no call is scheduled", func(c control.ScheduledCall) error {
+			err := showEach(a, w, s.control.Scheduled(ctx), "no call is scheduled", func(c control.ScheduledCall) error {
 				_, err := fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", a.local(c.DueAt), c.ID, c.Server, c.Chain)
 				return err
 			})
@@ -59,7 +59,7 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 	if held {
 		none += " for a person"
 	}
-	err := each(a, w, s.control.Chains(ctx, held), none, func(c control.Chain) error {
+	err := showEach(a, w, s.control.Chains(ctx, held), none, func(c control.Chain) error {
 		_, err := fmt.Fprintln(w, a.chainLine(c))
 		if err == nil && held {
 			err = next.tell(ctx, w, c)

@@ -49,7 +49,7 @@ func (o *fileFlags) bind(cmd *cobra.Command) {
 var howRead = []string{"format", "encoding", "on-failure"}
 
 // openRows opens a file for a run over its rows. Close the run's input.
-func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*bulkRun, error) {
+func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*rowsRun, error) {
 	policy, err := ledger.ParsePolicy(o.onFailure)
 	if err != nil {
 		return nil, usagef("--on-failure: %v", err)
@@ -62,7 +62,7 @@ func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*bulkRun, 
 	if err != nil {
 		return nil, err
 	}
-	return &bulkRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: a.newMeter(o.progress, progress.UnitsBytes), rejects: rows.NewRejects(o.rejects)}, nil
+	return &rowsRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: a.newMeter(o.progress, progress.UnitsBytes), rejects: rows.NewRejects(o.rejects)}, nil
 }
 
 // input is the file that bulk reads. Close it.

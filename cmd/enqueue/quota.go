@@ -36,7 +36,7 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
 	cmd.AddCommand(a.quotaLift(), a.quotaSync())
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		header := table.Row{"token_id", "used", "quota", "licences", "slots", "waiting", "cools down"}
-		return list(a, of(s.control.Quota(ctx)), "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
+		return list(a, sequence(s.control.Quota(ctx)), "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
 			cooling := ""
 			if !r.CoolingUntil.IsZero() {
 				cooling = fmt.Sprintf("until %s: %s", a.local(r.CoolingUntil), r.CoolingWhy)
@@ -177,7 +177,7 @@ func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[s
 		}
 	}
 	header := table.Row{"token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift"}
-	err = list(a, of(rows, nil), "no token is known yet", header, func(r syncRow) table.Row {
+	err = list(a, sequence(rows, nil), "no token is known yet", header, func(r syncRow) table.Row {
 		if r.Error != "" {
 			return table.Row{r.TokenID, "not known"}
 		}
@@ -219,7 +219,7 @@ a probe is under way.`,
 			rows[i] = serverRow{h, control.Time{Time: h.Since}, control.Time{Time: h.NextProbe}}
 		}
 		header := table.Row{"server", "state", "since", "next probe", "requests", "failures", "in a row"}
-		return list(a, of(rows, err), "no server was called yet", header, func(r serverRow) table.Row {
+		return list(a, sequence(rows, err), "no server was called yet", header, func(r serverRow) table.Row {
 			return table.Row{r.Server, stateWords[r.State], a.local(r.Since), a.local(r.NextProbe), r.Requests, r.Failures, r.InARow}
 		})
 	})

@@ -35,7 +35,7 @@ import (
 )
 
 // The limits of what is served. Handlers whose bodies or answers take longer use package
-// streaming, which limits how long the other side may stand still.
+// guard, which limits how long the other side may stand still.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 30 * time.Second // of a request with its body

@@ -170,7 +170,7 @@ func (s *Stage) serve(who guard.Principal, zone *time.Location) error {
 	return nil
 }
 
-// Server makes a server have so many requests and failures lately, as package health keeps
+// Server makes a server have so many requests and failures lately, as package breaker keeps
 // it; state is closed, open or half_open.
 func (s *Stage) Server(ctx context.Context, name, state string, requests, failures int) error {
 	now, err := s.Client.Time(ctx).Result()
