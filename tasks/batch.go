@@ -148,8 +148,11 @@ func (c *Client) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[
 	for _, o := range opts {
 		o.set(&all)
 	}
-	s, err := c.producer.EnqueueBatch(ctx, name, engineCalls(calls), all)
-	c.control.Note(c.asProgram(ctx), "enqueue", "batch "+name, s.String(), err)
+	var s engine.Summary
+	err := c.control.EnqueueBatch(c.asProgram(ctx), name, func() (added, rows int, err error) {
+		s, err = c.producer.EnqueueBatch(ctx, name, engineCalls(calls), all)
+		return s.Enqueued, s.Rows, err
+	})
 	return summaryOf(s), public(err)
 }
 

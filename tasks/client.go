@@ -92,7 +92,11 @@ func (c *Client) Enqueue(ctx context.Context, call Call) (Receipt, error) {
 	if c.closed.Load() {
 		return Receipt{}, ErrClosed
 	}
-	r, err := c.producer.Enqueue(ctx, call.engine())
+	var r engine.Receipt
+	err := c.control.EnqueueCall(c.asProgram(ctx), call.Server, func() (id, chain string, err error) {
+		r, err = c.producer.Enqueue(ctx, call.engine())
+		return r.ID, r.Chain, err
+	})
 	return Receipt(r), public(err)
 }
 

@@ -28,7 +28,7 @@ func (a *app) batches() *cobra.Command {
 	a.jsonFlag(cmd, "one JSON object a line, as of status --json")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {
 		header := table.Row{"batch", "total", "succeeded", "failed", "skipped", "cancelled", "open", "held", "settled", "complete", "created at"}
-		return list(a, s.op.Batches(ctx), "there is no batch: `enqueue bulk` makes one", header, func(b control.Status) table.Row {
+		return list(a, s.control.Batches(ctx), "there is no batch: `enqueue bulk` makes one", header, func(b control.Status) table.Row {
 			settled := yesNo(b.Settled)
 			if b.Unread > 0 {
 				settled = "unknown"
@@ -51,9 +51,9 @@ func (a *app) newTable(header table.Row) table.Writer {
 	return t
 }
 
-// each shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
+// showEach shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
 // read none. What can't be read is told at the end.
-func each[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
+func showEach[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
 	if a.json {
 		line = func(one T) error { return writeJSON(w, one) }
 	}
@@ -77,15 +77,15 @@ func each[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line
 // list shows what a sequence gives as each does, but as a table of its cells.
 func list[T any](a *app, all iter.Seq2[T, error], none string, header table.Row, cells func(T) table.Row) error {
 	t := a.newTable(header)
-	err := each(a, a.out, all, none, func(one T) error { t.AppendRow(cells(one)); return nil })
+	err := showEach(a, a.out, all, none, func(one T) error { t.AppendRow(cells(one)); return nil })
 	if t.Length() > 0 && (err == nil || control.Unread(err) > 0) {
 		t.Render()
 	}
 	return err
 }
 
-// of are rows, and then the error of reading them.
-func of[T any](rows []T, err error) iter.Seq2[T, error] {
+// sequence gives rows, and then the error of reading them.
+func sequence[T any](rows []T, err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, r := range rows {
 			if !yield(r, nil) {
@@ -100,7 +100,7 @@ func of[T any](rows []T, err error) iter.Seq2[T, error] {
 
 // batchNames are names for completion.
 func batchNames(ctx context.Context, s *session) (names []string) {
-	for b, err := range s.op.Batches(ctx) {
+	for b, err := range s.control.Batches(ctx) {
 		if err != nil || len(names) == 50 {
 			break
 		}
@@ -108,8 +108,6 @@ func batchNames(ctx context.Context, s *session) (names []string) {
 	}
 	return names
 }
-
-var callStates = []string{"queued", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"}
 
 func (a *app) report() *cobra.Command {
 	var format string
@@ -131,8 +129,8 @@ America and Europe. jsonl is exact, for programs.`,
   enqueue report november --format jsonl | jq -r 'select(.attempts > 3) | .id'`,
 		PreRunE: func(*cobra.Command, []string) error {
 			for _, s := range only {
-				if !slices.Contains(callStates, s) {
-					return usagef("--state %q is not one of %s", s, strings.Join(callStates, ", "))
+				if !slices.Contains(control.States(), s) {
+					return usagef("--state %q is not one of %s", s, strings.Join(control.States(), ", "))
 				}
 			}
 			switch {
@@ -146,11 +144,11 @@ America and Europe. jsonl is exact, for programs.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
 	cmd.Flags().BoolVar(&excel, "excel", false, "csv with a byte order mark and semicolons, for Excel")
-	cmd.Flags().StringSliceVar(&only, "state", nil, "only calls in these states: "+strings.Join(callStates, ", "))
+	cmd.Flags().StringSliceVar(&only, "state", nil, "only calls in these states: "+strings.Join(control.States(), ", "))
 	complete(cmd, "format", "csv", "jsonl")
-	complete(cmd, "state", callStates...)
+	complete(cmd, "state", control.States()...)
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		return writeReport(a.out, s.op.Report(ctx, args[0]), format, excel, only)
+		return writeReport(a.out, s.control.Report(ctx, args[0]), format, excel, only)
 	})
 }
 

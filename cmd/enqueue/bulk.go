@@ -18,6 +18,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/meter"
 	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/say"
@@ -109,7 +110,7 @@ func (a *app) bulk() *cobra.Command {
 }
 
 func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
-	at, err := o.timing.check(cmd)
+	start, err := o.timing.check(cmd)
 	if err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		}
 	}
 	o.fileFlags = r.o.fileFlags
-	r.o, r.at = o, at
+	r.o, r.at = o, start.At
 	if o.dryRun {
 		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 			return r.foresee(cmd, calls, o)
@@ -167,20 +168,20 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		return err
 	}
 	defer s.close()
-	if r.at, err = a.from(ctx, s, o.timing, at); err != nil {
+	if r.at, err = a.from(ctx, s, start); err != nil {
 		return err
 	}
 	return r.enqueue(ctx, s)
 }
 
-// bulkRun is one run of bulk.
-type bulkRun struct {
+// rowsRun is one run over the rows of a file: of bulk, run or schedule add.
+type rowsRun struct {
 	*app
 	cmd     *cobra.Command
 	o       bulkFlags
 	in      *input
 	at      time.Time
-	meter   *say.Meter
+	meter   *meter.Meter
 	rejects *rows.Rejects
 	part    bool // the rows are those of a rejects file
 	whole   bool // such rows are refused: the file is the job (run)
@@ -190,7 +191,7 @@ type bulkRun struct {
 }
 
 // enqueue is the run that enqueues.
-func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
+func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 	follow, later := fmt.Sprintf("follow  enqueue watch %s\n", say.Quote(r.o.batch)), ""
 	if r.o.strict { // there may be nothing to follow
 		follow, later = later, follow
@@ -203,29 +204,32 @@ func (r *bulkRun) enqueue(ctx context.Context, s *session) error {
 	o := r.options(progressWords)
 	o.Canary, o.Release, o.OnCanary = max(0, r.o.canary), r.o.canary == 0, r.canaries
 	o.Notify = r.o.notify
-	sum, err := p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
-	r.meter.Stop()
+	var sum engine.Summary
+	err = s.control.EnqueueBatch(ctx, r.o.batch, func() (added, rows int, err error) {
+		sum, err = p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
+		r.meter.Stop()
+		return sum.Enqueued, sum.Rows, err
+	})
 	_ = p.Close() // as in runCall
-	s.op.Note(ctx, "enqueue", "batch "+r.o.batch, sum.String(), err)
 	err = errors.Join(err, r.rejects.Close())
 	if strict, ok := errors.AsType[*engine.StrictError](err); ok {
 		return r.refused(sum, strict)
 	}
 	if held, ok := errors.AsType[*engine.CanaryError](err); ok {
-		return r.held(ctx, s.op, sum, held)
+		return r.held(ctx, s.control, sum, held)
 	}
 	if err != nil {
 		return r.stopped(ctx, sum, err)
 	}
 	fmt.Fprint(r.told(), later)
-	r.summary(ctx, s.op, sum)
+	r.summary(ctx, s.control, sum)
 	if sum.Enqueued > 0 {
 		r.tellNoWorker(ctx, s)
 	}
 	if !r.o.timing.wait || sum.Rows == 0 {
 		return r.end(sum, nil, nil)
 	}
-	st, err := r.settle(ctx, s.op, r.o.batch, r.o.progress, r.o.timing.timeout)
+	st, err := r.settle(ctx, s.control, r.o.batch, r.o.progress, r.o.timing.timeout)
 	return r.end(sum, &st, err)
 }
 
@@ -244,7 +248,7 @@ var savedMemory sync.Once
 
 // end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
 // the wait for them, says.
-func (r *bulkRun) end(sum engine.Summary, st *control.Status, err error) error {
+func (r *rowsRun) end(sum engine.Summary, st *control.Status, err error) error {
 	if st != nil && st.Batch == "" {
 		st = nil // it could not be read
 	}
@@ -268,7 +272,7 @@ func ending(sum engine.Summary) error {
 }
 
 // stopped says how far it came, and how to go on.
-func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
+func (r *rowsRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
 	why, told := stopWords(ctx, err)
 	then := "resume: " + r.resume() + "\n" + r.in.onceMore()
 	switch {
@@ -285,7 +289,7 @@ func (r *bulkRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 }
 
 // resume is the command that goes on, with other values of some flags ("": without them), each behind its name.
-func (r *bulkRun) resume(but ...string) string {
+func (r *rowsRun) resume(but ...string) string {
 	instead := map[string]string{"at": timeFlag(r.at)}
 	if r.o.path == "" { // else it is the file's
 		instead["batch"] = r.o.batch
@@ -293,5 +297,5 @@ func (r *bulkRun) resume(but ...string) string {
 	for flag := range slices.Chunk(but, 2) {
 		instead[flag[0]] = flag[1]
 	}
-	return "enqueue bulk " + r.in.argument() + typed(r.cmd, instead, slices.Concat([]string{"batch"}, howRead, []string{"canary", "prune", "strict", "notify", "at"})...)
+	return "enqueue bulk " + r.in.argument() + flagsAgain(r.cmd, instead, slices.Concat([]string{"batch"}, howRead, []string{"canary", "prune", "strict", "notify", "at"})...)
 }

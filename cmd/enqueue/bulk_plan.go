@@ -32,7 +32,7 @@ type dryResult struct {
 // dry checks every row, and says what enqueueing them would do, and how long the calls take. It
 // keeps some bytes for each row, token and chain. again is the command that takes the corrected file.
 // foresee says what enqueueing would do, and notes if it could not compare the rows with what is there already.
-func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string,
+func (r *rowsRun) dry(ctx context.Context, set config.Settings, again string,
 	foresee func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error)) error {
 	var all *planned
 	seed, rows := maphash.MakeSeed(), r.calls()
@@ -73,7 +73,7 @@ func (r *bulkRun) dry(ctx context.Context, set config.Settings, again string,
 }
 
 // foreseen says what --strict and --prune would come to, and ends as the run would.
-func (r *bulkRun) foreseen(sum engine.Summary) error {
+func (r *rowsRun) foreseen(sum engine.Summary) error {
 	switch {
 	case r.o.strict && sum.Rejected+sum.Conflicts > 0:
 		fmt.Fprintf(r.err, "with --strict nothing would be enqueued: %s rejected, %s in conflict\n", say.Thousands(sum.Rejected), say.Thousands(sum.Conflicts))
@@ -85,7 +85,7 @@ func (r *bulkRun) foreseen(sum engine.Summary) error {
 }
 
 // foresee asks what is there already, if there is a Redis that answers.
-func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
+func (r *rowsRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	ctx := cmd.Context()
 	preview := func(why error) (engine.Summary, error) {
 		if why != nil {
@@ -98,7 +98,7 @@ func (r *bulkRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error
 		return preview(err)
 	}
 	defer s.close()
-	if _, err := s.op.Status(ctx, r.o.batch); errors.Is(err, ledger.ErrNoBatch) {
+	if _, err := s.control.Status(ctx, r.o.batch); errors.Is(err, ledger.ErrNoBatch) {
 		return preview(nil)
 	}
 	p, err := s.producer(ctx)

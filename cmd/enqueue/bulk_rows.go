@@ -22,7 +22,7 @@ const maxWarnings = 20
 
 // calls makes calls of the input's rows, and warns where rows of a token differ in
 // their licences. Ranged over once more, it reads the input again, and warns no more.
-func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
+func (r *rowsRun) calls() iter.Seq2[engine.Call, error] {
 	ranged := false
 	return func(yield func(engine.Call, error) bool) {
 		if ranged {
@@ -64,7 +64,7 @@ func (r *bulkRun) calls() iter.Seq2[engine.Call, error] {
 }
 
 // leftOut tells a row that was left out for another reason, and keeps it.
-func (r *bulkRun) leftOut(err error) error {
+func (r *rowsRun) leftOut(err error) error {
 	if conflict, ok := errors.AsType[*engine.ConflictError](err); ok {
 		conflict.Unsent = conflict.Unsent && !r.whole // run has no --prune
 	}
@@ -79,7 +79,7 @@ func (r *bulkRun) leftOut(err error) error {
 }
 
 // reject tells a row that can't be one and keeps it; what is no row's fault ends the run.
-func (r *bulkRun) reject(err error) error {
+func (r *rowsRun) reject(err error) error {
 	if row, ok := errors.AsType[*rows.RowError](err); ok {
 		r.meter.Log(row.Error())
 		r.badText = r.badText || row.BadText
@@ -111,7 +111,7 @@ const (
 )
 
 // options are those of a run over the rows: how rows are known, and what becomes of them is told, and how far it is.
-func (r *bulkRun) options(words func(engine.Summary) string) engine.BatchOptions {
+func (r *rowsRun) options(words func(engine.Summary) string) engine.BatchOptions {
 	o := r.o
 	return engine.BatchOptions{
 		Policy: ledger.Policy(o.onFailure), NotBefore: r.at, Path: o.path, PartIf: func() bool { return r.part },
@@ -124,14 +124,7 @@ func (r *bulkRun) options(words func(engine.Summary) string) engine.BatchOptions
 	}
 }
 
-func rowsChecked(s engine.Summary) string { return say.Thousands(s.Rows) + " rows checked" }
-
-func itThem(n int) string {
-	if n == 1 {
-		return "it"
-	}
-	return "them"
-}
+func rowsChecked(s engine.Summary) string { return say.Count(s.Rows, "row") + " checked" }
 
 // bulkResult is what bulk --json ends with: after --wait, with the batch's counts.
 type bulkResult struct {
@@ -155,7 +148,7 @@ func lastWords(s engine.Summary) string {
 	missing := ""
 	switch {
 	case s.Missing > 0 && s.Pruned == 0:
-		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + itThem(s.Missing) + ")"
+		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + say.Word(s.Missing, "it", "them") + ")"
 	case s.Missing > 0:
 		missing = fmt.Sprintf("%s missing (%s cancelled)", say.Thousands(s.Missing), say.Thousands(s.Pruned))
 	}
@@ -167,7 +160,7 @@ func lastWords(s engine.Summary) string {
 }
 
 // summary tells people what the run did.
-func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Summary) {
+func (r *rowsRun) summary(ctx context.Context, op *control.Control, s engine.Summary) {
 	r.did(s)
 	if s.Enqueued > 0 && !r.at.IsZero() {
 		fmt.Fprintf(r.told(), "begins  %s\n", r.local(control.Time{Time: r.at}))
@@ -182,7 +175,7 @@ func (r *bulkRun) summary(ctx context.Context, op *control.Control, s engine.Sum
 }
 
 // did says what became of the rows.
-func (r *bulkRun) did(s engine.Summary) {
+func (r *rowsRun) did(s engine.Summary) {
 	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
 		fmt.Fprintf(r.told(), "%s joined the end of their chains: rows that stand after them in the file were there already\n", say.Count(s.OutOfOrder, "new call"))
@@ -193,7 +186,7 @@ func (r *bulkRun) did(s engine.Summary) {
 }
 
 // allThere says since when the rows are there, how they stand, and how to make them once more.
-func (r *bulkRun) allThere(ctx context.Context, op *control.Control) {
+func (r *rowsRun) allThere(ctx context.Context, op *control.Control) {
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
 		return // it is a kindness
@@ -203,7 +196,7 @@ func (r *bulkRun) allThere(ctx context.Context, op *control.Control) {
 }
 
 // refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
-func (r *bulkRun) refused(s engine.Summary, e *engine.StrictError) error {
+func (r *rowsRun) refused(s engine.Summary, e *engine.StrictError) error {
 	fmt.Fprintf(r.err, "enqueue: nothing was enqueued: %s rejected, %s in conflict (--strict)\n", say.Thousands(e.Rejected), say.Thousands(e.Conflicts))
 	bad := s
 	bad.Withheld = max(0, r.rejects.Count()-s.Rejected-s.Conflicts) // those behind a bad row; the others are good
@@ -215,7 +208,7 @@ func (r *bulkRun) refused(s engine.Summary, e *engine.StrictError) error {
 var badTextAdvice = rows.Advice("give --encoding windows-1252")
 
 // tellRejects says what to do about rows that were left out.
-func (r *bulkRun) tellRejects(s engine.Summary, again string) {
+func (r *rowsRun) tellRejects(s engine.Summary, again string) {
 	r.tellBadText()
 	left := s.Rejected + s.Conflicts
 	if left == 0 && r.rejects.Count() == 0 {
@@ -225,14 +218,14 @@ func (r *bulkRun) tellRejects(s engine.Summary, again string) {
 	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", say.Plural(left+s.Withheld, "row was", "rows were"), r.kept(), say.File(r.in.name), again)
 }
 
-func (r *bulkRun) tellBadText() {
+func (r *rowsRun) tellBadText() {
 	if r.badText {
 		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
 	}
 }
 
 // kept says where the rows are kept that were left out; "" if they are not.
-func (r *bulkRun) kept() string {
+func (r *rowsRun) kept() string {
 	if r.rejects.Count() == 0 || r.rejects.Path() == "" {
 		return ""
 	}
@@ -240,20 +233,20 @@ func (r *bulkRun) kept() string {
 }
 
 // tellUnplaced says where rows behind a bad one were not withheld.
-func (r *bulkRun) tellUnplaced(s engine.Summary) {
+func (r *rowsRun) tellUnplaced(s engine.Summary) {
 	if s.Unplaced > 0 {
-		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", say.Count(s.Unplaced, "rejected row"), itThem(s.Unplaced))
+		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", say.Count(s.Unplaced, "rejected row"), say.Word(s.Unplaced, "it", "them"))
 	}
 }
 
 // canaries shows how those that go first get on.
-func (r *bulkRun) canaries(c engine.Canaries) {
+func (r *rowsRun) canaries(c engine.Canaries) {
 	r.meter.Update(int64(c.Calls-c.Open), int64(c.Calls), "canaries: "+counts(control.Status{
 		Total: c.Calls, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped, Cancelled: c.Cancelled, Open: c.Open}))
 }
 
 // held says that the batch holds, why, and what a person can do. The error is errPartial.
-func (r *bulkRun) held(ctx context.Context, op *control.Control, sum engine.Summary, e *engine.CanaryError) error {
+func (r *rowsRun) held(ctx context.Context, op *control.Control, sum engine.Summary, e *engine.CanaryError) error {
 	c, batch := e.Canaries, say.Quote(r.o.batch)
 	again := r.resume()
 	fmt.Fprintf(r.err, "the batch holds: %s of %s of the canaries (the first %s) did not succeed; %s not enqueued\n"+

@@ -61,6 +61,16 @@ func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+	for want, err := range map[string]error{
+		"1 of 1 call is missing from the file, which may be a mistake":           &engine.PruneCountError{Missing: 1, Total: 1},
+		"2,000 of 3,000 calls are missing from the file, which may be a mistake": &engine.PruneCountError{Missing: 2000, Total: 3000},
+		"nothing was enqueued: 1 row was rejected, 2 conflict":                   &engine.StrictError{Rejected: 1, Conflicts: 2},
+		"nothing was enqueued: 0 rows were rejected, 1 conflicts":                &engine.StrictError{Conflicts: 1},
+	} {
+		if got := err.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }
 
 // Programs read the same object here and over HTTP, with whole milliseconds.
@@ -75,7 +85,7 @@ func TestSummaryForPrograms(t *testing.T) {
 // The rows are in, whatever becomes of the wait for them: --json has its object.
 func TestSummaryOfAWaitThatIsCutOff(t *testing.T) {
 	var out bytes.Buffer
-	r := &bulkRun{app: &app{out: &out, json: true}}
+	r := &rowsRun{app: &app{out: &out, json: true}}
 	cut := errors.New("cut off")
 	err := r.end(engine.Summary{Batch: "b", Rows: 2, Enqueued: 2}, nil, cut)
 	if !errors.Is(err, cut) || !strings.Contains(out.String(), `"enqueued":2`) {

@@ -65,7 +65,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 			return usagef("--%s is empty: give one, or leave it out", f[0])
 		}
 	}
-	at, err := o.timing.check(cmd)
+	start, err := o.timing.check(cmd)
 	if err != nil {
 		return err
 	}
@@ -78,24 +78,27 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return err
 	}
 	defer s.close()
-	if o.call.At, err = a.from(ctx, s, o.timing, at); err != nil {
+	if o.call.At, err = a.from(ctx, s, start); err != nil {
 		return err
 	}
 	told := a.told()
 	if o.call.ID != "" {
-		flags := typed(cmd, map[string]string{"at": timeFlag(o.call.At)}, "server", "token-file", "chain", "ref", "batch", "id", "token-stdin", "licenses", "notify", "at")
+		flags := flagsAgain(cmd, map[string]string{"at": timeFlag(o.call.At)}, "server", "token-file", "chain", "ref", "batch", "id", "token-stdin", "licenses", "notify", "at")
 		fmt.Fprintf(told, "resume   enqueue call%s   (adds it once)\n", flags)
 	}
 	p, err := s.producer(ctx)
 	if err != nil {
 		return err
 	}
-	receipt, err := p.Enqueue(ctx, o.call)
+	var receipt engine.Receipt
+	err = s.control.EnqueueCall(ctx, o.call.Server, func() (id, chain string, err error) {
+		receipt, err = p.Enqueue(ctx, o.call)
+		return cmp.Or(receipt.ID, o.call.ID), receipt.Chain, err
+	})
 	_ = p.Close() // one that could not leave the list of live processes is forgotten by itself
 	if err != nil {
 		return err
 	}
-	s.op.Note(cmd.Context(), "enqueue", "call "+receipt.ID, "chain "+receipt.Chain, nil)
 	follow := "enqueue show " + say.Quote(receipt.ID)
 	if receipt.Batch != "" {
 		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)
@@ -121,8 +124,8 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	var record control.CallRecord
 	var err error
 	if !o.timing.wait {
-		record, err = s.op.Call(ctx, key)
-	} else if record, err = s.op.WaitCall(ctx, key, o.timing.timeout); err != nil {
+		record, err = s.control.Call(ctx, key)
+	} else if record, err = s.control.WaitCall(ctx, key, o.timing.timeout); err != nil {
 		err = a.waitEnded(ctx, err, o.timing.timeout, follow)
 	} else if !record.Succeeded() {
 		err = errPartial
@@ -159,9 +162,9 @@ shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 	}
 	a.jsonFlag(cmd, "one JSON object a call")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		calls, err := s.op.Show(ctx, args[0])
+		calls, err := s.control.Show(ctx, args[0])
 		for i, c := range calls {
-			due, err := s.op.DueAt(ctx, c)
+			due, err := s.control.DueAt(ctx, c)
 			switch {
 			case err != nil:
 			case a.json && !due.IsZero():
@@ -172,7 +175,7 @@ shows all of them. A call that is not due yet (--at, --in) has due_at.`,
 				if i > 0 {
 					fmt.Fprintln(a.out)
 				}
-				err = a.printCall(ctx, s.op, c, due)
+				err = a.printCall(ctx, s.control, c, due)
 			}
 			if err != nil {
 				return err

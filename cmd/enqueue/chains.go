@@ -44,7 +44,7 @@ when they are due, and block nothing until then.`,
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		w := bufio.NewWriter(a.out)
 		if scheduled {
-			err := each(a, w, s.op.Scheduled(ctx), "no call is scheduled", func(c control.ScheduledCall) error {
+			err := showEach(a, w, s.control.Scheduled(ctx), "no call is scheduled", func(c control.ScheduledCall) error {
 				_, err := fmt.Fprintf(w, "%s  %s  server %s  chain %s\n", a.local(c.DueAt), c.ID, c.Server, c.Chain)
 				return err
 			})
@@ -55,11 +55,11 @@ when they are due, and block nothing until then.`,
 }
 
 func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool) error {
-	next, none := heldTeller{s.op, map[string]ledger.Batch{}, map[string]string{}}, "no chain waits"
+	next, none := heldTeller{s.control, map[string]ledger.Batch{}, map[string]string{}}, "no chain waits"
 	if held {
 		none += " for a person"
 	}
-	err := each(a, w, s.op.Chains(ctx, held), none, func(c control.Chain) error {
+	err := showEach(a, w, s.control.Chains(ctx, held), none, func(c control.Chain) error {
 		_, err := fmt.Fprintln(w, a.chainLine(c))
 		if err == nil && held {
 			err = next.tell(ctx, w, c)
@@ -69,7 +69,7 @@ func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool
 	if err != nil || a.json || held {
 		return err
 	}
-	all, err := s.op.Overview(ctx)
+	all, err := s.control.Overview(ctx)
 	if err == nil && all.Scheduled > 0 {
 		fmt.Fprintf(w, "%s scheduled, the first for %s: enqueue chains --scheduled\n", say.Count(all.Scheduled, "call"), a.local(all.NextDue))
 	}
@@ -107,20 +107,20 @@ func (t heldTeller) tell(ctx context.Context, w io.Writer, c control.Chain) erro
 		var err error
 		if batch, err = t.op.BatchOf(ctx, c.Head); err != nil {
 			if control.Unread(err) > 0 {
-				fmt.Fprintf(w, "    %s; its batch can't be read now\n", say.HeadLine(c.Head, batch.Name))
+				fmt.Fprintf(w, "    %s; its batch can't be read now\n", control.HeadLine(c.Head, batch.Name))
 			}
 			return err
 		}
 		t.batches[id] = batch
 	}
-	advice := say.NextStep(c.Head, say.Quote(c.ID), batch)
-	of := say.NextStep(c.Head, "CHAIN", batch)
+	advice := control.NextStep(c.Head, say.Quote(c.ID), batch)
+	of := control.NextStep(c.Head, "CHAIN", batch)
 	if first := t.told[of]; first != "" {
 		advice = "as for " + first + ", with the id of this chain"
 	} else {
 		t.told[of] = c.ID
 	}
-	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", say.HeadLine(c.Head, batch.Name), advice)
+	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", control.HeadLine(c.Head, batch.Name), advice)
 	return err
 }
 
@@ -150,7 +150,7 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 	a.jsonFlag(cmd, `one JSON object: {"action","count"}`)
 	_ = cmd.RegisterFlagCompletionFunc("batch", a.names(batchNames))
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, _ []string) error {
-		n, err := act(s.op, ctx, sel)
+		n, err := act(s.control, ctx, sel)
 		return a.give(decisionJSON{name, n, control.Unread(err)}, err, func() {
 			switch {
 			case n > 0 || err != nil:
@@ -214,7 +214,7 @@ that were cancelled before they were sent are then new. Others stay cancelled.`,
 	}
 	a.jsonFlag(cmd, `one JSON object: {"action","count"}`)
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {
-		n, err := s.op.Reopen(ctx, control.Selection{Batch: args[0]})
+		n, err := s.control.Reopen(ctx, control.Selection{Batch: args[0]})
 		return a.give(decisionJSON{"reopen", n, control.Unread(err)}, err, func() {
 			if err != nil {
 				fmt.Fprintf(a.out, "batch %s was reopened in part, so it takes no rows yet\n", args[0])

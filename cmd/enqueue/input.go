@@ -41,7 +41,7 @@ func (o *fileFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
 	cmd.Flags().StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
 	cmd.Flags().StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
-	complete(cmd, "on-failure", "hold", "skip", "cancel")
+	complete(cmd, "on-failure", ledger.Policies()...)
 	complete(cmd, "progress", "auto", "plain", "none")
 }
 
@@ -49,7 +49,7 @@ func (o *fileFlags) bind(cmd *cobra.Command) {
 var howRead = []string{"format", "encoding", "on-failure"}
 
 // openRows opens a file for a run over its rows. Close the run's input.
-func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*bulkRun, error) {
+func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*rowsRun, error) {
 	policy, err := ledger.ParsePolicy(o.onFailure)
 	if err != nil {
 		return nil, usagef("--on-failure: %v", err)
@@ -62,7 +62,7 @@ func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*bulkRun, 
 	if err != nil {
 		return nil, err
 	}
-	return &bulkRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: a.newMeter(o.progress, progress.UnitsBytes), rejects: rows.NewRejects(o.rejects)}, nil
+	return &rowsRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: a.newMeter(o.progress, progress.UnitsBytes), rejects: rows.NewRejects(o.rejects)}, nil
 }
 
 // input is the file that bulk reads. Close it.
@@ -116,8 +116,7 @@ func (in *input) close() {
 		_ = in.opened.Close()
 	}
 	if in.kept != nil && in.kept != in.opened {
-		_ = in.kept.Close()
-		_ = os.Remove(in.kept.Name()) // some systems refuse while it is open
+		rows.Drop(in.kept)
 	}
 }
 
@@ -153,21 +152,16 @@ func (in *input) batchName() (name, path string, err error) {
 	return rows.BatchName(in.name), path, nil
 }
 
-// keep makes the input one that can be read twice: what can't be is copied into a file
-// of mode 0600 that has no name any more, so that none is left behind.
+// keep makes the input one that can be read twice.
 func (in *input) keep() (err error) {
 	if in.stays {
 		return nil
 	}
-	if in.kept, err = os.CreateTemp("", "enqueue-*"); err == nil {
-		_ = os.Remove(in.kept.Name())
-		in.size, err = io.Copy(in.kept, in.reader)
-	}
-	if err != nil {
+	if in.kept, in.size, err = rows.Keep(in.reader); err != nil {
 		return fmt.Errorf("%s can't be kept to be read twice: %w", in.name, err)
 	}
 	in.reader = in.kept
-	return in.again()
+	return nil
 }
 
 // again goes back to the begin of an input that can be read twice.

@@ -101,7 +101,7 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.op.Reseal(ctx, func(tokenID, sealed string) (string, error) {
+	n, err := s.control.Reseal(ctx, func(tokenID, sealed string) (string, error) {
 		anew, _, err := keys.ReSeal([]byte(sealed), tokenID)
 		if err != nil {
 			err = fmt.Errorf("token %s: %w", tokenID, err)

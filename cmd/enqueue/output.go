@@ -142,8 +142,8 @@ func local(t control.Time, zone *time.Location) string {
 
 func (a *app) local(t control.Time) string { return local(t, a.zone) }
 
-// typed are flags of a command, to be typed again: those that were given, or that have another value instead ("": none).
-func typed(cmd *cobra.Command, instead map[string]string, names ...string) (text string) {
+// flagsAgain are flags of a command, to be typed again: those that were given, or that have another value instead ("": none).
+func flagsAgain(cmd *cobra.Command, instead map[string]string, names ...string) (text string) {
 	for _, name := range names {
 		f := cmd.Flags().Lookup(name)
 		value, is := instead[name]
@@ -189,4 +189,11 @@ func next(s control.Status) string {
 		words += "\nnext: enqueue chains --held   (why, and what to type)"
 	}
 	return strings.TrimPrefix(words, "\n")
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }

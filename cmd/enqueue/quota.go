@@ -36,7 +36,7 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
 	cmd.AddCommand(a.quotaLift(), a.quotaSync())
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		header := table.Row{"token_id", "used", "quota", "licences", "slots", "waiting", "cools down"}
-		return list(a, of(s.op.Quota(ctx)), "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
+		return list(a, sequence(s.control.Quota(ctx)), "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
 			cooling := ""
 			if !r.CoolingUntil.IsZero() {
 				cooling = fmt.Sprintf("until %s: %s", a.local(r.CoolingUntil), r.CoolingWhy)
@@ -55,7 +55,7 @@ end of maintenance. Its chains go on at once. If the vendor refuses still, it co
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
 	}, "token-id", tokenIDMeans, func(ctx context.Context, s *session, token string) (string, error) {
-		was, err := s.op.LiftCooling(ctx, token)
+		was, err := s.control.LiftCooling(ctx, token)
 		if was {
 			return "token " + token + " is used again", err
 		}
@@ -97,7 +97,7 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 	a.jsonFlag(cmd, "one JSON object a token")
 	return a.onRedis(cmd, redisconn.Operator, config.Keys|config.Limits|config.Calls, func(ctx context.Context, s *session, _ []string) error {
 		if batch != "" {
-			if _, err := s.op.Status(ctx, batch); err != nil && control.Unread(err) == 0 {
+			if _, err := s.control.Status(ctx, batch); err != nil && control.Unread(err) == 0 {
 				return err
 			}
 		}
@@ -107,12 +107,8 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 		}
 		defer q.Close()
 		var tokens []string
-		target := "all tokens"
-		switch {
-		case token != "":
-			tokens, target = []string{token}, "token "+token
-		case batch != "":
-			target = "batch " + batch
+		if token != "" {
+			tokens = []string{token}
 		}
 		servers, unread := q.Servers(ctx, tokens, batch)
 		if unread != nil && control.Unread(unread) == 0 {
@@ -121,40 +117,34 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 		if _, known := servers[token]; token != "" && !known {
 			servers[token] = "" // it has no call on record, which is told
 		}
-		sum, err := a.syncTokens(ctx, q, servers)
-		if sum.sent > 0 {
-			s.op.Note(ctx, "sync", target, sum.String()+control.UnreadNote(unread), nil)
-		}
+		unread = s.control.SyncQuota(ctx, token, batch, func() (control.QuotaAsked, error) {
+			var sum syncSum
+			sum, err = a.syncTokens(ctx, q, servers)
+			return sum.QuotaAsked, unread
+		})
 		return errors.Join(unread, err)
 	})
 }
 
 // syncSum is what a sync of tokens came to.
 type syncSum struct {
-	sent          int // questions that may have reached the vendor
-	asked, failed int
-	raised        int // counts of ours
-	highest       int // drift
-}
-
-// String is it for the audit log.
-func (s syncSum) String() string {
-	return say.List(say.Count(s.asked, "token")+" asked about", say.Count(s.raised, "count")+" raised", say.Some(s.failed, "failed"))
+	control.QuotaAsked
+	highest int // drift
 }
 
 func (s *syncSum) add(r engine.Synced, err error) {
 	if !is[*engine.NotAskedError](err) && !is[*wolkvox.NotSentError](err) {
-		s.sent++
+		s.Sent++
 	}
 	if err != nil {
-		s.failed++
+		s.Failed++
 		return
 	}
-	if s.asked == 0 || r.Difference > s.highest {
+	if s.Asked == 0 || r.Difference > s.highest {
 		s.highest = r.Difference
 	}
-	if s.asked++; r.After > r.Before {
-		s.raised++
+	if s.Asked++; r.After > r.Before {
+		s.Raised++
 	}
 }
 
@@ -187,19 +177,19 @@ func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[s
 		}
 	}
 	header := table.Row{"token_id", "vendor used", "vendor limit", "used before", "used after", "quota", "drift"}
-	err = list(a, of(rows, nil), "no token is known yet", header, func(r syncRow) table.Row {
+	err = list(a, sequence(rows, nil), "no token is known yet", header, func(r syncRow) table.Row {
 		if r.Error != "" {
 			return table.Row{r.TokenID, "not known"}
 		}
 		return table.Row{r.TokenID, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)}
 	})
-	if sum.asked > 0 {
+	if sum.Asked > 0 {
 		if err := q.Note(ctx, sum.highest); err != nil {
 			return sum, fmt.Errorf("the metric was not noted: %w", err)
 		}
 	}
-	if sum.failed > 0 {
-		err = errors.New(say.Count(sum.failed, "token") + " could not be asked about")
+	if sum.Failed > 0 {
+		err = errors.New(say.Count(sum.Failed, "token") + " could not be asked about")
 	}
 	return sum, err
 }
@@ -229,7 +219,7 @@ a probe is under way.`,
 			rows[i] = serverRow{h, control.Time{Time: h.Since}, control.Time{Time: h.NextProbe}}
 		}
 		header := table.Row{"server", "state", "since", "next probe", "requests", "failures", "in a row"}
-		return list(a, of(rows, err), "no server was called yet", header, func(r serverRow) table.Row {
+		return list(a, sequence(rows, err), "no server was called yet", header, func(r serverRow) table.Row {
 			return table.Row{r.Server, stateWords[r.State], a.local(r.Since), a.local(r.NextProbe), r.Requests, r.Failures, r.InARow}
 		})
 	})
@@ -253,7 +243,7 @@ func (a *app) serversLift() *cobra.Command {
 back. If it still fails, it is down again.`,
 		Example: `  enqueue servers lift --server 0042`,
 	}, "server", "the server, as in `enqueue servers`", func(ctx context.Context, s *session, server string) (string, error) {
-		was, err := s.op.LiftServer(ctx, server)
+		was, err := s.control.LiftServer(ctx, server)
 		switch {
 		case errors.Is(err, breaker.ErrUnknownServer):
 			return "", fmt.Errorf("server %s was not called yet: `enqueue servers` lists those that were", server)

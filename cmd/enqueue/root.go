@@ -192,9 +192,9 @@ const (
 
 // session is what a command that talks to Redis has. Close it.
 type session struct {
-	rdb redis.UniversalClient
-	op  *control.Control
-	set config.Settings // with its tracer, of a producer
+	rdb     redis.UniversalClient
+	control *control.Control
+	set     config.Settings // with its tracer, of a producer
 
 	flush func() // of the spans
 }
@@ -244,7 +244,7 @@ func (a *app) open(cmd *cobra.Command, role redisconn.Role, groups config.Group)
 	if err := a.meet(cmd.Context(), s, role); err != nil {
 		return nil, err
 	}
-	if s.op, err = control.Open(s.rdb, prefix, set.Quota); err != nil || role != redisconn.Producer {
+	if s.control, err = control.Open(s.rdb, prefix, set.Quota); err != nil || role != redisconn.Producer {
 		return s, err
 	}
 	// What a producer does may be done twice, so it bears a failover. The first questions

@@ -19,6 +19,7 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/localrun"
 	"habilita/internal/localrun/wal"
+	"habilita/internal/meter"
 	"habilita/internal/say"
 )
 
@@ -114,9 +115,9 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 		return err
 	}
 	a.zone = set.Quota.Location
-	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), say.OnTerminal(a.err))
+	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), meter.OnTerminal(a.err))
 	set.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
-	r := &fileRun{bulkRun: rows, today: o.today}
+	r := &fileRun{rowsRun: rows, today: o.today}
 	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, Again: again, Worker: set.WorkerOptions}
 	if o.dryRun {
 		return r.dry(cmd.Context(), c, set)
@@ -126,7 +127,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 
 // fileRun is one run of run. The file is read as bulk reads it.
 type fileRun struct {
-	*bulkRun
+	*rowsRun
 	today bool
 }
 
@@ -177,7 +178,7 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 // dry says what a start would do, by the journal of earlier ones.
 func (r *fileRun) dry(ctx context.Context, c localrun.Config, set config.Settings) error {
 	r.o.plan = planFlags{latency: 2 * time.Second, workers: 1}
-	return r.bulkRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
+	return r.rowsRun.dry(ctx, set, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 		sum, err := localrun.Look(ctx, c, calls, o)
 		return sum, r.notOpened(ctx, c.File, err)
 	})
@@ -258,7 +259,7 @@ func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
 
 // resume is the command that goes on.
 func (r *fileRun) resume() string {
-	return "enqueue run " + say.File(r.in.name) + typed(r.cmd, nil, howRead...)
+	return "enqueue run " + say.File(r.in.name) + flagsAgain(r.cmd, nil, howRead...)
 }
 
 // interrupted says how far it came, and how to go on.

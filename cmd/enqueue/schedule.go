@@ -45,7 +45,7 @@ func (a *app) schedule() *cobra.Command {
 func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *control.Control, name string) (acted, string, error)) *cobra.Command {
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Operator, 0, func(ctx context.Context, s *session, args []string) error {
-		out, said, err := act(ctx, s.op, args[0])
+		out, said, err := act(ctx, s.control, args[0])
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (a *app) scheduleList() *cobra.Command {
 	a.jsonFlag(cmd, "one JSON object a schedule")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, _ []string) error {
 		header := table.Row{"schedule", "status", "cron", "timezone", "rows", "next run", "last run", "result"}
-		return list(a, of(s.op.Schedules(ctx)), "there is no schedule: `enqueue schedule add --help` says how to add one", header, func(sch control.Schedule) table.Row {
+		return list(a, sequence(s.control.Schedules(ctx)), "there is no schedule: `enqueue schedule add --help` says how to add one", header, func(sch control.Schedule) table.Row {
 			last, result := "", ""
 			if len(sch.Runs) > 0 {
 				last, result = inZone(sch, sch.Runs[0].Tick), runWords(sch.Runs[0])
@@ -220,7 +220,7 @@ and what was passed over. Times are of the schedule's own zone.`,
 	}
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		sch, err := s.op.Schedule(ctx, args[0])
+		sch, err := s.control.Schedule(ctx, args[0])
 		return a.give(sch, err, func() { a.printSchedule(sch) })
 	})
 }
@@ -263,11 +263,4 @@ func (a *app) printSchedule(s control.Schedule) {
 	if held {
 		fmt.Fprintln(a.out, "\npassed over: chain held. What these wait for: enqueue chains --held")
 	}
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }

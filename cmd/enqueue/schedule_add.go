@@ -150,14 +150,13 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	if sum.Enqueued == 0 {
 		return fmt.Errorf("%s has no row that can be a call: nothing was added", r.in.name)
 	}
-	err = store.Put(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
+	err = s.control.AddSchedule(ctx, o.def, writer.Rows(), writer.Revision(), o.replace)
 	if errors.Is(err, schedule.ErrExists) {
 		return exists
 	}
 	if err != nil {
 		return err
 	}
-	s.op.Note(ctx, "schedule add", "schedule "+o.def.Name, say.Count(writer.Rows(), "row"), nil)
 	return r.added(ctx, s, o, sum)
 }
 
@@ -198,7 +197,7 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Su
 
 // checkRows tells what is wrong with the input's rows. left are the lines that are left out though
 // they are rows.
-func (r *bulkRun) checkRows(ctx context.Context, name string) (left map[int]struct{}, sum engine.Summary, err error) {
+func (r *rowsRun) checkRows(ctx context.Context, name string) (left map[int]struct{}, sum engine.Summary, err error) {
 	left = map[int]struct{}{}
 	o := r.options(rowsChecked)
 	o.OnLeftOut = func(err error) error {
@@ -215,7 +214,7 @@ func (r *bulkRun) checkRows(ctx context.Context, name string) (left map[int]stru
 // keepRows writes the input's rows under a revision of the schedule. It reads them twice, since
 // a row that bulk would withhold behind a bad one is not kept. Where it is cut off, nothing was
 // added, and what was written goes by itself.
-func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, engine.Summary, error) {
+func (r *rowsRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, engine.Summary, error) {
 	var sum engine.Summary
 	// A producer fails where these keys are not those of the workers.
 	p, err := s.producer(ctx)
@@ -239,7 +238,7 @@ func (r *bulkRun) keepRows(ctx context.Context, s *session, store *schedule.Stor
 }
 
 // keepTaken reads the input again, and writes what was not left out.
-func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, left map[int]struct{}) error {
+func (r *rowsRun) keepTaken(ctx context.Context, w *schedule.Writer, left map[int]struct{}) error {
 	if err := r.in.again(); err != nil {
 		return err
 	}
@@ -262,8 +261,8 @@ func (r *bulkRun) keepTaken(ctx context.Context, w *schedule.Writer, left map[in
 }
 
 // added says what was added.
-func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum engine.Summary) error {
-	sch, err := s.op.Schedule(ctx, o.def.Name)
+func (r *rowsRun) added(ctx context.Context, s *session, o scheduleFlags, sum engine.Summary) error {
+	sch, err := s.control.Schedule(ctx, o.def.Name)
 	if err != nil {
 		return err
 	}
@@ -281,7 +280,7 @@ func (r *bulkRun) added(ctx context.Context, s *session, o scheduleFlags, sum en
 }
 
 // without says which rows the runs leave out, and what to do. The error is errPartial if there are any.
-func (r *bulkRun) without(sum engine.Summary, then string) error {
+func (r *rowsRun) without(sum engine.Summary, then string) error {
 	if sum.Complete() {
 		return nil
 	}

@@ -14,7 +14,9 @@ import (
 
 	"habilita/internal/config"
 	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/membership"
+	"habilita/internal/meter"
 	"habilita/internal/redisconn"
 	"habilita/internal/say"
 )
@@ -32,7 +34,7 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 	}
 	a.jsonFlag(cmd, "one JSON object")
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
-		st, err := s.op.Status(ctx, args[0])
+		st, err := s.control.Status(ctx, args[0])
 		err = a.give(st, err, func() { a.printStatus(st) })
 		if !st.Settled && st.Open > 0 {
 			a.tellNoWorker(ctx, s)
@@ -88,18 +90,18 @@ batch it looks at a sample of the chains, and says "sample"; "enqueue chains" ha
 
 func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	// One that does not exist is told before anything is drawn.
-	last, err := s.op.Status(ctx, batch)
+	last, err := s.control.Status(ctx, batch)
 	if err != nil {
 		return err
 	}
 	if !last.Settled && last.Open > 0 {
 		a.tellNoWorker(ctx, s)
 	}
-	m := say.Lines(a.out, 0, 0)
-	if say.OnTerminal(a.out) && !a.json {
-		m = say.Bar(a.out, progress.UnitsDefault)
+	m := meter.Lines(a.out, 0, 0)
+	if meter.OnTerminal(a.out) && !a.json {
+		m = meter.Bar(a.out, progress.UnitsDefault)
 	}
-	last, err = s.op.WaitProgress(ctx, batch, 0, func(p control.Progress) {
+	last, err = s.control.WaitProgress(ctx, batch, 0, func(p control.Progress) {
 		if a.json {
 			_ = writeJSON(a.out, p)
 			return
@@ -187,59 +189,48 @@ func inWords(d time.Duration) string {
 
 // timing are the flags that call and bulk share: when to begin, and whether to wait.
 type timing struct {
-	at      string
-	in      time.Duration
 	wait    bool
 	timeout time.Duration
 }
 
 func (t *timing) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&t.at, "at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); one that has passed is now")
-	f.DurationVar(&t.in, "in", 0, "not before this time has passed, such as 10m")
+	f.String("at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); one that has passed is now")
+	f.Duration("in", 0, "not before this time has passed, such as 10m")
 	f.BoolVar(&t.wait, "wait", false, "wait until nothing more happens without a person")
 	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait at most this long (0: as long as it takes)")
 }
 
-// check judges the flags together, and returns the time of --at (zero: none).
-func (t *timing) check(cmd *cobra.Command) (time.Time, error) {
-	set := cmd.Flags().Changed
-	switch {
-	case set("at") && set("in"):
-		return time.Time{}, usagef("--at and --in can't both be given")
-	case t.in < 0:
-		return time.Time{}, usagef("--in %s: want a duration that is not negative", t.in)
-	case t.timeout < 0:
-		return time.Time{}, usagef("--wait-timeout %s: want a duration that is not negative", t.timeout)
-	case set("wait-timeout") && !t.wait:
-		return time.Time{}, usagef("--wait-timeout needs --wait")
-	case set("at"):
-		at, err := time.Parse(time.RFC3339, t.at)
-		if err != nil {
-			return time.Time{}, usagef("--at %q: want a time as RFC 3339 has it, such as 2026-11-24T02:00:00-05:00", t.at)
-		}
-		return at, nil
+// check judges the flags together, and returns when to begin.
+func (t *timing) check(cmd *cobra.Command) (engine.Start, error) {
+	text := func(name string) (string, bool) {
+		f := cmd.Flags().Lookup(name)
+		return f.Value.String(), f.Changed
 	}
-	return time.Time{}, nil
+	switch {
+	case t.timeout < 0:
+		return engine.Start{}, usagef("--wait-timeout %s: want a duration that is not negative", t.timeout)
+	case cmd.Flags().Changed("wait-timeout") && !t.wait:
+		return engine.Start{}, usagef("--wait-timeout needs --wait")
+	}
+	start, err := engine.ParseStart(text)
+	if e, ok := errors.AsType[*engine.StartError](err); ok {
+		given, _ := text(e.Field)
+		return start, usagef("--%s %q: %s", e.Field, given, e.Problem)
+	}
+	return start, nil
 }
 
-// from is the time not to begin before, by the clock of Redis: this machine's may be off.
-// --in counts from now. Zero is now; an --at that has passed is that too, and is told.
-func (a *app) from(ctx context.Context, s *session, t timing, at time.Time) (time.Time, error) {
-	if t.in <= 0 && at.IsZero() {
-		return at, nil
+// from is the time not to begin before. An --at that has passed is told.
+func (a *app) from(ctx context.Context, s *session, start engine.Start) (time.Time, error) {
+	at, err := start.Time(func() (time.Time, error) { return s.rdb.Time(ctx).Result() })
+	if start.In > 0 {
+		at = at.In(a.zone)
 	}
-	now, err := s.rdb.Time(ctx).Result()
-	switch {
-	case err != nil:
-		return time.Time{}, err
-	case t.in > 0:
-		return now.Add(t.in).Truncate(time.Millisecond).In(a.zone), nil
-	case at.After(now):
-		return at, nil
+	if err == nil && at.IsZero() && !start.At.IsZero() {
+		fmt.Fprintf(a.err, "--at %s has passed: not put off\n", start.At.Format(time.RFC3339Nano))
 	}
-	fmt.Fprintf(a.err, "--at %s has passed: not put off\n", t.at)
-	return time.Time{}, nil
+	return at, err
 }
 
 // settle waits for a batch, showing its progress on the error output. It says itself
@@ -260,15 +251,15 @@ func (a *app) settle(ctx context.Context, op *control.Control, batch, mode strin
 }
 
 // newMeter makes the meter of --progress.
-func (a *app) newMeter(mode string, units progress.Units) *say.Meter {
+func (a *app) newMeter(mode string, units progress.Units) *meter.Meter {
 	const every = 3 * time.Second
 	switch {
 	case mode == "none":
-		return say.Silent(a.err)
-	case mode == "auto" && say.OnTerminal(a.err):
-		return say.Bar(a.err, units)
+		return meter.Silent(a.err)
+	case mode == "auto" && meter.OnTerminal(a.err):
+		return meter.Bar(a.err, units)
 	}
-	return say.Lines(a.err, every, every)
+	return meter.Lines(a.err, every, every)
 }
 
 // waitEnded says why a wait ended before what it waited for came.

@@ -35,7 +35,7 @@ shown. A webhook that was delivered is in no list.`,
 	cmd.AddCommand(a.webhooksTest())
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
 		header := table.Row{"state", "type", "happened", "receiver", "tries", "next", "error", "event"}
-		return list(a, of(deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))), "no webhook waits, and none was given up", header, func(r webhook.Delivery) table.Row {
+		return list(a, sequence(deliveries(ctx, webhook.NewOutbox(s.rdb, prefix))), "no webhook waits, and none was given up", header, func(r webhook.Delivery) table.Row {
 			return table.Row{r.State, r.Type, a.local(r.At), r.Receiver + " " + r.Origin, r.Tries, a.local(r.Next), r.Error, r.Event}
 		})
 	})

@@ -19,6 +19,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/engine"
 	"habilita/internal/localrun"
+	"habilita/internal/meter"
 	"habilita/internal/rows"
 	"habilita/internal/say"
 	"habilita/internal/testkit/wolkvoxtest"
@@ -83,7 +84,7 @@ Exit status: 0, or 1 if the account breaks a promise.`,
 
 func newDemo(e env) *demo {
 	d := &demo{out: e.out, err: zerolog.SyncWriter(e.err), judge: wolkvoxtest.Account.Summarize}
-	if say.OnTerminal(e.err) {
+	if meter.OnTerminal(e.err) {
 		d.drawn = e.err
 	}
 	return d
@@ -140,9 +141,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 // follow shows progress until nothing more can run today.
 func (d *demo) follow(ctx context.Context, w *demoWorld) (localrun.State, error) {
-	show := say.Lines(d.err, 0, time.Second)
+	show := meter.Lines(d.err, 0, time.Second)
 	if d.drawn != nil {
-		show = say.Bar(d.drawn, progress.UnitsDefault)
+		show = meter.Bar(d.drawn, progress.UnitsDefault)
 	}
 	defer show.Stop()
 	s, err := w.Follow(ctx, demoBatch, true, func(s localrun.State) {

@@ -211,8 +211,8 @@ func (d *demo) printWaiting(all []outcome, s localrun.State, source string, zone
 	}
 	for _, c := range s.Held {
 		tell(c)
-		next := say.NextStep(c.Head, say.Quote(c.ID), ledger.Batch{Name: demoBatch, Path: source})
-		fmt.Fprintf(d.out, "  %s; %s behind it\n  next: %s\n", say.HeadLine(c.Head, ""), say.Count(c.Behind, "call"), next)
+		next := control.NextStep(c.Head, say.Quote(c.ID), ledger.Batch{Name: demoBatch, Path: source})
+		fmt.Fprintf(d.out, "  %s; %s behind it\n  next: %s\n", control.HeadLine(c.Head, ""), say.Count(c.Behind, "call"), next)
 	}
 	if len(s.Tomorrow) > 0 {
 		heading(d.out, "Waiting for tomorrow")

@@ -35,7 +35,7 @@ import (
 )
 
 // The limits of what is served. Handlers whose bodies or answers take longer use package
-// streaming, which limits how long the other side may stand still.
+// guard, which limits how long the other side may stand still.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 30 * time.Second // of a request with its body
@@ -199,12 +199,12 @@ func openSite(ctx context.Context, s config.Settings, parts site, log zerolog.Lo
 	prefix := cmp.Or(s.Prefix, quota.DefaultPrefix)
 	registry := membership.New(rdb, prefix)
 	pages := console.New(console.Options{
-		Operator: op, Processes: registry, Schedules: schedule.NewStore(rdb, prefix),
+		Control: op, Processes: registry, Schedules: schedule.NewStore(rdb, prefix),
 		Servers: breaker.New(rdb, prefix), Location: s.Quota.Location, Log: log,
 	})
 	open = append(open, func() error { pages.Close(); return nil })
 	parts.console = pages
-	parts.api = traced(s.Tracer, api.New(api.Options{Redis: rdb, Prefix: s.Prefix, Producer: producer, Operator: op, Registry: registry, Log: log, Retention: s.Retention}))
+	parts.api = traced(s.Tracer, api.New(api.Options{Redis: rdb, Prefix: s.Prefix, Producer: producer, Control: op, Registry: registry, Log: log, Retention: s.Retention}))
 	l, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with LISTEN, or LISTEN=off", s.Listen, err)

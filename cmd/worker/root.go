@@ -27,8 +27,8 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/membership"
+	"habilita/internal/meter"
 	"habilita/internal/redisconn"
-	"habilita/internal/say"
 	"habilita/internal/tracing"
 	"habilita/internal/version"
 	"habilita/internal/webhook"
@@ -127,7 +127,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // work runs a worker until ctx ends.
 func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error {
-	log := config.Logger(s, e.err, say.OnTerminal(e.err))
+	log := config.Logger(s, e.err, meter.OnTerminal(e.err))
 	for _, w := range s.Warnings() {
 		log.Warn().Msg(w)
 	}

@@ -333,7 +333,7 @@ func TestContrast(t *testing.T) {
 	w.Settled(t, "two")
 	w.Enqueue(t, "three", "bad-3", 3)
 	w.Settled(t, "three")
-	if _, err := w.Operator.Cancel(t.Context(), control.Selection{Batch: "three"}); err != nil {
+	if _, err := w.Control.Cancel(t.Context(), control.Selection{Batch: "three"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, dark := range []bool{false, true} {

@@ -3,6 +3,11 @@ package main
 // commandMutations are of what the commands take and say.
 var commandMutations = []mutation{
 	{
+		"at and in", "a time that has passed puts calls off",
+		in("internal/engine/start.go", "case s.At.After(now):", "case !s.At.IsZero():"),
+		"./internal/engine", "TestStart",
+	},
+	{
 		"files as people have them", "UTF-16 is read as if it were UTF-8",
 		in("internal/rows/rows.go", `enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}`, "return br, s, nil"),
 		"./internal/rows", "TestEncodings",

@@ -44,8 +44,28 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: one language", "the prose of a command is shown",
-		in("internal/web/console/plain.go", `return w.sayOr("result.done", "")`, `return r`),
+		in("internal/web/console/plain.go", `said := w.sayOr("result."+e.Ended, e.Result)`, `said := e.Result`),
 		"./internal/web/console", "TestResultsOfActionsInPlainWords",
+	},
+	{
+		"time left", "what stands behind a held call is counted",
+		in("internal/control/progress.go", "calls := s.Open - s.Blocked", "calls := s.Open"),
+		"./internal/control", "TestTimeLeft",
+	},
+	{
+		"audit log", "single calls of programs push out what people decided",
+		in("internal/control/enqueue.go", "if actor(ctx).Via != ByCLI {", "if false {"),
+		"./internal/control", "TestSingleCallsOfPeopleAreNoted",
+	},
+	{
+		"audit log", "an entry has its result in words alone",
+		in("internal/control/audit.go", `"result", clip(e.Result)}, e.stored()...)`, `"result", clip(e.Result)})`),
+		"./internal/control", "TestLog",
+	},
+	{
+		"audit log", "a batch that broke off leaves no entry",
+		in("internal/control/enqueue.go", "	o.note(ctx, \"enqueue\", \"batch \"+batch", "	if err != nil {\n		return err\n	}\n	o.note(ctx, \"enqueue\", \"batch \"+batch"),
+		"./internal/control", "TestDecisionsAreNoted",
 	},
 	{
 		"pages: state of a batch", "a cancelled batch is done",

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"habilita/internal/control"
+	"habilita/internal/schedule"
 )
 
 // Every decision stands in the audit log with who made it and what came of it; what is not there
@@ -23,9 +24,14 @@ func TestDecisionsAreNoted(t *testing.T) {
 		{act: func() error { _, err := w.op.Reopen(ctx, control.Selection{Batch: "b"}); return err }, want: "ana api reopen batch b: 1 call"},
 		{act: func() error { _, err := w.op.Retry(w.ctx, control.Selection{All: true}); return err }, want: "unknown go retry all held chains: 0 chains"},
 		{act: func() error {
-			w.op.Note(ctx, "enqueue", "batch b", "1 new of 2 rows", errors.New("cut off"))
+			_ = w.op.EnqueueBatch(ctx, "b", func() (int, int, error) { return 1, 2, errors.New("cut off") })
 			return nil
 		}, want: "ana api enqueue batch b: failed after 1 new of 2 rows: cut off"},
+		{act: func() error { return w.op.EnqueueBatch(ctx, "b", func() (int, int, error) { return 1, 1, nil }) }, want: "ana api enqueue batch b: 1 new of 1 row"},
+		{act: func() error {
+			_ = w.op.AddSchedule(ctx, schedule.Definition{Name: "s"}, 2, "", false) // its rows were never written
+			return nil
+		}, want: "ana api schedule add schedule s: failed: no time zone: give one such as America/Bogota or UTC"},
 		{act: func() error { _, err := w.op.Cancel(ctx, control.Selection{Batch: "none"}); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.PauseSchedule(ctx, "none"); return err }, wantNothing: true},
 		{act: func() error { _, err := w.op.Skip(ctx, control.Selection{}); return err }, wantNothing: true},
@@ -72,8 +78,8 @@ func TestLiftsAreNoted(t *testing.T) {
 	}
 	logPage, err := w.op.AuditLog().Before(w.ctx, "", 10)
 	log := logPage.Items
-	if err != nil || len(log) != 2 || log[1].Target != "server 0042" || log[1].Result != "its calls are made again" ||
-		log[0].Target != "server 0043" || !strings.HasPrefix(log[0].Result, "failed: ") {
+	if err != nil || len(log) != 2 || log[1].Target != "server 0042" || log[1].Result != "done" || log[1].Ended != control.EndedDone ||
+		log[0].Target != "server 0043" || !strings.HasPrefix(log[0].Result, "failed: ") || log[0].Ended != control.EndedFailed {
 		t.Errorf("%+v, %v", log, err)
 	}
 }
@@ -89,5 +95,38 @@ func TestDecisionStandsWithoutItsEntry(t *testing.T) {
 	ctx := control.WithActor(w.ctx, control.Actor{Who: "ana", Via: control.ByCLI, Told: func(_ control.AuditEntry, err error) { told = err }})
 	if n, err := w.op.Cancel(ctx, control.Selection{Batch: "b"}); n != 1 || err != nil || told == nil {
 		t.Errorf("%d, %v, told %v", n, err, told)
+	}
+}
+
+// What a person enqueues call by call is noted, also if it failed; what a program does is not, for it
+// would push out of the log what people decided.
+func TestSingleCallsOfPeopleAreNoted(t *testing.T) {
+	w := newWorld(t)
+	for _, via := range []string{control.ByAPI, control.ByGo, control.ByCLI} {
+		ctx := control.WithActor(w.ctx, control.Actor{Who: "ana", Via: via})
+		for _, c := range []struct {
+			id     string
+			failed error
+			want   string
+		}{
+			{"c-1", nil, "call c-1: chain abc"},
+			{"c-1", errors.New("conflict"), "call c-1: failed: conflict"},
+			{"", errors.New("full"), "server 0042: failed: full"},
+		} {
+			before, _ := w.op.AuditLog().Before(w.ctx, "", 100)
+			if err := w.op.EnqueueCall(ctx, "0042", func() (string, string, error) { return c.id, "abc", c.failed }); !errors.Is(err, c.failed) {
+				t.Errorf("%v", err)
+			}
+			after, err := w.op.AuditLog().Before(w.ctx, "", 100)
+			if err != nil || len(after.Items) != len(before.Items)+map[bool]int{true: 1}[via == control.ByCLI] {
+				t.Fatalf("%s: %d entries after %d, %v", via, len(after.Items), len(before.Items), err)
+			}
+			if via != control.ByCLI {
+				continue
+			}
+			if e := after.Items[0]; e.Target+": "+e.Result != c.want || e.Action != "enqueue" || e.Who != "ana" {
+				t.Errorf("noted %+v, want %s", e, c.want)
+			}
+		}
 	}
 }

@@ -1,20 +1,16 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	_ "embed" // the script
-	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"habilita/internal/breaker"
+	"habilita/internal/say"
 )
 
 // AuditCapacity is how many entries are kept, at the least.
@@ -52,6 +48,82 @@ type AuditEntry struct {
 	Target string `json:"target"`
 	// Result is what came of it, such as "3 chains", or the error.
 	Result string `json:"result"`
+	Outcome
+}
+
+// Outcome is what came of an action, in parts: pages tell it in their own language. What an older version noted has its
+// Result alone.
+type Outcome struct {
+	// Ended is how it ended: one of the Endeds. "": an older version noted it.
+	Ended string `json:"ended"`
+	// Count is how many were acted on, each a Unit: chain, call, row or token ("": nothing is counted). With Of, it is
+	// how many of those were new calls (rows) or had their count raised (tokens).
+	Count int `json:"count"`
+	// Of is how many rows were read, or tokens asked about; 0: Count is of no whole.
+	Of   int    `json:"of"`
+	Unit string `json:"unit"`
+	// Failed is how many tokens could not be asked about.
+	Failed int `json:"failed"`
+	// Place is the batch or chain that has what was made, such as "batch november"; "" none.
+	Place string `json:"place"`
+	// Unread is how many parts of Redis could not be read, and so were not acted on.
+	Unread int `json:"unread"`
+}
+
+// How an action ended.
+const (
+	EndedDone      = "done"
+	EndedUnchanged = "unchanged" // it was so already
+	EndedFailed    = "failed"    // perhaps after it did a part
+)
+
+// What outcomes count.
+const (
+	UnitChain = "chain"
+	UnitCall  = "call"
+	UnitRow   = "row"
+	UnitToken = "token"
+)
+
+// words are the outcome in one line; "" says nothing but that it failed.
+func (o Outcome) words() (text string) {
+	switch {
+	case o.Unit == UnitToken:
+		text = say.List(say.Count(o.Of, "token")+" asked about", say.Count(o.Count, "count")+" raised", say.Some(o.Failed, "failed"))
+	case o.Of > 0:
+		text = say.Thousands(o.Count) + " new of " + say.Count(o.Of, o.Unit)
+	case o.Unit != "":
+		text = say.Count(o.Count, o.Unit)
+	case o.Place != "":
+		text = o.Place
+	case o.Ended == EndedUnchanged:
+		text = "it was so already"
+	case o.Ended == EndedDone:
+		text = "done"
+	}
+	if o.Unread > 0 {
+		text += "; " + say.Count(o.Unread, "part") + " of Redis could not be read"
+	}
+	return text
+}
+
+// stored are the fields and values of the outcome in the stream, but those that say nothing.
+func (o Outcome) stored() (out []any) {
+	for _, f := range [][2]string{{"ended", o.Ended}, {"unit", o.Unit}, {"place", clip(o.Place)}} {
+		if f[1] != "" {
+			out = append(out, f[0], f[1])
+		}
+	}
+	for name, n := range o.numbers() {
+		if *n != 0 {
+			out = append(out, name, *n)
+		}
+	}
+	return out
+}
+
+func (o *Outcome) numbers() map[string]*int {
+	return map[string]*int{"count": &o.Count, "of": &o.Of, "failed": &o.Failed, "unread": &o.Unread}
 }
 
 // AuditLog is the audit log of one Redis. It is safe for concurrent use.
@@ -68,8 +140,9 @@ func NewAuditLog(rdb redis.UniversalClient, prefix string) *AuditLog {
 
 // Append writes an entry down, and returns it with its ID and time.
 func (l *AuditLog) Append(ctx context.Context, e AuditEntry) (AuditEntry, error) {
-	id, err := appendScript.Run(ctx, l.rdb, []string{l.key}, AuditCapacity,
-		"who", clip(e.Who), "via", clip(e.Via), "action", clip(e.Action), "target", clip(e.Target), "result", clip(e.Result)).Text()
+	args := append([]any{AuditCapacity, "who", clip(e.Who), "via", clip(e.Via), "action", clip(e.Action), "target", clip(e.Target),
+		"result", clip(e.Result)}, e.stored()...)
+	id, err := appendScript.Run(ctx, l.rdb, []string{l.key}, args...).Text()
 	if err != nil {
 		return e, fmt.Errorf("audit log: %w", err)
 	}
@@ -100,8 +173,12 @@ func (l *AuditLog) Before(ctx context.Context, id string, n int) (page Page[Audi
 	}
 	for _, m := range found {
 		text := func(name string) string { s, _ := m.Values[name].(string); return s }
-		page.Items = append(page.Items, AuditEntry{ID: m.ID, At: at(m.ID), Who: text("who"), Via: text("via"), Action: text("action"),
-			Target: text("target"), Result: text("result")})
+		e := AuditEntry{ID: m.ID, At: at(m.ID), Who: text("who"), Via: text("via"), Action: text("action"), Target: text("target"),
+			Result: text("result"), Outcome: Outcome{Ended: text("ended"), Unit: text("unit"), Place: text("place")}}
+		for name, n := range e.numbers() {
+			*n, _ = strconv.Atoi(text(name)) // 0 is not stored
+		}
+		page.Items = append(page.Items, e)
 	}
 	return page, nil
 }
@@ -120,93 +197,3 @@ func clip(s string) string {
 	}
 	return strings.ToValidUTF8(s[:maxField], "") // without half a character at the end
 }
-
-// Unknown is the name of who gave none.
-const Unknown = "unknown"
-
-// Actor is who decides and by which way: the audit log names both.
-type Actor struct {
-	// Who is the name of a key, "local", or for the CLI the user and machine; "" is Unknown.
-	Who string
-	// Via is one of the Bys; "" is ByGo.
-	Via string
-	// Told is told of each entry, with the error if it could not be written: what was decided
-	// stands all the same. nil tells nobody.
-	Told func(AuditEntry, error)
-}
-
-type actorKey struct{}
-
-// WithActor returns a context in which the actor decides.
-func WithActor(ctx context.Context, a Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, a)
-}
-
-// ThisUser is the user and machine of this process, as Actor.Who has them.
-func ThisUser() string {
-	name := Unknown
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if host, err := os.Hostname(); err == nil {
-		name += "@" + host
-	}
-	return name
-}
-
-// auditTimeout is how long an entry of the audit log may take.
-const auditTimeout = 8 * time.Second
-
-// Note writes into the audit log what the context's Actor did, also if the context has ended
-// meanwhile. Decisions of a Control note themselves; Note is for what is done elsewhere, such as
-// enqueueing. result is what came of it, and failed why it failed; a target that is not there
-// leaves no entry.
-func (o *Control) Note(ctx context.Context, action, target, result string, failed error) {
-	if unknown(failed) {
-		return
-	}
-	if Unread(failed) > 0 { // decided about the rest
-		result, failed = result+UnreadNote(failed), nil
-	}
-	switch {
-	case failed != nil && result != "":
-		result = fmt.Sprintf("failed after %s: %v", result, failed)
-	case failed != nil:
-		result = fmt.Sprintf("failed: %v", failed)
-	}
-	a, _ := ctx.Value(actorKey{}).(Actor)
-	e := AuditEntry{Who: cmp.Or(a.Who, Unknown), Via: cmp.Or(a.Via, ByGo), Action: action, Target: target, Result: result}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
-	defer cancel()
-	e, err := o.audit.Append(ctx, e)
-	if a.Told != nil {
-		a.Told(e, err)
-	}
-}
-
-// unknown reports whether what was decided about is not there, or can't be, so that nothing was
-// decided.
-func unknown(err error) bool {
-	return is[*UnknownError](err) || is[*SelectionError](err) ||
-		errors.Is(err, ErrChainID) || errors.Is(err, breaker.ErrUnknownServer)
-}
-
-func is[E error](err error) bool { _, ok := errors.AsType[E](err); return ok }
-
-// noted checks the selection, does what act does with it, and notes that as so many of what noun names.
-func (o *Control) noted(ctx context.Context, action, noun string, s Selection, act func(context.Context, Selection) (int, error)) (int, error) {
-	s, err := s.check()
-	if err != nil {
-		return 0, err
-	}
-	n, err := act(ctx, s)
-	result := fmt.Sprintf("%d %s", n, noun)
-	if n != 1 {
-		result += "s"
-	}
-	o.Note(ctx, action, s.String(), result, err)
-	return n, err
-}
-
-// AuditLog is the log into which decisions are written.
-func (o *Control) AuditLog() *AuditLog { return o.audit }

@@ -19,7 +19,8 @@ func TestLog(t *testing.T) {
 		}
 		began := time.Now().Add(-time.Second)
 		for i := range 5 {
-			e, err := l.Append(t.Context(), control.AuditEntry{Who: "ana", Via: control.ByAPI, Action: "retry", Target: fmt.Sprint(i), Result: "1 chain"})
+			e, err := l.Append(t.Context(), control.AuditEntry{Who: "ana", Via: control.ByAPI, Action: "retry", Target: fmt.Sprint(i), Result: "1 chain",
+				Outcome: control.Outcome{Ended: control.EndedDone, Count: 1, Of: 7, Unit: control.UnitChain, Failed: 2, Place: "batch b", Unread: 3}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,7 +33,8 @@ func TestLog(t *testing.T) {
 		if err != nil || len(got) != 2 || page.Next != got[1].ID || got[0].Target != "4" || got[1].Target != "3" {
 			t.Fatalf("%+v %v", got, err)
 		}
-		if e := got[0]; e.Who != "ana" || e.Via != "api" || e.Action != "retry" || e.Result != "1 chain" {
+		if e := got[0]; e.Who != "ana" || e.Via != "api" || e.Action != "retry" || e.Result != "1 chain" ||
+			e.Outcome != (control.Outcome{Ended: control.EndedDone, Count: 1, Of: 7, Unit: control.UnitChain, Failed: 2, Place: "batch b", Unread: 3}) {
 			t.Errorf("%+v", e)
 		}
 		page, err = l.Before(t.Context(), page.Next, 100)

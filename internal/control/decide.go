@@ -63,13 +63,13 @@ func (s Selection) check() (Selection, error) {
 // Unread tells, those of the chains that could be read. A chain that was named and is not held is
 // ErrNotHeld.
 func (o *Control) Retry(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "retry", "chain", s, o.decision(ledger.DecisionRetry))
+	return o.noted(ctx, "retry", UnitChain, s, o.decision(ledger.DecisionRetry))
 }
 
 // Skip leaves the heads of held chains that are selected, and lets the chains go on
 // with their next calls; otherwise as Retry.
 func (o *Control) Skip(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "skip", "chain", s, o.decision(ledger.DecisionSkip))
+	return o.noted(ctx, "skip", UnitChain, s, o.decision(ledger.DecisionSkip))
 }
 
 func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (int, error) {
@@ -92,7 +92,7 @@ func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (
 // that are scheduled for it. Of a server, and of all: those of the held chains. A chain
 // that was named and has no call that waits is ErrNoChain.
 func (o *Control) Cancel(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "cancel", "call", s, o.cancel)
+	return o.noted(ctx, "cancel", UnitCall, s, o.cancel)
 }
 
 func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
@@ -133,7 +133,7 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 // a batch that takes rows, 0. With an error that Unread tells, the batch stays cancelled until it is
 // reopened once more.
 func (o *Control) Reopen(ctx context.Context, s Selection) (int, error) {
-	return o.noted(ctx, "reopen", "call", s, o.reopen)
+	return o.noted(ctx, "reopen", UnitCall, s, o.reopen)
 }
 
 func (o *Control) reopen(ctx context.Context, s Selection) (int, error) {

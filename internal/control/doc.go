@@ -24,8 +24,9 @@
 //
 // # The audit log
 //
-// AuditLog keeps what people decided: who did what, to what, by which way, with which result, and
-// when. It is one stream in Redis, PREFIX:actions, of the last AuditCapacity entries or a few more.
+// AuditLog keeps what people decided and enqueued: who did what, to what, by which way, with which result, and
+// when. Every way in goes through a method here that does it and notes it: EnqueueCall says which single calls have no
+// entry. It is one stream in Redis, PREFIX:actions, of the last AuditCapacity entries or a few more.
 // An entry can be written when Redis is full, as decisions can. It is written after what it tells
 // of: one that could not be written is for the Actor to tell. It never holds a token.
 package control

@@ -77,18 +77,6 @@ func UnreadWords(err error) string {
 		"Nothing is lost: give the command again when that node is back", strings.Join(what, ", "), all[0].Cause)
 }
 
-// UnreadNote is what the log of decisions says of it, behind what was done; "" for any other error.
-func UnreadNote(err error) string {
-	switch n := Unread(err); n {
-	case 0:
-		return ""
-	case 1:
-		return "; 1 part of Redis could not be read"
-	default:
-		return fmt.Sprintf("; %d parts of Redis could not be read", n)
-	}
-}
-
 // of says what an error is about; nil stays nil.
 func of(err error, what string, a ...any) error {
 	if err == nil {

@@ -70,11 +70,8 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 			round++
 		}
 		p.Rate = rate.See(now, p.Succeeded)
-		if left := p.Open - p.Blocked; left <= 0 {
-			p.ETASeconds = new(float64)
-		} else if p.Rate > 0 && p.DueAt.IsZero() {
-			eta := leasttime.AtRate(left, p.Rate).Seconds()
-			p.ETASeconds = &eta
+		if left, known := p.TimeLeft(p.Rate); known {
+			p.ETASeconds = new(left.Seconds())
 		}
 		last = p
 		changed = first || p.Status != told.Status
@@ -85,6 +82,13 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 		return changed, p.Settled, nil
 	})
 	return last.Status, err
+}
+
+// TimeLeft is how long it takes until all calls that need no person have a result, if so many succeed in a second: 0 if
+// all have one. It is not known without a rate, or if calls wait for their time.
+func (s Status) TimeLeft(perSecond float64) (left time.Duration, known bool) {
+	calls := s.Open - s.Blocked
+	return leasttime.AtRate(calls, perSecond), calls <= 0 || perSecond > 0 && s.DueAt.IsZero()
 }
 
 // Obstacles fills in what chains of a batch wait for, from a sample, and their last errors.

@@ -49,3 +49,24 @@ func TestPaceOfTheFirstLook(t *testing.T) {
 		}
 	}
 }
+
+// The time left is that of what needs no person, wherever it is shown.
+func TestTimeLeft(t *testing.T) {
+	due := Time{Time: time.Now()}
+	for _, c := range []struct {
+		s     Status
+		rate  float64
+		left  time.Duration
+		known bool
+	}{
+		{Status{Open: 120}, 2, time.Minute, true},
+		{Status{Open: 120, Blocked: 100}, 2, 10 * time.Second, true},
+		{Status{Open: 120, Blocked: 120}, 0, 0, true},
+		{Status{Open: 120}, 0, 0, false},
+		{Status{Open: 120, DueAt: due}, 2, time.Minute, false},
+	} {
+		if left, known := c.s.TimeLeft(c.rate); known != c.known || known && left != c.left {
+			t.Errorf("%+v at %v a second: %v, %t", c.s, c.rate, left, known)
+		}
+	}
+}

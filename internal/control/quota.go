@@ -89,7 +89,7 @@ func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error)
 	if !ledger.IsToken(tokenID) {
 		return false, ErrTokenID // not shown: it may be a token that was given for its name
 	}
-	return o.notedLift(ctx, "token "+tokenID, "its cool-down is over", func() (bool, error) {
+	return o.notedLift(ctx, "token "+tokenID, func() (bool, error) {
 		was, err := o.limiter.Lift(ctx, tokenID)
 		return was, of(err, "cool-down of token %s", tokenID)
 	})
@@ -102,7 +102,7 @@ func (o *Control) LiftServer(ctx context.Context, server string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return o.notedLift(ctx, "server "+string(name), "its calls are made again", func() (bool, error) {
+	return o.notedLift(ctx, "server "+string(name), func() (bool, error) {
 		was, err := o.servers.Lift(ctx, string(name))
 		return was, of(err, "breaker of server %s", name)
 	})
@@ -110,13 +110,10 @@ func (o *Control) LiftServer(ctx context.Context, server string) (bool, error) {
 
 // notedLift does what lift does to a token or server, and notes it, also if it failed. If there was nothing
 // to lift there is no entry.
-func (o *Control) notedLift(ctx context.Context, target, result string, lift func() (was bool, err error)) (bool, error) {
+func (o *Control) notedLift(ctx context.Context, target string, lift func() (was bool, err error)) (bool, error) {
 	was, err := lift()
-	if err != nil {
-		result = ""
-	}
 	if was || err != nil {
-		o.Note(ctx, "lift", target, result, err)
+		o.note(ctx, "lift", target, Outcome{}, err)
 	}
 	return was, err
 }

@@ -105,11 +105,11 @@ func (o *Control) ResumeSchedule(ctx context.Context, name string) (bool, error)
 // overlap nor the schedule allows that, the error is an *OverlapError.
 func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (batchName string, err error) {
 	defer func() {
-		result := ""
+		came := Outcome{}
 		if err == nil {
-			result = "batch " + batchName
+			came.Place = "batch " + batchName
 		}
-		o.Note(ctx, "schedule run", "schedule "+name, result, err)
+		o.note(ctx, "schedule run", "schedule "+name, came, err)
 	}()
 	s, err := o.schedules.Get(ctx, name)
 	if err != nil {
@@ -142,15 +142,11 @@ func (o *Control) RemoveSchedule(ctx context.Context, name string) error {
 func (o *Control) notedSchedule(ctx context.Context, action, name string, act func(context.Context, string) (changed bool, err error)) (bool, error) {
 	changed, err := act(ctx, name)
 	err = scheduleError(name, err)
-	result := ""
-	switch {
-	case err != nil:
-	case changed:
-		result = "done"
-	default:
-		result = "it was so already"
+	came := Outcome{Ended: EndedDone}
+	if !changed {
+		came.Ended = EndedUnchanged
 	}
-	o.Note(ctx, "schedule "+action, "schedule "+name, result, err)
+	o.note(ctx, "schedule "+action, "schedule "+name, came, err)
 	return changed, err
 }
 

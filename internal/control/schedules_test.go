@@ -108,7 +108,7 @@ func TestUnknownSchedule(t *testing.T) {
 	}
 }
 
-func TestScheduledCallsOfTheOperator(t *testing.T) {
+func TestScheduledCallsAreListed(t *testing.T) {
 	w := newWorld(t)
 	if o, err := w.op.Overview(w.ctx); o.Scheduled != 0 || !o.NextDue.IsZero() || err != nil {
 		t.Error(o, err)

@@ -12,6 +12,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/say"
 	"habilita/internal/vault"
 )
 
@@ -55,9 +56,6 @@ func (s Summary) JSON(prune string) SummaryJSON {
 	}
 	return out
 }
-
-// String tells the number of calls that are new, for logs.
-func (s Summary) String() string { return fmt.Sprintf("%d new of %d rows", s.Enqueued, s.Rows) }
 
 // Complete reports whether nothing was left out.
 func (s Summary) Complete() bool { return s.Conflicts+s.Rejected+s.Withheld == 0 }
@@ -322,7 +320,7 @@ func (e *TwinError) Error() string {
 type StrictError struct{ Rejected, Conflicts int }
 
 func (e *StrictError) Error() string {
-	return fmt.Sprintf("nothing was enqueued: %d rows were rejected, %d conflict", e.Rejected, e.Conflicts)
+	return "nothing was enqueued: " + say.Plural(e.Rejected, "row was rejected", "rows were rejected") + ", " + say.Plural(e.Conflicts, "conflicts", "conflict")
 }
 
 // ErrPart refuses Prune for a part of a file, which tells nothing of what is missing.
@@ -358,12 +356,10 @@ type PruneCountError struct{ Missing, Total, Named int }
 
 func (e *PruneCountError) Error() string {
 	if e.Named > 0 {
-		if e.Missing == 1 {
-			return fmt.Sprintf("1 call is missing from the file, not %d", e.Named)
-		}
-		return fmt.Sprintf("%d calls are missing from the file, not %d", e.Missing, e.Named)
+		return fmt.Sprintf("%s missing from the file, not %s", say.Plural(e.Missing, "call is", "calls are"), say.Thousands(e.Named))
 	}
-	return fmt.Sprintf("%d of %d calls are missing from the file, which may be a mistake", e.Missing, e.Total)
+	return fmt.Sprintf("%s of %s %s missing from the file, which may be a mistake",
+		say.Thousands(e.Missing), say.Count(e.Total, "call"), say.Word(e.Missing, "is", "are"))
 }
 
 // NotPrunedWords say why Prune did nothing and, if it wants a number, how to give it with option.
@@ -372,11 +368,7 @@ func NotPrunedWords(err error, option string) string {
 	if !ok || e.Missing == 0 {
 		return err.Error()
 	}
-	them := "them"
-	if e.Missing == 1 {
-		them = "it"
-	}
-	return fmt.Sprintf("%v: to cancel %s give %s=%d", err, them, option, e.Missing)
+	return fmt.Sprintf("%v: to cancel %s give %s=%d", err, say.Word(e.Missing, "it", "them"), option, e.Missing)
 }
 
 // ErrChainUnknown is in the chain of an error that comes with a Call whose Chain can't be

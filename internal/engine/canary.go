@@ -9,6 +9,7 @@ import (
 	"iter"
 
 	"habilita/internal/ledger"
+	"habilita/internal/say"
 )
 
 // Canaries are the counts of the calls that go first. Calls = Succeeded + Failed +
@@ -26,8 +27,8 @@ type CanaryError struct {
 
 func (e *CanaryError) Error() string {
 	c := e.Canaries
-	return fmt.Sprintf("batch %q holds: %d of %d calls of its canaries (the first %d tokens) did not succeed, and the others are not enqueued",
-		e.Batch, c.Calls-c.Succeeded, c.Calls, c.Tokens)
+	return fmt.Sprintf("batch %q holds: %s of %s of its canaries (the first %s) did not succeed, and the others are not enqueued",
+		e.Batch, say.Thousands(c.Calls-c.Succeeded), say.Count(c.Calls, "call"), say.Count(c.Tokens, "token"))
 }
 
 // canaries are what a run knows of them.

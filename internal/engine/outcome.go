@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/say"
 	"habilita/internal/vault"
 	"habilita/internal/wolkvox"
 )
@@ -123,7 +124,7 @@ func (f attemptFacts) attempt(o ledger.Outcome, name string) verdict {
 	o.Kind, o.Delay = ledger.Fail, f.BackOff
 	if f.Spent >= f.MaxAttempts {
 		o.Kind = ledger.GiveUp
-		o.Err = fmt.Sprintf("given up after %d attempts: %s", f.Spent, o.Err)
+		o.Err = fmt.Sprintf("given up after %s: %s", say.Count(f.Spent, "attempt"), o.Err)
 	}
 	return verdict{o, name}
 }

@@ -27,18 +27,19 @@ type layer struct {
 // layers are all packages, the highest first. Where two groups match, the longer path wins.
 var layers = []layer{
 	{name: "commands", groups: []string{"cmd/worker", "cmd/enqueue"}},
-	{name: "settings and words of the commands", groups: []string{"internal/config", "internal/say"}},
+	{name: "settings and progress of the commands", groups: []string{"internal/config", "internal/meter"}},
 	{name: "tests' worlds", groups: []string{"internal/web/console/consoletest", "internal/web/api/apitest"}, tests: true},
 	{name: "HTTP and local runs", groups: []string{"internal/web/api", "internal/web/console", "internal/localrun", "internal/webhook"}},
 	{name: "what Go programs import", groups: []string{"tasks"}},
 	{name: "a token's limits, for Go programs", groups: []string{"quota"}},
 	{name: "mechanism and decisions", groups: []string{"internal/engine", "internal/control"}},
-	{name: "state", groups: []string{"internal/ledger", "internal/schedule"}},
+	{name: "recurring runs", groups: []string{"internal/schedule"}},
+	{name: "state", groups: []string{"internal/ledger"}},
 	{name: "rows", groups: []string{"internal/rows"}},
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker",
 		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/seen", "internal/tracing", "internal/version"}},
 	{name: "Redis", groups: []string{"internal/redisconn"}},
-	{name: "scripts put together, and this machine told from others", groups: []string{"internal/lualink", "internal/loopback"}},
+	{name: "scripts put together, this machine told from others, numbers with their nouns", groups: []string{"internal/lualink", "internal/loopback", "internal/say"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},
 }
 

@@ -33,15 +33,17 @@ const (
 	PolicyCancel Policy = "cancel" // drop the later calls of its batch in that chain, go on with others
 )
 
+// Policies are all policies, the default first.
+func Policies() []string {
+	return []string{string(PolicyHold), string(PolicySkip), string(PolicyCancel)}
+}
+
 // ParsePolicy reads a policy; "" is PolicyHold.
 func ParsePolicy(s string) (Policy, error) {
-	switch p := Policy(s); p {
-	case "":
-		return PolicyHold, nil
-	case PolicyHold, PolicySkip, PolicyCancel:
-		return p, nil
+	if s != "" && !slices.Contains(Policies(), s) {
+		return "", fmt.Errorf("policy %q is not one of %s", s, strings.Join(Policies(), ", "))
 	}
-	return "", fmt.Errorf("policy %q is not one of hold, skip, cancel", s)
+	return cmp.Or(Policy(s), PolicyHold), nil
 }
 
 // MaxBatchName is the longest name of a batch, in characters.

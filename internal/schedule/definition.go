@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"habilita/internal/ledger"
 )
 
 // Definition is what a person says of a schedule.
@@ -37,10 +38,11 @@ func (d *Definition) Check() (*Timetable, error) {
 	if !scheduleName.MatchString(d.Name) {
 		return nil, fmt.Errorf("the name %.80q is not one of a schedule: it has 1 to 64 letters, digits, '.', '_' and '-'", d.Name)
 	}
-	d.OnFailure, d.Missed = cmp.Or(d.OnFailure, "hold"), cmp.Or(d.Missed, Once)
-	if !slices.Contains([]string{"hold", "skip", "cancel"}, d.OnFailure) {
-		return nil, fmt.Errorf("policy %q is not one of hold, skip, cancel", d.OnFailure)
+	policy, err := ledger.ParsePolicy(d.OnFailure)
+	if err != nil {
+		return nil, err
 	}
+	d.OnFailure, d.Missed = string(policy), cmp.Or(d.Missed, Once)
 	if d.Missed != Once && d.Missed != Skip {
 		return nil, fmt.Errorf("missed runs: %q is not one of once, skip", d.Missed)
 	}

@@ -86,7 +86,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) worker() (hooks *webhook.Webhooks, end func()) {
 	w.t.Helper()
 	hooks, err := webhook.New(webhook.Options{
-		Redis: w.Client, Control: w.Operator, URLs: w.url, Secrets: webhook.GenerateSecret(),
+		Redis: w.Client, Control: w.Control, URLs: w.url, Secrets: webhook.GenerateSecret(),
 		Metrics: prometheus.NewRegistry(), Log: zerolog.New(w.log),
 	})
 	if err != nil {
@@ -181,7 +181,7 @@ func TestBatchIsTold(t *testing.T) {
 		t.Errorf("%+v", second)
 	}
 	// A person decides: it settles anew.
-	if _, err := w.Operator.Skip(t.Context(), control.Selection{Batch: "one"}); err != nil {
+	if _, err := w.Control.Skip(t.Context(), control.Selection{Batch: "one"}); err != nil {
 		t.Fatal(err)
 	}
 	if e := w.next("batch.settled"); e.ID == second.ID || e.Data.Failed != 0 {
@@ -245,7 +245,7 @@ func TestFinishedCallsAreTold(t *testing.T) {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	// A person retries the one that was given up: its new end is told.
-	if _, err := w.Operator.Retry(t.Context(), control.Selection{Batch: "one"}); err != nil {
+	if _, err := w.Control.Retry(t.Context(), control.Selection{Batch: "one"}); err != nil {
 		t.Fatal(err)
 	}
 	w.attempt(done)
@@ -267,7 +267,7 @@ func TestFinishedCallsAreTold(t *testing.T) {
 	}
 	for batch, end := range map[string]func() error{
 		"cancelled": func() error {
-			_, err := w.Operator.Cancel(t.Context(), control.Selection{Batch: "cancelled"})
+			_, err := w.Control.Cancel(t.Context(), control.Selection{Batch: "cancelled"})
 			return err
 		},
 		"pruned": func() error {

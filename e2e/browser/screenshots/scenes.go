@@ -87,7 +87,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		return err
 	}
 	settled := func(name string) error {
-		_, err := s.Operator.WaitSettled(ctx, name, time.Minute, nil)
+		_, err := s.Control.WaitSettled(ctx, name, time.Minute, nil)
 		return err
 	}
 	if err := batch("renovación-octubre", 120, func(i int) string { return fmt.Sprint("ok-", i%40) }, engine.BatchOptions{}); err != nil {
@@ -123,7 +123,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 			return err
 		}
 	}
-	if _, err := s.Operator.Cancel(ctx, control.Selection{Batch: "prueba"}); err != nil {
+	if _, err := s.Control.Cancel(ctx, control.Selection{Batch: "prueba"}); err != nil {
 		return err
 	}
 	if err := batch("diciembre", 40, func(i int) string { return fmt.Sprint("ok-", i) }, engine.BatchOptions{NotBefore: time.Now().Add(10 * time.Hour)}); err != nil {
@@ -141,17 +141,20 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	if err := used(ctx, s); err != nil {
 		return err
 	}
+	done := func(count, of int, unit string) control.Outcome {
+		return control.Outcome{Ended: control.EndedDone, Count: count, Of: of, Unit: unit}
+	}
 	for _, e := range []control.AuditEntry{
-		{Who: "carlos@laptop", Via: control.ByCLI, Action: "retry", Target: "batch renovación-octubre", Result: "3 chains"},
-		{Who: "provisioning", Via: control.ByAPI, Action: "cancel", Target: "batch prueba", Result: "128 calls"},
-		{Who: "ana", Via: control.ByConsole, Action: "skip", Target: "chain aabbccddeeffgghhiijjkkll", Result: "1 chain"},
-		{Who: "carlos@laptop", Via: control.ByCLI, Action: "schedule pause", Target: "schedule weekly-audit", Result: "done"},
-		{Who: "carlos@laptop", Via: control.ByCLI, Action: "lift", Target: "server 0042", Result: "its calls are made again"},
-		{Who: "carlos@laptop", Via: control.ByCLI, Action: "enqueue", Target: "batch renovación-octubre", Result: "118 new of 120 rows"},
-		{Who: "aprovisionamiento", Via: control.ByGo, Action: "enqueue", Target: "batch migración-norte", Result: "failed after 12 new of 40 rows: the file broke off"},
-		{Who: "carlos@laptop", Via: control.ByCLI, Action: "enqueue", Target: "call 4kzq7xw2mhd6-1c8f5e", Result: "chain aabbccddeeffgghhiijjkkll"},
-		{Who: "ana", Via: control.ByConsole, Action: "cancel", Target: "batch ventas-sur", Result: "17 calls; 2 parts of Redis could not be read"},
-		{Who: "ana", Via: control.ByConsole, Action: "retry", Target: "cause bad_token of all held chains", Result: "failed after 12 chains: the decision was cut off"},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "retry", Target: "batch renovación-octubre", Outcome: done(3, 0, control.UnitChain)},
+		{Who: "provisioning", Via: control.ByAPI, Action: "cancel", Target: "batch prueba", Outcome: done(128, 0, control.UnitCall)},
+		{Who: "ana", Via: control.ByConsole, Action: "skip", Target: "chain aabbccddeeffgghhiijjkkll", Outcome: done(1, 0, control.UnitChain)},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "schedule pause", Target: "schedule weekly-audit", Outcome: done(0, 0, "")},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "lift", Target: "server 0042", Outcome: done(0, 0, "")},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "enqueue", Target: "batch renovación-octubre", Outcome: done(118, 120, control.UnitRow)},
+		{Who: "aprovisionamiento", Via: control.ByGo, Action: "enqueue", Target: "batch migración-norte", Outcome: control.Outcome{Ended: control.EndedFailed, Count: 12, Of: 40, Unit: control.UnitRow}},
+		{Who: "carlos@laptop", Via: control.ByCLI, Action: "enqueue", Target: "call 4kzq7xw2mhd6-1c8f5e", Outcome: control.Outcome{Ended: control.EndedDone, Place: "chain aabbccddeeffgghhiijjkkll"}},
+		{Who: "ana", Via: control.ByConsole, Action: "cancel", Target: "batch ventas-sur", Outcome: control.Outcome{Ended: control.EndedDone, Count: 17, Unit: control.UnitCall, Unread: 2}},
+		{Who: "ana", Via: control.ByConsole, Action: "retry", Target: "cause bad_token of all held chains", Outcome: control.Outcome{Ended: control.EndedFailed, Count: 12, Unit: control.UnitChain}},
 	} {
 		if _, err := s.Actions.Append(ctx, e); err != nil {
 			return err
@@ -203,7 +206,7 @@ func filling(ctx context.Context, s *consoletest.Stage, name string) error {
 		ended <- err
 	}()
 	for {
-		if st, err := s.Operator.Status(ctx, name); err == nil && st.Total > 0 {
+		if st, err := s.Control.Status(ctx, name); err == nil && st.Total > 0 {
 			return nil
 		}
 		select {
@@ -218,7 +221,7 @@ func filling(ctx context.Context, s *consoletest.Stage, name string) error {
 
 // used makes some tokens have used much of their quota.
 func used(ctx context.Context, s *consoletest.Stage) error {
-	rows, err := s.Operator.Quota(ctx)
+	rows, err := s.Control.Quota(ctx)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (a *API) asKey(ctx context.Context) context.Context {
 }
 
 func (a *API) listSchedules(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-	all, err := a.Operator.Schedules(r.Context())
+	all, err := a.Control.Schedules(r.Context())
 	unread, err := control.SplitUnread(err)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (a *API) listSchedules(w http.ResponseWriter, r *http.Request, _ url.Values
 }
 
 func (a *API) showSchedule(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-	s, err := a.Operator.Schedule(r.Context(), r.PathValue("schedule"))
+	s, err := a.Control.Schedule(r.Context(), r.PathValue("schedule"))
 	if _, err := control.SplitUnread(err); err != nil { // its runs' counts say what they lack
 		return err
 	}
@@ -79,7 +79,7 @@ func act(name string, do func(ctx context.Context, schedule string) (changed boo
 }
 
 func (a *API) removeSchedule(ctx context.Context, name string) (bool, error) {
-	return true, a.Operator.RemoveSchedule(ctx, name)
+	return true, a.Control.RemoveSchedule(ctx, name)
 }
 
 // asked is the answer to a run that was asked for.
@@ -95,7 +95,7 @@ func (a *API) runSchedule(w http.ResponseWriter, r *http.Request, q url.Values) 
 		return err
 	}
 	name := r.PathValue("schedule")
-	batch, err := a.Operator.RunSchedule(r.Context(), name, overlap)
+	batch, err := a.Control.RunSchedule(r.Context(), name, overlap)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type Options struct {
 	Redis    redis.UniversalClient // for Idempotency-Keys
 	Prefix   string                // of keys; "" is "habilita"
 	Producer *engine.Producer
-	Operator *control.Control
+	Control  *control.Control
 	Registry *membership.Registry
 	Log      zerolog.Logger
 	MaxBatch int64 // longest body of POST /v1/batches, in bytes; 0: MaxBatch
@@ -82,15 +82,15 @@ func New(o Options) *API {
 	a := &API{Options: o, keys: idempotency{o.Redis, o.Prefix, min(IdempotencyLife, cmp.Or(o.Retention, IdempotencyLife))}, mux: http.NewServeMux(),
 		looks: hub.New(time.Now, leastDistance, looksShare)}
 	const batch, chain, schedule = "/v1/batches/{batch}", "/v1/chains/{chain}", "/v1/schedules/{schedule}"
-	retry, skip := decide("retry", "chain", o.Operator.Retry), decide("skip", "chain", o.Operator.Skip)
-	cancel, reopen := decide("cancel", "call", o.Operator.Cancel), decide("reopen", "call", o.Operator.Reopen)
+	retry, skip := decide("retry", "chain", o.Control.Retry), decide("skip", "chain", o.Control.Skip)
+	cancel, reopen := decide("cancel", "call", o.Control.Cancel), decide("reopen", "call", o.Control.Reopen)
 	a.routes = []route{
 		{"GET", "/v1/openapi.json", "", document("application/json", openAPIJSON)},
 		{"GET", "/v1/openapi.yaml", "", document("application/yaml", openAPIYAML)},
 		{"POST", "/v1/calls", "", a.enqueueCall},
 		{"GET", "/v1/calls/{call}", "batch token_id wait", a.showCall},
 		{"POST", "/v1/batches", "batch on_failure at in prune strict notify", a.enqueueBatch},
-		{"GET", "/v1/batches", "limit cursor", list(o.Operator.BatchesPage)},
+		{"GET", "/v1/batches", "limit cursor", list(o.Control.BatchesPage)},
 		{"GET", batch, "wait", a.showBatch},
 		{"GET", batch + "/calls", "limit cursor state ref", a.listCalls},
 		{"GET", batch + "/calls.csv", "state ref", a.report},
@@ -103,14 +103,14 @@ func New(o Options) *API {
 		{"POST", chain + "/retry", "", retry},
 		{"POST", chain + "/skip", "", skip},
 		{"POST", chain + "/cancel", "", cancel},
-		{"GET", "/v1/actions", "limit cursor", list(o.Operator.AuditLog().Before)},
-		{"GET", "/v1/tokens", "limit cursor", list(o.Operator.QuotaPage)},
+		{"GET", "/v1/actions", "limit cursor", list(o.Control.AuditLog().Before)},
+		{"GET", "/v1/tokens", "limit cursor", list(o.Control.QuotaPage)},
 		{"GET", "/v1/workers", "", a.listWorkers},
 		{"GET", "/v1/schedules", "", a.listSchedules},
 		{"GET", schedule, "", a.showSchedule},
 		{"DELETE", schedule, "", act("remove", a.removeSchedule)},
-		{"POST", schedule + "/pause", "", act("pause", o.Operator.PauseSchedule)},
-		{"POST", schedule + "/resume", "", act("resume", o.Operator.ResumeSchedule)},
+		{"POST", schedule + "/pause", "", act("pause", o.Control.PauseSchedule)},
+		{"POST", schedule + "/resume", "", act("resume", o.Control.ResumeSchedule)},
 		{"POST", schedule + "/run", "overlap", a.runSchedule},
 	}
 	for _, r := range a.routes {

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/rows"
+	"habilita/internal/say"
 	"habilita/internal/web/guard"
 )
 
@@ -50,25 +51,12 @@ func pruneOf(q url.Values, o *engine.BatchOptions) (err error) {
 	return err
 }
 
-// spool copies a body into a file that has no name any more, so that it can be read twice.
-func spool(body io.Reader) (f *os.File, err error) {
-	if f, err = os.CreateTemp("", "habilita-*"); err != nil { // of mode 0600: it has tokens
-		return nil, err
-	}
-	_ = os.Remove(f.Name())
-	if _, err := io.Copy(f, body); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: %w", errBody, err)
-	}
-	return f, nil
-}
-
 func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	u := &upload{name: q.Get("batch"), out: summary{Errors: []guard.ProblemField{}}}
 	if p := ledger.BatchNameProblem(u.name); p != "" {
 		return refuseField(badParameter, "batch", "%s", p)
 	}
-	onFailure, err := oneOf(q, "on_failure", string(ledger.PolicyHold), string(ledger.PolicySkip), string(ledger.PolicyCancel))
+	onFailure, err := oneOf(q, "on_failure", ledger.Policies()...)
 	if err != nil {
 		return err
 	}
@@ -94,17 +82,23 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 		return err
 	}
 	if o.Prune || o.Strict {
-		f, err := spool(body)
+		f, _, err := rows.Keep(body)
+		if _, own := errors.AsType[*fs.PathError](err); err != nil && !own {
+			err = fmt.Errorf("%w: %w", errBody, err)
+		}
 		if err != nil {
 			return err
 		}
-		defer func() { _ = f.Close() }()
+		defer rows.Drop(f)
 		body = f
 	}
 	ctx, done := guard.Outlive(r.Context())
 	defer done()
-	sum, err := a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
-	a.Operator.Note(ctx, "enqueue", "batch "+u.name, sum.String(), err)
+	var sum engine.Summary
+	err = a.Control.EnqueueBatch(ctx, u.name, func() (int, int, error) {
+		sum, err = a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
+		return sum.Enqueued, sum.Rows, err
+	})
 	u.out.SummaryJSON, u.out.Status = sum.JSON("prune"), batchPath(u.name)
 	w = guard.Answer(w, r, a.Standstill)
 	if err != nil {
@@ -182,7 +176,8 @@ func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err erro
 		if due := u.out.Due; !due.IsZero() {
 			with = " with at=" + due.Format(time.RFC3339Nano)
 		}
-		p.Detail += fmt.Sprintf("; %d rows before it are enqueued, and sending all of them again%s adds only what is missing", n, with)
+		p.Detail += fmt.Sprintf("; %s enqueued, and sending all rows again%s adds only what is missing",
+			say.Plural(n, "row before it is", "rows before it are"), with)
 	}
 	return &refusal{p}
 }

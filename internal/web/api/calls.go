@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"habilita/internal/control"
+	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/web/guard"
 	"habilita/internal/web/hub"
@@ -49,7 +50,11 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 			c.ID, own = record.id, true
 		}
 	}
-	got, err := a.Producer.Enqueue(r.Context(), c)
+	var got engine.Receipt
+	err = a.Control.EnqueueCall(r.Context(), c.Server, func() (string, string, error) {
+		got, err = a.Producer.Enqueue(r.Context(), c)
+		return got.ID, got.Chain, err
+	})
 	if err != nil {
 		return err
 	}
@@ -81,7 +86,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return &control.UnknownError{Kind: ledger.ErrNoCall} // no id has these
 	}
-	found, err := a.Operator.Show(r.Context(), id)
+	found, err := a.Control.Show(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -90,7 +95,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 		if q.Has("token_id") && c.TokenID != q.Get("token_id") {
 			continue
 		}
-		name, err := a.Operator.BatchName(r.Context(), c)
+		name, err := a.Control.BatchName(r.Context(), c)
 		if err != nil {
 			return err
 		}

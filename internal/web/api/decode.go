@@ -38,7 +38,7 @@ type callBody struct {
 // wanted are the fields of a call, and what they are to be.
 var wanted = map[string]string{
 	"server": wantText, "token": wantText, "licenses": "want a whole number from 1", "chain": wantText, "ref": wantText, "id": wantText,
-	"batch": wantText, "at": wantTime, "notify": "want true or false",
+	"batch": wantText, "at": engine.WantTime, "notify": "want true or false",
 }
 
 const wantText = "want a string"
@@ -130,7 +130,7 @@ func decodeCall(r *http.Request) (engine.Call, error) {
 	case given["licenses"] != nil && (c.Licenses < 1 || float64(c.Licenses) != b.Licenses):
 		return c, refuseField(invalid, "licenses", "%s", wanted["licenses"])
 	case engine.TooFar(c.At):
-		return c, refuseField(invalid, "at", wantTime)
+		return c, refuseField(invalid, "at", engine.WantTime)
 	case given["batch"] != nil && p != "":
 		return c, refuseField(invalid, "batch", "%s", p)
 	}

@@ -16,7 +16,7 @@ func TestAKeyDoesNotOutliveItsCall(t *testing.T) {
 		m := miniredis.RunT(t)
 		client := redis.NewClient(&redis.Options{Addr: m.Addr()})
 		t.Cleanup(func() { _ = client.Close() })
-		keys := New(Options{Redis: client, Operator: &control.Control{}, Retention: retention}).keys
+		keys := New(Options{Redis: client, Control: &control.Control{}, Retention: retention}).keys
 		claim := func(fresh bool) string {
 			t.Helper()
 			c, err := keys.claim(t.Context(), "ana", "key", "what")

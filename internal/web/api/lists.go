@@ -74,7 +74,7 @@ func (a *API) listCalls(w http.ResponseWriter, r *http.Request, q url.Values) er
 		return err
 	}
 	return list(func(ctx context.Context, cursor string, limit int) (control.Page[control.CallRecord], error) {
-		return a.Operator.CallsPage(ctx, r.PathValue("batch"), control.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
+		return a.Control.CallsPage(ctx, r.PathValue("batch"), control.CallsQuery{Cursor: cursor, Limit: limit, State: state, Ref: q.Get("ref")})
 	})(w, r, q)
 }
 
@@ -86,7 +86,7 @@ func (a *API) report(w http.ResponseWriter, r *http.Request, q url.Values) error
 		return err
 	}
 	name, filter := r.PathValue("batch"), control.CallsQuery{State: state, Ref: q.Get("ref")}
-	if _, err := a.Operator.Status(r.Context(), name); err != nil {
+	if _, err := a.Control.Status(r.Context(), name); err != nil {
 		return err
 	}
 	h := w.Header()
@@ -96,7 +96,7 @@ func (a *API) report(w http.ResponseWriter, r *http.Request, q url.Values) error
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := a.Operator.ReportCSV(r.Context(), guard.Answer(w, r, a.Standstill), name, filter); err != nil {
+	if err := a.Control.ReportCSV(r.Context(), guard.Answer(w, r, a.Standstill), name, filter); err != nil {
 		a.Log.Warn().Err(err).Msg("a report over HTTP was cut off")
 		panic(http.ErrAbortHandler)
 	}
@@ -109,12 +109,12 @@ func (a *API) listChains(w http.ResponseWriter, r *http.Request, q url.Values) e
 		return err
 	}
 	return list(func(ctx context.Context, cursor string, limit int) (control.Page[control.Chain], error) {
-		return a.Operator.ChainsPage(ctx, state == "held", cursor, limit)
+		return a.Control.ChainsPage(ctx, state == "held", cursor, limit)
 	})(w, r, q)
 }
 
 func (a *API) showChain(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-	c, err := a.Operator.Chain(r.Context(), r.PathValue("chain"))
+	c, err := a.Control.Chain(r.Context(), r.PathValue("chain"))
 	if err != nil {
 		return err
 	}

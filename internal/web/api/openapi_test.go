@@ -69,7 +69,7 @@ func TestEveryOperationIsServedAndDescribed(t *testing.T) {
 			}
 		}
 	}
-	served := api.New(api.Options{Operator: &control.Control{}}).Operations()
+	served := api.New(api.Options{Control: &control.Control{}}).Operations()
 	slices.Sort(described)
 	slices.Sort(served)
 	if !slices.Equal(described, served) {

@@ -87,9 +87,13 @@ func TestDecisions(t *testing.T) {
 	w.ask("POST", "/v1/chains/none/skip", "").want(t, 404, nil)
 	w.ask("POST", "/v1/chains/"+id+"/cancel", "").want(t, 404, nil) // it has nothing to do
 
-	var log list[struct{ ID, Who, Via, Action, Target, Result string }]
+	var log list[struct {
+		ID, Who, Via, Action, Target, Result, Ended, Unit string
+		Count, Of                                         int
+	}]
 	w.get("/v1/actions").want(t, 200, &log)
-	if len(log.Items) != 4 || log.Items[3].Action != "enqueue" || log.Items[3].Target != "batch a/b" || log.Items[3].Result != "3 new of 3 rows" {
+	if len(log.Items) != 4 || log.Items[3].Action != "enqueue" || log.Items[3].Target != "batch a/b" || log.Items[3].Result != "3 new of 3 rows" ||
+		log.Items[3].Count != 3 || log.Items[3].Of != 3 || log.Items[3].Unit != "row" || log.Items[3].Ended != "done" {
 		t.Fatalf("%+v", log)
 	}
 	if e := log.Items[0]; e.Who != "ana" || e.Via != "api" || e.Action != "cancel" || e.Target != "batch a/b" || e.Result != "1 call" {

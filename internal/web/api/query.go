@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,35 +73,11 @@ func isSet(q url.Values, name string) (bool, error) {
 	return false, refuseField(badParameter, name, "want nothing, true or false")
 }
 
-// notBefore reads at and in, of which one may be given, and returns the time by the clock of Redis: this
-// machine's may be off. Zero is now; a time that has passed is that too.
-func notBefore(q url.Values, clock func() (time.Time, error)) (at time.Time, err error) {
-	var in time.Duration
-	switch {
-	case q.Has("at") && q.Has("in"):
-		return at, refuseField(badParameter, "at", "is given together with in: give one of them")
-	case q.Has("at"):
-		if at, err = time.Parse(time.RFC3339, q.Get("at")); err != nil || engine.TooFar(at) {
-			return at, refuseField(badParameter, "at", wantTime)
-		}
-	case q.Has("in"):
-		if in, err = time.ParseDuration(q.Get("in")); err != nil || in < 0 || in > engine.MaxAhead {
-			return at, refuseField(badParameter, "in", "want a duration such as 10m or 2h, at most ten years")
-		}
-	default:
-		return at, nil
+// notBefore reads at and in, and returns the time by a clock.
+func notBefore(q url.Values, clock func() (time.Time, error)) (time.Time, error) {
+	s, err := engine.ParseStart(func(name string) (string, bool) { return q.Get(name), q.Has(name) })
+	if e, ok := errors.AsType[*engine.StartError](err); ok {
+		return time.Time{}, refuseField(badParameter, e.Field, "%s", e.Problem)
 	}
-	now, err := clock()
-	if err != nil {
-		return at, err
-	}
-	if q.Has("in") {
-		at = now.Add(in)
-	}
-	if !at.After(now) {
-		at = time.Time{}
-	}
-	return at, nil
+	return s.Time(clock)
 }
-
-const wantTime = "want a time such as 2026-11-24T02:00:00-05:00, at most ten years ahead"

@@ -126,7 +126,7 @@ func TestUploadsThatStall(t *testing.T) {
 			r := u.answered(conn).want(t, c.status, nil)
 			u.ended()
 			if c.enqueued > 0 {
-				r.says(t, "1 rows before it are enqueued")
+				r.says(t, "1 row before it is enqueued")
 				var st status
 				if u.get("/v1/batches/b").want(t, 200, &st); st.Total != c.enqueued {
 					t.Errorf("%+v", st)

@@ -61,16 +61,16 @@ func gone(err error) bool {
 // lookAtBatch reads a batch for those who wait for it. A batch of which a part can't be read
 // is shown, and not settled.
 func (a *API) lookAtBatch(ctx context.Context, name string) (look[control.Status], error) {
-	s, err := a.Operator.Status(ctx, name)
+	s, err := a.Control.Status(ctx, name)
 	_, err = control.SplitUnread(err)
 	return look[control.Status]{s, s.Settled}, err
 }
 
 func (a *API) lookAtCall(ctx context.Context, key control.CallKey) (look[control.CallRecord], error) {
-	c, err := a.Operator.Call(ctx, key)
+	c, err := a.Control.Call(ctx, key)
 	if err != nil {
 		return look[control.CallRecord]{}, err
 	}
-	settled, err := a.Operator.Settled(ctx, c)
+	settled, err := a.Control.Settled(ctx, c)
 	return look[control.CallRecord]{c, settled}, err
 }

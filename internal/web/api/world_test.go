@@ -42,7 +42,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	a := apitest.Start(t, "ana:write:"+anasKey+",bo:write:"+bosKey)
-	w := &world{t: t, redis: a.Redis, rdb: a.Client, ledger: a.Ledger, api: a.API, op: a.Operator, tokens: a.Producer, url: a.URL, log: a.Log}
+	w := &world{t: t, redis: a.Redis, rdb: a.Client, ledger: a.Ledger, api: a.API, op: a.Control, tokens: a.Producer, url: a.URL, log: a.Log}
 	w.client = &http.Client{Transport: &watched{t: t}}
 	t.Cleanup(func() {
 		if strings.Contains(w.log.String(), theToken) {

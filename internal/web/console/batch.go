@@ -82,6 +82,6 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 func (c *Console) callsTopic(name string, f control.CallsQuery, cursor string) hub.Topic {
 	f.Cursor, f.Limit = cursor, perPage
 	return hub.Topic{Key: fmt.Sprintf("calls:%q", []string{name, f.State, f.Ref, cursor}), Read: func(ctx context.Context) (any, error) {
-		return c.o.Operator.CallsPage(ctx, name, f)
+		return c.o.Control.CallsPage(ctx, name, f)
 	}}
 }

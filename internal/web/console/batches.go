@@ -23,7 +23,7 @@ type overview struct {
 
 func (c *Console) overviewTopic() hub.Topic {
 	return hub.Topic{Key: "overview", Read: func(ctx context.Context) (any, error) {
-		o, err := c.o.Operator.Overview(ctx)
+		o, err := c.o.Control.Overview(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -172,24 +172,20 @@ func (w *words) rate(v batchView) string {
 	return w.sayOr(key, "", w.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(digits))))
 }
 
-// left is how long a batch takes still, in words; "" where it is not known: where a person
-// has to decide first, or some calls wait for their time.
+// left is how long a batch takes still, in words; "" where it is not known, or will change: more calls come.
 func (w *words) left(v batchView) string {
-	if v.State() != "going" || v.MoreLater() || !v.Rated || v.PerSecond <= 0 {
+	left, known := v.TimeLeft(v.PerSecond)
+	if state := v.State(); !known || left == 0 || state != "going" && state != "held" {
 		return ""
 	}
-	seconds := float64(v.Open) / v.PerSecond
-	if seconds > 30*24*3600 {
-		return ""
-	}
-	return w.sayOr("left", "", w.long(time.Duration(seconds*float64(time.Second))))
+	return w.sayOr("left", "", w.long(left))
 }
 
 // batchesPerPage is less than perPage: each batch may be in a thousand buckets.
 const batchesPerPage = 20
 
 func (c *Console) readBatches(ctx context.Context, q url.Values) (listing, error) {
-	found, err := c.o.Operator.BatchesPage(ctx, q.Get("cursor"), batchesPerPage)
+	found, err := c.o.Control.BatchesPage(ctx, q.Get("cursor"), batchesPerPage)
 	var all []batchView
 	for _, s := range found.Items {
 		all = append(all, c.view(s))
@@ -198,7 +194,7 @@ func (c *Console) readBatches(ctx context.Context, q url.Values) (listing, error
 }
 
 func (c *Console) readBatch(ctx context.Context, q url.Values) (listing, error) {
-	s, err := c.o.Operator.Status(ctx, q.Get("name"))
+	s, err := c.o.Control.Status(ctx, q.Get("name"))
 	unread, err := control.SplitUnread(err)
 	if err != nil {
 		return listing{}, err

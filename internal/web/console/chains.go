@@ -60,12 +60,12 @@ func (c *Console) readChains(ctx context.Context, q url.Values) (l listing, err 
 	var found control.Page[control.Chain]
 	switch cursor := q.Get("cursor"); {
 	case a.All:
-		found, err = c.o.Operator.ChainsPage(ctx, false, cursor, perPage)
+		found, err = c.o.Control.ChainsPage(ctx, false, cursor, perPage)
 	case a.Cause != "":
-		found, d.Held, err = c.o.Operator.HeldPage(ctx, a.Batch, a.Cause, cursor, heldPerPage)
+		found, d.Held, err = c.o.Control.HeldPage(ctx, a.Batch, a.Cause, cursor, heldPerPage)
 	default:
 		var sum control.HeldSummary
-		sum, err = c.o.Operator.HeldGroups(ctx, a.Batch)
+		sum, err = c.o.Control.HeldGroups(ctx, a.Batch)
 		d.Held, d.Cut, found.Unread = sum.Chains, sum.Cut, sum.Unread
 		for _, g := range sum.Groups {
 			v := groupView{HeldGroup: g}
@@ -84,7 +84,7 @@ func (c *Console) readChains(ctx context.Context, q url.Values) (l listing, err 
 func (c *Console) chainViews(ctx context.Context, chains []control.Chain) ([]chainView, error) {
 	var out []chainView
 	for _, ch := range chains {
-		name, err := c.o.Operator.BatchName(ctx, ch.Head)
+		name, err := c.o.Control.BatchName(ctx, ch.Head)
 		if _, err := control.SplitUnread(err); err != nil { // a batch that can't be read has no name here
 			return nil, err
 		}

@@ -16,8 +16,8 @@ import (
 
 // Options are what a Console is made of.
 type Options struct {
-	// Operator is what it shows and acts through. Required.
-	Operator *control.Control
+	// Control is what it shows and acts through. Required.
+	Control *control.Control
 	// Processes are the live processes. Required.
 	Processes *membership.Registry
 	// Schedules are the recurring runs. Required.

@@ -135,18 +135,18 @@ func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) 
 	switch scope {
 	case "chain":
 		d.OfChain = new(control.Chain)
-		if *d.OfChain, err = c.o.Operator.Chain(ctx, a.Chain); err == nil && !d.OfChain.Held() {
+		if *d.OfChain, err = c.o.Control.Chain(ctx, a.Chain); err == nil && !d.OfChain.Held() {
 			err = &control.UnknownError{Kind: control.ErrNotHeld, Name: a.Chain}
 		}
 		held[control.RemedyOf(control.Cause(d.OfChain.Head))] = 1
 	case "batch":
 		d.OfBatch = new(control.Status)
-		*d.OfBatch, err = c.o.Operator.Status(ctx, a.Batch)
+		*d.OfBatch, err = c.o.Control.Status(ctx, a.Batch)
 		_, err = control.SplitUnread(err)
 	}
 	if err == nil && (scope == "group" || scope == "batch" && a.Do == "skip") {
 		var sum control.HeldSummary
-		sum, err = c.o.Operator.HeldGroups(ctx, a.Batch)
+		sum, err = c.o.Control.HeldGroups(ctx, a.Batch)
 		for _, g := range sum.Groups {
 			if scope == "batch" || g.Cause == a.Cause {
 				held[control.RemedyOf(g.Cause)] += g.Chains
@@ -195,15 +195,15 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request, a asked) {
 func (c *Console) decide(ctx context.Context, a asked) (int, error) {
 	switch a.Do {
 	case "retry":
-		return c.o.Operator.Retry(ctx, a.Selection)
+		return c.o.Control.Retry(ctx, a.Selection)
 	case "skip":
-		return c.o.Operator.Skip(ctx, a.Selection)
+		return c.o.Control.Skip(ctx, a.Selection)
 	case "cancel":
-		return c.o.Operator.Cancel(ctx, a.Selection)
+		return c.o.Control.Cancel(ctx, a.Selection)
 	}
-	lift, what := c.o.Operator.LiftCooling, a.Token
+	lift, what := c.o.Control.LiftCooling, a.Token
 	if a.Server != "" {
-		lift, what = c.o.Operator.LiftServer, a.Server
+		lift, what = c.o.Control.LiftServer, a.Server
 	}
 	was, err := lift(ctx, what)
 	if was {

@@ -119,7 +119,7 @@ func TestACoolDownCanBeEnded(t *testing.T) {
 	w.enqueue("one", "good-1", 2)
 	var token string
 	for token == "" {
-		rows, err := w.Operator.Quota(t.Context())
+		rows, err := w.Control.Quota(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func (w world) settled(batch string) control.Status { w.t.Helper(); return w.Set
 
 func (w world) held() control.Chain {
 	w.t.Helper()
-	for c, err := range w.Operator.Chains(w.t.Context(), true) {
+	for c, err := range w.Control.Chains(w.t.Context(), true) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -1,9 +1,8 @@
 package console
 
 import (
-	"regexp"
+	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"habilita/internal/control"
@@ -90,50 +89,27 @@ func (w *words) who(name string) string {
 	return name
 }
 
-// resultForms are the forms in which the commands, the API and these pages write the result of an action, and
-// how each is told, by its groups. The first that fits is taken.
-var resultForms []resultForm
-
-type resultForm struct {
-	form *regexp.Regexp
-	told func(w *words, m []string) string
-}
-
-func init() { // not a value of the variable, since some results hold others
-	is := func(form string, told func(w *words, m []string) string) {
-		resultForms = append(resultForms, resultForm{regexp.MustCompile(form), told})
+// result is what came of an action, in words. The prose of what failed, which is of one language and may name commands,
+// is not among them; what an older version noted has nothing else.
+func (w *words) result(e control.AuditEntry) string {
+	if e.Ended == "" {
+		return e.Result
 	}
-	is(`(?s)^(.*); (\d+) parts? of Redis could not be read$`, func(w *words, m []string) string {
-		return w.result(m[1]) + "; " + w.count("result.unread", m[2])
-	})
-	is(`^(\d+) (chain|call|server|token|row)s?$`, func(w *words, m []string) string { return w.count("count."+m[2]+"s", m[1]) })
-	is(`^(\d+) new of (\d+) rows$`, func(w *words, m []string) string {
-		return w.count("count.rows", m[2]) + "; " + w.count("result.new", m[1])
-	})
-	is(`^(\d+) tokens? asked about, (\d+) counts? raised`, func(w *words, m []string) string {
-		return w.count("count.tokens", m[1]) + "; " + w.count("result.raised", m[2])
-	})
-	is(`^chain [^ ]+$`, func(w *words, m []string) string { return w.target(m[0]) })
-	is(`^batch +([^\n]+)`, func(w *words, m []string) string { return w.sayOr("target.batch", "", m[1]) })
-	is(`^failed after (\d+ \w+|\d+ new of \d+ rows): `, func(w *words, m []string) string {
-		return w.sayOr("result.failed_after", "", w.result(m[1]))
-	})
-	is(`^failed`, func(w *words, _ []string) string { return w.sayOr("result.failed", "") })
-	is(`^(it was so already|it is not paused|it is paused already)$`, func(w *words, _ []string) string { return w.sayOr("result.already", "") })
-}
-
-func (w *words) count(key, number string) string {
-	n, _ := strconv.Atoi(number) // it is digits
-	return w.sayOr(key, "", n)
-}
-
-// result is what came of an action, in words. The prose of a command, which is of one
-// language and may name other commands, is not among them.
-func (w *words) result(r string) string {
-	for _, f := range resultForms {
-		if m := f.form.FindStringSubmatch(r); m != nil {
-			return f.told(w, m)
+	said := w.sayOr("result."+e.Ended, e.Result)
+	switch {
+	case e.Unit != "":
+		said = w.sayOr("count."+e.Unit+"s", e.Result, cmp.Or(e.Of, e.Count))
+		if e.Of > 0 {
+			said += "; " + w.sayOr("result.of."+e.Unit, e.Result, e.Count)
 		}
+		if e.Ended == control.EndedFailed {
+			said = w.sayOr("result.failed_after", e.Result, said)
+		}
+	case e.Place != "":
+		said = w.target(e.Place)
 	}
-	return w.sayOr("result.done", "")
+	if e.Unread > 0 {
+		said += "; " + w.sayOr("result.unread", e.Result, e.Unread)
+	}
+	return said
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func TestStatesOfABatch(t *testing.T) {
 	}{
 		{control.Status{Total: 10, Succeeded: 5, Open: 5}, "going", 50, true},
 		{control.Status{Total: 10, Succeeded: 10, Settled: true}, "done", 100, false},
-		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1}, "held", 40, false},
+		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1, Blocked: 2}, "held", 40, true},
 		{control.Status{Total: 10, Succeeded: 4, Failed: 6, Settled: true}, "failures", 40, false},
 		{control.Status{Total: 10, Succeeded: 4, Skipped: 6, Settled: true}, "partly", 40, false},
 		{control.Status{Total: 10, Cancelled: 10, Settled: true}, "cancelled", 0, false},
@@ -41,7 +42,7 @@ func TestStatesOfABatch(t *testing.T) {
 		{control.Status{Settled: true, CutOff: true}, "partial", 0, false},
 		{control.Status{Total: 10, Succeeded: 10, Unread: 3}, "unread", 100, false},
 		{control.Status{Total: 10, Open: 10, CutOff: true}, "partial", 0, false},
-		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Settled: true, CutOff: true}, "held", 0, false},
+		{control.Status{Total: 10, Failed: 1, Open: 9, HeldChains: 1, Blocked: 9, Settled: true, CutOff: true}, "held", 0, false},
 		{control.Status{Total: 10, Cancelled: 10, Settled: true, Stopped: true, CutOff: true}, "cancelled", 0, false},
 	} {
 		v := batchView{Status: c.s, PerSecond: 2, Rated: true}
@@ -119,27 +120,34 @@ func TestOnlySuccessesAreARateOfAPage(t *testing.T) {
 func TestResultsOfActionsInPlainWords(t *testing.T) {
 	for _, lang := range []string{"en", "es"} {
 		w := loadWords(lang, time.UTC)
-		for result, want := range map[string][2]string{
-			"1 chain":    {"1 chain", "1 cadena"},
-			"1200 calls": {"1,200 calls", "1.200 llamadas"},
-			"96 rows":    {"96 rows", "96 filas"},
-			"failed after 3 chains: redis: i/o timeout; give the command again": {"failed; done before: 3 chains", "falló; hecho antes: 3 cadenas"},
-			"failed: there is no such thing: `enqueue schedule list` has them":  {"failed", "falló"},
-			"3 new of 5 rows":    {"5 rows; 3 new", "5 filas; 3 nuevas"},
-			"1 new of 1 rows":    {"1 row; 1 new", "1 fila; 1 nueva"},
-			"chain aabbccddeeff": {"chain aabbccdd", "cadena aabbccdd"},
-			"failed after 3 new of 5 rows: the row limit was met":    {"failed; done before: 5 rows; 3 new", "falló; hecho antes: 5 filas; 3 nuevas"},
-			"3 chains; 2 parts of Redis could not be read":           {"3 chains; 2 parts of Redis could not be read", "3 cadenas; no se pudieron leer 2 partes de Redis"},
-			"done; 1 part of Redis could not be read":                {"done; 1 part of Redis could not be read", "hecho; no se pudo leer 1 parte de Redis"},
-			"it was so already":                                      {"it was so already", "ya estaba así"},
-			"resumed; its next run is 2026-11-24":                    {"done", "hecho"},
-			"its cool-down is over":                                  {"done", "hecho"},
-			"batch   nightly-1\nfollow  enqueue schedule show night": {"batch nightly-1", "lote nightly-1"},
-			"5 tokens asked about, 1 count raised, 1 failed":         {"5 tokens; 1 count raised", "5 tokens; 1 contador subió"},
+		for _, c := range []struct {
+			result string
+			control.Outcome
+			want [2]string
+		}{
+			{"", control.Outcome{Count: 1, Unit: control.UnitChain}, [2]string{"1 chain", "1 cadena"}},
+			{"", control.Outcome{Count: 1200, Unit: control.UnitCall}, [2]string{"1,200 calls", "1.200 llamadas"}},
+			{"", control.Outcome{Count: 96, Unit: control.UnitRow}, [2]string{"96 rows", "96 filas"}},
+			{"failed after 3 chains: i/o timeout", control.Outcome{Ended: control.EndedFailed, Count: 3, Unit: control.UnitChain}, [2]string{"failed; done before: 3 chains", "falló; hecho antes: 3 cadenas"}},
+			{"failed: no such thing: `enqueue schedule list` has them", control.Outcome{Ended: control.EndedFailed}, [2]string{"failed", "falló"}},
+			{"", control.Outcome{Count: 3, Of: 5, Unit: control.UnitRow}, [2]string{"5 rows; 3 new", "5 filas; 3 nuevas"}},
+			{"", control.Outcome{Count: 1, Of: 1, Unit: control.UnitRow}, [2]string{"1 row; 1 new", "1 fila; 1 nueva"}},
+			{"", control.Outcome{Place: "chain aabbccddeeff"}, [2]string{"chain aabbccdd", "cadena aabbccdd"}},
+			{"", control.Outcome{Ended: control.EndedFailed, Count: 3, Of: 5, Unit: control.UnitRow}, [2]string{"failed; done before: 5 rows; 3 new", "falló; hecho antes: 5 filas; 3 nuevas"}},
+			{"", control.Outcome{Count: 3, Unit: control.UnitChain, Unread: 2}, [2]string{"3 chains; 2 parts of Redis could not be read", "3 cadenas; no se pudieron leer 2 partes de Redis"}},
+			{"", control.Outcome{Unread: 1}, [2]string{"done; 1 part of Redis could not be read", "hecho; no se pudo leer 1 parte de Redis"}},
+			{"", control.Outcome{Ended: control.EndedUnchanged}, [2]string{"it was so already", "ya estaba así"}},
+			{"", control.Outcome{Place: "batch nightly-1"}, [2]string{"batch nightly-1", "lote nightly-1"}},
+			{"", control.Outcome{Count: 1, Of: 5, Unit: control.UnitToken, Failed: 1}, [2]string{"5 tokens; 1 count raised", "5 tokens; 1 contador subió"}},
+			{"3 bags", control.Outcome{Count: 3, Unit: "bag"}, [2]string{"3 bags", "3 bags"}}, // a newer version counts those
 		} {
-			if got := w.result(result); got != want[map[string]int{"en": 0, "es": 1}[lang]] {
-				t.Errorf("%s: %q is told as %q", lang, result, got)
+			c.Ended = cmp.Or(c.Ended, control.EndedDone)
+			if got := w.result(control.AuditEntry{Result: c.result, Outcome: c.Outcome}); got != c.want[map[string]int{"en": 0, "es": 1}[lang]] {
+				t.Errorf("%s: %+v is told as %q", lang, c.Outcome, got)
 			}
+		}
+		if got := w.result(control.AuditEntry{Result: "3 new of 5 rows"}); got != "3 new of 5 rows" {
+			t.Errorf("%s: what an older version noted is told as %q", lang, got)
 		}
 		for target, want := range map[string][2]string{
 			"cause bad_token of batch one":       {"batch one: The vendor does not accept this token.", "lote one: El proveedor no acepta este token."},

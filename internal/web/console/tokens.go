@@ -61,7 +61,7 @@ func (c *Console) readTokens(ctx context.Context, q url.Values) (l listing, err 
 		return l, err
 	}
 	d := k.tokensData
-	d.Tokens, err = c.o.Operator.QuotaOf(ctx, page.Items)
+	d.Tokens, err = c.o.Control.QuotaOf(ctx, page.Items)
 	_, err = control.SplitUnread(err) // the head of the page says what is unread
 	return listing{Data: d, Next: page.Next}, err
 }
@@ -76,7 +76,7 @@ type ranked struct {
 // them are ranked seldom (see package hub), and not each time that somebody looks at a page of them.
 func (c *Console) rankingTopic() hub.Topic {
 	return hub.Topic{Key: "ranking", Read: func(ctx context.Context) (any, error) {
-		rows, err := c.o.Operator.Quota(ctx)
+		rows, err := c.o.Control.Quota(ctx)
 		_, err = control.SplitUnread(err)
 		return rank(rows), err
 	}}

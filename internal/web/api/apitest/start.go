@@ -28,7 +28,7 @@ type Served struct {
 	Client   redis.UniversalClient
 	Ledger   *ledger.Ledger
 	API      *api.API
-	Operator *control.Control
+	Control  *control.Control
 	Producer *engine.Producer
 	Log      *bytes.Buffer
 }
@@ -47,7 +47,7 @@ func Start(t testing.TB, apiKeys string) *Served {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Producer.Close() })
-	if s.Operator, err = control.Open(s.Client, "", quota.Settings{}); err != nil {
+	if s.Control, err = control.Open(s.Client, "", quota.Settings{}); err != nil {
 		t.Fatal(err)
 	}
 	limiter, err := quota.New(s.Client, quota.Settings{})
@@ -58,7 +58,7 @@ func Start(t testing.TB, apiKeys string) *Served {
 		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
 	}})
 	s.API = api.New(api.Options{
-		MaxBatch: 1 << 20, Redis: s.Client, Producer: s.Producer, Operator: s.Operator,
+		MaxBatch: 1 << 20, Redis: s.Client, Producer: s.Producer, Control: s.Control,
 		Registry: membership.New(s.Client, "habilita"), Log: zerolog.New(zerolog.SyncWriter(s.Log)),
 	})
 	keys, err := guard.ParseKeys(apiKeys)

@@ -49,7 +49,7 @@ type Stage struct {
 	Redis     *miniredis.Miniredis
 	Client    redis.UniversalClient
 	Producer  *engine.Producer
-	Operator  *control.Control
+	Control   *control.Control
 	Actions   *control.AuditLog
 	Schedules *schedule.Store
 	Health    *breaker.Store
@@ -92,7 +92,7 @@ func Open(ctx context.Context, o Options) (_ *Stage, err error) {
 		return nil, err
 	}
 	s.later(s.Producer.Close)
-	if s.Operator, err = control.Open(s.Client, "", opts.Quota); err != nil {
+	if s.Control, err = control.Open(s.Client, "", opts.Quota); err != nil {
 		return nil, err
 	}
 	if !o.NoWorker {
@@ -138,7 +138,7 @@ func (s *Stage) work(ctx context.Context, url string, o engine.Options) error {
 // serve serves the console as the worker does.
 func (s *Stage) serve(who guard.Principal, zone *time.Location) error {
 	s.Console = console.New(console.Options{
-		Operator: s.Operator, Processes: membership.New(s.Client, quota.DefaultPrefix), Schedules: s.Schedules, Servers: s.Health, Location: zone,
+		Control: s.Control, Processes: membership.New(s.Client, quota.DefaultPrefix), Schedules: s.Schedules, Servers: s.Health, Location: zone,
 	})
 	if who == (guard.Principal{}) {
 		who = guard.Principal{Name: "local", CanWrite: true}
@@ -170,7 +170,7 @@ func (s *Stage) serve(who guard.Principal, zone *time.Location) error {
 	return nil
 }
 
-// Server makes a server have so many requests and failures lately, as package health keeps
+// Server makes a server have so many requests and failures lately, as package breaker keeps
 // it; state is closed, open or half_open.
 func (s *Stage) Server(ctx context.Context, name, state string, requests, failures int) error {
 	now, err := s.Client.Time(ctx).Result()

@@ -1,17 +1,17 @@
-package say
+package control
 
 import (
 	"fmt"
 	"net/url"
 	"strings"
 
-	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/say"
 	"habilita/internal/wolkvox"
 )
 
 // HeadLine names the call at which a chain is held.
-func HeadLine(r control.CallRecord, batch string) string {
+func HeadLine(r CallRecord, batch string) string {
 	parts := []string{"call " + r.ID}
 	if r.Ref != "" {
 		parts = append(parts, fmt.Sprintf("ref %q", r.Ref))
@@ -27,22 +27,22 @@ func HeadLine(r control.CallRecord, batch string) string {
 }
 
 // NextStep is what a person does about a chain that is held at a call.
-func NextStep(head control.CallRecord, chain string, m ledger.Batch) string {
+func NextStep(head CallRecord, chain string, m ledger.Batch) string {
 	retry := "enqueue retry --chain " + chain
 	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", chain, chain)
-	cause := control.Cause(head)
-	switch control.RemedyOf(cause) {
-	case control.RemedyToken:
+	cause := Cause(head)
+	switch RemedyOf(cause) {
+	case RemedyToken:
 		// Another request with the same token fails as well, and so does what stands behind it.
 		return correct("token", chain, m) + "   (if it was put right at the vendor: " + retry + ")"
-	case control.RemedyKey:
+	case RemedyKey:
 		return "put the sealing key back into HABILITA_KEYS and restart the workers, then: " + retry + "   (or: enqueue cancel --chain " + chain + ")"
-	case control.RemedyAsk:
+	case RemedyAsk:
 		if cause == string(wolkvox.NotFound) {
 			return "if the server is wrong, " + correct("server", chain, m) + "   (otherwise: " + retry + ")"
 		}
 		return "see what the vendor says of it, then: " + retry + others
-	case control.RemedyLook:
+	case RemedyLook:
 		return fmt.Sprintf("ask the vendor whether it was done (X-Request-ID: %s.%d), then: enqueue skip --chain %s   (or, if not: %s)",
 			head.ID, head.Attempts, chain, retry)
 	}
@@ -55,9 +55,9 @@ func correct(what, chain string, m ledger.Batch) string {
 	case m.Name == "":
 		return fmt.Sprintf("give the call again with the right %s, after: enqueue cancel --chain %s", what, chain)
 	case m.Path != "": // the batch bears its name
-		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, File(m.Path))
+		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, say.File(m.Path))
 	}
 	// It came from a file under another name, over HTTP, from a schedule or a program.
 	return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk FILE --batch %s --prune; or over HTTP: POST /v1/batches?prune&batch=%s; if a schedule made it, also: enqueue schedule add --replace",
-		what, Quote(m.Name), url.QueryEscape(m.Name))
+		what, say.Quote(m.Name), url.QueryEscape(m.Name))
 }

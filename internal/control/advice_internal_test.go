@@ -1,10 +1,9 @@
-package say
+package control
 
 import (
 	"strings"
 	"testing"
 
-	"habilita/internal/control"
 	"habilita/internal/ledger"
 	"habilita/internal/wolkvox"
 )
@@ -19,7 +18,7 @@ func TestNextStepOfAWrongServer(t *testing.T) {
 		"of another way": {ledger.Batch{Name: "ops"}, "enqueue bulk FILE --batch ops --prune"},
 		"of no batch":    {ledger.Batch{}, "give the call again with the right server, after: enqueue cancel --chain a"},
 	} {
-		var head control.CallRecord
+		var head CallRecord
 		head.State, head.Reason = ledger.StateFailed, string(wolkvox.NotFound)
 		got := NextStep(head, "a", c.batch)
 		if !strings.Contains(got, c.want) || !strings.Contains(got, "enqueue retry --chain a") {
