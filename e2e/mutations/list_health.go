@@ -48,4 +48,14 @@ var healthMutations = []mutation{
 		in(reportLua, "math.min(s.step * 2, tonumber(ARGV[4]))", "s.step"),
 		healthPkg, "TestProbes",
 	},
+	{
+		"a full Redis", "a transaction that the ACL refused is called full",
+		in("internal/redisconn/errors.go", `redis.HasErrorPrefix(reply, "OOM")`, `begins(reply, "OOM", "EXECABORT")`),
+		"./internal/redisconn", "TestFull",
+	},
+	{
+		"a full Redis", "the refusal of Redis 6.2 within a script is not known",
+		in("internal/redisconn/errors.go", ` || strings.Contains(reply.Error(), "OOM command not allowed")`, ""),
+		"./internal/redisconn", "TestFull",
+	},
 }
