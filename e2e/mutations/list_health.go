@@ -58,4 +58,9 @@ var healthMutations = []mutation{
 		in("internal/redisconn/errors.go", ` || strings.Contains(reply.Error(), "OOM command not allowed")`, ""),
 		"./internal/redisconn", "TestFull",
 	},
+	{
+		"faults of the settings in one message", "a URL of Redis that can't be fails later",
+		in("internal/config/table.go", "checked(&s.RedisURL, redisconn.CheckURL)", "checked(&s.RedisURL, func(v string) error { _ = redisconn.CheckURL(v); return nil })"),
+		"./internal/config", "TestRedisURL",
+	},
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"habilita/internal/redisconn"
 	"habilita/internal/vault"
 	"habilita/internal/web/guard"
 	"habilita/internal/webhook"
@@ -48,7 +49,7 @@ func (d Setting) inFile() Setting {
 // table is every setting, in the order in which documents show them. Each sets its own field.
 func (s *Settings) table() []Setting {
 	return []Setting{
-		{Variable: "REDIS_URL", Default: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: checked(&s.RedisURL, redisURL),
+		{Variable: "REDIS_URL", Default: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: checked(&s.RedisURL, redisconn.CheckURL),
 			Meaning: "also rediss://, redis-sentinel://..., redis-cluster://h:p,h:p; with a password only in the environment or a file"},
 		{Variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true, set: checked(&s.Keys, sealingKeys),
 			Meaning: "required; sealing keys, id:base64 of 32 bytes, comma separated; the first one seals, all open"},
@@ -167,17 +168,11 @@ func checked(field *string, check func(string) error) func(string) error {
 	}
 }
 
-func redisURL(v string) error {
-	scheme, rest, ok := strings.Cut(v, "://")
-	kinds := []string{"redis", "rediss", "unix", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"}
-	if !ok || !slices.Contains(kinds, strings.ToLower(scheme)) || rest == "" {
-		return errors.New("want redis://host:port/db, rediss://..., redis-sentinel://h:p,h:p/master or redis-cluster://h:p,h:p")
-	}
-	return nil
-}
+// plainURL is an address that can't hold a secret: a host or several, ports, a path. What stands in a port's place and is
+// no port may be the password of a URL that lacks its host.
+var plainURL = regexp.MustCompile(`^[A-Za-z-]+://` + plainHost + `(,` + plainHost + `)*(/[A-Za-z0-9._/{}-]*)?$`)
 
-// plainURL is an address that can't hold a secret: a host or several, ports, a path.
-var plainURL = regexp.MustCompile(`^[A-Za-z-]+://[A-Za-z0-9.:,\[\]{}-]*(/[A-Za-z0-9._/{}-]*)?$`)
+const plainHost = `([A-Za-z0-9.{}-]*|\[[0-9A-Fa-f:.]*\])(:[0-9]{1,5})?`
 
 // carriesSecret reports whether an address may hold a password: it has a user, or a query
 // with one. In doubt it does.
