@@ -63,4 +63,9 @@ var healthMutations = []mutation{
 		in("internal/config/table.go", "checked(&s.RedisURL, redisconn.CheckURL)", "checked(&s.RedisURL, func(v string) error { _ = redisconn.CheckURL(v); return nil })"),
 		"./internal/config", "TestRedisURL",
 	},
+	{
+		"defaults of settings", "a worker has another one than its settings say",
+		in("internal/engine/options.go", "cmp.Or(o.ShutdownTimeout, 75*time.Second)", "cmp.Or(o.ShutdownTimeout, 60*time.Second)"),
+		"./internal/config", "TestDefaults",
+	},
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"habilita/internal/engine"
+	"habilita/internal/quota"
 )
 
 const redacted = "[redacted]"
@@ -225,8 +226,8 @@ func (l *loader) together() {
 	s := l.s
 	l.compare(Calls, s.RetryMin > s.RetryMax, s.RetryMin,
 		"want at most RETRY_MAX, which is "+short(s.RetryMax), "RETRY_MIN", "RETRY_MAX")
-	l.compare(Limits, s.Quota.Lease > maxLease, s.SlotMargin,
-		fmt.Sprintf("makes a slot's lease %s; want max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN of at most %s", short(s.Quota.Lease), short(maxLease)),
+	l.compare(Limits, s.Quota.Lease > quota.MaxLease, s.SlotMargin,
+		fmt.Sprintf("makes a slot's lease %s; want max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN of at most %s", short(s.Quota.Lease), short(quota.MaxLease)),
 		"SLOT_MARGIN", "CALL_TIMEOUT", "VENDOR_TIMEOUT")
 	l.compare(Webhooks, s.WebhookURLs != "" && s.WebhookSecrets == "", 0,
 		"is not set and is required with WEBHOOK_URL; make one with: enqueue keygen --webhook", "WEBHOOK_SECRETS", "WEBHOOK_URL")

@@ -334,7 +334,8 @@ func limits(asked quota.Settings, agreed membership.Settings, key string) (quota
 		d, _ := time.ParseDuration(agreed[name])
 		return cmp.Or(d, or)
 	}
-	call, vendor, margin := span(settingCallTimeout, time.Minute), span(settingVendorTimeout, time.Minute), span(settingSlotMargin, 5*time.Second)
+	o := WorkerOptions{}.WithDefaults()
+	call, vendor, margin := span(settingCallTimeout, o.CallTimeout), span(settingVendorTimeout, o.VendorTimeout), span(settingSlotMargin, o.SlotMargin)
 	lease := max(call, vendor) + margin
 	if asked.Lease != 0 && asked.Lease != lease {
 		return asked, nil, fmt.Errorf("Quota.Lease is %v, and the lease of a slot is %v, from CALL_TIMEOUT, VENDOR_TIMEOUT and SLOT_MARGIN: leave it at zero", asked.Lease, lease)

@@ -63,7 +63,7 @@ func (e *NotAskedError) Error() string { return "not asked: " + e.Why }
 // (*membership.MismatchError), and where Redis restarted and requests may be in flight that it
 // does not know of.
 func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err error) {
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ type Worker struct {
 // NewWorker connects to Redis, opens or makes the token-ID key, and joins the membership of
 // the processes: a *membership.MismatchError says with what it disagrees.
 func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	if err := o.check(); err != nil {
 		return nil, err
 	}

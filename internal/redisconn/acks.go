@@ -51,6 +51,9 @@ type attached struct {
 // that time after a planned failover.
 const gone = 10 * time.Second
 
+// MaxReplicas is the most that can be waited for.
+const MaxReplicas = 100
+
 // NewAcks waits for that many replicas; nil for 0. The prefix is that of the keys that it writes.
 func NewAcks(replicas int, prefix string) *Acks {
 	if replicas <= 0 {
