@@ -68,4 +68,9 @@ var healthMutations = []mutation{
 		in("internal/engine/options.go", "cmp.Or(o.ShutdownTimeout, 75*time.Second)", "cmp.Or(o.ShutdownTimeout, 60*time.Second)"),
 		"./internal/config", "TestDefaults",
 	},
+	{
+		"one version of a build", "processes tell another one than --version",
+		in("internal/membership/registry.go", "Version: version.String()", "Version: version.String()[:1]"),
+		"./internal/membership", "TestSelf",
+	},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/membership"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
@@ -234,7 +235,7 @@ func (s *reconciler) lookAtWorkers(ctx context.Context) error {
 	}
 	workers := 0
 	for _, p := range alive {
-		if p.Kind == workerKind {
+		if p.Kind == membership.Worker {
 			workers++
 		}
 	}

@@ -45,7 +45,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	member, err := s.registry.Join(ctx, membership.Self("producer"), membership.Settings{membership.TokenIDKey: s.tokenIDs.Fingerprint()})
+	member, err := s.registry.Join(ctx, membership.Self(membership.Producer), membership.Settings{membership.TokenIDKey: s.tokenIDs.Fingerprint()})
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +302,7 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	member, err := p.registry.Join(ctx, membership.Self("limiter"), settings)
+	member, err := p.registry.Join(ctx, membership.Self(membership.Limiter), settings)
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 		return nil, err
 	}
 	q.health = breaker.New(rdb, q.prefix)
-	q.member, err = q.registry.Join(ctx, membership.Self("quota sync"), o.sharedSettings(q.stack))
+	q.member, err = q.registry.Join(ctx, membership.Self(membership.QuotaSync), o.sharedSettings(q.stack))
 	if err != nil {
 		return nil, err
 	}

@@ -25,9 +25,6 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// workerKind is what the membership calls a worker.
-const workerKind = "worker"
-
 // Worker makes the calls. Run it once.
 type Worker struct {
 	o        WorkerOptions
@@ -137,7 +134,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		}
 		o.Log.Warn().Err(err).Msg("a part of Redis can't be read: its calls wait until it is back")
 	}
-	me := membership.Self(workerKind)
+	me := membership.Self(membership.Worker)
 	if w.member, err = w.stack.registry.Join(ctx, me, o.sharedSettings(w.stack)); err != nil {
 		return nil, err
 	}

@@ -36,9 +36,9 @@ var layers = []layer{
 	{name: "state", groups: []string{"internal/ledger", "internal/schedule"}},
 	{name: "rows", groups: []string{"internal/rows"}},
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker",
-		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/seen", "internal/tracing", "internal/version"}},
+		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/seen", "internal/tracing"}},
 	{name: "Redis", groups: []string{"internal/redisconn"}},
-	{name: "scripts put together, and this machine told from others", groups: []string{"internal/lualink", "internal/loopback"}},
+	{name: "scripts put together, this machine told from others, and this build", groups: []string{"internal/lualink", "internal/loopback", "internal/version"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},
 }
 

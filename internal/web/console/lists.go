@@ -37,9 +37,6 @@ func (c *Console) readServers(ctx context.Context, _ url.Values) (listing, error
 	return listing{Data: serversData{all[:shown], len(all) - shown}}, err
 }
 
-// kindWorker is how workers call themselves where they agree.
-const kindWorker = "worker"
-
 type workersData struct {
 	Workers, Others []membership.Process
 }
@@ -48,7 +45,7 @@ type workersData struct {
 func (c *Console) processes(ctx context.Context) (d workersData, err error) {
 	all, err := c.o.Processes.Alive(ctx)
 	for _, p := range all {
-		if p.Kind == kindWorker {
+		if p.Kind == membership.Worker {
 			d.Workers = append(d.Workers, p)
 		} else {
 			d.Others = append(d.Others, p)
