@@ -5,7 +5,7 @@ const (
 	runnerGo  = "internal/engine/runner.go"
 	recordGo  = "internal/engine/record.go"
 	requestGo = "internal/engine/attempt.go"
-	hostsGo   = "internal/engine/places.go"
+	hostsGo   = "internal/engine/hosts.go"
 	clientGo  = "internal/wolkvox/client.go"
 	connGo    = "internal/wolkvox/conn.go"
 
@@ -217,7 +217,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shutdown in time", "the worker waits for a Redis that hangs",
-		in("internal/engine/places.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
+		in("internal/engine/drain.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
 		"./internal/engine", "TestStopsInTimeThoughRedisHangs/idle",
 	},
 	{

@@ -124,7 +124,7 @@ func (r *runner) observe(ctx context.Context, a *ledger.Attempt, asked time.Time
 	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
 	case is[*unopenableError](err), isNotSent && notSent.Late, err != nil && ctx.Err() != nil,
-		err != nil && !isRefused && r.pauses.Since(asked, time.Now()):
+		err != nil && !isRefused && r.pauses.since(asked, time.Now()):
 		r.unprobed(a)
 	case err == nil, isRefused && refused.Kind != wolkvox.ServerFailure:
 		r.health.Observe(a.Server, a.Chain, true, a.ProbesServer)

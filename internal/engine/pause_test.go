@@ -24,9 +24,9 @@ func TestPauseOfThisProcessIsNoFaultOfTheServer(t *testing.T) {
 		store := breaker.New(rdb, "habilita")
 		r := &runner{log: zerolog.Nop(), health: breaker.NewMonitor(store, 0, time.Now, zerolog.Nop())}
 		asked := time.Now()
-		r.pauses.Look(asked)
+		r.pauses.look(asked)
 		if paused {
-			r.pauses.Look(asked.Add(time.Minute))
+			r.pauses.look(asked.Add(time.Minute))
 		}
 		for i := range 50 {
 			a := ledger.Attempt{Server: "0042", Chain: fmt.Sprintf("chain%d", i)}

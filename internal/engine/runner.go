@@ -36,7 +36,7 @@ type runner struct {
 
 	// health knows the vendor's servers that are away.
 	health *breaker.Monitor
-	pauses breaker.Pauses
+	pauses pauses
 
 	// current reports whether the membership of the processes is known to hold.
 	current func() bool
