@@ -21,12 +21,12 @@ var healthMutations = []mutation{
 	{
 		"breaker of a server", "it never opens",
 		in(reportLua, "s.run >= tonumber(ARGV[1])", "false"),
-		healthPkg, "TestServerTrips",
+		healthPkg, "TestServerOpens",
 	},
 	{
 		"breaker of a server", "one chain's trouble is the server's",
 		in(reportLua, " and chains >= tonumber(ARGV[2])", ""),
-		healthPkg, "TestServerDoesNotTrip",
+		healthPkg, "TestServerStaysClosed",
 	},
 	{
 		"breaker of a server", "an answer does not close it",

@@ -129,7 +129,7 @@ var ledgerMutations = []mutation{
 	{
 		"order of a bulk", "two groups of a bucket go out at once",
 		in("internal/engine/batcher.go", "if g.Tag() == more.Tag() {", "if false {"),
-		"./internal/engine", "TestBatcherBoundsTrips",
+		"./internal/engine", "TestBatcherBoundsPipelines",
 	},
 	{
 		"order of a bulk", "a shard goes on after a failure",

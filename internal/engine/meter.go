@@ -220,7 +220,7 @@ func (s *stack) noted(ctx context.Context, key string, found any) (bool, error) 
 // long ago that another worker should have taken over, is left out: an old value is worse
 // than none, and an alert can be made of its absence.
 func (s *reconciler) look(ctx context.Context) error {
-	for state, n := range s.health.Counts() {
+	for state, n := range s.breakers.Counts() {
 		s.meter.servers.WithLabelValues(string(state)).Set(float64(n))
 	}
 	// Each stands for itself: in a cluster one may be read and another not.

@@ -140,7 +140,7 @@ func (w *Worker) assemble(me string) {
 	}
 	d, idle := newTimers(), newIdleRuns()
 	// A probe's request ends within the lease of its slot.
-	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix), w.stack.settings.Lease+5*time.Second, w.stack.clock.Now, w.log)
+	w.breakers = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix), w.stack.settings.Lease+5*time.Second, w.stack.clock.Now, w.log)
 	recording, room := recordingsOf(w.stack.rdb)
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),
@@ -159,16 +159,16 @@ func (w *Worker) assemble(me string) {
 	}
 	w.runner.crowded, w.runner.backlog = w.dispatcher.crowded, w.dispatcher.backlog
 	w.runner.current = w.member.Current
-	w.runner.health = w.health
+	w.runner.breakers = w.breakers
 	w.reconciler = &reconciler{
-		stack: w.stack, health: w.health, log: w.log, meter: w.meter, timers: d, me: me, retention: w.o.Retention, every: w.o.ReconcileInterval,
+		stack: w.stack, breakers: w.breakers, log: w.log, meter: w.meter, timers: d, me: me, retention: w.o.Retention, every: w.o.ReconcileInterval,
 		leases: &leases{rdb: w.stack.rdb, queues: w.consumes, here: &w.running},
 		ids:    rand.IntN(ledger.Buckets),
 	}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
 		producer: &Producer{stack: w.stack, publisher: publisher{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queues, w.o.Tracer != nil}},
-		every:    min(lookEvery, w.o.ReconcileInterval), lease: runLease,
+		every:    min(lookEvery, w.o.ReconcileInterval), lease: claimLease,
 	}
 }
 

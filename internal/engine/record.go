@@ -13,7 +13,7 @@ import (
 func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*ledger.Step, error) {
 	nonce := newID()
 	step := &ledger.Step{}
-	away, probe := r.health.Blocked()
+	away, probe := r.breakers.Blocked()
 	away += r.hosts.blocked(own)
 	var alone unacknowledged
 	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
@@ -47,7 +47,7 @@ const recordRoom = 100 * time.Millisecond
 func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on ledger.GoOn, own string) (*ledger.Step, error) {
 	next := newID()
 	step := &ledger.Step{}
-	away, probe := r.health.Blocked()
+	away, probe := r.breakers.Blocked()
 	away += r.hosts.blocked(own)
 	lasting := ctx // ends where requests are cut off; to record what became of them may take longer
 	if r.last != nil {

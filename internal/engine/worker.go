@@ -38,7 +38,7 @@ type Worker struct {
 	meter    *meter
 	// unregister takes the metrics back, so that another worker can have the Registerer.
 	unregister func()
-	health     *breaker.Monitor
+	breakers   *breaker.Monitor
 
 	runner     *runner
 	dispatcher *dispatcher
@@ -83,7 +83,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.dispatcher.run(soft) })
 	wg.Go(func() { w.reconciler.run(soft) })
 	wg.Go(func() { w.scheduler.run(soft) })
-	wg.Go(func() { w.health.Run(soft) })
+	wg.Go(func() { w.breakers.Run(soft) })
 	wg.Go(func() { w.runner.pauses.run(soft, w.log) })
 	if w.stack.acks != nil {
 		wg.Go(func() { w.followReplicas(soft) })
