@@ -19,7 +19,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"shared settings", "a Go program's worker has any time-outs and places",
-		in("internal/engine/newworker.go", "	if err := o.check(); err != nil {", "	if err := o.check(); false {"),
+		in("internal/engine/worker.go", "	if err := o.check(); err != nil {", "	if err := o.check(); false {"),
 		"./internal/engine", "TestWorkerRefusesOptionsThatCantBe",
 	},
 	{
@@ -34,7 +34,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"metrics at once", "a worker that was closed before takes back another's metrics",
-		in("internal/engine/newworker.go", "sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })", "func() { _ = sync.OnceFunc; o.Metrics.Unregister(w.meter.own) }"),
+		in("internal/engine/worker.go", "sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })", "func() { _ = sync.OnceFunc; o.Metrics.Unregister(w.meter.own) }"),
 		"./internal/engine", "TestClosedWorkerLeavesTheMetricsOfAnother",
 	},
 	{

@@ -278,7 +278,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"detached-context hook", "asynq's server gets a client without it",
-		in("internal/engine/newworker.go", ", Detach: true", ""),
+		in("internal/engine/worker.go", ", Detach: true", ""),
 		"./internal/engine", "TestTaskThatSucceededLeavesAsynq",
 	},
 	{

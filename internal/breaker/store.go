@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 var (
@@ -102,9 +104,9 @@ func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerStatus, err
 		if err := json.Unmarshal([]byte(text), &k); err != nil {
 			return nil, fmt.Errorf("breaker: state of server %s: %w", name, err)
 		}
-		h := ServerStatus{Server: name, State: k.State, Since: millis(k.Since), InARow: int(k.Run)}
+		h := ServerStatus{Server: name, State: k.State, Since: redisconn.Time(int64(k.Since)).UTC(), InARow: int(k.Run)}
 		if k.State != Closed {
-			h.NextProbe = millis(k.Next)
+			h.NextProbe = redisconn.Time(int64(k.Next)).UTC()
 		}
 		switch window := float64(now.UnixMilli() / Window.Milliseconds()); k.W {
 		case window:
@@ -116,13 +118,6 @@ func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerStatus, err
 	}
 	slices.SortFunc(out, func(a, b ServerStatus) int { return strings.Compare(a.Server, b.Server) })
 	return out, nil
-}
-
-func millis(ms float64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(ms)).UTC()
 }
 
 // Lift closes the breaker of a server, so that calls are made again at once; wasOpen is

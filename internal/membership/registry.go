@@ -118,13 +118,8 @@ func (r *Registry) run(ctx context.Context, args ...any) (says string, rest []st
 // are compared as text. None may be a secret.
 type Settings map[string]string
 
-// The kinds of processes.
-const (
-	Worker    = "worker"
-	Producer  = "producer"
-	Limiter   = "limiter"    // uses package quota
-	QuotaSync = "quota sync" // asks the vendor for its own counts
-)
+// The kinds of processes. A Limiter uses package quota; QuotaSync asks the vendor for its own counts.
+const Worker, Producer, Limiter, QuotaSync = "worker", "producer", "limiter", "quota sync"
 
 // Process is one that joined, as the others see it.
 type Process struct {

@@ -56,11 +56,7 @@ func Full(err error) bool {
 // full never is. redis.HasErrorPrefix can't tell ERR: it takes that away first.
 func Broken(err error) bool {
 	var reply redis.Error
-	if !errors.As(err, &reply) || Full(reply) {
-		return false
-	}
-	code, _, _ := strings.Cut(reply.Error(), " ")
-	return code == "ERR" || code == "WRONGTYPE"
+	return errors.As(err, &reply) && !Full(reply) && (strings.HasPrefix(reply.Error(), "ERR ") || strings.HasPrefix(reply.Error(), "WRONGTYPE"))
 }
 
 // Describe says in a sentence what an error of Redis means and what to do next.
