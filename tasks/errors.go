@@ -3,8 +3,6 @@ package tasks
 import (
 	"errors"
 
-	"github.com/redis/go-redis/v9"
-
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
@@ -205,7 +203,7 @@ func public(err error) error {
 		return &sentinelError{ErrEnqueueAgain, c}
 	case errors.Is(err, redisconn.ErrNotCopied):
 		return &sentinelError{ErrSentinel, c}
-	case redis.HasErrorPrefix(err, "OOM"), redis.HasErrorPrefix(err, "EXECABORT"): // codes of Redis; the second within MULTI
+	case redisconn.Full(err):
 		return &sentinelError{ErrRedisFull, c}
 	}
 	return err

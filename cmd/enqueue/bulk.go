@@ -103,8 +103,9 @@ func (a *app) bulk() *cobra.Command {
 	a.jsonFlag(cmd, "end with one JSON object on standard output")
 	f.DurationVar(&o.plan.latency, "latency", 2*time.Second, "with --dry-run: how long a call takes at the vendor, as is assumed")
 	f.IntVar(&o.plan.workers, "workers", 1, "with --dry-run: how many worker processes are assumed, each with CONCURRENCY calls in flight")
-	f.Int("concurrency", 0, "with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or 1000)")
-	f.Int("server-concurrency", 0, "with --dry-run: of these, at one server of the vendor (default: the variable SERVER_CONCURRENCY, or 64)")
+	worker := engine.WorkerOptions{}.WithDefaults()
+	f.Int("concurrency", 0, fmt.Sprintf("with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or %d)", worker.Concurrency))
+	f.Int("server-concurrency", 0, fmt.Sprintf("with --dry-run: of these, at one server of the vendor (default: the variable SERVER_CONCURRENCY, or %d)", worker.ServerConcurrency))
 	config.Bind(f, producing)
 	return cmd
 }

@@ -230,7 +230,7 @@ var stateWords = map[breaker.State]string{breaker.Closed: "up", breaker.Open: "d
 
 // serverRow is a server as --json gives it.
 type serverRow struct {
-	breaker.ServerHealth
+	breaker.ServerStatus
 	Since     control.Time `json:"since"`
 	NextProbe control.Time `json:"next_probe"`
 }

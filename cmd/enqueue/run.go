@@ -118,7 +118,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), meter.OnTerminal(a.err))
 	set.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
 	r := &fileRun{rowsRun: rows, today: o.today}
-	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, Again: again, Worker: set.WorkerOptions}
+	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, GivenUp: again, Worker: set.WorkerOptions}
 	if o.dryRun {
 		return r.dry(cmd.Context(), c, set)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"habilita/internal/engine"
 	"habilita/internal/leasttime"
 )
 
@@ -20,20 +21,17 @@ type batch struct {
 	env                   []string
 }
 
-// With default settings a worker has this many requests in flight.
-const (
-	defaultConcurrency       = 1000
-	defaultServerConcurrency = 64
-)
+// worker has the default settings.
+var worker = engine.WorkerOptions{}.WithDefaults()
 
 // batchFigures are the rows of whole batches.
 func batchFigures() []figure {
 	const handler = "a plain asynq handler, no order and no limits, as many at once"
-	tens := batch{tokens: 1000, each: 10, servers: 50, latency: 300 * time.Millisecond, atOnce: defaultConcurrency}
+	tens := batch{tokens: 1000, each: 10, servers: 50, latency: 300 * time.Millisecond, atOnce: worker.Concurrency}
 	wide := batch{tokens: 3000, each: 5, servers: 100, latency: time.Second, atOnce: 3000, env: []string{"CONCURRENCY=3000"}}
 	ones := batch{tokens: 10_000, each: 1, servers: 100, latency: 300 * time.Millisecond, atOnce: 1000, env: []string{"CONCURRENCY=1000"}}
-	varied := batch{tokens: 500, each: 20, servers: 50, varied: true, atOnce: defaultConcurrency}
-	long := batch{tokens: 1000, each: 40, servers: 50, latency: 300 * time.Millisecond, atOnce: defaultConcurrency}
+	varied := batch{tokens: 500, each: 20, servers: 50, varied: true, atOnce: worker.Concurrency}
+	long := batch{tokens: 1000, each: 40, servers: 50, latency: 300 * time.Millisecond, atOnce: worker.Concurrency}
 	const near = "the same with Redis on the same machine"
 	far := func(what string, b batch) figure {
 		return figure{what: "batch: " + what + ", Redis 1 ms away", against: near, unit: "s", less: true, floor: 1.3, ours: b.farSeconds, theirs: b.seconds}
@@ -66,7 +64,7 @@ func (b batch) least(tokens int) time.Duration {
 	least, _ := leasttime.Of(leasttime.Load{
 		Calls: tokens * b.each, LongestChain: b.each, BusiestToken: b.each,
 		BusiestHost: (tokens + b.servers - 1) / b.servers * b.each,
-	}, leasttime.Limits{Workers: 1, Concurrency: b.atOnce, ServerConcurrency: defaultServerConcurrency, TokenSlots: 2}, b.latency)
+	}, leasttime.Limits{Workers: 1, Concurrency: b.atOnce, ServerConcurrency: worker.ServerConcurrency, TokenSlots: 2}, b.latency)
 	return least
 }
 

@@ -39,7 +39,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"pauses of this process", "time-outs that they caused are held against the vendor's server",
-		in(requestGo, "r.pauses.Since(asked, time.Now())", "false"),
+		in(requestGo, "r.pauses.since(asked, time.Now())", "false"),
 		"./internal/engine", "TestPauseOfThisProcessIsNoFaultOfTheServer",
 	},
 	{

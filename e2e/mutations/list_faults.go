@@ -34,7 +34,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"metrics at once", "a worker that was closed before takes back another's metrics",
-		in("internal/engine/worker.go", "sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })", "func() { o.Metrics.Unregister(w.meter.own) }"),
+		in("internal/engine/worker.go", "sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })", "func() { _ = sync.OnceFunc; o.Metrics.Unregister(w.meter.own) }"),
 		"./internal/engine", "TestClosedWorkerLeavesTheMetricsOfAnother",
 	},
 	{

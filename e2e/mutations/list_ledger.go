@@ -129,7 +129,7 @@ var ledgerMutations = []mutation{
 	{
 		"order of a bulk", "two groups of a bucket go out at once",
 		in("internal/engine/batcher.go", "if g.Tag() == more.Tag() {", "if false {"),
-		"./internal/engine", "TestBatcherBoundsTrips",
+		"./internal/engine", "TestBatcherBoundsPipelines",
 	},
 	{
 		"order of a bulk", "a shard goes on after a failure",
@@ -278,7 +278,7 @@ var recoveryMutations = []mutation{
 	},
 	{
 		"detached-context hook", "asynq's server gets a client without it",
-		in("internal/engine/worker.go", "Detach: true, ", ""),
+		in("internal/engine/worker.go", ", Detach: true", ""),
 		"./internal/engine", "TestTaskThatSucceededLeavesAsynq",
 	},
 	{

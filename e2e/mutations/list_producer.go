@@ -110,9 +110,9 @@ var producerMutations = []mutation{
 		"./cmd/enqueue", "TestStories/runcalls",
 	},
 	{
-		"trips are short", "as many large groups as small ones",
+		"pipelines are short", "as many large groups as small ones",
 		in("internal/engine/batcher.go", "return calls <= perGroup && runs <= perRuns", "return true"),
-		"./internal/engine", "TestBatcherBoundsTrips",
+		"./internal/engine", "TestBatcherBoundsPipelines",
 	},
 	{
 		"groups of a bulk fill", "each goes out at the first tick",

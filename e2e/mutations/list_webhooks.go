@@ -35,12 +35,12 @@ var webhookMutations = []mutation{
 	},
 	{
 		"webhooks are told again when a batch settles again", "a batch that was told is never told again",
-		in("internal/webhook/judge.go", "at != m.settled {", "m.settled == 0 {"),
+		in("internal/webhook/news.go", "at != m.settled {", "m.settled == 0 {"),
 		"./internal/webhook", "TestJudgeBatch/it_has_settled_again",
 	},
 	{
 		"held chains are told at most once in ten minutes", "each one is told",
-		in("internal/webhook/judge.go", "case n > m.held && now.UnixMilli()-m.heldAt >= digestEvery.Milliseconds():", "case n > m.held:"),
+		in("internal/webhook/news.go", "case n > m.held && now.UnixMilli()-m.heldAt >= digestEvery.Milliseconds():", "case n > m.held:"),
 		"./internal/webhook", "TestJudgeBatch/another_one,_soon",
 	},
 	{

@@ -5,7 +5,7 @@ const (
 	runnerGo  = "internal/engine/runner.go"
 	recordGo  = "internal/engine/record.go"
 	requestGo = "internal/engine/attempt.go"
-	hostsGo   = "internal/engine/places.go"
+	hostsGo   = "internal/engine/hosts.go"
 	clientGo  = "internal/wolkvox/client.go"
 	connGo    = "internal/wolkvox/conn.go"
 
@@ -21,7 +21,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"share of time", "a run keeps its place however many wait",
-		in(runnerGo, "case time.Since(t.turn) >= r.budget && r.hosts.waits(t.host):", "case false:"),
+		in(runnerGo, "case time.Since(t.since) >= r.budget && r.hosts.waits(t.host):", "case false:"),
 		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
 	},
 	{
@@ -36,7 +36,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"places come free one by one", "none of a run that goes from one short chain to the next",
-		in(runnerGo, "case time.Since(t.began) >= r.budget && r.yields():", "case time.Since(t.turn) >= r.budget && r.yields():"),
+		in(runnerGo, "case time.Since(t.began) >= r.budget && r.yields():", "case time.Since(t.since) >= r.budget && r.yields():"),
 		"./internal/engine", "TestRunKeepsItsPlaceForAShareOfTime",
 	},
 	{
@@ -217,7 +217,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"shutdown in time", "the worker waits for a Redis that hangs",
-		in("internal/engine/places.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
+		in("internal/engine/drain.go", "w.o.ShutdownTimeout+endWait)", "time.Hour)"),
 		"./internal/engine", "TestStopsInTimeThoughRedisHangs/idle",
 	},
 	{

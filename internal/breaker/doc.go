@@ -16,18 +16,18 @@
 // failure is a request that got no answer that can be read: no connection, a time-out, a
 // broken connection, a 5xx, nonsense. A refusal is an answer.
 //
-// A server with one chain alone never trips: one operation's trouble can't be told from the
+// A server with one chain alone never counts as down: one operation's trouble can't be told from the
 // server's, and its own back-off is as gentle.
 //
 // # Guarantees
 //
-// The state is one, for all workers, in Redis: the switch to open or closed and the leave
+// The state is one, for all workers, in Redis: the switch to open or closed and the permission
 // to probe are each one script, so of many workers one probes. Workers learn of a change
 // within a second; until then they make calls, or put them off, as before.
-// A worker that dies with a leave to probe is waited for as long as the leave lasts.
+// A worker that dies with a permission to probe is waited for as long as the permission lasts.
 //
 // What a worker saw is reported once a second, for all servers together, and at once
-// where a server may have tripped: a call costs no command of its own. Reports that were
+// where a server may be down: a call costs no command of its own. Reports that were
 // lost with a worker, or with Redis, cost a later switch and nothing else.
 //
 // # Time and failures

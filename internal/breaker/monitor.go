@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,22 +15,22 @@ import (
 // without it nothing is ever put off. Safe for concurrent use.
 type Monitor struct {
 	store *Store
-	lasts time.Duration    // a probe, from its leave until its outcome is reported, at most
+	lasts time.Duration    // a probe, from its permission until its outcome is reported, at most
 	now   func() time.Time // by the clock of Redis
 	log   zerolog.Logger
-	soon  chan struct{} // a server may have tripped, or a probe has ended
+	soon  chan struct{} // a server may be down, or a probe has ended
 
-	mu     sync.Mutex
-	seen   map[string]*seen
-	down   map[string]int64 // servers that are not closed -> put off until, ms
-	leave  map[string]bool  // may be probed by this worker
-	counts map[State]int
+	mu      sync.Mutex
+	seen    map[string]*seen
+	down    map[string]int64 // servers that are not closed -> put off until, ms
+	permits map[string]bool  // may be probed by this worker
+	counts  map[State]int
 }
 
-// NewMonitor makes a Monitor whose probes last so long at most, from their leave until their outcome is reported.
+// NewMonitor makes a Monitor whose probes last so long at most, from their permission until their outcome is reported.
 // now is the clock of Redis. It asks nothing of Redis.
 func NewMonitor(s *Store, lasts time.Duration, now func() time.Time, log zerolog.Logger) *Monitor {
-	return &Monitor{store: s, lasts: lasts, now: now, log: log, soon: make(chan struct{}, 1), seen: map[string]*seen{}, leave: map[string]bool{}}
+	return &Monitor{store: s, lasts: lasts, now: now, log: log, soon: make(chan struct{}, 1), seen: map[string]*seen{}, permits: map[string]bool{}}
 }
 
 // refreshEvery is how often the view is made new and what was seen is reported.
@@ -90,7 +89,7 @@ func (m *Monitor) Refresh(ctx context.Context) error {
 			}
 			if given {
 				m.mu.Lock()
-				m.leave[h.Server] = true
+				m.permits[h.Server] = true
 				m.mu.Unlock()
 			}
 			until = now.Add(halfOpenWait)
@@ -100,9 +99,9 @@ func (m *Monitor) Refresh(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.down, m.counts = down, counts
-	for server := range m.leave {
+	for server := range m.permits {
 		if down[server] == 0 {
-			delete(m.leave, server)
+			delete(m.permits, server)
 		}
 	}
 	return nil
@@ -128,7 +127,7 @@ func (m *Monitor) report(ctx context.Context) error {
 }
 
 // Observe notes the end of a request: answered is false where no answer came that can be
-// read. probe says that it was made by a Probe's leave.
+// read. probe says that it was made under a permission to probe.
 func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 	m.mu.Lock()
 	v := m.seen[server]
@@ -143,11 +142,11 @@ func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 		v.failures++
 		v.tail++
 		v.probeFailed = v.probeFailed || probe
-		if len(v.chains) < tripChains && !slices.Contains(v.chains, chain) {
+		if len(v.chains) < openChains && !slices.Contains(v.chains, chain) {
 			v.chains = append(v.chains, chain)
 		}
 	}
-	now := probe || v.tail == tripFailures
+	now := probe || v.tail == openFailures
 	m.mu.Unlock()
 	if now {
 		select {
@@ -160,12 +159,12 @@ func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 // Blocked tells the servers whose calls are to be put off, as the ledger's scripts read
 // it: "0042=1732400000000 0017=... ", each with until when, ms; "" for none. Where a
 // server may be probed, it is left out for this once, and probe is its name: the
-// caller gives the leave back (Unused) unless the call that it began is one at that server.
+// caller gives the permission back (Unused) unless the call that it began is one at that server.
 func (m *Monitor) Blocked() (text, probe string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for probe = range m.leave {
-		delete(m.leave, probe)
+	for probe = range m.permits {
+		delete(m.permits, probe)
 		break
 	}
 	var b strings.Builder
@@ -177,12 +176,12 @@ func (m *Monitor) Blocked() (text, probe string) {
 	return b.String(), probe
 }
 
-// Unused gives back a leave that Blocked gave.
+// Unused gives back a permission that Blocked gave.
 func (m *Monitor) Unused(probe string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down[probe] != 0 {
-		m.leave[probe] = true
+		m.permits[probe] = true
 	}
 }
 
@@ -191,66 +190,4 @@ func (m *Monitor) Counts() map[State]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return map[State]int{Closed: m.counts[Closed], Open: m.counts[Open], HalfOpen: m.counts[HalfOpen]}
-}
-
-// Pauses notices that this process did not run: it was stopped (SIGSTOP), its machine was
-// suspended, or it got no processor. A request that lasted through one may have been
-// answered long before its time-out was seen, so it says nothing of the vendor's server.
-// The zero value knows of no pause; Run looks.
-type Pauses struct {
-	looked atomic.Pointer[time.Time] // when Run looked last
-	ended  atomic.Pointer[time.Time] // when the last pause was seen to be over
-}
-
-const (
-	pauseLook  = 100 * time.Millisecond
-	pauseLeast = time.Second
-)
-
-// Run looks until ctx ends, and logs every pause.
-func (p *Pauses) Run(ctx context.Context, log zerolog.Logger) {
-	tick := time.NewTicker(pauseLook)
-	defer tick.Stop()
-	for {
-		now := time.Now()
-		if d := p.Look(now); d > 0 {
-			log.Warn().Dur("pause_ms", d).Msg("this process did not run for a while (stopped, suspended, or without a processor): " +
-				"requests that were in flight are held against no server of the vendor")
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// Look notes that the process runs now, and returns how long it had not.
-func (p *Pauses) Look(now time.Time) time.Duration {
-	before := p.looked.Swap(&now)
-	if before == nil {
-		return 0
-	}
-	d := apart(*before, now)
-	if d < pauseLeast {
-		return 0
-	}
-	p.ended.Store(&now)
-	return d
-}
-
-// Since reports whether the process was paused at some time since t, by a time from
-// time.Now. It may be asked right after a pause, before Run has looked.
-func (p *Pauses) Since(t, now time.Time) bool {
-	if ended := p.ended.Load(); ended != nil && ended.After(t) {
-		return true
-	}
-	looked := p.looked.Load()
-	return looked != nil && apart(*looked, now) >= pauseLeast
-}
-
-// apart is how far two times are apart: by the clock of the wall too, since the monotonic
-// one stands still while a machine is suspended.
-func apart(a, b time.Time) time.Duration {
-	return max(b.Sub(a), b.Round(0).Sub(a.Round(0)))
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/redisconn"
 )
 
 var (
@@ -37,13 +39,13 @@ const (
 )
 
 // A server counts as down after so many failures in a row, over all workers, of at least so many chains.
-const tripFailures, tripChains = 5, 2
+const openFailures, openChains = 5, 2
 
 // Window is how long requests are counted for, at least; at most twice as long.
 const Window = 5 * time.Minute
 
-// ServerHealth is how a server is.
-type ServerHealth struct {
+// ServerStatus is how a server is.
+type ServerStatus struct {
 	Server    string    `json:"server"`
 	State     State     `json:"state"`
 	Since     time.Time `json:"since"`      // of the state; half open counts as open
@@ -57,7 +59,7 @@ type ServerHealth struct {
 type Store struct {
 	rdb                   redis.UniversalClient
 	key                   string
-	firstProbe, mostProbe time.Duration // after it tripped, and the distance of probes at most
+	firstProbe, mostProbe time.Duration // after it opened, and the distance of probes at most
 	report, probe, lift   *redis.Script
 }
 
@@ -85,7 +87,7 @@ type kept struct {
 
 // Servers are all that workers have called, by name. now is the time of Redis, for the
 // window; the zero time asks Redis.
-func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerHealth, error) {
+func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerStatus, error) {
 	if now.IsZero() {
 		var err error
 		if now, err = s.rdb.Time(ctx).Result(); err != nil {
@@ -96,15 +98,15 @@ func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerHealth, err
 	if err != nil {
 		return nil, fmt.Errorf("breaker: %w", err)
 	}
-	out := make([]ServerHealth, 0, len(all))
+	out := make([]ServerStatus, 0, len(all))
 	for name, text := range all {
 		var k kept
 		if err := json.Unmarshal([]byte(text), &k); err != nil {
 			return nil, fmt.Errorf("breaker: state of server %s: %w", name, err)
 		}
-		h := ServerHealth{Server: name, State: k.State, Since: millis(k.Since), InARow: int(k.Run)}
+		h := ServerStatus{Server: name, State: k.State, Since: redisconn.Time(int64(k.Since)).UTC(), InARow: int(k.Run)}
 		if k.State != Closed {
-			h.NextProbe = millis(k.Next)
+			h.NextProbe = redisconn.Time(int64(k.Next)).UTC()
 		}
 		switch window := float64(now.UnixMilli() / Window.Milliseconds()); k.W {
 		case window:
@@ -114,15 +116,8 @@ func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerHealth, err
 		}
 		out = append(out, h)
 	}
-	slices.SortFunc(out, func(a, b ServerHealth) int { return strings.Compare(a.Server, b.Server) })
+	slices.SortFunc(out, func(a, b ServerStatus) int { return strings.Compare(a.Server, b.Server) })
 	return out, nil
-}
-
-func millis(ms float64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(ms)).UTC()
 }
 
 // Lift closes the breaker of a server, so that calls are made again at once; wasOpen is
@@ -149,7 +144,7 @@ type seen struct {
 
 // tell reports what a worker saw. It returns the servers that went up or down.
 func (s *Store) tell(ctx context.Context, all map[string]*seen) (map[string]State, error) {
-	args := []any{tripFailures, tripChains, s.firstProbe.Milliseconds(), s.mostProbe.Milliseconds()}
+	args := []any{openFailures, openChains, s.firstProbe.Milliseconds(), s.mostProbe.Milliseconds()}
 	for name, v := range all {
 		args = append(args, name, v.requests, v.failures, v.tail, v.answered, strings.Join(v.chains, " "), v.probeFailed)
 	}

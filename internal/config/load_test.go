@@ -127,7 +127,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	_, err := load(t, []string{"--call-timeout", "60"}, "TOKEN_SLOTS=3", "LISTEN=8080", "RETRY_MIN=20m",
 		"REDIS_URL=mysql://root:"+password+"@db")
 	want := `6 settings are wrong:
-  REDIS_URL [redacted]: want redis://host:port/db, rediss://..., redis-sentinel://h:p,h:p/master or redis-cluster://h:p,h:p
+  REDIS_URL [redacted]: the Redis URL has an unknown scheme; want redis://host:port/db, rediss://..., unix:///path, redis-sentinel://h:p,h:p/master or redis-cluster://h:p,h:p
   HABILITA_KEYS: is not set and is required; make one with: enqueue keygen
   CALL_TIMEOUT "60" (from --call-timeout): want a duration, such as 500ms, 60s, 15m or 720h
   TOKEN_SLOTS "3": want a whole number from 1 to 2

@@ -17,9 +17,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"habilita/internal/engine"
+	"habilita/internal/quota"
+	"habilita/internal/vault"
 )
-
-const redacted = "[redacted]"
 
 // Settings are the values of one process, from Load. A setting of a group that was not
 // loaded has its default. It prints as "[redacted]" under every verb, since it holds
@@ -55,10 +55,10 @@ type Settings struct {
 func (s Settings) Warnings() []string { return slices.Clone(s.warnings) }
 
 // Format writes "[redacted]" under every verb.
-func (s Settings) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+func (s Settings) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, vault.Redacted) }
 
 // MarshalJSON gives "[redacted]".
-func (s Settings) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (s Settings) MarshalJSON() ([]byte, error) { return []byte(`"` + vault.Redacted + `"`), nil }
 
 const (
 	formatJSON    = "json"
@@ -151,7 +151,7 @@ func (l *loader) load(d Setting) {
 		l.fault(d.Variable, "", "", "is not set and is required; make one with: enqueue keygen")
 	case from == "" && d.Default == "":
 	case d.file && from == d.Flag() && carriesSecret(value):
-		l.fault(d.Variable, redacted, from, "has a user or password, which a flag would show to everybody on this machine; "+
+		l.fault(d.Variable, vault.Redacted, from, "has a user or password, which a flag would show to everybody on this machine; "+
 			"give it in the environment, or a file that "+d.Variable+"_FILE names")
 	default:
 		if from == "" {
@@ -225,8 +225,8 @@ func (l *loader) together() {
 	s := l.s
 	l.compare(Calls, s.RetryMin > s.RetryMax, s.RetryMin,
 		"want at most RETRY_MAX, which is "+short(s.RetryMax), "RETRY_MIN", "RETRY_MAX")
-	l.compare(Limits, s.Quota.Lease > maxLease, s.SlotMargin,
-		fmt.Sprintf("makes a slot's lease %s; want max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN of at most %s", short(s.Quota.Lease), short(maxLease)),
+	l.compare(Limits, s.Quota.Lease > quota.MaxLease, s.SlotMargin,
+		fmt.Sprintf("makes a slot's lease %s; want max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN of at most %s", short(s.Quota.Lease), short(quota.MaxLease)),
 		"SLOT_MARGIN", "CALL_TIMEOUT", "VENDOR_TIMEOUT")
 	l.compare(Webhooks, s.WebhookURLs != "" && s.WebhookSecrets == "", 0,
 		"is not set and is required with WEBHOOK_URL; make one with: enqueue keygen --webhook", "WEBHOOK_SECRETS", "WEBHOOK_URL")
@@ -288,7 +288,7 @@ var sealingKey = regexp.MustCompile(`[A-Za-z0-9+/]{43}=?`)
 // shownPath is a path for a message, unless somebody put the secret where its path goes.
 func shownPath(path string) string {
 	if strings.Contains(path, "://") || strings.Contains(path, "@") || sealingKey.MatchString(path) && strings.Contains(path, ":") {
-		return redacted
+		return vault.Redacted
 	}
 	return strconv.Quote(path)
 }
@@ -297,7 +297,7 @@ func shownPath(path string) string {
 // it is or may be a secret.
 func (d Setting) shown(v string) string {
 	if d.secret || d.kind == "url" && (carriesSecret(v) || !plainURL.MatchString(v)) {
-		return redacted
+		return vault.Redacted
 	}
 	return fmt.Sprintf("%.80q", v)
 }

@@ -12,6 +12,10 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"habilita/internal/engine"
+	"habilita/internal/quota"
+	"habilita/internal/redisconn"
+	"habilita/internal/rows"
 	"habilita/internal/vault"
 	"habilita/internal/web/guard"
 	"habilita/internal/webhook"
@@ -47,44 +51,45 @@ func (d Setting) inFile() Setting {
 
 // table is every setting, in the order in which documents show them. Each sets its own field.
 func (s *Settings) table() []Setting {
+	d := engine.WorkerOptions{}.WithDefaults()
 	return []Setting{
-		{Variable: "REDIS_URL", Default: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: checked(&s.RedisURL, redisURL),
+		{Variable: "REDIS_URL", Default: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: checked(&s.RedisURL, redisconn.CheckURL),
 			Meaning: "also rediss://, redis-sentinel://..., redis-cluster://h:p,h:p; with a password only in the environment or a file"},
 		{Variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true, set: checked(&s.Keys, sealingKeys),
 			Meaning: "required; sealing keys, id:base64 of 32 bytes, comma separated; the first one seals, all open"},
-		{Variable: "WOLKVOX_URL", Default: "https://wv{server}.wolkvox.com", kind: "url", group: Calls, set: checked(&s.WolkvoxURL, vendorURL),
+		{Variable: "WOLKVOX_URL", Default: wolkvox.DefaultURL, kind: "url", group: Calls, set: checked(&s.WolkvoxURL, vendorURL),
 			Meaning: "base of the vendor's address; plain http for loopback only"},
-		{Variable: "CALL_TIMEOUT", Default: "60s", kind: "duration", group: Limits, set: duration(&s.CallTimeout, time.Millisecond, maxLease),
+		{Variable: "CALL_TIMEOUT", Default: seconds(d.CallTimeout), kind: "duration", group: Limits, set: duration(&s.CallTimeout, time.Millisecond, quota.MaxLease),
 			Meaning: "longest time of a request"},
-		{Variable: "VENDOR_TIMEOUT", Default: "60s", kind: "duration", group: Limits, set: duration(&s.VendorTimeout, time.Millisecond, maxLease),
+		{Variable: "VENDOR_TIMEOUT", Default: seconds(d.VendorTimeout), kind: "duration", group: Limits, set: duration(&s.VendorTimeout, time.Millisecond, quota.MaxLease),
 			Meaning: "longest time that the vendor may work on a request"},
-		{Variable: "SLOT_MARGIN", Default: "5s", kind: "duration", group: Limits, set: duration(&s.SlotMargin, 100*time.Millisecond, maxLease),
+		{Variable: "SLOT_MARGIN", Default: seconds(d.SlotMargin), kind: "duration", group: Limits, set: duration(&s.SlotMargin, 100*time.Millisecond, quota.MaxLease),
 			Meaning: "a slot's lease is max(CALL_TIMEOUT, VENDOR_TIMEOUT) + SLOT_MARGIN"},
-		{Variable: "CONCURRENCY", Default: "1000", kind: "int", group: Calls, set: number(&s.Concurrency, 1, 10_000),
+		{Variable: "CONCURRENCY", Default: strconv.Itoa(d.Concurrency), kind: "int", group: Calls, set: number(&s.Concurrency, 1, 10_000),
 			Meaning: "requests in flight for one worker process"},
-		{Variable: "SERVER_CONCURRENCY", Default: "64", kind: "int", group: Calls, set: number(&s.ServerConcurrency, 1, 10_000),
+		{Variable: "SERVER_CONCURRENCY", Default: strconv.Itoa(d.ServerConcurrency), kind: "int", group: Calls, set: number(&s.ServerConcurrency, 1, 10_000),
 			Meaning: "of these, for one server of the vendor; each worker process has its own"},
-		{Variable: "TOKEN_SLOTS", Default: "2", kind: "int", group: Limits, set: number(&s.Quota.Slots, 1, 2),
+		{Variable: "TOKEN_SLOTS", Default: strconv.Itoa(quota.DefaultSlots), kind: "int", group: Limits, set: number(&s.Quota.Slots, 1, quota.DefaultSlots),
 			Meaning: "requests in flight for one token, 1 or 2"},
-		{Variable: "DEFAULT_LICENSES", Default: "1", kind: "int", group: Limits, set: number(&s.Quota.DefaultLicenses, 1, 1_000_000),
+		{Variable: "DEFAULT_LICENSES", Default: strconv.Itoa(quota.DefaultLicenses), kind: "int", group: Limits, set: number(&s.Quota.DefaultLicenses, 1, rows.MaxLicenses),
 			Meaning: "licences of a token for which none were given"},
-		{Variable: "QUOTA_TIMEZONE", Default: "America/Bogota", kind: "zone", group: Limits, set: s.setTimezone,
+		{Variable: "QUOTA_TIMEZONE", Default: quota.DefaultLocation, kind: "zone", group: Limits, set: s.setTimezone,
 			Meaning: "where the vendor's day begins"},
-		{Variable: "QUOTA_GUARD", Default: "3s", kind: "duration", group: Limits, set: s.setQuotaGuard,
+		{Variable: "QUOTA_GUARD", Default: seconds(quota.DefaultGuard), kind: "duration", group: Limits, set: s.setQuotaGuard,
 			Meaning: "no grants this close to midnight, on either side"},
-		{Variable: "MAX_ATTEMPTS", Default: "12", kind: "int", group: Calls, set: number(&s.MaxAttempts, 1, 1_000_000),
+		{Variable: "MAX_ATTEMPTS", Default: strconv.Itoa(d.MaxAttempts), kind: "int", group: Calls, set: number(&s.MaxAttempts, 1, 1_000_000),
 			Meaning: "requests sent before a call is given up"},
-		{Variable: "GIVE_UP_AFTER", Default: "24h", kind: "duration", group: Calls, set: duration(&s.GiveUpAfter, time.Millisecond, maxDuration),
+		{Variable: "GIVE_UP_AFTER", Default: short(d.GiveUpAfter), kind: "duration", group: Calls, set: duration(&s.GiveUpAfter, time.Millisecond, maxDuration),
 			Meaning: "how long the vendor's push-back may put a call off (our own slots and quota: as long as it takes)"},
-		{Variable: "RETENTION", Default: "720h", kind: "duration", group: Calls, set: duration(&s.Retention, time.Minute, maxDuration),
+		{Variable: "RETENTION", Default: short(d.Retention), kind: "duration", group: Calls, set: duration(&s.Retention, time.Minute, maxDuration),
 			Meaning: "how long a settled batch can be read"},
-		{Variable: "RETRY_MIN", Default: "1s", kind: "duration", group: Calls, set: duration(&s.RetryMin, time.Millisecond, maxDuration),
+		{Variable: "RETRY_MIN", Default: seconds(d.RetryMin), kind: "duration", group: Calls, set: duration(&s.RetryMin, time.Millisecond, maxDuration),
 			Meaning: "least back-off; exponential with full jitter"},
-		{Variable: "RETRY_MAX", Default: "15m", kind: "duration", group: Calls, set: duration(&s.RetryMax, time.Millisecond, maxDuration),
+		{Variable: "RETRY_MAX", Default: short(d.RetryMax), kind: "duration", group: Calls, set: duration(&s.RetryMax, time.Millisecond, maxDuration),
 			Meaning: "greatest back-off"},
-		{Variable: "WAIT_REPLICAS", Default: "0", kind: "int", group: Writing, set: number(&s.WaitReplicas, 0, 100),
+		{Variable: "WAIT_REPLICAS", Default: "0", kind: "int", group: Writing, set: number(&s.WaitReplicas, 0, redisconn.MaxReplicas),
 			Meaning: "replicas of Redis that must have a grant, an outcome or a new call before it counts as done; give it to workers and producers"},
-		{Variable: "QUEUES", Default: "1", kind: "int", group: Writing, set: number(&s.Queues, 1, 64),
+		{Variable: "QUEUES", Default: "1", kind: "int", group: Writing, set: number(&s.Queues, 1, engine.MaxQueues),
 			Meaning: "queues of asynq; several spread its work over the nodes of a cluster. Give it to workers and producers"},
 		{Variable: "LISTEN", Default: "127.0.0.1:8080", kind: "address", group: Pages, set: s.setListen,
 			Meaning: "health, metrics, HTTP API and pages; off for none. An address that others can reach needs HABILITA_API_KEYS"},
@@ -96,7 +101,7 @@ func (s *Settings) table() []Setting {
 			Meaning: "required with WEBHOOK_URL; secrets that sign events, comma separated; all of them sign, so that they can be changed"},
 		{Variable: "WEBHOOK_EVENTS", kind: "events", group: Webhooks, set: checked(&s.WebhookEvents, parsed(webhook.ParseTypes)),
 			Meaning: "events to send, comma separated; not given: all"},
-		{Variable: "SHUTDOWN_TIMEOUT", Default: "75s", kind: "duration", group: Calls, set: duration(&s.ShutdownTimeout, time.Millisecond, maxDuration),
+		{Variable: "SHUTDOWN_TIMEOUT", Default: seconds(d.ShutdownTimeout), kind: "duration", group: Calls, set: duration(&s.ShutdownTimeout, time.Millisecond, maxDuration),
 			Meaning: "time for requests in flight to end"},
 		{Variable: "LOG_LEVEL", Default: zerolog.LevelInfoValue, kind: "level", group: Logging, set: s.setLogLevel,
 			Meaning: "trace, debug, info, warn or error; to stderr"},
@@ -147,11 +152,7 @@ const (
 	All = Logging | Redis | Keys | Limits | Calls | Pages | Webhooks | Writing
 )
 
-const (
-	maxLease    = 12 * time.Hour            // a lease crosses one midnight at most
-	maxDuration = 10 * 365 * 24 * time.Hour // added to a date, it is still one
-	maxGuard    = time.Hour
-)
+const maxDuration = 10 * 365 * 24 * time.Hour // added to a date, it is still one
 
 // The functions below set a value, or say in their error what is wanted; the caller names the
 // variable and the value.
@@ -167,17 +168,11 @@ func checked(field *string, check func(string) error) func(string) error {
 	}
 }
 
-func redisURL(v string) error {
-	scheme, rest, ok := strings.Cut(v, "://")
-	kinds := []string{"redis", "rediss", "unix", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"}
-	if !ok || !slices.Contains(kinds, strings.ToLower(scheme)) || rest == "" {
-		return errors.New("want redis://host:port/db, rediss://..., redis-sentinel://h:p,h:p/master or redis-cluster://h:p,h:p")
-	}
-	return nil
-}
+// plainURL is an address that can't hold a secret: a host or several, ports, a path. What stands in a port's place and is
+// no port may be the password of a URL that lacks its host.
+var plainURL = regexp.MustCompile(`^[A-Za-z-]+://` + plainHost + `(,` + plainHost + `)*(/[A-Za-z0-9._/{}-]*)?$`)
 
-// plainURL is an address that can't hold a secret: a host or several, ports, a path.
-var plainURL = regexp.MustCompile(`^[A-Za-z-]+://[A-Za-z0-9.:,\[\]{}-]*(/[A-Za-z0-9._/{}-]*)?$`)
+const plainHost = `([A-Za-z0-9.{}-]*|\[[0-9A-Fa-f:.]*\])(:[0-9]{1,5})?`
 
 // carriesSecret reports whether an address may hold a password: it has a user, or a query
 // with one. In doubt it does.
@@ -241,7 +236,7 @@ func duration(field *time.Duration, least, most time.Duration) func(string) erro
 
 // setQuotaGuard reads 0 as 1 ms, the smallest guard that there is.
 func (s *Settings) setQuotaGuard(v string) error {
-	err := duration(&s.Quota.Guard, 0, maxGuard-time.Millisecond)(v)
+	err := duration(&s.Quota.Guard, 0, quota.MaxGuard-time.Millisecond)(v)
 	if err != nil && !errors.Is(err, errDuration) {
 		err = errors.New("want whole milliseconds, from 0s to below 1h")
 	}
@@ -253,6 +248,9 @@ func (s *Settings) setQuotaGuard(v string) error {
 func short(d time.Duration) string {
 	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
 }
+
+// seconds writes a time-out as people write it: 75s, not 1m15s.
+func seconds(d time.Duration) string { return strconv.Itoa(int(d/time.Second)) + "s" }
 
 func number(field *int, least, most int) func(string) error {
 	return func(v string) error {

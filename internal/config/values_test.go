@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -9,7 +10,7 @@ func TestValues(t *testing.T) {
 	for _, c := range []struct {
 		name, good, bad string // space separated
 	}{
-		{"REDIS_URL", "rediss://:p@h:1/2 unix:///run/redis.sock redis-sentinel://h:1,i:2/m redis-cluster://h:1,i:2", "h:6379 http://h redis://"},
+		{"REDIS_URL", "rediss://:p@h:1/2 unix:///run/redis.sock redis-sentinel://h:1,i:2/m redis-cluster://h:1,i:2", "h:6379 http://h"},
 		{"WOLKVOX_URL", "https://wv{server}.wolkvox.com http://127.0.0.1:8080/wv{server} http://localhost http://[::1]:80/x",
 			"wolkvox.com ftp://x http://wv{server}.wolkvox.com http://127.0.0.1.example.com https://u:p@h https:// http://10.0.0.1 https://wv{server}.example.com https://127.0.0.1:0"},
 		{"HABILITA_API_KEYS", "ana:write:0123456789abcdefghij", "ana ana:admin:0123456789abcdefghij"},
@@ -44,6 +45,30 @@ func TestValues(t *testing.T) {
 			} else if !strings.Contains(err.Error(), "want ") || strings.Count(err.Error(), "\n") != 1 {
 				t.Errorf("%s=%s: %v", c.name, v, err)
 			}
+		}
+	}
+}
+
+// Whatever Redis's client would refuse is a fault among the others, and shows neither user nor password.
+func TestRedisURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"redis://h/abc":                      `"redis://h/abc": the Redis URL's path must be a database number`,
+		"redis://h/0/1":                      `"redis://h/0/1": the Redis URL's path has too many parts`,
+		"redis://h:65536":                    `"redis://h:65536": the Redis URL's host 1 has a port that is no number from 1 to 65535`,
+		"redis://":                           `"redis://": the Redis URL's host 1 is empty`,
+		"redis://h,i":                        `"redis://h,i": the Redis URL has several hosts; use redis-cluster:// or redis-sentinel://`,
+		"redis-sentinel://h:1,i:2":           `"redis-sentinel://h:1,i:2": the Redis URL lacks the master's name: redis-sentinel://host:26379/mymaster`,
+		"redis-cluster://h:1/2":              `"redis-cluster://h:1/2": the Redis URL names a database; a cluster has database 0 alone`,
+		"redis://h?database=1":               `[redacted]: the Redis URL has an unknown parameter "database"`,
+		"redis://h?pool_size=0":              `[redacted]: the Redis URL's parameter pool_size has a wrong value`,
+		"redis://h?skip_verify=true":         `[redacted]: the Redis URL's skip_verify is for TLS; use rediss`,
+		"redis://root:" + password:           `[redacted]: the Redis URL's host 1 has a port that is no number from 1 to 65535`,
+		"redis://root:" + password + "@":     `[redacted]: the Redis URL's host 1 is empty`,
+		"redis://root:" + password + "%@h/0": `[redacted]: the Redis URL's user or password has a '%' that is not percent-encoded (%25)`,
+	} {
+		_, err := load(t, nil, "REDIS_URL="+url, "HABILITA_KEYS="+someKey, "TOKEN_SLOTS=3")
+		if got := fmt.Sprint(err); got != "2 settings are wrong:\n  REDIS_URL "+want+"\n  TOKEN_SLOTS \"3\": want a whole number from 1 to 2" {
+			t.Errorf("%s: %s", url, got)
 		}
 	}
 }

@@ -123,7 +123,7 @@ func (a *asking) tell(n int) {
 	}
 }
 
-// wait waits for its turn to ask.
+// wait waits until it may ask.
 func (a *asking) wait() {
 	// Servers that began together come apart.
 	most := time.Duration(a.servers) * a.every

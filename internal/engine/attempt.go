@@ -18,7 +18,7 @@ type caller interface {
 	Do(ctx context.Context, op wolkvox.Operation, r *wolkvox.Request) (wolkvox.Answer, error)
 }
 
-// attempt makes one request, in a run that was dispatched for the chain dispatched, and judges its answer.
+// attempt makes one request, in a run that was dispatched for the chain dispatched, and decides what its answer means.
 func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attempt, asked time.Time) *verdict {
 	r.meter.slotsHeld.Inc()
 	defer r.meter.slotsHeld.Dec()
@@ -33,7 +33,7 @@ func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attem
 		return j
 	}
 	ans, err := r.send(ctx, a, asked)
-	j := r.judge(ctx, a, ans, err)
+	j := r.decide(ctx, a, ans, err)
 	r.meter.refused(err, a.Probe)
 	r.observe(ctx, a, asked, err)
 	took := time.Since(started)
@@ -44,8 +44,8 @@ func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attem
 	return j
 }
 
-// judge decides what an answer or an error means.
-func (r *runner) judge(ctx context.Context, a *ledger.Attempt, ans wolkvox.Answer, err error) *verdict {
+// decide says what an answer or an error means.
+func (r *runner) decide(ctx context.Context, a *ledger.Attempt, ans wolkvox.Answer, err error) *verdict {
 	now := r.clock.Now()
 	j := decideOutcome(ans, err, attemptFacts{
 		Now: now, NextDay: r.settings.NextDay(now), Spent: a.Spent, MaxAttempts: r.o.MaxAttempts,
@@ -57,7 +57,7 @@ func (r *runner) judge(ctx context.Context, a *ledger.Attempt, ans wolkvox.Answe
 }
 
 // overtaken reports whether the grant came from a Redis that had restarted while it was
-// asked for: its arguments were made before the hold was known, and the client sent them
+// asked for: its arguments were made before the freeze was known, and the client sent them
 // again on the new connection. The hold is known by the time of the reply.
 func (r *runner) overtaken(a *ledger.Attempt) bool {
 	return r.doubt.Load() > 0 || r.granted(a).UnixMilli() < r.notBefore.Load()
@@ -124,19 +124,19 @@ func (r *runner) observe(ctx context.Context, a *ledger.Attempt, asked time.Time
 	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
 	case is[*unopenableError](err), isNotSent && notSent.Late, err != nil && ctx.Err() != nil,
-		err != nil && !isRefused && r.pauses.Since(asked, time.Now()):
+		err != nil && !isRefused && r.pauses.since(asked, time.Now()):
 		r.unprobed(a)
 	case err == nil, isRefused && refused.Kind != wolkvox.ServerFailure:
-		r.health.Observe(a.Server, a.Chain, true, a.ProbesServer)
+		r.breakers.Observe(a.Server, a.Chain, true, a.ProbesServer)
 	default:
-		r.health.Observe(a.Server, a.Chain, false, a.ProbesServer)
+		r.breakers.Observe(a.Server, a.Chain, false, a.ProbesServer)
 	}
 }
 
-// unprobed gives back the leave to probe a server, of an attempt that told nothing of it.
+// unprobed gives back the permission to probe a server, of an attempt that told nothing of it.
 func (r *runner) unprobed(a *ledger.Attempt) {
 	if a.ProbesServer {
-		r.health.Unused(a.Server)
+		r.breakers.Unused(a.Server)
 	}
 }
 
@@ -150,7 +150,7 @@ func (r *runner) probing(step *ledger.Step, probe string) {
 		step.Attempt.ProbesServer = true
 		return
 	}
-	r.health.Unused(probe)
+	r.breakers.Unused(probe)
 }
 
 // Recorded is the outcome of an attempt that the ledger has taken.
@@ -167,10 +167,10 @@ type notSentError struct{ cause error }
 func (e *notSentError) Error() string { return "not sent: " + e.cause.Error() }
 func (e *notSentError) Unwrap() error { return e.cause }
 
-// told is, by chain, the last attempt that BeforeSend was told of, until AfterOutcome was told of it too.
-type told struct{ last sync.Map }
+// hooked is, by chain, the last attempt that BeforeSend was told of, until AfterOutcome was told of it too.
+type hooked struct{ last sync.Map }
 
-type toldAttempt struct {
+type hookedAttempt struct {
 	nonce     string
 	leaseEnds time.Time
 	outcome   chan struct{} // closed when AfterOutcome has returned
@@ -179,12 +179,12 @@ type toldAttempt struct {
 // previous waits until AfterOutcome was told of the chain's attempt before this one. The ledger has an
 // outcome first, so that another run may have begun the next call already. An outcome that the ledger
 // does not have is not waited for beyond its lease.
-func (t *told) previous(ctx context.Context, chain string, now time.Time) {
+func (t *hooked) previous(ctx context.Context, chain string, now time.Time) {
 	v, ok := t.last.Load(chain)
 	if !ok {
 		return
 	}
-	last := v.(*toldAttempt)
+	last := v.(*hookedAttempt)
 	select {
 	case <-last.outcome:
 	case <-time.After(last.leaseEnds.Sub(now)):
@@ -192,13 +192,13 @@ func (t *told) previous(ctx context.Context, chain string, now time.Time) {
 	}
 }
 
-func (t *told) begun(a *ledger.Attempt) {
-	t.last.Store(a.Chain, &toldAttempt{a.Nonce, a.LeaseEnds, make(chan struct{})})
+func (t *hooked) begun(a *ledger.Attempt) {
+	t.last.Store(a.Chain, &hookedAttempt{a.Nonce, a.LeaseEnds, make(chan struct{})})
 }
 
-func (t *told) ended(a *ledger.Attempt) {
-	if v, ok := t.last.Load(a.Chain); ok && v.(*toldAttempt).nonce == a.Nonce {
-		close(v.(*toldAttempt).outcome)
+func (t *hooked) ended(a *ledger.Attempt) {
+	if v, ok := t.last.Load(a.Chain); ok && v.(*hookedAttempt).nonce == a.Nonce {
+		close(v.(*hookedAttempt).outcome)
 		t.last.CompareAndDelete(a.Chain, v)
 	}
 }
@@ -209,8 +209,8 @@ func (r *runner) beforeSend(ctx context.Context, a *ledger.Attempt) error {
 		return nil
 	}
 	if r.o.AfterOutcome != nil {
-		r.told.previous(ctx, a.Chain, r.clock.Now())
-		r.told.begun(a)
+		r.hooked.previous(ctx, a.Chain, r.clock.Now())
+		r.hooked.begun(a)
 	}
 	if err := r.o.BeforeSend(ctx, a, r.granted(a)); err != nil {
 		return &notSentError{err}
@@ -226,7 +226,7 @@ func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 	if r.o.AfterOutcome == nil {
 		return
 	}
-	defer r.told.ended(a)
+	defer r.hooked.ended(a)
 	rec := Recorded{Attempt: a, Outcome: j.Outcome, At: at}
 	if j.Kind != ledger.Done && j.Kind != ledger.GiveUp {
 		rec.RetryAt = at.Add(j.Delay)

@@ -73,9 +73,9 @@ func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 		s := &reconciler{
 			stack: &stack{rdb: b.Client, prefix: "habilita", clock: new(quota.Clock), registry: membership.New(b.Client, "habilita")},
 			log:   zerolog.Nop(), meter: m, every: 5 * time.Second,
-			health: breaker.NewMonitor(breaker.New(b.Client, ""), 0, time.Now, zerolog.Nop()),
+			breakers: breaker.NewMonitor(breaker.New(b.Client, ""), 0, time.Now, zerolog.Nop()),
 		}
-		for _, kind := range []string{workerKind, workerKind, "producer"} {
+		for _, kind := range []string{membership.Worker, membership.Worker, membership.Producer} {
 			if _, err := s.registry.Join(ctx, membership.Self(kind), nil); err != nil {
 				t.Fatal(err)
 			}

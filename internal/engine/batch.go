@@ -141,9 +141,9 @@ type BatchOptions struct {
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	started := time.Now()
 	ctx, span := p.tracer.Start(ctx, "enqueue batch", trace.WithSpanKind(trace.SpanKindProducer))
-	job := &batchJob{p: p, name: name, o: o, calls: calls, seed: maphash.MakeSeed(), stay: &stay{p: p, id: ledger.BatchID(name), run: newID()}}
+	job := &batchJob{p: p, name: name, o: o, calls: calls, seed: maphash.MakeSeed(), lease: &batchLease{p: p, id: ledger.BatchID(name), run: newID()}}
 	sum, err := job.do(ctx)
-	job.stay.end(ctx)
+	job.lease.end(ctx)
 	sum.Elapsed = time.Since(started)
 	endBatch(span, sum, err)
 	return sum, err
@@ -158,7 +158,7 @@ func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], o B
 func previewJob(n *vault.TokenIDs, name string, calls iter.Seq2[Call, error], o BatchOptions) *batchJob {
 	p := &Producer{stack: &stack{tokenIDs: n, clock: new(quota.Clock)}}
 	o.Look = true
-	return &batchJob{p: p, name: name, o: o, calls: calls, seed: maphash.MakeSeed(), stay: &stay{p: p, id: ledger.BatchID(name)}, alone: true}
+	return &batchJob{p: p, name: name, o: o, calls: calls, seed: maphash.MakeSeed(), lease: &batchLease{p: p, id: ledger.BatchID(name)}, alone: true}
 }
 
 // batchJob is an EnqueueBatch: one run over the sequence or several, under one lease.
@@ -167,7 +167,7 @@ type batchJob struct {
 	name  string
 	o     BatchOptions
 	calls iter.Seq2[Call, error]
-	stay  *stay
+	lease *batchLease
 
 	alone   bool // there is no Redis
 	created bool // the batch

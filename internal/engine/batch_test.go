@@ -130,8 +130,8 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		var want map[string][]string
 		for _, before := range []bool{true, false} {
-			for trips := 0; ; trips++ {
-				if b.Mini != nil && trips > 0 {
+			for sent := 0; ; sent++ {
+				if b.Mini != nil && sent > 0 {
 					break // the real Redis has all of them
 				}
 				empty(t, b.Client)
@@ -141,7 +141,7 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 				rdb.AddHook(hook)
 				defer func() { _ = rdb.Close() }()
 				p := newTestProducer(t, rdb)
-				hook.left.Store(int64(trips))
+				hook.left.Store(int64(sent))
 				first, err := p.EnqueueBatch(t.Context(), "b", given(rows), BatchOptions{})
 				died := err != nil
 				if died && !errors.Is(err, errBroken) {
@@ -154,11 +154,11 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 				}
 				if second.Rows != len(rows) || second.Enqueued+second.Duplicates != len(rows) || second.Tokens != 9 ||
 					second.Duplicates < first.Enqueued || (before || !died) && second.Duplicates != first.Enqueued {
-					t.Fatalf("after %d trips: first %+v, then %+v", trips, first, second)
+					t.Fatalf("after %d round trips: first %+v, then %+v", sent, first, second)
 				}
 				counts, err := p.ledger.Counts(t.Context(), ledger.BatchID("b"), ledger.AllTags())
 				if err != nil || counts.Total != len(rows) || counts.Open() != len(rows) {
-					t.Fatalf("after %d trips: %+v, %v", trips, counts, err)
+					t.Fatalf("after %d round trips: %+v, %v", sent, counts, err)
 				}
 				have := p.refs(t, ledger.BatchID("b"))
 				if want == nil {
@@ -166,7 +166,7 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 				}
 				// Names of tokens are others for each producer here: each has its own token-ID key.
 				if got, need := orders(have), orders(want); !slices.EqualFunc(got, need, slices.Equal) {
-					t.Fatalf("after %d trips: the chains are %v, want %v", trips, got, need)
+					t.Fatalf("after %d round trips: the chains are %v, want %v", sent, got, need)
 				}
 				// Else it joins the membership again after the next FlushAll, with its own token-ID key.
 				if err := p.Close(); err != nil {

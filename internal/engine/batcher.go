@@ -20,9 +20,9 @@ const (
 	idlePart   = 4
 	earlyPart  = 16
 	earlyCalls = perRuns / earlyPart * ledger.Buckets
-	// perTrip is how many groups, of different buckets, a round trip has at most, if together they are no larger than
-	// one may be. Longer trips are faster, but a single call would stand behind them at every step.
-	perTrip = 4
+	// perPipeline is how many groups, of different buckets, a round trip has at most, if together they are no larger than
+	// one may be. Longer ones are faster, but a single call would stand behind them at every step.
+	perPipeline = 4
 	// shards is how many round trips are under way at once.
 	shards = 3
 	// shardQueue is how many full groups may wait for each shard.
@@ -45,7 +45,7 @@ type batcher struct {
 	ctx     context.Context
 	batch   string
 	index   func(context.Context, []ledger.Given) error
-	deliver func(ctx context.Context, trip []*group, first []string) (ledger.Appended, error)
+	deliver func(ctx context.Context, pipeline []*group, first []string) (ledger.Appended, error)
 	hint    func(ctx context.Context, ready []string)
 	// received counts how the calls of a group were received; one at a time.
 	received func(g *group, r ledger.Received, to *receipts)
@@ -97,7 +97,7 @@ type receipts struct {
 // told what buckets it sees for the first time; hint is told, somewhat later, what buckets
 // have chains to be dispatched. Call finish.
 func newBatcher(ctx context.Context, batch string, index func(context.Context, []ledger.Given) error,
-	deliver func(ctx context.Context, trip []*group, first []string) (ledger.Appended, error), hint func(ctx context.Context, ready []string),
+	deliver func(ctx context.Context, pipeline []*group, first []string) (ledger.Appended, error), hint func(ctx context.Context, ready []string),
 	received func(*group, ledger.Received, *receipts)) *batcher {
 	g := &batcher{ctx: ctx, batch: batch, index: index, deliver: deliver, hint: hint, received: received, acks: make(chan struct{}, 1)}
 	g.spare.New = func() any { return new(group) }
@@ -276,7 +276,7 @@ func (g *batcher) runShard(in <-chan *group) {
 	var ready []string
 	var next *group
 	for {
-		// A hint is a round trip of its own: one for several trips, but none is kept while
+		// A hint is a round trip of its own: one for several pipelines, but none is kept while
 		// there is nothing to send.
 		if len(ready) >= perHint || len(ready) > 0 && next == nil && len(in) == 0 {
 			g.hint(g.ctx, ready)
@@ -289,29 +289,29 @@ func (g *batcher) runShard(in <-chan *group) {
 				return
 			}
 		}
-		trip := []*group{first}
+		pipeline := []*group{first}
 	gather:
-		for len(trip) < perTrip {
+		for len(pipeline) < perPipeline {
 			select {
 			case more, open := <-in:
 				if !open {
 					break gather
 				}
-				if !fits(trip, more) {
+				if !fits(pipeline, more) {
 					next = more
 					break gather
 				}
-				trip = append(trip, more)
+				pipeline = append(pipeline, more)
 			default:
 				break gather
 			}
 		}
 		if g.failed() == nil {
-			tags, err := g.send(trip, &noted)
+			tags, err := g.send(pipeline, &noted)
 			ready = append(ready, tags...)
 			g.fail(err)
 		}
-		for _, group := range trip {
+		for _, group := range pipeline {
 			group.Reset()
 			clear(group.rows)
 			group.rows, group.stood = group.rows[:0], false
@@ -321,9 +321,9 @@ func (g *batcher) runShard(in <-chan *group) {
 }
 
 // fits reports whether a group may travel with others.
-func fits(trip []*group, more *group) bool {
+func fits(pipeline []*group, more *group) bool {
 	calls, runs := more.Len(), more.Runs()
-	for _, g := range trip {
+	for _, g := range pipeline {
 		if g.Tag() == more.Tag() {
 			return false
 		}
@@ -332,18 +332,18 @@ func fits(trip []*group, more *group) bool {
 	return calls <= perGroup && runs <= perRuns
 }
 
-func (g *batcher) send(trip []*group, noted *[ledger.Buckets]bool) (ready []string, err error) {
+func (g *batcher) send(pipeline []*group, noted *[ledger.Buckets]bool) (ready []string, err error) {
 	var first []string
-	for _, group := range trip {
+	for _, group := range pipeline {
 		if i := ledger.TagIndex(group.Tag()); !noted[i] {
 			noted[i] = true
 			first = append(first, group.Tag())
 		}
 	}
-	done, err := g.deliver(g.ctx, trip, first)
+	done, err := g.deliver(g.ctx, pipeline, first)
 	g.told.Lock()
 	for i, r := range done.Received {
-		g.received(trip[i], r, &g.got)
+		g.received(pipeline[i], r, &g.got)
 	}
 	g.told.Unlock()
 	select {

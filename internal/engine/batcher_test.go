@@ -33,9 +33,9 @@ func countNew(_ *group, r ledger.Received, to *receipts) { to.landed[ledger.Fres
 func noHint(context.Context, []string) {}
 
 // counted is a deliver that says that everything was added.
-func counted(trip []*group) ledger.Appended {
+func counted(pipeline []*group) ledger.Appended {
 	var done ledger.Appended
-	for _, g := range trip {
+	for _, g := range pipeline {
 		done.Received = append(done.Received, ledger.Received{Landings: strings.Repeat("n", g.Len())})
 	}
 	return done
@@ -46,9 +46,9 @@ func TestBatcherIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		answer := make(chan struct{})
-		g := newBatcher(ctx, "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
+		g := newBatcher(ctx, "b", noIndex, func(_ context.Context, pipeline []*group, _ []string) (ledger.Appended, error) {
 			<-answer
-			return counted(trip), nil
+			return counted(pipeline), nil
 		}, noHint, countNew)
 		var taken atomic.Int64
 		var enqueueing sync.WaitGroup
@@ -61,7 +61,7 @@ func TestBatcherIsBounded(t *testing.T) {
 			}
 		})
 		synctest.Wait() // until nothing goes on any more
-		const bound = perRuns*ledger.Buckets + shards*(shardQueue+perTrip+1)*perRuns
+		const bound = perRuns*ledger.Buckets + shards*(shardQueue+perPipeline+1)*perRuns
 		if n := taken.Load(); n == 0 || n > bound {
 			t.Errorf("%d calls were taken, the bound is %d", n, bound)
 		}
@@ -78,33 +78,33 @@ func TestBatcherIsBounded(t *testing.T) {
 // out after a failure: so a chain has no gap.
 func TestBatcherKeepsTheOrder(t *testing.T) {
 	const perBucket, buckets, failing = 10 * perGroup, 40, 3
-	for _, trips := range []int{1, 2, 7, 1 << 30} {
-		t.Run(fmt.Sprint(trips), func(t *testing.T) {
+	for _, sent := range []int{1, 2, 7, 1 << 30} {
+		t.Run(fmt.Sprint(sent), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				under, arrived, made := map[string]bool{}, map[string]int{}, 0
 				lost := errors.New("lost")
-				g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
+				g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, pipeline []*group, _ []string) (ledger.Appended, error) {
 					mu.Lock()
-					if made++; made > trips {
+					if made++; made > sent {
 						mu.Unlock()
 						return ledger.Appended{}, lost
 					}
-					for _, group := range trip {
+					for _, group := range pipeline {
 						if under[group.Tag()] {
 							t.Errorf("two groups of %s are under way", group.Tag())
 						}
 						under[group.Tag()] = true
 					}
 					mu.Unlock()
-					<-time.After(time.Duration(len(trip)) * time.Millisecond) // simulated
+					<-time.After(time.Duration(len(pipeline)) * time.Millisecond) // simulated
 					mu.Lock()
 					defer mu.Unlock()
-					for _, group := range trip {
+					for _, group := range pipeline {
 						under[group.Tag()] = false
 						arrived[group.Tag()] += group.Len()
 					}
-					return counted(trip), nil
+					return counted(pipeline), nil
 				}, noHint, countNew)
 				var err error
 				for i := 0; i < perBucket*buckets && err == nil; i++ {
@@ -115,12 +115,12 @@ func TestBatcherKeepsTheOrder(t *testing.T) {
 					err = g.add(named(bucket, i), "", nil)
 				}
 				err = errors.Join(err, g.finish(false, func() {}))
-				if trips < 1<<20 {
+				if sent < 1<<20 {
 					if !errors.Is(err, lost) {
 						t.Errorf("got %v", err)
 					}
-					if made > trips+shards {
-						t.Errorf("%d trips went out after a failure", made-trips)
+					if made > sent+shards {
+						t.Errorf("%d pipelines went out after a failure", made-sent)
 					}
 				} else if err != nil {
 					t.Error(err)
@@ -129,7 +129,7 @@ func TestBatcherKeepsTheOrder(t *testing.T) {
 				for _, n := range arrived {
 					sum += n
 				}
-				if added := g.acknowledged().landed[ledger.Fresh]; added != sum || (trips == 1<<30) != (sum == perBucket*buckets) {
+				if added := g.acknowledged().landed[ledger.Fresh]; added != sum || (sent == 1<<30) != (sum == perBucket*buckets) {
 					t.Errorf("%d acknowledged, %d arrived", added, sum)
 				}
 			})
@@ -145,9 +145,9 @@ func TestBatcherSendsWhatWaits(t *testing.T) {
 		g := newBatcher(t.Context(), "b", func(_ context.Context, given []ledger.Given) error {
 			indexed = len(given) == 1 && given[0].ID == "id" && sent.Load() == 0
 			return nil
-		}, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
-			sent.Add(int64(len(trip)))
-			return counted(trip), nil
+		}, func(_ context.Context, pipeline []*group, _ []string) (ledger.Appended, error) {
+			sent.Add(int64(len(pipeline)))
+			return counted(pipeline), nil
 		}, noHint, countNew)
 		ctx, stop := context.WithCancel(t.Context())
 		var hurry sync.WaitGroup
@@ -178,9 +178,9 @@ func TestBatcherSendsWhatWaits(t *testing.T) {
 func TestBatcherLetsGroupsFill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int64
-		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
-			sent.Add(int64(len(trip)))
-			return counted(trip), nil
+		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, pipeline []*group, _ []string) (ledger.Appended, error) {
+			sent.Add(int64(len(pipeline)))
+			return counted(pipeline), nil
 		}, noHint, countNew)
 		g.calls = earlyCalls
 		ctx, stop := context.WithCancel(t.Context())
@@ -221,12 +221,12 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 func TestBatcherBeginsSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent, answer := make(chan int, 8), make(chan struct{})
-		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
-			for _, into := range trip {
+		g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, pipeline []*group, _ []string) (ledger.Appended, error) {
+			for _, into := range pipeline {
 				sent <- into.Len()
 			}
 			<-answer
-			return counted(trip), nil
+			return counted(pipeline), nil
 		}, noHint, countNew)
 		give := func(bucket, calls int) {
 			for i := range calls {
@@ -264,7 +264,7 @@ func TestBatcherBeginsSoon(t *testing.T) {
 }
 
 // A round trip has several small groups, or a large one.
-func TestBatcherBoundsTrips(t *testing.T) {
+func TestBatcherBoundsPipelines(t *testing.T) {
 	small, large := new(group), new(group)
 	for i := range perRuns / 2 {
 		if err := errors.Join(small.Add(named(1, i)), large.Add(named(2, i)), large.Add(named(2, perRuns+i))); err != nil {
@@ -276,17 +276,17 @@ func TestBatcherBoundsTrips(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		trip []*group
-		more *group
-		want bool
-		why  string
+		pipeline []*group
+		more     *group
+		want     bool
+		why      string
 	}{
 		{nil, large, true, "a large one alone"},
 		{[]*group{small}, large, false, "a large one after another"},
 		{[]*group{small}, other, false, "two of a bucket"},
 		{[]*group{other}, small, false, "the same the other way round"},
 	} {
-		if got := fits(c.trip, c.more); got != c.want {
+		if got := fits(c.pipeline, c.more); got != c.want {
 			t.Errorf("%s: %t", c.why, got)
 		}
 	}
@@ -311,13 +311,13 @@ func TestBatcherBoundsGroups(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var calls, runs atomic.Int64
 			given := make(chan struct{})
-			g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
+			g := newBatcher(t.Context(), "b", noIndex, func(_ context.Context, pipeline []*group, _ []string) (ledger.Appended, error) {
 				<-given // groups wait, and so fill
-				for _, into := range trip {
+				for _, into := range pipeline {
 					calls.Store(max(calls.Load(), int64(into.Len())))
 					runs.Store(max(runs.Load(), int64(into.Runs())))
 				}
-				return counted(trip), nil
+				return counted(pipeline), nil
 			}, noHint, countNew)
 			g.calls = earlyCalls
 			for i := range 4 * perGroup {
@@ -343,9 +343,9 @@ func TestBatcherIndexesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := errors.New("lost")
 		g := newBatcher(t.Context(), "b", func(context.Context, []ledger.Given) error { return lost },
-			func(_ context.Context, trip []*group, _ []string) (ledger.Appended, error) {
+			func(_ context.Context, pipeline []*group, _ []string) (ledger.Appended, error) {
 				t.Error("a group went out")
-				return counted(trip), nil
+				return counted(pipeline), nil
 			}, noHint, countNew)
 		for i := range 3 {
 			_ = g.add(named(i, i), "id", nil)

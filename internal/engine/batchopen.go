@@ -9,19 +9,19 @@ import (
 	"habilita/internal/ledger"
 )
 
-// stay is the lease under which a job fills its batch. It is kept apart from whatever gives
+// batchLease is the lease under which a job fills its batch. It is kept apart from whatever gives
 // the calls: a slow source is alive, a killed producer is not.
-type stay struct {
+type batchLease struct {
 	p       *Producer
 	id, run string
 	begun   bool
 	stop    func() // nil: the lease is not kept
 }
 
-// endStay is how long giving the lease back may take: what is not given back lapses.
-const endStay = 2 * time.Second
+// endLease is how long giving the lease back may take: what is not given back lapses.
+const endLease = 2 * time.Second
 
-func (s *stay) begin(ctx context.Context, name string) error {
+func (s *batchLease) begin(ctx context.Context, name string) error {
 	if s.begun {
 		return nil
 	}
@@ -39,14 +39,14 @@ func (s *stay) begin(ctx context.Context, name string) error {
 	return nil
 }
 
-func (s *stay) end(ctx context.Context) {
+func (s *batchLease) end(ctx context.Context) {
 	if !s.begun {
 		return
 	}
 	if s.stop != nil {
 		s.stop()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endStay)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endLease)
 	defer cancel()
 	_ = s.p.batches.EndRun(ctx, s.id, s.run)
 }
@@ -81,7 +81,7 @@ func (b *batchRun) open(ctx context.Context) error {
 		want.Canary = 0
 	}
 	if !b.Look {
-		if err := b.job.stay.begin(ctx, b.name); err != nil {
+		if err := b.job.lease.begin(ctx, b.name); err != nil {
 			return err
 		}
 		var created bool
@@ -102,7 +102,7 @@ func (b *batchRun) open(ctx context.Context) error {
 		if err := b.mayEnqueue(ctx, have); err != nil {
 			return err
 		}
-		if err := b.p.batches.Began(ctx, b.id, b.job.stay.run); err != nil {
+		if err := b.p.batches.Began(ctx, b.id, b.job.lease.run); err != nil {
 			return err
 		}
 	}

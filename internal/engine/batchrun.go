@@ -43,7 +43,7 @@ type batchRun struct {
 // run makes a run of the job.
 func (j *batchJob) run() *batchRun {
 	b := &batchRun{
-		p: j.p, job: j, name: j.name, id: j.stay.id, BatchOptions: j.o, began: time.Now(), sum: Summary{Batch: j.name}, own: Summary{Batch: j.name},
+		p: j.p, job: j, name: j.name, id: j.lease.id, BatchOptions: j.o, began: time.Now(), sum: Summary{Batch: j.name}, own: Summary{Batch: j.name},
 		sealer: newSealer(j.p),
 	}
 	seed := maphash.MakeSeed()
@@ -187,10 +187,10 @@ func (b *batchRun) add(c *Call) (err error) {
 }
 
 // deliver appends groups, and has the buckets that have calls of the batch now noted first.
-func (b *batchRun) deliver(ctx context.Context, trip []*group, first []string) (ledger.Appended, error) {
+func (b *batchRun) deliver(ctx context.Context, pipeline []*group, first []string) (ledger.Appended, error) {
 	a := ledger.Append{Batch: b.id, Policy: string(b.Policy), Look: b.Look, Part: b.part, Replaces: b.Look && b.Prune}
-	groups := make([]*ledger.Group, len(trip))
-	for i, g := range trip {
+	groups := make([]*ledger.Group, len(pipeline))
+	for i, g := range pipeline {
 		groups[i] = &g.Group
 		if !b.skips() {
 			b.marks.withhold(groups[i])

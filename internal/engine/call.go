@@ -9,6 +9,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/rows"
+	"habilita/internal/vault"
 )
 
 // Call is one enable_module request to be made.
@@ -119,7 +120,7 @@ func (c *Call) check(index int) error {
 // package fmt prints, and the key of a map that encoding/json writes.
 type Token string
 
-const redacted = "[redacted]"
+const redacted = vault.Redacted
 
 // String is "[redacted]".
 func (Token) String() string { return redacted }

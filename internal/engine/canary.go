@@ -73,7 +73,7 @@ func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 			return err
 		}
 	}
-	if f.opened && j.stay.begun {
+	if f.opened && j.lease.begun {
 		if err := b.p.batches.Release(ctx, b.id); err != nil {
 			return err
 		}

@@ -202,14 +202,6 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 	_ = g.Wait()
 }
 
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
 // timers knows when each bucket needs a dispatch next, as far as this process put chains off
 // or looked at them. It takes the same memory however many chains wait.
 type timers struct {

@@ -99,15 +99,15 @@ func TestHookThatRefuses(t *testing.T) {
 // Two runs of one chain: the ledger has the first outcome, and the hook does not have it yet. The other
 // run's request waits for that, and for no longer than the lease where it never comes.
 func TestHooksAreToldInTheOrderOfTheChain(t *testing.T) {
-	for name, ends := range map[string]func(first *ledger.Attempt, x *told){
-		"the outcome is told": func(first *ledger.Attempt, x *told) { x.ended(first) },
-		"the lease ends":      func(*ledger.Attempt, *told) { time.Sleep(time.Minute) },
+	for name, ends := range map[string]func(first *ledger.Attempt, x *hooked){
+		"the outcome is told": func(first *ledger.Attempt, x *hooked) { x.ended(first) },
+		"the lease ends":      func(*ledger.Attempt, *hooked) { time.Sleep(time.Minute) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				now := time.Now()
 				first := &ledger.Attempt{Chain: "c", Nonce: "1", LeaseEnds: now.Add(time.Minute)}
-				x := &told{}
+				x := &hooked{}
 				x.previous(t.Context(), "c", now)
 				x.begun(first)
 				var went atomic.Bool

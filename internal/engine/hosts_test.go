@@ -270,7 +270,7 @@ func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 			if c.waits {
 				h.park("0001", ledger.Dispatch{Chain: aToken, Number: "1"})
 			}
-			run := &tour{began: time.Now().Add(-c.before), turn: time.Now(), host: "0001"}
+			run := &runState{began: time.Now().Add(-c.before), since: time.Now(), host: "0001"}
 			<-time.After(c.ran)
 			if on := r.goOn(t.Context(), run); on != c.want {
 				t.Errorf("%s: %q, want %q", name, on, c.want)

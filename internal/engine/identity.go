@@ -293,10 +293,10 @@ func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
 			return err
 		}
 	}
-	if !b.job.stay.begun || !sum.Complete() {
+	if !b.job.lease.begun || !sum.Complete() {
 		return nil
 	}
-	return b.p.batches.Completed(ctx, b.id, b.job.stay.run)
+	return b.p.batches.Completed(ctx, b.id, b.job.lease.run)
 }
 
 // mayPrune says why what is missing is not pruned; nil: it is.
@@ -311,7 +311,7 @@ func (b *batchRun) pruneMissing(ctx context.Context, sum *Summary) error {
 	if sum.NotPruned = b.mayPrune(*sum); sum.NotPruned != nil || sum.Missing == 0 {
 		return nil
 	}
-	alone, err := b.p.batches.Alone(ctx, b.id, b.job.stay.run)
+	alone, err := b.p.batches.Alone(ctx, b.id, b.job.lease.run)
 	if err != nil {
 		return err
 	}

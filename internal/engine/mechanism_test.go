@@ -241,7 +241,7 @@ func TestLeaseCoversTheVendorsTime(t *testing.T) {
 		{CallTimeout: time.Second, VendorTimeout: time.Minute, SlotMargin: 5 * time.Second},
 		{CallTimeout: time.Minute, VendorTimeout: time.Second, SlotMargin: 5 * time.Second},
 	} {
-		if got := o.withDefaults().Quota.Lease; got != 65*time.Second {
+		if got := o.WithDefaults().Quota.Lease; got != 65*time.Second {
 			t.Errorf("%s and %s: lease %s, want 1m5s", o.CallTimeout, o.VendorTimeout, got)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/membership"
 	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/wolkvox"
@@ -219,7 +220,7 @@ func (s *stack) noted(ctx context.Context, key string, found any) (bool, error) 
 // long ago that another worker should have taken over, is left out: an old value is worse
 // than none, and an alert can be made of its absence.
 func (s *reconciler) look(ctx context.Context) error {
-	for state, n := range s.health.Counts() {
+	for state, n := range s.breakers.Counts() {
 		s.meter.servers.WithLabelValues(string(state)).Set(float64(n))
 	}
 	// Each stands for itself: in a cluster one may be read and another not.
@@ -234,7 +235,7 @@ func (s *reconciler) lookAtWorkers(ctx context.Context) error {
 	}
 	workers := 0
 	for _, p := range alive {
-		if p.Kind == workerKind {
+		if p.Kind == membership.Worker {
 			workers++
 		}
 	}

@@ -78,7 +78,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	for _, n := range []struct {
 		name       string
 		value, max int
-	}{{"WaitReplicas", o.WaitReplicas, 100}, {"Queues", o.Queues, MaxQueues}} {
+	}{{"WaitReplicas", o.WaitReplicas, redisconn.MaxReplicas}, {"Queues", o.Queues, MaxQueues}} {
 		if n.value < 0 || n.value > n.max {
 			return nil, fmt.Errorf("%s is %d, want 0 to %d", n.name, n.value, n.max)
 		}
@@ -242,7 +242,8 @@ func (o WorkerOptions) cluster() bool {
 // severalNodes reports whether another node may take Redis over.
 func (o WorkerOptions) severalNodes() bool { return o.cluster() || redisconn.Several(o.RedisURL) }
 
-func (o WorkerOptions) withDefaults() WorkerOptions {
+// WithDefaults returns a copy with a value for all of its own that was zero. The lease is that of the time-outs.
+func (o WorkerOptions) WithDefaults() WorkerOptions {
 	o.CallTimeout = cmp.Or(o.CallTimeout, time.Minute)
 	o.VendorTimeout = cmp.Or(o.VendorTimeout, time.Minute)
 	o.SlotMargin = cmp.Or(o.SlotMargin, 5*time.Second)
@@ -255,7 +256,7 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	o.ReconcileInterval = cmp.Or(o.ReconcileInterval, 5*time.Second)
 	o.Concurrency = cmp.Or(o.Concurrency, 1000)
 	o.ServerConcurrency = cmp.Or(o.ServerConcurrency, 64)
-	o.MaxAttempts = cmp.Or(o.MaxAttempts, 12)
+	o.MaxAttempts = cmp.Or(o.MaxAttempts, ledger.DefaultMaxAttempts)
 	o.Quota.Lease = max(o.CallTimeout, o.VendorTimeout) + o.SlotMargin
 	return o
 }

@@ -13,7 +13,7 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// Every row of judge's table.
+// Every row of the table of outcomes.
 func TestJudge(t *testing.T) {
 	now := time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC)
 	facts := attemptFacts{

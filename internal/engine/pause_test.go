@@ -22,17 +22,17 @@ func TestPauseOfThisProcessIsNoFaultOfTheServer(t *testing.T) {
 		rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
 		defer func() { _ = rdb.Close() }()
 		store := breaker.New(rdb, "habilita")
-		r := &runner{log: zerolog.Nop(), health: breaker.NewMonitor(store, 0, time.Now, zerolog.Nop())}
+		r := &runner{log: zerolog.Nop(), breakers: breaker.NewMonitor(store, 0, time.Now, zerolog.Nop())}
 		asked := time.Now()
-		r.pauses.Look(asked)
+		r.pauses.look(asked)
 		if paused {
-			r.pauses.Look(asked.Add(time.Minute))
+			r.pauses.look(asked.Add(time.Minute))
 		}
 		for i := range 50 {
 			a := ledger.Attempt{Server: "0042", Chain: fmt.Sprintf("chain%d", i)}
 			r.observe(t.Context(), &a, asked, context.DeadlineExceeded)
 		}
-		if err := r.health.Refresh(t.Context()); err != nil {
+		if err := r.breakers.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		all, err := store.Servers(t.Context(), time.Now())

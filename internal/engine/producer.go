@@ -45,7 +45,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	member, err := s.registry.Join(ctx, membership.Self("producer"), membership.Settings{membership.TokenIDKey: s.tokenIDs.Fingerprint()})
+	member, err := s.registry.Join(ctx, membership.Self(membership.Producer), membership.Settings{membership.TokenIDKey: s.tokenIDs.Fingerprint()})
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +302,7 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	member, err := p.registry.Join(ctx, membership.Self("limiter"), settings)
+	member, err := p.registry.Join(ctx, membership.Self(membership.Limiter), settings)
 	if err != nil {
 		return nil, err
 	}
@@ -334,7 +334,8 @@ func limits(asked quota.Settings, agreed membership.Settings, key string) (quota
 		d, _ := time.ParseDuration(agreed[name])
 		return cmp.Or(d, or)
 	}
-	call, vendor, margin := span(settingCallTimeout, time.Minute), span(settingVendorTimeout, time.Minute), span(settingSlotMargin, 5*time.Second)
+	o := WorkerOptions{}.WithDefaults()
+	call, vendor, margin := span(settingCallTimeout, o.CallTimeout), span(settingVendorTimeout, o.VendorTimeout), span(settingSlotMargin, o.SlotMargin)
 	lease := max(call, vendor) + margin
 	if asked.Lease != 0 && asked.Lease != lease {
 		return asked, nil, fmt.Errorf("Quota.Lease is %v, and the lease of a slot is %v, from CALL_TIMEOUT, VENDOR_TIMEOUT and SLOT_MARGIN: leave it at zero", asked.Lease, lease)

@@ -33,7 +33,7 @@ type QuotaSync struct {
 	limiter  *quota.Limiter
 	member   *membership.Membership
 	stop     func() // of what keeps the membership
-	health   *breaker.Store
+	breakers *breaker.Store
 	restarts atomic.Int64
 	patience time.Duration // for a slot
 }
@@ -63,7 +63,7 @@ func (e *NotAskedError) Error() string { return "not asked: " + e.Why }
 // (*membership.MismatchError), and where Redis restarted and requests may be in flight that it
 // does not know of.
 func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err error) {
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -91,8 +91,8 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 	if err := q.checkRestart(ctx, watch); err != nil {
 		return nil, err
 	}
-	q.health = breaker.New(rdb, q.prefix)
-	q.member, err = q.registry.Join(ctx, membership.Self("quota sync"), o.sharedSettings(q.stack))
+	q.breakers = breaker.New(rdb, q.prefix)
+	q.member, err = q.registry.Join(ctx, membership.Self(membership.QuotaSync), o.sharedSettings(q.stack))
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 
 // mayAsk refuses what a worker would put off: a server that is down, a token that cools down.
 func (q *QuotaSync) mayAsk(ctx context.Context, tokenID, server string) error {
-	all, err := q.health.Servers(ctx, time.Time{})
+	all, err := q.breakers.Servers(ctx, time.Time{})
 	if err != nil {
 		return err
 	}

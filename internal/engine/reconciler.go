@@ -24,7 +24,7 @@ type reconciler struct {
 	log       zerolog.Logger
 	meter     *meter
 	timers    *timers
-	health    *breaker.Monitor
+	breakers  *breaker.Monitor
 	leases    *leases
 	me        string
 	retention time.Duration

@@ -2,11 +2,7 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
@@ -17,7 +13,7 @@ import (
 func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*ledger.Step, error) {
 	nonce := newID()
 	step := &ledger.Step{}
-	away, probe := r.health.Blocked()
+	away, probe := r.breakers.Blocked()
 	away += r.hosts.blocked(own)
 	var alone unacknowledged
 	err := persist(ctx, 2*time.Second, brokenFor, func() (err error) {
@@ -51,7 +47,7 @@ const recordRoom = 100 * time.Millisecond
 func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on ledger.GoOn, own string) (*ledger.Step, error) {
 	next := newID()
 	step := &ledger.Step{}
-	away, probe := r.health.Blocked()
+	away, probe := r.breakers.Blocked()
 	away += r.hosts.blocked(own)
 	lasting := ctx // ends where requests are cut off; to record what became of them may take longer
 	if r.last != nil {
@@ -117,7 +113,7 @@ const brokenFor = 500 * time.Millisecond
 // tries it waits for longer and longer, up to most. What Redis itself calls an error of the
 // command is given up after the time broken: one chain whose state can't be read must not
 // hold a worker for ever. It may pass all the same: a Redis that has no connection left says so
-// too, and before version 7 it is what any refusal within a script looks like.
+// too, and before version 7 most refusals within a script look like that.
 func persist(ctx context.Context, most, broken time.Duration, try func() error) error {
 	var since time.Time // of the first such error; zero: none
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, most) {
@@ -125,7 +121,7 @@ func persist(ctx context.Context, most, broken time.Duration, try func() error) 
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
-		case !isBroken(err):
+		case !redisconn.Broken(err):
 			since = time.Time{}
 		case since.IsZero():
 			since = time.Now()
@@ -134,17 +130,6 @@ func persist(ctx context.Context, most, broken time.Duration, try func() error) 
 		}
 		wait(ctx, pause)
 	}
-}
-
-// isBroken tells the answers of Redis by which a command itself has failed. redis.HasErrorPrefix
-// can't tell ERR: it takes that away first.
-func isBroken(err error) bool {
-	var answer redis.Error
-	if !errors.As(err, &answer) {
-		return false
-	}
-	code, _, _ := strings.Cut(answer.Error(), " ")
-	return code == "ERR" || code == "WRONGTYPE"
 }
 
 // unacknowledged is since when a write has not been acknowledged by enough replicas.

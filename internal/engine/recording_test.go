@@ -49,7 +49,7 @@ func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 		rdb.AddHook(hook)
 		r := &runner{
 			meter: newMeter(), stack: &stack{ledger: ledger.New(rdb, ledger.Options{})}, log: zerolog.Nop(), recording: make(chan struct{}, recordings), room: recordRoom, hosts: newHosts(1),
-			health: breaker.NewMonitor(breaker.New(rdb, ""), 0, time.Now, zerolog.Nop()),
+			breakers: breaker.NewMonitor(breaker.New(rdb, ""), 0, time.Now, zerolog.Nop()),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var runs sync.WaitGroup

@@ -136,14 +136,15 @@ func (redisError) RedisError()     {}
 func TestPersist(t *testing.T) {
 	const broken, patience = time.Minute, 10 * time.Minute
 	for text, want := range map[string]time.Duration{
-		"ERR Error running script: -MISCONF": broken, // as a Redis before 7 says it
-		"ERR max number of clients reached":  broken,
-		"WRONGTYPE":                          broken,
-		"MISCONF":                            patience,
-		"OOM command not allowed":            patience,
-		"BUSY":                               patience,
-		"READONLY":                           patience,
-		"CLUSTERDOWN":                        patience,
+		"ERR Error running script: -MISCONF":                                                 broken, // as a Redis before 7 says it
+		"ERR Error running script: -OOM command not allowed when used memory > 'maxmemory'.": patience,
+		"ERR max number of clients reached":                                                  broken,
+		"WRONGTYPE":                                                                          broken,
+		"MISCONF":                                                                            patience,
+		"OOM command not allowed":                                                            patience,
+		"BUSY":                                                                               patience,
+		"READONLY":                                                                           patience,
+		"CLUSTERDOWN":                                                                        patience,
 	} {
 		t.Run(text, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

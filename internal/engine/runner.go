@@ -26,7 +26,7 @@ type runner struct {
 	hosts    *hosts
 	places   places
 	stopped  chan struct{} // closed when the worker takes no more calls
-	told     told          // what the hooks were told
+	hooked   hooked        // what the hooks were told
 	// recording has room for the outcomes that are on their way to Redis at once, and room is how long one waits.
 	recording chan struct{}
 	room      time.Duration
@@ -34,9 +34,9 @@ type runner struct {
 	// off. nil: with them.
 	last context.Context
 
-	// health knows the vendor's servers that are away.
-	health *breaker.Monitor
-	pauses breaker.Pauses
+	// breakers knows the vendor's servers that are away.
+	breakers *breaker.Monitor
+	pauses   pauses
 
 	// current reports whether the membership of the processes is known to hold.
 	current func() bool
@@ -56,7 +56,7 @@ type runner struct {
 
 // run makes calls of the chain, and where it waits, ends or is held goes on with others
 // of its bucket that can run, and with those that wait in this worker for the place that it leaves at
-// its server, until there is none or others have their turn.
+// its server, until there is none or others are due.
 // An error means that Redis did not answer; the chain is found again by a worker.
 func (r *runner) run(ctx context.Context, f ledger.Dispatch) error { return r.runFrom(ctx, f, "") }
 
@@ -67,7 +67,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 		wait(ctx, 50*time.Millisecond)
 	}
 	now := time.Now()
-	t := &tour{began: now, turn: now, host: server}
+	t := &runState{began: now, since: now, host: server}
 	for {
 		if r.stopping.Load() {
 			r.giveOn(ctx, t.host)
@@ -87,13 +87,13 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 
 // more takes a run on to a chain of another bucket, if one waits and the run's place is not
 // given up to a task.
-func (r *runner) more(t *tour) bool {
+func (r *runner) more(t *runState) bool {
 	if t.yielded || r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit || r.yields() {
 		return false
 	}
 	f, ok := r.idle.take(r.stopped)
 	if ok {
-		t.next, t.turn = &f, time.Now()
+		t.next, t.since = &f, time.Now()
 	}
 	return ok
 }
@@ -109,10 +109,10 @@ func (r *runner) yields() bool {
 
 const yieldEvery = time.Millisecond
 
-// tour is what one run did: the calls of one chain, then of others.
-type tour struct {
+// runState is what one run did: the calls of one chain, then of others.
+type runState struct {
 	began time.Time
-	turn  time.Time        // since when it is at its chain and others may have waited
+	since time.Time        // since when it is at its chain and others may have waited
 	host  string           // the server at which the run has a place; "" for none
 	next  *ledger.Dispatch // the chain that the run goes on with; nil for none
 
@@ -120,7 +120,7 @@ type tour struct {
 }
 
 // chain makes calls of a chain that was dispatched, and of those that its outcomes lead to.
-func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *tour) error {
+func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *runState) error {
 	asked := time.Now()
 	step, err := r.begin(ctx, f, t.host)
 	if err != nil {
@@ -147,7 +147,7 @@ func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *tour) error {
 		r.noteDue(ledger.Tag(f.Chain), step.Due)
 		if step.Status == ledger.Running {
 			if step.Chain != sent.Chain {
-				t.turn = asked
+				t.since = asked
 			}
 			r.meter.handoff.Observe(time.Since(asked).Seconds())
 		}
@@ -163,7 +163,7 @@ var noPlace = verdict{ledger.Outcome{Kind: ledger.Busy, Slot: ledger.GiveBack}, 
 
 // moveTo takes a place at the server of the run's next call, and gives on the one that it has
 // elsewhere; false if there is none.
-func (r *runner) moveTo(ctx context.Context, t *tour, server string) bool {
+func (r *runner) moveTo(ctx context.Context, t *runState, server string) bool {
 	if t.host == server {
 		return true
 	}
@@ -177,7 +177,7 @@ func (r *runner) moveTo(ctx context.Context, t *tour, server string) bool {
 
 // leave ends what a run did for a chain. If the chain waits for a place at its server, it is
 // remembered. The run's own place goes to a chain that waits for it.
-func (r *runner) leave(ctx context.Context, t *tour, step *ledger.Step) {
+func (r *runner) leave(ctx context.Context, t *runState, step *ledger.Step) {
 	if step.Status == ledger.Deferred && step.Reason == ledger.ServerBusy {
 		f := ledger.Dispatch{Chain: step.Chain, Number: step.Number}
 		placed, parked := r.hosts.park(step.Detail, f)
@@ -254,20 +254,20 @@ func (r *runner) requeue(ctx context.Context, f ledger.Dispatch) {
 }
 
 // goOn says with what a run may go on after the call that it has made.
-func (r *runner) goOn(ctx context.Context, t *tour) ledger.GoOn {
+func (r *runner) goOn(ctx context.Context, t *runState) ledger.GoOn {
 	switch {
 	case r.stopping.Load() || !r.current() || r.doubt.Load() > 0 || time.Since(t.began) >= runLimit:
 		return ledger.Stop
-	case time.Since(t.turn) >= r.budget && r.hosts.waits(t.host):
+	case time.Since(t.since) >= r.budget && r.hosts.waits(t.host):
 		return ledger.Stop
 	case time.Since(t.began) >= r.budget && r.yields(): // whatever chain it is at
 		t.yielded = true
 		return ledger.Stop
-	case time.Since(t.turn) >= r.budget:
+	case time.Since(t.since) >= r.budget:
 		if r.crowded(ctx) {
 			return ledger.Others
 		}
-		t.turn = time.Now()
+		t.since = time.Now()
 	}
 	if r.hosts.waits(t.host) {
 		return ledger.Own // the next chain is one that waits for this server

@@ -31,8 +31,8 @@ type scheduler struct {
 const (
 	// lookEvery is how soon a run that a person asked for begins.
 	lookEvery = 2 * time.Second
-	// runLease is after how long a run is taken over whose worker is gone.
-	runLease = 30 * time.Second
+	// claimLease is after how long a run is taken over whose worker is gone.
+	claimLease = 30 * time.Second
 	// lookSlack is how far the clock that is carried on may be before that of Redis.
 	lookSlack = 25 * time.Millisecond
 )

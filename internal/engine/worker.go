@@ -25,9 +25,6 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// workerKind is what the membership calls a worker.
-const workerKind = "worker"
-
 // Worker makes the calls. Run it once.
 type Worker struct {
 	o        WorkerOptions
@@ -45,7 +42,7 @@ type Worker struct {
 	meter    *meter
 	// unregister takes the metrics back, so that another worker can have the Registerer.
 	unregister func()
-	health     *breaker.Monitor
+	breakers   *breaker.Monitor
 
 	runner     *runner
 	dispatcher *dispatcher
@@ -64,7 +61,7 @@ type Worker struct {
 // NewWorker connects to Redis, opens or makes the token-ID key, and joins the membership of
 // the processes: a *membership.MismatchError says with what it disagrees.
 func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -80,7 +77,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var opened []io.Closer
+	opened, err := w.connect(ctx)
 	defer func() {
 		for _, c := range opened {
 			if err != nil {
@@ -88,47 +85,8 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 			}
 		}
 	}()
-	open := func(ro redisconn.Options) (c redis.UniversalClient, err error) {
-		if c, err = o.openRedis(ro); err == nil {
-			opened = append(opened, c)
-		}
-		return c, err
-	}
-	// A change that comes before there is a stack is one all the same.
-	var ready atomic.Bool
-	var early atomic.Pointer[redisconn.Change]
-	w.watch = redisconn.NewRestartWatch(func(ctx context.Context, cn *redis.Conn, c redisconn.Change) {
-		if ready.Load() {
-			w.restarted(ctx, cn, c)
-		} else {
-			early.Store(&c)
-		}
-	})
-	rdb, err := open(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 32, Watch: w.watch, Dialer: o.RedisDialer})
 	if err != nil {
 		return nil, err
-	}
-	w.asynqRDB, err = open(redisconn.Options{PoolSize: min(o.Concurrency, connections) + 16, Detach: true, Dialer: o.RedisDialer})
-	if err != nil {
-		return nil, err
-	}
-	w.probe, err = open(redisconn.Options{
-		PoolSize: 1, MaxRetries: -1, DialTimeout: writableWait, ReadTimeout: writableWait, Dialer: o.RedisDialer,
-	})
-	if err != nil {
-		return nil, err
-	}
-	redisconn.Pipelined(rdb)
-	if w.stack, err = openStack(ctx, rdb, o.Options, o.MaxAttempts); err != nil {
-		return nil, err
-	}
-	w.stopped = make(chan struct{})
-	w.asking = newAsking(serversFor(o.Concurrency), max(askRarely, o.TaskCheckInterval), w.stopped)
-	w.asynqRDB.AddHook(w.asking) // before Pipelined: an ask that waits holds no connection
-	redisconn.Pipelined(w.asynqRDB)
-	ready.Store(true)
-	if c := early.Load(); c != nil {
-		w.restarted(ctx, nil, *c)
 	}
 	w.learnDurability(ctx)
 	if err := w.remember(ctx, true); err != nil {
@@ -137,7 +95,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		}
 		o.Log.Warn().Err(err).Msg("a part of Redis can't be read: its calls wait until it is back")
 	}
-	me := membership.Self(workerKind)
+	me := membership.Self(membership.Worker)
 	if w.member, err = w.stack.registry.Join(ctx, me, o.sharedSettings(w.stack)); err != nil {
 		return nil, err
 	}
@@ -153,6 +111,48 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	// Once: what is there under these names afterwards is another worker's.
 	w.unregister = sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })
 	return w, nil
+}
+
+// connect opens the connections and the stack. What it opened is to be closed, also after an error.
+func (w *Worker) connect(ctx context.Context) (opened []io.Closer, err error) {
+	open := func(ro redisconn.Options) (c redis.UniversalClient) {
+		if err == nil {
+			ro.Dialer = w.o.RedisDialer
+			if c, err = w.o.openRedis(ro); err == nil {
+				opened = append(opened, c)
+			}
+		}
+		return c
+	}
+	// A change that comes before there is a stack is one all the same.
+	var ready atomic.Bool
+	var early atomic.Pointer[redisconn.Change]
+	w.watch = redisconn.NewRestartWatch(func(ctx context.Context, cn *redis.Conn, c redisconn.Change) {
+		if ready.Load() {
+			w.restarted(ctx, cn, c)
+		} else {
+			early.Store(&c)
+		}
+	})
+	rdb := open(redisconn.Options{PoolSize: min(w.o.Concurrency, connections) + 32, Watch: w.watch})
+	w.asynqRDB = open(redisconn.Options{PoolSize: min(w.o.Concurrency, connections) + 16, Detach: true})
+	w.probe = open(redisconn.Options{PoolSize: 1, MaxRetries: -1, DialTimeout: writableWait, ReadTimeout: writableWait})
+	if err != nil {
+		return opened, err
+	}
+	redisconn.Pipelined(rdb)
+	if w.stack, err = openStack(ctx, rdb, w.o.Options, w.o.MaxAttempts); err != nil {
+		return opened, err
+	}
+	w.stopped = make(chan struct{})
+	w.asking = newAsking(serversFor(w.o.Concurrency), max(askRarely, w.o.TaskCheckInterval), w.stopped)
+	w.asynqRDB.AddHook(w.asking) // before Pipelined: an ask that waits holds no connection
+	redisconn.Pipelined(w.asynqRDB)
+	ready.Store(true)
+	if c := early.Load(); c != nil {
+		w.restarted(ctx, nil, *c)
+	}
+	return opened, nil
 }
 
 func (w *Worker) assemble(me string) {
@@ -172,7 +172,7 @@ func (w *Worker) assemble(me string) {
 	}
 	d, idle := newTimers(), newIdleRuns()
 	// A probe's request ends within the lease of its slot.
-	w.health = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix), w.stack.settings.Lease+5*time.Second, w.stack.clock.Now, w.log)
+	w.breakers = breaker.NewMonitor(breaker.New(w.stack.rdb, w.stack.prefix), w.stack.settings.Lease+5*time.Second, w.stack.clock.Now, w.log)
 	recording, room := recordingsOf(w.stack.rdb)
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),
@@ -191,16 +191,16 @@ func (w *Worker) assemble(me string) {
 	}
 	w.runner.crowded, w.runner.backlog = w.dispatcher.crowded, w.dispatcher.backlog
 	w.runner.current = w.member.Current
-	w.runner.health = w.health
+	w.runner.breakers = w.breakers
 	w.reconciler = &reconciler{
-		stack: w.stack, health: w.health, log: w.log, meter: w.meter, timers: d, me: me, retention: w.o.Retention, every: w.o.ReconcileInterval,
+		stack: w.stack, breakers: w.breakers, log: w.log, meter: w.meter, timers: d, me: me, retention: w.o.Retention, every: w.o.ReconcileInterval,
 		leases: &leases{rdb: w.stack.rdb, queues: w.consumes, here: &w.running},
 		ids:    rand.IntN(ledger.Buckets),
 	}
 	w.scheduler = &scheduler{
 		stack: w.stack, log: w.log, meter: w.meter, store: schedule.NewStore(w.stack.rdb, w.stack.prefix),
 		producer: &Producer{stack: w.stack, publisher: publisher{asynq.NewClientFromRedisClient(w.asynqRDB), w.stack.queues, w.o.Tracer != nil}},
-		every:    min(lookEvery, w.o.ReconcileInterval), lease: runLease,
+		every:    min(lookEvery, w.o.ReconcileInterval), lease: claimLease,
 	}
 }
 
@@ -256,8 +256,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.dispatcher.run(soft) })
 	wg.Go(func() { w.reconciler.run(soft) })
 	wg.Go(func() { w.scheduler.run(soft) })
-	wg.Go(func() { w.health.Run(soft) })
-	wg.Go(func() { w.runner.pauses.Run(soft, w.log) })
+	wg.Go(func() { w.breakers.Run(soft) })
+	wg.Go(func() { w.runner.pauses.run(soft, w.log) })
 	if w.stack.acks != nil {
 		wg.Go(func() { w.followReplicas(soft) })
 	}

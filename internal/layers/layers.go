@@ -37,9 +37,10 @@ var layers = []layer{
 	{name: "state", groups: []string{"internal/ledger"}},
 	{name: "rows", groups: []string{"internal/rows"}},
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker",
-		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/seen", "internal/tracing", "internal/version"}},
+		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/seen", "internal/tracing"}},
 	{name: "Redis", groups: []string{"internal/redisconn"}},
-	{name: "scripts put together, this machine told from others, numbers with their nouns", groups: []string{"internal/lualink", "internal/loopback", "internal/say"}},
+	{name: "scripts put together, this machine told from others, numbers with their nouns, this build",
+		groups: []string{"internal/lualink", "internal/loopback", "internal/say", "internal/version"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},
 }
 

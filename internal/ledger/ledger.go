@@ -30,10 +30,13 @@ type Admission struct {
 	Observe func(serverMillis int64)
 }
 
+// DefaultMaxAttempts is MaxAttempts of the Options that say nothing.
+const DefaultMaxAttempts = 12
+
 // Options set up a Ledger.
 type Options struct {
 	Prefix      string // of all keys; "" is "habilita"
-	MaxAttempts int    // requests sent before a call is given up; 0 is 12
+	MaxAttempts int    // requests sent before a call is given up; 0 is DefaultMaxAttempts
 	// Grace is how long a worker whose lease has ended may still record its outcome, from the
 	// moment when that was noticed, before its call is taken for lost (see dispatch). 0: not at all.
 	Grace     time.Duration
@@ -66,7 +69,7 @@ func alone(name string) script {
 
 // New returns a ledger on rdb. It asks nothing of Redis.
 func New(rdb redis.UniversalClient, o Options) *Ledger {
-	o.Prefix, o.MaxAttempts = cmp.Or(o.Prefix, "habilita"), cmp.Or(o.MaxAttempts, 12)
+	o.Prefix, o.MaxAttempts = cmp.Or(o.Prefix, "habilita"), cmp.Or(o.MaxAttempts, DefaultMaxAttempts)
 	if o.Admission.Args == nil {
 		o.Admission.Args = func() []any { return nil }
 	}

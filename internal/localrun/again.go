@@ -26,8 +26,8 @@ import (
 // ErrEdited says that FILE was changed while it was read. Nothing was called.
 var ErrEdited = errors.New("the file was changed while it was read: start again")
 
-// again is what is known of the calls of earlier starts while FILE is read.
-type again struct {
+// rereading is what is known of the calls of earlier starts while FILE is read.
+type rereading struct {
 	m      *memory
 	calls  []*remembered // recalled, in the file's order
 	fresh  []byte        // hashes of the rows that are new
@@ -37,7 +37,7 @@ type again struct {
 // enqueue puts what the journal knows back first, as it was; then the whole file is given, as
 // to a batch that is there already.
 func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
-	a := &again{m: j.memory}
+	a := &rereading{m: j.memory}
 	if len(j.memory.calls) > 0 {
 		quiet := func(error) error { return nil } // the second reading tells it
 		first := o
@@ -87,7 +87,7 @@ func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error
 }
 
 // recall lets calls pass that the journal knows, as it knows them.
-func (a *again) recall(n *ledger.NewCall) bool {
+func (a *rereading) recall(n *ledger.NewCall) bool {
 	k := rowKey{n.Token, n.Key}
 	c := a.m.byKey[k]
 	if c == nil {
@@ -112,7 +112,7 @@ func (a *again) recall(n *ledger.NewCall) bool {
 
 // restored are the calls to be restored: of each chain first those that have ended, and those
 // that hold it last, wherever they stand in the file now.
-func (a *again) restored() []*remembered {
+func (a *rereading) restored() []*remembered {
 	rank := func(c *remembered) int {
 		switch c.State {
 		case ledger.RestoreGivenUp:
@@ -137,12 +137,12 @@ func (a *again) restored() []*remembered {
 }
 
 // gone are calls that were made, or tried, and whose rows the file has no more.
-func (a *again) gone() []*remembered {
+func (a *rereading) gone() []*remembered {
 	return slices.DeleteFunc(slices.Clone(a.m.calls), func(c *remembered) bool { return c.recalled || c.unsent() })
 }
 
 // read notes that the file has a row of an earlier start.
-func (a *again) read(n *ledger.NewCall) bool {
+func (a *rereading) read(n *ledger.NewCall) bool {
 	a.m.mu.Lock()
 	defer a.m.mu.Unlock()
 	if h := rowHash(n.Token + n.Key); a.m.rows.Get(h) == rowKnown {
@@ -152,7 +152,7 @@ func (a *again) read(n *ledger.NewCall) bool {
 }
 
 // landing tells how a call is counted that is new to the ledger.
-func (a *again) landing(field string) ledger.Landing {
+func (a *rereading) landing(field string) ledger.Landing {
 	a.m.mu.Lock()
 	defer a.m.mu.Unlock()
 	h := rowHash(field)
@@ -168,7 +168,7 @@ func (a *again) landing(field string) ledger.Landing {
 
 // missing are the rows of the last start that the file has no more, and how many of them had
 // not ended.
-func (a *again) missing() (n int, left []byte) {
+func (a *rereading) missing() (n int, left []byte) {
 	for _, h := range a.m.read {
 		if at := a.m.rows.At(h); *at == rowKnown {
 			*at = rowLeft

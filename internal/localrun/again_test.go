@@ -194,7 +194,7 @@ func TestMadeCallsBehindAHeldOne(t *testing.T) {
 	sim := refusing(t)
 	conf := config(newFile(t, "x"), sim)
 	for _, s := range []struct {
-		again                Again
+		again                GivenUp
 		file, told, requests string
 	}{
 		{Leave, "1 x; 2 x; 13 x", "3 new", "1 x,2 x,13 x"},
@@ -202,7 +202,7 @@ func TestMadeCallsBehindAHeldOne(t *testing.T) {
 		{Skip, "13 x; 2 x; 1 x", "0 new, 2 made, 1 ended", ""},
 	} {
 		before := len(requests(sim))
-		conf.Again = s.again
+		conf.GivenUp = s.again
 		said, _ := given(t, conf, s.file)
 		if made := strings.Join(requests(sim)[before:], ","); said != s.told || made != s.requests {
 			t.Errorf("%s (%q): said %q and made %q, want %q and %q", s.file, s.again, said, made, s.told, s.requests)
@@ -216,13 +216,13 @@ func TestLookChangesNothing(t *testing.T) {
 	sim := refusing(t)
 	c := config(newFile(t, "x"), sim)
 	given(t, c, "1 a; 2 bad; 3 bad")
-	for again, want := range map[Again]string{Leave: "0 new, 1 made, 1 waiting, 1 held", Retry: "0 new, 1 made, 2 waiting", Skip: "0 new, 1 made, 1 waiting, 1 ended"} {
-		c.Again = again
+	for again, want := range map[GivenUp]string{Leave: "0 new, 1 made, 1 waiting, 1 held", Retry: "0 new, 1 made, 2 waiting", Skip: "0 new, 1 made, 1 waiting, 1 ended"} {
+		c.GivenUp = again
 		if said := foreseen(t, c, "1 a; 2 bad; 3 bad"); said != want {
 			t.Errorf("%q: %s, want %s", again, said, want)
 		}
 	}
-	c.Again = Leave
+	c.GivenUp = Leave
 	j, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -185,7 +185,7 @@ func TestFailedSync(t *testing.T) {
 // Calls that the policy cancelled, and that were told as such, are not made, whatever is
 // asked for afterwards.
 func TestCancelledStaysCancelled(t *testing.T) {
-	for _, again := range []Again{Leave, Skip, Retry} {
+	for _, again := range []GivenUp{Leave, Skip, Retry} {
 		t.Run(string(again), func(t *testing.T) {
 			t.Parallel()
 			refused := &atomic.Bool{}
@@ -208,7 +208,7 @@ func TestCancelledStaysCancelled(t *testing.T) {
 					t.Errorf("%q, start %d: %+v\n%s", again, n, s.Status, rows)
 				}
 				refused.Store(false)
-				c.Again = again
+				c.GivenUp = again
 			}
 			want := 3
 			if again == Retry {

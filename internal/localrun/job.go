@@ -22,22 +22,22 @@ func (e *PolicyError) Error() string {
 	return fmt.Sprintf("the job was begun with --on-failure %s and can't go on with %s", e.Have, e.Want)
 }
 
-// Again says what is done with calls that were given up at an earlier start.
-type Again string
+// GivenUp says what is done with calls that were given up at an earlier start.
+type GivenUp string
 
 // What is done with calls that were given up.
 const (
-	Leave Again = ""      // nothing
-	Retry Again = "retry" // they are tried again, with a new budget of attempts
-	Skip  Again = "skip"  // they are skipped: what stands behind them goes on
+	Leave GivenUp = ""      // nothing
+	Retry GivenUp = "retry" // they are tried again, with a new budget of attempts
+	Skip  GivenUp = "skip"  // they are skipped: what stands behind them goes on
 )
 
-// Config is a job. All fields but Again are required.
+// Config is a job. All fields but GivenUp are required.
 type Config struct {
-	File   string // of the operations; JournalOf and ResultsOf it are written
-	Batch  string // name of the batch where the job is new: one that goes on keeps its own
-	Policy string // hold, skip or cancel
-	Again  Again
+	File    string // of the operations; JournalOf and ResultsOf it are written
+	Batch   string // name of the batch where the job is new: one that goes on keeps its own
+	Policy  string // hold, skip or cancel
+	GivenUp GivenUp
 	// Worker are the limits and how calls are made. Its Keys, RedisURL, RedisDialer and
 	// hooks are the job's own.
 	Worker engine.WorkerOptions
@@ -168,11 +168,11 @@ func (j *Job) goOn(ctx context.Context) error {
 // takeUp does with calls that were given up what was asked for.
 func (j *Job) takeUp() error {
 	// With another policy nothing is held: there is nothing to skip.
-	asked := j.c.Again == Retry || j.c.Again == Skip && j.head.Policy == string(ledger.PolicyHold)
+	asked := j.c.GivenUp == Retry || j.c.GivenUp == Skip && j.head.Policy == string(ledger.PolicyHold)
 	if !asked || !j.memory.givenUp() {
 		return nil
 	}
-	r := record{Type: string(j.c.Again), At: ms(time.Now())}
+	r := record{Type: string(j.c.GivenUp), At: ms(time.Now())}
 	if !j.dry {
 		if err := j.write(r, true); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"habilita/internal/ledger"
 
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 	"habilita/internal/seen"
 )
 
@@ -84,7 +85,7 @@ func (m *memory) apply(r record) error {
 			return fmt.Errorf("the journal is of version %d, this program knows %d: go on with the program that began", r.Head.Version, version)
 		}
 		m.forget()
-		m.head, m.created = r.Head, fromMs(r.At)
+		m.head, m.created = r.Head, redisconn.Time(r.At)
 		if r.Content != nil {
 			m.content = *r.Content
 		}
@@ -108,12 +109,12 @@ func (m *memory) apply(r record) error {
 	case r.Type == typeSkip:
 		for _, c := range m.calls {
 			if c.State == ledger.RestoreGivenUp && m.holds() {
-				c.State, c.Finished = ledger.RestoreSkipped, fromMs(r.At)
+				c.State, c.Finished = ledger.RestoreSkipped, redisconn.Time(r.At)
 			}
 		}
 	case r.Type == typeCancel && r.Grant != nil:
 		c := m.call(r.Grant)
-		c.State, c.Finished = ledger.RestoreCancelled, fromMs(r.At)
+		c.State, c.Finished = ledger.RestoreCancelled, redisconn.Time(r.At)
 	default:
 		return fmt.Errorf("the journal has a record of type %q that this program does not know: go on with the program that began", r.Type)
 	}
@@ -162,15 +163,15 @@ func (m *memory) token(chainID string) *tokenMemory {
 func (m *memory) granted(r record) {
 	g := r.Grant
 	c, t := m.call(g), m.token(g.Chain)
-	t.Leases[g.Nonce] = fromMs(g.Ends)
+	t.Leases[g.Nonce] = redisconn.Time(g.Ends)
 	t.days[g.Nonce] = g.Days
 	for day := range strings.SplitSeq(g.Days, ",") {
 		t.Used[day]++
 	}
 	c.State, c.Attempts, c.Spent, c.Failures = ledger.RestoreInFlight, g.Attempt, g.Spent, g.Failures
-	c.FirstPushBack, c.Until, c.Nonce, c.Days = fromMs(g.PushBack), fromMs(g.Ends), g.Nonce, g.Days
+	c.FirstPushBack, c.Until, c.Nonce, c.Days = redisconn.Time(g.PushBack), redisconn.Time(g.Ends), g.Nonce, g.Days
 	if c.Started.IsZero() {
-		c.Started = fromMs(r.At)
+		c.Started = redisconn.Time(r.At)
 	}
 }
 
@@ -216,11 +217,11 @@ func (m *memory) outcome(r record) {
 	}
 	switch e.Kind {
 	case ledger.Done:
-		c.State, c.Finished = ledger.RestoreSucceeded, fromMs(r.At)
+		c.State, c.Finished = ledger.RestoreSucceeded, redisconn.Time(r.At)
 	case ledger.GiveUp:
-		c.State, c.Finished = ledger.RestoreGivenUp, fromMs(r.At)
+		c.State, c.Finished = ledger.RestoreGivenUp, redisconn.Time(r.At)
 	default:
-		c.State, c.Until = ledger.RestoreWaiting, fromMs(e.RetryAt)
+		c.State, c.Until = ledger.RestoreWaiting, redisconn.Time(e.RetryAt)
 		if e.Kind != ledger.Fail {
 			c.Spent = max(0, c.Spent-1)
 		}
@@ -228,7 +229,7 @@ func (m *memory) outcome(r record) {
 			c.Failures++
 		}
 		if (e.Kind == ledger.PushBack || e.Kind == ledger.NotSent) && c.FirstPushBack.IsZero() {
-			c.FirstPushBack = fromMs(r.At)
+			c.FirstPushBack = redisconn.Time(r.At)
 		}
 	}
 }

@@ -150,10 +150,3 @@ func ms(t time.Time) int64 {
 	}
 	return t.UnixMilli()
 }
-
-func fromMs(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(n)
-}

@@ -148,9 +148,9 @@ func (j *Job) restore(ctx context.Context, calls []*remembered) error {
 	}
 	now := time.Now()
 	for token, t := range m.tokens {
-		if c := t.cooling; c != nil && fromMs(c.CoolUntil).After(now) {
+		if c := t.cooling; c != nil && redisconn.Time(c.CoolUntil).After(now) {
 			probe := time.Duration(c.CoolProbe) * time.Millisecond
-			if _, err := limiter.Cool(ctx, token, fromMs(c.CoolUntil), c.CoolWhy, probe); err != nil {
+			if _, err := limiter.Cool(ctx, token, redisconn.Time(c.CoolUntil), c.CoolWhy, probe); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ import (
 
 	"habilita/internal/membership"
 	"habilita/internal/testkit/redistest"
+	"habilita/internal/version"
 )
 
 func TestTwoWithTheSameSettings(t *testing.T) {
@@ -195,8 +196,8 @@ func TestKeysShareOneSlot(t *testing.T) {
 }
 
 func TestSelf(t *testing.T) {
-	p, q := membership.Self("worker"), membership.Self("worker")
-	if p.ID == "" || p.ID == q.ID || p.Host == "" || p.PID == 0 || p.Kind != "worker" || time.Since(p.Started) > time.Minute {
+	p, q := membership.Self(membership.Worker), membership.Self(membership.Worker)
+	if p.ID == "" || p.ID == q.ID || p.Host == "" || p.PID == 0 || p.Kind != membership.Worker || p.Version != version.String() || time.Since(p.Started) > time.Minute {
 		t.Errorf("got %+v", p)
 	}
 }

@@ -9,12 +9,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"habilita/internal/version"
 )
 
 //go:embed lua/membership.lua
@@ -117,11 +118,14 @@ func (r *Registry) run(ctx context.Context, args ...any) (says string, rest []st
 // are compared as text. None may be a secret.
 type Settings map[string]string
 
+// The kinds of processes. A Limiter uses package quota; QuotaSync asks the vendor for its own counts.
+const Worker, Producer, Limiter, QuotaSync = "worker", "producer", "limiter", "quota sync"
+
 // Process is one that joined, as the others see it.
 type Process struct {
 	// ID is unique among processes.
 	ID string `json:"id"`
-	// Kind is what it is, such as "worker" or "enqueue".
+	// Kind is what it is: Worker or another of the kinds.
 	Kind string `json:"kind"`
 	// Host is the name of its machine.
 	Host string `json:"host"`
@@ -129,7 +133,7 @@ type Process struct {
 	PID int `json:"pid"`
 	// Started is when it started, by its own clock.
 	Started time.Time `json:"started"`
-	// Version is the program's.
+	// Version is the program's, as its --version says it.
 	Version string `json:"version"`
 }
 
@@ -139,11 +143,7 @@ func Self(kind string) Process {
 	if err != nil {
 		host = "unknown"
 	}
-	p := Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		p.Version = info.Main.Version
-	}
-	return p
+	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC(), Version: version.String()}
 }
 
 // String names the process for a person, such as

@@ -25,15 +25,18 @@ const (
 	// DefaultLocation is the vendor's country. Its documents do not say when its day
 	// begins.
 	DefaultLocation = "America/Bogota"
+	// DefaultLicenses gives the smallest quota.
+	DefaultLicenses = 1
 )
 
 // RequestsPerLicense is what the vendor's documents allow a token in a day for each
 // licence of its operation.
 const RequestsPerLicense = 1000
 
+// What Settings may be at most.
 const (
-	maxLease = 12 * time.Hour // a lease crosses one midnight at most
-	maxGuard = time.Hour
+	MaxLease = 12 * time.Hour // a lease crosses one midnight at most
+	MaxGuard = time.Hour
 )
 
 // Settings are the limits. All programs that use a token must agree on them. The
@@ -62,7 +65,7 @@ type Settings struct {
 // the others at once (errors.Join), or says that the default location can't be loaded: no zone database.
 func (s Settings) WithDefaults() (Settings, error) {
 	s.Prefix, s.Slots, s.Lease = cmp.Or(s.Prefix, DefaultPrefix), cmp.Or(s.Slots, DefaultSlots), cmp.Or(s.Lease, DefaultLease)
-	s.DefaultLicenses, s.Guard = cmp.Or(s.DefaultLicenses, 1), cmp.Or(s.Guard, DefaultGuard)
+	s.DefaultLicenses, s.Guard = cmp.Or(s.DefaultLicenses, DefaultLicenses), cmp.Or(s.Guard, DefaultGuard)
 	if s.Location == nil {
 		loc, err := defaultLocation()
 		if err != nil {
@@ -86,14 +89,14 @@ func (s Settings) validate() error {
 	if s.Slots < 1 || s.Slots > DefaultSlots {
 		fault("Slots %d: want 1 or %d, the vendor's limit", s.Slots, DefaultSlots)
 	}
-	if s.Lease < time.Millisecond || s.Lease > maxLease || s.Lease%time.Millisecond != 0 {
-		fault("Lease %v: want whole milliseconds from 1ms to %v", s.Lease, maxLease)
+	if s.Lease < time.Millisecond || s.Lease > MaxLease || s.Lease%time.Millisecond != 0 {
+		fault("Lease %v: want whole milliseconds from 1ms to %v", s.Lease, MaxLease)
 	}
 	if s.DefaultLicenses < 1 {
 		fault("DefaultLicenses %d: want at least 1", s.DefaultLicenses)
 	}
-	if s.Guard < time.Millisecond || s.Guard > maxGuard || s.Guard%time.Millisecond != 0 {
-		fault("Guard %v: want whole milliseconds from 1ms to %v", s.Guard, maxGuard)
+	if s.Guard < time.Millisecond || s.Guard > MaxGuard || s.Guard%time.Millisecond != 0 {
+		fault("Guard %v: want whole milliseconds from 1ms to %v", s.Guard, MaxGuard)
 	}
 	return errors.Join(faults...)
 }

@@ -51,6 +51,9 @@ type attached struct {
 // that time after a planned failover.
 const gone = 10 * time.Second
 
+// MaxReplicas is the most that can be waited for.
+const MaxReplicas = 100
+
 // NewAcks waits for that many replicas; nil for 0. The prefix is that of the keys that it writes.
 func NewAcks(replicas int, prefix string) *Acks {
 	if replicas <= 0 {
@@ -180,7 +183,7 @@ func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
 	wait := pipe.Do(ctx, "wait", a.want(addr), a.wait.Milliseconds())
 	_, _ = pipe.Exec(ctx) // WAIT has its own error
 	got, err := wait.Int()
-	return a.judge(addr, got, err)
+	return a.note(addr, got, err)
 }
 
 // at is what is known of a node's replicas. It is for one who holds mu.
@@ -207,8 +210,8 @@ func (a *Acks) want(node string) int {
 	return max(a.replicas, a.at(node).count)
 }
 
-// judge notes how a WAIT ended, and returns the error of one that has too few.
-func (a *Acks) judge(node string, got int, err error) error {
+// note keeps how a WAIT ended, and returns the error of one that has too few.
+func (a *Acks) note(node string, got int, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	has := a.at(node)
@@ -271,7 +274,7 @@ func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 			return err // no server was reached, and the commands do not say so
 		}
 		got, waitErr := wait.Int()
-		lacks := h.acks.judge(h.client.Options().Addr, got, waitErr)
+		lacks := h.acks.note(h.client.Options().Addr, got, waitErr)
 		if lacks == nil {
 			return firstError(cmds)
 		}

@@ -1,19 +1,43 @@
-// Package redisconn opens Redis from a URL, watches it for restarts, and says
-// what is wrong with it in words that a person can act on.
+// Package redisconn opens Redis from a URL, and holds what every client of it needs to know: whether it restarted,
+// whether replicas have a write, whether an error passes, and what it means in words that a person can act on.
 //
 // The URLs:
 //
-//	redis://[user:password@]host[:6379][/db]
-//	rediss://...                                          the same over TLS
+//	redis://[user:password@]host[:6379][/db]                   also rediss://, over TLS
 //	unix://[user:password@]/path/to/socket[?db=N]
 //	redis-sentinel://[user:password@]h[:26379],h/master[/db]   also rediss-sentinel://
 //	redis-cluster://[user:password@]h[:6379],h                 also rediss-cluster://
 //
-// User and password are percent-encoded, and are those of the data nodes. The
-// parameters are db, pool_size, dial_timeout, read_timeout, write_timeout (as Go
-// writes durations, or whole seconds), client_name, skip_verify (TLS without a
-// look at the certificate: for tests) and, for Sentinel, sentinel_username and
-// sentinel_password.
+// User and password are percent-encoded, and are those of the data nodes. The parameters are db, pool_size,
+// dial_timeout, read_timeout, write_timeout (as Go writes durations, or whole seconds), client_name, skip_verify (TLS
+// without a look at the certificate: for tests) and, for Sentinel, sentinel_username and sentinel_password. CheckURL
+// refuses all that Open would. No error of this package holds a password.
 //
-// No error of this package holds a password.
+// # Restarts
+//
+// A RestartWatch looks at each new connection before its first command. For each node it knows one of these states:
+//
+//	not seen ──▶ seen: run_id, role ──▶ another run_id: Change ──▶ seen
+//
+// A connection on which INFO fails is not used; a Redis that hides its run_id is a *BlindError. What a change means
+// for grants is the engine's to decide.
+//
+// # Acknowledgements
+//
+// With Acks, a write under the context of Acknowledged returns after WAIT_REPLICAS replicas have it, and all that had
+// one within the last 10 s. The wait takes 500 ms at most. After that the write has been made all the same: the
+// *NotReplicatedError comes with its reply, and asking again is safe only for scripts that know their own work.
+//
+// # Pipelines and joint scripts
+//
+// A client that is Pipelined sends scripts that are run at the same time together, and joins those that are Joint into
+// one execution. Each keeps its own reply and error. If one of several fails, it alone is sent again. A connection that
+// breaks fails all that were on it: whether they were run is not known. A client of a cluster sends each script alone.
+//
+// # Failures
+//
+// Passing errors (a start, a failover, moved hash slots) are repeated for 20 s by a client of MakePatient, and a moving
+// slot by every client of a cluster. Full and Broken tell a Redis without memory and a command that failed by itself.
+// Preflight asks each master, with commands that change nothing, what its ACL and its settings allow. What a managed
+// Redis does not tell is passed over; a right that is missing is a Finding that names the ACL SETUSER that grants it.
 package redisconn

@@ -31,8 +31,8 @@ var replies = []struct{ prefix, word, sentence string }{
 	{"READONLY", "replica", "this Redis is a replica and takes no writes: point REDIS_URL at the master, or use redis-sentinel://"},
 	{"MASTERDOWN", "replica", "this Redis is a replica that lost its master: point REDIS_URL at the master, or use redis-sentinel://"},
 	{"NOREPLICAS", "replicas", "Redis takes no writes while it has too few replicas (min-replicas-to-write): bring the replicas back"},
-	{full, "full", "Redis is full: no new work is taken until there is room; raise maxmemory, or let settled batches expire"},
-	{"EXECABORT", "", "Redis refused a write within a transaction: most often it is full (`redis-cli info memory`): raise maxmemory"},
+	{"OOM", "full", "Redis is full: no new work is taken until there is room; raise maxmemory, or let settled batches expire"},
+	{"EXECABORT", "", "Redis refused a transaction: it may be full (`redis-cli info memory`), or not permit this user a command (`ACL LOG`)"},
 	{"MISCONF", "disk", "Redis can't write to its disk and refuses changes: look for a full disk or missing rights in its log"},
 	{"CLUSTERDOWN", "cluster", "the Redis Cluster is down or lacks nodes for some slots: see `redis-cli cluster info`"},
 	{"TRYAGAIN", "", "the Redis Cluster is moving keys just now: try again; where it lasts, `redis-cli --cluster check` names the slots that are open, and `--cluster fix` closes them"},
@@ -45,8 +45,19 @@ var replies = []struct{ prefix, word, sentence string }{
 	{"ERR unknown command", "", "this Redis lacks a command that is needed: it is too old, restricted by its host, or no Redis"},
 }
 
-// full begins the reply of a Redis that has no memory left.
-const full = "OOM"
+// Full reports whether Redis refused a write because it has no memory left. Redis 6.2 puts the refusal of a command
+// within a script, or of an EXEC, into the text of another error.
+func Full(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && (redis.HasErrorPrefix(reply, "OOM") || strings.Contains(reply.Error(), "OOM command not allowed"))
+}
+
+// Broken reports whether Redis calls an error one of the command itself, or of the state that it met; but a Redis that is
+// full never is. redis.HasErrorPrefix can't tell ERR: it takes that away first.
+func Broken(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && !Full(reply) && (strings.HasPrefix(reply.Error(), "ERR ") || strings.HasPrefix(reply.Error(), "WRONGTYPE"))
+}
 
 // Describe says in a sentence what an error of Redis means and what to do next.
 // What it doesn't know comes back as its own text; nil is "". It holds no
@@ -76,8 +87,11 @@ func describe(err error) (word, sentence string) {
 	var reply redis.Error
 	if errors.As(err, &reply) {
 		text := reply.Error()
-		if strings.Contains(text, full+" command not allowed") {
-			text = full // an error within a script may come as a text around it
+		switch { // the text around a refusal says less
+		case Full(reply):
+			text = "OOM"
+		case noPermission(reply):
+			text = "NOPERM"
 		}
 		for _, r := range replies {
 			if strings.HasPrefix(text, r.prefix) {

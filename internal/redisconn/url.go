@@ -34,7 +34,7 @@ var schemes = map[string]struct {
 	"redis-cluster": {cluster, false}, "rediss-cluster": {cluster, true},
 }
 
-const knownSchemes = "redis, rediss, unix, redis-sentinel, rediss-sentinel, redis-cluster, rediss-cluster"
+const wanted = "want redis://host:port/db, rediss://..., unix:///path, redis-sentinel://h:p,h:p/master or redis-cluster://h:p,h:p"
 
 // modeOf is how the Redis of a URL is run.
 func modeOf(url string) mode {
@@ -69,16 +69,22 @@ var parameters = map[string]func(t *target, value string) error{
 	"sentinel_password": func(t *target, v string) error { t.SentinelPassword = v; return nil },
 }
 
+// CheckURL says what is wrong with a URL, or nothing if Open takes it. The error quotes no user and no password.
+func CheckURL(url string) error {
+	_, err := parse(url)
+	return err
+}
+
 // parse reads a URL. net/url can't: it knows one host. Errors name the part that
 // is wrong, and quote none that may hold a secret.
 func parse(raw string) (*target, error) {
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(raw), "://")
 	if !ok {
-		return nil, errors.New("the Redis URL has no scheme; write redis://host:port/db")
+		return nil, errors.New("the Redis URL has no scheme; " + wanted)
 	}
 	kind, ok := schemes[strings.ToLower(scheme)]
 	if !ok {
-		return nil, errors.New("the Redis URL has an unknown scheme; known are " + knownSchemes)
+		return nil, errors.New("the Redis URL has an unknown scheme; " + wanted)
 	}
 	t := &target{mode: kind.mode, tls: kind.tls}
 	rest, query, _ := strings.Cut(rest, "?")

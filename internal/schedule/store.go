@@ -6,18 +6,17 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"embed"
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/redisconn"
+	"habilita/internal/vault"
 )
 
 //go:embed lua/*.lua
@@ -56,7 +55,7 @@ func (s *Store) run(ctx context.Context, name, id string, args ...any) *redis.Cm
 // ID is the short name of a schedule in keys: 12 characters of its name's SHA-256.
 func ID(name string) string {
 	sum := sha256.Sum256([]byte(name))
-	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12])
+	return vault.Lower32.EncodeToString(sum[:])[:12]
 }
 
 // key returns the prefix of all keys of a schedule. Its tag is none of the ledger's.

@@ -128,10 +128,11 @@ func GenerateKey(id string) (string, error) {
 // secret prints as "[redacted]", in every way.
 type secret struct{}
 
-const redacted = "[redacted]"
+// Redacted stands in place of a secret.
+const Redacted = "[redacted]"
 
 // Format writes "[redacted]" under every verb.
-func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
 
 // MarshalJSON gives "[redacted]".
-func (secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (secret) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }

@@ -21,7 +21,8 @@ const (
 	rowOf         = "\x00row\x00"
 )
 
-var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+// Lower32 is base32 in lower case, as names have it.
+var Lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // NewTokenIDKey makes a random token-ID key of 32 bytes.
 func NewTokenIDKey() []byte {
@@ -62,7 +63,7 @@ func (n *TokenIDs) Name(token string) string {
 	m := n.macs.Get().(*tokenIDMAC)
 	defer n.macs.Put(m)
 	sum := m.sumOf(append(m.in[:0], token...))
-	lower32.Encode(m.name[:], sum[:nameBytes])
+	Lower32.Encode(m.name[:], sum[:nameBytes])
 	clear(m.in)
 	return string(m.name[:])
 }

@@ -112,7 +112,7 @@ func (t *Teller) lookAtHints(ctx context.Context) error {
 
 func (t *Teller) tellBatch(ctx context.Context, s control.Status, mark string, now, since time.Time) error {
 	var all []news
-	for _, step := range judgeBatch(s, parseBatchMark(mark), now, since) {
+	for _, step := range newsOfBatch(s, parseBatchMark(mark), now, since) {
 		e, err := t.ofBatch(ctx, s, step, now)
 		if err != nil {
 			return err

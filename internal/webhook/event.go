@@ -3,7 +3,6 @@ package webhook
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/vault"
 )
 
 // Type is what an event tells.
@@ -64,7 +64,7 @@ type Event struct {
 func eventID(t Type, of ...any) string {
 	text, _ := json.Marshal(of) // texts and numbers alone: it can't fail
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s", t, text))
-	return "evt_" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26])
+	return "evt_" + vault.Lower32.EncodeToString(sum[:])[:26]
 }
 
 // body is what is sent, as the specification has it.

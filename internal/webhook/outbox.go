@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/control"
+	"habilita/internal/redisconn"
 )
 
 var (
@@ -197,12 +198,7 @@ func parseDelivery(text, receiver, id string) (Delivery, error) {
 	return d, nil
 }
 
-func millis(ms float64) control.Time {
-	if ms == 0 {
-		return control.Time{}
-	}
-	return control.Time{Time: time.UnixMilli(int64(ms)).UTC()}
-}
+func millis(ms float64) control.Time { return control.Time{Time: redisconn.Time(int64(ms)).UTC()} }
 
 // Deliveries are the first deliveries that wait for a receiver, the one that is due first before the others.
 func (o *Outbox) Deliveries(ctx context.Context, receiver string, most int) ([]Delivery, error) {

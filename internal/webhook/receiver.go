@@ -3,7 +3,6 @@ package webhook
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"habilita/internal/loopback"
+	"habilita/internal/vault"
 )
 
 // secretPrefix begins a secret, as the specification has it.
@@ -50,7 +50,7 @@ func ParseReceivers(list string) ([]Receiver, error) {
 		}
 		sum := sha256.Sum256([]byte(text))
 		out = append(out, Receiver{
-			ID:     strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:10]),
+			ID:     vault.Lower32.EncodeToString(sum[:])[:10],
 			Origin: u.Scheme + "://" + u.Host, address: text,
 		})
 	}

@@ -151,10 +151,8 @@ func (s *Sender) post(ctx context.Context, r Receiver, d delivery) error {
 }
 
 func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
-	case <-t.C:
+	case <-time.After(d):
 	}
 }

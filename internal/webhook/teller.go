@@ -186,7 +186,7 @@ func (t *Teller) lookAtSchedules(ctx context.Context, marks map[string]string, s
 			told = since.UnixMilli()
 		}
 		var all []news
-		for _, r := range judgeRuns(runs, told) {
+		for _, r := range newsOfRuns(runs, told) {
 			kind := ScheduleSkipped
 			if r.Result == schedule.ResultFailed {
 				kind = ScheduleFailed
@@ -221,7 +221,7 @@ func (t *Teller) lookAtServers(ctx context.Context, marks map[string]string, now
 	}
 	for _, h := range all {
 		field := "v:" + h.Server
-		kind, next := judgeServer(h, marks[field])
+		kind, next := newsOfServer(h, marks[field])
 		if kind == "" {
 			continue
 		}
@@ -281,7 +281,7 @@ func (t *Teller) lookAtQuota(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if tell, next := judgeQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(mark), now); tell {
+	if tell, next := newsOfQuota(data.UsedUp, data.NextDayAt.UnixMilli(), parseQuotaMark(mark), now); tell {
 		err = t.tellAll(ctx, "q", mark, news{&Event{eventID(QuotaUsedUp, fmt.Sprint(next)), QuotaUsedUp, now, data}, next.String()})
 	}
 	return errors.Join(unread, err)

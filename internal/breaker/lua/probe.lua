@@ -1,7 +1,7 @@
--- Asks for the leave to make one request to a server that is open. Atomic: of many that
+-- Asks for the permission to make one request to a server that is open. Atomic: of many that
 -- ask one gets it. Leave that was not used ends by itself.
 -- KEYS[1] the hash of servers
--- ARGV[1] server  [2] how long the leave lasts, ms
+-- ARGV[1] server  [2] how long the permission lasts, ms
 -- Reply: 1 if it is given, 0 if not
 redis.call('HDEL', KEYS[1], '') -- Redis may be full: a write that needs no memory comes first
 local t = redis.call('TIME')

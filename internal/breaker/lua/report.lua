@@ -1,6 +1,6 @@
--- Adds what a worker saw of servers, and switches those that tripped or answered. Atomic.
+-- Adds what a worker saw of servers, and switches those that failed too often or answered. Atomic.
 -- KEYS[1] the hash of servers
--- ARGV[1] failures in a row that trip  [2] chains that they must be of, at least
+-- ARGV[1] failures in a row that open it  [2] chains that they must be of, at least
 -- ARGV[3] distance to the first probe, ms  [4] the greatest distance, ms
 -- then for each server: name, requests, failures, failures since its last answer,
 --   1 where it answered, chains that failed since (spaces between), 1 where a probe failed

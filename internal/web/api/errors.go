@@ -146,7 +146,7 @@ var meanings = []meaning{
 
 // troubles are what goes wrong with Redis. Unlike meanings, they are logged.
 var troubles = []meaning{
-	when(full, redisFull, "no new work is taken until there is room"),
+	when(redisconn.Full, redisFull, "no new work is taken until there is room"),
 	when(is[redis.Error], redisAway, ""), // Describe says it
 	when(is[*membership.MismatchError], redisAway, "this worker's settings disagree with those of others, so it takes nothing"),
 	when(is[net.Error], redisAway, unknownTrouble),
@@ -157,10 +157,6 @@ const unknownTrouble = "nothing is known of what was asked for; ask again"
 
 func stoodStill(err error) bool {
 	return errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-func full(err error) bool {
-	return redis.HasErrorPrefix(err, "OOM") || redis.HasErrorPrefix(err, "EXECABORT")
 }
 
 // errBody marks an error of reading the body.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/membership"
 	"habilita/internal/web/guard"
 	"habilita/internal/web/hub"
 )
@@ -137,7 +138,7 @@ func (a *API) listWorkers(w http.ResponseWriter, r *http.Request, _ url.Values) 
 	}
 	out := page[worker]{Items: []worker{}}
 	for _, p := range alive {
-		if p.Kind == "worker" {
+		if p.Kind == membership.Worker {
 			out.Items = append(out.Items, worker{p.ID, p.Host, p.PID, p.Version, control.Time{Time: p.Started.Truncate(time.Millisecond)}})
 		}
 	}

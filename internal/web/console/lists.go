@@ -14,10 +14,10 @@ import (
 )
 
 // serverMeter is the share of a server's requests that failed.
-func serverMeter(h breaker.ServerHealth) meter { return meterOf(h.Failures, h.Requests, 10, 50) }
+func serverMeter(h breaker.ServerStatus) meter { return meterOf(h.Failures, h.Requests, 10, 50) }
 
 type serversData struct {
-	Servers []breaker.ServerHealth
+	Servers []breaker.ServerStatus
 	More    int // that are not shown
 }
 
@@ -26,19 +26,16 @@ const maxServers = 200
 
 func (c *Console) readServers(ctx context.Context, _ url.Values) (listing, error) {
 	all, err := c.o.Servers.Servers(ctx, time.Time{})
-	trouble := func(h breaker.ServerHealth) int {
+	trouble := func(h breaker.ServerStatus) int {
 		if h.State != breaker.Closed {
 			return 101 // more than any share
 		}
 		return serverMeter(h).Percent
 	}
-	slices.SortStableFunc(all, func(a, b breaker.ServerHealth) int { return cmp.Compare(trouble(b), trouble(a)) })
+	slices.SortStableFunc(all, func(a, b breaker.ServerStatus) int { return cmp.Compare(trouble(b), trouble(a)) })
 	shown := min(maxServers, len(all))
 	return listing{Data: serversData{all[:shown], len(all) - shown}}, err
 }
-
-// kindWorker is how workers call themselves where they agree.
-const kindWorker = "worker"
 
 type workersData struct {
 	Workers, Others []membership.Process
@@ -48,7 +45,7 @@ type workersData struct {
 func (c *Console) processes(ctx context.Context) (d workersData, err error) {
 	all, err := c.o.Processes.Alive(ctx)
 	for _, p := range all {
-		if p.Kind == kindWorker {
+		if p.Kind == membership.Worker {
 			d.Workers = append(d.Workers, p)
 		} else {
 			d.Others = append(d.Others, p)

@@ -62,7 +62,7 @@ func TestJudgeBatch(t *testing.T) {
 			}
 			var tell []Type
 			last := was
-			for _, s := range judgeBatch(c.s, was, now, since) {
+			for _, s := range newsOfBatch(c.s, was, now, since) {
 				tell, last = append(tell, s.tell), s.now
 			}
 			if !slices.Equal(tell, c.tell) || last != c.now {
@@ -86,7 +86,7 @@ func TestJudgeServer(t *testing.T) {
 		"it went down once more": {state: breaker.Open, was: "1700000000000", mark: "1800000000000", tell: ServerDown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tell, mark := judgeServer(breaker.ServerHealth{State: c.state, Since: at}, c.was)
+			tell, mark := newsOfServer(breaker.ServerStatus{State: c.state, Since: at}, c.was)
 			if tell != c.tell || mark != c.mark {
 				t.Errorf("%q %q", tell, mark)
 			}
@@ -100,7 +100,7 @@ func TestJudgeRuns(t *testing.T) {
 		run(5, schedule.ResultMade), run(4, schedule.ResultFailed), run(3, schedule.ResultMissed), run(2, schedule.ResultSkipped), run(1, schedule.ResultFailed),
 	}
 	var at []int64
-	for _, r := range judgeRuns(runs, 1) {
+	for _, r := range newsOfRuns(runs, 1) {
 		at = append(at, r.Finished)
 	}
 	if !slices.Equal(at, []int64{2, 3, 4}) {
@@ -123,7 +123,7 @@ func TestJudgeQuota(t *testing.T) {
 		"the first of a new day": {tokens: 1, was: quotaMark{6, 9, ms - 1}, tell: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tell, next := judgeQuota(c.tokens, 7, parseQuotaMark(c.was.String()), now)
+			tell, next := newsOfQuota(c.tokens, 7, parseQuotaMark(c.was.String()), now)
 			if tell != c.tell || tell && next != (quotaMark{7, c.tokens, ms}) {
 				t.Errorf("%v %+v", tell, next)
 			}

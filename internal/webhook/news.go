@@ -39,9 +39,9 @@ type step struct {
 	tell Type
 }
 
-// judgeBatch says what is to be told of a batch: it is pure. since is when telling began: what had settled before is
+// newsOfBatch says what is to be told of a batch: it is pure. since is when telling began: what had settled before is
 // nobody's news.
-func judgeBatch(s control.Status, m batchMark, now, since time.Time) (steps []step) {
+func newsOfBatch(s control.Status, m batchMark, now, since time.Time) (steps []step) {
 	if s.Unread > 0 || s.Total == 0 || s.Settled && s.SettledAt.Before(since) {
 		return nil
 	}
@@ -69,8 +69,8 @@ func judgeBatch(s control.Status, m batchMark, now, since time.Time) (steps []st
 	return steps
 }
 
-// judgeServer says what is to be told of a server, and the mark after it. A mark is since when the server is down.
-func judgeServer(h breaker.ServerHealth, mark string) (Type, string) {
+// newsOfServer says what is to be told of a server, and the mark after it. A mark is since when the server is down.
+func newsOfServer(h breaker.ServerStatus, mark string) (Type, string) {
 	down := ""
 	if h.State != breaker.Closed {
 		down = strconv.FormatInt(h.Since.UnixMilli(), 10)
@@ -84,9 +84,9 @@ func judgeServer(h breaker.ServerHealth, mark string) (Type, string) {
 	return ServerDown, down
 }
 
-// judgeRuns returns the runs of a schedule that are to be told, the oldest first. runs are the last ones, the newest
+// newsOfRuns returns the runs of a schedule that are to be told, the oldest first. runs are the last ones, the newest
 // first; told is when the last one that was told was over, ms.
-func judgeRuns(runs []schedule.Run, told int64) (out []schedule.Run) {
+func newsOfRuns(runs []schedule.Run, told int64) (out []schedule.Run) {
 	for i := len(runs) - 1; i >= 0; i-- {
 		if r := runs[i]; r.Finished > told && r.Result != schedule.ResultMade {
 			out = append(out, r)
@@ -109,9 +109,9 @@ func parseQuotaMark(text string) (m quotaMark) {
 
 func (m quotaMark) String() string { return fmt.Sprint(m.day, " ", m.tokens, " ", m.at) }
 
-// judgeQuota says whether it is to be told that so many tokens have used up the quota of the day that ends at day, and
+// newsOfQuota says whether it is to be told that so many tokens have used up the quota of the day that ends at day, and
 // the mark after it.
-func judgeQuota(tokens int, day int64, m quotaMark, now time.Time) (tell bool, next quotaMark) {
+func newsOfQuota(tokens int, day int64, m quotaMark, now time.Time) (tell bool, next quotaMark) {
 	if m.day != day {
 		m = quotaMark{}
 	}

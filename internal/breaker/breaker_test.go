@@ -51,7 +51,7 @@ func (l *lab) refresh(m *Monitor) {
 	}
 }
 
-func (l *lab) server(name string) ServerHealth {
+func (l *lab) server(name string) ServerStatus {
 	l.t.Helper()
 	all, err := l.Servers(l.t.Context(), time.Time{})
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *lab) server(name string) ServerHealth {
 			return h
 		}
 	}
-	return ServerHealth{}
+	return ServerStatus{}
 }
 
 func fail(m *Monitor, server string, chains ...string) {
@@ -71,8 +71,8 @@ func fail(m *Monitor, server string, chains ...string) {
 	}
 }
 
-// Failures of several workers and chains trip a server; another one is not touched.
-func TestServerTrips(t *testing.T) {
+// Failures of several workers and chains open the breaker of a server; another one is not touched.
+func TestServerOpens(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		l := open(t, b)
 		l.firstProbe = time.Minute
@@ -107,7 +107,7 @@ func TestServerTrips(t *testing.T) {
 	})
 }
 
-func TestServerDoesNotTrip(t *testing.T) {
+func TestServerStaysClosed(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		l := open(t, b)
 		m := l.monitor()
@@ -156,15 +156,15 @@ func TestProbes(t *testing.T) {
 		l.refresh(two)
 		text, probe := one.Blocked()
 		if probe != "0042" || strings.Contains(text, "0042") {
-			t.Fatalf("no leave to probe: %q %q", text, probe)
+			t.Fatalf("no permission to probe: %q %q", text, probe)
 		}
 		one.Unused(probe) // the call that was begun was another server's
 		if _, probe = one.Blocked(); probe != "0042" {
-			t.Fatal("the leave that was given back is gone")
+			t.Fatal("the permission that was given back is gone")
 		}
 		for _, m := range []*Monitor{one, two} {
 			if text, again := m.Blocked(); again != "" || !strings.Contains(text, "0042=") {
-				t.Fatalf("a second leave, or nothing blocked: %q %q", text, again)
+				t.Fatalf("a second permission, or nothing blocked: %q %q", text, again)
 			}
 		}
 		one.Observe("0042", "a", false, true)
@@ -173,7 +173,7 @@ func TestProbes(t *testing.T) {
 	l.pass(7 * time.Second)
 	l.refresh(one)
 	if _, probe := one.Blocked(); probe == "" {
-		t.Fatal("no leave")
+		t.Fatal("no permission")
 	}
 	one.Observe("0042", "a", true, true)
 	l.refresh(one)
@@ -188,7 +188,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// A worker that dies with the leave is waited for, and no longer.
+// A worker that dies with the permission is waited for, and no longer.
 func TestLeaveEnds(t *testing.T) {
 	l := open(t, redistestMini(t))
 	dies, lives := l.monitor(), l.monitor()
@@ -207,7 +207,7 @@ func TestLeaveEnds(t *testing.T) {
 	l.pass(time.Millisecond)
 	l.refresh(lives)
 	if _, probe := lives.Blocked(); probe == "" {
-		t.Error("the leave of a dead worker never ends")
+		t.Error("the permission of a dead worker never ends")
 	}
 }
 
@@ -239,7 +239,7 @@ func TestManyAskForOneProbe(t *testing.T) {
 		}
 		all.Wait()
 		if given.Load() != 1 {
-			t.Errorf("%d got the leave", given.Load())
+			t.Errorf("%d got the permission", given.Load())
 		}
 	})
 }
@@ -296,7 +296,7 @@ func redistestMini(t *testing.T) redistest.Backend {
 	return redistest.Backend{Client: newClient(t, m.Addr()), SetTime: m.SetTime}
 }
 
-// Where Redis is full, a server that trips is still seen by all, asked again, and closed by a person.
+// Where Redis is full, a server that goes down is still seen by all, asked again, and closed by a person.
 func TestFullRedis(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.Server == nil {
@@ -309,7 +309,7 @@ func TestFullRedis(t *testing.T) {
 		}
 		m := l.monitor()
 		fail(m, "0042", "a", "b", "c", "d", "e")
-		l.refresh(m) // tells it, and asks for the leave to probe
+		l.refresh(m) // tells it, and asks for the permission to probe
 		if s := l.server("0042"); s.State != HalfOpen {
 			t.Errorf("%+v", s)
 		}

@@ -39,7 +39,8 @@ func TestDescribe(t *testing.T) {
 		{answer("NOAUTH Authentication required."), "wants a password"},
 		{answer("WRONGPASS invalid username-password pair or user is disabled."), "refuses the user or password"},
 		{answer("NOPERM this user has no permissions to run the 'get' command"), "does not permit this user"},
-		{answer("EXECABORT Transaction discarded because of previous errors."), "it is full"},
+		{answer("EXECABORT Transaction discarded because of previous errors."), "may be full"},
+		{answer("EXECABORT Transaction discarded because of: NOPERM this user has no permissions"), "does not permit this user"},
 		{answer("OOM command not allowed when used memory > 'maxmemory'."), "is full"},
 		{answer("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."), "is full"},
 		{answer("MISCONF Redis is configured to save RDB snapshots"), "can't write to its disk"},
@@ -67,6 +68,28 @@ func TestDescribe(t *testing.T) {
 		if got := Describe(tt.err); !strings.Contains(got, tt.want) || (tt.want == "") != (got == "") {
 			t.Errorf("Describe(%v) = %q, want %q", tt.err, got, tt.want)
 		}
+	}
+}
+
+// The forms in which Redis 6.2 and 7 say that they are full, and refusals that look like them.
+func TestFull(t *testing.T) {
+	for text, want := range map[string]bool{
+		"OOM command not allowed when used memory > 'maxmemory'.":                                                                    true,
+		"OOM command not allowed when used memory > 'maxmemory'. script: 4d3a, on @user_script:1.":                                   true,
+		"ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'.":           true,
+		"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.":                        true,
+		"EXECABORT Transaction discarded because of previous errors.":                                                                false,
+		"EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'set' command":                   false,
+		"NOPERM this user has no permissions to access one of the keys used as arguments":                                            false,
+		"ERR Error running script (call to f_1): @user_script:1: The user executing the script can't run this command or subcommand": false,
+		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.":                           false,
+	} {
+		if got := Full(fmt.Errorf("append: %w", refusal(text))); got != want {
+			t.Errorf("%v: %s", got, text)
+		}
+	}
+	if Full(nil) || Full(errors.New("OOM command not allowed")) {
+		t.Error("what is no answer of Redis is taken for one")
 	}
 }
 

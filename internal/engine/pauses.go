@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// pauses notices that this process did not run: it was stopped (SIGSTOP), its machine was
+// suspended, or it got no processor. A request that lasted through one may have been
+// answered long before its time-out was seen, so it says nothing of the vendor's server.
+// The zero value knows of no pause; run looks.
+type pauses struct {
+	looked atomic.Pointer[time.Time] // when run looked last
+	ended  atomic.Pointer[time.Time] // when the last pause was seen to be over
+}
+
+const (
+	pauseLook  = 100 * time.Millisecond
+	pauseLeast = time.Second
+)
+
+// run looks until ctx ends, and logs every pause.
+func (p *pauses) run(ctx context.Context, log zerolog.Logger) {
+	tick := time.NewTicker(pauseLook)
+	defer tick.Stop()
+	for {
+		now := time.Now()
+		if d := p.look(now); d > 0 {
+			log.Warn().Dur("pause_ms", d).Msg("this process did not run for a while (stopped, suspended, or without a processor): " +
+				"requests that were in flight are held against no server of the vendor")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look notes that the process runs now, and returns how long it had not.
+func (p *pauses) look(now time.Time) time.Duration {
+	before := p.looked.Swap(&now)
+	if before == nil {
+		return 0
+	}
+	d := apart(*before, now)
+	if d < pauseLeast {
+		return 0
+	}
+	p.ended.Store(&now)
+	return d
+}
+
+// since reports whether the process was paused at some time since t, by a time from
+// time.Now. It may be asked right after a pause, before run has looked.
+func (p *pauses) since(t, now time.Time) bool {
+	if ended := p.ended.Load(); ended != nil && ended.After(t) {
+		return true
+	}
+	looked := p.looked.Load()
+	return looked != nil && apart(*looked, now) >= pauseLeast
+}
+
+// apart is how far two times are apart: by the clock of the wall too, since the monotonic
+// one stands still while a machine is suspended.
+func apart(a, b time.Time) time.Duration {
+	return max(b.Sub(a), b.Round(0).Sub(a.Round(0)))
+}
