@@ -70,7 +70,7 @@ var healthMutations = []mutation{
 	},
 	{
 		"one version of a build", "processes tell another one than --version",
-		in("internal/membership/registry.go", "Version: version.String()", "Version: version.String()[:1]"),
+		in("internal/membership/registry.go", "Version: version.Short()", "Version: version.Short()[:1]"),
 		"./internal/membership", "TestSelf",
 	},
 }

@@ -133,7 +133,7 @@ type Process struct {
 	PID int `json:"pid"`
 	// Started is when it started, by its own clock.
 	Started time.Time `json:"started"`
-	// Version is the program's, as its --version says it.
+	// Version is the program's, and the beginning of its commit.
 	Version string `json:"version"`
 }
 
@@ -143,7 +143,7 @@ func Self(kind string) Process {
 	if err != nil {
 		host = "unknown"
 	}
-	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC(), Version: version.String()}
+	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC(), Version: version.Short()}
 }
 
 // String names the process for a person, such as

@@ -4,6 +4,7 @@ package version
 import (
 	"cmp"
 	"runtime/debug"
+	"strings"
 )
 
 // commit and date are set by the linker (see the Makefile and the Dockerfile).
@@ -23,6 +24,13 @@ func String() string {
 		settings[s.Key] = s.Value
 	}
 	return text(cmp.Or(info.Main.Version, "(devel)"), commit, date, settings)
+}
+
+// Short is the module's version and the beginning of the commit, such as "v1.4.0 1f2e3d4c5b6a".
+func Short() string {
+	whole, _, _ := strings.Cut(String(), ",")
+	module, commit, _ := strings.Cut(whole, " (commit ")
+	return module + " " + commit[:min(len(commit), 12)]
 }
 
 func text(module, commit, date string, settings map[string]string) string {

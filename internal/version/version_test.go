@@ -25,4 +25,7 @@ func TestText(t *testing.T) {
 	if s := String(); !strings.Contains(s, "commit ") {
 		t.Errorf("%q", s)
 	}
+	if s := Short(); len(s) < 5 || strings.Contains(s, "commit") || !strings.HasPrefix(String(), strings.Fields(s)[0]+" (commit "+strings.Fields(s)[1]) {
+		t.Errorf("%q of %q", s, String())
+	}
 }
