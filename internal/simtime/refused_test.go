@@ -25,7 +25,7 @@ type refusal struct {
 //
 //   - limit: since somebody else used up its quota; it goes on with the next day,
 //   - night: since there is maintenance; it comes back after it,
-//   - away: for an hour longer than GIVE_UP_AFTER, or half of it; it is given up, and made
+//   - away: for up to an hour longer than GIVE_UP_AFTER; it is given up, and made
 //     when a person says so.
 //
 // All of them are asked gently meanwhile. The whole matrix has the real hours.
@@ -58,7 +58,8 @@ func (c refusal) test(t *testing.T) {
 	}
 	start := time.Date(date.Year(), date.Month(), date.Day(), 0, int(c.begins.Minutes()), 0, 0, zone)
 	next := time.Date(date.Year(), date.Month(), date.Day()+1, 0, 0, 0, 0, zone)
-	over := start.Add(c.giveUp + min(time.Hour, c.giveUp/2))
+	// It is given up at the first try after GiveUpAfter, which comes up to 15 min later.
+	over := start.Add(c.giveUp + min(time.Hour, max(c.giveUp/2, 20*time.Minute)))
 	night, away := maintenance(start, start.Add(c.night)), maintenance(start.Add(time.Minute), over)
 	x := World{
 		Start: start, Off: c.off, Idle: 20 * time.Second, Workers: 1,
