@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,7 +162,12 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 			case sel.Batch != "" && name == "cancel":
 				fmt.Fprintf(a.out, "batch %s had no open call: nothing was cancelled, and it takes no more rows (enqueue reopen %s opens it again)\n", sel.Batch, say.Quote(sel.Batch))
 			default:
-				fmt.Fprintln(a.out, "nothing matched: `enqueue chains --held` lists the chains that wait for a person")
+				why := "`enqueue chains --held` lists the chains that wait for a person"
+				if sel.Batch != "" {
+					st, _ := s.control.Status(ctx, sel.Batch) // without it, no more can be said
+					why = cmp.Or(behindOthers(st), why)
+				}
+				fmt.Fprintf(a.out, "nothing matched: %s\n", why)
 			}
 		})
 	})

@@ -187,8 +187,19 @@ func next(s control.Status) string {
 	words := canaryWords(s)
 	if s.HeldChains > 0 {
 		words += "\nnext: enqueue chains --held   (why, and what to type)"
+	} else if behind := behindOthers(s); behind != "" {
+		words += "\nnext: " + behind
 	}
 	return strings.TrimPrefix(words, "\n")
+}
+
+// behindOthers says that calls of a settled batch wait for a decision about another one, and where to see it; "" if they don't.
+func behindOthers(s control.Status) string {
+	n := s.BehindOthers()
+	if n == 0 {
+		return ""
+	}
+	return say.Plural(n, "call waits", "calls wait") + " behind a call of another batch: enqueue chains --held"
 }
 
 func yesNo(b bool) string {

@@ -105,6 +105,8 @@ func (v batchView) State() string {
 		return "going"
 	case v.Total == 0:
 		return "nothing"
+	case v.BehindOthers() > 0: // a person is to decide on chains of another batch
+		return "behind"
 	case v.Failed > 0: // all have a result, and some failed
 		return "failures"
 	case v.Succeeded < v.Total && v.Cancelled == v.Total:

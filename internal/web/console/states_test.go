@@ -27,6 +27,8 @@ func TestStatesOfABatch(t *testing.T) {
 		{control.Status{Total: 10, Succeeded: 4, Failed: 1, Open: 5, HeldChains: 1, Blocked: 2}, "held", 40, true},
 		{control.Status{Total: 10, Succeeded: 4, Failed: 6, Settled: true}, "failures", 40, false},
 		{control.Status{Total: 10, Succeeded: 4, Skipped: 6, Settled: true}, "partly", 40, false},
+		{control.Status{Total: 10, Succeeded: 6, Open: 4, Blocked: 4, Settled: true}, "behind", 60, false},
+		{control.Status{Total: 10, Failed: 1, Open: 4, Blocked: 4, Skipped: 5, Settled: true}, "behind", 0, false},
 		{control.Status{Total: 10, Cancelled: 10, Settled: true}, "cancelled", 0, false},
 		{control.Status{Total: 10, Succeeded: 3, Cancelled: 7, Settled: true, Stopped: true}, "cancelled", 30, false},
 		{control.Status{Total: 10, Cancelled: 8, Open: 2, Stopped: true}, "cancelling", 0, false},
