@@ -137,8 +137,8 @@ func progressWords(s engine.Summary) string {
 }
 
 // lastWords are what a run did, on one line: "5 new, 295 there already (290 made, 5 waiting),
-// 5 missing (--prune cancels them), 0 rejected".
-func lastWords(s engine.Summary) string {
+// 5 missing (--prune cancels them), 0 rejected". Of run, whole, they say that what the file has no more is not made.
+func lastWords(s engine.Summary, whole bool) string {
 	with := func(text string, details ...string) string {
 		if in := say.List(details...); in != "" {
 			text += " (" + in + ")"
@@ -147,6 +147,8 @@ func lastWords(s engine.Summary) string {
 	}
 	missing := ""
 	switch {
+	case s.Missing > 0 && whole:
+		missing = say.Thousands(s.Missing) + " no longer in the file (not made)"
 	case s.Missing > 0 && s.Pruned == 0:
 		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + say.Word(s.Missing, "it", "them") + ")"
 	case s.Missing > 0:
@@ -176,7 +178,7 @@ func (r *rowsRun) summary(ctx context.Context, op *control.Control, s engine.Sum
 
 // did says what became of the rows.
 func (r *rowsRun) did(s engine.Summary) {
-	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
+	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s, r.whole), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
 		fmt.Fprintf(r.told(), "%s joined the end of their chains: rows that stand after them in the file were there already\n", say.Count(s.OutOfOrder, "new call"))
 	}
@@ -185,14 +187,14 @@ func (r *rowsRun) did(s engine.Summary) {
 	}
 }
 
-// allThere says since when the rows are there, how they stand, and how to make them once more.
+// allThere says how the rows stand that are all there, how they stand, and how to make them once more.
 func (r *rowsRun) allThere(ctx context.Context, op *control.Control) {
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
 		return // it is a kindness
 	}
-	fmt.Fprintf(r.told(), "all rows are there already, since %s: %s\nto make them once more: %s\n",
-		st.CreatedAt, counts(st), r.resume("batch", r.o.batch+"-2", "prune", "", "strict", ""))
+	fmt.Fprintf(r.told(), "all rows are there already (the batch was created %s): %s\nto make them once more: %s\n",
+		r.local(st.CreatedAt), counts(st), r.resume("batch", r.o.batch+"-2", "prune", "", "strict", ""))
 }
 
 // refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.

@@ -82,7 +82,7 @@ func (a *app) chainLine(c control.Chain) string {
 	line := fmt.Sprintf("%s  server %s  %s", c.ID, c.Head.Server, c.Why)
 	switch {
 	case !c.Until.IsZero():
-		line += " (until " + a.local(c.Until) + ")"
+		line += " (" + a.until(c.Reason, c.Until) + ")"
 	case c.Held() && !c.Since.IsZero():
 		line += " (since " + a.local(c.Since) + ")"
 	}
