@@ -94,7 +94,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"advice on held chains", "each chain tells it again",
-		in("cmd/enqueue/chains.go", `first := t.told[of]; first != ""`, `first := ""; first != ""`),
+		in("cmd/enqueue/chains.go", "	if t.told[of] {", "	if false {"),
 		"./cmd/enqueue", "TestStories/operate",
 	},
 	{
@@ -141,5 +141,25 @@ var commandMutations = []mutation{
 		"times for people", "the next gentle try is the end of a cool-down",
 		in("cmd/enqueue/status.go", `	if reason == "cooling" {`, "	if false {"),
 		"./cmd/enqueue", "TestWaitingChainSaysWhenItIsTried",
+	},
+	{
+		"rows that are withheld", "each is a bad row without a number",
+		in("cmd/enqueue/bulk_rows.go", "	if held.Behind > 0 {", "	if held.Behind < 0 {"),
+		"./cmd/enqueue", "TestStories/identity",
+	},
+	{
+		"a rejects file given again", "it is to be corrected itself",
+		in("cmd/enqueue/bulk_rows.go", "	case r.part: // what", "	case false: // what"),
+		"./cmd/enqueue", "TestStories/identity",
+	},
+	{
+		"why a chain is held", "the answer of the vendor is not told",
+		in("internal/control/chains.go", `	if r.Code != "" {`, `	if false {`),
+		"./internal/control", "TestChainsSayWhy",
+	},
+	{
+		"parameters that are not known", "they are not named",
+		in("internal/web/api/query.go", "			if plainName.MatchString(name) { // all", "			if false { // all"),
+		"./internal/web/api", "TestUnknownParameterIsNamed",
 	},
 }

@@ -69,10 +69,7 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 			}
 			round++
 		}
-		p.Rate = rate.See(now, p.Succeeded)
-		if left, known := p.TimeLeft(p.Rate); known {
-			p.ETASeconds = new(left.Seconds())
-		}
+		p.see(&rate, now)
 		last = p
 		changed = first || p.Status != told.Status
 		if changed || p.news() != told.news() {
@@ -82,6 +79,14 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 		return changed, p.Settled, nil
 	})
 	return last.Status, err
+}
+
+// see fills in the rate and the time left.
+func (p *Progress) see(rate *Rate, now time.Time) {
+	p.Rate = rate.See(now, p.Succeeded)
+	if left, known := p.TimeLeft(p.Rate); known {
+		p.ETASeconds = new(left.Seconds())
+	}
 }
 
 // TimeLeft is how long it takes until all calls that need no person have a result, if so many succeed in a second: 0 if

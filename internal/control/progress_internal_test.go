@@ -74,3 +74,14 @@ func TestTimeLeft(t *testing.T) {
 		}
 	}
 }
+
+// What was given up or cancelled is no basis for a rate.
+func TestOnlySuccessesAreARate(t *testing.T) {
+	var rate Rate
+	for i := range 10 {
+		p := Progress{Status: Status{Total: 100, Failed: i, Skipped: i, Cancelled: i, Open: 100 - 3*i}}
+		if p.see(&rate, time.Unix(int64(i), 0)); p.Rate != 0 || p.ETASeconds != nil {
+			t.Errorf("%+v", p)
+		}
+	}
+}
