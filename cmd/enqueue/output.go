@@ -76,7 +76,7 @@ func (a *app) status(err error) int {
 func wrongUsage(err error) bool {
 	return is[*usageError](err) || is[*config.Error](err) || is[*control.SelectionError](err) || is[*wolkvox.ServerError](err) || is[*engine.CallError](err) ||
 		errors.Is(err, ledger.BatchPolicy) || errors.Is(err, ledger.BatchCanary) || errors.Is(err, ledger.BatchPath) ||
-		errors.Is(err, control.ErrChainID) || errors.Is(err, control.ErrTokenID) || errors.Is(err, engine.ErrPart)
+		errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
 }
 
 // badFile reports whether a file has a fault for which the same command would be refused again.
