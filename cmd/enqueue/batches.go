@@ -119,6 +119,9 @@ func (a *app) report() *cobra.Command {
 		Long: `Write every call of a batch with its result, in no order, with constant memory. started_at is
 the time of the first attempt. retry, skip and cancel take the column chain as --chain.
 
+Columns: id, server, token_id (an HMAC, never the token), ref, chain, state, attempts, code and msg
+(of the vendor), error, enqueued_at, started_at, finished_at (UTC), row (its line), reason.
+
 csv is for people and their spreadsheets. A text that begins with = + - @, a tab or a line
 break gets an apostrophe before it, so that no spreadsheet takes it for a formula. --excel
 writes a byte order mark and semicolons, so Excel opens it by a double click in most of Latin

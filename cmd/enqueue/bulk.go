@@ -188,6 +188,8 @@ type rowsRun struct {
 	whole   bool // such rows are refused: the file is the job (run)
 	badText bool // a row was rejected for bytes that are no text
 
+	withheld int // rows, so far
+
 	notCompared string // why a dry run does not know what is there already; "": it knows
 }
 
@@ -197,7 +199,7 @@ func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 	if r.o.strict { // there may be nothing to follow
 		follow, later = later, follow
 	}
-	fmt.Fprintf(r.told(), "batch   %s\n%sresume  %s   (adds only what is missing)\n%s", r.o.batch, follow, r.resume(), r.in.onceMore())
+	fmt.Fprintf(r.told(), "batch   %s\n%sresume  %s   (adds only new rows)\n%s", r.o.batch, follow, r.resume(), r.in.onceMore())
 	p, err := s.producer(ctx)
 	if err != nil {
 		return err

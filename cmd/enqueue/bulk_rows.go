@@ -17,7 +17,7 @@ import (
 	"habilita/internal/seen"
 )
 
-// maxWarnings is how many rows with other licences are named one by one.
+// maxWarnings is how many rows with other licences, or that are withheld, are named one by one.
 const maxWarnings = 20
 
 // calls makes calls of the input's rows, and warns where rows of a token differ in
@@ -69,8 +69,14 @@ func (r *rowsRun) leftOut(err error) error {
 		conflict.Unsent = conflict.Unsent && !r.whole // run has no --prune
 	}
 	line, field, source := engine.LeftOutRow(err)
-	if !is[*engine.WithheldError](err) { // these can be many, and are the fault of one
+	if held, ok := errors.AsType[*engine.WithheldError](err); !ok {
 		r.meter.Log(fmt.Sprintf("%s:%d: %s: %v", r.in.name, line, field, err))
+	} else if r.withheld++; r.withheld <= maxWarnings { // these can be many, and are the fault of one
+		behind := "a row that was left out"
+		if held.Behind > 0 {
+			behind = fmt.Sprintf("line %d", held.Behind)
+		}
+		r.meter.Log(fmt.Sprintf("%s:%d: withheld behind %s", r.in.name, line, behind))
 	}
 	if row, ok := source.(*rows.Row); ok {
 		return r.rejects.AddRow(*row, field+": "+err.Error())
@@ -137,8 +143,8 @@ func progressWords(s engine.Summary) string {
 }
 
 // lastWords are what a run did, on one line: "5 new, 295 there already (290 made, 5 waiting),
-// 5 missing (--prune cancels them), 0 rejected".
-func lastWords(s engine.Summary) string {
+// 5 missing (--prune cancels them), 0 rejected". Of run, whole, they say that what the file has no more is not made.
+func lastWords(s engine.Summary, whole bool) string {
 	with := func(text string, details ...string) string {
 		if in := say.List(details...); in != "" {
 			text += " (" + in + ")"
@@ -147,6 +153,8 @@ func lastWords(s engine.Summary) string {
 	}
 	missing := ""
 	switch {
+	case s.Missing > 0 && whole:
+		missing = say.Thousands(s.Missing) + " no longer in the file (not made)"
 	case s.Missing > 0 && s.Pruned == 0:
 		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + say.Word(s.Missing, "it", "them") + ")"
 	case s.Missing > 0:
@@ -176,7 +184,7 @@ func (r *rowsRun) summary(ctx context.Context, op *control.Control, s engine.Sum
 
 // did says what became of the rows.
 func (r *rowsRun) did(s engine.Summary) {
-	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
+	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s, r.whole), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
 		fmt.Fprintf(r.told(), "%s joined the end of their chains: rows that stand after them in the file were there already\n", say.Count(s.OutOfOrder, "new call"))
 	}
@@ -185,19 +193,19 @@ func (r *rowsRun) did(s engine.Summary) {
 	}
 }
 
-// allThere says since when the rows are there, how they stand, and how to make them once more.
+// allThere says how the rows stand that are all there, how they stand, and how to make them once more.
 func (r *rowsRun) allThere(ctx context.Context, op *control.Control) {
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
 		return // it is a kindness
 	}
-	fmt.Fprintf(r.told(), "all rows are there already, since %s: %s\nto make them once more: %s\n",
-		st.CreatedAt, counts(st), r.resume("batch", r.o.batch+"-2", "prune", "", "strict", ""))
+	fmt.Fprintf(r.told(), "all rows are there already (the batch was created %s): %s\nto make them once more: %s\n",
+		r.local(st.CreatedAt), counts(st), r.resume("batch", r.o.batch+"-2", "prune", "", "strict", ""))
 }
 
 // refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
 func (r *rowsRun) refused(s engine.Summary, e *engine.StrictError) error {
-	fmt.Fprintf(r.err, "enqueue: nothing was enqueued: %s rejected, %s in conflict (--strict)\n", say.Thousands(e.Rejected), say.Thousands(e.Conflicts))
+	fmt.Fprintf(r.err, "enqueue: no row was enqueued (--strict): %s rejected, %s in conflict\n", say.Thousands(e.Rejected), say.Thousands(e.Conflicts))
 	bad := s
 	bad.Withheld = max(0, r.rejects.Count()-s.Rejected-s.Conflicts) // those behind a bad row; the others are good
 	r.tellRejects(bad, r.resume())
@@ -215,7 +223,15 @@ func (r *rowsRun) tellRejects(s engine.Summary, again string) {
 		return
 	}
 	r.tellUnplaced(s)
-	fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", say.Plural(left+s.Withheld, "row was", "rows were"), r.kept(), say.File(r.in.name), again)
+	file, n := say.File(r.in.name), left+s.Withheld
+	switch {
+	case r.part: // what it rejects, the whole file alone can tell
+		fmt.Fprintf(r.err, "%s left out%s: correct the whole file of batch %s, and give that again under its name\n", say.Plural(n, "row was", "rows were"), r.kept(), r.o.batch)
+	case r.o.strict:
+		fmt.Fprintf(r.err, "correct %s in %s%s and give it again: %s\n", say.Word(n, "this row", "these "+say.Count(n, "row")), file, r.kept(), again)
+	default:
+		fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", say.Plural(n, "row was", "rows were"), r.kept(), file, again)
+	}
 }
 
 func (r *rowsRun) tellBadText() {
@@ -232,10 +248,13 @@ func (r *rowsRun) kept() string {
 	return fmt.Sprintf(" (%s kept in %s)", say.Plural(r.rejects.Count(), "is", "are"), say.File(r.rejects.Path()))
 }
 
-// tellUnplaced says where rows behind a bad one were not withheld.
+// tellUnplaced says how many withheld rows were not named, and where rows behind a bad one were not withheld.
 func (r *rowsRun) tellUnplaced(s engine.Summary) {
+	if more := r.withheld - maxWarnings; more > 0 {
+		fmt.Fprintf(r.err, "%s: %s more withheld\n", r.in.name, say.Count(more, "row"))
+	}
 	if s.Unplaced > 0 {
-		fmt.Fprintf(r.err, "the token of %s can't be told, so no row was withheld behind %s\n", say.Count(s.Unplaced, "rejected row"), say.Word(s.Unplaced, "it", "them"))
+		fmt.Fprintf(r.err, "%s no readable token, so habilita can't hold back later rows of the same token\n", say.Plural(s.Unplaced, "rejected row has", "rejected rows have"))
 	}
 }
 

@@ -190,10 +190,15 @@ func (a *app) printCall(ctx context.Context, op *control.Control, c control.Call
 	if err != nil {
 		return err
 	}
-	values := append([]string{batch, due.String()}, control.Fields(c)...)
+	times := map[string]control.Time{"due_at": due, "enqueued_at": c.EnqueuedAt, "started_at": c.StartedAt, "finished_at": c.FinishedAt}
+	values := append([]string{batch, ""}, control.Fields(c)...)
 	for i, name := range append([]string{"batch", "due_at"}, control.Columns()...) {
-		if values[i] != "" {
-			fmt.Fprintf(a.out, "%-12s %s\n", name, values[i])
+		value := values[i]
+		if at, is := times[name]; is {
+			value = a.local(at)
+		}
+		if value != "" {
+			fmt.Fprintf(a.out, "%-12s %s\n", name, value)
 		}
 	}
 	return nil

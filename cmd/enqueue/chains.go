@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
 	"habilita/internal/say"
+	"habilita/internal/wolkvox"
 )
 
 func (a *app) chains() *cobra.Command {
@@ -55,7 +57,7 @@ when they are due, and block nothing until then.`,
 }
 
 func (a *app) listChains(ctx context.Context, w io.Writer, s *session, held bool) error {
-	next, none := heldTeller{s.control, map[string]ledger.Batch{}, map[string]string{}}, "no chain waits"
+	next, none := heldTeller{s.control, map[string]ledger.Batch{}, map[string]bool{}}, "no chain waits"
 	if held {
 		none += " for a person"
 	}
@@ -81,7 +83,7 @@ func (a *app) chainLine(c control.Chain) string {
 	line := fmt.Sprintf("%s  server %s  %s", c.ID, c.Head.Server, c.Why)
 	switch {
 	case !c.Until.IsZero():
-		line += " (until " + a.local(c.Until) + ")"
+		line += " (" + a.until(c.Reason, c.Until) + ")"
 	case c.Held() && !c.Since.IsZero():
 		line += " (since " + a.local(c.Since) + ")"
 	}
@@ -95,7 +97,7 @@ func (a *app) chainLine(c control.Chain) string {
 type heldTeller struct {
 	op      *control.Control
 	batches map[string]ledger.Batch // by short name
-	told    map[string]string       // the first chain of each advice
+	told    map[string]bool         // the advice that was given
 }
 
 // tell tells the call that a held chain stands at, and what to do about it. Advice that stands
@@ -115,10 +117,10 @@ func (t heldTeller) tell(ctx context.Context, w io.Writer, c control.Chain) erro
 	}
 	advice := control.NextStep(c.Head, say.Quote(c.ID), batch)
 	of := control.NextStep(c.Head, "CHAIN", batch)
-	if first := t.told[of]; first != "" {
-		advice = "as for " + first + ", with the id of this chain"
+	if t.told[of] {
+		advice = "as above   (or: enqueue retry --chain " + say.Quote(c.ID) + ")"
 	} else {
-		t.told[of] = c.ID
+		t.told[of] = true
 	}
 	_, err := fmt.Fprintf(w, "    %s\n    next: %s\n", control.HeadLine(c.Head, batch.Name), advice)
 	return err
@@ -141,7 +143,13 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 		}
 		return usagef("%s takes no argument: did you mean --batch %s?", cmd.CommandPath(), say.Quote(args[0]))
 	}
-	cmd.PreRunE = func(*cobra.Command, []string) error { return sel.Check() }
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		err := sel.Check()
+		if bad, ok := errors.AsType[*wolkvox.ServerError](err); ok {
+			return usagef("--server %q is not a server: %s; %s", sel.Server, bad.Reason, wolkvox.ServerForms)
+		}
+		return err
+	}
 	f := cmd.Flags()
 	f.StringVar(&sel.Chain, "chain", "", "a chain, by its id (see chains)")
 	f.StringVar(&sel.Batch, "batch", "", "what belongs to a batch")
@@ -161,7 +169,12 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 			case sel.Batch != "" && name == "cancel":
 				fmt.Fprintf(a.out, "batch %s had no open call: nothing was cancelled, and it takes no more rows (enqueue reopen %s opens it again)\n", sel.Batch, say.Quote(sel.Batch))
 			default:
-				fmt.Fprintln(a.out, "nothing matched: `enqueue chains --held` lists the chains that wait for a person")
+				why := "`enqueue chains --held` lists the chains that wait for a person"
+				if sel.Batch != "" {
+					st, _ := s.control.Status(ctx, sel.Batch) // without it, no more can be said
+					why = cmp.Or(behindOthers(st), why)
+				}
+				fmt.Fprintf(a.out, "nothing matched: %s\n", why)
 			}
 		})
 	})

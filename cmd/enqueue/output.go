@@ -76,7 +76,7 @@ func (a *app) status(err error) int {
 func wrongUsage(err error) bool {
 	return is[*usageError](err) || is[*config.Error](err) || is[*control.SelectionError](err) || is[*wolkvox.ServerError](err) || is[*engine.CallError](err) ||
 		errors.Is(err, ledger.BatchPolicy) || errors.Is(err, ledger.BatchCanary) || errors.Is(err, ledger.BatchPath) ||
-		errors.Is(err, control.ErrChainID) || errors.Is(err, control.ErrTokenID) || errors.Is(err, engine.ErrPart)
+		errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
 }
 
 // badFile reports whether a file has a fault for which the same command would be refused again.
@@ -187,8 +187,19 @@ func next(s control.Status) string {
 	words := canaryWords(s)
 	if s.HeldChains > 0 {
 		words += "\nnext: enqueue chains --held   (why, and what to type)"
+	} else if behind := behindOthers(s); behind != "" {
+		words += "\nnext: " + behind
 	}
 	return strings.TrimPrefix(words, "\n")
+}
+
+// behindOthers says that calls of a settled batch wait for a decision about another one, and where to see it; "" if they don't.
+func behindOthers(s control.Status) string {
+	n := s.BehindOthers()
+	if n == 0 {
+		return ""
+	}
+	return say.Plural(n, "call waits", "calls wait") + " behind a call of another batch: enqueue chains --held"
 }
 
 func yesNo(b bool) string {

@@ -56,7 +56,10 @@ end of maintenance. Its chains go on at once. If the vendor refuses still, it co
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
 	}, "token-id", tokenIDMeans, func(ctx context.Context, s *session, token string) (string, error) {
 		was, err := s.control.LiftCooling(ctx, token)
-		if was {
+		switch {
+		case errors.Is(err, control.ErrTokenID):
+			return "", usagef("--token-id: %v", err) // without its value, which may be a token
+		case was:
 			return "token " + token + " is used again", err
 		}
 		return "token " + token + " does not cool down", err
@@ -85,7 +88,7 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 			case token == "" && batch == "" && !all, token != "" && batch != "", all && token+batch != "":
 				return usagef("%s needs one of --token-id T, --batch B and --all", cmd.CommandPath())
 			case token != "" && !ledger.IsToken(token):
-				return control.ErrTokenID
+				return usagef("--token-id: %v", control.ErrTokenID)
 			}
 			return nil
 		},

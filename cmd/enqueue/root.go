@@ -84,6 +84,9 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if f := cmd.Flags(); cmd.HasSubCommands() && f.NArg() > 0 { // the flag is of a command that there is not
+			return unknownCommand(cmd, f.Arg(0))
+		}
 		return usagef("%v (%s --help shows the flags)", err, cmd.CommandPath())
 	})
 	root.SetUsageFunc(usage)

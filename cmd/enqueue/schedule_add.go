@@ -35,8 +35,8 @@ const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue 
 The file is checked as bulk does it. A bad row, or an id that stands twice for a token, is left
 out and told as FILE:LINE: FIELD: what is wrong (exit status 3). The rows behind it in its
 chain are withheld, except under --on-failure skip. Correct the file and add it again with
---replace: the history stays. The file is not read again by itself. Standard input ("-") is
-kept in a file without a name while it is checked.
+--replace: the history stays, and so does every setting that is not given. The file is not
+read again by itself. Standard input ("-") is kept in a file without a name meanwhile.
 
 Sunday is 0 or 7. If both the day of the month and the day of the week are given, one of them
 is enough: '0 2 1 * mon' runs on the first of each month and on every Monday. The command
@@ -58,7 +58,7 @@ func (a *app) scheduleAdd() *cobra.Command {
 		Long:  scheduleAddHelp,
 		Example: `  enqueue schedule add nightly --cron '0 2 * * *' --timezone America/Bogota --file operations.csv
   enqueue schedule add nightly --cron '0 2 1 * mon' --dry-run
-  enqueue schedule add nightly --cron '0 3 * * mon-fri' --file operations.csv --replace
+  enqueue schedule add nightly --file corrected.csv --replace
   enqueue schedule add hourly --cron @hourly --timezone UTC --file operations.jsonl --missed skip --on-failure skip`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.def.Name = args[0]
@@ -66,14 +66,14 @@ func (a *app) scheduleAdd() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.def.Cron, "cron", "", "when: five fields such as '0 2 * * *', or @daily and the like (required)")
+	f.StringVar(&o.def.Cron, "cron", "", "when: five fields such as '0 2 * * *', or @daily and the like (required without --replace)")
 	f.StringVar(&o.def.Timezone, "timezone", "", "zone of the cron expression, such as America/Bogota (default: QUOTA_TIMEZONE)")
 	f.StringVar(&o.file, "file", "", "the rows, in CSV or JSON Lines; - is standard input (required)")
 	f.StringVar(&o.def.Missed, "missed", schedule.Once, "once or skip: what happens to ticks at which no worker was there")
 	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run though the last one has not settled")
 	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
-	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name")
-	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs, and check the file if there is one; needs no Redis and keeps nothing")
+	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name, with its settings where no others are given")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs, and check the file if there is one; keeps nothing, and needs Redis only with --replace")
 	o.fileFlags.bind(cmd)
 	a.jsonFlag(cmd, "one JSON object, as of schedule show --json, with rejected, conflicts and withheld")
 	config.Bind(f, producing)
@@ -83,26 +83,33 @@ func (a *app) scheduleAdd() *cobra.Command {
 
 func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	switch {
-	case o.def.Cron == "":
+	case o.def.Cron == "" && !o.replace:
 		return usagef("--cron is missing: say when, such as --cron '0 2 * * *'")
 	case o.file == "" && !o.dryRun:
 		return usagef("--file is missing: give a file in CSV or JSON Lines")
 	}
-	groups := producing | config.Redis
+	role, groups := redisconn.Operator, producing|config.Redis
 	if o.dryRun {
-		groups = config.Limits
+		role, groups = redisconn.Reader, config.Limits
 	}
 	set, err := config.Load(cmd.Flags(), a.getenv, groups)
 	if err != nil {
 		return err
 	}
-	if o.def.Timezone == "" {
-		o.def.Timezone = set.Quota.Location.String()
-	}
 	if o.def.Source = "standard input"; o.file != "-" {
 		o.def.Source = filepath.Base(o.file)
 	}
-	o.def.OnFailure = o.onFailure
+	o.def.OnFailure, o.def.Timezone = o.onFailure, cmp.Or(o.def.Timezone, set.Quota.Location.String())
+	var s *session
+	if o.replace {
+		if s, err = a.open(cmd, role, groups); err != nil {
+			return err
+		}
+		defer s.close()
+		if err := o.keep(cmd, s); err != nil {
+			return err
+		}
+	}
 	table, err := o.def.Check()
 	if err != nil {
 		return usagef("%v", err)
@@ -126,11 +133,12 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		}
 		return cmp.Or(a.drySchedule(o, table, &sum), r.without(sum, "correct the file before you add it"))
 	}
-	s, err := a.open(cmd, redisconn.Operator, producing)
-	if err != nil {
-		return err
+	if s == nil {
+		if s, err = a.open(cmd, role, groups); err != nil {
+			return err
+		}
+		defer s.close()
 	}
-	defer s.close()
 	now, err := s.rdb.Time(ctx).Result()
 	if err != nil {
 		return err
@@ -158,6 +166,32 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return err
 	}
 	return r.added(ctx, s, o, sum)
+}
+
+// keep takes what was not given from the schedule that is replaced.
+func (o *scheduleFlags) keep(cmd *cobra.Command, s *session) error {
+	have, err := schedule.NewStore(s.rdb, prefix).Get(cmd.Context(), o.def.Name)
+	switch {
+	case errors.Is(err, schedule.ErrNoSchedule) && o.def.Cron == "":
+		return usagef("there is no schedule %q to replace: --cron says when a new one runs, such as --cron '0 2 * * *'", o.def.Name)
+	case errors.Is(err, schedule.ErrNoSchedule):
+		return nil
+	case err != nil:
+		return err
+	}
+	for flag, restore := range map[string]func(){
+		"cron":       func() { o.def.Cron = have.Cron },
+		"timezone":   func() { o.def.Timezone = have.Timezone },
+		"on-failure": func() { o.def.OnFailure, o.onFailure = have.OnFailure, have.OnFailure },
+		"missed":     func() { o.def.Missed = have.Missed },
+		"overlap":    func() { o.def.Overlap = have.Overlap },
+		"pile-up":    func() { o.def.PileUp = have.PileUp },
+	} {
+		if !cmd.Flags().Changed(flag) {
+			restore()
+		}
+	}
+	return nil
 }
 
 // shownRuns is how many runs a schedule shows before it is kept.

@@ -44,7 +44,7 @@ whatever the counts are; it is 1 if a part of them could not be read.`,
 }
 
 func (a *app) printStatus(s control.Status) {
-	state := "not settled: it goes on"
+	state := "not settled"
 	switch {
 	case s.Unread > 0:
 		state = fmt.Sprintf("these counts lack %s of Redis that can't be read now: nobody can tell whether it is settled", say.Count(s.Unread, "part"))
@@ -55,7 +55,7 @@ func (a *app) printStatus(s control.Status) {
 	case s.Filling:
 		state = "not settled: a producer still adds rows"
 	case s.Settled:
-		state = "settled at " + a.local(s.SettledAt)
+		state = "settled at  " + a.local(s.SettledAt)
 	}
 	if s.CutOff {
 		state += "\nincomplete: the last run was cut off or left rows out; give the whole file again"
@@ -118,7 +118,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 		return err
 	}
 	if !a.json {
-		fmt.Fprintf(a.out, "settled at %s\n", last.SettledAt)
+		fmt.Fprintf(a.out, "settled at %s\n", a.local(last.SettledAt))
 		if n := next(last); n != "" {
 			fmt.Fprintln(a.out, n)
 		}
@@ -145,7 +145,7 @@ func (a *app) obstacles(p control.Progress) string {
 		if w.Reason != "held" { // counts has those
 			part := fmt.Sprintf("%s %s", w.Reason, say.Thousands(w.Chains))
 			if !w.Until.IsZero() {
-				part += " (until " + a.local(w.Until) + ")"
+				part += " (" + a.until(w.Reason, w.Until) + ")"
 			}
 			parts = append(parts, part)
 		}
@@ -162,6 +162,14 @@ func (a *app) obstacles(p control.Progress) string {
 		words += "; last errors: " + strings.Join(p.LastErrors, " | ")
 	}
 	return words
+}
+
+// until is how long chains wait for a reason: a token that cools down is tried gently before its cool-down ends.
+func (a *app) until(reason string, t control.Time) string {
+	if reason == "cooling" {
+		return "next try at " + a.local(t)
+	}
+	return "until " + a.local(t)
 }
 
 // number is a rate with as many digits as are of use.

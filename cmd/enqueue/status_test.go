@@ -15,7 +15,7 @@ import (
 func TestStatusSaysWhatABatchWaitsFor(t *testing.T) {
 	for want, st := range map[string]control.Status{
 		"not settled: a producer still adds rows\n": {Filling: true},
-		"not settled: it goes on\n":                 {Open: 1},
+		"not settled\n": {Open: 1},
 	} {
 		var out bytes.Buffer
 		(&app{out: &out, zone: time.UTC}).printStatus(st)
@@ -75,16 +75,27 @@ func TestProgressOf(t *testing.T) {
 		Status: control.Status{Total: 5000, Succeeded: 10, Open: 4990, HeldChains: 1}, Rate: 1234.4, ETASeconds: &eta, Sampled: true,
 		Waiting: []control.Waiting{
 			{Reason: "quota", Chains: 12, Until: control.Time{Time: time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}},
+			{Reason: "cooling", Chains: 3, Until: control.Time{Time: time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}},
 			{Reason: "slots", Chains: 2}, {Reason: "held", Chains: 1},
 		},
 		LastErrors: []string{"500 oops", "timeout"},
 	}
 	want := "10 of 5,000 succeeded, 4,990 open, 1 chain held; 1,234/s, 1d1h1m1s to go; " +
-		"waiting (sample): quota 12 (until 2026-11-24 05:00:00 +00), slots 2; last errors: 500 oops | timeout"
+		"waiting (sample): quota 12 (until 2026-11-24 05:00:00 +00), cooling 3 (next try at 2026-11-24 05:00:00 +00), slots 2; last errors: 500 oops | timeout"
 	if got := (&app{zone: time.UTC}).progressOf(p); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if got := (&app{}).progressOf(control.Progress{Status: control.Status{Total: 2, Open: 2}}); got != "0 of 2 succeeded, 2 open" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A token that cools down is tried gently before its cool-down ends, so a chain of it has another time than `enqueue quota`.
+func TestWaitingChainSaysWhenItIsTried(t *testing.T) {
+	until := control.Time{Time: time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}
+	for reason, want := range map[string]string{"cooling": "why (next try at 2026-11-24 05:00:00 +00)", "quota": "why (until 2026-11-24 05:00:00 +00)"} {
+		if got := (&app{zone: time.UTC}).chainLine(control.Chain{ID: "c", Reason: reason, Why: "why", Until: until}); !strings.HasSuffix(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

@@ -94,7 +94,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"advice on held chains", "each chain tells it again",
-		in("cmd/enqueue/chains.go", `first := t.told[of]; first != ""`, `first := ""; first != ""`),
+		in("cmd/enqueue/chains.go", "	if t.told[of] {", "	if false {"),
 		"./cmd/enqueue", "TestStories/operate",
 	},
 	{
@@ -111,5 +111,55 @@ var commandMutations = []mutation{
 		"the demo's account", "rows that were left out are missed",
 		in("cmd/worker/demo.go", "return left[c.Line] })", "return false })"),
 		"./cmd/worker", "TestDemoFileWithBadRows",
+	},
+	{
+		"a batch behind another one", "it is said to have ended with nothing to do",
+		in("cmd/enqueue/output.go", `	} else if behind := behindOthers(s); behind != "" {`, `	} else if behind := ""; behind != "" {`),
+		"./cmd/enqueue", "TestStories/behind",
+	},
+	{
+		"a batch behind another one", "a retry of it does not say where it waits",
+		in("cmd/enqueue/chains.go", "why = cmp.Or(behindOthers(st), why)", "why = cmp.Or(why, behindOthers(st))"),
+		"./cmd/enqueue", "TestStories/behind",
+	},
+	{
+		"unknown commands", "their flags are blamed",
+		in("cmd/enqueue/root.go", "cmd.HasSubCommands() && f.NArg() > 0", "cmd.HasSubCommands() && f.NArg() < 0"),
+		"./cmd/enqueue", "TestStories/usage",
+	},
+	{
+		"a local run", "it says that it cancelled what the file has no more",
+		in("cmd/enqueue/bulk_rows.go", "	case s.Missing > 0 && whole:", "	case false:"),
+		"./cmd/enqueue", "TestCountsOnOneLine",
+	},
+	{
+		"times for people", "show tells them in UTC",
+		in("cmd/enqueue/call.go", "			value = a.local(at)", "			value = at.String()"),
+		"./cmd/enqueue", "TestStories/scheduled",
+	},
+	{
+		"times for people", "the next gentle try is the end of a cool-down",
+		in("cmd/enqueue/status.go", `	if reason == "cooling" {`, "	if false {"),
+		"./cmd/enqueue", "TestWaitingChainSaysWhenItIsTried",
+	},
+	{
+		"rows that are withheld", "each is a bad row without a number",
+		in("cmd/enqueue/bulk_rows.go", "	if held.Behind > 0 {", "	if held.Behind < 0 {"),
+		"./cmd/enqueue", "TestStories/identity",
+	},
+	{
+		"a rejects file given again", "it is to be corrected itself",
+		in("cmd/enqueue/bulk_rows.go", "	case r.part: // what", "	case false: // what"),
+		"./cmd/enqueue", "TestStories/identity",
+	},
+	{
+		"why a chain is held", "the answer of the vendor is not told",
+		in("internal/control/chains.go", `	if r.Code != "" {`, `	if false {`),
+		"./internal/control", "TestChainsSayWhy",
+	},
+	{
+		"parameters that are not known", "they are not named",
+		in("internal/web/api/query.go", "			if plainName.MatchString(name) { // all", "			if false { // all"),
+		"./internal/web/api", "TestUnknownParameterIsNamed",
 	},
 }

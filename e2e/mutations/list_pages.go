@@ -97,4 +97,19 @@ var pageMutations = []mutation{
 		in("internal/web/console/batches.go", "first || at.Sub(s.At) >= fresh/2", "first || at.After(s.At)"),
 		"./internal/web/console", "TestRates",
 	},
+	{
+		"pages: state of a batch", "one that waits behind another batch has ended",
+		in("internal/web/console/batches.go", "	case v.BehindOthers() > 0:", "	case v.BehindOthers() < 0:"),
+		"./internal/web/console", "TestStatesOfABatch",
+	},
+	{
+		"pages: rate of a batch", "a first wave of answers is one",
+		in("internal/web/console/batches.go", "!first && !s.Early()", "!first"),
+		"./internal/web/console", "TestOnlySuccessesAreARateOfAPage",
+	},
+	{
+		"watch: rate of a batch", "a first wave of answers is one",
+		in("internal/control/progress.go", "	if r.Early() {\n", "	if false {\n"),
+		"./internal/control", "TestPaceIsSmooth",
+	},
 }

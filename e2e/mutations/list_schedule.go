@@ -84,4 +84,9 @@ var scheduleMutations = []mutation{
 		in("internal/schedule/rows.go", `return "schedule " + id + " " + revision + " " + strconv.Itoa(chunk)`, `return "schedule " + id[:0] + revision[:0] + strconv.Itoa(chunk)[:0]`),
 		"./internal/schedule", "TestRowsAreSealedAndStreamed/miniredis",
 	},
+	{
+		"schedules: replacing one keeps its settings", "the policy is the default's",
+		in("cmd/enqueue/schedule_add.go", "o.def.OnFailure, o.onFailure = have.OnFailure, have.OnFailure", ""),
+		"./cmd/enqueue", "TestStories/schedule",
+	},
 }

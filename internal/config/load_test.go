@@ -128,7 +128,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"REDIS_URL=mysql://root:"+password+"@db")
 	want := `6 settings are wrong:
   REDIS_URL [redacted]: the Redis URL has an unknown scheme; want redis://host:port/db, rediss://..., unix:///path, redis-sentinel://h:p,h:p/master or redis-cluster://h:p,h:p
-  HABILITA_KEYS: is not set and is required; make one with: enqueue keygen
+  HABILITA_KEYS: is not set and is required: give the key that the workers use, or its file in HABILITA_KEYS_FILE; only for a new Redis make one with: enqueue keygen
   CALL_TIMEOUT "60" (from --call-timeout): want a duration, such as 500ms, 60s, 15m or 720h
   TOKEN_SLOTS "3": want a whole number from 1 to 2
   LISTEN "8080": want host:port with a port from 0 to 65535, such as 127.0.0.1:8080, or off

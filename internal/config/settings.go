@@ -148,7 +148,7 @@ func (l *loader) load(d Setting) {
 	switch {
 	case !ok:
 	case from == "" && d.secret && !d.optional:
-		l.fault(d.Variable, "", "", "is not set and is required; make one with: enqueue keygen")
+		l.fault(d.Variable, "", "", "is not set and is required: give the key that the workers use, or its file in HABILITA_KEYS_FILE; only for a new Redis make one with: enqueue keygen")
 	case from == "" && d.Default == "":
 	case d.file && from == d.Flag() && carriesSecret(value):
 		l.fault(d.Variable, vault.Redacted, from, "has a user or password, which a flag would show to everybody on this machine; "+

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 	"habilita/internal/wolkvox"
 )
 
@@ -105,7 +107,7 @@ var reasonWords = map[string]string{
 	"server":          "waits until the vendor's server answers again",
 	"back-off":        "failed and is tried again",
 	"push-back":       "was put off by the vendor",
-	stateHeld:         "given up, waits for a person",
+	stateHeld:         "held",
 }
 
 // words says a reason in plain words.
@@ -116,8 +118,10 @@ func words(reason, detail string, head CallRecord) string {
 		return because(said, detail)
 	case "server":
 		return because(said, "`enqueue servers` tells how it is")
-	case "back-off", "push-back", stateHeld:
+	case "back-off", "push-back":
 		return because(said, outcome(head))
+	case stateHeld:
+		return because(said, gaveUp(head))
 	}
 	if known {
 		return said
@@ -130,6 +134,15 @@ func because(what, why string) string {
 		return what
 	}
 	return what + ": " + why
+}
+
+// gaveUp says after what a call was given up: the vendor's answer if there was one, else the error, which may say how often it was tried.
+func gaveUp(r CallRecord) string {
+	tries := "gave up after " + say.Count(r.Attempts, "attempt")
+	if r.Code != "" {
+		return strings.TrimSpace(fmt.Sprintf("%s; wolkvox answered %s %s", tries, r.Code, r.Msg))
+	}
+	return because(tries, strings.TrimPrefix(r.Error, "given up after "+say.Count(r.Attempts, "attempt")+": "))
 }
 
 // outcome is the result of a call's last attempt, short.

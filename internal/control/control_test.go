@@ -157,7 +157,7 @@ func TestChainsSayWhy(t *testing.T) {
 	w.enqueue("one", "0001", token("dd"), "", 1)
 	w.attempt(token("dd"), giveUp)
 	held := w.chains(true)
-	if len(held) != 1 || !held[0].Held() || held[0].Why != "given up, waits for a person: refused" || !held[0].Until.IsZero() {
+	if len(held) != 1 || !held[0].Held() || held[0].Why != "held: gave up after 1 attempt; wolkvox answered 403 PLEASE VALIDATE TOKEN" || !held[0].Until.IsZero() {
 		t.Errorf("held: %+v", held)
 	}
 }

@@ -25,9 +25,9 @@ type UnknownError struct {
 }
 
 var unknownWords = map[error]string{
-	ledger.ErrNoBatch:      "there is no batch %q: `enqueue batches` lists those there are",
+	ledger.ErrNoBatch:      "there is no batch %q: run `enqueue batches` to list them",
 	ledger.ErrNoCall:       "there is no call %q: `enqueue report BATCH` has the ids of a batch's calls",
-	schedule.ErrNoSchedule: "there is no schedule %q: `enqueue schedule list` lists those there are",
+	schedule.ErrNoSchedule: "there is no schedule %q: run `enqueue schedule list` to list them",
 	ErrNotHeld:             "chain %q is not held: `enqueue chains --held` lists those that wait for a person",
 	ErrNoChain:             "chain %q has no call that waits: `enqueue chains` lists those that have",
 }

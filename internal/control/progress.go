@@ -30,7 +30,7 @@ const WaitsForWorker = "worker"
 // Progress is how a batch gets on.
 type Progress struct {
 	Status
-	Rate       float64   `json:"rate"`        // calls a second that succeeded, smoothed over some 10 s
+	Rate       float64   `json:"rate"`        // calls a second that succeeded, smoothed over some 10 s; 0 until 3 s of them were seen
 	ETASeconds *float64  `json:"eta_seconds"` // until all that need no person have one, at that rate; null: not known
 	Waiting    []Waiting `json:"waiting"`     // what chains of the batch wait for, the most frequent first
 	Sampled    bool      `json:"sampled"`     // Waiting counts a sample of the chains ("held" is exact all the same)
@@ -69,10 +69,7 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 			}
 			round++
 		}
-		p.Rate = rate.See(now, p.Succeeded)
-		if left, known := p.TimeLeft(p.Rate); known {
-			p.ETASeconds = new(left.Seconds())
-		}
+		p.see(&rate, now)
 		last = p
 		changed = first || p.Status != told.Status
 		if changed || p.news() != told.news() {
@@ -82,6 +79,14 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 		return changed, p.Settled, nil
 	})
 	return last.Status, err
+}
+
+// see fills in the rate and the time left.
+func (p *Progress) see(rate *Rate, now time.Time) {
+	p.Rate = rate.See(now, p.Succeeded)
+	if left, known := p.TimeLeft(p.Rate); known {
+		p.ETASeconds = new(left.Seconds())
+	}
 }
 
 // TimeLeft is how long it takes until all calls that need no person have a result, if so many succeed in a second: 0 if
@@ -208,12 +213,22 @@ const (
 	standsBy = 3
 )
 
-// See tells the number at a time, and returns its rate in a second: zero at the first look.
+// soonest is for how long a number is seen to grow before it has a rate: a first wave of answers is none.
+const soonest = 3 * time.Second
+
+// Early reports whether the number grows, but for too short a time to have a rate.
+func (r *Rate) Early() bool {
+	return r.weight > 0 && r.weight < smoothing.Seconds()*(1-math.Exp(-soonest.Seconds()/smoothing.Seconds()))-1e-9
+}
+
+// See tells the number at a time, and returns its rate in a second: zero at the first look, and while it is Early.
 func (r *Rate) See(now time.Time, number int) float64 {
 	seconds := now.Sub(r.At).Seconds()
 	switch {
 	case r.At.IsZero():
 		r.At, r.moved, r.last = now, now, number
+		return 0
+	case seconds <= 0 && r.Early():
 		return 0
 	case seconds <= 0:
 		return r.rate
@@ -231,6 +246,9 @@ func (r *Rate) See(now time.Time, number int) float64 {
 	still := now.Sub(r.moved)
 	if r.rate < 0.01 || still >= stands && r.rate*still.Seconds() >= standsBy {
 		r.rate, r.weight = 0, 0
+	}
+	if r.Early() {
+		return 0
 	}
 	return math.Round(r.rate*100) / 100
 }

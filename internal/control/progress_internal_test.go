@@ -13,7 +13,11 @@ func TestPaceIsSmooth(t *testing.T) {
 	}
 	for i := 1; i <= 20; i++ {
 		now = now.Add(time.Second)
-		if r := p.See(now, 50+100*i); r != 100 {
+		want := 100.0
+		if i < 3 { // a first wave is no rate
+			want = 0
+		}
+		if r := p.See(now, 50+100*i); r != want || p.Early() != (i < 3) || p.See(now, 50+100*i) != want {
 			t.Fatalf("after %d s: %v", i, r)
 		}
 	}
@@ -67,6 +71,17 @@ func TestTimeLeft(t *testing.T) {
 	} {
 		if left, known := c.s.TimeLeft(c.rate); known != c.known || known && left != c.left {
 			t.Errorf("%+v at %v a second: %v, %t", c.s, c.rate, left, known)
+		}
+	}
+}
+
+// What was given up or cancelled is no basis for a rate.
+func TestOnlySuccessesAreARate(t *testing.T) {
+	var rate Rate
+	for i := range 10 {
+		p := Progress{Status: Status{Total: 100, Failed: i, Skipped: i, Cancelled: i, Open: 100 - 3*i}}
+		if p.see(&rate, time.Unix(int64(i), 0)); p.Rate != 0 || p.ETASeconds != nil {
+			t.Errorf("%+v", p)
 		}
 	}
 }

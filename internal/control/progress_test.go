@@ -106,28 +106,6 @@ func TestProgressHasFewErrors(t *testing.T) {
 	}
 }
 
-// What was given up or cancelled is no basis for a rate.
-func TestOnlySuccessesAreARate(t *testing.T) {
-	w := newWorld(t)
-	w.enqueue("one", "0001", token("aa"), "", 500)
-	w.enqueue("one", "0001", token("bb"), "", 1)
-	w.attempt(token("bb"), giveUp)
-	looks := 0
-	s, err := w.op.WaitProgress(w.ctx, "one", time.Minute, func(p control.Progress) {
-		if p.Rate != 0 {
-			t.Errorf("a rate of %v, of %+v", p.Rate, p.Status)
-		}
-		if looks++; looks == 1 {
-			if _, err := w.op.Cancel(w.ctx, control.Selection{Batch: "one"}); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	if err != nil || s.Cancelled != 501 {
-		t.Errorf("%+v, %v", s, err)
-	}
-}
-
 // A batch says when it begins, and for as long as it has not.
 func TestStatusTellsWhenABatchBegins(t *testing.T) {
 	w := newWorld(t)

@@ -63,6 +63,14 @@ const (
 // Ended is how many calls have a result.
 func (s Status) Ended() int { return s.Total - s.Open }
 
+// BehindOthers is how many calls of a settled batch wait, if every one of them waits behind a held call of another batch.
+func (s Status) BehindOthers() int {
+	if s.Settled && s.HeldChains == 0 {
+		return s.Open
+	}
+	return 0
+}
+
 // AllSucceeded reports whether every call succeeded.
 func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total && s.Unread == 0 }
 

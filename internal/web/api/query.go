@@ -26,6 +26,9 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 			if len(known) == 0 {
 				return nil, refuse(badParameter, "this takes no parameters")
 			}
+			if plainName.MatchString(name) { // all else may be a token
+				return nil, refuseField(badParameter, name, "is not known here; those that are: %s", strings.Join(known, ", "))
+			}
 			return nil, refuse(badParameter, "a parameter is not known here; those that are: %s", strings.Join(known, ", "))
 		}
 		if len(values) > 1 {

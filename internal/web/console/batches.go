@@ -105,6 +105,8 @@ func (v batchView) State() string {
 		return "going"
 	case v.Total == 0:
 		return "nothing"
+	case v.BehindOthers() > 0: // a person is to decide on chains of another batch
+		return "behind"
 	case v.Failed > 0: // all have a result, and some failed
 		return "failures"
 	case v.Succeeded < v.Total && v.Cancelled == v.Total:
@@ -220,7 +222,7 @@ type rated struct {
 func newRates() *rates { return &rates{seen: map[string]*rated{}} }
 
 // note notes how many calls of a batch succeeded, and returns how many do in a second;
-// it is known after a second look, half of fresh after the first one or later. What failed, was skipped or
+// it is known after a second look, half of fresh after the first one or later, and not while it is Early. What failed, was skipped or
 // cancelled is no basis for a rate: it may all end at once.
 func (r *rates) note(name string, done int, at time.Time) (perSecond float64, known bool) {
 	r.mu.Lock()
@@ -232,7 +234,7 @@ func (r *rates) note(name string, done int, at time.Time) (perSecond float64, kn
 		r.seen[name] = s
 	}
 	if first := s.At.IsZero(); first || at.Sub(s.At) >= fresh/2 {
-		s.perSecond, s.known = s.See(at, done), !first
+		s.perSecond, s.known = s.See(at, done), !first && !s.Early()
 	}
 	return s.perSecond, s.known
 }
