@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	_ "time/tzdata" // the vendor's time zone, also in an image that has no zones
@@ -349,13 +348,5 @@ func openWebhooks(s *config.Settings) (start func() (end func()), done func(), e
 		return nil, nil, usageError{err}
 	}
 	s.AfterOutcome = func(r engine.Recorded) { hooks.Saw(r.Batch) }
-	return func() (end func()) {
-		ctx, stop := context.WithCancel(context.Background())
-		var running sync.WaitGroup
-		running.Go(func() { hooks.Run(ctx) })
-		return func() {
-			stop()
-			running.Wait()
-		}
-	}, done, nil
+	return func() (end func()) { return engine.Background(context.Background(), hooks.Run) }, done, nil
 }

@@ -142,7 +142,7 @@ var workerMutations = []mutation{
 	},
 	{
 		"quarantine of unknown outcomes", "the slot of an unknown outcome is freed",
-		in(outcomeGo, "	case is[*wolkvox.UnknownOutcomeError](err): // below, whatever its cause\n", "	case is[*wolkvox.UnknownOutcomeError](err):\n		return f.attempt(o, outcomeUnknown)\n"),
+		in(outcomeGo, "	case redisconn.Is[*wolkvox.UnknownOutcomeError](err): // below, whatever its cause\n", "	case redisconn.Is[*wolkvox.UnknownOutcomeError](err):\n		return f.attempt(o, outcomeUnknown)\n"),
 		"./internal/engine", "TestJudge",
 	},
 	{

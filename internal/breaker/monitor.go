@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,11 +100,7 @@ func (m *Monitor) Refresh(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.down, m.counts = down, counts
-	for server := range m.permits {
-		if down[server] == 0 {
-			delete(m.permits, server)
-		}
-	}
+	maps.DeleteFunc(m.permits, func(server string, _ bool) bool { return down[server] == 0 })
 	return nil
 }
 

@@ -3,7 +3,7 @@ package breaker
 import (
 	"cmp"
 	"context"
-	_ "embed" // the scripts
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,14 +16,8 @@ import (
 	"habilita/internal/redisconn"
 )
 
-var (
-	//go:embed lua/report.lua
-	reportSource string
-	//go:embed lua/probe.lua
-	probeSource string
-	//go:embed lua/lift.lua
-	liftSource string
-)
+//go:embed lua/*.lua
+var sources embed.FS
 
 // ErrUnknownServer says that no worker has called that server lately.
 var ErrUnknownServer = errors.New("no such server is known")
@@ -60,7 +54,7 @@ type Store struct {
 	rdb                   redis.UniversalClient
 	key                   string
 	firstProbe, mostProbe time.Duration // after it opened, and the distance of probes at most
-	report, probe, lift   *redis.Script
+	report, probe, lift   redisconn.Script
 }
 
 // New makes a Store on keys that begin with the prefix; "" is "habilita". It does not own
@@ -68,21 +62,15 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string) *Store {
 	return &Store{
 		rdb: rdb, key: cmp.Or(prefix, "habilita") + ":{health}:servers", firstProbe: 2 * time.Second, mostProbe: time.Minute,
-		report: redis.NewScript(reportSource), probe: redis.NewScript(probeSource), lift: redis.NewScript(liftSource),
+		report: redisconn.Alone(sources, "report"), probe: redisconn.Alone(sources, "probe"), lift: redisconn.Alone(sources, "lift"),
 	}
 }
 
 // kept is a server's state as the scripts write it.
 type kept struct {
 	State State
-	Since float64
-	Next  float64
-	Run   float64
-	W     float64
-	Req   float64
-	Fail  float64
-	Preq  float64
-	Pfail float64
+
+	Since, Next, Run, W, Req, Fail, Preq, Pfail float64
 }
 
 // Servers are all that workers have called, by name. now is the time of Redis, for the
@@ -123,7 +111,7 @@ func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerStatus, err
 // Lift closes the breaker of a server, so that calls are made again at once; wasOpen is
 // false where it was closed. ErrUnknownServer where no worker has called it.
 func (s *Store) Lift(ctx context.Context, server string) (wasOpen bool, err error) {
-	n, err := s.lift.Run(ctx, s.rdb, []string{s.key}, server).Int()
+	n, err := s.lift().Run(ctx, s.rdb, []string{s.key}, server).Int()
 	if err != nil {
 		return false, fmt.Errorf("breaker: %w", err)
 	}
@@ -148,7 +136,7 @@ func (s *Store) tell(ctx context.Context, all map[string]*seen) (map[string]Stat
 	for name, v := range all {
 		args = append(args, name, v.requests, v.failures, v.tail, v.answered, strings.Join(v.chains, " "), v.probeFailed)
 	}
-	r, err := s.report.Run(ctx, s.rdb, []string{s.key}, args...).StringSlice()
+	r, err := s.report().Run(ctx, s.rdb, []string{s.key}, args...).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("breaker: %w", err)
 	}
@@ -160,6 +148,6 @@ func (s *Store) tell(ctx context.Context, all map[string]*seen) (map[string]Stat
 }
 
 func (s *Store) ask(ctx context.Context, server string, lasts time.Duration) (given bool, err error) {
-	n, err := s.probe.Run(ctx, s.rdb, []string{s.key}, server, lasts.Milliseconds()).Int()
+	n, err := s.probe().Run(ctx, s.rdb, []string{s.key}, server, lasts.Milliseconds()).Int()
 	return n == 1, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // servers are asynq's servers of one worker. Each has one goroutine that takes tasks out,
@@ -99,6 +100,7 @@ func (s servers) each(do func(*asynq.Server)) {
 //
 // A word that was lost costs a task that time; nothing else depends on it.
 type asking struct {
+	redisconn.PlainHook
 	queue   string        // asynq's; "": asks do not wait. asynq asks several queues one after the other, and must not wait at one for a task of another
 	servers int           // of asynq, in this process
 	every   time.Duration // an ask of all servers together, if nobody tells of a task
@@ -116,10 +118,7 @@ const askRarely = 200 * time.Millisecond
 // tell lets n asks pass: those that wait, and the next ones, as many as there are servers.
 func (a *asking) tell(n int) {
 	for range min(n, a.servers) {
-		select {
-		case a.told <- struct{}{}:
-		default:
-		}
+		nudge(a.told)
 	}
 }
 
@@ -132,14 +131,6 @@ func (a *asking) wait() {
 	case <-time.After(most/2 + rand.N(most)):
 	case <-a.stopped:
 	}
-}
-
-// DialHook changes nothing.
-func (*asking) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-// ProcessPipelineHook changes nothing.
-func (*asking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }
 
 // ProcessHook lets asks wait.
@@ -294,15 +285,12 @@ type publisher struct {
 // publish enqueues the dispatch's task. A task of the same dispatch that is there already
 // is success.
 func (c publisher) publish(ctx context.Context, f ledger.Dispatch) error {
-	body, err := json.Marshal(payload{Version: payloadVersion, Chain: f.Chain, Dispatch: f.Number})
-	if err != nil {
-		return err
-	}
+	body, _ := json.Marshal(payload{Version: payloadVersion, Chain: f.Chain, Dispatch: f.Number}) // texts and a number: it can't fail
 	task := asynq.NewTask(TypeRun, body)
 	if c.traced {
 		task = asynq.NewTaskWithHeaders(TypeRun, body, headers(ctx))
 	}
-	_, err = c.client.EnqueueContext(ctx, task,
+	_, err := c.client.EnqueueContext(ctx, task,
 		asynq.Queue(queueOf(c.queues, f.Chain)), asynq.TaskID(f.TaskID()), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil

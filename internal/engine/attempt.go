@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/wolkvox"
 )
 
@@ -123,7 +124,7 @@ func (r *runner) observe(ctx context.Context, a *ledger.Attempt, asked time.Time
 	notSent, isNotSent := errors.AsType[*wolkvox.NotSentError](err)
 	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
-	case is[*unopenableError](err), isNotSent && notSent.Late, err != nil && ctx.Err() != nil,
+	case redisconn.Is[*unopenableError](err), isNotSent && notSent.Late, err != nil && ctx.Err() != nil,
 		err != nil && !isRefused && r.pauses.since(asked, time.Now()):
 		r.unprobed(a)
 	case err == nil, isRefused && refused.Kind != wolkvox.ServerFailure:

@@ -110,18 +110,11 @@ func newBatcher(ctx context.Context, batch string, index func(context.Context, [
 
 // hurry sends what waits for long, until the context ends.
 func (g *batcher) hurry(ctx context.Context) {
-	tick := time.NewTicker(patience)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			g.mu.Lock()
-			g.flush(g.came < slow)
-			g.came = 0
-			g.mu.Unlock()
-		}
+	for wait(ctx, patience); ctx.Err() == nil; wait(ctx, patience) {
+		g.mu.Lock()
+		g.flush(g.came < slow)
+		g.came = 0
+		g.mu.Unlock()
 	}
 }
 
@@ -346,9 +339,6 @@ func (g *batcher) send(pipeline []*group, noted *[ledger.Buckets]bool) (ready []
 		g.received(pipeline[i], r, &g.got)
 	}
 	g.told.Unlock()
-	select {
-	case g.acks <- struct{}{}:
-	default:
-	}
+	nudge(g.acks)
 	return done.Ready, err
 }

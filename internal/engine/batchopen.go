@@ -33,7 +33,7 @@ func (s *batchLease) begin(ctx context.Context, name string) error {
 	if !ok {
 		return &ledger.BatchError{Batch: name, Problem: ledger.BatchBusy}
 	}
-	s.stop = every(context.WithoutCancel(ctx), ledger.RenewEvery, func(ctx context.Context) {
+	s.stop = Every(context.WithoutCancel(ctx), ledger.RenewEvery, func(ctx context.Context) {
 		_ = s.p.batches.RenewRun(ctx, s.id, s.run) // again in five seconds
 	})
 	return nil
@@ -119,7 +119,7 @@ func (b *batchRun) ensure(ctx context.Context, want ledger.Batch) (have ledger.B
 			return have, created, err
 		}
 		b.permit.store, b.permit.of = b.p.batches, have
-		if err = b.permit.renew(ctx, nil); err == nil {
+		if _, err = b.permit.renew(ctx, nil); err == nil {
 			return have, created, nil
 		}
 		if !errors.Is(err, ledger.ErrNoBatch) {
@@ -147,29 +147,24 @@ func (p *permit) until(ctx context.Context, tags []string) (time.Time, error) {
 	if len(tags) == 0 && fresh {
 		return end, nil
 	}
-	if err := p.renew(ctx, tags); err != nil {
-		return time.Time{}, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.end, nil
+	return p.renew(ctx, tags)
 }
 
-func (p *permit) renew(ctx context.Context, tags []string) error {
+func (p *permit) renew(ctx context.Context, tags []string) (time.Time, error) {
 	asked := time.Now()
 	end, err := p.store.Note(ctx, p.of, tags)
 	if errors.Is(err, ledger.ErrNoBatch) {
-		return &ledger.BatchError{Batch: p.of.Name, Problem: ledger.BatchGone}
+		err = &ledger.BatchError{Batch: p.of.Name, Problem: ledger.BatchGone}
 	}
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if end.After(p.end) {
 		p.asked, p.end = asked, end
 	}
-	return nil
+	return p.end, nil
 }
 
 // mayTake says why the batch does not take these rows; nil: it does.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"iter"
-	"sync"
 	"time"
 
 	"habilita/internal/ledger"
@@ -48,6 +47,7 @@ func (j *batchJob) run() *batchRun {
 	}
 	seed := maphash.MakeSeed()
 	b.rows.tokenIDs, b.rows.seed, b.marks.seed = j.p.tokenIDs, seed, seed
+	b.marks.blame = map[uint64]int{}
 	return b
 }
 
@@ -69,12 +69,9 @@ func (b *batchRun) do(ctx context.Context) error {
 		index = b.p.ledger.Index
 	}
 	b.out = newBatcher(ctx, b.id, index, b.deliver, b.hint, b.received)
-	hurried, stop := context.WithCancel(ctx)
-	var ticker sync.WaitGroup
-	ticker.Go(func() { b.out.hurry(hurried) })
+	stop := Background(ctx, b.out.hurry)
 	stopped, err := b.read(ctx)
 	stop()
-	ticker.Wait()
 	failed := b.out.finish(stopped, func() { err = b.acknowledged(err) })
 	switch {
 	case failed == nil || errors.Is(err, failed):

@@ -9,6 +9,7 @@ import (
 	"iter"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/say"
 )
 
@@ -67,7 +68,7 @@ func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 	}
 	if f.opened && len(f.canary.calls) > 0 {
 		if err := f.awaitCanaries(ctx, j.name); err != nil {
-			if is[*CanaryError](err) {
+			if redisconn.Is[*CanaryError](err) {
 				b.sum.Withheld += b.sum.Rows - b.sum.Enqueued - b.sum.Duplicates - b.sum.Conflicts - b.sum.Rejected - b.sum.Withheld
 			}
 			return err
@@ -107,7 +108,7 @@ func (c *canaries) sum(s Summary) Summary {
 // ofFirstTokens are the calls of the first tokens, and all errors, in their order.
 func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
-		first := map[uint64]struct{}{}
+		first := map[uint64]bool{}
 		for c, err := range calls {
 			index := b.canary.rows
 			b.canary.rows++
@@ -119,12 +120,10 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, e
 			}
 			if err == nil {
 				h := maphash.String(b.marks.seed, string(c.Token))
-				if _, ok := first[h]; !ok {
-					if len(first) == b.Canary {
-						continue
-					}
-					first[h] = struct{}{}
+				if !first[h] && len(first) == b.Canary {
+					continue
 				}
+				first[h] = true
 			}
 			if !yield(c, err) {
 				return

@@ -225,10 +225,7 @@ func (d *timers) note(tag string, at time.Time) {
 	}
 	d.mu.Unlock()
 	if earlier {
-		select {
-		case d.news <- struct{}{}:
-		default:
-		}
+		nudge(d.news)
 	}
 }
 

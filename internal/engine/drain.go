@@ -80,8 +80,16 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// background runs run until what it returns is called, which waits for its end.
-func background(ctx context.Context, run func(context.Context)) (stop func()) {
+// nudge tells whoever waits at a channel, unless as many as it has room for are told already.
+func nudge(told chan<- struct{}) {
+	select {
+	case told <- struct{}{}:
+	default:
+	}
+}
+
+// Background runs run until what it returns is called, which waits for its end.
+func Background(ctx context.Context, run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var ended sync.WaitGroup
 	ended.Go(func() { run(ctx) })
@@ -91,9 +99,9 @@ func background(ctx context.Context, run func(context.Context)) (stop func()) {
 	}
 }
 
-// every does something at intervals, as background does.
-func every(ctx context.Context, interval time.Duration, do func(context.Context)) (stop func()) {
-	return background(ctx, func(ctx context.Context) {
+// Every does something at intervals, as Background does.
+func Every(ctx context.Context, interval time.Duration, do func(context.Context)) (stop func()) {
+	return Background(ctx, func(ctx context.Context) {
 		for wait(ctx, interval); ctx.Err() == nil; wait(ctx, interval) {
 			do(ctx)
 		}

@@ -117,9 +117,6 @@ const blamedChains = 4096
 
 func (m *marks) note(h uint64, row int) {
 	if _, ok := m.blame[h]; !ok && len(m.blame) < blamedChains {
-		if m.blame == nil {
-			m.blame = map[uint64]int{}
-		}
 		m.blame[h] = row
 	}
 }

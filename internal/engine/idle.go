@@ -34,10 +34,7 @@ func (i *idleRuns) take(stopped <-chan struct{}) (f ledger.Dispatch, ok bool) {
 	}
 	i.runs.Add(1)
 	defer i.runs.Add(-1)
-	select {
-	case i.news <- struct{}{}:
-	default:
-	}
+	nudge(i.news)
 	select {
 	case f = <-i.chains:
 	case <-time.After(i.wait):

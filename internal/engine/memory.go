@@ -61,9 +61,6 @@ func (m *memory) seen(e ledger.Epoch) (older bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	older = e.Looks <= m.looks[e.Tag]
-	if m.looks == nil {
-		m.looks = map[string]int64{}
-	}
 	m.looks[e.Tag] = e.Looks
 	return older
 }

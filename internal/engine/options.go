@@ -104,7 +104,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		tracer: newTracer(o.Tracer),
 		rdb:    rdb, prefix: o.Prefix, queues: queueNames(o.Prefix, o.Queues), keys: keys, settings: settings,
 		clock: clock, batches: ledger.NewBatches(rdb, o.Prefix),
-		registry: membership.New(rdb, o.Prefix), acks: acks,
+		registry: membership.New(rdb, o.Prefix), acks: acks, memory: memory{looks: map[string]int64{}},
 	}
 	if err := s.checkFormat(ctx); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/say"
 	"habilita/internal/vault"
 	"habilita/internal/wolkvox"
@@ -72,13 +73,13 @@ func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 	o := ledger.Outcome{Slot: ledger.GiveBack, Err: err.Error()}
 	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
 	switch {
-	case is[*notSentError](err):
+	case redisconn.Is[*notSentError](err):
 		o.Kind, o.Delay, o.Reason = ledger.Late, f.BackOff, ledger.ReasonNotSent
 		return verdict{o, outcomeNotSent}
-	case is[*unopenableError](err):
+	case redisconn.Is[*unopenableError](err):
 		o.Kind, o.Reason = ledger.GiveUp, ledger.ReasonUnopenable
 		return verdict{o, outcomeUnopenable}
-	case is[*wolkvox.NotSentError](err):
+	case redisconn.Is[*wolkvox.NotSentError](err):
 		o.Reason = ledger.ReasonNotSent
 		if f.Stopping {
 			o.Kind = ledger.Late
@@ -86,10 +87,10 @@ func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 		}
 		o.Kind = ledger.NotSent
 		return f.pushBack(o, outcomeNotSent)
-	case is[*wolkvox.UnknownOutcomeError](err): // below, whatever its cause
+	case redisconn.Is[*wolkvox.UnknownOutcomeError](err): // below, whatever its cause
 	case isRefused:
 		return f.refusal(refused)
-	case is[*wolkvox.UnreadableError](err):
+	case redisconn.Is[*wolkvox.UnreadableError](err):
 		o.Slot, o.Reason = ledger.Release, ledger.ReasonUnreadable
 		return f.attempt(o, outcomeFailed)
 	}
@@ -143,8 +144,7 @@ func (f attemptFacts) pushBack(o ledger.Outcome, name string) verdict {
 type unopenableError struct{ cause error }
 
 func (e *unopenableError) Error() string {
-	var gone *vault.KeyGoneError
-	if errors.As(e.cause, &gone) {
+	if gone, ok := errors.AsType[*vault.KeyGoneError](e.cause); ok {
 		return fmt.Sprintf("token can't be opened: sealing key %q is not among HABILITA_KEYS: "+
 			"add it, restart the workers, and retry the chain", gone.ID)
 	}

@@ -24,18 +24,10 @@ const (
 
 // run looks until ctx ends, and logs every pause.
 func (p *pauses) run(ctx context.Context, log zerolog.Logger) {
-	tick := time.NewTicker(pauseLook)
-	defer tick.Stop()
-	for {
-		now := time.Now()
-		if d := p.look(now); d > 0 {
+	for ; ctx.Err() == nil; wait(ctx, pauseLook) {
+		if d := p.look(time.Now()); d > 0 {
 			log.Warn().Dur("pause_ms", d).Msg("this process did not run for a while (stopped, suspended, or without a processor): " +
 				"requests that were in flight are held against no server of the vendor")
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
 		}
 	}
 }

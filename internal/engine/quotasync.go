@@ -97,7 +97,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 		return nil, err
 	}
 	// A request may last longer than a membership does without a beat.
-	q.stop = background(context.WithoutCancel(ctx), func(keep context.Context) {
+	q.stop = Background(context.WithoutCancel(ctx), func(keep context.Context) {
 		_ = q.member.Keep(keep) // a disagreement is found by Sync too
 	})
 	return q, nil
@@ -166,9 +166,9 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 		Server: wolkvox.Server(server), Token: token, ID: "quota-sync-" + newID() + ".1", WriteBy: asked.Add(q.o.SlotMargin),
 	})
 	switch {
-	case is[*wolkvox.NotSentError](err):
+	case redisconn.Is[*wolkvox.NotSentError](err):
 		return out, errors.Join(err, q.limiter.GiveBack(keep, g))
-	case is[*wolkvox.UnknownOutcomeError](err):
+	case redisconn.Is[*wolkvox.UnknownOutcomeError](err):
 		return out, err // the vendor may work on it still
 	case err == nil:
 		out.VendorUsed, out.VendorLimit, out.Difference, out.Limit = use.Used, use.Limit, use.Used-g.Used, g.Limit

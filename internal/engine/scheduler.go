@@ -195,7 +195,7 @@ func (s *scheduler) tell(name string, r schedule.Run) {
 // keep renews the claim until stop is called, and ends the work if another run has taken the claim.
 // Where Redis does not answer, the work goes on: it is harmless.
 func (s *scheduler) keep(ctx context.Context, end context.CancelCauseFunc, id string, c schedule.Claim) (stop func()) {
-	return every(ctx, s.lease/3, func(ctx context.Context) {
+	return Every(ctx, s.lease/3, func(ctx context.Context) {
 		if err := s.store.Renew(ctx, id, c, s.lease); errors.Is(err, schedule.ErrLost) {
 			end(schedule.ErrLost)
 		}
@@ -242,7 +242,7 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 	}
 	// Rows were checked when the schedule was added; what a newer version refuses stops no other.
 	reject := func(err error) error {
-		if is[*CallError](err) {
+		if redisconn.Is[*CallError](err) {
 			return nil
 		}
 		return err
@@ -283,13 +283,7 @@ func (s *scheduler) heldChains(ctx context.Context, batchID string) iter.Seq2[st
 // forGood reports whether trying again is of no use.
 func forGood(err error) bool {
 	return errors.Is(err, schedule.ErrRowsGone) || errors.Is(err, vault.ErrTampered) ||
-		is[*ledger.BatchError](err) && !errors.Is(err, ledger.BatchBusy) && !errors.Is(err, ledger.BatchGone)
-}
-
-// is reports whether an error of this type is in the tree of err.
-func is[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
+		redisconn.Is[*ledger.BatchError](err) && !errors.Is(err, ledger.BatchBusy) && !errors.Is(err, ledger.BatchGone)
 }
 
 func ignoreLost(err error) error {

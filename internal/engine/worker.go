@@ -177,7 +177,7 @@ func (w *Worker) assemble(me string) {
 	w.runner = &runner{
 		stack: w.stack, o: w.o, vendor: w.vendor, meter: w.meter, log: w.log, budget: budgetOf(w.o.Concurrency),
 		recording: recording, room: room, hosts: newHosts(w.o.ServerConcurrency), places: w.places, stopped: w.stopped,
-		noteDue: d.note, publish: publish, idle: idle,
+		noteDue: d.note, publish: publish, idle: idle, current: w.member.Current, breakers: w.breakers,
 	}
 	w.dispatcher = &dispatcher{
 		stack: w.stack, log: w.log, meter: w.meter, publish: publish, timers: d, idle: idle, asking: w.asking,
@@ -190,8 +190,6 @@ func (w *Worker) assemble(me string) {
 		w.dispatcher.patience = ledger.Briefly
 	}
 	w.runner.crowded, w.runner.backlog = w.dispatcher.crowded, w.dispatcher.backlog
-	w.runner.current = w.member.Current
-	w.runner.breakers = w.breakers
 	w.reconciler = &reconciler{
 		stack: w.stack, breakers: w.breakers, log: w.log, meter: w.meter, timers: d, me: me, retention: w.o.Retention, every: w.o.ReconcileInterval,
 		leases: &leases{rdb: w.stack.rdb, queues: w.consumes, here: &w.running},
@@ -373,7 +371,7 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 // failed logs what asynq reports of a handler.
 func (w *Worker) failed(_ context.Context, t *asynq.Task, err error) {
 	e, what := w.log.Warn(), "an asynq task failed; its chain is dispatched again"
-	if is[*PoisonError](err) {
+	if redisconn.Is[*PoisonError](err) {
 		e, what = w.log.Error(), "an asynq task can't be carried out; it stays in asynq's archive"
 	}
 	id := ""

@@ -243,13 +243,10 @@ var fields = []string{"name", "policy", "created", "canary", "released", "cancel
 // meta reads the values of fields; false where the batch has no name.
 func meta(id string, v []any) (m Batch, ok bool) {
 	text := func(i int) string { s, _ := v[i].(string); return s }
-	m = Batch{ID: id, Policy: Policy(text(1)), Released: text(4) != "", Cancelled: text(5) != "",
+	m = Batch{ID: id, Policy: Policy(text(1)), Created: redisconn.Time(redisconn.Int(text(2))), Released: text(4) != "", Cancelled: text(5) != "",
 		Path: text(6), Content: text(7) == "content", Complete: text(8) != "", Ran: text(9) != ""}
 	m.Name, ok = v[0].(string)
 	m.Canary, _ = strconv.Atoi(text(3))
-	if ms, err := strconv.ParseInt(text(2), 10, 64); err == nil {
-		m.Created = time.UnixMilli(ms)
-	}
 	return m, ok
 }
 

@@ -75,13 +75,8 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string
 			unread.Add(tag, errs[i])
 			continue
 		}
-		one := Epoch{Tag: tag, Key: r.Str(2), Run: r.Str(3), Looks: r.Int(4)}
-		if e := r.Int(1); e < 0 {
-			one.Missing = true
-		} else {
-			one.Lost = redisconn.Time(e)
-		}
-		all = append(all, one)
+		lost := r.Int(1) // below 0: there is no epoch
+		all = append(all, Epoch{Tag: tag, Missing: lost < 0, Lost: redisconn.Time(max(0, lost)), Key: r.Str(2), Run: r.Str(3), Looks: r.Int(4)})
 	}
 	if len(all) == 0 && len(tags) > 0 {
 		return nil, unread.Cause

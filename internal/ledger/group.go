@@ -293,9 +293,6 @@ func appendText(b []byte, s string) []byte {
 	if plain {
 		return append(append(append(b, '"'), s...), '"')
 	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		text = []byte(`""`) // can't be: every string has a JSON form
-	}
+	text, _ := json.Marshal(s) // every string has a JSON form
 	return append(b, text...)
 }

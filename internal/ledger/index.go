@@ -193,24 +193,19 @@ type hashField struct{ field, value string }
 func (l *Ledger) fields(ctx context.Context, key, match string) iter.Seq2[hashField, error] {
 	return func(yield func(hashField, error) bool) {
 		seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
-		for cursor := uint64(0); ; {
-			kv, next, err := l.rdb.HScan(ctx, key, cursor, match, 500).Result()
-			if err != nil {
-				yield(hashField{}, err)
+		scan := l.rdb.HScan(ctx, key, 0, match, 500).Iterator()
+		for scan.Next(ctx) {
+			field := scan.Val()
+			if again := seen[field]; !scan.Next(ctx) || again {
+				continue
+			}
+			seen[field] = true
+			if !yield(hashField{field, scan.Val()}, nil) {
 				return
 			}
-			for i := 0; i+1 < len(kv); i += 2 {
-				if seen[kv[i]] {
-					continue
-				}
-				seen[kv[i]] = true
-				if !yield(hashField{kv[i], kv[i+1]}, nil) {
-					return
-				}
-			}
-			if cursor = next; cursor == 0 {
-				return
-			}
+		}
+		if err := scan.Err(); err != nil {
+			yield(hashField{}, err)
 		}
 	}
 }

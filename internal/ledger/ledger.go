@@ -63,9 +63,7 @@ type (
 )
 
 // alone is a script that uses no library.
-func alone(name string) script {
-	return redisconn.NewScript(func() string { return source(name) }, func() *lualink.Library { return lualink.Parse() })
-}
+func alone(name string) script { return redisconn.Alone(sources, name) }
 
 // New returns a ledger on rdb. It asks nothing of Redis.
 func New(rdb redis.UniversalClient, o Options) *Ledger {

@@ -21,6 +21,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // ErrEdited says that FILE was changed while it was read. Nothing was called.
@@ -190,7 +191,7 @@ func (a *rereading) missing() (n int, left []byte) {
 func (j *Job) noteRows(kind string, hashes []byte) error {
 	const most = 8 * 2000
 	for part := range slices.Chunk(hashes, most) {
-		r := record{Type: kind, At: ms(time.Now()), Rows: base64.RawStdEncoding.EncodeToString(part)}
+		r := record{Type: kind, At: redisconn.Millis(time.Now()), Rows: base64.RawStdEncoding.EncodeToString(part)}
 		if err := j.write(r, false); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/localrun/wal"
+	"habilita/internal/redisconn"
 	"habilita/internal/vault"
 )
 
@@ -141,7 +142,7 @@ func (j *Job) begin(ctx context.Context) error {
 	if j.head.TokenIDKey, err = vault.KeepTokenIDKey(ctx, j.world.Client, tokenIDKeyName); err != nil {
 		return err
 	}
-	return j.write(record{Type: typeHead, At: ms(time.Now()), Head: &j.head}, true)
+	return j.write(record{Type: typeHead, At: redisconn.Millis(time.Now()), Head: &j.head}, true)
 }
 
 // goOn takes a job up again.
@@ -172,7 +173,7 @@ func (j *Job) takeUp() error {
 	if !asked || !j.memory.givenUp() {
 		return nil
 	}
-	r := record{Type: string(j.c.GivenUp), At: ms(time.Now())}
+	r := record{Type: string(j.c.GivenUp), At: redisconn.Millis(time.Now())}
 	if !j.dry {
 		if err := j.write(r, true); err != nil {
 			return err
@@ -197,24 +198,13 @@ func (j *Job) write(r record, sync bool) error {
 // syncOften syncs until the job is closed, which bounds what a loss of power can make unknown. Also outcomes of a job
 // that is broken get to the disk.
 func (j *Job) syncOften() {
-	const every = 100 * time.Millisecond
-	done := make(chan struct{})
-	var syncer sync.WaitGroup
-	syncer.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(every):
-				if err := j.journal.SyncAll(); err != nil {
-					j.stop(err)
-				}
-			}
+	stop := engine.Every(context.Background(), 100*time.Millisecond, func(context.Context) {
+		if err := j.journal.SyncAll(); err != nil {
+			j.stop(err)
 		}
 	})
 	j.ends = append(j.ends, func() error {
-		close(done)
-		syncer.Wait()
+		stop()
 		return nil
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 const aChain = "abcdefghijklmnopqrstuvwx"
@@ -74,7 +75,7 @@ func TestReplay(t *testing.T) {
 		m := replay(t, c.records...)
 		call, tok := m.calls[0], m.tokens[aChain]
 		if call.State != c.state || call.Attempts != c.attempts || call.Spent != c.spent || call.Failures != c.failure ||
-			ms(call.FirstPushBack) != c.push || ms(call.QuarantinedUntil) != c.quiet {
+			redisconn.Millis(call.FirstPushBack) != c.push || redisconn.Millis(call.QuarantinedUntil) != c.quiet {
 			t.Errorf("%s: %+v", name, *call)
 		}
 		if len(tok.Leases) != c.leases || tok.Used["20261123"] != c.used || tok.Used["20261124"] != c.used {

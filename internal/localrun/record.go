@@ -9,6 +9,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // version is of the journal's records. Calls of oldVersion that have no id are known by their
@@ -96,9 +97,9 @@ type end struct {
 }
 
 func grantRecord(a *ledger.Attempt, at time.Time) record {
-	return record{Type: typeGrant, At: ms(at), Grant: &grant{
+	return record{Type: typeGrant, At: redisconn.Millis(at), Grant: &grant{
 		Chain: a.Chain, Key: a.Key, Nonce: a.Nonce, Attempt: a.Number, Spent: a.Spent, Failures: a.Failures,
-		PushBack: ms(a.FirstPushBack), Ends: ms(a.LeaseEnds), Days: a.Days,
+		PushBack: redisconn.Millis(a.FirstPushBack), Ends: redisconn.Millis(a.LeaseEnds), Days: a.Days,
 	}}
 }
 
@@ -106,11 +107,11 @@ func grantRecord(a *ledger.Attempt, at time.Time) record {
 func (g *grant) of(c control.CallRecord) { g.Server, g.Ref, g.Row = c.Server, c.Ref, c.Row }
 
 func endRecord(r engine.Recorded) record {
-	return record{Type: typeEnd, At: ms(r.At),
+	return record{Type: typeEnd, At: redisconn.Millis(r.At),
 		Grant: &grant{Chain: r.Chain, Key: r.Key, Nonce: r.Nonce},
 		End: &end{
-			Kind: r.Kind, Slot: r.Slot, RetryAt: ms(r.RetryAt), Code: r.Code, Msg: r.Msg, Err: r.Err, Reason: r.Reason,
-			CoolUntil: ms(r.Cooling.Until), CoolWhy: r.Cooling.Why, CoolProbe: r.Cooling.ProbeAfter.Milliseconds(), CoolLift: r.Cooling.Lift,
+			Kind: r.Kind, Slot: r.Slot, RetryAt: redisconn.Millis(r.RetryAt), Code: r.Code, Msg: r.Msg, Err: r.Err, Reason: r.Reason,
+			CoolUntil: redisconn.Millis(r.Cooling.Until), CoolWhy: r.Cooling.Why, CoolProbe: r.Cooling.ProbeAfter.Milliseconds(), CoolLift: r.Cooling.Lift,
 		}}
 }
 
@@ -142,11 +143,4 @@ func cut(s string, most int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "")
-}
-
-func ms(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }

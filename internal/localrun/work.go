@@ -15,6 +15,7 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/localrun/wal"
+	"habilita/internal/redisconn"
 )
 
 // Enqueue takes the rows of the file in, those that the journal knows in the state that it
@@ -103,7 +104,7 @@ func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
 	if j.head.Version == version {
 		g.of(c)
 	}
-	at := ms(c.FinishedAt.Time)
+	at := redisconn.Millis(c.FinishedAt.Time)
 	switch c.State {
 	case ledger.StateFailed:
 		return true, j.write(record{Type: typeEnd, At: at, Grant: g,

@@ -55,10 +55,7 @@ func New(rdb redis.UniversalClient, prefix string) *Registry {
 func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership, error) {
 	mine := Settings{} // never null: the script reads it as a table
 	maps.Copy(mine, t)
-	text, err := json.Marshal(record{p, mine})
-	if err != nil {
-		return nil, fmt.Errorf("membership: %w", err)
-	}
+	text, _ := json.Marshal(record{p, mine}) // texts, a number and a time of today: it can't fail
 	m := &Membership{registry: r, id: p.ID, settings: mine, record: string(text)}
 	if err := m.Renew(ctx); err != nil {
 		return nil, err
@@ -79,12 +76,7 @@ func (r *Registry) Settings(ctx context.Context) (Settings, error) {
 // Alive are the live processes, the oldest first.
 func (r *Registry) Alive(ctx context.Context) ([]Process, error) {
 	alive, err := r.alive(ctx)
-	var all []Process
-	for _, one := range alive {
-		all = append(all, one.Process)
-	}
-	sortProcesses(all)
-	return all, err
+	return processes(alive), err
 }
 
 func (r *Registry) alive(ctx context.Context) ([]record, error) {
@@ -209,20 +201,15 @@ func mismatch(mine Settings, answered []string) error {
 	if err != nil {
 		return err
 	}
-	e := &MismatchError{}
-	for name, value := range mine {
+	e := &MismatchError{With: processes(others)}
+	for _, name := range slices.Sorted(maps.Keys(mine)) {
 		for _, other := range others {
-			if theirs, ok := other.Settings[name]; ok && theirs != value {
-				e.Differences = append(e.Differences, Difference{name, value, theirs})
+			if theirs, ok := other.Settings[name]; ok && theirs != mine[name] {
+				e.Differences = append(e.Differences, Difference{name, mine[name], theirs})
 				break // live ones agree, so the first has the value of all
 			}
 		}
 	}
-	for _, other := range others {
-		e.With = append(e.With, other.Process)
-	}
-	slices.SortFunc(e.Differences, func(a, b Difference) int { return strings.Compare(a.Name, b.Name) })
-	sortProcesses(e.With)
 	return e
 }
 
@@ -236,6 +223,11 @@ func parseAll(texts []string) ([]record, error) {
 	return all, nil
 }
 
-func sortProcesses(ps []Process) {
-	slices.SortFunc(ps, func(a, b Process) int { return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID)) })
+// processes are those of the records, the oldest first.
+func processes(of []record) (all []Process) {
+	for _, one := range of {
+		all = append(all, one.Process)
+	}
+	slices.SortFunc(all, func(a, b Process) int { return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID)) })
+	return all
 }

@@ -92,7 +92,7 @@ func (l *Limiter) try(ctx context.Context, token, waiter string, since time.Time
 
 func (l *Limiter) grant(ctx context.Context, token, nonce, waiter string, since time.Time) (Decision, error) {
 	_, known := l.known.Load(Tag(token))
-	args := append([]any{token, nonce, waiter, millis(since)}, l.settings.Args(l.clock.Now(), l.notBefore.Load(), known)...)
+	args := append([]any{token, nonce, waiter, redisconn.Millis(since)}, l.settings.Args(l.clock.Now(), l.notBefore.Load(), known)...)
 	r, err := l.run(ctx, l.scripts.grant, token, args...)
 	if err != nil {
 		return Decision{}, err
@@ -263,28 +263,18 @@ func (h *hub) listen(ctx context.Context) error {
 func (h *hub) hear(news <-chan any, done chan<- struct{}) {
 	defer close(done)
 	for n := range news {
+		h.mu.Lock()
 		switch n := n.(type) {
 		case *redis.Message:
-			h.wake(n.Payload)
-		case *redis.Subscription:
-			h.wakeAll() // connected again: wakes may have been missed
+			if s := h.seats[n.Payload]; s != nil {
+				s.tell()
+			}
+		case *redis.Subscription: // connected again: wakes may have been missed
+			for _, s := range h.seats {
+				s.tell()
+			}
 		}
-	}
-}
-
-func (h *hub) wake(name string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s := h.seats[name]; s != nil {
-		s.tell()
-	}
-}
-
-func (h *hub) wakeAll() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, s := range h.seats {
-		s.tell()
+		h.mu.Unlock()
 	}
 }
 

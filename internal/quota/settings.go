@@ -118,11 +118,4 @@ func (s Settings) Args(serverNow time.Time, notBefore int64, known bool) []any {
 	return append(args, windowAt(s.Location, serverNow).args[:]...)
 }
 
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
 func text(n int64) string { return strconv.FormatInt(n, 10) }

@@ -24,23 +24,19 @@ import (
 // A cooling that lasts longer stays as it is; ends is when the token opens. Cooling
 // again for the same reason keeps the distance of the probes.
 func (l *Limiter) Cool(ctx context.Context, token string, until time.Time, why string, probeAfter time.Duration) (ends time.Time, err error) {
-	return l.cool(ctx, token, until, why, probeAfter)
+	if err := checkName(token); err != nil {
+		return time.Time{}, err
+	}
+	r, err := l.run(ctx, l.scripts.cool, token, token, redisconn.Millis(until), why, probeAfter.Milliseconds(), rand.Text())
+	l.signal(ctx, token, r.Int(2) == 1)
+	return r.Time(0), err
 }
 
 // Lift opens a token that cools down; the workers' chains that wait for that look again. It reports
 // whether it cooled.
 func (l *Limiter) Lift(ctx context.Context, token string) (bool, error) {
-	was, err := l.cool(ctx, token, time.Time{}, "", 0)
+	was, err := l.Cool(ctx, token, time.Time{}, "", 0)
 	return !was.IsZero(), err
-}
-
-func (l *Limiter) cool(ctx context.Context, token string, until time.Time, why string, probeAfter time.Duration) (time.Time, error) {
-	if err := checkName(token); err != nil {
-		return time.Time{}, err
-	}
-	r, err := l.run(ctx, l.scripts.cool, token, token, millis(until), why, probeAfter.Milliseconds(), rand.Text())
-	l.signal(ctx, token, r.Int(2) == 1)
-	return r.Time(0), err
 }
 
 // SetLicenses says how many licences the operation of a token has: a day's quota is

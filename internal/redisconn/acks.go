@@ -81,7 +81,7 @@ func (e *NotReplicatedError) Error() string {
 func (e *NotReplicatedError) Unwrap() error { return e.Cause }
 
 // Unreplicated reports whether an error is that of a write that was carried out, and that too few replicas have.
-func Unreplicated(err error) bool { return is[*NotReplicatedError](err) }
+func Unreplicated(err error) bool { return Is[*NotReplicatedError](err) }
 
 type acknowledgedKey struct{}
 
@@ -230,7 +230,7 @@ func (a *Acks) note(node string, got int, err error) error {
 
 // acking is the go-redis hook of one node.
 type acking struct {
-	plainDial
+	PlainHook
 	acks   *Acks
 	client *redis.Client
 }

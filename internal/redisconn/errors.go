@@ -100,64 +100,63 @@ func describe(err error) (word, sentence string) {
 		}
 		return "", "Redis answered: " + reply.Error()
 	}
-	if s := describeTLS(err); s != "" {
-		return "", s
+	for _, f := range faults {
+		if f.is(err) {
+			return f.word, f.sentence
+		}
 	}
-	if word, s := describeNetwork(err); s != "" {
-		return word, s
+	if Is[x509.CertificateInvalidError](err) || Is[tls.AlertError](err) {
+		return "", "the TLS handshake with Redis failed: " + err.Error()
 	}
 	return "", err.Error()
 }
 
-func describeTLS(err error) string {
-	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
-	switch {
-	case is[tls.RecordHeaderError](err):
-		return "Redis does not speak TLS on this port: write redis:// instead of rediss://, or use its TLS port"
-	case is[x509.UnknownAuthorityError](err):
-		return "Redis's certificate is from an authority that this machine does not know: install the authority's certificate (SSL_CERT_FILE names a file)"
-	case is[x509.HostnameError](err):
-		return "Redis's certificate is for another host name: use that name in REDIS_URL"
-	case isInvalid && invalid.Reason == x509.Expired:
-		return "Redis's certificate has expired or is not valid yet: renew it, and check this machine's clock"
-	case isInvalid, is[tls.AlertError](err):
-		return "the TLS handshake with Redis failed: " + err.Error()
-	}
-	return ""
+// faults are of the way to Redis: in a word (see Word), and in a sentence. The first that an error is tells.
+var faults = []struct {
+	is             func(error) bool
+	word, sentence string
+}{
+	{Is[tls.RecordHeaderError], "", "Redis does not speak TLS on this port: write redis:// instead of rediss://, or use its TLS port"},
+	{Is[x509.UnknownAuthorityError], "", "Redis's certificate is from an authority that this machine does not know: install the authority's certificate (SSL_CERT_FILE names a file)"},
+	{Is[x509.HostnameError], "", "Redis's certificate is for another host name: use that name in REDIS_URL"},
+	{expired, "", "Redis's certificate has expired or is not valid yet: renew it, and check this machine's clock"},
+	{anyOf(syscall.ECONNREFUSED), "refused", "nothing listens at the address of REDIS_URL: start Redis, or correct the host and port"},
+	{noSuchHost, "", "the host of REDIS_URL has no address: check its name"},
+	{Is[*net.DNSError], "", "the host of REDIS_URL can't be looked up: check this machine's DNS"},
+	{anyOf(fs.ErrNotExist), "", "the socket of REDIS_URL does not exist: start Redis, or correct the path"},
+	{anyOf(fs.ErrPermission), "", "this user may not open the socket of REDIS_URL: change its group or unixsocketperm"},
+	{anyOf(syscall.ENETUNREACH, syscall.EHOSTUNREACH), "", "there is no route to the host of REDIS_URL: check the network"},
+	{anyOf(redis.ErrPoolTimeout), "", "all connections to Redis are in use: Redis is slow, or CONCURRENCY is above the pool size"},
+	{anyOf(redis.ErrClosed), "", "the connection to Redis was closed by this program"},
+	{anyOf(context.Canceled), "", "the question to Redis was given up before its answer"},
+	{timedOut, "slow", "Redis does not answer in time: it is overloaded or stopped, a firewall drops the packets, or it does not speak TLS where REDIS_URL does (rediss://)"},
+	{anyOf(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), "closed", "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"},
+	{noSentinel, "", "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"},
 }
 
-func describeNetwork(err error) (word, sentence string) {
-	var dns *net.DNSError
-	var timeout net.Error
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused", "nothing listens at the address of REDIS_URL: start Redis, or correct the host and port"
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "", "the host of REDIS_URL has no address: check its name"
-	case errors.As(err, &dns):
-		return "", "the host of REDIS_URL can't be looked up: check this machine's DNS"
-	case errors.Is(err, fs.ErrNotExist):
-		return "", "the socket of REDIS_URL does not exist: start Redis, or correct the path"
-	case errors.Is(err, fs.ErrPermission):
-		return "", "this user may not open the socket of REDIS_URL: change its group or unixsocketperm"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return "", "there is no route to the host of REDIS_URL: check the network"
-	case errors.Is(err, redis.ErrPoolTimeout):
-		return "", "all connections to Redis are in use: Redis is slow, or CONCURRENCY is above the pool size"
-	case errors.Is(err, redis.ErrClosed):
-		return "", "the connection to Redis was closed by this program"
-	case errors.Is(err, context.Canceled):
-		return "", "the question to Redis was given up before its answer"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
-		errors.As(err, &timeout) && timeout.Timeout():
-		return "slow", "Redis does not answer in time: it is overloaded or stopped, a firewall drops the packets, or it does not speak TLS where REDIS_URL does (rediss://)"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "closed", "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"
-	case strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable"):
-		return "", "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"
+func anyOf(targets ...error) func(error) bool {
+	return func(err error) bool {
+		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 	}
-	return "", ""
+}
+
+func expired(err error) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok && invalid.Reason == x509.Expired
+}
+
+func noSuchHost(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}
+
+func timedOut(err error) bool {
+	network, ok := errors.AsType[net.Error](err)
+	return ok && network.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func noSentinel(err error) bool {
+	return strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable")
 }
 
 // Passing reports whether an error of Redis ends by itself: it starts, fails over, or
@@ -167,8 +166,8 @@ func Passing(err error, several bool) bool {
 	if begins(err, "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN") || redis.IsReadOnlyError(err) { // the last from within a script, too
 		return true
 	}
-	return several && !is[redis.Error](err) &&
-		(is[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
+	return several && !Is[redis.Error](err) &&
+		(Is[*net.OpError](err) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // begins reports whether an answer of Redis begins with one of these codes.
@@ -176,8 +175,8 @@ func begins(err error, codes ...string) bool {
 	return slices.ContainsFunc(codes, func(code string) bool { return redis.HasErrorPrefix(err, code) })
 }
 
-// is reports whether an error of this type is in the tree of err.
-func is[E error](err error) bool {
+// Is reports whether an error of this type is in the tree of err.
+func Is[E error](err error) bool {
 	_, found := errors.AsType[E](err)
 	return found
 }

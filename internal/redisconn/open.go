@@ -106,7 +106,7 @@ func watchNodes(c *redis.ClusterOptions, w *RestartWatch) *redis.ClusterOptions 
 // client still hold. asynq's server needs it: its syncer repeats a failed
 // operation with a context that was cancelled, so it fails for ever and a task
 // that succeeded is run again. The zero value is ready.
-type DetachHook struct{ plainDial }
+type DetachHook struct{ PlainHook }
 
 // ProcessHook detaches one command.
 func (DetachHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -122,11 +122,17 @@ func (DetachHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// plainDial is of a hook that changes nothing about dials: they run under the command that dials.
-type plainDial struct{}
+// PlainHook is embedded in a hook that changes nothing about dials, which run under the command that dials, or about
+// pipelines.
+type PlainHook struct{}
 
 // DialHook changes nothing.
-func (plainDial) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (PlainHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook changes nothing.
+func (PlainHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // ErrNotCopied says that a client can't be copied: it is of Sentinels, of a ring, or of a kind
 // that is not known. What go-redis knows of a failover stays within the client that it made.

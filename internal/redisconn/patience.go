@@ -28,7 +28,7 @@ func MakePatient(rdb redis.UniversalClient) {
 
 // patience is a go-redis hook.
 type patience struct {
-	plainDial
+	PlainHook
 	most   time.Duration
 	passes func(error) bool
 	failed func(context.Context) // told of each failure; may be nil

@@ -35,7 +35,7 @@ func pipelined(c redis.UniversalClient) *pipeliner {
 
 // pipeliner is the go-redis hook of Pipelined.
 type pipeliner struct {
-	plainDial
+	PlainHook
 	client redis.UniversalClient
 	plain  scriptQueue
 	acked  scriptQueue // of scripts that replicas acknowledge: these take longer, and hold up no others
@@ -53,11 +53,6 @@ type pending struct {
 	cmd   *redis.Cmd // not the caller's, who may have gone
 	joint bool
 	done  chan struct{}
-}
-
-// ProcessPipelineHook changes nothing.
-func (*pipeliner) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }
 
 // ProcessHook sends a script at once if a pipeline is free, and else with others.

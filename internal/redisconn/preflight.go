@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -239,12 +238,7 @@ func isSentinel(info map[string]string) bool {
 
 // tooOld is false for what can't be read as a version.
 func tooOld(version string) bool {
-	major, rest, _ := strings.Cut(version, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	a, errA := strconv.Atoi(major)
-	b, errB := strconv.Atoi(minor)
-	if errA != nil || errB != nil {
-		return false
-	}
-	return a < oldest[0] || a == oldest[0] && b < oldest[1]
+	var have [2]int
+	_, err := fmt.Sscanf(version, "%d.%d", &have[0], &have[1])
+	return err == nil && slices.Compare(have[:], oldest[:]) < 0
 }

@@ -21,6 +21,16 @@ func NewScript(main func() string, library func() *lualink.Library) Script {
 	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
 }
 
+// Files are the embedded files of a package.
+type Files interface {
+	ReadFile(name string) ([]byte, error)
+}
+
+// Alone is the script lua/NAME.lua of embedded files, which uses no library.
+func Alone(files Files, name string) Script {
+	return NewScript(func() string { return Source(files, name) }, func() *lualink.Library { return lualink.Parse() })
+}
+
 // Bucket begins the names of all keys of a bucket, hash tag included: Bucket("habilita", "k7") is "habilita:{k7}:".
 func Bucket(prefix, tag string) string { return prefix + ":{" + tag + "}:" }
 
@@ -72,7 +82,7 @@ func Exec(ctx context.Context, pipe redis.Pipeliner) {
 }
 
 // Source is the text lua/NAME.lua of embedded files.
-func Source(files interface{ ReadFile(string) ([]byte, error) }, name string) string {
+func Source(files Files, name string) string {
 	text, err := files.ReadFile("lua/" + name + ".lua")
 	if err != nil {
 		panic("redisconn: " + err.Error()) // the files are embedded: they can't be missing
@@ -98,18 +108,7 @@ func (r Reply) Str(i int) string {
 }
 
 // Int is an element as a number; 0 if there is none.
-func (r Reply) Int(i int) int64 {
-	if i >= len(r) {
-		return 0
-	}
-	switch e := r[i].(type) {
-	case int64:
-		return e
-	case string:
-		return Int(e)
-	}
-	return 0
-}
+func (r Reply) Int(i int) int64 { return Int(r.Str(i)) }
 
 // Time is an element as a time; zero if it is 0, or there is none.
 func (r Reply) Time(i int) time.Time { return Time(r.Int(i)) }
@@ -130,4 +129,12 @@ func Time(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms)
+}
+
+// Millis is the reverse of Time.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }

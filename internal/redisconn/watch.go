@@ -194,7 +194,7 @@ func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]st
 // infoFields reads the answer to INFO, as askInfo says.
 func infoFields(text string, err error) (map[string]string, error) {
 	later := begins(err, "LOADING", "BUSY", "MASTERDOWN", "NOAUTH") // they say nothing of what the server would tell then
-	if is[redis.Error](err) && !later {
+	if Is[redis.Error](err) && !later {
 		return nil, nil
 	}
 	if err != nil {

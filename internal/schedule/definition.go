@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 )
 
 // Definition is what a person says of a schedule.
@@ -137,13 +138,8 @@ func decode(id string, at map[string]string) (s State, ok bool) {
 	if at["version"] == "" {
 		return State{}, false
 	}
-	num := func(name string) int64 { n, _ := strconv.ParseInt(at[name], 10, 64); return n }
-	when := func(name string) time.Time {
-		if ms := num(name); ms > 0 {
-			return time.UnixMilli(ms)
-		}
-		return time.Time{}
-	}
+	num := func(name string) int64 { return redisconn.Int(at[name]) }
+	when := func(name string) time.Time { return redisconn.Time(num(name)) }
 	return State{
 		Definition: Definition{
 			Name: at["name"], Cron: at["cron"], Timezone: at["zone"], OnFailure: at["policy"], Missed: at["missed"],
@@ -233,18 +229,12 @@ func (s *Store) Passed(ctx context.Context, id string, c Claim) (map[string]stru
 		return nil, ErrLost
 	}
 	out := map[string]struct{}{}
-	for cursor := uint64(0); ; {
-		kv, next, err := s.rdb.HScan(ctx, s.key(id)+"passed:"+first, cursor, "", 1000).Result()
-		if err != nil {
-			return nil, err
-		}
-		for i := 0; i < len(kv); i += 2 {
-			out[kv[i]] = struct{}{}
-		}
-		if cursor = next; cursor == 0 {
-			return out, nil
-		}
+	scan := s.rdb.HScan(ctx, s.key(id)+"passed:"+first, 0, "", 1000).Iterator()
+	for scan.Next(ctx) {
+		out[scan.Val()] = struct{}{}
+		scan.Next(ctx) // its value
 	}
+	return out, scan.Err()
 }
 
 // Finish ends the run of a claim and puts it into the history, or returns ErrLost.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -91,10 +92,8 @@ func (k *Keys) add(id string, raw []byte, earlier [][]byte) error {
 	if k.byID[id] != nil {
 		return fmt.Errorf("its id %q was used by an earlier key", id)
 	}
-	for i := range earlier {
-		if bytes.Equal(raw, earlier[i]) {
-			return errors.New("is the same key as an earlier one under another id")
-		}
+	if slices.ContainsFunc(earlier, func(e []byte) bool { return bytes.Equal(raw, e) }) {
+		return errors.New("is the same key as an earlier one under another id")
 	}
 	block, _ := aes.NewCipher(raw)  // never fails with a key of 32 bytes
 	aead, _ := cipher.NewGCM(block) // nor with AES

@@ -3,7 +3,7 @@ package webhook
 import (
 	"cmp"
 	"context"
-	_ "embed" // the scripts
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,17 +17,13 @@ import (
 	"habilita/internal/redisconn"
 )
 
-var (
-	//go:embed lua/tell.lua
-	tellSource string
-	//go:embed lua/take.lua
-	takeSource string
-	//go:embed lua/done.lua
-	doneSource string
+//go:embed lua/*.lua
+var sources embed.FS
 
-	tellScript = redis.NewScript(tellSource)
-	takeScript = redis.NewScript(takeSource)
-	doneScript = redis.NewScript(doneSource)
+var (
+	tellScript = redisconn.Alone(sources, "tell")
+	takeScript = redisconn.Alone(sources, "take")
+	doneScript = redisconn.Alone(sources, "done")
 )
 
 const (
@@ -73,7 +69,7 @@ func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []Receive
 			args = append(args, r.ID)
 		}
 	}
-	n, err := tellScript.Run(ctx, o.rdb, []string{o.prefix}, args...).Int64Slice()
+	n, err := tellScript().Run(ctx, o.rdb, []string{o.prefix}, args...).Int64Slice()
 	if err != nil {
 		return false, 0, fmt.Errorf("webhooks: %w", err)
 	}
@@ -110,7 +106,7 @@ type delivery struct {
 
 // take takes the delivery that is due first, under a lease; nil: none is due.
 func (o *Outbox) take(ctx context.Context, receiver string, lease time.Duration, nonce string) (*delivery, error) {
-	row, err := takeScript.Run(ctx, o.rdb, []string{o.prefix}, receiver, lease.Milliseconds(), nonce, keepReceiver.Milliseconds()).StringSlice()
+	row, err := takeScript().Run(ctx, o.rdb, []string{o.prefix}, receiver, lease.Milliseconds(), nonce, keepReceiver.Milliseconds()).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("webhooks: %w", err)
 	}
@@ -132,7 +128,7 @@ const (
 
 // done notes what became of a delivery, and returns what follows from that.
 func (o *Outbox) done(ctx context.Context, d delivery, result, why string) (string, error) {
-	return doneScript.Run(ctx, o.rdb, []string{o.prefix}, d.receiver, d.id, d.nonce, result, why,
+	return doneScript().Run(ctx, o.rdb, []string{o.prefix}, d.receiver, d.id, d.nonce, result, why,
 		FirstRetry.Milliseconds(), MostRetry.Milliseconds(), RetryFor.Milliseconds(), keepLost).Text()
 }
 

@@ -132,12 +132,10 @@ func (s *Sender) post(ctx context.Context, r Receiver, d delivery) error {
 	}
 	res, err := s.client.Do(req)
 	if err != nil {
-		var network net.Error
-		if errors.As(err, &network) && network.Timeout() {
+		if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
 			return fmt.Errorf("no answer within %v", sendTimeout)
 		}
-		var said *url.Error
-		if errors.As(err, &said) {
+		if said, ok := errors.AsType[*url.Error](err); ok {
 			err = said.Err
 		}
 		return fmt.Errorf("no connection: %w", err)

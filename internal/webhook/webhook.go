@@ -55,8 +55,8 @@ func New(o Options) (*Webhooks, error) {
 	t := &Teller{
 		outbox: outbox, rdb: o.Redis, control: o.Control, servers: breaker.New(o.Redis, o.Prefix),
 		schedules: schedule.NewStore(o.Redis, o.Prefix), receivers: receivers, types: types, metrics: m, log: o.Log, me: rand.Text(),
+		hints: map[string]hint{},
 	}
-	t.hints = map[string]hint{}
 	return &Webhooks{teller: t, sender: newSender(outbox, receivers, signer, m, o.Log)}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -50,9 +49,6 @@ type Config struct {
 	// Linux alone has it (TCP_USER_TIMEOUT).
 	AckTimeout time.Duration
 
-	// RootCAs are the authorities trusted for https, nil for the system's.
-	RootCAs *x509.CertPool
-
 	// DialContext makes the connections under TLS, nil for a net.Dialer. It
 	// answers for where they lead: a URL of this machine is not checked again
 	// once its name is resolved, and AckTimeout does nothing.
@@ -76,12 +72,11 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wolkvox: URL: %w", err)
 	}
-	c := &Client{cfg: cfg, to: to, idle: idleConns{keep: idleTimeout}}
+	c := &Client{cfg: cfg, to: to, idle: idleConns{keep: idleTimeout, of: map[string][]*conn{}}}
 	if to.scheme == "https" {
 		c.tls = &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			NextProtos:         []string{"http/1.1"},
-			RootCAs:            cfg.RootCAs,
 			ClientSessionCache: tls.NewLRUClientSessionCache(0),
 		}
 	}

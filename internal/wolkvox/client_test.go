@@ -66,13 +66,14 @@ func TestTLS(t *testing.T) {
 		t.Cleanup(srv.Close)
 		return srv
 	}
-	roots := func(srv *httptest.Server) *x509.CertPool {
-		pool := x509.NewCertPool()
-		pool.AddCert(srv.Certificate())
-		return pool
+	trusting := func(srv *httptest.Server) *Client {
+		c := newClient(t, Config{URL: srv.URL})
+		c.tls.RootCAs = x509.NewCertPool()
+		c.tls.RootCAs.AddCert(srv.Certificate())
+		return c
 	}
 	srv := start(t, tls.VersionTLS13)
-	c := newClient(t, Config{URL: srv.URL, RootCAs: roots(srv)})
+	c := trusting(srv)
 	for range 3 {
 		r := testRequest()
 		r.WriteBy = time.Now().Add(time.Minute)
@@ -89,7 +90,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("the cause is lost: %v", err)
 	}
 	old := start(t, tls.VersionTLS11)
-	_, err = do(t, newClient(t, Config{URL: old.URL, RootCAs: roots(old)}), EnableModule, testRequest())
+	_, err = do(t, trusting(old), EnableModule, testRequest())
 	want[*NotSentError](t, err)
 	if conns.Load() != 3 {
 		t.Errorf("%d requests", conns.Load())

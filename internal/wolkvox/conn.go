@@ -191,10 +191,7 @@ func (c *Client) connect(ctx context.Context, addr string, until time.Time) (*co
 		return newConn(raw, raw), nil
 	}
 	cfg := c.tls.Clone()
-	if cfg.ServerName, _, err = net.SplitHostPort(addr); err != nil {
-		_ = raw.Close()
-		return nil, err
-	}
+	cfg.ServerName, _, _ = net.SplitHostPort(addr) // template.address joined them
 	over := tls.Client(raw, cfg)
 	if err := over.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()

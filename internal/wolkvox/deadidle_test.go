@@ -151,8 +151,7 @@ func TestIdleConnectionsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ended
-	var kept idleConns
-	kept.keep = time.Hour
+	kept := idleConns{keep: time.Hour, of: map[string][]*conn{}}
 	one, two := &conn{Conn: new(closable), host: "h"}, &conn{Conn: new(closable), host: "h"}
 	kept.put(one)
 	kept.put(two)

@@ -32,9 +32,6 @@ func (i *idleConns) take(host string) *conn {
 func (i *idleConns) put(c *conn) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.of == nil {
-		i.of = map[string][]*conn{}
-	}
 	c.old = time.AfterFunc(i.keep, func() { i.drop(c) })
 	i.of[c.host] = append(i.of[c.host], c)
 }

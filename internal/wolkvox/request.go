@@ -3,6 +3,7 @@ package wolkvox
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -39,13 +40,8 @@ func (r *Request) validate() error {
 	if err := ValidToken(r.Token); err != nil {
 		return err
 	}
-	if len(r.ID) > maxIDLen {
+	if len(r.ID) > maxIDLen || strings.ContainsFunc(r.ID, func(c rune) bool { return c < ' ' || c > '~' }) {
 		return errID
-	}
-	for i := range len(r.ID) {
-		if r.ID[i] < ' ' || r.ID[i] > '~' {
-			return errID
-		}
 	}
 	return nil
 }

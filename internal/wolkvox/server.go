@@ -72,14 +72,7 @@ func digitsFault(d string) string {
 	return ""
 }
 
-func allDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
-}
+func allDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // canonical reports whether s is as ParseServer would have made it.
 func (s Server) canonical() bool {

@@ -59,10 +59,7 @@ type File struct {
 // process may write on. No journal is no records; a damaged one is a *DamageError.
 func Read(path string) ([][]byte, error) {
 	raw, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	records, _, err := read(path, raw)
@@ -81,20 +78,16 @@ func Open(path string, before func(Disk) Disk) (_ *File, records [][]byte, err e
 	if !ok {
 		return nil, nil, ErrLocked
 	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	defer func() {
 		if err != nil {
+			_ = f.Close() // harmless where it is nil
 			_ = lock.Close()
 		}
 	}()
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-		}
-	}()
 	raw, err := io.ReadAll(f)
 	if err != nil {
 		return nil, nil, err

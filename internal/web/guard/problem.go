@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -44,15 +45,8 @@ type ProblemField struct {
 // WriteProblem answers with the problem: in problem details, or in a line of text for a browser.
 // Headers such as Retry-After are to be set before.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
-	if p.Type == "" {
-		p.Type = "about:blank"
-	}
-	if p.Title == "" {
-		p.Title = http.StatusText(p.Status)
-	}
-	if p.Instance == "" {
-		p.Instance = r.URL.EscapedPath()
-	}
+	p.Type, p.Title = cmp.Or(p.Type, "about:blank"), cmp.Or(p.Title, http.StatusText(p.Status))
+	p.Instance = cmp.Or(p.Instance, r.URL.EscapedPath())
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
