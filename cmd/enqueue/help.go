@@ -11,8 +11,8 @@ import (
 )
 
 const rootHelp = `enqueue enables modules on wolkvox contact centres, for many operations at once. You
-give it a file with a server and a token in each row. It tells what became of every row,
-and lets you try again what failed.`
+give it a file with a server and a token in each row. It reports the result of every row,
+and lets you retry what failed.`
 
 const rootExamples = `  # operations.csv:  server,token,licenses,ref
   #                  0042,tok-...,5,Bogota north
@@ -33,8 +33,8 @@ const rootExamples = `  # operations.csv:  server,token,licenses,ref
 const rootNotes = `
 Workers make the calls of call, bulk and schedule: run "worker" with the same Redis. "worker
 demo" shows all of it with a simulated wolkvox. Every command but run and keygen needs
-REDIS_URL (or REDIS_URL_FILE). call, bulk, schedule add, quota sync and rekey also need
-HABILITA_KEYS (or HABILITA_KEYS_FILE); "enqueue keygen" makes a key.
+REDIS_URL (or REDIS_URL_FILE). call, bulk, schedule add, token-id, quota sync and rekey also
+need HABILITA_KEYS (or HABILITA_KEYS_FILE); "enqueue keygen" makes a key.
 
 Exit status: 0 all well; 1 it failed; 2 wrong usage or settings; 3 it worked, but rows
 were left out, with --wait or run a call did not succeed, or with --canary the batch holds.
