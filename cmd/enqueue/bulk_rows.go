@@ -193,7 +193,7 @@ func (r *rowsRun) did(s engine.Summary) {
 	}
 }
 
-// allThere says how the rows stand that are all there, how they stand, and how to make them once more.
+// allThere says how rows stand that are all there, and how to make them once more.
 func (r *rowsRun) allThere(ctx context.Context, op *control.Control) {
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
