@@ -113,7 +113,7 @@ var commandMutations = []mutation{
 		"./cmd/worker", "TestDemoFileWithBadRows",
 	},
 	{
-		"a batch behind another one", "it is said to have ended with nothing to do",
+		"a batch behind another one", "status names no next step for it",
 		in("cmd/enqueue/output.go", `	} else if behind := behindOthers(s); behind != "" {`, `	} else if behind := ""; behind != "" {`),
 		"./cmd/enqueue", "TestStories/behind",
 	},

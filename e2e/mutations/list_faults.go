@@ -63,6 +63,11 @@ var faultMutations = []mutation{
 		"./internal/engine", "TestReplicaTookOverWhileNoWorkerWasThere",
 	},
 	{
+		"restart hold", "who founds the ledger does not say which process has it",
+		in("internal/engine/memory.go", "runOf(ctx, s.ledger, runs))", "func(string) string { _ = runs; return \"\" })"),
+		"./internal/engine", "TestRestartBeforeTheFirstWorker",
+	},
+	{
 		"restart hold", "a Redis that does not tell its run_id is used",
 		in("internal/redisconn/watch.go", "\treturn &BlindError{Cause: cn.Info(ctx, \"server\").Err()}", "\treturn nil"),
 		"./internal/redisconn", "TestWatchOfARedisThatDoesNotTellItsRunID",

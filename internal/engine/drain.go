@@ -80,7 +80,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// nudge tells whoever waits at a channel, unless as many as it has room for are told already.
+// nudge sends to a channel if it has room. If it has none, the receiver was told already.
 func nudge(told chan<- struct{}) {
 	select {
 	case told <- struct{}{}:

@@ -64,6 +64,25 @@ func TestRestartWhileNoWorkerWasThere(t *testing.T) {
 	}
 }
 
+// What is there at a worker's first start may be of a replica that lacks all that another worker did, even its first start: who
+// founded the ledger says which process had it.
+func TestRestartBeforeTheFirstWorker(t *testing.T) {
+	s, key := redistest.Start(t), testKey(t)
+	p, err := NewProducer(t.Context(), s.Client(), Options{Keys: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	s.Restart()
+	w := openWorld(t, s.URL, key, nil).closing()
+	if until, least := w.stack.notBefore.Load(), time.Now().Add(60*time.Second).UnixMilli(); until < least {
+		t.Errorf("no call is made until %d, want at least %d", until, least)
+	}
+}
+
 // A grant that Redis gave before it knew of the hold is given back, and nothing is sent.
 func TestOvertakenGrantIsGivenBack(t *testing.T) {
 	m := redistest.Mini(t)

@@ -108,7 +108,11 @@ func (s *stack) found(ctx context.Context) error {
 	if err != nil || n > 0 {
 		return err
 	}
-	if err := s.ledger.Found(ctx); err != nil {
+	runs, err := redisconn.RunIDs(ctx, s.rdb)
+	if err != nil {
+		return err
+	}
+	if err := s.ledger.Found(ctx, runOf(ctx, s.ledger, runs)); err != nil {
 		return err
 	}
 	return s.rdb.Set(ctx, s.ledgerName(), s.tokenIDs.Fingerprint(), 0).Err()

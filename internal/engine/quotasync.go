@@ -111,7 +111,7 @@ func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWa
 	if !redisconn.Partly(err) {
 		return err
 	}
-	run := runOf(ctx, q.ledger, watch)
+	run := runOf(ctx, q.ledger, watch.RunIDs())
 	for _, e := range out.all {
 		if now := run(e.Tag); out.lost != "" || now != "" && e.Run != "" && now != e.Run {
 			return errors.New("no worker has seen yet that Redis restarted, or that another node took over: start one, then run this again")

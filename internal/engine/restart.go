@@ -18,7 +18,7 @@ import (
 // replica took over, and the data is the same.
 //
 // The epoch of every bucket has the run_id of the Redis process that was seen last, in the data
-// itself: who starts later compares it with that of the process that has the bucket now.
+// itself, from the ledger's founding on: a process that starts later compares it with the one that has the bucket now.
 
 // freshStart is the uptime below which another Redis process is one that restarted; one
 // that ran before is a replica that took over.
@@ -102,15 +102,8 @@ func (w *Worker) serves(ctx context.Context, process string, run func(tag string
 	return false
 }
 
-// runOf tells the run_id of the Redis process that has a bucket; "" where it is not known.
-func runOf(ctx context.Context, ledger *ledger.Ledger, watch *redisconn.RestartWatch) func(tag string) string {
-	runs := map[string]string{}
-	for _, s := range watch.Seen() {
-		runs[s.Node] = s.RunID
-		if s.Node == redisconn.TheNode {
-			runs[""] = s.RunID
-		}
-	}
+// runOf tells the run_id of the Redis process that has a bucket, of those that are known; "" if it is not.
+func runOf(ctx context.Context, ledger *ledger.Ledger, runs map[string]string) func(tag string) string {
 	return func(tag string) string {
 		node, err := ledger.NodeOf(ctx, tag)
 		if err != nil {
@@ -130,7 +123,7 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 	if !redisconn.Partly(unread) {
 		return unread
 	}
-	run := runOf(ctx, w.stack.ledger, w.watch)
+	run := runOf(ctx, w.stack.ledger, w.watch.RunIDs())
 	doubt := w.stack.doubt.Load()
 	moved, pending := false, unread != nil && doubt != 0
 	for _, e := range out.all {

@@ -31,12 +31,17 @@ type Epoch struct {
 	Looks   int64     // how often somebody looked; falls where the data went back to an older state
 }
 
-// Found gives every bucket an epoch that has none: for a Redis in which there is nothing yet.
-func (l *Ledger) Found(ctx context.Context) error {
+// Found gives every bucket an epoch that has none: for a Redis in which there is nothing yet. run tells the run_id of the
+// Redis process that has a bucket; "" where it is not known. So data that lacks all that came after this, even that a worker
+// was there, is known for old by the process that has it.
+func (l *Ledger) Found(ctx context.Context, run func(tag string) string) error {
 	pipe := l.rdb.Pipeline()
 	for _, tag := range AllTags() {
 		pipe.HSetNX(ctx, l.EpochKey(tag), "e", 0)
 		pipe.HSet(ctx, l.EpochKey(tag), "f", l.o.Fingerprint)
+		if id := run(tag); id != "" {
+			pipe.HSetNX(ctx, l.EpochKey(tag), "r", id)
+		}
 	}
 	_, err := pipe.Exec(ctx)
 	return err

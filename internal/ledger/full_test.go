@@ -16,7 +16,7 @@ func TestFullRedis(t *testing.T) {
 			t.Skip("miniredis is never full")
 		}
 		h := newHarness(t, b, setup{})
-		h.no(h.l.Found(h.ctx))
+		h.no(h.l.Found(h.ctx, nobody))
 		h.append("b1", "hold", calls(tok(1), "", "a", "b", "c"), calls(tok(2), "", "d"), calls(tok(3), "", "e"), calls(tok(4), "", "f", "g"))
 		later := calls(tok(5), "", "h")
 		later[0].At = h.now().Add(30 * time.Millisecond)

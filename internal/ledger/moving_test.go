@@ -17,7 +17,7 @@ func TestNoScriptRunsOnHalfABucket(t *testing.T) {
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
 	defer c.Close()
 	l := New(c, Options{Admission: Admission{Library: quota.Library()}})
-	if err := l.Found(t.Context()); err != nil {
+	if err := l.Found(t.Context(), nobody); err != nil {
 		t.Fatal(err)
 	}
 	one := func(key string) error {

@@ -87,6 +87,18 @@ func (w *RestartWatch) Seen() []Sight {
 	return slices.SortedFunc(maps.Values(w.nodes), func(a, b Sight) int { return strings.Compare(a.Node, b.Node) })
 }
 
+// RunIDs are the run_ids of what was seen, as the function RunIDs has them.
+func (w *RestartWatch) RunIDs() map[string]string {
+	runs := map[string]string{}
+	for _, s := range w.Seen() {
+		runs[s.Node] = s.RunID
+		if s.Node == TheNode {
+			runs[""] = s.RunID
+		}
+	}
+	return runs
+}
+
 // Succeeds reports whether the master of a cluster took over from the process with a run_id and has all that
 // that one had written, as after a planned CLUSTER FAILOVER. The proof is what the former master tells: it is a
 // replica of this one now, and went on with the stream of writes of its own where this one took over. If it
@@ -177,6 +189,23 @@ func (w *RestartWatch) saw(ctx context.Context, cn *redis.Conn, node string, ser
 	if (promoted || known && before.RunID != now.RunID) && w.changed != nil {
 		w.changed(ctx, cn, Change{now, promoted})
 	}
+}
+
+// RunIDs asks each master of a cluster, or the one Redis, for its run_id: by the master's address, or "" for the one Redis.
+// What does not tell, such as to a user without +info, is left out.
+func RunIDs(ctx context.Context, rdb redis.UniversalClient) (map[string]string, error) {
+	var mu sync.Mutex
+	runs := map[string]string{}
+	err := eachMaster(ctx, rdb, func(ctx context.Context, node redis.UniversalClient, name string) error {
+		server, err := askInfo(ctx, node, "server")
+		mu.Lock()
+		defer mu.Unlock()
+		if server["run_id"] != "" {
+			runs[name] = server["run_id"]
+		}
+		return err
+	})
+	return runs, err
 }
 
 // infoAsker is a connection or a client that can be asked for INFO.

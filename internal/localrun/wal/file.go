@@ -81,7 +81,7 @@ func Open(path string, before func(Disk) Disk) (_ *File, records [][]byte, err e
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	defer func() {
 		if err != nil {
-			_ = f.Close() // harmless where it is nil
+			_ = f.Close() // does nothing if f is nil
 			_ = lock.Close()
 		}
 	}()
