@@ -42,7 +42,7 @@ func worksOn(t *testing.T, url string) {
 	if err := sim.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Successes == tokens*each+1 }); err != nil {
 		t.Fatal(err)
 	}
-	s, err := in.Operator.WaitSettled(ctx, "b", 0, nil)
+	s, err := in.Operator.WaitSettled(ctx, "b", 0)
 	if err != nil || s.Succeeded != tokens*each || s.Open != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -53,7 +53,7 @@ func TestOneNodeOfAClusterDies(t *testing.T) {
 	})}
 	worker := l.Workers(1)[0]
 	l.Bulk(p)
-	if s, err := op.WaitSettled(t.Context(), batch, Patience, nil); err != nil || s.HeldChains != tokens/2 {
+	if s, err := op.WaitSettled(t.Context(), batch, Patience); err != nil || s.HeldChains != tokens/2 {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	dies.Kill()

@@ -104,7 +104,7 @@ func (in *Inside) EnqueueAll(tb testing.TB, batch string, n int, call func(i int
 // Settled waits until nothing more happens to a batch without a person.
 func (in *Inside) Settled(tb testing.TB, batch string) control.Status {
 	tb.Helper()
-	st, err := in.Operator.WaitSettled(context.Background(), batch, Patience, nil)
+	st, err := in.Operator.WaitSettled(context.Background(), batch, Patience)
 	if err != nil {
 		tb.Fatalf("%v: %+v", err, st)
 	}

@@ -62,7 +62,7 @@ func (c *Client) Status(ctx context.Context, batch string) (Status, error) {
 // was given up. If ctx ends first, the error is ctx's. A Redis that does not answer is borne for
 // a minute. With an error, the status is the last one that was seen.
 func (c *Client) Wait(ctx context.Context, batch string) (Status, error) {
-	s, err := c.control.WaitSettled(ctx, batch, 0, nil)
+	s, err := c.control.WaitSettled(ctx, batch, 0)
 	return statusOf(s), public(err)
 }
 

@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -188,7 +187,8 @@ type rowsRun struct {
 	whole   bool // such rows are refused: the file is the job (run)
 	badText bool // a row was rejected for bytes that are no text
 
-	withheld int // rows, so far
+	withheld    int // rows, so far
+	savesMemory bool
 
 	notCompared string // why a dry run does not know what is there already; "": it knows
 }
@@ -241,13 +241,12 @@ const manyRows = 400_000
 
 // saveMemory has garbage collected when the heap has grown by a third, not by its double, in a command
 // that keeps some bytes for each of many rows. The collections are not more frequent than those of a short file.
-func saveMemory(rows int) {
-	if rows > manyRows {
-		savedMemory.Do(func() { debug.SetGCPercent(33) })
+func (r *rowsRun) saveMemory(rows int) {
+	if !r.savesMemory && rows > manyRows {
+		debug.SetGCPercent(33)
+		r.savesMemory = true
 	}
 }
-
-var savedMemory sync.Once
 
 // end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
 // the wait for them, says.

@@ -124,7 +124,7 @@ func (r *rowsRun) options(words func(engine.Summary) string) engine.BatchOptions
 		Strict: o.strict, Prune: o.prune != "", PruneExactly: o.pruneExactly,
 		OnReject: r.reject, OnLeftOut: r.leftOut,
 		OnProgress: func(s engine.Summary) {
-			saveMemory(s.Rows)
+			r.saveMemory(s.Rows)
 			r.meter.Update(r.in.read(), r.in.size, words(s))
 		},
 	}

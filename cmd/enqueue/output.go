@@ -52,12 +52,6 @@ const (
 	errUsageTold = toldStatus(exitUsage)
 )
 
-// is reports whether an error is one of a type.
-func is[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
 // status prints what there is to say of a command's error and returns the exit status.
 func (a *app) status(err error) int {
 	if err == nil {
@@ -74,7 +68,7 @@ func (a *app) status(err error) int {
 }
 
 func wrongUsage(err error) bool {
-	return is[*usageError](err) || is[*config.Error](err) || is[*control.SelectionError](err) || is[*wolkvox.ServerError](err) || is[*engine.CallError](err) ||
+	return redisconn.Is[*usageError](err) || redisconn.Is[*config.Error](err) || redisconn.Is[*control.SelectionError](err) || redisconn.Is[*wolkvox.ServerError](err) || redisconn.Is[*engine.CallError](err) ||
 		errors.Is(err, ledger.BatchPolicy) || errors.Is(err, ledger.BatchCanary) || errors.Is(err, ledger.BatchPath) ||
 		errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
 }
@@ -103,7 +97,7 @@ func explain(err error) string {
 		return control.UnreadWords(err)
 	case ofFile && file.BadText:
 		return err.Error() + ": " + badTextAdvice
-	case ofFile, is[*fs.PathError](err), is[*os.LinkError](err), wrongUsage(err):
+	case ofFile, redisconn.Is[*fs.PathError](err), redisconn.Is[*os.LinkError](err), wrongUsage(err):
 		return err.Error()
 	}
 	return redisconn.Describe(err)

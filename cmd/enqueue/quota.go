@@ -136,7 +136,7 @@ type syncSum struct {
 }
 
 func (s *syncSum) add(r engine.Synced, err error) {
-	if !is[*engine.NotAskedError](err) && !is[*wolkvox.NotSentError](err) {
+	if !redisconn.Is[*engine.NotAskedError](err) && !redisconn.Is[*wolkvox.NotSentError](err) {
 		s.Sent++
 	}
 	if err != nil {

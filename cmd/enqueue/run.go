@@ -20,6 +20,7 @@ import (
 	"habilita/internal/localrun"
 	"habilita/internal/localrun/wal"
 	"habilita/internal/meter"
+	"habilita/internal/redisconn"
 	"habilita/internal/say"
 )
 
@@ -200,11 +201,11 @@ func (r *fileRun) notOpened(ctx context.Context, file string, err error) error {
 		return ctx.Err()
 	case errors.Is(err, wal.ErrLocked):
 		return fmt.Errorf("another process works on %s: wait for it, or end it", file)
-	case is[*localrun.OldError](err):
+	case redisconn.Is[*localrun.OldError](err):
 		return usagef("%v", err)
 	case other:
 		return usagef("%v: use --on-failure %s", err, policy.Have)
-	case is[*wal.DamageError](err):
+	case redisconn.Is[*wal.DamageError](err):
 		return fmt.Errorf("%w: put it back from a copy; without it nobody can know what was called. "+
 			"To begin anew all the same, remove it: what succeeded is then made again", err)
 	}

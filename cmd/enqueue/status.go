@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -286,7 +285,7 @@ func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, f
 // tellNoWorker says that nobody makes the calls, as far as that can be read.
 func (a *app) tellNoWorker(ctx context.Context, s *session) {
 	all, err := membership.New(s.rdb, prefix).Alive(ctx)
-	if err == nil && !slices.ContainsFunc(all, func(p membership.Process) bool { return p.Kind == membership.Worker }) {
+	if err == nil && len(membership.Workers(all)) == 0 {
 		fmt.Fprintln(a.told(), "no worker is running: the calls wait until you start one with: worker")
 	}
 }

@@ -28,10 +28,6 @@ const (
 	demoCallTimeout   = 1500 * time.Millisecond
 	demoVendorTimeout = 2500 * time.Millisecond
 	demoSlotMargin    = 500 * time.Millisecond
-	demoRetryMin      = 50 * time.Millisecond
-	demoRetryMax      = time.Second
-	demoConcurrency   = 6
-	demoShutdown      = 5 * time.Second
 )
 
 // demoWorld is all that the demo runs on: the vendor, and the world of a local run.
@@ -72,8 +68,8 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 		}},
 		WolkvoxURL:  w.vendor.URL,
 		CallTimeout: demoCallTimeout, VendorTimeout: demoVendorTimeout, SlotMargin: demoSlotMargin,
-		RetryMin: demoRetryMin, RetryMax: demoRetryMax, Concurrency: demoConcurrency,
-		ShutdownTimeout: demoShutdown, Log: log, Metrics: w.metrics,
+		RetryMin: 50 * time.Millisecond, RetryMax: time.Second, Concurrency: 6,
+		ShutdownTimeout: 5 * time.Second, Log: log, Metrics: w.metrics,
 	}
 	if w.World, err = localrun.OpenWorld(ctx, r, w.options, nil); err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"restart hold", "a replica that took over while no worker was there is taken for a restart that lost nothing",
-		in("internal/engine/restart.go", "\t\tif !s.Master {", "\t\tif false && !s.Master {"),
+		in("internal/engine/restart.go", "return !s.Master }", "return false && !s.Master }"),
 		"./internal/engine", "TestReplicaTookOverWhileNoWorkerWasThere",
 	},
 	{

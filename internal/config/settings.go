@@ -123,6 +123,7 @@ func Load(fs *pflag.FlagSet, getenv func(string) string, groups Group) (Settings
 			_ = d.set(d.Default) // a zone that can't be loaded stays nil
 		}
 	}
+	l.s.Quota.Guard = max(l.s.Quota.Guard, time.Millisecond) // the smallest that there is: 0 would be the default
 	l.s.Quota.Lease = max(l.s.CallTimeout, l.s.VendorTimeout) + l.s.SlotMargin
 	l.together()
 	if len(l.faults) > 0 {
@@ -217,7 +218,7 @@ func (l *loader) fault(variable, value, from, want string) {
 	if strings.HasPrefix(from, "-") {
 		line += " (from " + from + ")"
 	}
-	l.faults = append(l.faults, line+": "+want)
+	l.faults = append(l.faults, line+": "+strings.ReplaceAll(want, "\n", "; "))
 }
 
 // together checks settings that depend on each other.

@@ -55,9 +55,9 @@ func (s *Settings) table() []Setting {
 	return []Setting{
 		{Variable: "REDIS_URL", Default: "redis://127.0.0.1:6379/0", kind: "url", group: Redis, file: true, set: checked(&s.RedisURL, redisconn.CheckURL),
 			Meaning: "also rediss://, redis-sentinel://..., redis-cluster://h:p,h:p; with a password only in the environment or a file"},
-		{Variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true, set: checked(&s.Keys, sealingKeys),
+		{Variable: "HABILITA_KEYS", kind: "keys", group: Keys, secret: true, file: true, set: checked(&s.Keys, parsed(vault.ParseKeys)),
 			Meaning: "required; sealing keys, id:base64 of 32 bytes, comma separated; the first one seals, all open"},
-		{Variable: "WOLKVOX_URL", Default: wolkvox.DefaultURL, kind: "url", group: Calls, set: checked(&s.WolkvoxURL, vendorURL),
+		{Variable: "WOLKVOX_URL", Default: wolkvox.DefaultURL, kind: "url", group: Calls, set: checked(&s.WolkvoxURL, wolkvox.CheckURL),
 			Meaning: "base of the vendor's address; plain http for loopback only"},
 		{Variable: "CALL_TIMEOUT", Default: seconds(d.CallTimeout), kind: "duration", group: Limits, set: duration(&s.CallTimeout, time.Millisecond, quota.MaxLease),
 			Meaning: "longest time of a request"},
@@ -75,7 +75,7 @@ func (s *Settings) table() []Setting {
 			Meaning: "licences of a token for which none were given"},
 		{Variable: "QUOTA_TIMEZONE", Default: quota.DefaultLocation, kind: "zone", group: Limits, set: s.setTimezone,
 			Meaning: "where the vendor's day begins"},
-		{Variable: "QUOTA_GUARD", Default: seconds(quota.DefaultGuard), kind: "duration", group: Limits, set: s.setQuotaGuard,
+		{Variable: "QUOTA_GUARD", Default: seconds(quota.DefaultGuard), kind: "duration", group: Limits, set: duration(&s.Quota.Guard, 0, quota.MaxGuard-time.Millisecond),
 			Meaning: "no grants this close to midnight, on either side"},
 		{Variable: "MAX_ATTEMPTS", Default: strconv.Itoa(d.MaxAttempts), kind: "int", group: Calls, set: number(&s.MaxAttempts, 1, 1_000_000),
 			Meaning: "requests sent before a call is given up"},
@@ -105,7 +105,7 @@ func (s *Settings) table() []Setting {
 			Meaning: "time for requests in flight to end"},
 		{Variable: "LOG_LEVEL", Default: zerolog.LevelInfoValue, kind: "level", group: Logging, set: s.setLogLevel,
 			Meaning: "trace, debug, info, warn or error; to stderr"},
-		{Variable: "LOG_FORMAT", kind: "format", group: Logging, set: checked(&s.LogFormat, logFormat),
+		{Variable: "LOG_FORMAT", kind: "format", group: Logging, set: checked(&s.LogFormat, oneOf(formatJSON, formatConsole)),
 			Meaning: "json or console; not given: console on a terminal, else json"},
 	}
 }
@@ -181,22 +181,6 @@ func carriesSecret(v string) bool {
 	return strings.Contains(v, "@") || strings.Contains(query, "pass") || strings.Contains(query, "user")
 }
 
-// sealingKeys takes keys that can be used: the processes parse them only when they need
-// them, and then it is too late to call the setting wrong.
-func sealingKeys(v string) error {
-	if _, err := vault.ParseKeys(v); err != nil {
-		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
-	}
-	return nil
-}
-
-func vendorURL(v string) error {
-	if wolkvox.CheckURL(v) != nil {
-		return errors.New("want https://wv{server}.wolkvox.com, or for a rehearsal an address of this machine such as http://127.0.0.1:8080/wv{server}")
-	}
-	return nil
-}
-
 func (s *Settings) setListen(v string) error {
 	if v == "off" {
 		s.Listen = ""
@@ -211,19 +195,18 @@ func (s *Settings) setListen(v string) error {
 	return nil
 }
 
-// parsed takes what a parser takes.
+// parsed takes what a parser takes: the processes parse it only when they need it, and then it is too late to call the
+// setting wrong.
 func parsed[T any](parse func(string) (T, error)) func(string) error {
 	return func(v string) error { _, err := parse(v); return err }
 }
-
-var errDuration = errors.New("want a duration, such as 500ms, 60s, 15m or 720h")
 
 func duration(field *time.Duration, least, most time.Duration) func(string) error {
 	return func(v string) error {
 		d, err := time.ParseDuration(v)
 		switch {
 		case err != nil:
-			return errDuration
+			return errors.New("want a duration, such as 500ms, 60s, 15m or 720h")
 		case d < least || d > most:
 			return fmt.Errorf("want a duration from %s to %s", short(least), short(most))
 		case d%time.Millisecond != 0:
@@ -232,16 +215,6 @@ func duration(field *time.Duration, least, most time.Duration) func(string) erro
 		*field = d
 		return nil
 	}
-}
-
-// setQuotaGuard reads 0 as 1 ms, the smallest guard that there is.
-func (s *Settings) setQuotaGuard(v string) error {
-	err := duration(&s.Quota.Guard, 0, quota.MaxGuard-time.Millisecond)(v)
-	if err != nil && !errors.Is(err, errDuration) {
-		err = errors.New("want whole milliseconds, from 0s to below 1h")
-	}
-	s.Quota.Guard = max(s.Quota.Guard, time.Millisecond)
-	return err
 }
 
 // short writes a duration as people write it: 12h, not 12h0m0s.
@@ -272,16 +245,19 @@ func (s *Settings) setTimezone(v string) (err error) {
 }
 
 func (s *Settings) setLogLevel(v string) (err error) {
-	if !slices.Contains([]string{"trace", "debug", "info", "warn", "error"}, v) {
-		return errors.New("want trace, debug, info, warn or error")
+	if err := oneOf("trace", "debug", "info", "warn", "error")(v); err != nil {
+		return err
 	}
 	s.LogLevel, err = zerolog.ParseLevel(v)
 	return err
 }
 
-func logFormat(v string) error {
-	if v != formatJSON && v != formatConsole {
-		return errors.New("want json or console")
+func oneOf(words ...string) func(string) error {
+	return func(v string) error {
+		if slices.Contains(words, v) {
+			return nil
+		}
+		last := len(words) - 1
+		return fmt.Errorf("want %s or %s", strings.Join(words[:last], ", "), words[last])
 	}
-	return nil
 }

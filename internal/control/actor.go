@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"habilita/internal/breaker"
+	"habilita/internal/redisconn"
 )
 
 // Unknown is the name of who gave none.
@@ -86,11 +87,9 @@ func (o *Control) note(ctx context.Context, action, target string, came Outcome,
 // unknown reports whether what was decided about is not there, or can't be, so that nothing was
 // decided.
 func unknown(err error) bool {
-	return is[*UnknownError](err) || is[*SelectionError](err) ||
+	return redisconn.Is[*UnknownError](err) || redisconn.Is[*SelectionError](err) ||
 		errors.Is(err, ErrChainID) || errors.Is(err, breaker.ErrUnknownServer)
 }
-
-func is[E error](err error) bool { _, ok := errors.AsType[E](err); return ok }
 
 // noted checks the selection, does what act does with it, and notes that as so many of the unit.
 func (o *Control) noted(ctx context.Context, action, unit string, s Selection, act func(context.Context, Selection) (int, error)) (int, error) {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -9,7 +10,6 @@ import (
 	"habilita/internal/breaker"
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
-	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 )
 
@@ -28,9 +28,7 @@ type Control struct {
 // s.Prefix. s is to be what the workers use; zero fields have their defaults, and
 // faults of the others are its only errors. Nothing is sent to Redis.
 func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control, error) {
-	if prefix == "" {
-		prefix = quota.DefaultPrefix
-	}
+	prefix = cmp.Or(prefix, quota.DefaultPrefix)
 	s.Prefix = prefix
 	limiter, err := quota.New(rdb, s)
 	if err != nil {
@@ -68,20 +66,10 @@ func (o *Control) batchOf(ctx context.Context, id, name string) (ledger.Batch, [
 	return m, tags, of(err, "batch %q", name)
 }
 
-// busyTags are those of the buckets that have any chain that is not idle, or any
-// that is held. With a *redisconn.UnreadError they are those of the part that can be read.
+// busyTags are ledger.Busy's.
 func (o *Control) busyTags(ctx context.Context, heldOnly bool) ([]string, error) {
-	buckets, err := o.buckets(ctx)
-	if !redisconn.Partly(err) {
-		return nil, err
-	}
-	var tags []string
-	for _, b := range buckets {
-		if b.Held > 0 || !heldOnly && b.Ready+b.Due > 0 {
-			tags = append(tags, b.Tag)
-		}
-	}
-	return tags, err
+	tags, err := o.ledger.Busy(ctx, heldOnly)
+	return tags, of(err, "look at the chains")
 }
 
 // Reseal passes every sealed token to reseal, with the token's name, and puts what it

@@ -161,7 +161,7 @@ func TestPartOfABatchIsDown(t *testing.T) {
 		t.Errorf("calls: %+v, %v", p, err)
 	}
 	// Whoever waits for it waits on, and is not told that it is settled.
-	if _, err := w.op.WaitSettled(w.ctx, "b", 50*time.Millisecond, nil); !errors.Is(err, control.ErrNotSettled) {
+	if _, err := w.op.WaitSettled(w.ctx, "b", 50*time.Millisecond); !errors.Is(err, control.ErrNotSettled) {
 		t.Errorf("wait: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"habilita/internal/ledger"
@@ -14,18 +15,14 @@ var ErrNotSettled = errors.New("not settled yet")
 
 // WaitSettled waits until a batch is settled and returns its last counts. After
 // timeout (0: none) the error is ErrNotSettled; when ctx ends, its own. A Redis that
-// does not answer is borne for a minute. seen, where not nil, is told every change.
-func (o *Control) WaitSettled(ctx context.Context, batchName string, timeout time.Duration, seen func(Status)) (last Status, err error) {
-	first := true
+// does not answer is borne for a minute.
+func (o *Control) WaitSettled(ctx context.Context, batchName string, timeout time.Duration) (last Status, err error) {
 	err = wait(ctx, timeout, func(ctx context.Context) (changed, settled bool, err error) {
 		s, err := o.Status(ctx, batchName)
 		if err != nil {
 			return false, false, err
 		}
-		changed = first || s != last
-		if first, last = false, s; changed && seen != nil {
-			seen(s)
-		}
+		changed, last = s != last, s
 		return changed, s.Settled, nil
 	})
 	return last, err
@@ -58,12 +55,11 @@ func (o *Control) Call(ctx context.Context, k CallKey) (CallRecord, error) {
 	if err != nil {
 		return CallRecord{}, err
 	}
-	for _, r := range all {
-		if r.TokenID == k.TokenID && r.Batch == ledger.BatchID(k.Batch) {
-			return r, nil
-		}
+	at := slices.IndexFunc(all, func(r CallRecord) bool { return r.TokenID == k.TokenID && r.Batch == ledger.BatchID(k.Batch) })
+	if at < 0 {
+		return CallRecord{}, &UnknownError{ledger.ErrNoCall, k.ID}
 	}
-	return CallRecord{}, &UnknownError{ledger.ErrNoCall, k.ID}
+	return all[at], nil
 }
 
 // Settled reports whether a call has a result or stands behind a held head: then nothing

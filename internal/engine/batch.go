@@ -329,13 +329,12 @@ var ErrPart = errors.New("this is a part of a file, which tells nothing of what 
 // LeftOutRow tells which row an error of OnLeftOut is about: its line, the field that is at fault
 // ("row" if no single one is), and its Call.Source.
 func LeftOutRow(err error) (line int, field string, source any) {
-	if e, ok := errors.AsType[*ConflictError](err); ok {
+	switch e := err.(type) {
+	case *ConflictError:
 		return e.Row, "id", e.Source
-	}
-	if e, ok := errors.AsType[*WithheldError](err); ok {
+	case *WithheldError:
 		return e.Row, "row", e.Source
-	}
-	if e, ok := errors.AsType[*TwinError](err); ok {
+	case *TwinError:
 		return e.Row, "row", e.Source
 	}
 	return 0, "row", nil

@@ -34,7 +34,7 @@ func (s *batchLease) begin(ctx context.Context, name string) error {
 		return &ledger.BatchError{Batch: name, Problem: ledger.BatchBusy}
 	}
 	s.stop = Every(context.WithoutCancel(ctx), ledger.RenewEvery, func(ctx context.Context) {
-		_ = s.p.batches.RenewRun(ctx, s.id, s.run) // again in five seconds
+		_, _ = s.p.batches.RenewRun(ctx, s.id, s.run) // again in five seconds
 	})
 	return nil
 }
@@ -48,7 +48,7 @@ func (s *batchLease) end(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endLease)
 	defer cancel()
-	_ = s.p.batches.EndRun(ctx, s.id, s.run)
+	_, _ = s.p.batches.EndRun(ctx, s.id, s.run)
 }
 
 // open makes sure of the batch before the first call, or looks at it where nothing is to be

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -104,9 +105,7 @@ func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
 			return true, ctx.Err()
 		}
 		b.own.Rows++
-		if c.Row == 0 {
-			c.Row = b.own.Rows
-		}
+		c.Row = cmp.Or(c.Row, b.own.Rows)
 		if err == nil {
 			err = c.check(b.own.Rows - 1)
 		}

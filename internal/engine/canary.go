@@ -112,9 +112,7 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, e
 		for c, err := range calls {
 			index := b.canary.rows
 			b.canary.rows++
-			if c.Row == 0 {
-				c.Row = index + 1
-			}
+			c.Row = cmp.Or(c.Row, index+1)
 			if err == nil {
 				err = c.check(index)
 			}

@@ -44,38 +44,27 @@ func (m *meter) counters(name, help, label string, values ...string) *prometheus
 	return c
 }
 
-func (m *meter) counter(name, help string) prometheus.Counter {
-	return promauto.With(m.own).NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-}
-
 func (m *meter) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
 	return promauto.With(m.own).NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 }
 
-func (m *meter) gauge(name, help string) prometheus.Gauge {
-	return promauto.With(m.own).NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-}
-
-func (m *meter) histogram(name, help string, buckets ...float64) prometheus.Histogram {
-	return promauto.With(m.own).NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
-}
-
 func newMeter() *meter {
 	m := &meter{own: prometheus.NewRegistry()}
+	auto := promauto.With(m.own)
 	m.calls = m.counters("habilita_calls_total", "Attempts by outcome.", "outcome",
 		outcomeSucceeded, outcomeRefused, outcomeFailed, outcomeUnknown, outcomePushBack, outcomeNotSent, outcomeUnopenable)
-	m.seconds = m.histogram("habilita_call_seconds", "Time of an attempt, from the grant to the judged answer.",
-		.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60)
-	m.handoff = m.histogram("habilita_handoff_seconds", "Time from an answer until the chain's next call is granted.",
-		.0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5)
+	m.seconds = auto.NewHistogram(prometheus.HistogramOpts{Name: "habilita_call_seconds", Help: "Time of an attempt, from the grant to the judged answer.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60}})
+	m.handoff = auto.NewHistogram(prometheus.HistogramOpts{Name: "habilita_handoff_seconds", Help: "Time from an answer until the chain's next call is granted.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}})
 	m.deferrals = m.counters("habilita_deferrals_total", "Chains put off without an attempt, by reason.", "reason",
 		"slots", "quota", "cooling", "midnight", "restart", "unknown", "server", ledger.ServerBusy)
 	m.chains = m.gauges("habilita_chains", "Chains that have something to do, by state, at the last reconciliation; the same at every worker.", "state")
-	m.slotsHeld = m.gauge("habilita_slots_held", "Slots held by this worker's requests.")
-	m.reclaimed = m.counter("habilita_slots_reclaimed_total", "Slots whose lease ended without a release.")
-	m.poison = m.counter("habilita_tasks_set_aside_total", "Tasks of an unknown type, version or form.")
-	m.lost = m.counter("habilita_calls_lost_total", "Calls whose worker was lost while the request was at the vendor.")
-	m.quotaUsed = m.gauge("habilita_quota_used_ratio", "The highest share of its day's quota that a token has used, of those that this worker called for today.")
+	m.slotsHeld = auto.NewGauge(prometheus.GaugeOpts{Name: "habilita_slots_held", Help: "Slots held by this worker's requests."})
+	m.reclaimed = auto.NewCounter(prometheus.CounterOpts{Name: "habilita_slots_reclaimed_total", Help: "Slots whose lease ended without a release."})
+	m.poison = auto.NewCounter(prometheus.CounterOpts{Name: "habilita_tasks_set_aside_total", Help: "Tasks of an unknown type, version or form."})
+	m.lost = auto.NewCounter(prometheus.CounterOpts{Name: "habilita_calls_lost_total", Help: "Calls whose worker was lost while the request was at the vendor."})
+	m.quotaUsed = auto.NewGauge(prometheus.GaugeOpts{Name: "habilita_quota_used_ratio", Help: "The highest share of its day's quota that a token has used, of those that this worker called for today."})
 	m.scheduled = m.counters("habilita_schedule_runs_total", "Runs of schedules by result: made, skipped, missed or failed.", "result",
 		schedule.ResultMade, schedule.ResultSkipped, schedule.ResultMissed, schedule.ResultFailed)
 	m.refusals = m.counters("habilita_limit_refusals_total", "Refusals of the vendor for a limit that our count says was kept, by limit.", "limit",
@@ -220,13 +209,7 @@ func (s *reconciler) lookAtWorkers(ctx context.Context) error {
 		s.meter.workers.Reset()
 		return err
 	}
-	workers := 0
-	for _, p := range alive {
-		if p.Kind == membership.Worker {
-			workers++
-		}
-	}
-	s.meter.workers.WithLabelValues().Set(float64(workers))
+	s.meter.workers.WithLabelValues().Set(float64(len(membership.Workers(alive))))
 	return nil
 }
 

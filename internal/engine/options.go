@@ -75,13 +75,11 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	if err != nil {
 		return nil, fmt.Errorf("HABILITA_KEYS: %w", err)
 	}
-	for _, n := range []struct {
-		name       string
-		value, max int
-	}{{"WaitReplicas", o.WaitReplicas, redisconn.MaxReplicas}, {"Queues", o.Queues, MaxQueues}} {
-		if n.value < 0 || n.value > n.max {
-			return nil, fmt.Errorf("%s is %d, want 0 to %d", n.name, n.value, n.max)
-		}
+	if n := o.WaitReplicas; n < 0 || n > redisconn.MaxReplicas {
+		return nil, fmt.Errorf("WaitReplicas is %d, want 0 to %d", n, redisconn.MaxReplicas)
+	}
+	if n := o.Queues; n < 0 || n > MaxQueues {
+		return nil, fmt.Errorf("Queues is %d, want 0 to %d", n, MaxQueues)
 	}
 	o.Quota.Prefix = o.Prefix
 	settings, err := o.Quota.WithDefaults()

@@ -26,7 +26,7 @@ func TestPrune(t *testing.T) {
 		if err != nil || sum(s) != "4 waiting 3 missing" || !errors.Is(s.NotPruned, ErrOtherRun) {
 			t.Errorf("%+v, %v", s, err)
 		}
-		if err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
+		if _, err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
 			t.Fatal(err)
 		}
 		// What runs is left, a held head is not: its chain goes on.
@@ -106,7 +106,7 @@ func TestRunsThatPruneAreAlone(t *testing.T) {
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), BatchOptions{}); !errors.Is(err, ledger.BatchBusy) {
 			t.Error(err)
 		}
-		if err := w.p.batches.EndRun(t.Context(), id, "first"); err != nil {
+		if _, err := w.p.batches.EndRun(t.Context(), id, "first"); err != nil {
 			t.Fatal(err)
 		}
 		_ = w.give("t - a", "1 waiting")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -91,15 +93,7 @@ func (w *Worker) succeeds(ctx context.Context, tag, from string) bool {
 // serves reports whether a Redis process has buckets now.
 func (w *Worker) serves(ctx context.Context, process string, run func(tag string) string) bool {
 	shards, err := w.stack.ledger.Shards(ctx)
-	if err != nil {
-		return false
-	}
-	for tag := range shards {
-		if run(tag) == process {
-			return true
-		}
-	}
-	return false
+	return err == nil && slices.ContainsFunc(slices.Collect(maps.Keys(shards)), func(tag string) bool { return run(tag) == process })
 }
 
 // runOf tells the run_id of the Redis process that has a bucket, of those that are known; "" if it is not.
@@ -205,12 +199,7 @@ func (w *Worker) takeOver(ctx context.Context) error {
 // nothingLost reports whether the Redis that is there now has all that it had: it writes every
 // command to disk, and was never a replica.
 func (w *Worker) nothingLost() bool {
-	for _, s := range w.watch.Seen() {
-		if !s.Master {
-			return false
-		}
-	}
-	return w.durable.Load()
+	return w.durable.Load() && !slices.ContainsFunc(w.watch.Seen(), func(s redisconn.Sight) bool { return !s.Master })
 }
 
 // learnDurability asks whether Redis syncs every write. Where it does not tell, and

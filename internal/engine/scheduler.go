@@ -258,16 +258,10 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 // claim, and on a cluster not the calls.
 func (s *scheduler) heldChains(ctx context.Context, batchID string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		buckets, err := s.ledger.Inspect(ctx)
+		tags, err := s.ledger.Busy(ctx, true)
 		if err != nil {
 			yield("", err)
 			return
-		}
-		var tags []string
-		for _, b := range buckets {
-			if b.Held > 0 {
-				tags = append(tags, b.Tag)
-			}
 		}
 		for c, err := range s.ledger.Chains(ctx, tags, true) {
 			if err == nil && c.Head.Batch == batchID {

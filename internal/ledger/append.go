@@ -185,9 +185,6 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 		out.Received[i] = got
 		out.Dispatches = append(out.Dispatches, dispatches(r, 7+conflicts)...)
 	}
-	if len(errs) == 1 {
-		return out, errs[0]
-	}
 	return out, errors.Join(errs...)
 }
 

@@ -92,7 +92,7 @@ func begin(t *testing.T, s *Batches, m Batch) {
 
 func end(t *testing.T, s *Batches, m Batch) {
 	t.Helper()
-	if err := s.EndRun(t.Context(), m.ID, "r"); err != nil {
+	if _, err := s.EndRun(t.Context(), m.ID, "r"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -35,9 +35,8 @@ func (s *Batches) BeginRun(ctx context.Context, id, run string) (bool, error) {
 }
 
 // RenewRun keeps the lease of a run.
-func (s *Batches) RenewRun(ctx context.Context, id, run string) error {
-	_, err := s.run(ctx, "renew", id, run)
-	return err
+func (s *Batches) RenewRun(ctx context.Context, id, run string) (bool, error) {
+	return s.run(ctx, "renew", id, run)
 }
 
 // Alone lets no other run begin until this one ends. It is false while another one lives.
@@ -46,9 +45,8 @@ func (s *Batches) Alone(ctx context.Context, id, run string) (bool, error) {
 }
 
 // EndRun gives the lease back.
-func (s *Batches) EndRun(ctx context.Context, id, run string) error {
-	_, err := s.run(ctx, "end", id, run)
-	return err
+func (s *Batches) EndRun(ctx context.Context, id, run string) (bool, error) {
+	return s.run(ctx, "end", id, run)
 }
 
 // Began notes that this run of the batch is the last one: the batch is not complete.

@@ -193,7 +193,7 @@ func TestRunInFullRedis(t *testing.T) {
 		if ok, err := s.BeginRun(ctx, "x", "other"); ok || !redis.HasErrorPrefix(err, "OOM") {
 			t.Errorf("another run began: %v, %v", ok, err)
 		}
-		if err := s.RenewRun(ctx, "x", "r"); err != nil {
+		if _, err := s.RenewRun(ctx, "x", "r"); err != nil {
 			t.Errorf("renewed: %v", err)
 		}
 		if ok, err := s.Alone(ctx, "x", "r"); !ok || err != nil {

@@ -214,6 +214,17 @@ func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 	return out, unread.Of(Buckets)
 }
 
+// Busy are the tags of the buckets that have any chain that is not idle, or any that is held. Otherwise as Inspect.
+func (l *Ledger) Busy(ctx context.Context, heldOnly bool) (tags []string, err error) {
+	buckets, err := l.Inspect(ctx)
+	for _, b := range buckets {
+		if b.Held > 0 || !heldOnly && b.Ready+b.Due > 0 {
+			tags = append(tags, b.Tag)
+		}
+	}
+	return tags, err
+}
+
 // bucketLists are what Inspect asks of a bucket.
 type bucketLists struct {
 	ready, due, held, delayed       *redis.IntCmd

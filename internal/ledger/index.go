@@ -106,12 +106,7 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 	for list, args := range bulk {
 		of = append(of, redisconn.Execution{Keys: []string{l.indexKey(list.tag, bulkIDs), l.indexKey(list.tag, moreIDs)}, Args: args})
 	}
-	for _, cmd := range l.index.RunAll(ctx, l.rdb, of) {
-		if err := cmd.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return redisconn.FirstError(l.index.RunAll(ctx, l.rdb, of))
 }
 
 // Find returns the calls that bear the id, made by CallID or given: none, one, or

@@ -94,9 +94,7 @@ func (a *rereading) recall(n *ledger.NewCall) bool {
 	if c == nil {
 		return false
 	}
-	if c.server == "" {
-		c.server = n.Server
-	}
+	c.server = cmp.Or(c.server, n.Server)
 	if c.unsent() && (c.server != n.Server || c.Chain != n.Chain) {
 		delete(a.m.byKey, k) // nothing of it was ever sent: the row as it is now is new
 		return false

@@ -138,6 +138,11 @@ func Self(kind string) Process {
 	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC(), Version: version.Short()}
 }
 
+// Workers are those of the processes that make calls.
+func Workers(all []Process) []Process {
+	return slices.DeleteFunc(slices.Clone(all), func(p Process) bool { return p.Kind != Worker })
+}
+
 // String names the process for a person, such as
 // "worker on web-1, pid 12, since 2026-11-23T08:00:00Z".
 func (p Process) String() string {

@@ -37,7 +37,9 @@ func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Limiter{rdb: rdb, settings: s, scripts: newScripts(), hub: newHub(rdb, s.Prefix)}, nil
+	name := rand.Text()
+	waits := &hub{rdb: rdb, name: name, channel: s.Prefix + ":woken:" + name, seats: map[string]*seat{}}
+	return &Limiter{rdb: rdb, settings: s, scripts: newScripts(), hub: waits}, nil
 }
 
 // Settings are those in use, with their defaults.
@@ -211,11 +213,6 @@ type hub struct {
 type seat struct {
 	name  string
 	woken chan struct{} // holds one wake
-}
-
-func newHub(rdb redis.UniversalClient, prefix string) *hub {
-	name := rand.Text()
-	return &hub{rdb: rdb, name: name, channel: prefix + ":woken:" + name, seats: map[string]*seat{}}
 }
 
 // join takes a seat; wakes published after it returns are heard.

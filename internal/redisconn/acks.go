@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -276,7 +277,7 @@ func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 		got, waitErr := wait.Int()
 		lacks := h.acks.note(h.client.Options().Addr, got, waitErr)
 		if lacks == nil {
-			return firstError(cmds)
+			return FirstError(cmds)
 		}
 		for _, c := range cmds {
 			if c.Err() == nil {
@@ -284,16 +285,14 @@ func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 				c.SetErr(lacks)
 			}
 		}
-		return cmp.Or(firstError(cmds), err)
+		return cmp.Or(FirstError(cmds), err)
 	}
 }
 
 // failedAll is the first error of commands that all failed.
 func failedAll(cmds []redis.Cmder) error {
-	for _, c := range cmds {
-		if c.Err() == nil {
-			return nil
-		}
+	if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Err() == nil }) {
+		return nil
 	}
 	return cmds[0].Err()
 }

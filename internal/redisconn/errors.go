@@ -120,24 +120,20 @@ var faults = []struct {
 	{Is[x509.UnknownAuthorityError], "", "Redis's certificate is from an authority that this machine does not know: install the authority's certificate (SSL_CERT_FILE names a file)"},
 	{Is[x509.HostnameError], "", "Redis's certificate is for another host name: use that name in REDIS_URL"},
 	{expired, "", "Redis's certificate has expired or is not valid yet: renew it, and check this machine's clock"},
-	{anyOf(syscall.ECONNREFUSED), "refused", "nothing listens at the address of REDIS_URL: start Redis, or correct the host and port"},
+	{IsAny(syscall.ECONNREFUSED), "refused", "nothing listens at the address of REDIS_URL: start Redis, or correct the host and port"},
 	{noSuchHost, "", "the host of REDIS_URL has no address: check its name"},
 	{Is[*net.DNSError], "", "the host of REDIS_URL can't be looked up: check this machine's DNS"},
-	{anyOf(fs.ErrNotExist), "", "the socket of REDIS_URL does not exist: start Redis, or correct the path"},
-	{anyOf(fs.ErrPermission), "", "this user may not open the socket of REDIS_URL: change its group or unixsocketperm"},
-	{anyOf(syscall.ENETUNREACH, syscall.EHOSTUNREACH), "", "there is no route to the host of REDIS_URL: check the network"},
-	{anyOf(redis.ErrPoolTimeout), "", "all connections to Redis are in use: Redis is slow, or CONCURRENCY is above the pool size"},
-	{anyOf(redis.ErrClosed), "", "the connection to Redis was closed by this program"},
-	{anyOf(context.Canceled), "", "the question to Redis was given up before its answer"},
+	{IsAny(fs.ErrNotExist), "", "the socket of REDIS_URL does not exist: start Redis, or correct the path"},
+	{IsAny(fs.ErrPermission), "", "this user may not open the socket of REDIS_URL: change its group or unixsocketperm"},
+	{IsAny(syscall.ENETUNREACH, syscall.EHOSTUNREACH), "", "there is no route to the host of REDIS_URL: check the network"},
+	{IsAny(redis.ErrPoolTimeout), "", "all connections to Redis are in use: Redis is slow, or CONCURRENCY is above the pool size"},
+	{IsAny(redis.ErrClosed), "", "the connection to Redis was closed by this program"},
+	{IsAny(context.Canceled), "", "the question to Redis was given up before its answer"},
 	{timedOut, "slow", "Redis does not answer in time: it is overloaded or stopped, a firewall drops the packets, or it does not speak TLS where REDIS_URL does (rediss://)"},
-	{anyOf(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), "closed", "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"},
-	{noSentinel, "", "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"},
-}
-
-func anyOf(targets ...error) func(error) bool {
-	return func(err error) bool {
-		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
-	}
+	{IsAny(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), "closed", "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"},
+	{func(err error) bool {
+		return strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable")
+	}, "", "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"},
 }
 
 func expired(err error) bool {
@@ -153,10 +149,6 @@ func noSuchHost(err error) bool {
 func timedOut(err error) bool {
 	network, ok := errors.AsType[net.Error](err)
 	return ok && network.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-func noSentinel(err error) bool {
-	return strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable")
 }
 
 // Passing reports whether an error of Redis ends by itself: it starts, fails over, or
@@ -179,6 +171,13 @@ func begins(err error, codes ...string) bool {
 func Is[E error](err error) bool {
 	_, found := errors.AsType[E](err)
 	return found
+}
+
+// IsAny returns what reports whether one of the targets is in the tree of an error.
+func IsAny(targets ...error) func(error) bool {
+	return func(err error) bool {
+		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+	}
 }
 
 // UnreadError says that some of what was asked for could not be read, and the rest was: most often one node of a

@@ -62,7 +62,7 @@ func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 				c.SetErr(nil)
 			}
 			if err = next(ctx, left); err == nil || errors.Is(err, redis.Nil) {
-				err = firstError(cmds)
+				err = FirstError(cmds)
 			}
 			for _, f := range firsts {
 				f.restore()
@@ -107,7 +107,8 @@ func (p patience) unfinished(cmds []redis.Cmder) []redis.Cmder {
 	return left
 }
 
-func firstError(cmds []redis.Cmder) error {
+// FirstError is that of the first command that has one.
+func FirstError[C redis.Cmder](cmds []C) error {
 	for _, c := range cmds {
 		if err := c.Err(); err != nil {
 			return err

@@ -73,7 +73,7 @@ func (s Script) RunAll(ctx context.Context, c redis.UniversalClient, of []Execut
 // go-redis that reached no server at all tells so of the pipeline alone.
 func Exec(ctx context.Context, pipe redis.Pipeliner) {
 	cmds, err := pipe.Exec(ctx)
-	if err == nil || firstError(cmds) != nil {
+	if err == nil || FirstError(cmds) != nil {
 		return
 	}
 	for _, c := range cmds {

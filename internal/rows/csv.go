@@ -2,6 +2,7 @@ package rows
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -31,9 +32,7 @@ func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *RowError) 
 	case bytes.IndexByte(line, '\r') >= 0:
 		return fail("lines end in CR alone; save the file with LF or CR LF")
 	}
-	if sep == 0 {
-		sep = separator(line)
-	}
+	sep = cmp.Or(sep, separator(line))
 	p = &csvParser{script: s, splitter: newSplitter(sep), Shape: Shape{header: bytes.Clone(line), sep: sep}}
 	names, problem := p.split(string(line))
 	if problem != "" {

@@ -37,9 +37,7 @@ func (p *jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 	fail := func(col column, f *RowError) {
 		v[col] = ""
 		chainUnknown = chainUnknown || col == colChain
-		if bad == nil {
-			bad = f
-		}
+		bad = cmp.Or(bad, f)
 	}
 	for scan.member() {
 		col, ok := columnNamed(scan.key)

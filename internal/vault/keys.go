@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -99,9 +100,7 @@ func (k *Keys) add(id string, raw []byte, earlier [][]byte) error {
 	aead, _ := cipher.NewGCM(block) // nor with AES
 	header := append([]byte{sealVersion, byte(len(id))}, id...)
 	key := &sealingKey{id: id, header: header, aead: aead}
-	if k.first == nil {
-		k.first = key
-	}
+	k.first = cmp.Or(k.first, key)
 	k.byID[id] = key
 	return nil
 }
@@ -113,9 +112,7 @@ func (k *Keys) First() string { return k.first.id }
 // stands for "k" and today's date in UTC, such as "k20261123". It fails on an
 // id that isn't 1 to 16 letters, digits, '_' or '-'.
 func GenerateKey(id string) (string, error) {
-	if id == "" {
-		id = "k" + time.Now().UTC().Format("20060102")
-	}
+	id = cmp.Or(id, "k"+time.Now().UTC().Format("20060102"))
 	if !validID.MatchString(id) {
 		return "", errors.New("a key's id must be 1 to 16 letters, digits, '_' or '-'")
 	}

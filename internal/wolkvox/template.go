@@ -15,10 +15,10 @@ import (
 const placeholder = "{server}"
 
 var (
-	errTemplate = errors.New("not a URL template: write it as " + DefaultURL)
-	errHost     = errors.New("not the vendor's host nor this machine: write it as " + DefaultURL +
-		", or for a rehearsal as http://127.0.0.1:8080/wv{server}")
-	errExtras = errors.New("a user, a query and a fragment have no place in the URL template")
+	errTemplate = errors.New("want a URL template such as " + DefaultURL)
+	errHost     = errors.New("want the vendor's host, as in " + DefaultURL +
+		", or for a rehearsal an address of this machine such as http://127.0.0.1:8080/wv{server}")
+	errExtras = errors.New("want no user, query or fragment in the URL template")
 )
 
 // template is a checked Config.URL. Its parts never show a user or password.

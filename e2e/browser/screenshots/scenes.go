@@ -87,7 +87,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 		return err
 	}
 	settled := func(name string) error {
-		_, err := s.Control.WaitSettled(ctx, name, time.Minute, nil)
+		_, err := s.Control.WaitSettled(ctx, name, time.Minute)
 		return err
 	}
 	if err := batch("renovación-octubre", 120, func(i int) string { return fmt.Sprint("ok-", i%40) }, engine.BatchOptions{}); err != nil {

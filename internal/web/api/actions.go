@@ -42,21 +42,16 @@ func (a *API) asKey(ctx context.Context) context.Context {
 	}})
 }
 
-func (a *API) listSchedules(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+func (a *API) schedules(r *http.Request) (page[control.Schedule], error) {
 	all, err := a.Control.Schedules(r.Context())
 	unread, err := control.SplitUnread(err)
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, paged(control.Page[control.Schedule]{Items: all, Unread: unread}))
+	return paged(control.Page[control.Schedule]{Items: all, Unread: unread}), err
 }
 
-func (a *API) showSchedule(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+func (a *API) schedule(r *http.Request) (control.Schedule, error) {
 	s, err := a.Control.Schedule(r.Context(), r.PathValue("schedule"))
-	if _, err := control.SplitUnread(err); err != nil { // its runs' counts say what they lack
-		return err
-	}
-	return answer(w, http.StatusOK, s)
+	_, err = control.SplitUnread(err) // its runs' counts say what they lack
+	return s, err
 }
 
 // acted is what became of a schedule.
@@ -76,10 +71,6 @@ func act(name string, do func(ctx context.Context, schedule string) (changed boo
 		}
 		return answer(w, http.StatusOK, acted{name, schedule, changed})
 	}
-}
-
-func (a *API) removeSchedule(ctx context.Context, name string) (bool, error) {
-	return true, a.Control.RemoveSchedule(ctx, name)
 }
 
 // asked is the answer to a run that was asked for.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -63,11 +62,8 @@ func refuseField(p guard.Problem, field, format string, args ...any) error {
 // fail answers with what an error means.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.problemOf(r, err)
-	if p.Status == redisAway.Status {
-		w.Header().Set("Retry-After", "5")
-	}
-	if p.Status == redisFull.Status {
-		w.Header().Set("Retry-After", "60")
+	if after := map[int]string{redisAway.Status: "5", redisFull.Status: "60"}[p.Status]; after != "" {
+		w.Header().Set("Retry-After", after) // seconds
 	}
 	guard.WriteProblem(w, r, p)
 }
@@ -88,14 +84,6 @@ func told[E error](problem func(E) guard.Problem) meaning {
 			p = problem(e)
 		}
 		return p, ok
-	}
-}
-
-func is[E error](err error) bool { _, ok := errors.AsType[E](err); return ok }
-
-func either(targets ...error) func(error) bool {
-	return func(err error) bool {
-		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 	}
 }
 
@@ -131,33 +119,29 @@ var meanings = []meaning{
 		p.Errors = []guard.ProblemField{{Field: "id", Problem: e.Error()}}
 		return p
 	}),
-	when(either(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"),
-	when(either(ledger.ErrNoCall), notFound, "there is no call of this id"),
-	when(either(control.ErrNotHeld), conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"),
-	when(either(control.ErrNoChain), notFound, "this chain has nothing to do, or there never was one"),
-	when(either(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"),
-	when(either(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"),
-	when(is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"),
-	when(either(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"),
-	when(stoodStill, timedOut, "no byte of the body came for too long"),
-	when(either(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"),
-	when(either(errBody), badRequest, "the body ended before it was complete"),
+	when(redisconn.IsAny(ledger.ErrNoBatch), notFound, "there is no batch of this name: GET /v1/batches lists those there are"),
+	when(redisconn.IsAny(ledger.ErrNoCall), notFound, "there is no call of this id"),
+	when(redisconn.IsAny(control.ErrNotHeld), conflict, "this chain does not wait for a person: GET /v1/chains?state=held lists those that do"),
+	when(redisconn.IsAny(control.ErrNoChain), notFound, "this chain has nothing to do, or there never was one"),
+	when(redisconn.IsAny(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"),
+	when(redisconn.IsAny(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"),
+	when(redisconn.Is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"),
+	when(redisconn.IsAny(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"),
+	when(func(err error) bool { return errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded) }, timedOut, "no byte of the body came for too long"),
+	when(redisconn.IsAny(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"),
+	when(redisconn.IsAny(errBody), badRequest, "the body ended before it was complete"),
 }
 
 // troubles are what goes wrong with Redis. Unlike meanings, they are logged.
 var troubles = []meaning{
 	when(redisconn.Full, redisFull, "no new work is taken until there is room"),
-	when(is[redis.Error], redisAway, ""), // Describe says it
-	when(is[*membership.MismatchError], redisAway, "this worker's settings disagree with those of others, so it takes nothing"),
-	when(is[net.Error], redisAway, unknownTrouble),
-	when(either(io.EOF, io.ErrUnexpectedEOF, redis.ErrClosed, redis.ErrPoolTimeout, context.DeadlineExceeded, context.Canceled), redisAway, unknownTrouble),
+	when(redisconn.Is[redis.Error], redisAway, ""), // Describe says it
+	when(redisconn.Is[*membership.MismatchError], redisAway, "this worker's settings disagree with those of others, so it takes nothing"),
+	when(redisconn.Is[net.Error], redisAway, unknownTrouble),
+	when(redisconn.IsAny(io.EOF, io.ErrUnexpectedEOF, redis.ErrClosed, redis.ErrPoolTimeout, context.DeadlineExceeded, context.Canceled), redisAway, unknownTrouble),
 }
 
 const unknownTrouble = "nothing is known of what was asked for; ask again"
-
-func stoodStill(err error) bool {
-	return errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded)
-}
 
 // errBody marks an error of reading the body.
 var errBody = errors.New("body")

@@ -114,12 +114,19 @@ func (a *API) listChains(w http.ResponseWriter, r *http.Request, q url.Values) e
 	})(w, r, q)
 }
 
-func (a *API) showChain(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-	c, err := a.Control.Chain(r.Context(), r.PathValue("chain"))
-	if err != nil {
-		return err
+// show makes the handler of what read finds.
+func show[T any](read func(*http.Request) (T, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+		v, err := read(r)
+		if err != nil {
+			return err
+		}
+		return answer(w, http.StatusOK, v)
 	}
-	return answer(w, http.StatusOK, c)
+}
+
+func (a *API) chain(r *http.Request) (control.Chain, error) {
+	return a.Control.Chain(r.Context(), r.PathValue("chain"))
 }
 
 // worker is a live worker process.
@@ -131,16 +138,11 @@ type worker struct {
 	StartedAt control.Time `json:"started_at"` // by its own clock
 }
 
-func (a *API) listWorkers(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+func (a *API) workers(r *http.Request) (page[worker], error) {
 	alive, err := a.Registry.Alive(r.Context())
-	if err != nil {
-		return err
-	}
 	out := page[worker]{Items: []worker{}}
-	for _, p := range alive {
-		if p.Kind == membership.Worker {
-			out.Items = append(out.Items, worker{p.ID, p.Host, p.PID, p.Version, control.Time{Time: p.Started.Truncate(time.Millisecond)}})
-		}
+	for _, p := range membership.Workers(alive) {
+		out.Items = append(out.Items, worker{p.ID, p.Host, p.PID, p.Version, control.Time{Time: p.Started.Truncate(time.Millisecond)}})
 	}
-	return answer(w, http.StatusOK, out)
+	return out, err
 }

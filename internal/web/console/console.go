@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -50,9 +51,7 @@ type Console struct {
 
 // New makes a Console. Nothing is read before somebody looks. Close it.
 func New(o Options) *Console {
-	if o.Location == nil {
-		o.Location = time.UTC
-	}
+	o.Location = cmp.Or(o.Location, time.UTC)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -52,7 +52,14 @@ type tokensData struct {
 // readTokens has those first that need a look: cooling, then by the share used. It reads
 // what it shows; where each token stands is read by the ranking.
 func (c *Console) readTokens(ctx context.Context, q url.Values) (l listing, err error) {
-	k, err := hub.Get[ranked](ctx, c.hub, c.rankingTopic(), true)
+	// That takes a read of every token, so a hundred thousand of them are ranked seldom (see package hub), and not each
+	// time that somebody looks at a page of them.
+	ranking := hub.Topic{Key: "ranking", Read: func(ctx context.Context) (any, error) {
+		rows, err := c.o.Control.Quota(ctx)
+		_, err = control.SplitUnread(err)
+		return rank(rows), err
+	}}
+	k, err := hub.Get[ranked](ctx, c.hub, ranking, true)
 	if err != nil {
 		return l, err
 	}
@@ -70,16 +77,6 @@ func (c *Console) readTokens(ctx context.Context, q url.Values) (l listing, err 
 type ranked struct {
 	tokensData // without Tokens
 	ids        []string
-}
-
-// rankingTopic reads where each token stands. That takes a read of every token, so a hundred thousand of
-// them are ranked seldom (see package hub), and not each time that somebody looks at a page of them.
-func (c *Console) rankingTopic() hub.Topic {
-	return hub.Topic{Key: "ranking", Read: func(ctx context.Context) (any, error) {
-		rows, err := c.o.Control.Quota(ctx)
-		_, err = control.SplitUnread(err)
-		return rank(rows), err
-	}}
 }
 
 // rank sorts the rows.

@@ -70,7 +70,7 @@ func (s *Stage) Enqueue(t testing.TB, batch, token string, n int) {
 // Settled waits until nothing more happens to a batch without a person.
 func (s *Stage) Settled(t testing.TB, batch string) control.Status {
 	t.Helper()
-	status, err := s.Control.WaitSettled(t.Context(), batch, Patience, nil)
+	status, err := s.Control.WaitSettled(t.Context(), batch, Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
