@@ -58,11 +58,14 @@ func TestTranslationsAgree(t *testing.T) {
 
 // TestLinks looks for the pages and headings that the READMEs and the guide lead to.
 func TestLinks(t *testing.T) {
-	pages, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	pages := []string{"../../README.md", "../../README.es.md"}
+	for _, folder := range []string{"docs", "docs/decisions"} {
+		found, err := filepath.Glob("../../" + folder + "/*.md")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no pages in %s: %v", folder, err)
+		}
+		pages = append(pages, found...)
 	}
-	pages = append(pages, "../../README.md", "../../README.es.md")
 	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
