@@ -184,7 +184,7 @@ func (l *Lab) upload(w *Worker, key, batch string) (body *io.PipeWriter, answer 
 	return pw, out
 }
 
-// The examples of docs/http-api.md, as they stand there.
+// The examples of docs/http-api.md.
 func TestHTTPExamples(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=5ms")
@@ -251,12 +251,8 @@ func TestHTTPExamples(t *testing.T) {
 				if strings.HasPrefix(name, "./") {
 					name += "/main.go"
 				}
-				source, err := os.ReadFile(filepath.Join(root, name))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !strings.Contains(string(text), string(source)) {
-					t.Errorf("docs/http-api.md does not show %s as it is", name)
+				if !strings.Contains(string(text), "](../"+strings.TrimPrefix(name, "./")+")") {
+					t.Errorf("docs/http-api.md does not lead to %s", name)
 				}
 			}
 		})
