@@ -17,9 +17,9 @@ func TestLeasesLookExpired(t *testing.T) {
 	zone := time.FixedZone("America/Bogota", -5*60*60)
 	x := World{Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone), Vendor: wolkvoxtest.Options{Latency: 20 * time.Second, Jitter: 30 * time.Second}}
 	run(t, x, func(w *world) {
-		w.enqueue("slow", load{token: "a", calls: 30, chains: 3}, load{token: "b", calls: 12}, load{token: "c", calls: 30, chains: 3})
+		w.enqueue("slow", load{token: "a", calls: 60, chains: 3}, load{token: "b", calls: 24}, load{token: "c", calls: 60, chains: 3})
 		expired := 0
-		for range 120 {
+		for range 240 {
 			time.Sleep(5 * time.Second)
 			const key = "asynq:{habilita}:lease"
 			for _, task := range w.rdb.ZRange(w.ctx, key, 0, -1).Val() {
@@ -32,8 +32,8 @@ func TestLeasesLookExpired(t *testing.T) {
 		recovered, err := w.rdb.Get(w.ctx, "asynq:{habilita}:failed").Int()
 		w.no(err) // asynq counts each task that it takes back as a failure
 		w.Logf("%d leases ended early, %d tasks were taken back", expired, recovered)
-		if a := w.vendor.Account(); recovered < 4 || a.Totals.Requests != 72 || len(a.Extra()) != 0 {
-			t.Errorf("%d tasks were taken back, %d requests for 72 calls", recovered, a.Totals.Requests)
+		if a := w.vendor.Account(); recovered == 0 || a.Totals.Requests != 144 || len(a.Extra()) != 0 {
+			t.Errorf("%d tasks were taken back, %d requests for 144 calls", recovered, a.Totals.Requests)
 		}
 	})
 }
