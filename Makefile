@@ -51,7 +51,7 @@ bench-go: ## Go benchmarks of the hot paths, for benchstat
 matrix: ## every case in simulated time, of which go test runs a few: 25 minutes
 	HABILITA_MATRIX=all $(GO) test -count=1 -timeout 60m ./internal/simtime
 
-chaos: ## break everything under load, for half an hour: docs/faults.md
+chaos: ## break everything under load, for an hour: docs/faults.md
 	$(GO) run -C e2e ./chaos
 
 containers: ## the compose files, in a container engine of the tests' own (takes Linux, root, docker.io)
