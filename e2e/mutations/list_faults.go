@@ -99,7 +99,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"a new master", "a master that hangs is waited for as long as one that can't be replaced",
-		in("internal/redisconn/open.go", "const QuickRead = 800 * time.Millisecond", "const QuickRead = 20 * time.Second"),
+		in("internal/redisconn/open.go", "const QuickRead = 800 * time.Millisecond", "const QuickRead = time.Minute"),
 		"./e2e", "TestMasterHangs",
 	},
 	{
