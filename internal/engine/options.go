@@ -76,10 +76,10 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		return nil, fmt.Errorf("HABILITA_KEYS: %w", err)
 	}
 	if n := o.WaitReplicas; n < 0 || n > redisconn.MaxReplicas {
-		return nil, fmt.Errorf("WaitReplicas is %d, want 0 to %d", n, redisconn.MaxReplicas)
+		return nil, fmt.Errorf("option WaitReplicas is %d, want 0 to %d", n, redisconn.MaxReplicas)
 	}
 	if n := o.Queues; n < 0 || n > MaxQueues {
-		return nil, fmt.Errorf("Queues is %d, want 0 to %d", n, MaxQueues)
+		return nil, fmt.Errorf("option Queues is %d, want 0 to %d", n, MaxQueues)
 	}
 	o.Quota.Prefix = o.Prefix
 	settings, err := o.Quota.WithDefaults()
