@@ -66,7 +66,7 @@ func (o *Control) batchOf(ctx context.Context, id, name string) (ledger.Batch, [
 	return m, tags, of(err, "batch %q", name)
 }
 
-// busyTags are ledger.Busy's.
+// busyTags are the tags of the buckets that ledger.Busy finds.
 func (o *Control) busyTags(ctx context.Context, heldOnly bool) ([]string, error) {
 	tags, err := o.ledger.Busy(ctx, heldOnly)
 	return tags, of(err, "look at the chains")

@@ -31,9 +31,9 @@ type Epoch struct {
 	Looks   int64     // how often somebody looked; falls where the data went back to an older state
 }
 
-// Found gives every bucket an epoch that has none: for a Redis in which there is nothing yet. run tells the run_id of the
-// Redis process that has a bucket; "" where it is not known. So data that lacks all that came after this, even that a worker
-// was there, is known for old by the process that has it.
+// Found gives an epoch to every bucket that has none: for a Redis that is still empty. run returns the run_id of the Redis
+// process that has a bucket, or "" if it is not known. Suppose that another process takes over with data that lacks every
+// later write, even the start of the first worker: the run_id in the epoch is not its own, so it is seen to be another one.
 func (l *Ledger) Found(ctx context.Context, run func(tag string) string) error {
 	pipe := l.rdb.Pipeline()
 	for _, tag := range AllTags() {
