@@ -367,14 +367,17 @@ const contrastScript = `(() => {
   return bad;
 })()`
 
-// A page that comes out of the browser's own store is told of changes again.
+// A page that comes out of the browser's own store shows what changed meanwhile, and is told
+// of changes again. Nothing loads then, so nothing waits for a load.
 func TestGoingBackListensAgain(t *testing.T) {
 	b := start(t)
 	w := consoletest.Start(t, consoletest.Options{NoWorker: true})
 	p := look(t, b, browser.View{}, w.URL)
 	p.until(says("No batch yet"))
 	p.do(chromedp.Navigate(w.URL + "/tokens"))
-	p.do(chromedp.NavigateBack())
+	w.Enqueue(t, "meanwhile", "good-1", 1)
+	p.do(evaluate("setTimeout(() => history.back()) > 0")) // after it has answered
+	p.until(says("meanwhile"))
 	w.Enqueue(t, "later", "good-1", 1)
 	p.until(says("later"))
 }
