@@ -367,16 +367,28 @@ const contrastScript = `(() => {
   return bad;
 })()`
 
-// A page that comes out of the browser's own store shows what changed meanwhile, and is told
-// of changes again. Nothing loads then, so nothing waits for a load.
+// A page that was left and comes back shows what changed meanwhile, and is told of changes again.
 func TestGoingBackListensAgain(t *testing.T) {
 	b := start(t)
 	w := consoletest.Start(t, consoletest.Options{NoWorker: true})
 	p := look(t, b, browser.View{}, w.URL)
 	p.until(says("No batch yet"))
+
+	// The browser keeps few of our pages when they are left (no-store): these are the events
+	// of one that it keeps.
+	p.do(evaluate(`window.opened = 0, window.EventSource = class extends EventSource {
+		constructor(address) { super(address); window.opened++; }
+	}, true`))
+	p.do(evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))"))
+	w.Enqueue(t, "kept", "good-1", 1)
+	p.do(evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"))
+	p.until("window.opened === 1")
+	p.until(says("kept"))
+
 	p.do(chromedp.Navigate(w.URL + "/tokens"))
 	w.Enqueue(t, "meanwhile", "good-1", 1)
-	p.do(evaluate("setTimeout(() => history.back()) > 0")) // after it has answered
+	// Not NavigateBack, which waits for a load: a page that the browser kept has none.
+	p.do(evaluate("setTimeout(() => history.back()) > 0"))
 	p.until(says("meanwhile"))
 	w.Enqueue(t, "later", "good-1", 1)
 	p.until(says("later"))
