@@ -22,6 +22,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 	"habilita/internal/schedule"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
@@ -194,7 +195,7 @@ func (w *worker) useUp(used string) error {
 		return err
 	}
 	for _, t := range tokens {
-		if err := w.redis.Set(quota.KeyPrefix("habilita", t)+"used:"+t+":20261123", used); err != nil {
+		if err := w.redis.Set(redisconn.Bucket("habilita", quota.Tag(t))+"used:"+t+":20261123", used); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,8 @@ func (a *app) quota() *cobra.Command {
 		Short: "What each token has used today, its slots and cool-downs",
 		Long: `Show what each token has used of today's quota (licences x 1000 requests), its requests in
 flight (slots), the chains that wait for a slot, and until when the token is left alone.
-Tokens are shown by their token_id, an HMAC, never as they are.`,
+Tokens are shown by their token_id, an HMAC, never as they are. If workers run, their
+DEFAULT_LICENSES and QUOTA_TIMEZONE count, not those of this command.`,
 		Example: `  enqueue quota
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34
   enqueue quota --json | jq -r 'select(.used >= .quota) | .token_id'`,
@@ -35,6 +36,12 @@ Tokens are shown by their token_id, an HMAC, never as they are.`,
 	a.jsonFlag(cmd, "one JSON object a token")
 	cmd.AddCommand(a.quotaLift(), a.quotaSync())
 	return a.onRedis(cmd, redisconn.Reader, config.Limits, func(ctx context.Context, s *session, _ []string) error {
+		agreed, err := engine.AgreedLimits(ctx, s.rdb, prefix, s.set.Quota)
+		if err != nil {
+			a.warn([]string{"what the workers' limits are could not be read, so the settings of this command count: " + err.Error()})
+		} else if s.control, err = control.Open(s.rdb, prefix, agreed); err != nil {
+			return err
+		}
 		header := table.Row{"token_id", "used", "quota", "licences", "slots", "waiting", "cools down"}
 		return list(a, sequence(s.control.Quota(ctx)), "no token is known yet: `enqueue call` or `enqueue bulk` bring the first", header, func(r control.QuotaRow) table.Row {
 			cooling := ""

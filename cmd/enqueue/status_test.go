@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"habilita/internal/control"
+	"habilita/internal/engine"
+	"habilita/internal/quota"
 	"habilita/internal/vault"
 )
 
@@ -97,5 +100,51 @@ func TestWaitingChainSaysWhenItIsTried(t *testing.T) {
 		if got := (&app{zone: time.UTC}).chainLine(control.Chain{ID: "c", Reason: reason, Why: "why", Until: until}); !strings.HasSuffix(got, want) {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// A command on another machine than the workers has none of their settings, and shows what they go by.
+func TestQuotaIsThatOfTheWorkers(t *testing.T) {
+	w, err := newWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	key, err := vault.GenerateKey("k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string {
+		return map[string]string{"HABILITA_KEYS": key, "REDIS_URL": "redis://" + w.redis.Addr()}[name]
+	}
+	quotaShown := func() (row control.QuotaRow) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if status := run(t.Context(), []string{"quota", "--json"}, getenv, nil, &out, &errs); status != exitOK || errs.Len() > 0 {
+			t.Fatalf("exit %d: %s", status, &errs)
+		}
+		if err := json.Unmarshal(out.Bytes(), &row); err != nil {
+			t.Fatal(err)
+		}
+		return row
+	}
+	var out, errs bytes.Buffer
+	rows := strings.NewReader("server,token\n1,tok-a\n")
+	if status := run(t.Context(), []string{"bulk", "-", "--batch", "b"}, getenv, rows, &out, &errs); status != exitOK {
+		t.Fatalf("exit %d: %s", status, &errs)
+	}
+	if row := quotaShown(); row.Quota != 1000 {
+		t.Errorf("without a worker: %+v", row)
+	}
+	p, err := engine.NewProducer(t.Context(), w.rdb, engine.Options{Keys: key, Quota: quota.Settings{DefaultLicenses: 7}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if _, err := p.Limiter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if row := quotaShown(); row.Quota != 7000 || row.Licenses != 7 {
+		t.Errorf("with one whose tokens have seven licences: %+v", row)
 	}
 }

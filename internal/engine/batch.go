@@ -329,12 +329,13 @@ var ErrPart = errors.New("this is a part of a file, which tells nothing of what 
 // LeftOutRow tells which row an error of OnLeftOut is about: its line, the field that is at fault
 // ("row" if no single one is), and its Call.Source.
 func LeftOutRow(err error) (line int, field string, source any) {
-	switch e := err.(type) {
-	case *ConflictError:
+	if e, ok := errors.AsType[*ConflictError](err); ok {
 		return e.Row, "id", e.Source
-	case *WithheldError:
+	}
+	if e, ok := errors.AsType[*WithheldError](err); ok {
 		return e.Row, "row", e.Source
-	case *TwinError:
+	}
+	if e, ok := errors.AsType[*TwinError](err); ok {
 		return e.Row, "row", e.Source
 	}
 	return 0, "row", nil

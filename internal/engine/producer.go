@@ -311,6 +311,16 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	return l, nil
 }
 
+// AgreedLimits are the limits by which the workers of a Redis go; those asked for, if none runs.
+func AgreedLimits(ctx context.Context, rdb redis.UniversalClient, prefix string, asked quota.Settings) (quota.Settings, error) {
+	agreed, err := membership.New(rdb, prefix).Settings(ctx)
+	if err != nil || agreed[settingSlots] == "" {
+		return asked, err
+	}
+	s, _, err := limits(quota.Settings{}, agreed, "")
+	return s, err
+}
+
 // sharedSettings are those of the limits, and of the token-ID key, by its fingerprint.
 func sharedSettings(s quota.Settings, key string, call, vendor, margin time.Duration) membership.Settings {
 	return membership.Settings{

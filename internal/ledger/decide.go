@@ -165,8 +165,7 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
 	return ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.IntCmd {
 		return p.HDel(ctx, bucket+"counts:"+batch, countField.BatchCancelled)
-	},
-		func(int, *redis.IntCmd) {}).Of(Buckets)
+	}, func(int, *redis.IntCmd) {}).Of(Buckets)
 }
 
 // runOnce executes a script of a decision, which answers the same if it is sent again.

@@ -47,7 +47,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	if got := KeyPrefix("habilita", "k7qm"); got != "habilita:{k7}:" || Tag("k7qm") != "k7" || Tag("k") != "k" {
+	if got := Tag("k7qm"); got != "k7" || Tag("k") != "k" {
 		t.Fatal(got)
 	}
 	w := newWorld(t, startMini(t), Settings{}, 0)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/redisconn"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -26,7 +27,7 @@ func TestNothingIsGrantedOnHalfABucket(t *testing.T) {
 	if err := try(); err != nil {
 		t.Fatal(err)
 	}
-	m := redistest.OpenSlot(t, nodes, KeyPrefix("habilita", token)+"epoch")
+	m := redistest.OpenSlot(t, nodes, redisconn.Bucket("habilita", Tag(token))+"epoch")
 	for left := -1; left != 0; left = m.Keys(1) {
 		if err := try(); !redis.HasErrorPrefix(err, "TRYAGAIN") {
 			t.Fatalf("granted: %v", err)

@@ -49,13 +49,6 @@ func Tag(token string) string {
 	return token[:min(2, len(token))]
 }
 
-// KeyPrefix begins the names of all keys of a token, hash tag included:
-// KeyPrefix("habilita", "k7qm...") is "habilita:{k7}:". It is KEYS[1] of every
-// script.
-func KeyPrefix(prefix, token string) string {
-	return redisconn.Bucket(prefix, Tag(token))
-}
-
 // checkName refuses what can't be a key. It does not show it: it may be a token that
 // was given for its name. No regexp: compiling one of this length costs each start 0.4 ms.
 func checkName(token string) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"habilita/internal/redisconn"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -211,7 +212,9 @@ func (w *world) at(what string, got, want time.Time) {
 }
 
 // key is the name of a key of the token.
-func (w *world) key(kind string) string { return KeyPrefix(w.l.settings.Prefix, token) + kind }
+func (w *world) key(kind string) string {
+	return redisconn.Bucket(w.l.settings.Prefix, Tag(token)) + kind
+}
 
 func (w *world) day(at time.Time) string { return at.In(w.l.settings.Location).Format("20060102") }
 

@@ -15,11 +15,6 @@ type jointKey struct{}
 // that this one failed, and that the script was run for the others all the same.
 func Joint(ctx context.Context) context.Context { return context.WithValue(ctx, jointKey{}, true) }
 
-func isJoint(ctx context.Context) bool {
-	joint, _ := ctx.Value(jointKey{}).(bool)
-	return joint
-}
-
 // joined is a command that runs scripts of the same text.
 type joined struct {
 	cmd *redis.Cmd

@@ -73,7 +73,7 @@ func (g *pipeliner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			defer g.free(l)
 			return next(ctx, cmd)
 		}
-		w := &pending{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), joint: isJoint(ctx), done: make(chan struct{})}
+		w := &pending{cmd: redis.NewCmd(context.WithoutCancel(ctx), cmd.Args()...), joint: ctx.Value(jointKey{}) != nil, done: make(chan struct{})}
 		l.waiting = append(l.waiting, w)
 		l.mu.Unlock()
 		select {

@@ -23,6 +23,7 @@ import (
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/quota"
+	"habilita/internal/redisconn"
 	"habilita/internal/testkit/wolkvoxtest"
 	"habilita/internal/vault"
 )
@@ -254,7 +255,7 @@ func (w *world) enqueue(name string, loads ...load) {
 func (w *world) use(token string, n int, begins time.Time) {
 	w.Helper()
 	name := w.names.Name(token)
-	key := quota.KeyPrefix(quota.DefaultPrefix, name) + "used:" + name + ":" + begins.In(w.zone).Format("20060102")
+	key := redisconn.Bucket(quota.DefaultPrefix, quota.Tag(name)) + "used:" + name + ":" + begins.In(w.zone).Format("20060102")
 	w.no(w.rdb.IncrBy(w.ctx, key, int64(n)).Err())
 	// Its own clock has to have come there.
 	time.AfterFunc(begins.Add(-w.Skew).Sub(w.now()), func() { w.vendor.AddUsed(token, n) })
