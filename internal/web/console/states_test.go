@@ -89,7 +89,7 @@ func TestRowsThatARunOfAScheduleLeftOut(t *testing.T) {
 	run := schedule.Run{Batch: "one", Result: schedule.ResultMade, Calls: 82, Passed: 8, Rejected: 1, Conflicts: 2, Withheld: 12}
 	for lang, want := range map[string]string{
 		"en": "82 calls · 8 calls passed over: their chains are held · 1 row rejected · 2 rows in conflict · 4 rows left out behind them",
-		"es": "82 llamadas · 8 llamadas pasadas por alto: sus cadenas están retenidas · 1 fila rechazada · 2 filas en conflicto · 4 filas dejadas fuera detrás",
+		"es": "82 llamadas · 8 llamadas pasadas por alto: sus cadenas están retenidas · 1 fila rechazada · 2 filas en conflicto · 4 filas apartadas por estar detrás",
 	} {
 		body, err := sites[lang].render("schedules", &page{Name: "schedules", Lang: lang, Now: time.Now(), Data: schedulesData{Schedules: []scheduleView{{Last: &run}}}})
 		if err != nil || !strings.Contains(string(body), want) {
