@@ -17,15 +17,15 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// servers are asynq's servers of one worker. Each has one goroutine that takes tasks out,
-// one in a round trip, so one server alone would start 250 chains a second where a
-// round trip takes 4 ms, and a task would wait for all before it.
+// servers are the asynq servers of one worker. Each has one goroutine that fetches tasks, one
+// in a round trip. If a round trip takes 4 ms, one server alone would start only 250 chains a
+// second, and a task would wait for all tasks before it.
 type servers []*asynq.Server
 
 const (
 	maxServers      = 4
 	placesPerServer = 16
-	// A worker with very many places has more of them: it starts as many runs when a batch comes.
+	// A worker with very many places has more servers: when a batch comes, it starts that many runs.
 	mostServers   = 16
 	placesForMore = 64
 	janitorEvery  = 8 * time.Second // asynq's own
@@ -35,8 +35,8 @@ func serversFor(places int) int {
 	return max(1, min(maxServers, places/placesPerServer), min(mostServers, places/placesForMore))
 }
 
-// newServers shares the worker's places among servers. What asynq does now and then, they do together as often
-// as one server would.
+// newServers shares the worker's places among the servers. Together, they do asynq's periodic work as often as
+// one server would.
 func (w *Worker) newServers(base context.Context) servers {
 	n := serversFor(w.o.Concurrency)
 	all := make(servers, n)
@@ -44,7 +44,7 @@ func (w *Worker) newServers(base context.Context) servers {
 	for _, name := range w.consumes {
 		queues[name] = 1
 	}
-	// Together all servers ask all queues four times as often as one server would ask one queue.
+	// All servers together ask all queues about four times as often as one server would ask one queue.
 	often := time.Duration(n) * lessOften(1, len(queues))
 	check := often * w.o.TaskCheckInterval
 	if w.asking.decides() {
@@ -68,7 +68,7 @@ func (w *Worker) newServers(base context.Context) servers {
 	return all
 }
 
-// start starts all; where one can't be, none is left running.
+// start starts all servers. If one can't start, none is left running.
 func (s servers) start(h asynq.Handler) error {
 	for i, one := range s {
 		if err := one.Start(h); err != nil {
@@ -79,13 +79,13 @@ func (s servers) start(h asynq.Handler) error {
 	return nil
 }
 
-// stop ends the taking of tasks.
+// stop makes the servers fetch no more tasks.
 func (s servers) stop() { s.each((*asynq.Server).Stop) }
 
 // shutdown waits for the handlers, for as long as one server would.
 func (s servers) shutdown() { s.each((*asynq.Server).Shutdown) }
 
-// each does it to all at the same time: each may hang in Redis.
+// each calls do for all servers at the same time, since each call may hang in Redis.
 func (s servers) each(do func(*asynq.Server)) {
 	var wg sync.WaitGroup
 	for _, one := range s {
@@ -94,11 +94,11 @@ func (s servers) each(do func(*asynq.Server)) {
 	wg.Wait()
 }
 
-// asking decides when asynq's servers ask for tasks. asynq asks an empty queue again and again, for it
-// can't be told of a task. Here an ask waits in the client that asynq was given, until somebody tells
-// of a task or some time has passed. So an idle worker asks rarely, and at once when there is work.
+// asking decides when asynq's servers ask for tasks. asynq polls an empty queue, because nothing can
+// notify it of a task. Here an ask waits in the client that asynq was given, until tell is called or
+// some time has passed. So an idle worker asks rarely, and at once when there is work.
 //
-// A word that was lost costs a task that time; nothing else depends on it.
+// A lost notification delays a task by that time; nothing else depends on it.
 type asking struct {
 	redisconn.PlainHook
 	queue   string        // asynq's; "": asks do not wait. asynq asks several queues one after the other, and must not wait at one for a task of another
@@ -112,19 +112,19 @@ func newAsking(servers int, every time.Duration, stopped <-chan struct{}) *askin
 	return &asking{servers: servers, every: every, stopped: stopped, told: make(chan struct{}, servers)}
 }
 
-// askRarely is how often an idle worker asks: a word may be lost, or a task come from somebody who tells nobody.
+// askRarely is how often an idle worker asks: a notification may be lost, or nobody may send one.
 const askRarely = 200 * time.Millisecond
 
-// tell lets n asks pass: those that wait, and the next ones, as many as there are servers.
+// tell lets n asks pass, at most one for each server: those that wait, then the next ones.
 func (a *asking) tell(n int) {
 	for range min(n, a.servers) {
 		nudge(a.told)
 	}
 }
 
-// wait waits until it may ask.
+// wait returns when an ask may go to Redis.
 func (a *asking) wait() {
-	// Servers that began together come apart.
+	// A random wait spreads servers that began together.
 	most := time.Duration(a.servers) * a.every
 	select {
 	case <-a.told:
@@ -133,7 +133,7 @@ func (a *asking) wait() {
 	}
 }
 
-// ProcessHook lets asks wait.
+// ProcessHook makes asks wait.
 func (a *asking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if !a.isAsk(cmd) {
@@ -150,8 +150,8 @@ func (a *asking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// isAsk knows the script that takes a task out by its keys. If a later asynq has another one, its asks
-// do not wait.
+// isAsk recognises, by its keys, the script that fetches a task. If a later asynq uses another script,
+// its asks do not wait.
 func (a *asking) isAsk(cmd redis.Cmder) bool {
 	args := cmd.Args()
 	return a.decides() && cmd.Name() == "evalsha" && len(args) > 4 && fmt.Sprint(args[2]) == "4" && args[3] == "asynq:{"+a.queue+"}:pending"
@@ -160,17 +160,17 @@ func (a *asking) isAsk(cmd redis.Cmder) bool {
 // decides reports whether asks wait at all.
 func (a *asking) decides() bool { return a.queue != "" }
 
-// A queue of asynq lies in one hash slot, so one node of a cluster has all of it. Several queues spread over
-// the nodes. A chain's queue follows from its bucket, and a task is only a hint: the ledger dispatches a chain
-// again whose task nobody takes. So processes may differ in their number of queues, and it may change at any time.
+// An asynq queue lies in one hash slot, so one node of a cluster has all of it. Several queues spread over
+// the nodes. A chain's bucket determines its queue. A task is only a hint: if no worker takes it, the ledger
+// dispatches the chain again. So processes may use different numbers of queues, and the number may change at any time.
 
 // MaxQueues is the greatest number of queues.
 const MaxQueues = 64
 
 const clusterSlots = 16384
 
-// queueNames are the names of n queues. The first is base, and more of them leave the others' names as they are.
-// Their hash slots lie evenly, so that each master of a cluster with slots in order has about as many.
+// queueNames are the names of n queues. The first is base, and a larger n only adds names. Their hash slots
+// are spread evenly, so each master of a cluster has about as many queues, if its slots are contiguous.
 func queueNames(base string, n int) []string {
 	names := []string{base}
 	const golden = 0.6180339887498949 // multiples of it lie evenly on a circle, however many there are
@@ -189,7 +189,7 @@ func queueNames(base string, n int) []string {
 	return names
 }
 
-// hashSlot is the slot of a cluster that has a key: the CRC16 of XMODEM.
+// hashSlot is the cluster's hash slot for a hash tag: CRC16 (XMODEM) modulo the number of slots.
 func hashSlot(tag string) int {
 	crc := uint16(0)
 	for i := range len(tag) {
@@ -210,8 +210,8 @@ func queueOf(names []string, chain string) string {
 	return names[ledger.TagIndex(ledger.Tag(chain))%len(names)]
 }
 
-// consumed are the queues that a worker takes tasks from: its own, and those of ours that others, or it before,
-// made more of.
+// consumed are the queues that a worker takes tasks from: its own, and those that exist because another worker,
+// or this one earlier, used more queues.
 func consumed(inspector *asynq.Inspector, own []string) []string {
 	there, err := inspector.Queues()
 	if err != nil {
@@ -226,7 +226,7 @@ func consumed(inspector *asynq.Inspector, own []string) []string {
 	return all
 }
 
-// lessOften is how much less often several queues are asked than one: all together at most four times as often.
+// lessOften stretches an interval for several queues: together they are asked about four times as often as one.
 func lessOften(d time.Duration, queues int) time.Duration {
 	return d * time.Duration(max(1, queues/4))
 }
@@ -237,11 +237,11 @@ const TypeRun = "habilita:run"
 
 const (
 	payloadVersion = 1
-	// Attempts are counted by the ledger: asynq's own counter must never run out, since
-	// it would archive a chain's task.
+	// The ledger counts attempts. asynq's own counter must never run out, or asynq would
+	// archive the chain's task.
 	maxRetry = 1_000_000
-	// runLimit ends a run that went on in place for long, well before asynq's time-out
-	// of the task would cancel it.
+	// runLimit is how long a run may go on from call to call. It is well below taskTimeout,
+	// at which asynq would cancel the task.
 	runLimit    = 10 * time.Minute
 	taskTimeout = 6 * time.Hour
 )
@@ -252,7 +252,7 @@ type payload struct {
 	Dispatch string `json:"feed"`
 }
 
-// PoisonError says that a task can't be carried out by this version of the worker.
+// PoisonError says that this version of the worker can't carry out a task.
 type PoisonError struct{ Problem string }
 
 func (e *PoisonError) Error() string { return "task set aside: " + e.Problem }
@@ -275,15 +275,15 @@ func decodeTask(t *asynq.Task) (ledger.Dispatch, error) {
 	return ledger.Dispatch{Chain: p.Chain, Number: p.Dispatch}, nil
 }
 
-// publisher hands dispatches to asynq.
+// publisher publishes dispatches to asynq.
 type publisher struct {
 	client *asynq.Client
 	queues []string
 	traced bool // tasks carry the span of their producer; a worker's chains begin traces of their own
 }
 
-// publish enqueues the dispatch's task. A task of the same dispatch that is there already
-// is success.
+// publish enqueues the dispatch's task. If asynq has a task of the same dispatch already,
+// that is success.
 func (c publisher) publish(ctx context.Context, f ledger.Dispatch) error {
 	body, _ := json.Marshal(payload{Version: payloadVersion, Chain: f.Chain, Dispatch: f.Number}) // texts and a number: it can't fail
 	task := asynq.NewTask(TypeRun, body)

@@ -19,7 +19,7 @@ type caller interface {
 	Do(ctx context.Context, op wolkvox.Operation, r *wolkvox.Request) (wolkvox.Answer, error)
 }
 
-// attempt makes one request, in a run that was dispatched for the chain dispatched, and decides what its answer means.
+// attempt makes one request and decides what its answer means. The run was dispatched for the chain dispatched.
 func (r *runner) attempt(ctx context.Context, dispatched string, a *ledger.Attempt, asked time.Time) *verdict {
 	r.meter.slotsHeld.Inc()
 	defer r.meter.slotsHeld.Dec()
@@ -57,9 +57,9 @@ func (r *runner) decide(ctx context.Context, a *ledger.Attempt, ans wolkvox.Answ
 	return &j
 }
 
-// overtaken reports whether the grant came from a Redis that had restarted while it was
-// asked for: its arguments were made before the freeze was known, and the client sent them
-// again on the new connection. The hold is known by the time of the reply.
+// overtaken reports whether Redis restarted, or another node took over, while the grant was
+// asked for. The grant's arguments were made before the freeze was known, and the client sent
+// them again on the new connection. By the time of the reply, the freeze is known.
 func (r *runner) overtaken(a *ledger.Attempt) bool {
 	return r.doubt.Load() > 0 || r.granted(a).UnixMilli() < r.notBefore.Load()
 }
@@ -72,7 +72,7 @@ func (r *runner) send(ctx context.Context, a *ledger.Attempt, asked time.Time) (
 	return r.vendor.Do(ctx, wolkvox.EnableModule, req)
 }
 
-// request makes a request. It is no part of send, whose stack frame waits for the vendor.
+// request makes a request. It is separate from send to keep send's stack frame small while it waits for the vendor.
 func (r *runner) request(ctx context.Context, a *ledger.Attempt, asked time.Time) (*wolkvox.Request, error) {
 	plain, err := r.keys.Open([]byte(a.Sealed), a.TokenID())
 	if err != nil {
@@ -88,7 +88,7 @@ func (r *runner) request(ctx context.Context, a *ledger.Attempt, asked time.Time
 	}, nil
 }
 
-// report writes the one log line of an attempt; docs/monitoring.md tells its fields.
+// report writes the one log line of an attempt; docs/monitoring.md lists its fields.
 func (r *runner) report(a *ledger.Attempt, j *verdict, took time.Duration) {
 	level := zerolog.InfoLevel
 	if j.Kind != ledger.Done {
@@ -117,9 +117,8 @@ func (r *runner) report(a *ledger.Attempt, j *verdict, took time.Duration) {
 	}
 }
 
-// observe tells the state of the vendor's servers what came of a request. One that our
-// side did not send, or cut off, or that outlasted a pause of this process, says nothing of
-// the server.
+// observe tells the breakers how a request ended. A request says nothing about the server if
+// our side did not send it or cut it off, or if it lasted through a pause of this process.
 func (r *runner) observe(ctx context.Context, a *ledger.Attempt, asked time.Time, err error) {
 	notSent, isNotSent := errors.AsType[*wolkvox.NotSentError](err)
 	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
@@ -134,15 +133,15 @@ func (r *runner) observe(ctx context.Context, a *ledger.Attempt, asked time.Time
 	}
 }
 
-// unprobed gives back the permission to probe a server, of an attempt that told nothing of it.
+// unprobed gives back the permission to probe a server, after an attempt that said nothing about it.
 func (r *runner) unprobed(a *ledger.Attempt) {
 	if a.ProbesServer {
 		r.breakers.Unused(a.Server)
 	}
 }
 
-// probing notes that the attempt that was begun probes a server, or gives the leave for
-// that back.
+// probing notes that the new attempt probes a server. If it does not, probing gives the
+// permission back.
 func (r *runner) probing(step *ledger.Step, probe string) {
 	if probe == "" {
 		return
@@ -154,7 +153,7 @@ func (r *runner) probing(step *ledger.Step, probe string) {
 	r.breakers.Unused(probe)
 }
 
-// Recorded is the outcome of an attempt that the ledger has taken.
+// Recorded is an attempt's outcome that the ledger has recorded.
 type Recorded struct {
 	*ledger.Attempt
 	ledger.Outcome
@@ -162,13 +161,13 @@ type Recorded struct {
 	RetryAt time.Time // not before then, where the call comes back
 }
 
-// notSentError says that WorkerOptions.BeforeSend did not let a request be sent.
+// notSentError says that WorkerOptions.BeforeSend refused a request.
 type notSentError struct{ cause error }
 
 func (e *notSentError) Error() string { return "not sent: " + e.cause.Error() }
 func (e *notSentError) Unwrap() error { return e.cause }
 
-// hooked is, by chain, the last attempt that BeforeSend was told of, until AfterOutcome was told of it too.
+// hooked has, by chain, the last attempt that BeforeSend was called for, until AfterOutcome has returned for it.
 type hooked struct{ last sync.Map }
 
 type hookedAttempt struct {
@@ -177,9 +176,9 @@ type hookedAttempt struct {
 	outcome   chan struct{} // closed when AfterOutcome has returned
 }
 
-// previous waits until AfterOutcome was told of the chain's attempt before this one. The ledger has an
-// outcome first, so that another run may have begun the next call already. An outcome that the ledger
-// does not have is not waited for beyond its lease.
+// previous waits until AfterOutcome has returned for the chain's previous attempt. The ledger has the
+// outcome before that, so another run may begin the next call already. If the ledger never gets the
+// outcome, previous waits until the attempt's lease ends.
 func (t *hooked) previous(ctx context.Context, chain string, now time.Time) {
 	v, ok := t.last.Load(chain)
 	if !ok {
@@ -204,7 +203,7 @@ func (t *hooked) ended(a *ledger.Attempt) {
 	}
 }
 
-// beforeSend asks the hook, if there is one.
+// beforeSend calls the hook, if there is one.
 func (r *runner) beforeSend(ctx context.Context, a *ledger.Attempt) error {
 	if r.o.BeforeSend == nil {
 		return nil
@@ -222,7 +221,7 @@ func (r *runner) beforeSend(ctx context.Context, a *ledger.Attempt) error {
 // granted is when an attempt was granted, by the clock of Redis.
 func (r *runner) granted(a *ledger.Attempt) time.Time { return a.LeaseEnds.Add(-r.settings.Lease) }
 
-// recorded tells the hook, if there is one.
+// recorded calls the AfterOutcome hook, if there is one.
 func (r *runner) recorded(a *ledger.Attempt, j *verdict, at time.Time) {
 	if r.o.AfterOutcome == nil {
 		return

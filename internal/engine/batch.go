@@ -16,8 +16,8 @@ import (
 	"habilita/internal/vault"
 )
 
-// Summary is what an EnqueueBatch did. Rows = Enqueued + Duplicates + Conflicts + Rejected +
-// Withheld, where there was no error.
+// Summary is what an EnqueueBatch did. If there was no error, Rows = Enqueued + Duplicates +
+// Conflicts + Rejected + Withheld.
 type Summary struct {
 	Batch      string        `json:"batch"`
 	Rows       int           `json:"rows"`         // calls and errors that the sequence gave
@@ -60,84 +60,84 @@ func (s Summary) JSON(prune string) SummaryJSON {
 // Complete reports whether nothing was left out.
 func (s Summary) Complete() bool { return s.Conflicts+s.Rejected+s.Withheld == 0 }
 
-// BatchOptions say how a batch is enqueued. The zero value holds chains whose head was given up, stops at the first
-// call that can't be one, and leaves out calls that conflict.
+// BatchOptions say how a batch is enqueued. With the zero value, a chain whose head was given up is held, the first
+// invalid call stops the batch, and calls that conflict are left out.
 type BatchOptions struct {
 	// Policy is what happens to a chain whose head was given up; "": ledger.PolicyHold. A batch keeps the policy
 	// under which it got its first call.
 	Policy ledger.Policy
-	// NotBefore puts all calls of the batch off that have no time of their own. A time that has
-	// passed means now; one more than MaxAhead from now stops the batch with a *CallError.
+	// NotBefore puts off all calls of the batch that have no time of their own. A past time means
+	// now; a time more than MaxAhead from now stops the batch with a *CallError.
 	NotBefore time.Time
 	// Notify asks for the webhook call.finished of each new call, as Call.Notify does. A call that is there already
 	// stays as it is.
 	Notify bool
 	// OnProgress is called as calls are acknowledged, by the goroutine that called
-	// EnqueueBatch. Rows runs ahead of what is acknowledged by some ten thousands.
+	// EnqueueBatch. Rows can be tens of thousands ahead of what is acknowledged.
 	OnProgress func(Summary)
-	// OnReject is called with every error that the sequence gives and every call that can't
-	// be one (*CallError). It returns nil to count it as rejected and go on, or an error to
+	// OnReject is called with every error that the sequence gives, and with a *CallError for
+	// every invalid call. It returns nil to count the row as rejected and go on, or an error to
 	// stop with. nil: the first such error stops the batch.
 	//
-	// Later new calls of a rejected one's chain are withheld, but under policy skip. A sequence
-	// that gives an error says by the Call beside it what is known of its token and chain (see
-	// ErrChainUnknown).
+	// Unless the policy is skip, later new calls of a rejected call's chain are withheld. If the
+	// sequence gives an error, the Call beside it tells what is known of the row's token and
+	// chain (see ErrChainUnknown).
 	OnReject func(error) error
-	// OnLeftOut is called with a *ConflictError, *WithheldError or *TwinError for each call that is left out so,
-	// by the goroutine that called EnqueueBatch. An error that it returns stops the batch.
+	// OnLeftOut is called with a *ConflictError, *WithheldError or *TwinError for each call that is left out for
+	// that reason, by the goroutine that called EnqueueBatch. If it returns an error, the batch stops.
 	OnLeftOut func(error) error
-	// Path is the absolute path of the file from which the batch has its name: one of the
-	// same name that is of another file is refused (ledger.BatchPath). "": the name was given.
+	// Path is the absolute path of the file that the batch is named after. A batch of the same
+	// name from another file is refused (ledger.BatchPath). "": the name was given.
 	Path string
-	// PartIf reports whether the sequence is only a part of what the batch is made of, such as rows that
-	// were left out before. Nothing is missing then, Prune is refused (ErrPart), and a call without
-	// ID that says what a known one says is rejected (*TwinError), since nobody can tell whether it
-	// is another. It is asked once, when the sequence has given its first call. nil: it is the whole.
+	// PartIf reports whether the sequence is only a part of the batch's rows, such as those that were
+	// left out before. Then no call counts as missing, and Prune is refused (ErrPart). A call without ID
+	// that says the same as a known one is rejected (*TwinError), since nobody can tell whether it is
+	// another. PartIf is called once, when the sequence has given its first call. nil: it is the whole.
 	PartIf func() bool
 	// Look tells what would be done, and does nothing.
 	Look bool
 	// Strict enqueues nothing if any call is rejected or conflicts: the error is a *StrictError. The
 	// sequence is ranged over twice.
 	Strict bool
-	// Prune cancels the calls that the batch has and the sequence has no more, once all of it was
-	// read, and replaces a call that conflicts and was never sent. A call that runs is left, and so
-	// are single calls that joined the batch. It does nothing (Summary.NotPruned) if a row was left
-	// out, if another run of the batch lives, or if it meant more than 20 calls and more than a
-	// tenth of the batch. The sequence is ranged over twice.
+	// Prune cancels the batch's calls that are no longer in the sequence, once all of it was read. It
+	// also replaces a call that conflicts and was never sent. It leaves calls that run, and single calls
+	// that joined the batch. It does nothing (Summary.NotPruned) if a row was left out, if another run of
+	// the batch lives, or if it would cancel more than 20 calls and more than a tenth of the batch.
+	// The sequence is ranged over twice.
 	Prune bool
-	// PruneExactly is Prune for exactly so many missing calls, however many; 0: not named.
+	// PruneExactly is Prune if exactly this many calls are missing, however many; 0: no number.
 	PruneExactly int
-	// Canary is how many tokens of the sequence go first; 0: none. EnqueueBatch enqueues the calls of these,
-	// waits until they have a result, and enqueues the others only when all
-	// have succeeded. Else the batch holds: the error is a *CanaryError, and none of the
-	// others was enqueued. A single call that joins the batch meanwhile is no canary. The
-	// sequence is ranged over twice and must give the same calls each time.
+	// Canary is how many tokens of the sequence go first; 0: none. EnqueueBatch enqueues the calls of
+	// these tokens, waits until they have a result, and enqueues the others only if all of them
+	// succeeded. Otherwise the batch holds: the error is a *CanaryError, and none of the others was
+	// enqueued. A single call that joins the batch meanwhile is no canary. The sequence is ranged
+	// over twice and must give the same calls each time.
 	//
-	// What was enqueued stays, whatever happens to the producer. The same EnqueueBatch, given
-	// again, goes on where it was: it waits for the canaries, or adds what is missing of the
-	// others. While a batch holds it is refused with another number. Only a new batch gets canaries.
+	// What was enqueued stays, whatever happens to the producer. The same EnqueueBatch, called
+	// again, goes on where it was: it waits for the canaries, or adds the others that are missing.
+	// While a batch holds, another number is refused. Only a new batch gets canaries.
 	Canary int
-	// Release enqueues the others of a batch that holds, whatever became of its canaries.
+	// Release enqueues the other calls of a batch that holds, whatever the result of its canaries.
 	Release bool
 	// OnCanary is called with the canaries' counts, about every second while EnqueueBatch
 	// waits for them.
 	OnCanary func(Canaries)
 
-	// Recall and Known are for a program whose ledger ends with it, and that keeps what became of its calls
-	// itself (`enqueue run`). Recall sees each call before it is appended, in order; it may change it,
-	// and returns false to pass over it. Known says of each call that is new to the ledger (by the token's
-	// name and the key behind it) how it is counted.
+	// Recall and Known are for a program that keeps the outcomes of its calls itself, because its ledger ends
+	// with the program (`enqueue run`). Recall sees each call in order, before it is appended. It may change
+	// the call, and returns false to pass over it. Known gets each call that is new to the ledger (the token's
+	// name followed by the call's key) and returns how to count it.
 	Recall func(*ledger.NewCall) bool
 	Known  func(field string) ledger.Landing
 }
 
 // EnqueueBatch appends the calls of a sequence under the batch's name, in order for
-// each chain. Enqueueing the same sequence again, after an error or a crash, or corrected and in
-// another order, adds only what is new: a call is known by its ID, or by what it says. The
-// summary tells what was acknowledged also where there is an error.
+// each chain. The same sequence can be enqueued again after an error or a crash, or corrected
+// and in another order: that adds only what is new. A call is known by its ID, or by what it
+// says. The summary tells what was acknowledged, after an error too.
 //
-// A *ledger.BatchError says why the batch takes no rows, a *CanaryError that it holds. Nothing is left of a batch whose
-// sequence gave no call.
+// A *ledger.BatchError says why the batch takes no rows, a *CanaryError that it holds. If the sequence gives no call,
+// no batch is made.
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	started := time.Now()
 	ctx, span := p.tracer.Start(ctx, "enqueue batch", trace.WithSpanKind(trace.SpanKindProducer))
@@ -149,8 +149,8 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 	return sum, err
 }
 
-// Preview is EnqueueBatch with Look for a batch of which nothing is there, or known. It needs no
-// Redis.
+// Preview is EnqueueBatch with Look, for a batch that does not exist or is not looked up. It needs
+// no Redis.
 func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	return previewJob(vault.NewTokenIDs(vault.NewTokenIDKey()), name, calls, o).do(ctx)
 }
@@ -216,7 +216,7 @@ func (j *batchJob) do(ctx context.Context) (Summary, error) {
 	return sum, err
 }
 
-// tell tells what is rejected, once.
+// tell passes the error of a rejected row to OnReject, only once for all runs of the job.
 func (j *batchJob) tell(b *batchRun, err error) error {
 	h := maphash.String(j.seed, err.Error())
 	if b.retold < len(j.told) && j.told[b.retold] == h {
@@ -249,8 +249,8 @@ func (j *batchJob) check() (err error) {
 	return j.p.usable()
 }
 
-// ConflictError says that an id is known for another call of the same batch and token, or
-// that it stands twice in the sequence. Nothing was changed.
+// ConflictError says that an id belongs to another call of the same batch and token, or
+// stands twice in the sequence. Nothing was changed.
 type ConflictError struct {
 	Batch  string // "" none
 	ID     string
@@ -259,7 +259,7 @@ type ConflictError struct {
 	Known  int // line that first brought the call that is known; 0: none, or see First
 	State  string
 	Unsent bool // no request of the known call was sent: Prune replaces it
-	// Differs are the fields that say otherwise: server, chain. Have and Want are their values in
+	// Differs are the fields that differ: server, chain. Have and Want are their values in
 	// the known call and in the row.
 	Differs, Have, Want []string
 	Source              any // Call.Source
@@ -291,8 +291,8 @@ func fieldWords(field, value string) string {
 	return field + " " + value
 }
 
-// WithheldError says that a new row was not enqueued, since an earlier one of its chain is
-// missing: the order of a chain is that of the file.
+// WithheldError says that a new row was not enqueued because an earlier row of its chain is
+// missing: a chain keeps the order of the file.
 type WithheldError struct {
 	Row    int // its line
 	Behind int // line of the first row that was left out before it in its chain; 0: not kept
@@ -316,14 +316,14 @@ func (e *TwinError) Error() string {
 	return "says the same as a call that is there already: in a part of a file nobody can tell whether it is meant as another one. Give the whole corrected file"
 }
 
-// StrictError says that nothing was enqueued, since rows were rejected or conflict (Strict).
+// StrictError says that nothing was enqueued because rows were rejected or conflict (Strict).
 type StrictError struct{ Rejected, Conflicts int }
 
 func (e *StrictError) Error() string {
 	return "nothing was enqueued: " + say.Plural(e.Rejected, "row was rejected", "rows were rejected") + ", " + say.Plural(e.Conflicts, "conflicts", "conflict")
 }
 
-// ErrPart refuses Prune for a part of a file, which tells nothing of what is missing.
+// ErrPart refuses Prune for a part of a file, which can't tell which calls are missing.
 var ErrPart = errors.New("this is a part of a file, which tells nothing of what is missing in it: prune with the whole file")
 
 // LeftOutRow tells which row an error of OnLeftOut is about: its line, the field that is at fault
@@ -343,15 +343,15 @@ func LeftOutRow(err error) (line int, field string, source any) {
 
 // Why Prune did nothing (Summary.NotPruned).
 var (
-	// ErrRowsMissing says that rows of the file were left out: without them nobody can tell
-	// which calls it has no more.
+	// ErrRowsMissing says that rows of the file were left out: without them, nobody can tell
+	// which calls are no longer in it.
 	ErrRowsMissing = errors.New("rows were left out")
 	// ErrOtherRun says that another run fills the batch.
 	ErrOtherRun = errors.New("another run of the batch is not over")
 )
 
-// PruneCountError says that Prune meant more calls than it may take out unasked, or not as many
-// as PruneExactly named.
+// PruneCountError says that Prune would cancel more calls than it may without their number, or
+// not exactly as many as PruneExactly says.
 type PruneCountError struct{ Missing, Total, Named int }
 
 func (e *PruneCountError) Error() string {
@@ -371,6 +371,6 @@ func NotPrunedWords(err error, option string) string {
 	return fmt.Sprintf("%v: to cancel %s give %s=%d", err, say.Word(e.Missing, "it", "them"), option, e.Missing)
 }
 
-// ErrChainUnknown is in the chain of an error that comes with a Call whose Chain can't be
-// told: all later new calls of its token are withheld then.
+// ErrChainUnknown is wrapped in the error that comes with a Call whose Chain can't be told.
+// Then all later new calls of its token are withheld.
 var ErrChainUnknown = errors.New("the chain can't be told")

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// perGroup is how many calls of a bucket travel together, and perRuns of how many runs at most: one
-	// script, of about 1 ms of Redis. A run is calls of one chain that stand together; it costs as much as four
-	// calls. With ledger.Buckets of them they bound what a producer holds in memory.
+	// perGroup is the most calls of a bucket that travel together, and perRuns the most runs among them: one
+	// script, which takes Redis about 1 ms. A run is consecutive calls of one chain; it costs as much as four
+	// calls. There are ledger.Buckets groups, so these limits bound what a producer holds in memory.
 	perGroup = 256
 	perRuns  = 128
-	// While nothing waits for a shard, a group goes with 1/idlePart of what it may have, and with 1/earlyPart while the
-	// first earlyCalls are gathered: else no worker would begin until some bucket has a full one.
+	// While nothing waits for a shard, a group is sent when it is 1/idlePart full, or 1/earlyPart full during the first
+	// earlyCalls calls. Otherwise no worker would begin until some bucket has a full group.
 	idlePart   = 4
 	earlyPart  = 16
 	earlyCalls = perRuns / earlyPart * ledger.Buckets
-	// perPipeline is how many groups, of different buckets, a round trip has at most, if together they are no larger than
-	// one may be. Longer ones are faster, but a single call would stand behind them at every step.
+	// perPipeline is the most groups in a round trip. They are of different buckets and together no larger than one full
+	// group. Longer pipelines are faster, but a single call would wait behind them at every step.
 	perPipeline = 4
 	// shards is how many round trips are under way at once.
 	shards = 3
@@ -29,25 +29,24 @@ const (
 	shardQueue = 64
 	// perIndex is how many calls with ids of their own wait for the index together.
 	perIndex = 8192
-	// patience is how long a call waits for others of its bucket if the producer's own source is
-	// slow: if it gives fewer than slow calls in that time. If it is faster, a group waits at most
-	// twice as long, since it fills soon: many small groups cost Redis more than few large ones.
+	// patience is how long a call waits for others of its bucket if the producer's source is slow,
+	// that is, gives fewer than slow calls in that time. A faster source fills a group soon, so the
+	// group may wait twice as long: many small groups cost Redis more than a few large ones.
 	patience = time.Second
 	slow     = perRuns * ledger.Buckets / 32
 )
 
-// batcher collects the calls of a batch by bucket and appends them in groups, since a
-// script costs less than the calls in it only where it has many. A bucket belongs to one
-// shard, and a shard sends its next group of a bucket when the one before was
-// acknowledged: so the calls of a chain arrive in order, and what a crash leaves is, in
-// every chain, the beginning of it.
+// batcher collects the calls of a batch by bucket and appends them in groups, because a
+// script pays off only with many calls in it. A bucket belongs to one shard. A shard sends
+// the next group of a bucket when the one before was acknowledged. So the calls of a chain
+// arrive in order, and after a crash the ledger has the beginning of every chain.
 type batcher struct {
 	ctx     context.Context
 	batch   string
 	index   func(context.Context, []ledger.Given) error
 	deliver func(ctx context.Context, pipeline []*group, first []string) (ledger.Appended, error)
 	hint    func(ctx context.Context, ready []string)
-	// received counts how the calls of a group were received; one at a time.
+	// received counts how the calls of a group were received. It is called for one group at a time.
 	received func(g *group, r ledger.Received, to *receipts)
 
 	shards [shards]chan *group
@@ -93,9 +92,9 @@ type receipts struct {
 	left                 []error // to be told
 }
 
-// newBatcher returns one that notes ids by index and appends groups by deliver, which is
-// told what buckets it sees for the first time; hint is told, somewhat later, what buckets
-// have chains to be dispatched. Call finish.
+// newBatcher returns a batcher that notes ids with index and appends groups with deliver.
+// deliver also gets the buckets that it sees for the first time. hint gets, somewhat later,
+// the buckets that have chains to dispatch. Call finish.
 func newBatcher(ctx context.Context, batch string, index func(context.Context, []ledger.Given) error,
 	deliver func(ctx context.Context, pipeline []*group, first []string) (ledger.Appended, error), hint func(ctx context.Context, ready []string),
 	received func(*group, ledger.Received, *receipts)) *batcher {
@@ -108,7 +107,7 @@ func newBatcher(ctx context.Context, batch string, index func(context.Context, [
 	return g
 }
 
-// hurry sends what waits for long, until the context ends.
+// hurry sends groups that have waited for long, until the context ends.
 func (g *batcher) hurry(ctx context.Context) {
 	for wait(ctx, patience); ctx.Err() == nil; wait(ctx, patience) {
 		g.mu.Lock()
@@ -118,7 +117,7 @@ func (g *batcher) hurry(ctx context.Context) {
 	}
 }
 
-// add takes a call; id is the one that its producer gave, or "", source what it calls it.
+// add takes a call. id is the one that its producer gave, or ""; source is Call.Source.
 func (g *batcher) add(n *ledger.NewCall, id string, source any) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -163,8 +162,8 @@ func (g *batcher) put(n *ledger.NewCall, source any) error {
 	return nil
 }
 
-// indexed notes the ids of waiting calls, and then lets the calls go on: no call is without
-// its entry.
+// indexed notes the ids of waiting calls in the index, and then puts the calls into groups:
+// no call is without its entry.
 func (g *batcher) indexed() {
 	if len(g.waiting) == 0 {
 		return
@@ -181,7 +180,7 @@ func (g *batcher) indexed() {
 	g.waiting, g.given = g.waiting[:0], g.given[:0]
 }
 
-// flush sends the groups that stood since the last tick, or all that was gathered.
+// flush sends the groups that have waited since the last tick, or all groups.
 func (g *batcher) flush(all bool) {
 	g.indexed()
 	for i, group := range g.groups {
@@ -196,8 +195,8 @@ func (g *batcher) flush(all bool) {
 	}
 }
 
-// finish sends the rest (unless it is to be thrown away), waits for the shards and returns
-// why not everything was appended. Meanwhile acknowledged is called.
+// finish sends the rest (unless discard), waits for the shards and returns why not
+// everything was appended, or nil. Meanwhile it calls acknowledged.
 func (g *batcher) finish(discard bool, acknowledged func()) error {
 	g.mu.Lock()
 	if !discard {
@@ -244,7 +243,7 @@ func (g *batcher) fail(err error) {
 	}
 }
 
-// acknowledged are the receipts so far; what is to be told is given once.
+// acknowledged are the receipts so far. It returns each error to be told only once.
 func (g *batcher) acknowledged() receipts {
 	g.told.Lock()
 	defer g.told.Unlock()
@@ -259,18 +258,18 @@ func (g *batcher) replaced(n int) {
 	g.got.replaced += n
 }
 
-// perHint is how many buckets are signalled together while a bulk goes in.
+// perHint is how many buckets are signalled together while a batch is enqueued.
 const perHint = 32
 
-// shard sends groups, those of different buckets together. After a failure of any shard it
-// sends no more.
+// runShard sends groups, those of different buckets together. After a failure of any shard
+// it sends no more.
 func (g *batcher) runShard(in <-chan *group) {
 	var noted [ledger.Buckets]bool
 	var ready []string
 	var next *group
 	for {
-		// A hint is a round trip of its own: one for several pipelines, but none is kept while
-		// there is nothing to send.
+		// A hint is a round trip of its own, so several pipelines share one. It does not wait
+		// while there is nothing to send.
 		if len(ready) >= perHint || len(ready) > 0 && next == nil && len(in) == 0 {
 			g.hint(g.ctx, ready)
 			ready = ready[:0]
@@ -313,7 +312,7 @@ func (g *batcher) runShard(in <-chan *group) {
 	}
 }
 
-// fits reports whether a group may travel with others.
+// fits reports whether a group may join a pipeline.
 func fits(pipeline []*group, more *group) bool {
 	calls, runs := more.Len(), more.Runs()
 	for _, g := range pipeline {

@@ -9,8 +9,8 @@ import (
 	"habilita/internal/ledger"
 )
 
-// batchLease is the lease under which a job fills its batch. It is kept apart from whatever gives
-// the calls: a slow source is alive, a killed producer is not.
+// batchLease is the lease under which a job fills its batch. Its renewal does not depend on the
+// source of the calls: a slow source is alive, a killed producer is not.
 type batchLease struct {
 	p       *Producer
 	id, run string
@@ -18,7 +18,7 @@ type batchLease struct {
 	stop    func() // nil: the lease is not kept
 }
 
-// endLease is how long giving the lease back may take: what is not given back lapses.
+// endLease is how long giving the lease back may take: a lease that is not given back lapses.
 const endLease = 2 * time.Second
 
 func (s *batchLease) begin(ctx context.Context, name string) error {
@@ -51,8 +51,8 @@ func (s *batchLease) end(ctx context.Context) {
 	_, _ = s.p.batches.EndRun(ctx, s.id, s.run)
 }
 
-// open makes sure of the batch before the first call, or looks at it where nothing is to be
-// done. Where the sequence has ended without a row, a batch that is not there is not made.
+// open makes sure that the batch exists before the first call; with Look it only reads it. If the
+// sequence has ended without a row, open makes no batch.
 func (b *batchRun) open(ctx context.Context) error {
 	if b.opened {
 		return nil
@@ -110,8 +110,8 @@ func (b *batchRun) open(ctx context.Context) error {
 	return nil
 }
 
-// ensure makes sure of the batch, and that nobody deletes it while the run lives. Whether it takes
-// the rows is for mayTake to say.
+// ensure makes sure that the batch exists, and that nobody deletes it while the run lives. mayTake
+// says whether it takes the rows.
 func (b *batchRun) ensure(ctx context.Context, want ledger.Batch) (have ledger.Batch, created bool, err error) {
 	for range appendTries {
 		have, created, err = b.p.batches.Ensure(ctx, want)
@@ -129,7 +129,7 @@ func (b *batchRun) ensure(ctx context.Context, want ledger.Batch) (have ledger.B
 	return ledger.Batch{}, created, err
 }
 
-// permit is the leave to append to a batch, asked for again before it ends.
+// permit is the permission to append to a batch. It is renewed before it ends.
 type permit struct {
 	store *ledger.Batches
 	of    ledger.Batch
@@ -139,7 +139,7 @@ type permit struct {
 	end   time.Time // by the clock of Redis
 }
 
-// until notes the buckets of tags, if there are some, and returns until when calls may be appended.
+// until notes the buckets of tags, if any, and returns the time until which calls may be appended.
 func (p *permit) until(ctx context.Context, tags []string) (time.Time, error) {
 	p.mu.Lock()
 	end, fresh := p.end, time.Since(p.asked) < ledger.AppendFor/2

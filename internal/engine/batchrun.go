@@ -40,7 +40,7 @@ type batchRun struct {
 	marks  marks
 }
 
-// run makes a run of the job.
+// run returns a new run of the job.
 func (j *batchJob) run() *batchRun {
 	b := &batchRun{
 		p: j.p, job: j, name: j.name, id: j.lease.id, BatchOptions: j.o, began: time.Now(), sum: Summary{Batch: j.name}, own: Summary{Batch: j.name},
@@ -52,7 +52,7 @@ func (j *batchJob) run() *batchRun {
 	return b
 }
 
-// tellLeftOut tells what was left out.
+// tellLeftOut passes the error about a left-out call to OnLeftOut.
 func (b *batchRun) tellLeftOut(err error) error {
 	if b.OnLeftOut == nil {
 		return nil
@@ -60,10 +60,10 @@ func (b *batchRun) tellLeftOut(err error) error {
 	return b.OnLeftOut(err)
 }
 
-// skips reports whether a chain goes on where a call of it is missing.
+// skips reports whether a chain goes on if one of its calls is missing.
 func (b *batchRun) skips() bool { return b.Policy == ledger.PolicySkip }
 
-// do reads the sequence and enqueues it. What it did is in b.sum, with an error too.
+// do reads the sequence and enqueues it. b.sum has what it did, after an error too.
 func (b *batchRun) do(ctx context.Context) error {
 	index := func(context.Context, []ledger.Given) error { return nil }
 	if !b.Look {
@@ -90,8 +90,8 @@ func (b *batchRun) do(ctx context.Context) error {
 	return b.countMissing(ctx)
 }
 
-// read takes the calls of the sequence. It reports whether what was gathered is to be
-// thrown away.
+// read takes the calls of the sequence. stopped says that the calls gathered so far are to
+// be discarded.
 func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
 	calls := b.job.calls
 	if b.Strict || b.Prune || b.Canary > 0 { // it may be ranged over again
@@ -134,7 +134,7 @@ func (b *batchRun) read(ctx context.Context) (stopped bool, err error) {
 	return false, nil
 }
 
-// withholdBehind notes that a row was rejected.
+// withholdBehind notes that a row was rejected, so that later rows of its chain are withheld.
 func (b *batchRun) withholdBehind(c *Call, err error) {
 	if b.skips() {
 		return
@@ -182,7 +182,7 @@ func (b *batchRun) add(c *Call) (err error) {
 	return b.out.add(&n, c.ID, c.Source)
 }
 
-// deliver appends groups, and has the buckets that have calls of the batch now noted first.
+// deliver appends groups. Before that, it notes the buckets that get their first calls of the batch.
 func (b *batchRun) deliver(ctx context.Context, pipeline []*group, first []string) (ledger.Appended, error) {
 	a := ledger.Append{Batch: b.id, Policy: string(b.Policy), Look: b.Look, Part: b.part, Replaces: b.Look && b.Prune}
 	groups := make([]*ledger.Group, len(pipeline))
@@ -221,12 +221,12 @@ func (b *batchRun) sent(done ledger.Appended, err error) (ledger.Appended, error
 	return done, err
 }
 
-// hint signals buckets; workers find those that could not be signalled, too.
+// hint signals buckets. Workers also find a bucket whose signal failed.
 func (b *batchRun) hint(ctx context.Context, ready []string) {
 	_ = b.p.ledger.Signal(ctx, b.p.clock.Now(), ready...)
 }
 
-// received makes of the reply to a group what is counted, and what is told.
+// received counts the reply to a group, and collects the errors to tell about it.
 func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 	have := r.Have
 	for j := range len(r.Landings) {
@@ -284,8 +284,8 @@ func conflictOf(batchName string, have *ledger.Call, line int, server, chain str
 	return e
 }
 
-// acknowledged tells what was left out, and the progress. It returns err, or what the
-// producer's caller answers to the first.
+// acknowledged reports the calls that were left out, and the progress. It returns err or, if
+// that is nil, the first error that OnLeftOut returned.
 func (b *batchRun) acknowledged(err error) error {
 	got := b.out.acknowledged()
 	n := &got.landed
@@ -310,7 +310,7 @@ func (b *batchRun) acknowledged(err error) error {
 	return err
 }
 
-// watched are the calls of the sequence. The job sees when they are others than at first.
+// watched are the calls of the sequence. The job notes if they differ from those of the run before.
 func (j *batchJob) watched() iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		var digest maphash.Hash
