@@ -136,8 +136,8 @@ type BatchOptions struct {
 // and in another order: that adds only what is new. A call is known by its ID, or by what it
 // says. The summary tells what was acknowledged, after an error too.
 //
-// A *ledger.BatchError says why the batch takes no rows, a *CanaryError that it holds. If the sequence gives no call,
-// no batch is made.
+// A *ledger.BatchError says why the batch takes no rows, a *CanaryError that it holds. A sequence that gives nothing
+// makes no batch.
 func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	started := time.Now()
 	ctx, span := p.tracer.Start(ctx, "enqueue batch", trace.WithSpanKind(trace.SpanKindProducer))

@@ -19,11 +19,11 @@ type Call struct {
 	// Token is the operation's wolkvox token. It is sealed before it leaves the
 	// process, and appears nowhere else: a Token prints as "[redacted]".
 	Token Token
-	// Licenses of the operation: the day's quota is 1,000 for each. 0: not given;
-	// the last value that was given holds.
+	// Licenses is how many licences the operation has: the day's quota is 1,000 for
+	// each. 0: not given; the last value that was given holds.
 	Licenses int
-	// Chain names the chain of the token in whose order the call stands. "" is the
-	// token's default chain. 1 to 128 printable ASCII characters without space.
+	// Chain names the token's chain that the call belongs to. "" is the token's
+	// default chain. 1 to 128 printable ASCII characters without space.
 	Chain string
 	// Ref is the producer's own text, shown in reports. Up to 256 characters.
 	Ref string
@@ -34,15 +34,15 @@ type Call struct {
 	ID string
 	// Batch is the batch of a single call; EnqueueBatch ignores it.
 	Batch string
-	// At puts the call off: it joins the end of its chain then. A time that has passed,
-	// and zero, mean now. At most MaxAhead from now.
+	// At puts the call off: it joins the end of its chain at that time. Zero or a past
+	// time means now. At most MaxAhead from now.
 	At time.Time
-	// Row is the line of the file that has the call, from 1; it is kept with it and shown in
+	// Row is the call's line in its file, from 1. It is kept with the call and shown in
 	// reports. 0: EnqueueBatch takes the call's place in the sequence. Enqueue ignores it.
 	Row int
 	// Notify asks for the webhook call.finished when the call has ended, if the workers send webhooks.
 	Notify bool
-	// Source is handed back in what EnqueueBatch tells of a call that it left out. It is
+	// Source comes back in the error of a call that EnqueueBatch left out. It is
 	// neither stored nor sent.
 	Source any
 }
@@ -52,8 +52,8 @@ func (c Call) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "call to server %s, chain %q, ref %q, id %q", c.Server, c.Chain, c.Ref, c.ID)
 }
 
-// CallOfRow is the call of a row of a file, with the error of reading it. That says what is known of the chain of a row that
-// can't be one.
+// CallOfRow is the call of a file's row, with the error of reading it. If the row's chain can't be told, the error
+// wraps ErrChainUnknown.
 func CallOfRow(r rows.Row, err error) (Call, error) {
 	if bad, ok := errors.AsType[*rows.RowError](err); ok && bad.ChainUnknown {
 		err = errors.Join(err, ErrChainUnknown)
@@ -78,13 +78,13 @@ func (e *CallError) Error() string {
 // MaxAhead is how far ahead a call may be put off: ten years.
 const MaxAhead = 3653 * 24 * time.Hour
 
-// TooFar reports whether a call can't be put off until t, since that is more than MaxAhead
+// TooFar reports whether a call can't be put off until t, because t is more than MaxAhead
 // from now.
 func TooFar(t time.Time) bool { return !t.IsZero() && time.Until(t) > MaxAhead }
 
 const tooFar = "is more than ten years ahead"
 
-// Check says what is wrong with the call, as Enqueue would: a *CallError, or nil. It gives the server its canonical form.
+// Check says what is wrong with the call, as Enqueue would: a *CallError, or nil. It makes the server canonical.
 func (c *Call) Check() error { return c.check(-1) }
 
 // check validates a call and makes its server canonical.

@@ -20,7 +20,7 @@ type Canaries struct {
 	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
 }
 
-// CanaryError says that a batch holds, since not all of its canaries succeeded.
+// CanaryError says that a batch holds because not all of its canaries succeeded.
 type CanaryError struct {
 	Batch    string
 	Canaries Canaries
@@ -32,7 +32,7 @@ func (e *CanaryError) Error() string {
 		e.Batch, say.Thousands(c.Calls-c.Succeeded), say.Count(c.Calls, "call"), say.Count(c.Tokens, "token"))
 }
 
-// canaries are what a run knows of them.
+// canaries are what a run knows of its canaries.
 type canaries struct {
 	first  bool                // this run enqueues the canaries alone
 	calls  map[string]struct{} // of the canaries, as ledger.Call.Field has them
@@ -40,8 +40,8 @@ type canaries struct {
 	before Summary             // what the run that did so came to
 }
 
-// canariesFirst enqueues the canaries and waits for them, where they are still to be
-// waited for. With an error, b.sum is what was done.
+// canariesFirst enqueues the canaries and waits for them, unless the batch has none or is
+// released already. After an error, b.sum is what was done.
 func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 	if b.Canary < 0 {
 		return fmt.Errorf("canaries can't be %d tokens", b.Canary)
@@ -95,7 +95,7 @@ func (b *batchRun) mayEnqueue(ctx context.Context, m ledger.Batch) error {
 	return m.Held()
 }
 
-// sum is the summary of both runs as that of one.
+// sum joins the summaries of both runs into one.
 func (c *canaries) sum(s Summary) Summary {
 	s.Enqueued += c.before.Enqueued
 	s.Duplicates -= min(c.before.Enqueued, s.Duplicates)
@@ -130,9 +130,9 @@ func (b *batchRun) ofFirstTokens(calls iter.Seq2[Call, error]) iter.Seq2[Call, e
 	}
 }
 
-// awaitCanaries waits until all calls of the canaries have succeeded, or nothing more
-// happens to them without a person: a *CanaryError. A call that somebody else gave the
-// batch meanwhile is none of them.
+// awaitCanaries waits until all canaries have succeeded, or until those that have not need
+// a person: a *CanaryError. A call that somebody else adds to the batch meanwhile is no
+// canary.
 func (b *batchRun) awaitCanaries(ctx context.Context, name string) error {
 	var held error
 	var last ledger.Counts

@@ -14,9 +14,9 @@ import (
 	"habilita/internal/ledger"
 )
 
-// dispatcher moves chains that are ready from the ledger into asynq, as many as can run
-// soon: asynq's queue stays short, so that it costs little memory and chains that
-// become ready later are not behind thousands of older tasks.
+// dispatcher moves ready chains from the ledger into asynq, as many as can run soon. So
+// asynq's queue stays short: it costs little memory, and a chain that becomes ready later
+// does not wait behind thousands of older tasks.
 type dispatcher struct {
 	*stack
 	log       zerolog.Logger
@@ -66,8 +66,8 @@ func (f *dispatcher) run(ctx context.Context) {
 			}
 			continue
 		}
-		// As many buckets as places, and so few chains of each: a run that has ended one goes on
-		// with the next of its bucket, if there is one left.
+		// As many buckets as places, and so few chains of each bucket: a run that has ended its
+		// chain goes on with the next one of its bucket, if any is left.
 		tags, err := f.ledger.NextReady(ctx, f.patience, most)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -90,7 +90,7 @@ func (f *dispatcher) run(ctx context.Context) {
 }
 
 // free is how many chains can be dispatched now: to the runs that wait for one, and to asynq for
-// the places that are unused and a few ahead.
+// the unused places and a few more.
 func (f *dispatcher) free() int {
 	ahead := minAhead
 	if f.unused() > 0 { // else the tasks that begin are those that runs yield to: with more, more would yield
@@ -99,13 +99,13 @@ func (f *dispatcher) free() int {
 	return f.idle.waiting() + max(0, ahead-f.backlog())
 }
 
-// unused is how many places no run has, so that asynq can begin a task there. Negative: runs wait for one.
+// unused is how many places have no run, so that asynq can begin a task there. If negative, runs wait for one.
 func (f *dispatcher) unused() int { return f.places - f.active() }
 
 // backlog is how many more tasks wait in asynq than this process has unused places.
 func (f *dispatcher) backlog() int { return int(f.pending.Load()) - f.unused() }
 
-// crowded reports whether chains wait for a place of this process, or for a run that goes on with them.
+// crowded reports whether chains wait for a place of this process, or for a run to go on with them.
 func (f *dispatcher) crowded(ctx context.Context) bool {
 	if f.backlog() > 0 {
 		return true
@@ -132,7 +132,7 @@ func (f *dispatcher) sync(ctx context.Context) {
 	f.paused.Store(paused)
 }
 
-// begun is told that a task left asynq's queue.
+// begun notes that a task left asynq's queue.
 func (f *dispatcher) begun() {
 	f.starts.Add(1)
 	for {
@@ -143,10 +143,10 @@ func (f *dispatcher) begun() {
 	}
 }
 
-// dispatch moves on what is due in buckets and dispatches what is ready in them: what is free is
-// shared among the buckets. If there is less than one for each, the last ones get nothing and are signalled
-// again: an extra task would delay the first calls of other chains. A worker that stops gives buckets that
-// it has just taken back, for another one to take at once.
+// dispatch moves on the chains that are due in buckets, and dispatches those that are ready. The buckets
+// share what is free. If that is less than one chain each, the last buckets get nothing and are signalled
+// again: an extra task would delay the first calls of other chains. A worker that stops gives back the
+// buckets that it has just taken, so that another one can take them at once.
 func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
 	free := f.free()
 	each := max(1, free/max(1, len(tags)))
@@ -159,7 +159,7 @@ func (f *dispatcher) dispatch(ctx context.Context, tags []string) {
 	}
 }
 
-// dispatchEach dispatches so many chains of each bucket at most.
+// dispatchEach dispatches from each bucket at most as many chains as each says.
 func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) {
 	if ctx.Err() != nil {
 		_ = f.ledger.Signal(context.WithoutCancel(ctx), f.clock.Now(), tags...) // else the reconciler finds them
@@ -184,8 +184,8 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 			}
 			f.pending.Add(1)
 			g.Go(func() error {
-				// A chain that could not be handed over is dispatched again after a while. The
-				// dispatch goes on when ctx ends: it is in the ledger already.
+				// A chain that could not be published is dispatched again after a while. Publishing
+				// goes on when ctx ends: the dispatch is in the ledger already.
 				if err := f.publish(context.WithoutCancel(ctx), d); err != nil {
 					f.log.Warn().Err(err).Str("chain", d.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
 				}
@@ -202,8 +202,8 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 	_ = g.Wait()
 }
 
-// timers knows when each bucket needs a dispatch next, as far as this process put chains off
-// or looked at them. It takes the same memory however many chains wait.
+// timers knows when each bucket next needs a dispatch, from the chains that this process put off
+// or looked at. It takes the same memory however many chains wait.
 type timers struct {
 	mu   sync.Mutex
 	at   [ledger.Buckets]time.Time // by the clock of Redis; zero: not by itself
@@ -212,7 +212,7 @@ type timers struct {
 
 func newTimers() *timers { return &timers{news: make(chan struct{}, 1)} }
 
-// note says that a bucket needs a dispatch at a time, if not before. Zero: says nothing.
+// note notes that a bucket needs a dispatch at a time, if not before. It ignores a zero time.
 func (d *timers) note(tag string, at time.Time) {
 	i := ledger.TagIndex(tag)
 	if at.IsZero() || i < 0 {
@@ -246,7 +246,7 @@ func (d *timers) take(now time.Time) (due []string, next time.Time) {
 	return due, next
 }
 
-// run dispatches from buckets when they are due until ctx ends.
+// run dispatches from buckets when they are due, until ctx ends.
 func (d *timers) run(ctx context.Context, now func() time.Time, dispatch func(tags []string)) {
 	for {
 		due, next := d.take(now())
@@ -262,7 +262,7 @@ func (d *timers) run(ctx context.Context, now func() time.Time, dispatch func(ta
 		}
 		rest := time.Hour
 		if !next.IsZero() {
-			// Redis counts whole ms: a moment later is not too early.
+			// Redis counts whole ms: a moment more makes sure that it is not too early.
 			rest = next.Sub(now()) + 2*time.Millisecond
 		}
 		select {
@@ -274,8 +274,8 @@ func (d *timers) run(ctx context.Context, now func() time.Time, dispatch func(ta
 	}
 }
 
-// prefetch tells how many tasks are to wait in asynq: as many as begin until the dispatcher comes
-// again. With more, a chain that becomes ready stands behind tasks that nobody needed yet.
+// prefetch decides how many tasks wait in asynq: as many as will begin before the dispatcher's next
+// pass. With more, a chain that becomes ready would wait behind tasks that nobody needs yet.
 type prefetch struct {
 	rate  atomic.Int64 // tasks that begin in a second, smoothed
 	at    time.Time
@@ -284,12 +284,12 @@ type prefetch struct {
 
 const (
 	prefetchEvery = 20 * time.Millisecond
-	// aheadOf is how long the tasks that wait last: a few round trips of a busy Redis.
+	// aheadOf is for how long the waiting tasks suffice: a few round trips of a busy Redis.
 	aheadOf  = 10 * time.Millisecond
 	minAhead = 2
 )
 
-// note is told, by one goroutine, how many tasks have begun until now.
+// note takes how many tasks have begun until now. One goroutine calls it.
 func (p *prefetch) note(now time.Time, begun int64) {
 	took := now.Sub(p.at)
 	if took < prefetchEvery {
@@ -300,7 +300,7 @@ func (p *prefetch) note(now time.Time, begun int64) {
 	p.at, p.count = now, begun
 }
 
-// ahead is how many tasks are to wait, for a worker of so many places.
+// ahead is how many tasks should wait, for a worker with that many places.
 func (p *prefetch) ahead(places int) int {
 	return min(max(minAhead, int(p.rate.Load()*aheadOf.Milliseconds()/1000)), max(minAhead, places/2))
 }

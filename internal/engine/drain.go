@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// places are the runs that a worker is at, at most as many as it may have requests in flight.
+// places has an element for each run of a worker, at most as many as it may have requests in flight.
 type places chan struct{}
 
-// enter takes a place; false where the worker stops before there is one.
+// enter waits for a place and takes it. It returns false if the worker stops first.
 func (p places) enter(stopped <-chan struct{}) bool {
 	select {
 	case p <- struct{}{}:
@@ -21,8 +21,8 @@ func (p places) enter(stopped <-chan struct{}) bool {
 
 func (p places) leave() { <-p }
 
-// waitIdle takes all places, and so waits for every run. It returns how many have not ended
-// when ctx does.
+// waitIdle takes all places, and so waits for every run. It returns how many runs have not
+// ended when ctx ends.
 func (p places) waitIdle(ctx context.Context) (left int) {
 	for n := range cap(p) {
 		select {
@@ -40,15 +40,15 @@ const (
 	recordAtTheEnd = time.Second
 	// endWait is how long, after ShutdownTimeout, a stopping worker waits for what hangs in Redis.
 	endWait = time.Second
-	// leaveWait is how long it waits for Redis to take its leave of the others.
+	// leaveWait is how long it waits for Redis to note that it leaves the membership.
 	leaveWait = time.Second
 )
 
-// drain ends a worker that takes no more calls. It waits for every run that this process is
-// at, whatever asynq believes: after half a minute without Redis asynq has given their places
-// away, and waits for none of them. end ends the loops and asynq's servers, cutOff the requests in flight, and giveUp
-// the recording of outcomes. It takes ShutdownTimeout and endWait at most, however Redis
-// and the vendor behave.
+// drain ends a worker that takes no more calls. It waits for every run of this process itself:
+// after half a minute without Redis, asynq has given their places away and waits for none of
+// them. end ends the loops and asynq's servers, cutOff the requests in flight, and giveUp the
+// recording of outcomes. drain takes at most ShutdownTimeout plus endWait, whatever Redis and
+// the vendor do.
 func (w *Worker) drain(end, cutOff, giveUp func()) {
 	ended := make(chan struct{})
 	go func() {
@@ -80,7 +80,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// nudge sends to a channel if it has room. If it has none, the receiver was told already.
+// nudge sends to a channel if it has room. If it has none, a notification is there already.
 func nudge(told chan<- struct{}) {
 	select {
 	case told <- struct{}{}:
@@ -88,7 +88,7 @@ func nudge(told chan<- struct{}) {
 	}
 }
 
-// Background runs run until what it returns is called, which waits for its end.
+// Background runs run until stop is called. stop waits until run has returned.
 func Background(ctx context.Context, run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var ended sync.WaitGroup
@@ -99,7 +99,7 @@ func Background(ctx context.Context, run func(context.Context)) (stop func()) {
 	}
 }
 
-// Every does something at intervals, as Background does.
+// Every calls do at intervals until stop is called, as Background does.
 func Every(ctx context.Context, interval time.Duration, do func(context.Context)) (stop func()) {
 	return Background(ctx, func(ctx context.Context) {
 		for wait(ctx, interval); ctx.Err() == nil; wait(ctx, interval) {

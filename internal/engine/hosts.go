@@ -8,16 +8,16 @@ import (
 	"habilita/internal/ledger"
 )
 
-// hosts shares a worker's requests in flight among the vendor's servers: so many at one server at
-// most. A chain whose server has no place left waits here under its dispatch number, in the order
-// of arrival, and holds nothing meanwhile. Whatever is lost here comes back from the ledger.
+// hosts limits how many of a worker's requests are in flight at one server of the vendor. A chain
+// whose server has no place left waits here under its dispatch number, in the order of arrival, and
+// holds nothing meanwhile. A chain that is lost here comes back from the ledger.
 type hosts struct {
 	most  int
 	full  atomic.Int64 // servers with no place left
 	mu    sync.Mutex
 	of    map[string]*host
 	ended bool
-	// handed are the chains that leave has returned, until they are cared for.
+	// handed counts the chains that leave has returned, until their caller has seen to them.
 	handed sync.WaitGroup
 }
 
@@ -28,7 +28,7 @@ type host struct {
 
 func newHosts(most int) *hosts { return &hosts{most: most, of: map[string]*host{}} }
 
-// blocked tells the servers that have no place left, as the ledger's scripts read it, but for own.
+// blocked returns the servers that have no place left, except own, as the ledger's scripts read them.
 func (h *hosts) blocked(own string) string {
 	if h.full.Load() == 0 {
 		return ""
@@ -71,8 +71,8 @@ func (h *hosts) takeLocked(server string) bool {
 	return true
 }
 
-// leave passes a place on to the chain that has waited longest for it. Its caller begins it, and tells
-// handed. If none waits, the place is free.
+// leave passes a place on to the chain that has waited longest for it. The caller begins that chain and
+// calls handed.Done. If no chain waits, the place is free.
 func (h *hosts) leave(server string) (next ledger.Dispatch, waited bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,8 +91,8 @@ func (h *hosts) leave(server string) (next ledger.Dispatch, waited bool) {
 	return next, false
 }
 
-// park has a chain wait for a place at a server, unless one came free meanwhile: then that is the chain's. If neither,
-// the worker stops, and the chain is for another one.
+// park makes a chain wait for a place at a server (parked). If one came free meanwhile, the chain gets it (placed). If
+// neither, the worker stops, and another one has to take the chain.
 func (h *hosts) park(server string, f ledger.Dispatch) (placed, parked bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -118,7 +118,7 @@ func (h *hosts) waits(server string) bool {
 	return at != nil && len(at.waiting) > 0
 }
 
-// end returns all chains that wait; none waits any more from here on.
+// end returns all chains that wait. From then on, none can wait.
 func (h *hosts) end() []ledger.Dispatch {
 	h.mu.Lock()
 	defer h.mu.Unlock()

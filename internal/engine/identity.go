@@ -12,9 +12,9 @@ import (
 	"habilita/internal/vault"
 )
 
-// identities are the rows that a run has read, in some 15 bytes for each. They tell how many
-// rows said the same before, which id stands twice, and at the end which calls the file has no
-// more. They are for one goroutine.
+// identities are the rows that a run has read, in some 15 bytes each. They tell how many earlier
+// rows say the same, which id stands twice, and at the end which calls are no longer in the file.
+// They are for one goroutine.
 type identities struct {
 	tokenIDs *vault.TokenIDs
 	seed     maphash.Seed
@@ -25,7 +25,7 @@ type identities struct {
 	} // the last row without an id: rows that say the same often stand together
 }
 
-// content gives the call, which has no id, its key.
+// content gives a call without an id its key.
 func (d *identities) content(n *ledger.NewCall) {
 	if says := [...]string{n.Server, n.Token, n.Chain, n.Ref}; d.last.key == "" || d.last.says != says {
 		d.last.says, d.last.key = says, d.key(n, 1)
@@ -43,7 +43,7 @@ func (d *identities) key(n *ledger.NewCall, number uint64) string {
 	return ledger.RowKey(d.tokenIDs, number, n.Server, n.Token, n.Chain, n.Ref)
 }
 
-// given notes the key of a call that has an id; it returns the line that has it already, 0: none.
+// given notes the key of a call with an id. It returns the line that has the id already; 0: none.
 func (d *identities) given(n *ledger.NewCall) (first int) {
 	at := d.table.At(d.hash(n.Token, n.Key))
 	if *at > 0 {
@@ -69,8 +69,8 @@ const (
 	newCalls     = tokenRead - 1
 )
 
-// marks are what a run knows of chains and tokens. A token stands there as its own chain. They
-// are safe for concurrent use.
+// marks are what a run knows of chains and tokens. A token's entry is that of its default chain.
+// They are safe for concurrent use.
 type marks struct {
 	mu     sync.Mutex
 	seed   maphash.Seed
@@ -98,7 +98,8 @@ func (m *marks) row(token, name string) (withhold bool) {
 	return own&tokenMissing != 0 || m.table.Get(m.hash(ledger.ChainID(token, name)))&chainMissing != 0
 }
 
-// missing notes that a row of a chain was not enqueued, as of now.
+// missing notes that a row of a chain was not enqueued. If its chain is not known, that counts for
+// the whole token.
 func (m *marks) missing(token, name string, known bool, row int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -112,7 +113,7 @@ func (m *marks) missing(token, name string, known bool, row int) {
 	m.note(h, row)
 }
 
-// blamedChains is of how many chains the row is kept behind which others are withheld.
+// blamedChains is for how many chains the row is kept that others are withheld behind.
 const blamedChains = 4096
 
 func (m *marks) note(h uint64, row int) {
@@ -121,7 +122,7 @@ func (m *marks) note(h uint64, row int) {
 	}
 }
 
-// blamed is the row behind which those of a chain are withheld; 0: it was not kept.
+// blamed is the row that those of a chain are withheld behind; 0: it was not kept.
 func (m *marks) blamed(id string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -141,7 +142,7 @@ func (m *marks) conflict(id string, row int) {
 	m.stops = true
 }
 
-// withhold marks what stands in a group behind a row that conflicts.
+// withhold marks the calls of a group that stand behind a conflicting row of their chain.
 func (m *marks) withhold(g *ledger.Group) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -150,8 +151,8 @@ func (m *marks) withhold(g *ledger.Group) {
 	}
 }
 
-// outOfOrder notes which calls of a group are new, and returns how many new ones joined their
-// chain behind calls that stand after them in the file and were there already.
+// outOfOrder notes which calls of a group are new. It returns how many new calls joined their chain
+// behind known calls that stand after them in the file.
 func (m *marks) outOfOrder(g *ledger.Group, landings string) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -177,14 +178,14 @@ func (m *marks) outOfOrder(g *ledger.Group, landings string) (n int) {
 }
 
 const (
-	// So many missing calls, or such a part of the batch, are pruned without being named.
+	// Up to pruneFree missing calls, or one in pruneTenth of the batch, are pruned without being given their number.
 	pruneFree  = 20
 	pruneTenth = 10
 	// perScan is how many buckets a scan of the batch looks at together.
 	perScan = 32
 )
 
-// prunable says why so many missing calls are not pruned; nil: they are.
+// prunable says why that many missing calls are not pruned; nil: they are.
 func (b *batchRun) prunable(missing, total int) error {
 	if b.PruneExactly > 0 && missing != b.PruneExactly || b.PruneExactly == 0 && missing > pruneFree && missing*pruneTenth > total {
 		return &PruneCountError{Missing: missing, Total: total, Named: b.PruneExactly}
@@ -192,7 +193,7 @@ func (b *batchRun) prunable(missing, total int) error {
 	return nil
 }
 
-// countMissing counts the calls of the batch that the sequence has no more.
+// countMissing counts the calls of the batch that are no longer in the sequence.
 func (b *batchRun) countMissing(ctx context.Context) error {
 	if b.canary.first || b.part || !b.existed {
 		return nil
@@ -216,8 +217,7 @@ func (b *batchRun) countMissing(ctx context.Context) error {
 	})
 }
 
-// eachMissing passes the missing calls of the batch to f, by Field, those of one bucket at a
-// time.
+// eachMissing passes the missing calls of the batch (their Field) to f, one bucket at a time.
 func (b *batchRun) eachMissing(ctx context.Context, tags []string, f func(fields []string) error) error {
 	for part := range slices.Chunk(tags, perScan) {
 		held, err := b.heldHeads(ctx, part)
@@ -258,8 +258,8 @@ func (b *batchRun) heldHeads(ctx context.Context, tags []string) (map[string]boo
 	return held, nil
 }
 
-// replaceUnsent takes out what conflicts with calls of the groups and was never sent, so that
-// these are new.
+// replaceUnsent removes calls that were never sent and conflict with calls of the groups, so that
+// the latter are new.
 func (b *batchRun) replaceUnsent(ctx context.Context, a ledger.Append, groups []*ledger.Group) error {
 	look := a
 	look.Look, look.Replaces = true, true
@@ -283,7 +283,7 @@ func (b *batchRun) replaceUnsent(ctx context.Context, a ledger.Append, groups []
 	return nil
 }
 
-// complete prunes, where that was asked for, and notes whether the run left nothing out.
+// complete prunes, if that was asked for, and notes that the run is complete if it left nothing out.
 func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
 	if b.Prune {
 		if err := b.pruneMissing(ctx, sum); err != nil {

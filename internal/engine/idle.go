@@ -11,7 +11,7 @@ import (
 // the dispatcher gives them chains of other buckets. That saves the three scripts of an asynq task
 // for each of these chains.
 type idleRuns struct {
-	// more tells that chains of some bucket wait, as far as is known: without it a run ends at once.
+	// more says that chains of some bucket wait, as far as is known. If none waits, a run ends at once.
 	more atomic.Bool
 	news chan struct{} // has an element if a run came
 	wait time.Duration // of a run, at most

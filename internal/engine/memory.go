@@ -18,22 +18,22 @@ import (
 	"habilita/internal/vault"
 )
 
-// A process remembers what it saw of the ledger's data, and compares every so often: data that
-// is gone (FLUSHALL, keys that were deleted) or went back to an older state (a file that
-// was restored, a node that took over) may lack slots that are held. Then nothing is granted
-// for one lease: every bucket's epoch says so to all processes (internal/ledger/lua/epoch.lua), and
-// the scripts that grant and append look at it, so that nothing slips in before the look.
+// A process remembers what it saw of the ledger's data, and compares at intervals. Data that is
+// gone (FLUSHALL, deleted keys) or went back to an older state (a restored file, a node that took
+// over) may lack slots that are held. Then nothing is granted for one lease: every bucket's epoch
+// says so to all processes (internal/ledger/lua/epoch.lua). The scripts that grant and append read
+// the epoch, so nothing slips in before a process looks.
 //
-// The token-ID key is in memory, too. Who lives puts the same one back, so that tokens keep their
-// names; who starts while others may live waits for that (openKey).
+// The token-ID key is in memory, too. If Redis loses it, a living process puts the same one back, so
+// that tokens keep their names. A process that starts while others may live waits for that (openKey).
 
 const (
 	lookAtData = 400 * time.Millisecond
 	keyReturns = 2 * time.Second // five looks
 )
 
-// KeyLostError says that Redis has lost the token-ID key but not the calls: under a new key, no
-// call of a token would share its slots with those that are there.
+// KeyLostError says that Redis has lost the token-ID key but not the calls. Under a new key, a
+// token's new calls would not share slots with its calls that are there.
 type KeyLostError struct{ Key, Prefix string }
 
 // Error says what to do.
@@ -49,14 +49,14 @@ type memory struct {
 	looks  map[string]int64 // of the bucket that was looked at, by its tag
 }
 
-// looked is how often a bucket's epoch had been looked at; 0: this process has not looked.
+// looked is how often a bucket's epoch had been looked at when this process last looked; 0: it has not.
 func (m *memory) looked(tag string) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.looks[tag]
 }
 
-// seen notes a look, and reports whether the bucket's data went back since the one before.
+// seen notes a look, and reports whether the bucket's data went back since the look before.
 func (m *memory) seen(e ledger.Epoch) (older bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -68,8 +68,8 @@ func (m *memory) seen(e ledger.Epoch) (older bool) {
 func (s *stack) keyName() string    { return s.prefix + ":naming" }
 func (s *stack) ledgerName() string { return s.prefix + ":ledger" }
 
-// openKey opens the token-ID key, or makes it where nobody has it. Where Redis has been used
-// before and lacks it, whoever lives puts it back, within the time patience.
+// openKey opens the token-ID key, or makes it if nobody has it. If Redis has been used before and
+// lacks it, openKey waits, for patience at most, until a living process puts it back.
 func (s *stack) openKey(ctx context.Context, patience time.Duration) (err error) {
 	for end := time.Now().Add(patience); ; wait(ctx, 50*time.Millisecond) {
 		n, err := s.rdb.Exists(ctx, s.keyName()).Result()
@@ -101,8 +101,8 @@ func (s *stack) openKey(ctx context.Context, patience time.Duration) (err error)
 	return err
 }
 
-// found gives every bucket its epoch, where the ledger is new. The ledger's own key is
-// written last: a start that was cut off is done again.
+// found gives every bucket its epoch if the ledger is new. It writes the ledger's own key
+// last, so that a start that was cut off is done again.
 func (s *stack) found(ctx context.Context) error {
 	n, err := s.rdb.Exists(ctx, s.ledgerName()).Result()
 	if err != nil || n > 0 {
@@ -118,7 +118,7 @@ func (s *stack) found(ctx context.Context) error {
 	return s.rdb.Set(ctx, s.ledgerName(), s.tokenIDs.Fingerprint(), 0).Err()
 }
 
-// lookout is what a look at the data came to.
+// lookout is what a look at the data found.
 type lookout struct {
 	lost  string         // what happened to the data; "": nothing
 	noted bool           // another process has found a loss
@@ -128,7 +128,7 @@ type lookout struct {
 }
 
 // look compares the data with what this process remembers. With a *redisconn.UnreadError,
-// it says so of the shards that could be read.
+// the result is about the shards that could be read.
 func (s *stack) look(ctx context.Context) (out lookout, err error) {
 	shards, err := s.ledger.Shards(ctx)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *stack) look(ctx context.Context) (out lookout, err error) {
 	return out, unread
 }
 
-// lostAt is when this process knows of a loss; zero: of none.
+// lostAt is the time of the last loss that this process knows of; zero: it knows of none.
 func (s *stack) lostAt() time.Time {
 	if ms := s.notBefore.Load(); ms > 0 {
 		return time.UnixMilli(ms).Add(-s.settings.Lease)
@@ -197,8 +197,8 @@ func (s *stack) otherKey(sealed []byte) (bool, error) {
 	return false, nil
 }
 
-// raise writes into every bucket what this process knows, the buckets that others look at last:
-// who comes after a crash in between sees the old ones.
+// raise writes what this process knows into every bucket. The buckets that others look at come
+// last: after a crash in between, another process still finds the old state there.
 func (s *stack) raise(ctx context.Context, lost time.Time, run func(tag string) string) error {
 	shards, err := s.ledger.Shards(ctx)
 	if err != nil {
@@ -222,8 +222,9 @@ func (s *stack) raise(ctx context.Context, lost time.Time, run func(tag string) 
 	return unread
 }
 
-// restore makes the best of data that was lost: no grants for one lease, the membership again,
-// so that nobody joins with other settings, and the same token-ID key again, unless there is one.
+// restore does what can be done after data was lost. It stops grants for one lease, renews the
+// membership so that nobody joins with other settings, and puts the same token-ID key back unless
+// there is one.
 func (s *stack) restore(ctx context.Context, member *membership.Membership, run func(tag string) string) error {
 	unread := s.raise(ctx, time.Time{}, run)
 	if !redisconn.Partly(unread) {
@@ -253,20 +254,21 @@ func (s *stack) restore(ctx context.Context, member *membership.Membership, run 
 	return unread
 }
 
-// nobody tells the run_id of no bucket: for a process that does not watch its connections.
+// nobody knows the run_id of no bucket. It is for a process that does not watch its connections.
 func nobody(string) string { return "" }
 
 // fail makes a producer enqueue no more.
 func (p *Producer) fail(err error) { p.failed.Store(&err) }
 
-// follow compares the data with what the producer remembers, until ctx ends, and puts back what
-// Redis lost of what all processes share.
+// follow compares the data with what the producer remembers, until ctx ends. It puts back what
+// all processes share, if Redis lost it.
 func (p *Producer) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait(ctx, lookAtData)
 		out, err := p.look(ctx)
 		if redisconn.Partly(err) && out.other {
-			// Requests under this producer's names may be in flight, of which the other key knows nothing.
+			// Requests under this producer's token names may be in flight, and processes with the other
+			// key don't know of them.
 			_ = p.raise(ctx, time.Time{}, nobody)
 			err = ledger.ErrOtherKey
 		}

@@ -35,7 +35,7 @@ type meter struct {
 	highest float64
 }
 
-// counters have one label; those of the values that are named are there from the start.
+// counters makes counters with one label. Those of the given values are there from the start.
 func (m *meter) counters(name, help, label string, values ...string) *prometheus.CounterVec {
 	c := promauto.With(m.own).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	for _, v := range values {
@@ -77,8 +77,8 @@ func newMeter() *meter {
 	return m
 }
 
-// told registers what is asked for when the metrics are read: whether the worker takes calls, and what replicas did
-// not acknowledge.
+// told registers the metrics that are computed when they are read: whether the worker takes calls, and what replicas
+// did not acknowledge.
 func (m *meter) told(ready func() bool, acks *redisconn.Acks) {
 	auto := promauto.With(m.own)
 	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "habilita_worker_ready", Help: "1 while this worker takes calls."}, func() float64 {
@@ -104,8 +104,8 @@ func (m *meter) told(ready func() bool, acks *redisconn.Acks) {
 // The limits that the vendor may say were broken.
 const limitSlots, limitQuota = "slots", "quota"
 
-// refused notes what the vendor said of our limits. A gentle try of a token that is known
-// to be over its quota says nothing new.
+// refused counts the vendor's refusals for a limit. A probe of a token that is known to be
+// over its quota says nothing new.
 func (m *meter) refused(err error, probe bool) {
 	refusal, ok := errors.AsType[*wolkvox.RefusedError](err)
 	if !ok || probe {
@@ -140,8 +140,8 @@ func (m *meter) newDay() {
 	m.quotaUsed.Set(0)
 }
 
-// backlog is what the worker that reconciles found, for the metrics of all workers: whichever
-// of them is asked tells the same, so max over instances is right and sum is not.
+// backlog is what the worker that reconciles found, for the metrics of all workers. Every worker
+// reports the same, so max over instances is right and sum is not.
 type backlog struct {
 	At        int64 `json:"at"` // ms by the clock of Redis
 	Ready     int   `json:"ready"`
@@ -158,7 +158,7 @@ func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
 		sum.Active += b.Due
 		sum.Held += b.Held
 		sum.Scheduled += b.Delayed
-		// What is due and has not moved on waits for a worker as much as what is ready.
+		// A chain that is due and has not moved on waits for a worker as much as a ready one.
 		for _, since := range []time.Time{b.Since, b.NextDue} {
 			if !since.IsZero() {
 				sum.WaitedMS = max(sum.WaitedMS, sum.At-since.UnixMilli())
@@ -171,13 +171,13 @@ func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
 // The keys of notes, behind the prefix.
 const backlogNote, syncNote = ":reconciliation", ":quota_drift"
 
-// note stores what one process found, for the metrics of all workers; kept 0: until the next time.
+// note stores what one process found, for the metrics of all workers. It lasts for kept; 0: until the next time.
 func (s *stack) note(ctx context.Context, key string, found any, kept time.Duration) error {
 	text, _ := json.Marshal(found) // numbers alone: it can't fail
 	return s.rdb.Set(ctx, s.prefix+key, text, kept).Err()
 }
 
-// noted reads what note stored; false: nothing is there, or can be read.
+// noted reads what note stored; false: nothing is there, or it can't be read.
 func (s *stack) noted(ctx context.Context, key string, found any) (bool, error) {
 	text, err := s.rdb.Get(ctx, s.prefix+key).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -192,14 +192,14 @@ func (s *stack) noted(ctx context.Context, key string, found any) (bool, error) 
 	return true, nil
 }
 
-// look sets the gauges that are about all workers. What is not known, or was looked at so
-// long ago that another worker should have taken over, is left out: an old value is worse
-// than none, and an alert can be made of its absence.
+// look sets the gauges that are about all workers. It leaves out a value that is unknown, or
+// so old that another worker should have taken over: an old value is worse than none, and an
+// alert can fire on its absence.
 func (s *reconciler) look(ctx context.Context) error {
 	for state, n := range s.breakers.Counts() {
 		s.meter.servers.WithLabelValues(string(state)).Set(float64(n))
 	}
-	// Each stands for itself: in a cluster one may be read and another not.
+	// Each is read by itself: in a cluster one may be readable and another not.
 	return errors.Join(s.lookAtSync(ctx), s.lookAtWorkers(ctx), s.lookAtBacklog(ctx))
 }
 
@@ -235,12 +235,12 @@ type syncResult struct {
 	Highest int   `json:"highest"` // the vendor's count minus ours
 }
 
-// syncKept is how long the last sync is told of: as long as the counts that it was compared
-// with are kept.
+// syncKept is how long the result of the last sync is kept: as long as the counts that it
+// was compared with.
 const syncKept = 48 * time.Hour
 
-// lookAtSync sets the gauges of the last sync. Before the first, and where it can't be
-// read, there are none.
+// lookAtSync sets the gauges of the last sync. Before the first sync, or if its result can't
+// be read, there are none.
 func (s *reconciler) lookAtSync(ctx context.Context) error {
 	var d syncResult
 	there, err := s.noted(ctx, syncNote, &d)

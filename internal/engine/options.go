@@ -32,23 +32,23 @@ type Options struct {
 	Keys string
 	// Prefix of all keys in Redis, and the name of the asynq queue; "" is "habilita". Letters, digits and ".:_-".
 	Prefix string
-	// Queues is how many queues of asynq chains are spread over, Prefix and others named after it, up to
+	// Queues is how many asynq queues the chains are spread over: Prefix and others named after it. Up to
 	// MaxQueues; 0: 1.
 	Queues int
 	// Tracer makes the spans of enqueueing, runs and attempts; nil: none, at no cost.
 	Tracer trace.TracerProvider
-	// WaitReplicas is how many replicas must have what grants, outcomes and new calls write before
-	// it counts as done, up to 100; 0: none.
+	// WaitReplicas is how many replicas must have a write of a grant, an outcome or a new call before
+	// it counts as done. Up to 100; 0: none.
 	WaitReplicas int
 	// Quota are the limits of a token. Its Prefix is taken from Prefix.
 	Quota quota.Settings
 
-	// keyReturns is how long one that starts waits for a living process to put the token-ID key
-	// back; 0 is keyReturns.
+	// keyReturns is how long a starting process waits for a living one to put the token-ID key
+	// back; 0: the constant keyReturns.
 	keyReturns time.Duration
 }
 
-// stack is what a producer and a worker are built of.
+// stack is what a producer and a worker are built on.
 type stack struct {
 	tracer    trace.Tracer
 	rdb       redis.UniversalClient
@@ -67,7 +67,7 @@ type stack struct {
 	acks      *redisconn.Acks
 }
 
-// openStack prepares the ledger and the token-ID key. It writes the token-ID key where
+// openStack prepares the ledger and the token-ID key. It writes the token-ID key if
 // Redis has none yet.
 func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAttempts int) (*stack, error) {
 	o.Prefix = cmp.Or(o.Prefix, quota.DefaultPrefix)
@@ -117,9 +117,9 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 	return s, s.found(ctx)
 }
 
-// graceOf is how long a worker that lives may record an outcome after its lease, once Redis
-// takes writes again. It has to notice that: it tries every recordEvery, but a try that hangs
-// lasts for the client's own time-out. Workers that are gone are waited for as long.
+// graceOf is how long a living worker may still record an outcome after its lease, once Redis
+// takes writes again. The worker needs time to notice that: it tries every recordEvery, but a
+// try that hangs lasts for the client's own time-out. The wait for a worker that is gone is as long.
 func graceOf(lease time.Duration) time.Duration {
 	return min(max(lease/4, time.Second), 8*time.Second)
 }
@@ -132,8 +132,8 @@ func (s *stack) grantArgs() []any {
 // newID returns 26 random characters of a to z and 2 to 7.
 func newID() string { return strings.ToLower(rand.Text()) }
 
-// ledgerFormat is the version of what stands in Redis. One that older versions can't read, or would spoil,
-// has a higher number. A task's payload has a version of its own (payloadVersion).
+// ledgerFormat is the version of the data in Redis. It goes up when older programs can't read the data, or
+// would damage it. A task's payload has a version of its own (payloadVersion).
 const ledgerFormat = 1
 
 // LaterVersionError says that a later version of habilita wrote the ledger.
@@ -148,7 +148,7 @@ func (e *LaterVersionError) Error() string {
 		e.Key, e.Have, e.Known)
 }
 
-// checkFormat refuses the ledger of a later version. A ledger without a version is of this one, or older.
+// checkFormat refuses the ledger of a later version. A ledger without a version is from this one, or an older one.
 func (s *stack) checkFormat(ctx context.Context) error {
 	key := s.prefix + ":format:{" + s.keyName() + "}" // a cluster keeps it with the token-ID key
 	text, err := s.rdb.Get(ctx, key).Result()
@@ -193,30 +193,30 @@ type WorkerOptions struct {
 	Log               zerolog.Logger
 	Metrics           prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
 
-	// TaskCheckInterval is how long asynq waits after it found no task; 0: 10 ms. A worker that stops may wait for as
-	// long. An idle worker, which is told of tasks, asks every 200 ms, or every TaskCheckInterval if that is longer.
+	// TaskCheckInterval is how long asynq waits after it found no task; 0: 10 ms. A worker that stops may wait as long.
+	// An idle worker, which is notified of tasks, asks every 200 ms, or every TaskCheckInterval if that is longer.
 	TaskCheckInterval time.Duration
-	// ReconcileInterval is how often a worker looks for what should run and does not, since
-	// a signal or a process was lost; 0: 5 s.
+	// ReconcileInterval is how often a worker looks for chains that should run and do not,
+	// because a signal or a process was lost; 0: 5 s.
 	ReconcileInterval time.Duration
-	// RedisDialer and VendorDialer make the connections to Redis (TLS included where
+	// RedisDialer and VendorDialer make the connections to Redis (TLS included if
 	// RedisURL asks for it) and to the vendor (under TLS): for a network of the caller's
 	// own, such as a tunnel. nil: a net.Dialer.
 	RedisDialer, VendorDialer func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Redis is a client like which the worker makes its own if RedisURL is "". See redisconn.Like.
+	// Redis is the client that the worker's own clients are modelled on, if RedisURL is "". See redisconn.Like.
 	Redis redis.UniversalClient
 
-	// BeforeSend is called between every grant and its request, for a write-ahead log of one's
-	// own: the slot is taken, the request is counted on its days, and
-	// nothing was sent. granted is by the clock of Redis. An error means that the request is not sent: slot and count are given back, and
-	// the call comes back after a back-off. Its time counts within SlotMargin: a request
-	// for which it takes longer is not sent either. nil: none. It is called by up to
-	// Concurrency goroutines at the same time.
+	// BeforeSend is called between every grant and its request, for a write-ahead log of the
+	// caller's own. At that point the slot is taken, the request is counted on its days, and
+	// nothing was sent. granted is by the clock of Redis. If BeforeSend returns an error, the
+	// request is not sent: slot and count are given back, and the call comes back after a
+	// back-off. Its time counts within SlotMargin: if it takes longer, the request is not sent
+	// either. nil: none. Up to Concurrency goroutines call it at the same time.
 	BeforeSend func(ctx context.Context, a *ledger.Attempt, granted time.Time) error
-	// AfterOutcome is called after the ledger has recorded an attempt's outcome and before
-	// BeforeSend is for the chain's next request, whichever run sends that; a worker that is killed in between does not
-	// call it. nil: none. It is called by up to Concurrency goroutines at the same time,
-	// which wait for it.
+	// AfterOutcome is called after the ledger has recorded an attempt's outcome, and before
+	// BeforeSend is called for the chain's next request, whichever run sends that. A worker that
+	// is killed in between does not call it. nil: none. Up to Concurrency goroutines call it at
+	// the same time, and wait for it.
 	AfterOutcome func(r Recorded)
 }
 
@@ -240,7 +240,8 @@ func (o WorkerOptions) cluster() bool {
 // severalNodes reports whether another node may take Redis over.
 func (o WorkerOptions) severalNodes() bool { return o.cluster() || redisconn.Several(o.RedisURL) }
 
-// WithDefaults returns a copy with a value for all of its own that was zero. The lease is that of the time-outs.
+// WithDefaults returns a copy in which the worker's own options that were zero have their defaults. The time-outs
+// determine the lease.
 func (o WorkerOptions) WithDefaults() WorkerOptions {
 	o.CallTimeout = cmp.Or(o.CallTimeout, time.Minute)
 	o.VendorTimeout = cmp.Or(o.VendorTimeout, time.Minute)
@@ -259,7 +260,7 @@ func (o WorkerOptions) WithDefaults() WorkerOptions {
 	return o
 }
 
-// check says which options can't be, all at once.
+// check reports all invalid options at once.
 func (o WorkerOptions) check() error {
 	var faults []error
 	for name, value := range map[string]int64{

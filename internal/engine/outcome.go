@@ -26,11 +26,11 @@ const (
 	outcomeUnopenable = "unopenable" // the token's sealing key is gone
 )
 
-// probeAfter is the first gentle try of a token whose quota the vendor says is used
-// up, before our midnight: its day may begin at another hour.
+// probeAfter is the time until the first probe of a token whose quota is used up by the
+// vendor's account. It does not wait for our midnight: the vendor's day may begin at another hour.
 const probeAfter = 15 * time.Minute
 
-// attemptFacts are what a judgement depends on, besides the answer.
+// attemptFacts are what an outcome depends on, besides the answer.
 type attemptFacts struct {
 	Now           time.Time // by the clock of Redis
 	NextDay       time.Time // when the quota frees
@@ -63,7 +63,7 @@ type verdict struct {
 //	refused by the BeforeSend hook    no attempt; back-off              given back
 //	token can't be opened             given up at once                  given back
 //
-// Attempts end at MaxAttempts; push-back ends GiveUpAfter after the first of it.
+// Attempts end at MaxAttempts. Push-back ends GiveUpAfter after the first one.
 func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 	if err == nil {
 		o := ledger.Outcome{Kind: ledger.Done, Slot: ledger.Release, Code: strconv.Itoa(ans.Code), Msg: ans.Msg}
@@ -94,7 +94,7 @@ func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 		o.Slot, o.Reason = ledger.Release, ledger.ReasonUnreadable
 		return f.attempt(o, outcomeFailed)
 	}
-	// The client returns nothing else; what is not known may have reached the vendor.
+	// The client returns no other error. After an unknown one, the request may have reached the vendor.
 	o.Slot, o.Reason = ledger.Keep, ledger.ReasonUnknown
 	return f.attempt(o, outcomeUnknown)
 }

@@ -9,9 +9,9 @@ import (
 )
 
 // pauses notices that this process did not run: it was stopped (SIGSTOP), its machine was
-// suspended, or it got no processor. A request that lasted through one may have been
-// answered long before its time-out was seen, so it says nothing of the vendor's server.
-// The zero value knows of no pause; run looks.
+// suspended, or it got no processor. A request that lasted through a pause may have been
+// answered long before its time-out was seen, so it says nothing about the vendor's server.
+// The zero value knows of no pause; run looks for them.
 type pauses struct {
 	looked atomic.Pointer[time.Time] // when run looked last
 	ended  atomic.Pointer[time.Time] // when the last pause was seen to be over
@@ -32,7 +32,7 @@ func (p *pauses) run(ctx context.Context, log zerolog.Logger) {
 	}
 }
 
-// look notes that the process runs now, and returns how long it had not.
+// look notes that the process runs now, and returns how long it was paused; 0: it was not.
 func (p *pauses) look(now time.Time) time.Duration {
 	before := p.looked.Swap(&now)
 	if before == nil {
@@ -46,8 +46,8 @@ func (p *pauses) look(now time.Time) time.Duration {
 	return d
 }
 
-// since reports whether the process was paused at some time since t, by a time from
-// time.Now. It may be asked right after a pause, before run has looked.
+// since reports whether the process was paused at some time since t; both times are from
+// time.Now. It may be called right after a pause, before run has looked.
 func (p *pauses) since(t, now time.Time) bool {
 	if ended := p.ended.Load(); ended != nil && ended.After(t) {
 		return true
@@ -56,8 +56,8 @@ func (p *pauses) since(t, now time.Time) bool {
 	return looked != nil && apart(*looked, now) >= pauseLeast
 }
 
-// apart is how far two times are apart: by the clock of the wall too, since the monotonic
-// one stands still while a machine is suspended.
+// apart is how far two times are apart. It uses the wall clock too, because the monotonic
+// clock stands still while a machine is suspended.
 func apart(a, b time.Time) time.Duration {
 	return max(b.Sub(a), b.Round(0).Sub(a.Round(0)))
 }

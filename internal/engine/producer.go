@@ -37,9 +37,9 @@ type Producer struct {
 	joined   []*membership.Membership // that are kept
 }
 
-// NewProducer opens a producer on rdb, which stays the caller's to close. It makes the
-// token-ID key where Redis has none, and joins the membership of the processes; it fails
-// where the workers name tokens under another key.
+// NewProducer opens a producer on rdb, which the caller closes. It makes the token-ID key
+// if Redis has none, and joins the membership of the processes. It fails if the workers
+// have another token-ID key.
 func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Producer, error) {
 	s, err := openStack(ctx, rdb, o, 0)
 	if err != nil {
@@ -66,8 +66,8 @@ func (p *Producer) keep(m *membership.Membership) {
 	})
 }
 
-// Close leaves the membership. It does not close the Redis client. A Limiter of the producer is
-// not to be used any more.
+// Close leaves the membership. It does not close the Redis client. The producer's Limiter must
+// not be used afterwards.
 func (p *Producer) Close() error {
 	p.stop()
 	p.kept.Wait()
@@ -97,15 +97,15 @@ type Receipt struct {
 	TokenID   string // name of the token
 	Chain     string // id of the chain
 	Duplicate bool   // the call was there already
-	// Due is when a call that is put off joins its chain; zero: it joined it at once. Of a
-	// Duplicate it is what this request said, which changes nothing.
+	// Due is when a call that is put off joins its chain; zero: it joined at once. For a
+	// Duplicate it is the time of this request, which changes nothing.
 	Due time.Time
 }
 
-// Enqueue appends one call. When it returns without an error the call is in the ledger
-// and will be made. After an error it may be in it or not: with an ID, enqueueing
-// again is harmless. A *CallError says what is wrong with the call, a *ConflictError that its ID
-// is known for a call that says otherwise, a *ledger.BatchError that its batch takes nothing.
+// Enqueue appends one call. If it returns no error, the call is in the ledger and will be
+// made. After an error it may be there or not: with an ID, enqueueing again is harmless. A
+// *CallError says what is wrong with the call, a *ConflictError that its ID belongs to a call
+// that differs, a *ledger.BatchError that its batch takes nothing.
 func (p *Producer) Enqueue(ctx context.Context, c Call) (Receipt, error) {
 	receipt, err := p.enqueue(ctx, c)
 	if errors.Is(err, ledger.ErrLost) && p.restore(ctx, p.member, nobody) == nil {
@@ -141,12 +141,12 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 		return Receipt{}, conflictOf(c.Batch, &landed.Have[0], 0, n.Server, ledger.ChainID(n.Token, n.Chain), nil)
 	}
 	for _, f := range done.Dispatches {
-		// A chain that can't be dispatched now is found by a worker; the call is safe.
+		// If the chain can't be published now, a worker finds it; the call is safe.
 		if p.publisher.publish(ctx, f) == nil {
 			_ = p.ledger.Signal(ctx, time.UnixMilli(0), ledger.TaskReady) // before all buckets: it is one call
 		}
 	}
-	// Ready for others too: chains that waited, and those of its token that more licences wake.
+	// Other chains may be ready too: those that waited, and those of this token that more licences wake.
 	if len(done.Ready) > 0 {
 		_ = p.ledger.Signal(ctx, p.clock.Now(), done.Ready...)
 	}
@@ -160,9 +160,9 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	}, nil
 }
 
-// appendOnce appends one call. The reply of an append may be lost, and the client's own second try then
-// finds the call that the first one made: what was looked at before tells it from a call that was
-// there. A key of its own (not given) needs no look.
+// appendOnce appends one call. If the reply is lost, the client's own second try finds the call that the
+// first one appended. A look beforehand tells that from a call that was there already. A key that is
+// unique (not given) needs no look.
 func (p *Producer) appendOnce(ctx context.Context, a ledger.Append, given bool) (ledger.Appended, error) {
 	if given {
 		look := a
@@ -176,12 +176,12 @@ func (p *Producer) appendOnce(ctx context.Context, a ledger.Append, given bool) 
 	return p.ledger.Append(ctx, a)
 }
 
-// TokenID is the name of a token, as receipts and reports have it: its HMAC, which tells
-// nothing of the token.
+// TokenID is the name of a token, as receipts and reports show it: its HMAC, which reveals
+// nothing about the token.
 func (p *Producer) TokenID(token Token) string { return p.tokenIDs.Name(string(token)) }
 
-// append appends one call, to be dispatched at once. It joins its batch under whatever policy
-// that has; if the batch is deleted meanwhile it makes it anew.
+// append appends one call, to be dispatched at once. The call joins its batch under the policy that
+// the batch has. If the batch is deleted meanwhile, append makes it again.
 func (p *Producer) append(ctx context.Context, c *Call, id string, n ledger.NewCall) (done ledger.Appended, err error) {
 	a := ledger.Append{Batch: id, Policy: string(ledger.PolicyHold), AtOnce: true, Calls: []ledger.NewCall{n}}
 	for range appendTries {
@@ -231,13 +231,12 @@ func newCall(c *Call, token, sealed string) ledger.NewCall {
 	}
 }
 
-// remembered is how many tokens a sealer remembers. Rows of a token stand together as a
-// rule, or come by turns.
+// remembered is how many tokens a sealer remembers. As a rule, the rows of a token stand
+// together, or tokens alternate.
 const remembered = 1024
 
-// sealer names and seals tokens, and remembers those that it saw of late: naming and
-// sealing is most of what a producer does for a call. It is for one goroutine, and is
-// thrown away with its batch.
+// sealer names and seals tokens, and remembers those that it saw lately: naming and
+// sealing is most of a producer's work for a call. It is for one goroutine and one batch.
 type sealer struct {
 	p    *Producer
 	seed maphash.Seed
@@ -261,7 +260,7 @@ func (s *sealer) prepare(c *Call) ledger.NewCall {
 	return newCall(c, known.name, known.sealed)
 }
 
-// The shared settings of the limits. All that grant requests agree on them.
+// The shared settings of the limits. All processes that grant requests agree on them.
 const (
 	settingSlots           = "TOKEN_SLOTS"
 	settingCallTimeout     = "CALL_TIMEOUT"
@@ -272,14 +271,13 @@ const (
 	settingGuard           = "QUOTA_GUARD"
 )
 
-// Limiter is for a program that sends requests of its own with tokens for which workers make
-// calls: it grants under the same slots and the same count of the day. Its names of tokens
-// are those of TokenID.
+// Limiter is for a program that sends its own requests with tokens that workers use too: it
+// grants from the same slots and the same count of the day. It names tokens as TokenID does.
 //
-// Settings that the options leave at zero are those of the workers that run; where none
-// does, the defaults. Others must be those of the workers: else the error is a
-// *membership.MismatchError, and likewise for a worker that starts later with others.
-// Every call returns the same Limiter, which holds until the producer is closed.
+// Settings that the options leave at zero are those of the running workers, or the defaults
+// if none runs. The others must equal the workers': if not, the error is a
+// *membership.MismatchError, and a worker that starts later with other settings gets one too.
+// Every call returns the same Limiter, which is valid until the producer is closed.
 func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
@@ -311,7 +309,7 @@ func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
 	return l, nil
 }
 
-// AgreedLimits are the limits by which the workers of a Redis go; those asked for, if none runs.
+// AgreedLimits are the limits that the workers of a Redis use; those asked for, if none runs.
 func AgreedLimits(ctx context.Context, rdb redis.UniversalClient, prefix string, asked quota.Settings) (quota.Settings, error) {
 	agreed, err := membership.New(rdb, prefix).Settings(ctx)
 	if err != nil || agreed[settingSlots] == "" {
@@ -336,9 +334,9 @@ func sharedSettings(s quota.Settings, key string, call, vendor, margin time.Dura
 }
 
 // limits fills in what was not asked for: from the shared settings that others agreed on, or with the
-// defaults. The shared settings that it returns are those of the settings.
+// defaults. It also returns the result as shared settings.
 func limits(asked quota.Settings, agreed membership.Settings, key string) (quota.Settings, membership.Settings, error) {
-	// What can't be read is not what the settings come to, so the others refuse it.
+	// A value that can't be read differs from what is used instead, so the others refuse that.
 	number := func(name string) int { n, _ := strconv.Atoi(agreed[name]); return n }
 	span := func(name string, or time.Duration) time.Duration {
 		d, _ := time.ParseDuration(agreed[name])

@@ -23,9 +23,9 @@ const (
 	slotRetry    = 200 * time.Millisecond
 )
 
-// QuotaSync asks the vendor for its own count of tokens and raises ours where it is lower.
-// Each question takes a grant like a call's request: a slot, and one of the day's quota. It
-// agrees with the workers on the limits for as long as it is open. Not for concurrent use. Close it.
+// QuotaSync asks the vendor for its own count of a token's requests, and raises ours if it is lower.
+// Each question takes a grant as a call's request does: a slot, and one request of the day's quota.
+// While it is open, it and the workers agree on the limits. It is not for concurrent use. Close it.
 type QuotaSync struct {
 	*stack
 	o        WorkerOptions
@@ -59,9 +59,8 @@ type NotAskedError struct{ Why string }
 // Error says why.
 func (e *NotAskedError) Error() string { return "not asked: " + e.Why }
 
-// OpenQuotaSync connects to o.RedisURL. It fails where living workers have other limits
-// (*membership.MismatchError), and where Redis restarted and requests may be in flight that it
-// does not know of.
+// OpenQuotaSync connects to o.RedisURL. It fails if living workers have other limits
+// (*membership.MismatchError), or if Redis restarted and may not know of requests in flight.
 func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err error) {
 	o = o.WithDefaults()
 	if err := o.check(); err != nil {
@@ -96,7 +95,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 	if err != nil {
 		return nil, err
 	}
-	// A request may last longer than a membership does without a beat.
+	// A request may last longer than a membership without a heartbeat.
 	q.stop = Background(context.WithoutCancel(ctx), func(keep context.Context) {
 		_ = q.member.Keep(keep) // a disagreement is found by Sync too
 	})
@@ -104,7 +103,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 }
 
 // checkRestart refuses a Redis process that no worker has seen yet: it may have lost slots that
-// are held. What the workers found stands in the epoch of each bucket, where the grant looks.
+// are held. The epoch of each bucket has what the workers found, and a grant reads it.
 func (q *QuotaSync) checkRestart(ctx context.Context, watch *redisconn.RestartWatch) error {
 	// A shard that can't be read grants nothing: its tokens are not asked about.
 	out, err := q.look(ctx)
@@ -146,7 +145,7 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 	if err := q.mayAsk(ctx, tokenID, server); err != nil {
 		return out, err
 	}
-	// A process that was forgotten must not ask: others may have agreed on other limits.
+	// A process whose membership lapsed must not ask: others may have agreed on other limits.
 	if err := q.member.Renew(ctx); err != nil {
 		return out, err
 	}
@@ -154,7 +153,7 @@ func (q *QuotaSync) Sync(ctx context.Context, tokenID, server string) (Synced, e
 	if err != nil {
 		return out, err
 	}
-	// What is known is written down, also where the command is told to stop.
+	// What is known is written down even if the command is stopped.
 	keep := context.WithoutCancel(ctx)
 	switch {
 	case q.restarts.Load() > 0:
@@ -234,7 +233,7 @@ func (q *QuotaSync) grant(ctx context.Context, tokenID string) (quota.Grant, tim
 }
 
 // Servers finds a server of each token among its calls, the newest batch first. A token
-// that has no call on record has none. tokens nil: all that the ledger knows; batch "": any. Where only
+// that has no call on record has none. tokens nil: all that the ledger knows; batchName "": any batch. If only
 // a part of a Redis Cluster answers, it returns what that part has, and a *redisconn.UnreadError for the rest.
 func (q *QuotaSync) Servers(ctx context.Context, tokens []string, batchName string) (map[string]string, error) {
 	var unread error

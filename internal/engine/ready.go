@@ -12,10 +12,10 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Ready says why the worker makes no calls, or nil: it is starting or stopping, Redis does not
-// answer or takes no writes, no grant is made since Redis restarted, or somebody paused the
-// queue in asynq. Redis is asked at most once a second, however often Ready is; ctx bounds how
-// long an answer is waited for.
+// Ready says why the worker makes no calls, or nil. It may be starting or stopping; Redis may not
+// answer, take no writes or lack replicas; its settings may not be confirmed; grants may be frozen
+// since Redis restarted; or somebody paused the queue in asynq. Ready asks Redis at most once a
+// second, however often it is called. ctx bounds the wait for an answer.
 func (w *Worker) Ready(ctx context.Context) error {
 	if !w.taking.Load() {
 		return errStartsOrStops
@@ -51,7 +51,7 @@ func (w *Worker) barred() error {
 // lackingFor is for how long replicas may be missing before the worker says so.
 const lackingFor = 5 * time.Second
 
-// unreplicated says that calls wait since replicas are missing, or nil.
+// unreplicated says that calls wait because replicas are missing, or nil.
 func (s *stack) unreplicated() error {
 	node, since := s.acks.Lacking()
 	if since.IsZero() || time.Since(since) < lackingFor {
@@ -62,14 +62,14 @@ func (s *stack) unreplicated() error {
 }
 
 const (
-	// probeReplicas is how often replicas are asked for while nothing lacks.
+	// probeReplicas is how often replicas are probed while none is missing.
 	probeReplicas = 5 * time.Second
 	// probeLacking is the same while some are missing.
 	probeLacking = 500 * time.Millisecond
 )
 
-// followReplicas asks for replicas until ctx ends, so that what is said of them is of now while
-// nothing is written.
+// followReplicas probes the replicas until ctx ends, so that what is known of them is current even
+// while nothing is written.
 func (w *Worker) followReplicas(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = w.stack.acks.Probe(ctx, w.stack.rdb) // it is noted there
@@ -86,7 +86,7 @@ type writable struct {
 	ask    func() error
 	asking singleflight.Group
 
-	// Of the answer; the one who asks has them.
+	// The last answer. Only the one call that asks reads and writes these.
 	at  time.Time
 	err error
 }
@@ -96,9 +96,9 @@ const (
 	writableWait = time.Second // for one answer
 )
 
-// newWritable asks each Redis that has one of asynq's queues, on a connection of its own: the worker's
-// may all be in use. The command would write, and need memory, were there such a key; there
-// never is.
+// newWritable asks each Redis that has one of asynq's queues. It uses a connection of its own, since the
+// worker's may all be in use. The command would write, and need memory, if its key existed; it never
+// does.
 func newWritable(rdb redis.UniversalClient, prefix string, queues []string) *writable {
 	return &writable{ask: func() error {
 		for _, queue := range queues {

@@ -41,14 +41,14 @@ const (
 
 func (s *reconciler) run(ctx context.Context) {
 	var purged time.Time
-	// The first reconciliation is everybody's: the one who led it may have died just now.
+	// Every worker begins with a reconciliation: the leader may have died just now.
 	for first := true; ctx.Err() == nil; first = false {
 		if day := s.clock.Now().In(s.settings.Location).Format(time.DateOnly); day != s.day {
 			s.day = day
 			s.meter.newDay()
 		}
 		leads, err := membership.Lead(ctx, s.rdb, s.prefix+":reconciler", s.me, 2*s.every+reconcileGrace)
-		// Where nobody can tell who reconciles, all do.
+		// If nobody can tell who leads, all reconcile.
 		if err != nil || leads || first {
 			err = errors.Join(err, s.reconcile(ctx))
 		}
@@ -86,8 +86,8 @@ func (s *reconciler) reconcile(ctx context.Context) error {
 		}
 		s.timers.note(b.Tag, b.NextDue)
 	}
-	// A full Redis refuses it; what follows must go on, since it is what empties it.
-	// One of a part of the buckets would pass for one of all.
+	// A full Redis refuses this note. What follows must go on, since that empties Redis.
+	// A note about a part of the buckets would pass for one about all.
 	if unread == nil {
 		if err := s.note(ctx, backlogNote, backlogOf(buckets, s.clock.Now()), 0); err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("the metrics of all workers could not be stored; they are stored at the next look")
@@ -105,7 +105,7 @@ func (s *reconciler) reconcile(ctx context.Context) error {
 }
 
 // purge deletes batches that ended long enough ago, and calls of no batch. What can't be read or
-// deleted now stays for the next time, and keeps nothing else.
+// deleted now stays for the next time, and does not hold up the rest.
 func (s *reconciler) purge(ctx context.Context) error {
 	before := s.clock.Now().Add(-s.retention)
 	n, err := s.ledger.Purge(ctx, ledger.NoBatch, ledger.AllTags(), before)
@@ -143,8 +143,8 @@ func (s *reconciler) purgeBatches(ctx context.Context, before time.Time) error {
 	return errors.Join(err, s.batches.Tidy(ctx, before))
 }
 
-// purgeBatch deletes a batch, unless it is in use, or is used again meanwhile: see
-// ledger.Batches.MayPurge for why the steps have this order.
+// purgeBatch deletes a batch, unless it is in use, or is used again meanwhile.
+// ledger.Batches.MayPurge says why the steps have this order.
 func (s *reconciler) purgeBatch(ctx context.Context, b ledger.Batch, before time.Time) (calls int, gone bool, err error) {
 	mark, ok, err := s.batches.MayPurge(ctx, b.ID)
 	if err != nil || !ok {
@@ -164,7 +164,7 @@ func (s *reconciler) purgeBatch(ctx context.Context, b ledger.Batch, before time
 	return calls, gone, err
 }
 
-// counts are those of a batch, by its id, and the tags of its buckets.
+// counts are the counts of the batch with that id, and the tags of its buckets.
 func (s *stack) counts(ctx context.Context, batch string) (ledger.Counts, []string, error) {
 	tags, err := s.batches.Tags(ctx, batch)
 	if err != nil {
@@ -174,10 +174,10 @@ func (s *stack) counts(ctx context.Context, batch string) (ledger.Counts, []stri
 	return counts, tags, err
 }
 
-// leases ends tasks of asynq that have no lease. asynq's recoverer looks at the set of leases
-// alone, so a task that is in the list of active ones and has lost its lease stays there for
-// ever (asynq #1144). Here it gets a lease that has ended, and asynq does the rest. The task may
-// run again: its dispatch number makes that harmless.
+// leases ends asynq tasks that have no lease. asynq's recoverer looks only at the set of leases,
+// so a task in the list of active ones that has lost its lease stays there for ever (asynq
+// #1144). Here it gets a lease that has ended, and asynq does the rest. The task may run again:
+// its dispatch number makes that harmless.
 type leases struct {
 	rdb    redis.UniversalClient
 	queues []string
@@ -185,8 +185,8 @@ type leases struct {
 	seen   map[string]struct{} // without a lease at the last look
 }
 
-// look mends the tasks that have had no lease at two looks. One look is not enough: the two
-// reads are not of one moment. It returns how many it mended.
+// look mends the tasks that had no lease at two looks in a row. One look is not enough: its two
+// reads are not of the same moment. It returns how many it mended.
 func (l *leases) look(ctx context.Context) (mended int, err error) {
 	without := map[string]struct{}{}
 	for _, queue := range l.queues {
@@ -228,5 +228,5 @@ func (l *leases) lookAt(ctx context.Context, queue string, without map[string]st
 	return len(ended), l.rdb.ZAddNX(ctx, prefix+"lease", ended...).Err()
 }
 
-// forget begins anew, where another worker looks.
+// forget begins anew, since another worker looks now.
 func (l *leases) forget() { l.seen = nil }

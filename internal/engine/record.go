@@ -8,8 +8,8 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// begin asks for the run's first grant; the run has a place at the server own, if any. Where Redis does not answer it asks again under
-// the same nonce: the grant may have been made, and then it is the same one.
+// begin asks for the run's first grant. own is the server at which the run has a place; "" for none. If Redis does
+// not answer, begin asks again under the same nonce: if the grant was made already, it gets that one.
 func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*ledger.Step, error) {
 	nonce := newID()
 	step := &ledger.Step{}
@@ -33,17 +33,17 @@ func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*led
 }
 
 // recordEvery is the longest pause between two tries to record an outcome. It is far below
-// the grace that follows a lease (graceOf), so that where Redis refused writes for long, the
-// worker that has the outcome comes before whoever would dispatch its chain again.
+// the grace that follows a lease (graceOf). So after Redis refused writes for long, the worker
+// that has the outcome comes before any that would dispatch its chain again.
 const recordEvery = 250 * time.Millisecond
 
 // recordRoom is how long an outcome waits for its place among those that are on their way
-// (recordings). Then it goes all the same: places may be held by a shard that hangs.
+// (recordings). Then it goes all the same: a shard that hangs may hold the places.
 const recordRoom = 100 * time.Millisecond
 
-// finish records the outcome, again and again until Redis takes it or the process ends:
-// nothing else may be done with the chain before. What Redis itself calls an error is
-// tried until the lease and the grace after it have ended, since then the chain is another's.
+// finish tries to record the outcome until Redis takes it or the process ends: nothing else
+// may be done with the chain before that. While Redis itself replies with an error, finish
+// tries for as long as a lease and its grace: after that the chain is another run's.
 func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on ledger.GoOn, own string) (*ledger.Step, error) {
 	next := newID()
 	step := &ledger.Step{}
@@ -60,8 +60,8 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 		step, err = r.ledger.Finish(lasting, a, j.Outcome, on, next, away)
 		switch {
 		case alone.tooLong(err):
-			// The outcome is still to be acknowledged; sent again it changes nothing, unless another node
-			// has taken over that lacks it.
+			// The outcome is still to be acknowledged. Sending it again changes nothing, unless a node
+			// that lacks it has taken over.
 			r.log.Warn().Err(err).Str("call", a.CallID()).Msg("outcome is held until enough replicas have it")
 			if put, failed := r.unsent(lasting, step, away); failed == nil {
 				on, next, alone, first = ledger.Stop, newID(), unacknowledged{}, put
@@ -89,8 +89,8 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 	return step, err
 }
 
-// place waits for a place among the outcomes that are on their way to Redis, for room
-// at most, and returns what leaves it.
+// place waits, for room at most, for a place among the outcomes that are on their way to
+// Redis. leave gives the place back.
 func (r *runner) place() (leave func()) {
 	leave = func() { <-r.recording }
 	select {
@@ -106,14 +106,14 @@ func (r *runner) place() (leave func()) {
 	}
 }
 
-// brokenFor is for how long the beginning of a run is tried that Redis calls an error.
+// brokenFor is for how long begin tries again while Redis itself replies with an error.
 const brokenFor = 500 * time.Millisecond
 
 // persist tries until it succeeds or ctx ends; then it returns the last error. Between two
-// tries it waits for longer and longer, up to most. What Redis itself calls an error of the
-// command is given up after the time broken: one chain whose state can't be read must not
-// hold a worker for ever. It may pass all the same: a Redis that has no connection left says so
-// too, and before version 7 most refusals within a script look like that.
+// tries it waits for longer and longer, up to most. If Redis itself calls the command an error
+// for the time broken, persist gives up: one chain whose state can't be read must not hold a
+// worker for ever. Such an error may still pass: a Redis that has no connection left replies with
+// one too, and before version 7 most refusals within a script look like that.
 func persist(ctx context.Context, most, broken time.Duration, try func() error) error {
 	var since time.Time // of the first such error; zero: none
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, most) {
@@ -132,11 +132,11 @@ func persist(ctx context.Context, most, broken time.Duration, try func() error) 
 	}
 }
 
-// unacknowledged is since when a write has not been acknowledged by enough replicas.
+// unacknowledged knows since when too few replicas have acknowledged a write.
 type unacknowledged struct{ since time.Time }
 
-// ackPatience is how long the request of a grant waits for replicas to have the grant. Then it is
-// given back: kept, it would spend an attempt with its lease.
+// ackPatience is how long a request waits for replicas to have its grant. Then the grant is given
+// back: if it were kept, the end of its lease would spend an attempt.
 const ackPatience = 2 * time.Second
 
 // tooLong reports whether a write still lacks replicas, and has for longer than ackPatience.
@@ -150,8 +150,8 @@ func (u *unacknowledged) tooLong(err error) bool {
 	return time.Since(u.since) >= ackPatience
 }
 
-// unsent gives back the grant of a step, for which no request is sent since too few replicas have it.
-// The chain comes back after a back-off. A step without a grant stays as it is.
+// unsent gives back the grant of a step without sending its request, because too few replicas have the
+// grant. The chain comes back after a back-off. A step without a grant stays as it is.
 func (r *runner) unsent(ctx context.Context, step *ledger.Step, away string) (*ledger.Step, error) {
 	r.handOver(ctx, step, nil)
 	if step.Status != ledger.Running {

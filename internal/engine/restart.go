@@ -15,15 +15,15 @@ import (
 )
 
 // A Redis that restarted may have lost its last writes, and with them slots that are
-// held. So there are no grants for one lease, by which every request that could be in
-// flight has ended, unless nothing can have been lost: appendfsync is always, no
-// replica took over, and the data is the same.
+// held. So nothing is granted for one lease: by then every request that could be in
+// flight has ended. Grants go on only if nothing can have been lost: appendfsync is
+// always, no replica took over, and the data is the same.
 //
-// The epoch of every bucket has the run_id of the Redis process that was seen last, in the data
-// itself, from the ledger's founding on: a process that starts later compares it with the one that has the bucket now.
+// From the ledger's founding on, the epoch of every bucket has, in the data itself, the run_id of the Redis process
+// that was seen last. A process that starts later compares it with that of the process that has the bucket now.
 
-// freshStart is the uptime below which another Redis process is one that restarted; one
-// that ran before is a replica that took over.
+// freshStart is the uptime below which another Redis process counts as a restart. One that
+// has run for longer is a replica that took over.
 const freshStart = time.Minute
 
 // restarted is called before a new connection to another Redis process is used.
@@ -47,9 +47,9 @@ func (w *Worker) restarted(ctx context.Context, cn *redis.Conn, c redisconn.Chan
 		Msg(what + " and its last writes may be lost: no call is made until every request that could be in flight has ended")
 }
 
-// sameData reports whether a Redis has all that this worker saw of its data: it has been looked at
-// no less often. It is asked on the connection that is not in use yet. Only where there is one
-// Redis can it be durable.
+// sameData reports whether a Redis has all the data that this worker saw: its count of looks is no
+// lower. It asks on the new connection, which is not in use yet. One bucket is enough, since only a
+// single Redis counts as durable.
 func (w *Worker) sameData(ctx context.Context, cn *redis.Conn) bool {
 	tag := ledger.TagAt(0)
 	saw := w.stack.memory.looked(tag)
@@ -70,7 +70,7 @@ func (w *Worker) freeze() (until time.Time) {
 // proofWait is how long a node that took over may take to show that nothing was lost.
 const proofWait = time.Second
 
-// undecided reports whether it may still be shown that a take-over lost nothing. Meanwhile no request is sent.
+// undecided reports whether there is still time to show that a take-over lost nothing. Meanwhile no request is sent.
 func (w *Worker) undecided() bool {
 	if w.prove == 0 {
 		return false
@@ -80,7 +80,7 @@ func (w *Worker) undecided() bool {
 	return now.Sub(time.UnixMilli(w.stack.doubt.Load())) < w.prove
 }
 
-// succeeds reports whether the node that has a bucket now has all that another process had written.
+// succeeds reports whether the node that has a bucket now has all that the process from had written.
 func (w *Worker) succeeds(ctx context.Context, tag, from string) bool {
 	c, ok := w.stack.rdb.(*redis.ClusterClient)
 	if !ok || from == "" || w.prove == 0 {
@@ -96,7 +96,7 @@ func (w *Worker) serves(ctx context.Context, process string, run func(tag string
 	return err == nil && slices.ContainsFunc(slices.Collect(maps.Keys(shards)), func(tag string) bool { return run(tag) == process })
 }
 
-// runOf tells the run_id of the Redis process that has a bucket, of those that are known; "" if it is not.
+// runOf returns a function that gives the run_id of the Redis process that has a bucket; "" if that is not known.
 func runOf(ctx context.Context, ledger *ledger.Ledger, runs map[string]string) func(tag string) string {
 	return func(tag string) string {
 		node, err := ledger.NodeOf(ctx, tag)
@@ -107,10 +107,10 @@ func runOf(ctx context.Context, ledger *ledger.Ledger, runs map[string]string) f
 	}
 }
 
-// remember compares the data with what this worker, and the data itself, remember: for a restart
-// or a failover that happened while no worker was there, and a loss that nobody has seen yet. It
-// writes down what it found. With a *redisconn.UnreadError, it did so for the shards that
-// can be read: one that comes back is compared then.
+// remember compares the data with what this worker, and the data itself, remember. So it finds a
+// restart or a failover while no worker ran, and a loss that nobody has seen yet, and writes down
+// what it found. With a *redisconn.UnreadError, it did so for the shards that can be read: another
+// is compared when it comes back.
 func (w *Worker) remember(ctx context.Context, starting bool) error {
 	before := w.stack.notBefore.Load()
 	out, unread := w.stack.look(ctx)
@@ -130,9 +130,9 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 			continue
 		}
 		moved = true
-		// A worker that runs sees most changes itself, at a new connection (restarted). It has none
-		// where a former master took over again, to which it has idle ones. A process that serves other
-		// buckets still is no loss: this one was moved from it.
+		// A worker that runs sees most changes itself, at a new connection (restarted). It makes none
+		// to a former master that took over again if it has idle ones to it. If a process still serves
+		// other buckets, nothing is lost: this bucket was moved from it.
 		switch {
 		case e.Run == "" && doubt == 0, e.Run != "" && (w.nothingLost() || w.serves(ctx, e.Run, run)):
 		case w.succeeds(ctx, e.Tag, e.Run):
@@ -156,7 +156,8 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 	}
 	switch {
 	case out.other:
-		// Requests under this worker's names may be in flight, of which the other key knows nothing.
+		// Requests under this worker's token names may be in flight, and processes with the other key
+		// don't know of them.
 		return errors.Join(w.stack.raise(ctx, time.Time{}, run), ledger.ErrOtherKey)
 	case out.lost != "":
 		until := w.freeze()
@@ -202,8 +203,8 @@ func (w *Worker) nothingLost() bool {
 	return w.durable.Load() && !slices.ContainsFunc(w.watch.Seen(), func(s redisconn.Sight) bool { return !s.Master })
 }
 
-// learnDurability asks whether Redis syncs every write. Where it does not tell, and
-// where a replica may take over (Sentinel, Cluster), it is taken as not.
+// learnDurability asks whether Redis syncs every write. If Redis does not tell, or if a
+// replica may take over (Sentinel, Cluster), the answer is no.
 func (w *Worker) learnDurability(ctx context.Context) {
 	if w.o.severalNodes() {
 		return

@@ -27,11 +27,11 @@ type runner struct {
 	places   places
 	stopped  chan struct{} // closed when the worker takes no more calls
 	hooked   hooked        // what the hooks were told
-	// recording has room for the outcomes that are on their way to Redis at once, and room is how long one waits.
+	// recording has a place for each outcome that is on its way to Redis; room is how long one waits for a place.
 	recording chan struct{}
 	room      time.Duration
-	// last ends when outcomes are not recorded any more, some time after requests are cut
-	// off. nil: with them.
+	// last ends when outcomes are no longer recorded, some time after requests are cut off.
+	// nil: at the same time.
 	last context.Context
 
 	// breakers knows the vendor's servers that are away.
@@ -42,27 +42,27 @@ type runner struct {
 	current func() bool
 	// idle are the runs that wait for another chain.
 	idle *idleRuns
-	// backlog is how many more tasks wait in asynq than places are unused, and yielded is when a run last
-	// gave its place up to one (Unix time, ns).
+	// backlog is how many more tasks wait in asynq than places are unused. yielded is when a run last
+	// gave up its place to such a task (Unix time, ns).
 	backlog func() int
 	yielded atomic.Int64
 	// crowded reports whether other chains wait for a run.
 	crowded func(ctx context.Context) bool
-	// noteDue is told when a bucket needs a dispatch.
+	// noteDue notes when a bucket needs a dispatch.
 	noteDue func(tag string, at time.Time)
 	// publish hands a dispatch to asynq.
 	publish func(ctx context.Context, f ledger.Dispatch) error
 }
 
-// run makes calls of the chain, and where it waits, ends or is held goes on with others
-// of its bucket that can run, and with those that wait in this worker for the place that it leaves at
-// its server, until there is none or others are due.
-// An error means that Redis did not answer; the chain is found again by a worker.
+// run makes calls of the chain. When the chain waits, ends or is held, run goes on with others:
+// those of its bucket that can run, and those that wait in this worker for the place that it leaves
+// at its server. It ends when there is none, or when others are due.
+// An error means that Redis did not answer; a worker finds the chain again.
 func (r *runner) run(ctx context.Context, f ledger.Dispatch) error { return r.runFrom(ctx, f, "") }
 
-// runFrom runs a chain for which a place at a server was taken; "" for none.
+// runFrom runs a chain that has a place at a server already; "" for none.
 func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) error {
-	// Fails closed: where Redis was away for long, others may have agreed on other limits.
+	// Fails closed: if Redis was away for long, others may have agreed on other limits.
 	for (!r.current() || r.doubt.Load() > 0) && !r.stopping.Load() && ctx.Err() == nil {
 		wait(ctx, 50*time.Millisecond)
 	}
@@ -85,8 +85,8 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 	}
 }
 
-// more takes a run on to a chain of another bucket, if one waits and the run's place is not
-// given up to a task.
+// more makes a run go on with a chain of another bucket, if one waits and the run does not
+// give up its place to a task.
 func (r *runner) more(t *runState) bool {
 	if t.yielded || r.stopping.Load() || !r.current() || time.Since(t.began) >= runLimit || r.yields() {
 		return false
@@ -98,9 +98,9 @@ func (r *runner) more(t *runState) bool {
 	return ok
 }
 
-// yields decides whether a run gives its place up to a task that waits in asynq: the first call of a
-// chain that had nothing to do is one. At most one run does so each yieldEvery. So such a task waits for a few ms, places
-// come free one by one, and most runs go on without asynq.
+// yields decides whether a run gives up its place to a task that waits in asynq, such as the first call
+// of a chain that had nothing to do. At most one run does so each yieldEvery. So such a task waits for a
+// few ms, places come free one by one, and most runs go on without asynq.
 func (r *runner) yields() bool {
 	last, now := r.yielded.Load(), time.Now().UnixNano()
 	soon := now >= last && now-last < yieldEvery.Nanoseconds() // a clock that was set back does not keep runs from it
@@ -119,7 +119,7 @@ type runState struct {
 	yielded bool // its place is for a task that waits in asynq
 }
 
-// chain makes calls of a chain that was dispatched, and of those that its outcomes lead to.
+// chain makes calls of a chain that was dispatched, and of those that its steps go on with.
 func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *runState) error {
 	asked := time.Now()
 	step, err := r.begin(ctx, f, t.host)
@@ -157,12 +157,12 @@ func (r *runner) chain(ctx context.Context, f ledger.Dispatch, t *runState) erro
 	return nil
 }
 
-// noPlace is the outcome of a grant for a server whose last place another run has taken since the
-// grant was asked for.
+// noPlace is the outcome of a grant that can't be used: since it was asked for, another run has
+// taken the last place at its server.
 var noPlace = verdict{ledger.Outcome{Kind: ledger.Busy, Slot: ledger.GiveBack}, outcomeNotSent}
 
-// moveTo takes a place at the server of the run's next call, and gives on the one that it has
-// elsewhere; false if there is none.
+// moveTo takes a place at the server of the run's next call, and passes on the one that the run
+// has elsewhere. It returns false if no place is free.
 func (r *runner) moveTo(ctx context.Context, t *runState, server string) bool {
 	if t.host == server {
 		return true
@@ -175,8 +175,8 @@ func (r *runner) moveTo(ctx context.Context, t *runState, server string) bool {
 	return true
 }
 
-// leave ends what a run did for a chain. If the chain waits for a place at its server, it is
-// remembered. The run's own place goes to a chain that waits for it.
+// leave ends a run's work for a chain. If the chain waits for a place at its server, it is
+// parked. The run's own place goes to a chain that waits for it.
 func (r *runner) leave(ctx context.Context, t *runState, step *ledger.Step) {
 	if step.Status == ledger.Deferred && step.Reason == ledger.ServerBusy {
 		f := ledger.Dispatch{Chain: step.Chain, Number: step.Number}
@@ -206,8 +206,8 @@ func (r *runner) leave(ctx context.Context, t *runState, step *ledger.Step) {
 	t.host = ""
 }
 
-// giveOn leaves the place that a run has at a server, and begins a run of its own for the chain
-// that has waited longest for it.
+// giveOn gives up a run's place at a server, and begins a new run for the chain that has waited
+// longest for it.
 func (r *runner) giveOn(ctx context.Context, server string) {
 	if server == "" {
 		return
@@ -232,8 +232,8 @@ func (r *runner) giveOn(ctx context.Context, server string) {
 	}()
 }
 
-// requeueWaiting gives the chains that wait for a place at their server to other workers, and waits
-// for the runs of those that had just got one.
+// requeueWaiting requeues the chains that wait for a place at their server, for other workers. It
+// waits for the runs of those that had just got one.
 func (r *runner) requeueWaiting(ctx context.Context) {
 	var g errgroup.Group
 	g.SetLimit(publishers)
@@ -253,7 +253,7 @@ func (r *runner) requeue(ctx context.Context, f ledger.Dispatch) {
 	}
 }
 
-// goOn says with what a run may go on after the call that it has made.
+// goOn says what a run may go on with after the call that it has made.
 func (r *runner) goOn(ctx context.Context, t *runState) ledger.GoOn {
 	switch {
 	case r.stopping.Load() || !r.current() || r.doubt.Load() > 0 || time.Since(t.began) >= runLimit:
@@ -275,8 +275,8 @@ func (r *runner) goOn(ctx context.Context, t *runState) ledger.GoOn {
 	return ledger.Any
 }
 
-// settle does what a step that ended a run leaves to be done. All of it is a hint: what
-// is lost here is found by the reconciler.
+// settle does what is left to do after a step that ended a run. All of it is a hint: the
+// reconciler finds what is lost here.
 func (r *runner) settle(ctx context.Context, step *ledger.Step) {
 	id, tag := step.Chain, ledger.Tag(step.Chain)
 	switch step.Status {
@@ -307,7 +307,7 @@ func (r *runner) putBack(ctx context.Context, f ledger.Dispatch) error {
 	return nil
 }
 
-// handOver hands the chain that a step dispatched, if it was carried out, to asynq.
+// handOver publishes the chain that a step dispatched, if the step was carried out.
 func (r *runner) handOver(ctx context.Context, step *ledger.Step, failed error) {
 	if failed != nil || step.Woken == nil {
 		return

@@ -15,9 +15,9 @@ import (
 	"habilita/internal/vault"
 )
 
-// scheduler makes the runs of schedules that are due. Every worker has one; a claim in
-// Redis sees to it that one of them makes a run, and that another takes it over where
-// that one dies. Package schedule says how.
+// scheduler makes the runs of schedules that are due. Every worker has one. A claim in
+// Redis makes sure that one of them makes a run, and that another takes over if that one
+// dies. Package schedule says how.
 type scheduler struct {
 	*stack
 	log      zerolog.Logger
@@ -31,9 +31,9 @@ type scheduler struct {
 const (
 	// lookEvery is how soon a run that a person asked for begins.
 	lookEvery = 2 * time.Second
-	// claimLease is after how long a run is taken over whose worker is gone.
+	// claimLease is how long another worker waits before it takes over the run of one that is gone.
 	claimLease = 30 * time.Second
-	// lookSlack is how far the clock that is carried on may be before that of Redis.
+	// lookSlack is how far our estimate of the clock of Redis may be ahead of it.
 	lookSlack = 25 * time.Millisecond
 )
 
@@ -47,8 +47,8 @@ func (s *scheduler) run(ctx context.Context) {
 	}
 }
 
-// look does what is to be done for every schedule, and returns how long there is nothing
-// to do for any that is known.
+// look does what is to be done for every schedule. It returns for how long there is nothing
+// to do for any known one.
 func (s *scheduler) look(ctx context.Context) (rest time.Duration, err error) {
 	rest = s.every
 	all, now, unread := s.store.All(ctx)
@@ -60,7 +60,7 @@ func (s *scheduler) look(ctx context.Context) (rest time.Duration, err error) {
 		if ctx.Err() != nil {
 			return rest, nil
 		}
-		// The one before may have taken a while.
+		// The schedule before may have taken a while.
 		now := s.clock.Now()
 		if err := s.attend(ctx, st, now); err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Str("schedule", st.Name).Msg("a schedule could not be looked at; trying again")
@@ -110,7 +110,7 @@ func (s *scheduler) attend(ctx context.Context, st schedule.State, now time.Time
 	return nil
 }
 
-// unsettled returns the batch where it is one that has not settled, else "".
+// unsettled returns the batch's name if it has not settled, else "".
 func (s *scheduler) unsettled(ctx context.Context, name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -134,12 +134,12 @@ const (
 	// the run is given up.
 	retryRun    = 30 * time.Second
 	maxRunTries = 20
-	// endRun is how long the end of a run may take to be written where a worker stops.
+	// endRun is how long a worker that stops may take to write the end of a run.
 	endRun = 2 * time.Second
 )
 
-// enqueue makes the run of a claim, or goes on with it: a batch of its own, so that what
-// is in it already is only counted.
+// enqueue makes the run of a claim, or goes on with it. The run is a batch of its own, so
+// calls that are in it already are only counted.
 func (s *scheduler) enqueue(ctx context.Context, st schedule.State, c schedule.Claim) error {
 	working, end := context.WithCancelCause(ctx)
 	stop := s.keep(working, end, st.ID, c)
@@ -151,7 +151,7 @@ func (s *scheduler) enqueue(ctx context.Context, st schedule.State, c schedule.C
 		s.log.Warn().Str("schedule", st.Name).Str("batch", c.Batch).Msg("a schedule's run goes on elsewhere, or its schedule was removed")
 		return nil
 	}
-	// The end is written also where the worker stops.
+	// The end is written even if the worker stops.
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endRun)
 	defer cancel()
 	switch {
@@ -193,7 +193,7 @@ func (s *scheduler) tell(name string, r schedule.Run) {
 }
 
 // keep renews the claim until stop is called, and ends the work if another run has taken the claim.
-// Where Redis does not answer, the work goes on: it is harmless.
+// If Redis does not answer, the work goes on: that is harmless.
 func (s *scheduler) keep(ctx context.Context, end context.CancelCauseFunc, id string, c schedule.Claim) (stop func()) {
 	return Every(ctx, s.lease/3, func(ctx context.Context) {
 		if err := s.store.Renew(ctx, id, c, s.lease); errors.Is(err, schedule.ErrLost) {
@@ -202,12 +202,13 @@ func (s *scheduler) keep(ctx context.Context, end context.CancelCauseFunc, id st
 	})
 }
 
-// fill enqueues the calls of a run. What it returns of the run is true also where there
-// is an error.
+// fill enqueues the calls of a run. What it returns about the run is true after an error
+// too.
 func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (schedule.Run, error) {
 	run := schedule.Run{Batch: c.Batch, Kind: c.Kind, Tick: c.Tick.UnixMilli(), Started: c.Started.UnixMilli(), Missed: c.Missed}
-	// Before anything is enqueued, and once: a run must not pass over what waits behind
-	// its own calls, and who takes it over must enqueue the same calls in the same order.
+	// Decide before anything is enqueued, and only once. A run must not pass over what waits
+	// behind its own calls, and a worker that takes it over must enqueue the same calls in the
+	// same order.
 	if !c.Decided {
 		held := s.heldChains(ctx, ledger.BatchID(c.Batch))
 		if c.PileUp {
@@ -240,7 +241,7 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 			}
 		}
 	}
-	// Rows were checked when the schedule was added; what a newer version refuses stops no other.
+	// Rows were checked when the schedule was added. A row that a newer version refuses does not stop the others.
 	reject := func(err error) error {
 		if redisconn.Is[*CallError](err) {
 			return nil
@@ -253,9 +254,9 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 	return run, err
 }
 
-// heldChains are the ids of all chains that wait for a person, but for those that wait
-// at a call of the batch itself: a Redis that lost its last writes may have forgotten the
-// claim, and on a cluster not the calls.
+// heldChains are the ids of all chains that wait for a person, except those that wait at a
+// call of the batch itself. There may be such calls: a Redis that lost its last writes may
+// have lost the claim and, on a cluster, still have the calls.
 func (s *scheduler) heldChains(ctx context.Context, batchID string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		tags, err := s.ledger.Busy(ctx, true)

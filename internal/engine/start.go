@@ -36,8 +36,8 @@ func ParseStart(given func(name string) (text string, is bool)) (s Start, err er
 	return s, nil
 }
 
-// Time is the start by the clock of Redis, since this machine's may be off, to the millisecond. Zero is now; an At that
-// has passed is that too.
+// Time is the start by the clock of Redis, since this machine's may be off. With In it is cut to the millisecond. Zero
+// is now, also for an At that has passed.
 func (s Start) Time(clock func() (time.Time, error)) (time.Time, error) {
 	if s == (Start{}) {
 		return time.Time{}, nil

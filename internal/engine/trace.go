@@ -12,14 +12,14 @@ import (
 	"habilita/internal/ledger"
 )
 
-// A call that is dispatched by its producer is one trace: "enqueue" in the producer, "run" in
-// the worker that takes its asynq task, whose headers carry the context, and "enable_module"
-// for each attempt. A chain that a worker dispatches begins a trace of its own: what waits in
-// the ledger has no context. Where a run goes on with another chain, each of its attempts is
-// a trace of its own, linked to the run. Attempts bear the call's id and batch, by which they are
-// found. Nothing of a trace is sent to the vendor, and no span bears a token.
+// A call that its producer dispatches is one trace: "enqueue" in the producer, "run" in the
+// worker that takes its asynq task, and "enable_module" for each attempt. The task's headers
+// carry the context. A chain that a worker dispatches begins a trace of its own: what waits in
+// the ledger has no context. If a run goes on with another chain, each of its attempts is a
+// trace of its own, linked to the run. Attempts have the call's id and batch, by which they can
+// be found. Nothing of a trace is sent to the vendor, and no span has a token.
 
-// newTracer makes spans by a provider; nil: none.
+// newTracer makes spans with a provider; nil: it makes none.
 func newTracer(p trace.TracerProvider) trace.Tracer {
 	if p == nil {
 		p = noop.NewTracerProvider()
@@ -27,8 +27,8 @@ func newTracer(p trace.TracerProvider) trace.Tracer {
 	return p.Tracer("habilita/tasks")
 }
 
-// beginAttempt starts the span of an attempt. One of another chain than the run was dispatched for
-// is a trace of its own, linked to the run: it is no part of what the producer asked for.
+// beginAttempt starts the span of an attempt. If its chain is not the one that the run was dispatched
+// for, it is a trace of its own, linked to the run: it is no part of what the producer asked for.
 func beginAttempt(ctx context.Context, t trace.Tracer, own bool) (context.Context, trace.Span) {
 	o := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}
 	if !own {

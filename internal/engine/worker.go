@@ -40,7 +40,7 @@ type Worker struct {
 	vendor   *wolkvox.Client
 	member   *membership.Membership
 	meter    *meter
-	// unregister takes the metrics back, so that another worker can have the Registerer.
+	// unregister removes the metrics, so that another worker can use the Registerer.
 	unregister func()
 	breakers   *breaker.Monitor
 
@@ -59,7 +59,7 @@ type Worker struct {
 }
 
 // NewWorker connects to Redis, opens or makes the token-ID key, and joins the membership of
-// the processes: a *membership.MismatchError says with what it disagrees.
+// the processes. A *membership.MismatchError says which settings disagree.
 func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	o = o.WithDefaults()
 	if err := o.check(); err != nil {
@@ -108,12 +108,12 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		opened = nil
 		return nil, errors.Join(err, w.Close())
 	}
-	// Once: what is there under these names afterwards is another worker's.
+	// Only once: afterwards, metrics of these names are another worker's.
 	w.unregister = sync.OnceFunc(func() { o.Metrics.Unregister(w.meter.own) })
 	return w, nil
 }
 
-// connect opens the connections and the stack. What it opened is to be closed, also after an error.
+// connect opens the connections and the stack. The caller closes what it opened, after an error too.
 func (w *Worker) connect(ctx context.Context) (opened []io.Closer, err error) {
 	open := func(ro redisconn.Options) (c redis.UniversalClient) {
 		if err == nil {
@@ -124,7 +124,7 @@ func (w *Worker) connect(ctx context.Context) (opened []io.Closer, err error) {
 		}
 		return c
 	}
-	// A change that comes before there is a stack is one all the same.
+	// A change that comes before there is a stack is kept for it.
 	var ready atomic.Bool
 	var early atomic.Pointer[redisconn.Change]
 	w.watch = redisconn.NewRestartWatch(func(ctx context.Context, cn *redis.Conn, c redisconn.Change) {
@@ -202,9 +202,9 @@ func (w *Worker) assemble(me string) {
 	}
 }
 
-// recordingsOf has the places for outcomes on their way, and how long one waits for its place. One Redis is
-// sent scripts in pipelines, so more of them cost it little; what begins a run must not stand behind
-// thousands all the same.
+// recordingsOf makes the places for outcomes on their way, and says how long an outcome waits for one. A single
+// Redis gets scripts in pipelines, so more of them cost it little. Still, the script that begins a run must not
+// wait behind thousands.
 func recordingsOf(rdb redis.UniversalClient) (places chan struct{}, room time.Duration) {
 	if _, several := rdb.(*redis.ClusterClient); several {
 		return make(chan struct{}, recordings), recordRoom
@@ -212,28 +212,27 @@ func recordingsOf(rdb redis.UniversalClient) (places chan struct{}, room time.Du
 	return make(chan struct{}, 4*recordings), 5 * time.Second
 }
 
-// connections are enough for any number of requests in flight: a run needs one for the moment of a
-// script alone, and Redis does one script at a time.
+// connections are enough for any number of requests in flight: a run needs one only for the moment of a
+// script, and Redis runs one script at a time.
 const connections = 64
 
-// budgetOf is how long a run stays at its chain while others wait, so that of all runs one
-// leaves its chain every ms. It is a share of time and not of calls: a chain whose calls take a
+// budgetOf is the run budget: how long a run stays at its chain while others wait. With it, one of
+// all runs leaves its chain every ms. It is in time, not in calls: a chain whose calls take a
 // minute keeps others waiting for one call, not for five.
 func budgetOf(places int) time.Duration { return time.Duration(places) * time.Millisecond }
 
-// recordings is how many outcomes are on their way to Redis at once. They keep it busy, and more
-// would only stand in its queue, before whatever starts a chain (docs/decisions.md).
+// recordings is how many outcomes are on their way to Redis at once. They keep Redis busy. More would
+// only wait in its queue, ahead of the scripts that start chains (docs/decisions.md).
 const recordings = 16
 
-// Run takes calls until ctx ends; then it takes no new call, lets those in flight end
-// for up to ShutdownTimeout, and returns nil. An error says that it had to stop: its
-// settings disagree with those of the others.
+// Run takes calls until ctx ends. Then it takes no new call, lets those in flight end for
+// up to ShutdownTimeout, and returns nil. An error says that it had to stop: its settings
+// disagree with those of the others.
 //
-// The order of the end: no more dispatch, reconciliation, making of scheduled runs (one that is
-// being enqueued is left to another worker) and fetching of tasks; runs end after
-// the call that they are at; asynq gives back what it had fetched; the membership is
-// left; connections are closed. It takes ShutdownTimeout and 2 s at most, even where Redis
-// hangs.
+// It ends in this order. Run stops dispatching, reconciling, making scheduled runs (one that is
+// being enqueued is left to another worker) and fetching tasks. Runs end after their current
+// call. asynq gives back the tasks that it had fetched. The worker leaves the membership and
+// closes its connections. All this takes ShutdownTimeout and 2 s at most, even if Redis hangs.
 func (w *Worker) Run(ctx context.Context) error {
 	last, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
@@ -243,8 +242,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	soft, stop := context.WithCancel(ctx)
 	defer stop()
 
-	// A run has the worker's context, not the task's: asynq ends the task's when its lease
-	// ran out (Redis was away), and a request that is in flight must not be cut off for that.
+	// A run has the worker's context, not the task's. asynq ends the task's when its lease has
+	// run out (Redis was away), and that must not cut off a request in flight.
 	handler := asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error { return w.handle(hard, t) })
 	servers := w.newServers(hard)
 	if err := servers.start(handler); err != nil {
@@ -308,8 +307,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	return errors.Join(cause, w.Close())
 }
 
-// Close leaves the membership and ends the connections of a worker that was not run, or
-// whose runs have ended. A worker whose runs have not does not leave: it lapses.
+// Close leaves the membership and closes the connections of a worker that was not run, or
+// whose runs have ended. If runs have not ended, it does not leave: its membership lapses.
 func (w *Worker) Close() error {
 	leave := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
@@ -340,8 +339,8 @@ func (w *Worker) Close() error {
 	return err
 }
 
-// handle runs a task. It returns an error only for tasks that can't be read, and where
-// Redis did not answer.
+// handle runs a task. It returns an error only if the task can't be read, or if Redis did
+// not answer.
 func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 	w.dispatcher.begun()
 	if rw := t.ResultWriter(); rw != nil {
@@ -355,8 +354,8 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 	}
 	w.runner.active.Add(1)
 	defer w.runner.active.Add(-1)
-	// asynq gives the place of a task away when its lease has ended without Redis, though its
-	// run goes on. Chains that had waited for their server have places without a task.
+	// When a task's lease has ended without Redis, asynq gives its place away although its run
+	// goes on. And chains that had waited for their server have places without a task.
 	if !w.places.enter(w.stopped) {
 		return w.runner.putBack(ctx, f)
 	}
@@ -368,7 +367,7 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 	return w.runner.run(ctx, f)
 }
 
-// failed logs what asynq reports of a handler.
+// failed logs a handler's error that asynq reports.
 func (w *Worker) failed(_ context.Context, t *asynq.Task, err error) {
 	e, what := w.log.Warn(), "an asynq task failed; its chain is dispatched again"
 	if redisconn.Is[*PoisonError](err) {
