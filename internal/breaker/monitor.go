@@ -12,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Monitor is a worker's view of the servers, and what it saw of them. Run keeps it;
-// without it nothing is ever put off. Safe for concurrent use.
+// Monitor is a worker's view of the servers, and what it saw of them. Run keeps it
+// current; without Run, nothing is ever put off. It is safe for concurrent use.
 type Monitor struct {
 	store *Store
 	lasts time.Duration    // a probe, from its permission until its outcome is reported, at most
@@ -28,20 +28,20 @@ type Monitor struct {
 	counts  map[State]int
 }
 
-// NewMonitor makes a Monitor whose probes last so long at most, from their permission until their outcome is reported.
-// now is the clock of Redis. It asks nothing of Redis.
+// NewMonitor makes a Monitor. lasts is the longest that a probe takes, from its permission until its outcome is
+// reported. now is the clock of Redis. NewMonitor asks nothing of Redis.
 func NewMonitor(s *Store, lasts time.Duration, now func() time.Time, log zerolog.Logger) *Monitor {
 	return &Monitor{store: s, lasts: lasts, now: now, log: log, soon: make(chan struct{}, 1), seen: map[string]*seen{}, permits: map[string]bool{}}
 }
 
-// refreshEvery is how often the view is made new and what was seen is reported.
+// refreshEvery is how often the view is refreshed, and what was seen is reported.
 const refreshEvery = time.Second
 
-// halfOpenWait is how long calls are put off while a probe is under way: soon after it
-// succeeded they go on.
+// halfOpenWait is how long calls are put off while a probe is under way: they go on soon
+// after it succeeded.
 const halfOpenWait = 5 * time.Second
 
-// Run keeps the view and reports, until ctx ends; then it reports what is left.
+// Run refreshes the view and reports, until ctx ends; then it reports what is left.
 func (m *Monitor) Run(ctx context.Context) {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
@@ -63,7 +63,7 @@ func (m *Monitor) Run(ctx context.Context) {
 	}
 }
 
-// Refresh reports what was seen and makes the view new.
+// Refresh reports what was seen, and refreshes the view.
 func (m *Monitor) Refresh(ctx context.Context) error {
 	if err := m.report(ctx); err != nil {
 		return err
@@ -123,8 +123,8 @@ func (m *Monitor) report(ctx context.Context) error {
 	return err
 }
 
-// Observe notes the end of a request: answered is false where no answer came that can be
-// read. probe says that it was made under a permission to probe.
+// Observe notes the end of a request. answered is false if no readable answer came. probe
+// says that the request was made under a permission to probe.
 func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 	m.mu.Lock()
 	v := m.seen[server]
@@ -153,10 +153,10 @@ func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 	}
 }
 
-// Blocked tells the servers whose calls are to be put off, as the ledger's scripts read
-// it: "0042=1732400000000 0017=... ", each with until when, ms; "" for none. Where a
-// server may be probed, it is left out for this once, and probe is its name: the
-// caller gives the permission back (Unused) unless the call that it began is one at that server.
+// Blocked returns the servers whose calls are to be put off, each with the time until when
+// (ms), as the ledger's scripts read them: "0042=1732400000000 0017=... "; "" for none. If a
+// server may be probed, it is left out this once, and probe is its name. The caller gives
+// the permission back (Unused) unless the call that it then begins is at that server.
 func (m *Monitor) Blocked() (text, probe string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -182,7 +182,7 @@ func (m *Monitor) Unused(probe string) {
 	}
 }
 
-// Counts are how many servers are in each state, at the last look.
+// Counts are how many servers are in each state, at the last refresh.
 func (m *Monitor) Counts() map[State]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -22,7 +22,7 @@ var sources embed.FS
 // ErrUnknownServer says that no worker has called that server lately.
 var ErrUnknownServer = errors.New("no such server is known")
 
-// State is how a server is.
+// State is the state of a server.
 type State string
 
 // The states of a server.
@@ -32,13 +32,13 @@ const (
 	HalfOpen State = "half_open" // a probe is under way
 )
 
-// A server counts as down after so many failures in a row, over all workers, of at least so many chains.
+// A server counts as down after openFailures failures in a row, over all workers, of at least openChains chains.
 const openFailures, openChains = 5, 2
 
-// Window is how long requests are counted for, at least; at most twice as long.
+// Window is for how long requests are counted, at least; it is at most twice as long.
 const Window = 5 * time.Minute
 
-// ServerStatus is how a server is.
+// ServerStatus is the state of a server, and how its last requests ended.
 type ServerStatus struct {
 	Server    string    `json:"server"`
 	State     State     `json:"state"`
@@ -49,7 +49,7 @@ type ServerStatus struct {
 	InARow    int       `json:"in_a_row"`   // failures since its last answer
 }
 
-// Store is the state of all servers. Safe for concurrent use.
+// Store is the state of all servers. It is safe for concurrent use.
 type Store struct {
 	rdb                   redis.UniversalClient
 	key                   string
@@ -73,8 +73,8 @@ type kept struct {
 	Since, Next, Run, W, Req, Fail, Preq, Pfail float64
 }
 
-// Servers are all that workers have called, by name. now is the time of Redis, for the
-// window; the zero time asks Redis.
+// Servers are all servers that workers have called, by name. now is the time of Redis, for
+// the window; if it is zero, Servers asks Redis.
 func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerStatus, error) {
 	if now.IsZero() {
 		var err error
@@ -108,8 +108,8 @@ func (s *Store) Servers(ctx context.Context, now time.Time) ([]ServerStatus, err
 	return out, nil
 }
 
-// Lift closes the breaker of a server, so that calls are made again at once; wasOpen is
-// false where it was closed. ErrUnknownServer where no worker has called it.
+// Lift closes the breaker of a server, so that calls are made again at once. wasOpen is
+// false if it was closed already. The error is ErrUnknownServer if no worker has called it.
 func (s *Store) Lift(ctx context.Context, server string) (wasOpen bool, err error) {
 	n, err := s.lift().Run(ctx, s.rdb, []string{s.key}, server).Int()
 	if err != nil {

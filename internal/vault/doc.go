@@ -1,8 +1,8 @@
 // Package vault keeps tokens sealed and gives them names.
 //
 // A token rests in Redis only as a sealed blob: AES-256-GCM under one of the
-// keys of HABILITA_KEYS. The first key seals; every key opens, so a new key is
-// put in front, the blobs are sealed again (ReSeal), and the old key goes.
+// keys of HABILITA_KEYS. The first key seals; every key opens. To change keys,
+// put a new one in front, seal the blobs again (ReSeal), and remove the old one.
 //
 // What a blob is for (its purpose, such as the token's name) is authenticated
 // with it: a blob that somebody moved to another token does not open.
@@ -17,7 +17,7 @@
 //
 // The additional data is everything before the nonce, followed by the purpose.
 // A token of 45 bytes under a key "k20261123" takes 84 bytes. Nonces are random:
-// one key is good for about four thousand million seals (2^32).
+// one key is good for about four billion seals (2^32).
 //
 // # Names
 //

@@ -41,7 +41,7 @@ func (k *Keys) Seal(plain, purpose string) []byte {
 func bound(header []byte, purpose string) []byte { return append(slices.Clone(header), purpose...) }
 
 // Open gives back what Seal sealed for the same purpose. It fails with a
-// *KeyGoneError where the key isn't among the keys, and with ErrTampered for
+// *KeyGoneError if the key isn't among the keys, and with ErrTampered for
 // everything else.
 func (k *Keys) Open(sealed []byte, purpose string) (string, error) {
 	id, ok := SealedBy(sealed)
@@ -67,8 +67,8 @@ func (k *Keys) IsCurrent(sealed []byte) bool {
 	return ok && id == k.first.id
 }
 
-// ReSeal gives the blob sealed under the first key. A blob that is so already
-// comes back as it is, unopened, with changed false. It fails as Open does.
+// ReSeal returns the blob sealed under the first key. If that key sealed it
+// already, it comes back unopened, with changed false. ReSeal fails as Open does.
 func (k *Keys) ReSeal(sealed []byte, purpose string) (out []byte, changed bool, err error) {
 	if k.IsCurrent(sealed) {
 		return sealed, false, nil

@@ -11,15 +11,15 @@ import (
 // tokenIDPurpose is what the token-ID key is sealed for.
 const tokenIDPurpose = "habilita naming key"
 
-// rekeyTries bounds RekeyTokenIDKey where others rekey at the same time; one of
+// rekeyTries bounds RekeyTokenIDKey if others rekey at the same time. One of
 // them wins each round, so a second try finds the work done.
 const rekeyTries = 8
 
 // EnsureTokenIDKey opens the token-ID key that rests sealed in Redis under keyName,
-// and makes it where there is none. Of processes that do so at the same time one
-// wins, and all get its key. It is never replaced: a token-ID key that can't be
-// opened is an error that names the sealing key's id (a *KeyGoneError, or
-// errors.Is ErrTampered). Redis errors come back wrapped.
+// and makes it if there is none. If processes do so at the same time, one wins, and
+// all get its key. The key is never replaced: a token-ID key that can't be opened is
+// an error that names the sealing key's id (a *KeyGoneError, or errors.Is
+// ErrTampered). Redis errors come back wrapped.
 func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
 	ids, err := OpenTokenIDKey(ctx, rdb, keyName, keys)
 	if !errors.Is(err, ErrNoTokenIDKey) {
@@ -30,16 +30,16 @@ func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName st
 	if err := RestoreTokenIDKey(ctx, rdb, keyName, keys.Seal(string(key), tokenIDPurpose)); err != nil {
 		return nil, err
 	}
-	// Read it back in either case: another process may have won, or the answer
-	// to a SET of ours that worked was lost and the client sent it again.
+	// Read it back in either case: another process may have won, or the reply
+	// to our own successful SET was lost and the client sent it again.
 	return OpenTokenIDKey(ctx, rdb, keyName, keys)
 }
 
 // ErrNoTokenIDKey says that no token-ID key was made yet.
 var ErrNoTokenIDKey = errors.New("there is no token-ID key")
 
-// OpenTokenIDKey is EnsureTokenIDKey for who only reads: where there is none, it is
-// ErrNoTokenIDKey.
+// OpenTokenIDKey is EnsureTokenIDKey for a process that only reads. If there is no
+// key, the error is ErrNoTokenIDKey.
 func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
 	sealed, err := KeepTokenIDKey(ctx, rdb, keyName)
 	if errors.Is(err, redis.Nil) {
@@ -70,10 +70,10 @@ func openTokenIDKey(sealed []byte, keyName string, keys *Keys) (string, error) {
 	return "", fmt.Errorf("token-ID key %s: %w", keyName, err)
 }
 
-// RekeyTokenIDKey seals the token-ID key under the first of the keys; its value
-// stays, so no token changes its name. changed is false where it was so already.
-// It never writes over what another process put there meanwhile. Where there is
-// no token-ID key yet it does nothing.
+// RekeyTokenIDKey seals the token-ID key under the first of the keys. Its value
+// stays, so no token changes its name. changed is false if that key sealed it
+// already. RekeyTokenIDKey never overwrites what another process put there
+// meanwhile. If there is no token-ID key yet, it does nothing.
 func RekeyTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (changed bool, err error) {
 	for range rekeyTries {
 		err = rdb.Watch(ctx, func(tx *redis.Tx) error {
@@ -106,9 +106,9 @@ func RekeyTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName str
 	return changed, nil
 }
 
-// KeepTokenIDKey gives the token-ID key as it rests sealed in Redis, for a program that keeps
-// it elsewhere, and RestoreTokenIDKey puts it back where Redis has none: for a Redis that
-// ends with its process.
+// KeepTokenIDKey returns the token-ID key as it rests sealed in Redis, for a program that keeps
+// a copy. RestoreTokenIDKey puts it back into a Redis that has lost it, or that ended with its
+// process.
 func KeepTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string) (sealed []byte, err error) {
 	if sealed, err = rdb.Get(ctx, keyName).Bytes(); err != nil {
 		return nil, fmt.Errorf("token-ID key: %w", err)

@@ -57,7 +57,7 @@ func NewTokenIDs(key []byte) *TokenIDs {
 }
 
 // Name is the token_id: the first 120 bits of the token's HMAC as 24 characters
-// [a-z2-7]. It says nothing of the token to those who lack the token-ID key. The
+// [a-z2-7]. Without the token-ID key, it reveals nothing about the token. The
 // first two characters spread evenly over 1,024 buckets.
 func (n *TokenIDs) Name(token string) string {
 	m := n.macs.Get().(*tokenIDMAC)
@@ -76,9 +76,9 @@ func (m *tokenIDMAC) sumOf(in []byte) []byte {
 	return m.h.Sum(m.sum[:0])
 }
 
-// Row names a row by what it says: mark, and behind it 84 bits, as 14 characters of base64url,
-// of an HMAC over the number and the texts, each with its length before it. So other texts have
-// another name, and nobody without the key can find the texts by guessing.
+// Row names a row by what it says: mark, followed by 84 bits of an HMAC as 14 characters of
+// base64url. The HMAC is over the number and the texts, each with its length before it. So
+// other texts have another name, and nobody without the key can find the texts by guessing.
 func (n *TokenIDs) Row(mark byte, number uint64, server, token, chain, ref string) string {
 	m := n.macs.Get().(*tokenIDMAC)
 	defer n.macs.Put(m)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// DefaultURL is where the vendor is: the template of Config.URL.
+// DefaultURL is the vendor's address, as a template for Config.URL.
 const DefaultURL = "https://wv{server}.wolkvox.com"
 
 const (
@@ -22,7 +22,7 @@ const (
 	// Request.WriteBy bound it too.
 	dialTimeout = 10 * time.Second
 	// idleTimeout is how long a connection is kept without use. It is below
-	// the 5 s after which an Apache closes it: a request that crosses a
+	// the 5 s after which an Apache closes it: a request that meets the
 	// closing has an unknown outcome, which costs more than a new connection.
 	idleTimeout = 4 * time.Second
 	// maxBody is the most of an answer that is kept and read as an envelope, in bytes.
@@ -32,10 +32,10 @@ const (
 
 // Config is how a [Client] works. The zero value is ready for the vendor.
 type Config struct {
-	// URL is the template of a server's base address, [DefaultURL] where it is
+	// URL is the template of a server's base address, [DefaultURL] if it is
 	// empty. "{server}" stands for the server's digits. Besides the default,
 	// only this machine is accepted (127.0.0.0/8, ::1 or localhost): http or
-	// https, any port, and any path, in which {server} may stand, such as
+	// https, any port, and any path, which may contain {server}, such as
 	// "http://127.0.0.1:8080/wv{server}".
 	URL string
 
@@ -43,15 +43,15 @@ type Config struct {
 	// the answer. 0 is 60 s, the vendor's own limit.
 	Timeout time.Duration
 
-	// AckTimeout is how long sent bytes may stay without the vendor's machine
-	// acknowledging them before the connection is dropped, so that a request
-	// can't arrive long after its time on a path that came back. 0 is 10 s.
-	// Linux alone has it (TCP_USER_TIMEOUT).
+	// AckTimeout is how long the vendor's machine may leave sent bytes
+	// unacknowledged before the connection is dropped. So a request can't
+	// arrive long after its time, on a path that came back. 0 is 10 s.
+	// Only Linux has it (TCP_USER_TIMEOUT).
 	AckTimeout time.Duration
 
 	// DialContext makes the connections under TLS, nil for a net.Dialer. It
-	// answers for where they lead: a URL of this machine is not checked again
-	// once its name is resolved, and AckTimeout does nothing.
+	// is responsible for where they lead: a URL of this machine is not checked
+	// again once its name is resolved, and AckTimeout does nothing.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -64,7 +64,7 @@ type Client struct {
 	idle idleConns
 }
 
-// New makes a client. Its error is a URL that can't be accepted, which it does not show. Nothing is dialled.
+// New makes a client. It fails if the URL can't be accepted; the error does not show it. New dials nothing.
 func New(cfg Config) (*Client, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
 	cfg.AckTimeout = cmp.Or(cfg.AckTimeout, defaultAckTimeout)
@@ -103,8 +103,8 @@ func (c *Client) Do(ctx context.Context, op Operation, r *Request) (Answer, erro
 	return c.answer(ctx, conn, err, r)
 }
 
-// request makes the request of an attempt. It and answer are no part of Do, whose stack frame waits for the vendor a
-// thousand times.
+// request makes the request of an attempt. It and answer are separate from Do to keep Do's stack frame small: a
+// thousand of them wait for the vendor.
 func (c *Client) request(ctx context.Context, op Operation, r *Request) (*conn, error) {
 	if err := r.validate(); err != nil {
 		return nil, &NotSentError{Cause: err}

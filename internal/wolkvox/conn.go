@@ -57,13 +57,14 @@ func (l limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bind ends what the connection does at a time, and when ctx ends.
+// bind makes reads and writes of the connection fail from a time on, and when ctx ends.
 func (c *conn) bind(ctx context.Context, until time.Time) {
 	_ = c.SetDeadline(until) // fails if the connection is closed: then the write says so
 	c.unhook = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 }
 
-// unbind ends the hold of the context. If it is false, the context has ended, and the connection is of no more use.
+// unbind frees the connection from its context. If it returns false, the context has ended, and the connection is of
+// no more use.
 func (c *conn) unbind() bool { return c.unhook() }
 
 // send writes a request, unless its time has passed. If it fails, written is false only if certainly nothing was
@@ -106,7 +107,7 @@ func (c *conn) readHead() (*http.Response, error) {
 	}
 }
 
-// why tells of a connection that was bound to ctx what ended it.
+// why says what ended a connection that was bound to ctx.
 func why(ctx context.Context, err error) error {
 	switch {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -163,7 +164,7 @@ func (c *countConn) stale() bool {
 	return err != nil || pending
 }
 
-// control refuses to leave this machine for a rehearsal, whatever a name leads to.
+// control refuses to leave this machine in a rehearsal, whatever address a name has.
 func (c *Client) control(_, address string, rc syscall.RawConn) error {
 	if c.to.local {
 		ap, err := netip.ParseAddrPort(address)
@@ -174,7 +175,7 @@ func (c *Client) control(_, address string, rc syscall.RawConn) error {
 	return rc.Control(func(fd uintptr) { setAckTimeout(fd, c.cfg.AckTimeout) })
 }
 
-// connect makes a connection, TLS included, until a time at most.
+// connect makes a connection, TLS included. It gives up at a time.
 func (c *Client) connect(ctx context.Context, addr string, until time.Time) (*conn, error) {
 	ctx, cancel := context.WithDeadline(ctx, earlier(time.Now().Add(dialTimeout), until))
 	defer cancel()

@@ -19,13 +19,13 @@ type envelope struct {
 	data  string // data as received, JSON; "" where it is absent
 }
 
-// decodeEnvelope reads a body. fault says why it can't be read, "" where it can:
-// then it is one JSON object. A byte order mark is skipped; the content type, which
-// the vendor need not get right, plays no part.
+// decodeEnvelope reads a body. fault says why it can't be read; "": it can, and is
+// one JSON object. A byte order mark is skipped. The content type does not matter,
+// since the vendor may get it wrong.
 //
 // code may be a number or a string ("code comes as a number or as a string, even
-// within one page of the documents"). error is none where it is absent, null, false,
-// blank, or an empty list or object, as PHP may write nothing.
+// within one page of the documents"). There is no error if error is absent, null,
+// false, blank, or an empty list or object: PHP may write nothing in any of these ways.
 func decodeEnvelope(body []byte) (env envelope, fault string) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -53,7 +53,7 @@ func codeOf(raw json.RawMessage) int {
 	return 0
 }
 
-// numberOf reads a whole number up to a thousand million: 202, "202", 202.0.
+// numberOf reads a whole number up to a billion (1e9): 202, "202", 202.0.
 func numberOf(raw json.RawMessage) (int, bool) {
 	text := string(raw)
 	if strings.HasPrefix(text, `"`) {
@@ -92,7 +92,7 @@ func textOf(raw json.RawMessage) (text string, says bool) {
 	default:
 		says = true
 	}
-	// Written anew rather than copied, so that escapes can't hide a token: PHP
+	// Encoded again rather than copied, so that escapes can't hide a token: PHP
 	// writes "/" as "\/".
 	var out strings.Builder
 	enc := json.NewEncoder(&out)

@@ -7,8 +7,8 @@ import (
 )
 
 // NotSentError says that certainly nothing of the request was written, and that
-// nothing will be: the name, the connection or TLS failed, the request was bad, or
-// the context or WriteBy ended first.
+// nothing will be. The name, the connection or TLS failed, the request was bad, the
+// context ended first, or WriteBy passed first.
 type NotSentError struct {
 	// Late reports that Request.WriteBy had passed when the attempt ended.
 	Late bool
@@ -23,9 +23,9 @@ func (e *NotSentError) Unwrap() error { return e.Cause }
 
 // UnknownOutcomeError says that the request, or some of it, was written and that no
 // complete answer came: a time-out, a reset, a cut or endless body. The vendor may
-// be working on it still; its slot stays taken until its lease ends.
+// still be working on it; its slot stays taken until its lease ends.
 type UnknownOutcomeError struct {
-	// Status is the HTTP status where the answer's head was received, else 0.
+	// Status is the HTTP status if the answer's head was received, else 0.
 	// It says nothing about the outcome.
 	Status int
 	// Cause is what went wrong, never nil and never with the token. It is
@@ -50,10 +50,10 @@ type RefusedError struct {
 	Kind Kind
 	// Status is the HTTP status.
 	Status int
-	// Code is the envelope's code, from 100 to 999; 0 where there was none.
+	// Code is the envelope's code, from 100 to 999; 0 if there was none.
 	Code int
-	// Msg is the envelope's msg or, where there was no envelope, the body's
-	// beginning. Made safe to print, without the token, at most 300 bytes.
+	// Msg is the envelope's msg or, if there was no envelope, the body's
+	// beginning. It is safe to print, without the token, at most 300 bytes.
 	Msg string
 	// Detail is the envelope's error as text, "" for none; safe like Msg.
 	Detail string

@@ -9,8 +9,8 @@ import (
 // Kind is what a refusal means. Its text is stable: it may be a label of a metric.
 type Kind string
 
-// The kinds. That 403 is four different things, told apart by msg alone, is the
-// vendor's published table; 429 and 5xx are not in it, and are guarded against.
+// The kinds. By the vendor's published table, 403 means four different things, and
+// only msg tells them apart. 429 and 5xx are not in the table, but may come.
 const (
 	BadToken          Kind = "bad_token"          // 403, PLEASE VALIDATE TOKEN
 	TokenLimit        Kind = "token_limit"        // 403, TOKEN LIMIT EXCEEDED: the day's quota is used up
@@ -32,12 +32,12 @@ var coolings = map[Kind]string{
 	UnknownForbidden:  "the vendor refuses for now (403)",
 }
 
-// Cooling is why a token cools down after a refusal of this kind, in words. What is stored of a
-// cool-down is the kind; versions before stored the words, which come back as they are.
+// Cooling is why a token cools down after a refusal of this kind, in words. A cool-down is stored
+// as its kind. Earlier versions stored the words, which Cooling returns as they are.
 func (k Kind) Cooling() string { return cmp.Or(coolings[k], string(k)) }
 
-// phrases are the vendor's texts, in the order in which they are looked for: should
-// an answer hold two, the one that passes by itself first.
+// phrases are the vendor's texts, in the order in which they are looked for. If an
+// answer holds two, the one that passes by itself decides.
 var phrases = []struct {
 	text string
 	kind Kind
@@ -52,11 +52,11 @@ func succeeded(n int) bool {
 	return n == http.StatusOK || n == http.StatusCreated || n == http.StatusAccepted
 }
 
-// kindOf judges an answer by its HTTP status and, where there is an envelope, by its
-// code (0 for none) and texts. Neither number is trusted alone: one that is no success
-// decides over one that is. Where both fail and differ, the kind that can
-// pass wins, so that nothing is given up at once on evidence that contradicts
-// itself. A phrase of the vendor's decides unless the failure is the server's own.
+// kindOf judges an answer by its HTTP status and, if there is an envelope, by its
+// code (0 for none) and texts. Neither number is trusted alone: a failure overrules
+// a success. If both are failures and differ, the kind that can pass wins, so that
+// no call is given up at once on evidence that contradicts itself. One of the
+// vendor's phrases overrules both numbers, unless the failure is the server's own.
 func kindOf(status, code int, msg, errText string) Kind {
 	byStatus, byCode := kindOfNumber(status), kindOfNumber(code)
 	kind := worse(byStatus, byCode)
@@ -69,7 +69,7 @@ func kindOf(status, code int, msg, errText string) Kind {
 	return cmp.Or(kind, Other)
 }
 
-// phraseIn finds a phrase of the vendor's in either text, "" for none. Case and the
+// phraseIn finds one of the vendor's phrases in the texts, "" for none. Case and the
 // amount of white space don't matter.
 func phraseIn(texts ...string) Kind {
 	for i, s := range texts {
@@ -101,7 +101,7 @@ func kindOfNumber(n int) Kind {
 	return cmp.Or(kinds[n], Other)
 }
 
-// worse is the kind that decides of two; "" is success.
+// worse is the one of two kinds that decides; "" is success.
 func worse(status, code Kind) Kind {
 	if status == code || code == "" {
 		return status
@@ -118,9 +118,9 @@ func worse(status, code Kind) Kind {
 }
 
 // classify turns a complete answer into success, a *RefusedError or an *UnreadableError.
-// An HTTP status that is no success is a refusal even without an envelope, and so
-// is a failing code, or a phrase of the vendor's where there is no code. A success
-// needs the status, the code, an error or a msg to be there, and no error.
+// An HTTP status that is no success is a refusal, even without an envelope. So is a
+// failing code, or one of the vendor's phrases if there is no code. A success needs a
+// status and a code of success, an error or a msg field, and nothing in error.
 func classify(status int, p payload, token string) (Answer, error) {
 	env := p.env
 	refused := func() error {

@@ -15,13 +15,13 @@ type Operation struct {
 
 // EnableModule enables the operation that the token names. It has no parameters
 // and no body, and answers {"code": 202, "error": null, "msg": "The ... module has
-// been successfully enabled"} (vendor's documents). What it answers where the
+// been successfully enabled"} (vendor's documents). What it answers if the
 // operation is enabled already is not known; success is assumed.
 var EnableModule = Operation{http.MethodPut, "configuration.php", "enable_module"}
 
 // TokenInfo asks for the vendor's own count of a token. It costs one request itself
 // (vendor's documents). It is a GET, which net/http would send again on a connection that
-// died; this client sends it once at most, as every operation.
+// died; this client sends it at most once, like every operation.
 var TokenInfo = Operation{http.MethodGet, "information.php", "token_info"}
 
 // TokenUse is the vendor's own count of a token.

@@ -14,13 +14,13 @@ type Request struct {
 	// Token is the secret that names the operation, sent in the wolkvox-token
 	// header and nowhere else.
 	Token string `json:"-"`
-	// ID is sent as X-Request-ID, "<call id>.<attempt>"; it is not sent where
-	// it is empty. Printable ASCII, at most 200 bytes.
+	// ID is sent as X-Request-ID, "<call id>.<attempt>"; it is not sent if it
+	// is empty. Printable ASCII, at most 200 bytes.
 	ID string
 	// WriteBy is the moment by which the request's first byte must have been
 	// written; after it the request is dropped as not sent. It should come
-	// from time.Now, so that it carries the monotonic clock. Zero is no limit
-	// but the client's time-out.
+	// from time.Now, so that it has the monotonic clock. Zero: only the
+	// client's time-out is a limit.
 	WriteBy time.Time
 }
 

@@ -22,8 +22,8 @@ type payload struct {
 	fault string   // why it is no envelope; "" for none
 }
 
-// readBody reads an answer to its end. An error
-// means that the answer is not known to be complete.
+// readBody reads an answer to its end. An error means that the answer is not
+// known to be complete.
 func readBody(resp *http.Response) (payload, error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return payload{}, errSwitched
@@ -55,12 +55,12 @@ func readBody(resp *http.Response) (payload, error) {
 	return p, nil
 }
 
-// maxRetryAfter is the most that a Retry-After is believed.
+// maxRetryAfter is the longest Retry-After that is believed.
 const maxRetryAfter = time.Hour
 
 // retryAfter reads a Retry-After: seconds or an HTTP date. A date is measured from
-// the answer's own Date where it has one, so that our clock plays no part, else from
-// now. 0 for none, for the past and for what can't be read.
+// the answer's own Date if it has one, so that our clock plays no part, else from
+// now. It is 0 for none, for the past and for what can't be read.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if allDigits(text) {

@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxText is the most that is kept of a text of the vendor's, in bytes.
+// maxText is the most that is kept of one of the vendor's texts, in bytes.
 const maxText = 300
 
 // safeText makes a text that came from outside fit to print: valid UTF-8 on one
 // line, without control and formatting characters, without the token, and cut to
-// 300 bytes. The token goes after the characters that could have hidden it, and
-// before the cut, which could have left half of it.
+// 300 bytes. It removes the characters that could hide the token first, then the
+// token, and cuts last: a cut before could leave half of the token.
 func safeText(s, token string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -64,8 +64,8 @@ func replaceFold(s, old, with string) string {
 	return out.String()
 }
 
-// safeError is err itself where its text is fit to print, and else its text alone,
-// made fit: net/http puts what it can't parse of an answer into its errors.
+// safeError is err itself if its text is fit to print, else its text alone, made
+// fit: net/http puts the parts of an answer that it can't parse into its errors.
 func safeError(err error, token string) error {
 	text := err.Error()
 	if safe := safeText(text, token); safe != text {
