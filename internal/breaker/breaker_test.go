@@ -14,7 +14,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// lab is a store whose time is the test's, where the backend lets it be.
+// lab is a store whose time the test sets, if the backend allows that.
 type lab struct {
 	*Store
 	t   *testing.T
@@ -111,7 +111,7 @@ func TestServerStaysClosed(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		l := open(t, b)
 		m := l.monitor()
-		// One chain alone, however often.
+		// Only one chain, however often.
 		for range 4 {
 			fail(m, "one", "a", "a", "a")
 			l.refresh(m)
@@ -133,8 +133,8 @@ func TestServerStaysClosed(t *testing.T) {
 	})
 }
 
-// An open server is probed by one worker at a time, at distances that double; an answer
-// closes it.
+// One worker at a time probes an open server, at intervals that double. An answer closes
+// it.
 func TestProbes(t *testing.T) {
 	l := open(t, redistestMini(t))
 	l.mostProbe = 7 * time.Second
@@ -188,7 +188,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// A worker that dies with the permission is waited for, and no longer.
+// If a worker dies with the permission, the others wait until that ends, and no longer.
 func TestLeaveEnds(t *testing.T) {
 	l := open(t, redistestMini(t))
 	dies, lives := l.monitor(), l.monitor()
@@ -296,7 +296,7 @@ func redistestMini(t *testing.T) redistest.Backend {
 	return redistest.Backend{Client: newClient(t, m.Addr()), SetTime: m.SetTime}
 }
 
-// Where Redis is full, a server that goes down is still seen by all, asked again, and closed by a person.
+// If Redis is full, all workers still see a server go down, and probe it, and a person can close its breaker.
 func TestFullRedis(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.Server == nil {

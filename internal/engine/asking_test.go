@@ -56,7 +56,7 @@ func TestAskWaitsUntilSomebodyTells(t *testing.T) {
 	}
 }
 
-// A producer that enqueued a task of asynq says so where a worker waits.
+// A producer that enqueued an asynq task signals it to a worker that waits.
 func TestProducerTellsOfItsTask(t *testing.T) {
 	w := openWorld(t, redistest.Shared(t).URL, testKey(t), nil).closing()
 	p := openProducer(t, w.stack.rdb, w.o.Options)
@@ -68,7 +68,8 @@ func TestProducerTellsOfItsTask(t *testing.T) {
 	}
 }
 
-// A worker that asks nearly never makes the calls that producers enqueue, one after the other, and those that its own dispatcher publishes.
+// A worker that almost never asks still makes the calls that producers enqueue one after the other, and those that its
+// own dispatcher publishes.
 func TestIdleWorkerIsToldOfTasks(t *testing.T) {
 	url, key := redistest.Shared(t).URL, testKey(t)
 	w := openWorld(t, url, key, nil)

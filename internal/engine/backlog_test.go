@@ -65,7 +65,7 @@ func valueOf(m *dto.Metric) float64 {
 	return float64(m.GetHistogram().GetSampleCount())
 }
 
-// Any worker tells what the one that reconciles found; an old reconciliation is told by nobody.
+// Every worker reports what the one that reconciles found. None reports an old reconciliation.
 func TestEveryWorkerTellsTheBacklog(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx := t.Context()
@@ -139,8 +139,8 @@ func TestRefusalsForLimits(t *testing.T) {
 	}
 }
 
-// labels are all that a metric of ours may have, with all values that each may have: none
-// grows with tokens, batches or servers.
+// labels are all labels that our metrics may have, with all their values: none grows with
+// tokens, batches or servers.
 var labels = map[string][]string{
 	"outcome": {"succeeded", "refused", "failed", "unknown", "push_back", "not_sent", "unopenable"},
 	"reason":  {"slots", "quota", "cooling", "midnight", "restart", "unknown", "server", ledger.ServerBusy},
@@ -167,7 +167,7 @@ func checkLabels(t *testing.T, reg prometheus.Gatherer) {
 	}
 }
 
-// A worker at its work has no label but those.
+// A worker at work has no other labels.
 func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()

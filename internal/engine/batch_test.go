@@ -17,8 +17,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// breaking is a client's hook that lets so many pipelines of groups through. The next one is
-// not sent, or its reply is lost.
+// breaking is a client's hook that lets a number of pipelines of groups through. The next one
+// is not sent, or its reply is lost.
 type breaking struct {
 	left   atomic.Int64
 	before bool
@@ -61,7 +61,7 @@ func TestBatchThatCantBeListed(t *testing.T) {
 	}
 }
 
-// mixed gives rows of some tokens by turns, without ids and with.
+// mixed gives interleaved rows of some tokens, without ids and with.
 func mixed(n int) []Call {
 	random := rand.New(rand.NewPCG(1, 2))
 	out := make([]Call, n)
@@ -122,8 +122,8 @@ func (p *Producer) refs(t *testing.T, batch string) map[string][]string {
 	return out
 }
 
-// A bulk that dies between any two groups, or whose last replies are lost, and is enqueued
-// again has every row once, and the rows of a chain in the order of the file.
+// A bulk dies between any two groups, or its last replies are lost. Enqueued again, the batch
+// has every row once, and the rows of a chain in the order of the file.
 func TestBulkThatDiesGoesOn(t *testing.T) {
 	t.Parallel()
 	rows := mixed(2500)
@@ -164,11 +164,11 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 				if want == nil {
 					want = p.expected(rows)
 				}
-				// Names of tokens are others for each producer here: each has its own token-ID key.
+				// Every producer here names tokens differently: each has its own token-ID key.
 				if got, need := orders(have), orders(want); !slices.EqualFunc(got, need, slices.Equal) {
 					t.Fatalf("after %d round trips: the chains are %v, want %v", sent, got, need)
 				}
-				// Else it joins the membership again after the next FlushAll, with its own token-ID key.
+				// Otherwise it joins the membership again after the next FlushAll, with its own token-ID key.
 				if err := p.Close(); err != nil {
 					t.Fatal(err)
 				}
@@ -180,7 +180,7 @@ func TestBulkThatDiesGoesOn(t *testing.T) {
 	})
 }
 
-// expected is what refs gives where all is well.
+// expected is what refs gives if all is well.
 func (p *Producer) expected(rows []Call) map[string][]string {
 	out := map[string][]string{}
 	for _, c := range rows {
@@ -253,8 +253,8 @@ func TestBatchCountsItsRows(t *testing.T) {
 	})
 }
 
-// What came before an error of the sequence is enqueued; what a cancelled context cut off
-// is not said to be.
+// What came before an error of the sequence is enqueued. What a cancelled context cut off is
+// not reported as enqueued.
 func TestBatchThatIsCutOff(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		p := newTestProducer(t, b.Client)

@@ -75,7 +75,7 @@ func TestBatcherIsBounded(t *testing.T) {
 }
 
 // A bucket's next group goes out when the one before was acknowledged, and nothing goes
-// out after a failure: so a chain has no gap.
+// out after a failure. So a chain has no gap.
 func TestBatcherKeepsTheOrder(t *testing.T) {
 	const perBucket, buckets, failing = 10 * perGroup, 40, 3
 	for _, sent := range []int{1, 2, 7, 1 << 30} {
@@ -301,7 +301,7 @@ func TestBatcherBoundsPipelines(t *testing.T) {
 	}
 }
 
-// A group has so many calls, and of so many runs, that its script is short.
+// A group has few enough calls and runs for its script to be short.
 func TestBatcherBoundsGroups(t *testing.T) {
 	for name, c := range map[string]struct{ each, calls int }{
 		"one call for each token": {1, perRuns},

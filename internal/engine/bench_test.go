@@ -9,7 +9,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// rowsOf gives n calls, so many for each token, one token after the other.
+// rowsOf gives n calls, perToken of them for each token, one token after the other.
 func rowsOf(n, perToken int) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		for i := range n {
@@ -54,7 +54,7 @@ func BenchmarkEnqueueBatch(b *testing.B) {
 	}
 }
 
-// What naming and sealing take for a token that was not seen of late, and for one that was.
+// How long naming and sealing take for a token that was not seen lately, and for one that was.
 func BenchmarkSealer(b *testing.B) {
 	p := newTestProducer(b, redistest.Start(b).Client())
 	for name, tokens := range map[string]int{"new": 1 << 20, "remembered": 8} {

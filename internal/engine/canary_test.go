@@ -16,7 +16,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// canaryWorld is a producer and a worker by hand.
+// canaryWorld is a producer, and a worker whose part the test plays.
 type canaryWorld struct {
 	t     *testing.T
 	p     *Producer
@@ -41,7 +41,7 @@ func (w *canaryWorld) end(rdb redis.UniversalClient) {
 	empty(w.t, rdb)
 }
 
-// empty empties a Redis of which nobody remembers anything.
+// empty empties a Redis. No process may remember anything of it.
 func empty(t *testing.T, rdb redis.UniversalClient) {
 	t.Helper()
 	if err := errors.Join(rdb.FlushAll(t.Context()).Err(), rdb.ScriptFlush(t.Context()).Err()); err != nil {
@@ -153,7 +153,7 @@ func TestCanariesSucceed(t *testing.T) {
 				t.Errorf("row %d is %q, want %q", i, refs[fmt.Sprint("row ", i)], want)
 			}
 		}
-		// Again: all is known, whatever canaries are asked for.
+		// Again: all calls are known, whatever canaries are asked for.
 		for _, opts := range []BatchOptions{{Canary: 3}, {Canary: 5}, {Release: true}, {}} {
 			if sum, _, err = w.enqueue(t.Context(), canaryDone, opts); err != nil || sum.Enqueued != 0 || sum.Duplicates != 20 {
 				t.Errorf("again: %+v, %v", sum, err)
@@ -228,7 +228,7 @@ func TestProducerDiesWhileCanariesRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.attempt(canaryDone)
-		// All that is there has succeeded, and still the batch is not done.
+		// All calls that are there have succeeded, but the batch is not done.
 		if s := w.status(); s.Total != 2 || s.Succeeded != 2 || s.Settled || s.Canary.State != control.CanaryWaiting {
 			t.Errorf("%+v", s)
 		}
@@ -258,7 +258,7 @@ func TestCanariesOfABatchThatExists(t *testing.T) {
 	})
 }
 
-// A single call that somebody gives the batch while its canaries run is none of them.
+// A single call that somebody adds to the batch while its canaries run is no canary.
 func TestCallThatJoinsIsNoCanary(t *testing.T) {
 	t.Parallel()
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {

@@ -16,7 +16,7 @@ import (
 
 var errDied = errors.New("the producer died")
 
-// dies gives the calls of all, n of them; then its producer dies.
+// dies gives the first n calls of all; then its producer dies.
 func dies(all iter.Seq2[Call, error], n int) iter.Seq2[Call, error] {
 	return func(yield func(Call, error) bool) {
 		given := 0
@@ -61,8 +61,8 @@ func TestProducerDiesAmongTheCanaries(t *testing.T) {
 	})
 }
 
-// The producer dies when the canaries have succeeded, before it notes so: the batch holds
-// still, and the same command sees it at once.
+// The producer dies when the canaries have succeeded, before it notes that. The batch still
+// holds, and the same command notices at once.
 func TestProducerDiesBeforeTheRelease(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newCanaryWorld(t, b)
@@ -86,7 +86,7 @@ func TestProducerDiesBeforeTheRelease(t *testing.T) {
 	})
 }
 
-// The producer dies when it has noted so, before or in the middle of the others: the same
+// The producer dies when it has noted that, before or in the middle of the others. The same
 // command adds what is missing, and waits for no canary any more.
 func TestProducerDiesAfterTheRelease(t *testing.T) {
 	t.Parallel()

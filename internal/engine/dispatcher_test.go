@@ -12,7 +12,7 @@ import (
 )
 
 // The places of a worker are shared among all buckets that are ready. So each bucket has chains left
-// with which the runs of its first ones go on.
+// that the runs of its first ones can go on with.
 func TestPlacesAreSharedAmongAllBuckets(t *testing.T) {
 	const buckets, each, places = 128, 6, 250
 	w := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = places }).closing()
@@ -48,7 +48,7 @@ func TestPlacesAreSharedAmongAllBuckets(t *testing.T) {
 	}
 }
 
-// Buckets that are due all at once do not fill asynq's queue: the first call of another chain would stand behind them.
+// Buckets that are due all at once do not fill asynq's queue: the first call of another chain would wait behind them.
 func TestNoMoreTasksThanCanBegin(t *testing.T) {
 	const buckets, places = 32, 4
 	w := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = places }).closing()
@@ -72,7 +72,7 @@ func TestNoMoreTasksThanCanBegin(t *testing.T) {
 	}
 }
 
-// A run that waits for a chain keeps its place from the tasks in asynq.
+// A run that waits for a chain keeps its place, so that no asynq task gets it.
 func TestCrowdedWhileRunsWait(t *testing.T) {
 	d := openWorld(t, redistest.Shared(t).URL, testKey(t), func(o *WorkerOptions) { o.Concurrency = 4 }).closing().dispatcher
 	for _, c := range []struct {
@@ -96,7 +96,7 @@ func TestCrowdedWhileRunsWait(t *testing.T) {
 	}
 }
 
-// A run with nothing left in its bucket gets a chain of another one, without a task of asynq.
+// A run with nothing left in its bucket gets a chain of another bucket, without an asynq task.
 func TestIdleRunGetsTheNextChain(t *testing.T) {
 	w := openWorld(t, redistest.Shared(t).URL, testKey(t), nil).closing()
 	d := w.dispatcher

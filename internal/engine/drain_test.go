@@ -13,7 +13,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// task is the one that carries a dispatch.
+// task is the asynq task of a dispatch.
 func task(t *testing.T, f ledger.Dispatch) *asynq.Task {
 	t.Helper()
 	body, err := json.Marshal(payload{Version: payloadVersion, Chain: f.Chain, Dispatch: f.Number})
@@ -23,8 +23,9 @@ func task(t *testing.T, f ledger.Dispatch) *asynq.Task {
 	return asynq.NewTask(TypeRun, body)
 }
 
-// asynq hands more tasks out than there are places, once it has given up those whose lease
-// ended. No more are in flight all the same, and a shutdown waits for all, though asynq knows of none.
+// asynq hands out more tasks than there are places, once it has given up those whose lease
+// ended. Still no more requests are in flight than places, and a shutdown waits for all of
+// them, though asynq knows of none.
 func TestPlacesAreOurOwn(t *testing.T) {
 	const most, more = 2, 3
 	m := redistest.Mini(t)
@@ -84,7 +85,7 @@ func TestPlacesAreOurOwn(t *testing.T) {
 	}
 }
 
-// A worker that is told to stop ends in time although Redis hangs, whatever it is at.
+// A worker that is told to stop ends in time although Redis hangs, whatever it is doing.
 func TestStopsInTimeThoughRedisHangs(t *testing.T) {
 	t.Parallel()
 	for name, busy := range map[string]bool{"idle": false, "with an outcome to record": true} {

@@ -11,7 +11,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// failsOver is a cluster of three masters, of which the first has a replica.
+// failsOver is a cluster of three masters. The first has a replica.
 func failsOver(t *testing.T) (url string, nodes []*redistest.Server, replica *redistest.Server) {
 	t.Helper()
 	url, nodes = redistest.StartCluster(t, 3)
@@ -28,7 +28,7 @@ func awaitMaster(t *testing.T, s *redistest.Server) {
 	})
 }
 
-// A replica took over while no worker was there: who starts then grants nothing for one lease.
+// A replica took over while no worker ran: a worker that starts then grants nothing for one lease.
 func TestWorkerStartsAfterAFailover(t *testing.T) {
 	t.Parallel()
 	url, nodes, replica := failsOver(t)
@@ -55,7 +55,7 @@ func TestWorkerStartsAfterAFailover(t *testing.T) {
 	}
 }
 
-// follows has a worker compare what it remembers with the data, until the test ends.
+// follows makes a worker compare what it remembers with the data, until the test ends.
 func (w *world) follows() {
 	w.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -64,8 +64,7 @@ func (w *world) follows() {
 	w.t.Cleanup(func() { stop(); <-ended })
 }
 
-// hadBy waits until the data of a node's buckets says that another node has had them, and the worker has
-// judged that.
+// hadBy waits until a bucket's data says that the node s has it, and until the worker has judged that.
 func (w *world) hadBy(tag string, s *redistest.Server) {
 	w.t.Helper()
 	c := s.Client()
@@ -89,7 +88,7 @@ func (w *world) tagAt(s *redistest.Server) string {
 	return ""
 }
 
-// plannedFailover makes a replica the master. A machine that is busy may need several tries: Redis gives one up
+// plannedFailover makes a replica the master. A busy machine may need several tries: Redis gives up each one
 // after 5 s.
 func plannedFailover(t *testing.T, to *redistest.Server) {
 	t.Helper()
@@ -114,7 +113,7 @@ func TestPlannedFailoverFreezesNothing(t *testing.T) {
 	t.Parallel()
 	url, nodes, replica := failsOver(t)
 	for _, s := range append(slices.Clone(nodes), replica) {
-		// No node of a busy machine is taken for dead. A failover that comes to nothing is tried again after
+		// No node of a busy machine is taken for dead. A failover that fails is tried again after
 		// four times as long.
 		if err := s.Client().ConfigSet(t.Context(), "cluster-node-timeout", "5000").Err(); err != nil {
 			t.Fatal(err)
@@ -151,7 +150,7 @@ func TestNoRequestWhileATakeOverIsInDoubt(t *testing.T) {
 	if !w.runner.overtaken(&ledger.Attempt{LeaseEnds: time.Now().Add(time.Hour)}) {
 		t.Error("a grant of that time is used")
 	}
-	// The run looks whether it may begin, again and again.
+	// The run checks again and again whether it may begin.
 	looked, current := make(chan struct{}), w.runner.current
 	w.runner.current = func() bool {
 		select {
@@ -191,7 +190,7 @@ func TestFormerMasterTakesOver(t *testing.T) {
 		return err == nil && info["Replication"]["master_link_status"] == "up"
 	})
 	w.hadBy(tag, replica)
-	// It gets nothing more, and is a master again when the other one is gone.
+	// It gets no more writes, and is a master again when the other one is gone.
 	nodes[0].Pause()
 	if err := replica.Client().ClientKillByFilter(t.Context(), "type", "replica").Err(); err != nil {
 		t.Fatal(err)
@@ -208,7 +207,7 @@ func TestFormerMasterTakesOver(t *testing.T) {
 	})
 }
 
-// A bucket was moved from one living master to another while no worker was there: nothing was lost.
+// A bucket was moved from one living master to another while no worker ran: nothing was lost.
 func TestReshardingFreezesNothing(t *testing.T) {
 	t.Parallel()
 	url, nodes := redistest.StartCluster(t, 2)
@@ -225,8 +224,8 @@ func TestReshardingFreezesNothing(t *testing.T) {
 	}
 }
 
-// The data says that another process had it last, and this worker has made no new connection: so it
-// is where a node that was a master before takes over again.
+// The data says that another process had it last, and this worker has made no new connection. That is
+// so if a former master takes over again.
 func TestAnotherProcessHasTheData(t *testing.T) {
 	t.Parallel()
 	s := redistest.Shared(t)
@@ -247,8 +246,8 @@ func TestAnotherProcessHasTheData(t *testing.T) {
 	}
 }
 
-// A shard of a cluster is away: a worker starts all the same, and sees what becomes of the data of
-// the others.
+// A shard of a cluster is away. A worker starts all the same, and sees what happens to the data of
+// the other shards.
 func TestWorkerWhileAShardIsAway(t *testing.T) {
 	t.Parallel()
 	url, nodes := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000")

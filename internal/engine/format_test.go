@@ -10,8 +10,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// Workers and producers refuse, by name, what a later version wrote. An older version's ledger says nothing of
-// itself, and gets the version.
+// Workers and producers refuse, by name, what a later version wrote. An older version's ledger has no version, and
+// gets this one.
 func TestLedgerOfALaterVersionIsRefused(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		url, key := b.URL, testKey(t)

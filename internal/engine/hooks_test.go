@@ -14,7 +14,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// diary is what the hooks and the vendor were told, in order.
+// diary records the calls of the hooks and of the vendor, in order.
 type diary struct {
 	mu    sync.Mutex
 	lines []string
@@ -30,8 +30,8 @@ func (d *diary) write(format string, a ...any) {
 	}
 }
 
-// Every request is signalled before it is sent, and its outcome told before the chain's
-// next one, also where a call was begun in place.
+// BeforeSend gets every request before it is sent, and AfterOutcome its outcome before the
+// chain's next request, even if the run went on to that itself.
 func TestHooksStandAroundEveryRequest(t *testing.T) {
 	t.Parallel()
 	m := redistest.Mini(t)
@@ -64,7 +64,7 @@ func TestHooksStandAroundEveryRequest(t *testing.T) {
 	}
 }
 
-// What the hook refuses is not sent, and neither slot, quota nor attempt are used by it.
+// A request that the hook refuses is not sent, and uses no slot, quota or attempt.
 func TestHookThatRefuses(t *testing.T) {
 	t.Parallel()
 	m := redistest.Mini(t)
@@ -97,7 +97,7 @@ func TestHookThatRefuses(t *testing.T) {
 }
 
 // Two runs of one chain: the ledger has the first outcome, and the hook does not have it yet. The other
-// run's request waits for that, and for no longer than the lease where it never comes.
+// run's request waits for the hook. If that never comes, it waits until the lease ends.
 func TestHooksAreToldInTheOrderOfTheChain(t *testing.T) {
 	for name, ends := range map[string]func(first *ledger.Attempt, x *hooked){
 		"the outcome is told": func(first *ledger.Attempt, x *hooked) { x.ended(first) },

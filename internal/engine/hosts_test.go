@@ -53,7 +53,7 @@ func simulated(t *testing.T, vendor wolkvoxtest.Options, change func(*WorkerOpti
 	return v, w
 }
 
-// enqueue makes chains of so many calls at a server.
+// enqueue makes chains at a server, with each calls in every one.
 func (w *world) enqueue(server string, chains, each int) {
 	w.t.Helper()
 	p, err := NewProducer(w.t.Context(), w.stack.rdb, w.o.Options)
@@ -69,7 +69,7 @@ func (w *world) enqueue(server string, chains, each int) {
 	}
 }
 
-// answered waits until the vendor has answered so many requests at a server.
+// answered waits until the vendor has answered n requests at a server.
 func answered(t *testing.T, v *wolkvoxtest.Server, server string, n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*soon)
@@ -88,8 +88,8 @@ func answered(t *testing.T, v *wolkvoxtest.Server, server string, n int) {
 	}
 }
 
-// By the vendor's account a worker never has more requests at one server than SERVER_CONCURRENCY,
-// and makes every call once, whether its own places or those at the servers are the scarce ones.
+// By the vendor's account, a worker never has more requests at one server than SERVER_CONCURRENCY.
+// It makes every call once, whether its own places or those at the servers are scarce.
 func TestServerConcurrency(t *testing.T) {
 	const most, chains, each = 3, 12, 3
 	for name, concurrency := range map[string]int{"many places": 64, "few places": 4, "one place": 1} {
@@ -120,7 +120,7 @@ func TestServerConcurrency(t *testing.T) {
 }
 
 // Chains that wait for a place at a server that does not answer hold no slot and no place of the
-// worker: chains of other servers go on. As soon as the server answers, those that waited go on too.
+// worker, so chains of other servers go on. As soon as the server answers, those that waited go on too.
 func TestServerThatStopsAnsweringSlowsNoOther(t *testing.T) {
 	const most, chains = 4, 20
 	v, w := simulated(t, wolkvoxtest.Options{}, func(o *WorkerOptions) { o.Concurrency, o.ServerConcurrency = most+2, most })
@@ -235,7 +235,7 @@ func TestHosts(t *testing.T) {
 	is("it is taken now", h.take("0001"), false)
 }
 
-// A run gives its place to others by time: after one call of a slow vendor, after many of a quick one.
+// A run gives up its place to others by time: after one call of a slow vendor, after many of a quick one.
 func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		before  time.Duration // at other chains
@@ -279,7 +279,7 @@ func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 	}
 }
 
-// Runs give their places up to tasks one by one, and only while tasks wait in asynq.
+// Runs give up their places to tasks one by one, and only while tasks wait in asynq.
 func TestPlacesComeFreeOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tasks := 0

@@ -62,7 +62,7 @@ func TestSkipWithholdsNothing(t *testing.T) {
 	})
 }
 
-// A conflict is told with both places and what differs, and blocks only what stands behind it.
+// The error of a conflict names both places and what differs. The conflict blocks only what stands behind it.
 func TestConflictIsTold(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		_ = w.give("t - a i\nt x b", "2 new")
@@ -83,7 +83,7 @@ func TestConflictIsTold(t *testing.T) {
 		if twice == nil || twice.ID != "j" || twice.Row != 8 || twice.First != 7 {
 			w.Errorf("%+v", twice)
 		}
-		// A single call that says otherwise is refused, one that says the same is known.
+		// A single call that differs is refused, one that says the same is known.
 		var refused *ConflictError
 		if _, err := w.p.Enqueue(w.Context(), Call{Server: "2", Token: "t", ID: "i", Batch: "b"}); !errors.As(err, &refused) || refused.Known != 2 {
 			w.Error(err)
@@ -94,7 +94,7 @@ func TestConflictIsTold(t *testing.T) {
 	})
 }
 
-// A batch is settled when nobody fills it, whatever its counts say; a run that died lapses.
+// A batch is not settled while somebody fills it, whatever its counts say. A run that died lapses.
 func TestBatchIsFilled(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		_, err := w.p.EnqueueBatch(t.Context(), "b", func(yield func(Call, error) bool) {
@@ -214,7 +214,7 @@ func TestPartOfAFile(t *testing.T) {
 	})
 }
 
-// A batch of an older version that numbered its rows takes no more; one that has ids alone does.
+// A batch of an older version that numbered its rows takes no more rows. One that has only ids does.
 func TestBatchOfAnOlderVersion(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		older := func() {
@@ -238,7 +238,7 @@ func TestBatchOfAnOlderVersion(t *testing.T) {
 	})
 }
 
-// A batch that is cancelled in mid upload takes nothing of what comes later.
+// A batch that is cancelled during an upload takes none of the later rows.
 func TestCancelInMidUpload(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		const rows = 3 * perGroup * ledger.Buckets / 16
@@ -261,7 +261,7 @@ func TestCancelInMidUpload(t *testing.T) {
 	})
 }
 
-// A sequence that gives other calls the second time is seen.
+// EnqueueBatch notices a sequence that gives other calls the second time.
 func TestEditBetweenTwoReadingsIsSeen(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		for _, edited := range []bool{false, true} {
@@ -325,7 +325,7 @@ func TestRunsOfOneBatchAtOnce(t *testing.T) {
 	})
 }
 
-// kept are the bytes that the run holds for the rows that it has read, whatever is under way.
+// kept are the bytes that the run holds for the rows that it has read, apart from what is under way.
 func (b *batchRun) kept() int {
 	b.marks.mu.Lock()
 	defer b.marks.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// identityWorld enqueues rows that are written as "token chain ref id server", with what stands
-// at the end left out and - for nothing. A row that begins with ! is rejected.
+// identityWorld enqueues rows that are written as "token chain ref id server". The last fields may
+// be left out, and - stands for nothing. A row that begins with ! is rejected.
 type identityWorld struct {
 	*testing.T
 	b          redistest.Backend
@@ -96,7 +96,7 @@ func (w *identityWorld) give(text, want string, opts ...BatchOptions) []error {
 	return left
 }
 
-// attempt makes the head of a token's chain end so.
+// attempt makes the head of a token's chain end with o.
 func (w *identityWorld) attempt(token, name string, o ledger.Outcome) {
 	w.Helper()
 	if a := w.begin(token, name); a.Key != "" {

@@ -11,7 +11,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A task that has lost its lease leaves asynq's list of active ones; one that has its lease, or
+// A task that has lost its lease leaves asynq's list of active tasks. One that has its lease, or
 // that this process runs, is left alone.
 func TestTaskWithoutALeaseLeavesTheActiveOnes(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
@@ -69,7 +69,7 @@ func TestTaskWithoutALeaseLeavesTheActiveOnes(t *testing.T) {
 	})
 }
 
-// A task that lacked its lease at one look alone has just begun or ended.
+// A task that lacked its lease at only one look has just begun or ended.
 func TestOneLookMendsNoLease(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx := t.Context()

@@ -75,7 +75,7 @@ func TestLimiterSharesWithAWorker(t *testing.T) {
 		if err != nil || grant.Used != 2 || grant.Limit != 3000 {
 			t.Fatalf("%+v, %v", grant, err)
 		}
-		// And the program's holds it from the worker.
+		// And the program's request keeps the slot from the worker.
 		r, err := p.Enqueue(t.Context(), Call{Server: "1", Token: token})
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestLimiterSharesWithAWorker(t *testing.T) {
 		}
 		close(let)
 
-		// Settings that are asked for must be the others'.
+		// Settings that are asked for must be those of the others.
 		o.Quota.Slots = 2
 		q, err := NewProducer(t.Context(), b.Client, o)
 		if err != nil {
@@ -111,7 +111,7 @@ func TestLimiterSharesWithAWorker(t *testing.T) {
 	})
 }
 
-// Without a worker the limits are the defaults, and a worker that comes must have them too.
+// Without a worker the limits are the defaults, and a worker that starts later must have them too.
 func TestLimiterBeforeTheWorkers(t *testing.T) {
 	m := redistest.Mini(t)
 	key := testKey(t)

@@ -14,9 +14,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A Redis that loses its data while a worker, a producer and another program live: nothing is
-// granted for one lease, by nobody and in no bucket, from that moment on, and all go on under the same
-// token-ID key.
+// Redis loses its data while a worker, a producer and another program live. From that moment on,
+// nobody grants anything in any bucket for one lease, and all go on under the same token-ID key.
 func TestRedisLosesItsData(t *testing.T) {
 	t.Parallel()
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
@@ -54,7 +53,7 @@ func TestRedisLosesItsData(t *testing.T) {
 					t.Fatal(err)
 				}
 				id := ledger.ChainID(token, "")
-				// The producer handed it to asynq: number 1 of its bucket.
+				// The producer published it to asynq: number 1 of its bucket.
 				step, err := w.stack.ledger.Begin(t.Context(), ledger.Dispatch{Chain: id, Number: "1"}, newID(), "")
 				if err != nil || step.Status != ledger.Deferred || step.Reason != "restart" {
 					t.Errorf("a worker is told %+v, %v", step, err)
@@ -66,7 +65,7 @@ func TestRedisLosesItsData(t *testing.T) {
 				if err := w.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "no call is made until") {
 					t.Errorf("ready: %v", err)
 				}
-				// Whoever comes later is told the same, and names tokens alike.
+				// A worker that starts later learns the same, and names tokens alike.
 				late := openWorld(t, b.URL, key, nil).closing()
 				if until := time.UnixMilli(late.stack.notBefore.Load()); until.Before(lost.Add(60 * time.Second)) {
 					t.Errorf("a worker that starts then holds until %s", until)
@@ -102,7 +101,7 @@ func openProducer(t *testing.T, rdb redis.UniversalClient, o Options) *Producer 
 	return p
 }
 
-// With a producer alone alive, one that starts after a FLUSHALL gets the same token-ID key.
+// If only a producer lives, one that starts after a FLUSHALL gets the same token-ID key.
 func TestProducerAlonePutsTheKeyBack(t *testing.T) {
 	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
@@ -118,8 +117,8 @@ func TestProducerAlonePutsTheKeyBack(t *testing.T) {
 	})
 }
 
-// Where another key is there all the same, nothing is enqueued under the old one, and its worker and
-// producer say so and stop; what is granted under the new one waits for one lease.
+// If another key is there all the same, nothing is enqueued under the old one, and the worker and the
+// producer that have the old one say so. Grants under the new key wait for one lease.
 func TestOtherTokenIDKey(t *testing.T) {
 	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
@@ -129,7 +128,7 @@ func TestOtherTokenIDKey(t *testing.T) {
 		if err := b.Client.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		// As one that starts when this one has not put its key back.
+		// Like a process that starts when this one has not put its key back.
 		s := &stack{rdb: b.Client, prefix: "habilita", keys: w.stack.keys, registry: w.stack.registry}
 		if err := s.openKey(t.Context(), keyReturns); err != nil {
 			t.Fatal(err)
@@ -151,7 +150,7 @@ func TestOtherTokenIDKey(t *testing.T) {
 	})
 }
 
-// A token-ID key that is gone alone, with nobody alive, is not made anew: the calls have names of it.
+// If only the token-ID key is gone and nobody is alive, no new one is made: the calls have names from the old one.
 func TestTokenIDKeyIsGoneAndTheCallsAreNot(t *testing.T) {
 	t.Parallel()
 	m := redistest.Mini(t)
@@ -170,8 +169,8 @@ func TestTokenIDKeyIsGoneAndTheCallsAreNot(t *testing.T) {
 	}
 }
 
-// A replica that took over while no worker was there, also of a Redis that syncs every write, and
-// also under another address.
+// A replica took over while no worker ran. It freezes the grants even if Redis syncs every write,
+// and even under another address.
 func TestReplicaTookOverWhileNoWorkerWasThere(t *testing.T) {
 	for name, fsync := range map[string]string{"everysec": "everysec", "always": "always"} {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +199,7 @@ func TestReplicaTookOverWhileNoWorkerWasThere(t *testing.T) {
 	}
 }
 
-// The same Redis, restarted while no worker was there, that syncs every write: nothing is lost.
+// A Redis that syncs every write restarted while no worker ran: nothing is lost.
 func TestDurableRedisRestartedWhileNoWorkerWasThere(t *testing.T) {
 	s, key := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always"), testKey(t)
 	w := openWorld(t, s.URL, key, nil)
@@ -215,7 +214,7 @@ func TestDurableRedisRestartedWhileNoWorkerWasThere(t *testing.T) {
 	}
 }
 
-// A grant freeze that an older version wrote, in a key of its own, holds for the workers that take over from it, and for all buckets.
+// A grant freeze that an older version wrote in a key of its own binds the workers that take over, in all buckets.
 func TestFreezeOfAnOlderVersion(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		until := time.Now().Add(30 * time.Second)
@@ -232,8 +231,8 @@ func TestFreezeOfAnOlderVersion(t *testing.T) {
 	})
 }
 
-// Data that goes back under a process that stays (an older file, a node that lost what came
-// after), on connections that stay, is seen, and by the grant itself before anybody looks.
+// Data goes back under a living process (an older file, a node that lost the rest) while its
+// connections stay. The process notices, and so does a grant before anybody looks.
 func TestDataThatGoesBack(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := openWorld(t, b.URL, testKey(t), nil).closing()
@@ -253,7 +252,7 @@ func TestDataThatGoesBack(t *testing.T) {
 		if w.stack.notBefore.Load() == 0 {
 			t.Error("no freeze")
 		}
-		// A loss that the worker knows of and the data does not: the grant tells the data.
+		// The worker knows of a loss and the data does not: the grant writes it into the data.
 		id := w.append("token-1", "a")
 		w.stack.notBefore.Store(time.Now().Add(-time.Second).UnixMilli())
 		tag := ledger.Tag(id)

@@ -16,7 +16,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// losing makes connections on which the reply to one command is lost, after Redis has done it.
+// losing makes connections that lose the reply to one command, after Redis has carried it out.
 type losing struct {
 	next atomic.Pointer[string] // the text of the command; nil: none
 	lost atomic.Int64
@@ -50,7 +50,7 @@ func (c *losingConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The client sends a command again whose reply was lost. A new call is told as new all the same, and
+// If a reply was lost, the client sends its command again. A new call is still reported as new, and
 // one that was there as a duplicate.
 func TestLostReplyOfAnAppend(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
@@ -120,7 +120,7 @@ func TestLostReplyOfAnAppend(t *testing.T) {
 	})
 }
 
-// A bulk whose reply to a group is lost says what one says whose replies all came.
+// A bulk that loses the reply to a group reports the same as one that gets all replies.
 func TestLostReplyInABulk(t *testing.T) {
 	row := "the row that is lost"
 	many := func(c Call, n int) []Call {
@@ -198,7 +198,7 @@ func TestLostReplyInABulk(t *testing.T) {
 	})
 }
 
-// fields is a summary with all that it has.
+// fields is a summary that prints with all its fields.
 func fields(s Summary) any {
 	type plain Summary
 	return plain(s)

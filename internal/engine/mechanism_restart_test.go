@@ -10,7 +10,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A Redis that is started again while a worker uses it: nothing is granted for one lease.
+// Redis restarts while a worker uses it: nothing is granted for one lease.
 func TestNothingIsMadeAfterARestartOfRedis(t *testing.T) {
 	s := redistest.Start(t)
 	w := openWorld(t, s.URL, testKey(t), nil).closing()
@@ -29,8 +29,8 @@ func TestNothingIsMadeAfterARestartOfRedis(t *testing.T) {
 	}
 }
 
-// A restart that no worker saw is found by what the ledger remembers, and the hold is
-// kept by those that start during it.
+// The ledger's data reveals a restart that no worker saw, and workers that start during the
+// grant freeze keep it.
 func TestRestartWhileNoWorkerWasThere(t *testing.T) {
 	s, key := redistest.Start(t), testKey(t)
 	first := openWorld(t, s.URL, key, nil)
@@ -64,8 +64,8 @@ func TestRestartWhileNoWorkerWasThere(t *testing.T) {
 	}
 }
 
-// What is there at a worker's first start may be of a replica that lacks all that another worker did, even its first start: who
-// founded the ledger says which process had it.
+// The data at a worker's first start may be that of a replica that lacks all that another worker did, even its first
+// start. The process that founded the ledger has noted which Redis process had it.
 func TestRestartBeforeTheFirstWorker(t *testing.T) {
 	s, key := redistest.Start(t), testKey(t)
 	p, err := NewProducer(t.Context(), s.Client(), Options{Keys: key})
@@ -83,7 +83,7 @@ func TestRestartBeforeTheFirstWorker(t *testing.T) {
 	}
 }
 
-// A grant that Redis gave before it knew of the hold is given back, and nothing is sent.
+// A grant that Redis gave before it knew of the freeze is given back, and nothing is sent.
 func TestOvertakenGrantIsGivenBack(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
@@ -99,8 +99,8 @@ func TestOvertakenGrantIsGivenBack(t *testing.T) {
 	}
 }
 
-// Where every write was synced, a restart lost nothing if the data is the same; a replica that took
-// over may have.
+// If every write was synced, a restart lost nothing if the data is the same. A replica that took
+// over may lack writes.
 func TestDurableRedisGoesOn(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()

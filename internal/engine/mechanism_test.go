@@ -15,7 +15,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// What a process left behind that told nobody is found by the reconciler of another one.
+// If a process dies before it signals, the reconciler of another one finds what it left behind.
 func TestReconcilerFindsWhatNobodyTold(t *testing.T) {
 	t.Parallel()
 	m := redistest.Mini(t)
@@ -29,7 +29,7 @@ func TestReconcilerFindsWhatNobodyTold(t *testing.T) {
 	}
 }
 
-// A worker that died in mid-call had the chain's due time in its memory alone.
+// A worker that died during a call had the chain's due time only in its memory.
 func TestReconcilerTakesOverTheTimersOfADeadProcess(t *testing.T) {
 	t.Parallel()
 	m, key := redistest.Mini(t), testKey(t)
@@ -53,8 +53,8 @@ func TestReconcilerTakesOverTheTimersOfADeadProcess(t *testing.T) {
 	}
 }
 
-// A chain whose older task lies in asynq still, in whatever state, is dispatched all the same;
-// the same dispatch is one task.
+// A chain is dispatched even if an older task of it is still in asynq, in whatever state. The same
+// dispatch is one task.
 func TestEveryDispatchHasATaskOfItsOwn(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()
@@ -69,9 +69,9 @@ func TestEveryDispatchHasATaskOfItsOwn(t *testing.T) {
 	}
 }
 
-// asynq's server repeats a command that failed under a context that has ended. What it
-// was given runs the command all the same: else a task that succeeded stays active,
-// and runs again once asynq's recoverer finds it.
+// asynq's server repeats a failed command under a context that has ended. The client that
+// it was given runs the command all the same. Otherwise a task that succeeded would stay
+// active, and run again once asynq's recoverer finds it.
 func TestTaskThatSucceededLeavesAsynq(t *testing.T) {
 	t.Parallel()
 	m := redistest.Mini(t)
@@ -94,7 +94,7 @@ func TestTaskThatSucceededLeavesAsynq(t *testing.T) {
 	}
 }
 
-// failDone lets the first end of a task fail, and tells what became of the next one. The script
+// failDone makes the first end of a task fail, and passes on the result of the next one. The script
 // that ends a task has the day's count of tasks among its keys, and not that of failures.
 type failDone struct {
 	seen     atomic.Int64
@@ -182,8 +182,8 @@ func TestStoppingWorkerPutsBackWhatItHasNotBegun(t *testing.T) {
 	}
 }
 
-// A bucket that a worker takes from the signalled ones while it stops is given back:
-// another worker is not to wait for the reconciler.
+// A worker that takes a signalled bucket while it stops gives it back, so that another
+// worker need not wait for the reconciler.
 func TestStoppingWorkerGivesBackTheBucketsItTook(t *testing.T) {
 	w := openWorld(t, "redis://"+redistest.Mini(t).Addr(), testKey(t), nil).closing()
 	id := w.append("token", "a")
@@ -199,7 +199,7 @@ func TestStoppingWorkerGivesBackTheBucketsItTook(t *testing.T) {
 	}
 }
 
-// Nothing is begun while it is not known that all processes agree.
+// No run begins while it is not known that all processes agree.
 func TestRunWaitsForTheMembership(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil).closing()

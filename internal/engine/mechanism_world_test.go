@@ -15,10 +15,10 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// soon is how long a test waits for what must come; only a test that fails takes it.
+// soon is how long a test waits for what must come; only a test that fails waits so long.
 const soon = time.Minute
 
-// fakeVendor answers with success after it has told of the request.
+// fakeVendor reports each request, and then answers with success.
 type fakeVendor struct {
 	made   atomic.Int64
 	asked  chan wolkvox.Request
@@ -34,7 +34,7 @@ func (v *fakeVendor) Do(_ context.Context, _ wolkvox.Operation, r *wolkvox.Reque
 	return wolkvox.Answer{Code: 200}, nil
 }
 
-// lines tells of log lines that hold a text.
+// lines signals log lines that contain a text.
 type lines struct {
 	text string
 	seen chan struct{}
@@ -50,7 +50,7 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// world is a worker that is taken apart: a test does the part of one process or of two.
+// world is a worker that is taken apart: a test plays the part of one process or of two.
 type world struct {
 	*Worker
 	t          *testing.T
@@ -58,8 +58,8 @@ type world struct {
 	dispatched dispatches
 }
 
-// dispatches are those that nobody has begun. The chains of a bucket are dispatched together, and tokens have random
-// buckets.
+// dispatches are the dispatches that nobody has begun. The chains of a bucket are dispatched together, and tokens have
+// random buckets.
 type dispatches map[string]ledger.Dispatch
 
 // of dispatches a chain, which must be one that can run.
@@ -113,7 +113,7 @@ func testKey(t *testing.T) string {
 	return key
 }
 
-// closing closes the worker with the test; for one that is not run.
+// closing closes the worker at the end of the test. It is for a worker that is not run.
 func (w *world) closing() *world {
 	w.t.Cleanup(func() { _ = w.Close() }) // its Redis may be gone
 	return w
@@ -133,7 +133,7 @@ func (w *world) begin() {
 	})
 }
 
-// append puts a call at the end of its token's chain and tells nobody; it returns the
+// append puts a call at the end of its token's chain without a signal. It returns the
 // chain.
 func (w *world) append(token, id string) string {
 	w.t.Helper()

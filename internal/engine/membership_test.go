@@ -14,8 +14,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// Every setting that decides what may be granted is agreed on by all that grant: one that
-// differs refuses to start, names it, and starts when nobody uses the other value.
+// All processes that grant agree on every setting that decides what may be granted. One that
+// differs refuses to start, names the setting, and starts when nobody uses the other value.
 func TestSharedSettings(t *testing.T) {
 	for name, change := range map[string]func(*WorkerOptions){
 		"TOKEN_SLOTS":      func(o *WorkerOptions) { o.Quota.Slots = 1 },
@@ -107,7 +107,7 @@ func TestDrainingWorkerStaysAMember(t *testing.T) {
 	}
 }
 
-// A worker that ends while a run of it still has not is not taken out of the membership.
+// A worker that ends before one of its runs does not leave the membership.
 func TestWorkerWithARunThatDoesNotEndDoesNotLeave(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), nil)

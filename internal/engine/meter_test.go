@@ -11,7 +11,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A slot that the first step of a run reclaimed counts, and not only that of its last step.
+// A slot that the first step of a run reclaimed counts too, not only one of its last step.
 func TestEveryReclaimedSlotCounts(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		reg := prometheus.NewRegistry()
@@ -45,7 +45,7 @@ func TestEveryReclaimedSlotCounts(t *testing.T) {
 }
 
 // A Registerer is free again after a worker that could not be made, one that was closed, and one that
-// ran; two at a time are refused, and leave the first one's metrics alone.
+// ran. A second worker at the same time is refused, and leaves the first one's metrics alone.
 func TestWorkersOfOneRegisterer(t *testing.T) {
 	m := redistest.Mini(t)
 	reg, key := prometheus.NewRegistry(), testKey(t)
@@ -94,7 +94,7 @@ func TestWorkersOfOneRegisterer(t *testing.T) {
 	}
 }
 
-// A worker that is closed twice takes its own metrics back, and not those of one that has the registry since.
+// A worker that is closed twice removes only its own metrics, not those of a later worker with the same registry.
 func TestClosedWorkerLeavesTheMetricsOfAnother(t *testing.T) {
 	reg, m, key := prometheus.NewRegistry(), redistest.Mini(t), testKey(t)
 	open := func() *world {

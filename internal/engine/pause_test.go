@@ -14,8 +14,8 @@ import (
 	"habilita/internal/ledger"
 )
 
-// Time-outs that a pause of this process caused are held against no server; the same
-// time-outs without one are.
+// Time-outs that a pause of this process caused do not count against a server. The same
+// time-outs without a pause do.
 func TestPauseOfThisProcessIsNoFaultOfTheServer(t *testing.T) {
 	for _, paused := range []bool{true, false} {
 		m := miniredis.RunT(t)

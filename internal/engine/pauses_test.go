@@ -20,7 +20,7 @@ func TestPauses(t *testing.T) {
 	if p.since(at(0), at(1100*time.Millisecond)) {
 		t.Error("a pause where there was none")
 	}
-	// The process goes on: who asks before run has looked is told.
+	// The process goes on: since knows of the pause before run has looked.
 	if !p.since(at(900*time.Millisecond), at(61*time.Second)) {
 		t.Error("a pause that is just over is not seen")
 	}

@@ -17,7 +17,7 @@ func TestPrune(t *testing.T) {
 		}
 		w.attempt("u", "", givenUp) // it holds its chain
 		running := w.begin("v", "")
-		// Nothing is pruned where a row is left out, and where another run lives.
+		// Nothing is pruned if a row is left out, or if another run lives.
 		_ = w.give("t - a\n!y", "1 waiting 1 rejected 6 missing", BatchOptions{Prune: true})
 		if ok, err := w.p.batches.BeginRun(w.Context(), ledger.BatchID("b"), "other"); !ok || err != nil {
 			t.Fatal(ok, err)
@@ -29,7 +29,7 @@ func TestPrune(t *testing.T) {
 		if _, err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
 			t.Fatal(err)
 		}
-		// What runs is left, a held head is not: its chain goes on.
+		// A call that runs is left, a held head is not: its chain goes on.
 		_ = w.give("t - a\nt - c\nu - b\nx - a i", "4 waiting 3 missing 2 pruned", BatchOptions{Prune: true})
 		w.order("t", "", "ac")
 		w.attempt("u", "", made)
@@ -49,7 +49,7 @@ func TestPrune(t *testing.T) {
 	})
 }
 
-// A pruned row that comes back is made where it joined anew, not where it stood before.
+// A pruned row that comes back is made where it joined again, not where it stood before.
 func TestPrunedRowIsMadeWhereItCameBack(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		_ = w.give("t - a\nt - b\nt - c", "3 new")

@@ -17,10 +17,10 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// ofTheStep marks a context whose commands are steps: those that a process sends in the background are none.
+// ofTheStep marks a context whose commands are steps. Commands that a process sends in the background are none.
 type ofTheStep struct{}
 
-// between is a client's hook that does something before one of its steps.
+// between is a client's hook that calls f before one of the client's steps.
 type between struct {
 	left atomic.Int64 // steps before it; below 0: never
 	f    func()
@@ -46,8 +46,8 @@ func (h *between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// A purge that meets a producer of the same batch, at whatever step of either: no call is in the
-// ledger whose batch is not known, not listed, or does not know its bucket.
+// A purge meets a producer of the same batch, at whatever step of either. Afterwards the ledger has no
+// call whose batch is not known, is not listed, or does not know the call's bucket.
 func TestPurgeMeetsAProducer(t *testing.T) {
 	t.Parallel()
 	call := Call{Server: "1", Token: "token-1", ID: "again"}
@@ -118,7 +118,7 @@ func newPurgeWorld(t *testing.T, b redistest.Backend, passes bool) *purgeWorld {
 	return w
 }
 
-// pass has time pass.
+// pass lets time pass.
 func (w *purgeWorld) pass() {
 	if w.passes {
 		w.now = w.now.Add(5 * time.Minute)
@@ -183,7 +183,7 @@ func (w *purgeWorld) check(at, name string) {
 }
 
 // enqueued checks a batch that was enqueued. A run that stood still may say that its batch is
-// gone: then it is given again.
+// gone; then enqueued enqueues it again.
 func (w *purgeWorld) enqueued(at, name string, enqueue func(context.Context, *Producer, string) error, err error) {
 	w.t.Helper()
 	if w.passes && (errors.Is(err, ledger.ErrNoBatch) || errors.Is(err, ledger.ErrLate)) {

@@ -20,7 +20,7 @@ func TestHashSlot(t *testing.T) {
 	}
 }
 
-// More queues leave the others' names as they are, and every master has about as many.
+// More queues leave the names of the others as they are, and every master has about the same number.
 func TestQueueNames(t *testing.T) {
 	all := queueNames("habilita", MaxQueues)
 	if all[0] != "habilita" || len(all) != MaxQueues {
@@ -52,7 +52,7 @@ func TestQueueNames(t *testing.T) {
 	}
 }
 
-// A worker takes what others put into more queues, or into fewer, than it has: their number may be raised and
+// A worker takes tasks from queues of others that have more queues than it, or fewer. So the number may be raised and
 // lowered while tasks wait.
 func TestNumberOfQueuesChanges(t *testing.T) {
 	for name, c := range map[string]struct{ before, after int }{"raised": {1, 8}, "lowered": {8, 1}} {
@@ -81,7 +81,7 @@ func TestNumberOfQueuesChanges(t *testing.T) {
 				for range chains {
 					w.made("a task of an older queue")
 				}
-				// Its task was taken: that it was dispatched again, as if it had been lost, is not what made it.
+				// Each call was made because its task was taken, not because it was dispatched again as if lost.
 				for name := range used {
 					if !slices.Contains(w.consumes, name) {
 						t.Errorf("nobody takes from %s, only from %v", name, w.consumes)

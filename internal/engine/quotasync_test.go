@@ -13,8 +13,8 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// A question takes a slot like a call: with both taken it is not asked; an answer frees its
-// slot; an unknown outcome keeps it, so that the vendor never sees a third request.
+// A question takes a slot like a call. If both slots are taken, it is not asked. An answer frees
+// its slot. An unknown outcome keeps it, so that the vendor never sees a third request.
 func TestQuotaSyncKeepsTheSlots(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx := t.Context()

@@ -13,7 +13,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// syncWorld is a worker by hand, with a call of one token, and a vendor who counts.
+// syncWorld is a worker whose part the test plays, with a call of one token, and a vendor who counts.
 type syncWorld struct {
 	*world
 	chain  string
@@ -44,7 +44,7 @@ func (w *syncWorld) open() *QuotaSync {
 	return q
 }
 
-// refuses checks that a sync asks nothing, for a reason that holds the text, and leaves the
+// refuses checks that a sync asks nothing, for a reason that contains why, and leaves the
 // slots and the count of the day as they are.
 func (w *syncWorld) refuses(q *QuotaSync, why string) {
 	w.t.Helper()
@@ -75,8 +75,8 @@ func (w *syncWorld) asks(q *QuotaSync) {
 	}
 }
 
-// A Redis that restarted may have forgotten slots. Before a worker has seen that, nothing is
-// opened; then the hold of the worker is in force.
+// A Redis that restarted may have lost slots. Until a worker has seen that, no sync opens. Then
+// the worker's grant freeze is in force.
 func TestQuotaSyncAfterARestartOfRedis(t *testing.T) {
 	s := redistest.Start(t)
 	w := newSyncWorld(t, s.URL, nil)
@@ -93,7 +93,7 @@ func TestQuotaSyncAfterARestartOfRedis(t *testing.T) {
 	w.refuses(w.open(), "restart")
 }
 
-// One that is open when Redis restarts gives back the grant that it gets.
+// A sync that is open when Redis restarts gives back the grant that it gets.
 func TestQuotaSyncWhileRedisRestarts(t *testing.T) {
 	s := redistest.Start(t)
 	w := newSyncWorld(t, s.URL, nil)
@@ -115,7 +115,7 @@ func TestQuotaSyncKeepsTheHold(t *testing.T) {
 	})
 }
 
-// A call in flight has its slot, also after an outcome that is not known.
+// A call in flight has its slot, even after an unknown outcome.
 func TestQuotaSyncWhileCallsAreInFlight(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		w := newSyncWorld(t, b.URL, func(o *WorkerOptions) { o.Quota.Slots = 1 })
@@ -141,8 +141,8 @@ func TestQuotaSyncWhileCallsAreInFlight(t *testing.T) {
 	})
 }
 
-// A sync stays a member for as long as it is open: a request of it may last longer than a membership does
-// without a beat.
+// A sync stays a member for as long as it is open: one of its requests may last longer than a membership does
+// without a heartbeat.
 func TestOpenQuotaSyncStaysAMember(t *testing.T) {
 	m := redistest.Mini(t)
 	w := newSyncWorld(t, "redis://"+m.Addr(), nil)

@@ -65,7 +65,7 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// What this process knows by itself is said too.
+// Ready also says what this process knows by itself.
 func TestNotReadyWhileNoCallCanRun(t *testing.T) {
 	t.Parallel()
 	m := redistest.Mini(t)
@@ -93,8 +93,8 @@ func TestNotReadyWhileNoCallCanRun(t *testing.T) {
 	}
 }
 
-// However many ask, Redis is asked once at a time and once a second, and nobody waits for longer
-// than it wants.
+// However many callers there are, Redis is asked once at a time and once a second. No caller waits
+// for longer than it wants.
 func TestWritableAsksOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64

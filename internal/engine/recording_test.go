@@ -16,7 +16,7 @@ import (
 	"habilita/internal/ledger"
 )
 
-// heldBack keeps the commands of a client back until they are let go, and counts them; none is sent.
+// heldBack holds back the commands of a client until they are let go, and counts them. None is sent.
 type heldBack struct {
 	there atomic.Int64
 	letGo chan struct{}
@@ -39,8 +39,8 @@ func (h *heldBack) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// However many runs have an answer to record, so many are on their way to Redis at once, and what
-// begins a run is not among them.
+// However many runs have an answer to record, only recordings of them are on their way to Redis at once.
+// The begin of a run does not count among them.
 func TestFewOutcomesAreOnTheirWayAtOnce(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{}) // nothing is sent
 	t.Cleanup(func() { _ = rdb.Close() })

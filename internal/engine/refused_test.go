@@ -22,7 +22,7 @@ var refusals = map[string]refusal{
 		set(t, admin, "maxmemory", "1")
 		return func() { set(t, admin, "maxmemory", "0") }
 	},
-	// The snapshot can't be written, since a directory has its name.
+	// The snapshot can't be written, because a directory has its name.
 	"MISCONF": func(t *testing.T, s *redistest.Server, admin *redis.Client) func() {
 		if err := os.Mkdir(filepath.Join(s.Dir, "dump.rdb"), 0o700); err != nil {
 			t.Fatal(err)
@@ -82,8 +82,8 @@ func until(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// A worker that lives, and that Redis let record nothing until after its lease, records its
-// outcome before another worker takes the call for lost. So it is not made again.
+// Redis let a living worker record nothing until after its lease. Then the worker records its
+// outcome before another one takes the call for lost. So the call is not made again.
 func TestOutcomeOutlivesARedisThatRefusesWrites(t *testing.T) {
 	t.Parallel()
 	for name, refuse := range refusals {
@@ -131,8 +131,8 @@ type redisError string
 func (e redisError) Error() string { return string(e) }
 func (redisError) RedisError()     {}
 
-// What Redis calls an error of the command is given up after some time, since the chain may be
-// beyond repair; whatever says that Redis is not well now is tried until the worker ends.
+// If Redis calls the command an error, persist gives up after some time, since the chain may be
+// beyond repair. If the error says that Redis is not well now, persist tries until the worker ends.
 func TestPersist(t *testing.T) {
 	const broken, patience = time.Minute, 10 * time.Minute
 	for text, want := range map[string]time.Duration{

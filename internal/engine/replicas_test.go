@@ -11,7 +11,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// replicated is a worker with WAIT_REPLICAS=1 on a primary with a replica. said tells of its log lines with the text.
+// replicated is a worker with WAIT_REPLICAS=1 on a primary with a replica. said signals its log lines with the text.
 func replicated(t *testing.T, text string) (w *world, replica *redistest.Server, said chan struct{}) {
 	t.Helper()
 	primary, replica := redistest.Start(t), redistest.Start(t)

@@ -14,7 +14,7 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// An attempt leaves one line, with all by which it is found again.
+// An attempt leaves one log line, with all that is needed to find it again.
 func TestOneLogLineAnAttempt(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	facts := attemptFacts{Now: now, NextDay: now.Add(time.Hour), MaxAttempts: 2, Spent: 1, GiveUpAfter: time.Hour, BackOff: 3 * time.Second}

@@ -19,8 +19,8 @@ func (v noVendor) Do(context.Context, wolkvox.Operation, *wolkvox.Request) (wolk
 	return wolkvox.Answer{}, nil
 }
 
-// A grant that a Redis gave after it restarted, to a command that knew of no hold yet,
-// is not used: the attempt is given back.
+// A restarted Redis gave a grant to a command that knew of no freeze yet. The grant is not
+// used: the attempt is given back.
 func TestGrantOfARestartedRedisIsNotUsed(t *testing.T) {
 	s := &stack{tracer: newTracer(nil), settings: quota.Settings{Lease: time.Minute}, clock: new(quota.Clock)}
 	r := &runner{stack: s, vendor: noVendor{t}, meter: newMeter(), log: zerolog.Nop()}

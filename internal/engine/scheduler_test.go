@@ -22,8 +22,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// scheduled is a world with a schedule of so many rows over four tokens, whose next tick
-// is at noon of 2025-11-24 in Bogotá.
+// scheduled is a world with a schedule of some rows over four tokens. Its next tick is at
+// noon of 2025-11-24 in Bogotá.
 type scheduled struct {
 	*world
 	mini *miniredis.Miniredis // nil: a real Redis
@@ -44,7 +44,7 @@ func openScheduled(t *testing.T, url, key string, change func(*WorkerOptions)) *
 	return w
 }
 
-// add puts the schedule, and makes its next tick one that is over.
+// add puts the schedule, and sets its next tick.
 func (w *scheduled) add(d schedule.Definition, n int, next time.Time) *scheduled {
 	w.t.Helper()
 	s := w.scheduler.store
@@ -88,7 +88,7 @@ func (w *scheduled) state() schedule.State {
 	return st
 }
 
-// history is the runs that are over, the newest first, short.
+// history is the runs that are over, the newest first, in short form.
 func (w *scheduled) history() []string {
 	w.t.Helper()
 	runs, err := w.scheduler.store.Runs(w.t.Context(), definition.Name)
@@ -174,7 +174,7 @@ func (w *scheduled) end(token int, kind ledger.Kind) {
 	}
 }
 
-// Of any number of workers one makes the tick.
+// However many workers there are, one makes the tick.
 func TestTickIsMadeOnce(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		k := testKey(t)
@@ -203,7 +203,7 @@ func TestTickIsMadeOnce(t *testing.T) {
 	})
 }
 
-// onMini is a world whose Redis stands at a time a minute after noon's tick.
+// onMini is a world whose Redis has its clock at a minute after noon's tick.
 func onMini(t *testing.T) (w, other *scheduled) {
 	m, k := redistest.Mini(t), testKey(t)
 	m.SetTime(noon.Add(-time.Hour))
@@ -216,7 +216,7 @@ func onMini(t *testing.T) (w, other *scheduled) {
 	return w, other
 }
 
-// claimed claims noon's tick with a lease that has ended, as one does who dies then.
+// claimed claims noon's tick with a lease that has ended, like a worker that died after it.
 func (w *scheduled) claimed() (schedule.State, schedule.Claim) {
 	w.t.Helper()
 	st := w.state()
@@ -235,7 +235,7 @@ func (w *scheduled) claimed() (schedule.State, schedule.Claim) {
 	return st, c
 }
 
-// A schedule that can't be read keeps no other from its run.
+// A schedule that can't be read does not stop the others.
 func TestScheduleThatCantBeRead(t *testing.T) {
 	m := redistest.Mini(t)
 	m.SetTime(noon.Add(time.Second))
@@ -254,8 +254,8 @@ func TestScheduleThatCantBeRead(t *testing.T) {
 	w.wantHistory("made " + noonsBatch + " calls=8 passed=0/0 missed=0")
 }
 
-// A worker dies between any two steps of a run; another one makes it whole, and the
-// first, where it was only stopped, changes nothing when it wakes up.
+// A worker dies between any two steps of a run. Another one completes it. The first, if it
+// was only stopped, changes nothing when it wakes up.
 func TestRunIsTakenOver(t *testing.T) {
 	t.Parallel()
 	half := func(w *scheduled, c schedule.Claim, n int) {
@@ -355,7 +355,7 @@ func (h onCommand) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return next
 }
 
-// A claim that is another's by now ends the work of whoever held it.
+// If another worker has taken a claim, the work of the one that held it ends.
 func TestLostClaimEndsTheWork(t *testing.T) {
 	w, other := onMini(t)
 	st, c := w.claimed()

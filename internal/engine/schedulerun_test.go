@@ -27,7 +27,7 @@ func TestRunPassesOverHeldChains(t *testing.T) {
 	for _, token := range []int{0, 0, 2, 2, 3, 3} {
 		w.end(token, ledger.Done)
 	}
-	// The next day the chain waits for a person still.
+	// The next day, the chain still waits for a person.
 	w.mini.SetTime(noon.AddDate(0, 0, 1))
 	w.look()
 	const second = "nightly@2025-11-25T12:00-05:00"
@@ -49,8 +49,8 @@ func TestRunPassesOverHeldChains(t *testing.T) {
 	}
 }
 
-// Who takes a run over passes over what was decided at its beginning, whatever happened
-// to the chains since.
+// A worker that takes over a run passes over what was decided at its beginning, whatever
+// happened to the chains since.
 func TestTakenOverRunPassesOverTheSame(t *testing.T) {
 	w, other := onMini(t)
 	w.heldBefore()
@@ -80,8 +80,8 @@ func (w *scheduled) heldBefore() {
 	w.end(1, ledger.GiveUp)
 }
 
-// Where the last run has not settled there is none this time, and the history says so;
-// the same for a run that a person asked for.
+// If the last run has not settled, there is none this time, and the history says so. The
+// same holds for a run that a person asked for.
 func TestRunsDoNotOverlap(t *testing.T) {
 	w, _ := onMini(t)
 	w.add(definition, 4, noon)
@@ -130,7 +130,7 @@ func TestMissedTicks(t *testing.T) {
 	}
 }
 
-// What can't be enqueued is tried again by and by, and what never can be is told.
+// A run that can't be enqueued is tried again later. One that never can be is reported.
 func TestRunThatFails(t *testing.T) {
 	w, other := onMini(t)
 	failing := &failPipelines{}
@@ -164,7 +164,7 @@ func TestRunThatFails(t *testing.T) {
 	}
 }
 
-// failPipelines answers whoever makes a batch as a Redis does that is full.
+// failPipelines answers commands that make a batch as a full Redis would.
 type failPipelines struct{ on atomic.Bool }
 
 func (h *failPipelines) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -187,8 +187,8 @@ type fullError string
 func (e fullError) Error() string { return string(e) }
 func (fullError) RedisError()     {}
 
-// A Redis that lost its last writes may have lost the claim and kept the calls, on a
-// cluster: the tick is made again, and passes over no chain that waits at a call of the run.
+// On a cluster, a Redis that lost its last writes may have lost the claim and kept the calls.
+// The tick is made again, and passes over no chain that waits at a call of the run.
 func TestRunIsMadeAgainWhereTheClaimWasLost(t *testing.T) {
 	w, other := onMini(t)
 	st, c := w.claimed()
@@ -221,7 +221,7 @@ func (w *scheduled) addRows(rows ...rows.Row) {
 	w.due(noon)
 }
 
-// A run tells all that it left out, and its calls know their lines.
+// A run reports all that it left out, and its calls know their lines.
 func TestRunTellsWhatItLeftOut(t *testing.T) {
 	w, _ := onMini(t)
 	w.addRows(
@@ -268,7 +268,7 @@ func TestPassedOverIsWithheld(t *testing.T) {
 	}
 }
 
-// What no other try mends is not tried again.
+// An error that no other try mends is not tried again.
 func TestRefusedForGood(t *testing.T) {
 	for _, err := range []error{
 		schedule.ErrRowsGone, vault.ErrTampered, &ledger.BatchError{Problem: ledger.BatchPolicy}, &ledger.BatchError{Problem: ledger.BatchCancelled}, &ledger.BatchError{Problem: ledger.BatchOld}, &ledger.BatchError{Problem: ledger.BatchPath}, &ledger.BatchError{Problem: ledger.BatchCanary},

@@ -9,7 +9,7 @@ import (
 	"habilita/internal/vault"
 )
 
-// Whoever gives a token again gets it sealed under the first of the keys, in every way in.
+// A token that is given again is sealed under the first of the keys, in every way in.
 func TestTokenGivenAgainIsSealedUnderTheFirstKey(t *testing.T) {
 	older, err := vault.GenerateKey("older")
 	if err != nil {

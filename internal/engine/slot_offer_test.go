@@ -10,7 +10,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A run that is put off at its begin hands the chain that has a slot offer now to asynq.
+// A run that is put off at its begin publishes the chain that now has a slot offer.
 func TestRunThatIsPutOffPassesItsSlotOfferOn(t *testing.T) {
 	m := redistest.Mini(t)
 	w := openWorld(t, "redis://"+m.Addr(), testKey(t), func(o *WorkerOptions) { o.Quota.Slots = 1 }).closing()

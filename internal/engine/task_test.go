@@ -93,7 +93,7 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// timers.run dispatches from each bucket when it is due, and one that becomes due earlier earlier.
+// timers.run dispatches from each bucket when it is due, and earlier if it becomes due earlier.
 func TestTimersRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newTimers()

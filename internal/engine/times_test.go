@@ -10,8 +10,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A time that has passed, however long ago, is now; one that is too far ahead is refused by
-// its field; and none of them holds another call of its group up.
+// A past time, however long ago, means now. A time that is too far ahead is refused by its
+// field. None of them holds up another call of its group.
 func TestTimesOfCalls(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		p := newTestProducer(t, b.Client)

@@ -17,8 +17,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A single call is one trace from its producer over asynq to the attempt, and no span
-// bears its token.
+// A single call is one trace from its producer through asynq to the attempt, and no span
+// has its token.
 func TestOneTraceFromTheProducerToTheAttempt(t *testing.T) {
 	t.Parallel()
 	const token = "secret-token-of-a-trace"
@@ -72,8 +72,8 @@ func TestOneTraceFromTheProducerToTheAttempt(t *testing.T) {
 	}
 }
 
-// A run that goes on with other chains leaves their attempts out of the trace of the call
-// that it was dispatched for, and links them to it.
+// If a run goes on with other chains, their attempts are not in the trace of the call that
+// it was dispatched for, but are linked to it.
 func TestOtherChainsOfARunAreTracesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewInMemoryExporter()

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Options that the settings of the same names could not have are refused, all at once, before Redis is asked.
+// Options with values that the settings of the same names can't have are refused, all at once, before Redis is asked.
 func TestWorkerRefusesOptionsThatCantBe(t *testing.T) {
 	for want, o := range map[string]WorkerOptions{
 		"CallTimeout is below 0":       {CallTimeout: -1},

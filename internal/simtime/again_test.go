@@ -14,8 +14,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// TestFileIsGivenAgain gives random files again and again under one name: edited at random, with
-// producers and workers that die in the middle and requests whose outcome nobody knows. The vendor's account
+// TestFileIsGivenAgain gives a file again and again under one name, edited at random. Producers and
+// workers die in the middle, and the outcome of some requests is unknown. The vendor's account
 // must have every row of the last file exactly once, none that was pruned before it was sent, and
 // the rows of a chain in the order in which they joined it.
 func TestFileIsGivenAgain(t *testing.T) {
@@ -52,7 +52,7 @@ func TestFileIsGivenAgain(t *testing.T) {
 // row is a row of a file.
 type row struct{ server, token, chain, ref, id string }
 
-// rewriting is a file that is given again and again, and what must come of it.
+// rewriting is a file that is given again and again, and the result that it must have.
 type rewriting struct {
 	*world
 	random *rand.Rand
@@ -150,7 +150,7 @@ func (f *rewriting) give(upTo int, o engine.BatchOptions) (engine.Summary, error
 	}, o)
 }
 
-// see brings what must come of it up to date, after the file was given.
+// see brings the expected result up to date, after the file was given.
 func (f *rewriting) see() {
 	there := map[string]control.CallRecord{}
 	for r, err := range f.operator.Report(f.ctx, "file") {
@@ -212,7 +212,7 @@ func (f *rewriting) test() {
 	f.judgeFile()
 }
 
-// missing is how many calls the file has no more.
+// missing is how many calls are no longer in the file.
 func (f *rewriting) missing() int {
 	s, err := f.give(-1, engine.BatchOptions{Look: true})
 	f.no(err)

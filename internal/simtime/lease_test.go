@@ -9,10 +9,10 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// The bubble has one clock for all workers. What the clock of another one does to them,
-// two days ahead of theirs, is done by hand: to it every lease of asynq's tasks has run
-// out, so that it gives each of them to somebody else while its request is in flight.
-// The dispatch number makes that do nothing.
+// The bubble has one clock for all workers. The test does by hand what a worker does whose
+// clock is two days ahead. For it, the leases of all asynq tasks have run out, so it gives
+// each task to somebody else while its request is in flight. The dispatch number makes that
+// do nothing.
 func TestLeasesLookExpired(t *testing.T) {
 	zone := time.FixedZone("America/Bogota", -5*60*60)
 	x := World{Start: time.Date(2026, 11, 24, 9, 0, 0, 0, zone), Vendor: wolkvoxtest.Options{Latency: 20 * time.Second, Jitter: 30 * time.Second}}
@@ -38,7 +38,7 @@ func TestLeasesLookExpired(t *testing.T) {
 	})
 }
 
-// Tasks that lose their leases altogether stay in asynq's list of active ones, which its own
+// Tasks that lose their leases altogether stay in asynq's list of active tasks, which its own
 // recoverer does not look at. The worker that reconciles gives them leases that have ended.
 func TestLeasesAreLost(t *testing.T) {
 	zone := time.FixedZone("America/Bogota", -5*60*60)

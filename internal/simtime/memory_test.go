@@ -10,8 +10,8 @@ import (
 	"habilita/internal/localrun/inproc"
 )
 
-// memory is a miniredis whose clock is the machine's and so much. It is asked over
-// connections in memory, on which waiting is durable in a bubble.
+// memory is a miniredis whose clock is the machine's plus an offset. It is reached over
+// connections in memory: waiting on them is durable in a bubble.
 type memory struct {
 	*miniredis.Miniredis
 	off time.Duration

@@ -52,8 +52,8 @@ func (m midnight) at(t *testing.T) time.Time {
 	return at
 }
 
-// midnights: where clocks stay; where they change at midnight, forward (there is none) and
-// back (the hour before comes twice); where they change some hours later.
+// midnights: clocks that stay; clocks that change at midnight, forward (there is none) and
+// back (the hour before comes twice); clocks that change some hours later.
 var midnights = []midnight{
 	{"America/Bogota", "2026-11-24", "00:00"},
 	{"America/Sao_Paulo", "2018-11-04", "01:00"}, // no midnight
@@ -69,10 +69,10 @@ var midnights = []midnight{
 	{"Pacific/Apia", "2011-12-31", "00:00"},      // a date is left out
 }
 
-// off are the errors of the workers' clocks: they are behind by so much.
+// off are the errors of the workers' clocks: how far they are behind.
 var off = []time.Duration{0, 10 * time.Minute, -10 * time.Minute, 48 * time.Hour, -48 * time.Hour}
 
-// skews are what the vendor's clock is ahead of that of Redis.
+// skews are how far the vendor's clock is ahead of that of Redis.
 var skews = []time.Duration{0, 2 * time.Second, -2 * time.Second}
 
 func TestMidnight(t *testing.T) {
@@ -90,7 +90,7 @@ func TestMidnight(t *testing.T) {
 	testMidnight(t, midnights[4], -10*time.Minute, -2*time.Second)
 }
 
-// testMidnight has the day change under load, with
+// testMidnight lets the day change under load, with these tokens:
 //
 //   - a: its quota is used up before; it goes on with the new day, at once and at full speed,
 //   - b: in full flow all the time, until the new day's quota is used up too; then it
@@ -98,9 +98,9 @@ func TestMidnight(t *testing.T) {
 //   - c: slow requests, up to the vendor's limit and beyond our patience,
 //   - d: calls that are scheduled for the new day.
 //
-// Where the vendor's clock is ahead, each request also needs 4.5 s to be written: what is
-// granted before midnight arrives after it. Where it is behind, workers look for tasks
-// often: what could be granted too early is.
+// If the vendor's clock is ahead, each request also needs 4.5 s to be written, so a request
+// that is granted before midnight arrives after it. If it is behind, workers look for tasks
+// often, so any call that could be granted too early is.
 func testMidnight(t *testing.T, m midnight, off, skew time.Duration) {
 	name := strings.ReplaceAll(m.zone, "/", "-")
 	t.Run(fmt.Sprintf("%s %s off %s skew %s", name, m.day, off, skew), func(t *testing.T) {
@@ -161,9 +161,9 @@ func (w *world) quotaUsed(token string) bool {
 	return u.Left() == 0
 }
 
-// countedTwice checks that requests which the vendor may have worked on at midnight
-// are counted on the new day too, of whose quota others had used so many: those of the
-// last minute before it.
+// countedTwice checks that requests which the vendor may have worked on at midnight, those
+// of the last minute before it, are counted on the new day too. others is how many of the
+// new day's quota other programs had used.
 func (w *world) countedTwice(token string, at time.Time, others int) {
 	w.Helper()
 	crossing, later := 0, 0

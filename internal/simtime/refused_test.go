@@ -21,10 +21,10 @@ type refusal struct {
 	off        time.Duration // as World.Off
 }
 
-// TestRefused lets hours pass in which the vendor refuses
+// TestRefused lets hours pass in which the vendor refuses these tokens:
 //
-//   - limit: since somebody else used up its quota; it goes on with the next day,
-//   - night: since there is maintenance; it comes back after it,
+//   - limit: because somebody else used up its quota; it goes on with the next day,
+//   - night: because of maintenance; it comes back afterwards,
 //   - away: for up to an hour longer than GIVE_UP_AFTER; it is given up, and made
 //     when a person says so.
 //
@@ -109,7 +109,7 @@ func maintenance(from, until time.Time) wolkvoxtest.Script {
 	}
 }
 
-// goesOn checks that the first success after a time came within so long.
+// goesOn checks that the first success after a time came within a duration.
 func (w *world) goesOn(token string, after time.Time, within time.Duration) {
 	w.Helper()
 	for _, r := range w.vendor.Account().RequestsOf(token) {
@@ -134,8 +134,8 @@ func (w *world) refusals(token string, most int) {
 	w.Logf("%s: %d requests done, %d refused", token, t.Successes, n)
 }
 
-// gaveUp checks that the batch's one chain is held by a call given up for that reason,
-// and not earlier than after GiveUpAfter.
+// gaveUp checks that a call that was given up for that reason, not before GiveUpAfter,
+// holds the batch's only chain.
 func (w *world) gaveUp(batch, reason string) {
 	w.Helper()
 	st, err := w.operator.Status(w.ctx, batch)

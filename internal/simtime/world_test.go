@@ -61,8 +61,8 @@ type world struct {
 	kill     func()  // cuts a worker off for good, and starts another one
 }
 
-// line is what a worker reaches Redis and the vendor by. What is cut off sends nothing more, and
-// hears nothing: as a process that was killed.
+// line is how a worker reaches Redis and the vendor. A line that is cut off sends and receives
+// nothing more, as if the process was killed.
 type line struct {
 	mu    sync.Mutex
 	conns []net.Conn
@@ -250,21 +250,21 @@ func (w *world) enqueue(name string, loads ...load) {
 	w.batches = append(w.batches, name)
 }
 
-// use makes requests of somebody else's with a token that the limiter has counted, and
-// the vendor too: today, or on the day that begins at a time.
+// use makes requests of somebody else's with a token. The limiter and the vendor count them:
+// today, or on the day that begins at a time.
 func (w *world) use(token string, n int, begins time.Time) {
 	w.Helper()
 	name := w.names.Name(token)
 	key := redisconn.Bucket(quota.DefaultPrefix, quota.Tag(name)) + "used:" + name + ":" + begins.In(w.zone).Format("20060102")
 	w.no(w.rdb.IncrBy(w.ctx, key, int64(n)).Err())
-	// Its own clock has to have come there.
+	// The vendor's own clock has to have come there.
 	time.AfterFunc(begins.Add(-w.Skew).Sub(w.now()), func() { w.vendor.AddUsed(token, n) })
 }
 
 // now is true time, in the vendor's zone.
 func (w *world) now() time.Time { return w.redis.now().In(w.zone) }
 
-// until lets time pass until it is then.
+// until lets time pass until then.
 func (w *world) until(then time.Time) { time.Sleep(then.Sub(w.now())) }
 
 // await lets time pass, in steps, until the batch is as wanted.
@@ -284,7 +284,7 @@ func (w *world) await(name, what string, within time.Duration, ok func(control.S
 	}
 }
 
-// done waits until all calls of batches succeeded; none named: of all.
+// done waits until all calls of the batches succeeded; none named: of all batches.
 func (w *world) done(within time.Duration, batches ...string) {
 	w.Helper()
 	if len(batches) == 0 {
@@ -318,7 +318,7 @@ func (w *world) waiting() string {
 	return b.String()
 }
 
-// judge fails the test for every promise that the vendor saw broken.
+// judge fails the test for every promise that was broken by the vendor's account.
 func (w *world) judge() {
 	w.Helper()
 	a := w.vendor.Account()

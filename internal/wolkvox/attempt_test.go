@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// sink is a connection that takes everything, or fails as it is told.
+// sink is a connection that takes everything, or fails with fail.
 type sink struct {
 	net.Conn
 	got  []byte
@@ -56,7 +56,7 @@ func TestLateRequestsAreNotWritten(t *testing.T) {
 	}
 }
 
-// TestWriteByPassed: with the moment over before Do, nothing is dialled.
+// TestWriteByPassed: if the moment has passed before Do, nothing is dialled.
 func TestWriteByPassed(t *testing.T) {
 	s := wire(t, reply(answerText(202, success)))
 	r := testRequest()
@@ -84,14 +84,14 @@ func TestWriteBySlowDial(t *testing.T) {
 	}
 }
 
-// heldConn is a connection whose request is held up between getting it and writing, as in a process
-// that was stopped, until hold returns.
+// heldConn holds a request up after it got the connection and before it writes, until hold returns, as
+// if the process was stopped.
 type heldConn struct {
 	*net.TCPConn
 	hold func()
 }
 
-// SetDeadline is what a request does first with its connection.
+// SetDeadline is the first thing that a request does with its connection.
 func (c *heldConn) SetDeadline(t time.Time) error {
 	if c.hold != nil {
 		c.hold()
@@ -99,7 +99,7 @@ func (c *heldConn) SetDeadline(t time.Time) error {
 	return c.TCPConn.SetDeadline(t)
 }
 
-// heldClient has connections that hold.
+// heldClient is a client whose connections are heldConns.
 func heldClient(t *testing.T, s *wireServer, hold func()) *Client {
 	t.Helper()
 	return newClient(t, Config{URL: s.url(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -143,7 +143,7 @@ func TestWriteByPause(t *testing.T) {
 }
 
 // TestWriteByAfterWriting: the moment is the first byte's, not the answer's. A machine that is too
-// busy to write in time gets more of it.
+// busy to write in time gets more time.
 func TestWriteByAfterWriting(t *testing.T) {
 	for most := 100 * time.Millisecond; ; most *= 2 {
 		by := time.Now().Add(most)
@@ -177,8 +177,8 @@ func TestCancelBeforeDo(t *testing.T) {
 	}
 }
 
-// TestCancelBeforeWriting: the write and the cancellation race, and either end is
-// right where it is true.
+// TestCancelBeforeWriting: the write and the cancellation race. Either end is right
+// if it is true.
 func TestCancelBeforeWriting(t *testing.T) {
 	for range 100 {
 		s := wire(t, func(s *wireServer, _ int64, _ *net.TCPConn, r *bufio.Reader) {

@@ -47,8 +47,8 @@ func TestRetryAfterReachesTheCaller(t *testing.T) {
 	}
 }
 
-// TestTLS: https to this machine speaks HTTP/1.1 over TLS 1.2 or above, reuses its
-// connection, and a handshake that fails is nothing sent.
+// TestTLS: https to this machine speaks HTTP/1.1 over TLS 1.2 or above, and reuses its
+// connection. If the handshake fails, nothing was sent.
 func TestTLS(t *testing.T) {
 	var conns, proto2 atomic.Int64
 	start := func(t *testing.T, max uint16) *httptest.Server {
@@ -131,8 +131,8 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 	}
 }
 
-// TestLocalNameStaysLocal: for a rehearsal nothing but this machine is dialled,
-// whatever a name leads to.
+// TestLocalNameStaysLocal: a rehearsal dials only this machine, whatever address a
+// name has.
 func TestLocalNameStaysLocal(t *testing.T) {
 	d := &Client{to: template{local: true}}
 	for _, addr := range []string{"192.0.2.1:80", "[2001:db8::1]:80", "junk"} {

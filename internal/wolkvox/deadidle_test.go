@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestDeadIdleNoticed: the connection that an attempt was given dies between getting it and writing. Nothing was
+// TestDeadIdleNoticed: an attempt's connection dies after the attempt got it and before it writes. Nothing was
 // written, so the attempt goes on with another connection.
 func TestDeadIdleNoticed(t *testing.T) {
 	for _, op := range []Operation{EnableModule, TokenInfo} {
@@ -40,7 +40,7 @@ func TestDeadIdleNoticed(t *testing.T) {
 	}
 }
 
-// partConn fails when a part of a request has been written.
+// partConn fails after a part of a request has been written.
 type partConn struct {
 	*net.TCPConn
 	fail bool
@@ -54,7 +54,7 @@ func (c *partConn) Write(p []byte) (int, error) {
 	return n, net.ErrClosed
 }
 
-// TestPartIsNotSentAgain: of a request that an idle connection took a part of, the outcome is unknown.
+// TestPartIsNotSentAgain: if an idle connection took a part of a request, the outcome is unknown.
 func TestPartIsNotSentAgain(t *testing.T) {
 	s := wire(t, reply(answerText(202, success)))
 	var conns []*partConn
@@ -76,7 +76,7 @@ func TestPartIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// lateConn has its request's context end when the answer has been read.
+// lateConn ends its request's context when the answer has been read.
 type lateConn struct {
 	*net.TCPConn
 	end    func()
@@ -100,7 +100,7 @@ func (c *lateConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestConnectionsThatAreNotUsedAgain: one that a context may still end, and one that brought more than was asked for.
+// TestConnectionsThatAreNotUsedAgain: one that a context may still end, and one that sent more than was asked for.
 func TestConnectionsThatAreNotUsedAgain(t *testing.T) {
 	t.Run("its context ended", func(t *testing.T) {
 		s := wire(t, reply(answerText(202, success)))
@@ -135,7 +135,7 @@ func TestConnectionsThatAreNotUsedAgain(t *testing.T) {
 	})
 }
 
-// TestIdleConnectionsGo: what nobody uses is closed after a while.
+// TestIdleConnectionsGo: a connection that nobody uses is closed after a while.
 func TestIdleConnectionsGo(t *testing.T) {
 	ended := make(chan struct{}, 3)
 	s := wire(t, func(s *wireServer, _ int64, c *net.TCPConn, r *bufio.Reader) {

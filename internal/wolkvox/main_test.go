@@ -27,7 +27,7 @@ func answerText(status int, body string) string {
 	return fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: %d\r\n\r\n%s", status, http.StatusText(status), len(body), body)
 }
 
-// wireServer is a TCP server that does to its connections what a test says.
+// wireServer is a TCP server that serves its connections as a test says.
 type wireServer struct {
 	ln       net.Listener
 	requests atomic.Int64 // whole requests read by readRequest
@@ -37,7 +37,7 @@ type wireServer struct {
 	open     []net.Conn
 }
 
-// wire starts a server whose every connection is given to serve and closed after it.
+// wire starts a server that passes every connection to serve, and closes it afterwards.
 func wire(t *testing.T, serve func(s *wireServer, n int64, c *net.TCPConn, r *bufio.Reader)) *wireServer {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -88,7 +88,7 @@ func (s *wireServer) readRequest(r *bufio.Reader) *http.Request {
 
 func (s *wireServer) url() string { return "http://" + s.ln.Addr().String() + "/wv{server}" }
 
-// reply serves a connection by one text for every request.
+// reply serves a connection with the same text for every request.
 func reply(text string) func(*wireServer, int64, *net.TCPConn, *bufio.Reader) {
 	return func(s *wireServer, _ int64, c *net.TCPConn, r *bufio.Reader) {
 		for s.readRequest(r) != nil {
@@ -116,8 +116,8 @@ func testRequest() *Request {
 	return &Request{Server: "0042", Token: testToken, ID: "call-1.1"}
 }
 
-// do makes an attempt and checks what holds for every one: the error is one of the
-// four, and nothing shows the token.
+// do makes an attempt and checks what is true of every attempt: the error is one of
+// the four, and nothing shows the token.
 func do(t *testing.T, c *Client, op Operation, r *Request) (Answer, error) {
 	t.Helper()
 	ans, err := c.Do(t.Context(), op, r)
@@ -153,7 +153,7 @@ func noToken(t *testing.T, s string) {
 	}
 }
 
-// want is err as a T, or the test's end.
+// want is err as a T; if it is none, the test ends.
 func want[T error](t *testing.T, err error) T {
 	t.Helper()
 	e, ok := errors.AsType[T](err)

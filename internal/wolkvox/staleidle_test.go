@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Nothing is written to an idle connection that its peer has closed: the attempt is as
-// new, and goes on with another one. On a connection that is new nobody asks.
+// Nothing is written to an idle connection that its peer has closed. The attempt goes on
+// with another one, as if it were new. A new connection is not asked.
 func TestIdleConnectionIsAskedWhetherItLives(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -45,7 +45,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	}
 }
 
-// TestBrokenAnswers: whatever is less than a complete answer is an unknown outcome.
+// TestBrokenAnswers: anything less than a complete answer is an unknown outcome.
 func TestBrokenAnswers(t *testing.T) {
 	big := strings.Repeat("x", 100<<10)
 	for name, c := range map[string]struct {
@@ -99,7 +99,7 @@ func TestBrokenAnswers(t *testing.T) {
 	}
 }
 
-// TestCompleteAnswers: whatever is complete frees its slot, readable or not.
+// TestCompleteAnswers: a complete answer frees its slot, readable or not.
 func TestCompleteAnswers(t *testing.T) {
 	big := strings.Repeat("x", 100<<10)
 	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -188,8 +188,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// TestResetUnread: a peer that goes without reading may or may not have been
-// written to; no other end is possible.
+// TestResetUnread: if a peer goes without reading, the request may have been
+// written to it or not; no other end is possible.
 func TestResetUnread(t *testing.T) {
 	s := wire(t, func(_ *wireServer, _ int64, c *net.TCPConn, _ *bufio.Reader) { c.SetLinger(0) })
 	c := newClient(t, Config{URL: s.url()})
