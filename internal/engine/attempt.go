@@ -158,7 +158,7 @@ type Recorded struct {
 	*ledger.Attempt
 	ledger.Outcome
 	At      time.Time // by the clock of Redis
-	RetryAt time.Time // not before then, where the call comes back
+	RetryAt time.Time // when the call comes back, at the earliest; zero: it does not
 }
 
 // notSentError says that WorkerOptions.BeforeSend refused a request.

@@ -28,10 +28,10 @@ type Summary struct {
 	Held       int           `json:"held"`         // of Duplicates: given up, and hold their chain
 	Ended      int           `json:"ended"`        // of Duplicates: ended otherwise
 	Conflicts  int           `json:"conflicts"`    // left out: see ConflictError
-	Rejected   int           `json:"rejected"`     // left out: no calls
+	Rejected   int           `json:"rejected"`     // left out: see OnReject, TwinError
 	Withheld   int           `json:"withheld"`     // left out: see WithheldError, Canary
 	Unplaced   int           `json:"unplaced"`     // of Rejected: their token can't be told, so nothing was withheld behind them
-	Missing    int           `json:"missing"`      // calls of the batch that the sequence has no more, and that have not ended
+	Missing    int           `json:"missing"`      // calls of the batch that are no longer in the sequence, and have not ended
 	Pruned     int           `json:"pruned"`       // of these, cancelled (Prune)
 	Replaced   int           `json:"replaced"`     // of Enqueued: in the place of a call that conflicted (Prune)
 	OutOfOrder int           `json:"out_of_order"` // of Enqueued: joined their chain behind calls that stand after them in the sequence
@@ -45,7 +45,7 @@ type Summary struct {
 type SummaryJSON struct {
 	Summary
 	Seconds   float64 `json:"seconds"`              // Elapsed, to the millisecond
-	NotPruned string  `json:"not_pruned,omitempty"` // why nothing was, though it was asked for
+	NotPruned string  `json:"not_pruned,omitempty"` // why nothing was pruned, though that was asked for
 }
 
 // JSON is the summary for programs. prune is what the caller calls its option to prune.
@@ -149,8 +149,7 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 	return sum, err
 }
 
-// Preview is EnqueueBatch with Look, for a batch that does not exist or is not looked up. It needs
-// no Redis.
+// Preview is EnqueueBatch with Look, as if the batch did not exist. It needs no Redis.
 func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
 	return previewJob(vault.NewTokenIDs(vault.NewTokenIDKey()), name, calls, o).do(ctx)
 }

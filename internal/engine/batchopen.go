@@ -25,7 +25,7 @@ func (s *batchLease) begin(ctx context.Context, name string) error {
 	if s.begun {
 		return nil
 	}
-	s.begun = true // what follows may have been done where it fails
+	s.begun = true // even if BeginRun fails, Redis may have carried it out
 	ok, err := s.p.batches.BeginRun(ctx, s.id, s.run)
 	if err != nil {
 		return err

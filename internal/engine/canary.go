@@ -37,7 +37,7 @@ type canaries struct {
 	first  bool                // this run enqueues the canaries alone
 	calls  map[string]struct{} // of the canaries, as ledger.Call.Field has them
 	rows   int                 // that the sequence gave
-	before Summary             // what the run that did so came to
+	before Summary             // what the run of the canaries did
 }
 
 // canariesFirst enqueues the canaries and waits for them, unless the batch has none or is

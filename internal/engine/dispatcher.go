@@ -39,7 +39,7 @@ type dispatcher struct {
 
 const (
 	perDispatch = 64                     // buckets dispatched, and chains dispatched of each, in one round trip
-	publishers  = 16                     // chains handed to asynq at the same time
+	publishers  = 16                     // chains published to asynq at the same time
 	syncEvery   = 200 * time.Millisecond // how old the count of pending tasks may be
 	fullWait    = 3 * time.Millisecond   // where nothing can be dispatched
 	signalWait  = 2 * time.Second        // in one command
@@ -93,7 +93,7 @@ func (f *dispatcher) run(ctx context.Context) {
 // the unused places and a few more.
 func (f *dispatcher) free() int {
 	ahead := minAhead
-	if f.unused() > 0 { // else the tasks that begin are those that runs yield to: with more, more would yield
+	if f.unused() > 0 { // else a task begins only where a run yields to it: with more tasks, more runs would yield
 		ahead = f.prefetch.ahead(f.places)
 	}
 	return f.idle.waiting() + max(0, ahead-f.backlog())

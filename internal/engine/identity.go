@@ -62,10 +62,10 @@ func (d *identities) hash(token, key string) uint64 {
 
 // Marks of a chain, above the number of its new calls.
 const (
-	chainMissing = 1 << 31 // a row of it was not read as one
-	tokenMissing = 1 << 30 // the same, and its chain can't be told: it stands at the token's own
+	chainMissing = 1 << 31 // a row of it was left out when it was read
+	tokenMissing = 1 << 30 // the same, but its chain can't be told: the mark is the token's
 	conflicting  = 1 << 29 // a row of it conflicts
-	tokenRead    = 1 << 28 // a token of which a call was read
+	tokenRead    = 1 << 28 // a call of the token was read
 	newCalls     = tokenRead - 1
 )
 
@@ -77,7 +77,7 @@ type marks struct {
 	table  seen.Table
 	tokens int
 	stops  bool           // any conflicting
-	blame  map[uint64]int // first row that was left out, of up to blamed chains and tokens
+	blame  map[uint64]int // first row that was left out, of up to blamedChains chains and tokens
 }
 
 func (m *marks) hash(id string) uint64 { return maphash.String(m.seed, id) }

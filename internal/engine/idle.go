@@ -17,7 +17,7 @@ type idleRuns struct {
 	wait time.Duration // of a run, at most
 	runs atomic.Int64  // that wait now
 
-	chains chan ledger.Dispatch // has no room: who sends knows whether a run waits
+	chains chan ledger.Dispatch // unbuffered: a sender knows whether a run waits
 }
 
 // idleWait is how long a run waits for a chain: a few round trips of a busy Redis.

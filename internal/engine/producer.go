@@ -319,7 +319,7 @@ func AgreedLimits(ctx context.Context, rdb redis.UniversalClient, prefix string,
 	return s, err
 }
 
-// sharedSettings are those of the limits, and of the token-ID key, by its fingerprint.
+// sharedSettings are the shared settings of the limits, and the token-ID key's fingerprint.
 func sharedSettings(s quota.Settings, key string, call, vendor, margin time.Duration) membership.Settings {
 	return membership.Settings{
 		membership.TokenIDKey:  key,

@@ -12,9 +12,9 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Ready says why the worker makes no calls, or nil. It may be starting or stopping; Redis may not
-// answer, take no writes or lack replicas; its settings may not be confirmed; grants may be frozen
-// since Redis restarted; or somebody paused the queue in asynq. Ready asks Redis at most once a
+// Ready says why the worker makes no calls, or nil. The reasons: it is starting or stopping; Redis
+// does not answer, takes no writes or lacks replicas; the shared settings are not confirmed; no
+// grant is made since Redis restarted; the queue is paused in asynq. Ready asks Redis at most once a
 // second, however often it is called. ctx bounds the wait for an answer.
 func (w *Worker) Ready(ctx context.Context) error {
 	if !w.taking.Load() {

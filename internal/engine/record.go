@@ -49,7 +49,7 @@ func (r *runner) finish(ctx context.Context, a *ledger.Attempt, j *verdict, on l
 	step := &ledger.Step{}
 	away, probe := r.breakers.Blocked()
 	away += r.hosts.blocked(own)
-	lasting := ctx // ends where requests are cut off; to record what became of them may take longer
+	lasting := ctx // ends when requests are cut off; recording their outcomes may take longer
 	if r.last != nil {
 		lasting = r.last
 	}

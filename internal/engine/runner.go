@@ -34,7 +34,7 @@ type runner struct {
 	// nil: at the same time.
 	last context.Context
 
-	// breakers knows the vendor's servers that are away.
+	// breakers knows the vendor's servers that are down.
 	breakers *breaker.Monitor
 	pauses   pauses
 
@@ -50,7 +50,7 @@ type runner struct {
 	crowded func(ctx context.Context) bool
 	// noteDue notes when a bucket needs a dispatch.
 	noteDue func(tag string, at time.Time)
-	// publish hands a dispatch to asynq.
+	// publish publishes a dispatch to asynq.
 	publish func(ctx context.Context, f ledger.Dispatch) error
 }
 
@@ -81,7 +81,7 @@ func (r *runner) runFrom(ctx context.Context, f ledger.Dispatch, server string) 
 			return nil
 		}
 		f, t.next = *t.next, nil
-		t.yielded = false // where it had: the place at its server was worth more
+		t.yielded = false // even if it was to yield: the place at its server is worth more
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *scheduler) unsettled(ctx context.Context, name string) (string, error) 
 	id := ledger.BatchID(name)
 	m, err := s.batches.Get(ctx, id)
 	if errors.Is(err, ledger.ErrNoBatch) {
-		return "", nil // its retention is over, or nothing of it came to be
+		return "", nil // its retention is over, or it was never made
 	} else if err != nil {
 		return "", err
 	}

@@ -16,8 +16,8 @@ func (e *StartError) Error() string { return e.Field + ": " + e.Problem }
 // WantTime says what a time to begin at has to be.
 const WantTime = "want a time such as 2026-11-24T02:00:00-05:00, at most ten years ahead"
 
-// ParseStart reads when calls start: "at" a time (RFC 3339) or "in" a while (such as 10m), but not both. given returns the
-// text of a name and whether there is one. The error is a *StartError.
+// ParseStart reads when calls start: "at" (a time, RFC 3339) or "in" (a duration such as 10m), but not both. given
+// returns the text under a name, and whether there is one. The error is a *StartError.
 func ParseStart(given func(name string) (text string, is bool)) (s Start, err error) {
 	at, hasAt := given("at")
 	in, hasIn := given("in")

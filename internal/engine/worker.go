@@ -331,7 +331,7 @@ func (w *Worker) Close() error {
 	w.unregister()
 	err := errors.Join(w.stack.rdb.Close(), w.probe.Close())
 	if w.hangs.Load() {
-		return err // asynq's server panics where its client is closed before it has ended
+		return err // asynq's server panics if its client is closed before it has ended
 	}
 	if closed := w.asynqRDB.Close(); !errors.Is(closed, redis.ErrClosed) { // asynq's server may have done it
 		err = errors.Join(err, closed)

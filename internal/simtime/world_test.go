@@ -38,7 +38,7 @@ type World struct {
 	Skew  time.Duration // the vendor's clock minus that of Redis
 
 	Vendor  wolkvoxtest.Options  // Now and Location are filled in
-	Dial    time.Duration        // time to connect to the vendor, which each request does where it is not 0
+	Dial    time.Duration        // time to connect to the vendor, which each request does unless this is 0
 	Workers int                  // 0: 2
 	Options engine.WorkerOptions // Log, addresses and keys are filled in
 	Idle    time.Duration        // how often idle workers look around; 0: 4 s

@@ -13,10 +13,10 @@ import (
 type envelope struct {
 	code  int    // 100 to 999; 0: absent, or not a number
 	fail  bool   // error says something
-	err   string // error as text, JSON where it is no string
-	msg   string // msg as text, JSON where it is no string
+	err   string // error as text, JSON if it is no string
+	msg   string // msg as text, JSON if it is no string
 	parts bool   // code, and error or msg, are there
-	data  string // data as received, JSON; "" where it is absent
+	data  string // data as received, JSON; "" if it is absent
 }
 
 // decodeEnvelope reads a body. fault says why it can't be read; "": it can, and is

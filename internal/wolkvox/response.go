@@ -18,7 +18,7 @@ var (
 // payload is the body of a complete answer.
 type payload struct {
 	data  []byte   // at most maxBody of it
-	env   envelope // what it says, where fault is empty
+	env   envelope // what it says, if fault is empty
 	fault string   // why it is no envelope; "" for none
 }
 
