@@ -169,8 +169,8 @@ const MaxQueues = 64
 
 const clusterSlots = 16384
 
-// queueNames are the names of n queues. The first is base, and a larger n only adds names. Their hash slots
-// are spread evenly, so each master of a cluster has about as many queues, if its slots are contiguous.
+// queueNames are the names of n queues. The first is base, and a larger n only adds names. Their hash slots are
+// spread evenly, so the masters of a cluster have about the same number of queues, if their slots are contiguous.
 func queueNames(base string, n int) []string {
 	names := []string{base}
 	const golden = 0.6180339887498949 // multiples of it lie evenly on a circle, however many there are

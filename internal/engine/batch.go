@@ -101,11 +101,11 @@ type BatchOptions struct {
 	Strict bool
 	// Prune cancels the batch's calls that are no longer in the sequence, once all of it was read. It
 	// also replaces a call that conflicts and was never sent. It leaves calls that run, and single calls
-	// that joined the batch. It does nothing (Summary.NotPruned) if a row was left out, if another run of
-	// the batch lives, or if it would cancel more than 20 calls and more than a tenth of the batch.
+	// that joined the batch. It does nothing (Summary.NotPruned) if a row was left out, or if another run
+	// of the batch lives. Nor does it cancel more than 20 calls that are more than a tenth of the batch.
 	// The sequence is ranged over twice.
 	Prune bool
-	// PruneExactly is Prune if exactly this many calls are missing, however many; 0: no number.
+	// PruneExactly prunes if exactly this many calls are missing, however many that is; 0: no number.
 	PruneExactly int
 	// Canary is how many tokens of the sequence go first; 0: none. EnqueueBatch enqueues the calls of
 	// these tokens, waits until they have a result, and enqueues the others only if all of them

@@ -40,8 +40,8 @@ type canaries struct {
 	before Summary             // what the run of the canaries did
 }
 
-// canariesFirst enqueues the canaries and waits for them, unless the batch has none or is
-// released already. After an error, b.sum is what was done.
+// canariesFirst enqueues the canaries and waits for them, unless the run has none, or the
+// batch is released already. After an error, b.sum is what was done.
 func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 	if b.Canary < 0 {
 		return fmt.Errorf("canaries can't be %d tokens", b.Canary)

@@ -26,8 +26,8 @@ const (
 	outcomeUnopenable = "unopenable" // the token's sealing key is gone
 )
 
-// probeAfter is the time until the first probe of a token whose quota is used up by the
-// vendor's account. It does not wait for our midnight: the vendor's day may begin at another hour.
+// probeAfter is the time until the first probe of a token, after the vendor said that its quota is
+// used up. The probe does not wait for our midnight: the vendor's day may begin at another hour.
 const probeAfter = 15 * time.Minute
 
 // attemptFacts are what an outcome depends on, besides the answer.
