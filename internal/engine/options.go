@@ -194,7 +194,8 @@ type WorkerOptions struct {
 	Metrics           prometheus.Registerer // has a worker's metrics until it is closed or its Run has ended; nil: none
 
 	// TaskCheckInterval is how long asynq waits after it found no task; 0: 10 ms. A worker that stops may wait as long.
-	// An idle worker, which is notified of tasks, asks every 200 ms, or every TaskCheckInterval if that is longer.
+	// An idle worker with one queue is notified of tasks, so it asks every 200 ms, or every TaskCheckInterval if
+	// that is longer.
 	TaskCheckInterval time.Duration
 	// ReconcileInterval is how often a worker looks for chains that should run and do not,
 	// because a signal or a process was lost; 0: 5 s.

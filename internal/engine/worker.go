@@ -232,7 +232,7 @@ const recordings = 16
 // It ends in this order. Run stops dispatching, reconciling, making scheduled runs (one that is
 // being enqueued is left to another worker) and fetching tasks. Runs end after their current
 // call. asynq gives back the tasks that it had fetched. The worker leaves the membership and
-// closes its connections. All this takes ShutdownTimeout and 2 s at most, even if Redis hangs.
+// closes its connections. All this takes ShutdownTimeout and 3 s at most, even if Redis hangs.
 func (w *Worker) Run(ctx context.Context) error {
 	last, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
