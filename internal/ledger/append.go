@@ -26,7 +26,7 @@ type NewCall struct {
 	At       time.Time // not before; zero: now
 	Notify   bool      // its end is to be told (Finished)
 	// Withhold says that an earlier row of the call's chain is missing: the call is not
-	// appended where it is new.
+	// appended if it is new.
 	Withhold bool
 }
 
@@ -34,21 +34,21 @@ type NewCall struct {
 type Append struct {
 	Batch  string // BatchID
 	Policy string // hold, skip or cancel; of the batch, when it is new in a bucket
-	// Until is when it is too late to append (Batches.Note); zero: never.
+	// Until is the time after which it is too late to append (Batches.Note); zero: never.
 	Until time.Time
 	// AtOnce dispatches the chains that become ready, for a producer of single calls. The
 	// caller must hand Appended.Dispatches to asynq.
 	AtOnce bool
 	// Look writes nothing: Fresh says what would be new.
 	Look bool
-	// Looked says that a Look said Fresh. A call that is known by now though its token has the very
-	// sealed form of this Append was appended by an earlier try of it, whose reply was lost (Redis'
-	// clients try again by themselves): it is Fresh, and not known.
+	// Looked says that a Look said Fresh. If a call is known by now, and its token has the very sealed
+	// form of this Append, then an earlier try of this Append wrote it and its reply was lost (Redis
+	// clients try again by themselves). Such a call is Fresh, and not known.
 	Looked bool
-	// Part says that the calls are a part of their file: one that is known by what it says
-	// is Twin, since nobody can tell whether it is meant.
+	// Part says that the calls are a part of their file: a call that is known by what it says
+	// is a Twin, since nobody can tell whether the known call is meant.
 	Part bool
-	// Replaces tells Unsent of a conflict, which then withholds nothing.
+	// Replaces makes a conflict with a call that was never sent Unsent, which withholds nothing.
 	Replaces bool
 	Calls    []NewCall
 }
@@ -72,7 +72,7 @@ const (
 // Known reports whether the call was there already.
 func (l Landing) Known() bool { return l == Made || l == Waits || l == IsHeld || l == Ended }
 
-// Received is how the calls of a group were received, in order.
+// Received says how the calls of a group were received, in order.
 type Received struct {
 	Landings string
 	Have     []Call // the known calls of the Conflict and Unsent ones, in order
@@ -82,7 +82,7 @@ type Received struct {
 var ErrCancelled = errors.New("the batch was cancelled")
 
 // ErrLate says that the producer, or Redis, stood still for so long that the batch may have been
-// deleted meanwhile. Nothing of what was late was appended.
+// deleted meanwhile. None of the late calls was appended.
 var ErrLate = errors.New("the batch was not appended to in time: " +
 	"the producer or Redis stood still, or the clocks of its servers differ; giving the calls again adds what is missing")
 
@@ -93,9 +93,9 @@ type Appended struct {
 	Ready      []string   // tags whose bucket has chains to be dispatched: Signal them
 }
 
-// Append appends a.Calls, which are of one bucket, up to some hundred, in one atomic step, each to the end of its chain,
-// in the order given. A call that is known by its key is left as it is, so that appending again after an error adds
-// only what is missing.
+// Append appends a.Calls in one atomic step, each to the end of its chain, in the order given. They must be of one
+// bucket, and some hundred at most. A call that is known by its key is left as it is, so appending again after an
+// error adds only what is missing.
 func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
 	g := &Group{}
 	for i := range a.Calls {
@@ -106,10 +106,10 @@ func (l *Ledger) Append(ctx context.Context, a Append) (Appended, error) {
 	return l.AppendGroups(ctx, a, []*Group{g})
 }
 
-// AppendGroups appends groups of different buckets in one round trip, each atomically:
-// calls of a bucket stay in order only where its next group is sent after this one was
-// acknowledged. a.Calls is not looked at. After an error,
-// some groups may have been appended; Appended tells of those that answered.
+// AppendGroups appends groups of different buckets in one round trip, each group atomically. The
+// calls of a bucket stay in order only if its next group is sent after this one was acknowledged.
+// It ignores a.Calls. After an error, some groups may have been appended; Appended has those that
+// answered.
 func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (Appended, error) {
 	out := Appended{Received: make([]Received, len(groups))}
 	if !a.Look {
@@ -121,7 +121,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 	if !a.Until.IsZero() && !a.Look {
 		until = strconv.FormatInt(a.Until.UnixMilli(), 10)
 	}
-	// arguments are the script's for a group, behind head.
+	// arguments returns the script's arguments for a group, behind head.
 	arguments := func(g *Group, head ...any) []any {
 		to := append(make([]any, 0, len(head)+6+len(g.ends)), head...)
 		to = append(to, a.Batch, a.Policy, a.flags(g.twice), l.o.Fingerprint, until, g.name(a.Look || a.AtOnce))
@@ -188,7 +188,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 	return out, errors.Join(errs...)
 }
 
-// flags are the script's.
+// flags returns the script's flags.
 func (a Append) flags(twice bool) string {
 	f := ""
 	for _, x := range []struct {

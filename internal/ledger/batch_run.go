@@ -18,9 +18,9 @@ var (
 )
 
 const (
-	// RunLease is how long a run counts as alive after it was last heard of.
+	// RunLease is how long a run counts as alive after its lease was renewed.
 	RunLease = 15 * time.Second
-	// RenewEvery is how often it is to be heard of.
+	// RenewEvery is how often a run must renew its lease.
 	RenewEvery = 5 * time.Second
 )
 
@@ -29,7 +29,7 @@ func (s *Batches) run(ctx context.Context, op, id, run string) (done bool, err e
 	return err == nil && v[0] == 1, err
 }
 
-// BeginRun takes the lease of a run. It is false while another run is alone.
+// BeginRun takes the lease of a run. It returns false while another run is alone.
 func (s *Batches) BeginRun(ctx context.Context, id, run string) (bool, error) {
 	return s.run(ctx, "begin", id, run)
 }
@@ -39,7 +39,7 @@ func (s *Batches) RenewRun(ctx context.Context, id, run string) (bool, error) {
 	return s.run(ctx, "renew", id, run)
 }
 
-// Alone lets no other run begin until this one ends. It is false while another one lives.
+// Alone lets no other run begin until this one ends. It returns false while another one lives.
 func (s *Batches) Alone(ctx context.Context, id, run string) (bool, error) {
 	return s.run(ctx, "alone", id, run)
 }
@@ -49,13 +49,13 @@ func (s *Batches) EndRun(ctx context.Context, id, run string) (bool, error) {
 	return s.run(ctx, "end", id, run)
 }
 
-// Began notes that this run of the batch is the last one: the batch is not complete.
+// Began notes that this run of the batch is the latest one: the batch is not complete.
 func (s *Batches) Began(ctx context.Context, id, run string) error {
 	return completeScript().Run(ctx, s.rdb, []string{s.metaKey(id)}, run, 0).Err()
 }
 
-// Completed notes that the run has read its file to the end and left nothing out, if it is the
-// last one that began.
+// Completed notes that the run has read its file to the end and left nothing out, if no later
+// run began.
 func (s *Batches) Completed(ctx context.Context, id, run string) error {
 	return completeScript().Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, run, 1).Err()
 }
@@ -65,8 +65,8 @@ var (
 	unlistScript = alone("unlist")
 )
 
-// late is how much longer than it may an append is reckoned with: the buckets of a cluster
-// have other clocks than the batch.
+// late is how much later than allowed an append may still come: the buckets of a cluster have
+// other clocks than the batch.
 const late = 30 * time.Second
 
 // MayPurge reports whether the calls of a batch may be purged: no run of it lives, and no
@@ -80,8 +80,8 @@ func (s *Batches) MayPurge(ctx context.Context, id string) (mark string, ok bool
 	return mark, mark != "", err
 }
 
-// Delete forgets a batch that has no calls, or reports that it is in use again. What a delete
-// that was cut off leaves in the list is Tidy's.
+// Delete deletes a batch that has no calls, or returns false: it may not be purged any more. If it is
+// cut off, Tidy removes what it left in the list.
 func (s *Batches) Delete(ctx context.Context, m Batch, mark string) (bool, error) {
 	done, err := s.delete(ctx, m.ID, mark)
 	if err != nil || done == "" {
@@ -95,7 +95,7 @@ func (s *Batches) delete(ctx context.Context, id, mark string) (string, error) {
 	return deleteScript().Run(ctx, s.rdb, keys, late.Milliseconds(), mark).Text()
 }
 
-// forget removes what is not kept beside the batch. A batch that was made anew uses none of it.
+// forget removes what does not share the batch's hash tag. A batch that was made anew uses none of it.
 func (s *Batches) forget(ctx context.Context, id string, score float64) error {
 	if err := s.rdb.Del(ctx, s.oldBucketsKey(id)).Err(); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (s *Batches) forget(ctx context.Context, id string, score float64) error {
 	return unlistScript().Run(ctx, s.rdb, []string{s.listKey()}, id, strconv.FormatFloat(score, 'f', -1, 64)).Err()
 }
 
-// Tidy takes batches out of the list that were listed before that time and are not there.
+// Tidy removes from the list the batches that were listed before a time and do not exist.
 func (s *Batches) Tidy(ctx context.Context, before time.Time) error {
 	listed, err := s.rdb.ZRangeByScoreWithScores(ctx, s.listKey(),
 		&redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(before.UnixMilli(), 10)}).Result()
@@ -138,7 +138,7 @@ const (
 	BatchGone      BatchProblem = "gone"      // it was deleted while its producer stood still: it is an ErrNoBatch, too
 )
 
-// Error is the problem in one word.
+// Error returns the problem in one word.
 func (p BatchProblem) Error() string { return string(p) }
 
 // BatchError says why a batch takes no rows.

@@ -33,7 +33,7 @@ const (
 	PolicyCancel Policy = "cancel" // drop the later calls of its batch in that chain, go on with others
 )
 
-// Policies are all policies, the default first.
+// Policies returns all policies, the default first.
 func Policies() []string {
 	return []string{string(PolicyHold), string(PolicySkip), string(PolicyCancel)}
 }
@@ -49,8 +49,8 @@ func ParsePolicy(s string) (Policy, error) {
 // MaxBatchName is the longest name of a batch, in characters.
 const MaxBatchName = 256
 
-// BatchNameProblem says what is wrong with the name of a batch that is to be enqueued; "" for
-// nothing. It stands in lists, pages and commands, so it is one line of text.
+// BatchNameProblem says what is wrong with the name of a batch that is to be enqueued; "" if nothing
+// is. Names stand in lists, pages and commands, so a name is one line of text.
 func BatchNameProblem(name string) string {
 	switch {
 	case name == "":
@@ -74,12 +74,11 @@ type Batch struct {
 	Name    string
 	Policy  Policy
 	Created time.Time
-	// Canary is how many tokens go first; 0: none, or as Ensure is given it, as the batch has it.
+	// Canary is how many tokens go first; 0: none. Given to Ensure, 0 also accepts what the batch has.
 	Canary    int
 	Released  bool // whether more than the canaries may be enqueued
 	Cancelled bool
-	// Path is the file whose name the batch bears; "" where its name was given. In Ensure: that
-	// of the file.
+	// Path is the file that the batch is named after; "" if the batch was given a name.
 	Path string
 	// Content says that rows without ids are known by what they say. A batch that an older
 	// version made knows them by their place.
@@ -89,7 +88,7 @@ type Batch struct {
 	Live     bool // a run that fills it lives
 }
 
-// Holds reports whether the calls of the canaries alone may be enqueued.
+// Holds reports whether only the calls of the canaries may be enqueued.
 func (m Batch) Holds() bool { return m.Canary > 0 && !m.Released }
 
 // Batches keeps batches in Redis. It is safe for concurrent use.
@@ -119,8 +118,8 @@ func (s *Batches) runsKey(id string) string { return s.prefix + ":batchruns:{" +
 // oldBucketsKey is where older versions noted the buckets.
 func (s *Batches) oldBucketsKey(id string) string { return s.prefix + ":batchbuckets:" + id }
 
-// Ensure creates the batch, or returns the one that exists, and whether it is new. Whether that one takes rows is for
-// Takes to say: the error is of Redis, or says that another batch has the same ID.
+// Ensure creates the batch, or returns the one that exists, and says whether it is new. It does not say whether that one
+// takes rows: Takes does. The error is of Redis, or says that another batch has the same ID.
 func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool, err error) {
 	m.Policy = cmp.Or(m.Policy, PolicyHold)
 	have, err = s.Get(ctx, m.ID)
@@ -128,8 +127,8 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 		if !errors.Is(err, ErrNoBatch) {
 			return Batch{}, false, err
 		}
-		// The list is first, so that no batch is missing there. Purge removes an entry only
-		// with the score that it saw.
+		// The list comes first, so that no batch is missing there. Purge removes an entry only
+		// if it still has the score that Purge saw.
 		if err := s.rdb.ZAdd(redisconn.Acknowledged(ctx), s.listKey(), entry(m)).Err(); err != nil {
 			return Batch{}, false, err
 		}
@@ -152,10 +151,10 @@ func (s *Batches) Ensure(ctx context.Context, m Batch) (have Batch, created bool
 	return have, created, s.rdb.ZAddNX(ctx, s.listKey(), entry(have)).Err()
 }
 
-// entry is the batch's in the list.
+// entry returns the batch's entry in the list.
 func entry(m Batch) redis.Z { return redis.Z{Score: float64(m.Created.UnixMilli()), Member: m.ID} }
 
-// Takes says why a batch does not take the rows of want, which has a policy and the same ID; nil: it does.
+// Takes returns why a batch does not take the rows of want, or nil. want must have a policy and the same ID.
 func (m Batch) Takes(want Batch) error {
 	switch {
 	case m.Name != want.Name:
@@ -170,7 +169,7 @@ func (m Batch) Takes(want Batch) error {
 	return nil
 }
 
-// Held is the refusal of rows by a batch that holds.
+// Held returns the error with which a batch that holds refuses rows.
 func (m Batch) Held() error { return m.otherCanaries(0) }
 
 func (m Batch) otherCanaries(want int) error {
@@ -182,8 +181,8 @@ func (s *Batches) SetPolicy(ctx context.Context, id string, p Policy) error {
 	return s.set(ctx, id, "policy", string(p))
 }
 
-// SetContent notes that no row of the batch, which an older version made, is known by its place.
-// The buckets that that version noted are noted anew before.
+// SetContent notes that no row of a batch, which an older version made, is known by its place.
+// First it notes again the buckets that the older version noted.
 func (s *Batches) SetContent(ctx context.Context, m Batch) error {
 	tags, err := s.Tags(ctx, m.ID)
 	if err != nil {
@@ -197,7 +196,7 @@ func (s *Batches) SetContent(ctx context.Context, m Batch) error {
 	return s.set(ctx, m.ID, "keys", "content")
 }
 
-// set changes a field of a batch. One that is gone stays so.
+// set changes a field of a batch. A batch that is gone stays gone.
 func (s *Batches) set(ctx context.Context, id, field, value string) error {
 	return setScript().Run(redisconn.Acknowledged(ctx), s.rdb, []string{s.metaKey(id)}, field, value).Err()
 }
@@ -224,7 +223,7 @@ func (s *Batches) Get(ctx context.Context, id string) (Batch, error) {
 	return m, nil
 }
 
-// look asks for a batch; what it returns reads the replies.
+// look asks for a batch; the function that it returns reads the replies.
 func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) func() (m Batch, ok bool, err error) {
 	have, live := pipe.HMGet(ctx, s.metaKey(id), fields...), pipe.Exists(ctx, s.runsKey(id))
 	return func() (Batch, bool, error) {
@@ -237,10 +236,10 @@ func (s *Batches) look(ctx context.Context, pipe redis.Pipeliner, id string) fun
 	}
 }
 
-// fields are those of a batch's hash, as meta reads them.
+// fields are the fields of a batch's hash, in the order in which meta reads them.
 var fields = []string{"name", "policy", "created", "canary", "released", "cancelled", "path", "keys", "complete", "run"}
 
-// meta reads the values of fields; false where the batch has no name.
+// meta reads the values of fields; not ok: the batch has no name.
 func meta(id string, v []any) (m Batch, ok bool) {
 	text := func(i int) string { s, _ := v[i].(string); return s }
 	m = Batch{ID: id, Policy: Policy(text(1)), Created: redisconn.Time(redisconn.Int(text(2))), Released: text(4) != "", Cancelled: text(5) != "",
@@ -254,11 +253,10 @@ func meta(id string, v []any) (m Batch, ok bool) {
 const AppendFor = 30 * time.Second
 
 // Note notes that the batch, as Ensure returned it, has calls in the buckets of tags, before they
-// are appended. Calls may be appended until the time returned, by the clock of Redis, to these
-// buckets and all that were noted before: until then, and some time longer, nobody deletes the
-// batch. It returns ErrNoBatch where the batch was deleted: Ensure makes it anew. A
-// BatchCancelled says that it takes nothing: a bucket that is noted after that is unknown to
-// the one who cancelled.
+// are appended. Until the returned time, by the clock of Redis, calls may be appended to these
+// buckets and to all that were noted before. Until then, and some time longer, nobody deletes the
+// batch. If the batch was deleted, Note returns ErrNoBatch: Ensure makes it anew. A BatchCancelled
+// says that the batch takes nothing: the cancellation would miss a bucket that is noted after it.
 func (s *Batches) Note(ctx context.Context, m Batch, tags []string) (until time.Time, err error) {
 	args := []any{m.Created.UnixMilli(), AppendFor.Milliseconds()}
 	for _, tag := range tags {
@@ -276,17 +274,18 @@ func (s *Batches) Note(ctx context.Context, m Batch, tags []string) (until time.
 	return time.UnixMilli(v[1]), nil
 }
 
-// Cancel notes that the batch was cancelled, before its buckets are read for it.
+// Cancel notes that the batch was cancelled. Call it before the Tags whose calls are cancelled.
 func (s *Batches) Cancel(ctx context.Context, id string) error {
 	return s.set(ctx, id, "cancelled", "1")
 }
 
-// Reopen lets a batch that was cancelled take rows again, after its buckets were opened.
+// Reopen lets a batch that was cancelled take rows again. Its buckets come first (Ledger.Reopen).
 func (s *Batches) Reopen(ctx context.Context, id string) error {
 	return s.rdb.HDel(ctx, s.metaKey(id), "cancelled").Err()
 }
 
-// Tags are those of the buckets that may hold calls of the batch, in order: for NoBatch all, since they are not noted.
+// Tags returns the tags of the buckets that may hold calls of the batch, in order. For NoBatch it returns all, since
+// nobody notes its buckets.
 func (s *Batches) Tags(ctx context.Context, id string) ([]string, error) {
 	if id == NoBatch {
 		return AllTags(), nil
@@ -315,7 +314,7 @@ func (s *Batches) Tags(ctx context.Context, id string) ([]string, error) {
 
 func bit(bits string, i int) bool { return i/8 < len(bits) && bits[i/8]&(0x80>>(i%8)) != 0 }
 
-// List returns all batches, the newest first: with a *redisconn.UnreadError, those that could be read.
+// List returns all batches, the newest first. With a *redisconn.UnreadError it returns those that could be read.
 func (s *Batches) List(ctx context.Context) ([]Batch, error) {
 	ids, err := s.rdb.ZRevRange(ctx, s.listKey(), 0, -1).Result()
 	if err != nil {

@@ -56,8 +56,8 @@ type Call struct {
 	StartedAt  Time   `json:"started_at"` // the first attempt's
 	FinishedAt Time   `json:"finished_at"`
 	Row        int    `json:"row"` // line of the file that first brought it; 0: none
-	// Reason is the code of what went wrong at the last attempt, "" where nothing did: as of
-	// the vendor's refusals (wolkvox.Kind), or ReasonUnknown and the others beside it.
+	// Reason is the code of what went wrong at the last attempt: one of the vendor's refusals
+	// (wolkvox.Kind), or ReasonUnknown or another code beside it. "": nothing went wrong.
 	Reason string `json:"reason"`
 
 	Batch string `json:"-"` // BatchID
@@ -120,7 +120,7 @@ func (l *Ledger) Call(ctx context.Context, batch, token, key string) (Call, erro
 	return decode(batch, token+key, raw)
 }
 
-// Sealed returns a token in its sealed form; "" where the ledger does not have it.
+// Sealed returns a token in its sealed form; "" if the ledger does not have it.
 func (l *Ledger) Sealed(ctx context.Context, token string) (string, error) {
 	v, err := l.rdb.HMGet(ctx, l.bucket(Tag(token))+"tokens", token).Result()
 	if err != nil {
@@ -131,8 +131,8 @@ func (l *Ledger) Sealed(ctx context.Context, token string) (string, error) {
 }
 
 // Calls streams the calls of a batch in the buckets of tags, bucket by bucket, with
-// constant memory. Calls that change meanwhile are seen before or after the change. An error is
-// the last thing that is yielded: a *redisconn.UnreadError after the calls of the buckets that could be read.
+// constant memory. Calls that change meanwhile are seen before or after the change. An error comes
+// last: a *redisconn.UnreadError after the calls of the buckets that could be read.
 func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Seq2[Call, error] {
 	return stream(ctx, l, tags, func(tag string, yield func(Call) bool) (bool, error) {
 		for f, err := range l.fields(ctx, l.bucket(tag)+"calls:"+batch, "") {
@@ -151,11 +151,11 @@ func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Se
 	})
 }
 
-// Time is a point in time as outputs have it: RFC 3339 in UTC with milliseconds. The zero time
+// Time is a point in time as outputs show it: RFC 3339 in UTC with milliseconds. The zero time
 // is null in JSON and "" as text.
 type Time struct{ time.Time }
 
-// String is the time, or "".
+// String returns the time, or "".
 func (t Time) String() string {
 	if t.IsZero() {
 		return ""
@@ -163,7 +163,7 @@ func (t Time) String() string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
-// MarshalJSON is the time in quotes, or null.
+// MarshalJSON returns the time in quotes, or null.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if t.IsZero() {
 		return []byte("null"), nil
@@ -171,7 +171,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + t.String() + `"`), nil
 }
 
-// Scheduled is a call that is not due yet: it is of no chain, and blocks nothing.
+// Scheduled is a call that is not due yet: it belongs to no chain, and blocks nothing.
 type Scheduled struct {
 	Call
 	DueAt Time `json:"due_at"` // when it joins the end of its chain
@@ -180,13 +180,13 @@ type Scheduled struct {
 // perPage is how many scheduled calls are read at a time.
 const perPage = 500
 
-// Scheduled streams the scheduled calls of the buckets of tags, bucket by bucket, in each
-// the last one first. One that becomes due meanwhile may be told still; one that is taken
-// out meanwhile may hide another. An error is the last thing that is yielded: a *redisconn.UnreadError
-// after the calls of the buckets that could be read.
+// Scheduled streams the scheduled calls of the buckets of tags, bucket by bucket, the latest first
+// in each. A call that becomes due meanwhile may still be yielded; a call that is cancelled meanwhile
+// may hide another. An error comes last: a *redisconn.UnreadError after the calls of the buckets that
+// could be read.
 func (l *Ledger) Scheduled(ctx context.Context, tags []string) iter.Seq2[Scheduled, error] {
 	return stream(ctx, l, tags, func(tag string, yield func(Scheduled) bool) (bool, error) {
-		// From the end, since what becomes due goes from the beginning.
+		// From the end, since calls that become due leave at the beginning.
 		for from := int64(0); ; from += perPage {
 			page, err := l.rdb.ZRevRangeWithScores(ctx, l.bucket(tag)+"delayed", from, from+perPage-1).Result()
 			var calls []Scheduled
@@ -229,8 +229,7 @@ func (l *Ledger) scheduled(ctx context.Context, page []redis.Z) ([]Scheduled, er
 	return out, nil
 }
 
-// Due returns when a call joins its chain; zero for one that is not scheduled, or that
-// has joined it.
+// Due returns when a call joins its chain; zero if it is not scheduled, or has joined already.
 func (l *Ledger) Due(ctx context.Context, batch, token, key string) (time.Time, error) {
 	ms, err := l.rdb.ZScore(ctx, l.bucket(Tag(token))+"delayed", token+" "+batch+" "+key).Result()
 	if err != nil {
@@ -239,8 +238,7 @@ func (l *Ledger) Due(ctx context.Context, batch, token, key string) (time.Time, 
 	return time.UnixMilli(int64(ms)), nil
 }
 
-// CancelScheduled takes the scheduled calls that would join a chain out. It returns how
-// many were cancelled.
+// CancelScheduled cancels the scheduled calls that would join a chain, and returns how many.
 func (l *Ledger) CancelScheduled(ctx context.Context, id string) (int, error) {
 	var members []any
 	for s, err := range l.Scheduled(ctx, []string{Tag(id)}) {

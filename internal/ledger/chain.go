@@ -13,7 +13,7 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Chain is a chain that has something to do, for people.
+// Chain describes a chain that has something to do, for people.
 type Chain struct {
 	ID     string
 	State  string // ready, dispatched, running, waiting, held
@@ -30,14 +30,14 @@ var chainStates = map[string]string{
 	chainState.Waiting: "waiting", chainState.WaitingForSlot: "waiting", chainState.Held: "held",
 }
 
-// Chains streams the chains of the buckets of tags that are not idle: the held ones
-// alone, or all. An error is the last thing that is yielded: a *redisconn.UnreadError after the chains of
-// the buckets that could be read.
+// Chains streams the chains of the buckets of tags that are not idle: all, or with heldOnly the held
+// ones. An error comes last: a *redisconn.UnreadError after the chains of the buckets that could be
+// read.
 func (l *Ledger) Chains(ctx context.Context, tags []string, heldOnly bool) iter.Seq2[Chain, error] {
 	return l.ChainsAfter(ctx, tags, "", heldOnly)
 }
 
-// ChainsAfter is Chains in the order of ids, of each bucket, after the id "after".
+// ChainsAfter is Chains with the chains of each bucket in the order of their ids: those after the id "after".
 func (l *Ledger) ChainsAfter(ctx context.Context, tags []string, after string, heldOnly bool) iter.Seq2[Chain, error] {
 	return stream(ctx, l, tags, func(tag string, yield func(Chain) bool) (bool, error) {
 		ids, err := l.chainIDs(ctx, tag, heldOnly)
@@ -84,8 +84,8 @@ func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]str
 	return ids, nil
 }
 
-// openBehind is how many open calls stand behind the head of a chain. Its queue has references of
-// calls that were cancelled, too.
+// openBehind returns how many open calls stand behind the head of a chain. It does not count the
+// chain's queue, which also has references of cancelled calls.
 func openBehind(fields map[string]string) (n int) {
 	for name, v := range fields {
 		if strings.HasPrefix(name, chainField.OpenOf) {
@@ -98,7 +98,7 @@ func openBehind(fields map[string]string) (n int) {
 	return max(n, 0)
 }
 
-// chains reads chains and their heads; what went idle meanwhile is left out.
+// chains reads chains and their heads. It leaves out chains that went idle meanwhile.
 func (l *Ledger) chains(ctx context.Context, ids []string) ([]Chain, error) {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "!") }) // recalls, among what is due
 	pipe := l.rdb.Pipeline()
@@ -168,9 +168,9 @@ func (l *Ledger) records(ctx context.Context, calls []Call) ([]Call, error) {
 	return calls, nil
 }
 
-// Oldest returns the chains of the buckets of tags that wait for a person, up to most of them, the one that
-// waits longest first; cut says that there are more. Its cost is one command a bucket, and some for each chain that it
-// returns. With a *redisconn.UnreadError these are the chains of the other buckets.
+// Oldest returns up to most chains of the buckets of tags that wait for a person, the one that waits longest first;
+// cut says that there are more. It costs one command a bucket, and a few for each chain that it returns. With a
+// *redisconn.UnreadError these are the chains of the other buckets.
 func (l *Ledger) Oldest(ctx context.Context, tags []string, most int) (held []Chain, cut bool, err error) {
 	var found []redis.Z
 	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.ZSliceCmd {
@@ -241,11 +241,11 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 	return out, unread.Of(Buckets)
 }
 
-// waitsForToken are the reasons of a wait for a token, as against one for its own call.
+// waitsForToken are the reasons for which a chain waits for its token, not for its own call.
 var waitsForToken = map[string]bool{"slots": true, "quota": true, "cooling": true}
 
 // Position is where a scan of a batch's calls stands: in which bucket, and Redis's own
-// cursor there (0: its begin).
+// cursor there (0: the beginning).
 type Position struct {
 	Tag    string
 	Cursor uint64
@@ -257,13 +257,13 @@ type Scanned struct {
 	Next  uint64 // cursor of the bucket's next step; 0: it was the last one
 }
 
-// Field tells a call apart within its batch, and orders the calls of one step.
+// Field returns what identifies a call within its batch, and orders the calls of one step.
 func (c Call) Field() string { return c.TokenID + c.Key }
 
-// ScanCalls makes one step at each position, all in one round trip. A step has some 500
-// calls, or fewer; a call that is there all the time is found by some step, and while its
-// hash grows perhaps by two. With a *redisconn.UnreadError the steps in the buckets that it names found
-// nothing, and all others are whole.
+// ScanCalls makes one step at each position, all in one round trip. A step has about 500 calls,
+// or fewer. Some step finds a call that is there all the time; while its hash grows, perhaps two
+// steps do. With a *redisconn.UnreadError the steps in the buckets that it names found nothing, and
+// all others are whole.
 func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]Scanned, error) {
 	pipe := l.rdb.Pipeline()
 	cmds := make([]*redis.ScanCmd, len(at))
@@ -293,7 +293,7 @@ func (l *Ledger) ScanCalls(ctx context.Context, batch string, at []Position) ([]
 	return out, unread.Of(Buckets)
 }
 
-// ChainByID returns a chain that has something to do; not ok: it is idle, or was never.
+// ChainByID returns a chain that has something to do; not ok: it is idle, or never existed.
 func (l *Ledger) ChainByID(ctx context.Context, id string) (c Chain, ok bool, err error) {
 	chains, err := l.chains(ctx, []string{id})
 	if err != nil || len(chains) == 0 {
@@ -302,7 +302,7 @@ func (l *Ledger) ChainByID(ctx context.Context, id string) (c Chain, ok bool, er
 	return chains[0], true, nil
 }
 
-// Sample is what Sample finds.
+// Sample is what Ledger.Sample finds.
 type Sample struct {
 	Chains    []Chain
 	Scheduled []Scheduled
@@ -310,7 +310,7 @@ type Sample struct {
 }
 
 // Sample reads the first chains of the buckets of tags, at most each of every list (held,
-// ready, due), and as many scheduled calls. It takes two round trips, three where calls are
+// ready, due), and as many scheduled calls. It takes two round trips, three if calls are
 // scheduled, and at most some 16 commands for each of a bucket's chains, however many there are.
 func (l *Ledger) Sample(ctx context.Context, tags []string, each int) (Sample, error) {
 	out := Sample{Whole: true}

@@ -31,7 +31,7 @@ func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
 
 // Counts adds up the counts of a batch over the buckets of tags. Each bucket's are
 // exact at the moment they are read. With a *redisconn.UnreadError they are those of the buckets that could
-// be read, which say nothing of the batch as a whole.
+// be read, which say nothing about the batch as a whole.
 func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
 	var sum Counts
 	begun, f := false, countField
@@ -62,8 +62,8 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 	return sum, unread.Of(Buckets)
 }
 
-// CountsAmong are the counts of some calls of a batch, by Field, and of no other that came
-// to it. All must have been appended. HeldChains counts those that one of them stands in.
+// CountsAmong returns the counts of some calls of a batch, named by Field, and of no others. All of
+// them must have been appended. HeldChains counts the held chains in which one of them stands.
 func (l *Ledger) CountsAmong(ctx context.Context, batch string, fields map[string]struct{}) (Counts, error) {
 	tags := tagsOf(fields)
 	counts, err := l.Counts(ctx, batch, tags)

@@ -16,7 +16,7 @@ import (
 // Decision is what a person does with a held chain.
 type Decision string
 
-// The decisions on a held head. Cancelling is CancelChains and CancelBatch.
+// The decisions on a held head. To cancel, see CancelChains and CancelBatch.
 const (
 	DecisionRetry Decision = "retry" // again, with a new budget of attempts
 	DecisionSkip  Decision = "skip"  // leave it, go on with the next call
@@ -32,16 +32,16 @@ type Meant struct {
 // below 5 ms, and Redis serves others between them.
 const abreast = 64
 
-// Decide acts on held chains and returns how many it changed, with an error too. It leaves those that are not held or
-// not meant. The counts show it when Decide returns.
+// Decide acts on held chains and returns how many it changed, also with an error. It leaves alone those that are not
+// held or not meant. The counts show what it did when Decide returns.
 func (l *Ledger) Decide(ctx context.Context, ids []string, d Decision, m Meant) (int, error) {
 	return l.ofChains(ctx, l.decide, ids, func(id string) []any { return []any{id, string(d), m.Batch, m.Server} },
 		func(r reply) (left, ready bool) { return false, r.Int(2) > 0 })
 }
 
-// CancelChains takes all calls of chains out, but those that run. heldOnly leaves
-// chains that are not held alone, and m those whose head is not meant. Scheduled calls are of
-// no chain yet: see CancelScheduled. It returns how many calls were cancelled.
+// CancelChains cancels all calls of chains except those that run, and returns how many. heldOnly
+// limits it to held chains, and m to chains whose head is meant. Scheduled calls are of no chain
+// yet: see CancelScheduled.
 func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOnly bool) (int, error) {
 	return l.ofChains(ctx, l.cancelChain, ids,
 		func(id string) []any {
@@ -50,8 +50,8 @@ func (l *Ledger) CancelChains(ctx context.Context, ids []string, m Meant, heldOn
 		func(r reply) (left, ready bool) { return r.Int(2) != 0, r.Int(3) != 0 })
 }
 
-// ofChains executes a script of a decision for chains, many in a round trip, and again for those that it left
-// unfinished. It adds up what the script did, and signals the buckets that are ready.
+// ofChains executes a decision's script for chains, many in a round trip, and again for those that it left
+// unfinished. It adds up what the script did, and signals the buckets that have ready chains.
 func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func(id string) []any, read func(reply) (left, ready bool)) (int, error) {
 	total := 0
 	ids = slices.Clone(ids)
@@ -83,9 +83,9 @@ func (l *Ledger) ofChains(ctx context.Context, s script, ids []string, args func
 	return total, nil
 }
 
-// CancelBatch takes the calls of a batch out of the buckets of tags, but those that
-// run, and lets no later ones in. It returns how many calls were cancelled: with a *redisconn.UnreadError,
-// those of the buckets that could be read.
+// CancelBatch cancels the calls of a batch in the buckets of tags, except those that run, and lets
+// no later ones in. It returns how many calls were cancelled: with a *redisconn.UnreadError, those
+// of the buckets that could be read.
 func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (int, error) {
 	type place struct{ tag, cursor string }
 	var left []place
@@ -126,21 +126,21 @@ func (l *Ledger) CancelBatch(ctx context.Context, batch string, tags []string) (
 	return total, unread.Of(Buckets)
 }
 
-// Pruned says which calls Prune may take out.
+// Pruned says which calls Prune may cancel.
 type Pruned string
 
-// What Prune may take out.
+// What Prune may cancel.
 const (
 	FromFile  Pruned = "f" // calls that a file brought (Call.Row)
 	NeverSent Pruned = "u" // calls of which no request was sent
 )
 
-// perPrune is how many calls one script takes out.
+// perPrune is how many calls one script cancels.
 const perPrune = 100
 
-// Prune takes calls of a batch out, by Field, those of one bucket: the ones that wait, and
-// held heads, whose chains go on. Such a call is new if it comes again. A call that runs, or
-// has ended, is left. It returns how many were taken out.
+// Prune cancels calls of a batch, named by Field, which must be of one bucket: those that wait, and
+// held heads, whose chains go on. Such a call is new if it comes again. A call that runs, or has
+// ended, is left alone. Prune returns how many it cancelled.
 func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields []string) (int, error) {
 	total := 0
 	for part := range slices.Chunk(fields, perPrune) {
@@ -160,7 +160,7 @@ func (l *Ledger) Prune(ctx context.Context, batch string, which Pruned, fields [
 	return total, nil
 }
 
-// Reopen lets a batch that was cancelled take calls again, in the buckets of tags: with an
+// Reopen lets a batch that was cancelled take calls again, in the buckets of tags: with a
 // *redisconn.UnreadError, in those that could be reached.
 func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error {
 	return ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.IntCmd {
@@ -168,7 +168,7 @@ func (l *Ledger) Reopen(ctx context.Context, batch string, tags []string) error 
 	}, func(int, *redis.IntCmd) {}).Of(Buckets)
 }
 
-// runOnce executes a script of a decision, which answers the same if it is sent again.
+// runOnce executes a decision's script, which answers the same if it is sent again.
 func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any) (reply, error) {
 	return l.read(s().Run(ctx, l.rdb, l.keysOnce(tag), args...))
 }
@@ -187,9 +187,9 @@ func (l *Ledger) runMany(ctx context.Context, s script, steps []redisconn.Execut
 	return out, errs
 }
 
-// signalAll signals buckets, each with the time of its script. What is decided is decided: the
-// list of signalled buckets may be on a node of a cluster that is away, and the reconciler finds what
-// is not there.
+// signalAll signals buckets, with the latest time of their scripts. It ignores an error, since the
+// decision stands: the list of signalled buckets may be on a cluster node that is away, and the
+// reconciler finds what is not in the list.
 func (l *Ledger) signalAll(ctx context.Context, ready map[string]time.Time) {
 	var last time.Time
 	for _, at := range ready {

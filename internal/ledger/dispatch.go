@@ -24,12 +24,12 @@ type Dispatched struct {
 const (
 	// perScript is how many due chains one dispatch script moves on, and how many ready ones it dispatches.
 	perScript = 100
-	// perJoint is of how many buckets it does so at most.
+	// perJoint is the most buckets that one script serves.
 	perJoint = 16
 )
 
-// Dispatch moves on what is due in a bucket and dispatches up to most of its ready chains. It
-// may be called at any time by anybody: it finds what was lost by whom.
+// Dispatch moves on what is due in a bucket and dispatches up to most of its ready chains. Any
+// process may call it at any time: it finds what any process lost.
 func (l *Ledger) Dispatch(ctx context.Context, tag string, most int) (Dispatched, error) {
 	all, err := l.DispatchAll(ctx, []string{tag}, most)
 	if err != nil {
@@ -39,9 +39,8 @@ func (l *Ledger) Dispatch(ctx context.Context, tag string, most int) (Dispatched
 }
 
 // DispatchAll dispatches from several buckets in one round trip, up to most chains of each. It returns
-// one result for each tag; a bucket whose script failed has none (a zero Now), and the
-// error of the first that failed is returned. One script does it for as many buckets as it may take the time for;
-// the nodes of a cluster have one for each bucket.
+// one result for each tag, and the first error; a bucket whose script failed has a zero Now. One script
+// serves as many buckets as it has time for; in a cluster, each bucket has its own.
 func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Dispatched, error) {
 	buckets := min(max(1, perScript/max(1, most)), perJoint, max(1, len(tags)))
 	if _, several := l.rdb.(*redis.ClusterClient); several {
@@ -77,8 +76,8 @@ func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Di
 	return out, failed
 }
 
-// Briefly is the longest time-out with which NextReady waits for an answer no longer than for that of any other
-// command. With a longer one go-redis waits for 10 s more, also at a master that hangs.
+// Briefly is the longest time-out with which NextReady waits no longer for an answer than any other command does.
+// With a longer one go-redis waits 10 s more for it, even if the master hangs.
 const Briefly = 400 * time.Millisecond
 
 // Signal says that buckets have chains to be dispatched, so that a worker that waits in
@@ -95,9 +94,9 @@ func (l *Ledger) Signal(ctx context.Context, now time.Time, tags ...string) erro
 	return l.signal().Run(ctx, l.rdb, []string{redisconn.SignalledKey(l.o.Prefix)}, args...).Err()
 }
 
-// NextReady takes the buckets that were signalled first, up to most of them, and waits
-// for one up to timeout (0 is forever). None where none came. Where ctx ends it returns at once:
-// the command, which Redis holds, ends by itself, and a bucket that it may still take is signalled again.
+// NextReady takes the buckets that were signalled first, up to most of them. It waits up to
+// timeout for one (0 is forever), and returns none if none came. If ctx ends it returns at once: the
+// command that waits at Redis ends by itself, and a bucket that it still takes is signalled again.
 func (l *Ledger) NextReady(ctx context.Context, timeout time.Duration, most int) ([]string, error) {
 	type result struct {
 		taken []redis.Z
@@ -136,7 +135,7 @@ func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int)
 	}
 	taken := []redis.Z{first.Z}
 	if most > 1 {
-		// What is lost if this fails is one hint, which the reconciler makes good.
+		// If this fails, only hints are lost: the reconciler finds the buckets.
 		if more, err := l.rdb.ZPopMin(ctx, key, int64(most-1)).Result(); err == nil {
 			taken = append(taken, more...)
 		}
@@ -144,7 +143,7 @@ func (l *Ledger) takeReady(ctx context.Context, timeout time.Duration, most int)
 	return taken, nil
 }
 
-// TaskReady stands among the signalled buckets for a task that its producer has enqueued in asynq: so a worker that
+// TaskReady stands among the signalled buckets for a task that its producer has enqueued in asynq, so that a worker that
 // waits for a bucket learns of it.
 const TaskReady = "task"
 
@@ -172,16 +171,16 @@ type Bucket struct {
 	Held    int
 	Delayed int
 	NextDue time.Time
-	// Since is when the chain that waits longest in the ready list came there (those that
-	// had nothing to do before have 5 s of head start); zero: none is ready.
+	// Since is when the chain that waits longest in the ready list came there; zero: none is
+	// ready. Chains that had nothing to do before have a head start of 5 s.
 	Since time.Time
 	// NextDelayed is when the first scheduled call is due; zero: none.
 	NextDelayed time.Time
 }
 
-// Inspect looks at all buckets, changing nothing: those that hold any chain or
-// scheduled call. Where only a part of a Redis Cluster answers, it returns what that part has, and
-// a *redisconn.UnreadError for the rest.
+// Inspect returns the buckets that hold any chain or scheduled call, and changes nothing. If only a
+// part of a Redis Cluster answers, it returns what that part has, and a *redisconn.UnreadError for
+// the rest.
 func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 	var out []Bucket
 	unread := ask(ctx, l, AllTags(), func(p redis.Pipeliner, bucket, _ string) bucketLists {
@@ -214,7 +213,8 @@ func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 	return out, unread.Of(Buckets)
 }
 
-// Busy are the tags of the buckets that have any chain that is not idle, or any that is held. Otherwise as Inspect.
+// Busy returns the tags of the buckets that have a chain that is not idle; with heldOnly, a held one. Its errors are
+// those of Inspect.
 func (l *Ledger) Busy(ctx context.Context, heldOnly bool) (tags []string, err error) {
 	buckets, err := l.Inspect(ctx)
 	for _, b := range buckets {
@@ -231,7 +231,7 @@ type bucketLists struct {
 	nextDue, nextDelayed, nextReady *redis.ZSliceCmd
 }
 
-// Err is the first error of them.
+// Err returns the first error of them.
 func (c bucketLists) Err() error {
 	return cmp.Or(c.ready.Err(), c.due.Err(), c.held.Err(), c.delayed.Err(), c.nextDue.Err(), c.nextDelayed.Err(), c.nextReady.Err())
 }

@@ -1,5 +1,5 @@
-// Package ledger keeps the durable state of every call, chain and batch in Redis. It is the
-// truth of habilita; asynq only brings the news that a chain can run to a worker.
+// Package ledger keeps the durable state of every call, chain and batch in Redis. That state is
+// the truth; asynq only tells a worker that a chain can run.
 //
 // # States of a chain
 //
@@ -19,20 +19,20 @@
 //
 // # Guarantees
 //
-//   - Every change is one script on keys of one hash tag, so a crash between two
-//     steps leaves no state in between.
-//   - The dispatch number fences the beginning of a run, the nonce of the attempt its
-//     end: what an older task or a late answer writes changes nothing.
+//   - Every change is one script on keys of one hash tag, so a crash leaves no change
+//     half done.
+//   - The dispatch number fences the beginning of a run, and the attempt's nonce fences
+//     its end: an older task or a late answer changes nothing.
 //   - A result is recorded in the same step in which its chain advances.
-//   - Counts of a batch are kept for each bucket in the same step as the transition
-//     they count and are added up when they are read, so that nothing has to be
-//     carried from one hash tag to another.
+//   - Each bucket counts its calls of a batch in the same step as the transition that
+//     is counted. Readers add up the counts, so nothing has to move from one hash tag
+//     to another.
 //   - Calls are known by id: appending one again changes nothing.
 //   - No script works on more than a slice (500 references, 200 records).
 //
 // # Time
 //
-// Scripts take the time from Redis, once. A worker's clock decides nothing.
+// Each script takes the time from Redis, once. A worker's clock decides nothing.
 //
 // # Failures
 //
@@ -42,17 +42,17 @@
 //
 // # Batches
 //
-// Batches keeps what is known of a batch as a whole: its name, policy, when it was created and
-// which buckets of the ledger hold calls of it. Counts and results are kept with the calls.
+// Batches keeps what belongs to a batch as a whole: its name, its policy, when it was created, and
+// which buckets of the ledger hold its calls. Counts and results are kept with the calls.
 //
-// A batch may have canaries: of such a batch, the calls of some tokens are enqueued
-// first, and the others once it was released. Which tokens these are, and when it is
-// released, is its producer's to say; it is kept here so that it outlives the producer.
+// A batch may have canaries: the calls of some tokens are enqueued first, and the others once the
+// batch was released. The producer decides which tokens these are and when it releases the batch.
+// Batches keeps their number and the release, so that both outlive the producer.
 //
-// Guarantees: a batch is created once; a second producer that names another policy is
-// refused. A bucket is noted before a call of the batch is appended to it, so that no
-// call is in a bucket that is not noted. A batch is deleted only while no run of it lives and nobody
-// may append to it, and whoever notes a bucket meanwhile keeps it (see MayPurge); an append that
-// comes too late for that is refused by its bucket. Every method is one command on one key, or
-// several whose order makes a crash between them harmless.
+// Guarantees: a batch is created once; a second producer that names another policy is refused. A
+// bucket is noted before a call of the batch is appended to it, so no call is in a bucket that is
+// not noted. A batch is deleted only while no run of it lives and nobody may append to it. A
+// producer that notes a bucket meanwhile prevents the deletion (see MayPurge); a bucket refuses an
+// append that comes too late. Every method is one command on one key, or several commands whose
+// order makes a crash between them harmless.
 package ledger

@@ -16,12 +16,12 @@ var (
 	// ErrLost says that Redis has lost the data of a bucket (FLUSHALL, keys that were deleted):
 	// it has no epoch. Nothing was appended.
 	ErrLost = errors.New("the data of the ledger is gone from Redis: enqueue the calls again")
-	// ErrOtherKey says that the token-ID key of the ledger is another one by now: calls that are
-	// appended under this one would share no slots with those of the same token under that one.
+	// ErrOtherKey says that the ledger has another token-ID key by now: calls appended under the old
+	// one would not share slots with those of the same token under the new one.
 	ErrOtherKey = errors.New("the token-ID key in Redis was replaced while this process ran: start it again")
 )
 
-// Epoch is what a bucket's data says of itself (lua/epoch.lua). It is lost with the data.
+// Epoch is what a bucket's data says about itself (lua/epoch.lua). It is lost with the data.
 type Epoch struct {
 	Tag     string
 	Missing bool      // the bucket has none: its data was lost
@@ -53,10 +53,10 @@ func (l *Ledger) LookAt(ctx context.Context, tags []string) ([]Epoch, error) {
 	return l.epochs(ctx, tags, func(string) []any { return []any{"look", "", "", ""} })
 }
 
-// Raise says that the data of buckets may lack what was written before a moment, by the clock
-// of Redis: nothing is granted there until one lease after it. Nothing is ever lowered: a moment
-// before 1970 leaves it as it is, and the zero time is now. run tells the run_id of the Redis
-// process that has a bucket; "" where it is not known.
+// Raise says that the data of buckets may lack what was written before lost, by the clock of Redis:
+// nothing is granted there until one lease after it. It never lowers that time: a time before 1970
+// leaves it as it is, and the zero time is now. run returns the run_id of the Redis process that has
+// a bucket, or "" if it is not known.
 func (l *Ledger) Raise(ctx context.Context, tags []string, lost time.Time, run func(tag string) string) error {
 	at := ""
 	if !lost.IsZero() {
@@ -89,8 +89,8 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string
 	return all, unread.Of(Buckets)
 }
 
-// Shards are the Redis processes that hold the ledger, each with the first bucket that it has:
-// its address by that tag. One that is no cluster has the address "".
+// Shards returns the addresses of the Redis processes that hold the ledger, each under the tag of the
+// first bucket that it has. If there is no cluster, the address is "".
 func (l *Ledger) Shards(ctx context.Context) (map[string]string, error) {
 	seen, shards := map[string]bool{}, map[string]string{}
 	for _, tag := range AllTags() {
@@ -105,7 +105,7 @@ func (l *Ledger) Shards(ctx context.Context) (map[string]string, error) {
 	return shards, nil
 }
 
-// NodeOf is the address of the Redis process that has a bucket; "" where there is no cluster.
+// NodeOf returns the address of the Redis process that has a bucket; "" if there is no cluster.
 func (l *Ledger) NodeOf(ctx context.Context, tag string) (string, error) {
 	c, ok := l.rdb.(*redis.ClusterClient)
 	if !ok {
@@ -118,5 +118,5 @@ func (l *Ledger) NodeOf(ctx context.Context, tag string) (string, error) {
 	return node.Options().Addr, nil
 }
 
-// EpochKey is the key of a bucket's epoch.
+// EpochKey returns the key of a bucket's epoch.
 func (l *Ledger) EpochKey(tag string) string { return l.bucket(tag) + "epoch" }

@@ -5,8 +5,8 @@ import (
 	"reflect"
 )
 
-// What stands in Redis has short names, and keeps them over versions. Their names in code are defined here, for Go and for
-// the scripts: chainField.LeaseEnds is C.lease_ends there (luaNames).
+// Fields in Redis have short names, which stay the same across versions. Their names in code are defined here, for Go and
+// for the scripts: chainField.LeaseEnds is C.lease_ends there (luaNames).
 
 // chainField are the fields of a chain's hash.
 var chainField = struct {
@@ -32,7 +32,7 @@ var chainField = struct {
 // a place at its server.
 var chainState = struct{ Ready, Dispatched, Running, Waiting, WaitingForSlot, Held string }{"r", "f", "x", "w", "l", "h"}
 
-// countField are the fields of a batch's counts in a bucket. Those of calls by state are the states of their records.
+// countField are the fields of a batch's counts in a bucket. A state's count has the letter of that state in a record.
 var countField = struct {
 	Total, Succeeded, Failed, Skipped, Cancelled, Blocked, HeldChains, Policy, BatchCancelled, Changed, FirstDue, LastDue, Receipt string
 }{
@@ -45,7 +45,7 @@ var countField = struct {
 	Receipt:  "r",  // what became of the last group of new calls (ARGV[6] of append.lua)
 }
 
-// luaNames are the names as base.lua has them, in one table of each of these.
+// luaNames returns these names as the scripts have them: one Lua table for each struct.
 func luaNames() string {
 	text := ""
 	for i, names := range []any{chainField, chainState, countField} {
@@ -59,7 +59,7 @@ func luaNames() string {
 	return text
 }
 
-// snakeCase is lease_ends for LeaseEnds.
+// snakeCase returns lease_ends for LeaseEnds.
 func snakeCase(name string) string {
 	var snake []byte
 	for _, c := range []byte(name) {

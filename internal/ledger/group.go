@@ -18,8 +18,8 @@ type Group struct {
 	calls int
 	sent  string // what names the group at Redis; "" until it is sent
 
-	// The arguments of the script from the seventh on: one text, and where each of them ends in it, since a bulk keeps
-	// very many. The head of a run is empty there.
+	// The arguments of the script from the seventh on, as one text with the end of each, since a bulk keeps very many.
+	// The head of a run is empty there.
 	text  []byte
 	ends  []int32
 	whole string // text, as of the last time that an argument was asked for
@@ -33,8 +33,8 @@ type Group struct {
 		text string
 	} // the last head that was written: many are the same
 
-	// keys are those of the calls, and twice tells that one of them may stand twice. Keys of rows have numbers that tell
-	// them apart (RowKey), and are not looked at.
+	// keys are the calls' keys, and twice says that one of them may stand twice. Keys of rows are not looked at, since
+	// their numbers tell them apart (RowKey).
 	keys  map[string]struct{}
 	twice bool
 }
@@ -62,13 +62,13 @@ const (
 	runCalls // key, record, and so on
 )
 
-// Len is the number of calls in the group.
+// Len returns the number of calls in the group.
 func (g *Group) Len() int { return g.calls }
 
-// Runs is how many runs of calls of one chain and server the group has.
+// Runs returns how many runs of calls of one chain and server the group has.
 func (g *Group) Runs() int { return len(g.runs) }
 
-// Tag is the bucket of the group's calls; "" where it has none.
+// Tag returns the bucket of the group's calls; "" if it has none.
 func (g *Group) Tag() string { return g.tag }
 
 // Reset empties the group.
@@ -78,7 +78,7 @@ func (g *Group) Reset() {
 	*g = Group{text: g.text[:0], ends: g.ends[:0], runs: g.runs[:0], keys: g.keys}
 }
 
-// name names the group, however often it is sent; "" where nothing is to be kept of it.
+// name returns the group's name, the same however often the group is sent; "" if Redis is to keep nothing of it.
 func (g *Group) name(nothing bool) string {
 	if nothing {
 		return ""
@@ -89,7 +89,7 @@ func (g *Group) name(nothing bool) string {
 	return g.sent
 }
 
-// arg is the ith argument.
+// arg returns the ith argument.
 func (g *Group) arg(i int) string {
 	if len(g.whole) != len(g.text) {
 		g.whole = string(g.text)
@@ -101,7 +101,7 @@ func (g *Group) arg(i int) string {
 	return g.whole[from:g.ends[i]]
 }
 
-// runOf is the run that has the nth call.
+// runOf returns the run that has the nth call.
 func (g *Group) runOf(n int) groupRun {
 	i := len(g.runs) - 1
 	for g.runs[i].call > n {
@@ -110,17 +110,17 @@ func (g *Group) runOf(n int) groupRun {
 	return g.runs[i]
 }
 
-// Field is the nth call's, as Call.Field has it.
+// Field returns the Call.Field of the nth call.
 func (g *Group) Field(n int) string {
 	r := g.runOf(n)
 	token, _ := SplitChainID(g.arg(r.arg + runChain))
 	return token + g.arg(r.arg+runCalls+2*(n-r.call))
 }
 
-// ChainOf is the id of the nth call's chain.
+// ChainOf returns the id of the nth call's chain.
 func (g *Group) ChainOf(n int) string { return g.arg(g.runOf(n).arg + runChain) }
 
-// Foreseen is how the calls land where nothing is known.
+// Foreseen returns how the calls land if none of them is known.
 func (g *Group) Foreseen() string {
 	g.close()
 	out := make([]byte, 0, g.calls)
@@ -154,7 +154,7 @@ func (g *Group) Withhold(blocked func(chain string) bool) {
 	}
 }
 
-// withheld is how the head of a run begins whose new calls are withheld.
+// withheld begins the head of a run whose new calls are withheld.
 const withheld = "b"
 
 // firstRoom has room for the text of most groups of one call, in bytes.
@@ -162,7 +162,7 @@ const firstRoom = 384
 
 var errTokenForm = errors.New("ledger: the token's name has not the form of one")
 
-// Add puts a call at the end of the group. It fails where the token's name has not the
+// Add puts a call at the end of the group. It fails if the token's name does not have the
 // form of one, or is of another bucket than the calls before.
 func (g *Group) Add(c *NewCall) error {
 	if !IsToken(c.Token) {
@@ -217,7 +217,7 @@ func (g *Group) sameRun(c *NewCall) bool {
 	return name == "" && c.Chain == "" || name != "" && name[1:] == c.Chain && c.Chain != ""
 }
 
-// close writes down what stands before the calls of the last run.
+// close writes down the head of the last run.
 func (g *Group) close() {
 	if len(g.runs) == 0 {
 		return
@@ -228,8 +228,8 @@ func (g *Group) close() {
 	g.runs[len(g.runs)-1].head = g.same.text
 }
 
-// arguments appends the script's arguments of the group. They are pointers into one slice: a string in an interface is an
-// allocation.
+// arguments appends the script's arguments for the group. They are pointers into one slice, since each string in an
+// interface would be an allocation.
 func (g *Group) arguments(to []any) []any {
 	g.close()
 	args := make([]string, len(g.ends))
@@ -243,7 +243,7 @@ func (g *Group) arguments(to []any) []any {
 	return to
 }
 
-// String is the head as the script reads it.
+// String returns the head as the script reads it.
 func (h groupHead) String() string {
 	var room [48]byte
 	b := room[:0]
@@ -261,7 +261,7 @@ func (h groupHead) String() string {
 	return string(appendText(append(b, ' '), h.server))
 }
 
-// appendRecord appends what a new call's record has behind the time. What is empty at its end is left out.
+// appendRecord appends the part of a new call's record that follows the time. It leaves out what is empty at the end.
 func appendRecord(b []byte, c *NewCall) []byte {
 	switch {
 	case c.Notify:

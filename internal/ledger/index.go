@@ -12,21 +12,21 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// The index finds calls to which their producer gave an id. It has 1,024 tags of the id's hash. It
-// is written before the call, so that an entry may lead nowhere, but no call is without one.
+// The index finds calls by the id that their producer gave. It has 1,024 tags of the id's hash. It
+// is written before the call: an entry may lead nowhere, but no call lacks one.
 //
 // The entry of a single call is the field "<id>\n<batch>\n<token>" of the hash "ids". Calls of bulks
 // are many, so their entries take 5 bytes: 4 characters of the id's SHA-256 and the first 4 of the
 // token's name. All entries of a batch stand together (index.lua). An entry leads to the few tokens
-// of a bucket that begin so, and to their call of that id, if they have one. So what else has the
-// same bytes costs a look, and finds nothing wrong.
+// whose names begin like that, and to their calls of that id, if they have any. So another id or
+// token with the same bytes costs a look, but finds no wrong call.
 //
 // An older version made fields of 15 bytes in "ids" for them: one character more of the hash, then
-// batch and token. They are read still.
+// batch and token. They are still read.
 //
 // An entry that leads nowhere (its call was refused, or was purged) gets the time at the end of its
-// value, and is removed a day later. A producer that indexes it again removes the time. Entries of a
-// bulk can't tell their ids, so they lead nowhere when their batch is gone.
+// value, and is removed a day later. A producer that indexes it again removes the time. Entries of
+// bulks do not contain their ids, so they count as leading nowhere when their batch is gone.
 
 // strayFor is how long an entry may lead nowhere: longer than any producer that indexed it
 // takes to append its call.
@@ -56,7 +56,7 @@ const (
 	shortLen                            = shortDigest + (shortBatch+shortToken)*5/8
 )
 
-// short tells batch and first characters of the token of a short entry of an older version. Another one is longer.
+// short reads the batch and the token's first characters from a short entry of an older version. Others are longer.
 func short(field string) (batch, token string, ok bool) {
 	if len(field) != shortLen {
 		return "", "", false
@@ -65,7 +65,7 @@ func short(field string) (batch, token string, ok bool) {
 	return place[:shortBatch], place[shortBatch:], true
 }
 
-// digest is of an id: other bits than those of its hash tag.
+// digest returns a part of an id's hash: other bits than those of its hash tag.
 func digest(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return lower.EncodeToString(sum[16:])[:shortDigest]
@@ -109,8 +109,8 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 	return redisconn.FirstError(l.index.RunAll(ctx, l.rdb, of))
 }
 
-// Find returns the calls that bear the id, made by CallID or given: none, one, or
-// several where the id was given in several batches or for several tokens.
+// Find returns the calls that have the id, made by CallID or given: none, one, or
+// several if the id was given in several batches or for several tokens.
 func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 	var out []Call
 	add := func(batch, token, key string) error {
@@ -139,7 +139,7 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 			}
 		}
 	}
-	// among adds the calls of the tokens that begin so.
+	// among adds the calls of the tokens whose names begin like that.
 	among := func(batch, begins string) error {
 		for token, err := range l.fields(ctx, l.bucket(Tag(begins))+"tokens", begins+"*") {
 			if err != nil {
@@ -184,7 +184,7 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 
 type hashField struct{ field, value string }
 
-// fields are those of a hash that match.
+// fields yields the fields of a hash that match.
 func (l *Ledger) fields(ctx context.Context, key, match string) iter.Seq2[hashField, error] {
 	return func(yield func(hashField, error) bool) {
 		seen := map[string]bool{} // HSCAN may tell a field twice while the hash grows
@@ -206,8 +206,8 @@ func (l *Ledger) fields(ctx context.Context, key, match string) iter.Seq2[hashFi
 }
 
 // TidyIDs removes entries that have led nowhere for a day, and marks those that lead nowhere
-// now. It looks at whole hashes of the index, at least at n entries or all, from the nth hash on;
-// it returns where to go on.
+// now. It goes through the hashes of whole tags, beginning with tag number from, until it has looked at
+// n entries or at all. It returns the number of the tag to go on with.
 func (l *Ledger) TidyIDs(ctx context.Context, from, n int) (next int, err error) {
 	for i := range Buckets {
 		if next = (from + i) % Buckets; n <= 0 {
@@ -233,7 +233,7 @@ func (l *Ledger) TidyIDs(ctx context.Context, from, n int) (next int, err error)
 	return from, nil
 }
 
-// tidy looks at entries of one hash: fields and values in turn.
+// tidy checks entries of one hash; kv has fields and values in turn.
 func (l *Ledger) tidy(ctx context.Context, hash, key string, kv []string) error {
 	pipe := l.rdb.Pipeline()
 	there := make([]func() bool, 0, len(kv)/2)

@@ -34,7 +34,7 @@ func BatchID(name string) string {
 	return lower.EncodeToString(sum[:])[:12]
 }
 
-// ChainID returns the name of a chain: the token's name, and the chain's own where the
+// ChainID returns the id of a chain: the token's name, and the chain's own name if the
 // producer gave one.
 func ChainID(token, name string) string {
 	if name == "" {
@@ -49,8 +49,8 @@ func SplitChainID(id string) (token, name string) {
 	return token, name
 }
 
-// GivenKey is the key, within batch and token, of a call to which the producer gave
-// an id.
+// GivenKey returns the key, within batch and token, of a call that got its id from the
+// producer.
 func GivenKey(id string) string { return "=" + id }
 
 // TokenIDs names rows by what they say (vault.TokenIDs).
@@ -58,17 +58,17 @@ type TokenIDs interface {
 	Row(mark byte, number uint64, server, token, chain, ref string) string
 }
 
-// RowKey is the key of a call of a batch that has no id: it is known by what it says, and by
-// its number, from 1, among the calls that say the same. token is the token's name.
+// RowKey returns the key of a call of a batch that has no id. The call is known by what it says, and
+// by its number, from 1, among the calls that say the same. token is the token's name.
 func RowKey(n TokenIDs, number uint64, server, token, name, ref string) string {
 	return n.Row(rowMark[0], number, server, token, name, ref)
 }
 
-// rowMark is how keys of rows begin.
+// rowMark begins the keys of rows.
 const rowMark = "_"
 
-// IsOrdinal reports whether a key is the place of its call in its chain, as versions made
-// it that did not know calls by what they say.
+// IsOrdinal reports whether a key is the place of its call in its chain. Older versions, which
+// did not know calls by what they say, made such keys.
 func IsOrdinal(key string) bool {
 	n := key[strings.LastIndexByte(key, '#')+1:]
 	if n == key {
@@ -80,8 +80,8 @@ func IsOrdinal(key string) bool {
 	return key[0] == '-' && n != "" && strings.Trim(n, "0123456789") == ""
 }
 
-// UniqueKey is the key of a call that is neither of a batch nor has an id: random
-// text that the producer makes once for the call.
+// UniqueKey returns the key of a call that has neither a batch nor an id. random is text
+// that the producer makes once for the call.
 func UniqueKey(random string) string { return "-" + random }
 
 // CallID returns the id of a call as people and the vendor's log see it: the one that
@@ -93,8 +93,8 @@ func CallID(batch, token, key string) string {
 	return batch + "-" + token + key
 }
 
-// parseCallID finds batch, token and key in an id that CallID made of them. Not ok: a producer
-// gave the id, and Index finds its call.
+// parseCallID reads batch, token and key from an id that CallID made of them. Not ok: a producer
+// gave the id, and the index finds its call.
 func parseCallID(id string) (batch, token, key string, ok bool) {
 	batch, rest, ok := strings.Cut(id, "-")
 	if !ok || len(rest) < TokenLen+2 || rest[TokenLen] != '-' && rest[TokenLen] != '_' || !IsToken(rest[:TokenLen]) {
@@ -117,14 +117,14 @@ func IsToken(s string) bool {
 }
 
 // Tag returns the bucket of a token or chain: the two characters that are the hash
-// tag of all its keys. What is too short to be one, such as a chain that a person
-// mistyped, is in a bucket where nothing is.
+// tag of all its keys. A text that is too short, such as a chain that a person mistyped,
+// gets a bucket that holds nothing.
 func Tag(tokenOrChain string) string { return tokenOrChain[:min(2, len(tokenOrChain))] }
 
 // TagAt returns the nth of the Buckets tags.
 func TagAt(n int) string { return string([]byte{alphabet[n/32], alphabet[n%32]}) }
 
-// AllTags are the tags of all buckets, in order.
+// AllTags returns the tags of all buckets, in order.
 func AllTags() []string {
 	all := make([]string, Buckets)
 	for i := range all {
@@ -133,7 +133,7 @@ func AllTags() []string {
 	return all
 }
 
-// TagIndex is the reverse of TagAt; -1 for what is no tag.
+// TagIndex is the reverse of TagAt; -1 for a text that is no tag.
 func TagIndex(tag string) int {
 	if len(tag) != 2 {
 		return -1
@@ -148,10 +148,10 @@ func TagIndex(tag string) int {
 // bucket returns the prefix of all keys of a tag.
 func (l *Ledger) bucket(tag string) string { return redisconn.Bucket(l.o.Prefix, tag) }
 
-// keys are what every script on a bucket declares.
+// keys returns the KEYS that every script on a bucket declares.
 func (l *Ledger) keys(tag string) []string { return redisconn.BucketKeys(l.o.Prefix, tag) }
 
-// keysOnce are those of one execution of a decision: with the name under which its answer is kept.
+// keysOnce returns the KEYS of one execution of a decision: also the name under which its answer is kept.
 func (l *Ledger) keysOnce(tag string) []string {
 	return append(l.keys(tag), l.bucket(tag)+"told:"+strconv.FormatUint(rand.Uint64(), 36))
 }

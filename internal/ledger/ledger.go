@@ -26,23 +26,23 @@ type Admission struct {
 	// Args returns the arguments for a grant asked for now. It is called for every
 	// script that may grant and must be safe for concurrent use.
 	Args func() []any
-	// Observe is told the time of Redis, in ms since 1970, of every reply. nil: not told.
+	// Observe gets the time of Redis in every reply, in ms since 1970. It may be nil.
 	Observe func(serverMillis int64)
 }
 
-// DefaultMaxAttempts is MaxAttempts of the Options that say nothing.
+// DefaultMaxAttempts applies if Options.MaxAttempts is 0.
 const DefaultMaxAttempts = 12
 
 // Options set up a Ledger.
 type Options struct {
 	Prefix      string // of all keys; "" is "habilita"
 	MaxAttempts int    // requests sent before a call is given up; 0 is DefaultMaxAttempts
-	// Grace is how long a worker whose lease has ended may still record its outcome, from the
-	// moment when that was noticed, before its call is taken for lost (see dispatch). 0: not at all.
+	// Grace is how long a worker may still record its outcome after somebody noticed that its lease
+	// has ended. After that its call is taken for lost (see dispatch.lua). 0: not at all.
 	Grace     time.Duration
 	Admission Admission
-	// Fingerprint is that of the token-ID key. Append is refused where the ledger has another
-	// one, or has lost its data (ErrOtherKey, ErrLost). "": not looked at.
+	// Fingerprint is that of the token-ID key. Append fails if the ledger has another one
+	// (ErrOtherKey), or has lost its data (ErrLost). "": not checked.
 	Fingerprint string
 }
 
@@ -62,10 +62,10 @@ type (
 	reply  = redisconn.Reply
 )
 
-// alone is a script that uses no library.
+// alone returns a script that uses no library.
 func alone(name string) script { return redisconn.Alone(sources, name) }
 
-// New returns a ledger on rdb. It asks nothing of Redis.
+// New returns a ledger on rdb. It sends nothing to Redis.
 func New(rdb redis.UniversalClient, o Options) *Ledger {
 	o.Prefix, o.MaxAttempts = cmp.Or(o.Prefix, "habilita"), cmp.Or(o.MaxAttempts, DefaultMaxAttempts)
 	if o.Admission.Args == nil {
@@ -101,7 +101,7 @@ func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (re
 	return l.read(s().Run(ctx, l.rdb, l.keys(tag), args...))
 }
 
-// read reads a script's reply. One that too few replicas acknowledged has a reply and an error.
+// read reads a script's reply. If too few replicas acknowledged it, there is a reply and an error.
 func (l *Ledger) read(cmd *redis.Cmd) (reply, error) {
 	r, err := answer(cmd)
 	l.observe(r)
@@ -121,20 +121,20 @@ func answer(cmd *redis.Cmd) (reply, error) {
 // separator stands between the fields of an argument or a reply that is one text (SEP in joint.lua).
 const separator = "\x1f"
 
-// jointArgs are the arguments of a joint script (jointly in joint.lua): same are those that do not depend on the
-// chain or bucket for which it is run, own the others.
+// jointArgs returns the arguments of a joint script (jointly in joint.lua): same are those that are equal for all
+// chains or buckets, own are the others.
 func jointArgs(same []any, own ...any) []any {
 	return slices.Concat([]any{len(same)}, same, own)
 }
 
 // runJoint executes a joint script for one chain or bucket. A client that is Pipelined may send it with others of
-// its kind. The reply has at most that many fields (0: any number). Only the last one may contain any byte.
+// its kind. The reply has at most most fields (0: any number). Only the last field may contain any byte.
 func (l *Ledger) runJoint(ctx context.Context, s script, tag string, most int, args []any) (reply, error) {
 	all, err := answer(s().Run(redisconn.Joint(ctx), l.rdb, l.keys(tag), args...))
 	return l.jointReply(all, 0, most), err
 }
 
-// jointReply is the nth reply of a joint script; nil where it failed.
+// jointReply returns the nth reply of a joint script; nil if that one failed.
 func (l *Ledger) jointReply(all reply, n, most int) reply {
 	text := all.Str(n)
 	if text == "" {
@@ -153,7 +153,7 @@ func (l *Ledger) jointReply(all reply, n, most int) reply {
 	return r
 }
 
-// observe notes the time of Redis, with which a reply begins.
+// observe notes the time of Redis, which is the first field of a reply.
 func (l *Ledger) observe(r reply) {
 	if len(r) > 0 {
 		l.o.Admission.Observe(r.Int(0))
@@ -166,7 +166,7 @@ type Dispatch struct {
 	Number string
 }
 
-// TaskID is the id of the asynq task that carries the dispatch, so that dispatching the
+// TaskID returns the id of the asynq task that carries the dispatch, so that dispatching the
 // same number twice makes one task.
 func (d Dispatch) TaskID() string { return d.Chain + ":" + d.Number }
 

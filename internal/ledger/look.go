@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// How often those who wait for the ledger look at it.
+// How often a process that waits for the ledger looks at it.
 //
-// They look rather than being told: what a Redis Cluster publishes goes to all its nodes, and
-// every call would publish for the few that somebody waits for. A look costs one read.
+// It looks, and does not subscribe: a Redis Cluster sends what is published to all its nodes, and
+// every call would publish, though somebody waits for only a few of them. A look costs one read.
 const (
-	// soonest is the distance of the first looks: an idle worker needs some milliseconds for
-	// a call.
+	// soonest is the interval between the first looks: an idle worker needs a few milliseconds
+	// for a call.
 	soonest = 2 * time.Millisecond
-	// growth says by what part the distance of looks grows: a wait lasts at most a sixteenth
-	// longer than what it waits for, up to lookEvery.
+	// growth says that each interval is a sixteenth longer than the last: a wait lasts at most
+	// that much longer than what it waits for, up to lookEvery.
 	growth = 16
-	// lookEvery is the distance of later looks; it grows up to mostLook while nothing changes.
+	// lookEvery is the interval between later looks; it grows up to mostLook while nothing changes.
 	lookEvery = 250 * time.Millisecond
 	mostLook  = 4 * lookEvery
-	// breather is how many times what a look took the next one waits at least.
+	// breather is the shortest pause after a look, as a multiple of the time that the look took.
 	breather = 4
 )
 
-// Look calls next until it says that nothing is left to see or ctx ends: soon at first, and then more and more rarely
-// while nothing changes.
+// Look calls next until next says that nothing is left to see, or ctx ends. It calls often at first, and then less and
+// less often while nothing changes.
 func Look(ctx context.Context, next func() (changed, more bool)) {
 	distance := soonest
 	for pause := time.Duration(0); ; {
@@ -51,11 +51,11 @@ func Look(ctx context.Context, next func() (changed, more bool)) {
 	}
 }
 
-// Patience is how long Wait bears a Redis that does not answer.
+// Patience is how long Wait keeps trying while Redis does not answer.
 const Patience = time.Minute
 
-// Wait looks, as Look does, until look is done. Its error is look's, if that is ErrNoCall or ErrNoBatch or has
-// lasted for Patience; or ctx's, if ctx ends first.
+// Wait looks, as Look does, until look says that it is done. It returns look's error if that is ErrNoCall or ErrNoBatch,
+// or if errors have lasted for Patience; and ctx's error if ctx ends first.
 func Wait(ctx context.Context, look func() (changed, done bool, err error)) (failed error) {
 	var away time.Time // since when Redis does not answer
 	ended := false

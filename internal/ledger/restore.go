@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// perRestore is how many calls one restore script takes: nobody waits for its Redis yet, and
-// inside the process a script costs as much as some calls before it has done anything.
+// perRestore is how many calls one restore script takes. A script may be long, since nobody waits
+// for its Redis yet. Starting one inside the process costs as much as several calls.
 const perRestore = 256
 
 // The states of a call that a write-ahead log has (Restored.State).
@@ -22,7 +22,7 @@ const (
 	RestoreWaiting   = "w" // to be tried again
 )
 
-// Restored is what a write-ahead log has of a call that was granted at least once, or cancelled.
+// Restored is what a write-ahead log says about a call that was granted at least once, or cancelled.
 type Restored struct {
 	Token, Chain, Key string // as in NewCall
 	State             string
@@ -39,21 +39,21 @@ type Restored struct {
 	Until         time.Time // in flight: the lease's end; waiting: the next attempt
 	Nonce, Days   string    // in flight: of the grant
 	// QuarantinedUntil is the end of the lease of an attempt of unknown outcome: the chain
-	// gets no grant before. Zero: none.
+	// gets no grant before then. Zero: none.
 	QuarantinedUntil time.Time
 }
 
 // Restore puts calls that were appended to a new ledger into the state that a write-ahead
-// log has, before a worker runs. The calls of a chain must come in its order. What is
-// not as it was appended is left alone, so that restoring again is harmless; it returns how many were
-// restored, and the first error, after which nothing more is. A call that was not appended
-// keeps its chain in quarantine, and is left alone otherwise. An attempt in flight is taken for one whose
-// worker was lost: its chain goes on when its lease has ended, and the outcome is unknown.
+// log has, before a worker runs. The calls of a chain must come in its order. Restore leaves
+// alone a call that is not as it was appended, so restoring again is harmless. A call that was not
+// appended keeps its chain in quarantine, and has no other effect. An attempt in flight is taken
+// for one whose worker was lost: its chain goes on when its lease has ended, and the outcome is
+// unknown. Restore returns how many calls it restored, and stops at the first error.
 //
-// It is for a Redis that lives no longer than its process. Slots, counts and cool-downs
-// are restored by package quota.
+// It is for a Redis that lives no longer than its process. Package quota restores slots,
+// counts and cool-downs.
 func (l *Ledger) Restore(ctx context.Context, batch string, calls []*Restored) (int, error) {
-	// Chain after chain, which is bucket after bucket, since a token begins with its tag.
+	// Chain after chain, and so bucket after bucket, since a token's name begins with its tag.
 	calls = slices.Clone(calls)
 	slices.SortStableFunc(calls, func(a, b *Restored) int {
 		return cmp.Or(strings.Compare(a.Token, b.Token), strings.Compare(a.Chain, b.Chain))

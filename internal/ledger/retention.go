@@ -8,10 +8,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Purge deletes the records of a batch in the buckets of tags, and with a token's last
-// record its sealed token. What is open or held is kept. For NoBatch it deletes calls
-// that ended before the time given. The entries of their ids go later (TidyIDs). It returns how
-// many records were deleted: with a *redisconn.UnreadError, those of the buckets that could be read.
+// Purge deletes the records of a batch in the buckets of tags, and a sealed token with the token's
+// last record. It keeps what is open or held. For NoBatch it deletes calls that ended before the
+// given time. TidyIDs removes the entries of their ids later. It returns how many records were
+// deleted: with a *redisconn.UnreadError, those of the buckets that could be read.
 func (l *Ledger) Purge(ctx context.Context, batch string, tags []string, before time.Time) (int, error) {
 	total := 0
 	err := l.each(ctx, tags, func(tag string) (bool, error) {
@@ -36,9 +36,9 @@ func (l *Ledger) purgeBucket(ctx context.Context, batch, tag string, before time
 	}
 }
 
-// Reseal passes every sealed token to reseal and puts what it returns in its place, if that is
-// another. A token that was given again meanwhile is passed again: its producer may
-// still seal under the older key. It returns how many were replaced.
+// Reseal passes every sealed token to reseal, and replaces it by the result if that is another. A
+// token that was given again meanwhile is passed again, since its producer may still seal under the
+// older key. It returns how many were replaced.
 func (l *Ledger) Reseal(ctx context.Context, reseal func(token, sealed string) (string, error)) (int, error) {
 	replaced := 0
 	up, unread := l.readable(ctx, AllTags())
@@ -94,15 +94,15 @@ func sealedOf(v string) string {
 	return sealed
 }
 
-// Finished is a call that ended and whose end is to be told (NewCall.Notify). It stays until Told.
+// Finished is a call that ended, and whose producer asked to be told (NewCall.Notify). It stays until Told.
 type Finished struct {
 	Batch, Token, Key string
 
 	entry string
 }
 
-// Finished returns up to most of them of each bucket, in the order in which they ended. With a *redisconn.UnreadError they are those of
-// the buckets that could be read.
+// Finished returns up to most of them from each bucket, in the order in which they ended. With a *redisconn.UnreadError
+// they are those of the buckets that could be read.
 func (l *Ledger) Finished(ctx context.Context, most int) ([]Finished, error) {
 	var out []Finished
 	unread := ask(ctx, l, AllTags(), func(p redis.Pipeliner, bucket, _ string) *redis.StringSliceCmd {
@@ -118,7 +118,7 @@ func (l *Ledger) Finished(ctx context.Context, most int) ([]Finished, error) {
 	return out, unread.Of(Buckets)
 }
 
-// Told removes an end that was told.
+// Told removes a call whose end was told.
 func (l *Ledger) Told(ctx context.Context, f Finished) error {
 	return l.rdb.LRem(ctx, l.bucket(Tag(f.Token))+"finished", 1, f.entry).Err()
 }

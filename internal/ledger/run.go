@@ -43,13 +43,13 @@ type Attempt struct {
 	Used, Limit       int  // requests of the token today, with this one, and its quota
 }
 
-// TokenID is the name of the attempt's token.
+// TokenID returns the name of the attempt's token.
 func (a *Attempt) TokenID() string {
 	token, _ := SplitChainID(a.Chain)
 	return token
 }
 
-// CallID is the id of the attempt's call.
+// CallID returns the id of the attempt's call.
 func (a *Attempt) CallID() string { return CallID(a.Batch, a.TokenID(), a.Key) }
 
 // Step is the reply of Begin and Finish.
@@ -70,13 +70,13 @@ type Step struct {
 // ServerBusy is the reason of a chain that waits until its worker has a place at its server.
 const ServerBusy = "server busy"
 
-// FullServer tells Begin and Finish, among the servers that are away, that the worker has no place
-// left at this one.
+// FullServer returns the entry, among the servers that are away, which tells Begin and Finish that the
+// worker has no place left at this server.
 func FullServer(server string) string { return server + "=full " }
 
 // Begin starts the run of a dispatch: it checks the fence, asks for the grant and
 // counts the attempt, in one step. A chain that does not take the slot for which it was woken
-// passs its slot offer on (Woken). nonce names the attempt and must be new. away are the
+// passes its slot offer on (Woken). nonce names the attempt and must be new. away are the
 // servers whose calls are put off, each "<server>=<until, ms> "; "" for none. With a
 // *redisconn.NotReplicatedError it returns the step as well: the master has carried it out.
 func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (*Step, error) {
@@ -94,7 +94,7 @@ func (l *Ledger) Begin(ctx context.Context, f Dispatch, nonce, away string) (*St
 	}
 }
 
-// Requeue puts a chain that was dispatched and not begun back, for a worker that stops.
+// Requeue makes a chain that was dispatched and has not begun ready again, for a worker that stops.
 func (l *Ledger) Requeue(ctx context.Context, f Dispatch) (bool, error) {
 	r, err := l.run(ctx, l.requeue, Tag(f.Chain), f.Chain, f.Number)
 	return r.Int(1) == 1, err
@@ -138,12 +138,12 @@ type Outcome struct {
 	Slot           Slot
 	Delay          time.Duration // to the next attempt (Fail, PushBack, NotSent)
 	Code, Msg, Err string
-	// Reason is the code of what went wrong (tasks has them); "" where nothing did.
+	// Reason is the code of what went wrong (package tasks lists them); "": nothing did.
 	Reason  string
 	Cooling Cooling
 }
 
-// text is what finish.lua is told of an outcome beside the vendor's answer; days are those of the grant.
+// text returns what finish.lua needs of an outcome besides the vendor's answer; days are those of the grant.
 func (o Outcome) text(days string) string {
 	if (o == Outcome{Kind: Done, Slot: Release, Code: o.Code, Msg: o.Msg, Err: o.Err}) {
 		return ""
@@ -160,23 +160,23 @@ func (o Outcome) text(days string) string {
 	}, separator)
 }
 
-// GoOn says with what a run may go on in the step that ends its attempt.
+// GoOn says what a run may go on with, in the step that ends its attempt.
 type GoOn string
 
-// With what a run may go on.
+// What a run may go on with.
 const (
 	Stop GoOn = "0" // nothing: others have their turn
 	Own  GoOn = "1" // the chain's next call
-	// Any is Own and, where no call of the chain may run now, another chain of the
-	// bucket: the one that got the freed slot, else the first that is ready.
+	// Any is Own or, if no call of the chain may run now, another chain of the bucket:
+	// the one that got the freed slot, else the first that is ready.
 	Any GoOn = "2"
-	// Others is Any, but for the chain's own next call: others have their turn.
+	// Others is Any without the chain's own next call: others have their turn.
 	Others GoOn = "3"
 )
 
-// Finish ends an attempt and begins the call that the run may go on with, in the same
-// step, under the nonce next, unless its server is among those that are away (see Begin).
-// All of it is one atomic script. With a *redisconn.NotReplicatedError it returns the step as well.
+// Finish ends an attempt and, in the same atomic step, begins the call that the run may go on
+// with, under the nonce next. It begins no call whose server is among those that are away (see
+// Begin). With a *redisconn.NotReplicatedError it returns the step as well.
 func (l *Ledger) Finish(ctx context.Context, a *Attempt, o Outcome, on GoOn, next, away string) (*Step, error) {
 	args := jointArgs(l.o.Admission.Args(), a.Chain, a.Nonce, o.text(a.Days), o.Code, o.Msg, o.Err, string(on), next, away)
 	r, err := l.runJoint(redisconn.Acknowledged(ctx), l.finish, Tag(a.Chain), stepFields, args)
@@ -220,8 +220,8 @@ func step(r reply, id, nonce string) *Step {
 	return s
 }
 
-// The codes of what went wrong at a call's last attempt (Outcome.Reason), beside the kinds of
-// the vendor's refusals. The ledger itself writes ReasonUnknown, where a worker was lost.
+// The codes of what went wrong at a call's last attempt (Outcome.Reason), besides the kinds of
+// the vendor's refusals. The ledger itself writes ReasonUnknown if a worker was lost.
 const (
 	ReasonUnknown    = "unknown"    // no complete answer: the vendor may have done it
 	ReasonUnreadable = "unreadable" // an answer that says nothing we know

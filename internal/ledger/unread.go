@@ -13,8 +13,8 @@ import (
 // unreadParts gathers the tags of the buckets that can't be read.
 func unreadParts() *redisconn.UnreadError { return &redisconn.UnreadError{What: redisconn.Parts} }
 
-// ask puts a command for each of some buckets, tokens or chains into one pipeline, under the prefix of its
-// bucket's keys, and passes those that were answered to got. The others are in what it returns.
+// ask calls put to put a command for each bucket, token or chain of a list into one pipeline; put gets the prefix of its
+// bucket's keys. It passes the answered commands to got, and returns the buckets of the others.
 func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string, put func(p redis.Pipeliner, bucket, one string) C, got func(i int, answer C)) *redisconn.UnreadError {
 	unread := unreadParts()
 	if len(of) == 0 {
@@ -36,8 +36,8 @@ func ask[C interface{ Err() error }](ctx context.Context, l *Ledger, of []string
 	return unread
 }
 
-// readable returns those of tags whose node answers, and notes the others in unread. One that
-// is away costs one round trip here, and one for each of its buckets where they are asked in turn.
+// readable returns the tags whose node answers, and notes the others in unread. A node that is away
+// costs one round trip here; if its buckets were asked in turn, each would cost one.
 func (l *Ledger) readable(ctx context.Context, tags []string) (up []string, unread *redisconn.UnreadError) {
 	if len(tags) < 2 {
 		return tags, unreadParts()
@@ -47,8 +47,8 @@ func (l *Ledger) readable(ctx context.Context, tags []string) (up []string, unre
 	return up, unread
 }
 
-// each calls f with one of tags after the other, until it returns false. What can't be read, or
-// fails, is passed over and told by the error: an *UnreadError, if anything is left beside it.
+// each calls f with one tag after another, until f returns false. It passes over buckets that can't be
+// read, or for which f fails. The error names them: it is an *UnreadError, unless they are all that there are.
 func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (more bool, err error)) error {
 	up, unread := l.readable(ctx, tags)
 	failed := 0
@@ -68,8 +68,8 @@ func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (mo
 	return unread.Of(Buckets)
 }
 
-// stream yields what read gives of each of the buckets of tags, one after the other, until read returns false.
-// An error is the last thing that is yielded: that of each.
+// stream yields what read yields for each bucket of tags, one after another, until read returns false.
+// The error of each comes last.
 func stream[T any](ctx context.Context, l *Ledger, tags []string, read func(tag string, yield func(T) bool) (more bool, err error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		err := l.each(ctx, tags, func(tag string) (bool, error) {
@@ -82,12 +82,12 @@ func stream[T any](ctx context.Context, l *Ledger, tags []string, read func(tag 
 	}
 }
 
-// mostFailures is how many buckets whose node answered may fail before the others are not tried:
-// each may take as long as the client's time-outs.
+// mostFailures is how many buckets may fail, though their node answered, before the rest are not
+// tried: each failure may take as long as the client's time-outs.
 const mostFailures = 8
 
-// failure is the first error of a pipeline, or of one of its commands, that is not of a key or field
-// that is not there: with no commands, err itself.
+// failure returns the first error of a pipeline, or of one of its commands, that does not just say that
+// a key or field is missing. Without commands it looks at err alone.
 func failure(cmds []redis.Cmder, err error) error {
 	if !errors.Is(err, redis.Nil) {
 		return err
