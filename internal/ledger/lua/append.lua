@@ -1,5 +1,5 @@
 -- Receives calls of one bucket in the order given, and appends those that are new to their
--- chains. Atomic. New work: refused where Redis is full, so nothing is written before a
+-- chains. Atomic. New work: Redis refuses it when full, so nothing is written before a
 -- command that needs memory. Reads and writes are gathered: a group costs few commands,
 -- however many calls it has.
 -- Each call ends as one of
@@ -9,9 +9,9 @@
 --   r  conflict with a call that was never sent (only with the flag r, and blocks nothing)
 --   k  known by what it says, in a part of a file: nobody can tell whether it is meant (flag p)
 --   b  new, but withheld, since an earlier row of its chain is missing
--- Under another policy than skip, c and k block the later new calls of their chain. A call that
--- was pruned, or cancelled unsent with its batch, is new again: its attempts go on.
--- The token of a call is sealed anew. A batch that was cancelled takes nothing.
+-- Unless the policy is skip, c and k block the later new calls of their chain. A call that was
+-- pruned, or cancelled unsent with its batch, is new again: its attempt numbers go on.
+-- A token gets the sealed form that is given. A batch that was cancelled takes nothing.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] policy
 -- ARGV[3] flags: a dispatch the chains that become ready at once, d look only: nothing is written
@@ -19,23 +19,23 @@
 --         o an earlier look said n: a known call whose token has the very sealed form that is given
 --         now was appended by an earlier try of this command, whose reply was lost: it is n,
 --         t a key may stand twice
--- ARGV[4] fingerprint of the token-ID key, '' for none: where the bucket has another one nothing
---         is appended, and the reply is {now ms, that one}, '' where the bucket has lost its data
--- ARGV[5] until when the batch may be appended to, ms (batch.Note); '' always
--- ARGV[6] names this group of calls, '' where nothing is to be kept of it: if its reply is lost and
+-- ARGV[4] fingerprint of the token-ID key, '' for none: if the bucket has another one, nothing is
+--         appended, and the reply is {now ms, that one}, '' if the bucket has lost its data
+-- ARGV[5] until when the batch may be appended to, ms (Batches.Note); '' always
+-- ARGV[6] names this group of calls, '' if nothing is to be kept of it: if its reply is lost and
 --         the script runs again, it answers as it did at first
 -- ARGV[7..] runs of calls of one chain and server: chain, sealed token,
 --         '<b: withhold what is new><how many> <licences, none: not given> <due at ms, none: now> <server as JSON>';
 --         then for each call its key, and what its record has behind the time
--- Reply: {now ms, -1, 0} where the batch was cancelled, {now ms, -2, 0} where it is too late, else
---        {now ms, added, known, 1 where chains are ready in the bucket, else 0, next due ms of the scheduled
---         calls where the group has some ('0': it has none), the calls' letters as one string,
+-- Reply: {now ms, -1, 0} if the batch was cancelled, {now ms, -2, 0} if it is too late, else
+--        {now ms, added, known, 1 if chains are ready in the bucket, else 0, next due ms of the scheduled
+--         calls if the group has some ('0': it has none), the calls' letters as one string,
 --         how many c and r there are, then for each of these the record that is known,
 --         then chain, dispatch ...}
 local MANY = 32 -- so many calls at once are of a large batch
 -- A hash or sorted set that once had an entry of more than 64 bytes is a table from then on.
--- By itself it would be a list of up to 512 entries first, in which each call of a large
--- batch is looked for from the beginning.
+-- Otherwise it begins as a list of up to 512 entries, which Redis searches from the
+-- beginning for each call of a large batch.
 local WIDE = string.rep('~', 65)
 local ARGV = ARGV -- a local is read faster
 local batch, policy = ARGV[1], ARGV[2]
@@ -53,7 +53,7 @@ local has, total = about[2], tonumber(about[3] or '0')
 if about[1] then return { stamp, -1, 0 } end
 if ARGV[5] ~= '' and now > tonumber(ARGV[5]) then return { stamp, -2, 0 } end
 
--- receipt is what became of each call when the script ran first, 'n' where all were new; nil: it did not.
+-- receipt is what became of each call when the script ran before, 'n' if all were new; nil: it did not.
 local group, receipt = ARGV[6], nil
 if group ~= '' and about[6] and string.sub(about[6], 1, #group + 1) == group .. ' ' then
   receipt = string.sub(about[6], #group + 2)
@@ -62,7 +62,7 @@ end
 -- record is the text of a new call's record.
 local function record(state, server, text) return '["' .. state .. '",' .. server .. ',' .. stamp .. text end
 
--- heads are what stands before the calls of runs. Many runs have the same, so each is read once.
+-- heads are what stands before the calls of runs. Many runs have the same head, so each is read once.
 local heads = {}
 local function read_head(text)
   local back, many, licenses, due, server = string.match(text, '^(b?)(%d+) (%d*) (%d*) (.*)$')
@@ -72,8 +72,8 @@ local function read_head(text)
   return heads[text]
 end
 
--- tokens are those of the group, in order; place is where each stands there, and seals and more
--- have what belongs to it: its sealed form, how many records were added. n is the number of calls.
+-- tokens are those of the group, in order; place is where each stands there. seals has its sealed form,
+-- and more how many records were added for it. n is the number of calls.
 local tokens, place, seals, more, n, last = {}, {}, {}, {}, 0, #ARGV
 do
   local i, k = 7, 0
@@ -90,8 +90,8 @@ do
   end
 end
 
--- kept has the number of records and the sealed form of each token that was there. One that was not has no
--- records, and so none of its calls is known and no chain of it has something to do. have are the records.
+-- kept has the number of records and the sealed form of each token that was there. A token that was not has
+-- no records: none of its calls is known, and none of its chains has something to do. have are the records.
 local kept, have, old = redis.call('HMGET', P .. 'tokens', unpack(tokens)), {}, false
 for k = 1, #tokens do old = old or kept[k] end
 if old then
@@ -107,7 +107,7 @@ if old then
   have = redis.call('HMGET', calls, unpack(fields))
 end
 
--- note_due keeps for people when the batch's calls in this bucket are due: the first of
+-- note_due notes, for people, when the batch's calls in this bucket are due: the first of
 -- all, while none was due at once, and the last that was put off.
 local function note_due(put_off, at_once_too, about)
   local total, first, last = about[3], tonumber(about[4]), tonumber(about[5])
@@ -124,7 +124,7 @@ end
 
 local told, blocked, given = {}, {}, {}
 
--- known_as is the letter of a call whose record is there.
+-- known_as returns the letter of a call whose record is there.
 local function known_as(id, server, key, raw)
   local state, rec = string.sub(raw, 3, 3), nil
   if string.byte(key) == 61 then -- '=': an id that was given
@@ -145,8 +145,8 @@ local function known_as(id, server, key, raw)
   return 'e'
 end
 
--- ours reports whether the last append for the token was an earlier try of this one: each seals the
--- token anew, so no two have the same sealed form.
+-- ours reports whether the last append for the token was an earlier try of this one: each append seals
+-- the token anew, so no two have the same sealed form.
 local function ours(token)
   local k = place[token]
   return kept[k] and string.match(kept[k], '^%d+:(.*)$') == seals[k]
@@ -155,7 +155,8 @@ end
 local mine = 0 -- known calls that are new all the same
 -- seen are the fields of calls that are new; nil unless a key may stand twice.
 local records, delayed, gone, seen = {}, {}, {}, flagged('t') and {} or nil
--- chains get calls. first_of has the reference of the first call of each, more_of those behind it: most chains get one.
+-- chains are those that get calls. first_of has the reference of each one's first call, and more_of those behind it:
+-- most chains get one call.
 local chains, nchains, first_of, more_of = {}, 0, {}, {}
 local letters -- nil while all are n
 local added, known, fresh, revived = 0, 0, 0, 0
@@ -245,7 +246,7 @@ local function reply(standing, due, dispatches)
 end
 if look then return reply(0, '0', {}) end
 
--- widens: a large group of a batch that has few calls here. After it, neither records nor tokens are a list.
+-- widens: the group is large, and its batch has few calls here. After it, neither records nor tokens are a list.
 local widens = added >= MANY and total < 2 * MANY
 if added > 0 then
   if widens then records[#records + 1], records[#records + 2] = WIDE, '' end
@@ -266,8 +267,8 @@ end
 for _, g in ipairs(gone) do end_call(batch, g[1], g[2], 'c', now) end
 if gone[1] then tally(batch, now, COUNT.cancelled, #gone) end
 
--- The tokens: how many records use each, and its sealed form, which is always the one given
--- now: it mends a token whose sealing key was lost.
+-- The tokens: how many records use each, and its sealed form. That is always the one given
+-- now, which mends a token whose sealing key was lost.
 local values, v = {}, 0
 for k = 1, #tokens do
   local many, had = more[k] or 0, kept[k]
@@ -337,7 +338,7 @@ if next(given) then
       values[#values + 1] = token
       values[#values + 1] = given[token]
       if not before[j] then lent[#lent + 1] = token end -- licences that were set to stay do
-      -- Chains of a token that was there wait for the quota, perhaps: they look again.
+      -- Chains of a token that was there may wait for the quota: they look again.
       if kept[place[token]] then raised[#raised + 1] = token end
     end
   end

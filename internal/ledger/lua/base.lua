@@ -1,8 +1,7 @@
--- The ledger's functions of every script. A script is what its own file uses of this file, of library.lua, of joint.lua
--- and of quota's library, and that file (package lualink). KEYS[2] is a name that is no key (redisconn.BucketKeys says what
--- for). All keys of a script live under KEYS[1], the prefix
--- of one bucket with its hash tag ("habilita:{k7}:"), so that a script touches
--- one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
+-- The functions of all of the ledger's scripts. A script is its own file, and before it what that uses of this file, of
+-- library.lua, of joint.lua and of quota's library (package lualink). KEYS[2] is a name that is no key
+-- (redisconn.BucketKeys says what for). All keys of a script live under KEYS[1], the prefix of one bucket with its hash
+-- tag ("habilita:{k7}:"), so a script touches one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
 --
 --   tokens          hash   token -> "<call records>:<sealed token>"; a token that is not here has no records: append relies on it
 --   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
@@ -42,7 +41,7 @@ local SLICE = 500         -- references or records that one script works on, to 
 -- Places in a call's record.
 local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 6,
   started = 7, finished = 8, code = 9, msg = 10, err = 11, reason = 12 }
--- reason is the code of what went wrong at the last attempt; absent where nothing did.
+-- reason is the code of what went wrong at the last attempt; absent if nothing did.
 -- ref is the text, or the line of the file that first brought the call (which then has no
 -- text), or an array of that line (0: none), the text, how often the call was new again (0: never), and 1
 -- if its end is to be told.
@@ -51,15 +50,15 @@ local R = { state = 1, server = 2, enqueued = 3, ref = 4, chain = 5, attempts = 
 -- it new if its row comes again (counted as c).
 
 -- C has the fields of a chain's hash (C.state), STATE the states of a chain (STATE.ready) and COUNT the fields of a batch's
--- counts (COUNT.total). They are defined in fields.go, for Go too. The table of a chain has the same: c[C.state].
+-- counts (COUNT.total). They are defined in fields.go, for Go too. A chain's table has the same fields: c[C.state].
 
 local function token_of(chain)
   if #chain == 24 then return chain end -- most have no name of their own
   return string.sub(chain, 1, 24)
 end
 
--- load_chain is the only way to a chain that is there, new_chain to one that is not: a
--- table of a chain always has all of its fields, so that none is left for the next head.
+-- load_chain is the only way to a chain that is there, and new_chain to one that is not: so
+-- a chain's table always has all of its fields, and none is left over for the next head.
 local function load_chain(id)
   local key = P .. 'chain:' .. id
   local v = redis.call('HMGET', key, C.state, C.head, C.number, C.nonce, C.lease_ends, C.spent, C.first_push_back,
@@ -72,8 +71,8 @@ local function load_chain(id)
     [C.missed] = v[12] or nil, [C.days] = v[13] or nil }
 end
 
--- new_chain makes a chain that had nothing to do: its head, and how many open calls of the
--- head's batch it has. Its caller puts it on a list. (append writes most of its chains itself.)
+-- new_chain makes a chain that had nothing to do, with its head and the number of open calls of
+-- the head's batch. The caller puts it on a list. (append writes most of its chains itself.)
 local function new_chain(id, ref, batch, open)
   local key = P .. 'chain:' .. id
   redis.call('HSET', key, C.state, STATE.ready, C.head, ref, C.open_of .. batch, open)
@@ -92,13 +91,13 @@ local function write(batch, field, rec) redis.call('HSET', P .. 'calls:' .. batc
 
 local function is_open(state) return state == 'q' or state == 'w' or state == 'r' or state == 'd' end -- rare
 
--- times is how often a call was new again, as its references have it; nil: never.
+-- times returns how often a call was new again, as its references have it; nil: never.
 local function times(rec)
   local ref = rec[R.ref]
   return type(ref) == 'table' and ref[3] and ref[3] > 0 and int(ref[3]) or nil
 end
 
--- ref_of is how a call stands in its chain.
+-- ref_of returns a call's reference in its chain.
 local function ref_of(batch, key, rec) -- rare
   local t = times(rec)
   return t and batch .. ' ' .. key .. ' ' .. t or batch .. ' ' .. key
@@ -112,7 +111,7 @@ local function split(ref)
   return string.sub(ref, 1, at - 1), string.sub(ref, at + 1, second - 1), string.sub(ref, second + 1)
 end
 
--- stands tells whether a reference is that of a call that waits in its chain; t is its third part.
+-- stands tells whether a reference names a call that waits in its chain; t is the reference's third part.
 local function stands(rec, t) return rec and (rec[R.state] == 'q' or rec[R.state] == 'w') and times(rec) == t end
 
 -- read returns a call's record, and its text.
@@ -122,7 +121,7 @@ local function read(batch, field)
   return cjson.decode(raw), raw
 end
 
--- revive makes the record of a call that is new again of its older and its new one.
+-- revive makes the record of a call that is new again, from the older record and the new one.
 local function revive(before, rec) -- rare
   local ref = rec[R.ref]
   if type(ref) == 'number' then ref = { ref, '' } elseif type(ref) ~= 'table' then ref = { 0, ref or '' } end
@@ -138,7 +137,7 @@ local function tally(batch, now, ...)
   redis.call('HSET', key, COUNT.changed, int(now))
 end
 
--- note_end lists the end of a call that asked for it to be told.
+-- note_end lists a call whose end is to be told.
 local function note_end(batch, field, rec)
   local ref = rec[R.ref]
   if type(ref) == 'table' and ref[4] == 1 and redis.call('LLEN', P .. 'finished') < FINISHED then
@@ -156,8 +155,8 @@ end
 
 local function is_dropped(batch, id) return redis.call('SISMEMBER', P .. 'dropped:' .. batch, id) == 1 end -- rare
 
--- save_head writes a head down that is not yet (new_head), and forgets what was the last one's:
--- the fields that belong to the head alone. A new one has none of them, and nothing spent.
+-- save_head writes down a head that is not written yet (new_head), and forgets the fields that
+-- belonged to the last head alone. A new head has none of them, and has spent nothing.
 local function save_head(c) -- rare
   if not c.unsaved then return end
   local of_head = { C.nonce, C.lease_ends, C.days, C.first_push_back, C.failures, C.reason, C.waits_until, C.missed }
@@ -167,8 +166,8 @@ local function save_head(c) -- rare
   c.unsaved, c.was = nil, nil
 end
 
--- asleep is the list of a token's chains that wait for the same reason, where it is one that
--- can go before its time; else nil.
+-- asleep returns the list of the token's chains that wait for the same reason as this chain, if
+-- that reason can go before its time; else nil.
 local function asleep(c) -- rare
   local reason = c[C.state] == STATE.waiting and c[C.reason] and string.match(c[C.reason], '^[^:]*')
   if reason == 'quota' or reason == 'cooling' then return P .. 'asleep:' .. reason .. ':' .. c.token end
@@ -204,9 +203,9 @@ local function dispatch(c, now)
   return n
 end
 
--- recall has the chains of a token that wait for this reason look again, since it may have
--- gone: a timer that dispatch works off a slice at a time, so that any number may wait. Returns
--- whether there is one. (quota.recall is the same.)
+-- recall makes the chains of a token that wait for this reason look again, since it may have
+-- gone. It sets a timer that dispatch works off a slice at a time, so that any number may wait.
+-- Returns whether it did. (quota.recall is the same.)
 local function recall(token, reason, now) -- rare
   if redis.call('EXISTS', DUE) == 0 then return false end
   redis.call('ZADD', DUE, now, '!' .. int(now) .. ' ' .. reason .. ' ' .. token)

@@ -1,7 +1,7 @@
 -- Begins a run: the fence (the dispatch number), the slot, the quota and the attempt in
 -- one step. Executed again with the same nonce, it answers as before. A task whose number
--- is not the chain's, or whose chain runs, does nothing. Where the chain does not take the
--- slot for which it was woken, for a reason of its own, the next one that waits is dispatched.
+-- is not the chain's, or whose chain runs, does nothing. If the chain does not take the slot
+-- for which it was woken, for a reason of its own, the next one that waits is dispatched.
 -- KEYS, ARGV see jointly. The same every time: quota's settings. Each time:
 -- id       the chain
 -- number   its dispatch number

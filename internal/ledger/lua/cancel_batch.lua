@@ -1,9 +1,9 @@
--- Takes the calls of a batch out of one bucket, a slice at a time: those that wait
--- wherever they wait, and its held heads; a call that runs is left to end. The batch takes no
--- more rows. Or takes some calls of it out alone (prune): those that a file brought and has
--- no more, or that were never sent and that the file has otherwise. A call that was never sent,
--- or is pruned, is new again if its row comes back. Where a chain that was woken for a slot
--- ends so, the next one that waits is ready. Each slice is atomic.
+-- Cancels the calls of a batch in one bucket, a slice at a time: those that wait, wherever they
+-- wait, and its held heads; a call that runs is left to end. The batch takes no more rows.
+-- Or cancels only some calls of it (prune): those that a file brought and no longer has, or that
+-- were never sent and stand in the file with other values. A call that was never sent, or is
+-- pruned, is new again if its row comes back. If this ends a chain that was woken for a slot, the
+-- next one that waits becomes ready. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] cursor, '0' at first; prune: 'f' for calls that a file brought, 'u' for
 --         calls that were never sent  [3..16] quota's settings
@@ -25,7 +25,7 @@ else
   redis.call('HSET', P .. 'counts:' .. batch, COUNT.batch_cancelled, '1')
   scan = redis.call('HSCAN', calls, ARGV[2], 'COUNT', 100)
 end
--- meant tells whether the call is one of those that are meant.
+-- meant tells whether the call is one of those to be cancelled.
 local function meant(rec)
   if prune == 'u' then return (rec[R.attempts] or 0) == 0 end
   if prune ~= 'f' then return true end
@@ -34,8 +34,8 @@ local function meant(rec)
   return type(ref) == 'number' and ref > 0
 end
 
--- Chains of the slice, each read once. They get: out, the open calls taken out; behind, the
--- calls taken out behind the head; headless where the head is one.
+-- Chains of the slice, each read once. Each gets: out, how many open calls were cancelled;
+-- behind, how many calls behind the head were; headless, if the head was.
 local chains, ended = {}, {}
 local function chain_at(id)
   local c = chains[id]
@@ -47,8 +47,8 @@ local function chain_at(id)
   return c
 end
 
--- Records are written back together: one command for each is half of the time. One that
--- has only its first elements needs no encoding.
+-- Records are written back together: one command for each would be half of the time. A record
+-- that has only its first elements needs no encoding.
 local changed = {}
 local blank = { '', '', 0, '', '', 0, 0, 0, '', '', '' }
 local tails = {
@@ -106,7 +106,7 @@ for i = 1, #scan[2], 2 do
 end
 flush()
 
--- What was taken out behind heads, and the lists on which headless chains stand.
+-- Count what was cancelled behind heads, and take headless chains off their lists.
 local freed, headless = 0, {}
 for id, c in pairs(chains) do
   if c then
@@ -128,8 +128,8 @@ if #headless > 0 then
   redis.call('ZREM', DUE, unpack(headless))
 end
 
--- Headless chains go on with what is left of them. What this slice took out is passed
--- over without being read again.
+-- Headless chains go on with what is left of them. They pass over what this slice cancelled
+-- without reading it again.
 local idle, quit = {}, {}
 for _, id in ipairs(headless) do
   local c = chains[id]

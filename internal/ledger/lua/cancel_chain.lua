@@ -1,14 +1,14 @@
--- Takes the calls of a chain out, a slice at a time, the head last; a call that runs
--- is left to end. Where the chain was woken for a slot, the next one that waits is ready.
+-- Cancels the calls of a chain, a slice at a time, the head last; a call that runs is left
+-- to end. If the chain was woken for a slot, the next one that waits becomes ready.
 -- Each slice is atomic.
 -- KEYS[1] prefix of the bucket
--- ARGV[1] chain  [2] only where the head is of this server, '' any  [3] 1: only where it is held
--- ARGV[4] only where the head is of this batch, '' any  [5..18] quota's settings
--- Reply: {now ms, calls cancelled, 1 where more is left, 1 where a chain is ready}
+-- ARGV[1] chain  [2] only if the head is of this server, '' any  [3] 1: only if it is held
+-- ARGV[4] only if the head is of this batch, '' any  [5..18] quota's settings
+-- Reply: {now ms, calls cancelled, 1 if more is left, 1 if a chain is ready}
 local now = quota.now()
 outcome_first()
 local c = load_chain(ARGV[1])
--- ended is the reply of a slice with which the chain ended.
+-- ended returns the reply of a slice that ended the chain.
 local function ended(done)
   local other = pass_on(c, tonumber(ARGV[5]), now)
   if not (other and other.id) then return { int(now), done, 0, 0 } end

@@ -1,5 +1,5 @@
--- Takes scheduled calls that are not due yet out. Atomic. One that has joined its chain
--- meanwhile is left.
+-- Cancels scheduled calls that are not due yet. Atomic. A call that has joined its chain
+-- meanwhile is left alone.
 -- KEYS[1] prefix of the bucket
 -- ARGV members of delayed, up to 200
 -- Reply: {now ms, calls cancelled}

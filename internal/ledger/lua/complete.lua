@@ -1,5 +1,5 @@
 -- Notes which run of a batch began last, and whether it left nothing out. Atomic. A batch
--- that is gone stays so. The end of a run is noted also where Redis is full.
+-- that is gone stays gone. The end of a run is noted even if Redis is full.
 -- KEYS[1] what is known of the batch
 -- ARGV[1] run  [2] 1: it has read all and left nothing out, 0: it begins
 -- Reply: 1

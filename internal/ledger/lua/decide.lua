@@ -1,8 +1,8 @@
 -- A person's decision on a held chain: retry its head with a new budget of attempts,
 -- or skip it. Atomic.
 -- KEYS[1] prefix of the bucket
--- ARGV[1] chain  [2] retry | skip  [3] only where the head is of this batch, '' any
--- ARGV[4] only where the head is of this server, '' any
+-- ARGV[1] chain  [2] retry | skip  [3] only if the head is of this batch, '' any
+-- ARGV[4] only if the head is of this server, '' any
 -- Reply: {now ms, 1 done or 0 not held or not meant, chains ready}
 local now = quota.now()
 outcome_first()

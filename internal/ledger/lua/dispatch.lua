@@ -1,13 +1,13 @@
 -- Moves on what is due in a bucket, and dispatches chains that are ready. Atomic.
--- Scheduled calls join their chains; deferrals and back-offs that ended make their
--- chains ready; a chain that was dispatched and did not begin is dispatched under its next number;
--- a call whose worker was lost (its lease has ended) has failed with an unknown
--- outcome, and its chain is ready or, after max attempts, given up; where its batch was
--- cancelled meanwhile, it is cancelled. A call is taken for lost at the third look in a row
--- that finds its lease ended, half a grace after the second: a worker that lives, and whose
--- outcome Redis refused until now, records it in that time. A look that is late shows that nobody
--- could write meanwhile, or that nobody looked, so it is a first one. Until then the chain runs, and
--- finish takes every outcome.
+-- Scheduled calls join their chains. Chains whose deferral or back-off has ended become ready.
+-- A chain that was dispatched and did not begin is dispatched under its next number.
+-- A call whose worker was lost (its lease has ended) has failed with an unknown outcome: its
+-- chain is ready or, after max attempts, the call is given up. If its batch was cancelled
+-- meanwhile, it is cancelled.
+-- A call is taken for lost at the third look in a row that finds its lease ended, half a grace
+-- after the second. In that time a living worker, whose outcome Redis refused until now, records
+-- it. A late look shows that nobody could write meanwhile, or that nobody looked, so it counts as
+-- a first one. Until the call is taken for lost the chain runs, and finish takes every outcome.
 -- A recall goes on by a slice at a time.
 -- KEYS, ARGV see jointly. The same every time:
 -- ARGV[2] most items to move on  [3] most chains to dispatch  [4] max attempts
@@ -41,8 +41,8 @@ return jointly(function()
       end
     end
   end
-  -- recalled makes chains of a token that have waited for a reason since before the recall
-  -- ready, so many at a time.
+  -- recalled makes ready those chains of a token that have waited for a reason since before
+  -- the recall, a limited number at a time.
   local function recalled(member)
     redis.call('ZREM', DUE, member)
     local since, reason, token = string.match(member, '^!(%d+) (%S+) (%S+)$')
@@ -61,19 +61,19 @@ return jointly(function()
       redis.call('ZADD', DUE, now, member)
       return
     end
-    -- Chains that an older version put off are on no list: the first of them.
+    -- Chains that an older version put off are on no list: look at the first of what is due.
     for _, id in ipairs(redis.call('ZRANGE', DUE, 0, SLICE - 1)) do
       if token_of(id) == token and not redis.call('ZSCORE', list, id) then wake_up(id) end
     end
   end
 
   local STEP = math.floor(tonumber(ARGV[5]) / 2)
-  -- PATIENCE is for how long late looks are first ones. Then they count, so that a dead worker's call
-  -- comes back also where every look is late.
+  -- PATIENCE is how long late looks count as first ones. Then they count as others do, so that a dead
+  -- worker's call comes back even if every look is late.
   local PATIENCE = 600000
 
-  -- lives notes a look at a chain whose lease has ended: in C.missed how many have been in a row, and in
-  -- C.waits_until when the first of all was. Returns whether its worker may still record the outcome.
+  -- lives notes a look at a chain whose lease has ended: in C.missed how many there were in a row, and
+  -- in C.waits_until when the first of all was. Returns whether its worker may still record the outcome.
   local function lives(c)
     if STEP == 0 then return false end
     local first, looks = tonumber(c[C.waits_until] or now), tonumber(c[C.missed] or '0') + 1

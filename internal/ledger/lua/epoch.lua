@@ -1,5 +1,5 @@
--- The epoch of a bucket: what tells a process that the data is the data that it remembers.
--- It is one hash, with the data of the bucket and lost with it:
+-- The epoch of a bucket: it tells a process whether the data is the data that it remembers.
+-- It is one hash, kept with the data of the bucket and lost with it:
 --   epoch  hash  e since when the data may lack what was written before (ms; 0: it never did),
 --                f fingerprint of the token-ID key, r run_id of the Redis process that was seen
 --                last, n looks so far
@@ -9,9 +9,9 @@
 -- 'raise' makes an epoch, or moves one on, and never back
 -- ARGV[2] the new e in ms, never after now; '' is now   ('raise')
 -- ARGV[3] f and [4] r; '' leaves what is there          ('raise')
--- Reply: {now ms, e, f, r, n}, as it is afterwards; e is -1 where the bucket has no epoch.
+-- Reply: {now ms, e, f, r, n}, as it is afterwards; e is -1 if the bucket has no epoch.
 -- Guarantees: atomic; e and n never fall while the data stays; a look makes no epoch. It works
--- where Redis is full, so that a worker can start there: it writes what needs no memory first.
+-- when Redis is full, so that a worker can still start: it writes what needs no memory first.
 local key = KEYS[1] .. 'epoch'
 redis.call('HDEL', key, '')
 local time = redis.call('TIME')

@@ -1,17 +1,17 @@
 -- Ends an attempt: frees its slot (or not), records the outcome, advances, puts off
--- or holds the chain, wakes the chain that waited longest for the slot, and begins
--- another call where the run may go on: the chain's next one; where that may not run
--- now, the next one of the chain that got the slot, else of the bucket's first chain
--- that is ready. Where the chain that got the slot does not take it, for a reason of its
--- own, the next one that waits is dispatched. One atomic step, so a result is
--- never behind its chain's advance. Fenced by the nonce of the chain's last attempt:
+-- or holds the chain, and wakes the chain that waited longest for the slot. If the run
+-- may go on, it begins another call: the chain's next one or, if that may not run now,
+-- the next one of the chain that got the slot, else of the bucket's first ready chain.
+-- If the chain that got the slot does not take it, for a reason of its own, the next
+-- one that waits is dispatched. All this is one atomic step, so a result is never
+-- behind its chain's advance. It is fenced by the nonce of the chain's last attempt:
 -- an attempt that another one has followed changes nothing but its own slot. A success
 -- that comes after the attempt was taken for lost, and before another, still counts.
--- A call of a batch that was cancelled meanwhile is not tried again.
+-- A call whose batch was cancelled meanwhile is not tried again.
 -- KEYS, ARGV see jointly. The same every time: quota's settings. Each time:
 -- id          the chain
 -- nonce       of the attempt
--- outcome     '' as it mostly is: a success whose slot is free, and no more. Else eight fields with SEP between them:
+-- outcome     '' as it mostly is: a success that frees its slot, and no more. Else eight fields with SEP between them:
 --             done | fail (counts) | push (the vendor's push-back: no attempt of the
 --             budget) | back (certainly not sent) | late (not sent, and
 --             nobody's fault but ours: no push-back either) | busy (as late, since the worker had
@@ -25,8 +25,8 @@
 -- servers     whose calls are put off, as begin has it
 -- Reply: now ms, woken chain or '', its dispatch number, when the bucket needs somebody for this
 --        chain or its token again, ms or 0; then
---        stale | waiting, until | held | idle | ready | as start; where the
---        run left this chain for another, what comes last is of the other one
+--        stale | waiting, until | held | idle | ready | as start; if the run
+--        left this chain for another, what comes last is of the other one
 local now, s = quota.now(), quota.settings(2)
 return jointly(function(id, nonce, outcome, code, msg, err, on, next_nonce, servers)
   local token = token_of(id)
@@ -51,10 +51,10 @@ return jointly(function(id, nonce, outcome, code, msg, err, on, next_nonce, serv
   local calm = redis.call('EXISTS', P .. 'waiters:' .. token, P .. 'cooling:' .. token) == 0
   local woken = not calm and wake(token, s.slots, now)
 
-  -- answer dispatches the chain that got the slot.
+  -- answer returns the reply, and dispatches the chain that got the slot.
   local function answer(t, due) return reply_of(now, woken, recalled and int(now) or due, t) end
 
-  -- leave ends the run of this chain. A run that may go on with any chain does so.
+  -- leave ends the run of this chain, and goes on with another one if the run may.
   local function leave(t, due)
     if on ~= '2' and on ~= '3' then return answer(t, due) end
     local other = woken
@@ -82,7 +82,7 @@ return jointly(function(id, nonce, outcome, code, msg, err, on, next_nonce, serv
     open_in_chain(id, batch, 1)
   elseif c[C.state] ~= STATE.running then
     unlist(c)
-    -- It waited for a slot itself, and longest: what it would have got is another's.
+    -- It waited for a slot itself, and longest: its slot offer goes to another.
     if woken and woken.id == id then woken = wake(token, s.slots, now) end
   end
   if slot == 'keep' and c[C.state] == STATE.running and tonumber(c[C.lease_ends]) > now then
@@ -134,14 +134,14 @@ return jointly(function(id, nonce, outcome, code, msg, err, on, next_nonce, serv
   end
   if not more then return leave { 'idle' } end
 
-  -- The slot goes to who waited: this chain goes on only where one is left, and nobody
-  -- else waits for it.
+  -- The slot goes to a chain that waited: this one goes on only if another slot is left,
+  -- and nobody else waits for it.
   local waiters = P .. 'waiters:' .. token
   local busy = woken and redis.call('ZCOUNT', P .. 'slots:' .. token, '(' .. now, '+inf')
   if woken and (busy + 1 >= s.slots or redis.call('EXISTS', waiters) == 1) then
     redis.call('ZADD', waiters, now, id)
     redis.call('PEXPIREAT', waiters, now + s.lease + 86400000)
-    -- It comes back when the next lease lapses, as whoever waits for a slot does.
+    -- It comes back when the next lease lapses, as all do that wait for a slot.
     local till = now + DISPATCH_GRACE
     local lapse = redis.call('ZRANGEBYSCORE', P .. 'slots:' .. token, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
     if lapse and tonumber(lapse) < till then till = tonumber(lapse) end

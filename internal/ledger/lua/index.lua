@@ -1,10 +1,10 @@
--- Notes in the index ids of calls of one batch. Atomic. New work: refused where Redis is full.
+-- Notes ids of calls of one batch in the index. Atomic. New work: Redis refuses it when full.
 -- KEYS[1] hash of the index for short lists  KEYS[2] the one for what has no room there
 -- ARGV[1] the batch  [2..] entries of 5 bytes each
 -- A field has entries of its batch, one after the other: "<batch>", then "<batch>.1", "<batch>.2" and
 -- so on. The first SHORTS of them stand in KEYS[1]. They are so short that Redis keeps it as a list,
--- which takes less memory than a table. Others are long, and stand in KEYS[2]. What tidy_ids wrote
--- behind the entries (13 digits) goes.
+-- which takes less memory than a table. Others are long, and stand in KEYS[2]. The script removes
+-- what tidy_ids wrote behind the entries (13 digits).
 -- Reply: how many were not there
 local SIZE, SHORT, SHORTS, LONG = 5, 60, 4, 1000
 local function has(text, entry)

@@ -1,11 +1,11 @@
--- The ledger's functions of the scripts that run, move or end calls; base.lua and quota's library stand
--- before it.
+-- The functions of the ledger's scripts that run, move or end calls. base.lua and quota's library stand
+-- before this file.
 local function chain_of(token, name)
   if name == nil or name == '' then return token end
   return token .. ':' .. name
 end
 
--- write_first writes the record of a call whose first attempt begins. As append wrote it, it ends with
+-- write_first writes the record of a call whose first attempt begins. A record as append wrote it ends with
 -- the ref or the chain, or before them; encode is much slower. Returns whether it was such a record.
 local function write_first(batch, field, rec, raw, now)
   if rec[R.attempts] or string.sub(raw, 1, 5) ~= '["q",' then return false end
@@ -15,8 +15,8 @@ local function write_first(batch, field, rec, raw, now)
   return true
 end
 
--- succeed writes the record of a call that succeeded, as end_call does. A record that write_first wrote, of a call whose
--- end nobody asked for, stays a text: to decode and encode it is slower.
+-- succeed writes the record of a call that succeeded, as end_call does. If write_first wrote the record, and nobody asked
+-- to be told the call's end, it edits the text: to decode and encode it is slower.
 local function succeed(batch, field, code, msg, err, now)
   local raw = redis.call('HGET', P .. 'calls:' .. batch, field)
   if batch ~= SOLO and string.sub(raw, -12) == ',0,"","",""]' and not string.find(raw, ',1],', 1, true) then
@@ -34,8 +34,8 @@ local function open_in_chain(id, batch, by)
   if redis.call('HINCRBY', key, field, by) <= 0 then redis.call('HDEL', key, field) end
 end
 
--- taken counts calls that were cancelled behind the head of a chain, in one go: so many
--- by batch.
+-- taken counts calls that were cancelled behind the head of a chain; gone has their number for
+-- each batch.
 local function taken(c, gone, now)
   for batch, n in pairs(gone) do
     open_in_chain(c.id, batch, -n)
@@ -43,7 +43,7 @@ local function taken(c, gone, now)
   end
 end
 
--- cancelled tells whether the batch was taken out: what does not succeed now is not
+-- cancelled tells whether the batch was cancelled: a call that does not succeed now is not
 -- tried again.
 local function cancelled(batch) return redis.call('HGET', P .. 'counts:' .. batch, COUNT.batch_cancelled) == '1' end -- rare
 
@@ -65,7 +65,7 @@ local function unlist(c) -- rare
   redis.call('ZREM', P .. 'waiters:' .. c.token, c.id)
 end
 
--- drop_fields removes those fields of a chain that it has.
+-- drop_fields removes the fields that are named, if the chain has them.
 local function drop_fields(c, ...)
   local have = {}
   for _, name in ipairs({ ... }) do
@@ -77,8 +77,8 @@ local function drop_fields(c, ...)
   if have[1] then redis.call('HDEL', c.key, unpack(have)) end
 end
 
--- new_head forgets what belonged to the call before. Of a chain that is lazy the new
--- head and its nonce are written with whatever comes next (save_head, start).
+-- new_head forgets what belonged to the call before. If the chain is lazy, the next write
+-- (save_head, start) also stores its new head and nonce.
 local function new_head(c, ref)
   if c.lazy then
     drop_fields(c, C.first_push_back, C.failures, C.reason, C.waits_until, C.missed) -- start writes the others
@@ -125,10 +125,10 @@ local function unhold(c, batch, now) -- rare
   c[C.state] = STATE.waiting
 end
 
--- advance makes the next open call the head; false where there is none and the
--- chain went idle. References whose call has ended (cancelled) are passed over;
--- after a slice of them the head is '' and the next run goes on passing over. ended is
--- the batch of the head where it succeeded, and is still counted as open.
+-- advance makes the next open call the head; false: there is none, and the chain went
+-- idle. It passes over references of calls that have ended (cancelled). After a slice of
+-- them the head is '', and the next run goes on passing over. If the old head succeeded
+-- and is still counted as open, ended is its batch.
 local function advance(c, now, ended)
   local gone, kept = {}, ended -- a chain that has dropped a batch has no head of it any more
   for _ = 1, SLICE do
@@ -180,8 +180,8 @@ local function drop_later(c, batch, now) -- rare
   if n > 0 then taken(c, { [batch] = n }, now) end
 end
 
--- end_cancelled ends the head of a batch that was taken out meanwhile; true where the
--- chain can go on with another call.
+-- end_cancelled ends a head whose batch was cancelled meanwhile; true if the chain can go on
+-- with another call.
 local function end_cancelled(c, batch, key, rec, now) -- rare
   end_call(batch, c.token .. key, rec, 'c', now)
   open_in_chain(c.id, batch, -1)
@@ -190,7 +190,7 @@ local function end_cancelled(c, batch, key, rec, now) -- rare
 end
 
 -- give_up ends the head as failed and does what its batch's policy says; true
--- where the chain can go on with another call.
+-- if the chain can go on with another call.
 local function give_up(c, batch, key, rec, now) -- rare
   end_call(batch, c.token .. key, rec, 'f', now)
   open_in_chain(c.id, batch, -1)
@@ -224,9 +224,9 @@ local function repeated(c, nonce) -- rare
   return running(c, batch, key, read(batch, c.token .. key), {})
 end
 
--- begun_already answers as repeated does where a run had gone on, with its own chain or another one of the bucket. The lease
--- has not ended. It is rare that a reply is lost, so that nothing is kept for it: it looks at those whose time comes last of
--- all that began since one lease, a slice at most, for any number may wait for a time.
+-- begun_already answers as repeated does if the run had gone on, with its own chain or another one of the bucket. The
+-- lease has not ended. A reply is rarely lost, so nothing is kept for it: this looks at the chains that are due last
+-- within one lease from now. It looks at a slice at most, for any number may wait for a time.
 local function begun_already(nonce, now, lease) -- rare
   local later = redis.call('ZCOUNT', DUE, '(' .. int(now + lease), '+inf')
   for _, id in ipairs(redis.call('ZREVRANGE', DUE, later, later + SLICE - 1)) do
@@ -245,9 +245,9 @@ local function defer(c, batch, field, rec, why, till, detail, now) -- rare
   return { 'deferred', why, till, detail or '', 0, c.id }
 end
 
--- away tells until when the calls of a server are put off; nil: they are not. Whoever
--- comes when that time has passed is put off for a second: one worker probes the server,
--- and says so to the others. The second result says that the worker has no place left there.
+-- away tells until when the calls of a server are put off; nil: they are not. If that time
+-- has passed, a call is put off for a second: one worker probes the server, and tells the
+-- others. The second result says that the worker has no place left there.
 local function away(servers, server, now)
   if servers == nil or servers == '' then return nil end
   local _, last = string.find(' ' .. servers, ' ' .. server .. '=', 1, true)
@@ -258,12 +258,12 @@ local function away(servers, server, now)
 end
 
 -- WAIT_THERE is how long a worker may let a chain wait for a place at its server before the chain
--- is dispatched anew: about as long as a request of a worker that died keeps its chain. Doubled
--- twice, so that long queues cost little.
+-- is dispatched anew: about as long as a request of a worker that died keeps its chain. It is
+-- doubled up to twice, so that long queues cost little.
 local WAIT_THERE = 60000
 
 -- stay leaves a chain with the worker that asks: the worker takes it up under its dispatch number
--- as soon as it has a place at the chain's server. It holds no slot and no count. If the worker
+-- as soon as it has a place at the chain's server. The chain holds no slot and no count. If the worker
 -- dies, the chain is dispatched again when WAIT_THERE has passed.
 local function stay(c, batch, field, rec, now) -- rare
   save_head(c)
@@ -280,7 +280,7 @@ local function stay(c, batch, field, rec, now) -- rare
   return { 'deferred', BUSY, till, rec[R.server], 0, c.id, c[C.number] }
 end
 
--- RAMP is over how long the chains that wait for a day begin in it, so that not all of them come to Redis
+-- RAMP is the time over which the chains that waited for a day begin, so that not all of them come to Redis
 -- and the vendor at once. Each has its own time, by its name.
 local RAMP = 5000
 local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16) % RAMP end -- rare
@@ -341,9 +341,9 @@ local function start(c, nonce, s, now, servers, calm)
   return running(c, batch, key, rec, g)
 end
 
--- wake takes the waiter of the token that waited longest for a slot and can be reached out
--- of the queue, where a slot is free. Its caller dispatches or begins a chain; a waiter of package
--- quota is told. Returns the chain, {} for a waiter of quota, or nil.
+-- wake takes a waiter of the token out of the queue, if a slot is free: the one that waited longest
+-- and can be reached. The caller dispatches or begins a chain; a waiter of package quota is told.
+-- Returns the chain, {} for a waiter of quota, or nil.
 local function wake(token, slots, now) -- rare
   for _ = 1, 8 do
     local id = quota.wake(P, token, slots, now)
@@ -358,18 +358,18 @@ local function wake(token, slots, now) -- rare
   return nil
 end
 
--- pass_on gives the slot offer of a chain that does not take it, since it ended or was put off for
--- a reason of its own, to the chain of the token that waits longest, where a slot is free.
--- Only a chain that waited for a slot, and does not any more, had one. Where the whole
--- token is closed nothing is passed on: who has the slot offer comes back with it when that has
--- passed, and until then the others would be woken in vain. Returns as wake does.
+-- pass_on passes on the slot offer of a chain that does not take it, since it ended or was put off
+-- for a reason of its own. The waiter of the token that waits longest gets it, if a slot is free.
+-- Only a chain that waited for a slot, and does not any more, had an offer. If the whole token is
+-- closed, nothing is passed on: the chain comes back with its offer when that has passed, and until
+-- then the others would be woken in vain. Returns as wake does.
 local function pass_on(c, slots, now) -- rare
   if not c[C.waiter_since] or c[C.state] == STATE.waiting_for_slot then return nil end
   return wake(c.token, slots, now)
 end
 
 -- begin starts the head of a chain that has a slot offer. Returns the reply of start, and the
--- chain to which the slot offer was passed on instead: its caller dispatches it.
+-- chain to which the slot offer was passed on instead: the caller dispatches that one.
 local function begin(c, nonce, s, now, servers)
   local reply = start(c, nonce, s, now, servers)
   local own = reply[1] == 'idle' or reply[1] == 'deferred' and (reply[2] == 'unknown' or reply[2] == 'server' or reply[2] == BUSY)
@@ -377,7 +377,7 @@ local function begin(c, nonce, s, now, servers)
   return reply, other and other.id and other or nil
 end
 
--- outcome_first makes the script one that writes before it needs memory: a Redis
--- that is full (noeviction) refuses new work, but lets a script that has begun to
--- write go on, so outcomes are recorded all the same.
+-- outcome_first writes before the script needs memory: a Redis that is full
+-- (noeviction) refuses new work, but lets a script that has begun to write go on. So
+-- outcomes are still recorded.
 local function outcome_first() redis.call('UNLINK', P .. 'none') end

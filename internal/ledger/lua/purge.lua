@@ -1,6 +1,6 @@
--- Deletes the records of a batch in one bucket, a slice at a time, and with the last
--- record of a token its sealed token, and its licences where they came with calls. A record that is open, or failed and the head of a
--- held chain, is kept whatever the caller believes. Each slice is atomic.
+-- Deletes the records of a batch in one bucket, a slice at a time. With a token's last record it
+-- deletes its sealed token, and its licences if they came with calls. A record that is open, or is
+-- the failed head of a held chain, is kept whatever the caller believes. Each slice is atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch  [2] cursor, '0' at first  [3] for calls of no batch: those that ended before, ms
 -- Reply: {now ms, next cursor, '0' at the end, records deleted}
@@ -27,7 +27,7 @@ local function forget(field, rec)
       redis.call('HSET', P .. 'tokens', token, int(left) .. string.sub(have, colon))
     else
       redis.call('HDEL', P .. 'tokens', token)
-      -- Licences that were set to stay do.
+      -- Licences that did not come with calls stay.
       if redis.call('SREM', P .. 'lent', token) == 1 then redis.call('HDEL', P .. 'licenses', token) end
     end
   end

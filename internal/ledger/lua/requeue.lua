@@ -1,7 +1,7 @@
--- Puts a chain that was dispatched and has not begun back, for a worker that stops. Atomic.
+-- Makes a chain that was dispatched and has not begun ready again, for a worker that stops. Atomic.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] chain  [2] dispatch number
--- Reply: {now ms, 1 where it was put back}
+-- Reply: {now ms, 1 if it is ready again, else 0}
 local now = quota.now()
 outcome_first()
 local c = load_chain(ARGV[1])

@@ -1,10 +1,10 @@
 -- Puts calls of one bucket into the state that a write-ahead log has, after they were
 -- appended and before anything runs. Atomic. Calls of a chain come in its order, and best one
--- after the other: those that ended at its beginning are one step. Reads and writes are
--- gathered, so that a call that ended costs no command of its own. A call that is no longer as it was appended
--- is left alone, so restoring again changes nothing.
+-- after the other: then those that ended at its beginning are one step. Reads and writes are
+-- gathered, so a call that ended costs no command of its own. A call that is no longer as it
+-- was appended is left alone, so restoring again changes nothing.
 -- An attempt in flight is put back as one whose worker was lost: dispatch takes it up when its
--- lease has ended. Slots and counts of tokens are quota's to restore.
+-- lease has ended. Package quota restores the slots and counts of tokens.
 -- KEYS[1] prefix of the bucket
 -- ARGV[1] batch
 -- ARGV[2..] for each call, 18: chain, key, state (s succeeded, f given up, k skipped, c cancelled,
@@ -34,13 +34,13 @@ local function flush()
   written = {}
 end
 
--- record is the call's; nil or false where there is none.
+-- record returns the call's record; nil or false if there is none.
 local function record(field)
   if known[field] == nil then return read(batch, field) end
   return known[field]
 end
 
--- head_of steps over calls that have ended until the chain has a head; nil where it has none.
+-- head_of steps over calls that have ended until the chain has a head; nil if it has none.
 local function head_of(c)
   while c and c[C.head] == '' do
     if not advance(c, now) then c = nil end
@@ -50,7 +50,7 @@ end
 
 local function has_ended(at) return ended[ARGV[at + 2]] ~= nil end
 
--- remembered gives a record what is known of the call at this place of ARGV.
+-- remembered puts into a record what the log knows of the call at this place of ARGV.
 local function remembered(rec, at)
   local a = function(n) return ARGV[at + n] end
   done = done + 1
@@ -63,8 +63,8 @@ local function remembered(rec, at)
   end
 end
 
--- pass ends the calls from this place on that have ended and are the chain's head and
--- what stands right behind it. Returns how many; 0: the head is none of them.
+-- pass ends the calls from this place on that have ended in the log, as long as they are the
+-- chain's head and what stands right behind it. Returns how many.
 local function pass(c, at)
   local queue, last = P .. 'queue:' .. c.id, at
   while ARGV[last + EACH] == c.id and has_ended(last + EACH) do last = last + EACH end
@@ -132,7 +132,7 @@ local function one(c, at)
 end
 
 prefetch()
--- Also of calls that were not appended again: their requests may be at the vendor all the same.
+-- This is also for calls that were not appended again: their requests may be at the vendor all the same.
 for at = 2, #ARGV, EACH do
   local till = tonumber(ARGV[at + 16])
   local quarantine = P .. 'quiet:' .. ARGV[at]

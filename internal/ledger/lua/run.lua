@@ -1,5 +1,5 @@
--- The leases of the runs that fill a batch. Atomic. The key goes with the last lease. Where Redis is
--- full, no run begins, and those that live stay alive.
+-- The leases of the runs that fill a batch. Atomic. The key goes with the last lease. If Redis is
+-- full, no run begins, but those that live stay alive.
 -- KEYS[1] leases of the batch's runs: hash, run -> end of its lease, ms; the field
 --         'alone' names the run that may be the only one
 -- ARGV[1] begin | renew | alone | end  [2] run  [3] lease, ms

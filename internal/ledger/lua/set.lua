@@ -1,4 +1,4 @@
--- Sets a field of a batch, if the batch is there. Atomic. Works where Redis is full: it
+-- Sets a field of a batch, if the batch is there. Atomic. Works when Redis is full: it
 -- writes what needs no memory first.
 -- KEYS[1] what is known of the batch
 -- ARGV[1] field  [2] value

@@ -1,5 +1,5 @@
--- Says that buckets have chains to be dispatched. Atomic. What stands in the list keeps its
--- place. Works where Redis is full: a decision is not to fail for want of a hint.
+-- Says that buckets have chains to be dispatched. Atomic. A bucket that is in the list keeps its
+-- place. Works when Redis is full: a decision must not fail for want of a hint.
 -- KEYS[1] list of the signalled buckets
 -- ARGV[1] now, ms  [2..] tags
 -- Reply: how many were not signalled yet

@@ -1,6 +1,6 @@
 -- Removes entries of the index that have led nowhere for long enough, and marks others that lead
 -- nowhere with the time, at the end of their value. An entry that is not as it was seen is left: a producer indexed it
--- again, or removed it. Atomic. Works where Redis is full: it writes what needs no memory first.
+-- again, or removed it. Atomic. Works when Redis is full: it writes what needs no memory first.
 -- KEYS[1] hash of the index
 -- ARGV[1] how long an entry may lead nowhere, ms  [2..] field and value, as they were seen, of each
 --         entry that leads nowhere

@@ -1,4 +1,4 @@
--- Takes a batch out of the list, unless it was made anew meanwhile. Atomic.
+-- Removes a batch from the list, unless it was made anew meanwhile. Atomic.
 -- KEYS[1] the list
 -- ARGV[1] batch  [2] its score, as it was seen
 -- Reply: 1 it is out, 0 it is another one's
