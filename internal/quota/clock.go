@@ -18,8 +18,8 @@ type sighting struct {
 	server int64     // ms
 }
 
-// How far an estimate may be off before a new sighting replaces it: sightings are
-// late by the way of the reply, and replacing costs an allocation.
+// clockSlack is how far an estimate may be off before a new sighting replaces it:
+// sightings are late by the reply's travel time, and replacing costs an allocation.
 const clockSlack = 20 // ms
 
 // Observe learns that the server's time was serverMillis (since 1970) just now.
@@ -36,7 +36,7 @@ func (c *Clock) Observe(serverMillis int64) {
 	c.seen.Store(&sighting{at: time.Now(), server: serverMillis})
 }
 
-// Now is the server's time, late by the way of a reply and 20 ms at most.
+// Now returns the server's time, late by a reply's travel time and 20 ms at most.
 func (c *Clock) Now() time.Time {
 	s := c.seen.Load()
 	if s == nil {
@@ -49,7 +49,7 @@ func (c *Clock) Now() time.Time {
 // midnight, and a process has one zone.
 var last atomic.Pointer[window]
 
-// windowAt is the window around a moment.
+// windowAt returns the window around a moment.
 func windowAt(loc *time.Location, now time.Time) *window {
 	if w := last.Load(); w != nil && w.loc == loc && w.holds(now) {
 		return w
@@ -75,8 +75,8 @@ func (w *window) holds(now time.Time) bool {
 
 func newWindow(loc *time.Location, now time.Time) *window {
 	today := startOf(now.In(loc), 0)
-	// Where a clock goes back over midnight, a date is left and comes again: it is
-	// the new day from its first instant on.
+	// If a clock goes back over midnight, the new date begins, is left and comes again:
+	// it is the new day from its first instant on.
 	if next := nextStart(today); !now.Before(next) {
 		today = next
 	}
@@ -97,8 +97,8 @@ func newWindow(loc *time.Location, now time.Time) *window {
 	return w
 }
 
-// nextStart is the start of the date after that of t; where a zone skipped that date
-// (Pacific/Apia, 2011-12-30), of the one after it.
+// nextStart returns the start of the date after t's. If the zone skipped that date
+// (Pacific/Apia, 2011-12-30), it returns the start of the one after it.
 func nextStart(t time.Time) time.Time { return startOf(t, 1) }
 
 // startOf returns the first instant of the date that is so many days after t's, in t's zone. If the zone
@@ -124,8 +124,8 @@ func startOf(t time.Time, days int) time.Time {
 	}
 }
 
-// NextDay is when a token that can do nothing more today gets grants again: the end
-// of the vendor's day around serverNow, and the guard after it.
+// NextDay returns when a token that can do nothing more today gets grants again: the end
+// of the vendor's day around serverNow, plus the guard.
 func (s Settings) NextDay(serverNow time.Time) time.Time {
 	return time.UnixMilli(windowAt(s.Location, serverNow).starts[2]).Add(s.Guard)
 }

@@ -1,8 +1,8 @@
 // Package quota keeps the requests of a wolkvox token inside the vendor's limits:
 // at most two at the same time, and at most licences x 1000 in a day. Its state is
 // in Redis, so the limits hold over every process that uses the same Redis, prefix
-// and names. The worker uses it as it is; other programs import habilita/quota, which
-// is a few words over it.
+// and names. The worker uses it as it is; other programs import habilita/quota, a thin
+// layer over it.
 //
 // # The life of a request
 //
@@ -15,10 +15,10 @@
 // An outcome is unknown after a crash, a time-out or a broken connection: the
 // vendor may still work on the request. Do NOT call Release then. The slot stays
 // taken until its lease ends, and that is what keeps the vendor from ever seeing a
-// third request: releasing on time-outs put 24 to 30 % of the requests above the limit in an
-// experiment, leaving the slot taken put none. The lease therefore has to be longer
-// than the vendor may work on a request (60 s by its documents), and there is no
-// heartbeat: it would free the slot of a dead worker whose request still runs.
+// third request. In an experiment, releasing on time-outs put 24 to 30 % of the
+// requests above the limit; leaving the slot taken put none. The lease therefore has to
+// be longer than the vendor may work on a request (60 s by its documents), and there is
+// no heartbeat: it would free the slot of a dead worker whose request still runs.
 //
 // # Guarantees
 //
@@ -33,20 +33,20 @@
 //   - Refusals use nothing: no slot and no count.
 //   - A grant whose reply was lost and that the client sends again is granted once.
 //   - Waiters are woken in the order of their arrival, one for a freed slot. A
-//     caller that comes at that moment may be faster than the one that was woken;
-//     that one keeps its place at the head.
+//     caller that comes at that moment may be faster than the woken waiter, which
+//     then keeps its place at the head.
 //
-// They hold while nobody else uses the token, the request is written soon after the
-// grant (drop it, with GiveBack, where it was not), and Redis keeps what it
+// The guarantees hold while nobody else uses the token, the request is written soon
+// after the grant (if it was not, drop it with GiveBack), and Redis keeps what it
 // acknowledged. See FreezeUntil for a Redis that lost writes.
 //
 // # Clock
 //
 // Every script reads the time of Redis once; the clocks of the callers decide
-// nothing. The days are computed in Go around the server's time as Clock learned it
-// from the replies, four of them at a time, so a caller whose clock is off by days
-// is refused once, learns the time and goes on. A clock of Redis that steps forward
-// ends leases early by as much; let it be slewed.
+// nothing. The days are computed in Go, four at a time, around the server's time as
+// Clock learned it from the replies. So a caller whose clock is off by days is refused
+// once, learns the time and goes on. If the clock of Redis steps forward, leases end
+// early by as much: let it be slewed.
 //
 // # When something fails
 //

@@ -31,7 +31,7 @@ type Decision struct {
 	Now     time.Time // the server's time of the decision
 }
 
-// Wait is how long to wait before the next try; 0 where granted.
+// Wait returns how long to wait before the next try; 0 if granted.
 func (d Decision) Wait() time.Duration {
 	if d.Granted {
 		return 0
@@ -74,9 +74,9 @@ var (
 	ErrGrant = errors.New("quota: not a grant: it has no nonce or no days")
 )
 
-// NotNowError is what Acquire answers for a refusal that is not about slots:
-// quota, cooling, midnight, restart and clock last too long, or are too telling, to be
-// waited for silently. No slot was taken, nothing was counted and no attempt was made.
+// NotNowError is what Acquire returns for a refusal that is not about slots: quota,
+// cooling, midnight, restart and clock last too long, or say too much, to wait for them
+// silently. No slot was taken, nothing was counted and no attempt was made.
 type NotNowError struct {
 	Decision Decision // why, and from when on it can be tried again
 }
@@ -92,30 +92,30 @@ func (e *NotNowError) Error() string {
 }
 
 // Release frees the slot of a request that the vendor ANSWERED, however unreadable
-// the answer, and wakes who waited longest.
+// the answer, and wakes the waiter that waited longest.
 //
 // Do NOT call it after an unknown outcome: a time-out, a broken connection, an answer
 // that stopped half-way. The vendor may still work on the request; the slot stays
 // taken until the lease ends, with no call at all.
 //
-// One whose slot was reclaimed, after its lease had ended, or was freed before, changes nothing. After
-// an error the slot may be free or not; calling again is safe.
+// If the slot was freed before, or was reclaimed after its lease had ended, Release frees nothing.
+// After an error the slot may be free or not; calling again is safe.
 func (l *Limiter) Release(ctx context.Context, g Grant) error {
 	_, _, err := l.free(ctx, g, "")
 	return err
 }
 
-// GiveBack frees the slot and takes the request off the days it was counted on, also
+// GiveBack frees the slot and takes the request off the days it was counted on, even
 // after midnight has passed. ONLY for a request that certainly was not sent: the
-// name, the dial or TLS failed, or it was not written in time
-// (httptrace.ClientTrace.WroteRequest did not fire). Where the slot was
-// reclaimed before, nothing is given back. Otherwise as Release.
+// name lookup, the dial or TLS failed, or it was not written in time
+// (httptrace.ClientTrace.WroteRequest did not fire). If the slot was reclaimed before,
+// nothing is given back. Otherwise it is like Release.
 func (l *Limiter) GiveBack(ctx context.Context, g Grant) error {
 	_, _, err := l.free(ctx, g, g.Days)
 	return err
 }
 
-// free tells whether the slot was still the grant's own, and the waiter that was woken, "" for none.
+// free returns whether the slot was still the grant's own, and the waiter that was woken, "" for none.
 func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string, held bool, err error) {
 	if err := g.check(); err != nil {
 		return "", false, err
@@ -125,24 +125,24 @@ func (l *Limiter) free(ctx context.Context, g Grant, days string) (woken string,
 	return r.Str(1), r.Int(0) == 1, err
 }
 
-// leave takes a waiter out of a token's queue. One that was woken already passes its wake on: woken
-// is who got it, empty where nobody did.
+// leave takes a waiter out of a token's queue. If it was woken already, its wake is passed on: woken
+// is the waiter that got it, or empty.
 func (l *Limiter) leave(ctx context.Context, token, waiter string) (woken string, err error) {
 	r, err := l.run(ctx, l.scripts.leave, token, token, waiter, l.settings.Slots)
 	l.signal(ctx, token, r.Int(3) == 1)
 	return r.Str(1), err
 }
 
-// OneDay reports whether the request was counted on one day alone, so that Raise can be
-// told what the vendor says of it.
+// OneDay reports whether the request was counted on only one day, so that Raise can take
+// what the vendor says about it.
 func (g Grant) OneDay() bool { return len(g.Days) == len("20060102") }
 
-// Raise sets what a token has used on the day of g, which is OneDay, to the vendor's own count, where that is
-// higher than ours was: somebody else uses the token. vendor is what the vendor answered to the
-// request of g, that request included. Requests of ours that the vendor may not have seen by
+// Raise sets what a token has used on the day of g, which must be OneDay, to the vendor's own count if
+// that is higher than ours was: somebody else uses the token. vendor is what the vendor answered to
+// the request of g, that request included. Requests of ours that the vendor may not have seen by
 // then (Grant.Others, and what was granted since) are added, so the count is never too low.
-// It returns our count before and after; it is never lowered. The slot of g is freed by
-// Release, as always.
+// Raise returns our count before and after, and never lowers it. Release frees the slot of g,
+// as always.
 func (l *Limiter) Raise(ctx context.Context, g Grant, vendor int) (before, after int, err error) {
 	r, err := l.run(ctx, l.scripts.raise, g.Token, g.Token, g.Days, g.Used, g.Others, vendor)
 	return int(r.Int(0)), int(r.Int(1)), err

@@ -42,11 +42,11 @@ func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
 	return &Limiter{rdb: rdb, settings: s, scripts: newScripts(), hub: waits}, nil
 }
 
-// Settings are those in use, with their defaults.
+// Settings returns the settings in use, with their defaults.
 func (l *Limiter) Settings() Settings { return l.settings }
 
-// Now is the time of the Redis server, as its last answers told it; before the first
-// one, that of this machine.
+// Now returns the time of the Redis server, as its last answers told it; before the
+// first one, that of this machine.
 func (l *Limiter) Now() time.Time { return l.clock.Now() }
 
 // FreezeUntil refuses all grants of this Limiter before t, by the server's clock: for
@@ -54,14 +54,14 @@ func (l *Limiter) Now() time.Time { return l.clock.Now() }
 // for one lease from when the restart was seen. A freeze is never shortened. Other
 // processes must freeze too.
 //
-// Where habilita's workers use the same Redis and prefix they see to it: what they found is
-// kept with the slots, in the epoch of every bucket, and a Limiter goes by it.
+// If habilita's workers use the same Redis and prefix, they take care of it: they keep what they
+// found with the slots, in the epoch of every bucket, and a Limiter goes by it.
 func (l *Limiter) FreezeUntil(t time.Time) { l.notBefore.Until(t) }
 
 // Freeze is until when nothing is granted, in ms by the clock of Redis. It is never shortened.
 type Freeze struct{ atomic.Int64 }
 
-// Until lets nothing be granted before t.
+// Until freezes grants until t, or longer if they already are.
 func (f *Freeze) Until(t time.Time) {
 	for ms := t.UnixMilli(); ; {
 		if have := f.Load(); have >= ms || f.CompareAndSwap(have, ms) {
@@ -130,7 +130,7 @@ func (l *Limiter) read(s script, r redisconn.Reply) redisconn.Reply {
 	return r
 }
 
-// How long a waiter whose context has ended may take to leave the queue.
+// leaveTime is how long a waiter whose context has ended may take to leave the queue.
 const leaveTime = 2 * time.Second
 
 // Acquire waits for a slot and returns the grant, in the order of arrival over all
@@ -159,7 +159,7 @@ func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
 	defer l.hub.leave(seat)
 	g, err := l.queue(ctx, token, seat, d.Now)
 	if err != nil {
-		// The queue forgets who does not come back; a failure here costs only time.
+		// The queue forgets a waiter that does not come back; a failure here costs only time.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 		defer cancel()
 		_, _ = l.leave(clean, token, seat.name)
@@ -189,13 +189,13 @@ func (l *Limiter) queue(ctx context.Context, token string, seat *seat, since tim
 	}
 }
 
-// How long Redis may take to confirm a subscription.
+// subscribeTime is how long Redis may take to confirm a subscription.
 const subscribeTime = 5 * time.Second
 
 // hub tells the waiters of one Limiter that they were woken. Scripts publish a
 // waiter's name on the hub's channel; one subscription listens while there are
-// waiters. It has a connection of its own: waiters that block one of the pool each
-// keep those out who would release a slot: with 28 of them in BLPOP for 12 s on a
+// waiters. It has a connection of its own. If each waiter blocked a connection of the
+// pool, none would be left to release a slot: with 28 waiters in BLPOP for 12 s on a
 // pool of 20, the next command took 12 s (measured).
 type hub struct {
 	rdb     redis.UniversalClient
@@ -230,7 +230,7 @@ func (h *hub) join(ctx context.Context) (*seat, error) {
 	return s, nil
 }
 
-// leave gives a seat up; the last one ends the subscription and waits for its
+// leave gives up a seat; the last one ends the subscription and waits for its
 // listener.
 func (h *hub) leave(s *seat) {
 	h.mu.Lock()

@@ -15,15 +15,14 @@ var library = source("library")
 
 func source(name string) string { return redisconn.Source(sources, name) }
 
-// Library is the source of the Lua functions that all scripts here are made of
-// (quota.now, settings, grant, wake, tell, offer, is_chain, recall, release, give_back, cool, lift,
-// licenses and peek,
-// and the local function int), for a program that grants and writes something of its
-// own, on keys of the same hash tag, in one step: it passes Library to lualink.Parse, and Settings.Args to
-// its script.
+// Library returns the source of the Lua functions that all scripts here are made of:
+// quota.now, settings, grant, wake, tell, offer, is_chain, recall, release, give_back, cool,
+// lift, licenses and peek, and the local function int. It is for a program that, in one step,
+// grants and writes something of its own on keys of the same hash tag: the program passes
+// Library to lualink.Parse, and Settings.Args to its script.
 func Library() string { return library }
 
-// script is a script, and which item of its reply is the server's time.
+// script is a script, its name, and which item of its reply is the server's time.
 type script struct {
 	redisconn.Script
 	name string
@@ -43,14 +42,14 @@ func newScripts() scripts {
 	}
 }
 
-// Tag is the bucket of a token's name: its first two characters. With names in
+// Tag returns the bucket of a token's name: its first two characters. With names in
 // base32 there are 1,024 buckets.
 func Tag(token string) string {
 	return token[:min(2, len(token))]
 }
 
-// checkName refuses what can't be a key. It does not show it: it may be a token that
-// was given for its name. No regexp: compiling one of this length costs each start 0.4 ms.
+// checkName refuses what can't be a key. Its error does not show the text, which may be a token
+// that was given for its name. No regexp: compiling one of this length costs each start 0.4 ms.
 func checkName(token string) error {
 	if len(token) < 3 || len(token) > 128 {
 		return ErrName

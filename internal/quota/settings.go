@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What Settings say where they are left at zero.
+// The defaults of Settings.
 const (
 	DefaultPrefix = "habilita"
 	// DefaultSlots is the vendor's limit: "EXCEEDS THE LIMIT OF SIMULTANEOUS REQUESTS
@@ -19,8 +19,8 @@ const (
 	// DefaultLease is the 60 s that the vendor's documents allow a request, and 5 s to
 	// write it.
 	DefaultLease = 65 * time.Second
-	// DefaultGuard held the count at the quota with 2 s of clock difference and 0.8 s
-	// of delay.
+	// DefaultGuard kept the count within the quota with 2 s of clock difference and
+	// 0.8 s of delay.
 	DefaultGuard = 3 * time.Second
 	// DefaultLocation is the vendor's country. Its documents do not say when its day
 	// begins.
@@ -33,7 +33,7 @@ const (
 // licence of its operation.
 const RequestsPerLicense = 1000
 
-// What Settings may be at most.
+// The most that Settings may say.
 const (
 	MaxLease = 12 * time.Hour // a lease crosses one midnight at most
 	MaxGuard = time.Hour
@@ -46,9 +46,9 @@ type Settings struct {
 	Prefix string
 	// Slots is how many requests of a token may be in flight, 1 or 2. Default 2.
 	Slots int
-	// Lease is how long a slot stays taken that nobody releases: longer than the
-	// vendor may work on a request, and than the caller waits for it. From 1 ms to
-	// 12 h, in whole milliseconds. Default 65 s.
+	// Lease is how long a slot stays taken if nobody releases it. It must be longer
+	// than the vendor may work on a request, and than the caller waits for it. From
+	// 1 ms to 12 h, in whole milliseconds. Default 65 s.
 	Lease time.Duration
 	// DefaultLicenses is for tokens that SetLicenses said nothing about, at least 1.
 	// Default 1, the smallest quota.
@@ -61,8 +61,8 @@ type Settings struct {
 	Guard time.Duration
 }
 
-// WithDefaults returns a copy with a value for all that was zero. The error has every fault of
-// the others at once (errors.Join), or says that the default location can't be loaded: no zone database.
+// WithDefaults returns a copy with a default for each field that was zero. The error has every fault of
+// the other fields at once (errors.Join), or says that the default location can't be loaded: no zone database.
 func (s Settings) WithDefaults() (Settings, error) {
 	s.Prefix, s.Slots, s.Lease = cmp.Or(s.Prefix, DefaultPrefix), cmp.Or(s.Slots, DefaultSlots), cmp.Or(s.Lease, DefaultLease)
 	s.DefaultLicenses, s.Guard = cmp.Or(s.DefaultLicenses, DefaultLicenses), cmp.Or(s.Guard, DefaultGuard)
@@ -101,15 +101,15 @@ func (s Settings) validate() error {
 	return errors.Join(faults...)
 }
 
-// Args are the 14 arguments that quota.settings(i) of the library reads: slots,
-// lease ms, licences where none are known, guard ms, not before ms (0: no freeze; below 0
-// where the caller knows that the bucket has its epoch),
-// and then the start in ms and the label (YYYYMMDD) of yesterday, today, tomorrow
-// and the day after, and the start of the day after that. The days are those around
-// serverNow. The slice is the caller's to append to.
+// Args returns the 14 arguments that quota.settings(i) of the library reads: slots,
+// lease ms, licences if none are known, guard ms, and not before ms (0: no freeze; below
+// 0 if the caller knows that the bucket has its epoch). Then come the start in ms and
+// the label (YYYYMMDD) of yesterday, today, tomorrow and the day after, and the start of
+// the day after that. The days are those around serverNow. The caller may append to the
+// slice.
 //
-// known says that every bucket has its epoch: one without is one whose data Redis has lost, and
-// nothing is granted there for one lease. Settings are to come from WithDefaults.
+// known says that every bucket has its epoch: if one has none, Redis has lost its data, and
+// nothing is granted there for one lease. Settings must come from WithDefaults.
 func (s Settings) Args(serverNow time.Time, notBefore int64, known bool) []any {
 	if known {
 		notBefore = -max(1, notBefore)

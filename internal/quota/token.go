@@ -14,15 +14,15 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Cool closes a token until then, by the server's clock: the vendor said that its
+// Cool closes a token until a time by the server's clock: the vendor said that its
 // quota is used, that requests come too fast, or that it is under maintenance. why
 // is shown with refusals (Decision.Detail) and must hold no secret. probeAfter > 0
-// lets one gentle try through after that time, and then at distances that double, from
+// lets one gentle try through after that time, and then at intervals that double, from
 // twice probeAfter (at least 2 minutes) to 4 hours; call Lift when one succeeds. 0
 // lets none through.
 //
 // A cooling that lasts longer stays as it is; ends is when the token opens. Cooling
-// again for the same reason keeps the distance of the probes.
+// again for the same reason keeps the interval of the probes.
 func (l *Limiter) Cool(ctx context.Context, token string, until time.Time, why string, probeAfter time.Duration) (ends time.Time, err error) {
 	if err := checkName(token); err != nil {
 		return time.Time{}, err
@@ -33,17 +33,17 @@ func (l *Limiter) Cool(ctx context.Context, token string, until time.Time, why s
 }
 
 // Lift opens a token that cools down; the workers' chains that wait for that look again. It reports
-// whether it cooled.
+// whether the token cooled down.
 func (l *Limiter) Lift(ctx context.Context, token string) (bool, error) {
 	was, err := l.Cool(ctx, token, time.Time{}, "", 0)
 	return !was.IsZero(), err
 }
 
 // SetLicenses says how many licences the operation of a token has: a day's quota is
-// 1000 times as much. The last value given wins; it stays until it is given again. The
+// 1000 times as much. The last value given wins, and stays until another is given. The
 // workers' chains that wait for the quota look again.
-// A quota that is lowered below what was used refuses until midnight. n below 1 is
-// ErrLicenses.
+// If the quota is now below what was used, requests are refused until midnight. n below
+// 1 is ErrLicenses.
 func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	if err := checkName(token); err != nil {
 		return err
@@ -56,18 +56,18 @@ func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	return err
 }
 
-// signal tells the workers that the token's bucket has chains that may run, where it has. It
-// is a hint: they find what was not signalled within seconds.
+// signal tells the workers that the token's bucket has chains that may run, if it has. It is a
+// hint: within seconds they find what was not signalled.
 func (l *Limiter) signal(ctx context.Context, token string, ready bool) {
 	if ready {
 		_ = l.rdb.ZAddNX(ctx, redisconn.SignalledKey(l.settings.Prefix), redis.Z{Score: float64(l.clock.Now().UnixMilli()), Member: Tag(token)}).Err()
 	}
 }
 
-// Restored is what a write-ahead log has of a token's requests.
+// Restored is what a write-ahead log says about a token's requests.
 type Restored struct {
-	// Leases are those that nobody released: the nonce of an attempt, and when it ends.
-	// One that has ended holds nothing.
+	// Leases are those that nobody released: the nonce of an attempt, and when its lease
+	// ends. A lease that has ended holds nothing.
 	Leases map[string]time.Time
 	// Used are the requests counted on a day, by its label (YYYYMMDD in
 	// Settings.Location), as in Grant.Days.
@@ -77,10 +77,10 @@ type Restored struct {
 // perRestore is how many tokens one script restores.
 const perRestore = 100
 
-// Restore puts slots and counts of tokens back, by their names, for a program whose Redis ends
-// with it and that keeps a write-ahead log of its grants. It only adds to what is there: restoring again is
-// harmless. A day that was over for two days is left out. Cool-downs are restored by Cool. The
-// error is the first one, after which no token is restored any more.
+// Restore puts back the slots and counts of tokens, by their names. It is for a program whose Redis
+// ends with it, and that keeps a write-ahead log of its grants. It only adds to what is there, so
+// restoring again is harmless. It leaves out a day that has been over for two days. Cool restores
+// cool-downs. Restore stops at the first error.
 func (l *Limiter) Restore(ctx context.Context, tokens map[string]Restored) error {
 	names := slices.Sorted(maps.Keys(tokens)) // bucket after bucket
 	for len(names) > 0 {
@@ -102,7 +102,7 @@ func (l *Limiter) Restore(ctx context.Context, tokens map[string]Restored) error
 	return nil
 }
 
-// restoreArgs are the arguments of the script for a token.
+// restoreArgs returns the arguments of the script for a token.
 func (l *Limiter) restoreArgs(token string, r Restored) ([]any, error) {
 	if err := checkName(token); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ type Usage struct {
 	Limit    int // requests of a day
 	Held     int // slots taken
 	Waiting  int // waiters for a slot
-	// CoolingUntil is zero where the token does not cool down.
+	// CoolingUntil is zero if the token does not cool down.
 	CoolingUntil time.Time
 	CoolingWhy   string
 	Probe        time.Time // the next gentle try not before; zero for none
@@ -137,10 +137,10 @@ type Usage struct {
 	NextDay      time.Time // when the next day's first request may be granted
 }
 
-// Left is how many requests of the day are left, at least 0.
+// Left returns how many requests of the day are left, at least 0.
 func (u Usage) Left() int { return max(0, u.Limit-u.Used) }
 
-// How many tokens are asked for in one pipeline: some hundred microseconds of the
+// peekChunk is how many tokens one pipeline asks for: some hundred microseconds of the
 // server's time.
 const peekChunk = 200
 

@@ -2,8 +2,8 @@
 -- KEYS[1] prefix of the token's bucket, with its hash tag
 -- ARGV[1] token  [2] until, ms; 0 lifts  [3] why  [4] first probe after, ms; 0 none
 -- ARGV[5] names this lift: if its reply is lost and it is sent again, it answers as it did at first
--- Reply: {until ms; lifted: now, '0' where it did not cool, now ms, 1 where chains look again:
---         their bucket is to be signalled}
+-- Reply: {until ms; lifted: now, '0' if it did not cool, now ms, 1 if chains look again: signal
+--         their bucket}
 local now = quota.now()
 if ARGV[2] == '0' then
   local told = KEYS[1] .. 'told:' .. ARGV[5]

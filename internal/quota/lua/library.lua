@@ -1,7 +1,7 @@
 -- quota: the functions that grant, release and give back a token's slots and
 -- count its requests of a day. Every script of this package is what it uses of this library
 -- (package lualink) and a few lines after it. A program that must grant and write something of
--- its own in one step makes its script so too (quota.Library).
+-- its own in one step makes its script in the same way (quota.Library).
 --
 -- prefix    ends in the hash tag of the token ("habilita:{k7}:"), so all keys of
 --           a token live in one Redis Cluster slot
@@ -30,7 +30,7 @@ local quota = {}
 local texts = { [0] = '0', '1', '2' }
 
 -- int is a number as text without an exponent. redis.call, a reply and .. write a number below 10^14
--- whole too, but each time anew: what is written often, as now is, goes through int.
+-- whole too, but each time anew: a number that is written often, such as now, goes through int.
 local function int(n)
   local text = texts[n]
   if not text then
@@ -61,14 +61,14 @@ function quota.settings(i)
   return { at = i, slots = tonumber(ARGV[i]), lease = tonumber(ARGV[i + 1]), guard = tonumber(ARGV[i + 3]) }
 end
 
--- start_of is when one of the four days begins, and the one after them; name_of is its name.
+-- start_of returns when one of the four days begins, or the one after them; name_of returns its name.
 local function start_of(s, d)
   if not s[d] then s[d] = tonumber(ARGV[s.at + 3 + 2 * d]) end
   return s[d]
 end
 local function name_of(s, d) return ARGV[s.at + 4 + 2 * d] end
 
--- day_of is the day of a time, 1 to 3, and when it begins and ends; nil if it is on none of them. Mostly it is on
+-- day_of returns the day of a time, 1 to 3, and when it begins and ends; nil if it is on none of them. Mostly it is on
 -- the second.
 local function day_of(s, at)
   local second, third = start_of(s, 2), start_of(s, 3)
@@ -83,9 +83,9 @@ function quota.licenses(prefix, token, s)
   return tonumber(redis.call('HGET', prefix .. 'licenses', token) or ARGV[s.at + 2])
 end
 
--- Whether a request that is granted on the day that ends at midnight may be counted on the next day too:
--- it can reach the vendor until its lease ends, and the vendor's clock may be
--- ahead by the guard.
+-- crosses tells whether a request may count on the next day too, if it is granted at a time of the day that
+-- ends at midnight: it can reach the vendor until its lease ends, and the vendor's clock may be ahead by the
+-- guard.
 local function crosses(s, midnight, at) return at + s.lease + s.guard >= midnight end
 
 local function used(prefix, token, day)
@@ -100,7 +100,7 @@ local function count(prefix, token, s, d)
   return n
 end
 
--- uncount takes off what count counted: on two days where the request was counted twice.
+-- uncount takes off what count counted; twice: on the next day too.
 local function uncount(prefix, token, s, d, twice) -- rare
   redis.call('DECR', prefix .. 'used:' .. token .. ':' .. name_of(s, d))
   if twice then uncount(prefix, token, s, d + 1) end
@@ -111,8 +111,8 @@ local function refuse(why, until_ms, now) -- rare
   return { why = why, until_ms = until_ms }
 end
 
--- The grant that this nonce holds already: a client sends a command again when its
--- reply was lost. Nothing is counted and no lease moves. nil where it holds none.
+-- regrant returns the grant that this nonce holds already, or nil: a client sends a
+-- command again when its reply was lost. Nothing is counted and no lease moves.
 local function regrant(prefix, token, nonce, s, now)
   local ends = redis.call('ZSCORE', prefix .. 'slots:' .. token, nonce)
   if not ends or tonumber(ends) <= now then return nil end
@@ -126,11 +126,11 @@ local function regrant(prefix, token, nonce, s, now)
     others = redis.call('ZCOUNT', prefix .. 'slots:' .. token, '(' .. now, '+inf') - 1 }
 end
 
--- frozen: until when nothing is granted in this bucket, since Redis may have lost slots that
--- are held: one lease from the epoch's e on. A caller that says so knows that the bucket
--- has an epoch: where it has none the data was lost, now at the latest. not_before is what the
--- caller knows of losses itself: an epoch from before them is one of data that went back.
--- Both are written down, for all who come later. ARGV has not_before; below 0 if the caller knows.
+-- frozen returns until when nothing is granted in this bucket, since Redis may have lost slots
+-- that are held: one lease from the epoch's e on. ARGV has not_before, below 0 if the caller knows
+-- that the bucket has an epoch: if it has none then, the data was lost, now at the latest.
+-- not_before is what the caller itself knows of losses: an epoch from before them belongs to data
+-- that went back. Both are written to the epoch, for all that come later.
 local function frozen(prefix, s, now)
   local key, not_before = prefix .. 'epoch', tonumber(ARGV[s.at + 4])
   local e, known = redis.call('HGET', key, 'e'), not_before < 0
@@ -143,12 +143,12 @@ local function frozen(prefix, s, now)
   return to > 0 and math.max(to + s.lease, not_before) or not_before
 end
 
--- grant: a slot under a lease and a count on the day (both days where the lease
--- and the guard cross midnight), or why not and until when: 'restart', 'clock'
--- (the days in s do not cover now), 'midnight', 'cooling', 'quota', 'slots'. A
--- waiter ('' for none) that is refused a slot is queued by its arrival. One that may be in the
--- queue says since when (0: it is not). The nonce
--- must be new for every attempt. calm: the caller knows that the token does not cool.
+-- grant: a slot under a lease and a count on the day (both days if the lease and the
+-- guard cross midnight), or why not and until when: 'restart', 'clock' (the days in s
+-- do not cover now), 'midnight', 'cooling', 'quota', 'slots'. A waiter ('' for none)
+-- that is refused a slot is queued by its arrival. since is when a waiter that may be
+-- in the queue came there (0: it is not there). The nonce must be new for every
+-- attempt. calm: the caller knows that the token does not cool.
 function quota.grant(prefix, token, nonce, waiter, since, s, now, calm)
   local thaws = frozen(prefix, s, now)
   if now < thaws then return refuse('restart', thaws, now) end
@@ -176,7 +176,7 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now, calm)
     probing = true
   end
 
-  -- Counted at once, and taken off again where it is refused: most are granted, and need no read of the count.
+  -- Count at once, and take it off again if the request is refused: most are granted, and need no read of the count.
   local limit = quota.licenses(prefix, token, s) * 1000
   local today = count(prefix, token, s, d)
   if today > limit then
@@ -199,8 +199,8 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now, calm)
     uncount(prefix, token, s, d, twice)
     local first = redis.call('ZRANGE', slots, 0, 0, 'WITHSCORES')
     if waiter ~= '' then
-      -- Who waits comes back when the first lease ends: a queue that nobody touched
-      -- for a day after that is nobody's.
+      -- A waiter comes back when the first lease ends: if nobody touched a queue for a
+      -- day after that, nobody waits in it.
       local waiters = prefix .. 'waiters:' .. token
       redis.call('ZADD', waiters, 'NX', since > 0 and since or now, waiter)
       redis.call('PEXPIREAT', waiters, tonumber(first[2]) + 86400000)
@@ -212,12 +212,12 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now, calm)
 
   local ends = now + s.lease
   redis.call('ZADD', slots, int(ends), nonce)
-  -- Never before the last lease: one that was granted for longer may still run.
+  -- The key lives as long as the last lease: one that was granted for longer may still run.
   local last = ends
   if busy > 0 then last = tonumber(redis.call('ZREVRANGE', slots, 0, 0, 'WITHSCORES')[2]) end
   redis.call('PEXPIREAT', slots, last + 1000)
   if probing then
-    -- One probe at a time: the next one doubles the distance, to four hours at most.
+    -- One probe at a time: the interval to the next one doubles, to four hours at most.
     local step = math.min(math.max(tonumber(cool[4] or '0'), 60000) * 2, 14400000)
     redis.call('HSET', cooling, 'probe', int(ends + step), 'step', int(step))
   end
@@ -226,8 +226,8 @@ function quota.grant(prefix, token, nonce, waiter, since, s, now, calm)
     reclaimed = reclaimed, probing = probing, others = busy }
 end
 
--- wake: takes the waiter that waited longest out of the queue where a slot is
--- free; returns it, or nil.
+-- wake: if a slot is free, takes the waiter that waited longest out of the queue;
+-- returns it, or nil.
 function quota.wake(prefix, token, slots, now) -- rare
   local waiters = prefix .. 'waiters:' .. token
   if redis.call('EXISTS', waiters) == 0 then return nil end
@@ -242,10 +242,10 @@ function quota.is_chain(token, waiter) -- rare
   return string.sub(waiter, 1, #token) == token and (rest == '' or rest == ':')
 end
 
--- tell: says to a waiter of Limiter.Acquire, on the channel of its limiter, that it was
--- woken. Returns whether anybody heard it. Of a cluster, only the listeners of this node are
--- known, so that others may be woken too. A Redis that does not let us publish costs speed,
--- not the release: such a waiter comes back when the first lease ends.
+-- tell: tells a waiter of Limiter.Acquire, on the channel of its limiter, that it was woken.
+-- Returns whether anybody heard it. In a cluster, only the listeners of this node are known,
+-- so others may be woken too. A Redis that does not let us publish costs speed, not the
+-- release: such a waiter comes back when the first lease ends.
 function quota.tell(prefix, waiter) -- rare
   local limiter = string.match(waiter, '^~([^.]+)%.') or ''
   local heard = redis.pcall('PUBLISH', string.match(prefix, '^[^{]*') .. 'woken:' .. limiter, waiter)
@@ -253,8 +253,8 @@ function quota.tell(prefix, waiter) -- rare
 end
 
 -- offer: offers a free slot to the waiter that waited longest and can be reached. A chain
--- is ready from then on: the caller of the script signals its bucket. Returns the waiter,
--- or nil, and whether it is a chain.
+-- is ready from then on: the script's caller must signal its bucket. Returns the waiter, or
+-- nil, and whether it is a chain.
 function quota.offer(prefix, token, slots, now) -- rare
   for _ = 1, 8 do
     local waiter = quota.wake(prefix, token, slots, now)
@@ -274,23 +274,23 @@ function quota.offer(prefix, token, slots, now) -- rare
   return nil, false
 end
 
--- recall: has the workers' chains of a token that wait for this reason look again. It
--- leaves a timer, which their dispatch works off a slice at a time, so that any number may wait.
--- Returns 1 where the caller of the script is to signal the bucket.
+-- recall: makes the workers' chains of a token that wait for this reason look again. It sets
+-- a timer, which their dispatch works off a slice at a time, so that any number may wait.
+-- Returns 1 if the script's caller must signal the bucket.
 function quota.recall(prefix, token, why, now) -- rare
   if redis.call('EXISTS', prefix .. 'due') == 0 then return 0 end
   redis.call('ZADD', prefix .. 'due', now, '!' .. int(now) .. ' ' .. why .. ' ' .. token)
   return 1
 end
 
--- release: frees the slot of this nonce; true where it was still its own. One whose
--- lease has ended is, until it is reclaimed.
+-- release: frees the slot of this nonce; true if it was still its own. A slot whose
+-- lease has ended still is, until it is reclaimed.
 function quota.release(prefix, token, nonce)
   return redis.call('ZREM', prefix .. 'slots:' .. token, nonce) == 1
 end
 
--- give_back: as release, and takes the request off the days it was counted on:
--- for what certainly was not sent.
+-- give_back: as release, and takes the request off the days it was counted on: for
+-- a request that certainly was not sent.
 function quota.give_back(prefix, token, nonce, days) -- rare
   if not quota.release(prefix, token, nonce) then return false end
   for day in string.gmatch(days, '[^,]+') do
@@ -300,9 +300,9 @@ function quota.give_back(prefix, token, nonce, days) -- rare
   return true
 end
 
--- cool: no grant for the token until then. probe_after > 0: one gentle try is
--- let through after so many milliseconds, and then at growing distances. A
--- cooling that lasts longer is not shortened.
+-- cool: no grant for the token until until_ms. probe_after > 0: lets one gentle try
+-- through after so many milliseconds, and then at growing intervals. A cooling that
+-- lasts longer is not shortened.
 function quota.cool(prefix, token, until_ms, why, probe_after, now) -- rare
   local key = prefix .. 'cooling:' .. token
   local have = redis.call('HMGET', key, 'until', 'why')
@@ -323,7 +323,7 @@ function quota.lift(prefix, token) -- rare
 end
 
 -- peek: what a token has used today, its licences, slots, waiters and cooling.
--- Used is -1 where the days in s do not cover now.
+-- Used is -1 if the days in s do not cover now.
 function quota.peek(prefix, token, s, now)
   local d, _, midnight = day_of(s, now)
   local cool = redis.call('HMGET', prefix .. 'cooling:' .. token, 'until', 'why', 'probe')

@@ -1,8 +1,8 @@
--- Says how many licences a token has, to stay until it is said again; chains that wait for
--- the quota look again. Atomic. Works where Redis is full: it writes what needs no memory first.
+-- Sets how many licences a token has, until they are set again; chains that wait for the
+-- quota look again. Atomic. Works when Redis is full: it writes what needs no memory first.
 -- KEYS[1] prefix of the token's bucket, with its hash tag
 -- ARGV[1] token  [2] licences
--- Reply: {now ms, 1 where chains look again: their bucket is to be signalled}
+-- Reply: {now ms, 1 if chains look again: signal their bucket}
 local now = quota.now()
 local had = redis.call('HGET', KEYS[1] .. 'licenses', ARGV[1])
 redis.call('SREM', KEYS[1] .. 'lent', ARGV[1])

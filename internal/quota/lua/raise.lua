@@ -1,7 +1,7 @@
--- Raises what a token has used of a day to the vendor's own count, where that is higher
--- than ours was at the grant under which it was asked for. What was granted since, and what
--- was in flight then and may have come to the vendor later, is added: the vendor did not
--- count it yet. A count never becomes smaller, and one that is gone stays so. Atomic.
+-- Raises what a token has used of a day to the vendor's own count, if that is higher than
+-- ours was at the grant of the request that asked for it. It adds what was granted since, and
+-- what was in flight then and may have reached the vendor later: the vendor had not counted
+-- it yet. A count never becomes smaller, and one that is gone stays gone. Atomic.
 -- KEYS[1] prefix of the token's bucket, with its hash tag
 -- ARGV[1] token  [2] day (YYYYMMDD) of the grant  [3] our count at the grant, it included
 -- ARGV[4] other slots held at the grant  [5] the vendor's count, that request included

@@ -6,8 +6,8 @@
 -- ARGV[1] token  [2] nonce  [3] slots of a token
 -- ARGV[4] '' or the days (as granted) to take the request off: only for a
 --         request that certainly was not sent
--- Reply: {1 where the slot was still its own, waiter that was woken or '', now ms, 1 where it
---         is a chain, whose bucket is to be signalled}
+-- Reply: {1 if the slot was still its own, waiter that was woken or '', now ms, 1 if that
+--         is a chain: signal its bucket}
 local now = quota.now()
 local held
 if ARGV[4] == '' then

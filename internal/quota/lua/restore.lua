@@ -1,6 +1,6 @@
 -- Puts back what a write-ahead log has of tokens of one bucket: leases that have not ended,
--- and the requests counted on days. It only adds: a lease that is there stays, a count never
--- becomes smaller. Atomic.
+-- and the requests counted on days. It only adds: a lease that is there stays, and a count
+-- never becomes smaller. Atomic.
 -- KEYS[1] prefix of the tokens' bucket, with its hash tag
 -- ARGV[..] for each token: its name, number of leases, number of days;
 --         then for each lease: nonce, its end ms;
