@@ -21,15 +21,15 @@ const ackWait = 500 * time.Millisecond
 // writtenFor is how long the key lasts that is written before each WAIT.
 const writtenFor = 10 * time.Second
 
-// Acks has the writes of a client acknowledged by replicas: those whose context was made by
-// Acknowledged. Each pipeline of such writes ends with one WAIT on the same connection, so that the
-// node that did the writes answers for them. One Acks may serve several clients of the same Redis.
+// Acks makes replicas acknowledge the writes of a client whose context was made by Acknowledged. Each
+// pipeline of such writes ends with one WAIT on the same connection, so that the node that did the
+// writes answers for them. One Acks may serve several clients of the same Redis.
 //
-// At least WAIT_REPLICAS of them must acknowledge, and all that did lately: with Sentinel, a primary that is being
+// At least WAIT_REPLICAS replicas must acknowledge, and all that did lately: with Sentinel, a primary that is being
 // replaced by one replica may still have another one, which follows it and later loses what it acknowledged. A
-// replica that has been missing for gone counts no more.
+// replica that has been missing for as long as gone no longer counts.
 //
-// A write that too few replicas acknowledge in time fails with a *NotReplicatedError and keeps its
+// A write that too few replicas acknowledge in time fails with a *NotReplicatedError, but keeps its
 // reply: the master has carried it out. A nil *Acks waits for none.
 type Acks struct {
 	replicas int
@@ -48,14 +48,14 @@ type attached struct {
 	short time.Time // since when fewer do, or fewer than WAIT_REPLICAS; zero: enough do
 }
 
-// gone is how long a replica may be missing before it counts no more. Sentinel demotes a former primary within
+// gone is how long a replica may be missing before it no longer counts. Sentinel demotes a former primary within
 // that time after a planned failover.
 const gone = 10 * time.Second
 
 // MaxReplicas is the most that can be waited for.
 const MaxReplicas = 100
 
-// NewAcks waits for that many replicas; nil for 0. The prefix is that of the keys that it writes.
+// NewAcks returns an Acks that waits for that many replicas; nil for 0. The prefix is that of the keys that it writes.
 func NewAcks(replicas int, prefix string) *Acks {
 	if replicas <= 0 {
 		return nil
@@ -63,8 +63,8 @@ func NewAcks(replicas int, prefix string) *Acks {
 	return &Acks{replicas: replicas, prefix: prefix, wait: ackWait, gone: gone, nodes: map[string]*attached{}}
 }
 
-// NotReplicatedError says that a write was carried out, and that too few replicas acknowledged it in
-// time. Another node that takes over may lack it.
+// NotReplicatedError says that a write was carried out, but too few replicas acknowledged it in time.
+// Another node that takes over may lack it.
 type NotReplicatedError struct {
 	Node      string // address of the master; "FailoverClient" where Sentinel names it
 	Want, Got int    // replicas; Want is WAIT_REPLICAS, or as many as acknowledged lately
@@ -81,12 +81,12 @@ func (e *NotReplicatedError) Error() string {
 
 func (e *NotReplicatedError) Unwrap() error { return e.Cause }
 
-// Unreplicated reports whether an error is that of a write that was carried out, and that too few replicas have.
+// Unreplicated reports whether an error says that a write was carried out, but that too few replicas have it.
 func Unreplicated(err error) bool { return Is[*NotReplicatedError](err) }
 
 type acknowledgedKey struct{}
 
-// Acknowledged marks what is written under the context as in need of acknowledgement.
+// Acknowledged marks the writes under the context as in need of acknowledgement.
 func Acknowledged(ctx context.Context) context.Context {
 	return context.WithValue(ctx, acknowledgedKey{}, true)
 }
@@ -96,8 +96,8 @@ func needsAck(ctx context.Context) bool {
 	return need
 }
 
-// On has the client's marked writes acknowledged. It comes after Pipelined and MakePatient. Of a cluster
-// it asks which nodes there are.
+// On makes replicas acknowledge the client's marked writes. Call it after Pipelined and MakePatient. It
+// asks a cluster which nodes there are.
 func (a *Acks) On(ctx context.Context, c redis.UniversalClient) error {
 	if a == nil {
 		return nil
@@ -116,7 +116,7 @@ func (a *Acks) On(ctx context.Context, c redis.UniversalClient) error {
 	return nil
 }
 
-// Missed is how many writes were not acknowledged in time.
+// Missed returns how many writes were not acknowledged in time.
 func (a *Acks) Missed() int64 {
 	if a == nil {
 		return 0
@@ -124,7 +124,7 @@ func (a *Acks) Missed() int64 {
 	return a.missed.Load()
 }
 
-// Lacking is the node that has had too few replicas for longest, and since when; zero: none.
+// Lacking returns the node that has had too few replicas for longest, and since when; zero: none.
 func (a *Acks) Lacking() (node string, since time.Time) {
 	if a == nil {
 		return "", time.Time{}
@@ -142,8 +142,8 @@ func (a *Acks) Lacking() (node string, since time.Time) {
 // probes are how many keys are tried to find one at each master of a cluster.
 const probes = 256
 
-// Probe writes to every master and waits for its replicas, so that Lacking is of now. The error is
-// of a master that has too few, or can't be asked.
+// Probe writes to every master and waits for its replicas, so that Lacking is up to date. The error is
+// that of a master that has too few, or can't be asked.
 func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) error {
 	if a == nil {
 		return nil
@@ -187,7 +187,7 @@ func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
 	return a.note(addr, got, err)
 }
 
-// at is what is known of a node's replicas. It is for one who holds mu.
+// at returns what is known of a node's replicas. The caller must hold mu.
 func (a *Acks) at(node string) *attached {
 	if a.nodes[node] == nil {
 		a.nodes[node] = &attached{}
@@ -204,14 +204,14 @@ func (a *Acks) has(node string, replicas int) {
 	}
 }
 
-// want is how many replicas must acknowledge a write at a node.
+// want returns how many replicas must acknowledge a write at a node.
 func (a *Acks) want(node string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return max(a.replicas, a.at(node).count)
 }
 
-// note keeps how a WAIT ended, and returns the error of one that has too few.
+// note keeps how a WAIT ended, and returns an error if too few replicas acknowledged.
 func (a *Acks) note(node string, got int, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -254,7 +254,7 @@ func (h *acking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // ProcessPipelineHook ends a marked pipeline with a write and a WAIT. The write is there for commands
 // that are sent again: they change nothing the second time, and WAIT answers only for what its own
-// connection wrote. Where Redis refuses the write, since it is full, WAIT answers for the commands alone.
+// connection wrote. If Redis refuses the write, since it is full, WAIT answers for the commands alone.
 func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if !needsAck(ctx) || len(cmds) == 0 || cmds[0].Name() == "multi" {
@@ -289,7 +289,7 @@ func (h *acking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	}
 }
 
-// failedAll is the first error of commands that all failed.
+// failedAll returns the first error if all of the commands failed.
 func failedAll(cmds []redis.Cmder) error {
 	if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Err() == nil }) {
 		return nil
@@ -297,7 +297,7 @@ func failedAll(cmds []redis.Cmder) error {
 	return cmds[0].Err()
 }
 
-// writtenKey is a key in the hash slot of the last command's key.
+// writtenKey returns a key in the hash slot of the last command's key.
 func (h *acking) writtenKey(cmds []redis.Cmder) string {
 	args := cmds[len(cmds)-1].Args()
 	at := 1

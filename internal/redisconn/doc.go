@@ -19,25 +19,26 @@
 //
 //	not seen ──▶ seen: run_id, role ──▶ another run_id: Change ──▶ seen
 //
-// A connection on which INFO fails is not used; a Redis that hides its run_id is a *BlindError. What a change means
-// for grants is the engine's to decide.
+// A connection on which INFO fails is not used; a Redis that hides its run_id is a *BlindError. The engine decides what
+// a change means for grants.
 //
 // # Acknowledgements
 //
 // With Acks, a write under the context of Acknowledged returns after WAIT_REPLICAS replicas have it, and all that had
-// one within the last 10 s. The wait takes 500 ms at most. After that the write has been made all the same: the
+// one within the last 10 s. The wait takes 500 ms at most. If that is too short, the write was still made: the
 // *NotReplicatedError comes with its reply, and asking again is safe only for scripts that know their own work.
 //
 // # Pipelines and joint scripts
 //
 // A client that is Pipelined sends scripts that are run at the same time together, and joins those that are Joint into
-// one execution. Each keeps its own reply and error. If one of several fails, it alone is sent again. A connection that
-// breaks fails all that were on it: whether they were run is not known. A client of a cluster sends each script alone.
+// one execution. Each keeps its own reply and error. If one of several fails, it alone is sent again. If a connection
+// breaks, all scripts on it fail: nobody knows whether they ran. A client of a cluster sends each script alone.
 //
 // # Failures
 //
-// Passing errors (a start, a failover, moved hash slots) are repeated for 20 s by a client of MakePatient, and a moving
-// slot by every client of a cluster. Full and Broken tell a Redis without memory and a command that failed by itself.
-// Preflight asks each master, with commands that change nothing, what its ACL and its settings allow. What a managed
-// Redis does not tell is passed over; a right that is missing is a Finding that names the ACL SETUSER that grants it.
+// After an error that passes (a start, a failover, moved hash slots), a client of MakePatient repeats the command for
+// 20 s; every client of a cluster does so for a slot that is being moved. Full recognizes a Redis without memory, and
+// Broken a command that failed by itself. Preflight asks each master, with commands that change nothing, what its ACL
+// and its settings allow. It passes over what a managed Redis does not tell; a right that is missing is a Finding that
+// names the ACL SETUSER that grants it.
 package redisconn

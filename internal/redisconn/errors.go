@@ -52,22 +52,22 @@ func Full(err error) bool {
 	return errors.As(err, &reply) && (redis.HasErrorPrefix(reply, "OOM") || strings.Contains(reply.Error(), "OOM command not allowed"))
 }
 
-// Broken reports whether Redis calls an error one of the command itself, or of the state that it met; but a Redis that is
-// full never is. redis.HasErrorPrefix can't tell ERR: it takes that away first.
+// Broken reports whether Redis says that an error is due to the command itself, or to the state that it met. A full Redis
+// never counts. redis.HasErrorPrefix can't find ERR, since it removes that first.
 func Broken(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply) && !Full(reply) && (strings.HasPrefix(reply.Error(), "ERR ") || strings.HasPrefix(reply.Error(), "WRONGTYPE"))
 }
 
 // Describe says in a sentence what an error of Redis means and what to do next.
-// What it doesn't know comes back as its own text; nil is "". It holds no
-// password, since neither Redis nor the client puts one into an error.
+// An error that it doesn't know comes back as its own text; nil is "". The sentence
+// holds no password, since neither Redis nor the client puts one into an error.
 func Describe(err error) string {
 	_, sentence := describe(err)
 	return sentence
 }
 
-// Word is what an error of Redis means in one word, such as "loading", by which texts in several languages are found;
+// Word says what an error of Redis means in one word, such as "loading", by which texts in several languages are found;
 // "" if there is none.
 func Word(err error) string {
 	word, _ := describe(err)
@@ -111,7 +111,7 @@ func describe(err error) (word, sentence string) {
 	return "", err.Error()
 }
 
-// faults are of the way to Redis: in a word (see Word), and in a sentence. The first that an error is tells.
+// faults are those on the way to Redis: in a word (see Word), and in a sentence. The first that matches an error counts.
 var faults = []struct {
 	is             func(error) bool
 	word, sentence string
@@ -152,8 +152,8 @@ func timedOut(err error) bool {
 }
 
 // Passing reports whether an error of Redis ends by itself: it starts, fails over, or
-// moves keys. Where several nodes serve (a cluster, or Sentinel), a node that is not there
-// is that too: another one takes its place.
+// moves keys. If several nodes serve (a cluster, or Sentinel), the error of a node that is
+// not there passes too: another one takes its place.
 func Passing(err error, several bool) bool {
 	if begins(err, "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN") || redis.IsReadOnlyError(err) { // the last from within a script, too
 		return true
@@ -173,14 +173,14 @@ func Is[E error](err error) bool {
 	return found
 }
 
-// IsAny returns what reports whether one of the targets is in the tree of an error.
+// IsAny returns a function that reports whether one of the targets is in the tree of an error.
 func IsAny(targets ...error) func(error) bool {
 	return func(err error) bool {
 		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 	}
 }
 
-// UnreadError says that some of what was asked for could not be read, and the rest was: most often one node of a
+// UnreadError says that some of what was asked for could not be read, but the rest was. Most often one node of a
 // Redis Cluster is away.
 type UnreadError struct {
 	What  string   // it is, with a place for the number: one of the following
@@ -205,7 +205,7 @@ func (e *UnreadError) Error() string {
 	return fmt.Sprintf("can't be read (the first is %q): "+e.What+": %v", e.Names[0], len(e.Names), e.Cause)
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *UnreadError) Unwrap() error { return e.Cause }
 
 // Add notes one that could not be read, once.
@@ -216,7 +216,7 @@ func (e *UnreadError) Add(name string, cause error) {
 	}
 }
 
-// Of is the error for so many that were asked for: nil if all were read, and the plain cause if none was.
+// Of returns the error if that many were asked for: nil if all were read, the plain cause if none was, else e.
 func (e *UnreadError) Of(all int) error {
 	switch len(e.Names) {
 	case 0:
@@ -227,8 +227,8 @@ func (e *UnreadError) Of(all int) error {
 	return e
 }
 
-// Unread are the things that an error says could not be read, one for each What. There are none for nil, and for an
-// error after which nothing is left. Errors of thousands of things may be joined one by one.
+// Unread returns the things that an error says could not be read, one for each What. It returns none for nil, and for
+// an error that says that nothing was read. The errors of thousands of things may be joined one by one.
 func Unread(err error) (all []*UnreadError) {
 	known := map[string]bool{}
 	for _, u := range unreadIn(err, nil) {
@@ -246,7 +246,7 @@ func Unread(err error) (all []*UnreadError) {
 	return all
 }
 
-// unreadIn are those in the tree of err, behind what is found already.
+// unreadIn appends those in the tree of err to what is found already.
 func unreadIn(err error, found []*UnreadError) []*UnreadError {
 	switch e := err.(type) {
 	case *UnreadError:

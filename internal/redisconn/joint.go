@@ -9,10 +9,10 @@ import (
 
 type jointKey struct{}
 
-// Joint marks scripts that may be joined, so that Redis begins one and not many. The first argument of such a script is how
-// many arguments follow that do not depend on what it is run for; the rest of them do, as its keys do. Run for several
-// at a time, it has the keys and the rest of all of them, and its reply has one element for each. A nil element says
-// that this one failed, and that the script was run for the others all the same.
+// Joint marks scripts that may be joined, so that Redis begins one and not many. The first argument of such a script is
+// how many arguments follow that do not depend on what it is run for; the others do, and so do its keys. If it is run
+// for several at a time, it gets the keys and the other arguments of all of them, and its reply has one element for
+// each. A nil element says that this one failed, and that the script was still run for the others.
 func Joint(ctx context.Context) context.Context { return context.WithValue(ctx, jointKey{}, true) }
 
 // joined is a command that runs scripts of the same text.
@@ -44,7 +44,7 @@ func join(some []*pending) []joined {
 	return all
 }
 
-// together is EVALSHA for all of them. What does not depend on them is that of the last one.
+// together returns one EVALSHA for all of them. The arguments that do not depend on them are those of the last one.
 func together(of []*pending) *redis.Cmd {
 	var same, keys, own []any
 	for _, w := range of {

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Options are what the program asks of its client. The URL's parameters go
-// before them, save for the pool size, of which the larger one is taken.
+// Options are what the program asks of its client. The URL's parameters take
+// precedence, but of two pool sizes the larger one is taken.
 type Options struct {
 	PoolSize     int           // connections to each node; 0: 10 for each CPU
 	DialTimeout  time.Duration // 0: 5 s
@@ -21,28 +21,28 @@ type Options struct {
 	MaxRetries   int           // of one command; 0: 3; -1: none
 	ClientName   string        // shown by CLIENT LIST; "": "habilita"
 
-	// Dialer makes the connections, TLS included where the URL asks for it; nil: a
+	// Dialer makes the connections, TLS included if the URL asks for it; nil: a
 	// net.Dialer.
 	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Watch is told of each new connection before it is used; nil: none.
+	// Watch sees each new connection before it is used; nil: none.
 	Watch *RestartWatch
 	// Detach adds a DetachHook: for a client that is handed to asynq's server.
 	Detach bool
 }
 
 // followCluster is how old a client's knowledge of who has which hash slot may be. A master that is
-// gone says nothing of the node that took its place, and go-redis itself would ask once a minute.
+// gone does not tell which node took its place, and go-redis itself would ask once a minute.
 const followCluster = time.Second
 
-// QuickRead is the read time-out of a worker where another node may take over. A master that hangs holds a
-// command up for it twice before the client asks who has the hash slot now: both together are below 2 s. A
-// producer's groups of calls take longer, and it can wait.
+// QuickRead is the read time-out of a worker if another node may take over. A master that hangs holds up a
+// command twice for that long before the client asks who has the hash slot now: both together are below 2 s.
+// A producer's groups of calls take longer, and a producer can wait.
 const QuickRead = 800 * time.Millisecond
 
-// Open makes a client of a URL (see the package's doc). It asks nothing of the
-// network: whether Redis answers is seen at the first command, and Describe says
-// what its error means. A URL that can't be is an error without its password.
+// Open makes a client from a URL (see the package's doc). It does not use the
+// network: the first command shows whether Redis answers, and Describe says what its
+// error means. The error of a wrong URL does not have its password.
 func Open(url string, o Options) (redis.UniversalClient, error) {
 	t, err := parse(url)
 	if err != nil {
@@ -62,9 +62,9 @@ func Open(url string, o Options) (redis.UniversalClient, error) {
 	return o.ready(redis.NewClient(u.Simple())), nil
 }
 
-// fill fills what every client has. Dial attempts are not repeated
-// inside the pool: the retry of the command does it, and five attempts of 5 s in
-// each of four tries would make an unreachable Redis take minutes to say so.
+// fill sets what every client has. The pool does not repeat dial attempts, since the
+// retry of the command does: with five attempts of 5 s in each of four tries, it would
+// take minutes to learn that Redis can't be reached.
 func (o Options) fill(u *redis.UniversalOptions) {
 	u.ClientName = cmp.Or(u.ClientName, o.ClientName, "habilita")
 	u.PoolSize = max(u.PoolSize, o.PoolSize)
@@ -87,7 +87,7 @@ func (o Options) ready(c redis.UniversalClient) redis.UniversalClient {
 	return c
 }
 
-// watchNodes has each node of a cluster watched under its address, and the client follow who has which slot.
+// watchNodes makes w watch each node of a cluster under its address, and the client follow who has which slot.
 func watchNodes(c *redis.ClusterOptions, w *RestartWatch) *redis.ClusterOptions {
 	c.ClusterStateReloadInterval = followCluster
 	client := c.NewClient
@@ -181,7 +181,7 @@ func Like(c redis.UniversalClient, o Options) (redis.UniversalClient, error) {
 	return nil, ErrNotCopied
 }
 
-// both runs two hooks of a new connection, the first one first; nil is none.
+// both returns a hook of a new connection that runs these in order; nil ones are passed over.
 func both(hooks ...func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
 	return func(ctx context.Context, cn *redis.Conn) error {
 		for _, hook := range hooks {

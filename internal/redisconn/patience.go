@@ -9,13 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// patientFor is how long a patient client bears what passes: twice the 10 s of a quick failover.
+// patientFor is how long a patient client tries again: twice the 10 s of a quick failover.
 const patientFor = 20 * time.Second
 
-// MakePatient has a client repeat, for some 20 s, what failed of something that passes: a
-// connection, a failover, a start. It is for who only does what may be done twice. A pipeline
-// repeats the commands that failed, a transaction all of it. It comes before the client is
-// shared; commands that were sent before are none of its business.
+// MakePatient makes a client repeat, for some 20 s, commands that failed for a reason that
+// passes: a connection, a failover, a start. Use it only if all commands may be carried out
+// twice. In a pipeline, the commands that failed are repeated; a transaction as a whole. Call it
+// before the client is shared: it does not affect commands that were sent before.
 func MakePatient(rdb redis.UniversalClient) {
 	p := patience{most: patientFor, passes: passes}
 	// A cluster's client learns of a failover from answers that say MOVED; a master that is
@@ -49,8 +49,8 @@ func (p patience) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook repeats what failed of a pipeline. The replies of Redis stand in the
-// commands: those of a script or a write at a node that is no master any more among them.
+// ProcessPipelineHook repeats the commands of a pipeline that failed. Each command has its own
+// error, such as that of a script or a write at a node that is no longer the master.
 func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		t := p.begin()
@@ -72,8 +72,8 @@ func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// firstReply is what a script answered that was carried out and not acknowledged by replicas. Sent again
-// for their acknowledgement, it finds its own work done and would answer so.
+// firstReply is the answer of a script that was carried out, but not acknowledged by replicas. If the script is
+// sent again for their acknowledgement, it finds its own work done, and would answer so.
 type firstReply struct {
 	script *redis.Cmd
 	reply  any
@@ -93,7 +93,7 @@ func (f firstReply) restore() {
 	}
 }
 
-// unfinished are the commands to be sent again.
+// unfinished returns the commands to be sent again.
 func (p patience) unfinished(cmds []redis.Cmder) []redis.Cmder {
 	var left []redis.Cmder
 	for _, c := range cmds {
@@ -107,7 +107,7 @@ func (p patience) unfinished(cmds []redis.Cmder) []redis.Cmder {
 	return left
 }
 
-// FirstError is that of the first command that has one.
+// FirstError returns the error of the first command that has one.
 func FirstError[C redis.Cmder](cmds []C) error {
 	for _, c := range cmds {
 		if err := c.Err(); err != nil {
@@ -117,7 +117,7 @@ func FirstError[C redis.Cmder](cmds []C) error {
 	return nil
 }
 
-// passes reports whether an error ends by itself, on one Redis too: it is started again.
+// passes reports whether an error ends by itself, even with a single Redis: somebody starts it again.
 func passes(err error) bool {
 	return err != nil && (Unreplicated(err) || Passing(err, true) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		begins(err, "NOREPLICAS"))
@@ -153,9 +153,9 @@ func (t *tries) again(ctx context.Context) bool {
 	}
 }
 
-// movingFor is how long a client of a cluster bears that a hash slot is being moved: many times what
-// a bucket takes, and short enough that a slot which is left open does not hold up for long what
-// shares a pipeline with it.
+// movingFor is how long a client of a cluster tries again while a hash slot is being moved: many times
+// what a bucket takes, and short enough that a slot which is left open does not hold up the other
+// commands of a pipeline for long.
 const movingFor = time.Second
 
 // moving reports whether a command ran on neither node, since its slot is being moved from the one

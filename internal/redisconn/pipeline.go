@@ -129,8 +129,8 @@ func (g *pipeliner) send(l *scriptQueue, some []*pending) {
 	}
 }
 
-// exec sends scripts as one pipeline. Of those that were joined, the ones that failed are sent again alone, for their
-// own errors.
+// exec sends scripts as one pipeline. If some of the joined ones fail, it sends each of them again alone, for its own
+// error.
 func (g *pipeliner) exec(ctx context.Context, all []joined) {
 	pipe := g.client.Pipeline()
 	for _, j := range all {

@@ -30,7 +30,7 @@ type Finding struct {
 	Remedy string // what to do, with the command where there is one
 }
 
-// String is "what; remedy", with the node where there are several.
+// String returns "what; remedy", with the node if there are several.
 func (f Finding) String() string {
 	s := f.What + "; " + f.Remedy
 	if f.Node != "" {
@@ -39,8 +39,8 @@ func (f Finding) String() string {
 	return s
 }
 
-// Split parts findings into what to warn of and what to refuse for: an error that has
-// them all, a line each, or nil.
+// Split divides findings into warnings and a refusal: an error with all reasons to
+// refuse, a line each, or nil.
 func Split(found []Finding) (warnings []string, refusal error) {
 	var refused []error
 	for _, f := range found {
@@ -58,11 +58,11 @@ var oldest = [2]int{6, 2}
 
 // Preflight asks Redis, or each master of a cluster, whether it will keep what is
 // entrusted to it, and whether its ACL allows what the role needs; role 0 leaves
-// the ACL alone. It takes two round trips and changes nothing. What Redis does not
-// tell (a managed service, miniredis) is passed over. The gravest findings come
-// first. The error is that of a Redis that can't be reached or refuses PING (see
-// Describe); with it there are none. For another role than Worker, a master of a cluster that is
-// away is a finding, if another one answers.
+// the ACL alone. It takes two round trips and changes nothing. It passes over what
+// Redis does not tell (a managed service, miniredis). The gravest findings come first.
+// If Redis can't be reached or refuses PING, it returns that error (see Describe) and
+// no findings. For other roles than Worker, a cluster's master that is away is a
+// finding, if another one answers.
 func Preflight(ctx context.Context, rdb redis.UniversalClient, role Role) ([]Finding, error) {
 	var all []Finding
 	var mu sync.Mutex
@@ -126,7 +126,7 @@ func TooFewReplicas(ctx context.Context, rdb redis.UniversalClient, replicas int
 	return found, err
 }
 
-// eachMaster does something at each master of a cluster, at the same time, or at the one Redis, whose name is "".
+// eachMaster calls do for all masters of a cluster at the same time, or for the one Redis, whose name is "".
 func eachMaster(ctx context.Context, rdb redis.UniversalClient, do func(ctx context.Context, node redis.UniversalClient, name string) error) error {
 	if c, ok := rdb.(*redis.ClusterClient); ok {
 		return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return do(ctx, node, node.Options().Addr) })
@@ -173,7 +173,7 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 	if role&Worker != 0 && !isSentinel(fields) {
 		found = append(found, unread(fields, info.Err(), conf.Err())...)
 	}
-	// Only what says that it is a Redis, or refuses to say it, is asked for its ACL.
+	// Ask for the ACL only if the server says that it is a Redis, or refuses to say it.
 	if role == 0 || isSentinel(fields) || fields["redis_version"] == "" && !noPermission(info.Err()) {
 		return found, nil
 	}
@@ -184,8 +184,8 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 	return append(found, missing...), nil
 }
 
-// unread names what a worker can't see of a Redis, where its ACL is not the cause: that is
-// found among the missing rights.
+// unread names what a worker can't see of a Redis for other causes than its ACL, which shows
+// among the missing rights.
 func unread(info map[string]string, infoErr, configErr error) (found []Finding) {
 	if hidden := infoErr != nil && !noPermission(infoErr); hidden || info["redis_version"] != "" && info["run_id"] == "" {
 		found = append(found, Finding{Level: Refuse, What: "INFO can't be read: a restart of Redis, which may lose requests in flight, would not be seen",

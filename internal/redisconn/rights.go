@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Role is what a process does with Redis, and with it what its ACL must allow. Roles
-// can be joined with |.
+// Role is what a process does with Redis, and so what the ACL must allow it. Roles can
+// be joined with |.
 type Role uint8
 
 // The roles. 0 needs nothing.
@@ -40,7 +40,7 @@ const (
 	asynqKey  = "asynq:{habilita}:preflight"
 )
 
-// needs are rights that the same roles need for the same.
+// needs are rights that the same roles need for the same purpose.
 type needs struct {
 	roles    Role
 	lost     string // what goes without them, where the rest works all the same; "": nothing does
@@ -85,7 +85,7 @@ type right struct {
 	lost  string
 }
 
-// rights are allNeeds one by one, in the order of their names.
+// rights has allNeeds one by one, in the order of their names.
 var rights = func() (all []right) {
 	for _, n := range allNeeds {
 		for command := range strings.SplitSeq(n.commands, ";") {
@@ -97,7 +97,7 @@ var rights = func() (all []right) {
 	return all
 }()
 
-// probe is the command line that asks for the right without using it.
+// probe returns the command line that asks for the right without using it.
 func (r right) probe() []any {
 	var line []any
 	for _, word := range strings.Split(r.name, "|") {
@@ -117,7 +117,7 @@ func (r right) probe() []any {
 	return line
 }
 
-// keys is the pattern of the probe's key.
+// keys returns the pattern of the probe's key.
 func (r right) keys() string {
 	if slices.Contains(strings.Fields(r.args), "a") {
 		return asynqKeys
@@ -125,7 +125,7 @@ func (r right) keys() string {
 	return ourKeys
 }
 
-// channels is the pattern of the probe's channel.
+// channels returns the pattern of the probe's channel.
 func (r right) channels() string {
 	if r.name == "subscribe" {
 		return "&asynq:cancel"
@@ -133,7 +133,7 @@ func (r right) channels() string {
 	return "&habilita:woken:*"
 }
 
-// ACL is the least that a user of a role has to be allowed, as ACL SETUSER and an ACL
+// ACL returns the least that a user of a role must be allowed, as ACL SETUSER and an ACL
 // file take it after the user's name and password. A cluster needs ClusterACL too.
 func ACL(role Role) string {
 	words := []string{"resetkeys", ourKeys}
@@ -156,14 +156,14 @@ func ACL(role Role) string {
 	return strings.Join(words, " ")
 }
 
-// ClusterACL is what every role needs above ACL in a Redis Cluster.
+// ClusterACL is what every role needs besides ACL in a Redis Cluster.
 const ClusterACL = "+cluster|slots +command"
 
-// missingRights looks which rights of a role this user lacks. A command that is
-// queued in a transaction has its command, keys and channels checked against the
-// ACL there and then; DISCARD drops them all, so that nothing is run. This takes no
-// right to the ACL commands. opened and closed are what MULTI and DISCARD answered
-// when there was nothing to lose: unless both are allowed, nothing is tried.
+// missingRights finds which rights of a role this user lacks. When a command is queued
+// in a transaction, Redis checks its name, keys and channels against the ACL at once;
+// DISCARD drops them all, so that nothing is run. This takes no right to the ACL
+// commands. opened and closed are what MULTI and DISCARD answered when there was
+// nothing to lose: unless both are allowed, nothing is tried.
 func missingRights(ctx context.Context, rdb redis.Cmdable, role Role, opened, closed error) ([]Finding, error) {
 	var m missing
 	if noPermission(opened) || noPermission(closed) {
@@ -249,7 +249,7 @@ func grant(user string, words []string) string {
 		user, shellWords(words))
 }
 
-// shellWords quotes patterns, that a shell would take for its own.
+// shellWords quotes words that have characters with a meaning for the shell.
 func shellWords(words []string) string {
 	out := make([]string, len(words))
 	for i, w := range words {
@@ -261,7 +261,7 @@ func shellWords(words []string) string {
 	return strings.Join(out, " ")
 }
 
-// userOf is the user that a client logs in as.
+// userOf returns the user that a client logs in as.
 func userOf(rdb redis.Cmdable) string {
 	if c, ok := rdb.(*redis.Client); ok && c.Options().Username != "" {
 		return c.Options().Username

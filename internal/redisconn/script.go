@@ -12,11 +12,11 @@ import (
 	"habilita/internal/lualink"
 )
 
-// Script is put together and hashed when it is first run: a command runs few of them, and all
-// of them together cost a fifth of its time.
+// Script is put together and hashed when it is first run: a command runs few of them, and all of
+// them together would cost a fifth of its time.
 type Script func() *redis.Script
 
-// NewScript is the script of a text, with what it uses of a library.
+// NewScript returns the script of a text, with what it uses of a library.
 func NewScript(main func() string, library func() *lualink.Library) Script {
 	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
 }
@@ -26,23 +26,23 @@ type Files interface {
 	ReadFile(name string) ([]byte, error)
 }
 
-// Alone is the script lua/NAME.lua of embedded files, which uses no library.
+// Alone returns the script lua/NAME.lua of embedded files, which uses no library.
 func Alone(files Files, name string) Script {
 	return NewScript(func() string { return Source(files, name) }, func() *lualink.Library { return lualink.Parse() })
 }
 
-// Bucket begins the names of all keys of a bucket, hash tag included: Bucket("habilita", "k7") is "habilita:{k7}:".
+// Bucket returns how all keys of a bucket begin, hash tag included: Bucket("habilita", "k7") is "habilita:{k7}:".
 func Bucket(prefix, tag string) string { return prefix + ":{" + tag + "}:" }
 
-// BucketKeys are what every script on a bucket declares: how its keys begin, and another name in its hash slot. Neither is
-// ever a key. So while a cluster moves the slot, key by key, no script runs on either half: the node that has it says ASK
-// for keys that are missing, and the node that gets it TRYAGAIN.
+// BucketKeys returns what every script on a bucket declares: how its keys begin, and another name in its hash slot.
+// Neither is ever a key. So while a cluster moves the slot, key by key, no script runs on either half: the node that has
+// the slot says ASK for keys that are missing, and the node that gets it says TRYAGAIN.
 func BucketKeys(prefix, tag string) []string {
 	p := Bucket(prefix, tag)
 	return []string{p, p + "whole"}
 }
 
-// SignalledKey is the list of the buckets that have chains to be dispatched.
+// SignalledKey returns the key of the list of buckets that have chains to be dispatched.
 func SignalledKey(prefix string) string { return prefix + ":announced" }
 
 // Execution is one execution of a script.
@@ -52,7 +52,7 @@ type Execution struct {
 }
 
 // RunAll executes a script several times in one round trip, in the order given if one node has all keys. Each command
-// has its own error. A Redis that does not know the script is sent its text in a second one.
+// has its own error. If Redis does not know the script, it gets the text in a second round trip.
 func (s Script) RunAll(ctx context.Context, c redis.UniversalClient, of []Execution) []*redis.Cmd {
 	pipe := c.Pipeline()
 	cmds := make([]*redis.Cmd, len(of))
@@ -69,8 +69,8 @@ func (s Script) RunAll(ctx context.Context, c redis.UniversalClient, of []Execut
 	return cmds
 }
 
-// Exec sends a pipeline whose commands are looked at one by one. They have its error if none has one of its own: a
-// go-redis that reached no server at all tells so of the pipeline alone.
+// Exec sends a pipeline whose commands are looked at one by one. If none of them has an error of its own, they get the
+// pipeline's: if go-redis reached no server at all, it says so only there.
 func Exec(ctx context.Context, pipe redis.Pipeliner) {
 	cmds, err := pipe.Exec(ctx)
 	if err == nil || FirstError(cmds) != nil {
@@ -81,7 +81,7 @@ func Exec(ctx context.Context, pipe redis.Pipeliner) {
 	}
 }
 
-// Source is the text lua/NAME.lua of embedded files.
+// Source returns the text lua/NAME.lua of embedded files.
 func Source(files Files, name string) string {
 	text, err := files.ReadFile("lua/" + name + ".lua")
 	if err != nil {
@@ -90,10 +90,10 @@ func Source(files Files, name string) string {
 	return string(text)
 }
 
-// Reply is a script's answer: texts, numbers, and replies in it. That of one that failed is nil: it has nothing in it.
+// Reply is a script's answer: texts, numbers, and replies in it. If the script failed it is nil, and has nothing in it.
 type Reply []any
 
-// Str is an element as text; "" if there is none.
+// Str returns an element as text; "" if there is none.
 func (r Reply) Str(i int) string {
 	if i >= len(r) {
 		return ""
@@ -107,13 +107,13 @@ func (r Reply) Str(i int) string {
 	return ""
 }
 
-// Int is an element as a number; 0 if there is none.
+// Int returns an element as a number; 0 if there is none.
 func (r Reply) Int(i int) int64 { return Int(r.Str(i)) }
 
-// Time is an element as a time; zero if it is 0, or there is none.
+// Time returns an element as a time; zero if it is 0, or there is none.
 func (r Reply) Time(i int) time.Time { return Time(r.Int(i)) }
 
-// Int is a number as a script writes it; 0 for what is none. Lua may have printed a fraction.
+// Int reads a number as a script writes it; 0 if it is none. Lua may have printed a fraction.
 func Int(s string) int64 {
 	s, _, _ = strings.Cut(s, ".")
 	n, err := strconv.ParseInt(s, 10, 64)
@@ -123,7 +123,7 @@ func Int(s string) int64 {
 	return n
 }
 
-// Time is the time of ms since 1970; 0 is the zero time.
+// Time returns the time of ms since 1970; 0 is the zero time.
 func Time(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}

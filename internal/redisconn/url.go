@@ -36,7 +36,7 @@ var schemes = map[string]struct {
 
 const wanted = "want redis://host:port/db, rediss://..., unix:///path, redis-sentinel://h:p,h:p/master or redis-cluster://h:p,h:p"
 
-// modeOf is how the Redis of a URL is run.
+// modeOf returns how the Redis of a URL is run.
 func modeOf(url string) mode {
 	scheme, _, _ := strings.Cut(strings.TrimSpace(url), "://")
 	return schemes[strings.ToLower(scheme)].mode
@@ -56,7 +56,7 @@ type target struct {
 	tls, skipVerify        bool
 }
 
-// parameters are those that a URL may have.
+// parameters are the parameters that a URL may have.
 var parameters = map[string]func(t *target, value string) error{
 	"db":                func(t *target, v string) (err error) { t.DB, err = number(v, 0); return err },
 	"pool_size":         func(t *target, v string) (err error) { t.PoolSize, err = number(v, 1); return err },
@@ -241,7 +241,7 @@ func duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// Redact is the URL without its password and its parameters, to be shown. What can't be understood becomes "***" as a whole.
+// Redact returns the URL without its password and its parameters, to be shown. A URL of unknown form becomes "***".
 func Redact(raw string) string {
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(raw), "://")
 	if _, known := schemes[strings.ToLower(scheme)]; !ok || !known {

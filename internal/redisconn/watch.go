@@ -25,7 +25,7 @@ type Change struct {
 	Promoted bool
 }
 
-// Sight is what was seen last of a node.
+// Sight is what was last seen of a node.
 type Sight struct {
 	Node   string        // "redis"; in a cluster the node's host:port
 	RunID  string        // 40 hex digits
@@ -56,9 +56,9 @@ func (e *BlindError) Error() string {
 //
 // The first sight of a node is no change, with one exception: a cluster's node
 // that was promoted from a replica of a node seen before. A connection on which the question
-// fails isn't used: a Redis that does not tell its run_id is a *BlindError. A server that
-// answers INFO and says no version either (miniredis) is no Redis that could restart on
-// its own, and reports nothing.
+// fails isn't used: a Redis that does not tell its run_id is a *BlindError. If a server answers
+// INFO without a version (miniredis), it is no Redis that could restart on its own, and nothing
+// is reported.
 //
 // What it can't see: a cluster's replica that is promoted while this process has
 // idle connections to it, until there is a new one.
@@ -70,24 +70,24 @@ type RestartWatch struct {
 	history map[string]string // replication ids of the masters that were seen -> their run_id
 }
 
-// NewRestartWatch makes a watch that calls changed for each change. It is called
-// once a change, by one goroutine at a time, and every new connection waits until
-// it returns, so that nothing is sent to the new process before: it must be quick
-// and must not use a client that is watched, but may ask on the connection that it is given.
-// nil reports nothing.
+// NewRestartWatch makes a watch that calls changed once for each change, by one
+// goroutine at a time; nil reports nothing. Every new connection waits until changed
+// returns, so that nothing is sent to the new process before. So changed must be quick
+// and must not use a client that is watched, but may ask on the connection that it is
+// given.
 func NewRestartWatch(changed func(context.Context, *redis.Conn, Change)) *RestartWatch {
 	return &RestartWatch{changed: changed, nodes: map[string]Sight{}, history: map[string]string{}}
 }
 
-// Seen is what is known of the nodes, in the order of their names. It is empty
-// before the first connection, and where nothing can be known.
+// Seen returns what is known of the nodes, in the order of their names. It is empty
+// before the first connection, and if nothing can be known.
 func (w *RestartWatch) Seen() []Sight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.SortedFunc(maps.Values(w.nodes), func(a, b Sight) int { return strings.Compare(a.Node, b.Node) })
 }
 
-// RunIDs are the run_ids of what was seen, as the function RunIDs has them.
+// RunIDs returns the run_ids of the nodes that were seen, as the function RunIDs does.
 func (w *RestartWatch) RunIDs() map[string]string {
 	runs := map[string]string{}
 	for _, s := range w.Seen() {
@@ -100,9 +100,9 @@ func (w *RestartWatch) RunIDs() map[string]string {
 }
 
 // Succeeds reports whether the master of a cluster took over from the process with a run_id and has all that
-// that one had written, as after a planned CLUSTER FAILOVER. The proof is what the former master tells: it is a
-// replica of this one now, and went on with the stream of writes of its own where this one took over. If it
-// had written more, Redis would have given it all data anew, and it would have forgotten its stream.
+// that one had written, as after a planned CLUSTER FAILOVER. The proof is what the former master tells: it is now
+// a replica of this one, and went on with its own stream of writes where this one took over. If it had written
+// more, Redis would have given it all data anew, and it would have forgotten its stream.
 func (w *RestartWatch) Succeeds(ctx context.Context, c *redis.ClusterClient, master *redis.Client, from string) bool {
 	is, err := askInfo(ctx, master, "replication")
 	if err != nil || is["role"] != "master" {
@@ -134,7 +134,7 @@ func (w *RestartWatch) Succeeds(ctx context.Context, c *redis.ClusterClient, mas
 	return all.Load()
 }
 
-// onConnect is the go-redis hook for one node; nil for no watch.
+// onConnect returns the go-redis hook for one node; nil for no watch.
 func (w *RestartWatch) onConnect(node string) func(context.Context, *redis.Conn) error {
 	if w == nil {
 		return nil
@@ -156,7 +156,7 @@ func (w *RestartWatch) onConnect(node string) func(context.Context, *redis.Conn)
 	}
 }
 
-// blind is the error of a server that did not tell its run_id.
+// blind returns the error of a server that did not tell its run_id.
 func blind(ctx context.Context, cn infoAsker) error {
 	all, err := infoFields(cn.Info(ctx).Result())
 	if err != nil {
@@ -191,8 +191,8 @@ func (w *RestartWatch) saw(ctx context.Context, cn *redis.Conn, node string, ser
 	}
 }
 
-// RunIDs asks each master of a cluster, or the one Redis, for its run_id: by the master's address, or "" for the one Redis.
-// What does not tell, such as to a user without +info, is left out.
+// RunIDs asks each master of a cluster, or the one Redis, for its run_id. Its keys are the masters' addresses, or "" for
+// the one Redis. It leaves out those that do not tell, such as to a user without +info.
 func RunIDs(ctx context.Context, rdb redis.UniversalClient) (map[string]string, error) {
 	var mu sync.Mutex
 	runs := map[string]string{}
@@ -213,9 +213,9 @@ type infoAsker interface {
 	Info(ctx context.Context, section ...string) *redis.StringCmd
 }
 
-// askInfo reads a section of INFO. Where the server will never tell (an ACL, a
-// section that it lacks), the map is empty; what may pass, and every failure of
-// the connection, is an error.
+// askInfo reads a section of INFO. If the server will never tell (an ACL, a section
+// that it lacks), the map is empty. A refusal that may pass, and every failure of the
+// connection, is an error.
 func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]string, error) {
 	return infoFields(c.Info(ctx, section...).Result())
 }
