@@ -16,15 +16,15 @@ import (
 	"strings"
 )
 
-// layer is a row of packages. A package imports packages of lower layers alone, and those
-// of its own group.
+// layer is a row of packages. A package imports only packages of lower layers and of its
+// own group.
 type layer struct {
 	name   string
 	groups []string // a path stands for itself and for what lies under it
 	tests  bool     // for tests and tools: not in the picture
 }
 
-// layers are all packages, the highest first. Where two groups match, the longer path wins.
+// layers are all packages, the highest first. If two groups match, the longer path wins.
 var layers = []layer{
 	{name: "commands", groups: []string{"cmd/worker", "cmd/enqueue"}},
 	{name: "settings and progress of the commands", groups: []string{"internal/config", "internal/meter"}},
@@ -59,7 +59,7 @@ var places = []place{
 
 const module = "habilita"
 
-// imports are our packages, by their folder, with what they import outside of tests: of ours the folder too.
+// imports returns our packages, by their folder, with what they import outside of tests. Ours stand there by folder too.
 func imports() (map[string][]string, error) {
 	list, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"/...").Output()
 	of := map[string][]string{}
@@ -76,7 +76,7 @@ func imports() (map[string][]string, error) {
 // under reports whether a path is the given one or lies under it.
 func under(name, top string) bool { return name == top || strings.HasPrefix(name, top+"/") }
 
-// groupOf is the layer, from the top, and the group of a package. A layer below 0: none.
+// groupOf returns the layer, from the top, and the group of a package. A layer below 0: none.
 func groupOf(dir string) (at int, group string) {
 	at = -1
 	for i, l := range layers {
@@ -89,7 +89,7 @@ func groupOf(dir string) (at int, group string) {
 	return at, group
 }
 
-// faults are all that breaks the rules of the layers.
+// faults returns all that breaks the rules of the layers.
 func faults(of map[string][]string) []string {
 	var found []string
 	say := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }

@@ -1,6 +1,6 @@
-// Package leasttime tells the least time that calls can take: what the vendor's limits and
+// Package leasttime computes the least time that calls can take: what the vendor's limits and
 // the settings of the workers allow, if nothing fails and nothing else is at work. A plan of
-// bulk, the forecast of a batch and the benchmarks all compute it here.
+// bulk, the forecast of a batch and the benchmarks all use it.
 package leasttime
 
 import (
@@ -56,8 +56,8 @@ func Of(l Load, s Limits, latency time.Duration) (time.Duration, Bound) {
 	return time.Duration(rounds) * latency, bound
 }
 
-// AtRate returns how long so many calls take at so many a second, to the nearest second and at least one: what is left of
-// a batch whose bounds show in its rate. 0 if there are no calls, or no rate.
+// AtRate returns how long calls take at a rate per second, to the nearest second and at least one. It is for the rest of
+// a batch, whose bounds show in its rate. 0 if there are no calls, or no rate.
 func AtRate(calls int, rate float64) time.Duration {
 	if calls <= 0 || rate <= 0 {
 		return 0

@@ -1,5 +1,5 @@
-// Package lualink puts Redis scripts together. Redis makes every function of a script's text
-// anew each time that it runs the script, so a script is best without those it does not use.
+// Package lualink puts Redis scripts together. Each time Redis runs a script, it makes every
+// function of the script's text anew. So a script is best without those it does not use.
 //
 // A library is Lua whose top level has nothing but
 //
@@ -39,7 +39,7 @@ type part struct {
 }
 
 // Parse reads a library from texts that follow each other. It panics if a text has another form, a name is there
-// twice, or a table of constants has no such name, for the texts are a part of the program.
+// twice, or a table of constants lacks a name that is used: the texts are a part of the program.
 func Parse(texts ...string) *Library {
 	l := &Library{known: map[string]int{}, names: map[string]bool{}}
 	for _, text := range texts {
@@ -48,7 +48,7 @@ func Parse(texts ...string) *Library {
 	return l
 }
 
-// Script returns a script of what main uses of the library, and of main.
+// Script returns a script that is what main uses of the library, and main.
 func (l *Library) Script(main string) string {
 	main, uses := l.resolve(strip(main), false)
 	used := make([]bool, len(l.parts))
@@ -81,7 +81,7 @@ func (l *Library) Script(main string) string {
 		main
 }
 
-// strip takes comments, but for rare, and empty lines out.
+// strip removes comments, except rare, and empty lines.
 func strip(text string) string {
 	var out strings.Builder
 	out.Grow(len(text))
@@ -156,7 +156,7 @@ func isConstant(value string) bool {
 	return value != "" && strings.Trim(value, "0123456789") == ""
 }
 
-// addNames adds the names of a table that names constants; false if it is another one.
+// addNames adds the names of a table of constants; false if it is another table.
 func (l *Library) addNames(table, value string) bool {
 	inner, open := strings.CutPrefix(value, "{ ")
 	inner, closed := strings.CutSuffix(inner, " }")
@@ -187,8 +187,9 @@ func (l *Library) add(name string, p part) {
 	l.parts = append(l.parts, p)
 }
 
-// resolve puts constants in their place, gives each function of a table a name of its own, has rare functions made where
-// they are used, and tells what parts a text uses. inRare: the text is that of a rare function, which has the others beside it.
+// resolve replaces names of constants by their values, gives each function of a table a name of its own, and makes rare
+// functions come from rare(). It returns the parts that a text uses. inRare: the text is that of a rare function, which
+// has the others beside it.
 func (l *Library) resolve(text string, inRare bool) (string, []int) {
 	var (
 		out  strings.Builder
@@ -243,7 +244,7 @@ func isWord(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 }
 
-// wordEnd is where the word ends that begins at i.
+// wordEnd returns where the word that begins at i ends.
 func wordEnd(text string, i int) int {
 	for i < len(text) && isWord(text[i]) {
 		i++

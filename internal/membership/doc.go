@@ -12,34 +12,34 @@
 //	*MismatchError       lapsed, unknown to Redis ── next beat, differs ──▶ *MismatchError
 //
 // A process is alive for TTL after each beat, which comes every Beat. A crash is a lapse
-// that nobody ends. A process lapses too where Redis lost what it knew, or could not be
+// that nobody ends. A process also lapses if Redis lost what it knew, or could not be
 // reached for TTL.
 //
 // # Guarantees
 //
-// All live processes that use a shared setting use the same value of it. Joining is one script, so
-// of many that come at once with different values those of one value win. A setting that no
-// live process uses has no value: the next that joins sets it. A process is compared only
-// in the shared settings that it brings, so a producer brings those that it uses.
+// All live processes that use a shared setting use the same value of it. Joining is one
+// script: if many come at once with different values, those of one value win. A setting
+// that no live process uses has no value: the next that joins sets it. A process is compared
+// only in the shared settings that it brings, so a producer brings those that it uses.
 //
 // Expiry is by the clock of Redis, in milliseconds; no process's own clock is compared
 // with another's.
 //
 // # Failures
 //
-// Joining fails where Redis does. Afterwards a beat that failed is tried again after
-// Retry, for as long as it takes; the process counts as lapsed after TTL, and another may
-// join with other settings. Its next beat then finds out and Keep ends with a
-// *MismatchError; until then Current reports false, so code that must not act on stale
-// settings asks it first. A record that can't be read is an error, not consent.
+// Joining fails if Redis fails. Afterwards a beat that failed is tried again after Retry,
+// for as long as it takes; the process counts as lapsed after TTL, and another may join
+// with other settings. Its next beat then finds out, and Keep ends with a *MismatchError.
+// Until then Current reports false, so code that must not act on stale settings asks it
+// first. A record that can't be read is an error, not consent.
 //
 // # Keys
 //
-// Two keys, on one hash tag, that never expire by themselves: a key with a time to live
-// is one that a full Redis may evict.
+// There are two keys, on one hash tag. They never expire by themselves: a full Redis may
+// evict a key that has a time to live.
 //
 //	PREFIX:{agreement}:alive      sorted set, process id by expiry in Unix ms
 //	PREFIX:{agreement}:processes  hash, process id to its record in JSON
 //
-// No shared setting may be a secret; a key is agreed on by its fingerprint.
+// No shared setting may be a secret; for a key, processes agree on its fingerprint.
 package membership

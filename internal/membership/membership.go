@@ -13,14 +13,14 @@ import (
 const (
 	// Beat is how often a process says that it is alive.
 	Beat = 5 * time.Second
-	// TTL is how long it is believed without a beat.
+	// TTL is how long it counts as alive without a beat.
 	TTL = 20 * time.Second
-	// Retry is when a beat that failed is tried again.
+	// Retry is how long after a failed beat the next one is tried.
 	Retry = time.Second
 )
 
-// Membership is a process that joined. Its methods are safe for concurrent use; Keep is
-// to run once, and Leave after it.
+// Membership is a process that joined. Its methods are safe for concurrent use, but call
+// Keep once, and Leave after it.
 type Membership struct {
 	registry *Registry
 	id       string
@@ -63,9 +63,9 @@ func (m *Membership) Keep(ctx context.Context) error {
 	}
 }
 
-// Leave ends the membership, so that its shared settings may change without a wait for TTL. It
-// comes after Keep has returned, whose ctx has ended, with a ctx of its own. Leaving
-// twice, or after the membership ended otherwise, is no error.
+// Leave ends the membership, so that its shared settings may change without a wait for TTL. Call
+// it after Keep has returned, with another ctx: that of Keep has ended. Leaving twice, or
+// after the membership ended otherwise, is no error.
 func (m *Membership) Leave(ctx context.Context) error {
 	m.believed.Store(nil)
 	_, _, err := m.registry.run(ctx, opLeave, m.id)
@@ -74,7 +74,7 @@ func (m *Membership) Leave(ctx context.Context) error {
 
 // Renew says at once that the process is alive, and joins again if it had lapsed. The errors are those of Join.
 func (m *Membership) Renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, Beat) // a Redis that hangs is one that failed
+	ctx, cancel := context.WithTimeout(ctx, Beat) // a Redis that hangs has failed
 	defer cancel()
 	until := time.Now().Add(TTL)
 	says, others, err := m.registry.run(ctx, opBeat, m.id, m.record, TTL.Milliseconds())
@@ -89,9 +89,9 @@ func (m *Membership) Renew(ctx context.Context) error {
 	return nil
 }
 
-// Lead reports whether the process me leads: of many, the one that does what one is enough for. It leads for
-// the lease, and for longer each time that it asks. Another one leads when its lease has ended. For a moment
-// two may, so what they do must bear that.
+// Lead reports whether the process me leads: it is the one of many that does what one is enough for. It leads
+// for the lease, and for longer each time that it asks. When its lease has ended, another one leads. For a
+// moment two may lead, so what they do must allow for that.
 func Lead(ctx context.Context, rdb redis.UniversalClient, key, me string, lease time.Duration) (bool, error) {
 	won, err := rdb.SetNX(ctx, key, me, lease).Result()
 	if err != nil || won {

@@ -43,15 +43,15 @@ func New(rdb redis.UniversalClient, prefix string) *Registry {
 	if one, ok := rdb.(*redis.Client); ok {
 		database = one.Options().DB
 	}
-	// Others who share this Redis have a script of their own: see Used.
+	// Other prefixes and databases of this Redis have a script of their own: see Used.
 	script := redis.NewScript(fmt.Sprintf("%s-- of %q in database %d\n", source, prefix, database))
 	return &Registry{rdb: rdb, script: script, keys: []string{key("alive"), key("processes")}}
 }
 
-// Join makes the process one of the live ones, for TTL; Keep is to follow. The error is a
-// *MismatchError where live ones have other values for some of its shared settings, and nothing
-// was changed then. Settings that no live process has get the values of this one. Any other
-// error is of Redis; whether the process joined is then not known, and it may try again.
+// Join makes the process one of the live ones, for TTL; call Keep next. The error is a
+// *MismatchError if live ones have other values for some of its shared settings; then nothing
+// was changed. Settings that no live process has get the values of this one. Any other error
+// is of Redis: then nobody knows whether the process joined, and it may try again.
 func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership, error) {
 	mine := Settings{} // never null: the script reads it as a table
 	maps.Copy(mine, t)
@@ -63,7 +63,7 @@ func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership
 	return m, nil
 }
 
-// Settings are those that live processes agree on.
+// Settings returns the settings that live processes agree on.
 func (r *Registry) Settings(ctx context.Context) (Settings, error) {
 	alive, err := r.alive(ctx)
 	all := Settings{}
@@ -73,7 +73,7 @@ func (r *Registry) Settings(ctx context.Context) (Settings, error) {
 	return all, err
 }
 
-// Alive are the live processes, the oldest first.
+// Alive returns the live processes, the oldest first.
 func (r *Registry) Alive(ctx context.Context) ([]Process, error) {
 	alive, err := r.alive(ctx)
 	return processes(alive), err
@@ -87,8 +87,8 @@ func (r *Registry) alive(ctx context.Context) ([]record, error) {
 	return parseAll(texts)
 }
 
-// Used reports whether some process of this prefix and database has joined or looked since this Redis started, whatever
-// was deleted in it since: Redis remembers the script.
+// Used reports whether some process of this prefix and database has joined or looked since this Redis started, even if
+// its data was deleted since: Redis remembers the script.
 func (r *Registry) Used(ctx context.Context) (bool, error) {
 	err := r.script.EvalSha(ctx, r.rdb, r.keys, opList).Err()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
@@ -97,7 +97,7 @@ func (r *Registry) Used(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// run runs the script, and gives the first text of its reply apart.
+// run runs the script, and returns the first text of its reply by itself.
 func (r *Registry) run(ctx context.Context, args ...any) (says string, rest []string, err error) {
 	reply, err := r.script.Run(ctx, r.rdb, r.keys, args...).StringSlice()
 	if err != nil {
@@ -138,7 +138,7 @@ func Self(kind string) Process {
 	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC(), Version: version.Short()}
 }
 
-// Workers are those of the processes that make calls.
+// Workers returns those of the processes that make calls.
 func Workers(all []Process) []Process {
 	return slices.DeleteFunc(slices.Clone(all), func(p Process) bool { return p.Kind != Worker })
 }
@@ -228,7 +228,7 @@ func parseAll(texts []string) ([]record, error) {
 	return all, nil
 }
 
-// processes are those of the records, the oldest first.
+// processes returns the processes of the records, the oldest first.
 func processes(of []record) (all []Process) {
 	for _, one := range of {
 		all = append(all, one.Process)

@@ -1,4 +1,4 @@
-// Package meter shows on a terminal, or in lines, how something long goes on.
+// Package meter shows the progress of something long, on a terminal or in lines.
 package meter
 
 import (
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 )
 
-// sameAgain is how often lines say the same again.
+// sameAgain is how often Lines repeats the same words.
 const sameAgain = time.Minute
 
 // OnTerminal reports whether w is a terminal, and so may be drawn on.
@@ -21,7 +21,7 @@ func OnTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Meter shows how something long goes on. It is for one goroutine. Stop it.
+// Meter shows the progress of something long. It is for one goroutine. Stop it at the end.
 type Meter struct {
 	w io.Writer
 
@@ -34,17 +34,17 @@ type Meter struct {
 	drawn   chan struct{} // closed when the drawing has ended; nil: it has not begun
 }
 
-// Silent shows nothing but what is logged.
+// Silent returns a Meter that shows only what is logged.
 func Silent(w io.Writer) *Meter { return Lines(w, math.MaxInt64, math.MaxInt64) }
 
-// Lines writes the words of an update as a line: the first one after a time, and then at most one
-// in every. It says the same again once a minute: a person who waits for a day wants to see that it
-// lives, and no file full of it.
+// Lines returns a Meter that writes the words of an update as a line: the first one after first, and
+// then at most one in every. It repeats the same words once a minute: a person who waits for a day
+// wants to see that it lives, but not a file full of lines.
 func Lines(w io.Writer, first, every time.Duration) *Meter {
 	return &Meter{w: w, every: every, last: time.Now().Add(first - every)}
 }
 
-// Bar draws in place on a terminal.
+// Bar returns a Meter that draws in place on a terminal.
 func Bar(w io.Writer, units progress.Units) *Meter {
 	m := &Meter{w: w, bar: progress.NewWriter(), tracker: &progress.Tracker{Units: units, AutoStopDisabled: true}}
 	m.bar.SetOutputWriter(w)

@@ -1,4 +1,4 @@
-// Package say puts numbers with their nouns, and writes arguments that can be typed again: for texts that people read.
+// Package say writes numbers with their nouns, and arguments that can be typed again, for texts that people read.
 package say
 
 import (
@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Count is a number with a noun: "1 call", "1,234 calls".
+// Count returns a number with a noun: "1 call", "1,234 calls".
 func Count(n int, noun string) string { return Plural(n, noun, noun+"s") }
 
-// Plural is a number with the words for one or for several.
+// Plural returns a number with the words for one or for several.
 func Plural(n int, one, several string) string {
 	return Thousands(n) + " " + Word(n, one, several)
 }
 
-// Word is the word for one or for several: "it", "them".
+// Word returns the word for one or for several: "it", "them".
 func Word(n int, one, several string) string {
 	if n == 1 {
 		return one
@@ -23,7 +23,7 @@ func Word(n int, one, several string) string {
 	return several
 }
 
-// Thousands is a number with commas: "1,234".
+// Thousands returns a number with commas: "1,234".
 func Thousands(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -32,7 +32,7 @@ func Thousands(n int) string {
 	return s
 }
 
-// Some is a number of something: "3 failed"; "" for none.
+// Some returns a number of something: "3 failed"; "" for none.
 func Some(n int, what string) string {
 	if n <= 0 {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Definition is what a person says of a schedule.
+// Definition is what a person says about a schedule.
 type Definition struct {
 	Name      string `json:"schedule"`   // 1 to 64 letters, digits, '.', '_' and '-'
 	Cron      string `json:"cron"`       // see NewTimetable
@@ -26,7 +26,7 @@ type Definition struct {
 	Source    string `json:"source"`     // where the rows come from, for people: the file's name
 }
 
-// What happens to a tick at which no worker was there.
+// What happens to a tick if no worker was there.
 const (
 	Once = "once" // however many were missed, one run is made for the last of them
 	Skip = "skip" // it is passed over
@@ -34,7 +34,7 @@ const (
 
 const maxSource = 256
 
-// Check validates the definition, fills its defaults in, and returns its timetable.
+// Check validates the definition, fills in its defaults, and returns its timetable.
 func (d *Definition) Check() (*Timetable, error) {
 	if !scheduleName.MatchString(d.Name) {
 		return nil, fmt.Errorf("the name %.80q is not one of a schedule: it has 1 to 64 letters, digits, '.', '_' and '-'", d.Name)
@@ -53,14 +53,14 @@ func (d *Definition) Check() (*Timetable, error) {
 
 var scheduleName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// BatchOfTick is the name of the batch that is the run of a tick, such as
+// BatchOfTick returns the name of the batch that is the run of a tick, such as
 // "nightly@2026-11-24T02:00-05:00".
 func BatchOfTick(name string, tick time.Time) string {
 	return name + "@" + tick.Format("2006-01-02T15:04Z07:00")
 }
 
-// BatchOfAsked is the name of the batch of a run that a person asked for at a time. It
-// is never that of a tick.
+// BatchOfAsked returns the name of the batch of a run that a person asked for at a time.
+// It is never that of a tick.
 func BatchOfAsked(name string, at time.Time) string {
 	return name + "@run-" + at.Format("2006-01-02T15:04:05.000Z07:00")
 }
@@ -157,10 +157,10 @@ func decode(id string, at map[string]string) (s State, ok bool) {
 	}, true
 }
 
-// ErrLost says that a claim is another worker's by now, or that its schedule was removed.
+// ErrLost says that another worker has the claim by now, or that its schedule was removed.
 var ErrLost = errors.New("the run is another worker's by now")
 
-// MakeClaim claims the run of a decision to make one, for a lease. ok is false where
+// MakeClaim claims, for a lease, the run that a decision says to make. ok is false if
 // another worker was first, or the schedule has changed since it was read.
 func (s *Store) MakeClaim(ctx context.Context, st State, d Decision, lease time.Duration) (Claim, bool, error) {
 	c := Claim{
@@ -173,7 +173,7 @@ func (s *Store) MakeClaim(ctx context.Context, st State, d Decision, lease time.
 	return c, c.Number > 0, err
 }
 
-// TakeClaim takes over a run whose lease has ended. ok is false where another was first.
+// TakeClaim takes over a run whose lease has ended. ok is false if another worker was first.
 func (s *Store) TakeClaim(ctx context.Context, st State, lease time.Duration) (Claim, bool, error) {
 	c := st.Claim
 	var err error
@@ -186,8 +186,8 @@ func (s *Store) Renew(ctx context.Context, id string, c Claim, lease time.Durati
 	return held(s.run(ctx, "renew", id, c.Number, lease.Milliseconds(), "").Int())
 }
 
-// GiveBack lets another worker take the run over, after a while. why, where not "", is
-// what went wrong.
+// GiveBack lets another worker take over the run, after a while. why is what went wrong;
+// "": nothing.
 func (s *Store) GiveBack(ctx context.Context, id string, c Claim, after time.Duration, why string) error {
 	return held(s.run(ctx, "renew", id, c.Number, after.Milliseconds(), why).Int())
 }
@@ -196,7 +196,7 @@ func (s *Store) GiveBack(ctx context.Context, id string, c Claim, after time.Dur
 const perSlice = 500
 
 // DecidePassed writes down which chains the run of a claim passes over. Nothing of the
-// run may be enqueued before. Where that was done already, it changes nothing.
+// run may be enqueued before. If that was done already, it changes nothing.
 func (s *Store) DecidePassed(ctx context.Context, id string, c Claim, chains func(yield func(string, error) bool)) error {
 	args := []any{c.Number, false}
 	send := func(last bool) error {
@@ -242,8 +242,8 @@ func (s *Store) Finish(ctx context.Context, id string, c Claim, r Run) error {
 	return held(s.run(ctx, "finish", id, c.Number, r.text()).Int())
 }
 
-// PassOver writes down that there is no run where a decision says so. ok is false where
-// another worker was first, or the schedule has changed since it was read.
+// PassOver writes down that there is no run, as a decision says. ok is false if another
+// worker was first, or the schedule has changed since it was read.
 func (s *Store) PassOver(ctx context.Context, st State, d Decision) (ok bool, err error) {
 	r := Run{Kind: d.Kind, Tick: d.Tick.UnixMilli(), Result: d.Result, Reason: d.Reason, Missed: d.Missed}
 	n, err := s.run(ctx, "pass", st.ID, st.version, millis(d.Next), r.text(), d.Kind == KindAsked).Int()
@@ -257,8 +257,8 @@ func held(n int, err error) error {
 	return err
 }
 
-// Grace is how late a tick may be made and still be one that was not missed: a worker
-// may be restarting.
+// Grace is how late a tick may be made and still not count as missed: a worker may be
+// restarting.
 const Grace = 5 * time.Minute
 
 // Action is what a worker is to do with a schedule.
@@ -290,9 +290,9 @@ const (
 	KindAsked = "asked" // a person asked for it
 )
 
-// Decide says what is to be done now, by the clock of Redis. unsettled is the batch of
-// the last run where that has not settled, "" otherwise; it is asked for only where a run
-// would be made. It changes nothing.
+// Decide says what is to be done now, by the clock of Redis. unsettled returns the batch
+// of the last run if that has not settled, "" otherwise; it is called only if a run would
+// be made. Decide changes nothing.
 func Decide(t *Timetable, s State, now time.Time, unsettled func() (string, error)) (Decision, error) {
 	if s.Claim.Number > 0 {
 		if s.Claim.Until.After(now) {
@@ -319,7 +319,7 @@ func Decide(t *Timetable, s State, now time.Time, unsettled func() (string, erro
 	return d.unless(s.Overlap, unsettled)
 }
 
-// unless passes the run over where the last one has not settled.
+// unless passes over the run if the last one has not settled, unless runs may overlap.
 func (d Decision) unless(overlap bool, unsettled func() (string, error)) (Decision, error) {
 	if overlap {
 		return d, nil
@@ -346,7 +346,7 @@ func (t *Timetable) due(first, now time.Time) (last time.Time, before int, next 
 		}
 		last = next
 		if before++; before == maxMissed && now.Sub(last) > 48*time.Hour {
-			// Enough of counting: a tick of every minute, and no worker for more than a week.
+			// Stop counting: there is a tick every minute, and no worker was there for about a week.
 			if near := t.Next(now.Add(-24 * time.Hour)); !near.IsZero() && !near.After(now) {
 				last = near
 			}

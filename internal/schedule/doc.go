@@ -17,15 +17,16 @@
 // # Guarantees
 //
 //   - A tick is claimed once: the claim moves the next tick on in the same script, and
-//     is refused where anything changed since the worker looked (the revision).
-//   - A claim has a number and a lease. Every write of a run names the number: who was
-//     stopped for longer than the lease, and taken over, changes nothing any more. The
-//     calls that it may still append are those that the other appends too: a run is a
-//     batch of its own, and enqueueing a batch again adds only what is missing.
+//     is refused if anything changed since the worker looked (the version).
+//   - A claim has a number and a lease. Every write of a run names the number: a worker
+//     that was stopped for longer than the lease, and whose run was taken over, changes
+//     nothing any more. The calls that it may still append are those that the other
+//     worker appends too: a run is a batch of its own, and enqueueing a batch again adds
+//     only what is missing.
 //   - Which chains are passed over is decided once for a run and kept with its claim, so
-//     that all who work at it enqueue the same calls in the same order.
+//     that all workers that make the run enqueue the same calls in the same order.
 //   - Rows of one revision never change: replacing them writes others. They lie in
-//     chunks of up to 500 rows, each sealed as a whole, and are read one by one.
+//     chunks of up to 500 rows, each sealed as a whole, and are read chunk by chunk.
 //
 // # Time
 //
@@ -34,7 +35,7 @@
 //
 // # Failures
 //
-// All keys of a schedule share one hash tag, and every change is one script on it. A
-// schedule that was cut off while it was added is not there; its rows go after a day.
-// Where Redis is away, every method returns its error.
+// All keys of a schedule share one hash tag, and every change is one script on it. If
+// adding a schedule is cut off, there is no schedule, and its rows go after a day. If
+// Redis is away, every method returns its error.
 package schedule

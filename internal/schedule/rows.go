@@ -22,7 +22,7 @@ import (
 const (
 	chunkRows  = 500
 	chunkBytes = 128 << 10
-	// draft is how long rows stay that no schedule was made of.
+	// draft is how long rows stay if no schedule is made of them.
 	draft = 24 * time.Hour
 )
 
@@ -30,7 +30,7 @@ const (
 var ErrRowsGone = errors.New("the rows of the schedule are gone: add it again with --replace")
 
 // Writer writes the rows of a schedule that is to be put, chunk by chunk. It is for one
-// goroutine. Rows of which no schedule is made go after a day.
+// goroutine. If no schedule is made of the rows, they go after a day.
 type Writer struct {
 	store    *Store
 	keys     *vault.Keys
@@ -42,18 +42,18 @@ type Writer struct {
 	rows     int
 }
 
-// NewWriter writes rows of a schedule that will have this name.
+// NewWriter returns a Writer of the rows of a schedule that will have this name.
 func (s *Store) NewWriter(name string, keys *vault.Keys) *Writer {
 	return &Writer{store: s, keys: keys, id: ID(name), revision: rand.Text()[:12]}
 }
 
-// Revision is what Put wants to know of the rows.
+// Revision returns the revision of the rows, for Put.
 func (w *Writer) Revision() string { return w.revision }
 
-// Rows is how many were added.
+// Rows returns how many rows were added.
 func (w *Writer) Rows() int { return w.rows }
 
-// Add adds a row behind the others. Of a row older versions kept no line.
+// Add adds a row behind the others. Older versions did not keep the line of a row.
 func (w *Writer) Add(ctx context.Context, r rows.Row) error {
 	line, _ := json.Marshal([]any{r.Server, r.Token, r.Licenses, r.Chain, r.Ref, r.ID, r.Line}) // texts and numbers alone: it can't fail
 	w.chunk = append(append(w.chunk, line...), '\n')
@@ -92,8 +92,8 @@ func purpose(id, revision string, chunk int) string {
 
 func (s *Store) rowsKey(id, revision string) string { return s.key(id) + "rows:" + revision }
 
-// Rows streams so many rows of a revision in their order, a chunk at a time. An error,
-// such as ErrRowsGone, is the last thing that is yielded.
+// Rows streams the rows of a revision, of which there are count, in their order and a chunk
+// at a time. An error, such as ErrRowsGone, comes last.
 func (s *Store) Rows(ctx context.Context, id, revision string, count int, keys *vault.Keys) iter.Seq2[rows.Row, error] {
 	return func(yield func(rows.Row, error) bool) {
 		seen := 0

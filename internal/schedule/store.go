@@ -36,7 +36,7 @@ type Store struct {
 	scripts map[string]*redis.Script // by the names of their files
 }
 
-// NewStore returns a store. "" as prefix is "habilita". It asks nothing of Redis.
+// NewStore returns a store. "" as prefix is "habilita". It sends nothing to Redis.
 func NewStore(rdb redis.UniversalClient, prefix string) *Store {
 	s := &Store{rdb: rdb, prefix: cmp.Or(prefix, "habilita"), scripts: map[string]*redis.Script{}}
 	source := func(name string) string { return redisconn.Source(sources, name) }
@@ -52,7 +52,7 @@ func (s *Store) run(ctx context.Context, name, id string, args ...any) *redis.Cm
 	return s.scripts[name].Run(ctx, s.rdb, []string{s.key(id), s.key(id) + "told:" + rand.Text()}, args...)
 }
 
-// ID is the short name of a schedule in keys: 12 characters of its name's SHA-256.
+// ID returns the short name of a schedule in keys: 12 characters of its name's SHA-256.
 func ID(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return vault.Lower32.EncodeToString(sum[:])[:12]
@@ -65,7 +65,7 @@ func (s *Store) hash(id string) string { return s.key(id) + "schedule" }
 
 func (s *Store) listKey() string { return s.prefix + ":schedules" }
 
-// Now is the time of Redis.
+// Now returns the time of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.rdb.Time(ctx).Result() }
 
 // Get returns a schedule by its name, or ErrNoSchedule.
@@ -92,7 +92,7 @@ func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	// By itself: a cluster's client asks any node, and another one where that is away.
+	// Asked by itself: a cluster's client asks any node, and another one if that is away.
 	now, err := s.Now(ctx)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -111,7 +111,7 @@ func (s *Store) All(ctx context.Context) ([]State, time.Time, error) {
 				unread.Add(id, err)
 				continue
 			}
-			// One that is just being added, or whose removal was cut off, is none.
+			// A schedule that is just being added, or whose removal was cut off, does not count.
 			if st, ok := decode(id, cmds[i].Val()); ok {
 				out = append(out, st)
 			}
@@ -135,8 +135,8 @@ func (s *Store) Runs(ctx context.Context, name string) ([]Run, error) {
 	return out, nil
 }
 
-// Put puts a schedule in place whose rows are written under a revision. Where there is
-// one of that name it is replaced, or else the error is ErrExists.
+// Put puts in place a schedule whose rows are written under a revision. If there is one of
+// that name, it is replaced; without replace, the error is ErrExists.
 func (s *Store) Put(ctx context.Context, d Definition, rows int, revision string, replace bool) error {
 	t, err := d.Check()
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Store) Put(ctx context.Context, d Definition, rows int, revision string
 		return err
 	}
 	id := ID(d.Name)
-	// The list first: what is in it and nowhere else is passed over.
+	// The list comes first: an entry without a schedule is passed over.
 	if err := s.list(ctx, id, now); err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (s *Store) list(ctx context.Context, id string, now time.Time) error {
 	return s.rdb.ZAddNX(ctx, s.listKey(), redis.Z{Score: float64(now.UnixMicro()), Member: id}).Err()
 }
 
-// Pause lets no tick be made until Resume; it reports whether it was not so already.
+// Pause lets no tick be made until Resume; it returns false if the schedule was paused already.
 func (s *Store) Pause(ctx context.Context, name string) (bool, error) {
 	return s.paused(s.run(ctx, "pause", ID(name), "1", "").Int())
 }
@@ -197,9 +197,9 @@ func (s *Store) paused(n int, err error) (bool, error) {
 	return n > 0, err
 }
 
-// Ask asks for a run now, which a worker makes; paused or not. It returns the name of the
-// run's batch: that of one that was asked for before and not begun stands for both. With
-// overlap it is made also where the last run has not settled.
+// Ask asks for a run now, which a worker makes even if the schedule is paused. It returns the
+// name of the run's batch. If a run was asked for before and has not begun, that one stands
+// for both. With overlap, the run is made even if the last one has not settled.
 func (s *Store) Ask(ctx context.Context, name string, overlap bool) (batch string, err error) {
 	st, err := s.Get(ctx, name)
 	if err != nil {
@@ -244,7 +244,7 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// millis is a time as the scripts have it; "" for none.
+// millis returns a time as the scripts have it; "" for none.
 func millis(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -13,10 +13,10 @@ import (
 
 // Timetable tells when a schedule is due: a cron expression in a time zone.
 //
-// Where the clocks change, a tick whose expression names its hours happens once for
-// each time that it names: in the hour that is skipped at the moment when the clocks go
-// forward (several ticks in there are one), in the hour that comes twice the first time
-// only. An expression whose hour is * goes by real time: a tick each hour, or every ten
+// When the clocks change, an expression that names its hours still has one tick for each
+// time that it names. Ticks in the hour that is skipped become one, at the moment when
+// the clocks go forward. Ticks in the hour that comes twice happen the first time only.
+// An expression whose hour is * goes by real time: a tick each hour, or every ten
 // minutes, whatever the clocks say. It is immutable and safe for concurrent use.
 type Timetable struct {
 	Expr string // as it was given
@@ -32,8 +32,8 @@ const (
 
 // NewTimetable reads a cron expression of five fields (minute, hour, day of the month,
 // month, day of the week), or one of @hourly, @daily, @midnight, @weekly, @monthly,
-// @yearly and @annually, in a zone of the IANA database. Sunday is 0 or 7. Where both days
-// are given, one of them is enough.
+// @yearly and @annually, in a zone of the IANA database. Sunday is 0 or 7. If both days are
+// given, one of them is enough.
 func NewTimetable(expr, zone string) (*Timetable, error) {
 	expr = strings.TrimSpace(expr)
 	switch {
@@ -69,8 +69,8 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 	return t, nil
 }
 
-// Next is the first tick after a time, in the timetable's zone. Zero: none within five
-// years.
+// Next returns the first tick after a time, in the timetable's zone. Zero: none within
+// five years.
 func (t *Timetable) Next(after time.Time) time.Time {
 	if t.real {
 		return t.nextReal(after.In(t.Zone))
@@ -114,7 +114,7 @@ func (t *Timetable) matches(at time.Time) bool {
 	return t.spec.Next(wall.Add(-time.Second)).Equal(wall)
 }
 
-// first is the first moment at which the clocks of the zone show a time; where they
+// first returns the first moment at which the clocks of the zone show a time; if they
 // never show it, the moment at which they go past it.
 func (t *Timetable) first(wall time.Time) time.Time {
 	const far = 48 * time.Hour // no zone is that far from UTC, or changes twice within it
@@ -138,12 +138,12 @@ func (t *Timetable) first(wall time.Time) time.Time {
 	return start.In(t.Zone)
 }
 
-// asUTC is the time of UTC that reads as t does.
+// asUTC returns the time of UTC that reads as t does.
 func asUTC(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-// NextRuns are the first n ticks after a time, fewer where there are no more.
+// NextRuns returns the first n ticks after a time, fewer if there are no more.
 func (t *Timetable) NextRuns(after time.Time, n int) []time.Time {
 	var runs []time.Time
 	for len(runs) < n {
@@ -155,7 +155,7 @@ func (t *Timetable) NextRuns(after time.Time, n int) []time.Time {
 	return runs
 }
 
-// Words say what the expression means, such as "at 02:00, every day".
+// Words says what the expression means, such as "at 02:00, every day".
 func (t *Timetable) Words() string {
 	words := t.timeWords() + ", " + t.dayWords()
 	if s := t.spec; s.Month&star == 0 {
@@ -192,7 +192,7 @@ func (t *Timetable) timeWords() string {
 	return "at " + join(at)
 }
 
-// dayWords follow cron: where both the day of the month and the day of the week are given,
+// dayWords follows cron: if both the day of the month and the day of the week are given,
 // one of them is enough.
 func (t *Timetable) dayWords() string {
 	s := t.spec
@@ -218,7 +218,7 @@ func bits(field uint64, from, to int) (on []int) {
 	return on
 }
 
-// stepOf is the distance of numbers that divide the whole from 0 on; 0: they do not.
+// stepOf returns the interval between numbers that divide the whole evenly from 0 on; 0: they do not.
 func stepOf(on []int, whole int) int {
 	if len(on) < 2 || whole%len(on) != 0 {
 		return 0
@@ -263,8 +263,8 @@ func join(parts []string) string {
 
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-// sundayAs7 writes the fifth field of an expression with Sunday as 0, where it has it as 7
-// or at the end of a range, as crontab takes it. What it can't read it leaves to the parser.
+// sundayAs7 writes the fifth field of an expression with Sunday as 0, if it has Sunday as 7 or
+// at the end of a range, as crontab takes it. It leaves what it can't read to the parser.
 func sundayAs7(expr string) string {
 	fields := strings.Fields(expr)
 	if len(fields) != 5 {

@@ -1,4 +1,4 @@
-// Package seen keeps what a long list was found to have, by 64-bit hashes, in few bytes.
+// Package seen remembers what a long list was found to have, by 64-bit hashes, in few bytes.
 package seen
 
 import (
@@ -13,7 +13,7 @@ const (
 	fullNum, fullDen = 7, 8
 )
 
-// Table is a small number for each hash. The zero value is empty. It is for one goroutine.
+// Table keeps a small number for each hash. The zero value is empty. It is for one goroutine.
 type Table struct {
 	shards [shards]shard
 }
@@ -24,8 +24,8 @@ type shard struct {
 	n      int
 }
 
-// Bytes are all that the table holds, at any moment since it had so many hashes: while a shard
-// grows its old form and its new one are there.
+// Bytes returns the most that a table with so many hashes holds at any moment: while a shard grows,
+// its old form and its new one are there.
 func (t *Table) Bytes() int {
 	sum, largest := int(unsafe.Sizeof(*t)), 0
 	for i := range t.shards {
@@ -36,7 +36,7 @@ func (t *Table) Bytes() int {
 	return sum + largest
 }
 
-// Get returns the number of a hash; 0 where it has no entry.
+// Get returns the number of a hash; 0 if it has no entry.
 func (t *Table) Get(h uint64) uint32 {
 	h, s := t.shard(h)
 	if s.n == 0 {
@@ -45,8 +45,8 @@ func (t *Table) Get(h uint64) uint32 {
 	return s.values[s.slot(h)]
 }
 
-// At returns where the number of a hash stands, 0 where it is new. It is valid until the
-// next call of At.
+// At returns where the number of a hash stands; a new hash has the number 0. The pointer is
+// valid until the next call of At.
 func (t *Table) At(h uint64) *uint32 {
 	h, s := t.shard(h)
 	if (s.n+1)*fullDen > len(s.hashes)*fullNum {
@@ -64,7 +64,7 @@ func (t *Table) shard(h uint64) (uint64, *shard) {
 	return max(h, 1), &t.shards[h>>56]
 }
 
-// slot is where the hash stands, or would.
+// slot returns where the hash stands, or would stand.
 func (s *shard) slot(h uint64) int {
 	size := uint64(len(s.hashes))
 	i := (h & 0xffffffff) * size >> 32

@@ -28,7 +28,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Patience is how long a process that served for long waits at its end for the collector.
+// Patience is how long a process that served for long waits for the collector at its end.
 // A command waits for CommandPatience, which nobody notices: it sends its spans while it still
 // works, so a collector that lives has mostly answered by then.
 const (
@@ -39,12 +39,12 @@ const (
 )
 
 // ErrEndpoint says that an endpoint is no address of a collector over HTTP. The library
-// would send to another one in its place.
+// would send to another address instead.
 var ErrEndpoint = errors.New("want an address such as http://127.0.0.1:4318")
 
-// Start starts sending spans of a service where getenv names an endpoint. The provider is
-// nil where it does not; an error is ErrEndpoint where that is no address. stop sends what is
-// left, within patience, and is never nil. warn is told the first failure to send.
+// Start starts sending spans of a service if getenv names an endpoint; if not, the provider is
+// nil. The error is ErrEndpoint if the endpoint is no address. stop sends what is left, within
+// patience, and is never nil. warn gets the first failure to send.
 func Start(ctx context.Context, service string, patience time.Duration, getenv func(string) string, warn func(error)) (_ trace.TracerProvider, stop func(), err error) {
 	variable, endpoint := endpointOf(getenv)
 	if endpoint == "" {
@@ -80,7 +80,7 @@ func Start(ctx context.Context, service string, patience time.Duration, getenv f
 	}, nil
 }
 
-// endpointOf is the address that spans go to, and the variable that names it.
+// endpointOf returns the address that spans go to, and the variable that names it.
 func endpointOf(getenv func(string) string) (variable, endpoint string) {
 	const whole, base = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 	if address := strings.TrimSpace(getenv(whole)); address != "" {

@@ -15,10 +15,10 @@
 --   "leave"  {"left"}           it is not alive, whether it was or not
 --   "list"   {"alive", ...}     the records of all live processes, in no order
 --
--- Guarantees: live processes agree in every term that two of them have. A process is alive
--- until its expiry by the time of Redis, that moment excluded; one that expired is
--- forgotten by the next beat or leave, with its shared settings. Every operation may be repeated,
--- and works where Redis is full.
+-- Guarantees: live processes agree in every shared setting that two of them have. A process is
+-- alive until its expiry by the time of Redis, that moment excluded. The next beat or leave
+-- forgets one that expired, with its shared settings. Every operation may be repeated, and works
+-- when Redis is full.
 -- A record that is no JSON is an error, and nothing was written for the caller.
 -- "beat" of a live process costs O(1) and the ended ones; the others O(live processes).
 

@@ -1,9 +1,9 @@
--- Claims the run that a worker decided upon, and moves the next tick on. Atomic: of all
--- workers that decided upon the same version, one gets it.
+-- Claims the run that a worker decided to make, and moves the next tick on. Atomic: of all
+-- workers that looked at the same version, one gets it.
 -- KEYS[1] prefix of the schedule
 -- ARGV[1] version that was decided upon  [2] lease, ms  [3] next tick, ms, '' none
 -- ARGV[4] kind  [5] tick, ms  [6] batch  [7] ticks that were missed
--- Reply: number of the claim, 0 where the schedule has changed
+-- Reply: number of the claim, 0 if the schedule has changed
 local at = now()
 if get('version') ~= ARGV[1] or get('claim') then return '0' end
 local number = fresh('claims')

@@ -1,8 +1,8 @@
--- What the scripts of a schedule share. KEYS[2] is once's. All keys of a script live under
+-- What the scripts of a schedule share. KEYS[2] is for once.lua. All keys of a script live under
 -- KEYS[1], the prefix of one schedule with its hash tag ("habilita:{s:abc}:"), so that a script
 -- touches one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
 --
---   schedule         hash  what State has, under the names of Go's fields
+--   schedule         hash  what State has (decode in definition.go reads it)
 --   rows:<revision>  hash  number of a chunk -> up to 500 rows, sealed
 --   passed:<claim>   hash  chains that a run passes over, those held when it began;
 --                          <claim> is the number of the run's first claim
@@ -22,8 +22,8 @@ end
 
 local function get(name) return redis.call('HGET', S, name) end
 
--- fresh gives a counter its next number. It goes with the time, in microseconds, so that a
--- schedule that is removed and added again has no number twice.
+-- fresh gives a counter its next number: at least the time in microseconds, so that a schedule
+-- that is removed and added again has no number twice.
 local function fresh(name)
   local t = redis.call('TIME')
   local n = math.max(tonumber(get(name) or '0') + 1, tonumber(t[1]) * 1000000 + tonumber(t[2]))
@@ -31,7 +31,7 @@ local function fresh(name)
   return int(n)
 end
 
--- change gives the schedule another version: what a worker decided upon the old one is refused.
+-- change gives the schedule another version: what a worker decided about the old one is refused.
 local function change() fresh('version') end
 
 -- holds tells whether a claim still has the number: nobody took it over or removed it.
@@ -44,7 +44,7 @@ local function remember(run, at)
   redis.call('LTRIM', P .. 'runs', 0, KEPT - 1)
 end
 
--- unclaim ends the claim, and what only it needed.
+-- unclaim removes the claim, and what only the claim needed.
 local function unclaim()
   local was = redis.call('HMGET', S, 'claim_first', 'claim_revision', 'revision')
   if was[1] then redis.call('UNLINK', P .. 'passed:' .. was[1]) end

@@ -2,7 +2,7 @@
 -- KEYS[1] prefix of the schedule
 -- ARGV[1] version that was decided upon  [2] next tick, ms, '' none  [3] the run, JSON
 -- ARGV[4] '1': a run that was asked for is passed over
--- Reply: 1, 0 where the schedule has changed
+-- Reply: 1, 0 if the schedule has changed
 local at = now()
 if get('version') ~= ARGV[1] or get('claim') then return 0 end
 redis.call('HSET', S, 'next', ARGV[2])

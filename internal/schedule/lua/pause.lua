@@ -1,4 +1,4 @@
--- Pauses a schedule, or lets it go on from its next tick. Atomic. Works where Redis is full.
+-- Pauses a schedule, or lets it go on from its next tick. Atomic. Works when Redis is full.
 -- KEYS[1] prefix of the schedule
 -- ARGV[1] '1' pauses, '0' resumes  [2] next tick, ms, '' none; for a schedule that was paused
 -- Reply: 1 it was done, 0 it was so already, -1 there is no schedule

@@ -1,10 +1,10 @@
--- Puts a schedule in place whose rows are written, or another in the place of one of that
--- name: what is known of its runs, and whether it is paused, stays. Atomic.
+-- Puts in place a schedule whose rows are written. If it replaces one of that name, what is
+-- known of its runs stays, and so does whether it is paused. Atomic.
 -- A run that is being enqueued goes on with the rows that it began with.
 -- KEYS[1] prefix of the schedule
 -- ARGV[1] '1': one that exists is replaced  [2] revision of the rows  [3] next tick, ms, '' none
 -- ARGV[4..] pairs of field and value
--- Reply: 1, or 0 where one exists and is not to be replaced
+-- Reply: 1, or 0 if one exists and is not to be replaced
 local at = now()
 local exists = get('version')
 if exists and ARGV[1] ~= '1' then return 0 end

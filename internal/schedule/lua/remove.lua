@@ -1,7 +1,7 @@
 -- Removes a schedule with its rows and history. Atomic. A run that is being enqueued ends
--- where it is; what is enqueued is of its batch and stays. Works where Redis is full.
+-- where it is; what it enqueued belongs to its batch and stays. Works when Redis is full.
 -- KEYS[1] prefix of the schedule
--- Reply: 1, 0 where there was none
+-- Reply: 1, 0 if there was none
 local was = redis.call('HMGET', S, 'version', 'revision', 'claim_revision', 'claim_first')
 if not was[1] then return 0 end
 for i = 2, 3 do

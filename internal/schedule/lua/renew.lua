@@ -1,9 +1,9 @@
 -- Keeps a claim for another lease, or gives it back so that a worker takes it over.
--- Atomic. Works where Redis is full.
+-- Atomic. Works when Redis is full.
 -- KEYS[1] prefix of the schedule
 -- ARGV[1] number of the claim  [2] lease from now, ms; 0 gives it back at once
 -- ARGV[3] what went wrong, '' nothing: counted as a try
--- Reply: 1, 0 where the claim is another's
+-- Reply: 1, 0 if the claim is another's
 local at = now()
 if not holds(ARGV[1]) then return 0 end
 redis.call('HDEL', S, '')
