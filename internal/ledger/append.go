@@ -42,8 +42,8 @@ type Append struct {
 	// Look writes nothing: Fresh says what would be new.
 	Look bool
 	// Looked says that a Look said Fresh. If a call is known by now, and its token has the very sealed
-	// form of this Append, then an earlier try of this Append wrote it and its reply was lost (Redis
-	// clients try again by themselves). Such a call is Fresh, and not known.
+	// form of this Append, then an earlier try of this Append wrote it. The reply of that try was lost
+	// (Redis clients try again by themselves). Such a call is Fresh, and not known.
 	Looked bool
 	// Part says that the calls are a part of their file: a call that is known by what it says
 	// is a Twin, since nobody can tell whether the known call is meant.

@@ -153,9 +153,9 @@ func (t *tries) again(ctx context.Context) bool {
 	}
 }
 
-// movingFor is how long a client of a cluster tries again while a hash slot is being moved: many times
-// what a bucket takes, and short enough that a slot which is left open does not hold up the other
-// commands of a pipeline for long.
+// movingFor is how long a client of a cluster tries again while a hash slot is being moved. It is many
+// times what a bucket takes. It is short enough that a slot which is left open does not hold up the
+// other commands of a pipeline for long.
 const movingFor = time.Second
 
 // moving reports whether a command ran on neither node, since its slot is being moved from the one

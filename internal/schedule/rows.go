@@ -92,8 +92,8 @@ func purpose(id, revision string, chunk int) string {
 
 func (s *Store) rowsKey(id, revision string) string { return s.key(id) + "rows:" + revision }
 
-// Rows streams the rows of a revision, of which there are count, in their order and a chunk
-// at a time. An error, such as ErrRowsGone, comes last.
+// Rows streams the count rows of a revision in their order, a chunk at a time. An error, such
+// as ErrRowsGone, comes last.
 func (s *Store) Rows(ctx context.Context, id, revision string, count int, keys *vault.Keys) iter.Seq2[rows.Row, error] {
 	return func(yield func(rows.Row, error) bool) {
 		seen := 0

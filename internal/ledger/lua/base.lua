@@ -7,7 +7,7 @@
 --   calls:<batch>   hash   <token><key> -> record, a JSON array (see R)
 --   counts:<batch>  hash   see COUNT
 --   dropped:<batch> set    chains whose later calls of the batch are cancelled (policy cancel)
---   chain:<id>      hash   see C; absent where a chain has nothing to do
+--   chain:<id>      hash   see C; absent if a chain has nothing to do
 --   queue:<id>      list   references behind the head, "<batch> <key>" or, of a call that was
 --                          new again, "<batch> <key> <times>": one with other times is void
 --   ready           zset   chain -> since when, to be dispatched
