@@ -22,7 +22,7 @@ func TestAppendIsIdempotent(t *testing.T) {
 	})
 }
 
-// newOnes is how many calls were new.
+// newOnes returns how many calls were new.
 func newOnes(done Appended) (n int) {
 	for _, is := range news(done) {
 		if is {
@@ -131,7 +131,7 @@ func TestScheduledCallsJoinWhenDue(t *testing.T) {
 			c[0].At = h.now().Add(d)
 			return c
 		}
-		// Later than what comes before takes on any machine.
+		// Late enough that the steps before are over by then, on any machine.
 		due := h.now().Add(2 * time.Second)
 		h.append("b1", "hold", later("", "past", -time.Hour), later("", "late", due.Sub(h.now())),
 			later("two words", "w", due.Sub(h.now())-40*time.Millisecond), calls(tok(1), "", "now"))
@@ -173,7 +173,7 @@ func TestLicencesRaisedBringQuotaBack(t *testing.T) {
 	})
 }
 
-// What a group has twice is one call, wherever it stands, and the first one is it.
+// A call that a group has twice is one call, wherever it stands, and the first one counts.
 func TestAppendOfACallTwiceInOneGroup(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		done := h.append("b1", "hold", calls(tok(1), "", "a", "b", "a"), calls(tok(1), "x", "b", "c"), calls(tok(1), "", "a", "d"))
@@ -230,7 +230,7 @@ func TestGroupKeepsTheOrder(t *testing.T) {
 	})
 }
 
-// A group tells of what it has now, also if it was asked before, and nothing of what it had before it was emptied.
+// A group tells what it has now, even if it was asked before, and nothing that it had before it was emptied.
 func TestGroupIsUsedAgain(t *testing.T) {
 	var g Group
 	for round := range 2 {

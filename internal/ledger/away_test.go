@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A call to a server that is away is put off: no attempt, no slot, no count of the day, and
-// no end to it. Other servers' calls go on.
+// A call to a server that is away is put off for any time, without an attempt, a slot or a
+// count of the day. Other servers' calls go on.
 func TestServerThatIsAway(t *testing.T) {
 	mini(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b"), calls(tok(2), "", "c"))
@@ -30,7 +30,7 @@ func TestServerThatIsAway(t *testing.T) {
 		a := h.start(tok(1))
 		until = h.now().Add(time.Hour)
 		h.is(a.Spent, 1)
-		// The run does not go on with the next call where the server went away meanwhile.
+		// The run does not go on with the next call if the server went away meanwhile.
 		h.away = fmt.Sprintf("0001=%d ", until.UnixMilli())
 		s := h.finish(a, Outcome{Kind: Done}, true)
 		h.is(fmt.Sprint(s.Status, s.Reason), "deferredserver")
@@ -39,8 +39,8 @@ func TestServerThatIsAway(t *testing.T) {
 	})
 }
 
-// Whoever comes when the time has passed is put off a little, since the one who probes
-// is another.
+// A call that comes when the time has passed is put off a little, since another worker
+// probes the server.
 func TestServerThatIsAwayIsNotStormed(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// pass has the time in which calls may be appended pass.
+// pass lets the time pass in which calls may be appended.
 func (s *Batches) pass(t *testing.T, id string) {
 	t.Helper()
 	if err := s.rdb.HSet(t.Context(), s.metaKey(id), "until", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
@@ -14,7 +14,7 @@ func (s *Batches) pass(t *testing.T, id string) {
 	}
 }
 
-// What is in use is not deleted, whenever its use begins.
+// A batch that is in use is not deleted, whenever its use begins.
 func TestDelete(t *testing.T) {
 	idle := func(*testing.T, *Batches, Batch) {}
 	for name, c := range map[string]struct {
@@ -75,7 +75,7 @@ func noteOld(t *testing.T, s *Batches, m Batch) {
 	s.pass(t, m.ID)
 }
 
-// later has the time pass in another way than pass, so that the mark changes.
+// later lets the time pass in another way than pass, so that the mark changes.
 func (s *Batches) later(t *testing.T, id string) {
 	t.Helper()
 	if err := s.rdb.HSet(t.Context(), s.metaKey(id), "until", time.Now().Add(-time.Hour+time.Minute).UnixMilli()).Err(); err != nil {
@@ -97,8 +97,8 @@ func end(t *testing.T, s *Batches, m Batch) {
 	}
 }
 
-// Whoever has seen a batch that is gone, or made anew, notes nothing in it, and makes nothing
-// of it.
+// A process that saw a batch before it was deleted, or made anew, notes nothing in it, and does
+// not make it again.
 func TestGoneStaysSo(t *testing.T) {
 	store(t, func(t *testing.T, s *Batches) {
 		ctx := t.Context()
@@ -130,8 +130,8 @@ func TestGoneStaysSo(t *testing.T) {
 	})
 }
 
-// A delete that was cut off, and a batch that was made anew between its steps: the list tells
-// of what is there.
+// A delete that was cut off, and a batch that was made anew between its steps: the list has
+// what is there.
 func TestTidy(t *testing.T) {
 	store(t, func(t *testing.T, s *Batches) {
 		ctx := t.Context()

@@ -93,7 +93,7 @@ func TestListNewestFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// One whose delete was cut off, or whose creation was, is not shown.
+		// A batch whose creation or deletion was cut off is not shown.
 		if err := s.rdb.Del(t.Context(), s.metaKey("id7")).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestBuckets(t *testing.T) {
 		if b, err := s.Tags(t.Context(), "x"); fmt.Sprint(b) != "[aa ah ai 77]" || err != nil {
 			t.Errorf("%v, %v", b, err)
 		}
-		// Those that an older version noted are known too.
+		// Buckets that an older version noted are known too.
 		if err := s.rdb.SetBit(t.Context(), s.oldBucketsKey("x"), 5, 1).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestTheOldListOfBucketsIsAway(t *testing.T) {
 		if b, err := s.Tags(t.Context(), "x"); fmt.Sprint(b) != "[af]" || err != nil {
 			t.Errorf("%v, %v", b, err)
 		}
-		// Of one that was not, nobody can tell.
+		// For a batch that was not taken over, nobody can tell.
 		if err := s.rdb.HDel(t.Context(), s.metaKey("x"), "keys").Err(); err != nil {
 			t.Fatal(err)
 		}

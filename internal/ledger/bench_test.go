@@ -9,7 +9,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// spreadToken is the name of the nth token, over all buckets.
+// spreadToken returns the name of the nth token, over all buckets.
 func spreadToken(n int) string { return TagAt(n%Buckets) + tok(n)[2:] }
 
 func realRedis(b *testing.B) *harness {
@@ -144,7 +144,7 @@ func BenchmarkFinishInPlace(b *testing.B) {
 	}
 }
 
-// The way from a call to that of another chain, of another token.
+// The way from a call to one of another chain and token.
 func BenchmarkFinishElsewhere(b *testing.B) {
 	h := realRedis(b)
 	const many = 900

@@ -14,7 +14,7 @@ func atServer(server string, list []NewCall) []NewCall {
 }
 
 // A chain whose worker has no place left at its server stays with that worker: it holds no slot, no
-// count and no attempt, is told as waiting, and is begun under the same dispatch number.
+// count and no attempt, is shown as waiting, and begins under the same dispatch number.
 func TestChainWaitsForAPlaceAtItsServer(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b"))
@@ -37,7 +37,7 @@ func TestChainWaitsForAPlaceAtItsServer(t *testing.T) {
 	})
 }
 
-// What leads to a call at a server without a place leaves its chain with the worker, too.
+// If a step goes on to a call at a server without a place, that chain stays with the worker too.
 func TestRunGoesOnToAFullServer(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(h *harness, a Attempt) *Step
@@ -79,8 +79,8 @@ func TestRunGoesOnToAFullServer(t *testing.T) {
 	}
 }
 
-// A worker that died with chains that wait in it: they are dispatched again, and the number under which
-// it had them is an old one.
+// A worker dies while chains wait in it: they are dispatched again, and the number under which it had
+// them is an old one.
 func TestChainOfAWorkerThatDiedWaiting(t *testing.T) {
 	mini(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"))

@@ -31,7 +31,7 @@ func TestCountsAmongSomeCalls(t *testing.T) {
 		want("3 1 1 1 1 1 true")
 		of[tok(1)+"=l"] = struct{}{}
 		want("4 1 1 2 1 1 false") // it is not in its chain yet
-		// As the counts of the batch are, where it has no other calls.
+		// They are the counts of the batch if it has no other calls.
 		of = map[string]struct{}{}
 		for c, err := range h.l.Calls(h.ctx, "b", []string{testTag}) {
 			h.no(err)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// giveUp has the head of a chain given up.
+// giveUp makes the head of a chain be given up.
 func (h *harness) giveUp(chain string) *Step {
 	h.t.Helper()
 	return h.finish(h.start(chain), Outcome{Kind: GiveUp, Code: "401", Err: "refused"}, true)
@@ -53,7 +53,7 @@ func TestPolicyCancel(t *testing.T) {
 		h.append("b2", "hold", calls(tok(1), "", "x"))
 		h.append("b1", "cancel", calls(tok(1), "", "b", "c"), calls(tok(1), "other", "o"), calls(tok(2), "", "d"))
 		later := calls(tok(1), "", "e")
-		// Later than what comes before takes on any machine.
+		// Late enough that the steps before are over by then, on any machine.
 		due := h.now().Add(time.Second)
 		later[0].At = due
 		h.append("b1", "cancel", later)
@@ -63,7 +63,7 @@ func TestPolicyCancel(t *testing.T) {
 		h.append("b1", "cancel", calls(tok(1), "", "f"), calls(tok(2), "", "g"))
 		h.is(h.states("b1", tok(1), "f"), "ca ")
 		h.is(h.end(s.Attempt, Done).Status, Idle)
-		// A scheduled one that becomes due when the chain is idle is of it too.
+		// A scheduled call that becomes due when the chain is idle belongs to it too.
 		h.pass(due.Sub(h.now()) + 10*time.Millisecond)
 		h.dispatchDue()
 		h.is(h.states("b1", tok(1), "e"), "ca ")
@@ -112,7 +112,7 @@ func TestSkipGoesOn(t *testing.T) {
 	})
 }
 
-// spread has calls of b1 wait wherever calls wait.
+// spread makes calls of b1 wait wherever calls wait.
 func (h *harness) spread() (running Attempt) {
 	h.append("b1", "hold", calls(tok(1), "", "run", "behind"))
 	h.append("b2", "hold", calls(tok(1), "", "other"))
@@ -152,7 +152,7 @@ func TestCancelBatchWhereverItWaits(t *testing.T) {
 		h.is(h.chain(tok(5)).State, "")
 		h.is(h.begin(h.dispatched[tok(5)]).Status, Stale)
 		h.is(h.cancelBatch("b1"), 0)
-		// What comes later is refused, until the batch is opened again.
+		// Later calls are refused, until the batch is opened again.
 		late := Append{Batch: "b1", Policy: "hold", Calls: append(calls(tok(1), "", "late"), calls(tok(9), "", "late")...)}
 		_, err := h.l.Append(h.ctx, late)
 		h.is(errors.Is(err, ErrCancelled), true)
@@ -161,7 +161,7 @@ func TestCancelBatchWhereverItWaits(t *testing.T) {
 		s := h.finish(running, Outcome{Kind: Done}, true)
 		h.is(s.Attempt.Key, "=other")
 		h.is(h.states("b1", tok(1), "run"), "su ")
-		// What was cancelled unsent is new then, and what was sent is not.
+		// Calls that were cancelled unsent are new then; calls that were sent are not.
 		h.no(h.l.Reopen(h.ctx, "b1", []string{testTag}))
 		late.Calls = append(late.Calls, calls(tok(1), "", "run", "behind", "delayed")...)
 		h.is(fmt.Sprint(news(h.appendAs(late))), "[true true false true true]")

@@ -8,7 +8,7 @@ import (
 	"habilita/internal/quota"
 )
 
-// What a Redis in use has must stay readable, and scripts have the names that Go has.
+// The data of a Redis in use must stay readable, and scripts have the names that Go has.
 func TestNamesOfWhatIsStored(t *testing.T) {
 	want := `local C = { state = 's', head = 'h', number = 'f', nonce = 'n', lease_ends = 'e', days = 'd', spent = 'a', ` +
 		`first_push_back = 'p', failures = 't', reason = 'y', waits_until = 'u', waiter_since = 'z', missed = 'm', open_of = 'o:', }

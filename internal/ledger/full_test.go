@@ -9,7 +9,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// Where Redis is full, new work is refused and outcomes are recorded.
+// If Redis is full, new work is refused and outcomes are recorded.
 func TestFullRedis(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.SetTime != nil {

@@ -37,7 +37,7 @@ func TestRunGoesOnWithAnotherChain(t *testing.T) {
 	}
 }
 
-// A run that is to leave its chain to others goes on with one of them, and its chain stays ready.
+// A run that must leave its chain for others goes on with one of them, and its chain stays ready.
 func TestRunLeavesItsChainForOthers(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b", "c"))
@@ -53,8 +53,8 @@ func TestRunLeavesItsChainForOthers(t *testing.T) {
 	})
 }
 
-// The reply of a step that left its chain for another one was lost: sent again, it
-// answers as before.
+// The reply of a step that left its chain for another one was lost. When it is sent again,
+// it answers as before.
 func TestRepeatedGoingOnChangesNothing(t *testing.T) {
 	for name, o := range map[string]Outcome{
 		"idle": {Kind: Done, Slot: Release}, "held": {Kind: GiveUp, Slot: Release}, "waiting": {Kind: Fail, Slot: Release, Delay: time.Minute},
@@ -83,7 +83,8 @@ func TestRepeatedGoingOnChangesNothing(t *testing.T) {
 	}
 }
 
-// A step that is sent again finds what it began, and looks at few chains for it, however many of the bucket wait for a time.
+// A step that is sent again finds what it began. It looks at few chains for that, however many of the bucket wait
+// for a time.
 func TestRepeatedStepAmongManyThatWait(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		h := newHarness(t, b, setup{})
@@ -159,7 +160,7 @@ func TestLostAfterGoingOn(t *testing.T) {
 	})
 }
 
-// A run that goes on with the chain's next call begins a budget of its own for it, also in Redis.
+// A run that goes on with the chain's next call begins a new budget for it, also in Redis.
 func TestNextCallHasItsOwnBudget(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b", "c"))

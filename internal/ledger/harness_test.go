@@ -16,11 +16,11 @@ import (
 const (
 	testTag   = "ab"
 	longLease = 65 * time.Second
-	// shortLease is one that a test on a real Redis waits for.
+	// shortLease is a lease whose end a test on a real Redis waits for.
 	shortLease = 50 * time.Millisecond
 )
 
-// tok is the name of the nth token of the bucket testTag.
+// tok returns the name of the nth token of the bucket testTag.
 func tok(n int) string {
 	b := []byte(testTag + "aaaaaaaaaaaaaaaaaaaaaa")
 	for i := len(b) - 1; n > 0; i-- {
@@ -97,7 +97,7 @@ func both(t *testing.T, s setup, f func(h *harness)) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) { f(newHarness(t, b, s)) })
 }
 
-// mini runs f on a miniredis, for what needs more time to pass than a test may take.
+// mini runs f on a miniredis, for a test in which more time passes than it may take.
 func mini(t *testing.T, s setup, f func(h *harness)) {
 	t.Helper()
 	m := redistest.Mini(t)
@@ -113,7 +113,7 @@ func (h *harness) now() time.Time {
 	return time.Now()
 }
 
-// pass lets time pass: at once where it can be set.
+// pass lets time pass: at once if it can be set.
 func (h *harness) pass(d time.Duration) {
 	if h.b.SetTime != nil {
 		h.at = h.at.Add(d)
@@ -169,7 +169,7 @@ func (h *harness) appendAs(a Append) Appended {
 	return done
 }
 
-// news are, for each call of an Append, whether it was new.
+// news returns, for each call of an Append, whether it was new.
 func news(done Appended) (out []bool) {
 	for _, landing := range []byte(done.Received[0].Landings) {
 		out = append(out, Landing(landing) == Fresh)
@@ -177,7 +177,7 @@ func news(done Appended) (out []bool) {
 	return out
 }
 
-// known is how many calls of an Append were known.
+// known returns how many calls of an Append were known.
 func known(done Appended) (n int) {
 	for _, landing := range []byte(done.Received[0].Landings) {
 		if Landing(landing).Known() {
@@ -292,7 +292,7 @@ func (h *harness) cancelChain(chain string, m Meant, heldOnly bool) int {
 	return n
 }
 
-// chain returns a chain's state; the zero value where it is idle.
+// chain returns a chain's state; the zero value if it is idle.
 func (h *harness) chain(id string) Chain {
 	h.t.Helper()
 	for c, err := range h.l.Chains(h.ctx, []string{Tag(id)}, false) {
@@ -311,7 +311,7 @@ func (h *harness) call(batch, token, id string) Call {
 	return c
 }
 
-// states is the states of calls, in a row.
+// states returns the states of calls, in a row.
 func (h *harness) states(batch, token string, ids ...string) string {
 	h.t.Helper()
 	out := ""
@@ -351,5 +351,5 @@ func (h *harness) is(have, want any) {
 
 func why(s *Step) string { return string(s.Status) + " " + s.Reason }
 
-// nobody tells the run_id of no Redis process.
+// nobody returns no run_id for any bucket.
 func nobody(string) string { return "" }

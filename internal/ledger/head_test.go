@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// raw are the fields of a chain that belong to its head alone, as they are stored.
+// raw returns the fields of a chain that belong to its head alone, as they are stored.
 func (h *harness) raw(id string) string {
 	h.t.Helper()
 	all, err := h.rdb.HGetAll(h.ctx, h.prefix+":{"+testTag+"}:chain:"+id).Result()
@@ -24,8 +24,8 @@ func (h *harness) raw(id string) string {
 	return out
 }
 
-// worn has the head of a chain fail, be pushed back and, where dispatched is true, be dispatched without an
-// answer, so that all is written down that a head may have.
+// worn makes the head of a chain fail, be pushed back and, if dispatched is true, be dispatched without an
+// answer. After that, all that a head may have is written down.
 func (h *harness) worn(id string, dispatched bool) {
 	h.t.Helper()
 	h.finish(h.start(id), Outcome{Kind: Fail}, false)

@@ -22,7 +22,7 @@ func (h *harness) found(id string) int {
 	return len(c)
 }
 
-// tidied is how many entries of the index are left after a day.
+// tidied returns how many entries of the index are left after a day.
 func (h *harness) tidied() int {
 	h.t.Helper()
 	h.tidy()
@@ -42,7 +42,7 @@ func (h *harness) tidy() {
 	}
 }
 
-// entries are those of the index, with their values.
+// entries returns those of the index, with their values.
 func (h *harness) entries() map[string]string {
 	out := map[string]string{}
 	for _, key := range append(h.rdb.Keys(h.ctx, "*:ids").Val(), h.rdb.Keys(h.ctx, "*:places*").Val()...) {
@@ -97,7 +97,7 @@ func TestTidyIDs(t *testing.T) {
 	}
 }
 
-// One that is indexed again while it is looked at is left.
+// An entry that is indexed again while it is looked at is left.
 func TestTidyIDsComparesAndSets(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.index("b1", tok(1), "a")

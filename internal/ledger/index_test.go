@@ -15,7 +15,7 @@ func (h *harness) indexBulk(batch, token string, ids ...string) {
 	h.no(h.l.Index(h.ctx, given))
 }
 
-// shortField is an entry of a bulk as an older version made it.
+// shortField returns an entry of a bulk as an older version made it.
 func shortField(id, batch, token string) string {
 	place, _ := lower.DecodeString(batch + token[:shortToken])
 	return digest(id) + string(place)
@@ -26,7 +26,7 @@ func (h *harness) indexShort(of, batch, token, id string) {
 	h.no(h.rdb.HSet(h.ctx, h.l.indexKey(BatchID(of)[:2], singleIDs), shortField(id, batch, token), "").Err())
 }
 
-// A call of a bulk is found by its id, though its entry tells neither id nor token whole.
+// A call of a bulk is found by its id, though its entry has only a part of id and token.
 func TestBulkEntriesFindCalls(t *testing.T) {
 	one, two := BatchID("one"), BatchID("two")
 	like := tok(1)[:TokenLen-1] + "z" // its entry is that of tok(1)

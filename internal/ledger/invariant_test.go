@@ -20,8 +20,8 @@ type stored struct {
 	tokens  map[string]string
 }
 
-// ref cuts a reference of a token's chain into batch and key. It is void where the call was
-// new again since.
+// ref cuts a reference of a token's chain into batch and key. It is void if the call was new
+// again since.
 func (s stored) ref(token, ref string) (batch, key string, void bool) {
 	part := strings.Split(ref+"  ", " ")
 	times := ""
@@ -220,7 +220,7 @@ func (h *harness) invariants() {
 	}
 }
 
-// listed checks that a chain stands on the lists of its state alone.
+// listed checks that a chain stands only on the lists of its state.
 func (h *harness) listed(s stored, id string, c map[string]string, bad func(string, ...any)) {
 	token, _ := SplitChainID(id)
 	_, ready := s.sets["ready"][id]

@@ -56,7 +56,7 @@ func TestJointBeginIsOfEachChain(t *testing.T) {
 	})
 }
 
-// What can't be read in one bucket does not keep the others from being dispatched.
+// A bucket that can't be read does not keep the others from being dispatched.
 func TestDispatchAllIsOfEachBucket(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		var tags []string
@@ -81,7 +81,7 @@ func TestDispatchAllIsOfEachBucket(t *testing.T) {
 	})
 }
 
-// holdingBack is a go-redis hook that keeps scripts back, and what they were asked.
+// holdingBack is a go-redis hook that sends no scripts, and keeps their arguments.
 type holdingBack struct{ scripts [][]any }
 
 var errHeldBack = errors.New("held back")
@@ -100,7 +100,7 @@ func (*holdingBack) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return next
 }
 
-// Outcomes that one script records leave behind what they do when they are recorded one at a time, whatever became of each.
+// Outcomes that one script records have the same effect as when they are recorded one at a time, whatever became of each.
 func TestJointFinishIsOfEachChain(t *testing.T) {
 	outcomes := []struct {
 		o      Outcome
@@ -180,7 +180,7 @@ func TestJointFinishIsOfEachChain(t *testing.T) {
 		if h.is(r == nil, c.want == ""); r == nil {
 			continue
 		}
-		// The fields that Finish itself fills in are compared with what it says of one that came alone.
+		// Fill in the fields that Finish itself fills in, for the comparison with one that came alone.
 		s := step(r, attempts[i].Chain, fmt.Sprint("next", i))
 		if s.Attempt.Sealed == "" && s.Chain == attempts[i].Chain {
 			s.Attempt.Sealed = attempts[i].Sealed

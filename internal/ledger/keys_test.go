@@ -81,7 +81,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What a producer wrote comes back as it was.
+// The producer's text comes back as it was.
 func TestRecordsKeepTheProducersText(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		for i, text := range []string{"plain", `"quoted\"`, "línea ñ 漢字 😀", "a\tb\nc\x00d", "/</script>", "{}[]", "1e5", strings.Repeat("x", 5000)} {

@@ -3,7 +3,7 @@ package ledger
 import "testing"
 
 // Licences that came with calls go with the token's last record; those that were set to stay
-// do, whatever calls say later.
+// do stay, whatever calls say later.
 func TestPurgeKeepsLicencesThatWereSetToStay(t *testing.T) {
 	set := func(h *harness) { h.no(h.limiter().SetLicenses(h.ctx, tok(1), 7)) }
 	call := func(h *harness) {

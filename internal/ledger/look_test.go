@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A wait ends at most a tenth after what it waits for, up to a quarter of a second; a look that
-// takes long is no load.
+// A wait ends at most a tenth later than what it waits for, up to a quarter of a second. Looks that
+// take long are no load.
 func TestLooksSoonAfterwards(t *testing.T) {
 	for _, c := range []struct{ lasts, look, late time.Duration }{
 		{5 * time.Millisecond, 0, 3 * time.Millisecond},
@@ -35,8 +35,8 @@ func TestLooksSoonAfterwards(t *testing.T) {
 	}
 }
 
-// What an idle worker does in some milliseconds is seen as soon; what takes long is
-// looked at rarely, also while it changes.
+// What an idle worker does in some milliseconds is seen as soon. What takes long is
+// looked at rarely, even while it changes.
 func TestLooksSoonThenRarely(t *testing.T) {
 	for _, changes := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

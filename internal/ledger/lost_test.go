@@ -192,8 +192,8 @@ func TestDispatchedButNotBegun(t *testing.T) {
 	})
 }
 
-// A worker that lives has the grace, from the moment when somebody notices that its lease has
-// ended, to record its outcome, of whatever kind; the chain is nobody else's before.
+// When somebody notices that its lease has ended, a living worker still has the grace to record
+// its outcome, of whatever kind. Until then nobody else gets the chain.
 func TestOutcomeIsTakenWithinTheGrace(t *testing.T) {
 	outcomes := map[Kind]Status{Done: Idle, Fail: Waiting, PushBack: Waiting, NotSent: Waiting, Late: Waiting, GiveUp: Held}
 	for kind, want := range outcomes {
@@ -214,8 +214,8 @@ func TestOutcomeIsTakenWithinTheGrace(t *testing.T) {
 	}
 }
 
-// Nobody waits for a worker that is gone, or stood still, for longer than lease and grace. What the
-// looks at its chain noted is no dispatch that went unanswered.
+// Nobody waits longer than lease and grace for a worker that is gone, or stood still. What the looks
+// at its chain noted does not count as a dispatch that went unanswered.
 func TestGraceEnds(t *testing.T) {
 	both(t, setup{lease: shortLease, grace: 200 * time.Millisecond}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a"))

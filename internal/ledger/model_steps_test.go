@@ -139,7 +139,7 @@ func (m *model) newAgain(c *modelCall) bool {
 	return strings.HasPrefix(raw, `["p"`)
 }
 
-// prune takes some calls out that a file brought: those that wait and held heads go, and no other.
+// prune cancels some calls that a file brought: those that wait, and held heads, and no others.
 func (m *model) prune(rt *rapid.T) {
 	batch := m.batchButSolo()
 	which := pick(rt, "which", []Pruned{FromFile, NeverSent})

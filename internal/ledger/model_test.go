@@ -41,7 +41,7 @@ type modelAttempt struct {
 
 // checkModel checks a model on an empty miniredis each time.
 func checkModel(t *testing.T, with func(*rapid.T) setup, check func(*rapid.T, *harness)) {
-	// miniredis makes a Lua state for every script: fewer runs, unless they are asked for.
+	// miniredis makes a Lua state for every script: do fewer runs, unless a number is given.
 	if f := goflag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		if err := goflag.Set("rapid.checks", "20"); err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestModel(t *testing.T) {
 
 func pick[T any](rt *rapid.T, what string, from []T) T { return rapid.SampledFrom(from).Draw(rt, what) }
 
-// recent is one of the last of a list, the last most often; nil where there is none.
+// recent returns one of the last of a list, the last most often; nil if there is none.
 func recent[T any](rt *rapid.T, what string, from []T) *T {
 	if len(from) == 0 {
 		rt.Skip("none yet")

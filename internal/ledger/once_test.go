@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// twice sends each command again, as a client does whose first reply was lost.
+// twice sends each command again, as a client does if its first reply was lost.
 type twice struct{}
 
 func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -25,7 +25,7 @@ func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPi
 	}
 }
 
-// A decision whose reply was lost, and that was sent again, is told as what it did.
+// A decision whose reply was lost, and that was sent again, answers what it did.
 func TestLostReplyOfADecision(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(h *harness) (int, error)

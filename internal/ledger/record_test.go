@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A simple record is changed as text; any other is decoded and encoded. Both ways must say the same, and list the end of a
-// call that asked for it.
+// A simple record is changed as text; any other is decoded and encoded. Both ways must say the same, and list a call
+// whose end is to be told.
 func TestRecordSaysWhatBecameOfTheCall(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		for i, given := range []NewCall{

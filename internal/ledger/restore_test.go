@@ -8,7 +8,7 @@ import (
 	"habilita/internal/quota"
 )
 
-// restored is a call as a write-ahead log has it.
+// restored returns a call as a write-ahead log has it.
 func restored(id, state string, change func(r *Restored)) *Restored {
 	r := &Restored{
 		Token: tok(1), Key: GivenKey(id), State: state, Attempts: 2, Code: "202", Msg: "enabled",
@@ -29,7 +29,7 @@ func (h *harness) restore(want int, calls ...*Restored) {
 	h.check()
 }
 
-// What had ended stays so, once, and the chain goes on behind it.
+// Calls that had ended stay ended, are counted once, and the chain goes on behind them.
 func TestRestoreEnded(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b", "hold", calls(tok(1), "", "a", "b", "c"))
@@ -186,7 +186,7 @@ func TestRestoreMany(t *testing.T) {
 }
 
 // Chains whose calls alternate, as a write-ahead log has them: each goes on where it was,
-// whatever its own calls and the others' came to.
+// whatever became of its own calls and the others'.
 func TestRestoreByParts(t *testing.T) {
 	for policy, behind := range map[string]string{"hold": "qu qu ", "skip": "qu qu ", "cancel": "ca ca "} {
 		both(t, setup{}, func(h *harness) {

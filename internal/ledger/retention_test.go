@@ -164,7 +164,7 @@ func TestResealIsCompareAndSet(t *testing.T) {
 	})
 }
 
-// A token that is given again is kept as it was sealed last: that mends one whose sealing
+// A token that is given again is kept as it was last sealed: that mends one whose sealing
 // key was lost.
 func TestTokenGivenAgainIsSealedAnew(t *testing.T) {
 	for name, again := range map[string][]string{
@@ -261,7 +261,7 @@ func TestNextReadyWaits(t *testing.T) {
 	})
 }
 
-// Who stops waits for nothing, and a bucket that its command takes after that is there for others.
+// A caller that stops waits for nothing, and a bucket that its command takes after that is there for others.
 func TestNextReadyEndsWithItsCaller(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		ended, cancel := context.WithCancel(h.ctx)

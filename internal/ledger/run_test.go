@@ -182,7 +182,7 @@ func TestCoolingDefersAndLifts(t *testing.T) {
 		h.is(probe.Probe, true)
 		h.is(h.begin(h.dispatch(ChainID(tok(1), "x"))).Reason, "cooling")
 		h.finish(probe, Outcome{Kind: Done, Cooling: Cooling{Lift: true}}, false)
-		// Who waited for the cooling does not wait for the next probe.
+		// A chain that waited for the cooling does not wait for the next probe.
 		h.is(h.start(ChainID(tok(1), "x")).Key, "=b")
 	})
 }
@@ -266,7 +266,7 @@ func TestSlotGoesToAnotherProgram(t *testing.T) {
 	})
 }
 
-// When a batch was through is known to be when its last call ended, also if the chain goes on with another batch.
+// A batch was through when its last call ended, even if the chain goes on with another batch.
 func TestBatchKnowsWhenItsLastCallEnded(t *testing.T) {
 	both(t, setup{}, func(h *harness) {
 		h.append("b1", "hold", calls(tok(1), "", "a", "b"))

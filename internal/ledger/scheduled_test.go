@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Scheduled calls are told with their time, page by page, and taken out by chain: those
-// of others stay, and so does one that has joined its chain.
+// Scheduled calls are listed with their time, page by page, and cancelled by chain: those
+// of other chains stay, and so does one that has joined its chain.
 func TestScheduledCalls(t *testing.T) {
 	t.Parallel()
 	both(t, setup{}, func(h *harness) {
@@ -74,7 +74,7 @@ func TestScheduledCalls(t *testing.T) {
 	})
 }
 
-// The counts tell when a batch begins, however its calls were put off, and in whichever order.
+// The counts say when a batch begins, however and in whatever order its calls were put off.
 func TestCountsTellWhenABatchBegins(t *testing.T) {
 	const hour = time.Hour
 	for name, c := range map[string]struct {

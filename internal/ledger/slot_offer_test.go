@@ -12,9 +12,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// waiting has one slot of tok(1), taken by an attempt of chain "a", and chains that wait for
-// it in the order given, each with one call of batch b1 to its server. What is behind a name
-// is its server: "x 0002".
+// waiting makes an attempt of chain "a" take the one slot of tok(1), and other chains wait for
+// it in the order given. Each has one call of batch b1 to the server that stands behind its
+// name: "x 0002".
 func (h *harness) waiting(waiters ...string) Attempt {
 	h.t.Helper()
 	h.append("b0", "hold", calls(tok(1), "a", "a"))
@@ -30,7 +30,7 @@ func (h *harness) waiting(waiters ...string) Attempt {
 	return a
 }
 
-// gets says that the chain of tok(1) has a slot offer without waiting for its time.
+// gets checks that the chain of tok(1) has a slot offer, without waiting for its time.
 func (h *harness) gets(name string) Attempt {
 	h.t.Helper()
 	f := h.dispatch(ChainID(tok(1), name))
@@ -154,8 +154,8 @@ func TestSlotOfferIsPassedOnAfterAnUnknownOutcome(t *testing.T) {
 	})
 }
 
-// Who is put off for another reason waits for no slot: a wake does not come to its end with
-// those.
+// A chain that is put off for another reason waits for no slot: a wake does not spend its tries
+// on such chains.
 func TestWhoIsPutOffWaitsForNoSlot(t *testing.T) {
 	mini(t, setup{slots: 1}, func(h *harness) {
 		h.append("b0", "hold", calls(tok(1), "a", "a"))
@@ -183,7 +183,7 @@ func TestWhoIsPutOffWaitsForNoSlot(t *testing.T) {
 	})
 }
 
-// Where nobody can run, the slot offer stays: who has it comes back when that has passed, and the
+// If nobody can run, the slot offer stays: its chain comes back when that has passed, and the
 // others are not woken in vain.
 func TestSlotOfferIsKeptWhileTheTokenIsClosed(t *testing.T) {
 	mini(t, setup{slots: 1}, func(h *harness) {
@@ -200,8 +200,8 @@ func TestSlotOfferIsKeptWhileTheTokenIsClosed(t *testing.T) {
 	})
 }
 
-// A success that came late is of the chain that waits longest itself, and a slot is free since
-// the other request's lease has ended.
+// A late success belongs to the very chain that waits longest, and a slot is free since the
+// other request's lease has ended.
 func TestLateSuccessOfWhoWaitsLongest(t *testing.T) {
 	mini(t, setup{slots: 1, lease: shortLease}, func(h *harness) {
 		x, y := ChainID(tok(1), "x"), ChainID(tok(1), "y")
@@ -296,7 +296,7 @@ func TestModelOfSlotOffers(t *testing.T) {
 	})
 }
 
-// offered fails where a chain of tok(1) waits for a slot that is free, and no other has the slot offer.
+// offered fails if a chain of tok(1) waits for a slot that is free, and no other has the slot offer.
 func (h *harness) offered() {
 	h.t.Helper()
 	_, slots := h.peek(tok(1))

@@ -10,8 +10,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// What can't be read is told, also behind what is not there: a chain that is not held has no time
-// since when it is, and a call that was purged has no record.
+// What can't be read is named, even behind something that is not there: a chain that is not held has
+// no time since when it is, and a call that was purged has no record.
 func TestWhatCantBeReadIsTold(t *testing.T) {
 	p := "habilita:{" + testTag + "}:"
 	for name, c := range map[string]struct {

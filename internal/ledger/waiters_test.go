@@ -50,7 +50,7 @@ func (h *harness) queue(waiters ...string) {
 	}
 }
 
-// signalled are the buckets that are signalled.
+// signalled returns the buckets that are signalled.
 func (h *harness) signalled() string {
 	h.t.Helper()
 	tags, err := h.rdb.ZRange(h.ctx, h.prefix+":announced", 0, -1).Result()
@@ -58,8 +58,8 @@ func (h *harness) signalled() string {
 	return fmt.Sprint(tags)
 }
 
-// A slot that another program frees goes to the chain that
-// waited longest: it can be dispatched at once, and its bucket is signalled.
+// A slot that another program frees goes to the chain that waited longest: it can be dispatched
+// at once, and its bucket is signalled.
 func TestAnotherProgramsSlotGoesToAChain(t *testing.T) {
 	for name, free := range map[string]func(h *harness, l *quota.Limiter, g quota.Grant) error{
 		"release":   func(h *harness, l *quota.Limiter, g quota.Grant) error { return l.Release(h.ctx, g) },
@@ -89,8 +89,8 @@ func TestAnotherProgramsSlotGoesToAChain(t *testing.T) {
 	}
 }
 
-// Who waits in package quota is told by the ledger, whatever its kind; one that can't be
-// reached is passed over.
+// The ledger wakes waiters of every kind, also those of package quota; it passes over one
+// that can't be reached.
 func TestLedgerWakesEveryKindOfWaiter(t *testing.T) {
 	for name, c := range map[string]struct {
 		queue []string
@@ -155,7 +155,7 @@ func TestChainThatYieldsComesBackWithALapse(t *testing.T) {
 	})
 }
 
-// crowd has n chains wait that are due, of other tokens, before those of tok(1) are.
+// crowd makes n chains of other tokens wait, which are due before those of tok(1).
 func (h *harness) crowd(n int) {
 	h.t.Helper()
 	p := h.prefix + ":{" + testTag + "}:"
@@ -169,8 +169,8 @@ func (h *harness) crowd(n int) {
 	h.no(err)
 }
 
-// All chains of a token that wait for a reason look again where it goes, behind however many
-// others that are due, and no other one does.
+// If a reason goes, all chains of a token that wait for it look again, behind however many others
+// that are due, and no other chain does.
 func TestRecallFindsAllChainsOfTheToken(t *testing.T) {
 	const many = 700 // chains of the token, more than one script works on
 	raise := func(h *harness, n int) {

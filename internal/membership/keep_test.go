@@ -50,13 +50,13 @@ func keep(t *testing.T, r *membership.Registry) keeping {
 	return k
 }
 
-// pass lets time go by, and all do what they do then.
+// pass lets time go by, and waits until all have done what they do then.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// end stops Keep, and wants it to have met nothing.
+// end stops Keep, and fails if it met an error.
 func (k keeping) end(t *testing.T) {
 	t.Helper()
 	k.stop()
@@ -65,7 +65,7 @@ func (k keeping) end(t *testing.T) {
 	}
 }
 
-// refused wants that nobody joins with other settings.
+// refused fails if a process can join with other settings.
 func refused(t *testing.T, r *membership.Registry) {
 	t.Helper()
 	if _, err := r.Join(t.Context(), process("b"), membership.Settings{"SLOTS": "2"}); err == nil {

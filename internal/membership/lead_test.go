@@ -10,7 +10,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// One leads until its lease has ended, however often others ask; who leads goes on by asking.
+// One process leads until its lease has ended, however often others ask. It goes on leading if it asks again.
 func TestOneLeads(t *testing.T) {
 	m := redistest.Mini(t)
 	rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})

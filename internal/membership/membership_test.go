@@ -160,7 +160,7 @@ func TestFailsClosed(t *testing.T) {
 	})
 }
 
-// Workers go on where Redis is full, and start there, so their membership does not lapse.
+// If Redis is full, workers go on and can start, so their membership does not lapse.
 func TestFullRedis(t *testing.T) {
 	redistest.BothOwn(t, on(func(t *testing.T, w world) {
 		if w.b.SetTime != nil {
@@ -202,7 +202,7 @@ func TestSelf(t *testing.T) {
 	}
 }
 
-// A Redis that others use too is a new one to a process of another prefix or database.
+// A Redis that others use is new to a process of another prefix or database.
 func TestUsedIsOfThePrefixAndDatabase(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		elsewhere := redis.NewClient(&redis.Options{Addr: b.Addr, DB: b.DB + 1})

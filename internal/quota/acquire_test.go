@@ -46,7 +46,7 @@ func (s *spy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// waiterOf is the third argument of a script, behind its keys: who waits, if it is a try.
+// waiterOf returns the third argument of a script, behind its keys: the waiter, if it is a try.
 func waiterOf(args []any) string {
 	keys, _ := args[2].(int)
 	if i := 3 + keys + 2; i < len(args) {
@@ -114,7 +114,7 @@ func testAcquire(t testing.TB, b backend) {
 	if a.err != nil || a.grant.Nonce == "" {
 		t.Fatal(a.err)
 	}
-	// Also a release by another process is heard.
+	// A release by another process is heard too.
 	other := limiter(t, b.client, w.l.settings)
 	if err := other.GiveBack(t.Context(), second); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func testAcquireNotNow(t testing.TB, b backend) {
 	}
 }
 
-// One that is refused for good passes its wake on, so all waiters learn it at once.
+// A waiter that is refused for good passes its wake on, so all waiters learn it at once.
 func testAcquireAllLearn(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	s := w.spied()
@@ -188,7 +188,7 @@ func testAcquireCancelled(t testing.TB, b backend) {
 	}
 }
 
-// One that died at the head of the queue is passed over.
+// A waiter that died at the head of the queue is passed over.
 func testAcquirePassesOverTheDead(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	s := w.spied()
@@ -208,7 +208,7 @@ func testAcquirePassesOverTheDead(t testing.TB, b backend) {
 	}
 }
 
-// A wake that was for one who leaves goes to the next.
+// A wake that was for a waiter who leaves goes to the next one.
 func testAcquirePassesOn(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	s := w.spied()

@@ -71,8 +71,8 @@ func TestDayStarts(t *testing.T) {
 	}
 }
 
-// Days follow one another without a gap, each begins on its date at the first
-// instant of it, and the moment is in the second.
+// Days follow one another without a gap, each begins at the first instant of its
+// date, and the moment is in the second.
 func TestDaysProperty(t *testing.T) {
 	zones := []string{
 		"America/Bogota", "America/Sao_Paulo", "Africa/Cairo", "America/Havana", "America/St_Johns", "Pacific/Apia",
@@ -124,7 +124,7 @@ func TestArgs(t *testing.T) {
 	if s.Args(now, 0, false)[4] != int64(0) {
 		t.Error("no freeze is not 0")
 	}
-	// The days are kept until midnight, for this zone alone.
+	// The days are kept until midnight, and only for this zone.
 	if next := s.Args(now.Add(12*time.Hour), 0, false); next[8] != "20260311" {
 		t.Errorf("after midnight it is %v", next[8])
 	}

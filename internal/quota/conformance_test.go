@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Leases and guards for where the time that passes is real.
+// Leases and guards for tests in real time.
 const (
 	shortLease = 2 * time.Second
 	shortGuard = 500 * time.Millisecond
@@ -244,7 +244,7 @@ func testFreeze(t testing.TB, b backend) {
 	w.granted()
 }
 
-// What lasts longer than slots is said first, so that nobody queues for nothing.
+// A reason that lasts longer than slots comes first, so that nobody queues for nothing.
 func testOrderOfReasons(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	w.granted()

@@ -56,7 +56,7 @@ func testCooling(t testing.TB, b backend) {
 	}
 }
 
-// twice sends each command again, as a client does whose first reply was lost.
+// twice sends each command again, as a client does if its first reply was lost.
 type twice struct{}
 
 func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -72,7 +72,7 @@ func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// A lift whose reply was lost, and that was sent again, is told as what it did.
+// A lift whose reply was lost, and that was sent again, answers what it did.
 func testLostReplyOfALift(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	c := redis.NewClient(b.client.Options())
@@ -103,7 +103,7 @@ func testProbe(t testing.TB, b backend) {
 	if !g.Probe || g.Used != 1 {
 		t.Fatalf("the probe %+v", g)
 	}
-	// One at a time: the next not before its lease has ended and two minutes went by.
+	// One at a time: the next one comes when its lease has ended and two minutes have passed.
 	w.cooling(g.Ends.Add(2*time.Minute), "used up")
 	w.release(g, true, "")
 	w.cooling(g.Ends.Add(2*time.Minute), "used up")

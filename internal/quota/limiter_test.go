@@ -82,7 +82,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// No Redis, no grant; and answers that are not ours are errors.
+// No Redis, no grant; and answers that are not those of our scripts are errors.
 func TestFailsClosed(t *testing.T) {
 	m := miniredis.RunT(t)
 	c := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DialerRetries: 1})

@@ -45,7 +45,7 @@ func (m *model) day(d int64) string {
 	return time.UnixMilli(m.midnight(d)).UTC().Format("20060102")
 }
 
-// midnight before now, so many days later.
+// midnight returns the midnight before now, or the one d days later.
 func (m *model) midnight(d int64) int64 { return (m.now/modelDay + d) * modelDay }
 
 func (m *model) free() bool {
@@ -53,8 +53,8 @@ func (m *model) free() bool {
 	return len(m.held) < DefaultSlots
 }
 
-// expect is the reason ("" for a grant) and the time to try again; probing says that
-// it is a probe.
+// expect returns the reason ("" for a grant) and the time to try again; probing says
+// that it is a probe.
 func (m *model) expect() (why Reason, retry int64, probing bool) {
 	if m.now < m.freeze {
 		return ReasonRestart, m.freeze, false
@@ -146,7 +146,7 @@ func (m *model) dequeue(name string) bool {
 	return len(m.queue) < n
 }
 
-// wake is who is woken now.
+// wake returns the waiter that is woken now.
 func (m *model) wake() string {
 	if !m.free() || len(m.queue) == 0 {
 		return ""

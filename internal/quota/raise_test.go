@@ -13,8 +13,8 @@ func (w *world) raise(g Grant, vendor, wantBefore, wantAfter int) {
 	}
 }
 
-// The vendor's count is taken where it is higher, and never where it is lower; requests that
-// it can't have seen are added to it.
+// The vendor's count is taken if it is higher, and never if it is lower; requests that it can't
+// have seen are added to it.
 func testRaise(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	w.use(w.day(w.now), 10)
@@ -29,7 +29,7 @@ func testRaise(t testing.TB, b backend) {
 	w.use(w.day(w.now), 20)
 	w.release(g, true, "")
 
-	// One in flight at the grant, one granted after it: the vendor may know neither.
+	// One is in flight at the grant, and one is granted after it: the vendor may know neither.
 	first := w.granted()
 	asked := w.granted()
 	if first.Used != 21 || asked.Used != 22 || asked.Others != 1 {
@@ -40,7 +40,7 @@ func testRaise(t testing.TB, b backend) {
 	w.raise(asked, 22, 23, 23)
 	w.raise(asked, 100, 23, 102)
 
-	// What was not sent is taken off, as if it had never been counted.
+	// A request that was not sent is taken off, as if it had never been counted.
 	w.use(w.day(w.now), 50)
 	w.release(asked, true, "")
 	again := w.granted()
@@ -51,8 +51,8 @@ func testRaise(t testing.TB, b backend) {
 	w.refused(ReasonQuota)
 }
 
-// A grant that may count tomorrow raises nothing; one whose day is over raises that day
-// alone; a count that is gone does not come back without an end.
+// A grant that may count tomorrow raises nothing. One whose day is over raises only that
+// day. A count that is gone does not come back, as it would have no expiry.
 func testRaiseAtMidnight(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{Lease: shortLease, Guard: time.Millisecond}, 2*shortLease)
 	today, tomorrow := w.day(w.now), w.day(w.midnight)

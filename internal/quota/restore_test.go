@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// What a write-ahead log has holds as if the process had never ended: leases until they
-// end, counts for their days; and restoring again adds nothing.
+// What a write-ahead log has applies as if the process had never ended: leases until they
+// end, counts for their days. Restoring again adds nothing.
 func testRestore(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{Lease: shortLease, Guard: time.Millisecond}, 0)
 	first := w.granted()

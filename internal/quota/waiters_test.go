@@ -28,7 +28,7 @@ func testWaiters(t testing.TB, b backend) {
 	g := w.granted(waitAs("z-early", since))
 	w.giveBack(second, true, "middle")
 	w.granted(waitAs("middle", time.Time{}))
-	// Who is granted is out of the queue, woken or not.
+	// A waiter that is granted is out of the queue, woken or not.
 	w.waits("self", w.now)
 	w.client.ZRem(t.Context(), w.key("slots:"+token), g.Nonce)
 	w.granted(waitAs("self", w.now))
@@ -83,7 +83,7 @@ func testLeave(t testing.TB, b backend) {
 	}
 }
 
-// No key stays for ever, but the licences that were given.
+// No key stays for ever, except the licences that were given.
 func testQueuesEnd(t testing.TB, b backend) {
 	w := newWorld(t, b, Settings{}, 0)
 	g := w.granted()

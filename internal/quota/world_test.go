@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// backend is a Redis. setTime is nil where its clock can't be set.
+// backend is a Redis. setTime is nil if its clock can't be set.
 type backend struct {
 	client  *redis.Client
 	setTime func(time.Time)
@@ -55,8 +55,8 @@ type world struct {
 
 const token = "k7abcdef"
 
-// newWorld begins so long before midnight, or, where time can't be set, up to a
-// second longer: it is the zone that is chosen then. 0 is half a day.
+// newWorld begins toMidnight before midnight, or up to a second earlier if time can't
+// be set: it chooses the zone to match. 0 is half a day.
 func newWorld(t testing.TB, b backend, s Settings, toMidnight time.Duration) *world {
 	t.Helper()
 	if toMidnight == 0 {
@@ -121,7 +121,7 @@ type waiter struct {
 
 func waitAs(name string, since time.Time) waiter { return waiter{seatOf(name), since} }
 
-// seatOf is the name in the queue of one who waits under a name of the test.
+// seatOf returns the name in the queue of a waiter with a name of the test.
 func seatOf(name string) string { return "~test." + name }
 
 func nameOf(seat string) string { return strings.TrimPrefix(seat, seatOf("")) }
@@ -211,7 +211,7 @@ func (w *world) at(what string, got, want time.Time) {
 	}
 }
 
-// key is the name of a key of the token.
+// key returns the name of a key of the token.
 func (w *world) key(kind string) string {
 	return redisconn.Bucket(w.l.settings.Prefix, Tag(token)) + kind
 }

@@ -56,7 +56,7 @@ func acknowledging(t *testing.T, url string, patient bool) (redis.UniversalClien
 	return c, acks
 }
 
-// awaitAck waits until the replica acknowledges writes: it has its link somewhat before.
+// awaitAck waits until the replica acknowledges writes, which is a little later than its link is up.
 func awaitAck(t *testing.T, acks *Acks, c redis.UniversalClient) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; {
@@ -70,8 +70,8 @@ func awaitAck(t *testing.T, acks *Acks, c redis.UniversalClient) {
 	}
 }
 
-// What is marked counts as done when the replica has it, alone or in a pipeline. What is not marked
-// waits for nobody.
+// A marked write counts as done when the replica has it, alone or in a pipeline. A write that is not
+// marked waits for nobody.
 func TestReplicasAcknowledge(t *testing.T) {
 	t.Parallel()
 	for name, start := range pairs(t) {
@@ -89,7 +89,7 @@ func TestReplicasAcknowledge(t *testing.T) {
 			replica.Pause()
 			acks.wait = 50 * time.Millisecond
 			var alone *NotReplicatedError
-			// The second time the script writes nothing, and the replica lacks it all the same.
+			// The second time the script writes nothing, but the replica still lacks its write.
 			for i, want := range []string{"new", "known"} {
 				cmd := wroteOnce.Run(ctx, c, []string{"habilita:{a}:2"})
 				if !errors.As(cmd.Err(), &alone) || alone.Want != 1 || alone.Got != 0 || cmd.Val() != want {
@@ -212,8 +212,8 @@ func TestAcknowledgedScriptsHavePipelinesOfTheirOwn(t *testing.T) {
 	wg.Wait()
 }
 
-// All replicas that are there must acknowledge, and not only as many as are asked for: another one may take over
-// than the one that did. One that is missing for long counts no more.
+// All replicas that are there must acknowledge, and not only as many as are asked for: a replica that did not
+// acknowledge may take over. One that is missing for long no longer counts.
 func TestAllReplicasThatAreThereAcknowledge(t *testing.T) {
 	t.Parallel()
 	primary, other := redistest.Start(t), redistest.Start(t)
@@ -237,7 +237,7 @@ func TestAllReplicasThatAreThereAcknowledge(t *testing.T) {
 	replica.Resume()
 }
 
-// A check names what WAIT_REPLICAS needs and is not there.
+// A check names what WAIT_REPLICAS needs and Redis lacks.
 func TestTooFewReplicas(t *testing.T) {
 	primary, replica := redistest.Start(t), redistest.Start(t)
 	c := primary.Client()

@@ -15,7 +15,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A patient client bears a Redis that is away, and an impatient one says so.
+// A patient client outlasts a Redis that is away, and an impatient one says so.
 func TestPatientClientBearsARestart(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -56,8 +56,8 @@ func TestPatientClientBearsARestart(t *testing.T) {
 	}
 }
 
-// A node that another one has replaced answers READONLY: within pipelines, transactions and
-// scripts too, which the client itself does not repeat. What was done stays done once.
+// A node that another one has replaced answers READONLY, also in pipelines, transactions and
+// scripts, which go-redis itself does not repeat. Nothing is done twice.
 func TestPatientClientBearsAReplica(t *testing.T) {
 	t.Parallel()
 	server, other := redistest.Start(t), redistest.Start(t)

@@ -16,8 +16,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// sentCounter counts the scripts that are sent alone and the pipelines of scripts. It holds the former
-// back until hold is closed.
+// sentCounter counts the scripts that are sent alone, which it holds back until hold is closed, and the
+// pipelines of scripts.
 type sentCounter struct {
 	hold    chan struct{}
 	singles atomic.Int64
@@ -91,7 +91,7 @@ func TestPipelined(t *testing.T) {
 	g.has(t, 0, 0)
 }
 
-// has waits until so many pipelines are taken, and so many scripts wait for one.
+// has waits until that many pipelines are taken, and that many scripts wait for one.
 func (g *pipeliner) has(t *testing.T, busy, waiting int) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
@@ -136,7 +136,7 @@ func TestPipelinedLetsACallerGo(t *testing.T) {
 	wg.Wait()
 }
 
-// Where Redis is away, every script that waits is told so, whether it was tried again or not.
+// If Redis is away, every script that waits gets that error, whether it was tried again or not.
 func TestPipelinedTellsAllThatRedisIsAway(t *testing.T) {
 	t.Parallel()
 	for _, retries := range []int{-1, 2} {
@@ -157,7 +157,7 @@ func TestPipelinedTellsAllThatRedisIsAway(t *testing.T) {
 	}
 }
 
-// Scripts that are joint and wait go out as one. Each has its own reply, and one that fails its own error; those of
+// Joint scripts that wait go out as one. Each has its own reply, and one that fails has its own error. Scripts of
 // another text, or that are not joint, are left alone.
 func TestJointScriptsAreJoined(t *testing.T) {
 	c, g, sent := pipelining(t)
@@ -213,7 +213,7 @@ end
 	}
 }
 
-// What too few replicas acknowledged has its reply and that error, also where it was joined.
+// A script that too few replicas acknowledged has its reply and that error, even if it was joined.
 func TestJointScriptKeepsItsReplyIfItIsNotReplicated(t *testing.T) {
 	lacks := &NotReplicatedError{Want: 1}
 	one, two := &pending{cmd: redis.NewCmd(t.Context())}, &pending{cmd: redis.NewCmd(t.Context())}

@@ -102,7 +102,7 @@ func TestPreflightLevelsOfRights(t *testing.T) {
 			t.Errorf("without %s: %v, %v", tt.without, got, err)
 		}
 	}
-	// All that is missing is told at once; nothing is left open in the connection.
+	// All that is missing is named at once; nothing is left open in the connection.
 	c := setUser(t, s, "~habilita:* -@all +client|setname +ping +info +multi +discard +get")
 	got, err := Preflight(t.Context(), c, Producer)
 	if err != nil || len(got) != 2 {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A node of a cluster that is away may have thousands of batches, whose errors are joined one by one. Each is told once, and
-// not looked at again for each of the others, which would take hours.
+// A cluster's node that is away may have thousands of batches, whose errors are joined one by one. Each is named once,
+// and not looked at again for each of the others, which would take hours.
 func TestUnreadOfThousands(t *testing.T) {
 	const n = 20_000
 	away := errors.New("away")

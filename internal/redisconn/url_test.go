@@ -113,8 +113,8 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// A password that no sentence of ours and no other part of the URL holds must
-// not show, whether or not it was encoded.
+// A password must not show, whether or not it was encoded, unless a sentence of
+// ours or another part of the URL has the same text.
 func FuzzPasswordsStayHidden(f *testing.F) {
 	f.Add("redis", "1?", "h")
 	f.Add("redis", "/@#?:x%", "h:1/2?db=x")

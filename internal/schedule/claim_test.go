@@ -108,7 +108,7 @@ func chains(ids ...string) func(func(string, error) bool) {
 	}
 }
 
-// What a run passes over is decided once: who takes it over goes by the same.
+// What a run passes over is decided once: a worker that takes the run over goes by the same.
 func TestPassedIsDecidedOnce(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		s := w.mustAdd(nightly, 1)

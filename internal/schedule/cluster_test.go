@@ -10,7 +10,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// The same scripts and pipelines do on a Redis Cluster.
+// The same scripts and pipelines work on a Redis Cluster.
 func TestCluster(t *testing.T) {
 	url, _ := redistest.StartCluster(t, 3)
 	rdb, err := redisconn.Open(url, redisconn.Options{})

@@ -78,7 +78,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// in is got in want's form, where both are the same moment.
+// in returns got in want's form, if both are the same moment.
 func in(want, got time.Time) time.Time {
 	if got.Equal(want) {
 		return want
@@ -97,7 +97,7 @@ func TestDecideWithoutRedis(t *testing.T) {
 	}
 }
 
-// A tick of every minute that nobody made for a year is one run, found soon.
+// A tick of every minute that nobody made for a year is one run, and is found quickly.
 func TestDecideAfterAYear(t *testing.T) {
 	table, err := NewTimetable("* * * * *", "UTC")
 	if err != nil {

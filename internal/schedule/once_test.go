@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// twice sends each script again, as a client does whose first reply was lost.
+// twice sends each script again, as a client does if its first reply was lost.
 type twice struct{}
 
 func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -24,7 +24,7 @@ func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// What was done, and whose reply was lost, is told as done when it is sent again.
+// A script whose reply was lost answers that it is done when it is sent again.
 func TestLostReply(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		ctx := t.Context()

@@ -97,7 +97,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// due is the decision to make a tick of a schedule.
+// due returns the decision to make a tick of a schedule.
 func (w *world) due(s State) Decision {
 	tick := time.UnixMilli(1_800_000_000_000)
 	return Decision{Action: Make, Kind: KindTick, Tick: tick, Batch: BatchOfTick(s.Name, tick.UTC()), Next: tick.Add(time.Hour)}
@@ -220,7 +220,7 @@ func TestRowsAreSealedAndStreamed(t *testing.T) {
 		if text := fmt.Sprintf("%v %+v %#v %s", row(1), row(1), row(1), row(1)); strings.Contains(text, "secret") {
 			t.Errorf("printed: %s", text)
 		}
-		// What is cut short is told, and is no shorter run.
+		// Rows that are cut short are an error, and no shorter run.
 		w.rdb.HDel(t.Context(), w.rowsKey(s.ID, s.Revision), "2")
 		var last error
 		for _, last = range w.Rows(t.Context(), s.ID, s.Revision, s.Rows, w.keys) {
@@ -228,7 +228,7 @@ func TestRowsAreSealedAndStreamed(t *testing.T) {
 		if !errors.Is(last, ErrRowsGone) {
 			t.Errorf("a chunk is gone: %v", last)
 		}
-		// A chunk in another's place is found out.
+		// A chunk in another's place is noticed.
 		sealed := w.rdb.HGet(t.Context(), w.rowsKey(s.ID, s.Revision), "1").Val()
 		w.rdb.HSet(t.Context(), w.rowsKey(s.ID, s.Revision), "0", sealed)
 		for _, last = range w.Rows(t.Context(), s.ID, s.Revision, s.Rows, w.keys) {
@@ -239,7 +239,7 @@ func TestRowsAreSealedAndStreamed(t *testing.T) {
 	})
 }
 
-// Rows of which no schedule was made, since whoever added it died, go by themselves.
+// If no schedule was made of rows, since the process that added it died, they go by themselves.
 func TestRowsOfNoScheduleGo(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		wr := w.fill("nightly", 3)
@@ -332,7 +332,7 @@ func TestPauseResumeAskRemove(t *testing.T) {
 		if err := w.Finish(ctx, s.ID, c, Run{}); !errors.Is(err, ErrLost) {
 			t.Errorf("a run of a removed one ended: %v", err)
 		}
-		// Added again it has no number twice.
+		// When it is added again, it has no number twice.
 		again := w.mustAdd(nightly, 1)
 		if again.version == s.version {
 			t.Error("the same version again")
@@ -348,8 +348,8 @@ func TestPauseResumeAskRemove(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// A schedule whose adding was cut off after it was listed, or removing before it was
-// unlisted, is none.
+// A schedule does not count if adding it was cut off after it was listed, or removing it
+// before it was unlisted.
 func TestHalfASchedule(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		w.rdb.ZAdd(t.Context(), w.listKey(), redis.Z{Score: 1, Member: ID("half")})

@@ -79,8 +79,8 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// Schedules with such steps are kept. A step as long as its range leaves the first value, and days of the week end on Saturday.
-// go-cron, a fork of robfig/cron, takes neither so.
+// Schedules with such steps are kept. A step as long as its range leaves the first value, and days of the week end on
+// Saturday. go-cron, a fork of robfig/cron, treats both differently.
 func TestStepsOfEveryKind(t *testing.T) {
 	for expr, same := range map[string]string{
 		"*/60 * * * *": "0 * * * *", "0 */24 * * *": "0 0 * * *", "5 0 1/31 * *": "5 0 1 * *", "0 0 */40 * *": "0 0 1 * *",

@@ -35,7 +35,7 @@ func TestTableIsAMap(t *testing.T) {
 	}
 }
 
-// What a hash takes at any size, growth included.
+// A hash takes few bytes at any size, growth included.
 func TestTableIsCompact(t *testing.T) {
 	const hashes, limit = 1_000_000, 18
 	random := rand.New(rand.NewPCG(3, 4))
@@ -50,7 +50,7 @@ func TestTableIsCompact(t *testing.T) {
 	}
 }
 
-// What it holds is what the heap has: the allocator gives it nothing that it does not count.
+// The bytes that it counts are those of the heap: the allocator gives it nothing that it does not count.
 func TestTableCountsItsBytes(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	var table Table

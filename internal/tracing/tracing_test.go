@@ -37,7 +37,7 @@ func TestOffWithoutAnEndpoint(t *testing.T) {
 	stop()
 }
 
-// What is no address is refused with its variable: the library would send elsewhere.
+// A text that is no address is refused with the name of its variable: the library would send elsewhere.
 func TestEndpointThatIsNone(t *testing.T) {
 	for _, variable := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
 		for _, bad := range []string{"127.0.0.1:4318", "collector:4318", "localhost", "grpc://127.0.0.1:4317", "http://", "/v1/traces"} {
@@ -82,7 +82,7 @@ func TestSpansAreSent(t *testing.T) {
 	}
 }
 
-// If no collector is there, warn is told once, and the end is bounded.
+// If no collector is there, warn gets one error, and the end is bounded.
 func TestCollectorAway(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
@@ -101,7 +101,7 @@ func TestCollectorAway(t *testing.T) {
 	}
 }
 
-// A command that ends waits for no collector that does not answer.
+// A command that ends does not wait for a collector that does not answer.
 func TestCollectorThatHangs(t *testing.T) {
 	ended := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-ended }))
