@@ -70,7 +70,7 @@ func (l *Ledger) CountsAmong(ctx context.Context, batch string, fields map[strin
 	if err != nil || counts.Total == len(fields) {
 		return counts, err
 	}
-	// The chains first: a call that is read as open later was not made when its chain was held.
+	// Read the chains first: a call that is open when it is read later was not made when its chain was held.
 	held := map[string]bool{}
 	for _, tag := range tags {
 		ids, err := l.chainIDs(ctx, tag, true)

@@ -174,7 +174,7 @@ func (l *Ledger) runOnce(ctx context.Context, s script, tag string, args ...any)
 }
 
 // runMany executes a script several times in one round trip, in the order given if they are of one bucket.
-// It returns a reply and an error for each; one of them is nil.
+// It returns a reply and an error for each, as read does.
 func (l *Ledger) runMany(ctx context.Context, s script, steps []redisconn.Execution) ([]reply, []error) {
 	out, errs := make([]reply, len(steps)), make([]error, len(steps))
 	if len(steps) == 1 { // a single one is tried again where the connection breaks

@@ -29,8 +29,8 @@ type Membership struct {
 	believed atomic.Pointer[time.Time] // until when
 }
 
-// Current reports whether the others certainly still believe in this process: its last
-// beat that worked began less than TTL ago.
+// Current reports whether the process certainly still counts as alive for the others: its
+// last beat that worked began less than TTL ago.
 func (m *Membership) Current() bool { return m.currentAt(time.Now()) }
 
 // currentAt goes by the wall clock too: the monotonic one stands still while the machine is suspended.
@@ -39,10 +39,10 @@ func (m *Membership) currentAt(now time.Time) bool {
 	return until != nil && now.Before(*until) && now.Round(0).Before(until.Round(0))
 }
 
-// Keep says every Beat, from now on, that the process is alive, until ctx ends; it then returns nil,
-// and the process stays alive until Leave, or for TTL. It joins again if it had lapsed.
-// It returns a *MismatchError if others agreed on something else in
-// the meantime: the process must then stop. After any other error it tries again after Retry.
+// Keep says every Beat, from now on, that the process is alive. When ctx ends it returns nil, and the
+// process stays alive until Leave, or for TTL. It joins again if it had lapsed. It returns a
+// *MismatchError if others agreed on something else in the meantime: the process must then stop.
+// After any other error it tries again after Retry.
 func (m *Membership) Keep(ctx context.Context) error {
 	for pause := time.Duration(0); ; {
 		select {

@@ -11,7 +11,7 @@ import (
 // Reason says why a request was not granted.
 type Reason string
 
-// The reasons, in the order in which they are looked at.
+// The reasons, in the order in which they are checked.
 const (
 	ReasonRestart  Reason = "restart"  // FreezeUntil
 	ReasonClock    Reason = "clock"    // the server's clock jumped by days while we asked

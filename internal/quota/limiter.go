@@ -14,9 +14,9 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Limiter grants requests of tokens. It holds no state of its own but the server's time
-// and a freeze; make one for a Redis and share it. Safe for concurrent use. It needs
-// no closing, and does not close its client.
+// Limiter grants requests of tokens. Its state is in Redis, apart from what it saw of the
+// server, a freeze and its waiters; make one for a Redis and share it. Safe for concurrent
+// use. It needs no closing, and does not close its client.
 type Limiter struct {
 	rdb       redis.UniversalClient
 	settings  Settings

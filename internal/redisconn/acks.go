@@ -18,7 +18,7 @@ import (
 // client, since the master answers only then.
 const ackWait = 500 * time.Millisecond
 
-// writtenFor is how long the key lasts that is written before each WAIT.
+// writtenFor is how long the key that is written before each WAIT lasts.
 const writtenFor = 10 * time.Second
 
 // Acks makes replicas acknowledge the writes of a client whose context was made by Acknowledged. Each

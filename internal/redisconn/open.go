@@ -70,7 +70,7 @@ func (o Options) fill(u *redis.UniversalOptions) {
 	u.PoolSize = max(u.PoolSize, o.PoolSize)
 	u.MaxRetries = o.MaxRetries
 	u.DialerRetries, u.DialerRetryTimeout = 1, time.Millisecond
-	// Notices of a managed service's maintenance: a handshake command that
+	// Notices of a managed service's maintenance need a handshake command that
 	// plain Redis refuses, and nothing here uses them.
 	u.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	u.OnConnect = both(u.OnConnect, o.Watch.onConnect(TheNode))

@@ -22,7 +22,7 @@ const (
 	Warn Level = "warn"
 )
 
-// Finding is one thing that is not as it should be with a Redis.
+// Finding is one thing that is wrong with a Redis.
 type Finding struct {
 	Level  Level
 	Node   string // in a cluster the master's host:port, else ""
@@ -148,7 +148,7 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 	pipe := rdb.Pipeline()
 	ping := pipe.Ping(ctx)
 	info := pipe.Info(ctx)
-	// Refused by many managed services: then it isn't known.
+	// Many managed services refuse this: then it isn't known.
 	conf := pipe.ConfigGet(ctx, "appendfsync")
 	opened := pipe.Do(ctx, "multi")
 	closed := pipe.Do(ctx, "discard")

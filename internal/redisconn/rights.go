@@ -32,7 +32,7 @@ const (
 	people   = Reader | Operator
 )
 
-// Probes name these keys and channels alone.
+// Probes name only these keys.
 const (
 	ourKeys   = "~habilita:*"
 	asynqKeys = "~asynq:*"
@@ -59,7 +59,7 @@ var allNeeds = []needs{
 	{everyone, "", `client|setname habilita; eval 0 0; evalsha 0 0; exec; exists k; get k; hget k f; hgetall k; hmget k f;
 		hscan k 0; info server; llen k; lrange k 0 0; multi; ping; time; zcard k; zrange k 0 0; zrevrange k 0 0; zscore k m`},
 	{everyone, "the rights of this user can't be checked", `discard`},
-	// GET for asynq's keys: who may nothing else may read.
+	// GET for asynq's keys: a user that may do nothing else may still read.
 	{writers, "", `get a; hdel k f; hincrby k f 1; hlen k; hset a f v; hsetnx k f v; incr k; lpop k; lpush a v; pexpireat k 1;
 		rpush k v; sadd a v; set k v; sismember k v; unlink k; zadd k 1 m; zrangebyscore k 0 0; zrem k m`},
 	{writers, "whether Redis writes every command to disk can't be seen, so after each of its restarts no call is made for one lease",
