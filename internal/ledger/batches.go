@@ -274,12 +274,12 @@ func (s *Batches) Note(ctx context.Context, m Batch, tags []string) (until time.
 	return time.UnixMilli(v[1]), nil
 }
 
-// Cancel notes that the batch was cancelled. Call it before the Tags whose calls are cancelled.
+// Cancel notes that the batch was cancelled. Call it before Tags, so that no bucket is noted after that.
 func (s *Batches) Cancel(ctx context.Context, id string) error {
 	return s.set(ctx, id, "cancelled", "1")
 }
 
-// Reopen lets a batch that was cancelled take rows again. Its buckets come first (Ledger.Reopen).
+// Reopen lets a batch that was cancelled take rows again. Reopen its buckets first (Ledger.Reopen).
 func (s *Batches) Reopen(ctx context.Context, id string) error {
 	return s.rdb.HDel(ctx, s.metaKey(id), "cancelled").Err()
 }

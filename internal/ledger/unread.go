@@ -48,7 +48,8 @@ func (l *Ledger) readable(ctx context.Context, tags []string) (up []string, unre
 }
 
 // each calls f with one tag after another, until f returns false. It passes over buckets that can't be
-// read, or for which f fails. The error names them: it is an *UnreadError, unless they are all that there are.
+// read, or for which f fails. The error is an *UnreadError that names them, or only its cause if they are
+// all buckets of the ledger.
 func (l *Ledger) each(ctx context.Context, tags []string, f func(tag string) (more bool, err error)) error {
 	up, unread := l.readable(ctx, tags)
 	failed := 0

@@ -24,8 +24,8 @@ type shard struct {
 	n      int
 }
 
-// Bytes returns the most that a table with so many hashes holds at any moment: while a shard grows,
-// its old form and its new one are there.
+// Bytes returns the most bytes that a table with so many hashes takes at any moment: while a shard
+// grows, its old form and its new one are there.
 func (t *Table) Bytes() int {
 	sum, largest := int(unsafe.Sizeof(*t)), 0
 	for i := range t.shards {
