@@ -9,12 +9,12 @@ import (
 )
 
 // share is how many calls the busiest of some workers on one ledger makes, over the mean.
-func share(workers, tokens, each int) func(*rig) float64 {
+func share(workers, tokens, each int, env ...string) func(*rig) float64 {
 	return func(r *rig) float64 {
 		vendor := r.vendor("-latency", "50ms")
 		var all []*proc
 		for range workers {
-			all = append(all, r.worker(vendor))
+			all = append(all, r.worker(vendor, env...))
 		}
 		r.bulk(r.csv(r.n(tokens), each, apart), "share")
 		r.await(vendor, r.n(tokens)*each)

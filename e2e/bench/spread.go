@@ -21,6 +21,8 @@ func spreadFigures() []figure {
 	}
 	return append(all, figure{
 		what: "8 workers on one ledger: calls of the busiest over the mean", unit: "x", less: true, absolute: true, floor: 1.3, ours: share(8, 2000, 10),
+	}, figure{
+		what: "8 workers on one ledger, `CONCURRENCY=64`: the same", unit: "x", less: true, absolute: true, floor: 1.3, ours: share(8, 2000, 10, "CONCURRENCY=64"),
 	})
 }
 
