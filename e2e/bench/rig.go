@@ -158,20 +158,19 @@ func (r *rig) seen(url string, n int) seen {
 	return s
 }
 
-// await asks again and again until the vendor saw n requests.
+// await asks again and again until the vendor has answered n requests.
 func (r *rig) await(url string, n int) seen {
 	last, since := -1, time.Now()
 	for {
 		s := r.seen(url, 0)
-		if s.Requests >= n {
-			time.Sleep(20 * time.Millisecond) // the end of the last one
-			return r.seen(url, 0)
+		if s.Answered >= n {
+			return s
 		}
-		if s.Requests != last {
-			last, since = s.Requests, time.Now()
+		if s.Answered != last {
+			last, since = s.Answered, time.Now()
 		}
 		if time.Since(since) > time.Minute || r.ctx.Err() != nil {
-			r.tb.Fatalf("the vendor saw %d of %d requests, and no more for a minute (logs: %s)", s.Requests, n, r.dir)
+			r.tb.Fatalf("the vendor answered %d of %d requests, and no more for a minute (logs: %s)", s.Answered, n, r.dir)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

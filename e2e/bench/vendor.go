@@ -24,6 +24,7 @@ const vendorCommand = "vendor"
 // seen is what the vendor saw, for the process that measures.
 type seen struct {
 	Requests int
+	Answered int
 	First    time.Time // arrival
 	Last     time.Time // end
 	Most     int       // in flight at the same time
@@ -72,6 +73,7 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.sim.ServeHTTP(w, r)
 	v.mu.Lock()
 	v.now--
+	v.seen.Answered++
 	v.seen.Last = time.Now()
 	if v.keep {
 		v.seen.Ended[n] = v.seen.Last
