@@ -1,5 +1,5 @@
-// Package quota keeps a program's own requests to wolkvox inside the limits of a token,
-// together with habilita's workers: 2 requests in flight, and licences x 1000 in a day.
+// Package quota keeps a program's own requests to wolkvox inside the limits of a token, which
+// they share with habilita's workers: 2 requests in flight, and licences x 1000 in a day.
 //
 //	limiter := client.Limiter()                              // of a tasks.Client
 //	grant, err := limiter.Acquire(ctx, client.TokenID(token)) // waits for a slot
@@ -31,10 +31,10 @@
 //   - Quota: a token never gets more than licences x 1000 grants in a day of
 //     Settings.Location. A grant whose lease crosses midnight counts on both days.
 //   - A refusal takes no slot and counts nothing.
-//   - Who waits is woken in the order of arrival, over all processes.
+//   - Waiters are woken in the order in which they came, over all processes.
 //
-// They hold while all programs that use the token ask here, and each request is written soon
-// after its grant (drop it with NotSent if it was not).
+// They hold as long as all programs that use the token ask here, and each request is written
+// soon after its grant. If one is not, do not send it: call NotSent.
 //
 // # If something fails
 //
@@ -46,7 +46,7 @@
 //
 // # Names
 //
-// A token is known by its name, never by itself: names are in Redis keys. tasks.Client.TokenID
-// gives the workers' name. A program without workers makes an HMAC of the token under a
-// secret key that never changes. All times are by the clock of Redis.
+// Functions take a token's name, never the token itself, since names appear in Redis keys.
+// tasks.Client.TokenID returns the name that the workers use. A program without workers makes an
+// HMAC of the token under a secret key that never changes. All times are by the clock of Redis.
 package quota

@@ -13,8 +13,8 @@ import (
 	"habilita/tasks"
 )
 
-// One request of a program's own, beside a worker that makes calls for the same token. The
-// limiter comes from the client, so that its names, slots, counts and limits are the workers'.
+// A program sends a request of its own while a worker makes calls for the same token. The limiter
+// comes from the client, so it has the workers' names, slots, counts and limits.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"habilita/tasks/taskstest"
 )
 
-// keys is what "enqueue keygen" prints; real ones come from HABILITA_KEYS. The workers have the same.
+// keys is what "enqueue keygen" prints; real keys come from HABILITA_KEYS. The workers use the same.
 const keys = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 var vendorAnswers func() // lets the vendor answer the worker's requests, and waits until it has noted that

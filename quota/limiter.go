@@ -17,9 +17,9 @@ type Settings struct {
 	Prefix string
 	// Slots is how many requests of a token may be in flight, 1 or 2. 0: 2, the vendor's limit.
 	Slots int
-	// Lease is how long a slot stays taken if nobody frees it. It must be longer than the vendor
-	// may work on a request, and than the program waits for it. Whole milliseconds, up to
-	// 12 h. 0: 65 s. A limiter of a client has the workers' lease.
+	// Lease is how long a slot stays taken if nobody frees it. The vendor's work on a request, and
+	// the program's wait for the answer, must be shorter. Whole milliseconds, up to 12 h. 0: 65 s.
+	// A limiter of a client has the workers' lease.
 	Lease time.Duration
 	// DefaultLicenses is for tokens without a number of licences. 0: 1, the smallest quota.
 	DefaultLicenses int
@@ -36,9 +36,9 @@ type Limiter struct {
 	get func(context.Context) (*limits.Limiter, error)
 }
 
-// New makes a limiter for a program without habilita's workers; with them, take the limiter
-// of a tasks.Client. It reports every fault of the settings at once, and sends nothing to
-// Redis. rdb stays the caller's to close.
+// New makes a limiter for a program without habilita's workers; with them, use the limiter of a
+// tasks.Client. It reports all faults of the settings at once, and sends nothing to Redis. rdb
+// stays yours to close.
 func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
 	l, err := limits.New(rdb, limits.Settings(s))
 	if err != nil {
@@ -47,8 +47,9 @@ func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
 	return &Limiter{func(context.Context) (*limits.Limiter, error) { return l, nil }}, nil
 }
 
-// Lazy makes a limiter of one that can't be had yet, such as one whose settings are elsewhere.
-// open is called before each request, so it keeps what it opened; its error is the request's.
+// Lazy makes a limiter that is opened when it is used, for example because its settings are kept
+// elsewhere. It calls open before each request, so open must keep what it opened. An error of
+// open is the request's.
 func Lazy(open func(context.Context) (*Limiter, error)) *Limiter {
 	return &Limiter{func(ctx context.Context) (*limits.Limiter, error) {
 		l, err := open(ctx)
@@ -59,7 +60,7 @@ func Lazy(open func(context.Context) (*Limiter, error)) *Limiter {
 	}}
 }
 
-// with does something with the limiter, if it can be had.
+// with opens the limiter and calls do with it.
 func with[T any](ctx context.Context, l *Limiter, do func(*limits.Limiter) (T, error)) (none T, err error) {
 	in, err := l.get(ctx)
 	if err != nil {
@@ -72,9 +73,9 @@ func with[T any](ctx context.Context, l *Limiter, do func(*limits.Limiter) (T, e
 	return done, nil
 }
 
-// Acquire waits for a slot of the token with this name and returns the grant. Who came first
-// gets it first, over all processes. It does not poll. Any other refusal is a *NotNowError at
-// once. If ctx ends first, the error is ctx's, and no slot is taken.
+// Acquire waits for a slot of the token with this name and returns the grant: first come, first
+// served, over all processes. It does not poll. Any other refusal is a *NotNowError at once. If
+// ctx ends first, the error is ctx's, and no slot is taken.
 func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
 	return with(ctx, l, func(in *limits.Limiter) (Grant, error) {
 		g, err := in.Acquire(ctx, token)
@@ -82,8 +83,8 @@ func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
 	})
 }
 
-// Try asks for a grant now and waits for nothing. A refusal is no error. After an error there
-// is no grant, though a slot may be taken until its lease ends (the answer was lost).
+// Try asks for a grant now and does not wait. A refusal is not an error. After an error there is
+// no grant, but a slot may be taken until its lease ends (the answer was lost).
 func (l *Limiter) Try(ctx context.Context, token string) (Decision, error) {
 	return with(ctx, l, func(in *limits.Limiter) (Decision, error) {
 		d, err := in.Try(ctx, token)
@@ -91,7 +92,7 @@ func (l *Limiter) Try(ctx context.Context, token string) (Decision, error) {
 	})
 }
 
-// Usage tells what a token has used. It uses and changes nothing.
+// Usage returns what a token has used. It uses and changes nothing.
 func (l *Limiter) Usage(ctx context.Context, token string) (Usage, error) {
 	return with(ctx, l, func(in *limits.Limiter) (Usage, error) {
 		u, err := in.Peek(ctx, token)
@@ -102,17 +103,16 @@ func (l *Limiter) Usage(ctx context.Context, token string) (Usage, error) {
 	})
 }
 
-// SetLicenses says how many licences the operation of a token has: its quota is 1000 requests
-// a day for each. The last number holds until another is given, by whomever. A number below 1
-// is ErrLicenses.
+// SetLicenses sets how many licences the operation of a token has: its quota is 1000 requests
+// a day for each. The number holds until anyone sets another. A number below 1 is ErrLicenses.
 func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	_, err := with(ctx, l, func(in *limits.Limiter) (int, error) { return n, in.SetLicenses(ctx, token, n) })
 	return err
 }
 
-// Freeze keeps this limiter from granting anything for one lease: for a program without
-// workers whose Redis restarted and may have lost slots that are taken. Other processes must
-// freeze too. Workers do it by themselves, for all limiters.
+// Freeze keeps this limiter from granting anything for one lease. It is for a program without
+// workers, when its Redis has restarted and may have lost slots that are taken. Other processes
+// must freeze too. Workers do it by themselves, for all limiters.
 func (l *Limiter) Freeze(ctx context.Context) error {
 	in, err := l.get(ctx)
 	if err == nil {
@@ -128,7 +128,7 @@ type Usage struct {
 	Limit    int // requests of a day
 	Held     int // slots taken now
 	Waiting  int // how many wait for a slot
-	// CoolingUntil is when a token opens that the vendor pushed back; zero: it is open.
+	// CoolingUntil is when a token that the vendor pushed back opens again; zero: it is open.
 	CoolingUntil time.Time
 	CoolingWhy   string
 	Now          time.Time // when this was so, by the clock of Redis
@@ -141,9 +141,9 @@ func (u Usage) Left() int { return max(0, u.Limit-u.Used) }
 // Reason says why a request was not granted.
 type Reason string
 
-// The reasons, in the order in which they are looked at.
+// The reasons, in the order in which they are checked.
 const (
-	ReasonRestart  Reason = "restart"  // Redis restarted; requests may be in flight that it does not know
+	ReasonRestart  Reason = "restart"  // Redis restarted; it may not know all requests in flight
 	ReasonClock    Reason = "clock"    // the clock of Redis jumped by days while we asked
 	ReasonMidnight Reason = "midnight" // within Settings.Guard of midnight
 	ReasonCooling  Reason = "cooling"  // the vendor pushed the token back; Decision.Detail says why
@@ -194,10 +194,11 @@ func grant(in *limits.Limiter, g limits.Grant) Grant {
 	return Grant{Token: g.Token, Ends: g.Ends, Used: g.Used, Limit: g.Limit, Probe: g.Probe, in: in, held: g}
 }
 
-// Answered frees the slot after the vendor answered, however unreadable the answer is, and
-// wakes who waited longest. Do not call it after a time-out or a broken connection: see the
-// package's documentation. After an error the slot may be free or not; calling again is safe.
-// After the lease has ended it does nothing. For a Grant that nobody granted it is ErrGrant.
+// Answered frees the slot after the vendor answered, even if the answer is unreadable, and wakes
+// the waiter that has waited longest. Do not call it after a time-out or a broken connection: see
+// the package's documentation. After an error the slot may be free or not; calling again is safe.
+// After the lease has ended it does nothing. If the Grant did not come from Try or Acquire, the
+// error is ErrGrant.
 func (g Grant) Answered(ctx context.Context) error {
 	if g.in == nil {
 		return ErrGrant
@@ -207,7 +208,7 @@ func (g Grant) Answered(ctx context.Context) error {
 
 // NotSent frees the slot and takes the request off the day's count. Call it only if the
 // request was certainly not sent: no connection, or not written in time
-// (httptrace.ClientTrace.WroteRequest was not called). Otherwise as Answered.
+// (httptrace.ClientTrace.WroteRequest was not called). Otherwise it works like Answered.
 func (g Grant) NotSent(ctx context.Context) error {
 	if g.in == nil {
 		return ErrGrant
@@ -217,8 +218,8 @@ func (g Grant) NotSent(ctx context.Context) error {
 
 // Refusals that a program can't wait out, for errors.Is.
 var (
-	// ErrName refuses a token's name: 3 to 128 letters, digits, "_" and "-". It does not show it:
-	// somebody may have given the token itself.
+	// ErrName refuses a token's name that is not 3 to 128 letters, digits, "_" and "-". It does not
+	// show the name: somebody may have given the token itself.
 	ErrName = errors.New("quota: a token's name must be 3 to 128 letters, digits, _ or - (an HMAC of the token, never the token)")
 	// ErrLicenses refuses a number of licences below 1.
 	ErrLicenses = errors.New("quota: licences must be at least 1")
@@ -226,7 +227,7 @@ var (
 	ErrGrant = errors.New("quota: not a grant: it did not come from Try or Acquire")
 )
 
-// NotNowError is Acquire's answer if the request can't be made now for another reason than
+// NotNowError is the error of Acquire if the request can't be made now for a reason other than
 // slots. Nothing was taken or counted.
 type NotNowError struct {
 	Decision Decision // why, and when to try again

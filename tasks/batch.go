@@ -19,7 +19,7 @@ const (
 	PolicyCancel Policy = "cancel" // the later calls of the batch in that chain are cancelled
 )
 
-// Summary is what an EnqueueBatch did. Rows = Enqueued + Duplicates + Conflicts + Rejected +
+// Summary says what EnqueueBatch did. Rows = Enqueued + Duplicates + Conflicts + Rejected +
 // Withheld, if there was no error.
 type Summary struct {
 	Batch      string
@@ -33,15 +33,15 @@ type Summary struct {
 	Conflicts  int // left out: *ConflictError
 	Rejected   int // left out: they can't be calls
 	Withheld   int // left out: *WithheldError, or a batch that Canary holds
-	Unplaced   int // of Rejected: their token can't be told, so nothing was withheld behind them
-	Missing    int // calls of the batch that the sequence has no more, and that have not ended
+	Unplaced   int // of Rejected: their token is unknown, so nothing was withheld behind them
+	Missing    int // calls of the batch that have not ended, and that the sequence no longer has
 	Pruned     int // of these, cancelled by Prune
 	Replaced   int // of Enqueued: in the place of a call that conflicted, by Prune
 	OutOfOrder int // of Enqueued: joined their chain behind calls that stand after them in the sequence
 	Tokens     int // of the calls that were read
 	// Edited says that the sequence gave other calls when it was ranged over again.
 	Edited bool
-	// NotPruned is a *PruneError that says why Prune did nothing; nil: it did, or was not asked for.
+	// NotPruned is a *PruneError that says why Prune did nothing; nil: it pruned, or was not given.
 	NotPruned error
 	Elapsed   time.Duration
 }
@@ -57,14 +57,14 @@ func summaryOf(s engine.Summary) Summary {
 // BatchOption changes how EnqueueBatch enqueues.
 type BatchOption struct{ set func(*engine.BatchOptions) }
 
-// OnFailure sets the policy of the batch. Without it, it is PolicyHold. A batch keeps the
-// policy under which it got its first call.
+// OnFailure sets the policy of the batch; the default is PolicyHold. A batch keeps the policy
+// that it had when it got its first call.
 func OnFailure(p Policy) BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.Policy = ledger.Policy(p) }}
 }
 
-// NotBefore puts all calls off that have no time of their own. A time that has passed means
-// now; one more than ten years ahead is a *CallError.
+// NotBefore puts off all calls that have no time of their own. A time that has passed means now;
+// a time more than ten years ahead is a *CallError.
 func NotBefore(t time.Time) BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.NotBefore = t }}
 }
@@ -75,32 +75,32 @@ func OnProgress(f func(Summary)) BatchOption {
 }
 
 // OnReject calls f with every error that the sequence gives, and with a *CallError for every
-// call that can't be one. f returns nil to count it as rejected and go on, or an error to stop
-// with. Without it, the first such error stops the batch.
+// call that is not valid. f returns nil to count it as rejected and go on, or the error to stop
+// with. Without OnReject, the first such error stops the batch.
 //
-// Later new calls of a rejected one's chain are withheld, but under PolicySkip. The Call
-// beside an error says what is known of its token and chain; see ErrChainUnknown.
+// Later new calls in the chain of a rejected call are withheld, except under PolicySkip. The
+// Call that comes with an error says what is known of its token and chain; see ErrChainUnknown.
 func OnReject(f func(error) error) BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.OnReject = func(err error) error { return f(public(err)) } }}
 }
 
-// OnLeftOut calls f with a *ConflictError or *WithheldError for every call that is left out
-// so, in the goroutine of EnqueueBatch. An error of f stops the batch.
+// OnLeftOut calls f for every call that conflicts or is withheld, with a *ConflictError or
+// *WithheldError, in the goroutine of EnqueueBatch. An error of f stops the batch.
 func OnLeftOut(f func(error) error) BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.OnLeftOut = func(err error) error { return f(public(err)) } }}
 }
 
-// Strict enqueues nothing if a call is rejected or conflicts: the error is a *StrictError. The
-// sequence is ranged over twice.
+// Strict enqueues nothing if any call is rejected or conflicts: the error is then a *StrictError.
+// The sequence is ranged over twice.
 func Strict() BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.Strict = true }}
 }
 
-// Prune cancels the calls of the batch that the sequence has no more, and replaces a call that
-// conflicts and was never sent. A call that runs is left, and so are single calls that joined the
-// batch. It does nothing (Summary.NotPruned) if a row was left out, if another run fills the
-// batch, or if it meant more than 20 calls and more than a tenth of the batch: then
-// PruneExactly names their number. The sequence is ranged over twice.
+// Prune cancels the calls of the batch that the sequence no longer has, and replaces a call that
+// conflicts and was never sent. It leaves calls that run, and single calls that joined the batch.
+// It does nothing (Summary.NotPruned) in three cases: a row was left out, another run fills the
+// batch, or more than 20 calls and more than a tenth of the batch are missing. In the last case,
+// use PruneExactly. The sequence is ranged over twice.
 func Prune() BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.Prune = true }}
 }
@@ -111,11 +111,11 @@ func PruneExactly(n int) BatchOption {
 }
 
 // Canary lets the calls of the first k tokens go first: EnqueueBatch waits until these have a
-// result, and enqueues the others only if all succeeded. Else the batch holds, with a
-// *CanaryError. The sequence is ranged over twice and must give the same calls each time.
+// result, and enqueues the others only if all succeeded. Otherwise the batch holds, and the error
+// is a *CanaryError. The sequence is ranged over twice and must give the same calls each time.
 //
-// Given again, EnqueueBatch goes on where it was. While a batch holds, it is refused with
-// another k; with 0 it enqueues the others whatever became of the canaries.
+// Called again, EnqueueBatch goes on where it was. While a batch holds, EnqueueBatch refuses
+// another k, except 0: Canary(0) enqueues the others whatever became of the canaries.
 func Canary(k int) BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.Canary, o.Release = k, k == 0 }}
 }
@@ -129,17 +129,17 @@ func OnCanary(f func(Canaries)) BatchOption {
 // Canaries are the counts of the calls that go first. Calls = Succeeded + Failed + Skipped +
 // Cancelled + Open.
 type Canaries struct {
-	Tokens                                             int // as Canary was given them
+	Tokens                                             int // k, as Canary got it
 	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
 }
 
-// EnqueueBatch enqueues the calls of a sequence, in order for each chain, under the batch's
-// name. Enqueueing it again, after an error or a crash, or corrected and in another order, adds
-// only what is new: a call is known by its ID, or by what it says. After an error, too, the
-// summary tells what was acknowledged.
+// EnqueueBatch enqueues the calls of a sequence under the batch's name, in order for each chain.
+// After an error or a crash, or to correct it, enqueue the batch again, even in another order.
+// That adds only what is new: a call is known by its ID, or by its content. The summary says what
+// was acknowledged, even if there is an error.
 //
-// A *BatchError says why the batch takes nothing, a *CallError or the sequence's own error what
-// stopped it (see OnReject). ErrRedisFull means that Redis takes nothing new.
+// A *BatchError says why the batch takes no calls. A *CallError, or the sequence's own error, says
+// what stopped it (see OnReject). ErrRedisFull means that Redis takes nothing new.
 func (c *Client) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
 	if c.closed.Load() {
 		return Summary{Batch: name}, ErrClosed

@@ -14,31 +14,31 @@ type Call struct {
 	Server string
 	// Token is the operation's token. It is sealed before it leaves the process. Required.
 	Token Token
-	// Licenses of the operation: a day's quota is 1000 requests for each. 0: not given; the
-	// last number that was given holds.
+	// Licenses is how many licences the operation has: each allows 1000 requests a day. 0: not
+	// given; the last number that was given holds.
 	Licenses int
-	// Chain names the chain of the token in whose order the call stands. "": the token's default
-	// chain. Up to 128 printable ASCII characters without space.
+	// Chain names the chain of the token that the call joins. "": the token's default chain.
+	// Up to 128 printable ASCII characters without space.
 	Chain string
 	// Ref is your own text, shown in reports. Up to 256 characters.
 	Ref string
 	// ID makes it harmless to enqueue the call again. It is unique in its batch and token.
-	// "": in a batch, the call is known by what it says (server, token, chain and ref) and by its
-	// number among calls that say the same; a single call is always new.
+	// "": in a batch, the call is known by its content (server, token, chain and ref) and by its
+	// number among calls with the same content; a single call is always new.
 	// Up to 128 printable ASCII characters without space.
 	ID string
 	// Batch is the batch of a single call; "": none. EnqueueBatch ignores it.
 	Batch string
-	// At puts the call off: it joins the end of its chain then. Zero, or a time that has passed:
-	// now. At most ten years from now.
+	// At is when the call joins the end of its chain. Zero, or a time that has passed: now.
+	// At most ten years from now.
 	At time.Time
-	// Row is the line of the file that has the call, from 1, shown in reports. 0: EnqueueBatch
-	// takes the call's place in the sequence. Enqueue ignores it.
+	// Row is the call's line in its file, from 1; reports show it. 0: EnqueueBatch uses the call's
+	// place in the sequence. Enqueue ignores it.
 	Row int
 	// Notify asks for the webhook call.finished when the call has ended, if the workers send
 	// webhooks.
 	Notify bool
-	// Source is handed back by OnLeftOut if the call is left out. It is neither stored nor sent.
+	// Source comes back in the error of OnLeftOut if the call is left out. It is neither stored nor sent.
 	Source any
 }
 
@@ -62,7 +62,7 @@ func (c Call) engine() engine.Call {
 type Receipt struct {
 	ID        string // of the call, for Find and for the vendor's support
 	Batch     string // "": none
-	TokenID   string // the token's name, which tells nothing of the token
+	TokenID   string // the token's name, which reveals nothing about the token
 	Chain     string // id of the chain, for Selection
 	Duplicate bool   // the call was there already
 	// Due is when a call that is put off joins its chain; zero: it joined it at once.
@@ -70,28 +70,28 @@ type Receipt struct {
 }
 
 // Token is a wolkvox token: the secret that names an operation. It prints as "[redacted]" in
-// fmt, encoding/json, encoding/xml, log/slog and zerolog. string(t) is the token itself, and an
-// untyped constant can be assigned to it.
+// fmt, encoding/json, encoding/xml, log/slog and zerolog. string(t) is the token itself, and you
+// can assign an untyped constant to a Token.
 //
 // Give a Token a field name in a struct: a struct that embeds it prints as "[redacted]" as a
-// whole. Two places show the text, out of reach of a Go type: an unexported field that fmt
-// prints, and the key of a map that encoding/json writes.
+// whole. A Go type can't hide its text in two places: in an unexported field that fmt prints,
+// and in a map key that encoding/json writes.
 type Token string
 
-// String is "[redacted]".
+// String returns "[redacted]".
 func (t Token) String() string { return engine.Token(t).String() }
 
-// GoString is "[redacted]".
+// GoString returns "[redacted]".
 func (t Token) GoString() string { return engine.Token(t).GoString() }
 
 // Format writes "[redacted]" under every verb.
 func (t Token) Format(f fmt.State, verb rune) { engine.Token(t).Format(f, verb) }
 
-// MarshalText gives "[redacted]".
+// MarshalText returns "[redacted]".
 func (t Token) MarshalText() ([]byte, error) { return engine.Token(t).MarshalText() }
 
-// MarshalJSON gives "[redacted]".
+// MarshalJSON returns "[redacted]".
 func (t Token) MarshalJSON() ([]byte, error) { return engine.Token(t).MarshalJSON() }
 
-// LogValue is "[redacted]".
+// LogValue returns "[redacted]".
 func (t Token) LogValue() slog.Value { return engine.Token(t).LogValue() }

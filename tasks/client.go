@@ -17,25 +17,25 @@ import (
 	"habilita/quota"
 )
 
-// Options are what clients and workers have in common.
+// Options are the settings that clients and workers have in common.
 type Options struct {
 	// Keys are the sealing keys, "id:base64 of 32 bytes", comma separated: the first one seals,
 	// all open. Required; `enqueue keygen` prints one.
 	Keys string
-	// Prefix begins all keys in Redis: letters, digits and ".:_-". "": "habilita", as the commands
-	// have it. Programs with another prefix share nothing with them.
+	// Prefix begins all keys in Redis: letters, digits and ".:_-". "": "habilita", as in the
+	// commands. Programs with another prefix share nothing with them.
 	Prefix string
-	// Quota are the limits of a token; its Prefix is ignored. A worker makes its Lease of its
-	// time-outs. Zero fields of a client's limiter are those of the workers that run; if none
-	// does, and for a worker, the defaults.
+	// Quota has the limits of a token; its Prefix is ignored. A worker computes the Lease from its
+	// time-outs. Zero fields mean the defaults, but in a client's limiter those of the workers that
+	// run, if any.
 	Quota quota.Settings
-	// Tracer makes spans of enqueueing, runs and attempts. nil: none.
+	// Tracer makes spans for enqueueing, runs and attempts. nil: none.
 	Tracer trace.TracerProvider
 	// WaitReplicas is how many replicas must have a grant, an outcome or a new call before it
-	// counts, 0 to 100: nothing of it is lost when another node takes over. 0: none.
+	// counts, 0 to 100: it is not lost then when another node takes over. 0: none.
 	WaitReplicas int
-	// Queues is how many queues of asynq chains are spread over, 1 to 64; 0: 1. Several spread
-	// the load over the nodes of a cluster. Processes may differ.
+	// Queues is how many asynq queues chains are spread over, 1 to 64; 0: 1. Several queues spread
+	// the load over the nodes of a cluster. Processes may use different numbers.
 	Queues int
 }
 
@@ -58,9 +58,9 @@ type Client struct {
 	granted *quota.Limiter
 }
 
-// Open makes a client on rdb, which stays yours to close. It asks Redis, and makes the key that
-// names tokens if there is none. A *MismatchError or ErrTokenIDKey says that tokens have other
-// names there. A program needs one client.
+// Open makes a client on rdb, which stays yours to close. It contacts Redis, and makes the key
+// that names tokens if there is none. A *MismatchError or ErrTokenIDKey says that tokens have
+// other names in that Redis. A program needs only one client.
 func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Client, error) {
 	p, err := engine.NewProducer(ctx, rdb, o.engine())
 	if err != nil {
@@ -74,7 +74,7 @@ func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Client, e
 	return &Client{rdb: rdb, producer: p, control: people, who: control.ThisUser()}, nil
 }
 
-// Close ends the client and its limiter. What was enqueued is made all the same.
+// Close ends the client and its limiter. The calls that were enqueued are still made.
 func (c *Client) Close() error {
 	if c.closed.Swap(true) {
 		return nil
@@ -82,12 +82,12 @@ func (c *Client) Close() error {
 	return c.producer.Close()
 }
 
-// Enqueue enqueues one call. Without an error it will be made. After another error than those
-// below it may be enqueued or not: with an ID, enqueueing it again is harmless.
+// Enqueue enqueues one call. If there is no error, the call will be made. After an error that is
+// not named below, it may be enqueued or not: with an ID, enqueueing it again is harmless.
 //
-// A *CallError says what is wrong with the call, a *ConflictError that its ID is known for a
-// call that says otherwise, a *BatchError that its batch was cancelled; ErrRedisFull means that
-// Redis takes nothing new.
+// A *CallError says what is wrong with the call. A *ConflictError says that its ID is known for a
+// different call, a *BatchError that its batch was cancelled. ErrRedisFull means that Redis takes
+// nothing new.
 func (c *Client) Enqueue(ctx context.Context, call Call) (Receipt, error) {
 	if c.closed.Load() {
 		return Receipt{}, ErrClosed
@@ -100,16 +100,16 @@ func (c *Client) Enqueue(ctx context.Context, call Call) (Receipt, error) {
 	return Receipt(r), public(err)
 }
 
-// TokenID is the name of a token, as receipts, results and package quota have it: an HMAC,
-// which tells nothing of the token.
+// TokenID returns the name of a token in receipts, results and package quota: an HMAC, which
+// reveals nothing about the token.
 func (c *Client) TokenID(t Token) string { return c.producer.TokenID(engine.Token(t)) }
 
-// Limiter is for a program that sends requests of its own with the tokens: it shares slots and
-// counts with the workers, and knows a token by its TokenID.
+// Limiter returns the limiter for a program that sends requests of its own with the tokens. It
+// shares slots and counts with the workers, and knows a token by its TokenID.
 //
-// Its first request settles the limits, those of the workers that run, and holds them: a
-// *MismatchError says that Options.Quota asks for others. From then on a worker with other limits
-// does not start. After Close its error is ErrClosed.
+// Its first request takes the limits of the workers that run, and fixes them: from then on a
+// worker with other limits does not start. A *MismatchError says that Options.Quota asks for
+// other limits. After Close its error is ErrClosed.
 func (c *Client) Limiter() *quota.Limiter { return quota.Lazy(c.limiter) }
 
 func (c *Client) limiter(ctx context.Context) (*quota.Limiter, error) {
@@ -128,8 +128,8 @@ func (c *Client) limiter(ctx context.Context) (*quota.Limiter, error) {
 	return c.granted, err
 }
 
-// WorkerOptions set a worker up. Zero fields are the defaults of the settings of the same
-// names, and all processes on one Redis must have the same time-outs and Quota.
+// WorkerOptions configure a worker. Zero fields mean the defaults of the settings of the same
+// names. All processes on one Redis must have the same time-outs and Quota.
 type WorkerOptions struct {
 	Options
 	WolkvoxURL      string        // base of the vendor's address; "": https://wv{server}.wolkvox.com. Plain http for loopback only
@@ -145,23 +145,23 @@ type WorkerOptions struct {
 	ShutdownTimeout time.Duration // for requests in flight to end; 0: 75 s
 	// ServerConcurrency is how many of Concurrency may be at one server of the vendor; 0: 64.
 	ServerConcurrency int
-	// Log has the worker's log lines. The zero Logger writes none.
+	// Log gets the worker's log lines. The zero Logger writes none.
 	Log zerolog.Logger
-	// Metrics has the worker's metrics until it ends. nil: none.
+	// Metrics registers the worker's metrics until the worker ends. nil: none.
 	Metrics prometheus.Registerer
 	// RedisURL is for a Redis that Sentinels watch: redis-sentinel://host:26379/master. The
-	// client given to NewWorker may be nil then. "": as the client.
+	// client given to NewWorker may be nil then. "": the Redis of that client.
 	RedisURL string
 }
 
 // Worker makes the calls. Run it once. It is safe for concurrent use.
 type Worker struct{ worker *engine.Worker }
 
-// NewWorker makes a worker on the Redis of rdb. It makes connections of its own, with the
+// NewWorker makes a worker on the Redis of rdb. It opens connections of its own, with the
 // address, credentials, TLS and dialer of rdb, but not its hooks; rdb stays yours to close.
 //
-// A *MismatchError says with which settings it disagrees with other processes, ErrTokenIDKey
-// that tokens have other names there. ErrSentinel asks for RedisURL. Other errors are those of
+// A *MismatchError says which settings differ from those of other processes, ErrTokenIDKey that
+// tokens have other names in that Redis. ErrSentinel asks for RedisURL. Other errors come from
 // Redis, or say which option is wrong.
 func NewWorker(ctx context.Context, rdb redis.UniversalClient, o WorkerOptions) (*Worker, error) {
 	w, err := engine.NewWorker(ctx, engine.WorkerOptions{
@@ -177,14 +177,14 @@ func NewWorker(ctx context.Context, rdb redis.UniversalClient, o WorkerOptions) 
 	return &Worker{w}, nil
 }
 
-// Run makes calls until ctx ends. Then it begins no call, lets those in flight end for up to
-// ShutdownTimeout, closes the worker, and returns nil. An error says that it had to stop: a
+// Run makes calls until ctx ends. Then it starts no more calls, waits up to ShutdownTimeout for
+// those in flight, closes the worker, and returns nil. An error says why it had to stop: a
 // *MismatchError or ErrTokenIDKey.
 func (w *Worker) Run(ctx context.Context) error { return public(w.worker.Run(ctx)) }
 
-// Ready says why the worker makes no calls now, or nil. It asks Redis at most once a second;
-// ctx bounds the wait for its answer.
+// Ready returns why the worker makes no calls now; nil: it makes them. It asks Redis at most once
+// a second; ctx limits the wait for the answer.
 func (w *Worker) Ready(ctx context.Context) error { return public(w.worker.Ready(ctx)) }
 
-// Close ends a worker that was not run. Run closes it otherwise.
+// Close closes a worker that was not run. Otherwise Run closes it.
 func (w *Worker) Close() error { return w.worker.Close() }

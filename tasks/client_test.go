@@ -59,7 +59,7 @@ func sequence(calls ...tasks.Call) iter.Seq2[tasks.Call, error] {
 	}
 }
 
-// A day's work: rows, a worker, what became of them, and the decisions.
+// A day's work: rows, a worker, the results, and the decisions.
 func TestFromTheRowsToTheDecisions(t *testing.T) {
 	t.Parallel()
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
@@ -187,7 +187,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// While a part of Redis is away, the counts of the rest are told, and a batch is not said to have succeeded.
+// While a part of Redis is away, Status has the counts of the rest, and AllSucceeded is false.
 func TestAPartOfRedisIsAway(t *testing.T) {
 	t.Parallel()
 	b := redistest.Mini(t)
@@ -216,7 +216,7 @@ func TestAPartOfRedisIsAway(t *testing.T) {
 	}
 }
 
-// A limiter of a client shares with the workers, has their limits, and ends with the client.
+// A client's limiter shares slots with the workers, has their limits, and ends with the client.
 func TestLimiterOfAClient(t *testing.T) {
 	t.Parallel()
 	b := redistest.Mini(t)
@@ -255,7 +255,7 @@ func TestLimiterOfAClient(t *testing.T) {
 	}
 }
 
-// A worker makes its own connections like those of the client, which it can't copy of Sentinels.
+// A worker makes its own connections like those of the client, but can't copy a client for Sentinel.
 func TestWorkerOfAClient(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -296,7 +296,7 @@ func TestWorkerOfAClient(t *testing.T) {
 	}
 }
 
-// A full Redis refuses what is new, and the program can tell.
+// A full Redis refuses new calls, and the error says so.
 func TestFullRedis(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--maxmemory", "1", "--maxmemory-policy", "noeviction")

@@ -13,11 +13,12 @@
 //		fmt.Println(result.ID, result.State, result.Reason, err)
 //	}
 //
-// A Client enqueues, reads and decides. A Worker, or the command worker, makes the calls.
-// Both need a Redis alone. A call that Enqueue or EnqueueBatch acknowledged is made until it
-// succeeds, is given up, or is cancelled by a person; hardly ever twice.
+// A Client enqueues calls, reads what became of them, and decides about those that were given
+// up. A Worker, or the command worker, makes the calls. Both need only Redis. Once Enqueue or
+// EnqueueBatch has acknowledged a call, it is tried until it succeeds, is given up, or a person
+// cancels it. It is hardly ever made twice.
 //
-// Errors that a program decides by are the exported ones: match them with errors.As and
-// errors.Is. No error holds a token. Package quota shares a token's limits with other requests
-// of the program; package taskstest has a simulated wolkvox for tests.
+// The exported errors are those that a program decides by: match them with errors.As and
+// errors.Is. No error contains a token. Package quota shares a token's limits with the program's
+// other requests; package taskstest has a simulated wolkvox for tests.
 package tasks

@@ -13,22 +13,21 @@ import (
 
 // Refusals without data, for errors.Is.
 var (
-	// ErrClosed is what a closed client answers.
+	// ErrClosed is the error of a closed client.
 	ErrClosed = errors.New("tasks: the client is closed")
-	// ErrRedisFull says that Redis has no memory left: it takes nothing new, and what is in it is
-	// made. Enqueue again later.
+	// ErrRedisFull says that Redis has no memory left: it takes nothing new, but the calls that it
+	// has are made. Enqueue again later.
 	ErrRedisFull = errors.New("tasks: Redis is full")
 	// ErrEnqueueAgain says that Redis lost data, or that Redis or the program stood still for too
-	// long: what was not acknowledged is not there. Enqueue it again, which adds what is missing.
+	// long: what was not acknowledged is not there. Enqueue it again; that adds what is missing.
 	ErrEnqueueAgain = errors.New("tasks: enqueue it again")
 	// ErrTokenIDKey says that the key that names tokens was lost from Redis or replaced there, so
 	// that calls in Redis would not share their token's slots. The text says what to do.
 	ErrTokenIDKey = errors.New("tasks: the token-ID key in Redis was lost or replaced")
-	// ErrSentinel says that NewWorker can't copy its client: give WorkerOptions.RedisURL.
+	// ErrSentinel says that NewWorker can't copy the client: set WorkerOptions.RedisURL.
 	ErrSentinel = errors.New("tasks: a client for Sentinel can't be copied")
-	// ErrChainUnknown is for the errors of a sequence (EnqueueBatch): in the chain of such an
-	// error it says that the row's chain can't be told. All later new calls of its token are
-	// withheld then.
+	// ErrChainUnknown is for a sequence given to EnqueueBatch. An error of the sequence that wraps
+	// it says that the row's chain is unknown. All later new calls of its token are withheld then.
 	ErrChainUnknown = errors.New("the chain can't be told")
 )
 
@@ -58,7 +57,7 @@ type CallError struct {
 }
 
 // ConflictError says that an id is known for another call of the same batch and token, or
-// stands twice in the sequence. Nothing was changed.
+// occurs twice in the sequence. Nothing was changed.
 type ConflictError struct {
 	Batch  string // "": none
 	ID     string
@@ -67,12 +66,12 @@ type ConflictError struct {
 	Known  int          // line that first brought the known call; 0: none, or see First
 	State  State        // of the known call
 	Unsent bool         // no request of it was sent: Prune replaces it
-	Differ []Difference // what the calls say otherwise
+	Differ []Difference // where the calls differ
 	Source any          // Call.Source
 	cause
 }
 
-// Difference is something that two sides say otherwise.
+// Difference is a value in which two sides differ.
 type Difference struct {
 	Name string // server or chain; or a setting
 	// Have is what is there: the known call's value, or that of the other processes. Want is the
@@ -80,8 +79,8 @@ type Difference struct {
 	Have, Want string
 }
 
-// WithheldError says that a new call was not enqueued, since an earlier one of its chain is
-// missing: the order of a chain is that of the sequence.
+// WithheldError says that a new call was not enqueued, because an earlier one of its chain is
+// missing: a chain has the order of the sequence.
 type WithheldError struct {
 	Row    int // its line
 	Source any // Call.Source
@@ -110,7 +109,7 @@ const (
 	BatchPolicy    BatchProblem = "policy"    // it has calls under another policy
 	BatchCanary    BatchProblem = "canary"    // it holds or began with other canaries
 	BatchBusy      BatchProblem = "busy"      // another run prunes it now: try again
-	BatchGone      BatchProblem = "gone"      // it was deleted after its retention meanwhile: give it again
+	BatchGone      BatchProblem = "gone"      // its retention ended and it was deleted meanwhile: enqueue it again
 	BatchOld       BatchProblem = "old"       // an older version made it, and knows its rows by their place
 )
 
@@ -128,7 +127,7 @@ type PruneProblem string
 const (
 	PruneLeftOut  PruneProblem = "left_out"  // rows were left out
 	PruneOtherRun PruneProblem = "other_run" // another run fills the batch
-	PruneCount    PruneProblem = "count"     // it meant too many calls, or not as many as PruneExactly named
+	PruneCount    PruneProblem = "count"     // too many calls are missing, or not as many as PruneExactly named
 )
 
 // PruneError says why Prune did nothing (Summary.NotPruned).
@@ -145,19 +144,19 @@ type UnknownError struct {
 	cause
 }
 
-// SelectionError says that a Selection can't be one.
+// SelectionError says that a Selection is not valid.
 type SelectionError struct{ cause }
 
 // MismatchError says that other processes on the same Redis use other settings. This one must
 // not run.
 type MismatchError struct {
-	Differences []Difference // by their names
+	Differences []Difference // sorted by name
 	With        []string     // the processes that differ, the oldest first
 	cause
 }
 
 // PartialError says that parts of Redis can't be read now: most often a node of a cluster is
-// away. What came with the error is of the parts that can. Nothing is lost: ask again later.
+// away. What comes with the error is from the other parts. Nothing is lost: ask again later.
 type PartialError struct {
 	Unread int // how many parts
 	cause
@@ -171,8 +170,8 @@ type sentinelError struct {
 
 func (e *sentinelError) Is(target error) bool { return target == e.is }
 
-// public gives an error its exported form. It keeps the text, and the cause behind Unwrap. What
-// has none stays as it is.
+// public gives an error its exported form, which keeps the text, and the cause behind Unwrap. An
+// error without such a form stays as it is.
 func public(err error) error {
 	if err == nil {
 		return nil
@@ -209,7 +208,7 @@ func public(err error) error {
 	return err
 }
 
-// typed is the exported form of the first error in err's tree that has one by its type; nil: none has.
+// typed returns the exported form of the first error in err's tree whose type has one; nil: none has.
 func typed(err error, c cause) error {
 	switch e := err.(type) {
 	case *engine.CallError:
@@ -263,7 +262,7 @@ func typed(err error, c cause) error {
 	return nil
 }
 
-// ofSequence is an error of a sequence, as the engine reads it.
+// ofSequence returns an error of a sequence as the engine understands it.
 func ofSequence(err error) error {
 	if err == nil || !errors.Is(err, ErrChainUnknown) {
 		return err
@@ -271,7 +270,7 @@ func ofSequence(err error) error {
 	return &chainUnknown{err}
 }
 
-// chainUnknown says to the engine what ErrChainUnknown says to a caller.
+// chainUnknown is ErrChainUnknown for the engine.
 type chainUnknown struct{ error }
 
 func (e *chainUnknown) Unwrap() []error { return []error{e.error, engine.ErrChainUnknown} }

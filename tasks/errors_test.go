@@ -96,7 +96,7 @@ type oom string
 func (e oom) Error() string { return string(e) }
 func (oom) RedisError()     {}
 
-// What the sequence says of a row's chain reaches the engine, with the text that it has.
+// What the sequence says about a row's chain reaches the engine, and the text stays the same.
 func TestSequenceSaysThatAChainIsUnknown(t *testing.T) {
 	mine := fmt.Errorf("row 3: %w", ErrChainUnknown)
 	got := ofSequence(mine)

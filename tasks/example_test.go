@@ -32,8 +32,8 @@ func exampleClient(ctx context.Context) (c *tasks.Client, rdb *redis.Client, sto
 	return c, rdb, func() { _ = c.Close(); _ = rdb.Close(); server.Close() }
 }
 
-// One call. Its ID makes it harmless to enqueue it again, so a program that is not sure whether
-// it got through, or that was started again, enqueues it once more.
+// Enqueue one call. Its ID makes it harmless to enqueue it again: a program does so if it is not
+// sure whether the call got through, or if it was restarted.
 func ExampleClient_Enqueue() {
 	ctx := context.Background()
 	c, _, stop := exampleClient(ctx)
@@ -59,9 +59,9 @@ func ExampleClient_Enqueue() {
 	// call to server 42, chain "", ref "", id "order-1001"
 }
 
-// Many calls, from a sequence as long as you like: here the rows of a table. The calls of a
-// token are made in the order of the sequence. What can't be a call is named and stops no other.
-// Enqueueing the batch again adds only what is missing.
+// Enqueue many calls from a sequence of any length, here the rows of a table. The calls of a
+// token are made in the order of the sequence. A row that can't be a call is reported, and the
+// others go on. Enqueueing the batch again adds only what is missing.
 func ExampleClient_EnqueueBatch() {
 	ctx := context.Background()
 	c, _, stop := exampleClient(ctx)
@@ -103,8 +103,8 @@ func ExampleClient_EnqueueBatch() {
 	// 4 rows: 0 enqueued, 3 were there, 1 rejected; 2 tokens
 }
 
-// A worker inside the program makes the calls. The batch is waited for, its results are read,
-// and what was given up is decided about. Wolkvox is simulated here.
+// A worker inside the program makes the calls. The program waits for the batch, reads its results,
+// and skips the call that was given up. Wolkvox is simulated here.
 func ExampleNewWorker() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 	"habilita/tasks/taskstest"
 )
 
-// With WaitReplicas, no call that no replica has is accepted, and no request is sent before a replica
-// has its grant.
+// With WaitReplicas, a call is accepted only once a replica has it, and its request is sent only once
+// a replica has its grant.
 func TestWaitReplicas(t *testing.T) {
 	t.Parallel()
 	primary := redistest.Start(t)
@@ -72,7 +72,7 @@ func TestQueues(t *testing.T) {
 	}
 }
 
-// A number that can't be one is refused, by clients and workers, and named.
+// Clients and workers refuse a number that is out of range, and name the option.
 func TestOptionsOutOfRange(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Shared(t).Client

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files of go doc")
 // public are the packages that programs import.
 var public = []string{"tasks", "tasks/taskstest", "quota"}
 
-// What importers see changes on purpose alone: go test ./tasks -run GoDoc -update
+// What importers see changes only on purpose: go test ./tasks -run GoDoc -update
 func TestGoDocIsTheGoldenFile(t *testing.T) {
 	for _, pkg := range public {
 		var text []byte

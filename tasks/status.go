@@ -8,7 +8,7 @@ import (
 	"habilita/internal/control"
 )
 
-// Status are the counts of a batch. Total = Succeeded + Failed + Skipped + Cancelled + Open.
+// Status has the counts of a batch. Total = Succeeded + Failed + Skipped + Cancelled + Open.
 type Status struct {
 	Batch      string
 	Total      int
@@ -31,11 +31,11 @@ type Status struct {
 // AllSucceeded reports whether every call succeeded. It is false if a part of Redis could not be read.
 func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total && s.Unread == 0 }
 
-// CanaryState is how it stands with a batch whose first tokens go first (see Canary).
+// CanaryState says how far a batch with canaries has come (see Canary).
 type CanaryState string
 
-// The states; "" is a batch without canaries. Until it is released, the counts are those of the
-// calls that go first.
+// The states; "" means a batch without canaries. Until the batch is released, its counts are
+// those of the calls that go first.
 const (
 	CanaryWaiting  CanaryState = "waiting"  // for the canaries, or for EnqueueBatch to go on
 	CanaryHeld     CanaryState = "held"     // one did not succeed: a person decides
@@ -51,16 +51,16 @@ func statusOf(s control.Status) Status {
 	}
 }
 
-// Status tells how a batch stands now. If there is none of that name it is an *UnknownError. With
-// a *PartialError the counts are those of the parts of Redis that can be read.
+// Status returns how a batch stands now. If there is no batch of that name, the error is an
+// *UnknownError. With a *PartialError the counts are of the parts of Redis that can be read.
 func (c *Client) Status(ctx context.Context, batch string) (Status, error) {
 	s, err := c.control.Status(ctx, batch)
 	return statusOf(s), public(err)
 }
 
 // Wait waits until a batch is settled: every call has a result or stands behind a call that
-// was given up. If ctx ends first, the error is ctx's. A Redis that does not answer is borne for
-// a minute. With an error, the status is the last one that was seen.
+// was given up. If ctx ends first, the error is ctx's. If Redis does not answer, Wait keeps trying
+// for a minute. With an error, the status is the last one that Wait saw.
 func (c *Client) Wait(ctx context.Context, batch string) (Status, error) {
 	s, err := c.control.WaitSettled(ctx, batch, 0)
 	return statusOf(s), public(err)
@@ -76,7 +76,7 @@ const (
 	StateRunning   State = "running"
 	StateSucceeded State = "succeeded"
 	StateFailed    State = "failed"    // given up
-	StateSkipped   State = "skipped"   // given up, and left by a person
+	StateSkipped   State = "skipped"   // given up, and skipped by a person
 	StateCancelled State = "cancelled" // by a person, by PolicyCancel, or by Prune
 )
 
@@ -99,7 +99,7 @@ const (
 	ReasonMethodNotAllowed  Reason = "method_not_allowed" // 405
 	ReasonServerError       Reason = "server_error"       // 5xx
 	ReasonUnknown           Reason = "unknown"            // no complete answer: the vendor may have done it
-	ReasonUnreadable        Reason = "unreadable"         // an answer that says nothing that is known
+	ReasonUnreadable        Reason = "unreadable"         // the answer can't be understood
 	ReasonNotSent           Reason = "not_sent"           // the vendor can't be reached
 	ReasonUnopenable        Reason = "unopenable"         // the sealed token can't be opened: its key is not in Keys
 	ReasonOther             Reason = "other"
@@ -110,7 +110,7 @@ type Result struct {
 	ID         string // as Call.ID, or made from the call
 	Batch      string // "": none
 	Server     string
-	TokenID    string // the token's name, which tells nothing of the token
+	TokenID    string // the token's name, which reveals nothing about the token
 	Ref        string
 	Chain      string // id of the chain, for Selection
 	State      State
@@ -133,9 +133,9 @@ func resultOf(r control.CallRecord, batch string) Result {
 	}
 }
 
-// Results ranges over the calls of a batch, in no order and in constant memory. An error is the
-// last thing that it gives: an *UnknownError if there is no such batch, a *PartialError if others
-// could not be read.
+// Results ranges over the calls of a batch, in no order and in constant memory. An error comes
+// last: an *UnknownError if there is no such batch, a *PartialError if other calls could not be
+// read.
 func (c *Client) Results(ctx context.Context, batch string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		for r, err := range c.control.Report(ctx, batch) {
@@ -147,7 +147,7 @@ func (c *Client) Results(ctx context.Context, batch string) iter.Seq2[Result, er
 }
 
 // Find returns the calls that have an id: one, or several if the id was given in several
-// batches or for several tokens. If there is none it is an *UnknownError.
+// batches or for several tokens. If there is none, the error is an *UnknownError.
 func (c *Client) Find(ctx context.Context, id string) ([]Result, error) {
 	found, err := c.control.Show(ctx, id)
 	if err != nil {
@@ -164,14 +164,15 @@ func (c *Client) Find(ctx context.Context, id string) ([]Result, error) {
 	return out, nil
 }
 
-// Selection says which chains or calls a decision is about. Exactly one of its first four
-// fields is to be set.
+// Selection says which chains or calls a decision is about. Set exactly one of its first four
+// fields.
 type Selection struct {
 	Chain  string // id of a chain (Receipt, Result)
 	Batch  string // name of a batch
 	Server string // "0042", "42" or "wv0042"
 	All    bool
-	// Reason leaves of these only the held chains whose call failed for it; "": all. Not with Chain.
+	// Reason limits these to the held chains whose call failed for this reason; "": no limit. Not
+	// with Chain.
 	Reason Reason
 }
 
@@ -179,22 +180,22 @@ func (s Selection) control() control.Selection {
 	return control.Selection{Chain: s.Chain, Batch: s.Batch, Server: s.Server, All: s.All, Cause: string(s.Reason)}
 }
 
-// Retry lets held chains try their call again, with a new budget of attempts. Of a batch they
-// are those that one of its calls holds. It returns how many. A chain that was named and is not
-// held is an *UnknownError; a selection that can't be one, a *SelectionError. After another error
-// some may be done: doing it again does the rest.
+// Retry lets held chains try their call again, with a new budget of attempts, and returns how
+// many. For a batch, these are the chains that one of its calls holds. If the selection names a
+// chain that is not held, the error is an *UnknownError; if it is not valid, a *SelectionError.
+// After another error some chains may be done: call Retry again for the rest.
 func (c *Client) Retry(ctx context.Context, s Selection) (int, error) {
 	return c.decide(ctx, s, c.control.Retry)
 }
 
-// Skip leaves the calls that hold chains, and lets the chains go on. Otherwise as Retry.
+// Skip skips the calls that hold chains, so that the chains go on. Otherwise it works like Retry.
 func (c *Client) Skip(ctx context.Context, s Selection) (int, error) {
 	return c.decide(ctx, s, c.control.Skip)
 }
 
-// Cancel cancels calls that were not sent, and returns how many. Of a batch: all its calls; it
-// takes no more then. Of a chain: all its calls, held or not. Of a server, or of all: the calls of
-// held chains. Otherwise as Retry.
+// Cancel cancels calls that were not sent, and returns how many. For a batch: all its calls, and
+// the batch takes no more. For a chain: all its calls, held or not. For a server, or All: the
+// calls of held chains. Otherwise it works like Retry.
 func (c *Client) Cancel(ctx context.Context, s Selection) (int, error) {
 	return c.decide(ctx, s, c.control.Cancel)
 }

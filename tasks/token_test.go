@@ -88,7 +88,7 @@ func TestTokenPrintsNothing(t *testing.T) {
 			t.Errorf("a struct that embeds a call lacks %s: %s", want, b)
 		}
 	}
-	// What was written can be read, but not be made.
+	// A call that was written can be read again, but Check refuses it.
 	var again Call
 	var bad *CallError
 	if err := json.Unmarshal(b, &again); err != nil || again.Server != "0042" {

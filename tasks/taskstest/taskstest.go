@@ -7,9 +7,9 @@
 //		t.Error(a)
 //	}
 //
-// The simulator is strict about every limit that the vendor documents, and fails in the ways
-// of real servers if it is told to. It listens on this machine alone. It is for tests: package
-// tasks does not import it.
+// The simulator is strict about every limit that the vendor documents, and can be told to fail
+// in the ways of real servers. It listens only on this machine. It is for tests: package tasks
+// does not import it.
 package taskstest
 
 import (
@@ -20,28 +20,28 @@ import (
 	"habilita/tasks"
 )
 
-// Options set a vendor up. The zero value takes any token, has no faults, and answers at once.
+// Options configure a vendor. The zero value accepts any token, has no faults, and answers at once.
 type Options struct {
-	// Tokens are those that the vendor knows otherwise than as good tokens with one licence.
+	// Tokens says what the vendor knows about tokens. Any other token is good and has one licence.
 	Tokens map[tasks.Token]Token
 	// Latency is how long the vendor works on a request; 0: not at all.
 	Latency time.Duration
-	// Fault gives each request that breaks no limit its fault. It must return soon and must not
-	// call the vendor. nil: no faults.
+	// Fault chooses the fault of each request that breaks no limit. It must return a fault that
+	// exists, must return soon, and must not call the vendor. nil: no faults.
 	Fault func(Request) Fault
 }
 
-// Token is what the vendor knows of a token.
+// Token is what the vendor knows about a token.
 type Token struct {
 	Bad      bool // it refuses the token for good
 	Licenses int  // 0: 1. It takes 1000 requests a day for each
 }
 
-// Fault is what goes wrong with a request: one of the constants, or one with a delay behind it,
-// such as "slow:2s".
+// Fault is what goes wrong with a request: one of the constants, or a constant and a delay, such
+// as "slow:2s".
 type Fault string
 
-// The faults. "Done" says that the module was enabled all the same.
+// The faults. "Done" means that the module was enabled all the same.
 const (
 	None         Fault = ""
 	ServerError  Fault = "500"
@@ -69,7 +69,7 @@ type Request struct {
 	Done     bool   // the module was enabled. A Fault function does not know it
 }
 
-// Account is what the vendor saw: the side from which promises are judged.
+// Account is what the vendor saw. It shows whether the promises were kept.
 type Account struct {
 	Requests    []Request // in the order of arrival
 	Successes   int       // modules enabled
@@ -92,15 +92,14 @@ type TB = interface {
 	Cleanup(func())
 }
 
-// Start starts a vendor that ends with the test. A failure, or a fault that there is not, ends
-// the test.
+// Start starts a vendor that ends with the test. If it can't start, the test fails.
 func Start(tb TB, o Options) *Vendor {
 	tb.Helper()
 	s := wolkvoxtest.Start(tb, o.simulator())
 	return &Vendor{s.URL, s}
 }
 
-// Listen starts a vendor for a program that is no test. Close it.
+// Listen starts a vendor for a program that is not a test. Close it.
 func Listen(o Options) (*Vendor, error) {
 	s, err := wolkvoxtest.Listen("127.0.0.1:0", o.simulator())
 	if err != nil {
@@ -150,8 +149,8 @@ func (v *Vendor) WaitArrived(ctx context.Context, n int) error {
 	return v.server.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.Requests >= n })
 }
 
-// Account tells what the vendor saw so far. Each chain is the ids of its calls in order; given
-// these, it judges their order too.
+// Account returns what the vendor has seen so far. Each chain is the ids of its calls in order; if
+// chains are given, Account judges their order too.
 func (v *Vendor) Account(chains ...[]string) Account {
 	a := v.server.Account()
 	out := Account{Successes: a.Totals.Successes, MaxInFlight: a.Totals.MaxInFlight, Broken: a.Summarize(chains).Broken()}

@@ -42,7 +42,7 @@ func run(ctx context.Context, rdb redis.UniversalClient, token tasks.Token) erro
 	}
 	fmt.Println(receipt.Duplicate, summary.Enqueued)
 
-	// Nothing makes the calls here: it is cancelled.
+	// No worker makes the calls here, so cancel them.
 	if _, err := c.Cancel(ctx, tasks.Selection{Batch: "onboarding-2026-11"}); err != nil {
 		return err
 	}
