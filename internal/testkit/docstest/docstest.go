@@ -1,4 +1,4 @@
-// Package docstest holds the command lines that the READMEs, docs and help texts show to the commands as they are.
+// Package docstest checks the command lines in the READMEs, docs and help texts against the commands.
 package docstest
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// noCommands are pieces of code that begin with a command's name and are something else.
+// noCommands are pieces of code that begin with a command's name but are not commands.
 var noCommands = []string{
 	"enqueue batch", // a span
 }
@@ -49,7 +49,7 @@ func Commands(t *testing.T, name, repository string, newRoot func() *cobra.Comma
 	}
 }
 
-// Examples does the same with the examples of the help of the command and of each of its subcommands.
+// Examples does the same for the examples in the help of the command and of each of its subcommands.
 func Examples(t *testing.T, newRoot func() *cobra.Command) {
 	t.Helper()
 	root := newRoot()
@@ -120,7 +120,7 @@ func find(page, name string) []command {
 	return all
 }
 
-// calls splits a line of shell into calls, and these into words, without redirections.
+// calls splits a line of shell into calls, and each call into words, without redirections.
 func calls(line string) [][]string {
 	var all [][]string
 	var words []string
@@ -163,7 +163,7 @@ func calls(line string) [][]string {
 
 var assignment = regexp.MustCompile(`^[A-Z_]+=`)
 
-// argsOf returns the arguments of a call of the command: by its name, or by go run.
+// argsOf returns the arguments of a call, if it calls the command by its name or by go run.
 func argsOf(words []string, name string) ([]string, bool) {
 	for len(words) > 0 && assignment.MatchString(words[0]) {
 		words = words[1:]
@@ -178,7 +178,7 @@ func argsOf(words []string, name string) ([]string, bool) {
 	return words[1:], true
 }
 
-// fault says what the command does not have of what args want.
+// fault says what args use that the command does not have.
 func fault(root *cobra.Command, args []string, whole bool) error {
 	cmd, rest, err := root.Find(args)
 	if err != nil {

@@ -36,7 +36,7 @@ func TestFault(t *testing.T) {
 	}
 	for _, c := range []struct {
 		args            []string
-		whole, sentence bool // whether it is right as a line, and in a sentence
+		whole, sentence bool // whether it is right as a line of code, and in a sentence
 	}{
 		{[]string{"list", "a", "--most", "3"}, true, true},
 		{[]string{"list", "--most", "N"}, false, true},

@@ -31,7 +31,7 @@ func Mini(tb testing.TB) *miniredis.Miniredis {
 }
 
 // Both runs f as a subtest on a miniredis of its own, and on a database of the shared real Redis (see
-// Shared; skipped where there is none).
+// Shared). It skips the latter if there is no redis-server.
 func Both(t *testing.T, f func(t *testing.T, b Backend)) {
 	t.Helper()
 	t.Run("miniredis", func(t *testing.T) { f(t, onMini(t)) })
@@ -55,8 +55,8 @@ func onMini(t *testing.T) Backend {
 	return Backend{Name: "miniredis", Client: c, Addr: m.Addr(), URL: "redis://" + m.Addr() + "/0", SetTime: m.SetTime, Mini: m}
 }
 
-// Spoil makes all keys that begin with a prefix refuse the commands that they are for, as those of
-// a cluster's node that is away do. Keys of these names behind it are made if there are none.
+// Spoil makes all keys that begin with a prefix refuse their commands, as the keys of a cluster's node
+// that is away do. It also makes the keys prefix+name, if they are missing.
 func Spoil(m *miniredis.Miniredis, prefix string, names ...string) error {
 	keys := m.Keys()
 	for _, name := range names {
@@ -74,8 +74,8 @@ func Spoil(m *miniredis.Miniredis, prefix string, names ...string) error {
 }
 
 // Parallel is for the TestMain of a package whose parallel tests mostly wait in real time, for leases
-// and for nodes of Redis: at least eight of them run at once on small machines too, unless
-// -parallel says otherwise.
+// and for nodes of Redis. It lets eight of them run at once even on small machines, unless -parallel
+// is given.
 func Parallel() {
 	flag.Parse()
 	given := false

@@ -17,11 +17,11 @@ import (
 
 const (
 	slots       = 16384
-	clusterTime = 20 * time.Second // for the nodes to know each other
+	clusterTime = 20 * time.Second // until the nodes know each other
 )
 
 // StartCluster starts a Redis Cluster of n masters without replicas, with further arguments, and
-// waits until every node says that the cluster is well. The URL is redis-cluster://.
+// waits until every node says that the cluster is ok. The URL is redis-cluster://.
 func StartCluster(tb testing.TB, n int, args ...string) (url string, nodes []*Server) {
 	tb.Helper()
 	return StartClusterAt(tb, make([]*Place, n), args...)
@@ -59,7 +59,7 @@ func StartClusterAt(tb testing.TB, places []*Place, args ...string) (url string,
 	return "redis-cluster://" + strings.Join(addrs, ","), nodes
 }
 
-// startNode starts a node of a cluster that knows no other yet.
+// startNode starts a node of a cluster. It knows no other node yet.
 func startNode(tb testing.TB, at *Place, args ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, args: args, Dir: tb.TempDir(), at: at, cluster: true}
@@ -95,9 +95,9 @@ func (s *Server) await(ctx context.Context, what string, ask func() (good bool, 
 	}
 }
 
-// StartSentinel starts a Sentinel (a quorum of one) that watches the master under
-// the name "mymaster", and takes it for down after a second without an answer.
-// The URL is redis-sentinel://.
+// StartSentinel starts a Sentinel (a quorum of one) that watches the master under the
+// name "mymaster", and considers it down after a second without an answer. The URL is
+// redis-sentinel://.
 func StartSentinel(tb testing.TB, master *Server) (url string, s *Server) {
 	tb.Helper()
 	return StartSentinelAt(tb, nil, master)
@@ -117,8 +117,8 @@ func StartSentinelAt(tb testing.TB, at *Place, master *Server) (url string, s *S
 	return "redis-sentinel://" + s.Addr + "/mymaster/0", s
 }
 
-// StartReplica starts a replica of a node of a cluster that StartCluster made, and waits until
-// it has the node's data. The nodes then take one that is silent for a second for dead.
+// StartReplica starts a replica of a node of a cluster that StartCluster made, and waits until it
+// has the node's data. From then on the nodes consider a node dead if it is silent for a second.
 func StartReplica(tb testing.TB, nodes []*Server, of *Server) *Server {
 	tb.Helper()
 	return StartReplicaAt(tb, nil, nodes, of)
@@ -153,7 +153,7 @@ func StartReplicaAt(tb testing.TB, at *Place, nodes []*Server, of *Server) *Serv
 		tb.Fatal(err)
 	}
 	r.awaitLink(ctx, of)
-	// Those that vote for it must know whose replica it is.
+	// The nodes that vote for it must know whose replica it is.
 	mine, err := r.Client().Do(ctx, "cluster", "myid").Text()
 	if err != nil {
 		tb.Fatal(err)
@@ -198,8 +198,8 @@ func (s *Server) awaitLink(ctx context.Context, master *Server) {
 	})
 }
 
-// CatchUp waits until the server, a replica, has all that its master had written when it was called.
-// WAIT can't tell: it answers for what its own connection wrote.
+// CatchUp waits until the server, a replica, has all that its master had written when CatchUp was
+// called. WAIT can't tell: it answers only for what its own connection wrote.
 func (s *Server) CatchUp(master *Server) {
 	s.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
@@ -215,7 +215,7 @@ func (s *Server) CatchUp(master *Server) {
 	})
 }
 
-// offset reads how far a node is in the stream of writes.
+// offset reads how far a node has come in the stream of writes.
 func offset(ctx context.Context, c *redis.Client, field string) (int64, error) {
 	info, err := c.InfoMap(ctx, "replication").Result()
 	if err != nil {

@@ -20,8 +20,8 @@ type Move struct {
 	slot     int
 }
 
-// OpenSlot begins to move the slot of a key from the node that has it to the next one. Nothing has
-// been moved yet.
+// OpenSlot begins to move the slot of a key from the node that has it to the next one. It does not
+// move any key yet.
 func OpenSlot(tb testing.TB, nodes []*Server, key string) *Move {
 	tb.Helper()
 	m := &Move{tb: tb, nodes: nodes}
@@ -48,7 +48,7 @@ func OpenSlot(tb testing.TB, nodes []*Server, key string) *Move {
 	return m
 }
 
-// Masters are the masters of a cluster as a node knows them: address to slots.
+// Masters returns the masters of a cluster as a node knows them: address to slots.
 func Masters(ctx context.Context, c *redis.Client) (map[string][]redis.SlotRange, error) {
 	shards, err := c.ClusterShards(ctx).Result()
 	if err != nil {
@@ -87,7 +87,7 @@ func (m *Move) Keys(n int) int {
 	return len(keys)
 }
 
-// Close moves what is left, and tells all nodes who has the slot.
+// Close moves the keys that are left, and tells all nodes who has the slot.
 func (m *Move) Close() {
 	m.tb.Helper()
 	for m.Keys(100) > 0 {

@@ -2,8 +2,8 @@ package redistest
 
 import "syscall"
 
-// apart gives the server a process group of its own, with its children (BGSAVE, AOF rewrite), and has the kernel
-// kill it when the test's process is gone.
+// apart puts the server and its children (BGSAVE, AOF rewrite) in a process group of their own. The kernel kills
+// the server when the test's process is gone.
 func apart() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

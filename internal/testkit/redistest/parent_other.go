@@ -4,5 +4,5 @@ package redistest
 
 import "syscall"
 
-// apart gives the server a process group of its own. A test that is killed leaves its server.
+// apart puts the server in a process group of its own. If the test is killed, its server goes on.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -59,7 +59,7 @@ func TestServerLife(t *testing.T) {
 	}
 }
 
-// A child that saves ends with its server.
+// A child that saves the data ends with its server.
 func TestKillEndsChildren(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("it reads /proc")

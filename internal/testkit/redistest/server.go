@@ -28,7 +28,7 @@ const (
 )
 
 // Server is a real redis-server. Its methods are for one goroutine, and end the
-// test where they fail.
+// test if they fail.
 type Server struct {
 	Addr string // host:port; stays over a restart
 	URL  string // redis://host:port/0
@@ -39,19 +39,19 @@ type Server struct {
 	args    []string
 	at      *Place        // nil: loopback of this process
 	cluster bool          // it is a node of one
-	bus     string        // the port at which a cluster's nodes meet
+	bus     string        // the port of the cluster's bus
 	conf    string        // Sentinel's configuration file; "": it is no Sentinel
 	proc    *os.Process   // nil: not running
 	done    chan struct{} // closed when proc has ended
 }
 
-// programEnv names another program than redis-server, on PATH or by its path, as Valkey's.
+// programEnv names a program to run instead of redis-server, on PATH or by its path, such as valkey-server.
 const programEnv = "HABILITA_REDIS_SERVER"
 
 // Program is the server that tests run.
 func Program() string { return cmp.Or(os.Getenv(programEnv), "redis-server") }
 
-// program is the path of Program; the test is skipped where there is none.
+// program returns the path of Program. If there is none, it skips the test.
 func program(tb testing.TB) string {
 	tb.Helper()
 	path, err := exec.LookPath(Program())
@@ -64,10 +64,10 @@ func program(tb testing.TB) string {
 	return path
 }
 
-// Place is a host of its own that a server can run on.
+// Place is a separate host that a server can run on.
 type Place struct {
 	IP     string
-	Within []string // the command that runs another one there
+	Within []string // the command that runs another command there
 }
 
 // StartAt is Start on a host of its own.
@@ -78,7 +78,7 @@ func StartAt(tb testing.TB, at *Place, args ...string) *Server {
 	return s
 }
 
-// Start starts a server. The args come after its own, as on the command line:
+// Start starts a server. The args follow its own on the command line, for example
 // "--maxmemory-policy", "allkeys-lru".
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
@@ -112,7 +112,7 @@ func (s *Server) begin() {
 	s.tb.Fatalf("redis-server does not start: %v\n%s", err, s.log())
 }
 
-// Client is a new client of the server, closed with the test.
+// Client returns a new client of the server. It is closed when the test ends.
 func (s *Server) Client() *redis.Client {
 	s.tb.Helper()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr})
@@ -120,18 +120,18 @@ func (s *Server) Client() *redis.Client {
 	return c
 }
 
-// Kill ends the server as a crash does (SIGKILL), its children too, and waits for it. Up to a
-// second of writes may be lost. Without a running server it does nothing.
+// Kill ends the server and its children as a crash does (SIGKILL), and waits for the server to end. Up
+// to a second of writes may be lost. Without a running server it does nothing.
 func (s *Server) Kill() {
 	if s.proc != nil {
-		// A child that outlives it writes into a directory that the test deletes.
+		// A child that outlived it would write into a directory that the test deletes.
 		_ = syscall.Kill(-s.proc.Pid, syscall.SIGKILL)
 		<-s.done
 		s.proc = nil
 	}
 }
 
-// Stop ends the server in order (SIGTERM), and waits for it. Nothing is lost.
+// Stop ends the server cleanly (SIGTERM), and waits for it. Nothing is lost.
 // Without a running server it does nothing.
 func (s *Server) Stop() {
 	s.tb.Helper()
@@ -149,8 +149,8 @@ func (s *Server) Stop() {
 	}
 }
 
-// Restart starts the server again with the same address and data. A server that
-// runs is stopped first.
+// Restart starts the server again with the same address and data. If it runs, Restart
+// stops it first.
 func (s *Server) Restart() {
 	s.tb.Helper()
 	s.Stop()
@@ -159,7 +159,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// Pause makes the server stand still (SIGSTOP): connections stay, nothing
+// Pause makes the server stand still (SIGSTOP): connections stay open, but nothing
 // answers.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 
@@ -186,8 +186,8 @@ func (s *Server) launch() error {
 	cmd.SysProcAttr = apart()
 	started, done := make(chan error), make(chan struct{})
 	go func() {
-		// The signal at the parent's end is bound to the thread that starts the
-		// process, so this one is kept until the process is over.
+		// The signal at the parent's end depends on the thread that started the
+		// process, so this thread must stay until the process has ended.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(done)
@@ -246,7 +246,7 @@ func (s *Server) waitReady() error {
 	}
 }
 
-// answers tells whether somebody answers PING. The error with true is that it is
+// answers tells whether somebody answers PING. An error with true means that it is
 // not the server that was started.
 func (s *Server) answers(ctx context.Context) (bool, error) {
 	// A bare dial first: go-redis logs each one that fails, and slows down.
@@ -270,7 +270,7 @@ func (s *Server) answers(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// nameOf is what a command is called, for a server whose arguments have "--rename-command".
+// nameOf returns what a command is called; the server's "--rename-command" may have changed it.
 func (s *Server) nameOf(command string) string {
 	for i := 0; i+2 < len(s.args); i++ {
 		if s.args[i] == "--rename-command" && s.args[i+1] == command {
@@ -290,8 +290,8 @@ func freeAddr() (string, error) {
 	return net.JoinHostPort("127.0.0.1", port), err
 }
 
-// freePort gives a port that nobody has, below those that systems give to outgoing connections: none
-// of them can take it while a server is down that comes back at the same address.
+// freePort returns a port that nobody uses, below those that systems give to outgoing connections. So none
+// of these can take the port while its server is down and is to come back at the same address.
 func freePort() (string, error) {
 	const lowest, above = 10_000, 32_768
 	for {

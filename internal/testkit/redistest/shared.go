@@ -19,14 +19,14 @@ import (
 // databases is how many tests of one process can share its server.
 const databases = 4096
 
-// watchdog runs a server until its standard input ends. That is when the test's process ends, in whatever way.
-// First it tells the server's process.
+// watchdog runs a server until its standard input ends, which happens when the test's process ends, in whatever way.
+// First it prints the server's process ID.
 const watchdog = `"$@" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $!`
 
 var (
 	usedDatabases atomic.Int64
 	sharedServer  = sync.OnceValues(startShared)
-	watchdogs     []io.WriteCloser // their standard inputs: what nobody refers to is closed
+	watchdogs     []io.WriteCloser // their standard inputs, kept here because Go closes a file that nothing refers to
 )
 
 // Shared gives the test an empty database of the one redis-server that the tests of a process share. The first of

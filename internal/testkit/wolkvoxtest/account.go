@@ -7,22 +7,23 @@ import (
 	"time"
 )
 
-// Record is what the vendor has of one request. A Script sees what is known at the arrival. Its JSON is that of the log.
+// Record is what the vendor knows about one request. A Script sees what is known at the arrival. The log has its JSON.
 type Record struct {
-	// Seq numbers the arrival and EndSeq the end of the work, both from one counter from 1 up. EndSeq is 0 while the vendor works on it.
+	// Seq numbers the arrival and EndSeq the end of the work, both from one counter that starts at 1. EndSeq is 0 while
+	// the vendor works on it.
 	Seq    int64 `json:"seq"`
 	EndSeq int64 `json:"end_seq,omitempty"`
 	// Arrived and Ended are by the vendor's clock; Ended is zero while the vendor works on it.
 	Arrived time.Time `json:"arrived,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 
-	Server string `json:"server,omitempty"` // four digits; empty where the path named none
-	// Token as it was sent; its TokenHash in the log, and where the account was read from it.
+	Server string `json:"server,omitempty"` // four digits; empty if the address named none
+	// Token is as it was sent; in the log, and in an account that was read from it, it is the TokenHash.
 	Token     string `json:"token,omitempty"`
 	API       string `json:"api,omitempty"`
 	RequestID string `json:"request_id,omitempty"` // the X-Request-ID header
-	Call      string `json:"call,omitempty"`       // RequestID up to its last dot, or all of it where no number follows
-	Attempt   int    `json:"attempt,omitempty"`    // the number after RequestID's last dot; 0 where there is none
+	Call      string `json:"call,omitempty"`       // RequestID up to its last dot, or all of it if no number follows
+	Attempt   int    `json:"attempt,omitempty"`    // the number after RequestID's last dot; 0: none
 
 	TokenNth int `json:"token_nth,omitempty"` // 1 for the first request of the token that passed the checks
 	// CallNth is 1 for the first request of the call that passed the checks. With Options.CountersOnly it is Attempt; without a
@@ -34,14 +35,14 @@ type Record struct {
 	Quota    int    `json:"quota,omitempty"`     // what the token was allowed on that day; 0 for a bad token
 
 	Fault      Kind     `json:"fault,omitempty"`      // from the script
-	Violations []string `json:"violations,omitempty"` // what the request was guilty of at its arrival; see ViolationSlots and others
-	Status     int      `json:"status,omitempty"`     // HTTP status answered; 0 where there was no answer, and while the vendor works on it
+	Violations []string `json:"violations,omitempty"` // what was wrong with the request at its arrival; see ViolationSlots and others
+	Status     int      `json:"status,omitempty"`     // HTTP status answered; 0: no answer, or not yet
 	Success    bool     `json:"success,omitempty"`    // the vendor did what it was asked: the module was enabled
 	Gone       bool     `json:"gone,omitempty"`       // the caller had gone when the work ended
 	Hidden     bool     `json:"hidden,omitempty"`     // the fault kept the success from the caller
 }
 
-// Unknown says whether the caller can't know what came of the request: it is still being worked on, it was done but the
+// Unknown says whether the caller can't know what came of the request: the vendor still works on it, it was done but the
 // answer was kept back or spoilt, the connection was reset, or the caller had gone.
 func (r Record) Unknown() bool {
 	switch r.Fault {
@@ -64,22 +65,24 @@ type Totals struct {
 	OverQuota   int // arrivals over the day's quota
 }
 
-// Account is what the vendor saw. Simulator.Account and ReadAccount return one that is the caller's own; the one given to Simulator.Wait is
-// the live one. It is not safe for use while it is being written to.
+// Account is what the vendor saw. Simulator.Account and ReadAccount return one that is the caller's own; Simulator.Wait
+// gives its function the live one. It is not safe for use while it is being written to.
 type Account struct {
 	// Records are in the order of arrival. With Partial they are only those with violations.
 	Records []Record
 	Totals  Totals
-	// Tokens has the totals of each token, by the token or, where Hashed, by its TokenHash. Requests without a token are not in it.
+	// Tokens has the totals of each token, by the token or, if Hashed, by its TokenHash. Requests without a token are not
+	// in it.
 	Tokens map[string]*Totals
-	// Hashed says that the account was read from a file, and has hashes in place of tokens.
+	// Hashed says that the account was read from a file, and has hashes instead of tokens.
 	Hashed bool
-	// Partial says that records were left out (Options.CountersOnly): judges that need them all report that they can't judge.
+	// Partial says that records were left out (Options.CountersOnly): judges that need them all report that they can't
+	// judge.
 	Partial bool
 }
 
-// NewAccount makes an account of records, in any order: totals, and InFlight and DayCount where they are 0, are worked out from Seq, EndSeq,
-// Token and Day.
+// NewAccount makes an account of records, in any order. From Seq, EndSeq, Token and Day it works out the totals, and
+// InFlight and DayCount if they are 0.
 func NewAccount(records ...Record) Account {
 	type event struct {
 		seq   int64
@@ -121,7 +124,7 @@ func NewAccount(records ...Record) Account {
 	return b.Account
 }
 
-// clone makes a copy that shares nothing that is written to again.
+// clone makes a copy. It shares only what is never written to again.
 func (a Account) clone() Account {
 	a.Records = slices.Clone(a.Records)
 	a.Tokens = maps.Clone(a.Tokens)

@@ -13,13 +13,14 @@ const (
 	typeHTML = "text/html; charset=utf-8"
 )
 
-// answer is a response that is still to be written. Its envelope's "code" is rendered late, since its style is drawn by seed.
+// answer is a response that is still to be written. The envelope's "code" is rendered late, since the seed decides its
+// style.
 type answer struct {
 	status      int
 	header      map[string]string
 	contentType string
 
-	body string // used where code is 0
+	body string // used if code is 0
 
 	code     int // the envelope's; 0 means that there is none
 	err, msg string
@@ -62,7 +63,7 @@ func (a answer) render(codeAsString bool) []byte {
 	return b
 }
 
-// spoil makes of the answer to a good request what the fault makes of it. Faults of the connection are the writer's.
+// spoil returns what the fault makes of the answer to a good request. The writer sees to faults of the connection.
 func (f Fault) spoil(good answer) answer {
 	a := good
 	switch f.Kind {

@@ -10,23 +10,23 @@ import (
 // Kind names a fault; the names are those of the simulate command's --faults.
 type Kind string
 
-// The kinds of faults. "Done" says that the module was enabled all the same. Every one but ResetBefore takes
+// The kinds of faults. "Done" means that the module was enabled all the same. Every kind but ResetBefore takes
 // the vendor's usual working time first.
 const (
 	None           Kind = ""             // no fault. Done.
 	Status500      Kind = "500"          // 500 with an envelope
 	Status502      Kind = "502"          // 502 with a proxy's HTML page
-	Status503      Kind = "503"          // 503 with a proxy's HTML page; Retry-After where Fault.RetryAfter is set
+	Status503      Kind = "503"          // 503 with a proxy's HTML page; Retry-After if Fault.RetryAfter is set
 	TooMany        Kind = "429"          // 429 with Retry-After, "2" unless Fault.RetryAfter is set
 	TokenLimit     Kind = "token-limit"  // 403 TOKEN LIMIT EXCEEDED
 	Simultaneous   Kind = "simultaneous" // 403 EXCEEDS THE LIMIT OF SIMULTANEOUS REQUESTS PER TOKEN (2)
 	BadToken       Kind = "bad-token"    // 403 PLEASE VALIDATE TOKEN
 	Maintenance    Kind = "maintenance"  // 403 with an unknown text (the vendor's is not known)
-	HTML           Kind = "html"         // 200 with an HTML page in place of the envelope
-	Redirect       Kind = "redirect"     // 307 to a path that does not exist; who follows is found out: "path" violation
+	HTML           Kind = "html"         // 200 with an HTML page instead of the envelope
+	Redirect       Kind = "redirect"     // 307 to a path that does not exist; a caller that follows it gets a "path" violation
 	Cut            Kind = "cut"          // half of the body announced, then the connection closes. Done.
 	Empty          Kind = "empty"        // the status of a success and no body. Done.
-	Garbage        Kind = "garbage"      // a body that is no JSON. Done.
+	Garbage        Kind = "garbage"      // a body that is not JSON. Done.
 	BOM            Kind = "bom"          // a byte order mark before the envelope. Done.
 	WrongType      Kind = "wrong-type"   // the envelope as text/html. Done.
 	Oversized      Kind = "oversized"    // an envelope of 8 MiB. Done.
@@ -63,16 +63,16 @@ func Kinds() []Kind {
 	}
 }
 
-// Passing lists the kinds after which another attempt at once, or after a short while, may succeed: without those
+// Passing lists the kinds after which another attempt may succeed, at once or after a short while. It leaves out those
 // that end a call (BadToken, Redirect), close the token until midnight (TokenLimit), outlast a time-out (Slow)
-// or are too long for every day (Oversized).
+// or are too long for everyday use (Oversized).
 func Passing() []Kind {
 	return slices.DeleteFunc(Kinds(), func(k Kind) bool {
 		return slices.Contains([]Kind{BadToken, Redirect, TokenLimit, Slow, Oversized}, k)
 	})
 }
 
-// Faults makes plain faults of kinds.
+// Faults makes a plain fault of each kind.
 func Faults(kinds ...Kind) []Fault {
 	fs := make([]Fault, len(kinds))
 	for i, k := range kinds {
@@ -81,8 +81,8 @@ func Faults(kinds ...Kind) []Fault {
 	return fs
 }
 
-// ParseFault reads a fault as NAME or NAME:DELAY, for example "slow:2s". An unknown name is an error that lists those
-// that there are.
+// ParseFault reads a fault as NAME or NAME:DELAY, for example "slow:2s". For an unknown name, the error lists the known
+// ones.
 func ParseFault(text string) (Fault, error) {
 	name, delay, timed := strings.Cut(strings.TrimSpace(text), ":")
 	f := Fault{Kind: Kind(name)}
@@ -111,8 +111,8 @@ func (f Fault) extraWork() time.Duration {
 	}
 }
 
-// hides says whether the caller of a request that was done can't have learnt so from a complete, readable answer.
-// BOM and WrongType are not among them: a caller is expected to read these.
+// hides says whether the fault kept the success of a request that was done from its caller: no complete, readable answer
+// told it. BOM and WrongType do not hide it: a caller is expected to read these.
 func (f Fault) hides() bool {
 	return !slices.Contains([]Kind{None, BOM, WrongType, Slow, Drip}, f.Kind)
 }

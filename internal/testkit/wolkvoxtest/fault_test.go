@@ -17,7 +17,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// Each fault as a raw client sees it, and as the account has it.
+// Each fault, as a raw client sees it and as the account records it.
 func TestFaults(t *testing.T) {
 	status := func(want int) func(*testing.T, got) {
 		return func(t *testing.T, g got) {
@@ -154,7 +154,7 @@ func TestKindsCanBeParsed(t *testing.T) {
 	}
 }
 
-// Who follows a redirect is found out.
+// A caller that follows a redirect has a violation.
 func TestRedirectFollowed(t *testing.T) {
 	v := start(t, wolkvoxtest.Options{Script: wolkvoxtest.Always(wolkvoxtest.Fault{Kind: wolkvoxtest.Redirect})})
 	v.client.CheckRedirect = nil
@@ -166,7 +166,7 @@ func TestRedirectFollowed(t *testing.T) {
 	}
 }
 
-// Broken connections hold their slot for as long as the vendor works, but for ResetBefore, where there is no work.
+// Broken connections hold their slot for as long as the vendor works, except ResetBefore, which does no work.
 func TestResetsAndSlots(t *testing.T) {
 	v := start(t, wolkvoxtest.Options{Script: inTurn(wolkvoxtest.ResetBefore, wolkvoxtest.ResetAfter, wolkvoxtest.Cut)})
 	v.Hold()
@@ -312,7 +312,7 @@ func TestPipeDialGivesUp(t *testing.T) {
 	}
 }
 
-// Where a connection can't be taken over, a reset still breaks it off.
+// If a connection can't be hijacked, a reset still aborts it.
 func TestResetWithoutHijack(t *testing.T) {
 	sim := wolkvoxtest.New(wolkvoxtest.Options{Script: wolkvoxtest.Always(wolkvoxtest.Fault{Kind: wolkvoxtest.ResetAfter})})
 	defer sim.Close()

@@ -2,7 +2,7 @@ package wolkvoxtest
 
 // gate holds requests at the start of their work, in the order of arrival. It is under Simulator.mu.
 type gate struct {
-	holds func(Record) bool // nil: nobody is held
+	holds func(Record) bool // nil: no request is held
 	held  []chan struct{}
 }
 
@@ -23,11 +23,12 @@ func (g *gate) open() {
 	g.held = nil
 }
 
-// Hold makes every request from now on wait, in flight, until it is let go by Release or ReleaseOne; then it is worked on as usual. Requests that are
-// refused, or reset before any work, are not held.
+// Hold makes every request from now on wait, in flight, until Release or ReleaseOne lets it go; then the vendor works on
+// it as usual. Requests that are refused, or reset before any work, are not held.
 func (s *Simulator) Hold() { s.HoldIf(func(Record) bool { return true }) }
 
-// HoldIf is Hold for those requests that match; it replaces an earlier Hold or HoldIf and lets nobody go. match runs under the simulator's lock.
+// HoldIf is Hold for those requests that match. It replaces an earlier Hold or HoldIf, and lets no request go. match runs
+// under the simulator's lock.
 func (s *Simulator) HoldIf(match func(Record) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +44,8 @@ func (s *Simulator) Release() {
 	s.gate.open()
 }
 
-// ReleaseOne lets the request go that has been held longest, and goes on holding others. It returns false where none is held.
+// ReleaseOne lets go the request that has been held longest, and goes on holding the others. It returns false if none is
+// held.
 func (s *Simulator) ReleaseOne() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +57,7 @@ func (s *Simulator) ReleaseOne() bool {
 	return true
 }
 
-// Held is the number of requests that are held. A request is held as soon as the account shows its arrival.
+// Held returns how many requests are held. A request is held as soon as the account shows its arrival.
 func (s *Simulator) Held() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

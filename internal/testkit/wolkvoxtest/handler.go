@@ -21,7 +21,7 @@ type job struct {
 	does         bool // the module is enabled at the end of the work
 }
 
-// ServeHTTP takes a request as the vendor would. It goes on working when the caller has gone.
+// ServeHTTP handles a request as the vendor would. It goes on working when the caller has gone.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	j := s.arrive(parse(r))
 	if j == nil {
@@ -32,7 +32,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if j.held != nil {
 		<-j.held // Close opens the gate
 	}
-	completed := j.instant || s.pause(j.work) // for as long as the vendor works on it, whatever becomes of the caller
+	completed := j.instant || s.pause(j.work) // the vendor works this long, even if the caller goes
 	body := j.answer.render(j.codeAsString)
 	ended := j.instant
 	end := func() {
@@ -41,7 +41,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			ended = true
 		}
 	}
-	defer end() // also where an answer could not be written to the end
+	defer end() // even if the answer could not be written completely
 	if !completed {
 		end()
 		reset(w)
@@ -146,7 +146,7 @@ func (s *Simulator) plan(j *job) {
 	j.held = s.gate.enter(*r)
 }
 
-// tokenInfo answers token_info. The fields and that they are strings is documented; how "data" holds them is not.
+// tokenInfo answers token_info. The fields, and that they are strings, are documented; how "data" holds them is not.
 func tokenInfo(st *tokenState, quota int) answer {
 	use := st.count + st.used
 	a := envelope(http.StatusOK, "", "1 records were found")

@@ -43,7 +43,7 @@ func (v vendor) url(server, path string) string {
 	return strings.ReplaceAll(v.URL, "{server}", server) + path
 }
 
-// got is an answer as a raw client sees it.
+// got is what a raw client sees of an answer.
 type got struct {
 	status int
 	header http.Header
@@ -94,14 +94,14 @@ func (v vendor) enable(token, id string) got {
 	return v.send(context.Background(), http.MethodPut, v.url("0001", enablePath), token, id)
 }
 
-// enableAsync makes one in the background; its answer comes on the channel.
+// enableAsync makes one in the background; the channel gets its answer.
 func (v vendor) enableAsync(ctx context.Context, server, token, id string) <-chan got {
 	c := make(chan got, 1)
 	go func() { c <- v.send(ctx, http.MethodPut, v.url(server, enablePath), token, id) }()
 	return c
 }
 
-// wait waits for the account to fulfil cond.
+// wait waits until cond holds for the account.
 func (v vendor) wait(cond func(wolkvoxtest.Account) bool) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -12,25 +12,26 @@ type Violation struct {
 	TokenHash string // never the token
 	Call      string // the call at fault
 	Seq       int64  // of the request at fault
-	Other     string // the call that it collides with; empty where there is none
-	OtherSeq  int64  // of the request that it collides with; 0 where there is none
+	Other     string // the call that it collides with; empty: none
+	OtherSeq  int64  // of the request that it collides with; 0: none
 	Detail    string // one sentence for people
 }
 
-// String is the violation in one line.
+// String returns the violation in one line.
 func (v Violation) String() string {
 	return fmt.Sprintf("%s: request %d of call %q (token %s): %s", v.Kind, v.Seq, v.Call, v.TokenHash, v.Detail)
 }
 
-// OverSlots reports each arrival with more than SlotLimit requests of its token in flight (the promise is never above the slots).
+// OverSlots reports each arrival with more than SlotLimit requests of its token in flight (the promise "Never above the
+// slots").
 func (a Account) OverSlots() []Violation {
 	return a.accuse("slots", func(r Record) bool { return r.InFlight > SlotLimit }, func(r Record) string {
 		return fmt.Sprintf("%d in flight, %d allowed", r.InFlight, SlotLimit)
 	})
 }
 
-// OverQuota reports each arrival over its token's quota of the day. Requests that others made (Token.Used) are not
-// counted: a caller can't know of them.
+// OverQuota reports each arrival over its token's quota of the day. It does not count requests that others made
+// (Token.Used): a caller can't know about them.
 func (a Account) OverQuota() []Violation {
 	return a.accuse("quota", Record.overQuota, func(r Record) string {
 		return fmt.Sprintf("request %d of %s, %d allowed", r.DayCount, r.Day, r.Quota)
@@ -45,9 +46,10 @@ func (a Account) accuse(kind string, guilty func(Record) bool, detail func(Recor
 	return vs
 }
 
-// OrderViolations reports, for chains that are each the ids of their calls in order, every request of a call that arrived before the call
-// before it had succeeded, and every repetition of a call that had succeeded which arrived after a later call of the chain was begun. Leave
-// out of a chain what was skipped or cancelled: a call that never succeeded accuses the one after it.
+// OrderViolations takes chains, each the ids of its calls in order. It reports every request that arrived before the
+// previous call of the chain had succeeded. It also reports every request of a call that had succeeded, if it arrived
+// after a later call of the chain had begun. Leave skipped and cancelled calls out of a chain: if a call never
+// succeeded, the next one counts as a violation.
 func (a Account) OrderViolations(chains [][]string) []Violation {
 	if a.Partial {
 		return unjudged("order")
@@ -70,7 +72,7 @@ func (a Account) OrderViolations(chains [][]string) []Violation {
 	return vs
 }
 
-// wentBack reports requests of a call that had succeeded which arrived after a later call of its chain was begun.
+// wentBack reports requests of a call that had succeeded, if they arrived after a later call of its chain had begun.
 func (a Account) wentBack(calls map[string][]int, chain []string) []Violation {
 	var vs []Violation
 	var later *Record // the earliest request of a later call
@@ -91,7 +93,8 @@ func (a Account) wentBack(calls map[string][]int, chain []string) []Violation {
 	return vs
 }
 
-// OverlapViolations reports every request of a chain that arrived while another one of the chain was still being worked on.
+// OverlapViolations reports every request of a chain that arrived while the vendor still worked on another one of the
+// chain.
 func (a Account) OverlapViolations(chains [][]string) []Violation {
 	if a.Partial {
 		return unjudged("overlap")
@@ -104,7 +107,7 @@ func (a Account) OverlapViolations(chains [][]string) []Violation {
 			requests = append(requests, calls[id]...)
 		}
 		slices.SortFunc(requests, func(x, y int) int { return cmp.Compare(a.Records[x].Seq, a.Records[y].Seq) })
-		var busy *Record // the one that ends last, of those before
+		var busy *Record // of those before, the one that ends last
 		for _, n := range slices.Compact(requests) {
 			r := &a.Records[n]
 			if busy != nil && (busy.EndSeq == 0 || busy.EndSeq > r.Seq) {
@@ -128,13 +131,13 @@ func (a Account) DuplicateSuccesses() []Violation {
 	})
 }
 
-// RepeatedIDs reports each request whose X-Request-ID was seen before: a transport that sends again by itself, or attempts that are
-// not told apart.
+// RepeatedIDs reports each request whose X-Request-ID was seen before: the transport sent it again by itself, or two
+// attempts have the same id.
 func (a Account) RepeatedIDs() []Violation {
 	return a.repeats("repeat", "bears the id of request", func(r Record) string { return r.RequestID })
 }
 
-// repeats reports each record whose id an earlier one has; "" is none.
+// repeats reports each record whose id an earlier one has; "" means no id.
 func (a Account) repeats(kind, what string, id func(Record) string) []Violation {
 	if a.Partial {
 		return unjudged(kind)
@@ -154,16 +157,17 @@ func (a Account) repeats(kind, what string, id func(Record) string) []Violation 
 	return vs
 }
 
-// Extra reports each request of a call that arrived after the request by which it first succeeded had arrived: those that
-// were not needed. A request that follows one with a known failure is its retry, not extra: after a success whose answer was
-// lost and a repeat that failed, the caller can't know that nothing is needed. The promise is that there are no more of them than unknown outcomes: see Unexplained.
+// Extra reports the requests that were not needed: those of a call that arrived after the request by which it first
+// succeeded. A request that follows one with a known failure is its retry, not extra: if the success's answer was lost
+// and a repeat failed, the caller can't know that no more is needed. The promise is that there are no more extra
+// requests than unknown outcomes: see Unexplained.
 func (a Account) Extra() []Violation {
 	return a.extra(func(int, int) bool { return true })
 }
 
-// Unexplained reports the requests of Extra that no unknown outcome of the same call explains: the n-th extra request of a call needs n requests of
-// the call before it whose outcome its caller can't know (Record.Unknown at any time; a caller that died after its answer was sent
-// is not seen here, so a test that kills callers allows for one each).
+// Unexplained reports the requests of Extra that no unknown outcome of the same call explains: the n-th extra request of
+// a call needs n earlier requests of the call whose outcome the caller can't know (Record.Unknown at any time). A caller
+// that died after its answer was sent is not seen here, so a test that kills callers allows for one each.
 func (a Account) Unexplained() []Violation {
 	return a.extra(func(extra, unknown int) bool { return extra > unknown })
 }
@@ -221,7 +225,7 @@ func (a Account) violation(kind string, r Record, o *Record, detail string) Viol
 	return v
 }
 
-// other is a record that names the call even where it has none.
+// other returns the record with the call's name, even if the record is zero.
 func other(call string, r Record) *Record {
 	r.Call = call
 	return &r

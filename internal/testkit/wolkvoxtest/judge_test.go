@@ -12,7 +12,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// req is a request to a call that arrived and ended at these numbers; end 0 is still at work.
+// req is a request of a call that arrived and ended at these numbers; end 0 means that the vendor still works on it.
 func req(call string, seq, end int64, change ...func(*wolkvoxtest.Record)) wolkvoxtest.Record {
 	r := wolkvoxtest.Record{Seq: seq, EndSeq: end, Call: call, Token: "t", Day: "2026-11-23", Quota: 1000}
 	for _, c := range change {
@@ -29,7 +29,7 @@ func by(token string) func(*wolkvoxtest.Record) {
 func quota(n int) func(*wolkvoxtest.Record)  { return func(r *wolkvoxtest.Record) { r.Quota = n } }
 func day(d string) func(*wolkvoxtest.Record) { return func(r *wolkvoxtest.Record) { r.Day = d } }
 
-// Each judge finds what there is to find, and nothing in an account that is good.
+// Each judge finds the violations that there are, and none in a good account.
 func TestJudges(t *testing.T) {
 	chains := [][]string{{"a", "b", "c"}, {"x", "y"}}
 	type judge struct {
@@ -126,7 +126,7 @@ func TestJudges(t *testing.T) {
 	}
 }
 
-// However a good worker's requests come about, no judge accuses it; and one request moved before its time is found.
+// No judge finds fault with a good worker's requests, whatever they are. If one request comes too early, it is found.
 func TestJudgesOnChains(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var records []wolkvoxtest.Record
@@ -146,7 +146,7 @@ func TestJudgesOnChains(t *testing.T) {
 		if s := good.Summarize([][]string{chain}); len(s.Broken()) > 0 || s.Extra+s.Duplicates > 0 || s.Successes != len(chain) {
 			t.Fatalf("a good account is accused: %v %+v", s.Broken(), s)
 		}
-		// A request of some call but the first arrives during one of the call before it.
+		// A request of any call but the first arrives during a request of the call before it.
 		i := rapid.IntRange(1, len(chain)-1).Draw(t, "early")
 		before := good.Requests(chain[i-1])
 		victim := before[rapid.IntRange(0, len(before)-1).Draw(t, "during")]

@@ -29,7 +29,7 @@ func TestSlots(t *testing.T) {
 		t.Errorf("held %d, want 3", v.Held())
 	}
 
-	// Their end makes room again.
+	// When they end, there is room again.
 	v.Release()
 	for _, c := range []<-chan got{one, two, other} {
 		if g := <-c; g.status != 202 {
@@ -52,7 +52,7 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// Of many at once exactly SlotLimit get in.
+// Of many requests at once, exactly SlotLimit get in.
 func TestSlotsUnderContention(t *testing.T) {
 	v := start(t, wolkvoxtest.Options{})
 	v.Hold()
@@ -91,7 +91,7 @@ func TestQuota(t *testing.T) {
 	if vs := v.Account().OverQuota(); len(vs) != 2 {
 		t.Errorf("over quota: %v", vs)
 	}
-	// What others used brings the refusal earlier, and is nobody's fault here.
+	// What others used makes the refusal come earlier, but is nobody's violation here.
 	for i, want := range []int{202, 403} {
 		if got := status("used"); got != want {
 			t.Errorf("used, request %d: %d, want %d", i+1, got, want)

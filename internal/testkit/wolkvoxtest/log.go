@@ -9,7 +9,7 @@ import (
 	"io"
 )
 
-// line is one of the log. That of an end has Seq, the arrival's number, and what the end brought.
+// line is one line of the log. For an end it has Seq, the arrival's number, and the fields that the end sets.
 type line struct {
 	Event string `json:"event"`
 	Record
@@ -50,9 +50,9 @@ func (j *journal) write(l line) {
 	j.err = err
 }
 
-// ReadAccount reads an account that a simulator wrote to its Options.Log, also while it is being written: a last line
-// with no line feed is left out, and requests without an end are in flight. Any other line that can't be read is an error that names the
-// line's number. Tokens are hashed (Account.Hashed).
+// ReadAccount reads an account that a simulator wrote to its Options.Log, even while it is being written: it leaves out a
+// last line with no line feed, and requests without an end are in flight. For any other line that can't be read, the
+// error names the line's number. Tokens are hashed (Account.Hashed).
 func ReadAccount(r io.Reader) (Account, error) {
 	b := newBook(false)
 	b.Hashed = true

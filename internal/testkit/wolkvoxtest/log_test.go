@@ -106,7 +106,7 @@ type broken struct{}
 func (broken) Read([]byte) (int, error)  { return 0, errBroken }
 func (broken) Write([]byte) (int, error) { return 0, errBroken }
 
-// Every line is flushed as it is written, and a log that can't be written is known.
+// Every line is flushed when it is written, and LogErr says if the log can't be written.
 func TestLogFlushAndError(t *testing.T) {
 	var log buffer
 	v := start(t, wolkvoxtest.Options{Log: bufio.NewWriterSize(&log, 1<<20)})
@@ -118,7 +118,7 @@ func TestLogFlushAndError(t *testing.T) {
 	if g := v.enable("t", "c.1"); g.status != 202 || !errors.Is(v.LogErr(), errBroken) {
 		t.Errorf("%d %v", g.status, v.LogErr())
 	}
-	// Over a writer that fails only when it is flushed:
+	// A writer that fails only when it is flushed.
 	v = start(t, wolkvoxtest.Options{Log: bufio.NewWriterSize(broken{}, 1<<20)})
 	if v.enable("t", "c.1"); !errors.Is(v.LogErr(), errBroken) {
 		t.Errorf("flush: %v", v.LogErr())

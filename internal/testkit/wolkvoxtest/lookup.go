@@ -4,8 +4,8 @@ import (
 	"slices"
 )
 
-// Of are the totals of a token, given as it is or as its TokenHash where the account is Hashed; zero for a token that
-// was not seen.
+// Of returns the totals of a token, zero if it was not seen. If the account is Hashed, token may be the token or its
+// TokenHash.
 func (a Account) Of(token string) Totals {
 	if t := a.Tokens[a.key(token)]; t != nil {
 		return *t
@@ -13,28 +13,29 @@ func (a Account) Of(token string) Totals {
 	return Totals{}
 }
 
-// Requests are the records of a call, in the order of arrival.
+// Requests returns the records of a call, in the order of arrival.
 func (a Account) Requests(call string) []Record {
 	return a.filter(func(r Record) bool { return r.Call == call })
 }
 
-// RequestsOf are the records of a token, in the order of arrival.
+// RequestsOf returns the records of a token, in the order of arrival.
 func (a Account) RequestsOf(token string) []Record {
 	key := a.key(token)
 	return a.filter(func(r Record) bool { return r.Token == key })
 }
 
-// Successes are the records of requests that were done, in the order of arrival.
+// Successes returns the records of requests that were done, in the order of arrival.
 func (a Account) Successes() []Record {
 	return a.filter(func(r Record) bool { return r.Success })
 }
 
-// Accused are the records with a violation of that name, ViolationPath for example, in the order of arrival.
+// Accused returns the records with a violation of that name, ViolationPath for example, in the order of arrival.
 func (a Account) Accused(violation string) []Record {
 	return a.filter(func(r Record) bool { return slices.Contains(r.Violations, violation) })
 }
 
-// UnknownOutcomes are the records of requests whose outcome the caller can't know (Record.Unknown), in the order of arrival.
+// UnknownOutcomes returns the records of requests whose outcome the caller can't know (Record.Unknown), in the order of
+// arrival.
 func (a Account) UnknownOutcomes() []Record { return a.filter(Record.Unknown) }
 
 // Succeeded says whether the call has been done at least once.
@@ -59,7 +60,7 @@ func (a Account) filter(keep func(Record) bool) []Record {
 	return out
 }
 
-// byCall has the indexes of each call's records, in the order of arrival.
+// byCall returns the indexes of each call's records, in the order of arrival.
 func (a Account) byCall() map[string][]int {
 	calls := make(map[string][]int)
 	for i, r := range a.Records {
@@ -70,7 +71,7 @@ func (a Account) byCall() map[string][]int {
 	return calls
 }
 
-// firstEnd is the success that ended first, of the records with these indexes.
+// firstEnd returns the success that ended first, of the records with these indexes.
 func (a Account) firstEnd(indexes []int) (first Record, ok bool) {
 	for _, i := range indexes {
 		if r := a.Records[i]; r.Success && r.EndSeq != 0 && (!ok || r.EndSeq < first.EndSeq) {

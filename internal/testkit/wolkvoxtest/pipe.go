@@ -6,15 +6,15 @@ import (
 	"sync"
 )
 
-// Pipe is a network in memory: a net.Listener whose DialContext connects to it, for http.Transport.DialContext. Blocking on it is durable in
-// a testing/synctest bubble, where real sockets are not. The address dialled is ignored.
+// Pipe is a network in memory: a net.Listener with a DialContext that connects to it, for http.Transport.DialContext. It
+// blocks durably in a testing/synctest bubble, which real sockets do not. It ignores the address that is dialled.
 type Pipe struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-// NewPipe makes a pipe. Inside a bubble, make it there.
+// NewPipe makes a pipe. For use in a bubble, make it in the bubble.
 func NewPipe() *Pipe {
 	return &Pipe{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
@@ -29,16 +29,16 @@ func (p *Pipe) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and DialContext; connections live on.
+// Close ends Accept and DialContext; connections stay open.
 func (p *Pipe) Close() error {
 	p.once.Do(func() { close(p.closed) })
 	return nil
 }
 
-// Addr is a name only.
+// Addr returns a name that can't be dialled.
 func (p *Pipe) Addr() net.Addr { return pipeAddr{} }
 
-// DialContext connects to whoever accepts, until ctx ends.
+// DialContext waits until somebody accepts, or ctx ends.
 func (p *Pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// drips is in how many pieces a Drip answer comes, at most.
+// drips is the largest number of pieces of a Drip answer.
 const drips = 16
 
 // reply writes the answer of a job whose work is over. It calls end before the last byte is written.
@@ -42,7 +42,8 @@ func (s *Simulator) reply(w http.ResponseWriter, j *job, body []byte, end func()
 	_, _ = w.Write(body)
 }
 
-// drip writes the body in pieces, spread over the fault's time. The vendor is at work until the last piece, also when nobody reads them.
+// drip writes the body in pieces, spread over the fault's time. The vendor works until the last piece, even if nobody
+// reads them.
 func (s *Simulator) drip(w http.ResponseWriter, j *job, body []byte, end func()) {
 	w.WriteHeader(j.answer.status)
 	flusher := http.NewResponseController(w)
@@ -60,11 +61,11 @@ func (s *Simulator) drip(w http.ResponseWriter, j *job, body []byte, end func())
 	}
 }
 
-// reset breaks the connection with no answer: by RST over TCP, else by closing it.
+// reset breaks the connection with no answer: by RST over TCP, otherwise by closing it.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // what net/http documents for breaking off
+		panic(http.ErrAbortHandler) // as net/http documents for aborting a response
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

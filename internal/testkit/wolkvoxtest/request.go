@@ -15,21 +15,21 @@ const (
 	TokenInfoAPI = "token_info"
 )
 
-// TokenHash is the name of a token in files and violations: 16 hex digits of its SHA-256.
+// TokenHash returns the name of a token in files and violations: 16 hex digits of its SHA-256.
 func TokenHash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:8])
 }
 
-// What a request can be accused of at its arrival (Record.Violations).
+// The violations that a request can have at its arrival (Record.Violations).
 const (
 	ViolationSlots          = "slots"           // more than SlotLimit in flight
 	ViolationQuota          = "quota"           // more on the day than the quota, counting only what was seen here
 	ViolationPath           = "path"            // a path or server that does not exist
-	ViolationMethod         = "method"          // an api asked for by the wrong method
+	ViolationMethod         = "method"          // the wrong method for the api
 	ViolationAPI            = "api"             // an api that is not simulated
-	ViolationParameters     = "parameters"      // parameters beside "api"
-	ViolationBody           = "body"            // a body, where the api has none
+	ViolationParameters     = "parameters"      // parameters besides "api"
+	ViolationBody           = "body"            // a body, though the api takes none
 	ViolationToken          = "token"           // no token, or several
 	ViolationIdempotencyKey = "idempotency-key" // a header that lets net/http send a PUT again by itself
 )
@@ -51,7 +51,7 @@ const (
 	msgMaintenance  = "API NOT AVAILABLE DURING BACKUP OR MAINTENANCE HOURS" // assumed
 )
 
-// parse reads a request and checks what needs no state. A refusal is the answer of a request that failed.
+// parse reads a request and checks what needs no state. If a check failed, refusal is the answer.
 func parse(r *http.Request) (req Record, refusal *answer) {
 	refuse := func(violation string, a answer) {
 		req.Violations = append(req.Violations, violation)
@@ -98,7 +98,7 @@ func parse(r *http.Request) (req Record, refusal *answer) {
 	return req, refusal
 }
 
-// splitServer finds the server's four digits in the path (/wv0001/api/...) or else in the host (wv0001.example).
+// splitServer finds the server's four digits in the path (/wv0001/api/...), or else in the host (wv0001.example).
 func splitServer(host, path string) (server, rest string, ok bool) {
 	if prefix, after, found := strings.Cut(strings.TrimPrefix(path, "/"), "/"); found {
 		if server, ok := fourDigits(prefix); ok {

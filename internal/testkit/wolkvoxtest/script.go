@@ -13,8 +13,8 @@ type Script func(Record) Fault
 // Always gives every request the fault.
 func Always(f Fault) Script { return func(Record) Fault { return f } }
 
-// Until gives the fault to every request that arrives before end, by the vendor's clock: a vendor that is down. For one that
-// can't even be connected to see Server.Down.
+// Until gives the fault to every request that arrives before end, by the vendor's clock: a vendor that is down. For a
+// vendor that refuses connections see Server.Down.
 func Until(end time.Time, f Fault) Script {
 	return func(r Record) Fault {
 		if r.Arrived.Before(end) {
@@ -34,8 +34,9 @@ func EachCall(faults ...Fault) Script {
 	}
 }
 
-// Random gives a share of the requests, rate from 0 to 1, one of the faults, each as likely as the others. The draws come from
-// the seed alone; which request gets which depends on the order of arrival. No faults given means those of Passing.
+// Random gives a share of the requests, rate from 0 to 1, one of the faults, each as likely as the others. The draws
+// depend only on the seed; which request gets which depends on the order of arrival. No faults given means those of
+// Passing.
 func Random(seed uint64, rate float64, faults ...Fault) Script {
 	if len(faults) == 0 {
 		faults = Faults(Passing()...)

@@ -78,7 +78,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// What a script is shown.
+// A script sees these fields of a request.
 func TestScriptRequest(t *testing.T) {
 	var seen []wolkvoxtest.Record
 	v := start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {

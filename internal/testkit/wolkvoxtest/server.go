@@ -44,8 +44,8 @@ func Start(tb TB, opts Options) *Server {
 	return s
 }
 
-// Listen serves a simulator on addr, host:port with port 0 for a free one. It refuses any address that is not of this machine alone: the
-// simulator takes tokens over plain http. Close it.
+// Listen serves a simulator on addr, host:port with port 0 for a free one. It refuses any address but a loopback one,
+// because the simulator takes tokens over plain http. Close it.
 func Listen(addr string, opts Options) (*Server, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -57,8 +57,8 @@ func Listen(addr string, opts Options) (*Server, error) {
 	return listen("http", &Server{Simulator: New(opts), addr: addr})
 }
 
-// ListenTLS is Listen for any address: requests come over TLS, HTTP/1.1 alone. The URL has addr's host, which may be one
-// that callers can't dial, such as 0.0.0.0.
+// ListenTLS is Listen for any address: requests come over TLS, with HTTP/1.1 only. The URL has addr's host, even if
+// callers can't dial it, such as 0.0.0.0.
 func ListenTLS(addr string, cert tls.Certificate, opts Options) (*Server, error) {
 	return listen("https", &Server{Simulator: New(opts), addr: addr, cert: &cert})
 }
@@ -71,20 +71,21 @@ func listen(scheme string, s *Server) (*Server, error) {
 	return s, nil
 }
 
-// Down breaks all connections and stops listening, so that connections are refused. The vendor goes on with the requests that it
-// has. It has no effect on a server that is down.
+// Down breaks all connections and stops listening, so that connections are refused. The vendor goes on working on the
+// requests that it has. Down has no effect on a server that is down.
 func (s *Server) Down() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.http == nil {
 		return
 	}
-	_ = s.http.Close() // an error of closing a listener that is to go anyway
+	_ = s.http.Close() // the listener goes anyway, whatever the error
 	<-s.over
 	s.http = nil
 }
 
-// Up listens again, on the same port, after Down. It fails where somebody else has taken the port, and has no effect on a server that is up.
+// Up listens again, on the same port, after Down. It fails if somebody else has taken the port, and has no effect on a
+// server that is up.
 func (s *Server) Up() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +104,7 @@ func (s *Server) Up() error {
 	server := &http.Server{
 		Handler:           s.Simulator,
 		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are what it is for
+		ErrorLog:          log.New(io.Discard, "", 0), // a simulator breaks connections on purpose
 	}
 	over := make(chan struct{})
 	go func() {

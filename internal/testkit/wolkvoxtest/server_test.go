@@ -53,7 +53,7 @@ func TestListenTLS(t *testing.T) {
 	certified.Client().CloseIdleConnections()
 }
 
-// Down refuses connections and loses those there are, but not the work; Up comes back at the same address.
+// Down refuses new connections and breaks the open ones, but the work goes on; Up listens at the same address again.
 func TestDownAndUp(t *testing.T) {
 	v := start(t, wolkvoxtest.Options{})
 	v.Hold()
@@ -85,7 +85,7 @@ func TestDownAndUp(t *testing.T) {
 	}
 }
 
-// Close ends held and slow work as failed, and later requests are turned away and not recorded.
+// Close ends held and slow work as failed. Later requests are refused and not recorded.
 func TestClose(t *testing.T) {
 	v := start(t, wolkvoxtest.Options{Latency: time.Hour})
 	slow := v.enableAsync(t.Context(), "0001", "t", "a.1")
@@ -142,7 +142,7 @@ func TestSetToken(t *testing.T) {
 	}
 }
 
-// A snapshot does not change.
+// Account returns a copy that does not change.
 func TestAccountIsACopy(t *testing.T) {
 	v := start(t, wolkvoxtest.Options{})
 	v.Hold()

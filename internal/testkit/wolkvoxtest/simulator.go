@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Simulator is a simulated wolkvox, an http.Handler for any number of servers and tokens. New makes one; all its methods are safe for
-// concurrent use. Listen and Start serve it over TCP.
+// Simulator is a simulated wolkvox, an http.Handler for any number of servers and tokens. New makes one; all its methods
+// are safe for concurrent use. Listen and Start serve it over TCP.
 type Simulator struct {
 	opts Options
 	stop chan struct{} // closed by Close: ends all work
@@ -29,7 +29,7 @@ type Simulator struct {
 	tokens  map[string]Token // known ones
 }
 
-// tokenState is what the vendor remembers of a token, under Simulator.mu.
+// tokenState is what the vendor remembers about a token, under Simulator.mu.
 type tokenState struct {
 	hash      string
 	operation string
@@ -40,7 +40,7 @@ type tokenState struct {
 	used      int // requests of others on day
 }
 
-// New makes a simulator. Close it when it is no longer needed and some request may still be worked on.
+// New makes a simulator. If it may still work on a request when it is no longer needed, Close it.
 func New(opts Options) *Simulator {
 	s := &Simulator{
 		opts:    opts.withDefaults(),
@@ -59,7 +59,8 @@ func New(opts Options) *Simulator {
 	return s
 }
 
-// SetToken tells the vendor what to know of a token from now on. Token.Used counts only for a token that was not seen before; see AddUsed.
+// SetToken sets what the vendor knows about a token from now on. Token.Used counts only for a token that was not seen
+// before; see AddUsed.
 func (s *Simulator) SetToken(token string, t Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,22 +74,23 @@ func (s *Simulator) AddUsed(token string, n int) {
 	s.state(token, s.lookup(token), s.day(s.opts.Now())).used += n
 }
 
-// Account is a copy of the account as it stands.
+// Account returns a copy of the account as it is now.
 func (s *Simulator) Account() Account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.book.clone()
 }
 
-// LogErr is the first error of writing Options.Log, after which nothing more was written; nil if there was none.
+// LogErr returns the first error of writing Options.Log, after which nothing more was written; nil if there was none.
 func (s *Simulator) LogErr() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.journal.err
 }
 
-// Wait blocks until cond holds and returns nil, or until ctx ends and returns its cause. cond is asked at once and then after every arrival, end and
-// Hold'ing of a request; it gets the live account, must not keep it, and runs under the simulator's lock.
+// Wait blocks until cond holds and returns nil, or until ctx ends and returns its cause. It asks cond at once, and then
+// after every arrival and end of a request. cond gets the live account, must not keep it, and runs under the
+// simulator's lock.
 func (s *Simulator) Wait(ctx context.Context, cond func(Account) bool) error {
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -106,8 +108,8 @@ func (s *Simulator) Wait(ctx context.Context, cond func(Account) bool) error {
 	return nil
 }
 
-// Close ends all work, as failed and with no answer, refuses all later requests with 503, unrecorded, and returns when no handler is at
-// work any more. Closing twice is fine. The account can still be read.
+// Close ends all work, as failed and with no answer, and returns when no handler works any more. Later requests get 503
+// and are not recorded. Closing twice is fine. The account can still be read.
 func (s *Simulator) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +125,7 @@ func (s *Simulator) Close() {
 
 func (s *Simulator) day(t time.Time) string { return t.In(s.opts.Location).Format(time.DateOnly) }
 
-// lookup finds what the vendor knows of a token.
+// lookup returns what the vendor knows about a token.
 func (s *Simulator) lookup(token string) Token {
 	if t, ok := s.tokens[token]; ok {
 		return t

@@ -15,13 +15,13 @@ type Summary struct {
 	Overlap         int
 	Duplicates      int // successes of a call after its first
 	Extra           int // requests
-	Unexplained     int // of them, by no unknown outcome
+	Unexplained     int // of these, those that no unknown outcome explains
 	UnknownOutcomes int
-	// Unjudged says that the account has counters only, so that Calls and what follows are not known and are 0.
+	// Unjudged says that the account has counters only, so Calls and the fields after it are unknown and 0.
 	Unjudged bool
 }
 
-// Summarize judges the account, with the chains as for OrderViolations; nil chains are no chains.
+// Summarize judges the account, with the chains as for OrderViolations; nil means no chains.
 func (a Account) Summarize(chains [][]string) Summary {
 	s := Summary{Totals: a.Totals, Tokens: len(a.Tokens), Unjudged: a.Partial}
 	if a.Partial {
@@ -37,8 +37,8 @@ func (a Account) Summarize(chains [][]string) Summary {
 	return s
 }
 
-// Broken lists the promises that the account shows to be broken, in words; none for a good account. An account with counters only is broken
-// in this sense: what can't be judged is not kept.
+// Broken lists, in words, the promises that the account shows to be broken; none for a good account. An account with
+// counters only counts as broken: a promise that can't be judged is not kept.
 func (s Summary) Broken() []string {
 	var broken []string
 	for _, c := range []struct {

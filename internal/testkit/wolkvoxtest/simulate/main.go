@@ -1,4 +1,4 @@
-// Command simulate runs a simulated wolkvox in a process of its own, on this machine alone.
+// Command simulate runs a simulated wolkvox in a process of its own.
 //
 //	go run ./internal/testkit/wolkvoxtest/simulate --account account.jsonl --latency 20ms --fault-rate 0.1
 //

@@ -22,7 +22,7 @@ type settings struct {
 	seed            uint64
 	licenses        int
 	badToken        string
-	slowServer      string // whose requests take slowFor longer; "" for none
+	slowServer      string // its requests take slowFor longer; "": none
 	slowFor         time.Duration
 	downFor         time.Duration
 	downFault       *wolkvoxtest.Fault // nil: not even a connection
@@ -30,10 +30,10 @@ type settings struct {
 	countersOnly    bool
 }
 
-// refused is the --down-fault that is no fault: nobody listens.
+// refused is the --down-fault that is not a fault of an answer: nobody listens.
 const refused = "refused"
 
-// parse reads the arguments; its error tells every fault that they have.
+// parse reads the arguments; its error names everything that is wrong with them.
 func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	var faults, down, zone, certFile, keyFile string
