@@ -18,7 +18,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// user makes a user with the least ACL of a role and returns its REDIS_URL.
+// user makes a Redis user with the least ACL of a role, and returns its REDIS_URL.
 func (l *Lab) user(name string, role redisconn.Role) string {
 	l.TB.Helper()
 	line := []any{"acl", "setuser", name, "reset", "on", ">pw"}
@@ -31,7 +31,7 @@ func (l *Lab) user(name string, role redisconn.Role) string {
 	return "redis://" + name + ":pw@" + l.Redis.Addr + "/0"
 }
 
-// Everything runs with the least ACL of each role, and Redis refuses nothing to anybody.
+// Everything runs with the least ACL of each role, and Redis refuses no command.
 func TestLeastACL(t *testing.T) {
 	l := New(t)
 	working, producing := l.user("worker", redisconn.Worker), l.user("producer", redisconn.Producer)
@@ -64,7 +64,7 @@ func TestLeastACL(t *testing.T) {
 	as(operating, ok, "schedule", "resume", "nightly")
 	as(operating, ok, "schedule", "run", "nightly")
 
-	// One is killed at its work, two go on; later one that keeps nothing clears up.
+	// One worker is killed at work and two go on. Later a worker with a tiny retention clears up.
 	dies := l.StartWorker("REDIS_URL", working)
 	dies.Ready()
 	l.Vendor.AwaitRequests(5, 0)
@@ -96,7 +96,7 @@ func TestLeastACL(t *testing.T) {
 	as(operating, ok, "reopen", "never")
 	as(operating, ok, "bulk", file, "--batch", "never", "--progress", "none")
 	pruned := l.File("acl-pruned.csv", "server,token\n1,token-of-nobody\n")
-	as(producing, []int{0, 1}, "bulk", pruned, "--batch", "never", "--prune", "--progress", "none") // too many to go unnamed
+	as(producing, []int{0, 1}, "bulk", pruned, "--batch", "never", "--prune", "--progress", "none") // too many without --prune=N
 	as(producing, ok, "bulk", file, "--batch", "never2", "--progress", "none")                      // stands behind what is held
 	as(producing, ok, "call", "--server", "1", "--batch", "never", "--id", "late")
 	as(operating, ok, "cancel", "--batch", "never2")
@@ -116,7 +116,7 @@ func TestLeastACL(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s", w.Name, code, w.Tail(5))
 		}
 	}
-	// As if nobody had appended to it for a minute.
+	// Now the batch looks as if nobody had appended to it for a minute.
 	if err := l.Client().HDel(t.Context(), "habilita:batch:"+ledger.BatchID(p.Batch), "until").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +134,8 @@ func TestLeastACL(t *testing.T) {
 	}
 }
 
-// A Redis that would lose calls, or allows too little, is refused by both commands with
-// what to do; one that could be better is warned of, and --json stays one object.
+// Both commands refuse a Redis that would lose calls or allows too little, and say what to do.
+// If Redis could be better they warn, and --json stays one object.
 func TestPreflightOfTheCommands(t *testing.T) {
 	l := New(t, "--appendonly", "no")
 	l.StartVendor("--latency=0")
@@ -199,7 +199,7 @@ func TestPreflightOfTheCommands(t *testing.T) {
 	}
 }
 
-// The same rights, and those of a cluster's clients, do on a Redis Cluster.
+// The same rights, and those of a cluster's clients, are enough on a Redis Cluster.
 func TestLeastACLOfACluster(t *testing.T) {
 	url, nodes := redistest.StartCluster(t, 2)
 	for _, n := range nodes {
@@ -222,8 +222,8 @@ func TestLeastACLOfACluster(t *testing.T) {
 	}
 }
 
-// nothingRefused wants an empty ACL LOG. From Redis 7.2 on it has the right to tell the library's version,
-// which nobody needs.
+// nothingRefused wants an empty ACL LOG, apart from CLIENT SETINFO: from Redis 7.2 on, clients tell the library's
+// version with it, and nobody needs that right.
 func nothingRefused(t *testing.T, c *redis.Client) {
 	t.Helper()
 	log, err := c.ACLLog(context.WithoutCancel(t.Context()), 64).Result()

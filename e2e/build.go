@@ -29,7 +29,7 @@ var Root = sync.OnceValues(func() (string, error) {
 
 var built = sync.OnceValues(build)
 
-// Build builds the binaries once in a process, into a temporary directory that Remove
+// Build builds the binaries, once per process, into a temporary directory that Remove
 // deletes. It needs the go command and the module's source.
 func Build() (Binaries, error) { return built() }
 

@@ -39,7 +39,7 @@ func TestBulkWithFaults(t *testing.T) {
 			t.Errorf("held: %+v", c)
 		}
 	}
-	// The same again adds nothing, and revives nothing.
+	// Enqueueing the same file again adds nothing and revives nothing.
 	if again := l.Bulk(p); again.Duplicates != tokens*each || again.Enqueued != 0 {
 		t.Errorf("again: %+v", again)
 	}
@@ -48,7 +48,7 @@ func TestBulkWithFaults(t *testing.T) {
 	}
 }
 
-// Rows that can't be one are named with line and field; the others are enqueued.
+// Rows that can't be calls are reported with line and field; the others are enqueued.
 func TestBadRows(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=0")
@@ -155,7 +155,7 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// Two processes that disagree on a limit: the second refuses to start.
+// If two processes disagree on a limit, the second refuses to start.
 func TestDisagreement(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=0")
@@ -168,7 +168,7 @@ func TestDisagreement(t *testing.T) {
 	if w.Ended() {
 		t.Error("the first one ended too")
 	}
-	// Once no other lives, they may change.
+	// Once no other process lives, the limits may change.
 	w.Term()
 	w.Wait(Patience)
 	l.StartWorker("TOKEN_SLOTS", "1").Ready()

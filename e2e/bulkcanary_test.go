@@ -8,8 +8,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// The first tokens of a file go first, also where the producer is killed while it waits for
-// them and the command is given again: no other token has a request before they succeeded.
+// The first tokens of a file go first, even if the producer is killed while it waits for them and
+// the command is given again: no other token has a request before they have succeeded.
 func TestFirstTokensGoFirst(t *testing.T) {
 	const tokens, each, first = 40, 5, 3
 	l := New(t)
@@ -47,7 +47,7 @@ func TestFirstTokensGoFirst(t *testing.T) {
 	}
 }
 
-// Where a canary is given up the others are not enqueued, and everybody is told.
+// If a canary is given up, the others are not enqueued, and every command says so.
 func TestBatchHoldsAtItsCanary(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=5ms", "--bad-token=bad-")
@@ -64,7 +64,7 @@ func TestBatchHoldsAtItsCanary(t *testing.T) {
 	if n := l.Vendor.Account().Totals.Requests; n != 1 {
 		t.Errorf("%d requests, want the refused one alone", n)
 	}
-	// A person lets the others go all the same.
+	// A person decides to enqueue the others all the same.
 	l.MustEnqueue("bulk", l.File("holds.csv", p.CSV()), "--batch", p.Batch, "--canary", "0", "--progress", "none")
 	l.AwaitStatus(p.Batch, "the others are made", 0, func(s control.Status) bool { return s.Succeeded == 40 })
 	if over := l.Vendor.Account().OverSlots(); len(over) > 0 {

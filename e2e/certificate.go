@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Certify writes a certificate for host names or addresses, and its key, into dir, for a vendor that
+// Certify writes a certificate for host names or addresses, and its key, into dir. It is for a vendor that
 // is not on loopback. The certificate is its own authority: name its file in SSL_CERT_FILE.
 func Certify(tb testing.TB, dir string, hosts ...string) (cert, key string) {
 	tb.Helper()

@@ -17,8 +17,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// One of three masters dies. The calls of the other nodes go on, decisions reach them, and every
-// command shows what it can read and says what it can't; when the node is back, all is there.
+// One of three masters dies. The calls on the other nodes go on, decisions reach them, and every
+// command shows what it can read and says what it can't. When the node is back, nothing is missing.
 func TestOneNodeOfAClusterDies(t *testing.T) {
 	url, nodes := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000")
 	l := New(t)
@@ -58,7 +58,7 @@ func TestOneNodeOfAClusterDies(t *testing.T) {
 	}
 	dies.Kill()
 
-	// Each answers for the rest, says that it is not all, and exits with 1.
+	// Each command answers for the rest, says that parts are missing, and exits with 1.
 	partly := func(args ...string) Result {
 		t.Helper()
 		r := l.Enqueue(args...)
@@ -74,7 +74,7 @@ func TestOneNodeOfAClusterDies(t *testing.T) {
 	}
 	partly("batches", "--json")
 	partly("report", batch)
-	// No more than that node's third is away.
+	// No more than that node's third is missing.
 	var parts int
 	_, text, _ := strings.Cut(partly("chains").Stderr, "(")
 	if _, err := fmt.Sscanf(text, "%d of its 1024 parts", &parts); err != nil || parts < 300 || parts > 400 {
@@ -88,7 +88,7 @@ func TestOneNodeOfAClusterDies(t *testing.T) {
 		t.Errorf("%d chains are held", len(held))
 	}
 
-	// A decision reaches the others, and their calls are made: the vendor refuses them again.
+	// A decision reaches the other nodes, and their calls are made: the vendor refuses them again.
 	before := l.Vendor.Account().Totals.Requests
 	var did struct{ Count, Unread int }
 	l.JSON(partly("retry", "--all", "--json"), &did)

@@ -11,8 +11,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// Workers killed by -9 in mid run: all calls are done after a restart, and no more are
-// made again than were in flight.
+// Workers are killed by -9 in the middle of a run. After a restart all calls are done, and no more
+// are made again than were in flight.
 func TestKilledWorkers(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=30ms", "--jitter=20ms")
@@ -39,7 +39,7 @@ func TestKilledWorkers(t *testing.T) {
 }
 
 // A call whose worker died comes back once its lease has ended, not after asynq's two
-// minutes; what the worker had fetched and not begun comes back too.
+// minutes. Tasks that the worker had fetched but not begun come back too.
 func TestRecoveryTakesOneLease(t *testing.T) {
 	l := New(t)
 	v := l.ServeVendor(wolkvoxtest.Options{})
@@ -64,7 +64,8 @@ func TestRecoveryTakesOneLease(t *testing.T) {
 	}
 }
 
-// SIGTERM under load: exit 0 within the shutdown time, no request twice, others go on.
+// On SIGTERM under load a worker exits with 0 within the shutdown time, no request is made twice, and the
+// other workers go on.
 func TestTermUnderLoad(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=50ms", "--jitter=50ms")
@@ -91,7 +92,7 @@ func TestTermUnderLoad(t *testing.T) {
 	}
 }
 
-// A call that was not sent yet comes back at once on SIGTERM; one in flight is waited for.
+// On SIGTERM a worker gives back at once the calls that it has not sent, and waits for those in flight.
 func TestTermWaitsForWhatIsInFlight(t *testing.T) {
 	l := New(t)
 	l.Set("CALL_TIMEOUT", "8s", "VENDOR_TIMEOUT", "8s")
@@ -112,7 +113,7 @@ func TestTermWaitsForWhatIsInFlight(t *testing.T) {
 	if status, _ := first.Get("/healthz"); status != 200 {
 		t.Errorf("healthz of a worker that stops: %d", status)
 	}
-	// Another worker takes at once what the first had not begun.
+	// Another worker takes at once the calls that the first had not begun.
 	began := time.Now()
 	l.Workers(1)
 	v.AwaitRequests(6, 0)
@@ -130,7 +131,7 @@ func TestTermWaitsForWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// No Redis: commands and workers end and say so, with what to do next.
+// Without Redis, commands and workers end, say so, and say what to do next.
 func TestNoRedis(t *testing.T) {
 	l := New(t)
 	l.StartVendor()
@@ -159,14 +160,14 @@ func TestNoRedis(t *testing.T) {
 	}
 }
 
-// Redis killed by -9 under load and started again: the workers go on by themselves, and
-// make nothing while it is away nor, with everysec, for one lease after.
+// Redis is killed by -9 under load and started again: the workers go on by themselves. They make
+// no call while it is away nor, with everysec, for one lease after.
 func TestRedisRestartsUnderLoad(t *testing.T) {
 	for _, fsync := range []string{"everysec", "always"} {
 		t.Run(fsync, func(t *testing.T) {
 			l := New(t, "--appendfsync", fsync)
 			l.StartVendor("--latency=30ms", "--jitter=20ms")
-			p := Plan{Batch: "restart", Rows: Chained(3, Many(20, 90, good))} // far from through when Redis is killed
+			p := Plan{Batch: "restart", Rows: Chained(3, Many(20, 90, good))} // far from finished when Redis is killed
 			l.Bulk(p)
 			workers := l.Workers(2, "CONCURRENCY", "16")
 			l.Vendor.AwaitRequests(200, 0)
@@ -202,7 +203,7 @@ func TestRedisRestartsUnderLoad(t *testing.T) {
 			if v.Extra > 0 {
 				t.Errorf("extra requests, and no outcome was unknown: %+v", v)
 			}
-			// A worker asks Redis once a second: it may still tell what it knew before.
+			// A worker asks Redis only once a second, so it may still say what it knew before.
 			l.Await("the worker is ready", 0, func(context.Context) (bool, string) {
 				status, body := workers[0].Get("/readyz")
 				return status == 200, fmt.Sprint(status, body)
@@ -242,7 +243,7 @@ func TestPages(t *testing.T) {
 		}
 	}
 	l.Redis.Pause()
-	// It asks Redis once a second at most.
+	// The worker asks Redis at most once a second.
 	l.Await("not ready while Redis stands still", 10*time.Second, func(_ context.Context) (bool, string) {
 		began := time.Now()
 		status, body := w.Get("/readyz")

@@ -1,4 +1,4 @@
-// Package e2e runs habilita as its users do and judges what came of it: the real worker
+// Package e2e runs habilita as its users do and judges the result. It uses the real worker
 // and enqueue binaries in processes of their own, a real redis-server with an
 // append-only file, and a simulated vendor that keeps an account of every request.
 //
@@ -13,8 +13,8 @@
 //
 // # Verdicts
 //
-// [Judge] finds out whether the promises were kept, from the vendor's account and the
-// output of `enqueue report` alone:
+// [Judge] finds out whether the promises were kept, only from the vendor's account and the
+// output of `enqueue report`:
 //
 //	I1  never more than 2 requests of a token in flight
 //	I2  a chain's next call starts only after the previous one's success, and never
@@ -27,6 +27,6 @@
 //
 // # Time and failure
 //
-// Nothing here sleeps for a guess: waits end when a condition holds, and fail the test
-// at their deadline with the ends of all logs. Every process ends with its test.
+// No test sleeps for a guessed time: a wait ends when a condition holds, or fails the test at its
+// deadline and shows the ends of all logs. Every process ends with its test.
 package e2e

@@ -13,7 +13,7 @@ import (
 	"habilita/internal/control"
 )
 
-// Result is what a run of enqueue left.
+// Result is the outcome of a run of enqueue.
 type Result struct {
 	Args           []string
 	Stdout, Stderr string
@@ -27,7 +27,7 @@ func (l *Lab) Enqueue(args ...string) Result {
 	return l.EnqueueWith(nil, "", args...)
 }
 
-// EnqueueWith is Enqueue with pairs of environment above Lab.Env, and standard input.
+// EnqueueWith is Enqueue with standard input, and pairs of environment that override Lab.Env.
 func (l *Lab) EnqueueWith(env []string, stdin string, args ...string) Result {
 	l.TB.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -47,14 +47,13 @@ func (l *Lab) EnqueueWith(env []string, stdin string, args ...string) Result {
 	return r
 }
 
-// StartEnqueue starts the enqueue command beside the test, for one that is to be killed.
+// StartEnqueue starts the enqueue command beside the test, so that the test can kill it.
 func (l *Lab) StartEnqueue(args ...string) *Process {
 	l.TB.Helper()
 	return start(l.TB, l.name("enqueue"), l.Dir, l.bin.Enqueue, l.environ(), args...)
 }
 
-// MustEnqueue is Enqueue that has to end with one of the given statuses, 0 where none
-// is given.
+// MustEnqueue is Enqueue that must end with status 0.
 func (l *Lab) MustEnqueue(args ...string) Result {
 	l.TB.Helper()
 	r := l.Enqueue(args...)
@@ -69,7 +68,7 @@ func (r Result) String() string {
 	return fmt.Sprintf("$ enqueue %s\n%s%s(exit %d after %s)", strings.Join(r.Args, " "), r.Stdout, r.Stderr, r.Exit, r.Took.Round(time.Millisecond))
 }
 
-// JSON reads standard output's only object into v.
+// JSON reads the only object on standard output into v.
 func (l *Lab) JSON(r Result, v any) {
 	l.TB.Helper()
 	if err := json.Unmarshal([]byte(r.Stdout), v); err != nil {
@@ -77,7 +76,7 @@ func (l *Lab) JSON(r Result, v any) {
 	}
 }
 
-// Summary is what `enqueue bulk --json` ends with.
+// Summary is the object that `enqueue bulk --json` prints last.
 type Summary struct {
 	Batch      string
 	Rows       int
@@ -90,7 +89,7 @@ type Summary struct {
 	Seconds    float64
 }
 
-// Status are the counts of a batch, by the command.
+// Status returns the counts of a batch, as the command has them.
 func (l *Lab) Status(batch string) control.Status {
 	l.TB.Helper()
 	var s control.Status
@@ -98,13 +97,13 @@ func (l *Lab) Status(batch string) control.Status {
 	return s
 }
 
-// Report is every call of a batch, by the command.
+// Report returns every call of a batch, as the command has them.
 func (l *Lab) Report(batch string) []control.CallRecord {
 	l.TB.Helper()
 	return lines[control.CallRecord](l, l.MustEnqueue("report", batch, "--format", "jsonl"))
 }
 
-// Chains are the chains that wait, by the command; with held those that wait for a person.
+// Chains returns the chains that wait, as the command has them; with held, those that wait for a person.
 func (l *Lab) Chains(held bool) []control.Chain {
 	l.TB.Helper()
 	args := []string{"chains", "--json"}

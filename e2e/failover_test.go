@@ -14,8 +14,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A bulk that runs while another node takes over bears it and ends well; a worker that is
-// started just then waits. Both with real nodes that really fail over.
+// A bulk goes on and ends well if another node takes over while it runs. A worker that starts just
+// then waits. The nodes are real and really fail over.
 func TestBulkBearsAFailover(t *testing.T) {
 	cases := []struct {
 		name  string
@@ -75,7 +75,7 @@ func TestBulkBearsAFailover(t *testing.T) {
 				st, err := op.Status(ctx, "b")
 				return err == nil && st.Total > 0, fmt.Sprintf("%+v %v", st, err)
 			})
-			// What was acknowledged before the failover is at the replica too.
+			// The replica must have all that was acknowledged before the failover.
 			replica.CatchUp(dies)
 			dies.Kill()
 			w := l.StartWorker()

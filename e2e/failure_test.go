@@ -12,13 +12,13 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// Time-outs, resets and endless 500s: MAX_ATTEMPTS requests of the head and no more,
-// never two of a chain at the vendor; other tokens go on.
+// With time-outs, resets and endless 500s, the head gets MAX_ATTEMPTS requests and no more, the vendor
+// never has two of a chain, and other tokens go on.
 func TestEndlessFailures(t *testing.T) {
 	l := New(t)
 	l.Set("MAX_ATTEMPTS", "3", "CALL_TIMEOUT", "400ms", "VENDOR_TIMEOUT", "900ms", "SLOT_MARGIN", "600ms", "SHUTDOWN_TIMEOUT", "5s")
 	faults := map[string]wolkvoxtest.Fault{
-		"slow":         {Kind: wolkvoxtest.Slow, Delay: 800 * time.Millisecond}, // beyond our patience, within the vendor's limit
+		"slow":         {Kind: wolkvoxtest.Slow, Delay: 800 * time.Millisecond}, // longer than we wait, within the vendor's limit
 		"reset-before": {Kind: wolkvoxtest.ResetBefore},
 		"reset-after":  {Kind: wolkvoxtest.ResetAfter},
 		"cut":          {Kind: wolkvoxtest.Cut},
@@ -33,7 +33,7 @@ func TestEndlessFailures(t *testing.T) {
 		return faults[r.Token]
 	}})
 	p := Plan{Batch: "endless"}
-	// A server for each chain, so that none is taken for one that is down.
+	// Each chain has a server of its own, so that no server counts as down.
 	servers := 0
 	server := func() string { servers++; return fmt.Sprintf("%04d", servers) }
 	for range 3 {
@@ -50,7 +50,7 @@ func TestEndlessFailures(t *testing.T) {
 	}
 	l.Workers(2)
 	l.Bulk(p)
-	// Others do not wait for the failing ones.
+	// The others do not wait for the failing ones.
 	l.AwaitStatus(p.Batch, "others done", 20*time.Second, func(s control.Status) bool { return s.Succeeded >= 200 })
 	l.AwaitSettled(p.Batch, 0)
 	v := l.MustKeep(Terms{}, p)
@@ -79,7 +79,7 @@ func TestEndlessFailures(t *testing.T) {
 	}
 }
 
-// A head that is refused for good holds its chain; retry, skip and cancel do what they say.
+// A head that the vendor refuses for good holds its chain; retry, skip and cancel do what they say.
 func TestHeldChainsAndDecisions(t *testing.T) {
 	l := New(t)
 	const each = 4
@@ -111,17 +111,17 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 	if len(held) != 4 {
 		t.Fatalf("%+v", held)
 	}
-	// Retry of one that is still bad: one request more, held again.
+	// Retry a chain whose token is still bad: one more request, and it is held again.
 	did := decide(l, "retry", "--chain", held[0].ID)
 	if did != 1 {
 		t.Errorf("retried %d", did)
 	}
 	l.Vendor.AwaitRequests(16+4+1, 0)
 	want("retried in vain", l.AwaitSettled(p.Batch, 0), control.Status{Succeeded: 16, Failed: 4, Open: 12, HeldChains: 4, Settled: true})
-	// Skip one: its head leaves failed; the next one is tried, and refused.
+	// Skip a chain: its head no longer counts as failed; the next call is tried, and refused.
 	decide(l, "skip", "--chain", held[1].ID)
 	want("skipped", l.AwaitSettled(p.Batch, 0), control.Status{Succeeded: 16, Failed: 4, Skipped: 1, Open: 11, HeldChains: 4, Settled: true})
-	// Cancel one: nothing of it is left.
+	// Cancel a chain: nothing of it is left.
 	if did := decide(l, "cancel", "--chain", held[2].ID); did != each {
 		t.Errorf("cancelled %d, want %d", did, each)
 	}
@@ -130,7 +130,7 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 	if before != 16+4+1+1 {
 		t.Errorf("%d requests", before)
 	}
-	// The tokens are put right: a retry of the batch makes all that is left.
+	// The tokens are corrected: a retry of the batch makes all calls that are left.
 	for i := range 4 {
 		v.Sim.SetToken(fmt.Sprint("bad-", 2*i), wolkvoxtest.Token{})
 	}
@@ -149,7 +149,7 @@ func TestHeldChainsAndDecisions(t *testing.T) {
 	}
 }
 
-// The policies skip and cancel need no person; --batch takes a batch's calls alone.
+// The policies skip and cancel need no person; --batch acts only on a batch's calls.
 func TestPolicies(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=0", "--bad-token=bad-")

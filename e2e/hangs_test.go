@@ -12,14 +12,14 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// A master hangs, with its connections open, and its replica takes over. Calls go on when the lease has
-// ended that follows the promotion, and not only when one time-out after another has passed.
+// A master hangs with its connections open, and its replica takes over. Calls go on one lease after the
+// promotion, and not only after one time-out after another.
 func TestMasterHangs(t *testing.T) {
 	for _, c := range takeovers {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			url, hangs, replicas, watch := c.start(t)
-			// A chain takes 5 s at least: no machine has made all calls before the master hangs.
+			// A chain takes at least 5 s, so no machine has made all calls before the master hangs.
 			sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: 200 * time.Millisecond})
 			in := StartInside(t, url, sim.URL, engine.WorkerOptions{})
 			ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
@@ -39,7 +39,7 @@ func TestMasterHangs(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, r := range replicas {
-				r.CatchUp(hangs) // what was enqueued outlives the take-over
+				r.CatchUp(hangs) // so that all enqueued calls outlive the take-over
 			}
 			watch()
 			hangs.Pause() // most calls are still to be made
@@ -49,7 +49,7 @@ func TestMasterHangs(t *testing.T) {
 			}
 			after := firstSince(sim.Account(), there, promoted)
 			t.Logf("the first call comes %s after the promotion", after.Round(time.Millisecond))
-			// docs/high-availability.md has the exact figure; a slow machine gets some time more.
+			// docs/high-availability.md has the exact figure; a slow machine gets more time.
 			if lease := 2 * time.Second; after > lease+25*time.Second {
 				t.Errorf("the first call comes %s after the promotion", after)
 			}
@@ -61,7 +61,7 @@ func TestMasterHangs(t *testing.T) {
 	}
 }
 
-// awaitPromotion waits until one of the replicas is a master, and returns when that was seen.
+// awaitPromotion waits until one of the replicas is a master, and returns the time at which it saw that.
 func awaitPromotion(t *testing.T, replicas []*redistest.Server) (at time.Time) {
 	t.Helper()
 	Await(t, "a replica takes over", 0, func(ctx context.Context) (bool, string) {
@@ -76,7 +76,7 @@ func awaitPromotion(t *testing.T, replicas []*redistest.Server) (at time.Time) {
 	return at
 }
 
-// firstSince is how long after a time the first request of some tokens arrived; 0: none has.
+// firstSince returns how long after a time the first request of some tokens arrived; 0: none has.
 func firstSince(a wolkvoxtest.Account, tokens map[string]bool, at time.Time) time.Duration {
 	for _, r := range a.Records {
 		if tokens[r.Token] && r.Arrived.After(at) {

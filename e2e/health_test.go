@@ -27,8 +27,8 @@ func serverOf(l *Lab, name string) serverState {
 	return serverState{}
 }
 
-// A server of the vendor that is down spends no call's attempts: it is asked a few times,
-// then gently; calls of others go on; and its own go on soon after it came back.
+// If a server of the vendor is down, its calls lose no attempts: it is asked a few times, then only
+// gently. Calls for other servers go on, and its own calls go on soon after it comes back.
 func TestServerThatIsDown(t *testing.T) {
 	l := New(t)
 	var down atomic.Bool
@@ -51,7 +51,7 @@ func TestServerThatIsDown(t *testing.T) {
 	l.Bulk(well)
 	l.AwaitStatus(well.Batch, "the other server's calls are done", 0, func(s control.Status) bool { return s.Succeeded == 2*chains })
 	awaitReason(l, "server")
-	// Two probes later: the second one is 2 s + 4 s after it went down.
+	// Wait for two probes: the second comes 2 s + 4 s after the server went down.
 	l.Await("a second probe", 0, func(context.Context) (bool, string) {
 		s := serverOf(l, "0001")
 		return s.State == "open" && probes(l) >= 2, fmt.Sprint(s)
@@ -63,7 +63,7 @@ func TestServerThatIsDown(t *testing.T) {
 			asked++
 		}
 	}
-	// 5 in a row trip it; those in flight then, and until both workers know, come above.
+	// 5 failures in a row open the breaker; more requests are in flight then, or sent until both workers know.
 	if most := 5 + 6*workers*concurrency; asked > most || asked < 5 {
 		t.Errorf("%d requests to a server that is down, want 5 to %d", asked, most)
 	}
@@ -86,8 +86,8 @@ func TestServerThatIsDown(t *testing.T) {
 	}
 }
 
-// probes is how many probes of a server were under way or have failed, by the distance to
-// the next one.
+// probes returns how many probes of a server are under way or have failed. It tells from the distance
+// to the next one.
 func probes(l *Lab) int {
 	var s struct{ Step float64 }
 	text := l.Client().HGet(context.Background(), "habilita:{health}:servers", "0001").Val()

@@ -14,8 +14,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// Host is a machine as the network has it: a network namespace with an address of its own, that is
-// routed by the namespace of this process. It takes a process in [OwnNetwork].
+// Host is what a machine is to the network: a network namespace with an address of its own. The namespace
+// of this process routes it. This needs a process in [OwnNetwork].
 type Host struct {
 	IP  string
 	pid int // a process of its namespace
@@ -24,11 +24,11 @@ type Host struct {
 // vendorURL is the real vendor's address, as users have it.
 const vendorURL = "https://wv{server}.wolkvox.com"
 
-// How many there were: each has addresses of its own.
+// How many there have been so far: each gets addresses of its own.
 var hosts, vendors atomic.Int32
 
-// NewHost makes a host that ends with the test. StartVendorForHosts comes first: the host takes the lab's
-// vendor for the real one.
+// NewHost makes a host that ends with the test. Call StartVendorForHosts first: to the host, the names of the
+// real vendor are the lab's vendor.
 func (l *Lab) NewHost() *Host {
 	tb := l.TB
 	tb.Helper()
@@ -64,8 +64,8 @@ func (h *Host) within() []string {
 // Place is where a redis-server of this host runs.
 func (h *Host) Place() *redistest.Place { return &redistest.Place{IP: h.IP, Within: h.within()} }
 
-// Lose drops what goes from one address to another, as a network that lost the way: nobody is told. More
-// narrows it, in iptables' words. The function that it returns brings the way back.
+// Lose silently drops all packets from one address to another, as a broken network does. More narrows this, in
+// iptables' syntax. The function that it returns ends it.
 func Lose(tb testing.TB, from, to string, more ...string) (heal func()) {
 	tb.Helper()
 	rule := strings.Join(append([]string{"-s", from, "-d", to}, more...), " ") + " -j DROP"
@@ -95,7 +95,7 @@ func command(tb testing.TB, script string) {
 	}
 }
 
-// StartVendorForHosts is StartVendor with an address of its own, over TLS, under the names of the real vendor.
+// StartVendorForHosts is StartVendor on an address of its own, over TLS, with a certificate for the real vendor's names.
 func (l *Lab) StartVendorForHosts(flags ...string) *Vendor {
 	l.TB.Helper()
 	n := vendors.Add(1)
@@ -127,7 +127,7 @@ func (l *Lab) WorkersOn(h *Host, n int, env ...string) []*Worker {
 	return all
 }
 
-// Use goes on with another Redis, of any topology, for whatever starts from now on. Lab.Redis and
+// Use makes everything that starts from now on use another Redis, of any topology. Lab.Redis and
 // Client stay those of New.
 func (l *Lab) Use(url string) {
 	l.TB.Helper()

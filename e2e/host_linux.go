@@ -17,8 +17,7 @@ func HasOwnNetwork() bool { return os.Getenv(ownNetworkEnv) != "" }
 
 // OwnNetwork runs this program again, with the same arguments, in a network namespace of its own with
 // loopback and nothing else, and returns its exit status. It does nothing (false) in that process itself, and
-// where there is no root, ip, iptables or nsenter. The binaries are built before, since nothing can be
-// downloaded there.
+// without root, ip, iptables or nsenter. It builds the binaries first, since nothing can be downloaded there.
 func OwnNetwork() (status int, done bool) {
 	if HasOwnNetwork() || os.Getuid() != 0 {
 		return 0, false
@@ -35,11 +34,11 @@ func OwnNetwork() (status int, done bool) {
 	defer Remove()
 	bin, err := Build()
 	if err != nil {
-		return 0, false // it says why where it is asked for them again
+		return 0, false // the test asks for them again, and says why they fail
 	}
 	download := exec.Command("go", "mod", "download")
 	download.Dir, _ = Root()
-	_ = download.Run() // what lacks is missed by whoever needs it
+	_ = download.Run() // if one is missing, what needs it says so
 	cmd := exec.Command("sh", append([]string{"-c", `set -e
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
@@ -56,8 +55,8 @@ exec "$@"`, "sh", self}, os.Args[1:]...)...)
 	return cmd.ProcessState.ExitCode(), true
 }
 
-// holdNamespace starts a process that does nothing in a network namespace of its own.
-// There the file is /etc/hosts.
+// holdNamespace starts a process that does nothing in a network namespace of its own, in
+// which the file is /etc/hosts.
 func holdNamespace(tb testing.TB, file string) (pid int) {
 	tb.Helper()
 	if !HasOwnNetwork() {

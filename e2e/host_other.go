@@ -4,10 +4,10 @@ package e2e
 
 import "testing"
 
-// HasOwnNetwork is false: hosts take Linux.
+// HasOwnNetwork is false: hosts need Linux.
 func HasOwnNetwork() bool { return false }
 
-// OwnNetwork can't be had here.
+// OwnNetwork does nothing here: it needs Linux.
 func OwnNetwork() (status int, done bool) { return 0, false }
 
 func holdNamespace(tb testing.TB, _ string) int {

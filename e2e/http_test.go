@@ -16,7 +16,7 @@ import (
 	"habilita/internal/web/guard"
 )
 
-// apiKeys makes keys for the lab's workers: one that may write, one that may look.
+// apiKeys makes keys for the lab's workers: one that may write, one that may only read.
 func (l *Lab) apiKeys() (write, read string) {
 	l.TB.Helper()
 	var all []string
@@ -65,7 +65,7 @@ func (w *Worker) ask(method, path, key, media, body string) (int, http.Header, s
 	return res.StatusCode, res.Header, string(text)
 }
 
-// Keys, enqueueing over HTTP, and the vendor's account of it; a shutdown with an upload in
+// Keys, enqueueing over HTTP, the vendor's account of it, and a shutdown with an upload in
 // flight.
 func TestHTTPAPI(t *testing.T) {
 	l := New(t)
@@ -115,7 +115,7 @@ func TestHTTPAPI(t *testing.T) {
 		t.Errorf("the vendor did %v", done)
 	}
 
-	// What is held is seen and decided on, and the CLI reads who did it.
+	// A program sees the held chain and skips it, and the audit log says who did it.
 	_, _, body = w.ask("GET", "/v1/chains?state=held", read, "", "")
 	if strings.Count(body, `"state":"held"`) != 1 {
 		t.Errorf("held: %s", body)
@@ -130,7 +130,7 @@ func TestHTTPAPI(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 
-	// An upload that is in flight at SIGTERM ends, and is answered.
+	// An upload in flight at SIGTERM still ends, and gets its answer.
 	up, answer := l.upload(w, write, "late")
 	io.WriteString(up, "server,token,id\n42,"+token+",u1\n") //nolint:errcheck // the answer tells
 	w.Term()
@@ -196,7 +196,7 @@ func TestHTTPExamples(t *testing.T) {
 		tool, env string
 		args      []string
 		want      []string
-		call      string // "": the id that it says
+		call      string // "": the id that it prints
 	}{
 		{"go", "", []string{"go", "run", "./examples/http/go", "0042", "order-go"}, []string{"enqueued ", "succeeded 202"}, ""},
 		{"curl", "", []string{"sh", "examples/http/batch.sh", file, "año 1/2 ?&#%"}, []string{"id,server,", "c1,0042,", "c2,0043,"}, "c1"},
@@ -209,7 +209,7 @@ func TestHTTPExamples(t *testing.T) {
 				}
 				t.Skip(err)
 			}
-			// Twice: the second time is the same call.
+			// Run it twice: the second time it is the same call.
 			said := c.call
 			for range 2 {
 				cmd := exec.CommandContext(t.Context(), c.args[0], c.args[1:]...)

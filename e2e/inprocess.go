@@ -14,17 +14,17 @@ import (
 	"habilita/internal/vault"
 )
 
-// Inside is habilita within the test's process: quick to start, on any Redis, miniredis
-// too. Its worker ends with the test.
+// Inside is habilita in the test's process: quick to start, and on any Redis, even miniredis.
+// Its worker ends with the test.
 type Inside struct {
 	Producer *engine.Producer
 	Worker   *engine.Worker
 	Operator *control.Control
-	// Stop ends the worker as SIGTERM does and returns what Run returned.
+	// Stop ends the worker as SIGTERM does, and returns what Run returned.
 	Stop func() error
 }
 
-// StartInside starts a producer and a worker; zero options are short ones for tests.
+// StartInside starts a producer and a worker. Options that are zero get short times for tests.
 func StartInside(tb testing.TB, redisURL, vendorURL string, o engine.WorkerOptions) *Inside {
 	tb.Helper()
 	fatal := func(err error) {
@@ -86,7 +86,7 @@ func StartInside(tb testing.TB, redisURL, vendorURL string, o engine.WorkerOptio
 	return in
 }
 
-// EnqueueAll enqueues n calls as a batch; call makes each of them, by its number.
+// EnqueueAll enqueues n calls as a batch; call makes the call with a number.
 func (in *Inside) EnqueueAll(tb testing.TB, batch string, n int, call func(i int) engine.Call) {
 	tb.Helper()
 	sum, err := in.Producer.EnqueueBatch(tb.Context(), batch, func(yield func(engine.Call, error) bool) {

@@ -9,7 +9,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// The same main job within one process, on miniredis and on a real Redis.
+// The same main job in one process, on miniredis and on a real Redis.
 func TestInside(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: wolkvoxtest.EachCall(wolkvoxtest.Fault{Kind: wolkvoxtest.Status503})})

@@ -10,23 +10,23 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// Settings are what Judge allows.
+// Terms are what Judge allows.
 type Terms struct {
 	// Lost is how many requests were in flight when something was killed: each may
 	// explain one extra request.
 	Lost int
-	// Unsent is how many attempts may have been counted at their grant and not sent,
-	// since the worker, or the answer to it, was lost in between.
+	// Unsent is how many attempts may have been counted at their grant but not sent,
+	// because the worker, or the answer to it, was lost in between.
 	Unsent int
 	// Open allows calls that are still open and not behind a held head, such as those
 	// that wait for tomorrow's quota.
 	Open bool
 	// Unrecorded are the times in which an answer could not be recorded, such as the last
-	// moments of a worker that was killed: a request that was answered in one may be
-	// made again, its outcome being unknown to habilita.
+	// moments of a worker that was killed. A request that was answered in one may be made
+	// again, because habilita does not know its outcome.
 	Unrecorded []Window
-	// LostWrites says that Redis lost what was written during Unrecorded: attempts in
-	// the report may be fewer than the vendor counted, and numbers be given again.
+	// LostWrites says that Redis lost what was written during Unrecorded: the report may
+	// have fewer attempts than the vendor counted, and attempt numbers may be used again.
 	LostWrites bool
 }
 
@@ -34,7 +34,7 @@ type Terms struct {
 type Window struct {
 	From, To time.Time
 	// Sent limits it to requests that had arrived at the vendor by then: those of a
-	// worker that stands still since. Zero: all.
+	// worker that has stood still since. Zero: all.
 	Sent time.Time
 }
 
@@ -47,7 +47,7 @@ func (t Terms) unrecorded(r wolkvoxtest.Record) bool {
 
 // Verdict is what Judge found.
 type Verdict struct {
-	Broken []string       // one line for each promise that was broken, "I2: ..."; none is well
+	Broken []string       // one line for each promise that was broken, "I2: ..."; none if all were kept
 	Counts map[string]int // violations of each promise that was broken
 
 	Calls, Succeeded, Failed, Skipped, Cancelled, Open int
@@ -91,7 +91,7 @@ func (l *Lab) Judge(t Terms, plans ...Plan) Verdict {
 	return Judge(l.Vendor.Account(), t, plans, reports)
 }
 
-// MustKeep is Judge, and fails the test where a promise was broken.
+// MustKeep is Judge, and fails the test if a promise was broken.
 func (l *Lab) MustKeep(t Terms, plans ...Plan) Verdict {
 	l.TB.Helper()
 	v := l.Judge(t, plans...)
@@ -131,8 +131,8 @@ func Judge(a wolkvoxtest.Account, t Terms, plans []Plan, reports [][]control.Cal
 	return v
 }
 
-// chainIDs are the chains of a report: those calls whose order binds the next one
-// (skipped, failed and cancelled ones bind nobody), and all of them.
+// chainIDs returns the chains of a report twice: only the calls for which the next one
+// had to wait (not for skipped, failed and cancelled ones), and all calls.
 func chainIDs(calls []control.CallRecord) (order, every [][]string) {
 	for _, chain := range chainsOf(calls) {
 		var bound, ids []string
@@ -147,7 +147,7 @@ func chainIDs(calls []control.CallRecord) (order, every [][]string) {
 	return order, every
 }
 
-// missing are rows of the plan that the report has not, or has twice.
+// missing returns the rows of the plan that the report lacks, or has twice.
 func missing(p Plan, calls []control.CallRecord) []string {
 	seen := map[string]int{}
 	for _, c := range calls {
@@ -169,7 +169,7 @@ func missing(p Plan, calls []control.CallRecord) []string {
 func (v *Verdict) endings(calls []control.CallRecord, t Terms) []string {
 	var out []string
 	for _, chain := range chainsOf(calls) {
-		held := false // a call before in the chain was given up, and still is
+		held := false // an earlier call of the chain was given up, and still is
 		for _, c := range chain {
 			v.Calls++
 			switch c.State {
@@ -196,9 +196,9 @@ func (v *Verdict) endings(calls []control.CallRecord, t Terms) []string {
 	return out
 }
 
-// needless are requests of a call whose request before had succeeded and been answered
-// so; those whose answer could not be recorded are only counted. (One that follows a
-// failure is needed, also where an earlier, unknown outcome was a success.)
+// needless returns the requests of a call whose previous request had succeeded and been
+// answered so. If that answer could not be recorded, it only counts them. (A request after a
+// failure is needed, even if an earlier, unknown outcome was a success.)
 func needless(a wolkvoxtest.Account, t Terms) (out []string, explained int) {
 	last := map[string]wolkvoxtest.Record{}
 	for _, r := range a.Records {
@@ -215,8 +215,8 @@ func needless(a wolkvoxtest.Account, t Terms) (out []string, explained int) {
 	return out, explained
 }
 
-// explainRepeats leaves out ids that were given again since Redis had lost that they
-// were given before.
+// explainRepeats leaves out ids that were used again because Redis had lost their first
+// use.
 func (t Terms) explainRepeats(a wolkvoxtest.Account, all []wolkvoxtest.Violation) []wolkvoxtest.Violation {
 	if !t.LostWrites || len(all) == 0 {
 		return all
@@ -229,7 +229,7 @@ func (t Terms) explainRepeats(a wolkvoxtest.Account, all []wolkvoxtest.Violation
 }
 
 // explainOrder leaves out calls that were made again after a later one of their chain,
-// since Redis had lost that they had succeeded.
+// because Redis had lost that they had succeeded.
 func (t Terms) explainOrder(a wolkvoxtest.Account, all []wolkvoxtest.Violation) []wolkvoxtest.Violation {
 	if !t.LostWrites || len(all) == 0 {
 		return all
@@ -257,7 +257,7 @@ func attempts(a wolkvoxtest.Account, all map[string]control.CallRecord, t Terms)
 		switch {
 		case n == c.Attempts:
 		case c.Attempts > n:
-			// Counted at the grant: a worker that was killed before it sent.
+			// Counted at the grant, but the worker was killed before it sent.
 			diff += c.Attempts - n
 			if diff > t.Lost+t.Unsent && !t.LostWrites {
 				out = append(out, fmt.Sprintf("%s: %d attempts in the report, %d requests at the vendor", id, c.Attempts, n))
@@ -272,7 +272,7 @@ func attempts(a wolkvoxtest.Account, all map[string]control.CallRecord, t Terms)
 	return out
 }
 
-// untrue are calls that the report says were done and the vendor did not do.
+// untrue returns the calls that succeeded by the report, but that the vendor did not do.
 func untrue(a wolkvoxtest.Account, all map[string]control.CallRecord) []string {
 	done := map[string]bool{}
 	for _, r := range a.Successes() {

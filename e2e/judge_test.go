@@ -14,7 +14,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// A judge that finds nothing proves nothing: each promise is broken once here.
+// A judge that finds nothing proves nothing, so each promise is broken once here.
 func TestJudgeFindsBrokenPromises(t *testing.T) {
 	plan := Plan{Batch: "b", Rows: []Row{{Token: "t"}, {Token: "t"}}}
 	call := func(i int, state ledger.State, attempts int) control.CallRecord {
@@ -24,7 +24,7 @@ func TestJudgeFindsBrokenPromises(t *testing.T) {
 		c, _, _ := strings.Cut(id, ".")
 		return wolkvoxtest.Record{Seq: seq, EndSeq: end, Token: "t", Call: c, RequestID: id, Success: ok, Day: "d", Quota: 1000}
 	}
-	// at gives a request a time: it took a second.
+	// at gives a request its times; it takes one second.
 	epoch := time.Unix(1_700_000_000, 0)
 	sec := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
 	at := func(r wolkvoxtest.Record, end int) wolkvoxtest.Record {
@@ -97,7 +97,7 @@ func TestJudgeFindsBrokenPromises(t *testing.T) {
 	}
 }
 
-// forms finds a token wherever it stands in what was encoded.
+// forms finds a token wherever it is in an encoded text.
 func TestForms(t *testing.T) {
 	const token = "canary-7f3Qx9TzLm2W"
 	contains := func(b []byte) bool {
@@ -124,7 +124,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// A lab runs without a test too.
+// A lab also runs without a test.
 func TestStandalone(t *testing.T) {
 	var out strings.Builder
 	var order []string

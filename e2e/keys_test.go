@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// describedKeys are the names of keys in the tables of docs/architecture.md. What stands between <> or {}, and "...", is
-// anything; a name that begins with a colon has the prefix, and the hash tag if any, of the name before it.
+// describedKeys are the names of keys in the tables of docs/architecture.md. Text between <> or {}, and "...", stands
+// for anything. A name that begins with a colon has the prefix, and the hash tag if any, of the name before it.
 func describedKeys(t *testing.T) []*regexp.Regexp {
 	t.Helper()
 	root, err := Root()
@@ -47,7 +47,7 @@ func describedKeys(t *testing.T) []*regexp.Regexp {
 	return all
 }
 
-// Every key that a day's work leaves in Redis is described.
+// The docs describe every key that a day's work leaves in Redis.
 func TestKeysAreDescribed(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--bad-token=bad-")

@@ -20,11 +20,11 @@ import (
 	"habilita/internal/vault"
 )
 
-// Patience is how long a wait of the lab lasts where it is not told otherwise.
+// Patience is how long a wait of the lab lasts by default.
 const Patience = 60 * time.Second
 
 // Lab is one Redis, one vendor, and the processes that use them. Its methods end the
-// test where they fail.
+// test if they fail.
 type Lab struct {
 	TB    testing.TB
 	Dir   string // logs, the account, files to enqueue; deleted with the test
@@ -46,8 +46,8 @@ type Lab struct {
 	pages   []string // bodies that Get fetched
 }
 
-// New starts a lab with its Redis; redisArgs come after the server's own. The test is
-// skipped where there is no redis-server on PATH, unless HABILITA_REQUIRE_REDIS=1.
+// New starts a lab with its Redis; redisArgs follow the server's own. If there is no
+// redis-server on PATH, it skips the test, unless HABILITA_REQUIRE_REDIS=1.
 func New(tb testing.TB, redisArgs ...string) *Lab {
 	tb.Helper()
 	l := &Lab{TB: tb, Dir: tb.TempDir(), Redis: redistest.Start(tb, redisArgs...)}
@@ -68,7 +68,7 @@ func New(tb testing.TB, redisArgs ...string) *Lab {
 	return l
 }
 
-// NewLocal is a lab with no Redis, for `enqueue run`: Redis, Client and Operator are nil.
+// NewLocal makes a lab with no Redis, for `enqueue run`: Redis, Client and Operator are nil.
 func NewLocal(tb testing.TB) *Lab {
 	tb.Helper()
 	l := &Lab{TB: tb, Dir: tb.TempDir()}
@@ -81,7 +81,7 @@ func NewLocal(tb testing.TB) *Lab {
 	return l
 }
 
-// environment is what every process gets: short times, and nothing of the machine's.
+// environment returns what every process gets: short times, and of the machine's environment only PATH.
 func environment(home string) map[string]string {
 	return map[string]string{
 		"LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json",
@@ -99,7 +99,7 @@ func (l *Lab) Set(pairs ...string) {
 	}
 }
 
-// Lease is how long a slot is held that nobody releases, by Env.
+// Lease returns, from Env, how long a slot stays taken if nobody releases it.
 func (l *Lab) Lease() time.Duration {
 	d := func(name string) time.Duration {
 		v, err := time.ParseDuration(l.Env[name])
@@ -111,11 +111,11 @@ func (l *Lab) Lease() time.Duration {
 	return max(d("CALL_TIMEOUT"), d("VENDOR_TIMEOUT")) + d("SLOT_MARGIN")
 }
 
-// Client is a client of the lab's Redis, for what a test wants to see or to break.
+// Client returns a client of the lab's Redis, for what a test wants to see or to break.
 func (l *Lab) Client() *redis.Client { return l.rdb }
 
-// Operator reads the ledger in this process, so that a wait costs no process a look.
-// Verdicts come from the enqueue command.
+// Operator reads the ledger in this process, so that a wait need not start a process for each
+// look. Verdicts come from the enqueue command.
 func (l *Lab) Operator() *control.Control { return l.op }
 
 func (l *Lab) environ(extra ...string) []string {
@@ -147,14 +147,14 @@ func (l *Lab) File(name, text string) string {
 	return path
 }
 
-// Await is the function of that name, for the lab's test.
+// Await is the function Await for the lab's test.
 func (l *Lab) Await(what string, timeout time.Duration, good func(ctx context.Context) (bool, string)) {
 	l.TB.Helper()
 	Await(l.TB, what, timeout, good)
 }
 
-// Await looks until good is true, and fails the test after timeout (0: Patience) with
-// what good says. An error that passes is looked over.
+// Await asks good until it is true. After timeout (0: Patience) it fails the test with what
+// good said last. An error that passes before then does no harm.
 func Await(tb testing.TB, what string, timeout time.Duration, good func(ctx context.Context) (bool, string)) {
 	tb.Helper()
 	if timeout == 0 {
@@ -198,8 +198,8 @@ func (l *Lab) AwaitSettled(batch string, timeout time.Duration) control.Status {
 	return l.AwaitStatus(batch, "settled", timeout, func(s control.Status) bool { return s.Settled })
 }
 
-// KeepEnv is the environment variable that names a directory into which a test that
-// failed puts all logs and the account.
+// KeepEnv is an environment variable. It names a directory into which a failed test puts
+// all logs and the account.
 const KeepEnv = "HABILITA_LAB_KEEP"
 
 // explain shows the ends of all logs of a test that failed.
@@ -223,7 +223,7 @@ func (l *Lab) explain() {
 	}
 }
 
-// TakeOver goes on with another node, for whatever starts from now on.
+// TakeOver makes everything that starts from now on use another node.
 func (l *Lab) TakeOver(s *redistest.Server) {
 	l.TB.Helper()
 	l.Redis, l.rdb = s, s.Client()

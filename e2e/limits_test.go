@@ -11,7 +11,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// Six named chains of one token on two workers: whenever a request ends another one comes, and never a third beside the two.
+// Six named chains of one token run on two workers. Whenever a request ends another one comes, and there are never three.
 func TestSixChainsShareTwoSlots(t *testing.T) {
 	l := New(t)
 	v := l.ServeVendor(wolkvoxtest.Options{})
@@ -23,7 +23,7 @@ func TestSixChainsShareTwoSlots(t *testing.T) {
 	}
 	l.Workers(2)
 	l.Bulk(p)
-	// While more calls are left than a chain has, two chains have one.
+	// While more calls are left than one chain has, at least two chains have calls.
 	for ended := range (chains - 1) * each {
 		v.AwaitRequests(ended+2, 0)
 		v.Sim.ReleaseOne()
@@ -35,7 +35,7 @@ func TestSixChainsShareTwoSlots(t *testing.T) {
 	}
 }
 
-// A token of one licence with 1,050 calls: 1,000 are made, the rest waits for tomorrow.
+// Of 1,050 calls for a token of one licence, 1,000 are made and the rest wait for tomorrow.
 func TestQuotaOfADay(t *testing.T) {
 	l := New(t)
 	l.Set("QUOTA_TIMEZONE", noonZone())
@@ -62,7 +62,7 @@ func TestQuotaOfADay(t *testing.T) {
 	}
 }
 
-// A vendor that says TOKEN LIMIT EXCEEDED earlier than we count is believed; other
+// If the vendor says TOKEN LIMIT EXCEEDED earlier than our count does, the worker believes it; other
 // tokens go on.
 func TestVendorsCountIsBelieved(t *testing.T) {
 	l := New(t)
@@ -76,7 +76,7 @@ func TestVendorsCountIsBelieved(t *testing.T) {
 	for range 100 {
 		p.Rows = append(p.Rows, Row{Token: "used", Licenses: 1}, Row{Token: "other", Licenses: 1})
 	}
-	// Several chains of the token: none of them asks again either.
+	// The token has several chains: none of them asks again either.
 	for i := range 5 {
 		p.Rows = append(p.Rows, Row{Token: "used", Chain: fmt.Sprint("more-", i)})
 	}
@@ -84,7 +84,7 @@ func TestVendorsCountIsBelieved(t *testing.T) {
 	l.Workers(2)
 	awaitReason(l, "cooling")
 	l.AwaitStatus(p.Batch, "120 done", 0, func(s control.Status) bool { return s.Succeeded >= 120 })
-	// A sweep and a half later still nobody has asked: the next probe is minutes away.
+	// More than one reconciliation later still nobody has asked: the next probe is minutes away.
 	quiet := l.Vendor.Account().Of("used").Requests
 	never(l, 8*time.Second, func() bool { return l.Vendor.Account().Of("used").Requests != quiet })
 	a := l.Vendor.Account()
@@ -120,7 +120,7 @@ func awaitReason(l *Lab, reason string) {
 	})
 }
 
-// never watches for a while that something does not happen.
+// never fails the test if something happens within a time.
 func never(l *Lab, d time.Duration, happened func() bool) {
 	l.TB.Helper()
 	over := time.After(d)

@@ -13,7 +13,7 @@ import (
 	"habilita/internal/ledger"
 )
 
-// Results reads FILE.results.csv of `enqueue run`; nil where there is none.
+// Results reads FILE.results.csv of `enqueue run`; nil: there is none.
 func (l *Lab) Results(file string) []control.CallRecord {
 	l.TB.Helper()
 	f, err := os.Open(file + ".results.csv")
@@ -25,7 +25,7 @@ func (l *Lab) Results(file string) []control.CallRecord {
 	}
 	defer func() { _ = f.Close() }()
 	r := csv.NewReader(f)
-	r.FieldsPerRecord = -1 // a disk that is full cuts the last row off
+	r.FieldsPerRecord = -1 // on a full disk the last row is cut off
 	rows, err := r.ReadAll()
 	if err != nil || len(rows) == 0 || !slices.Equal(rows[0], control.Columns()) {
 		l.TB.Fatalf("results: %v", err)
@@ -46,19 +46,19 @@ func (l *Lab) Results(file string) []control.CallRecord {
 	return out
 }
 
-// JudgeLocal is Judge of a file that `enqueue run` worked off, by its results.
+// JudgeLocal is Judge for a file that `enqueue run` worked off, from its results.
 func (l *Lab) JudgeLocal(t Terms, p Plan, file string) Verdict {
 	l.TB.Helper()
 	return Judge(l.Vendor.Account(), t, []Plan{p}, [][]control.CallRecord{l.Results(file)})
 }
 
-// Disk is a file system of a small size.
+// Disk is a small file system.
 type Disk struct {
 	l   *Lab
 	Dir string
 }
 
-// SmallDisk makes one. Where this process may not, it is nil.
+// SmallDisk makes a Disk of so many KiB. It returns nil if this process may not mount.
 func (l *Lab) SmallDisk(kib int) *Disk {
 	l.TB.Helper()
 	d := &Disk{l, filepath.Join(l.Dir, l.name("disk"))}
@@ -77,7 +77,7 @@ func (l *Lab) SmallDisk(kib int) *Disk {
 	return d
 }
 
-// Resize makes it larger or smaller.
+// Resize makes the disk larger or smaller.
 func (d *Disk) Resize(kib int) {
 	d.l.TB.Helper()
 	if err := d.mount(kib); err != nil {

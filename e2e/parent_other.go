@@ -4,5 +4,5 @@ package e2e
 
 import "syscall"
 
-// endWithParent can't be had here: a test that is killed leaves its processes.
+// endWithParent does nothing here: if a test is killed, its processes go on.
 func endWithParent() *syscall.SysProcAttr { return nil }

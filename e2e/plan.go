@@ -17,18 +17,18 @@ type Row struct {
 	Licenses                 int
 }
 
-// Plan is what a batch is meant to hold, in the file's order. Each row's ref is its
-// place in the file, by which a report is put in order again.
+// Plan is what a batch is meant to contain, in the file's order. Each row's ref is its
+// place in the file, so that a report can be put in order again.
 type Plan struct {
 	Batch string
 	Rows  []Row
 }
 
-// CSV is the plan as a file for `enqueue bulk`.
+// CSV returns the plan as a file for `enqueue bulk`.
 func (p Plan) CSV() string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
-	_ = w.Write([]string{"server", "token", "licenses", "chain", "ref", "id"}) // errors come from a writer; Builder has none
+	_ = w.Write([]string{"server", "token", "licenses", "chain", "ref", "id"}) // a strings.Builder never fails
 	for i, r := range p.Rows {
 		licenses := ""
 		if r.Licenses > 0 {
@@ -53,7 +53,7 @@ func (l *Lab) Bulk(p Plan, flags ...string) Summary {
 	return s
 }
 
-// chainsOf puts a report's calls into their chains, in the file's order.
+// chainsOf sorts a report's calls into their chains, in the file's order.
 func chainsOf(calls []control.CallRecord) map[string][]control.CallRecord {
 	chains := map[string][]control.CallRecord{}
 	for _, c := range calls {

@@ -11,7 +11,7 @@ import (
 	"habilita/internal/vault"
 )
 
-// Tasks that no worker can carry out are named and set aside; others go on.
+// Tasks that no worker can carry out are reported and set aside; others go on.
 func TestPoisonTasks(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=0")
@@ -46,8 +46,8 @@ func TestPoisonTasks(t *testing.T) {
 	l.MustKeep(Terms{}, p)
 }
 
-// A token whose sealing key is gone holds its chain with a reason that names the key;
-// others go on, and with the key back a retry makes the call.
+// If a token's sealing key is gone, its chain is held with a reason that names the key, and
+// others go on. When the key is back, a retry makes the call.
 func TestSealingKeyGone(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=0")

@@ -18,7 +18,7 @@ import (
 )
 
 // Process is a program that runs beside the test. Its methods are for one goroutine,
-// but for those that read what it wrote.
+// except those that read what it wrote.
 type Process struct {
 	Name string
 
@@ -53,7 +53,7 @@ func start(tb testing.TB, name, dir, bin string, env []string, args ...string) *
 	}()
 	started := make(chan error)
 	go func() {
-		// The signal at the parent's end is bound to the thread that starts the process.
+		// The signal at the parent's end depends on the thread that started the process.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := p.cmd.Start()
@@ -91,14 +91,14 @@ func (p *Process) read(r io.Reader) {
 	}
 }
 
-// Log is everything that it wrote so far.
+// Log returns everything that it has written so far.
 func (p *Process) Log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return strings.Join(p.lines, "\n")
 }
 
-// Tail are the last lines that it wrote.
+// Tail returns the last n lines that it wrote.
 func (p *Process) Tail(n int) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -115,7 +115,7 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// WaitLine returns the first line that holds text, waiting for it.
+// WaitLine waits for a line that contains text, and returns the first one.
 func (p *Process) WaitLine(text string, timeout time.Duration) string {
 	p.tb.Helper()
 	deadline := time.NewTimer(timeout)
@@ -186,10 +186,10 @@ func (p *Process) Wait(timeout time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// PID is its process id.
+// PID returns its process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Args are its arguments as the machine shows them to everybody; nil where it does not.
+// Args returns its arguments as the machine shows them to everybody; nil: it does not show them.
 func (p *Process) Args() []byte {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID()))
 	return b

@@ -18,7 +18,7 @@ import (
 	"habilita/internal/webhook"
 )
 
-// prometheus finds a program of Debian's package prometheus; without it the test is
+// prometheus finds a program of Debian's package prometheus. Without it the test is
 // skipped, unless HABILITA_REQUIRE_PROMETHEUS=1.
 func prometheus(t *testing.T, program string) string {
 	t.Helper()
@@ -61,7 +61,7 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// Every alert has its place in the operator's book, and its tests.
+// Every alert is explained in the operator's book, and has its tests.
 func TestAlertsAreExplained(t *testing.T) {
 	rules, err := os.ReadFile(deploy(t, "prometheus", "alerts.yml"))
 	if err != nil {
@@ -92,10 +92,10 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 }
 
-// What asynq names against the rules, and is left so that its users find it.
+// asynqNames are metrics of asynq whose names break the rules. They stay, so that users of asynq find them.
 var asynqNames = regexp.MustCompile(`^asynq_\w+ non-counter metrics should not have "_total" suffix$`)
 
-// A real Prometheus scrapes a real worker: every name keeps the rules, every label is
+// A real Prometheus scrapes a real worker: every name follows the rules, every label is
 // known, and everything that the dashboard and the alerts ask for is there.
 func TestPrometheus(t *testing.T) {
 	program := prometheus(t, "prometheus")
@@ -158,7 +158,7 @@ scrape_configs: [{job_name: habilita, static_configs: [{targets: [%q]}]}]
 	var names []string
 	l.Await("metrics in Prometheus", 0, func(context.Context) (bool, string) {
 		err := ask("/api/v1/label/__name__/values", nil, &names)
-		whole := slices.Contains(names, "scrape_samples_scraped") // names come one by one, and this behind a page's own
+		whole := slices.Contains(names, "scrape_samples_scraped") // names come one by one, this one after those of the page
 		return whole && slices.Contains(names, "habilita_chains") && slices.Contains(names, "asynq_queue_size"), fmt.Sprint(err, names)
 	})
 	check := func(what, expr string) {
@@ -204,7 +204,7 @@ scrape_configs: [{job_name: habilita, static_configs: [{targets: [%q]}]}]
 	}
 }
 
-// dashboard are the expressions of the Grafana dashboard by panel.
+// dashboard returns the expressions of the Grafana dashboard, by panel.
 func dashboard(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile(deploy(t, "grafana", "habilita.json"))

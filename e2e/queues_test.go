@@ -10,8 +10,8 @@ import (
 	"habilita/internal/control"
 )
 
-// A person who deletes, archives or runs asynq's tasks (with asynqmon, say), or pauses the queue, takes
-// nothing from anybody: every call is made, once and in order.
+// A person may delete, archive or run asynq's tasks (with asynqmon, say), or pause the queue: still every
+// call is made, once and in order.
 func TestActingOnAsynqsTasksDoesNoHarm(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=1ms")
@@ -29,7 +29,7 @@ func TestActingOnAsynqsTasksDoesNoHarm(t *testing.T) {
 	must(0, queue.PauseQueue("habilita"))
 	p := Plan{Batch: "paused", Rows: Many(60, 3, good)}
 	l.Bulk(p)
-	// The dispatcher hands over as many chains as it ever does, and nobody takes one.
+	// The dispatcher hands over as many chains as ever, and no worker takes one.
 	pending := func(least int) {
 		t.Helper()
 		l.Await(fmt.Sprint(least, " pending tasks"), 0, func(ctx context.Context) (bool, string) {

@@ -14,9 +14,9 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// takeovers are primaries with two replicas. One takes over when the primary is gone, and the other
-// acknowledges what that one writes. A silent primary is taken for dead after a second once watch was called, and
-// after half a minute before: on a slow machine, too, it is the one that the test ends.
+// takeovers are primaries with two replicas. When the primary is gone, one replica takes over, and the other
+// acknowledges its writes. A silent primary counts as dead after half a minute, and after a second once watch was
+// called: so even on a slow machine only the test makes it die.
 var takeovers = []struct {
 	name  string
 	start func(t *testing.T) (url string, dies *redistest.Server, replicas []*redistest.Server, watch func())
@@ -53,8 +53,8 @@ var takeovers = []struct {
 	}},
 }
 
-// A replica that lacks the last writes takes over while calls run. With WAIT_REPLICAS=1 that costs neither
-// an order nor a result: what it lacks had not counted yet.
+// A replica that lacks the last writes takes over while calls run. With WAIT_REPLICAS=1 the order is kept and
+// no result is lost: what the replica lacks had not counted yet.
 func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 	for _, c := range takeovers {
 		t.Run(c.name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			watch()
-			// From now on no replica gets anything.
+			// From now on no replica gets any write.
 			for _, r := range replicas {
 				r.Pause()
 			}
@@ -116,7 +116,7 @@ func TestFailoverWithAcknowledgedWrites(t *testing.T) {
 	}
 }
 
-// unacknowledged is how many writes a worker's replicas did not acknowledge in time.
+// unacknowledged returns how many writes a worker's replicas did not acknowledge in time.
 func unacknowledged(t *testing.T, metrics *prom.Registry) float64 {
 	t.Helper()
 	families, err := metrics.Gather()

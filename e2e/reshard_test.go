@@ -15,19 +15,19 @@ import (
 	"habilita/internal/vault"
 )
 
-// A cluster moves hash slots, key by key, while a producer enqueues and a worker makes calls: no
-// script runs on half a bucket, so that the keys of each arrive, and each call is made, once.
+// A cluster moves hash slots, key by key, while a producer enqueues and a worker makes calls. No
+// script runs on half a bucket, so all keys of each bucket arrive, and each call is made once.
 func TestClusterIsReshardedUnderLoad(t *testing.T) {
 	url, nodes := redistest.StartCluster(t, 2)
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: time.Millisecond})
-	// Leases are long: a call that is made twice is no lost outcome.
+	// Leases are long, so a call that is made twice can't be due to a lost outcome.
 	key, err := vault.GenerateKey("k1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := engine.Options{Keys: key, Quota: quota.Settings{Guard: time.Millisecond}}
 	in := StartInside(t, url, sim.URL, engine.WorkerOptions{Options: o, CallTimeout: 2 * Patience, VendorTimeout: 2 * Patience})
-	// It is patient, as that of the commands, for a slow machine moves slowly.
+	// This client is patient, like that of the commands, since a slow machine moves slots slowly.
 	rdb := clusterClient(t, url)
 	redisconn.MakePatient(rdb)
 	producer, err := engine.NewProducer(t.Context(), rdb, o)
@@ -68,7 +68,7 @@ func TestClusterIsReshardedUnderLoad(t *testing.T) {
 			continue
 		}
 		seen[key] = true
-		// One way alone: masters that give each other slots at once may disagree about them for ever.
+		// Move slots only one way: masters that give each other slots at once may disagree about them for ever.
 		if slot, err := rdb.ClusterKeySlot(t.Context(), key).Result(); err != nil || slot >= 16384/2 {
 			continue
 		}
@@ -90,8 +90,8 @@ func TestClusterIsReshardedUnderLoad(t *testing.T) {
 	}
 }
 
-// A slot that is left open, by a reshard that was cut off, holds up the calls of its bucket alone. They
-// go on when it is closed.
+// If a reshard is cut off and leaves a hash slot open, only the calls of its bucket wait. They go on when
+// the slot is closed.
 func TestSlotIsLeftOpen(t *testing.T) {
 	url, nodes := redistest.StartCluster(t, 2)
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Latency: time.Millisecond})

@@ -7,7 +7,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A server that does not know HELLO, as some proxies, speaks RESP2. Both commands work with it.
+// A server that does not know HELLO, like some proxies, speaks RESP2. Both commands work with it.
 func TestServerSpeaksRESP2(t *testing.T) {
 	old := []string{"--rename-command", "HELLO", "NO-HELLO"}
 	for name, start := range map[string]func() (string, []*redistest.Server){

@@ -16,7 +16,7 @@ import (
 // runOf writes the plan's file for `enqueue run` and returns its path.
 func (l *Lab) runOf(p Plan) string { return l.File(p.Batch+".csv", p.CSV()) }
 
-// entry is what the tests read of a journal's line.
+// entry is what the tests read of a line of the write-ahead log.
 type entry struct {
 	T string
 	G *struct {
@@ -26,8 +26,8 @@ type entry struct {
 	O *struct{ K, L string }
 }
 
-// ledgerOf reads a journal as it lies on the disk: requests that may be at the vendor, by
-// "<call>.<attempt>", and what succeeded.
+// ledgerOf reads a write-ahead log from the disk: the requests that were granted and those that may be
+// at the vendor, by "<call>.<attempt>", and the calls that succeeded.
 func ledgerOf(t *testing.T, file string) (granted map[string]bool, unknown, succeeded map[string]bool) {
 	t.Helper()
 	raw, err := os.ReadFile(file + ".journal")
@@ -60,13 +60,13 @@ func ledgerOf(t *testing.T, file string) (granted map[string]bool, unknown, succ
 	return granted, unknown, succeeded
 }
 
-// inLedger is a request's name in ledgerOf: its id without the batch's name.
+// inLedger returns a request's name in ledgerOf: its id without the batch's name.
 func inLedger(id string) string {
 	_, rest, _ := strings.Cut(id, "-")
 	return rest
 }
 
-// mustRun is `enqueue run` that has to end with a status.
+// mustRun is `enqueue run` that must end with a status.
 func (l *Lab) mustRun(status int, args ...string) Result {
 	l.TB.Helper()
 	r := l.Enqueue(append([]string{"run"}, args...)...)
@@ -85,7 +85,7 @@ func (l *Lab) keptLocally(t *testing.T, terms Terms, p Plan, file string) Verdic
 	return v
 }
 
-// The whole job with nothing but a file, with faults; the same again calls nothing.
+// The whole job runs from nothing but a file, with faults. Running it again makes no call.
 func TestRunWithoutRedis(t *testing.T) {
 	l := NewLocal(t)
 	l.StartVendor("--latency=10ms", "--jitter=10ms", "--fault-rate=0.1", "--faults=503,reset-after,garbage", "--licenses=5")
@@ -115,9 +115,9 @@ func TestRunWithoutRedis(t *testing.T) {
 	}
 }
 
-// Killed by -9 at random moments: nothing that succeeded is called again, no request was
-// sent that the journal does not know, slots and order hold over the crashes, and no more
-// is made again than was unknown.
+// The run is killed by -9 at random moments. No call that succeeded is made again, the write-ahead log
+// knows every request that was sent, slots and order hold over the crashes, and no more is made
+// again than was unknown.
 func TestRunSurvivesKills(t *testing.T) {
 	l := NewLocal(t)
 	l.StartVendor("--latency=30ms", "--jitter=40ms", "--fault-rate=0.03", "--faults=503", "--licenses=5")
@@ -129,7 +129,7 @@ func TestRunSurvivesKills(t *testing.T) {
 		l.Vendor.AwaitRequests(80*(i+1)+rand.IntN(40), 0)
 		proc.Kill()
 		granted, unknown, succeeded := ledgerOf(t, file)
-		lost = len(unknown) // of all kills: the journal keeps them
+		lost = len(unknown) // of all kills: the write-ahead log keeps them
 		before := map[string]int{}
 		for _, r := range l.Vendor.Account().Records {
 			if !granted[inLedger(r.RequestID)] {
@@ -174,8 +174,8 @@ func tear(t *testing.T, file string) {
 	}
 }
 
-// The slots and the chains of what was in flight at a crash stay taken in the next
-// process, while the vendor still works on it.
+// For requests in flight at a crash, slots and chains stay taken in the next process while the
+// vendor still works on them.
 func TestRunKeepsSlotsOverACrash(t *testing.T) {
 	l := NewLocal(t)
 	l.Set("VENDOR_TIMEOUT", "2s")
@@ -194,7 +194,7 @@ func TestRunKeepsSlotsOverACrash(t *testing.T) {
 	}
 }
 
-// A licence's thousand and no more, over a kill and several starts of one day.
+// A licence allows its thousand and no more, over a kill and several starts on one day.
 func TestRunKeepsTheQuotaOverACrash(t *testing.T) {
 	l := NewLocal(t)
 	l.Set("QUOTA_TIMEZONE", noonZone())
@@ -218,7 +218,7 @@ func TestRunKeepsTheQuotaOverACrash(t *testing.T) {
 	}
 }
 
-// noonZone is one in which it is about noon.
+// noonZone returns a time zone in which it is about noon.
 func noonZone() string {
 	h := time.Now().UTC().Hour() - 12
 	if h >= 0 {
@@ -227,8 +227,8 @@ func noonZone() string {
 	return fmt.Sprintf("Etc/GMT%d", h)
 }
 
-// SIGTERM: requests in flight end, nothing is unknown, and the next start goes on. Another
-// process is kept off meanwhile.
+// On SIGTERM requests in flight end, nothing is unknown, and the next start goes on. Meanwhile
+// another process is refused.
 func TestRunStopsInOrder(t *testing.T) {
 	l := NewLocal(t)
 	l.Set("CALL_TIMEOUT", Patience.String(), "VENDOR_TIMEOUT", Patience.String(), "SHUTDOWN_TIMEOUT", "75s")
@@ -256,7 +256,7 @@ func TestRunStopsInOrder(t *testing.T) {
 	}
 }
 
-// What was given up stays so until it is asked for.
+// A call that was given up stays so until a retry is asked for.
 func TestRunGivesUpAndGoesOn(t *testing.T) {
 	l := NewLocal(t)
 	l.StartVendor("--latency=0", "--bad-token=bad-")

@@ -19,7 +19,7 @@ func (l *Lab) scheduleField(name, field string, value any) {
 	}
 }
 
-// schedule is a schedule, by the command.
+// schedule returns a schedule, as the command has it.
 func (l *Lab) schedule(name string) control.Schedule {
 	l.TB.Helper()
 	var s control.Schedule
@@ -38,8 +38,8 @@ func (l *Lab) awaitRuns(name string, n int) control.Schedule {
 	return s
 }
 
-// A schedule is added; its tick is made once by three workers; the next night its held
-// chains are passed over; asked for by hand, paused, removed; no token anywhere in clear.
+// A schedule is added, and three workers make its run once. The next night its held chains are passed
+// over. It is run by hand, paused and removed. No token is anywhere in clear.
 func TestScheduleFromNightToNight(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=1ms", "--bad-token=bad-")
@@ -65,7 +65,7 @@ func TestScheduleFromNightToNight(t *testing.T) {
 	}
 	l.MustKeep(Terms{}, first)
 
-	// The next night: the chain that is held gets no more behind it.
+	// The next night, the held chain gets no more calls.
 	r := l.MustEnqueue("schedule", "run", "nightly", "--json")
 	var asked struct{ Batch string }
 	l.JSON(r, &asked)
@@ -92,14 +92,14 @@ func TestScheduleFromNightToNight(t *testing.T) {
 		t.Errorf("%s", r)
 	}
 	for _, key := range l.Client().Keys(t.Context(), "habilita:{s:*").Val() {
-		if ttl := l.Client().PTTL(t.Context(), key).Val(); ttl == -1 || ttl > time.Minute { // what a script answered goes by itself
+		if ttl := l.Client().PTTL(t.Context(), key).Val(); ttl == -1 || ttl > time.Minute { // what a script answered expires by itself
 			t.Errorf("left: %s, for %s", key, ttl)
 		}
 	}
 }
 
-// A worker that stands still in the middle of a run (SIGSTOP) loses it to another, and
-// what it does when it goes on changes nothing: every row is enqueued once.
+// If a worker stands still in the middle of a run (SIGSTOP), another takes the run over. What the first
+// does when it goes on changes nothing: every row is enqueued once.
 func TestScheduleSurvivesAStoppedWorker(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=0")

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// Leaks judges I7: where the bytes of a token are found (plain, hex, base64 in all its
-// alignments) in Redis' files, logs, outputs, pages that were fetched, and arguments
-// of the processes that run. Files that hold tokens on purpose are to be named: those
-// that were given to enqueue, and its rejects.
+// Leaks judges I7. It returns where the bytes of a token are found (plain, hex, base64 in all its
+// alignments): in Redis' files, logs, outputs, pages that were fetched, and arguments of the
+// processes that run. In but, name the files that contain tokens on purpose: those that were given to
+// enqueue, and its rejects.
 func (l *Lab) Leaks(token string, but ...string) []string {
 	l.TB.Helper()
 	needles := forms(token)
@@ -64,12 +64,12 @@ func (l *Lab) Leaks(token string, but ...string) []string {
 	return found
 }
 
-// forms are the ways in which a token's bytes could be written down.
+// forms returns the ways in which a token's bytes could be written.
 func forms(token string) map[string][]byte {
 	f := map[string][]byte{"plain": []byte(token), "hex": []byte(hex.EncodeToString([]byte(token)))}
 	for shift := range 3 {
-		// What stands before the token shifts its base64: only the groups that are
-		// the token's alone are looked for.
+		// What comes before the token shifts its base64, so look only for the groups that
+		// contain nothing but the token.
 		padded := append(make([]byte, shift), token...)
 		text := base64.RawStdEncoding.EncodeToString(padded)
 		whole := len(padded) / 3 * 4

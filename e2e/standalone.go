@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Standalone runs f with a testing.TB where there is no test, for a command: failures
-// and logs go to out. It reports whether f succeeded, after all cleanups.
+// Standalone runs f with a testing.TB for a command, where there is no test: failures and
+// logs go to out. It returns after all cleanups, and reports whether f succeeded.
 func Standalone(ctx context.Context, name string, out io.Writer, f func(tb testing.TB)) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &standalone{ctx: ctx, cancel: cancel, name: name, out: out}
@@ -43,7 +43,7 @@ func Standalone(ctx context.Context, name string, out io.Writer, f func(tb testi
 	return !t.Failed()
 }
 
-// standalone is a testing.TB; the nil TB in it stands for what is not needed.
+// standalone is a testing.TB; the nil TB in it stands for the methods that are not needed.
 type standalone struct {
 	testing.TB
 	ctx    context.Context

@@ -16,8 +16,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A Redis that speaks TLS under a private authority: both commands work once
-// SSL_CERT_FILE names its certificate, and say that when it does not.
+// A Redis speaks TLS with a certificate of a private authority. Both commands work if SSL_CERT_FILE
+// names the authority's certificate, and say so if it does not.
 func TestRedisOverTLS(t *testing.T) {
 	l := New(t)
 	ca, cert, key := certificates(t, l)
@@ -54,7 +54,7 @@ func TestRedisOverTLS(t *testing.T) {
 	}
 }
 
-// certificates makes an authority, and a server's certificate from it for localhost.
+// certificates makes an authority, and from it a server's certificate for localhost.
 func certificates(t *testing.T, l *Lab) (ca, cert, key string) {
 	t.Helper()
 	newKey := func() *ecdsa.PrivateKey {
@@ -80,7 +80,7 @@ func certificates(t *testing.T, l *Lab) (ca, cert, key string) {
 	authority, server := template(1, "authority"), template(2, "redis")
 	authority.IsCA, authority.KeyUsage = true, x509.KeyUsageCertSign
 	server.DNSNames, server.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
-	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} // nodes of a cluster call each other
+	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} // nodes of a cluster are clients of each other
 	der, err := x509.CreateCertificate(rand.Reader, authority, authority, caKey.Public(), caKey)
 	ca = file("ca.crt", "CERTIFICATE", der, err)
 	der, err = x509.CreateCertificate(rand.Reader, server, authority, serverKey.Public(), caKey)

@@ -11,7 +11,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// A cluster that speaks TLS, under users with the least rights: both commands work, over RESP3, and Redis
+// A cluster speaks TLS, and its users have the least rights: both commands work, over RESP3, and Redis
 // refuses nothing.
 func TestClusterOverTLSWithLeastACL(t *testing.T) {
 	l := New(t)
@@ -89,7 +89,7 @@ func TestClusterOverTLSWithLeastACL(t *testing.T) {
 	}
 }
 
-// freePorts are ports that nothing uses now.
+// freePorts returns ports that nothing uses now.
 func freePorts(t *testing.T, n int) (ports []string) {
 	t.Helper()
 	for range n {

@@ -16,14 +16,14 @@ import (
 // fields changed. At a release, put its commit here.
 const lastRelease = "28e85adc133f2e410ed7a88f38a0828cbb1de0dd"
 
-// lastReleaseEnv names another commit or tag. requireReleaseEnv, set to 1, fails where the commit can't be had.
+// lastReleaseEnv names another commit or tag. requireReleaseEnv, set to 1, fails the test if there is no such commit.
 const (
 	lastReleaseEnv    = "HABILITA_LAST_RELEASE"
 	requireReleaseEnv = "HABILITA_REQUIRE_LAST_RELEASE"
 )
 
-// A rolling upgrade, and one that is taken back: workers of the last release and of this one run side by side, and
-// the calls that either enqueued are made, by both.
+// A rolling upgrade, and one that is taken back: workers of the last release and of this one run side by side. Both
+// make the calls that either of them enqueued.
 func TestLastReleaseSideBySide(t *testing.T) {
 	old := buildRelease(t)
 	for _, c := range []struct {
@@ -65,7 +65,7 @@ func TestLastReleaseSideBySide(t *testing.T) {
 	}
 }
 
-// What a later version wrote is refused by name, by this version and by the last release.
+// This version and the last release refuse by name what a later version wrote.
 func TestLaterVersionIsRefused(t *testing.T) {
 	old := buildRelease(t)
 	l := New(t)

@@ -41,7 +41,7 @@ func (l *Lab) ServeVendor(o wolkvoxtest.Options) *Vendor {
 	return l.Vendor
 }
 
-// Account is the vendor's account as it stands.
+// Account returns the vendor's account as it is now.
 func (v *Vendor) Account() wolkvoxtest.Account {
 	v.lab.TB.Helper()
 	if v.Sim != nil {
@@ -91,7 +91,7 @@ func (v *Vendor) Await(what string, timeout time.Duration, good func(wolkvoxtest
 	})
 }
 
-// Stop ends a vendor in a process of its own and reports whether its account is whole.
+// Stop ends a vendor in a process of its own. If its account is not whole, the test fails.
 func (v *Vendor) Stop() {
 	v.lab.TB.Helper()
 	v.proc.signal(syscall.SIGTERM)
@@ -100,7 +100,7 @@ func (v *Vendor) Stop() {
 	}
 }
 
-// Key is the name under which the account has a token.
+// Key returns the name under which the account has a token.
 func (v *Vendor) Key(token string) string {
 	if v.Sim != nil {
 		return token
@@ -108,5 +108,5 @@ func (v *Vendor) Key(token string) string {
 	return wolkvoxtest.TokenHash(token)
 }
 
-// Base is the URL of a server of the vendor.
+// Base returns the URL of a server of the vendor.
 func (v *Vendor) Base(server string) string { return strings.ReplaceAll(v.URL, "{server}", server) }

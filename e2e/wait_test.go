@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A call that an idle worker makes is waited for no longer than it takes: the built
-// command, its start and its round trips included. The quickest of many is judged, for the
-// others measure what else this machine does.
+// Waiting for a call that an idle worker makes takes no longer than the call itself, with the start
+// of the built command and its round trips. The quickest of many counts, since the others measure
+// what else this machine does.
 func TestWaitForACallIsSoonOver(t *testing.T) {
 	const within = 80 * time.Millisecond
 	l := New(t)

@@ -20,14 +20,14 @@ import (
 	"habilita/internal/webhook"
 )
 
-// event is an event that a receiver was sent.
+// event is an event that a receiver got.
 type event struct {
 	Type string
 	Data map[string]any
 	body string
 }
 
-// receiver takes every event that is signed as it should be.
+// receiver takes every event that is signed correctly.
 type receiver struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -35,7 +35,7 @@ type receiver struct {
 	wrong  []string
 }
 
-// receive has workers send webhooks to a receiver of its own, and returns it.
+// receive makes workers send webhooks to a new receiver, and returns it.
 func (l *Lab) receive() *receiver {
 	l.TB.Helper()
 	secret := webhook.GenerateSecret()
@@ -60,7 +60,7 @@ func (l *Lab) receive() *receiver {
 	return r
 }
 
-// workersTell starts workers, and waits until they tell what happens from then on.
+// workersTell starts workers, and waits until they send events for what happens from then on.
 func (l *Lab) workersTell(n int, env ...string) []*Worker {
 	l.TB.Helper()
 	workers := l.Workers(n, env...)
@@ -71,7 +71,7 @@ func (l *Lab) workersTell(n int, env ...string) []*Worker {
 	return workers
 }
 
-// all are the events of a type so far.
+// all returns the events of a type so far.
 func (r *receiver) all(kind string) (out []event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,7 +83,7 @@ func (r *receiver) all(kind string) (out []event) {
 	return out
 }
 
-// Each event is sent by the built worker when it happens, with what the docs say, and with no token.
+// The built worker sends each event when it happens, with the fields that the docs name, and without a token.
 func TestEveryEventIsTold(t *testing.T) {
 	l := New(t)
 	var down atomic.Bool
@@ -188,8 +188,8 @@ func TestEveryEventIsTold(t *testing.T) {
 	}
 }
 
-// A receiver that hangs takes no place of a worker, no slot, and changes no order: while as many requests hang as a worker
-// sends to a receiver, the vendor sees as many calls at once as the worker has places, and each call once and in order.
+// A receiver that hangs takes no place of a worker, no slot, and changes no order. While as many requests hang as a worker
+// sends to a receiver, the vendor sees as many calls at once as the worker has places, each call once and in order.
 func TestReceiverThatHangsCostsCallsNothing(t *testing.T) {
 	const places, tokens, each, hanging = 4, 12, 5, 8
 	l := New(t)

@@ -23,7 +23,7 @@ import (
 	"habilita/internal/webhook"
 )
 
-// freeAddr is an address of this machine that nobody listens at.
+// freeAddr returns an address of this machine at which nobody listens.
 func freeAddr(tb testing.TB) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -34,7 +34,7 @@ func freeAddr(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-// hook is what an event says of itself, and of a batch.
+// hook is what an event says about itself and about a batch.
 type hook struct {
 	ID   string `json:"-"`
 	Type string
@@ -47,8 +47,8 @@ type hook struct {
 	}
 }
 
-// exampleReceivers start those of the receivers in examples/webhooks that can run here. Each is an address, and what tells
-// the events that it has taken.
+// exampleReceivers starts those receivers of examples/webhooks that can run here. Each has an address, and a function that
+// returns the events that it has taken.
 func (l *Lab) exampleReceivers(secret string) map[string]exampleReceiver {
 	l.TB.Helper()
 	root, err := Root()
@@ -97,7 +97,7 @@ type exampleReceiver struct {
 	took func() string
 }
 
-// The receivers that the docs give people check the signature and the time, and drop doubles; and what workers send passes.
+// The receivers in the docs check the signature and the time, and drop duplicates; what workers send passes.
 func TestWebhooksReachTheExamples(t *testing.T) {
 	l := New(t)
 	l.StartVendor("--latency=1ms", "--bad-token=bad-")
@@ -135,7 +135,7 @@ func TestWebhooksReachTheExamples(t *testing.T) {
 	}
 }
 
-// try sends a receiver what it must take, and what it must not.
+// try sends a receiver events that it must take, and events that it must not.
 func (r exampleReceiver) try(t *testing.T, name, secret string) {
 	t.Helper()
 	key, err := standardwebhooks.NewWebhook(secret)
@@ -178,7 +178,7 @@ func (r exampleReceiver) try(t *testing.T, name, secret string) {
 	}
 }
 
-// Workers and Redis are killed while a receiver is away: what the ledger knows is told in the end.
+// Workers and Redis are killed while a receiver is away. In the end it gets what the ledger knows.
 func TestKillsLoseNoWebhook(t *testing.T) {
 	l := New(t, "--appendfsync", "everysec")
 	l.StartVendor("--latency=20ms", "--jitter=20ms")
@@ -209,7 +209,7 @@ func TestKillsLoseNoWebhook(t *testing.T) {
 		l.Bulk(Plan{Batch: name, Rows: Many(5, 4, good)})
 		l.AwaitSettled(name, 0)
 		switch name {
-		case "one": // at once: before or after it was told
+		case "one": // at once, whether or not the worker has tried to tell it
 			workers[0].Kill()
 		case "two":
 			l.Redis.Kill()
@@ -220,7 +220,7 @@ func TestKillsLoseNoWebhook(t *testing.T) {
 	}
 	l.Workers(1)
 	away.Store(false)
-	// What was tried some times is tried again after 5, 10, 20 s, and so on.
+	// An event that failed several times is tried again after 5, 10, 20 s, and so on.
 	l.Await("each batch is told", 3*time.Minute, func(context.Context) (bool, string) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -15,7 +15,7 @@ type Worker struct {
 	addr string
 }
 
-// StartWorker starts a worker process; env are pairs above Lab.Env. It does not wait
+// StartWorker starts a worker process; env are pairs that override Lab.Env. It does not wait
 // until the worker takes calls: see Ready.
 func (l *Lab) StartWorker(env ...string) *Worker {
 	l.TB.Helper()
@@ -44,7 +44,7 @@ func (w *Worker) Ready() *Worker {
 	return w
 }
 
-// Addr is where the worker serves its health and metrics.
+// Addr returns where the worker serves its health and metrics.
 func (w *Worker) Addr() string {
 	w.tb.Helper()
 	if w.addr == "" {
@@ -58,7 +58,7 @@ func (w *Worker) Addr() string {
 	return w.addr
 }
 
-// Get fetches a page of the worker's; status 0 where nobody answers.
+// Get fetches a page of the worker; status 0: nobody answers.
 func (w *Worker) Get(path string) (status int, body string) {
 	w.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
