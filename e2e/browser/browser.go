@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Chromium is the path of the browser; "" where there is none.
+// Chromium returns the path of the browser; "": there is none.
 func Chromium() string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -21,7 +21,7 @@ func Chromium() string {
 	return ""
 }
 
-// View is how somebody looks.
+// View is how somebody looks at a page.
 type View struct {
 	Width, Height int64  // in CSS pixels; 0 is 1280 x 900
 	Language      string // Accept-Language; "" is en
@@ -35,7 +35,7 @@ type Browser struct {
 	stop func()
 }
 
-// StartBrowser starts a Chromium with a profile of its own, which is new and goes with it.
+// StartBrowser starts a Chromium with a new profile, which is deleted when the browser is closed.
 func StartBrowser(ctx context.Context) (*Browser, error) {
 	profile, err := os.MkdirTemp("", "habilita-chromium-")
 	if err != nil {
@@ -63,10 +63,10 @@ func StartBrowser(ctx context.Context) (*Browser, error) {
 	return b, nil
 }
 
-// Close ends it.
+// Close ends the browser.
 func (b *Browser) Close() { b.stop() }
 
-// Tab opens a tab that looks as v says; close closes it.
+// Tab opens a tab with a view; closeTab closes it.
 func (b *Browser) Tab(v View) (tab context.Context, closeTab func(), err error) {
 	tab, closeTab = chromedp.NewContext(b.ctx)
 	if v.Width == 0 {
@@ -93,14 +93,14 @@ func (b *Browser) Tab(v View) (tab context.Context, closeTab func(), err error) 
 	return tab, closeTab, err
 }
 
-// Size makes the window of a tab so large, in CSS pixels.
+// Size sets the size of a tab's window, in CSS pixels.
 func Size(width, height int64) chromedp.Action[chromedp.Void] {
 	return call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 600,
 	})
 }
 
-// call is a command of the protocol as a step.
+// call makes an action of a protocol command.
 func call[P, R any](cmd cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, cmd, params)
@@ -108,7 +108,7 @@ func call[P, R any](cmd cdp.Command[P, R], params P) chromedp.Action[chromedp.Vo
 	})
 }
 
-// Picture is a PNG of what a tab shows: all of the page, or what fits the window.
+// Picture returns a PNG of a tab: the whole page, or what fits the window.
 func Picture(tab context.Context, all bool) ([]byte, error) {
 	p := page.CaptureScreenshotParams{CaptureBeyondViewport: &all}
 	if all {

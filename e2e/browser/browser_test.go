@@ -17,7 +17,7 @@ import (
 	"habilita/internal/web/guard"
 )
 
-// start starts a Chromium for the test; where there is none it is skipped.
+// start starts a Chromium for the test. If there is none, the test is skipped.
 func start(t *testing.T) *browser.Browser {
 	t.Helper()
 	if browser.Chromium() == "" {
@@ -53,7 +53,7 @@ func look(t *testing.T, b *browser.Browser, v browser.View, url string) tab {
 	return p
 }
 
-// complains fails the test where the page meets an error, such as one of its policy.
+// complains fails the test if the page has an error, for example one of its content policy.
 func (p tab) complains() {
 	said := chromedp.Console(p.ctx)
 	go func() {
@@ -61,7 +61,7 @@ func (p tab) complains() {
 			if err != nil {
 				return
 			}
-			// What is not there or away is said by the browser too.
+			// The browser also reports what is missing or away.
 			if m.Type != "debug" && m.Type != "info" && !strings.Contains(m.Text, "Failed to load resource") {
 				p.t.Errorf("the browser says: %s: %s", m.Type, m.Text)
 			}
@@ -96,7 +96,7 @@ func (p tab) text(selector string) string {
 	return s
 }
 
-// says is an expression: the page's text has this in it.
+// says returns an expression that is true if the page's text contains this.
 func says(text string) string {
 	return "document.querySelector('main').innerText.includes(" + quote(text) + ")"
 }
@@ -110,7 +110,7 @@ func (p tab) clicked(text string) {
 	p.do(chromedp.Click("//main//*[self::a or self::button][normalize-space()='" + text + "']"))
 }
 
-// One story, from nothing to a batch that is done: all of it by events, with no reload.
+// One story goes from nothing to a batch that is done: all of it by events, with no reload.
 func TestABatchIsFollowedAndDecidedInABrowser(t *testing.T) {
 	b := start(t)
 	w := consoletest.Start(t, consoletest.Options{Vendor: consoletest.Strict(), Who: guard.Principal{Name: "ana", CanWrite: true}})
@@ -128,7 +128,7 @@ func TestABatchIsFollowedAndDecidedInABrowser(t *testing.T) {
 	}
 	w.Vendor.Release()
 	p.until("document.querySelector('[data-key=november] .chip').innerText === 'done'")
-	p.until("window.before === true") // it is the same page still
+	p.until("window.before === true") // it is still the same page
 
 	w.Enqueue(t, "december", "bad-1", 3)
 	p.until("document.querySelector('[data-key=december] .chip')?.innerText === '1 chain held'")
@@ -181,7 +181,7 @@ func TestRetryInABrowser(t *testing.T) {
 	p.until("document.querySelector('.summary .percent').innerText === '100 %'")
 }
 
-// A page that nobody reloads says that Redis went, and goes on when it is back.
+// A page that nobody reloads says when Redis is away, and goes on when it is back.
 func TestRedisGoesAndComesBackInABrowser(t *testing.T) {
 	b := start(t)
 	w := consoletest.Start(t, consoletest.Options{NoWorker: true})
@@ -197,7 +197,7 @@ func TestRedisGoesAndComesBackInABrowser(t *testing.T) {
 	p.until(says("Nothing is held")) // it loaded itself again
 }
 
-// Without JavaScript all is there, by reload and by pages that ask.
+// Without JavaScript everything works, with reloads and with pages that ask for confirmation.
 func TestWithoutJavaScript(t *testing.T) {
 	b := start(t)
 	w := consoletest.Start(t, consoletest.Options{Vendor: consoletest.Strict()})
@@ -218,7 +218,7 @@ func evaluate(expression string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// wide is a world whose pages have much in them, and some of it long.
+// wide starts a console whose pages have much text, some of it long.
 func wide(t *testing.T) (w *consoletest.Stage, pages []string) {
 	t.Helper()
 	w = consoletest.Start(t, consoletest.Options{Vendor: consoletest.Strict()})
@@ -250,8 +250,8 @@ func wide(t *testing.T) (w *consoletest.Stage, pages []string) {
 		"/decide?do=skip&cause=bad_token&batch=one")
 }
 
-// fits is an expression: what is wrong with how the page fits its window. Nothing is wider
-// than it or reaches out of its column, no word is broken, and the current page can be seen among the others.
+// fits is an expression that returns what is wrong with how the page fits its window. Nothing may be wider than
+// the window or its column, no word may be broken, and the navigation must show the current page.
 const fits = `(() => {
   const bad = [], root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) {
@@ -281,7 +281,7 @@ const fits = `(() => {
   return bad.slice(0, 5);
 })()`
 
-// Nothing scrolls sideways at any width, and nothing is broken that has room.
+// Nothing scrolls sideways at any width, and no word breaks that has room.
 func TestPagesFitEveryWidth(t *testing.T) {
 	b := start(t)
 	w, pages := wide(t)
@@ -305,7 +305,7 @@ func TestPagesFitEveryWidth(t *testing.T) {
 	}
 }
 
-// Dark is dark, on a phone too.
+// The dark scheme is dark, even on a phone.
 func TestPhoneAndDark(t *testing.T) {
 	b := start(t)
 	w := consoletest.Start(t, consoletest.Options{NoWorker: true})
@@ -325,7 +325,7 @@ func TestPhoneAndDark(t *testing.T) {
 	}
 }
 
-// Text has a contrast of at least 4.5 to what is behind it (WCAG AA), in both schemes.
+// Text has a contrast of at least 4.5 with its background (WCAG AA), in both schemes.
 func TestContrast(t *testing.T) {
 	b := start(t)
 	w, pages := wide(t)
@@ -367,15 +367,15 @@ const contrastScript = `(() => {
   return bad;
 })()`
 
-// A page that was left and comes back shows what changed meanwhile, and is told of changes again.
+// A page that a person leaves and comes back to shows what changed meanwhile, and gets events again.
 func TestGoingBackListensAgain(t *testing.T) {
 	b := start(t)
 	w := consoletest.Start(t, consoletest.Options{NoWorker: true})
 	p := look(t, b, browser.View{}, w.URL)
 	p.until(says("No batch yet"))
 
-	// The browser keeps few of our pages when they are left (no-store): these are the events
-	// of one that it keeps.
+	// When a person leaves our pages, the browser keeps few of them (no-store). These are the
+	// events of one that it keeps.
 	p.do(evaluate(`window.opened = 0, window.EventSource = class extends EventSource {
 		constructor(address) { super(address); window.opened++; }
 	}, true`))

@@ -8,8 +8,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Until waits until an expression of JavaScript is true in the tab, also over a page that
-// loads meanwhile. The error, after ctx has ended, has what the page says then.
+// Until waits until a JavaScript expression is true in the tab, even if a page loads
+// meanwhile. After ctx has ended, the error shows what the page says then.
 func Until(tab context.Context, patience time.Duration, expression string) error {
 	ctx, cancel := context.WithTimeout(tab, patience)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	"habilita/e2e"
 )
 
-// docker-compose.yml as it stands: more workers, a new version under load, and down and up again
+// docker-compose.yml is used unchanged: more workers, a new version under load, and down and up again
 // lose no call and make none twice.
 func TestCompose(t *testing.T) {
 	e := startEngine(t)
@@ -28,7 +28,7 @@ func TestCompose(t *testing.T) {
 	if len(ports) != 3 {
 		t.Errorf("three workers listen at %v", ports)
 	}
-	// From the machine, a worker answers at its port.
+	// A worker answers at its port on the machine.
 	bin, err := e2e.Build()
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestCompose(t *testing.T) {
 	}
 
 	t.Setenv("COMMIT", "the-next-one")
-	p.compose("build") // what is left of the build does not outlast the calls
+	p.compose("build") // so that the build below is over before the calls are
 	p.underLoad("a new version", func() { p.up(3, "--build") })
 	for _, id := range p.containers("worker") {
 		if v := e.must(nil, "docker", "exec", id, "/usr/local/bin/worker", "--version"); !strings.Contains(v, "the-next-one") {
@@ -49,8 +49,8 @@ func TestCompose(t *testing.T) {
 		}
 	}
 
-	// The volume stays. Every worker exits with 0 after its requests in flight have ended: none
-	// is unknown below.
+	// The volume stays. Every worker exits with 0 after its requests in flight have ended, so no
+	// outcome is unknown below.
 	p.underLoad("down and up", func() {
 		p.down()
 		if left := e.must(nil, "docker", "ps", "-q", "--filter", "label=com.docker.compose.project=habilita"); left != "" {
@@ -80,7 +80,7 @@ func (p *project) hardened() {
 			p.Errorf("%s is %s, want %s", format, got, want)
 		}
 	}
-	// The image has two programs, and no shell to change anything with.
+	// The image has two programs, and no shell.
 	if _, err := p.e.run(p.Context(), nil, "docker", "exec", id, "/bin/sh"); err == nil {
 		p.Error("the image has a shell")
 	}

@@ -30,11 +30,11 @@ const (
 	subnet = "198.18.88"
 )
 
-// hostEnv names an engine that runs already and has the images, in place of one of the test's own: for
-// those who write tests. All its containers are removed.
+// hostEnv names an engine to use instead of starting one. It must run already and have the images. This is
+// for people who write tests. All its containers are removed.
 const hostEnv = "HABILITA_CONTAINERS_HOST"
 
-// engine is a dockerd of the tests' own.
+// engine is a dockerd for the tests.
 type engine struct {
 	tb      testing.TB
 	host    string   // as DOCKER_HOST
@@ -53,8 +53,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// standing is a testing.TB that outlives a test, for what all tests share. Its failures are those of
-// the test that began it.
+// standing is a testing.TB that outlives a test, for what all tests share. Its failures go to the
+// test that asked for the engine last.
 type standing struct {
 	testing.TB
 	cleanups []func()
@@ -68,7 +68,7 @@ func (s *standing) end() {
 	}
 }
 
-// startEngine is the engine with its images; the first test that asks for it waits a minute or more.
+// startEngine returns the engine with its images; the first test that asks for it waits a minute or more.
 func startEngine(t *testing.T) *engine {
 	t.Helper()
 	if shared != nil {
@@ -89,19 +89,19 @@ func startEngine(t *testing.T) *engine {
 	}
 	e := &engine{tb: &standing{TB: t}, compose: compose, host: "unix://" + filepath.Join(dir, "sock")}
 	e.tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	shared = e // also if it does not come to its end: TestMain ends it
+	shared = e // even if this test fails below: TestMain ends the engine
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// All of it ends with its first process: that is the first one of a process namespace.
+	// The first process of a process namespace: when it ends, all others of the engine end too.
 	cmd := exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
 		`ip link set lo up && exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "$2" --bip "$3" --default-address-pool "$4"`,
 		"engine", dir, e.host, bridge, pool)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, ended := make(chan error), make(chan struct{})
-	go func() { // the signal at the parent's end is bound to the thread that starts the process
+	go func() { // the signal at the parent's end depends on the thread that started the process
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -166,7 +166,7 @@ func require(t *testing.T) []string {
 	return []string{"docker-compose"}
 }
 
-// run runs a command with the engine as DOCKER_HOST, and returns all that it wrote.
+// run runs a command with the engine as DOCKER_HOST, and returns everything that it wrote.
 func (e *engine) run(ctx context.Context, in io.Reader, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = in
@@ -179,7 +179,7 @@ func (e *engine) run(ctx context.Context, in io.Reader, name string, args ...str
 	return out.String(), nil
 }
 
-// must is run that succeeds, and returns standard output.
+// must is run for a command that must succeed, and returns its standard output.
 func (e *engine) must(in io.Reader, name string, args ...string) string {
 	e.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -193,7 +193,7 @@ func (e *engine) must(in io.Reader, name string, args ...string) string {
 
 func tail(s string) string { return s[max(0, len(s)-4000):] }
 
-// await looks until good is true.
+// await asks good until it is true.
 func await(t testing.TB, what string, good func(ctx context.Context) (bool, string)) {
 	t.Helper()
 	e2e.Await(t, what, patience, good)

@@ -12,17 +12,17 @@ import (
 	"habilita/e2e"
 )
 
-// shortLeases are settings of workers and producers, so that a freeze after a failover lasts for seconds.
+// shortLeases are settings of workers and producers with which a freeze after a failover lasts only seconds.
 const shortLeases = `CALL_TIMEOUT: 3s
       VENDOR_TIMEOUT: 3s
       SLOT_MARGIN: 2s`
 
-// The files with several Redis nodes: a master's container is killed under load, another node takes over, and
-// the old one comes back. What the new one lacks may be made again; nothing else.
+// With the files for several Redis nodes, a master's container is killed under load, another node takes over, and
+// the old one comes back. Only calls that the new master lacks may be made again.
 func TestNodes(t *testing.T) {
 	for _, c := range []struct {
 		name, file string
-		// master tells which service has the writes: it is killed.
+		// master returns the service that takes the writes: it is killed.
 		master func(p *project) string
 	}{
 		{"sentinel", "deploy/compose-sentinel.yml", func(p *project) string {
@@ -67,7 +67,7 @@ func TestNodes(t *testing.T) {
 				info := p.redis(dead, "info", "replication")
 				return strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up"), info
 			})
-			// Who has which role outlives down and up.
+			// The nodes keep their roles over down and up.
 			p.down()
 			p.up(1)
 			p.bulk(10, 2)
@@ -90,7 +90,7 @@ func (p *project) redis(service string, args ...string) string {
 	return out
 }
 
-// serviceAt is the service of a node's address: .11 is redis, .12 is redis-2.
+// serviceAt returns the service at a node's address: .11 is redis, .12 is redis-2.
 func (p *project) serviceAt(address string) string {
 	for i := range 6 {
 		if strings.Contains(address+"\n", fmt.Sprintf("%s.1%d", subnet, i+1)) {

@@ -18,8 +18,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// The test's own part of the compose files: the vendor's network, address and certificate, and with
-// leases that are short the time-outs.
+// override is the test's own part of the compose files: the vendor's network and certificate, and the
+// time-outs if leases are short.
 const override = `
 services:
   worker:
@@ -43,8 +43,8 @@ type project struct {
 	plans []e2e.Plan
 }
 
-// newProject copies what the image is built of, makes keys as docker-compose.yml's first lines say, and
-// starts the vendor. Each file of overlays comes after docker-compose.yml; env are lines of the workers' environment.
+// newProject copies what the image is built from, makes keys as docker-compose.yml's first lines say, and
+// starts the vendor. The overlays come after docker-compose.yml; env are lines of the workers' environment.
 func newProject(t *testing.T, e *engine, env string, overlays ...string) *project {
 	t.Helper()
 	p := &project{T: t, e: e, dir: t.TempDir()}
@@ -57,7 +57,7 @@ func newProject(t *testing.T, e *engine, env string, overlays ...string) *projec
 		text, err := os.ReadFile(filepath.Join(root, name))
 		p.no(err)
 		if name == "docker-compose.yml" && e.compose[0] == "docker-compose" {
-			// The first generation of Compose knows no "name"; -p gives the same one.
+			// The first generation of Compose does not know "name"; -p gives the same name.
 			text = regexp.MustCompile(`(?m)^name:.*\n`).ReplaceAll(text, nil)
 		}
 		p.write(name, string(text), 0o600)
@@ -97,20 +97,20 @@ func (p *project) write(name, text string, mode os.FileMode) {
 	p.no(os.WriteFile(path, []byte(text), mode))
 }
 
-// args are those of a command of Compose.
+// args returns the arguments of a Compose command.
 func (p *project) args(args ...string) []string {
 	all := append([]string{}, p.e.compose[1:]...)
 	all = append(all, "--project-directory", p.dir, "-p", "habilita")
 	return append(append(all, p.files...), args...)
 }
 
-// compose runs a command of Compose.
+// compose runs a Compose command.
 func (p *project) compose(args ...string) string {
 	p.Helper()
 	return p.e.must(nil, p.e.compose[0], p.args(args...)...)
 }
 
-// up starts so many workers, and waits until all are healthy.
+// up starts a number of workers, and waits until all are healthy.
 func (p *project) up(workers int, flags ...string) {
 	p.Helper()
 	p.compose(append(append([]string{"up", "-d"}, flags...), "--scale", fmt.Sprint("worker=", workers))...)
@@ -124,7 +124,7 @@ func (p *project) up(workers int, flags ...string) {
 	})
 }
 
-// down takes all containers away. Engines now and then take a moment to see that a network is free.
+// down removes all containers. Sometimes an engine takes a moment to see that a network is free.
 func (p *project) down() {
 	p.Helper()
 	await(p, "down", func(ctx context.Context) (bool, string) {
@@ -133,7 +133,7 @@ func (p *project) down() {
 	})
 }
 
-// containers are the ids of a service's containers that run.
+// containers returns the ids of a service's running containers.
 func (p *project) containers(service string) []string {
 	p.Helper()
 	return strings.Fields(p.compose("ps", "-q", service))
@@ -144,7 +144,7 @@ func (p *project) inspect(id, format string) string {
 	return p.e.must(nil, "docker", "inspect", "--format", format, id)
 }
 
-// vendor starts the simulator, in a network that outlives "down": over TLS and under the names of the real one.
+// vendor starts the simulator, over TLS and under the real vendor's names, in a network that outlives "down".
 func (p *project) vendor() {
 	p.Helper()
 	bin, err := e2e.Build()
@@ -208,8 +208,8 @@ func (p *project) status(batch string) (s control.Status) {
 	return s
 }
 
-// underLoad runs f while calls are made: most of the last batch is open before, and some is after.
-// On a machine that is so slow that they ran out it does it again, with twice as many.
+// underLoad runs f while calls are made: before f most calls of the last batch are open, and after it some still
+// are. If f takes so long that all were made, underLoad tries again with twice as many.
 func (p *project) underLoad(what string, f func()) {
 	p.Helper()
 	for each := 60; each < 1000; each *= 2 {
@@ -230,7 +230,7 @@ func (p *project) underLoad(what string, f func()) {
 	p.Errorf("%s: never under load", what)
 }
 
-// judge waits until all is settled, and judges. It returns the vendor's verdict.
+// judge waits until all batches are settled, judges, and returns the verdict.
 func (p *project) judge(terms e2e.Terms) e2e.Verdict {
 	p.Helper()
 	var reports [][]control.CallRecord

@@ -10,20 +10,20 @@ import (
 	"habilita/internal/web/api/apitest"
 )
 
-// oapiCodegen makes the client in Go. What makes that in TypeScript is pinned in
+// oapiCodegen makes the client in Go. The generator for TypeScript is pinned in
 // testdata/typescript.
 const oapiCodegen = "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2"
 
-// Clients that others generate from the document compile, and do their work. The programs that
-// use them are in testdata. What is needed comes from the Go module proxy and from
-// npm's registry. If it can't be had, the test is skipped, unless HABILITA_REQUIRE_CLIENTS=1.
+// Clients that others generate from the document compile and work. The programs that use them are
+// in testdata. The generators and their modules come from the Go module proxy and from npm's registry.
+// If they can't be fetched, the test is skipped, unless HABILITA_REQUIRE_CLIENTS=1.
 func TestGeneratedClients(t *testing.T) {
 	const key = "ana-0123456789abcdefghij"
 	api := apitest.Start(t, "ana:write:"+key)
 	document := filepath.Join(apiDir(t), "openapi.yaml")
 	type step struct {
 		name  string
-		fetch bool // it gets what it needs from elsewhere
+		fetch bool // it downloads something
 		args  []string
 	}
 	for dir, steps := range map[string][]step{
@@ -47,7 +47,7 @@ func TestGeneratedClients(t *testing.T) {
 			if err := os.CopyFS(at, os.DirFS(filepath.Join("testdata", dir))); err != nil {
 				t.Fatal(err)
 			}
-			if dir == "go" { // so named that tools leave it alone: it has no package client yet
+			if dir == "go" { // its name keeps tools away from it: its package client does not exist yet
 				if err := os.Rename(filepath.Join(at, "main.go.txt"), filepath.Join(at, "main.go")); err != nil {
 					t.Fatal(err)
 				}
@@ -58,7 +58,7 @@ func TestGeneratedClients(t *testing.T) {
 			for _, s := range steps {
 				cmd := exec.CommandContext(t.Context(), s.args[0], s.args[1:]...)
 				cmd.Dir = at
-				// The module of a client is its own.
+				// A client has a module of its own.
 				cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOBIN="+at, "HABILITA_URL="+api.URL, "HABILITA_API_KEY="+key)
 				out, err := cmd.CombinedOutput()
 				if err != nil && s.fetch && os.Getenv("HABILITA_REQUIRE_CLIENTS") != "1" {

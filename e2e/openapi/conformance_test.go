@@ -1,4 +1,4 @@
-// Package openapi_test holds the HTTP API against its OpenAPI document, with a validator
+// Package openapi_test checks the HTTP API against its OpenAPI document, with a validator
 // and with clients: generated ones, and the examples that people copy.
 package openapi_test
 
@@ -57,8 +57,8 @@ func TestDocumentIsValid(t *testing.T) {
 	}
 }
 
-// Every request that the API's own tests send, and every answer that they get, is one that
-// the document allows.
+// The document allows every request that the API's own tests send, and every answer that they
+// get.
 func TestExchangesAreOfTheDocument(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "exchanges.jsonl")
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", ".")
@@ -96,12 +96,12 @@ func TestExchangesAreOfTheDocument(t *testing.T) {
 	}
 }
 
-// hold holds an exchange against the document. A request that was refused need not be one
-// that the document allows. It reports whether the document had to say something.
+// hold checks an exchange against the document. If a request was refused, the document need not
+// allow it. hold reports whether it checked the exchange.
 func hold(t *testing.T, document validator.Validator, x apitest.Exchange) bool {
 	t.Helper()
 	if x.Status == http.StatusNotFound || x.Status == http.StatusMethodNotAllowed || x.Method == http.MethodHead {
-		return false // of no operation, perhaps
+		return false // perhaps there is no such operation
 	}
 	request := func(body io.Reader) *http.Request {
 		r, err := http.NewRequestWithContext(t.Context(), x.Method, x.URL, body)

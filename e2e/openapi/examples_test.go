@@ -17,10 +17,10 @@ import (
 	"habilita/e2e"
 )
 
-// oddName is a batch's name in which each sign means something to URLs or to a shell.
+// oddName is a batch's name full of characters that mean something in URLs or in a shell.
 const oddName = `año 1/2 ?&#%20+;"'$x "settled":true`
 
-// answers are what an api says.
+// answers are what an api answers.
 type answers struct {
 	first     []int  // statuses of the first requests; 0: all is well
 	state     string // of the call
@@ -75,7 +75,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// The examples of examples/http, against answers that are hard to come by. The tests of
+// The examples of examples/http meet answers that a real worker rarely gives. The tests of
 // package e2e run them against a worker.
 func TestExamples(t *testing.T) {
 	root, err := e2e.Root()
@@ -97,7 +97,7 @@ func TestExamples(t *testing.T) {
 	type example struct {
 		needs, required string
 		args            []string
-		short           string // HABILITA_WAIT of a case that waits for nothing
+		short           string // HABILITA_WAIT of a case that waits in vain
 		call            bool   // it enqueues one call
 	}
 	examples := map[string]example{

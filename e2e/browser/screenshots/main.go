@@ -1,5 +1,5 @@
 // Command screenshots makes pictures of every page of the console, in a real Chromium:
-// wide and on a phone, light and dark, in English and Spanish. What they show is made up.
+// wide and on a phone, light and dark, in English and Spanish. The data in them is made up.
 //
 //	go run -C e2e ./browser/screenshots -out DIR
 package main
@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-// shot is a page to be looked at.
+// shot is a page to take a picture of.
 type shot struct{ name, path string }
 
 var views = []struct {

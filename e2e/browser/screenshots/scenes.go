@@ -16,7 +16,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// empty is the console of somebody who has just begun.
+// empty is the console of somebody who has just started.
 func empty(ctx context.Context) (*consoletest.Stage, []shot, error) {
 	s, err := consoletest.Open(ctx, consoletest.Options{NoWorker: true})
 	return s, []shot{{"empty", "/"}, {"empty-chains", "/chains"}, {"empty-tokens", "/tokens"}, {"empty-workers", "/workers"},
@@ -32,7 +32,7 @@ func away(ctx context.Context) (*consoletest.Stage, []shot, error) {
 	return s, []shot{{"away", "/"}}, err
 }
 
-// busy is a console with much going on.
+// busy is a console with a lot going on.
 func busy(ctx context.Context) (*consoletest.Stage, []shot, error) {
 	s, err := consoletest.Open(ctx, consoletest.Options{
 		Who: guard.Principal{Name: "ana", CanWrite: true},
@@ -171,7 +171,7 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	if err := someSchedules(ctx, s); err != nil {
 		return err
 	}
-	// The file broke off.
+	// This file breaks off.
 	broken := errors.New("the file broke off")
 	_, err = s.Producer.EnqueueBatch(ctx, "migración-sur", func(yield func(engine.Call, error) bool) {
 		for i := range 40 {
@@ -187,11 +187,11 @@ func fill(ctx context.Context, s *consoletest.Stage) error {
 	if err := filling(ctx, s, "carga-grande"); err != nil {
 		return err
 	}
-	// Goes on for as long as the pictures take.
+	// This batch goes on for as long as the pictures take.
 	return batch("migración-norte", 4000, func(i int) string { return fmt.Sprint("slow-", i%9) }, engine.BatchOptions{})
 }
 
-// filling has a producer that adds calls to a batch until ctx ends; it returns when some are there.
+// filling starts a producer that adds calls to a batch until ctx ends. It returns when some are there.
 func filling(ctx context.Context, s *consoletest.Stage, name string) error {
 	ended := make(chan error, 1)
 	go func() {

@@ -1,5 +1,5 @@
-// Enqueues over HTTP with a client of openapi-fetch and the types that openapi-typescript
-// made, sees what became of it, and decides. HABILITA_URL and HABILITA_API_KEY say where.
+// This program enqueues over HTTP with a client of openapi-fetch and the types that openapi-typescript
+// made, reads the results, and decides. HABILITA_URL and HABILITA_API_KEY say where the API is.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./api.js";
 
