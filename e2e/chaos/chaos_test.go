@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The doses are those of the table, however they are split.
+// The doses are those of the table, no matter how they are split.
 func TestDoses(t *testing.T) {
 	for _, n := range []int{0, 1, 5, 20, 100} {
 		total := 0
@@ -59,7 +59,7 @@ func TestRecovery(t *testing.T) {
 		wolkvoxtest.Record{Seq: 2, EndSeq: 4, Call: "b", Arrived: at(10), Ended: at(100)},
 		wolkvoxtest.Record{Seq: 5, EndSeq: 6, Call: "a", Arrived: at(3050), Ended: at(3100)},
 	)
-	// The call was in flight at the first kill; the second did nothing to it.
+	// The call was in flight at the first kill; the second kill did not touch it.
 	if got := callsBack(a, []time.Time{at(50), at(2000)}, gone); !slices.Equal(got, []time.Duration{3 * time.Second}) {
 		t.Errorf("%v", got)
 	}

@@ -53,7 +53,7 @@ func killCrowd(u *unit, n int) {
 	at := time.Now()
 	worker.Kill()
 	w.unrecorded(at.Add(-justBefore), time.Now())
-	w.terms.Unsent += n // its grants that were not sent yet
+	w.terms.Unsent += n // grants whose requests were not sent yet
 	w.l.StartWorker()
 	w.settle()
 	u.sum.recovery = callsBack(w.l.Vendor.Account(), []time.Time{at}, gone)
@@ -74,8 +74,8 @@ func termCrowd(u *unit, n int) {
 	}
 }
 
-// hangServer has one server of the vendor take half a minute for each request. It has as many requests as
-// a worker may have there, and more chains wait for it. The calls of all others end first.
+// hangServer makes one server of the vendor take half a minute for each request. It gets as many requests as
+// a worker may have there, and more chains wait for it. The calls for all other servers must end first.
 func hangServer(u *unit) {
 	const hangs, most = "0099", 64 // SERVER_CONCURRENCY by default
 	w := newWorld(u, nil, "--latency=50ms", "--slow-server="+hangs, "--slow-for=30s")

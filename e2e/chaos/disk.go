@@ -15,8 +15,8 @@ func diskRows(of func(whole, ci int) int) []row {
 	}}
 }
 
-// fillDisks works off n files of 288 calls, each on a file system that runs full: at the
-// start, at the results, or anywhere in the journal. It ends with the disk's word, and goes on
+// fillDisks works off n files of 288 calls, each on a file system that runs full: at the start, at
+// the results, or anywhere in the write-ahead log. The run ends with the disk's error, and goes on
 // when there is room. No outcome is unknown, so no request may be extra.
 func fillDisks(u *unit, n int) {
 	const enough = 16 << 10
@@ -33,7 +33,7 @@ func fillDisks(u *unit, n int) {
 		token := func(i int) string { return fmt.Sprintf("%s%04d", secret, i) }
 		p := e2e.Plan{Batch: fmt.Sprint("disk", i), Rows: e2e.Chained(3, e2e.Many(12, 24, token))}
 		file := l.File(filepath.Join(filepath.Base(disk.Dir), p.Batch+".csv"), p.CSV())
-		// 4 KiB are a page. The file takes 12 of them.
+		// A page is 4 KiB, and the file takes 12 pages.
 		disk.Resize(48 + 4*u.rand.IntN(60))
 		r := l.Enqueue("run", file, "--progress", "none")
 		full := r.Exit == 1 && strings.Contains(r.Stderr, "no space left on device")

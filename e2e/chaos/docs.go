@@ -21,8 +21,8 @@ const (
 	tableEnd   = "<!-- the end of the table -->\n"
 )
 
-// writeDocs puts the table of a run into docs/faults.md: of all rows in the place of what is there, of
-// some behind it.
+// writeDocs puts the table of a run into docs/faults.md. A table of all rows replaces what is there; a table
+// of some rows follows it.
 func writeDocs(s settings, report []*row, began time.Time) error {
 	root, err := e2e.Root()
 	if err != nil {
@@ -45,8 +45,8 @@ func writeDocs(s settings, report []*row, began time.Time) error {
 	return os.WriteFile(name, []byte(text), 0o644)
 }
 
-// withTable puts a table in the place of what a text has: behind it, if the table is of some rows, which
-// then stand in no other table of the text.
+// withTable replaces the tables of a text by a table. If it has only some rows, withTable appends it instead,
+// and removes these rows from the other tables.
 func withTable(text, table string, some bool, rows []*row) (string, error) {
 	before, rest, ok := strings.Cut(text, tableBegin)
 	there, after, ended := strings.Cut(rest, tableEnd)
@@ -68,7 +68,7 @@ func withTable(text, table string, some bool, rows []*row) (string, error) {
 	return before + tableBegin + "\n" + table + "\n" + tableEnd + after, nil
 }
 
-// redisVersion is what the server of the tests says of itself, in short.
+// redisVersion returns the name and version of the tests' Redis server.
 func redisVersion() string {
 	name := filepath.Base(redistest.Program())
 	out, err := exec.Command(redistest.Program(), "--version").Output()

@@ -36,8 +36,8 @@ func inputRows(of func(whole, ci int) int) []row {
 	}
 }
 
-// decoders are the fuzz tests of everything that reads what others wrote. Their seeds
-// are run by go test ./..., so the small dose leaves them out.
+// decoders are the fuzz tests of everything that reads what others wrote. go test ./...
+// runs their seeds, so the small dose leaves them out.
 var decoders = []struct{ pkg, test string }{
 	{"./tasks", "FuzzDecodeTask"},
 	{"./internal/wolkvox", "FuzzDecodeEnvelope"}, {"./internal/wolkvox", "FuzzParseServer"},
@@ -58,7 +58,7 @@ func fuzzUnits(of func(whole, ci int) int) []func(u *unit) {
 	return units
 }
 
-// goTool runs the go command at the module's root; it has to succeed.
+// goTool runs the go command at the module's root; it must succeed.
 func (u *unit) goTool(env []string, args ...string) string {
 	u.Helper()
 	root, err := e2e.Root()
@@ -82,7 +82,7 @@ func jsonRow(r *rand.Rand, i int) string {
 	return fmt.Sprintf(`{"server":"%04d","token":"token-%d","licenses":%d,"ref":"ref %d","id":"id-%d"}`, r.IntN(300), r.IntN(100), 1+r.IntN(9), i, i)
 }
 
-// mutate changes a row in one to three places; a line feed never, so that it stays one row.
+// mutate changes a row in one to three places. It never adds a line feed, so the result is still one row.
 func mutate(r *rand.Rand, row string) []byte {
 	const special = "\"',;\t\r{}[]:\\ \x00\xff\xef\xbb\xbf\xc3-0"
 	b := []byte(row)
@@ -108,7 +108,7 @@ func mutate(r *rand.Rand, row string) []byte {
 			b = b[:at]
 		}
 		if len(b) == 0 {
-			b = []byte{'x'} // a blank line is no row
+			b = []byte{'x'} // a blank line is not a row
 		}
 	}
 	if strings.TrimSpace(string(b)) == "" {
@@ -117,7 +117,7 @@ func mutate(r *rand.Rand, row string) []byte {
 	return b
 }
 
-// writeRows writes n rows, two of three mutated.
+// writeRows writes n rows, of which two in three are mutated.
 func writeRows(to io.Writer, r *rand.Rand, n int, make func(r *rand.Rand, i int) string, header string) error {
 	w := bufio.NewWriterSize(to, 1<<16)
 	_, _ = w.WriteString(header) // errors come from Flush
@@ -131,7 +131,7 @@ func writeRows(to io.Writer, r *rand.Rand, n int, make func(r *rand.Rand, i int)
 	return w.Flush()
 }
 
-// mutateRows gives mutated rows to the enqueue command, which only checks them: a tenth
+// mutateRows gives mutated rows to the enqueue command, which only checks them. It gives a tenth
 // first, then all, which must not take more memory.
 func mutateRows(u *unit, n int, row func(r *rand.Rand, i int) string, header, ext string) {
 	bin, err := e2e.Build()
@@ -159,7 +159,7 @@ func mutateRows(u *unit, n int, row func(r *rand.Rand, i int) string, header, ex
 			u.Fatalf("%v, %v, %v: %s", writeErr, err, decodeErr, out.String())
 		}
 		accepted := s.Rows - s.Rejected
-		// A mutation may leave separators alone: a blank row, which is none.
+		// A mutation may leave nothing but separators: that is a blank row, which does not count.
 		if s.Rows > n || s.Rows < n-n/100 || s.Rejected == 0 || accepted < n/3 {
 			u.Logf("I6: %d rows were written: %+v", n, s)
 			u.sum.breaks("I6", 1)
@@ -175,7 +175,7 @@ func mutateRows(u *unit, n int, row func(r *rand.Rand, i int) string, header, ex
 	}
 }
 
-// peakMemory is the most memory that a process had so far, in KiB; 0 where the machine
+// peakMemory returns the most memory that a process has had so far, in KiB; 0: the machine
 // does not tell.
 func peakMemory(u *unit, pid int) (kib int64) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -192,7 +192,7 @@ func peakMemory(u *unit, pid int) (kib int64) {
 	return kib
 }
 
-// mutatedBulk enqueues mutated rows for real: what was accepted is in the ledger.
+// mutatedBulk really enqueues mutated rows: all that were accepted must be in the ledger.
 func mutatedBulk(u *unit, n int) {
 	w := newWorld(u, nil)
 	var b strings.Builder

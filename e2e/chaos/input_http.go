@@ -11,9 +11,8 @@ import (
 	"habilita/internal/web/guard"
 )
 
-// mutatedRequests sends mutated requests to a worker's HTTP API, four at a time. Each is
-// answered, none with a fault of the server's or with a secret; the worker goes on and
-// makes calls.
+// mutatedRequests sends mutated requests to a worker's HTTP API, four at a time. Each gets an
+// answer, but never a server error or a secret. The worker stays ready.
 func mutatedRequests(u *unit, n int) {
 	w := newWorld(u, nil)
 	setting, err := guard.GenerateKey("lab", false)
@@ -51,7 +50,7 @@ func mutatedRequests(u *unit, n int) {
 	if statuses[2] < n/50 || statuses[4] < n/4 {
 		u.Fatalf("these requests try little: %v", statuses)
 	}
-	// Answers were looked at one by one; a log, a key name or a file has none either.
+	// Each answer was checked above; logs, key names and files must have no secret either.
 	for _, secret := range []string{apitest.Token, key} {
 		for _, leak := range w.l.Leaks(secret, filepath.Clean(file)) {
 			w.violation("I7", "%s", leak)

@@ -11,8 +11,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// justBefore is how long before a kill an answer may have come that was not recorded
-// any more. (Recording takes about a millisecond; the machine may be busy.)
+// justBefore is how long before a kill an answer may have come and not been recorded.
+// (Recording takes about a millisecond, but the machine may be busy.)
 const justBefore = 250 * time.Millisecond
 
 func workerRows(of func(whole, ci int) int) []row {
@@ -42,10 +42,10 @@ func optional(really bool, f func(u *unit)) []func(u *unit) {
 	return []func(u *unit){f}
 }
 
-// gone are requests whose caller had gone when the vendor was done.
+// gone reports whether the caller of a request had gone when the vendor was done.
 func gone(r wolkvoxtest.Record) bool { return r.Gone }
 
-// fleet is a number of workers, of which some are killed and replaced.
+// fleet is a group of workers; some are killed and replaced.
 type fleet struct {
 	w       *world
 	workers []*e2e.Worker
@@ -66,7 +66,7 @@ func (f *fleet) kill() {
 	f.workers[i].Kill()
 	f.kills = append(f.kills, at)
 	f.w.unrecorded(at.Add(-justBefore), time.Now())
-	f.w.terms.Unsent += 24 // its grants that were not sent yet
+	f.w.terms.Unsent += 24 // grants whose requests were not sent yet
 	f.workers[i] = f.w.l.StartWorker()
 }
 
@@ -86,7 +86,7 @@ func killWorkers(u *unit, n int) {
 	w.judge(false)
 }
 
-// killDefaults does so with the default time-outs, whose lease is 65 s.
+// killDefaults does the same with the default time-outs, which make the lease 65 s.
 func killDefaults(u *unit, n int) {
 	w := newWorld(u, nil)
 	w.l.Set("CALL_TIMEOUT", "", "VENDOR_TIMEOUT", "", "SLOT_MARGIN", "", "SHUTDOWN_TIMEOUT", "")
@@ -102,8 +102,8 @@ func killDefaults(u *unit, n int) {
 	w.judge(false)
 }
 
-// killAtQuota kills workers while tokens use up their day: the kills must not let a
-// request more through, and every call that is left waits for tomorrow.
+// killAtQuota kills workers while tokens use up their day's quota. The kills must not let one
+// more request through, and every call that is left must wait for tomorrow.
 func killAtQuota(u *unit, n int) {
 	const tokens, each = 3, 1060
 	w := newWorld(u, nil, "--latency=10ms", "--jitter=10ms", "--licenses=1")

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// lostRows are of a Redis whose data goes while workers and producers live, or that another node
-// took over while no worker ran.
+// lostRows are for a Redis that loses its data while workers and producers live, or that restarts
+// with lost writes while no worker runs.
 func lostRows(of func(whole, ci int) int) []row {
 	return []row{
 		{
@@ -23,8 +23,8 @@ func lostRows(of func(whole, ci int) int) []row {
 	}
 }
 
-// flushRedis takes all data away under load, with workers that live and a producer that enqueues
-// the same tokens again at once.
+// flushRedis removes all data under load. The workers live on, and a producer enqueues the same
+// tokens again at once.
 func flushRedis(u *unit, n int) {
 	w := newWorld(u, nil)
 	w.topUp()
@@ -37,14 +37,14 @@ func flushRedis(u *unit, n int) {
 		err := w.l.Client().FlushAll(u.Context()).Err()
 		w.must(err == nil, "%v", err)
 		losses = append(losses, lost)
-		// What had been made is made again, since its results are gone, too.
+		// Calls that had been made are made again, since their results are gone, too.
 		w.unrecorded(time.Time{}, time.Now().Add(2*second))
 		w.enqueueAll()
 	}
 	w.settle()
 	var written []time.Time
 	for _, at := range losses {
-		written = append(written, at.Add(second)) // SLOT_MARGIN: what was granted before has been written by then
+		written = append(written, at.Add(second)) // SLOT_MARGIN: requests that were granted before have been written by then
 	}
 	for _, took := range firstAfter(w.l.Vendor.Account(), written) {
 		took += second
@@ -66,8 +66,8 @@ func (w *world) enqueueAll() {
 	}
 }
 
-// restartWithNobody kills workers with requests in flight, then restarts a Redis that loses what it
-// knew of them, and starts a worker.
+// restartWithNobody kills all workers with requests in flight, restarts Redis in such a way that it loses
+// what it knew about them, and starts workers again.
 func restartWithNobody(u *unit, n int) {
 	w := newWorld(u, nil)
 	w.topUp()

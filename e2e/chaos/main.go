@@ -17,7 +17,7 @@ import (
 	"habilita/e2e"
 )
 
-// requireEnv, set to 1, has the command fail where it can't make hosts of their own.
+// requireEnv, set to 1, makes the command fail if it can't make separate hosts.
 const requireEnv = "HABILITA_REQUIRE_HOSTS"
 
 func main() {
@@ -36,7 +36,7 @@ type settings struct {
 	some     bool // not all rows are wanted
 }
 
-// run returns the exit status: 0 all promises were kept, 1 not, 2 wrong usage.
+// run returns the exit status: 0 all promises were kept, 1 they were not, 2 wrong usage.
 func run(args []string, out, errw io.Writer) int {
 	s, err := parse(args, errw)
 	if err != nil {
@@ -108,7 +108,7 @@ func parse(args []string, errw io.Writer) (settings, error) {
 }
 
 // runRows runs the units of all rows that are wanted, some side by side, and returns
-// the rows with what came of them.
+// the rows with their results.
 func runRows(s settings, all []row, errw io.Writer) []*row {
 	var wanted []*row
 	for i := range all {
@@ -126,7 +126,7 @@ func runRows(s settings, all []row, errw io.Writer) []*row {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	began := time.Now()
-	// Units that wait for most of their time first, those that work alone at the end.
+	// Start with units that mostly wait; those that must run alone come at the end.
 	for _, alone := range []bool{false, true} {
 		for _, r := range byLength(wanted) {
 			if r.alone != alone {
@@ -152,7 +152,7 @@ func runRows(s settings, all []row, errw io.Writer) []*row {
 	return wanted
 }
 
-// runUnit runs one unit in a lab of its own; what it logs of a failure goes to errw.
+// runUnit runs one unit in a lab of its own; its failures and logs go to errw.
 func runUnit(s settings, r *row, n int, errw io.Writer) sum {
 	name := fmt.Sprintf("%s %d", r.name, n+1)
 	u := &unit{full: s.full, rand: rand.New(rand.NewPCG(s.seed, seedOf(r.name)+uint64(n)))}

@@ -11,14 +11,14 @@ import (
 // pulse is a connection fault that lasts a while.
 type pulse struct {
 	name string
-	// toxics are drawn one at a time; none: all connections are cut, and new ones refused.
+	// toxics draws one toxic; nil: all connections are cut, and new ones refused.
 	toxics func(u *unit) string
 }
 
 var pulses = []pulse{
 	{"cut", nil},
 	{"latency", func(u *unit) string {
-		// Not so much that a request reaches the vendor after its lease.
+		// Not so long that a request reaches the vendor after its lease.
 		return toxic("latency", direction(u), fmt.Sprintf(`"latency":%d,"jitter":%d`, 100+u.rand.IntN(400), u.rand.IntN(200)))
 	}},
 	{"reset", func(u *unit) string {
@@ -26,9 +26,9 @@ var pulses = []pulse{
 	}},
 	{"replies lost", func(u *unit) string {
 		if u.rand.IntN(2) == 0 {
-			return toxic("timeout", "downstream", `"timeout":0`) // swallowed, the connection stays
+			return toxic("timeout", "downstream", `"timeout":0`) // swallows replies; the connection stays
 		}
-		return toxic("limit_data", "downstream", fmt.Sprintf(`"bytes":%d`, 1+u.rand.IntN(150))) // ends within a reply
+		return toxic("limit_data", "downstream", fmt.Sprintf(`"bytes":%d`, 1+u.rand.IntN(150))) // ends in the middle of a reply
 	}},
 }
 
@@ -56,8 +56,8 @@ func networkRows(of func(whole, ci int) int) []row {
 	return all
 }
 
-// faultNetwork puts a proxy between the workers and the vendor or Redis, and breaks
-// what goes through it, again and again.
+// faultNetwork puts a proxy between the workers and the vendor or Redis, and breaks its
+// connections again and again.
 func faultNetwork(u *unit, n int, p pulse, redis bool) {
 	w := newWorld(u, nil)
 	var proxy *toxiproxy.Proxy
@@ -89,8 +89,8 @@ func faultNetwork(u *unit, n int, p pulse, redis bool) {
 			proxy.Toxics.ResetToxics(u.Context())
 		}
 		healed = append(healed, time.Now())
-		// Requests that were under way keep a connection that is broken until their
-		// time-out; what is to be written to Redis, until the client's of 5 s.
+		// Requests that were under way keep a broken connection until their time-out. Writes
+		// to Redis keep it until the client's time-out of 5 s.
 		patience := second
 		if redis {
 			patience = 6 * second

@@ -10,7 +10,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// topology is a Redis of several nodes: a primary with two replicas, and what makes one of them take over.
+// topology is a Redis of several nodes: a primary with two replicas, and a way to make one of them take over.
 type topology struct {
 	name  string
 	start func(tb testingTB) (url string, primary *redistest.Server, replicas []*redistest.Server, failover func() error)
@@ -38,7 +38,7 @@ var topologies = []topology{
 	}},
 }
 
-// nodeRows are of a node that goes, and another one that takes over, with and without WAIT_REPLICAS.
+// nodeRows are for a node that goes while another takes over, with and without WAIT_REPLICAS.
 func nodeRows(of func(whole, ci int) int) []row {
 	faults := []struct {
 		name string
@@ -68,29 +68,29 @@ func nodeRows(of func(whole, ci int) int) []row {
 	return rows
 }
 
-// takeOver has another node take over under load.
+// takeOver makes another node take over under load.
 func takeOver(u *unit, t topology, wait string, fault func(primary *redistest.Server, failover func() error) error) {
 	w := newWorld(u, nil)
 	url, primary, replicas, failover := t.start(u)
 	w.l.Use(url)
-	// The lease is 10 s: outcomes are recorded at the new primary before it and the grace after it have ended.
+	// The lease is 10 s: the new primary gets all outcomes before the lease and the grace after it have ended.
 	w.l.Set("WAIT_REPLICAS", wait, "CALL_TIMEOUT", "8s", "VENDOR_TIMEOUT", "9s", "SHUTDOWN_TIMEOUT", "20s")
 	w.topUp()
 	w.l.Workers(3)
 	w.underLoad()
 	pause(u.between(100*time.Millisecond, second))
 	for _, r := range replicas {
-		r.CatchUp(primary) // on a slow machine, too, a replica lacks the last moment alone
+		r.CatchUp(primary) // so that even on a slow machine a replica lacks only the last moment
 	}
 	from := time.Now()
 	err := fault(primary, failover)
 	w.must(err == nil, "%v", err)
 	promoted := w.awaitPrimary(replicas)
 	if wait == "0" {
-		// What the replica lacks is made again.
+		// Calls whose results the replica lacks are made again.
 		w.terms.LostWrites = true
 		w.unrecorded(from.Add(-second), promoted.Add(5*second))
-		w.awaitDemotion(primary) // until then Sentinel names it, and what it takes is lost
+		w.awaitDemotion(primary) // until then Sentinel names it, and the writes that it takes are lost
 	}
 	w.topUp()
 	if wait == "0" {
@@ -105,7 +105,7 @@ func takeOver(u *unit, t topology, wait string, fault func(primary *redistest.Se
 	primary.Kill()
 }
 
-// awaitPrimary waits until one of the replicas is a primary, and returns when that was seen.
+// awaitPrimary waits until one of the replicas is a primary, and returns the time at which it saw that.
 func (w *world) awaitPrimary(replicas []*redistest.Server) (at time.Time) {
 	w.Helper()
 	for end := time.Now().Add(e2e.Patience); time.Now().Before(end); pause(5 * time.Millisecond) {
@@ -120,7 +120,7 @@ func (w *world) awaitPrimary(replicas []*redistest.Server) (at time.Time) {
 	return at
 }
 
-// awaitDemotion waits until a former primary that lives follows another node.
+// awaitDemotion waits until a former primary, if it lives, follows another node.
 func (w *world) awaitDemotion(primary *redistest.Server) {
 	w.Helper()
 	rdb := primary.Client()

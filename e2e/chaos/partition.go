@@ -11,8 +11,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// partitionRows are networks that lose packets, between hosts of their own: nobody is told, as
-// where a cable is pulled. (The rows of connections cut and reset tell both ends.)
+// partitionRows are for networks that lose packets between separate hosts. Neither end learns of it, as when
+// a cable is pulled. (In the rows where connections are cut or reset, both ends learn of it.)
 func partitionRows(of func(whole, ci int) int) []row {
 	cut := func(what string, ways ...way) row {
 		return row{
@@ -58,7 +58,7 @@ func partitionRows(of func(whole, ci int) int) []row {
 	}
 }
 
-// way is one of the directions between a worker's host and others.
+// way is a direction between a worker's host and another one.
 type way func(worker, redis, vendor string) (from, to string)
 
 func toRedis(worker, redis, _ string) (from, to string)     { return worker, redis }
@@ -66,7 +66,7 @@ func fromRedis(worker, redis, _ string) (from, to string)   { return redis, work
 func toVendor(worker, _, vendor string) (from, to string)   { return worker, vendor }
 func fromVendor(worker, _, vendor string) (from, to string) { return vendor, worker }
 
-// newHosts is newWorld with hosts, in which nothing listens yet but the vendor.
+// newHosts is newWorld with n hosts. Only the vendor listens yet.
 func newHosts(u *unit, n int) (*world, []*e2e.Host) {
 	u.Helper()
 	w := newWorldAt(u, nil, (*e2e.Lab).StartVendorForHosts)
@@ -77,11 +77,11 @@ func newHosts(u *unit, n int) (*world, []*e2e.Host) {
 	return w, hosts
 }
 
-// healing is how long the effects of a cut may last after it: what was to be written to Redis waits for
-// the client's time-out of 5 s, and TCP sends again what was lost.
+// healing is how long the effects of a cut may last after it: writes to Redis wait for the client's
+// time-out of 5 s, and TCP sends again what was lost.
 const healing = 10 * second
 
-// inFlight is CONCURRENCY: as many requests of a worker may be at the vendor.
+// inFlight is CONCURRENCY: how many requests of a worker may be at the vendor.
 const inFlight = 24
 
 // cutWorker loses packets between a worker's host and others; another worker goes on.
@@ -115,7 +115,7 @@ func cutWorker(u *unit, n int, ways []way) {
 	w.atMost(n*inFlight, w.judge(false))
 }
 
-// splitCluster cuts a master and a worker off from the rest of a cluster; the vendor hears both sides. The rest
+// splitCluster cuts a master and a worker off from the rest of a cluster. Both sides reach the vendor. The rest
 // makes the master's replica a master.
 func splitCluster(u *unit, _ bool) {
 	w, h := newHosts(u, 4)
@@ -129,8 +129,9 @@ func splitCluster(u *unit, _ bool) {
 	w.split(minority, h[1:], nodes[0], replica, 8*second, 0)
 }
 
-// splitSentinel cuts a primary and a worker off from the rest; Sentinel makes the replica the primary. The
-// old one has no replica then, and refuses writes; or its worker waits for a replica in vain, and makes no call.
+// splitSentinel cuts a primary and a worker off from the rest, and Sentinel makes the replica the primary. The
+// old primary then has no replica and refuses writes; with waits, its worker waits in vain for a replica and
+// makes no call.
 func splitSentinel(u *unit, waits bool) {
 	w, h := newHosts(u, 3)
 	args, most := []string{"--min-replicas-to-write", "1", "--min-replicas-max-lag", "2"}, 0
@@ -147,14 +148,14 @@ func splitSentinel(u *unit, waits bool) {
 	w.split(h[0], h[1:], primary, replica, 12*second, most)
 }
 
-// split cuts the host of a master off from others for a while, under load, and judges. At most most calls are
-// made twice; 0: as many as the master recorded alone.
+// split cuts a master's host off from the others for a while, under load, and judges. No more than most calls
+// may be made twice; 0: no limit, since all that only the master recorded are made again.
 func (w *world) split(alone *e2e.Host, others []*e2e.Host, master, replica *redistest.Server, d time.Duration, most int) {
 	w.Helper()
-	w.each = 200 // both sides have work for as long as it lasts
+	w.each = 200 // so that both sides have work for the whole time
 	w.topUp()
 	w.underLoad()
-	replica.CatchUp(master) // no batch is lost: its writes are at the replica
+	replica.CatchUp(master) // so that no batch is lost: the replica has its writes
 	from := time.Now()
 	var heals []func()
 	for _, o := range others {
@@ -164,7 +165,7 @@ func (w *world) split(alone *e2e.Host, others []*e2e.Host, master, replica *redi
 	for _, heal := range heals {
 		heal()
 	}
-	// What the side that was cut off wrote is lost.
+	// The writes of the side that was cut off are lost.
 	w.terms.LostWrites = true
 	w.terms.Unsent += 2 * inFlight
 	w.unrecorded(from.Add(-second), time.Now().Add(healing))
@@ -174,7 +175,7 @@ func (w *world) split(alone *e2e.Host, others []*e2e.Host, master, replica *redi
 	w.atMost(most, w.judge(false))
 }
 
-// atMost is a bound of the calls that were made twice; 0: none.
+// atMost limits how many calls may have been made twice; 0: no limit.
 func (w *world) atMost(most int, v e2e.Verdict) {
 	w.Helper()
 	if most > 0 && v.Extra > most {
@@ -190,14 +191,14 @@ func (w *world) tookOver(replica *redistest.Server) {
 		info, err := rdb.Info(ctx, "replication").Result()
 		return err == nil && strings.Contains(info, "role:master"), fmt.Sprint(info, err)
 	})
-	// Sentinel tells of it some time later.
+	// Sentinel names the new master some time later.
 	w.l.Await("Redis answers", longWait, func(ctx context.Context) (bool, string) {
 		_, err := w.l.Operator().Status(ctx, w.plans[0].Batch)
 		return err == nil, fmt.Sprint(err)
 	})
 }
 
-// laggingReplica has a primary die whose replica lacks its last seconds.
+// laggingReplica makes a primary die whose replica lacks its last seconds.
 func laggingReplica(u *unit, waits bool) {
 	w, h := newHosts(u, 4)
 	most := 0

@@ -58,7 +58,7 @@ func keyGone(u *unit) {
 	gone, err := vault.GenerateKey("gone")
 	w.must(err == nil, "%v", err)
 	w.l.Set("HABILITA_KEYS", w.l.Keys)
-	w.l.Bulk(w.planOf(rowsOf(w, 16, 0, 6))) // makes the token-ID key
+	w.l.Bulk(w.planOf(rowsOf(w, 16, 0, 6))) // this makes the token-ID key
 	w.l.Set("HABILITA_KEYS", gone+","+w.l.Keys)
 	w.l.Bulk(w.planOf(rowsOf(w, 8, 16, 6)))
 	w.l.Set("HABILITA_KEYS", w.l.Keys)
@@ -77,20 +77,20 @@ func keyGone(u *unit) {
 		worker.Term()
 		w.must(worker.Wait(longWait) == 0, "%s failed", worker.Name)
 	}
-	// With the key back, a retry makes the calls.
+	// When the key is back, a retry makes the calls.
 	w.l.Set("HABILITA_KEYS", w.l.Keys+","+gone)
 	w.l.Workers(2)
 	w.l.MustEnqueue("retry", "--all")
 	w.finish()
 }
 
-// rowsOf makes calls of tokens from a number on, one chain each.
+// rowsOf makes calls for tokens from a number on, one chain each.
 func rowsOf(w *world, tokens, from, each int) []e2e.Row {
 	return e2e.Many(tokens, each, func(i int) string { return w.token(from + i) })
 }
 
-// panicking runs a worker in this process whose log panics, in the handler, at the line
-// of certain calls: after the vendor's answer and before its outcome is recorded.
+// panicking runs a worker in this process. Its log panics in the handler at the lines of
+// certain calls: after the vendor's answer and before the outcome is recorded.
 func panicking(u *unit, n int) {
 	const attempts = 2
 	w := newWorld(u, nil)
@@ -127,17 +127,17 @@ func panicking(u *unit, n int) {
 	if err != nil || strings.Count(string(text), "panic") < n*attempts {
 		w.violation("I4", "the log does not name the panics")
 	}
-	// Mended, a retry makes the calls.
+	// When the log no longer panics, a retry makes the calls.
 	trap.armed.Store(false)
 	w.l.MustEnqueue("retry", "--all")
 	w.settle()
-	w.terms.Lost = n * attempts // answered, and not recorded
+	w.terms.Lost = n * attempts // answered, but not recorded
 	w.must(in.Stop() == nil, "the worker failed")
 	w.judge(false)
 	u.sum.unknown += n * attempts
 }
 
-// panicWriter panics where a log line of the handler tells of certain calls.
+// panicWriter panics if a log line of the handler is about certain calls.
 type panicWriter struct {
 	to     *os.File
 	ids    []string

@@ -23,15 +23,15 @@ func producerRows(of func(whole, ci int) int) []row {
 	}
 }
 
-// bulkArgs is the command line of a plan's file.
+// bulkArgs writes a plan's file and returns the command line that enqueues it.
 func (w *world) bulkArgs(p e2e.Plan) []string {
 	file := w.l.File(p.Batch+".csv", p.CSV())
 	return []string{"bulk", file, "--batch", p.Batch, "--json", "--progress", "none"}
 }
 
-// killProducer kills a bulk of 12,000 rows at random moments, and gives it again. The
-// calls of the last batch are made while that happens; the others are cancelled after
-// the count, since their requests would prove nothing new.
+// killProducer kills a bulk of 12,000 rows at random moments, and runs it again. The calls of
+// the last batch are made meanwhile. The others are cancelled after the count, since their
+// requests would prove nothing new.
 func killProducer(u *unit, n int) {
 	const tokens, each = 60, 200
 	w := newWorld(u, nil, "--latency=0", "--jitter=0")
@@ -70,7 +70,7 @@ func killProducer(u *unit, n int) {
 		if s.Duplicates != before || s.Enqueued+s.Duplicates != len(p.Rows) {
 			w.violation("I6", "%d were in the ledger, then %+v", before, s)
 		}
-		// Every row exactly once is judged from the report, at the end.
+		// The report at the end shows whether every row is there exactly once.
 		if !last {
 			w.l.MustEnqueue("cancel", "--batch", p.Batch)
 		}
@@ -83,7 +83,7 @@ func killProducer(u *unit, n int) {
 	}
 }
 
-// twoProducers enqueues the same file by two processes at once.
+// twoProducers enqueues the same file with two processes at once.
 func twoProducers(u *unit) {
 	w := newWorld(u, nil, "--latency=0", "--jitter=0")
 	w.l.Workers(2)

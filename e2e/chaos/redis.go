@@ -49,8 +49,8 @@ func pauseRedis(u *unit, n int, d time.Duration) {
 	w.judge(false)
 }
 
-// fillRedis takes Redis' room away under load: new work is refused in words, outcomes
-// are recorded all the same. Then there is room again.
+// fillRedis leaves Redis no room under load: new work is refused with a clear error, but outcomes
+// are still recorded. Then there is room again.
 func fillRedis(u *unit, n int) {
 	w := newWorld(u, nil)
 	w.each = 80

@@ -12,8 +12,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// refuseRows are of a Redis that takes no writes, that is away for longer than asynq's leases, that
-// another node takes over while nobody looks, or that does not tell what it is.
+// refuseRows are for a Redis that takes no writes, that is away for longer than asynq's leases, that
+// another node takes over while no worker runs, or that hides what a worker has to know.
 func refuseRows(of func(whole, ci int) int) []row {
 	return []row{
 		{
@@ -37,8 +37,8 @@ func refuseRows(of func(whole, ci int) int) []row {
 	}
 }
 
-// refuseWrites has Redis refuse every write, and answer all else, for longer than a lease. The
-// answers that come meanwhile are kept by their workers: no call is made again.
+// refuseWrites makes Redis refuse every write, but answer all else, for longer than a lease. The
+// workers keep the answers that come meanwhile: no call is made again.
 func refuseWrites(u *unit, n int) {
 	w := newWorld(u, nil)
 	w.topUp()
@@ -63,9 +63,9 @@ func refuseWrites(u *unit, n int) {
 	}
 }
 
-// awayUnderLongCalls stops Redis for longer than asynq's lease of 30 s (in the small dose for less)
-// while calls are at the vendor for still longer. Then asynq takes their places for free, and the
-// worker must not; and a SIGTERM is to wait for all of them.
+// awayUnderLongCalls stops Redis for longer than asynq's lease of 30 s (less in the small dose), while
+// calls are at the vendor for even longer. Then asynq thinks that their places are free, but the
+// worker must not; and on SIGTERM it must wait for all of them.
 func awayUnderLongCalls(u *unit, _ int) {
 	const places = 8
 	away, call := 3*second, 6*second
@@ -84,7 +84,7 @@ func awayUnderLongCalls(u *unit, _ int) {
 	w.l.Redis.Pause()
 	pause(away)
 	w.l.Redis.Resume()
-	pause((call - away) / 2) // time to take more than may be
+	pause((call - away) / 2) // time to take more calls than it may
 	worker.Term()
 	code := worker.Wait(longWait)
 	a := w.l.Vendor.Account()
@@ -101,8 +101,8 @@ func awayUnderLongCalls(u *unit, _ int) {
 	}
 }
 
-// takeOverWithNobody kills worker and Redis, and goes on with a replica that lacks what was written
-// in the last second: grants among it.
+// takeOverWithNobody kills the worker and Redis, and goes on with a replica that lacks the writes of
+// the last second, with grants among them.
 func takeOverWithNobody(u *unit, _ int) {
 	w := newWorld(u, nil)
 	w.each = 120
@@ -139,8 +139,8 @@ func takeOverWithNobody(u *unit, _ int) {
 	w.heldBack([]time.Time{killed}, []time.Time{started})
 }
 
-// renamedAway hides what a worker has to know. Without INFO it refuses to start, and names it. Without
-// CONFIG it warns, and after a restart of Redis nothing is granted for a lease.
+// renamedAway hides commands that a worker needs. Without INFO it refuses to start, and names INFO. Without
+// CONFIG it warns, and after a restart of Redis it grants nothing for one lease.
 func renamedAway(u *unit, _ int) {
 	blind := e2e.New(u.TB, "--rename-command", "INFO", "HIDDEN_INFO")
 	blind.StartVendor()

@@ -44,8 +44,8 @@ func killRedis(u *unit, n int, fsync string) {
 		backs = append(backs, time.Now())
 		w.answersWhileAway(killed, time.Now())
 		if fsync == "everysec" {
-			// Redis puts off writing its file while the disk is busy with the last
-			// second's sync, for up to 2 s: even a kill -9 may lose what it had answered.
+			// While the disk is busy with the last second's sync, Redis puts off writing its file
+			// for up to 2 s: even a kill -9 may lose writes that Redis had acknowledged.
 			w.terms.LostWrites = true
 			w.unrecorded(killed.Add(-2*second), killed)
 			lost += w.enqueueAgain()
@@ -62,14 +62,14 @@ func killRedis(u *unit, n int, fsync string) {
 	}
 }
 
-// answersWhileAway notes that Redis could not be written to. An answer of that time is
-// kept by its worker until Redis takes it, but its lease may end before.
+// answersWhileAway notes that Redis could not be written to. The worker keeps an answer of that
+// time until Redis takes it, but the lease may end before.
 func (w *world) answersWhileAway(from, to time.Time) {
 	w.unrecordedOf(from.Add(second), from.Add(-justBefore), to.Add(2*second)) // SLOT_MARGIN; the longest pause of trying again
 	w.terms.Unsent += 3 * 24                                                  // grants whose reply was lost
 }
 
-// load gives work for a round, and lets some of it be made.
+// load makes sure of work for a round, and waits until some of it is made.
 func (w *world) load() {
 	w.Helper()
 	w.topUp()
@@ -77,15 +77,15 @@ func (w *world) load() {
 	pause(w.between(100*time.Millisecond, second))
 }
 
-// underLoad waits for a few requests that are made now.
+// underLoad waits until a few more requests have been made.
 func (w *world) underLoad() {
 	w.Helper()
 	n := w.l.Vendor.Account().Totals.Requests
 	w.l.Vendor.AwaitRequests(n+20, longWait)
 }
 
-// heldBack judges that nothing was granted for one lease after each kill, where Redis
-// may have lost writes: the last grant may have been made in the moment of the kill.
+// heldBack checks that nothing was granted for one lease after each kill at which Redis may
+// have lost writes: the last grant may have been made at the moment of the kill.
 func (w *world) heldBack(kills, backs []time.Time) {
 	w.Helper()
 	first := firstAfter(w.l.Vendor.Account(), backs)
@@ -96,9 +96,8 @@ func (w *world) heldBack(kills, backs []time.Time) {
 	}
 }
 
-// cutRedis kills Redis under load, cuts its append-only file back to where it was a
-// second before, and starts it again. Rows were enqueued in that second, and are
-// enqueued again.
+// cutRedis kills Redis under load, cuts its append-only file back to where it was a second
+// before, and starts it again. Rows that were enqueued in that second are enqueued again.
 func cutRedis(u *unit, n int) {
 	w := newWorld(u, nil)
 	w.topUp()
@@ -111,7 +110,7 @@ func cutRedis(u *unit, n int) {
 		file := w.appendOnlyFile()
 		size, sampled := fileSize(w, file), time.Now()
 		p := w.plan(loadTokens, 6)
-		w.l.Bulk(p) // acknowledged, and lost soon
+		w.l.Bulk(p) // acknowledged, and soon lost
 		pause(second - time.Since(sampled))
 		kills = append(kills, time.Now())
 		w.l.Redis.Kill()
@@ -121,8 +120,8 @@ func cutRedis(u *unit, n int) {
 		pause(u.between(0, second))
 		w.l.Redis.Restart()
 		backs = append(backs, time.Now())
-		// What was written since the sample is lost; what was answered while Redis was
-		// away may not be recorded before its lease ends.
+		// Writes since the sample are lost. Answers that came while Redis was away may not be
+		// recorded before their lease ends.
 		w.unrecorded(sampled.Add(-justBefore), time.Now().Add(justBefore))
 		lost += w.enqueueAgain()
 	}
@@ -146,7 +145,7 @@ func (w *world) enqueueAgain() (lost int) {
 	return lost
 }
 
-// appendOnlyFile is the file that Redis appends to now.
+// appendOnlyFile returns the file that Redis appends to now.
 func (w *world) appendOnlyFile() string {
 	w.Helper()
 	files, err := filepath.Glob(filepath.Join(w.l.Redis.Dir, "appendonlydir", "*.incr.aof"))

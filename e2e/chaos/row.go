@@ -22,13 +22,13 @@ type row struct {
 	name  string
 	dose  string // "100 kills"
 	units []func(u *unit)
-	// took is about how long a unit takes: the longest are begun first.
+	// took is roughly how long a unit takes: the longest start first.
 	took time.Duration
 	// alone is for units that use all processors.
 	alone bool
 	// hosts is for units that make hosts: see e2e.OwnNetwork.
 	hosts bool
-	// recovery says what is measured as the time of recovery; "" for nothing.
+	// recovery says what is measured as the time of recovery; "": nothing.
 	recovery string
 
 	sum sum
@@ -42,7 +42,7 @@ type unit struct {
 	sum  sum
 }
 
-// judged adds a verdict to the unit's sum, and leaks that were found.
+// judged adds a verdict, and the leaks that were found, to the unit's sum.
 func (u *unit) judged(v e2e.Verdict, leaks []string) {
 	for _, line := range slices.Concat(v.Broken, leaks) {
 		u.Log(line)
@@ -57,16 +57,16 @@ func (u *unit) judged(v e2e.Verdict, leaks []string) {
 	u.sum.unknown += v.Unknown + v.Unrecorded
 }
 
-// between draws a time.
+// between draws a random time.
 func (u *unit) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(u.rand.Int64N(int64(most-least)+1))
 }
 
-// sum is what came of units.
+// sum is the result of units.
 type sum struct {
 	calls, requests, extra, unknown int
 	broken                          map[string]int
-	failed                          int // units that did not come to their end
+	failed                          int // units that did not finish
 	recovery                        []time.Duration
 	notes                           []string
 }
@@ -97,7 +97,7 @@ func (s *sum) note(format string, a ...any) { s.notes = append(s.notes, fmt.Spri
 
 func (s *sum) kept() bool { return len(s.broken) == 0 && s.failed == 0 }
 
-// line is the sum for people who wait.
+// line returns the sum in a line, for people who wait.
 func (s *sum) line() string {
 	text := fmt.Sprintf("%d calls, %d requests, %d extra of %d unknown", s.calls, s.requests, s.extra, s.unknown)
 	if s.calls == 0 {
@@ -112,7 +112,7 @@ func (s *sum) line() string {
 	return text
 }
 
-// median and longest of the recoveries, "" where none were measured.
+// times returns the median and the longest of the recoveries; "": none were measured.
 func (s *sum) times() string {
 	if len(s.recovery) == 0 {
 		return "–"
@@ -133,7 +133,7 @@ func seedOf(name string) uint64 {
 	return h.Sum64()
 }
 
-// split shares n among units of at most most.
+// split divides n among units that get no more than most each.
 func split(n, most int) []int {
 	var parts []int
 	for units := (n + most - 1) / most; units > 0; units-- {
@@ -143,7 +143,7 @@ func split(n, most int) []int {
 	return parts
 }
 
-// shared makes a unit of each part of n.
+// shared makes a unit for each part of n.
 func shared(n, most int, f func(u *unit, n int)) []func(u *unit) {
 	var units []func(u *unit)
 	for _, part := range split(n, most) {

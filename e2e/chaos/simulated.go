@@ -4,7 +4,7 @@ import (
 	"regexp"
 )
 
-// simulatedRows are the tests in simulated time. .ci/run has them as a step of its own, so
+// simulatedRows are the tests in simulated time. .ci/run runs them as a separate step, so
 // the small dose leaves them out.
 func simulatedRows(of func(whole, ci int) int) []row {
 	return []row{{

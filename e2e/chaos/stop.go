@@ -10,8 +10,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// asynq's lease on a task is 30 s: a worker that stands still for less keeps its tasks,
-// one that stands still for longer finds that others have them.
+// asynq's lease on a task is 30 s: a worker that stands still for less keeps its tasks.
+// If it stands still for longer, others have them.
 
 func stopRows(of func(whole, ci int) int) []row {
 	return []row{
@@ -28,8 +28,8 @@ func stopRows(of func(whole, ci int) int) []row {
 	}
 }
 
-// stopWorkers stops n of n+1 workers, each at its moment and for its time; or, by luck,
-// n of n, so that for a while nobody works. (Then no time of recovery is measured.)
+// stopWorkers stops n of n+1 workers, each at a random moment and for a random time. In a third of
+// the full dose's units it stops n of n, so that for a while no worker runs. (Then it measures no recovery.)
 func stopWorkers(u *unit, n int, least, most time.Duration) {
 	w := newWorld(u, nil)
 	w.topUp()
@@ -65,7 +65,7 @@ func stopWorkers(u *unit, n int, least, most time.Duration) {
 			continue
 		}
 		e.worker.Resume()
-		// What came while it stood still it reads, and tries to record, only now.
+		// Only now does the worker read, and try to record, what came while it stood still.
 		at := stopped[e.worker]
 		w.unrecordedOf(at.Add(justBefore), at.Add(-justBefore), time.Now().Add(second))
 		w.terms.Unsent += 24

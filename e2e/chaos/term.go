@@ -25,8 +25,8 @@ func termRows(of func(whole, ci int) int) []row {
 	}
 }
 
-// termWorkers ends workers of four by SIGTERM, each replaced when it has ended: n times
-// one of them, or all of them in turn.
+// termWorkers ends workers by SIGTERM, n times: one of four, or all of them in turn. Each is
+// replaced when it has ended.
 func termWorkers(u *unit, n, each int) {
 	const shutdown = 10 * time.Second // SHUTDOWN_TIMEOUT
 	w := newWorld(u, nil)
@@ -59,12 +59,12 @@ func termWorkers(u *unit, n, each int) {
 	}
 }
 
-// handOver ends the one worker that has all chains, while another one stands by: the calls
-// that were not yet sent are to be made there at once.
+// handOver ends the one worker that has all chains, while another one stands by. That one must make
+// the calls that were not yet sent, at once.
 func handOver(u *unit, n int) {
 	w := newWorld(u, nil)
-	w.chains, w.each = 2, 100    // none waits for a slot, and none runs out of calls
-	w.l.Set("CONCURRENCY", "48") // nor for a place in the worker
+	w.chains, w.each = 2, 100    // so that no chain waits for a slot or runs out of calls
+	w.l.Set("CONCURRENCY", "48") // nor waits for a place in the worker
 	w.topUp()
 	worker := w.l.Workers(1)[0]
 	var ends []time.Time

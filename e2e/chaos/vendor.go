@@ -24,15 +24,15 @@ func vendorRows(of func(whole, ci int) int) []row {
 	}}
 }
 
-// vendorFaults are those of the simulator after which a person may be needed, but
-// not another day. "slow" outlasts our patience and not the vendor's own limit.
+// vendorFaults are the simulator's faults after which a person may be needed, but not
+// another day. "slow" takes longer than we wait, but less than the vendor's own limit.
 const vendorFaults = "500,502,503,429,simultaneous,maintenance,html,cut,empty,garbage,bom,wrong-type,oversized," +
 	"reset-before,reset-after,drip:300ms,slow:1200ms,bad-token,redirect"
 
-// faultVendor makes one request in four go wrong, in any of the vendor's ways, and takes
-// the vendor down for 30 s in the middle: no connection, or 503 from the start on.
-// Chains that are held are retried as a person would. With limits, TOKEN LIMIT EXCEEDED
-// is among the faults: what it hits waits for tomorrow, or for a probe.
+// faultVendor makes one request in four go wrong, in any of the vendor's ways. The vendor is also
+// down for 30 s: it refuses connections in the middle, or answers 503 from the start. Held chains
+// are retried as a person would. With limits, TOKEN LIMIT EXCEEDED is among the faults: calls
+// that it hits wait for tomorrow, or for a probe.
 func faultVendor(u *unit, fails, limits bool) {
 	const down = 30 * second
 	faults, rate := vendorFaults, 0.25
@@ -45,7 +45,7 @@ func faultVendor(u *unit, fails, limits bool) {
 	}
 	began := time.Now()
 	w := newWorld(u, nil, flags...)
-	// Patience for a vendor that answers 503 for 30 s.
+	// Enough patience for a vendor that answers 503 for 30 s.
 	w.l.Set("MAX_ATTEMPTS", "40", "RETRY_MIN", "100ms", "RETRY_MAX", "3s")
 	proxy := w.vendorProxy()
 	w.each = 18
@@ -65,7 +65,7 @@ func faultVendor(u *unit, fails, limits bool) {
 		w.must(proxy.Start() == nil, "the proxy does not start again")
 		back = time.Now()
 		w.unrecorded(from.Add(-justBefore), from.Add(w.l.Lease()))
-		w.terms.Unsent += 3 * 24 // what the proxy had and did not pass on
+		w.terms.Unsent += 3 * 24 // requests that the proxy had and did not pass on
 	}
 	w.topUp()
 	w.settleByHand(limits)
@@ -77,7 +77,7 @@ func faultVendor(u *unit, fails, limits bool) {
 	}
 }
 
-// settleByHand waits until all has settled, and retries what is held, again and again.
+// settleByHand waits until all has settled and retries held chains, again and again.
 func (w *world) settleByHand(limits bool) {
 	w.Helper()
 	retried := 0
@@ -103,8 +103,8 @@ func (w *world) settleByHand(limits bool) {
 	w.Fatalf("chains are held again and again")
 }
 
-// awaitCooling waits until every chain is done, held, or of a token that the vendor
-// closed for today.
+// awaitCooling waits until every chain is done or held, or its token is closed for
+// today by the vendor.
 func (w *world) awaitCooling() {
 	w.Helper()
 	w.l.Await("all chains done, held or cooling", longWait, func(ctx context.Context) (bool, string) {

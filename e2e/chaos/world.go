@@ -20,7 +20,7 @@ const (
 	loadEach   = 36 // calls of a token in a batch
 )
 
-// longWait is the deadline of waits whose time the faults make long.
+// longWait is the deadline of waits that the faults make long.
 const longWait = 4 * time.Minute
 
 // world is a lab under load.
@@ -36,14 +36,14 @@ type world struct {
 	terms   e2e.Terms
 }
 
-// newWorld starts a lab with its Redis. The vendor works for 120 to 220 ms; flags are
-// further ones of the simulator.
+// newWorld starts a lab with its Redis. The vendor works for 120 to 220 ms on a request; flags
+// are further flags of the simulator.
 func newWorld(u *unit, redisArgs []string, flags ...string) *world {
 	u.Helper()
 	return newWorldAt(u, redisArgs, (*e2e.Lab).StartVendor, flags...)
 }
 
-// newWorldAt is newWorld with a vendor that start starts.
+// newWorldAt is newWorld with a function that starts the vendor.
 func newWorldAt(u *unit, redisArgs []string, start func(*e2e.Lab, ...string) *e2e.Vendor, flags ...string) *world {
 	u.Helper()
 	w := &world{unit: u, l: e2e.New(u.TB, redisArgs...), licence: 20, chains: loadChains, each: loadEach}
@@ -72,13 +72,13 @@ func (w *world) planOf(rows []e2e.Row) e2e.Plan {
 	return p
 }
 
-// topUp enqueues another batch where little of the last one is left.
+// topUp enqueues another batch if little of the last one is left.
 func (w *world) topUp() {
 	w.Helper()
 	if len(w.plans) > 0 {
 		st, err := w.l.Operator().Status(w.Context(), w.plans[len(w.plans)-1].Batch)
 		if err != nil || st.Open > st.Total/2 {
-			return // where Redis does not answer, there is nothing to be done
+			return // Redis does not answer, so nothing can be done
 		}
 	}
 	w.l.Bulk(w.plan(loadTokens, w.each))
@@ -89,7 +89,7 @@ func (w *world) unrecorded(from, to time.Time) {
 	w.terms.Unrecorded = append(w.terms.Unrecorded, e2e.Window{From: from, To: to})
 }
 
-// unrecordedOf is unrecorded for requests that were sent by a moment.
+// unrecordedOf is unrecorded only for requests that were sent by a given moment.
 func (w *world) unrecordedOf(sent, from, to time.Time) {
 	w.terms.Unrecorded = append(w.terms.Unrecorded, e2e.Window{From: from, To: to, Sent: sent})
 }
@@ -122,7 +122,7 @@ func (w *world) finish() e2e.Verdict {
 	return w.judge(false)
 }
 
-// violation counts a broken promise that the account does not tell of.
+// violation counts a broken promise that the account does not show.
 func (w *world) violation(promise, format string, a ...any) {
 	w.Helper()
 	w.Logf(promise+": "+format, a...)
@@ -149,7 +149,7 @@ func (w *world) looks(worker *e2e.Worker) {
 	}
 }
 
-// status is the ledger's count of all batches but one that was refused.
+// status adds up the ledger's counts of all batches but one that was refused.
 func (w *world) status(but e2e.Plan) (sum control.Status) {
 	w.Helper()
 	for _, p := range w.plans {
@@ -164,8 +164,8 @@ func (w *world) status(but e2e.Plan) (sum control.Status) {
 	return sum
 }
 
-// callsBack are the times from each moment until calls whose request was in flight then,
-// and whose caller went, were made again.
+// callsBack returns how long after each moment calls were made again, if their request was in
+// flight then and affected reports true.
 func callsBack(a wolkvoxtest.Account, moments []time.Time, affected func(wolkvoxtest.Record) bool) []time.Duration {
 	var times []time.Duration
 	last := map[string]wolkvoxtest.Record{}
@@ -175,7 +175,7 @@ func callsBack(a wolkvoxtest.Account, moments []time.Time, affected func(wolkvox
 		if !ok || !affected(before) {
 			continue
 		}
-		for _, at := range moments { // in order: the first one that it was in flight at
+		for _, at := range moments { // in order: the first one at which it was in flight
 			if !at.Before(before.Arrived) && r.Arrived.After(at) {
 				times = append(times, r.Arrived.Sub(at))
 				break
@@ -185,7 +185,7 @@ func callsBack(a wolkvoxtest.Account, moments []time.Time, affected func(wolkvox
 	return times
 }
 
-// firstAfter is the time from each moment until the next request arrived.
+// firstAfter returns, for each moment, the time until the next request arrived.
 func firstAfter(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
 	var times []time.Duration
 	for _, at := range moments {
@@ -197,14 +197,14 @@ func firstAfter(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
 	return times
 }
 
-// nextCalls are the times from the ends of the requests that were in flight at each
-// moment until the next request of the same chain. A chain is told by its calls' ids, which
-// are "<batch>-<token>-<chain>#<n>" where no id was given.
+// nextCalls returns the times from the ends of the requests that were in flight at each moment
+// until the next request of the same chain. It tells the chain from the call's id, which is
+// "<batch>-<token>-<chain>#<n>" if no id was given.
 func nextCalls(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
 	byChain := map[string][]wolkvoxtest.Record{}
 	for _, r := range a.Records {
 		chain, _, _ := strings.Cut(r.Call, "#")
-		_, chain, _ = strings.Cut(chain, "-") // whatever the batch
+		_, chain, _ = strings.Cut(chain, "-") // without the batch
 		byChain[chain] = append(byChain[chain], r)
 	}
 	var times []time.Duration
