@@ -11,7 +11,7 @@ import (
 	"habilita/internal/leasttime"
 )
 
-// batch is a batch as users have it: the vendor takes its time for a call, and the time counts
+// batch is a batch as users run it: the vendor works for a while on each call, and the time counts
 // from the start of bulk to the last answer.
 type batch struct {
 	tokens, each, servers int
@@ -56,7 +56,7 @@ func batchFigures() []figure {
 	}
 }
 
-// least is the least time of a batch of so many tokens.
+// least returns the shortest possible time of the batch with so many tokens.
 func (b batch) least(tokens int) time.Duration {
 	if b.varied {
 		return leastVaried(tokens, b.each)
@@ -68,7 +68,7 @@ func (b batch) least(tokens int) time.Duration {
 	return least
 }
 
-// leastVaried is the time of the slowest chain.
+// leastVaried returns the time of the slowest chain.
 func leastVaried(tokens, each int) time.Duration {
 	var most time.Duration
 	for i := range tokens {
@@ -81,8 +81,8 @@ func leastVaried(tokens, each int) time.Duration {
 	return most
 }
 
-// workingTime is how long the vendor works on a token's nth request: lognormal, with a median of
-// 400 ms and 1 % above 5 s, and the same in each turn.
+// workingTime returns how long the vendor works on a token's nth request: lognormal, with a median of
+// 400 ms and 1 % above 5 s. It is the same in each turn.
 func workingTime(token string, n int) time.Duration {
 	const median, at99 = 0.4, 5.0
 	h := fnv.New64a()
@@ -92,7 +92,7 @@ func workingTime(token string, n int) time.Duration {
 	return time.Duration(median * math.Exp(sigma*draw) * float64(time.Second))
 }
 
-// overLeast is how many times its least time the batch takes.
+// overLeast returns how many times its shortest possible time the batch takes.
 func (b batch) overLeast(r *rig) float64 {
 	return b.run(r).Seconds() / b.least(r.n(b.tokens)).Seconds()
 }
@@ -105,13 +105,13 @@ func (b batch) rate(r *rig) float64 { return float64(r.n(b.tokens)*b.each) / b.r
 
 func (b batch) plainRate(r *rig) float64 { return float64(r.n(b.tokens)*b.each) / b.plain(r).Seconds() }
 
-// run takes the batch through a worker that waits for it.
+// run runs the batch with a worker that is already waiting, and returns the time.
 func (b batch) run(r *rig) time.Duration {
 	took, _ := b.runBy(r)
 	return took
 }
 
-// peak is the most memory that the worker of the batch ever had, in MB.
+// peak returns the most memory that the batch's worker ever had, in MB.
 func (b batch) peak(r *rig) float64 {
 	_, w := b.runBy(r)
 	return r.memory(w, "VmHWM") / 1e6
@@ -132,7 +132,7 @@ func (b batch) runBy(r *rig) (took time.Duration, worker *proc) {
 	return s.Last.Sub(began), w
 }
 
-// plain takes as many calls through a plain handler; each of its tasks is one call, in no order.
+// plain makes as many calls with a plain handler; each of its tasks is one call, in no order.
 func (b batch) plain(r *rig) time.Duration {
 	calls := r.n(b.tokens) * b.each
 	url := r.vendor(b.vendorArgs()...)

@@ -55,7 +55,7 @@ func TestParseRefusesWhatItCannotDo(t *testing.T) {
 	}
 }
 
-// At every minute there is a zone whose day opens soon.
+// At every minute there is a time zone whose day opens soon.
 func TestSoonMidnight(t *testing.T) {
 	for now := time.Date(2026, 11, 29, 0, 0, 7, 5, time.UTC); now.Day() == 29; now = now.Add(time.Minute) {
 		name, guard, opens := soonMidnight(now)

@@ -21,18 +21,18 @@ type shape struct {
 	nodes, tokens, each int
 }
 
-// cost is what a call takes, by the processes' and Redis' own count. Processor time of a machine that is
-// shared is a better measure than time.
+// cost is what a call costs, by the processes' and Redis' own counts. On a shared machine, processor time is a
+// better measure than time.
 type cost struct {
 	shape
 	bulkRedis, bulkProducer time.Duration // to enqueue it
 	redis, worker           time.Duration // to make it
-	busiest                 float64       // share of the busiest node, both together, of the mean
+	busiest                 float64       // the busiest node over the mean, both together
 	waiting, done           float64       // bytes of Redis' memory
 	wire, file              float64       // bytes that Redis got and sent, and wrote into its append-only file
 }
 
-// printCosts measures shapes, each with a rig of its own, and prints what a call takes of each, and how
+// printCosts measures shapes, each with a rig of its own. It prints what a call costs in each, and how
 // buckets spread over nodes.
 func printCosts(s settings, out io.Writer, measured func(what string, f func(r *rig)) bool) bool {
 	n := func(whole int) int { return max(1, int(float64(whole)*s.scale)) }
@@ -64,7 +64,7 @@ func printCosts(s settings, out io.Writer, measured func(what string, f func(r *
 	})
 }
 
-// cost enqueues a load, then has a worker make its calls at a vendor that answers at once.
+// cost enqueues a load, then lets a worker make its calls at a vendor that answers at once.
 func (r *rig) cost(sh shape) cost {
 	clients := []*redis.Client{r.rdb}
 	if sh.nodes > 1 {
@@ -152,8 +152,8 @@ func (r *rig) bulkCPU(file string) time.Duration {
 	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 }
 
-// spread is how many of the 1,024 buckets the fullest of so many nodes has, of the mean; each node has as many
-// hash slots.
+// spread returns how many of the 1,024 buckets the fullest node has, over the mean. The nodes share the hash slots
+// evenly.
 func (r *rig) spread(c *redis.Client, nodes int) float64 {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 	at := make([]float64, nodes)

@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// bulkOf is the rate of enqueue bulk, from the start of the process to its end: it reads
-// the file, seals the tokens and looks for duplicates.
+// bulkOf measures the rate of enqueue bulk, from the start of the process to its end: it
+// reads the file, seals the tokens and looks for duplicates.
 func bulkOf(calls, each int, how order) func(*rig) float64 {
 	return func(r *rig) float64 {
 		tokens := max(1, r.n(calls)/each)
@@ -22,7 +22,7 @@ func plainBulkOf(calls int) func(*rig) float64 {
 
 const memoryTokens = 50_000
 
-// grown is what Redis holds more after f, in bytes: all of it, without the buffers of
+// grown returns by how many bytes Redis' memory grows through f, without the buffers of
 // connections and of the append-only file.
 func (r *rig) grown(f func()) float64 {
 	held := func() int {
@@ -33,8 +33,8 @@ func (r *rig) grown(f func()) float64 {
 	return float64(held() - before)
 }
 
-// memoryFirst is all that a call takes that is alone for its token: record, chain, sealed
-// token, batch, ready list.
+// memoryFirst returns all the memory for a call that is its token's only one: record, chain,
+// sealed token, batch, ready list.
 func memoryFirst(r *rig) float64 {
 	n := r.n(memoryTokens)
 	file := r.csv(n, 1, together)
@@ -46,7 +46,7 @@ func memoryTask(r *rig) float64 {
 	return r.grown(func() { r.plainBulk(n, 0) }) / float64(n)
 }
 
-// memoryFurther is what the second to tenth call of a token takes.
+// memoryFurther returns the memory for each of a token's second to tenth calls.
 func memoryFurther(r *rig) float64 { return r.further(r.csv) }
 
 func memoryFurtherWithIDs(r *rig) float64 { return r.further(r.csvWithIDs) }
@@ -62,7 +62,7 @@ func (r *rig) further(csv func(tokens, each int, how order) string) float64 {
 	return (sizes[1] - sizes[0]) / float64(9*n)
 }
 
-// memoryProducer is by how much the most memory that the command ever had grows for each row of a longer file.
+// memoryProducer returns by how many bytes the command's peak memory grows for each further row of a file.
 func memoryProducer(r *rig) float64 {
 	few, many := r.n(200_000), r.n(1_200_000)
 	var peaks []float64

@@ -11,9 +11,9 @@ import (
 
 const longChains = 100
 
-// behindLong waits until long chains are at work, enqueues chains of one call, one after
-// the other, and returns the median time in ms from the enqueueing to the request. The
-// server of these calls is their number, 1000 and up, by which the vendor's account tells them.
+// behindLong waits until long chains are running, enqueues chains of one call, one after
+// the other, and returns the median time in ms from enqueueing to the request. The server
+// of each of these calls is its number, from 1000 up, so that the vendor can tell them apart.
 func (r *rig) behindLong(url string, total int, enqueue func(i int) error) float64 {
 	const short = 40
 	first := r.seen(url, total/20)
@@ -56,8 +56,8 @@ func shortChain(r *rig) float64 {
 	})
 }
 
-// roundRobin are the same chains by plain asynq: a handler puts the next call of its chain
-// at the end of the queue.
+// roundRobin runs the same chains with plain asynq: a handler puts the next call of its
+// chain at the end of the queue.
 func roundRobin(r *rig) float64 {
 	each := r.n(1000)
 	url := r.vendor("-keep")

@@ -13,7 +13,7 @@ import (
 // away is how far Redis is: the time of a round trip.
 const away = time.Millisecond
 
-// farther has Redis a round trip away until the returned function is called.
+// farther puts Redis a round trip away until near is called.
 func (r *rig) farther() (near func()) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 	p := toxiproxy.NewProxy(server, "bench", "127.0.0.1:0", r.redis.Addr)
@@ -31,7 +31,7 @@ func (r *rig) farther() (near func()) {
 	}
 }
 
-// seconds is how long the batch takes.
+// seconds returns how long the batch takes.
 func (b batch) seconds(r *rig) float64 { return b.run(r).Seconds() }
 
 // farSeconds is the same with Redis a round trip away.

@@ -12,12 +12,12 @@ import (
 func jsonOf(v any) io.Reader {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // texts and numbers: they can't fail
+		panic(err) // texts and numbers can't fail
 	}
 	return bytes.NewReader(b)
 }
 
-// planned is the least time that bulk --dry-run tells of the batch.
+// planned returns the shortest time that bulk --dry-run forecasts for the batch.
 func (b batch) planned(r *rig) time.Duration {
 	cmd := exec.Command(r.bin.Enqueue, "bulk", r.csvAt("t", r.n(b.tokens), b.each, b.servers, together), "--dry-run", "--json", "--latency", b.latency.String())
 	cmd.Env = r.environ(b.env...)
@@ -30,13 +30,13 @@ func (b batch) planned(r *rig) time.Duration {
 	return time.Duration(plan.Seconds * float64(time.Second))
 }
 
-// overPlan is how many times the time that bulk --dry-run tells the batch takes.
+// overPlan returns how many times as long as bulk --dry-run says the batch takes.
 func (b batch) overPlan(r *rig) float64 {
 	plan := b.planned(r)
 	return b.run(r).Seconds() / plan.Seconds()
 }
 
-// offForecast is by what factor the time that watch tells, halfway through the batch, is longer or shorter than the rest of it takes.
+// offForecast returns by what factor watch's forecast, halfway through the batch, is longer or shorter than the rest takes.
 func (b batch) offForecast(r *rig) float64 {
 	tokens := r.n(b.tokens)
 	url := r.vendor(b.vendorArgs()...)

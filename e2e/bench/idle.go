@@ -8,8 +8,8 @@ import (
 // checkInterval is the worker's own TaskCheckInterval.
 const checkInterval = 10 * time.Millisecond
 
-// settle is how long the last call is over before the processor time is taken: the guards of
-// dispatches (10 s) have ended by then.
+// settle is how long to wait after the last call before the processor time is measured. By then
+// the guards of dispatches (10 s) have ended.
 const settle = 15 * time.Second
 
 const (
@@ -17,8 +17,8 @@ const (
 	spentPrefix = "spent"
 )
 
-// idle is the processor time of Redis and worker in percent of a core, while 25,000 chains
-// are held (the vendor refuses their tokens) and 25,000 put off (their quota is used).
+// idle returns the processor time of Redis and worker in percent of a core, while 25,000 chains
+// are held (the vendor refuses their tokens) and 25,000 are put off (their quota is used).
 func idle(r *rig) float64 {
 	each := r.n(25_000)
 	url := r.vendor("-bad", heldPrefix, "-spent", spentPrefix)
@@ -37,7 +37,7 @@ func plainIdle(r *rig) float64 {
 	return r.load(w)
 }
 
-// load measures for 20 s.
+// load measures the processor time of Redis and the worker for 20 s, in percent of a core.
 func (r *rig) load(w *proc) float64 {
 	redis, err := strconv.Atoi(r.info("server", "process_id"))
 	r.no(err)

@@ -11,8 +11,8 @@ import (
 	"habilita/internal/engine"
 )
 
-// gaps is the median time in ms from an answer to the arrival of the next request, of a
-// chain that is alone.
+// gaps returns the median time in ms from an answer to the arrival of the next request, for
+// a single chain.
 func (s seen) gaps() float64 {
 	var all []time.Duration
 	for i := 1; i < len(s.Arrived); i++ {
@@ -31,7 +31,7 @@ func handOff(r *rig) float64 {
 	return r.seen(url, n).gaps()
 }
 
-// plainHandOff is a chain whose handler enqueues the next task.
+// plainHandOff measures a chain whose handler enqueues the next task.
 func plainHandOff(r *rig) float64 {
 	const n = 8 // about a second each
 	url := r.vendor("-keep", "-latency", "2ms")
@@ -40,7 +40,7 @@ func plainHandOff(r *rig) float64 {
 	return r.seen(url, n).gaps()
 }
 
-// producer is a producer in this process.
+// producer starts a producer in this process.
 func (r *rig) producer() (*engine.Producer, func()) {
 	p, err := engine.NewProducer(r.ctx, r.rdb, engine.Options{Keys: r.keys})
 	r.no(err)
@@ -52,7 +52,7 @@ func (r *rig) producer() (*engine.Producer, func()) {
 func (r *rig) oneByOne(url string, n int, enqueue func(i int) error) float64 {
 	var all []time.Duration
 	for i := range n {
-		// At all phases of whatever looks from time to time.
+		// Start at varying phases of anything that polls.
 		time.Sleep(300*time.Millisecond + time.Duration(i*37%100)*time.Millisecond)
 		began := time.Now()
 		r.no(enqueue(i))
@@ -73,13 +73,13 @@ func single(r *rig) float64 {
 	})
 }
 
-// waitedFor is the median time in ms of the command that enqueues a call and waits for its
-// result. The 90th percentile goes to the log.
+// waitedFor returns the median time in ms of the command that enqueues a call and waits for
+// its result. The 90th percentile goes to the log.
 func waitedFor(r *rig) float64 {
 	r.worker(r.vendor())
 	var all []time.Duration
 	for i := range r.n(50) {
-		time.Sleep(time.Duration(i*37%100) * time.Millisecond) // at all phases of whatever looks
+		time.Sleep(time.Duration(i*37%100) * time.Millisecond) // at varying phases of anything that polls
 		cmd := exec.CommandContext(r.ctx, r.bin.Enqueue, "call", "--server", "1", "--wait")
 		cmd.Env = r.environ("WOLKVOX_TOKEN=" + token("w", 0))
 		began := time.Now()

@@ -18,18 +18,18 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// token is the nth token of a load: 40 characters, which say nothing.
+// token returns the nth token of a load: 40 characters without a meaning.
 func token(prefix string, n int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", prefix, n))
 	return prefix + hex.EncodeToString(sum[:])[:40-len(prefix)]
 }
 
-// order says how the rows of a token stand in a file.
+// order says how the rows of a token are placed in a file.
 type order bool
 
 const (
 	together order = false // one after the other
-	apart    order = true  // as far from each other as can be
+	apart    order = true  // as far from each other as possible
 )
 
 // csv writes a file of tokens x each calls and returns its path.
@@ -46,7 +46,7 @@ func (r *rig) csvWithIDs(tokens, each int, how order) string {
 	return r.csvFile("t", tokens, each, manyServers, how, true)
 }
 
-// csvAt has the tokens shared among so many servers.
+// csvAt shares the tokens among so many servers.
 func (r *rig) csvAt(prefix string, tokens, each, servers int, how order) string {
 	return r.csvFile(prefix, tokens, each, servers, how, false)
 }
@@ -84,13 +84,13 @@ func (r *rig) bulk(file, batch string) time.Duration {
 	return took
 }
 
-// bulkFrom tells also when the process was started.
+// bulkFrom also returns when the process was started.
 func (r *rig) bulkFrom(file, batch string) (time.Time, time.Duration) {
 	began, took, _ := r.bulkProcess(file, batch)
 	return began, took
 }
 
-// bulkPeak tells the most memory that the process ever had, in bytes.
+// bulkPeak returns the most memory that the process ever had, in bytes.
 func (r *rig) bulkPeak(file, batch string) float64 {
 	_, _, ended := r.bulkProcess(file, batch)
 	usage, ok := ended.SysUsage().(*syscall.Rusage)
@@ -115,7 +115,7 @@ func (r *rig) bulkProcess(file, batch string) (time.Time, time.Duration, *os.Pro
 	return began, took, cmd.ProcessState
 }
 
-// plainBulk enqueues as many tasks by asynq's client from 64 goroutines.
+// plainBulk enqueues as many tasks with asynq's client from 64 goroutines.
 func (r *rig) plainBulk(calls, left int) time.Duration {
 	const goroutines = 64
 	client := r.client()

@@ -40,8 +40,8 @@ type settings struct {
 	cost            bool
 }
 
-// run returns the exit status: 0 measured, 1 a measurement failed, 2 wrong usage. A floor
-// that was not met is told in the table.
+// run returns the exit status: 0 measured, 1 a measurement failed, 2 wrong usage. The table
+// shows a floor that was not met.
 func run(ctx context.Context, args []string, out, errw io.Writer) int {
 	s, err := parse(args, errw)
 	if err != nil {
@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, out, errw io.Writer) int {
 	return 0
 }
 
-// measure takes turns and returns the median of each side; 0 for a side that there is not.
+// measure takes turns and returns the median of each side; 0: there is no such side.
 func measure(r *rig, f figure, turns int) (ours, theirs float64) {
 	var all [2][]float64
 	for range turns {

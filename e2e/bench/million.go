@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// million takes 1,000,000 calls over 100,000 tokens from the file to the last answer, and
+// million makes 1,000,000 calls of 100,000 tokens, from the file to the last answer. It
 // returns the calls a second from the start of enqueue bulk; the worker runs meanwhile.
 func million(r *rig) float64 {
 	tokens := r.n(100_000)
@@ -26,7 +26,7 @@ func million(r *rig) float64 {
 	return float64(calls) / time.Since(began).Seconds()
 }
 
-// memory is a field of /proc/PID/status, in bytes: VmRSS is what a process has, VmHWM the most that it ever had.
+// memory reads a field of /proc/PID/status, in bytes: VmRSS is what a process has, VmHWM the most that it ever had.
 func (r *rig) memory(p *proc, field string) float64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	for line := range strings.Lines(string(b)) {

@@ -21,12 +21,12 @@ const plainCommand = "plain"
 const (
 	plainQueue = "plain"
 	plainType  = "plain:call"
-	// plainAtOnce is how many tasks it works on at the same time, if nothing else is asked for.
+	// plainAtOnce is how many tasks it works on at the same time by default.
 	plainAtOnce = 64
-	// atOnceAsPlain has habilita's worker do as many.
+	// atOnceAsPlain makes habilita's worker do as many.
 	atOnceAsPlain = "CONCURRENCY=64"
 	// payloadSize is the size of a task's payload: server, token, reference and what
-	// one would write beside them.
+	// one would add to them.
 	payloadSize = 206
 )
 
@@ -46,7 +46,7 @@ func plainTask(c plainCall) *asynq.Task {
 		body, err = json.Marshal(c)
 	}
 	if err != nil {
-		panic(err) // texts and a number: they can't fail
+		panic(err) // texts and a number can't fail
 	}
 	return asynq.NewTask(plainType, body)
 }

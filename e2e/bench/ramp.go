@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// lead is how long before its day opens the work is enqueued.
+// lead is how long before the day opens the work is enqueued.
 const lead = 45 * time.Second
 
-// dayBegins is what the vendor sees when so many chains wake at once, since their day begins: the share of the
-// requests in its busiest second, in percent. Without a ramp that is as many as a worker can make.
+// dayBegins measures what the vendor sees when so many chains wake at once, because their day begins: the share of
+// the requests in its busiest second, in percent. Without a ramp that is as many as a worker can make.
 func dayBegins(chains int) func(*rig) float64 {
 	return func(r *rig) float64 {
 		defer func() { r.env = nil }()
@@ -54,15 +54,15 @@ func perSecond(counts map[int]int, last int) string {
 	return fmt.Sprint(all)
 }
 
-// soonMidnight is a zone whose day has begun less than an hour ago, or is about to, and a QUOTA_GUARD with which it
-// opens soon.
+// soonMidnight returns a zone whose day began less than an hour ago, or is about to begin, and a QUOTA_GUARD with
+// which it opens soon.
 func soonMidnight(now time.Time) (zone string, guard time.Duration, opens time.Time) {
 	now = now.UTC()
 	midnight := now.Truncate(time.Hour)
 	if now.Sub(midnight) > 58*time.Minute { // the guard is below an hour
 		midnight = midnight.Add(time.Hour)
 	}
-	west := midnight.Hour() // hours that the zone is behind UTC, in which it is midnight
+	west := midnight.Hour() // how many hours behind UTC it is midnight
 	zone = fmt.Sprintf("Etc/GMT+%d", west)
 	if west > 12 {
 		zone = fmt.Sprintf("Etc/GMT-%d", 24-west)

@@ -2,8 +2,8 @@ package main
 
 import "habilita/internal/testkit/redistest"
 
-// replicaFigures tell the price of WAIT_REPLICAS: the same with a replica that is waited for, and with
-// one that is not.
+// replicaFigures show the price of WAIT_REPLICAS: they measure the same load with and without waiting for
+// the replica.
 func replicaFigures() []figure {
 	row := func(what, unit string, less bool, of func(*rig) float64) figure {
 		return figure{what: "WAIT_REPLICAS=1: " + what, against: "WAIT_REPLICAS=0, with a replica all the same", unit: unit, less: less,
@@ -16,7 +16,7 @@ func replicaFigures() []figure {
 	}
 }
 
-// withReplica measures with a replica, which every turn of the rig then has.
+// withReplica measures with a replica; from then on every turn of the rig has it.
 func withReplica(wait string, of func(*rig) float64) func(*rig) float64 {
 	return func(r *rig) float64 {
 		if r.replica == nil {

@@ -25,7 +25,7 @@ import (
 	"habilita/internal/vault"
 )
 
-// rig is one Redis and the processes of a turn. Its methods end the row where they fail.
+// rig is one Redis and the processes of a turn. Its methods end the row if they fail.
 type rig struct {
 	tb      testing.TB
 	ctx     context.Context
@@ -69,13 +69,13 @@ func (r *rig) logf(format string, a ...any) { _, _ = fmt.Fprintf(r.out, format+"
 // n is a size, scaled.
 func (r *rig) n(whole int) int { return max(1, int(float64(whole)*r.scale)) }
 
-// reset makes Redis like a new one for the next turn. It forgets the scripts, too: a command that
-// finds them in an empty Redis waits for 2 s, lest a living process puts the token-ID key back.
+// reset makes Redis like a new one for the next turn. It removes the scripts, too: a command that finds
+// scripts in an empty Redis waits for 2 s, in case a living process puts the token-ID key back.
 func (r *rig) reset() {
 	r.no(r.rdb.FlushAll(r.ctx).Err())
 	r.no(r.rdb.ScriptFlush(r.ctx).Err())
 	r.no(r.rdb.ConfigResetStat(r.ctx).Err())
-	_ = r.rdb.Do(r.ctx, "MEMORY", "PURGE").Err() // builds without jemalloc have nothing to purge
+	_ = r.rdb.Do(r.ctx, "MEMORY", "PURGE").Err() // without jemalloc there is nothing to purge
 }
 
 // proc is a process of a turn.
@@ -86,7 +86,7 @@ type proc struct {
 	out    *bufio.Reader
 }
 
-// start starts a program whose error output goes to a file, as a service's would.
+// start starts a program. Its error output goes to a file, as that of a service would.
 func (r *rig) start(name, bin string, env []string, args ...string) *proc {
 	log, err := os.OpenFile(filepath.Join(r.dir, name+".log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	r.no(err)
@@ -142,7 +142,7 @@ func (r *rig) vendor(args ...string) string {
 	return strings.TrimSpace(url)
 }
 
-// seen asks the vendor what it saw; one that keeps times answers when there are n requests.
+// seen asks the vendor what it saw. If it keeps times, it answers once there are n requests.
 func (r *rig) seen(url string, n int) seen {
 	base, _, _ := strings.Cut(url, "/wv")
 	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, fmt.Sprintf("%s/seen/%d", base, n), nil)

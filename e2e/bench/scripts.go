@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// scripts is how often Redis was asked to run a script.
+// scripts returns how often Redis was asked to run a script.
 func (r *rig) scripts() int {
 	sum := 0
 	for _, command := range []string{"eval", "evalsha"} {
@@ -38,8 +38,8 @@ func (r *rig) chainsOfOne(chains, each int) string {
 	return path
 }
 
-// tellCommands tells what Redis did for a call: its commands, those within scripts too, and its
-// scripts, by its own count.
+// tellCommands logs what Redis did for each call, by its own count: scripts and commands, even
+// those within scripts.
 func (r *rig) tellCommands(s seen) {
 	text, err := r.rdb.Info(r.ctx, "commandstats").Result()
 	r.no(err)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// share is how many calls the busiest of some workers on one ledger makes, over the mean.
+// share measures how many calls the busiest of some workers on one ledger makes, over the mean.
 func share(workers, tokens, each int, env ...string) func(*rig) float64 {
 	return func(r *rig) float64 {
 		vendor := r.vendor("-latency", "50ms")
@@ -29,7 +29,7 @@ func share(workers, tokens, each int, env ...string) func(*rig) float64 {
 	}
 }
 
-// succeeded is how many calls of a worker succeeded, by its metrics.
+// succeeded returns how many calls of a worker succeeded, by its metrics.
 func (r *rig) succeeded(w *proc) float64 {
 	resp, err := http.Get("http://" + w.listen + "/metrics")
 	r.no(err)

@@ -10,7 +10,8 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// spreadFigures tell how evenly the nodes of a cluster work: the processor time of the busiest master over the mean.
+// spreadFigures show how evenly the work is spread, over a cluster's masters by processor time and over workers by
+// calls: the busiest over the mean.
 func spreadFigures() []figure {
 	var all []figure
 	for _, masters := range []int{1, 3, 6} {
@@ -54,7 +55,7 @@ func spread(masters int, queues string) func(*rig) float64 {
 	}
 }
 
-// nodeCPU is the processor time of servers.
+// nodeCPU returns the processor time of servers.
 func (r *rig) nodeCPU(nodes []*redistest.Server) []time.Duration {
 	var all []time.Duration
 	for _, n := range nodes {

@@ -14,7 +14,7 @@ type figure struct {
 	what, against string
 	unit          string  // of the values: /s, ms, bytes, %, calls
 	less          bool    // less is better
-	floor         float64 // of the ratio, or of the value where absolute; 0: none
+	floor         float64 // of the ratio, or of the value if absolute; 0: none
 	absolute      bool
 	ours, theirs  func(*rig) float64 // theirs nil: measured against nothing
 }

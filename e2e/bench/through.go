@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// rate is the calls a second by the vendor's account, from the first arrival to the last end.
+// rate returns the calls a second by the vendor's account, from the first arrival to the last end.
 func (s seen) rate() float64 { return float64(s.Requests) / s.Last.Sub(s.First).Seconds() }
 
-// through is the rate of the worker at work on chains of a length: all is enqueued before
+// through measures the rate of a worker on chains of a length. All calls are enqueued before
 // it starts.
 func through(calls, length int) func(*rig) float64 {
 	return func(r *rig) float64 {
@@ -39,14 +39,14 @@ func (r *rig) spent(w *proc) spent {
 	return out
 }
 
-// tellCost tells what a call took of Redis and of the worker.
+// tellCost logs what a call cost Redis and the worker.
 func (r *rig) tellCost(before spent, w *proc, s seen) {
 	after, n := r.spent(w), time.Duration(s.Requests)
 	r.logf("    a call takes %s of Redis, %s of the worker and %.2f scripts", ((after.redis - before.redis) / n).Round(100*time.Nanosecond),
 		((after.worker - before.worker) / n).Round(100*time.Nanosecond), float64(after.scripts-before.scripts)/float64(n))
 }
 
-// plainThrough is the same for tasks of plain asynq, which know no order.
+// plainThrough measures the same for tasks of plain asynq, which have no order.
 func plainThrough(calls int) func(*rig) float64 {
 	return func(r *rig) float64 {
 		n := r.n(calls)
@@ -60,7 +60,7 @@ func plainThrough(calls int) func(*rig) float64 {
 	}
 }
 
-// waitingChains counts the script calls of everybody, asynq's included, while 40 chains of
+// waitingChains counts all script calls for each call, asynq's included, while 40 chains of
 // one token share its slots at a vendor that takes 10 ms.
 func waitingChains(r *rig) float64 {
 	const chains = 40
@@ -70,6 +70,6 @@ func waitingChains(r *rig) float64 {
 	before := r.scripts()
 	r.worker(url)
 	r.await(url, chains*each)
-	time.Sleep(100 * time.Millisecond) // the last outcome
+	time.Sleep(100 * time.Millisecond) // until the last outcome is recorded
 	return float64(r.scripts()-before) / float64(chains*each)
 }

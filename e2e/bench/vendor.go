@@ -30,7 +30,7 @@ type seen struct {
 	Most     int       // in flight at the same time
 	// Broken are requests above the slots or the quota of a token.
 	Broken int
-	// Arrived and Ended of each request, where they are kept.
+	// Arrived and Ended have the times of each request, if they are kept.
 	Arrived, Ended []time.Time
 	Marked         map[string]time.Time // arrivals at servers from 1000 up, by the server
 }
@@ -81,7 +81,7 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Unlock()
 }
 
-// tell answers with what was seen; where times are kept, as soon as there are n requests.
+// tell answers with what was seen. If times are kept, it waits until there are n requests.
 func (v *vendor) tell(w http.ResponseWriter, r *http.Request, n string) {
 	want, _ := strconv.Atoi(n)
 	v.mu.Lock()
@@ -95,7 +95,7 @@ func (v *vendor) tell(w http.ResponseWriter, r *http.Request, n string) {
 		v.mu.Lock()
 	}
 	defer v.mu.Unlock()
-	// Account would copy what it has of every token, while requests wait: this is asked for many times in a measurement.
+	// Account would copy what it has about every token while requests wait, and a measurement asks many times.
 	_ = v.sim.Wait(r.Context(), func(a wolkvoxtest.Account) bool {
 		v.seen.Broken = a.Totals.OverSlots + a.Totals.OverQuota
 		return true

@@ -198,8 +198,8 @@ func firstAfter(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
 }
 
 // nextCalls returns the times from the ends of the requests that were in flight at each moment
-// until the next request of the same chain. It tells the chain from the call's id, which is
-// "<batch>-<token>-<chain>#<n>" if no id was given.
+// until the next request of the same chain. It takes a call's id for "<batch>-<token>-<chain>#<n>",
+// and tells the chain from that.
 func nextCalls(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
 	byChain := map[string][]wolkvoxtest.Record{}
 	for _, r := range a.Records {
