@@ -1,8 +1,8 @@
-# make help says what there is.
+# make help lists all commands.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO ?= go
-# What --version tells. A build without git goes without the commit.
+# What --version prints. A build without git has no commit.
 LDFLAGS = -X habilita/internal/version.commit=$(shell git rev-parse HEAD 2>/dev/null) \
 	-X habilita/internal/version.date=$(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
@@ -25,7 +25,7 @@ e2e: ## what needs browsers, faults, or another program's client
 test-redis: ## all quick tests again; they fail if there is no redis-server
 	HABILITA_REQUIRE_REDIS=1 $(GO) test -count=1 ./...
 
-race: ## tests under the race detector (takes a C compiler)
+race: ## tests under the race detector (needs a C compiler)
 	HABILITA_REQUIRE_REDIS=1 $(GO) test -race -count=1 $$(.ci/run --race-arguments)
 
 lint: ## format, go vet and staticcheck, of both modules
@@ -48,16 +48,16 @@ bench: ## measure against plain asynq, for three quarters of an hour: docs/perfo
 bench-go: ## Go benchmarks of the hot paths, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem $(BENCHGOFLAGS) ./...
 
-matrix: ## every case in simulated time, of which go test runs a few: 25 minutes
+matrix: ## all cases in simulated time (go test runs only a few): 25 minutes
 	HABILITA_MATRIX=all $(GO) test -count=1 -timeout 60m ./internal/simtime
 
 chaos: ## break everything under load, for an hour: docs/faults.md
 	$(GO) run -C e2e ./chaos
 
-containers: ## the compose files, in a container engine of the tests' own (takes Linux, root, docker.io)
+containers: ## the compose files, in a container engine that the tests start (needs Linux, root, docker.io)
 	HABILITA_REQUIRE_CONTAINERS=1 HABILITA_CONTAINERS=all $(GO) test -C e2e -count=1 -timeout 40m -v ./containers
 
-mutations: ## take one mechanism out at a time: a test fails for each; writes docs/mutations.md
+mutations: ## remove one mechanism at a time: a test fails for each; writes docs/mutations.md
 	$(GO) run -C e2e ./mutations -write
 
 demo: ## see it work, with nothing installed
@@ -66,8 +66,8 @@ demo: ## see it work, with nothing installed
 screenshots: ## pictures of all pages of the console, in screenshots/ (needs chromium)
 	$(GO) run -C e2e ./browser/screenshots -out '$(CURDIR)/screenshots'
 
-ci: ## what runs before a change is taken
+ci: ## all checks that a change must pass
 	.ci/run
 
-clean: ## what make has made
+clean: ## remove what make has made
 	rm -rf bin coverage.out

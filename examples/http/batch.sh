@@ -3,7 +3,7 @@
 #
 #   HABILITA_URL=http://127.0.0.1:8080 HABILITA_API_KEY=... ./batch.sh operations.csv november
 #
-# It exits with 0 if every row was enqueued and every call of the batch succeeded, else with 1.
+# It exits with 0 if every row was enqueued and every call of the batch succeeded, otherwise with 1.
 # HABILITA_WAIT is how many seconds it waits; 600 if not set.
 set -u
 [ $# = 2 ] || { echo "usage: FILE BATCH" >&2; exit 1; }
@@ -15,14 +15,14 @@ trap 'rm -f "$answer"' EXIT
 # encoded TEXT: percent-encoded, byte by byte, for a query or a path.
 encoded() { printf %s "$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'; }
 
-# ask CURL-ARGUMENTS: into $answer. It asks again until the deadline, but not where the
-# answer will stay the same: of 4xx only 408 and 429 may pass by themselves.
+# ask CURL-ARGUMENTS: puts the answer into $answer. It asks again until the deadline, but not if the
+# answer will stay the same: of the 4xx statuses only 408 and 429 may pass by themselves.
 ask() {
   delay=1
   while :; do
     left=$((deadline - $(date +%s)))
     [ $left -gt 0 ] || left=1
-    # The key comes from standard input, so that it is in no process's arguments.
+    # curl reads the key from standard input, so that no process has it among its arguments.
     status=$(printf 'header = "Authorization: Bearer %s"\n' "$HABILITA_API_KEY" |
       curl --config - --silent --show-error --max-time $left --output "$answer" --write-out '%{http_code}' "$@")
     case $status in
@@ -39,7 +39,7 @@ ask() {
   return 1
 }
 
-# count NAME: a number of the JSON in $answer.
+# count NAME: prints a number from the JSON in $answer.
 count() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$answer"; }
 
 url=$HABILITA_URL/v1/batches name=$(encoded "$batch")

@@ -3,7 +3,7 @@
 //
 //   HABILITA_URL=http://127.0.0.1:8080 HABILITA_API_KEY=... WOLKVOX_TOKEN=... php call.php 0042 order-1001
 //
-// It exits with 0 if the call succeeded, else with 1. HABILITA_WAIT is how many seconds it waits; 600 if not set.
+// It exits with 0 if the call succeeded, otherwise with 1. HABILITA_WAIT is how many seconds it waits; 600 if not set.
 
 $deadline = time() + (int) (getenv('HABILITA_WAIT') ?: 600);
 
@@ -33,7 +33,7 @@ function ask(string $method, string $path, array $headers = [], ?array $body = n
             return json_decode($text, true, 512, JSON_THROW_ON_ERROR);
         }
         $why = $text === false ? curl_error($curl) : "HTTP $status $text";
-        // Of 4xx only these may pass by themselves. A wrong key stays wrong.
+        // Of the 4xx statuses only these may pass by themselves. A wrong key stays wrong.
         $passes = $text === false || $status >= 500 || in_array($status, [408, 429], true);
         if (!$passes || time() + $delay >= $GLOBALS['deadline']) {
             fail($why);
@@ -46,7 +46,7 @@ if ($argc !== 3) {
     fail('usage: SERVER ORDER');
 }
 [, $server, $order] = $argv;
-// The same key makes it the same call: sending it again is harmless.
+// With the same key it is the same call, so sending it again is harmless.
 $receipt = ask('POST', '/v1/calls', ['Content-Type: application/json', "Idempotency-Key: $order"], [
     'server' => $server,
     'token' => getenv('WOLKVOX_TOKEN'),

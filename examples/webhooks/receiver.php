@@ -1,10 +1,10 @@
 <?php
-// Receive habilita's webhooks: check them, drop doubles, and write each event as a line of JSON.
+// Receive habilita's webhooks: check them, drop duplicates, and write each event as a line of JSON.
 //
 //   WEBHOOK_SECRET=whsec_... WEBHOOK_DIR=/var/lib/webhooks php -S 127.0.0.1:9000 receiver.php
 //
 // WEBHOOK_DIR keeps the ids that were seen, and events.jsonl. While a secret changes, give both in
-// WEBHOOK_SECRET, comma separated. Empty the folder "seen" of what is older than two days now and then.
+// WEBHOOK_SECRET, comma separated. From time to time, delete files older than two days from the folder "seen".
 
 const TOLERANCE = 300; // seconds
 
@@ -14,7 +14,7 @@ function answer(int $status): never
     exit;
 }
 
-// Whether one of the secrets made one of the signatures.
+// Reports whether one of the secrets made one of the signatures.
 function genuine(string $id, string $at, string $signatures, string $body): bool
 {
     if ($id === '' || !ctype_digit($at) || abs(time() - (int) $at) > TOLERANCE) {

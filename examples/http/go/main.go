@@ -2,7 +2,7 @@
 //
 //	HABILITA_URL=http://127.0.0.1:8080 HABILITA_API_KEY=... WOLKVOX_TOKEN=... go run ./examples/http/go 0042 order-1001
 //
-// It exits with 0 if the call succeeded, else with 1. HABILITA_WAIT is how long it waits, such as 10m.
+// It exits with 0 if the call succeeded, otherwise with 1. HABILITA_WAIT is how long it waits, such as 10m.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 		fail(err)
 	}
 	var receipt struct{ ID, Call string }
-	// The same key makes it the same call: sending it again is harmless.
+	// With the same key it is the same call, so sending it again is harmless.
 	header := map[string]string{"Content-Type": "application/json", "Idempotency-Key": os.Args[2]}
 	if err := ask(ctx, "POST", "/v1/calls", body, header, &receipt); err != nil {
 		fail("not enqueued, for all we know:", err)
@@ -56,10 +56,10 @@ func main() {
 	}
 }
 
-// refused is an answer that asking again does not change.
+// refused is an answer that stays the same if one asks again.
 type refused struct{ error }
 
-// ask sends a request until it is answered, and reads the answer into v.
+// ask sends a request until it gets an answer, and reads the answer into v.
 func ask(ctx context.Context, method, path string, body []byte, header map[string]string, v any) error {
 	for delay := time.Second; ; delay = min(2*delay, 30*time.Second) {
 		err := once(ctx, method, path, body, header, v)
@@ -95,7 +95,7 @@ func once(ctx context.Context, method, path string, body []byte, header map[stri
 	var problem struct{ Title, Detail string }
 	_ = json.NewDecoder(res.Body).Decode(&problem)
 	err = fmt.Errorf("%s: %s: %s", res.Status, problem.Title, problem.Detail)
-	// Of 4xx only these may pass by themselves. A wrong key stays wrong.
+	// Of the 4xx statuses only these may pass by themselves. A wrong key stays wrong.
 	if res.StatusCode < 500 && res.StatusCode != http.StatusRequestTimeout && res.StatusCode != http.StatusTooManyRequests {
 		return refused{err}
 	}

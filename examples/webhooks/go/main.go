@@ -1,4 +1,4 @@
-// Receive habilita's webhooks: check them, drop doubles, and print each event as a line of JSON.
+// Receive habilita's webhooks: check them, drop duplicates, and print each event as a line of JSON.
 //
 //	WEBHOOK_SECRET=whsec_... go run ./examples/webhooks/go 127.0.0.1:9000
 //
