@@ -23,7 +23,7 @@ type Settings struct {
 	Lease time.Duration
 	// DefaultLicenses is for tokens without a number of licences. 0: 1, the smallest quota.
 	DefaultLicenses int
-	// Location is where the vendor's day begins. nil: America/Bogota; a program in an image
+	// Location is the time zone of the vendor's day. nil: America/Bogota; a program in an image
 	// without a zone database imports time/tzdata.
 	Location *time.Location
 	// Guard is the time before and after midnight without grants. Whole milliseconds, up to

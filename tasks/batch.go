@@ -36,10 +36,10 @@ type Summary struct {
 	Unplaced   int // of Rejected: their token is unknown, so nothing was withheld behind them
 	Missing    int // calls of the batch that have not ended, and that the sequence no longer has
 	Pruned     int // of these, cancelled by Prune
-	Replaced   int // of Enqueued: in the place of a call that conflicted, by Prune
-	OutOfOrder int // of Enqueued: joined their chain behind calls that stand after them in the sequence
+	Replaced   int // of Enqueued: replace a call that conflicted, by Prune
+	OutOfOrder int // of Enqueued: joined their chain behind calls that come after them in the sequence
 	Tokens     int // of the calls that were read
-	// Edited says that the sequence gave other calls when it was ranged over again.
+	// Edited says that the sequence gave different calls when it was ranged over again.
 	Edited bool
 	// NotPruned is a *PruneError that says why Prune did nothing; nil: it pruned, or was not given.
 	NotPruned error
@@ -134,9 +134,9 @@ type Canaries struct {
 }
 
 // EnqueueBatch enqueues the calls of a sequence under the batch's name, in order for each chain.
-// After an error or a crash, or to correct it, enqueue the batch again, even in another order.
-// That adds only what is new: a call is known by its ID, or by its content. The summary says what
-// was acknowledged, even if there is an error.
+// Enqueue the batch again after an error or a crash, or corrected and in another order: that adds
+// only what is new. A call is known by its ID, or by its content. The summary says what was
+// acknowledged, even if there is an error.
 //
 // A *BatchError says why the batch takes no calls. A *CallError, or the sequence's own error, says
 // what stopped it (see OnReject). ErrRedisFull means that Redis takes nothing new.

@@ -17,8 +17,8 @@ type Call struct {
 	// Licenses is how many licences the operation has: each allows 1000 requests a day. 0: not
 	// given; the last number that was given holds.
 	Licenses int
-	// Chain names the chain of the token that the call joins. "": the token's default chain.
-	// Up to 128 printable ASCII characters without space.
+	// Chain names the token's chain that the call joins. "": the token's default chain. Up to 128
+	// printable ASCII characters without space.
 	Chain string
 	// Ref is your own text, shown in reports. Up to 256 characters.
 	Ref string

@@ -23,19 +23,19 @@ type Options struct {
 	// all open. Required; `enqueue keygen` prints one.
 	Keys string
 	// Prefix begins all keys in Redis: letters, digits and ".:_-". "": "habilita", as in the
-	// commands. Programs with another prefix share nothing with them.
+	// commands. Programs with different prefixes share nothing.
 	Prefix string
 	// Quota has the limits of a token; its Prefix is ignored. A worker computes the Lease from its
-	// time-outs. Zero fields mean the defaults, but in a client's limiter those of the workers that
-	// run, if any.
+	// time-outs. Zero fields mean the defaults. In a client's limiter they mean the values of the
+	// workers that run, if any.
 	Quota quota.Settings
 	// Tracer makes spans for enqueueing, runs and attempts. nil: none.
 	Tracer trace.TracerProvider
 	// WaitReplicas is how many replicas must have a grant, an outcome or a new call before it
-	// counts, 0 to 100: it is not lost then when another node takes over. 0: none.
+	// counts, so that it is not lost when another node takes over. 0 to 100; 0: none.
 	WaitReplicas int
-	// Queues is how many asynq queues chains are spread over, 1 to 64; 0: 1. Several queues spread
-	// the load over the nodes of a cluster. Processes may use different numbers.
+	// Queues is the number of asynq queues that share the chains, 1 to 64; 0: 1. Several queues
+	// spread the load over the nodes of a cluster. Processes may use different numbers.
 	Queues int
 }
 
@@ -45,8 +45,8 @@ func (o Options) engine() engine.Options {
 	}
 }
 
-// Client enqueues calls, reads what became of them, and decides. It is safe for concurrent
-// use. Close it.
+// Client enqueues calls, reads what became of them, and retries, skips or cancels them. It is
+// safe for concurrent use. Close it.
 type Client struct {
 	rdb      redis.UniversalClient
 	producer *engine.Producer
@@ -86,8 +86,8 @@ func (c *Client) Close() error {
 // not named below, it may be enqueued or not: with an ID, enqueueing it again is harmless.
 //
 // A *CallError says what is wrong with the call. A *ConflictError says that its ID is known for a
-// different call, a *BatchError that its batch was cancelled. ErrRedisFull means that Redis takes
-// nothing new.
+// different call. A *BatchError says that its batch was cancelled. ErrRedisFull means that Redis
+// takes nothing new.
 func (c *Client) Enqueue(ctx context.Context, call Call) (Receipt, error) {
 	if c.closed.Load() {
 		return Receipt{}, ErrClosed
@@ -160,9 +160,9 @@ type Worker struct{ worker *engine.Worker }
 // NewWorker makes a worker on the Redis of rdb. It opens connections of its own, with the
 // address, credentials, TLS and dialer of rdb, but not its hooks; rdb stays yours to close.
 //
-// A *MismatchError says which settings differ from those of other processes, ErrTokenIDKey that
-// tokens have other names in that Redis. ErrSentinel asks for RedisURL. Other errors come from
-// Redis, or say which option is wrong.
+// A *MismatchError says which settings differ from those of other processes. ErrTokenIDKey says
+// that tokens have other names in that Redis. ErrSentinel asks for RedisURL. Other errors come
+// from Redis, or say which option is wrong.
 func NewWorker(ctx context.Context, rdb redis.UniversalClient, o WorkerOptions) (*Worker, error) {
 	w, err := engine.NewWorker(ctx, engine.WorkerOptions{
 		Options: o.Options.engine(), Redis: rdb, RedisURL: o.RedisURL, WolkvoxURL: o.WolkvoxURL,

@@ -13,12 +13,12 @@
 //		fmt.Println(result.ID, result.State, result.Reason, err)
 //	}
 //
-// A Client enqueues calls, reads what became of them, and decides about those that were given
-// up. A Worker, or the command worker, makes the calls. Both need only Redis. Once Enqueue or
-// EnqueueBatch has acknowledged a call, it is tried until it succeeds, is given up, or a person
-// cancels it. It is hardly ever made twice.
+// A Client enqueues calls, reads what became of them, and retries, skips or cancels them. A
+// Worker, or the command worker, makes the calls. Both need only Redis. A call that Enqueue or
+// EnqueueBatch acknowledged is made until it succeeds, is given up, or is cancelled by a person.
+// It is hardly ever made twice.
 //
-// The exported errors are those that a program decides by: match them with errors.As and
-// errors.Is. No error contains a token. Package quota shares a token's limits with the program's
-// other requests; package taskstest has a simulated wolkvox for tests.
+// A program decides by the exported errors: match them with errors.As and errors.Is. No error
+// contains a token. Package quota shares a token's limits with the program's other requests.
+// Package taskstest has a simulated wolkvox for tests.
 package tasks

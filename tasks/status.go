@@ -182,7 +182,7 @@ func (s Selection) control() control.Selection {
 
 // Retry lets held chains try their call again, with a new budget of attempts, and returns how
 // many. For a batch, these are the chains that one of its calls holds. If the selection names a
-// chain that is not held, the error is an *UnknownError; if it is not valid, a *SelectionError.
+// chain that is not held, the error is an *UnknownError. An invalid selection is a *SelectionError.
 // After another error some chains may be done: call Retry again for the rest.
 func (c *Client) Retry(ctx context.Context, s Selection) (int, error) {
 	return c.decide(ctx, s, c.control.Retry)
