@@ -1,6 +1,6 @@
-// Package e2e runs habilita as its users do and judges the result. It uses the real worker
-// and enqueue binaries in processes of their own, a real redis-server with an
-// append-only file, and a simulated vendor that keeps an account of every request.
+// Package e2e runs habilita as its users do and judges the result. It uses the real worker and
+// enqueue binaries in processes of their own, and a real redis-server with an append-only file.
+// A simulated vendor keeps an account of every request.
 //
 // # Parts
 //

@@ -24,7 +24,7 @@ type Host struct {
 // vendorURL is the real vendor's address, as users have it.
 const vendorURL = "https://wv{server}.wolkvox.com"
 
-// How many there have been so far: each gets addresses of its own.
+// hosts and vendors count those that were made so far: each gets addresses of its own.
 var hosts, vendors atomic.Int32
 
 // NewHost makes a host that ends with the test. Call StartVendorForHosts first: to the host, the names of the

@@ -115,8 +115,8 @@ func TestRunWithoutRedis(t *testing.T) {
 	}
 }
 
-// The run is killed by -9 at random moments. No call that succeeded is made again, the write-ahead log
-// knows every request that was sent, slots and order hold over the crashes, and no more is made
+// The run is killed by -9 at random moments. No call that succeeded is made again, and the write-ahead
+// log knows every request that was sent. Slots and order hold over the crashes, and no more is made
 // again than was unknown.
 func TestRunSurvivesKills(t *testing.T) {
 	l := NewLocal(t)

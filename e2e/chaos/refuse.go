@@ -12,8 +12,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// refuseRows are for a Redis that takes no writes, that is away for longer than asynq's leases, that
-// another node takes over while no worker runs, or that hides what a worker has to know.
+// refuseRows are for a Redis that takes no writes, or is away for longer than asynq's leases. In others a
+// replica takes over while no worker runs, or Redis hides what a worker has to know.
 func refuseRows(of func(whole, ci int) int) []row {
 	return []row{
 		{

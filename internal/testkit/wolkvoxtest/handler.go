@@ -50,7 +50,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, j, body, end)
 }
 
-// arrive enters a request and decides what is to be done with it. It returns nil when the simulator is closed.
+// arrive enters a request and decides what to do with it. It returns nil when the simulator is closed.
 func (s *Simulator) arrive(req Record, refusal *answer) *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()

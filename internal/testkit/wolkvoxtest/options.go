@@ -72,7 +72,7 @@ type Options struct {
 
 	// Now is the vendor's clock; nil means time.Now. It must be safe for concurrent use.
 	Now func() time.Time
-	// Location is where the vendor's day begins; nil means Bogota, UTC-5 all year. (Not documented.)
+	// Location is the time zone of the vendor's day; nil means Bogota, UTC-5 all year. (Not documented.)
 	Location *time.Location
 
 	// CountersOnly bounds the memory: the account keeps its counters, and only those requests that have a
