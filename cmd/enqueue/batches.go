@@ -38,7 +38,7 @@ func (a *app) batches() *cobra.Command {
 	})
 }
 
-// newTable makes one that renders to the output, without lines.
+// newTable makes a table without lines that renders to the output.
 func (a *app) newTable(header table.Row) table.Writer {
 	t := table.NewWriter()
 	t.SetOutputMirror(a.out)
@@ -51,8 +51,8 @@ func (a *app) newTable(header table.Row) table.Writer {
 	return t
 }
 
-// showEach shows what a sequence gives, as line writes it or with --json as one object a line. If it gives nothing, people
-// read none. What can't be read is told at the end.
+// showEach shows each item of a sequence: line writes it, or with --json it is one object a line. If there are no items,
+// people read none. At the end it returns the errors of what can't be read.
 func showEach[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, line func(T) error) error {
 	if a.json {
 		line = func(one T) error { return writeJSON(w, one) }
@@ -74,7 +74,7 @@ func showEach[T any](a *app, w io.Writer, all iter.Seq2[T, error], none string, 
 	return unread
 }
 
-// list shows what a sequence gives as each does, but as a table of its cells.
+// list is like showEach, but shows a table that has the cells of an item in each row.
 func list[T any](a *app, all iter.Seq2[T, error], none string, header table.Row, cells func(T) table.Row) error {
 	t := a.newTable(header)
 	err := showEach(a, a.out, all, none, func(one T) error { t.AppendRow(cells(one)); return nil })
@@ -84,7 +84,7 @@ func list[T any](a *app, all iter.Seq2[T, error], none string, header table.Row,
 	return err
 }
 
-// sequence gives rows, and then the error of reading them.
+// sequence yields rows, and then the error of reading them.
 func sequence[T any](rows []T, err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, r := range rows {
@@ -98,7 +98,7 @@ func sequence[T any](rows []T, err error) iter.Seq2[T, error] {
 	}
 }
 
-// batchNames are names for completion.
+// batchNames returns up to 50 names of batches, for completion.
 func batchNames(ctx context.Context, s *session) (names []string) {
 	for b, err := range s.control.Batches(ctx) {
 		if err != nil || len(names) == 50 {
@@ -155,8 +155,8 @@ America and Europe. jsonl is exact, for programs.`,
 	})
 }
 
-// writeReport writes the records that are in a state of only (none: all). If the batch is not
-// there, it writes nothing.
+// writeReport writes the records whose state is in only (empty: all). If the batch does not
+// exist, it writes nothing.
 func writeReport(out io.Writer, records iter.Seq2[control.CallRecord, error], format string, excel bool, only []string) error {
 	w := bufio.NewWriter(out)
 	write := func(r control.CallRecord) error { return writeJSON(w, r) }

@@ -23,7 +23,7 @@ import (
 	"habilita/internal/say"
 )
 
-// bulkFlags are what bulk was asked for.
+// bulkFlags holds the flags of bulk.
 type bulkFlags struct {
 	fileFlags
 	batch                  string
@@ -174,7 +174,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	return r.enqueue(ctx, s)
 }
 
-// rowsRun is one run over the rows of a file: of bulk, run or schedule add.
+// rowsRun is one run of bulk, run or schedule add over the rows of a file.
 type rowsRun struct {
 	*app
 	cmd     *cobra.Command
@@ -193,7 +193,7 @@ type rowsRun struct {
 	notCompared string // why a dry run does not know what is there already; "": it knows
 }
 
-// enqueue is the run that enqueues.
+// enqueue does the run, if it is not a dry one.
 func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 	follow, later := fmt.Sprintf("follow  enqueue watch %s\n", say.Quote(r.o.batch)), ""
 	if r.o.strict { // there may be nothing to follow
@@ -236,11 +236,11 @@ func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 	return r.end(sum, &st, err)
 }
 
-// manyRows is from how many rows on a command saves memory.
+// manyRows is the number of rows above which a command saves memory.
 const manyRows = 400_000
 
-// saveMemory has garbage collected when the heap has grown by a third, not by its double, in a command
-// that keeps some bytes for each of many rows. The collections are not more frequent than those of a short file.
+// saveMemory makes the garbage collector run when the heap has grown by a third, rather than doubled, because a command
+// keeps some bytes for each of many rows. Collections are then no more frequent than for a short file.
 func (r *rowsRun) saveMemory(rows int) {
 	if !r.savesMemory && rows > manyRows {
 		debug.SetGCPercent(33)
@@ -248,8 +248,8 @@ func (r *rowsRun) saveMemory(rows int) {
 	}
 }
 
-// end prints the last object or counts, and picks the exit status. The rows are in whatever err, of
-// the wait for them, says.
+// end prints the last object or counts, and picks the exit status. err is the error of the wait;
+// whatever it says, the rows are enqueued.
 func (r *rowsRun) end(sum engine.Summary, st *control.Status, err error) error {
 	if st != nil && st.Batch == "" {
 		st = nil // it could not be read
@@ -273,7 +273,7 @@ func ending(sum engine.Summary) error {
 	return nil
 }
 
-// stopped says how far it came, and how to go on.
+// stopped says how far the run came, and how to go on.
 func (r *rowsRun) stopped(ctx context.Context, sum engine.Summary, err error) error {
 	why, told := stopWords(ctx, err)
 	then := "resume: " + r.resume() + "\n" + r.in.onceMore()
@@ -290,7 +290,7 @@ func (r *rowsRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 	return told
 }
 
-// resume is the command that goes on, with other values of some flags ("": without them), each behind its name.
+// resume returns the command that goes on. but changes some of its flags: each name is followed by its new value ("": left out).
 func (r *rowsRun) resume(but ...string) string {
 	instead := map[string]string{"at": timeFlag(r.at)}
 	if r.o.path == "" { // else it is the file's

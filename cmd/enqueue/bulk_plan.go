@@ -29,9 +29,9 @@ type dryResult struct {
 	plan
 }
 
-// dry checks every row, and says what enqueueing them would do, and how long the calls take. It
+// dry checks every row, and says what enqueueing them would do and how long the calls would take. It
 // keeps some bytes for each row, token and chain. again is the command that takes the corrected file.
-// foresee says what enqueueing would do, and notes if it could not compare the rows with what is there already.
+// foresee works out what enqueueing would do. If it can't compare the rows with what is there already, it notes why.
 func (r *rowsRun) dry(ctx context.Context, set config.Settings, again string,
 	foresee func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error)) error {
 	var all *planned
@@ -72,7 +72,7 @@ func (r *rowsRun) dry(ctx context.Context, set config.Settings, again string,
 	return cmp.Or(err, r.foreseen(sum))
 }
 
-// foreseen says what --strict and --prune would come to, and ends as the run would.
+// foreseen says what --strict and --prune would do, and returns the error that the run would end with.
 func (r *rowsRun) foreseen(sum engine.Summary) error {
 	switch {
 	case r.o.strict && sum.Rejected+sum.Conflicts > 0:
@@ -84,7 +84,7 @@ func (r *rowsRun) foreseen(sum engine.Summary) error {
 	return ending(sum)
 }
 
-// foresee asks what is there already, if there is a Redis that answers.
+// foresee compares the rows with what is there already, if Redis answers.
 func (r *rowsRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	ctx := cmd.Context()
 	preview := func(why error) (engine.Summary, error) {
@@ -116,7 +116,7 @@ type planFlags struct {
 	workers int
 }
 
-// planned is what the rows of a file come to. It has an entry for each token, chain and server.
+// planned adds up the rows of a file, with an entry for each token, chain and server.
 type planned struct {
 	tokens  map[uint64]plannedToken
 	chains  map[uint64]int // calls
@@ -190,7 +190,7 @@ var boundWords = map[leasttime.Bound]string{
 	leasttime.Concurrency: "the number of calls, and the workers' CONCURRENCY",
 }
 
-// words tell a plan to people, with what it assumes.
+// words describes a plan to people, with what it assumes.
 func (p plan) words() string {
 	if p.Bound == leasttime.Nothing {
 		return ""
@@ -219,7 +219,7 @@ func (p plan) time() string {
 	return span
 }
 
-// planning are the settings that a plan assumes.
+// planning checks f, and loads the settings that a plan assumes.
 func (a *app) planning(cmd *cobra.Command, f planFlags) (config.Settings, error) {
 	switch {
 	case f.latency <= 0:

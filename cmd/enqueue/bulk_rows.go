@@ -17,11 +17,11 @@ import (
 	"habilita/internal/seen"
 )
 
-// maxWarnings is how many rows with other licences, or that are withheld, are named one by one.
+// maxWarnings is how many withheld rows, and how many rows with other licences, are named one by one.
 const maxWarnings = 20
 
-// calls makes calls of the input's rows, and warns where rows of a token differ in
-// their licences. Ranged over once more, it reads the input again, and warns no more.
+// calls makes calls from the input's rows, and warns if rows of a token differ in
+// their licences. A second range over it reads the input again, without warnings.
 func (r *rowsRun) calls() iter.Seq2[engine.Call, error] {
 	ranged := false
 	return func(yield func(engine.Call, error) bool) {
@@ -63,7 +63,7 @@ func (r *rowsRun) calls() iter.Seq2[engine.Call, error] {
 	}
 }
 
-// leftOut tells a row that was left out for another reason, and keeps it.
+// leftOut reports a row that is a valid row but was left out, and keeps it.
 func (r *rowsRun) leftOut(err error) error {
 	if conflict, ok := errors.AsType[*engine.ConflictError](err); ok {
 		conflict.Unsent = conflict.Unsent && !r.whole // run has no --prune
@@ -84,7 +84,7 @@ func (r *rowsRun) leftOut(err error) error {
 	return nil
 }
 
-// reject tells a row that can't be one and keeps it; what is no row's fault ends the run.
+// reject reports a bad row and keeps it. Any other error ends the run.
 func (r *rowsRun) reject(err error) error {
 	if row, ok := errors.AsType[*rows.RowError](err); ok {
 		r.meter.Log(row.Error())
@@ -116,7 +116,7 @@ const (
 	pruneAll    = "yes" // its value without a number
 )
 
-// options are those of a run over the rows: how rows are known, and what becomes of them is told, and how far it is.
+// options returns the options of a run over the rows. words describes its progress.
 func (r *rowsRun) options(words func(engine.Summary) string) engine.BatchOptions {
 	o := r.o
 	return engine.BatchOptions{
@@ -143,7 +143,7 @@ func progressWords(s engine.Summary) string {
 }
 
 // lastWords are what a run did, on one line: "5 new, 295 there already (290 made, 5 waiting),
-// 5 missing (--prune cancels them), 0 rejected". Of run, whole, they say that what the file has no more is not made.
+// 5 missing (--prune cancels them), 0 rejected". If whole (run), they say that rows no longer in the file are not made.
 func lastWords(s engine.Summary, whole bool) string {
 	with := func(text string, details ...string) string {
 		if in := say.List(details...); in != "" {
@@ -193,7 +193,7 @@ func (r *rowsRun) did(s engine.Summary) {
 	}
 }
 
-// allThere says how rows stand that are all there, and how to make them once more.
+// allThere is for a file whose rows are all there already: it says how they stand, and how to make them once more.
 func (r *rowsRun) allThere(ctx context.Context, op *control.Control) {
 	st, err := op.Status(ctx, r.o.batch)
 	if err != nil {
@@ -203,7 +203,7 @@ func (r *rowsRun) allThere(ctx context.Context, op *control.Control) {
 		r.local(st.CreatedAt), counts(st), r.resume("batch", r.o.batch+"-2", "prune", "", "strict", ""))
 }
 
-// refused says that nothing was enqueued, since rows are bad (--strict). The error is errTold.
+// refused says that nothing was enqueued because rows are bad (--strict). The error is errTold.
 func (r *rowsRun) refused(s engine.Summary, e *engine.StrictError) error {
 	fmt.Fprintf(r.err, "enqueue: no row was enqueued (--strict): %s rejected, %s in conflict\n", say.Thousands(e.Rejected), say.Thousands(e.Conflicts))
 	bad := s
@@ -240,7 +240,7 @@ func (r *rowsRun) tellBadText() {
 	}
 }
 
-// kept says where the rows are kept that were left out; "" if they are not.
+// kept says where the rows that were left out are kept; "" if they are not.
 func (r *rowsRun) kept() string {
 	if r.rejects.Count() == 0 || r.rejects.Path() == "" {
 		return ""
@@ -248,7 +248,7 @@ func (r *rowsRun) kept() string {
 	return fmt.Sprintf(" (%s kept in %s)", say.Plural(r.rejects.Count(), "is", "are"), say.File(r.rejects.Path()))
 }
 
-// tellUnplaced says how many withheld rows were not named, and where rows behind a bad one were not withheld.
+// tellUnplaced says how many withheld rows were not named, and how many bad rows hold back nothing, for lack of a token.
 func (r *rowsRun) tellUnplaced(s engine.Summary) {
 	if more := r.withheld - maxWarnings; more > 0 {
 		fmt.Fprintf(r.err, "%s: %s more withheld\n", r.in.name, say.Count(more, "row"))
@@ -258,7 +258,7 @@ func (r *rowsRun) tellUnplaced(s engine.Summary) {
 	}
 }
 
-// canaries shows how those that go first get on.
+// canaries shows the progress of the calls that go first.
 func (r *rowsRun) canaries(c engine.Canaries) {
 	r.meter.Update(int64(c.Calls-c.Open), int64(c.Calls), "canaries: "+counts(control.Status{
 		Total: c.Calls, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped, Cancelled: c.Cancelled, Open: c.Open}))

@@ -14,7 +14,7 @@ import (
 	"habilita/internal/say"
 )
 
-// callFlags are what call was asked for.
+// callFlags holds the flags of call.
 type callFlags struct {
 	call       engine.Call
 	tokenFile  string
@@ -61,7 +61,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		return usagef("--licenses %d: want at least 1", o.call.Licenses)
 	}
 	for _, f := range [][2]string{{"id", o.call.ID}, {"batch", o.call.Batch}} {
-		if f[1] == "" && cmd.Flags().Changed(f[0]) { // of a variable that was not set: without its id the call would be new each time
+		if f[1] == "" && cmd.Flags().Changed(f[0]) { // an unset variable of the shell: without its id the call would be new each time
 			return usagef("--%s is empty: give one, or leave it out", f[0])
 		}
 	}
@@ -116,7 +116,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 	return a.tellCall(ctx, s, key, o, follow)
 }
 
-// tellCall waits for the call where that was asked for, and shows it.
+// tellCall shows the call, after waiting for it if --wait was given. Without --wait and --json it does nothing.
 func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o callFlags, follow string) error {
 	if !o.timing.wait && !a.json {
 		return nil
@@ -136,7 +136,7 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	return cmp.Or(a.give(record, nil, func() { fmt.Fprintf(a.out, "%s %s\n", record.State, result(record)) }), err)
 }
 
-// result is what came out of a call, on the rest of a line.
+// result describes the result of a call, for the rest of a line.
 func result(r control.CallRecord) string {
 	text := fmt.Sprintf("(%s)", say.Count(r.Attempts, "attempt"))
 	for _, part := range []string{r.Code, r.Msg, r.Error} {

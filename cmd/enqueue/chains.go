@@ -93,15 +93,15 @@ func (a *app) chainLine(c control.Chain) string {
 	return line
 }
 
-// heldTeller tells of held chains what a person needs to know.
+// heldTeller tells a person what to know about held chains.
 type heldTeller struct {
 	op      *control.Control
 	batches map[string]ledger.Batch // by short name
 	told    map[string]bool         // the advice that was given
 }
 
-// tell tells the call that a held chain stands at, and what to do about it. Advice that stands
-// above is not told again.
+// tell shows the call at which a chain is held, and what to do about it. It does not repeat
+// advice that was shown above.
 func (t heldTeller) tell(ctx context.Context, w io.Writer, c control.Chain) error {
 	id := c.Head.Batch
 	batch, known := t.batches[id]
@@ -133,7 +133,7 @@ type decisionJSON struct {
 	Unread int    `json:"unread,omitempty"` // parts of the ledger that it did not reach
 }
 
-// decide makes one of retry, skip and cancel; done is such as "retried".
+// decide makes one of the commands retry, skip and cancel; done is what it did, such as "retried".
 func (a *app) decide(name, done string, act func(*control.Control, context.Context, control.Selection) (int, error), short, long, example string) *cobra.Command {
 	var sel control.Selection
 	cmd := &cobra.Command{Use: name + " (--chain ID | --batch B | --server S | --all)", Short: short, Long: long, Example: example}
@@ -180,8 +180,8 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 	})
 }
 
-// asPerson returns a context in which this user decides. What can't be written into the audit log
-// is told on errw.
+// asPerson returns a context in which this user decides. If an entry can't be written to the audit
+// log, errw gets a warning.
 func asPerson(ctx context.Context, errw io.Writer) context.Context {
 	return control.WithActor(ctx, control.Actor{Who: control.ThisUser(), Via: control.ByCLI, Told: func(_ control.AuditEntry, err error) {
 		if err != nil {
@@ -190,7 +190,7 @@ func asPerson(ctx context.Context, errw io.Writer) context.Context {
 	}})
 }
 
-// decisions are what a person can do about calls.
+// decisions returns the commands with which a person decides about calls.
 func (a *app) decisions() []*cobra.Command {
 	return []*cobra.Command{
 		a.decide("retry", "retried", (*control.Control).Retry, "Try again calls that were given up",

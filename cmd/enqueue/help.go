@@ -82,7 +82,7 @@ func commandsOf(cmd *cobra.Command, group string) (text string) {
 	return text
 }
 
-// split tells a command's own flags from its settings.
+// split separates a command's own flags from its settings.
 func split(cmd *cobra.Command) (own, settings *pflag.FlagSet) {
 	own, settings = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
 	add := func(f *pflag.Flag) {

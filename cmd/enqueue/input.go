@@ -30,7 +30,7 @@ func (o *inputFlags) bind(cmd *cobra.Command) {
 	complete(cmd, "encoding", "utf-8", "windows-1252")
 }
 
-// fileFlags are those of all commands that make calls of a file.
+// fileFlags are the flags of every command that makes calls from a file.
 type fileFlags struct {
 	inputFlags
 	onFailure, rejects, progress string
@@ -45,7 +45,7 @@ func (o *fileFlags) bind(cmd *cobra.Command) {
 	complete(cmd, "progress", "auto", "plain", "none")
 }
 
-// howRead are the flags of a file with which the same command goes on.
+// howRead are the flags about a file that a command must repeat to go on.
 var howRead = []string{"format", "encoding", "on-failure"}
 
 // openRows opens a file for a run over its rows. Close the run's input.
@@ -65,7 +65,7 @@ func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*rowsRun, 
 	return &rowsRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: a.newMeter(o.progress, progress.UnitsBytes), rejects: rows.NewRejects(o.rejects)}, nil
 }
 
-// input is the file that bulk reads. Close it.
+// input is an open file of rows, or standard input. Close it.
 type input struct {
 	name   string
 	enc    rows.Encoding
@@ -77,8 +77,8 @@ type input struct {
 	size   int64 // 0: not known
 }
 
-// openInput opens a file, or standard input for "-". Reading what has no end of its own
-// (a pipe, a terminal) ends with ctx.
+// openInput opens a file, or standard input for "-". Reading from a pipe or a terminal, which may
+// never end, ends with ctx.
 func (a *app) openInput(ctx context.Context, name string, o inputFlags) (_ *input, err error) {
 	in := &input{name: name}
 	if in.enc, err = rows.ParseEncoding(o.encoding); err != nil {
@@ -120,8 +120,8 @@ func (in *input) close() {
 	}
 }
 
-// argument is the file's name in the command that goes on. A name such as /dev/fd/63 is of this
-// process alone, so FILE stands for it.
+// argument is the file's name in the command that goes on. A name such as /dev/fd/63 means something
+// to this process alone, so it becomes FILE.
 func (in *input) argument() string {
 	if in.stays || in.name == "-" {
 		return say.File(in.name)
@@ -141,7 +141,7 @@ func (in *input) onceMore() string {
 	return fmt.Sprintf("        FILE has the same rows: %s is a pipe that can't be read again\n", in.name)
 }
 
-// batchName is the name of the batch where none was given, and the file whose name it is ("" none).
+// batchName returns the name of a batch if none was given, and the path of the file it is named after ("": none).
 func (in *input) batchName() (name, path string, err error) {
 	if !in.stays {
 		return "stdin-" + time.Now().UTC().Format("20060102-150405.000"), "", nil
@@ -152,7 +152,7 @@ func (in *input) batchName() (name, path string, err error) {
 	return rows.BatchName(in.name), path, nil
 }
 
-// keep makes the input one that can be read twice.
+// keep makes it possible to read the input twice.
 func (in *input) keep() (err error) {
 	if in.stays {
 		return nil
@@ -164,7 +164,7 @@ func (in *input) keep() (err error) {
 	return nil
 }
 
-// again goes back to the begin of an input that can be read twice.
+// again goes back to the start of an input that can be read twice.
 func (in *input) again() error {
 	_, err := in.kept.Seek(0, io.SeekStart)
 	return err
@@ -175,7 +175,7 @@ func (in *input) rows() iter.Seq2[rows.Row, error] {
 	return rows.Read(in.reader, in.name, in.format, in.enc)
 }
 
-// read is how many bytes were read; 0 of a pipe.
+// read returns how many bytes were read; 0 for a pipe that is not kept.
 func (in *input) read() (n int64) {
 	if in.kept != nil {
 		n, _ = in.kept.Seek(0, io.SeekCurrent)
@@ -183,8 +183,8 @@ func (in *input) read() (n int64) {
 	return n
 }
 
-// interruptible reads r until ctx ends. The reading behind it ends with the process: a
-// read of standard input can't be called back.
+// interruptible reads r until ctx ends. Its goroutine may last as long as the process: a
+// read of standard input can't be interrupted.
 func interruptible(ctx context.Context, r io.Reader) io.Reader {
 	pr, pw := io.Pipe()
 	go func() {

@@ -132,11 +132,11 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 	})
 }
 
-// maxToken is how much of a stream is read for a token; more is none.
+// maxToken is how many bytes of standard input are read for a token; a longer text is not a token.
 const maxToken = 64 << 10
 
 // token reads the token of a single call from the one place that was chosen. Its
-// errors never hold it.
+// errors never contain it.
 func (a *app) token(file string, stdin bool) (engine.Token, error) {
 	from, raw := "WOLKVOX_TOKEN", []byte(a.getenv("WOLKVOX_TOKEN"))
 	var err error

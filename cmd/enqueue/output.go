@@ -38,21 +38,21 @@ func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// toldStatus is the exit status of a command that told already what it ended with.
+// toldStatus is the exit status of a command that has already said how it ended.
 type toldStatus int
 
 func (s toldStatus) Error() string { return fmt.Sprintf("exit status %d, as was told", int(s)) }
 
 const (
-	// errPartial says that it worked, and that not everything succeeded.
+	// errPartial says that the command worked, but not everything succeeded.
 	errPartial = toldStatus(exitPartial)
-	// errTold says that it failed.
+	// errTold says that the command failed.
 	errTold = toldStatus(exitFailed)
-	// errUsageTold says that it was used wrongly.
+	// errUsageTold says that the command was used wrongly.
 	errUsageTold = toldStatus(exitUsage)
 )
 
-// status prints what there is to say of a command's error and returns the exit status.
+// status prints a command's error, unless it was told already, and returns the exit status.
 func (a *app) status(err error) int {
 	if err == nil {
 		return exitOK
@@ -73,7 +73,7 @@ func wrongUsage(err error) bool {
 		errors.Is(err, control.ErrChainID) || errors.Is(err, engine.ErrPart)
 }
 
-// badFile reports whether a file has a fault for which the same command would be refused again.
+// badFile reports whether a file has a fault that would make the same command fail again.
 func badFile(err error) bool {
 	file, ok := errors.AsType[*rows.FileError](err)
 	return ok && file.Err == nil
@@ -88,7 +88,7 @@ func stopWords(ctx context.Context, err error) (why string, told toldStatus) {
 	return explain(err), told
 }
 
-// explain is an error in words; of an error of Redis they say what to do next.
+// explain puts an error into words. For an error of Redis they say what to do next.
 func explain(err error) string {
 	switch file, ofFile := errors.AsType[*rows.FileError](err); {
 	case errors.Is(err, context.Canceled):
@@ -103,8 +103,8 @@ func explain(err error) string {
 	return redisconn.Describe(err)
 }
 
-// give shows what was found or done: v with --json, or else in words. If err tells that parts could not
-// be read, the others are shown before it.
+// give shows what was found or done: v with --json, otherwise words. If err says that parts could not
+// be read, it shows the rest and then returns err.
 func (a *app) give(v any, err error, words func()) error {
 	switch {
 	case err != nil && control.Unread(err) == 0:
@@ -123,7 +123,7 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// local is a time as people of a zone read it.
+// local formats a time for people in a zone.
 func local(t control.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return ""
@@ -136,7 +136,8 @@ func local(t control.Time, zone *time.Location) string {
 
 func (a *app) local(t control.Time) string { return local(t, a.zone) }
 
-// flagsAgain are flags of a command, to be typed again: those that were given, or that have another value instead ("": none).
+// flagsAgain returns flags of a command to type again: those that were given, with the value in instead if it has one
+// ("": left out).
 func flagsAgain(cmd *cobra.Command, instead map[string]string, names ...string) (text string) {
 	for _, name := range names {
 		f := cmd.Flags().Lookup(name)
@@ -175,8 +176,8 @@ func counts(s control.Status) string {
 		say.Some(s.Failed, "failed"), say.Some(s.Skipped, "skipped"), say.Some(s.Cancelled, "cancelled"), say.Some(s.Open, "open"), held)
 }
 
-// next is what a person can do about a settled batch, and what there is to say of its
-// canaries; "" for nothing.
+// next says what a person can do about a settled batch, and how its canaries stand; "" if there
+// is nothing to say.
 func next(s control.Status) string {
 	words := canaryWords(s)
 	if s.HeldChains > 0 {

@@ -136,7 +136,7 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 	})
 }
 
-// syncSum is what a sync of tokens came to.
+// syncSum adds up a sync of tokens.
 type syncSum struct {
 	control.QuotaAsked
 	highest int // drift
@@ -264,7 +264,7 @@ back. If it still fails, it is down again.`,
 	})
 }
 
-// lift makes cmd one that ends what keeps a server or a token, which a flag names, from being called. do returns what
+// lift makes cmd let calls be made again to the server, or with the token, that a flag names. do does it, and returns what
 // people read.
 func (a *app) lift(cmd *cobra.Command, flag, means string, do func(ctx context.Context, s *session, name string) (string, error)) *cobra.Command {
 	var name string

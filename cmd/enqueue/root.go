@@ -1,5 +1,5 @@
-// Command enqueue gives calls to habilita, shows what became of them, and is how a
-// person decides on those that were given up. `enqueue --help` shows it all.
+// Command enqueue gives calls to habilita, shows what became of them, and lets a
+// person decide about those that were given up. `enqueue --help` shows it all.
 package main
 
 import (
@@ -38,7 +38,7 @@ func mainStatus() int {
 	return run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 }
 
-// run is the command with all that it touches: it returns the exit status.
+// run runs the command with everything it touches as arguments, and returns the exit status.
 func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, errw io.Writer) int {
 	a := &app{getenv: getenv, in: in, out: out, err: errw}
 	root := a.root()
@@ -55,7 +55,7 @@ type app struct {
 	zone     *time.Location // of the vendor, as soon as the settings are loaded
 }
 
-// told takes what is for people: standard output, or with --json the error output.
+// told returns where text for people goes: standard output, or with --json the error output.
 func (a *app) told() io.Writer {
 	if a.json {
 		return a.err
@@ -84,7 +84,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if f := cmd.Flags(); cmd.HasSubCommands() && f.NArg() > 0 { // the flag is of a command that there is not
+		if f := cmd.Flags(); cmd.HasSubCommands() && f.NArg() > 0 { // the flag is for a command that does not exist
 			return unknownCommand(cmd, f.Arg(0))
 		}
 		return usagef("%v (%s --help shows the flags)", err, cmd.CommandPath())
@@ -122,7 +122,7 @@ func (a *app) root() *cobra.Command {
 		},
 	})
 	root.InitDefaultCompletionCmd()
-	completion, _, _ := root.Find([]string{"completion"}) // cobra's own would take an unknown shell for help
+	completion, _, _ := root.Find([]string{"completion"}) // cobra's own shows help for an unknown shell
 	completion.Args = exactly(1, "a shell")
 	completion.RunE = func(_ *cobra.Command, args []string) error {
 		return usagef("there is no completion for %q: bash, fish, powershell and zsh have one", args[0])
@@ -130,7 +130,7 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// noCommand is run where a command of a group is missing: cobra would take an unknown one for help.
+// noCommand runs if the command of a group is missing or unknown. For an unknown one, cobra would only show help.
 func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return unknownCommand(cmd, args[0])
@@ -150,7 +150,7 @@ func unknownCommand(group *cobra.Command, name string) error {
 	return usagef("there is no command %q%s", parents+name, hint)
 }
 
-// takes lets a command and those below it take what their use line names, and nothing else.
+// takes makes a command and its subcommands accept the arguments that their use lines name, and nothing else.
 func (a *app) takes(cmd *cobra.Command) {
 	if cmd.Args == nil {
 		switch _, what, _ := strings.Cut(cmd.Use, " "); {
@@ -167,7 +167,7 @@ func (a *app) takes(cmd *cobra.Command) {
 	}
 }
 
-// exactly is cobra's, with our exit status.
+// exactly is cobra's ExactArgs, with our exit status.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -185,15 +185,15 @@ func exactly(n int, what string) cobra.PositionalArgs {
 const (
 	// prefix begins the names of all keys in Redis.
 	prefix = quota.DefaultPrefix
-	// firstAnswer is how long Redis may take to answer first.
+	// firstAnswer is how long Redis may take for its first answer.
 	firstAnswer = 4 * time.Second
-	// nodeAnswer is how long one of several nodes may take: another one is asked within firstAnswer.
+	// nodeAnswer is how long one of several nodes may take, so that another can be asked within firstAnswer.
 	nodeAnswer = 1500 * time.Millisecond
 	// producing are the settings of the commands that enqueue.
 	producing = config.Keys | config.Limits | config.Writing
 )
 
-// session is what a command that talks to Redis has. Close it.
+// session is what a command needs to talk to Redis. Close it.
 type session struct {
 	rdb     redis.UniversalClient
 	control *control.Control
@@ -207,7 +207,7 @@ func (s *session) close() {
 	_ = s.rdb.Close()
 }
 
-// onRedis makes cmd one that works on Redis, with the settings of the groups.
+// onRedis makes cmd do work on Redis, with the settings of the groups.
 func (a *app) onRedis(cmd *cobra.Command, role redisconn.Role, groups config.Group, work func(ctx context.Context, s *session, args []string) error) *cobra.Command {
 	config.Bind(cmd.Flags(), groups)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -221,8 +221,8 @@ func (a *app) onRedis(cmd *cobra.Command, role redisconn.Role, groups config.Gro
 	return cmd
 }
 
-// open loads settings, connects as role, and sees that Redis answers, so that one that is away is
-// told at once. For a role other than Reader it looks at what that Redis is, too: it refuses one
+// open loads settings, connects as role, and checks that Redis answers, so that the user learns at
+// once if it is away. Unless the role is Reader, it also checks how that Redis is set up: it refuses one
 // that would lose calls or lacks a right, and warns of what could be better.
 func (a *app) open(cmd *cobra.Command, role redisconn.Role, groups config.Group) (_ *session, err error) {
 	set, err := config.Load(cmd.Flags(), a.getenv, groups|config.Redis)
@@ -250,8 +250,8 @@ func (a *app) open(cmd *cobra.Command, role redisconn.Role, groups config.Group)
 	if s.control, err = control.Open(s.rdb, prefix, set.Quota); err != nil || role != redisconn.Producer {
 		return s, err
 	}
-	// What a producer does may be done twice, so it bears a failover. The first questions
-	// don't: a Redis that is away is told at once.
+	// A producer may repeat what it does, so it waits out a failover. The first requests
+	// don't wait: if Redis is away, the user learns it at once.
 	redisconn.MakePatient(s.rdb)
 	s.set.Tracer, s.flush, err = tracing.Start(cmd.Context(), "habilita-enqueue", tracing.CommandPatience, a.getenv, func(err error) {
 		fmt.Fprintln(a.err, "warning: spans could not be sent:", err)
@@ -262,7 +262,7 @@ func (a *app) open(cmd *cobra.Command, role redisconn.Role, groups config.Group)
 	return s, nil
 }
 
-// meet asks Redis whether it answers, and what it is.
+// meet checks that Redis answers and, unless the role is Reader, how it is set up.
 func (a *app) meet(ctx context.Context, s *session, role redisconn.Role) error {
 	limited, cancel := context.WithTimeout(ctx, firstAnswer)
 	defer cancel()
@@ -297,7 +297,7 @@ func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
 	return engine.NewProducer(ctx, s.rdb, s.set.Options)
 }
 
-// names completes an argument or a flag with what read finds, if Redis answers soon.
+// names completes an argument or a flag with what read finds, if Redis answers within a second.
 func (a *app) names(read func(ctx context.Context, s *session) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		const done = cobra.ShellCompDirectiveNoFileComp

@@ -24,7 +24,7 @@ import (
 	"habilita/internal/say"
 )
 
-// runFlags are what run was asked for.
+// runFlags holds the flags of run.
 type runFlags struct {
 	fileFlags
 	retryFailed, skipFailed, today, dryRun bool
@@ -60,7 +60,7 @@ were rejected, conflict or were withheld; 1 it was stopped or failed.`
 // With 1,000 at once a job took a third longer, and on a busy machine requests came too late to be sent.
 const localConcurrency = "256"
 
-// localSettings are those of a job with no Redis.
+// localSettings are the settings of a job with no Redis.
 const localSettings = config.Logging | config.Limits | config.Calls
 
 func (a *app) runLocal() *cobra.Command {
@@ -126,7 +126,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	return r.run(cmd.Context(), c)
 }
 
-// fileRun is one run of run. The file is read as bulk reads it.
+// fileRun is one start of the command run. It reads the file as bulk does.
 type fileRun struct {
 	*rowsRun
 	today bool
@@ -227,7 +227,7 @@ type runResult struct {
 	failed failed
 }
 
-// failed are calls that were given up: the first ones, how many there are, and of how many the token is wrong.
+// failed are the calls that were given up: the first ones, how many there are, and how many have a wrong token.
 type failed struct {
 	first     []control.CallRecord
 	n, tokens int
@@ -263,7 +263,7 @@ func (r *fileRun) resume() string {
 	return "enqueue run " + say.File(r.in.name) + flagsAgain(r.cmd, nil, howRead...)
 }
 
-// interrupted says how far it came, and how to go on.
+// interrupted says how far the job came, and how to go on.
 func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error {
 	why, told := stopWords(ctx, err)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
@@ -281,7 +281,7 @@ func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error
 	return told
 }
 
-// finish tells the end, and picks the exit status.
+// finish says how the job ended, and picks the exit status.
 func (r *fileRun) finish(e runResult) error {
 	s := *e.Status
 	r.tellFailures(e)

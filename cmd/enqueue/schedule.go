@@ -54,7 +54,7 @@ func (a *app) scheduleAct(cmd *cobra.Command, act func(ctx context.Context, op *
 	})
 }
 
-// acted is what --json gives: of run the batch, of the others whether they changed anything.
+// acted is what --json gives: for run the batch, for the others whether they changed anything.
 type acted struct {
 	Action   string `json:"action"`
 	Schedule string `json:"schedule"`
@@ -148,7 +148,7 @@ func (a *app) scheduleList() *cobra.Command {
 	})
 }
 
-// inZone is a time as people of the schedule's zone read it.
+// inZone formats a time for people in the schedule's zone.
 func inZone(s control.Schedule, t control.Time) string {
 	zone, err := time.LoadLocation(s.Timezone)
 	if err != nil {
@@ -165,7 +165,7 @@ func nextRun(s control.Schedule) string {
 	return inZone(s, s.NextRun)
 }
 
-// runWords is what came out of a run, on one line.
+// runWords describes the result of a run on one line.
 func runWords(r control.ScheduleRun) string {
 	text := r.Result
 	if r.Result == schedule.ResultMade || r.Result == schedule.ResultFailed && r.Calls > 0 {
@@ -200,7 +200,7 @@ func runWords(r control.ScheduleRun) string {
 	return text
 }
 
-// scheduleNames are names for completion.
+// scheduleNames returns names of schedules, for completion.
 func scheduleNames(ctx context.Context, s *session) (names []string) {
 	all, _, _ := schedule.NewStore(s.rdb, prefix).All(ctx) // those that could be read
 	for _, s := range all {

@@ -21,7 +21,7 @@ import (
 	"habilita/internal/vault"
 )
 
-// scheduleFlags are what schedule add was asked for.
+// scheduleFlags holds the flags of schedule add.
 type scheduleFlags struct {
 	fileFlags
 	def             schedule.Definition
@@ -168,7 +168,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 	return r.added(ctx, s, o, sum)
 }
 
-// keep takes what was not given from the schedule that is replaced.
+// keep takes the settings that were not given from the schedule that is replaced.
 func (o *scheduleFlags) keep(cmd *cobra.Command, s *session) error {
 	have, err := schedule.NewStore(s.rdb, prefix).Get(cmd.Context(), o.def.Name)
 	switch {
@@ -207,7 +207,7 @@ func tellRuns(w io.Writer, t *schedule.Timetable, now time.Time) {
 	}
 }
 
-// drySchedule ends --dry-run. sum is of the file's rows, nil without a file.
+// drySchedule ends --dry-run. sum counts the file's rows; it is nil without a file.
 func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Summary) error {
 	now := time.Now()
 	var runs []control.Time
@@ -229,8 +229,8 @@ func (a *app) drySchedule(o scheduleFlags, t *schedule.Timetable, sum *engine.Su
 	})
 }
 
-// checkRows tells what is wrong with the input's rows. left are the lines that are left out though
-// they are rows.
+// checkRows reports what is wrong with the input's rows. left has the lines of valid rows that are
+// left out.
 func (r *rowsRun) checkRows(ctx context.Context, name string) (left map[int]struct{}, sum engine.Summary, err error) {
 	left = map[int]struct{}{}
 	o := r.options(rowsChecked)
@@ -245,12 +245,12 @@ func (r *rowsRun) checkRows(ctx context.Context, name string) (left map[int]stru
 	return left, sum, errors.Join(err, r.rejects.Close())
 }
 
-// keepRows writes the input's rows under a revision of the schedule. It reads them twice, since
-// a row that bulk would withhold behind a bad one is not kept. Where it is cut off, nothing was
-// added, and what was written goes by itself.
+// keepRows writes the input's rows under a revision of the schedule. It reads them twice, because
+// it does not keep a row that bulk would withhold behind a bad one. If it is cut off, nothing was
+// added, and what was written expires.
 func (r *rowsRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, engine.Summary, error) {
 	var sum engine.Summary
-	// A producer fails where these keys are not those of the workers.
+	// A producer fails if these keys are not those of the workers.
 	p, err := s.producer(ctx)
 	if err != nil {
 		return nil, sum, err

@@ -88,7 +88,7 @@ batch it looks at a sample of the chains, and says "sample"; "enqueue chains" ha
 }
 
 func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
-	// One that does not exist is told before anything is drawn.
+	// A batch that does not exist is an error before anything is drawn.
 	last, err := s.control.Status(ctx, batch)
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	})
 	m.Stop()
 	if err != nil && ctx.Err() != nil {
-		// Who looks may stop looking: that is no failure.
+		// To stop watching is not a failure.
 		fmt.Fprintf(a.err, "stopped watching; the batch goes on\nfollow: enqueue watch %s\n", say.Quote(batch))
 		return nil
 	}
@@ -125,7 +125,7 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 	return nil
 }
 
-// progressOf is how a batch gets on, on one line.
+// progressOf describes the progress of a batch on one line.
 func (a *app) progressOf(p control.Progress) string {
 	words := counts(p.Status)
 	if p.Rate > 0 {
@@ -137,7 +137,7 @@ func (a *app) progressOf(p control.Progress) string {
 	return words + a.obstacles(p)
 }
 
-// obstacles are what chains wait for, and why calls failed last, to be put behind counts.
+// obstacles says what chains wait for and why calls last failed, to follow the counts on their line.
 func (a *app) obstacles(p control.Progress) string {
 	var parts []string
 	for _, w := range p.Waiting {
@@ -163,7 +163,7 @@ func (a *app) obstacles(p control.Progress) string {
 	return words
 }
 
-// until is how long chains wait for a reason: a token that cools down is tried gently before its cool-down ends.
+// until says how long chains wait. A token that cools down is tried gently before its cool-down ends.
 func (a *app) until(reason string, t control.Time) string {
 	if reason == "cooling" {
 		return "next try at " + a.local(t)
@@ -171,7 +171,7 @@ func (a *app) until(reason string, t control.Time) string {
 	return "until " + a.local(t)
 }
 
-// number is a rate with as many digits as are of use.
+// number formats a rate with as many digits as are useful.
 func number(v float64) string {
 	if v >= 10 {
 		return say.Thousands(int(math.Round(v)))
@@ -179,7 +179,7 @@ func number(v float64) string {
 	return fmt.Sprintf("%.1f", v)
 }
 
-// spanOf is a time that is no longer than what a Duration holds.
+// spanOf converts seconds to a Duration, limited to what a Duration can hold.
 func spanOf(s float64) time.Duration {
 	return time.Duration(min(s*float64(time.Second), math.MaxInt64/2))
 }
@@ -208,7 +208,7 @@ func (t *timing) bind(cmd *cobra.Command) {
 	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait at most this long (0: as long as it takes)")
 }
 
-// check judges the flags together, and returns when to begin.
+// check checks the flags together, and returns when to begin.
 func (t *timing) check(cmd *cobra.Command) (engine.Start, error) {
 	text := func(name string) (string, bool) {
 		f := cmd.Flags().Lookup(name)
@@ -228,7 +228,7 @@ func (t *timing) check(cmd *cobra.Command) (engine.Start, error) {
 	return start, nil
 }
 
-// from is the time not to begin before. An --at that has passed is told.
+// from returns the time before which nothing begins. It tells the user if --at has passed.
 func (a *app) from(ctx context.Context, s *session, start engine.Start) (time.Time, error) {
 	at, err := start.Time(func() (time.Time, error) { return s.rdb.Time(ctx).Result() })
 	if start.In > 0 {
@@ -269,7 +269,7 @@ func (a *app) newMeter(mode string, units progress.Units) *meter.Meter {
 	return meter.Lines(a.err, every, every)
 }
 
-// waitEnded says why a wait ended before what it waited for came.
+// waitEnded says why a wait ended early.
 func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, follow string) error {
 	switch {
 	case errors.Is(err, control.ErrNotSettled):
@@ -282,7 +282,7 @@ func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, f
 	return err
 }
 
-// tellNoWorker says that nobody makes the calls, as far as that can be read.
+// tellNoWorker tells the user if no worker is running. If that can't be read, it says nothing.
 func (a *app) tellNoWorker(ctx context.Context, s *session) {
 	all, err := membership.New(s.rdb, prefix).Alive(ctx)
 	if err == nil && len(membership.Workers(all)) == 0 {

@@ -15,7 +15,7 @@ import (
 	"habilita/internal/webhook"
 )
 
-// webhooksShown is how many deliveries that wait are listed of each receiver.
+// webhooksShown is how many waiting deliveries are listed for each receiver.
 const webhooksShown = 1000
 
 func (a *app) webhooks() *cobra.Command {
@@ -41,7 +41,7 @@ shown. A webhook that was delivered is in no list.`,
 	})
 }
 
-// deliveries are those that wait and those that were given up.
+// deliveries returns the deliveries that wait and those that were given up.
 func deliveries(ctx context.Context, o *webhook.Outbox) (all []webhook.Delivery, err error) {
 	receivers, err := o.Receivers(ctx)
 	if err != nil {
@@ -91,7 +91,7 @@ it, and waits for the first try. So it takes the way that every event takes.`,
 	})
 }
 
-// awaitTest says of each receiver what became of the first try of an event.
+// awaitTest waits for the first try of an event at each receiver, and says what became of it.
 func (a *app) awaitTest(ctx context.Context, o *webhook.Outbox, id string, receivers []webhook.Receiver, until time.Time) error {
 	failed := 0
 	for len(receivers) > 0 {
