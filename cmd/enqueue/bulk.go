@@ -290,7 +290,7 @@ func (r *rowsRun) stopped(ctx context.Context, sum engine.Summary, err error) er
 	return told
 }
 
-// resume returns the command that goes on. but changes some of its flags: each name is followed by its new value ("": left out).
+// resume returns the command that goes on. but has flags to change, each followed by its new value ("": leave it out).
 func (r *rowsRun) resume(but ...string) string {
 	instead := map[string]string{"at": timeFlag(r.at)}
 	if r.o.path == "" { // else it is the file's

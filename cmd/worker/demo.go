@@ -203,7 +203,7 @@ type demoPlan struct {
 	rejected int        // rows that can't be calls
 }
 
-// read reads the file that was asked for and reports rows that can't be calls.
+// read reads the file that was asked for, and reports rows that can't be calls.
 func (d *demo) read() (*demoPlan, error) {
 	var in io.Reader = examples.Operations()
 	plan := &demoPlan{source: examples.OperationsName}
@@ -232,7 +232,7 @@ func (d *demo) read() (*demoPlan, error) {
 	return plan, nil
 }
 
-// enqueue gives the plan's rows, and takes out of the plan those that are left out.
+// enqueue enqueues the plan's rows, and removes from the plan those that are left out.
 func (d *demo) enqueue(ctx context.Context, plan *demoPlan, w *demoWorld) error {
 	left := map[int]bool{}
 	_, err := w.Producer.EnqueueBatch(ctx, demoBatch, func(yield func(engine.Call, error) bool) {
@@ -264,8 +264,7 @@ func (p *demoPlan) distinct(of func(rows.Row) string) int {
 	return len(seen)
 }
 
-// operationName is what stands before " - " in the ref of an operation's call, such as "Soporte Bogotá" of
-// "Soporte Bogotá - módulo chat".
+// operationName is the part of a ref before " - ", such as "Soporte Bogotá" in "Soporte Bogotá - módulo chat".
 func operationName(ref string) string {
 	name, _, _ := strings.Cut(ref, " - ")
 	return name

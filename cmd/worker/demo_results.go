@@ -21,8 +21,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// maxOperations is how many operations the table shows; of more, those that are not done
-// come first.
+// maxOperations is how many operations the table shows. If there are more, those that are not
+// done come first.
 const maxOperations = 100
 
 // The states of an operation in the table.
@@ -84,7 +84,7 @@ func (d *demo) tell(ctx context.Context, plan *demoPlan, w *demoWorld, state loc
 	return nil
 }
 
-// chains are the ids of the calls of each chain in the file's order, as judged has them.
+// chains returns the ids of the calls of each chain in the file's order, as judged gives them.
 func chains(all []outcome) (out [][]string) {
 	index := map[[2]string]int{}
 	for _, o := range all {
@@ -100,8 +100,8 @@ func chains(all []outcome) (out [][]string) {
 	return out
 }
 
-// lost names the calls on which the ledger and the vendor disagree: those without a record,
-// and those that the ledger calls done and the vendor never made.
+// lost says on how many calls the ledger and the vendor disagree: those without a record,
+// and those that succeeded in the ledger but not at the vendor.
 func lost(all []outcome, a wolkvoxtest.Account) (broken []string) {
 	did := map[string]bool{}
 	for _, r := range a.Records {

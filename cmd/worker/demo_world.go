@@ -22,8 +22,8 @@ import (
 	"habilita/internal/vault"
 )
 
-// The settings of the demo's worker: those of CONTRACT, with all that one would wait for
-// made short.
+// The demo's worker has the settings of CONTRACT, except that every time to wait for is
+// short.
 const (
 	demoCallTimeout   = 1500 * time.Millisecond
 	demoVendorTimeout = 2500 * time.Millisecond
@@ -78,13 +78,13 @@ func openDemoWorld(ctx context.Context, plan *demoPlan, seed uint64, log zerolog
 	return w, nil
 }
 
-// close ends what it runs on. The worker has ended.
+// close ends what the demo runs on, after the worker has ended.
 func (w *demoWorld) close() error {
 	defer w.vendor.Close()
 	return w.World.Close()
 }
 
-// account is the vendor's account, when it works on no request any more.
+// account returns the vendor's account, once the vendor works on no request any more.
 func (w *demoWorld) account(ctx context.Context) (wolkvoxtest.Account, error) {
 	err := w.vendor.Wait(ctx, func(a wolkvoxtest.Account) bool { return a.Totals.InFlight == 0 })
 	a := w.vendor.Account()
@@ -94,22 +94,22 @@ func (w *demoWorld) account(ctx context.Context) (wolkvoxtest.Account, error) {
 	return a, err
 }
 
-// The tokens that the demo's vendor does not take as they are.
+// Tokens with these prefixes are special to the demo's vendor.
 const (
 	badPrefix  = "demo-bad-"  // not known to it
 	usedPrefix = "demo-used-" // of whose quota of today usedLeft requests are left
 	usedLeft   = 2
 )
 
-// The vendor of the demo, fast enough that all of it takes some seconds.
+// The demo's vendor is fast enough that the whole demo takes some seconds.
 const (
 	demoLatency    = 20 * time.Millisecond
 	demoJitter     = 60 * time.Millisecond
 	demoFaultEvery = 8 // calls
 )
 
-// demoPassing are the faults that the demo's vendor has, as its account tells them: each passes
-// when the call is tried again.
+// demoPassing are the faults of the demo's vendor, in the words of its account. Each passes when
+// the call is tried again.
 var demoPassing = [...]struct {
 	wolkvoxtest.Fault
 	words string
@@ -126,8 +126,8 @@ var demoPassing = [...]struct {
 	{wolkvoxtest.Fault{Kind: wolkvoxtest.Slow, Delay: demoCallTimeout + 400*time.Millisecond}, "slower than the time-out"},
 }
 
-// vendorTokens is what the vendor knows of the file's tokens: their licences are those of
-// the file, the last value of each token.
+// vendorTokens returns what the vendor knows of the file's tokens. A token's licences are its
+// last value in the file.
 func vendorTokens(plan *demoPlan) map[string]wolkvoxtest.Token {
 	tokens := map[string]wolkvoxtest.Token{}
 	for _, c := range plan.calls {
@@ -145,9 +145,8 @@ func vendorTokens(plan *demoPlan) map[string]wolkvoxtest.Token {
 	return tokens
 }
 
-// demoFaults draws from the seed, the token and the number of its request, so that the
-// order in which the tokens come changes nothing. A token that is out of quota has no
-// other fault.
+// demoFaults draws faults from the seed, the token and the number of the token's request, so
+// the order of the tokens changes nothing. A token that is out of quota has no other fault.
 func demoFaults(seed uint64) wolkvoxtest.Script {
 	return func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if strings.HasPrefix(r.Token, usedPrefix) {
@@ -163,8 +162,8 @@ func demoFaults(seed uint64) wolkvoxtest.Script {
 	}
 }
 
-// demoZone is where the vendor's day begins: Bogota, unless it is about midnight there,
-// which the demo does not wait for.
+// demoZone is the zone of the vendor's day: Bogota, unless it is about midnight there. The
+// demo does not wait for that to pass.
 func demoZone(now time.Time) *time.Location {
 	const day = 24 * time.Hour
 	bogota := time.FixedZone("America/Bogota", -5*60*60)

@@ -34,7 +34,7 @@ import (
 	"habilita/internal/web/guard"
 )
 
-// The limits of what is served. Handlers whose bodies or answers take longer use package
+// The limits of the HTTP server. Handlers whose bodies or answers take longer use package
 // guard, which limits how long the other side may stand still.
 const (
 	headerTimeout = 5 * time.Second
@@ -50,7 +50,7 @@ type readier interface {
 	Ready(ctx context.Context) error
 }
 
-// site is all that is served at LISTEN. Parts that are nil are not there.
+// site is everything that is served at LISTEN. Parts that are nil are not served.
 type site struct {
 	worker  readier
 	metrics prometheus.Gatherer
@@ -75,9 +75,8 @@ func newGuard(s config.Settings, log zerolog.Logger) (g *guard.Guard, err error)
 // readyWait is how long a probe waits for Redis.
 const readyWait = 900 * time.Millisecond
 
-// handler is the one place where parts are mounted. health, readiness and metrics are
-// for probes, which have no keys; all else stands behind the guard. The API and promhttp
-// compress their own answers.
+// handler mounts all parts. Health, readiness and metrics are for probes, which have no
+// keys; everything else is behind the guard. The API and promhttp compress their own answers.
 func (s site) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) {
@@ -104,14 +103,14 @@ func (s site) handler() http.Handler {
 
 // serveOn serves until stop is called.
 //
-// The order of the end: stop takes no new connection and tells streams that never end
-// (guard.UntilClosing); requests in flight have some time to end; then what is left is
-// cut: its context ends, and stop returns when its handlers have.
+// stop first takes no new connection, and tells streams that never end (guard.UntilClosing).
+// Requests in flight then have patience to end. At last it ends the context of those that
+// are left, and returns when their handlers have.
 func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog.Logger) (stop func()) {
 	base, cut := context.WithCancel(context.Background())
 	closing, shutDown := context.WithCancel(base)
-	// Each handler holds it for reading, and the end takes it for good: http.Server.Close does not wait for handlers, and
-	// they use a Redis that is closed afterwards.
+	// Each handler holds a read lock, and stop takes the write lock for good: http.Server.Close does not wait for handlers,
+	// and they use a Redis that is closed afterwards.
 	var running sync.RWMutex
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -151,8 +150,8 @@ func serveOn(l net.Listener, h http.Handler, patience time.Duration, log zerolog
 	}
 }
 
-// traced lets a caller's trace (its traceparent header) go on in what it enqueues. Where
-// nothing is traced it is next itself.
+// traced continues a caller's trace (its traceparent header) in what the caller enqueues.
+// Without a tracer it returns next.
 func traced(p trace.TracerProvider, next http.Handler) http.Handler {
 	if p == nil {
 		return next
@@ -163,9 +162,9 @@ func traced(p trace.TracerProvider, next http.Handler) http.Handler {
 	})
 }
 
-// openSite opens what the API and the pages are made of, and serves them at LISTEN until
-// stop is called. stop ends the requests first, then what they use. That has Redis connections of
-// its own, so that a report that is read takes none of the worker's.
+// openSite opens the API and the pages, and serves them at LISTEN until stop is called. stop
+// ends the requests first, then what they use. They have Redis connections of their own, so
+// reading a report takes none of the worker's.
 func openSite(ctx context.Context, s config.Settings, parts site, log zerolog.Logger) (stop func(), err error) {
 	if s.Listen == "" {
 		return func() {}, nil
@@ -218,15 +217,15 @@ func openSite(ctx context.Context, s config.Settings, parts site, log zerolog.Lo
 	}, nil
 }
 
-// scrapeWait is how long one scrape waits for figures that Redis has to give. Prometheus is
-// answered within a second, however Redis is.
+// scrapeWait is how long one scrape waits for figures from Redis. Prometheus gets an answer
+// within a second, even if Redis does not answer.
 const scrapeWait = 500 * time.Millisecond
 
 var queueAge = prometheus.NewDesc("habilita_queue_metrics_age_seconds",
 	"How old asynq's figures of its queues are: they are the last ones known while Redis does not answer.", nil, nil)
 
-// lastKnown collects what inner does, which asks Redis, without waiting for long: where Redis
-// does not answer, it tells the figures of the last answer, and their age.
+// lastKnown collects what inner does. inner asks Redis, but lastKnown does not wait long for
+// it: if Redis does not answer, it gives the figures of the last answer, and their age.
 type lastKnown struct {
 	inner  prometheus.Collector
 	asking singleflight.Group // one question at a time, however many scrapes there are
@@ -236,7 +235,7 @@ type lastKnown struct {
 	at    time.Time // of known; zero: none yet
 }
 
-// Describe tells nothing: what there is, is known after an answer of Redis.
+// Describe sends nothing: the metrics are known only after an answer from Redis.
 func (*lastKnown) Describe(chan<- *prometheus.Desc) {}
 
 func (l *lastKnown) Collect(ch chan<- prometheus.Metric) {
@@ -254,7 +253,7 @@ func (l *lastKnown) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// ask keeps an answer. None at all is a Redis that failed, or one that has no queue yet.
+// ask collects from inner and keeps the figures. If there are none, Redis failed or has no queue yet.
 func (l *lastKnown) ask() (any, error) {
 	got := make(chan prometheus.Metric)
 	go func() {
@@ -276,10 +275,10 @@ func (l *lastKnown) ask() (any, error) {
 // probeTimeout is the longest time for the answer of /readyz, which asks Redis.
 const probeTimeout = 5 * time.Second
 
-// maxReason is as much of a reason as a probe tells.
+// maxReason is how much of a reason a probe shows.
 const maxReason = 1 << 10 // bytes
 
-// probeCommand is for health checks that run within the container: the image has no shell.
+// probeCommand makes the command for health checks inside the container: the image has no shell.
 func probeCommand(e env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probe",

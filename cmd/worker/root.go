@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	return exitFailed
 }
 
-// errStopped says that a worker was told to end while it started: nothing is wrong then.
+// errStopped says that a worker was told to stop while it started. Nothing is wrong then.
 var errStopped = errors.New("it was told to stop while it started")
 
 func rootCommand(e env) *cobra.Command {
@@ -116,7 +116,7 @@ it failed; 2 wrong usage or settings.`,
 	return root
 }
 
-// noArgs is cobra's, with our exit status.
+// noArgs is cobra's NoArgs, with our exit status.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if err := cobra.NoArgs(cmd, args); err != nil {
 		return usageError{fmt.Errorf("%w (%s --help shows what there is)", err, cmd.CommandPath())}
@@ -192,10 +192,10 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 	})
 }
 
-// stopWait is how long after SHUTDOWN_TIMEOUT the process ends at the latest, whatever hangs.
+// stopWait is how long after SHUTDOWN_TIMEOUT the process ends at the latest, even if something hangs.
 const stopWait = 4 * time.Second
 
-// inTime runs work until it ends, or for a time after ctx has ended at most.
+// inTime runs work until it ends. Once ctx has ended, it waits for work only for the time after.
 func inTime(ctx context.Context, after time.Duration, log zerolog.Logger, work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- work() }()
@@ -213,10 +213,10 @@ func inTime(ctx context.Context, after time.Duration, log zerolog.Logger, work f
 	}
 }
 
-// preflight looks at the Redis that was given and refuses one that would lose calls. One that has too
-// few replicas now is refused by a check alone: a worker waits until they are there.
+// preflight checks the Redis that was given, and refuses one that would lose calls. If it has too few
+// replicas now, only --check refuses it: a worker waits for them.
 func preflight(ctx context.Context, s config.Settings, log zerolog.Logger, checkOnly bool) error {
-	// Asked once: a Redis that does not answer is to be said within seconds.
+	// No retries: if Redis does not answer, the user must learn it within seconds.
 	rdb, err := redisconn.Open(s.RedisURL, redisconn.Options{PoolSize: 1, MaxRetries: -1})
 	if err != nil {
 		return usageError{err}
@@ -242,7 +242,7 @@ func preflight(ctx context.Context, s config.Settings, log zerolog.Logger, check
 	return err
 }
 
-// explain says a failure in words that tell what to do next.
+// explain puts a failure into words that say what to do next.
 func explain(err error) error {
 	if err == nil {
 		return nil
@@ -256,7 +256,7 @@ func explain(err error) error {
 	return err
 }
 
-// checked is what worker --check says: also what only a call can show.
+// checked is what worker --check says. It also lists what only a call can show.
 const checked = `settings and Redis are fine
 not checked, since only a call shows it: whether wolkvox can be reached from here and lets this
 address in, whether tokens and their licences are right, and whether every machine's clock is
@@ -268,12 +268,12 @@ type redisError struct{ err error }
 func (e *redisError) Error() string { return redisconn.Describe(e.err) }
 func (e *redisError) Unwrap() error { return e.err }
 
-// startAtMost is how long a start waits for what passes. The failover of a cluster takes its
+// startAtMost is how long a start waits for a failure to pass. The failover of a cluster takes its
 // cluster-node-timeout (15 s by default) and some seconds.
 const startAtMost = time.Minute
 
 // startPatience makes a start wait while Redis fails over or reads its data, rather than
-// end: what restarts workers gives up after a few times.
+// fail: a supervisor gives up restarting a worker after a few times.
 type startPatience struct {
 	several bool // more than one node can serve
 	log     zerolog.Logger
@@ -281,8 +281,8 @@ type startPatience struct {
 	pause   time.Duration // between two tries
 }
 
-// try calls start until it succeeds, fails of something that does not pass, or most has
-// passed. The error is start's last one.
+// try calls start until it succeeds, fails for a reason that does not pass, or most is
+// over. The error is start's last one.
 func (p startPatience) try(ctx context.Context, start func() error) error {
 	began := time.Now()
 	for told := false; ; told = true {
@@ -301,8 +301,8 @@ func (p startPatience) try(ctx context.Context, start func() error) error {
 	}
 }
 
-// stoppedOr is errStopped where a start failed since it was told to end. A check that was
-// ended has not checked.
+// stoppedOr returns errStopped if a start failed because it was told to stop, and otherwise
+// err. A check that was told to stop is a failure, since it has not checked everything.
 func stoppedOr(ctx context.Context, checkOnly bool, err error) error {
 	switch _, usage := errors.AsType[usageError](err); {
 	case ctx.Err() == nil, usage:
@@ -313,19 +313,19 @@ func stoppedOr(ctx context.Context, checkOnly bool, err error) error {
 	return errStopped
 }
 
-// saveMemory has garbage collected the sooner the more requests the worker may have in flight, for these hold the most of its
-// memory: at 400 % growth with few, at 50 % from 3,000 on. A GOGC of the environment holds.
+// saveMemory makes the garbage collector run sooner the more requests the worker may have in flight, because they hold most
+// of its memory: at 400 % growth with few requests, at 50 % from 3,000 on. GOGC in the environment wins.
 func saveMemory(concurrency int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(min(max(50, 150_000/max(1, concurrency)), 400))
 	}
 }
 
-// webhookConns are the connections to Redis that webhooks have, beside those of calls.
+// webhookConns is how many connections to Redis webhooks have, besides those of calls.
 const webhookConns = 8
 
-// openWebhooks makes the webhooks that the settings ask for, and has outcomes told to them. It asks nothing of Redis. start
-// lets them run until end is called: they outlive the calls of a worker that stops. done ends their connections.
+// openWebhooks makes the webhooks that the settings ask for, and lets them see outcomes. It sends nothing to Redis. start
+// runs them until end is called: they outlive the calls of a worker that stops. done closes their connections.
 func openWebhooks(s *config.Settings) (start func() (end func()), done func(), err error) {
 	if s.WebhookURLs == "" {
 		return func() func() { return func() {} }, func() {}, nil
