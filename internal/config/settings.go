@@ -22,21 +22,21 @@ import (
 )
 
 // Settings are the values of one process, from Load. A setting of a group that was not
-// loaded has its default. It prints as "[redacted]" under every verb, since it holds
+// loaded has its default. Settings print as "[redacted]" under every verb, since they hold
 // secrets.
 type Settings struct {
-	// WorkerOptions are those that are settings, and no others: the limits of a token (Quota) with the lease
-	// that the time-outs make, the keys, and how calls are made. Quota.Location is nil only where the group was
+	// WorkerOptions has only the options that are settings: the limits of a token (Quota) with the lease
+	// that the time-outs make, the keys, and how calls are made. Quota.Location is nil only if the group was
 	// not loaded and there is no zone database.
 	engine.WorkerOptions
 
-	// Listen is LISTEN, host:port, or empty where it is off.
+	// Listen is LISTEN, host:port, or empty if it is off.
 	Listen string
-	// APIKeys is HABILITA_API_KEYS, not parsed. A secret. Empty where there are none.
+	// APIKeys is HABILITA_API_KEYS, not parsed. A secret. Empty: none.
 	APIKeys string
 	// WebhookURLs is WEBHOOK_URL, addresses that events are sent to, comma separated. They may hold secrets. Empty: none.
 	WebhookURLs string
-	// WebhookSecrets is WEBHOOK_SECRETS, comma separated. A secret. Not empty where WebhookURLs is not.
+	// WebhookSecrets is WEBHOOK_SECRETS, comma separated. A secret. Not empty if WebhookURLs is not.
 	WebhookSecrets string
 	// WebhookEvents is WEBHOOK_EVENTS, names of events, comma separated. Empty: all.
 	WebhookEvents string
@@ -44,14 +44,14 @@ type Settings struct {
 	// LogLevel is LOG_LEVEL.
 	LogLevel zerolog.Level
 	// LogFormat is LOG_FORMAT: "json", "console", or empty for console on a terminal
-	// and else json.
+	// and json elsewhere.
 	LogFormat string
 
 	warnings []string
 }
 
-// Warnings are what is allowed but should be seen to, a sentence each, such as a file of
-// keys that everybody on this machine can read. None holds a secret.
+// Warnings returns what is allowed but should be put right, a sentence each, such as a file
+// of keys that everybody on this machine can read. None holds a secret.
 func (s Settings) Warnings() []string { return slices.Clone(s.warnings) }
 
 // Format writes "[redacted]" under every verb.
@@ -68,9 +68,9 @@ const (
 	stamp = "2006-01-02T15:04:05.000Z07:00"
 )
 
-// Logger writes to w in LOG_FORMAT from LOG_LEVEL on, each line with its time in
-// milliseconds: JSON with UTC, or for people with colours on a terminal. isTerminal says
-// whether w is one. Safe for concurrent use with any w.
+// Logger returns a logger that writes to w in LOG_FORMAT, from LOG_LEVEL on. Each line has
+// its time in milliseconds. JSON is in UTC; text for people has colours on a terminal.
+// isTerminal says whether w is one. The logger is safe for concurrent use with any w.
 func Logger(s Settings, w io.Writer, isTerminal bool) zerolog.Logger {
 	format := s.LogFormat
 	if format == "" && isTerminal {
@@ -80,14 +80,14 @@ func Logger(s Settings, w io.Writer, isTerminal bool) zerolog.Logger {
 	if format == formatConsole {
 		out = zerolog.ConsoleWriter{Out: out, NoColor: !isTerminal, TimeFormat: "15:04:05.000"}
 	}
-	// A hook and not Timestamp, whose format is a global of zerolog.
+	// A hook rather than Timestamp, whose format is a global variable of zerolog.
 	return zerolog.New(out).Level(s.LogLevel).Hook(zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, _ string) {
 		e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(stamp))
 	}))
 }
 
 // text is a flag's value as it was given. Load parses it, so that all faults come at
-// once and not the first one alone.
+// once and not only the first.
 type text struct{ value, kind string }
 
 func (t *text) String() string     { return t.value }
@@ -95,8 +95,8 @@ func (t *text) Set(v string) error { t.value = v; return nil }
 func (t *text) Type() string       { return t.kind }
 
 // Bind adds the flags of the groups. A flag's help says its default and the variable of
-// the same name. A secret gets a flag for its file alone. A command that gives a flag another
-// DefValue has that as its default.
+// the same name. A secret has a flag only for its file. If a command gives a flag another
+// DefValue, that is its default.
 func Bind(fs *pflag.FlagSet, groups Group) {
 	for _, d := range Describe() {
 		if d.group&groups != 0 && !d.secret {
@@ -208,7 +208,7 @@ func (l *loader) env(name string) (value string, ok bool) {
 	return v, v != ""
 }
 
-// fault notes what is wrong with a setting. value is empty where nothing was given. from is shown if it is a flag.
+// fault notes what is wrong with a setting. value is empty if nothing was given. from is shown if it is a flag.
 func (l *loader) fault(variable, value, from, want string) {
 	l.bad[variable] = true
 	line := variable
@@ -250,8 +250,8 @@ func (l *loader) compare(groups Group, bad bool, value time.Duration, want strin
 
 const maxFile = 64 << 10 // bytes; a file of keys has a few hundred
 
-// readFile gives what a secret's file holds, without white space around it, and warns
-// where everybody can read it.
+// readFile returns what a secret's file holds, without white space around it, and warns
+// if everybody can read the file.
 func (l *loader) readFile(d Setting, path, from string) (value string, ok bool) {
 	var raw []byte
 	f, err := os.Open(path)
@@ -294,7 +294,7 @@ func shownPath(path string) string {
 	return strconv.Quote(path)
 }
 
-// shown is a value as a fault shows it: quoted, on one line, short, and redacted where
+// shown is a value as a fault shows it: quoted, on one line, short, and redacted if
 // it is or may be a secret.
 func (d Setting) shown(v string) string {
 	if d.secret || d.kind == "url" && (carriesSecret(v) || !plainURL.MatchString(v)) {
@@ -305,8 +305,8 @@ func (d Setting) shown(v string) string {
 
 // Error is every fault of the settings at once. A command exits with status 2 on it.
 type Error struct {
-	// Faults are a line each: the variable, however the value was given; the value, quoted, or "[redacted]" where it may be
-	// a secret; the flag that gave it; and what is wanted. They are in the order of Describe, then those between settings.
+	// Faults are one line each: the variable, however the value was given; the value, quoted, or "[redacted]" if it may be
+	// a secret; the flag that gave it; and what is wanted. They come in the order of Describe, those between settings last.
 	Faults []string
 }
 

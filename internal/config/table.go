@@ -44,7 +44,7 @@ func (d Setting) Flag() string {
 	return "--" + strings.ReplaceAll(strings.ToLower(d.Variable), "_", "-")
 }
 
-// inFile is the setting that names the file of a setting.
+// inFile is the setting that names the file which holds d.
 func (d Setting) inFile() Setting {
 	return Setting{Variable: d.Variable + "_FILE", Meaning: "file that holds " + d.Variable, kind: "path", group: d.group}
 }
@@ -110,8 +110,8 @@ func (s *Settings) table() []Setting {
 	}
 }
 
-// Describe gives every setting in the order of the documents. The _FILE variable of a
-// secret follows it.
+// Describe returns every setting in the order of the documents. If a file may hold a
+// setting, its _FILE variable follows it.
 func Describe() (all []Setting) {
 	for _, d := range new(Settings).table() {
 		all = append(all, d)
@@ -126,7 +126,7 @@ func Describe() (all []Setting) {
 type Group int
 
 // The groups. A worker takes All, a producer Keys, Limits and Writing, and a job with no Redis Logging,
-// Limits and Calls. Every command with a Redis takes that too.
+// Limits and Calls. Every command that uses Redis takes Redis too.
 const (
 	// Logging is LOG_LEVEL and LOG_FORMAT.
 	Logging Group = 1 << iota
@@ -145,7 +145,7 @@ const (
 	// Webhooks is WEBHOOK_URL, WEBHOOK_SECRETS and WEBHOOK_EVENTS.
 	Webhooks
 
-	// Writing is WAIT_REPLICAS and QUEUES: how what is written to Redis is kept and spread.
+	// Writing is WAIT_REPLICAS and QUEUES: how writes to Redis are kept and spread.
 	Writing
 
 	// All is every setting.
@@ -157,7 +157,7 @@ const maxDuration = 10 * 365 * 24 * time.Hour // added to a date, it is still on
 // The functions below set a value, or say in their error what is wanted; the caller names the
 // variable and the value.
 
-// checked sets a text that check takes.
+// checked sets a text that check accepts.
 func checked(field *string, check func(string) error) func(string) error {
 	return func(v string) error {
 		err := check(v)
@@ -168,8 +168,8 @@ func checked(field *string, check func(string) error) func(string) error {
 	}
 }
 
-// plainURL is an address that can't hold a secret: a host or several, ports, a path. What stands in a port's place and is
-// no port may be the password of a URL that lacks its host.
+// plainURL is an address that can't hold a secret: hosts, ports, a path. Anything but a number in the place of a port may be
+// the password of a URL that lacks its host.
 var plainURL = regexp.MustCompile(`^[A-Za-z-]+://` + plainHost + `(,` + plainHost + `)*(/[A-Za-z0-9._/{}-]*)?$`)
 
 const plainHost = `([A-Za-z0-9.{}-]*|\[[0-9A-Fa-f:.]*\])(:[0-9]{1,5})?`
@@ -195,8 +195,8 @@ func (s *Settings) setListen(v string) error {
 	return nil
 }
 
-// parsed takes what a parser takes: the processes parse it only when they need it, and then it is too late to call the
-// setting wrong.
+// parsed accepts what a parser accepts. The processes parse the value only when they need it, which is too late to report a
+// wrong setting.
 func parsed[T any](parse func(string) (T, error)) func(string) error {
 	return func(v string) error { _, err := parse(v); return err }
 }
