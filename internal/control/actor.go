@@ -13,17 +13,17 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Unknown is the name of who gave none.
+// Unknown is the name of an actor who gave none.
 const Unknown = "unknown"
 
-// Actor is who decides and by which way: the audit log names both.
+// Actor is who decides, and by which way. The audit log names both.
 type Actor struct {
 	// Who is the name of a key, "local", or for the CLI the user and machine; "" is Unknown.
 	Who string
 	// Via is one of the Bys; "" is ByGo.
 	Via string
-	// Told is told of each entry, with the error if it could not be written: what was decided
-	// stands all the same. nil tells nobody.
+	// Told is called with each entry, and with the error if it could not be written. The
+	// decision stands all the same. Told may be nil.
 	Told func(AuditEntry, error)
 }
 
@@ -46,7 +46,7 @@ func ThisUser() string {
 	return name
 }
 
-// auditTimeout is how long an entry of the audit log may take.
+// auditTimeout is how long writing an entry of the audit log may take.
 const auditTimeout = 8 * time.Second
 
 // actor is who decides in a context.
@@ -56,8 +56,8 @@ func actor(ctx context.Context) Actor {
 	return a
 }
 
-// note writes into the audit log what the context's Actor did, also if the context has ended
-// meanwhile. failed is why it failed; a target that is not there leaves no entry.
+// note writes to the audit log what the context's Actor did, even if the context has ended
+// meanwhile. failed is why it failed. If the target does not exist, there is no entry.
 func (o *Control) note(ctx context.Context, action, target string, came Outcome, failed error) {
 	if unknown(failed) {
 		return
@@ -84,14 +84,14 @@ func (o *Control) note(ctx context.Context, action, target string, came Outcome,
 	}
 }
 
-// unknown reports whether what was decided about is not there, or can't be, so that nothing was
+// unknown reports whether the target of a decision does not exist, or can't, so that nothing was
 // decided.
 func unknown(err error) bool {
 	return redisconn.Is[*UnknownError](err) || redisconn.Is[*SelectionError](err) ||
 		errors.Is(err, ErrChainID) || errors.Is(err, breaker.ErrUnknownServer)
 }
 
-// noted checks the selection, does what act does with it, and notes that as so many of the unit.
+// noted checks the selection, calls act with it, and notes the number that act returns, as a count of units.
 func (o *Control) noted(ctx context.Context, action, unit string, s Selection, act func(context.Context, Selection) (int, error)) (int, error) {
 	s, err := s.check()
 	if err != nil {
@@ -102,5 +102,5 @@ func (o *Control) noted(ctx context.Context, action, unit string, s Selection, a
 	return n, err
 }
 
-// AuditLog is the log into which decisions are written.
+// AuditLog returns the log to which decisions are written.
 func (o *Control) AuditLog() *AuditLog { return o.audit }

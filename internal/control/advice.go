@@ -26,7 +26,7 @@ func HeadLine(r CallRecord, batch string) string {
 	return strings.Join(parts, ", ")
 }
 
-// NextStep is what a person does about a chain that is held at a call.
+// NextStep says what a person can do about a chain that is held at a call.
 func NextStep(head CallRecord, chain string, m ledger.Batch) string {
 	retry := "enqueue retry --chain " + chain
 	others := fmt.Sprintf("   (or: enqueue skip --chain %s; enqueue cancel --chain %s)", chain, chain)
@@ -49,7 +49,7 @@ func NextStep(head CallRecord, chain string, m ledger.Batch) string {
 	return retry + others
 }
 
-// correct is how a wrong token or server is put right.
+// correct says how to put a wrong token or server right.
 func correct(what, chain string, m ledger.Batch) string {
 	switch {
 	case m.Name == "":

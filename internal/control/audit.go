@@ -13,10 +13,10 @@ import (
 	"habilita/internal/say"
 )
 
-// AuditCapacity is how many entries are kept, at the least.
+// AuditCapacity is how many entries are kept at least.
 const AuditCapacity = 10_000
 
-// maxField is the longest value that is kept, in bytes; what is longer is cut.
+// maxField is the longest value that is kept, in bytes. Longer ones are cut.
 const maxField = 512
 
 //go:embed lua/append.lua
@@ -24,7 +24,7 @@ var appendSource string
 
 var appendScript = redis.NewScript(appendSource)
 
-// The ways by which people act.
+// The ways in which people act.
 const (
 	ByAPI     = "api"
 	ByConsole = "console"
@@ -44,27 +44,27 @@ type AuditEntry struct {
 	Via string `json:"via"`
 	// Action is what was done, such as "retry".
 	Action string `json:"action"`
-	// Target is to what, such as "batch november".
+	// Target is what it was done to, such as "batch november".
 	Target string `json:"target"`
 	// Result is what came of it, such as "3 chains", or the error.
 	Result string `json:"result"`
 	Outcome
 }
 
-// Outcome is what came of an action, in parts: pages tell it in their own language. What an older version noted has its
-// Result alone.
+// Outcome is the result of an action in parts, so that pages can tell it in their own language. An entry of an older
+// version has only its Result.
 type Outcome struct {
 	// Ended is how it ended: one of the Endeds. "": an older version noted it.
 	Ended string `json:"ended"`
 	// Count is how many were acted on, each a Unit: chain, call, row or token ("": nothing is counted). With Of, it is
 	// how many of those were new calls (rows) or had their count raised (tokens).
 	Count int `json:"count"`
-	// Of is how many rows were read, or tokens asked about; 0: Count is of no whole.
+	// Of is how many rows were read, or tokens asked about; 0 if neither applies.
 	Of   int    `json:"of"`
 	Unit string `json:"unit"`
 	// Failed is how many tokens could not be asked about.
 	Failed int `json:"failed"`
-	// Place is the batch or chain that has what was made, such as "batch november"; "" none.
+	// Place is the batch or chain that what was made belongs to, such as "batch november"; "": none.
 	Place string `json:"place"`
 	// Unread is how many parts of Redis could not be read, and so were not acted on.
 	Unread int `json:"unread"`
@@ -85,7 +85,7 @@ const (
 	UnitToken = "token"
 )
 
-// words are the outcome in one line; "" says nothing but that it failed.
+// words says the outcome on one line; "" if there is nothing to say but that it failed.
 func (o Outcome) words() (text string) {
 	switch {
 	case o.Unit == UnitToken:
@@ -107,7 +107,7 @@ func (o Outcome) words() (text string) {
 	return text
 }
 
-// stored are the fields and values of the outcome in the stream, but those that say nothing.
+// stored returns the fields and values of the outcome for the stream, without those that are empty.
 func (o Outcome) stored() (out []any) {
 	for _, f := range [][2]string{{"ended", o.Ended}, {"unit", o.Unit}, {"place", clip(o.Place)}} {
 		if f[1] != "" {
@@ -151,7 +151,8 @@ func (l *AuditLog) Append(ctx context.Context, e AuditEntry) (AuditEntry, error)
 }
 
 // Before returns the n newest entries that are older than the one with this ID, the
-// newest first; "" is of all. Next is the ID for the page after it. The error is ErrCursor for an id that can't be one.
+// newest first; "" begins with the newest of all. Next is the ID for the page after it. The error is ErrCursor for an id
+// that can't be one.
 func (l *AuditLog) Before(ctx context.Context, id string, n int) (page Page[AuditEntry], err error) {
 	from := "+"
 	if id != "" {

@@ -7,11 +7,11 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// CauseOther is the cause of all calls that failed for nothing that is known, or without a
-// code, as an older version kept them.
+// CauseOther is the cause of every call that failed for an unknown reason, or that has no
+// code because an older version kept it.
 const CauseOther = string(wolkvox.Other)
 
-// causes are the codes of what goes wrong.
+// causes are the codes of what can go wrong.
 var causes = []string{
 	string(wolkvox.BadToken), string(wolkvox.TokenLimit), string(wolkvox.SimultaneousLimit), string(wolkvox.UnknownForbidden),
 	string(wolkvox.BadRequest), string(wolkvox.MissingToken), string(wolkvox.NotFound), string(wolkvox.MethodNotAllowed),
@@ -19,11 +19,11 @@ var causes = []string{
 	ledger.ReasonUnknown, ledger.ReasonUnreadable, ledger.ReasonNotSent, ledger.ReasonUnopenable, CauseOther,
 }
 
-// Causes are all that Cause may say of a call that failed.
+// Causes returns everything that Cause may return for a call that failed.
 func Causes() []string { return slices.Clone(causes) }
 
-// Cause is why a call failed, as one word: its code, as far as that is known; "" where it has
-// neither a code nor an error.
+// Cause says in one word why a call failed: its code, or CauseOther if that is not known. It is "" if
+// the call has neither a code nor an error.
 func Cause(r CallRecord) string {
 	switch {
 	case slices.Contains(causes, r.Reason):
@@ -34,7 +34,7 @@ func Cause(r CallRecord) string {
 	return CauseOther
 }
 
-// Remedy is what kind of thing a person does about a call that was given up.
+// Remedy is the kind of thing that a person does about a call that was given up.
 type Remedy string
 
 // The remedies.
@@ -61,5 +61,5 @@ func RemedyOf(cause string) Remedy {
 	return RemedyRetry
 }
 
-// Futile reports whether skipping a call is no help: the next one of its token fails for the same.
+// Futile reports whether skipping a call does not help, since the next call of its token fails for the same reason.
 func (r Remedy) Futile() bool { return r == RemedyToken || r == RemedyKey }

@@ -39,14 +39,14 @@ const (
 	stateHeld                                 = "held"
 )
 
-// Chains streams the chains that have something to do, or those alone that wait for a
+// Chains streams the chains that have something to do, or only those that wait for a
 // person. A chain that changes meanwhile is seen before or after the change. An error
-// is the last thing that is yielded: where Unread tells it, after the chains that could be read.
+// comes last. If Unread(err) > 0, it comes after the chains that could be read.
 func (o *Control) Chains(ctx context.Context, heldOnly bool) iter.Seq2[Chain, error] {
 	return o.eachChain(heldOnly).stream(ctx)
 }
 
-// eachChain is the list of the chains, by id.
+// eachChain lists the chains, by id.
 func (o *Control) eachChain(heldOnly bool) each[Chain] {
 	return func(ctx context.Context, after string, yield func(Chain) bool) error {
 		tags, unread := o.busyTags(ctx, heldOnly)
@@ -136,7 +136,8 @@ func because(what, why string) string {
 	return what + ": " + why
 }
 
-// gaveUp says after what a call was given up: the vendor's answer if there was one, else the error, which may say how often it was tried.
+// gaveUp says after how many attempts a call was given up, and why: the vendor's answer, or else the error. The error may
+// begin with the number of attempts too.
 func gaveUp(r CallRecord) string {
 	tries := "gave up after " + say.Count(r.Attempts, "attempt")
 	if r.Code != "" {
@@ -150,7 +151,7 @@ func outcome(r CallRecord) string {
 	return cmp.Or(r.Error, strings.TrimSpace(r.Code+" "+r.Msg))
 }
 
-// Overview are all chains by what they do.
+// Overview counts all chains by what they do.
 type Overview struct {
 	Ready     int `json:"ready"`     // can run; wait for a worker
 	Active    int `json:"active"`    // run, or wait for a time
@@ -161,8 +162,8 @@ type Overview struct {
 	NextDue Time `json:"-"` // when the first of Scheduled is due
 }
 
-// Overview counts all chains. It reads no chain itself: its cost is the same however
-// many there are.
+// Overview counts all chains. It reads no chain itself, so its cost does not depend on
+// how many there are.
 func (o *Control) Overview(ctx context.Context) (Overview, error) {
 	buckets, err := o.buckets(ctx)
 	if !redisconn.Partly(err) {
@@ -181,7 +182,7 @@ func (o *Control) Overview(ctx context.Context) (Overview, error) {
 	return sum, nil
 }
 
-// Outlook says what open calls wait for that does not come today.
+// Outlook says which chains can't go on today by themselves.
 type Outlook struct {
 	Held     []Chain   // wait for a person
 	Tomorrow []Chain   // wait for the vendor's next day: their quota is used up, by our count or by its word
@@ -189,9 +190,9 @@ type Outlook struct {
 	Over     bool      // nothing more of the batch can run today
 }
 
-// Outlook looks at all chains of the ledger, which are to be those of one batch: s are its
-// counts. A token that the vendor has closed for the day is one for tomorrow, although it
-// is probed gently before.
+// Outlook looks at all chains of the ledger, which must be those of one batch; s has its
+// counts. A token that the vendor has closed for the day counts as one for tomorrow,
+// although it is probed gently before.
 func (o *Control) Outlook(ctx context.Context, s Status) (Outlook, error) {
 	var out Outlook
 	open := s.Open

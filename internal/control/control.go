@@ -13,8 +13,8 @@ import (
 	"habilita/internal/schedule"
 )
 
-// Control shows and decides. Each decision is written into the audit log under the name of the
-// context's Actor. It holds nothing but its parts, and is safe for concurrent use.
+// Control shows what there is, and decides about it. Each decision is written to the audit log under
+// the name of the context's Actor. A Control has no state of its own, and is safe for concurrent use.
 type Control struct {
 	ledger    *ledger.Ledger
 	batches   *ledger.Batches
@@ -24,9 +24,9 @@ type Control struct {
 	audit     *AuditLog
 }
 
-// Open makes a Control on rdb. "" as prefix is "habilita", and stands above
-// s.Prefix. s is to be what the workers use; zero fields have their defaults, and
-// faults of the others are its only errors. Nothing is sent to Redis.
+// Open makes a Control on rdb. prefix, or "habilita" if that is "", replaces s.Prefix. s
+// must be what the workers use; zero fields have their defaults. The only errors are
+// faults of the other fields. Nothing is sent to Redis.
 func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control, error) {
 	prefix = cmp.Or(prefix, quota.DefaultPrefix)
 	s.Prefix = prefix
@@ -44,8 +44,8 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 	}, nil
 }
 
-// batch finds a batch by its name and returns its tags too: those of the buckets
-// that may hold calls of it.
+// batch finds a batch by its name. It also returns the tags of the buckets that may
+// hold calls of the batch.
 func (o *Control) batch(ctx context.Context, name string) (ledger.Batch, []string, error) {
 	if name == "" {
 		return ledger.Batch{}, nil, &UnknownError{Kind: ledger.ErrNoBatch}
@@ -53,7 +53,7 @@ func (o *Control) batch(ctx context.Context, name string) (ledger.Batch, []strin
 	return o.batchOf(ctx, ledger.BatchID(name), name)
 }
 
-// batchOf is batch by the short name; an error has the other one.
+// batchOf finds a batch by its short name, id. An error shows name.
 func (o *Control) batchOf(ctx context.Context, id, name string) (ledger.Batch, []string, error) {
 	m, err := o.batches.Get(ctx, id)
 	if errors.Is(err, ledger.ErrNoBatch) {
@@ -66,14 +66,14 @@ func (o *Control) batchOf(ctx context.Context, id, name string) (ledger.Batch, [
 	return m, tags, of(err, "batch %q", name)
 }
 
-// busyTags are the tags of the buckets that ledger.Busy finds.
+// busyTags returns the tags of the buckets that ledger.Busy finds.
 func (o *Control) busyTags(ctx context.Context, heldOnly bool) ([]string, error) {
 	tags, err := o.ledger.Busy(ctx, heldOnly)
 	return tags, of(err, "look at the chains")
 }
 
-// Reseal passes every sealed token to reseal, with the token's name, and puts what it
-// returns in its place, if that is another. It returns how many were replaced.
+// Reseal passes every sealed token to reseal, with the token's name, and stores what that
+// returns, if it differs. It returns how many were replaced.
 func (o *Control) Reseal(ctx context.Context, reseal func(tokenID, sealed string) (string, error)) (int, error) {
 	return o.ledger.Reseal(ctx, reseal)
 }

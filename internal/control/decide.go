@@ -14,19 +14,19 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// Selection says what a decision is about. Exactly one of its first four fields is to be set.
+// Selection says what a decision is about. Exactly one of its first four fields must be set.
 type Selection struct {
 	Chain  string // id of a chain
 	Batch  string // name of a batch
 	Server string // as people write it
 	All    bool
-	// Cause, one of Causes, leaves of these the held chains alone whose head failed for that;
-	// "" leaves all. Not with Chain.
+	// Cause, one of Causes, limits these to the held chains whose head failed for it; ""
+	// sets no limit. Not with Chain.
 	Cause string
 }
 
-// Check says whether the selection can be one: a *SelectionError, a *wolkvox.ServerError
-// or ErrChainID.
+// Check returns an error if the selection can't be one: a *SelectionError, a
+// *wolkvox.ServerError or ErrChainID.
 func (s Selection) Check() error {
 	_, err := s.check()
 	return err
@@ -58,16 +58,16 @@ func (s Selection) check() (Selection, error) {
 	return s, nil
 }
 
-// Retry makes held chains that are selected try their head again, with a new budget of
-// attempts; for a batch, those whose head belongs to it. It returns how many: with an error that
-// Unread tells, those of the chains that could be read. A chain that was named and is not held is
-// ErrNotHeld.
+// Retry makes the selected held chains try their head again, with a new budget of attempts.
+// A batch selects the chains whose head belongs to it. Retry returns how many there were; if
+// Unread(err) > 0, some chains could not be read. If a chain was named and is not held, the
+// error is ErrNotHeld.
 func (o *Control) Retry(ctx context.Context, s Selection) (int, error) {
 	return o.noted(ctx, "retry", UnitChain, s, o.decision(ledger.DecisionRetry))
 }
 
-// Skip leaves the heads of held chains that are selected, and lets the chains go on
-// with their next calls; otherwise as Retry.
+// Skip leaves the heads of the selected held chains, and lets the chains go on with
+// their next calls. Otherwise it is like Retry.
 func (o *Control) Skip(ctx context.Context, s Selection) (int, error) {
 	return o.noted(ctx, "skip", UnitChain, s, o.decision(ledger.DecisionSkip))
 }
@@ -87,10 +87,11 @@ func (o *Control) decision(d ledger.Decision) func(context.Context, Selection) (
 	}
 }
 
-// Cancel takes calls out, but one that is at the vendor; it returns how many. Of a
-// batch: its calls, wherever they wait; it takes no more rows then (Reopen). Of a chain: all its calls, held or not, and those
-// that are scheduled for it. Of a server, and of all: those of the held chains. A chain
-// that was named and has no call that waits is ErrNoChain.
+// Cancel cancels calls, except one that is at the vendor, and returns how many. For a batch
+// these are its calls, wherever they wait; the batch then takes no more rows (see Reopen).
+// For a chain they are all its calls, held or not, and those scheduled for it. For a server,
+// and for all, they are the calls of the held chains. If a chain was named and no call of it
+// waits, the error is ErrNoChain.
 func (o *Control) Cancel(ctx context.Context, s Selection) (int, error) {
 	return o.noted(ctx, "cancel", UnitCall, s, o.cancel)
 }
@@ -128,10 +129,10 @@ func (o *Control) cancel(ctx context.Context, s Selection) (int, error) {
 	})
 }
 
-// Reopen lets a batch that was cancelled take rows again. What was cancelled before it was
-// sent is then new for whoever gives its row. It returns how many calls of it are cancelled; of
-// a batch that takes rows, 0. With an error that Unread tells, the batch stays cancelled until it is
-// reopened once more.
+// Reopen lets a batch that was cancelled take rows again. A call that was cancelled before it
+// was sent is then new when its row is given again. Reopen returns how many calls of the batch
+// are cancelled; 0 if it takes rows already. If Unread(err) > 0, the batch stays cancelled until
+// it is reopened once more.
 func (o *Control) Reopen(ctx context.Context, s Selection) (int, error) {
 	return o.noted(ctx, "reopen", UnitCall, s, o.reopen)
 }
@@ -141,8 +142,8 @@ func (o *Control) reopen(ctx context.Context, s Selection) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	// Its buckets first: until they all are open, the batch says that it is cancelled. Also where
-	// it does not say so: a reopen and a cancel at once may have left some shut.
+	// Its buckets first: until they are all open, the batch says that it is cancelled. This is done
+	// even if it does not say so: a reopen and a cancel at the same time may have left some shut.
 	unread := o.ledger.Reopen(ctx, m.ID, tags)
 	if !redisconn.Partly(unread) {
 		return 0, cutOff("reopen", 0, unread)
@@ -162,8 +163,8 @@ func (o *Control) reopen(ctx context.Context, s Selection) (int, error) {
 // heldAtOnce is how many held chains are decided on together.
 const heldAtOnce = 500
 
-// eachHeld acts on the held chains that are selected, each once: one that is held
-// again meanwhile is left.
+// eachHeld acts once on each selected held chain. It leaves one that is held again
+// meanwhile.
 func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, ledger.Meant) (int, error)) (int, error) {
 	id, tags, err := o.heldIn(ctx, s.Batch)
 	meant := ledger.Meant{Server: s.Server, Batch: id}
@@ -198,7 +199,7 @@ func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, 
 	return total, cutOff("the decision", total, errors.Join(unread, err))
 }
 
-// cutOff says how far it came, and that giving it again does the rest.
+// cutOff says how far a decision came, and that giving it again does the rest.
 func cutOff(what string, n int, err error) error {
 	if err == nil {
 		return nil

@@ -1,6 +1,6 @@
 // Package control is what a person can see and do: counts, results, chains that
 // wait and why, quota, and the decisions on what was given up. Commands, pages and
-// other programs for people are made of it; it prints nothing itself.
+// other programs for people are built on it; it prints nothing itself.
 //
 // # Guarantees
 //
@@ -15,18 +15,18 @@
 // # Time
 //
 // Times are those of Redis. They print as RFC 3339 in UTC with milliseconds, and as
-// null (JSON) or nothing (text) where there is none.
+// null (JSON) or nothing (text) if there is none.
 //
 // # Failures
 //
-// If Redis is away, every method returns its error wrapped, at once. Only the waits bear it for a
-// minute.
+// If Redis is away, every method returns the wrapped error at once. Only the waits go on trying for
+// a minute.
 //
 // # The audit log
 //
 // AuditLog keeps what people decided and enqueued: who did what, to what, by which way, with which result, and
-// when. Every way in goes through a method here that does it and notes it: EnqueueCall says which single calls have no
-// entry. It is one stream in Redis, PREFIX:actions, of the last AuditCapacity entries or a few more.
-// An entry can be written when Redis is full, as decisions can. It is written after what it tells
-// of: one that could not be written is for the Actor to tell. It never holds a token.
+// when. Every such action goes through a method here, which does it and notes it; EnqueueCall says which single calls have
+// no entry. The log is one stream in Redis, PREFIX:actions, of the last AuditCapacity entries or a few more.
+// Like a decision, an entry can be written when Redis is full. It is written after the action; if
+// that fails, the Actor is told. It never holds a token.
 package control

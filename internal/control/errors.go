@@ -11,14 +11,14 @@ import (
 	"habilita/internal/schedule"
 )
 
-// Refusals of a chain that was named.
+// What can be wrong with a chain that was named.
 var (
 	ErrNotHeld = errors.New("the chain is not held")
 	ErrNoChain = errors.New("no call of the chain waits")
 )
 
-// UnknownError says that there is no batch or schedule of that name, or no call of that id: it never was, or it
-// ended and its retention is over; or that a chain that was named can't be acted on. It wraps its Kind.
+// UnknownError says that there is no batch or schedule of that name, or no call of that id: there never was, or its
+// retention is over. It can also say that a named chain can't be acted on. It wraps its Kind.
 type UnknownError struct {
 	Kind error // ledger.ErrNoBatch, ledger.ErrNoCall, schedule.ErrNoSchedule, ErrNotHeld or ErrNoChain
 	Name string
@@ -32,10 +32,10 @@ var unknownWords = map[error]string{
 	ErrNoChain:             "chain %q has no call that waits: `enqueue chains` lists those that have",
 }
 
-// Error names it and says what to type next.
+// Error says what is unknown and what to type next.
 func (e *UnknownError) Error() string { return fmt.Sprintf(unknownWords[e.Kind], e.Name) }
 
-// Unwrap gives the Kind.
+// Unwrap returns the Kind.
 func (e *UnknownError) Unwrap() error { return e.Kind }
 
 // SelectionError says that a Selection selects nothing, or in more than one way.
@@ -46,11 +46,11 @@ func (e *SelectionError) Error() string {
 	return e.Problem + ": give exactly one of --chain, --batch, --server and --all"
 }
 
-// ErrChainID says that a text can not be the id of a chain.
+// ErrChainID says that a text can't be the id of a chain.
 var ErrChainID = errors.New("not a chain's id: it is the token_id of `enqueue report`, with :NAME behind it where the chain has one")
 
-// Unread returns how many parts of the ledger, and how many batches and schedules as a whole, could not be read, if an
-// error says that the others were: what came with it is theirs. 0: err is nil or another one.
+// Unread returns how many parts of the ledger, and how many whole batches and schedules, could not be read, if err says
+// that the others could: what came with err is theirs. It returns 0 if err is nil or any other error.
 func Unread(err error) (n int) {
 	for _, u := range redisconn.Unread(err) {
 		n += len(u.Names)
@@ -58,7 +58,7 @@ func Unread(err error) (n int) {
 	return n
 }
 
-// SplitUnread tells parts that could not be read, as Unread does, from any other error, which is returned.
+// SplitUnread returns Unread(err), or err itself if that is 0.
 func SplitUnread(err error) (unread int, other error) {
 	if unread = Unread(err); unread > 0 {
 		return unread, nil
@@ -66,7 +66,7 @@ func SplitUnread(err error) (unread int, other error) {
 	return 0, err
 }
 
-// UnreadWords says for people what an error that Unread tells means.
+// UnreadWords explains an error to people, if Unread(err) > 0.
 func UnreadWords(err error) string {
 	var what []string
 	all := redisconn.Unread(err)
@@ -85,7 +85,7 @@ func of(err error, what string, a ...any) error {
 	return fmt.Errorf(what+": %w", append(a, err)...)
 }
 
-// buckets returns what can be read of all buckets, with an error that Unread tells for the rest.
+// buckets returns the buckets that can be read. If Unread(err) > 0, there are others.
 func (o *Control) buckets(ctx context.Context) ([]ledger.Bucket, error) {
 	buckets, err := o.ledger.Inspect(ctx)
 	return buckets, of(err, "look at the chains")

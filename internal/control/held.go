@@ -12,20 +12,20 @@ import (
 const (
 	// MaxHeld is how many held chains HeldGroups and HeldPage look at, the oldest first.
 	MaxHeld = 20_000
-	// HeldExamples is how many chains a group tells, at most.
+	// HeldExamples is how many chains a group names at most.
 	HeldExamples = 3
 )
 
-// HeldGroup are held chains whose heads failed for the same.
+// HeldGroup are held chains whose heads failed for the same cause.
 type HeldGroup struct {
-	Cause    string  // as Cause tells it
+	Cause    string  // as Cause returns it
 	Chains   int     // how many
 	Behind   int     // calls behind their heads
 	Since    Time    // the one that waits longest
 	Examples []Chain // the first HeldExamples of them, the one that waits longest first
 }
 
-// HeldSummary are the chains that wait for a person, by why.
+// HeldSummary are the chains that wait for a person, grouped by cause.
 type HeldSummary struct {
 	Chains int         // all of them, of the batch that was asked for
 	Groups []HeldGroup // the largest first
@@ -33,7 +33,7 @@ type HeldSummary struct {
 	Unread int         // parts of the ledger that could not be read: what they hold is not in Groups
 }
 
-// HeldGroups returns the chains that wait for a person, of one batch ("" all), by why.
+// HeldGroups returns the chains of a batch ("": of all) that wait for a person, grouped by cause.
 func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary, error) {
 	chains, cut, err := o.heldChains(ctx, batchName)
 	if !redisconn.Partly(err) {
@@ -58,8 +58,8 @@ func (o *Control) HeldGroups(ctx context.Context, batchName string) (HeldSummary
 	return sum, nil
 }
 
-// HeldPage returns a part of the chains that wait for a person, the one that waits longest
-// first: of one batch ("" all), whose head failed for a cause. all is how many there are.
+// HeldPage returns a part of the chains of a batch ("": of all) that wait for a person and
+// whose head failed for this cause, the one that waits longest first. all is how many there are.
 func (o *Control) HeldPage(ctx context.Context, batchName, cause, cursor string, limit int) (page Page[Chain], all int, err error) {
 	chains, _, err := o.heldChains(ctx, batchName)
 	unread, err := SplitUnread(err)
@@ -90,7 +90,7 @@ func (o *Control) heldChains(ctx context.Context, batchName string) (chains []Ch
 	return chains, cut, errors.Join(unread, err)
 }
 
-// heldIn are the tags of the buckets that may have held chains, of one batch ("" all), and the short name of that batch.
+// heldIn returns the tags of the buckets that may have held chains of a batch ("": of all), and its short name.
 func (o *Control) heldIn(ctx context.Context, batchName string) (id string, tags []string, err error) {
 	if batchName == "" {
 		tags, err = o.busyTags(ctx, true)

@@ -15,7 +15,7 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// MaxPage is the most that a page is to have. The limits of pages are from 1 to it: who asks for a page checks that.
+// MaxPage is the most items that a page may have. The caller checks that the limit of a page is from 1 to MaxPage.
 const MaxPage = 1000
 
 // maxLooked is how many calls one page looks at: with a filter that few calls pass, a
@@ -56,7 +56,7 @@ func States() []string {
 }
 
 // CallsPage returns a part of a batch's calls, in no order that means anything. A call
-// that is there all the time is on one page, or while the batch grows perhaps on two. The
+// that is there all the time is on one page; while the batch grows, it may be on two. The
 // error is ErrCursor for a cursor that can't be one, or an *UnknownError.
 func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery) (Page[CallRecord], error) {
 	var page Page[CallRecord]
@@ -110,11 +110,11 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 	}
 }
 
-// each passes what a list has behind a place to yield, until that returns false. With an error that Unread tells, this
-// is what could be read.
+// each passes the items of a list after a place to yield, until yield returns false. If Unread(err) > 0, these are the
+// items that could be read.
 type each[T any] func(ctx context.Context, after string, yield func(T) bool) error
 
-// stream is the whole list. An error is the last thing that is yielded.
+// stream yields the whole list. An error comes last.
 func (list each[T]) stream(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		more := true
@@ -128,7 +128,7 @@ func (list each[T]) stream(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// page is the part of the list behind a cursor, which begins with the list's letter. place is where an item stands.
+// page returns the part of the list after a cursor, which begins with the list's letter. place returns an item's place.
 func (list each[T]) page(ctx context.Context, letter, cursor string, limit int, place func(T) string) (p Page[T], err error) {
 	after, err := parsePlace(cursor, letter)
 	if err != nil {
@@ -146,8 +146,8 @@ func (list each[T]) page(ctx context.Context, letter, cursor string, limit int, 
 	return p, err
 }
 
-// BatchesPage returns a part of the batches' counts, the newest first: Unread counts a batch that
-// is not among them too. The error is ErrCursor for a cursor that can't be one.
+// BatchesPage returns a part of the batches' counts, the newest first. Unread also counts batches
+// that could not be read at all. The error is ErrCursor for a cursor that can't be one.
 func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (Page[Status], error) {
 	return each[Status](o.eachBatch).page(ctx, "b", cursor, limit, func(s Status) string {
 		return batchPlace(s.CreatedAt.Time, ledger.BatchID(s.Batch))
@@ -203,7 +203,8 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 	return page, nil
 }
 
-// PageOf returns a part of a list that is at hand. Its cursor is the number of items before it; ErrCursor: it can't be one.
+// PageOf returns a part of a list in memory. Its cursor is the number of items before it. The error is ErrCursor for a cursor
+// that can't be one.
 func PageOf[T any](all []T, cursor string, limit int) (page Page[T], err error) {
 	skip, err := strconv.Atoi(cmp.Or(cursor, "0"))
 	if err != nil || skip < 0 {
@@ -217,8 +218,8 @@ func PageOf[T any](all []T, cursor string, limit int) (page Page[T], err error) 
 	return page, nil
 }
 
-// Any other cursor is base64url of a letter for its list and a place in it. It is opaque to who
-// gets it, and checked when it comes back: it may be anything then.
+// Any other cursor is base64url of a letter for its list and a place in it. It is opaque to
+// clients, and checked when it comes back, since a client may send anything.
 
 const maxCursor = 1024 // bytes
 
@@ -271,8 +272,8 @@ func parseCallsCursor(cursor string) (callsCursor, error) {
 	return callsCursor{bucket: bucket, scan: scan, after: part[2]}, nil
 }
 
-// steps are the next steps of the scan over the buckets of tags, at most n, and where it
-// stands after them if each is its bucket's last.
+// steps returns the next steps of the scan over the buckets of tags, at most n, and where the
+// scan stands after them if each is its bucket's last.
 func (c callsCursor) steps(tags []string, n int) (steps []ledger.Position, rest callsCursor) {
 	for _, tag := range tags {
 		i := ledger.TagIndex(tag)

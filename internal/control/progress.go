@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// sampleEvery is the least distance of two samples of what waits.
+	// sampleEvery is the least time between two samples of what waits.
 	sampleEvery = 3 * time.Second
-	// sampleBuckets and sampleEach bound a sample: so many buckets of the batch, and of each
-	// so many of every list.
+	// sampleBuckets and sampleEach bound a sample: how many buckets of the batch it reads, and
+	// how many entries of each list in a bucket.
 	sampleBuckets, sampleEach = 16, 8
 	// maxErrors is how many texts LastErrors has at most.
 	maxErrors = 3
@@ -27,7 +27,7 @@ const (
 // WaitsForWorker is the reason of chains that nothing stops.
 const WaitsForWorker = "worker"
 
-// Progress is how a batch gets on.
+// Progress is the state of a batch that is being worked on.
 type Progress struct {
 	Status
 	Rate       float64   `json:"rate"`        // calls a second that succeeded, smoothed over some 10 s; 0 until 3 s of them were seen
@@ -37,16 +37,17 @@ type Progress struct {
 	LastErrors []string  `json:"last_errors"` // at most 3 texts, of chains that failed and wait or are held
 }
 
-// Waiting are chains that wait for the same.
+// Waiting counts chains that wait for the same reason.
 type Waiting struct {
 	Reason string `json:"reason"` // as Chain.Reason; worker: can run; scheduled: calls that are not due
 	Chains int    `json:"chains"`
 	Until  Time   `json:"until"` // the earliest; null: at once, or when a person decides
 }
 
-// WaitProgress is WaitSettled, and tells seen more: the rate, and at most every 3 s, from a
-// sample, what waits for what. seen is told when a count, a reason or an error text changed
-// or the rate fell to nothing. A sample is some 1,600 commands at most, whatever the batch.
+// WaitProgress is WaitSettled, but it also passes the progress to seen: the rate and, from a
+// sample at most every 3 s, what waits for what. It does so when a count, a reason or an error
+// text changed, or when there is a rate or none any more. A sample is about 1,600 commands at
+// most, however big the batch is.
 func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout time.Duration, seen func(Progress)) (Status, error) {
 	var last, told Progress
 	var rate Rate
@@ -89,8 +90,8 @@ func (p *Progress) see(rate *Rate, now time.Time) {
 	}
 }
 
-// TimeLeft is how long it takes until all calls that need no person have a result, if so many succeed in a second: 0 if
-// all have one. It is not known without a rate, or if calls wait for their time.
+// TimeLeft returns how long it takes until all calls that need no person have a result, if perSecond of them succeed each
+// second; 0 if all have one. It is not known without a rate, or if calls wait for their time.
 func (s Status) TimeLeft(perSecond float64) (left time.Duration, known bool) {
 	calls := s.Open - s.Blocked
 	return leasttime.AtRate(calls, perSecond), calls <= 0 || perSecond > 0 && s.DueAt.IsZero()
@@ -105,8 +106,8 @@ func (o *Control) Obstacles(ctx context.Context, batchName string, p *Progress) 
 	return o.sample(ctx, m, tags, 0, p)
 }
 
-// news is what of the progress is news if it changes: the reasons and errors, and whether there is a rate. The
-// numbers of a sample differ each time.
+// news returns the parts of the progress whose change is news: the reasons and errors, and whether there is a rate. The
+// numbers of a sample are not among them, since they differ each time.
 func (p Progress) news() string {
 	var reasons []string
 	for _, w := range p.Waiting {
@@ -116,7 +117,7 @@ func (p Progress) news() string {
 	return fmt.Sprintf("%q %q %t", reasons, slices.Sorted(slices.Values(p.LastErrors)), p.Rate > 0)
 }
 
-// sample fills in what waits. Each round looks at other buckets where the batch has many.
+// sample fills in what waits. If the batch has many buckets, each round looks at other ones.
 func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, round int, p *Progress) error {
 	p.Waiting, p.Sampled, p.LastErrors = []Waiting{}, false, []string{}
 	if p.Open == 0 && p.HeldChains == 0 {
@@ -198,7 +199,7 @@ func lastErrors(chains []Chain) []string {
 	return out
 }
 
-// Rate smooths the rate of a number that grows: it is the mean since it began to grow, for which the longer ago, the less counts.
+// Rate smooths the rate of a number that grows. It is the mean since the number began to grow, in which older growth counts less.
 type Rate struct {
 	At     time.Time // when it was seen last; zero: never
 	moved  time.Time // when it was seen to grow last
@@ -207,13 +208,13 @@ type Rate struct {
 	weight float64 // of all that rate is the mean of, in seconds; 0: it has not grown
 }
 
-// A number that has not grown for stands, in which its rate would have it grow by standsBy at least, stands still.
+// A number stands still if it has not grown for the time stands, although at its rate it should have grown by standsBy.
 const (
 	stands   = 15 * time.Second
 	standsBy = 3
 )
 
-// soonest is for how long a number is seen to grow before it has a rate: a first wave of answers is none.
+// soonest is how long a number must be seen to grow before it has a rate: a first wave of answers does not make one.
 const soonest = 3 * time.Second
 
 // Early reports whether the number grows, but for too short a time to have a rate.
@@ -221,7 +222,7 @@ func (r *Rate) Early() bool {
 	return r.weight > 0 && r.weight < smoothing.Seconds()*(1-math.Exp(-soonest.Seconds()/smoothing.Seconds()))-1e-9
 }
 
-// See tells the number at a time, and returns its rate in a second: zero at the first look, and while it is Early.
+// See takes the number at a time, and returns its rate per second: zero at the first look, and while it is Early.
 func (r *Rate) See(now time.Time, number int) float64 {
 	seconds := now.Sub(r.At).Seconds()
 	switch {

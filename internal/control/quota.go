@@ -28,8 +28,8 @@ type QuotaRow struct {
 	NextDayAt     Time   `json:"next_day_at"`
 }
 
-// Quota returns what every token that the ledger knows has used, by token_id. With an error that
-// Unread tells, these are the tokens that could be read.
+// Quota returns what every token that the ledger knows has used, by token_id. If Unread(err) > 0,
+// these are the tokens that could be read.
 func (o *Control) Quota(ctx context.Context) ([]QuotaRow, error) {
 	tokens, unread := o.tokens(ctx)
 	if !redisconn.Partly(unread) {
@@ -39,14 +39,14 @@ func (o *Control) Quota(ctx context.Context) ([]QuotaRow, error) {
 	return rows, errors.Join(unread, err)
 }
 
-// tokens are the names of all tokens that can be read, sorted.
+// tokens returns the names of all tokens that can be read, sorted.
 func (o *Control) tokens(ctx context.Context) ([]string, error) {
 	tokens, err := o.ledger.Tokens(ctx)
 	slices.Sort(tokens)
 	return tokens, of(err, "list of the tokens")
 }
 
-// QuotaOf returns what these tokens have used, in their order; unread ones as Quota.
+// QuotaOf returns what these tokens have used, in their order. Like Quota, it leaves out what can't be read.
 func (o *Control) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, error) {
 	usages, err := o.limiter.PeekMany(ctx, tokens)
 	if !redisconn.Partly(err) {
@@ -72,7 +72,7 @@ func row(u quota.Usage) QuotaRow {
 	}
 }
 
-// cooling is the code of a cool-down and its words, by what the ledger stores of it.
+// cooling returns the code of a cool-down and its words, from what the ledger stores.
 func cooling(stored string) (reason, words string) {
 	if words = wolkvox.Kind(stored).Cooling(); words != stored {
 		reason = stored
@@ -80,11 +80,11 @@ func cooling(stored string) (reason, words string) {
 	return reason, words
 }
 
-// ErrTokenID says that a text can not be a token_id.
+// ErrTokenID says that a text can't be a token_id.
 var ErrTokenID = errors.New("not a token_id: `enqueue quota` lists them")
 
-// LiftCooling ends the cool-down of a token, so that its chains go on at once. False where
-// it did not cool.
+// LiftCooling ends the cool-down of a token, so that its chains go on at once. It returns false
+// if the token did not cool down.
 func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error) {
 	if !ledger.IsToken(tokenID) {
 		return false, ErrTokenID // not shown: it may be a token that was given for its name
@@ -95,8 +95,8 @@ func (o *Control) LiftCooling(ctx context.Context, tokenID string) (bool, error)
 	})
 }
 
-// LiftServer closes the breaker of a server of the vendor, so that calls are made to it again. False if it
-// was closed. One that nobody called is breaker.ErrUnknownServer.
+// LiftServer closes the breaker of a server of the vendor, so that calls are made to it again. It returns
+// false if the breaker was closed. For a server that nobody called the error is breaker.ErrUnknownServer.
 func (o *Control) LiftServer(ctx context.Context, server string) (bool, error) {
 	name, err := wolkvox.ParseServer(server)
 	if err != nil {
@@ -108,8 +108,8 @@ func (o *Control) LiftServer(ctx context.Context, server string) (bool, error) {
 	})
 }
 
-// notedLift does what lift does to a token or server, and notes it, also if it failed. If there was nothing
-// to lift there is no entry.
+// notedLift calls lift for a token or server, and notes it, even if it failed. If there was nothing to lift,
+// there is no entry.
 func (o *Control) notedLift(ctx context.Context, target string, lift func() (was bool, err error)) (bool, error) {
 	was, err := lift()
 	if was || err != nil {

@@ -17,7 +17,7 @@ import (
 // CallRecord is a call and its result, as `enqueue report` gives it.
 type CallRecord = ledger.Call
 
-// Time is a point in time as outputs have it.
+// Time is a point in time as outputs show it.
 type Time = ledger.Time
 
 // Columns are the names of a CallRecord's fields, in order.
@@ -37,8 +37,8 @@ func Fields(r CallRecord) []string {
 }
 
 // Report streams the calls of a batch, in no order. A call that changes meanwhile is
-// seen before or after the change. An error, such as an *UnknownError, is the last
-// thing that is yielded: where Unread tells it, after the calls that could be read.
+// seen before or after the change. An error, such as an *UnknownError, comes last. If
+// Unread(err) > 0, it comes after the calls that could be read.
 func (o *Control) Report(ctx context.Context, batchName string) iter.Seq2[CallRecord, error] {
 	return func(yield func(CallRecord, error) bool) {
 		m, tags, err := o.batch(ctx, batchName)
@@ -71,14 +71,14 @@ func (o *Control) ReportCSV(ctx context.Context, w io.Writer, batchName string, 
 	return out.Flush()
 }
 
-// Record returns one call by the short name of its batch, its token_id and its key. There
-// is none: errors.Is ledger.ErrNoCall.
+// Record returns one call by the short name of its batch, its token_id and its key. If there
+// is none, the error wraps ledger.ErrNoCall.
 func (o *Control) Record(ctx context.Context, batchID, tokenID, key string) (CallRecord, error) {
 	return o.ledger.Call(ctx, batchID, tokenID, key)
 }
 
-// Show returns the calls that bear an id: one, or several where it was given in
-// several batches or for several tokens. None is an *UnknownError.
+// Show returns the calls that have an id: one, or several if it was given in several
+// batches or for several tokens. If there is none, the error is an *UnknownError.
 func (o *Control) Show(ctx context.Context, id string) ([]CallRecord, error) {
 	calls, err := o.ledger.Find(ctx, id)
 	if err == nil && len(calls) == 0 {
@@ -87,8 +87,8 @@ func (o *Control) Show(ctx context.Context, id string) ([]CallRecord, error) {
 	return calls, of(err, "call %q", id)
 }
 
-// BatchOf returns the batch that a call belongs to. It is the zero Batch for none, and for one whose
-// retention has just ended. Unread tells the error if the batch can't be read.
+// BatchOf returns the batch that a call belongs to. It is the zero Batch if there is none, or if its
+// retention has just ended. If the batch can't be read, Unread(err) > 0.
 func (o *Control) BatchOf(ctx context.Context, r CallRecord) (ledger.Batch, error) {
 	if r.Batch == ledger.NoBatch || r.Batch == "" {
 		return ledger.Batch{}, nil
@@ -109,12 +109,12 @@ func (o *Control) BatchName(ctx context.Context, r CallRecord) (string, error) {
 	return m.Name, err
 }
 
-// CSV writes CallRecords for people and their spreadsheets. It is the only writer of
-// reports in CSV: of the command, HTTP, the pages and the results of a local run.
+// CSV writes CallRecords for people and their spreadsheets. All reports in CSV are written
+// by it: those of the command, HTTP, the pages and the results of a local run.
 type CSV struct{ w *csv.Writer }
 
-// NewCSV writes the header to w and returns a writer of records. excel begins with a byte
-// order mark and separates by semicolons, as Excel reads it where a comma is in decimals.
+// NewCSV writes the header to w and returns a writer of records. With excel it begins with a
+// byte order mark and separates by semicolons, as Excel wants it where decimals have a comma.
 // Flush it at the end. The error is w's.
 func NewCSV(w io.Writer, excel bool) (*CSV, error) {
 	c := &CSV{csv.NewWriter(w)}
@@ -135,7 +135,7 @@ func (c *CSV) Write(r CallRecord) error {
 	return c.w.Write(fields)
 }
 
-// Flush hands what was written to the writer below. The error is its own.
+// Flush passes what was written on to the underlying writer. The error is that writer's.
 func (c *CSV) Flush() error {
 	c.w.Flush()
 	return c.w.Error()

@@ -12,8 +12,7 @@ import (
 // ScheduledCall is a call that is not due yet: it joins the end of its chain when it is.
 type ScheduledCall = ledger.Scheduled
 
-// Scheduled streams the calls that are not due yet, in no order. An error is the last
-// thing that is yielded.
+// Scheduled streams the calls that are not due yet, in no order. An error comes last.
 func (o *Control) Scheduled(ctx context.Context) iter.Seq2[ScheduledCall, error] {
 	return each[ScheduledCall](o.eachScheduled).stream(ctx)
 }
@@ -48,11 +47,11 @@ type BatchCall struct {
 	Batch string `json:"batch"` // "" none
 }
 
-// finishedAtOnce is how many ends of one part of the ledger EachFinished looks at.
+// finishedAtOnce is how many ended calls of one part of the ledger EachFinished looks at.
 const finishedAtOnce = 100
 
-// EachFinished gives tell the calls that ended since it was called last and whose producers asked for it. A call for which
-// tell returns an error comes again. One that goes on meanwhile (a person retried it) comes when it has ended again.
+// EachFinished passes to tell the calls that ended since it was last called and whose producers asked for it. If tell
+// returns an error, the call comes again. A call that a person retried meanwhile comes when it has ended again.
 func (o *Control) EachFinished(ctx context.Context, tell func(BatchCall) error) error {
 	all, err := o.ledger.Finished(ctx, finishedAtOnce)
 	if !redisconn.Partly(err) {

@@ -23,7 +23,7 @@ type Schedule struct {
 	NextRun   Time   `json:"next_run"`   // null while it is paused
 	NextBatch string `json:"next_batch"` // its name; also that of a run that was asked for
 	// Current is the run that is being enqueued, null for none. Runs are those that are
-	// over, the newest first: the last alone in a list, up to 20 where one is shown.
+	// over, the newest first: only the last one in a list, up to 20 if one schedule is shown.
 	Current *ScheduleRun  `json:"current"`
 	Runs    []ScheduleRun `json:"runs"`
 }
@@ -57,8 +57,8 @@ func (e *OverlapError) Error() string {
 }
 
 // Schedules returns all schedules in the order in which they were added, each with its
-// last run: with an error that Unread tells, what of them could be read. It needs no sealing keys, as all
-// here.
+// last run. If Unread(err) > 0, this is what could be read. Like everything here, it needs no
+// sealing keys.
 func (o *Control) Schedules(ctx context.Context) ([]Schedule, error) {
 	all, _, err := o.schedules.All(ctx)
 	err = of(err, "list of the schedules")
@@ -78,8 +78,8 @@ func (o *Control) Schedules(ctx context.Context) ([]Schedule, error) {
 	return out, errors.Join(err, unread)
 }
 
-// Schedule returns one schedule with its last runs, or an *UnknownError. With an error that
-// Unread tells, counts of its runs lack what could not be read.
+// Schedule returns one schedule with its last runs, or an *UnknownError. If Unread(err) > 0,
+// counts of its runs lack what could not be read.
 func (o *Control) Schedule(ctx context.Context, name string) (Schedule, error) {
 	s, err := o.schedules.Get(ctx, name)
 	if err != nil {
@@ -88,20 +88,20 @@ func (o *Control) Schedule(ctx context.Context, name string) (Schedule, error) {
 	return o.schedule(ctx, s, -1)
 }
 
-// PauseSchedule lets no tick be made until ResumeSchedule; a run that is being enqueued
-// goes on. It reports whether it was not paused already.
+// PauseSchedule stops a schedule from making runs at its ticks until ResumeSchedule. A run that
+// is being enqueued goes on. It returns false if the schedule was paused already.
 func (o *Control) PauseSchedule(ctx context.Context, name string) (bool, error) {
 	return o.notedSchedule(ctx, "pause", name, o.schedules.Pause)
 }
 
-// ResumeSchedule lets a paused schedule go on from its next tick: those that passed
-// meanwhile are not made. It reports whether it was paused.
+// ResumeSchedule lets a paused schedule go on from its next tick. Ticks that passed
+// meanwhile have no run. It reports whether the schedule was paused.
 func (o *Control) ResumeSchedule(ctx context.Context, name string) (bool, error) {
 	return o.notedSchedule(ctx, "resume", name, o.schedules.Resume)
 }
 
 // RunSchedule asks for a run now, paused or not; a worker makes it within seconds. It
-// returns the name of the run's batch. Where the last run has not settled, and neither
+// returns the name of the run's batch. If the last run has not settled, and neither
 // overlap nor the schedule allows that, the error is an *OverlapError.
 func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (batchName string, err error) {
 	defer func() {
@@ -138,7 +138,7 @@ func (o *Control) RemoveSchedule(ctx context.Context, name string) error {
 	return err
 }
 
-// notedSchedule does what act does to a schedule, and notes it.
+// notedSchedule calls act for a schedule, and notes it.
 func (o *Control) notedSchedule(ctx context.Context, action, name string, act func(context.Context, string) (changed bool, err error)) (bool, error) {
 	changed, err := act(ctx, name)
 	err = scheduleError(name, err)
@@ -157,7 +157,7 @@ func scheduleError(name string, err error) error {
 	return of(err, "schedule %q", name)
 }
 
-// schedule makes what people see of a state, with so many of the last runs; -1 is all.
+// schedule turns a state into what people see, with this many of the last runs; -1: all.
 func (o *Control) schedule(ctx context.Context, s schedule.State, runs int) (Schedule, error) {
 	out := Schedule{
 		Definition: s.Definition, Status: "waiting", Rows: s.Rows,

@@ -41,10 +41,10 @@ type Status struct {
 	CutOff  bool `json:"-"` // the last run that filled it was cut off, or left rows out
 }
 
-// Canary says how it is with a batch whose first tokens go first. While it is waiting or
-// held, the counts are those of the canaries' calls: the others are not enqueued. (A single
-// call that was given to the batch is among them, and in the state, too; its producer, who
-// knows which calls are canaries, does not count it.) The zero value is that of a batch without.
+// Canary is the state of a batch whose first tokens go first. While it is waiting or held,
+// the counts are those of the canaries' calls, since the others are not enqueued. (The counts
+// and the state include a single call that joined the batch. The batch's producer knows which
+// calls are canaries, and leaves it out.) The zero value stands for a batch without canaries.
 type Canary struct {
 	Tokens int         `json:"tokens"`
 	State  CanaryState `json:"state"`
@@ -74,8 +74,8 @@ func (s Status) BehindOthers() int {
 // AllSucceeded reports whether every call succeeded.
 func (s Status) AllSucceeded() bool { return s.Succeeded == s.Total && s.Unread == 0 }
 
-// Status returns the counts of a batch, or an *UnknownError. With an error that Unread tells,
-// they are those of the calls that could be read.
+// Status returns the counts of a batch, or an *UnknownError. If Unread(err) > 0, they are those
+// of the calls that could be read.
 func (o *Control) Status(ctx context.Context, batchName string) (Status, error) {
 	m, tags, err := o.batch(ctx, batchName)
 	if err != nil {
@@ -133,18 +133,18 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 	return s, err
 }
 
-// Batches streams the counts of all batches, the newest first. An error is the last thing that is
-// yielded: where Unread tells it, after all that could be read.
+// Batches streams the counts of all batches, the newest first. An error comes last. If
+// Unread(err) > 0, it comes after everything that could be read.
 func (o *Control) Batches(ctx context.Context) iter.Seq2[Status, error] {
 	return each[Status](o.eachBatch).stream(ctx)
 }
 
-// batchPlace is where a batch stands in the list, which a batch that goes meanwhile does not change.
+// batchPlace is a batch's place in the list. It stays the same if another batch is removed meanwhile.
 func batchPlace(created time.Time, id string) string {
 	return fmt.Sprintf("%015d:%s", created.UnixMilli(), id)
 }
 
-// eachBatch is the list of the batches' counts, the newest first.
+// eachBatch lists the batches' counts, the newest first.
 func (o *Control) eachBatch(ctx context.Context, after string, yield func(Status) bool) error {
 	all, unread := o.batches.List(ctx)
 	if !redisconn.Partly(unread) {

@@ -10,12 +10,12 @@ import (
 	"habilita/internal/ledger"
 )
 
-// ErrNotSettled says that a wait's time was over first.
+// ErrNotSettled says that the time to wait was over first.
 var ErrNotSettled = errors.New("not settled yet")
 
 // WaitSettled waits until a batch is settled and returns its last counts. After
-// timeout (0: none) the error is ErrNotSettled; when ctx ends, its own. A Redis that
-// does not answer is borne for a minute.
+// timeout (0: none) the error is ErrNotSettled; when ctx ends, its own. If Redis does
+// not answer, it goes on trying for a minute.
 func (o *Control) WaitSettled(ctx context.Context, batchName string, timeout time.Duration) (last Status, err error) {
 	err = wait(ctx, timeout, func(ctx context.Context) (changed, settled bool, err error) {
 		s, err := o.Status(ctx, batchName)
@@ -28,11 +28,11 @@ func (o *Control) WaitSettled(ctx context.Context, batchName string, timeout tim
 	return last, err
 }
 
-// CallKey tells calls of one id apart: the batch's name ("" none) and the token_id.
+// CallKey tells calls with the same id apart, by the batch's name ("": none) and the token_id.
 type CallKey struct{ ID, Batch, TokenID string }
 
 // WaitCall waits until a call has a result, or stands behind a held head: then nothing
-// happens without a person. Otherwise it is as WaitSettled.
+// happens without a person. Otherwise it is like WaitSettled.
 func (o *Control) WaitCall(ctx context.Context, k CallKey, timeout time.Duration) (last CallRecord, err error) {
 	err = wait(ctx, timeout, func(ctx context.Context) (changed, settled bool, err error) {
 		r, err := o.Call(ctx, k)
@@ -40,7 +40,7 @@ func (o *Control) WaitCall(ctx context.Context, k CallKey, timeout time.Duration
 			return false, false, err
 		}
 		changed, last = r != last, r
-		// What has just changed is hardly held: the next look asks.
+		// A call that has just changed is hardly held: the next look asks.
 		if settled = !r.Open(); !settled && !changed {
 			settled, err = o.Settled(ctx, r)
 		}
@@ -49,7 +49,7 @@ func (o *Control) WaitCall(ctx context.Context, k CallKey, timeout time.Duration
 	return last, err
 }
 
-// Call returns the one call that a key tells.
+// Call returns the one call that a key names.
 func (o *Control) Call(ctx context.Context, k CallKey) (CallRecord, error) {
 	all, err := o.Show(ctx, k.ID)
 	if err != nil {
