@@ -27,7 +27,7 @@ import (
 // ErrEdited says that FILE was changed while it was read. Nothing was called.
 var ErrEdited = errors.New("the file was changed while it was read: start again")
 
-// rereading is what is known of the calls of earlier starts while FILE is read.
+// rereading is what is known about the calls of earlier starts while FILE is read.
 type rereading struct {
 	m      *memory
 	calls  []*remembered // recalled, in the file's order
@@ -35,8 +35,8 @@ type rereading struct {
 	edited bool
 }
 
-// enqueue puts what the journal knows back first, as it was; then the whole file is given, as
-// to a batch that is there already.
+// enqueue first restores what the journal knows, as it was. Then it gives the whole file, as to a
+// batch that is there already.
 func (j *Job) enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	a := &rereading{m: j.memory}
 	if len(j.memory.calls) > 0 {
@@ -87,7 +87,7 @@ func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error
 	return sum, j.restore(ctx, m.calls)
 }
 
-// recall lets calls pass that the journal knows, as it knows them.
+// recall lets only calls pass that the journal knows, and as it knows them.
 func (a *rereading) recall(n *ledger.NewCall) bool {
 	k := rowKey{n.Token, n.Key}
 	c := a.m.byKey[k]
@@ -109,7 +109,7 @@ func (a *rereading) recall(n *ledger.NewCall) bool {
 	return true
 }
 
-// restored are the calls to be restored: of each chain first those that have ended, and those
+// restored returns the calls to restore. In each chain, those that have ended come first and those
 // that hold it last, wherever they stand in the file now.
 func (a *rereading) restored() []*remembered {
 	rank := func(c *remembered) int {
@@ -135,7 +135,7 @@ func (a *rereading) restored() []*remembered {
 	return calls
 }
 
-// gone are calls that were made, or tried, and whose rows the file has no more.
+// gone returns the calls that were made, or tried, and whose rows are no longer in the file.
 func (a *rereading) gone() []*remembered {
 	return slices.DeleteFunc(slices.Clone(a.m.calls), func(c *remembered) bool { return c.recalled || c.unsent() })
 }
@@ -150,7 +150,7 @@ func (a *rereading) read(n *ledger.NewCall) bool {
 	return true
 }
 
-// landing tells how a call is counted that is new to the ledger.
+// landing says how to count a call that is new to the ledger.
 func (a *rereading) landing(field string) ledger.Landing {
 	a.m.mu.Lock()
 	defer a.m.mu.Unlock()
@@ -165,8 +165,8 @@ func (a *rereading) landing(field string) ledger.Landing {
 	return ledger.Fresh
 }
 
-// missing are the rows of the last start that the file has no more, and how many of them had
-// not ended.
+// missing returns the rows of the last start that are no longer in the file, and how many of them
+// had not ended.
 func (a *rereading) missing() (n int, left []byte) {
 	for _, h := range a.m.read {
 		if at := a.m.rows.At(h); *at == rowKnown {
@@ -184,8 +184,8 @@ func (a *rereading) missing() (n int, left []byte) {
 	return n, left
 }
 
-// noteRows writes down which rows are new, or the file has no more, so that the next start can
-// tell. A crash before that has them told once more, and loses nothing else.
+// noteRows writes down which rows are new, or no longer in the file, for the next start. After a
+// crash before that, the next start tells them once more; nothing else is lost.
 func (j *Job) noteRows(kind string, hashes []byte) error {
 	const most = 8 * 2000
 	for part := range slices.Chunk(hashes, most) {
@@ -197,7 +197,7 @@ func (j *Job) noteRows(kind string, hashes []byte) error {
 	return nil
 }
 
-// goneRecord is the row in the results of a call whose row the file has no more.
+// goneRecord is the result of a call whose row is no longer in the file.
 func (j *Job) goneRecord(c *remembered) control.CallRecord {
 	state := map[string]ledger.State{
 		ledger.RestoreSucceeded: ledger.StateSucceeded, ledger.RestoreGivenUp: ledger.StateFailed, ledger.RestoreSkipped: ledger.StateSkipped,
@@ -212,7 +212,7 @@ func (j *Job) goneRecord(c *remembered) control.CallRecord {
 	}
 }
 
-// rowHash is how the journal knows a row: by 64 bits of the names of its token and of what it says.
+// rowHash is how the journal knows a row: by a 64-bit hash of the names of its token and of what it says.
 func rowHash(field string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(field))
@@ -221,8 +221,8 @@ func rowHash(field string) uint64 {
 
 func keyOf(field string) rowKey { return rowKey{field[:ledger.TokenLen], field[ledger.TokenLen:]} }
 
-// OldError says that FILE was changed, whose job an older version began: that one knew rows by
-// their place, so nobody can tell which of its calls a row of another file is.
+// OldError says that an older version began the job of FILE, and that FILE was changed since. That
+// version knew rows by their place, so nobody can tell which of its calls a row is now.
 type OldError struct{ File string }
 
 func (e *OldError) Error() string {
@@ -231,7 +231,7 @@ func (e *OldError) Error() string {
 		"give new and corrected rows in a file of another name", e.File)
 }
 
-// unchanged reports whether FILE holds what it held.
+// unchanged reports whether FILE holds what it held before.
 func unchanged(file string, before content) (bool, error) {
 	f, err := os.Open(file)
 	if err != nil {

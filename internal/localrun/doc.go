@@ -18,25 +18,24 @@
 //	                         │ fails                          before the chain's next grant
 //	                         └▶ not sent, given back; the job ends
 //
-// The journal takes a grant only with room for its outcome. So a disk that is full ends the
-// job before a request, and the outcomes of requests in flight are written all the same. A
-// result is told, in FILE.results.csv and in the last counts, when its outcome is on the
-// disk: what was told as done is never made again, whatever the disk does. A call that the
-// policy cancelled is written down before it is told, and stays cancelled.
+// The journal takes a grant only if there is room for its outcome too. So a full disk ends the
+// job before a request, and the outcomes of requests in flight are still written. A result
+// appears in FILE.results.csv and in the last counts only when its outcome is on the disk:
+// what was shown as done is never made again, whatever the disk does. A call that the
+// policy cancelled is written down before it is shown, and stays cancelled.
 //
 // # Going on
 //
-// At a start the rows that the journal knows are enqueued and put into the state that it tells;
-// then the whole file is given, and what is new joins its chains. Rows that the file has no
-// more are not made; what was tried of them stays in the results. A journal of version 1 knows
-// rows by their places: its job goes on with the same file alone.
+// At a start the rows that the journal knows are enqueued and put into the state that it gives.
+// Then the whole file is given, and what is new joins its chains. Rows that are no longer in the
+// file are not made; those that were tried stay in the results. A journal of version 1 knows
+// rows by their places, so its job goes on only with the same file.
 //
-// Calls that succeeded are not made again, in no case; calls that were given up hold their
-// chain, or do what the policy says; a call that was granted and has no outcome is one
-// whose worker was lost: its outcome is unknown, its slot and chain stay taken until its
-// lease has ended, and the attempt counts. The days' counts, cool-downs, attempts and
-// waits go on where they were. So a crash is to this job what the death of a worker is to
-// the others, and the same code deals with it.
+// Calls that succeeded are never made again. Calls that were given up hold their chain, or do
+// what the policy says. A call that was granted and has no outcome is one whose worker was
+// lost: its outcome is unknown, its slot and chain stay taken until its lease has ended, and
+// the attempt counts. The days' counts, cool-downs, attempts and waits go on where they were.
+// So a crash of this job is like the death of a worker elsewhere, and the same code deals with it.
 //
 // # Crashes
 //
@@ -55,10 +54,10 @@
 //
 // # Clock
 //
-// Leases and days are judged by the wall clock of this machine, also over a restart. A
-// clock that is set forward while a lease runs ends it early by as much.
+// Leases and days go by the wall clock of this machine, also over a restart. If the clock is
+// set forward while a lease runs, the lease ends early by as much.
 //
 // # Limits
 //
-// Everything is in memory. One process at a time has a file.
+// Everything is in memory. Only one process at a time can have a file.
 package localrun

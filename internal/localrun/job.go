@@ -52,7 +52,7 @@ func JournalOf(file string) string { return file + ".journal" }
 // ResultsOf is the path of a file's results.
 func ResultsOf(file string) string { return file + ".results.csv" }
 
-// Job is a file that is worked off. Open it, Enqueue, Work, Close.
+// Job is a file whose calls are made. Open it, Enqueue, Work, Close.
 type Job struct {
 	c       Config
 	journal *wal.File
@@ -78,10 +78,9 @@ func newJob(c Config) *Job {
 	return j
 }
 
-// Open takes the file's journal for this process and reads it. A file that another
-// process works on is wal.ErrLocked, one that was changed since an older version began its job an
-// *OldError, another policy than the job's a *PolicyError, and a journal that can't be trusted a *wal.DamageError;
-// nothing was changed then.
+// Open locks the file's journal for this process and reads it. The error is wal.ErrLocked if another process works
+// on the file, and an *OldError if the file was changed since an older version began its job. It is a *PolicyError
+// if the policy is not the job's, and a *wal.DamageError if the journal can't be trusted. Nothing was changed then.
 func Open(ctx context.Context, c Config) (_ *Job, err error) {
 	j := newJob(c)
 	// Before there is a journal: a file that can't be read leaves none.
@@ -166,7 +165,7 @@ func (j *Job) goOn(ctx context.Context) error {
 	return j.takeUp()
 }
 
-// takeUp does with calls that were given up what was asked for.
+// takeUp retries or skips the calls that were given up, if that was asked for.
 func (j *Job) takeUp() error {
 	// With another policy nothing is held: there is nothing to skip.
 	asked := j.c.GivenUp == Retry || j.c.GivenUp == Skip && j.head.Policy == string(ledger.PolicyHold)
@@ -195,8 +194,8 @@ func (j *Job) write(r record, sync bool) error {
 	return err
 }
 
-// syncOften syncs until the job is closed, which bounds what a loss of power can make unknown. Also outcomes of a job
-// that is broken get to the disk.
+// syncOften syncs until the job is closed, which bounds what a loss of power can make unknown. So the outcomes of a broken
+// job get to the disk too.
 func (j *Job) syncOften() {
 	stop := engine.Every(context.Background(), 100*time.Millisecond, func(context.Context) {
 		if err := j.journal.SyncAll(); err != nil {
@@ -209,8 +208,8 @@ func (j *Job) syncOften() {
 	})
 }
 
-// beforeSend writes a grant down, and reserves room for its outcome: only when both are on
-// the disk may its request be sent.
+// beforeSend writes a grant down, and reserves room for its outcome. The request may be sent
+// only when both are on the disk.
 func (j *Job) beforeSend(ctx context.Context, a *ledger.Attempt, at time.Time) error {
 	r := grantRecord(a, at)
 	if a.Number <= 1 && j.head.Version == version { // who reads it later may have no such row
@@ -231,7 +230,7 @@ func (j *Job) beforeSend(ctx context.Context, a *ledger.Attempt, at time.Time) e
 	return err
 }
 
-// afterOutcome writes an outcome down, and a result where the call has ended.
+// afterOutcome writes an outcome down, and a result if the call has ended.
 func (j *Job) afterOutcome(r engine.Recorded) {
 	_, reserved := j.granted.LoadAndDelete(r.Nonce)
 	ended := r.Kind == ledger.Done || r.Kind == ledger.GiveUp

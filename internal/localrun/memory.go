@@ -17,7 +17,7 @@ import (
 	"habilita/internal/seen"
 )
 
-// memory is what a journal tells of a job.
+// memory is what a journal says about a job.
 type memory struct {
 	head    *head // nil: there is none
 	created time.Time
@@ -45,7 +45,7 @@ type remembered struct {
 	recalled    bool // the file has it still
 }
 
-// unsent reports that certainly no request of it was ever sent.
+// unsent reports whether certainly no request of the call was ever sent.
 func (c *remembered) unsent() bool {
 	return c.Attempts == 0 && (c.State == ledger.RestoreWaiting || c.State == ledger.RestoreCancelled)
 }
@@ -175,7 +175,7 @@ func (m *memory) granted(r record) {
 	}
 }
 
-// outcome follows what the ledger's script does with an outcome.
+// outcome does with an outcome what the ledger's script does.
 func (m *memory) outcome(r record) {
 	nonce, e := r.Grant.Nonce, r.End
 	c, t := m.call(r.Grant), m.token(r.Grant.Chain)

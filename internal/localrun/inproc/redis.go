@@ -1,12 +1,12 @@
 // Package inproc is a Redis inside this process, for jobs that have none: the demo and
 // `enqueue run`. It is miniredis: the same scripts run on it as on a real one.
 //
-// It keeps nothing on disk: what must outlive the process is its user's to write down.
+// It keeps nothing on disk: its user writes down what must outlive the process.
 // All of it is in memory, with no limit of its own. Its clock is the machine's wall clock.
 // Keys whose time to live is over are removed within half a second; scripts that compare
 // times themselves see the time of each command.
 //
-// Where it does not listen it has no port, and nothing outside the process can reach it.
+// If it does not listen, it has no port, and nothing outside the process can reach it.
 package inproc
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// expireEvery is the distance of two removals of keys that have expired.
+// expireEvery is the time between two removals of expired keys.
 const expireEvery = 500 * time.Millisecond
 
 // Redis is a Redis in memory. Close it. It is safe for concurrent use.
@@ -30,7 +30,7 @@ type Redis struct {
 	done sync.WaitGroup
 }
 
-// patient has clients wait long for an answer: a Redis inside the process can't be away, but it may have much to do.
+// patient makes clients wait long for an answer: a Redis inside the process can't be away, but it may have much to do.
 const patient = "?read_timeout=5m"
 
 // Open starts a Redis that only Dial reaches.
@@ -55,7 +55,7 @@ func begin(r *Redis) *Redis {
 	return r
 }
 
-// URL is its address, with how long to wait for answers; of one that does not listen it leads nowhere but through Dial.
+// URL is its address, with how long to wait for answers. If it does not listen, the address works only with Dial.
 func (r *Redis) URL() string { return r.url }
 
 // Dial makes a connection in memory, whatever the address is: for redis.Options.Dialer.
@@ -68,7 +68,7 @@ func (r *Redis) Dial(context.Context, string, string) (net.Conn, error) {
 }
 
 // expire lets time pass for keys with a time to live: miniredis counts it down only when
-// it is told. (Its own following of the clock walks over all such keys at every command.)
+// it is told. (When it follows the clock itself, it walks over all such keys at every command.)
 func (r *Redis) expire(ctx context.Context) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
@@ -91,10 +91,9 @@ func (r *Redis) Close() {
 	r.m.Close()
 }
 
-// Queue makes a connection in memory whose writes don't wait for the reader, as those of
+// Queue makes a connection in memory whose writes don't wait for the reader, like those of
 // a kernel: over a bare net.Pipe a long pipeline and its replies would wait for each
-// other. before, where not nil, is called before bytes are handed over. Deadlines of
-// writes do nothing.
+// other. before, if not nil, is called before bytes are passed on. Write deadlines do nothing.
 func Queue(c net.Conn, before func()) net.Conn {
 	if before == nil {
 		before = func() {}
@@ -158,6 +157,6 @@ func (c *queueConn) Close() error {
 	return c.Conn.Close()
 }
 
-// SetDeadline and SetWriteDeadline leave the carrier alone: it waits as the network would.
+// SetDeadline and SetWriteDeadline set no limit for carry: it waits as the network would.
 func (c *queueConn) SetDeadline(t time.Time) error    { return c.SetReadDeadline(t) }
 func (c *queueConn) SetWriteDeadline(time.Time) error { return nil }
