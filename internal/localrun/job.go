@@ -39,8 +39,8 @@ type Config struct {
 	Batch   string // name of the batch where the job is new: one that goes on keeps its own
 	Policy  string // hold, skip or cancel
 	GivenUp GivenUp
-	// Worker are the limits and how calls are made. Its Keys, RedisURL, RedisDialer and
-	// hooks are the job's own.
+	// Worker has the limits and how calls are made. The job sets its Keys, RedisURL,
+	// RedisDialer and hooks itself.
 	Worker engine.WorkerOptions
 
 	disk func(wal.Disk) wal.Disk // of the journal, for tests; nil: as it is

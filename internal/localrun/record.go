@@ -12,8 +12,8 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// version is of the journal's records. Calls of oldVersion that have no id are known by their
-// places in their chains.
+// version is the version of the journal's records. In oldVersion, calls without an id are known
+// by their places in their chains.
 const (
 	version    = 2
 	oldVersion = 1
@@ -29,14 +29,14 @@ const (
 	typeEnd   = "end"   // the outcome of an attempt
 	typeRetry = "retry" // what was given up is to be tried again
 	typeSkip  = "skip"  // what was given up and holds its chain is passed over
-	// typeCancel: a call that its chain's policy cancelled, and that is told as such.
+	// typeCancel: a call that its chain's policy cancelled, and that is shown as cancelled.
 	typeCancel = "cancel"
 )
 
 // endRoom is the room for the text of an outcome, in bytes. A longer one is shortened.
 const endRoom = 4096
 
-// record is a line of the journal. Times are ms since 1970. None has a token.
+// record is a line of the journal. Times are in ms since 1970. No record has a token.
 type record struct {
 	Type string `json:"t"`
 	At   int64  `json:"at,omitempty"`
@@ -57,7 +57,7 @@ type head struct {
 	TokenIDKey []byte `json:"naming"` // the key that names tokens, sealed under Keys
 }
 
-// content is what FILE held, of the old version.
+// content is what FILE held, in a journal of the old version.
 type content struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
@@ -75,7 +75,7 @@ type grant struct {
 	Ends     int64  `json:"e,omitempty"` // of the lease
 	Days     string `json:"d,omitempty"`
 
-	// Of the row that brought the call, with its first grant.
+	// From the row that brought the call. They come with its first grant.
 	Server string `json:"v,omitempty"`
 	Ref    string `json:"ref,omitempty"`
 	Row    int    `json:"row,omitempty"`
@@ -115,7 +115,7 @@ func endRecord(r engine.Recorded) record {
 		}}
 }
 
-// encode is the record's line. It has texts and numbers alone, so it can't fail.
+// encode returns the record's line. A record has only texts and numbers, so this can't fail.
 func (r record) encode() []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -124,7 +124,7 @@ func (r record) encode() []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// encodeEnd is encode for an outcome: it fits the room that was reserved for it.
+// encodeEnd is encode for an outcome. It shortens texts until they fit the room that was reserved.
 func (r record) encodeEnd() []byte {
 	for most := endRoom; ; most /= 2 {
 		text := r.encode()
@@ -137,7 +137,7 @@ func (r record) encodeEnd() []byte {
 	}
 }
 
-// cut keeps the begin of a text that is longer than most bytes.
+// cut keeps the beginning of a text that is longer than most bytes.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s

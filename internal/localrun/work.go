@@ -18,11 +18,11 @@ import (
 	"habilita/internal/redisconn"
 )
 
-// Enqueue takes the rows of the file in, those that the journal knows in the state that it
-// tells, and writes the results anew. Rows that the file has no more are not made: the summary
+// Enqueue enqueues the rows of the file, and writes the results anew. Rows that the journal knows
+// get the state that it gives. Rows that are no longer in the file are not made: the summary
 // counts them as missing and pruned. Call it once, before Work. The options are those of
-// tasks.Producer.EnqueueBatch but the policy; the calls are ranged over twice if the job goes
-// on. A file that changes meanwhile is ErrEdited.
+// engine.Producer.EnqueueBatch, except the policy. The calls are ranged over twice if the job
+// goes on. If the file changes meanwhile, the error is ErrEdited.
 func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	sum, err := j.give(ctx, calls, o)
 	if err != nil {
@@ -33,7 +33,7 @@ func (j *Job) Enqueue(ctx context.Context, calls iter.Seq2[engine.Call, error], 
 	return sum, err
 }
 
-// give enqueues the rows, or with dry looks what that would do.
+// give enqueues the rows, or with dry finds out what that would do.
 func (j *Job) give(ctx context.Context, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 	o.Policy = ledger.Policy(j.head.Policy)
 	j.batchID = ledger.BatchID(j.head.Batch)
@@ -55,7 +55,7 @@ func (j *Job) Report(ctx context.Context) iter.Seq2[control.CallRecord, error] {
 
 // Work makes the calls until nothing more happens without a person, or, with today, until
 // nothing more can run before the vendor's next day. When ctx ends, requests in flight
-// end first. seen is told how far it is. The error is ctx's, or says what can't be
+// end first. seen gets the state at each look. The error is ctx's, or says what can't be
 // written, or why the worker had to stop; the state is the last one in any case. Call it once.
 func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, error) {
 	if s, err := j.Status(ctx); err != nil || s.Settled {
@@ -94,8 +94,8 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 	return state, err
 }
 
-// noteEnded writes down what no attempt's outcome tells: that a call was given up whose
-// attempt was lost, and was the last of the budget, and that a policy cancelled one.
+// noteEnded writes down what no attempt's outcome says: that a call was given up because the
+// last attempt of its budget was lost, or that a policy cancelled a call.
 func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
 	if j.memory != nil && j.memory.ended(c.TokenID, c.Key) {
 		return false, nil
@@ -115,8 +115,8 @@ func (j *Job) noteEnded(c control.CallRecord) (noted bool, err error) {
 	return false, nil
 }
 
-// Look tells what Enqueue would do, and changes nothing; another process may work on the file. Its errors are those of
-// Open, but wal.ErrLocked. The options are those of Enqueue.
+// Look says what Enqueue would do, and changes nothing; another process may work on the file. Its errors are those of
+// Open, except wal.ErrLocked. The options are those of Enqueue.
 func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (_ engine.Summary, err error) {
 	j := newJob(c)
 	j.dry = true
@@ -139,7 +139,7 @@ func Look(ctx context.Context, c Config, calls iter.Seq2[engine.Call, error], o 
 }
 
 // results writes a row for each call that has ended, in a goroutine of its own, and only
-// when the journal has its outcome on the disk: who reads that a call is done may rely on it.
+// when the journal has its outcome on the disk: a reader may rely on every row.
 type results struct {
 	job     *Job
 	file    *os.File
@@ -149,14 +149,14 @@ type results struct {
 	news    chan result
 	end     func()        // ends the goroutine, once
 	done    chan struct{} // closed when it has ended
-	// untold are calls whose outcomes the journal has not got: the next start does not know
+	// untold are calls whose outcomes are not in the journal: the next start does not know
 	// them. Read it when done is closed.
 	untold map[rowKey]struct{}
 }
 
 type rowKey struct{ token, key string }
 
-// result is that a call has ended.
+// result says that a call has ended.
 type result struct {
 	rowKey
 	mark int64 // of its outcome in the journal
@@ -207,8 +207,8 @@ func (j *Job) openResults(ctx context.Context) (err error) {
 	return nil
 }
 
-// ended is told of a call that has ended. One that comes after finish, of a worker that did not wait for
-// it, is in the journal alone.
+// ended takes a call that has ended. If it comes after finish, from a worker that did not wait for the call,
+// only the journal has it.
 func (r *results) ended(n result) {
 	select {
 	case r.news <- n:
@@ -216,8 +216,8 @@ func (r *results) ended(n result) {
 	}
 }
 
-// run writes until the last of the news. What was written is with the operating system before
-// it waits for more.
+// run writes until the last of the news. It hands what it wrote to the operating system before it
+// waits for more.
 func (r *results) run() {
 	defer close(r.done)
 	for n := <-r.news; !n.last; n = <-r.news {
@@ -251,8 +251,8 @@ func (r *results) write(c control.CallRecord) error {
 	return r.csv.Write(c)
 }
 
-// writeEnded writes what has ended and was not told: calls that a policy cancelled, and those
-// that were given up with no attempt's outcome. The journal has these first.
+// writeEnded writes the calls that have ended and have no row yet. Those that a policy cancelled, or
+// that were given up without an attempt's outcome, go into the journal first.
 func (r *results) writeEnded(ctx context.Context) error {
 	var rows []control.CallRecord
 	noted := false
@@ -287,7 +287,7 @@ func (r *results) writeEnded(ctx context.Context) error {
 	return nil
 }
 
-// told are the counts without outcomes that the journal has not got. Ask after finish.
+// told returns the counts without outcomes that are not in the journal. Call it after finish.
 func (r *results) told(s control.Status) control.Status {
 	for k := range r.untold {
 		c, err := r.job.world.Control.Record(context.Background(), r.job.batchID, k.token, k.key)

@@ -22,8 +22,7 @@ const (
 	tokenIDKeyName = prefix + ":naming"
 )
 
-// World is a Redis inside this process with a worker on it, and what gives calls to it and reads
-// them. Close it.
+// World is a Redis inside this process, with a worker, a producer and a control on it. Close it.
 type World struct {
 	Redis    *inproc.Redis
 	Client   redis.UniversalClient
@@ -34,8 +33,8 @@ type World struct {
 	ends     []func() error // of what is open
 }
 
-// OpenWorld makes a world on r, which is closed with it, also if there is an error. The worker has o,
-// but for the way to Redis. Tokens get their names from tokenIDKey, sealed under o.Keys; if it is
+// OpenWorld makes a world on r, which is closed with it, even if there is an error. The worker has o,
+// except for the way to Redis. Tokens get their names from tokenIDKey, sealed under o.Keys; if it is
 // empty, from a new key.
 func OpenWorld(ctx context.Context, r *inproc.Redis, o engine.WorkerOptions, tokenIDKey []byte) (_ *World, err error) {
 	w := &World{Redis: r}
@@ -77,15 +76,15 @@ func (w *World) Run(ctx context.Context) error {
 	return w.Worker.Run(ctx)
 }
 
-// State is how far a batch is. What it waits for, and why, is there where nothing changes.
+// State is how far a batch is. It says what the batch waits for, and why, only while nothing changes.
 type State struct {
 	control.Progress
 	control.Outlook
 }
 
 // Follow follows the counts of the world's one batch until it is settled or, with today, until nothing more can run
-// before the vendor's next day. seen is told of each look.
-// What the calls wait for takes a read of every chain, so it is asked only if nothing has changed for stillFor.
+// before the vendor's next day. seen gets the state at each look.
+// To find out what the calls wait for, every chain is read, so this is done only if nothing has changed for stillFor.
 func (w *World) Follow(ctx context.Context, batch string, today bool, seen func(State)) (last State, err error) {
 	const stillFor = 250 * time.Millisecond
 	var since time.Time // of the last change
@@ -121,7 +120,7 @@ func (w *World) Close() (err error) {
 	return err
 }
 
-// open makes the job's world, with the names of tokens that its head has. It is closed with the job.
+// open makes the job's world, with the token-ID key of the job's head. It is closed with the job.
 func (j *Job) open(ctx context.Context) (err error) {
 	o := j.c.Worker
 	o.Keys, o.BeforeSend, o.AfterOutcome = j.head.Keys, j.beforeSend, j.afterOutcome
@@ -131,7 +130,7 @@ func (j *Job) open(ctx context.Context) (err error) {
 	return err
 }
 
-// restore puts calls that were enqueued into the state that the journal tells. Slots
+// restore puts calls that were enqueued into the state that the journal gives. Slots
 // and counts come first: the ledger never has a call in flight without its slot.
 func (j *Job) restore(ctx context.Context, calls []*remembered) error {
 	rdb, m := j.world.Client, j.memory

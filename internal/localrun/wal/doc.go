@@ -1,4 +1,4 @@
-// Package wal keeps records in a file, the write-ahead log, that outlives crashes: of the process (kill -9)
+// Package wal keeps records in a file, the write-ahead log, that survives crashes of the process (kill -9)
 // and of the machine.
 //
 // # Guarantees
@@ -8,20 +8,20 @@
 //     next Sync. Records come back in the order of Append; none is found without all
 //     those before it.
 //   - One process has the file at a time: others get ErrLocked.
-//   - A last record that was cut off is recognised by its checksum and dropped, and so are
-//     records behind one that the disk never got. A record that is damaged and that a later
-//     one says was on the disk is a *DamageError, and nothing is changed.
-//   - After a sync that failed, nothing is told to be on the disk any more, and Append and
-//     Sync go on failing: what the disk holds then is not known before it is read again.
+//   - A last record that was cut off is recognised by its checksum and dropped. So are
+//     records after one that the disk never got. If a record is damaged, and a later one says
+//     that it was on the disk, the error is a *DamageError, and nothing is changed.
+//   - After a sync that failed, nothing more is said to be on the disk, and Append and Sync
+//     go on failing: what the disk holds is then not known until it is read again.
 //   - What AppendReserving reserved room for is written by AppendReserved, however full
 //     the disk is by then.
 //
 // # Room
 //
-// Room is got before it is used: by preallocation (fallocate, which leaves the file's size
-// alone), and where the file system can't do that by zeros, which records overwrite. Close
+// Room is allocated before it is used: by preallocation (fallocate, which leaves the file's
+// size alone) or, if the file system can't do that, by zeros, which records overwrite. Close
 // gives back what was not used. A file system that copies what it overwrites and can't
-// preallocate can't promise room; Linux has such a one in ZFS.
+// preallocate can't promise room; on Linux, ZFS is one.
 //
 // # Form
 //
@@ -32,6 +32,6 @@
 //
 // # Cost
 //
-// One fsync serves all that wait: while one runs, others are appended, and the next one
-// syncs them together.
+// One fsync serves everyone who waits: while it runs, more records are appended, and the
+// next one syncs them together.
 package wal

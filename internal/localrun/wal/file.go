@@ -31,8 +31,8 @@ func (e *DamageError) Error() string {
 // Disk is what a File writes to.
 type Disk interface {
 	io.WriterAt
-	// Allocate makes sure that writing the bytes from one offset to another will find room.
-	// What it does not get leaves the bytes before from as they are.
+	// Allocate makes sure that there is room to write the bytes from one offset to another.
+	// If it fails, the bytes before from stay as they are.
 	Allocate(from, to int64) error
 	Truncate(size int64) error
 	Sync() error
@@ -56,7 +56,8 @@ type File struct {
 }
 
 // Read returns the records of the journal at path as they are now, and changes nothing: another
-// process may write on. No journal is no records; a damaged one is a *DamageError.
+// process may go on writing. If there is no journal, there are no records. If it is damaged, the
+// error is a *DamageError.
 func Read(path string) ([][]byte, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -99,8 +100,8 @@ func Open(path string, before func(Disk) Disk) (_ *File, records [][]byte, err e
 	if err := f.Truncate(int64(good)); err != nil {
 		return nil, nil, err
 	}
-	// What was read may have been written by a process that was killed before its sync;
-	// and a new file is to be found in its directory.
+	// What was read may have been written by a process that was killed before its sync.
+	// And a new file must be found in its directory later.
 	if err := errors.Join(f.Sync(), syncDir(filepath.Dir(path))); err != nil {
 		return nil, nil, err
 	}
@@ -134,9 +135,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // sum is the length of the checksum.
 const sum = 8
 
-// read returns the records of a file, and how many bytes of it are good. What stands
-// behind the first line that is no record was never told to be on the disk, unless a
-// later record says that it was.
+// read returns the records of a file, and how many bytes of it are good. What follows
+// the first line that is not a record was never said to be on the disk, unless a later
+// record says that it was.
 func read(path string, raw []byte) (records [][]byte, good int, err error) {
 	line, bad := 0, 0
 	for at := 0; at < len(raw); {
@@ -175,7 +176,7 @@ func decode(line []byte) (text []byte, synced int64, ok bool) {
 }
 
 // decodeFirst reads the form that the first version wrote: a checksum, a space and the
-// text. Nobody knows what was on the disk then, so all that stands before it counts.
+// text. Nobody knows what was on the disk then, so everything before it counts as synced.
 func decodeFirst(line []byte) (text []byte, synced int64, ok bool) {
 	if len(line) <= sum || line[sum] != ' ' {
 		return nil, 0, false
@@ -195,16 +196,16 @@ func encode(text []byte, synced int64) []byte {
 	return append(line, '\n')
 }
 
-// most is how long the line of a record with so long a text can be.
+// most is how long the line of a record with a text of this length can be.
 func most(text int) int64 { return int64(sum + 18 + text + 1) }
 
-// Append writes a record, which must have no line break, and returns what Sync takes. It
-// does not wait for the disk. Where there is no room for it nothing is written.
+// Append writes a record, which must have no line break, and returns the mark for Sync. It
+// does not wait for the disk. If there is no room for the record, nothing is written.
 func (j *File) Append(text []byte) (mark int64, err error) { return j.AppendReserving(text, 0) }
 
 // AppendReserving is Append, and reserves room for a record of up to room bytes of text,
-// for AppendReserved. Where there is no room for both, nothing is written. With no room to
-// reserve it is 0.
+// for AppendReserved. If there is no room for both, nothing is written. If room is 0, it
+// reserves nothing.
 func (j *File) AppendReserving(text []byte, room int) (mark int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -222,9 +223,9 @@ func (j *File) AppendReserving(text []byte, room int) (mark int64, err error) {
 	return mark, err
 }
 
-// AppendReserved is Append into the room that one AppendReserving reserved, which is used
-// up by it. It is written even after a sync that failed: it may well be found again, though
-// nobody may count on it.
+// AppendReserved is Append into the room that one AppendReserving reserved, and uses it up.
+// It writes even after a sync that failed: the record may well be found again, though nobody
+// may count on it.
 func (j *File) AppendReserved(text []byte, room int) (mark int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -232,7 +233,7 @@ func (j *File) AppendReserved(text []byte, room int) (mark int64, err error) {
 	return j.append(text, 0)
 }
 
-// append writes a record when there is room for it, for what is owed, and for so much more.
+// append writes a record if there is room for it, for what is owed, and for more bytes on top.
 func (j *File) append(text []byte, more int64) (mark int64, err error) {
 	line := encode(text, j.synced)
 	if need := j.written + int64(len(line)) + j.owed + more; need > j.have {
@@ -240,7 +241,7 @@ func (j *File) append(text []byte, more int64) (mark int64, err error) {
 			return 0, j.wrap("no room for a record", err)
 		}
 	}
-	// At its place, not at the file's end: what a write left that failed is written over.
+	// At its place, not at the file's end, to write over what a failed write left.
 	if _, err := j.disk.WriteAt(line, j.written); err != nil {
 		return 0, j.wrap("write", err)
 	}
@@ -248,7 +249,7 @@ func (j *File) append(text []byte, more int64) (mark int64, err error) {
 	return j.written, nil
 }
 
-// allocate gets room up to an offset, and some more where the disk has it.
+// allocate gets room up to an offset, and some more if the disk has it.
 func (j *File) allocate(need int64) error {
 	const step = 64 << 10
 	ample := (need + 2*step - 1) / step * step
@@ -267,10 +268,10 @@ func (j *File) wrap(what string, err error) error {
 	return fmt.Errorf("journal %s: %s: %w", j.path, what, err)
 }
 
-// Sync returns when everything up to mark is on the disk. One sync serves all that wait.
+// Sync returns when everything up to mark is on the disk. One sync serves everyone who waits.
 func (j *File) Sync(mark int64) error { return j.wait(mark, true) }
 
-// Await is Sync, but leaves it to others to begin one.
+// Await is Sync, but it waits for others to begin one.
 func (j *File) Await(mark int64) error { return j.wait(mark, false) }
 
 func (j *File) wait(mark int64, begin bool) error {
@@ -300,8 +301,8 @@ func (j *File) wait(mark int64, begin bool) error {
 	return j.failed
 }
 
-// SyncAll is Sync for all that was appended so far. Where that is on the disk already it
-// costs nothing.
+// SyncAll is Sync for everything that was appended so far. It costs nothing if that is on
+// the disk already.
 func (j *File) SyncAll() error {
 	j.mu.Lock()
 	mark := j.written
@@ -309,7 +310,7 @@ func (j *File) SyncAll() error {
 	return j.Sync(mark)
 }
 
-// Close syncs, gives room back that was not used, and lets others have the journal.
+// Close syncs, gives back room that was not used, and lets others have the journal.
 func (j *File) Close() error {
 	j.mu.Lock()
 	size := j.written
@@ -334,7 +335,7 @@ func (f allocated) Allocate(from, to int64) error {
 
 // pad gets room by writing zeros, which records then overwrite, and syncs them: some file
 // systems (NFS) say only then that they are full. A file system that never writes in place
-// may still refuse later; those that Linux has can preallocate.
+// may still refuse later.
 func pad(d Disk, from, to int64) error {
 	zeros := make([]byte, 64<<10)
 	for from < to {

@@ -6,10 +6,10 @@ import (
 	"syscall"
 )
 
-// keepSize lets a file's size be what was written, not what was got (FALLOC_FL_KEEP_SIZE).
+// keepSize keeps a file's size at what was written, not at what was allocated (FALLOC_FL_KEEP_SIZE).
 const keepSize = 1
 
-// preallocate gets room where the file system can; done says that it can.
+// preallocate allocates room if the file system can; done says that it can.
 func preallocate(f *os.File, from, to int64) (done bool, err error) {
 	for {
 		err := syscall.Fallocate(int(f.Fd()), keepSize, from, to-from)

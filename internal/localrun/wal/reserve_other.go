@@ -4,5 +4,5 @@ package wal
 
 import "os"
 
-// preallocate is not there: room is got by writing zeros.
+// preallocate does nothing on this system: room is allocated by writing zeros.
 func preallocate(*os.File, int64, int64) (done bool, err error) { return false, nil }
