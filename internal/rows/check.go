@@ -26,11 +26,11 @@ const (
 
 var (
 	columnNames = [numColumns]string{"server", "token", "licenses", "chain", "ref", "id", "problem"}
-	// spanishNames stand beside them where they differ.
+	// spanishNames can be used instead of those that differ.
 	spanishNames = [numColumns]string{"servidor", "", "licencias", "cadena", "referencia", "", ""}
 )
 
-// required tells whether no row can be without the column.
+// required reports whether every row needs the column.
 func (c column) required() bool { return c == colServer || c == colToken }
 
 // values are the texts of a row's columns, "" for those that aren't given.
@@ -58,7 +58,7 @@ func columnNamed(name string) (column, bool) {
 	return col, ok
 }
 
-// rowOf makes a Row of a line, or says why not. ended tells whether the line had an end.
+// rowOf makes a Row of a line, or says why not. ended says whether the line had a line end.
 func rowOf(p parser, line []byte, ended bool) (Row, *RowError) {
 	if len(line) > MaxLine {
 		return Row{}, tooLong
@@ -77,7 +77,7 @@ func rowOf(p parser, line []byte, ended bool) (Row, *RowError) {
 	return row, bad
 }
 
-// row makes a Row of a line's values. Where it can't be one, the Row has what is known of its
+// row makes a Row of a line's values. If they can't be one, the Row has what is known of its
 // token and chain.
 func (v *values) row() (Row, *RowError) {
 	r := Row{Server: strings.TrimSpace(v[colServer]), server: v[colServer], Token: v[colToken], Chain: v[colChain], Ref: v[colRef], ID: v[colID]}
@@ -126,8 +126,8 @@ func (r *Row) Check() *RowError {
 	return nil
 }
 
-// place is what is known of the token and chain of a row that can't be one. v has the values that
-// can be told.
+// place returns what is known of the token and chain of a bad row. v has the values that could be
+// read.
 func (v *values) place(bad *RowError) (known Row) {
 	if VendorToken(v[colToken]) == nil {
 		known.Token = v[colToken]
@@ -139,8 +139,8 @@ func (v *values) place(bad *RowError) (known Row) {
 	return known
 }
 
-// vendorServer gives the canonical form of a server. The error's text is for people, and
-// never holds the value.
+// vendorServer returns the canonical form of a server. The error's text is for people, and
+// never contains the value.
 func vendorServer(s string) (string, error) {
 	if s == "" {
 		return "", errMissing
@@ -152,7 +152,7 @@ func vendorServer(s string) (string, error) {
 	return string(server), err
 }
 
-// VendorToken says whether a text can be a token. The error is as of vendorServer.
+// VendorToken returns an error if a text can't be a token. The error's text is like that of vendorServer.
 func VendorToken(s string) error {
 	switch s {
 	case "":

@@ -21,7 +21,7 @@ type csvParser struct {
 
 func (p *csvParser) shape() *Shape { return &p.Shape }
 
-// parseHeader reads the header line. sep is the separator, 0 where no line told it.
+// parseHeader reads the header line. sep is the separator, or 0 if no line named it.
 func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *RowError) {
 	fail := func(problem string) (*csvParser, *RowError) { return nil, faultOf(rowField, problem) }
 	switch {
@@ -66,8 +66,8 @@ func twice(col column) string {
 	return fmt.Sprintf("the column %q twice", columnNames[col])
 }
 
-// headerProblem says what is wrong with the names of the columns. Without both
-// server and token the line may be no header but a row, so it isn't shown.
+// headerProblem says what is wrong with the names of the columns. If server or token is
+// missing, the line may be a row and not a header, so it isn't shown.
 func headerProblem(names []string, unknown []int, seen *[numColumns]bool) string {
 	switch {
 	case len(unknown) == len(names):
@@ -102,10 +102,10 @@ func wordLike(name string) bool {
 	return name != "" && len(name) <= 24 && utf8.ValidString(name) && !strings.ContainsFunc(name, other)
 }
 
-// separators are those that a file may have.
+// separators are the separators that a file may have.
 const separators = ",;\t"
 
-// separator is the one that the header has.
+// separator returns the one that the header has.
 func separator(line []byte) byte {
 	for i := range len(separators) {
 		if bytes.IndexByte(line, separators[i]) >= 0 {
@@ -119,7 +119,7 @@ func (p *csvParser) fields(line []byte, ended bool, v *values) (f *RowError) {
 	bad := p.script.bad(line)
 	split, problem := p.split(string(line))
 	n := len(p.columns)
-	told := split // those of which it can be told whose they are
+	told := split // the fields whose columns are known
 	if len(split) > n {
 		told = split[:p.beforeSurplus()]
 	}
@@ -152,8 +152,8 @@ func (p *csvParser) fields(line []byte, ended bool, v *values) (f *RowError) {
 	return f
 }
 
-// beforeSurplus is how many columns stand before the first that may have a separator in it that
-// has no quotes: a text, or a number with a decimal comma.
+// beforeSurplus is how many columns stand before the first whose value may have a separator in it
+// without quotes: a text, or a number with a decimal comma.
 func (p *csvParser) beforeSurplus() int {
 	n := slices.IndexFunc(p.columns, func(c column) bool { return c == colRef || c == colLicenses || c == colProblem })
 	if n < 0 {
@@ -162,9 +162,9 @@ func (p *csvParser) beforeSurplus() int {
 	return n
 }
 
-// lacking judges a row of n fields, which may be fewer than the header's. Spreadsheets
-// leave empty fields out at a row's end, so only a required one is missed. But a last line
-// without its end may be what is left of a longer one.
+// lacking checks a row of n fields, which may be fewer than the header's. Spreadsheets
+// leave out empty fields at a row's end, so only a required one is a fault. But a last line
+// without a line end may be what is left of a longer one.
 func (p *csvParser) lacking(n int, ended bool) *RowError {
 	lacking := p.columns[n:]
 	for _, col := range lacking {
@@ -183,7 +183,7 @@ func blankFields(fields []string) bool {
 	return !slices.ContainsFunc(fields, func(s string) bool { return strings.TrimSpace(s) != "" })
 }
 
-// splitter splits lines by the rules of RFC 4180, save that no field has a line break.
+// splitter splits lines by the rules of RFC 4180, except that no field has a line break.
 type splitter struct {
 	fields []string // of the last line that has no quotes
 	line   strings.Reader
@@ -197,7 +197,8 @@ func newSplitter(sep byte) *splitter {
 	return s
 }
 
-// split returns the fields of a line that is not empty, valid until the next line. On a problem they are those before it.
+// split returns the fields of a line that is not empty, valid until the next line. If there is a problem, they are the
+// fields before it.
 func (s *splitter) split(line string) (fields []string, problem string) {
 	if strings.IndexByte(line, '"') < 0 { // nearly all lines: this is four times as fast
 		s.fields = slices.AppendSeq(s.fields[:0], strings.SplitSeq(line, string(s.csv.Comma)))

@@ -12,7 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// HalfSurrogateProblem is what is wrong with a text that has half a surrogate pair. It would be U+FFFD, as that of another text.
+// HalfSurrogateProblem is what is wrong with a text that has half a surrogate pair. It would become U+FFFD, and so the same
+// as another text.
 const HalfSurrogateProblem = `has half a surrogate pair, such as \ud800 alone, which is no character`
 
 // jsonLines parses one flat object a line.
@@ -116,7 +117,7 @@ type objectScanner struct {
 	problem    string
 }
 
-// A name that stands twice, and bytes that stand for no character, are told in other words than the decoder's.
+// lax lets repeated names and invalid bytes pass, which are reported in other words than the decoder's.
 var lax = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 // begin reads the opening brace.
@@ -177,7 +178,7 @@ func (o *objectScanner) read() error {
 	return nil
 }
 
-// integer is a number of JSON that is an integer, as JSON Schema has it: 5, 5.0 and 50e-1.
+// integer returns a JSON number if it is an integer, as JSON Schema defines it: 5, 5.0 and 50e-1.
 func integer(number string) (int, bool) {
 	f, err := strconv.ParseFloat(number, 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {

@@ -5,9 +5,9 @@ import (
 	"os"
 )
 
-// Keep copies what can be read once only into a file, so that it can be read twice: a file of mode 0600, for rows have
-// tokens, that has no name any more, so that none is left behind. Drop it. It stands at its begin. An error of the file
-// is an *fs.PathError; others are those of from.
+// Keep copies what can be read only once into a file, so that it can be read twice. The file has mode 0600, because rows
+// have tokens, and no name any more, so that none is left behind. It is at its start. Drop it. An error of the file is
+// an *fs.PathError; others are those of from.
 func Keep(from io.Reader) (f *os.File, size int64, err error) {
 	if f, err = os.CreateTemp("", "habilita-*"); err != nil {
 		return nil, 0, err

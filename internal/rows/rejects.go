@@ -13,17 +13,17 @@ import (
 )
 
 // Rejects writes the rows that were not taken, in the format and with the columns of the
-// file they came from, so that they can be corrected and enqueued again. A further column,
-// or member, problem says what is wrong with each; when such a file is read, Row.FromRejects
-// tells it. A line that can hold no member has a line with problem alone before it.
+// file they came from, so that they can be corrected and enqueued again. An additional column,
+// or member, problem says what is wrong with each. When such a file is read, Row.FromRejects
+// is set. If a line can't hold a member, a line with only problem comes before it.
 //
 // The rows may be added in any order: Close writes them in the order of their file, which is
 // the order in which they are to be made.
 //
-// The file has tokens, so its mode is 0600. It is made at the first reject,
-// beside its place and under another name, and put there by Close: until then an
-// older file stays, and it may well be the one that is being read. A device or a
-// pipe is written by Close, too. It is for one goroutine, and one input file.
+// The file has tokens, so its mode is 0600. It is made at the first reject, in
+// the same folder and under another name, and Close puts it in its place. Until
+// then an older file stays, which may well be the one that is being read. Close
+// also writes a device or a pipe. A Rejects is for one goroutine, and one input file.
 type Rejects struct {
 	path string
 	dest string   // where the file ends up, past symbolic links; "" with out
@@ -42,8 +42,8 @@ type keptRow struct {
 	at   int64
 }
 
-// NewRejects is a rejects file that will be at path. An empty path keeps no
-// rows: Add counts them.
+// NewRejects returns a rejects file that will be at path. With an empty path it
+// keeps no rows, and only counts them.
 func NewRejects(path string) *Rejects { return &Rejects{path: path} }
 
 // Count is how many rows were added.
@@ -52,14 +52,13 @@ func (r *Rejects) Count() int { return r.n }
 // Path is where the file is after Close, if Count isn't 0.
 func (r *Rejects) Path() string { return r.path }
 
-// Add keeps a row that can't be one, as it was. An error is the file system's.
+// Add keeps a bad row, as it was. An error is the file system's.
 func (r *Rejects) Add(e *RowError) error {
 	return r.add(e.Shape, e.Line, func() []byte { return e.Shape.spoilt(e.Raw, e.Field+": "+e.Problem) })
 }
 
-// AddRow keeps a row that is one and was not taken all the same, such as one that stands
-// behind a row that was rejected. Row.Shape says how it is written. An error is the file
-// system's.
+// AddRow keeps a valid row that was not taken, such as one that stands behind a row that was
+// rejected. Row.Shape says how it is written. An error is the file system's.
 func (r *Rejects) AddRow(row Row, problem string) error {
 	return r.add(row.Shape, row.Line, func() []byte { return row.Shape.row(row, problem) })
 }

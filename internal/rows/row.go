@@ -36,16 +36,16 @@ type Row struct {
 	Chain    string // 1 to MaxName printable ASCII characters without spaces; "": not given
 	Ref      string // up to MaxRef characters of UTF-8 without control characters; "": not given
 	ID       string // like Chain
-	// FromRejects says that the row is one of a rejects file: it has a column, or a member,
-	// problem. What that says is not looked at.
+	// FromRejects says that the row comes from a rejects file: it has a column, or a member,
+	// problem, whatever that says.
 	FromRejects bool
-	// Shape is how its file has the row, for Rejects.AddRow; nil for JSON Lines.
+	// Shape is how its file writes the row, for Rejects.AddRow; nil for JSON Lines.
 	Shape *Shape `json:"-"`
 
 	server string // as the file has it, for Rejects.AddRow
 }
 
-// Shape is how a CSV file has its rows.
+// Shape is how a CSV file writes its rows.
 type Shape struct {
 	header  []byte // the line
 	sep     byte
@@ -66,12 +66,12 @@ type RowError struct {
 	Problem string // never holds a value of the row
 	// ChainUnknown says that the row's chain can't be told, though its token can.
 	ChainUnknown bool
-	// BadText says that bytes of it stand for no character: Advice says what to do.
+	// BadText says that some of its bytes stand for no character: Advice says what to do.
 	BadText bool
 	// Raw is the line without its ending; of a line over MaxLine its first
 	// MaxLine+1 bytes, so that it is too long when it is read again. Secret.
 	Raw []byte `json:"-"`
-	// Shape is how its file has the row; nil for JSON Lines.
+	// Shape is how its file writes the row; nil for JSON Lines.
 	Shape *Shape `json:"-"`
 }
 
@@ -83,8 +83,8 @@ func (e *RowError) Error() string {
 // Format writes Error's text under every verb, so that Raw is never printed.
 func (e *RowError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
 
-// FileError says why a file can't be read, or no further. It is the last thing
-// that Read yields.
+// FileError says why a file can't be read, or not to its end. It is the last
+// thing that Read yields.
 type FileError struct {
 	File    string // as given to Read
 	Line    int    // physical line; 0: it is no line's fault
@@ -106,7 +106,7 @@ func (e *FileError) Error() string {
 	return s
 }
 
-// Unwrap gives the reader's error.
+// Unwrap returns the reader's error.
 func (e *FileError) Unwrap() error { return e.Err }
 
 // Format is a file format.
@@ -126,8 +126,8 @@ const (
 const maxStem = 64
 
 // BatchName is the default name of a file's batch: the file's name without folder and
-// extension. What isn't a letter or a digit of some script, '.', '_' or '-' becomes '-', and of a
-// long name 64 characters stay.
+// extension. Anything but a letter or a digit of some script, '.', '_' or '-' becomes '-', and a
+// long name is cut to 64 characters.
 func BatchName(path string) string {
 	base := filepath.Base(path)
 	switch ext := filepath.Ext(base); strings.ToLower(ext) {
@@ -147,7 +147,7 @@ func BatchName(path string) string {
 	return name
 }
 
-// rejects tells whether the file is a rejects file.
+// rejects reports whether the file is a rejects file.
 func (s *Shape) rejects() bool { return s != nil && slices.Contains(s.columns, colProblem) }
 
 // heading is the header of a rejects file.
@@ -158,14 +158,14 @@ func (s *Shape) heading() []byte {
 	return append(append(bytes.Clone(s.header), s.sep), columnNames[colProblem]...)
 }
 
-// spoilt is a line that is no row, with what is wrong with it. It stays no row.
+// spoilt returns the line of a bad row, with what is wrong with it. It is still a bad row.
 func (s *Shape) spoilt(line []byte, problem string) []byte {
 	if s == nil {
 		return withMember(line, problem)
 	}
 	fields, broken := newSplitter(s.sep).split(string(line))
 	if broken == "" && len(fields) <= len(s.columns) {
-		// Fields that it lacks are empty ones: the problem must not be read as one of them.
+		// Missing fields become empty ones: the problem must not be read as one of them.
 		fields = append(fields, make([]string, len(s.columns)-len(fields))...)
 		return s.join(fields, problem)
 	}
@@ -173,7 +173,7 @@ func (s *Shape) spoilt(line []byte, problem string) []byte {
 	return append(append(bytes.Clone(line), s.sep), s.quote(problem)...)
 }
 
-// row is a row, with what is wrong with it.
+// row returns a row as its file writes it, with what is wrong with it.
 func (s *Shape) row(row Row, problem string) []byte {
 	var v values
 	v[colServer], v[colToken], v[colChain], v[colRef], v[colID] = cmp.Or(row.server, row.Server), row.Token, row.Chain, row.Ref, row.ID
@@ -227,8 +227,8 @@ func object(v values) []byte {
 	return append(out, '}')
 }
 
-// withMember puts the member problem into a line of JSON Lines, in the place of the one that
-// it has. A line that is no object stays as it is, and a line with the problem alone comes
+// withMember puts the member problem into a line of JSON Lines, in place of the one that it
+// has. A line that is not an object stays as it is, and a line with only the problem comes
 // before it.
 func withMember(line []byte, problem string) []byte {
 	var scan objectScanner
@@ -261,7 +261,7 @@ func noteBefore(line []byte, problem string) []byte {
 	return append(append(object(note), '\n'), line...)
 }
 
-// jsonText is a text in quotes. Bytes that are no UTF-8 are no text of ours.
+// jsonText is a text in quotes. Our texts are valid UTF-8, so there is no error.
 func jsonText(s string) []byte {
 	b, _ := jsontext.AppendQuote(nil, s)
 	return b

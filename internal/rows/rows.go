@@ -18,21 +18,22 @@ import (
 
 // parser turns one line into the values of its columns.
 type parser interface {
-	// fields fills v from a line that is not blank and not too long. ended tells
-	// whether the line had an end. A row that says nothing is blankRow. With a fault, v has the
-	// values that can be told, and the fault says whether the chain can't.
+	// fields fills v from a line that is not blank and not too long. ended says
+	// whether the line had a line end. For a row that says nothing it returns blankRow. With a
+	// fault, v has the values that could be read, and the fault says if the chain is unknown.
 	fields(line []byte, ended bool, v *values) *RowError
-	// shape is how the file has its rows, nil for JSON Lines.
+	// shape is how the file writes its rows, nil for JSON Lines.
 	shape() *Shape
 }
 
-// Read reads a file row by row. Each step yields a Row and nil, or a *RowError
-// (with a Row that has its line, what is known of its file and, where they can be told, its
-// token and chain), or at the very end a *FileError.
-// Blank lines are passed over, and counted. name is what errors call the file
-// and, under Auto, what tells the format by its extension. A byte order mark tells
-// the encoding; without one it is e. A file
-// without a row is a *FileError, with a header or without, in both formats.
+// Read reads a file row by row. Each step yields a Row and nil, or a *RowError,
+// or at the very end a *FileError. The Row of a *RowError has its line, what is
+// known of its file and, if they are known, its token and chain.
+//
+// Blank lines are skipped, but counted. name is what errors call the file; under
+// Auto, its extension tells the format. A byte order mark tells the encoding;
+// without one it is e. A file without rows is a *FileError, with a header or
+// without, in both formats.
 //
 // Nothing is read before the range begins; the range may end at any row. The
 // sequence can be ranged over once, since it uses up r.
@@ -104,8 +105,8 @@ func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] 
 
 const unreadable = "can't be read"
 
-// begin picks the parser by the first line that isn't blank. p is nil after a line of CSV that has separators alone, or
-// names the separator in sep as Excel does.
+// begin picks the parser by the first line that isn't blank. p is nil after a line of CSV that has only separators, or
+// that names the separator as Excel does; then it sets sep.
 func begin(line []byte, n int, name string, f Format, s script, sep *byte) (p parser, isRow bool, err error) {
 	if detect(line, name, f) == JSONLines {
 		if bytes.TrimLeft(line, " \t")[0] == '[' {
@@ -147,7 +148,7 @@ func detect(line []byte, name string, f Format) Format {
 	}
 }
 
-// noText refuses what is no text file, by its first line.
+// noText refuses a file that is not text, by its first line.
 func noText(line []byte, name string) error {
 	problem := ""
 	switch {
@@ -184,7 +185,7 @@ const (
 	// UTF8 is the default.
 	UTF8 Encoding = "utf-8"
 	// Windows1252 is what Excel for Windows writes as plain "CSV" in the west.
-	// ISO 8859-1 is read as it, as browsers do.
+	// ISO 8859-1 is read as Windows-1252, as browsers do.
 	Windows1252 Encoding = "windows-1252"
 )
 
@@ -209,7 +210,7 @@ type script struct {
 	decoded bool // what could not be read is U+FFFD now
 }
 
-// bad tells whether b has bytes that stood for no character.
+// bad reports whether b has bytes that stood for no character.
 func (s script) bad(b []byte) bool {
 	return !utf8.Valid(b) || s.decoded && bytes.ContainsRune(b, utf8.RuneError)
 }
@@ -242,8 +243,8 @@ func decode(r io.Reader, e Encoding) (io.Reader, script, error) {
 	return enc.NewDecoder().Reader(br), s, nil
 }
 
-// Advice says what to do about a file that has bytes that are no UTF-8. how is how
-// Windows-1252 is asked for.
+// Advice says what to do about a file that is not valid UTF-8. how says how to ask for
+// Windows-1252.
 func Advice(how string) string {
 	return fmt.Sprintf("save the file as UTF-8 (or %s, if it was saved by Excel as plain CSV)", how)
 }
@@ -293,5 +294,5 @@ func (l *lineReader) next() ([]byte, error) {
 	return b[:min(len(b), MaxLine+1)], nil
 }
 
-// blank tells whether a line has nothing but ASCII white space.
+// blank reports whether a line has nothing but ASCII white space.
 func blank(b []byte) bool { return len(bytes.Trim(b, " \t\n\v\f\r")) == 0 }
