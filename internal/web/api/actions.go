@@ -30,8 +30,8 @@ func decide(name, unit string, act func(context.Context, control.Selection) (int
 	}
 }
 
-// asKey returns a context in which the key of the request decides. This worker's own log has each
-// decision too.
+// asKey returns a context in which the key of the request decides. Each decision also goes to this
+// worker's own log.
 func (a *API) asKey(ctx context.Context) context.Context {
 	return control.WithActor(ctx, control.Actor{Who: guard.From(ctx).Name, Via: control.ByAPI, Told: func(e control.AuditEntry, err error) {
 		line := a.Log.Info()

@@ -21,7 +21,7 @@ import (
 	"habilita/internal/web/hub"
 )
 
-// Options are what the API is made of. All but Prefix, Log, MaxBatch, Standstill and Retention are required.
+// Options are what the API needs. All but Prefix, Log, MaxBatch, Standstill and Retention are required.
 type Options struct {
 	Redis    redis.UniversalClient // for Idempotency-Keys
 	Prefix   string                // of keys; "" is "habilita"
@@ -43,13 +43,13 @@ const (
 	MaxBatch = 1 << 30
 	// MaxErrors is how many wrong rows an answer names.
 	MaxErrors = 1000
-	// requestTime bounds what a request that streams nothing may take, beside its wait.
+	// requestTime is how long a request that streams nothing may take, besides its wait.
 	requestTime = 25 * time.Second
 	// Standstill is how long the other side of a stream may stand still.
 	Standstill = 30 * time.Second
-	// leastDistance is that of two looks at what requests wait for.
+	// leastDistance is the least time between two looks at what requests wait for.
 	leastDistance = 10 * time.Millisecond
-	// looksShare bounds the looks at one thing to that part of the time: 1/looksShare.
+	// looksShare limits the looks at one thing to 1/looksShare of the time.
 	looksShare = 4
 )
 
@@ -126,7 +126,7 @@ var streams = []string{"POST /v1/batches", "GET /v1/batches/{batch}/calls.csv"}
 // ServeHTTP serves /v1.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.served.ServeHTTP(w, r) }
 
-// serve answers 405 and 404 as problems, which http.ServeMux would as text.
+// serve answers 405 and 404 as problems; http.ServeMux would answer them as text.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	known := func(method string) bool {
 		_, pattern := a.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host})
@@ -177,7 +177,7 @@ func (a *API) handler(route route) http.Handler {
 // String is such as "GET /v1/calls/{call}".
 func (r route) String() string { return r.method + " " + r.pattern }
 
-// Operations are all that is served, such as "GET /v1/calls/{call}".
+// Operations returns all operations that are served, such as "GET /v1/calls/{call}".
 func (a *API) Operations() []string {
 	var out []string
 	for _, r := range a.routes {
@@ -198,8 +198,8 @@ func answer(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// openAPIYAML is what is written by hand; openAPIJSON is made of it by
-// go test ./internal/web/api -update, and a test compares them.
+// openAPIYAML is written by hand. go test ./internal/web/api -update makes openAPIJSON
+// from it, and a test compares them.
 var (
 	//go:embed openapi.yaml
 	openAPIYAML []byte

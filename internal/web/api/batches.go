@@ -30,7 +30,7 @@ type summary struct {
 	Due           control.Time         `json:"due_at"` // when its calls join their chains; null: at once
 }
 
-// badTextAdvice is what to do about bytes that are no text.
+// badTextAdvice is what to do about bytes that are not text.
 var badTextAdvice = rows.Advice("give Content-Type its charset=windows-1252")
 
 // upload is one batch that comes in.
@@ -125,7 +125,7 @@ func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encodin
 	}
 }
 
-// reject names a row that can't be one; what is no row's fault ends the run.
+// reject names a bad row. Any other error ends the run.
 func (u *upload) reject(err error) error {
 	if row, ok := errors.AsType[*rows.RowError](err); ok {
 		if row.BadText {
@@ -137,7 +137,7 @@ func (u *upload) reject(err error) error {
 	return err
 }
 
-// leftOut names a row that was left out for another reason.
+// leftOut names a row that is a valid row but was left out.
 func (u *upload) leftOut(err error) error {
 	line, field, _ := engine.LeftOutRow(err)
 	u.tell(guard.ProblemField{Line: line, Field: field, Problem: err.Error()})
@@ -152,8 +152,8 @@ func (u *upload) tell(f guard.ProblemField) {
 	}
 }
 
-// broken answers a batch that was not read to its end: what was wrong, and how far it
-// came.
+// broken answers a request whose batch was not read to its end: what was wrong, and how
+// far it came.
 func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err error) error {
 	if strict, ok := errors.AsType[*engine.StrictError](err); ok {
 		p := with(invalid, strict.Error())

@@ -75,8 +75,8 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 	return answer(w, http.StatusAccepted, out)
 }
 
-// showCall finds a call by its id. An id that its producer gave may stand in several
-// batches and for several tokens: batch and token_id then tell which is meant.
+// showCall finds a call by its id. A producer may give the same id in several batches and
+// for several tokens; batch and token_id then say which call is meant.
 func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	d, err := waitOf(q)
 	if err != nil {

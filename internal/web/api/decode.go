@@ -35,7 +35,7 @@ type callBody struct {
 	Notify   bool      `json:"notify"`
 }
 
-// wanted are the fields of a call, and what they are to be.
+// wanted has the fields of a call, and what each must be.
 var wanted = map[string]string{
 	"server": wantText, "token": wantText, "licenses": "want a whole number from 1", "chain": wantText, "ref": wantText, "id": wantText,
 	"batch": wantText, "at": engine.WantTime, "notify": "want true or false",
@@ -43,7 +43,7 @@ var wanted = map[string]string{
 
 const wantText = "want a string"
 
-// plainName is a field's name that may be told again: it is no secret in the wrong place.
+// plainName is a field's name that may be shown, since it is not a secret in the wrong place.
 var plainName = regexp.MustCompile(`^[a-z_]{1,20}$`)
 
 // mediaType checks the body's type.
@@ -71,7 +71,7 @@ func mediaTypes(r *http.Request, want ...string) (string, rows.Encoding, error) 
 	return have, enc, nil
 }
 
-// contentEncoding is the body's in lower case; "" if it has none.
+// contentEncoding returns the body's encoding in lower case; "" if it has none.
 func contentEncoding(r *http.Request) string {
 	switch e := strings.ToLower(strings.Join(r.Header.Values("Content-Encoding"), ",")); e {
 	case "identity":
@@ -83,17 +83,17 @@ func contentEncoding(r *http.Request) string {
 	}
 }
 
-// opened bounds a body, and reads its gzip. The limit counts what comes out of that.
+// opened limits a body, and unpacks its gzip. The limit counts unpacked bytes.
 func opened(w http.ResponseWriter, r *http.Request, body io.Reader, limit int64) io.ReadCloser {
 	if contentEncoding(r) == "gzip" {
-		// What goes in is bounded too: a gzip of nothing may be as long as it likes.
+		// What goes in is limited too: a gzip of nothing can be of any length.
 		body = guard.Gunzip(io.LimitReader(body, 2*limit))
 	}
 	return http.MaxBytesReader(w, io.NopCloser(body), limit)
 }
 
-// decodeCall reads a call from a JSON object: flat, each name at most once, none that is
-// not known.
+// decodeCall reads a call from a JSON object. The object must be flat, with known names
+// only, and each at most once.
 func decodeCall(r *http.Request) (engine.Call, error) {
 	if err := mediaType(r, "application/json"); err != nil {
 		return engine.Call{}, err
@@ -137,7 +137,7 @@ func decodeCall(r *http.Request) (engine.Call, error) {
 	return c, nil
 }
 
-// malformed says what is wrong with a body, without a word of it.
+// malformed says what is wrong with a body, without quoting it.
 func malformed(body string, err error) error {
 	if bad, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		switch name := shown(bad.JSONPointer); {
@@ -156,7 +156,7 @@ func malformed(body string, err error) error {
 	return refuseField(invalid, name, "%s", wanted[name])
 }
 
-// shown is the name of a field, if it may be told again.
+// shown is the name of a field, if it may be shown.
 func shown(at jsontext.Pointer) string {
 	if name := at.LastToken(); plainName.MatchString(name) {
 		return name

@@ -1,7 +1,7 @@
 // Package api is the HTTP API under /v1: what producers in any language need to
 // enqueue calls, and what programs for people need to see and to decide. openapi.yaml
-// describes it, is served at /v1/openapi.yaml and .json, and is what its tests hold every
-// request and answer against. docs/http-api.md says it in words.
+// describes it, and is served at /v1/openapi.yaml and .json. The tests check every request
+// and answer against it. docs/http-api.md explains the API in words.
 //
 // # Guarantees
 //
@@ -12,16 +12,15 @@
 //   - A batch is read as it comes, in constant memory. What was acknowledged before a
 //     connection broke stays; sending all of it again adds only what is missing.
 //   - A decision (retry, skip, cancel) returns after the counts show what it did, and is
-//     in the audit log with the name of who asked.
+//     in the audit log with the caller's name.
 //   - Bad input is answered with 4xx and what is wrong with it, in problem details
-//     (RFC 9457). No answer holds a token, or what a field that is wrong holds.
+//     (RFC 9457). No answer holds a token, or the value of a wrong field.
 //
 // # Failures
 //
-// Where Redis is away: 503 with Retry-After, and it is not known whether what was sent
-// got in: send it again, under its id or key. Where Redis is full: 507 with Retry-After;
-// reading and deciding go on.
+// If Redis is away, the answer is 503 with Retry-After, and it is not known whether what
+// was sent got in: send it again, under its id or key. If Redis is full, the answer is 507
+// with Retry-After; reading and deciding go on.
 //
-// Who asks, and whether they may, is decided by package guard before a request comes
-// here.
+// Package guard decides who asks, and whether they may, before a request comes here.
 package api

@@ -22,12 +22,12 @@ import (
 	"habilita/internal/web/guard"
 )
 
-// refusal is an error that is an answer already.
+// refusal is an error that already has its answer.
 type refusal struct{ guard.Problem }
 
 func (e *refusal) Error() string { return e.Title + ": " + e.Detail }
 
-// The types of problems: their title, and the status that they have.
+// The types of problems, with their titles and statuses.
 var (
 	badRequest      = guard.Problem{Status: 400, Type: guard.ProblemTypeBase + "malformed", Title: "This can't be read"}
 	badParameter    = guard.Problem{Status: 400, Type: guard.ProblemTypeBase + "parameter", Title: "A parameter is wrong"}
@@ -71,12 +71,12 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 // meaning is what an error means to a caller; ok: it fits the error.
 type meaning func(error) (p guard.Problem, ok bool)
 
-// when is the meaning of errors of which fits is true.
+// when is the meaning of errors for which fits is true.
 func when(fits func(error) bool, is guard.Problem, detail string) meaning {
 	return func(err error) (guard.Problem, bool) { return with(is, detail), fits(err) }
 }
 
-// told is the meaning of errors of a type, by what they hold.
+// told is the meaning of errors of type E; problem makes it from what they hold.
 func told[E error](problem func(E) guard.Problem) meaning {
 	return func(err error) (p guard.Problem, ok bool) {
 		e, ok := errors.AsType[E](err)
@@ -106,7 +106,7 @@ func ofBatch(err error) (p guard.Problem, ok bool) {
 	return p, ok
 }
 
-// meanings are in order: the first that fits is answered.
+// meanings are in order: the first that fits is the answer.
 var meanings = []meaning{
 	told(func(e *refusal) guard.Problem { return e.Problem }),
 	ofBatch,

@@ -16,25 +16,25 @@ import (
 	"habilita/internal/engine"
 )
 
-// IdempotencyLife is how long an Idempotency-Key is known, or RETENTION if that is shorter: the ledger tells a call of
-// which it has no record any more from no new one, and a repeat would make it again.
+// IdempotencyLife is how long an Idempotency-Key is known, or RETENTION if that is shorter. Once the ledger has no record
+// of a call any more, it can't tell the call from a new one, and a repeat would make it again.
 const IdempotencyLife = 48 * time.Hour
 
 const maxIdempotencyKey = 128
 
-// idempotency remembers what was asked for under an Idempotency-Key: a string key in
-// Redis for each, PREFIX:idempotency:<hash of who and key>, that holds a fingerprint of the call
-// and the call's id, and goes by itself. It is written before the call: whoever dies between
-// the two leaves a key under which the same call can be enqueued, and no other. The id is
-// random, so that equal keys of two clients are two calls.
+// idempotency remembers what was asked for under an Idempotency-Key. For each one, Redis has a
+// string, PREFIX:idempotency:<hash of who and key>, with a fingerprint of the call and the call's
+// id; it expires. It is written before the call: if the process dies between the two, only the
+// same call can be enqueued under the key. The id is random, so that equal keys of two clients
+// are two calls.
 type idempotency struct {
 	rdb    redis.UniversalClient
 	prefix string
 	life   time.Duration
 }
 
-// idempotencyKey reads the header; "" where there is none. It may stand in quotes, as the
-// draft of the IETF has it.
+// idempotencyKey reads the header; "" if there is none. It may be in quotes, as in the
+// draft of the IETF.
 func idempotencyKey(r *http.Request) (string, error) {
 	all := r.Header.Values("Idempotency-Key")
 	if len(all) == 0 {
@@ -58,22 +58,22 @@ type claimed struct {
 	answer       string // answerNew or answerKnown: that of the first request; "" where it is not known
 }
 
-// What the first request with a key was answered, where the call's body has an id.
+// The answers to the first request with a key, if the call's body has an id.
 const answerNew, answerKnown = "new", "known"
 
-// keep notes what the first request is answered, so that a repeat is answered the same. If
-// it can't be noted, a repeat says that the call was there already, which is true by then.
+// keep notes the answer to the first request, so that a repeat gets the same. If that can't
+// be noted, a repeat says that the call was there already, which is true by then.
 func (i idempotency) keep(ctx context.Context, c claimed, answer string) {
 	i.rdb.SetArgs(ctx, c.name, c.record+" "+answer, redis.SetArgs{Mode: "XX", KeepTTL: true})
 }
 
-// claim notes what is asked for under the key, or refuses where it was something else.
+// claim notes what is asked for under the key, or refuses it if it was something else before.
 func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (claimed, error) {
 	sum := sha256.Sum256([]byte(who + "\n" + key))
 	name := i.prefix + ":idempotency:" + hex.EncodeToString(sum[:16])
 	id := strings.ToLower(rand.Text())
 	own := claimed{name: name, record: fingerprint + " " + id, id: id, fresh: true}
-	// A retry of the client's own finds its own record below.
+	// If the Redis client retries, it finds its own record below.
 	fresh, err := i.rdb.SetNX(ctx, name, own.record, i.life).Result()
 	if err != nil || fresh {
 		return own, err
@@ -90,7 +90,7 @@ func (i idempotency) claim(ctx context.Context, who, key, fingerprint string) (c
 	return claimed{name: name, record: have, id: cmp.Or(said[1], key), answer: said[2]}, nil
 }
 
-// fingerprint tells calls apart, without their token: its name stands for it.
+// fingerprint tells calls apart. It uses the token's name, not the token.
 func fingerprint(c engine.Call, tokenID string) string {
 	at := ""
 	if !c.At.IsZero() {

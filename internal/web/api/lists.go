@@ -14,7 +14,7 @@ import (
 	"habilita/internal/web/hub"
 )
 
-// page is a part of a list, as answers have it.
+// page is a part of a list, as answers show it.
 type page[T any] struct {
 	Items []T     `json:"items"`
 	Next  *string `json:"next"` // cursor of the page after this one; null: this is the last one
@@ -79,8 +79,8 @@ func (a *API) listCalls(w http.ResponseWriter, r *http.Request, q url.Values) er
 	})(w, r, q)
 }
 
-// report streams a whole batch in CSV. One that breaks off is cut, so that it can't be
-// taken for whole.
+// report streams a whole batch in CSV. If it can't be completed, the connection is cut, so
+// that nobody takes the report for whole.
 func (a *API) report(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	state, err := oneOf(q, "state", control.States()...)
 	if err != nil {
@@ -114,7 +114,7 @@ func (a *API) listChains(w http.ResponseWriter, r *http.Request, q url.Values) e
 	})(w, r, q)
 }
 
-// show makes the handler of what read finds.
+// show makes a handler that answers with what read finds.
 func show[T any](read func(*http.Request) (T, error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 		v, err := read(r)

@@ -14,8 +14,8 @@ import (
 	"habilita/internal/engine"
 )
 
-// query reads the query, in which each name stands at most once, and refuses names that
-// are not known: a filter that was mistyped must not answer with everything.
+// query reads the query, in which each name may be given once. It refuses unknown names: a
+// mistyped filter must not answer with everything.
 func query(r *http.Request, known ...string) (url.Values, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -56,7 +56,7 @@ func pageOf(q url.Values) (cursor string, limit int, err error) {
 	return q.Get("cursor"), limit, nil
 }
 
-// oneOf reads a parameter that has a few values; "" where it is not given.
+// oneOf reads a parameter that has a few values; "" if it is not given.
 func oneOf(q url.Values, name string, values ...string) (string, error) {
 	v := q.Get(name)
 	if q.Has(name) && !slices.Contains(values, v) {

@@ -34,7 +34,8 @@ type look[T any] struct {
 }
 
 // wait looks again until a thing is settled, d is over, the caller has gone or the server shuts down, and returns what was
-// seen last. Any number may wait for the same thing: it is read as often as for one. first is what the caller has just seen.
+// seen last. However many wait for the same thing, it is read only as often as for one. first is what the caller has just
+// seen.
 func wait[T any](ctx context.Context, looks *hub.Hub, d time.Duration, t hub.Topic, first T) (last T, err error) {
 	ctx, end := guard.UntilClosing(ctx)
 	defer end()
@@ -53,13 +54,13 @@ func wait[T any](ctx context.Context, looks *hub.Hub, d time.Duration, t hub.Top
 	return last, err
 }
 
-// gone reports whether there is nothing to wait for any more. Other errors are borne: Redis may be back.
+// gone reports whether there is nothing to wait for any more. Other errors do not end a wait: Redis may come back.
 func gone(err error) bool {
 	return errors.Is(err, ledger.ErrNoBatch) || errors.Is(err, ledger.ErrNoCall)
 }
 
-// lookAtBatch reads a batch for those who wait for it. A batch of which a part can't be read
-// is shown, and not settled.
+// lookAtBatch reads a batch for those who wait for it. If a part of it can't be read, it is
+// shown, and not settled.
 func (a *API) lookAtBatch(ctx context.Context, name string) (look[control.Status], error) {
 	s, err := a.Control.Status(ctx, name)
 	_, err = control.SplitUnread(err)

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// What pages are made of is part of the binary. What is wrong with it shows in the tests, and else as a panic of New.
+// The files that pages are made of are part of the binary. A fault in them shows in the tests, or else as a panic of New.
 var (
 	//go:embed assets/*
 	assetFiles embed.FS
@@ -31,7 +31,7 @@ func ensure(err error) {
 }
 
 // assetsVersion is part of the address of each file that pages need, so that a browser may
-// keep it and still has the new one after an upgrade.
+// keep the file and still gets the new one after an upgrade.
 var assetsVersion = sync.OnceValue(func() string {
 	sum := sha256.New()
 	for _, f := range must(assetFiles.ReadDir("assets")) {

@@ -24,10 +24,10 @@ type batchData struct {
 	Here     string
 }
 
-// maxRef is the longest text that is looked for, in bytes.
+// maxRef is the longest text that people can search for, in bytes.
 const maxRef = 200
 
-// filterOf reads what calls are looked for.
+// filterOf reads which calls people search for.
 func filterOf(q url.Values) (control.CallsQuery, error) {
 	f := control.CallsQuery{State: q.Get("state"), Ref: strings.TrimSpace(q.Get("q"))}
 	if f.State != "" && !slices.Contains(control.States(), f.State) || len(f.Ref) > maxRef {
@@ -36,8 +36,8 @@ func filterOf(q url.Values) (control.CallsQuery, error) {
 	return f, nil
 }
 
-// smallBatch is up to how many calls a page looks through again whenever the batch
-// changes, though it shows only some of them.
+// smallBatch is the most calls that a page reads again whenever the batch changes,
+// though it shows only some of them.
 const smallBatch = 5000
 
 func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func (c *Console) batchPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, page)
 }
 
-// callsTopic reads a page of calls. If few are what is looked for, it may have less than a page.
+// callsTopic reads a page of calls. If few calls match, it may have less than a page.
 func (c *Console) callsTopic(name string, f control.CallsQuery, cursor string) hub.Topic {
 	f.Cursor, f.Limit = cursor, perPage
 	return hub.Topic{Key: fmt.Sprintf("calls:%q", []string{name, f.State, f.Ref, cursor}), Read: func(ctx context.Context) (any, error) {

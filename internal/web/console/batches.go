@@ -15,7 +15,7 @@ import (
 	"habilita/internal/web/hub"
 )
 
-// overview is what the head of each page tells.
+// overview is what the head of each page shows.
 type overview struct {
 	control.Overview
 	Workers int
@@ -37,10 +37,10 @@ type batchView struct {
 	control.Status
 	PerSecond float64
 	Rated     bool   // PerSecond is known
-	Shows     string // the state and the run, of which a change is seen so
+	Shows     string // the state and the run, so that the hub notices when they change
 }
 
-// view rates a batch, if it is one that gets on by itself.
+// view adds the rate of a batch, if the batch goes on by itself.
 func (c *Console) view(s control.Status) batchView {
 	v := batchView{Status: s}
 	v.Shows = fmt.Sprint(v.State(), s.Filling, s.CutOff)
@@ -67,20 +67,20 @@ func (v batchView) Percent() int {
 }
 
 // Whole reports whether Percent means anything: it is known how many calls there will be,
-// and there is one.
+// and there is at least one.
 func (v batchView) Whole() bool {
 	return v.Total > 0 && !v.FirstOnly() && !v.Filling && !v.CutOff && v.Unread == 0
 }
 
-// FirstOnly reports whether the first tokens' calls alone are enqueued.
+// FirstOnly reports whether only the first tokens' calls are enqueued.
 func (v batchView) FirstOnly() bool {
 	return v.Canary.State == control.CanaryWaiting || v.Canary.State == control.CanaryHeld
 }
 
-// Tenth is Percent in steps that are worth being read out.
+// Tenth is Percent in steps that are worth reading out.
 func (v batchView) Tenth() int { return v.Percent() / 10 * 10 }
 
-// State is the state of a batch as pages tell it, in one word. Each has a text batch.STATE.
+// State is the state of a batch as pages show it, in one word. Each has a text batch.STATE.
 func (v batchView) State() string {
 	switch {
 	case v.Stopped && !v.Settled: // cancelled, with requests still at the vendor
@@ -152,7 +152,7 @@ func (v batchView) Segments() []segment {
 	return all
 }
 
-// rate is how fast a batch goes, in words; "" where it is not known.
+// rate says how fast a batch goes; "" if that is not known.
 func (w *words) rate(v batchView) string {
 	if !v.Rated || v.Total == 0 {
 		return ""
@@ -174,7 +174,7 @@ func (w *words) rate(v batchView) string {
 	return w.sayOr(key, "", w.printer.Sprint(number.Decimal(n, number.MaxFractionDigits(digits))))
 }
 
-// left is how long a batch takes still, in words; "" where it is not known, or will change: more calls come.
+// left says how long a batch still takes; "" if that is not known, or will change because more calls come.
 func (w *words) left(v batchView) string {
 	left, known := v.TimeLeft(v.PerSecond)
 	if state := v.State(); !known || left == 0 || state != "going" && state != "held" {
@@ -207,7 +207,7 @@ func (c *Console) readBatch(ctx context.Context, q url.Values) (listing, error) 
 // rateMemory is how long the rate of a batch that nobody looks at is kept.
 const rateMemory = 2 * time.Minute
 
-// rates tells how fast batches go, from what was seen of them before.
+// rates works out how fast batches go, from what was seen of them before.
 type rates struct {
 	mu   sync.Mutex
 	seen map[string]*rated
@@ -221,9 +221,10 @@ type rated struct {
 
 func newRates() *rates { return &rates{seen: map[string]*rated{}} }
 
-// note notes how many calls of a batch succeeded, and returns how many do in a second;
-// it is known after a second look, half of fresh after the first one or later, and not while it is Early. What failed, was skipped or
-// cancelled is no basis for a rate: it may all end at once.
+// note notes how many calls of a batch succeeded, and returns how many succeed per second. That is
+// known from the second look on, if it is at least half of fresh after the first, but not while the
+// rate is Early. Calls that failed, were skipped or cancelled are no basis for a rate: they may all
+// end at once.
 func (r *rates) note(name string, done int, at time.Time) (perSecond float64, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"habilita/internal/control"
 )
 
-// heldPerPage is less than perPage: each is a card with what there is to do.
+// heldPerPage is less than perPage, since each chain is a card that says what there is to do.
 const heldPerPage = 25
 
 // chainView is a chain, and the batch that its head belongs to ("" none).
@@ -17,17 +17,17 @@ type chainView struct {
 	Batch string
 }
 
-// groupView are held chains whose heads failed for the same.
+// groupView are held chains whose heads failed for the same cause.
 type groupView struct {
 	control.HeldGroup
 	Examples []chainView
 }
 
-// futile reports whether a skip is no help against a cause.
+// futile reports whether skipping does not help against a cause.
 func futile(cause string) bool { return control.RemedyOf(cause).Futile() }
 
-// lookedAt says which chains a page is about: held ones by why, those of one why, or all
-// that have work.
+// lookedAt says which chains a page is about: held ones grouped by cause, those of one cause,
+// or all that have work.
 type lookedAt struct {
 	All   bool
 	Batch string // of the held ones: those of one batch; "" of all

@@ -15,7 +15,7 @@ import (
 	"habilita/internal/web/hub"
 )
 
-// Options are what a Console is made of.
+// Options are what a Console needs.
 type Options struct {
 	// Control is what it shows and acts through. Required.
 	Control *control.Control
@@ -25,11 +25,11 @@ type Options struct {
 	Schedules *schedule.Store
 	// Servers are the vendor's servers. Required.
 	Servers *breaker.Store
-	// Location is in whose time zone times are told. Nil is UTC.
+	// Location is the time zone of the times that pages show. Nil is UTC.
 	Location *time.Location
 	// Log takes what goes wrong.
 	Log zerolog.Logger
-	// Now is the time for the ages that pages tell. Nil is time.Now.
+	// Now is the time for the ages that pages show. Nil is time.Now.
 	Now func() time.Time
 }
 
@@ -63,7 +63,7 @@ func New(o Options) *Console {
 	return c
 }
 
-// ServeHTTP answers for all paths of the console, those that it does not know included.
+// ServeHTTP answers for all paths of the console, including unknown ones.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	if err := c.cross.Check(r); err != nil {
@@ -76,25 +76,25 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Close ends all listeners. Pages are still answered.
 func (c *Console) Close() { c.close() }
 
-// fresh is how old may be what pages show.
+// fresh is how old the data that pages show may be.
 const fresh = time.Second
 
-// readShare bounds the reads of one thing that pages show to that part of the time: 1/readShare.
+// readShare limits the reads of one thing that pages show to 1/readShare of the time.
 const readShare = 20
 
-// read is what was read of a topic.
+// read returns what was read of a topic.
 func read[T any](ctx context.Context, c *Console, t hub.Topic) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, hub.Patience)
 	defer cancel()
 	return hub.Get[T](ctx, c.hub, t, false)
 }
 
-// policy lets a page use nothing but the files of this server, and no other site frame
-// it or be sent its forms. There is no script or style in a page itself.
+// policy lets a page use only the files of this server. No other site may frame it or get
+// its forms. There is no script or style in a page itself.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// secure sets what every answer bears.
+// secure sets the headers that every answer has.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")

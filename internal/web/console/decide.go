@@ -14,7 +14,7 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// decideTimeout is how long a decision may take; one that was cut off is given again.
+// decideTimeout is how long a decision may take. A person can give one that was cut off again.
 const decideTimeout = 45 * time.Second
 
 // asked is a decision that somebody asks for: what, and on what.
@@ -60,7 +60,7 @@ func (a asked) Scope() string {
 	return "batch"
 }
 
-// back is where one came from.
+// back is the page that the person came from.
 func (a asked) back() string {
 	switch a.Scope() {
 	case "chain":
@@ -85,13 +85,13 @@ type decideData struct {
 	Futile  []futileSkip
 }
 
-// futileSkip are chains of a decision whose next call fails for the same if this one is skipped.
+// futileSkip are chains of a decision whose next call fails for the same reason if this one is skipped.
 type futileSkip struct {
 	Remedy control.Remedy
 	Chains int
 }
 
-// deciding serves do to who may decide what is asked for.
+// deciding calls do with what is asked for, if the caller may decide.
 func (c *Console) deciding(do func(http.ResponseWriter, *http.Request, asked)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
@@ -127,7 +127,7 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request, a asked) {
 	c.show(w, r, http.StatusOK, p)
 }
 
-// about reads what there is to say of a decision.
+// about reads what there is to say about a decision.
 func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) {
 	d = decideData{asked: a, Back: a.back()}
 	held := map[control.Remedy]int{} // chains
@@ -165,7 +165,7 @@ func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) 
 	return d, err
 }
 
-// decideNow does it, writes it down and leads back.
+// decideNow decides, writes it down and leads back.
 func (c *Console) decideNow(w http.ResponseWriter, r *http.Request, a asked) {
 	// A browser that leaves does not cut off what was decided.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), decideTimeout)

@@ -5,23 +5,23 @@
 //
 // # What a page shows
 //
-// All that is shown is read through package hub, and shared by all who look at the same thing. A decision throws all
+// Everything shown is read through package hub, and shared by all who look at the same thing. A decision throws all
 // readings away.
 //
 // # Live updates
 //
-// A page that has JavaScript listens to /events and is told that what it shows has
-// changed; it then fetches itself again and changes in place what differs. Each listener looks at
+// With JavaScript a page listens to /events, which tells it that what it shows has changed.
+// It then fetches itself again and changes in place what differs. Each listener looks at
 // the shared readings again and again. One thing is read for them at most a twentieth of the time:
-// what takes long is read less often. There are at most maxListeners; one more is told so and
+// what takes long is read less often. There are at most maxListeners; a further one is told so and
 // asks now and then. Without JavaScript pages load themselves again every few seconds.
 //
 // # Who may do what
 //
-// Who looks comes with the request's context (package guard). Who may only look sees
-// no buttons, and is refused where it tries. A change is a POST that comes from a page
-// of our own, after a page that says what will happen. Each is kept in the audit log
-// with who, when and what came of it, also where it failed.
+// The request's context says who looks (package guard). People who may only look see no
+// buttons, and are refused if they try. A change is a POST that comes from a page of our
+// own, after a page that says what will happen. Each is kept in the audit log with who,
+// when and the result, even if it failed.
 //
 // # Languages
 //
@@ -31,7 +31,7 @@
 //
 // # Failures
 //
-// Where Redis does not answer, pages say so, with 503, and load themselves again.
+// If Redis does not answer, pages say so, with 503, and load themselves again.
 // Listeners are told that Redis is away and, later, that it is back. Close ends all
 // listeners at once, so that a server's Shutdown does not wait for them.
 package console

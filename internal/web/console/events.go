@@ -14,18 +14,18 @@ import (
 const (
 	// maxListeners is how many may listen to one process at a time.
 	maxListeners = 64
-	// heartbeat is how often something is sent, so that what stands between does not
-	// cut the connection, and a browser that has gone is found out.
+	// heartbeat is how often something is sent, so that no proxy cuts the connection,
+	// and a browser that has gone is noticed.
 	heartbeat = 15 * time.Second
-	// listenFor is how long one may listen; the browser then comes again, with a key
-	// that may have been taken back.
+	// listenFor is how long a browser may listen. It then comes again, so that a key
+	// that was taken back stops working.
 	listenFor = 30 * time.Minute
-	// eventIdle is how long a listener may take none of what is sent.
+	// eventIdle is how long a listener may take nothing of what is sent.
 	eventIdle = 20 * time.Second
 )
 
-// events tells a page that what it shows has changed: "change"; or that Redis is away:
-// "away".
+// events sends a page "change" when what it shows has changed, and "away" when Redis is
+// away.
 func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	i := slices.IndexFunc(c.views, func(v view) bool { return v.name == q.Get("topic") })
@@ -55,7 +55,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 			end()
 		}
 	}
-	// What changed between the page and now, and how soon to come again.
+	// This covers what changed between the page and now, and says how soon to come again.
 	send("retry: 3000\nevent: change\ndata: \n\n")
 	look := time.NewTicker(fresh / 4)
 	defer look.Stop()

@@ -21,7 +21,7 @@ type serversData struct {
 	More    int // that are not shown
 }
 
-// maxServers is how many the page shows, those with most trouble first.
+// maxServers is how many servers the page shows, those with most trouble first.
 const maxServers = 200
 
 func (c *Console) readServers(ctx context.Context, _ url.Values) (listing, error) {
@@ -59,7 +59,7 @@ func (c *Console) readWorkers(ctx context.Context, _ url.Values) (listing, error
 	return listing{Data: d}, err
 }
 
-// maxSchedules is how many the page shows: each takes a read of its own.
+// maxSchedules is how many schedules the page shows: each takes a read of its own.
 const maxSchedules = 200
 
 // scheduleView is a recurring run, and its last run.

@@ -41,7 +41,7 @@ type navItem struct {
 	Current    bool
 }
 
-// notice says what a decision came to.
+// notice says what a decision did.
 type notice struct {
 	Key      string
 	N        int
@@ -49,7 +49,7 @@ type notice struct {
 	Partly   bool // a part of the ledger could not be read, and was not acted on
 }
 
-// reloadAfter is for browsers without JavaScript, in seconds.
+// reloadAfter is when browsers without JavaScript load a page again, in seconds.
 const reloadAfter = 10
 
 // lang is the language that a request asks for.
@@ -98,8 +98,8 @@ func (c *Console) readActions(ctx context.Context, q url.Values) (listing, error
 	return listing{Data: found.Items, Next: found.Next}, err
 }
 
-// A notice of what a decision came to is told once, on the next page: it comes in a cookie
-// that this page takes away, so that neither a reload nor a bookmark tells it again.
+// A notice of what a decision did is shown once, on the next page. It comes in a cookie that
+// this page removes, so that neither a reload nor a bookmark shows it again.
 const (
 	noticeCookie = "habilita_notice"
 	noticeAge    = 60 // seconds, if no page takes it
@@ -111,8 +111,8 @@ func leaveNotice(w http.ResponseWriter, n notice) {
 	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Value: said, Path: "/", MaxAge: noticeAge, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
-// takeNotice returns the notice that was left, and takes it away; nil: there is none. A
-// page that fetches itself again leaves it to the one that somebody opens.
+// takeNotice returns the notice that was left, and removes it; nil: there is none. A page
+// that fetches itself again leaves the notice for a page that somebody opens.
 func takeNotice(w http.ResponseWriter, r *http.Request) *notice {
 	c, err := r.Cookie(noticeCookie)
 	if err != nil || r.URL.Query().Get("live") != "" {
@@ -155,7 +155,7 @@ func (c *Console) notFound(w http.ResponseWriter, r *http.Request) {
 	c.fail(w, r, failure{Status: http.StatusNotFound, Key: "missing"})
 }
 
-// failRead answers for a reading that failed.
+// failRead answers a request whose reading failed.
 func (c *Console) failRead(w http.ResponseWriter, r *http.Request, err error) {
 	f := failure{Status: http.StatusNotFound, Key: "missing"}
 	switch {

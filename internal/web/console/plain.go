@@ -10,14 +10,14 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// How a call that may be tried again came to be given up, by the code of what went wrong.
+// Why a call was given up that may be tried again, by the code of what went wrong.
 var (
 	attemptsSpent = []string{string(wolkvox.ServerFailure), string(wolkvox.Other), ledger.ReasonUnreadable, ledger.ReasonUnknown}
 	putOffTooLong = []string{string(wolkvox.TokenLimit), string(wolkvox.SimultaneousLimit), string(wolkvox.TooMany),
 		string(wolkvox.UnknownForbidden), ledger.ReasonNotSent}
 )
 
-// cause is why a call failed, in plain words; "" where it did not.
+// cause says in plain words why a call failed; "" if it did not.
 func (w *words) cause(r control.CallRecord) string {
 	why := control.Cause(r)
 	if why == "" {
@@ -34,11 +34,11 @@ func (w *words) cause(r control.CallRecord) string {
 	return said
 }
 
-// advice is what to do about calls that failed for a cause; "" where there is nothing
+// advice says what to do about calls that failed for a cause; "" if there is nothing
 // better than to try again.
 func (w *words) advice(cause string) string { return w.sayOr("advice."+cause, "") }
 
-// reason is why a chain does not go on just now, in plain words.
+// reason says in plain words why a chain does not go on just now.
 func (w *words) reason(c control.Chain) string {
 	if c.Reason == "" {
 		return w.sayOr("chain."+c.State, w.sayOr("reason.other", ""))
@@ -55,14 +55,14 @@ func (w *words) reason(c control.Chain) string {
 	return said
 }
 
-// cooling is why a token cools down, in plain words, by its code.
+// cooling says in plain words why a token cools down, by the code of the reason.
 func (w *words) cooling(reason string) string {
 	return w.sayOr("cooling."+reason, w.sayOr("cooling.other", ""))
 }
 
-// target is what somebody acted on, as the audit log keeps it (control.Selection's
-// String), in words. What is of no known form, such as one that a newer version wrote, is
-// told as it is.
+// target puts into words what somebody acted on, as the audit log keeps it
+// (control.Selection's String). A text of an unknown form, such as one that a newer version
+// wrote, is shown as it is.
 func (w *words) target(t string) string {
 	switch t {
 	case (control.Selection{All: true}).String():
@@ -81,7 +81,7 @@ func (w *words) target(t string) string {
 	return w.sayOr("target."+what, t, name)
 }
 
-// who is who acted; one that is not known is told in the language of the page.
+// who is who acted. If nobody knows, it says so in the language of the page.
 func (w *words) who(name string) string {
 	if name == control.Unknown {
 		return w.sayOr("who.unknown", name)
@@ -89,8 +89,8 @@ func (w *words) who(name string) string {
 	return name
 }
 
-// result is what came of an action, in words. The prose of what failed, which is of one language and may name commands,
-// is not among them; what an older version noted has nothing else.
+// result puts the result of an action into words. It leaves out the prose of a failure, which is in one language and may
+// name commands. An entry of an older version has nothing else.
 func (w *words) result(e control.AuditEntry) string {
 	if e.Ended == "" {
 		return e.Result

@@ -82,10 +82,10 @@ func (c *Console) listPage(v view) http.HandlerFunc {
 
 var errQuery = errors.New("console: not an address of this site")
 
-// filters are what a query says of a list, beside the place in it.
+// filters are what a query says about a list, besides the place in it.
 var filters = []string{"show", "state", "q", "batch", "cause"}
 
-// only are those values of a query that names name, as address takes them.
+// only returns the values of a query that have these names, as address takes them.
 func only(q url.Values, names ...string) (pairs []string) {
 	for _, name := range names {
 		pairs = append(pairs, name, q.Get(name))
@@ -93,7 +93,7 @@ func only(q url.Values, names ...string) (pairs []string) {
 	return pairs
 }
 
-// address is a path with a query: pairs of a name and a value, without those whose value is empty.
+// address returns a path with a query of pairs of a name and a value. It leaves out pairs with an empty value.
 func address(path string, pairs ...string) string {
 	q := url.Values{}
 	for pair := range slices.Chunk(pairs, 2) {
@@ -107,7 +107,7 @@ func address(path string, pairs ...string) string {
 	return path + "?" + q.Encode()
 }
 
-// eventsURL is where the changes of a view are told.
+// eventsURL is where a page listens for the changes of a view.
 func eventsURL(name string, q url.Values) string {
 	return address("/events", append(only(q, append(filters, "name", "cursor")...), "topic", name)...)
 }
@@ -115,7 +115,7 @@ func eventsURL(name string, q url.Values) string {
 // pager are the addresses of other pages of a list; "" for none.
 type pager struct{ First, Next string }
 
-// newPager makes the pager of a page: there is a way on, and one to the beginning.
+// newPager makes the pager of a page, with a way on and one to the beginning.
 func newPager(path string, q url.Values, next string) (p pager) {
 	if q.Get("cursor") != "" {
 		p.First = address(path, only(q, filters...)...)

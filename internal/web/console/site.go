@@ -65,7 +65,7 @@ func (s *site) functions() template.FuncMap {
 	}
 }
 
-// render makes a whole page; nothing is sent where it fails half way.
+// render makes a whole page, so that nothing is sent if it fails half way.
 func (s *site) render(name string, p *page) ([]byte, error) {
 	var b bytes.Buffer
 	if err := s.pages[name].ExecuteTemplate(&b, "layout", p); err != nil {
@@ -77,8 +77,7 @@ func (s *site) render(name string, p *page) ([]byte, error) {
 // option is an option of a command within a text.
 var option = regexp.MustCompile(`--[a-z][a-z-]*`)
 
-// options sets the options of commands that a text names as code, so that no line breaks
-// within one.
+// options sets the command options in a text as code, so that no line breaks within one.
 func options(text string) template.HTML {
 	// #nosec G203 -- the text is escaped
 	return template.HTML(option.ReplaceAllString(template.HTMLEscapeString(text), `<code class="option">$0</code>`))

@@ -10,13 +10,13 @@ import (
 	"habilita/internal/web/hub"
 )
 
-// meter is a bar that tells which part of a whole there is.
+// meter is a bar that shows a share of a whole.
 type meter struct {
 	Percent int    // at least 1 if there is any
 	Level   string // ok, near or used, as the bar is coloured
 }
 
-// meterOf has the level near or used from those shares, in percent.
+// meterOf makes a meter. Its level is near or used from these shares on, in percent.
 func meterOf(part, whole, near, used int) meter {
 	whole = max(1, whole)
 	m := meter{Percent: min(100, max(min(1, part), part*100/whole)), Level: "ok"}
@@ -49,11 +49,12 @@ type tokensData struct {
 	All, Near, CoolDown int
 }
 
-// readTokens has those first that need a look: cooling, then by the share used. It reads
-// what it shows; where each token stands is read by the ranking.
+// readTokens shows the tokens first that need a look: those near their quota, then those that
+// cool down, each by the share used. It reads only what it shows; the ranking says where each
+// token stands.
 func (c *Console) readTokens(ctx context.Context, q url.Values) (l listing, err error) {
-	// That takes a read of every token, so a hundred thousand of them are ranked seldom (see package hub), and not each
-	// time that somebody looks at a page of them.
+	// The ranking takes a read of every token, so a hundred thousand of them are ranked seldom (see package hub), and not
+	// each time that somebody looks at a page of them.
 	ranking := hub.Topic{Key: "ranking", Read: func(ctx context.Context) (any, error) {
 		rows, err := c.o.Control.Quota(ctx)
 		_, err = control.SplitUnread(err)

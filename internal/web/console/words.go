@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/message/catalog"
 )
 
-// languages are those that there are; the first is for who asks for none of them.
+// languages are the languages of the pages; the first is for people who ask for none of them.
 var languages = []language.Tag{language.English, language.Spanish}
 
 var matcher = language.NewMatcher(languages)
@@ -63,7 +63,7 @@ func loadWords(lang string, zone *time.Location) *words {
 	return &words{lang: lang, texts: texts, printer: message.NewPrinter(tag, message.Catalog(c)), zone: zone}
 }
 
-// say is the text of a key with its arguments. A key that there is not is an error.
+// say returns the text of a key with its arguments. If there is no such key, that is an error.
 func (w *words) say(key string, args ...any) (string, error) {
 	if _, ok := w.texts[key]; !ok {
 		return "", fmt.Errorf("console: no text %q in %s", key, w.lang)
@@ -71,7 +71,7 @@ func (w *words) say(key string, args ...any) (string, error) {
 	return w.printer.Sprintf(key, args...), nil
 }
 
-// sayOr is say, or the other text where there is no such key.
+// sayOr is say, or the other text if there is no such key.
 func (w *words) sayOr(key, other string, args ...any) string {
 	if s, err := w.say(key, args...); err == nil {
 		return s
@@ -90,7 +90,7 @@ type moment struct {
 	Clock   string // the hour; where that is not enough, the day too
 }
 
-// when tells a time against now; nil for none.
+// when shows a time, also relative to now; nil for none.
 func (w *words) when(t, now time.Time) *moment {
 	if t.IsZero() {
 		return nil
@@ -103,8 +103,7 @@ func (w *words) when(t, now time.Time) *moment {
 	}
 }
 
-// whenIn is when, told in another zone; in that of the pages where there is none of that
-// name.
+// whenIn is when in another zone, or in that of the pages if there is no zone of that name.
 func (w *words) whenIn(t, now time.Time, zone string) *moment {
 	there := *w
 	if z, err := time.LoadLocation(zone); err == nil {
@@ -113,8 +112,8 @@ func (w *words) whenIn(t, now time.Time, zone string) *moment {
 	return there.when(t, now)
 }
 
-// startsAt says when a batch that was put off begins: the hour, and the day where it is not
-// today's.
+// startsAt says when a batch that was put off begins: the hour, and the day if it is not
+// today.
 func (w *words) startsAt(t, now time.Time) string {
 	t, now = t.In(w.zone), now.In(w.zone)
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
@@ -123,7 +122,7 @@ func (w *words) startsAt(t, now time.Time) string {
 	return w.sayOr("batch.putoff.day", "", t.Format("2006-01-02 15:04"))
 }
 
-// clockFor is the layout of a time that is so far away.
+// clockFor is the layout of a time that is this far away.
 func clockFor(d time.Duration) string {
 	switch {
 	case d < 10*time.Minute:

@@ -1,21 +1,21 @@
-// Package guard stands before the API and the pages. It lets the right ones in: API keys, and who it
-// is that asks. It also writes errors as RFC 9457 has them (WriteProblem), lets bodies and answers
-// outlive the server's time-outs (Body, Answer), and packs them (Gzip, Gunzip).
+// Package guard stands before the API and the pages. It checks API keys, and finds out who asks. It
+// also writes errors in the form of RFC 9457 (WriteProblem), lets bodies and answers outlive the
+// server's time-outs (Body, Answer), and compresses them (Gzip, Gunzip).
 //
 // A key has a name, which is what logs show, and a kind: write may do everything, read
-// may only look (GET and HEAD). A request bears it as "Authorization: Bearer KEY", or
+// may only look (GET and HEAD). A request sends it as "Authorization: Bearer KEY", or
 // as the password of HTTP Basic under any user name, which is what browsers can do.
 //
 // # Without keys
 //
-// On a loopback address everybody on the machine is let in, as Principal "local"; but
+// On a loopback address everybody on the machine is let in, as Principal "local". But
 // the Host header has to name a loopback address too, or a page on the Internet whose
-// name is made to lead to 127.0.0.1 could read along (DNS rebinding). On any other
-// address New refuses: ErrNoKeys.
+// name leads to 127.0.0.1 could read along (DNS rebinding). On any other address New
+// returns ErrNoKeys.
 //
 // # What else is checked
 //
-// Methods that change something are refused where a browser says that they come from
+// Methods that change something are refused if a browser says that they come from
 // another site's page (http.CrossOriginProtection), with keys and without.
 //
 // # Failures

@@ -30,14 +30,14 @@ type Guard struct {
 	wrong    *prometheus.CounterVec // wrong keys, by how they were answered
 }
 
-// The rate of wrong keys, of all callers together: it makes a program with an old key ask less often. Keys are too long to be
-// guessed. A right key is never throttled.
+// The rate of wrong keys, from all callers together. It makes a program with an old key ask less often. Keys are too long to
+// be guessed. A right key is never throttled.
 const (
 	wrongKeys  = 10 // at once
 	wrongEvery = 6 * time.Second
 )
 
-// New makes the Guard of what is served at the address listen (host:port; "" where
+// New makes the Guard of what is served at the address listen (host:port; "" if
 // nothing is). Its error is ErrNoKeys.
 func New(keys Keys, listen string, log zerolog.Logger) (*Guard, error) {
 	if keys.Len() == 0 && listen != "" && !loopback.Host(listen) {
@@ -61,14 +61,14 @@ func New(keys Keys, listen string, log zerolog.Logger) (*Guard, error) {
 // Describe and Collect make the Guard a prometheus.Collector.
 func (g *Guard) Describe(to chan<- *prometheus.Desc) { g.wrong.Describe(to) }
 
-// Collect is of prometheus.Collector.
+// Collect is the other method of prometheus.Collector.
 func (g *Guard) Collect(to chan<- prometheus.Metric) { g.wrong.Collect(to) }
 
 // Open reports whether everybody on this machine is let in, since there are no keys.
 func (g *Guard) Open() bool { return g.keys.Len() == 0 }
 
-// Wrap lets those requests through to next that may do what they ask for, with who
-// asks in their context (From).
+// Wrap passes requests that may do what they ask for on to next, with the caller in
+// their context (From).
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, ok := g.who(w, r)
@@ -92,7 +92,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// who finds out who asks; it is not ok where the answer was given.
+// who finds out who asks. If that is not ok, it has answered the request.
 func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 	if g.Open() {
 		if !loopback.Host(r.Host) {
@@ -132,7 +132,7 @@ func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 	return Principal{}, false
 }
 
-// credentials finds the key that a request bears.
+// credentials finds the key of a request.
 func credentials(r *http.Request) (key string, given bool) {
 	all := r.Header.Values("Authorization")
 	if len(all) == 0 {
@@ -148,7 +148,7 @@ func credentials(r *http.Request) (key string, given bool) {
 	return strings.TrimSpace(key), true
 }
 
-// tell begins a line of the log, or nothing where there were enough of them.
+// tell begins a line of the log, or returns nil if there were enough of them.
 func (g *Guard) tell(r *http.Request, what string) *zerolog.Event {
 	if !g.say.Allow() {
 		return nil
@@ -158,7 +158,7 @@ func (g *Guard) tell(r *http.Request, what string) *zerolog.Event {
 
 // Principal is who asks.
 type Principal struct {
-	// Name is the name of the key, or "local" where there are none.
+	// Name is the name of the key, or "local" if there are none.
 	Name string
 	// CanWrite says whether it may change anything.
 	CanWrite bool

@@ -14,11 +14,11 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// ErrGzip says that a body is no gzip, is spoilt, or ended before its gzip did.
+// ErrGzip says that a body is not gzip, is damaged, or ended before its gzip did.
 var ErrGzip = errors.New("the body's gzip is broken, or ended too early")
 
-// Gunzip reads what r holds in gzip. A body that was cut never looks whole: it ends with
-// ErrGzip. Another error of r is returned as it is. The caller bounds what comes out.
+// Gunzip unpacks what r holds in gzip. A body that was cut never looks whole: it ends with
+// ErrGzip. Another error of r is returned as it is. The caller limits what comes out.
 func Gunzip(r io.Reader) io.Reader { return &gunzip{from: r} }
 
 type gunzip struct {
@@ -38,7 +38,7 @@ func (g *gunzip) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// broken tells gzip that is none from what is wrong with its source.
+// broken turns errors of the gzip into ErrGzip, and leaves errors of its source as they are.
 func broken(err error) error {
 	_, corrupt := errors.AsType[flate.CorruptInputError](err)
 	if corrupt || slices.Contains([]error{gzip.ErrHeader, gzip.ErrChecksum, io.EOF, io.ErrUnexpectedEOF}, err) {
@@ -47,9 +47,9 @@ func broken(err error) error {
 	return err
 }
 
-// Gzip compresses the answers of next for those who accept it, streams too, which arrive as
-// they are flushed. Server-sent events and what is compressed already stay as they are. An
-// answer that a handler cuts off (http.ErrAbortHandler) has no end in gzip either.
+// Gzip compresses the answers of next for clients that accept it. Streams are compressed too, and
+// arrive as they are flushed. Server-sent events and what is compressed already stay as they are.
+// An answer that a handler cuts off (http.ErrAbortHandler) has no end in gzip either.
 func Gzip(next http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false), gzhttp.MinSize(0), gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.ContentTypeFilter(worth))
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *cuttable) Write(p []byte) (int, error) {
 	return c.ResponseWriter.Write(p)
 }
 
-// Flush is what http.Flusher asks for.
+// Flush makes it an http.Flusher.
 func (c *cuttable) Flush() { _ = http.NewResponseController(c.ResponseWriter).Flush() }
 
 // Unwrap is for http.ResponseController.

@@ -15,10 +15,10 @@ import (
 // minKey is the least length of a key, in characters.
 const minKey = 20
 
-// maxKey bounds a key, so that checking one is cheap.
+// maxKey is the greatest length of a key, so that checking one is cheap.
 const maxKey = 512
 
-// local is who asks where there are no keys.
+// local is who asks if there are no keys.
 const local = "local"
 
 var (
@@ -27,8 +27,8 @@ var (
 	keyForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 )
 
-// Keys are those that are let in. They keep hashes alone, and print as nothing else.
-// The zero Keys let nobody in.
+// Keys are the keys that are let in. They keep only hashes, and print only how many
+// they are. The zero Keys let nobody in.
 type Keys struct{ all []entry }
 
 type entry struct {
@@ -43,7 +43,7 @@ func (k Keys) Len() int { return len(k.all) }
 func (k Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d API keys", len(k.all)) }
 
 // ParseKeys reads NAME:KIND:KEY, comma separated. KIND is write or read. "" is no keys.
-// The error names the key that is wrong by its place, and never holds one.
+// The error names the wrong key by its place, and never holds one.
 func ParseKeys(text string) (Keys, error) {
 	var k Keys
 	for i, part := range strings.Split(text, ",") {
@@ -86,8 +86,8 @@ func ParseKeys(text string) (Keys, error) {
 	return k, nil
 }
 
-// find returns whose key it is. It takes as long for a key that is nearly right as for
-// one that is not, and looks at all keys always.
+// find returns whose key it is. It always looks at all keys, and takes as long for a key
+// that is nearly right as for one that is not.
 func (k Keys) find(key string) (Principal, bool) {
 	if len(key) > maxKey {
 		return Principal{}, false

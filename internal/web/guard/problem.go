@@ -10,8 +10,8 @@ import (
 // ProblemType is the content type of problem details.
 const ProblemType = "application/problem+json"
 
-// ProblemTypeBase begins the type of every problem that has one of its own. It is no address
-// that can be asked: docs/http-api.md lists the types.
+// ProblemTypeBase begins the type of every problem that has one of its own. It is not an
+// address that can be opened: docs/http-api.md lists the types.
 const ProblemTypeBase = "urn:habilita:problem:"
 
 // Problem is what went wrong with a request. It never holds a token or a key.
@@ -19,31 +19,31 @@ type Problem struct {
 	// Type is a URI that tells problems apart; "" is about:blank, which says no more
 	// than the status does.
 	Type string `json:"type"`
-	// Title says the same in words, always the same ones for a type; "" is the status's
+	// Title says the same in words, and is always the same for a type; "" is the status's
 	// own text.
 	Title string `json:"title"`
 	// Status is the HTTP status.
 	Status int `json:"status"`
 	// Detail says what is wrong with this request, and what to do next.
 	Detail string `json:"detail,omitempty"`
-	// Instance is the path that was asked for; WriteProblem sets it where it is empty.
+	// Instance is the path that was asked for; WriteProblem sets it if it is empty.
 	Instance string `json:"instance,omitempty"`
-	// Errors are the rows or fields that are wrong, where there are such.
+	// Errors are the rows or fields that are wrong, if there are any.
 	Errors []ProblemField `json:"errors,omitempty"`
 }
 
 // ProblemField is one field that is wrong.
 type ProblemField struct {
-	// Line is the line of the body, from 1; 0 where the body has no lines.
+	// Line is the line of the body, from 1; 0 if the body has no lines.
 	Line int `json:"line,omitempty"`
-	// Field is its name; "" where the line or body as a whole is wrong.
+	// Field is its name; "" if the line or body as a whole is wrong.
 	Field string `json:"field"`
 	// Problem says what is wrong, and never what the field holds.
 	Problem string `json:"problem"`
 }
 
 // WriteProblem answers with the problem: in problem details, or in a line of text for a browser.
-// Headers such as Retry-After are to be set before.
+// Set headers such as Retry-After before.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	p.Type, p.Title = cmp.Or(p.Type, "about:blank"), cmp.Or(p.Title, http.StatusText(p.Status))
 	p.Instance = cmp.Or(p.Instance, r.URL.EscapedPath())
@@ -66,7 +66,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 }
 
-// WantsHTML reports whether a browser asks for a page, and not a program for data.
+// WantsHTML reports whether a browser asks for a page, rather than a program for data.
 func WantsHTML(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }

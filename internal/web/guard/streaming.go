@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Body returns the request's body, each read of which may take idle. After the first read
-// that failed, every other one fails at once: net/http reads on to the end of a body before it answers,
+// Body returns the request's body. Each read of it may take idle. After the first read that
+// failed, every other one fails at once: net/http reads on to the end of a body before it answers,
 // and would wait for ever for a caller that stands still. If the server doesn't know
 // deadlines (a test's recorder), there are none.
 func Body(w http.ResponseWriter, r *http.Request, idle time.Duration) io.Reader {
@@ -40,18 +40,18 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case err == io.EOF: //nolint:errorlint // net/http's own, never wrapped
-		// What is read behind the body, to notice that the caller has gone, has no end.
+		// net/http reads on behind the body, to notice that the caller has gone. That read has no end.
 		_ = b.rc.SetReadDeadline(time.Time{})
 	case !time.Now().Before(until):
-		// net/http hides it where the end of a chunked body did not come.
+		// net/http hides the time-out if the end of a chunked body did not come.
 		err = fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
 	}
 	return n, err
 }
 
-// Answer returns a ResponseWriter each write of which may take idle, and whose caller may
-// be silent for as long as it likes. The body is to be read before, by Body: a caller that
-// still owes some of it keeps the deadline of its last read.
+// Answer returns a ResponseWriter. Each write to it may take idle, and the caller may be
+// silent for as long as it likes. Read the body before, with Body: a caller that still owes
+// some of it keeps the deadline of its last read.
 func Answer(w http.ResponseWriter, r *http.Request, idle time.Duration) http.ResponseWriter {
 	rc := http.NewResponseController(w)
 	if r.ContentLength == 0 {
@@ -77,7 +77,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// Flush sends what was written; it is what http.Flusher asks for.
+// Flush sends what was written, as an http.Flusher.
 func (a *answer) Flush() {
 	a.extend()
 	_ = a.rc.Flush()
@@ -88,11 +88,11 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 type serverKey struct{}
 
-// server is what the requests of a server know of it.
+// server is what the requests of a server know about it.
 type server struct{ base, closing context.Context }
 
-// WithClosing returns a context, for http.Server.BaseContext, under which UntilClosing's contexts end with
-// closing, when the server begins to shut down, and Outlive's with ctx.
+// WithClosing returns a context for http.Server.BaseContext. Contexts of UntilClosing under it end with
+// closing, when the server begins to shut down; those of Outlive end with ctx.
 func WithClosing(ctx, closing context.Context) context.Context {
 	return context.WithValue(ctx, serverKey{}, server{ctx, closing})
 }
@@ -112,7 +112,7 @@ func UntilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return endingWith(s.closing, ctx)
 }
 
-// endingWith returns ctx, but that it ends with the other one too, if there is one.
+// endingWith returns a context like ctx that also ends with other, if that is not nil.
 func endingWith(other, ctx context.Context) (context.Context, context.CancelFunc) {
 	out, cancel := context.WithCancel(ctx)
 	if other == nil {

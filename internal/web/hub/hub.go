@@ -24,18 +24,18 @@ import (
 const (
 	// Patience is how long a page waits for a read.
 	Patience = 8 * time.Second
-	// maxDistance is how seldom at most.
+	// maxDistance is the longest time between two reads of a thing that is watched.
 	maxDistance = 30 * time.Second
-	// maxReadings is how many readings are kept; what comes above is read for itself.
+	// maxReadings is how many readings are kept. Further things are read without sharing.
 	maxReadings = 256
 )
 
 // Topic is a thing that can be looked at, and how it is read. What Read returns is never
-// changed afterwards, and prints as JSON what of it is seen.
+// changed afterwards, and its JSON has everything that is seen of it.
 type Topic struct {
 	Key   string
 	Read  func(context.Context) (any, error)
-	Since time.Time // what began to be read before is not taken; zero: however long ago
+	Since time.Time // a read that began before does not count; zero: all count
 }
 
 // Hub shares readings. It is safe for concurrent use.
@@ -53,20 +53,20 @@ type reading struct {
 	done  chan struct{} // closed when it is done
 	value any
 	err   error
-	seen  string // tells value from others that are seen otherwise
+	seen  string // differs if what is seen of value differs
 	began time.Time
 	at    time.Time // zero: it is under way
 	asked time.Time // when somebody wanted it last
 }
 
-// New makes a Hub. fresh is how old a reading may be that is shown, and the shortest distance of two
+// New makes a Hub. fresh is how old a reading that is shown may be, and the shortest time between two
 // reads of a thing. For those who watch it, it is read for at most 1/share of the time.
 func New(now func() time.Time, fresh time.Duration, share int) *Hub {
 	return &Hub{now: now, fresh: fresh, share: share, by: map[string]*reading{}}
 }
 
-// Get returns what was read of a topic, not longer ago than fresh; or, for one who watches it, than its distance: a
-// thing that takes long is read less often for those. The error is the read's, or ctx's.
+// Get returns what was read of a topic, no longer ago than fresh. For those who watch the topic it may be older: a thing
+// that takes long is read less often for them. The error is the read's, or ctx's.
 func Get[T any](ctx context.Context, h *Hub, t Topic, watched bool) (value T, err error) {
 	r, err := h.get(ctx, t, watched)
 	if err == nil {
@@ -102,8 +102,8 @@ func (h *Hub) get(ctx context.Context, t Topic, watched bool) (*reading, error) 
 	}
 }
 
-// keep keeps a reading, if there is room. It forgets those that nobody wanted lately; one that took long stays for its
-// distance. The caller holds mu.
+// keep keeps a reading, if there is room. It forgets those that nobody wanted lately, but not before their time is over:
+// one that took long stays longer. The caller holds mu.
 func (h *Hub) keep(key string, r *reading) {
 	now := h.now()
 	maps.DeleteFunc(h.by, func(_ string, old *reading) bool { return now.Sub(old.asked) >= 2*h.fresh && h.over(old, true) })
@@ -136,8 +136,8 @@ func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
 	}
 }
 
-// Forget is for a decision: who made it is to see what came of it, so nothing that was read before, or is being read,
-// is shown again.
+// Forget is for use after a decision. The person must see what it did, so nothing that was read before, or is being
+// read, is shown again.
 func (h *Hub) Forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -147,7 +147,7 @@ func (h *Hub) Forget() {
 // Away is the state of several topics if one of them can't be read.
 const Away = "away"
 
-// State tells what can be seen of topics from what could be before.
+// State returns a text that differs when what can be seen of the topics differs, or Away.
 func (h *Hub) State(ctx context.Context, topics []Topic) string {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()

@@ -23,7 +23,7 @@ type Exchange struct {
 
 var keeping sync.Mutex
 
-// Keep writes an exchange as a line of JSON, if somebody wants to have it.
+// Keep writes an exchange as a line of JSON to the file that KeepEnv names, if it names one.
 func Keep(test string, r *http.Request, body []byte, res *http.Response, answer []byte) error {
 	name := os.Getenv(KeepEnv)
 	if name == "" {

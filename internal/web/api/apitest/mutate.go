@@ -1,5 +1,5 @@
-// Package httpapitest serves the HTTP API for tests, keeps what they send and get (Keep), and
-// asks what nobody should ask: requests that are changed in a few places, byte for byte, also
+// Package apitest serves the HTTP API for tests, keeps what they send and get (Keep), and
+// sends what nobody should send: requests that are changed in a few places, byte for byte, also
 // where no HTTP client would.
 package apitest
 
@@ -17,16 +17,16 @@ import (
 // Token is the token of all requests: no answer may hold it.
 const Token = "secret-token-for-mutations"
 
-// half is how long an answer is waited for before the sending side is closed.
+// half is how long to wait for an answer before closing the sending side.
 const half = 200 * time.Millisecond
 
-// Outcome is what came of a request.
+// Outcome is the outcome of a request.
 type Outcome struct {
 	Status int    // 0: no answer, which only what is no HTTP may get
 	Fault  string // what must not be; "" where all is well
 }
 
-// templates are requests that are well, but for %d, a number.
+// templates are valid requests in which %d stands for a number.
 var templates = []string{
 	call(`{"server":"0042","token":"` + Token + `","licenses":3,"ref":"ref %d","id":"id-%d","chain":"c"}`),
 	call(`{"server":"42","token":"` + Token + `","batch":"mutated calls","at":"2090-01-01T00:00:00Z","ref":"%d"}`),
@@ -59,7 +59,7 @@ func Request(r *rand.Rand, n int, key string) []byte {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	head = strings.Replace(head, "KEY", key, 1)
 	b := []byte(body)
-	// Most of the time the body alone, with its length, or else nothing gets that far.
+	// Most of the time only the body is changed, and its length is right, or else nothing gets that far.
 	where := r.IntN(4)
 	if where > 0 && len(b) > 0 {
 		b = mutate(r, b)
@@ -121,7 +121,7 @@ func Send(addr string, request []byte, patience time.Duration, known ...string) 
 	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	_, _ = c.Write(request) // it may have been answered before its end
-	// One that announces more than it sends is waited for; so its end is told.
+	// The server waits for more if a request announces more than it sends, so tell it the end.
 	told := make(chan bool)
 	answered := make(chan struct{})
 	go func() {

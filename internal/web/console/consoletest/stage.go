@@ -170,8 +170,8 @@ func (s *Stage) serve(who guard.Principal, zone *time.Location) error {
 	return nil
 }
 
-// Server makes a server have so many requests and failures lately, as package breaker keeps
-// it; state is closed, open or half_open.
+// Server gives a server this many recent requests and failures, in the form that package
+// breaker keeps; state is closed, open or half_open.
 func (s *Stage) Server(ctx context.Context, name, state string, requests, failures int) error {
 	now, err := s.Client.Time(ctx).Result()
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Stage) Server(ctx context.Context, name, state string, requests, failur
 	return s.Client.HSet(ctx, quota.DefaultPrefix+":{health}:servers", name, text).Err()
 }
 
-// Use makes a token have used so many requests today, once a call of it was made.
+// Use sets how many requests a token has used today. A call of it must have been made.
 func (s *Stage) Use(tokenID string, n int) error {
 	for _, key := range s.Redis.Keys() {
 		if strings.Contains(key, ":used:"+tokenID+":") {

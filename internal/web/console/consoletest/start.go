@@ -12,7 +12,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// Patience is for what must come, on a machine that is busy with other things.
+// Patience is how long to wait for what must come, on a machine that is busy with other things.
 const Patience = 60 * time.Second
 
 // Start opens a stage that closes with the test.
@@ -77,7 +77,7 @@ func (s *Stage) Settled(t testing.TB, batch string) control.Status {
 	return status
 }
 
-// Entry is one of the audit log.
+// Entry makes an entry of the audit log.
 func Entry(who string) control.AuditEntry {
 	return control.AuditEntry{Who: who, Via: control.ByCLI, Action: "retry", Target: "batch " + who, Result: "failed after 0 chains: " + who}
 }
