@@ -45,7 +45,7 @@ func (t *Teller) lookAtBatches(ctx context.Context, marks map[string]string, now
 	return t.forget(ctx, "b:", marks)
 }
 
-// forget removes the marks of a kind, unless they changed: what was gone has come again then.
+// forget removes the marks of a kind, unless they changed: then what was gone has come back.
 func (t *Teller) forget(ctx context.Context, kind string, gone map[string]string) error {
 	for field, was := range gone {
 		if !strings.HasPrefix(field, kind) {
@@ -129,7 +129,7 @@ type heldData struct {
 	Reasons    map[string]int `json:"reasons"` // chains by what went wrong
 }
 
-// ofBatch is what a step tells; nil: nothing.
+// ofBatch returns the event that a step tells; nil: none.
 func (t *Teller) ofBatch(ctx context.Context, s control.Status, st step, now time.Time) (*Event, error) {
 	switch st.tell {
 	case BatchSettled:

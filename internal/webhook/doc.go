@@ -21,18 +21,18 @@
 //	   ▲                                    │
 //	   └── anything else, or the worker died┴── 24 h after the event ──▶ given up
 //
-// It is sent at least once, always with the same id; a receiver drops doubles by it. The nonce of the lease fences what a
-// worker says of a delivery that another one took after it.
+// It is sent at least once, always with the same id, by which a receiver drops duplicates. The nonce of the lease is a
+// fence: if another worker took the delivery later, what the first one says of it has no effect.
 //
 // # Bounds
 //
-// At most [MaxWaiting] deliveries wait for a receiver: then the oldest go, and are counted. The keys of a receiver that no
-// worker knows any more go after 48 h. The last [keepLost] that were given up can be read.
+// At most [MaxWaiting] deliveries wait for a receiver. If there are more, the oldest are dropped, and counted. The keys of
+// a receiver that no worker has any more are removed after 48 h. The last [keepLost] that were given up can be read.
 //
 // # Failures
 //
 // If Redis is away or full, nothing is told and nothing is sent; what was to be told is found later. If a receiver is
-// slow or hangs, only the few goroutines that send to it wait. Calls are made by others.
+// slow or hangs, only the few goroutines that send to it wait. Others make the calls.
 //
 // # Keys
 //

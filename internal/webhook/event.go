@@ -26,7 +26,7 @@ const (
 	ServerDown      Type = "server.down"
 	ServerUp        Type = "server.up"
 	QuotaUsedUp     Type = "quota.used_up"
-	// CallFinished is of calls that asked for it.
+	// CallFinished is sent for calls that asked for it.
 	CallFinished Type = "call.finished"
 	// Test is sent if a person asks for it, whatever WEBHOOK_EVENTS says.
 	Test Type = "test"
@@ -60,14 +60,14 @@ type Event struct {
 	Data any
 }
 
-// eventID is the id of what happens once: whoever tells it, it has the same one.
+// eventID is the id of something that happens once. It is the same, whichever worker tells it.
 func eventID(t Type, of ...any) string {
 	text, _ := json.Marshal(of) // texts and numbers alone: it can't fail
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s", t, text))
 	return "evt_" + vault.Lower32.EncodeToString(sum[:])[:26]
 }
 
-// body is what is sent, as the specification has it.
+// body is what is sent, in the form of the specification.
 func (e Event) body() ([]byte, error) {
 	return json.Marshal(struct {
 		Type      Type         `json:"type"`
@@ -76,7 +76,7 @@ func (e Event) body() ([]byte, error) {
 	}{e.Type, control.Time{Time: e.At}, e.Data})
 }
 
-// NewTest is an event that only shows that the way to the receivers works.
+// NewTest makes an event that only shows that the way to the receivers works.
 func NewTest(now time.Time) Event {
 	return Event{ID: eventID(Test, now.UnixNano(), rand.Text()), Type: Test, At: now, Data: struct {
 		Message string `json:"message"`

@@ -10,7 +10,7 @@ import (
 	"habilita/internal/schedule"
 )
 
-// digestEvery is the least distance of two batch.held of a batch, and of two quota.used_up.
+// digestEvery is the least time between two batch.held of a batch, and between two quota.used_up.
 const digestEvery = 10 * time.Minute
 
 // batchMark is what was told of a batch. The zero value is nothing, and is not kept.
@@ -39,8 +39,8 @@ type step struct {
 	tell Type
 }
 
-// newsOfBatch says what is to be told of a batch: it is pure. since is when telling began: what had settled before is
-// nobody's news.
+// newsOfBatch says what to tell about a batch. It is pure. since is when telling began: a batch that had settled before is
+// not news.
 func newsOfBatch(s control.Status, m batchMark, now, since time.Time) (steps []step) {
 	if s.Unread > 0 || s.Total == 0 || s.Settled && s.SettledAt.Before(since) {
 		return nil
@@ -69,7 +69,7 @@ func newsOfBatch(s control.Status, m batchMark, now, since time.Time) (steps []s
 	return steps
 }
 
-// newsOfServer says what is to be told of a server, and the mark after it. A mark is since when the server is down.
+// newsOfServer says what to tell about a server, and the mark after it. A mark is the time since which the server is down.
 func newsOfServer(h breaker.ServerStatus, mark string) (Type, string) {
 	down := ""
 	if h.State != breaker.Closed {
@@ -109,8 +109,8 @@ func parseQuotaMark(text string) (m quotaMark) {
 
 func (m quotaMark) String() string { return fmt.Sprint(m.day, " ", m.tokens, " ", m.at) }
 
-// newsOfQuota says whether it is to be told that so many tokens have used up the quota of the day that ends at day, and
-// the mark after it.
+// newsOfQuota says whether to tell that this many tokens have used up the quota of the day that ends at day, and the mark
+// after it.
 func newsOfQuota(tokens int, day int64, m quotaMark, now time.Time) (tell bool, next quotaMark) {
 	if m.day != day {
 		m = quotaMark{}

@@ -27,13 +27,13 @@ var (
 )
 
 const (
-	// MaxWaiting is how many deliveries may wait for a receiver; then the oldest go.
+	// MaxWaiting is how many deliveries may wait for a receiver. If there are more, the oldest are dropped.
 	MaxWaiting = 10_000
-	// FirstRetry is the distance to the second try; it doubles up to MostRetry.
+	// FirstRetry is the time until the second try; it doubles up to MostRetry.
 	FirstRetry = 5 * time.Second
-	// MostRetry is the longest distance of two tries.
+	// MostRetry is the longest time between two tries.
 	MostRetry = 15 * time.Minute
-	// RetryFor is how long after the event it is tried.
+	// RetryFor is how long after the event a delivery is tried.
 	RetryFor = 24 * time.Hour
 
 	keepReceiver = 48 * time.Hour // its keys, after a worker had it last
@@ -47,16 +47,16 @@ type Outbox struct {
 	most   int
 }
 
-// NewOutbox returns the outbox of keys that begin with the prefix; "" is "habilita". It asks nothing of Redis.
+// NewOutbox returns the outbox of keys that begin with the prefix; "" is "habilita". It sends nothing to Redis.
 func NewOutbox(rdb redis.UniversalClient, prefix string) *Outbox {
 	return &Outbox{rdb: rdb, prefix: cmp.Or(prefix, "habilita") + ":{webhooks}:", most: MaxWaiting}
 }
 
-// Mark is what was told of something: Was as it was read, Now as it is to be. "" is none.
+// Mark is what was told about something: Was is what was read, Now what it becomes. "" is none.
 type Mark struct{ Field, Was, Now string }
 
 // Tell changes a mark (with no Field: none) and writes an event (nil: none) for the receivers, in one step. told is
-// false if the mark was not as it was read: nothing was done then. dropped is how many deliveries went for it.
+// false if the mark has changed since it was read: nothing was done then. dropped is how many deliveries made room for it.
 func (o *Outbox) Tell(ctx context.Context, m Mark, e *Event, receivers []Receiver) (told bool, dropped int, err error) {
 	args := []any{m.Field, m.Was, m.Now, o.most, keepReceiver.Milliseconds(), "", "", ""}
 	if e != nil {
@@ -97,7 +97,7 @@ func (o *Outbox) Mark(ctx context.Context, field string) (string, error) {
 	return mark, err
 }
 
-// delivery is one that was taken to be sent.
+// delivery is a delivery that was taken to be sent.
 type delivery struct {
 	receiver, id, nonce string
 	tries               int
@@ -143,7 +143,7 @@ func (o *Outbox) have(ctx context.Context, all []Receiver, now time.Time) error 
 	return err
 }
 
-// Receivers are those that workers have, or had lately, with how many deliveries wait for each.
+// Receivers returns the receivers that workers have, or had lately, with how many deliveries wait for each.
 func (o *Outbox) Receivers(ctx context.Context) ([]Receiver, error) {
 	members, err := o.rdb.ZRange(ctx, o.prefix+"receivers", 0, -1).Result()
 	if err != nil {
@@ -196,7 +196,7 @@ func parseDelivery(text, receiver, id string) (Delivery, error) {
 
 func millis(ms float64) control.Time { return control.Time{Time: redisconn.Time(int64(ms)).UTC()} }
 
-// Deliveries are the first deliveries that wait for a receiver, the one that is due first before the others.
+// Deliveries returns the first deliveries that wait for a receiver, in the order in which they are due.
 func (o *Outbox) Deliveries(ctx context.Context, receiver string, most int) ([]Delivery, error) {
 	due, err := o.rdb.ZRangeWithScores(ctx, o.prefix+"due:"+receiver, 0, int64(most)-1).Result()
 	if err != nil || len(due) == 0 {
@@ -205,7 +205,7 @@ func (o *Outbox) Deliveries(ctx context.Context, receiver string, most int) ([]D
 	return o.waiting(ctx, receiver, due...)
 }
 
-// Delivery is one delivery that waits; ok is false if it does not. It does not tell when it is due.
+// Delivery returns one delivery that waits; ok is false if it does not. It does not say when that is due.
 func (o *Outbox) Delivery(ctx context.Context, receiver, id string) (d Delivery, ok bool, err error) {
 	all, err := o.waiting(ctx, receiver, redis.Z{Member: id})
 	if len(all) == 1 {
@@ -214,7 +214,7 @@ func (o *Outbox) Delivery(ctx context.Context, receiver, id string) (d Delivery,
 	return d, len(all) == 1, err
 }
 
-// waiting are those of some deliveries that wait still.
+// waiting returns the deliveries among these that still wait.
 func (o *Outbox) waiting(ctx context.Context, receiver string, due ...redis.Z) (out []Delivery, err error) {
 	ids := make([]string, len(due))
 	for i, z := range due {
@@ -236,7 +236,7 @@ func (o *Outbox) waiting(ctx context.Context, receiver string, due ...redis.Z) (
 	return out, err
 }
 
-// Lost are the last deliveries that were given up, the latest first.
+// Lost returns the last deliveries that were given up, the latest first.
 func (o *Outbox) Lost(ctx context.Context) ([]Delivery, error) {
 	texts, err := o.rdb.LRange(ctx, o.prefix+"lost", 0, keepLost-1).Result()
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"habilita/internal/vault"
 )
 
-// secretPrefix begins a secret, as the specification has it.
+// secretPrefix begins a secret, according to the specification.
 const secretPrefix = "whsec_"
 
 // Receiver is an address that events are sent to. The zero value is none; see ParseReceivers.
@@ -33,7 +33,7 @@ type Receiver struct {
 	address string
 }
 
-// ParseReceivers reads addresses, comma separated. An error tells which is wrong by its number: it may hold a secret.
+// ParseReceivers reads addresses, comma separated. An error names a wrong one by its number, since it may hold a secret.
 func ParseReceivers(list string) ([]Receiver, error) {
 	var out []Receiver
 	all := strings.Split(list, ",")
@@ -67,13 +67,13 @@ func GenerateSecret() string {
 // Signer signs events with every one of its secrets: while secrets rotate, a receiver may have any of them.
 type Signer struct{ keys []*standardwebhooks.Webhook }
 
-// The bounds of a secret, in bytes, as the specification has them.
+// The bounds of a secret, in bytes, according to the specification.
 const (
 	leastSecret = 24
 	mostSecret  = 64
 )
 
-// NewSigner reads secrets, comma separated. An error tells which is wrong by its number, and shows none.
+// NewSigner reads secrets, comma separated. An error names a wrong one by its number, and shows none.
 func NewSigner(secrets string) (*Signer, error) {
 	s := &Signer{}
 	all := strings.Split(secrets, ",")

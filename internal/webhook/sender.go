@@ -28,8 +28,8 @@ const (
 	lastWords   = 2 * time.Second // to note an outcome
 )
 
-// Sender sends what is in the outbox to its receivers. A receiver that hangs keeps nobody waiting but its own
-// sendPlaces requests.
+// Sender sends what is in the outbox to its receivers. A receiver that hangs holds up only its own sendPlaces
+// requests.
 type Sender struct {
 	outbox    *Outbox
 	receivers []Receiver
@@ -44,7 +44,7 @@ func newSender(o *Outbox, receivers []Receiver, signer *Signer, m *metrics, log 
 	transport.MaxIdleConnsPerHost = sendPlaces
 	return &Sender{outbox: o, receivers: receivers, signer: signer, metrics: m, log: log, client: &http.Client{
 		Transport: transport, Timeout: sendTimeout,
-		// What was signed for one receiver is no other's.
+		// No redirects: what was signed for one receiver is not for another.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -25,7 +25,7 @@ const (
 	hintEvery  = time.Second     // at the batches of calls that this worker made
 	hintAtMost = 5 * time.Second // between two looks at a batch of many calls
 	quotaEvery = 5 * time.Second
-	// breather is how many times what a look took the next one waits, so that however much there is costs Redis little.
+	// breather is how many times as long as the last look took the next one waits, so that even much data costs Redis little.
 	breather     = 10
 	leadFor      = 6 * time.Second
 	forgetAfter  = 24 * time.Hour // without a worker that tells: what happened meanwhile is not told
@@ -59,7 +59,7 @@ func (t *Teller) run(ctx context.Context) {
 	t.resign(ctx)
 }
 
-// resign lets another worker look at once. If it fails, leadFor does.
+// resign lets another worker look at once. If it fails, another one looks after leadFor.
 func (t *Teller) resign(ctx context.Context) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords/2)
 	defer cancel()
@@ -93,7 +93,7 @@ func (t *Teller) ifLeads(look func(context.Context) error) func(context.Context)
 	}
 }
 
-// begin returns the time of Redis, and since when workers tell.
+// begin returns the time of Redis, and the time since which workers tell.
 func (t *Teller) begin(ctx context.Context) (now, since time.Time, err error) {
 	if now, err = t.rdb.Time(ctx).Result(); err != nil {
 		return now, since, err
@@ -144,7 +144,7 @@ type news struct {
 	mark  string
 }
 
-// tellAll tells the news of what has a mark, the oldest first.
+// tellAll tells the news about a thing that has a mark, the oldest first.
 func (t *Teller) tellAll(ctx context.Context, field, mark string, all ...news) error {
 	for _, n := range all {
 		told, err := t.tell(ctx, Mark{field, mark, n.mark}, n.event)
@@ -205,7 +205,7 @@ func (t *Teller) lookAtSchedules(ctx context.Context, marks map[string]string, s
 	return unread
 }
 
-// serverData is how a server of the vendor is.
+// serverData is the state of a server of the vendor.
 type serverData struct {
 	Server   string       `json:"server"`
 	State    string       `json:"state"`
@@ -234,7 +234,7 @@ func (t *Teller) lookAtServers(ctx context.Context, marks map[string]string, now
 	return nil
 }
 
-// lookAtFinished tells the ends of calls that asked for it.
+// lookAtFinished tells of calls that ended and asked for it.
 func (t *Teller) lookAtFinished(ctx context.Context) error {
 	_, since, err := t.begin(ctx)
 	if err != nil {

@@ -33,7 +33,7 @@ type Webhooks struct {
 	sender *Sender
 }
 
-// New makes Webhooks. It asks nothing of Redis. An error is a wrong setting, and shows no secret.
+// New makes Webhooks. It sends nothing to Redis. An error is a wrong setting, and shows no secret.
 func New(o Options) (*Webhooks, error) {
 	receivers, err := ParseReceivers(o.URLs)
 	if err != nil {
