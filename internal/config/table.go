@@ -168,8 +168,8 @@ func checked(field *string, check func(string) error) func(string) error {
 	}
 }
 
-// plainURL is an address that can't hold a secret: hosts, ports, a path. Anything but a number in the place of a port may be
-// the password of a URL that lacks its host.
+// plainURL is an address that can't hold a secret: hosts, ports, a path. Anything but a number in the place of a port
+// may be the password of a URL that lacks its host.
 var plainURL = regexp.MustCompile(`^[A-Za-z-]+://` + plainHost + `(,` + plainHost + `)*(/[A-Za-z0-9._/{}-]*)?$`)
 
 const plainHost = `([A-Za-z0-9.{}-]*|\[[0-9A-Fa-f:.]*\])(:[0-9]{1,5})?`

@@ -58,8 +58,8 @@ type QuotaAsked struct {
 	Raised        int // counts of ours
 }
 
-// SyncQuota calls ask, which asks the vendor what tokens have used: tokenID, those of a batch, or with neither all. It notes
-// the result if any question may have reached the vendor.
+// SyncQuota calls ask, which asks the vendor what tokens have used: tokenID, those of a batch, or with neither all. It
+// notes the result if any question may have reached the vendor.
 func (o *Control) SyncQuota(ctx context.Context, tokenID, batch string, ask func() (QuotaAsked, error)) error {
 	n, err := ask()
 	target := "all tokens"

@@ -203,8 +203,8 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 	return page, nil
 }
 
-// PageOf returns a part of a list in memory. Its cursor is the number of items before it. The error is ErrCursor for a cursor
-// that can't be one.
+// PageOf returns a part of a list in memory. Its cursor is the number of items before it. The error is ErrCursor for a
+// cursor that can't be one.
 func PageOf[T any](all []T, cursor string, limit int) (page Page[T], err error) {
 	skip, err := strconv.Atoi(cmp.Or(cursor, "0"))
 	if err != nil || skip < 0 {

@@ -199,7 +199,8 @@ func lastErrors(chains []Chain) []string {
 	return out
 }
 
-// Rate smooths the rate of a number that grows. It is the mean since the number began to grow, in which older growth counts less.
+// Rate smooths the rate of a number that grows. It is the mean since the number began to grow, but older growth counts
+// less.
 type Rate struct {
 	At     time.Time // when it was seen last; zero: never
 	moved  time.Time // when it was seen to grow last

@@ -25,7 +25,7 @@ const (
 	hintEvery  = time.Second     // at the batches of calls that this worker made
 	hintAtMost = 5 * time.Second // between two looks at a batch of many calls
 	quotaEvery = 5 * time.Second
-	// breather is how many times as long as the last look took the next one waits, so that even much data costs Redis little.
+	// breather is how many times as long as a look took the next one waits, so that even much data costs Redis little.
 	breather     = 10
 	leadFor      = 6 * time.Second
 	forgetAfter  = 24 * time.Hour // without a worker that tells: what happened meanwhile is not told

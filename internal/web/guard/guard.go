@@ -30,8 +30,8 @@ type Guard struct {
 	wrong    *prometheus.CounterVec // wrong keys, by how they were answered
 }
 
-// The rate of wrong keys, from all callers together. It makes a program with an old key ask less often. Keys are too long to
-// be guessed. A right key is never throttled.
+// The rate of wrong keys, from all callers together. It makes a program with an old key ask less often. Keys are too long
+// to be guessed. A right key is never throttled.
 const (
 	wrongKeys  = 10 // at once
 	wrongEvery = 6 * time.Second
