@@ -51,7 +51,7 @@ func TestPlanBounds(t *testing.T) {
 	}
 }
 
-// The advice is a command that is not refused: --prune=0 would be.
+// The advice must be a command that is not refused, as --prune=0 would be.
 func TestPruneAdviceNamesANumberThatIsTaken(t *testing.T) {
 	for want, missing := range map[string]int{
 		"0 calls are missing from the file, not 1":                                0,
@@ -82,7 +82,7 @@ func TestSummaryForPrograms(t *testing.T) {
 	}
 }
 
-// The rows are in, whatever becomes of the wait for them: --json has its object.
+// The rows are enqueued, whatever becomes of the wait for them, so --json has its object.
 func TestSummaryOfAWaitThatIsCutOff(t *testing.T) {
 	var out bytes.Buffer
 	r := &rowsRun{app: &app{out: &out, json: true}}

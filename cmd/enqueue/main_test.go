@@ -170,7 +170,7 @@ func (w *worker) dispatch(ctx context.Context) (ledger.Dispatch, error) {
 				continue
 			}
 			if list == "due" && !w.redis.Exists("habilita:{"+tag+"}:ready") {
-				// A single call was dispatched at once: nobody began, so it is dispatched again.
+				// A single call was dispatched at once. Nobody began it, so it is dispatched again.
 				w.now = w.now.Add(11 * time.Second)
 				w.redis.SetTime(w.now)
 			}
@@ -209,7 +209,7 @@ func chainOf(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("CHAIN", one.Chain)
 }
 
-// sameNames gives tokens the same names in every run, so that no two of a story's share a bucket by chance.
+// sameNames gives tokens the same names in every run, so that no two tokens of a story share a bucket by chance.
 func sameNames(ts *testscript.TestScript, _ bool, _ []string) {
 	const sealed = "AQR0ZXN0V0wGSbrv8DyKeB/251rkFGrTdz06OOYtqemtbwHGTf2jj40Y8z5QHWgLroiAtt6EkOZj/1s9aXhGO3XD"
 	ts.Setenv("HABILITA_KEYS", "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
@@ -218,7 +218,7 @@ func sameNames(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(vault.RestoreTokenIDKey(context.Background(), ts.Value(worker{}).(*worker).rdb, prefix+":naming", key))
 }
 
-// awayBucket lets the bucket of the chain CHAIN be one that can't be read.
+// awayBucket makes the bucket of the chain CHAIN unreadable.
 func awayBucket(ts *testscript.TestScript, _ bool, _ []string) {
 	bucket := "habilita:{" + ledger.Tag(ts.Getenv("CHAIN")) + "}:"
 	ts.Check(redistest.Spoil(ts.Value(worker{}).(*worker).redis, bucket, "held", "tokens"))
@@ -229,7 +229,7 @@ func awaySchedule(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(redistest.Spoil(ts.Value(worker{}).(*worker).redis, "habilita:{s:"+schedule.ID(args[0])+"}:"))
 }
 
-// longLine appends a line of so many bytes to a CSV file: longline f.csv 10000000
+// longLine appends a line of this many bytes to a CSV file: longline f.csv 10000000
 func longLine(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
@@ -257,7 +257,7 @@ func encode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out), 0o600))
 }
 
-// chomp drops the last line's end: chomp f.csv
+// chomp drops the line end of the last line: chomp f.csv
 func chomp(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.TrimSuffix(ts.ReadFile(args[0]), "\n")), 0o600))
 }

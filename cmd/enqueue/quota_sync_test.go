@@ -12,8 +12,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// countingVendor starts a vendor to whom others made so many requests of tokens today:
-// wolkvox TOKEN USED...
+// countingVendor starts a vendor to which others have made this many requests with these tokens
+// today: wolkvox TOKEN USED...
 func countingVendor(ts *testscript.TestScript, _ bool, args []string) {
 	tokens := map[string]wolkvoxtest.Token{}
 	for i := 0; i+1 < len(args); i += 2 {
@@ -43,7 +43,7 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// logged checks the newest entry of the audit log: logged ACTION TARGET RESULT; a RESULT that ends with * is how it begins.
+// logged checks the newest entry of the audit log: logged ACTION TARGET RESULT. If RESULT ends with *, it is a prefix.
 func logged(ts *testscript.TestScript, _ bool, args []string) {
 	allPage, err := control.NewAuditLog(ts.Value(worker{}).(*worker).rdb, prefix).Before(context.Background(), "", 1)
 	all := allPage.Items

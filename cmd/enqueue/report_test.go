@@ -8,7 +8,7 @@ import (
 	"habilita/internal/control"
 )
 
-// A row of a report costs no system call of its own.
+// A report must not make a system call for each row.
 func TestReportIsWrittenInLargePieces(t *testing.T) {
 	for _, format := range []string{"csv", "jsonl"} {
 		t.Run(format, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestReportIsWrittenInLargePieces(t *testing.T) {
 	}
 }
 
-// pieces counts how it is written to.
+// pieces counts the writes to it.
 type pieces struct {
 	text   strings.Builder
 	writes int

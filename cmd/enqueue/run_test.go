@@ -43,7 +43,7 @@ func (r *runner) run(ctx context.Context, in io.Reader, args ...string) (status 
 	return status, out.String(), errw.String()
 }
 
-// endless gives so many rows, calls when, and ends with ctx.
+// endless gives this many rows, calls when, and ends with ctx.
 type endless struct {
 	rows, limit int
 	buf         bytes.Buffer
@@ -84,7 +84,7 @@ func TestInterruptSaysHowToGoOn(t *testing.T) {
 	if !strings.Contains(stderr, ": interrupted\nresume: enqueue bulk - --batch b\n") {
 		t.Errorf("got %q", stderr)
 	}
-	// It says no more than what is there.
+	// It must not claim more than what is there.
 	var told, total int
 	_, after, _ := strings.Cut(strings.ReplaceAll(stderr, ",", ""), "stopped after ")
 	if _, err := fmt.Sscanf(after, "%d calls", &told); err != nil {
@@ -169,8 +169,8 @@ func ended() context.Context {
 	return ctx
 }
 
-// TestRedisThatNeverAnswers has a listener that accepts and says nothing, as a
-// firewall or a stopped process makes of a Redis.
+// TestRedisThatNeverAnswers has a listener that accepts and says nothing, like a
+// Redis behind a firewall, or one whose process is stopped.
 func TestRedisThatNeverAnswers(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

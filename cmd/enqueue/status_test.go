@@ -39,7 +39,7 @@ func (c *cancels) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-// Ctrl-C ends watch, which was asked for nothing but to look: that is no failure.
+// Ctrl-C ends watch. That is not a failure, since watch only looks.
 func TestWatchEndedByCtrlC(t *testing.T) {
 	w, err := newWorker()
 	if err != nil {
@@ -93,7 +93,7 @@ func TestProgressOf(t *testing.T) {
 	}
 }
 
-// A token that cools down is tried gently before its cool-down ends, so a chain of it has another time than `enqueue quota`.
+// A token that cools down is tried gently before its cool-down ends, so its chains show another time than `enqueue quota`.
 func TestWaitingChainSaysWhenItIsTried(t *testing.T) {
 	until := control.Time{Time: time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}
 	for reason, want := range map[string]string{"cooling": "why (next try at 2026-11-24 05:00:00 +00)", "quota": "why (until 2026-11-24 05:00:00 +00)"} {
@@ -103,7 +103,7 @@ func TestWaitingChainSaysWhenItIsTried(t *testing.T) {
 	}
 }
 
-// A command on another machine than the workers has none of their settings, and shows what they go by.
+// A command on another machine than the workers does not have their settings, but shows their quotas.
 func TestQuotaIsThatOfTheWorkers(t *testing.T) {
 	w, err := newWorker()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// heard is what a command wrote; it tells when it has written what is listened for.
+// heard is what a command wrote. It says when the command has written what a test listens for.
 type heard struct {
 	mu     sync.Mutex
 	text   bytes.Buffer

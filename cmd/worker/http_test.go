@@ -117,7 +117,7 @@ func TestShutdownLetsRequestsEnd(t *testing.T) {
 	}
 }
 
-// A request that does not end is cut off, and its handler is waited for.
+// A request that does not end is cut off, and stop waits for its handler.
 func TestShutdownIsBounded(t *testing.T) {
 	began := make(chan struct{})
 	ended := false

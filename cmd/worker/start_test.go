@@ -21,7 +21,7 @@ type reply string
 func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
-// A start waits for what passes, and for nothing else.
+// A start waits for failures that pass, and for nothing else.
 func TestStartWaitsForAFailover(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for name, c := range map[string]struct {
@@ -71,7 +71,7 @@ func runWorker(ctx context.Context, args []string, env map[string]string) (statu
 	return status, o.String(), e.String()
 }
 
-// A worker that is told to end while it starts has done nothing wrong.
+// If a worker is told to stop while it starts, nothing is wrong.
 func TestTermInTheFirstMoments(t *testing.T) {
 	key, err := vault.GenerateKey("k1")
 	if err != nil {
