@@ -109,8 +109,8 @@ func TestGroups(t *testing.T) {
 			t.Errorf("flag %s: %v, want %v", name, got, want)
 		}
 	}
-	// What was not loaded is not looked at, is no fault, and has its default; the
-	// shut-down is no business of a producer with a long CALL_TIMEOUT.
+	// What was not loaded is not checked, is no fault, and has its default. A producer with a
+	// long CALL_TIMEOUT does not care about the shut-down.
 	s, err := config.Load(fs, getenv("LISTEN=nonsense", "REDIS_URL=nonsense", "CALL_TIMEOUT=2h"), config.Logging|config.Limits)
 	if err != nil {
 		t.Fatal(err)

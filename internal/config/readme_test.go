@@ -24,7 +24,7 @@ func TestSettingsPage(t *testing.T) {
 	}
 }
 
-// TestReadmeIsShort holds both READMEs to the length that somebody reads.
+// TestReadmeIsShort keeps both READMEs short enough to be read.
 func TestReadmeIsShort(t *testing.T) {
 	const words = 900
 	for _, name := range []string{"README.md", "README.es.md"} {
@@ -34,7 +34,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestTranslationsAgree shows that a part of a page that its translation lacks is noticed.
+// TestTranslationsAgree notices a part of a page that is missing in its translation.
 func TestTranslationsAgree(t *testing.T) {
 	for _, page := range []string{"README", "docs/days-work"} {
 		en, es := outline(readPage(t, page+".md")), outline(readPage(t, page+".es.md"))
@@ -56,7 +56,7 @@ func TestTranslationsAgree(t *testing.T) {
 	}
 }
 
-// TestLinks looks for the pages and headings that the READMEs and the guide lead to.
+// TestLinks checks the pages and headings that the READMEs and the guide link to.
 func TestLinks(t *testing.T) {
 	pages := []string{"../../README.md", "../../README.es.md"}
 	for _, folder := range []string{"docs", "docs/decisions"} {
@@ -106,8 +106,8 @@ func anchors(page string) []string {
 	return all
 }
 
-// outline returns what a translation leaves as it is, in order: the level of each heading, each line of code without its comment, and for
-// each row of a table the number of its cells.
+// outline returns, in order, what a translation leaves as it is: the level of each heading, each line of code without its
+// comment, and the number of cells in each row of a table.
 func outline(readme string) []string {
 	var parts []string
 	fenced := false

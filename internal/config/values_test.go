@@ -49,7 +49,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// Whatever Redis's client would refuse is a fault among the others, and shows neither user nor password.
+// An address that the Redis client would refuse is a fault like any other, and shows neither user nor password.
 func TestRedisURL(t *testing.T) {
 	for url, want := range map[string]string{
 		"redis://h/abc":                      `"redis://h/abc": the Redis URL's path must be a database number`,
