@@ -9,8 +9,8 @@ import (
 	"habilita/internal/schedule"
 )
 
-// Every decision stands in the audit log with who made it and what came of it; what is not there
-// leaves no entry.
+// Every decision is in the audit log with who made it and its result. A decision about a thing that does
+// not exist leaves no entry.
 func TestDecisionsAreNoted(t *testing.T) {
 	w := newWorld(t)
 	ctx := control.WithActor(w.ctx, control.Actor{Who: "ana", Via: control.ByAPI})
@@ -61,7 +61,7 @@ func TestDecisionsAreNoted(t *testing.T) {
 	}
 }
 
-// A lift is noted under the server's own name, also if it failed, and not if there was nothing to lift.
+// A lift is noted under the server's own name, even if it failed, but not if there was nothing to lift.
 func TestLiftsAreNoted(t *testing.T) {
 	w := newWorld(t)
 	for _, server := range []string{"0042", "0043"} {
@@ -84,7 +84,7 @@ func TestLiftsAreNoted(t *testing.T) {
 	}
 }
 
-// A decision stands if its entry can't be written, and the actor is told.
+// If the entry of a decision can't be written, the decision stands, and the actor is told.
 func TestDecisionStandsWithoutItsEntry(t *testing.T) {
 	w := newWorld(t)
 	w.enqueue("b", "0001", token("a"), "", 1)
@@ -98,8 +98,8 @@ func TestDecisionStandsWithoutItsEntry(t *testing.T) {
 	}
 }
 
-// What a person enqueues call by call is noted, also if it failed; what a program does is not, for it
-// would push out of the log what people decided.
+// What a person enqueues call by call is noted, even if it failed. What a program enqueues is not: it
+// would push people's decisions out of the log.
 func TestSingleCallsOfPeopleAreNoted(t *testing.T) {
 	w := newWorld(t)
 	for _, via := range []string{control.ByAPI, control.ByGo, control.ByCLI} {

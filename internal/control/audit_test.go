@@ -76,7 +76,7 @@ func TestOldEntriesGo(t *testing.T) {
 	})
 }
 
-// Decisions go on in a full Redis, and are what empties it.
+// People can decide while Redis is full, and their decisions are what empties it.
 func TestFullRedis(t *testing.T) {
 	s := redistest.Start(t, "--maxmemory", "1", "--maxmemory-policy", "noeviction")
 	c := s.Client()

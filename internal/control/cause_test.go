@@ -9,7 +9,7 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// What a person does is decided by the code of what went wrong, and by nothing else of a call.
+// The remedy depends only on the code of what went wrong with a call.
 func TestCausesAreCodes(t *testing.T) {
 	for _, c := range []struct {
 		reason string

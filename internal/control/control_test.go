@@ -95,7 +95,7 @@ func TestReportAndShow(t *testing.T) {
 	if name, err := w.op.BatchName(w.ctx, shown[0]); name != "one" || err != nil {
 		t.Errorf("batch name %q, %v", name, err)
 	}
-	// One whose retention has just ended has no name, and is no error.
+	// A batch whose retention has just ended has no name, and that is not an error.
 	w.redis.Del("habilita:batch:" + ledger.BatchID("one"))
 	if name, err := w.op.BatchName(w.ctx, shown[0]); name != "" || err != nil {
 		t.Errorf("batch name %q, %v", name, err)

@@ -7,8 +7,8 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// A cool-down is kept by its code, and told as that and in words; an older version kept the
-// words alone.
+// A cool-down is stored as its code, and shown as its code and in words. An older version stored
+// only the words.
 func TestCoolDownsByCode(t *testing.T) {
 	for _, c := range []struct{ stored, reason, words string }{
 		{"", "", ""},

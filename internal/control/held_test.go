@@ -20,11 +20,11 @@ func (w *world) hold(batch, tok, reason, text string, at time.Time) {
 	w.attempt(tok, ledger.Outcome{Kind: ledger.GiveUp, Slot: ledger.Release, Reason: reason, Err: text})
 }
 
-// Held chains are told by why, the oldest first, also of one batch alone; a decision may be
-// about those that failed for one thing.
+// Held chains are grouped by cause, the oldest first, also for a single batch. A decision can be
+// limited to those that failed for one cause.
 func TestHeldChainsByCause(t *testing.T) {
 	w := newWorld(t)
-	// By the code alone: the texts say something else, or were written by an older version.
+	// Only the code counts: the texts say something else, or were written by an older version.
 	const refused, text = string(wolkvox.BadToken), "given up after 12 attempts: wolkvox: refused (server_error): 503"
 	for i := range 5 {
 		w.hold("one", token(ledger.TagAt(9-i)), refused, text, start.Add(time.Duration(i)*time.Minute))
@@ -84,7 +84,7 @@ func TestHeldChainsByCause(t *testing.T) {
 	}
 }
 
-// A token counts every chain that waits for it, whatever of it they wait for.
+// A token counts every chain that waits for it, for whatever reason.
 func TestTokensCountWhatWaitsForThem(t *testing.T) {
 	w := newWorld(t)
 	tok := token("aa")

@@ -107,8 +107,8 @@ func (w *world) append(batchName, server, tok, name string, n int) {
 	}
 }
 
-// attempt begins the head of a chain of tok and ends it with o; where no attempt is
-// granted it returns why.
+// attempt begins the head of a chain of tok and ends it with o. If no attempt is
+// granted, it returns why.
 func (w *world) attempt(tok string, o ledger.Outcome) *ledger.Step {
 	w.t.Helper()
 	dispatched, err := w.ledger.Dispatch(w.ctx, ledger.Tag(tok), 1)

@@ -119,7 +119,7 @@ func TestCursorsThatAreNone(t *testing.T) {
 			}
 		}
 	}
-	// Places that are nowhere are no fault.
+	// A place that does not exist is not an error.
 	for _, c := range []string{raw("k1:1023:0:zzz"), raw("k1:3:7777:\xff\x00")} {
 		if _, err := w.op.CallsPage(w.ctx, "b", control.CallsQuery{Cursor: c}); err != nil {
 			t.Errorf("%q: %v", c, err)

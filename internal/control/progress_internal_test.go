@@ -35,7 +35,7 @@ func TestPaceIsSmooth(t *testing.T) {
 	}
 }
 
-// The first look counts no more than the time that it was of: it may be the moment before a wave of answers, or that of one.
+// The first look counts only for its own time: it may come just before a wave of answers, or in the middle of one.
 func TestPaceOfTheFirstLook(t *testing.T) {
 	for _, first := range []int{1, 100} {
 		var p Rate
@@ -54,7 +54,7 @@ func TestPaceOfTheFirstLook(t *testing.T) {
 	}
 }
 
-// The time left is that of what needs no person, wherever it is shown.
+// The time left is the time for what needs no person, wherever it is shown.
 func TestTimeLeft(t *testing.T) {
 	due := Time{Time: time.Now()}
 	for _, c := range []struct {

@@ -70,7 +70,7 @@ func TestProgressTellsWhatWaits(t *testing.T) {
 	}
 }
 
-// A sample is bounded, and says that it is one.
+// A sample has a limited size, and says that it is a sample.
 func TestProgressSamples(t *testing.T) {
 	w := newWorld(t)
 	for i := range 40 {
@@ -106,7 +106,7 @@ func TestProgressHasFewErrors(t *testing.T) {
 	}
 }
 
-// A batch says when it begins, and for as long as it has not.
+// A batch says when it begins, until it has begun.
 func TestStatusTellsWhenABatchBegins(t *testing.T) {
 	w := newWorld(t)
 	due := time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)

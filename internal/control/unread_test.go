@@ -64,7 +64,7 @@ func (d shardDown) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
-// A part of the ledger that can't be read is said, and hides nothing of the others.
+// If a part of the ledger can't be read, the others are shown, and the answer says so.
 func TestPartOfTheLedgerIsDown(t *testing.T) {
 	w := newWorld(t)
 	for _, tok := range []string{token("aa"), token("bb")} {
@@ -111,7 +111,7 @@ func TestPartOfTheLedgerIsDown(t *testing.T) {
 	}
 }
 
-// What of a batch can be read is told, and that there is more: it is not said to be settled.
+// The readable part of a batch is shown, and the answer says that there is more. The batch is not said to be settled.
 func TestPartOfABatchIsDown(t *testing.T) {
 	w := newWorld(t)
 	for _, tok := range []string{token("aa"), token("bb")} {
@@ -160,13 +160,13 @@ func TestPartOfABatchIsDown(t *testing.T) {
 	if p, err := w.op.CallsPage(w.ctx, "b", control.CallsQuery{Limit: 10}); err != nil || len(p.Items) != 1 || p.Unread != 1 {
 		t.Errorf("calls: %+v, %v", p, err)
 	}
-	// Whoever waits for it waits on, and is not told that it is settled.
+	// A wait for it goes on, and does not say that it is settled.
 	if _, err := w.op.WaitSettled(w.ctx, "b", 50*time.Millisecond); !errors.Is(err, control.ErrNotSettled) {
 		t.Errorf("wait: %v", err)
 	}
 }
 
-// A batch that can't be read at all hides no other of the list.
+// A batch that can't be read at all hides no other batch in the list.
 func TestABatchOfTheListIsDown(t *testing.T) {
 	w := newWorld(t)
 	w.enqueue("well", "0001", token("bb"), "", 1)
@@ -190,7 +190,7 @@ func TestABatchOfTheListIsDown(t *testing.T) {
 	}
 }
 
-// Decisions reach all that can be read, and say that there is more.
+// Decisions reach everything that can be read, and say that there is more.
 func TestDecisionsWhilePartOfTheLedgerIsDown(t *testing.T) {
 	tokens := []string{token("aa"), token("bb"), token("cc")}
 	for name, c := range map[string]struct {
@@ -239,7 +239,7 @@ func TestPurgeWhilePartOfTheLedgerIsDown(t *testing.T) {
 	}
 }
 
-// held are the chains that are held where the ledger can be read.
+// held returns the held chains in the readable part of the ledger.
 func (w *world) held() (ids []string) {
 	for c, err := range w.op.Chains(w.ctx, true) {
 		if err == nil {
@@ -249,7 +249,7 @@ func (w *world) held() (ids []string) {
 	return ids
 }
 
-// Schedules whose runs can be read in part are shown, and say so; one that can't be read is told.
+// Schedules whose runs can be read only in part are shown, and say so. If one can't be read, the answer says so.
 func TestPartOfTheSchedulesIsDown(t *testing.T) {
 	w := newWorld(t)
 	w.addSchedule("one")
@@ -288,8 +288,8 @@ func TestPartOfTheSchedulesIsDown(t *testing.T) {
 	}
 }
 
-// A batch of which a part can't be reached is reopened there, and stays cancelled until it is reopened
-// once more.
+// If a part of a batch can't be reached, only the rest is reopened, and the batch stays cancelled until it is
+// reopened once more.
 func TestReopenWhileAPartIsDown(t *testing.T) {
 	w := newWorld(t)
 	for _, tok := range []string{token("aa"), token("bb")} {

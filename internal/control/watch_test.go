@@ -36,7 +36,7 @@ func TestWaitSettled(t *testing.T) {
 	}
 }
 
-// failing answers so many commands with an error and lets some pass well, and calls then before the next one.
+// failing answers some commands with an error, lets some pass, and calls then before the next one.
 type failing struct {
 	shardDown
 	left, well int
@@ -58,7 +58,7 @@ func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// A wait bears a Redis that is away for a moment.
+// A wait goes on if Redis is away for a moment.
 func TestWaitGoesOnAfterAnError(t *testing.T) {
 	w := newWorld(t)
 	w.enqueue("one", "0001", token("aa"), "", 1)

@@ -1,5 +1,5 @@
--- Writes an entry down, and drops the oldest above the capacity. Atomic. Works where
--- Redis is full: it writes what needs no memory first.
+-- Writes an entry down, and drops the oldest above the capacity. Atomic. Works if Redis
+-- is full: a write that needs no memory comes first.
 -- KEYS[1] the stream
 -- ARGV[1] capacity, in entries; ARGV[2...] fields and values of the entry
 -- Reply: the entry's id, which begins with its time in ms by the clock of Redis
