@@ -20,7 +20,7 @@ import (
 
 var errBadRow = errors.New("a bad row")
 
-// file gives the rows of a text: server, token and perhaps ref=, id= and chain=. A row that
+// file gives the rows of a text: server, token and optionally ref=, id= and chain=. A row that
 // begins with ! is a bad one.
 func file(text string) iter.Seq2[engine.Call, error] {
 	return func(yield func(engine.Call, error) bool) {
@@ -45,7 +45,7 @@ func file(text string) iter.Seq2[engine.Call, error] {
 	}
 }
 
-// told is a summary in few words.
+// told puts a summary into few words.
 func told(s engine.Summary) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d new", s.Enqueued)
@@ -65,7 +65,7 @@ func told(s engine.Summary) string {
 
 var quietly = engine.BatchOptions{OnReject: func(error) error { return nil }}
 
-// foreseen is what a dry run says of a start. It changes nothing.
+// foreseen returns what a dry run says about a start. It changes nothing.
 func foreseen(t *testing.T, c Config, text string) string {
 	t.Helper()
 	before, _ := os.ReadFile(JournalOf(c.File))
@@ -79,7 +79,7 @@ func foreseen(t *testing.T, c Config, text string) string {
 	return told(sum)
 }
 
-// given is a start that works its file off. It returns what it said, and a dry run before it, and the state after.
+// given makes a start that finishes its file. It returns what the start said, and a dry run before it, and the state after.
 func given(t *testing.T, c Config, text string) (string, State) {
 	t.Helper()
 	looked := foreseen(t, c, text)
@@ -113,7 +113,7 @@ func requests(sim *wolkvoxtest.Server) []string {
 	return all
 }
 
-// refusing is a vendor that knows no token that begins with "bad".
+// refusing is a vendor that refuses tokens that begin with "bad".
 func refusing(t *testing.T) *wolkvoxtest.Server {
 	return wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(r wolkvoxtest.Record) wolkvoxtest.Fault {
 		if strings.HasPrefix(r.Token, "bad") || r.Server == "0013" {
@@ -123,7 +123,7 @@ func refusing(t *testing.T) *wolkvoxtest.Server {
 	}})
 }
 
-// A file that is given again, corrected, makes what is new and nothing twice.
+// If a corrected file is given again, what is new is made, and nothing twice.
 func TestCorrectedFileGoesOn(t *testing.T) {
 	type step struct{ file, told, requests string }
 	for name, c := range map[string]struct {
@@ -188,7 +188,7 @@ func TestCorrectedFileGoesOn(t *testing.T) {
 	}
 }
 
-// Calls that were made are made also where they stand behind the one that holds their chain, in the file as it is now: when
+// Calls that were made stay made, even if in the file as it is now they stand behind the one that holds their chain. When
 // that one is skipped, none of them goes out again.
 func TestMadeCallsBehindAHeldOne(t *testing.T) {
 	sim := refusing(t)
@@ -210,8 +210,8 @@ func TestMadeCallsBehindAHeldOne(t *testing.T) {
 	}
 }
 
-// A dry run changes nothing, also of what was asked for with calls that were given up, and whoever
-// works on the file.
+// A dry run changes nothing, even if it was asked to retry or skip calls that were given up, and even
+// while another process works on the file.
 func TestLookChangesNothing(t *testing.T) {
 	sim := refusing(t)
 	c := config(newFile(t, "x"), sim)
@@ -266,13 +266,13 @@ func TestGoneRowsStayInTheResults(t *testing.T) {
 	if have := strings.Join(lines, " "); have != "one,succeeded two,failed two2,succeeded" {
 		t.Errorf("%s", have)
 	}
-	// One that comes back is what it was.
+	// A row that comes back is what it was.
 	if said, s := given(t, c, "1 a id=one; 2 b id=two2; 2 bad id=two"); said != "0 new, 2 made, 1 held" || s.Failed != 1 {
 		t.Errorf("%s: %+v", said, s.Status)
 	}
 }
 
-// A file that changes between its two readings is not worked off.
+// If a file changes between its two readings, its calls are not made.
 func TestFileThatChangesWhileItIsRead(t *testing.T) {
 	for _, second := range []string{"1 a; 2 bad; 3 a", "1 a"} {
 		sim := refusing(t)
@@ -305,7 +305,7 @@ func TestOlderJobGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What that version wrote: a head with the file's content, and keys that are places.
+	// This is what that version wrote: a head with the file's content, and keys that are places.
 	h := j.head
 	h.Version = oldVersion
 	keys, err := vault.ParseKeys(h.Keys)

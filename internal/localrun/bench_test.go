@@ -43,8 +43,8 @@ func finished(b *testing.B, c Config, n, tokens int) {
 	}
 }
 
-// A start after all was done: the journal read, the rows enqueued, their calls put back,
-// the results written.
+// A start after all was done reads the journal, enqueues the rows, restores their calls, and
+// writes the results.
 func BenchmarkStartAgain(b *testing.B) {
 	const calls = 100_000
 	for _, perToken := range []int{1, 10} {

@@ -15,7 +15,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// bounded is a disk of so many bytes, whose syncs fail from one on.
+// bounded is a disk of limited size, whose syncs fail from a certain one on.
 type bounded struct {
 	wal.Disk
 	size  int64
@@ -45,7 +45,7 @@ func (d bounded) Sync() error {
 	return d.Disk.Sync()
 }
 
-// watched tells after each sync how many bytes of the file a loss of power leaves.
+// watched says after each sync how many bytes of the file a loss of power leaves.
 type watched struct {
 	wal.Disk
 	written atomic.Int64
@@ -67,7 +67,7 @@ func (d *watched) Sync() error {
 	return err
 }
 
-// toldIn are the calls that the results tell as done.
+// toldIn returns the calls that the results show as done.
 func toldIn(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	told := map[string]bool{}
@@ -79,7 +79,7 @@ func toldIn(t *testing.T, file string) map[string]bool {
 	return told
 }
 
-// madeAgain are calls of told that were made once more.
+// madeAgain returns the calls of told that were made once more.
 func madeAgain(sim *wolkvoxtest.Server, told map[string]bool, before int) []string {
 	var again []string
 	for i, r := range sim.Account().Records {
@@ -90,7 +90,7 @@ func madeAgain(sim *wolkvoxtest.Server, told map[string]bool, before int) []stri
 	return again
 }
 
-// goOn works a job off on a good disk.
+// goOn finishes a job on a good disk.
 func goOn(t *testing.T, c Config, calls, tokens int) {
 	t.Helper()
 	c.disk = nil
@@ -101,8 +101,8 @@ func goOn(t *testing.T, c Config, calls, tokens int) {
 	}
 }
 
-// Wherever the disk is full: what was sent is known to the next start, so that no call is
-// made twice, and what was told as done is what the journal has.
+// At whatever point the disk is full, the next start knows what was sent, so that no call is
+// made twice, and the journal has everything that was shown as done.
 func TestFullDisk(t *testing.T) {
 	const calls, tokens = 40, 10
 	for _, size := range []int64{0, 300, 5_000, 20_000, 45_000, 49_000, 60_000} {
@@ -139,8 +139,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// Whenever a sync fails, and whatever of the journal is lost with it: no call is made again
-// that was told as done.
+// Whenever a sync fails, and whatever of the journal is lost with it, no call that was shown as
+// done is made again.
 func TestFailedSync(t *testing.T) {
 	const calls, tokens = 40, 10
 	// Each chain's 4 grants are synced one after the other, so there are never less than 6 syncs.
@@ -182,7 +182,7 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// Calls that the policy cancelled, and that were told as such, are not made, whatever is
+// Calls that the policy cancelled, and that were shown as cancelled, are not made, whatever is
 // asked for afterwards.
 func TestCancelledStaysCancelled(t *testing.T) {
 	for _, again := range []GivenUp{Leave, Skip, Retry} {

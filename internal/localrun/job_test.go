@@ -42,7 +42,7 @@ func config(file string, sim *wolkvoxtest.Server) Config {
 	}
 }
 
-// resultsIn are the rows of the results that are whole, each as "id,state".
+// resultsIn returns the complete rows of the results, each as "id,state".
 func resultsIn(t testing.TB, file string) []string {
 	t.Helper()
 	raw, err := os.ReadFile(ResultsOf(file))
@@ -59,7 +59,7 @@ func resultsIn(t testing.TB, file string) []string {
 	return rows
 }
 
-// hasty is a job whose leases a test waits for. A request may time out, and then is made again.
+// hasty is a job with short leases, for a test that waits for them. A request may time out, and is then made again.
 func hasty(c Config) Config {
 	w := &c.Worker
 	w.CallTimeout, w.VendorTimeout, w.SlotMargin, w.Quota.Lease = 2*time.Second, 2*time.Second, time.Second, 3*time.Second
@@ -113,7 +113,7 @@ func start(t testing.TB, c Config, calls iter.Seq2[engine.Call, error]) *Job {
 	return j
 }
 
-// safe is a journal's sync that keeps what a loss of power would leave, after each.
+// safe keeps what a loss of power would leave after each sync of a journal.
 type safe struct {
 	mu   sync.Mutex
 	path string
@@ -133,8 +133,8 @@ func (s *safe) holds(text string) bool {
 	return strings.Contains(s.text, text)
 }
 
-// At the moment at which a request reaches the vendor, what a loss of power leaves of the
-// journal has its grant.
+// When a request reaches the vendor, its grant is in the part of the journal that a loss of
+// power leaves.
 func TestGrantIsOnTheDiskBeforeItsRequest(t *testing.T) {
 	disk := &safe{}
 	var mu sync.Mutex
@@ -168,7 +168,7 @@ func TestGrantIsOnTheDiskBeforeItsRequest(t *testing.T) {
 	}
 }
 
-// A journal that can't be written any more: nothing more is sent, and the job says why.
+// If the journal can't be written any more, nothing more is sent, and the job says why.
 func TestNothingIsSentWithoutItsRecord(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	file := newFile(t, "x")
@@ -185,7 +185,7 @@ func TestNothingIsSentWithoutItsRecord(t *testing.T) {
 	}
 }
 
-// The file is this process', and its journal whole.
+// Open refuses a file that another process works on, another policy, and a damaged journal.
 func TestOpenRefuses(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	file := newFile(t, "a\nb\n")
@@ -219,7 +219,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// A file that called nothing yet may be another one at the next start.
+// If nothing of a file was called yet, the file may be another one at the next start.
 func TestFileMayChangeBeforeTheFirstCall(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	file := newFile(t, "wrong")
@@ -234,7 +234,7 @@ func TestFileMayChangeBeforeTheFirstCall(t *testing.T) {
 }
 
 // What was in flight when the process died holds its slot and its chain, and counts on its
-// day; what had succeeded and what the vendor had closed stay so.
+// day. What had succeeded stays so, and so does what the vendor had closed.
 func TestCrashIsRemembered(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
 	file := newFile(t, "x")
@@ -304,7 +304,7 @@ func TestCrashIsRemembered(t *testing.T) {
 	}
 }
 
-// Who looks at a job that gets nowhere is told why.
+// A job in which nothing happens says why.
 func TestWhyNothingHappens(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{Script: func(wolkvoxtest.Record) wolkvoxtest.Fault {
 		return wolkvoxtest.Fault{Kind: wolkvoxtest.Status500}

@@ -12,8 +12,8 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// A process that is killed at any request, and then the corrected file: no row of it is lost,
-// and no more is made again than was in flight.
+// If a process is killed at any request, and then the corrected file is given, no row of it is
+// lost, and only what was in flight is made again.
 func TestKilledThenCorrected(t *testing.T) {
 	const before = "1 a; 2 a; 3 bad; 4 bad; 5 b; !6 b; 7 b; 8 c; 8 c"
 	const after = "8 c; 1 a; 2 a; 3 d; 4 d; 5 b; 6 b; 7 b; 8 c; 8 c"

@@ -99,7 +99,7 @@ func TestReplayCooling(t *testing.T) {
 	}
 }
 
-// What this program does not know it does not guess.
+// A record that this program does not know is refused, not guessed.
 func TestReplayRefuses(t *testing.T) {
 	for _, raw := range []string{"{", `{"t":"new"}`, `{"t":"grant"}`, `{"t":"head","head":{"v":3},"file":{}}`, `{"t":"head","head":{"v":1}}`, `{"t":"rows","rows":"AAAA"}`} {
 		if _, err := remember([][]byte{[]byte(raw)}); err == nil {

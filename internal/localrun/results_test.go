@@ -11,7 +11,7 @@ import (
 	"habilita/internal/testkit/wolkvoxtest"
 )
 
-// An outcome that comes after the end, of a worker that could not wait for its request, ends nothing else.
+// An outcome that comes after the end, from a worker that could not wait for its request, does no harm.
 func TestOutcomeAfterTheEnd(t *testing.T) {
 	j := start(t, config(newFile(t, "x"), wolkvoxtest.Start(t, wolkvoxtest.Options{})), rows(1, 1))
 	if err := j.results.finish(t.Context()); err != nil {

@@ -35,7 +35,7 @@ func TestRedisInsideIsWaitedFor(t *testing.T) {
 	}
 }
 
-// What calls wait for takes a read of every chain: it is not asked of a job that has only begun.
+// To find out what calls wait for, every chain is read. That is not done for a job that has only begun.
 func TestFollowAsksWhyIfNothingHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key, err := vault.GenerateKey("x")

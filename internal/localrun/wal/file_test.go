@@ -60,7 +60,7 @@ func TestRecordsComeBack(t *testing.T) {
 	}
 }
 
-// Wherever the file is cut off, what is whole comes back, and what is added then too.
+// Wherever the file is cut off, its complete records come back, and so do those added afterwards.
 func TestTornTail(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, _ := open(t, path)
@@ -95,7 +95,7 @@ func release(t *testing.T, path string) {
 	}
 }
 
-// Damage that is no torn tail is told, and nothing is thrown away.
+// Damage other than a torn tail is an error, and nothing is thrown away.
 func TestDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, _ := open(t, path)
@@ -160,7 +160,7 @@ func (d *slow) Sync() error {
 
 func (d *slow) Close() error { return nil }
 
-// Many that wait are served by one sync, and none returns before its record is safe.
+// One sync serves all that wait, and none returns before its record is safe.
 func TestOneSyncServesAll(t *testing.T) {
 	d := &slow{begun: make(chan struct{}), may: make(chan struct{})}
 	j := newFile("j", d, 0)
@@ -199,8 +199,8 @@ func TestOneSyncServesAll(t *testing.T) {
 	}
 }
 
-// After a sync that failed nothing is told to be on the disk, whatever the disk does then.
-// Only what room was reserved for is written still.
+// After a sync that failed, nothing is said to be on the disk, whatever the disk does then.
+// Only records with reserved room are still written.
 func TestFailedSyncIsFinal(t *testing.T) {
 	d := &slow{}
 	j := newFile("j", d, 0)
@@ -223,7 +223,7 @@ func TestFailedSyncIsFinal(t *testing.T) {
 	}
 }
 
-// A write that failed leaves the place to the next record.
+// A failed write leaves its place to the next record.
 func TestFailedWriteLeavesItsPlace(t *testing.T) {
 	d := &slow{}
 	j := newFile("j", d, 0)
@@ -241,7 +241,7 @@ func TestFailedWriteLeavesItsPlace(t *testing.T) {
 	}
 }
 
-// Whatever stands in a file, reading it ends, and what it takes for good is records.
+// Whatever a file holds, reading it ends, and what it takes for good is records.
 func TestReadAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		raw := rapid.SliceOf(rapid.Byte()).Draw(t, "raw")

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// full is a disk of so many bytes. Where it can't preallocate, room is got by padding.
+// full is a disk of limited size. If it can't preallocate, room is allocated by padding.
 type full struct {
 	Disk
 	size int64
@@ -37,7 +37,7 @@ func (d full) WriteAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// Whatever byte the disk is full at: an outcome whose grant was written is written too, and
+// At whatever byte the disk is full, an outcome whose grant was written is written too, and
 // all that was written comes back.
 func TestReservedRoomIsThere(t *testing.T) {
 	const room = 60
@@ -95,8 +95,8 @@ func TestRoomIsNoRecord(t *testing.T) {
 	add(t, k, "three")
 }
 
-// A loss of power may leave a later record and not an earlier one. Where nobody was told
-// that the earlier one is on the disk, that is no damage, and both are dropped.
+// A loss of power may leave a later record and not an earlier one. If nobody was told that
+// the earlier one is on the disk, that is not damage, and both are dropped.
 func TestHoleThatWasNeverSynced(t *testing.T) {
 	for _, synced := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "j")
@@ -136,7 +136,7 @@ func TestHoleThatWasNeverSynced(t *testing.T) {
 	}
 }
 
-// A journal of the first version is read, and gets the others' records behind its own.
+// A journal of the first version is read, and newer records are appended to it.
 func TestFirstForm(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	old := func(text string) string { return checksum([]byte(text)) + " " + text + "\n" }
