@@ -177,7 +177,7 @@ func TestRangeMayEndEarly(t *testing.T) {
 	}
 }
 
-// What is wrong with a server or a token is said without it: where columns were mixed up, it may be a token.
+// An error about a server or a token does not show it: if columns were mixed up, it may be a token.
 func TestServersAndTokensAreThoseOfTheVendor(t *testing.T) {
 	in := "server,token\n1,a\nwv0001,a\n1,evil token\nevil-token,b\n"
 	res := read(t, "f.csv", in, Auto, UTF8)

@@ -60,8 +60,8 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
-// What can't be read is told with its line and field, and marked, so that the advice can
-// be told once.
+// What can't be read is reported with its line and field, and marked, so that the advice can
+// be given once.
 func TestBytesThatAreNoText(t *testing.T) {
 	const head = "server,token,ref\n"
 	lone := asUTF16(t, unicode.LittleEndian, head+"1,a,x") + "\x00\xd8" + strings.TrimPrefix(asUTF16(t, unicode.LittleEndian, "\n2,b,y\n"), "\xff\xfe")
@@ -91,19 +91,19 @@ func TestBytesThatAreNoText(t *testing.T) {
 	if res.file == nil || !res.file.BadText {
 		t.Errorf("header: %v", res.file)
 	}
-	// U+FFFD that a UTF-8 file has is a character as any other, and other faults are not marked.
+	// A U+FFFD in a UTF-8 file is a character like any other, and other faults are not marked.
 	res = read(t, "f.csv", head+"1,a,\ufffd\n,b,x\n", Auto, UTF8)
 	if len(res.rows) != 1 || len(res.bad) != 1 || res.bad[0].BadText {
 		t.Errorf("%v %v", res.rows, res.bad)
 	}
-	// Windows-1252 gives some bytes no character.
+	// In Windows-1252 some bytes stand for no character.
 	res = read(t, "f.csv", head+"1,a,\x81\n", Auto, Windows1252)
 	if got := res.faults(); !slices.Equal(got, []string{"2: ref: is not valid Windows-1252"}) {
 		t.Errorf("%q", got)
 	}
 }
 
-// A last line without its end may be what is left of a longer one.
+// A last line without a line end may be what is left of a longer one.
 func TestFileThatMayBeCut(t *testing.T) {
 	const cut = ": is missing in the file's last line, which has no line end: the file may be cut off here (if it is whole, end the line)"
 	tests := []struct {

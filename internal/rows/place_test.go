@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The row behind a bad one waits for it only if the bad one's token can be told.
+// The row behind a bad one waits for it only if the bad one's token is known.
 func TestTokenAndChainOfABadRow(t *testing.T) {
 	const head = "server,token,licenses,chain,ref,id\n"
 	for _, c := range []struct {

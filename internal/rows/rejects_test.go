@@ -27,7 +27,7 @@ func TestRejectsCanBeReadAgain(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"f.csv", "\xef\xbb\xbfServer;Token;Ref\r\n1;t;good\r\n\r\n;t;\"a;b\"\r\n1;\"t;\xff\r\n", "Server;Token;Ref;problem\n;t;\"a;b\";server: is missing\n1;\"t;\xff;row: is not valid UTF-8\n"},
 		{"f.jsonl", "{\"server\":1,\"token\":\"t\"}\n{\"server\":1}\nrubbish\n", "{\"server\":1,\"problem\":\"token: is missing\"}\n{\"problem\":\"the next line: row: is not a JSON object\"}\nrubbish\n"},
-		// Fields that a row lacks are no place for the problem, and a surplus one stays one.
+		// The problem does not go into a field that a row lacks, and a surplus field stays one.
 		{"short.csv", "server,token,ref\n1\n1,t,r,x\n", "server,token,ref,problem\n1,,,\"token: is missing: the row has 1 fields, the header 3\"\n1,t,r,x,\"row: has a surplus field: it has 4, the header 3\"\n"},
 		// What was rejected before says what is wrong now.
 		{"again.csv", "problem,server,token\nold,,t\n", "problem,server,token\nserver: is missing,,t\n"},
@@ -57,8 +57,8 @@ func TestRejectsCanBeReadAgain(t *testing.T) {
 	}
 }
 
-// A row that was kept says the same when it is read again, and is known as one of a
-// rejects file.
+// A row that was kept says the same when it is read again, and is recognised as a row of
+// a rejects file.
 func TestKeptRowsSayTheSame(t *testing.T) {
 	text := rapid.StringMatching(`[ -~ñ€]{0,12}`)
 	name := rapid.StringMatching(`[!-~]{0,8}`)
@@ -98,7 +98,7 @@ func TestKeptRowsSayTheSame(t *testing.T) {
 	})
 }
 
-// The rows are kept in the order of their file, in whatever order they are told.
+// The rows are kept in the order of their file, in whatever order they are added.
 func TestRejectsKeepTheOrderOfTheFile(t *testing.T) {
 	res := read(t, "f.csv", "server,token,ref\n1,t,a\nx,t,b\n1,t,c\nx,t,d\n1,t,e\n", Auto, UTF8)
 	want := "server,token,ref,problem\nx,t,b,P\n1,t,c,p\nx,t,d,P\n1,t,e,p\n"
@@ -135,8 +135,8 @@ func TestRejectsKeepTheOrderOfTheFile(t *testing.T) {
 	}
 }
 
-// A line that can hold no member problem makes a rejects file all the same, also when it was
-// corrected; and so does any row that has the member still.
+// A line that can't hold the member problem still makes a rejects file, even after it was
+// corrected. So does any row that still has the member.
 func TestCorrectedLinesAreThoseOfARejectsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rejects.jsonl")
 	collect(t, NewRejects(path), "f.jsonl", `{"server":1,"token":"t"`+"\n")

@@ -183,7 +183,7 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
-// A file without a row is refused in the same words, with a header or without, in both formats.
+// A file without rows is refused in the same words, with a header or without, in both formats.
 func TestFileWithoutRows(t *testing.T) {
 	for _, name := range []string{"f.csv", "f.jsonl"} {
 		for _, text := range []string{"", "\n\n", "\xef\xbb\xbf", "\r\n"} {
