@@ -80,7 +80,7 @@ func TestEnqueueBatch(t *testing.T) {
 	if s.Duplicates != 2 || s.Due != later {
 		t.Errorf("%+v", s)
 	}
-	// What was put off says until when; the time that the second request gave moved nothing.
+	// A batch that was put off says until when. The time that the second request gave moved nothing.
 	w.get(s.Status).want(t, 200, &st)
 	if st.DueAt.IsZero() || st.DueAt.After(time.Now().AddDate(0, 1, 0)) {
 		t.Errorf("due at %v", st.DueAt)
@@ -99,7 +99,7 @@ func TestEnqueueBatch(t *testing.T) {
 	}
 }
 
-// Calls are due by the clock of Redis, as those of the command are: a worker's may be off.
+// Calls are due by the clock of Redis, like those of the command: a worker's clock may be off.
 func TestPutOffByTheClockOfRedis(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now().Add(2 * time.Hour).UTC().Truncate(time.Millisecond)
@@ -134,7 +134,7 @@ func TestBatchAsksForWebhooks(t *testing.T) {
 	}
 }
 
-// A batch whose first tokens go first says how that is.
+// A batch with canaries says how they stand.
 func TestCanaryIsTold(t *testing.T) {
 	w := newWorld(t)
 	store, id := ledger.NewBatches(w.rdb, ""), ledger.BatchID("first")
@@ -232,7 +232,7 @@ func (b breaks) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// What was acknowledged stays, half a row is none, and sending all again adds the rest.
+// What was acknowledged stays, half a row is not taken, and sending all again adds the rest.
 func TestConnectionThatBreaks(t *testing.T) {
 	w := newWorld(t)
 	whole := rows(9000)

@@ -21,7 +21,7 @@ type receipt struct {
 // later is a time that calls are put off until, in the form of the answers.
 var later = time.Now().AddDate(1, 0, 0).UTC().Format("2006-01-02T15:04:05.000Z")
 
-// tooLate is when no call can be put off until.
+// tooLate is a time that no call can be put off until.
 var tooLate = time.Now().AddDate(11, 0, 0).UTC().Format(time.RFC3339)
 
 type call struct {
@@ -45,7 +45,7 @@ func TestEnqueueCall(t *testing.T) {
 	if c.ID != "x/1" || c.Batch != "a/b ñ" || c.Server != "0042" || c.Ref != "Bogotá <1>" || c.State != "queued" || c.TokenID != got.TokenID {
 		t.Errorf("%+v", c)
 	}
-	// Its least form, twice: two calls.
+	// The smallest form, twice: two calls.
 	var one, two receipt
 	w.postJSON("/v1/calls", body("")).want(t, 202, &one)
 	w.postJSON("/v1/calls", body("")).want(t, 202, &two)
@@ -72,7 +72,7 @@ func TestEnqueueCall(t *testing.T) {
 	}
 }
 
-// The document and the checks say the same of lengths and numbers: each of these is held
+// The document and the checks agree about lengths and numbers: each of these is checked
 // against both.
 func TestCallsAtTheLimitsOfTheDocument(t *testing.T) {
 	w := newWorld(t)
@@ -144,13 +144,13 @@ func TestIdempotencyKey(t *testing.T) {
 	if first.ID != "mine" || first.Duplicate || again != first {
 		t.Errorf("%+v %+v", first, again)
 	}
-	// A repeat is answered as the first request was, also where the call was there before the key.
+	// A repeat is answered as the first request was, even if the call was there before the key.
 	for range 2 {
 		if post(body(`, "id": "mine"`), "order-4").want(t, 202, &again); !again.Duplicate {
 			t.Errorf("%+v", again)
 		}
 	}
-	// A body that is refused uses no key up.
+	// A body that is refused does not use up a key.
 	post(body(`, "ref": "`+strings.Repeat("x", 257)+`"`), "order-3").want(t, 422, nil)
 	post(body(""), "order-3").want(t, 202, nil)
 	for _, bad := range []string{"", " ", `"`, `""`, "a b", "ñ", strings.Repeat("x", 129), `a"b`} {
@@ -159,7 +159,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 		post(body(""), bad).want(t, 400, nil).says(t, "Idempotency-Key")
 	}
-	// It is known for a day at least, and then goes by itself.
+	// It is known for a day at least, and then expires.
 	keys := w.redis.Keys()
 	found := 0
 	for _, k := range keys {
@@ -205,7 +205,7 @@ func (w *world) ledgerLoses(r receipt) {
 	}
 }
 
-// Of many requests under one key one makes the call, and all get its answer.
+// If many requests come under one key, one makes the call, and all get its answer.
 func TestOneOfManyUnderOneKey(t *testing.T) {
 	w := newWorld(t)
 	var mu sync.Mutex

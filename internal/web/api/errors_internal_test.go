@@ -11,7 +11,7 @@ import (
 	"habilita/internal/ledger"
 )
 
-// A batch that was deleted while its rows came is not one of a wrong name, though both are an ErrNoBatch.
+// If a batch was deleted while its rows came, its name is not wrong, though both errors are an ErrNoBatch.
 func TestABatchThatWasDeletedMeanwhileIsGivenAgain(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/v1/batches?batch=b", nil)
 	for _, c := range []struct {

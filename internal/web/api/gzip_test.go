@@ -57,7 +57,7 @@ func TestBodiesInGzip(t *testing.T) {
 	w.postJSON("/v1/calls", "{}", "Content-Encoding", "gzip").want(t, 400, nil).says(t, "said to be gzip")
 }
 
-// A small body that holds more than a body may have is refused like one that is as large.
+// A small body that unpacks to more than a body may have is refused like a large body.
 func TestGzipBombs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -69,7 +69,7 @@ func TestGzipBombs(t *testing.T) {
 	w.ask("POST", "/v1/batches?batch=b", bomb, csv...).want(t, 413, nil).says(t, "at most 1048576 bytes")
 	w.ask("POST", "/v1/batches?batch=c", zipped(rows(80_000)), csv...).want(t, 413, nil).says(t, "rows before it are enqueued")
 	w.postJSON("/v1/calls", zipped(body(`, "ref": "`+strings.Repeat("x", api.MaxCall)+`"`)), "Content-Encoding", "gzip").want(t, 413, nil)
-	// One that holds nothing at all, at any length.
+	// So is one that unpacks to nothing at all, at any length.
 	w.ask("POST", "/v1/batches?batch=d", strings.Repeat(zipped(""), 1<<17), csv...).want(t, 400, nil)
 }
 

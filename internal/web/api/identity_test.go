@@ -12,7 +12,7 @@ type given struct {
 	NotPruned string `json:"not_pruned"`
 }
 
-// sheet is a CSV of rows "server token ref id", with what stands at the end left out.
+// sheet makes a CSV of rows "server token ref id", of which the last fields may be left out.
 func sheet(rows ...string) string {
 	out := []string{"server,token,ref,id"}
 	for _, r := range rows {
@@ -72,7 +72,7 @@ func TestPruneOfManyMustBeNamed(t *testing.T) {
 	}
 	rejects := "server,token,ref,problem\n1,t,x,was wrong\n"
 	w.postCSV("/v1/batches?batch=b&prune", rejects).want(t, 422, nil).says(t, "part of a file")
-	// Also if a row before the first that says so was corrected by hand, without its problem.
+	// Even if an earlier row was corrected by hand, and its problem removed.
 	lines := `{"server":"1","token":"t","ref":"x"}` + "\n" + `{"server":"1","token":"t","ref":"y","problem":"was wrong"}` + "\n"
 	w.ask("POST", "/v1/batches?batch=b&prune=1", lines, "Content-Type", "application/x-ndjson").want(t, 422, nil).says(t, "part of a file")
 }

@@ -37,8 +37,8 @@ func (x *thing) topic() hub.Topic {
 	}}
 }
 
-// However many wait for a thing, it is looked at as often as for one. All get their answer
-// within a second of the moment when it is settled, and nothing looks at it any more.
+// However many wait for a thing, it is looked at only as often as for one. All get their
+// answer within a second after it is settled, and nothing looks at it any more.
 func TestManyWaitForTheCostOfOne(t *testing.T) {
 	for _, many := range []int{1, 1000} {
 		synctest.Test(t, func(t *testing.T) {
@@ -78,7 +78,8 @@ func TestWhatSettlesSoonIsToldSoon(t *testing.T) {
 	})
 }
 
-// Who begins to wait after a person made a batch go on is not told that it has settled, though others were told so just before.
+// A wait that begins after a person made a batch go on does not say that it has settled, though others were told so just
+// before.
 func TestWhatWasReadBeforeIsNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, looks := &thing{}, hub.New(time.Now, leastDistance, looksShare)

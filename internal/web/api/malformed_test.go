@@ -95,7 +95,7 @@ func TestCallsThatAreNone(t *testing.T) {
 	}
 }
 
-// A body that does not come is given up, and answered.
+// If a body does not come, the API stops waiting, and answers.
 func TestBodyThatDoesNotCome(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -125,7 +125,7 @@ func TestBatchThatIsTooLarge(t *testing.T) {
 	w := newWorld(t)
 	r := w.postCSV("/v1/batches?batch=b", rows(80_000)).want(t, 413, nil)
 	r.says(t, "rows before it are enqueued, and sending all rows again adds")
-	// How to go on keeps the time.
+	// The advice on how to go on keeps the time.
 	w.postCSV("/v1/batches?batch=later&in=10m", rows(80_000)).want(t, 413, nil).says(t, "sending all rows again with at=20")
 	var st status
 	if w.get("/v1/batches/b").want(t, 200, &st); st.Total == 0 || st.Total >= 80_000 {

@@ -92,7 +92,7 @@ func TestDocumentIsServed(t *testing.T) {
 
 // Generators make a type of every component, whatever its section, and of what has no name
 // of its own: an enum or an object within a schema, an operation's parameters, bodies and
-// answers. Names that differ in case alone are one file for some of them.
+// answers. For some of them, names that differ only in case are one file.
 func TestNamesOfGeneratedTypesDiffer(t *testing.T) {
 	text, err := readDocument()
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 	"habilita/internal/web/api"
 )
 
-// uploads is the world's API on a server that gives a body little time, served so that a test sees when
-// a request has left its goroutine.
+// uploads is the world's API on a server that gives a body little time. A test sees when a request has
+// left its goroutine.
 type uploads struct {
 	*world
 	addr string
 	idle chan struct{} // one for each connection that has ended
 }
 
-// newUploads serves the API to callers who may stand still for so long.
+// newUploads serves the API to callers that may stand still for this long.
 func newUploads(t *testing.T, standstill time.Duration) *uploads {
 	u := &uploads{world: newWorld(t), idle: make(chan struct{}, 64)}
 	o := u.api.Options
@@ -41,10 +41,10 @@ func newUploads(t *testing.T, standstill time.Duration) *uploads {
 	return u
 }
 
-// serverPatience is what the server gives a whole request, but for what the API asks of it.
+// serverPatience is how long the server gives a whole request, unless the API asks for more.
 const serverPatience = 300 * time.Millisecond
 
-// dial sends the head of an upload to path, and the begin of its body.
+// dial sends the head of an upload to path, and the beginning of its body.
 func (u *uploads) dial(path, head, body string) net.Conn {
 	u.t.Helper()
 	c, err := (&net.Dialer{}).DialContext(u.t.Context(), "tcp", u.addr)
@@ -79,7 +79,7 @@ func (u *uploads) answered(c net.Conn) reply {
 	return reply{res.StatusCode, res.Header, string(body)}
 }
 
-// ended waits until the server is through with a connection, which the caller keeps open.
+// ended waits until the server has finished with a connection that the caller keeps open.
 func (u *uploads) ended() {
 	u.t.Helper()
 	ctx, cancel := context.WithTimeout(u.t.Context(), 30*time.Second)
@@ -93,8 +93,8 @@ func (u *uploads) ended() {
 
 func chunk(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text), text) }
 
-// An upload whose caller falls silent is answered, and holds nothing. What came before is
-// enqueued.
+// An upload whose caller falls silent gets an answer, and ties up nothing. What came before
+// is enqueued.
 func TestUploadsThatStall(t *testing.T) {
 	t.Parallel()
 	const csv, chunked = "Content-Type: text/csv\r\n", "Transfer-Encoding: chunked\r\n"
@@ -136,7 +136,7 @@ func TestUploadsThatStall(t *testing.T) {
 	}
 }
 
-// An upload that goes on is let go on, however long it takes.
+// An upload that keeps moving may take as long as it needs.
 func TestUploadsThatAreSlow(t *testing.T) {
 	t.Parallel()
 	for _, chunked := range []bool{false, true} {

@@ -35,7 +35,7 @@ func TestWaitForACall(t *testing.T) {
 	if w.get("/v1/calls/b?wait=60s").want(t, 200, &got); got.State != "failed" {
 		t.Errorf("%+v", got)
 	}
-	// What stands behind a held call waits for a person: nobody waits for that.
+	// A call behind a held one waits for a person, and the API does not wait for that.
 	if w.get("/v1/calls/c?wait=60s").want(t, 200, &got); got.State != "queued" {
 		t.Errorf("%+v", got)
 	}

@@ -25,7 +25,7 @@ const (
 	theToken = "secret-token-0123456789"
 )
 
-// world is the API on a miniredis, and what a worker would do by hand.
+// world is the API on a miniredis. Tests do by hand what a worker would do.
 type world struct {
 	t      testing.TB
 	redis  *miniredis.Miniredis
@@ -52,8 +52,8 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// watched looks at every answer: none has a token, and one that refuses says why in problem
-// details. It keeps every exchange for e2e/openapi, which holds it against the document.
+// watched checks every answer: none has a token, and one that refuses says why in problem
+// details. It keeps every exchange for e2e/openapi, which checks it against the document.
 type watched struct{ t testing.TB }
 
 func (h *watched) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -35,7 +35,7 @@ func TestDecisionsAreAskedAboutDoneAndWrittenDown(t *testing.T) {
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/batches/one" {
 		t.Fatalf("%d %v %s", a.status, a.header, a.body)
 	}
-	// Somebody else was first: nothing is done, and it is said.
+	// Somebody else was first: nothing is done, and the page says so.
 	w.ask("POST", "/decide", url.Values{"do": {"retry"}, "chain": {chain}}).has(t, http.StatusConflict, "already")
 	logPage, err := w.Actions.Before(t.Context(), "", 10)
 	log := logPage.Items
@@ -155,7 +155,7 @@ func TestHeldChainsAreDecidedOnTogether(t *testing.T) {
 		t.Errorf("%d examples", n)
 	}
 	w.get("/batches/many").has(t, 200, `href="/chains?batch=many"`)
-	// All that is held of a batch: one of its two is futile.
+	// All held chains of a batch: for one of the two a skip is futile.
 	w.get("/decide?do=skip&batch=other").has(t, 200, "Skip all held calls of this batch?", "1 chain has a wrong token. Its next call will fail")
 	w.get("/decide?do=skip&batch=other", "Accept-Language", "es").has(t, 200, "1 cadena tiene un token equivocado.")
 	w.get("/decide?do=retry&batch=other").hasNot(t, "wrong token")

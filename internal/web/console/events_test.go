@@ -11,8 +11,8 @@ import (
 	"habilita/internal/web/console/consoletest"
 )
 
-// listen opens /events and returns what it is told, event by event; the channel is
-// closed when the stream ends.
+// listen opens /events and returns its events, one by one. The channel is closed when
+// the stream ends.
 func (w world) listen(query string) (status int, told <-chan string, stop func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())

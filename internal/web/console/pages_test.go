@@ -121,8 +121,8 @@ func TestRedisAway(t *testing.T) {
 	w.Redis.SetError("")
 }
 
-// Held chains are grouped by why, and decided on together; a batch leads to its own.
-// Thousands of held chains are a group of a few examples, the oldest first, and pages of cards.
+// Held chains are grouped by cause, and decided on together; a batch leads to its own.
+// Thousands of them show as a group with a few examples, the oldest first, and as pages of cards.
 func TestThousandsOfHeldChainsAreASmallPage(t *testing.T) {
 	const chains = 1000 // 5,000 make pages of the same size
 	w := open(t, consoletest.Options{Vendor: strict()})
@@ -168,7 +168,7 @@ func TestThousandsOfHeldChainsAreASmallPage(t *testing.T) {
 	}
 }
 
-// What was put off, and what stopped at its first tokens, say so, in both languages.
+// A batch that was put off, and one that stopped at its canaries, say so in both languages.
 func TestABatchThatWaitsSaysSo(t *testing.T) {
 	w := open(t, consoletest.Options{Vendor: strict()})
 	call := func(token string) func(func(engine.Call, error) bool) {
@@ -197,10 +197,10 @@ func TestABatchThatWaitsSaysSo(t *testing.T) {
 	}
 }
 
-// While a part of Redis is away, pages show the rest, say that it is not all, and decide on it.
+// While a part of Redis is away, pages show the rest, say that it is not all, and let people decide on it.
 func TestAPartOfRedisIsAway(t *testing.T) {
 	w := open(t, consoletest.Options{Vendor: strict()})
-	// Tokens of buckets of their own: their names differ from run to run.
+	// The tokens must be in different buckets; their names differ from run to run.
 	var tokens []string
 	taken := map[string]bool{}
 	for _, kind := range []string{"bad", "bad", "good"} {

@@ -10,7 +10,7 @@ import (
 	"habilita/internal/wolkvox"
 )
 
-// Every cause is said in plain words, in both languages, by the code of a call alone.
+// Every cause has plain words in both languages, which depend only on a call's code.
 func TestCausesInPlainWords(t *testing.T) {
 	const text = "given up after 12 attempts: wolkvox: refused (server_error): 503"
 	for _, lang := range []string{"en", "es"} {

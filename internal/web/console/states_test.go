@@ -10,7 +10,7 @@ import (
 	"habilita/internal/schedule"
 )
 
-// A batch is told by one word, and only what gets on by itself has a time left.
+// The state of a batch is one word, and only a batch that goes on by itself has a time left.
 func TestStatesOfABatch(t *testing.T) {
 	held := control.Canary{Tokens: 2, State: control.CanaryHeld}
 	waiting := control.Canary{Tokens: 2, State: control.CanaryWaiting}
@@ -83,7 +83,7 @@ func TestOptionsInTexts(t *testing.T) {
 	}
 }
 
-// A run of a schedule tells every kind of row that it left out.
+// A run of a schedule shows every kind of row that it left out.
 func TestRowsThatARunOfAScheduleLeftOut(t *testing.T) {
 	sites := loadSites(time.UTC)
 	run := schedule.Run{Batch: "one", Result: schedule.ResultMade, Calls: 82, Passed: 8, Rejected: 1, Conflicts: 2, Withheld: 12}
@@ -98,7 +98,7 @@ func TestRowsThatARunOfAScheduleLeftOut(t *testing.T) {
 	}
 }
 
-// The rate of a batch is of what succeeded.
+// The rate of a batch counts only what succeeded.
 func TestOnlySuccessesAreARateOfAPage(t *testing.T) {
 	now := time.Unix(1000, 0)
 	c := &Console{o: Options{Now: func() time.Time { return now }}, rates: newRates()}
@@ -121,7 +121,7 @@ func TestOnlySuccessesAreARateOfAPage(t *testing.T) {
 	}
 }
 
-// What the log keeps of an action is told in the language of the page; the prose of a command
+// What the log keeps of an action is shown in the language of the page; the prose of a command
 // is not.
 func TestResultsOfActionsInPlainWords(t *testing.T) {
 	for _, lang := range []string{"en", "es"} {

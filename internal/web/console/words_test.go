@@ -80,8 +80,8 @@ func TestNumbersAndTimesOfALanguage(t *testing.T) {
 	}
 }
 
-// What a template says is said through the catalogue, or in two languages nobody could
-// read it.
+// All words of a template come from the catalogue, or they would be in only one of the
+// two languages.
 func TestTemplatesHaveNoTextOfTheirOwn(t *testing.T) {
 	files, err := fs.Glob(templateFiles, "templates/*.tmpl")
 	if err != nil || len(files) < len(pageNames) {
@@ -114,7 +114,7 @@ func TestTemplatesHaveNoTextOfTheirOwn(t *testing.T) {
 	}
 }
 
-// written is what a template has besides its actions, all branches of it.
+// written collects what a template has besides its actions, in all branches.
 func written(b *strings.Builder, n parse.Node) {
 	list := func(l *parse.ListNode) {
 		if l != nil {
@@ -146,7 +146,7 @@ var spoken = []string{"title", "alt", "aria-label", "placeholder", "data-label",
 func textsOf(t *testing.T, page string) []string {
 	t.Helper()
 	var found []string
-	// What stands in noscript is markup too; the tokenizer takes it for text.
+	// The content of noscript is markup too, but the tokenizer takes it for text.
 	page = strings.NewReplacer("<noscript>", "", "</noscript>", "").Replace(page)
 	z := html.NewTokenizer(strings.NewReader(page))
 	for {

@@ -165,7 +165,7 @@ func TestStreamInGzip(t *testing.T) {
 	}
 }
 
-// A proxy that speaks HTTP/1.0 passes a cut answer on as one that ended. Its gzip tells.
+// A proxy that speaks HTTP/1.0 passes a cut answer on as one that ended, but its gzip shows the cut.
 func TestCutAnswerHasNoEndInGzip(t *testing.T) {
 	h := guard.Gzip(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/csv")

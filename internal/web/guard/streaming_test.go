@@ -33,8 +33,8 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p.done); return nil }
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// serve serves h in a bubble, with time-outs that are over before anything streams, and gives ask a
-// client of it.
+// serve serves h in a bubble, with time-outs that are over before anything streams, and calls ask with a
+// client for it.
 func serve(h http.HandlerFunc, ask func(c *http.Client)) {
 	p := pipes{make(chan net.Conn), make(chan struct{})}
 	s := &http.Server{Handler: h, ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond}
@@ -109,7 +109,7 @@ func TestBodyThatStandsStillEnds(t *testing.T) {
 	})
 }
 
-// The context of a request ends where its connection does, and not with the read time-out.
+// The context of a request ends with its connection, and not with the read time-out.
 func TestAnswerOutlivesTheTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		serve(func(w http.ResponseWriter, r *http.Request) {

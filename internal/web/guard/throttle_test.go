@@ -53,7 +53,8 @@ func wrongKeysAreThrottled(t *testing.T) {
 			t.Errorf("%d: %d %v %s", i, w.Code, w.Header(), w.Body)
 		}
 	}
-	// A browser keeps a password until it gets 401: who mistyped it is asked again, whatever program gives wrong keys.
+	// A browser keeps a password until it gets 401. A person who mistyped it is asked again, however many wrong keys
+	// programs give.
 	r := httptest.NewRequest("GET", "http://any.example/", nil)
 	r.SetBasicAuth("ana", "mistyped")
 	r.Header.Set("Accept", "text/html")

@@ -89,7 +89,7 @@ func TestWhoGoesLeavesTheReadToOthers(t *testing.T) {
 	})
 }
 
-// A read that panics is a fault of the program, which the server of HTTP survives: who waits for it reads for himself.
+// A read that panics is a fault of the program, which the HTTP server survives. Those who wait for it read for themselves.
 func TestAReadThatPanicsIsNoneForOthers(t *testing.T) {
 	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
@@ -111,7 +111,7 @@ func TestAReadThatPanicsIsNoneForOthers(t *testing.T) {
 	})
 }
 
-// watching looks at topics as a listener does, until stop; changes counts what is told.
+// watching looks at topics as a listener does, until stop; changes counts the changes that it sees.
 func watching(h *Hub, tp Topic) (changes *atomic.Int64, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	changes = &atomic.Int64{}
@@ -168,7 +168,7 @@ func TestWhatTakesLongIsReadSeldom(t *testing.T) {
 	})
 }
 
-// The ranking of tokens takes long: it is not made anew for each who looks at a page of them now and then.
+// The ranking of tokens takes long, so it is not made anew for everyone who looks at a page of them now and then.
 func TestWhatTookLongIsKept(t *testing.T) {
 	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64
@@ -187,7 +187,7 @@ func TestWhatTookLongIsKept(t *testing.T) {
 	})
 }
 
-// A thing that can't be read is one state, and is asked again soon though its read took long.
+// A thing that can't be read has a single state, and is soon read again although its read took long.
 func TestWatchersSeeThatRedisIsAway(t *testing.T) {
 	withHub(t, func(h *Hub) {
 		var gone atomic.Bool
@@ -231,7 +231,7 @@ func TestReadingsAreBounded(t *testing.T) {
 	})
 }
 
-// Who decided something sees what came of it, also where a read was under way meanwhile.
+// A person who decided something sees what it did, even if a read was under way meanwhile.
 func TestNothingOldIsShownAfterADecision(t *testing.T) {
 	withHub(t, func(h *Hub) {
 		var value, reads atomic.Int64

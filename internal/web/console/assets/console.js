@@ -1,11 +1,11 @@
-// Keeps a page up to date: listens to /events, and where it is told of a change fetches
+// Keeps a page up to date: listens to /events and, when it is told of a change, fetches
 // the page again and changes in place what differs. Pages work without it.
 (() => {
   "use strict";
   const address = document.body.dataset.live;
   if (!address) return;
   const least = 1000; // ms between two fetches
-  const anyway = 30000; // fetched even where nothing is told: ages grow
+  const anyway = 30000; // fetched even if nothing is told: ages grow
   const away = document.querySelector("[data-away]");
   const lost = document.querySelector("[data-lost]");
   let source = null;
@@ -22,8 +22,8 @@
     return node.dataset ? node.dataset.key : undefined;
   }
 
-  // become makes the node like another, and keeps what is the same in place, with its
-  // focus and the movement of its bars.
+  // become makes the node like another. What is the same stays in place, with its focus
+  // and the movement of its bars.
   function become(node, like) {
     if (node.nodeType !== Node.ELEMENT_NODE) {
       if (node.data !== like.data) node.data = like.data;
