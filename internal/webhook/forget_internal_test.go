@@ -16,7 +16,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// listed is a client's hook that does something when the batches have just been listed.
+// listed is a client's hook that calls do when the batches have just been listed.
 type listed struct{ do func() }
 
 func (listed) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -34,8 +34,8 @@ func (h listed) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// The marks of batches and schedules that are gone go. One of a batch that came, and was told of, while the others
-// were looked at stays: without it the same would be told again.
+// The marks of batches and schedules that no longer exist are removed. The mark of a batch that came, and was told of,
+// while the others were looked at stays: without it the same would be told again.
 func TestMarksOfWhatIsGoneGo(t *testing.T) {
 	rdb := clientOf(t, redistest.Mini(t).Addr())
 	op, err := control.Open(rdb, "", quota.Settings{})

@@ -8,7 +8,7 @@ import (
 	"habilita/internal/testkit/redistest"
 )
 
-// an is an event of that id.
+// an makes an event with that id.
 func an(id string) *Event { return &Event{ID: id, Type: Test, At: time.Now(), Data: "x"} }
 
 func put(t *testing.T, o *Outbox, e *Event, ids ...string) {
@@ -41,7 +41,7 @@ func finish(t *testing.T, o *Outbox, d delivery, result, want string) {
 	}
 }
 
-// A mark and its event are written together, and by one of those who read the same mark.
+// A mark and its event are written together, and by only one of those that read the same mark.
 func TestTellOnce(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		o := NewOutbox(b.Client, "")
@@ -78,7 +78,7 @@ func TestTellOnce(t *testing.T) {
 	})
 }
 
-// What a worker says of a delivery counts while its lease is its own, but that it was delivered counts always.
+// What a worker says of a delivery counts only while the lease is its own, but that it was delivered always counts.
 func TestDeliveriesAreFenced(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		o := NewOutbox(b.Client, "")
@@ -107,7 +107,7 @@ func TestDeliveriesAreFenced(t *testing.T) {
 	})
 }
 
-// A delivery is tried again after 5 s, then at distances that double to 15 min, for 24 h; then it is given up.
+// A delivery is tried again after 5 s, then at intervals that double up to 15 min. After 24 h it is given up.
 func TestRetries(t *testing.T) {
 	m := redistest.Mini(t)
 	o := NewOutbox(clientOf(t, m.Addr()), "")
@@ -182,7 +182,7 @@ func TestOldestDeliveriesGo(t *testing.T) {
 		if err != nil || len(all) != 3 || all[0].Event != "e2" {
 			t.Errorf("%+v, %v", all, err)
 		}
-		// What nobody sends goes with its receiver.
+		// Deliveries that nobody sends expire with their receiver.
 		for _, name := range []string{"meta", "body", "due", "age"} {
 			if ttl, err := b.Client.PTTL(t.Context(), o.prefix+name+":r").Result(); err != nil || ttl <= 0 || ttl > keepReceiver {
 				t.Errorf("%s stays for %v, %v", name, ttl, err)
@@ -217,7 +217,7 @@ func TestReceivers(t *testing.T) {
 	})
 }
 
-// Where Redis is full, what waits is delivered or tried again all the same.
+// If Redis is full, deliveries that wait are still delivered or tried again.
 func TestFullRedis(t *testing.T) {
 	redistest.BothOwn(t, func(t *testing.T, b redistest.Backend) {
 		if b.Server == nil {

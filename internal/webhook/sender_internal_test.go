@@ -76,7 +76,7 @@ func answers(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 }
 
-// Each secret verifies an event, so that receivers may have either while they change.
+// Each secret verifies an event, so that receivers may have either while the secrets are changed.
 func TestSignature(t *testing.T) {
 	one, two, other := GenerateSecret(), GenerateSecret(), GenerateSecret()
 	url, got := receiver(t, answers(204))
@@ -119,7 +119,7 @@ func (s *sending) failing(id string) string {
 	}
 }
 
-// A redirect is no success and is not followed; neither what a receiver answers nor its address is told.
+// A redirect is not a success and is not followed. Neither a receiver's answer nor its address is shown.
 func TestFailures(t *testing.T) {
 	elsewhere, never := receiver(t, answers(204))
 	for name, c := range map[string]struct {
@@ -164,7 +164,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// A receiver that hangs keeps those beside it waiting for nothing, and its own events from no worker but these.
+// A receiver that hangs does not hold up the others, and this worker keeps only sendPlaces requests open to it.
 func TestReceiverThatHangs(t *testing.T) {
 	t.Parallel()
 	hangs, hung := receiver(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -186,7 +186,7 @@ func TestReceiverThatHangs(t *testing.T) {
 		t.Error("more requests than places at once")
 	}
 	s.end() // at once, though requests are in flight
-	// What was cut off was not tried: it is sent again at once, and its failure is nobody's.
+	// What was cut off counts as not tried: it is sent again at once, and nobody is blamed.
 	all, err := s.outbox.Deliveries(t.Context(), s.receivers[0].ID, 100)
 	if err != nil || len(all) != 3*sendPlaces {
 		t.Fatal(len(all), err)

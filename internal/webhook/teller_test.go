@@ -150,7 +150,7 @@ func (w *world) await() event {
 	}
 }
 
-// next is the event that comes next.
+// next returns the event that comes next.
 func (w *world) next(kind string) event {
 	w.t.Helper()
 	e := w.await()
@@ -180,7 +180,7 @@ func TestBatchIsTold(t *testing.T) {
 	if d := second.Data; second.Type != "batch.settled" || d.Batch != "one" || d.Succeeded != 1 || d.Failed != 1 || !d.Settled || !d.Complete {
 		t.Errorf("%+v", second)
 	}
-	// A person decides: it settles anew.
+	// A person decides, and the batch settles anew.
 	if _, err := w.Control.Skip(t.Context(), control.Selection{Batch: "one"}); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestBatchIsTold(t *testing.T) {
 	}
 }
 
-// What happens while no worker lives is told by the next one; what it told is not told again.
+// The next worker tells what happened while none lived, and nothing is told twice.
 func TestNothingIsLostBetweenWorkers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -210,7 +210,7 @@ func TestNothingIsLostBetweenWorkers(t *testing.T) {
 	}
 }
 
-// The end of a call that asked for it is told, whatever it is; that of others is not.
+// The end of a call that asked for it is told, however it ended. That of others is not.
 func TestFinishedCallsAreTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -240,7 +240,7 @@ func TestFinishedCallsAreTold(t *testing.T) {
 	if states["a"] != "succeeded" || states["c"] != "failed" {
 		t.Errorf("%v", states)
 	}
-	// Calls with that mark are known as others are.
+	// Calls with that mark are recognised like others.
 	if sum, err := w.Producer.EnqueueBatch(t.Context(), "one", calls, engine.BatchOptions{}); err != nil || sum.Held != 1 || sum.Duplicates != 3 {
 		t.Errorf("%+v, %v", sum, err)
 	}
@@ -287,7 +287,7 @@ func TestFinishedCallsAreTold(t *testing.T) {
 	}
 }
 
-// While a part of Redis is away, used up quotas of the other tokens are told, and the log says once what is unread.
+// While a part of Redis is away, used-up quotas of the other tokens are told, and the log says once what is unread.
 func TestQuotaIsToldWhileAPartIsAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

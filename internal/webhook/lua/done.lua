@@ -1,5 +1,5 @@
--- Notes what became of a delivery that was taken. One that was delivered goes, whoever has its lease by now; all else is
--- fenced by the nonce of the lease.
+-- Notes what became of a delivery that was taken. If it was delivered, it is removed, whoever has its lease by now; all
+-- else is fenced by the nonce of the lease.
 -- KEYS[1] prefix of the outbox  ARGV[1] receiver  [2] event's id  [3] nonce
 -- ARGV[4] delivered | failed | back (it was not tried)  [5] what went wrong, ''
 -- ARGV[6] first delay, ms; it doubles with each try  [7] the longest delay, ms

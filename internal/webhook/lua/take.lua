@@ -1,4 +1,5 @@
--- Takes the delivery that is due first under a lease: who does not say in time what became of it loses it to another.
+-- Takes the delivery that is due first, under a lease. A worker that does not say in time what became of it loses it to
+-- another.
 -- KEYS[1] prefix of the outbox  ARGV[1] receiver  [2] lease, ms  [3] nonce of the lease
 -- ARGV[4] how long the receiver's keys stay, ms
 -- Reply: {id, tries with this one, body}; empty: none is due

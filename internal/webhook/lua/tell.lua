@@ -1,9 +1,9 @@
--- Notes that something was told, and writes its event into the outbox: one step, so neither is without the other.
+-- Notes that something was told, and writes its event into the outbox, in one step: neither comes without the other.
 -- KEYS[1] prefix of the outbox, "habilita:{webhooks}:"
 -- ARGV[1] field of the mark, '' none  [2] the mark as it was read, '' none  [3] the new mark, '' none any more
 -- ARGV[4] deliveries that may wait for a receiver  [5] how long a receiver's keys stay, ms
 -- ARGV[6] event's id, '' no event  [7] type  [8] body  then the receivers
--- Reply: {1, or 0 if the mark was not as it was read: nothing was done then, deliveries that went}
+-- Reply: {1, or 0 if the mark has changed since it was read: nothing was done then, deliveries that were dropped}
 local P = KEYS[1]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
