@@ -40,7 +40,7 @@ const bulkHelp = `Enqueue many calls from a file in CSV or JSON Lines; - is stan
 
 CSV has a header with the columns server and token, in any order. licenses, chain, ref and id
 are optional. JSON Lines has the same names. The calls of a token are made in the order of its
-rows. A bad row is told as FILE:LINE: FIELD: what is wrong, and does not stop the others. The
+rows. A bad row is shown as FILE:LINE: FIELD: what is wrong, and does not stop the others. The
 rows behind it in its chain are withheld, because a chain's order is that of the file.
 --rejects keeps these rows (with their tokens, mode 0600). Correct the file and give it again.
 
@@ -48,7 +48,7 @@ You can give a file again at any time, corrected or after an interruption: only 
 added, and no row is made twice. A row is known by its id; one without id by what it says
 (server, token, chain and ref) and by its number among rows that say the same. So you may
 correct, insert and sort rows. A row conflicts if its id is known for another server or chain,
-or stands twice in the file. It is told, and nothing is changed.
+or is in the file twice. The command says so, and changes nothing.
 
 Calls of the batch that are no longer in the file and have not ended are counted as missing.
 --prune cancels them, and replaces a call that conflicts and was never sent. It does nothing if
@@ -63,14 +63,14 @@ skip (go on with the next call), cancel (drop the later calls of the batch in th
 succeeded. Otherwise the batch holds, and the exit status is 3. Then correct the file and give
 the same command again with --prune; or retry what failed and give the same command again; or
 give it with --canary 0, which enqueues the others all the same; or cancel the batch. The same
-command also goes on after an interruption. Standard input ("-") is kept in a file without a
-name meanwhile.
+command also goes on after an interruption. Meanwhile standard input ("-") is kept in an unnamed
+file.
 
 --dry-run checks every row, says what would be new, and plans: tokens, calls per token, the days
 that the quota takes (licences x 1000 a day for a token), and the least time at an assumed
---latency. That is the greatest of the longest chain, the busiest token over its slots, the
-busiest server over SERVER_CONCURRENCY, and all calls over CONCURRENCY. Retries and other
-batches come on top.`
+--latency. The least time is set by whichever takes longest: the longest chain, the busiest
+token with its slots, the busiest server with SERVER_CONCURRENCY, or all calls with CONCURRENCY.
+Retries and other batches come on top.`
 
 func (a *app) bulk() *cobra.Command {
 	var o bulkFlags
@@ -90,7 +90,7 @@ func (a *app) bulk() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.batch, "batch", "", "name of the batch (default: the file's name without folder and extension; standard input: the time)")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new, count and plan; enqueues nothing (what is there already: if Redis answers)")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check every row, say what is new, count and plan, and enqueue nothing (needs Redis to know what is there already)")
 	f.StringVar(&o.prune, "prune", "", "cancel calls that are no longer in the file; =`N`: exactly N of them")
 	f.Lookup("prune").NoOptDefVal = pruneAll
 	f.BoolVar(&o.strict, "strict", false, "enqueue nothing if any row is rejected or conflicts")
@@ -100,8 +100,8 @@ func (a *app) bulk() *cobra.Command {
 	f.Lookup("canary").DefValue = "0" // not given: help tells no default
 	o.timing.bind(cmd)
 	a.jsonFlag(cmd, "end with one JSON object on standard output")
-	f.DurationVar(&o.plan.latency, "latency", 2*time.Second, "with --dry-run: how long a call takes at the vendor, as is assumed")
-	f.IntVar(&o.plan.workers, "workers", 1, "with --dry-run: how many worker processes are assumed, each with CONCURRENCY calls in flight")
+	f.DurationVar(&o.plan.latency, "latency", 2*time.Second, "with --dry-run: assumed time that a call takes at the vendor")
+	f.IntVar(&o.plan.workers, "workers", 1, "with --dry-run: assumed number of worker processes, each with CONCURRENCY calls in flight")
 	worker := engine.WorkerOptions{}.WithDefaults()
 	f.Int("concurrency", 0, fmt.Sprintf("with --dry-run: calls in flight of a worker (default: the variable CONCURRENCY, or %d)", worker.Concurrency))
 	f.Int("server-concurrency", 0, fmt.Sprintf("with --dry-run: of these, at one server of the vendor (default: the variable SERVER_CONCURRENCY, or %d)", worker.ServerConcurrency))
@@ -125,7 +125,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	}
 	if o.prune != "" && o.prune != pruneAll {
 		if o.pruneExactly, err = strconv.Atoi(o.prune); err != nil || o.pruneExactly < 1 {
-			return usagef("--prune=%s: want the number of calls that are to be cancelled, from 1", o.prune)
+			return usagef("--prune=%s: want the number of calls to cancel, from 1", o.prune)
 		}
 	}
 	var planning config.Settings

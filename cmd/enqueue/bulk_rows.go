@@ -42,7 +42,7 @@ func (r *rowsRun) calls() iter.Seq2[engine.Call, error] {
 			}
 			r.part = r.part || row.FromRejects // one row tells it of the file
 			if r.part && r.o.path != "" {
-				yield(engine.Call{}, usagef("%s is a rejects file: name the batch that its rows are of with --batch, or give the whole corrected file", r.in.name))
+				yield(engine.Call{}, usagef("%s is a rejects file: name the batch of its rows with --batch, or give the whole corrected file", r.in.name))
 				return
 			}
 			if r.part && r.whole {

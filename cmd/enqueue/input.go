@@ -39,7 +39,7 @@ type fileFlags struct {
 func (o *fileFlags) bind(cmd *cobra.Command) {
 	o.inputFlags.bind(cmd)
 	cmd.Flags().StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
-	cmd.Flags().StringVar(&o.rejects, "rejects", "", "file to keep rows in that were rejected, conflict or were withheld, as they were")
+	cmd.Flags().StringVar(&o.rejects, "rejects", "", "file in which to keep the rows that were rejected, conflict or were withheld, unchanged")
 	cmd.Flags().StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
 	complete(cmd, "on-failure", ledger.Policies()...)
 	complete(cmd, "progress", "auto", "plain", "none")

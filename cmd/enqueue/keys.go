@@ -31,14 +31,14 @@ func (a *app) keygen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Print a new sealing key, API key or webhook secret",
-		Long: `Print a new sealing key: id:base64 of 32 random bytes. Tokens rest in Redis sealed under it.
-Keep it: nobody can open them without it. All producers and workers of a Redis need the
-same keys. To change to a new key, put it before the old one
-(HABILITA_KEYS=new,old), restart the workers, and run "enqueue rekey".
+		Long: `Print a new sealing key: id:base64 of 32 random bytes. Redis keeps tokens sealed under it.
+Keep the key: nobody can open the tokens without it. All producers and workers of a Redis need
+the same keys. To change to a new key, put it before the old one (HABILITA_KEYS=new,old), restart
+the workers, and run "enqueue rekey".
 
 With --api NAME, print a key of the HTTP API and the pages instead, as HABILITA_API_KEYS of
-the worker takes it: NAME:KIND:KEY. The audit log shows NAME, and a program sends
-KEY. Several stand comma separated.
+the worker takes it: NAME:KIND:KEY. The audit log shows NAME, and a program sends KEY. Separate
+several keys with commas.
 
 With --webhook, print a secret for WEBHOOK_SECRETS of the worker, which signs events. To
 change it, give both, comma separated, until the receivers have the new one.`,
@@ -118,13 +118,13 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 	}
 	first := keys.First()
 	return a.give(map[string]any{"key": first, "tokens": n, "schedule_chunks": chunks, "naming_key": naming}, unread, func() {
-		others := "the others were so already"
+		others := "the others were already"
 		if unread != nil {
 			others = "some can't be reached now"
 		}
 		fmt.Fprintf(a.out, "%s sealed anew under key %s; %s\n", say.Count(n, "token"), first, others)
 		if chunks > 0 {
-			fmt.Fprintf(a.out, "%s of schedules' rows was sealed anew too\n", say.Count(chunks, "chunk"))
+			fmt.Fprintf(a.out, "%s of schedules' rows sealed anew too\n", say.Count(chunks, "chunk"))
 		}
 		if naming {
 			fmt.Fprintln(a.out, "the token-ID key was sealed anew too")
@@ -162,12 +162,12 @@ func (a *app) token(file string, stdin bool) (engine.Token, error) {
 	return engine.Token(text), nil
 }
 
-const tokenIDHelp = `Tell the token_id that reports, chains, pages and logs show instead of a token. With it you
+const tokenIDHelp = `Print the token_id that reports, chains, pages and logs show instead of a token. With it you
 find the row of a file that a line of a report is about, and the other way round.
 
 One token comes from WOLKVOX_TOKEN, --token-file or --token-stdin, never from an argument. With
 --file, all rows of a file are named, as CSV: row (its line), server, ref, token_id, chain, id.
-Bad rows are told as bulk tells them, and the exit status is 3.
+Bad rows are shown as bulk shows them, and the exit status is 3.
 
 It prints names only, and writes nothing to Redis. "enqueue run" has names of its own for each
 file, which FILE.results.csv shows.`

@@ -26,7 +26,7 @@ func (a *app) quota() *cobra.Command {
 		Use:   "quota",
 		Short: "What each token has used today, its slots and cool-downs",
 		Long: `Show what each token has used of today's quota (licences x 1000 requests), its requests in
-flight (slots), the chains that wait for a slot, and until when the token is left alone.
+flight (slots), the chains that wait for a slot, and until when the token cools down.
 Tokens are shown by their token_id, an HMAC, never as they are. If workers run, their
 DEFAULT_LICENSES and QUOTA_TIMEZONE count, not those of this command.`,
 		Example: `  enqueue quota
@@ -57,8 +57,9 @@ func (a *app) quotaLift() *cobra.Command {
 	return a.lift(&cobra.Command{
 		Use:   "lift --token-id T",
 		Short: "End a token's cool-down, and call with it again",
-		Long: `Ends the cool-down of a token, for one whose cause is known to be gone: more licences, the
-end of maintenance. Its chains go on at once. If the vendor refuses still, it cools down again.`,
+		Long: `End the cool-down of a token when you know that its cause is gone: the operation got more
+licences, or maintenance is over. The token's chains go on at once. If the vendor still refuses,
+it cools down again.`,
 		Example: `  enqueue quota --json | jq -r 'select(.cooling_until != null) | .token_id'
   enqueue quota lift --token-id lc5wqxamtfbd5u5vkr6c5d34`,
 	}, "token-id", tokenIDMeans, func(ctx context.Context, s *session, token string) (string, error) {
@@ -80,7 +81,7 @@ func (a *app) quotaSync() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "sync (--token-id T | --batch B | --all)",
-		Short: "Ask the vendor what tokens have used, and count no less",
+		Short: "Ask the vendor what tokens have used, and raise our counts to that",
 		Long: `Ask the vendor for its own count of a token (token_info). If it is higher than ours, because
 another program uses the token, ours is raised. It is never lowered, and licences stay.
 
@@ -248,9 +249,9 @@ type serverRow struct {
 func (a *app) serversLift() *cobra.Command {
 	return a.lift(&cobra.Command{
 		Use:   "lift --server S",
-		Short: "Call a server again that was found down",
-		Long: `Make calls to a server again that you know to be well: within a minute, as their chains come
-back. If it still fails, it is down again.`,
+		Short: "Call a server again after it was found down",
+		Long: `Make calls to a server again when you know that it is up. They begin within a minute, as their
+chains come back. If the server still fails, it is down again.`,
 		Example: `  enqueue servers lift --server 0042`,
 	}, "server", "the server, as in `enqueue servers`", func(ctx context.Context, s *session, server string) (string, error) {
 		was, err := s.control.LiftServer(ctx, server)
@@ -260,7 +261,7 @@ back. If it still fails, it is down again.`,
 		case was:
 			return "server " + server + " is called again", err
 		}
-		return "server " + server + " was not left alone", err
+		return "server " + server + " is not down", err
 	})
 }
 

@@ -110,7 +110,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetHelpCommand(&cobra.Command{
 		Use:               "help [COMMAND]",
-		Short:             "Help of a command",
+		Short:             "Help for a command",
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, _ := root.Find(args)

@@ -41,14 +41,14 @@ by the clock of this machine).
 
 You may correct FILE between two starts. What succeeded stays, new rows are made, and rows that
 are no longer in it are not (their attempts stay in the results). A row is known by its id; one
-without id by what it says. A bad row is told as FILE:LINE: FIELD: what is wrong. The rows
+without id by what it says. A bad row is shown as FILE:LINE: FIELD: what is wrong. The rows
 behind it in its chain are withheld until it is corrected; --rejects keeps them all (with
-their tokens, mode 0600). --dry-run tells what is new, what was done and what waits, by the
-journal, and calls nothing.
+their tokens, mode 0600). --dry-run says, from the journal, what is new, what was done and what
+waits, and calls nothing.
 
 One process at a time works on a file, and it counts only what it sends itself. So do not use a
-token here and through Redis on the same day. The journal has no token, but the key that tokens
-get their names from; it is private (mode 0600). When all is done, you can remove it.
+token here and through Redis on the same day. The journal has no tokens, but it has the key that
+tokens get their names from, so it is private (mode 0600). When all is done, you can remove it.
 
 It ends when nothing more happens without a person. If the day's quota is used up, it waits for
 the next day; with --today it ends. Ctrl-C lets requests in flight end first.
@@ -309,7 +309,7 @@ func (r *fileRun) tellFailures(e runResult) {
 		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, say.Count(c.Attempts, "attempt"), cmp.Or(c.Error, c.Code+" "+c.Msg))
 	}
 	if more := e.failed.n - len(e.failed.first); more > 0 {
-		fmt.Fprintf(r.err, "given up: %s more, which %s has\n", say.Count(more, "call"), e.Results)
+		fmt.Fprintf(r.err, "given up: %s more; see %s\n", say.Count(more, "call"), e.Results)
 	}
 	if e.failed.tokens > 0 {
 		fmt.Fprintf(r.err, "next: correct the token of %s in %s, then: %s\n", say.Count(e.failed.tokens, "call"), say.File(r.in.name), r.resume())

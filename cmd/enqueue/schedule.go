@@ -65,9 +65,9 @@ type acted struct {
 func (a *app) schedulePause() *cobra.Command {
 	return a.scheduleAct(&cobra.Command{
 		Use:   "pause NAME",
-		Short: "Let a schedule make no run until it is resumed",
-		Long: `Let a schedule make no run until it is resumed. A run that is being enqueued goes on, and
-"schedule run" works all the same.`,
+		Short: "Stop the runs of a schedule until it is resumed",
+		Long: `Stop the runs of a schedule until it is resumed. A run that is being enqueued goes on, and
+"schedule run" still works.`,
 		Example: "  enqueue schedule pause nightly",
 	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		done, err := op.PauseSchedule(ctx, name)
@@ -83,8 +83,8 @@ func (a *app) scheduleResume() *cobra.Command {
 	return a.scheduleAct(&cobra.Command{
 		Use:   "resume NAME",
 		Short: "Let a paused schedule go on from its next tick",
-		Long: `Let a paused schedule go on from its next tick. Ticks that passed while it was paused are
-not made: "schedule run" makes a run now.`,
+		Long: `Let a paused schedule go on from its next tick. Ticks that passed while it was paused have
+no run; "schedule run" makes one now.`,
 		Example: "  enqueue schedule resume nightly",
 	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		done, err := op.ResumeSchedule(ctx, name)
@@ -110,7 +110,7 @@ refused, unless --overlap is given.`,
 		batch, err := op.RunSchedule(ctx, name, overlap)
 		return acted{Batch: batch}, "batch   " + batch + "\nfollow  enqueue schedule show " + say.Quote(name) + "   (a worker begins it within seconds)", err
 	})
-	cmd.Flags().BoolVar(&overlap, "overlap", false, "also where the last run has not settled")
+	cmd.Flags().BoolVar(&overlap, "overlap", false, "make the run even if the last one has not settled")
 	return cmd
 }
 
@@ -119,7 +119,7 @@ func (a *app) scheduleRemove() *cobra.Command {
 		Use:   "remove NAME",
 		Short: "Remove a schedule with its rows and history",
 		Long: `Remove a schedule with its rows and its history of runs. What its runs enqueued stays and is
-made: "enqueue cancel --batch" takes calls out.`,
+made; "enqueue cancel --batch" cancels it.`,
 		Example: "  enqueue schedule remove nightly",
 	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		err := op.RemoveSchedule(ctx, name)
@@ -131,7 +131,7 @@ func (a *app) scheduleList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "All schedules, each with its next and its last run",
-		Long:  "All schedules, each with its next and its last run. Times are of the schedule's own zone.",
+		Long:  "All schedules, each with its next and its last run. Times are in the schedule's own zone.",
 		Example: `  enqueue schedule list
   enqueue schedule list --json | jq -r 'select(.status == "paused") | .schedule'`,
 	}
@@ -214,7 +214,7 @@ func (a *app) scheduleShow() *cobra.Command {
 		Use:   "show NAME",
 		Short: "One schedule with its next run and its last 20 runs",
 		Long: `One schedule with its next run and its last 20 runs: the batch of each, what became of it,
-and what was passed over. Times are of the schedule's own zone.`,
+and what was passed over. Times are in the schedule's own zone.`,
 		Example: `  enqueue schedule show nightly
   enqueue schedule show nightly --json | jq -r '.runs[0].batch'`,
 	}

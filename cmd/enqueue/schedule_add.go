@@ -32,11 +32,11 @@ type scheduleFlags struct {
 const scheduleAddHelp = `Keep the rows of a file, sealed, in Redis, and enqueue them at each tick of a cron expression
 (minute, hour, day of the month, month, day of the week) in a time zone.
 
-The file is checked as bulk does it. A bad row, or an id that stands twice for a token, is left
-out and told as FILE:LINE: FIELD: what is wrong (exit status 3). The rows behind it in its
-chain are withheld, except under --on-failure skip. Correct the file and add it again with
---replace: the history stays, and so does every setting that is not given. The file is not
-read again by itself. Standard input ("-") is kept in a file without a name meanwhile.
+The file is checked as by bulk. A bad row, or an id that stands twice for a token, is left out
+and shown as FILE:LINE: FIELD: what is wrong (exit status 3). The rows behind it in its chain
+are withheld, except under --on-failure skip. Correct the file and add it again with --replace:
+the history stays, and so does every setting that is not given. A schedule does not read the
+file again by itself. Meanwhile standard input ("-") is kept in an unnamed file.
 
 Sunday is 0 or 7. If both the day of the month and the day of the week are given, one of them
 is enough: '0 2 1 * mon' runs on the first of each month and on every Monday. The command
@@ -69,10 +69,10 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.StringVar(&o.def.Cron, "cron", "", "when: five fields such as '0 2 * * *', or @daily and the like (required without --replace)")
 	f.StringVar(&o.def.Timezone, "timezone", "", "zone of the cron expression, such as America/Bogota (default: QUOTA_TIMEZONE)")
 	f.StringVar(&o.file, "file", "", "the rows, in CSV or JSON Lines; - is standard input (required)")
-	f.StringVar(&o.def.Missed, "missed", schedule.Once, "once or skip: what happens to ticks at which no worker was there")
-	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run though the last one has not settled")
+	f.StringVar(&o.def.Missed, "missed", schedule.Once, "once or skip: what happens to ticks that passed while no worker ran")
+	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run even if the last one has not settled")
 	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
-	f.BoolVar(&o.replace, "replace", false, "put it in the place of one of that name, with its settings where no others are given")
+	f.BoolVar(&o.replace, "replace", false, "replace the schedule of that name, and keep those of its settings that are not given")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what --cron means and the next runs, and check the file if there is one; keeps nothing, and needs Redis only with --replace")
 	o.fileFlags.bind(cmd)
 	a.jsonFlag(cmd, "one JSON object, as of schedule show --json, with rejected, conflicts and withheld")

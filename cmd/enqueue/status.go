@@ -74,7 +74,7 @@ func (a *app) watch() *cobra.Command {
 a line for every change. Ctrl-C ends it too, and changes nothing. The exit status is 0, whatever
 the counts are. In a script, use "enqueue bulk --wait".
 
-It tells the counts, the rate (smoothed over some 10 s), the time left at that rate, what chains
+It shows the counts, the rate (smoothed over about 10 s), the time left at that rate, what chains
 wait for and until when, and the last errors. It looks at what waits every 3 s at most. In a big
 batch it looks at a sample of the chains, and says "sample"; "enqueue chains" has all.`,
 		Example: `  enqueue watch november
@@ -202,8 +202,8 @@ type timing struct {
 
 func (t *timing) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.String("at", "", "not before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); one that has passed is now")
-	f.Duration("in", 0, "not before this time has passed, such as 10m")
+	f.String("at", "", "begin no call before this time (RFC 3339, such as 2026-11-24T02:00:00-05:00); a time that has passed means now")
+	f.Duration("in", 0, "begin no call before this much time has passed, such as 10m")
 	f.BoolVar(&t.wait, "wait", false, "wait until nothing more happens without a person")
 	f.DurationVar(&t.timeout, "wait-timeout", 0, "wait at most this long (0: as long as it takes)")
 }

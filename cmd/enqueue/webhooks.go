@@ -29,7 +29,7 @@ named by a hash of its address, which may hold a secret; "origin" is the part th
 shown. A webhook that was delivered is in no list.`,
 		Example: `  enqueue webhooks
   enqueue webhooks --json | jq -r 'select(.state == "given_up") | .event'
-  enqueue webhooks test                       # does the way to the receivers work?`,
+  enqueue webhooks test                       # can workers reach the receivers?`,
 	}
 	a.jsonFlag(cmd, "one JSON object a webhook")
 	cmd.AddCommand(a.webhooksTest())
@@ -69,8 +69,8 @@ func (a *app) webhooksTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test",
 		Short: "Send an event of type test to every receiver, and say whether it was taken",
-		Long: `Writes an event of type "test" for every receiver that workers have, lets the workers send
-it, and waits for the first try. So it takes the way that every event takes.`,
+		Long: `Write an event of type "test" for every receiver that workers have, let the workers send it,
+and wait for the first try. So the event goes the same way as every other one.`,
 		Example: `  enqueue webhooks test`,
 	}
 	cmd.Flags().DurationVar(&patience, "timeout", time.Minute, "how long to wait for the workers")
@@ -96,7 +96,7 @@ func (a *app) awaitTest(ctx context.Context, o *webhook.Outbox, id string, recei
 	failed := 0
 	for len(receivers) > 0 {
 		if time.Now().After(until) {
-			return fmt.Errorf("nothing is known of %s: no worker that has them sent it in time", say.Count(len(receivers), "receiver"))
+			return fmt.Errorf("no result for %s: no worker sent the event in time", say.Count(len(receivers), "receiver"))
 		}
 		var open []webhook.Receiver
 		for _, r := range receivers {

@@ -103,7 +103,7 @@ var reasonWords = map[string]string{
 	"cooling":         "its token cools down",
 	"midnight":        "waits while the vendor's day changes",
 	"restart":         "waits because Redis restarted or another node of it took over, until every request that was in flight has ended",
-	ledger.ServerBusy: "waits until its worker has less than SERVER_CONCURRENCY requests in flight at the server",
+	ledger.ServerBusy: "waits until its worker has fewer than SERVER_CONCURRENCY requests in flight at the server",
 	"server":          "waits until the vendor's server answers again",
 	"back-off":        "failed and is tried again",
 	"push-back":       "was put off by the vendor",

@@ -40,7 +40,7 @@ func (s Selection) check() (Selection, error) {
 		return s, &SelectionError{Problem: "more than one thing is selected"}
 	}
 	if s.Cause != "" && (s.Chain != "" || !slices.Contains(Causes(), s.Cause)) {
-		return s, &SelectionError{Problem: "why they failed is none that is known, or is given with a chain"}
+		return s, &SelectionError{Problem: "the cause is not a known one, or is given with a chain"}
 	}
 	if s.Chain != "" {
 		token, name := ledger.SplitChainID(s.Chain)

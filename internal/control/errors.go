@@ -29,7 +29,7 @@ var unknownWords = map[error]string{
 	ledger.ErrNoCall:       "there is no call %q: `enqueue report BATCH` has the ids of a batch's calls",
 	schedule.ErrNoSchedule: "there is no schedule %q: run `enqueue schedule list` to list them",
 	ErrNotHeld:             "chain %q is not held: `enqueue chains --held` lists those that wait for a person",
-	ErrNoChain:             "chain %q has no call that waits: `enqueue chains` lists those that have",
+	ErrNoChain:             "chain %q has no call that waits: `enqueue chains` lists the chains that have one",
 }
 
 // Error says what is unknown and what to type next.
@@ -47,7 +47,7 @@ func (e *SelectionError) Error() string {
 }
 
 // ErrChainID says that a text can't be the id of a chain.
-var ErrChainID = errors.New("not a chain's id: it is the token_id of `enqueue report`, with :NAME behind it where the chain has one")
+var ErrChainID = errors.New("not a chain's id: it is the token_id of `enqueue report`, followed by :NAME if the chain has a name")
 
 // Unread returns how many parts of the ledger, and how many whole batches and schedules, could not be read, if err says
 // that the others could: what came with err is theirs. It returns 0 if err is nil or any other error.

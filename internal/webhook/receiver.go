@@ -46,7 +46,7 @@ func ParseReceivers(list string) ([]Receiver, error) {
 			return nil, fmt.Errorf("address %d of %d: want https://host/path, or http:// on this machine, with no user and no #", i+1, len(all))
 		}
 		if slices.ContainsFunc(out, func(r Receiver) bool { return r.address == text }) {
-			return nil, fmt.Errorf("address %d of %d stands there twice", i+1, len(all))
+			return nil, fmt.Errorf("address %d of %d is given twice", i+1, len(all))
 		}
 		sum := sha256.Sum256([]byte(text))
 		out = append(out, Receiver{

@@ -44,7 +44,7 @@ type upload struct {
 func pruneOf(q url.Values, o *engine.BatchOptions) (err error) {
 	if o.Prune = q.Has("prune"); o.Prune && q.Get("prune") != "" {
 		if o.PruneExactly, err = strconv.Atoi(q.Get("prune")); err != nil || o.PruneExactly < 1 {
-			return refuseField(badParameter, "prune", "want nothing, or the number of calls that are to be cancelled")
+			return refuseField(badParameter, "prune", "want nothing, or the number of calls to cancel")
 		}
 	}
 	o.Strict, err = isSet(q, "strict")

@@ -118,5 +118,5 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 		}
 		return answer(w, http.StatusOK, one)
 	}
-	return refuse(conflict, "%d calls bear this id, in several batches or for several tokens: say which with batch= (empty: of no batch) and token_id=", len(fit))
+	return refuse(conflict, "%d calls have this id, in several batches or for several tokens: say which with batch= (empty: of no batch) and token_id=", len(fit))
 }

@@ -58,7 +58,7 @@ func mediaType(r *http.Request, want string) error {
 // mediaTypes checks the body's type and returns it, with how its text is encoded.
 func mediaTypes(r *http.Request, want ...string) (string, rows.Encoding, error) {
 	if e := contentEncoding(r); e != "" && e != "gzip" {
-		return "", "", refuse(wrongMedia, "of Content-Encodings only gzip is taken")
+		return "", "", refuse(wrongMedia, "the only Content-Encoding that is taken is gzip")
 	}
 	have, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(want, have) {
@@ -103,10 +103,10 @@ func decodeCall(r *http.Request) (engine.Call, error) {
 		return engine.Call{}, fmt.Errorf("%w: %w", errBody, err)
 	}
 	if !utf8.Valid(body) {
-		return engine.Call{}, refuse(badRequest, "the body is no valid UTF-8")
+		return engine.Call{}, refuse(badRequest, "the body is not valid UTF-8")
 	}
 	if jsontext.Value(body).Kind() != jsontext.KindBeginObject {
-		return engine.Call{}, refuse(badRequest, "the body is no JSON object")
+		return engine.Call{}, refuse(badRequest, "the body is not a JSON object")
 	}
 	var given map[string]jsontext.Value
 	var b callBody
@@ -146,7 +146,7 @@ func malformed(body string, err error) error {
 		case jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
 			return refuseField(invalid, name, rows.HalfSurrogateProblem)
 		}
-		return refuse(badRequest, "the body is no JSON: it goes wrong at byte %d", bad.ByteOffset)
+		return refuse(badRequest, "the body is not JSON: it goes wrong at byte %d", bad.ByteOffset)
 	}
 	bad, _ := errors.AsType[*json.SemanticError](err)
 	name := shown(bad.JSONPointer)

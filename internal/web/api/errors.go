@@ -126,9 +126,9 @@ var meanings = []meaning{
 	when(redisconn.IsAny(control.ErrChainID), notFound, "this is not the id of a chain: GET /v1/chains has them"),
 	when(redisconn.IsAny(schedule.ErrNoSchedule), notFound, "there is no schedule of this name: GET /v1/schedules lists those there are"),
 	when(redisconn.Is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"),
-	when(redisconn.IsAny(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which tells nothing of what is missing: prune with the whole file"),
+	when(redisconn.IsAny(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which does not show what is missing: prune with the whole file"),
 	when(func(err error) bool { return errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded) }, timedOut, "no byte of the body came for too long"),
-	when(redisconn.IsAny(guard.ErrGzip), badRequest, "the body is said to be gzip, and that is broken or ended too early"),
+	when(redisconn.IsAny(guard.ErrGzip), badRequest, "the body is said to be gzip, but it is broken or ended too early"),
 	when(redisconn.IsAny(errBody), badRequest, "the body ended before it was complete"),
 }
 
@@ -141,7 +141,7 @@ var troubles = []meaning{
 	when(redisconn.IsAny(io.EOF, io.ErrUnexpectedEOF, redis.ErrClosed, redis.ErrPoolTimeout, context.DeadlineExceeded, context.Canceled), redisAway, unknownTrouble),
 }
 
-const unknownTrouble = "nothing is known of what was asked for; ask again"
+const unknownTrouble = "it is not known whether the request had an effect; ask again"
 
 // errBody marks an error of reading the body.
 var errBody = errors.New("body")

@@ -20,11 +20,11 @@ func TestCallsThatAreNone(t *testing.T) {
 		status int
 		says   string
 	}{
-		"nothing":                {"", 400, "no JSON object"},
-		"white space":            {"  \n", 400, "no JSON object"},
-		"null":                   {"null", 400, "no JSON object"},
-		"array":                  {"[]", 400, "no JSON object"},
-		"string":                 {`"x"`, 400, "no JSON object"},
+		"nothing":                {"", 400, "not a JSON object"},
+		"white space":            {"  \n", 400, "not a JSON object"},
+		"null":                   {"null", 400, "not a JSON object"},
+		"array":                  {"[]", 400, "not a JSON object"},
+		"string":                 {`"x"`, 400, "not a JSON object"},
 		"empty object":           {"{}", 422, "server"},
 		"no token":               {`{"server":"42"}`, 422, "token"},
 		"broken off":             {`{"server":"42","token":"` + theToken, 400, ""},
@@ -74,7 +74,7 @@ func TestCallsThatAreNone(t *testing.T) {
 		"a time of another age":  {with(`"at":"9999-01-01T00:00:00Z"`), 422, "at"},
 		"bad UTF-8":              {with("\"ref\":\"\xff\xfe\""), 400, "UTF-8"},
 		"UTF-16":                 {"\xff\xfe{\x00}\x00", 400, "UTF-8"},
-		"byte order mark":        {"\xef\xbb\xbf" + with(`"ref":"x"`), 400, "no JSON object"},
+		"byte order mark":        {"\xef\xbb\xbf" + with(`"ref":"x"`), 400, "not a JSON object"},
 		"deep":                   {with(`"ref":` + strings.Repeat("[", 20_000)), 400, "byte"},
 		"large":                  {with(`"ref":"` + strings.Repeat("x", api.MaxCall) + `"`), 413, "at most"},
 		"zero byte behind":       {with(`"ref":"x"`) + "\x00", 400, ""},

@@ -35,7 +35,7 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 			return nil, refuseField(badParameter, name, "is given twice")
 		}
 		if !utf8.ValidString(values[0]) {
-			return nil, refuseField(badParameter, name, "is no valid UTF-8")
+			return nil, refuseField(badParameter, name, "is not valid UTF-8")
 		}
 	}
 	return q, nil

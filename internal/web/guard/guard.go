@@ -98,7 +98,7 @@ func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 		if !loopback.Host(r.Host) {
 			g.tell(r, "asked for under a name that is not this machine's").Send()
 			WriteProblem(w, r, Problem{Status: http.StatusMisdirectedRequest, Type: ProblemTypeBase + "host",
-				Title: "Not under this name", Detail: "without keys this answers to localhost, 127.0.0.1 and [::1] alone; set HABILITA_API_KEYS to use another name"})
+				Title: "Not under this name", Detail: "without keys this answers only to localhost, 127.0.0.1 and [::1]; set HABILITA_API_KEYS to use another name"})
 			return Principal{}, false
 		}
 		return Principal{Name: local, CanWrite: true}, true

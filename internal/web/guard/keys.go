@@ -64,7 +64,7 @@ func ParseKeys(text string) (Keys, error) {
 		case !nameForm.MatchString(name):
 			return wrong("has a name that can't be one: 1 to 64 letters, digits and . _ @ -")
 		case name == local:
-			return wrong(`is called "local", which is who asks where there are no keys`)
+			return wrong(`is called "local", which is the name of callers when there are no keys`)
 		case slices.ContainsFunc(k.all, func(e entry) bool { return e.Name == name }):
 			return wrong("has a name that an earlier one has")
 		case kind != "write" && kind != "read":
