@@ -27,7 +27,7 @@ import (
 type bulkFlags struct {
 	fileFlags
 	batch                  string
-	path                   string // of the file whose name the batch bears; "" a name was given
+	path                   string // of the file that the batch is named after; "": a name was given
 	dryRun, strict, notify bool
 	prune                  string // pruneAll, or the number pruneExactly; "": not given
 	pruneExactly           int

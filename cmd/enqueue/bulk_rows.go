@@ -40,7 +40,7 @@ func (r *rowsRun) calls() iter.Seq2[engine.Call, error] {
 					r.meter.Log(fmt.Sprintf("%s:%d: warning: licenses: differs from an earlier row of the same token; the last one wins", r.in.name, row.Line))
 				}
 			}
-			r.part = r.part || row.FromRejects // one row tells it of the file
+			r.part = r.part || row.FromRejects // one such row is enough
 			if r.part && r.o.path != "" {
 				yield(engine.Call{}, usagef("%s is a rejects file: name the batch of its rows with --batch, or give the whole corrected file", r.in.name))
 				return

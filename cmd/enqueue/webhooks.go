@@ -91,7 +91,7 @@ and wait for the first try. So the event goes the same way as every other one.`,
 	})
 }
 
-// awaitTest waits for the first try of an event at each receiver, and says what became of it.
+// awaitTest waits for the first try of an event at each receiver, and says how it went.
 func (a *app) awaitTest(ctx context.Context, o *webhook.Outbox, id string, receivers []webhook.Receiver, until time.Time) error {
 	failed := 0
 	for len(receivers) > 0 {

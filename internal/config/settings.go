@@ -138,7 +138,7 @@ type loader struct {
 	groups Group
 	s      Settings
 	faults []string
-	bad    map[string]bool // variables with a fault, which are compared with no other
+	bad    map[string]bool // variables with a fault, which are not compared with others
 }
 
 func (l *loader) load(d Setting) {

@@ -54,7 +54,7 @@ func correct(what, chain string, m ledger.Batch) string {
 	switch {
 	case m.Name == "":
 		return fmt.Sprintf("give the call again with the right %s, after: enqueue cancel --chain %s", what, chain)
-	case m.Path != "": // the batch bears its name
+	case m.Path != "": // the batch is named after it
 		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, say.File(m.Path))
 	}
 	// It came from a file under another name, over HTTP, from a schedule or a program.

@@ -46,7 +46,7 @@ type AuditEntry struct {
 	Action string `json:"action"`
 	// Target is what it was done to, such as "batch november".
 	Target string `json:"target"`
-	// Result is what came of it, such as "3 chains", or the error.
+	// Result is the result, such as "3 chains", or the error.
 	Result string `json:"result"`
 	Outcome
 }

@@ -31,7 +31,7 @@ const WaitsForWorker = "worker"
 type Progress struct {
 	Status
 	Rate       float64   `json:"rate"`        // calls a second that succeeded, smoothed over some 10 s; 0 until 3 s of them were seen
-	ETASeconds *float64  `json:"eta_seconds"` // until all that need no person have one, at that rate; null: not known
+	ETASeconds *float64  `json:"eta_seconds"` // until all that need no person have a result, at that rate; null: not known
 	Waiting    []Waiting `json:"waiting"`     // what chains of the batch wait for, the most frequent first
 	Sampled    bool      `json:"sampled"`     // Waiting counts a sample of the chains ("held" is exact all the same)
 	LastErrors []string  `json:"last_errors"` // at most 3 texts, of chains that failed and wait or are held

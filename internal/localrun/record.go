@@ -21,7 +21,7 @@ const (
 
 // The types of records.
 const (
-	typeHead  = "head"  // a job begins; what stands before it is of no more concern
+	typeHead  = "head"  // a job begins; what stands before it no longer counts
 	typeFile  = "file"  // rows were appended to FILE; of the old version
 	typeRows  = "rows"  // rows that FILE has, and had not before
 	typeLeft  = "left"  // rows that FILE has no more

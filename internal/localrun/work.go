@@ -161,7 +161,7 @@ type result struct {
 	rowKey
 	mark int64 // of its outcome in the journal
 	err  error // the journal has not got it
-	last bool  // it is none: the goroutine ends
+	last bool  // this is not a result: the goroutine ends
 }
 
 // openResults writes the file anew, with what has ended already, and begins to append.

@@ -117,7 +117,7 @@ func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encodin
 			}
 		}
 		for row, err := range rows.Read(body, "body", format, encoding) {
-			u.part = u.part || row.FromRejects // one row tells it of the body
+			u.part = u.part || row.FromRejects // one such row is enough
 			if !yield(engine.CallOfRow(row, err)) {
 				return
 			}

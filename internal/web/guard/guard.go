@@ -109,7 +109,7 @@ func (g *Guard) who(w http.ResponseWriter, r *http.Request) (Principal, bool) {
 			return p, true
 		}
 		g.tell(r, "a wrong API key").Send()
-		if !WantsHTML(r) && !g.throttle.Allow() { // a browser asks its user again after 401 alone
+		if !WantsHTML(r) && !g.throttle.Allow() { // a browser asks its user again only after 401
 			g.wrong.WithLabelValues("429").Inc()
 			w.Header().Set("Retry-After", strconv.Itoa(int(wrongEvery.Seconds())))
 			WriteProblem(w, r, Problem{Status: http.StatusTooManyRequests, Type: ProblemTypeBase + "wrong-keys",

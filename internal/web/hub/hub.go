@@ -98,7 +98,7 @@ func (h *Hub) get(ctx context.Context, t Topic, watched bool) (*reading, error) 
 		}
 		if !r.at.IsZero() && !r.began.Before(t.Since) {
 			return r, r.err
-		} // else who read it has gone, or it is too old
+		} // else the one who read it has gone, or it is too old
 	}
 }
 
@@ -131,7 +131,7 @@ func (h *Hub) read(ctx context.Context, t Topic, r *reading) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r.value, r.err, r.seen = value, err, string(sum[:])
-	if !errors.Is(err, context.Canceled) || ctx.Err() == nil { // else who asked has gone: it tells nothing of Redis
+	if !errors.Is(err, context.Canceled) || ctx.Err() == nil { // else the caller has gone, which says nothing about Redis
 		r.at = done
 	}
 }
