@@ -87,7 +87,7 @@ func (j *Job) enqueueOld(ctx context.Context, calls iter.Seq2[engine.Call, error
 	return sum, j.restore(ctx, m.calls)
 }
 
-// recall lets only calls pass that the journal knows, and as it knows them.
+// recall lets only calls pass that the journal knows, in the form in which it knows them.
 func (a *rereading) recall(n *ledger.NewCall) bool {
 	k := rowKey{n.Token, n.Key}
 	c := a.m.byKey[k]

@@ -105,7 +105,7 @@ func wordLike(name string) bool {
 // separators are the separators that a file may have.
 const separators = ",;\t"
 
-// separator returns the one that the header has.
+// separator returns the separator that the header has.
 func separator(line []byte) byte {
 	for i := range len(separators) {
 		if bytes.IndexByte(line, separators[i]) >= 0 {
