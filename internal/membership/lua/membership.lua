@@ -29,7 +29,7 @@ local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 
 local function live()
-  return redis.call('ZRANGEBYSCORE', alive, '(' .. string.format('%.0f', now), '+inf')
+  return redis.call('ZRANGE', alive, '(' .. string.format('%.0f', now), '+inf', 'BYSCORE') -- which every role may run
 end
 
 if op == 'list' then
