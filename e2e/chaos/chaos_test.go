@@ -71,12 +71,13 @@ func TestRecovery(t *testing.T) {
 func TestNextCalls(t *testing.T) {
 	at := func(ms int) time.Time { return time.UnixMilli(int64(1_700_000_000_000 + ms)) }
 	a := wolkvoxtest.NewAccount(
-		wolkvoxtest.Record{Seq: 1, EndSeq: 3, Call: "b-token-c0#0", Arrived: at(0), Ended: at(100)},
-		wolkvoxtest.Record{Seq: 2, EndSeq: 4, Call: "b-token-c1#0", Arrived: at(10), Ended: at(40)},
-		wolkvoxtest.Record{Seq: 5, EndSeq: 6, Call: "b-token-c0#1", Arrived: at(107), Ended: at(200)},
-		wolkvoxtest.Record{Seq: 7, EndSeq: 8, Call: "other-token-c0#0", Arrived: at(300), Ended: at(400)},
+		wolkvoxtest.Record{Seq: 1, EndSeq: 3, Call: "one", Arrived: at(0), Ended: at(100)},
+		wolkvoxtest.Record{Seq: 2, EndSeq: 4, Call: "two", Arrived: at(10), Ended: at(40)},
+		wolkvoxtest.Record{Seq: 5, EndSeq: 6, Call: "three", Arrived: at(107), Ended: at(200)},
+		wolkvoxtest.Record{Seq: 7, EndSeq: 8, Call: "four", Arrived: at(300), Ended: at(400)},
 	)
-	if got := nextCalls(a, []time.Time{at(50), at(150)}); !slices.Equal(got, []time.Duration{7 * time.Millisecond, 100 * time.Millisecond}) {
+	chains := map[string]string{"one": "token:c0", "two": "token:c1", "three": "token:c0", "four": "token:c0"}
+	if got := nextCalls(a, chains, []time.Time{at(50), at(150)}); !slices.Equal(got, []time.Duration{7 * time.Millisecond, 100 * time.Millisecond}) {
 		t.Errorf("%v", got)
 	}
 }

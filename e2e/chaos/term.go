@@ -81,7 +81,13 @@ func handOver(u *unit, n int) {
 		worker = other
 	}
 	w.settle()
-	u.sum.recovery = nextCalls(w.l.Vendor.Account(), ends)
+	chains := map[string]string{}
+	for _, p := range w.plans {
+		for _, c := range w.l.Report(p.Batch) {
+			chains[c.ID] = c.Chain
+		}
+	}
+	u.sum.recovery = nextCalls(w.l.Vendor.Account(), chains, ends)
 	if v := w.judge(false); v.Requests != v.Calls {
 		w.violation("I5", "%d requests for %d calls: an orderly end makes none twice", v.Requests, v.Calls)
 	}

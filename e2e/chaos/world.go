@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"habilita/e2e"
@@ -198,14 +197,11 @@ func firstAfter(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
 }
 
 // nextCalls returns the times from the ends of the requests that were in flight at each moment
-// until the next request of the same chain. It takes a call's id for "<batch>-<token>-<chain>#<n>",
-// and tells the chain from that.
-func nextCalls(a wolkvoxtest.Account, moments []time.Time) []time.Duration {
+// until the next request of the same chain. chains has the chain of each call, by its id.
+func nextCalls(a wolkvoxtest.Account, chains map[string]string, moments []time.Time) []time.Duration {
 	byChain := map[string][]wolkvoxtest.Record{}
 	for _, r := range a.Records {
-		chain, _, _ := strings.Cut(r.Call, "#")
-		_, chain, _ = strings.Cut(chain, "-") // without the batch
-		byChain[chain] = append(byChain[chain], r)
+		byChain[chains[r.Call]] = append(byChain[chains[r.Call]], r)
 	}
 	var times []time.Duration
 	for _, records := range byChain {

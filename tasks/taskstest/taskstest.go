@@ -26,8 +26,9 @@ type Options struct {
 	Tokens map[tasks.Token]Token
 	// Latency is how long the vendor works on a request; 0: not at all.
 	Latency time.Duration
-	// Fault chooses the fault of each request that breaks no limit. It must return a fault that
-	// exists, must return soon, and must not call the vendor. nil: no faults.
+	// Fault chooses the fault of each request that breaks no limit. It must return soon, and must
+	// not call the vendor. For a fault that does not exist, the vendor answers 500 and says so.
+	// nil: no faults.
 	Fault func(Request) Fault
 }
 
@@ -121,7 +122,7 @@ func (o Options) simulator() wolkvoxtest.Options {
 			}
 			f, err := wolkvoxtest.ParseFault(string(text))
 			if err != nil {
-				panic("taskstest: " + err.Error())
+				return wolkvoxtest.Fault{Kind: wolkvoxtest.Kind(text)} // the vendor answers that there is none
 			}
 			return f
 		}

@@ -2,6 +2,9 @@ package taskstest_test
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +105,24 @@ func TestVendorOfAProgram(t *testing.T) {
 	v.Close()
 	if a := v.Account(); len(a.Requests) > 0 || len(a.Broken) > 0 {
 		t.Errorf("%+v", a)
+	}
+}
+
+// A fault that does not exist is a mistake of the test, which finds it in the call's error.
+func TestUnknownFault(t *testing.T) {
+	v := taskstest.Start(t, taskstest.Options{Fault: func(taskstest.Request) taskstest.Fault { return "no such fault" }})
+	url := strings.Replace(v.URL, "{server}", "0001", 1) + "/api/v2/configuration.php?api=enable_module"
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("wolkvox-token", "tok")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusInternalServerError || !strings.Contains(string(body), "no such fault") {
+		t.Errorf("%s %s %v", resp.Status, body, err)
 	}
 }

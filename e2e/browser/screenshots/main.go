@@ -112,7 +112,7 @@ func take(b *browser.Browser, v browser.View, url, file string) error {
 	if err := chromedp.Do(ctx, chromedp.Navigate(url), chromedp.WaitReady("main")); err != nil {
 		return err
 	}
-	// A rate is known when a batch was looked at twice, a second apart.
+	// A rate is known when a batch was looked at twice, 300 ms apart.
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("new Promise(done => setTimeout(() => done(true), 300))", chromedp.EvalAwaitPromise)); err != nil {
 		return err
 	}

@@ -96,6 +96,9 @@ func (f Fault) spoil(good answer) answer {
 		a.contentType = typeHTML
 	case Oversized:
 		a.msg += strings.Repeat("x", oversized-len(a.render(false)))
+	case None, Cut, BOM, ResetBefore, ResetAfter, Slow, Drip: // the answer is right, if it comes
+	default:
+		a = envelope(http.StatusInternalServerError, "NO SUCH FAULT", fmt.Sprintf("THE SIMULATOR KNOWS NO FAULT %q", f.Kind))
 	}
 	if f.RetryAfter != "" {
 		a.header = map[string]string{"Retry-After": f.RetryAfter}

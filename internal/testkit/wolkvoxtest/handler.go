@@ -23,12 +23,12 @@ type job struct {
 
 // ServeHTTP handles a request as the vendor would. It goes on working when the caller has gone.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	j := s.arrive(parse(r))
-	if j == nil {
+	if !s.enter() {
 		http.Error(w, "the simulator is closed", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.leave()
+	defer s.leave() // even if the script of a test panics
+	j := s.arrive(parse(r))
 	if j.held != nil {
 		<-j.held // Close opens the gate
 	}
@@ -50,14 +50,21 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, j, body, end)
 }
 
-// arrive enters a request and decides what to do with it. It returns nil when the simulator is closed.
-func (s *Simulator) arrive(req Record, refusal *answer) *job {
+// enter counts a request as one that is being worked on. It returns false when the simulator is closed.
+func (s *Simulator) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil
+		return false
 	}
 	s.working++
+	return true
+}
+
+// arrive notes a request and decides what to do with it.
+func (s *Simulator) arrive(req Record, refusal *answer) *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.seq++
 	req.Seq = s.seq
 	req.Arrived = s.opts.Now()
