@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Standalone runs f with a testing.TB for a command, where there is no test: failures and
+// Standalone runs f with a testing.TB outside a test, for a command. Failures and
 // logs go to out. It returns after all cleanups, and reports whether f succeeded.
 func Standalone(ctx context.Context, name string, out io.Writer, f func(tb testing.TB)) bool {
 	ctx, cancel := context.WithCancel(ctx)

@@ -28,6 +28,29 @@ func TestStatusSaysWhatABatchWaitsFor(t *testing.T) {
 	}
 }
 
+// batchOfOne enqueues batch b of one call. It returns its Redis, and the environment of commands on it.
+func batchOfOne(t *testing.T) (w *worker, getenv func(string) string) {
+	t.Helper()
+	w, err := newWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	key, err := vault.GenerateKey("k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	getenv = func(name string) string {
+		return map[string]string{"HABILITA_KEYS": key, "REDIS_URL": "redis://" + w.redis.Addr()}[name]
+	}
+	var out, errs bytes.Buffer
+	rows := strings.NewReader("server,token\n1,tok-a\n")
+	if status := run(t.Context(), []string{"bulk", "-", "--batch", "b"}, getenv, rows, &out, &errs); status != exitOK {
+		t.Fatalf("exit %d: %s", status, &errs)
+	}
+	return w, getenv
+}
+
 // cancels ends a context at the first word that is written.
 type cancels struct {
 	bytes.Buffer
@@ -41,28 +64,13 @@ func (c *cancels) Write(p []byte) (int, error) {
 
 // Ctrl-C ends watch. That is not a failure, since watch only looks.
 func TestWatchEndedByCtrlC(t *testing.T) {
-	w, err := newWorker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
-	key, err := vault.GenerateKey("k1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	getenv := func(name string) string {
-		return map[string]string{"HABILITA_KEYS": key, "REDIS_URL": "redis://" + w.redis.Addr()}[name]
-	}
-	var out, errs bytes.Buffer
-	rows := strings.NewReader("server,token\n1,tok-a\n")
-	if status := run(t.Context(), []string{"bulk", "-", "--batch", "b"}, getenv, rows, &out, &errs); status != exitOK {
-		t.Fatalf("exit %d: %s", status, &errs)
-	}
+	_, getenv := batchOfOne(t)
+	var errs bytes.Buffer
 	for _, args := range [][]string{{"watch", "b"}, {"watch", "b", "--json"}} {
 		ctx, cancel := context.WithCancel(t.Context())
 		seen := &cancels{cancel: cancel}
 		errs.Reset()
-		if status := run(ctx, args, getenv, rows, seen, &errs); status != exitOK || !strings.Contains(errs.String(), "stopped watching; the batch goes on") {
+		if status := run(ctx, args, getenv, nil, seen, &errs); status != exitOK || !strings.Contains(errs.String(), "stopped watching; the batch goes on") {
 			t.Errorf("%v: exit %d: %s", args, status, &errs)
 		}
 		if told := seen.String() + errs.String(); !strings.Contains(told, "no worker is running") || len(args) == 3 && strings.Contains(seen.String(), "no worker") {
@@ -105,18 +113,7 @@ func TestWaitingChainSaysWhenItIsTried(t *testing.T) {
 
 // A command on another machine than the workers does not have their settings, but shows their quotas.
 func TestQuotaIsThatOfTheWorkers(t *testing.T) {
-	w, err := newWorker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
-	key, err := vault.GenerateKey("k1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	getenv := func(name string) string {
-		return map[string]string{"HABILITA_KEYS": key, "REDIS_URL": "redis://" + w.redis.Addr()}[name]
-	}
+	w, getenv := batchOfOne(t)
 	quotaShown := func() (row control.QuotaRow) {
 		t.Helper()
 		var out, errs bytes.Buffer
@@ -128,15 +125,10 @@ func TestQuotaIsThatOfTheWorkers(t *testing.T) {
 		}
 		return row
 	}
-	var out, errs bytes.Buffer
-	rows := strings.NewReader("server,token\n1,tok-a\n")
-	if status := run(t.Context(), []string{"bulk", "-", "--batch", "b"}, getenv, rows, &out, &errs); status != exitOK {
-		t.Fatalf("exit %d: %s", status, &errs)
-	}
 	if row := quotaShown(); row.Quota != 1000 {
 		t.Errorf("without a worker: %+v", row)
 	}
-	p, err := engine.NewProducer(t.Context(), w.rdb, engine.Options{Keys: key, Quota: quota.Settings{DefaultLicenses: 7}})
+	p, err := engine.NewProducer(t.Context(), w.rdb, engine.Options{Keys: getenv("HABILITA_KEYS"), Quota: quota.Settings{DefaultLicenses: 7}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,7 +117,7 @@ func mutate(r *rand.Rand, row string) []byte {
 	return b
 }
 
-// writeRows writes n rows, of which two in three are mutated.
+// writeRows writes n rows. Two in three of them are mutated.
 func writeRows(to io.Writer, r *rand.Rand, n int, make func(r *rand.Rand, i int) string, header string) error {
 	w := bufio.NewWriterSize(to, 1<<16)
 	_, _ = w.WriteString(header) // errors come from Flush

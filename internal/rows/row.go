@@ -227,9 +227,8 @@ func object(v values) []byte {
 	return append(out, '}')
 }
 
-// withMember puts the member problem into a line of JSON Lines, in place of the one that it
-// has. A line that is not an object stays as it is, and a line with only the problem comes
-// before it.
+// withMember sets the member "problem" of a line of JSON Lines. If the line is not an
+// object, withMember puts a line with only the problem before it.
 func withMember(line []byte, problem string) []byte {
 	var scan objectScanner
 	if !scan.begin(line) {

@@ -11,8 +11,8 @@
 //   - A last record that was cut off is recognised by its checksum and dropped. So are
 //     records after one that the disk never got. If a record is damaged, and a later one says
 //     that it was on the disk, the error is a *DamageError, and nothing is changed.
-//   - After a sync that failed, nothing more is said to be on the disk, and Append and Sync
-//     go on failing: what the disk holds is then not known until it is read again.
+//   - If a sync fails, the file reports nothing more as on the disk, and Append and Sync
+//     keep failing. Nobody knows what the disk holds until it is read again.
 //   - What AppendReserving reserved room for is written by AppendReserved, however full
 //     the disk is by then.
 //

@@ -199,7 +199,7 @@ func TestOneSyncServesAll(t *testing.T) {
 	}
 }
 
-// After a sync that failed, nothing is said to be on the disk, whatever the disk does then.
+// If a sync fails, the file reports nothing more as on the disk, even if the disk recovers.
 // Only records with reserved room are still written.
 func TestFailedSyncIsFinal(t *testing.T) {
 	d := &slow{}

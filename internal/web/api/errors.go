@@ -128,7 +128,7 @@ var meanings = []meaning{
 	when(redisconn.Is[*control.OverlapError], conflict, "the last run has not settled; overlap=true runs it all the same"),
 	when(redisconn.IsAny(engine.ErrPart), invalid, "the body is a part of a file (it has the column problem), which does not show what is missing: prune with the whole file"),
 	when(func(err error) bool { return errors.Is(err, errBody) && errors.Is(err, os.ErrDeadlineExceeded) }, timedOut, "no byte of the body came for too long"),
-	when(redisconn.IsAny(guard.ErrGzip), badRequest, "the body is said to be gzip, but it is broken or ended too early"),
+	when(redisconn.IsAny(guard.ErrGzip), badRequest, "Content-Encoding is gzip, but the body is not gzip, is damaged or ends too early"),
 	when(redisconn.IsAny(errBody), badRequest, "the body ended before it was complete"),
 }
 

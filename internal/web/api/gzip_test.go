@@ -45,16 +45,16 @@ func TestBodiesInGzip(t *testing.T) {
 		status int
 		says   string
 	}{
-		"cut":        {whole[:len(whole)-4], 400, "ended too early"},
-		"plain":      {rows(3), 400, "said to be gzip"},
-		"nothing":    {"", 400, "said to be gzip"},
+		"cut":        {whole[:len(whole)-4], 400, "ends too early"},
+		"plain":      {rows(3), 400, "the body is not gzip"},
+		"nothing":    {"", 400, "the body is not gzip"},
 		"compressed": {zipped(whole), 422, ""}, // twice
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.ask("POST", "/v1/batches?batch=c", c.body, csv...).want(t, c.status, nil).says(t, c.says)
 		})
 	}
-	w.postJSON("/v1/calls", "{}", "Content-Encoding", "gzip").want(t, 400, nil).says(t, "said to be gzip")
+	w.postJSON("/v1/calls", "{}", "Content-Encoding", "gzip").want(t, 400, nil).says(t, "the body is not gzip")
 }
 
 // A small body that unpacks to more than a body may have is refused like a large body.

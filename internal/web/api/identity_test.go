@@ -12,7 +12,7 @@ type given struct {
 	NotPruned string `json:"not_pruned"`
 }
 
-// sheet makes a CSV of rows "server token ref id", of which the last fields may be left out.
+// sheet makes a CSV from rows "server token ref id". A row may leave out its last fields.
 func sheet(rows ...string) string {
 	out := []string{"server,token,ref,id"}
 	for _, r := range rows {
