@@ -146,7 +146,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if o.strict && !in.stays {
 		return usagef("--strict needs a regular file: it reads %s twice", file)
 	}
-	if (o.canary > 0 || o.prune != "") && !o.dryRun {
+	if o.canary > 0 && !o.dryRun || o.prune != "" {
 		if err := in.keep(); err != nil {
 			return err
 		}

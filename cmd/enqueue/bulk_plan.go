@@ -66,7 +66,7 @@ func (r *rowsRun) dry(ctx context.Context, set config.Settings, again string,
 		if words := expected.words(); words != "" {
 			fmt.Fprint(r.out, "if all rows were made now:\n", words)
 		}
-		fmt.Fprintln(r.out, cmp.Or(r.notCompared, lastWords(sum, r.whole)))
+		fmt.Fprintln(r.out, cmp.Or(r.notCompared, lastWords(sum, r.whole, false)))
 		r.tellRejects(sum, again)
 	})
 	return cmp.Or(err, r.foreseen(sum))

@@ -143,8 +143,9 @@ func progressWords(s engine.Summary) string {
 }
 
 // lastWords are what a run did, on one line: "5 new, 295 there already (290 made, 5 waiting),
-// 5 missing (--prune cancels them), 0 rejected". If whole (run), they say that rows no longer in the file are not made.
-func lastWords(s engine.Summary, whole bool) string {
+// 5 missing (--prune cancels them), 0 rejected". If whole (run), they say that rows no longer in the file are not made; if
+// pruned, what --prune did.
+func lastWords(s engine.Summary, whole, pruned bool) string {
 	with := func(text string, details ...string) string {
 		if in := say.List(details...); in != "" {
 			text += " (" + in + ")"
@@ -155,10 +156,14 @@ func lastWords(s engine.Summary, whole bool) string {
 	switch {
 	case s.Missing > 0 && whole:
 		missing = say.Thousands(s.Missing) + " no longer in the file (not made)"
-	case s.Missing > 0 && s.Pruned == 0:
+	case s.Missing > 0 && !pruned:
 		missing = say.Thousands(s.Missing) + " missing (--prune cancels " + say.Word(s.Missing, "it", "them") + ")"
 	case s.Missing > 0:
-		missing = fmt.Sprintf("%s missing (%s cancelled)", say.Thousands(s.Missing), say.Thousands(s.Pruned))
+		begun := 0
+		if s.NotPruned == nil {
+			begun = s.Missing - s.Pruned
+		}
+		missing = with(say.Thousands(s.Missing)+" missing", say.Thousands(s.Pruned)+" cancelled", say.Some(begun, "begun already"))
 	}
 	return say.List(
 		with(say.Thousands(s.Enqueued)+" new", say.Some(s.Replaced, "in the place of another"), say.Some(s.OutOfOrder, "out of the file's order")),
@@ -184,7 +189,7 @@ func (r *rowsRun) summary(ctx context.Context, op *control.Control, s engine.Sum
 
 // did says what became of the rows.
 func (r *rowsRun) did(s engine.Summary) {
-	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s, r.whole), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
+	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s, r.whole, r.o.prune != ""), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
 		fmt.Fprintf(r.told(), "%s joined the end of their chains: rows that stand after them in the file were there already\n", say.Count(s.OutOfOrder, "new call"))
 	}

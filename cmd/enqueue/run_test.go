@@ -218,11 +218,13 @@ func TestRejectsFileIsPrivate(t *testing.T) {
 
 func TestCountsOnOneLine(t *testing.T) {
 	for got, want := range map[string]string{
-		progressWords(engine.Summary{Rows: 9, Rejected: 1, Duplicates: 1000}):                                 "9 rows, 0 enqueued, 1,000 were there already, 1 rejected",
-		counts(control.Status{Total: 100, Succeeded: 99, Failed: 1, HeldChains: 1}):                           "99 of 100 succeeded, 1 failed, 1 chain held",
-		lastWords(engine.Summary{Enqueued: 2, Replaced: 1, Duplicates: 3, Made: 3, Missing: 1}, false):        "2 new (1 in the place of another), 3 there already (3 made), 1 missing (--prune cancels it), 0 rejected",
-		lastWords(engine.Summary{Missing: 2, Pruned: 2}, true):                                                "0 new, 0 there already, 2 no longer in the file (not made), 0 rejected",
-		lastWords(engine.Summary{Missing: 2, Pruned: 2, Conflicts: 1, Withheld: 1000, Rejected: 1000}, false): "0 new, 0 there already, 1 in conflict, 1,000 withheld, 2 missing (2 cancelled), 1,000 rejected",
+		progressWords(engine.Summary{Rows: 9, Rejected: 1, Duplicates: 1000}):                                       "9 rows, 0 enqueued, 1,000 were there already, 1 rejected",
+		counts(control.Status{Total: 100, Succeeded: 99, Failed: 1, HeldChains: 1}):                                 "99 of 100 succeeded, 1 failed, 1 chain held",
+		lastWords(engine.Summary{Enqueued: 2, Replaced: 1, Duplicates: 3, Made: 3, Missing: 1}, false, false):       "2 new (1 in the place of another), 3 there already (3 made), 1 missing (--prune cancels it), 0 rejected",
+		lastWords(engine.Summary{Missing: 2, Pruned: 2}, true, false):                                               "0 new, 0 there already, 2 no longer in the file (not made), 0 rejected",
+		lastWords(engine.Summary{Missing: 2, Pruned: 2, Conflicts: 1, Withheld: 1000, Rejected: 1000}, false, true): "0 new, 0 there already, 1 in conflict, 1,000 withheld, 2 missing (2 cancelled), 1,000 rejected",
+		lastWords(engine.Summary{Missing: 3, Pruned: 1}, false, true):                                               "0 new, 0 there already, 3 missing (1 cancelled, 2 begun already), 0 rejected",
+		lastWords(engine.Summary{Missing: 3, NotPruned: engine.ErrOtherRun}, false, true):                           "0 new, 0 there already, 3 missing (0 cancelled), 0 rejected",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -182,22 +182,24 @@ func (j *batchJob) do(ctx context.Context) (Summary, error) {
 		return Summary{Batch: j.name}, err
 	}
 	b := j.run()
-	if (b.Strict || b.Prune) && !b.Look {
+	strict := b.Strict && !b.Look
+	if strict || b.Prune && !j.alone {
 		l := j.run()
-		l.Look, l.OnProgress = true, nil
-		if !b.Strict {
+		l.Look, l.replace, l.OnProgress = true, b.Prune, nil
+		if !strict {
 			l.OnLeftOut = nil
 		}
 		err := l.do(ctx)
 		switch sum := l.sum; {
 		case err != nil:
 			return sum, err
-		case b.Strict && sum.Rejected+sum.Conflicts > 0:
+		case strict && sum.Rejected+sum.Conflicts > 0:
 			sum.Withheld += sum.Enqueued
-			sum.Enqueued, sum.OutOfOrder = 0, 0
+			sum.Enqueued, sum.OutOfOrder, sum.Replaced = 0, 0, 0
 			return sum, &StrictError{Rejected: sum.Rejected, Conflicts: sum.Conflicts}
 		}
-		b.replace = b.Prune && l.sum.Complete() && b.prunable(l.sum.Missing, l.total) == nil
+		b.notPruned = l.mayPrune(l.sum)
+		b.replace = b.notPruned == nil && l.sum.Replaced > 0
 	}
 	if err := j.canariesFirst(ctx, b); err != nil {
 		return b.sum, err

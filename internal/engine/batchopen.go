@@ -105,6 +105,12 @@ func (b *batchRun) open(ctx context.Context) error {
 		if err := b.p.batches.Began(ctx, b.id, b.job.lease.run); err != nil {
 			return err
 		}
+		if b.replace {
+			if err := b.whetherAlone(ctx); err != nil {
+				return err
+			}
+			b.replace = b.notPruned == nil
+		}
 	}
 	b.opened = true
 	return nil

@@ -20,10 +20,11 @@ type batchRun struct {
 	id   string
 
 	BatchOptions
-	part    bool
-	replace bool // conflicting calls that were never sent
-	canary  canaries
-	retold  int // of job.told
+	part      bool
+	replace   bool  // conflicting calls that were never sent
+	notPruned error // why nothing is pruned, as far as it is known
+	canary    canaries
+	retold    int // of job.told
 
 	permit  permit
 	began   time.Time
@@ -184,7 +185,7 @@ func (b *batchRun) add(c *Call) (err error) {
 
 // deliver appends groups. Before that, it notes the buckets that get their first calls of the batch.
 func (b *batchRun) deliver(ctx context.Context, pipeline []*group, first []string) (ledger.Appended, error) {
-	a := ledger.Append{Batch: b.id, Policy: string(b.Policy), Look: b.Look, Part: b.part, Replaces: b.Look && b.Prune}
+	a := ledger.Append{Batch: b.id, Policy: string(b.Policy), Look: b.Look, Part: b.part, Replaces: b.Look && b.replace}
 	groups := make([]*ledger.Group, len(pipeline))
 	for i, g := range pipeline {
 		groups[i] = &g.Group
@@ -228,12 +229,13 @@ func (b *batchRun) hint(ctx context.Context, ready []string) {
 
 // received counts the reply to a group, and collects the errors to tell about it.
 func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
-	have := r.Have
-	for j := range len(r.Landings) {
+	have, landings := r.Have, []byte(r.Landings)
+	for j := range landings {
 		row := &g.rows[j]
-		landing := ledger.Landing(r.Landings[j])
+		landing := ledger.Landing(landings[j])
 		if landing == ledger.Fresh && b.Known != nil {
 			landing = b.Known(g.Field(j))
+			landings[j] = byte(landing)
 		}
 		to.landed[landing]++
 		switch landing {
@@ -259,7 +261,7 @@ func (b *batchRun) received(g *group, r ledger.Received, to *receipts) {
 		}
 	}
 	if b.before > 0 {
-		to.outOfOrder += b.marks.outOfOrder(&g.Group, r.Landings)
+		to.outOfOrder += b.marks.outOfOrder(&g.Group, landings)
 	}
 }
 
@@ -268,7 +270,9 @@ func (b *batchRun) conflict(g *group, j int, have *ledger.Call, row *inFlight) e
 	if !b.skips() {
 		b.marks.conflict(id, row.line)
 	}
-	return conflictOf(b.name, have, row.line, row.server, id, row.source)
+	e := conflictOf(b.name, have, row.line, row.server, id, row.source)
+	e.Unsent = e.Unsent && !b.Prune // which is advised
+	return e
 }
 
 func conflictOf(batchName string, have *ledger.Call, line int, server, chain string, source any) *ConflictError {
@@ -296,7 +300,7 @@ func (b *batchRun) acknowledged(err error) error {
 	b.sum.Conflicts += n[ledger.Conflict]
 	b.sum.Rejected += n[ledger.Twin]
 	b.sum.Withheld += n[ledger.Withheld]
-	b.sum.OutOfOrder, b.sum.Replaced = got.outOfOrder, got.replaced
+	b.sum.OutOfOrder, b.sum.Replaced = got.outOfOrder, got.replaced+n[ledger.Unsent]
 	b.sum.Tokens = b.marks.tokens
 	b.sum.Elapsed = time.Since(b.began)
 	for _, e := range got.left {

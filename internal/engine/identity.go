@@ -153,7 +153,7 @@ func (m *marks) withhold(g *ledger.Group) {
 
 // outOfOrder notes which calls of a group are new. It returns how many new calls joined their chain
 // behind known calls that stand after them in the file.
-func (m *marks) outOfOrder(g *ledger.Group, landings string) (n int) {
+func (m *marks) outOfOrder(g *ledger.Group, landings []byte) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last, h := "", uint64(0)
@@ -298,23 +298,31 @@ func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
 
 // mayPrune says why what is missing is not pruned; nil: it is.
 func (b *batchRun) mayPrune(sum Summary) error {
+	if b.notPruned != nil {
+		return b.notPruned
+	}
 	if !sum.Complete() {
 		return ErrRowsMissing
 	}
 	return b.prunable(sum.Missing, b.total)
 }
 
+// whetherAlone notes if another run of the batch lives: then nothing is pruned.
+func (b *batchRun) whetherAlone(ctx context.Context) error {
+	alone, err := b.p.batches.Alone(ctx, b.id, b.job.lease.run)
+	if err == nil && !alone {
+		b.notPruned = ErrOtherRun
+	}
+	return err
+}
+
 func (b *batchRun) pruneMissing(ctx context.Context, sum *Summary) error {
 	if sum.NotPruned = b.mayPrune(*sum); sum.NotPruned != nil || sum.Missing == 0 {
 		return nil
 	}
-	alone, err := b.p.batches.Alone(ctx, b.id, b.job.lease.run)
-	if err != nil {
+	if err := b.whetherAlone(ctx); err != nil || b.notPruned != nil {
+		sum.NotPruned = b.notPruned
 		return err
-	}
-	if !alone {
-		sum.NotPruned = ErrOtherRun
-		return nil
 	}
 	tags, err := b.p.batches.Tags(ctx, b.id)
 	if err != nil {

@@ -368,3 +368,11 @@ func TestProducerKeepsFewBytesForARow(t *testing.T) {
 		})
 	}
 }
+
+// A row that Known knows is not new, so it is not out of the file's order either.
+func TestRowsThatAreKnownElsewhereAreInOrder(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - c", "1 new")
+		_ = w.give("t - a\nt - b\nt - c", "2 made 1 waiting", BatchOptions{Known: func(string) ledger.Landing { return ledger.Made }})
+	})
+}

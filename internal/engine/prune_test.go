@@ -112,3 +112,40 @@ func TestRunsThatPruneAreAlone(t *testing.T) {
 		_ = w.give("t - a", "1 waiting")
 	})
 }
+
+// What conflicts is replaced only if the whole prune may be done, and a look says the same.
+func TestPruneReplacesOnlyIfItMayPrune(t *testing.T) {
+	prune := BatchOptions{Prune: true}
+	look := BatchOptions{Prune: true, Look: true}
+	identity(t, func(w *identityWorld) {
+		_ = w.give("t - a i\nu - b j", "2 new")
+		_ = w.give("t - a i 2\nu - b j", "1 new 1 waiting 1 replaced", look)
+		_ = w.give("t - a i 2\n!u", "1 conflict 1 rejected 1 missing", look)
+		_ = w.give("t - a i 2\n!u", "1 conflict 1 rejected 1 missing", prune)
+		// Another run lives: its call may be the one that would be replaced.
+		if ok, err := w.p.batches.BeginRun(w.Context(), ledger.BatchID("b"), "other"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a i 2\nu - b j"), prune)
+		if err != nil || sum(s) != "1 waiting 1 conflict" || !errors.Is(s.NotPruned, ErrOtherRun) {
+			t.Errorf("%s %+v, %v", sum(s), s, err)
+		}
+		if _, err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
+			t.Fatal(err)
+		}
+		_ = w.give("t - a i 2\nu - b j", "1 new 1 waiting 1 replaced", prune)
+	})
+	identity(t, func(w *identityWorld) {
+		var all []string
+		for i := range 24 {
+			all = append(all, fmt.Sprint("t - a i", i))
+		}
+		_ = w.give(strings.Join(all, "\n"), "24 new")
+		for _, o := range []BatchOptions{look, prune} {
+			s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a i1 2"), o)
+			if count, ok := errors.AsType[*PruneCountError](s.NotPruned); err != nil || sum(s) != "1 conflict 23 missing" || !ok || count.Missing != 23 {
+				t.Errorf("%s %+v, %v", sum(s), s, err)
+			}
+		}
+	})
+}
