@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"habilita/internal/breaker"
 	"habilita/internal/ledger"
 	"habilita/internal/testkit/redistest"
 	"habilita/internal/testkit/wolkvoxtest"
@@ -301,5 +303,25 @@ func TestPlacesComeFreeOneByOne(t *testing.T) {
 		if !r.yields() {
 			t.Error("no run gives its place up before the clock has caught up")
 		}
+	})
+}
+
+// A connection that hangs while it is made is the server's fault, as one that is refused is.
+func TestServerThatTakesNoConnectionIsDown(t *testing.T) {
+	_, w := simulated(t, wolkvoxtest.Options{}, func(o *WorkerOptions) {
+		o.SlotMargin = 100 * time.Millisecond
+		o.VendorDialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	})
+	w.begin()
+	w.enqueue("0001", 8, 1)
+	until(t, "the server known to be down", func() bool {
+		all, err := breaker.New(w.stack.rdb, w.stack.prefix).Servers(t.Context(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 1 && all[0].State != breaker.Closed
 	})
 }

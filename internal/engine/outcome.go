@@ -61,6 +61,7 @@ type verdict struct {
 //	not sent                          no attempt; back-off              given back
 //	cancelled before it was sent      no attempt; at once               given back
 //	refused by the BeforeSend hook    no attempt; back-off              given back
+//	held up on our side for too long  no attempt; back-off              given back
 //	token can't be opened             given up at once                  given back
 //
 // Attempts end at MaxAttempts. Push-back ends GiveUpAfter after the first one.
@@ -72,14 +73,15 @@ func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 	}
 	o := ledger.Outcome{Slot: ledger.GiveBack, Err: err.Error()}
 	refused, isRefused := errors.AsType[*wolkvox.RefusedError](err)
+	unsent, isUnsent := errors.AsType[*wolkvox.NotSentError](err)
 	switch {
-	case redisconn.Is[*notSentError](err):
+	case redisconn.Is[*notSentError](err), isUnsent && unsent.Late && !f.Stopping:
 		o.Kind, o.Delay, o.Reason = ledger.Late, f.BackOff, ledger.ReasonNotSent
 		return verdict{o, outcomeNotSent}
 	case redisconn.Is[*unopenableError](err):
 		o.Kind, o.Reason = ledger.GiveUp, ledger.ReasonUnopenable
 		return verdict{o, outcomeUnopenable}
-	case redisconn.Is[*wolkvox.NotSentError](err):
+	case isUnsent:
 		o.Reason = ledger.ReasonNotSent
 		if f.Stopping {
 			o.Kind = ledger.Late

@@ -94,6 +94,7 @@ func TestJudge(t *testing.T) {
 		{"not sent", notSent, facts, want{kind: ledger.NotSent, slot: ledger.GiveBack, name: outcomeNotSent, delay: b}},
 		{"not sent, attempts spent", notSent, last, want{kind: ledger.NotSent, slot: ledger.GiveBack, name: outcomeNotSent, delay: b}},
 		{"not sent for a day", notSent, old, want{kind: ledger.GiveUp, slot: ledger.GiveBack, name: outcomeNotSent, delay: b}},
+		{"held up on our side for a day", &wolkvox.NotSentError{Late: true, Cause: errors.New("late")}, old, want{kind: ledger.Late, slot: ledger.GiveBack, name: outcomeNotSent, delay: b}},
 		{"cancelled before it was sent", notSent, stopping, want{kind: ledger.Late, slot: ledger.GiveBack, name: outcomeNotSent}},
 
 		{"token can't be opened", gone, facts, want{kind: ledger.GiveUp, slot: ledger.GiveBack, name: outcomeUnopenable}},

@@ -122,11 +122,7 @@ func (c *Client) request(ctx context.Context, op Operation, r *Request) (*conn, 
 	case written:
 		return nil, &UnknownOutcomeError{Cause: safeError(why(ctx, err), r.Token)}
 	}
-	late := past(r.WriteBy)
-	if late && !errors.Is(err, errLate) {
-		err = fmt.Errorf("%w: %w", errLate, err)
-	}
-	return nil, &NotSentError{Late: late, Cause: safeError(why(ctx, err), r.Token)}
+	return nil, &NotSentError{Late: errors.Is(err, errLate), Cause: safeError(why(ctx, err), r.Token)}
 }
 
 // send writes a request to a connection. It goes on to another connection only if the one before was an

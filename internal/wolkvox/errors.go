@@ -10,7 +10,8 @@ import (
 // nothing will be. The name, the connection or TLS failed, the request was bad, the
 // context ended first, or WriteBy passed first.
 type NotSentError struct {
-	// Late reports that Request.WriteBy had passed when the attempt ended.
+	// Late reports that it was held up on our side until Request.WriteBy had passed. A connection that
+	// could not be made by then is not late: that says something about the server.
 	Late bool
 	// Cause is what went wrong, never nil and never with the token.
 	Cause error
