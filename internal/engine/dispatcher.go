@@ -120,13 +120,19 @@ func (f *dispatcher) crowded(ctx context.Context) bool {
 // sync counts the tasks that wait in asynq.
 func (f *dispatcher) sync(ctx context.Context) {
 	pending, paused := 0, false
+	there, err := f.inspector.Queues()
 	for _, queue := range f.consumes {
-		info, err := f.inspector.GetQueueInfo(queue)
 		if err != nil {
-			continue // no such queue yet
+			return // what was counted last stays: with no count, this process would dispatch what it can't publish
 		}
-		pending += info.Pending
-		paused = paused || info.Paused
+		if !slices.Contains(there, queue) {
+			continue // nobody has used it yet
+		}
+		var info *asynq.QueueInfo
+		if info, err = f.inspector.GetQueueInfo(queue); err == nil {
+			pending += info.Pending
+			paused = paused || info.Paused
+		}
 	}
 	f.pending.Store(int64(pending))
 	f.paused.Store(paused)

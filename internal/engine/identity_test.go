@@ -186,7 +186,7 @@ func TestLookChangesNothing(t *testing.T) {
 		}
 		before := dump()
 		_ = w.give("t - a i 2\nt - b\n!t - x\nt - d\nv - e", "1 new 1 waiting 1 conflict 1 rejected 1 withheld 1 missing", BatchOptions{Look: true})
-		_ = w.give("t - a i 2\nt - b\nt - d\nv - e", "3 new 1 waiting 1 missing", BatchOptions{Look: true, Prune: true})
+		_ = w.give("t - a i 2\nt - b\nt - d\nv - e", "3 new 1 waiting 1 missing 1 replaced", BatchOptions{Look: true, Prune: true})
 		if after := dump(); after != before && w.b.Mini == nil {
 			t.Error("it changed something")
 		}

@@ -21,6 +21,8 @@ func (r *runner) begin(ctx context.Context, f ledger.Dispatch, own string) (*led
 		switch {
 		case alone.tooLong(err):
 			step, err = r.unsent(ctx, step, away)
+		case redisconn.Unreplicated(err) && step.Status != ledger.Running:
+			err = nil // nothing is sent, and if begin asked again, it would not be told again what it woke
 		case err != nil && !redisconn.Unreplicated(err):
 			r.log.Warn().Err(err).Str("chain", f.Chain).Msg("Redis did not take the start of a run; trying again")
 		}

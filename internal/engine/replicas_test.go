@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -91,5 +92,23 @@ func TestNoRequestBeforeTheOutcomeIsAcknowledged(t *testing.T) {
 	}
 	if c := w.call(id); c.Attempts != 1 || c.State != "succeeded" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// A begin that gets no grant sends nothing, so no replica need have it. If it were sent again, its reply would be lost.
+func TestDeferralCountsWithoutReplicas(t *testing.T) {
+	t.Parallel()
+	w, replica, _ := replicated(t, "")
+	f := w.dispatch(w.append("token", "a"))
+	for i := range 50 {
+		w.runner.breakers.Observe("0001", fmt.Sprint("chain", i), false, false)
+	}
+	if err := w.runner.breakers.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	replica.Pause()
+	defer replica.Resume()
+	if step, err := w.runner.begin(t.Context(), f, ""); err != nil || step.Status != ledger.Deferred || step.Until.IsZero() {
+		t.Errorf("%+v, %v", step, err)
 	}
 }

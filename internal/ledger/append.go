@@ -171,9 +171,9 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 		if r.Int(3) > 0 {
 			out.Ready = append(out.Ready, g.tag)
 		}
-		got, conflicts := Received{Landings: r.Str(5)}, int(r.Int(6))
+		got, conflicts := Received{Landings: r.Str(4)}, int(r.Int(5))
 		for j, landing := range []byte(got.Landings) {
-			if at := 7 + len(got.Have); Landing(landing) == Conflict || Landing(landing) == Unsent {
+			if at := 6 + len(got.Have); Landing(landing) == Conflict || Landing(landing) == Unsent {
 				field := g.Field(j)
 				have, err := decode(a.Batch, field, r.Str(at))
 				if err != nil {
@@ -183,7 +183,7 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 			}
 		}
 		out.Received[i] = got
-		out.Dispatches = append(out.Dispatches, dispatches(r, 7+conflicts)...)
+		out.Dispatches = append(out.Dispatches, dispatches(r, 6+conflicts)...)
 	}
 	return out, errors.Join(errs...)
 }

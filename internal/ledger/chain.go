@@ -65,23 +65,11 @@ func (l *Ledger) ChainsAfter(ctx context.Context, tags []string, after string, h
 }
 
 func (l *Ledger) chainIDs(ctx context.Context, tag string, heldOnly bool) ([]string, error) {
-	lists := []string{"held"}
+	lists := []any{"held"}
 	if !heldOnly {
-		lists = []string{"held", "ready", "due"}
+		lists = []any{"held", "ready", "due"}
 	}
-	pipe := l.rdb.TxPipeline() // at one moment: a chain moves from one list to another
-	var cmds []*redis.StringSliceCmd
-	for _, list := range lists {
-		cmds = append(cmds, pipe.ZRange(ctx, l.bucket(tag)+list, 0, -1))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, cmd := range cmds {
-		ids = append(ids, cmd.Val()...)
-	}
-	return ids, nil
+	return l.chainsOn().Run(ctx, l.rdb, l.keys(tag), lists...).StringSlice()
 }
 
 // openBehind returns how many open calls stand behind the head of a chain. It does not count the

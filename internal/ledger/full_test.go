@@ -41,6 +41,15 @@ func TestFullRedis(t *testing.T) {
 			t.Errorf("index: %v", err)
 		}
 
+		for heldOnly, want := range map[bool]int{true: 2, false: 4} {
+			n := 0
+			for _, err := range h.l.Chains(h.ctx, []string{testTag}, heldOnly) {
+				h.no(err)
+				n++
+			}
+			h.is(n, want)
+		}
+
 		s := h.finish(a, Outcome{Kind: Done, Code: "200"}, true)
 		h.is(s.Attempt.Key, "=b")
 		h.finish(s.Attempt, Outcome{Kind: Fail, Slot: Keep}, true)

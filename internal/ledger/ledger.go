@@ -54,7 +54,7 @@ type Ledger struct {
 	append_, begin, requeue, finish, dispatch, decide script
 	cancelChain, cancelBatch, purge, reseal           script
 	cancelScheduled, index, tidyIDs                   script
-	signal, restore, epochScript                      script
+	signal, restore, epochScript, chainsOn            script
 }
 
 type (
@@ -90,7 +90,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	l.dispatch, l.reseal, l.purge = grants("dispatch"), grants("reseal"), grants("purge")
 	l.decide, l.cancelScheduled = decides("decide"), decides("cancel_scheduled")
 	l.cancelChain, l.cancelBatch = decides("cancel_chain"), decides("cancel_batch")
-	l.signal, l.restore, l.epochScript = alone("signal"), grants("restore"), alone("epoch")
+	l.signal, l.restore, l.epochScript, l.chainsOn = alone("signal"), grants("restore"), alone("epoch"), alone("chains")
 	return l
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -23,8 +24,9 @@ func TestScheduledCalls(t *testing.T) {
 			NewCall{Token: tok(1), Chain: "other", Key: UniqueKey("other#0"), Server: "0001", Sealed: "s", At: later},
 			NewCall{Token: tok(2), Key: UniqueKey("0"), Server: "0001", Sealed: "s", At: later},
 			NewCall{Token: tok(1), Key: GivenKey("due-soon"), Server: "0001", Sealed: "s", At: soon})
-		if _, err := h.l.Append(h.ctx, Append{Batch: batch, Policy: "hold", Calls: calls}); err != nil {
-			t.Fatal(err)
+		done, err := h.l.Append(h.ctx, Append{Batch: batch, Policy: "hold", Calls: calls})
+		if err != nil || !slices.Equal(done.Ready, []string{testTag}) { // so that a worker learns when they are due
+			t.Fatalf("%+v, %v", done, err)
 		}
 		seen := map[string]time.Time{}
 		read := func() {

@@ -28,10 +28,9 @@
 --         '<b: withhold what is new><how many> <licences, none: not given> <due at ms, none: now> <server as JSON>';
 --         then for each call its key, and what its record has behind the time
 -- Reply: {now ms, -1, 0} if the batch was cancelled, {now ms, -2, 0} if it is too late, else
---        {now ms, added, known, 1 if chains are ready in the bucket, else 0, next due ms of the scheduled
---         calls if the group has some ('0': it has none), the calls' letters as one string,
---         how many c and r there are, then for each of these the record that is known,
---         then chain, dispatch ...}
+--        {now ms, added, known, 1 if the bucket needs a dispatch, else 0: chains are ready, or the group has
+--         scheduled calls; the calls' letters as one string, how many c and r there are, then for each of
+--         these the record that is known, then chain, dispatch ...}
 local MANY = 32 -- so many calls at once are of a large batch
 -- A hash or sorted set that once had an entry of more than 64 bytes is a table from then on.
 -- Otherwise it begins as a list of up to 512 entries, which Redis searches from the
@@ -238,13 +237,13 @@ while i < last do
     more[k] = (more[k] or 0) + fresh - before
   end
 end
-local function reply(standing, due, dispatches)
-  local out = { stamp, added + mine, known, standing, due, letters and table.concat(letters) or string.rep('n', n), #told }
+local function reply(standing, dispatches)
+  local out = { stamp, added + mine, known, standing, letters and table.concat(letters) or string.rep('n', n), #told }
   for _, raw in ipairs(told) do out[#out + 1] = raw end
   for _, v in ipairs(dispatches) do out[#out + 1] = v end
   return out
 end
-if look then return reply(0, '0', {}) end
+if look then return reply(0, {}) end
 
 -- widens: the group is large, and its batch has few calls here. After it, neither records nor tokens are a list.
 local widens = added >= MANY and total < 2 * MANY
@@ -348,5 +347,5 @@ if next(given) then
     if recall(token, 'quota', now) then standing = 1 end
   end
 end
-local due = delayed[1] and int(math.floor(redis.call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')[2])) or '0'
-return reply(standing, due, dispatches)
+if delayed[1] then standing = 1 end
+return reply(standing, dispatches)
