@@ -123,17 +123,20 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 	}
 	var record control.CallRecord
 	var err error
+	behind := ""
 	if !o.timing.wait {
 		record, err = s.control.Call(ctx, key)
 	} else if record, err = s.control.WaitCall(ctx, key, o.timing.timeout); err != nil {
 		err = a.waitEnded(ctx, err, o.timing.timeout, follow)
 	} else if !record.Succeeded() {
-		err = errPartial
+		if err = errPartial; record.Open() {
+			behind = "; it stands behind a call that was given up: enqueue chains --held"
+		}
 	}
 	if record.ID == "" {
 		return err
 	}
-	return cmp.Or(a.give(record, nil, func() { fmt.Fprintf(a.out, "%s %s\n", record.State, result(record)) }), err)
+	return cmp.Or(a.give(record, nil, func() { fmt.Fprintf(a.out, "%s %s%s\n", record.State, result(record), behind) }), err)
 }
 
 // result describes the result of a call, for the rest of a line.
@@ -143,9 +146,6 @@ func result(r control.CallRecord) string {
 		if part != "" {
 			text += " " + part
 		}
-	}
-	if r.Open() {
-		text += "; it stands behind a call that was given up: enqueue chains --held"
 	}
 	return text
 }

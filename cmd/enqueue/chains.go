@@ -235,7 +235,7 @@ that were cancelled before they were sent are then new. Others stay cancelled.`,
 			}
 			fmt.Fprintf(a.out, "batch %s takes rows\n", args[0])
 			if n > 0 {
-				fmt.Fprintf(a.out, "it has %s: those that were not sent are new when the file is given again\nnext: enqueue bulk FILE --batch %s\n",
+				fmt.Fprintf(a.out, "it has %s: those that were cancelled with the batch before they were sent are new when the file is given again\nnext: enqueue bulk FILE --batch %s\n",
 					say.Count(n, "cancelled call"), say.Quote(args[0]))
 			}
 		})

@@ -176,7 +176,7 @@ func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error 
 		if err := w.Close(); err != nil {
 			return err
 		}
-		fmt.Fprint(e.out, checked)
+		fmt.Fprintf(e.out, checked, s.Concurrency, s.ServerConcurrency, s.Quota.Slots)
 		return nil
 	}
 	stop, err := openSite(ctx, s, site{worker: w, metrics: registry, guard: guard}, log)
@@ -257,7 +257,7 @@ func explain(err error) error {
 }
 
 // checked is what worker --check says. It also lists what only a call can show.
-const checked = `settings and Redis are fine
+const checked = `settings and Redis are fine: %d requests in flight at most, %d of them at one server, %d of a token
 not checked, since only a call shows it: whether wolkvox can be reached from here and lets this
 address in, whether tokens and their licences are right, and whether every machine's clock is
 `

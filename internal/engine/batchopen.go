@@ -191,8 +191,16 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 		}
 		have.Policy = want.Policy
 	}
-	if err := have.Takes(want); err != nil || have.Content {
+	if err := have.Takes(want); err != nil {
 		return err
+	}
+	if have.Policy == ledger.PolicyCancel && !b.Look { // else a corrected row is cancelled as soon as it is new
+		if err := b.p.ledger.Undrop(ctx, b.id, tags); err != nil {
+			return err
+		}
+	}
+	if have.Content {
+		return nil
 	}
 	for c, err := range b.p.ledger.Calls(ctx, b.id, tags) {
 		if err != nil {

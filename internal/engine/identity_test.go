@@ -376,3 +376,18 @@ func TestRowsThatAreKnownElsewhereAreInOrder(t *testing.T) {
 		_ = w.give("t - a\nt - b\nt - c", "2 made 1 waiting", BatchOptions{Known: func(string) ledger.Landing { return ledger.Made }})
 	})
 }
+
+// Policy cancel drops the later rows of the run in which a row fails. A corrected row of a later run is made.
+func TestCorrectedRowIsMadeAfterItsChainWasDropped(t *testing.T) {
+	identity(t, func(w *identityWorld) {
+		o := BatchOptions{Policy: ledger.PolicyCancel}
+		_ = w.give("t - a - 9\nt - b", "2 new", o)
+		w.attempt("t", "", givenUp)
+		_ = w.give("t - a\nt - b", "1 new 1 ended", o)
+		w.order("t", "", "a")
+		w.attempt("t", "", made)
+		if s := w.status(); s.Total != 3 || s.Succeeded != 1 || s.Failed != 1 || s.Cancelled != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

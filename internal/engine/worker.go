@@ -280,7 +280,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}()
 	w.taking.Store(true)
-	w.log.Info().Int("concurrency", w.o.Concurrency).Int("token_slots", w.stack.settings.Slots).
+	w.log.Info().Int("concurrency", w.o.Concurrency).Int("server_concurrency", w.o.ServerConcurrency).Int("token_slots", w.stack.settings.Slots).
 		Dur("lease", w.stack.settings.Lease).Msg("worker takes calls")
 
 	var cause error

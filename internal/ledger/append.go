@@ -188,6 +188,16 @@ func (l *Ledger) AppendGroups(ctx context.Context, a Append, groups []*Group) (A
 	return out, errors.Join(errs...)
 }
 
+// Undrop lets chains that dropped a batch (policy cancel), in the buckets of tags, take calls of it again.
+func (l *Ledger) Undrop(ctx context.Context, batch string, tags []string) error {
+	for _, tag := range tags {
+		if err := l.undrop().Run(ctx, l.rdb, l.keys(tag), batch).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // flags returns the script's flags.
 func (a Append) flags(twice bool) string {
 	f := ""

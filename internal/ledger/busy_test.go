@@ -87,13 +87,13 @@ func TestChainOfAWorkerThatDiedWaiting(t *testing.T) {
 		f := h.dispatch(tok(1))
 		h.away = FullServer("0001")
 		until := h.begin(f).Until
-		h.is(until.Sub(h.now()), time.Minute)
-		h.pass(time.Minute)
+		h.is(until.Sub(h.now()), 15*time.Second)
+		h.pass(15 * time.Second)
 		again := h.dispatch(tok(1))
 		h.is(again == f, false)
 		h.is(h.chain(tok(1)).State, "dispatched")
 		h.is(h.begin(f).Status, Stale)
-		h.is(h.begin(again).Until.Sub(h.now()), 2*time.Minute) // a long queue costs little
+		h.is(h.begin(again).Until.Sub(h.now()), 30*time.Second) // a long queue costs little
 		h.away = ""
 		h.is(h.begin(again).Status, Running)
 	})

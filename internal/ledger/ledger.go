@@ -53,7 +53,7 @@ type Ledger struct {
 
 	append_, begin, requeue, finish, dispatch, decide script
 	cancelChain, cancelBatch, purge, reseal           script
-	cancelScheduled, index, tidyIDs                   script
+	cancelScheduled, index, tidyIDs, undrop           script
 	signal, restore, epochScript, chainsOn            script
 }
 
@@ -82,7 +82,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	decides := func(name string) script {
 		return redisconn.NewScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
 	}
-	l.index, l.tidyIDs = alone("index"), alone("tidy_ids")
+	l.index, l.tidyIDs, l.undrop = alone("index"), alone("tidy_ids"), grants("undrop")
 	l.append_ = redisconn.NewScript(func() string { return source("append") }, func() *lualink.Library {
 		return lualink.Parse(o.Admission.Library, luaNames(), source("base"))
 	})

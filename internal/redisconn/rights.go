@@ -71,6 +71,7 @@ var allNeeds = []needs{
 	{Operator | Worker, "", `decr k; del k; pexpire k 1; zpopmin k; zremrangebyscore k 0 0`},
 	{Operator | Worker, "calls that wait for a slot are woken later", `publish c v`},
 	{Producer, "what a file has no more can't be pruned", `decr k; del k; zcount k 0 0; zpopmin k; zremrangebyscore k 0 0`},
+	{Producer | Operator, "a batch of policy cancel can't be given again", `smembers k; srem k v`},
 	{Operator, "", `persist k; unwatch; watch k`},
 	{Worker, noHTTP, `hexists k f; setbit k 0 1; unwatch; watch k`},
 	{Worker, "", `bzpopmin k 0.001; expire a 1; expireat a 1; lrem a 0 v; ltrim k 0 0; memory|usage a; rpoplpush a a; setex a 1 v;

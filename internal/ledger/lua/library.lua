@@ -258,9 +258,9 @@ local function away(servers, server, now)
 end
 
 -- WAIT_THERE is how long a worker may let a chain wait for a place at its server before the chain
--- is dispatched anew: about as long as a request of a worker that died keeps its chain. It is
+-- is dispatched anew, to any worker: the first one may have died, or another one may have a place. It is
 -- doubled up to twice, so that long queues cost little.
-local WAIT_THERE = 60000
+local WAIT_THERE = 15000
 
 -- stay leaves a chain with the worker that asks: the worker takes it up under its dispatch number
 -- as soon as it has a place at the chain's server. The chain holds no slot and no count. If the worker
