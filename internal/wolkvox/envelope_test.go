@@ -132,6 +132,47 @@ func TestTextsAreSafe(t *testing.T) {
 	}
 }
 
+// A vendor may repeat the token as JSON, a URL or HTML escapes it. Nobody may read it there.
+func TestEscapedTokensAreHidden(t *testing.T) {
+	for token, echoes := range map[string][]string{
+		"a/b+c==": {
+			`a/b+c==`, `A/B+C==`, `a\/b+c==`, `a\\\/b+c==`, `a\u002fb\u002Bc\u003d=`, `a\\u002Fb+c==`, `a%2Fb%2bc%3D%3d`, `a%252Fb%252Bc==`,
+			`a&#47;b&#x2B;c&#061;&#X3d;`, `\u0061/%62+&#99;==`,
+		},
+		`T<&"x`:  {`T<&"x`, `T<&\"x`, `T\u003c\u0026\u0022x`, `T\u003C&\\\"x`, `T&lt;&amp;&quot;x`, `t&LT;&AMP;&#34;X`, `T%3C%26%22x`, `T&#60;&#x26;&#x22;x`},
+		`it's\a`: {`it's\a`, `it's\\a`, `it&#39;s\a`, `it&#039;s\\a`, `it&apos;s\u005ca`, `it%27s%5Ca`},
+		"plain9": {`plain9`, `PLAIN9`, `pl%61in9`, `\u0070lain9`},
+		"a%2Fb":  {`a%2Fb`, `a%252Fb`},
+	} {
+		for _, echo := range echoes {
+			_, err := classify(403, payloadOf("unknown token <"+echo+">"), token)
+			refused := want[*RefusedError](t, err)
+			_, err = classify(200, payloadOf(`{"message": "unknown token <`+echo+`>"}`), token)
+			unreadable := want[*UnreadableError](t, err)
+			for _, text := range []string{refused.Msg, unreadable.Excerpt} {
+				if !strings.Contains(text, "<[token]>") {
+					t.Errorf("%q as %q: %s", token, echo, text)
+				}
+			}
+		}
+	}
+	for _, text := range []string{
+		`C:\dir, 100% of R&D &amp; a\/b+c`, `a&sol;b+c==`, `a&#8203;/b+c==`, `%0A \u000a &#10; &#127; %7F &lt &Lt;`, `a%b+c==`, `\\`,
+	} {
+		if got := hideToken(text, "a/b+c=="); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	if got := hideToken(`a \ b`, `\\`); got != `a \ b` {
+		t.Error(got)
+	}
+	const usual = "Module enabled: 5 licences"
+	plain := testing.AllocsPerRun(100, func() { replaceFold(usual, testToken, "") })
+	if n := testing.AllocsPerRun(100, func() { hideToken(usual, testToken) }); n > plain {
+		t.Errorf("a text without escapes costs %v allocations, not %v", n, plain)
+	}
+}
+
 func TestRequestPrintsWithoutToken(t *testing.T) {
 	r := testRequest()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {

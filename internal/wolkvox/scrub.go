@@ -2,6 +2,8 @@ package wolkvox
 
 import (
 	"errors"
+	"html"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -36,17 +38,41 @@ func safeText(s, token string) string {
 	return s[:cut] + "..."
 }
 
-// hideToken writes [token] wherever the token stands, in any case, as it is or quoted.
+// hideToken writes [token] wherever the token stands, in any case, as it is or escaped. A text
+// that has it escaped comes back unescaped.
 func hideToken(s, token string) string {
 	if token == "" {
 		return s
 	}
 	s = replaceFold(s, token, "[token]")
-	quoted := strconv.Quote(token)
-	if quoted = quoted[1 : len(quoted)-1]; quoted != token {
-		s = replaceFold(s, quoted, "[token]")
+	if !strings.ContainsAny(s, `\%&`) { // nearly all texts: nothing is escaped without one of these
+		return s
+	}
+	plain, bare := unescape(s), unescape(token)
+	if bare == "" { // a token of backslashes alone
+		return s
+	}
+	if hidden := replaceFold(plain, bare, "[token]"); hidden != plain {
+		return hidden
 	}
 	return s
+}
+
+// escape is a character as JSON, a URL (once or more often) or HTML escapes it, or backslashes.
+var escape = regexp.MustCompile(`(?i)(?:\\+u00|%(?:25)*)[2-7][0-9a-f]|&(?:#x?[0-9a-f]+|lt|gt|amp|quot|apos);|\\+`)
+
+// unescape writes the characters that a token can have as they are, and leaves out backslashes.
+func unescape(s string) string {
+	return escape.ReplaceAllStringFunc(s, func(e string) string {
+		c := html.UnescapeString(e)
+		if n, err := strconv.ParseUint(e[max(0, len(e)-2):], 16, 8); err == nil {
+			c = string(rune(n))
+		}
+		if c = strings.TrimLeft(c, `\`); len(c) > 1 || c != "" && (c <= " " || c > "~") {
+			return e // no character of a token
+		}
+		return c
+	})
 }
 
 // replaceFold replaces every old, an ASCII text, in any case.
