@@ -55,6 +55,9 @@ func parseHeader(line []byte, s script, sep byte) (p *csvParser, bad *RowError) 
 	if problem := headerProblem(names, unknown, &seen); problem != "" {
 		return fail(problem)
 	}
+	if p.rejects() {
+		p.script = s.ofRejects()
+	}
 	return p, nil
 }
 
@@ -173,8 +176,8 @@ func (p *csvParser) lacking(n int, ended bool) *RowError {
 		}
 	}
 	if len(lacking) > 0 && !ended {
-		return faultOf(columnNames[lacking[0]],
-			"is missing in the file's last line, which has no line end: the file may be cut off here (if it is whole, end the line)")
+		return &RowError{Field: columnNames[lacking[0]], cutOff: true,
+			Problem: "is missing in the file's last line, which has no line end: the file may be cut off here (if it is whole, end the line)"}
 	}
 	return nil
 }

@@ -57,6 +57,7 @@ func (p *jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 			fail(col, faultOf(rowField, "names "+twice(col)))
 		case col == colProblem:
 			v[col] = columnNames[col] // whatever it says
+			p.script = p.script.ofRejects()
 		case scan.kind == jsontext.KindString:
 			v[col] = scan.text
 		case scan.kind == jsontext.KindNumber:
@@ -79,7 +80,7 @@ func (p *jsonLines) fields(line []byte, _ bool, v *values) *RowError {
 	}
 	switch {
 	case bad != nil:
-	case badText:
+	case badText, p.script.bad(line): // the member problem may come last
 		bad = &RowError{Field: rowField, Problem: p.script.problem(), BadText: true}
 	case scan.problem != "":
 		bad = faultOf(rowField, scan.problem)

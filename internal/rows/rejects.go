@@ -52,9 +52,10 @@ func (r *Rejects) Count() int { return r.n }
 // Path is where the file is after Close, if Count isn't 0.
 func (r *Rejects) Path() string { return r.path }
 
-// Add keeps a bad row, as it was. An error is the file system's.
+// Add keeps a bad row, as it was, but for the token of a row that may be cut off. An error is the
+// file system's.
 func (r *Rejects) Add(e *RowError) error {
-	return r.add(e.Shape, e.Line, func() []byte { return e.Shape.spoilt(e.Raw, e.Field+": "+e.Problem) })
+	return r.add(e.Shape, e.Line, e.spoilt)
 }
 
 // AddRow keeps a valid row that was not taken, such as one that stands behind a row that was

@@ -5,9 +5,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/text/encoding/unicode"
 	"pgregory.net/rapid"
 )
 
@@ -149,6 +151,49 @@ func TestCorrectedLinesAreThoseOfARejectsFile(t *testing.T) {
 		}
 	}
 }
+
+// A rejects file that is given again as it is has no good row, though it is UTF-8 and every line has
+// an end.
+func TestUncorrectedRowsStayRejected(t *testing.T) {
+	tests := []struct {
+		name, in string
+		e        Encoding
+		want     []string
+	}{
+		{"cut.csv", "server,token,ref\n1,tok", UTF8, []string{"2: token: is missing"}},
+		{"cut.tsv", "ref\ttoken\tserver\tid\nmine\ttok\t1", UTF8, []string{"2: token: is missing"}},
+		{"cut-again.csv", "problem,server,token,ref\n,1,tok", UTF8, []string{"2: token: is missing"}},
+		{"cut.jsonl", `{"server":1,"token":"to`, UTF8, []string{"2: row: is broken JSON, at byte 24"}},
+		{"utf16.csv", asUTF16(t, unicode.LittleEndian, "server,token,ref\n1,t,x") + "\x00\xd8", UTF8, []string{"2: ref: " + lost}},
+		{"west.csv", "server,token,ref\n1,t,x\x81\n", Windows1252, []string{"2: ref: " + lost}},
+		{"west.jsonl", `{"server":1,"token":"t","ref":"x` + "\x81\"}\n" + `{"problem":"p","ref":"` + "\x81" + `","server":1,"token":"t"}`, Windows1252, []string{"1: row: " + lost, "2: ref: " + lost}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "rejects")
+			rej := NewRejects(path)
+			for _, bad := range read(t, tt.name, tt.in, Auto, tt.e).bad {
+				if err := rej.Add(bad); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := rej.Close(); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := read(t, path, string(kept), Auto, UTF8)
+			if len(again.rows) != 0 || !slices.Equal(again.faults(), tt.want) {
+				t.Errorf("%d good rows and %q in\n%s", len(again.rows), again.faults(), kept)
+			}
+		})
+	}
+}
+
+// lost is what is wrong with a character of a rejects file that could not be read.
+const lost = "is not valid UTF-8, or has U+FFFD in it, which stands for a character that was lost"
 
 // The column problem makes a rejects file, whatever it says.
 func TestRejectsFileIsKnown(t *testing.T) {

@@ -73,6 +73,8 @@ type RowError struct {
 	Raw []byte `json:"-"`
 	// Shape is how its file writes the row; nil for JSON Lines.
 	Shape *Shape `json:"-"`
+
+	cutOff bool // the file may have been cut off in this row
 }
 
 // Error is "FILE:LINE: FIELD: what is wrong".
@@ -158,8 +160,10 @@ func (s *Shape) heading() []byte {
 	return append(append(bytes.Clone(s.header), s.sep), columnNames[colProblem]...)
 }
 
-// spoilt returns the line of a bad row, with what is wrong with it. It is still a bad row.
-func (s *Shape) spoilt(line []byte, problem string) []byte {
+// spoilt returns the line of a bad row, with what is wrong with it. It is still a bad row: one that
+// may be cut off loses its token, which may be half of one.
+func (e *RowError) spoilt() []byte {
+	s, line, problem := e.Shape, e.Raw, e.Field+": "+e.Problem
 	if s == nil {
 		return withMember(line, problem)
 	}
@@ -167,6 +171,9 @@ func (s *Shape) spoilt(line []byte, problem string) []byte {
 	if broken == "" && len(fields) <= len(s.columns) {
 		// Missing fields become empty ones: the problem must not be read as one of them.
 		fields = append(fields, make([]string, len(s.columns)-len(fields))...)
+		if e.cutOff {
+			fields[slices.Index(s.columns, colToken)] = ""
+		}
 		return s.join(fields, problem)
 	}
 	// It can't be told which field is which.

@@ -217,6 +217,14 @@ func (s script) bad(b []byte) bool {
 
 func (s script) problem() string { return "is not valid " + s.name }
 
+// ofRejects is the script of a rejects file: its rows may come from a file that was decoded.
+func (s script) ofRejects() script {
+	if s.decoded {
+		return s
+	}
+	return script{"UTF-8, or has U+FFFD in it, which stands for a character that was lost", true}
+}
+
 // decode looks at the first bytes of r. The reader that it returns gives UTF-8
 // without a byte order mark. An error is r's.
 func decode(r io.Reader, e Encoding) (io.Reader, script, error) {
