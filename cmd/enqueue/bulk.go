@@ -43,6 +43,8 @@ are optional. JSON Lines has the same names. The calls of a token are made in th
 rows. A bad row is shown as FILE:LINE: FIELD: what is wrong, and does not stop the others. The
 rows behind it in its chain are withheld, because a chain's order is that of the file.
 --rejects keeps these rows (with their tokens, mode 0600). Correct the file and give it again.
+You can also correct the rejects file, and give that with --batch. If it is JSON Lines and comes
+through a pipe, leave the member problem in its first row.
 
 You can give a file again at any time, corrected or after an interruption: only what is new is
 added, and no row is made twice. A row is known by its id; one without id by what it says

@@ -21,11 +21,13 @@ import (
 const maxWarnings = 20
 
 // calls makes calls from the input's rows, and warns if rows of a token differ in
-// their licences. A second range over it reads the input again, without warnings.
+// their licences. A second range over it reads the input again, without warnings. If the input can be
+// read twice, the run knows a rejects file before its first row; a pipe's only by the rows so far.
 func (r *rowsRun) calls() iter.Seq2[engine.Call, error] {
 	ranged := false
 	return func(yield func(engine.Call, error) bool) {
-		if ranged {
+		if r.in.kept != nil {
+			r.part = r.part || !ranged && rows.FromRejects(r.in.rows())
 			if err := r.in.again(); err != nil {
 				yield(engine.Call{}, err)
 				return

@@ -207,6 +207,19 @@ func TestRejectsFileIsKnown(t *testing.T) {
 	}
 }
 
+// A file is known as a whole, before its rows are used.
+func TestRejectsFileIsKnownBeforeItsRows(t *testing.T) {
+	const plain = `{"server":1,"token":"t"}` + "\n"
+	for in, want := range map[string]bool{
+		"server,token\n1,t\n2,t\n": false, "server,token,problem\n1,t\n": true, "": false, "server\n": false,
+		plain + plain: false, plain + "rubbish\n" + `{"token":"t","problem":"p"}`: true, plain + `{"problem":"p"}` + "\n" + plain: true,
+	} {
+		if got := FromRejects(Read(strings.NewReader(in), "f", Auto, UTF8)); got != want {
+			t.Errorf("%q: %v", in, got)
+		}
+	}
+}
+
 func TestHugeRowStaysRejected(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rejects.csv")
 	collect(t, NewRejects(path), "f.csv", "server,token\n1,t"+strings.Repeat(" ", 3*MaxLine)+"\n")

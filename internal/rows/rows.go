@@ -103,6 +103,17 @@ func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] 
 	}
 }
 
+// FromRejects reports whether a file's rows come from a rejects file, before a run over them. It
+// reads one row of CSV, and JSON Lines up to the first row that has the member problem.
+func FromRejects(file iter.Seq2[Row, error]) bool {
+	for row := range file {
+		if row.FromRejects || row.Shape != nil {
+			return row.FromRejects
+		}
+	}
+	return false
+}
+
 const unreadable = "can't be read"
 
 // begin picks the parser by the first line that isn't blank. p is nil after a line of CSV that has only separators, or

@@ -90,7 +90,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 			return err
 		}
 		defer rows.Drop(f)
-		body = f
+		body, u.part = f, rows.FromRejects(rows.Read(f, "body", format, encoding))
 	}
 	ctx, done := guard.Outlive(r.Context())
 	defer done()

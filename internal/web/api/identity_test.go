@@ -75,6 +75,8 @@ func TestPruneOfManyMustBeNamed(t *testing.T) {
 	// Even if an earlier row was corrected by hand, and its problem removed.
 	lines := `{"server":"1","token":"t","ref":"x"}` + "\n" + `{"server":"1","token":"t","ref":"y","problem":"was wrong"}` + "\n"
 	w.ask("POST", "/v1/batches?batch=b&prune=1", lines, "Content-Type", "application/x-ndjson").want(t, 422, nil).says(t, "part of a file")
+	w.postCSV("/v1/batches?batch=b", sheet("1 t x")).want(t, 202, nil)
+	w.ask("POST", "/v1/batches?batch=b&strict", lines, "Content-Type", "application/x-ndjson").want(t, 422, nil).says(t, "1 row was rejected")
 }
 
 // A switch is on under its bare name, as a flag is, and off with false alone.
