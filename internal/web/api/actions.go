@@ -21,7 +21,9 @@ type decided struct {
 // decide makes the handler of a decision about the batch or chain that the path names.
 func decide(name, unit string, act func(context.Context, control.Selection) (int, error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-		n, err := act(r.Context(), control.Selection{Batch: r.PathValue("batch"), Chain: r.PathValue("chain")})
+		ctx, cancel := guard.Deciding(r.Context())
+		defer cancel()
+		n, err := act(ctx, control.Selection{Batch: r.PathValue("batch"), Chain: r.PathValue("chain")})
 		unread, err := control.SplitUnread(err)
 		if err != nil {
 			return err
@@ -64,8 +66,10 @@ type acted struct {
 // act makes the handler of pause, resume and remove.
 func act(name string, do func(ctx context.Context, schedule string) (changed bool, err error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+		ctx, cancel := guard.Deciding(r.Context())
+		defer cancel()
 		schedule := r.PathValue("schedule")
-		changed, err := do(r.Context(), schedule)
+		changed, err := do(ctx, schedule)
 		if err != nil {
 			return err
 		}
@@ -86,7 +90,9 @@ func (a *API) runSchedule(w http.ResponseWriter, r *http.Request, q url.Values) 
 		return err
 	}
 	name := r.PathValue("schedule")
-	batch, err := a.Control.RunSchedule(r.Context(), name, overlap)
+	ctx, cancel := guard.Deciding(r.Context())
+	defer cancel()
+	batch, err := a.Control.RunSchedule(ctx, name, overlap)
 	if err != nil {
 		return err
 	}

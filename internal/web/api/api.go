@@ -43,7 +43,7 @@ const (
 	MaxBatch = 1 << 30
 	// MaxErrors is how many wrong rows an answer names.
 	MaxErrors = 1000
-	// requestTime is how long a request that streams nothing may take, besides its wait.
+	// requestTime is how long a request that streams nothing and decides nothing may take, besides its wait.
 	requestTime = 25 * time.Second
 	// Standstill is how long the other side of a stream may stand still.
 	Standstill = 30 * time.Second

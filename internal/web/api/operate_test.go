@@ -1,9 +1,13 @@
 package api_test
 
 import (
+	"context"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
@@ -111,6 +115,44 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("%+v", log)
 	}
 	w.get("/v1/actions?cursor=x").want(t, 400, nil)
+}
+
+// A decision takes several steps. The caller hangs up before the first one is sent.
+func TestDecisionsOutliveTheirCaller(t *testing.T) {
+	w := newWorld(t)
+	w.hold()
+	d := schedule.Definition{Name: "nightly", Cron: "0 2 * * *", Timezone: "America/Bogota"}
+	if err := schedule.NewStore(w.rdb, "habilita").Put(t.Context(), d, 3, "r1", false); err != nil {
+		t.Fatal(err)
+	}
+	leave := func() {}
+	w.rdb.AddHook(onCommand(func() { leave() }))
+	for path, status := range map[string]int{"/v1/batches/a%2Fb/cancel": 200, "/v1/schedules/nightly/pause": 200, "/v1/schedules/nightly/run": 202} {
+		var ctx context.Context
+		ctx, leave = context.WithCancel(t.Context())
+		defer leave()
+		got := httptest.NewRecorder()
+		w.api.ServeHTTP(got, httptest.NewRequestWithContext(ctx, "POST", path, nil))
+		if ctx.Err() == nil || got.Code != status {
+			t.Errorf("%s: %v, %d %s", path, ctx.Err(), got.Code, got.Body)
+		}
+	}
+	var s status
+	w.get("/v1/batches/a%2Fb").want(t, 200, &s)
+	if s.Cancelled != 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// onCommand is called before each command to Redis.
+type onCommand func()
+
+func (on onCommand) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (on onCommand) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { on(); return next(ctx, cmd) }
+}
+func (on onCommand) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { on(); return next(ctx, cmds) }
 }
 
 // While a part of the ledger is away, answers have the rest, say how much is missing, and a

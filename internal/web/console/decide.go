@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
 	"habilita/internal/control"
 	"habilita/internal/ledger"
@@ -13,9 +12,6 @@ import (
 	"habilita/internal/web/hub"
 	"habilita/internal/wolkvox"
 )
-
-// decideTimeout is how long a decision may take. A person can give one that was cut off again.
-const decideTimeout = 45 * time.Second
 
 // asked is a decision that somebody asks for: what, and on what.
 type asked struct {
@@ -167,8 +163,7 @@ func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) 
 
 // decideNow decides, writes it down and leads back.
 func (c *Console) decideNow(w http.ResponseWriter, r *http.Request, a asked) {
-	// A browser that leaves does not cut off what was decided.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), decideTimeout)
+	ctx, cancel := guard.Deciding(r.Context())
 	defer cancel()
 	lost := false
 	ctx = control.WithActor(ctx, control.Actor{Who: guard.From(ctx).Name, Via: control.ByConsole, Told: func(e control.AuditEntry, err error) {

@@ -105,6 +105,15 @@ func Outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	return endingWith(s.base, context.WithoutCancel(ctx))
 }
 
+// decisionTime is how long a decision may take. A person can give one that was cut off again.
+const decisionTime = 45 * time.Second
+
+// Deciding returns a context with the request's values for decisionTime. A caller that leaves does not cut off what was
+// decided.
+func Deciding(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), decisionTime)
+}
+
 // UntilClosing returns the context of a stream that never ends by itself: it ends with the request, or
 // when the server begins to shut down.
 func UntilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
