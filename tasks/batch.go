@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 )
@@ -149,9 +150,9 @@ func (c *Client) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[
 		o.set(&all)
 	}
 	var s engine.Summary
-	err := c.control.EnqueueBatch(c.asProgram(ctx), name, func() (added, rows int, err error) {
+	err := c.control.EnqueueBatch(c.asProgram(ctx), name, func() (_ control.Outcome, err error) {
 		s, err = c.producer.EnqueueBatch(ctx, name, engineCalls(calls), all)
-		return s.Enqueued, s.Rows, err
+		return control.Outcome{Count: s.Enqueued, Of: s.Rows, Pruned: s.Pruned, Replaced: s.Replaced}, err
 	})
 	return summaryOf(s), public(err)
 }

@@ -210,10 +210,10 @@ func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 	o.Canary, o.Release, o.OnCanary = max(0, r.o.canary), r.o.canary == 0, r.canaries
 	o.Notify = r.o.notify
 	var sum engine.Summary
-	err = s.control.EnqueueBatch(ctx, r.o.batch, func() (added, rows int, err error) {
+	err = s.control.EnqueueBatch(ctx, r.o.batch, func() (_ control.Outcome, err error) {
 		sum, err = p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)
 		r.meter.Stop()
-		return sum.Enqueued, sum.Rows, err
+		return control.Outcome{Count: sum.Enqueued, Of: sum.Rows, Pruned: sum.Pruned, Replaced: sum.Replaced}, err
 	})
 	_ = p.Close() // as in runCall
 	err = errors.Join(err, r.rejects.Close())

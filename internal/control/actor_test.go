@@ -24,10 +24,17 @@ func TestDecisionsAreNoted(t *testing.T) {
 		{act: func() error { _, err := w.op.Reopen(ctx, control.Selection{Batch: "b"}); return err }, want: "ana api reopen batch b: 1 call"},
 		{act: func() error { _, err := w.op.Retry(w.ctx, control.Selection{All: true}); return err }, want: "unknown go retry all held chains: 0 chains"},
 		{act: func() error {
-			_ = w.op.EnqueueBatch(ctx, "b", func() (int, int, error) { return 1, 2, errors.New("cut off") })
+			_ = w.op.EnqueueBatch(ctx, "b", func() (control.Outcome, error) { return control.Outcome{Count: 1, Of: 2}, errors.New("cut off") })
 			return nil
 		}, want: "ana api enqueue batch b: failed after 1 new of 2 rows: cut off"},
-		{act: func() error { return w.op.EnqueueBatch(ctx, "b", func() (int, int, error) { return 1, 1, nil }) }, want: "ana api enqueue batch b: 1 new of 1 row"},
+		{act: func() error {
+			return w.op.EnqueueBatch(ctx, "b", func() (control.Outcome, error) { return control.Outcome{Count: 1, Of: 1}, nil })
+		}, want: "ana api enqueue batch b: 1 new of 1 row"},
+		{act: func() error {
+			return w.op.EnqueueBatch(ctx, "b", func() (control.Outcome, error) {
+				return control.Outcome{Count: 2, Of: 2989, Pruned: 11, Replaced: 2}, nil
+			})
+		}, want: "ana api enqueue batch b: 2 new of 2,989 rows; 11 cancelled by prune, 2 replaced"},
 		{act: func() error {
 			_ = w.op.AddSchedule(ctx, schedule.Definition{Name: "s"}, 2, "", false) // its rows were never written
 			return nil

@@ -62,6 +62,10 @@ type Outcome struct {
 	// Of is how many rows were read, or tokens asked about; 0 if neither applies.
 	Of   int    `json:"of"`
 	Unit string `json:"unit"`
+	// Pruned is how many calls of the batch prune cancelled because the rows have them no more. Replaced is how many of
+	// Count prune put in the place of another call.
+	Pruned   int `json:"pruned"`
+	Replaced int `json:"replaced"`
 	// Failed is how many tokens could not be asked about.
 	Failed int `json:"failed"`
 	// Place is the batch or chain that what was made belongs to, such as "batch november"; "": none.
@@ -101,6 +105,9 @@ func (o Outcome) words() (text string) {
 	case o.Ended == EndedDone:
 		text = "done"
 	}
+	if gone := say.List(say.Some(o.Pruned, "cancelled by prune"), say.Some(o.Replaced, "replaced")); gone != "" {
+		text += "; " + gone
+	}
 	if o.Unread > 0 {
 		text += "; " + say.Count(o.Unread, "part") + " of Redis could not be read"
 	}
@@ -123,7 +130,7 @@ func (o Outcome) stored() (out []any) {
 }
 
 func (o *Outcome) numbers() map[string]*int {
-	return map[string]*int{"count": &o.Count, "of": &o.Of, "failed": &o.Failed, "unread": &o.Unread}
+	return map[string]*int{"count": &o.Count, "of": &o.Of, "pruned": &o.Pruned, "replaced": &o.Replaced, "failed": &o.Failed, "unread": &o.Unread}
 }
 
 // AuditLog is the audit log of one Redis. It is safe for concurrent use.

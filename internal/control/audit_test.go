@@ -20,7 +20,7 @@ func TestLog(t *testing.T) {
 		began := time.Now().Add(-time.Second)
 		for i := range 5 {
 			e, err := l.Append(t.Context(), control.AuditEntry{Who: "ana", Via: control.ByAPI, Action: "retry", Target: fmt.Sprint(i), Result: "1 chain",
-				Outcome: control.Outcome{Ended: control.EndedDone, Count: 1, Of: 7, Unit: control.UnitChain, Failed: 2, Place: "batch b", Unread: 3}})
+				Outcome: control.Outcome{Ended: control.EndedDone, Count: 1, Of: 7, Unit: control.UnitChain, Pruned: 4, Replaced: 5, Failed: 2, Place: "batch b", Unread: 3}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -34,7 +34,7 @@ func TestLog(t *testing.T) {
 			t.Fatalf("%+v %v", got, err)
 		}
 		if e := got[0]; e.Who != "ana" || e.Via != "api" || e.Action != "retry" || e.Result != "1 chain" ||
-			e.Outcome != (control.Outcome{Ended: control.EndedDone, Count: 1, Of: 7, Unit: control.UnitChain, Failed: 2, Place: "batch b", Unread: 3}) {
+			e.Outcome != (control.Outcome{Ended: control.EndedDone, Count: 1, Of: 7, Unit: control.UnitChain, Pruned: 4, Replaced: 5, Failed: 2, Place: "batch b", Unread: 3}) {
 			t.Errorf("%+v", e)
 		}
 		page, err = l.Before(t.Context(), page.Next, 100)

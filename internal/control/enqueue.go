@@ -7,11 +7,12 @@ import (
 	"habilita/internal/schedule"
 )
 
-// EnqueueBatch calls enqueue to append the rows of a batch, and notes how many rows there were and how many were new calls,
-// even if enqueue failed after some. The batches of files, requests and Go programs are all enqueued this way.
-func (o *Control) EnqueueBatch(ctx context.Context, batch string, enqueue func() (added, rows int, err error)) error {
-	added, rows, err := enqueue()
-	o.note(ctx, "enqueue", "batch "+batch, Outcome{Count: added, Of: rows, Unit: UnitRow}, err)
+// EnqueueBatch calls enqueue to append the rows of a batch, and notes the counts that it returns (Count, Of, Pruned and
+// Replaced), even if it failed after some. The batches of files, requests and Go programs are all enqueued this way.
+func (o *Control) EnqueueBatch(ctx context.Context, batch string, enqueue func() (Outcome, error)) error {
+	came, err := enqueue()
+	came.Unit = UnitRow
+	o.note(ctx, "enqueue", "batch "+batch, came, err)
 	return err
 }
 

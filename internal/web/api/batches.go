@@ -95,9 +95,9 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	ctx, done := guard.Outlive(r.Context())
 	defer done()
 	var sum engine.Summary
-	err = a.Control.EnqueueBatch(ctx, u.name, func() (int, int, error) {
+	err = a.Control.EnqueueBatch(ctx, u.name, func() (control.Outcome, error) {
 		sum, err = a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
-		return sum.Enqueued, sum.Rows, err
+		return control.Outcome{Count: sum.Enqueued, Of: sum.Rows, Pruned: sum.Pruned, Replaced: sum.Replaced}, err
 	})
 	u.out.SummaryJSON, u.out.Status = sum.JSON("prune"), batchPath(u.name)
 	w = guard.Answer(w, r, a.Standstill)

@@ -70,6 +70,10 @@ func TestPruneOfManyMustBeNamed(t *testing.T) {
 	if got.Pruned != 29 {
 		t.Errorf("%+v", got)
 	}
+	var log list[struct{ Result string }]
+	if w.get("/v1/actions").want(t, 200, &log); log.Items[0].Result != "0 new of 1 row; 29 cancelled by prune" {
+		t.Errorf("%+v", log.Items[0])
+	}
 	rejects := "server,token,ref,problem\n1,t,x,was wrong\n"
 	w.postCSV("/v1/batches?batch=b&prune", rejects).want(t, 422, nil).says(t, "part of a file")
 	// Even if an earlier row was corrected by hand, and its problem removed.

@@ -102,6 +102,12 @@ func (w *words) result(e control.AuditEntry) string {
 		if e.Of > 0 {
 			said += "; " + w.sayOr("result.of."+e.Unit, e.Result, e.Count)
 		}
+		if e.Pruned > 0 {
+			said += "; " + w.sayOr("result.pruned", e.Result, e.Pruned)
+		}
+		if e.Replaced > 0 {
+			said += "; " + w.sayOr("result.replaced", e.Result, e.Replaced)
+		}
 		if e.Ended == control.EndedFailed {
 			said = w.sayOr("result.failed_after", e.Result, said)
 		}

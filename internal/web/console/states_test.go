@@ -138,6 +138,7 @@ func TestResultsOfActionsInPlainWords(t *testing.T) {
 			{"failed: no such thing: `enqueue schedule list` has them", control.Outcome{Ended: control.EndedFailed}, [2]string{"failed", "falló"}},
 			{"", control.Outcome{Count: 3, Of: 5, Unit: control.UnitRow}, [2]string{"5 rows; 3 new", "5 filas; 3 nuevas"}},
 			{"", control.Outcome{Count: 1, Of: 1, Unit: control.UnitRow}, [2]string{"1 row; 1 new", "1 fila; 1 nueva"}},
+			{"", control.Outcome{Count: 3, Of: 5, Unit: control.UnitRow, Pruned: 11, Replaced: 1}, [2]string{"5 rows; 3 new; 11 cancelled by prune; 1 replaced", "5 filas; 3 nuevas; 11 canceladas por prune; 1 reemplazada"}},
 			{"", control.Outcome{Place: "chain aabbccddeeff"}, [2]string{"chain aabbccdd", "cadena aabbccdd"}},
 			{"", control.Outcome{Ended: control.EndedFailed, Count: 3, Of: 5, Unit: control.UnitRow}, [2]string{"failed; done before: 5 rows; 3 new", "falló; hecho antes: 5 filas; 3 nuevas"}},
 			{"", control.Outcome{Count: 3, Unit: control.UnitChain, Unread: 2}, [2]string{"3 chains; 2 parts of Redis could not be read", "3 cadenas; no se pudieron leer 2 partes de Redis"}},
