@@ -137,3 +137,15 @@ func TestDecisionsRefuse(t *testing.T) {
 }
 
 func second(_ int, err error) error { return err }
+
+// No new batch has such a name, but one of an older version may be in Redis.
+func TestOldBatchNamedByDots(t *testing.T) {
+	w := newWorld(t)
+	w.enqueue("..", "0001", token("aa"), "", 2)
+	if s, err := w.op.Status(w.ctx, ".."); err != nil || s.Open != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if n, err := w.op.Cancel(w.ctx, control.Selection{Batch: ".."}); err != nil || n != 2 {
+		t.Errorf("%d, %v", n, err)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/redisconn"
+	"habilita/internal/rows"
 )
 
 var (
@@ -62,7 +63,7 @@ func BatchNameProblem(name string) string {
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return "has a control character"
 	}
-	return ""
+	return rows.DotsProblem(name)
 }
 
 // ErrNoBatch says that there is no batch of that name.

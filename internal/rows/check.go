@@ -115,6 +115,9 @@ func (r *Row) Check() *RowError {
 			return faultOf(columnNames[name.col], fmt.Sprintf("must be 1 to %d printable ASCII characters without spaces", MaxName))
 		}
 	}
+	if p := DotsProblem(r.ID); p != "" {
+		return faultOf(columnNames[colID], p)
+	}
 	switch {
 	case !utf8.ValidString(r.Ref):
 		return faultOf(columnNames[colRef], "is not valid UTF-8")
@@ -124,6 +127,15 @@ func (r *Row) Check() *RowError {
 		return faultOf(columnNames[colRef], "has a control character")
 	}
 	return nil
+}
+
+// DotsProblem says that a text can't be the id of a call, or the name of a batch or schedule, because HTTP would cut it
+// out of a path; "" if it can.
+func DotsProblem(name string) string {
+	if name == "." || name == ".." {
+		return `can't be "." or "..": in an address, these mean folders`
+	}
+	return ""
 }
 
 // place returns what is known of the token and chain of a bad row. v has the values that could be

@@ -55,6 +55,7 @@ func TestCSVBadRowsAlone(t *testing.T) {
 	max := strings.Repeat("n", MaxName)
 	name := "must be 1 to 128 printable ASCII characters without spaces"
 	number := "must be a whole number from 1 to 1000000"
+	const dots = `can't be "." or "..": in an address, these mean folders`
 	space, control := "it has white space in it", "it has a control character in it"
 	tests := []struct{ name, row, want string }{
 		{"missing field", "0001", "token: is missing: the row has 1 fields, the header 6"},
@@ -80,6 +81,8 @@ func TestCSVBadRowsAlone(t *testing.T) {
 		{"chain outside ASCII", "0001,tok,5,ñ,r,i", "chain: " + name},
 		{"long chain", "0001,tok,5," + max + "n,r,i", "chain: " + name},
 		{"long id", "0001,tok,5,c,r," + max + "n", "id: " + name},
+		{"one dot as id", "0001,tok,5,.,.,.", "id: " + dots},
+		{"two dots as id", "0001,tok,5,..,..,..", "id: " + dots},
 		{"long ref", "0001,tok,5,c," + strings.Repeat("r", MaxRef+1) + ",i", "ref: is longer than 256 characters"},
 		{"ref with a control character", "0001,tok,5,c,a\x7fb,i", "ref: has a control character"},
 		{"lone CR", "0001,tok,5,c,a\rb,i", "ref: has a control character"},

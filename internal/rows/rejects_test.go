@@ -311,6 +311,9 @@ func TestBatchName(t *testing.T) {
 		"日本?.csv":                       "日本",
 		"noext":                         "noext",
 		".csv":                          "batch",
+		"...csv":                        "batch",
+		"../...csv":                     "batch",
+		"..":                            "batch",
 		strings.Repeat("n", 300) + ".x": strings.Repeat("n", 64),
 	} {
 		if got := BatchName(path); got != want {

@@ -12,6 +12,7 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
+	"habilita/internal/rows"
 )
 
 // Definition is what a person says about a schedule.
@@ -38,6 +39,9 @@ const maxSource = 256
 func (d *Definition) Check() (*Timetable, error) {
 	if !scheduleName.MatchString(d.Name) {
 		return nil, fmt.Errorf("the name %.80q is not one of a schedule: it has 1 to 64 letters, digits, '.', '_' and '-'", d.Name)
+	}
+	if p := rows.DotsProblem(d.Name); p != "" {
+		return nil, fmt.Errorf("the name of a schedule %s", p)
 	}
 	policy, err := ledger.ParsePolicy(d.OnFailure)
 	if err != nil {

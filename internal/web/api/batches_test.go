@@ -188,6 +188,7 @@ func TestEncodingsOfABatch(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	w.postCSV("/v1/batches?batch=h", "servidor,token,a\xf1o\n").want(t, 422, nil).says(t, "charset=windows-1252")
+	w.postCSV("/v1/batches?batch=..", rows(1)).want(t, 400, nil).says(t, "batch: can't be")
 	w.ask("POST", "/v1/batches?batch=b", rows(1), "Content-Type", "text/csv; charset=koi8-r").want(t, 415, nil).says(t, "utf-8, windows-1252")
 	// A body without rows is refused, with a header or without, in both formats.
 	for _, c := range [][2]string{{"", "text/csv"}, {"server,token\n", "text/csv"}, {"", "application/x-ndjson"}} {
