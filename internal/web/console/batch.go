@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"habilita/internal/control"
+	"habilita/internal/rows"
 	"habilita/internal/web/hub"
 )
 
@@ -24,13 +26,10 @@ type batchData struct {
 	Here     string
 }
 
-// maxRef is the longest text that people can search for, in bytes.
-const maxRef = 200
-
 // filterOf reads which calls people search for.
 func filterOf(q url.Values) (control.CallsQuery, error) {
 	f := control.CallsQuery{State: q.Get("state"), Ref: strings.TrimSpace(q.Get("q"))}
-	if f.State != "" && !slices.Contains(control.States(), f.State) || len(f.Ref) > maxRef {
+	if f.State != "" && !slices.Contains(control.States(), f.State) || utf8.RuneCountInString(f.Ref) > rows.MaxRef {
 		return f, errQuery
 	}
 	return f, nil

@@ -78,6 +78,7 @@ func TestCallsAreFilteredSearchedAndPaged(t *testing.T) {
 	w.get("/batches/many?state=failed").hasNot(t, "ref 1<")
 	w.get("/batches/many?q=REF+119").has(t, 200, "ref 119")
 	w.get("/batches/many?q=nothing").has(t, 200, "No call matches")
+	w.get("/batches/many?q="+strings.Repeat("ñ", 256)).has(t, 200, "No call matches", `maxlength="256"`) // the longest ref
 	seen := map[string]bool{}
 	pages := 0
 	for path := "/batches/many?state=succeeded"; path != ""; pages++ {
@@ -99,7 +100,7 @@ func TestCallsAreFilteredSearchedAndPaged(t *testing.T) {
 	w.get("/batches/many?state=failed&q=+a%26b+").has(t, 200, `href="/v1/batches/many/calls.csv?ref=a%26b&amp;state=failed"`)
 	for _, path := range []string{"/batches/many?state=no", "/batches/many?cursor=x", "/tokens?cursor=-1", "/tokens?cursor=x", "/?cursor=x",
 		"/chains?show=x", "/chains?cause=x", "/chains?show=all&batch=many", "/chains?cause=bad_token&cursor=-1", "/chains?batch=nope", "/decide?do=retry&cause=x", "/decide?do=lift&cause=bad_token", "/chains?cause=bad_token&cursor=x", "/chains?show=all&cursor=x", "/actions?cursor=x", "/events?topic=x", "/decide?do=x&batch=many", "/decide?do=retry",
-		"/decide?do=retry&batch=many&chain=x", "/decide?do=lift&batch=many", "/decide?do=lift&server=0001&batch=many", "/decide?do=lift&token=x", "/decide?do=retry&server=0001", "/decide?do=retry&chain=x", "/batches/many?q=" + strings.Repeat("x", 300),
+		"/decide?do=retry&batch=many&chain=x", "/decide?do=lift&batch=many", "/decide?do=lift&server=0001&batch=many", "/decide?do=lift&token=x", "/decide?do=retry&server=0001", "/decide?do=retry&chain=x", "/batches/many?q=" + strings.Repeat("ñ", 257),
 		"/batches/none", "/assets/x/y"} {
 		if a := w.get(path); a.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.status)
