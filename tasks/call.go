@@ -65,7 +65,7 @@ type Receipt struct {
 	TokenID   string // the token's name, which reveals nothing about the token
 	Chain     string // id of the chain, for Selection
 	Duplicate bool   // the call was there already
-	// Due is when a call that is put off joins its chain; zero: it joined it at once.
+	// Due is when a call that is put off joins its chain; zero: it has joined.
 	Due time.Time
 }
 

@@ -97,8 +97,8 @@ type Receipt struct {
 	TokenID   string // name of the token
 	Chain     string // id of the chain
 	Duplicate bool   // the call was there already
-	// Due is when a call that is put off joins its chain; zero: it joined at once. For a
-	// Duplicate it is the time of this request, which changes nothing.
+	// Due is when a call that is put off joins its chain; zero: it has joined. For a
+	// Duplicate it is the time of the call that is there.
 	Due time.Time
 }
 
@@ -150,13 +150,18 @@ func (p *Producer) enqueue(ctx context.Context, c Call) (receipt Receipt, err er
 	if len(done.Ready) > 0 {
 		_ = p.ledger.Signal(ctx, p.clock.Now(), done.Ready...)
 	}
+	duplicate := c.ID != "" && ledger.Landing(landed.Landings[0]).Known()
 	var due time.Time
-	if c.At.After(p.clock.Now()) {
+	if duplicate {
+		if due, err = p.ledger.Due(ctx, id, n.Token, n.Key); err != nil {
+			return Receipt{}, err
+		}
+	} else if c.At.After(p.clock.Now()) {
 		due = c.At
 	}
 	return Receipt{
 		ID: ledger.CallID(id, n.Token, n.Key), Batch: c.Batch, TokenID: n.Token,
-		Chain: ledger.ChainID(n.Token, n.Chain), Duplicate: c.ID != "" && ledger.Landing(landed.Landings[0]).Known(), Due: due,
+		Chain: ledger.ChainID(n.Token, n.Chain), Duplicate: duplicate, Due: due,
 	}, nil
 }
 

@@ -72,6 +72,25 @@ func TestEnqueueCall(t *testing.T) {
 	}
 }
 
+// The answer to a repeated request has the time of the call that is there, not that of the request.
+func TestRepeatedAnswerSaysWhenTheCallIsDue(t *testing.T) {
+	w := newWorld(t)
+	post := func(more string) (got receipt) {
+		t.Helper()
+		w.postJSON("/v1/calls", body(more)).want(t, 202, &got)
+		return got
+	}
+	post(`, "id": "off", "at": "` + later + `"`)
+	post(`, "id": "joined"`)
+	for more, want := range map[string]string{
+		`, "id": "off"`: later, `, "id": "off", "at": "1999-12-31T23:59:59Z"`: later, `, "id": "joined"`: "", `, "id": "joined", "at": "` + later + `"`: "",
+	} {
+		if got := post(more); !got.Duplicate || got.Due != want {
+			t.Errorf("%s: %+v, want due %q", more, got, want)
+		}
+	}
+}
+
 // The document and the checks agree about lengths and numbers: each of these is checked
 // against both.
 func TestCallsAtTheLimitsOfTheDocument(t *testing.T) {
