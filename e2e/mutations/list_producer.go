@@ -270,4 +270,24 @@ var producerMutations = []mutation{
 		in("internal/engine/options.go", "queueNames(o.Prefix, o.Queues)", "queueNames(quota.DefaultPrefix, o.Queues)"),
 		"./internal/engine", "TestAnotherPrefixHasAnotherQueue",
 	},
+	{
+		"a prune is done as a whole or not at all", "conflicting calls are replaced beside another run",
+		in("internal/engine/batchopen.go", "b.replace = b.notPruned == nil", "_ = b.notPruned"),
+		"./internal/engine", "TestPruneReplacesOnlyIfItMayPrune",
+	},
+	{
+		"a prune is done as a whole or not at all", "conflicting calls are replaced though it is refused",
+		in("internal/engine/batch.go", "b.replace = b.notPruned == nil && l.sum.Replaced > 0", "b.replace = l.sum.Replaced > 0"),
+		"./internal/engine", "TestPruneReplacesOnlyIfItMayPrune",
+	},
+	{
+		"a corrected row is made", "policy cancel drops it with the rows of the run before",
+		in("internal/engine/batchopen.go", "have.Policy == ledger.PolicyCancel && !b.Look", "have.Policy == ledger.PolicyCancel && b.Look"),
+		"./internal/engine", "TestCorrectedRowIsMadeAfterItsChainWasDropped",
+	},
+	{
+		"a call that is put off begins on time", "no worker is told of it",
+		in("internal/ledger/lua/append.lua", "if delayed[1] then standing = 1 end", ""),
+		"./internal/ledger", "TestScheduledCalls",
+	},
 }

@@ -363,4 +363,29 @@ var otherMutations = []mutation{
 		in("internal/wolkvox/scrub.go", "s = hideToken(strings.TrimSpace(s), token)", "s = strings.TrimSpace(s)"),
 		"./internal/wolkvox", "TestTextsAreSafe",
 	},
+	{
+		"no token in an error", "one that the vendor escapes is shown",
+		in("internal/wolkvox/scrub.go", "hidden != plain {", "hidden != plain && false {"),
+		"./internal/wolkvox", "TestEscapedTokensAreHidden",
+	},
+	{
+		"a server that takes no connection is down", "a connection that hangs counts as our own lateness",
+		in(clientGo, "Late: errors.Is(err, errLate)", "Late: past(r.WriteBy)"),
+		"./internal/engine", "TestServerThatTakesNoConnectionIsDown",
+	},
+	{
+		"only the vendor's push-back ends a call", "our own lateness does",
+		in(outcomeGo, "isUnsent && unsent.Late && !f.Stopping", "isUnsent && unsent.Late && f.Stopping"),
+		"./internal/engine", "TestJudge",
+	},
+	{
+		"a deferral needs no replica", "begin asks again, and is told nothing",
+		in(recordGo, "case redisconn.Unreplicated(err) && step.Status != ledger.Running:", "case false:"),
+		"./internal/engine", "TestDeferralCountsWithoutReplicas",
+	},
+	{
+		"a chain that waits for a place is dispatched anew", "it stays with a worker that died",
+		in("internal/ledger/lua/library.lua", "local WAIT_THERE = 15000", "local WAIT_THERE = 6000000"),
+		"./internal/ledger", "TestChainOfAWorkerThatDiedWaiting",
+	},
 }
