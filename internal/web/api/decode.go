@@ -46,15 +46,6 @@ const wantText = "want a string"
 // plainName is a field's name that may be shown, since it is not a secret in the wrong place.
 var plainName = regexp.MustCompile(`^[a-z_]{1,20}$`)
 
-// mediaType checks the body's type.
-func mediaType(r *http.Request, want string) error {
-	_, enc, err := mediaTypes(r, want)
-	if err == nil && enc != rows.UTF8 {
-		return refuse(wrongMedia, "want Content-Type: %s, in UTF-8", want)
-	}
-	return err
-}
-
 // mediaTypes checks the body's type and returns it, with how its text is encoded.
 func mediaTypes(r *http.Request, want ...string) (string, rows.Encoding, error) {
 	if e := contentEncoding(r); e != "" && e != "gzip" {
@@ -95,7 +86,11 @@ func opened(w http.ResponseWriter, r *http.Request, body io.Reader, limit int64)
 // decodeCall reads a call from a JSON object. The object must be flat, with known names
 // only, and each at most once.
 func decodeCall(r *http.Request) (engine.Call, error) {
-	if err := mediaType(r, "application/json"); err != nil {
+	media, enc, err := mediaTypes(r, "application/json")
+	if err == nil && enc != rows.UTF8 {
+		err = refuse(wrongMedia, "want Content-Type: %s, in UTF-8", media)
+	}
+	if err != nil {
 		return engine.Call{}, err
 	}
 	body, err := io.ReadAll(r.Body)
