@@ -25,10 +25,7 @@ func decide(name, unit string, act func(context.Context, control.Selection) (int
 		defer cancel()
 		n, err := act(ctx, control.Selection{Batch: r.PathValue("batch"), Chain: r.PathValue("chain")})
 		unread, err := control.SplitUnread(err)
-		if err != nil {
-			return err
-		}
-		return answer(w, http.StatusOK, decided{name, n, unit, unread})
+		return answer(w, http.StatusOK, decided{name, n, unit, unread}, err)
 	}
 }
 
@@ -70,10 +67,7 @@ func act(name string, do func(ctx context.Context, schedule string) (changed boo
 		defer cancel()
 		schedule := r.PathValue("schedule")
 		changed, err := do(ctx, schedule)
-		if err != nil {
-			return err
-		}
-		return answer(w, http.StatusOK, acted{name, schedule, changed})
+		return answer(w, http.StatusOK, acted{name, schedule, changed}, err)
 	}
 }
 
@@ -97,5 +91,5 @@ func (a *API) runSchedule(w http.ResponseWriter, r *http.Request, q url.Values) 
 		return err
 	}
 	w.Header().Set("Location", batchPath(batch))
-	return answer(w, http.StatusAccepted, asked{name, batch, batchPath(batch)})
+	return answer(w, http.StatusAccepted, asked{name, batch, batchPath(batch)}, nil)
 }

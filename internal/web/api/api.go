@@ -177,17 +177,11 @@ func (a *API) handler(route route) http.Handler {
 // String is such as "GET /v1/calls/{call}".
 func (r route) String() string { return r.method + " " + r.pattern }
 
-// Operations returns all operations that are served, such as "GET /v1/calls/{call}".
-func (a *API) Operations() []string {
-	var out []string
-	for _, r := range a.routes {
-		out = append(out, r.String())
+// answer answers with v in JSON, unless there is an error.
+func answer(w http.ResponseWriter, status int, v any, err error) error {
+	if err != nil {
+		return err
 	}
-	return out
-}
-
-// answer answers with v in JSON.
-func answer(w http.ResponseWriter, status int, v any) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

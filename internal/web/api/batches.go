@@ -105,7 +105,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 		return a.broken(w, r, u, err)
 	}
 	w.Header().Set("Location", u.out.Status)
-	return answer(w, http.StatusAccepted, u.out)
+	return answer(w, http.StatusAccepted, u.out, nil)
 }
 
 func (u *upload) calls(body io.Reader, format rows.Format, encoding rows.Encoding) iter.Seq2[engine.Call, error] {

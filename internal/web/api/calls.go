@@ -72,7 +72,7 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 	out := receipt{ID: got.ID, Batch: got.Batch, TokenID: got.TokenID, Chain: got.Chain, Duplicate: duplicate,
 		Due: control.Time{Time: got.Due}, Call: "/v1/calls/" + url.PathEscape(got.ID) + "?" + q.Encode()}
 	w.Header().Set("Location", out.Call)
-	return answer(w, http.StatusAccepted, out)
+	return answer(w, http.StatusAccepted, out, nil)
 }
 
 // showCall finds a call by its id. A producer may give the same id in several batches and
@@ -112,11 +112,9 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 			w = guard.Answer(w, r, a.Standstill)
 			key := control.CallKey{ID: one.ID, Batch: one.Batch, TokenID: one.TokenID}
 			topic := hub.Topic{Key: fmt.Sprintf("call %q", key), Read: func(ctx context.Context) (any, error) { return a.lookAtCall(ctx, key) }}
-			if one.CallRecord, err = wait(r.Context(), a.looks, d, topic, one.CallRecord); err != nil {
-				return err
-			}
+			one.CallRecord, err = wait(r.Context(), a.looks, d, topic, one.CallRecord)
 		}
-		return answer(w, http.StatusOK, one)
+		return answer(w, http.StatusOK, one, err)
 	}
 	return refuse(conflict, "%d calls have this id, in several batches or for several tokens: say which with batch= (empty: of no batch) and token_id=", len(fit))
 }

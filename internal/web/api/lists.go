@@ -23,10 +23,7 @@ type page[T any] struct {
 }
 
 func paged[T any](p control.Page[T]) page[T] {
-	out := page[T]{Items: p.Items, Unread: p.Unread}
-	if out.Items == nil {
-		out.Items = []T{}
-	}
+	out := page[T]{Items: append([]T{}, p.Items...), Unread: p.Unread} // an empty one is [], not null
 	if p.Next != "" {
 		out.Next = &p.Next
 	}
@@ -44,10 +41,7 @@ func list[T any](read func(ctx context.Context, cursor string, limit int) (contr
 		if errors.Is(err, control.ErrCursor) {
 			return refuseField(badParameter, "cursor", "is not of this list: take next of the last answer, or leave it out")
 		}
-		if err != nil {
-			return err
-		}
-		return answer(w, http.StatusOK, paged(p))
+		return answer(w, http.StatusOK, paged(p), err)
 	}
 }
 
@@ -63,10 +57,7 @@ func (a *API) showBatch(w http.ResponseWriter, r *http.Request, q url.Values) er
 		topic := hub.Topic{Key: "batch " + name, Read: func(ctx context.Context) (any, error) { return a.lookAtBatch(ctx, name) }}
 		l.seen, err = wait(r.Context(), a.looks, d, topic, l.seen)
 	}
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, l.seen)
+	return answer(w, http.StatusOK, l.seen, err)
 }
 
 func (a *API) listCalls(w http.ResponseWriter, r *http.Request, q url.Values) error {
@@ -118,10 +109,7 @@ func (a *API) listChains(w http.ResponseWriter, r *http.Request, q url.Values) e
 func show[T any](read func(*http.Request) (T, error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 		v, err := read(r)
-		if err != nil {
-			return err
-		}
-		return answer(w, http.StatusOK, v)
+		return answer(w, http.StatusOK, v, err)
 	}
 }
 
