@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"slices"
 
 	"habilita/internal/ledger"
@@ -54,12 +55,7 @@ var remedies = map[string]Remedy{
 }
 
 // RemedyOf is the remedy for a cause.
-func RemedyOf(cause string) Remedy {
-	if r, ok := remedies[cause]; ok {
-		return r
-	}
-	return RemedyRetry
-}
+func RemedyOf(cause string) Remedy { return cmp.Or(remedies[cause], RemedyRetry) }
 
 // Futile reports whether skipping a call does not help, since the next call of its token fails for the same reason.
 func (r Remedy) Futile() bool { return r == RemedyToken || r == RemedyKey }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"habilita/internal/ledger"
-	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/wolkvox"
 )
@@ -58,18 +57,14 @@ func (o *Control) QuotaOf(ctx context.Context, tokens []string) ([]QuotaRow, err
 	}
 	out := make([]QuotaRow, len(usages))
 	for i, u := range usages {
-		out[i] = row(u)
-		out[i].Waiting = waiters[u.Token]
+		reason, why := cooling(u.CoolingWhy)
+		out[i] = QuotaRow{
+			TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held, Waiting: waiters[u.Token],
+			CoolingUntil: Time{Time: u.CoolingUntil}, CoolingReason: reason, CoolingWhy: why,
+			ProbeAt: Time{Time: u.Probe}, NextDayAt: Time{Time: u.NextDay},
+		}
 	}
 	return out, err
-}
-
-func row(u quota.Usage) QuotaRow {
-	reason, why := cooling(u.CoolingWhy)
-	return QuotaRow{
-		TokenID: u.Token, Used: u.Used, Quota: u.Limit, Licenses: u.Licenses, Slots: u.Held,
-		CoolingUntil: Time{Time: u.CoolingUntil}, CoolingReason: reason, CoolingWhy: why, ProbeAt: Time{Time: u.Probe}, NextDayAt: Time{Time: u.NextDay},
-	}
 }
 
 // cooling returns the code of a cool-down and its words, from what the ledger stores.

@@ -224,9 +224,4 @@ func (o *Control) addStatus(ctx context.Context, r *ScheduleRun) error {
 	return err
 }
 
-func ofMillis(ms int64) Time {
-	if ms <= 0 {
-		return Time{}
-	}
-	return Time{Time: time.UnixMilli(ms)}
-}
+func ofMillis(ms int64) Time { return Time{Time: redisconn.Time(ms)} }
