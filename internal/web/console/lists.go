@@ -44,13 +44,8 @@ type workersData struct {
 // processes reads the live processes.
 func (c *Console) processes(ctx context.Context) (d workersData, err error) {
 	all, err := c.o.Processes.Alive(ctx)
-	for _, p := range all {
-		if p.Kind == membership.Worker {
-			d.Workers = append(d.Workers, p)
-		} else {
-			d.Others = append(d.Others, p)
-		}
-	}
+	d.Workers = membership.Workers(all)
+	d.Others = slices.DeleteFunc(all, func(p membership.Process) bool { return p.Kind == membership.Worker })
 	return d, err
 }
 

@@ -37,11 +37,7 @@ func quotaMeter(r control.QuotaRow) meter { return meterOf(r.Used, r.Quota, 80, 
 
 // slotMarks are the two slots of a token, true for those that are held.
 func slotMarks(r control.QuotaRow) []bool {
-	marks := make([]bool, max(2, r.Slots))
-	for i := range r.Slots {
-		marks[i] = true
-	}
-	return marks
+	return append(slices.Repeat([]bool{true}, r.Slots), make([]bool, max(0, 2-r.Slots))...)
 }
 
 type tokensData struct {
