@@ -44,7 +44,9 @@ func Read(r io.Reader, name string, f Format, e Encoding) iter.Seq2[Row, error] 
 			yield(Row{}, &FileError{File: name, Line: 1, Problem: unreadable, Err: err})
 			return
 		}
-		lines := newLineReader(text)
+		// Room for the longest good line with CR LF, and one more byte: a buffer
+		// that is full without a line's end is a line too long.
+		lines := &lineReader{br: bufio.NewReaderSize(text, MaxLine+3)}
 		var p parser
 		var sep byte
 		found, rejects := false, false
@@ -274,12 +276,6 @@ type lineReader struct {
 	br    *bufio.Reader
 	line  int  // number of the line that next gave last
 	ended bool // that line had an end; the last one of a file may have none
-}
-
-func newLineReader(r io.Reader) *lineReader {
-	// Room for the longest good line with CR LF, and one more byte: a buffer
-	// that is full without a line's end is a line too long.
-	return &lineReader{br: bufio.NewReaderSize(r, MaxLine+3)}
 }
 
 // next gives the next line without its ending (LF or CR LF), valid until the
