@@ -112,7 +112,7 @@ func IsSetting(f *pflag.Flag) bool {
 }
 
 // Load reads the settings of the groups: flags that were given, then getenv (such as
-// os.Getenv), then defaults. Flags that were never bound, or a nil fs, are no fault. The
+// os.Getenv), then defaults. Flags that were never bound are no fault. The
 // error is an *Error with every fault; the Settings are then not to be used.
 func Load(fs *pflag.FlagSet, getenv func(string) string, groups Group) (Settings, error) {
 	l := &loader{fs: fs, getenv: getenv, groups: groups, bad: map[string]bool{}}
@@ -197,9 +197,6 @@ func (l *loader) flag(name string) (value string, ok bool) {
 }
 
 func (l *loader) lookup(name string) *pflag.Flag {
-	if l.fs == nil {
-		return nil
-	}
 	return l.fs.Lookup(strings.TrimPrefix(name, "--"))
 }
 

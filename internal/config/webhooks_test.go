@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"habilita/internal/config"
 )
 
@@ -32,7 +34,7 @@ func TestWebhookSettings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := map[string]string{"WEBHOOK_URL": c.url, "WEBHOOK_SECRETS": c.secrets, "WEBHOOK_EVENTS": c.events}
-			_, err := config.Load(nil, func(name string) string { return env[name] }, config.Webhooks)
+			_, err := config.Load(pflag.NewFlagSet("none", pflag.ContinueOnError), func(name string) string { return env[name] }, config.Webhooks)
 			if c.says == "" {
 				if err != nil {
 					t.Fatal(err)
