@@ -244,9 +244,6 @@ func preflight(ctx context.Context, s config.Settings, log zerolog.Logger, check
 
 // explain puts a failure into words that say what to do next.
 func explain(err error) error {
-	if err == nil {
-		return nil
-	}
 	if _, disagree := errors.AsType[*membership.MismatchError](err); disagree {
 		return usageError{err}
 	}
