@@ -168,12 +168,9 @@ func timeFlag(t time.Time) string {
 
 // counts is a status on one line.
 func counts(s control.Status) string {
-	held := ""
-	if s.HeldChains > 0 {
-		held = say.Plural(s.HeldChains, "chain held", "chains held")
-	}
 	return say.List(fmt.Sprintf("%s of %s succeeded", say.Thousands(s.Succeeded), say.Thousands(s.Total)),
-		say.Some(s.Failed, "failed"), say.Some(s.Skipped, "skipped"), say.Some(s.Cancelled, "cancelled"), say.Some(s.Open, "open"), held)
+		say.Some(s.Failed, "failed"), say.Some(s.Skipped, "skipped"), say.Some(s.Cancelled, "cancelled"), say.Some(s.Open, "open"),
+		say.Some(s.HeldChains, say.Word(s.HeldChains, "chain held", "chains held")))
 }
 
 // next says what a person can do about a settled batch, and how its canaries stand; "" if there

@@ -175,12 +175,7 @@ func runWords(r control.ScheduleRun) string {
 	if r.PassedOver > 0 {
 		over = fmt.Sprintf("%s passed over (%s held)", say.Thousands(r.PassedOver), say.Count(r.ChainsHeld, "chain"))
 	}
-	rows := func(n int, what string) string {
-		if n <= 0 {
-			return ""
-		}
-		return say.Count(n, "row") + " " + what
-	}
+	rows := func(n int, what string) string { return say.Some(n, say.Word(n, "row ", "rows ")+what) }
 	text = say.List(text, over, rows(r.Rejected, "rejected"), rows(r.Conflicts, "in conflict"), rows(r.Withheld-r.PassedOver, "withheld behind them"))
 	if r.BatchStatus != nil {
 		text += "; " + counts(*r.BatchStatus)
