@@ -168,7 +168,10 @@ func (r *fileRun) work(ctx context.Context, job *localrun.Job, started time.Time
 	m := r.newMeter(r.o.progress, progress.UnitsDefault)
 	state, err := job.Work(ctx, r.today, func(s localrun.State) { m.Update(int64(s.Ended()), int64(s.Total), r.words(s)) })
 	m.Stop()
-	end.state(state)
+	end.Status = &state.Status
+	if !state.Settled {
+		end.NextDay = control.Time{Time: state.Next}
+	}
 	end.Seconds = float64(time.Since(started).Milliseconds()) / 1000
 	if err == nil {
 		end.failed, err = failures(context.WithoutCancel(ctx), job)
@@ -231,13 +234,6 @@ type runResult struct {
 type failed struct {
 	first     []control.CallRecord
 	n, tokens int
-}
-
-func (e *runResult) state(s localrun.State) {
-	e.Status = &s.Status
-	if !s.Settled {
-		e.NextDay = control.Time{Time: s.Next}
-	}
 }
 
 func failures(ctx context.Context, job *localrun.Job) (f failed, err error) {
