@@ -202,7 +202,7 @@ func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 		follow, later = later, follow
 	}
 	fmt.Fprintf(r.told(), "batch   %s\n%sresume  %s   (adds only new rows)\n%s", r.o.batch, follow, r.resume(), r.in.onceMore())
-	p, err := s.producer(ctx)
+	p, err := engine.NewProducer(ctx, s.rdb, s.set.Options)
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (r *rowsRun) foresee(cmd *cobra.Command, calls iter.Seq2[engine.Call, error
 	if _, err := s.control.Status(ctx, r.o.batch); errors.Is(err, ledger.ErrNoBatch) {
 		return preview(nil)
 	}
-	p, err := s.producer(ctx)
+	p, err := engine.NewProducer(ctx, s.rdb, s.set.Options)
 	if err != nil {
 		return preview(err)
 	}

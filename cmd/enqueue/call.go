@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,7 +88,7 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		flags := flagsAgain(cmd, map[string]string{"at": timeFlag(o.call.At)}, "server", "token-file", "chain", "ref", "batch", "id", "token-stdin", "licenses", "notify", "at")
 		fmt.Fprintf(told, "resume   enqueue call%s   (adds it once)\n", flags)
 	}
-	p, err := s.producer(ctx)
+	p, err := engine.NewProducer(ctx, s.rdb, s.set.Options)
 	if err != nil {
 		return err
 	}
@@ -141,13 +143,8 @@ func (a *app) tellCall(ctx context.Context, s *session, key control.CallKey, o c
 
 // result describes the result of a call, for the rest of a line.
 func result(r control.CallRecord) string {
-	text := fmt.Sprintf("(%s)", say.Count(r.Attempts, "attempt"))
-	for _, part := range []string{r.Code, r.Msg, r.Error} {
-		if part != "" {
-			text += " " + part
-		}
-	}
-	return text
+	parts := []string{"(" + say.Count(r.Attempts, "attempt") + ")", r.Code, r.Msg, r.Error}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 func (a *app) show() *cobra.Command {

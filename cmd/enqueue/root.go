@@ -19,7 +19,6 @@ import (
 
 	"habilita/internal/config"
 	"habilita/internal/control"
-	"habilita/internal/engine"
 	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/tracing"
@@ -290,11 +289,6 @@ func (a *app) warn(warnings []string) {
 	for _, w := range warnings {
 		fmt.Fprintln(a.err, "warning:", w)
 	}
-}
-
-// producer makes a producer on the session's Redis. Close it.
-func (s *session) producer(ctx context.Context) (*engine.Producer, error) {
-	return engine.NewProducer(ctx, s.rdb, s.set.Options)
 }
 
 // names completes an argument or a flag with what read finds, if Redis answers within a second.

@@ -251,7 +251,7 @@ func (r *rowsRun) checkRows(ctx context.Context, name string) (left map[int]stru
 func (r *rowsRun) keepRows(ctx context.Context, s *session, store *schedule.Store, name string) (*schedule.Writer, engine.Summary, error) {
 	var sum engine.Summary
 	// A producer fails if these keys are not those of the workers.
-	p, err := s.producer(ctx)
+	p, err := engine.NewProducer(ctx, s.rdb, s.set.Options)
 	if err != nil {
 		return nil, sum, err
 	}
