@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/number"
 
 	"habilita/internal/control"
+	"habilita/internal/membership"
 	"habilita/internal/web/hub"
 )
 
@@ -27,8 +28,8 @@ func (c *Console) overviewTopic() hub.Topic {
 		if err != nil {
 			return nil, err
 		}
-		alive, err := c.processes(ctx)
-		return overview{Overview: o, Workers: len(alive.Workers)}, err
+		alive, err := c.o.Processes.Alive(ctx)
+		return overview{Overview: o, Workers: len(membership.Workers(alive))}, err
 	}}
 }
 

@@ -41,17 +41,10 @@ type workersData struct {
 	Workers, Others []membership.Process
 }
 
-// processes reads the live processes.
-func (c *Console) processes(ctx context.Context) (d workersData, err error) {
-	all, err := c.o.Processes.Alive(ctx)
-	d.Workers = membership.Workers(all)
-	d.Others = slices.DeleteFunc(all, func(p membership.Process) bool { return p.Kind == membership.Worker })
-	return d, err
-}
-
 func (c *Console) readWorkers(ctx context.Context, _ url.Values) (listing, error) {
-	d, err := c.processes(ctx)
-	return listing{Data: d}, err
+	all, err := c.o.Processes.Alive(ctx)
+	others := slices.DeleteFunc(slices.Clone(all), func(p membership.Process) bool { return p.Kind == membership.Worker })
+	return listing{Data: workersData{membership.Workers(all), others}}, err
 }
 
 // maxSchedules is how many schedules the page shows: each takes a read of its own.
