@@ -170,10 +170,8 @@ func (p *csvParser) beforeSurplus() int {
 // without a line end may be what is left of a longer one.
 func (p *csvParser) lacking(n int, ended bool) *RowError {
 	lacking := p.columns[n:]
-	for _, col := range lacking {
-		if col.required() {
-			return faultOf(columnNames[col], fmt.Sprintf("is missing: the row has %d fields, the header %d", n, len(p.columns)))
-		}
+	if i := slices.IndexFunc(lacking, column.required); i >= 0 {
+		return faultOf(columnNames[lacking[i]], fmt.Sprintf("is missing: the row has %d fields, the header %d", n, len(p.columns)))
 	}
 	if len(lacking) > 0 && !ended {
 		return &RowError{Field: columnNames[lacking[0]], cutOff: true,
