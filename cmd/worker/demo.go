@@ -114,7 +114,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		}
 		defer stop()
 	}
-	d.introduce(plan, w)
+	d.introduce(plan)
 	if err := d.enqueue(ctx, plan, w); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func progressLine(s localrun.State) string {
 }
 
 // introduce says what is about to happen.
-func (d *demo) introduce(plan *demoPlan, w *demoWorld) {
+func (d *demo) introduce(plan *demoPlan) {
 	fmt.Fprintf(d.out, `habilita demo: a Redis and a simulated wolkvox inside this process. Nothing leaves this
 machine, and nothing is kept.
 

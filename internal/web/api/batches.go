@@ -102,7 +102,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	u.out.SummaryJSON, u.out.Status = sum.JSON("prune"), batchPath(u.name)
 	w = guard.Answer(w, r, a.Standstill)
 	if err != nil {
-		return a.broken(w, r, u, err)
+		return a.broken(r, u, err)
 	}
 	w.Header().Set("Location", u.out.Status)
 	return answer(w, http.StatusAccepted, u.out, nil)
@@ -154,7 +154,7 @@ func (u *upload) tell(f guard.ProblemField) {
 
 // broken answers a request whose batch was not read to its end: what was wrong, and how
 // far it came.
-func (a *API) broken(w http.ResponseWriter, r *http.Request, u *upload, err error) error {
+func (a *API) broken(r *http.Request, u *upload, err error) error {
 	if strict, ok := errors.AsType[*engine.StrictError](err); ok {
 		p := with(invalid, strict.Error())
 		p.Errors = u.out.Errors
