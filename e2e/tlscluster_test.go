@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"habilita/internal/redisconn"
 	"habilita/internal/testkit/redistest"
 )
 
@@ -30,9 +29,9 @@ func TestClusterOverTLSWithLeastACL(t *testing.T) {
 		if err := s.Client().ClusterAddSlotsRange(ctx, i*half, (i+1)*half-1).Err(); err != nil {
 			t.Fatal(err)
 		}
-		for name, role := range map[string]redisconn.Role{"worker": redisconn.Worker, "producer": redisconn.Producer, "reader": redisconn.Reader} {
-			line := []any{"acl", "setuser", name, "reset", "on", ">pw"}
-			for _, word := range strings.Fields(redisconn.ACL(role) + " " + redisconn.ClusterACL) {
+		for _, role := range []string{"worker", "producer", "reader"} {
+			line := []any{"acl", "setuser", role, "reset", "on", ">pw"}
+			for _, word := range append(leastACL(t, role), clusterACL()...) {
 				line = append(line, word)
 			}
 			if err := s.Client().Do(ctx, line...).Err(); err != nil {

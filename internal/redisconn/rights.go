@@ -134,32 +134,6 @@ func (r right) channels() string {
 	return "&habilita:woken:*"
 }
 
-// ACL returns the least that a user of a role must be allowed, as ACL SETUSER and an ACL
-// file take it after the user's name and password. A cluster needs ClusterACL too.
-func ACL(role Role) string {
-	words := []string{"resetkeys", ourKeys}
-	if role&writers != 0 {
-		words = append(words, asynqKeys)
-	}
-	words = append(words, "resetchannels")
-	if role&Worker != 0 {
-		words = append(words, "&asynq:cancel")
-	}
-	if role&(Operator|Worker) != 0 {
-		words = append(words, "&habilita:woken:*")
-	}
-	words = append(words, "-@all")
-	for _, r := range rights {
-		if word := "+" + r.name; r.roles&role != 0 && !slices.Contains(words, word) {
-			words = append(words, word)
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-// ClusterACL is what every role needs besides ACL in a Redis Cluster.
-const ClusterACL = "+cluster|slots +command"
-
 // missingRights finds which rights of a role this user lacks. When a command is queued
 // in a transaction, Redis checks its name, keys and channels against the ACL at once;
 // DISCARD drops them all, so that nothing is run. This takes no right to the ACL
