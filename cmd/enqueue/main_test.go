@@ -174,12 +174,12 @@ func (w *worker) dispatch(ctx context.Context) (ledger.Dispatch, error) {
 				w.now = w.now.Add(11 * time.Second)
 				w.redis.SetTime(w.now)
 			}
-			p, err := w.ledger.Dispatch(ctx, tag, 1)
+			p, err := w.ledger.DispatchAll(ctx, []string{tag}, 1)
 			if err != nil {
 				return ledger.Dispatch{}, err
 			}
-			if len(p.Dispatches) > 0 {
-				return p.Dispatches[0], nil
+			if len(p[0].Dispatches) > 0 {
+				return p[0].Dispatches[0], nil
 			}
 		}
 		if tags, err := w.ledger.NextReady(ctx, 10*time.Second, 1); err != nil || len(tags) == 0 {

@@ -111,12 +111,12 @@ func (w *world) append(batchName, server, tok, name string, n int) {
 // granted, it returns why.
 func (w *world) attempt(tok string, o ledger.Outcome) *ledger.Step {
 	w.t.Helper()
-	dispatched, err := w.ledger.Dispatch(w.ctx, ledger.Tag(tok), 1)
-	if err != nil || len(dispatched.Dispatches) != 1 {
+	dispatched, err := w.ledger.DispatchAll(w.ctx, []string{ledger.Tag(tok)}, 1)
+	if err != nil || len(dispatched[0].Dispatches) != 1 {
 		w.t.Fatalf("dispatch: %+v, %v", dispatched, err)
 	}
 	w.nonce++
-	s, err := w.ledger.Begin(w.ctx, dispatched.Dispatches[0], fmt.Sprint("nonce", w.nonce), "")
+	s, err := w.ledger.Begin(w.ctx, dispatched[0].Dispatches[0], fmt.Sprint("nonce", w.nonce), "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

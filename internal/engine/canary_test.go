@@ -57,11 +57,11 @@ func (w *canaryWorld) begin() (begun []ledger.Attempt) {
 		w.t.Error(err)
 	}
 	for _, b := range buckets {
-		dispatched, err := w.p.ledger.Dispatch(ctx, b.Tag, 100)
+		dispatched, err := w.p.ledger.DispatchAll(ctx, []string{b.Tag}, 100)
 		if err != nil {
 			w.t.Error(err)
 		}
-		for _, f := range dispatched.Dispatches {
+		for _, f := range dispatched[0].Dispatches {
 			w.nonce++
 			s, err := w.p.ledger.Begin(ctx, f, fmt.Sprint("n", w.nonce), "")
 			if err != nil || s.Status != ledger.Running {

@@ -65,16 +65,16 @@ type dispatches map[string]ledger.Dispatch
 // of dispatches a chain, which must be one that can run.
 func (d dispatches) of(t *testing.T, l *ledger.Ledger, id string) ledger.Dispatch {
 	t.Helper()
-	p, err := l.Dispatch(t.Context(), ledger.Tag(id), 10)
+	p, err := l.DispatchAll(t.Context(), []string{ledger.Tag(id)}, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, one := range p.Dispatches {
+	for _, one := range p[0].Dispatches {
 		d[one.Chain] = one
 	}
 	one, ok := d[id]
 	if !ok {
-		t.Fatalf("chain %s can't run: %v", id, p.Dispatches)
+		t.Fatalf("chain %s can't run: %v", id, p[0].Dispatches)
 	}
 	delete(d, id)
 	return one

@@ -37,11 +37,11 @@ func TestRaisedLicencesSignal(t *testing.T) {
 	}, BatchOptions{})
 	no(err)
 	no(m.Set("habilita:{"+tag+"}:used:"+p.TokenID(token)+":20261123", "1000"))
-	d, err := p.ledger.Dispatch(t.Context(), tag, 1)
-	if err != nil || len(d.Dispatches) != 1 {
+	d, err := p.ledger.DispatchAll(t.Context(), []string{tag}, 1)
+	if err != nil || len(d[0].Dispatches) != 1 {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	s, err := p.ledger.Begin(t.Context(), d.Dispatches[0], "nonce", "")
+	s, err := p.ledger.Begin(t.Context(), d[0].Dispatches[0], "nonce", "")
 	if err != nil || s.Reason != "quota" {
 		t.Fatalf("%+v, %v", s, err)
 	}

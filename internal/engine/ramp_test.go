@@ -24,11 +24,11 @@ func TestDayBeginsWithARamp(t *testing.T) {
 		const chains = 200
 		for i := range chains {
 			id := w.append(fmt.Sprint("token-", i), "a")
-			p, err := w.stack.ledger.Dispatch(t.Context(), ledger.Tag(id), 10)
+			p, err := w.stack.ledger.DispatchAll(t.Context(), []string{ledger.Tag(id)}, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, f := range p.Dispatches {
+			for _, f := range p[0].Dispatches {
 				step, err := w.stack.ledger.Begin(t.Context(), f, newID(), "")
 				if err != nil || step.Reason != "midnight" {
 					t.Fatalf("%+v, %v", step, err)

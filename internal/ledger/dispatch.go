@@ -28,19 +28,10 @@ const (
 	perJoint = 16
 )
 
-// Dispatch moves on what is due in a bucket and dispatches up to most of its ready chains. Any
+// DispatchAll moves on what is due in buckets, and dispatches up to most of the ready chains of each, in one
+// round trip. It returns one result for each tag, and the first error; a bucket whose script failed has a zero
+// Now. One script serves as many buckets as it has time for; in a cluster, each bucket has its own. Any
 // process may call it at any time: it finds what any process lost.
-func (l *Ledger) Dispatch(ctx context.Context, tag string, most int) (Dispatched, error) {
-	all, err := l.DispatchAll(ctx, []string{tag}, most)
-	if err != nil {
-		return Dispatched{}, err
-	}
-	return all[0], nil
-}
-
-// DispatchAll dispatches from several buckets in one round trip, up to most chains of each. It returns
-// one result for each tag, and the first error; a bucket whose script failed has a zero Now. One script
-// serves as many buckets as it has time for; in a cluster, each bucket has its own.
 func (l *Ledger) DispatchAll(ctx context.Context, tags []string, most int) ([]Dispatched, error) {
 	buckets := min(max(1, perScript/max(1, most)), perJoint, max(1, len(tags)))
 	if _, several := l.rdb.(*redis.ClusterClient); several {

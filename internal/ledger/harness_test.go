@@ -187,9 +187,15 @@ func known(done Appended) (n int) {
 	return n
 }
 
+// dispatchBucket dispatches from one bucket.
+func (h *harness) dispatchBucket(tag string, most int) (Dispatched, error) {
+	all, err := h.l.DispatchAll(h.ctx, []string{tag}, most)
+	return all[0], err
+}
+
 func (h *harness) dispatchDue() Dispatched {
 	h.t.Helper()
-	p, err := h.l.Dispatch(h.ctx, testTag, 1000)
+	p, err := h.dispatchBucket(testTag, 1000)
 	h.no(err)
 	for _, f := range p.Dispatches {
 		h.dispatched[f.Chain] = f
@@ -201,7 +207,7 @@ func (h *harness) dispatchDue() Dispatched {
 // dispatchOne dispatches the chain that is ready first.
 func (h *harness) dispatchOne() Dispatch {
 	h.t.Helper()
-	p, err := h.l.Dispatch(h.ctx, testTag, 1)
+	p, err := h.dispatchBucket(testTag, 1)
 	h.no(err)
 	h.is(len(p.Dispatches), 1)
 	return p.Dispatches[0]

@@ -77,7 +77,7 @@ func TestNewHeadBeginsAnew(t *testing.T) {
 		"lost, skip": {policy: "skip", end: func(h *harness) {
 			a(h)
 			h.pass(shortLease)
-			_, err := h.l.Dispatch(h.ctx, testTag, 0)
+			_, err := h.dispatchBucket(testTag, 0)
 			h.no(err)
 			h.check()
 		}, lease: shortLease},
@@ -85,7 +85,7 @@ func TestNewHeadBeginsAnew(t *testing.T) {
 			a(h)
 			h.cancelBatch("b1")
 			h.pass(shortLease)
-			_, err := h.l.Dispatch(h.ctx, testTag, 0)
+			_, err := h.dispatchBucket(testTag, 0)
 			h.no(err)
 			h.check()
 		}, lease: shortLease},

@@ -130,7 +130,7 @@ func TestJointFinishIsOfEachChain(t *testing.T) {
 				ids = ids[:1]
 			}
 			h.append("b1", "hold", calls(spreadToken(i), "", ids...))
-			d, err := h.l.Dispatch(h.ctx, Tag(spreadToken(i)), 1)
+			d, err := h.dispatchBucket(Tag(spreadToken(i)), 1)
 			h.no(err)
 			h.append("b1", "hold", calls(spreadToken(i), "other", "c"))
 			s := h.begin(d.Dispatches[0])

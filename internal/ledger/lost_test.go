@@ -33,7 +33,7 @@ func TestLostRunIsDispatchedAgainAndGivenUp(t *testing.T) {
 
 func TestLateSuccessStillCounts(t *testing.T) {
 	steps := map[string]func(h *harness){
-		"ready":          func(h *harness) { _, err := h.l.Dispatch(h.ctx, testTag, 0); h.no(err); h.check() },
+		"ready":          func(h *harness) { _, err := h.dispatchBucket(testTag, 0); h.no(err); h.check() },
 		"dispatched":     func(h *harness) { h.dispatchDue() },
 		"held":           func(h *harness) { h.dispatchDue(); h.begin(h.dispatched[tok(1)]); h.pass(shortLease); h.dispatchDue() },
 		"not dispatched": func(*harness) {},

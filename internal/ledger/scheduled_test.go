@@ -49,7 +49,7 @@ func TestScheduledCalls(t *testing.T) {
 			t.Fatalf("%d are told", len(seen))
 		}
 		h.pass(1010 * time.Millisecond)
-		if _, err := h.l.Dispatch(h.ctx, testTag, 0); err != nil {
+		if _, err := h.dispatchBucket(testTag, 0); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := h.l.CancelScheduled(h.ctx, tok(1)); got != n || err != nil {

@@ -219,7 +219,7 @@ func TestRecallFindsAllChainsOfTheToken(t *testing.T) {
 				h.is(h.signalled(), "["+testTag+"]")
 				ready := map[string]bool{}
 				for range 100 {
-					p, err := h.l.Dispatch(h.ctx, testTag, 0)
+					p, err := h.dispatchBucket(testTag, 0)
 					h.no(err)
 					if p.NextDue.After(p.Now) {
 						break

@@ -120,12 +120,12 @@ func (w *world) enqueue(batch string, n int) {
 func (w *world) attempt(o ledger.Outcome) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	dispatched, err := w.Ledger.Dispatch(ctx, ledger.Tag(w.Producer.TokenID(token)), 1)
-	if err != nil || len(dispatched.Dispatches) != 1 {
+	dispatched, err := w.Ledger.DispatchAll(ctx, []string{ledger.Tag(w.Producer.TokenID(token))}, 1)
+	if err != nil || len(dispatched[0].Dispatches) != 1 {
 		w.t.Fatalf("dispatch: %+v, %v", dispatched, err)
 	}
 	w.nonce++
-	s, err := w.Ledger.Begin(ctx, dispatched.Dispatches[0], fmt.Sprint("nonce", w.nonce), "")
+	s, err := w.Ledger.Begin(ctx, dispatched[0].Dispatches[0], fmt.Sprint("nonce", w.nonce), "")
 	if err != nil || s.Status != ledger.Running {
 		w.t.Fatalf("begin: %+v, %v", s, err)
 	}

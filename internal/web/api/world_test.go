@@ -171,12 +171,12 @@ func (r reply) says(t testing.TB, text string) {
 func (w *world) attempt(token string, o ledger.Outcome) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	dispatched, err := w.ledger.Dispatch(ctx, ledger.Tag(w.tokens.TokenID(engine.Token(token))), 1)
-	if err != nil || len(dispatched.Dispatches) != 1 {
+	dispatched, err := w.ledger.DispatchAll(ctx, []string{ledger.Tag(w.tokens.TokenID(engine.Token(token)))}, 1)
+	if err != nil || len(dispatched[0].Dispatches) != 1 {
 		w.t.Fatalf("dispatch: %+v, %v", dispatched, err)
 	}
 	w.nonce++
-	s, err := w.ledger.Begin(ctx, dispatched.Dispatches[0], fmt.Sprint("nonce", w.nonce), "")
+	s, err := w.ledger.Begin(ctx, dispatched[0].Dispatches[0], fmt.Sprint("nonce", w.nonce), "")
 	if err != nil || s.Status != ledger.Running {
 		w.t.Fatalf("begin: %+v, %v", s, err)
 	}
