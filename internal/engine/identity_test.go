@@ -9,6 +9,7 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/testkit/seentest"
 	"habilita/internal/vault"
 )
 
@@ -329,7 +330,7 @@ func TestRunsOfOneBatchAtOnce(t *testing.T) {
 func (b *batchRun) kept() int {
 	b.marks.mu.Lock()
 	defer b.marks.mu.Unlock()
-	return b.rows.table.Bytes() + b.marks.table.Bytes()
+	return seentest.Bytes(&b.rows.table) + seentest.Bytes(&b.marks.table)
 }
 
 // What a producer keeps for each row that it has read, growth included: with and without ids,
