@@ -107,14 +107,12 @@ func newBatcher(ctx context.Context, batch string, index func(context.Context, [
 	return g
 }
 
-// hurry sends groups that have waited for long, until the context ends.
-func (g *batcher) hurry(ctx context.Context) {
-	for wait(ctx, patience); ctx.Err() == nil; wait(ctx, patience) {
-		g.mu.Lock()
-		g.flush(g.came < slow)
-		g.came = 0
-		g.mu.Unlock()
-	}
+// hurry sends groups that have waited for long. It is to be called every patience.
+func (g *batcher) hurry(context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.flush(g.came < slow)
+	g.came = 0
 }
 
 // add takes a call. id is the one that its producer gave, or ""; source is Call.Source.

@@ -149,9 +149,7 @@ func TestBatcherSendsWhatWaits(t *testing.T) {
 			sent.Add(int64(len(pipeline)))
 			return counted(pipeline), nil
 		}, noHint, countNew)
-		ctx, stop := context.WithCancel(t.Context())
-		var hurry sync.WaitGroup
-		hurry.Go(func() { g.hurry(ctx) })
+		stop := Every(t.Context(), patience, g.hurry)
 		for i, id := range []string{"id", ""} { // the second waits behind the first
 			if err := g.add(named(i, i), id, nil); err != nil {
 				t.Fatal(err)
@@ -167,7 +165,6 @@ func TestBatcherSendsWhatWaits(t *testing.T) {
 			t.Errorf("%d groups went out; indexed before: %v", sent.Load(), indexed)
 		}
 		stop()
-		hurry.Wait()
 		if err := g.finish(false, func() {}); err != nil {
 			t.Error(err)
 		}
@@ -183,9 +180,7 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 			return counted(pipeline), nil
 		}, noHint, countNew)
 		g.calls = earlyCalls
-		ctx, stop := context.WithCancel(t.Context())
-		var hurry sync.WaitGroup
-		hurry.Go(func() { g.hurry(ctx) })
+		stop := Every(t.Context(), patience, g.hurry)
 		tick := func(want int64, why string) {
 			t.Helper()
 			<-time.After(patience + time.Millisecond) // simulated
@@ -210,7 +205,6 @@ func TestBatcherLetsGroupsFill(t *testing.T) {
 		give(3, 1)
 		tick(buckets+1, "a tick of a slow source")
 		stop()
-		hurry.Wait()
 		if err := g.finish(false, func() {}); err != nil {
 			t.Error(err)
 		}

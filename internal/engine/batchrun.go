@@ -71,7 +71,7 @@ func (b *batchRun) do(ctx context.Context) error {
 		index = b.p.ledger.Index
 	}
 	b.out = newBatcher(ctx, b.id, index, b.deliver, b.hint, b.received)
-	stop := Background(ctx, b.out.hurry)
+	stop := Every(ctx, patience, b.out.hurry)
 	stopped, err := b.read(ctx)
 	stop()
 	failed := b.out.finish(stopped, func() { err = b.acknowledged(err) })
