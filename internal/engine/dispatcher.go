@@ -21,7 +21,7 @@ type dispatcher struct {
 	*stack
 	log       zerolog.Logger
 	meter     *meter
-	publish   func(ctx context.Context, f ledger.Dispatch) error
+	publish   func(ctx context.Context, f ledger.Dispatch)
 	inspector *asynq.Inspector
 	consumes  []string      // asynq's queues
 	active    func() int    // runs that have a place in this process, or wait for one
@@ -190,11 +190,8 @@ func (f *dispatcher) dispatchEach(ctx context.Context, tags []string, each int) 
 			}
 			f.pending.Add(1)
 			g.Go(func() error {
-				// A chain that could not be published is dispatched again after a while. Publishing
-				// goes on when ctx ends: the dispatch is in the ledger already.
-				if err := f.publish(context.WithoutCancel(ctx), d); err != nil {
-					f.log.Warn().Err(err).Str("chain", d.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
-				}
+				// Publishing goes on when ctx ends: the dispatch is in the ledger already.
+				f.publish(context.WithoutCancel(ctx), d)
 				return nil
 			})
 		}

@@ -64,9 +64,7 @@ func TestNumberOfQueuesChanges(t *testing.T) {
 				used := map[string]bool{}
 				for _, token := range []string{"one", "two", "three", "four", "five", "six"} {
 					id := first.append(token, "a")
-					if err := first.runner.publish(t.Context(), first.dispatch(id)); err != nil {
-						t.Fatal(err)
-					}
+					first.runner.publish(t.Context(), first.dispatch(id))
 					chains = append(chains, id)
 					used[queueOf(first.stack.queues, id)] = true
 				}

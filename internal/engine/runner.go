@@ -50,8 +50,8 @@ type runner struct {
 	crowded func(ctx context.Context) bool
 	// noteDue notes when a bucket needs a dispatch.
 	noteDue func(tag string, at time.Time)
-	// publish publishes a dispatch to asynq.
-	publish func(ctx context.Context, f ledger.Dispatch) error
+	// publish publishes a dispatch to asynq. A chain that could not be published is dispatched again after a while.
+	publish func(ctx context.Context, f ledger.Dispatch)
 }
 
 // run makes calls of the chain. When the chain waits, ends or is held, run goes on with others:
@@ -309,10 +309,7 @@ func (r *runner) putBack(ctx context.Context, f ledger.Dispatch) error {
 
 // handOver publishes the chain that a step dispatched, if the step was carried out.
 func (r *runner) handOver(ctx context.Context, step *ledger.Step, failed error) {
-	if failed != nil || step.Woken == nil {
-		return
-	}
-	if err := r.publish(ctx, *step.Woken); err != nil {
-		r.log.Warn().Err(err).Str("chain", step.Woken.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
+	if failed == nil && step.Woken != nil {
+		r.publish(ctx, *step.Woken)
 	}
 }

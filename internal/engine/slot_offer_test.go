@@ -39,9 +39,8 @@ func TestRunThatIsPutOffPassesItsSlotOfferOn(t *testing.T) {
 	}
 	var carried []string
 	w.runner.current = func() bool { return true }
-	w.runner.publish = func(_ context.Context, f ledger.Dispatch) error {
+	w.runner.publish = func(_ context.Context, f ledger.Dispatch) {
 		carried = append(carried, f.Chain)
-		return nil
 	}
 	if err := w.runner.run(ctx, *step.Woken); err != nil {
 		t.Fatal(err)

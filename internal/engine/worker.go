@@ -160,10 +160,11 @@ func (w *Worker) assemble(me string) {
 	w.writes = newWritable(w.probe, w.stack.prefix, w.stack.queues)
 	// One client: a new one would write the queue's name again, and that may be on a node of a cluster that is away.
 	tasks := publisher{client: asynq.NewClientFromRedisClient(w.asynqRDB), queues: w.stack.queues}
-	publish := func(ctx context.Context, f ledger.Dispatch) error {
-		err := tasks.publish(ctx, f)
+	publish := func(ctx context.Context, f ledger.Dispatch) {
+		if err := tasks.publish(ctx, f); err != nil {
+			w.log.Warn().Err(err).Str("chain", f.Chain).Msg("a chain could not be published to asynq; it is dispatched again in 10 s")
+		}
 		w.asking.tell(1)
-		return err
 	}
 	inspector := asynq.NewInspectorFromRedisClient(w.asynqRDB)
 	w.consumes = consumed(inspector, w.stack.queues)
