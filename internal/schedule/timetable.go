@@ -57,10 +57,7 @@ func NewTimetable(expr, zone string) (*Timetable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the cron expression %.80q is not valid: %w (five fields: minute, hour, day of the month, month, day of the week)", expr, err)
 	}
-	spec, ok := parsed.(*cron.SpecSchedule)
-	if !ok {
-		return nil, fmt.Errorf("the cron expression %.80q does not have five fields", expr)
-	}
+	spec := parsed.(*cron.SpecSchedule) // @every alone is another kind
 	spec.Location = time.UTC
 	t := &Timetable{Expr: expr, Zone: loc, spec: spec, real: spec.Hour&star != 0}
 	if t.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
