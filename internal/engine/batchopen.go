@@ -25,8 +25,8 @@ func (s *batchLease) begin(ctx context.Context, name string) error {
 	if s.begun {
 		return nil
 	}
-	s.begun = true // even if BeginRun fails, Redis may have carried it out
-	ok, err := s.p.batches.BeginRun(ctx, s.id, s.run)
+	s.begun = true // even if it fails, Redis may have carried it out
+	ok, err := s.p.batches.Lease(ctx, ledger.BeginRun, s.id, s.run)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (s *batchLease) begin(ctx context.Context, name string) error {
 		return &ledger.BatchError{Batch: name, Problem: ledger.BatchBusy}
 	}
 	s.stop = Every(context.WithoutCancel(ctx), ledger.RenewEvery, func(ctx context.Context) {
-		_, _ = s.p.batches.RenewRun(ctx, s.id, s.run) // again in five seconds
+		_, _ = s.p.batches.Lease(ctx, ledger.RenewRun, s.id, s.run) // again in five seconds
 	})
 	return nil
 }
@@ -48,7 +48,7 @@ func (s *batchLease) end(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endLease)
 	defer cancel()
-	_, _ = s.p.batches.EndRun(ctx, s.id, s.run)
+	_, _ = s.p.batches.Lease(ctx, ledger.EndRun, s.id, s.run)
 }
 
 // open makes sure that the batch exists before the first call; with Look it only reads it. If the

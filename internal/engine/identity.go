@@ -309,7 +309,7 @@ func (b *batchRun) mayPrune(sum Summary) error {
 
 // whetherAlone notes if another run of the batch lives: then nothing is pruned.
 func (b *batchRun) whetherAlone(ctx context.Context) error {
-	alone, err := b.p.batches.Alone(ctx, b.id, b.job.lease.run)
+	alone, err := b.p.batches.Lease(ctx, ledger.RunAlone, b.id, b.job.lease.run)
 	if err == nil && !alone {
 		b.notPruned = ErrOtherRun
 	}

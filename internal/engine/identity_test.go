@@ -113,7 +113,7 @@ func TestBatchIsFilled(t *testing.T) {
 		if s := w.status(); !s.Settled || !s.Complete || s.Filling {
 			t.Errorf("%+v", s)
 		}
-		if ok, err := w.p.batches.BeginRun(t.Context(), ledger.BatchID("b"), "dies"); !ok || err != nil {
+		if ok, err := w.p.batches.Lease(t.Context(), ledger.BeginRun, ledger.BatchID("b"), "dies"); !ok || err != nil {
 			t.Fatal(err)
 		}
 		if s := w.status(); s.Settled {

@@ -19,14 +19,14 @@ func TestPrune(t *testing.T) {
 		running := w.begin("v", "")
 		// Nothing is pruned if a row is left out, or if another run lives.
 		_ = w.give("t - a\n!y", "1 waiting 1 rejected 6 missing", BatchOptions{Prune: true})
-		if ok, err := w.p.batches.BeginRun(w.Context(), ledger.BatchID("b"), "other"); !ok || err != nil {
+		if ok, err := w.p.batches.Lease(w.Context(), ledger.BeginRun, ledger.BatchID("b"), "other"); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a\nt - c\nu - b\nx - a i"), BatchOptions{Prune: true})
 		if err != nil || sum(s) != "4 waiting 3 missing" || !errors.Is(s.NotPruned, ErrOtherRun) {
 			t.Errorf("%+v, %v", s, err)
 		}
-		if _, err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
+		if _, err := w.p.batches.Lease(w.Context(), ledger.EndRun, ledger.BatchID("b"), "other"); err != nil {
 			t.Fatal(err)
 		}
 		// A call that runs is left, a held head is not: its chain goes on.
@@ -97,16 +97,16 @@ func TestRunsThatPruneAreAlone(t *testing.T) {
 	identity(t, func(w *identityWorld) {
 		_ = w.give("t - a", "1 new")
 		id := ledger.BatchID("b")
-		if ok, err := w.p.batches.BeginRun(t.Context(), id, "first"); !ok || err != nil {
+		if ok, err := w.p.batches.Lease(t.Context(), ledger.BeginRun, id, "first"); !ok || err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := w.p.batches.Alone(t.Context(), id, "first"); !ok || err != nil {
+		if ok, err := w.p.batches.Lease(t.Context(), ledger.RunAlone, id, "first"); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		if _, err := w.p.EnqueueBatch(t.Context(), "b", textRows("t - a"), BatchOptions{}); !errors.Is(err, ledger.BatchBusy) {
 			t.Error(err)
 		}
-		if _, err := w.p.batches.EndRun(t.Context(), id, "first"); err != nil {
+		if _, err := w.p.batches.Lease(t.Context(), ledger.EndRun, id, "first"); err != nil {
 			t.Fatal(err)
 		}
 		_ = w.give("t - a", "1 waiting")
@@ -123,14 +123,14 @@ func TestPruneReplacesOnlyIfItMayPrune(t *testing.T) {
 		_ = w.give("t - a i 2\n!u", "1 conflict 1 rejected 1 missing", look)
 		_ = w.give("t - a i 2\n!u", "1 conflict 1 rejected 1 missing", prune)
 		// Another run lives: its call may be the one that would be replaced.
-		if ok, err := w.p.batches.BeginRun(w.Context(), ledger.BatchID("b"), "other"); !ok || err != nil {
+		if ok, err := w.p.batches.Lease(w.Context(), ledger.BeginRun, ledger.BatchID("b"), "other"); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		s, err := w.p.EnqueueBatch(w.Context(), "b", textRows("t - a i 2\nu - b j"), prune)
 		if err != nil || sum(s) != "1 waiting 1 conflict" || !errors.Is(s.NotPruned, ErrOtherRun) {
 			t.Errorf("%s %+v, %v", sum(s), s, err)
 		}
-		if _, err := w.p.batches.EndRun(w.Context(), ledger.BatchID("b"), "other"); err != nil {
+		if _, err := w.p.batches.Lease(w.Context(), ledger.EndRun, ledger.BatchID("b"), "other"); err != nil {
 			t.Fatal(err)
 		}
 		_ = w.give("t - a i 2\nu - b j", "1 new 1 waiting 1 replaced", prune)

@@ -85,14 +85,14 @@ func (s *Batches) later(t *testing.T, id string) {
 
 func begin(t *testing.T, s *Batches, m Batch) {
 	t.Helper()
-	if ok, err := s.BeginRun(t.Context(), m.ID, "r"); !ok || err != nil {
+	if ok, err := s.Lease(t.Context(), BeginRun, m.ID, "r"); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 }
 
 func end(t *testing.T, s *Batches, m Batch) {
 	t.Helper()
-	if _, err := s.EndRun(t.Context(), m.ID, "r"); err != nil {
+	if _, err := s.Lease(t.Context(), EndRun, m.ID, "r"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,29 +24,21 @@ const (
 	RenewEvery = 5 * time.Second
 )
 
-func (s *Batches) run(ctx context.Context, op, id, run string) (done bool, err error) {
-	v, err := runScript().Run(ctx, s.rdb, []string{s.runsKey(id)}, op, run, RunLease.Milliseconds()).Int64Slice()
+// LeaseStep is what a run does with its lease of a batch.
+type LeaseStep string
+
+// The steps, and when one is refused.
+const (
+	BeginRun LeaseStep = "begin" // takes the lease; refused while another run is alone
+	RenewRun LeaseStep = "renew" // keeps it
+	RunAlone LeaseStep = "alone" // lets no other run begin until this one ends; refused while another one lives
+	EndRun   LeaseStep = "end"   // gives it back
+)
+
+// Lease takes, keeps or gives back the lease of a run; done is false if that was refused.
+func (s *Batches) Lease(ctx context.Context, step LeaseStep, id, run string) (done bool, err error) {
+	v, err := runScript().Run(ctx, s.rdb, []string{s.runsKey(id)}, string(step), run, RunLease.Milliseconds()).Int64Slice()
 	return err == nil && v[0] == 1, err
-}
-
-// BeginRun takes the lease of a run. It returns false while another run is alone.
-func (s *Batches) BeginRun(ctx context.Context, id, run string) (bool, error) {
-	return s.run(ctx, "begin", id, run)
-}
-
-// RenewRun keeps the lease of a run.
-func (s *Batches) RenewRun(ctx context.Context, id, run string) (bool, error) {
-	return s.run(ctx, "renew", id, run)
-}
-
-// Alone lets no other run begin until this one ends. It returns false while another one lives.
-func (s *Batches) Alone(ctx context.Context, id, run string) (bool, error) {
-	return s.run(ctx, "alone", id, run)
-}
-
-// EndRun gives the lease back.
-func (s *Batches) EndRun(ctx context.Context, id, run string) (bool, error) {
-	return s.run(ctx, "end", id, run)
 }
 
 // Began notes that this run of the batch is the latest one: the batch is not complete.

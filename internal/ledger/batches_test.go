@@ -190,13 +190,13 @@ func TestRunInFullRedis(t *testing.T) {
 		if err := b.Client.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := s.BeginRun(ctx, "x", "other"); ok || !redis.HasErrorPrefix(err, "OOM") {
+		if ok, err := s.Lease(ctx, BeginRun, "x", "other"); ok || !redis.HasErrorPrefix(err, "OOM") {
 			t.Errorf("another run began: %v, %v", ok, err)
 		}
-		if _, err := s.RenewRun(ctx, "x", "r"); err != nil {
+		if _, err := s.Lease(ctx, RenewRun, "x", "r"); err != nil {
 			t.Errorf("renewed: %v", err)
 		}
-		if ok, err := s.Alone(ctx, "x", "r"); !ok || err != nil {
+		if ok, err := s.Lease(ctx, RunAlone, "x", "r"); !ok || err != nil {
 			t.Errorf("alone: %v, %v", ok, err)
 		}
 		if err := s.Completed(ctx, "x", "r"); err != nil {
