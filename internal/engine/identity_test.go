@@ -9,7 +9,6 @@ import (
 
 	"habilita/internal/control"
 	"habilita/internal/ledger"
-	"habilita/internal/testkit/seentest"
 	"habilita/internal/vault"
 )
 
@@ -330,7 +329,7 @@ func TestRunsOfOneBatchAtOnce(t *testing.T) {
 func (b *batchRun) kept() int {
 	b.marks.mu.Lock()
 	defer b.marks.mu.Unlock()
-	return seentest.Bytes(&b.rows.table) + seentest.Bytes(&b.marks.table)
+	return b.rows.table.Bytes() + b.marks.table.Bytes()
 }
 
 // What a producer keeps for each row that it has read, growth included: with and without ids,

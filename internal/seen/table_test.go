@@ -3,8 +3,6 @@ package seen
 import (
 	"math/rand/v2"
 	"testing"
-
-	"habilita/internal/testkit/seentest"
 )
 
 func TestTableIsAMap(t *testing.T) {
@@ -45,7 +43,7 @@ func TestTableIsCompact(t *testing.T) {
 	for i := 1; i <= hashes; i++ {
 		*table.At(random.Uint64()) = uint32(i)
 		if i >= 50_000 && i%1000 == 0 {
-			if each := float64(seentest.Bytes(&table)) / float64(i); each > limit {
+			if each := float64(table.Bytes()) / float64(i); each > limit {
 				t.Fatalf("%.1f bytes for each of %d hashes, the limit is %d", each, i, limit)
 			}
 		}
