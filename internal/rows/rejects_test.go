@@ -63,7 +63,7 @@ func TestRejectsCanBeReadAgain(t *testing.T) {
 // a rejects file.
 func TestKeptRowsSayTheSame(t *testing.T) {
 	text := rapid.StringMatching(`[ -~ñ€]{0,12}`)
-	name := rapid.StringMatching(`[!-~]{0,8}`)
+	name := rapid.StringMatching(`[!-~]{0,8}`).Filter(func(s string) bool { return s != "." && s != ".." })
 	rapid.Check(t, func(rt *rapid.T) {
 		row := Row{
 			Server: rapid.StringMatching(`[1-9][0-9]{3}`).Draw(rt, "server"), Token: rapid.StringMatching(`[!-~]{1,12}`).Draw(rt, "token"),
