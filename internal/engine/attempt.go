@@ -153,7 +153,7 @@ func (r *runner) probing(step *ledger.Step, probe string) {
 	r.breakers.Unused(probe)
 }
 
-// Recorded is an attempt's outcome that the ledger has recorded.
+// Recorded is an attempt's outcome that the ledger has, or that it refused because another attempt followed.
 type Recorded struct {
 	*ledger.Attempt
 	ledger.Outcome

@@ -124,7 +124,7 @@ func (w *Worker) connect(ctx context.Context) (opened []io.Closer, err error) {
 		}
 		return c
 	}
-	// A change that comes before there is a stack is kept for it.
+	// A change that comes before there is a stack is kept for it; remember finds one that comes just as it is there.
 	var ready atomic.Bool
 	var early atomic.Pointer[redisconn.Change]
 	w.watch = redisconn.NewRestartWatch(func(ctx context.Context, cn *redis.Conn, c redisconn.Change) {
