@@ -215,10 +215,9 @@ type WorkerOptions struct {
 	// either. nil: none. Up to Concurrency goroutines call it at the same time.
 	BeforeSend func(ctx context.Context, a *ledger.Attempt, granted time.Time) error
 	// AfterOutcome is called after the ledger has recorded an attempt's outcome, or has refused it
-	// because another attempt followed, and before
-	// BeforeSend is called for the chain's next request, whichever run sends that. A worker that
-	// is killed in between does not call it. nil: none. Up to Concurrency goroutines call it at
-	// the same time, and wait for it.
+	// because another attempt followed. It is called before BeforeSend is called for the chain's
+	// next request, whichever run sends that. A worker that is killed in between does not call it.
+	// nil: none. Up to Concurrency goroutines call it at the same time, and wait for it.
 	AfterOutcome func(r Recorded)
 }
 
