@@ -117,22 +117,24 @@ func (f *dispatcher) crowded(ctx context.Context) bool {
 	return err == nil && n > 0
 }
 
-// sync counts the tasks that wait in asynq.
+// sync counts the tasks that wait in asynq. If asynq can't be asked, the last count stays: without it,
+// this process would dispatch chains that it can't publish.
 func (f *dispatcher) sync(ctx context.Context) {
-	pending, paused := 0, false
 	there, err := f.inspector.Queues()
+	if err != nil {
+		return
+	}
+	pending, paused := 0, false
 	for _, queue := range f.consumes {
-		if err != nil {
-			return // what was counted last stays: with no count, this process would dispatch what it can't publish
-		}
 		if !slices.Contains(there, queue) {
 			continue // nobody has used it yet
 		}
-		var info *asynq.QueueInfo
-		if info, err = f.inspector.GetQueueInfo(queue); err == nil {
-			pending += info.Pending
-			paused = paused || info.Paused
+		info, err := f.inspector.GetQueueInfo(queue)
+		if err != nil {
+			return
 		}
+		pending += info.Pending
+		paused = paused || info.Paused
 	}
 	f.pending.Store(int64(pending))
 	f.paused.Store(paused)

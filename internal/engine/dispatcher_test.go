@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
 	"habilita/internal/ledger"
 	"habilita/internal/testkit/redistest"
 )
@@ -162,4 +166,24 @@ func TestIdleRunGetsTheNextChain(t *testing.T) {
 			return false
 		}
 	})
+}
+
+// While asynq can't be asked, the last count of its tasks stays.
+func TestCountOfTasksStaysWhileAsynqIsAway(t *testing.T) {
+	m := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1})
+	defer func() { _ = rdb.Close() }()
+	client := asynq.NewClientFromRedisClient(rdb)
+	if _, err := client.Enqueue(asynq.NewTask(TypeRun, nil), asynq.Queue("q")); err != nil {
+		t.Fatal(err)
+	}
+	f := &dispatcher{inspector: asynq.NewInspectorFromRedisClient(rdb), consumes: []string{"q", "never used"}}
+	for _, away := range []bool{false, true} {
+		if away {
+			m.Close()
+		}
+		if f.sync(t.Context()); f.pending.Load() != 1 {
+			t.Errorf("away %t: %d tasks wait, want 1", away, f.pending.Load())
+		}
+	}
 }
