@@ -75,7 +75,9 @@ func TestBulkBearsAFailover(t *testing.T) {
 				st, err := op.Status(ctx, "b")
 				return err == nil && st.Total > 0, fmt.Sprintf("%+v %v", st, err)
 			})
-			// The replica must have all that was acknowledged before the failover.
+			// The replica must have all that was acknowledged before the failover. So that this stays true until
+			// the master dies, its writes wait: the producer still writes, and gets no answer.
+			dies.HoldWrites()
 			replica.CatchUp(dies)
 			dies.Kill()
 			w := l.StartWorker()

@@ -215,6 +215,15 @@ func (s *Server) CatchUp(master *Server) {
 	})
 }
 
+// HoldWrites makes the server leave what clients write unanswered and undone for clusterTime, so that
+// its replicas can get all that it has acknowledged.
+func (s *Server) HoldWrites() {
+	s.tb.Helper()
+	if err := s.Client().Do(context.Background(), "client", "pause", clusterTime.Milliseconds(), "write").Err(); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
 // offset reads how far a node has come in the stream of writes.
 func offset(ctx context.Context, c *redis.Client, field string) (int64, error) {
 	info, err := c.InfoMap(ctx, "replication").Result()
