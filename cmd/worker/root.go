@@ -126,7 +126,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // work runs a worker until ctx ends.
 func (e env) work(ctx context.Context, s config.Settings, checkOnly bool) error {
-	log := config.Logger(s, e.err, meter.OnTerminal(e.err))
+	lines := &lineWriter{out: e.err}
+	defer lines.flush()
+	log := config.Logger(s, lines, meter.OnTerminal(e.err))
 	for _, w := range s.Warnings() {
 		log.Warn().Msg(w)
 	}

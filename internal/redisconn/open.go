@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"habilita/internal/rawconn"
 )
 
 // Options are what the program asks of its client. The URL's parameters take
@@ -21,8 +23,8 @@ type Options struct {
 	MaxRetries   int           // of one command; 0: 3; -1: none
 	ClientName   string        // shown by CLIENT LIST; "": "habilita"
 
-	// Dialer makes the connections, TLS included if the URL asks for it; nil: a
-	// net.Dialer.
+	// Dialer makes the connections, TLS included if the URL asks for it; nil: that of
+	// go-redis.
 	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Watch sees each new connection before it is used; nil: none.
@@ -49,7 +51,18 @@ func Open(url string, o Options) (redis.UniversalClient, error) {
 		return nil, err
 	}
 	u := &t.UniversalOptions
-	u.Dialer, u.DialTimeout = o.Dialer, cmp.Or(u.DialTimeout, o.DialTimeout)
+	u.DialTimeout = cmp.Or(u.DialTimeout, o.DialTimeout, 5*time.Second)
+	dial := o.Dialer
+	if dial == nil {
+		dial = redis.NewDialer(&redis.Options{DialTimeout: u.DialTimeout, TLSConfig: u.TLSConfig})
+	}
+	u.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return rawconn.Of(c), nil
+	}
 	u.ReadTimeout, u.WriteTimeout = cmp.Or(u.ReadTimeout, o.ReadTimeout), cmp.Or(u.WriteTimeout, o.WriteTimeout)
 	o.fill(u)
 	switch t.mode {

@@ -14,6 +14,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"habilita/internal/rawconn"
 )
 
 var (
@@ -160,7 +162,10 @@ func (c *countConn) stale() bool {
 		return true
 	}
 	var pending bool
-	err = rc.Control(func(fd uintptr) { pending = readPending(fd) })
+	err = rc.Read(func(fd uintptr) bool {
+		pending = readPending(fd)
+		return true
+	})
 	return err != nil || pending
 }
 
@@ -187,7 +192,7 @@ func (c *Client) connect(ctx context.Context, addr string, until time.Time) (*co
 	if err != nil {
 		return nil, err
 	}
-	raw := &countConn{Conn: plain}
+	raw := &countConn{Conn: rawconn.Of(plain)}
 	if c.tls == nil {
 		return newConn(raw, raw), nil
 	}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// writes has what each write was.
+type writes chan string
+
+func (w writes) Write(p []byte) (int, error) {
+	w <- string(p)
+	return len(p), nil
+}
+
+func TestLinesGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := make(writes, 10)
+		w := &lineWriter{out: out}
+		for _, line := range []string{"a\n", "b\n"} {
+			if n, err := w.Write([]byte(line)); n != 2 || err != nil {
+				t.Errorf("%d, %v", n, err)
+			}
+		}
+		if len(out) != 0 {
+			t.Error("a line was passed on at once")
+		}
+		begun := time.Now()
+		if got := <-out; got != "a\nb\n" || time.Since(begun) != lineWait {
+			t.Errorf("%q after %s", got, time.Since(begun))
+		}
+		_, _ = w.Write([]byte("c\n"))
+		w.flush()
+		time.Sleep(lineWait)
+		synctest.Wait()
+		if got := <-out; got != "c\n" || len(out) != 0 {
+			t.Errorf("flushed: %q, and %d writes after it", got, len(out))
+		}
+	})
+}
+
+func TestNoMoreThanSomeLinesAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := make(writes, 10)
+		w := &lineWriter{out: out}
+		line := strings.Repeat("x", 1023) + "\n"
+		for range mostKept/len(line) + 1 {
+			_, _ = w.Write([]byte(line))
+		}
+		if len(out) != 1 {
+			t.Errorf("%d writes", len(out))
+		}
+		time.Sleep(lineWait) // until its timer has ended
+	})
+}
