@@ -62,6 +62,8 @@ func BatchNameProblem(name string) string {
 		return "is no valid UTF-8"
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return "has a control character"
+	case strings.HasPrefix(name, "-"):
+		return `begins with "-", as only options of a command do`
 	}
 	return rows.DotsProblem(name)
 }

@@ -38,7 +38,7 @@ const maxSource = 256
 // Check validates the definition, fills in its defaults, and returns its timetable.
 func (d *Definition) Check() (*Timetable, error) {
 	if !scheduleName.MatchString(d.Name) {
-		return nil, fmt.Errorf("the name %.80q is not one of a schedule: it has 1 to 64 letters, digits, '.', '_' and '-'", d.Name)
+		return nil, fmt.Errorf("the name %.80q is not one of a schedule: it has 1 to 64 letters, digits, '.', '_' and '-', and does not begin with '-'", d.Name)
 	}
 	if p := rows.DotsProblem(d.Name); p != "" {
 		return nil, fmt.Errorf("the name of a schedule %s", p)
@@ -55,7 +55,7 @@ func (d *Definition) Check() (*Timetable, error) {
 	return NewTimetable(d.Cron, d.Timezone)
 }
 
-var scheduleName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var scheduleName = regexp.MustCompile(`^[A-Za-z0-9._][A-Za-z0-9._-]{0,63}$`)
 
 // BatchOfTick returns the name of the batch that is the run of a tick, such as
 // "nightly@2026-11-24T02:00-05:00".

@@ -145,7 +145,7 @@ func TestPutAndGet(t *testing.T) {
 			t.Errorf("source %q", s.Source)
 		}
 		for _, bad := range []Definition{
-			{Name: ".", Cron: "@daily", Timezone: "UTC"}, {Name: "..", Cron: "@daily", Timezone: "UTC"},
+			{Name: ".", Cron: "@daily", Timezone: "UTC"}, {Name: "..", Cron: "@daily", Timezone: "UTC"}, {Name: "-x", Cron: "@daily", Timezone: "UTC"},
 			{Name: "", Cron: "@daily", Timezone: "UTC"}, {Name: "a b", Cron: "@daily", Timezone: "UTC"}, {Name: "x@y", Cron: "@daily", Timezone: "UTC"},
 			{Name: strings.Repeat("x", 65), Cron: "@daily", Timezone: "UTC"}, {Name: "x", Cron: "no", Timezone: "UTC"},
 			{Name: "x", Cron: "@daily", Timezone: "UTC", OnFailure: "Hold"}, {Name: "x", Cron: "@daily", Timezone: "UTC", Missed: "twice"},

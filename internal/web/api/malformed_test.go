@@ -69,6 +69,7 @@ func TestCallsThatAreNone(t *testing.T) {
 		"empty batch":            {with(`"batch":""`), 422, "batch"},
 		"one dot as batch":       {with(`"batch":"."`), 422, "batch: can't be"},
 		"two dots as batch":      {with(`"batch":".."`), 422, "batch: can't be"},
+		"an option as batch":     {with(`"batch":"-b"`), 422, `batch: begins with \"-\"`},
 		"one dot as id":          {with(`"id":"."`), 422, "id: can't be"},
 		"two dots as id":         {with(`"id":".."`), 422, "id: can't be"},
 		"control in batch":       {with(`"batch":"a\u0007"`), 422, "batch"},
