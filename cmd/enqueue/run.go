@@ -265,9 +265,9 @@ func (r *fileRun) interrupted(ctx context.Context, e runResult, err error) error
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		why += ": make room on the disk of " + r.in.name + ", then go on; nothing is lost"
 	}
-	if badFile(err) {
+	if badFile(err) || told == errUsageTold { // the same command would fail again
 		fmt.Fprintf(r.err, "enqueue: %s\n", why)
-		return errTold
+		return told
 	}
 	far := ""
 	if e.Status != nil {
