@@ -74,16 +74,17 @@ func (u unread) Read(f func(fd uintptr) bool) error {
 	return u.RawConn.Read(f)
 }
 
-// wrap makes an error as package net makes it.
+// wrap makes an error as package net makes it, of what the wait or the system call failed with.
 func (c *conn) wrap(op string, err error, failed syscall.Errno) error {
-	if err == nil && failed == 0 {
+	if inner, ok := errors.AsType[*net.OpError](err); ok {
+		err = inner.Err
+	} else if err == nil && failed != 0 {
+		err = os.NewSyscallError(op, failed)
+	}
+	if err == nil {
 		return nil
 	}
-	of := &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, failed)}
-	if inner, ok := errors.AsType[*net.OpError](err); ok {
-		of.Err = inner.Err
-	}
-	return of
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 // call makes a system call that a socket of package net answers at once.
