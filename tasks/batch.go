@@ -65,7 +65,8 @@ func OnFailure(p Policy) BatchOption {
 }
 
 // NotBefore puts off all calls that have no time of their own. A time that has passed means now;
-// a time more than ten years ahead is a *CallError.
+// a time more than ten years ahead is a *CallError. Without NotBefore, calls that are new in a batch
+// that was put off keep its time, as long as that has not come.
 func NotBefore(t time.Time) BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.NotBefore = t }}
 }

@@ -177,8 +177,8 @@ func lastWords(s engine.Summary, whole, pruned bool) string {
 // summary tells people what the run did.
 func (r *rowsRun) summary(ctx context.Context, op *control.Control, s engine.Summary) {
 	r.did(s)
-	if s.Enqueued > 0 && !r.at.IsZero() {
-		fmt.Fprintf(r.told(), "begins  %s\n", r.local(control.Time{Time: r.at}))
+	if s.Enqueued > 0 && !s.NotBefore.IsZero() {
+		fmt.Fprintf(r.told(), "begins  %s\n", r.local(control.Time{Time: s.NotBefore}))
 	}
 	if s.Rows > 0 && s.Duplicates == s.Rows {
 		r.allThere(ctx, op)

@@ -35,6 +35,11 @@ var producerMutations = []mutation{
 		"./internal/engine", "TestPurgeMeetsAProducer",
 	},
 	{
+		"a batch that was put off keeps its time", "a row that is new is due at once",
+		in("internal/engine/batchopen.go", "b.NotBefore = first", "_ = first"),
+		"./internal/engine", "TestPutOffBatchKeepsItsTime",
+	},
+	{
 		"a batch in use is not purged", "one that was made anew is taken out of the list",
 		in("internal/ledger/lua/unlist.lua", "if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end", ""),
 		"./internal/ledger", "TestTidy",

@@ -38,6 +38,7 @@ type Summary struct {
 	Tokens     int           `json:"tokens"`       // of the calls that were read
 	Edited     bool          `json:"edited"`       // the sequence gave other calls when it was ranged over again
 	NotPruned  error         `json:"-"`            // why Prune did nothing; nil: it did, or was not asked for
+	NotBefore  time.Time     `json:"-"`            // to when calls without a time of their own were put off; zero: they were not
 	Elapsed    time.Duration `json:"-"`
 }
 
@@ -67,7 +68,8 @@ type BatchOptions struct {
 	// under which it got its first call.
 	Policy ledger.Policy
 	// NotBefore puts off all calls of the batch that have no time of their own. A past time means
-	// now; a time more than MaxAhead from now stops the batch with a *CallError.
+	// now; a time more than MaxAhead from now stops the batch with a *CallError. Zero: as all calls of the
+	// batch so far, if they were put off to the same time and that has not come; else now.
 	NotBefore time.Time
 	// Notify asks for the webhook call.finished of each new call, as Call.Notify does. A call that is there already
 	// stays as it is.

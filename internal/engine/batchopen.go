@@ -183,6 +183,9 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 		return err
 	}
 	b.before = counts.Total
+	if first := counts.FirstDue; b.NotBefore.IsZero() && first.Equal(counts.LastDue) && first.After(b.p.clock.Now()) {
+		b.NotBefore = first // else calls that are new would be made before those that stand before them
+	}
 	if b.before == 0 && have.Policy != want.Policy { // one that has no calls takes any
 		if !b.Look {
 			if err := b.p.batches.SetPolicy(ctx, b.id, want.Policy); err != nil {

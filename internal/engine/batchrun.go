@@ -294,6 +294,7 @@ func (b *batchRun) acknowledged(err error) error {
 	got := b.out.acknowledged()
 	n := &got.landed
 	b.sum = b.own
+	b.sum.NotBefore = b.NotBefore
 	b.sum.Enqueued = n[ledger.Fresh] + n[ledger.Unsent]
 	b.sum.Made, b.sum.Waiting, b.sum.Held, b.sum.Ended = n[ledger.Made], n[ledger.Waits], n[ledger.IsHeld], n[ledger.Ended]
 	b.sum.Duplicates = b.sum.Made + b.sum.Waiting + b.sum.Held + b.sum.Ended

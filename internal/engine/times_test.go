@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,53 @@ func TestTimesOfCalls(t *testing.T) {
 		}
 		if sum, err := p.EnqueueBatch(t.Context(), "old", given([]Call{{Server: "1", Token: "tok"}}), BatchOptions{NotBefore: time.Unix(-1e10, 0)}); err != nil || sum.Enqueued != 1 {
 			t.Errorf("a batch of long ago: %+v, %v", sum, err)
+		}
+	})
+}
+
+// A batch that was put off, and is given again without its time, keeps it: a row that was added or corrected is not
+// made before those that stand before it.
+func TestPutOffBatchKeepsItsTime(t *testing.T) {
+	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
+		p := newTestProducer(t, b.Client)
+		now := p.clock.Now()
+		later, soon := now.Add(time.Hour).Truncate(time.Millisecond), now.Add(time.Minute).Truncate(time.Millisecond)
+		row := func(token, ref string, at time.Time) Call {
+			return Call{Server: "1", Token: Token(token), Ref: ref, At: at}
+		}
+		none := time.Time{}
+		for name, c := range map[string]struct {
+			first, again []Call
+			put, asked   time.Time // NotBefore, first and again
+			want         time.Time
+		}{
+			"kept":          {[]Call{row("a", "1", none), row("b", "1", none)}, []Call{row("a", "0", none), row("c", "1", none)}, later, none, later},
+			"another time":  {[]Call{row("a", "1", none)}, []Call{row("a", "2", none)}, later, soon, soon},
+			"at once":       {[]Call{row("a", "1", none)}, []Call{row("a", "2", none)}, later, now.Add(-time.Second), now.Add(-time.Second)},
+			"not put off":   {[]Call{row("a", "1", none)}, []Call{row("a", "2", none)}, none, none, none},
+			"times of rows": {[]Call{row("a", "1", soon), row("b", "1", later)}, []Call{row("a", "2", none)}, none, none, none},
+			"some at once":  {[]Call{row("a", "1", later), row("b", "1", none)}, []Call{row("a", "2", none)}, none, none, none},
+		} {
+			all := append(c.again, c.first...) // tokens of their own, since a chain is of a token
+			for i := range all {
+				all[i].Token += Token(strings.ReplaceAll(name, " ", "-"))
+			}
+			if _, err := p.EnqueueBatch(t.Context(), name, given(all[len(c.again):]), BatchOptions{NotBefore: c.put}); err != nil {
+				t.Fatal(name, err)
+			}
+			sum, err := p.EnqueueBatch(t.Context(), name, given(all), BatchOptions{NotBefore: c.asked})
+			if err != nil || sum.Enqueued != len(c.again) || sum.Duplicates != len(c.first) || !sum.NotBefore.Equal(c.want) {
+				t.Errorf("%s: %+v, %v", name, sum, err)
+			}
+			var inChains int
+			for id := range p.refs(t, ledger.BatchID(name)) {
+				if token, _ := ledger.SplitChainID(id); token == p.tokenIDs.Name("akept") {
+					inChains++
+				}
+			}
+			if name == "kept" && inChains > 0 {
+				t.Errorf("%d chains have calls", inChains)
+			}
 		}
 	})
 }

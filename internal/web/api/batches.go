@@ -99,7 +99,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 		sum, err = a.Producer.EnqueueBatch(ctx, u.name, u.calls(body, format, encoding), o)
 		return control.Outcome{Count: sum.Enqueued, Of: sum.Rows, Pruned: sum.Pruned, Replaced: sum.Replaced}, err
 	})
-	u.out.SummaryJSON, u.out.Status = sum.JSON("prune"), batchPath(u.name)
+	u.out.SummaryJSON, u.out.Status, u.out.Due.Time = sum.JSON("prune"), batchPath(u.name), sum.NotBefore
 	w = guard.Answer(w, r, a.Standstill)
 	if err != nil {
 		return a.broken(r, u, err)

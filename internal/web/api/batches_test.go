@@ -80,6 +80,11 @@ func TestEnqueueBatch(t *testing.T) {
 	if s.Duplicates != 2 || s.Due != later {
 		t.Errorf("%+v", s)
 	}
+	var kept summary
+	w.ask("POST", "/v1/batches?batch=lines", lines+"\n"+`{"server":"1","token":"t1","id":"c"}`, "Content-Type", "application/x-ndjson").want(t, 202, &kept)
+	if kept.Enqueued != 1 || kept.Due == "" {
+		t.Errorf("without its time: %+v", kept)
+	}
 	// A batch that was put off says until when. The time that the second request gave moved nothing.
 	w.get(s.Status).want(t, 200, &st)
 	if st.DueAt.IsZero() || st.DueAt.After(time.Now().AddDate(0, 1, 0)) {
