@@ -172,11 +172,7 @@ func VendorToken(s string) error {
 	case "[redacted]":
 		return errors.New("is the text that a token prints as, not a token")
 	}
-	err := wolkvox.ValidToken(s)
-	if bad, ok := errors.AsType[*wolkvox.TokenError](err); ok {
-		err = errors.New(bad.Reason)
-	}
-	return err
+	return wolkvox.ValidToken(s)
 }
 
 func validName(s string) bool {

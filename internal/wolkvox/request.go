@@ -1,6 +1,7 @@
 package wolkvox
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -38,7 +39,7 @@ func (r *Request) validate() error {
 		return &ServerError{Reason: "it is not in canonical form"}
 	}
 	if err := ValidToken(r.Token); err != nil {
-		return err
+		return fmt.Errorf("wolkvox: not a token: %w", err)
 	}
 	if len(r.ID) > maxIDLen || strings.ContainsFunc(r.ID, func(c rune) bool { return c < ' ' || c > '~' }) {
 		return errID
@@ -61,30 +62,24 @@ const MaxTokenLen = 512
 
 // ValidToken says whether a text can be a wolkvox token at all: 1 to [MaxTokenLen]
 // printable ASCII characters without white space. The vendor publishes no format,
-// so nothing more is asked. The error is a [*TokenError], which never shows the text.
+// so nothing more is asked. The error says what is wrong with it, such as "it is empty",
+// and never shows the text.
 func ValidToken(tok string) error {
 	switch {
 	case tok == "":
-		return &TokenError{Reason: "it is empty"}
+		return errors.New("it is empty")
 	case len(tok) > MaxTokenLen:
-		return &TokenError{Reason: fmt.Sprintf("it is longer than %d bytes", MaxTokenLen)}
+		return fmt.Errorf("it is longer than %d bytes", MaxTokenLen)
 	}
 	for i := range len(tok) {
 		switch c := tok[i]; {
 		case c == ' ' || c >= '\t' && c <= '\r':
-			return &TokenError{Reason: "it has white space in it"}
+			return errors.New("it has white space in it")
 		case c < ' ' || c == 0x7f:
-			return &TokenError{Reason: "it has a control character in it"}
+			return errors.New("it has a control character in it")
 		case c > 0x7f:
-			return &TokenError{Reason: "it has a character outside of ASCII in it"}
+			return errors.New("it has a character outside of ASCII in it")
 		}
 	}
 	return nil
 }
-
-// TokenError says why a text can't be a token, without showing it.
-type TokenError struct {
-	Reason string // what is wrong with it, such as "it is empty"
-}
-
-func (e *TokenError) Error() string { return "wolkvox: not a token: " + e.Reason }

@@ -84,9 +84,8 @@ func TestValidToken(t *testing.T) {
 		"s3cr3t\u00a0", strings.Repeat("s3cr3t", 100),
 	} {
 		err := ValidToken(bad)
-		var te *TokenError
-		if !errors.As(err, &te) {
-			t.Errorf("ValidToken(%q) = %v", bad, err)
+		if err == nil {
+			t.Errorf("ValidToken(%q) = nil", bad)
 			continue
 		}
 		noToken(t, err.Error())
