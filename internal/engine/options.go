@@ -136,18 +136,6 @@ func newID() string { return strings.ToLower(rand.Text()) }
 // would damage it. A task's payload has a version of its own (payloadVersion).
 const ledgerFormat = 1
 
-// LaterVersionError says that a later version of habilita wrote the ledger.
-type LaterVersionError struct {
-	Key         string // in Redis, that has the version
-	Have, Known int    // formats of the ledger, and of this program
-}
-
-// Error says what to do.
-func (e *LaterVersionError) Error() string {
-	return fmt.Sprintf("the calls in Redis were written by a later version of habilita (%s is format %d, and this version knows %d): use that version",
-		e.Key, e.Have, e.Known)
-}
-
 // checkFormat refuses the ledger of a later version. A ledger without a version is from this one, or an older one.
 func (s *stack) checkFormat(ctx context.Context) error {
 	key := s.prefix + ":format:{" + s.keyName() + "}" // a cluster keeps it with the token-ID key
@@ -167,7 +155,8 @@ func (s *stack) checkFormat(ctx context.Context) error {
 		return fmt.Errorf("%s is %q, and no version of the ledger", key, text)
 	}
 	if have > ledgerFormat {
-		return &LaterVersionError{Key: key, Have: have, Known: ledgerFormat}
+		return fmt.Errorf("the calls in Redis were written by a later version of habilita (%s is format %d, and this version knows %d): use that version",
+			key, have, ledgerFormat)
 	}
 	return nil
 }
