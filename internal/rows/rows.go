@@ -284,26 +284,16 @@ type lineReader struct {
 func (l *lineReader) next() ([]byte, error) {
 	b, err := l.br.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		head := bytes.Clone(b[:MaxLine+1])
+		b = bytes.Clone(b) // more than MaxLine+1 bytes, even without a CR
 		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = l.br.ReadSlice('\n')
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
-		}
-		l.line++
-		l.ended = err == nil
-		return head, nil
 	}
-	if errors.Is(err, io.EOF) {
-		if len(b) == 0 {
-			return nil, io.EOF
-		}
-	} else if err != nil {
+	if err != nil && (!errors.Is(err, io.EOF) || len(b) == 0) {
 		return nil, err // what was read of the line so far can't be trusted
 	}
 	l.line++
-	l.ended = bytes.HasSuffix(b, []byte("\n"))
+	l.ended = err == nil
 	b = bytes.TrimSuffix(b, []byte("\n"))
 	b = bytes.TrimSuffix(b, []byte("\r"))
 	return b[:min(len(b), MaxLine+1)], nil
