@@ -9,7 +9,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"files as people have them", "UTF-16 is read as if it were UTF-8",
-		in("internal/rows/rows.go", `enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}`, "return br, s, nil"),
+		in("internal/rows/rows.go", `enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}`, "_ = unicode.LittleEndian\n		return br, s, nil"),
 		"./internal/rows", "TestEncodings",
 	},
 	{

@@ -252,10 +252,8 @@ func decode(r io.Reader, e Encoding) (io.Reader, script, error) {
 	case bytes.HasPrefix(mark, []byte("\xef\xbb\xbf")):
 		_, err = br.Discard(3)
 		return br, s, err
-	case bytes.HasPrefix(mark, []byte("\xff\xfe")):
+	case bytes.HasPrefix(mark, []byte("\xff\xfe")), bytes.HasPrefix(mark, []byte("\xfe\xff")): // the mark says the order, too
 		enc, s = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM), script{"UTF-16", true}
-	case bytes.HasPrefix(mark, []byte("\xfe\xff")):
-		enc, s = unicode.UTF16(unicode.BigEndian, unicode.ExpectBOM), script{"UTF-16", true}
 	case e == Windows1252:
 		enc, s = charmap.Windows1252, script{"Windows-1252", true}
 	default:
