@@ -277,28 +277,19 @@ func sundayAs7(expr string) string {
 
 func sundayIn(part string) string {
 	span, every, stepped := strings.Cut(part, "/")
+	if !stepped {
+		every = "1"
+	}
 	first, last, ranged := strings.Cut(span, "-")
-	from, ok := weekday(first)
-	if !ok {
-		return part
+	if !ranged {
+		last = first
 	}
-	to := from
-	if ranged {
-		if to, ok = weekday(last); !ok {
-			return part
-		}
-	}
+	from, to := weekday(first), weekday(last)
 	if to == 0 && from > 0 {
 		to = 7
 	}
-	step := 1
-	if stepped {
-		var err error
-		if step, err = strconv.Atoi(every); err != nil || step < 1 {
-			return part
-		}
-	}
-	if to != 7 || from > to {
+	step, err := strconv.Atoi(every)
+	if from < 0 || to != 7 || err != nil || step < 1 {
 		return part
 	}
 	var days []string
@@ -308,10 +299,10 @@ func sundayIn(part string) string {
 	return strings.Join(days, ",")
 }
 
-func weekday(s string) (int, bool) {
+// weekday returns the number of a day, 0 to 7; below 0: it is none.
+func weekday(s string) int {
 	if len(s) == 1 && s[0] >= '0' && s[0] <= '7' {
-		return int(s[0] - '0'), true
+		return int(s[0] - '0')
 	}
-	d := slices.Index(weekdays, strings.ToLower(s))
-	return d, d >= 0
+	return slices.Index(weekdays, strings.ToLower(s))
 }
