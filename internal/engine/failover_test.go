@@ -79,8 +79,8 @@ func (w *world) hadBy(tag string, s *redistest.Server) {
 func (w *world) tagAt(s *redistest.Server) string {
 	w.t.Helper()
 	shards, err := w.stack.ledger.Shards(w.t.Context())
-	for tag, addr := range shards {
-		if addr == s.Addr {
+	for _, tag := range shards {
+		if addr, _ := w.stack.ledger.NodeOf(w.t.Context(), tag); addr == s.Addr {
 			return tag
 		}
 	}

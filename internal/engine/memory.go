@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -135,7 +134,7 @@ func (s *stack) look(ctx context.Context) (out lookout, err error) {
 		return out, err
 	}
 	var unread error
-	if out.all, unread = s.ledger.LookAt(ctx, slices.Sorted(maps.Keys(shards))); !redisconn.Partly(unread) {
+	if out.all, unread = s.ledger.LookAt(ctx, shards); !redisconn.Partly(unread) {
 		return out, unread
 	}
 	sealed, err := s.rdb.Get(ctx, s.keyName()).Bytes()
@@ -200,18 +199,11 @@ func (s *stack) otherKey(sealed []byte) (bool, error) {
 // raise writes what this process knows into every bucket. The buckets that others look at come
 // last: after a crash in between, another process still finds the old state there.
 func (s *stack) raise(ctx context.Context, lost time.Time, run func(tag string) string) error {
-	shards, err := s.ledger.Shards(ctx)
+	last, err := s.ledger.Shards(ctx)
 	if err != nil {
 		return err
 	}
-	var first, last []string
-	for _, tag := range ledger.AllTags() {
-		if _, ok := shards[tag]; ok {
-			last = append(last, tag)
-		} else {
-			first = append(first, tag)
-		}
-	}
+	first := slices.DeleteFunc(ledger.AllTags(), func(tag string) bool { return slices.Contains(last, tag) })
 	unread := s.ledger.Raise(ctx, first, lost, run)
 	if !redisconn.Partly(unread) {
 		return unread

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -93,7 +92,7 @@ func (w *Worker) succeeds(ctx context.Context, tag, from string) bool {
 // serves reports whether a Redis process has buckets now.
 func (w *Worker) serves(ctx context.Context, process string, run func(tag string) string) bool {
 	shards, err := w.stack.ledger.Shards(ctx)
-	return err == nil && slices.ContainsFunc(slices.Collect(maps.Keys(shards)), func(tag string) bool { return run(tag) == process })
+	return err == nil && slices.ContainsFunc(shards, func(tag string) bool { return run(tag) == process })
 }
 
 // runOf returns a function that gives the run_id of the Redis process that has a bucket; "" if that is not known.

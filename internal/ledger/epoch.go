@@ -89,20 +89,20 @@ func (l *Ledger) epochs(ctx context.Context, tags []string, args func(tag string
 	return all, unread.Of(Buckets)
 }
 
-// Shards returns the addresses of the Redis processes that hold the ledger, each under the tag of the
-// first bucket that it has. If there is no cluster, the address is "".
-func (l *Ledger) Shards(ctx context.Context) (map[string]string, error) {
-	seen, shards := map[string]bool{}, map[string]string{}
+// Shards returns a tag for each Redis process that holds the ledger: that of the first bucket that it has.
+func (l *Ledger) Shards(ctx context.Context) (tags []string, err error) {
+	seen := map[string]bool{}
 	for _, tag := range AllTags() {
 		addr, err := l.NodeOf(ctx, tag)
 		if err != nil {
 			return nil, err
 		}
 		if !seen[addr] {
-			seen[addr], shards[tag] = true, addr
+			seen[addr] = true
+			tags = append(tags, tag)
 		}
 	}
-	return shards, nil
+	return tags, nil
 }
 
 // NodeOf returns the address of the Redis process that has a bucket; "" if there is no cluster.
