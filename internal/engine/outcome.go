@@ -87,8 +87,7 @@ func decideOutcome(ans wolkvox.Answer, err error, f attemptFacts) verdict {
 			o.Kind = ledger.Late
 			return verdict{o, outcomeNotSent}
 		}
-		o.Kind = ledger.NotSent
-		return f.pushBack(o, outcomeNotSent)
+		return f.pushBack(o, ledger.NotSent, outcomeNotSent)
 	case redisconn.Is[*wolkvox.UnknownOutcomeError](err): // below, whatever its cause
 	case isRefused:
 		return f.refusal(refused)
@@ -111,12 +110,10 @@ func (f attemptFacts) refusal(e *wolkvox.RefusedError) verdict {
 		return verdict{o, outcomeRefused}
 	case wolkvox.TokenLimit:
 		o.Cooling = ledger.Cooling{Until: f.NextDay, Why: string(e.Kind), ProbeAfter: probeAfter}
-		o.Kind = ledger.PushBack
-		return f.pushBack(o, outcomePushBack)
+		return f.pushBack(o, ledger.PushBack, outcomePushBack)
 	case wolkvox.SimultaneousLimit, wolkvox.TooMany, wolkvox.UnknownForbidden:
 		o.Cooling = ledger.Cooling{Until: f.Now.Add(f.BackOff), Why: string(e.Kind)}
-		o.Kind = ledger.PushBack
-		return f.pushBack(o, outcomePushBack)
+		return f.pushBack(o, ledger.PushBack, outcomePushBack)
 	default: // wolkvox.ServerFailure, wolkvox.Other
 		return f.attempt(o, outcomeFailed)
 	}
@@ -133,8 +130,8 @@ func (f attemptFacts) attempt(o ledger.Outcome, name string) verdict {
 }
 
 // pushBack is not the call's fault: it counts no attempt, but does not go on for ever.
-func (f attemptFacts) pushBack(o ledger.Outcome, name string) verdict {
-	o.Delay = f.BackOff
+func (f attemptFacts) pushBack(o ledger.Outcome, kind ledger.Kind, name string) verdict {
+	o.Kind, o.Delay = kind, f.BackOff
 	if !f.FirstPushBack.IsZero() && f.Now.Sub(f.FirstPushBack) >= f.GiveUpAfter {
 		o.Kind = ledger.GiveUp
 		o.Err = fmt.Sprintf("given up: pushed back since %s: %s", f.FirstPushBack.UTC().Format(time.RFC3339), o.Err)
