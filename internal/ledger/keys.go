@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -69,16 +70,10 @@ const rowMark = "_"
 
 // IsOrdinal reports whether a key is the place of its call in its chain. Older versions, which
 // did not know calls by what they say, made such keys.
-func IsOrdinal(key string) bool {
-	n := key[strings.LastIndexByte(key, '#')+1:]
-	if n == key {
-		if len(key) == 0 || key[0] != '-' {
-			return false
-		}
-		n = key[1:]
-	}
-	return key[0] == '-' && n != "" && strings.Trim(n, "0123456789") == ""
-}
+func IsOrdinal(key string) bool { return ordinal.MatchString(key) }
+
+// ordinal has the place at its end, behind a "#" if something stands before it.
+var ordinal = regexp.MustCompile(`^-(?s:.*#)?[0-9]+$`)
 
 // UniqueKey returns the key of a call that has neither a batch nor an id. random is text
 // that the producer makes once for the call.
