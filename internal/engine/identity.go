@@ -185,14 +185,6 @@ const (
 	perScan = 32
 )
 
-// prunable says why that many missing calls are not pruned; nil: they are.
-func (b *batchRun) prunable(missing, total int) error {
-	if b.PruneExactly > 0 && missing != b.PruneExactly || b.PruneExactly == 0 && missing > pruneFree && missing*pruneTenth > total {
-		return &PruneCountError{Missing: missing, Total: total, Named: b.PruneExactly}
-	}
-	return nil
-}
-
 // countMissing counts the calls of the batch that are no longer in the sequence.
 func (b *batchRun) countMissing(ctx context.Context) error {
 	if b.canary.first || b.part || !b.existed {
@@ -304,7 +296,11 @@ func (b *batchRun) mayPrune(sum Summary) error {
 	if !sum.Complete() {
 		return ErrRowsMissing
 	}
-	return b.prunable(sum.Missing, b.total)
+	missing := sum.Missing
+	if b.PruneExactly > 0 && missing != b.PruneExactly || b.PruneExactly == 0 && missing > pruneFree && missing*pruneTenth > b.total {
+		return &PruneCountError{Missing: missing, Total: b.total, Named: b.PruneExactly}
+	}
+	return nil
 }
 
 // whetherAlone notes if another run of the batch lives: then nothing is pruned.
