@@ -2,6 +2,7 @@ package quota
 
 import (
 	"embed"
+	"strings"
 	"sync"
 
 	"habilita/internal/lualink"
@@ -51,13 +52,9 @@ func Tag(token string) string {
 // checkName refuses what can't be a key. Its error does not show the text, which may be a token
 // that was given for its name. No regexp: compiling one of this length costs each start 0.4 ms.
 func checkName(token string) error {
-	if len(token) < 3 || len(token) > 128 {
+	const good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+	if len(token) < 3 || len(token) > 128 || strings.Trim(token, good) != "" {
 		return ErrName
-	}
-	for _, c := range []byte(token) {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return ErrName
-		}
 	}
 	return nil
 }
