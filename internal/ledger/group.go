@@ -283,14 +283,8 @@ func appendRecord(b []byte, c *NewCall) []byte {
 
 // appendText appends s as a JSON string.
 func appendText(b []byte, s string) []byte {
-	plain := true
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	escaped := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
+	if !strings.ContainsFunc(s, escaped) {
 		return append(append(append(b, '"'), s...), '"')
 	}
 	text, _ := json.Marshal(s) // every string has a JSON form
