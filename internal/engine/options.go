@@ -87,10 +87,12 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		return nil, err
 	}
 	acks := redisconn.NewAcks(o.WaitReplicas, o.Prefix)
-	if err := acks.On(ctx, rdb); err != nil {
-		return nil, err
+	if o.WaitReplicas > 0 {
+		if err := acks.On(ctx, rdb); err != nil {
+			return nil, err
+		}
+		_ = acks.Probe(ctx, rdb) // to know how many replicas there are; missing ones are no fault yet
 	}
-	_ = acks.Probe(ctx, rdb) // to know how many replicas there are; missing ones are no fault yet
 	// The clock of Redis dates everything, from the first batch on.
 	now, err := rdb.Time(ctx).Result()
 	if err != nil {

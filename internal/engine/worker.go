@@ -256,7 +256,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.scheduler.run(soft) })
 	wg.Go(func() { w.breakers.Run(soft) })
 	wg.Go(func() { w.runner.pauses.run(soft, w.log) })
-	if w.stack.acks != nil {
+	if w.o.WaitReplicas > 0 {
 		wg.Go(func() { w.followReplicas(soft) })
 	}
 	wg.Go(func() {

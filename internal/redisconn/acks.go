@@ -30,7 +30,7 @@ const writtenFor = 10 * time.Second
 // replica that has been missing for as long as gone no longer counts.
 //
 // A write that too few replicas acknowledge in time fails with a *NotReplicatedError, but keeps its
-// reply: the master has carried it out. A nil *Acks waits for none.
+// reply: the master has carried it out.
 type Acks struct {
 	replicas int
 	prefix   string
@@ -55,11 +55,8 @@ const gone = 10 * time.Second
 // MaxReplicas is the most that can be waited for.
 const MaxReplicas = 100
 
-// NewAcks returns an Acks that waits for that many replicas; nil for 0. The prefix is that of the keys that it writes.
+// NewAcks returns an Acks that waits for that many replicas, as soon as it is On. The prefix is that of the keys that it writes.
 func NewAcks(replicas int, prefix string) *Acks {
-	if replicas <= 0 {
-		return nil
-	}
 	return &Acks{replicas: replicas, prefix: prefix, wait: ackWait, gone: gone, nodes: map[string]*attached{}}
 }
 
@@ -99,9 +96,6 @@ func needsAck(ctx context.Context) bool {
 // On makes replicas acknowledge the client's marked writes. Call it after Pipelined and MakePatient. It
 // asks a cluster which nodes there are.
 func (a *Acks) On(ctx context.Context, c redis.UniversalClient) error {
-	if a == nil {
-		return nil
-	}
 	add := func(node *redis.Client) { node.AddHook(&acking{acks: a, client: node}) }
 	switch c := c.(type) {
 	case *redis.Client:
@@ -117,18 +111,10 @@ func (a *Acks) On(ctx context.Context, c redis.UniversalClient) error {
 }
 
 // Missed returns how many writes were not acknowledged in time.
-func (a *Acks) Missed() int64 {
-	if a == nil {
-		return 0
-	}
-	return a.missed.Load()
-}
+func (a *Acks) Missed() int64 { return a.missed.Load() }
 
 // Lacking returns the node that has had too few replicas for longest, and since when; zero: none.
 func (a *Acks) Lacking() (node string, since time.Time) {
-	if a == nil {
-		return "", time.Time{}
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for n, at := range a.nodes {
@@ -145,9 +131,6 @@ const probes = 256
 // Probe writes to every master and waits for its replicas, so that Lacking is up to date. The error is
 // that of a master that has too few, or can't be asked.
 func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) error {
-	if a == nil {
-		return nil
-	}
 	cluster, several := c.(*redis.ClusterClient)
 	if !several {
 		if one, ok := c.(*redis.Client); ok {
