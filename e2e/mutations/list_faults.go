@@ -152,7 +152,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"acknowledged writes", "a call that is appended twice for its replicas is told as known",
-		in("internal/redisconn/patience.go", "		f.script.SetVal(f.reply)", "		_ = f.reply"),
+		in("internal/redisconn/patience.go", "			script.SetVal(reply)", "			_ = reply"),
 		"./internal/redisconn", "TestPatientWriteKeepsItsFirstReply",
 	},
 	{

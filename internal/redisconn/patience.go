@@ -40,10 +40,10 @@ func (p patience) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		t := p.begin()
 		err := next(ctx, cmd)
 		for p.passes(err) && t.again(ctx) {
-			first := replyOf(cmd)
+			restore := keepReply(cmd)
 			cmd.SetErr(nil)
 			err = next(ctx, cmd)
-			first.restore()
+			restore()
 		}
 		return err
 	}
@@ -56,40 +56,35 @@ func (p patience) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		t := p.begin()
 		err := next(ctx, cmds)
 		for left := p.unfinished(cmds); len(left) > 0 && t.again(ctx); left = p.unfinished(left) {
-			firsts := make([]firstReply, len(left))
+			restores := make([]func(), len(left))
 			for i, c := range left {
-				firsts[i] = replyOf(c)
+				restores[i] = keepReply(c)
 				c.SetErr(nil)
 			}
 			if err = next(ctx, left); err == nil || errors.Is(err, redis.Nil) {
 				err = FirstError(cmds)
 			}
-			for _, f := range firsts {
-				f.restore()
+			for _, restore := range restores {
+				restore()
 			}
 		}
 		return err
 	}
 }
 
-// firstReply is the answer of a script that was carried out, but not acknowledged by replicas. If the script is
-// sent again for their acknowledgement, it finds its own work done, and would answer so.
-type firstReply struct {
-	script *redis.Cmd
-	reply  any
-}
-
-func replyOf(cmd redis.Cmder) firstReply {
-	if script, ok := cmd.(*redis.Cmd); ok && Unreplicated(cmd.Err()) {
-		return firstReply{script, script.Val()}
+// keepReply keeps the answer of a script that was carried out, but not acknowledged by replicas. If the script is
+// sent again for their acknowledgement, it finds its own work done, and would answer so. restore puts the answer
+// back, unless the script failed since.
+func keepReply(cmd redis.Cmder) (restore func()) {
+	script, ok := cmd.(*redis.Cmd)
+	if !ok || !Unreplicated(cmd.Err()) {
+		return func() {}
 	}
-	return firstReply{}
-}
-
-// restore puts the reply back, unless the script failed since.
-func (f firstReply) restore() {
-	if f.script != nil && (f.script.Err() == nil || Unreplicated(f.script.Err())) {
-		f.script.SetVal(f.reply)
+	reply := script.Val()
+	return func() {
+		if script.Err() == nil || Unreplicated(script.Err()) {
+			script.SetVal(reply)
+		}
 	}
 }
 
@@ -142,13 +137,12 @@ func (t *tries) again(ctx context.Context) bool {
 	if t.failed != nil {
 		t.failed(ctx)
 	}
-	timer := time.NewTimer(t.pause)
-	defer timer.Stop()
-	t.pause = min(2*t.pause, time.Second/2)
+	pause := t.pause
+	t.pause = min(2*pause, time.Second/2)
 	select {
 	case <-ctx.Done():
 		return false
-	case <-timer.C:
+	case <-time.After(pause):
 		return true
 	}
 }
