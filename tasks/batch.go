@@ -44,6 +44,8 @@ type Summary struct {
 	Edited bool
 	// NotPruned is a *PruneError that says why Prune did nothing; nil: it pruned, or was not given.
 	NotPruned error
+	// NotBefore is to when calls without a time of their own were put off; zero: they were not.
+	NotBefore time.Time
 	Elapsed   time.Duration
 }
 
