@@ -153,7 +153,7 @@ func (p *Producer) EnqueueBatch(ctx context.Context, name string, calls iter.Seq
 
 // Preview is EnqueueBatch with Look, as if the batch did not exist. It needs no Redis.
 func Preview(ctx context.Context, name string, calls iter.Seq2[Call, error], o BatchOptions) (Summary, error) {
-	return previewJob(vault.NewTokenIDs(vault.NewTokenIDKey()), name, calls, o).do(ctx)
+	return previewJob(vault.NewTokenIDs(vault.NewKey()), name, calls, o).do(ctx)
 }
 
 func previewJob(n *vault.TokenIDs, name string, calls iter.Seq2[Call, error], o BatchOptions) *batchJob {

@@ -25,7 +25,7 @@ func EnsureTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName st
 	if !errors.Is(err, ErrNoTokenIDKey) {
 		return ids, err
 	}
-	key := NewTokenIDKey()
+	key := NewKey()
 	defer clear(key)
 	if err := RestoreTokenIDKey(ctx, rdb, keyName, keys.Seal(string(key), tokenIDPurpose)); err != nil {
 		return nil, err

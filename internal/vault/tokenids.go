@@ -24,8 +24,8 @@ const (
 // Lower32 is base32 in lower case, as names have it.
 var Lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// NewTokenIDKey makes a random token-ID key of 32 bytes.
-func NewTokenIDKey() []byte {
+// NewKey makes a key of 32 random bytes: a token-ID key, a sealing key or a secret.
+func NewKey() []byte {
 	key := make([]byte, keyBytes)
 	rand.Read(key) // never fails: crypto/rand ends the program instead
 	return key

@@ -177,7 +177,7 @@ func TestGenerateKey(t *testing.T) {
 
 func TestNothingPrintsASecret(t *testing.T) {
 	keys := mustKeys(t, mustGenerate(t, "k1"))
-	raw := NewTokenIDKey()
+	raw := NewKey()
 	for _, v := range []any{keys, NewTokenIDs(raw)} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if got := fmt.Sprintf(verb, v); got != "[redacted]" {
@@ -192,7 +192,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	k := mustKeys(t, mustGenerate(t, "a"))
-	raw := NewTokenIDKey()
+	raw := NewKey()
 	n := NewTokenIDs(raw)
 	want := n.Name(token)
 	var wg sync.WaitGroup

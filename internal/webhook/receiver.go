@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -59,9 +58,7 @@ func ParseReceivers(list string) ([]Receiver, error) {
 
 // GenerateSecret makes a secret of 32 random bytes.
 func GenerateSecret() string {
-	var key [32]byte
-	_, _ = rand.Read(key[:]) // it never fails
-	return secretPrefix + base64.StdEncoding.EncodeToString(key[:])
+	return secretPrefix + base64.StdEncoding.EncodeToString(vault.NewKey())
 }
 
 // Signer signs events with every one of its secrets: while secrets rotate, a receiver may have any of them.
