@@ -185,11 +185,11 @@ func (s *stack) otherKey(sealed []byte) (bool, error) {
 	if bytes.Equal(sealed, s.memory.sealed) {
 		return false, nil
 	}
-	print, err := vault.TokenIDKeyFingerprint(sealed, s.keyName(), s.keys)
+	ids, err := vault.OpenSealedTokenIDKey(sealed, s.keyName(), s.keys)
 	if err != nil {
 		return false, err
 	}
-	if print != s.tokenIDs.Fingerprint() {
+	if ids.Fingerprint() != s.tokenIDs.Fingerprint() {
 		return true, nil
 	}
 	s.memory.sealed = sealed

@@ -48,6 +48,11 @@ func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName stri
 	if err != nil {
 		return nil, err
 	}
+	return OpenSealedTokenIDKey(sealed, keyName, keys)
+}
+
+// OpenSealedTokenIDKey opens a token-ID key as it rests sealed in Redis under keyName.
+func OpenSealedTokenIDKey(sealed []byte, keyName string, keys *Keys) (*TokenIDs, error) {
 	plain, err := openTokenIDKey(sealed, keyName, keys)
 	if err != nil {
 		return nil, err
@@ -123,13 +128,4 @@ func RestoreTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName s
 		return fmt.Errorf("token-ID key: %w", err)
 	}
 	return nil
-}
-
-// TokenIDKeyFingerprint is the fingerprint of a token-ID key as it rests sealed in Redis.
-func TokenIDKeyFingerprint(sealed []byte, keyName string, keys *Keys) (string, error) {
-	plain, err := openTokenIDKey(sealed, keyName, keys)
-	if err != nil {
-		return "", err
-	}
-	return NewTokenIDs([]byte(plain)).Fingerprint(), nil
 }
