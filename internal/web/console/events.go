@@ -61,8 +61,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	defer look.Stop()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	over := time.NewTimer(listenFor)
-	defer over.Stop()
+	defer time.AfterFunc(listenFor, end).Stop()
 	for last := ""; ; {
 		state := c.hub.State(ctx, topics)
 		switch {
@@ -80,8 +79,6 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 		case <-beat.C:
 			send(":\n\n")
 		case <-ctx.Done():
-			return
-		case <-over.C:
 			return
 		}
 	}
