@@ -2,6 +2,7 @@ package localrun
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,8 +64,7 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 	}
 	run, stop := context.WithCancel(ctx)
 	defer stop()
-	unlink := context.AfterFunc(j.broken, stop)
-	defer unlink()
+	defer context.AfterFunc(j.broken, stop)()
 	var state State
 	var both errgroup.Group
 	both.Go(func() error {
@@ -88,10 +88,7 @@ func (j *Job) Work(ctx context.Context, today bool, seen func(State)) (State, er
 	if s, serr := j.Status(after); serr == nil {
 		state.Status = j.results.told(s)
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	return state, err
+	return state, cmp.Or(err, ctx.Err())
 }
 
 // noteEnded writes down what no attempt's outcome says: that a call was given up because the
