@@ -43,7 +43,7 @@ type Disk interface {
 type File struct {
 	path string
 	disk Disk
-	lock *flock.Flock // nil in tests
+	lock *flock.Flock
 
 	mu      sync.Mutex
 	turn    *sync.Cond
@@ -109,13 +109,11 @@ func Open(path string, before func(Disk) Disk) (_ *File, records [][]byte, err e
 	if before != nil {
 		disk = before(disk)
 	}
-	j := newFile(path, disk, int64(good))
-	j.lock = lock
-	return j, records, nil
+	return newFile(path, lock, disk, int64(good)), records, nil
 }
 
-func newFile(path string, d Disk, size int64) *File {
-	j := &File{path: path, disk: d, written: size, synced: size, have: size}
+func newFile(path string, lock *flock.Flock, d Disk, size int64) *File {
+	j := &File{path: path, lock: lock, disk: d, written: size, synced: size, have: size}
 	j.turn = sync.NewCond(&j.mu)
 	return j
 }
@@ -315,11 +313,7 @@ func (j *File) Close() error {
 	j.mu.Lock()
 	size := j.written
 	j.mu.Unlock()
-	err := errors.Join(j.disk.Truncate(size), j.SyncAll(), j.disk.Close())
-	if j.lock != nil {
-		err = errors.Join(err, j.lock.Close())
-	}
-	return err
+	return errors.Join(j.disk.Truncate(size), j.SyncAll(), j.disk.Close(), j.lock.Close())
 }
 
 // allocated is a file that gets its room on the disk before it is used.

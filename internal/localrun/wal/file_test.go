@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gofrs/flock"
 	"pgregory.net/rapid"
 )
 
@@ -163,7 +164,7 @@ func (d *slow) Close() error { return nil }
 // One sync serves all that wait, and none returns before its record is safe.
 func TestOneSyncServesAll(t *testing.T) {
 	d := &slow{begun: make(chan struct{}), may: make(chan struct{})}
-	j := newFile("j", d, 0)
+	j := newFile("j", flock.New("j"), d, 0)
 	var wg sync.WaitGroup
 	sync1 := func(text string) {
 		mark, err := j.Append([]byte(text))
@@ -203,7 +204,7 @@ func TestOneSyncServesAll(t *testing.T) {
 // Only records with reserved room are still written.
 func TestFailedSyncIsFinal(t *testing.T) {
 	d := &slow{}
-	j := newFile("j", d, 0)
+	j := newFile("j", flock.New("j"), d, 0)
 	mark, err := j.AppendReserving([]byte("a"), 100)
 	d.failed = errors.New("input/output error")
 	if err := errors.Join(err, j.Sync(mark)); err == nil || !strings.Contains(err.Error(), "sync: input/output error") {
@@ -226,7 +227,7 @@ func TestFailedSyncIsFinal(t *testing.T) {
 // A failed write leaves its place to the next record.
 func TestFailedWriteLeavesItsPlace(t *testing.T) {
 	d := &slow{}
-	j := newFile("j", d, 0)
+	j := newFile("j", flock.New("j"), d, 0)
 	add(t, j, "a")
 	d.failed = errors.New("input/output error")
 	if _, err := j.Append([]byte("lost")); err == nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gofrs/flock"
 )
 
 // full is a disk of limited size. If it can't preallocate, room is allocated by padding.
@@ -45,7 +47,7 @@ func TestReservedRoomIsThere(t *testing.T) {
 	for _, pads := range []bool{false, true} {
 		for size := range int64(700) {
 			d := &slow{}
-			j := newFile("j", full{d, size, pads}, 0)
+			j := newFile("j", flock.New("j"), full{d, size, pads}, 0)
 			grants := 0
 			for range 3 { // three in flight at a time, until no more fits
 				open := 0
