@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"habilita/internal/control"
@@ -29,9 +30,11 @@ var ErrEdited = errors.New("the file was changed while it was read: start again"
 
 // rereading is what is known about the calls of earlier starts while FILE is read.
 type rereading struct {
-	m      *memory
-	calls  []*remembered // recalled, in the file's order
-	fresh  []byte        // hashes of the rows that are new
+	m     *memory
+	calls []*remembered // recalled, in the file's order
+
+	mu     sync.Mutex // of m.rows and what follows, while the file is read
+	fresh  []byte     // hashes of the rows that are new
 	edited bool
 }
 
@@ -142,8 +145,8 @@ func (a *rereading) gone() []*remembered {
 
 // read notes that the file has a row of an earlier start.
 func (a *rereading) read(n *ledger.NewCall) bool {
-	a.m.mu.Lock()
-	defer a.m.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if h := rowHash(n.Token + n.Key); a.m.rows.Get(h) == rowKnown {
 		*a.m.rows.At(h) = rowRead
 	}
@@ -152,8 +155,8 @@ func (a *rereading) read(n *ledger.NewCall) bool {
 
 // landing says how to count a call that is new to the ledger.
 func (a *rereading) landing(field string) ledger.Landing {
-	a.m.mu.Lock()
-	defer a.m.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	h := rowHash(field)
 	switch {
 	case a.m.byKey[keyOf(field)] != nil: // the first reading has not seen it

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"habilita/internal/ledger"
@@ -26,7 +25,6 @@ type memory struct {
 	byKey   map[rowKey]*remembered
 	tokens  map[string]*tokenMemory
 
-	mu   sync.Mutex // of rows, while the file is read
 	rows seen.Table // rows of the last start, by rowHash
 	read []uint64   // the same, as they were noted
 }
@@ -74,8 +72,7 @@ func remember(records [][]byte) (*memory, error) {
 }
 
 func (m *memory) forget() {
-	m.head, m.created, m.content, m.calls = nil, time.Time{}, content{}, nil
-	m.byKey, m.tokens, m.rows, m.read = map[rowKey]*remembered{}, map[string]*tokenMemory{}, seen.Table{}, nil
+	*m = memory{byKey: map[rowKey]*remembered{}, tokens: map[string]*tokenMemory{}}
 }
 
 func (m *memory) apply(r record) error {
