@@ -187,7 +187,6 @@ type rowsRun struct {
 	rejects *rows.Rejects
 	part    bool // the rows are those of a rejects file
 	whole   bool // such rows are refused: the file is the job (run)
-	badText bool // a row was rejected for bytes that are no text
 
 	withheld    int // rows, so far
 	savesMemory bool

@@ -90,7 +90,7 @@ func (r *rowsRun) leftOut(err error) error {
 func (r *rowsRun) reject(err error) error {
 	if row, ok := errors.AsType[*rows.RowError](err); ok {
 		r.meter.Log(row.Error())
-		r.badText = r.badText || row.BadText
+		r.in.badText = r.in.badText || row.BadText
 		return r.rejects.Add(row)
 	}
 	return err
@@ -219,12 +219,9 @@ func (r *rowsRun) refused(s engine.Summary, e *engine.StrictError) error {
 	return cmp.Or(r.give(bulkResult{SummaryJSON: s.JSON(pruneOption)}, nil, func() {}), error(errTold))
 }
 
-// badTextAdvice is what to do about bytes that are no text.
-var badTextAdvice = rows.Advice("give --encoding windows-1252")
-
 // tellRejects says what to do about rows that were left out.
 func (r *rowsRun) tellRejects(s engine.Summary, again string) {
-	r.tellBadText()
+	r.in.tellBadText(r.err)
 	left := s.Rejected + s.Conflicts
 	if left == 0 && r.rejects.Count() == 0 {
 		return
@@ -238,12 +235,6 @@ func (r *rowsRun) tellRejects(s engine.Summary, again string) {
 		fmt.Fprintf(r.err, "correct %s in %s%s and give it again: %s\n", say.Word(n, "this row", "these "+say.Count(n, "row")), file, r.kept(), again)
 	default:
 		fmt.Fprintf(r.err, "%s left out%s: correct %s and give it again: %s\n", say.Plural(n, "row was", "rows were"), r.kept(), file, again)
-	}
-}
-
-func (r *rowsRun) tellBadText() {
-	if r.badText {
-		fmt.Fprintf(r.err, "some bytes of %s stand for no character: %s\n", r.in.name, badTextAdvice)
 	}
 }
 

@@ -75,6 +75,8 @@ type input struct {
 	reader io.Reader
 	format rows.Format
 	size   int64 // 0: not known
+
+	badText bool // a row was rejected for bytes that are no text
 }
 
 // openInput opens a file, or standard input for "-". Reading from a pipe or a terminal, which may
@@ -181,6 +183,16 @@ func (in *input) read() (n int64) {
 		n, _ = in.kept.Seek(0, io.SeekCurrent)
 	}
 	return n
+}
+
+// badTextAdvice is what to do about bytes that are no text.
+var badTextAdvice = rows.Advice("give --encoding windows-1252")
+
+// tellBadText says what to do if rows were rejected for bytes that are no text.
+func (in *input) tellBadText(w io.Writer) {
+	if in.badText {
+		fmt.Fprintf(w, "some bytes of %s stand for no character: %s\n", in.name, badTextAdvice)
+	}
 }
 
 // interruptible reads r until ctx ends. Its goroutine may last as long as the process: a

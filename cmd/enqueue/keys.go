@@ -254,12 +254,12 @@ func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFla
 		}
 		write = func(r namedRow) error { return table.Write(r.fields()) }
 	}
-	rejected, badText := 0, false
+	rejected := 0
 	for row, err := range in.rows() {
 		switch bad, ok := errors.AsType[*rows.RowError](err); {
 		case ok:
 			rejected++
-			badText = badText || bad.BadText
+			in.badText = in.badText || bad.BadText
 			fmt.Fprintln(a.err, bad)
 			continue
 		case err != nil:
@@ -269,9 +269,7 @@ func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFla
 			return err
 		}
 	}
-	if badText {
-		fmt.Fprintf(a.err, "some bytes of %s stand for no character: %s\n", in.name, badTextAdvice)
-	}
+	in.tellBadText(a.err)
 	table.Flush()
 	if err := table.Error(); err != nil {
 		return err

@@ -241,7 +241,7 @@ func (r *rowsRun) checkRows(ctx context.Context, name string) (left map[int]stru
 	}
 	sum, err = engine.Preview(ctx, name, r.calls(), o)
 	r.meter.Stop()
-	r.tellBadText()
+	r.in.tellBadText(r.err)
 	return left, sum, errors.Join(err, r.rejects.Close())
 }
 
