@@ -128,35 +128,12 @@ habilita_quota_drift has the highest. Exit status 1 if a token could not be aske
 		if _, known := servers[token]; token != "" && !known {
 			servers[token] = "" // it has no call on record, which is told
 		}
-		unread = s.control.SyncQuota(ctx, token, batch, func() (control.QuotaAsked, error) {
-			var sum syncSum
+		unread = s.control.SyncQuota(ctx, token, batch, func() (sum control.QuotaAsked, _ error) {
 			sum, err = a.syncTokens(ctx, q, servers)
-			return sum.QuotaAsked, unread
+			return sum, unread
 		})
 		return errors.Join(unread, err)
 	})
-}
-
-// syncSum adds up a sync of tokens.
-type syncSum struct {
-	control.QuotaAsked
-	highest int // drift
-}
-
-func (s *syncSum) add(r engine.Synced, err error) {
-	if !redisconn.Is[*engine.NotAskedError](err) && !redisconn.Is[*wolkvox.NotSentError](err) {
-		s.Sent++
-	}
-	if err != nil {
-		s.Failed++
-		return
-	}
-	if s.Asked == 0 || r.Difference > s.highest {
-		s.highest = r.Difference
-	}
-	if s.Asked++; r.After > r.Before {
-		s.Raised++
-	}
 }
 
 // syncRow is a token of a sync, as --json gives it.
@@ -166,22 +143,33 @@ type syncRow struct {
 }
 
 // syncTokens asks the servers of tokens, one after the other, and shows what was found.
-func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[string]string) (sum syncSum, err error) {
+func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[string]string) (sum control.QuotaAsked, err error) {
 	var rows []syncRow
+	highest := 0 // drift
 	for _, id := range slices.Sorted(maps.Keys(servers)) {
 		r := syncRow{Synced: engine.Synced{TokenID: id}}
 		err := error(&engine.NotAskedError{Why: "no call of it is kept that tells its server"})
 		if at := servers[id]; at != "" {
 			r.Synced, err = q.Sync(ctx, id, at)
 		}
-		sum.add(r.Synced, err)
-		switch {
-		case err != nil:
+		if !redisconn.Is[*engine.NotAskedError](err) && !redisconn.Is[*wolkvox.NotSentError](err) {
+			sum.Sent++
+		}
+		if err != nil {
+			sum.Failed++
 			r.Error = err.Error()
 			fmt.Fprintf(a.err, "token %s: %v\n", id, err)
-		case r.VendorLimit != r.Limit:
-			fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
-				id, r.VendorLimit, r.Limit)
+		} else {
+			if sum.Asked == 0 || r.Difference > highest {
+				highest = r.Difference
+			}
+			if sum.Asked++; r.After > r.Before {
+				sum.Raised++
+			}
+			if r.VendorLimit != r.Limit {
+				fmt.Fprintf(a.err, "warning: token %s: the vendor allows %d requests a day, our quota is %d (licences x 1000); nothing was changed: give the right --licenses with a call of it\n",
+					id, r.VendorLimit, r.Limit)
+			}
 		}
 		if rows = append(rows, r); ctx.Err() != nil {
 			break
@@ -195,7 +183,7 @@ func (a *app) syncTokens(ctx context.Context, q *engine.QuotaSync, servers map[s
 		return table.Row{r.TokenID, r.VendorUsed, r.VendorLimit, r.Before, r.After, r.Limit, fmt.Sprintf("%+d", r.Difference)}
 	})
 	if sum.Asked > 0 {
-		if err := q.Note(ctx, sum.highest); err != nil {
+		if err := q.Note(ctx, highest); err != nil {
 			return sum, fmt.Errorf("the metric was not noted: %w", err)
 		}
 	}
