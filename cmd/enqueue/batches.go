@@ -145,10 +145,9 @@ America and Europe. jsonl is exact, for programs.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	choice(cmd, &format, "format", "csv or jsonl", "csv", "jsonl")
 	cmd.Flags().BoolVar(&excel, "excel", false, "csv with a byte order mark and semicolons, for Excel")
 	cmd.Flags().StringSliceVar(&only, "state", nil, "only calls in these states: "+strings.Join(control.States(), ", "))
-	complete(cmd, "format", "csv", "jsonl")
 	complete(cmd, "state", control.States()...)
 	return a.onRedis(cmd, redisconn.Reader, 0, func(ctx context.Context, s *session, args []string) error {
 		return writeReport(a.out, s.control.Report(ctx, args[0]), format, excel, only)
@@ -183,6 +182,12 @@ func writeReport(out io.Writer, records iter.Seq2[control.CallRecord, error], fo
 		read = true
 	}
 	return w.Flush()
+}
+
+// choice gives a command a flag that has one of some values, and the shell these values. The first is the default.
+func choice(cmd *cobra.Command, to *string, name, means string, values ...string) {
+	cmd.Flags().StringVar(to, name, values[0], means)
+	complete(cmd, name, values...)
 }
 
 // complete gives a flag's values to the shell.

@@ -23,11 +23,8 @@ import (
 type inputFlags struct{ format, encoding string }
 
 func (o *inputFlags) bind(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "auto", "auto, csv or jsonl")
-	f.StringVar(&o.encoding, "encoding", "utf-8", "utf-8 or windows-1252; a byte order mark, as of Excel's \"Unicode text\", wins over it")
-	complete(cmd, "format", "auto", "csv", "jsonl")
-	complete(cmd, "encoding", "utf-8", "windows-1252")
+	choice(cmd, &o.format, "format", "auto, csv or jsonl", "auto", "csv", "jsonl")
+	choice(cmd, &o.encoding, "encoding", "utf-8 or windows-1252; a byte order mark, as of Excel's \"Unicode text\", wins over it", "utf-8", "windows-1252")
 }
 
 // fileFlags are the flags of every command that makes calls from a file.
@@ -38,11 +35,9 @@ type fileFlags struct {
 
 func (o *fileFlags) bind(cmd *cobra.Command) {
 	o.inputFlags.bind(cmd)
-	cmd.Flags().StringVar(&o.onFailure, "on-failure", "hold", "hold, skip or cancel: what happens to a chain whose call was given up")
+	choice(cmd, &o.onFailure, "on-failure", "hold, skip or cancel: what happens to a chain whose call was given up", ledger.Policies()...)
 	cmd.Flags().StringVar(&o.rejects, "rejects", "", "file in which to keep the rows that were rejected, conflict or were withheld, unchanged")
-	cmd.Flags().StringVar(&o.progress, "progress", "auto", "auto (a bar on a terminal), plain or none")
-	complete(cmd, "on-failure", ledger.Policies()...)
-	complete(cmd, "progress", "auto", "plain", "none")
+	choice(cmd, &o.progress, "progress", "auto (a bar on a terminal), plain or none", "auto", "plain", "none")
 }
 
 // howRead are the flags about a file that a command must repeat to go on.

@@ -69,7 +69,7 @@ func (a *app) scheduleAdd() *cobra.Command {
 	f.StringVar(&o.def.Cron, "cron", "", "when: five fields such as '0 2 * * *', or @daily and the like (required without --replace)")
 	f.StringVar(&o.def.Timezone, "timezone", "", "zone of the cron expression, such as America/Bogota (default: QUOTA_TIMEZONE)")
 	f.StringVar(&o.file, "file", "", "the rows, in CSV or JSON Lines; - is standard input (required)")
-	f.StringVar(&o.def.Missed, "missed", schedule.Once, "once or skip: what happens to ticks that passed while no worker ran")
+	choice(cmd, &o.def.Missed, "missed", "once or skip: what happens to ticks that passed while no worker ran", schedule.Once, schedule.Skip)
 	f.BoolVar(&o.def.Overlap, "overlap", false, "make a run even if the last one has not settled")
 	f.BoolVar(&o.def.PileUp, "pile-up", false, "enqueue calls behind held chains too")
 	f.BoolVar(&o.replace, "replace", false, "replace the schedule of that name, and keep those of its settings that are not given")
@@ -77,7 +77,6 @@ func (a *app) scheduleAdd() *cobra.Command {
 	o.fileFlags.bind(cmd)
 	a.jsonFlag(cmd, "one JSON object, as of schedule show --json, with rejected, conflicts and withheld")
 	config.Bind(f, producing)
-	complete(cmd, "missed", schedule.Once, schedule.Skip)
 	return cmd
 }
 
