@@ -13,7 +13,6 @@ package tracing
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -38,21 +37,17 @@ const (
 	commandBatch = 10 * time.Millisecond
 )
 
-// ErrEndpoint says that an endpoint is no address of a collector over HTTP. The library
-// would send to another address instead.
-var ErrEndpoint = errors.New("want an address such as http://127.0.0.1:4318")
-
 // Start starts sending spans of a service if getenv names an endpoint; if not, the provider is
-// nil. The error is ErrEndpoint if the endpoint is no address. stop sends what is left, within
+// nil. An endpoint that is no address is an error. stop sends what is left, within
 // patience, and is never nil. warn gets the first failure to send.
 func Start(ctx context.Context, service string, patience time.Duration, getenv func(string) string, warn func(error)) (_ trace.TracerProvider, stop func(), err error) {
 	variable, endpoint := endpointOf(getenv)
 	if endpoint == "" {
 		return nil, func() {}, nil
 	}
-	// The address is not repeated: it may hold a password.
+	// The library would send to another address instead. The address is not repeated: it may hold a password.
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, func() {}, fmt.Errorf("%s: %w", variable, ErrEndpoint)
+		return nil, func() {}, fmt.Errorf("%s: want an address such as http://127.0.0.1:4318", variable)
 	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint),
 		// Spans that can't be sent are lost: nobody waits for a collector that is not there.
