@@ -258,9 +258,8 @@ func (l *loader) readFile(d Setting, path, from string) (value string, ok bool) 
 	}
 	want := ""
 	value = strings.TrimSpace(string(raw))
-	var cause *fs.PathError
-	switch {
-	case errors.As(err, &cause):
+	switch cause, is := errors.AsType[*fs.PathError](err); {
+	case is:
 		want = "can't be read: " + cause.Err.Error() // the path is shown already, or must not be
 	case err != nil:
 		want = "can't be read: " + err.Error()
