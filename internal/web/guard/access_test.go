@@ -202,7 +202,7 @@ func TestParseKeys(t *testing.T) {
 		}
 	}
 	k, err := guard.ParseKeys("")
-	if err != nil || k.Len() != 0 {
+	if err != nil || len(k) != 0 {
 		t.Errorf("%v %v", k, err)
 	}
 	k, err = guard.ParseKeys("ana:write:" + writeKey)
@@ -218,7 +218,7 @@ func TestGenerateKey(t *testing.T) {
 		t.Fatal(err, err2)
 	}
 	k, err := guard.ParseKeys(a + "," + b)
-	if err != nil || k.Len() != 2 || !strings.HasPrefix(a, "ci:write:") || !strings.HasPrefix(b, "board:read:") {
+	if err != nil || len(k) != 2 || !strings.HasPrefix(a, "ci:write:") || !strings.HasPrefix(b, "board:read:") {
 		t.Errorf("%s %s %v", a, b, err)
 	}
 	for _, name := range []string{"", "a:b", "a,b", "local", "ñ"} {

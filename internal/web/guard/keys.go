@@ -29,18 +29,15 @@ var (
 
 // Keys are the keys that are let in. They keep only hashes, and print only how many
 // they are. The zero Keys let nobody in.
-type Keys struct{ all []entry }
+type Keys []entry
 
 type entry struct {
 	Principal
 	hash [sha256.Size]byte
 }
 
-// Len is how many keys there are.
-func (k Keys) Len() int { return len(k.all) }
-
 // Format writes how many there are, under every verb.
-func (k Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d API keys", len(k.all)) }
+func (k Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d API keys", len(k)) }
 
 // ParseKeys reads NAME:KIND:KEY, comma separated. KIND is write or read. "" is no keys.
 // The error names the wrong key by its place, and never holds one.
@@ -52,7 +49,7 @@ func ParseKeys(text string) (Keys, error) {
 			continue
 		}
 		wrong := func(problem string) (Keys, error) {
-			return Keys{}, fmt.Errorf("key %d %s; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it", i+1, problem)
+			return nil, fmt.Errorf("key %d %s; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it", i+1, problem)
 		}
 		fields := strings.SplitN(part, ":", 3)
 		if len(fields) != 3 {
@@ -65,7 +62,7 @@ func ParseKeys(text string) (Keys, error) {
 			return wrong("has a name that can't be one: 1 to 64 letters, digits and . _ @ -")
 		case name == local:
 			return wrong(`is called "local", which is the name of callers when there are no keys`)
-		case slices.ContainsFunc(k.all, func(e entry) bool { return e.Name == name }):
+		case slices.ContainsFunc(k, func(e entry) bool { return e.Name == name }):
 			return wrong("has a name that an earlier one has")
 		case kind != "write" && kind != "read":
 			return wrong("is neither write nor read")
@@ -75,13 +72,13 @@ func ParseKeys(text string) (Keys, error) {
 			return wrong(fmt.Sprintf("is longer than %d characters", maxKey))
 		case !keyForm.MatchString(key):
 			return wrong("has a character that a Bearer header can't carry: want letters, digits and . _ ~ + / - with = at the end")
-		case slices.ContainsFunc(k.all, func(e entry) bool { return e.hash == hash }):
+		case slices.ContainsFunc(k, func(e entry) bool { return e.hash == hash }):
 			return wrong("is the same as an earlier one")
 		}
-		k.all = append(k.all, entry{Principal{Name: name, CanWrite: kind == "write"}, hash})
+		k = append(k, entry{Principal{Name: name, CanWrite: kind == "write"}, hash})
 	}
-	if len(k.all) == 0 && strings.TrimSpace(text) != "" {
-		return Keys{}, errors.New("has no key; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it")
+	if len(k) == 0 && strings.TrimSpace(text) != "" {
+		return nil, errors.New("has no key; want NAME:KIND:KEY, as `enqueue keygen --api NAME` prints it")
 	}
 	return k, nil
 }
@@ -94,14 +91,14 @@ func (k Keys) find(key string) (Principal, bool) {
 	}
 	hash := sha256.Sum256([]byte(key))
 	found := -1
-	for i := range k.all {
-		same := subtle.ConstantTimeCompare(hash[:], k.all[i].hash[:])
+	for i := range k {
+		same := subtle.ConstantTimeCompare(hash[:], k[i].hash[:])
 		found = subtle.ConstantTimeSelect(same, i, found)
 	}
 	if found < 0 {
 		return Principal{}, false
 	}
-	return k.all[found].Principal, true
+	return k[found].Principal, true
 }
 
 // GenerateKey makes a new key of 32 random bytes, as HABILITA_API_KEYS takes it.
