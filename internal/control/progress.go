@@ -24,9 +24,6 @@ const (
 	smoothing = 10 * time.Second
 )
 
-// WaitsForWorker is the reason of chains that nothing stops.
-const WaitsForWorker = "worker"
-
 // Progress is the state of a batch that is being worked on.
 type Progress struct {
 	Status
@@ -155,7 +152,7 @@ func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, rou
 		case c.Held():
 			failed = append(failed, c)
 		case c.State == stateReady || c.State == stateDispatched:
-			add(WaitsForWorker, time.Time{})
+			add("worker", time.Time{})
 		case c.Reason != "":
 			add(c.Reason, c.Until.Time)
 			failed = append(failed, c)

@@ -57,8 +57,7 @@ func lang(r *http.Request) string { return pick(r.Header.Get("Accept-Language"))
 
 func (c *Console) newPage(r *http.Request, name string) *page {
 	p := &page{Lang: lang(r), Name: name, Now: c.o.Now(), Who: guard.From(r.Context())}
-	site := c.sites[p.Lang]
-	p.Title = site.sayOr("title."+name, "")
+	p.Title = c.sites[p.Lang].sayOr("title."+name, "")
 	for _, v := range c.views {
 		if v.path != "" {
 			p.Nav = append(p.Nav, navItem{Name: v.name, Path: v.path, Current: v.name == name || v.name == "batches" && name == "batch"})
