@@ -175,9 +175,7 @@ func (o *Control) Overview(ctx context.Context) (Overview, error) {
 		sum.Active += b.Due
 		sum.Held += b.Held
 		sum.Scheduled += b.Delayed
-		if !b.NextDelayed.IsZero() && (sum.NextDue.IsZero() || b.NextDelayed.Before(sum.NextDue.Time)) {
-			sum.NextDue = Time{Time: b.NextDelayed}
-		}
+		sum.NextDue.Time = ledger.Earlier(sum.NextDue.Time, b.NextDelayed)
 	}
 	return sum, nil
 }
@@ -206,9 +204,7 @@ func (o *Control) Outlook(ctx context.Context, s Status) (Outlook, error) {
 		case c.Reason == string(quota.ReasonQuota) || c.Cooling == string(wolkvox.TokenLimit):
 			out.Tomorrow = append(out.Tomorrow, c)
 			open -= 1 + c.Behind
-			if !c.Until.IsZero() && (out.Next.IsZero() || c.Until.Before(out.Next)) {
-				out.Next = c.Until.Time
-			}
+			out.Next = ledger.Earlier(out.Next, c.Until.Time)
 		}
 	}
 	out.Over = open <= 0

@@ -138,9 +138,7 @@ func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, rou
 			reasons[reason] = w
 		}
 		w.Chains++
-		if !until.IsZero() && (w.Until.IsZero() || until.Before(w.Until.Time)) {
-			w.Until = Time{Time: until}
-		}
+		w.Until.Time = ledger.Earlier(w.Until.Time, until)
 	}
 	var failed []Chain
 	for _, raw := range found.Chains {

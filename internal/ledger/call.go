@@ -155,6 +155,14 @@ func (l *Ledger) Calls(ctx context.Context, batch string, tags []string) iter.Se
 // is null in JSON and "" as text.
 type Time struct{ time.Time }
 
+// Earlier returns the earlier of two times. A zero time is none.
+func Earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // String returns the time, or "".
 func (t Time) String() string {
 	if t.IsZero() {

@@ -43,9 +43,7 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		n := func(i int) int64 { s, _ := v[i].(string); return redisconn.Int(s) }
 		first := redisconn.Time(n(8))
 		begun = begun || n(0) > 0 && first.IsZero()
-		if !first.IsZero() && (sum.FirstDue.IsZero() || first.Before(sum.FirstDue)) {
-			sum.FirstDue = first
-		}
+		sum.FirstDue = Earlier(sum.FirstDue, first)
 		if last := redisconn.Time(n(9)); last.After(sum.LastDue) {
 			sum.LastDue = last
 		}

@@ -187,9 +187,7 @@ func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 			Held: int(c.held.Val()), Delayed: int(c.delayed.Val()),
 		}
 		for _, z := range append(c.nextDue.Val(), c.nextDelayed.Val()...) {
-			if t := time.UnixMilli(int64(z.Score)); b.NextDue.IsZero() || t.Before(b.NextDue) {
-				b.NextDue = t
-			}
+			b.NextDue = Earlier(b.NextDue, time.UnixMilli(int64(z.Score)))
 		}
 		for _, z := range c.nextReady.Val() {
 			b.Since = time.UnixMilli(int64(z.Score))
