@@ -144,7 +144,7 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 		return usagef("%s takes no argument: did you mean --batch %s?", cmd.CommandPath(), say.Quote(args[0]))
 	}
 	cmd.PreRunE = func(*cobra.Command, []string) error {
-		err := sel.Check()
+		_, err := sel.Check()
 		if bad, ok := errors.AsType[*wolkvox.ServerError](err); ok {
 			return usagef("--server %q is not a server: %s; %s", sel.Server, bad.Reason, wolkvox.ServerForms)
 		}

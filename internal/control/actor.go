@@ -93,7 +93,7 @@ func unknown(err error) bool {
 
 // noted checks the selection, calls act with it, and notes the number that act returns, as a count of units.
 func (o *Control) noted(ctx context.Context, action, unit string, s Selection, act func(context.Context, Selection) (int, error)) (int, error) {
-	s, err := s.check()
+	s, err := s.Check()
 	if err != nil {
 		return 0, err
 	}

@@ -25,14 +25,9 @@ type Selection struct {
 	Cause string
 }
 
-// Check returns an error if the selection can't be one: a *SelectionError, a
-// *wolkvox.ServerError or ErrChainID.
-func (s Selection) Check() error {
-	_, err := s.check()
-	return err
-}
-
-func (s Selection) check() (Selection, error) {
+// Check returns the selection with its server in the form that the ledger has. It returns an error if the selection
+// can't be one: a *SelectionError, a *wolkvox.ServerError or ErrChainID.
+func (s Selection) Check() (Selection, error) {
 	switch things := s.things(); {
 	case len(things) == 0:
 		return s, &SelectionError{Problem: "nothing is selected"}

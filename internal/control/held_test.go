@@ -66,7 +66,7 @@ func TestHeldChainsByCause(t *testing.T) {
 	}
 
 	for _, s := range []control.Selection{{Cause: "bad_token"}, {All: true, Cause: "nonsense"}, {Chain: token("cc"), Cause: "bad_token"}} {
-		if s.Check() == nil {
+		if _, err := s.Check(); err == nil {
 			t.Errorf("%+v is taken", s)
 		}
 	}

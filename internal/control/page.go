@@ -162,7 +162,7 @@ func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, 
 
 // Chain returns a chain that has something to do, or ErrNoChain.
 func (o *Control) Chain(ctx context.Context, id string) (Chain, error) {
-	if err := (Selection{Chain: id}).Check(); err != nil {
+	if _, err := (Selection{Chain: id}).Check(); err != nil {
 		return Chain{}, err
 	}
 	c, ok, err := o.ledger.ChainByID(ctx, id)

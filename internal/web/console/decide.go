@@ -26,7 +26,7 @@ func askedOf(v url.Values) (asked, error) {
 	a := asked{v.Get("do"), of, v.Get("token")}
 	switch a.Do {
 	case "retry", "skip", "cancel":
-		if a.Server != "" || a.Token != "" || a.Check() != nil {
+		if _, err := a.Check(); a.Server != "" || a.Token != "" || err != nil {
 			return a, errQuery
 		}
 	case "lift":
