@@ -31,10 +31,8 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	if b[0] == '"' {
 		return json.Unmarshal(b, &t.Other)
 	}
-	var forms struct{ One, Other string }
-	err := json.Unmarshal(b, &forms)
-	*t = forms
-	return err
+	type forms text // without this method
+	return json.Unmarshal(b, (*forms)(t))
 }
 
 func readTexts(lang string) (texts map[string]text) {
