@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -86,12 +87,9 @@ func newsOfServer(h breaker.ServerStatus, mark string) (Type, string) {
 
 // newsOfRuns returns the runs of a schedule that are to be told, the oldest first. runs are the last ones, the newest
 // first; told is when the last one that was told was over, ms.
-func newsOfRuns(runs []schedule.Run, told int64) (out []schedule.Run) {
-	for i := len(runs) - 1; i >= 0; i-- {
-		if r := runs[i]; r.Finished > told && r.Result != schedule.ResultMade {
-			out = append(out, r)
-		}
-	}
+func newsOfRuns(runs []schedule.Run, told int64) []schedule.Run {
+	out := slices.DeleteFunc(slices.Clone(runs), func(r schedule.Run) bool { return r.Finished <= told || r.Result == schedule.ResultMade })
+	slices.Reverse(out)
 	return out
 }
 
