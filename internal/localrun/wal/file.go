@@ -320,11 +320,11 @@ func (j *File) Close() error {
 type allocated struct{ *os.File }
 
 func (f allocated) Allocate(from, to int64) error {
-	done, err := preallocate(f.File, from, to)
-	if done || err != nil {
-		return err
+	err := preallocate(f.File, from, to)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return pad(f, from, to)
 	}
-	return pad(f, from, to)
+	return err
 }
 
 // pad gets room by writing zeros, which records then overwrite, and syncs them: some file

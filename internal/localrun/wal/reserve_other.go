@@ -2,7 +2,10 @@
 
 package wal
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 // preallocate does nothing on this system: room is allocated by writing zeros.
-func preallocate(*os.File, int64, int64) (done bool, err error) { return false, nil }
+func preallocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
