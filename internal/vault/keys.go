@@ -66,23 +66,20 @@ func ParseKeys(s string) (*Keys, error) {
 }
 
 func parseKey(item string) (id string, raw []byte, err error) {
-	if item == "" {
-		return "", nil, errors.New("is empty (a comma too many?)")
-	}
 	id, text, ok := strings.Cut(item, ":")
-	if !ok {
+	raw, err = base64.StdEncoding.Strict().DecodeString(text)
+	switch {
+	case item == "":
+		return "", nil, errors.New("is empty (a comma too many?)")
+	case !ok:
 		return "", nil, errors.New("has no colon; a key is id:base64")
-	}
-	if !validID.MatchString(id) {
+	case !validID.MatchString(id):
 		return "", nil, errors.New("its id must be 1 to 16 letters, digits, '_' or '-'")
-	}
-	if raw, err = base64.StdEncoding.Strict().DecodeString(text); err != nil {
+	case err != nil:
 		return "", nil, errors.New("what follows the colon is not base64")
-	}
-	if len(raw) != keyBytes {
+	case len(raw) != keyBytes:
 		return "", nil, fmt.Errorf("decodes to %d bytes, not %d", len(raw), keyBytes)
-	}
-	if bytes.Equal(raw, make([]byte, keyBytes)) {
+	case bytes.Equal(raw, make([]byte, keyBytes)):
 		return "", nil, errors.New("is all zero bytes")
 	}
 	return id, raw, nil
