@@ -148,7 +148,7 @@ func (j *Job) begin(ctx context.Context) error {
 func (j *Job) goOn(ctx context.Context) error {
 	j.head = *j.memory.head
 	if j.memory.old() {
-		same, err := unchanged(j.c.File, j.memory.content)
+		same, err := unchanged(j.c.File, *j.memory.content)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ import (
 type memory struct {
 	head    *head // nil: there is none
 	created time.Time
-	content content       // of an older version's job
+	content *content      // of an older version's job
 	calls   []*remembered // in the order of their first grant
 	byKey   map[rowKey]*remembered
 	tokens  map[string]*tokenMemory
@@ -83,11 +83,9 @@ func (m *memory) apply(r record) error {
 		}
 		m.forget()
 		m.head, m.created = r.Head, redisconn.Time(r.At)
-		if r.Content != nil {
-			m.content = *r.Content
-		}
+		m.content = r.Content
 	case r.Type == typeFile && r.Content != nil:
-		m.content = *r.Content
+		m.content = r.Content
 	case r.Type == typeRows:
 		return m.noted(r.Rows, rowKnown)
 	case r.Type == typeLeft:
