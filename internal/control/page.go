@@ -232,12 +232,9 @@ func parsePlace(cursor, list string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	if len(cursor) > maxCursor {
-		return "", ErrCursor
-	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	place, ok := strings.CutPrefix(string(b), list+"1:")
-	if err != nil || !ok || place == "" {
+	if len(cursor) > maxCursor || err != nil || !ok || place == "" {
 		return "", ErrCursor
 	}
 	return place, nil
