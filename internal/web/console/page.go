@@ -52,11 +52,8 @@ type notice struct {
 // reloadAfter is when browsers without JavaScript load a page again, in seconds.
 const reloadAfter = 10
 
-// lang is the language that a request asks for.
-func lang(r *http.Request) string { return pick(r.Header.Get("Accept-Language")) }
-
 func (c *Console) newPage(r *http.Request, name string) *page {
-	p := &page{Lang: lang(r), Name: name, Now: c.o.Now(), Who: guard.From(r.Context())}
+	p := &page{Lang: pick(r.Header.Get("Accept-Language")), Name: name, Now: c.o.Now(), Who: guard.From(r.Context())}
 	p.Title = c.sites[p.Lang].sayOr("title."+name, "")
 	for _, v := range c.views {
 		if v.path != "" {
