@@ -2,12 +2,12 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"time"
 
 	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/web/guard"
 	"habilita/internal/web/hub"
 )
@@ -55,9 +55,7 @@ func wait[T any](ctx context.Context, looks *hub.Hub, d time.Duration, t hub.Top
 }
 
 // gone reports whether there is nothing to wait for any more. Other errors do not end a wait: Redis may come back.
-func gone(err error) bool {
-	return errors.Is(err, ledger.ErrNoBatch) || errors.Is(err, ledger.ErrNoCall)
-}
+var gone = redisconn.IsAny(ledger.ErrNoBatch, ledger.ErrNoCall)
 
 // lookAtBatch reads a batch for those who wait for it. If a part of it can't be read, it is
 // shown, and not settled.
