@@ -236,10 +236,6 @@ type namedRow struct {
 	ID      string `json:"id"`
 }
 
-func (r namedRow) fields() []string {
-	return []string{strconv.Itoa(r.Row), r.Server, control.GuardFormula(r.Ref), r.TokenID, control.GuardFormula(r.Chain), control.GuardFormula(r.ID)}
-}
-
 func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFlags, ids *vault.TokenIDs) error {
 	in, err := a.openInput(ctx, file, o)
 	if err != nil {
@@ -252,7 +248,9 @@ func (a *app) nameRows(ctx context.Context, w io.Writer, file string, o inputFla
 		if err := table.Write([]string{"row", "server", "ref", "token_id", "chain", "id"}); err != nil {
 			return err
 		}
-		write = func(r namedRow) error { return table.Write(r.fields()) }
+		write = func(r namedRow) error {
+			return table.Write([]string{strconv.Itoa(r.Row), r.Server, control.GuardFormula(r.Ref), r.TokenID, control.GuardFormula(r.Chain), control.GuardFormula(r.ID)})
+		}
 	}
 	rejected := 0
 	for row, err := range in.rows() {
