@@ -44,7 +44,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "a decision over all stops where a part can't be read",
-		in("internal/control/decide.go", "	unread := err\n	if !redisconn.Partly(unread) {", "	unread := err\n	if err != nil {"),
+		in("internal/control/decide.go", "	if !redisconn.Partly(unread) {\n		return 0, unread\n", "	if unread != nil {\n		return 0, unread\n"),
 		"./internal/control", "TestDecisionsWhilePartOfTheLedgerIsDown",
 	},
 	{

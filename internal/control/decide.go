@@ -161,12 +161,11 @@ const heldAtOnce = 500
 // eachHeld acts once on each selected held chain. It leaves one that is held again
 // meanwhile.
 func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, ledger.Meant) (int, error)) (int, error) {
-	id, tags, err := o.heldIn(ctx, s.Batch)
-	meant := ledger.Meant{Server: s.Server, Batch: id}
-	unread := err
+	id, tags, unread := o.heldIn(ctx, s.Batch)
 	if !redisconn.Partly(unread) {
-		return 0, err
+		return 0, unread
 	}
+	meant := ledger.Meant{Server: s.Server, Batch: id}
 	total := 0
 	var ids []string
 	flush := func() error {
@@ -190,7 +189,7 @@ func (o *Control) eachHeld(ctx context.Context, s Selection, act func([]string, 
 			return total, cutOff("the decision", total, err)
 		}
 	}
-	err = flush()
+	err := flush()
 	return total, cutOff("the decision", total, errors.Join(unread, err))
 }
 
