@@ -35,6 +35,16 @@ var producerMutations = []mutation{
 		"./internal/engine", "TestPurgeMeetsAProducer",
 	},
 	{
+		"who waited longest for a server is next", "a chain that is dispatched anew goes behind the others",
+		in("internal/engine/hosts.go", "w.Dispatch = f\n\t\treturn false, true", "w.Dispatch = f"),
+		"./internal/engine", "TestPlaceGoesToWhoWaitedLongest",
+	},
+	{
+		"who waited longest for a server is next", "one that waited at another worker goes behind the others",
+		in("internal/ledger/lua/library.lua", "local since = now - WAIT_THERE", "local since = now - 0"),
+		"./internal/ledger", "TestChainOfAWorkerThatDiedWaiting",
+	},
+	{
 		"a batch that was put off keeps its time", "a row that is new is due at once",
 		in("internal/engine/batchopen.go", "b.NotBefore = first", "_ = first"),
 		"./internal/engine", "TestPutOffBatchKeepsItsTime",

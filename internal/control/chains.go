@@ -83,6 +83,9 @@ func forPeople(c ledger.Chain) Chain {
 	default:
 		out.Reason, out.Until = reason, Time{Time: c.Until}
 	}
+	if reason == ledger.ServerBusy {
+		out.Until = Time{} // nobody knows when a place comes free
+	}
 	if out.Reason == "cooling" {
 		out.Cooling, detail = cooling(detail)
 	}

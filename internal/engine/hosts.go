@@ -1,16 +1,19 @@
 package engine
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"habilita/internal/ledger"
 )
 
 // hosts limits how many of a worker's requests are in flight at one server of the vendor. A chain
-// whose server has no place left waits here under its dispatch number, in the order of arrival, and
-// holds nothing meanwhile. A chain that is lost here comes back from the ledger.
+// whose server has no place left waits here under its dispatch number and holds nothing meanwhile.
+// A chain that is lost here comes back from the ledger.
 type hosts struct {
 	most  int
 	full  atomic.Int64 // servers with no place left
@@ -23,7 +26,13 @@ type hosts struct {
 
 type host struct {
 	taken   int
-	waiting []ledger.Dispatch
+	waiting []*waiter          // who has waited longest is the first
+	of      map[string]*waiter // by chain
+}
+
+type waiter struct {
+	ledger.Dispatch
+	since time.Time
 }
 
 func newHosts(most int) *hosts { return &hosts{most: most, of: map[string]*host{}} }
@@ -47,7 +56,7 @@ func (h *hosts) blocked(own string) string {
 func (h *hosts) at(server string) *host {
 	at := h.of[server]
 	if at == nil {
-		at = &host{}
+		at = &host{of: map[string]*waiter{}}
 		h.of[server] = at
 	}
 	return at
@@ -78,7 +87,8 @@ func (h *hosts) leave(server string) (next ledger.Dispatch, waited bool) {
 	defer h.mu.Unlock()
 	at := h.of[server]
 	if len(at.waiting) > 0 {
-		next, at.waiting = at.waiting[0], at.waiting[1:]
+		next, at.waiting = at.waiting[0].Dispatch, at.waiting[1:]
+		delete(at.of, next.Chain)
 		h.handed.Add(1)
 		return next, true
 	}
@@ -91,9 +101,10 @@ func (h *hosts) leave(server string) (next ledger.Dispatch, waited bool) {
 	return next, false
 }
 
-// park makes a chain wait for a place at a server (parked). If one came free meanwhile, the chain gets it (placed). If
+// park makes a chain wait for a place at a server (parked), behind those that have waited for longer. A chain that waits here
+// already, and was dispatched anew, keeps its place. If one came free meanwhile, the chain gets it (placed). If
 // neither, the worker stops, and another one has to take the chain.
-func (h *hosts) park(server string, f ledger.Dispatch) (placed, parked bool) {
+func (h *hosts) park(server string, f ledger.Dispatch, since time.Time) (placed, parked bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -103,7 +114,15 @@ func (h *hosts) park(server string, f ledger.Dispatch) (placed, parked bool) {
 		return true, false
 	}
 	at := h.at(server)
-	at.waiting = append(at.waiting, f)
+	if w := at.of[f.Chain]; w != nil {
+		w.Dispatch = f
+		return false, true
+	}
+	i, _ := slices.BinarySearchFunc(at.waiting, since, func(w *waiter, since time.Time) int {
+		return cmp.Or(w.since.Compare(since), -1) // behind those of the same time
+	})
+	at.of[f.Chain] = &waiter{f, since}
+	at.waiting = slices.Insert(at.waiting, i, at.of[f.Chain])
 	return false, true
 }
 
@@ -125,7 +144,9 @@ func (h *hosts) end() []ledger.Dispatch {
 	h.ended = true
 	var all []ledger.Dispatch
 	for _, at := range h.of {
-		all = append(all, at.waiting...)
+		for _, w := range at.waiting {
+			all = append(all, w.Dispatch)
+		}
 		at.waiting = nil
 	}
 	return all

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,7 +201,7 @@ func TestHosts(t *testing.T) {
 	f := func(n int) ledger.Dispatch { return ledger.Dispatch{Chain: fmt.Sprint("chain ", n), Number: "1"} }
 	h := newHosts(2)
 	const hasPlace, parked, ended = "true false", "false true", "false false"
-	park := func(n int) string { return fmt.Sprint(h.park("0001", f(n))) }
+	park := func(n int) string { return fmt.Sprint(h.park("0001", f(n), time.UnixMilli(int64(n)))) }
 	is := func(what string, have, want any) {
 		t.Helper()
 		if have != want {
@@ -270,7 +271,7 @@ func TestRunKeepsItsPlaceForAShareOfTime(t *testing.T) {
 			}
 			h.take("0001")
 			if c.waits {
-				h.park("0001", ledger.Dispatch{Chain: aToken, Number: "1"})
+				h.park("0001", ledger.Dispatch{Chain: aToken, Number: "1"}, time.Now())
 			}
 			run := &runState{began: time.Now().Add(-c.before), since: time.Now(), host: "0001"}
 			<-time.After(c.ran)
@@ -324,4 +325,30 @@ func TestServerThatTakesNoConnectionIsDown(t *testing.T) {
 		}
 		return len(all) == 1 && all[0].State != breaker.Closed
 	})
+}
+
+// Who has waited longest for a server gets its next place, wherever it waited, and though it was dispatched anew.
+func TestPlaceGoesToWhoWaitedLongest(t *testing.T) {
+	h := newHosts(1)
+	h.take("0001")
+	for _, c := range []struct {
+		chain, number string
+		since         int64
+	}{{"b", "1", 20}, {"d", "2", 40}, {"c", "3", 30}, {"a", "4", 10}, {"c2", "5", 30}, {"b", "6", 25}, {"d", "7", 5}} {
+		if _, parked := h.park("0001", ledger.Dispatch{Chain: c.chain, Number: c.number}, time.UnixMilli(c.since)); !parked {
+			t.Fatalf("%+v does not wait", c)
+		}
+	}
+	var got []string
+	for h.waits("0001") {
+		next, _ := h.leave("0001")
+		h.handed.Done()
+		got = append(got, next.Chain+next.Number)
+	}
+	if want := "a4 b6 c3 c25 d7"; strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	if n := len(h.of["0001"].of); n > 0 {
+		t.Errorf("%d chains are kept", n)
+	}
 }

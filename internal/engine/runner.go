@@ -180,7 +180,7 @@ func (r *runner) moveTo(ctx context.Context, t *runState, server string) bool {
 func (r *runner) leave(ctx context.Context, t *runState, step *ledger.Step) {
 	if step.Status == ledger.Deferred && step.Reason == ledger.ServerBusy {
 		f := ledger.Dispatch{Chain: step.Chain, Number: step.Number}
-		placed, parked := r.hosts.park(step.Detail, f)
+		placed, parked := r.hosts.park(step.Detail, f, step.Since)
 		if placed {
 			r.giveOn(ctx, t.host)
 			t.host, t.next = step.Detail, &f

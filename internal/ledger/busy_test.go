@@ -86,14 +86,20 @@ func TestChainOfAWorkerThatDiedWaiting(t *testing.T) {
 		h.append("b1", "hold", calls(tok(1), "", "a"))
 		f := h.dispatch(tok(1))
 		h.away = FullServer("0001")
-		until := h.begin(f).Until
-		h.is(until.Sub(h.now()), 15*time.Second)
+		first := h.now()
+		h.is(h.begin(f).Until.Sub(h.now()), 15*time.Second)
 		h.pass(15 * time.Second)
 		again := h.dispatch(tok(1))
 		h.is(again == f, false)
 		h.is(h.chain(tok(1)).State, "dispatched")
 		h.is(h.begin(f).Status, Stale)
-		h.is(h.begin(again).Until.Sub(h.now()), 30*time.Second) // a long queue costs little
+		for _, wait := range []time.Duration{30 * time.Second, time.Minute, time.Minute, time.Minute} { // a long queue costs little
+			s := h.begin(again)
+			h.is(s.Until.Sub(h.now()), wait)
+			h.is(s.Since.Sub(first), time.Duration(0)) // it does not lose its place among others
+			h.pass(wait)
+			again = h.dispatch(tok(1))
+		}
 		h.away = ""
 		h.is(h.begin(again).Status, Running)
 	})

@@ -61,6 +61,7 @@ type Step struct {
 	Reason    string    // Deferred: slots, quota, cooling, midnight, restart, unknown (an outcome), server (it is away), or ServerBusy
 	Detail    string    // Deferred for cooling: why the token cools; for ServerBusy: the server
 	Number    string    // Deferred for ServerBusy: the dispatch number under which the chain may be begun
+	Since     time.Time // Deferred for ServerBusy: since when the chain waits for a place at its server, here or at other workers, about
 	Until     time.Time // Deferred and Waiting
 	Due       time.Time // when the chain that Finish was asked about needs somebody; zero: see Status
 	Woken     *Dispatch // another chain that got a slot offer: hand it to asynq
@@ -204,7 +205,7 @@ func step(r reply, id, nonce string) *Step {
 	switch s.Status {
 	case Deferred:
 		s.Reason, s.Until, s.Detail, s.Reclaimed = r.Str(1), r.Time(2), r.Str(3), int(r.Int(4))
-		s.Chain, s.Number = r.Str(5), r.Str(6)
+		s.Chain, s.Number, s.Since = r.Str(5), r.Str(6), r.Time(7)
 	case Waiting:
 		s.Until = r.Time(1)
 	case Running:

@@ -268,7 +268,10 @@ local WAIT_THERE = 15000
 local function stay(c, batch, field, rec, now) -- rare
   save_head(c)
   if c[C.state] ~= STATE.dispatched then dispatch(c, now) end
-  local till = now + WAIT_THERE * 2 ^ math.min(tonumber(c[C.missed] or '0'), 2)
+  local missed = tonumber(c[C.missed] or '0')
+  local twice = math.min(missed, 2)
+  local till = now + WAIT_THERE * 2 ^ twice
+  local since = now - WAIT_THERE * (2 ^ twice - 1 + 4 * (missed - twice)) -- by how often it was dispatched anew
   redis.call('HSET', c.key, C.reason, BUSY, C.waits_until, till)
   redis.call('ZADD', DUE, till, c.id)
   if c[C.waiter_since] then redis.call('ZREM', P .. 'waiters:' .. c.token, c.id) end
@@ -277,7 +280,7 @@ local function stay(c, batch, field, rec, now) -- rare
     rec[R.state] = 'w'
     write(batch, field, rec)
   end
-  return { 'deferred', BUSY, till, rec[R.server], 0, c.id, c[C.number] }
+  return { 'deferred', BUSY, till, rec[R.server], 0, c.id, c[C.number], since }
 end
 
 -- RAMP is the time over which the chains that waited for a day begin, so that not all of them come to Redis
@@ -292,7 +295,7 @@ local function ramp(id) return tonumber(string.sub(redis.sha1hex(id), 1, 6), 16)
 --         slots reclaimed, 1 a probe of a cooling token, used today, limit, sealed token}; the sealed token is '' if finish
 --         goes on with the chain of the attempt that it ends
 --     or {'deferred', why, until ms, detail, slots reclaimed, chain} or {'clock'} or {'again'} or {'idle'}
---     or {'deferred', BUSY, until ms, server, 0, chain, dispatch number}: see stay
+--     or {'deferred', BUSY, until ms, server, 0, chain, dispatch number, since ms}: see stay
 local function start(c, nonce, s, now, servers, calm)
   if c[C.head] == '' then
     if not advance(c, now) then return { 'idle' } end
