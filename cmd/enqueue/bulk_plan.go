@@ -210,7 +210,7 @@ func (p plan) words() string {
 // time is the least time, with the days that the quota adds.
 func (p plan) time() string {
 	span := inWords(spanOf(p.Seconds))
-	if p.Seconds < 1 {
+	if p.Seconds < 60 {
 		span = spanOf(p.Seconds).String()
 	}
 	if p.QuotaDays > 1 {

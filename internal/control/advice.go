@@ -51,13 +51,17 @@ func NextStep(head CallRecord, chain string, m ledger.Batch) string {
 
 // correct says how to put a wrong token or server right.
 func correct(what, chain string, m ledger.Batch) string {
+	prune := "--prune"
+	if m.Holds() {
+		prune = fmt.Sprintf("--canary %d --prune", m.Canary)
+	}
 	switch {
 	case m.Name == "":
 		return fmt.Sprintf("give the call again with the right %s, after: enqueue cancel --chain %s", what, chain)
 	case m.Path != "": // the batch is named after it
-		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s --prune", what, say.File(m.Path))
+		return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk %s %s", what, say.File(m.Path), prune)
 	}
 	// It came from a file under another name, over HTTP, from a schedule or a program.
-	return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk FILE --batch %s --prune; or over HTTP: POST /v1/batches?prune&batch=%s; if a schedule made it, also: enqueue schedule add --replace",
-		what, say.Quote(m.Name), url.QueryEscape(m.Name))
+	return fmt.Sprintf("correct the %s in the file and give it again: enqueue bulk FILE --batch %s %s; or over HTTP: POST /v1/batches?prune&batch=%s; if a schedule made it, also: enqueue schedule add --replace",
+		what, say.Quote(m.Name), prune, url.QueryEscape(m.Name))
 }

@@ -15,6 +15,8 @@ func TestNextStepOfAWrongServer(t *testing.T) {
 		want  string
 	}{
 		"of a file":      {ledger.Batch{Name: "ops", Path: "/data/ops.csv"}, "correct the server in the file and give it again: enqueue bulk /data/ops.csv --prune"},
+		"with canaries":  {ledger.Batch{Name: "ops", Path: "/data/ops.csv", Canary: 2}, "enqueue bulk /data/ops.csv --canary 2 --prune"},
+		"once released":  {ledger.Batch{Name: "ops", Path: "/data/ops.csv", Canary: 2, Released: true}, "enqueue bulk /data/ops.csv --prune"},
 		"of another way": {ledger.Batch{Name: "ops"}, "enqueue bulk FILE --batch ops --prune"},
 		"of no batch":    {ledger.Batch{}, "give the call again with the right server, after: enqueue cancel --chain a"},
 	} {

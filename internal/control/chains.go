@@ -109,7 +109,7 @@ var reasonWords = map[string]string{
 	ledger.ServerBusy: "waits until its worker has fewer than SERVER_CONCURRENCY requests in flight at the server",
 	"server":          "waits until the vendor's server answers again",
 	"back-off":        "failed and is tried again",
-	"push-back":       "was put off by the vendor",
+	"push-back":       "was put off",
 	stateHeld:         "held",
 }
 

@@ -82,15 +82,20 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 // see fills in the rate and the time left.
 func (p *Progress) see(rate *Rate, now time.Time) {
 	p.Rate = rate.See(now, p.Succeeded)
-	if left, known := p.TimeLeft(p.Rate); known {
+	tomorrow := slices.ContainsFunc(p.Waiting, func(w Waiting) bool { return w.Reason == "quota" })
+	if left, known := p.TimeLeft(p.Rate); known && !tomorrow {
 		p.ETASeconds = new(left.Seconds())
 	}
 }
 
 // TimeLeft returns how long it takes until all calls that need no person have a result, if perSecond of them succeed each
-// second; 0 if all have one. It is not known without a rate, or if calls wait for their time.
+// second, and as many of them as so far are given up; 0 if all have one. It is not known without a rate, or if calls wait
+// for their time.
 func (s Status) TimeLeft(perSecond float64) (left time.Duration, known bool) {
 	calls := s.Open - s.Blocked
+	if calls > 0 && s.Succeeded > 0 {
+		calls = max(calls*s.Succeeded/(s.Succeeded+s.Failed), 1)
+	}
 	return leasttime.AtRate(calls, perSecond), calls <= 0 || perSecond > 0 && s.DueAt.IsZero()
 }
 

@@ -66,11 +66,30 @@ func TestTimeLeft(t *testing.T) {
 		{Status{Open: 120}, 2, time.Minute, true},
 		{Status{Open: 120, Blocked: 100}, 2, 10 * time.Second, true},
 		{Status{Open: 120, Blocked: 120}, 0, 0, true},
+		{Status{Open: 120, Succeeded: 10}, 2, time.Minute, true},
+		{Status{Open: 120, Succeeded: 10, Failed: 90}, 2, 6 * time.Second, true}, // nine in ten end without success
+		{Status{Open: 2, Succeeded: 1, Failed: 90}, 2, time.Second, true},
 		{Status{Open: 120}, 0, 0, false},
 		{Status{Open: 120, DueAt: due}, 2, time.Minute, false},
 	} {
 		if left, known := c.s.TimeLeft(c.rate); known != c.known || known && left != c.left {
 			t.Errorf("%+v at %v a second: %v, %t", c.s, c.rate, left, known)
+		}
+	}
+}
+
+// A batch of which calls wait for tomorrow's quota has no time left that a rate could tell.
+func TestNoTimeLeftUntilTomorrow(t *testing.T) {
+	for reason, known := range map[string]bool{"quota": false, "slots": true} {
+		var rate Rate
+		p := Progress{Waiting: []Waiting{{Reason: "held"}, {Reason: reason}}}
+		for i := range 10 {
+			p.Status = Status{Total: 100, Succeeded: i, Open: 100 - i}
+			p.ETASeconds = nil
+			p.see(&rate, time.Unix(int64(i), 0))
+		}
+		if (p.ETASeconds != nil) != known {
+			t.Errorf("%s: %v", reason, p.ETASeconds)
 		}
 	}
 }
