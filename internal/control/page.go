@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -60,7 +61,8 @@ func States() []string {
 // error is ErrCursor for a cursor that can't be one, or an *UnknownError.
 func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery) (Page[CallRecord], error) {
 	var page Page[CallRecord]
-	at, err := parseCallsCursor(q.Cursor)
+	list := fmt.Sprintf("calls %q", []string{batchName, q.State, q.Ref})
+	at, err := parseCallsCursor(q.Cursor, list)
 	if err != nil {
 		return page, err
 	}
@@ -91,7 +93,7 @@ func (o *Control) CallsPage(ctx context.Context, batchName string, q CallsQuery)
 					continue
 				}
 				if len(page.Items) == q.Limit || looked == maxLooked {
-					page.Next = here.String()
+					page.Next = here.in(list)
 					return page, nil
 				}
 				here.after = c.Field()
@@ -128,15 +130,15 @@ func (list each[T]) stream(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// page returns the part of the list after a cursor, which begins with the list's letter. place returns an item's place.
-func (list each[T]) page(ctx context.Context, letter, cursor string, limit int, place func(T) string) (p Page[T], err error) {
-	after, err := parsePlace(cursor, letter)
+// page returns the part of the list after a cursor, which is of the list of this name. place returns an item's place.
+func (list each[T]) page(ctx context.Context, name, cursor string, limit int, place func(T) string) (p Page[T], err error) {
+	after, err := parsePlace(cursor, name)
 	if err != nil {
 		return p, err
 	}
 	err = list(ctx, after, func(v T) bool {
 		if len(p.Items) == limit {
-			p.Next = encodePlace(letter, place(p.Items[limit-1]))
+			p.Next = encodePlace(name, place(p.Items[limit-1]))
 			return false
 		}
 		p.Items = append(p.Items, v)
@@ -149,7 +151,7 @@ func (list each[T]) page(ctx context.Context, letter, cursor string, limit int, 
 // BatchesPage returns a part of the batches' counts, the newest first. Unread also counts batches
 // that could not be read at all. The error is ErrCursor for a cursor that can't be one.
 func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (Page[Status], error) {
-	return each[Status](o.eachBatch).page(ctx, "b", cursor, limit, func(s Status) string {
+	return each[Status](o.eachBatch).page(ctx, "batches", cursor, limit, func(s Status) string {
 		return batchPlace(s.CreatedAt.Time, ledger.BatchID(s.Batch))
 	})
 }
@@ -157,7 +159,7 @@ func (o *Control) BatchesPage(ctx context.Context, cursor string, limit int) (Pa
 // ChainsPage returns a part of what Chains streams, by chain. The error is ErrCursor for a
 // cursor that can't be one.
 func (o *Control) ChainsPage(ctx context.Context, heldOnly bool, cursor string, limit int) (Page[Chain], error) {
-	return o.eachChain(heldOnly).page(ctx, "c", cursor, limit, func(c Chain) string { return c.ID })
+	return o.eachChain(heldOnly).page(ctx, fmt.Sprint("chains ", heldOnly), cursor, limit, func(c Chain) string { return c.ID })
 }
 
 // Chain returns a chain that has something to do, or ErrNoChain.
@@ -179,7 +181,7 @@ func (o *Control) Chain(ctx context.Context, id string) (Chain, error) {
 // cursor that can't be one.
 func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page[QuotaRow], error) {
 	var page Page[QuotaRow]
-	after, err := parsePlace(cursor, "t")
+	after, err := parsePlace(cursor, "tokens")
 	if err != nil {
 		return page, err
 	}
@@ -194,7 +196,7 @@ func (o *Control) QuotaPage(ctx context.Context, cursor string, limit int) (Page
 	tokens = tokens[from:]
 	if len(tokens) > limit {
 		tokens = tokens[:limit]
-		page.Next = encodePlace("t", tokens[limit-1])
+		page.Next = encodePlace("tokens", tokens[limit-1])
 	}
 	if page.Items, err = o.QuotaOf(ctx, tokens); !redisconn.Partly(err) {
 		return page, err
@@ -218,13 +220,18 @@ func PageOf[T any](all []T, cursor string, limit int) (page Page[T], err error) 
 	return page, nil
 }
 
-// Any other cursor is base64url of a letter for its list and a place in it. It is opaque to
+// Any other cursor is base64url of a digest of its list's name and filters, and a place in it. It is opaque to
 // clients, and checked when it comes back, since a client may send anything.
 
 const maxCursor = 1024 // bytes
 
 func encodePlace(list, place string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(list + "1:" + place))
+	return base64.RawURLEncoding.EncodeToString([]byte(digest(list) + place))
+}
+
+func digest(list string) string {
+	sum := sha256.Sum256([]byte(list))
+	return string(sum[:6])
 }
 
 // parsePlace returns the place; without a cursor it is "".
@@ -233,7 +240,7 @@ func parsePlace(cursor, list string) (string, error) {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	place, ok := strings.CutPrefix(string(b), list+"1:")
+	place, ok := strings.CutPrefix(string(b), digest(list))
 	if len(cursor) > maxCursor || err != nil || !ok || place == "" {
 		return "", ErrCursor
 	}
@@ -248,12 +255,12 @@ type callsCursor struct {
 	after  string
 }
 
-func (c callsCursor) String() string {
-	return encodePlace("k", strconv.Itoa(c.bucket)+":"+strconv.FormatUint(c.scan, 10)+":"+c.after)
+func (c callsCursor) in(list string) string {
+	return encodePlace(list, strconv.Itoa(c.bucket)+":"+strconv.FormatUint(c.scan, 10)+":"+c.after)
 }
 
-func parseCallsCursor(cursor string) (callsCursor, error) {
-	place, err := parsePlace(cursor, "k")
+func parseCallsCursor(cursor, list string) (callsCursor, error) {
+	place, err := parsePlace(cursor, list)
 	if place == "" {
 		return callsCursor{}, err
 	}

@@ -103,9 +103,16 @@ func TestCallsPage(t *testing.T) {
 func TestCursorsThatAreNone(t *testing.T) {
 	w := newWorld(t)
 	w.enqueue("b", "0001", token("ab"), "", 3)
-	raw := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	for _, c := range []string{"x", "%", raw("k1:"), raw("k1:1"), raw("k1:1:2"), raw("k1:-1:0:"), raw("k1:1024:0:"),
-		raw("k1:1:-1:x"), raw("z1:1:1:1"), raw("k2:1:1:1"), raw("k1:1:99999999999999999999:"), raw("k1:1:1:x") + "=", string(make([]byte, 5000))} {
+	first, err := w.op.CallsPage(w.ctx, "b", control.CallsQuery{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _ := base64.RawURLEncoding.DecodeString(first.Next) // its digest, with a place
+	raw := func(place string) string {
+		return base64.RawURLEncoding.EncodeToString([]byte(string(list[:6]) + place))
+	}
+	for _, c := range []string{"x", "%", raw(""), raw("1"), raw("1:2"), raw("-1:0:"), raw("1024:0:"),
+		raw("1:-1:x"), first.Next[1:], first.Next[8:], raw("1:99999999999999999999:"), raw("1:1:x") + "=", string(make([]byte, 5000))} {
 		if _, err := w.op.CallsPage(w.ctx, "b", control.CallsQuery{Cursor: c}); !errors.Is(err, control.ErrCursor) {
 			t.Errorf("calls, %q: %v", c, err)
 		}
@@ -120,9 +127,57 @@ func TestCursorsThatAreNone(t *testing.T) {
 		}
 	}
 	// A place that does not exist is not an error.
-	for _, c := range []string{raw("k1:1023:0:zzz"), raw("k1:3:7777:\xff\x00")} {
+	for _, c := range []string{raw("1023:0:zzz"), raw("3:7777:\xff\x00")} {
 		if _, err := w.op.CallsPage(w.ctx, "b", control.CallsQuery{Cursor: c}); err != nil {
 			t.Errorf("%q: %v", c, err)
+		}
+	}
+}
+
+// A cursor is of one list with its filters: in another it would skip what that one has before its place.
+func TestCursorOfAnotherList(t *testing.T) {
+	w := newWorld(t)
+	cursors := map[string]string{}
+	lists := map[string]func(cursor string) (string, error){}
+	add := func(name string, list func(cursor string) (string, error)) { lists[name] = list }
+	for i, name := range []string{"c1", "c2"} {
+		w.enqueue(name, "0001", token(fmt.Sprint("a", 2+i)), "", 3)
+	}
+	for name, q := range map[string]control.CallsQuery{"c1": {}, "c1 queued": {State: "queued"}, "c1 o": {Ref: "o"}, "c2": {}} {
+		add("calls of "+name, func(cursor string) (string, error) {
+			q.Cursor, q.Limit = cursor, 1
+			p, err := w.op.CallsPage(w.ctx, name[:2], q)
+			return p.Next, err
+		})
+	}
+	add("batches", func(cursor string) (string, error) { p, err := w.op.BatchesPage(w.ctx, cursor, 1); return p.Next, err })
+	add("chains", func(cursor string) (string, error) {
+		p, err := w.op.ChainsPage(w.ctx, false, cursor, 1)
+		return p.Next, err
+	})
+	add("held chains", func(cursor string) (string, error) {
+		p, err := w.op.ChainsPage(w.ctx, true, cursor, 1)
+		return p.Next, err
+	})
+	add("tokens", func(cursor string) (string, error) { p, err := w.op.QuotaPage(w.ctx, cursor, 1); return p.Next, err })
+	for name, list := range lists {
+		next, err := list("")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		cursors[name] = next
+	}
+	for of, cursor := range cursors {
+		if cursor == "" {
+			if of != "held chains" && of != "calls of c1 o" {
+				t.Errorf("%s have one page", of)
+			}
+			continue
+		}
+		for name, list := range lists {
+			if _, err := list(cursor); name == of && err != nil || name != of && !errors.Is(err, control.ErrCursor) {
+				t.Errorf("%s with a cursor of %s: %v", name, of, err)
+			}
 		}
 	}
 }

@@ -359,6 +359,7 @@ func TestListOfBatches(t *testing.T) {
 	if len(p.Items) != 2 || p.Next == nil {
 		t.Fatalf("%+v", p)
 	}
+	w.get("/v1/chains?cursor="+*p.Next).want(t, 400, nil).says(t, "is not of this list")
 	w.get("/v1/batches?limit=2&cursor="+*p.Next).want(t, 200, &p)
 	if len(p.Items) != 1 || p.Next != nil {
 		t.Errorf("%+v", p)
