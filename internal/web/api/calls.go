@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"habilita/internal/control"
@@ -56,6 +57,9 @@ func (a *API) enqueueCall(w http.ResponseWriter, r *http.Request, _ url.Values) 
 		return got.ID, got.Chain, err
 	})
 	if err != nil {
+		if record.fresh && slices.ContainsFunc(meanings, func(means meaning) bool { _, refused := means(err); return refused }) {
+			a.Redis.Del(r.Context(), record.name) // nothing was enqueued
+		}
 		return err
 	}
 	duplicate := got.Duplicate && !own

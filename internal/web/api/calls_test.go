@@ -169,8 +169,12 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("%+v", again)
 		}
 	}
-	// A body that is refused does not use up a key.
+	// A call that is refused does not use up a key: its next one may differ.
 	post(body(`, "ref": "`+strings.Repeat("x", 257)+`"`), "order-3").want(t, 422, nil)
+	post(body(`, "id": "mine", "chain": "another"`), "order-3").want(t, 409, nil).says(t, "give this one another id")
+	w.postJSON("/v1/calls", body(`, "batch": "cancelled"`)).want(t, 202, nil)
+	w.ask("POST", "/v1/batches/cancelled/cancel", "").want(t, 200, nil)
+	post(body(`, "batch": "cancelled"`), "order-3").want(t, 409, nil).says(t, "reopen")
 	post(body(""), "order-3").want(t, 202, nil)
 	for _, bad := range []string{"", " ", `"`, `""`, "a b", "ñ", strings.Repeat("x", 129), `a"b`} {
 		if bad != "" && strings.TrimSpace(bad) == "" {
