@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"habilita/internal/ledger"
+	"habilita/internal/redisconn"
 	"habilita/internal/seen"
 	"habilita/internal/vault"
 )
@@ -288,17 +289,19 @@ func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
 	return b.p.batches.Completed(ctx, b.id, b.job.lease.run)
 }
 
-// mayPrune says why what is missing is not pruned; nil: it is.
+// mayPrune says why what is missing is not pruned; nil: it is. Calls that ended since a look counted are no longer missing.
 func (b *batchRun) mayPrune(sum Summary) error {
-	if b.notPruned != nil {
+	counted := redisconn.Is[*PruneCountError](b.notPruned)
+	if b.notPruned != nil && !counted {
 		return b.notPruned
+	}
+	missing, exactly := sum.Missing, b.PruneExactly
+	wrong := exactly > 0 && missing != exactly || exactly == 0 && missing > pruneFree && missing*pruneTenth > b.total
+	if wrong && (counted || sum.Complete()) {
+		return &PruneCountError{Missing: missing, Total: b.total, Named: exactly}
 	}
 	if !sum.Complete() {
 		return ErrRowsMissing
-	}
-	missing := sum.Missing
-	if b.PruneExactly > 0 && missing != b.PruneExactly || b.PruneExactly == 0 && missing > pruneFree && missing*pruneTenth > b.total {
-		return &PruneCountError{Missing: missing, Total: b.total, Named: b.PruneExactly}
 	}
 	return nil
 }
@@ -313,7 +316,8 @@ func (b *batchRun) whetherAlone(ctx context.Context) error {
 }
 
 func (b *batchRun) pruneMissing(ctx context.Context, sum *Summary) error {
-	if sum.NotPruned = b.mayPrune(*sum); sum.NotPruned != nil || sum.Missing == 0 {
+	b.notPruned = b.mayPrune(*sum)
+	if sum.NotPruned = b.notPruned; sum.NotPruned != nil || sum.Missing == 0 {
 		return nil
 	}
 	if err := b.whetherAlone(ctx); err != nil || b.notPruned != nil {

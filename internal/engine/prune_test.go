@@ -92,6 +92,34 @@ func TestPruneIsLimited(t *testing.T) {
 	})
 }
 
+// Calls may end between the reading that looks and the one that enqueues: what is said to be missing is of the second.
+func TestPruneCountsAgainAfterItsLook(t *testing.T) {
+	for exactly, want := range map[int]string{1000: "1 waiting 21 missing", 0: "1 waiting 21 missing", 21: "1 waiting 21 missing 21 pruned"} {
+		identity(t, func(w *identityWorld) {
+			var all []string
+			for i := range 24 {
+				all = append(all, fmt.Sprintf("t%d - a", i))
+			}
+			_ = w.give(strings.Join(all, "\n"), "24 new")
+			readings := 0
+			again := func(yield func(Call, error) bool) {
+				if readings++; readings == 2 {
+					w.attempt("t1", "", made)
+					w.attempt("t2", "", made)
+				}
+				textRows(all[0])(yield)
+			}
+			s, err := w.p.EnqueueBatch(w.Context(), "b", again, BatchOptions{Prune: true, PruneExactly: exactly})
+			if err != nil || sum(s) != want {
+				t.Errorf("%d: %s, %v", exactly, sum(s), err)
+			}
+			if count, ok := errors.AsType[*PruneCountError](s.NotPruned); ok != (exactly != 21) || ok && count.Missing != s.Missing {
+				t.Errorf("%d: %d missing, not pruned: %v", exactly, s.Missing, s.NotPruned)
+			}
+		})
+	}
+}
+
 // While one run prunes, no other begins.
 func TestRunsThatPruneAreAlone(t *testing.T) {
 	identity(t, func(w *identityWorld) {
