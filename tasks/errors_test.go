@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 
 	"habilita/internal/control"
@@ -33,6 +35,7 @@ func TestErrorsHaveAnExportedForm(t *testing.T) {
 			return true
 		}
 	}
+	command := regexp.MustCompile("`[^`]*`")
 	is := func(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
 	for _, c := range []struct {
 		cause error
@@ -77,6 +80,9 @@ func TestErrorsHaveAnExportedForm(t *testing.T) {
 			}
 			if got.Error() != err.Error() || !errors.Is(got, c.cause) {
 				t.Errorf("%T lost its text or its cause: %q", c.cause, got)
+			}
+			if said := command.ReplaceAllString(got.Error(), ""); strings.Contains(said, "--") {
+				t.Errorf("a flag is none of a program's words: %s", said)
 			}
 			if again := public(got); again != got {
 				t.Errorf("%T is made public twice", c.cause)

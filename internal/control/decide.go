@@ -25,17 +25,20 @@ type Selection struct {
 	Cause string
 }
 
+const exactlyOne = "give exactly one of chain, batch, server and all"
+
 // Check returns the selection with its server in the form that the ledger has. It returns an error if the selection
 // can't be one: a *SelectionError, a *wolkvox.ServerError or ErrChainID.
 func (s Selection) Check() (Selection, error) {
 	switch things := s.things(); {
 	case len(things) == 0:
-		return s, &SelectionError{Problem: "nothing is selected"}
+		return s, &SelectionError{Problem: "nothing is selected: " + exactlyOne}
 	case len(things) > 1:
-		return s, &SelectionError{Problem: "more than one thing is selected"}
-	}
-	if s.Cause != "" && (s.Chain != "" || !slices.Contains(Causes(), s.Cause)) {
-		return s, &SelectionError{Problem: "the cause is not a known one, or is given with a chain"}
+		return s, &SelectionError{Problem: "more than one thing is selected: " + exactlyOne}
+	case s.Cause != "" && s.Chain != "":
+		return s, &SelectionError{Problem: "a chain is selected, which takes no reason"}
+	case s.Cause != "" && !slices.Contains(causes, s.Cause):
+		return s, &SelectionError{Problem: fmt.Sprintf("%.80q is not a known reason: give one of %s", s.Cause, strings.Join(causes, ", "))}
 	}
 	if s.Chain != "" {
 		token, name := ledger.SplitChainID(s.Chain)

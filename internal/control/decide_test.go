@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"habilita/internal/control"
@@ -119,6 +120,16 @@ func TestDecisionsRefuse(t *testing.T) {
 	for _, id := range []string{"x", token("aa") + "}", token("aa") + ":a b"} {
 		if _, err := w.op.Retry(w.ctx, control.Selection{Chain: id}); !errors.Is(err, control.ErrChainID) {
 			t.Errorf("chain %q: %v", id, err)
+		}
+	}
+	// An error says what is wrong, in words that are right for flags, parameters and fields.
+	for problem, s := range map[string]control.Selection{
+		"nothing is selected: give exactly one of chain, batch, server and all": {},
+		`"no-such" is not a known reason: give one of bad_token, `:              {All: true, Cause: "no-such"},
+		"a chain is selected, which takes no reason":                            {Chain: token("aa"), Cause: control.CauseOther},
+	} {
+		if _, err := s.Check(); err == nil || !strings.HasPrefix(err.Error(), problem) || strings.Contains(err.Error(), "--") {
+			t.Errorf("%+v: %v", s, err)
 		}
 	}
 	var server *wolkvox.ServerError

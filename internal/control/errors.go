@@ -38,13 +38,10 @@ func (e *UnknownError) Error() string { return fmt.Sprintf(unknownWords[e.Kind],
 // Unwrap returns the Kind.
 func (e *UnknownError) Unwrap() error { return e.Kind }
 
-// SelectionError says that a Selection selects nothing, or in more than one way.
+// SelectionError says what is wrong with a Selection, and what is wanted.
 type SelectionError struct{ Problem string }
 
-// Error says what is wrong and what is wanted.
-func (e *SelectionError) Error() string {
-	return e.Problem + ": give exactly one of --chain, --batch, --server and --all"
-}
+func (e *SelectionError) Error() string { return e.Problem }
 
 // ErrChainID says that a text can't be the id of a chain.
 var ErrChainID = errors.New("not a chain's id: it is the token_id of `enqueue report`, followed by :NAME if the chain has a name")

@@ -282,7 +282,7 @@ func (e *ConflictError) Error() string {
 		sep = ";"
 	}
 	if e.Unsent && e.Batch != "" && e.Row > 0 {
-		return text + ". That one was never sent: --prune replaces it; or give this one another id"
+		return text + ". That one was never sent: prune replaces it; or give this one another id"
 	}
 	return text + ": give this one another id"
 }

@@ -76,7 +76,7 @@ func TestConflictIsTold(t *testing.T) {
 				known = c
 			}
 		}
-		if known == nil || known.ID != "i" || known.Row != 3 || known.Known != 2 || !known.Unsent || known.Source != 1 ||
+		if known == nil || known.ID != "i" || known.Row != 3 || known.Known != 2 || !known.Unsent || known.Source != 1 || !strings.Contains(known.Error(), "never sent: prune replaces it") ||
 			!slices.Equal(known.Differs, []string{"server", "chain"}) || !slices.Equal(known.Have, []string{"0001", ""}) || !slices.Equal(known.Want, []string{"0002", "x"}) {
 			w.Errorf("%+v", known)
 		}

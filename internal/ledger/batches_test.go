@@ -51,7 +51,7 @@ func TestEnsure(t *testing.T) {
 		}
 		if err := have.Takes(other); !errors.As(err, &refused) {
 			t.Fatalf("another policy: %v", err)
-		} else if refused.Have != "hold" || refused.Want != "skip" || !strings.Contains(err.Error(), "--on-failure hold") {
+		} else if refused.Have != "hold" || refused.Want != "skip" || !strings.Contains(err.Error(), "with on-failure hold") {
 			t.Errorf("%+v: %v", refused, err)
 		}
 		if _, _, err := s.Ensure(t.Context(), Batch{ID: "id1", Name: "other", Created: first}); err == nil {
