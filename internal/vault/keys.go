@@ -35,8 +35,8 @@ type Keys struct {
 	byID  map[string]*sealingKey
 }
 
-// ParseKeys reads the value of HABILITA_KEYS: "id:base64 of 32 bytes", comma
-// separated. White space around a key is dropped. Every fault is reported at
+// ParseKeys reads the value of HABILITA_KEYS: "id:base64 of 32 bytes", separated
+// by commas or line ends. White space around a key is dropped. Every fault is reported at
 // once, by the position of its key (the first is key 1); an error never holds
 // any part of a key, nor an id that could be a key put the wrong way round.
 func ParseKeys(s string) (*Keys, error) {
@@ -46,8 +46,8 @@ func ParseKeys(s string) (*Keys, error) {
 	k := &Keys{byID: map[string]*sealingKey{}}
 	var faults []error
 	var raws [][]byte
-	for i, item := range strings.Split(s, ",") {
-		id, raw, err := parseKey(strings.TrimSpace(item))
+	for i, item := range Split(s) {
+		id, raw, err := parseKey(item)
 		if err == nil {
 			err = k.add(id, raw, raws)
 			raws = append(raws, raw)
@@ -64,6 +64,11 @@ func ParseKeys(s string) (*Keys, error) {
 	}
 	return k, nil
 }
+
+var separator = regexp.MustCompile(`\s*[,\n]\s*`)
+
+// Split returns the parts of a secret, which are separated by commas or line ends.
+func Split(s string) []string { return separator.Split(strings.TrimSpace(s), -1) }
 
 func parseKey(item string) (id string, raw []byte, err error) {
 	id, text, ok := strings.Cut(item, ":")

@@ -126,12 +126,21 @@ func TestSameIDOtherKeyIsTampering(t *testing.T) {
 	}
 }
 
+// A file may have a key on each line, with commas or without.
+func TestKeysOnLines(t *testing.T) {
+	a, b, c := mustGenerate(t, "a"), mustGenerate(t, "b"), mustGenerate(t, "c")
+	if k := mustKeys(t, a+" ,\n"+b+"\r\n\n , "+c+"\n"); k.First() != "a" || len(k.byID) != 3 {
+		t.Errorf("the first is %s of %d", k.First(), len(k.byID))
+	}
+}
+
 func TestParseKeysFaults(t *testing.T) {
 	good := mustGenerate(t, "k1")
 	_, b64, _ := strings.Cut(good, ":")
 	tests := []struct{ name, in, want string }{
 		{"empty", " \n", "enqueue keygen"},
 		{"trailing comma", good + ",", "key 2: is empty"},
+		{"two commas", good + ", ," + good, "key 2: is empty"},
 		{"no colon", good + "," + b64, "key 2: has no colon"},
 		{"wrong way round", b64 + ":k1", "key 1: its id must be"},
 		{"long id", strings.Repeat("i", 17) + ":" + b64, "key 1: its id must be"},

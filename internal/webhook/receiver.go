@@ -32,12 +32,11 @@ type Receiver struct {
 	address string
 }
 
-// ParseReceivers reads addresses, comma separated. An error names a wrong one by its number, since it may hold a secret.
+// ParseReceivers reads addresses, separated by commas or line ends. An error names a wrong one by its number, since it may hold a secret.
 func ParseReceivers(list string) ([]Receiver, error) {
 	var out []Receiver
-	all := strings.Split(list, ",")
+	all := vault.Split(list)
 	for i, text := range all {
-		text = strings.TrimSpace(text)
 		u, err := url.Parse(text)
 		good := err == nil && u.Host != "" && u.User == nil && u.Fragment == "" &&
 			(u.Scheme == "https" || u.Scheme == "http" && loopback.Host(u.Host))
@@ -70,12 +69,12 @@ const (
 	mostSecret  = 64
 )
 
-// NewSigner reads secrets, comma separated. An error names a wrong one by its number, and shows none.
+// NewSigner reads secrets, separated by commas or line ends. An error names a wrong one by its number, and shows none.
 func NewSigner(secrets string) (*Signer, error) {
 	s := &Signer{}
-	all := strings.Split(secrets, ",")
+	all := vault.Split(secrets)
 	for i, text := range all {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(text), secretPrefix)
+		rest, ok := strings.CutPrefix(text, secretPrefix)
 		raw, err := base64.StdEncoding.DecodeString(rest)
 		if !ok || err != nil || len(raw) < leastSecret || len(raw) > mostSecret {
 			return nil, fmt.Errorf("secret %d of %d: want %s and base64 of %d to %d bytes; make one with: enqueue keygen --webhook",

@@ -27,7 +27,7 @@ type sending struct {
 
 func send(t *testing.T, secrets string, urls ...string) *sending {
 	t.Helper()
-	receivers, err := ParseReceivers(strings.Join(urls, ","))
+	receivers, err := ParseReceivers(strings.Join(urls, "\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func answers(status int) http.HandlerFunc {
 func TestSignature(t *testing.T) {
 	one, two, other := GenerateSecret(), GenerateSecret(), GenerateSecret()
 	url, got := receiver(t, answers(204))
-	s := send(t, one+","+two, url+"/hook")
+	s := send(t, one+"\n"+two, url+"/hook")
 	e := NewTest(time.Now())
 	put(t, s.outbox, &e, s.receivers[0].ID)
 	s.start()

@@ -217,7 +217,7 @@ func TestGenerateKey(t *testing.T) {
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	k, err := guard.ParseKeys(a + "," + b)
+	k, err := guard.ParseKeys(a + "\r\n" + b + "\n") // as two commands write them to a file
 	if err != nil || len(k) != 2 || !strings.HasPrefix(a, "ci:write:") || !strings.HasPrefix(b, "board:read:") {
 		t.Errorf("%s %s %v", a, b, err)
 	}

@@ -39,11 +39,11 @@ type entry struct {
 // Format writes how many there are, under every verb.
 func (k Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d API keys", len(k)) }
 
-// ParseKeys reads NAME:KIND:KEY, comma separated. KIND is write or read. "" is no keys.
+// ParseKeys reads NAME:KIND:KEY, separated by commas or line ends. KIND is write or read. "" is no keys.
 // The error names the wrong key by its place, and never holds one.
 func ParseKeys(text string) (Keys, error) {
 	var k Keys
-	for i, part := range strings.Split(text, ",") {
+	for i, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
 		part = strings.TrimSpace(part)
 		if part == "" {
 			continue
