@@ -92,13 +92,17 @@ func (s site) handler() http.Handler {
 		fmt.Fprintln(rw, "ready")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
-	if s.api != nil {
-		mux.Handle("/v1/", s.guard.Wrap(s.api))
-	}
 	if s.console != nil {
 		mux.Handle("/", s.guard.Wrap(guard.Gzip(s.console)))
 	}
-	return mux
+	api := s.guard.Wrap(s.api)
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if s.api != nil && strings.HasPrefix(r.URL.Path+"/", "/v1/") { // mux would redirect a path with an empty name
+			api.ServeHTTP(rw, r)
+			return
+		}
+		mux.ServeHTTP(rw, r)
+	})
 }
 
 // serveOn serves until stop is called.

@@ -67,7 +67,7 @@ func TestSite(t *testing.T) {
 	url, stop := startSite(t, site{api: part("api"), console: part("console")}, time.Second)
 	defer stop()
 	for path, want := range map[string]string{
-		"/healthz": "ok\n", "/readyz": "ready\n", "/v1/calls": "api ana", "/": "console ana", "/batches": "console ana",
+		"/healthz": "ok\n", "/readyz": "ready\n", "/v1/calls": "api ana", "/v1/batches//calls": "api ana", "/v1": "api ana", "/": "console ana", "/batches": "console ana",
 	} {
 		if code, body := get(t, url+path, testKey); code != 200 || body != want {
 			t.Errorf("%s: %d %s", path, code, body)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -126,11 +127,12 @@ var streams = []string{"POST /v1/batches", "GET /v1/batches/{batch}/calls.csv"}
 // ServeHTTP serves /v1.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.served.ServeHTTP(w, r) }
 
-// serve answers 405 and 404 as problems; http.ServeMux would answer them as text.
+// serve answers 405 and 404 as problems; http.ServeMux would answer them as text, and redirect a path with an empty name.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	clean := path.Clean(r.URL.EscapedPath()) == r.URL.EscapedPath()
 	known := func(method string) bool {
 		_, pattern := a.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host})
-		return pattern != ""
+		return clean && pattern != ""
 	}
 	if known(r.Method) {
 		a.mux.ServeHTTP(w, r)

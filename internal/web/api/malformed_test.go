@@ -140,7 +140,7 @@ func TestBatchThatIsTooLarge(t *testing.T) {
 
 func TestPathsAndMethods(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/v1/", "/v1/x", "/v1/calls/", "/v1/batches/b/x", "/v1/batches/b/calls/x", "/v1/Calls", "/v1/chains/a/b/c", "/v1/tokens/x"} {
+	for _, path := range []string{"/v1/", "/v1/x", "/v1/calls/", "/v1/batches/b/x", "/v1/batches/b/calls/x", "/v1/Calls", "/v1/chains/a/b/c", "/v1/tokens/x", "/v1/batches//calls", "/v1//batches", "/v1/batches/%2E%2E/calls"} {
 		w.get(path).want(t, 404, nil)
 	}
 	for path, c := range map[string]struct{ method, allow string }{
