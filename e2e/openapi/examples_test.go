@@ -97,13 +97,12 @@ func TestExamples(t *testing.T) {
 	type example struct {
 		needs, required string
 		args            []string
-		short           string // HABILITA_WAIT of a case that waits in vain
-		call            bool   // it enqueues one call
+		call            bool // it enqueues one call
 	}
 	examples := map[string]example{
-		"go":   {"go", "", []string{built, "0042", "order-1"}, "2s", true},
-		"curl": {"curl", "", []string{"sh", "batch.sh", file, oddName}, "2", false},
-		"php":  {"php", "HABILITA_REQUIRE_PHP", []string{"php", "call.php", "0042", "order-1"}, "2", true},
+		"go":   {"go", "", []string{built, "0042", "order-1"}, true},
+		"curl": {"curl", "", []string{"sh", "batch.sh", file, oddName}, false},
+		"php":  {"php", "HABILITA_REQUIRE_PHP", []string{"php", "call.php", "0042", "order-1"}, true},
 	}
 	for name, c := range map[string]struct {
 		answers
@@ -144,7 +143,7 @@ func TestExamples(t *testing.T) {
 				cmd.Dir = folder
 				cmd.Env = append(os.Environ(), "HABILITA_URL="+server.URL, "HABILITA_API_KEY=key", "WOLKVOX_TOKEN=token", "HABILITA_WAIT=")
 				if c.short {
-					cmd.Env = append(cmd.Env, "HABILITA_WAIT="+e.short)
+					cmd.Env = append(cmd.Env, "HABILITA_WAIT=2")
 				}
 				out, err := cmd.CombinedOutput()
 				var exit *exec.ExitError
@@ -161,5 +160,18 @@ func TestExamples(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A mistyped file's name is said at once: no request is sent, and none again.
+func TestExampleWithoutItsFile(t *testing.T) {
+	root, err := e2e.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(root, "examples", "http", "batch.sh"), "none.csv", "b")
+	cmd.Env = append(os.Environ(), "HABILITA_URL=http://127.0.0.1:1", "HABILITA_API_KEY=key", "HABILITA_WAIT=2")
+	if out, err := cmd.CombinedOutput(); err == nil || string(out) != "none.csv is not there, or is no file that can be read\n" {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -8,6 +8,7 @@
 set -u
 [ $# = 2 ] || { echo "usage: FILE BATCH" >&2; exit 1; }
 file=$1 batch=$2
+[ -f "$file" ] && [ -r "$file" ] || { echo "$file is not there, or is no file that can be read" >&2; exit 1; }
 deadline=$(($(date +%s) + ${HABILITA_WAIT:-600}))
 answer=$(mktemp) || exit 1
 trap 'rm -f "$answer"' EXIT

@@ -2,17 +2,19 @@
 //
 //	HABILITA_URL=http://127.0.0.1:8080 HABILITA_API_KEY=... WOLKVOX_TOKEN=... go run ./examples/http/go 0042 order-1001
 //
-// It exits with 0 if the call succeeded, otherwise with 1. HABILITA_WAIT is how long it waits, such as 10m.
+// It exits with 0 if the call succeeded, otherwise with 1. HABILITA_WAIT is how many seconds it waits; 600 if not set.
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -20,14 +22,11 @@ func main() {
 	if len(os.Args) != 3 {
 		fail("usage: SERVER ORDER")
 	}
-	wait := 10 * time.Minute
-	if text := os.Getenv("HABILITA_WAIT"); text != "" {
-		var err error
-		if wait, err = time.ParseDuration(text); err != nil {
-			fail("HABILITA_WAIT:", err)
-		}
+	seconds, err := strconv.Atoi(cmp.Or(os.Getenv("HABILITA_WAIT"), "600"))
+	if err != nil {
+		fail("HABILITA_WAIT:", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds)*time.Second)
 	defer cancel()
 	body, err := json.Marshal(map[string]any{"server": os.Args[1], "token": os.Getenv("WOLKVOX_TOKEN"), "licenses": 5})
 	if err != nil {
