@@ -74,6 +74,10 @@ func TestPruneOfManyMustBeNamed(t *testing.T) {
 	if w.get("/v1/actions").want(t, 200, &log); log.Items[0].Result != "0 new of 1 row; 29 cancelled by prune" {
 		t.Errorf("%+v", log.Items[0])
 	}
+	got = given{}
+	if w.postCSV("/v1/batches?batch=b&prune=29", sheet(all[0])).want(t, 202, &got); got.Pruned != 0 || got.NotPruned != "" {
+		t.Errorf("the same again: %+v", got)
+	}
 	rejects := "server,token,ref,problem\n1,t,x,was wrong\n"
 	w.postCSV("/v1/batches?batch=b&prune", rejects).want(t, 422, nil).says(t, "part of a file")
 	// Even if an earlier row was corrected by hand, and its problem removed.
