@@ -60,6 +60,7 @@ type acted struct {
 	Schedule string `json:"schedule"`
 	Changed  *bool  `json:"changed,omitempty"`
 	Batch    string `json:"batch,omitempty"`
+	Stopped  string `json:"stopped_batch,omitempty"` // of remove: the run that was not enqueued to its end
 }
 
 func (a *app) schedulePause() *cobra.Command {
@@ -119,11 +120,15 @@ func (a *app) scheduleRemove() *cobra.Command {
 		Use:   "remove NAME",
 		Short: "Remove a schedule with its rows and history",
 		Long: `Remove a schedule with its rows and its history of runs. What its runs enqueued stays and is
-made; "enqueue cancel --batch" cancels it.`,
+made; "enqueue cancel --batch" cancels it. A run that is being enqueued stops where it is.`,
 		Example: "  enqueue schedule remove nightly",
 	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
-		err := op.RemoveSchedule(ctx, name)
-		return acted{Changed: new(err == nil)}, "removed; what its runs enqueued stays", err
+		stopped, err := op.RemoveSchedule(ctx, name)
+		said := "removed; what its runs enqueued stays"
+		if stopped != "" {
+			said += "\nits run " + stopped + " was not enqueued to its end, and stops. `enqueue bulk FILE --batch " + say.Quote(stopped) + "` enqueues the rest"
+		}
+		return acted{Changed: new(err == nil), Stopped: stopped}, said, err
 	})
 }
 

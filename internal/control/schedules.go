@@ -130,12 +130,14 @@ func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (b
 }
 
 // RemoveSchedule removes a schedule with its rows and history. Runs that were enqueued
-// stay, as batches; one that is being enqueued ends where it is.
-func (o *Control) RemoveSchedule(ctx context.Context, name string) error {
-	_, err := o.notedSchedule(ctx, "remove", name, func(ctx context.Context, name string) (bool, error) {
-		return true, o.schedules.Remove(ctx, name)
+// stay, as batches. stopped is the batch of the run that was being enqueued, or was asked
+// for, and ends where it is; "": none.
+func (o *Control) RemoveSchedule(ctx context.Context, name string) (stopped string, err error) {
+	_, err = o.notedSchedule(ctx, "remove", name, func(ctx context.Context, name string) (_ bool, err error) {
+		stopped, err = o.schedules.Remove(ctx, name)
+		return true, err
 	})
-	return err
+	return stopped, err
 }
 
 // notedSchedule calls act for a schedule, and notes it.

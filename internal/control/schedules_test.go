@@ -89,8 +89,8 @@ func TestSchedules(t *testing.T) {
 	if done, err := w.op.ResumeSchedule(w.ctx, "hourly"); !done || err != nil {
 		t.Error(done, err)
 	}
-	if err := w.op.RemoveSchedule(w.ctx, "hourly"); err != nil {
-		t.Error(err)
+	if stopped, err := w.op.RemoveSchedule(w.ctx, "hourly"); stopped != asked || err != nil {
+		t.Error(stopped, err)
 	}
 }
 
@@ -100,7 +100,8 @@ func TestUnknownSchedule(t *testing.T) {
 	_, pause := w.op.PauseSchedule(w.ctx, "x")
 	_, resume := w.op.ResumeSchedule(w.ctx, "x")
 	_, run := w.op.RunSchedule(w.ctx, "x", false)
-	for _, err := range []error{show, pause, resume, run, w.op.RemoveSchedule(w.ctx, "x")} {
+	_, remove := w.op.RemoveSchedule(w.ctx, "x")
+	for _, err := range []error{show, pause, resume, run, remove} {
 		var unknown *control.UnknownError
 		if !errors.As(err, &unknown) || unknown.Name != "x" || !errors.Is(err, schedule.ErrNoSchedule) {
 			t.Errorf("%v", err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
@@ -370,6 +371,28 @@ func TestLostClaimEndsTheWork(t *testing.T) {
 	if !errors.Is(context.Cause(ctx), schedule.ErrLost) {
 		t.Errorf("ended by %v", context.Cause(ctx))
 	}
+}
+
+// A worker says why a run ends in its middle: nobody else goes on with that of a removed schedule.
+func TestRemovedScheduleEndsItsRun(t *testing.T) {
+	w, other := onMini(t)
+	st, c := w.claimed()
+	var log strings.Builder
+	w.scheduler.log = zerolog.New(&log)
+	if _, ok, err := other.scheduler.store.TakeClaim(t.Context(), w.state(), time.Hour); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	ended := func(want string) {
+		t.Helper()
+		if err := w.scheduler.enqueue(t.Context(), st, c); err != nil || !strings.Contains(log.String(), want) {
+			t.Errorf("%v; the log says %s", err, log.String())
+		}
+	}
+	ended("goes on elsewhere")
+	if stopped, err := w.scheduler.store.Remove(t.Context(), st.Name); stopped != noonsBatch || err != nil {
+		t.Fatal(stopped, err)
+	}
+	ended("a schedule was removed in the middle of its run")
 }
 
 // A worker that runs makes what is due, and its calls.

@@ -47,7 +47,7 @@ func TestCluster(t *testing.T) {
 		t.Errorf("%d chunks, %v", n, err)
 	}
 	for _, s := range all {
-		w.must(w.Remove(t.Context(), s.Name))
+		w.must(second(w.Remove(t.Context(), s.Name)))
 	}
 }
 

@@ -220,15 +220,16 @@ func (s *Store) Ask(ctx context.Context, name string, overlap bool) (batch strin
 	return batch, err
 }
 
-// Remove removes a schedule with its rows and history; runs that were enqueued stay.
-func (s *Store) Remove(ctx context.Context, name string) error {
+// Remove removes a schedule with its rows and history; runs that were enqueued stay. stopped is
+// the batch of the run that was being enqueued, or was asked for, and ends where it is; "": none.
+func (s *Store) Remove(ctx context.Context, name string) (stopped string, err error) {
 	id := ID(name)
-	n, err := s.run(ctx, "remove", id).Int()
-	if err != nil {
-		return err
+	stopped, removed := s.run(ctx, "remove", id).Text()
+	if removed != nil && !errors.Is(removed, redis.Nil) {
+		return "", removed
 	}
 	if err := s.rdb.ZRem(ctx, s.listKey(), id).Err(); err != nil {
-		return err
+		return stopped, err
 	}
 	// It may have been added again meanwhile.
 	st, err := s.Get(ctx, name)
@@ -236,12 +237,12 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		err = s.list(ctx, id, st.Created)
 	}
 	if err != nil && !errors.Is(err, ErrNoSchedule) {
-		return err
+		return stopped, err
 	}
-	if n == 0 {
-		return ErrNoSchedule
+	if removed != nil {
+		return "", ErrNoSchedule
 	}
-	return nil
+	return stopped, nil
 }
 
 // millis returns a time as the scripts have it; "" for none.

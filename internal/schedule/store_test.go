@@ -287,7 +287,7 @@ func TestPauseResumeAskRemove(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		for _, err := range []error{
-			second(w.Pause(ctx, "x")), second(w.Resume(ctx, "x")), w.Remove(ctx, "x"), second(w.Ask(ctx, "x", false)),
+			second(w.Pause(ctx, "x")), second(w.Resume(ctx, "x")), second(w.Remove(ctx, "x")), second(w.Ask(ctx, "x", false)),
 		} {
 			if !errors.Is(err, ErrNoSchedule) {
 				t.Errorf("none: %v", err)
@@ -325,7 +325,9 @@ func TestPauseResumeAskRemove(t *testing.T) {
 			t.Errorf("%+v", after)
 		}
 		w.must(w.DecidePassed(ctx, s.ID, c, chains("a")))
-		w.must(w.Remove(ctx, "nightly"))
+		if stopped, err := w.Remove(ctx, "nightly"); stopped != one || err != nil {
+			t.Errorf("the run that stops is told as %q, %v", stopped, err)
+		}
 		left := func(key string) bool { return !strings.Contains(key, ":told:") }
 		if keys := w.keysLike("*"); slices.ContainsFunc(keys, left) {
 			t.Errorf("left: %v", keys)
@@ -357,7 +359,7 @@ func TestHalfASchedule(t *testing.T) {
 		if all, _, err := w.All(t.Context()); len(all) != 0 || err != nil {
 			t.Errorf("%+v, %v", all, err)
 		}
-		if err := w.Remove(t.Context(), "half"); !errors.Is(err, ErrNoSchedule) {
+		if _, err := w.Remove(t.Context(), "half"); !errors.Is(err, ErrNoSchedule) {
 			t.Error(err)
 		}
 		if n := w.rdb.ZCard(t.Context(), w.listKey()).Val(); n != 0 {

@@ -58,17 +58,26 @@ type acted struct {
 	Action   string `json:"action"`
 	Schedule string `json:"schedule"`
 	Changed  bool   `json:"changed"` // false: it was so already
+	Stopped  string `json:"stopped_batch,omitempty"`
 }
 
-// act makes the handler of pause, resume and remove.
+// act makes the handler of pause and resume.
 func act(name string, do func(ctx context.Context, schedule string) (changed bool, err error)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 		ctx, cancel := guard.Deciding(r.Context())
 		defer cancel()
 		schedule := r.PathValue("schedule")
 		changed, err := do(ctx, schedule)
-		return answer(w, http.StatusOK, acted{name, schedule, changed}, err)
+		return answer(w, http.StatusOK, acted{name, schedule, changed, ""}, err)
 	}
+}
+
+func (a *API) removeSchedule(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+	ctx, cancel := guard.Deciding(r.Context())
+	defer cancel()
+	name := r.PathValue("schedule")
+	stopped, err := a.Control.RemoveSchedule(ctx, name)
+	return answer(w, http.StatusOK, acted{"remove", name, true, stopped}, err)
 }
 
 // asked is the answer to a run that was asked for.

@@ -109,7 +109,7 @@ func New(o Options) *API {
 		{"GET", "/v1/workers", "", show(a.workers)},
 		{"GET", "/v1/schedules", "", show(a.schedules)},
 		{"GET", schedule, "", show(a.schedule)},
-		{"DELETE", schedule, "", act("remove", func(ctx context.Context, name string) (bool, error) { return true, o.Control.RemoveSchedule(ctx, name) })},
+		{"DELETE", schedule, "", a.removeSchedule},
 		{"POST", schedule + "/pause", "", act("pause", o.Control.PauseSchedule)},
 		{"POST", schedule + "/resume", "", act("resume", o.Control.ResumeSchedule)},
 		{"POST", schedule + "/run", "overlap", a.runSchedule},

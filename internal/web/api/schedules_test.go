@@ -43,7 +43,7 @@ func TestSchedules(t *testing.T) {
 	}
 	w.get("/v1/schedules/nightly").want(t, 200, nil).says(t, `"asked"`)
 	w.ask("POST", "/v1/schedules/nightly/run?overlap=maybe", "").want(t, 400, nil)
-	w.ask("DELETE", "/v1/schedules/nightly", "").want(t, 200, nil)
+	w.ask("DELETE", "/v1/schedules/nightly", "").want(t, 200, nil).says(t, `"stopped_batch":"`+run.Batch+`"`)
 	for _, c := range [][2]string{{"GET", ""}, {"DELETE", ""}, {"POST", "/pause"}, {"POST", "/resume"}, {"POST", "/run"}} {
 		w.ask(c[0], "/v1/schedules/nightly"+c[1], "").want(t, 404, nil)
 	}
