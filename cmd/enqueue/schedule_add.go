@@ -47,8 +47,8 @@ When the clocks change, an expression that names its hours has one run for each 
 names: in the skipped hour, when the clocks go forward; in the doubled hour, the first time.
 An expression whose hour is * goes by real time.
 
---missed says what happens after no worker ran for more than 5 minutes: once (one run for all
-missed ticks) or skip.`
+--missed says what happens to ticks at which no worker ran: once (one run for all of them) or
+skip (none for them, but one for the newest tick if it is at most 5 minutes late).`
 
 func (a *app) scheduleAdd() *cobra.Command {
 	var o scheduleFlags

@@ -109,20 +109,25 @@ func TestRunsDoNotOverlap(t *testing.T) {
 }
 
 func TestMissedTicks(t *testing.T) {
-	later := noon.AddDate(0, 0, 3).Add(time.Hour)
-	for missed, want := range map[string]string{
-		schedule.Once: "made nightly@2025-11-27T12:00-05:00 calls=4 passed=0/0 missed=3",
-		schedule.Skip: "missed  calls=0 passed=0/0 missed=4 no worker was there when it was due",
+	const reason = " no worker was there when it was due, or the run before was still being enqueued"
+	for _, c := range []struct {
+		missed string
+		later  time.Duration
+		want   []string
+	}{
+		{schedule.Once, time.Hour, []string{"made nightly@2025-11-27T12:00-05:00 calls=4 passed=0/0 missed=3"}},
+		{schedule.Skip, time.Hour, []string{"missed  calls=0 passed=0/0 missed=4" + reason}},
+		{schedule.Skip, time.Minute, []string{"made nightly@2025-11-27T12:00-05:00 calls=4 passed=0/0 missed=0", "missed  calls=0 passed=0/0 missed=3" + reason}},
 	} {
-		t.Run(missed, func(t *testing.T) {
+		t.Run(fmt.Sprint(c.missed, c.later), func(t *testing.T) {
 			w, _ := onMini(t)
 			d := definition
-			d.Missed = missed
+			d.Missed = c.missed
 			w.add(d, 4, noon)
-			w.mini.SetTime(later)
+			w.mini.SetTime(noon.AddDate(0, 0, 3).Add(c.later))
 			w.look()
 			w.look()
-			w.wantHistory(want)
+			w.wantHistory(c.want...)
 			if st := w.state(); !st.Next.Equal(noon.AddDate(0, 0, 4)) {
 				t.Errorf("%+v", st)
 			}

@@ -115,7 +115,7 @@ type Claim struct {
 const (
 	ResultMade    = "made"    // enqueued; what became of its calls is its batch's matter
 	ResultSkipped = "skipped" // the last run had not settled
-	ResultMissed  = "missed"  // no worker was there
+	ResultMissed  = "missed"  // no worker was there, and the schedule skips such ticks
 	ResultFailed  = "failed"  // could not be enqueued, or not all of it
 )
 
@@ -312,12 +312,16 @@ func Decide(t *Timetable, s State, now time.Time, unsettled func() (string, erro
 		return Decision{}, nil
 	}
 	tick, missed, next := t.due(s.Next, now)
+	skip := s.Missed == Skip && (missed > 0 || now.Sub(tick) > Grace)
+	if skip && now.Sub(tick) <= Grace {
+		tick, missed, next = t.due(s.Next, tick.Add(-1)) // those before the newest, which has its run at the next look
+	}
 	d := Decision{
 		Action: Make, Kind: KindTick, Tick: tick, Batch: BatchOfTick(s.Name, tick.In(t.Zone)), Missed: missed, Next: next,
 	}
-	if s.Missed == Skip && now.Sub(tick) > Grace {
+	if skip {
 		d.Action, d.Result, d.Missed = Pass, ResultMissed, missed+1
-		d.Reason = "no worker was there when it was due"
+		d.Reason = "no worker was there when it was due, or the run before was still being enqueued"
 		return d, nil
 	}
 	return d.unless(s.Overlap, unsettled)
