@@ -179,7 +179,7 @@ func NewWorker(ctx context.Context, rdb redis.UniversalClient, o WorkerOptions) 
 
 // Run makes calls until ctx ends. Then it starts no more calls, waits up to ShutdownTimeout for
 // those in flight, closes the worker, and returns nil. An error says why it had to stop: a
-// *MismatchError or ErrTokenIDKey.
+// *MismatchError or ErrTokenIDKey. A worker runs once: after Run or Close, Run returns an error.
 func (w *Worker) Run(ctx context.Context) error { return public(w.worker.Run(ctx)) }
 
 // Ready returns why the worker makes no calls now; nil: it makes them. It asks Redis at most once

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -293,6 +294,39 @@ func TestWorkerOfAClient(t *testing.T) {
 	_, err := tasks.NewWorker(ctx, rdb, tasks.WorkerOptions{Options: tasks.Options{Keys: keys}, VendorTimeout: 2 * time.Minute})
 	if _, ok := errors.AsType[*tasks.MismatchError](err); !ok {
 		t.Errorf("other limits than those of the limiter: %v", err)
+	}
+}
+
+// A worker that ran or was closed can't run again.
+func TestWorkerRunsOnce(t *testing.T) {
+	t.Parallel()
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	for what, end := range map[string]func(*tasks.Worker) error{
+		"Run":   func(w *tasks.Worker) error { return w.Run(ended) },
+		"Close": (*tasks.Worker).Close,
+	} {
+		w, err := tasks.NewWorker(t.Context(), redistest.Shared(t).Client, tasks.WorkerOptions{Options: tasks.Options{Keys: keys}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := end(w); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Run(ended); err == nil || !strings.Contains(err.Error(), "a worker runs once") {
+			t.Errorf("after %s: %v", what, err)
+		}
+	}
+}
+
+// What is nil is refused, and does not panic.
+func TestNil(t *testing.T) {
+	t.Parallel()
+	if _, err := tasks.Open(t.Context(), nil, tasks.Options{Keys: keys}); err == nil {
+		t.Error("a client without Redis")
+	}
+	if _, err := open(t, redistest.Shared(t).Client, tasks.Options{}).EnqueueBatch(t.Context(), "b", nil); err == nil {
+		t.Error("a batch without a sequence")
 	}
 }
 

@@ -48,6 +48,7 @@ type Worker struct {
 	dispatcher *dispatcher
 	reconciler *reconciler
 	scheduler  *scheduler
+	spent      atomic.Bool // ran, or was closed
 	taking     atomic.Bool // takes calls
 	asking     *asking
 	places     places
@@ -235,6 +236,9 @@ const recordings = 16
 // call. asynq gives back the tasks that it had fetched. The worker leaves the membership and
 // closes its connections. All this takes ShutdownTimeout and 3 s at most, even if Redis hangs.
 func (w *Worker) Run(ctx context.Context) error {
+	if w.spent.Swap(true) {
+		return errors.New("a worker runs once, and this one ran or was closed: make a new one")
+	}
 	last, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	hard, cutOff := context.WithCancel(last)
@@ -311,6 +315,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // Close leaves the membership and closes the connections of a worker that was not run, or
 // whose runs have ended. If runs have not ended, it does not leave: its membership lapses.
 func (w *Worker) Close() error {
+	w.spent.Store(true)
 	leave := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
 		defer cancel()
