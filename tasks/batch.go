@@ -96,7 +96,8 @@ func OnLeftOut(f func(error) error) BatchOption {
 }
 
 // Strict enqueues nothing if any call is rejected or conflicts: the error is then a *StrictError.
-// The sequence is ranged over twice.
+// An error that stops the batch comes as it is: without OnReject, that is the *CallError of the
+// first invalid call. The sequence is ranged over twice.
 func Strict() BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.Strict = true }}
 }

@@ -330,6 +330,22 @@ func TestNil(t *testing.T) {
 	}
 }
 
+// Under Strict, the first invalid call stops the batch with its own error if nothing takes it. The summary counts
+// nothing as enqueued then.
+func TestStrictWithoutOnReject(t *testing.T) {
+	t.Parallel()
+	c := open(t, redistest.Shared(t).Client, tasks.Options{})
+	calls := sequence(tasks.Call{Server: "1", Token: "tok"}, tasks.Call{Server: "1"})
+	sum, err := c.EnqueueBatch(t.Context(), "b", calls, tasks.Strict())
+	if e, ok := errors.AsType[*tasks.CallError](err); !ok || e.Index != 1 || sum.Enqueued != 0 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	sum, err = c.EnqueueBatch(t.Context(), "b", calls, tasks.Strict(), tasks.OnReject(func(error) error { return nil }))
+	if e, ok := errors.AsType[*tasks.StrictError](err); !ok || e.Rejected != 1 || sum.Enqueued != 0 || sum.Withheld != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
 // A full Redis refuses new calls, and the error says so.
 func TestFullRedis(t *testing.T) {
 	t.Parallel()

@@ -98,8 +98,8 @@ type BatchOptions struct {
 	PartIf func() bool
 	// Look tells what would be done, and does nothing.
 	Look bool
-	// Strict enqueues nothing if any call is rejected or conflicts: the error is a *StrictError. The
-	// sequence is ranged over twice.
+	// Strict enqueues nothing if any call is rejected or conflicts: the error is a *StrictError, or the
+	// one that stops the batch (OnReject). The sequence is ranged over twice.
 	Strict bool
 	// Prune cancels the batch's calls that are no longer in the sequence, once all of it was read. It
 	// also replaces a call that conflicts and was never sent. It leaves calls that run, and single calls
@@ -192,13 +192,14 @@ func (j *batchJob) do(ctx context.Context) (Summary, error) {
 			l.OnLeftOut = nil
 		}
 		err := l.do(ctx)
-		switch sum := l.sum; {
-		case err != nil:
-			return sum, err
-		case strict && sum.Rejected+sum.Conflicts > 0:
+		sum := l.sum
+		if err == nil && strict && sum.Rejected+sum.Conflicts > 0 {
 			sum.Withheld += sum.Enqueued
-			sum.Enqueued, sum.OutOfOrder, sum.Replaced = 0, 0, 0
-			return sum, &StrictError{Rejected: sum.Rejected, Conflicts: sum.Conflicts}
+			err = &StrictError{Rejected: sum.Rejected, Conflicts: sum.Conflicts}
+		}
+		if err != nil {
+			sum.Enqueued, sum.OutOfOrder, sum.Replaced = 0, 0, 0 // it only looked
+			return sum, err
 		}
 		b.notPruned = l.mayPrune(l.sum)
 		b.replace = b.notPruned == nil && l.sum.Replaced > 0
