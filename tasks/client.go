@@ -74,7 +74,7 @@ func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Client, e
 	return &Client{rdb: rdb, producer: p, control: people, who: control.ThisUser()}, nil
 }
 
-// Close ends the client and its limiter. The calls that were enqueued are still made.
+// Close ends the client and its limiter: see ErrClosed. The calls that were enqueued are still made.
 func (c *Client) Close() error {
 	if c.closed.Swap(true) {
 		return nil

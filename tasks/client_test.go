@@ -254,6 +254,9 @@ func TestLimiterOfAClient(t *testing.T) {
 			t.Errorf("closed: %v", err)
 		}
 	}
+	if _, err := c.Retry(ctx, tasks.Selection{All: true}); err != nil {
+		t.Errorf("closed, and decides: %v", err)
+	}
 }
 
 // A worker makes its own connections like those of the client, but can't copy a client for Sentinel.

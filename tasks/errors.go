@@ -13,7 +13,8 @@ import (
 
 // Refusals without data, for errors.Is.
 var (
-	// ErrClosed is the error of a closed client.
+	// ErrClosed is the error of Enqueue, EnqueueBatch and the limiter after Client.Close. What only
+	// reads or decides still works.
 	ErrClosed = errors.New("tasks: the client is closed")
 	// ErrRedisFull says that Redis has no memory left: it takes nothing new, but the calls that it
 	// has are made. Enqueue again later.
