@@ -60,6 +60,7 @@ type Job struct {
 	gone    []*remembered // calls that were made, or tried, and whose rows the file has no more
 	head    head
 	batchID string
+	worked  bool // there were a journal and results before
 	resumed bool
 	dry     bool // nothing is written
 
@@ -73,7 +74,9 @@ type Job struct {
 }
 
 func newJob(c Config) *Job {
-	j := &Job{c: c}
+	_, journal := os.Stat(JournalOf(c.File))
+	_, results := os.Stat(ResultsOf(c.File))
+	j := &Job{c: c, worked: journal == nil && results == nil}
 	j.broken, j.stop = context.WithCancelCause(context.Background())
 	return j
 }
@@ -115,6 +118,11 @@ func Open(ctx context.Context, c Config) (_ *Job, err error) {
 }
 
 func (j *Job) remember(records [][]byte) (err error) {
+	// Results are written only after the journal's first record: it was lost. A journal without results may be one
+	// whose process died before that record.
+	if j.worked && len(records) == 0 {
+		return &wal.DamageError{Path: JournalOf(j.c.File), Line: 1}
+	}
 	if j.memory, err = remember(records); err != nil {
 		return err
 	}

@@ -219,6 +219,45 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A journal that lost its first record, beside results, is a damaged one: a start would make succeeded calls again.
+// A process that dies before that record leaves no results, and its job begins.
+func TestJournalWithoutItsFirstRecord(t *testing.T) {
+	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
+	c := config(newFile(t, "x"), sim)
+	write := func(raw []byte) {
+		t.Helper()
+		if err := os.WriteFile(JournalOf(c.File), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(nil)
+	j := start(t, c, rows(3, 2))
+	if s, err := j.Work(t.Context(), false, func(State) {}); err != nil || !s.AllSucceeded() {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	_ = j.Close()
+	raw, err := os.ReadFile(JournalOf(c.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []int{0, 10} {
+		write(raw[:left])
+		_, look := Look(t.Context(), c, rows(3, 2), engine.BatchOptions{})
+		_, open := Open(t.Context(), c)
+		for _, err := range []error{look, open} {
+			if e, ok := errors.AsType[*wal.DamageError](err); !ok || e.Line != 1 {
+				t.Errorf("%d bytes are left: %v", left, err)
+			}
+		}
+	}
+	if err := os.Remove(JournalOf(c.File)); err != nil {
+		t.Fatal(err)
+	}
+	if j := start(t, c, rows(3, 2)); j.Resumed() {
+		t.Error("it goes on without a journal")
+	}
+}
+
 // If nothing of a file was called yet, the file may be another one at the next start.
 func TestFileMayChangeBeforeTheFirstCall(t *testing.T) {
 	sim := wolkvoxtest.Start(t, wolkvoxtest.Options{})
