@@ -52,4 +52,34 @@ var apiMutations = []mutation{
 		in("tasks/client.go", "func (c *Client) Close() error {", "// Settings are hidden.\nfunc (c *Client) Settings() (s limits.Settings) { return s }\n\n// Close closes.\nfunc (c *Client) Close() error {"),
 		"./tasks", "TestExportedNamesCanBeUsed",
 	},
+	{
+		"a cursor belongs to its list", "one of another batch is taken",
+		in("internal/control/page.go", "sha256.Sum256([]byte(list))", "sha256.Sum256(nil)"),
+		"./internal/control", "TestCursorOfAnotherList",
+	},
+	{
+		"a refused call leaves its Idempotency-Key free", "it uses the key up",
+		in("internal/web/api/calls.go", "if record.fresh && slices", "if false && slices"),
+		"./internal/web/api", "TestIdempotencyKey",
+	},
+	{
+		"what is missing is counted once", "prune tells what it counted before",
+		in("internal/engine/identity.go", "if b.notPruned != nil && !counted {", "if b.notPruned != nil {"),
+		"./internal/engine", "TestPruneCountsAgainAfterItsLook",
+	},
+	{
+		"a prune can be given again", "nothing missing is another number",
+		in("internal/engine/identity.go", "exactly > 0 && missing > 0 && missing", "exactly > 0 && missing"),
+		"./internal/web/api", "TestPruneOfManyMustBeNamed",
+	},
+	{
+		"missed ticks are told", "with a newer tick they are not",
+		in("internal/schedule/definition.go", "(missed > 0 || now.Sub(tick) > Grace)", "now.Sub(tick) > Grace"),
+		"./internal/schedule", "TestDecide",
+	},
+	{
+		"a damaged journal is not taken for none", "it is, if nothing of it can be read",
+		in("internal/localrun/job.go", "if j.worked && len(records) == 0 {", "if false {"),
+		"./internal/localrun", "TestJournalWithoutItsFirstRecord",
+	},
 }
