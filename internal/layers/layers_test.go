@@ -1,12 +1,52 @@
 package main
 
 import (
+	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
 
 const root = "../.."
+
+// place is where an import may stand outside of tests.
+type place struct {
+	what  string   // the import path (of ours: the folder), and what lies under it
+	where []string // folders, and what lies under them
+}
+
+var places = []place{
+	{"github.com/hibiken/asynq", []string{"internal/engine", "cmd"}},
+	{"github.com/alicebob/miniredis", []string{"internal/localrun/inproc", "internal/testkit", "internal/web/console/consoletest", "internal/web/api/apitest"}},
+	{"internal/testkit/wolkvoxtest", []string{"internal/testkit", "cmd/worker", "internal/localrun", "internal/web/console/consoletest", "tasks/taskstest"}},
+	{"testing", []string{"internal/testkit", "internal/web/console/consoletest", "internal/web/api/apitest", "tasks/taskstest"}},
+}
+
+// faults returns all that breaks the rules of the layers.
+func faults(of map[string][]string) []string {
+	var found []string
+	say := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	for _, dir := range slices.Sorted(maps.Keys(of)) {
+		at, group := groupOf(dir)
+		if at < 0 {
+			say("%s stands in no layer of internal/layers", dir)
+			continue
+		}
+		for _, i := range of[dir] {
+			if below, other := groupOf(i); other != group && below >= 0 && below <= at {
+				say("%s (%s) imports %s (%s), which is not below it", dir, layers[at].name, i, layers[below].name)
+			}
+			for _, p := range places {
+				if under(i, p.what) && !slices.ContainsFunc(p.where, func(g string) bool { return under(dir, g) }) {
+					say("%s imports %s, whose place is in %s", dir, i, strings.Join(p.where, ", "))
+				}
+			}
+		}
+	}
+	return found
+}
 
 func TestPackagesKeepToTheirLayers(t *testing.T) {
 	of, err := imports()
