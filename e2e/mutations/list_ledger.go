@@ -297,11 +297,6 @@ var recoveryMutations = []mutation{
 		"./internal/engine", "TestNothingIsMadeAfterARestartOfRedis",
 	},
 	{
-		"a grant freeze that an older version wrote", "who takes over from it makes calls",
-		in("internal/engine/restart.go", "	w.stack.notBefore.Until(time.UnixMilli(until))\n	return w.stack.rdb.Unlink", "	_ = until\n	return w.stack.rdb.Unlink"),
-		"./internal/engine", "TestFreezeOfAnOlderVersion",
-	},
-	{
 		"restart hold", "the ledger's run_id is not compared",
 		in("internal/engine/restart.go", `case e.Run == "" && doubt == 0,`, `case true,`),
 		"./internal/engine", "TestRestartWhileNoWorkerWasThere",

@@ -214,23 +214,6 @@ func TestDurableRedisRestartedWhileNoWorkerWasThere(t *testing.T) {
 	}
 }
 
-// A grant freeze that an older version wrote in a key of its own binds the workers that take over, in all buckets.
-func TestFreezeOfAnOlderVersion(t *testing.T) {
-	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
-		until := time.Now().Add(30 * time.Second)
-		if err := errors.Join(b.Client.Set(t.Context(), "habilita:hold", until.UnixMilli(), 0).Err(), b.Client.HSet(t.Context(), "habilita:runs", "redis", "a").Err()); err != nil {
-			t.Fatal(err)
-		}
-		w := openWorld(t, b.URL, testKey(t), nil).closing()
-		if got := w.stack.notBefore.Load(); got != until.UnixMilli() {
-			t.Errorf("calls are made from %d on, not from %d on", got, until.UnixMilli())
-		}
-		if n, err := b.Client.Exists(t.Context(), "habilita:runs").Result(); n != 0 || err != nil {
-			t.Errorf("what that version alone reads stays: %d, %v", n, err)
-		}
-	})
-}
-
 // Data goes back under a living process (an older file, a node that lost the rest) while its
 // connections stay. The process notices, and so does a grant before anybody looks.
 func TestDataThatGoesBack(t *testing.T) {

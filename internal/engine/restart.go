@@ -148,11 +148,6 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 		w.log.Warn().Time("until", w.freeze()).
 			Msg("another node of Redis took over and can't be reached: no call is made until every request that could be in flight has ended")
 	}
-	if starting {
-		if err := w.takeOver(ctx); err != nil {
-			return err
-		}
-	}
 	switch {
 	case out.other:
 		// Requests under this worker's token names may be in flight, and processes with the other key
@@ -184,16 +179,6 @@ func (w *Worker) remember(ctx context.Context, starting bool) error {
 	}
 	w.stack.doubt.CompareAndSwap(doubt, 0) // unless another take-over has been seen since
 	return unread
-}
-
-// takeOver takes over a grant freeze that an older version wrote, and deletes what that version alone reads.
-func (w *Worker) takeOver(ctx context.Context) error {
-	until, err := w.stack.rdb.Get(ctx, w.stack.prefix+":hold").Int64()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return err
-	}
-	w.stack.notBefore.Until(time.UnixMilli(until))
-	return w.stack.rdb.Unlink(ctx, w.stack.prefix+":runs").Err()
 }
 
 // nothingLost reports whether the Redis that is there now has all that it had: it writes every
