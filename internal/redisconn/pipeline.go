@@ -23,14 +23,8 @@ const (
 // hangs must not hold up scripts of the others.
 func Pipelined(c redis.UniversalClient) {
 	if _, several := c.(*redis.ClusterClient); !several {
-		pipelined(c)
+		c.AddHook(&pipeliner{client: c})
 	}
-}
-
-func pipelined(c redis.UniversalClient) *pipeliner {
-	g := &pipeliner{client: c}
-	c.AddHook(g)
-	return g
 }
 
 // pipeliner is the go-redis hook of Pipelined.

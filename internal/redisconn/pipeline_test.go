@@ -51,7 +51,8 @@ func pipelining(t *testing.T) (redis.UniversalClient, *pipeliner, *sentCounter) 
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: redistest.Mini(t).Addr()})
 	t.Cleanup(func() { _ = c.Close() })
-	g := pipelined(c)
+	g := &pipeliner{client: c}
+	c.AddHook(g)
 	sent := &sentCounter{hold: make(chan struct{})}
 	c.AddHook(sent)
 	return c, g, sent
