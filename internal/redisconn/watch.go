@@ -157,7 +157,7 @@ func (w *RestartWatch) onConnect(node string) func(context.Context, *redis.Conn)
 }
 
 // blind returns the error of a server that did not tell its run_id.
-func blind(ctx context.Context, cn infoAsker) error {
+func blind(ctx context.Context, cn redis.Cmdable) error {
 	all, err := infoFields(cn.Info(ctx).Result())
 	if err != nil {
 		return err
@@ -208,15 +208,10 @@ func RunIDs(ctx context.Context, rdb redis.UniversalClient) (map[string]string, 
 	return runs, err
 }
 
-// infoAsker is a connection or a client that can be asked for INFO.
-type infoAsker interface {
-	Info(ctx context.Context, section ...string) *redis.StringCmd
-}
-
 // askInfo reads a section of INFO. If the server will never tell (an ACL, a section
 // that it lacks), the map is empty. A refusal that may pass, and every failure of the
 // connection, is an error.
-func askInfo(ctx context.Context, c infoAsker, section ...string) (map[string]string, error) {
+func askInfo(ctx context.Context, c redis.Cmdable, section ...string) (map[string]string, error) {
 	return infoFields(c.Info(ctx, section...).Result())
 }
 
