@@ -32,9 +32,8 @@ func init() {
 
 // ledgerFiles replaces the ledger's embedded file system.
 var ledgerFiles = []edit{
-	{"internal/ledger/ledger.go", `"embed"`, `"os"`},
-	{"internal/ledger/ledger.go", "//go:embed lua/*.lua\nvar sources embed.FS\n",
-		"type files string\n\nfunc (dir files) ReadFile(name string) ([]byte, error) { return os.ReadFile(string(dir) + name) }\n\nvar sources files = DIR\n"},
+	{"internal/ledger/ledger.go", `"embed"`, "\"io/fs\"\n\t\"os\""},
+	{"internal/ledger/ledger.go", "//go:embed lua/*.lua\nvar sources embed.FS\n", "var sources = os.DirFS(DIR).(fs.ReadFileFS)\n"},
 }
 
 // scriptsFromFiles makes the copy read its scripts when it runs.
@@ -52,7 +51,7 @@ func (b *bench) scriptsFromFiles() error {
 		if err != nil {
 			return err
 		}
-		e.New = strings.ReplaceAll(e.New, "DIR", fmt.Sprintf("%q", filepath.Join(b.dir, "internal/ledger")+"/"))
+		e.New = strings.ReplaceAll(e.New, "DIR", fmt.Sprintf("%q", filepath.Join(b.dir, "internal/ledger")))
 		changed, err := e.apply(string(text))
 		if err != nil {
 			return err

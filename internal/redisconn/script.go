@@ -2,6 +2,7 @@ package redisconn
 
 import (
 	"context"
+	"io/fs"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,13 +22,8 @@ func NewScript(main func() string, library func() *lualink.Library) Script {
 	return sync.OnceValue(func() *redis.Script { return redis.NewScript(library().Script(main())) })
 }
 
-// Files are the embedded files of a package.
-type Files interface {
-	ReadFile(name string) ([]byte, error)
-}
-
 // Alone returns the script lua/NAME.lua of embedded files, which uses no library.
-func Alone(files Files, name string) Script {
+func Alone(files fs.ReadFileFS, name string) Script {
 	return NewScript(func() string { return Source(files, name) }, func() *lualink.Library { return lualink.Parse() })
 }
 
@@ -82,7 +78,7 @@ func Exec(ctx context.Context, pipe redis.Pipeliner) {
 }
 
 // Source returns the text lua/NAME.lua of embedded files.
-func Source(files Files, name string) string {
+func Source(files fs.ReadFileFS, name string) string {
 	text, err := files.ReadFile("lua/" + name + ".lua")
 	if err != nil {
 		panic("redisconn: " + err.Error()) // the files are embedded: they can't be missing
