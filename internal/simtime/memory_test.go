@@ -32,5 +32,16 @@ func (m *memory) dial(context.Context, string, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inproc.Queue(c, func() { m.SetTime(m.now()) }), nil
+	return inproc.Queue(timedConn{c, m}), nil
+}
+
+// timedConn tells the Redis the time before it passes commands on.
+type timedConn struct {
+	net.Conn
+	redis *memory
+}
+
+func (c timedConn) Write(p []byte) (int, error) {
+	c.redis.SetTime(c.redis.now())
+	return c.Conn.Write(p)
 }

@@ -64,7 +64,7 @@ func (r *Redis) Dial(context.Context, string, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Queue(c, nil), nil
+	return Queue(c), nil
 }
 
 // expire lets time pass for keys with a time to live: miniredis counts it down only when
@@ -93,19 +93,15 @@ func (r *Redis) Close() {
 
 // Queue makes a connection in memory whose writes don't wait for the reader, like those of
 // a kernel: over a bare net.Pipe a long pipeline and its replies would wait for each
-// other. before, if not nil, is called before bytes are passed on. Write deadlines do nothing.
-func Queue(c net.Conn, before func()) net.Conn {
-	if before == nil {
-		before = func() {}
-	}
-	q := &queueConn{Conn: c, before: before, out: make(chan struct{}, 1)}
+// other. Write deadlines do nothing.
+func Queue(c net.Conn) net.Conn {
+	q := &queueConn{Conn: c, out: make(chan struct{}, 1)}
 	go q.carry()
 	return q
 }
 
 type queueConn struct {
 	net.Conn
-	before func()
 
 	mu     sync.Mutex
 	queue  []byte
@@ -142,7 +138,6 @@ func (c *queueConn) carry() {
 		if closed {
 			return
 		}
-		c.before()
 		if _, err := c.Conn.Write(p); err != nil {
 			return
 		}
