@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"habilita/internal/redisconn"
+	"habilita/internal/vault"
 )
 
 // The index finds calls by the id that their producer gave. It has 1,024 tags of the id's hash. It
@@ -61,14 +62,14 @@ func short(field string) (batch, token string, ok bool) {
 	if len(field) != shortLen {
 		return "", "", false
 	}
-	place := lower.EncodeToString([]byte(field[shortDigest:]))
+	place := vault.Lower32.EncodeToString([]byte(field[shortDigest:]))
 	return place[:shortBatch], place[shortBatch:], true
 }
 
 // digest returns a part of an id's hash: other bits than those of its hash tag.
 func digest(id string) string {
 	sum := sha256.Sum256([]byte(id))
-	return lower.EncodeToString(sum[16:])[:shortDigest]
+	return vault.Lower32.EncodeToString(sum[16:])[:shortDigest]
 }
 
 // Index notes where calls with given ids are kept, before they are appended.
@@ -84,7 +85,7 @@ func (l *Ledger) Index(ctx context.Context, entries []Given) error {
 			single[tag] = append(single[tag], e.ID+"\n"+e.Batch+"\n"+e.Token, "")
 			continue
 		}
-		place, err := lower.DecodeString(digest(e.ID)[:placeDigest] + e.Token[:placeToken])
+		place, err := vault.Lower32.DecodeString(digest(e.ID)[:placeDigest] + e.Token[:placeToken])
 		if err != nil {
 			return errTokenForm
 		}
@@ -171,7 +172,7 @@ func (l *Ledger) Find(ctx context.Context, id string) ([]Call, error) {
 			}
 			batch, _, _ := strings.Cut(list.field, ".")
 			for place := range slices.Chunk([]byte(list.value), placeLen) {
-				if begins, ok := strings.CutPrefix(lower.EncodeToString(place), digest(id)[:placeDigest]); ok && len(place) == placeLen {
+				if begins, ok := strings.CutPrefix(vault.Lower32.EncodeToString(place), digest(id)[:placeDigest]); ok && len(place) == placeLen {
 					if err := among(batch, begins); err != nil {
 						return nil, err
 					}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"habilita/internal/vault"
 )
 
 func (h *harness) indexBulk(batch, token string, ids ...string) {
@@ -17,7 +19,7 @@ func (h *harness) indexBulk(batch, token string, ids ...string) {
 
 // shortField returns an entry of a bulk as an older version made it.
 func shortField(id, batch, token string) string {
-	place, _ := lower.DecodeString(batch + token[:shortToken])
+	place, _ := vault.Lower32.DecodeString(batch + token[:shortToken])
 	return digest(id) + string(place)
 }
 

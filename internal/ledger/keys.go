@@ -2,13 +2,13 @@ package ledger
 
 import (
 	"crypto/sha256"
-	"encoding/base32"
 	"math/rand/v2"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"habilita/internal/redisconn"
+	"habilita/internal/vault"
 )
 
 const (
@@ -23,8 +23,6 @@ const (
 	alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 )
 
-var lower = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
-
 // BatchID returns the short name under which keys and ids know a batch: 12
 // characters of the name's SHA-256. The empty name is NoBatch.
 func BatchID(name string) string {
@@ -32,7 +30,7 @@ func BatchID(name string) string {
 		return NoBatch
 	}
 	sum := sha256.Sum256([]byte(name))
-	return lower.EncodeToString(sum[:])[:12]
+	return vault.Lower32.EncodeToString(sum[:])[:12]
 }
 
 // ChainID returns the id of a chain: the token's name, and the chain's own name if the
@@ -54,14 +52,9 @@ func SplitChainID(id string) (token, name string) {
 // producer.
 func GivenKey(id string) string { return "=" + id }
 
-// TokenIDs names rows by what they say (vault.TokenIDs).
-type TokenIDs interface {
-	Row(mark byte, number uint64, server, token, chain, ref string) string
-}
-
 // RowKey returns the key of a call of a batch that has no id. The call is known by what it says, and
 // by its number, from 1, among the calls that say the same. token is the token's name.
-func RowKey(n TokenIDs, number uint64, server, token, name, ref string) string {
+func RowKey(n *vault.TokenIDs, number uint64, server, token, name, ref string) string {
 	return n.Row(rowMark[0], number, server, token, name, ref)
 }
 
