@@ -128,7 +128,6 @@ func (v batchView) MoreLater() bool { return !v.PutOff && !v.DueAt.IsZero() }
 type segment struct {
 	Class    string
 	X, Width int
-	Count    int
 }
 
 // Segments are the parts of the progress bar. A part that is not empty can be seen.
@@ -147,7 +146,7 @@ func (v batchView) Segments() []segment {
 			width = max(width, 6)
 		}
 		width = min(width, 1000-x)
-		all = append(all, segment{Class: p.class, X: x, Width: width, Count: p.n})
+		all = append(all, segment{Class: p.class, X: x, Width: width})
 		x += width
 	}
 	return all
