@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -15,8 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
-	"habilita/internal/vault"
 )
 
 //go:embed lua/*.lua
@@ -52,11 +51,8 @@ func (s *Store) run(ctx context.Context, name, id string, args ...any) *redis.Cm
 	return s.scripts[name].Run(ctx, s.rdb, []string{s.key(id), s.key(id) + "told:" + rand.Text()}, args...)
 }
 
-// ID returns the short name of a schedule in keys: 12 characters of its name's SHA-256.
-func ID(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return vault.Lower32.EncodeToString(sum[:])[:12]
-}
+// ID returns the short name of a schedule in keys. It is made as that of a batch: 12 characters of its name's SHA-256.
+func ID(name string) string { return ledger.BatchID(name) }
 
 // key returns the prefix of all keys of a schedule. Its tag is none of the ledger's.
 func (s *Store) key(id string) string { return s.prefix + ":{s:" + id + "}:" }
