@@ -94,7 +94,7 @@ func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAtt
 		if err := acks.On(ctx, rdb); err != nil {
 			return nil, err
 		}
-		_ = acks.Probe(ctx, rdb) // to know how many replicas there are; missing ones are no fault yet
+		acks.Probe(ctx, rdb) // to know how many replicas there are; missing ones are no fault yet
 	}
 	// The clock of Redis dates everything, from the first batch on.
 	now, err := rdb.Time(ctx).Result()

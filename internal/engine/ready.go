@@ -72,7 +72,7 @@ const (
 // while nothing is written.
 func (w *Worker) followReplicas(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = w.stack.acks.Probe(ctx, w.stack.rdb) // it is noted there
+		w.stack.acks.Probe(ctx, w.stack.rdb)
 		pause := probeReplicas
 		if _, since := w.stack.acks.Lacking(); !since.IsZero() {
 			pause = probeLacking

@@ -22,7 +22,11 @@ func replicated(t *testing.T, text string) (w *world, replica *redistest.Server,
 		o.WaitReplicas, o.RetryMin, o.RetryMax = 1, time.Millisecond, time.Millisecond
 		o.Log = zerolog.New(lines{text, said})
 	})
-	until(t, "the replica acknowledges", func() bool { return w.stack.acks.Probe(t.Context(), w.stack.rdb) == nil })
+	until(t, "the replica acknowledges", func() bool {
+		w.stack.acks.Probe(t.Context(), w.stack.rdb)
+		_, since := w.stack.acks.Lacking()
+		return since.IsZero()
+	})
 	return w, replica, said
 }
 

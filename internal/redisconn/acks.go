@@ -128,36 +128,33 @@ func (a *Acks) Lacking() (node string, since time.Time) {
 // probes are how many keys are tried to find one at each master of a cluster.
 const probes = 256
 
-// Probe writes to every master and waits for its replicas, so that Lacking is up to date. The error is
-// that of a master that has too few, or can't be asked.
-func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) error {
+// Probe writes to every master and waits for its replicas, so that Lacking is up to date.
+func (a *Acks) Probe(ctx context.Context, c redis.UniversalClient) {
+	if one, ok := c.(*redis.Client); ok {
+		a.ask(ctx, one, a.prefix+":written")
+	}
 	cluster, several := c.(*redis.ClusterClient)
 	if !several {
-		if one, ok := c.(*redis.Client); ok {
-			return a.ask(ctx, one, a.prefix+":written")
-		}
-		return nil
+		return
 	}
 	masters := map[string]bool{}
-	var failed error
 	for i := range probes {
 		key := fmt.Sprintf("%s:written:{%d}", a.prefix, i)
 		node, err := cluster.MasterForKey(ctx, key)
 		if err != nil {
-			return err
+			return
 		}
 		if addr := node.Options().Addr; !masters[addr] {
 			masters[addr] = true
-			failed = cmp.Or(failed, a.ask(ctx, node, key))
+			a.ask(ctx, node, key)
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	maps.DeleteFunc(a.nodes, func(node string, _ *attached) bool { return !masters[node] }) // no masters any more
-	return failed
 }
 
-func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
+func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) {
 	addr := node.Options().Addr
 	if info, err := askInfo(ctx, node, "replication"); err == nil {
 		a.has(addr, onlineReplicas(info))
@@ -167,7 +164,7 @@ func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) error {
 	wait := pipe.Do(ctx, "wait", a.want(addr), a.wait.Milliseconds())
 	_, _ = pipe.Exec(ctx) // WAIT has its own error
 	got, err := wait.Int()
-	return a.note(addr, got, err)
+	_ = a.note(addr, got, err)
 }
 
 // at returns what is known of a node's replicas. The caller must hold mu.
