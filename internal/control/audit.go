@@ -198,10 +198,4 @@ func at(id string) Time {
 }
 
 // clip makes valid UTF-8 of at most maxField bytes.
-func clip(s string) string {
-	s = strings.ToValidUTF8(s, "�")
-	if len(s) <= maxField {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxField], "") // without half a character at the end
-}
+func clip(s string) string { return say.Cut(strings.ToValidUTF8(s, "�"), maxField) }

@@ -3,13 +3,13 @@ package localrun
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"habilita/internal/control"
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
+	"habilita/internal/say"
 )
 
 // version is the version of the journal's records. In oldVersion, calls without an id are known
@@ -132,15 +132,7 @@ func (r record) encodeEnd() []byte {
 			return text
 		}
 		short := *r.End
-		short.Err, short.Msg, short.CoolWhy = cut(short.Err, most), cut(short.Msg, most), cut(short.CoolWhy, most)
+		short.Err, short.Msg, short.CoolWhy = say.Cut(short.Err, most), say.Cut(short.Msg, most), say.Cut(short.CoolWhy, most)
 		r.End = &short
 	}
-}
-
-// cut keeps the beginning of a text that is longer than most bytes.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "")
 }

@@ -1,4 +1,4 @@
-// Package say writes numbers with their nouns, and arguments that can be typed again, for texts that people read.
+// Package say writes numbers with their nouns, arguments that can be typed again, and the beginnings of long texts, for what people read.
 package say
 
 import (
@@ -43,6 +43,14 @@ func Some(n int, what string) string {
 // List joins the texts that are not empty: "3 failed, 1 open".
 func List(all ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), ", ")
+}
+
+// Cut keeps the beginning of a text that is longer than most bytes, without half a character at its end.
+func Cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "")
 }
 
 // Quote writes an argument as a shell takes it.
