@@ -142,15 +142,9 @@ const leaveTime = 2 * time.Second
 // Waiters of one Limiter share one connection of their own (a subscription) for as
 // long as there are any; none of them keeps a connection of the pool.
 func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
-	if err := ctx.Err(); err != nil {
-		return Grant{}, err
-	}
-	d, err := l.try(ctx, token, "", time.Time{})
+	d, err := l.attempt(ctx, token, "", time.Time{})
 	if err != nil || d.Granted {
 		return d.Grant, err
-	}
-	if d.Reason != ReasonSlots {
-		return Grant{}, &NotNowError{Decision: d}
 	}
 	seat, err := l.hub.join(ctx)
 	if err != nil {
@@ -167,19 +161,25 @@ func (l *Limiter) Acquire(ctx context.Context, token string) (Grant, error) {
 	return g, err
 }
 
+// attempt tries once, for Acquire. A refusal that is not about slots is an error.
+func (l *Limiter) attempt(ctx context.Context, token, waiter string, since time.Time) (Decision, error) {
+	if err := ctx.Err(); err != nil {
+		return Decision{}, err
+	}
+	d, err := l.try(ctx, token, waiter, since)
+	if err == nil && !d.Granted && d.Reason != ReasonSlots {
+		err = &NotNowError{Decision: d}
+	}
+	return d, err
+}
+
 // queue tries until it is granted. The first try is made with the seat taken, so
 // that no wake comes before we listen.
 func (l *Limiter) queue(ctx context.Context, token string, seat *seat, since time.Time) (Grant, error) {
 	for {
-		if err := ctx.Err(); err != nil {
-			return Grant{}, err
-		}
-		d, err := l.try(ctx, token, seat.name, since)
+		d, err := l.attempt(ctx, token, seat.name, since)
 		if err != nil || d.Granted {
 			return d.Grant, err
-		}
-		if d.Reason != ReasonSlots {
-			return Grant{}, &NotNowError{Decision: d}
 		}
 		select {
 		case <-seat.woken:
