@@ -92,7 +92,7 @@ var filejobMutations = []mutation{
 	},
 	{
 		"journal before the request", "a request is sent without its record",
-		in(filejobGo, "	if err != nil {\n		j.stop(err)\n	}\n	return err\n}\n\n// afterOutcome", "	_ = err\n	return nil\n}\n\n// afterOutcome"),
+		in(filejobGo, "	return j.stopOn(err)\n}\n\n// afterOutcome", "	_ = err\n	return nil\n}\n\n// afterOutcome"),
 		"./internal/localrun", "TestNothingIsSentWithoutItsRecord",
 	},
 	{

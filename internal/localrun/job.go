@@ -196,6 +196,11 @@ func (j *Job) write(r record, sync bool) error {
 	if err == nil && sync {
 		err = j.journal.Sync(mark)
 	}
+	return j.stopOn(err)
+}
+
+// stopOn ends the job if there is an error, and returns it.
+func (j *Job) stopOn(err error) error {
 	if err != nil {
 		j.stop(err)
 	}
@@ -206,9 +211,7 @@ func (j *Job) write(r record, sync bool) error {
 // job get to the disk too.
 func (j *Job) syncOften() {
 	stop := engine.Every(context.Background(), 100*time.Millisecond, func(context.Context) {
-		if err := j.journal.SyncAll(); err != nil {
-			j.stop(err)
-		}
+		_ = j.stopOn(j.journal.SyncAll())
 	})
 	j.ends = append(j.ends, func() error {
 		stop()
@@ -232,10 +235,7 @@ func (j *Job) beforeSend(ctx context.Context, a *ledger.Attempt, at time.Time) e
 		j.granted.Store(a.Nonce, nil)
 		err = j.journal.Sync(mark)
 	}
-	if err != nil {
-		j.stop(err)
-	}
-	return err
+	return j.stopOn(err)
 }
 
 // afterOutcome writes an outcome down, and a result if the call has ended.
@@ -252,9 +252,7 @@ func (j *Job) afterOutcome(r engine.Recorded) {
 	} else {
 		mark, err = j.journal.Append(text)
 	}
-	if err != nil {
-		j.stop(err) // the outcome is unknown to the next start
-	}
+	_ = j.stopOn(err) // the outcome is unknown to the next start
 	if ended {
 		j.results.ended(result{rowKey: rowKey{r.TokenID(), r.Key}, mark: mark, err: err})
 	}

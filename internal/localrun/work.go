@@ -271,8 +271,7 @@ func (r *results) writeEnded(ctx context.Context) error {
 		rows = append(rows, c)
 	}
 	if noted {
-		if err := r.job.journal.SyncAll(); err != nil {
-			r.job.stop(err)
+		if err := r.job.stopOn(r.job.journal.SyncAll()); err != nil {
 			return err
 		}
 	}
