@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"time"
 
@@ -149,9 +148,6 @@ type Canaries struct {
 func (c *Client) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[Call, error], opts ...BatchOption) (Summary, error) {
 	if c.closed.Load() {
 		return Summary{Batch: name}, ErrClosed
-	}
-	if calls == nil {
-		return Summary{Batch: name}, errors.New("tasks: the sequence of calls is nil")
 	}
 	var all engine.BatchOptions
 	for _, o := range opts {

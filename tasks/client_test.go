@@ -322,17 +322,6 @@ func TestWorkerRunsOnce(t *testing.T) {
 	}
 }
 
-// What is nil is refused, and does not panic.
-func TestNil(t *testing.T) {
-	t.Parallel()
-	if _, err := tasks.Open(t.Context(), nil, tasks.Options{Keys: keys}); err == nil {
-		t.Error("a client without Redis")
-	}
-	if _, err := open(t, redistest.Shared(t).Client, tasks.Options{}).EnqueueBatch(t.Context(), "b", nil); err == nil {
-		t.Error("a batch without a sequence")
-	}
-}
-
 // Under Strict, the first invalid call stops the batch with its own error if nothing takes it. The summary counts
 // nothing as enqueued then.
 func TestStrictWithoutOnReject(t *testing.T) {

@@ -6,15 +6,12 @@ import (
 	"time"
 )
 
-const (
-	// lineWait is for how long a log line waits for others. Between an answer and the chain's next request, a write would
-	// hold that up; under load, one write serves many lines.
-	lineWait = time.Millisecond
-	mostKept = 64 << 10
-)
+// lineWait is for how long a log line waits for others. Between an answer and the chain's next request, a write would
+// hold that up; under load, one write serves many lines.
+const lineWait = time.Millisecond
 
-// lineWriter is what the worker logs to. It passes lines on, in their order, at most lineWait after they were written, and
-// keeps mostKept bytes of them. It is safe for concurrent use.
+// lineWriter is what the worker logs to. It passes lines on, in their order, at most lineWait after they were written. While
+// out takes nothing, neither does the lineWriter. It is safe for concurrent use.
 type lineWriter struct {
 	out  io.Writer
 	mu   sync.Mutex
@@ -29,9 +26,6 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		time.AfterFunc(lineWait, w.flush)
 	}
 	w.kept = append(w.kept, p...)
-	if len(w.kept) > mostKept {
-		w.pass()
-	}
 	return len(p), nil
 }
 
@@ -39,13 +33,8 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.pass()
-}
-
-func (w *lineWriter) pass() {
-	if len(w.kept) == 0 {
-		return
+	if len(w.kept) > 0 {
+		_, _ = w.out.Write(w.kept)
+		w.kept = w.kept[:0]
 	}
-	_, _ = w.out.Write(w.kept)
-	w.kept = w.kept[:0]
 }

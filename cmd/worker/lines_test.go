@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,20 +37,5 @@ func TestLinesGoTogether(t *testing.T) {
 		if got := <-out; got != "c\n" || len(out) != 0 {
 			t.Errorf("flushed: %q, and %d writes after it", got, len(out))
 		}
-	})
-}
-
-func TestNoMoreThanSomeLinesAreKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		out := make(writes, 10)
-		w := &lineWriter{out: out}
-		line := strings.Repeat("x", 1023) + "\n"
-		for range mostKept/len(line) + 1 {
-			_, _ = w.Write([]byte(line))
-		}
-		if len(out) != 1 {
-			t.Errorf("%d writes", len(out))
-		}
-		time.Sleep(lineWait) // until its timer has ended
 	})
 }

@@ -70,9 +70,6 @@ type stack struct {
 // openStack prepares the ledger and the token-ID key. It writes the token-ID key if
 // Redis has none yet.
 func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAttempts int) (*stack, error) {
-	if rdb == nil {
-		return nil, errors.New("there is no Redis client: it is nil")
-	}
 	o.Prefix = cmp.Or(o.Prefix, quota.DefaultPrefix)
 	keys, err := vault.ParseKeys(o.Keys)
 	if err != nil {

@@ -11,15 +11,12 @@ import (
 
 // Of returns c with reads and writes of its own, which do what those of c do. It takes over c.
 func Of(c net.Conn) net.Conn {
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		return c
+	if tcp, ok := c.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			return &conn{tcp, raw}
+		}
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return c // it is closed
-	}
-	return &conn{tcp, raw}
+	return c
 }
 
 type conn struct {
@@ -28,9 +25,6 @@ type conn struct {
 }
 
 func (c *conn) Read(p []byte) (n int, err error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
 	var failed syscall.Errno
 	err = c.raw.Read(func(fd uintptr) bool {
 		n, failed = call(syscall.SYS_READ, fd, p, 0)
@@ -39,7 +33,7 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	if err = c.wrap("read", err, failed); err != nil {
 		return 0, err
 	}
-	if n == 0 {
+	if n == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
 	return n, nil
@@ -90,13 +84,9 @@ func (c *conn) wrap(op string, err error, failed syscall.Errno) error {
 // call makes a system call that a socket of package net answers at once.
 func call(what, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 	for {
-		n, _, failed := syscall.RawSyscall6(what, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0)
-		switch failed {
-		case 0:
-			return int(n), 0
-		case syscall.EINTR:
-		default:
-			return 0, failed
+		n, _, failed := syscall.RawSyscall6(what, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+		if failed != syscall.EINTR {
+			return int(n), failed
 		}
 	}
 }
