@@ -33,8 +33,6 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.kept) > 0 {
-		_, _ = w.out.Write(w.kept)
-		w.kept = w.kept[:0]
-	}
+	_, _ = w.out.Write(w.kept)
+	w.kept = w.kept[:0]
 }

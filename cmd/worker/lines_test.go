@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
-// writes has what each write was.
+// writes has what each write was, but for those of nothing.
 type writes chan string
 
 func (w writes) Write(p []byte) (int, error) {
-	w <- string(p)
+	if len(p) > 0 {
+		w <- string(p)
+	}
 	return len(p), nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"habilita/internal/nudge"
 )
 
 // Monitor is a worker's view of the servers, and what it saw of them. Run keeps it
@@ -146,10 +148,7 @@ func (m *Monitor) Observe(server, chain string, answered, probe bool) {
 	now := probe || v.tail == openFailures
 	m.mu.Unlock()
 	if now {
-		select {
-		case m.soon <- struct{}{}:
-		default:
-		}
+		nudge.Send(m.soon)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"habilita/internal/ledger"
+	"habilita/internal/nudge"
 	"habilita/internal/redisconn"
 )
 
@@ -118,7 +119,7 @@ const askRarely = 200 * time.Millisecond
 // tell lets n asks pass, at most one for each server: those that wait, then the next ones.
 func (a *asking) tell(n int) {
 	for range min(n, a.servers) {
-		nudge(a.told)
+		nudge.Send(a.told)
 	}
 }
 

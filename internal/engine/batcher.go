@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/nudge"
 )
 
 const (
@@ -336,6 +337,6 @@ func (g *batcher) send(pipeline []*group, noted *[ledger.Buckets]bool) (ready []
 		g.received(pipeline[i], r, &g.got)
 	}
 	g.told.Unlock()
-	nudge(g.acks)
+	nudge.Send(g.acks)
 	return done.Ready, err
 }

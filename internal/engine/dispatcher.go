@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"habilita/internal/ledger"
+	"habilita/internal/nudge"
 )
 
 // dispatcher moves ready chains from the ledger into asynq, as many as can run soon. So
@@ -230,7 +231,7 @@ func (d *timers) note(tag string, at time.Time) {
 	}
 	d.mu.Unlock()
 	if earlier {
-		nudge(d.news)
+		nudge.Send(d.news)
 	}
 }
 

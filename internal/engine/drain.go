@@ -80,14 +80,6 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// nudge sends to a channel if it has room. If it has none, a notification is there already.
-func nudge(told chan<- struct{}) {
-	select {
-	case told <- struct{}{}:
-	default:
-	}
-}
-
 // Background runs run until stop is called. stop waits until run has returned.
 func Background(ctx context.Context, run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

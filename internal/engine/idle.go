@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"habilita/internal/ledger"
+	"habilita/internal/nudge"
 )
 
 // idleRuns are runs with nothing left to do in their bucket. They keep their place for a moment, and
@@ -34,7 +35,7 @@ func (i *idleRuns) take(stopped <-chan struct{}) (f ledger.Dispatch, ok bool) {
 	}
 	i.runs.Add(1)
 	defer i.runs.Add(-1)
-	nudge(i.news)
+	nudge.Send(i.news)
 	select {
 	case f = <-i.chains:
 	case <-time.After(i.wait):

@@ -148,11 +148,7 @@ func (s *scheduler) enqueue(ctx context.Context, st schedule.State, c schedule.C
 	end(nil)
 	stop()
 	if lost {
-		message := "a schedule's run goes on elsewhere"
-		if _, err := s.store.Get(ctx, st.Name); errors.Is(err, schedule.ErrNoSchedule) {
-			message = "a schedule was removed in the middle of its run: its batch stays as it is"
-		}
-		s.log.Warn().Str("schedule", st.Name).Str("batch", c.Batch).Msg(message)
+		s.log.Warn().Str("schedule", st.Name).Str("batch", c.Batch).Msg("a schedule's run goes on elsewhere, or its schedule was removed")
 		return nil
 	}
 	// The end is written even if the worker stops.

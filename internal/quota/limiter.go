@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"habilita/internal/nudge"
 	"habilita/internal/redisconn"
 )
 
@@ -264,20 +265,13 @@ func (h *hub) hear(news <-chan any, done chan<- struct{}) {
 		switch n := n.(type) {
 		case *redis.Message:
 			if s := h.seats[n.Payload]; s != nil {
-				s.tell()
+				nudge.Send(s.woken)
 			}
 		case *redis.Subscription: // connected again: wakes may have been missed
 			for _, s := range h.seats {
-				s.tell()
+				nudge.Send(s.woken)
 			}
 		}
 		h.mu.Unlock()
-	}
-}
-
-func (s *seat) tell() {
-	select {
-	case s.woken <- struct{}{}:
-	default:
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+
+	"habilita/internal/nudge"
 )
 
 // expireEvery is the time between two removals of expired keys.
@@ -117,15 +119,8 @@ func (c *queueConn) Write(p []byte) (int, error) {
 	}
 	c.queue = append(c.queue, p...)
 	c.mu.Unlock()
-	c.wake()
+	nudge.Send(c.out)
 	return len(p), nil
-}
-
-func (c *queueConn) wake() {
-	select {
-	case c.out <- struct{}{}:
-	default:
-	}
 }
 
 // carry gives the reader what was written, until the connection is closed.
@@ -148,7 +143,7 @@ func (c *queueConn) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	c.wake()
+	nudge.Send(c.out)
 	return c.Conn.Close()
 }
 
