@@ -37,7 +37,7 @@ func TestConn(t *testing.T) { nettest.TestConn(t, pair) }
 // go-redis and package wolkvox look like this whether an idle connection can be used again. On Linux, that costs one
 // system call more and never waits; elsewhere it is for who asks not to wait.
 func TestUnreadIsSeen(t *testing.T) {
-	if runtime.GOOS != "linux" {
+	if runtime.GOOS != "linux" || runtime.GOARCH == "386" {
 		t.Skip("elsewhere, Of returns what it was given")
 	}
 	c, peer, stop, err := pair()

@@ -5,6 +5,6 @@
 // the other side, which is to answer. But a socket of package net never blocks. Without all that, a chain's next
 // request goes out a tenth sooner (docs/decisions/running.md, 53).
 //
-// Only Linux has this. Elsewhere, and for a connection that is not TCP, [Of] returns what it was given. What it returns
-// on Linux is as safe for concurrent use, has the same deadlines, and returns the same errors.
+// Only Linux has this, on all but 386. Elsewhere, and for a connection that is not TCP, [Of] returns what it was
+// given. What it returns on Linux is as safe for concurrent use, has the same deadlines, and returns the same errors.
 package rawconn
