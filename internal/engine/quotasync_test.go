@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +20,9 @@ func TestQuotaSyncKeepsTheSlots(t *testing.T) {
 	redistest.Both(t, func(t *testing.T, b redistest.Backend) {
 		ctx := t.Context()
 		const secret = "token-of-the-sync"
-		resets := false
+		var resets atomic.Bool
 		v, err := wolkvoxtest.Listen("127.0.0.1:0", wolkvoxtest.Options{Script: func(wolkvoxtest.Record) wolkvoxtest.Fault {
-			if resets {
+			if resets.Load() {
 				return wolkvoxtest.Fault{Kind: wolkvoxtest.ResetAfter}
 			}
 			return wolkvoxtest.Fault{}
@@ -85,7 +86,7 @@ func TestQuotaSyncKeepsTheSlots(t *testing.T) {
 		requests(3)
 		held(0, 3)
 
-		resets = true
+		resets.Store(true)
 		for i := range 2 {
 			var unknown *wolkvox.UnknownOutcomeError
 			if _, err := q.Sync(ctx, r.TokenID, "0007"); !errors.As(err, &unknown) {
