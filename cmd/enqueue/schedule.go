@@ -120,7 +120,7 @@ func (a *app) scheduleRemove() *cobra.Command {
 		Use:   "remove NAME",
 		Short: "Remove a schedule with its rows and history",
 		Long: `Remove a schedule with its rows and its history of runs. What its runs enqueued stays and is
-made; "enqueue cancel --batch" cancels it. A run that is being enqueued stops where it is.`,
+made; "enqueue cancel --batch" cancels it. No more rows of a run that is being enqueued are added.`,
 		Example: "  enqueue schedule remove nightly",
 	}, func(ctx context.Context, op *control.Control, name string) (acted, string, error) {
 		stopped, err := op.RemoveSchedule(ctx, name)

@@ -163,7 +163,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// A mistyped file's name is said at once: no request is sent, and none again.
+// If the file does not exist, batch.sh says so at once and sends nothing.
 func TestExampleWithoutItsFile(t *testing.T) {
 	root, err := e2e.Root()
 	if err != nil {

@@ -78,7 +78,7 @@ func TestTimeLeft(t *testing.T) {
 	}
 }
 
-// A batch of which calls wait for tomorrow's quota has no time left that a rate could tell.
+// While calls wait for tomorrow's quota, a rate can't tell the time left.
 func TestNoTimeLeftUntilTomorrow(t *testing.T) {
 	for reason, known := range map[string]bool{"quota": false, "slots": true} {
 		var rate Rate

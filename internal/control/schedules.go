@@ -130,8 +130,8 @@ func (o *Control) RunSchedule(ctx context.Context, name string, overlap bool) (b
 }
 
 // RemoveSchedule removes a schedule with its rows and history. Runs that were enqueued
-// stay, as batches. stopped is the batch of the run that was being enqueued, or was asked
-// for, and ends where it is; "": none.
+// stay, as batches. If a run was being enqueued or had been asked for, it gets no more rows,
+// and stopped is its batch; otherwise stopped is "".
 func (o *Control) RemoveSchedule(ctx context.Context, name string) (stopped string, err error) {
 	_, err = o.notedSchedule(ctx, "remove", name, func(ctx context.Context, name string) (_ bool, err error) {
 		stopped, err = o.schedules.Remove(ctx, name)

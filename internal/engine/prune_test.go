@@ -92,7 +92,7 @@ func TestPruneIsLimited(t *testing.T) {
 	})
 }
 
-// Calls may end between the reading that looks and the one that enqueues: what is said to be missing is of the second.
+// Calls may end between the two readings. The number of missing calls is that of the second one.
 func TestPruneCountsAgainAfterItsLook(t *testing.T) {
 	for exactly, want := range map[int]string{1000: "1 waiting 21 missing", 0: "1 waiting 21 missing", 21: "1 waiting 21 missing 21 pruned"} {
 		identity(t, func(w *identityWorld) {

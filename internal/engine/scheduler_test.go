@@ -14,7 +14,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"habilita/internal/ledger"
 	"habilita/internal/redisconn"
@@ -371,29 +370,6 @@ func TestLostClaimEndsTheWork(t *testing.T) {
 	if !errors.Is(context.Cause(ctx), schedule.ErrLost) {
 		t.Errorf("ended by %v", context.Cause(ctx))
 	}
-}
-
-// A run whose claim another worker took, or whose schedule was removed, ends in its middle, and the worker says so.
-func TestRemovedScheduleEndsItsRun(t *testing.T) {
-	w, other := onMini(t)
-	st, c := w.claimed()
-	var log strings.Builder
-	w.scheduler.log = zerolog.New(&log)
-	if _, ok, err := other.scheduler.store.TakeClaim(t.Context(), w.state(), time.Hour); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
-	ended := func() {
-		t.Helper()
-		log.Reset()
-		if err := w.scheduler.enqueue(t.Context(), st, c); err != nil || !strings.Contains(log.String(), "goes on elsewhere, or its schedule was removed") {
-			t.Errorf("%v; the log says %s", err, log.String())
-		}
-	}
-	ended()
-	if stopped, err := w.scheduler.store.Remove(t.Context(), st.Name); stopped != noonsBatch || err != nil {
-		t.Fatal(stopped, err)
-	}
-	ended()
 }
 
 // A worker that runs makes what is due, and its calls.

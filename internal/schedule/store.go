@@ -216,8 +216,8 @@ func (s *Store) Ask(ctx context.Context, name string, overlap bool) (batch strin
 	return batch, err
 }
 
-// Remove removes a schedule with its rows and history; runs that were enqueued stay. stopped is
-// the batch of the run that was being enqueued, or was asked for, and ends where it is; "": none.
+// Remove removes a schedule with its rows and history; runs that were enqueued stay. If a run
+// was being enqueued or had been asked for, it gets no more rows, and stopped is its batch; otherwise stopped is "".
 func (s *Store) Remove(ctx context.Context, name string) (stopped string, err error) {
 	id := ID(name)
 	stopped, removed := s.run(ctx, "remove", id).Text()
