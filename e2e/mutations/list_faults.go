@@ -3,6 +3,11 @@ package main
 // faultMutations are of what processes agree on, and of a Redis that lost its data or restarted.
 var faultMutations = []mutation{
 	{
+		"recall after DEFAULT_LICENSES was raised", "none",
+		in("internal/engine/reconciler.go", "if before < s.settings.DefaultLicenses {", "if false {"),
+		"./internal/engine", "TestRaisedDefaultLicensesRecall",
+	},
+	{
 		"shared settings", "DEFAULT_LICENSES is none of them",
 		in("internal/engine/producer.go", "		settingDefaultLicenses: fmt.Sprint(s.DefaultLicenses),\n", ""),
 		"./internal/engine", "TestSharedSettings",

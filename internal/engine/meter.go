@@ -169,9 +169,9 @@ func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
 }
 
 // The keys of notes, behind the prefix.
-const backlogNote, syncNote = ":reconciliation", ":quota_drift"
+const backlogNote, syncNote, licensesNote = ":reconciliation", ":quota_drift", ":default_licenses"
 
-// note stores what one process found, for the metrics of all workers. It lasts for kept; 0: until the next time.
+// note stores what one process found, for all workers. It lasts for kept; 0: until the next time.
 func (s *stack) note(ctx context.Context, key string, found any, kept time.Duration) error {
 	text, _ := json.Marshal(found) // numbers alone: it can't fail
 	return s.rdb.Set(ctx, s.prefix+key, text, kept).Err()

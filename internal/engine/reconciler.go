@@ -50,7 +50,7 @@ func (s *reconciler) run(ctx context.Context) {
 		leads, err := membership.Lead(ctx, s.rdb, s.prefix+":reconciler", s.me, 2*s.every+reconcileGrace)
 		// If nobody can tell who leads, all reconcile.
 		if err != nil || leads || first {
-			err = errors.Join(err, s.reconcile(ctx))
+			err = errors.Join(err, s.recallQuota(ctx), s.reconcile(ctx))
 		}
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("cannot read what the metrics tell of all workers; trying again")
@@ -72,6 +72,21 @@ func (s *reconciler) run(ctx context.Context) {
 		}
 		wait(ctx, s.every)
 	}
+}
+
+// recallQuota makes chains that wait for tomorrow's quota look again if DEFAULT_LICENSES was raised. All live workers have
+// the same value, so it was raised while none lived.
+func (s *reconciler) recallQuota(ctx context.Context) error {
+	var before int
+	if _, err := s.noted(ctx, licensesNote, &before); err != nil || before == s.settings.DefaultLicenses {
+		return err
+	}
+	if before < s.settings.DefaultLicenses {
+		if err := s.ledger.RecallQuota(ctx, s.clock.Now()); err != nil {
+			return err
+		}
+	}
+	return s.note(ctx, licensesNote, s.settings.DefaultLicenses, 0)
 }
 
 func (s *reconciler) reconcile(ctx context.Context) error {

@@ -3,7 +3,9 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -227,6 +229,30 @@ func (l *Ledger) WaitersOf(ctx context.Context, tokens []string) (map[string]int
 		}
 	}
 	return out, unread.Of(Buckets)
+}
+
+// RecallQuota makes all chains that wait for their token's quota look again: it may be higher now. Their buckets are due
+// then, as Inspect tells. If it can't read all of them, it does nothing.
+func (l *Ledger) RecallQuota(ctx context.Context, now time.Time) error {
+	wait := map[string]struct{}{}
+	for c, err := range l.Chains(ctx, AllTags(), false) {
+		if err != nil {
+			return err
+		}
+		if token, _ := SplitChainID(c.ID); c.Reason == "quota" {
+			wait[token] = struct{}{}
+		}
+	}
+	at := float64(now.UnixMilli())
+	for tokens := range slices.Chunk(slices.Sorted(maps.Keys(wait)), 1000) {
+		unread := ask(ctx, l, tokens, func(p redis.Pipeliner, bucket, token string) *redis.IntCmd {
+			return p.ZAdd(ctx, bucket+"due", redis.Z{Score: at, Member: fmt.Sprintf("!%.0f quota %s", at, token)}) // recall in base.lua
+		}, func(int, *redis.IntCmd) {})
+		if err := unread.Of(Buckets); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // waitsForToken are the reasons for which a chain waits for its token, not for its own call.
