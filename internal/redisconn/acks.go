@@ -162,7 +162,7 @@ func (a *Acks) ask(ctx context.Context, node *redis.Client, key string) {
 	pipe := node.Pipeline()
 	pipe.Set(ctx, key, "", writtenFor)
 	wait := pipe.Do(ctx, "wait", a.want(addr), a.wait.Milliseconds())
-	_, _ = pipe.Exec(ctx) // WAIT has its own error
+	Exec(ctx, pipe) // WAIT has its own error
 	got, err := wait.Int()
 	_ = a.note(addr, got, err)
 }

@@ -130,7 +130,7 @@ func (g *pipeliner) exec(ctx context.Context, all []joined) {
 	for _, j := range all {
 		_ = pipe.Process(ctx, j.cmd) // queues it
 	}
-	_, _ = pipe.Exec(ctx) // each script has its own error
+	Exec(ctx, pipe) // each script has its own error
 	var alone []joined
 	for _, j := range all {
 		for _, w := range j.split() {

@@ -108,6 +108,34 @@ func (g *pipeliner) has(t *testing.T, busy, waiting int) {
 	}
 }
 
+// If Redis refuses a new connection (its password changed, or it has as many clients as it takes), every script that
+// waited gets that error. Without an error, it would look as if it had run and answered nothing.
+func TestPipelinedAndRedisRefuses(t *testing.T) {
+	m := redistest.Mini(t)
+	m.RequireAuth("another")
+	c := redis.NewClient(&redis.Options{Addr: m.Addr(), Password: "the one before"})
+	t.Cleanup(func() { _ = c.Close() })
+	g, sent := &pipeliner{client: c}, &sentCounter{hold: make(chan struct{})}
+	c.AddHook(g)
+	c.AddHook(sent)
+	const scripts = pipelines + pipelineMost
+	var wg sync.WaitGroup
+	for i := range scripts {
+		ctx := t.Context()
+		if i%2 == 0 {
+			ctx = Joint(ctx)
+		}
+		wg.Go(func() {
+			if v, err := c.EvalSha(ctx, "0123", []string{"k"}, 0, i).Result(); err == nil || !strings.HasPrefix(err.Error(), "WRONGPASS") {
+				t.Errorf("script %d: %v, %v; want WRONGPASS", i, v, err)
+			}
+		})
+	}
+	g.has(t, pipelines, scripts-pipelines)
+	close(sent.hold)
+	wg.Wait()
+}
+
 // A caller that goes while its script waits gets its context's error; the others get their replies.
 func TestPipelinedLetsACallerGo(t *testing.T) {
 	c, g, sent := pipelining(t)
