@@ -51,6 +51,23 @@ func batchOfOne(t *testing.T) (w *worker, getenv func(string) string) {
 	return w, getenv
 }
 
+// Every command shows times in QUOTA_TIMEZONE, so that two of them can be compared.
+func TestTimesAreInTheZoneOfTheSettings(t *testing.T) {
+	_, env := batchOfOne(t)
+	getenv := func(name string) string {
+		if name == "QUOTA_TIMEZONE" {
+			return "Asia/Tokyo"
+		}
+		return env(name)
+	}
+	for _, args := range [][]string{{"status", "b"}, {"batches"}} {
+		var out, errs bytes.Buffer
+		if status := run(t.Context(), args, getenv, nil, &out, &errs); status != exitOK || !strings.Contains(out.String(), " +09") {
+			t.Errorf("%s: exit %d: %s%s", args[0], status, &out, &errs)
+		}
+	}
+}
+
 // cancels ends a context at the first word that is written.
 type cancels struct {
 	bytes.Buffer

@@ -73,8 +73,8 @@ func (s *Settings) table() []Setting {
 			Meaning: "requests in flight for one token, 1 or 2"},
 		{Variable: "DEFAULT_LICENSES", Default: strconv.Itoa(quota.DefaultLicenses), kind: "int", group: Limits, set: number(&s.Quota.DefaultLicenses, 1, rows.MaxLicenses),
 			Meaning: "licences of a token for which none were given"},
-		{Variable: "QUOTA_TIMEZONE", Default: quota.DefaultLocation, kind: "zone", group: Limits, set: s.setTimezone,
-			Meaning: "where the vendor's day begins"},
+		{Variable: "QUOTA_TIMEZONE", Default: quota.DefaultLocation, kind: "zone", group: Redis | Limits, set: s.setTimezone,
+			Meaning: "where the vendor's day begins; times for people are in this zone"},
 		{Variable: "QUOTA_GUARD", Default: seconds(quota.DefaultGuard), kind: "duration", group: Limits, set: duration(&s.Quota.Guard, 0, quota.MaxGuard-time.Millisecond),
 			Meaning: "no grants this close to midnight, on either side"},
 		{Variable: "MAX_ATTEMPTS", Default: strconv.Itoa(d.MaxAttempts), kind: "int", group: Calls, set: number(&s.MaxAttempts, 1, 1_000_000),
@@ -130,7 +130,7 @@ type Group int
 const (
 	// Logging is LOG_LEVEL and LOG_FORMAT.
 	Logging Group = 1 << iota
-	// Redis is REDIS_URL and REDIS_URL_FILE.
+	// Redis is REDIS_URL, REDIS_URL_FILE and, for the times that commands show, QUOTA_TIMEZONE.
 	Redis
 	// Keys is HABILITA_KEYS and HABILITA_KEYS_FILE. One of the two is then required.
 	Keys
