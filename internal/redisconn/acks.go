@@ -224,10 +224,7 @@ func (h *acking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		pipe := h.client.Pipeline()
 		_ = pipe.Process(ctx, cmd) // queues it
-		_, err := pipe.Exec(ctx)
-		if cmd.Err() == nil && err != nil {
-			cmd.SetErr(err) // the pipeline reached no server
-		}
+		Exec(ctx, pipe)
 		return cmd.Err()
 	}
 }

@@ -101,6 +101,9 @@ func describe(err error) (word, sentence string) {
 		return "", "Redis answered: " + reply.Error()
 	}
 	for _, f := range faults {
+		if at, ok := errors.AsType[*net.OpError](err); ok && at.Addr != nil && f.is(err) { // of several, people must know which one
+			return f.word, f.sentence + " (" + at.Addr.String() + ")"
+		}
 		if f.is(err) {
 			return f.word, f.sentence
 		}
@@ -120,7 +123,7 @@ var faults = []struct {
 	{Is[x509.UnknownAuthorityError], "", "Redis's certificate is from an authority that this machine does not know: install the authority's certificate (SSL_CERT_FILE names a file)"},
 	{Is[x509.HostnameError], "", "Redis's certificate is for another host name: use that name in REDIS_URL"},
 	{expired, "", "Redis's certificate has expired or is not valid yet: renew it, and check this machine's clock"},
-	{IsAny(syscall.ECONNREFUSED), "refused", "nothing listens at the address of REDIS_URL: start Redis, or correct the host and port"},
+	{IsAny(syscall.ECONNREFUSED), "refused", "nothing listens at an address of Redis: start Redis there, or correct REDIS_URL"},
 	{noSuchHost, "", "the host of REDIS_URL has no address: check its name"},
 	{Is[*net.DNSError], "", "the host of REDIS_URL can't be looked up: check this machine's DNS"},
 	{IsAny(fs.ErrNotExist), "", "the socket of REDIS_URL does not exist: start Redis, or correct the path"},

@@ -49,6 +49,8 @@ func TestDescribe(t *testing.T) {
 		{answer("ERR max number of clients reached"), "maxclients"},
 		{answer("ERR something else"), "Redis answered: ERR something else"},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "nothing listens"},
+		{fmt.Errorf("a bucket: %w", &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 6379},
+			Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), "REDIS_URL (10.0.0.7:6379)"},
 		{&net.DNSError{Name: "h", IsNotFound: true}, "has no address"},
 		{&net.DNSError{Name: "h", IsTimeout: true}, "can't be looked up"},
 		{os.ErrDeadlineExceeded, "does not answer in time"},
