@@ -133,7 +133,7 @@ var faults = []struct {
 	{IsAny(redis.ErrClosed), "", "the connection to Redis was closed by this program"},
 	{IsAny(context.Canceled), "", "the question to Redis was given up before its answer"},
 	{timedOut, "slow", "Redis does not answer in time: it is overloaded or stopped, a firewall drops the packets, or it does not speak TLS where REDIS_URL does (rediss://)"},
-	{IsAny(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), "closed", "Redis closed the connection: it was stopped or restarted, another node took over, or it speaks TLS where REDIS_URL does not (rediss://)"},
+	{IsAny(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF), "closed", "Redis closed the connection: it was stopped or restarted, another node took over, it has as many clients as maxclients allows, or it speaks TLS where REDIS_URL does not (rediss://)"},
 	{func(err error) bool {
 		return strings.Contains(err.Error(), "all sentinels specified in configuration are unreachable")
 	}, "", "no Sentinel of REDIS_URL answers, or none knows this master's name: check the hosts and the name"},

@@ -153,6 +153,12 @@ func TestDescribeOfARealServer(t *testing.T) {
 	if got := ask(s.URL, set); !strings.Contains(got, "is a replica") {
 		t.Error(got)
 	}
+	if err := s.Client().ConfigSet(t.Context(), "maxclients", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(s.URL, ping); !strings.Contains(got, "maxclients") { // Redis answers and closes: which of the two is seen is a race
+		t.Error(got)
+	}
 	s.Kill()
 	if got := ask(s.URL, ping); !strings.Contains(got, "nothing listens") {
 		t.Error(got)
