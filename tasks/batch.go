@@ -46,7 +46,10 @@ type Summary struct {
 	NotPruned error
 	// NotBefore is to when calls without a time of their own were put off; zero: they were not.
 	NotBefore time.Time
-	Elapsed   time.Duration
+	// Kept is the latest time to which the batch was put off before, if NotBefore gave another. Calls that were there keep
+	// their time. Zero: it gave none.
+	Kept    time.Time
+	Elapsed time.Duration
 }
 
 // Complete reports whether nothing was left out.

@@ -116,11 +116,8 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	if err != nil {
 		return err
 	}
-	if p := ledger.BatchNameProblem(o.batch); o.batch != "" && p != "" {
-		return usagef("--batch: the name %s", p)
-	}
-	if cmd.Flags().Changed("batch") && o.batch == "" {
-		return usagef("--batch is empty: give a name, or leave it out")
+	if p := ledger.BatchNameProblem(o.batch); cmd.Flags().Changed("batch") && p != "" {
+		return usagef("--batch: the name %s: give another, or leave it out", p)
 	}
 	if cmd.Flags().Changed("canary") && o.canary < 0 {
 		return usagef("--canary %d: want a number of tokens, or 0 to enqueue the others all the same", o.canary)
@@ -159,7 +156,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 		}
 	}
 	o.fileFlags = r.o.fileFlags
-	r.o, r.at = o, start.At
+	r.o, r.at = o, start.Time(time.Now())
 	if o.dryRun {
 		return r.dry(ctx, planning, r.resume(), func(calls iter.Seq2[engine.Call, error], o engine.BatchOptions) (engine.Summary, error) {
 			return r.foresee(cmd, calls, o)

@@ -43,12 +43,7 @@ func (r *rowsRun) dry(ctx context.Context, set config.Settings, again string,
 				return
 			}
 			if err == nil {
-				token := maphash.String(seed, string(c.Token))
-				chain := token
-				if c.Chain != "" {
-					chain = maphash.Comparable(seed, [2]string{string(c.Token), c.Chain})
-				}
-				all.add(c.Server, token, chain, c.Licenses)
+				all.add(c.Server, maphash.String(seed, string(c.Token)), maphash.Comparable(seed, [2]string{string(c.Token), c.Chain}), c.Licenses)
 			}
 			if !yield(c, err) {
 				return
@@ -67,6 +62,7 @@ func (r *rowsRun) dry(ctx context.Context, set config.Settings, again string,
 			fmt.Fprint(r.out, "if all rows were made now:\n", words)
 		}
 		fmt.Fprintln(r.out, cmp.Or(r.notCompared, lastWords(sum, r.whole, false)))
+		r.tellTimes(sum)
 		r.tellRejects(sum, again)
 	})
 	return cmp.Or(err, r.foreseen(sum))

@@ -177,9 +177,7 @@ func lastWords(s engine.Summary, whole, pruned bool) string {
 // summary tells people what the run did.
 func (r *rowsRun) summary(ctx context.Context, op *control.Control, s engine.Summary) {
 	r.did(s)
-	if s.Enqueued > 0 && !s.NotBefore.IsZero() {
-		fmt.Fprintf(r.told(), "begins  %s\n", r.local(control.Time{Time: s.NotBefore}))
-	}
+	r.tellTimes(s)
 	if s.Rows > 0 && s.Duplicates == s.Rows {
 		r.allThere(ctx, op)
 	}
@@ -187,6 +185,16 @@ func (r *rowsRun) summary(ctx context.Context, op *control.Control, s engine.Sum
 		fmt.Fprintf(r.err, "nothing was pruned: %s\n", engine.NotPrunedWords(s.NotPruned, pruneOption))
 	}
 	r.tellRejects(s, r.resume())
+}
+
+// tellTimes says when new calls begin, and that calls that were put off to another time keep it.
+func (r *rowsRun) tellTimes(s engine.Summary) {
+	if s.Enqueued > 0 && !s.NotBefore.IsZero() {
+		fmt.Fprintf(r.told(), "begins  %s\n", r.local(control.Time{Time: s.NotBefore}))
+	}
+	if s.Waiting > 0 && !s.Kept.IsZero() {
+		fmt.Fprintf(r.told(), "--at and --in are for new calls: those there already keep their time, at the latest %s\n", r.local(control.Time{Time: s.Kept}))
+	}
 }
 
 // did says what became of the rows.

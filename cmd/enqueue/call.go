@@ -106,8 +106,8 @@ func (a *app) runCall(cmd *cobra.Command, o callFlags) error {
 		fmt.Fprintf(told, "batch    %s\n", receipt.Batch)
 	}
 	fmt.Fprintf(told, "call     %s\ntoken_id %s\nchain    %s\nfollow   %s\n", receipt.ID, receipt.TokenID, receipt.Chain, follow)
-	if !receipt.Duplicate && !o.call.At.IsZero() {
-		fmt.Fprintf(told, "begins   %s\n", a.local(control.Time{Time: o.call.At}))
+	if !receipt.Duplicate && !receipt.Due.IsZero() {
+		fmt.Fprintf(told, "begins   %s\n", a.local(control.Time{Time: receipt.Due}))
 	}
 	if receipt.Duplicate {
 		fmt.Fprintln(told, "it was enqueued before; nothing was added")

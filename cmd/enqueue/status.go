@@ -230,11 +230,9 @@ func (t *timing) check(cmd *cobra.Command) (engine.Start, error) {
 
 // from returns the time before which nothing begins. It tells the user if --at has passed.
 func (a *app) from(ctx context.Context, s *session, start engine.Start) (time.Time, error) {
-	at, err := start.Time(func() (time.Time, error) { return s.rdb.Time(ctx).Result() })
-	if start.In > 0 {
-		at = at.In(a.zone)
-	}
-	if err == nil && at.IsZero() && !start.At.IsZero() {
+	now, err := s.rdb.Time(ctx).Result()
+	at := start.Time(now.In(a.zone))
+	if err == nil && !start.At.IsZero() && !at.After(now) {
 		fmt.Fprintf(a.err, "--at %s has passed: not put off\n", start.At.Format(time.RFC3339Nano))
 	}
 	return at, err

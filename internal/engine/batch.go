@@ -39,6 +39,7 @@ type Summary struct {
 	Edited     bool          `json:"edited"`       // the sequence gave other calls when it was ranged over again
 	NotPruned  error         `json:"-"`            // why Prune did nothing; nil: it did, or was not asked for
 	NotBefore  time.Time     `json:"-"`            // to when calls without a time of their own were put off; zero: they were not
+	Kept       time.Time     `json:"-"`            // the latest time to which the batch was put off before, if another was given now: what is there keeps it
 	Elapsed    time.Duration `json:"-"`
 }
 
@@ -171,6 +172,7 @@ type batchJob struct {
 	lease *batchLease
 
 	alone   bool // there is no Redis
+	atOnce  bool // NotBefore has passed
 	created bool // the batch
 	seed    maphash.Seed
 	digest  uint64 // of what the sequence gave first
@@ -248,6 +250,9 @@ func (j *batchJob) check() (err error) {
 	}
 	if TooFar(j.o.NotBefore) {
 		return &CallError{Index: -1, Field: "at", Problem: tooFar}
+	}
+	if j.atOnce = !j.o.NotBefore.IsZero() && !j.o.NotBefore.After(j.p.clock.Now()); j.atOnce {
+		j.o.NotBefore = time.Time{}
 	}
 	j.o.Prune = j.o.Prune || j.o.PruneExactly > 0
 	return j.p.usable()

@@ -183,7 +183,10 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 		return err
 	}
 	b.before = counts.Total
-	if first := counts.FirstDue; b.NotBefore.IsZero() && first.Equal(counts.LastDue) && first.After(b.p.clock.Now()) {
+	if first, last := counts.FirstDue, counts.LastDue; !last.After(b.p.clock.Now()) {
+	} else if b.job.atOnce || !b.NotBefore.IsZero() && !b.NotBefore.Equal(last) {
+		b.own.Kept = last
+	} else if first.Equal(last) {
 		b.NotBefore = first // else calls that are new would be made before those that stand before them
 	}
 	if b.before == 0 && have.Policy != want.Policy { // one that has no calls takes any

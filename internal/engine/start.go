@@ -2,7 +2,7 @@ package engine
 
 import "time"
 
-// Start is when calls are to begin: not before At, or when In has passed. The zero value is now.
+// Start is when calls are to begin: not before At, or when In has passed. With the zero value, nobody said when.
 type Start struct {
 	At time.Time
 	In time.Duration
@@ -32,24 +32,16 @@ func ParseStart(given func(name string) (text string, is bool)) (s Start, err er
 		if s.In, err = time.ParseDuration(in); err != nil || s.In < 0 || s.In > MaxAhead {
 			return Start{}, &StartError{"in", "want a duration such as 10m or 2h, at most ten years"}
 		}
+		s.In = max(s.In, 1) // 0s means now, and not that nobody said when
 	}
 	return s, nil
 }
 
-// Time is the start by the clock of Redis, since this machine's may be off. With In it is cut to the millisecond. Zero
-// is now, also for an At that has passed.
-func (s Start) Time(clock func() (time.Time, error)) (time.Time, error) {
-	if s == (Start{}) {
-		return time.Time{}, nil
+// Time is the start, with In to the millisecond. now is by the clock of Redis, since this machine's may be off. A start
+// that has passed means now. Zero: none was given.
+func (s Start) Time(now time.Time) time.Time {
+	if s.In == 0 {
+		return s.At
 	}
-	now, err := clock()
-	switch {
-	case err != nil:
-		return time.Time{}, err
-	case s.In > 0:
-		return now.Add(s.In).Truncate(time.Millisecond), nil
-	case s.At.After(now):
-		return s.At, nil
-	}
-	return time.Time{}, nil
+	return now.Add(s.In).Truncate(time.Millisecond)
 }

@@ -64,8 +64,7 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	if o.Notify, err = isSet(q, "notify"); err != nil {
 		return err
 	}
-	o.NotBefore, err = notBefore(q, func() (time.Time, error) { return a.Redis.Time(r.Context()).Result() })
-	if err != nil {
+	if o.NotBefore, err = a.notBefore(r.Context(), q); err != nil {
 		return err
 	}
 	media, encoding, err := mediaTypes(r, "text/csv", "application/x-ndjson")
@@ -76,7 +75,6 @@ func (a *API) enqueueBatch(w http.ResponseWriter, r *http.Request, q url.Values)
 	if media == "application/x-ndjson" {
 		format = rows.JSONLines
 	}
-	u.out.Due.Time = o.NotBefore
 	var body io.Reader = opened(w, r, guard.Body(w, r, a.Standstill), a.MaxBatch)
 	if err := pruneOf(q, &o); err != nil {
 		return err

@@ -109,6 +109,7 @@ func TestPutOffByTheClockOfRedis(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now().Add(2 * time.Hour).UTC().Truncate(time.Millisecond)
 	w.redis.SetTime(now)
+	w.postCSV("/v1/batches?batch=again&in=10m", rows(1)).want(t, 202, nil)
 	soon, due := now.Add(10*time.Minute), "2006-01-02T15:04:05.000Z"
 	for query, want := range map[string]string{
 		"in=10m": soon.Format(due), "at=" + soon.Format(time.RFC3339Nano): soon.Format(due), "in=0s": "", "at=" + now.Add(-time.Hour).Format(time.RFC3339): "",
@@ -117,6 +118,11 @@ func TestPutOffByTheClockOfRedis(t *testing.T) {
 		if w.postCSV("/v1/batches?"+query+"&batch="+url.QueryEscape(query), rows(1)).want(t, 202, &s); s.Due != want {
 			t.Errorf("%s: due at %q, want %q", query, s.Due, want)
 		}
+	}
+	// Now is now for new calls of a batch that was put off, too.
+	var s summary
+	if w.postCSV("/v1/batches?in=0s&batch=again", rows(2)).want(t, 202, &s); s.Enqueued != 1 || s.Due != "" {
+		t.Errorf("%+v", s)
 	}
 }
 

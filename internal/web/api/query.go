@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -76,11 +77,12 @@ func isSet(q url.Values, name string) (bool, error) {
 	return false, refuseField(badParameter, name, "want nothing, true or false")
 }
 
-// notBefore reads at and in, and returns the time by a clock.
-func notBefore(q url.Values, clock func() (time.Time, error)) (time.Time, error) {
+// notBefore reads at and in; zero: neither was given.
+func (a *API) notBefore(ctx context.Context, q url.Values) (time.Time, error) {
 	s, err := engine.ParseStart(func(name string) (string, bool) { return q.Get(name), q.Has(name) })
 	if e, ok := errors.AsType[*engine.StartError](err); ok {
 		return time.Time{}, refuseField(badParameter, e.Field, "%s", e.Problem)
 	}
-	return s.Time(clock)
+	now, err := a.Redis.Time(ctx).Result()
+	return s.Time(now), err
 }
