@@ -142,10 +142,7 @@ func (a *app) runBulk(cmd *cobra.Command, file string, o bulkFlags) error {
 	}
 	in := r.in
 	defer in.close()
-	if o.strict && !in.stays {
-		return usagef("--strict needs a regular file: it reads %s twice", file)
-	}
-	if o.canary > 0 && !o.dryRun || o.prune != "" {
+	if o.canary > 0 && !o.dryRun || o.prune != "" || o.strict {
 		if err := in.keep(); err != nil {
 			return err
 		}

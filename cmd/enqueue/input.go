@@ -15,7 +15,6 @@ import (
 
 	"habilita/internal/ledger"
 	"habilita/internal/rows"
-
 	"habilita/internal/say"
 )
 
@@ -36,7 +35,7 @@ type fileFlags struct {
 func (o *fileFlags) bind(cmd *cobra.Command) {
 	o.inputFlags.bind(cmd)
 	choice(cmd, &o.onFailure, "on-failure", "hold, skip or cancel: what happens to a chain whose call was given up", ledger.Policies()...)
-	cmd.Flags().StringVar(&o.rejects, "rejects", "", "file in which to keep the rows that were rejected, conflict or were withheld, unchanged")
+	cmd.Flags().StringVar(&o.rejects, "rejects", "", "another file, in which to keep the rows that were rejected, conflict or were withheld, unchanged")
 	choice(cmd, &o.progress, "progress", "auto (a bar on a terminal), plain or none", "auto", "plain", "none")
 }
 
@@ -56,6 +55,10 @@ func (a *app) openRows(cmd *cobra.Command, name string, o fileFlags) (*rowsRun, 
 	in, err := a.openInput(cmd.Context(), name, o.inputFlags)
 	if err != nil {
 		return nil, err
+	}
+	if in.stays && in.wholeAt(o.rejects) {
+		in.close()
+		return nil, usagef("--rejects %s is the file itself, which would lose all its other rows: name another file", o.rejects)
 	}
 	return &rowsRun{app: a, cmd: cmd, o: bulkFlags{fileFlags: o}, in: in, meter: a.newMeter(o.progress, progress.UnitsBytes), rejects: rows.NewRejects(o.rejects)}, nil
 }
@@ -109,9 +112,7 @@ func (a *app) openInput(ctx context.Context, name string, o inputFlags) (_ *inpu
 }
 
 func (in *input) close() {
-	if in.opened != nil {
-		_ = in.opened.Close()
-	}
+	_ = in.opened.Close() // nil has nothing to close, and below no place
 	if in.kept != nil && in.kept != in.opened {
 		rows.Drop(in.kept)
 	}
@@ -161,6 +162,13 @@ func (in *input) keep() (err error) {
 	return nil
 }
 
+// wholeAt reports whether path is that of the input, and the input is no rejects file: that may be written anew.
+func (in *input) wholeAt(path string) bool {
+	there, err := os.Stat(path)
+	own, failed := in.opened.Stat()
+	return err == nil && failed == nil && os.SameFile(there, own) && (!rows.FromRejects(in.rows()) || in.again() != nil)
+}
+
 // again goes back to the start of an input that can be read twice.
 func (in *input) again() error {
 	_, err := in.kept.Seek(0, io.SeekStart)
@@ -174,9 +182,7 @@ func (in *input) rows() iter.Seq2[rows.Row, error] {
 
 // read returns how many bytes were read; 0 for a pipe that is not kept.
 func (in *input) read() (n int64) {
-	if in.kept != nil {
-		n, _ = in.kept.Seek(0, io.SeekCurrent)
-	}
+	n, _ = in.kept.Seek(0, io.SeekCurrent)
 	return n
 }
 

@@ -4,8 +4,8 @@ package main
 var commandMutations = []mutation{
 	{
 		"at and in", "a time that has passed puts calls off",
-		in("internal/engine/start.go", "case s.At.After(now):", "case !s.At.IsZero():"),
-		"./internal/engine", "TestStart",
+		in("internal/engine/batchopen.go", "b.job.atOnce || !b.NotBefore", "!b.NotBefore"),
+		"./internal/engine", "TestPutOffBatchKeepsItsTime",
 	},
 	{
 		"files as people have them", "UTF-16 is read as if it were UTF-8",
