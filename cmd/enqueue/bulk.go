@@ -200,8 +200,7 @@ func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 		return err
 	}
 	o := r.options(progressWords)
-	o.Canary, o.Release, o.OnCanary = max(0, r.o.canary), r.o.canary == 0, r.canaries
-	o.Notify = r.o.notify
+	o.OnCanary, o.Notify = r.canaries, r.o.notify
 	var sum engine.Summary
 	err = s.control.EnqueueBatch(ctx, r.o.batch, func() (_ control.Outcome, err error) {
 		sum, err = p.EnqueueBatch(ctx, r.o.batch, r.calls(), o)

@@ -123,6 +123,7 @@ func (r *rowsRun) options(words func(engine.Summary) string) engine.BatchOptions
 	o := r.o
 	return engine.BatchOptions{
 		Policy: ledger.Policy(o.onFailure), NotBefore: r.at, Path: o.path, PartIf: func() bool { return r.part },
+		Canary: max(0, o.canary), Release: o.canary == 0,
 		Strict: o.strict, Prune: o.prune != "", PruneExactly: o.pruneExactly,
 		OnReject: r.reject, OnLeftOut: r.leftOut,
 		OnProgress: func(s engine.Summary) {

@@ -78,7 +78,6 @@ func (b *batchRun) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		want.Canary = 0
 	}
 	if !b.Look {
 		if err := b.job.lease.begin(ctx, b.name); err != nil {
@@ -98,10 +97,10 @@ func (b *batchRun) open(ctx context.Context) error {
 	if err := b.mayTake(ctx, have, want); err != nil {
 		return err
 	}
+	if err := b.mayEnqueue(ctx, have); err != nil {
+		return err
+	}
 	if !b.Look {
-		if err := b.mayEnqueue(ctx, have); err != nil {
-			return err
-		}
 		if err := b.p.batches.Began(ctx, b.id, b.job.lease.run); err != nil {
 			return err
 		}

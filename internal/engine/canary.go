@@ -87,7 +87,7 @@ func (j *batchJob) canariesFirst(ctx context.Context, b *batchRun) error {
 // mayEnqueue says whether this run may enqueue calls of the batch.
 func (b *batchRun) mayEnqueue(ctx context.Context, m ledger.Batch) error {
 	switch {
-	case b.canary.first || !m.Holds():
+	case b.canary.first || !m.Holds() || b.Look && (b.Canary > 0 || b.Release):
 		return nil
 	case b.Release:
 		return b.p.batches.Release(ctx, m.ID)
