@@ -180,7 +180,7 @@ type rowsRun struct {
 	meter   *meter.Meter
 	rejects *rows.Rejects
 	part    bool // the rows are those of a rejects file
-	whole   bool // such rows are refused: the file is the job (run)
+	whole   bool // such rows are refused: the file is the job (run), or all of a schedule
 
 	withheld    int // rows, so far
 	savesMemory bool

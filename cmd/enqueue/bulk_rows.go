@@ -48,7 +48,7 @@ func (r *rowsRun) calls() iter.Seq2[engine.Call, error] {
 				return
 			}
 			if r.part && r.whole {
-				yield(engine.Call{}, usagef("%s is a rejects file: correct the file that its rows came from and run that again; what was made stays made", r.in.name))
+				yield(engine.Call{}, usagef("%s is a rejects file: correct the file that its rows came from, and give that", r.in.name))
 				return
 			}
 			c, err := engine.CallOfRow(row, err)

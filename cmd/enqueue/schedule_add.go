@@ -122,6 +122,7 @@ func (a *app) runScheduleAdd(cmd *cobra.Command, o scheduleFlags) error {
 		return err
 	}
 	defer r.in.close()
+	r.whole = true
 	if err := r.in.keep(); err != nil {
 		return err
 	}
