@@ -356,7 +356,7 @@ var (
 	// which calls are no longer in it.
 	ErrRowsMissing = errors.New("rows were left out")
 	// ErrOtherRun says that another run fills the batch.
-	ErrOtherRun = errors.New("another run of the batch is not over")
+	ErrOtherRun = fmt.Errorf("another run of the batch is not over: prune again when it has ended (a run that was killed ends after %v)", ledger.RunLease)
 )
 
 // PruneCountError says that Prune would cancel more calls than it may without their number, or
