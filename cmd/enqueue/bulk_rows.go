@@ -202,7 +202,8 @@ func (r *rowsRun) tellTimes(s engine.Summary) {
 func (r *rowsRun) did(s engine.Summary) {
 	fmt.Fprintf(r.told(), "%s; %s; %s\n", lastWords(s, r.whole, r.o.prune != ""), say.Count(s.Tokens, "token"), s.Elapsed.Round(time.Millisecond))
 	if s.OutOfOrder > 0 {
-		fmt.Fprintf(r.told(), "%s joined the end of their chains: rows that stand after them in the file were there already\n", say.Count(s.OutOfOrder, "new call"))
+		fmt.Fprintf(r.told(), "%s: rows that stand after %s in the file were there already\n",
+			say.Plural(s.OutOfOrder, "new call joined the end of its chain", "new calls joined the end of their chains"), say.Word(s.OutOfOrder, "it", "them"))
 	}
 	if s.Edited {
 		fmt.Fprintf(r.err, "%s was edited while it was read twice: what stands here is of the second reading\n", r.in.name)
