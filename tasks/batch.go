@@ -46,9 +46,8 @@ type Summary struct {
 	NotPruned error
 	// NotBefore is to when calls without a time of their own were put off; zero: they were not.
 	NotBefore time.Time
-	// Kept is the latest time to which the batch was put off before, if NotBefore gave another. Calls that were there keep
-	// their time. Zero: it gave none.
-	Kept    time.Time
+	// Kept says that calls of the batch that wait had another time than NotBefore gives, and keep it.
+	Kept    bool
 	Elapsed time.Duration
 }
 

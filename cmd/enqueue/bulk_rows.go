@@ -193,8 +193,8 @@ func (r *rowsRun) tellTimes(s engine.Summary) {
 	if s.Enqueued > 0 && !s.NotBefore.IsZero() {
 		fmt.Fprintf(r.told(), "begins  %s\n", r.local(control.Time{Time: s.NotBefore}))
 	}
-	if s.Waiting > 0 && !s.Kept.IsZero() {
-		fmt.Fprintf(r.told(), "--at and --in are for new calls: those there already keep their time, at the latest %s\n", r.local(control.Time{Time: s.Kept}))
+	if s.Waiting > 0 && s.Kept {
+		fmt.Fprintf(r.told(), "--at and --in are for new calls: those that wait keep their time (enqueue status %s)\n", say.Quote(r.o.batch))
 	}
 }
 

@@ -46,7 +46,7 @@ var producerMutations = []mutation{
 	},
 	{
 		"a batch that was put off keeps its time", "a row that is new is due at once",
-		in("internal/engine/batchopen.go", "b.NotBefore = first", "_ = first"),
+		in("internal/engine/batchopen.go", "b.NotBefore = counts.FirstDue", "_ = counts.FirstDue"),
 		"./internal/engine", "TestPutOffBatchKeepsItsTime",
 	},
 	{

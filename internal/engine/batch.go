@@ -39,7 +39,7 @@ type Summary struct {
 	Edited     bool          `json:"edited"`       // the sequence gave other calls when it was ranged over again
 	NotPruned  error         `json:"-"`            // why Prune did nothing; nil: it did, or was not asked for
 	NotBefore  time.Time     `json:"-"`            // to when calls without a time of their own were put off; zero: they were not
-	Kept       time.Time     `json:"-"`            // the latest time to which the batch was put off before, if another was given now: what is there keeps it
+	Kept       bool          `json:"-"`            // calls that wait were given another time than NotBefore, and keep it
 	Elapsed    time.Duration `json:"-"`
 }
 

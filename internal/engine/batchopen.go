@@ -182,11 +182,10 @@ func (b *batchRun) mayTake(ctx context.Context, have, want ledger.Batch) error {
 		return err
 	}
 	b.before = counts.Total
-	if first, last := counts.FirstDue, counts.LastDue; !last.After(b.p.clock.Now()) {
-	} else if b.job.atOnce || !b.NotBefore.IsZero() && !b.NotBefore.Equal(last) {
-		b.own.Kept = last
-	} else if first.Equal(last) {
-		b.NotBefore = first // else calls that are new would be made before those that stand before them
+	if waits := counts.LastDue.After(b.p.clock.Now()); b.job.atOnce || !b.NotBefore.IsZero() {
+		b.own.Kept = (waits || !b.job.atOnce) && !b.NotBefore.Equal(counts.LastDue)
+	} else if waits && counts.FirstDue.Equal(counts.LastDue) {
+		b.NotBefore = counts.FirstDue // else calls that are new would be made before those that stand before them
 	}
 	if b.before == 0 && have.Policy != want.Policy { // one that has no calls takes any
 		if !b.Look {
