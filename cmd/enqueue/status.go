@@ -113,14 +113,12 @@ func (a *app) watchBatch(ctx context.Context, s *session, batch string) error {
 		fmt.Fprintf(a.err, "stopped watching; the batch goes on\nfollow: enqueue watch %s\n", say.Quote(batch))
 		return nil
 	}
-	if err != nil {
+	if err != nil || a.json {
 		return err
 	}
-	if !a.json {
-		fmt.Fprintf(a.out, "settled at %s\n", a.local(last.SettledAt))
-		if n := next(last); n != "" {
-			fmt.Fprintln(a.out, n)
-		}
+	fmt.Fprintf(a.out, "settled at %s\n", a.local(last.SettledAt))
+	if n := next(last); n != "" {
+		fmt.Fprintln(a.out, n)
 	}
 	return nil
 }

@@ -97,6 +97,8 @@ type BatchOptions struct {
 	// that says the same as a known one is rejected (*TwinError), since nobody can tell whether it is
 	// another. PartIf is called once, when the sequence has given its first call. nil: it is the whole.
 	PartIf func() bool
+	// PassedOver is how many rows the sequence did not give, once it has ended; if any, the batch is not complete. nil: none.
+	PassedOver func() int
 	// Look tells what would be done, and does nothing.
 	Look bool
 	// Strict enqueues nothing if any call is rejected or conflicts: the error is a *StrictError, or the

@@ -283,7 +283,7 @@ func (b *batchRun) complete(ctx context.Context, sum *Summary) error {
 			return err
 		}
 	}
-	if !b.job.lease.begun || !sum.Complete() {
+	if !b.job.lease.begun || !sum.Complete() || b.PassedOver != nil && b.PassedOver() > 0 {
 		return nil
 	}
 	return b.p.batches.Completed(ctx, b.id, b.job.lease.run)

@@ -248,7 +248,7 @@ func (s *scheduler) fill(ctx context.Context, id string, c schedule.Claim) (sche
 		}
 		return err
 	}
-	sum, err := s.producer.EnqueueBatch(ctx, c.Batch, calls, BatchOptions{Policy: ledger.Policy(c.Policy), OnReject: reject})
+	sum, err := s.producer.EnqueueBatch(ctx, c.Batch, calls, BatchOptions{Policy: ledger.Policy(c.Policy), OnReject: reject, PassedOver: func() int { return run.Passed }})
 	run.Calls, run.Rejected, run.Chains = sum.Enqueued+sum.Duplicates, sum.Rejected, len(chains)
 	run.Conflicts, run.Withheld = sum.Conflicts, sum.Withheld+run.Passed
 	return run, err

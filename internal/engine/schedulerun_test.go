@@ -270,7 +270,10 @@ func TestPassedOverIsWithheld(t *testing.T) {
 	w.look()
 	runs, err := w.scheduler.store.Runs(t.Context(), definition.Name)
 	if err != nil || len(runs) == 0 || runs[0].Passed == 0 || runs[0].Withheld != runs[0].Passed {
-		t.Errorf("%+v, %v", runs, err)
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	if m, err := w.scheduler.batches.Get(t.Context(), ledger.BatchID(runs[0].Batch)); err != nil || m.Complete {
+		t.Errorf("it is complete: %+v, %v", m, err)
 	}
 }
 
