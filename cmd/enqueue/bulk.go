@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -226,7 +227,11 @@ func (r *rowsRun) enqueue(ctx context.Context, s *session) error {
 	if !r.o.timing.wait || sum.Rows == 0 {
 		return r.end(sum, nil, nil)
 	}
-	st, err := r.settle(ctx, s.control, r.o.batch, r.o.progress, r.o.timing.timeout)
+	mine := sum.Enqueued + sum.Duplicates
+	if r.part {
+		mine = math.MaxInt // no row is missing
+	}
+	st, err := r.settle(ctx, s.control, r.o.batch, r.o.progress, r.o.timing.timeout, mine)
 	return r.end(sum, &st, err)
 }
 

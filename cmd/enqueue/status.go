@@ -236,9 +236,9 @@ func (a *app) from(ctx context.Context, s *session, start engine.Start) (time.Ti
 	return at, err
 }
 
-// settle waits for a batch, showing its progress on the error output. It says itself
-// why the wait ended early; the error is then errPartial or errTold.
-func (a *app) settle(ctx context.Context, op *control.Control, batch, mode string, timeout time.Duration) (control.Status, error) {
+// settle waits for a batch, showing its progress on the error output. mine is how many of its calls the file has. It says
+// itself why the wait ended early; the error is then errPartial or errTold.
+func (a *app) settle(ctx context.Context, op *control.Control, batch, mode string, timeout time.Duration, mine int) (control.Status, error) {
 	m := a.newMeter(mode, progress.UnitsDefault)
 	st, err := op.WaitProgress(ctx, batch, timeout, func(p control.Progress) {
 		m.Update(int64(p.Ended()), int64(p.Total), a.progressOf(p))
@@ -247,10 +247,15 @@ func (a *app) settle(ctx context.Context, op *control.Control, batch, mode strin
 	if err != nil {
 		return st, a.waitEnded(ctx, err, timeout, "enqueue watch "+say.Quote(batch))
 	}
-	if !st.AllSucceeded() {
+	if !allSucceeded(st, mine) {
 		return st, errPartial
 	}
 	return st, nil
+}
+
+// allSucceeded reports whether all of a batch's calls did that its file has; others may have been cancelled.
+func allSucceeded(s control.Status, mine int) bool {
+	return s.Succeeded+min(s.Cancelled, max(0, s.Total-mine)) == s.Total && s.Unread == 0
 }
 
 // newMeter makes the meter of --progress.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -155,5 +156,27 @@ func TestQuotaIsThatOfTheWorkers(t *testing.T) {
 	}
 	if row := quotaShown(); row.Quota != 7000 || row.Licenses != 7 {
 		t.Errorf("with one whose tokens have seven licences: %+v", row)
+	}
+}
+
+// A wait ends well if all calls of the file succeeded: others may have been cancelled, by --prune or a person.
+func TestAllOfTheFileSucceeded(t *testing.T) {
+	for _, c := range []struct {
+		total, succeeded, cancelled, failed, unread, mine int
+		want                                              bool
+	}{
+		{total: 3, succeeded: 3, mine: 3, want: true},
+		{total: 4, succeeded: 3, cancelled: 1, mine: 3, want: true},
+		{total: 4, succeeded: 3, cancelled: 1, mine: 4},            // it is of the file
+		{total: 4, succeeded: 2, cancelled: 2, mine: 3},            // one of them is
+		{total: 4, succeeded: 3, failed: 1, mine: 3},               // one that could not be taken back
+		{total: 4, succeeded: 3, cancelled: 1, mine: math.MaxInt},  // some rows of a file
+		{total: 3, succeeded: 2, cancelled: 1, mine: 4},            // a row stands in the file twice
+		{total: 4, succeeded: 3, cancelled: 1, unread: 1, mine: 3}, // who knows
+	} {
+		s := control.Status{Total: c.total, Succeeded: c.succeeded, Failed: c.failed, Cancelled: c.cancelled, Unread: c.unread}
+		if got := allSucceeded(s, c.mine); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }
