@@ -3,6 +3,7 @@ package main
 const (
 	scheduleLua    = "internal/schedule/lua/"
 	timetableGo    = "internal/schedule/timetable.go"
+	wallclockGo    = "internal/wallclock/wallclock.go"
 	schedulerRunGo = "internal/engine/scheduler.go"
 )
 
@@ -70,13 +71,13 @@ var scheduleMutations = []mutation{
 		"./internal/engine", "TestStoppingWorkerGivesItsRunBack",
 	},
 	{
-		"schedules: ticks of the skipped hour", "they are taken for those of an hour later",
-		in(timetableGo, "	start, _ := skipped.ZoneBounds()\n	return start.In(t.Zone)", "	return skipped"),
+		"schedules: ticks of the skipped hour", "they are taken for those of an hour earlier",
+		in(wallclockGo, "if !t.Add(offset).Before(wall) {", "if false {"),
 		"./internal/schedule", "TestTicks",
 	},
 	{
 		"schedules: ticks of the doubled hour", "they are made in the second of the two",
-		in(timetableGo, "if found.IsZero() || at.Before(found) {", "if found.IsZero() || at.After(found) {"),
+		in(wallclockGo, "at.Before(end)", "at.Before(end.Add(-time.Hour))"),
 		"./internal/schedule", "TestTicks",
 	},
 	{

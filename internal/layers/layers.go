@@ -39,8 +39,8 @@ var layers = []layer{
 	{name: "ground", groups: []string{"internal/quota", "internal/vault", "internal/wolkvox", "internal/membership", "internal/breaker",
 		"internal/web/guard", "internal/web/hub", "internal/localrun/wal", "internal/localrun/inproc", "internal/leasttime", "internal/seen", "internal/tracing"}},
 	{name: "Redis", groups: []string{"internal/redisconn"}},
-	{name: "scripts put together, connections, notifications, this machine told from others, numbers with their nouns, this build",
-		groups: []string{"internal/lualink", "internal/rawconn", "internal/nudge", "internal/loopback", "internal/say", "internal/version"}},
+	{name: "scripts put together, connections, notifications, this machine told from others, numbers with their nouns, moments of a zone, this build",
+		groups: []string{"internal/lualink", "internal/rawconn", "internal/nudge", "internal/loopback", "internal/say", "internal/wallclock", "internal/version"}},
 	{name: "tests and tools", groups: []string{"internal/testkit", "internal/simtime", "internal/layers", "examples"}, tests: true},
 }
 

@@ -3,6 +3,8 @@ package quota
 import (
 	"sync/atomic"
 	"time"
+
+	"habilita/internal/wallclock"
 )
 
 // Clock is the time of the Redis server as its replies told it, carried on by the
@@ -102,26 +104,10 @@ func newWindow(loc *time.Location, now time.Time) *window {
 func nextStart(t time.Time) time.Time { return startOf(t, 1) }
 
 // startOf returns the first instant of the date that is so many days after t's, in t's zone. If the zone
-// skips that date, it returns the first instant of the next date. Midnight itself may not exist (the
-// clock goes forward over it) or come twice (it goes back to it); time.Date does not
-// say which instant it answers then.
+// skips that date, it returns the first instant of the next date.
 func startOf(t time.Time, days int) time.Time {
-	loc := t.Location()
 	y, m, d := t.Date()
-	midnight := time.Date(y, m, d+days, 0, 0, 0, 0, time.UTC) // the wall clock, read as UTC
-	t = midnight.Add(-26 * time.Hour).In(loc)                 // an earlier date, in every zone
-	for {
-		_, seconds := t.Zone()
-		offset := time.Duration(seconds) * time.Second
-		if !t.Add(offset).Before(midnight) {
-			return t // this period of the zone begins after midnight: there was none
-		}
-		_, end := t.ZoneBounds()
-		if at := midnight.Add(-offset); end.IsZero() || at.Before(end) {
-			return at.In(loc)
-		}
-		t = end
-	}
+	return wallclock.First(time.Date(y, m, d+days, 0, 0, 0, 0, time.UTC), t.Location())
 }
 
 // NextDay returns when a token that can do nothing more today gets grants again: the end

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"habilita/internal/wallclock"
 )
 
 // Timetable tells when a schedule is due: a cron expression in a time zone.
@@ -78,7 +80,7 @@ func (t *Timetable) Next(after time.Time) time.Time {
 			return time.Time{}
 		}
 		// A tick whose first occurrence has passed is not made again in the second.
-		if at := t.first(wall); at.After(after) {
+		if at := wallclock.First(wall, t.Zone); at.After(after) {
 			return at
 		}
 	}
@@ -109,30 +111,6 @@ func (t *Timetable) nextReal(after time.Time) time.Time {
 func (t *Timetable) matches(at time.Time) bool {
 	wall := asUTC(at)
 	return t.spec.Next(wall.Add(-time.Second)).Equal(wall)
-}
-
-// first returns the first moment at which the clocks of the zone show a time; if they
-// never show it, the moment at which they go past it.
-func (t *Timetable) first(wall time.Time) time.Time {
-	const far = 48 * time.Hour // no zone is that far from UTC, or changes twice within it
-	var found, skipped time.Time
-	for _, near := range []time.Time{wall.Add(-far), wall.Add(far)} {
-		_, offset := near.In(t.Zone).Zone()
-		at := wall.Add(-time.Duration(offset) * time.Second).In(t.Zone)
-		switch {
-		case asUTC(at).Equal(wall):
-			if found.IsZero() || at.Before(found) {
-				found = at
-			}
-		case skipped.IsZero():
-			skipped = at // by the offset before the change: it lies behind it
-		}
-	}
-	if !found.IsZero() {
-		return found
-	}
-	start, _ := skipped.ZoneBounds()
-	return start.In(t.Zone)
 }
 
 // asUTC returns the time of UTC that reads as t does.
