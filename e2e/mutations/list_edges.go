@@ -79,7 +79,7 @@ var receiptMutations = []mutation{
 	},
 	{
 		"a lost reply of a decision", "what it did is told as nothing",
-		in("internal/ledger/lua/once.lua", "if told then return cjson.decode(told) end", ""),
+		in(onceLua, "if told then return cjson.decode(told)[1] end", ""),
 		"./internal/ledger", "TestLostReplyOfADecision",
 	},
 	{

@@ -2,6 +2,7 @@ package main
 
 const (
 	scheduleLua    = "internal/schedule/lua/"
+	onceLua        = "internal/ledger/lua/once.lua"
 	timetableGo    = "internal/schedule/timetable.go"
 	wallclockGo    = "internal/wallclock/wallclock.go"
 	schedulerRunGo = "internal/engine/scheduler.go"
@@ -16,7 +17,7 @@ var scheduleMutations = []mutation{
 	},
 	{
 		"schedules: a lost reply", "what was done is told as not done",
-		in(scheduleLua+"once.lua", "if told then return cjson.decode(told)[1] end", ""),
+		in(onceLua, "if told then return cjson.decode(told)[1] end", ""),
 		"./internal/schedule", "TestLostReply/miniredis",
 	},
 	{

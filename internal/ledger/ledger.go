@@ -80,7 +80,7 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 	})
 	grants := func(name string) script { return redisconn.NewScript(func() string { return source(name) }, library) }
 	decides := func(name string) script {
-		return redisconn.NewScript(func() string { return "local function decision()\n" + source(name) + "end\n" + source("once") }, library)
+		return redisconn.NewScript(func() string { return Once(source(name)) }, library)
 	}
 	l.index, l.tidyIDs, l.undrop = alone("index"), alone("tidy_ids"), grants("undrop")
 	l.append_ = redisconn.NewScript(func() string { return source("append") }, func() *lualink.Library {
@@ -95,6 +95,12 @@ func New(rdb redis.UniversalClient, o Options) *Ledger {
 }
 
 func source(name string) string { return redisconn.Source(sources, name) }
+
+// Once makes a script of steps that are done once, even if the Redis client sends it again: then it answers as it did at
+// first. The last of its keys names the place of the answer, and is new for each execution.
+func Once(steps string) string {
+	return "local function step()\n" + steps + "end\n" + source("once")
+}
 
 // run executes a script on the bucket of tag and returns its reply.
 func (l *Ledger) run(ctx context.Context, s script, tag string, args ...any) (reply, error) {

@@ -40,7 +40,7 @@ func NewStore(rdb redis.UniversalClient, prefix string) *Store {
 	s := &Store{rdb: rdb, prefix: cmp.Or(prefix, "habilita"), scripts: map[string]*redis.Script{}}
 	source := func(name string) string { return redisconn.Source(sources, name) }
 	for _, name := range []string{"put", "claim", "take", "renew", "decided", "finish", "pass", "ask", "pause", "remove", "reseal"} {
-		s.scripts[name] = redis.NewScript(source("library") + "local function step()\n" + source(name) + "end\n" + source("once"))
+		s.scripts[name] = redis.NewScript(source("library") + ledger.Once(source(name)))
 	}
 	return s
 }

@@ -1,4 +1,4 @@
--- What the scripts of a schedule share. KEYS[2] is for once.lua. All keys of a script live under
+-- What the scripts of a schedule share. KEYS[2] is for once.lua of the ledger. All keys of a script live under
 -- KEYS[1], the prefix of one schedule with its hash tag ("habilita:{s:abc}:"), so that a script
 -- touches one Redis Cluster slot and is atomic. Times are ms by the clock of Redis.
 --
