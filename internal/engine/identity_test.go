@@ -3,12 +3,14 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"habilita/internal/control"
 	"habilita/internal/ledger"
+	"habilita/internal/seen"
 	"habilita/internal/vault"
 )
 
@@ -329,7 +331,23 @@ func TestRunsOfOneBatchAtOnce(t *testing.T) {
 func (b *batchRun) kept() int {
 	b.marks.mu.Lock()
 	defer b.marks.mu.Unlock()
-	return b.rows.table.Bytes() + b.marks.table.Bytes()
+	return bytesOf(&b.rows.table) + bytesOf(&b.marks.table)
+}
+
+// bytesOf is the most bytes that a table with so many hashes takes: while a shard grows, its old form and its new one are
+// there.
+func bytesOf(t *seen.Table) int {
+	shards := reflect.ValueOf(t).Elem().FieldByName("shards")
+	sum, largest := int(shards.Type().Size()), 0
+	for i := range shards.Len() {
+		s := shards.Index(i)
+		own := 0
+		for _, list := range []string{"hashes", "values"} {
+			own += s.FieldByName(list).Cap() * int(s.FieldByName(list).Type().Elem().Size())
+		}
+		sum, largest = sum+own, max(largest, own)
+	}
+	return sum + largest
 }
 
 // What a producer keeps for each row that it has read, growth included: with and without ids,

@@ -1,10 +1,7 @@
 // Package seen remembers what a long list was found to have, by 64-bit hashes, in few bytes.
 package seen
 
-import (
-	"slices"
-	"unsafe"
-)
+import "slices"
 
 const (
 	shards = 256
@@ -22,18 +19,6 @@ type shard struct {
 	hashes []uint64 // 0: no entry
 	values []uint32
 	n      int
-}
-
-// Bytes returns the most bytes that a table with so many hashes takes at any moment: while a shard
-// grows, its old form and its new one are there.
-func (t *Table) Bytes() int {
-	sum, largest := int(unsafe.Sizeof(*t)), 0
-	for i := range t.shards {
-		s := &t.shards[i]
-		own := cap(s.hashes)*int(unsafe.Sizeof(s.hashes[0])) + cap(s.values)*int(unsafe.Sizeof(s.values[0]))
-		sum, largest = sum+own, max(largest, own)
-	}
-	return sum + largest
 }
 
 // Get returns the number of a hash; 0 if it has no entry.
