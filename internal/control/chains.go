@@ -172,15 +172,8 @@ func (o *Control) Overview(ctx context.Context) (Overview, error) {
 	if !redisconn.Partly(err) {
 		return Overview{}, err
 	}
-	sum := Overview{Unread: Unread(err)}
-	for _, b := range buckets {
-		sum.Ready += b.Ready
-		sum.Active += b.Due
-		sum.Held += b.Held
-		sum.Scheduled += b.Delayed
-		sum.NextDue.Time = ledger.Earlier(sum.NextDue.Time, b.NextDelayed)
-	}
-	return sum, nil
+	all := ledger.Total(buckets)
+	return Overview{Ready: all.Ready, Active: all.Due, Held: all.Held, Scheduled: all.Delayed, Unread: Unread(err), NextDue: Time{Time: all.NextDelayed}}, nil
 }
 
 // Outlook says which chains can't go on today by themselves.

@@ -152,18 +152,11 @@ type backlog struct {
 }
 
 func backlogOf(buckets []ledger.Bucket, now time.Time) backlog {
-	sum := backlog{At: now.UnixMilli()}
-	for _, b := range buckets {
-		sum.Ready += b.Ready
-		sum.Active += b.Due
-		sum.Held += b.Held
-		sum.Scheduled += b.Delayed
-		// A chain that is due and has not moved on waits for a worker as much as a ready one.
-		for _, since := range []time.Time{b.Since, b.NextDue} {
-			if !since.IsZero() {
-				sum.WaitedMS = max(sum.WaitedMS, sum.At-since.UnixMilli())
-			}
-		}
+	all := ledger.Total(buckets)
+	sum := backlog{At: now.UnixMilli(), Ready: all.Ready, Active: all.Due, Held: all.Held, Scheduled: all.Delayed}
+	// A chain that is due and has not moved on waits for a worker as much as a ready one.
+	if since := ledger.Earlier(all.Since, all.NextDue); !since.IsZero() {
+		sum.WaitedMS = max(0, sum.At-since.UnixMilli())
 	}
 	return sum
 }

@@ -202,6 +202,20 @@ func (l *Ledger) Inspect(ctx context.Context) ([]Bucket, error) {
 	return out, unread.Of(Buckets)
 }
 
+// Total adds up buckets. Its times are the earliest of theirs.
+func Total(buckets []Bucket) (sum Bucket) {
+	for _, b := range buckets {
+		sum.Ready += b.Ready
+		sum.Due += b.Due
+		sum.Held += b.Held
+		sum.Delayed += b.Delayed
+		sum.NextDue = Earlier(sum.NextDue, b.NextDue)
+		sum.Since = Earlier(sum.Since, b.Since)
+		sum.NextDelayed = Earlier(sum.NextDelayed, b.NextDelayed)
+	}
+	return sum
+}
+
 // Busy returns the tags of the buckets that have a chain that is not idle; with heldOnly, a held one. Its errors are
 // those of Inspect.
 func (l *Ledger) Busy(ctx context.Context, heldOnly bool) (tags []string, err error) {
