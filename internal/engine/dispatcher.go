@@ -54,7 +54,7 @@ func (f *dispatcher) run(ctx context.Context) {
 	synced := time.Time{}
 	for ctx.Err() == nil {
 		if time.Since(synced) > lessOften(syncEvery, len(f.consumes)) {
-			f.sync(ctx)
+			f.sync()
 			synced = time.Now()
 		}
 		f.prefetch.note(time.Now(), f.starts.Load())
@@ -120,7 +120,7 @@ func (f *dispatcher) crowded(ctx context.Context) bool {
 
 // sync counts the tasks that wait in asynq. If asynq can't be asked, the last count stays: without it,
 // this process would dispatch chains that it can't publish.
-func (f *dispatcher) sync(ctx context.Context) {
+func (f *dispatcher) sync() {
 	there, err := f.inspector.Queues()
 	if err != nil {
 		return

@@ -182,7 +182,7 @@ func TestCountOfTasksStaysWhileAsynqIsAway(t *testing.T) {
 		if away {
 			m.Close()
 		}
-		if f.sync(t.Context()); f.pending.Load() != 1 {
+		if f.sync(); f.pending.Load() != 1 {
 			t.Errorf("away %t: %d tasks wait, want 1", away, f.pending.Load())
 		}
 	}
