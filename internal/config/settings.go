@@ -70,18 +70,17 @@ const (
 
 // Logger returns a logger that writes to w in LOG_FORMAT, from LOG_LEVEL on. Each line has
 // its time in milliseconds. JSON is in UTC; text for people has colours on a terminal.
-// isTerminal says whether w is one. The logger is safe for concurrent use with any w.
+// isTerminal says whether w is one. The logger is as safe for concurrent use as w.
 func Logger(s Settings, w io.Writer, isTerminal bool) zerolog.Logger {
 	format := s.LogFormat
 	if format == "" && isTerminal {
 		format = formatConsole
 	}
-	out := zerolog.SyncWriter(w)
 	if format == formatConsole {
-		out = zerolog.ConsoleWriter{Out: out, NoColor: !isTerminal, TimeFormat: "15:04:05.000"}
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !isTerminal, TimeFormat: "15:04:05.000"}
 	}
 	// A hook rather than Timestamp, whose format is a global variable of zerolog.
-	return zerolog.New(out).Level(s.LogLevel).Hook(zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, _ string) {
+	return zerolog.New(w).Level(s.LogLevel).Hook(zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, _ string) {
 		e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(stamp))
 	}))
 }
