@@ -23,6 +23,7 @@ import (
 	"habilita/internal/quota"
 	"habilita/internal/redisconn"
 	"habilita/internal/vault"
+	"habilita/internal/wolkvox"
 )
 
 // Options are what producers and workers have in common.
@@ -221,6 +222,11 @@ func (o WorkerOptions) openRedis(ro redisconn.Options) (redis.UniversalClient, e
 		return redisconn.Like(o.Redis, ro)
 	}
 	return redisconn.Open(o.RedisURL, ro)
+}
+
+// vendor makes the client of the vendor. A request that the network holds back must not arrive long after its grant.
+func (o WorkerOptions) vendor() (*wolkvox.Client, error) {
+	return wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin, DialContext: o.VendorDialer})
 }
 
 // cluster reports whether Redis is a cluster.

@@ -67,8 +67,7 @@ func OpenQuotaSync(ctx context.Context, o WorkerOptions) (_ *QuotaSync, err erro
 		return nil, err
 	}
 	q := &QuotaSync{o: o, patience: slotPatience}
-	q.vendor, err = wolkvox.New(wolkvox.Config{URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin, DialContext: o.VendorDialer})
-	if err != nil {
+	if q.vendor, err = o.vendor(); err != nil {
 		return nil, err
 	}
 	watch := redisconn.NewRestartWatch(func(context.Context, *redis.Conn, redisconn.Change) { q.restarts.Add(1) })

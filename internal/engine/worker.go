@@ -70,12 +70,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 	if o.cluster() {
 		w.prove = proofWait
 	}
-	// A request that the network holds back must not arrive long after its grant.
-	w.vendor, err = wolkvox.New(wolkvox.Config{
-		URL: o.WolkvoxURL, Timeout: o.CallTimeout, AckTimeout: o.SlotMargin,
-		DialContext: o.VendorDialer,
-	})
-	if err != nil {
+	if w.vendor, err = o.vendor(); err != nil {
 		return nil, err
 	}
 	opened, err := w.connect(ctx)

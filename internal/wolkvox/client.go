@@ -15,9 +15,6 @@ import (
 const DefaultURL = "https://wv{server}.wolkvox.com"
 
 const (
-	defaultTimeout    = 60 * time.Second // the vendor's limit of one request
-	defaultAckTimeout = 10 * time.Second
-
 	// dialTimeout bounds the making of a connection, TLS included; Config.Timeout and
 	// Request.WriteBy bound it too.
 	dialTimeout = 10 * time.Second
@@ -30,7 +27,7 @@ const (
 	maxDrain = 8 << 20
 )
 
-// Config is how a [Client] works. The zero value is ready for the vendor.
+// Config is how a [Client] works.
 type Config struct {
 	// URL is the template of a server's base address, [DefaultURL] if it is
 	// empty. "{server}" stands for the server's digits. Besides the default,
@@ -40,12 +37,12 @@ type Config struct {
 	URL string
 
 	// Timeout bounds a whole attempt, from Do's beginning to the last byte of
-	// the answer. 0 is 60 s, the vendor's own limit.
+	// the answer. Required; the vendor's own limit is 60 s.
 	Timeout time.Duration
 
 	// AckTimeout is how long the vendor's machine may leave sent bytes
 	// unacknowledged before the connection is dropped. So a request can't
-	// arrive long after its time, on a path that came back. 0 is 10 s.
+	// arrive long after its time, on a path that came back. Required.
 	// Only Linux has it (TCP_USER_TIMEOUT).
 	AckTimeout time.Duration
 
@@ -66,8 +63,6 @@ type Client struct {
 
 // New makes a client. It fails if the URL can't be accepted; the error does not show it. New dials nothing.
 func New(cfg Config) (*Client, error) {
-	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
-	cfg.AckTimeout = cmp.Or(cfg.AckTimeout, defaultAckTimeout)
 	to, err := parseTemplate(cmp.Or(cfg.URL, DefaultURL))
 	if err != nil {
 		return nil, fmt.Errorf("wolkvox: URL: %w", err)

@@ -24,7 +24,7 @@ func ExampleClient_Do() {
 	}))
 	defer vendor.Close()
 
-	client, err := wolkvox.New(wolkvox.Config{URL: vendor.URL}) // without URL: the vendor
+	client, err := wolkvox.New(wolkvox.Config{URL: vendor.URL, Timeout: time.Minute, AckTimeout: 5 * time.Second}) // without URL: the vendor
 	if err != nil {
 		fmt.Println(err)
 		return

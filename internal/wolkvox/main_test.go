@@ -2,6 +2,7 @@ package wolkvox
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -101,9 +102,8 @@ func reply(text string) func(*wireServer, int64, *net.TCPConn, *bufio.Reader) {
 
 func newClient(t *testing.T, cfg Config) *Client {
 	t.Helper()
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 30 * time.Second
-	}
+	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
+	cfg.AckTimeout = cmp.Or(cfg.AckTimeout, 10*time.Second)
 	c, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
