@@ -104,7 +104,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"switches over HTTP", "a bare name is not on",
-		in("internal/web/api/query.go", `	case v == "", v == "true":`, `	case v == "true":`),
+		in("internal/web/api/decode.go", `	case v == "", v == "true":`, `	case v == "true":`),
 		"./internal/web/api", "TestSwitches",
 	},
 	{
@@ -159,7 +159,7 @@ var commandMutations = []mutation{
 	},
 	{
 		"parameters that are not known", "they are not named",
-		in("internal/web/api/query.go", "			if plainName.MatchString(name) { // all", "			if false { // all"),
+		in("internal/web/api/decode.go", "			if plainName.MatchString(name) { // all", "			if false { // all"),
 		"./internal/web/api", "TestUnknownParameterIsNamed",
 	},
 }

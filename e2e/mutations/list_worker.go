@@ -76,12 +76,12 @@ var workerMutations = []mutation{
 	},
 	{
 		"joint scripts", "scripts that wait are not joined",
-		in("internal/redisconn/joint.go", "if i, ok := at[hash]; ok && w.joint {", "if i, ok := at[hash]; ok && false {"),
+		in("internal/redisconn/pipeline.go", "if i, ok := at[hash]; ok && w.joint {", "if i, ok := at[hash]; ok && false {"),
 		"./internal/redisconn", "TestJointScriptsAreJoined",
 	},
 	{
 		"joint scripts", "one that fails among others is not sent again",
-		in("internal/redisconn/joint.go", "			failed = append(failed, w)\n", ""),
+		in("internal/redisconn/pipeline.go", "			failed = append(failed, w)\n", ""),
 		"./internal/redisconn", "TestJointScriptsAreJoined",
 	},
 	{
