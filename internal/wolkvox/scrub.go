@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"habilita/internal/say"
 )
 
 // maxText is the most that is kept of one of the vendor's texts, in bytes.
@@ -31,11 +33,7 @@ func safeText(s, token string) string {
 	if len(s) <= maxText {
 		return s
 	}
-	cut := maxText - len("...")
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "..."
+	return say.Cut(s, maxText-len("...")) + "..."
 }
 
 // hideToken writes [token] wherever the token stands, in any case, as it is or escaped. A text
