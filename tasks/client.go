@@ -116,14 +116,14 @@ func (c *Client) limiter(ctx context.Context) (*quota.Limiter, error) {
 	if c.closed.Load() {
 		return nil, ErrClosed
 	}
-	l, err := c.producer.Limiter(ctx)
+	s, err := c.producer.Limits(ctx)
 	if err != nil {
 		return nil, public(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.granted == nil {
-		c.granted, err = quota.New(c.rdb, quota.Settings(l.Settings()))
+		c.granted, err = quota.New(c.rdb, quota.Settings(s))
 	}
 	return c.granted, err
 }

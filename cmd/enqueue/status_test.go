@@ -151,7 +151,7 @@ func TestQuotaIsThatOfTheWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = p.Close() }()
-	if _, err := p.Limiter(t.Context()); err != nil {
+	if _, err := p.Limits(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if row := quotaShown(); row.Quota != 7000 || row.Licenses != 7 {

@@ -32,14 +32,18 @@ func TestLimiterSharesWithAWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = p.Close() }()
-		limiter, err := p.Limiter(t.Context())
+		s, err := p.Limits(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := p.Limiter(t.Context()); again != limiter {
-			t.Error("another limiter")
+		if again, _ := p.Limits(t.Context()); again != s {
+			t.Error("other limits")
 		}
-		if s := limiter.Settings(); s.Slots != 1 || s.Lease != 95*time.Second || s.DefaultLicenses != 3 {
+		limiter, err := quota.New(b.Client, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Slots != 1 || s.Lease != 95*time.Second || s.DefaultLicenses != 3 {
 			t.Errorf("settings %+v are not the worker's", s)
 		}
 		const token = Token("tok")
@@ -101,11 +105,11 @@ func TestLimiterSharesWithAWorker(t *testing.T) {
 		}
 		defer func() { _ = q.Close() }()
 		var differs *membership.MismatchError
-		if _, err := q.Limiter(t.Context()); !errors.As(err, &differs) || differs.Differences[0].Name != settingSlots {
+		if _, err := q.Limits(t.Context()); !errors.As(err, &differs) || differs.Differences[0].Name != settingSlots {
 			t.Errorf("two slots beside a worker with one: %v", err)
 		}
 		q.asked = quota.Settings{Lease: time.Minute, Location: w.o.Quota.Location, Guard: w.o.Quota.Guard}
-		if _, err := q.Limiter(t.Context()); err == nil {
+		if _, err := q.Limits(t.Context()); err == nil {
 			t.Error("a lease of its own")
 		}
 	})
@@ -120,11 +124,11 @@ func TestLimiterBeforeTheWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = p.Close() }()
-	l, err := p.Limiter(t.Context())
+	s, err := p.Limits(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := l.Settings(); s.Slots != 2 || s.Lease != 65*time.Second || s.Location.String() != quota.DefaultLocation {
+	if s.Slots != 2 || s.Lease != 65*time.Second || s.Location.String() != quota.DefaultLocation {
 		t.Errorf("%+v", s)
 	}
 	_, err = NewWorker(t.Context(), WorkerOptions{Options: Options{Keys: key}, RedisURL: "redis://" + m.Addr(), VendorTimeout: 2 * time.Minute})

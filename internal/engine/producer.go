@@ -33,7 +33,7 @@ type Producer struct {
 
 	asked    quota.Settings // as the options have them
 	limiting sync.Mutex     // of the following
-	limiter  *quota.Limiter
+	limits   *quota.Settings
 	joined   []*membership.Membership // that are kept
 }
 
@@ -66,7 +66,7 @@ func (p *Producer) keep(m *membership.Membership) {
 	})
 }
 
-// Close leaves the membership. It does not close the Redis client. The producer's Limiter must
+// Close leaves the membership. It does not close the Redis client. The producer's Limits must
 // not be used afterwards.
 func (p *Producer) Close() error {
 	p.stop()
@@ -276,42 +276,38 @@ const (
 	settingGuard           = "QUOTA_GUARD"
 )
 
-// Limiter is for a program that sends its own requests with tokens that workers use too: it
+// Limits are for the limiter of a program that sends its own requests with tokens that workers use too: it
 // grants from the same slots and the same count of the day. It names tokens as TokenID does.
 //
 // Settings that the options leave at zero are those of the running workers, or the defaults
 // if none runs. The others must equal the workers': if not, the error is a
 // *membership.MismatchError, and a worker that starts later with other settings gets one too.
-// Every call returns the same Limiter, which is valid until the producer is closed.
-func (p *Producer) Limiter(ctx context.Context) (*quota.Limiter, error) {
+// Every call returns the same limits, which hold until the producer is closed.
+func (p *Producer) Limits(ctx context.Context) (quota.Settings, error) {
 	p.limiting.Lock()
 	defer p.limiting.Unlock()
 	if err := p.usable(); err != nil {
-		return nil, err
+		return quota.Settings{}, err
 	}
-	if p.limiter != nil {
-		return p.limiter, nil
+	if p.limits != nil {
+		return *p.limits, nil
 	}
 	settings, err := p.registry.Settings(ctx)
 	if err != nil {
-		return nil, err
+		return quota.Settings{}, err
 	}
 	s, settings, err := limits(p.asked, settings, p.tokenIDs.Fingerprint())
 	if err != nil {
-		return nil, err
+		return quota.Settings{}, err
 	}
 	s.Prefix = p.prefix
-	l, err := quota.New(p.rdb, s)
-	if err != nil {
-		return nil, err
-	}
 	member, err := p.registry.Join(ctx, membership.Self(membership.Limiter), settings)
 	if err != nil {
-		return nil, err
+		return quota.Settings{}, err
 	}
 	p.keep(member)
-	p.limiter = l
-	return l, nil
+	p.limits = &s
+	return s, nil
 }
 
 // AgreedLimits are the limits that the workers of a Redis use; those asked for, if none runs.
