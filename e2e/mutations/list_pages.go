@@ -89,7 +89,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"pages: a skip that is no help", "what is held of a batch is not looked at",
-		in("internal/web/console/decide.go", `scope == "batch" && a.Do == "skip")`, `scope == "batch" && a.Do == "")`),
+		in("internal/web/console/decide.go", `a.Scope == "batch" && a.Do == "skip")`, `a.Scope == "batch" && a.Do == "")`),
 		"./internal/web/console", "TestHeldChainsAreDecidedOnTogether",
 	},
 	{

@@ -18,12 +18,15 @@ type asked struct {
 	Do                string // retry, skip or cancel, of what is selected; or lift, of a server (whose breaker is closed) or a token
 	control.Selection        // a chain, a batch, or what is held for a cause, of a batch or of all; or a server
 	Token             string // its token_id, whose cool-down is ended
+	Scope             string // chain, group, batch, server or token, for texts
+	Back              string // the page that the person came from
 }
 
 func askedOf(v url.Values) (asked, error) {
 	of := control.Selection{Chain: v.Get("chain"), Batch: v.Get("batch"), Cause: v.Get("cause"), Server: v.Get("server")}
 	of.All = of.Cause != "" && of.Batch == "" && of.Chain == ""
-	a := asked{v.Get("do"), of, v.Get("token")}
+	a := asked{Do: v.Get("do"), Selection: of, Token: v.Get("token")}
+	a.Scope, a.Back = a.scope()
 	switch a.Do {
 	case "retry", "skip", "cancel":
 		if _, err := a.Check(); a.Server != "" || a.Token != "" || err != nil {
@@ -41,34 +44,19 @@ func askedOf(v url.Values) (asked, error) {
 	return a, nil
 }
 
-// Scope is chain, group, batch, server or token, for texts.
-func (a asked) Scope() string {
+// scope returns Scope and Back.
+func (a asked) scope() (scope, back string) {
 	switch {
 	case a.Chain != "":
-		return "chain"
+		return "chain", "/chains"
 	case a.Server != "":
-		return "server"
+		return "server", "/servers"
 	case a.Token != "":
-		return "token"
+		return "token", "/tokens"
 	case a.Cause != "":
-		return "group"
+		return "group", address("/chains", "batch", a.Batch)
 	}
-	return "batch"
-}
-
-// back is the page that the person came from.
-func (a asked) back() string {
-	switch a.Scope() {
-	case "chain":
-		return "/chains"
-	case "server":
-		return "/servers"
-	case "token":
-		return "/tokens"
-	case "group":
-		return address("/chains", "batch", a.Batch)
-	}
-	return batchPath(a.Batch)
+	return "batch", batchPath(a.Batch)
 }
 
 // decideData is what the page asks about.
@@ -77,7 +65,6 @@ type decideData struct {
 	OfChain *control.Chain
 	OfBatch *control.Status
 	Held    int // chains of a group, or of a batch that is skipped
-	Back    string
 	Futile  []futileSkip
 }
 
@@ -101,7 +88,7 @@ func (c *Console) deciding(do func(http.ResponseWriter, *http.Request, asked)) h
 		case err != nil || fault != nil:
 			c.notFound(w, r)
 		case !guard.From(r.Context()).CanWrite:
-			c.fail(w, r, failure{Status: http.StatusForbidden, Key: "readonly", Back: a.back()})
+			c.fail(w, r, failure{Status: http.StatusForbidden, Key: "readonly", Back: a.Back})
 		default:
 			do(w, r, a)
 		}
@@ -125,10 +112,9 @@ func (c *Console) decidePage(w http.ResponseWriter, r *http.Request, a asked) {
 
 // about reads what there is to say about a decision.
 func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) {
-	d = decideData{asked: a, Back: a.back()}
+	d = decideData{asked: a}
 	held := map[control.Remedy]int{} // chains
-	scope := a.Scope()
-	switch scope {
+	switch a.Scope {
 	case "chain":
 		d.OfChain = new(control.Chain)
 		if *d.OfChain, err = c.o.Control.Chain(ctx, a.Chain); err == nil && !d.OfChain.Held() {
@@ -140,16 +126,16 @@ func (c *Console) about(ctx context.Context, a asked) (d decideData, err error) 
 		*d.OfBatch, err = c.o.Control.Status(ctx, a.Batch)
 		_, err = control.SplitUnread(err)
 	}
-	if err == nil && (scope == "group" || scope == "batch" && a.Do == "skip") {
+	if err == nil && (a.Scope == "group" || a.Scope == "batch" && a.Do == "skip") {
 		var sum control.HeldSummary
 		sum, err = c.o.Control.HeldGroups(ctx, a.Batch)
 		for _, g := range sum.Groups {
-			if scope == "batch" || g.Cause == a.Cause {
+			if a.Scope == "batch" || g.Cause == a.Cause {
 				held[control.RemedyOf(g.Cause)] += g.Chains
 				d.Held += g.Chains
 			}
 		}
-		if err == nil && d.Held == 0 && scope == "group" {
+		if err == nil && d.Held == 0 && a.Scope == "group" {
 			err = &control.UnknownError{Kind: control.ErrNotHeld}
 		}
 	}
@@ -175,7 +161,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request, a asked) {
 	n, err := c.decide(ctx, a)
 	c.hub.Forget()
 	if errors.Is(err, control.ErrNotHeld) || errors.Is(err, control.ErrNoChain) {
-		c.fail(w, r, failure{Status: http.StatusConflict, Key: "decided", Back: a.back()})
+		c.fail(w, r, failure{Status: http.StatusConflict, Key: "decided", Back: a.Back})
 		return
 	}
 	unread, err := control.SplitUnread(err)
@@ -184,7 +170,7 @@ func (c *Console) decideNow(w http.ResponseWriter, r *http.Request, a asked) {
 		return
 	}
 	leaveNotice(w, notice{Key: a.Do, N: n, Unlogged: lost, Partly: unread > 0})
-	http.Redirect(w, r, a.back(), http.StatusSeeOther)
+	http.Redirect(w, r, a.Back, http.StatusSeeOther)
 }
 
 func (c *Console) decide(ctx context.Context, a asked) (int, error) {
