@@ -34,10 +34,7 @@ func Open(rdb redis.UniversalClient, prefix string, s quota.Settings) (*Control,
 	if err != nil {
 		return nil, err
 	}
-	l := ledger.New(rdb, ledger.Options{Prefix: prefix, Admission: ledger.Admission{
-		Library: quota.Library(),
-		Args:    func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
-	}})
+	l := ledger.New(rdb, ledger.Options{Prefix: prefix, Admission: ledger.Admission{Library: quota.Library(), Args: limiter.Args}})
 	return &Control{
 		ledger: l, batches: ledger.NewBatches(rdb, prefix), limiter: limiter,
 		schedules: schedule.NewStore(rdb, prefix), servers: breaker.New(rdb, prefix), audit: NewAuditLog(rdb, prefix),

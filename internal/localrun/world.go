@@ -158,9 +158,7 @@ func (j *Job) restore(ctx context.Context, calls []*remembered) error {
 	for i, c := range calls {
 		restored[i] = &c.Restored
 	}
-	admission := ledger.Admission{
-		Library: quota.Library(), Args: func() []any { return limiter.Settings().Args(limiter.Now(), 0, false) },
-	}
+	admission := ledger.Admission{Library: quota.Library(), Args: limiter.Args}
 	_, err = ledger.New(rdb, ledger.Options{Prefix: prefix, MaxAttempts: j.c.Worker.MaxAttempts, Admission: admission}).Restore(ctx, j.batchID, restored)
 	return err
 }

@@ -46,6 +46,9 @@ func New(rdb redis.UniversalClient, s Settings) (*Limiter, error) {
 // Settings returns the settings in use, with their defaults.
 func (l *Limiter) Settings() Settings { return l.settings }
 
+// Args returns Settings.Args as of now, for a bucket that may have no epoch.
+func (l *Limiter) Args() []any { return l.settings.Args(l.clock.Now(), l.notBefore.Load(), false) }
+
 // Now returns the time of the Redis server, as its last answers told it; before the
 // first one, that of this machine.
 func (l *Limiter) Now() time.Time { return l.clock.Now() }

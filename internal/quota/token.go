@@ -179,7 +179,7 @@ func (l *Limiter) PeekMany(ctx context.Context, tokens []string) ([]Usage, error
 // peek asks for a chunk.
 func (l *Limiter) peek(ctx context.Context, tokens []string, unread *redisconn.UnreadError) (usages []Usage, err error) {
 	for range 3 { // again if the days were those of a clock that is off
-		settings := l.settings.Args(l.clock.Now(), l.notBefore.Load(), false)
+		settings := l.Args()
 		of := make([]redisconn.Execution, len(tokens))
 		for i, t := range tokens {
 			of[i] = redisconn.Execution{Keys: redisconn.BucketKeys(l.settings.Prefix, Tag(t)), Args: append([]any{t}, settings...)}
