@@ -54,7 +54,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"audit log", "single calls of programs push out what people decided",
-		in("internal/control/enqueue.go", "if actor(ctx).Via != ByCLI {", "if false {"),
+		in("internal/control/actor.go", "if actor(ctx).Via != ByCLI {", "if false {"),
 		"./internal/control", "TestSingleCallsOfPeopleAreNoted",
 	},
 	{
@@ -64,7 +64,7 @@ var pageMutations = []mutation{
 	},
 	{
 		"audit log", "a batch that broke off leaves no entry",
-		in("internal/control/enqueue.go", "	o.note(ctx, \"enqueue\", \"batch \"+batch", "	if err != nil {\n		return err\n	}\n	o.note(ctx, \"enqueue\", \"batch \"+batch"),
+		in("internal/control/actor.go", "	o.note(ctx, \"enqueue\", \"batch \"+batch", "	if err != nil {\n		return err\n	}\n	o.note(ctx, \"enqueue\", \"batch \"+batch"),
 		"./internal/control", "TestDecisionsAreNoted",
 	},
 	{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -299,3 +300,27 @@ func (l *lineReader) next() ([]byte, error) {
 
 // blank reports whether a line has nothing but ASCII white space.
 func blank(b []byte) bool { return len(bytes.Trim(b, " \t\n\v\f\r")) == 0 }
+
+// Keep copies what can be read only once into a file, so that it can be read twice. The file has mode 0600, because rows
+// have tokens, and no name any more, so that none is left behind. It is at its start. Drop it. An error of the file is
+// an *fs.PathError; others are those of from.
+func Keep(from io.Reader) (f *os.File, size int64, err error) {
+	if f, err = os.CreateTemp("", "habilita-*"); err != nil {
+		return nil, 0, err
+	}
+	_ = os.Remove(f.Name())
+	if size, err = io.Copy(f, from); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		Drop(f)
+		return nil, 0, err
+	}
+	return f, size, nil
+}
+
+// Drop closes a file of Keep, and removes it from systems that refuse that while it is open.
+func Drop(f *os.File) {
+	_ = f.Close()
+	_ = os.Remove(f.Name())
+}
